@@ -1,0 +1,192 @@
+"""From a config to the objects of a run; every mistake is found here.
+
+Nothing is compiled and nothing is written before all of it has passed.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+import ml_collections
+
+from jmim import build
+from jmim.core import config as configs
+from jmim.core import consts as const_files
+from jmim.core import errors
+from jmim.core import method as methods
+from jmim.core import optim
+from jmim.core import schedule
+from jmim.core import sharding
+from jmim.core import step as steps
+from jmim.core import tree as trees
+from jmim.core import units
+from jmim.core import validate
+from jmim.data import augment
+from jmim.data import pipeline
+from jmim.data import sources
+from jmim.evals import base as eval_base
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+  """What a run is made of.
+
+  Attributes:
+    config: complete: what the recipe left out is at its default.
+    mesh: devices.
+    layout: where arrays live on them.
+    method: the method, with its runtime.
+    consts: its frozen networks.
+    sources: "train" and "eval".
+    spec: of the input pipeline.
+    augment: of the augmentation on the device.
+    evaluators: name -> (evaluator, steps between its runs or 0).
+    total: steps of the run.
+    checkpoint_every: steps; 0: only at the end.
+  """
+
+  config: ml_collections.ConfigDict
+  mesh: jax.sharding.Mesh
+  layout: sharding.Layout
+  method: methods.Method
+  consts: Any
+  sources: dict[str, Any]
+  spec: pipeline.Spec
+  augment: augment.Spec
+  evaluators: dict[str, tuple[eval_base.Evaluator, int]]
+  total: int
+  checkpoint_every: int
+
+  @property
+  def batch(self) -> int:
+    """Total batch."""
+    return self.config.data.batch
+
+  @property
+  def examples(self) -> int:
+    """Size of the training set."""
+    return len(self.sources["train"])
+
+
+def make(config: ml_collections.ConfigDict) -> Parts:
+  """Checks a config and builds everything but the state.
+
+  Raises:
+    UserError: at the first thing that cannot work.
+  """
+  validate.validate(config)
+  method = build.make_method(config)
+  evaluators = build.make_evaluators(config, method)
+  spec, augment_spec = build.make_specs(config)
+  build.check_inputs(config, method)
+  hardware = config.hardware
+  mesh = sharding.make_mesh(hardware.mesh)
+  sharding.check_batch(config.data.batch, config.optim.accumulate, mesh)
+  rules = (*hardware.shard_rules, *method.axes())
+  layout = sharding.Layout(mesh, rules, hardware.fsdp_min_size)
+  method = dataclasses.replace(method, rt=build.make_runtime(hardware, mesh))
+  data = {
+    name: sources.build(config.data.name, split, config.data.data_dir)
+    for name, split in (
+      ("train", config.data.train_split),
+      ("eval", config.data.eval_split),
+    )
+  }
+  config = resolved(config, method, evaluators)
+  length = lambda section, stem, where: round(  # noqa: E731
+    units.steps(section, stem, config.data.batch, len(data["train"]), where)
+  )
+  total = length(config.train, "total", "train")
+  build.check_durations(config, total, len(data["train"]))
+  return Parts(
+    config=config,
+    mesh=mesh,
+    layout=layout,
+    method=method,
+    consts={n: const_files.load(n, c) for n, c in method.consts().items()},
+    sources=data,
+    spec=spec,
+    augment=augment_spec,
+    evaluators={
+      name: (e, length(vars(e), "every", f"evals.{name}"))
+      for name, e in evaluators.items()
+    },
+    total=total,
+    checkpoint_every=length(config.train, "checkpoint", "train"),
+  )
+
+
+def resolved(
+  config: ml_collections.ConfigDict,
+  method: methods.Method,
+  evaluators: dict[str, eval_base.Evaluator],
+) -> ml_collections.ConfigDict:
+  """The config with every default of the method and evaluators filled in."""
+  config = ml_collections.ConfigDict(config.to_dict())
+  fill = {"method": method} | {f"evals.{n}": e for n, e in evaluators.items()}
+  for path, instance in fill.items():
+    node = config
+    for part in path.split("."):
+      node = node[part]
+    for field in dataclasses.fields(instance):
+      if field.metadata.get("config", True):
+        node[field.name] = getattr(instance, field.name)
+  return config
+
+
+def make_step(parts: Parts, batch: Any) -> steps.Step:
+  """The training step.
+
+  Args:
+    parts: of the run.
+    batch: raw batch, or its shapes.
+  """
+  config, method = parts.config, parts.method
+  prepare = lambda key, b: augment.train(parts.augment, key, b)  # noqa: E731
+  shapes = jax.eval_shape(
+    lambda b: method.init(
+      steps.init_key(config.seed), prepare(steps.init_key(config.seed), b)
+    ),
+    batch,
+  )[0]
+  unknown = set(config.optim.players) - set(shapes)
+  if unknown:
+    raise errors.UserError(
+      f"optim.players has {', '.join(sorted(unknown))}",
+      f"players of {config.method.type}: {', '.join(shapes)}",
+      "name one of these", "optim.players",
+    )  # fmt: skip
+  optimizers = {
+    player: make_optimizer(parts, player, {player: shapes[player]})
+    for player in method.players
+  }
+  build.check_patterns(config, trees.named(shapes))
+  return steps.Step(
+    method,
+    optimizers,
+    prepare,
+    seed=config.seed,
+    accumulate=config.optim.accumulate,
+    ema_decay=config.ema.decay,
+    ema_warmup=config.ema.warmup,
+  )
+
+
+def make_optimizer(parts: Parts, player: str, shapes: Any) -> optim.Optimizer:
+  """The optimizer of one player, with its learning-rate schedule."""
+  config = parts.config
+  cfg = configs.for_player(config, "optim", player)
+  scale = parts.batch / cfg["lr_batch"] if cfg["lr_batch"] else 1.0
+  length = lambda stem: units.steps(  # noqa: E731
+    config.schedule, stem, parts.batch, parts.examples, "schedule"
+  )
+  rate = schedule.make(
+    config.schedule.name,
+    cfg["lr"] * scale,
+    parts.total,
+    warmup=length("warmup"),
+    cooldown=length("cooldown"),
+    min_lr=config.schedule.min_lr,
+    timescale=length("timescale"),
+  )
+  return optim.make(cfg, shapes, parts.method.groups(), rate)

@@ -1,0 +1,211 @@
+"""From a section of a config to one object, checked.
+
+Called by `assemble`; each function finds the mistakes of its section and says
+which key to change.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+
+from jmim.core import errors
+from jmim.core import method as methods
+from jmim.core import sharding
+from jmim.core import tree as trees
+from jmim.core import units
+from jmim.core import validate
+from jmim.data import augment
+from jmim.data import pipeline
+from jmim.evals import base as eval_base
+from jmim.nn import runtime
+
+
+def make_method(config: ml_collections.ConfigDict) -> methods.Method:
+  """The method of `config.method`.
+
+  Raises:
+    UserError: unknown type, field or value, or an architecture that cannot
+      be built.
+  """
+  name = config.method.type
+  try:
+    cls = methods.find(name)
+  except KeyError:
+    raise errors.UserError(
+      f"method.type={name!r}", "one of " + ", ".join(methods.names()),
+      "name a module below jmim/methods, or a full module path",
+      "method.type",
+    ) from None  # fmt: skip
+  method = validate.build(cls, config.method, "method")
+  try:
+    method.inputs()
+  except ValueError as e:
+    raise errors.UserError(
+      str(e), "an architecture that fits together",
+      "change method.variant, method.size or the key named above", "method",
+    ) from e  # fmt: skip
+  return method
+
+
+def make_evaluators(
+  config: ml_collections.ConfigDict, method: methods.Method
+) -> dict[str, eval_base.Evaluator]:
+  """The evaluators of `config.evals`, checked against the method."""
+  found = {}
+  for name, entries in config.evals.items():
+    path = f"evals.{name}"
+    kind = entries.get("type", "") if hasattr(entries, "get") else ""
+    try:
+      cls = eval_base.find(kind) if kind else None
+    except KeyError:
+      cls = None
+    if cls is None:
+      raise errors.UserError(
+        f"{path}.type={kind!r}", "one of " + ", ".join(eval_base.names()),
+        "name an evaluator module", f"{path}.type",
+      )  # fmt: skip
+    evaluator = validate.build(cls, entries, path)
+    offered = method.predict()
+    for wanted in evaluator.needs():
+      if wanted not in offered:
+        raise errors.UserError(
+          f"{path}.predict={wanted!r}",
+          f"what {config.method.type} offers: {', '.join(sorted(offered))}",
+          "ask for one of these, or remove the evaluator", f"{path}.predict",
+        )  # fmt: skip
+    if evaluator.weights == "ema" and not config.ema.decay:
+      raise errors.UserError(
+        f"{path}.weights='ema' with ema.decay=0", "an EMA to evaluate",
+        "set ema.decay (0.999, say) or weights='raw'", f"{path}.weights",
+      )  # fmt: skip
+    found[name] = evaluator
+  return found
+
+
+def make_specs(
+  config: ml_collections.ConfigDict,
+) -> tuple[pipeline.Spec, augment.Spec]:
+  """The host's and the device's part of `config.data`."""
+  data = config.data
+  for name in ("mean", "std"):
+    if len(data[name]) != data.channels:
+      raise errors.UserError(
+        f"data.{name}={tuple(data[name])} for {data.channels} channel(s)",
+        f"{data.channels} number(s)", "give one per channel", f"data.{name}",
+      )  # fmt: skip
+  if min(data.std) <= 0:
+    raise errors.UserError(
+      f"data.std={tuple(data.std)}", "positive numbers",
+      "images are divided by it", "data.std",
+    )  # fmt: skip
+  if data.host_crop == "resized" and data.device_crop != "none":
+    raise errors.UserError(
+      f"data.host_crop='resized' and data.device_crop={data.device_crop!r}",
+      "one random crop", "set one of them to 'none'", "data.device_crop",
+    )  # fmt: skip
+  pick = lambda cls, more: cls(  # noqa: E731
+    **{f.name: data[f.name] for f in dataclasses.fields(cls) if f.name in data},
+    **more,
+  )
+  hardware = config.hardware
+  host = {
+    "seed": config.seed,
+    "threads": hardware.data_threads,
+    "prefetch": hardware.prefetch,
+  }
+  return pick(pipeline.Spec, host), pick(augment.Spec, {})
+
+
+def check_inputs(
+  config: ml_collections.ConfigDict, method: methods.Method
+) -> None:
+  """Raises UserError if the method reads what the data will not give."""
+  data = config.data
+  given = {"image": (data.size, data.size, data.channels), "label": ()}
+  for name, wanted in method.inputs().items():
+    if name not in given:
+      raise errors.UserError(
+        f"{config.method.type} reads {name!r}",
+        f"inputs the pipeline makes: {', '.join(given)}",
+        "choose a method for this data", "method.type",
+      )  # fmt: skip
+    if tuple(wanted.shape) != given[name]:
+      raise errors.UserError(
+        f"data.size={data.size}, data.channels={data.channels}: images "
+        f"{given[name]}",
+        f"{config.method.type} is built for {tuple(wanted.shape)}",
+        "make data.size and method.size (and channels) the same", "data.size",
+      )  # fmt: skip
+
+
+def check_durations(
+  config: ml_collections.ConfigDict, total: int, examples: int
+) -> None:
+  """Raises UserError unless the run has a length and a warm-up within it."""
+  if total < 1:
+    raise errors.UserError(
+      "train.total_steps, _epochs and _images are all 0",
+      "the length of the run", "set one of them", "train.total_steps",
+    )  # fmt: skip
+  for stem in ("warmup", "cooldown"):
+    part = units.steps(
+      config.schedule, stem, config.data.batch, examples, "schedule"
+    )
+    if part > total:
+      raise errors.UserError(
+        f"schedule.{stem}: {part:,.0f} steps in a run of {total:,}",
+        "a part of the run", "shorten it, or lengthen train.total_*",
+        f"schedule.{stem}_steps",
+      )  # fmt: skip
+
+
+def make_runtime(
+  hardware: ml_collections.ConfigDict, mesh: jax.sharding.Mesh
+) -> runtime.Runtime:
+  """Resolves the `auto` choices for the devices of the mesh.
+
+  Raises:
+    UserError: an implementation this hardware does not have.
+  """
+  platform = mesh.devices.flat[0].platform
+  dtype = {"auto": "f32" if platform == "cpu" else "bf16"}.get(
+    hardware.dtype, hardware.dtype
+  )
+  attention = {"auto": "einsum" if platform == "cpu" else "xla"}.get(
+    hardware.attention, hardware.attention
+  )
+  if attention == "cudnn" and (platform != "gpu" or dtype != "bf16"):
+    raise errors.UserError(
+      f"hardware.attention='cudnn' on {platform} in {dtype}", "a GPU and bf16",
+      "use 'auto'", "hardware.attention",
+    )  # fmt: skip
+  scan = {"auto": platform == "tpu", "on": True, "off": False}[hardware.scan]
+  return runtime.Runtime(
+    dtype={"f32": jnp.float32, "bf16": jnp.bfloat16}[dtype],
+    scan=scan,
+    unroll=hardware.unroll,
+    remat=hardware.remat,
+    attention=attention,
+    mesh=mesh,
+    batch_axes=sharding.BATCH_AXES,
+  )
+
+
+def check_patterns(
+  config: ml_collections.ConfigDict, names: Iterable[str]
+) -> None:
+  """Raises UserError for a regex of `optim` that names no parameter."""
+  cfg = config.optim
+  used = [("freeze", p) for p in cfg.freeze]
+  used += [("lr_mults", p) for p, _ in cfg.lr_mults]
+  used += [("decay_mults", p) for p, _ in cfg.decay_mults]
+  for key, pattern in used:
+    if not any(trees.matches(pattern, n) for n in names):
+      raise errors.UserError(
+        f"optim.{key}: {pattern!r} matches no parameter",
+        "a regex found in names such as " + ", ".join(list(names)[:4]),
+        "correct the regex", f"optim.{key}",
+      )  # fmt: skip

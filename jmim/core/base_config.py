@@ -1,0 +1,178 @@
+"""Every config key that is not a method's or an evaluator's own.
+
+`config.method` and `config.evals.<name>` are documented by the fields of the
+classes they name. Durations: give ONE of `<stem>_steps`, `<stem>_epochs`,
+`<stem>_images`; 0 means not given. Sizes of batches are totals over all
+devices and hosts, always.
+"""
+
+import dataclasses
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Key:
+  """Default (which fixes the type), documentation and limits of a key."""
+
+  default: Any
+  doc: str
+  choices: tuple = ()
+  low: float | None = None  # smallest value allowed
+  high: float | None = None  # largest value allowed
+  above: float | None = None  # values must be larger than this
+  below: float | None = None  # values must be smaller than this
+
+
+def duration(stem: str, doc: str) -> dict[str, Key]:
+  """The three keys of one duration."""
+  return {
+    f"{stem}_steps": Key(0, f"{doc} [optimizer steps]", low=0),
+    f"{stem}_epochs": Key(0.0, f"{doc} [passes over the data]", low=0),
+    f"{stem}_images": Key(0, f"{doc} [examples seen]", low=0),
+  }
+
+
+KEYS: dict[str, Key] = {
+  "seed": Key(0, "Fixes init, data order and draws. Change for a repeat."),
+  # --- method: `type` here; its other keys are the fields of the class.
+  "method.type": Key("", "Module below jmim/methods, e.g. 'mim.mae'."),
+  # --- data: what the model sees.
+  "data.name": Key("", "TFDS name ('cifar10', 'digits/scattered') or 'folder'"),
+  "data.data_dir": Key("", "TFDS data dir or image folder; '': ~/.cache/jmim"),
+  "data.train_split": Key("train", "Split trained on; TFDS slices work."),
+  "data.eval_split": Key("test", "Held-out split that evaluators use."),
+  "data.batch": Key(256, "Total batch per optimizer step.", low=1),
+  "data.size": Key(224, "Image side given to the method [pixels].", low=1),
+  "data.channels": Key(3, "3: RGB, 1: grey.", choices=(1, 3)),
+  "data.host_crop": Key(
+    "none",
+    "How the host cuts a training image to `size`: 'none' (stored at that "
+    "size), 'center', 'resized' (random resized crop; big images).",
+    choices=("none", "center", "resized"),
+  ),
+  "data.eval_crop": Key(
+    "none",
+    "The same for evaluation: 'none' or 'center'.",
+    choices=("none", "center"),
+  ),
+  "data.eval_resize": Key(
+    0, "Short side before the centre crop [pixels]; 0: size.", low=0
+  ),
+  "data.crop_scale": Key((0.2, 1.0), "Area range of a random resized crop."),
+  "data.crop_ratio": Key((0.75, 4 / 3), "Aspect range of such a crop."),
+  "data.device_crop": Key(
+    "none",
+    "Random crop inside the step: 'pad' (zero-pad by `pad`, crop; CIFAR) or "
+    "'resized'. Use it when images are stored at `size`.",
+    choices=("none", "pad", "resized"),
+  ),
+  "data.pad": Key(4, "Padding of device_crop='pad' [pixels].", low=0),
+  "data.flip": Key(True, "Mirror half of the images. Off for digits, text."),
+  "data.mean": Key((0.485, 0.456, 0.406), "Subtracted from [0, 1] images."),
+  "data.std": Key((0.229, 0.224, 0.225), "Then divided by."),
+  "data.on_bad_record": Key(
+    "raise",
+    "A broken image: 'raise' (name it and stop) or 'skip' (name it, go on).",
+    choices=("raise", "skip"),
+  ),
+  # --- optim
+  "optim.name": Key(
+    "adamw", "Optimizer.", choices=("adamw", "lion", "sgd", "lars")
+  ),
+  "optim.lr": Key(1e-3, "Peak learning rate; see lr_batch.", low=0),
+  "optim.lr_batch": Key(
+    0,
+    "lr is per this many examples: peak = lr * batch / lr_batch (MAE's blr: "
+    "256). 0: lr is the peak itself.",
+    low=0,
+  ),
+  "optim.b1": Key(0.9, "First-moment decay (adamw, lion).", low=0, below=1),
+  "optim.b2": Key(
+    0.95, "Second-moment decay (adamw, lion). 0.999 to fine-tune.",
+    low=0, below=1,
+  ),
+  "optim.eps": Key(1e-8, "Adam's epsilon.", low=0),
+  "optim.momentum": Key(0.9, "Momentum (sgd, lars).", low=0, below=1),
+  "optim.trust": Key(0.001, "LARS trust coefficient.", above=0),
+  "optim.weight_decay": Key(
+    0.05, "Decoupled (adamw, lion) or added to the gradient (sgd, lars).",
+    low=0,
+  ),
+  "optim.clip_norm": Key(
+    0.0, "Global gradient-norm clip per player; 0: none. Try 1.0 on spikes.",
+    low=0,
+  ),
+  "optim.accumulate": Key(
+    1, "Micro-batches per step: use when a batch does not fit.", low=1
+  ),
+  "optim.layer_decay": Key(
+    1.0, "lr of layer i of n times this^(n - i); 0.65..0.75 to fine-tune.",
+    above=0, high=1,
+  ),
+  "optim.freeze": Key((), "Regexes of parameters that do not train."),
+  "optim.lr_mults": Key((), "((regex, factor), ...) on the learning rate."),
+  "optim.decay_mults": Key((), "((regex, factor), ...) on the weight decay."),
+  # --- schedule of the learning rate
+  "schedule.name": Key(
+    "cosine",
+    "After the warm-up: half cosine or line to min_lr, constant, rsqrt.",
+    choices=("cosine", "linear", "constant", "rsqrt"),
+  ),
+  "schedule.min_lr": Key(0.0, "Where cosine and linear end.", low=0),
+  **duration("schedule.warmup", "Linear warm-up from 0"),
+  **duration("schedule.cooldown", "Final line to 0 (constant, rsqrt)"),
+  **duration("schedule.timescale", "rsqrt: lr * sqrt(T / (T + t))"),
+  # --- train
+  **duration("train.total", "Length of the run"),
+  "train.log_steps": Key(
+    50, "Steps between log lines, which are means over them.", low=1
+  ),
+  **duration("train.checkpoint", "Between checkpoints; none: only the last"),
+  "train.keep": Key(2, "Newest checkpoints kept.", low=1),
+  "train.max_skips": Key(
+    10, "Stop after this many non-finite steps in a row.", low=1
+  ),
+  # --- ema of the parameters
+  "ema.decay": Key(0.0, "EMA decay per step; 0: no EMA.", low=0, below=1),
+  "ema.warmup": Key(True, "Use min(decay, (1 + t) / (10 + t))."),
+  # --- hardware: nothing here may change a result (beyond rounding)
+  "hardware.mesh.data": Key(
+    -1, "Devices that split the batch; -1: all that are left.", low=-1
+  ),
+  "hardware.mesh.fsdp": Key(
+    1, "Devices that split batch AND parameters; -1: all that are left.",
+    low=-1,
+  ),
+  "hardware.fsdp_min_size": Key(
+    16384, "Smaller arrays are replicated [elements].", low=0
+  ),
+  "hardware.shard_rules": Key(
+    (), "((regex, (axis or None, ...)), ...): overrides of the layout."
+  ),
+  "hardware.dtype": Key(
+    "auto", "Compute dtype; auto: bf16 on TPU and GPU, f32 on CPU.",
+    choices=("auto", "f32", "bf16"),
+  ),
+  "hardware.scan": Key(
+    "auto", "Layer loop: scanned compiles fast; auto: only on TPU.",
+    choices=("auto", "on", "off"),
+  ),
+  "hardware.unroll": Key(1, "Layers per scan iteration.", low=1),
+  "hardware.remat": Key(
+    "none", "Recompute in the backward pass: all, or all but matmuls.",
+    choices=("none", "dots", "full"),
+  ),
+  "hardware.attention": Key(
+    "auto", "auto: einsum on CPU, xla elsewhere; cudnn: flash, bf16 on GPU.",
+    choices=("auto", "einsum", "xla", "cudnn"),
+  ),
+  "hardware.data_threads": Key(2, "Threads that decode images.", low=0),
+  "hardware.prefetch": Key(2, "Batches kept ready on the devices.", low=1),
+  "hardware.compile_cache": Key(
+    "~/.cache/jmim/xla", "Compiled programs are kept here; '': nowhere."
+  ),
+}  # fmt: skip
+
+# Sections of which any entry may be overridden for one player:
+# config.optim.players.<player>.<key of optim>.
+PER_PLAYER = ("optim",)

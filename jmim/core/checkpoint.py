@@ -1,0 +1,139 @@
+"""Checkpoints: Orbax, asynchronous, restored by name onto any mesh."""
+
+import json
+import pathlib
+import subprocess
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+
+from jmim.core import errors
+from jmim.core import tree as trees
+
+SCHEMA = 1
+
+
+def git_id() -> str:
+  """Commit of the source tree, "-dirty" if changed; "" outside a checkout."""
+  root = pathlib.Path(__file__).resolve().parents[2]
+  if not (root / ".git").exists():
+    return ""
+  command = ["git", "-C", str(root), "describe", "--always", "--dirty"]
+  done = subprocess.run(command, capture_output=True, text=True, check=False)
+  return done.stdout.strip()
+
+
+def differences(saved: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+  """Lines naming every leaf that is missing, unknown or of another shape."""
+  lines = [f"not in the checkpoint: {n}" for n in wanted if n not in saved]
+  lines += [f"only in the checkpoint: {n}" for n in saved if n not in wanted]
+  for name in wanted:
+    if name in saved and tuple(saved[name].shape) != tuple(wanted[name].shape):
+      lines.append(
+        f"shape of {name}: {tuple(saved[name].shape)} saved, "
+        f"{tuple(wanted[name].shape)} wanted"
+      )
+  return lines
+
+
+class Checkpoints:
+  """The checkpoints of one workdir.
+
+  A step directory becomes visible only when it is complete; saving returns
+  as soon as the arrays are copied off the devices.
+  """
+
+  def __init__(self, workdir: pathlib.Path, keep: int = 2, write: bool = True):
+    """Opens (and with `write` creates) workdir/checkpoints.
+
+    Args:
+      workdir: of the run.
+      keep: newest checkpoints kept.
+      write: False: only reads; nothing is created or cleaned.
+    """
+    self.path = pathlib.Path(workdir).resolve() / "checkpoints"
+    self._manager = ocp.CheckpointManager(
+      self.path,
+      item_names=("state", "meta"),
+      options=ocp.CheckpointManagerOptions(
+        max_to_keep=keep, create=write, read_only=not write,
+        cleanup_tmp_directories=write,
+      ),
+    )  # fmt: skip
+
+  def latest(self) -> int | None:
+    """The newest complete step, or None."""
+    return self._manager.latest_step()
+
+  def save(self, step: int, state: Any, meta: dict[str, Any]) -> None:
+    """Starts saving a state; replaces nothing that is already there."""
+    if step in self._manager.all_steps():
+      return
+    spec = {
+      n: [list(x.shape), str(x.dtype)] for n, x in trees.named(state).items()
+    }
+    meta = {"schema": SCHEMA, "git": git_id(), "arrays": spec, **meta}
+    args = ocp.args.Composite(
+      state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta)
+    )
+    self._manager.save(step, args=args)
+
+  def restore(self, step: int, like: Any) -> Any:
+    """The state saved at `step`, in the shapes and shardings of `like`.
+
+    Raises:
+      UserError: unreadable, of another schema, or other names or shapes,
+        all of which are listed.
+    """
+    where = self.path / str(step)
+    try:
+      meta = self._manager.restore(
+        step, args=ocp.args.Composite(meta=ocp.args.JsonRestore())
+      ).meta
+      saved = {
+        n: jax.ShapeDtypeStruct(tuple(s), d)
+        for n, (s, d) in meta["arrays"].items()
+      }
+    except (ValueError, KeyError, FileNotFoundError, OSError) as e:
+      raise _unreadable(where, e) from e
+    if meta["schema"] != SCHEMA:
+      raise errors.UserError(
+        f"{where} has schema {meta['schema']}", f"schema {SCHEMA}",
+        "read it with the version of jmim that wrote it", "--workdir",
+      )  # fmt: skip
+    lines = differences(saved, trees.named(like))
+    if lines:
+      shown = "\n           ".join(lines[:12])
+      more = f"\n           ... and {len(lines) - 12} more" * (len(lines) > 12)
+      raise errors.UserError(
+        f"{where} is of another model:\n           {shown}{more}",
+        "the names and shapes of this config",
+        "use the config it was trained with, or another --workdir",
+        "--workdir",
+      )
+    args = ocp.args.Composite(state=ocp.args.StandardRestore(like))
+    try:
+      return self._manager.restore(step, args=args).state
+    except (ValueError, KeyError, FileNotFoundError, OSError) as e:
+      raise _unreadable(where, e) from e
+
+  def close(self) -> None:
+    """Waits for what is being written."""
+    self._manager.wait_until_finished()
+    self._manager.close()
+
+
+def _unreadable(where: pathlib.Path, error: Exception) -> errors.UserError:
+  text = str(error).strip().split("\n")[0][:200]
+  return errors.UserError(
+    f"{where} cannot be read ({type(error).__name__}: {text})",
+    "a complete checkpoint",
+    f"delete {where} to resume from the one before, or use another --workdir",
+    "--workdir",
+  )
+
+
+def read_config(workdir: pathlib.Path) -> dict[str, Any]:
+  """The resolved config of a run (workdir/config.json)."""
+  return json.loads((pathlib.Path(workdir) / "config.json").read_text())

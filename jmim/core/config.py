@@ -1,0 +1,200 @@
+"""Configs: the documented base, recipes, overrides, and their checks.
+
+A recipe is a file with `get_config(arg=None)` that starts from `base()` and
+sets keys. Nothing here imports a method before it is named by a config.
+"""
+
+import ast
+import importlib.util
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+import ml_collections
+
+from jmim.core import base_config
+from jmim.core import errors
+from jmim.core import units
+from jmim.core import validate
+
+
+def base() -> ml_collections.ConfigDict:
+  """A fresh config with every key of `base_config.KEYS` at its default."""
+  config = ml_collections.ConfigDict({"evals": {}})
+  for path, key in base_config.KEYS.items():
+    *sections, last = path.split(".")
+    node = config
+    for section in sections:
+      if section not in node:
+        node[section] = ml_collections.ConfigDict()
+      node = node[section]
+    node[last] = key.default
+  for section in base_config.PER_PLAYER:
+    config[section].players = ml_collections.ConfigDict()
+  return config
+
+
+def section(**entries: Any) -> ml_collections.ConfigDict:
+  """Entries as a sub-config: config.method = section(type="mim.mae")."""
+  return ml_collections.ConfigDict(entries)
+
+
+def parse_arg(arg: str | None, **known: Any) -> ml_collections.ConfigDict:
+  """Reads a recipe's argument, `--config=recipe.py:variant=L/16,size=224`.
+
+  Args:
+    arg: text after the colon, or None.
+    **known: names with their defaults; the default fixes the type.
+
+  Raises:
+    UserError: unknown name or wrong type.
+  """
+  values = dict(known)
+  for item in filter(None, (arg or "").split(",")):
+    name, _, text = item.partition("=")
+    if name not in known:
+      raise validate.unknown(name, known, "--config", "the recipe's arguments")
+    values[name] = validate.typed(
+      f"--config {name}", _literal(text), known[name]
+    )
+  return ml_collections.ConfigDict(values)
+
+
+def load(spec: str) -> ml_collections.ConfigDict:
+  """Loads "path/to/recipe.py" or "path/to/recipe.py:arg".
+
+  Raises:
+    UserError: no such file, no get_config in it, or a key it should not set.
+  """
+  path, _, arg = spec.partition(":")
+  if not pathlib.Path(path).is_file():
+    near = sorted(str(p) for p in pathlib.Path("configs").glob("*.py"))
+    hint = ", ".join(near) or "see configs/ in the source tree"
+    raise errors.UserError(
+      f"--config={path}: no such file", f"a recipe such as {hint}",
+      "name an existing recipe", "--config",
+    )  # fmt: skip
+  module_spec = importlib.util.spec_from_file_location("recipe", path)
+  if module_spec is None:
+    raise errors.UserError(
+      f"--config={path} is no Python file", "a recipe, <name>.py",
+      "name a recipe", "--config",
+    )  # fmt: skip
+  module = importlib.util.module_from_spec(module_spec)
+  module_spec.loader.exec_module(module)
+  if not hasattr(module, "get_config"):
+    raise errors.UserError(
+      f"{path} has no get_config", "def get_config(arg=None)",
+      "see docs/add_a_method.md for a recipe", "--config",
+    )  # fmt: skip
+  config = module.get_config(arg) if arg else module.get_config()
+  if not isinstance(config, ml_collections.ConfigDict):
+    raise errors.UserError(
+      f"get_config of {path} returned {type(config).__name__}",
+      "the ConfigDict it made from base()",
+      "end get_config with `return config`", "--config",
+    )  # fmt: skip
+  return config
+
+
+def override(
+  config: ml_collections.ConfigDict, items: Iterable[str]
+) -> ml_collections.ConfigDict:
+  """Applies "optim.lr=1e-3" items, typed like the value they replace.
+
+  Setting one unit of a duration clears its other units, so that a run of 800
+  epochs can be cut with train.total_steps=100. `evals.<name>=None` removes an
+  evaluator; `optim.players.<player>.<key>` is made if it is not there.
+
+  Raises:
+    UserError: unknown key or wrong type.
+  """
+  config = ml_collections.ConfigDict(config.to_dict())
+  for item in items:
+    path, equals, text = item.partition("=")
+    if not equals:
+      raise errors.UserError(
+        f"--config.{path} without a value", f"--config.{path}=VALUE",
+        "give it a value", path,
+      )  # fmt: skip
+    node, last, value = _section(config, path), _last(path), _literal(text)
+    if node is config.evals and value is None:
+      if last not in node:
+        evaluators = [f"evals.{name}" for name in node]
+        raise validate.unknown(path, evaluators, path, "the evaluators")
+      del node[last]
+      continue
+    value = validate.typed(path, value, _like(config, node, path))
+    if value:
+      _clear_units(node, last)
+    with node.ignore_type():
+      node[last] = value
+  return config
+
+
+def _section(
+  config: ml_collections.ConfigDict, path: str
+) -> ml_collections.ConfigDict:
+  """The section that holds the last part of a dotted key."""
+  *sections, _ = path.split(".")
+  node, above = config, ""
+  for part in sections:
+    if above == "players" and part not in node:
+      node[part] = ml_collections.ConfigDict()
+    if not isinstance(node.get(part), ml_collections.ConfigDict):
+      raise validate.unknown(path, validate.paths(config), path)
+    node, above = node[part], part
+  return node
+
+
+def _like(
+  config: ml_collections.ConfigDict, node: ml_collections.ConfigDict, path: str
+) -> Any:
+  """What fixes the type of a key: its value, or its default for a player.
+
+  None where only the class that the section configures knows.
+  """
+  if _last(path) in node:
+    return node[_last(path)]
+  if path.split(".")[0] in validate.OPEN:
+    return None
+  key = validate.without_player(path)
+  if key not in base_config.KEYS:
+    known = sorted({*validate.paths(config), *base_config.KEYS})
+    raise validate.unknown(path, known, path)
+  return base_config.KEYS[key].default
+
+
+def _last(path: str) -> str:
+  return path.rpartition(".")[2]
+
+
+def _clear_units(node: ml_collections.ConfigDict, name: str) -> None:
+  """Zeroes the other units of the duration that `name` sets."""
+  stem, _, unit = name.rpartition("_")
+  if unit in units.UNITS:
+    for other in units.UNITS:
+      if f"{stem}_{other}" in node and other != unit:
+        node[f"{stem}_{other}"] = type(node[f"{stem}_{other}"])(0)
+
+
+def _literal(text: str) -> Any:
+  """A Python literal, or the text itself when it is none."""
+  try:
+    return ast.literal_eval(text)
+  except (ValueError, SyntaxError):
+    return text
+
+
+def for_player(
+  config: ml_collections.ConfigDict, name: str, player: str
+) -> dict[str, Any]:
+  """Section `name` with what `<name>.players.<player>` overrides."""
+  values = config[name].to_dict()
+  own = values.pop("players").get(player, {})
+  return {**values, **own}
+
+
+def flat(config: ml_collections.ConfigDict) -> dict[str, Any]:
+  """Dotted key -> value of everything in the config."""
+  return {p: validate.get(config, p) for p in validate.paths(config.to_dict())}

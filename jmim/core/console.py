@@ -1,0 +1,125 @@
+"""What a person sees: tables at the start, a progress bar or plain lines."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import rich.box
+import rich.console
+import rich.progress
+import rich.table
+import rich.text
+
+from jmim.core import clock
+
+
+def size(n: float, unit: str = "") -> str:
+  """1234567 -> '1.23 M'."""
+  for factor, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+    if abs(n) >= factor:
+      return f"{n / factor:.3g} {letter}{unit}"
+  return f"{n:.3g} {unit}".rstrip()
+
+
+def number(value: float) -> str:
+  """Four digits that mean something; 0 and whole numbers stay short."""
+  if isinstance(value, int) or value == 0:
+    return f"{value:g}"
+  return f"{value:.4f}" if 1e-2 <= abs(value) < 1e4 else f"{value:.3e}"
+
+
+class Console:
+  """Prints for one process; every other host stays silent.
+
+  On a terminal a progress bar follows the run; elsewhere (a file, a pipe)
+  every log line is plain text.
+  """
+
+  def __init__(self, quiet: bool = False, console: Any = None):
+    """With `quiet` nothing is printed; `console` is replaced in tests."""
+    self._console = console or rich.console.Console(
+      quiet=quiet, highlight=False
+    )
+    self._progress = None
+    self._task = None
+
+  def print(self, text: str = "", style: str | None = None) -> None:
+    """One or more lines of text, shown as they are (no markup)."""
+    self._console.print(rich.text.Text(text, style=style or ""), soft_wrap=True)
+
+  def table(
+    self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
+  ) -> None:
+    """A small table; columns that hold numbers should be strings already."""
+    table = rich.table.Table(
+      title=title, title_justify="left", box=rich.box.SIMPLE_HEAD,
+      title_style="bold",
+    )  # fmt: skip
+    for i, name in enumerate(header):
+      table.add_column(
+        name, justify="left" if i == 0 else "right", overflow="fold"
+      )
+    for row in rows:
+      table.add_row(*map(str, row))
+    self._console.print(table)
+
+  def start(self, total: int, done: int) -> None:
+    """Begins the progress bar of a run of `total` steps."""
+    if not self._console.is_terminal:
+      return
+    self._progress = rich.progress.Progress(
+      rich.progress.BarColumn(24),
+      rich.progress.TextColumn("{task.completed}/{task.total}"),
+      rich.progress.TextColumn("{task.fields[info]}"),
+      console=self._console,
+    )
+    self._progress.start()
+    self._task = self._progress.add_task(
+      "", total=total, completed=done, info=""
+    )
+
+  def advance(self, step: int) -> None:
+    """Moves the bar."""
+    if self._progress:
+      self._progress.update(self._task, completed=step)
+
+  def log(self, step: int, total: int, values: Mapping[str, Any]) -> None:
+    """One log line: in the bar on a terminal, else on a line of its own."""
+    info = "  ".join(f"{k} {v}" for k, v in values.items())
+    if self._progress:
+      self._progress.update(self._task, completed=step, info=info)
+    else:
+      self.print(f"step {step:>7}/{total}  {info}")
+
+  def stop(self) -> None:
+    """Ends the progress bar."""
+    if self._progress:
+      self._progress.stop()
+    self._progress = None
+
+
+def log_values(
+  metrics: Mapping[str, float],
+  lr: float,
+  rate: float,
+  mfu: float | None,
+  wait: float,
+  left: float,
+) -> dict[str, str]:
+  """The columns of a log line, as text.
+
+  Args:
+    metrics: means since the last line; every loss is shown.
+    lr: learning rate.
+    rate: images per second.
+    mfu: share of the peak, or None where no peak is known.
+    wait: share of the time spent waiting for input.
+    left: seconds.
+  """
+  shown = {
+    k: number(v) for k, v in metrics.items() if k.split("/")[0] == "loss"
+  }
+  shown |= {"lr": f"{lr:.2e}", "img/s": f"{rate:,.0f}"}
+  if mfu is not None:
+    shown["MFU"] = f"{mfu:.1%}"
+  return {**shown, "wait": f"{wait:.1%}", "left": clock.human(left)}

@@ -1,0 +1,30 @@
+"""One way to tell a user what is wrong: seen, expected, remedy, key."""
+
+
+class UserError(ValueError):
+  """A mistake that its user can mend; printed without a traceback.
+
+  Attributes:
+    seen: what was found, with its value.
+    expected: what would have been right, with the allowed values.
+    fix: what to do about it, in the imperative.
+    key: the config key (or flag) to change, or None.
+  """
+
+  def __init__(
+    self, seen: str, expected: str, fix: str, key: str | None = None
+  ):
+    self.seen, self.expected, self.fix, self.key = seen, expected, fix, key
+    super().__init__(self.screen())
+
+  def screen(self) -> str:
+    """The message as shown on a terminal: four short labelled lines."""
+    rows = [("seen", self.seen), ("expected", self.expected)]
+    if self.key:
+      rows.append(("key", self.key))
+    rows.append(("fix", self.fix))
+    return "\n".join(f"{name:>9}: {text}" for name, text in rows)
+
+
+class Diverged(RuntimeError):
+  """Training stopped because the loss stayed non-finite."""

@@ -1,0 +1,111 @@
+"""Model FLOPs, counted from the jaxpr.
+
+The rule: 2 m n k for every matrix product and convolution of the forward pass
+that the loss needs, times the trip count of the scans around it; a training
+step costs three forward passes (the backward pass has two products for each).
+Element-wise work, recomputation and padding do not count. MFU is this number
+per second over the peak of the chips.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.interpreters import partial_eval
+
+# Dense bf16 peak per chip, FLOP/s (vendors' data sheets).
+PEAKS = {
+  "TPU v4": 275e12,
+  "TPU v5 lite": 197e12,
+  "TPU v5e": 197e12,
+  "TPU v5": 459e12,
+  "TPU v5p": 459e12,
+  "TPU v6 lite": 918e12,
+  "TPU v6e": 918e12,
+  "NVIDIA A100": 312e12,
+  "NVIDIA H100": 989e12,
+  "NVIDIA H200": 989e12,
+}
+
+
+def _dot(eqn) -> int:
+  (contract, _), _ = eqn.params["dimension_numbers"]
+  lhs = eqn.invars[0].aval.shape
+  inner = np.prod([lhs[i] for i in contract], dtype=np.int64)
+  return int(2 * np.prod(eqn.outvars[0].aval.shape, dtype=np.int64) * inner)
+
+
+def _conv(eqn) -> int:
+  kernel = eqn.invars[1].aval.shape
+  features = eqn.params["dimension_numbers"].rhs_spec[0]
+  per_output = np.prod(kernel, dtype=np.int64) // kernel[features]
+  return int(
+    2 * np.prod(eqn.outvars[0].aval.shape, dtype=np.int64) * per_output
+  )
+
+
+def count_jaxpr(jaxpr: Any) -> int:
+  """Matmul and convolution FLOPs of a jaxpr, scans multiplied out."""
+  total = 0
+  for eqn in jaxpr.eqns:
+    name = eqn.primitive.name
+    if name == "dot_general":
+      total += _dot(eqn)
+    elif name == "conv_general_dilated":
+      total += _conv(eqn)
+    elif name == "cond":
+      total += max(count_jaxpr(b.jaxpr) for b in eqn.params["branches"])
+    else:
+      times = eqn.params["length"] if name == "scan" else 1
+      total += times * sum(count_jaxpr(j) for j in _inner(eqn.params))
+  return total
+
+
+def _inner(params: dict[str, Any]) -> list[Any]:
+  """Jaxprs among the parameters of an equation (jit, scan, remat, ...)."""
+  found = []
+  for value in params.values():
+    for item in value if isinstance(value, tuple | list) else (value,):
+      item = getattr(item, "jaxpr", item)
+      if hasattr(item, "eqns"):
+        found.append(item)
+  return found
+
+
+def count(fn: Callable[..., Any], *args: Any) -> int:
+  """Forward FLOPs of fn(*args); args may be shapes (nothing is run).
+
+  Dead code does not count: products whose results `fn` does not return are
+  removed first.
+  """
+  closed = jax.make_jaxpr(fn)(*args)
+  live, _ = partial_eval.dce_jaxpr(
+    closed.jaxpr, [True] * len(closed.jaxpr.outvars)
+  )
+  return count_jaxpr(live)
+
+
+def peak_per_chip(device: jax.Device) -> float | None:
+  """Dense bf16 peak of a chip [FLOP/s]; None where it is not known."""
+  kinds = [k for k in PEAKS if device.device_kind.startswith(k)]
+  return PEAKS[max(kinds, key=len)] if kinds else None
+
+
+def measured_peak(side: int = 1024, repeats: int = 5) -> float:
+  """The best rate of a square float32 product on one device [FLOP/s].
+
+  For processors whose data sheet gives no useful peak (CPUs). It runs on the
+  default device and takes a few tens of milliseconds.
+  """
+  x = jnp.ones((side, side), jnp.float32)
+  product = jax.jit(lambda a: a @ a)
+  product(x).block_until_ready()
+  best = float("inf")
+  for _ in range(repeats):
+    start = time.perf_counter()
+    product(x).block_until_ready()
+    best = min(best, time.perf_counter() - start)
+  return 2 * side**3 / best

@@ -1,0 +1,206 @@
+"""The contract between a method and everything else.
+
+A method is one file with one frozen dataclass of typed hyper-parameters and
+pure functions. It never sees a mesh, an optimizer, a file or a flag; the core
+never sees a method's name. All randomness of a training step is data: it is
+made by `draw` and handed to `loss`, so a loss can be checked against numbers
+computed elsewhere, and evaluated twice on the same draws.
+"""
+
+import dataclasses
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Callable
+from typing import Any
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from jmim.nn import runtime
+
+Batch = dict[str, jax.Array]
+Tree = Any
+Predict = Callable[[Tree, Tree, Tree, Batch, jax.Array], Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Input:
+  """Shape and dtype of one entry of a batch, without the batch dimension."""
+
+  shape: tuple[int, ...]
+  dtype: Any = jnp.float32
+  high: int | None = None  # exclusive upper bound of integer inputs
+
+
+@dataclasses.dataclass(frozen=True)
+class Const:
+  """A frozen network a method reads: sharded, never saved with a run.
+
+  Attributes:
+    path: checkpoint or exported weights to load.
+    init: key -> tree, the structure expected (and the offline fallback of
+      tests).
+    sha256: hash that the file must have; None: not checked.
+  """
+
+  path: str
+  init: Callable[[jax.Array], Tree]
+  sha256: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+  """Optimizer settings of the parameters whose path matches a regex.
+
+  Rules are tried in order, for each field the first that sets it wins.
+
+  Attributes:
+    pattern: `re.search`ed in "player/module/.../leaf".
+    decay: multiplies the weight decay.
+    lr: multiplies the learning rate.
+    frozen: no gradient, no update, no optimizer state.
+  """
+
+  pattern: str
+  decay: float | None = None
+  lr: float | None = None
+  frozen: bool | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Method:
+  """Base of all methods: the defaults of the contract.
+
+  Fields of subclasses are the keys of `config.method`; give each a
+  `field(default, "doc")`. `init` and `loss` must be overridden.
+  """
+
+  players: ClassVar[tuple[str, ...]] = ("main",)
+
+  rt: runtime.Runtime = dataclasses.field(
+    default=runtime.Runtime(), repr=False, metadata={"config": False}
+  )
+
+  @classmethod
+  def tiny(cls) -> "Method":
+    """The smallest sensible instance, for the contract tests."""
+    return cls()
+
+  def inputs(self) -> dict[str, Input]:
+    """What it reads from a batch: name -> shape and dtype."""
+    raise TypeError(f"{type(self).__name__} must define inputs()")
+
+  def init(self, key: jax.Array, batch: Batch) -> tuple[Tree, Tree]:
+    """Fresh (params, extra).
+
+    `params` has one tree per player; `extra` is saved but not
+    differentiated (EMA target, codebook counts, running statistics).
+    """
+    raise TypeError(f"{type(self).__name__} must define init()")
+
+  def consts(self) -> dict[str, Const]:
+    """Frozen networks it reads, by name."""
+    return {}
+
+  def draw(self, key: jax.Array, batch: Batch, step: jax.Array) -> Tree:
+    """All randomness of a training step, as plain arrays.
+
+    A leaf whose first dimension is the batch size is per example: it is
+    sharded, and split into micro-batches, like the batch.
+    """
+    del key, batch, step
+    return {}
+
+  def loss(
+    self,
+    player: str,
+    params: Tree,
+    extra: Tree,
+    consts: Tree,
+    batch: Batch,
+    draws: Tree,
+    step: jax.Array,
+  ) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """(float32 scalar, aux) of one player; deterministic given `draws`.
+
+    It is differentiated with respect to params[player] only. Scalars in
+    `aux` are logged; `after` receives all of `aux`.
+    """
+    raise TypeError(f"{type(self).__name__} must define loss()")
+
+  def after(
+    self, player: str, params: Tree, extra: Tree, aux: Tree, step: jax.Array
+  ) -> Tree:
+    """New `extra`, once a player has been updated (momentum, codebooks)."""
+    del player, params, aux, step
+    return extra
+
+  def predict(self) -> dict[str, Predict]:
+    """What evaluators may ask for, by name.
+
+    Each is fn(params, extra, consts, batch, key).
+
+    Outputs are arrays, or dicts of arrays, with the batch as dimension 0.
+    """
+    return {}
+
+  def groups(self) -> tuple[Group, ...]:
+    """Optimizer rules; by default only kernels are decayed."""
+    return ()
+
+  def axes(self) -> tuple[tuple[str, tuple[str | None, ...]], ...]:
+    """(regex, mesh axis per dimension) where the default rules are wrong."""
+    return ()
+
+
+def field(default: Any, doc: str, **limits: Any) -> Any:
+  """A documented hyper-parameter of a method or an evaluator.
+
+  Args:
+    default: its value when the config does not name it; fixes its type.
+    doc: what it is, with its unit.
+    **limits: any of choices=(...), low=, high=, above=, below=
+      (inclusive, inclusive, exclusive, exclusive).
+  """
+  return dataclasses.field(default=default, metadata={"doc": doc, **limits})
+
+
+def find(name: str) -> type[Method]:
+  """The method class of "mim.mae": in jmim/methods/mim/mae.py.
+
+  A name with a module path of its own ("my_package.my_method") works too.
+
+  Raises:
+    KeyError: no such module, or no Method subclass in it.
+  """
+  for module_name in (f"jmim.methods.{name}", name):
+    if not module_exists(module_name):
+      continue
+    module = importlib.import_module(module_name)
+    found = [
+      v
+      for v in vars(module).values()
+      if isinstance(v, type)
+      and issubclass(v, Method)
+      and v.__module__ == module.__name__
+    ]
+    if found:
+      return found[-1]
+  raise KeyError(name)
+
+
+def module_exists(module_name: str) -> bool:
+  """Whether a module can be found, its parents included."""
+  parts = module_name.split(".")
+  heads = [".".join(parts[: i + 1]) for i in range(len(parts))]
+  return all(importlib.util.find_spec(head) for head in heads)
+
+
+def names() -> list[str]:
+  """All methods below jmim/methods, as `find` takes them."""
+  root = importlib.import_module("jmim.methods")
+  prefix = root.__name__ + "."
+  modules = pkgutil.walk_packages(root.__path__, prefix)
+  return sorted(m.name[len(prefix) :] for m in modules if not m.ispkg)

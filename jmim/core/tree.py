@@ -1,0 +1,39 @@
+"""Names of leaves, and the convention for stacked layers."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+STACK = "layers"
+
+
+def name(path: tuple) -> str:
+  """A key path of `jax.tree_util` as "encoder/blocks/layers/attn/kernel"."""
+  return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def named(tree: Any) -> dict[str, Any]:
+  """Leaf name -> leaf, in tree order."""
+  return {
+    name(path): leaf
+    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]
+  }
+
+
+def map_named(fn: Callable[..., Any], tree: Any, *rest: Any) -> Any:
+  """`jax.tree.map` whose function receives the leaf's name first."""
+  return jax.tree_util.tree_map_with_path(
+    lambda path, *leaves: fn(name(path), *leaves), tree, *rest
+  )
+
+
+def stacked(leaf_name: str) -> bool:
+  """Whether dimension 0 of this leaf counts layers (see `nn.stack`)."""
+  return STACK in leaf_name.split("/")
+
+
+def matches(pattern: str, leaf_name: str) -> bool:
+  """Whether a config regex applies to a leaf."""
+  return re.search(pattern, leaf_name) is not None

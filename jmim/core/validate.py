@@ -1,0 +1,179 @@
+"""Checks of config values: known, of the right type, within limits."""
+
+import dataclasses
+import difflib
+from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
+
+import ml_collections
+
+from jmim.core import base_config
+from jmim.core import errors
+
+# Sections whose keys are the fields of a class, checked by `build`.
+OPEN = ("method", "evals")
+
+
+def typed(path: str, value: Any, like: Any) -> Any:
+  """`value` as the type of `like`; int to float and list to tuple only."""
+  kind = type(like)
+  if isinstance(like, ml_collections.ConfigDict):
+    raise errors.UserError(
+      f"{path}={value!r}", f"{path} is a section with keys {list(like)}",
+      f"set one of its keys, e.g. {path}.{next(iter(like), 'key')}=...", path,
+    )  # fmt: skip
+  if kind is tuple and isinstance(value, tuple):
+    return tuple(_element(path, v, like) for v in value)
+  if like is None or isinstance(value, kind) and kind is not int:
+    return value
+  if kind is int and isinstance(value, int) and not isinstance(value, bool):
+    return value
+  if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    return float(value)
+  if kind is tuple and isinstance(value, list):
+    value = tuple(value)
+  if kind is str and isinstance(value, int | float):
+    return str(value)
+  raise errors.UserError(
+    f"{path}={value!r} ({type(value).__name__})",
+    f"{kind.__name__}, such as {like!r}", "give a value of that type", path,
+  )  # fmt: skip
+
+
+def _element(path: str, value: Any, like: tuple) -> Any:
+  """One entry of a tuple of numbers or strings, typed like the first."""
+  if like and isinstance(like[0], int | float | str):
+    return typed(f"an entry of {path}", value, like[0])
+  return value
+
+
+def paths(node: Mapping[str, Any], prefix: str = "") -> list[str]:
+  """All dotted keys of a nested config."""
+  found = []
+  for name, value in node.items():
+    if isinstance(value, Mapping | ml_collections.ConfigDict) and len(value):
+      found += paths(value, f"{prefix}{name}.")
+    else:
+      found.append(prefix + name)
+  return found
+
+
+def unknown(
+  name: str, known: Iterable[str], key: str | None, what: str = "known keys"
+) -> errors.UserError:
+  """The error for a name that is not among the known ones."""
+  known = sorted(known)
+  last = name.split(".")[-1]
+  near = difflib.get_close_matches(name, known, 4, 0.6) or [
+    k for k in known if difflib.SequenceMatcher(
+      None, last, k.split(".")[-1]).ratio() > 0.7
+  ][:4]  # fmt: skip
+  listed = ", ".join(near or known[:20])
+  return errors.UserError(
+    f"unknown key {name!r}",
+    f"{'nearest of ' if near else ''}{what}: {listed}",
+    f"did you mean {near[0]!r}?" if near else "use one of these", key,
+  )  # fmt: skip
+
+
+def check_limits(path: str, value: Any, limits: Any) -> None:
+  """Raises UserError if a value is outside its choices or limits.
+
+  Args:
+    path: config key, for the message.
+    value: its value.
+    limits: mapping with any of choices, low, high, above, below.
+  """
+  choices = limits.get("choices") or ()
+  bounds = {
+    "low": (">=", lambda v, b: v >= b),
+    "high": ("<=", lambda v, b: v <= b),
+    "above": (">", lambda v, b: v > b),
+    "below": ("<", lambda v, b: v < b),
+  }
+  given = {k: limits[k] for k in bounds if limits.get(k) is not None}
+  wanted = " and ".join(f"{bounds[k][0]} {v}" for k, v in given.items())
+  if choices and value not in choices:
+    wanted = "one of " + ", ".join(map(repr, choices))
+  elif all(bounds[k][1](value, bound) for k, bound in given.items()):
+    return
+  raise errors.UserError(
+    f"{path}={value!r}", wanted, "choose an allowed value", path
+  )
+
+
+def build(cls: type, entries: Mapping[str, Any], path: str) -> Any:
+  """An instance of a documented dataclass from a config section.
+
+  Args:
+    cls: dataclass whose fields were made by `method.field`.
+    entries: field -> value, besides "type".
+    path: the section's name, for errors.
+
+  Raises:
+    UserError: unknown field, wrong type, value outside its limits.
+  """
+  fields = {
+    f.name: f for f in dataclasses.fields(cls) if f.metadata.get("config", True)
+  }
+  values = {}
+  for name, value in entries.items():
+    if name == "type":
+      continue
+    if name not in fields:
+      raise unknown(
+        name, fields, f"{path}.{name}", f"the keys of {path} ({cls.__name__})"
+      )
+    if isinstance(value, ml_collections.ConfigDict):
+      value = value.to_dict()
+    value = typed(f"{path}.{name}", value, fields[name].default)
+    check_limits(f"{path}.{name}", value, fields[name].metadata)
+    values[name] = value
+  return cls(**values)
+
+
+def validate(config: ml_collections.ConfigDict) -> None:
+  """Checks every key of the closed sections: known, typed, within limits.
+
+  Raises:
+    UserError: naming the first key that is wrong.
+  """
+  keys = base_config.KEYS
+  for path in paths(config.to_dict()):
+    top = path.split(".")[0]
+    known = path
+    if top in base_config.PER_PLAYER and path.startswith(f"{top}.players"):
+      if path == f"{top}.players":
+        continue  # no player has settings of its own
+      known = f"{top}." + ".".join(path.split(".")[3:])
+    if top in OPEN and path != "method.type":
+      continue
+    if known not in keys:
+      raise unknown(path, keys, path)
+    value = get(config, path)
+    typed(path, value, keys[known].default)
+    check_limits(path, value, vars(keys[known]))
+  for path, key in keys.items():
+    if key.default == "" and path in ("method.type", "data.name"):
+      if not get(config, path):
+        raise errors.UserError(
+          f"{path} is empty", key.doc, "set it in the recipe", path
+        )
+
+
+def get(config: Any, path: str) -> Any:
+  """The value at a dotted path.
+
+  Raises:
+    UserError: the config lacks it (a section was replaced, not updated).
+  """
+  node = config
+  for part in path.split("."):
+    if part not in node:
+      raise errors.UserError(
+        f"the config has no {path}", "every key of jmim.core.config.base()",
+        "start the recipe from base() and update its sections", path,
+      )  # fmt: skip
+    node = node[part]
+  return node

@@ -1,0 +1,152 @@
+"""Handwritten digits, 1797 real 8 x 8 scans from scikit-learn; no download.
+
+`plain` holds them as they are. `scattered` puts each, twice as large, at a
+random place on a coloured background: small enough for a laptop, but no
+longer solvable pixel by pixel, so that representations differ.
+
+The split is by scan: no placement of a test digit is ever trained on.
+"""
+
+import dataclasses
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow_datasets as tfds
+from PIL import Image
+from sklearn import datasets
+
+from jmim.data import order
+
+_SCANS = 1797
+_TRAIN_SCANS = 1397
+_SEED = 0
+_SPLITS = ("train", "test")
+
+
+@dataclasses.dataclass(eq=False)
+class DigitsConfig(tfds.core.BuilderConfig):
+  """What becomes of a scan.
+
+  Attributes:
+    canvas: side of the images in pixels; 8 leaves the scan as it is, grey.
+    train_placements: images made of each scan of the train split.
+    test_placements: images made of each scan of the test split.
+  """
+
+  canvas: int = 8
+  train_placements: int = 1
+  test_placements: int = 1
+
+
+class Digits(tfds.core.GeneratorBasedBuilder):
+  """The builder; features `image`, `label` and `source_id` (the scan)."""
+
+  VERSION = tfds.core.Version("1.0.0")
+  BUILDER_CONFIGS = [
+    DigitsConfig(name="plain", description="8 x 8 grey, as scanned"),
+    DigitsConfig(
+      name="scattered",
+      description="16 x 16 anywhere on 32 x 32 RGB",
+      canvas=32,
+      train_placements=8,
+      test_placements=2,
+    ),
+  ]
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    side = self.builder_config.canvas
+    shape = (side, side, 1 if side == 8 else 3)
+    return tfds.core.DatasetInfo(
+      builder=self,
+      description=__doc__,
+      features=tfds.features.FeaturesDict(
+        {
+          "image": tfds.features.Image(shape=shape, encoding_format="png"),
+          "label": tfds.features.ClassLabel(num_classes=10),
+          "source_id": np.int64,
+        }
+      ),
+      supervised_keys=("image", "label"),
+      homepage="https://archive.ics.uci.edu/dataset/80",
+    )
+
+  def _split_generators(self, dl_manager) -> dict[str, Iterator]:
+    del dl_manager  # nothing to download
+    return {split: self._generate_examples(split) for split in _SPLITS}
+
+  def _generate_examples(self, split: str) -> Iterator[tuple[str, dict]]:
+    config = self.builder_config
+    placements = getattr(config, f"{split}_placements")
+    scans = datasets.load_digits()
+    for source in source_ids(split):
+      for k in range(placements):
+        # Values of the scans are 0 .. 16.
+        image = (scans.images[source] * 255 / 16).round().astype(np.uint8)
+        if config.canvas != 8:
+          image = scatter(image, config.canvas, _rng(split, source, k))
+        yield (
+          f"{source:04d}_{k}",
+          {
+            "image": _png(image),
+            "label": int(scans.target[source]),
+            "source_id": int(source),
+          },
+        )
+
+
+def source_ids(split: str) -> np.ndarray:
+  """The scans of a split: int64 [1397] for "train", [400] for "test"."""
+  shuffled = order.permutation(_SCANS, _SEED, 0, np.arange(_SCANS))
+  train = split == "train"
+  return np.sort(shuffled[:_TRAIN_SCANS] if train else shuffled[_TRAIN_SCANS:])
+
+
+def _rng(split: str, source: int, placement: int) -> np.random.Generator:
+  return np.random.default_rng(
+    [_SEED, _SPLITS.index(split), int(source), placement]
+  )
+
+
+def scatter(
+  scan: np.ndarray, canvas: int, rng: np.random.Generator
+) -> np.ndarray:
+  """One digit, twice as large, somewhere on a dim coloured texture.
+
+  Args:
+    scan: uint8 [8, 8], bright on black.
+    canvas: side of the result, at least 16 pixels.
+    rng: consumed.
+
+  Returns:
+    uint8 [canvas, canvas, 3].
+  """
+  side = 2 * scan.shape[0]
+  ink = np.asarray(
+    Image.fromarray(scan).resize((side, side), Image.Resampling.BICUBIC)
+  )
+  top, left = rng.integers(canvas - side + 1, size=2)
+  alpha = np.zeros((canvas, canvas, 1))
+  alpha[top : top + side, left : left + side, 0] = ink / 255
+  # Near white, lightly tinted: always far brighter than what lies behind.
+  colour = rng.uniform(190, 255, 3)
+  image = (1 - alpha) * _texture(canvas, rng) + alpha * colour
+  image += rng.normal(0, 4, image.shape)
+  return image.round().clip(0, 255).astype(np.uint8)
+
+
+def _texture(canvas: int, rng: np.random.Generator) -> np.ndarray:
+  """Dim colour clouds: float [canvas, canvas, 3], about 20 to 110."""
+  coarse = rng.uniform(-25, 25, (4, 4, 3)) + rng.uniform(45, 85, 3)
+  coarse = coarse.round().astype(np.uint8)
+  size = (canvas, canvas)
+  smooth = Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+  return np.asarray(smooth, float)
+
+
+def _png(image: np.ndarray) -> io.BytesIO:
+  """Encoded, because given pixels TFDS would ask TensorFlow to encode them."""
+  file = io.BytesIO()
+  Image.fromarray(image).save(file, "png", compress_level=1)
+  file.seek(0)
+  return file

@@ -1,0 +1,212 @@
+"""Encoded bytes, or a uint8 array, to one uint8 image of the size asked for.
+
+Everything goes through Pillow: its bicubic filter is antialiased (the support
+grows with the shrink factor, as in torchvision on PIL images), and its readers
+cover what people keep in folders. Flip, normalisation and mixing are not done
+here; they run on the device.
+"""
+
+import io
+import math
+
+import numpy as np
+from PIL import Image
+from PIL import ImageOps
+
+from jmim.core import errors
+
+_MODES = {1: "L", 3: "RGB"}
+_CROP_TRIES = 10
+
+
+class BadImage(ValueError):
+  """The bytes are not an image that can be read; says why."""
+
+
+def decode(image: bytes | np.ndarray, channels: int) -> np.ndarray:
+  """Decodes to RGB or grey, upright, 8 bits.
+
+  EXIF rotation is applied; CMYK, palette, grey, 1-bit and 16-bit images are
+  converted; transparency is dropped, showing the colour stored below it; of an
+  animation the first frame is taken.
+
+  Args:
+    image: an encoded file, or uint8 [h, w] or [h, w, 1 | 3 | 4].
+    channels: 1 (grey) or 3 (RGB).
+
+  Returns:
+    uint8 [h, w, channels].
+
+  Raises:
+    BadImage: the bytes cannot be decoded, or the array is not an image.
+  """
+  assert channels in _MODES, channels
+  if isinstance(image, np.ndarray):
+    picture = _from_array(image)
+  else:
+    picture = _from_bytes(image)
+  return _to_array(picture.convert(_MODES[channels]))
+
+
+def _from_array(image: np.ndarray) -> Image.Image:
+  if image.ndim == 2:
+    image = image[..., None]
+  if image.dtype != np.uint8 or image.ndim != 3 or 0 in image.shape:
+    raise BadImage(f"an array {image.dtype}{list(image.shape)}, not uint8 hwc")
+  if image.shape[-1] not in (1, 3, 4):
+    raise BadImage(f"an array with {image.shape[-1]} channels, not 1, 3 or 4")
+  return _to_picture(image)
+
+
+def _from_bytes(data: bytes) -> Image.Image:
+  """Opens, decodes and turns upright; any colour mode of 8 bits."""
+  try:
+    with Image.open(io.BytesIO(data)) as picture:
+      picture.load()
+      return _eight_bits(ImageOps.exif_transpose(picture))
+  except MemoryError:
+    raise
+  except Exception as error:
+    # Corrupt files surface as nearly any exception (OSError, SyntaxError,
+    # struct.error, DecompressionBombError ...); all of them mean the same here,
+    # as no other I/O happens inside.
+    raise BadImage(f"{type(error).__name__}: {error}") from error
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+  """Rescales deep grey images, which Pillow would clip, and drops palettes."""
+  if picture.mode == "P" and "transparency" in picture.info:
+    return picture.convert("RGBA")
+  if not picture.mode.startswith(("I", "F")):
+    return picture
+  deep = np.asarray(picture)
+  if picture.mode == "F" or deep.min() < 0 or deep.max() > 65535:
+    raise BadImage(f"pixels of mode {picture.mode} without a known range")
+  return Image.fromarray(((deep.astype(np.int64) + 128) // 257).astype("u1"))
+
+
+def _to_picture(image: np.ndarray) -> Image.Image:
+  return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+
+
+def _to_array(picture: Image.Image) -> np.ndarray:
+  array = np.asarray(picture)
+  return array[..., None] if array.ndim == 2 else array
+
+
+def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+  """Antialiased bicubic; uint8 [h, w, c] -> uint8 [height, width, c]."""
+  if image.shape[:2] == (height, width):
+    return image
+  picture = _to_picture(np.ascontiguousarray(image))
+  return _to_array(picture.resize((width, height), Image.Resampling.BICUBIC))
+
+
+def fit(
+  image: np.ndarray,
+  size: int,
+  name: str = "the image",
+  key: str = "data.host_crop",
+) -> np.ndarray:
+  """The image itself, for data that needs no crop.
+
+  Args:
+    image: uint8 [h, w, c].
+    size: what height and width must be, in pixels.
+    name: which image, for the message.
+    key: config key of the crop that was set to "none", for the message.
+
+  Returns:
+    `image`, uint8 [size, size, c].
+
+  Raises:
+    UserError: the image has another size.
+  """
+  height, width = image.shape[:2]
+  if (height, width) != (size, size):
+    raise errors.UserError(
+      f"{name} is {height} x {width} pixels",
+      f'{size} x {size}, as the crop is "none"',
+      f'set {key} to "center", or data.size to the size of the images',
+      key,
+    )
+  return image
+
+
+def center(image: np.ndarray, size: int, resize: int) -> np.ndarray:
+  """Short side to `resize`, then the central square of `size`.
+
+  Args:
+    image: uint8 [h, w, c].
+    size: side of the result, in pixels.
+    resize: length of the short side before the crop, at least `size`.
+
+  Returns:
+    uint8 [size, size, c].
+  """
+  assert resize >= size, (resize, size)
+  height, width = image.shape[:2]
+  short = min(height, width)
+  # The long side is rounded down, as torchvision does.
+  image = _resize(image, resize * height // short, resize * width // short)
+  top, left = (round((side - size) / 2) for side in image.shape[:2])
+  return image[top : top + size, left : left + size]
+
+
+def resized_crop(
+  image: np.ndarray,
+  size: int,
+  scale: tuple[float, float],
+  ratio: tuple[float, float],
+  rng: np.random.Generator,
+) -> np.ndarray:
+  """A random box of random area and aspect, resized to a square.
+
+  Args:
+    image: uint8 [h, w, c].
+    size: side of the result, in pixels.
+    scale: smallest and largest area of the box, as a share of the image.
+    ratio: smallest and largest width / height of the box.
+    rng: consumed; the result is a function of its state.
+
+  Returns:
+    uint8 [size, size, c].
+  """
+  top, left, h, w = crop_box(*image.shape[:2], scale, ratio, rng)
+  # Cropped before it is resized, so that no pixel outside the box bleeds in.
+  return _resize(image[top : top + h, left : left + w], size, size)
+
+
+def crop_box(
+  height: int,
+  width: int,
+  scale: tuple[float, float],
+  ratio: tuple[float, float],
+  rng: np.random.Generator,
+) -> tuple[int, int, int, int]:
+  """torchvision's RandomResizedCrop: ten tries, then a central box.
+
+  Args:
+    height: of the image, in pixels.
+    width: of the image, in pixels.
+    scale: smallest and largest area of the box, as a share of the image.
+    ratio: smallest and largest width / height; uniform in its logarithm.
+    rng: consumed.
+
+  Returns:
+    (top, left, h, w) of a box inside the image, in pixels.
+  """
+  for _ in range(_CROP_TRIES):
+    area = height * width * rng.uniform(*scale)
+    aspect = math.exp(rng.uniform(math.log(ratio[0]), math.log(ratio[1])))
+    w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+    if 0 < w <= width and 0 < h <= height:
+      top = int(rng.integers(height - h + 1))
+      return top, int(rng.integers(width - w + 1)), h, w
+  # As much of the middle as the allowed aspect ratios leave.
+  w, h = width, height
+  if width / height < ratio[0]:
+    h = max(1, round(width / ratio[0]))
+  elif width / height > ratio[1]:
+    w = max(1, round(height * ratio[1]))
+  return (height - h) // 2, (width - w) // 2, h, w

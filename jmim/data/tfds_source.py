@@ -1,0 +1,219 @@
+"""Reads TFDS data sets without TensorFlow, and prepares those jmim ships.
+
+Data sets are found by their files, never by their code: the code of a data set
+may import anything, and the files say all that reading needs. The exception are
+the builders in jmim/data/builders, one data set per module, named like it: they
+need no download and are prepared on first use.
+"""
+
+import contextlib
+import difflib
+import importlib
+import io
+import logging
+import os
+import pathlib
+import pkgutil
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core import naming
+from tensorflow_datasets.core import read_only_builder
+
+from jmim.core import errors
+from jmim.data import builders
+
+
+class TfdsSource:
+  """A split of a prepared data set; a `sources.Source`.
+
+  Attributes:
+    num_classes: of the feature "label", or None.
+  """
+
+  def __init__(self, data: Any, name: str, num_classes: int | None):
+    """Wraps `data`, a TFDS data source; `name` says which in messages."""
+    self._data, self._name, self.num_classes = data, name, num_classes
+
+  def __len__(self) -> int:
+    return len(self._data)
+
+  def __getitem__(self, i: int) -> dict[str, Any]:
+    return self._data[i]
+
+  def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
+    """Examples of many indices, in one read per file."""
+    return self._data.__getitems__(indices)
+
+  def name(self, i: int) -> str:
+    """Data set, split and position within the split."""
+    return f"{self._name}, example {i}"
+
+
+def build(name: str, split: str, root: pathlib.Path) -> TfdsSource:
+  """Opens a data set that is prepared in `root`, or shipped.
+
+  Args:
+    name: `dataset[/config][:version]`.
+    split: a TFDS split, possibly sliced or added.
+    root: TFDS data directory.
+
+  Returns:
+    The source; images stay encoded.
+
+  Raises:
+    UserError: unknown or unprepared data set, unknown or empty split.
+  """
+  builder = _find(name, root)
+  features = dict(builder.info.features.items())
+  decoders = None
+  if isinstance(features.get("image"), tfds.features.Image):
+    decoders = {"image": tfds.decode.SkipDecoding()}
+  try:
+    data = builder.as_data_source(split=split, decoders=decoders)
+    if not len(data):
+      raise ValueError("it is empty")
+  except NotImplementedError as error:
+    raise errors.UserError(
+      f"{builder.data_dir} is in a format without random access",
+      "array_record",
+      f"delete it, then: {_command(name, root)}",
+      "data.data_dir",
+    ) from error
+  except ValueError as error:
+    raise errors.UserError(
+      f"split {split!r} of {name}: {str(error).splitlines()[0]}",
+      f"one of {', '.join(builder.info.splits)}; or a part, as train[:80%]",
+      "name one of them",
+      "data.train_split",
+    ) from error
+  classes = getattr(features.get("label"), "num_classes", None)
+  return TfdsSource(data, f"{builder.info.full_name} {split}", classes)
+
+
+def _find(name: str, root: pathlib.Path) -> tfds.core.DatasetBuilder:
+  """A reader of the files of `name`, prepared first if it is shipped."""
+  try:
+    parsed, wanted = naming.parse_builder_name_kwargs(name)
+  except ValueError as error:
+    raise _unknown(name, root) from error
+  if parsed.name in _shipped():
+    name = _prepare(parsed.name, wanted, root)
+  try:
+    return read_only_builder.builder_from_files(name, data_dir=root)
+  except tfds.core.DatasetNotFoundError as error:
+    known = parsed.name in _known() or parsed.name in _present(root)
+    raise (_unprepared if known else _unknown)(name, root) from error
+
+
+def _shipped() -> list[str]:
+  return [module.name for module in pkgutil.iter_modules(builders.__path__)]
+
+
+def _known() -> list[str]:
+  return _shipped() + tfds.list_builders(with_community_datasets=False)
+
+
+def _present(root: pathlib.Path) -> list[str]:
+  if not root.is_dir():
+    return []
+  return [path.name for path in root.iterdir() if path.name[0] != "."]
+
+
+def _command(name: str, root: pathlib.Path) -> str:
+  return f"tfds build {name} --data_dir={root} --file_format=array_record"
+
+
+def _unknown(name: str, root: pathlib.Path) -> errors.UserError:
+  base = name.split("/")[0].split(":")[0]
+  # What is at hand comes first: the long list of TFDS would crowd it out.
+  here = list(dict.fromkeys(["folder", *_shipped(), *_present(root)]))
+  near = difflib.get_close_matches(base, here)
+  near += difflib.get_close_matches(base, set(_known()) - set(here))
+  return errors.UserError(
+    f"data set {name!r}",
+    f"a known name; the nearest: {', '.join(near) or ', '.join(here)}",
+    "correct the name, or prepare it with `tfds build` under data.data_dir",
+    "data.name",
+  )
+
+
+def _unprepared(name: str, root: pathlib.Path) -> errors.UserError:
+  base = root / name.split("/")[0].split(":")[0]
+  found = [
+    str(path.parent.relative_to(root))
+    for path in sorted(base.rglob("features.json"))
+  ]
+  return errors.UserError(
+    f"{name} is not in {root}" + ("" if root.is_dir() else " (no such folder)"),
+    f"it prepared there; of that name lie there: {', '.join(found) or 'none'}",
+    f"correct data.data_dir, or run: {_command(name, root)}",
+    "data.data_dir",
+  )
+
+
+def _prepare(base: str, wanted: dict[str, str], root: pathlib.Path) -> str:
+  """Writes a shipped data set into `root` unless it is there already.
+
+  Args:
+    base: name of the module in jmim/data/builders.
+    wanted: "config" (else the first one) and "version" (else that of the code)
+      where the user gave them. Other versions may lie in `root`, but cannot be
+      made.
+    root: TFDS data directory, made if necessary.
+
+  Returns:
+    The full name. It has a version, so that no outdated data are read.
+  """
+  importlib.import_module(f"jmim.data.builders.{base}")
+  configs = tfds.builder_cls(base).builder_configs
+  config = wanted.get("config")
+  if config is not None and config not in configs:
+    raise errors.UserError(
+      f"config {config!r} of {base}",
+      f"one of {', '.join(configs)}" if configs else "none: it has no configs",
+      "name one of them after the slash",
+      "data.name",
+    )
+  name = base + (f"/{config}" if config else "")
+  builder = tfds.builder(name, data_dir=root)
+  version = wanted.get("version", str(builder.version))
+  target = pathlib.Path(builder.data_dir)
+  if version == str(builder.version) and not target.is_dir():
+    logging.info("preparing %s in %s, once", name, root)
+    _write(name, root, target)
+  return f"{name}:{version}"
+
+
+def _write(name: str, root: pathlib.Path, target: pathlib.Path) -> None:
+  """Builds beside `target`, then renames: complete or not there at all."""
+  try:
+    root.mkdir(parents=True, exist_ok=True)
+    _build_aside(name, root, target)
+  except OSError as error:
+    raise errors.UserError(
+      f"{name} cannot be prepared in {root}: {error}",
+      "a folder that can be written, with space left",
+      'name another one, or "" for the cache',
+      "data.data_dir",
+    ) from error
+
+
+def _build_aside(name: str, root: pathlib.Path, target: pathlib.Path) -> None:
+  with tempfile.TemporaryDirectory(prefix=".preparing-", dir=root) as scratch:
+    builder = tfds.builder(name, data_dir=scratch, file_format="array_record")
+    # TFDS prints the scratch path as where the data are; errors still raise.
+    mute = io.StringIO()
+    with contextlib.redirect_stdout(mute), contextlib.redirect_stderr(mute):
+      builder.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+      )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+      os.rename(builder.data_dir, target)
+    except OSError:
+      # Another process was first: it wrote the same.
+      if not target.is_dir():
+        raise

@@ -1,0 +1,58 @@
+"""What an evaluator is: a documented dataclass with `run`.
+
+`config.evals.<name> = section(type="knn", ...)` makes the class `Evaluator` of
+`jmim.evals.knn`; its fields are the keys. An evaluator asks the context for
+outputs by name and yields (key, value); it knows nothing of methods.
+"""
+
+import dataclasses
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from jmim.core import method
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluator:
+  """Base of all evaluators: when it runs and on which weights."""
+
+  predict: str = method.field("features", "output asked of the method")
+  weights: str = method.field("raw", "parameters used", choices=("raw", "ema"))
+  every_steps: int = method.field(0, "steps between runs", low=0)
+  every_epochs: float = method.field(0.0, "or epochs", low=0)
+  every_images: int = method.field(0, "or images; always at the end", low=0)
+
+  def needs(self) -> tuple[str, ...]:
+    """Names of the predict functions it will ask for."""
+    return (self.predict,)
+
+  def run(self, context: Any) -> Iterator[tuple[str, float | np.ndarray]]:
+    """Yields (key, scalar) and (key, uint8 picture [h, w, 3])."""
+    raise TypeError(f"{type(self).__name__} must define run()")
+
+
+def names() -> list[str]:
+  """All evaluator modules."""
+  package = importlib.import_module("jmim.evals")
+  skipped = ("base", "context")
+  found = [m.name for m in pkgutil.iter_modules(package.__path__)]
+  return [name for name in found if name not in skipped]
+
+
+def find(name: str) -> type[Evaluator]:
+  """The class `Evaluator` of jmim/evals/<name>.py, or of any module path.
+
+  Raises:
+    KeyError: there is no such module.
+  """
+  for module_name in (f"jmim.evals.{name}", name):
+    if method.module_exists(module_name):
+      module = importlib.import_module(module_name)
+      if hasattr(module, "Evaluator"):
+        return module.Evaluator
+  raise KeyError(name)

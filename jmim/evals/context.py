@@ -1,0 +1,208 @@
+"""What evaluators see of a run: outputs by name, over a split."""
+
+import dataclasses
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jmim.core import method as methods
+from jmim.core import sharding
+from jmim.data import augment
+from jmim.data import pipeline
+
+Tree = Any
+
+
+class Context:
+  """Runs a method's predict functions over the data, on all devices.
+
+  Attributes:
+    step: of the state being evaluated.
+    seed: of the run.
+    augment: how images were normalised (to draw them).
+  """
+
+  def __init__(
+    self,
+    method: methods.Method,
+    mesh: jax.sharding.Mesh,
+    spec: pipeline.Spec,
+    augment_spec: augment.Spec,
+    sources: dict[str, Any],
+    consts: Tree,
+    fresh: Callable[[], tuple[Tree, Tree]],
+    seed: int,
+  ):
+    """Keeps what does not change during a run.
+
+    Args:
+      method: the method.
+      mesh: devices.
+      spec: of the input pipeline.
+      augment_spec: of the normalisation.
+      sources: "train" and "eval".
+      consts: frozen networks.
+      fresh: returns (params, extra) as they were before the first step.
+      seed: of the run.
+    """
+    self.method, self.mesh, self.spec = method, mesh, spec
+    self.augment, self.sources, self.consts = augment_spec, sources, consts
+    self.seed, self._fresh = seed, fresh
+    self._sharding = sharding.batch_sharding(mesh)
+    self._everywhere = sharding.replicated(mesh)
+    self._compiled: dict[str, Callable] = {}
+    self._forever: dict[Any, Any] = {}
+    self._memo: dict[Any, Any] = {}
+    self.step = 0
+
+  def start(self, state: Any) -> None:
+    """Points the context at a state."""
+    self.step = int(state.step)
+    self._weights = {"raw": (state.params, state.extra)}
+    if state.ema:
+      self._weights["ema"] = (state.ema, state.extra)
+    self._memo = {}
+
+  def stop(self) -> None:
+    """Forgets the state, so that its buffers can be reused."""
+    self._weights, self._memo = {}, {}
+
+  def num_classes(self) -> int | None:
+    """Classes of the labels, or None."""
+    return self.sources["train"].num_classes
+
+  def batches(
+    self, split: str, limit: int | None = None
+  ) -> Iterator[dict[str, np.ndarray]]:
+    """Local slices of global batches: each example once, the last padded.
+
+    Args:
+      split: "train" or "eval".
+      limit: the first so many of a fixed shuffled order; None: all.
+    """
+    return pipeline.evaluate(
+      self.sources[split], self.spec, limit,
+      jax.process_index(), jax.process_count(),
+    )  # fmt: skip
+
+  def apply(
+    self, name: str, batch: dict[str, np.ndarray], weights: str, key: int = 0
+  ) -> Any:
+    """Output `name` for one local batch, as numpy of the whole global batch.
+
+    Args:
+      name: a key of `method.predict()`.
+      batch: as from `batches`.
+      weights: "raw", "ema" or "untrained".
+      key: seeds what the function draws.
+    """
+    if name not in self._compiled:
+      fn = self.method.predict()[name]
+      self._compiled[name] = self._jit(
+        lambda p, e, c, b, k: fn(p, e, c, augment.evaluate(self.augment, b), k)
+      )
+    return self._call(self._compiled[name], batch, weights, key)
+
+  def loss(
+    self, batch: dict[str, np.ndarray], weights: str, key: int = 0
+  ) -> dict[str, np.ndarray]:
+    """Mean losses (and logged aux) of one batch under fixed draws."""
+    if "<loss>" not in self._compiled:
+      self._compiled["<loss>"] = self._jit(self._losses)
+    return self._call(self._compiled["<loss>"], batch, weights, key)
+
+  def _losses(self, params, extra, consts, batch, key):
+    batch = augment.evaluate(self.augment, batch)
+    draws = self.method.draw(key, batch, 0)
+    single, found = len(self.method.players) == 1, {}
+    for player in self.method.players:
+      value, aux = self.method.loss(
+        player, params, extra, consts, batch, draws, 0
+      )
+      found["loss" if single else f"loss/{player}"] = value
+      found |= {k: v for k, v in aux.items() if jnp.ndim(v) == 0}
+    return found
+
+  def _jit(self, fn):
+    # Replicated outputs are whole on every host: np.asarray works there.
+    return jax.jit(fn, out_shardings=self._everywhere)
+
+  def _call(self, fn, batch, weights, key):
+    skipped = ("valid", "index")
+    local = {k: v for k, v in batch.items() if k not in skipped}
+    put = lambda x: jax.make_array_from_process_local_data(  # noqa: E731
+      self._sharding, x
+    )
+    params, extra = self._tree(weights)
+    key = jax.random.fold_in(jax.random.key(self.seed), key)
+    out = fn(params, extra, self.consts, jax.tree.map(put, local), key)
+    return jax.tree.map(np.asarray, out)
+
+  def _tree(self, weights: str):
+    if weights == "untrained" and weights not in self._weights:
+      self._weights[weights] = self._fresh()
+    return self._weights[weights]
+
+  def features(
+    self, name: str, split: str, limit: int | None, weights: str
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """(outputs [n, d] float32, labels [n]) of a split, on every host.
+
+    Args:
+      name: a predict function; or "pixels", the raw image / 255, flattened.
+      split: "train" or "eval".
+      limit: see `batches`.
+      weights: "raw", "ema" or "untrained".
+
+    Asked twice for the same, it answers from memory: outputs that depend on
+    the state until the next evaluation, the others for the whole run.
+    """
+    fixed = name == "pixels" or weights == "untrained"
+    memo = self._forever if fixed else self._memo
+    request = (name, split, limit, None if name == "pixels" else weights)
+    if request not in memo:
+      memo[request] = self._features(name, split, limit, weights)
+    return memo[request]
+
+  def _features(self, name, split, limit, weights):
+    rows, labels = [], []
+    for i, batch in enumerate(self.batches(split, limit)):
+      if name == "pixels":
+        out = _flat(self.gather(batch["image"])) / np.float32(255)
+      else:
+        out = _flat(self.apply(name, batch, weights, key=i))
+      valid = self.gather(batch["valid"])
+      rows.append(out[valid])
+      labels.append(self.gather(batch["label"])[valid])
+    return np.concatenate(rows), np.concatenate(labels)
+
+  def gather(self, local: np.ndarray) -> np.ndarray:
+    """The global batch from every host's slice."""
+    if jax.process_count() == 1:
+      return local
+    whole = jax.make_array_from_process_local_data(self._sharding, local)
+    return np.asarray(jax.device_put(whole, self._everywhere))
+
+
+def _flat(x: np.ndarray) -> np.ndarray:
+  return np.asarray(x, np.float32).reshape(len(x), -1)
+
+
+def protocol(parts: Any, evaluator: Any) -> dict[str, Any]:
+  """Everything a reader needs to repeat an evaluation, as JSON values."""
+  data = parts.config.data
+  return {
+    "type": type(evaluator).__module__,
+    **dataclasses.asdict(evaluator),
+    "data": data.name,
+    "train_split": data.train_split,
+    "eval_split": data.eval_split,
+    "eval_crop": data.eval_crop,
+    "eval_resize": data.eval_resize,
+    "size": data.size,
+    "seed": parts.config.seed,
+  }

@@ -1,0 +1,133 @@
+"""Reconstruction pictures: original, masked, reconstruction.
+
+The reconstruction shows the prediction where a pixel was hidden and the
+original elsewhere. Its error over hidden pixels stands beside two fillings
+that need no network, on the same masks:
+
+    mse      = mean over hidden pixels of (prediction - original)^2, in [0, 1]
+    nearest  : each hidden pixel from the nearest visible one
+    colour   : the mean colour of the visible pixels of the image
+"""
+
+import dataclasses
+
+import cv2
+import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
+
+from jmim.core import method
+from jmim.data import augment
+from jmim.evals import base
+
+GREY = 120
+
+
+def nearest_visible(image: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+  """Fills hidden pixels [h, w] with the nearest visible pixel of [h, w, c]."""
+  _, index = cv2.distanceTransformWithLabels(
+    hidden.astype(np.uint8), cv2.DIST_L2, 5,
+    labelType=cv2.DIST_LABEL_PIXEL,
+  )  # fmt: skip
+  seen = np.zeros(index.max() + 1, np.int64)
+  visible = np.flatnonzero(~hidden)
+  seen[index.ravel()[visible]] = visible
+  flat = image.reshape(-1, image.shape[-1])
+  return flat[seen[index.ravel()]].reshape(image.shape)
+
+
+def mean_visible(image: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+  """Fills hidden pixels with the mean colour of the visible ones."""
+  filled = image.copy()
+  filled[hidden] = image[~hidden].mean(0)
+  return filled
+
+
+def hidden_error(a: np.ndarray, b: np.ndarray, hidden: np.ndarray) -> float:
+  """Mean squared difference over hidden pixels; images in [0, 1]."""
+  return float(((a - b) ** 2)[hidden].mean())
+
+
+def sheet(
+  columns: dict[str, np.ndarray], pairs: int = 2, scale: int = 0
+) -> np.ndarray:
+  """uint8 picture: one row per `pairs` examples, titled columns.
+
+  Args:
+    columns: title -> uint8 [n, h, w, c].
+    pairs: examples side by side.
+    scale: enlargement; 0: so that an image is about 128 pixels wide.
+  """
+  images = list(columns.values())
+  n, h, w, _ = images[0].shape
+  scale = scale or max(1, round(128 / w))
+  gap, head = 6, 22
+  cell_h, cell_w = h * scale + gap, w * scale + gap
+  rows = -(-n // pairs)
+  wide = len(columns) * cell_w
+  canvas = PIL.Image.new(
+    "RGB", (pairs * wide + (pairs - 1) * 3 * gap, rows * cell_h + head), "white"
+  )
+  draw = PIL.ImageDraw.Draw(canvas)
+  font = PIL.ImageFont.load_default(13)
+  for c, (title, stack) in enumerate(columns.items()):
+    for i in range(n):
+      x = (i % pairs) * (wide + 3 * gap) + c * cell_w + gap // 2
+      y = (i // pairs) * cell_h + head
+      grey = stack.shape[-1] == 1
+      tile = PIL.Image.fromarray(stack[i, ..., 0] if grey else stack[i])
+      size = (w * scale, h * scale)
+      canvas.paste(tile.resize(size, PIL.Image.Resampling.NEAREST), (x, y))
+      if i < pairs:
+        draw.text((x + 2, 3), title, fill="black", font=font)
+  return np.asarray(canvas)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluator(base.Evaluator):
+  """A sheet of reconstructions, and their error beside simple fillings."""
+
+  predict: str = method.field("reconstruct", "returns image and mask")
+  examples: int = method.field(16, "images drawn", low=1)
+  batches: int = method.field(1, "batches the errors are averaged over", low=1)
+
+  def run(self, context):
+    """Yields mse, mse_nearest, mse_colour and the picture `sheet`."""
+    errors, first = [], None
+    for i, batch in enumerate(context.batches("eval", self._limit(context))):
+      out = context.apply(self.predict, batch, self.weights, key=i)
+      pred = np.asarray(augment.denormalise(context.augment, out["image"]))
+      truth, hidden = context.gather(batch["image"]), out["mask"][..., 0] > 0.5
+      valid = context.gather(batch["valid"])
+      errors += [
+        _errors(*x)
+        for x in zip(truth[valid], pred[valid], hidden[valid], strict=True)
+        if x[2].any()
+      ]
+      first = first or (truth, pred, hidden)
+    for j, name in enumerate(("mse", "mse_nearest", "mse_colour")):
+      yield name, float(np.mean([e[j] for e in errors]))
+    yield "sheet", self._sheet(*(x[: self.examples] for x in first))
+
+  def _limit(self, context) -> int:
+    return self.batches * context.spec.batch
+
+  def _sheet(self, truth, pred, hidden) -> np.ndarray:
+    where = hidden[..., None]
+    return sheet(
+      {
+        "original": truth,
+        "masked": np.where(where, np.uint8(GREY), truth),
+        "reconstruction": np.where(where, pred, truth),
+      }
+    )
+
+
+def _errors(truth, pred, hidden) -> tuple[float, float, float]:
+  a = truth.astype(np.float32) / 255
+  return (
+    hidden_error(pred.astype(np.float32) / 255, a, hidden),
+    hidden_error(nearest_visible(a, hidden), a, hidden),
+    hidden_error(mean_visible(a, hidden), a, hidden),
+  )

@@ -1,0 +1,148 @@
+"""Command line: flags, distributed start, and which mode runs.
+
+    python -m jmim.main --config=configs/mae_digits.py --workdir=runs/digits
+    ... --config.optim.lr=1e-3      any key of the config
+    ... --config=configs/mae_imagenet.py:variant=L/16,size=224
+
+Exit codes: 0 done, 2 a mistake of the user (one screen, no traceback),
+3 diverged, 130 interrupted.
+"""
+
+import importlib
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from absl import flags
+
+from jmim.core import config as configs
+from jmim.core import errors
+from jmim.core import validate
+
+MODES = ("train", "eval", "sample", "dry_run", "export")
+
+_CONFIG = flags.DEFINE_string(
+  "config", None, "Recipe, with its arguments: path.py or path.py:name=value"
+)
+_WORKDIR = flags.DEFINE_string(
+  "workdir", None, "Folder of the run: the same again resumes it"
+)
+_MODE = flags.DEFINE_enum("mode", "train", MODES, "What to do")
+_COORDINATOR = flags.DEFINE_string(
+  "coordinator", None, "host:port of process 0; empty: one process"
+)
+_PROCESSES = flags.DEFINE_integer(
+  "processes", None, "Processes of the run, where no cluster tells"
+)
+_PROCESS = flags.DEFINE_integer("process", None, "Number of this process")
+
+
+def main(overrides: Sequence[str]) -> None:
+  """Loads the config and runs the chosen mode.
+
+  Args:
+    overrides: "key=value" items of --config.key=value flags.
+
+  Raises:
+    UserError: a mistake in flags or config.
+  """
+  config = _config(overrides)
+  if _MODE.value not in ("train", "eval"):
+    raise errors.UserError(
+      f"--mode={_MODE.value}", "modes of this version: train, eval",
+      "use one of these; the others are planned", "--mode",
+    )  # fmt: skip
+  if not _WORKDIR.value:
+    raise errors.UserError(
+      "no --workdir", "a folder for checkpoints, metrics and pictures",
+      "add --workdir=runs/my_run", "--workdir",
+    )  # fmt: skip
+  workdir = pathlib.Path(_WORKDIR.value).expanduser()
+  _check_workdir(workdir)
+  _start_backend(config)
+  run = importlib.import_module("jmim.train")  # imports all of JAX's world
+  if _MODE.value == "train":
+    run.train(config, workdir)
+  else:
+    run.evaluate(config, workdir)
+
+
+def _config(overrides: Sequence[str]):
+  if not _CONFIG.value:
+    raise errors.UserError(
+      "no --config", "a recipe, e.g. --config=configs/mae_digits.py",
+      "name one; `ls configs` shows those that are here", "--config",
+    )  # fmt: skip
+  config = configs.override(configs.load(_CONFIG.value), overrides)
+  validate.validate(config)
+  return config
+
+
+def _check_workdir(workdir: pathlib.Path) -> None:
+  """Raises UserError unless the folder can be written."""
+  parent = next(p for p in (workdir, *workdir.parents) if p.exists())
+  if not parent.is_dir() or not os.access(parent, os.W_OK):
+    raise errors.UserError(
+      f"--workdir={workdir}: cannot write into {parent}",
+      "a folder that can be created", "choose another place", "--workdir",
+    )  # fmt: skip
+
+
+def _start_backend(config) -> None:
+  """Compile cache and, with several processes, the distributed runtime."""
+  import jax  # noqa: PLC0415  the flags above must win before JAX starts
+
+  if config.hardware.compile_cache:
+    cache = pathlib.Path(config.hardware.compile_cache).expanduser()
+    jax.config.update("jax_compilation_cache_dir", str(cache))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+  if _COORDINATOR.value:
+    if os.environ.get("JAX_PLATFORMS") == "cpu":
+      jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    jax.distributed.initialize(
+      _COORDINATOR.value, _PROCESSES.value, _PROCESS.value
+    )
+
+
+def parse(argv: Sequence[str]) -> list[str]:
+  """Parses flags; returns the config overrides and what is left.
+
+  Raises:
+    UserError: an unknown flag or a value a flag does not take.
+  """
+  ours = [a for a in argv[1:] if a.startswith("--config.")]
+  rest = [a for a in argv if a not in ours]
+  try:
+    left = flags.FLAGS(rest)[1:]
+  except flags.Error as e:
+    raise errors.UserError(
+      str(e), "flags of jmim: --config --workdir --mode, and --config.key=value",
+      "see python -m jmim.main --help", "--help",
+    ) from e  # fmt: skip
+  if left:
+    raise errors.UserError(
+      f"argument {left[0]!r}", "flags only, as --name=value",
+      "write --config.key=value with an equals sign", left[0],
+    )  # fmt: skip
+  return [a.removeprefix("--config.") for a in ours]
+
+
+def run() -> None:
+  """Console entry: errors of users become one screen and exit code 2."""
+  try:
+    overrides = parse(sys.argv)
+    main(overrides)
+  except errors.UserError as e:
+    print(f"error:\n{e.screen()}", file=sys.stderr)
+    sys.exit(2)
+  except errors.Diverged as e:
+    print(f"diverged: {e}", file=sys.stderr)
+    sys.exit(3)
+  except KeyboardInterrupt:
+    print("interrupted: the same command resumes", file=sys.stderr)
+    sys.exit(130)
+
+
+if __name__ == "__main__":
+  run()

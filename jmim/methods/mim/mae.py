@@ -1,0 +1,195 @@
+r"""MAE: Masked Autoencoders Are Scalable Vision Learners.
+
+He, Chen, Xie, Li, Dollár, Girshick, CVPR 2022. Equal to the authors' code
+(facebookresearch/mae@efb2a8062c): `tests/golden` compares tokens, latent,
+prediction, target, loss and gradients.
+
+A share r of the n patches of an image is hidden; the encoder sees only the
+others, and a small decoder predicts the pixels of the hidden ones:
+
+    noise ~ U[0, 1)^n                        draw
+    keep  = argsort(noise)[: int(n (1 - r))]
+    z     = ViT(x[keep])                     encoder, visible patches
+    pred  = Decoder(restore(z, mask_token))
+    t     = patchify(x), each patch (t - mean) / sqrt(var + 1e-6) if norm_pix
+    loss  = sum_n mask_n mean_d (pred - t)^2 / sum_n mask_n
+
+Reference (ImageNet-1k top-1 %, 1600 epochs, normalised pixels):
+
+    |              | B/16 | L/16 | H/14 |
+    | fine-tuned   | 83.6 | 85.9 | 86.9 |
+    | linear probe | 68.0 | 75.8 | 76.6 |
+
+Following the released code: the variance of a patch is unbiased; cls and mask
+tokens ARE decayed, one-dimensional parameters are not; visible tokens stay in
+shuffled order. Weights: `jmim.convert.mae`.
+
+    python -m jmim.main --config=configs/mae_digits.py --workdir=runs/digits
+    python -m jmim.main --config=configs/mae_imagenet.py:variant=L/16 ...
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from jmim.core import method
+from jmim.nn import masking
+from jmim.nn import patch as patching
+from jmim.nn import vit
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MAE(method.Method):
+  """Masked autoencoder; see the module docstring for the loss."""
+
+  variant: str = method.field("B/16", "encoder size / patch side in pixels")
+  size: int = method.field(224, "image side in pixels", low=1)
+  channels: int = method.field(3, "image channels", low=1)
+  width: int = method.field(0, "encoder width; 0: that of variant", low=0)
+  depth: int = method.field(0, "encoder blocks; 0: those of variant", low=0)
+  heads: int = method.field(0, "encoder heads; 0: those of variant", low=0)
+  mlp_ratio: float = method.field(
+    0.0, "MLP hidden / width, encoder and decoder; 0: that of variant", low=0
+  )
+  decoder_width: int = method.field(512, "decoder width", low=4)
+  decoder_depth: int = method.field(8, "decoder blocks", low=0)
+  decoder_heads: int = method.field(16, "decoder heads", low=1)
+  mask_ratio: float = method.field(
+    0.75, "share of patches hidden", low=0.0, below=1.0
+  )
+  norm_pix: bool = method.field(True, "normalise each target patch")
+
+  @classmethod
+  def tiny(cls) -> "MAE":
+    """16 patches of a 16-pixel image, two blocks of width 32."""
+    return cls(
+      variant="Ti/4", size=16, width=32, depth=2, heads=4,
+      decoder_width=16, decoder_depth=1, decoder_heads=2,
+    )  # fmt: skip
+
+  @property
+  def encoder_size(self) -> vit.Size:
+    """The variant's size with the overrides."""
+    size, _ = vit.parse(self.variant)
+    names = ("width", "depth", "heads", "mlp_ratio")
+    given = {k: getattr(self, k) for k in names if getattr(self, k)}
+    return dataclasses.replace(size, **given)
+
+  @property
+  def patch(self) -> int:
+    """Patch side in pixels."""
+    return vit.parse(self.variant)[1]
+
+  @property
+  def grid(self) -> tuple[int, int]:
+    """(h, w) in patches."""
+    return (self.size // self.patch,) * 2
+
+  @property
+  def encoder(self) -> vit.ViT:
+    """Sees visible patches only."""
+    return vit.ViT(self.encoder_size, self.patch, self.grid, rt=self.rt)
+
+  @property
+  def decoder(self) -> vit.MaskedDecoder:
+    """Predicts the pixels of every patch."""
+    size = vit.Size(
+      self.decoder_width,
+      self.decoder_depth,
+      self.decoder_heads,
+      self.mlp_ratio or 4.0,
+    )
+    out = self.patch**2 * self.channels
+    return vit.MaskedDecoder(size, self.grid, out, rt=self.rt)
+
+  def inputs(self) -> dict[str, method.Input]:
+    """Normalised images [size, size, channels]."""
+    vit.check(self.encoder_size, self.size, self.patch)
+    return {"image": method.Input((self.size, self.size, self.channels))}
+
+  def init(self, key, batch):
+    """Parameters of encoder and decoder; no extra state."""
+    k_encoder, k_decoder, k_mask = jax.random.split(key, 3)
+    image = batch["image"][:1]
+    mask = self.mask(self.draw(k_mask, {"image": image}, 0))
+    encoder = self.encoder.init(k_encoder, image, mask)["params"]
+    latent = self.encoder.apply({"params": encoder}, image, mask)["latent"]
+    decoder = self.decoder.init(k_decoder, latent, mask)["params"]
+    return {"main": {"encoder": encoder, "decoder": decoder}}, {}
+
+  def draw(self, key, batch, step):
+    """noise [b, n] ~ U[0, 1): the patches with the smallest are kept."""
+    del step
+    n = self.grid[0] * self.grid[1]
+    return {"noise": jax.random.uniform(key, (len(batch["image"]), n))}
+
+  def mask(self, draws) -> masking.Mask:
+    """The patches kept and hidden under given draws."""
+    n = draws["noise"].shape[1]
+    keep = masking.keep_count(n, self.mask_ratio)
+    return masking.from_scores(draws["noise"], keep)
+
+  def forward(self, params, batch, draws) -> dict[str, jax.Array]:
+    """tokens, latent, pred [b, n, p*p*c] and the mask, under given draws."""
+    main, mask = params["main"], self.mask(draws)
+    out = self.encoder.apply({"params": main["encoder"]}, batch["image"], mask)
+    pred = self.decoder.apply({"params": main["decoder"]}, out["latent"], mask)
+    return {**out, "pred": pred, "mask": mask}
+
+  def target(self, images) -> jax.Array:
+    """[b, n, p*p*c] float32 pixels, normalised per patch if `norm_pix`."""
+    t = patching.patchify(images.astype(jnp.float32), self.patch)
+    if not self.norm_pix:
+      return t
+    mean, var = t.mean(-1, keepdims=True), t.var(-1, keepdims=True, ddof=1)
+    return (t - mean) / jnp.sqrt(var + 1e-6)
+
+  def loss(self, player, params, extra, consts, batch, draws, step):
+    """Mean squared error over the hidden patches."""
+    del player, extra, consts, step
+    out = self.forward(params, batch, draws)
+    error = (out["pred"] - self.target(batch["image"])) ** 2
+    return masking.masked_mean(error.mean(-1), out["mask"].mask), {}
+
+  def predict(self):
+    """features [b, w] (mean of patch tokens), cls [b, w], reconstruct."""
+    return {
+      "features": lambda p, e, c, b, k: self.encode(p, b)[:, 1:].mean(1),
+      "cls": lambda p, e, c, b, k: self.encode(p, b)[:, 0],
+      "reconstruct": self.reconstruct,
+    }
+
+  def encode(self, params, batch) -> jax.Array:
+    """[b, 1 + n, w] float32 latent of all patches, nothing masked."""
+    variables = {"params": params["main"]["encoder"]}
+    latent = self.encoder.apply(variables, batch["image"])["latent"]
+    return latent.astype(jnp.float32)
+
+  def reconstruct(self, params, extra, consts, batch, key):
+    """Pixels of every patch, in the units of the input, and the mask.
+
+    With `norm_pix` the prediction is scaled back with the true mean and
+    deviation of each patch, as the authors draw it.
+
+    Returns:
+      image [b, h, w, c] prediction, mask [b, h, w, 1] (1 = hidden).
+    """
+    del extra, consts
+    images = batch["image"]
+    out = self.forward(params, batch, self.draw(key, batch, 0))
+    pred = out["pred"]
+    if self.norm_pix:
+      t = patching.patchify(images.astype(jnp.float32), self.patch)
+      var = t.var(-1, keepdims=True, ddof=1)
+      pred = pred * jnp.sqrt(var + 1e-6) + t.mean(-1, keepdims=True)
+    mask = jnp.broadcast_to(out["mask"].mask[..., None], pred.shape)
+    mask = patching.unpatchify(mask, self.patch, self.grid)[..., :1]
+    return {
+      "image": patching.unpatchify(pred, self.patch, self.grid),
+      "mask": mask,
+    }
+
+  def groups(self):
+    """Besides kernels, cls and mask tokens are decayed (released code)."""
+    return (method.Group(r"/(cls|mask)_token$", decay=1.0),)

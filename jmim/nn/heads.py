@@ -1,0 +1,71 @@
+"""Classifier heads and their loss."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jmim.nn import block
+from jmim.nn import runtime
+
+
+def batch_norm(
+  x: jax.Array,
+  mean: jax.Array,
+  var: jax.Array,
+  train: bool,
+  momentum: float = 0.1,
+  eps: float = 1e-6,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+  """Batch normalisation without affine (MAE linear probing).
+
+  In training, x is normalised with the batch's biased variance while the
+  running variance takes the unbiased one, as torch does.
+
+  Args:
+    x: [b, d] float32.
+    mean: [d] running mean.
+    var: [d] running variance.
+    train: use and record batch statistics; else use the running ones.
+    momentum: share of the batch in the new running values.
+    eps: inside the square root.
+
+  Returns:
+    normalised [b, d], new mean, new var.
+  """
+  if train:
+    batch_mean, batch_var = x.mean(0), x.var(0)
+    unbiased = x.var(0, ddof=1)
+    mean = (1 - momentum) * mean + momentum * batch_mean
+    var = (1 - momentum) * var + momentum * unbiased
+  else:
+    batch_mean, batch_var = mean, var
+  return (x - batch_mean) / jnp.sqrt(batch_var + eps), mean, var
+
+
+class MeanPoolHead(nn.Module):
+  """Mean of patch tokens, LayerNorm `fc_norm`, linear (MAE fine-tuning)."""
+
+  classes: int
+  init_std: float = 2e-5
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, patches: jax.Array) -> jax.Array:
+    """[b, n, w] patch tokens, cls excluded -> [b, classes] float32 logits."""
+    x = block.layer_norm(self.rt, "fc_norm")(patches.mean(1))
+    # torch truncates at 2 absolute, far outside of any std used here.
+    init = nn.initializers.normal(self.init_std)
+    dense = nn.Dense(
+      self.classes, dtype=self.rt.dtype, kernel_init=init, name="head"
+    )
+    return dense(x).astype(jnp.float32)
+
+
+def soft_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
+  """-sum_c target_c log softmax(logits)_c, mean over the batch.
+
+  Args:
+    logits: [b, c].
+    targets: [b, c] probabilities.
+  """
+  return -(targets * jax.nn.log_softmax(logits)).sum(-1).mean()

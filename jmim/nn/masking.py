@@ -1,0 +1,91 @@
+"""Which tokens are kept: masks from scores, ids or booleans.
+
+Letters: b batch, n tokens, k kept tokens, d width.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+class Mask(NamedTuple):
+  """A split of n tokens into kept and masked ones.
+
+  Attributes:
+    keep: [b, k] int32, kept ids in the order in which tokens are gathered.
+    restore: [b, n] int32, position of token i in (kept ++ masked).
+    mask: [b, n] float32, 0 kept, 1 masked.
+  """
+
+  keep: jax.Array
+  restore: jax.Array
+  mask: jax.Array
+
+
+def keep_count(n: int, ratio: float) -> int:
+  """Kept tokens, int(n * (1 - ratio)) in Python's double arithmetic.
+
+  The rounding is part of the methods: keep_count(196, 0.75) = 49, and
+  keep_count(100, 0.9) = 9, since 1 - 0.9 is just below 0.1.
+  """
+  return int(n * (1 - ratio))
+
+
+def from_scores(scores: jax.Array, keep: int) -> Mask:
+  """Keeps the `keep` smallest of [b, n] scores, in ascending order.
+
+  MAE's random masking: the scores are uniform noise and the visible tokens
+  stay in shuffled order. Equal scores keep their raster order.
+  """
+  shuffle = jnp.argsort(scores, axis=1).astype(jnp.int32)
+  restore = jnp.argsort(shuffle, axis=1).astype(jnp.int32)
+  mask = (restore >= keep).astype(jnp.float32)
+  return Mask(shuffle[:, :keep], restore, mask)
+
+
+def from_booleans(masked: jax.Array, keep: int) -> Mask:
+  """Mask from [b, n] booleans (True = masked), kept tokens in raster order.
+
+  Args:
+    masked: [b, n] bool with n - keep True in each row.
+    keep: number of False in each row, a Python int: shapes are static. A
+      row with more False loses its last ones; with fewer, gains its first
+      masked tokens.
+  """
+  return from_scores(masked.astype(jnp.int32), keep)
+
+
+def from_ids(keep: jax.Array, n: int) -> Mask:
+  """Mask that keeps the distinct ids [b, k], in the order given."""
+  b, k = keep.shape
+  rows = jnp.arange(b)[:, None]
+  scores = jnp.full((b, n), k, jnp.int32)
+  return from_scores(scores.at[rows, keep].set(jnp.arange(k)), k)
+
+
+def take(x: jax.Array, ids: jax.Array) -> jax.Array:
+  """Gathers tokens: x [b, n, d], ids [b, k] -> [b, k, d]."""
+  return jnp.take_along_axis(x, ids[..., None], axis=1)
+
+
+def restore(kept: jax.Array, fill: jax.Array, mask: Mask) -> jax.Array:
+  """Puts kept tokens back in raster order and `fill` everywhere else.
+
+  Args:
+    kept: [b, k, d] in the order of `mask.keep`.
+    fill: broadcasts to [b, n - k, d]: the mask token.
+    mask: the split.
+
+  Returns:
+    [b, n, d].
+  """
+  b, k, d = kept.shape
+  rest = jnp.broadcast_to(fill, (b, mask.restore.shape[1] - k, d))
+  tokens = jnp.concatenate([kept, rest.astype(kept.dtype)], axis=1)
+  return take(tokens, mask.restore)
+
+
+def masked_mean(values: jax.Array, mask: jax.Array) -> jax.Array:
+  """sum(values * mask) / sum(mask) over everything; 0 if nothing is masked."""
+  return jnp.sum(values * mask) / jnp.maximum(jnp.sum(mask), 1.0)

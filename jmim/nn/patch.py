@@ -1,0 +1,70 @@
+"""Images to patches and back, and the linear patch embedding."""
+
+import einops
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jmim.nn import runtime
+
+
+def patchify(images: jax.Array, patch: int) -> jax.Array:
+  """[b, h*p, w*p, c] -> [b, h*w, p*p*c].
+
+  Patches come in raster order; inside a patch (row, column, channel), the
+  channel fastest (MAE, `models_mae.patchify`).
+
+  Raises:
+    ValueError: if the image sides are not multiples of `patch`.
+  """
+  if images.shape[1] % patch or images.shape[2] % patch:
+    raise ValueError(f"images {images.shape} do not split into {patch}x{patch}")
+  return einops.rearrange(
+    images, "b (h p) (w q) c -> b (h w) (p q c)", p=patch, q=patch
+  )
+
+
+def unpatchify(
+  patches: jax.Array, patch: int, grid: tuple[int, int] | None = None
+) -> jax.Array:
+  """[b, h*w, p*p*c] -> [b, h*p, w*p, c]; inverse of `patchify`.
+
+  Args:
+    patches: [b, n, p*p*c].
+    patch: side p of a patch in pixels.
+    grid: (h, w) in patches; None: a square.
+  """
+  h, w = grid or (round(patches.shape[1] ** 0.5),) * 2
+  return einops.rearrange(
+    patches, "b (h w) (p q c) -> b (h p) (w q) c", h=h, w=w, p=patch, q=patch
+  )
+
+
+def conv_bias_init(fan_in: int) -> nn.initializers.Initializer:
+  """Uniform in +-1/sqrt(fan_in): the bias of a default torch convolution."""
+  bound = fan_in**-0.5
+
+  def init(key, shape, dtype=jnp.float32):
+    return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+  return init
+
+
+class PatchEmbed(nn.Module):
+  """Linear map of flattened patches (a convolution with stride = kernel)."""
+
+  width: int
+  patch: int
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, images: jax.Array) -> jax.Array:
+    """[b, h*p, w*p, c] -> [b, h*w, width]."""
+    x = patchify(images, self.patch)
+    return nn.Dense(
+      self.width,
+      dtype=self.rt.dtype,
+      kernel_init=nn.initializers.xavier_uniform(),
+      bias_init=conv_bias_init(x.shape[-1]),
+      name="proj",
+    )(self.rt.shard(x))

@@ -1,0 +1,98 @@
+"""Position embeddings: fixed sin-cos tables and resizing of learned ones."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def sincos_1d(positions: np.ndarray, width: int) -> np.ndarray:
+  """[n] positions -> [n, width] float64: sin(p w_k) then cos(p w_k).
+
+  w_k = 10000^(-k / (width/2)), k = 0 .. width/2 - 1.
+  """
+  if width % 2:
+    raise ValueError(f"sin-cos width must be even, got {width}")
+  omega = 10000.0 ** (-np.arange(width // 2) / (width / 2.0))
+  angles = np.outer(np.asarray(positions, np.float64).reshape(-1), omega)
+  return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
+
+
+def sincos_2d(
+  width: int,
+  grid: tuple[int, int],
+  order: str = "xy",
+  prefix: int = 0,
+) -> np.ndarray:
+  """Fixed 2-D table [prefix + h*w, width], float32, rows in raster order.
+
+  Args:
+    width: embedding width, a multiple of 4.
+    grid: (h, w) in patches.
+    order: "xy": the first half encodes the column x, the second the row y
+      (MAE, MoCo v3); "yx": row first (CAE, mmpretrain).
+    prefix: rows of zeros put first, one per cls / register token.
+
+  Raises:
+    ValueError: width not a multiple of 4, or an unknown order.
+  """
+  if width % 4:
+    raise ValueError(f"2-D sin-cos width must divide by 4, got {width}")
+  if order not in ("xy", "yx"):
+    raise ValueError(f"axis order must be 'xy' or 'yx', got {order!r}")
+  y, x = np.meshgrid(*(np.arange(s) for s in grid), indexing="ij")
+  first, second = (x, y) if order == "xy" else (y, x)
+  table = np.concatenate(
+    [sincos_1d(first, width // 2), sincos_1d(second, width // 2)], axis=1
+  )
+  return np.concatenate([np.zeros((prefix, width)), table]).astype(np.float32)
+
+
+def _cubic(t: np.ndarray, a: float) -> np.ndarray:
+  """Keys' cubic kernel with parameter a at distances t >= 0."""
+  near = (a + 2) * t**3 - (a + 3) * t**2 + 1
+  far = a * t**3 - 5 * a * t**2 + 8 * a * t - 4 * a
+  return np.where(t <= 1, near, np.where(t < 2, far, 0.0))
+
+
+def bicubic_matrix(n_in: int, n_out: int, a: float = -0.75) -> np.ndarray:
+  """[n_out, n_in] float64 weights of torch's bicubic resize of one axis.
+
+  `interpolate(mode="bicubic", align_corners=False)`: half-pixel centres,
+  a = -0.75, borders clamped, no antialiasing. `jax.image.resize` uses
+  a = -0.5 and antialiases, so it gives other numbers.
+  """
+  centre = (np.arange(n_out) + 0.5) * (n_in / n_out) - 0.5
+  base = np.floor(centre).astype(int)
+  weights = np.zeros((n_out, n_in))
+  for tap in range(-1, 3):
+    index = np.clip(base + tap, 0, n_in - 1)
+    value = _cubic(np.abs(centre - (base + tap)), a)
+    np.add.at(weights, (np.arange(n_out), index), value)
+  return weights
+
+
+def resize(
+  table: jax.Array,
+  grid_in: tuple[int, int],
+  grid_out: tuple[int, int],
+  prefix: int = 0,
+) -> jax.Array:
+  """Resizes learned positions [..., prefix + h*w, d] to another grid.
+
+  Prefix rows (cls, registers) are kept; the patch part is resized exactly
+  as torch's bicubic interpolation does (see `bicubic_matrix`).
+
+  Raises:
+    ValueError: if the table does not have prefix + h*w rows.
+  """
+  if table.shape[-2] != prefix + grid_in[0] * grid_in[1]:
+    raise ValueError(f"{table.shape} is not {prefix} + a {grid_in} grid")
+  head, body = table[..., :prefix, :], table[..., prefix:, :]
+  body = body.reshape(*body.shape[:-2], *grid_in, body.shape[-1])
+  rows, cols = (
+    bicubic_matrix(i, o).astype(np.float32)
+    for i, o in zip(grid_in, grid_out, strict=True)
+  )
+  body = jnp.einsum("yh,xw,...hwd->...yxd", rows, cols, body)
+  body = body.reshape(*body.shape[:-3], -1, body.shape[-1])
+  return jnp.concatenate([head, body.astype(table.dtype)], axis=-2)

@@ -1,0 +1,96 @@
+"""Repeated layers: one parameter layout, scanned or unrolled."""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jmim.nn import runtime
+
+REMAT = {
+  "full": None,
+  "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+}
+
+
+def unstack(tree: Any, depth: int) -> list[Any]:
+  """[depth, ...] leaves -> list of trees; its gradient is one concatenation.
+
+  (The gradient of `leaf[i]` is a padded copy of the whole leaf, so indexing
+  would cost depth^2 memory traffic in the backward pass.)
+  """
+  leaves, treedef = jax.tree.flatten(tree)
+  split = [jax.lax.split(leaf, (1,) * depth) for leaf in leaves]
+  return [
+    treedef.unflatten([jnp.squeeze(parts[i], 0) for parts in split])
+    for i in range(depth)
+  ]
+
+
+class Stack(nn.Module):
+  """`depth` copies of a layer, parameters stacked under the name `layers`.
+
+  Every leaf below a path component `layers` has the layer as dimension 0:
+  optimizers, sharding and weight conversion rely on it.
+
+  Attributes:
+    make: returns a fresh, unbound layer module (`parent=None`); the layer
+      maps (x, **kwargs) to (x, taps).
+    depth: number of layers.
+    rt: scan or unrolled, remat.
+  """
+
+  make: Callable[[], nn.Module]
+  depth: int
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(
+    self,
+    x: jax.Array,
+    *,
+    per_layer: dict[str, jax.Array] | None = None,
+    stop: int | None = None,
+    **shared: Any,
+  ) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Runs layers 0 .. stop-1.
+
+    Args:
+      x: [b, t, w].
+      per_layer: keyword arguments with one slice per layer: [depth, ...].
+      stop: early exit after this many layers; None: all.
+      **shared: keyword arguments given to every layer (bias, mask, taps).
+
+    Returns:
+      x after the last layer run, and its taps stacked: name -> [stop, ...].
+    """
+    layer = self.make()
+    stop = self.depth if stop is None else stop
+    if not 0 <= stop <= self.depth:
+      raise ValueError(f"early exit {stop} outside 0..{self.depth}")
+    params = self.param("layers", self._init, layer, x)
+    cut = lambda a: a if stop == self.depth else a[:stop]  # noqa: E731
+    xs = jax.tree.map(cut, (params, per_layer or {}))
+
+    def apply(x, slices):
+      p, kwargs = slices
+      return layer.apply({"params": p}, x, **shared, **kwargs)
+
+    if self.rt.remat != "none":
+      apply = jax.checkpoint(
+        apply, policy=REMAT[self.rt.remat], prevent_cse=not self.rt.scan
+      )
+    if self.rt.scan and stop:
+      return jax.lax.scan(apply, x, xs, unroll=self.rt.unroll)
+    taps = []
+    for slices in unstack(xs, stop):
+      x, found = apply(x, slices)
+      taps.append(found)
+    return x, jax.tree.map(lambda *a: jnp.stack(a), *taps) if taps else {}
+
+  def _init(self, key, layer, x):
+    keys = jax.random.split(key, self.depth)
+    x = jnp.zeros((1, *x.shape[1:]), x.dtype)  # one example shows the shapes
+    return jax.vmap(lambda k: layer.init(k, x)["params"])(keys)

@@ -1,0 +1,112 @@
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from jmim.core import errors
+from jmim.data import pipeline
+from jmim.data import sources
+
+_COMMAND = "tfds build {} --data_dir={} --file_format=array_record"
+
+
+def test_cifar10_sizes_slices_and_labels(tfds_dir):
+  train = sources.build("cifar10", "train", tfds_dir)
+  assert len(train) == 50000 and train.num_classes == 10
+  part = sources.build("cifar10:3.0.2", "train[90%:]", tfds_dir)
+  assert len(part) == 5000
+  for i in (0, 4999):
+    assert part[i]["image"] == train[45000 + i]["image"]
+  assert train[0]["image"][:2] == b"\xff\xd8"  # JPEG, not yet decoded
+  many = train.__getitems__([7, 49999, 7])
+  assert [e["image"] for e in many] == [
+    train[i]["image"] for i in (7, 49999, 7)
+  ]
+  assert train.name(7) == "cifar10/3.0.2 train, example 7"
+
+
+@pytest.mark.parametrize(
+  ("split", "count"),
+  [("test", 10000), pytest.param("train", 50000, marks=pytest.mark.slow)],
+)
+def test_cifar10_reads_whole(tfds_dir, split, count):
+  source = sources.build("cifar10", split, tfds_dir)
+  spec = pipeline.Spec(batch=768, size=32)
+  seen, labels, total = [], [], np.zeros(3)
+  for batch in pipeline.evaluate(source, spec):
+    seen.append(batch["index"][batch["valid"]])
+    labels.append(batch["label"][batch["valid"]])
+    total += batch["image"][batch["valid"]].sum((0, 1, 2))
+  np.testing.assert_array_equal(np.concatenate(seen), np.arange(count))
+  # Balanced by construction; the channel means are known, to 2 %.
+  assert (np.bincount(np.concatenate(labels)) == count // 10).all()
+  mean = total / count / 32**2 / 255
+  np.testing.assert_allclose(mean, [0.4914, 0.4822, 0.4465], rtol=0.02)
+
+
+def _error(*args):
+  with pytest.raises(errors.UserError) as caught:
+    sources.build(*args)
+  return caught.value
+
+
+def test_unknown_names_are_answered_with_the_nearest(tmp_path):
+  (tmp_path / "my_birds").mkdir()
+  error = _error("my_bird", "train", str(tmp_path))
+  assert error.key == "data.name" and "my_birds" in error.expected
+  error = _error("digit", "train", str(tmp_path))
+  assert error.key == "data.name" and "digits" in error.expected
+  error = _error("cifar01", "train", str(tmp_path))
+  assert error.key == "data.name" and "cifar10" in error.expected
+  error = _error("no such thing", "train", str(tmp_path))
+  assert error.key == "data.name" and "folder, digits" in error.expected
+
+
+def test_known_but_unprepared_says_where_it_looked(tmp_path):
+  for path in (tmp_path, tmp_path / "absent"):
+    error = _error("mnist", "train", str(path))
+    assert error.key == "data.data_dir" and str(path) in error.seen
+    assert _COMMAND.format("mnist", path) in error.fix
+  assert "no such folder" in error.seen
+
+
+def test_an_absent_version_lists_those_present(tfds_dir):
+  error = _error("cifar10:3.0.1", "train", tfds_dir)
+  assert error.key == "data.data_dir" and "cifar10/3.0.2" in error.expected
+  assert _COMMAND.format("cifar10:3.0.1", tfds_dir) in error.fix
+
+
+@pytest.mark.parametrize(
+  "split", ["trian", "", "train[:0%]", "train[80%:20%]", "train[:8"]
+)
+def test_bad_splits_list_the_good_ones(tfds_dir, split):
+  error = _error("cifar10", split, tfds_dir)
+  assert error.key == "data.train_split"
+  assert repr(split) in error.seen and "train, test" in error.expected
+
+
+def test_formats_without_random_access(tfds_dir, tmp_path):
+  there = pathlib.Path(tfds_dir) / "cifar10/3.0.2"
+  here = tmp_path / "cifar10/3.0.2"
+  here.mkdir(parents=True)
+  info = json.loads((there / "dataset_info.json").read_text())
+  info["fileFormat"] = "tfrecord"
+  (here / "dataset_info.json").write_text(json.dumps(info))
+  (here / "features.json").write_bytes((there / "features.json").read_bytes())
+  error = _error("cifar10", "train", str(tmp_path))
+  assert error.key == "data.data_dir" and str(here) in error.seen
+  assert _COMMAND.format("cifar10", tmp_path) in error.fix
+
+
+def test_unknown_config_of_a_shipped_data_set(tmp_path):
+  error = _error("digits/scatered", "train", str(tmp_path))
+  assert error.key == "data.name" and "plain, scattered" in error.expected
+  error = _error("digits:0.0.1", "train", str(tmp_path))
+  assert error.key == "data.data_dir"
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+  (tmp_path / "file").write_text("")
+  error = _error("digits/plain", "train", str(tmp_path / "file"))
+  assert error.key == "data.data_dir" and "cannot be prepared" in error.seen

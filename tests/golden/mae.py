@@ -1,0 +1,269 @@
+"""MAE (facebookresearch/mae): pre-training, k-NN, and shared pieces."""
+
+import einops
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jmim.convert import mae as convert
+from jmim.convert import table
+from jmim.core import optim
+from jmim.core import schedule
+from jmim.data import mix
+from jmim.evals import knn
+from jmim.methods.mim import mae
+from jmim.nn import heads
+from jmim.nn import posemb
+from jmim.nn import vit
+
+SKIPPED = {}
+
+
+def run(case):
+  if "in_chans" in case.config or "decoder_depth" in case.config:
+    return pretraining(case)
+  if "train_features" in case.inputs:
+    return nearest_neighbours(case)
+  if "lars" in case.config:
+    return linear_probe(case)
+  return finetune(case)
+
+
+def images(array):
+  return jnp.asarray(einops.rearrange(array, "b c h w -> b h w c"))
+
+
+def method(config):
+  assert config["layernorm_eps"] == 1e-6 and config["qkv_bias"]
+  return mae.MAE(
+    variant=f"Ti/{config['patch_size']}",
+    size=config["img_size"],
+    channels=config["in_chans"],
+    width=config["embed_dim"],
+    depth=config["depth"],
+    heads=config["num_heads"],
+    mlp_ratio=config["mlp_ratio"],
+    decoder_width=config["decoder_embed_dim"],
+    decoder_depth=config["decoder_depth"],
+    decoder_heads=config["decoder_num_heads"],
+    mask_ratio=config["mask_ratio"],
+    norm_pix=config["norm_pix_loss"],
+  )
+
+
+def pretraining(case):
+  m = method(case.config)
+  names = convert.full(m)
+  params = {"main": table.import_tree(names, case.params)}
+  batch = {"image": images(case.inputs["imgs"])}
+  draws = {"noise": jnp.asarray(case.inputs["noise"])}
+
+  def loss_of(params):
+    return m.loss("main", params, {}, {}, batch, draws, 0)[0]
+
+  loss, grads = jax.jit(jax.value_and_grad(loss_of))(params)
+  out = jax.jit(m.forward)(params, batch, draws)
+  theirs = table.export_tree(names, grads["main"], constants=False)
+  return {
+    "ids_keep": out["mask"].keep,
+    "ids_restore": out["mask"].restore,
+    "mask": out["mask"].mask,
+    "tokens": out["tokens"],
+    "latent": out["latent"],
+    "pred": out["pred"],
+    "target": m.target(batch["image"]),
+    "loss": loss,
+    "grad_norm": optax.global_norm(grads),
+    **{
+      name: theirs[name.removeprefix("grad/")]
+      for name in case.outputs
+      if name.startswith("grad/")
+    },
+  }
+
+
+def nearest_neighbours(case):
+  c, i = case.config, case.inputs
+  votes = knn.votes(
+    i["train_features"],
+    i["train_labels"],
+    i["test_features"],
+    c["k"],
+    c["T"],
+    c["num_classes"],
+  )
+  return {
+    "votes": votes,
+    "pred": votes.argmax(1).astype(np.int32),
+    "top1": knn.topk(votes, i["test_labels"], 1),
+    "top5": knn.topk(votes, i["test_labels"], 5),
+  }
+
+
+def learned_vit(config, **more):
+  size = vit.Size(
+    config["embed_dim"],
+    config["depth"],
+    config["num_heads"],
+    float(config.get("mlp_ratio", 4)),
+  )
+  patch = config["patch_size"]
+  grid = (config["img_size"] // patch,) * 2
+  return vit.ViT(size, patch, grid, positions="learned", **more)
+
+
+def split_head(params, prefixes):
+  head = {k: v for k, v in params.items() if k.startswith(prefixes)}
+  return {k: v for k, v in params.items() if k not in head}, head
+
+
+def linear_probe(case):
+  """Two LARS steps on BatchNorm + linear over the frozen cls token."""
+  config = case.config
+  model = learned_vit(config)
+  body, head = split_head(case.params, ("head.",))
+  params = table.import_tree(convert.encoder(model, 3), body)
+  assert config["pool"] == "cls"
+  features = jax.jit(
+    lambda x: model.apply({"params": params}, x)["latent"][:, 0]
+  )
+  dense = {"main": {"head": {
+    "kernel": jnp.asarray(head["head.1.weight"].T),
+    "bias": jnp.asarray(head["head.1.bias"]),
+  }}}  # fmt: skip
+  mean, var = head["head.0.running_mean"], head["head.0.running_var"]
+  lars = config["lars"]
+  settings = {
+    "name": "lars",
+    "momentum": lars["momentum"],
+    "trust": lars["trust_coefficient"],
+    "weight_decay": lars["weight_decay"],
+    "clip_norm": 0.0,
+    "layer_decay": 1.0,
+    "freeze": (),
+    "lr_mults": (),
+    "decay_mults": (),
+  }
+  constant = schedule.make("constant", lars["lr"], 1.0)
+  optimizer = optim.make(settings, dense, (), constant)
+  state, out = optimizer.init(dense), {}
+
+  def logits_of(dense, x):
+    return x @ dense["main"]["head"]["kernel"] + dense["main"]["head"]["bias"]
+
+  step = 0
+  while f"step{step}/imgs" in case.inputs:
+    x = features(images(case.inputs[f"step{step}/imgs"]))
+    labels = case.inputs[f"step{step}/labels"]
+    normed, mean, var = heads.batch_norm(x, mean, var, train=True)
+    targets = mix.soft_targets(jnp.asarray(labels), 1.0,
+                               config["num_classes"], 0.0)  # fmt: skip
+
+    def loss_of(dense, normed=normed, targets=targets):
+      logits = logits_of(dense, normed)
+      return heads.soft_cross_entropy(logits, targets), logits
+
+    (loss, logits), grads = jax.value_and_grad(loss_of, has_aux=True)(dense)
+    dense, state = optimizer.update(grads, state, dense, step)
+    found = {
+      "features": x,
+      "logits": logits,
+      "loss": loss,
+      "grad_w": grads["main"]["head"]["kernel"].T,
+      "head_weight": dense["main"]["head"]["kernel"].T,
+      "head_bias": dense["main"]["head"]["bias"],
+      "bn_mean": mean,
+      "bn_var": var,
+    }
+    out |= {f"step{step}/{k}": v for k, v in found.items()}
+    step += 1
+  x = features(images(case.inputs["eval/imgs"]))
+  out["eval/logits"] = logits_of(
+    dense, heads.batch_norm(x, mean, var, train=False)[0]
+  )
+  # Peak 6.4, warm-up 10, total 90: the figures of the JSON's description.
+  rate = schedule.make("cosine", 6.4, 90.0, warmup=10.0)
+  out["lr_schedule"] = jax.vmap(rate)(case.inputs["lr_schedule_epochs"])
+  return out
+
+
+def finetune(case):
+  """Mixed batch, logits, one AdamW step with layer decay."""
+  config, inputs = case.config, case.inputs
+  classes = config["num_classes"]
+  model = learned_vit(config, final_norm=False)
+  head = heads.MeanPoolHead(classes)
+  names = [
+    *convert.encoder(model, 3, "encoder/"),
+    *convert.norm("fc_norm", "head/fc_norm"),
+    *convert.dense("head", "head/head"),
+  ]
+  params = {"main": table.import_tree(names, case.params)}
+  x, labels = images(inputs["imgs"]), jnp.asarray(inputs["labels"])
+  if config["use_cutmix"]:
+    box = jnp.asarray(inputs["bbox"])
+    x, lam = mix.cutmix(x, box), mix.kept_share(box, x.shape[1:3])
+    np.testing.assert_allclose(lam, inputs["lam_corrected"], rtol=1e-6)
+  else:
+    lam = jnp.asarray(inputs["lam"])
+    x = mix.mixup(x, lam)
+  targets = mix.soft_targets(labels, lam, classes, 0.1)
+
+  def loss_of(params):
+    p = params["main"]
+    latent = model.apply({"params": p["encoder"]}, x)["latent"]
+    logits = head.apply({"params": p["head"]}, latent[:, 1:])
+    return heads.soft_cross_entropy(logits, targets), logits
+
+  grad = jax.jit(jax.value_and_grad(loss_of, has_aux=True))
+  (loss, logits), grads = grad(params)
+  settings = {
+    "name": "adamw",
+    "b1": 0.9,
+    "b2": 0.999,
+    "eps": 1e-8,
+    "weight_decay": config["weight_decay"],
+    "clip_norm": 0.0,
+    "layer_decay": config["layer_decay"],
+    "freeze": (),
+    "lr_mults": (),
+    "decay_mults": (),
+  }
+  constant = schedule.make("constant", config["base_lr"], 1.0)
+  optimizer = optim.make(settings, params, (), constant)
+  check_groups(case, names, optimizer, params)
+  new, _ = optimizer.update(grads, optimizer.init(params), params, 0)
+  updated = table.export_tree(names, new["main"])
+  grid = model.grid
+  wanted = case.outputs["pos_embed_interp"].shape[1] - 1
+  larger = (round(wanted**0.5),) * 2
+  pos = jnp.asarray(case.params["pos_embed"])
+  return {
+    "mixed_imgs": einops.rearrange(x, "b h w c -> b c h w"),
+    "mixed_targets": targets,
+    "logits": logits,
+    "loss": loss,
+    "pos_embed_interp": posemb.resize(pos, grid, larger, prefix=1),
+    **{
+      name: updated[name.removeprefix("updated/")]
+      for name in case.outputs
+      if name.startswith("updated/")
+    },
+  }
+
+
+def check_groups(case, names, optimizer, params):
+  """Decay and rate of every parameter equal the authors' parameter groups."""
+  spread = lambda s, p: np.broadcast_to(np.asarray(s), p.shape)  # noqa: E731
+  leaves = optimizer.leaves["main"]
+  for field, key, unit in (
+    ("lr", "lr_scale", 1.0),
+    ("decay", "weight_decay", case.config["weight_decay"]),
+  ):
+    tree = jax.tree.map(
+      lambda s, p, f=field: spread(getattr(s, f), p), leaves, params["main"]
+    )
+    for name, value in table.export_tree(names, tree).items():
+      want = case.info["param_groups"][name][key]
+      np.testing.assert_allclose(value * unit, want, rtol=1e-6, err_msg=name)

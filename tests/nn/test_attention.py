@@ -1,0 +1,192 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jmim.nn import attention
+from jmim.nn import runtime
+
+_ON_CPU = ["einsum", "xla"]
+B, H, T, S, D = 2, 3, 5, 7, 4
+
+_attend = jax.jit(attention.attend, static_argnames="implementation")
+
+
+def _reference(q, k, v, bias=None, mask=None):
+  """(output, probabilities) in float64, one softmax row at a time."""
+  q, k, v = (np.asarray(a, np.float64) for a in (q, k, v))
+  out = np.zeros((*q.shape[:3], v.shape[-1]))
+  probabilities = np.zeros((*q.shape[:3], k.shape[2]))
+  if bias is not None:
+    bias = np.broadcast_to(np.asarray(bias, np.float64), probabilities.shape)
+  for b, h, t in np.ndindex(*q.shape[:3]):
+    logits = k[b, h] @ q[b, h, t] / np.sqrt(q.shape[-1])
+    if bias is not None:
+      logits = logits + bias[b, h, t]
+    if mask is not None:
+      logits = np.where(mask[b], logits, -np.inf)
+    p = np.exp(logits - logits.max())
+    probabilities[b, h, t] = p / p.sum()
+    out[b, h, t] = probabilities[b, h, t] @ v[b, h]
+  return out, probabilities
+
+
+@pytest.fixture(scope="module")
+def qkv(normal):
+  shapes = [(B, H, T, D), (B, H, S, D), (B, H, S, D)]
+  return [2 * normal(*s, seed=i) for i, s in enumerate(shapes)]
+
+
+@pytest.fixture(scope="module")
+def key_mask():
+  mask = np.random.default_rng(1).random((B, S)) < 0.6
+  mask[:, 0], mask[:, 3] = True, False
+  return mask
+
+
+@pytest.mark.parametrize("implementation", _ON_CPU)
+@pytest.mark.parametrize(
+  ("masked", "bias_shape"),
+  [
+    (False, None),
+    (True, None),
+    (True, (B, H, T, S)),
+    (False, (T, S)),
+    (False, (B, 1, 1, S)),
+  ],
+)
+def test_equals_a_float64_softmax(
+  qkv, key_mask, normal, implementation, masked, bias_shape
+):
+  bias = normal(*bias_shape) if bias_shape else None
+  mask = key_mask if masked else None
+  found = _attend(*qkv, bias=bias, mask=mask, implementation=implementation)
+  wanted, _ = _reference(*qkv, bias, mask)
+  np.testing.assert_allclose(found, wanted, atol=2e-6)
+
+
+@pytest.mark.parametrize("implementation", _ON_CPU)
+def test_masked_keys_have_no_influence(qkv, key_mask, implementation):
+  q, k, v = qkv
+  hidden = np.float32(~key_mask[:, None, :, None])
+  found, changed = (
+    _attend(q, k, v, mask=key_mask, implementation=implementation)
+    for k, v in ((k, v), (k + 50 * hidden, v - 9 * hidden))
+  )
+  np.testing.assert_array_equal(found, changed)
+
+
+def test_large_logits_do_not_overflow(qkv):
+  q, k, v = qkv
+  found = _attend(1e4 * q, 1e4 * k, v)
+  best = np.argmax(_reference(q, k, v)[1], axis=-1)
+  wanted = np.take_along_axis(np.asarray(v), best[..., None], axis=2)
+  np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+def test_bfloat16_keeps_the_softmax_in_float32(qkv):
+  q, k, v = (a.astype(jnp.bfloat16) for a in qkv)
+  p = jax.jit(attention._probabilities)(q, k, None, None)
+  assert p.dtype == jnp.float32
+  # Of the rounded inputs: only the rounding of the inputs may be seen.
+  np.testing.assert_allclose(p, _reference(q, k, v)[1], atol=1e-6)
+  for implementation in _ON_CPU:
+    found = _attend(q, k, v, implementation=implementation)
+    assert found.dtype == jnp.bfloat16
+    error = np.asarray(found, np.float64) - _reference(q, k, v)[0]
+    assert np.abs(error).max() < 2 * 2**-8 * np.abs(v.astype(float)).max()
+
+
+def test_unknown_implementation_is_refused(qkv):
+  with pytest.raises(ValueError, match="'flash' not in"):
+    attention.attend(*qkv, implementation="flash")
+
+
+HEADS, WIDTH = 2, 6
+
+
+@pytest.fixture(scope="module")
+def layer(fill, normal):
+  """x, variables, and the jitted layer as a function of them."""
+  x, module = normal(B, T, WIDTH), attention.SelfAttention(HEADS)
+  return x, fill(module, x), jax.jit(module.apply, static_argnames="taps")
+
+
+def _heads(params, x):
+  """q, k, v [b, h, t, d]: qkv columns are (q, k, v), then head, then dim."""
+  y = x @ params["qkv"]["kernel"] + params["qkv"]["bias"]
+  d = WIDTH // HEADS
+  starts = [[i * WIDTH + h * d for h in range(HEADS)] for i in range(3)]
+  return [
+    np.stack([y[:, :, start : start + d] for start in row], axis=1)
+    for row in starts
+  ]
+
+
+def test_layer_and_taps_equal_their_recomputation(layer, normal):
+  x, variables, apply = layer
+  bias = normal(HEADS, T, T)
+  mask = np.array([[1, 1, 1, 0, 1], [1, 1, 1, 1, 1]], bool)
+  names = ("attention", "q", "k", "v")
+  y, taps = apply(variables, x, bias=bias, mask=mask, taps=names)
+  params = variables["params"]
+  q, k, v = _heads(params, x)
+  out, probabilities = _reference(q, k, v, bias, mask)
+  merged = np.concatenate([out[:, h] for h in range(HEADS)], axis=-1)
+  wanted = merged @ params["proj"]["kernel"] + params["proj"]["bias"]
+  np.testing.assert_allclose(y, wanted, atol=2e-6)
+  assert set(taps) == set(names)
+  for name, array in {"q": q, "k": k, "v": v}.items():
+    np.testing.assert_allclose(taps[name], array, atol=1e-6)
+  np.testing.assert_allclose(taps["attention"], probabilities, atol=1e-6)
+  assert taps["attention"].dtype == jnp.float32
+
+
+def test_masked_tokens_do_not_reach_the_others(layer):
+  x, variables, apply = layer
+  mask = np.array([[1, 1, 1, 1, 0]] * B, bool)
+  other = x.copy()
+  other[:, 4] = 100
+  found, _ = apply(variables, x, mask=mask)
+  changed, _ = apply(variables, other, mask=mask)
+  alone, _ = apply(variables, x[:, :4])
+  np.testing.assert_array_equal(found[:, :4], changed[:, :4])
+  np.testing.assert_allclose(found[:, :4], alone, atol=1e-6)
+
+
+def test_without_positions_tokens_are_interchangeable(layer):
+  x, variables, apply = layer
+  order = np.array([3, 0, 4, 1, 2])
+  wanted, taps = apply(variables, x)
+  assert taps == {}
+  found, _ = apply(variables, x[:, order])
+  np.testing.assert_allclose(found, np.asarray(wanted)[:, order], atol=1e-6)
+
+
+def test_qkv_bias_can_be_left_out(fill, normal):
+  module = attention.SelfAttention(HEADS, qkv_bias=False)
+  params = fill(module, normal(B, T, WIDTH))["params"]
+  assert set(params["qkv"]) == {"kernel"}
+  assert set(params["proj"]) == {"kernel", "bias"}
+
+
+def test_both_implementations_have_the_same_gradient(layer):
+  x, variables, _ = layer
+
+  def loss(variables, implementation):
+    rt = runtime.Runtime(attention=implementation)
+    y, _ = attention.SelfAttention(HEADS, rt=rt).apply(variables, x)
+    return (y**2).sum()
+
+  gradient = jax.jit(jax.grad(loss), static_argnums=1)
+  ours, theirs = (gradient(variables, name) for name in _ON_CPU)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
+    ours,
+    theirs,
+  )
+
+
+def test_width_must_divide_by_the_heads(fill, normal):
+  with pytest.raises(ValueError, match="width 6 does not divide by 4 heads"):
+    fill(attention.SelfAttention(4), normal(B, T, WIDTH))

@@ -1,0 +1,36 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy import special
+
+from jmim.nn import mlp
+from jmim.nn import runtime
+
+
+def _reference(variables, x):
+  """Two matmuls around the exact GELU, in float64."""
+  p = jax.tree.map(lambda a: a.astype(np.float64), variables["params"])
+  y = x.astype(np.float64) @ p["fc1"]["kernel"] + p["fc1"]["bias"]
+  y = y * 0.5 * (1 + special.erf(y / np.sqrt(2)))
+  return y @ p["fc2"]["kernel"] + p["fc2"]["bias"]
+
+
+def test_equals_two_matmuls_around_the_exact_gelu(fill, normal):
+  module, x = mlp.MLP(hidden=12), normal(2, 3, 8)
+  variables = fill(module, x, scale=0.5)
+  found = jax.jit(module.apply)(variables, x)
+  # The tanh approximation of GELU would be 5e-4 off.
+  np.testing.assert_allclose(found, _reference(variables, x), atol=3e-6)
+
+
+def test_bfloat16_computes_on_float32_parameters(fill, normal):
+  module = mlp.MLP(hidden=12, rt=runtime.Runtime(dtype=jnp.bfloat16))
+  x = normal(2, 3, 8)
+  variables = fill(module, x, scale=0.5)
+  dtypes = {leaf.dtype for leaf in jax.tree.leaves(variables)}
+  assert dtypes == {np.dtype(np.float32)}
+  found = jax.jit(module.apply)(variables, x)
+  assert found.dtype == jnp.bfloat16
+  wanted = _reference(variables, x)
+  error = np.abs(np.asarray(found, np.float64) - wanted)
+  assert error.max() < 0.02 * np.abs(wanted).max()

@@ -1,0 +1,139 @@
+import math
+
+import hypothesis
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from jmim.nn import posemb
+
+_SIZE = st.integers(1, 12)
+
+
+def _slow_table(width, grid, order):
+  """The card's formula, one number at a time."""
+  h, w = grid
+  quarter = width // 4
+  table = np.zeros((h * w, width))
+  for y in range(h):
+    for x in range(w):
+      first, second = (x, y) if order == "xy" else (y, x)
+      for k in range(quarter):
+        omega = 10000 ** (-k / quarter)
+        row = table[y * w + x]
+        row[k] = math.sin(first * omega)
+        row[quarter + k] = math.cos(first * omega)
+        row[2 * quarter + k] = math.sin(second * omega)
+        row[3 * quarter + k] = math.cos(second * omega)
+  return table
+
+
+@pytest.mark.parametrize("order", ["xy", "yx"])
+@pytest.mark.parametrize("prefix", [0, 1, 3])
+def test_table_follows_the_formula(order, prefix):
+  table = posemb.sincos_2d(12, (3, 5), order, prefix)
+  assert table.dtype == np.float32
+  assert not table[:prefix].any()
+  wanted = _slow_table(12, (3, 5), order).astype(np.float32)
+  np.testing.assert_allclose(table[prefix:], wanted, rtol=0, atol=1e-7)
+
+
+def test_table_is_computed_in_double_precision():
+  # In float32 the angle 3000 is known to 1e-4 only.
+  row = posemb.sincos_1d(np.array([3000]), 4)[0]
+  wanted = [math.sin(3000), math.sin(30), math.cos(3000), math.cos(30)]
+  np.testing.assert_allclose(row, wanted, rtol=0, atol=1e-12)
+
+
+def test_axis_orders_differ_by_a_swap_of_halves_and_of_axes():
+  xy, yx = (posemb.sincos_2d(8, (4, 3), order) for order in ("xy", "yx"))
+  np.testing.assert_array_equal(xy, np.roll(yx, 4, axis=1))
+  assert np.abs(xy - yx).max() > 0.1
+
+
+@pytest.mark.parametrize(
+  ("args", "message"),
+  [
+    ((6, (2, 2)), "divide by 4, got 6"),
+    ((8, (2, 2), "yz"), "'xy' or 'yx', got 'yz'"),
+  ],
+)
+def test_impossible_tables_are_refused(args, message):
+  with pytest.raises(ValueError, match=message):
+    posemb.sincos_2d(*args)
+
+
+def test_odd_width_is_refused():
+  with pytest.raises(ValueError, match="even, got 3"):
+    posemb.sincos_1d(np.arange(2), 3)
+
+
+def _cubic(t, a):
+  t = abs(t)
+  if t <= 1:
+    return (a + 2) * t**3 - (a + 3) * t**2 + 1
+  if t < 2:
+    return a * t**3 - 5 * a * t**2 + 8 * a * t - 4 * a
+  return 0.0
+
+
+def _slow_bicubic(image, h_out, w_out, a=-0.75):
+  """torch's upsample_bicubic2d, align_corners=False: 4 x 4 clamped taps."""
+  h, w = image.shape[:2]
+  out = np.zeros((h_out, w_out, *image.shape[2:]))
+  for y in range(h_out):
+    for x in range(w_out):
+      cy = (y + 0.5) * h / h_out - 0.5
+      cx = (x + 0.5) * w / w_out - 0.5
+      for i in range(math.floor(cy) - 1, math.floor(cy) + 3):
+        for j in range(math.floor(cx) - 1, math.floor(cx) + 3):
+          pixel = image[min(max(i, 0), h - 1), min(max(j, 0), w - 1)]
+          out[y, x] += _cubic(cy - i, a) * _cubic(cx - j, a) * pixel
+  return out
+
+
+def test_doubling_has_torch_weights():
+  # Kernel values at 1.75, 0.75, 0.25, 1.25 for a = -0.75, worked by hand.
+  w175, w075, w025, w125 = -0.03515625, 0.26171875, 0.87890625, -0.10546875
+  matrix = posemb.bicubic_matrix(6, 12)
+  np.testing.assert_allclose(matrix[4, :5], [w175, w075, w025, w125, 0])
+  np.testing.assert_allclose(matrix[5, :5], [0, w125, w025, w075, w175])
+  # The first output looks at pixels -2 .. 1, of which three are pixel 0.
+  np.testing.assert_allclose(matrix[0, :2], [w175 + w075 + w025, w125])
+
+
+@hypothesis.given(_SIZE, _SIZE)
+@hypothesis.settings(max_examples=40, deadline=None)
+def test_weights_sum_to_one_and_mirror(n_in, n_out):
+  matrix = posemb.bicubic_matrix(n_in, n_out)
+  np.testing.assert_allclose(matrix.sum(1), 1, atol=1e-12)
+  np.testing.assert_allclose(matrix, matrix[::-1, ::-1], atol=1e-9)
+
+
+@hypothesis.given(_SIZE)
+@hypothesis.settings(max_examples=12, deadline=None)
+def test_same_size_is_the_identity(n):
+  np.testing.assert_array_equal(posemb.bicubic_matrix(n, n), np.eye(n))
+
+
+@pytest.mark.parametrize("grid", [(7, 5), (2, 9), (3, 4)])
+def test_resize_equals_the_sixteen_tap_loop(grid):
+  table = np.random.default_rng(0).normal(size=(2, 2 + 12, 3))
+  table = table.astype(np.float32)
+  found = posemb.resize(jnp.asarray(table), (3, 4), grid, prefix=2)
+  np.testing.assert_array_equal(found[:, :2], table[:, :2])
+  for row, body in zip(found, table[:, 2:], strict=True):
+    wanted = _slow_bicubic(body.reshape(3, 4, 3), *grid)
+    np.testing.assert_allclose(row[2:], wanted.reshape(-1, 3), atol=1e-5)
+
+
+def test_resize_to_the_same_grid_changes_nothing():
+  table = np.random.default_rng(0).normal(size=(13, 4)).astype(np.float32)
+  found = posemb.resize(jnp.asarray(table), (3, 4), (3, 4), prefix=1)
+  np.testing.assert_array_equal(found, table)
+
+
+def test_resize_refuses_a_table_of_another_grid():
+  with pytest.raises(ValueError, match=r"1 \+ a \(3, 4\) grid"):
+    posemb.resize(jnp.zeros((12, 4)), (3, 4), (6, 8), prefix=1)
