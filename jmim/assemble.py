@@ -12,18 +12,15 @@ import ml_collections
 from jmim import build
 from jmim.core import config as configs
 from jmim.core import consts as const_files
-from jmim.core import errors
 from jmim.core import method as methods
 from jmim.core import optim
 from jmim.core import schedule
 from jmim.core import sharding
 from jmim.core import step as steps
-from jmim.core import tree as trees
 from jmim.core import units
 from jmim.core import validate
 from jmim.data import augment
 from jmim.data import pipeline
-from jmim.data import sources
 from jmim.evals import base as eval_base
 
 
@@ -85,13 +82,8 @@ def make(config: ml_collections.ConfigDict) -> Parts:
   rules = (*hardware.shard_rules, *method.axes())
   layout = sharding.Layout(mesh, rules, hardware.fsdp_min_size)
   method = dataclasses.replace(method, rt=build.make_runtime(hardware, mesh))
-  data = {
-    name: sources.build(config.data.name, split, config.data.data_dir)
-    for name, split in (
-      ("train", config.data.train_split),
-      ("eval", config.data.eval_split),
-    )
-  }
+  build.check_parameters(config, method, layout)
+  data = build.make_sources(config)
   config = resolved(config, method, evaluators)
   length = lambda section, stem, where: round(  # noqa: E731
     units.steps(section, stem, config.data.batch, len(data["train"]), where)
@@ -128,9 +120,10 @@ def resolved(
     node = config
     for part in path.split("."):
       node = node[part]
-    for field in dataclasses.fields(instance):
-      if field.metadata.get("config", True):
-        node[field.name] = getattr(instance, field.name)
+    with node.ignore_type():  # 2 may have become 2.0
+      for field in dataclasses.fields(instance):
+        if field.metadata.get("config", True):
+          node[field.name] = getattr(instance, field.name)
   return config
 
 
@@ -149,18 +142,10 @@ def make_step(parts: Parts, batch: Any) -> steps.Step:
     ),
     batch,
   )[0]
-  unknown = set(config.optim.players) - set(shapes)
-  if unknown:
-    raise errors.UserError(
-      f"optim.players has {', '.join(sorted(unknown))}",
-      f"players of {config.method.type}: {', '.join(shapes)}",
-      "name one of these", "optim.players",
-    )  # fmt: skip
   optimizers = {
     player: make_optimizer(parts, player, {player: shapes[player]})
     for player in method.players
   }
-  build.check_patterns(config, trees.named(shapes))
   return steps.Step(
     method,
     optimizers,

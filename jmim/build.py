@@ -5,7 +5,10 @@ which key to change.
 """
 
 import dataclasses
-from collections.abc import Iterable
+import re
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +22,7 @@ from jmim.core import units
 from jmim.core import validate
 from jmim.data import augment
 from jmim.data import pipeline
+from jmim.data import sources
 from jmim.evals import base as eval_base
 from jmim.nn import runtime
 
@@ -43,9 +47,12 @@ def make_method(config: ml_collections.ConfigDict) -> methods.Method:
   try:
     method.inputs()
   except ValueError as e:
+    fields = {f.name for f in dataclasses.fields(method)}
+    named = [w for w in re.findall(r"\w+", str(e)) if w in fields]
+    keys = ", ".join(f"method.{w}" for w in dict.fromkeys(named))
     raise errors.UserError(
       str(e), "an architecture that fits together",
-      "change method.variant, method.size or the key named above", "method",
+      f"change {keys or 'method.variant or method.size'}", keys or "method",
     ) from e  # fmt: skip
   return method
 
@@ -62,7 +69,7 @@ def make_evaluators(
       cls = eval_base.find(kind) if kind else None
     except KeyError:
       cls = None
-    if cls is None:
+    if cls in (None, eval_base.Evaluator):
       raise errors.UserError(
         f"{path}.type={kind!r}", "one of " + ", ".join(eval_base.names()),
         "name an evaluator module", f"{path}.type",
@@ -90,6 +97,12 @@ def make_specs(
 ) -> tuple[pipeline.Spec, augment.Spec]:
   """The host's and the device's part of `config.data`."""
   data = config.data
+  for name in ("crop_scale", "crop_ratio"):
+    if len(data[name]) != 2:
+      raise errors.UserError(
+        f"data.{name}={tuple(data[name])}", "two numbers: least, greatest",
+        "give both", f"data.{name}",
+      )  # fmt: skip
   for name in ("mean", "std"):
     if len(data[name]) != data.channels:
       raise errors.UserError(
@@ -117,6 +130,26 @@ def make_specs(
     "prefetch": hardware.prefetch,
   }
   return pick(pipeline.Spec, host), pick(augment.Spec, {})
+
+
+def make_sources(config: ml_collections.ConfigDict) -> dict[str, Any]:
+  """The "train" and the "eval" source.
+
+  Raises:
+    UserError: there is no such data set or split.
+  """
+  found = {}
+  for name in ("train", "eval"):
+    split = config.data[f"{name}_split"]
+    try:
+      found[name] = sources.build(config.data.name, split, config.data.data_dir)
+    except errors.UserError as e:
+      # A source does not know which of the two splits it was asked for.
+      if e.key != "data.train_split":
+        raise
+      key = f"data.{name}_split"
+      raise errors.UserError(e.seen, e.expected, e.fix, key) from e
+  return found
 
 
 def check_inputs(
@@ -194,18 +227,72 @@ def make_runtime(
   )
 
 
+def check_parameters(
+  config: ml_collections.ConfigDict,
+  method: methods.Method,
+  layout: sharding.Layout,
+) -> None:
+  """Raises UserError for settings of players or parameters it has not.
+
+  Its parameters are found by tracing `init`: nothing is computed.
+  """
+  unknown = set(config.optim.players) - set(method.players)
+  if unknown:
+    raise errors.UserError(
+      f"optim.players has {', '.join(sorted(unknown))}",
+      f"players of {config.method.type}: {', '.join(method.players)}",
+      "name one of these", "optim.players",
+    )  # fmt: skip
+  batch = {
+    name: jax.ShapeDtypeStruct((config.data.batch, *x.shape), x.dtype)
+    for name, x in method.inputs().items()
+  }
+  shapes = jax.eval_shape(method.init, jax.random.key(0), batch)[0]
+  sections = {"optim": config.optim}
+  for player, own in config.optim.players.items():
+    sections[f"optim.players.{player}"] = own
+  for path, section in sections.items():
+    check_patterns(section, path, list(trees.named(shapes)))
+  for rule in config.hardware.shard_rules:
+    check_rule(rule, tuple | list, "hardware.shard_rules")
+    check_regex(rule[0], "hardware.shard_rules")
+  layout.tree({"params": shapes})
+
+
 def check_patterns(
-  config: ml_collections.ConfigDict, names: Iterable[str]
+  section: Mapping[str, Any], path: str, names: Sequence[str]
 ) -> None:
   """Raises UserError for a regex of `optim` that names no parameter."""
-  cfg = config.optim
-  used = [("freeze", p) for p in cfg.freeze]
-  used += [("lr_mults", p) for p, _ in cfg.lr_mults]
-  used += [("decay_mults", p) for p, _ in cfg.decay_mults]
-  for key, pattern in used:
-    if not any(trees.matches(pattern, n) for n in names):
-      raise errors.UserError(
-        f"optim.{key}: {pattern!r} matches no parameter",
-        "a regex found in names such as " + ", ".join(list(names)[:4]),
-        "correct the regex", f"optim.{key}",
-      )  # fmt: skip
+  for key in ("freeze", "lr_mults", "decay_mults"):
+    for rule in section.get(key, ()):
+      if key != "freeze":
+        check_rule(rule, int | float, f"{path}.{key}")
+      pattern = rule if key == "freeze" else rule[0]
+      check_regex(pattern, f"{path}.{key}")
+      if not any(trees.matches(pattern, n) for n in names):
+        raise errors.UserError(
+          f"{path}.{key}: {pattern!r} matches no parameter",
+          "a regex found in names such as " + ", ".join(names[:4]),
+          "correct the regex", f"{path}.{key}",
+        )  # fmt: skip
+
+
+def check_rule(rule: Any, kind: Any, key: str) -> None:
+  """Raises UserError unless a rule is (regex, a value of that kind)."""
+  pair = isinstance(rule, tuple | list) and len(rule) == 2
+  if not pair or not isinstance(rule[1], kind):
+    value = "number" if kind == int | float else "(axis or None, ...)"
+    raise errors.UserError(
+      f"{key} has the entry {rule!r}", f"pairs (regex, {value})",
+      f"write {key}=((regex, {value}),)", key,
+    )  # fmt: skip
+
+
+def check_regex(pattern: Any, key: str) -> None:
+  """Raises UserError unless it is a regular expression."""
+  try:
+    re.compile(pattern)
+  except (TypeError, re.error) as e:
+    raise errors.UserError(
+      f"{key}: {pattern!r} ({e})", "a regular expression", "correct it", key
+    ) from e

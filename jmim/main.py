@@ -105,20 +105,33 @@ def _start_backend(config) -> None:
     )
 
 
+def usage() -> str:
+  """What --help prints."""
+  own = (_CONFIG, _WORKDIR, _MODE, _COORDINATOR, _PROCESSES, _PROCESS)
+  lines = [f"--{f.name}: {flags.FLAGS[f.name].help}" for f in own]
+  keys = "--config.<key>=<value>: any key of jmim/core/base_config.py"
+  return "\n".join([__doc__, *lines, keys])
+
+
 def parse(argv: Sequence[str]) -> list[str]:
   """Parses flags; returns the config overrides and what is left.
 
   Raises:
     UserError: an unknown flag or a value a flag does not take.
   """
+  if "--help" in argv:
+    print(usage())
+    sys.exit(0)
   ours = [a for a in argv[1:] if a.startswith("--config.")]
   rest = [a for a in argv if a not in ours]
   try:
     left = flags.FLAGS(rest)[1:]
   except flags.Error as e:
+    names = [a.partition("=")[0] for a in rest[1:]]
     raise errors.UserError(
-      str(e), "flags of jmim: --config --workdir --mode, and --config.key=value",
-      "see python -m jmim.main --help", "--help",
+      str(e), "flags: --config --workdir --mode, and --config.key=value",
+      "see python -m jmim.main --help",
+      next((n for n in names if n.lstrip("-") in str(e)), None),
     ) from e  # fmt: skip
   if left:
     raise errors.UserError(

@@ -24,12 +24,14 @@ from jmim.core import config as configs
 from jmim.core import console as consoles
 from jmim.core import errors
 from jmim.core import flops
+from jmim.core import meter
 from jmim.core import sharding
 from jmim.core import summary
 from jmim.core import units
 from jmim.core import writer as writers
-from jmim.data import pipeline
+from jmim.data import feed
 from jmim.evals import context as contexts
+from jmim.evals import runner
 
 AHEAD = 2  # steps the host may be ahead of the devices
 
@@ -77,6 +79,7 @@ class Run:
     first = jax.process_index() == 0
     self.console = consoles.Console(quiet=not first)
     self.parts = assemble.make(config)
+    self.batches = self._stream(0)
     self.checkpoints = checkpoint.Checkpoints(
       self.workdir, config.train.keep, write
     )
@@ -86,38 +89,41 @@ class Run:
       self._note_config()
       self.writer = writers.Writer(self.workdir, self.start)
     self.clock = clocks.Clock()
-    self.batches = device_batches(self.parts, self.start)
-    self.state = None
+
+  def _stream(self, start: int) -> Iterator[dict[str, jax.Array]]:
+    parts = self.parts
+    return feed.batches(
+      parts.sources["train"], parts.spec,
+      ("image", "label", *parts.method.inputs()),
+      sharding.batch_sharding(parts.mesh), start,
+      parts.config.hardware.prefetch,
+    )  # fmt: skip
 
   # --- phase 1: the state
 
   def prepare(self) -> None:
     """Fresh or restored state, compiled step, start-up tables."""
-    batch = next(self.batches)
-    self.batches = _put_back(batch, self.batches)
-    self._build(batch)
+    parts = self.parts
+    batch = self._build()
     self._tables(batch)
     if self.start:
       self.state = self.checkpoints.restore(self.start, self._like())
       self.console.print(f"resumed from step {self.start}")
     else:
       init = jax.jit(self.step.init, out_shardings=self.shardings)
-      self.state = init(batch, self.parts.consts)
-    everywhere = sharding.replicated(self.parts.mesh)
+      self.state = init(batch, parts.consts)
+    everywhere = sharding.replicated(parts.mesh)
     compiling = clocks.Clock()
-    self.compiled = (
-      jax.jit(
-        self.step, donate_argnums=0, out_shardings=(self.shardings, everywhere)
-      )
-      .lower(self.state, self.parts.consts, batch)
-      .compile()
-    )
-    self.zeros = jax.jit(
-      lambda: jax.tree.map(jnp.zeros_like, self._logged(self.abstract)),
-      out_shardings=everywhere,
-    )
+    where = (self.shardings, everywhere)
+    step = jax.jit(self.step, donate_argnums=0, out_shardings=where)
+    self.compiled = step.lower(self.state, parts.consts, batch).compile()
     took = compiling.lap()["total"]
     self.console.print(f"train step compiled in {took:.1f} s")
+    window = (self.abstract.window, self.abstract.counted)
+    self.zeros = jax.jit(
+      lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), window),
+      out_shardings=everywhere,
+    )
 
   def restore_only(self) -> None:
     """The newest checkpoint, for evaluation."""
@@ -126,12 +132,17 @@ class Run:
         f"no checkpoint in {self.checkpoints.path}", "a trained run",
         "run --mode=train first, or name its --workdir", "--workdir",
       )  # fmt: skip
-    self._build(next(self.batches))
+    self._build()
     self.state = self.checkpoints.restore(self.start, self._like())
 
-  def _build(self, batch) -> None:
-    """Step function, shapes and shardings of the state, context."""
+  def _build(self) -> dict[str, jax.Array]:
+    """Step function, shapes and shardings; returns the first batch."""
     parts = self.parts
+    if self.start:
+      self.batches.close()
+      self.batches = self._stream(self.start)
+    batch = next(self.batches)
+    self.batches = feed.push_back(batch, self.batches)
     self.step = assemble.make_step(parts, batch)
     self.abstract = jax.eval_shape(self.step.init, batch, parts.consts)
     self.shardings = parts.layout.tree(self.abstract)
@@ -139,15 +150,18 @@ class Run:
       parts.method, parts.mesh, parts.spec, parts.augment, parts.sources,
       parts.consts, self._fresh, parts.config.seed,
     )  # fmt: skip
+    return batch
 
   def _fresh(self) -> tuple[Any, Any]:
     """(params, extra) as they were before the first step."""
-    stream = device_batches(self.parts, 0)
-    part = lambda b, c: (  # noqa: E731
-      lambda s: (s.params, s.extra)
-    )(self.step.init(b, c))
+
+    def init(batch, consts):
+      state = self.step.init(batch, consts)
+      return state.params, state.extra
+
     where = (self.shardings.params, self.shardings.extra)
-    fresh = jax.jit(part, out_shardings=where)(next(stream), self.parts.consts)
+    stream = self._stream(0)
+    fresh = jax.jit(init, out_shardings=where)(next(stream), self.parts.consts)
     stream.close()
     return fresh
 
@@ -159,37 +173,41 @@ class Run:
       self.shardings,
     )
 
-  def _tables(self, batch) -> None:
-    """The first lines of a run."""
+  def _tables(self, batch: Any) -> None:
+    """The first lines of a run, and what the log lines are measured by."""
     parts, config = self.parts, self.parts.config
     self.console.print(
       f"jmim: {config.method.type} on {config.data.name}, "
       f"{units.describe(parts.total, parts.batch, parts.examples)}",
       style="bold",
     )
-    self.forward = _forward_flops(self.step, self.abstract, parts, batch)
+    forward = self.step.forward_flops(self.abstract, parts.consts, batch)
+    forward //= parts.batch
     summary.show(
-      self.console, self.abstract, self.shardings, parts.mesh, self.forward,
+      self.console, self.abstract, self.shardings, parts.mesh, forward,
       parts.layout.missed,
     )  # fmt: skip
-    self.peak, known = summary.peak(parts.mesh)
-    self.console.print(f"peak {consoles.size(self.peak, 'FLOP/s')} ({known})")
+    peak, known = summary.peak(parts.mesh)
+    self.console.print(f"peak {consoles.size(peak, 'FLOP/s')} ({known})")
+    self.meter = meter.Meter(
+      self.clock, parts.batch, parts.total, flops.TRAIN * forward, peak,
+      self._lr, self.start,
+    )  # fmt: skip
+
+  def _lr(self, step: int) -> float:
+    """Learning rate of the first player at a (0-based) step."""
+    first = self.step.optimizers[self.parts.method.players[0]]
+    with jax.default_device(jax.local_devices(backend="cpu")[0]):
+      return float(first.schedule(np.int32(step)))
 
   def _note_config(self) -> None:
     """Writes config.json; says what changed since the run began."""
     path = self.workdir / "config.json"
     now = json.loads(self.parts.config.to_json())
     if path.exists() and self.start:
-      before = configs.flat(
-        ml_collections.ConfigDict(json.loads(path.read_text()))
-      )
-      after = configs.flat(ml_collections.ConfigDict(now))
-      for key in sorted(before.keys() | after.keys()):
-        if before.get(key) != after.get(key):
-          self.console.print(
-            f"changed: {key}: {before.get(key)} -> {after.get(key)}",
-            style="yellow",
-          )
+      before = checkpoint.read_config(self.workdir)
+      for line in configs.changes(before, now):
+        self.console.print(f"changed: {line}", style="yellow")
     self.workdir.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(now, indent=2) + "\n")
 
@@ -197,12 +215,11 @@ class Run:
 
   def loop(self) -> None:
     """Steps until the end of the run."""
-    total = self.parts.total
+    total, config = self.parts.total, self.parts.config
     self._catch_up()
     self.console.start(total, self.start)
     running = collections.deque()
     self.clock.lap()
-    self.logged = self.start
     for step in range(self.start + 1, total + 1):
       with self.clock.measure("input"):
         batch = next(self.batches)
@@ -211,52 +228,29 @@ class Run:
       if len(running) > AHEAD:
         jax.block_until_ready(running.popleft())
       self.console.advance(step)
-      if step % self.parts.config.train.log_steps == 0 or step == total:
+      if step % config.train.log_steps == 0 or step == total:
         self._log(step)
-      if self._checkpoint_due(step):
+      if self._due_at(step, self.parts.checkpoint_every):
         with self.clock.measure("checkpoint"):
           self._save(step)
-      due = self._due(step)
-      if due:
+      if due := self._due(step):
         with self.clock.measure("eval"):
           self.evaluate(due)
     self.console.stop()
     self.console.print(f"done: {total} steps; everything is in {self.workdir}")
 
-  def _logged(self, state) -> tuple:
-    return state.window, state.counted
-
   def _log(self, step: int) -> None:
-    """Fetches the means since the last log line and writes them."""
-    window, counted, skipped, all_skipped = jax.device_get(
-      (*self._logged(self.state), self.state.skipped, self.state.skipped_total)
+    """Fetches the sums since the last log line and writes their means."""
+    state = self.state
+    window, counted, skipped, ever = jax.device_get(
+      (state.window, state.counted, state.skipped, state.skipped_total)
     )
-    spent = self.clock.lap()
-    busy = spent["total"] - spent.get("eval", 0) - spent.get("checkpoint", 0)
-    rate = (step - self.logged) * self.parts.batch / max(busy, 1e-9)
-    mean = {k: float(v) / max(counted, 1) for k, v in window.items()}
-    if not counted:
-      mean = dict.fromkeys(mean, float("nan"))
-    values = {
-      **mean,
-      "lr": self._lr(step - 1),
-      "images_per_second": rate,
-      "mfu": rate * 3 * self.forward / self.peak,
-      "input_wait": spent.get("input", 0) / max(busy, 1e-9),
-      "skipped_steps": int(all_skipped),
-    }
-    left = (self.parts.total - step) * self.parts.batch / rate
-    shown = consoles.log_values(
-      mean, values["lr"], rate, values["mfu"], values["input_wait"], left
-    )
-    if all_skipped:
-      shown["skipped"] = str(all_skipped)
+    values, shown = self.meter.read(step, window, counted, ever)
     self.console.log(step, self.parts.total, shown)
     if self.writer:
       self.writer.scalars(step, values)
-    zeros = self.zeros()
-    self.state = self.state.replace(window=zeros[0], counted=zeros[1])
-    self.logged = step
+    window, counted = self.zeros()
+    self.state = state.replace(window=window, counted=counted)
     if skipped >= self.parts.config.train.max_skips:
       raise errors.Diverged(
         f"loss or gradient not finite in {skipped} steps in a row "
@@ -265,57 +259,32 @@ class Run:
         "train.max_skips."
       )
 
-  def _lr(self, step: int) -> float:
-    """Learning rate of the first player at a (0-based) step."""
-    first = self.step.optimizers[self.parts.method.players[0]]
-    with jax.default_device(jax.local_devices(backend="cpu")[0]):
-      return float(first.schedule(np.int32(step)))
-
   # --- phase 3: evaluators and checkpoints
 
+  def _due_at(self, step: int, every: int) -> bool:
+    return step == self.parts.total or bool(every and step % every == 0)
+
   def _due(self, step: int) -> list[str]:
-    return [
-      name
-      for name, (_, every) in self.parts.evaluators.items()
-      if step == self.parts.total or (every and step % every == 0)
-    ]
+    evaluators = self.parts.evaluators.items()
+    return [n for n, (_, every) in evaluators if self._due_at(step, every)]
 
   def _catch_up(self) -> None:
     """Evaluators that were due at the restored step but did not finish."""
-    if not self.start:
+    if not self.start or not self._due(self.start):
       return
-    done = {
-      line["eval"]
-      for line in writers.read(self.workdir)
-      if line["step"] == self.start and "eval" in line
-    }
+    lines = writers.read(self.workdir)
+    done = {e.get("eval") for e in lines if e["step"] == self.start}
     missing = [name for name in self._due(self.start) if name not in done]
     if missing:
       self.evaluate(missing)
 
   def evaluate(self, names: list[str]) -> None:
     """Runs evaluators on the current state; writes and prints them."""
-    self.context.start(self.state)
-    step, rows = self.context.step, []
-    for name in names:
-      evaluator, _ = self.parts.evaluators[name]
-      values = {}
-      for key, value in evaluator.run(self.context):
-        if np.ndim(value):
-          path = self.writer and self.writer.image(step, f"{name}/{key}", value)
-          rows.append((f"{name}/{key}", str(path or "(not written)")))
-        else:
-          values[f"{name}/{key}"] = value
-          rows.append((f"{name}/{key}", consoles.number(value)))
-      if self.writer:
-        protocol = contexts.protocol(self.parts, evaluator)
-        self.writer.scalars(step, values, eval=name, protocol=protocol)
-    self.context.stop()
-    self.console.table(f"Evaluation at step {step}", ("", "value"), rows)
-
-  def _checkpoint_due(self, step: int) -> bool:
-    every = self.parts.checkpoint_every
-    return step == self.parts.total or bool(every and step % every == 0)
+    chosen = {name: self.parts.evaluators[name][0] for name in names}
+    runner.run(
+      chosen, self.context, self.state, self.console, self.writer,
+      self.parts.config.data,
+    )  # fmt: skip
 
   def _save(self, step: int) -> None:
     meta = {"config": json.loads(self.parts.config.to_json())}
@@ -330,56 +299,3 @@ class Run:
     self.checkpoints.close()
     if self.writer:
       self.writer.close()
-
-
-def device_batches(
-  parts: assemble.Parts, start: int
-) -> Iterator[dict[str, jax.Array]]:
-  """Global batches on the devices from step `start`, some ahead of need."""
-  stream = pipeline.train(
-    parts.sources["train"], parts.spec, start,
-    jax.process_index(), jax.process_count(),
-  )  # fmt: skip
-  where = sharding.batch_sharding(parts.mesh)
-  wanted = ("image", "label", *parts.method.inputs())
-
-  def put(batch):
-    return {
-      k: jax.make_array_from_process_local_data(where, v)
-      for k, v in batch.items()
-      if k in wanted
-    }
-
-  ahead = collections.deque()
-  try:
-    for batch in stream:
-      ahead.append(put(batch))
-      if len(ahead) > parts.config.hardware.prefetch:
-        yield ahead.popleft()
-  finally:
-    stream.close()
-
-
-def _put_back(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
-  """`first`, then the rest; closing it closes the rest."""
-  try:
-    yield first
-    yield from rest
-  finally:
-    rest.close()
-
-
-def _forward_flops(step, abstract, parts, batch) -> int:
-  """Forward FLOPs per image of all players' losses (`core.flops`)."""
-
-  def losses(params, extra, batch, key):
-    batch = step.prepare(key, batch)
-    draws = parts.method.draw(key, batch, 0)
-    return [
-      parts.method.loss(p, params, extra, parts.consts, batch, draws, 0)[0]
-      for p in parts.method.players
-    ]
-
-  key = jax.random.key(0)
-  args = (abstract.params, abstract.extra, batch, key)
-  return flops.count(losses, *args) // parts.batch

@@ -12,6 +12,9 @@ from jmim.core import errors
 from jmim.core import tree as trees
 
 SCHEMA = 1
+SIZES = "sizes.json"  # in each checkpoint, once it is complete
+# What Orbax raises for files that are missing or damaged.
+_BROKEN = (ValueError, KeyError, OSError)
 
 
 def git_id() -> str:
@@ -53,12 +56,14 @@ class Checkpoints:
       write: False: only reads; nothing is created or cleaned.
     """
     self.path = pathlib.Path(workdir).resolve() / "checkpoints"
+    self._write = write
     self._manager = ocp.CheckpointManager(
       self.path,
       item_names=("state", "meta"),
       options=ocp.CheckpointManagerOptions(
-        max_to_keep=keep, create=write, read_only=not write,
-        cleanup_tmp_directories=write,
+        max_to_keep=keep if write else None, create=write,
+        read_only=not write, cleanup_tmp_directories=write,
+        save_interval_steps=int(write),
       ),
     )  # fmt: skip
 
@@ -77,7 +82,17 @@ class Checkpoints:
     args = ocp.args.Composite(
       state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta)
     )
+    self._manager.wait_until_finished()  # as `save` would
+    self._note_sizes()
     self._manager.save(step, args=args)
+
+  def _note_sizes(self) -> None:
+    """Writes the sizes of all files into each complete checkpoint."""
+    if jax.process_index():
+      return
+    for folder in self.path.iterdir():
+      if folder.name.isdigit() and not (folder / SIZES).exists():
+        (folder / SIZES).write_text(json.dumps(_sizes(folder)))
 
   def restore(self, step: int, like: Any) -> Any:
     """The state saved at `step`, in the shapes and shardings of `like`.
@@ -87,6 +102,9 @@ class Checkpoints:
         all of which are listed.
     """
     where = self.path / str(step)
+    # Before Orbax sees them: from each array that it cannot read it prints a
+    # screen of its own.
+    _check_sizes(where)
     try:
       meta = self._manager.restore(
         step, args=ocp.args.Composite(meta=ocp.args.JsonRestore())
@@ -95,7 +113,7 @@ class Checkpoints:
         n: jax.ShapeDtypeStruct(tuple(s), d)
         for n, (s, d) in meta["arrays"].items()
       }
-    except (ValueError, KeyError, FileNotFoundError, OSError) as e:
+    except _BROKEN as e:
       raise _unreadable(where, e) from e
     if meta["schema"] != SCHEMA:
       raise errors.UserError(
@@ -115,13 +133,40 @@ class Checkpoints:
     args = ocp.args.Composite(state=ocp.args.StandardRestore(like))
     try:
       return self._manager.restore(step, args=args).state
-    except (ValueError, KeyError, FileNotFoundError, OSError) as e:
-      raise _unreadable(where, e) from e
+    except Exception as e:
+      # Orbax raises a bare Exception where the file of an array is broken.
+      if type(e) is Exception or isinstance(e, _BROKEN):
+        raise _unreadable(where, e) from e
+      raise
 
   def close(self) -> None:
     """Waits for what is being written."""
     self._manager.wait_until_finished()
+    if self._write:
+      self._note_sizes()
     self._manager.close()
+
+
+def _sizes(folder: pathlib.Path) -> dict[str, int]:
+  """Path below the folder -> bytes, of all files in it."""
+  files = [p for p in folder.rglob("*") if p.is_file()]
+  return {str(p.relative_to(folder)): p.stat().st_size for p in files}
+
+
+def _check_sizes(folder: pathlib.Path) -> None:
+  """Raises UserError if a file is gone or has another size than when saved.
+
+  A run that was killed may not have noted them; then nothing is checked.
+  """
+  try:
+    noted = json.loads((folder / SIZES).read_text())
+  except (FileNotFoundError, ValueError):
+    return
+  now = _sizes(folder)
+  for name, size in noted.items():
+    if now.get(name) != size:
+      found = f"{now[name]} bytes" if name in now else "gone"
+      raise _unreadable(folder, OSError(f"{name} is {found}, was {size} bytes"))
 
 
 def _unreadable(where: pathlib.Path, error: Exception) -> errors.UserError:

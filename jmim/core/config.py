@@ -35,7 +35,7 @@ def base() -> ml_collections.ConfigDict:
 
 
 def section(**entries: Any) -> ml_collections.ConfigDict:
-  """Entries as a sub-config: config.method = section(type="mim.mae")."""
+  """A sub-config: `config.method = configs.section(type="mim.mae")`."""
   return ml_collections.ConfigDict(entries)
 
 
@@ -150,19 +150,19 @@ def _section(
 def _like(
   config: ml_collections.ConfigDict, node: ml_collections.ConfigDict, path: str
 ) -> Any:
-  """What fixes the type of a key: its value, or its default for a player.
+  """What fixes the type of a key: its default, or the section there.
 
   None where only the class that the section configures knows.
   """
-  if _last(path) in node:
-    return node[_last(path)]
-  if path.split(".")[0] in validate.OPEN:
-    return None
-  key = validate.without_player(path)
-  if key not in base_config.KEYS:
-    known = sorted({*validate.paths(config), *base_config.KEYS})
+  key, now = validate.without_player(path), node.get(_last(path))
+  if key in base_config.KEYS:
+    return base_config.KEYS[key].default
+  if isinstance(now, ml_collections.ConfigDict):
+    return now
+  if path.split(".")[0] not in validate.OPEN:
+    known = {*validate.paths(config), *base_config.KEYS}
     raise validate.unknown(path, known, path)
-  return base_config.KEYS[key].default
+  return None
 
 
 def _last(path: str) -> str:
@@ -198,3 +198,13 @@ def for_player(
 def flat(config: ml_collections.ConfigDict) -> dict[str, Any]:
   """Dotted key -> value of everything in the config."""
   return {p: validate.get(config, p) for p in validate.paths(config.to_dict())}
+
+
+def changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+  """One line per key in which two configs (as nested dicts) differ."""
+  old, new = (flat(ml_collections.ConfigDict(c)) for c in (before, after))
+  return [
+    f"{key}: {old.get(key)} -> {new.get(key)}"
+    for key in sorted(old.keys() | new.keys())
+    if old.get(key) != new.get(key)
+  ]

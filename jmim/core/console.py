@@ -1,5 +1,6 @@
 """What a person sees: tables at the start, a progress bar or plain lines."""
 
+import sys
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -9,8 +10,6 @@ import rich.console
 import rich.progress
 import rich.table
 import rich.text
-
-from jmim.core import clock
 
 
 def size(n: float, unit: str = "") -> str:
@@ -37,8 +36,9 @@ class Console:
 
   def __init__(self, quiet: bool = False, console: Any = None):
     """With `quiet` nothing is printed; `console` is replaced in tests."""
+    # Tables in a file or a pipe need not fold to the 80 columns of a terminal.
     self._console = console or rich.console.Console(
-      quiet=quiet, highlight=False
+      quiet=quiet, highlight=False, width=None if sys.stdout.isatty() else 120
     )
     self._progress = None
     self._task = None
@@ -96,30 +96,3 @@ class Console:
     if self._progress:
       self._progress.stop()
     self._progress = None
-
-
-def log_values(
-  metrics: Mapping[str, float],
-  lr: float,
-  rate: float,
-  mfu: float | None,
-  wait: float,
-  left: float,
-) -> dict[str, str]:
-  """The columns of a log line, as text.
-
-  Args:
-    metrics: means since the last line; every loss is shown.
-    lr: learning rate.
-    rate: images per second.
-    mfu: share of the peak, or None where no peak is known.
-    wait: share of the time spent waiting for input.
-    left: seconds.
-  """
-  shown = {
-    k: number(v) for k, v in metrics.items() if k.split("/")[0] == "loss"
-  }
-  shown |= {"lr": f"{lr:.2e}", "img/s": f"{rate:,.0f}"}
-  if mfu is not None:
-    shown["MFU"] = f"{mfu:.1%}"
-  return {**shown, "wait": f"{wait:.1%}", "left": clock.human(left)}

@@ -16,6 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.interpreters import partial_eval
 
+TRAIN = 3  # forward passes that a training step costs
+
 # Dense bf16 peak per chip, FLOP/s (vendors' data sheets).
 PEAKS = {
   "TPU v4": 275e12,

@@ -194,8 +194,12 @@ def find(name: str) -> type[Method]:
 def module_exists(module_name: str) -> bool:
   """Whether a module can be found, its parents included."""
   parts = module_name.split(".")
-  heads = [".".join(parts[: i + 1]) for i in range(len(parts))]
-  return all(importlib.util.find_spec(head) for head in heads)
+  for i in range(1, len(parts) + 1):
+    spec = all(parts) and importlib.util.find_spec(".".join(parts[:i]))
+    # Below a module that is no package there is nothing, and asking raises.
+    if not spec or i < len(parts) and not spec.submodule_search_locations:
+      return False
+  return True
 
 
 def names() -> list[str]:

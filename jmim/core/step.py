@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jmim.core import flops
 from jmim.core import method as methods
 from jmim.core import optim
 from jmim.core import state as states
@@ -148,6 +149,22 @@ class Step:
       skipped_total=state.skipped_total + bad,
     )
     return state, metrics
+
+  def forward_flops(
+    self, state: states.State, consts: Tree, batch: Tree
+  ) -> int:
+    """Forward FLOPs of all players' losses on a batch; shapes are enough."""
+
+    def losses(params, extra, consts, batch, key):
+      batch = self.prepare(key, batch)
+      draws = self.method.draw(key, batch, 0)
+      return [
+        self.method.loss(p, params, extra, consts, batch, draws, 0)[0]
+        for p in self.method.players
+      ]
+
+    key = jax.random.key(0)
+    return flops.count(losses, state.params, state.extra, consts, batch, key)
 
   def _update(self, state, consts, batch):
     """The update without the guard: (state, metrics, all finite)."""

@@ -90,10 +90,11 @@ def show(
     "Model", ("module", "shape", "parameters"), modules(state.params)
   )
   n = sum(x.size for x in jax.tree.leaves(state.params))
+  once = consoles.size(forward, "FLOP")
+  cost = consoles.size(flops.TRAIN * forward, "FLOP")
   console.print(
-    f"{n:,} parameters; {consoles.size(3 * forward, 'FLOP')} per image and "
-    f"step (3 x {consoles.size(forward, 'FLOP')} forward: 2mnk of every matrix "
-    "product and convolution)"
+    f"{n:,} parameters; {cost} per image and step ({flops.TRAIN} x {once} "
+    "forward: 2mnk of every matrix product and convolution)"
   )
   device = mesh.devices.flat[0]
   axes = " x ".join(f"{k}={v}" for k, v in mesh.shape.items())

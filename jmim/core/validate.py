@@ -23,16 +23,14 @@ def typed(path: str, value: Any, like: Any) -> Any:
       f"{path}={value!r}", f"{path} is a section with keys {list(like)}",
       f"set one of its keys, e.g. {path}.{next(iter(like), 'key')}=...", path,
     )  # fmt: skip
-  if kind is tuple and isinstance(value, tuple):
-    return tuple(_element(path, v, like) for v in value)
-  if like is None or isinstance(value, kind) and kind is not int:
+  if like is None or isinstance(value, kind) and kind not in (int, tuple):
     return value
   if kind is int and isinstance(value, int) and not isinstance(value, bool):
     return value
   if kind is float and isinstance(value, int) and not isinstance(value, bool):
     return float(value)
-  if kind is tuple and isinstance(value, list):
-    value = tuple(value)
+  if kind is tuple and isinstance(value, tuple | list):
+    return tuple(_element(path, v, like) for v in value)
   if kind is str and isinstance(value, int | float):
     return str(value)
   raise errors.UserError(
@@ -42,10 +40,8 @@ def typed(path: str, value: Any, like: Any) -> Any:
 
 
 def _element(path: str, value: Any, like: tuple) -> Any:
-  """One entry of a tuple of numbers or strings, typed like the first."""
-  if like and isinstance(like[0], int | float | str):
-    return typed(f"an entry of {path}", value, like[0])
-  return value
+  """One entry of a tuple, typed like the first of `like`."""
+  return typed(path, value, like[0]) if like else value
 
 
 def paths(node: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -69,7 +65,11 @@ def unknown(
     k for k in known if difflib.SequenceMatcher(
       None, last, k.split(".")[-1]).ratio() > 0.7
   ][:4]  # fmt: skip
-  listed = ", ".join(near or known[:20])
+  # Without a near one: the keys of the same section, else the sections.
+  beside = [k for k in known if k.split(".")[0] == name.split(".")[0]]
+  listed = ", ".join(
+    near or beside or dict.fromkeys(k.split(".")[0] for k in known)
+  )
   return errors.UserError(
     f"unknown key {name!r}",
     f"{'nearest of ' if near else ''}{what}: {listed}",
@@ -142,12 +142,8 @@ def validate(config: ml_collections.ConfigDict) -> None:
   keys = base_config.KEYS
   for path in paths(config.to_dict()):
     top = path.split(".")[0]
-    known = path
-    if top in base_config.PER_PLAYER and path.startswith(f"{top}.players"):
-      if path == f"{top}.players":
-        continue  # no player has settings of its own
-      known = f"{top}." + ".".join(path.split(".")[3:])
-    if top in OPEN and path != "method.type":
+    known = without_player(path)
+    if top in OPEN and path != "method.type" or known == f"{top}.players":
       continue
     if known not in keys:
       raise unknown(path, keys, path)
@@ -155,11 +151,21 @@ def validate(config: ml_collections.ConfigDict) -> None:
     typed(path, value, keys[known].default)
     check_limits(path, value, vars(keys[known]))
   for path, key in keys.items():
-    if key.default == "" and path in ("method.type", "data.name"):
-      if not get(config, path):
-        raise errors.UserError(
-          f"{path} is empty", key.doc, "set it in the recipe", path
-        )
+    if not get(config, path) and path in ("method.type", "data.name"):
+      raise errors.UserError(
+        f"{path} is empty", key.doc, "set it in the recipe", path
+      )
+
+
+def without_player(path: str) -> str:
+  """The key whose type and limits hold for this one.
+
+  "optim.players.generator.lr" -> "optim.lr"; others are their own.
+  """
+  first, *rest = path.split(".")
+  if first in base_config.PER_PLAYER and rest[:1] == ["players"] and rest[2:]:
+    return ".".join([first, *rest[2:]])
+  return path
 
 
 def get(config: Any, path: str) -> Any:
@@ -170,7 +176,7 @@ def get(config: Any, path: str) -> Any:
   """
   node = config
   for part in path.split("."):
-    if part not in node:
+    if not hasattr(node, "keys") or part not in node:
       raise errors.UserError(
         f"the config has no {path}", "every key of jmim.core.config.base()",
         "start the recipe from base() and update its sections", path,

@@ -39,7 +39,7 @@ class Evaluator:
 def names() -> list[str]:
   """All evaluator modules."""
   package = importlib.import_module("jmim.evals")
-  skipped = ("base", "context")
+  skipped = ("base", "context", "runner")
   found = [m.name for m in pkgutil.iter_modules(package.__path__)]
   return [name for name in found if name not in skipped]
 

@@ -1,6 +1,5 @@
 """What evaluators see of a run: outputs by name, over a split."""
 
-import dataclasses
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
@@ -190,19 +189,3 @@ class Context:
 
 def _flat(x: np.ndarray) -> np.ndarray:
   return np.asarray(x, np.float32).reshape(len(x), -1)
-
-
-def protocol(parts: Any, evaluator: Any) -> dict[str, Any]:
-  """Everything a reader needs to repeat an evaluation, as JSON values."""
-  data = parts.config.data
-  return {
-    "type": type(evaluator).__module__,
-    **dataclasses.asdict(evaluator),
-    "data": data.name,
-    "train_split": data.train_split,
-    "eval_split": data.eval_split,
-    "eval_crop": data.eval_crop,
-    "eval_resize": data.eval_resize,
-    "size": data.size,
-    "seed": parts.config.seed,
-  }

@@ -1,6 +1,15 @@
-"""Makes `import harness` work from any working directory."""
+"""Which methods the contract is checked for."""
 
 import pathlib
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from jmim.core import method
+
+# `import harness` from any working directory, and methods beside it.
+sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path.cwd())]
+
+
+def pytest_generate_tests(metafunc):
+  if "name" in metafunc.fixturenames:
+    given = metafunc.config.getoption("--method")
+    metafunc.parametrize("name", given or method.names(), scope="module")

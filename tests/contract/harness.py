@@ -73,9 +73,7 @@ class Tiny:
 
 def tiny(cls, devices=1, fsdp=1, lr=1e-3, accumulate=1, **rt):
   """A run of `cls.tiny()` on some of the simulated devices."""
-  mesh = sharding.make_mesh(
-    {"data": -1, "fsdp": fsdp}, jax.devices()[:devices]
-  )
+  mesh = sharding.make_mesh({"data": -1, "fsdp": fsdp}, jax.devices()[:devices])
   how = runtime.Runtime(mesh=mesh, batch_axes=sharding.BATCH_AXES, **rt)
   method = dataclasses.replace(cls.tiny(), rt=how)
   batch = make_batch(method)
@@ -98,9 +96,7 @@ def tiny(cls, devices=1, fsdp=1, lr=1e-3, accumulate=1, **rt):
     traces.append(1)
     return step(state, consts, batch)
 
-  compiled = jax.jit(
-    counted, out_shardings=(where, sharding.replicated(mesh))
-  )
+  compiled = jax.jit(counted, out_shardings=(where, sharding.replicated(mesh)))
   put = lambda b: jax.device_put(b, sharding.batch_sharding(mesh))  # noqa: E731
   init = lambda: jax.jit(step.init, out_shardings=where)(  # noqa: E731
     put(batch), consts

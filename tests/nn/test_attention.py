@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,12 @@ from jmim.nn import runtime
 _ON_CPU = ["einsum", "xla"]
 B, H, T, S, D = 2, 3, 5, 7, 4
 
-_attend = jax.jit(attention.attend, static_argnames="implementation")
+# Compiled once and run once: optimising takes longer than it saves.
+_jit = functools.partial(
+  jax.jit, compiler_options={"xla_backend_optimization_level": 0}
+)
+
+_attend = _jit(attention.attend, static_argnames="implementation")
 
 
 def _reference(q, k, v, bias=None, mask=None):
@@ -86,7 +93,7 @@ def test_large_logits_do_not_overflow(qkv):
 
 def test_bfloat16_keeps_the_softmax_in_float32(qkv):
   q, k, v = (a.astype(jnp.bfloat16) for a in qkv)
-  p = jax.jit(attention._probabilities)(q, k, None, None)
+  p = _jit(attention._probabilities)(q, k, None, None)
   assert p.dtype == jnp.float32
   # Of the rounded inputs: only the rounding of the inputs may be seen.
   np.testing.assert_allclose(p, _reference(q, k, v)[1], atol=1e-6)
@@ -109,7 +116,7 @@ HEADS, WIDTH = 2, 6
 def layer(fill, normal):
   """x, variables, and the jitted layer as a function of them."""
   x, module = normal(B, T, WIDTH), attention.SelfAttention(HEADS)
-  return x, fill(module, x), jax.jit(module.apply, static_argnames="taps")
+  return x, fill(module, x), _jit(module.apply, static_argnames="taps")
 
 
 def _heads(params, x):
@@ -178,7 +185,7 @@ def test_both_implementations_have_the_same_gradient(layer):
     y, _ = attention.SelfAttention(HEADS, rt=rt).apply(variables, x)
     return (y**2).sum()
 
-  gradient = jax.jit(jax.grad(loss), static_argnums=1)
+  gradient = _jit(jax.grad(loss), static_argnums=1)
   ours, theirs = (gradient(variables, name) for name in _ON_CPU)
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),

@@ -124,9 +124,7 @@ def test_booleans_of_another_count_are_made_to_fit():
   masked = np.array([[1, 0, 0, 0, 1], [1, 1, 0, 1, 1]], bool)
   found = _from_booleans(masked, keep=2)
   np.testing.assert_array_equal(found.keep, [[1, 2], [2, 0]])
-  np.testing.assert_array_equal(
-    found.mask, [[1, 0, 0, 1, 1], [0, 1, 0, 1, 1]]
-  )
+  np.testing.assert_array_equal(found.mask, [[1, 0, 0, 1, 1], [0, 1, 0, 1, 1]])
 
 
 def test_masked_mean_counts_masked_values_over_the_whole_batch():

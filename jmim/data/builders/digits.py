@@ -125,23 +125,23 @@ def scatter(
   ink = np.asarray(
     Image.fromarray(scan).resize((side, side), Image.Resampling.BICUBIC)
   )
+  alpha = ink[..., None] / np.float32(255)
   top, left = rng.integers(canvas - side + 1, size=2)
-  alpha = np.zeros((canvas, canvas, 1))
-  alpha[top : top + side, left : left + side, 0] = ink / 255
+  image = _texture(canvas, rng)
+  patch = image[top : top + side, left : left + side]
   # Near white, lightly tinted: always far brighter than what lies behind.
-  colour = rng.uniform(190, 255, 3)
-  image = (1 - alpha) * _texture(canvas, rng) + alpha * colour
-  image += rng.normal(0, 4, image.shape)
+  patch += alpha * (rng.uniform(190, 255, 3).astype(np.float32) - patch)
+  image += 4 * rng.standard_normal(image.shape, np.float32)
   return image.round().clip(0, 255).astype(np.uint8)
 
 
 def _texture(canvas: int, rng: np.random.Generator) -> np.ndarray:
-  """Dim colour clouds: float [canvas, canvas, 3], about 20 to 110."""
+  """Dim colour clouds: float32 [canvas, canvas, 3], about 20 to 110."""
   coarse = rng.uniform(-25, 25, (4, 4, 3)) + rng.uniform(45, 85, 3)
   coarse = coarse.round().astype(np.uint8)
   size = (canvas, canvas)
   smooth = Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
-  return np.asarray(smooth, float)
+  return np.asarray(smooth).astype(np.float32)
 
 
 def _png(image: np.ndarray) -> io.BytesIO:

@@ -1,0 +1,65 @@
+"""Runs evaluators on a state; writes, prints and draws what they yield."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from jmim.core import console as consoles
+from jmim.core import writer as writers
+from jmim.evals import base
+from jmim.evals import context as contexts
+
+
+def protocol(evaluator: base.Evaluator, data: Mapping[str, Any], seed: int):
+  """What a reader needs to repeat an evaluation, as JSON values."""
+  keys = ("name", "train_split", "eval_split", "eval_crop", "eval_resize")
+  return {
+    "type": type(evaluator).__module__,
+    **dataclasses.asdict(evaluator),
+    **{f"data.{k}": data[k] for k in (*keys, "size")},
+    "seed": seed,
+  }
+
+
+def run(
+  evaluators: Mapping[str, base.Evaluator],
+  context: contexts.Context,
+  state: Any,
+  console: consoles.Console,
+  writer: writers.Writer | None,
+  data: Mapping[str, Any],
+) -> dict[str, float]:
+  """Runs `evaluators` on `state` and returns their numbers.
+
+  Args:
+    evaluators: name -> evaluator.
+    context: of the run.
+    state: training state.
+    console: prints one table.
+    writer: of the workdir, or None: nothing is written.
+    data: the section `config.data`, for the protocol.
+
+  Raises:
+    UserError: an evaluator cannot work on this data.
+  """
+  context.start(state)
+  rows, numbers = [], {}
+  for name, evaluator in evaluators.items():
+    values = {}
+    for key, value in evaluator.run(context):
+      label = f"{name}/{key}"
+      if np.ndim(value):
+        path = writer and writer.image(context.step, label, value)
+        rows.append((label, str(path) if path else "picture not written"))
+      else:
+        values[label] = value
+        rows.append((label, consoles.number(value)))
+    if writer:
+      details = protocol(evaluator, data, context.seed)
+      writer.scalars(context.step, values, eval=name, protocol=details)
+    numbers |= values
+  context.stop()
+  console.table(f"Evaluation at step {context.step}", ("", "value"), rows)
+  return numbers

@@ -1,0 +1,29 @@
+"""Every test sees eight simulated devices and shares compiled programs."""
+
+import os
+import pathlib
+
+# All of this must be in the environment before JAX is imported.
+_DEVICES = "--xla_force_host_platform_device_count"
+if _DEVICES not in os.environ.get("XLA_FLAGS", ""):
+  flags = [os.environ.get("XLA_FLAGS", ""), f"{_DEVICES}=8"]
+  os.environ["XLA_FLAGS"] = " ".join(flags).strip()
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Tiny programs spend their time in the compiler, not on the device.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+_CACHE = pathlib.Path("~/.cache/jmim/tests").expanduser()
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+
+
+def pytest_addoption(parser):
+  parser.addoption(
+    "--golden-dir",
+    default=str(pathlib.Path(__file__).parents[2] / "shared" / "golden"),
+    help="folder of <slug>/<case>.npz files, or of one slug",
+  )
+  parser.addoption(
+    "--method",
+    action="append",
+    help="method to check the contract of, instead of all below jmim/methods",
+  )

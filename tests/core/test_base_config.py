@@ -1,0 +1,59 @@
+"""The documented keys themselves."""
+
+import pytest
+
+from jmim.core import base_config
+from jmim.core import config as configs
+from jmim.core import validate
+
+KEYS = base_config.KEYS
+FREE = ("method.type", "data.name")  # a recipe must set them
+
+
+@pytest.mark.parametrize("path", KEYS)
+def test_every_key_is_documented_and_its_default_allowed(path):
+  key = KEYS[path]
+  assert len(key.doc.strip()) > 5
+  validate.check_limits(path, key.default, vars(key))
+  assert validate.typed(path, key.default, key.default) == key.default
+  assert isinstance(key.default, bool | int | float | str | tuple)
+
+
+@pytest.mark.parametrize("path", [p for p in KEYS if KEYS[p].choices])
+def test_choices_are_of_one_type(path):
+  assert {type(c) for c in KEYS[path].choices} == {type(KEYS[path].default)}
+
+
+def test_the_base_has_every_key_and_no_other():
+  paths = set(validate.paths(configs.base().to_dict()))
+  sections = {f"{s}.players" for s in base_config.PER_PLAYER} | {"evals"}
+  assert paths == set(KEYS) | sections
+
+
+def test_the_base_passes_its_own_checks_but_for_what_a_recipe_must_say():
+  config = configs.base()
+  config.method.type, config.data.name = "mim.mae", "cifar10"
+  validate.validate(config)
+
+
+def test_the_base_is_fresh_each_time():
+  first = configs.base()
+  first.optim.lr = 5.0
+  first.optim.players.main = configs.section(lr=1.0)
+  second = configs.base()
+  assert second.optim.lr == KEYS["optim.lr"].default
+  assert not second.optim.players
+
+
+def test_durations_come_in_three_units_and_are_not_given():
+  stems = {p.removesuffix("_images") for p in KEYS if p.endswith("_images")}
+  assert "train.total" in stems and "schedule.warmup" in stems
+  for stem in stems:
+    for unit in ("steps", "epochs", "images"):
+      key = KEYS[f"{stem}_{unit}"]
+      assert key.default == 0 and key.low == 0
+    assert isinstance(KEYS[f"{stem}_epochs"].default, float)
+
+
+def test_no_size_is_per_device():
+  assert not [p for p in KEYS if "per_device" in p or "per_host" in p]

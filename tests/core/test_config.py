@@ -1,0 +1,213 @@
+"""Recipes, their arguments, and overrides from the command line."""
+
+import pathlib
+
+import pytest
+
+from jmim.core import config as configs
+from jmim.core import errors
+from jmim.core import units
+from jmim.core import validate
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+RECIPES = sorted((ROOT / "configs").glob("*.py"))
+
+
+def recipe(tmp_path, body, head="def get_config(arg=None):"):
+  """The path of a recipe with this body."""
+  lines = ["from jmim.core import config as configs", head]
+  path = tmp_path / "recipe.py"
+  path.write_text("\n".join([*lines, *(f"  {line}" for line in body)]) + "\n")
+  return str(path)
+
+
+@pytest.fixture
+def config():
+  found = configs.base()
+  found.method.type, found.data.name = "mim.mae", "cifar10"
+  found.evals = configs.section(
+    knn=configs.section(type="knn", every_epochs=2.0),
+    probe=configs.section(type="probe"),
+  )
+  return found
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
+def test_every_recipe_loads_is_valid_and_short(path):
+  found = configs.load(str(path))
+  validate.validate(found)
+  assert len(path.read_text().splitlines()) <= 80
+  for stem in ("total", "checkpoint"):
+    units.steps(found.train, stem, found.data.batch, 1000)  # one unit at most
+  assert units.steps(found.train, "total", found.data.batch, 1000) > 0
+
+
+def test_a_recipe_gets_its_argument(tmp_path):
+  path = recipe(
+    tmp_path,
+    [
+      "arg = configs.parse_arg(arg, lr=0.1, variant='B/16', flip=True)",
+      "config = configs.base()",
+      "config.optim.lr = arg.lr",
+      "config.data.update(name=arg.variant, flip=arg.flip)",
+      "return config",
+    ],
+  )
+  assert configs.load(path).optim.lr == 0.1
+  found = configs.load(f"{path}:lr=3,variant=L/16,flip=False")
+  assert (found.optim.lr, found.data.name, found.data.flip) == (
+    3,
+    "L/16",
+    False,
+  )
+  with pytest.raises(errors.UserError, match="did you mean 'variant'"):
+    configs.load(f"{path}:varant=L/16")
+  with pytest.raises(errors.UserError, match="float"):
+    configs.load(f"{path}:lr=high")
+
+
+@pytest.mark.parametrize(
+  "body, head, text",
+  [
+    (["pass"], "def config():", "has no get_config"),
+    (["configs.base()"], "def get_config():", "returned NoneType"),
+    (["return {}"], "def get_config():", "returned dict"),
+  ],
+)
+def test_what_is_no_recipe_is_told(tmp_path, body, head, text):
+  with pytest.raises(errors.UserError, match=text) as e:
+    configs.load(recipe(tmp_path, body, head))
+  assert e.value.key == "--config"
+
+
+def test_files_that_are_not_there_or_not_python(tmp_path):
+  with pytest.raises(errors.UserError, match="no such file"):
+    configs.load(str(tmp_path / "recipe.py"))
+  (tmp_path / "recipe.txt").write_text("x")
+  with pytest.raises(errors.UserError, match="no Python file"):
+    configs.load(str(tmp_path / "recipe.txt"))
+
+
+def test_a_mistake_in_the_code_of_a_recipe_keeps_its_traceback(tmp_path):
+  with pytest.raises(ZeroDivisionError):
+    configs.load(recipe(tmp_path, ["return 1 / 0"]))
+
+
+@pytest.mark.parametrize(
+  "item, expected",
+  [
+    ("optim.lr=1e-3", 1e-3),
+    ("optim.lr=1", 1.0),
+    ("data.batch=64", 64),
+    ("data.flip=False", False),
+    ("data.name=digits/scattered", "digits/scattered"),
+    ("data.data_dir=", ""),
+    ("data.mean=(0,0,0)", (0.0, 0.0, 0.0)),
+    ("data.mean=[0.5, 0.5, 0.5]", (0.5, 0.5, 0.5)),
+    ("optim.freeze=('a=b', 'c')", ("a=b", "c")),
+    ("hardware.mesh.fsdp=4", 4),
+    ("seed=7", 7),
+    ("method.depth=3", 3),
+    ("method.variant=B/16", "B/16"),
+    ("evals.knn.k=(10, 20)", (10, 20)),
+    ("optim.players.main.lr=1", 1.0),
+    ("optim.players.main.name=sgd", "sgd"),
+    ("ema.decay=0", 0.0),
+  ],
+)
+def test_overrides_are_typed(config, item, expected):
+  before = config.to_dict()
+  found = configs.override(config, [item])
+  value = validate.get(found, item.partition("=")[0])
+  assert value == expected and type(value) is type(expected)
+  validate.validate(found)
+  assert config.to_dict() == before  # the given one is not changed
+
+
+def test_overrides_do_not_touch_anything_else(config):
+  found = configs.override(
+    config, ["optim.lr=0.5", "optim.players.main.b1=0.5"]
+  )
+  changed = configs.changes(config.to_dict(), found.to_dict())
+  assert {line.split(":")[0] for line in changed} == {
+    "optim.lr", "optim.players", "optim.players.main.b1",
+  }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+  "item, key",
+  [
+    ("data.bach=3", "data.bach"),
+    ("dta.batch=3", "dta.batch"),
+    ("data.batch.x=3", "data.batch.x"),
+    ("data.batch", "data.batch"),
+    ("data.batch=many", "data.batch"),
+    ("data.batch=1.5", "data.batch"),
+    ("data.flip=1", "data.flip"),
+    ("data=3", "data"),
+    ("bogus=3", "bogus"),
+    ("=3", ""),
+    ("evals.fid=None", "evals.fid"),
+    ("evals.fid.type=fid", "evals.fid.type"),
+    ("method.a.b=3", "method.a.b"),
+    ("optim.players.main=3", "optim.players.main"),
+    ("optim.players.main.lrr=3", "optim.players.main.lrr"),
+    ("optim.players.main.lr=x", "optim.players.main.lr"),
+    ("schedule.players.main.lr=1", "schedule.players.main.lr"),
+  ],
+)
+def test_wrong_overrides_name_their_key(config, item, key):
+  with pytest.raises(errors.UserError) as e:
+    configs.override(config, [item])
+  assert e.value.key == key and e.value.fix
+
+
+def test_one_unit_of_a_duration_clears_the_others(config):
+  config.train.update(total_epochs=800.0, checkpoint_images=5)
+  found = configs.override(config, ["train.total_steps=100"])
+  assert found.train.total_steps == 100
+  assert found.train.total_epochs == 0.0
+  assert isinstance(found.train.total_epochs, float)
+  assert found.train.checkpoint_images == 5
+  found = configs.override(config, ["evals.knn.every_steps=3"])
+  assert found.evals.knn.every_epochs == 0.0
+
+
+def test_a_zero_clears_itself_only(config):
+  config.train.update(total_epochs=800.0, total_steps=7)
+  found = configs.override(config, ["train.total_steps=0"])
+  assert found.train.total_epochs == 800.0 and found.train.total_steps == 0
+
+
+def test_the_last_override_wins(config):
+  found = configs.override(
+    config, ["train.total_steps=5", "train.total_epochs=2", "seed=1", "seed=2"]
+  )
+  assert found.train.total_steps == 0 and found.train.total_epochs == 2.0
+  assert found.seed == 2
+
+
+def test_none_removes_an_evaluator(config):
+  found = configs.override(config, ["evals.knn=None"])
+  assert list(found.evals) == ["probe"] and "knn" in config.evals
+  with pytest.raises(errors.UserError, match=r"evals\.probe"):
+    configs.override(found, ["evals.prob=None"])
+
+
+def test_a_player_has_the_common_settings_and_its_own(config):
+  found = configs.override(
+    config, ["optim.lr=0.5", "optim.players.judge.name=sgd", "optim.b1=0.8"]
+  )
+  judge = configs.for_player(found, "optim", "judge")
+  maker = configs.for_player(found, "optim", "maker")
+  assert (judge["name"], judge["lr"], judge["b1"]) == ("sgd", 0.5, 0.8)
+  assert maker["name"] == "adamw" and judge | {"name": "adamw"} == maker
+  assert "players" not in judge
+
+
+def test_changes_between_two_configs(config):
+  after = configs.override(config, ["seed=3", "evals.knn=None"]).to_dict()
+  lines = configs.changes(config.to_dict(), after)
+  assert "seed: 0 -> 3" in lines and "evals.knn.type: knn -> None" in lines
+  assert len(lines) == 3
+  assert configs.changes(after, after) == []

@@ -1,0 +1,75 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jmim.core import consts
+from jmim.core import errors
+from jmim.core import method
+
+
+def init(key):
+  return {
+    "encoder": {"kernel": jax.random.normal(key, (3, 4)), "bias": jnp.ones(4)},
+    "count": jnp.int32(7),
+  }
+
+
+@pytest.fixture
+def saved(tmp_path):
+  """(path, hash, tree) of a stored network."""
+  tree = init(jax.random.key(1))
+  path = tmp_path / "teacher.npz"
+  return path, consts.save(path, tree), tree
+
+
+def load(path, init=init, sha256=None):
+  return consts.load("teacher", method.Const(str(path), init, sha256))
+
+
+def test_round_trip_with_its_hash(saved):
+  path, sha256, tree = saved
+  found = load(path, sha256=sha256)
+  assert jax.tree.structure(found) == jax.tree.structure(tree)
+  for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(tree), strict=True):
+    assert a.dtype == b.dtype
+    np.testing.assert_array_equal(a, b)
+  assert load(path, sha256=None).keys() == tree.keys()
+
+
+def test_nothing_of_the_init_is_computed_or_kept(saved):
+  def broken(key):
+    return jax.tree.map(lambda x: x * jnp.nan, init(key))
+
+  kernel = load(saved[0], broken)["encoder"]["kernel"]
+  np.testing.assert_array_equal(kernel, saved[2]["encoder"]["kernel"])
+
+
+def test_another_hash_is_refused_and_shown(saved):
+  path, sha256, _ = saved
+  with pytest.raises(errors.UserError, match=sha256) as e:
+    load(path, sha256="0" * 64)
+  assert e.value.expected == "0" * 64
+
+
+def test_no_file(tmp_path):
+  with pytest.raises(errors.UserError, match=r"teacher: no file .*gone\.npz"):
+    load(tmp_path / "gone.npz")
+
+
+@pytest.mark.parametrize(
+  "change, name",
+  [
+    (lambda t: t | {"new": jnp.ones(2)}, "new"),
+    (lambda t: {"encoder": t["encoder"]}, "count"),
+    (lambda t: t | {"count": jnp.ones(3)}, "count"),
+    (lambda t: t | {"encoder": {"kernel": jnp.ones((4, 3)),
+                                "bias": jnp.ones(4)}}, "encoder/kernel"),
+  ],
+  ids=["missing", "extra", "rank", "shape"],
+)  # fmt: skip
+def test_other_names_or_shapes_are_named(saved, change, name):
+  path, _, tree = saved
+  with pytest.raises(errors.UserError) as e:
+    load(path, lambda key: change(tree))
+  assert e.value.seen == f"teacher: {path} differs in {name}"

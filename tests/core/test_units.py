@@ -1,0 +1,52 @@
+import pytest
+
+from jmim.core import errors
+from jmim.core import units
+
+BATCH, EXAMPLES = 64, 1000
+
+
+def steps(**section):
+  return units.steps(section, "total", BATCH, EXAMPLES, "train")
+
+
+@pytest.mark.parametrize(
+  "section, expected",
+  [
+    ({"total_steps": 7}, 7.0),
+    ({"total_images": 640}, 10.0),
+    ({"total_images": 100}, 1.5625),
+    ({"total_epochs": 1.0}, 15.625),
+    ({"total_epochs": 0.5}, 7.8125),
+    ({"total_steps": 7, "total_epochs": 0.0, "total_images": 0}, 7.0),
+    ({"total_steps": 0}, 0.0),
+    ({}, 0.0),
+  ],
+)
+def test_every_unit_becomes_steps(section, expected):
+  assert steps(**section) == pytest.approx(expected, rel=1e-12)
+
+
+def test_an_epoch_is_one_pass_whatever_the_batch():
+  for batch in (1, 3, 1000):
+    section = {"total_epochs": 3.0}
+    n = units.steps(section, "total", batch, EXAMPLES)
+    assert n * batch == pytest.approx(3 * EXAMPLES)
+
+
+def test_two_units_are_an_error_that_names_both():
+  with pytest.raises(errors.UserError) as e:
+    steps(total_steps=5, total_epochs=2.0)
+  assert e.value.seen == "total_steps=5, total_epochs=2.0"
+  assert e.value.key == "train.total_epochs"
+
+
+def test_stems_are_told_apart():
+  section = {"total_steps": 5, "checkpoint_epochs": 1.0}
+  assert units.steps(section, "total", BATCH, EXAMPLES) == 5
+  assert units.steps(section, "checkpoint", BATCH, EXAMPLES) == 15.625
+
+
+def test_describe_gives_all_three():
+  text = units.describe(1000, BATCH, EXAMPLES)
+  assert text == "1,000 steps = 64.00 epochs = 64,000 images"

@@ -1,2 +1,0 @@
-def pytest_addoption(parser):
-  parser.addoption("--golden-dir", default="../shared/golden")

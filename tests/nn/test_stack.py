@@ -1,0 +1,222 @@
+import collections
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jmim.nn import block
+from jmim.nn import runtime
+from jmim.nn import stack
+
+B, T, W, DEPTH = 2, 3, 4, 3
+
+# Compiled once and run once: optimising takes longer than it saves.
+_jit = functools.partial(
+  jax.jit, compiler_options={"xla_backend_optimization_level": 0}
+)
+
+
+class Layer(nn.Module):
+  """x + drop * tanh(linear(x) + bias): cheap to compile."""
+
+  @nn.compact
+  def __call__(self, x, *, drop=1.0, bias=0.0):
+    y = jnp.tanh(nn.Dense(W, name="dense")(x) + bias)
+    return x + drop * y, {"tanh": y}
+
+
+_RUNTIMES = {
+  "unrolled": runtime.Runtime(),
+  "scan": runtime.Runtime(scan=True),
+  "scan_by_2": runtime.Runtime(scan=True, unroll=2),
+  "dots": runtime.Runtime(remat="dots"),
+  "full": runtime.Runtime(remat="full"),
+  "scan_dots": runtime.Runtime(scan=True, remat="dots"),
+  "scan_full": runtime.Runtime(scan=True, remat="full"),
+}
+
+
+def _make():
+  return Layer(parent=None)
+
+
+def _loop(layers, x, drop, bias, stop=DEPTH):
+  """Single layers, one after the other, on sliced parameters."""
+  taps = []
+  for i in range(stop):
+    params = jax.tree.map(lambda a, i=i: a[i], layers)
+    x, found = Layer().apply({"params": params}, x, drop=drop[i], bias=bias)
+    taps.append(found["tanh"])
+  return x, {"tanh": jnp.stack(taps)} if taps else {}
+
+
+def _stacked(layers, x, drop, bias, stop=None, rt=None):
+  module = stack.Stack(_make, DEPTH, rt or runtime.Runtime())
+  return module.apply(
+    {"params": {"layers": layers}},
+    x,
+    per_layer={"drop": drop},
+    stop=stop,
+    bias=bias,
+  )
+
+
+def _loss(run, **options):
+  def loss(layers, x, drop, bias):
+    y, taps = run(layers, x, drop, bias, **options)
+    return (y**2).sum() + (taps["tanh"] ** 3).sum(), (y, taps)
+
+  return jax.value_and_grad(loss, argnums=(0, 1, 2, 3), has_aux=True)
+
+
+def _assert_close(found, wanted, **tolerance):
+  assert jax.tree.structure(found) == jax.tree.structure(wanted)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, **tolerance), found, wanted
+  )
+
+
+@pytest.fixture(scope="module")
+def case(fill, normal):
+  """Stacked parameters, x, per-layer factors, and a bias for all layers."""
+  x = normal(B, T, W)
+  layers = fill(stack.Stack(_make, DEPTH), x, scale=0.5)["params"]["layers"]
+  return layers, x, normal(DEPTH, B, 1, 1, seed=1), normal(W, seed=2)
+
+
+@pytest.fixture(scope="module")
+def wanted(case):
+  return _jit(_loss(_loop))(*case)
+
+
+@pytest.mark.parametrize("name", _RUNTIMES)
+def test_equals_a_loop_over_single_layers(case, wanted, name):
+  found = _jit(_loss(_stacked, rt=_RUNTIMES[name]))(*case)
+  _assert_close(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_blocks_scanned_and_unrolled_equal_single_blocks(fill, normal):
+  make = lambda: block.Block(2, parent=None)  # noqa: E731
+  x, drop = normal(B, T, 8), np.array([[[1, 0]] * 2, [[2, 1]] * 2], np.float32)
+  variables = fill(stack.Stack(make, 2), x)
+
+  def loop(variables):
+    y = x
+    for i in range(2):
+      p = jax.tree.map(lambda a, i=i: a[i], variables["params"]["layers"])
+      y, _ = make().apply({"params": p}, y, drop=drop[i])
+    return y
+
+  def stacked(rt):
+    module = stack.Stack(make, 2, rt)
+    return lambda v: module.apply(v, x, per_layer={"drop": drop})[0]
+
+  def run(function):
+    loss = lambda v: (function(v) ** 3).sum()  # noqa: E731
+    return _jit(jax.value_and_grad(loss))(variables)
+
+  reference = run(loop)
+  for name in ("unrolled", "scan_full"):
+    _assert_close(
+      run(stacked(_RUNTIMES[name])), reference, rtol=1e-4, atol=1e-4
+    )
+
+
+def test_scan_and_unroll_are_what_is_run(case):
+  def text(rt):
+    return str(jax.make_jaxpr(lambda *a: _stacked(*a, rt=rt))(*case))
+
+  assert "scan[" not in text(_RUNTIMES["unrolled"])
+  assert "unroll=1" in text(_RUNTIMES["scan"])
+  assert "unroll=2" in text(_RUNTIMES["scan_by_2"])
+
+
+def _primitives(jaxpr):
+  """How often each primitive occurs, inner programs included."""
+  counts = collections.Counter(e.primitive.name for e in jaxpr.eqns)
+  for value in jax.tree.leaves([list(e.params.values()) for e in jaxpr.eqns]):
+    inner = getattr(value, "jaxpr", value)
+    if hasattr(inner, "eqns"):
+      counts += _primitives(inner)
+  return counts
+
+
+def test_remat_recomputes_what_it_says(case):
+  def count(name):
+    jaxpr = jax.make_jaxpr(_loss(_stacked, rt=_RUNTIMES[name]))(*case)
+    found = _primitives(jaxpr.jaxpr)
+    return found["tanh"], found["dot_general"]
+
+  tanh, dots = count("unrolled")
+  assert count("dots") == (tanh + DEPTH, dots)
+  assert count("full") == (tanh + DEPTH, dots + DEPTH)
+
+
+@pytest.mark.parametrize("name", ["unrolled", "scan"])
+@pytest.mark.parametrize("stop", [0, 1, 2])
+def test_early_exit_runs_the_first_layers_only(case, name, stop):
+  found = _stacked(*case, stop=stop, rt=_RUNTIMES[name])
+  _assert_close(found, _loop(*case, stop=stop), rtol=1e-6, atol=1e-6)
+
+
+def test_layers_after_the_exit_get_no_gradient(case):
+  _, (gradient, *_) = _jit(_loss(_stacked, stop=2))(*case)
+  for leaf in jax.tree.leaves(gradient):
+    assert np.abs(leaf[:2]).min(axis=tuple(range(1, leaf.ndim))).all()
+    assert not np.any(leaf[2])
+
+
+@pytest.mark.parametrize("stop", [-1, DEPTH + 1])
+def test_exit_outside_the_stack_is_refused(case, stop):
+  with pytest.raises(ValueError, match=rf"early exit {stop} outside 0..3"):
+    _stacked(*case, stop=stop)
+
+
+@pytest.mark.parametrize("scan", [False, True])
+def test_no_layers_are_the_identity(normal, scan):
+  module = stack.Stack(_make, 0, runtime.Runtime(scan=scan))
+  x = normal(B, T, W)
+  (y, taps), _ = _jit(module.init_with_output)(jax.random.key(0), x)
+  np.testing.assert_array_equal(y, x)
+  assert taps == {}
+
+
+def test_layers_start_alike_in_law_but_not_in_value(normal):
+  initialise = lambda rt: _jit(stack.Stack(_make, DEPTH, rt).init)  # noqa: E731
+  x, key = normal(B, T, W), jax.random.key(0)
+  params = initialise(runtime.Runtime())(key, x)
+  kernel = np.asarray(params["params"]["layers"]["dense"]["kernel"])
+  assert kernel.shape == (DEPTH, W, W)
+  for i in range(DEPTH):
+    # Lecun normal of fan-in 4, not of the 12 rows of the whole stack.
+    assert 0.25 < kernel[i].std() < 0.85
+    for j in range(i):
+      assert np.abs(kernel[i] - kernel[j]).max() > 0.1
+  # Scanning is a choice of execution: the same parameters, bit for bit.
+  scanned = initialise(runtime.Runtime(scan=True))(key, x)
+  _assert_close(scanned, params, rtol=0)
+
+
+def test_unstack_slices_with_the_gradient_of_slicing(normal):
+  tree = {"a": normal(3, 2), "b": {"c": normal(3, 4, 5, seed=1)}}
+  weights = [1.0, 10.0, 100.0]
+
+  def total(parts):
+    return sum(
+      w * (leaf**2).sum()
+      for w, part in zip(weights, parts, strict=True)
+      for leaf in jax.tree.leaves(part)
+    )
+
+  def slices(t):
+    return [jax.tree.map(lambda a, i=i: a[i], t) for i in range(3)]
+
+  _assert_close(stack.unstack(tree, 3), slices(tree), rtol=0)
+  found, wanted = (
+    _jit(jax.grad(lambda t, cut=cut: total(cut(t))))(tree)
+    for cut in (lambda t: stack.unstack(t, 3), slices)
+  )
+  _assert_close(found, wanted, rtol=1e-6)

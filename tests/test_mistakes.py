@@ -1,0 +1,248 @@
+"""What users get wrong: one screen, the key to change, exit code 2.
+
+All of them are found before anything is compiled.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import jax
+import mistakes
+import numpy as np
+import PIL.Image
+import pytest
+from absl import flags
+
+from jmim import main
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+RECIPE = mistakes.ASKED
+LINES = 24  # of a small terminal
+
+# Small, few steps, no evaluator that needs more images.
+TINY = [
+  "data.name=folder", "data.batch=8", "train.total_steps=2",
+  "schedule.warmup_steps=0", "hardware.compile_cache=", "method.width=16",
+  "method.heads=2", "method.depth=1", "method.decoder_width=16",
+  "method.decoder_heads=2", "evals.loss=None", "evals.probe=None",
+  "evals.recon=None",
+]  # fmt: skip
+
+
+def draw(folder, split, size=(32, 32), n=6):
+  """Random PNGs in two class folders."""
+  rng = np.random.default_rng(0)
+  for label in "ab":
+    target = folder / split / label
+    target.mkdir(parents=True)
+    for i in range(n):
+      pixels = rng.integers(0, 256, (*size, 3)).astype(np.uint8)
+      PIL.Image.fromarray(pixels).save(target / f"{i}.png")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("images")
+  draw(folder, "train")
+  draw(folder, "test")
+  return folder
+
+
+def command(folder, workdir, *changes):
+  """Arguments of a run that is right but for the changes.
+
+  A change is "key=value" of the config, or a "--flag=value".
+  """
+  right = [*TINY, f"data.data_dir={folder}"]
+  made = [RECIPE, f"--workdir={workdir}"]
+  made += [c if c.startswith("--") else f"--config.{c}" for c in right]
+  return made + [c if c[:2] == "--" else f"--config.{c}" for c in changes]
+
+
+@pytest.fixture
+def call(monkeypatch, capfd):
+  """Runs jmim.main as the shell would; returns (exit code, stderr)."""
+
+  def compiled(*args, **kwargs):
+    raise AssertionError("compiled")
+
+  def run(*argv):
+    monkeypatch.setattr(sys, "argv", ["jmim", *argv])
+    monkeypatch.setattr(jax.stages.Lowered, "compile", compiled)
+    capfd.readouterr()
+    for name in ("config", "workdir", "mode"):
+      flags.FLAGS[name].value = flags.FLAGS[name].default
+    with pytest.raises(SystemExit) as e:
+      main.run()
+    return e.value.code, capfd.readouterr().err
+
+  return run
+
+
+def check(code, err, *words):
+  """Exit code 2 and one screen that holds the words."""
+  assert code == 2, err
+  assert "Traceback" not in err
+  assert len(err.splitlines()) <= LINES, err
+  for label in ("seen", "expected", "fix"):
+    assert re.search(rf"^ *{label}: \S", err, re.M), err
+  for word in words:
+    assert word in err, err
+
+
+@pytest.mark.parametrize(
+  "changes, words",
+  [m[1:] for m in mistakes.MISTAKES],
+  ids=[m[0] for m in mistakes.MISTAKES],
+)
+def test_a_mistake_is_one_screen_and_leaves_no_trace(
+  call, images, tmp_path, changes, words
+):
+  workdir = tmp_path / "run"
+  code, err = call(*command(images, workdir, *changes))
+  check(code, err, *words)
+  assert not workdir.exists()
+
+
+# Mistakes in files rather than on the command line.
+
+
+def broken_images(folder):
+  for path in folder.rglob("*.png"):
+    path.write_bytes(path.read_bytes()[:30])
+
+
+FOLDERS = {
+  "empty": (lambda f: [shutil.rmtree(f / s) for s in ("train", "test")],
+            ["data.data_dir", "0 images"]),
+  "no class has images": (
+    lambda f: [p.unlink() for p in f.rglob("*.png")], ["data.data_dir"]),
+  "no test split": (lambda f: shutil.rmtree(f / "test"), ["data.eval_split"]),
+  "broken images": (broken_images, ["data.on_bad_record", ".png"]),
+  "other sizes": (
+    lambda f: [shutil.rmtree(f / "train"), draw(f, "train", (40, 32))],
+    ["data.host_crop", "40 x 32", "center"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change, words", FOLDERS.values(), ids=FOLDERS.keys())
+def test_a_folder_of_images_that_is_wrong(
+  call, images, tmp_path, change, words
+):
+  folder, workdir = tmp_path / "images", tmp_path / "run"
+  shutil.copytree(images, folder)
+  change(folder)
+  check(*call(*command(folder, workdir)), *words)
+  assert not list(workdir.glob("checkpoints/*"))
+
+
+RECIPES = {
+  "two durations": (
+    "config.train.update(total_steps=10, total_epochs=2.0)",
+    ["total_steps=10", "total_epochs=2.0", "train.total_"]),
+  "two units of an evaluator": (
+    "config.evals.knn.update(every_steps=1, every_epochs=2.0)",
+    ["evals.knn.every_"]),
+  "warm-up in epochs": (
+    "config.schedule.update(warmup_steps=0, warmup_epochs=90.0)",
+    ["schedule.warmup", "train.total"]),
+  "key that does not exist": (
+    "config.optim.learning = 0.1", ["optim.learning", "optim.lr"]),
+  "section replaced": (
+    "config.optim = configs.section(lr=0.1)", ["optim.", "base()"]),
+  "no method": ("config.method.type = ''", ["method.type"]),
+  "config not returned": ("return None", ["--config", "return config"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("line, words", RECIPES.values(), ids=RECIPES.keys())
+def test_a_recipe_that_is_wrong(call, images, tmp_path, line, words):
+  recipe = tmp_path / "recipe.py"
+  text = (ROOT / "configs" / "mae_digits.py").read_text()
+  recipe.write_text(
+    text.replace("  return config\n", f"  {line}\n  return config\n")
+  )
+  own = [
+    a for a in TINY if not line.startswith("config.train") or "total" not in a
+  ]
+  argv = [f"--config={recipe}", f"--workdir={tmp_path / 'run'}"]
+  argv += [f"--config.{a}" for a in (*own, f"data.data_dir={images}")]
+  check(*call(*argv), *words)
+  assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+  "text, word", [("x = 1\n", "get_config"), (None, "no Python file")]
+)
+def test_a_file_that_is_no_recipe(call, tmp_path, text, word):
+  recipe = tmp_path / ("recipe.py" if text else "recipe.txt")
+  recipe.write_text(text or "x = 1")
+  code, err = call(f"--config={recipe}", f"--workdir={tmp_path / 'run'}")
+  check(code, err, "--config", word)
+
+
+def test_no_config_and_no_workdir(call, tmp_path):
+  check(*call(f"--workdir={tmp_path}"), "--config", "configs/")
+  check(*call(RECIPE), "--workdir")
+  assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("below", ["", "run"])
+def test_a_file_in_the_place_of_the_workdir(call, images, tmp_path, below):
+  (tmp_path / "file").write_text("mine")
+  argv = command(images, tmp_path / "file" / below)
+  check(*call(*argv), "--workdir", str(tmp_path / "file"))
+  assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_help_is_no_mistake(call):
+  code, err = call("--help")
+  assert (code, err) == (0, "")
+
+
+# In a process of its own, as users run it.
+
+
+def shell(*argv):
+  """Exit code and stderr of `python -m jmim.main`."""
+  done = subprocess.run(
+    [sys.executable, "-m", "jmim.main", *argv],
+    cwd=ROOT, env=dict(os.environ), capture_output=True, text=True,
+  )  # fmt: skip
+  return done.returncode, done.stderr
+
+
+def test_the_shell_sees_the_same(images, tmp_path):
+  argv = command(images, tmp_path / "run", "method.heads=5")
+  check(*shell(*argv), "method.heads")
+  assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture(scope="module")
+def trained(images, tmp_path_factory):
+  """The workdir of a finished run of two steps."""
+  workdir = tmp_path_factory.mktemp("trained") / "run"
+  code, err = shell(*command(images, workdir, "evals.knn=None"))
+  assert code == 0, err
+  return workdir
+
+
+def test_a_checkpoint_of_another_model(call, images, trained, tmp_path):
+  workdir = tmp_path / "run"
+  shutil.copytree(trained, workdir)
+  argv = command(images, workdir, "method.width=32")
+  check(*call(*argv), "--workdir", "another model", "shape of", "(16")
+  assert [p.name for p in (workdir / "checkpoints").iterdir()] == ["2"]
+
+
+def test_a_checkpoint_that_cannot_be_read(images, trained, tmp_path):
+  workdir = tmp_path / "run"
+  shutil.copytree(trained, workdir)
+  for path in (workdir / "checkpoints" / "2" / "state").rglob("d/*"):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+  code, err = shell(*command(images, workdir))
+  check(code, err, "--workdir", "delete", str(workdir / "checkpoints" / "2"))

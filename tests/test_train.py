@@ -1,0 +1,197 @@
+"""Whole runs, in process, of a tiny MAE on the 8 x 8 digits."""
+
+import json
+
+import jax
+import numpy as np
+import PIL.Image
+import pytest
+
+from jmim import train
+from jmim.core import checkpoint
+from jmim.core import config as configs
+from jmim.core import errors
+from jmim.core import tree as trees
+from jmim.core import writer
+
+TIMES = ("images_per_second", "mfu", "input_wait")
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+  return str(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def recipe(data_dir):
+  config = configs.base()
+  config.data.update(
+    name="digits/plain", data_dir=data_dir, batch=32, size=8, channels=1,
+    flip=False, mean=(0.5,), std=(0.5,),
+  )  # fmt: skip
+  config.method = configs.section(
+    type="mim.mae", variant="Ti/2", size=8, channels=1, width=32, depth=2,
+    heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2,
+  )  # fmt: skip
+  config.train.update(total_steps=8, log_steps=2, checkpoint_steps=4)
+  config.ema.decay = 0.9
+  config.hardware.compile_cache = ""
+  config.evals = configs.section(
+    loss=configs.section(type="loss", every_steps=4),
+    probe=configs.section(type="probe", train_limit=200, limit=100),
+    ema_probe=configs.section(
+      type="probe", weights="ema", train_limit=200, limit=100, reference=False
+    ),
+    knn=configs.section(type="knn", k=(5, 20), train_limit=200, limit=100),
+    recon=configs.section(type="recon"),
+  )
+  return config
+
+
+def small(recipe, **changes):
+  """Without evaluators, and with keys of `train` changed."""
+  config = configs.override(recipe, [f"evals.{n}=None" for n in recipe.evals])
+  config.train.update(**changes)
+  return config
+
+
+def lines(workdir):
+  return [
+    {k: v for k, v in line.items() if k not in TIMES}
+    for line in writer.read(workdir)
+  ]
+
+
+def final_state(workdir, config):
+  run = train.Run(config, workdir, write=False)
+  run.restore_only()
+  run.close()
+  return {k: np.asarray(v) for k, v in trees.named(run.state).items()}
+
+
+def test_a_run_leaves_everything_in_its_workdir(recipe, tmp_path, capsys):
+  train.train(recipe, tmp_path)
+  shown = capsys.readouterr().out
+  for text in (
+    "parameters;", "FLOP", "mesh data=8", "Ten largest arrays", "step ",
+    "MFU", "wait", "Evaluation at step 8", "probe/untrained_accuracy",
+  ):  # fmt: skip
+    assert text in shown, text
+  logged = writer.read(tmp_path)
+  assert [x["step"] for x in logged if "lr" in x] == [2, 4, 6, 8]
+  assert [x["step"] for x in logged if x.get("eval") == "loss"] == [4, 8]
+  last = {k: v for x in logged if x["step"] == 8 for k, v in x.items()}
+  for key in (
+    "probe/accuracy", "probe/pixels_accuracy", "probe/untrained_accuracy",
+    "ema_probe/accuracy", "knn/top1", "knn/top1_k20", "knn/pixels_top1",
+    "knn/untrained_top1", "loss/loss", "recon/mse", "recon/mse_nearest",
+  ):  # fmt: skip
+    assert np.isfinite(last[key]), key
+  assert last["probe/pixels_accuracy"] > 60  # plain digits are easy
+  protocol = next(x["protocol"] for x in logged if x.get("eval") == "knn")
+  assert protocol["k"] == [5, 20] and protocol["data.name"] == "digits/plain"
+  config = checkpoint.read_config(tmp_path)
+  assert config["method"]["mask_ratio"] == 0.75  # defaults are resolved
+  picture = PIL.Image.open(tmp_path / "images/recon_sheet_00000008.png")
+  assert min(picture.size) > 100
+  assert list((tmp_path / "tensorboard").iterdir())
+  assert (tmp_path / "checkpoints/8").is_dir()
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(
+  recipe, tmp_path, monkeypatch
+):
+  config = small(recipe)
+  train.train(config, tmp_path / "whole")
+  # Killed after step 7: step 6 is logged, step 4 is the checkpoint.
+  save = train.Run._save
+
+  def stop_early(self, step):
+    if step == 8:
+      raise KeyboardInterrupt
+    save(self, step)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(train.Run, "_save", stop_early)
+    with pytest.raises(KeyboardInterrupt):
+      train.train(config, tmp_path / "cut")
+  assert checkpoint.Checkpoints(tmp_path / "cut").latest() == 4
+  train.train(config, tmp_path / "cut")
+  assert lines(tmp_path / "cut") == lines(tmp_path / "whole")
+  whole = final_state(tmp_path / "whole", config)
+  for name, leaf in final_state(tmp_path / "cut", config).items():
+    np.testing.assert_array_equal(leaf, whole[name], name)
+
+
+def test_a_finished_run_says_so_and_changes_nothing(recipe, tmp_path, capsys):
+  config = small(recipe, total_steps=2)
+  train.train(config, tmp_path)
+  before = (tmp_path / "metrics.jsonl").read_text()
+  capsys.readouterr()
+  train.train(config, tmp_path)
+  assert "resumed from step 2" in capsys.readouterr().out
+  assert (tmp_path / "metrics.jsonl").read_text() == before
+
+
+def test_an_evaluation_lost_to_a_crash_is_made_up_for(
+  recipe, tmp_path, monkeypatch
+):
+  with monkeypatch.context() as patch:
+    patch.setattr(
+      train.runner, "run", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
+    with pytest.raises(KeyboardInterrupt):
+      train.train(recipe, tmp_path)  # dies in the evaluation at step 4
+  train.train(recipe, tmp_path)
+  done = [x["step"] for x in writer.read(tmp_path) if x.get("eval") == "loss"]
+  assert done == [4, 8]
+
+
+def test_changed_keys_are_named_when_resuming(recipe, tmp_path, capsys):
+  train.train(small(recipe, total_steps=2), tmp_path)
+  capsys.readouterr()
+  train.train(small(recipe, total_steps=4), tmp_path)
+  assert "train.total_steps: 2 -> 4" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("fsdp", [1, 8])
+def test_eight_devices_equal_one(recipe, tmp_path, monkeypatch, fsdp):
+  config = small(recipe, total_steps=20, log_steps=1, checkpoint_steps=0)
+  config.hardware.mesh.fsdp = fsdp
+  config.hardware.fsdp_min_size = 256
+  train.train(config, tmp_path / "eight")
+  config.hardware.mesh.fsdp = 1
+  one = jax.devices()[:1]
+  monkeypatch.setattr(jax, "devices", lambda *a: one)
+  train.train(config, tmp_path / "one")
+  eight, single = (
+    [x["loss"] for x in writer.read(tmp_path / n)] for n in ("eight", "one")
+  )
+  np.testing.assert_allclose(eight, single, rtol=1e-5)
+
+
+def test_eval_mode_reads_a_checkpoint_and_writes_nothing(
+  recipe, tmp_path, capsys
+):
+  train.train(small(recipe, total_steps=2), tmp_path)
+  before = (tmp_path / "metrics.jsonl").read_text()
+  capsys.readouterr()
+  train.evaluate(recipe, tmp_path)
+  shown = capsys.readouterr().out
+  assert "Evaluation at step 2" in shown and "knn/top1" in shown
+  assert (tmp_path / "metrics.jsonl").read_text() == before
+
+
+def test_eval_mode_without_a_checkpoint(recipe, tmp_path):
+  with pytest.raises(errors.UserError, match="no checkpoint"):
+    train.evaluate(recipe, tmp_path)
+
+
+def test_a_diverging_run_stops_and_names_the_steps(recipe, tmp_path):
+  config = small(recipe, max_skips=3, total_steps=40)
+  config.method.norm_pix = False
+  config.data.std = (1e-38,)  # overflows in the loss
+  with pytest.raises(errors.Diverged, match=r"steps 1 to 4"):
+    train.train(config, tmp_path)
+  logged = [json.dumps(x) for x in writer.read(tmp_path)]
+  assert any('"skipped_steps": 4' in x for x in logged)

@@ -1,0 +1,182 @@
+"""Toy methods: the whole contract, small enough to check by hand.
+
+`config.method.type = "toys"` finds the last class, `Adversarial`.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from jmim.core import base_config
+from jmim.core import method
+from jmim.core import optim
+from jmim.core import sharding
+from jmim.core import step as steps
+from jmim.nn import runtime
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Toy(method.Method):
+  """Reads flattened images."""
+
+  size: int = method.field(2, "image side in pixels", low=1)
+  channels: int = method.field(1, "image channels", low=1)
+
+  @property
+  def dims(self):
+    return self.size**2 * self.channels
+
+  def inputs(self):
+    return {"image": method.Input((self.size, self.size, self.channels))}
+
+  def flat(self, batch):
+    """[b, h, w, c] -> [b, h*w*c]."""
+    return batch["image"].reshape(len(batch["image"]), -1)
+
+
+def dense(key, n_in, n_out):
+  """kernel [n_in, n_out] and bias [n_out]."""
+  kernel = jax.random.normal(key, (n_in, n_out)) / n_in**0.5
+  return {"kernel": kernel, "bias": jnp.zeros(n_out)}
+
+
+def linear(p, x):
+  return x @ p["kernel"] + p["bias"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Momentum(Toy):
+  """One player that follows a slow copy of itself, seen through noise."""
+
+  width: int = method.field(3, "outputs", low=1)
+  momentum: float = method.field(0.5, "of the target", low=0, high=1)
+
+  def init(self, key, batch):
+    p = dense(key, self.dims, self.width)
+    extra = {"target": p["kernel"] + 0.5, "count": jnp.int32(0)}
+    return {"main": {"dense": p}}, extra
+
+  def draw(self, key, batch, step):
+    return {"noise": jax.random.normal(key, (len(batch["image"]), self.width))}
+
+  def loss(self, player, params, extra, consts, batch, draws, step):
+    x = self.flat(batch)
+    y = linear(params["main"]["dense"], x)
+    target = x @ extra["target"] + 0.1 * draws["noise"]
+    aux = {"noise": draws["noise"].mean(), "noises": draws["noise"]}
+    return jnp.mean((y - target) ** 2), aux
+
+  def after(self, player, params, extra, aux, step):
+    new, m = params["main"]["dense"]["kernel"], self.momentum
+    return {
+      "target": m * extra["target"] + (1 - m) * new,
+      "count": extra["count"] + 1,
+    }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MLP(Toy):
+  """Denoises its input with stacked residual layers."""
+
+  width: int = method.field(32, "hidden width", low=1)
+  depth: int = method.field(3, "layers", low=1)
+
+  def init(self, key, batch):
+    k_in, k_blocks, k_out = jax.random.split(key, 3)
+    keys = jax.random.split(k_blocks, self.depth)
+    layers = jax.vmap(lambda k: dense(k, self.width, self.width))(keys)
+    main = {
+      "embed": dense(k_in, self.dims, self.width),
+      "blocks": {"layers": layers},
+      "head": dense(k_out, self.width, self.dims),
+    }
+    return {"main": main}, {}
+
+  def draw(self, key, batch, step):
+    return {"noise": jax.random.normal(key, batch["image"].shape)}
+
+  def loss(self, player, params, extra, consts, batch, draws, step):
+    main, clean = params["main"], self.flat(batch)
+    noise = draws["noise"].reshape(clean.shape)
+    x = self.rt.shard(linear(main["embed"], clean + noise))
+    for i in range(self.depth):
+      layer = jax.tree.map(lambda p: p[i], main["blocks"]["layers"])  # noqa: B023
+      x = self.rt.shard(x + jax.nn.gelu(linear(layer, x)))
+    return jnp.mean((linear(main["head"], x) - clean) ** 2), {}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Adversarial(Toy):
+  """A linear generator against a linear discriminator, smooth losses."""
+
+  players = ("generator", "discriminator")
+  latent: int = method.field(3, "width of the latent", low=1)
+
+  def init(self, key, batch):
+    k_g, k_d = jax.random.split(key)
+    params = {
+      "generator": {"dense": dense(k_g, self.latent, self.dims)},
+      "discriminator": {"dense": dense(k_d, self.dims, 1)},
+    }
+    return params, {"plays": jnp.zeros(2, jnp.int32)}
+
+  def draw(self, key, batch, step):
+    return {"z": jax.random.normal(key, (len(batch["image"]), self.latent))}
+
+  def loss(self, player, params, extra, consts, batch, draws, step):
+    fake = linear(params["generator"]["dense"], draws["z"])
+    judge = lambda x: linear(params["discriminator"]["dense"], x)  # noqa: E731
+    if player == "generator":
+      return jax.nn.softplus(-judge(fake)).mean(), {"fake": fake.mean()}
+    real = jax.nn.softplus(-judge(self.flat(batch)))
+    return (jax.nn.softplus(judge(fake)) + real).mean(), {}
+
+  def after(self, player, params, extra, aux, step):
+    i = self.players.index(player)
+    return {"plays": extra["plays"].at[i].add(1)}
+
+  def predict(self):
+    return {"features": lambda p, e, c, b, k: self.flat(b)}
+
+
+def settings(**own):
+  """The keys of `config.optim` at their defaults, and some changed."""
+  keys = base_config.KEYS.items()
+  start = "optim."
+  defaults = {k: v.default for k, v in keys if k.startswith(start)}
+  return {k.removeprefix(start): v for k, v in defaults.items()} | own
+
+
+def make_optimizers(toy, batch, own=None, lr=0.1):
+  """One optimizer per player; `own`: player -> settings of its own."""
+  shapes = jax.eval_shape(toy.init, jax.random.key(0), batch)[0]
+  return {
+    p: optim.make(
+      settings(**(own or {}).get(p, {"name": "sgd"})),
+      {p: shapes[p]},
+      toy.groups(),
+      lambda step: jnp.float32(lr),
+    )
+    for p in toy.players
+  }
+
+
+def make_step(toy, batch, own=None, lr=0.1, **kwargs):
+  """A Step without augmentation and with a constant learning rate."""
+  optimizers = make_optimizers(toy, batch, own, lr)
+  return steps.Step(toy, optimizers, lambda key, b: b, **kwargs)
+
+
+def on_mesh(toy, devices, fsdp=1):
+  """(toy with a runtime, layout without a least size) on some devices."""
+  sizes = {"data": -1, "fsdp": fsdp}
+  mesh = sharding.make_mesh(sizes, jax.devices()[:devices])
+  rt = runtime.Runtime(mesh=mesh, batch_axes=sharding.BATCH_AXES)
+  return dataclasses.replace(toy, rt=rt), sharding.Layout(mesh)
+
+
+def make_batch(toy, n=8, seed=0):
+  """Normal images."""
+  shape = (n, toy.size, toy.size, toy.channels)
+  return {"image": jax.random.normal(jax.random.key(seed), shape)}
