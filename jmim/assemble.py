@@ -10,6 +10,7 @@ import jax
 import ml_collections
 
 from jmim import build
+from jmim import checks
 from jmim.core import config as configs
 from jmim.core import consts as const_files
 from jmim.core import method as methods
@@ -75,21 +76,22 @@ def make(config: ml_collections.ConfigDict) -> Parts:
   method = build.make_method(config)
   evaluators = build.make_evaluators(config, method)
   spec, augment_spec = build.make_specs(config)
-  build.check_inputs(config, method)
+  checks.check_inputs(config, method)
   hardware = config.hardware
   mesh = sharding.make_mesh(hardware.mesh)
   sharding.check_batch(config.data.batch, config.optim.accumulate, mesh)
   rules = (*hardware.shard_rules, *method.axes())
   layout = sharding.Layout(mesh, rules, hardware.fsdp_min_size)
   method = dataclasses.replace(method, rt=build.make_runtime(hardware, mesh))
-  build.check_parameters(config, method, layout)
+  checks.check_parameters(config, method, layout)
   data = build.make_sources(config)
+  checks.check_labels(evaluators, data)
   config = resolved(config, method, evaluators)
   length = lambda section, stem, where: round(  # noqa: E731
     units.steps(section, stem, config.data.batch, len(data["train"]), where)
   )
   total = length(config.train, "total", "train")
-  build.check_durations(config, total, len(data["train"]))
+  checks.check_durations(config, total, len(data["train"]))
   return Parts(
     config=config,
     mesh=mesh,

@@ -76,7 +76,7 @@ class Run:
   ):
     """Checks the config and opens the workdir; see `train` for errors."""
     self.workdir = pathlib.Path(workdir)
-    first = jax.process_index() == 0
+    first = jax.process_index() == 0  # the host that writes and prints
     self.console = consoles.Console(quiet=not first)
     self.parts = assemble.make(config)
     self.batches = self._stream(0)
@@ -84,10 +84,7 @@ class Run:
       self.workdir, config.train.keep, write
     )
     self.start = self.checkpoints.latest() or 0
-    self.writer = None
-    if first and write:
-      self._note_config()
-      self.writer = writers.Writer(self.workdir, self.start)
+    self.writes, self.writer = first and write, None
     self.clock = clocks.Clock()
 
   def _stream(self, start: int) -> Iterator[dict[str, jax.Array]]:
@@ -105,11 +102,14 @@ class Run:
     """Fresh or restored state, compiled step, start-up tables."""
     parts = self.parts
     batch = self._build()
-    self._tables(batch)
     if self.start:
       self.state = self.checkpoints.restore(self.start, self._like())
       self.console.print(f"resumed from step {self.start}")
-    else:
+    if self.writes:  # nothing that is there changes before all has passed
+      self._note_config()
+      self.writer = writers.Writer(self.workdir, self.start)
+    self._tables(batch)
+    if not self.start:
       init = jax.jit(self.step.init, out_shardings=self.shardings)
       self.state = init(batch, parts.consts)
     everywhere = sharding.replicated(parts.mesh)
@@ -117,8 +117,8 @@ class Run:
     where = (self.shardings, everywhere)
     step = jax.jit(self.step, donate_argnums=0, out_shardings=where)
     self.compiled = step.lower(self.state, parts.consts, batch).compile()
-    took = compiling.lap()["total"]
-    self.console.print(f"train step compiled in {took:.1f} s")
+    seconds = compiling.lap()["total"]
+    self.console.print(f"train step compiled in {seconds:.1f} s")
     window = (self.abstract.window, self.abstract.counted)
     self.zeros = jax.jit(
       lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), window),
@@ -208,7 +208,6 @@ class Run:
       before = checkpoint.read_config(self.workdir)
       for line in configs.changes(before, now):
         self.console.print(f"changed: {line}", style="yellow")
-    self.workdir.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(now, indent=2) + "\n")
 
   # --- phase 2: the loop
@@ -262,7 +261,7 @@ class Run:
   # --- phase 3: evaluators and checkpoints
 
   def _due_at(self, step: int, every: int) -> bool:
-    return step == self.parts.total or bool(every and step % every == 0)
+    return step == self.parts.total or (every > 0 and step % every == 0)
 
   def _due(self, step: int) -> list[str]:
     evaluators = self.parts.evaluators.items()

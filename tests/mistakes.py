@@ -32,6 +32,8 @@ MISTAKES = [
   ("patch", ["method.variant=Ti/5"], ["method.variant", "patch 5"]),
   ("variant", ["method.variant=XL/4"], ["method.variant", "Ti, S, B, L"]),
   ("heads", ["method.heads=5"], ["method.heads", "method.width", "5"]),
+  ("decoder heads", ["method.decoder_heads=5"],
+   ["method.decoder_heads", "method.decoder_width", "5"]),
   ("mask all", ["method.mask_ratio=1.0"], ["method.mask_ratio", "< 1.0"]),
   ("method", ["method.type=mim.mea"], ["method.type", "mim.mae"]),
   ("method's class", ["method.type=mim.mae.MAE"], ["method.type", "mim.mae"]),

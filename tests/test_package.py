@@ -30,9 +30,11 @@ ALLOWED = {
   # Methods are found by name at run time; no file of the core names one.
   "core": {"core", "nn"},
   "data": {"core", "data"},
-  "convert": {"core", "nn", "convert"},
+  "convert": {"core", "nn", "methods", "convert"},
   "evals": SHARED,
-  "assemble": SHARED | {"assemble"},
+  "build": SHARED,
+  "checks": SHARED,
+  "assemble": SHARED | {"build", "checks"},
   "train": SHARED | {"assemble", "train"},
   "tools": SHARED | {"assemble", "train", "methods", "tools"},
   "main": SHARED | {"assemble", "train", "tools"},

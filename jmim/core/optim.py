@@ -52,8 +52,8 @@ def layer_scale(
   """Layer-wise lr decay (BEiT, MAE fine-tuning): decay^(n - i).
 
   n = depth + 1; i = 0 for tokens, positions and the patch embedding, j + 1
-  for block j, n for all the rest. The depth is that of the stack beside
-  which the parameter stands.
+  for block j, n for all the rest. The depth is that of the player's deepest
+  stack.
   """
   depths = [
     v.shape[0] for k, v in params.items() if trees.stacked(k) and v.shape

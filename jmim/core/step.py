@@ -220,6 +220,8 @@ class Step:
       for k, v in aux.items()
       if jnp.ndim(v) == 0
     }
+    if taken := {"loss", "grad_norm"} & aux.keys():
+      raise ValueError(f"aux of {player} has {taken}, names of the trainer")
     found = {"loss": loss, "grad_norm": norm, **scalars}
     return state, found, jnp.isfinite(loss) & jnp.isfinite(norm) & finite(extra)
 

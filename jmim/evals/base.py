@@ -11,6 +11,7 @@ import importlib.util
 import pkgutil
 from collections.abc import Iterator
 from typing import Any
+from typing import ClassVar
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from jmim.core import method
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluator:
   """Base of all evaluators: when it runs and on which weights."""
+
+  labelled: ClassVar[bool] = False  # whether it needs class labels
 
   predict: str = method.field("features", "output asked of the method")
   weights: str = method.field("raw", "parameters used", choices=("raw", "ema"))

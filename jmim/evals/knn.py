@@ -70,6 +70,8 @@ def topk(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
 class Evaluator(base.Evaluator):
   """k-NN accuracy in percent, with pixels and untrained beside it."""
 
+  labelled = True
+
   k: tuple = method.field((20,), "numbers of neighbours; the first is `top1`")
   temperature: float = method.field(0.07, "T of the votes", above=0)
   train_limit: int = method.field(0, "training examples; 0: all", low=0)

@@ -47,6 +47,8 @@ def fit(
 class Evaluator(base.Evaluator):
   """Probe accuracy in percent, with pixels and untrained beside it."""
 
+  labelled = True
+
   head: str = method.field("ridge", "classifier", choices=("ridge", "logistic"))
   penalty: float = method.field(1.0, "weight of the L2 penalty", above=0)
   train_limit: int = method.field(0, "training examples; 0: all", low=0)

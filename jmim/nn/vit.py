@@ -51,23 +51,25 @@ def parse(variant: str) -> tuple[Size, int]:
   return SIZES[match[1]], int(match[2])
 
 
-def check(size: Size, side: int, patch: int, table: bool = True) -> None:
+def check(
+  size: Size, side: int, patch: int, prefix: str = "", table: bool = True
+) -> None:
   """Raises ValueError where a ViT cannot be built, naming the numbers.
 
   Args:
     size: transformer size.
     side: image side in pixels.
     patch: patch side in pixels.
+    prefix: of the names in the message ("decoder_").
     table: positions are a 2-D sin-cos table (width must divide by 4).
   """
   if side % patch:
     raise ValueError(f"image side {side} does not divide by patch {patch}")
+  width = f"{prefix}width {size.width}"
   if size.width % size.heads:
-    raise ValueError(
-      f"width {size.width} does not divide by {size.heads} heads"
-    )
+    raise ValueError(f"{width} does not divide by {size.heads} {prefix}heads")
   if table and size.width % 4:
-    raise ValueError(f"width {size.width} does not divide by 4 (sin-cos table)")
+    raise ValueError(f"{width} does not divide by 4 (2-D sin-cos table)")
 
 
 def make_stack(

@@ -43,10 +43,10 @@ def test_sheet_shows_each_image_where_its_title_says():
     name: np.full((n, side, side, 3), value, np.uint8)
     for name, value in (("original", 10), ("masked", 120))
   }
-  columns["original"][3] = 200
+  columns["original"][3] = (201, 17, 33)
   picture = recon.sheet(columns, pairs=2, scale=scale)
   cell = side * scale
-  tiles = (picture == 200).all(-1)
+  tiles = (picture == (201, 17, 33)).all(-1)
   assert tiles.sum() == cell**2  # the fourth example, once, in one column
   assert (picture == 120).all(-1).sum() == n * cell**2
 

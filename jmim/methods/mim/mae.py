@@ -106,6 +106,7 @@ class MAE(method.Method):
   def inputs(self) -> dict[str, method.Input]:
     """Normalised images [size, size, channels]."""
     vit.check(self.encoder_size, self.size, self.patch)
+    vit.check(self.decoder.size, self.size, self.patch, "decoder_")
     return {"image": method.Input((self.size, self.size, self.channels))}
 
   def init(self, key, batch):

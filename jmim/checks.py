@@ -1,0 +1,147 @@
+"""Combinations that cannot work, found before anything is compiled.
+
+Each function looks at several sections of a config, or at a section beside
+the method or the data, and raises UserError naming the key to change.
+"""
+
+import re
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import ml_collections
+
+from jmim.core import errors
+from jmim.core import method as methods
+from jmim.core import sharding
+from jmim.core import tree as trees
+from jmim.core import units
+from jmim.evals import base as eval_base
+
+
+def check_labels(
+  evaluators: Mapping[str, eval_base.Evaluator], data: Mapping[str, Any]
+) -> None:
+  """Raises UserError if an evaluator needs labels that the data lacks."""
+  for name, evaluator in evaluators.items():
+    if evaluator.labelled and data["train"].num_classes is None:
+      raise errors.UserError(
+        f"evals.{name} on data without labels", "a class label per image",
+        f"put classes in sub-folders, or set evals.{name}=None",
+        f"evals.{name}",
+      )  # fmt: skip
+
+
+def check_inputs(
+  config: ml_collections.ConfigDict, method: methods.Method
+) -> None:
+  """Raises UserError if the method reads what the data will not give."""
+  data = config.data
+  given = {"image": (data.size, data.size, data.channels), "label": ()}
+  for name, wanted in method.inputs().items():
+    if name not in given:
+      raise errors.UserError(
+        f"{config.method.type} reads {name!r}",
+        f"inputs the pipeline makes: {', '.join(given)}",
+        "choose a method for this data", "method.type",
+      )  # fmt: skip
+    if tuple(wanted.shape) != given[name]:
+      raise errors.UserError(
+        f"data.size={data.size}, data.channels={data.channels}: images "
+        f"{given[name]}",
+        f"{config.method.type} is built for {tuple(wanted.shape)}",
+        "make data.size and method.size (and channels) the same", "data.size",
+      )  # fmt: skip
+
+
+def check_durations(
+  config: ml_collections.ConfigDict, total: int, examples: int
+) -> None:
+  """Raises UserError unless the run has a length and a warm-up within it."""
+  if total < 1:
+    raise errors.UserError(
+      "train.total_steps, _epochs and _images are all 0",
+      "the length of the run", "set one of them", "train.total_steps",
+    )  # fmt: skip
+  for stem in ("warmup", "cooldown"):
+    part = units.steps(
+      config.schedule, stem, config.data.batch, examples, "schedule"
+    )
+    if part > total:
+      raise errors.UserError(
+        f"schedule.{stem}: {part:,.0f} steps in a run of {total:,}",
+        "a part of the run", "shorten it, or lengthen train.total_*",
+        f"schedule.{stem}_steps",
+      )  # fmt: skip
+
+
+def check_parameters(
+  config: ml_collections.ConfigDict,
+  method: methods.Method,
+  layout: sharding.Layout,
+) -> None:
+  """Raises UserError for settings of players or parameters it has not.
+
+  Its parameters are found by tracing `init`: nothing is computed.
+  """
+  unknown = set(config.optim.players) - set(method.players)
+  if unknown:
+    raise errors.UserError(
+      f"optim.players has {', '.join(sorted(unknown))}",
+      f"players of {config.method.type}: {', '.join(method.players)}",
+      "name one of these", "optim.players",
+    )  # fmt: skip
+  batch = {
+    name: jax.ShapeDtypeStruct((config.data.batch, *x.shape), x.dtype)
+    for name, x in method.inputs().items()
+  }
+  shapes = jax.eval_shape(method.init, jax.random.key(0), batch)[0]
+  sections = {"optim": config.optim}
+  for player, own in config.optim.players.items():
+    sections[f"optim.players.{player}"] = own
+  for path, section in sections.items():
+    check_patterns(section, path, list(trees.named(shapes)))
+  for rule in config.hardware.shard_rules:
+    check_rule(rule, tuple | list, "hardware.shard_rules")
+    check_regex(rule[0], "hardware.shard_rules")
+  layout.tree({"params": shapes})
+
+
+def check_patterns(
+  section: Mapping[str, Any], path: str, names: Sequence[str]
+) -> None:
+  """Raises UserError for a regex of `optim` that names no parameter."""
+  for key in ("freeze", "lr_mults", "decay_mults"):
+    for rule in section.get(key, ()):
+      if key != "freeze":
+        check_rule(rule, int | float, f"{path}.{key}")
+      pattern = rule if key == "freeze" else rule[0]
+      check_regex(pattern, f"{path}.{key}")
+      if not any(trees.matches(pattern, n) for n in names):
+        raise errors.UserError(
+          f"{path}.{key}: {pattern!r} matches no parameter",
+          "a regex found in names such as " + ", ".join(names[:4]),
+          "correct the regex", f"{path}.{key}",
+        )  # fmt: skip
+
+
+def check_rule(rule: Any, kind: Any, key: str) -> None:
+  """Raises UserError unless a rule is (regex, a value of that kind)."""
+  pair = isinstance(rule, tuple | list) and len(rule) == 2
+  if not pair or not isinstance(rule[1], kind):
+    value = "number" if kind == int | float else "(axis or None, ...)"
+    raise errors.UserError(
+      f"{key} has the entry {rule!r}", f"pairs (regex, {value})",
+      f"write {key}=((regex, {value}),)", key,
+    )  # fmt: skip
+
+
+def check_regex(pattern: Any, key: str) -> None:
+  """Raises UserError unless it is a regular expression."""
+  try:
+    re.compile(pattern)
+  except (TypeError, re.error) as e:
+    raise errors.UserError(
+      f"{key}: {pattern!r} ({e})", "a regular expression", "correct it", key
+    ) from e
