@@ -8,9 +8,9 @@ TensorFlow needed to read it).
     ... --config=configs/mae_cifar10.py:norm_pix=False     raw-pixel targets
 
 Expected by the card (not yet measured here to the end): the loss falls from
-about 2.2 to below 0.70 (claim A); ridge on mean-pooled tokens at least 4 points above the
-untrained encoder (claim B); with norm_pix=False, the reconstruction error is
-below both fillings without a network (claim C).
+about 2.2 to below 0.70 (claim A); ridge on mean-pooled tokens at least 4 points
+above the untrained encoder (claim B); with norm_pix=False, the reconstruction
+error is below both fillings without a network (claim C).
 """
 
 from jmim.core import config as configs
