@@ -1,5 +1,7 @@
 """MAE (facebookresearch/mae): pre-training, k-NN, and shared pieces."""
 
+import re
+
 import einops
 import jax
 import jax.numpy as jnp
@@ -28,6 +30,12 @@ def run(case):
   if "lars" in case.config:
     return linear_probe(case)
   return finetune(case)
+
+
+def described(case, name, *words):
+  """Numbers that only the JSON's description of an output gives."""
+  text = case.info["out"][f"out/{name}"]["meaning"]
+  return [float(re.search(rf"{w} ([\d.]*\d)", text)[1]) for w in words]
 
 
 def images(array):
@@ -182,8 +190,10 @@ def linear_probe(case):
   out["eval/logits"] = logits_of(
     dense, heads.batch_norm(x, mean, var, train=False)[0]
   )
-  # Peak 6.4, warm-up 10, total 90: the figures of the JSON's description.
-  rate = schedule.make("cosine", 6.4, 90.0, warmup=10.0)
+  peak, warmup, total, low = described(
+    case, "lr_schedule", "peak", "warm-up", "total", "min"
+  )
+  rate = schedule.make("cosine", peak, total, warmup=warmup, min_lr=low)
   out["lr_schedule"] = jax.vmap(rate)(case.inputs["lr_schedule_epochs"])
   return out
 
@@ -208,7 +218,8 @@ def finetune(case):
   else:
     lam = jnp.asarray(inputs["lam"])
     x = mix.mixup(x, lam)
-  targets = mix.soft_targets(labels, lam, classes, 0.1)
+  (smoothing,) = described(case, "mixed_targets", "smoothing")
+  targets = mix.soft_targets(labels, lam, classes, smoothing)
 
   def loss_of(params):
     p = params["main"]
