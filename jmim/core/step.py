@@ -177,20 +177,15 @@ class Step:
       lambda x: shard(x) if x.ndim and x.shape[0] == size else x, draws
     )
     metrics, checks = {}, []
-    single = len(self.method.players) == 1
     for player in self.method.players:
       state, found, check = self._play(player, state, consts, batch, draws)
-      suffix = "" if single else f"/{player}"
-      metrics |= {
-        k if k.startswith("aux/") else k + suffix: v for k, v in found.items()
-      }
+      metrics |= found
       checks.append(check)
     if self.ema_decay:
       ema = ema_update(
         state.ema, state.params, state.step, self.ema_decay, self.ema_warmup
       )
       state = state.replace(ema=ema)
-    metrics = {k.removeprefix("aux/"): v for k, v in metrics.items()}
     return state, metrics, jnp.all(jnp.stack(checks))
 
   def _play(self, player, state, consts, batch, draws):
@@ -216,13 +211,12 @@ class Step:
     )
     norm = optax.global_norm(grads)
     scalars = {
-      f"aux/{k}": jnp.asarray(v, jnp.float32)
-      for k, v in aux.items()
-      if jnp.ndim(v) == 0
+      k: jnp.asarray(v, jnp.float32) for k, v in aux.items() if jnp.ndim(v) == 0
     }
     if taken := {"loss", "grad_norm"} & aux.keys():
       raise ValueError(f"aux of {player} has {taken}, names of the trainer")
-    found = {"loss": loss, "grad_norm": norm, **scalars}
+    suffix = "" if len(self.method.players) == 1 else f"/{player}"
+    found = {f"loss{suffix}": loss, f"grad_norm{suffix}": norm, **scalars}
     return state, found, jnp.isfinite(loss) & jnp.isfinite(norm) & finite(extra)
 
   def _gradient(self, loss_of, trainable, batch, draws):

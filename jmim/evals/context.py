@@ -70,10 +70,6 @@ class Context:
     """Forgets the state, so that its buffers can be reused."""
     self._weights, self._memo = {}, {}
 
-  def num_classes(self) -> int | None:
-    """Classes of the labels, or None."""
-    return self.sources["train"].num_classes
-
   def batches(
     self, split: str, limit: int | None = None
   ) -> Iterator[dict[str, np.ndarray]]:
