@@ -53,5 +53,5 @@ setuptools.setup(
   packages=setuptools.find_packages(include=["jmim", "jmim.*"]),
   install_requires=REQUIRES,
   extras_require=EXTRAS,
-  entry_points={"console_scripts": ["jmim = jmim.main:run"]},
+  entry_points={"console_scripts": ["jmim = jmim.main:cli"]},
 )

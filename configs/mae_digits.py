@@ -35,8 +35,10 @@ def get_config(arg: str | None = None):
   config.train.update(total_steps=arg.steps, checkpoint_steps=250, log_steps=50)
   config.evals = configs.section(
     loss=configs.section(type="loss", every_steps=500),
-    probe=configs.section(type="probe", train_limit=4000),
-    knn=configs.section(type="knn", train_limit=4000),
+    probe=configs.section(
+      type="probe", predict="tokens", penalty=100.0, train_limit=4000
+    ),
+    knn=configs.section(type="knn", predict="tokens", train_limit=4000),
     recon=configs.section(type="recon", batches=4),
   )
   return config

@@ -143,6 +143,9 @@ class Method:
     Each is fn(params, extra, consts, batch, key).
 
     Outputs are arrays, or dicts of arrays, with the batch as dimension 0.
+    Names evaluators share: features [b, d], one vector per image; cls [b, d];
+    tokens [b, h, w, d], a feature map; reconstruct {image, mask}, both
+    [b, h, w, c]; logits [b, k].
     """
     return {}
 

@@ -40,6 +40,12 @@ def unpatchify(
   )
 
 
+def to_grid(tokens: jax.Array, grid: tuple[int, int]) -> jax.Array:
+  """[b, h*w, d] in raster order -> [b, h, w, d]: tokens as a feature map."""
+  h, w = grid
+  return einops.rearrange(tokens, "b (h w) d -> b h w d", h=h, w=w)
+
+
 def conv_bias_init(fan_in: int) -> nn.initializers.Initializer:
   """Uniform in +-1/sqrt(fan_in): the bias of a default torch convolution."""
   bound = fan_in**-0.5

@@ -193,10 +193,18 @@ def test_reconstruction_mask_shows_the_hidden_patches(batch, params):
 
 def test_features_are_those_of_the_unmasked_encoder(params, batch, draws):
   everything = dataclasses.replace(TINY, mask_ratio=0.0)
-  latent = np.asarray(_jit(everything.forward)(params, batch, draws)["latent"])
-  wanted = {"features": latent[:, 1:].mean(1), "cls": latent[:, 0]}
+  out = _jit(everything.forward)(params, batch, draws)
+  latent = np.asarray(out["latent"])
+  raster = np.take_along_axis(
+    latent[:, 1:], np.asarray(out["mask"].restore)[..., None], 1
+  )
+  wanted = {
+    "features": latent[:, 1:].mean(1),
+    "cls": latent[:, 0],
+    "tokens": raster.reshape(len(latent), *TINY.grid, -1),
+  }
   predict = TINY.predict()
-  assert set(predict) == {"features", "cls", "reconstruct"}
+  assert set(predict) == {*wanted, "reconstruct"}
   for name, value in wanted.items():
     found, again = (
       _jit(predict[name])(params, {}, {}, batch, jax.random.key(seed))

@@ -29,6 +29,10 @@ def test_patches_follow_the_definition_and_come_back(h, w, p, c):
   np.testing.assert_array_equal(patches, _slow_patchify(images, p))
   back = patching.unpatchify(patches, p, (h, w))
   np.testing.assert_array_equal(back, images)
+  grid = patching.to_grid(patches, (h, w))
+  for y, x in np.ndindex(h, w):
+    cell = images[:, y * p : y * p + p, x * p : x * p + p].reshape(2, -1)
+    np.testing.assert_array_equal(grid[:, y, x], cell)
   if h == w:
     np.testing.assert_array_equal(patching.unpatchify(patches, p), images)
 

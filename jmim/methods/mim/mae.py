@@ -154,15 +154,18 @@ class MAE(method.Method):
     return masking.masked_mean(error.mean(-1), out["mask"].mask), {}
 
   def predict(self):
-    """features [b, w] (mean of patch tokens), cls [b, w], reconstruct."""
+    """features [b, d] (mean of the patch tokens), cls, tokens, reconstruct."""
     return {
       "features": lambda p, e, c, b, k: self.encode(p, b)[:, 1:].mean(1),
       "cls": lambda p, e, c, b, k: self.encode(p, b)[:, 0],
+      "tokens": lambda p, e, c, b, k: patching.to_grid(
+        self.encode(p, b)[:, 1:], self.grid
+      ),
       "reconstruct": self.reconstruct,
     }
 
   def encode(self, params, batch) -> jax.Array:
-    """[b, 1 + n, w] float32 latent of all patches, nothing masked."""
+    """[b, 1 + n, d] float32 latent of all patches, nothing masked."""
     variables = {"params": params["main"]["encoder"]}
     latent = self.encoder.apply(variables, batch["image"])["latent"]
     return latent.astype(jnp.float32)
