@@ -24,7 +24,9 @@ class Evaluator:
 
   labelled: ClassVar[bool] = False  # whether it needs class labels
 
-  predict: str = method.field("features", "output asked of the method")
+  predict: str = method.field(
+    "features", "output asked of the method; 'name/entry' for one of a dict"
+  )
   weights: str = method.field("raw", "parameters used", choices=("raw", "ema"))
   every_steps: int = method.field(0, "steps between runs", low=0)
   every_epochs: float = method.field(0.0, "or epochs", low=0)
@@ -32,7 +34,7 @@ class Evaluator:
 
   def needs(self) -> tuple[str, ...]:
     """Names of the predict functions it will ask for."""
-    return (self.predict,)
+    return (self.predict.partition("/")[0],)
 
   def run(self, context: Any) -> Iterator[tuple[str, float | np.ndarray]]:
     """Yields (key, scalar) and (key, uint8 picture [h, w, 3])."""

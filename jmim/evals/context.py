@@ -8,12 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jmim.core import errors
 from jmim.core import method as methods
 from jmim.core import sharding
 from jmim.data import augment
 from jmim.data import pipeline
 
 Tree = Any
+UNUSED = ("valid", "index")  # entries of a batch that no method reads
 
 
 class Context:
@@ -90,24 +92,54 @@ class Context:
     """Output `name` for one local batch, as numpy of the whole global batch.
 
     Args:
-      name: a key of `method.predict()`.
+      name: a key of `method.predict()`; "name/entry" is one entry of an
+        output that is a dict.
       batch: as from `batches`.
       weights: "raw", "ema" or "untrained".
       key: seeds what the function draws.
     """
     if name not in self._compiled:
-      fn = self.method.predict()[name]
+      fn = self.output(name)
       self._compiled[name] = self._jit(
         lambda p, e, c, b, k: fn(p, e, c, augment.evaluate(self.augment, b), k)
       )
-    return self._call(self._compiled[name], batch, weights, key)
+    return self._call(self._compiled[name], self.put(batch), weights, key)
+
+  def output(self, name: str) -> methods.Predict:
+    """The predict function of an output, or of one entry of it.
+
+    Raises:
+      UserError: (when called) the output has no such entry.
+    """
+    name, _, entry = name.partition("/")
+    fn = self.method.predict()[name]
+    if not entry:
+      return fn
+
+    def one(*args):
+      found = fn(*args)
+      if entry not in found:
+        raise errors.UserError(
+          f"output {name}/{entry}", f"one of {', '.join(found)}",
+          "ask for one of these", "evals.<name>.predict",
+        )  # fmt: skip
+      return found[entry]
+
+    return one
 
   def loss(
     self, batch: dict[str, np.ndarray], weights: str, key: int = 0
   ) -> dict[str, np.ndarray]:
-    """Mean losses (and logged aux) of one batch under fixed draws."""
+    """Mean losses (and logged aux) of one batch under fixed draws.
+
+    Args:
+      batch: global and without fillers, of any length, on every host.
+      weights: "raw", "ema" or "untrained".
+      key: seeds the draws.
+    """
     if "<loss>" not in self._compiled:
       self._compiled["<loss>"] = self._jit(self._losses)
+    batch = self.put_whole(batch)
     return self._call(self._compiled["<loss>"], batch, weights, key)
 
   def _losses(self, params, extra, consts, batch, key):
@@ -126,18 +158,31 @@ class Context:
     # Replicated outputs are whole on every host: np.asarray works there.
     return jax.jit(fn, out_shardings=self._everywhere)
 
-  def _call(self, fn, batch, weights, key):
-    skipped = ("valid", "index")
-    local = {k: v for k, v in batch.items() if k not in skipped}
+  def put(self, local: dict[str, np.ndarray]) -> dict[str, jax.Array]:
+    """Every host's slice of a batch as global arrays on the devices."""
     put = lambda x: jax.make_array_from_process_local_data(  # noqa: E731
       self._sharding, x
     )
-    params, extra = self._tree(weights)
+    return {k: put(v) for k, v in local.items() if k not in UNUSED}
+
+  def put_whole(self, batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
+    """A batch that every host holds whole, split if its length allows."""
+
+    def put(x):
+      even = len(x) % self.mesh.size == 0
+      where = self._sharding if even else self._everywhere
+      return jax.make_array_from_callback(x.shape, where, lambda i: x[i])
+
+    return {k: put(v) for k, v in batch.items() if k not in UNUSED}
+
+  def _call(self, fn, batch, weights, key):
+    params, extra = self.tree(weights)
     key = jax.random.fold_in(jax.random.key(self.seed), key)
-    out = fn(params, extra, self.consts, jax.tree.map(put, local), key)
+    out = fn(params, extra, self.consts, batch, key)
     return jax.tree.map(np.asarray, out)
 
-  def _tree(self, weights: str):
+  def tree(self, weights: str) -> tuple[Tree, Tree]:
+    """(params, extra) of "raw", "ema" or "untrained"."""
     if weights == "untrained" and weights not in self._weights:
       self._weights[weights] = self._fresh()
     return self._weights[weights]
