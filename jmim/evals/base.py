@@ -37,14 +37,18 @@ class Evaluator:
     return (self.predict.partition("/")[0],)
 
   def run(self, context: Any) -> Iterator[tuple[str, float | np.ndarray]]:
-    """Yields (key, scalar) and (key, uint8 picture [h, w, 3])."""
+    """Yields (key, scalar) and (key, uint8 picture [h, w, 3]).
+
+    A dict adds to the protocol in the result line what only the run of the
+    evaluator can tell (the hash of weights, the name of a reference).
+    """
     raise TypeError(f"{type(self).__name__} must define run()")
 
 
 def names() -> list[str]:
   """All evaluator modules."""
   package = importlib.import_module("jmim.evals")
-  skipped = ("base", "context", "runner")
+  skipped = ("base", "context", "draw", "extract", "frozen", "runner")
   found = [m.name for m in pkgutil.iter_modules(package.__path__)]
   return [name for name in found if name not in skipped]
 

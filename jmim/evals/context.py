@@ -1,7 +1,9 @@
 """What evaluators see of a run: outputs by name, over a split."""
 
+import math
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -87,7 +89,12 @@ class Context:
     )  # fmt: skip
 
   def apply(
-    self, name: str, batch: dict[str, np.ndarray], weights: str, key: int = 0
+    self,
+    name: str,
+    batch: dict[str, np.ndarray],
+    weights: str,
+    key: int = 0,
+    whole: bool = False,
   ) -> Any:
     """Output `name` for one local batch, as numpy of the whole global batch.
 
@@ -97,13 +104,15 @@ class Context:
       batch: as from `batches`.
       weights: "raw", "ema" or "untrained".
       key: seeds what the function draws.
+      whole: every host holds the whole batch, of any length.
     """
     if name not in self._compiled:
       fn = self.output(name)
-      self._compiled[name] = self._jit(
+      self._compiled[name] = self.jit(
         lambda p, e, c, b, k: fn(p, e, c, augment.evaluate(self.augment, b), k)
       )
-    return self._call(self._compiled[name], self.put(batch), weights, key)
+    ready = (self.put_whole if whole else self.put)(batch)
+    return self._call(self._compiled[name], ready, weights, key)
 
   def output(self, name: str) -> methods.Predict:
     """The predict function of an output, or of one entry of it.
@@ -127,6 +136,30 @@ class Context:
 
     return one
 
+  def shape(self, name: str) -> tuple[int, ...]:
+    """Shape of an output for one example, found without computing it."""
+    return self._shapes((name,))[name].shape[1:]
+
+  def widths(self, names: Sequence[str]) -> dict[str, int]:
+    """Numbers per example of each output, and of each entry of a dict."""
+    found = {}
+    for name, entry in self._shapes(names).items():
+      entries = entry if isinstance(entry, dict) else {"": entry}
+      for key, x in entries.items():
+        found[f"{name}/{key}" if key else name] = math.prod(x.shape[1:])
+    return found
+
+  def _shapes(self, names):
+    b, inputs = self.spec.batch, self.method.inputs().items()
+    batch = {k: jax.ShapeDtypeStruct((b, *x.shape), x.dtype) for k, x in inputs}
+    params, extra = self.tree("raw")
+    return {
+      name: jax.eval_shape(
+        self.output(name), params, extra, self.consts, batch, jax.random.key(0)
+      )
+      for name in names
+    }
+
   def loss(
     self, batch: dict[str, np.ndarray], weights: str, key: int = 0
   ) -> dict[str, np.ndarray]:
@@ -138,7 +171,7 @@ class Context:
       key: seeds the draws.
     """
     if "<loss>" not in self._compiled:
-      self._compiled["<loss>"] = self._jit(self._losses)
+      self._compiled["<loss>"] = self.jit(self._losses)
     batch = self.put_whole(batch)
     return self._call(self._compiled["<loss>"], batch, weights, key)
 
@@ -154,7 +187,8 @@ class Context:
       found |= {k: v for k, v in aux.items() if jnp.ndim(v) == 0}
     return found
 
-  def _jit(self, fn):
+  def jit(self, fn: Callable) -> Callable:
+    """Compiles a function whose results every host wants to read."""
     # Replicated outputs are whole on every host: np.asarray works there.
     return jax.jit(fn, out_shardings=self._everywhere)
 
@@ -209,16 +243,54 @@ class Context:
     return memo[request]
 
   def _features(self, name, split, limit, weights):
-    rows, labels = [], []
+    rows, labels = self.rows(name, split, limit, weights, "label")
+    return np.asarray(rows, np.float32).reshape(len(rows), -1), labels
+
+  def rows(
+    self,
+    name: str,
+    split: str,
+    limit: int | None,
+    weights: str,
+    beside: str = "index",
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """(outputs [n, ...], an entry of the batch [n]) on every host.
+
+    Args:
+      name: a predict function, or "pixels", the raw image / 255.
+      split: "train" or "eval".
+      limit: see `batches`.
+      weights: "raw", "ema" or "untrained".
+      beside: "index" (see `annotation`), "label" or "image".
+    """
+    rows, others = [], []
     for i, batch in enumerate(self.batches(split, limit)):
       if name == "pixels":
-        out = _flat(self.gather(batch["image"])) / np.float32(255)
+        out = self.gather(batch["image"]) / np.float32(255)
       else:
-        out = _flat(self.apply(name, batch, weights, key=i))
+        out = self.apply(name, batch, weights, key=i)
       valid = self.gather(batch["valid"])
       rows.append(out[valid])
-      labels.append(self.gather(batch["label"])[valid])
-    return np.concatenate(rows), np.concatenate(labels)
+      others.append(self.gather(batch[beside])[valid])
+    return np.concatenate(rows), np.concatenate(others)
+
+  def annotation(self, split: str, index: np.ndarray, name: str) -> np.ndarray:
+    """What the data set stores beside images: [n, ...], of examples `index`.
+
+    It is read as stored, on every host: images must be neither cropped nor
+    resized if it is to fit them.
+
+    Raises:
+      UserError: the data set has nothing of that name.
+    """
+    source = self.sources[split]
+    first = source[int(index[0])]
+    if name not in first:
+      raise errors.UserError(
+        f"no {name!r} in the data set", f"one of {', '.join(first)}",
+        "choose another annotation or data set", "data.name",
+      )  # fmt: skip
+    return np.stack([np.asarray(source[int(i)][name]) for i in index])
 
   def gather(self, local: np.ndarray) -> np.ndarray:
     """The global batch from every host's slice."""
@@ -226,7 +298,3 @@ class Context:
       return local
     whole = jax.make_array_from_process_local_data(self._sharding, local)
     return np.asarray(jax.device_put(whole, self._everywhere))
-
-
-def _flat(x: np.ndarray) -> np.ndarray:
-  return np.asarray(x, np.float32).reshape(len(x), -1)
