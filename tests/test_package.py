@@ -26,7 +26,8 @@ SHARED = {"core", "data", "nn", "diffusion", "convert", "metrics", "evals"}
 ALLOWED = {
   "nn": {"core.errors", "nn"},
   "diffusion": MODEL,
-  "methods": MODEL | {"core.method", "methods"},
+  # Mixing a batch is part of a supervised loss: its draws decide the targets.
+  "methods": MODEL | {"core.method", "data.mix", "methods"},
   # Methods are found by name at run time; no file of the core names one.
   "core": {"core", "nn"},
   "data": {"core", "data"},
