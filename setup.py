@@ -26,6 +26,7 @@ REQUIRES = [
   "Pillow>=13.0",
   "rich>=15.0",
   "scikit-learn>=1.9",
+  "scipy>=1.17",
   "tensorboardX>=2.6.5",
   "tensorflow-datasets>=4.9.10",
 ]
@@ -41,7 +42,13 @@ EXTRAS = {
   "bench": ["torch", "transformers"],
   "wandb": ["wandb"],
   "colab": ["ipykernel", "nbclient", "nbformat"],
-  "test": ["chex>=0.1.92", "hypothesis>=6.170", "pytest>=9.2", "ruff>=0.17"],
+  "test": [
+    "chex>=0.1.92",
+    "hypothesis>=6.170",
+    "pytest>=9.2",
+    "ruff>=0.17",
+    "scikit-image>=0.26",
+  ],
 }
 
 setuptools.setup(

@@ -24,6 +24,7 @@ from jmim.core import config as configs
 from jmim.core import console as consoles
 from jmim.core import errors
 from jmim.core import flops
+from jmim.core import init_from
 from jmim.core import meter
 from jmim.core import sharding
 from jmim.core import summary
@@ -52,7 +53,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
 
 
 def evaluate(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
-  """Runs all evaluators on the newest checkpoint of workdir and prints them.
+  """Evaluates the newest checkpoint: one table, and files in workdir/eval.
 
   Raises:
     UserError: also if there is no checkpoint.
@@ -60,6 +61,8 @@ def evaluate(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
   run = Run(config, workdir, write=False)
   try:
     run.restore_only()
+    if jax.process_index() == 0:
+      run.writer = writers.Writer(run.workdir / "eval", run.start)
     run.evaluate(list(run.parts.evaluators))
   finally:
     run.close()
@@ -105,13 +108,15 @@ class Run:
     if self.start:
       self.state = self.checkpoints.restore(self.start, self._like())
       self.console.print(f"resumed from step {self.start}")
+    given = {} if self.start else parts.config.init_from.to_dict()
+    loaded = init_from.load(given, self.abstract.params)
     if self.writes:  # nothing that is there changes before all has passed
       self._note_config()
       self.writer = writers.Writer(self.workdir, self.start)
     self._tables(batch)
     if not self.start:
       init = jax.jit(self.step.init, out_shardings=self.shardings)
-      self.state = init(batch, parts.consts)
+      self.state = init_from.apply(init(batch, parts.consts), loaded)
     everywhere = sharding.replicated(parts.mesh)
     compiling = clocks.Clock()
     where = (self.shardings, everywhere)
@@ -251,12 +256,7 @@ class Run:
     window, counted = self.zeros()
     self.state = state.replace(window=window, counted=counted)
     if skipped >= self.parts.config.train.max_skips:
-      raise errors.Diverged(
-        f"loss or gradient not finite in {skipped} steps in a row "
-        f"(steps {step - skipped + 1} to {step}); stopped. Try a lower "
-        "optim.lr, optim.clip_norm=1, or hardware.dtype=f32; the limit is "
-        "train.max_skips."
-      )
+      raise errors.Diverged.at(step, int(skipped))
 
   # --- phase 3: evaluators and checkpoints
 

@@ -170,7 +170,7 @@ def test_eight_devices_equal_one(recipe, tmp_path, monkeypatch, fsdp):
   np.testing.assert_allclose(eight, single, rtol=1e-5)
 
 
-def test_eval_mode_reads_a_checkpoint_and_writes_nothing(
+def test_eval_mode_reads_a_checkpoint_and_leaves_the_run_alone(
   recipe, tmp_path, capsys
 ):
   train.train(small(recipe, total_steps=2), tmp_path)
@@ -180,6 +180,11 @@ def test_eval_mode_reads_a_checkpoint_and_writes_nothing(
   shown = capsys.readouterr().out
   assert "Evaluation at step 2" in shown and "knn/top1" in shown
   assert (tmp_path / "metrics.jsonl").read_text() == before
+  assert not list((tmp_path / "images").iterdir())
+  kept = writer.read(tmp_path / "eval")
+  assert {x["eval"] for x in kept} == set(recipe.evals)
+  assert all(x["protocol"]["data.size"] == 8 for x in kept)
+  assert (tmp_path / "eval/images/recon_sheet_00000002.png").is_file()
 
 
 def test_eval_mode_without_a_checkpoint(recipe, tmp_path):

@@ -2,6 +2,7 @@
 
 from jmim.convert import table
 from jmim.methods.mim import mae
+from jmim.methods.supervised import finetune
 from jmim.nn import posemb
 from jmim.nn import vit
 
@@ -58,6 +59,15 @@ def encoder(model: vit.ViT, channels: int, prefix: str = "") -> list:
     rules.append(table.Rule("cls_token", f"{prefix}cls_token"))
   rules += blocks("blocks", f"{prefix}blocks")
   return rules + (norm("norm", f"{prefix}norm") if model.final_norm else [])
+
+
+def classifier(method: finetune.Finetune) -> list[table.Rule | table.Constant]:
+  """A fine-tuned classifier with mean pooling."""
+  return [
+    *encoder(method.encoder, method.channels, "encoder/"),
+    *norm("fc_norm", "head/fc_norm"),
+    *dense("head", "head/head"),
+  ]
 
 
 def full(method: mae.MAE) -> list[table.Rule | table.Constant]:

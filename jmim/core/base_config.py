@@ -122,6 +122,17 @@ KEYS: dict[str, Key] = {
   **duration("schedule.warmup", "Linear warm-up from 0"),
   **duration("schedule.cooldown", "Final line to 0 (constant, rsqrt)"),
   **duration("schedule.timescale", "rsqrt: lr * sqrt(T / (T + t))"),
+  # --- init_from: parameters of another run, see core/init_from.py
+  "init_from.path": Key(
+    "", "Workdir of a run, or .npz, to start the parameters from; '': fresh."
+  ),
+  "init_from.weights": Key(
+    "raw", "Its trained parameters or their EMA.", choices=("raw", "ema")
+  ),
+  "init_from.rename": Key((), "((regex, replacement), ...) on its names."),
+  "init_from.skip": Key((), "Regexes of its names that are not wanted."),
+  "init_from.reinit": Key((), "Regexes of our names that stay fresh."),
+  "init_from.resize": Key((), "Regexes of position tables to be resized."),
   # --- train
   **duration("train.total", "Length of the run"),
   "train.log_steps": Key(

@@ -6,6 +6,7 @@ import subprocess
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
 from jmim.core import errors
@@ -105,21 +106,10 @@ class Checkpoints:
     # Before Orbax sees them: from each array that it cannot read it prints a
     # screen of its own.
     _check_sizes(where)
-    try:
-      meta = self._manager.restore(
-        step, args=ocp.args.Composite(meta=ocp.args.JsonRestore())
-      ).meta
-      saved = {
-        n: jax.ShapeDtypeStruct(tuple(s), d)
-        for n, (s, d) in meta["arrays"].items()
-      }
-    except _BROKEN as e:
-      raise _unreadable(where, e) from e
-    if meta["schema"] != SCHEMA:
-      raise errors.UserError(
-        f"{where} has schema {meta['schema']}", f"schema {SCHEMA}",
-        "read it with the version of jmim that wrote it", "--workdir",
-      )  # fmt: skip
+    saved = {
+      n: jax.ShapeDtypeStruct(tuple(s), d)
+      for n, (s, d) in self._arrays(step).items()
+    }
     lines = differences(saved, trees.named(like))
     if lines:
       shown = "\n           ".join(lines[:12])
@@ -138,6 +128,46 @@ class Checkpoints:
       if type(e) is Exception or isinstance(e, _BROKEN):
         raise _unreadable(where, e) from e
       raise
+
+  def read(self, step: int, section: str) -> dict[str, np.ndarray]:
+    """Name (without the section) -> array; see `read_section`."""
+    where = self.path / str(step)
+    _check_sizes(where)
+    start = f"{section}/"
+    like: dict[str, Any] = {}
+    for name, (shape, dtype) in self._arrays(step).items():
+      if name.startswith(start):
+        *path, last = name.split("/")
+        node = like
+        for part in path:
+          node = node.setdefault(part, {})
+        node[last] = jax.ShapeDtypeStruct(tuple(shape), dtype)
+    if not like:
+      raise FileNotFoundError(f"no {section} in {where}")
+    plain = jax.tree.map(lambda x: ocp.RestoreArgs(restore_type=np.ndarray),
+                         like)  # fmt: skip
+    args = ocp.args.PyTreeRestore(
+      item=like, restore_args=plain, partial_restore=True
+    )
+    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
+      found = reader.restore(where / "state", args=args)
+    return {n.removeprefix(start): x for n, x in trees.named(found).items()}
+
+  def _arrays(self, step: int) -> dict[str, Any]:
+    """Name -> (shape, dtype) of everything in a checkpoint."""
+    args = ocp.args.Composite(meta=ocp.args.JsonRestore())
+    try:
+      meta = self._manager.restore(step, args=args).meta
+      arrays = meta["arrays"]
+    except _BROKEN as e:
+      raise _unreadable(self.path / str(step), e) from e
+    if meta["schema"] != SCHEMA:
+      raise errors.UserError(
+        f"{self.path / str(step)} has schema {meta['schema']}",
+        f"schema {SCHEMA}", "read it with the version of jmim that wrote it",
+        "--workdir",
+      )  # fmt: skip
+    return arrays
 
   def close(self) -> None:
     """Waits for what is being written."""
@@ -177,6 +207,27 @@ def _unreadable(where: pathlib.Path, error: Exception) -> errors.UserError:
     f"delete {where} to resume from the one before, or use another --workdir",
     "--workdir",
   )
+
+
+def read_section(workdir: pathlib.Path, section: str) -> dict[str, np.ndarray]:
+  """Leaf name -> array of one part of the newest checkpoint of a run.
+
+  Args:
+    workdir: of the run.
+    section: "params", "ema" or "extra"; nothing else is read.
+
+  Raises:
+    FileNotFoundError: no checkpoint, or nothing of that section in it.
+    UserError: it cannot be read.
+  """
+  store = Checkpoints(workdir, write=False)
+  try:
+    step = store.latest()
+    if step is None:
+      raise FileNotFoundError(f"no checkpoint in {store.path}")
+    return store.read(step, section)
+  finally:
+    store.close()
 
 
 def read_config(workdir: pathlib.Path) -> dict[str, Any]:

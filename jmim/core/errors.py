@@ -28,3 +28,13 @@ class UserError(ValueError):
 
 class Diverged(RuntimeError):
   """Training stopped because the loss stayed non-finite."""
+
+  @classmethod
+  def at(cls, step: int, skipped: int) -> "Diverged":
+    """After `skipped` steps in a row that were not finite, `step` the last."""
+    return cls(
+      f"loss or gradient not finite in {skipped} steps in a row "
+      f"(steps {step - skipped + 1} to {step}); stopped. Try a lower "
+      "optim.lr, optim.clip_norm=1, or hardware.dtype=f32; the limit is "
+      "train.max_skips."
+    )

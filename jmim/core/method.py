@@ -144,7 +144,8 @@ class Method:
 
     Outputs are arrays, or dicts of arrays, with the batch as dimension 0.
     Names evaluators share: features [b, d], one vector per image; cls [b, d];
-    tokens [b, h, w, d], a feature map; reconstruct {image, mask}, both
+    tokens [b, h, w, d], a feature map; layers {name: [b, d]}; attention
+    [b, layers, heads, t, t]; reconstruct {image, mask}, both
     [b, h, w, c]; logits [b, k].
     """
     return {}

@@ -24,7 +24,9 @@ class Evaluator:
 
   labelled: ClassVar[bool] = False  # whether it needs class labels
 
-  predict: str = method.field("features", "output asked of the method")
+  predict: str = method.field(
+    "features", "output asked of the method; 'name/entry' for one of a dict"
+  )
   weights: str = method.field("raw", "parameters used", choices=("raw", "ema"))
   every_steps: int = method.field(0, "steps between runs", low=0)
   every_epochs: float = method.field(0.0, "or epochs", low=0)
@@ -32,17 +34,21 @@ class Evaluator:
 
   def needs(self) -> tuple[str, ...]:
     """Names of the predict functions it will ask for."""
-    return (self.predict,)
+    return (self.predict.partition("/")[0],)
 
   def run(self, context: Any) -> Iterator[tuple[str, float | np.ndarray]]:
-    """Yields (key, scalar) and (key, uint8 picture [h, w, 3])."""
+    """Yields (key, scalar) and (key, uint8 picture [h, w, 3]).
+
+    A dict adds to the protocol in the result line what only the run of the
+    evaluator can tell (the hash of weights, the name of a reference).
+    """
     raise TypeError(f"{type(self).__name__} must define run()")
 
 
 def names() -> list[str]:
   """All evaluator modules."""
   package = importlib.import_module("jmim.evals")
-  skipped = ("base", "context", "runner")
+  skipped = ("base", "context", "draw", "extract", "frozen", "runner")
   found = [m.name for m in pkgutil.iter_modules(package.__path__)]
   return [name for name in found if name not in skipped]
 

@@ -1,19 +1,23 @@
 """What evaluators see of a run: outputs by name, over a split."""
 
+import math
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jmim.core import errors
 from jmim.core import method as methods
 from jmim.core import sharding
 from jmim.data import augment
 from jmim.data import pipeline
 
 Tree = Any
+UNUSED = ("valid", "index")  # entries of a batch that no method reads
 
 
 class Context:
@@ -85,29 +89,90 @@ class Context:
     )  # fmt: skip
 
   def apply(
-    self, name: str, batch: dict[str, np.ndarray], weights: str, key: int = 0
+    self,
+    name: str,
+    batch: dict[str, np.ndarray],
+    weights: str,
+    key: int = 0,
+    whole: bool = False,
   ) -> Any:
     """Output `name` for one local batch, as numpy of the whole global batch.
 
     Args:
-      name: a key of `method.predict()`.
+      name: a key of `method.predict()`; "name/entry" is one entry of an
+        output that is a dict.
       batch: as from `batches`.
       weights: "raw", "ema" or "untrained".
       key: seeds what the function draws.
+      whole: every host holds the whole batch, of any length.
     """
     if name not in self._compiled:
-      fn = self.method.predict()[name]
-      self._compiled[name] = self._jit(
+      fn = self.output(name)
+      self._compiled[name] = self.jit(
         lambda p, e, c, b, k: fn(p, e, c, augment.evaluate(self.augment, b), k)
       )
-    return self._call(self._compiled[name], batch, weights, key)
+    ready = (self.put_whole if whole else self.put)(batch)
+    return self._call(self._compiled[name], ready, weights, key)
+
+  def output(self, name: str) -> methods.Predict:
+    """The predict function of an output, or of one entry of it.
+
+    Raises:
+      UserError: (when called) the output has no such entry.
+    """
+    name, _, entry = name.partition("/")
+    fn = self.method.predict()[name]
+    if not entry:
+      return fn
+
+    def one(*args):
+      found = fn(*args)
+      if entry not in found:
+        raise errors.UserError(
+          f"output {name}/{entry}", f"one of {', '.join(found)}",
+          "ask for one of these", "evals.<name>.predict",
+        )  # fmt: skip
+      return found[entry]
+
+    return one
+
+  def shape(self, name: str) -> tuple[int, ...]:
+    """Shape of an output for one example, found without computing it."""
+    return self._shapes((name,))[name].shape[1:]
+
+  def widths(self, names: Sequence[str]) -> dict[str, int]:
+    """Numbers per example of each output, and of each entry of a dict."""
+    found = {}
+    for name, entry in self._shapes(names).items():
+      entries = entry if isinstance(entry, dict) else {"": entry}
+      for key, x in entries.items():
+        found[f"{name}/{key}" if key else name] = math.prod(x.shape[1:])
+    return found
+
+  def _shapes(self, names):
+    b, inputs = self.spec.batch, self.method.inputs().items()
+    batch = {k: jax.ShapeDtypeStruct((b, *x.shape), x.dtype) for k, x in inputs}
+    params, extra = self.tree("raw")
+    return {
+      name: jax.eval_shape(
+        self.output(name), params, extra, self.consts, batch, jax.random.key(0)
+      )
+      for name in names
+    }
 
   def loss(
     self, batch: dict[str, np.ndarray], weights: str, key: int = 0
   ) -> dict[str, np.ndarray]:
-    """Mean losses (and logged aux) of one batch under fixed draws."""
+    """Mean losses (and logged aux) of one batch under fixed draws.
+
+    Args:
+      batch: global and without fillers, of any length, on every host.
+      weights: "raw", "ema" or "untrained".
+      key: seeds the draws.
+    """
     if "<loss>" not in self._compiled:
-      self._compiled["<loss>"] = self._jit(self._losses)
+      self._compiled["<loss>"] = self.jit(self._losses)
+    batch = self.put_whole(batch)
     return self._call(self._compiled["<loss>"], batch, weights, key)
 
   def _losses(self, params, extra, consts, batch, key):
@@ -122,22 +187,36 @@ class Context:
       found |= {k: v for k, v in aux.items() if jnp.ndim(v) == 0}
     return found
 
-  def _jit(self, fn):
+  def jit(self, fn: Callable) -> Callable:
+    """Compiles a function whose results every host wants to read."""
     # Replicated outputs are whole on every host: np.asarray works there.
     return jax.jit(fn, out_shardings=self._everywhere)
 
-  def _call(self, fn, batch, weights, key):
-    skipped = ("valid", "index")
-    local = {k: v for k, v in batch.items() if k not in skipped}
+  def put(self, local: dict[str, np.ndarray]) -> dict[str, jax.Array]:
+    """Every host's slice of a batch as global arrays on the devices."""
     put = lambda x: jax.make_array_from_process_local_data(  # noqa: E731
       self._sharding, x
     )
-    params, extra = self._tree(weights)
+    return {k: put(v) for k, v in local.items() if k not in UNUSED}
+
+  def put_whole(self, batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
+    """A batch that every host holds whole, split if its length allows."""
+
+    def put(x):
+      even = len(x) % self.mesh.size == 0
+      where = self._sharding if even else self._everywhere
+      return jax.make_array_from_callback(x.shape, where, lambda i: x[i])
+
+    return {k: put(v) for k, v in batch.items() if k not in UNUSED}
+
+  def _call(self, fn, batch, weights, key):
+    params, extra = self.tree(weights)
     key = jax.random.fold_in(jax.random.key(self.seed), key)
-    out = fn(params, extra, self.consts, jax.tree.map(put, local), key)
+    out = fn(params, extra, self.consts, batch, key)
     return jax.tree.map(np.asarray, out)
 
-  def _tree(self, weights: str):
+  def tree(self, weights: str) -> tuple[Tree, Tree]:
+    """(params, extra) of "raw", "ema" or "untrained"."""
     if weights == "untrained" and weights not in self._weights:
       self._weights[weights] = self._fresh()
     return self._weights[weights]
@@ -164,16 +243,54 @@ class Context:
     return memo[request]
 
   def _features(self, name, split, limit, weights):
-    rows, labels = [], []
+    rows, labels = self.rows(name, split, limit, weights, "label")
+    return np.asarray(rows, np.float32).reshape(len(rows), -1), labels
+
+  def rows(
+    self,
+    name: str,
+    split: str,
+    limit: int | None,
+    weights: str,
+    beside: str = "index",
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """(outputs [n, ...], an entry of the batch [n]) on every host.
+
+    Args:
+      name: a predict function, or "pixels", the raw image / 255.
+      split: "train" or "eval".
+      limit: see `batches`.
+      weights: "raw", "ema" or "untrained".
+      beside: "index" (see `annotation`), "label" or "image".
+    """
+    rows, others = [], []
     for i, batch in enumerate(self.batches(split, limit)):
       if name == "pixels":
-        out = _flat(self.gather(batch["image"])) / np.float32(255)
+        out = self.gather(batch["image"]) / np.float32(255)
       else:
-        out = _flat(self.apply(name, batch, weights, key=i))
+        out = self.apply(name, batch, weights, key=i)
       valid = self.gather(batch["valid"])
       rows.append(out[valid])
-      labels.append(self.gather(batch["label"])[valid])
-    return np.concatenate(rows), np.concatenate(labels)
+      others.append(self.gather(batch[beside])[valid])
+    return np.concatenate(rows), np.concatenate(others)
+
+  def annotation(self, split: str, index: np.ndarray, name: str) -> np.ndarray:
+    """What the data set stores beside images: [n, ...], of examples `index`.
+
+    It is read as stored, on every host: images must be neither cropped nor
+    resized if it is to fit them.
+
+    Raises:
+      UserError: the data set has nothing of that name.
+    """
+    source = self.sources[split]
+    first = source[int(index[0])]
+    if name not in first:
+      raise errors.UserError(
+        f"no {name!r} in the data set", f"one of {', '.join(first)}",
+        "choose another annotation or data set", "data.name",
+      )  # fmt: skip
+    return np.stack([np.asarray(source[int(i)][name]) for i in index])
 
   def gather(self, local: np.ndarray) -> np.ndarray:
     """The global batch from every host's slice."""
@@ -181,7 +298,3 @@ class Context:
       return local
     whole = jax.make_array_from_process_local_data(self._sharding, local)
     return np.asarray(jax.device_put(whole, self._everywhere))
-
-
-def _flat(x: np.ndarray) -> np.ndarray:
-  return np.asarray(x, np.float32).reshape(len(x), -1)

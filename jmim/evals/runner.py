@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from jmim.core import checkpoint
 from jmim.core import console as consoles
 from jmim.core import writer as writers
 from jmim.evals import base
@@ -14,12 +15,16 @@ from jmim.evals import context as contexts
 
 def protocol(evaluator: base.Evaluator, data: Mapping[str, Any], seed: int):
   """What a reader needs to repeat an evaluation, as JSON values."""
-  keys = ("name", "train_split", "eval_split", "eval_crop", "eval_resize")
+  keys = (
+    "name", "train_split", "eval_split", "eval_crop", "eval_resize", "size",
+    "channels", "mean", "std",
+  )  # fmt: skip
   return {
     "type": type(evaluator).__module__,
     **dataclasses.asdict(evaluator),
-    **{f"data.{k}": data[k] for k in (*keys, "size")},
+    **{f"data.{k}": data[k] for k in keys},
     "seed": seed,
+    "git": checkpoint.git_id(),
   }
 
 
@@ -47,17 +52,19 @@ def run(
   context.start(state)
   rows, numbers = [], {}
   for name, evaluator in evaluators.items():
-    values = {}
+    values, details = {}, protocol(evaluator, data, context.seed)
     for key, value in evaluator.run(context):
       label = f"{name}/{key}"
-      if np.ndim(value):
+      if isinstance(value, Mapping):
+        details |= value
+        rows += [(f"{name} {k}", str(v)) for k, v in value.items()]
+      elif np.ndim(value):
         path = writer and writer.image(context.step, label, value)
         rows.append((label, str(path) if path else "picture not written"))
       else:
         values[label] = value
         rows.append((label, consoles.number(value)))
     if writer:
-      details = protocol(evaluator, data, context.seed)
       writer.scalars(context.step, values, eval=name, protocol=details)
     numbers |= values
   context.stop()

@@ -1,5 +1,6 @@
 """MAE (facebookresearch/mae): pre-training, k-NN, and shared pieces."""
 
+import dataclasses
 import re
 
 import einops
@@ -14,8 +15,10 @@ from jmim.core import optim
 from jmim.core import schedule
 from jmim.data import mix
 from jmim.evals import knn
+from jmim.evals import linear
 from jmim.methods.mim import mae
-from jmim.nn import heads
+from jmim.methods.supervised import finetune as supervised
+from jmim.metrics import accuracy
 from jmim.nn import posemb
 from jmim.nn import vit
 
@@ -104,8 +107,8 @@ def nearest_neighbours(case):
   return {
     "votes": votes,
     "pred": votes.argmax(1).astype(np.int32),
-    "top1": knn.topk(votes, i["test_labels"], 1),
-    "top5": knn.topk(votes, i["test_labels"], 5),
+    "top1": accuracy.topk(votes, i["test_labels"], 1),
+    "top5": accuracy.topk(votes, i["test_labels"], 5),
   }
 
 
@@ -134,62 +137,48 @@ def linear_probe(case):
   params = table.import_tree(convert.encoder(model, 3), body)
   assert config["pool"] == "cls"
   features = jax.jit(
-    lambda x: model.apply({"params": params}, x)["latent"][:, 0]
+    lambda x, p=params: model.apply({"params": p}, x)["latent"][:, 0]
   )
-  dense = {"main": {"head": {
-    "kernel": jnp.asarray(head["head.1.weight"].T),
-    "bias": jnp.asarray(head["head.1.bias"]),
-  }}}  # fmt: skip
-  mean, var = head["head.0.running_mean"], head["head.0.running_var"]
+  params = {"main": {"cls": {"layers": {
+    "kernel": jnp.asarray(head["head.1.weight"].T)[None],
+    "bias": jnp.asarray(head["head.1.bias"])[None],
+  }}}}  # fmt: skip
+  extra = {"cls": {
+    "mean": head["head.0.running_mean"], "var": head["head.0.running_var"],
+  }}  # fmt: skip
   lars = config["lars"]
-  settings = {
-    "name": "lars",
-    "momentum": lars["momentum"],
-    "trust": lars["trust_coefficient"],
-    "weight_decay": lars["weight_decay"],
-    "clip_norm": 0.0,
-    "layer_decay": 1.0,
-    "freeze": (),
-    "lr_mults": (),
-    "decay_mults": (),
-  }
-  constant = schedule.make("constant", lars["lr"], 1.0)
-  optimizer = optim.make(settings, dense, (), constant)
-  state, out = optimizer.init(dense), {}
-
-  def logits_of(dense, x):
-    return x @ dense["main"]["head"]["kernel"] + dense["main"]["head"]["bias"]
-
-  step = 0
+  evaluator = linear.Evaluator(
+    lrs=(1.0,), momentum=lars["momentum"], trust=lars["trust_coefficient"],
+    weight_decay=lars["weight_decay"],
+  )  # fmt: skip
+  optimizer = dataclasses.replace(
+    evaluator.optimizer(params, 256, 1), schedule=lambda step: lars["lr"]
+  )
+  state, out, step = optimizer.init(params), {}, 0
   while f"step{step}/imgs" in case.inputs:
     x = features(images(case.inputs[f"step{step}/imgs"]))
-    labels = case.inputs[f"step{step}/labels"]
-    normed, mean, var = heads.batch_norm(x, mean, var, train=True)
-    targets = mix.soft_targets(jnp.asarray(labels), 1.0,
-                               config["num_classes"], 0.0)  # fmt: skip
-
-    def loss_of(dense, normed=normed, targets=targets):
-      logits = logits_of(dense, normed)
-      return heads.soft_cross_entropy(logits, targets), logits
-
-    (loss, logits), grads = jax.value_and_grad(loss_of, has_aux=True)(dense)
-    dense, state = optimizer.update(grads, state, dense, step)
+    labels = jnp.asarray(case.inputs[f"step{step}/labels"])
+    before = linear.logits(params, extra, {"cls": x}, train=True)[0]
+    (loss, extra), grads = jax.value_and_grad(linear.loss, has_aux=True)(
+      params, extra, {"cls": x}, labels
+    )
+    params, state = optimizer.update(grads, state, params, step)
+    weights = params["main"]["cls"]["layers"]
     found = {
       "features": x,
-      "logits": logits,
+      "logits": before["cls"][0],
       "loss": loss,
-      "grad_w": grads["main"]["head"]["kernel"].T,
-      "head_weight": dense["main"]["head"]["kernel"].T,
-      "head_bias": dense["main"]["head"]["bias"],
-      "bn_mean": mean,
-      "bn_var": var,
+      "grad_w": grads["main"]["cls"]["layers"]["kernel"][0].T,
+      "head_weight": weights["kernel"][0].T,
+      "head_bias": weights["bias"][0],
+      "bn_mean": extra["cls"]["mean"],
+      "bn_var": extra["cls"]["var"],
     }
     out |= {f"step{step}/{k}": v for k, v in found.items()}
     step += 1
   x = features(images(case.inputs["eval/imgs"]))
-  out["eval/logits"] = logits_of(
-    dense, heads.batch_norm(x, mean, var, train=False)[0]
-  )
+  scores, _ = linear.logits(params, extra, {"cls": x}, train=False)
+  out["eval/logits"] = scores["cls"][0]
   peak, warmup, total, low = described(
     case, "lr_schedule", "peak", "warm-up", "total", "min"
   )
@@ -201,34 +190,39 @@ def linear_probe(case):
 def finetune(case):
   """Mixed batch, logits, one AdamW step with layer decay."""
   config, inputs = case.config, case.inputs
-  classes = config["num_classes"]
-  model = learned_vit(config, final_norm=False)
-  head = heads.MeanPoolHead(classes)
-  names = [
-    *convert.encoder(model, 3, "encoder/"),
-    *convert.norm("fc_norm", "head/fc_norm"),
-    *convert.dense("head", "head/head"),
-  ]
-  params = {"main": table.import_tree(names, case.params)}
-  x, labels = images(inputs["imgs"]), jnp.asarray(inputs["labels"])
-  if config["use_cutmix"]:
-    box = jnp.asarray(inputs["bbox"])
-    x, lam = mix.cutmix(x, box), mix.kept_share(box, x.shape[1:3])
-    np.testing.assert_allclose(lam, inputs["lam_corrected"], rtol=1e-6)
-  else:
-    lam = jnp.asarray(inputs["lam"])
-    x = mix.mixup(x, lam)
   (smoothing,) = described(case, "mixed_targets", "smoothing")
-  targets = mix.soft_targets(labels, lam, classes, smoothing)
+  m = supervised.Finetune(
+    variant=f"Ti/{config['patch_size']}",
+    size=config["img_size"],
+    classes=config["num_classes"],
+    width=config["embed_dim"],
+    depth=config["depth"],
+    heads=config["num_heads"],
+    mlp_ratio=float(config.get("mlp_ratio", 4)),
+    drop_path=float(config.get("drop_path", 0)),
+    smoothing=smoothing,
+  )
+  names = convert.classifier(m)
+  params = {"main": table.import_tree(names, case.params)}
+  batch = {
+    "image": images(inputs["imgs"]), "label": jnp.asarray(inputs["labels"])
+  }  # fmt: skip
+  draws = {
+    "cut": jnp.asarray(config["use_cutmix"]),
+    "lam": jnp.asarray(inputs.get("lam", 1.0)),
+    "box": jnp.asarray(inputs.get("bbox", np.zeros(4, int)))[None],
+    "drop": jnp.ones((len(batch["image"]), config["depth"], 2)),
+  }
+  if config["use_cutmix"]:
+    lam = mix.kept_share(draws["box"][0], batch["image"].shape[1:3])
+    np.testing.assert_allclose(lam, inputs["lam_corrected"], rtol=1e-6)
+  x, targets = jax.jit(m.mixed)(batch, draws)
+  logits = jax.jit(m.logits)(params, x)
 
   def loss_of(params):
-    p = params["main"]
-    latent = model.apply({"params": p["encoder"]}, x)["latent"]
-    logits = head.apply({"params": p["head"]}, latent[:, 1:])
-    return heads.soft_cross_entropy(logits, targets), logits
+    return m.loss("main", params, {}, {}, batch, draws, 0)[0]
 
-  grad = jax.jit(jax.value_and_grad(loss_of, has_aux=True))
-  (loss, logits), grads = grad(params)
+  loss, grads = jax.jit(jax.value_and_grad(loss_of))(params)
   settings = {
     "name": "adamw",
     "b1": 0.9,
@@ -242,11 +236,11 @@ def finetune(case):
     "decay_mults": (),
   }
   constant = schedule.make("constant", config["base_lr"], 1.0)
-  optimizer = optim.make(settings, params, (), constant)
+  optimizer = optim.make(settings, params, m.groups(), constant)
   check_groups(case, names, optimizer, params)
   new, _ = optimizer.update(grads, optimizer.init(params), params, 0)
   updated = table.export_tree(names, new["main"])
-  grid = model.grid
+  grid = m.encoder.grid
   wanted = case.outputs["pos_embed_interp"].shape[1] - 1
   larger = (round(wanted**0.5),) * 2
   pos = jnp.asarray(case.params["pos_embed"])

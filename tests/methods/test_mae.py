@@ -195,16 +195,14 @@ def test_features_are_those_of_the_unmasked_encoder(params, batch, draws):
   everything = dataclasses.replace(TINY, mask_ratio=0.0)
   out = _jit(everything.forward)(params, batch, draws)
   latent = np.asarray(out["latent"])
-  raster = np.take_along_axis(
-    latent[:, 1:], np.asarray(out["mask"].restore)[..., None], 1
-  )
+  raster = masking.take(latent[:, 1:], out["mask"].restore)
   wanted = {
     "features": latent[:, 1:].mean(1),
     "cls": latent[:, 0],
-    "tokens": raster.reshape(len(latent), *TINY.grid, -1),
+    "tokens": raster.reshape(B, *TINY.grid, -1),
   }
   predict = TINY.predict()
-  assert set(predict) == {*wanted, "reconstruct"}
+  assert set(predict) == {*wanted, "layers", "attention", "reconstruct"}
   for name, value in wanted.items():
     found, again = (
       _jit(predict[name])(params, {}, {}, batch, jax.random.key(seed))
@@ -212,6 +210,28 @@ def test_features_are_those_of_the_unmasked_encoder(params, batch, draws):
     )
     np.testing.assert_allclose(found, value, atol=1e-5)
     np.testing.assert_array_equal(found, again)
+
+
+def test_layers_and_attention_are_those_of_the_blocks(params, batch):
+  predict = TINY.predict()
+  layers = _jit(predict["layers"])(params, {}, {}, batch, _KEY)
+  assert list(layers) == ["block_01", "block_02"]
+  # The final norm of the last block's tokens gives the latent again.
+  norm = params["main"]["encoder"]["norm"]
+  out = TINY.encode(params, batch, ("block", "attention"))
+  last = out["block"][-1]
+  z = (last - last.mean(-1, keepdims=True)) / jnp.sqrt(
+    last.var(-1, keepdims=True) + 1e-6
+  )
+  np.testing.assert_allclose(
+    z * norm["scale"] + norm["bias"], out["latent"], atol=1e-4
+  )
+  for i, mean in enumerate(layers.values()):
+    np.testing.assert_allclose(mean, out["block"][i, :, 1:].mean(1), atol=1e-5)
+  maps = _jit(predict["attention"])(params, {}, {}, batch, _KEY)
+  np.testing.assert_allclose(maps.sum(-1), 1, rtol=1e-5)
+  for i in range(2):
+    np.testing.assert_allclose(maps[:, i], out["attention"][i], atol=1e-5)
 
 
 def test_features_of_bfloat16_are_float32(params, batch):

@@ -154,21 +154,14 @@ class MAE(method.Method):
     return masking.masked_mean(error.mean(-1), out["mask"].mask), {}
 
   def predict(self):
-    """features [b, d] (mean of the patch tokens), cls, tokens, reconstruct."""
-    return {
-      "features": lambda p, e, c, b, k: self.encode(p, b)[:, 1:].mean(1),
-      "cls": lambda p, e, c, b, k: self.encode(p, b)[:, 0],
-      "tokens": lambda p, e, c, b, k: patching.to_grid(
-        self.encode(p, b)[:, 1:], self.grid
-      ),
-      "reconstruct": self.reconstruct,
-    }
+    """Outputs of the encoder (see `vit.outputs`), and reconstruct."""
+    found = vit.outputs(self.encode, self.grid)
+    return {**found, "reconstruct": self.reconstruct}
 
-  def encode(self, params, batch) -> jax.Array:
-    """[b, 1 + n, d] float32 latent of all patches, nothing masked."""
+  def encode(self, params, batch, taps=()) -> dict[str, jax.Array]:
+    """The encoder's outputs for all patches, nothing masked."""
     variables = {"params": params["main"]["encoder"]}
-    latent = self.encoder.apply(variables, batch["image"])["latent"]
-    return latent.astype(jnp.float32)
+    return self.encoder.apply(variables, batch["image"], taps=taps)
 
   def reconstruct(self, params, extra, consts, batch, key):
     """Pixels of every patch, in the units of the input, and the mask.

@@ -1,0 +1,175 @@
+"""Procedural shapes with exact annotations; no download, nothing licensed.
+
+`small` (32 px), `medium` (64 px) and `large` (128 px): scenes with class (the
+kind of the nearest thing), caption, instance and semantic masks, depth, and
+boxes. `moving`: clips of 64 px with exact flow and masks; `image` is the first
+frame. `points`: 3-D clouds of things made of solids, with part labels.
+
+Every example is a function of (config, split, number).
+"""
+
+import dataclasses
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from jmim.data.procedural import scenes
+from jmim.data.procedural import solids
+
+_SEED = 0
+_SPLITS = ("train", "test")
+
+
+@dataclasses.dataclass(eq=False)
+class ShapesConfig(tfds.core.BuilderConfig):
+  """What an example is.
+
+  Attributes:
+    kind: "scene" | "clip" | "cloud".
+    size: image side in pixels; points of a cloud.
+    frames: of a clip.
+    train: examples of the train split.
+    test: examples of the test split.
+  """
+
+  kind: str = "scene"
+  size: int = 32
+  frames: int = 1
+  train: int = 2000
+  test: int = 500
+
+
+class Shapes(tfds.core.GeneratorBasedBuilder):
+  """The builder; see the module for the features of each config."""
+
+  VERSION = tfds.core.Version("1.0.0")
+  BUILDER_CONFIGS = [
+    ShapesConfig(name="small", description="scenes of 32 x 32"),
+    ShapesConfig(name="medium", description="scenes of 64 x 64", size=64),
+    ShapesConfig(name="large", description="scenes of 128 x 128", size=128),
+    ShapesConfig(
+      name="moving", description="clips of 64 x 64", kind="clip", size=64,
+      frames=6, train=200, test=50,
+    ),
+    ShapesConfig(
+      name="points", description="clouds of 512 points", kind="cloud",
+      size=512,
+    ),
+  ]  # fmt: skip
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    config = self.builder_config
+    make = {"scene": _scene_features, "clip": _clip_features,
+            "cloud": _cloud_features}[config.kind]  # fmt: skip
+    return tfds.core.DatasetInfo(
+      builder=self,
+      description=__doc__,
+      features=tfds.features.FeaturesDict(make(config)),
+    )
+
+  def _split_generators(self, dl_manager) -> dict[str, Iterator]:
+    del dl_manager  # nothing to download
+    return {split: self._generate_examples(split) for split in _SPLITS}
+
+  def _generate_examples(self, split: str) -> Iterator[tuple[str, dict]]:
+    config = self.builder_config
+    make = {"scene": scene, "clip": clip, "cloud": cloud}[config.kind]
+    for i in range(getattr(config, split)):
+      yield f"{i:06d}", make(config, example_rng(config.name, split, i))
+
+
+def example_rng(config: str, split: str, i: int) -> np.random.Generator:
+  """All that is random about an example."""
+  names = [c.name for c in Shapes.BUILDER_CONFIGS]
+  where = [names.index(config), _SPLITS.index(split), i]
+  return np.random.default_rng([_SEED, *where])
+
+
+def _scene_features(config) -> dict:
+  grid = (config.size, config.size)
+  return {
+    "image": tfds.features.Image(shape=(*grid, 3), encoding_format="png"),
+    "label": tfds.features.ClassLabel(names=scenes.KINDS),
+    "caption": tfds.features.Text(),
+    "instance": tfds.features.Tensor(shape=grid, dtype=np.uint8),
+    "semantic": tfds.features.Tensor(shape=grid, dtype=np.uint8),
+    "depth": tfds.features.Tensor(shape=grid, dtype=np.float32),
+    "boxes": tfds.features.Tensor(shape=(scenes.MOST, 4), dtype=np.float32),
+    "count": np.int64,
+  }
+
+
+def scene(config: ShapesConfig, rng: np.random.Generator) -> dict:
+  """One still scene."""
+  things = scenes.random_things(config.size, rng)
+  image, instance, depth = scenes.render(
+    things, scenes.background(config.size, rng)
+  )
+  return {
+    "image": _png(_bytes(image)),
+    "label": things[-1].kind,
+    "caption": scenes.caption(things),
+    "instance": instance,
+    "semantic": scenes.semantic(instance, things),
+    "depth": depth,
+    "boxes": scenes.boxes(instance, len(things)),
+    "count": len(things),
+  }
+
+
+def _clip_features(config) -> dict:
+  grid, t = (config.size, config.size), config.frames
+  tensor = tfds.features.Tensor
+  return {
+    "image": tfds.features.Image(shape=(*grid, 3), encoding_format="png"),
+    "label": tfds.features.ClassLabel(names=scenes.KINDS),
+    "video": tensor(shape=(t, *grid, 3), dtype=np.uint8),
+    "instance": tensor(shape=(t, *grid), dtype=np.uint8),
+    "flow": tensor(shape=(t - 1, *grid, 2), dtype=np.float32),
+    "count": np.int64,
+  }
+
+
+def clip(config: ShapesConfig, rng: np.random.Generator) -> dict:
+  """One clip; the label is the kind of the nearest thing."""
+  made = scenes.clip(config.size, config.frames, rng)
+  video = _bytes(made["video"])
+  return {
+    "image": _png(video[0]),
+    "label": made["things"][-1].kind,
+    "video": video,
+    "instance": made["instance"],
+    "flow": made["flow"],
+    "count": len(made["things"]),
+  }
+
+
+def _cloud_features(config) -> dict:
+  n = config.size
+  return {
+    "points": tfds.features.Tensor(shape=(n, 3), dtype=np.float32),
+    "part": tfds.features.Tensor(shape=(n,), dtype=np.int32),
+    "label": tfds.features.ClassLabel(names=solids.CLASSES),
+  }
+
+
+def cloud(config: ShapesConfig, rng: np.random.Generator) -> dict:
+  """One point cloud."""
+  label = int(rng.integers(len(solids.CLASSES)))
+  points, part = solids.cloud(label, config.size, rng)
+  return {"points": points, "part": part, "label": label}
+
+
+def _bytes(image: np.ndarray) -> np.ndarray:
+  return image.round().clip(0, 255).astype(np.uint8)
+
+
+def _png(image: np.ndarray) -> io.BytesIO:
+  """Encoded, because given pixels TFDS would ask TensorFlow to encode them."""
+  file = io.BytesIO()
+  Image.fromarray(image).save(file, "png", compress_level=1)
+  file.seek(0)
+  return file

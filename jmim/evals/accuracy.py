@@ -1,0 +1,36 @@
+"""Accuracy and negative log likelihood of a classifier's own logits.
+
+top-k = share of examples whose label is among the k highest logits
+nll   = mean of -log softmax(logits)_label
+"""
+
+import dataclasses
+
+import numpy as np
+import scipy.special
+
+from jmim.core import method
+from jmim.evals import base
+from jmim.metrics import accuracy
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluator(base.Evaluator):
+  """Accuracy in percent over the evaluation split, each example once."""
+
+  labelled = True
+
+  predict: str = method.field("logits", "output asked of the method")
+  limit: int = method.field(0, "test examples; 0: all", low=0)
+
+  def run(self, context):
+    """Yields top1, top5 (with more than five classes), nll, examples."""
+    logits, truth = context.features(
+      self.predict, "eval", self.limit or None, self.weights
+    )
+    for k in (1, 5):
+      if k == 1 or logits.shape[1] > k:
+        yield f"top{k}", accuracy.topk(logits, truth, k)
+    likelihood = scipy.special.log_softmax(logits.astype(np.float64), axis=1)
+    yield "nll", -float(likelihood[np.arange(len(truth)), truth].mean())
+    yield "examples", len(truth)

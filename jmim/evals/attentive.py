@@ -1,0 +1,87 @@
+"""Attentive probe: one cross-attention pooling of frozen patch tokens.
+
+    y = q + Attention(q, LN x),  y = y + MLP(LN y),  logits = W y + b
+
+q is one learned query (V-JEPA's attentive pooler, Bardes et al. 2024). AdamW,
+cosine to 0; a grid of learning rates in one pass, all from one start. `top1`
+is the best of the grid on the evaluation split.
+"""
+
+import dataclasses
+
+import jax
+
+from jmim.core import errors
+from jmim.core import method
+from jmim.evals import base
+from jmim.evals import frozen
+from jmim.nn import heads as classifiers
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluator(base.Evaluator):
+  """Attentive-probe accuracy in percent."""
+
+  labelled = True
+
+  predict: str = method.field(
+    "tokens", "patch tokens [b, h, w, d] or [b, n, d]"
+  )
+  lrs: tuple = method.field((1e-3, 3e-4, 1e-4), "peak learning rates")
+  heads: int = method.field(0, "attention heads; 0: one per 64 channels", low=0)
+  epochs: float = method.field(20.0, "passes over the training set", above=0)
+  warmup_epochs: float = method.field(2.0, "of these, warm-up", low=0)
+  batch: int = method.field(0, "total batch; 0: that of the run", low=0)
+  weight_decay: float = method.field(0.01, "of kernels", low=0)
+  limit: int = method.field(0, "test examples; 0: all", low=0)
+
+  def run(self, context):
+    """Yields top1 (best rate) and lr<rate> for all."""
+    source = context.sources["train"]
+    batch, steps = frozen.plan(context, self.batch, self.epochs, len(source))
+    shape = context.shape(self.predict)
+    head = self.head(shape[-1], source.num_classes)
+    single = head.init(jax.random.key(context.seed), flat(jax.numpy.zeros(
+      (1, *shape))))["params"]  # fmt: skip
+    n = len(self.lrs)
+    copies = jax.tree.map(lambda p: jax.numpy.stack([p] * n), single)
+    params = {"main": {"layers": copies}}
+    optimizer = frozen.make_optimizer(
+      params, self.lrs, steps, steps * self.warmup_epochs / self.epochs,
+      name="adamw", b1=0.9, b2=0.999, eps=1e-8, weight_decay=self.weight_decay,
+    )  # fmt: skip
+
+    def logits(params, outputs):
+      apply = lambda p, x: head.apply({"params": p}, x)  # noqa: E731
+      many = jax.vmap(apply, in_axes=(0, None))
+      return many(params["main"]["layers"], flat(outputs[self.predict]))
+
+    def loss(params, extra, outputs, labels):
+      return frozen.soft_losses(logits(params, outputs), labels), extra
+
+    names = (self.predict,)
+    data = frozen.stream(context, names, self.weights, batch, steps)
+    params, _ = frozen.fit(loss, params, {}, optimizer, data)
+    found, total = frozen.correct(
+      context, names, self.weights,
+      lambda outputs: {"": logits(params, outputs)}, self.limit or None,
+    )  # fmt: skip
+    yield "top1", float(found[""].max())
+    for lr, accuracy in zip(self.lrs, found[""], strict=True):
+      yield f"lr{lr:g}", float(accuracy)
+    yield "examples", total
+
+  def head(self, width: int, classes: int) -> classifiers.AttentivePool:
+    """The probe for tokens of a width."""
+    count = self.heads or max(1, width // 64)
+    if width % count:
+      raise errors.UserError(
+        f"tokens of width {width} for {count} heads", "a divisor of the width",
+        "set evals.<name>.heads", "evals.<name>.heads",
+      )  # fmt: skip
+    return classifiers.AttentivePool(classes, count)
+
+
+def flat(tokens: jax.Array) -> jax.Array:
+  """[b, ..., d] -> [b, n, d]."""
+  return tokens.reshape(len(tokens), -1, tokens.shape[-1])

@@ -1,0 +1,177 @@
+"""Linear probes on frozen patch tokens: segmentation, or depth.
+
+    z_p  = (f_p - mean f) / sqrt(var f + 1e-6)    over images and patches
+    m    = upsample(W z + b)                       bilinear, to the pixels
+    segmentation: cross entropy per pixel          mIoU, pixel accuracy
+    depth:        (m - log d)^2                    RMSE and |d - d*| / d*
+
+The linear protocol of DINOv2 (BatchNorm, one linear map per patch, bilinear
+upsampling), with the head trained by AdamW on tokens kept in memory and no
+augmentation; a grid of learning rates in one pass. The value without suffix
+is the best of the grid on the evaluation split. Beside it: the same for a
+head that sees no image (the training set's most frequent class, mean depth).
+
+The annotation is read as the data set stores it, so images must be neither
+cropped nor resized (`data.eval_crop="none"`).
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jmim.core import errors
+from jmim.core import method
+from jmim.evals import base
+from jmim.evals import draw
+from jmim.evals import frozen
+from jmim.evals import linear
+from jmim.metrics import dense
+
+
+def maps(params, extra, tokens: jax.Array, train: bool, side: tuple[int, int]):
+  """([rates, b, *side, c] logits of every pixel, new running statistics).
+
+  Args:
+    params: as from `linear.init`, of one feature "tokens".
+    extra: its running statistics.
+    tokens: [b, h, w, d].
+    train: use and record batch statistics.
+    side: (height, width) in pixels.
+  """
+  b, h, w, d = tokens.shape
+  flat = {"tokens": tokens.reshape(-1, d)}
+  found, extra = linear.logits(params, extra, flat, train)
+  low = found["tokens"].reshape(-1, b, h, w, found["tokens"].shape[-1])
+  shape = (*low.shape[:2], *side, low.shape[-1])
+  return jax.image.resize(low, shape, "bilinear", antialias=False), extra
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluator(base.Evaluator):
+  """Segmentation (percent) or depth (unit of the data) from patch tokens."""
+
+  predict: str = method.field("tokens", "patch tokens [b, h, w, d]")
+  task: str = method.field(
+    "segmentation", "what is probed", choices=("segmentation", "depth")
+  )
+  target: str = method.field("semantic", "annotation of the data set")
+  lrs: tuple = method.field((1e-2, 1e-3, 1e-4), "peak learning rates")
+  epochs: float = method.field(10.0, "passes over the training set", above=0)
+  batch: int = method.field(16, "images per step", low=1)
+  weight_decay: float = method.field(1e-3, "of kernels", low=0)
+  train_limit: int = method.field(2000, "training images; 0: all", low=0)
+  limit: int = method.field(500, "test images; 0: all", low=0)
+  examples: int = method.field(6, "images drawn", low=1)
+
+  def run(self, context):
+    """Yields miou and pixel_accuracy, or rmse and abs_rel; and a sheet."""
+    if context.spec.eval_crop != "none":
+      raise errors.UserError(
+        f"data.eval_crop={context.spec.eval_crop!r}",
+        "'none': annotations are not cropped with the images",
+        "prepare the data at data.size", "data.eval_crop",
+      )  # fmt: skip
+    (x, y), (x_test, y_test) = (
+      self._data(context, split, limit)
+      for split, limit in (("train", self.train_limit), ("eval", self.limit))
+    )
+    classes = self._classes(y, y_test)
+    params, extra = linear.init(
+      jax.random.key(context.seed), {"tokens": x.shape[-1]}, len(self.lrs),
+      classes,
+    )  # fmt: skip
+    steps = max(1, round(self.epochs * len(x) / self.batch))
+    optimizer = frozen.make_optimizer(
+      params, self.lrs, steps, 0.0, name="adamw", b1=0.9, b2=0.999, eps=1e-8,
+      weight_decay=self.weight_decay,
+    )  # fmt: skip
+    data = frozen.replay(context, {"tokens": x}, y, self.batch, steps)
+    params, extra = frozen.fit(self._loss, params, extra, optimizer, data)
+    guess = self._guess(context, params, extra, x_test, y.shape[1:])
+    yield from self._scores(y, y_test, guess, classes)
+    best = self._best(y_test, guess, classes)
+    yield "sheet", self._sheet(context, y_test, guess[best], classes)
+    yield "examples", len(x_test)
+
+  def _data(self, context, split, limit):
+    """(tokens [n, h, w, d], targets [n, H, W])."""
+    x, index = context.rows(self.predict, split, limit or None, self.weights)
+    return x, context.annotation(split, index, self.target)
+
+  def _classes(self, *targets) -> int:
+    if self.task == "depth":
+      return 1
+    return 1 + max(int(y[y != dense.IGNORE].max()) for y in targets)
+
+  def _loss(self, params, extra, outputs, targets):
+    found, extra = maps(
+      params, extra, outputs["tokens"], True, targets.shape[1:]
+    )
+    if self.task == "depth":
+      error = (found[..., 0] - jnp.log(targets)) ** 2
+      return error.reshape(len(error), -1).mean(1).sum(), extra
+    logs = jax.nn.log_softmax(found)
+    counted = targets != dense.IGNORE
+    labels = jnp.where(counted, targets, 0).astype(jnp.int32)
+    labels = jnp.broadcast_to(labels, logs.shape[:-1])
+    picked = jnp.take_along_axis(logs, labels[..., None], -1)[..., 0]
+    return -(picked * counted).sum() / jnp.maximum(counted.sum(), 1), extra
+
+  def _guess(self, context, params, extra, x, side) -> np.ndarray:
+    """[rates, n, H, W] classes or depths."""
+
+    @context.jit
+    def predict(tokens):
+      found, _ = maps(params, extra, tokens, False, side)
+      depth = self.task == "depth"
+      return jnp.exp(found[..., 0]) if depth else found.argmax(-1)
+
+    size, parts = context.spec.batch, []
+    for start in range(0, len(x), size):
+      part = context.put_whole({"tokens": x[start : start + size]})
+      parts.append(np.asarray(predict(part["tokens"])))
+    return np.concatenate(parts, axis=1)
+
+  def _values(self, truth, guess, classes) -> dict[str, float]:
+    if self.task == "depth":
+      error = guess.astype(np.float64) - truth
+      return {
+        "rmse": float(np.sqrt((error**2).mean())),
+        "abs_rel": float((abs(error) / truth).mean()),
+      }
+    counts = dense.confusion(truth, guess, classes)
+    return {
+      "miou": dense.mean_iou(counts),
+      "pixel_accuracy": dense.pixel_accuracy(counts),
+    }
+
+  def _best(self, truth, guess, classes) -> int:
+    first = [next(iter(self._values(truth, g, classes).values()))
+             for g in guess]  # fmt: skip
+    return int(np.argmin(first) if self.task == "depth" else np.argmax(first))
+
+  def _scores(self, y, truth, guess, classes):
+    found = [self._values(truth, g, classes) for g in guess]
+    yield from found[self._best(truth, guess, classes)].items()
+    for lr, values in zip(self.lrs, found, strict=True):
+      yield from ((f"{k}_lr{lr:g}", v) for k, v in values.items())
+    if self.task == "depth":
+      blind = np.full(truth.shape, np.exp(np.log(y).mean()))
+    else:
+      seen = np.bincount(y[y != dense.IGNORE].ravel(), minlength=classes)
+      blind = np.full(truth.shape, seen.argmax())
+    for key, value in self._values(truth, blind, classes).items():
+      yield f"blind_{key}", value
+
+  def _sheet(self, context, truth, guess, classes) -> np.ndarray:
+    n = self.examples
+    _, images = context.rows("pixels", "eval", n, self.weights, "image")
+    if self.task == "depth":
+      paint = lambda x: draw.heat(x, truth.min(), truth.max())  # noqa: E731
+    else:
+      paint = draw.classes
+    return draw.sheet(
+      {"image": images, "truth": paint(truth[:n]), "probe": paint(guess[:n])}
+    )

@@ -1,0 +1,164 @@
+"""Generation metrics against a reference file: FID and its relatives.
+
+    FID  = |m - m'|^2 + tr(C + C' - 2 (C C')^(1/2))     pool3 features
+    sFID = the same on spatial features;  FID_inf: the line over 1/n at 0
+    KID, precision, recall: see `metrics.generation`;   IS from the logits
+
+Samples are the method's `sample`, rounded to 8 bits, as files would be; the
+reference is made by `python -m jmim.tools.make_fid_stats` and holds the whole
+protocol. Both must come from the same features (Inception with the same
+weights, or the encoder of the same run), or it refuses. FID is biased by the
+number of samples: below 10,000 it refuses without `allow_few`, and
+`infinity=True` adds the extrapolation. Keys: fid, sfid and is (Inception
+only), kid, kid_std, precision, recall, fid_infinity.
+"""
+
+import dataclasses
+import json
+import pathlib
+
+import numpy as np
+
+from jmim.core import errors
+from jmim.core import method
+from jmim.data import augment
+from jmim.evals import base
+from jmim.evals import extract
+from jmim.metrics import generation
+
+FEW = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+  """A reference file.
+
+  Attributes:
+    extractor: name of the network and resizing.
+    protocol: data, split, size, crop, number of images ...
+    moments: "features" and perhaps "spatial" -> (mean, covariance).
+    features: [m, d] of a part of the images, for KID, precision and recall.
+  """
+
+  extractor: str
+  protocol: dict
+  moments: dict[str, tuple[np.ndarray, np.ndarray]]
+  features: np.ndarray
+
+
+def save(path: str | pathlib.Path, reference: Reference) -> None:
+  """Writes an .npz."""
+  arrays = {}
+  for name, (mean, cov) in reference.moments.items():
+    arrays |= {f"{name}/mean": mean, f"{name}/cov": cov}
+  about = {"extractor": reference.extractor, **reference.protocol}
+  np.savez(
+    path, features=reference.features, protocol=json.dumps(about), **arrays
+  )
+
+
+def load(path: str | pathlib.Path, key: str = "reference") -> Reference:
+  """Reads a file of `save`.
+
+  Raises:
+    UserError: no such file, or another kind of file.
+  """
+  file = pathlib.Path(path).expanduser()
+  try:
+    with np.load(file, allow_pickle=False) as stored:
+      arrays = {name: stored[name] for name in stored.files}
+    about = json.loads(str(arrays["protocol"]))
+    names = [n.removesuffix("/mean") for n in arrays if n.endswith("/mean")]
+    moments = {n: (arrays[f"{n}/mean"], arrays[f"{n}/cov"]) for n in names}
+    extractor = about.pop("extractor")
+    return Reference(extractor, about, moments, arrays["features"])
+  except (OSError, KeyError, ValueError) as e:
+    raise errors.UserError(
+      f"reference {str(file)!r}: {e}", "a file of jmim.tools.make_fid_stats",
+      "make one for this data set and these features", key,
+    ) from e  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluator(base.Evaluator):
+  """FID, sFID, IS, KID, precision and recall of a method's samples."""
+
+  predict: str = method.field("sample", "images [b, h, w, c], as the inputs")
+  reference: str = method.field("", "file of jmim.tools.make_fid_stats")
+  inception: str = method.field("", ".npz of InceptionV3; or `encoder`")
+  inception_sha256: str = method.field("", "hash the file must have")
+  encoder: str = method.field("", "workdir of a run whose features are used")
+  samples: int = method.field(50_000, "images generated", low=2)
+  allow_few: bool = method.field(False, "accept fewer than 10,000 samples")
+  infinity: bool = method.field(False, "also FID extrapolated to n -> inf")
+  neighbours: int = method.field(3, "k of precision and recall", low=1)
+
+  def run(self, context):
+    """Yields the metrics; what they rest on is in the protocol."""
+    if self.samples < FEW and not self.allow_few:
+      raise errors.UserError(
+        f"{self.samples} samples", f"at least {FEW:,}: FID is biased by them",
+        "raise evals.<name>.samples, or set allow_few=True",
+        "evals.<name>.samples",
+      )  # fmt: skip
+    network = extract.make(
+      self.inception, self.inception_sha256, self.encoder, "evals.<name>"
+    )
+    reference = load(self.reference, "evals.<name>.reference")
+    if reference.extractor != network.name:
+      raise errors.UserError(
+        f"features of {network.name}", f"{reference.extractor}, as reference",
+        "use the same network for both", "evals.<name>.reference",
+      )  # fmt: skip
+    found = self._features(context, network)
+    yield from self._values(found, reference)
+    yield "samples", len(found["features"])
+    yield "protocol", {"features": network.name, "reference": {
+      "file": self.reference, **reference.protocol,
+    }}  # fmt: skip
+
+  def _features(self, context, network) -> dict[str, np.ndarray]:
+    """Features of exactly `samples` images; conditions cycle over the data."""
+    parts, count, key = [], 0, 0
+    while count < self.samples:
+      for batch in context.batches("eval"):
+        out = context.apply(self.predict, batch, self.weights, key=key)
+        images = np.asarray(augment.denormalise(context.augment, out))
+        images = images[context.gather(batch["valid"])]
+        images = images[: self.samples - count]
+        found = network.run(context.put_whole({"": images})[""])
+        parts.append({k: np.asarray(x) for k, x in found.items()})
+        count, key = count + len(images), key + 1
+        if count == self.samples:
+          break
+    return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
+
+  def _values(self, found, reference: Reference):
+    x, real = found["features"], reference.features
+    for name, key in (("features", "fid"), ("spatial", "sfid")):
+      if name in found and name in reference.moments:
+        own = generation.of(found[name])
+        yield (
+          key,
+          generation.frechet(
+            own.mean, own.covariance, *reference.moments[name]
+          ),
+        )
+    if self.infinity:
+      yield (
+        "fid_infinity",
+        generation.frechet_infinity(x, *reference.moments["features"]),
+      )
+    if "logits" in found:
+      score, deviation = generation.inception_score(found["logits"])
+      yield "is", score
+      yield "is_std", deviation
+    distance, deviation = generation.kernel_distance(real, x)
+    yield "kid", distance
+    yield "kid_std", deviation
+    few = min(FEW, len(x), len(real))
+    precision, recall = generation.precision_recall(
+      real[:few], x[:few], self.neighbours
+    )
+    yield "precision", precision
+    yield "recall", recall

@@ -1,0 +1,100 @@
+"""Numbers and pictures of what an encoder does inside.
+
+    rank       = exp of the entropy of the singular values of the features
+    cka_ij     = |X_i'X_j|^2 / (|X_i'X_i| |X_j'X_j|) of layers i, j (centred)
+    distance   = mean of sum_k a_qk |pos_q - pos_k| per head, in pixels
+
+Pictures: attention of the cls token (without one: the mean over queries) in
+the last layer, per head; the first three principal components of the patch
+tokens as RGB; the CKA between all layers.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from jmim.core import method
+from jmim.evals import base
+from jmim.evals import draw
+from jmim.metrics import representation
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluator(base.Evaluator):
+  """Effective rank, CKA, attention distance; pictures of tokens."""
+
+  predict: str = method.field("tokens", "patch tokens [b, h, w, d]")
+  features: str = method.field("features", "output whose rank is measured")
+  layers: str = method.field("layers", "dict of outputs [b, d]; '': no CKA")
+  attention: str = method.field(
+    "attention", "maps [b, layers, heads, t, t]; '': none"
+  )
+  limit: int = method.field(256, "examples measured", low=4)
+  examples: int = method.field(6, "images drawn", low=1)
+
+  def needs(self):
+    """All outputs that are named."""
+    named = (self.predict, self.features, self.layers, self.attention)
+    return tuple(name.partition("/")[0] for name in named if name)
+
+  def run(self, context):
+    """Yields numbers per layer and the pictures."""
+    features, _ = context.features(
+      self.features, "eval", self.limit, self.weights
+    )
+    yield "rank", representation.effective_rank(features)
+    n = self.examples
+    tokens, images = context.rows(
+      self.predict, "eval", n, self.weights, "image"
+    )
+    big = lambda x: draw.enlarge(x, images.shape[1:3])  # noqa: E731
+    colours = representation.principal_colours(tokens)
+    sheet = {"image": images, "PCA": big(colours)}
+    if self.attention:
+      maps, distances = self._attention(context, tokens.shape[1:3], images)
+      for layer, values in enumerate(distances.mean(0)):
+        for head, value in enumerate(values):
+          yield f"distance_layer{layer + 1}_head{head + 1}", float(value)
+      for head in range(min(4, maps.shape[1])):
+        heat = [draw.heat(m, m.min(), m.max()) for m in maps[:, head]]
+        sheet[f"head {head + 1}"] = big(np.stack(heat))
+    yield "tokens", draw.sheet(sheet, pairs=1)
+    if self.layers:
+      yield from self._similarity(context)
+
+  def _attention(self, context, grid, images):
+    """([examples, heads, h, w] last maps, [limit, layers, heads] distances)."""
+    size, patch = context.spec.batch, images.shape[1] / grid[0]
+    distances, shown = [], []
+    for i, batch in enumerate(context.batches("eval", self.limit)):
+      maps = context.apply(self.attention, batch, self.weights, key=i)
+      maps = maps[context.gather(batch["valid"])]
+      distances.append(representation.attention_distance(maps, grid, patch))
+      if i * size < self.examples:
+        shown.append(_received(maps[:, -1], grid))
+    return np.concatenate(shown)[: self.examples], np.concatenate(distances)
+
+  def _similarity(self, context):
+    name, limit = self.layers, self.limit
+    names = [n.partition("/")[2] for n in context.widths((name,))]
+    rows = [
+      context.features(f"{name}/{n}", "eval", limit, self.weights)[0]
+      for n in names
+    ]
+    cka = np.array(
+      [[representation.linear_cka(a, b) for a in rows] for b in rows]
+    )
+    for n, row in zip(names, rows, strict=True):
+      yield f"rank_{n}", representation.effective_rank(row)
+    for n, m, value in zip(names, names[1:], np.diag(cka, 1), strict=False):
+      yield f"cka_{n}_{m}", float(value)
+    cell = 24
+    picture = draw.heat(cka, 0.0, 1.0).repeat(cell, 0).repeat(cell, 1)
+    yield "cka", picture
+
+
+def _received(maps: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+  """[b, heads, h, w]: what the cls token, or the mean query, looks at."""
+  first = maps.shape[-1] - grid[0] * grid[1]
+  row = maps[:, :, 0] if first else maps.mean(2)
+  return row[..., first:].reshape(*row.shape[:2], *grid)

@@ -1,0 +1,117 @@
+"""MAE's linear probing, a grid of learning rates and features in one pass.
+
+    z = (f - mean_batch f) / sqrt(var_batch f + 1e-6)   BatchNorm, no affine
+    logits = W z + b,  cross entropy,  LARS(momentum 0.9, trust 0.001)
+
+facebookresearch/mae@efb2a8062c, main_linprobe: lr 0.1 * batch / 256, batch
+16384, 90 epochs, 10 of warm-up, cosine to 0, the cls token. All heads (every
+feature times every rate) see the same augmented images, those of the run's
+own augmentation (`config.data`; the paper's: random resized crop and flip).
+
+`top1` is the best head ON THE EVALUATION SPLIT, as DINOv2 reports it: with
+more than one head that is optimistic, and the table lists all of them.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from jmim.core import method
+from jmim.evals import base
+from jmim.evals import frozen
+from jmim.nn import heads
+
+
+def init(key: jax.Array, dims: dict[str, int], rates: int, classes: int):
+  """(params, extra) of `rates` heads on each feature.
+
+  Args:
+    key: of the weights, normal with deviation 0.01; biases are 0.
+    dims: width of each feature.
+    rates: heads per feature.
+    classes: number of classes.
+  """
+  params, extra = {}, {}
+  for i, (name, d) in enumerate(dims.items()):
+    # One start for all rates, so that they differ by the rate alone.
+    kernel = 0.01 * jax.random.truncated_normal(
+      jax.random.fold_in(key, i), -2, 2, (1, d, classes)
+    )
+    kernel = jnp.tile(kernel, (rates, 1, 1))
+    bias = jnp.zeros((rates, classes))
+    params[name] = {"layers": {"kernel": kernel, "bias": bias}}
+    extra[name] = {"mean": jnp.zeros(d), "var": jnp.ones(d)}
+  return {"main": params}, extra
+
+
+def logits(params, extra, outputs: frozen.Outputs, train: bool):
+  """({feature: [rates, b, classes]}, new running statistics)."""
+  found, new = {}, {}
+  for name, head in params["main"].items():
+    x = outputs[name].reshape(len(outputs[name]), -1).astype(jnp.float32)
+    z, mean, var = heads.batch_norm(x, **extra[name], train=train)
+    w, b = head["layers"]["kernel"], head["layers"]["bias"]
+    found[name] = jnp.einsum("bd,rdc->rbc", z, w) + b[:, None]
+    new[name] = {"mean": mean, "var": var}
+  return found, new
+
+
+def loss(params, extra, outputs: frozen.Outputs, labels: jax.Array):
+  """(sum of the cross entropies of all heads, new running statistics)."""
+  found, extra = logits(params, extra, outputs, train=True)
+  return sum(frozen.soft_losses(x, labels) for x in found.values()), extra
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluator(base.Evaluator):
+  """Linear-probe accuracy in percent of every head of the grid."""
+
+  labelled = True
+
+  predict: tuple = method.field(
+    ("cls", "features"), "outputs probed; of a dict, every entry"
+  )
+  lrs: tuple = method.field(
+    (0.1, 0.01, 0.03, 0.3, 1.0), "rates per 256 examples"
+  )
+  epochs: float = method.field(90.0, "passes over the training set", above=0)
+  warmup_epochs: float = method.field(10.0, "of these, warm-up", low=0)
+  batch: int = method.field(0, "total batch; 0: that of the run", low=0)
+  momentum: float = method.field(0.9, "of LARS", low=0, below=1)
+  trust: float = method.field(0.001, "LARS trust coefficient", above=0)
+  weight_decay: float = method.field(0.0, "added to the gradient", low=0)
+  limit: int = method.field(0, "test examples; 0: all", low=0)
+
+  def needs(self):
+    """All outputs probed."""
+    return tuple(name.partition("/")[0] for name in self.predict)
+
+  def run(self, context):
+    """Yields top1 (best head) and <feature>_lr<rate> for all."""
+    source = context.sources["train"]
+    batch, steps = frozen.plan(context, self.batch, self.epochs, len(source))
+    dims = context.widths(self.predict)
+    key = jax.random.key(context.seed)
+    params, extra = init(key, dims, len(self.lrs), source.num_classes)
+    optimizer = self.optimizer(params, batch, steps)
+    data = frozen.stream(context, self.predict, self.weights, batch, steps)
+    params, extra = frozen.fit(loss, params, extra, optimizer, data)
+    found, total = frozen.correct(
+      context, self.predict, self.weights,
+      lambda outputs: logits(params, extra, outputs, train=False)[0],
+      self.limit or None,
+    )  # fmt: skip
+    yield "top1", max(float(x.max()) for x in found.values())
+    for name, accuracies in found.items():
+      for lr, accuracy in zip(self.lrs, accuracies, strict=True):
+        yield f"{name}_lr{lr:g}", float(accuracy)
+    yield "examples", total
+
+  def optimizer(self, params, batch: int, steps: int):
+    """LARS with the rates of the grid, for a batch and a length."""
+    return frozen.make_optimizer(
+      params, tuple(lr * batch / 256 for lr in self.lrs), steps,
+      steps * self.warmup_epochs / self.epochs, name="lars",
+      momentum=self.momentum, trust=self.trust, weight_decay=self.weight_decay,
+    )  # fmt: skip

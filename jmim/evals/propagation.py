@@ -1,0 +1,148 @@
+"""Video-object segmentation by label propagation (DINO's protocol), J&F.
+
+    a_ij = exp(<f_i, f_j> / T)  unit tokens; i of the context, j of frame t;
+                                only |i - j| <= r on the grid, the k largest
+    s_j  = sum_i a_ij s_i / sum_i a_ij
+
+The context is frame 0, whose masks are given, and the last n frames with
+their own s. facebookresearch/dino@7c446df5b9, eval_video_segmentation: n = 7,
+r = 12, k = 5, T = 0.1; s is upsampled bilinearly, each object's map scaled to
+0 .. 1, argmax. J and F as DAVIS 2017: mean over objects and over all frames
+but the first and the last. Nothing is trained. `still_jf` is what repeating
+the masks of frame 0 would score.
+
+The data set gives `video` uint8 [t, h, w, 3] and masks [t, h, w] (0 is the
+background), such as the built-in `shapes/moving`.
+"""
+
+import dataclasses
+
+import cv2
+import numpy as np
+
+from jmim.core import method
+from jmim.evals import base
+from jmim.evals import draw
+from jmim.metrics import dense
+
+
+def propagate(
+  tokens: np.ndarray,
+  first: np.ndarray,
+  last: int,
+  radius: int,
+  k: int,
+  temperature: float,
+) -> np.ndarray:
+  """Soft masks of every frame on the token grid.
+
+  Args:
+    tokens: [t, h, w, d] features.
+    first: [h, w, c] masks of frame 0.
+    last: frames before the current one in the context, besides frame 0.
+    radius: of the neighbourhood, in tokens.
+    k: context tokens that each token listens to.
+    temperature: T.
+
+  Returns:
+    [t, h, w, c] float32; frame 0 is `first`.
+  """
+  t, h, w, d = tokens.shape
+  x = tokens.reshape(t, h * w, d).astype(np.float32)
+  x /= np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12)
+  y, z = np.divmod(np.arange(h * w), w)
+  near = (abs(y[:, None] - y) <= radius) & (abs(z[:, None] - z) <= radius)
+  soft = [first.reshape(h * w, -1).astype(np.float32)]
+  for frame in range(1, t):
+    past = [0, *range(max(1, frame - last), frame)]
+    weight = np.concatenate(
+      [np.exp(x[i] @ x[frame].T / temperature) * near for i in past]
+    )
+    few = min(k, len(weight))
+    kth = -np.partition(-weight, few - 1, axis=0)[few - 1]
+    weight = np.where(weight >= kth, weight, 0)
+    weight /= weight.sum(0)
+    soft.append(weight.T @ np.concatenate([soft[i] for i in past]))
+  return np.stack(soft).reshape(t, h, w, -1)
+
+
+def harden(soft: np.ndarray, side: tuple[int, int]) -> np.ndarray:
+  """[t, h, w, c] soft masks -> [t, *side] ids, as DINO does."""
+  found = []
+  for frame in soft:
+    frame = frame - frame.min((0, 1))
+    frame = frame / np.maximum(frame.max((0, 1)), 1e-12)
+    planes = [cv2.resize(plane, side[::-1], interpolation=cv2.INTER_LINEAR)
+              for plane in np.moveaxis(frame, -1, 0)]  # fmt: skip
+    found.append(np.argmax(planes, axis=0))
+  return np.stack(found)
+
+
+def score(truth: np.ndarray, guess: np.ndarray) -> tuple[float, float]:
+  """(J, F) in percent: mean over objects of frame 0, inner frames.
+
+  Args:
+    truth: [t, h, w] ids, 0 for the background.
+    guess: the same.
+  """
+  j, f = [], []
+  for thing in np.unique(truth[0][truth[0] > 0]):
+    for a, b in zip(truth[1:-1] == thing, guess[1:-1] == thing, strict=True):
+      j.append(dense.region(a, b))
+      f.append(dense.boundary(a, b))
+  return 100.0 * float(np.mean(j)), 100.0 * float(np.mean(f))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluator(base.Evaluator):
+  """J, F and their mean in percent, over clips of the evaluation split."""
+
+  predict: str = method.field("tokens", "patch tokens [b, h, w, d]")
+  video: str = method.field("video", "clips in the data set")
+  target: str = method.field("instance", "masks in the data set")
+  last: int = method.field(7, "frames of context besides the first", low=0)
+  radius: int = method.field(12, "of the neighbourhood, in tokens", low=0)
+  k: int = method.field(5, "context tokens listened to", low=1)
+  temperature: float = method.field(0.1, "T of the affinity", above=0)
+  limit: int = method.field(50, "clips; 0: all", low=0)
+
+  def run(self, context):
+    """Yields jf, j, f, still_jf and a picture of the first clip."""
+    count = len(context.sources["eval"])
+    clips = np.arange(min(self.limit, count) if self.limit else count)
+    found, still, picture = [], [], None
+    for clip in clips:
+      video = context.annotation("eval", [clip], self.video)[0]
+      truth = context.annotation("eval", [clip], self.target)[0]
+      guess = self._track(context, video, truth)
+      found.append(score(truth, guess))
+      still.append(score(truth, np.repeat(truth[:1], len(truth), 0)))
+      if picture is None:
+        picture = draw.sheet({
+          "frame": video,
+          "truth": draw.classes(truth),
+          "propagated": draw.classes(guess),
+        })  # fmt: skip
+    j, f = np.mean(found, axis=0)
+    yield "jf", float((j + f) / 2)
+    yield "j", float(j)
+    yield "f", float(f)
+    yield "still_jf", float(np.mean(still))
+    yield "clip", picture
+    yield "examples", len(clips)
+
+  def _track(self, context, video, truth) -> np.ndarray:
+    """[t, H, W] ids."""
+    batch = {"image": np.asarray(video)}
+    tokens = context.apply(self.predict, batch, self.weights, whole=True)
+    h, w = tokens.shape[1:3]
+    rows, columns = (
+      ((np.arange(n) + 0.5) * side / n).astype(int)
+      for n, side in zip((h, w), truth.shape[1:], strict=True)
+    )
+    ids = truth[0][np.ix_(rows, columns)]
+    first = ids[..., None] == np.arange(truth[0].max() + 1)
+    soft = propagate(
+      tokens, first, self.last, self.radius, self.k, self.temperature
+    )
+    return harden(soft, truth.shape[1:])

@@ -1,0 +1,99 @@
+"""Restoration metrics: PSNR (RGB and Y), SSIM, LPIPS.
+
+    PSNR = -10 log10 mean (a - b)^2;  SSIM: 11 x 11 Gaussian, deviation 1.5
+    LPIPS: AlexNet, v0.1, with weights the user supplies
+
+Mean over images, each once. The method's `restore` gives `image` and, unless
+the batch's own image is what should come out, `target`; both as the inputs
+are (normalised). They are rounded to 8 bits first, as files would be; `crop`
+pixels at the border do not count (super-resolution papers leave out as many
+as the factor). Y is BT.601 luma in 16 .. 235.
+"""
+
+import dataclasses
+import hashlib
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jmim.core import errors
+from jmim.core import method
+from jmim.data import augment
+from jmim.evals import base
+from jmim.evals import draw
+from jmim.metrics import restoration
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluator(base.Evaluator):
+  """PSNR in decibels, SSIM and LPIPS, and a sheet of the first images."""
+
+  predict: str = method.field("restore", "dict with image, perhaps target")
+  crop: int = method.field(0, "border left out [pixels]", low=0)
+  lpips: str = method.field("", ".npz of AlexNet and LPIPS weights; '': none")
+  lpips_sha256: str = method.field("", "hash the file must have")
+  limit: int = method.field(0, "examples; 0: all", low=0)
+  examples: int = method.field(8, "images drawn", low=1)
+
+  def run(self, context):
+    """Yields psnr, psnr_y, ssim, lpips (with weights) and a sheet."""
+    distance, details = self._perceptual()
+    rows, first = [], None
+    for i, batch in enumerate(context.batches("eval", self.limit or None)):
+      out = context.apply(self.predict, batch, self.weights, key=i)
+      valid = context.gather(batch["valid"])
+      shown = lambda x: np.asarray(  # noqa: E731
+        augment.denormalise(context.augment, x)
+      )
+      got = shown(out["image"])[valid]
+      want = shown(out["target"]) if "target" in out else context.gather(
+        batch["image"]
+      )  # fmt: skip
+      rows.append(self._measure(got, want[valid], distance))
+      first = first or (want[valid], got)
+    for name in rows[0]:
+      yield name, float(np.concatenate([r[name] for r in rows]).mean())
+    yield "examples", sum(len(r["psnr"]) for r in rows)
+    yield "details", details
+    want, got = (x[: self.examples] for x in first)
+    yield "sheet", draw.sheet({"target": want, "restored": got})
+
+  def _measure(self, got, want, distance) -> dict[str, np.ndarray]:
+    """Metric -> [n], for uint8 images."""
+    inner = slice(self.crop, -self.crop or None)
+    a, b = (x[:, inner, inner] / 255.0 for x in (got, want))
+    each = lambda fn: np.array([fn(*x) for x in zip(a, b, strict=True)])  # noqa: E731
+    found = {"psnr": each(restoration.psnr)}
+    if a.shape[-1] == 3:
+      luma = restoration.luma
+      found["psnr_y"] = each(lambda x, y: restoration.psnr(luma(x), luma(y)))
+    if min(a.shape[1:3]) >= 11:
+      found["ssim"] = each(restoration.ssim)
+    if distance:
+      found["lpips"] = np.asarray(distance(a, b))
+    return found
+
+  def _perceptual(self):
+    """(a, b -> [n] distances or None, protocol)."""
+    if not self.lpips:
+      return None, {}
+    file = pathlib.Path(self.lpips).expanduser()
+    found = hashlib.sha256(file.read_bytes()).hexdigest() if (
+      file.is_file()
+    ) else "no such file"  # fmt: skip
+    wanted = self.lpips_sha256 or found
+    if not file.is_file() or found != wanted:
+      raise errors.UserError(
+        f"{file}: {found}", f"an .npz with sha256 {self.lpips_sha256 or '...'}",
+        "name the right file", "evals.<name>.lpips",
+      )  # fmt: skip
+    with np.load(file, allow_pickle=False) as stored:
+      arrays = {n: jnp.asarray(stored[n]) for n in stored.files}
+    fn = jax.jit(restoration.lpips)
+    put = lambda x: jnp.asarray(x, jnp.float32)  # noqa: E731
+    return (
+      lambda a, b: fn(arrays, put(a), put(b)),
+      {"lpips_weights": f"sha256:{found}"},
+    )

@@ -1,0 +1,39 @@
+"""A grid of samples, from the same noise and conditions all along a run.
+
+    x_i = sample(params, condition_i, key)      i = 1 .. n
+
+The key is a function of the run's seed alone, and conditions (labels ...) are
+those of the first examples of the evaluation split: two grids of a run differ
+by the parameters only. `mean` and `std` of the pixels (0 .. 255) show a
+collapse or drift before an eye does.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from jmim.core import method
+from jmim.data import augment
+from jmim.evals import base
+from jmim.evals import draw
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluator(base.Evaluator):
+  """A picture of samples."""
+
+  predict: str = method.field("sample", "images [b, h, w, c], as the inputs")
+  examples: int = method.field(32, "samples drawn", low=1)
+  columns: int = method.field(8, "samples side by side", low=1)
+
+  def run(self, context):
+    """Yields the picture `grid`, and mean and std of the pixels."""
+    parts = []
+    for i, batch in enumerate(context.batches("eval", self.examples)):
+      out = context.apply(self.predict, batch, self.weights, key=i)
+      images = np.asarray(augment.denormalise(context.augment, out))
+      parts.append(images[context.gather(batch["valid"])])
+    images = np.concatenate(parts)
+    yield "grid", draw.sheet({"": images}, pairs=self.columns)
+    yield "mean", float(images.mean())
+    yield "std", float(images.std())

@@ -1,0 +1,108 @@
+"""Writes the reference statistics of FID for a data set.
+
+    python -m jmim.tools.make_fid_stats --name=cifar10 --split=train --size=32 \
+      --inception=inception.npz --out=cifar10_train.npz
+    ... --encoder=runs/cifar10        features of a run instead, offline
+
+The file holds mean and covariance (all images), features of the first 10,000
+of a fixed random order (KID, precision, recall), and the protocol: data,
+split, size, crop, number of images, network with the hash of its weights.
+"""
+
+import argparse
+import pathlib
+import sys
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+
+from jmim.core import checkpoint
+from jmim.core import errors
+from jmim.data import pipeline
+from jmim.data import sources
+from jmim.evals import extract
+from jmim.evals import fid
+from jmim.metrics import generation
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Returns the exit code: 0 done, 2 a mistake."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+  )
+  add = parser.add_argument
+  add("--name", required=True, help="TFDS name or 'folder'")
+  add("--split", default="train")
+  add("--data_dir", default="")
+  add("--size", type=int, required=True, help="image side [pixels]")
+  add("--channels", type=int, choices=(1, 3), default=3)
+  add("--crop", choices=("none", "center"), default="none")
+  add("--resize", type=int, default=0, help="short side before the crop")
+  add("--limit", type=int, default=0, help="images; 0: all")
+  add("--batch", type=int, default=100)
+  add("--inception", default="", help=".npz with the weights")
+  add("--inception_sha256", default="")
+  add("--encoder", default="", help="workdir of a run")
+  add("--out", type=pathlib.Path, required=True)
+  args = parser.parse_args(argv)
+  try:
+    network = extract.make(
+      args.inception, args.inception_sha256, args.encoder, "flags"
+    )
+    source = sources.build(args.name, args.split, args.data_dir)
+    spec = pipeline.Spec(
+      batch=args.batch, size=args.size, eval_crop=args.crop,
+      eval_resize=args.resize, channels=args.channels,
+    )  # fmt: skip
+    reference = measure(network, source, spec, args.limit or None)
+  except errors.UserError as e:
+    print(f"error:\n{e.screen()}", file=sys.stderr)
+    return 2
+  about = {
+    "data": args.name, "split": args.split, "size": args.size,
+    "crop": args.crop, "resize": args.resize, "git": checkpoint.git_id(),
+  }  # fmt: skip
+  reference.protocol.update(about)
+  fid.save(args.out, reference)
+  print(f"{args.out}: {network.name}\n{reference.protocol}")
+  return 0
+
+
+def measure(
+  network: extract.Extractor,
+  source: sources.Source,
+  spec: pipeline.Spec,
+  limit: int | None = None,
+  keep: int = fid.FEW,
+) -> fid.Reference:
+  """Statistics of a source.
+
+  Args:
+    network: makes the features.
+    source: of images.
+    spec: of the evaluation transform.
+    limit: images, a fixed random part; None: all.
+    keep: features kept, of a fixed random part.
+  """
+  moments: dict[str, generation.Moments] = {}
+  for batch in pipeline.evaluate(source, spec, limit):
+    found = network.run(jax.numpy.asarray(batch["image"]))
+    for name in {"features", "spatial"} & found.keys():
+      rows = np.asarray(found[name])[batch["valid"]]
+      moments.setdefault(name, generation.Moments()).add(rows)
+  kept = []
+  few = min(keep, moments["features"].count)
+  for batch in pipeline.evaluate(source, spec, few):
+    rows = network.run(jax.numpy.asarray(batch["image"]))["features"]
+    kept.append(np.asarray(rows)[batch["valid"]])
+  return fid.Reference(
+    network.name,
+    {"images": moments["features"].count},
+    {n: (m.mean, m.covariance) for n, m in moments.items()},
+    np.concatenate(kept).astype(np.float32),
+  )
+
+
+if __name__ == "__main__":
+  sys.exit(main())

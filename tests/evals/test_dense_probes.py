@@ -1,0 +1,136 @@
+import evalkit
+import numpy as np
+import pytest
+
+from jmim.core import errors
+from jmim.data import sources
+from jmim.evals import dense
+from jmim.evals import propagation
+
+
+def scenes(n, seed, size=8):
+  """Two bright or dark halves; which, the masks say; depth goes with it."""
+  rng = np.random.default_rng(seed)
+  bright = rng.integers(0, 2, (n, 2, 2))
+  semantic = bright.repeat(size // 2, 1).repeat(size // 2, 2)
+  noise = rng.integers(0, 60, (n, size, size, evalkit.CHANNELS))
+  images = (noise + 150 * semantic[..., None]).astype(np.uint8)
+  return sources.ArraySource({
+    "image": images,
+    "semantic": semantic.astype(np.uint8),
+    "depth": (1.0 + 2.0 * semantic).astype(np.float32),
+  })  # fmt: skip
+
+
+def context(**kwargs):
+  data = {"train": scenes(40, 0), "eval": scenes(21, 1)}
+  return evalkit.context(data=data, size=8, **kwargs)
+
+
+def test_segmentation_is_learned_and_every_test_pixel_counts():
+  values = dict(dense.Evaluator(lrs=(0.1, 1e-6), epochs=10.0).run(context()))
+  assert values["miou"] == values["miou_lr0.1"] > 85
+  assert values["blind_pixel_accuracy"] < 65 < values["pixel_accuracy"]
+  assert values["examples"] == 21 and values["miou_lr1e-06"] < values["miou"]
+  assert values["sheet"].ndim == 3
+
+
+def test_depth_is_learned():
+  evaluator = dense.Evaluator(
+    task="depth", target="depth", lrs=(0.1, 1e-6), epochs=10.0
+  )
+  values = dict(evaluator.run(context()))
+  assert values["rmse"] == values["rmse_lr0.1"] < 0.6 * values["blind_rmse"]
+  assert values["abs_rel"] < values["blind_abs_rel"]
+
+
+def test_devices_and_evaluation_batch_do_not_matter():
+  evaluator = dense.Evaluator(lrs=(0.1,), epochs=4.0)
+  one, eight = (
+    dict(evaluator.run(context(batch=b, devices=d)))
+    for b, d in ((5, 1), (16, 8))
+  )
+  np.testing.assert_allclose(one["miou"], eight["miou"], rtol=1e-5)
+
+
+def test_pixels_to_be_ignored_have_no_gradient():
+  evaluator, rng = dense.Evaluator(lrs=(0.1,)), np.random.default_rng(0)
+  params, extra = dense.linear.init(
+    dense.jax.random.key(0), {"tokens": 5}, 1, 3
+  )
+  tokens = rng.normal(size=(2, 2, 2, 5)).astype(np.float32)
+  targets = rng.integers(0, 3, (2, 4, 4))
+  targets[1] = 255
+  loss = lambda t: evaluator._loss(params, extra, {"tokens": tokens},  # noqa: E731
+                                   dense.jnp.asarray(t))[0]  # fmt: skip
+  changed = targets.copy()
+  assert loss(targets) == loss(changed) > 0
+  assert loss(np.full_like(targets, 255)) == 0
+
+
+def test_missing_annotations_and_cropped_images_are_refused():
+  with pytest.raises(errors.UserError, match="semantic"):
+    dict(dense.Evaluator(target="normals").run(context()))
+  cropped = context()
+  cropped.spec = dense.dataclasses.replace(cropped.spec, eval_crop="center")
+  with pytest.raises(errors.UserError, match="eval_crop"):
+    dict(dense.Evaluator().run(cropped))
+
+
+def slow_propagate(x, first, last, radius, k, temperature):
+  """The definition, token by token."""
+  t, h, w, _ = x.shape
+  x = x / np.linalg.norm(x, axis=-1, keepdims=True)
+  soft = [first.astype(float)]
+  for f in range(1, t):
+    past = sorted({0} | set(range(max(1, f - last), f)))
+    new = np.zeros(first.shape)
+    for y in range(h):
+      for z in range(w):
+        votes = []
+        for p in past:
+          for y0 in range(max(0, y - radius), min(h, y + radius + 1)):
+            for z0 in range(max(0, z - radius), min(w, z + radius + 1)):
+              a = np.exp(x[p, y0, z0] @ x[f, y, z] / temperature)
+              votes.append((a, soft[p][y0, z0]))
+        votes = sorted(votes, key=lambda v: -v[0])[:k]
+        new[y, z] = sum(a * s for a, s in votes) / sum(a for a, _ in votes)
+    soft.append(new)
+  return np.stack(soft)
+
+
+def test_propagation_equals_its_definition():
+  rng = np.random.default_rng(0)
+  tokens = rng.normal(size=(4, 4, 5, 6))
+  first = np.eye(3)[rng.integers(0, 3, (4, 5))]
+  for last, radius in ((2, 1), (7, 12)):
+    got = propagation.propagate(tokens, first, last, radius, 3, 0.1)
+    want = slow_propagate(tokens, first, last, radius, 3, 0.1)
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+
+
+def test_scores_leave_out_the_first_and_the_last_frame():
+  truth = np.zeros((4, 12, 12), int)
+  truth[:, 2:6, 2:6], truth[:, 8:11, 8:11] = 1, 2
+  guess = truth.copy()
+  guess[0], guess[-1] = 0, 0
+  assert propagation.score(truth, guess) == (100.0, 100.0)
+  guess[1][truth[1] == 2] = 0
+  j, f = propagation.score(truth, guess)
+  assert j == f == 75.0  # one of two objects in one of two frames
+
+
+def test_colours_that_move_are_tracked_better_than_nothing_moves():
+  size, frames = 16, 5
+  video = np.full((2, frames, size, size, 3), 90, np.uint8)
+  masks = np.zeros((2, frames, size, size), np.uint8)
+  for t in range(frames):
+    video[:, t, 2 * t : 2 * t + 6, 4:10] = (250, 10, 10)
+    masks[:, t, 2 * t : 2 * t + 6, 4:10] = 1
+  data = sources.ArraySource(
+    {"image": video[:, 0], "video": video, "instance": masks}
+  )
+  context = evalkit.context(data={"train": data, "eval": data}, size=size)
+  values = dict(propagation.Evaluator().run(context))
+  assert values["jf"] > 80 > values["still_jf"] + 20
+  assert values["examples"] == 2 and values["clip"].ndim == 3

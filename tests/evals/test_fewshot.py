@@ -1,0 +1,54 @@
+import evalkit
+import numpy as np
+import pytest
+import sklearn.datasets
+
+from jmim.data.builders import digits
+from jmim.evals import fewshot
+from jmim.metrics import ridge
+
+
+@pytest.mark.parametrize("n, d", [(40, 7), (7, 40)])
+def test_ridge_is_least_squares_with_the_penalty_as_rows(n, d):
+  rng = np.random.default_rng(0)
+  x, y = rng.normal(size=(n, d)), rng.normal(size=(n, 3))
+  more = np.concatenate([x, np.sqrt(5.0) * np.eye(d)])
+  want = np.linalg.lstsq(more, np.concatenate([y, np.zeros((d, 3))]))[0]
+  np.testing.assert_allclose(ridge.solve(x, y, 5.0), want, rtol=1e-9)
+
+
+def test_choice_is_balanced_random_and_nested():
+  labels = np.random.default_rng(1).integers(0, 4, 200)
+  few, more = (fewshot.choose(labels, s, seed=5) for s in (3, 10))
+  assert set(few) < set(more) and len(set(more)) == 40
+  assert (np.bincount(labels[few]) == 3).all()
+  assert set(few) != set(fewshot.choose(labels, 3, seed=6))
+  everything = fewshot.choose(labels, 1000, seed=5)
+  assert sorted(everything) == list(range(200))
+
+
+def test_digits_equal_the_published_recipe_in_float64_to_the_last_example():
+  scans = sklearn.datasets.load_digits()
+  train, test = digits.source_ids("train"), digits.source_ids("test")
+  labels = scans.target[train]
+  few = fewshot.choose(labels, 10, seed=0)
+  x, y = scans.data[train][few], labels[few]
+  got = fewshot.scores(x.astype(np.float32), y, scans.data[test], 10, 1024.0)
+  # big_vision's eigendecomposition, in float64.
+  mean, std = x.mean(0), x.std(0) + 1e-5
+  whiten = lambda v: np.pad((v - mean) / std, ((0, 0), (0, 1)),  # noqa: E731
+                            constant_values=100.0)  # fmt: skip
+  z, targets = whiten(x), 2.0 * np.eye(10)[y] - 1.0
+  eigenvalues, q = np.linalg.eigh(z.T @ z)
+  w = q @ ((q.T @ (z.T @ targets)) / (eigenvalues + 1024.0)[:, None])
+  want = whiten(scans.data[test]) @ w
+  np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-7)
+  np.testing.assert_array_equal(got.argmax(1), want.argmax(1))
+  assert (want.argmax(1) == scans.target[test]).mean() > 0.8
+
+
+def test_evaluator_improves_with_shots_and_counts_all():
+  context = evalkit.context(n=(120, 53))
+  values = dict(fewshot.Evaluator(shots=(1, 20), seeds=4).run(context))
+  assert values["20shot"] > values["1shot"] and values["20shot"] > 60
+  assert values["examples"] == 53 and values["1shot_std"] > 0
