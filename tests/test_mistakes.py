@@ -145,8 +145,8 @@ RECIPES = {
     "config.train.update(total_steps=10, total_epochs=2.0)",
     ["total_steps=10", "total_epochs=2.0", "train.total_"]),
   "two units of an evaluator": (
-    "config.evals.knn.update(every_steps=1, every_epochs=2.0)",
-    ["evals.knn.every_"]),
+    "config.evals.probe.update(every_steps=1, every_epochs=2.0)",
+    ["evals.probe.every_"]),
   "warm-up in epochs": (
     "config.schedule.update(warmup_steps=0, warmup_epochs=90.0)",
     ["schedule.warmup", "train.total"]),
@@ -226,7 +226,7 @@ def test_the_shell_sees_the_same(images, tmp_path):
 def trained(images, tmp_path_factory):
   """The workdir of a finished run of two steps."""
   workdir = tmp_path_factory.mktemp("trained") / "run"
-  code, err = shell(*command(images, workdir, "evals.knn=None"))
+  code, err = shell(*command(images, workdir, "evals.probe=None"))
   assert code == 0, err
   return workdir
 
