@@ -46,6 +46,7 @@ EXTRAS = {
     "chex>=0.1.92",
     "hypothesis>=6.170",
     "pytest>=9.2",
+    "pytest-xdist>=3.8",
     "ruff>=0.17",
     "scikit-image>=0.26",
   ],

@@ -3,6 +3,8 @@
 import os
 import pathlib
 
+import pytest
+
 # All of this must be in the environment before JAX is imported.
 _DEVICES = "--xla_force_host_platform_device_count"
 if _DEVICES not in os.environ.get("XLA_FLAGS", ""):
@@ -27,3 +29,16 @@ def pytest_addoption(parser):
     action="append",
     help="method to check the contract of, instead of all below jmim/methods",
   )
+
+
+def pytest_collection_modifyitems(items):
+  """With `-n`, tests that share programs share a process.
+
+  A method's contract tests share its compiled step; the others share what is
+  cached in their module.
+  """
+  for item in items:
+    group = item.path.stem
+    if "contract" in item.path.parts:
+      group = item.callspec.params["name"]
+    item.add_marker(pytest.mark.xdist_group(group))
