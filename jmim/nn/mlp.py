@@ -17,11 +17,18 @@ def gelu(x: jax.Array) -> jax.Array:
   return 0.5 * x * (1 + jax.lax.erf(x * math.sqrt(0.5)))
 
 
+ACTIVATIONS = {
+  "gelu": gelu,
+  "quick_gelu": lambda x: x * jax.nn.sigmoid(1.702 * x),  # CLIP
+}
+
+
 class MLP(nn.Module):
-  """Linear, exact (erf) GELU, linear."""
+  """Linear, activation (exact erf GELU unless told), linear."""
 
   hidden: int
   rt: runtime.Runtime = runtime.Runtime()
+  act: str = "gelu"
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -29,4 +36,4 @@ class MLP(nn.Module):
     init = nn.initializers.xavier_uniform()
     kw = dict(dtype=self.rt.dtype, kernel_init=init)
     y = nn.Dense(self.hidden, name="fc1", **kw)(x)
-    return nn.Dense(x.shape[-1], name="fc2", **kw)(gelu(y))
+    return nn.Dense(x.shape[-1], name="fc2", **kw)(ACTIVATIONS[self.act](y))

@@ -71,10 +71,10 @@ class MAE(method.Method):
   @property
   def encoder_size(self) -> vit.Size:
     """The variant's size with the overrides."""
-    size, _ = vit.parse(self.variant)
-    names = ("width", "depth", "heads", "mlp_ratio")
-    given = {k: getattr(self, k) for k in names if getattr(self, k)}
-    return dataclasses.replace(size, **given)
+    return vit.custom(
+      self.variant, width=self.width, depth=self.depth, heads=self.heads,
+      mlp_ratio=self.mlp_ratio,
+    )  # fmt: skip
 
   @property
   def patch(self) -> int:
@@ -131,10 +131,12 @@ class MAE(method.Method):
     keep = masking.keep_count(n, self.mask_ratio)
     return masking.from_scores(draws["noise"], keep)
 
-  def forward(self, params, batch, draws) -> dict[str, jax.Array]:
-    """tokens, latent, pred [b, n, p*p*c] and the mask, under given draws."""
+  def forward(self, params, batch, draws, taps=()) -> dict[str, jax.Array]:
+    """tokens, latent, taps, pred [b, n, p*p*c], mask, under given draws."""
     main, mask = params["main"], self.mask(draws)
-    out = self.encoder.apply({"params": main["encoder"]}, batch["image"], mask)
+    out = self.encoder.apply(
+      {"params": main["encoder"]}, batch["image"], mask, taps=taps
+    )
     pred = self.decoder.apply({"params": main["decoder"]}, out["latent"], mask)
     return {**out, "pred": pred, "mask": mask}
 
@@ -150,8 +152,12 @@ class MAE(method.Method):
     """Mean squared error over the hidden patches."""
     del player, extra, consts, step
     out = self.forward(params, batch, draws)
+    return self.reconstruction_loss(out, batch), {}
+
+  def reconstruction_loss(self, out, batch) -> jax.Array:
+    """Mean over the hidden patches of the mean squared error of each."""
     error = (out["pred"] - self.target(batch["image"])) ** 2
-    return masking.masked_mean(error.mean(-1), out["mask"].mask), {}
+    return masking.masked_mean(error.mean(-1), out["mask"].mask)
 
   def predict(self):
     """Outputs of the encoder (see `vit.outputs`), and reconstruct."""
@@ -181,11 +187,8 @@ class MAE(method.Method):
       var = t.var(-1, keepdims=True, ddof=1)
       pred = pred * jnp.sqrt(var + 1e-6) + t.mean(-1, keepdims=True)
     mask = jnp.broadcast_to(out["mask"].mask[..., None], pred.shape)
-    mask = patching.unpatchify(mask, self.patch, self.grid)[..., :1]
-    return {
-      "image": patching.unpatchify(pred, self.patch, self.grid),
-      "mask": mask,
-    }
+    pixels = lambda x: patching.unpatchify(x, self.patch, self.grid)  # noqa: E731
+    return {"image": pixels(pred), "mask": pixels(mask)[..., :1]}
 
   def groups(self):
     """Besides kernels, cls and mask tokens are decayed (released code)."""
