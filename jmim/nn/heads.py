@@ -131,3 +131,34 @@ class Projection(nn.Module):
       )  # fmt: skip
       x = dense(x if i == 0 else mlp.gelu(x))
     return x
+
+
+ALIGN = ("linear", "ln-linear", "mlp", "mlp-ln")
+
+
+class Align(nn.Module):
+  """Adapter from a student's features to a teacher's (MaskAlign).
+
+  Attributes:
+    width: of the output.
+    kind: linear; LayerNorm, linear; linear, GELU, linear; or linear,
+      LayerNorm, linear. Xavier kernels, no initial bias.
+    rt: execution choices.
+  """
+
+  width: int
+  kind: str = "linear"
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """[..., w] -> [..., width]."""
+    init = nn.initializers.xavier_uniform()
+    kw = dict(dtype=self.rt.dtype, kernel_init=init)
+    if self.kind.startswith("mlp"):
+      x = nn.Dense(x.shape[-1], name="fc", **kw)(x)
+    if self.kind == "mlp":
+      x = jax.nn.gelu(x, approximate=False)
+    if self.kind in ("ln-linear", "mlp-ln"):
+      x = block.layer_norm(self.rt, "norm")(x)
+    return nn.Dense(self.width, name="out", **kw)(x)

@@ -29,6 +29,7 @@ shuffled order. Weights: `jmim.convert.mae`.
 """
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -42,6 +43,8 @@ from jmim.nn import vit
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MAE(method.Method):
   """Masked autoencoder; see the module docstring for the loss."""
+
+  order: ClassVar[str] = "xy"  # axes of the sin-cos tables
 
   variant: str = method.field("B/16", "encoder size / patch side in pixels")
   size: int = method.field(224, "image side in pixels", low=1)
@@ -71,10 +74,8 @@ class MAE(method.Method):
   @property
   def encoder_size(self) -> vit.Size:
     """The variant's size with the overrides."""
-    return vit.custom(
-      self.variant, width=self.width, depth=self.depth, heads=self.heads,
-      mlp_ratio=self.mlp_ratio,
-    )  # fmt: skip
+    names = ("width", "depth", "heads", "mlp_ratio")
+    return vit.custom(self.variant, **{k: getattr(self, k) for k in names})
 
   @property
   def patch(self) -> int:
@@ -89,19 +90,18 @@ class MAE(method.Method):
   @property
   def encoder(self) -> vit.ViT:
     """Sees visible patches only."""
-    return vit.ViT(self.encoder_size, self.patch, self.grid, rt=self.rt)
+    where = dict(grid=self.grid, order=self.order, rt=self.rt)
+    return vit.ViT(self.encoder_size, self.patch, **where)
 
   @property
   def decoder(self) -> vit.MaskedDecoder:
     """Predicts the pixels of every patch."""
     size = vit.Size(
-      self.decoder_width,
-      self.decoder_depth,
-      self.decoder_heads,
+      self.decoder_width, self.decoder_depth, self.decoder_heads,
       self.mlp_ratio or 4.0,
-    )
+    )  # fmt: skip
     out = self.patch**2 * self.channels
-    return vit.MaskedDecoder(size, self.grid, out, rt=self.rt)
+    return vit.MaskedDecoder(size, self.grid, out, self.order, rt=self.rt)
 
   def inputs(self) -> dict[str, method.Input]:
     """Normalised images [size, size, channels]."""
