@@ -1,7 +1,7 @@
 """MaskAlign on ImageNet-1k: ViT-B/16 or L/16 aligned with CLIP.
 
     python -m jmim.main --config=configs/maskalign_imagenet.py \
-      --config.method.teacher=clip_b16.npz --config.data.data_dir=DIR --workdir=W
+      --config.method.teacher=clip_b16.npz --workdir=W ...
 
 Arguments: variant=B/16 (L/16), teacher=B/16 (L/14), epochs=200, batch=1024.
 Students of another depth than their teacher join layers with fusion=sum.

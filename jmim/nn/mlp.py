@@ -1,6 +1,7 @@
 """The two-layer perceptron of transformer blocks."""
 
 import math
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -31,9 +32,13 @@ class MLP(nn.Module):
   act: str = "gelu"
 
   @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    """[..., w] -> [..., w]."""
+  def __call__(
+    self, x: jax.Array, inner: Callable[[jax.Array], jax.Array] = lambda x: x
+  ) -> jax.Array:
+    """[..., w] -> [..., w]; `inner` acts on the hidden layer (dropout)."""
     init = nn.initializers.xavier_uniform()
     kw = dict(dtype=self.rt.dtype, kernel_init=init)
     y = nn.Dense(self.hidden, name="fc1", **kw)(x)
-    return nn.Dense(x.shape[-1], name="fc2", **kw)(ACTIVATIONS[self.act](y))
+    return nn.Dense(x.shape[-1], name="fc2", **kw)(
+      inner(ACTIVATIONS[self.act](y))
+    )
