@@ -1,4 +1,4 @@
-"""Decoders that look at other tokens: CropMAE's and CAE's blocks.
+"""A decoder that looks patches up in another view (SiamMAE, CropMAE).
 
 Letters: b batch, t queries, s other tokens, w width.
 """
@@ -147,60 +147,3 @@ class CrossDecoder(nn.Module):
     y = block.layer_norm(self.rt, "norm")(y)
     y = nn.Dense(self.out, dtype=dtype, kernel_init=init, name="pred")(y)
     return y[:, 1:].astype(jnp.float32)
-
-
-class RegressorBlock(nn.Module):
-  """Mask queries look at visible latents and at each other (CAE).
-
-  kv = visible ++ x;  x <- x + g1 Cross(LNq(x + pos_m), LNk(kv + pos), LNv(kv));
-  x <- LN2(x);  x <- x + g2 MLP(x).
-
-  Attributes:
-    heads: attention heads.
-    mlp_ratio: hidden width of the MLP over the width.
-    layer_scale: initial g; 0: none.
-    rt: execution choices.
-  """
-
-  heads: int
-  mlp_ratio: float = 4.0
-  layer_scale: float = 0.1
-  rt: runtime.Runtime = runtime.Runtime()
-
-  @nn.compact
-  def __call__(
-    self,
-    x: jax.Array,
-    *,
-    visible: jax.Array | None = None,
-    where: jax.Array | None = None,
-  ) -> tuple[jax.Array, dict]:
-    """[b, m, w] -> [b, m, w].
-
-    Args:
-      x: [b, m, w] queries.
-      visible: [b, k, w] latents; None (shapes only): none.
-      where: [b, k + m, w] positions of visible, then of x; None: zeros.
-    """
-    visible = x[:, :0] if visible is None else visible
-    kv = jnp.concatenate([visible, x], axis=1)
-    where = jnp.zeros_like(kv) if where is None else where
-
-    def scaled(y, i):
-      if not self.layer_scale:
-        return y
-      return block.LayerScale(self.layer_scale, name=f"ls{i}")(y)
-
-    norm = functools.partial(block.layer_norm, self.rt)
-    look = attention.CrossAttention(
-      self.heads, qkv_bias="qv", rt=self.rt, name="cross"
-    )
-    y = look(
-      norm("norm_q")(x + where[:, visible.shape[1] :]),
-      norm("norm_k")(kv + where),
-      norm("norm_v")(kv),
-    )
-    x = norm("norm2")(x + scaled(y, 1))
-    hidden = int(x.shape[-1] * self.mlp_ratio)
-    y = mlp.MLP(hidden, self.rt, name="mlp")(x)
-    return self.rt.shard(x + scaled(y, 2)), {}

@@ -1,5 +1,6 @@
 """Changes of freshly initialised parameter trees."""
 
+import functools
 from typing import Any
 
 import jax
@@ -10,17 +11,34 @@ def _name(path: tuple) -> list[str]:
   return jax.tree_util.keystr(path, simple=True, separator="/").split("/")
 
 
-def normal_kernels(key: jax.Array, params: Any, std: float = 0.02) -> Any:
-  """Every kernel drawn anew from N(0, std^2), the rest as it is.
+def normal_kernels(
+  key: jax.Array, params: Any, std: float = 0.02, truncate: bool = False
+) -> Any:
+  """Every kernel drawn anew from N(0, std^2), biases 0, the rest as it is.
 
   (BEiT, I-JEPA, Swin truncate at +-2 absolute, a hundred deviations away.)
+
+  Args:
+    key: random key.
+    params: tree of parameters.
+    std: of the normal distribution.
+    truncate: cut it off at one deviation (CAE's constructors).
   """
   leaves, treedef = jax.tree_util.tree_flatten_with_path(params)
   keys = jax.random.split(key, len(leaves))
-  draw = lambda k, x: std * jax.random.normal(k, x.shape, x.dtype)  # noqa: E731
+  normal = jax.random.normal
+  if truncate:
+    normal = functools.partial(jax.random.truncated_normal, lower=-1, upper=1)
+
+  def draw(k, path, x):
+    if _name(path)[-1] == "bias":
+      return jnp.zeros_like(x)
+    if _name(path)[-1] != "kernel":
+      return x
+    return std * normal(k, shape=x.shape, dtype=x.dtype)
+
   return treedef.unflatten(
-    draw(k, x) if _name(path)[-1] == "kernel" else x
-    for k, (path, x) in zip(keys, leaves, strict=True)
+    draw(k, path, x) for k, (path, x) in zip(keys, leaves, strict=True)
   )
 
 

@@ -126,3 +126,8 @@ def block_wise(
 
   start = (key, jnp.zeros(h * w, bool))
   return jax.lax.while_loop(lambda s: s[1].sum() < masked, attempt, start)[1]
+
+
+def scattered(key: jax.Array, grid: tuple[int, int], masked: int) -> jax.Array:
+  """[n] bool with `masked` cells set at random."""
+  return jax.random.permutation(key, jnp.arange(grid[0] * grid[1])) < masked

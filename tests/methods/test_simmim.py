@@ -12,7 +12,9 @@ from jmim.core import tree as trees
 from jmim.methods.mim import simmim
 from jmim.nn import masking
 
-VIT = simmim.SimMIM.tiny()
+VIT = simmim.SimMIM(
+  variant="Ti/4", size=16, width=32, depths=(2,), heads=(4,), square=8
+)
 SWIN = dataclasses.replace(
   VIT, variant="SwinB/2", width=16, depths=(2, 2), heads=(2, 4), window=4
 )

@@ -1,4 +1,4 @@
-r"""CropMAE: efficient image pre-training with siamese cropped masked autoencoders.
+r"""CropMAE: image pre-training with siamese cropped masked autoencoders.
 
 Eymaël, Vandeghen, Cioppa, Giancola, Ghanem, Van Droogenbroeck, ECCV 2024.
 Equal to the authors' code (alexandre-eymael/CropMAE@5d0dab2), dropout off:

@@ -74,9 +74,9 @@ class SimMIM(method.Method):
 
   @classmethod
   def tiny(cls) -> "SimMIM":
-    """A ViT of 16 patches, squares of 2 x 2 patches."""
-    small = dict(width=32, depths=(2,), heads=(4,), layer_scale=1.0)
-    return cls(variant="Ti/4", size=16, square=8, **small)
+    """A ViT of 4 patches that learns fast, half of them hidden."""
+    small = dict(width=64, depths=(2,), heads=(4,), layer_scale=1.0)
+    return cls(variant="Ti/4", size=8, square=4, mask_ratio=0.5, **small)
 
   @property
   def windowed(self) -> bool:

@@ -52,12 +52,13 @@ def limit(rho, depth: int, objective: str):
 
 
 def closed_form(w, w0, lam, rho, depth: int):
-  """Time of JEPA from w0 to w (same side of rho), per layer amplitudes."""
+  """Time of JEPA from w0 to w, per layer amplitudes; nan beyond rho."""
   n = np.arange(1, 2 * depth)[:, None]
   w, w0, lam, rho = (np.atleast_1d(np.asarray(a, float)) for a in
                      (w, w0, lam, rho))  # fmt: skip
   series = rho ** (n + 1 - 2 * depth) * (w0 ** (-n) - w ** (-n)) / n
-  log = np.log(w / w0) - np.log((1 - w / rho) / (1 - w0 / rho))
+  with np.errstate(invalid="ignore"):
+    log = np.log(w / w0) - np.log((1 - w / rho) / (1 - w0 / rho))
   return (series.sum(0) + rho ** (1.0 - 2 * depth) * log) / lam
 
 
