@@ -158,7 +158,7 @@ class Align(nn.Module):
     if self.kind.startswith("mlp"):
       x = nn.Dense(x.shape[-1], name="fc", **kw)(x)
     if self.kind == "mlp":
-      x = jax.nn.gelu(x, approximate=False)
+      x = mlp.gelu(x)
     if self.kind in ("ln-linear", "mlp-ln"):
       x = block.layer_norm(self.rt, "norm")(x)
     return nn.Dense(self.width, name="out", **kw)(x)

@@ -60,6 +60,12 @@ def parse(variant: str) -> tuple[Size, int]:
   return SIZES[match[1]], int(match[2])
 
 
+def custom(variant: str, **overrides) -> Size:
+  """The size of "SwinB/4" with the overrides that are not 0 or empty."""
+  given = {k: v for k, v in overrides.items() if v}
+  return dataclasses.replace(parse(variant)[0], **given)
+
+
 def windows(x: jax.Array, side: int) -> jax.Array:
   """[b, h, w, c] -> [b * windows, s*s, c], everything in raster order."""
   return einops.rearrange(
@@ -211,6 +217,7 @@ class Swin(nn.Module):
     *,
     replaced: jax.Array | None = None,
     drop: jax.Array | None = None,
+    taps: tuple[()] = (),
   ) -> dict[str, jax.Array]:
     """Encodes [b, h*p, w*p, c] images.
 
@@ -218,6 +225,7 @@ class Swin(nn.Module):
       images: normalised float images.
       replaced: [b, n], 1 where the mask token stands for the patch.
       drop: [blocks, 2, b] drop-path factors.
+      taps: none; see the stages.
 
     Returns:
       latent: [b, n_out, c_out] after the final norm.

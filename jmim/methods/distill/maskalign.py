@@ -43,6 +43,7 @@ from jmim.nn import block
 from jmim.nn import heads as adapters
 from jmim.nn import masking
 from jmim.nn import norm
+from jmim.nn import outputs
 from jmim.nn import teacher as teachers
 from jmim.nn import vit
 
@@ -184,16 +185,14 @@ class MaskAlign(method.Method):
     return (cost.mean((1, 2, 3)) * w[rows]).sum(), {}
 
   def predict(self):
-    """features [b, w]: mean of the patch tokens; importance p [b, n]."""
-
-    def features(p, e, c, b, k):
-      variables = {"params": p["main"]["encoder"]}
-      return self.encoder.apply(variables, b["image"])["latent"][:, 1:].mean(1)
-
-    def importance(p, e, c, b, k):
-      return self.guide.layers(c["teacher"], b["image"])["importance"]
-
-    return {"features": features, "importance": importance}
+    """Outputs of the student (see `nn.outputs`); importance p [b, n]."""
+    encode = lambda p, b, taps: self.encoder.apply(  # noqa: E731
+      {"params": p["main"]["encoder"]}, b["image"], taps=taps
+    )
+    guide = lambda p, e, c, b, k: self.guide.layers(  # noqa: E731
+      c["teacher"], b["image"]
+    )["importance"]
+    return outputs.vit(encode, self.encoder.grid) | {"importance": guide}
 
   def groups(self):
     """The class token is decayed, W is not."""

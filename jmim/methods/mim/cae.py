@@ -43,6 +43,7 @@ from jmim.nn import block
 from jmim.nn import context as contexts
 from jmim.nn import initialise
 from jmim.nn import masking
+from jmim.nn import outputs
 from jmim.nn import patch as patching
 from jmim.nn import rectangles
 from jmim.nn import vit
@@ -186,13 +187,11 @@ class CAE(method.Method):
     return main + self.align * gap, aux
 
   def predict(self):
-    """features and cls [b, w]; all [b, 1 + n, w], for an attentive probe."""
-    see = lambda p, e, c, b, k: self.encoder.apply(  # noqa: E731
-      {"params": p["main"]["encoder"]}, b["image"]
-    )["latent"].astype(jnp.float32)
-    mean, cls = (lambda z: z[:, 1:].mean(1)), (lambda z: z[:, 0])
-    after = lambda f: lambda *args: f(see(*args))  # noqa: E731
-    return {"features": after(mean), "cls": after(cls), "all": see}
+    """Outputs of the encoder, see `nn.outputs`."""
+    encode = lambda p, b, taps: self.encoder.apply(  # noqa: E731
+      {"params": p["main"]["encoder"]}, b["image"], taps=taps
+    )
+    return outputs.vit(encode, self.encoder.grid)
 
   def groups(self):
     """cls and mask token are decayed."""

@@ -41,6 +41,7 @@ import jax.numpy as jnp
 from jmim.core import method
 from jmim.methods.mim import mae
 from jmim.nn import cross
+from jmim.nn import outputs
 from jmim.nn import vit
 
 # strategy -> (source, target) among the views.
@@ -131,16 +132,13 @@ class CropMAE(mae.MAE):
     return self.reconstruction_loss(out, {"image": target}), {}
 
   def predict(self):
-    """features, cls [b, w] and tokens [b, n, w] of view 0; reconstruct."""
-    see = lambda p, b: self.encode(p, {"image": b["views"][:, 0]})  # noqa: E731
+    """Outputs of the encoder on view 0 (see `nn.outputs`); reconstruct."""
+
+    def encode(params, batch, taps):
+      return self.encode(params, {"image": batch["views"][:, 0]}, taps)
 
     def reconstruct(p, e, c, b, k):
       drawn = {"image": self.views(b)[1], **b}
       return super(CropMAE, self).reconstruct(p, e, c, drawn, k)
 
-    return {
-      "features": lambda p, e, c, b, k: see(p, b)[:, 1:].mean(1),
-      "cls": lambda p, e, c, b, k: see(p, b)[:, 0],
-      "tokens": lambda p, e, c, b, k: see(p, b)[:, 1:],
-      "reconstruct": reconstruct,
-    }
+    return outputs.vit(encode, self.grid) | {"reconstruct": reconstruct}

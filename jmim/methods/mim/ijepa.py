@@ -38,6 +38,7 @@ from jmim.core import method
 from jmim.nn import initialise
 from jmim.nn import masking
 from jmim.nn import norm
+from jmim.nn import outputs
 from jmim.nn import predictor as predictors
 from jmim.nn import rectangles
 from jmim.nn import vit
@@ -155,16 +156,12 @@ class IJEPA(method.Method):
     pred = self.predictor.apply(
       {"params": main["predictor"]}, again(s), again(c), t, valid
     )
-    full = self.encode(extra["target"], images)
+    full = self.encoder.apply({"params": extra["target"]}, images)["latent"]
+    full = full.astype(jnp.float32)
     h = einops.repeat(norm.whiten(full), "b ... -> (t c b) ...", t=nt, c=nc)
     target = jax.lax.stop_gradient(masking.take(h, t))
     return {"context": s, "pred": pred, "target": target, "valid": t_valid,
             "target_full": full}  # fmt: skip
-
-  def encode(self, encoder, images) -> jax.Array:
-    """[b, n, w] float32 tokens of whole images."""
-    latent = self.encoder.apply({"params": encoder}, images)["latent"]
-    return latent.astype(jnp.float32)
 
   def loss(self, player, params, extra, consts, batch, draws, step):
     """Mean smooth L1; aux: deviation of the targets (0 when collapsed)."""
@@ -183,6 +180,12 @@ class IJEPA(method.Method):
     return {"target": jax.tree.map(move, extra["target"], own)}
 
   def predict(self):
-    """features [b, w]: mean token of the target encoder."""
-    see = lambda p, e, c, b, k: self.encode(e["target"], b["image"])  # noqa: E731
-    return {"features": lambda *args: see(*args).mean(1), "tokens": see}
+    """Outputs of the target encoder, see `nn.outputs`."""
+    encode = lambda target, b, taps: self.encoder.apply(  # noqa: E731
+      {"params": target}, b["image"], taps=taps
+    )
+    found = outputs.vit(encode, self.encoder.grid, cls=False)
+    of_target = lambda fn: (  # noqa: E731
+      lambda p, e, c, b, k: fn(e["target"], e, c, b, k)
+    )
+    return {name: of_target(fn) for name, fn in found.items()}

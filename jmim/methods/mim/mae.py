@@ -36,6 +36,7 @@ import jax.numpy as jnp
 
 from jmim.core import method
 from jmim.nn import masking
+from jmim.nn import outputs
 from jmim.nn import patch as patching
 from jmim.nn import vit
 
@@ -160,8 +161,8 @@ class MAE(method.Method):
     return masking.masked_mean(error.mean(-1), out["mask"].mask)
 
   def predict(self):
-    """Outputs of the encoder (see `vit.outputs`), and reconstruct."""
-    found = vit.outputs(self.encode, self.grid)
+    """Outputs of the encoder (see `outputs.vit`), and reconstruct."""
+    found = outputs.vit(self.encode, self.grid)
     return {**found, "reconstruct": self.reconstruct}
 
   def encode(self, params, batch, taps=()) -> dict[str, jax.Array]:

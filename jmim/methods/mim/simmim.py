@@ -27,7 +27,6 @@ Following the released code: no learning-rate scaling (values are for batch
 Weights: `jmim.convert.simmim`.
 
     python -m jmim.main --config=configs/simmim_imagenet.py:variant=SwinB/4 ...
-    python -m jmim.main --config=configs/simmim_cifar10.py --workdir=W ...
 """
 
 import dataclasses
@@ -40,9 +39,12 @@ from jmim.core import method
 from jmim.nn import block
 from jmim.nn import initialise
 from jmim.nn import masking
+from jmim.nn import outputs
 from jmim.nn import patch as patching
 from jmim.nn import swin
 from jmim.nn import vit
+
+POSITIONS, TABLES = ("none", "learned"), ("shared", "block", "none")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,12 +59,8 @@ class SimMIM(method.Method):
   heads: tuple = method.field((), "heads per stage; (): those of variant")
   mlp_ratio: float = method.field(0.0, "MLP / width; 0: variant's", low=0)
   window: int = method.field(0, "Swin window; 0: that of variant", low=0)
-  positions: str = method.field(
-    "none", "absolute positions", choices=("none", "learned")
-  )
-  relative: str = method.field(
-    "shared", "tables of a ViT", choices=("shared", "block", "none")
-  )
+  positions: str = method.field("none", "absolute", choices=POSITIONS)
+  relative: str = method.field("shared", "tables of a ViT", choices=TABLES)
   qkv_bias: bool = method.field(True, "bias on q and v (ViT) or q, k, v (Swin)")
   layer_scale: float = method.field(0.1, "LayerScale of a ViT; 0: none", low=0)
   drop_path: float = method.field(0.0, "drop path of the last block", low=0.0)
@@ -87,12 +85,11 @@ class SimMIM(method.Method):
   def encoder_size(self) -> vit.Size | swin.Size:
     """The variant's size with the overrides."""
     given = {"width": self.width, "mlp_ratio": self.mlp_ratio}
-    if not self.windowed:
-      one = {"depth": sum(self.depths), "heads": sum(self.heads)}
-      return vit.custom(self.variant, **given, **one)
-    given |= {"depths": self.depths, "heads": self.heads, "window": self.window}
-    given = {k: v for k, v in given.items() if v}
-    return dataclasses.replace(swin.parse(self.variant)[0], **given)
+    if self.windowed:
+      given |= {"depths": self.depths, "window": self.window}
+      return swin.custom(self.variant, heads=self.heads, **given)
+    own = {"depth": sum(self.depths), "heads": sum(self.heads)}
+    return vit.custom(self.variant, **given, **own)
 
   @property
   def patch(self) -> int:
@@ -182,16 +179,20 @@ class SimMIM(method.Method):
     return (error * m).sum() / (m.sum() + 1e-5) / self.channels, {}
 
   def predict(self):
-    """features [b, w] (mean of the output tokens) and reconstruct."""
+    """Outputs of the encoder (of a Swin: features, tokens); reconstruct."""
+    grid, net = (self.size // self.encoder.stride,) * 2, self.encoder
+    encode = lambda p, b, t: net.apply(  # noqa: E731
+      {"params": p["main"]["encoder"]}, b["image"], taps=t
+    )
+    found = outputs.vit(encode, grid, bool(net.prefix))
+    if self.windowed:  # stages differ in width: no layers, no attention
+      found = {name: found[name] for name in ("features", "tokens")}
 
     def reconstruct(p, e, c, b, k):
       out = self.forward(p, b, self.draw(k, b, 0))
       return {"image": out["pred"], "mask": out["mask"]}
 
-    features = lambda p, e, c, b, k: self.latent(  # noqa: E731
-      p["main"]["encoder"], b["image"]
-    ).mean(1)
-    return {"features": features, "reconstruct": reconstruct}
+    return found | {"reconstruct": reconstruct}
 
   def groups(self):
     """A ViT decays its mask token and relative tables too."""
