@@ -1,10 +1,10 @@
 """CAE on CIFAR-10 with 256 k-means codes of 4x4 patches as tokens.
 
     python -m jmim.main --config=configs/cae_cifar10.py --workdir=runs/cae \
-      --config.method.codebook=codes.npz --config.data.data_dir=DIR
+      --config.method.codebook=runs/codes --config.data.data_dir=DIR
 
-Arguments: align=2.0, steps=1500. `codes.npz` holds `codes` [256, 48], centroids
-of normalised patches.
+Arguments: align=2.0, steps=1500. `runs/codes`: a run of codebook_cifar10, or an
+.npz of `codes` [256, 48], centroids of normalised patches.
 """
 
 from jmim.core import config as configs
@@ -34,5 +34,6 @@ def get_config(arg: str | None = None):
     cls=configs.section(
       type="probe", predict="cls", train_limit=8000, limit=2000
     ),
+    attentive=configs.section(type="attentive"),
   )
   return config

@@ -1,7 +1,7 @@
 """CAE pre-training on ImageNet-1k, the recipe of the paper.
 
     python -m jmim.main --config=configs/cae_imagenet.py:variant=L/16 \
-      --config.method.codebook=codes.npz --config.data.data_dir=DIR --workdir=W
+      --config.method.codebook=CODES --config.data.data_dir=DIR --workdir=W
 
 Arguments: variant=B/16 | L/16, epochs=800, batch=2048. The authors' tokens are
 DALL-E's (8192 codes); here those of a frozen table of patches.

@@ -5,7 +5,7 @@
     ... --config=configs/maskalign_cifar10.py:fusion=simple
 
 Arguments: fusion=linear, visible=attention, steps=800. The teacher is a ViT
-128x4 of patch 4 with fixed positions (family "mae"), trained with labels;
+128x4 of patch 4 trained with labels: the workdir of teacher_cifar10, or a file;
 `core.consts.save` writes the file.
 """
 
@@ -22,7 +22,7 @@ def get_config(arg: str | None = None):
   )  # fmt: skip
   config.method = configs.section(
     type="distill.maskalign", variant="Ti/4", size=32, width=128, depth=4,
-    heads=4, drop_path=0.0, teacher="", teacher_kind="mae",
+    heads=4, drop_path=0.0, teacher="", teacher_kind="dino",
     teacher_variant="Ti/4", teacher_width=128, teacher_depth=4,
     teacher_heads=4, mean=mean, std=std, mask_ratio=0.7, fusion=arg.fusion,
     visible=arg.visible, layers="top3",

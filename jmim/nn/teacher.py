@@ -13,9 +13,10 @@ from jmim.nn import posemb
 from jmim.nn import runtime
 from jmim.nn import vit
 
+# Only blocks are read: a norm after the last one is left out.
 FAMILIES = {
   "clip": dict(
-    positions="learned", pre_norm=True, patch_bias=False, final_norm=False,
+    positions="learned", pre_norm=True, patch_bias=False,
     style=flax.core.FrozenDict(act="quick_gelu", eps=1e-5),
   ),
   "dino": dict(positions="learned"),
@@ -51,7 +52,9 @@ class Teacher:
   def encoder(self) -> vit.ViT:
     """The network."""
     family = FAMILIES[self.family]
-    return vit.ViT(self.size, self.patch, self.grid, rt=self.rt, **family)
+    return vit.ViT(
+      self.size, self.patch, self.grid, final_norm=False, rt=self.rt, **family
+    )
 
   def init(self, key: jax.Array):
     """Fresh parameters: the structure of the file they are loaded from."""

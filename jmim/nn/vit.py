@@ -48,8 +48,7 @@ SIZES = {
 
 def custom(variant: str, **overrides: int | float) -> Size:
   """The size of "B/16" with the overrides that are not 0."""
-  given = {k: v for k, v in overrides.items() if v}
-  return dataclasses.replace(parse(variant)[0], **given)
+  return override(parse(variant)[0], **overrides)
 
 
 def parse(variant: str) -> tuple[Size, int]:

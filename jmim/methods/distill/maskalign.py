@@ -16,7 +16,6 @@ frozen teacher makes of the whole image, layer by layer:
     loss  = sum_a w_a mean 2 smoothL1(x_a, stop(y_a)[cls, keep])
 
 W starts as identity + 0.01; w is 1/5 on the last five layers ("top5").
-
 Reference (ImageNet-1k top-1 %, 200 epochs, fine-tuned):
 
     | B/16 from CLIP-B/16 | L/16 from CLIP-B/16 | L/16 from CLIP-L/14 |
@@ -182,7 +181,9 @@ class MaskAlign(method.Method):
     rows = np.flatnonzero(w)
     out = self.forward(params, consts, batch, draws, rows)
     cost = norm.DISTANCES[self.distance](out["x"] - out["y"])
-    return (cost.mean((1, 2, 3)) * w[rows]).sum(), {}
+    seen = masking.take(out["importance"][..., None], out["mask"].keep)
+    aux = {"kept_importance": seen.mean() / out["importance"].mean()}
+    return (cost.mean((1, 2, 3)) * w[rows]).sum(), aux
 
   def predict(self):
     """Outputs of the student (see `nn.outputs`); importance p [b, n]."""

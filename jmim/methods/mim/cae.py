@@ -39,6 +39,7 @@ import jax.numpy as jnp
 import optax
 
 from jmim.core import method
+from jmim.methods.mim import codebook
 from jmim.nn import block
 from jmim.nn import context as contexts
 from jmim.nn import initialise
@@ -170,20 +171,21 @@ class CAE(method.Method):
     """[b, n] token of every patch."""
     if self.tokens == "batch":
       return batch["tokens"]
-    codes = consts["codebook"]["codes"]
     x = patching.patchify(batch["image"], self.encoder.patch)
-    far = (codes**2).sum(-1) - 2 * x @ codes.T  # |x - c|^2 - |x|^2
-    return jnp.argmin(far, axis=-1)
+    return codebook.nearest(x, consts["codebook"]["codes"])
 
   def loss(self, player, params, extra, consts, batch, draws, step):
-    """Cross entropy and alignment; aux: both, and the accuracy."""
+    """Cross entropy and alignment; aux: both, accuracy and baselines."""
     out = self.forward(params, batch, draws)
     tokens = jnp.take_along_axis(self.name(consts, batch), out["ids"], axis=1)
     cost = optax.softmax_cross_entropy_with_integer_labels
     main = cost(out["logits"], tokens).mean()
     gap = ((out["pred"] - out["target"]) ** 2).mean()
     right = (out["logits"].argmax(-1) == tokens).mean()
-    aux = {"main": main, "align": gap, "token_accuracy": right}
+    commonest = jnp.bincount(tokens.ravel(), length=self.vocabulary).max()
+    aux = {"main": main, "align": gap, "token_accuracy": right,
+           "commonest_token": commonest / tokens.size,
+           "align_relative": gap / out["target"].var()}  # fmt: skip
     return main + self.align * gap, aux
 
   def predict(self):

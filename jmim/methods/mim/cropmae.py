@@ -25,7 +25,8 @@ PCK@0.1): 60.4, 33.3, 43.6. Decoders: S 256 wide, 4 blocks, 8 heads; B 512, 8,
 Following the released code: post-norm blocks with cross- before self-attention
 and an MLP 2048 wide whatever the width; the two views are flipped
 independently. What differs: dropout acts on the branches and the hidden
-layer, not on attention weights. `strategy`: which view is masked; two
+layer, not on attention weights. `strategy`: which view is masked
+(ForeignToLocal: the source is another image's, to see whether it is used); two
 independent crops (RandomViews) are `data.nested=False`. Weights:
 `jmim.convert.cropmae`.
 
@@ -44,11 +45,12 @@ from jmim.nn import cross
 from jmim.nn import outputs
 from jmim.nn import vit
 
-# strategy -> (source, target) among the views.
+# strategy -> (source, target) among the views, examples between them.
 STRATEGIES = {
-  "GlobalToLocal": (0, 1),
-  "LocalToGlobal": (1, 0),
-  "SameViews": (0, 0),
+  "GlobalToLocal": (0, 1, 0),
+  "LocalToGlobal": (1, 0, 0),
+  "SameViews": (0, 0, 0),
+  "ForeignToLocal": (0, 1, 1),
 }
 
 
@@ -90,8 +92,9 @@ class CropMAE(mae.MAE):
 
   def views(self, batch) -> tuple[jax.Array, jax.Array]:
     """Source and target [b, size, size, channels]."""
-    source, target = STRATEGIES[self.strategy]
-    return batch["views"][:, source], batch["views"][:, target]
+    source, target, apart = STRATEGIES[self.strategy]
+    views = batch["views"]
+    return jnp.roll(views[:, source], apart, axis=0), views[:, target]
 
   def init(self, key, batch):
     """Parameters of encoder and decoder; no extra state."""
