@@ -93,11 +93,8 @@ def _start_backend(config) -> None:
   """Compile cache and, with several processes, the distributed runtime."""
   import jax  # noqa: PLC0415  the flags above must win before JAX starts
 
-  chosen = "JAX_COMPILATION_CACHE_DIR" in os.environ  # the user's own
-  if config.hardware.compile_cache and not chosen:
-    cache = pathlib.Path(config.hardware.compile_cache).expanduser()
-    jax.config.update("jax_compilation_cache_dir", str(cache))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+  backend = importlib.import_module("jmim.core.backend")
+  backend.keep_compiled(config.hardware.compile_cache)
   if _COORDINATOR.value:
     if os.environ.get("JAX_PLATFORMS") == "cpu":
       jax.config.update("jax_cpu_collectives_implementation", "gloo")

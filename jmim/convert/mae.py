@@ -47,7 +47,9 @@ def encoder(model: vit.ViT, channels: int, prefix: str = "") -> list:
   """
   conv = table.patch_conv(channels)
   fixed = model.positions == "sincos"
-  rows = posemb.sincos_2d(model.size.width, model.grid, prefix=int(model.cls))
+  rows = posemb.sincos_2d(
+    model.size.width, model.grid, model.order, prefix=model.prefix
+  )
   rules: list[table.Rule | table.Constant] = [
     table.Rule("patch_embed.proj.weight", f"{prefix}patch_embed/proj/kernel",
                conv),
@@ -73,7 +75,7 @@ def classifier(method: finetune.Finetune) -> list[table.Rule | table.Constant]:
 def full(method: mae.MAE) -> list[table.Rule | table.Constant]:
   """Encoder and decoder, as in the authors' `*_full` files."""
   width = method.decoder_width
-  rows = posemb.sincos_2d(width, method.grid, prefix=1)
+  rows = posemb.sincos_2d(width, method.grid, method.order, prefix=1)
   return [
     *encoder(method.encoder, method.channels, "encoder/"),
     table.Rule("mask_token", "decoder/mask_token"),

@@ -43,10 +43,14 @@ def patch_conv(channels: int) -> Op:
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-  """Their name, our leaf name, and the change of layout between them."""
+  """Their name, our leaf name, and the change of layout between them.
 
-  theirs: str
-  ours: str
+  Either may be a tuple of names: arrays of equal size that stand side by side
+  on the last axis (of our layout) of what the other side holds as one.
+  """
+
+  theirs: str | tuple[str, ...]
+  ours: str | tuple[str, ...]
   op: Op = SAME
 
 
@@ -70,17 +74,24 @@ def import_tree(table: Table, theirs: Mapping[str, Array]) -> dict[str, Any]:
   """
   used, missing, ours = set(), [], {}
   for rule in table:
-    names = _layers(rule.theirs, theirs)
-    if not names or names[0] not in theirs:
-      missing.append(rule.theirs)
+    layers = [_layers(name, theirs) for name in _names(rule.theirs)]
+    names = [name for found in layers for name in found]
+    if not names or _lacking(names, theirs) or len(set(map(len, layers))) > 1:
+      missing += _names(rule.theirs)
       continue
     used.update(names)
     if isinstance(rule, Constant):
       _check_constant(rule, theirs[rule.theirs])
       continue
-    arrays = [np.asarray(rule.op.to_ours(theirs[n])) for n in names]
-    stacked = "{i}" in rule.theirs
-    _set(ours, rule.ours, np.stack(arrays) if stacked else arrays[0])
+    parts = []
+    for found in layers:
+      arrays = [np.asarray(rule.op.to_ours(theirs[n])) for n in found]
+      stacked = "{i}" in _names(rule.theirs)[0]
+      parts.append(np.stack(arrays) if stacked else arrays[0])
+    for name, array in zip(
+      _names(rule.ours), _regroup(parts, len(_names(rule.ours))), strict=True
+    ):
+      _set(ours, name, array)
   left = sorted(set(theirs) - used)
   if missing or left:
     raise errors.UserError(
@@ -105,16 +116,19 @@ def export_tree(
       if constants:
         found[rule.theirs] = rule.value
       continue
-    if rule.ours not in named:
+    own, names = _names(rule.ours), _names(rule.theirs)
+    if _lacking(own, named):
       continue
-    used.add(rule.ours)
-    array = np.asarray(named[rule.ours])
-    if "{i}" not in rule.theirs:
-      found[rule.theirs] = rule.op.to_theirs(array)
-      continue
-    for i, layer in enumerate(array):
-      found[rule.theirs.replace("{i}", str(i))] = rule.op.to_theirs(layer)
-  wanted = {rule.ours for rule in table if isinstance(rule, Rule)}
+    used.update(own)
+    parts = _regroup([np.asarray(named[n]) for n in own], len(names))
+    for name, array in zip(names, parts, strict=True):
+      if "{i}" not in name:
+        found[name] = rule.op.to_theirs(array)
+        continue
+      for i, layer in enumerate(array):
+        found[name.replace("{i}", str(i))] = rule.op.to_theirs(layer)
+  rules = [rule for rule in table if isinstance(rule, Rule)]
+  wanted = {name for rule in rules for name in _names(rule.ours)}
   if set(named) != used or wanted != used:
     wrong = sorted((set(named) | wanted) - used)
     raise errors.UserError(
@@ -122,6 +136,22 @@ def export_tree(
       "choose the family of the model", "--format",
     )  # fmt: skip
   return found
+
+
+def _lacking(names: Sequence[str], arrays: Mapping[str, Any]) -> list[str]:
+  """Those of `names` that `arrays` has not."""
+  return [name for name in names if name not in arrays]
+
+
+def _names(side: str | tuple[str, ...]) -> tuple[str, ...]:
+  return (side,) if isinstance(side, str) else side
+
+
+def _regroup(parts: Sequence[Array], n: int) -> list[Array]:
+  """Arrays side by side on the last axis, cut into n equal ones."""
+  if len(parts) == n:
+    return list(parts)
+  return np.split(np.concatenate(parts, axis=-1), n, axis=-1)
 
 
 def _layers(pattern: str, theirs: Mapping[str, Array]) -> list[str]:

@@ -1,16 +1,19 @@
-"""Multi-head self-attention with a choice of implementation, and taps."""
+"""Multi-head attention with a choice of implementation, taps and biases."""
 
 import einops
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from jmim.nn import norm
+from jmim.nn import posemb
 from jmim.nn import runtime
 
 IMPLEMENTATIONS = ("einsum", "xla", "cudnn")
 
 
-def _probabilities(q, k, bias, mask):
+def probabilities(q, k, bias=None, mask=None):
   """softmax(q k^T / sqrt(d) + bias) in float32: [b, h, t, s]."""
   # Scaling q, not the logits: [t, d] instead of [t, s] numbers, which halves
   # the time of the backward pass on CPU where heads are small.
@@ -56,7 +59,7 @@ def attend(
   if implementation not in IMPLEMENTATIONS:
     raise ValueError(f"attention {implementation!r} not in {IMPLEMENTATIONS}")
   if implementation == "einsum":
-    p = _probabilities(q, k, bias, mask).astype(v.dtype)
+    p = probabilities(q, k, bias, mask).astype(v.dtype)
     return jnp.einsum("bhts,bhsd->bhtd", p, v)
   q, k, v = (einops.rearrange(a, "b h t d -> b t h d") for a in (q, k, v))
   if bias is not None:
@@ -68,12 +71,54 @@ def attend(
   return einops.rearrange(out, "b t h d -> b h t d")
 
 
-class SelfAttention(nn.Module):
-  """Fused-qkv self-attention; qkv columns ordered (q, k, v), head, dim."""
+class RelativeBias(nn.Module):
+  """Learned bias of the logits by relative position, one table per head.
+
+  Attributes:
+    heads: attention heads.
+    grid: (h, w) in tokens.
+    prefix: 1 if a class token comes first (BEiT's three extra entries).
+    std: of the initial table; 0: zeros.
+  """
 
   heads: int
-  qkv_bias: bool = True
+  grid: tuple[int, int]
+  prefix: int = 0
+  std: float = 0.0
+
+  @nn.compact
+  def __call__(self) -> jax.Array:
+    """[heads, t, t] float32, t = prefix + h * w."""
+    index = posemb.relative_index(self.grid, self.prefix)
+    init = nn.initializers.normal(self.std)
+    shape = (int(index.max()) + 1, self.heads)
+    table = self.param("table", init, shape)
+    return einops.rearrange(table[index], "t s h -> h t s")
+
+
+def value_query_bias(module: nn.Module, width: int, dtype) -> jax.Array:
+  """[3 * width]: learned q and v biases around a zero k bias (BEiT)."""
+  zeros = nn.initializers.zeros_init()
+  q, v = (module.param(n, zeros, (width,)) for n in ("q_bias", "v_bias"))
+  return jnp.concatenate([q, jnp.zeros_like(q), v]).astype(dtype)
+
+
+class SelfAttention(nn.Module):
+  """Fused-qkv self-attention; qkv columns ordered (q, k, v), head, dim.
+
+  Attributes:
+    heads: attention heads.
+    qkv_bias: True: bias on q, k and v; "qv": on q and v only, as parameters
+      of their own; False: none.
+    rt: execution choices.
+    cosine: logits e^min(s, ln 100) cos(q, k) with a learned s per head that
+      starts at ln 10 (Swin V2, VideoMAE V2).
+  """
+
+  heads: int
+  qkv_bias: bool | str = True
   rt: runtime.Runtime = runtime.Runtime()
+  cosine: bool = False
 
   @nn.compact
   def __call__(
@@ -103,13 +148,75 @@ class SelfAttention(nn.Module):
       kernel_init=nn.initializers.xavier_uniform(),
       name=name,
     )
-    qkv = dense(3 * width, self.qkv_bias, "qkv")(x)
+    qkv = dense(3 * width, self.qkv_bias is True, "qkv")(x)
+    if self.qkv_bias == "qv":
+      qkv = qkv + value_query_bias(self, width, qkv.dtype)
     q, k, v = einops.rearrange(
       qkv, "b t (three h d) -> three b h t d", three=3, h=self.heads
     )
+    if self.cosine:
+      q, k = self._cosine(q, k)
     y = attend(q, k, v, bias=bias, mask=mask, implementation=self.rt.attention)
     y = einops.rearrange(y, "b h t d -> b t (h d)")
     found = {"q": q, "k": k, "v": v}
     if "attention" in taps:
-      found["attention"] = _probabilities(q, k, bias, mask)
+      found["attention"] = probabilities(q, k, bias, mask)
     return dense(width, True, "proj")(y), {t: found[t] for t in taps}
+
+  def _cosine(self, q, k):
+    """q and k of unit length, q times the learned scale and sqrt(d)."""
+    init = nn.initializers.constant(np.log(10.0))
+    scale = self.param("logit_scale", init, (self.heads, 1, 1))
+    # `attend` divides by sqrt(d), which cosine attention does not.
+    scale = jnp.exp(jnp.minimum(scale, np.log(100.0))) * q.shape[-1] ** 0.5
+    return (norm.unit(q) * scale).astype(q.dtype), norm.unit(k).astype(k.dtype)
+
+
+class CrossAttention(nn.Module):
+  """Attention of x to other tokens; separate q, k and v.
+
+  Attributes:
+    heads: attention heads.
+    qkv_bias: True: bias on q, k and v; "qv": on q and v only.
+    init_scale: of the variance of the q, k and v kernels over Xavier's; 0.5
+      is Xavier of the three packed in one matrix (torch).
+    rt: execution choices.
+  """
+
+  heads: int
+  qkv_bias: bool | str = True
+  init_scale: float = 1.0
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(
+    self, x: jax.Array, keys: jax.Array, values: jax.Array | None = None
+  ) -> jax.Array:
+    """[b, t, w] -> [b, t, w].
+
+    Args:
+      x: [b, t, w] what asks.
+      keys: [b, s, w] what is compared with.
+      values: [b, s, w] what is read; None: the keys.
+    """
+    width, values = x.shape[-1], keys if values is None else values
+    init = nn.initializers.variance_scaling
+
+    def split(tokens, name):
+      y = nn.Dense(
+        width,
+        use_bias=self.qkv_bias is True or self.qkv_bias == "qv" and name != "k",
+        dtype=self.rt.dtype,
+        kernel_init=init(self.init_scale, "fan_avg", "uniform"),
+        name=name,
+      )(tokens)
+      return einops.rearrange(y, "b t (h d) -> b h t d", h=self.heads)
+
+    q, k, v = split(x, "q"), split(keys, "k"), split(values, "v")
+    y = attend(q, k, v, implementation=self.rt.attention)
+    return nn.Dense(
+      width,
+      dtype=self.rt.dtype,
+      kernel_init=nn.initializers.xavier_uniform(),
+      name="proj",
+    )(einops.rearrange(y, "b h t d -> b t (h d)"))

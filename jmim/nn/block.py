@@ -35,6 +35,21 @@ def drop_path_scales(
   return (u < keep) / keep
 
 
+def drop_path_draw(
+  key: jax.Array, rate: float, depth: int, batch: int
+) -> dict[str, jax.Array]:
+  """{"drop": [b, layers, 2]} for a method's draws; {} if the rate is 0."""
+  if not rate:
+    return {}
+  scales = drop_path_scales(key, drop_path_rates(rate, depth), batch)
+  return {"drop": jnp.moveaxis(scales, -1, 0)}
+
+
+def drop_path_of(draws: dict[str, jax.Array]) -> jax.Array | None:
+  """[layers, 2, b] as the stacks take them, from `drop_path_draw`."""
+  return jnp.moveaxis(draws["drop"], 0, -1) if "drop" in draws else None
+
+
 class LayerScale(nn.Module):
   """Learned per-channel factor of a residual branch (CaiT)."""
 
@@ -55,15 +70,26 @@ class Block(nn.Module):
     heads: attention heads.
     mlp_ratio: hidden width of the MLP over the width.
     layer_scale: initial LayerScale factor; 0: no LayerScale.
-    qkv_bias: bias on q, k and v.
+    qkv_bias: bias on q, k and v; "qv": see `attention.SelfAttention`.
     rt: execution choices.
+    act: activation of the MLP, see `mlp.ACTIVATIONS`.
+    eps: of the LayerNorms.
+    cosine: cosine attention.
+    window: (h, w) tokens with a relative position bias of this block; None:
+      none. See `attention.RelativeBias`, also for window_prefix, window_std.
   """
 
   heads: int
   mlp_ratio: float = 4.0
   layer_scale: float = 0.0
-  qkv_bias: bool = True
+  qkv_bias: bool | str = True
   rt: runtime.Runtime = runtime.Runtime()
+  act: str = "gelu"
+  eps: float = 1e-6
+  cosine: bool = False
+  window: tuple[int, int] | None = None
+  window_prefix: int = 0
+  window_std: float = 0.0
 
   @nn.compact
   def __call__(
@@ -93,13 +119,20 @@ class Block(nn.Module):
       return y
 
     attn = attention.SelfAttention(
-      self.heads, self.qkv_bias, self.rt, name="attn"
+      self.heads, self.qkv_bias, self.rt, self.cosine, name="attn"
     )
+    if self.window is not None:
+      own = attention.RelativeBias(
+        self.heads, self.window, self.window_prefix, self.window_std,
+        name="relative",
+      )()  # fmt: skip
+      bias = own if bias is None else bias + own
     inner = tuple(t for t in taps if t != "block")
-    y = layer_norm(self.rt, "norm1")(x)
+    y = layer_norm(self.rt, "norm1", self.eps)(x)
     y, found = attn(y, bias=bias, mask=mask, taps=inner)
     x = self.rt.shard(x + residual(y, 0))
     hidden = int(x.shape[-1] * self.mlp_ratio)
-    y = mlp.MLP(hidden, self.rt, name="mlp")(layer_norm(self.rt, "norm2")(x))
+    y = layer_norm(self.rt, "norm2", self.eps)(x)
+    y = mlp.MLP(hidden, self.rt, self.act, name="mlp")(y)
     x = self.rt.shard(x + residual(y, 1))
     return x, {t: x if t == "block" else found[t] for t in taps}

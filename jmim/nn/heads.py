@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jmim.nn import attention
 from jmim.nn import block
 from jmim.nn import mlp
+from jmim.nn import patch
 from jmim.nn import runtime
 
 
@@ -101,3 +102,63 @@ def soft_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
     targets: [b, c] probabilities.
   """
   return -(targets * jax.nn.log_softmax(logits)).sum(-1).mean()
+
+
+class Projection(nn.Module):
+  """Maps features of a student to the width of a teacher (DMAE).
+
+  Torch's default initialisation: kernels and biases uniform in
+  +-1/sqrt(width in).
+
+  Attributes:
+    width: of the output.
+    layers: 1: linear; 2: linear, GELU, linear.
+    rt: execution choices.
+  """
+
+  width: int
+  layers: int = 1
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """[..., w] -> [..., width]."""
+    for i in range(self.layers):
+      init = patch.conv_bias_init(x.shape[-1])
+      dense = nn.Dense(
+        self.width, dtype=self.rt.dtype, kernel_init=init, bias_init=init,
+        name=f"fc{i + 1}",
+      )  # fmt: skip
+      x = dense(x if i == 0 else mlp.gelu(x))
+    return x
+
+
+ALIGN = ("linear", "ln-linear", "mlp", "mlp-ln")
+
+
+class Align(nn.Module):
+  """Adapter from a student's features to a teacher's (MaskAlign).
+
+  Attributes:
+    width: of the output.
+    kind: linear; LayerNorm, linear; linear, GELU, linear; or linear,
+      LayerNorm, linear. Xavier kernels, no initial bias.
+    rt: execution choices.
+  """
+
+  width: int
+  kind: str = "linear"
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """[..., w] -> [..., width]."""
+    init = nn.initializers.xavier_uniform()
+    kw = dict(dtype=self.rt.dtype, kernel_init=init)
+    if self.kind.startswith("mlp"):
+      x = nn.Dense(x.shape[-1], name="fc", **kw)(x)
+    if self.kind == "mlp":
+      x = mlp.gelu(x)
+    if self.kind in ("ln-linear", "mlp-ln"):
+      x = block.layer_norm(self.rt, "norm")(x)
+    return nn.Dense(self.width, name="out", **kw)(x)

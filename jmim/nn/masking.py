@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 class Mask(NamedTuple):
@@ -62,6 +63,26 @@ def from_ids(keep: jax.Array, n: int) -> Mask:
   rows = jnp.arange(b)[:, None]
   scores = jnp.full((b, n), k, jnp.int32)
   return from_scores(scores.at[rows, keep].set(jnp.arange(k)), k)
+
+
+def squares(
+  scores: jax.Array, ratio: float, grid: tuple[int, int]
+) -> jax.Array:
+  """SimMIM's mask: the ceil(N ratio) squares with the smallest scores.
+
+  Args:
+    scores: [b, r, r], one per square.
+    ratio: share of the squares hidden.
+    grid: (h, w) in patches, multiples of r.
+
+  Returns:
+    [b, h, w] float32, 1 = hidden, constant inside a square.
+  """
+  b, r, _ = scores.shape
+  hidden = int(np.ceil(r * r * ratio))
+  rank = jnp.argsort(jnp.argsort(scores.reshape(b, -1), axis=1), axis=1)
+  mask = (rank < hidden).astype(jnp.float32).reshape(b, r, r)
+  return jnp.repeat(jnp.repeat(mask, grid[0] // r, 1), grid[1] // r, 2)
 
 
 def take(x: jax.Array, ids: jax.Array) -> jax.Array:

@@ -1,6 +1,7 @@
 """The two-layer perceptron of transformer blocks."""
 
 import math
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -17,16 +18,27 @@ def gelu(x: jax.Array) -> jax.Array:
   return 0.5 * x * (1 + jax.lax.erf(x * math.sqrt(0.5)))
 
 
+ACTIVATIONS = {
+  "gelu": gelu,
+  "quick_gelu": lambda x: x * jax.nn.sigmoid(1.702 * x),  # CLIP
+}
+
+
 class MLP(nn.Module):
-  """Linear, exact (erf) GELU, linear."""
+  """Linear, activation (exact erf GELU unless told), linear."""
 
   hidden: int
   rt: runtime.Runtime = runtime.Runtime()
+  act: str = "gelu"
 
   @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    """[..., w] -> [..., w]."""
+  def __call__(
+    self, x: jax.Array, inner: Callable[[jax.Array], jax.Array] = lambda x: x
+  ) -> jax.Array:
+    """[..., w] -> [..., w]; `inner` acts on the hidden layer (dropout)."""
     init = nn.initializers.xavier_uniform()
     kw = dict(dtype=self.rt.dtype, kernel_init=init)
     y = nn.Dense(self.hidden, name="fc1", **kw)(x)
-    return nn.Dense(x.shape[-1], name="fc2", **kw)(gelu(y))
+    return nn.Dense(x.shape[-1], name="fc2", **kw)(
+      inner(ACTIVATIONS[self.act](y))
+    )

@@ -62,6 +62,7 @@ class PatchEmbed(nn.Module):
   width: int
   patch: int
   rt: runtime.Runtime = runtime.Runtime()
+  bias: bool = True
 
   @nn.compact
   def __call__(self, images: jax.Array) -> jax.Array:
@@ -69,6 +70,7 @@ class PatchEmbed(nn.Module):
     x = patchify(images, self.patch)
     return nn.Dense(
       self.width,
+      use_bias=self.bias,
       dtype=self.rt.dtype,
       kernel_init=nn.initializers.xavier_uniform(),
       bias_init=conv_bias_init(x.shape[-1]),

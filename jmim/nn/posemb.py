@@ -47,6 +47,27 @@ def sincos_2d(
   return np.concatenate([np.zeros((prefix, width)), table]).astype(np.float32)
 
 
+def relative_index(grid: tuple[int, int], prefix: int = 0) -> np.ndarray:
+  """[t, t] rows of a relative-position table, t = prefix + h*w (BEiT, Swin).
+
+  Tokens a, b at (y, x): (y_a - y_b + h - 1) (2w - 1) + (x_a - x_b + w - 1).
+  With a class token three rows follow: from it, to it, itself.
+
+  Args:
+    grid: (h, w) in tokens.
+    prefix: 0 or 1 class tokens.
+  """
+  (h, w), yx = grid, np.indices(grid).reshape(2, -1)
+  dy, dx = yx[:, :, None] - yx[:, None, :]
+  patches = (dy + h - 1) * (2 * w - 1) + dx + w - 1
+  if not prefix:
+    return patches
+  n = (2 * h - 1) * (2 * w - 1)
+  index = np.pad(patches, ((1, 0), (1, 0)))
+  index[0, :], index[:, 0], index[0, 0] = n, n + 1, n + 2
+  return index
+
+
 def _cubic(t: np.ndarray, a: float) -> np.ndarray:
   """Keys' cubic kernel with parameter a at distances t >= 0."""
   near = (a + 2) * t**3 - (a + 3) * t**2 + 1

@@ -3,13 +3,17 @@
 import dataclasses
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
 
+import flax.core
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jmim.nn import attention
 from jmim.nn import block
+from jmim.nn import initialise
 from jmim.nn import masking
 from jmim.nn import patch as patching
 from jmim.nn import posemb
@@ -26,6 +30,11 @@ class Size:
   heads: int
   mlp_ratio: float = 4.0
 
+  @property
+  def blocks(self) -> int:
+    """As `swin.Size` has it."""
+    return self.depth
+
 
 SIZES = {
   "Ti": Size(192, 12, 3),
@@ -35,6 +44,11 @@ SIZES = {
   "H": Size(1280, 32, 16),
   "g": Size(1408, 40, 16, 48 / 11),  # hidden 6144 (Zhai et al. 2022)
 }
+
+
+def custom(variant: str, **overrides: int | float) -> Size:
+  """The size of "B/16" with the overrides that are not 0."""
+  return override(parse(variant)[0], **overrides)
 
 
 def parse(variant: str) -> tuple[Size, int]:
@@ -78,13 +92,17 @@ def check(
     raise ValueError(f"{width} does not divide by 4 (2-D sin-cos table)")
 
 
+check_plain = functools.partial(check, table=False)
+
+
 def make_stack(
   size: Size,
   rt: runtime.Runtime,
   layer_scale: float = 0.0,
   name: str | None = None,
+  **style: Any,
 ) -> stack.Stack:
-  """The stacked pre-norm blocks of a `Size`."""
+  """The stacked pre-norm blocks of a `Size`; `style`: of `block.Block`."""
   make = functools.partial(
     block.Block,
     heads=size.heads,
@@ -92,6 +110,7 @@ def make_stack(
     layer_scale=layer_scale,
     rt=rt,
     parent=None,
+    **style,
   )
   return stack.Stack(make, size.depth, rt, name=name)
 
@@ -103,10 +122,16 @@ class ViT(nn.Module):
     size: width, depth, heads.
     patch: side of a patch in pixels.
     grid: (h, w) in patches, which fixes the position table.
-    positions: "sincos" (fixed, MAE order) or "learned".
+    positions: "sincos" (fixed), "learned" or "none".
+    order: of the sin-cos table, see `posemb.sincos_2d`.
     cls: put a class token first.
     layer_scale: initial LayerScale factor; 0: none.
     final_norm: LayerNorm after the last block.
+    pre_norm: LayerNorm before the first block (CLIP).
+    patch_bias: bias of the patch embedding.
+    maskable: has a learned token that `replaced` patches become (SimMIM).
+    relative: one relative position bias shared by all blocks (BEiT).
+    style: other options of `block.Block`.
     rt: execution choices.
   """
 
@@ -114,33 +139,72 @@ class ViT(nn.Module):
   patch: int
   grid: tuple[int, int]
   positions: str = "sincos"
+  order: str = "xy"
   cls: bool = True
   layer_scale: float = 0.0
   final_norm: bool = True
+  pre_norm: bool = False
+  patch_bias: bool = True
+  maskable: bool = False
+  relative: bool = False
+  style: Mapping[str, Any] = flax.core.FrozenDict()
   rt: runtime.Runtime = runtime.Runtime()
+
+  @property
+  def prefix(self) -> int:
+    """Tokens before the patches."""
+    return int(self.cls)
+
+  @property
+  def stride(self) -> int:
+    """Pixels per output token and axis."""
+    return self.patch
 
   def setup(self):
     """Declares parameters; see the class attributes."""
-    self.patch_embed = patching.PatchEmbed(self.size.width, self.patch, self.rt)
+    size, style = self.size, dict(self.style)
+    init = nn.initializers.normal(0.02)
+    self.patch_embed = patching.PatchEmbed(
+      size.width, self.patch, self.rt, self.patch_bias
+    )
     if self.cls:
-      init = nn.initializers.normal(0.02)
-      self.cls_token = self.param("cls_token", init, (1, 1, self.size.width))
-    table = posemb.sincos_2d(self.size.width, self.grid, prefix=int(self.cls))
-    if self.positions == "learned":
-      self.pos_embed = self.param(
-        "pos_embed", lambda _: jnp.asarray(table)[None]
+      self.cls_token = self.param("cls_token", init, (1, 1, size.width))
+    if self.maskable:
+      self.mask_embed = self.param(
+        "mask_token", initialise.mask_token, (1, 1, size.width)
       )
-    else:
-      self.pos_embed = table[None]
-    self.blocks = make_stack(self.size, self.rt, self.layer_scale)
+    self.pos_embed = self._positions()
+    if self.relative:
+      self.rel_pos_bias = attention.RelativeBias(
+        size.heads, self.grid, self.prefix
+      )
+    self.blocks = make_stack(size, self.rt, self.layer_scale, **style)
+    norm = lambda: block.layer_norm(  # noqa: E731
+      self.rt, None, style.get("eps", 1e-6)
+    )
+    if self.pre_norm:
+      self.norm_pre = norm()
     if self.final_norm:
-      self.norm = block.layer_norm(self.rt, None)
+      self.norm = norm()
+
+  def _positions(self):
+    """[1, prefix + n, w] table or parameter; None: no positions."""
+    if self.positions == "none":
+      return None
+    table = posemb.sincos_2d(
+      self.size.width, self.grid, self.order, prefix=self.prefix
+    )[None]
+    if self.positions == "sincos":
+      return table
+    return self.param("pos_embed", lambda _: jnp.asarray(table))
 
   def __call__(
     self,
     images: jax.Array,
     mask: masking.Mask | None = None,
     *,
+    replaced: jax.Array | None = None,
+    valid: jax.Array | None = None,
     drop: jax.Array | None = None,
     stop: int | None = None,
     taps: tuple[str, ...] = (),
@@ -150,73 +214,47 @@ class ViT(nn.Module):
     Args:
       images: normalised float images.
       mask: which patches are seen; None: all, in raster order.
+      replaced: [b, n], 1 where the mask token stands for the patch.
+      valid: [b, k] bool, False = kept only to fill up: not attended to.
       drop: [depth, 2, b] drop-path factors.
       stop: early exit after this many blocks (then the final norm).
       taps: per-block outputs wanted, see `block.Block`.
 
     Returns:
       tokens: [b, n, w] patch embedding + position, all patches.
+      embedded: [b, cls + k, w] what enters the first block.
       latent: [b, cls + k, w] after the final norm.
       and each tap: [blocks, ...].
     """
     dtype = self.rt.dtype
-    pos = jnp.asarray(self.pos_embed, dtype)
-    tokens = self.patch_embed(images) + pos[:, int(self.cls) :]
+    tokens = self.patch_embed(images)
+    if replaced is not None:
+      m = replaced[..., None].astype(dtype)
+      tokens = tokens * (1 - m) + self.mask_embed.astype(dtype) * m
+    pos = self.pos_embed
+    pos = None if pos is None else jnp.asarray(pos, dtype)
+    tokens = tokens if pos is None else tokens + pos[:, self.prefix :]
     x = tokens if mask is None else masking.take(tokens, mask.keep)
     if self.cls:
-      cls = self.cls_token.astype(dtype) + pos[:, :1]
+      cls = self.cls_token.astype(dtype)
+      cls = cls if pos is None else cls + pos[:, :1]
       cls = jnp.broadcast_to(cls, (x.shape[0], *cls.shape[1:]))
       x = jnp.concatenate([cls, x], axis=1)
-    per_layer = {} if drop is None else {"drop": drop}
+    embedded = self.norm_pre(x) if self.pre_norm else x
+    shared = {"bias": self.rel_pos_bias()[None]} if self.relative else {}
+    if valid is not None:
+      shared["mask"] = jnp.pad(
+        valid, ((0, 0), (self.prefix, 0)), constant_values=True
+      )
     x, found = self.blocks(
-      self.rt.shard(x), per_layer=per_layer, stop=stop, taps=taps
+      self.rt.shard(embedded),
+      per_layer={} if drop is None else {"drop": drop},
+      stop=stop,
+      taps=taps,
+      **shared,
     )
     x = self.norm(x) if self.final_norm else x
-    return {"tokens": tokens, "latent": x, **found}
-
-
-def outputs(
-  encode: Callable[..., dict[str, jax.Array]],
-  grid: tuple[int, int],
-  cls: bool = True,
-) -> dict[str, Callable]:
-  """What evaluators ask of a ViT encoder, for `Method.predict`.
-
-  Args:
-    encode: (params, batch, taps) -> what `ViT` returns without a mask.
-    grid: (h, w) in patches.
-    cls: the first token is a class token.
-
-  Returns:
-    features [b, w]: mean of the patch tokens; cls [b, w]; tokens
-    [b, h, w, d]; layers: {"block_01": [b, w], ...}, the same mean after each
-    block, before the final norm; attention [b, layers, heads, t, t], with the
-    cls token as token 0. All float32.
-  """
-  first, f32 = int(cls), jnp.float32
-
-  def latent(params, batch):
-    return encode(params, batch, ())["latent"].astype(f32)
-
-  def tokens(p, e, c, b, k):
-    return patching.to_grid(latent(p, b)[:, first:], grid)
-
-  def layers(p, e, c, b, k):
-    means = encode(p, b, ("block",))["block"][:, :, first:].astype(f32).mean(2)
-    return {f"block_{i + 1:02d}": mean for i, mean in enumerate(means)}
-
-  def attention(p, e, c, b, k):
-    return jnp.swapaxes(encode(p, b, ("attention",))["attention"], 0, 1)
-
-  found = {
-    "features": lambda p, e, c, b, k: latent(p, b)[:, first:].mean(1),
-    "tokens": tokens,
-    "layers": layers,
-    "attention": attention,
-  }
-  if cls:
-    found["cls"] = lambda p, e, c, b, k: latent(p, b)[:, 0]
-  return found
+    return {"tokens": tokens, "embedded": embedded, "latent": x, **found}
 
 
 class MaskedDecoder(nn.Module):
@@ -226,12 +264,14 @@ class MaskedDecoder(nn.Module):
     size: width, depth, heads of the decoder.
     grid: (h, w) in patches.
     out: outputs per patch, p*p*c.
+    order: of the sin-cos table.
     rt: execution choices.
   """
 
   size: Size
   grid: tuple[int, int]
   out: int
+  order: str = "xy"
   rt: runtime.Runtime = runtime.Runtime()
 
   @nn.compact
@@ -244,7 +284,7 @@ class MaskedDecoder(nn.Module):
     token = self.param("mask_token", normal, (1, 1, width))
     patches = masking.restore(y[:, 1:], token, mask)
     y = jnp.concatenate([y[:, :1], patches], axis=1)
-    table = posemb.sincos_2d(width, self.grid, prefix=1)
+    table = posemb.sincos_2d(width, self.grid, self.order, prefix=1)
     y = self.rt.shard(y + jnp.asarray(table, dtype))
     y, _ = make_stack(self.size, self.rt, name="blocks")(y)
     y = block.layer_norm(self.rt, "norm")(y)

@@ -56,3 +56,27 @@ def test_a_leaf_without_a_rule_is_named(model):
   names, params = model
   with pytest.raises(errors.UserError, match="stray"):
     table.export_tree(names, {**params, "stray": np.zeros(2)})
+
+
+def test_arrays_side_by_side_are_joined_and_cut():
+  names = [
+    table.Rule(("b.{i}.q.weight", "b.{i}.k.weight"), "blocks/layers/qk/kernel",
+               table.LINEAR),
+    table.Rule("packed.bias", ("q/bias", "k/bias", "v/bias")),
+  ]  # fmt: skip
+  rng = np.random.default_rng(0)
+  theirs = {
+    f"b.{i}.{n}.weight": rng.normal(size=(3, 4)) for i in range(2) for n in "qk"
+  } | {"packed.bias": np.arange(6)}
+  ours = table.import_tree(names, theirs)
+  kernel = ours["blocks"]["layers"]["qk"]["kernel"]
+  np.testing.assert_array_equal(kernel[1, :, :3], theirs["b.1.q.weight"].T)
+  np.testing.assert_array_equal(kernel[1, :, 3:], theirs["b.1.k.weight"].T)
+  np.testing.assert_array_equal(ours["k"]["bias"], [2, 3])
+  back = table.export_tree(names, ours)
+  assert back.keys() == theirs.keys()
+  for name, array in theirs.items():
+    np.testing.assert_array_equal(back[name], array)
+  del theirs["b.1.k.weight"]
+  with pytest.raises(errors.UserError, match=r"b\.\{i\}\.k"):
+    table.import_tree(names, theirs)

@@ -3,9 +3,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.core import checkpoint
 from jmim.core import consts
 from jmim.core import errors
 from jmim.core import method
+from jmim.core import state as states
 
 
 def init(key):
@@ -73,3 +75,39 @@ def test_other_names_or_shapes_are_named(saved, change, name):
   with pytest.raises(errors.UserError) as e:
     load(path, lambda key: change(tree))
   assert e.value.seen == f"teacher: {path} differs in {name}"
+
+
+def run_of(tmp_path, params):
+  """The workdir of a run whose newest checkpoint holds these parameters."""
+  store = checkpoint.Checkpoints(tmp_path)
+  store.save(1, states.State(
+    step=jnp.int32(1), params=params, opt={}, ema={}, extra={}, window={},
+    counted=jnp.int32(0), skipped=jnp.int32(0), skipped_total=jnp.int32(0),
+  ), {})  # fmt: skip
+  store.close()
+  return tmp_path
+
+
+def test_a_network_is_found_in_a_run(tmp_path):
+  tree = init(jax.random.key(1))
+  other = {"kernel": jnp.ones((2, 2)), "count": jnp.int32(1)}
+  path = run_of(tmp_path, {"main": {"net": tree, "decoder": other}})
+  found = load(path)
+  assert jax.tree.structure(found) == jax.tree.structure(tree)
+  jax.tree.map(np.testing.assert_array_equal, found, tree)
+
+
+def test_a_run_must_have_one_network_that_fits(tmp_path):
+  tree = init(jax.random.key(1))
+  twice = run_of(tmp_path / "a", {"main": {"net": tree, "copy": tree}})
+  with pytest.raises(errors.UserError, match="has 2 networks"):
+    load(twice)
+  small = tree | {"count": jnp.zeros(3)}
+  other = run_of(tmp_path / "b", {"main": {"net": small}})
+  with pytest.raises(errors.UserError, match="has 0 networks"):
+    load(other)
+  (tmp_path / "c").mkdir()
+  with pytest.raises(errors.UserError, match="no checkpoint"):
+    load(tmp_path / "c")
+  with pytest.raises(errors.UserError, match="without a hash"):
+    load(twice, sha256="0" * 64)

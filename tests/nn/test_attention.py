@@ -93,7 +93,7 @@ def test_large_logits_do_not_overflow(qkv):
 
 def test_bfloat16_keeps_the_softmax_in_float32(qkv):
   q, k, v = (a.astype(jnp.bfloat16) for a in qkv)
-  p = _jit(attention._probabilities)(q, k, None, None)
+  p = _jit(attention.probabilities)(q, k, None, None)
   assert p.dtype == jnp.float32
   # Of the rounded inputs: only the rounding of the inputs may be seen.
   np.testing.assert_allclose(p, _reference(q, k, v)[1], atol=1e-6)
@@ -197,3 +197,71 @@ def test_both_implementations_have_the_same_gradient(layer):
 def test_width_must_divide_by_the_heads(fill, normal):
   with pytest.raises(ValueError, match="width 6 does not divide by 4 heads"):
     fill(attention.SelfAttention(4), normal(B, T, WIDTH))
+
+
+def test_relative_bias_depends_on_the_offset_only(fill):
+  module = attention.RelativeBias(2, (3, 4), 1)
+  bias = np.asarray(module.apply(fill(module)))
+  yx = np.indices((3, 4)).reshape(2, -1).T
+  seen = {}
+  for a, b in np.ndindex(12, 12):
+    offset = tuple(yx[a] - yx[b])
+    value = bias[:, 1 + a, 1 + b]
+    np.testing.assert_array_equal(seen.setdefault(offset, value), value)
+  assert len({tuple(v) for v in seen.values()}) == 5 * 7
+  # The class token: one value as a query, one as a key, one for itself.
+  assert len({tuple(v) for v in bias[:, 0, 1:].T}) == 1
+  assert len({tuple(v) for v in bias[:, 1:, 0].T}) == 1
+  corner = [bias[0, 0, 0], bias[0, 0, 1], bias[0, 1, 0]]
+  assert len(set(map(float, corner))) == 3
+
+
+def test_key_bias_would_not_matter_and_is_not_there(fill, normal):
+  x = normal(B, T, WIDTH)
+  full, half = (
+    attention.SelfAttention(HEADS, qkv_bias=b) for b in (True, "qv")
+  )
+  params = fill(half, x)["params"]
+  q, v = params["q_bias"], params["v_bias"]
+  for k in (np.zeros_like(q), normal(WIDTH)):
+    qkv = {"kernel": params["qkv"]["kernel"], "bias": np.concatenate([q, k, v])}
+    same = full.apply({"params": {"qkv": qkv, "proj": params["proj"]}}, x)[0]
+    np.testing.assert_allclose(
+      same, half.apply({"params": params}, x)[0], atol=1e-4
+    )
+
+
+def test_cosine_attention_ignores_the_length_of_queries(fill, normal):
+  x = normal(B, T, WIDTH)
+  module = attention.SelfAttention(HEADS, qkv_bias=False, cosine=True)
+  params = fill(module, x)["params"]
+  longer = dict(params)
+  kernel = params["qkv"]["kernel"].copy()
+  kernel[:, :WIDTH] *= 3
+  longer["qkv"] = {"kernel": kernel}
+  apply = lambda p: module.apply({"params": p}, x)[0]  # noqa: E731
+  np.testing.assert_allclose(apply(params), apply(longer), atol=1e-5)
+  # ln 100 is the most it scales by.
+  for high in (np.log(100.0), 9.0):
+    scale = {"logit_scale": np.full((HEADS, 1, 1), high, np.float32)}
+    found = apply(params | scale)
+    np.testing.assert_allclose(
+      found, apply(params | {"logit_scale": scale["logit_scale"] * 2}),
+      atol=1e-5,
+    )  # fmt: skip
+
+
+def test_cross_attention_of_tokens_to_themselves_is_self_attention(
+  fill, normal
+):
+  x = normal(B, T, WIDTH)
+  cross, own = attention.CrossAttention(HEADS), attention.SelfAttention(HEADS)
+  params = fill(cross, x, x)["params"]
+  join = lambda n: np.concatenate([params[i][n] for i in "qkv"], -1)  # noqa: E731
+  fused = {"qkv": {"kernel": join("kernel"), "bias": join("bias")},
+           "proj": params["proj"]}  # fmt: skip
+  wanted = own.apply({"params": fused}, x)[0]
+  found = cross.apply({"params": params}, x, x)
+  np.testing.assert_allclose(found, wanted, atol=1e-5)
+  other = cross.apply({"params": params}, x, x, 2 * x)
+  assert np.abs(other - found).max() > 1e-2

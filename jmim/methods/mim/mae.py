@@ -29,12 +29,14 @@ shuffled order. Weights: `jmim.convert.mae`.
 """
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from jmim.core import method
 from jmim.nn import masking
+from jmim.nn import outputs
 from jmim.nn import patch as patching
 from jmim.nn import vit
 
@@ -42,6 +44,8 @@ from jmim.nn import vit
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MAE(method.Method):
   """Masked autoencoder; see the module docstring for the loss."""
+
+  order: ClassVar[str] = "xy"  # axes of the sin-cos tables
 
   variant: str = method.field("B/16", "encoder size / patch side in pixels")
   size: int = method.field(224, "image side in pixels", low=1)
@@ -71,10 +75,8 @@ class MAE(method.Method):
   @property
   def encoder_size(self) -> vit.Size:
     """The variant's size with the overrides."""
-    size, _ = vit.parse(self.variant)
     names = ("width", "depth", "heads", "mlp_ratio")
-    given = {k: getattr(self, k) for k in names if getattr(self, k)}
-    return dataclasses.replace(size, **given)
+    return vit.custom(self.variant, **{k: getattr(self, k) for k in names})
 
   @property
   def patch(self) -> int:
@@ -89,19 +91,18 @@ class MAE(method.Method):
   @property
   def encoder(self) -> vit.ViT:
     """Sees visible patches only."""
-    return vit.ViT(self.encoder_size, self.patch, self.grid, rt=self.rt)
+    where = dict(grid=self.grid, order=self.order, rt=self.rt)
+    return vit.ViT(self.encoder_size, self.patch, **where)
 
   @property
   def decoder(self) -> vit.MaskedDecoder:
     """Predicts the pixels of every patch."""
     size = vit.Size(
-      self.decoder_width,
-      self.decoder_depth,
-      self.decoder_heads,
+      self.decoder_width, self.decoder_depth, self.decoder_heads,
       self.mlp_ratio or 4.0,
-    )
+    )  # fmt: skip
     out = self.patch**2 * self.channels
-    return vit.MaskedDecoder(size, self.grid, out, rt=self.rt)
+    return vit.MaskedDecoder(size, self.grid, out, self.order, rt=self.rt)
 
   def inputs(self) -> dict[str, method.Input]:
     """Normalised images [size, size, channels]."""
@@ -131,10 +132,12 @@ class MAE(method.Method):
     keep = masking.keep_count(n, self.mask_ratio)
     return masking.from_scores(draws["noise"], keep)
 
-  def forward(self, params, batch, draws) -> dict[str, jax.Array]:
-    """tokens, latent, pred [b, n, p*p*c] and the mask, under given draws."""
+  def forward(self, params, batch, draws, taps=()) -> dict[str, jax.Array]:
+    """tokens, latent, taps, pred [b, n, p*p*c], mask, under given draws."""
     main, mask = params["main"], self.mask(draws)
-    out = self.encoder.apply({"params": main["encoder"]}, batch["image"], mask)
+    out = self.encoder.apply(
+      {"params": main["encoder"]}, batch["image"], mask, taps=taps
+    )
     pred = self.decoder.apply({"params": main["decoder"]}, out["latent"], mask)
     return {**out, "pred": pred, "mask": mask}
 
@@ -150,12 +153,16 @@ class MAE(method.Method):
     """Mean squared error over the hidden patches."""
     del player, extra, consts, step
     out = self.forward(params, batch, draws)
+    return self.reconstruction_loss(out, batch), {}
+
+  def reconstruction_loss(self, out, batch) -> jax.Array:
+    """Mean over the hidden patches of the mean squared error of each."""
     error = (out["pred"] - self.target(batch["image"])) ** 2
-    return masking.masked_mean(error.mean(-1), out["mask"].mask), {}
+    return masking.masked_mean(error.mean(-1), out["mask"].mask)
 
   def predict(self):
-    """Outputs of the encoder (see `vit.outputs`), and reconstruct."""
-    found = vit.outputs(self.encode, self.grid)
+    """Outputs of the encoder (see `outputs.vit`), and reconstruct."""
+    found = outputs.vit(self.encode, self.grid)
     return {**found, "reconstruct": self.reconstruct}
 
   def encode(self, params, batch, taps=()) -> dict[str, jax.Array]:
@@ -181,11 +188,8 @@ class MAE(method.Method):
       var = t.var(-1, keepdims=True, ddof=1)
       pred = pred * jnp.sqrt(var + 1e-6) + t.mean(-1, keepdims=True)
     mask = jnp.broadcast_to(out["mask"].mask[..., None], pred.shape)
-    mask = patching.unpatchify(mask, self.patch, self.grid)[..., :1]
-    return {
-      "image": patching.unpatchify(pred, self.patch, self.grid),
-      "mask": mask,
-    }
+    pixels = lambda x: patching.unpatchify(x, self.patch, self.grid)  # noqa: E731
+    return {"image": pixels(pred), "mask": pixels(mask)[..., :1]}
 
   def groups(self):
     """Besides kernels, cls and mask tokens are decayed (released code)."""

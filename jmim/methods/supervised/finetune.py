@@ -36,6 +36,7 @@ from jmim.core import method
 from jmim.data import mix
 from jmim.nn import block
 from jmim.nn import heads as classifiers
+from jmim.nn import outputs
 from jmim.nn import vit
 
 
@@ -159,8 +160,8 @@ class Finetune(method.Method):
     return classifiers.soft_cross_entropy(logits, targets), {}
 
   def predict(self):
-    """logits [b, classes], and outputs of the encoder (see `vit.outputs`)."""
-    found = vit.outputs(self.encode, self.encoder.grid)
+    """logits [b, classes], and outputs of the encoder (see `outputs.vit`)."""
+    found = outputs.vit(self.encode, self.encoder.grid)
     return {
       **found, "logits": lambda p, e, c, b, k: self.logits(p, b["image"])
     }  # fmt: skip

@@ -1,0 +1,39 @@
+"""CAE on CIFAR-10 with 256 k-means codes of 4x4 patches as tokens.
+
+    python -m jmim.main --config=configs/cae_cifar10.py --workdir=runs/cae \
+      --config.method.codebook=runs/codes --config.data.data_dir=DIR
+
+Arguments: align=2.0, steps=1500. `runs/codes`: a run of codebook_cifar10, or an
+.npz of `codes` [256, 48], centroids of normalised patches.
+"""
+
+from jmim.core import config as configs
+
+
+def get_config(arg: str | None = None):
+  arg = configs.parse_arg(arg, align=2.0, steps=1500)
+  config = configs.base()
+  config.data.update(
+    name="cifar10", batch=128, size=32, device_crop="pad", pad=4, flip=True,
+    mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616),
+  )  # fmt: skip
+  config.method = configs.section(
+    type="mim.cae", variant="Ti/4", size=32, width=96, depth=4, heads=4,
+    regressor_depth=2, decoder_depth=1, vocabulary=256, tokens="codebook",
+    codebook="", masked=32, align=arg.align, drop_path=0.0,
+  )  # fmt: skip
+  config.optim.update(
+    name="adamw", lr=1.5e-3, b2=0.999, weight_decay=0.05, clip_norm=3.0
+  )
+  config.schedule.update(name="cosine", warmup_steps=100, min_lr=1e-5)
+  config.train.update(total_steps=arg.steps, checkpoint_steps=500, log_steps=50)
+  probe = configs.section(type="probe", train_limit=8000, limit=2000)
+  config.evals = configs.section(
+    loss=configs.section(type="loss", every_steps=500, limit=2048),
+    probe=probe,
+    cls=configs.section(
+      type="probe", predict="cls", train_limit=8000, limit=2000
+    ),
+    attentive=configs.section(type="attentive"),
+  )
+  return config

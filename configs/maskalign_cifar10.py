@@ -1,0 +1,37 @@
+"""MaskAlign on CIFAR-10: the small student of the method's card.
+
+    python -m jmim.main --config=configs/maskalign_cifar10.py --workdir=W \
+      --config.method.teacher=TEACHER.npz --config.data.data_dir=DIR
+    ... --config=configs/maskalign_cifar10.py:fusion=simple
+
+Arguments: fusion=linear, visible=attention, steps=800. The teacher is a ViT
+128x4 of patch 4 trained with labels: the workdir of teacher_cifar10, or a file;
+`core.consts.save` writes the file.
+"""
+
+from jmim.core import config as configs
+
+
+def get_config(arg: str | None = None):
+  arg = configs.parse_arg(arg, fusion="linear", visible="attention", steps=800)
+  config = configs.base()
+  mean, std = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
+  config.data.update(
+    name="cifar10", batch=128, size=32, device_crop="pad", pad=4, flip=True,
+    mean=mean, std=std,
+  )  # fmt: skip
+  config.method = configs.section(
+    type="distill.maskalign", variant="Ti/4", size=32, width=128, depth=4,
+    heads=4, drop_path=0.0, teacher="", teacher_kind="dino",
+    teacher_variant="Ti/4", teacher_width=128, teacher_depth=4,
+    teacher_heads=4, mean=mean, std=std, mask_ratio=0.7, fusion=arg.fusion,
+    visible=arg.visible, layers="top3",
+  )  # fmt: skip
+  config.optim.update(name="adamw", lr=1e-3, b2=0.95, weight_decay=0.05)
+  config.schedule.update(name="cosine", warmup_steps=80)
+  config.train.update(total_steps=arg.steps, checkpoint_steps=400, log_steps=50)
+  config.evals = configs.section(
+    loss=configs.section(type="loss", every_steps=400, limit=2048),
+    probe=configs.section(type="probe", train_limit=8000, limit=2000),
+  )
+  return config

@@ -1,0 +1,20 @@
+"""What is set once, before the first program of a process is compiled."""
+
+import os
+import pathlib
+
+import jax
+
+
+def keep_compiled(directory: str) -> None:
+  """Keeps compiled programs in a folder; "" or an own choice: does nothing.
+
+  Args:
+    directory: `hardware.compile_cache`; JAX_COMPILATION_CACHE_DIR, where the
+      user set it, wins.
+  """
+  if not directory or "JAX_COMPILATION_CACHE_DIR" in os.environ:
+    return
+  cache = pathlib.Path(directory).expanduser()
+  jax.config.update("jax_compilation_cache_dir", str(cache))
+  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)

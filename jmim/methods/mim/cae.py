@@ -1,0 +1,200 @@
+r"""CAE: Context Autoencoder for Self-Supervised Representation Learning.
+
+Chen, Ding, Wang, Xin, Mo, Wang, Han, Luo, Zeng, Wang, IJCV 2023. Equal to the
+authors' code (Atten4Vis/CAE@a7fd162817): `tests/golden` compares latents,
+logits, both losses and gradients.
+
+The encoder sees visible patches, a regressor predicts the ENCODER's latents of
+the hidden ones, and a decoder that sees only these predictions names the token
+of each hidden patch:
+
+    M     = `masked` patches, rectangle by rectangle              draw
+    z_v   = ViT(x[not M])                 z_m = stop(ViT(x[M]))  same weights
+    pred  = Regressor(z_v; positions of M)
+    q     = softmax(Decoder(pred + positions of M))
+    loss  = mean over M of -log q(token) + 2 mean (pred - z_m)^2    (`align`)
+
+Visible latents never change; cls is not used. Where `decoder_width` is not the
+encoder's, a linear map and a norm join them, in both branches.
+
+Reference (ViT-B/16, ImageNet-1k linear probe / attentive probe / fine-tuned):
+
+    | 300 epochs         | 800                | 1600               |
+    | 64.5 / 74.0 / 83.6 | 68.9 / 75.9 / 83.8 | 70.3 / 77.2 / 83.9 |
+
+Following the released code: the target is the current encoder; Xavier kernels
+(`beit_init`: their constructors' scheme); rows first in the sin-cos table; cls
+and mask token are decayed. What differs: without the DALL-E tokenizer, tokens
+come with the image (`tokens="batch"`) or name the nearest of a frozen table of
+patches ("codebook"); drop path only in the encoder. Weights: `convert.cae`.
+
+    python -m jmim.main --config=configs/cae_imagenet.py ...
+    python -m jmim.main --config=configs/cae_cifar10.py ...
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jmim.core import method
+from jmim.methods.mim import codebook
+from jmim.nn import block
+from jmim.nn import context as contexts
+from jmim.nn import initialise
+from jmim.nn import masking
+from jmim.nn import outputs
+from jmim.nn import patch as patching
+from jmim.nn import rectangles
+from jmim.nn import vit
+
+SOURCES = ("batch", "codebook")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CAE(method.Method):
+  """Encoder, latent regressor and token decoder."""
+
+  variant: str = method.field("B/16", "encoder size / patch side in pixels")
+  size: int = method.field(224, "image side in pixels", low=1)
+  width: int = method.field(0, "encoder width; 0: that of variant", low=0)
+  depth: int = method.field(0, "encoder blocks; 0: those of variant", low=0)
+  heads: int = method.field(0, "encoder heads; 0: those of variant", low=0)
+  layer_scale: float = method.field(0.1, "of the encoder; L: 1e-5", low=0.0)
+  decoder_width: int = method.field(0, "0: the encoder's", low=0)
+  decoder_heads: int = method.field(0, "0: the encoder's", low=0)
+  decoder_scale: float = method.field(0.1, "LayerScale there", low=0.0)
+  regressor_depth: int = method.field(4, "regressor blocks", low=0)
+  decoder_depth: int = method.field(4, "decoder blocks", low=0)
+  vocabulary: int = method.field(8192, "tokens", low=2)
+  tokens: str = method.field("batch", "their source", choices=SOURCES)
+  codebook: str = method.field("", "path of the table of patches (.npz)")
+  codebook_sha256: str = method.field("", "hash of that file; empty: any")
+  masked: int = method.field(98, "patches hidden", low=1)
+  blockwise: bool = method.field(True, "hide rectangles; else at random")
+  align: float = method.field(2.0, "weight of the alignment", low=0.0)
+  drop_path: float = method.field(0.1, "of the encoder's last block", low=0.0)
+  beit_init: bool = method.field(False, "N(0, 0.02^2), smaller with depth")
+
+  @classmethod
+  def tiny(cls) -> "CAE":
+    """16 patches, unequal widths, a codebook of 8."""
+    return cls(
+      variant="Ti/4", size=16, width=32, depth=2, heads=4, decoder_width=16,
+      decoder_heads=2, regressor_depth=2, decoder_depth=1, vocabulary=8,
+      tokens="codebook", masked=8,
+    )  # fmt: skip
+
+  @property
+  def encoder(self) -> vit.ViT:
+    """Sees the visible, or the hidden patches."""
+    names, p = ("width", "depth", "heads"), vit.parse(self.variant)[1]
+    size = vit.custom(self.variant, **{k: getattr(self, k) for k in names})
+    return vit.ViT(
+      size, p, (self.size // p,) * 2, order="yx", rt=self.rt,
+      layer_scale=self.layer_scale, style={"qkv_bias": "qv"},
+    )  # fmt: skip
+
+  @property
+  def context(self) -> contexts.Context:
+    """Bridge, regressor and decoder."""
+    e = self.encoder
+    width, heads = self.decoder_width or e.size.width, self.decoder_heads
+    size = vit.Size(width, self.regressor_depth, heads or e.size.heads)
+    return contexts.Context(
+      size, self.decoder_depth, e.grid, self.vocabulary, self.decoder_scale,
+      self.rt,
+    )  # fmt: skip
+
+  def inputs(self):
+    """Normalised images [size, size, 3]; tokens [n] unless `codebook`."""
+    e = self.encoder
+    vit.check(e.size, self.size, e.patch)
+    vit.check(self.context.size, self.size, e.patch, "decoder_")
+    n = e.grid[0] ** 2
+    if self.masked >= n:
+      raise ValueError(f"masked {self.masked} of {n} patches")
+    tokens = {"tokens": method.Input((n,), jnp.int32, self.vocabulary)}
+    image = {"image": method.Input((self.size, self.size, 3))}
+    return image | (tokens if self.tokens == "batch" else {})
+
+  def consts(self):
+    """The codebook [vocabulary, p*p*3], of normalised pixels."""
+    shape = (self.vocabulary, 3 * self.encoder.patch**2)
+    init = lambda key: {"codes": jax.random.normal(key, shape)}  # noqa: E731
+    sha256 = self.codebook_sha256 or None
+    own = {"codebook": method.Const(self.codebook, init, sha256)}
+    return own if self.tokens == "codebook" else {}
+
+  def init(self, key, batch):
+    """Xavier kernels unless `beit_init`; no extra state."""
+    k_encoder, k_context, k_normal = jax.random.split(key, 3)
+    z, i = jnp.zeros((1, 1, self.encoder.size.width)), jnp.zeros((1, 1), int)
+    own = self.context.init(k_context, z, z, i, i)["params"]
+    encoder = self.encoder.init(k_encoder, batch["image"][:1])["params"]
+    params = {"encoder": encoder, "context": own}
+    if self.beit_init:
+      params = initialise.normal_kernels(k_normal, params, truncate=True)
+      params = initialise.shrink_with_depth(params)
+    return {"main": params}, {}
+
+  def draw(self, key, batch, step):
+    """mask [b, n] bool with `masked` ones; drop path of both branches."""
+    k_mask, k_seen, k_hidden = jax.random.split(key, 3)
+    b, grid = len(batch["image"]), self.encoder.grid
+    sample = rectangles.block_wise if self.blockwise else rectangles.scattered
+    one = lambda k: sample(k, grid, self.masked)  # noqa: E731
+    mask = jax.vmap(one)(jax.random.split(k_mask, b))
+    drop = lambda k: block.drop_path_draw(  # noqa: E731
+      k, self.drop_path, self.encoder.size.depth, b
+    )
+    return {"mask": mask, "seen": drop(k_seen), "hidden": drop(k_hidden)}
+
+  def forward(self, params, batch, draws) -> dict[str, jax.Array]:
+    """visible [b, 1 + k, w], pred, target [b, m, w], logits [b, m, v], ids."""
+    main, mask = params["main"], draws["mask"]
+    seen = masking.from_booleans(mask, mask.shape[1] - self.masked)
+    hidden = masking.from_booleans(~mask, self.masked)
+    see = lambda split, name: self.encoder.apply(  # noqa: E731
+      {"params": main["encoder"]}, batch["image"], split,
+      drop=block.drop_path_of(draws.get(name, {})),
+    )["latent"]  # fmt: skip
+    z_v, z_m = see(seen, "seen"), see(hidden, "hidden")
+    out = self.context.apply(
+      {"params": main["context"]}, z_v[:, 1:], z_m[:, 1:], seen.keep,
+      hidden.keep,
+    )  # fmt: skip
+    return {**out, "visible": z_v, "ids": hidden.keep}
+
+  def name(self, consts, batch) -> jax.Array:
+    """[b, n] token of every patch."""
+    if self.tokens == "batch":
+      return batch["tokens"]
+    x = patching.patchify(batch["image"], self.encoder.patch)
+    return codebook.nearest(x, consts["codebook"]["codes"])
+
+  def loss(self, player, params, extra, consts, batch, draws, step):
+    """Cross entropy and alignment; aux: both, accuracy and baselines."""
+    out = self.forward(params, batch, draws)
+    tokens = jnp.take_along_axis(self.name(consts, batch), out["ids"], axis=1)
+    cost = optax.softmax_cross_entropy_with_integer_labels
+    main = cost(out["logits"], tokens).mean()
+    gap = ((out["pred"] - out["target"]) ** 2).mean()
+    right = (out["logits"].argmax(-1) == tokens).mean()
+    commonest = jnp.bincount(tokens.ravel(), length=self.vocabulary).max()
+    aux = {"main": main, "align": gap, "token_accuracy": right,
+           "commonest_token": commonest / tokens.size,
+           "align_relative": gap / out["target"].var()}  # fmt: skip
+    return main + self.align * gap, aux
+
+  def predict(self):
+    """Outputs of the encoder, see `nn.outputs`."""
+    encode = lambda p, b, taps: self.encoder.apply(  # noqa: E731
+      {"params": p["main"]["encoder"]}, b["image"], taps=taps
+    )
+    return outputs.vit(encode, self.encoder.grid)
+
+  def groups(self):
+    """cls and mask token are decayed."""
+    return (method.Group(r"/(cls|mask)_token$", decay=1.0),)

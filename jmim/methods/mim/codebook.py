@@ -1,0 +1,77 @@
+r"""A codebook of patches, the smallest tokenizer: k-means by gradient.
+
+Lloyd 1982; MacQueen 1967 (online). Stage one of methods that predict tokens
+(`mim.cae` with tokens="codebook"), where no trained tokenizer is at hand:
+
+    c_k   = codes, started at random patches of the first batch
+    q(x)  = argmin_k |x - c_k|^2
+    loss  = mean over patches and channels of (x - c_q(x))^2
+
+Only the nearest code moves, towards the patches it stands for. There are no
+published figures. Point `method.codebook` of the next stage at the workdir.
+
+    python -m jmim.main --config=configs/codebook_cifar10.py --workdir=W ...
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from jmim.core import method
+from jmim.nn import patch as patching
+
+
+def nearest(patches: jax.Array, codes: jax.Array) -> jax.Array:
+  """[.., d] patches, [k, d] codes -> [..] int32, the closest code."""
+  x = patches.astype(jnp.float32)
+  far = (codes**2).sum(-1) - 2 * x @ codes.T  # |x - c|^2 - |x|^2
+  return jnp.argmin(far, axis=-1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Codebook(method.Method):
+  """k-means over patches of normalised pixels."""
+
+  patch: int = method.field(4, "side of a patch in pixels", low=1)
+  size: int = method.field(32, "image side in pixels", low=1)
+  channels: int = method.field(3, "image channels", low=1)
+  codes: int = method.field(256, "size of the codebook", low=2)
+
+  @classmethod
+  def tiny(cls) -> "Codebook":
+    """Eight codes of 16 patches per image."""
+    return cls(size=16, codes=8)
+
+  def inputs(self):
+    """Normalised images [size, size, channels]."""
+    if self.size % self.patch:
+      raise ValueError(
+        f"size {self.size} does not divide by patch {self.patch}"
+      )
+    return {"image": method.Input((self.size, self.size, self.channels))}
+
+  def init(self, key, batch):
+    """Random patches of the batch; no extra state."""
+    x = patching.patchify(batch["image"], self.patch)
+    x = x.reshape(-1, x.shape[-1]).astype(jnp.float32)
+    picked = jax.random.choice(key, x, (self.codes,), replace=False)
+    return {"main": {"codes": picked}}, {}
+
+  def loss(self, player, params, extra, consts, batch, draws, step):
+    """Squared distance to the nearest code; aux: share of codes in use."""
+    codes = params["main"]["codes"]
+    x = patching.patchify(batch["image"], self.patch).astype(jnp.float32)
+    ids = nearest(x, codes)
+    used = jnp.zeros(self.codes).at[ids.ravel()].set(1.0).mean()
+    return ((x - codes[ids]) ** 2).mean(), {"codes_used": used}
+
+  def predict(self):
+    """features [b, k]: how often each code occurs in an image."""
+
+    def features(p, e, c, b, k):
+      x = patching.patchify(b["image"], self.patch)
+      ids = nearest(x, p["main"]["codes"])
+      return jax.nn.one_hot(ids, self.codes).mean(1)
+
+    return {"features": features}

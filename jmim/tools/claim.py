@@ -1,0 +1,226 @@
+"""Trains what a claim of a paper's card asks for and says whether it holds.
+
+    python -m jmim.tools.claim umd [--runs DIR] [--seeds 0,1,2]
+    python -m jmim.tools.claim umd --config.data.data_dir=DIR   for all runs
+    python -m jmim.tools.claim --list
+
+A claim is the file configs/claims/<slug>.py (or any path to such a file); see
+`jmim/tools/claims.py`. Its runs go through `jmim.train` like those of
+`jmim.main`; with --runs they are kept, and the same command again continues
+where it was interrupted. Exit code: 0 all conditions hold, 1 one does not,
+2 a mistake, 3 a run diverged.
+"""
+
+import argparse
+import contextlib
+import importlib.util
+import json
+import pathlib
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from jmim import train
+from jmim.core import backend
+from jmim.core import config as configs
+from jmim.core import console as consoles
+from jmim.core import errors
+from jmim.core import validate
+from jmim.tools import claims
+
+FOLDER = pathlib.Path("configs") / "claims"
+NOTE = "claim.json"  # in a run's folder: what it was asked to be
+
+
+def load(slug: str) -> tuple[claims.Claim, str]:
+  """The claim of a slug (or of a path ending in .py) and its docstring.
+
+  Raises:
+    UserError: no such file, or no get_claim in it.
+  """
+  path = pathlib.Path(slug if slug.endswith(".py") else FOLDER / f"{slug}.py")
+  if not path.is_file():
+    known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.py")))
+    raise errors.UserError(
+      f"no claim file {path}", f"one of: {known or f'none in {FOLDER}'}",
+      "name a claim, from the top of a checkout", "SLUG",
+    )  # fmt: skip
+  spec = importlib.util.spec_from_file_location(f"claim_{path.stem}", path)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  if not hasattr(module, "get_claim"):
+    raise errors.UserError(
+      f"{path} has no get_claim", "def get_claim() -> claims.Claim",
+      "see jmim/tools/claims.py", "SLUG",
+    )  # fmt: skip
+  return module.get_claim(), module.__doc__ or ""
+
+
+def run(
+  name: str,
+  spec: claims.Run,
+  seed: int,
+  root: pathlib.Path,
+  overrides: Sequence[str] = (),
+) -> tuple[claims.Metrics, float]:
+  """Trains one run of a claim, or continues or reads one that is there.
+
+  Args:
+    name: of the run.
+    spec: recipe and overrides.
+    seed: of the run.
+    root: folder of the runs of this seed.
+    overrides: more "key=value" items; the last of a key wins.
+
+  Returns:
+    what it measured, seconds it took.
+
+  Raises:
+    UserError: the folder holds another run, or the config is wrong.
+    Diverged: its loss stayed non-finite.
+  """
+  items = [_with_folders(x, root) for x in spec.overrides]
+  items = [*items, f"seed={seed}", *overrides]
+  config = configs.override(configs.load(spec.config), items)
+  validate.validate(config)
+  workdir = root / name
+  _note(
+    workdir, {"recipe": spec.config, "config": json.loads(config.to_json())}
+  )
+  backend.keep_compiled(config.hardware.compile_cache)
+  start = time.monotonic()
+  train.train(config, workdir)
+  return claims.Metrics(workdir), time.monotonic() - start
+
+
+def _with_folders(item: str, root: pathlib.Path) -> str:
+  """Replaces "{workdir:NAME}" by the folder of that run."""
+  before, mark, rest = item.partition("{workdir:")
+  if not mark:
+    return item
+  name, _, after = rest.partition("}")
+  return f"{before}{root / name}{_with_folders(after, root)}"
+
+
+def _note(workdir: pathlib.Path, asked: dict) -> None:
+  """Refuses a folder that holds the run of another question."""
+  path = workdir / NOTE
+  if path.exists():
+    before = json.loads(path.read_text())["config"]
+    if changed := configs.changes(before, asked["config"]):
+      raise errors.UserError(
+        f"{workdir} holds another run ({'; '.join(changed[:4])})",
+        "the folder of this claim's run, or none",
+        "remove it, or give another --runs", "--runs",
+      )  # fmt: skip
+  workdir.mkdir(parents=True, exist_ok=True)
+  path.write_text(json.dumps(asked, indent=2) + "\n")
+
+
+def measure(
+  claim: claims.Claim,
+  root: pathlib.Path,
+  seeds: Sequence[int],
+  overrides: Sequence[str] = (),
+) -> list[dict[str, claims.Metrics]]:
+  """The results of all runs, one entry per seed; prints where it is."""
+  found = []
+  for seed in seeds:
+    results = {}
+    for name, spec in claim.runs.items():
+      print(f"\n=== run {name}, seed {seed}: {spec.config} "
+            f"{' '.join(spec.overrides)}", flush=True)  # fmt: skip
+      where = root / f"seed{seed}"
+      results[name], seconds = run(name, spec, seed, where, overrides)
+      print(f"=== run {name}, seed {seed}: {seconds:.0f} s", flush=True)
+    found.append(results)
+  return found
+
+
+def report(
+  claim: claims.Claim, found: Sequence[dict[str, claims.Metrics]]
+) -> bool:
+  """Prints what was measured and which conditions hold; True if all do."""
+  console, show = consoles.Console(), consoles.number
+  shown = [m for m in claim.metrics if any(m in r for r in found[0].values())]
+  if shown:
+    rows = [
+      (name, *(_mean_of([r[name].get(m) for r in found]) for m in shown))
+      for name in claim.runs
+    ]
+    console.table("Measured", ("run", *shown), rows)
+  rows, held = [], []
+  for condition in claim.conditions:
+    values = [float(condition.value(results)) for results in found]
+    mean = float(np.mean(values))
+    held.append(condition.holds(mean))
+    spread = f"{show(min(values))} .. {show(max(values))}"
+    spread = spread if len(values) > 1 else "one seed"
+    verdict = "PASS" if held[-1] else "FAIL"
+    rows.append(
+      (condition.text, show(mean), spread, condition.accept(), verdict)
+    )
+  header = ("condition", "measured", "seeds", "accept", "")
+  console.table("Conditions", header, rows)
+  print("PASS" if all(held) else f"FAIL: {held.count(False)} of {len(held)}")
+  return bool(held) and all(held)
+
+
+def _mean_of(values: Sequence[float | None]) -> str:
+  if None in values:
+    return "-"
+  return consoles.number(float(np.mean(values)))
+
+
+def listing() -> str:
+  """One line per claim file: slug and the first line of its docstring."""
+  lines = []
+  for path in sorted(FOLDER.glob("*.py")):
+    first = load(str(path))[1].strip().split("\n")[0]
+    lines.append(f"{path.stem:<16} {first}")
+  return "\n".join(lines) or f"no claim files in {FOLDER}"
+
+
+def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+  """Arguments and the config overrides of all runs."""
+  parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+  parser.add_argument("slug", nargs="?", help="a file of configs/claims")
+  parser.add_argument("--list", action="store_true", help="show all claims")
+  parser.add_argument("--runs", type=pathlib.Path, help="keep the runs here")
+  parser.add_argument("--seeds", help="comma-separated, instead of the claim's")
+  ours = [a for a in argv if a.startswith("--config.")]
+  args = parser.parse_args([a for a in argv if a not in ours])
+  if not args.slug and not args.list:
+    parser.error("name a claim, or --list")
+  return args, [a.removeprefix("--config.") for a in ours]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Command line; returns the exit code."""
+  args, overrides = parse(sys.argv[1:] if argv is None else argv)
+  try:
+    if args.list:
+      print(listing())
+      return 0
+    claim, text = load(args.slug)
+    seeds = [int(s) for s in args.seeds.split(",")] if args.seeds else None
+    print(text.strip())
+    with contextlib.ExitStack() as stack:
+      root = args.runs or pathlib.Path(
+        stack.enter_context(tempfile.TemporaryDirectory())
+      )
+      found = measure(claim, root, seeds or claim.seeds, overrides)
+      return 0 if report(claim, found) else 1
+  except errors.UserError as e:
+    print(f"error:\n{e.screen()}", file=sys.stderr)
+    return 2
+  except errors.Diverged as e:
+    print(f"diverged: {e}", file=sys.stderr)
+    return 3
+
+
+if __name__ == "__main__":
+  sys.exit(main())

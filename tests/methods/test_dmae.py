@@ -1,0 +1,129 @@
+"""What the card of DMAE states exactly."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jmim.methods.distill import dmae
+from jmim.methods.mim import mae
+from jmim.nn import norm
+
+TINY = dmae.DMAE.tiny()
+KEY = jax.random.key(0)
+
+
+@pytest.fixture(scope="module")
+def case():
+  """(params, consts, batch, draws) of the tiny method."""
+  image = np.random.default_rng(0).normal(size=(2, 16, 16, 3))
+  batch = {"image": image.astype(np.float32)}
+  params, _ = jax.jit(TINY.init)(KEY, batch)
+  consts = {"teacher": jax.jit(TINY.consts()["teacher"].init)(KEY)}
+  return params, consts, batch, TINY.draw(KEY, batch, 0)
+
+
+def loss_of(method, params, consts, batch, draws):
+  return method.loss("main", params, {}, consts, batch, draws, 0)
+
+
+def test_weight_0_is_plain_mae(case):
+  params, consts, batch, draws = case
+  off = dataclasses.replace(TINY, weight=0.0)
+  fields = {f.name for f in dataclasses.fields(mae.MAE)}
+  plain = mae.MAE(**{k: v for k, v in vars(off).items() if k in fields})
+  value = lambda m: jax.jit(  # noqa: E731
+    jax.value_and_grad(lambda p: loss_of(m, p, consts, batch, draws)[0])
+  )(params)
+  (a, grads_a), (b, grads_b) = value(off), value(plain)
+  np.testing.assert_allclose(a, b, rtol=1e-6)
+  for name in ("encoder", "decoder"):
+    jax.tree.map(
+      lambda x, y: np.testing.assert_allclose(x, y, atol=1e-6),
+      grads_a["main"][name], grads_b["main"][name],
+    )  # fmt: skip
+  assert not any(np.any(g) for g in jax.tree.leaves(grads_a["main"]["heads"]))
+
+
+def test_the_sum_is_weighted_and_the_teacher_gets_no_gradient(case):
+  params, consts, batch, draws = case
+
+  def run(consts):
+    m = dataclasses.replace(TINY, weight=10.0)
+    return loss_of(m, params, consts, batch, draws)
+
+  (loss, aux), grads = jax.jit(jax.value_and_grad(run, has_aux=True))(consts)
+  np.testing.assert_allclose(loss, aux["recon"] + 10 * aux["distill0"])
+  assert aux["distill0"] > 1e-3
+  assert not any(np.any(g) for g in jax.tree.leaves(grads))
+
+
+def test_a_teacher_cut_after_the_copied_block_gives_the_same(case):
+  params, consts, batch, draws = case
+  depth = TINY.teacher_blocks[-1] + 1
+  cut = dataclasses.replace(TINY, teacher_depth=depth)
+  teacher = dict(consts["teacher"])
+  teacher["blocks"] = jax.tree.map(lambda x: x[:depth], teacher["blocks"])
+  whole = loss_of(TINY, params, consts, batch, draws)[1]
+  short = loss_of(cut, params, {"teacher": teacher}, batch, draws)[1]
+  np.testing.assert_allclose(whole["distill0"], short["distill0"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("distance", ["L1", "L2"])
+def test_distance_is_0_for_equal_features_and_ignores_scale(distance):
+  m = dataclasses.replace(
+    TINY, teacher_width=32, distance=distance, student_blocks=(1,)
+  )
+  x = jnp.asarray(np.random.default_rng(1).normal(size=(2, 5, 32)), jnp.float32)
+  same = {"fc1": {"kernel": jnp.eye(32), "bias": jnp.zeros(32)}}
+  np.testing.assert_allclose(m.distance_of(same, x, x), 0, atol=1e-7)
+  y = x[:, ::-1]
+  near, far = (m.distance_of(same, x, s * y) for s in (1.0, 7.0))
+  assert near > 1e-3
+  np.testing.assert_allclose(near, far, rtol=1e-5)
+  gap = np.asarray(norm.unit(x) - norm.unit(y))
+  wanted = np.abs(gap).mean() if distance == "L1" else (gap**2).mean()
+  np.testing.assert_allclose(near, wanted, rtol=1e-5)
+
+
+def test_both_nets_see_the_same_patches(case):
+  """Hidden pixels reach neither; visible ones reach both."""
+  params, consts, batch, draws = case
+  run = jax.jit(lambda b: TINY.losses(params, consts, b, draws)["pairs"][0])
+  mask = np.asarray(TINY.mask(draws).mask).reshape(2, 4, 4)
+  hidden = np.kron(mask, np.ones((4, 4)))[..., None]
+  first = run(batch)
+  for where, moves in ((hidden, False), (1 - hidden, True)):
+    other = batch["image"] + where.astype(np.float32)
+    for a, b in zip(first, run({"image": other}), strict=True):
+      assert (np.abs(a - b).max() > 1e-3) == moves
+
+
+@pytest.mark.parametrize(
+  "change, word",
+  [
+    ({"student_blocks": (2,)}, "student_blocks"),
+    ({"teacher_blocks": (0, 1)}, "teacher_blocks"),
+    ({"projection": "none"}, "projection"),
+    ({"teacher_variant": "Ti/8"}, "teacher_variant"),
+  ],
+)
+def test_what_does_not_fit_is_named(change, word):
+  with pytest.raises(ValueError, match=word):
+    dataclasses.replace(TINY, **change).inputs()
+
+
+@pytest.mark.parametrize("projection", ["none", "mlp-1layer"])
+def test_other_projections_train(case, projection):
+  _, _, batch, draws = case
+  m = dataclasses.replace(
+    TINY, teacher_width=32, projection=projection,
+    student_blocks=(0, 1), teacher_blocks=(1, 2),
+  )  # fmt: skip
+  params, _ = m.init(KEY, batch)
+  consts = {"teacher": m.consts()["teacher"].init(KEY)}
+  _, aux = loss_of(m, params, consts, batch, draws)
+  assert sorted(aux) == ["distill0", "distill1", "recon"]
+  assert len(params["main"].get("heads", {})) == 2 * (projection != "none")

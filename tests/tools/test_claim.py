@@ -1,0 +1,145 @@
+import json
+import textwrap
+
+import pytest
+
+from jmim import train
+from jmim.core import errors
+from jmim.tools import claim
+from jmim.tools import claims
+
+CLAIM = """
+from jmim.tools import claims
+
+def get_claim():
+  '''Two runs; the second reads the folder of the first.'''
+  return claims.Claim(
+    runs={
+      "long": claims.Run("recipe.py", ("train.total_steps=8",)),
+      "short": claims.Run(
+        "recipe.py", ("train.total_steps=4", "data.data_dir={workdir:long}/x")
+      ),
+    },
+    conditions=(
+      claims.Condition(
+        "loss of long / loss of short",
+        lambda r: r["long"]["loss/loss"] / r["short"]["loss/loss"],
+        at_most=0.6,
+      ),
+      claims.Condition("steps", lambda r: len(r["long"].history("loss")),
+                       at_least=2),
+    ),
+    metrics=("loss/loss", "nothing"),
+    seeds=(0, 1),
+  )
+"""
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+  """A claim in a checkout, and training that only writes its metrics."""
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / "configs" / "claims").mkdir(parents=True)
+  (tmp_path / "configs" / "claims" / "toy.py").write_text(
+    '"""Longer is better."""\n' + CLAIM
+  )
+  (tmp_path / "recipe.py").write_text(
+    textwrap.dedent("""
+      from jmim.core import config as configs
+
+      def get_config():
+        config = configs.base()
+        config.data.name = "digits/plain"
+        config.method = configs.section(type="mim.mae")
+        return config
+    """)
+  )
+  trained = []
+
+  def fake(config, workdir):
+    trained.append((config, workdir))
+    total = config.train.total_steps
+    lines = [{"step": s, "loss": 1.0} for s in range(2, total + 1, 2)]
+    lines.append({"step": total, "loss/loss": (4 + config.seed) / total})
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (workdir / "metrics.jsonl").write_text(text)
+
+  monkeypatch.setattr(train, "train", fake)
+  return trained
+
+
+def test_a_claim_that_holds(lab, capsys):
+  assert claim.main(["toy"]) == 0
+  shown = capsys.readouterr().out
+  assert "Longer is better." in shown and shown.rstrip().endswith("PASS")
+  assert "0.5000 .. 0.5000" in shown and "<= 0.6" in shown
+  # Recipe, run and seed all reach the trainer.
+  told = [(c.seed, c.train.total_steps) for c, _ in lab]
+  assert told == [(0, 8), (0, 4), (1, 8), (1, 4)]
+  assert lab[1][0].data.data_dir == str(lab[0][1] / "x")
+
+
+def test_a_claim_that_does_not_hold(lab, capsys, tmp_path):
+  path = tmp_path / "configs" / "claims" / "toy.py"
+  path.write_text(path.read_text().replace("at_most=0.6", "at_most=0.4"))
+  assert claim.main([str(path)]) == 1
+  shown = capsys.readouterr().out
+  assert "FAIL: 1 of 2" in shown and shown.count("PASS") == 1
+
+
+def test_seeds_and_overrides_of_the_command_line(lab):
+  assert claim.main(["toy", "--seeds", "5", "--config.optim.lr=0.5"]) == 0
+  assert [(c.seed, c.optim.lr) for c, _ in lab] == [(5, 0.5)] * 2
+
+
+def test_runs_are_kept_and_not_mixed_up(lab, tmp_path, capsys):
+  runs = tmp_path / "runs"
+  assert claim.main(["toy", "--runs", str(runs)]) == 0
+  assert (runs / "seed1" / "short" / "metrics.jsonl").is_file()
+  assert claim.main(["toy", "--runs", str(runs)]) == 0
+  again = ["toy", "--runs", str(runs), "--config.optim.lr=0.5"]
+  assert claim.main(again) == 2
+  assert "optim.lr" in capsys.readouterr().err
+
+
+def test_list_names_every_claim(lab, capsys):
+  assert claim.main(["--list"]) == 0
+  assert capsys.readouterr().out.split() == ["toy", "Longer", "is", "better."]
+
+
+def test_an_unknown_claim_names_the_known_ones(lab, capsys):
+  assert claim.main(["tody"]) == 2
+  assert "toy" in capsys.readouterr().err
+
+
+def test_a_diverged_run_is_told_apart(lab, monkeypatch, capsys):
+  def diverge(config, workdir):
+    raise errors.Diverged("step 3")
+
+  monkeypatch.setattr(train, "train", diverge)
+  assert claim.main(["toy"]) == 3
+  assert "step 3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+  ("low", "high", "good", "bad"),
+  [(None, 2.0, (2.0, -9.0), (2.1,)), (1.0, None, (1.0, 9.0), (0.9,)),
+   (1.0, 2.0, (1.0, 2.0), (0.9, 2.1))],
+)  # fmt: skip
+def test_thresholds_include_their_ends_and_no_nan(low, high, good, bad):
+  condition = claims.Condition("x", len, at_most=high, at_least=low)
+  assert all(map(condition.holds, good))
+  assert not any(map(condition.holds, (*bad, float("nan"))))
+
+
+def test_a_condition_without_threshold_is_refused():
+  with pytest.raises(ValueError, match="no threshold"):
+    claims.Condition("x", len)
+
+
+def test_a_metric_nobody_measured_is_named(tmp_path):
+  (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": "nan"}\n')
+  metrics = claims.Metrics(tmp_path)
+  assert str(metrics["loss"]) == "nan"
+  with pytest.raises(errors.UserError, match="loss"):
+    metrics["lost"]
