@@ -1,12 +1,11 @@
 """DMAE on CIFAR-10: the small student of the method's card.
 
     python -m jmim.main --config=configs/dmae_cifar10.py --workdir=runs/dmae \
-      --config.method.teacher=TEACHER.npz --config.data.data_dir=DIR
+      --config.method.teacher=runs/teacher --config.data.data_dir=DIR
     ... --config=configs/dmae_cifar10.py:weight=0.0       plain MAE
 
-Arguments: weight=1.0, mask_ratio=0.75, steps=1000. The teacher is an encoder
-192x6 of patch 4, trained as an MAE or with labels; `core.consts.save` writes
-the file.
+Arguments: weight=1.0, mask_ratio=0.75, steps=1000. The teacher is the
+encoder 192x6 of a run of mae_cifar10 (its workdir), or an .npz of it.
 """
 
 from jmim.core import config as configs

@@ -1,12 +1,11 @@
 """MaskAlign on CIFAR-10: the small student of the method's card.
 
     python -m jmim.main --config=configs/maskalign_cifar10.py --workdir=W \
-      --config.method.teacher=TEACHER.npz --config.data.data_dir=DIR
+      --config.method.teacher=runs/teacher --config.data.data_dir=DIR
     ... --config=configs/maskalign_cifar10.py:fusion=simple
 
 Arguments: fusion=linear, visible=attention, steps=800. The teacher is a ViT
-128x4 of patch 4 trained with labels: the workdir of teacher_cifar10, or a file;
-`core.consts.save` writes the file.
+128x4 of patch 4 trained with labels: the workdir of teacher_cifar10.
 """
 
 from jmim.core import config as configs

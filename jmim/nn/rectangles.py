@@ -104,8 +104,11 @@ def block_wise(
 
   Area uniform between `min_area` and what is missing, aspect log-uniform in
   (aspect, 1 / aspect); a rectangle counts if it adds a cell and not too many.
+  `min_area` is at most a quarter of `masked`: on a small grid hardly any
+  rectangle of 16 cells fits.
   """
   h, w = grid
+  min_area = min(min_area, masked // 4)
   log = np.log([aspect, 1 / aspect])
 
   def attempt(state):

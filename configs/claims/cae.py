@@ -1,0 +1,50 @@
+"""CAE: tokens of hidden patches are predicted, and latents aligned.
+
+CIFAR-10, patch 4, 32 of 64 patches hidden, 256 k-means codes as tokens (a first
+run makes them), 1500 steps.
+
+A. Held-out token accuracy at least twice the share of the commonest token.
+B. Alignment (mean square over the variance of the target) with weight 2 below
+   half of that with weight 0, token accuracy within 2 points.
+C. An attentive probe at least 2 points above a linear probe of the class token.
+"""
+
+from jmim.tools import claims
+
+RECIPE, CODES = "configs/cae_cifar10.py", "method.codebook={workdir:codes}"
+RIGHT, GAP = "loss/token_accuracy", "loss/align_relative"
+LEAN = ("evals.probe=None", "evals.cls=None", "evals.attentive=None")
+
+
+def get_claim() -> claims.Claim:
+  return claims.Claim(
+    runs={
+      "codes": claims.Run("configs/codebook_cifar10.py"),
+      "ours": claims.Run(RECIPE, (CODES,)),
+      "off": claims.Run(f"{RECIPE}:align=0.0", (CODES, *LEAN)),
+    },
+    conditions=(
+      claims.Condition(
+        "A: token accuracy / share of the commonest",
+        lambda r: r["ours"][RIGHT] / r["ours"]["loss/commonest_token"],
+        at_least=2.0,
+      ),
+      claims.Condition(
+        "B: relative alignment, weight 2 / weight 0",
+        lambda r: r["ours"][GAP] / r["off"][GAP],
+        at_most=0.5,
+      ),
+      claims.Condition(
+        "B: token accuracy points, weight 2 - weight 0",
+        lambda r: 100 * (r["ours"][RIGHT] - r["off"][RIGHT]),
+        at_least=-2.0,
+        at_most=2.0,
+      ),
+      claims.Condition(
+        "C: probe points, attentive - class token",
+        lambda r: r["ours"]["attentive/top1"] - r["ours"]["cls/accuracy"],
+        at_least=2.0,
+      ),
+    ),
+    metrics=(RIGHT, GAP, "loss/main", "probe/accuracy"),
+  )

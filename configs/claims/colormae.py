@@ -1,0 +1,38 @@
+"""ColorMAE: the harder hidden regions clump, the higher the loss.
+
+CIFAR-10, patch 4, MAE 96x4 / 48x1, 75 % hidden, each colour with the
+same seed and data. (The spectrum and clumping of the masks, claim A of the
+card, is exact statistics: tests/nn/test_noise.py.)
+
+B. Held-out loss: red > green > white >= blue.
+C. k-NN of green at most 0.5 points below white.
+"""
+
+from jmim.tools import claims
+
+COLOURS = ("red", "green", "white", "blue")
+LOSS, KNN = "loss/loss", "knn/top1"
+
+
+def above(first: str, second: str) -> claims.Condition:
+  return claims.Condition(
+    f"B: loss, {first} - {second}",
+    lambda r: r[first][LOSS] - r[second][LOSS],
+    at_least=0.0,
+  )
+
+
+def get_claim() -> claims.Claim:
+  recipe = "configs/colormae_cifar10.py:patch=4,colour="
+  return claims.Claim(
+    runs={c: claims.Run(recipe + c, ("evals.recon=None",)) for c in COLOURS},
+    conditions=(
+      *(above(a, b) for a, b in zip(COLOURS, COLOURS[1:], strict=False)),
+      claims.Condition(
+        "C: k-NN points, green - white",
+        lambda r: r["green"][KNN] - r["white"][KNN],
+        at_least=-0.5,
+      ),
+    ),
+    metrics=(LOSS, KNN),
+  )

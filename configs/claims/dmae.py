@@ -1,0 +1,56 @@
+"""DMAE: copying a pre-trained teacher makes a better small autoencoder.
+
+CIFAR-10. Teacher: an MAE 192x6, 1500 steps (the card allows 4000; more would
+not fit in ten minutes). Students 96x4, 1000 steps, same seed and data, with and
+without the distillation, at 75 and 95 % masking.
+
+A. Held-out L_d at most half of what fitting only the projection reaches on the
+   frozen student that was not distilled.
+B. Linear probe at least 0.5 points above plain MAE (an MAE teacher).
+C. Going from 75 to 95 % costs the distilled student less.
+"""
+
+from jmim.tools import claims
+
+STUDENT = "configs/dmae_cifar10.py"
+TEACHER = "method.teacher={workdir:teacher}"
+PROBE, GAP = "probe/accuracy", "loss/distill0"
+FAST = ("evals.knn=None", "evals.recon=None", "evals.probe=None")
+
+
+def student(weight: float, ratio: float = 0.75) -> claims.Run:
+  return claims.Run(f"{STUDENT}:weight={weight},mask_ratio={ratio}", (TEACHER,))
+
+
+def lost(name: str):
+  """Probe points that the higher masking costs."""
+  return lambda r: r[name][PROBE] - r[f"{name}95"][PROBE]
+
+
+def get_claim() -> claims.Claim:
+  bigger = ("method.width=192", "method.depth=6", "method.heads=6")
+  head_only = (
+    TEACHER, "init_from.path={workdir:plain}",
+    "optim.freeze=('/encoder/','/decoder/')", "evals.probe=None",
+  )  # fmt: skip
+  return claims.Claim(
+    runs={
+      "teacher": claims.Run("configs/mae_cifar10.py:steps=1500",
+                            (*bigger, *FAST)),
+      "plain": student(0.0),
+      "ours": student(1.0),
+      "head": claims.Run(f"{STUDENT}:weight=1.0,steps=400", head_only),
+      "plain95": student(0.0, 0.95),
+      "ours95": student(1.0, 0.95),
+    },
+    conditions=(
+      claims.Condition("A: L_d, distilled / projection only",
+                       lambda r: r["ours"][GAP] / r["head"][GAP], 0.5),
+      claims.Condition("B: probe points above plain MAE",
+                       lambda r: r["ours"][PROBE] - r["plain"][PROBE],
+                       at_least=0.5),
+      claims.Condition("C: points lost at 95 %, ours - plain",
+                       lambda r: lost("ours")(r) - lost("plain")(r), 0.0),
+    ),
+    metrics=(PROBE, GAP, "loss/recon"),
+  )  # fmt: skip

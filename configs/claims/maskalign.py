@@ -1,0 +1,54 @@
+"""MaskAlign: a teacher that sees all teaches visible patches more than pixels.
+
+CIFAR-10, patch 4, teacher ViT 128x4 trained with labels for 4 epochs, students
+128x4, 70 % hidden, 800 steps.
+
+A. Linear probe at least 5 points above a plain MAE of the same size and steps.
+B. Learned mixing of layers ends at a lower loss than layer by layer.
+C. Attention masking keeps patches of more than average importance (mean kept /
+   mean of all above 1.1); random masking gives 1.0 +- 0.02.
+"""
+
+from jmim.tools import claims
+
+RECIPE = "configs/maskalign_cifar10.py"
+TEACHER = "method.teacher={workdir:teacher}"
+LOSS, PROBE, KEPT = "loss/loss", "probe/accuracy", "loss/kept_importance"
+
+
+def get_claim() -> claims.Claim:
+  size = ("method.width=128", "method.depth=4", "method.heads=4")
+  lean = ("evals.probe=None",)
+  return claims.Claim(
+    runs={
+      "teacher": claims.Run("configs/teacher_cifar10.py"),
+      "ours": claims.Run(RECIPE, (TEACHER,)),
+      "mae": claims.Run(
+        "configs/mae_cifar10.py:steps=800",
+        (*size, "evals.knn=None", "evals.recon=None"),
+      ),
+      "simple": claims.Run(f"{RECIPE}:fusion=simple", (TEACHER, *lean)),
+      "random": claims.Run(f"{RECIPE}:visible=random", (TEACHER, *lean)),
+    },
+    conditions=(
+      claims.Condition(
+        "A: probe points above MAE",
+        lambda r: r["ours"][PROBE] - r["mae"][PROBE],
+        at_least=5.0,
+      ),
+      claims.Condition(
+        "B: loss, mixing / layer by layer",
+        lambda r: r["ours"][LOSS] / r["simple"][LOSS],
+        at_most=1.0,
+      ),
+      claims.Condition(
+        "C: importance kept by attention", lambda r: r["ours"][KEPT],
+        at_least=1.1,
+      ),
+      claims.Condition(
+        "C: importance kept at random", lambda r: r["random"][KEPT],
+        at_most=1.02, at_least=0.98,
+      ),
+    ),
+    metrics=(LOSS, PROBE, KEPT),
+  )  # fmt: skip
