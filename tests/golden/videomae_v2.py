@@ -55,7 +55,7 @@ def run(case):
   t, h, w = m.grid
   phases = jnp.arange(4)
   maps = video.running_cell(phases, m.decoder_ratio, t, (h, w))
-  return {
+  found = {
     "x_vis": out["latent"],
     "pred": out["pred"],
     "labels": out["target"],
@@ -70,3 +70,4 @@ def run(case):
       if name.startswith("grad/")
     },
   }
+  return {k: v for k, v in found.items() if k in case.outputs}
