@@ -68,6 +68,23 @@ def test_pixels_to_be_ignored_have_no_gradient():
   assert loss(np.full_like(targets, 255)) == 0
 
 
+def test_another_data_set_can_be_probed(monkeypatch):
+  asked = []
+
+  def build(name, split, data_dir):
+    asked.append((name, split, data_dir))
+    return scenes(40, 0) if split == "train" else scenes(21, 1)
+
+  monkeypatch.setattr(dense.stored.sources, "build", build)
+  own = evalkit.context(size=8)  # images without masks
+  evaluator = dense.Evaluator(lrs=(0.1,), data="shapes/x", data_dir="there")
+  values = dict(evaluator.run(own))
+  assert set(asked) == {("shapes/x", s, "there") for s in ("train", "test")}
+  here = dict(dense.Evaluator(lrs=(0.1,)).run(context()))
+  assert values["miou"] == here["miou"]
+  assert "semantic" not in own.sources["eval"][0]  # the run's own is as it was
+
+
 def test_missing_annotations_and_cropped_images_are_refused():
   with pytest.raises(errors.UserError, match="semantic"):
     dict(dense.Evaluator(target="normals").run(context()))
@@ -121,7 +138,7 @@ def test_scores_leave_out_the_first_and_the_last_frame():
 
 
 def test_colours_that_move_are_tracked_better_than_nothing_moves():
-  size, frames = 16, 5
+  size, frames = 16, 5  # the method reads 32: frames are enlarged
   video = np.full((2, frames, size, size, 3), 90, np.uint8)
   masks = np.zeros((2, frames, size, size), np.uint8)
   for t in range(frames):
@@ -130,7 +147,7 @@ def test_colours_that_move_are_tracked_better_than_nothing_moves():
   data = sources.ArraySource(
     {"image": video[:, 0], "video": video, "instance": masks}
   )
-  context = evalkit.context(data={"train": data, "eval": data}, size=size)
-  values = dict(propagation.Evaluator().run(context))
+  context = evalkit.context(data={"train": data, "eval": data}, size=32)
+  values = dict(propagation.Evaluator(data="").run(context))
   assert values["jf"] > 80 > values["still_jf"] + 20
   assert values["examples"] == 2 and values["clip"].ndim == 3
