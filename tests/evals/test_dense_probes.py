@@ -53,18 +53,25 @@ def test_devices_and_evaluation_batch_do_not_matter():
   np.testing.assert_allclose(one["miou"], eight["miou"], rtol=1e-5)
 
 
-def test_pixels_to_be_ignored_have_no_gradient():
+def test_the_loss_is_the_mean_over_pixels_that_count():
   evaluator, rng = dense.Evaluator(lrs=(0.1,)), np.random.default_rng(0)
   params, extra = dense.linear.init(
     dense.jax.random.key(0), {"tokens": 5}, 1, 3
   )
   tokens = rng.normal(size=(2, 2, 2, 5)).astype(np.float32)
   targets = rng.integers(0, 3, (2, 4, 4))
-  targets[1] = 255
-  loss = lambda t: evaluator._loss(params, extra, {"tokens": tokens},  # noqa: E731
-                                   dense.jnp.asarray(t))[0]  # fmt: skip
-  changed = targets.copy()
-  assert loss(targets) == loss(changed) > 0
+  targets[1], targets[0, 2] = 255, 255
+
+  def loss(y):
+    y = dense.jnp.asarray(y)
+    return evaluator._loss(params, extra, {"tokens": tokens}, y)[0]
+
+  found, _ = dense.maps(params, extra, tokens, True, (4, 4))
+  logits = np.asarray(found[0, 0], np.float64)
+  logs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+  keep = targets[0] != 255
+  picked = np.take_along_axis(logs[keep], targets[0][keep][:, None], 1)
+  np.testing.assert_allclose(loss(targets), -picked.mean(), rtol=1e-5)
   assert loss(np.full_like(targets, 255)) == 0
 
 
