@@ -140,6 +140,7 @@ def test_weights_are_checked_by_hash_and_structure(tmp_path):
   inception_npz.check(path, accept=True)
 
 
+@pytest.mark.slow
 def test_the_encoder_of_a_run_makes_features(tmp_path, capsys):
   config = configs.base()
   config.data.update(
