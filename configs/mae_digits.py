@@ -37,8 +37,6 @@ def get_config(arg: str | None = None):
     probe=configs.section(
       type="probe", predict="tokens", penalty=100.0, train_limit=4000
     ),
-    fewshot=configs.section(type="fewshot", predict="tokens", train_limit=4000),
-    introspect=configs.section(type="introspect"),
     recon=configs.section(type="recon", batches=4),
   )
   return config
