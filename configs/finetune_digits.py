@@ -18,8 +18,8 @@ def get_config(arg: str | None = None):
     mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
   )  # fmt: skip
   config.method = configs.section(
-    type="supervised.finetune", variant="Ti/8", size=32, width=96, depth=4,
-    heads=3, classes=10, drop_path=0.05, mixup=0.2, cutmix=0.0,
+    type="supervised.finetune", variant="Ti/4", size=32, width=64, depth=3,
+    heads=2, classes=10, drop_path=0.05, mixup=0.2, cutmix=0.0,
   )  # fmt: skip
   config.init_from.update(
     skip=("^main/decoder/", "^main/encoder/norm/"),

@@ -11,6 +11,8 @@ Expected by the card (not yet measured here to the end): the loss falls from
 about 2.2 to below 0.70 (claim A); ridge on mean-pooled tokens at least 4 points
 above the untrained encoder (claim B); with norm_pix=False, the reconstruction
 error is below both fillings without a network (claim C).
+
+`configs/finetune_cifar10.py` fine-tunes what comes out.
 """
 
 from jmim.core import config as configs
@@ -36,6 +38,15 @@ def get_config(arg: str | None = None):
     loss=configs.section(type="loss", every_steps=500, limit=2048),
     probe=probe,
     knn=configs.section(type="knn", train_limit=8000, limit=2000),
+    fewshot=configs.section(type="fewshot", shots=(10, 100), train_limit=8000),
+    linear=configs.section(
+      type="linear",
+      predict=("cls", "features"),
+      epochs=10.0,
+      warmup_epochs=1.0,
+      lrs=(0.1, 1.0, 10.0),
+    ),
+    introspect=configs.section(type="introspect"),
     recon=configs.section(type="recon", every_steps=1000, batches=8),
   )
   return config

@@ -74,6 +74,19 @@ def test_the_contract_table_names_every_member():
     assert f"`{name}(" in text, name
 
 
+def test_every_evaluator_has_its_paragraph_and_its_equation():
+  from jmim.evals import base  # noqa: PLC0415
+
+  text = (ROOT / "docs" / "evals.md").read_text()
+  for name in base.names():
+    assert hasattr(base.find(name), "run"), name
+    paragraph = re.search(
+      rf"^\*\*`{name}`\*\* .*?(?=^\*\*|^## |\Z)", text, re.DOTALL | re.MULTILINE
+    )
+    assert paragraph, name
+    assert re.search(r"\n\n    \S.* = ", paragraph[0]), f"{name}: no equation"
+
+
 def test_links_between_pages_exist():
   for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):

@@ -28,8 +28,7 @@ TINY = [
   "data.name=folder", "data.batch=8", "train.total_steps=2",
   "schedule.warmup_steps=0", "hardware.compile_cache=", "method.width=16",
   "method.heads=2", "method.depth=1", "method.decoder_width=16",
-  "method.decoder_heads=2", "evals.loss=None", "evals.probe=None",
-  "evals.recon=None",
+  "method.decoder_heads=2", "evals.loss=None", "evals.recon=None",
 ]  # fmt: skip
 
 

@@ -192,6 +192,39 @@ def test_eval_mode_without_a_checkpoint(recipe, tmp_path):
     train.evaluate(recipe, tmp_path)
 
 
+def test_fine_tuning_starts_from_the_encoder_of_another_run(recipe, tmp_path):
+  before = small(recipe, total_steps=2)
+  train.train(before, tmp_path / "pre")
+  config = small(recipe, total_steps=1)
+  config.method = configs.section(
+    type="supervised.finetune", variant="Ti/2", size=8, channels=1, width=32,
+    depth=2, heads=2, classes=10, mixup=0.8, cutmix=1.0,
+  )  # fmt: skip
+  config.optim.lr = 0.0
+  config.evals = configs.section(accuracy=configs.section(type="accuracy"))
+  config.init_from.update(path=str(tmp_path / "pre"), reinit=("pos_embed$",))
+  with pytest.raises(errors.UserError) as e:
+    train.train(config, tmp_path / "post")
+  for name in ("decoder/mask_token", "encoder/norm/scale", "head/head/kernel"):
+    assert name in e.value.seen
+  assert not (tmp_path / "post" / "config.json").exists()
+  config.init_from.update(
+    skip=("^main/decoder/", "^main/encoder/norm/"),
+    reinit=("^main/head/", "pos_embed$"),
+  )
+  train.train(config, tmp_path / "post")
+  old = final_state(tmp_path / "pre", before)
+  new = final_state(tmp_path / "post", config)
+  moved = [n for n in new if n.startswith(("params/main/enc", "ema/main/enc"))]
+  assert len(moved) > 20
+  for name in moved:
+    if not name.endswith("pos_embed"):
+      saved = old[name.replace("ema/", "params/")]
+      np.testing.assert_allclose(new[name], saved, rtol=1e-6, err_msg=name)
+  last = writer.read(tmp_path / "post")[-1]
+  assert last["accuracy/examples"] == 400
+
+
 def test_a_diverging_run_stops_and_names_the_steps(recipe, tmp_path):
   config = small(recipe, max_skips=3, total_steps=40)
   config.method.norm_pix = False

@@ -162,8 +162,8 @@ def _check_regexes(rules: Rules) -> None:
 
 
 def _error(rules: Rules, lines: Sequence[str]) -> errors.UserError:
-  shown = "\n           ".join(lines[:20])
-  more = f"\n           ... and {len(lines) - 20} more" * (len(lines) > 20)
+  shown = "\n           ".join(lines[:60])
+  more = f"\n           ... and {len(lines) - 60} more" * (len(lines) > 60)
   return errors.UserError(
     f"{rules.path} does not fit:\n           {shown}{more}",
     "every name and shape to agree, or to be covered by a rule",

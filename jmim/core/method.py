@@ -146,7 +146,7 @@ class Method:
     Names evaluators share: features [b, d], one vector per image; cls [b, d];
     tokens [b, h, w, d], a feature map; layers {name: [b, d]}; attention
     [b, layers, heads, t, t]; reconstruct {image, mask}, both
-    [b, h, w, c]; logits [b, k].
+    [b, h, w, c]; logits [b, k]. All of them: docs/evals.md.
     """
     return {}
 

@@ -10,6 +10,7 @@ is the best of the grid on the evaluation split.
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 
 from jmim.core import errors
 from jmim.core import method
@@ -41,11 +42,7 @@ class Evaluator(base.Evaluator):
     batch, steps = frozen.plan(context, self.batch, self.epochs, len(source))
     shape = context.shape(self.predict)
     head = self.head(shape[-1], source.num_classes)
-    single = head.init(jax.random.key(context.seed), flat(jax.numpy.zeros(
-      (1, *shape))))["params"]  # fmt: skip
-    n = len(self.lrs)
-    copies = jax.tree.map(lambda p: jax.numpy.stack([p] * n), single)
-    params = {"main": {"layers": copies}}
+    params = self.init(head, jax.random.key(context.seed), shape)
     optimizer = frozen.make_optimizer(
       params, self.lrs, steps, steps * self.warmup_epochs / self.epochs,
       name="adamw", b1=0.9, b2=0.999, eps=1e-8, weight_decay=self.weight_decay,
@@ -70,6 +67,12 @@ class Evaluator(base.Evaluator):
     for lr, accuracy in zip(self.lrs, found[""], strict=True):
       yield f"lr{lr:g}", float(accuracy)
     yield "examples", total
+
+  def init(self, head, key: jax.Array, shape: tuple[int, ...]):
+    """One start for all rates, so that they differ by the rate alone."""
+    single = head.init(key, flat(jnp.zeros((1, *shape))))["params"]
+    copies = jax.tree.map(lambda p: jnp.stack([p] * len(self.lrs)), single)
+    return {"main": {"layers": copies}}
 
   def head(self, width: int, classes: int) -> classifiers.AttentivePool:
     """The probe for tokens of a width."""

@@ -48,7 +48,7 @@ class Evaluator:
 def names() -> list[str]:
   """All evaluator modules."""
   package = importlib.import_module("jmim.evals")
-  skipped = ("base", "context", "draw", "extract", "frozen", "runner")
+  skipped = ("base", "context", "draw", "extract", "frozen", "runner", "stored")
   found = [m.name for m in pkgutil.iter_modules(package.__path__)]
   return [name for name in found if name not in skipped]
 

@@ -1,5 +1,6 @@
 """What evaluators see of a run: outputs by name, over a split."""
 
+import copy
 import math
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -261,7 +262,7 @@ class Context:
       split: "train" or "eval".
       limit: see `batches`.
       weights: "raw", "ema" or "untrained".
-      beside: "index" (see `annotation`), "label" or "image".
+      beside: "index" (see `stored`), "label" or "image".
     """
     rows, others = [], []
     for i, batch in enumerate(self.batches(split, limit)):
@@ -274,23 +275,11 @@ class Context:
       others.append(self.gather(batch[beside])[valid])
     return np.concatenate(rows), np.concatenate(others)
 
-  def annotation(self, split: str, index: np.ndarray, name: str) -> np.ndarray:
-    """What the data set stores beside images: [n, ...], of examples `index`.
-
-    It is read as stored, on every host: images must be neither cropped nor
-    resized if it is to fit them.
-
-    Raises:
-      UserError: the data set has nothing of that name.
-    """
-    source = self.sources[split]
-    first = source[int(index[0])]
-    if name not in first:
-      raise errors.UserError(
-        f"no {name!r} in the data set", f"one of {', '.join(first)}",
-        "choose another annotation or data set", "data.name",
-      )  # fmt: skip
-    return np.stack([np.asarray(source[int(i)][name]) for i in index])
+  def on(self, sources: dict[str, Any]) -> "Context":
+    """The same weights and transforms over other "train" and "eval" data."""
+    made = copy.copy(self)
+    made.sources, made._memo, made._forever = sources, {}, {}
+    return made
 
   def gather(self, local: np.ndarray) -> np.ndarray:
     """The global batch from every host's slice."""

@@ -12,7 +12,8 @@ is the best of the grid on the evaluation split. Beside it: the same for a
 head that sees no image (the training set's most frequent class, mean depth).
 
 The annotation is read as the data set stores it, so images must be neither
-cropped nor resized (`data.eval_crop="none"`).
+cropped nor resized (`data.eval_crop="none"`): the data set must be of the size
+that the method reads.
 """
 
 import dataclasses
@@ -27,6 +28,7 @@ from jmim.evals import base
 from jmim.evals import draw
 from jmim.evals import frozen
 from jmim.evals import linear
+from jmim.evals import stored
 from jmim.metrics import dense
 
 
@@ -57,6 +59,8 @@ class Evaluator(base.Evaluator):
     "segmentation", "what is probed", choices=("segmentation", "depth")
   )
   target: str = method.field("semantic", "annotation of the data set")
+  data: str = method.field("", "data set, e.g. 'shapes/small'; '': the run's")
+  data_dir: str = method.field("", "where it is; '': ~/.cache/jmim")
   lrs: tuple = method.field((1e-2, 1e-3, 1e-4), "peak learning rates")
   epochs: float = method.field(10.0, "passes over the training set", above=0)
   batch: int = method.field(16, "images per step", low=1)
@@ -73,6 +77,7 @@ class Evaluator(base.Evaluator):
         "'none': annotations are not cropped with the images",
         "prepare the data at data.size", "data.eval_crop",
       )  # fmt: skip
+    context = stored.elsewhere(context, self.data, self.data_dir)
     (x, y), (x_test, y_test) = (
       self._data(context, split, limit)
       for split, limit in (("train", self.train_limit), ("eval", self.limit))
@@ -98,7 +103,7 @@ class Evaluator(base.Evaluator):
   def _data(self, context, split, limit):
     """(tokens [n, h, w, d], targets [n, H, W])."""
     x, index = context.rows(self.predict, split, limit or None, self.weights)
-    return x, context.annotation(split, index, self.target)
+    return x, stored.annotation(context, split, index, self.target)
 
   def _classes(self, *targets) -> int:
     if self.task == "depth":

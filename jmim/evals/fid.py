@@ -118,10 +118,12 @@ class Evaluator(base.Evaluator):
     }}  # fmt: skip
 
   def _features(self, context, network) -> dict[str, np.ndarray]:
-    """Features of exactly `samples` images; conditions cycle over the data."""
+    """Features of exactly `samples` images; conditions are the split's."""
     parts, count, key = [], 0, 0
+    # A limit, even of all, is a random order: files are often sorted by class.
+    everything = len(context.sources["eval"])
     while count < self.samples:
-      for batch in context.batches("eval"):
+      for batch in context.batches("eval", everything):
         out = context.apply(self.predict, batch, self.weights, key=key)
         images = np.asarray(augment.denormalise(context.augment, out))
         images = images[context.gather(batch["valid"])]

@@ -214,7 +214,9 @@ def soft_losses(logits: jax.Array, labels: jax.Array) -> jax.Array:
   return -picked.reshape(len(logits), -1).mean(1).sum()
 
 
-def plan(context: Any, batch: int, epochs: float, examples: int) -> tuple:
+def plan(
+  context: Any, batch: int, epochs: float, examples: int
+) -> tuple[int, int]:
   """(batch, steps): 0 means the batch of the run; at least one step."""
   batch = batch or context.spec.batch
   return batch, max(1, round(epochs * examples / batch))

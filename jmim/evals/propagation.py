@@ -12,7 +12,8 @@ but the first and the last. Nothing is trained. `still_jf` is what repeating
 the masks of frame 0 would score.
 
 The data set gives `video` uint8 [t, h, w, 3] and masks [t, h, w] (0 is the
-background), such as the built-in `shapes/moving`.
+background), such as the built-in `shapes/moving`. Frames are resized to the
+size the method reads; masks are compared at the size of the data.
 """
 
 import dataclasses
@@ -23,6 +24,7 @@ import numpy as np
 from jmim.core import method
 from jmim.evals import base
 from jmim.evals import draw
+from jmim.evals import stored
 from jmim.metrics import dense
 
 
@@ -98,6 +100,8 @@ class Evaluator(base.Evaluator):
   """J, F and their mean in percent, over clips of the evaluation split."""
 
   predict: str = method.field("tokens", "patch tokens [b, h, w, d]")
+  data: str = method.field("shapes/moving", "data set; '': the run's own")
+  data_dir: str = method.field("", "where it is; '': ~/.cache/jmim")
   video: str = method.field("video", "clips in the data set")
   target: str = method.field("instance", "masks in the data set")
   last: int = method.field(7, "frames of context besides the first", low=0)
@@ -108,12 +112,15 @@ class Evaluator(base.Evaluator):
 
   def run(self, context):
     """Yields jf, j, f, still_jf and a picture of the first clip."""
+    context = stored.elsewhere(context, self.data, self.data_dir)
     count = len(context.sources["eval"])
     clips = np.arange(min(self.limit, count) if self.limit else count)
     found, still, picture = [], [], None
     for clip in clips:
-      video = context.annotation("eval", [clip], self.video)[0]
-      truth = context.annotation("eval", [clip], self.target)[0]
+      video, truth = (
+        stored.annotation(context, "eval", [clip], name)[0]
+        for name in (self.video, self.target)
+      )
       guess = self._track(context, video, truth)
       found.append(score(truth, guess))
       still.append(score(truth, np.repeat(truth[:1], len(truth), 0)))
@@ -133,7 +140,10 @@ class Evaluator(base.Evaluator):
 
   def _track(self, context, video, truth) -> np.ndarray:
     """[t, H, W] ids."""
-    batch = {"image": np.asarray(video)}
+    side = context.method.inputs()["image"].shape[0]
+    frames = [cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA)
+              for frame in video]  # fmt: skip
+    batch = {"image": np.stack(frames)}
     tokens = context.apply(self.predict, batch, self.weights, whole=True)
     h, w = tokens.shape[1:3]
     rows, columns = (

@@ -180,8 +180,7 @@ def forward(p: Arrays, x: jax.Array) -> dict[str, jax.Array]:
   Returns:
     pool3: [b, 2048], the features of FID.
     spatial: [b, 17 * 17 * 7], of sFID: the first 7 channels of the 1 x 1
-      convolution of the seventh block ("mixed_6/conv" of the graph), before
-      its normalisation.
+      branch of block Mixed_6d ("mixed_6/conv" of the graph, after its ReLU).
     logits: [b, 1008].
   """
   for name, _, _, kernel in _STEM:
@@ -190,10 +189,9 @@ def forward(p: Arrays, x: jax.Array) -> dict[str, jax.Array]:
     if name in ("Conv2d_2b_3x3", "Conv2d_4a_3x3"):
       x = _maximum(x, 2, 0)
   for block, (kind, _, _) in _BLOCKS.items():
-    if block == "Mixed_6d":
-      spatial = _convolve(p[f"{block}.branch1x1.conv.weight"], x, 1, (0, 0))
-      spatial = spatial[..., :SPATIAL].reshape(len(x), -1)
     x = jnp.concatenate([_branch(p, block, b, x) for b in _KINDS[kind]], -1)
+    if block == "Mixed_6d":
+      spatial = x[..., :SPATIAL].reshape(len(x), -1)
   pooled = x.mean((1, 2))
   logits = jnp.dot(pooled, p["fc.weight"].T, precision="highest")
   return {

@@ -53,19 +53,43 @@ def test_devices_and_evaluation_batch_do_not_matter():
   np.testing.assert_allclose(one["miou"], eight["miou"], rtol=1e-5)
 
 
-def test_pixels_to_be_ignored_have_no_gradient():
+def test_the_loss_is_the_mean_over_pixels_that_count():
   evaluator, rng = dense.Evaluator(lrs=(0.1,)), np.random.default_rng(0)
   params, extra = dense.linear.init(
     dense.jax.random.key(0), {"tokens": 5}, 1, 3
   )
   tokens = rng.normal(size=(2, 2, 2, 5)).astype(np.float32)
   targets = rng.integers(0, 3, (2, 4, 4))
-  targets[1] = 255
-  loss = lambda t: evaluator._loss(params, extra, {"tokens": tokens},  # noqa: E731
-                                   dense.jnp.asarray(t))[0]  # fmt: skip
-  changed = targets.copy()
-  assert loss(targets) == loss(changed) > 0
+  targets[1], targets[0, 2] = 255, 255
+
+  def loss(y):
+    y = dense.jnp.asarray(y)
+    return evaluator._loss(params, extra, {"tokens": tokens}, y)[0]
+
+  found, _ = dense.maps(params, extra, tokens, True, (4, 4))
+  logits = np.asarray(found[0, 0], np.float64)
+  logs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+  keep = targets[0] != 255
+  picked = np.take_along_axis(logs[keep], targets[0][keep][:, None], 1)
+  np.testing.assert_allclose(loss(targets), -picked.mean(), rtol=1e-5)
   assert loss(np.full_like(targets, 255)) == 0
+
+
+def test_another_data_set_can_be_probed(monkeypatch):
+  asked = []
+
+  def build(name, split, data_dir):
+    asked.append((name, split, data_dir))
+    return scenes(40, 0) if split == "train" else scenes(21, 1)
+
+  monkeypatch.setattr(dense.stored.sources, "build", build)
+  own = evalkit.context(size=8)  # images without masks
+  evaluator = dense.Evaluator(lrs=(0.1,), data="shapes/x", data_dir="there")
+  values = dict(evaluator.run(own))
+  assert set(asked) == {("shapes/x", s, "there") for s in ("train", "test")}
+  here = dict(dense.Evaluator(lrs=(0.1,)).run(context()))
+  assert values["miou"] == here["miou"]
+  assert "semantic" not in own.sources["eval"][0]  # the run's own is as it was
 
 
 def test_missing_annotations_and_cropped_images_are_refused():
@@ -121,7 +145,7 @@ def test_scores_leave_out_the_first_and_the_last_frame():
 
 
 def test_colours_that_move_are_tracked_better_than_nothing_moves():
-  size, frames = 16, 5
+  size, frames = 16, 5  # the method reads 32: frames are enlarged
   video = np.full((2, frames, size, size, 3), 90, np.uint8)
   masks = np.zeros((2, frames, size, size), np.uint8)
   for t in range(frames):
@@ -130,7 +154,7 @@ def test_colours_that_move_are_tracked_better_than_nothing_moves():
   data = sources.ArraySource(
     {"image": video[:, 0], "video": video, "instance": masks}
   )
-  context = evalkit.context(data={"train": data, "eval": data}, size=size)
-  values = dict(propagation.Evaluator().run(context))
+  context = evalkit.context(data={"train": data, "eval": data}, size=32)
+  values = dict(propagation.Evaluator(data="").run(context))
   assert values["jf"] > 80 > values["still_jf"] + 20
   assert values["examples"] == 2 and values["clip"].ndim == 3

@@ -61,6 +61,22 @@ def evaluator(reference, **changes):
   return fid.Evaluator(**given)
 
 
+def test_conditions_come_in_random_order(reference, monkeypatch):
+  """Of a split sorted by class, part of the samples is not one class."""
+  monkeypatch.setattr(extract, "make", lambda *a: network())
+  context, seen = evalkit.context(), []
+  apply = context.apply
+
+  def record(name, batch, weights, key):
+    seen.extend(batch["index"][batch["valid"]])
+    return apply(name, batch, weights, key)
+
+  context.apply = record
+  dict(evaluator(reference, samples=42).run(context))
+  assert sorted(seen) == sorted([*range(21)] * 2)
+  assert seen[:21] != sorted(seen[:21])
+
+
 def test_metrics_are_those_of_the_samples(reference, monkeypatch):
   monkeypatch.setattr(extract, "make", lambda *a: network())
   context = evalkit.context()
@@ -71,7 +87,7 @@ def test_metrics_are_those_of_the_samples(reference, monkeypatch):
   # The same by hand: keys count batches, over and over the split.
   made, key = [], 0
   while len(made) < 50:
-    for batch in context.batches("eval"):
+    for batch in context.batches("eval", 21):
       out = context.apply("sample", batch, "raw", key=key)
       pixels = np.asarray(augment.denormalise(context.augment, out))
       made += list(pixels[batch["valid"]])
@@ -124,6 +140,7 @@ def test_weights_are_checked_by_hash_and_structure(tmp_path):
   inception_npz.check(path, accept=True)
 
 
+@pytest.mark.slow
 def test_the_encoder_of_a_run_makes_features(tmp_path, capsys):
   config = configs.base()
   config.data.update(

@@ -106,8 +106,8 @@ def reference(torch, p, x):
     x = a(f"Mixed_{n}", x)
   x = b("Mixed_6a", x)
   for n in ("6b", "6c", "6d", "6e"):
-    if n == "6d":
-      spatial = f.conv2d(x, p["Mixed_6d.branch1x1.conv.weight"])[:, :7]
+    if n == "6d":  # by itself, not as a part of the block
+      spatial = conv("Mixed_6d.branch1x1", x)[:, :7]
     x = c(f"Mixed_{n}", x)
   x = d("Mixed_7a", x)
   x = e("Mixed_7b", x, average(x))
