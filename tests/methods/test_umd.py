@@ -162,7 +162,7 @@ def test_errors_are_those_of_the_two_tasks(params, batch):
 
 def sample(method, params, given, key=0):
   return np.asarray(
-    _jit(method.sample)(params, {}, {}, given, jax.random.key(key))["image"]
+    _jit(method.sample)(params, {}, {}, given, jax.random.key(key))
   )
 
 

@@ -137,8 +137,8 @@ class Gaussian(method.Method):
 
     return call
 
-  def sample(self, params, extra, consts, batch, key) -> dict[str, jax.Array]:
-    """image [b, h, w, c] in the units of the input.
+  def sample(self, params, extra, consts, batch, key) -> jax.Array:
+    """Images [b, h, w, c] in the units of the input.
 
     Args:
       params: of the method.
@@ -162,4 +162,4 @@ class Gaussian(method.Method):
     label = batch["label"] if self.classes else None
     denoise = self.denoise(params, label)
     image, _ = samplers.sample(table, denoise, normal(len(table)), normal)
-    return {"image": image}
+    return image
