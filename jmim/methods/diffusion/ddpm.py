@@ -41,7 +41,7 @@ class DDPM(_gaussian.Gaussian):
   blocks: int = method.field(2, "residual blocks per level", low=1)
   attend_at: tuple = method.field((4, 8), "downsampling factors with attention")
   heads: int = method.field(4, "attention heads; 0: 32 channels each", low=0)
-  groups: int = method.field(32, "groups of the norms", low=1)
+  norm_groups: int = method.field(32, "groups of the norms", low=1)
   dropout: float = method.field(
     0.1, "rate in the residual blocks", low=0.0, below=1.0
   )
@@ -57,7 +57,7 @@ class DDPM(_gaussian.Gaussian):
     """Two levels of width 16 on an 8-pixel image."""
     return cls(
       size=8, width=16, multipliers=(1, 2), blocks=1, attend_at=(2,), heads=2,
-      groups=4, dropout=0.0, classes=3, steps=3, times=20, beta_start=1e-3,
+      norm_groups=4, dropout=0.0, classes=3, steps=3, times=20, beta_start=1e-3,
       beta_end=0.5,
     )  # fmt: skip
 
@@ -66,7 +66,8 @@ class DDPM(_gaussian.Gaussian):
     """As trained, with dropout."""
     return unet.UNet(
       self.width, self.multipliers, self.channels, self.blocks, self.attend_at,
-      self.heads, self.classes, self.dropout, groups=self.groups, rt=self.rt,
+      self.heads, self.classes, self.dropout, groups=self.norm_groups,
+      rt=self.rt,
     )  # fmt: skip
 
   def inputs(self):
@@ -78,7 +79,7 @@ class DDPM(_gaussian.Gaussian):
         f"{len(self.multipliers)} multipliers, each level half of the one above"
       )
     for times in self.multipliers:
-      for name in ("heads", "groups"):
+      for name in ("heads", "norm_groups"):
         n = getattr(self, name) or 32
         if times * self.width % n:
           raise ValueError(
