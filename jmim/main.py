@@ -36,6 +36,18 @@ _PROCESSES = flags.DEFINE_integer(
   "processes", None, "Processes of the run, where no cluster tells"
 )
 _PROCESS = flags.DEFINE_integer("process", None, "Number of this process")
+# --mode=sample: --num=64 is short for --config.sample.num=64, and so on.
+_SHORT = {
+  name: (f"{section}.{name}", flags.DEFINE_string(name, None, text))
+  for section, name, text in (
+    ("sample", "num", "Images to sample"),
+    ("sample", "seed", "Seed of the samples"),
+    ("sample", "weights", "raw or ema"),
+    ("method", "guidance", "Classifier-free guidance"),
+    ("method", "sampler", "Sampler, as of jmim/diffusion/solvers.py"),
+    ("method", "steps", "Sampling steps"),
+  )
+}
 
 
 def main(overrides: Sequence[str]) -> None:
@@ -47,10 +59,10 @@ def main(overrides: Sequence[str]) -> None:
   Raises:
     UserError: a mistake in flags or config.
   """
-  config = _config(overrides)
-  if _MODE.value not in ("train", "eval"):
+  config = _config([*overrides, *_short()])
+  if _MODE.value not in ("train", "eval", "sample"):
     raise errors.UserError(
-      f"--mode={_MODE.value}", "modes of this version: train, eval",
+      f"--mode={_MODE.value}", "modes of this version: train, eval, sample",
       "use one of these; the others are planned", "--mode",
     )  # fmt: skip
   if not _WORKDIR.value:
@@ -64,8 +76,22 @@ def main(overrides: Sequence[str]) -> None:
   run = importlib.import_module("jmim.train")  # imports all of JAX's world
   if _MODE.value == "train":
     run.train(config, workdir)
-  else:
+  elif _MODE.value == "eval":
     run.evaluate(config, workdir)
+  else:
+    importlib.import_module("jmim.sample").sample(config, workdir)
+
+
+def _short() -> list[str]:
+  """The short flags of --mode=sample as config overrides."""
+  given = {n: f"{k}={f.value}" for n, (k, f) in _SHORT.items() if f.value}
+  if given and _MODE.value != "sample":
+    name = next(iter(given))
+    raise errors.UserError(
+      f"--{name} with --mode={_MODE.value}", "--mode=sample",
+      f"set the mode, or use --config.{_SHORT[name][0]}", f"--{name}",
+    )  # fmt: skip
+  return list(given.values())
 
 
 def _config(overrides: Sequence[str]):
@@ -106,6 +132,7 @@ def _start_backend(config) -> None:
 def usage() -> str:
   """What --help prints."""
   own = (_CONFIG, _WORKDIR, _MODE, _COORDINATOR, _PROCESSES, _PROCESS)
+  own += tuple(flag for _, flag in _SHORT.values())
   lines = [f"--{f.name}: {flags.FLAGS[f.name].help}" for f in own]
   keys = "--config.<key>=<value>: any key of jmim/core/base_config.py"
   return "\n".join([__doc__, *lines, keys])

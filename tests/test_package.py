@@ -25,7 +25,8 @@ MODEL = {"core.errors", "nn", "diffusion"}
 SHARED = {"core", "data", "nn", "diffusion", "convert", "metrics", "evals"}
 ALLOWED = {
   "nn": {"core.errors", "nn"},
-  "diffusion": MODEL,
+  # Arrays and numbers only: it knows no network.
+  "diffusion": {"core.errors", "diffusion"},
   # Mixing a batch is part of a supervised loss: its draws decide the targets.
   "methods": MODEL | {"core.method", "data.mix", "methods"},
   # Methods are found by name at run time; no file of the core names one.
@@ -39,6 +40,7 @@ ALLOWED = {
   "assemble": SHARED | {"build", "checks"},
   "train": SHARED | {"assemble", "train"},
   "tools": SHARED | {"assemble", "train", "methods", "tools"},
+  "sample": SHARED | {"train"},
   "main": SHARED | {"assemble", "train", "tools"},
 }
 

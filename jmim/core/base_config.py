@@ -146,6 +146,16 @@ KEYS: dict[str, Key] = {
   # --- ema of the parameters
   "ema.decay": Key(0.0, "EMA decay per step; 0: no EMA.", low=0, below=1),
   "ema.warmup": Key(True, "Use min(decay, (1 + t) / (10 + t))."),
+  # --- sample: what --mode=sample makes; how is said by the method's fields
+  "sample.num": Key(64, "Images in all; more later continues.", low=1),
+  "sample.batch": Key(
+    64, "Images at a time; rounded up to a multiple of the devices.", low=1
+  ),
+  "sample.seed": Key(0, "An image is a function of (seed, its number)."),
+  "sample.label": Key(
+    -1, "Class of all images; -1: the classes in turn.", low=-1
+  ),
+  "sample.weights": Key("raw", "Parameters used.", choices=("raw", "ema")),
   # --- hardware: nothing here may change a result (beyond rounding)
   "hardware.mesh.data": Key(
     -1, "Devices that split the batch; -1: all that are left.", low=-1

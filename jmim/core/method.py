@@ -171,6 +171,12 @@ def field(default: Any, doc: str, **limits: Any) -> Any:
   return dataclasses.field(default=default, metadata={"doc": doc, **limits})
 
 
+def again(cls: type, name: str, default: Any) -> Any:
+  """A field of a base class with another default."""
+  known = cls.__dataclass_fields__[name]
+  return dataclasses.field(default=default, metadata=known.metadata)
+
+
 def find(name: str) -> type[Method]:
   """The method class of "mim.mae": in jmim/methods/mim/mae.py.
 
@@ -207,8 +213,12 @@ def module_exists(module_name: str) -> bool:
 
 
 def names() -> list[str]:
-  """All methods below jmim/methods, as `find` takes them."""
+  """All methods below jmim/methods, as `find` takes them.
+
+  Files that begin with an underscore hold what methods share.
+  """
   root = importlib.import_module("jmim.methods")
   prefix = root.__name__ + "."
   modules = pkgutil.walk_packages(root.__path__, prefix)
-  return sorted(m.name[len(prefix) :] for m in modules if not m.ispkg)
+  found = [m.name[len(prefix) :] for m in modules if not m.ispkg]
+  return sorted(n for n in found if not n.rpartition(".")[2].startswith("_"))

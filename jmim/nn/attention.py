@@ -71,6 +71,15 @@ def attend(
   return einops.rearrange(out, "b t h d -> b h t d")
 
 
+def separate_xavier(key, shape, dtype=jnp.float32):
+  """Xavier-uniform of three [w, w] matrices, side by side: flax's q, k, v."""
+  parts = [(shape[0], shape[1] // 3)] * 3
+  init = nn.initializers.xavier_uniform()
+  keys = jax.random.split(key, 3)
+  drawn = [init(k, p, dtype) for k, p in zip(keys, parts, strict=True)]
+  return jnp.concatenate(drawn, axis=1)
+
+
 class RelativeBias(nn.Module):
   """Learned bias of the logits by relative position, one table per head.
 
@@ -113,12 +122,14 @@ class SelfAttention(nn.Module):
     rt: execution choices.
     cosine: logits e^min(s, ln 100) cos(q, k) with a learned s per head that
       starts at ln 10 (Swin V2, VideoMAE V2).
+    qkv_init: of the [w, 3w] kernel; Xavier over all of it in MAE and DiT.
   """
 
   heads: int
   qkv_bias: bool | str = True
   rt: runtime.Runtime = runtime.Runtime()
   cosine: bool = False
+  qkv_init: nn.initializers.Initializer = nn.initializers.xavier_uniform()
 
   @nn.compact
   def __call__(
@@ -141,14 +152,11 @@ class SelfAttention(nn.Module):
     width = x.shape[-1]
     if width % self.heads:
       raise ValueError(f"width {width} does not divide by {self.heads} heads")
-    dense = lambda n, bias, name: nn.Dense(  # noqa: E731
-      n,
-      use_bias=bias,
-      dtype=self.rt.dtype,
-      kernel_init=nn.initializers.xavier_uniform(),
-      name=name,
+    xavier = nn.initializers.xavier_uniform()
+    dense = lambda n, bias, name, init=xavier: nn.Dense(  # noqa: E731
+      n, use_bias=bias, dtype=self.rt.dtype, kernel_init=init, name=name
     )
-    qkv = dense(3 * width, self.qkv_bias is True, "qkv")(x)
+    qkv = dense(3 * width, self.qkv_bias is True, "qkv", self.qkv_init)(x)
     if self.qkv_bias == "qv":
       qkv = qkv + value_query_bias(self, width, qkv.dtype)
     q, k, v = einops.rearrange(

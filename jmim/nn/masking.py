@@ -110,5 +110,9 @@ def restore(kept: jax.Array, fill: jax.Array, mask: Mask) -> jax.Array:
 
 
 def masked_mean(values: jax.Array, mask: jax.Array) -> jax.Array:
-  """sum(values * mask) / sum(mask) over everything; 0 if nothing is masked."""
+  """sum(values * mask) / sum(mask) over everything; 0 if nothing is masked.
+
+  The mask broadcasts to the values.
+  """
+  mask = jnp.broadcast_to(mask, values.shape)
   return jnp.sum(values * mask) / jnp.maximum(jnp.sum(mask), 1.0)

@@ -20,6 +20,7 @@ def gelu(x: jax.Array) -> jax.Array:
 
 ACTIVATIONS = {
   "gelu": gelu,
+  "gelu_tanh": lambda x: jax.nn.gelu(x, approximate=True),  # DiT, UMD
   "quick_gelu": lambda x: x * jax.nn.sigmoid(1.702 * x),  # CLIP
 }
 

@@ -46,6 +46,11 @@ def to_grid(tokens: jax.Array, grid: tuple[int, int]) -> jax.Array:
   return einops.rearrange(tokens, "b (h w) d -> b h w d", h=h, w=w)
 
 
+def pixels(tokens: jax.Array, patch: int) -> jax.Array:
+  """[b, n] values of the patches of a square -> [b, h, w, 1] of its pixels."""
+  return unpatchify(jnp.repeat(tokens[..., None], patch**2, axis=-1), patch)
+
+
 def conv_bias_init(fan_in: int) -> nn.initializers.Initializer:
   """Uniform in +-1/sqrt(fan_in): the bias of a default torch convolution."""
   bound = fan_in**-0.5

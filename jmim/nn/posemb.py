@@ -68,6 +68,44 @@ def relative_index(grid: tuple[int, int], prefix: int = 0) -> np.ndarray:
   return index
 
 
+TIME_ORDERS = ("cos_sin", "sin_cos", "interleaved")
+
+
+def sinusoid(
+  t: jax.Array, width: int, order: str = "cos_sin", inclusive: bool = False
+) -> jax.Array:
+  """Embedding of times [b] as [b, width] float32.
+
+  Frequencies are 10000^(-i / half), i = 0 .. half - 1, half = width / 2.
+
+  Args:
+    t: any numbers; integers and fractions alike.
+    width: even.
+    order: "cos_sin" (DiT, LDM), "sin_cos" (UMD) blocks, or "interleaved" sine
+      and cosine.
+    inclusive: divide by half - 1, so that the last frequency is 1/10000 (UMD).
+
+  Raises:
+    ValueError: odd width or unknown order.
+  """
+  if width % 2 or order not in TIME_ORDERS:
+    raise ValueError(f"even width and one of {TIME_ORDERS}: {width}, {order!r}")
+  half, top = width // 2, -np.log(10000.0)
+  i = np.arange(half, dtype=np.float32)
+  # In float32, and in the order of the released codes: at t = 999 a frequency
+  # rounded otherwise turns an angle by 5e-5, and weights were trained with it.
+  power = (
+    i * np.float32(top / (half - 1))
+    if inclusive
+    else (np.float32(top) * i / np.float32(half))
+  )
+  angles = t.astype(jnp.float32)[:, None] * np.exp(power)
+  waves = [jnp.sin(angles), jnp.cos(angles)]
+  if order == "interleaved":
+    return jnp.stack(waves, axis=-1).reshape(len(t), width)
+  return jnp.concatenate(waves[:: 1 if order == "sin_cos" else -1], axis=-1)
+
+
 def _cubic(t: np.ndarray, a: float) -> np.ndarray:
   """Keys' cubic kernel with parameter a at distances t >= 0."""
   near = (a + 2) * t**3 - (a + 3) * t**2 + 1

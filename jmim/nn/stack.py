@@ -53,6 +53,7 @@ class Stack(nn.Module):
     *,
     per_layer: dict[str, jax.Array] | None = None,
     stop: int | None = None,
+    cond: jax.Array | None = None,
     **shared: Any,
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Runs layers 0 .. stop-1.
@@ -61,6 +62,7 @@ class Stack(nn.Module):
       x: [b, t, w].
       per_layer: keyword arguments with one slice per layer: [depth, ...].
       stop: early exit after this many layers; None: all.
+      cond: [b, ...], given to every layer, also when it is initialised.
       **shared: keyword arguments given to every layer (bias, mask, taps).
 
     Returns:
@@ -70,7 +72,9 @@ class Stack(nn.Module):
     stop = self.depth if stop is None else stop
     if not 0 <= stop <= self.depth:
       raise ValueError(f"early exit {stop} outside 0..{self.depth}")
-    params = self.param("layers", self._init, layer, x)
+    if cond is not None:
+      shared["cond"] = cond
+    params = self.param("layers", self._init, layer, x, cond)
     cut = lambda a: a if stop == self.depth else a[:stop]  # noqa: E731
     xs = jax.tree.map(cut, (params, per_layer or {}))
 
@@ -90,7 +94,9 @@ class Stack(nn.Module):
       taps.append(found)
     return x, jax.tree.map(lambda *a: jnp.stack(a), *taps) if taps else {}
 
-  def _init(self, key, layer, x):
+  def _init(self, key, layer, x, cond):
     keys = jax.random.split(key, self.depth)
-    x = jnp.zeros((1, *x.shape[1:]), x.dtype)  # one example shows the shapes
-    return jax.vmap(lambda k: layer.init(k, x)["params"])(keys)
+    # One example shows the shapes.
+    one = lambda a: jnp.zeros((1, *a.shape[1:]), a.dtype)  # noqa: E731
+    given = {} if cond is None else {"cond": one(cond)}
+    return jax.vmap(lambda k: layer.init(k, one(x), **given)["params"])(keys)

@@ -51,19 +51,26 @@ def custom(variant: str, **overrides: int | float) -> Size:
   return override(parse(variant)[0], **overrides)
 
 
-def parse(variant: str) -> tuple[Size, int]:
+def parse(
+  variant: str, sizes: Mapping[str, Size] | None = None
+) -> tuple[Size, int]:
   """Reads "B/16" as (Size, patch side).
+
+  Args:
+    variant: "<size>/<patch>".
+    sizes: the known ones; None: SIZES.
 
   Raises:
     ValueError: not "<size>/<patch>" with a known size.
   """
+  sizes = SIZES if sizes is None else sizes
   match = re.fullmatch(r"(\w+)/(\d+)", variant)
-  if not match or match[1] not in SIZES or not int(match[2]):
-    known = ", ".join(SIZES)
+  if not match or match[1] not in sizes or not int(match[2]):
+    known = ", ".join(sizes)
     raise ValueError(
       f"variant {variant!r} is not '<size>/<patch>' with a size of {known}"
     )
-  return SIZES[match[1]], int(match[2])
+  return sizes[match[1]], int(match[2])
 
 
 def override(size: Size, **given: float) -> Size:

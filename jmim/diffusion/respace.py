@@ -1,0 +1,74 @@
+"""Which of T times a sampler visits."""
+
+import numpy as np
+
+
+def spaced(steps: int, spec: str | int) -> np.ndarray:
+  """Ascending times of IDDPM's "respacing" (also of DiT, DifFace).
+
+  Args:
+    steps: T.
+    spec: "250": so many, evenly from 0 to T - 1, rounded half to even on a
+      running sum; "10,20": so many in each of equal sections; "ddim50": the
+      integer stride that gives exactly so many.
+
+  Raises:
+    ValueError: more than there are, or no such stride.
+  """
+  spec = str(spec)
+  if spec.startswith("ddim"):
+    wanted = int(spec.removeprefix("ddim"))
+    for stride in range(1, steps):
+      if len(range(0, steps, stride)) == wanted:
+        return np.arange(0, steps, stride)
+    raise ValueError(f"no integer stride gives {wanted} of {steps} times")
+  counts = [int(c) for c in spec.split(",")]
+  size, extra = divmod(steps, len(counts))
+  kept, first = [], 0
+  for i, count in enumerate(counts):
+    length = size + (i < extra)
+    if count > length:
+      raise ValueError(f"{count} of {length} times in section {i}")
+    stride = 1.0 if count <= 1 else (length - 1) / (count - 1)
+    at = 0.0
+    for _ in range(count):
+      kept.append(first + round(at))
+      at += stride
+    first += length
+  return np.asarray(kept)
+
+
+def leading(steps: int, count: int) -> np.ndarray:
+  """Descending i * (T // count): DDIM as in most libraries; ends at 0."""
+  return np.arange(count)[::-1] * (steps // count)
+
+
+def trailing(steps: int, count: int) -> np.ndarray:
+  """Descending from T - 1 in steps of T / count (Lin et al. 2024)."""
+  return np.round(np.arange(steps, 0, -steps / count)).astype(int)[:count] - 1
+
+
+def countdown(steps: int, count: int) -> np.ndarray:
+  """T - 1, T - 1 - s, ... and then 0 exactly once, s = T // count (UMD)."""
+  stride = steps // count
+  visited = np.arange(steps - 1, -1, -stride)
+  return visited if visited[-1] == 0 else np.append(visited, 0)
+
+
+SPACINGS = ("even", "leading", "trailing", "countdown")
+
+
+def visited(name: str, steps: int, count: int) -> np.ndarray:
+  """Descending times by the name of a spacing.
+
+  Raises:
+    ValueError: unknown name, or more times than there are.
+  """
+  if not 1 <= count <= steps:
+    raise ValueError(f"{count} sampling steps of {steps} times")
+  if name == "even":
+    return spaced(steps, count)[::-1]
+  found = {"leading": leading, "trailing": trailing, "countdown": countdown}
+  if name not in found:
+    raise ValueError(f"spacing {name!r} is none of {', '.join(SPACINGS)}")
+  return found[name](steps, count)

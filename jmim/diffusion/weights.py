@@ -1,0 +1,56 @@
+"""Weights of the loss over noise levels, and random times.
+
+Weights multiply the squared error of the kind the network predicts. All take
+and return arrays of the same shape.
+"""
+
+import jax
+import jax.numpy as jnp
+
+NAMES = ("uniform", "min_snr", "edm")
+
+
+def min_snr(kind: str, snr: jax.Array, gamma: float = 5.0) -> jax.Array:
+  """min(SNR, gamma) on the x0 error, told in terms of `kind` (Hang et al.).
+
+  The error of eps is SNR times that of x0, the error of v (SNR + 1) times.
+
+  Raises:
+    ValueError: a kind without this weight.
+  """
+  scale = {"x0": jnp.ones_like(snr), "eps": snr, "v": snr + 1}
+  if kind not in scale:
+    raise ValueError(f"min-SNR weight of {kind!r}: one of {', '.join(scale)}")
+  return jnp.minimum(snr, gamma) / scale[kind]
+
+
+def edm(sigma: jax.Array, data: float = 0.5) -> jax.Array:
+  """(sigma^2 + data^2) / (sigma data)^2, on the x0 error (Karras et al.)."""
+  return (sigma**2 + data**2) / (sigma * data) ** 2
+
+
+def make(name: str, kind: str, a: jax.Array, s: jax.Array, **options):
+  """The weight `name` for a network predicting `kind` at (signal, noise).
+
+  Raises:
+    ValueError: unknown name.
+  """
+  if name == "uniform":
+    return jnp.ones_like(a)
+  if name == "min_snr":
+    return min_snr(kind, (a / s) ** 2, **options)
+  if name == "edm":
+    if kind != "x0":
+      raise ValueError(f"the EDM weight is of the x0 error, not of {kind!r}")
+    return edm(s / a, **options)
+  raise ValueError(f"weight {name!r} is none of {', '.join(NAMES)}")
+
+
+def lognormal(normal: jax.Array, mean=-1.2, std=1.2) -> jax.Array:
+  """sigma = exp(mean + std n), n ~ N(0, 1): EDM's training noise."""
+  return jnp.exp(mean + std * normal)
+
+
+def logit_normal(normal: jax.Array, mean=0.0, std=1.0) -> jax.Array:
+  """u = sigmoid(mean + std n) in (0, 1): rectified flow's training time."""
+  return jax.nn.sigmoid(mean + std * normal)

@@ -1,0 +1,39 @@
+"""Diffusion methods on a transformer: the fields that size it."""
+
+import dataclasses
+
+from jmim.core import method
+from jmim.methods.diffusion import _gaussian
+from jmim.nn import dit
+from jmim.nn import vit
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Transformer(_gaussian.Gaussian):
+  """Width, depth, heads and patches."""
+
+  variant: str = method.field("B/4", "size (Ti S B L H XL) / patch in pixels")
+  width: int = method.field(0, "width; 0: that of variant", low=0)
+  depth: int = method.field(0, "blocks; 0: those of variant", low=0)
+  heads: int = method.field(0, "attention heads; 0: those of variant", low=0)
+  mlp_ratio: float = method.field(
+    0.0, "MLP hidden / width; 0: that of variant", low=0
+  )
+
+  @property
+  def net_size(self) -> vit.Size:
+    """The variant's size with the overrides."""
+    return vit.override(
+      vit.parse(self.variant, dit.SIZES)[0], width=self.width,
+      depth=self.depth, heads=self.heads, mlp_ratio=self.mlp_ratio,
+    )  # fmt: skip
+
+  @property
+  def patch(self) -> int:
+    """Patch side in pixels."""
+    return vit.parse(self.variant, dit.SIZES)[1]
+
+  @property
+  def grid(self) -> tuple[int, int]:
+    """(h, w) in patches."""
+    return (self.size // self.patch,) * 2

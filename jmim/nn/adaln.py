@@ -1,0 +1,146 @@
+"""Conditioned transformer blocks and the embeddings of time and label.
+
+adaLN-Zero: Peebles and Xie 2023 (DiT). The token block and its conditioning:
+Hansen-Estruch et al. 2024 (UMD).
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jmim.nn import attention
+from jmim.nn import block
+from jmim.nn import mlp
+from jmim.nn import posemb
+from jmim.nn import runtime
+
+ZEROS = nn.initializers.zeros
+
+
+def modulate(x: jax.Array, shift: jax.Array, scale: jax.Array) -> jax.Array:
+  """x (1 + scale) + shift; x [b, t, w], shift and scale [b, w]."""
+  return x * (1 + scale[:, None]) + shift[:, None]
+
+
+def bare_norm(rt: runtime.Runtime, name: str, affine: bool) -> nn.LayerNorm:
+  """LayerNorm, eps 1e-6, with or without scale and bias."""
+  return nn.LayerNorm(
+    epsilon=1e-6, dtype=rt.dtype, use_bias=affine, use_scale=affine,
+    use_fast_variance=False, name=name,
+  )  # fmt: skip
+
+
+class AdaBlock(nn.Module):
+  """x + gate attention(mod(LN x)), then the same with the MLP (adaLN-Zero).
+
+  Attributes:
+    heads: attention heads.
+    mlp_ratio: hidden width of the MLP over the width.
+    affine: LayerNorms have scale and bias (UMD) or not (DiT).
+    separate: q, k, v are initialised as three matrices (UMD).
+    rt: execution choices.
+  """
+
+  heads: int
+  mlp_ratio: float = 4.0
+  affine: bool = False
+  separate: bool = False
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(
+    self, x: jax.Array, *, cond: jax.Array, taps: tuple[str, ...] = ()
+  ) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """[b, t, w] -> [b, t, w] and the taps asked for.
+
+    Args:
+      x: tokens.
+      cond: [b, w] conditioning, already through its SiLU.
+      taps: "block" (the output), or those of `attention.SelfAttention`.
+    """
+    width = x.shape[-1]
+    mods = nn.Dense(
+      6 * width, dtype=self.rt.dtype, kernel_init=ZEROS, name="modulation"
+    )(cond)
+    shift1, scale1, gate1, shift2, scale2, gate2 = jnp.split(mods, 6, axis=-1)
+    init = {"qkv_init": attention.separate_xavier} if self.separate else {}
+    attn = attention.SelfAttention(self.heads, rt=self.rt, name="attn", **init)
+    inner = tuple(t for t in taps if t != "block")
+    y = modulate(bare_norm(self.rt, "norm1", self.affine)(x), shift1, scale1)
+    y, found = attn(y, taps=inner)
+    x = self.rt.shard(x + gate1[:, None] * y)
+    y = modulate(bare_norm(self.rt, "norm2", self.affine)(x), shift2, scale2)
+    hidden = int(width * self.mlp_ratio)
+    y = mlp.MLP(hidden, self.rt, "gelu_tanh", name="mlp")(y)
+    x = self.rt.shard(x + gate2[:, None] * y)
+    return x, {t: x if t == "block" else found[t] for t in taps}
+
+
+class TokenBlock(nn.Module):
+  """A pre-norm block that sees the conditioning as one more token.
+
+  The token is put first in every block and dropped after it (UMD).
+  """
+
+  heads: int
+  mlp_ratio: float = 4.0
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(
+    self, x: jax.Array, *, cond: jax.Array, taps: tuple[str, ...] = ()
+  ) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """[b, t, w] -> [b, t, w]; see `AdaBlock`, cond without SiLU."""
+    x = jnp.concatenate([cond[:, None].astype(x.dtype), x], axis=1)
+    inner = tuple(t for t in taps if t != "block")
+    y, found = attention.SelfAttention(
+      self.heads, rt=self.rt, name="attn", qkv_init=attention.separate_xavier
+    )(block.layer_norm(self.rt, "norm1")(x), taps=inner)
+    x = self.rt.shard(x + y)
+    hidden = int(x.shape[-1] * self.mlp_ratio)
+    y = block.layer_norm(self.rt, "norm2")(x)
+    y = mlp.MLP(hidden, self.rt, "gelu_tanh", name="mlp")(y)
+    x = self.rt.shard(x + y)[:, 1:]
+    return x, {t: x if t == "block" else found[t] for t in taps}
+
+
+class TimeEmbed(nn.Module):
+  """Sinusoid, linear, SiLU, linear: times [b] -> [b, width].
+
+  Attributes:
+    width: of the output.
+    hidden: between the linear maps.
+    waves: width of the sinusoid.
+    order: see `posemb.sinusoid`.
+    inclusive: see `posemb.sinusoid`.
+    std: of the normal initialisation; 0: flax's default (LeCun).
+    rt: execution choices.
+  """
+
+  width: int
+  hidden: int
+  waves: int = 256
+  order: str = "cos_sin"
+  inclusive: bool = False
+  std: float = 0.02
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, t: jax.Array) -> jax.Array:
+    """[b] -> [b, width]."""
+    kw: dict[str, Any] = {"dtype": self.rt.dtype}
+    if self.std:
+      kw["kernel_init"] = nn.initializers.normal(self.std)
+    x = posemb.sinusoid(t, self.waves, self.order, self.inclusive)
+    x = nn.silu(nn.Dense(self.hidden, name="fc1", **kw)(x))
+    return nn.Dense(self.width, name="fc2", **kw)(x)
+
+
+def label_table(classes: int, width: int, rt: runtime.Runtime) -> nn.Embed:
+  """classes + 1 rows, the last for "no label"."""
+  init = nn.initializers.normal(0.02)
+  return nn.Embed(
+    classes + 1, width, dtype=rt.dtype, embedding_init=init, name="label_embed"
+  )

@@ -1,0 +1,266 @@
+"""The time-conditional UNet of latent diffusion and its relatives.
+
+Rombach et al. 2022 (CompVis/latent-diffusion@a506df5, `UNetModel`): residual
+blocks with the time embedding added (or as scale and shift), self-attention
+or, with a context, transformer blocks with cross-attention. Images NHWC.
+"""
+
+from collections.abc import Sequence
+
+import einops
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jmim.nn import adaln
+from jmim.nn import attention
+from jmim.nn import block
+from jmim.nn import runtime
+
+ZEROS = nn.initializers.zeros
+
+
+def group_norm(rt: runtime.Runtime, groups: int, name: str, eps: float = 1e-5):
+  """GroupNorm with float32 statistics."""
+  return nn.GroupNorm(
+    groups, epsilon=eps, dtype=rt.dtype, name=name, use_fast_variance=False
+  )
+
+
+def conv3(rt: runtime.Runtime, width: int, name: str, stride=1, zero=False):
+  """3 x 3 convolution, padded by one pixel on every side as torch does."""
+  init = {"kernel_init": ZEROS} if zero else {}
+  return nn.Conv(
+    width, (3, 3), strides=stride, padding=((1, 1), (1, 1)), dtype=rt.dtype,
+    name=name, **init,
+  )  # fmt: skip
+
+
+class ResBlock(nn.Module):
+  """GN SiLU conv, + time, GN SiLU dropout conv; 1 x 1 skip if widths differ.
+
+  Attributes:
+    width: channels of the output.
+    dropout: rate; needs the rng "dropout" where it is not 0.
+    scale_shift: time acts as h (1 + scale) + shift after the second norm.
+    groups: of the norms; with one channel each, a time that is only added
+      would be normalised away.
+    rt: execution choices.
+  """
+
+  width: int
+  dropout: float = 0.0
+  scale_shift: bool = False
+  groups: int = 32
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, x: jax.Array, emb: jax.Array) -> jax.Array:
+    """x [b, h, w, c], emb [b, e] through its SiLU -> [b, h, w, width]."""
+    rt, width = self.rt, self.width
+    y = nn.silu(group_norm(rt, self.groups, "norm1")(x))
+    y = conv3(rt, width, "conv1")(y)
+    mods = nn.Dense(width * (1 + self.scale_shift), dtype=rt.dtype, name="time")
+    mods = mods(emb)[:, None, None]
+    norm = group_norm(rt, self.groups, "norm2")
+    if self.scale_shift:
+      scale, shift = jnp.split(mods, 2, axis=-1)
+      y = norm(y) * (1 + scale) + shift
+    else:
+      y = norm(y + mods)
+    y = nn.Dropout(self.dropout, deterministic=not self.dropout)(nn.silu(y))
+    y = conv3(rt, width, "conv2", zero=True)(y)
+    if x.shape[-1] != width:
+      x = nn.Conv(width, (1, 1), dtype=rt.dtype, name="skip")(x)
+    return rt.shard(x + y)
+
+
+class SpatialAttention(nn.Module):
+  """x + attention over all positions, zero at the start."""
+
+  heads: int
+  groups: int = 32
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """[b, h, w, c] -> the same."""
+    _, h, w, c = x.shape
+    y = group_norm(self.rt, self.groups, "norm")(x)
+    y = einops.rearrange(y, "b h w c -> b (h w) c")
+    qkv = nn.Dense(3 * c, dtype=self.rt.dtype, name="qkv")(y)
+    q, k, v = einops.rearrange(
+      qkv, "b t (n h d) -> n b h t d", n=3, h=self.heads
+    )
+    y = attention.attend(q, k, v, implementation=self.rt.attention)
+    y = einops.rearrange(y, "b h t d -> b t (h d)")
+    y = nn.Dense(c, dtype=self.rt.dtype, kernel_init=ZEROS, name="proj")(y)
+    return self.rt.shard(x + einops.rearrange(y, "b (h w) c -> b h w c", h=h))
+
+
+class CrossAttention(nn.Module):
+  """Attention of tokens to a context or themselves; only `out` has a bias."""
+
+  heads: int
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, x: jax.Array, context: jax.Array) -> jax.Array:
+    """x [b, t, c], context [b, s, e] -> [b, t, c]."""
+    width, rt = x.shape[-1], self.rt
+    found = [
+      nn.Dense(width, use_bias=False, dtype=rt.dtype, name=name)(y)
+      for name, y in (("q", x), ("k", context), ("v", context))
+    ]
+    q, k, v = (
+      einops.rearrange(y, "b t (h d) -> b h t d", h=self.heads) for y in found
+    )
+    y = attention.attend(q, k, v, implementation=rt.attention)
+    y = einops.rearrange(y, "b h t d -> b t (h d)")
+    return nn.Dense(width, dtype=rt.dtype, name="out")(y)
+
+
+class SpatialTransformer(nn.Module):
+  """GN, 1 x 1 in, blocks of self-, cross-attention and GEGLU, 1 x 1 out.
+
+  Attributes:
+    heads: attention heads.
+    depth: blocks.
+    groups: of the norm.
+    rt: execution choices.
+  """
+
+  heads: int
+  depth: int = 1
+  groups: int = 32
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, x: jax.Array, context: jax.Array) -> jax.Array:
+    """x [b, h, w, c], context [b, s, e] -> [b, h, w, c]."""
+    _, h, _, c = x.shape
+    rt = self.rt
+    dense = lambda n, name, **kw: nn.Dense(  # noqa: E731
+      n, dtype=rt.dtype, name=name, **kw
+    )
+    norm = lambda name: block.layer_norm(rt, name, 1e-5)  # noqa: E731
+    y = group_norm(rt, self.groups, "norm", 1e-6)(x)
+    y = dense(c, "proj_in")(einops.rearrange(y, "b h w c -> b (h w) c"))
+    for i in range(self.depth):
+      z = norm(f"norm1_{i}")(y)
+      y = y + CrossAttention(self.heads, rt, name=f"self_{i}")(z, z)
+      z = norm(f"norm2_{i}")(y)
+      y = y + CrossAttention(self.heads, rt, name=f"cross_{i}")(z, context)
+      z = dense(8 * c, f"fc1_{i}")(norm(f"norm3_{i}")(y))
+      value, gate = jnp.split(z, 2, axis=-1)
+      gate = jax.nn.gelu(gate, approximate=False)
+      y = y + dense(c, f"fc2_{i}")(value * gate)
+    y = dense(c, "proj_out", kernel_init=ZEROS)(y)
+    return rt.shard(x + einops.rearrange(y, "b (h w) c -> b h w c", h=h))
+
+
+class UNet(nn.Module):
+  """Noisy image and time to a prediction of the same side.
+
+  Attributes:
+    width: channels of the finest level; a multiple of `heads`.
+    multipliers: of each level, finest first.
+    out: channels of the prediction.
+    blocks: residual blocks per level going down; one more going up.
+    attend_at: downsampling factors (1, 2, 4, ...) with attention.
+    heads: attention heads; 0: 32 channels per head.
+    classes: labels, `classes` = none, added to the time; 0: no table.
+    dropout: rate in the residual blocks.
+    scale_shift: see `ResBlock`.
+    transformer: blocks of cross-attention to a context; 0: self-attention.
+    groups: of the norms.
+    rt: execution choices.
+  """
+
+  width: int = 128
+  multipliers: Sequence[int] = (1, 2, 2, 4)
+  out: int = 3
+  blocks: int = 2
+  attend_at: Sequence[int] = (4, 8)
+  heads: int = 4
+  classes: int = 0
+  dropout: float = 0.0
+  scale_shift: bool = False
+  transformer: int = 0
+  groups: int = 32
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(
+    self,
+    x: jax.Array,
+    t: jax.Array,
+    label: jax.Array | None = None,
+    context: jax.Array | None = None,
+  ) -> jax.Array:
+    """Predicts for [b, h, w, c]; h and w divide by 2^(levels - 1).
+
+    Args:
+      x: noisy image, with concatenated conditions if there are any.
+      t: [b] times.
+      label: [b] int; needed if there are classes.
+      context: [b, s, e]; needed if there is a transformer.
+
+    Returns:
+      [b, h, w, out] float32, 0 at the start.
+    """
+    rt = self.rt
+    emb = self._embed(t, label)
+    levels = len(self.multipliers)
+    y = rt.shard(conv3(rt, self.width, "conv_in")(x.astype(rt.dtype)))
+    skips = [y]
+    for level, times in enumerate(self.multipliers):
+      for i in range(self.blocks):
+        y = self._stage(y, emb, context, times, level, f"down{level}_{i}")
+        skips.append(y)
+      if level < levels - 1:
+        y = conv3(rt, y.shape[-1], f"down{level}_conv", 2)(y)
+        skips.append(y)
+    y = self._res(times, "middle_0")(y, emb)
+    y = self._attention(y, context, "middle_attention")
+    y = self._res(times, "middle_1")(y, emb)
+    for level, times in reversed(list(enumerate(self.multipliers))):
+      for i in range(self.blocks + 1):
+        y = jnp.concatenate([y, skips.pop()], axis=-1)
+        y = self._stage(y, emb, context, times, level, f"up{level}_{i}")
+      if level:
+        y = einops.repeat(y, "b h w c -> b (h p) (w q) c", p=2, q=2)
+        y = conv3(rt, y.shape[-1], f"up{level}_conv")(y)
+    y = nn.silu(group_norm(rt, self.groups, "norm_out")(y))
+    return conv3(rt, self.out, "conv_out", zero=True)(y).astype(jnp.float32)
+
+  def _embed(self, t, label):
+    """[b, 4 width] time and label embedding, through the blocks' SiLU."""
+    wide = 4 * self.width
+    emb = adaln.TimeEmbed(
+      wide, wide, self.width, std=0.0, rt=self.rt, name="time_embed"
+    )(t)
+    if self.classes:
+      emb = emb + adaln.label_table(self.classes, wide, self.rt)(label)
+    return nn.silu(emb)
+
+  def _res(self, times, name):
+    return ResBlock(
+      times * self.width, self.dropout, self.scale_shift, self.groups, self.rt,
+      name=name,
+    )  # fmt: skip
+
+  def _stage(self, y, emb, context, times, level, name):
+    """A residual block and, at some levels, attention."""
+    y = self._res(times, name)(y, emb)
+    if 2**level in self.attend_at:
+      y = self._attention(y, context, f"{name}_attention")
+    return y
+
+  def _attention(self, y, context, name):
+    heads = self.heads or y.shape[-1] // 32
+    if not self.transformer:
+      return SpatialAttention(heads, self.groups, self.rt, name=name)(y)
+    return SpatialTransformer(
+      heads, self.transformer, self.groups, self.rt, name=name
+    )(y, context)

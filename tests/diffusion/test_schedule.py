@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+
+from jmim.diffusion import respace
+from jmim.diffusion import schedule
+
+
+@pytest.mark.parametrize("name", schedule.NAMES)
+def test_every_schedule_goes_from_data_to_noise(name):
+  process = schedule.make(name)
+  assert process.beta.dtype == np.float64
+  assert (process.beta > 0).all() and (process.beta <= 0.999).all()
+  assert (np.diff(process.power) < 0).all()
+  assert process.power[0] > 0.97 and process.power[-1] < 0.01
+  np.testing.assert_allclose(process.signal**2 + process.noise**2, 1.0)
+
+
+def test_known_values():
+  linear, cosine = schedule.make("linear"), schedule.make("cosine")
+  np.testing.assert_allclose(linear.power[-1], 4.04e-5, rtol=2e-3)
+  np.testing.assert_allclose(linear.power[400], 0.1936, rtol=1e-3)  # DifFace
+  assert cosine.power[-1] < 1e-4
+  # The cosine schedule spends fewer times on what is almost only noise.
+  share = [100 * np.mean(p.power < 0.01) for p in (cosine, linear)]
+  np.testing.assert_allclose(share, [6.5, 32.7], atol=0.11)
+  root = schedule.make("scaled_linear", 4, 0.1, 0.99)  # DiffIR
+  np.testing.assert_allclose(
+    root.power, [0.9, 0.6351, 0.2598, 0.0026], atol=5e-5
+  )
+
+
+def test_an_unknown_name_lists_the_known_ones():
+  with pytest.raises(ValueError, match="scaled_linear"):
+    schedule.make("lineal")
+
+
+def test_zero_terminal_snr_ends_in_pure_noise_and_starts_as_before():
+  before, after = (schedule.make("linear", zero_snr=z) for z in (False, True))
+  assert after.power[-1] == 0 and after.signal[-1] == 0
+  np.testing.assert_allclose(after.power[0], before.power[0], rtol=1e-12)
+  assert (np.diff(after.power) < 0).all()
+
+
+def test_tables_are_gathered_in_float32_without_losing_the_first_levels():
+  process = schedule.make("linear")
+  signal, noise = process.at(np.array([[0], [999]]))
+  assert signal.dtype == np.float32 and signal.shape == (2, 1)
+  np.testing.assert_allclose(noise[:, 0], process.noise[[0, 999]], rtol=1e-6)
+
+
+def test_respacing_with_all_times_reproduces_the_schedule():
+  process = schedule.make("cosine")
+  again = process.respaced(respace.spaced(1000, "1000"))
+  np.testing.assert_allclose(again.beta, process.beta, rtol=1e-9)
+
+
+def test_a_respaced_process_has_the_same_marginals_and_tells_the_same_times():
+  process = schedule.make("linear")
+  kept = respace.spaced(1000, "10")
+  fewer = process.respaced(kept)
+  np.testing.assert_allclose(fewer.power, process.power[kept])
+  path, direct = fewer.levels(), process.levels(kept[::-1])
+  np.testing.assert_array_equal(path.time[:-1], kept[::-1])
+  np.testing.assert_allclose(path.noise, direct.noise, atol=1e-12)
+
+
+def test_spacings():
+  np.testing.assert_array_equal(
+    respace.spaced(100, "ddim10"), np.arange(0, 100, 10)
+  )
+  np.testing.assert_array_equal(
+    respace.spaced(60, "7"), [round(i * 59 / 6) for i in range(7)]
+  )
+  np.testing.assert_array_equal(
+    respace.spaced(20, "3,2"), [0, 4, 9, 10, 19]
+  )  # 4.5 rounds to even
+  np.testing.assert_array_equal(respace.leading(1000, 5)[[0, -1]], [800, 0])
+  np.testing.assert_array_equal(respace.trailing(1000, 4), [999, 749, 499, 249])
+  for bad in ("ddim51", "101", "60,60"):
+    with pytest.raises(ValueError, match="times"):
+      respace.spaced(100, bad)
+
+
+@pytest.mark.parametrize("count", [1, 7, 62, 125, 999, 1000])
+def test_countdown_ends_at_zero_exactly_once(count):
+  visited = respace.countdown(1000, count)
+  assert visited[0] == 999 and visited[-1] == 0
+  assert (np.diff(visited) < 0).all()
+  assert len(visited) <= count + 1 + 1000 // count
+
+
+def test_countdown_of_125_makes_126_calls():
+  visited = respace.countdown(1000, 125)
+  assert len(visited) == 126 and list(visited[-2:]) == [7, 0]
+
+
+@pytest.mark.parametrize("name", respace.SPACINGS)
+def test_visited_descends_within_the_times(name):
+  visited = respace.visited(name, 1000, 50)
+  assert (np.diff(visited) < 0).all()
+  assert visited[0] <= 999 and visited[-1] >= 0
+  with pytest.raises(ValueError, match="sampling steps"):
+    respace.visited(name, 10, 11)
+
+
+def test_edm_and_straight_paths():
+  path = schedule.karras(18)
+  np.testing.assert_allclose(path.noise[[0, -2, -1]], [80.0, 0.002, 0.0])
+  np.testing.assert_allclose(path.time[:-1], np.log(path.noise[:-1]) / 4)
+  u = np.linspace(0, 1, 5)
+  path = schedule.straight(4, shift=0.3)
+  # LightningDiT: t = s u / (1 + (s - 1) u).
+  np.testing.assert_allclose(path.signal, 0.3 * u / (1 - 0.7 * u))
+  np.testing.assert_allclose(path.signal + path.noise, 1.0)
+  np.testing.assert_allclose(schedule.straight(u, told="noise").time, 1 - u)
+
+
+def test_time_between_levels_is_interpolated():
+  path = schedule.make("linear").levels()
+  lam = path.log_snr_half
+  np.testing.assert_allclose(path.time_at(lam[[5, 100]]), path.time[[5, 100]])
+  between = path.time_at((lam[5] + lam[6]) / 2)
+  assert path.time[6] < between < path.time[5]

@@ -1,0 +1,96 @@
+import dataclasses
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+from jmim.methods.diffusion import ddpm
+from jmim.methods.diffusion import dit
+
+B = 4
+UNET, DIT = ddpm.DDPM.tiny(), dit.DiT.tiny()
+_jit = functools.partial(
+  jax.jit, compiler_options={"xla_backend_optimization_level": 0}
+)
+
+
+@pytest.fixture(scope="module")
+def batch():
+  rng = np.random.default_rng(0)
+  image = rng.uniform(-1, 1, (B, 8, 8, 3)).astype(np.float32)
+  return {"image": image, "label": np.array([0, 1, 2, 1], np.int32)}
+
+
+def start(method, batch):
+  return _jit(method.init)(jax.random.key(0), batch)[0]
+
+
+def loss_of(method, params, batch, draws):
+  return _jit(lambda p: method.loss("main", p, {}, {}, batch, draws, 0))(params)
+
+
+@pytest.mark.parametrize("method", [UNET, DIT], ids=["unet", "dit"])
+def test_the_prediction_starts_at_zero(method, batch):
+  params, draws = start(method, batch), method.draw(jax.random.key(1), batch, 0)
+  _, aux = loss_of(method, params, batch, draws)
+  found = aux.get("loss_mse", aux.get("loss_unweighted"))
+  np.testing.assert_allclose(found, (draws["noise"] ** 2).mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("prediction", ["x0", "v", "velocity"])
+def test_other_predictions_have_their_own_target(prediction, batch):
+  method = dataclasses.replace(UNET, prediction=prediction)
+  params, draws = start(UNET, batch), UNET.draw(jax.random.key(1), batch, 0)
+  _, a, s = method.noised(batch["image"], draws)
+  x, eps = batch["image"], draws["noise"]
+  target = {"x0": x, "v": a * eps - s * x, "velocity": x - eps}[prediction]
+  loss, _ = loss_of(method, params, batch, draws)
+  np.testing.assert_allclose(loss, (target**2).mean(), rtol=1e-5)
+
+
+def test_the_bound_does_not_teach_the_mean(batch):
+  params, draws = start(DIT, batch), DIT.draw(jax.random.key(1), batch, 0)
+  draws["t"] = draws["t"].at[0].set(0)  # the likelihood's branch too
+
+  def vb(p):
+    return DIT.terms(p, batch, draws)["vb"].sum()
+
+  grad = _jit(jax.grad(vb))(params)["main"]["pred"]["kernel"]
+  channels = np.asarray(grad).reshape(-1, 2, 2, 6)
+  assert not channels[..., :3].any() and np.abs(channels[..., 3:]).max() > 0
+
+
+def test_min_snr_weighs_by_time(batch):
+  method = dataclasses.replace(UNET, weight="min_snr")
+  params, draws = start(UNET, batch), UNET.draw(jax.random.key(1), batch, 0)
+  _, a, s = method.noised(batch["image"], draws)
+  snr = np.asarray(a / s) ** 2
+  wanted = (np.minimum(snr, 5) / snr * np.asarray(draws["noise"]) ** 2).mean()
+  loss, aux = loss_of(method, params, batch, draws)
+  np.testing.assert_allclose(loss, wanted, rtol=1e-5)
+  assert aux["loss_unweighted"] != loss
+
+
+def test_dropout_comes_from_the_draws(batch):
+  method = dataclasses.replace(UNET, dropout=0.5)
+  params = jax.tree.map(
+    lambda x: x + 0.1 * np.random.default_rng(0).normal(size=x.shape),
+    start(UNET, batch),
+  )
+  draws = UNET.draw(jax.random.key(1), batch, 0)
+  first, again = (loss_of(method, params, batch, draws)[0] for _ in range(2))
+  assert first == again
+  other = {**draws, "dropout": draws["dropout"] + 1}
+  assert loss_of(method, params, batch, other)[0] != first
+
+
+@pytest.mark.parametrize(
+  "change, message",
+  [({"size": 9}, "side 9"), ({"heads": 3}, "3 heads"),
+   ({"variance": "learned"}, "learned"),
+   ({"weight": "min_snr", "prediction": "velocity"}, "velocity")],
+)  # fmt: skip
+def test_what_cannot_work_is_refused(change, message):
+  with pytest.raises(ValueError, match=message):
+    dataclasses.replace(UNET, **change).inputs()
