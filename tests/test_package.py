@@ -36,7 +36,7 @@ ALLOWED = {
   "checks": SHARED,
   "assemble": SHARED | {"build", "checks"},
   "train": SHARED | {"assemble", "train"},
-  "tools": SHARED | {"assemble", "train", "methods", "tools"},
+  "tools": SHARED | {"build", "assemble", "train", "methods", "tools"},
   "main": SHARED | {"assemble", "train", "tools"},
 }
 
