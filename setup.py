@@ -12,6 +12,7 @@ import setuptools
 REQUIRES = [
   "absl-py>=2.5",
   "einops>=0.8.2",
+  "etils[epath]>=1.15",
   "flax>=0.12.8",
   "grain>=0.2.18",
   # Imported by tensorflow-datasets, which forgets to ask for it.
@@ -38,13 +39,16 @@ EXTRAS = {
   "tpu": ["jax[tpu]>=0.10.2"],
   # The TPU compiler alone, for `--mode=dry_run` on a machine without a TPU.
   "aot": ["libtpu>=0.0.42"],
-  # The authors' PyTorch code, to time ours against.
-  "bench": ["torch", "transformers"],
+  # The authors' PyTorch code and tf.data, to time ours against.
+  "bench": ["tensorflow", "torch", "transformers"],
+  # libjpeg-turbo 3, for data.decoder="turbo".
+  "fast": ["turbojpeg>=0.0.2"],
   "wandb": ["wandb"],
   "colab": ["ipykernel", "nbclient", "nbformat"],
   "test": [
     "chex>=0.1.92",
     "hypothesis>=6.170",
+    "psutil>=7.2",
     "pytest>=9.2",
     "pytest-xdist>=3.8",
     "ruff>=0.17",

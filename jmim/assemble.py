@@ -62,8 +62,8 @@ class Parts:
 
   @property
   def examples(self) -> int:
-    """Size of the training set."""
-    return len(self.sources["train"])
+    """Slots of one epoch: its examples, each as often as it is repeated."""
+    return epoch_slots(self.sources["train"], self.spec)
 
 
 def make(config: ml_collections.ConfigDict) -> Parts:
@@ -87,11 +87,12 @@ def make(config: ml_collections.ConfigDict) -> Parts:
   data = build.make_sources(config)
   checks.check_labels(evaluators, data)
   config = resolved(config, method, evaluators)
+  examples = epoch_slots(data["train"], spec)
   length = lambda section, stem, where: round(  # noqa: E731
-    units.steps(section, stem, config.data.batch, len(data["train"]), where)
+    units.steps(section, stem, config.data.batch, examples, where)
   )
   total = length(config.train, "total", "train")
-  checks.check_durations(config, total, len(data["train"]))
+  checks.check_durations(config, total, examples)
   return Parts(
     config=config,
     mesh=mesh,
@@ -108,6 +109,12 @@ def make(config: ml_collections.ConfigDict) -> Parts:
     total=total,
     checkpoint_every=length(config.train, "checkpoint", "train"),
   )
+
+
+def epoch_slots(source: Any, spec: pipeline.Spec) -> int:
+  """Slots of batches that one epoch of the training data fills."""
+  examples = pipeline.stream_of(source, spec).epoch_examples
+  return examples * spec.repeat_samples
 
 
 def resolved(

@@ -17,6 +17,7 @@ from jmim.core import method as methods
 from jmim.core import sharding
 from jmim.core import validate
 from jmim.data import augment
+from jmim.data import combine
 from jmim.data import pipeline
 from jmim.data import sources
 from jmim.evals import base as eval_base
@@ -93,7 +94,13 @@ def make_specs(
 ) -> tuple[pipeline.Spec, augment.Spec]:
   """The host's and the device's part of `config.data`."""
   data = config.data
-  for name in ("crop_scale", "crop_ratio"):
+  for name in (
+    "crop_scale",
+    "crop_ratio",
+    "view_scale",
+    "local_scale",
+    "blur_sigma",
+  ):
     if len(data[name]) != 2:
       raise errors.UserError(
         f"data.{name}={tuple(data[name])}", "two numbers: least, greatest",
@@ -110,6 +117,28 @@ def make_specs(
       f"data.std={tuple(data.std)}", "positive numbers",
       "images are divided by it", "data.std",
     )  # fmt: skip
+  if len(data.jitter) != 4 or min(data.jitter) < 0 or data.jitter[3] > 0.5:
+    raise errors.UserError(
+      f"data.jitter={tuple(data.jitter)}",
+      "four strengths of at least 0: brightness, contrast, saturation, hue "
+      "(at most 0.5)", "give all four", "data.jitter",
+    )  # fmt: skip
+  if data.views and data.device_crop != "none":
+    raise errors.UserError(
+      f"data.views={data.views} and data.device_crop={data.device_crop!r}",
+      "views cut by the host, so that their boxes are known",
+      "set data.device_crop='none'", "data.device_crop",
+    )  # fmt: skip
+  colours = (
+    any(data.jitter), data.grey_share, data.blur_share, data.randaugment,
+    data.erase_share,
+  )  # fmt: skip
+  if data.frames and any(colours):
+    raise errors.UserError(
+      f"data.frames={data.frames} with changes of colour or erasing",
+      "clips, which are only cropped and flipped",
+      "set jitter, *_share and randaugment to 0", "data.frames",
+    )  # fmt: skip
   if data.host_crop == "resized" and data.device_crop != "none":
     raise errors.UserError(
       f"data.host_crop='resized' and data.device_crop={data.device_crop!r}",
@@ -123,6 +152,7 @@ def make_specs(
   host = {
     "seed": config.seed,
     "threads": hardware.data_threads,
+    "workers": hardware.data_workers,
     "prefetch": hardware.prefetch,
   }
   return pick(pipeline.Spec, host), pick(augment.Spec, {})
@@ -145,7 +175,34 @@ def make_sources(config: ml_collections.ConfigDict) -> dict[str, Any]:
         raise
       key = f"data.{name}_split"
       raise errors.UserError(e.seen, e.expected, e.fix, key) from e
+  if config.data.mixture:
+    found["train"] = _mixture(config)
+  if limit := config.data.cache:
+    processes = max(1, config.hardware.data_workers)
+    found["train"] = combine.Cached(found["train"], limit, processes)
   return found
+
+
+def _mixture(config: ml_collections.ConfigDict) -> combine.Mixture:
+  """The training sources of `data.mixture`."""
+  data = config.data
+  for entry in data.mixture:
+    pair = isinstance(entry, tuple | list) and len(entry) == 2
+    if not pair or not isinstance(entry[1], int | float) or entry[1] <= 0:
+      raise errors.UserError(
+        f"data.mixture has the entry {entry!r}", "pairs (name, weight > 0)",
+        "write data.mixture=(('cifar10', 0.7), ('digits/scattered', 0.3))",
+        "data.mixture",
+      )  # fmt: skip
+  if data.remainder == "drop":
+    raise errors.UserError(
+      "data.mixture with data.remainder='drop'",
+      "a mixture, whose parts have epochs of their own",
+      "set data.remainder='keep'", "data.remainder",
+    )  # fmt: skip
+  names, weights = zip(*data.mixture, strict=True)
+  parts = [sources.build(n, data.train_split, data.data_dir) for n in names]
+  return combine.Mixture(parts, weights)
 
 
 def make_runtime(

@@ -37,22 +37,51 @@ def check_inputs(
   config: ml_collections.ConfigDict, method: methods.Method
 ) -> None:
   """Raises UserError if the method reads what the data will not give."""
-  data = config.data
-  given = {"image": (data.size, data.size, data.channels), "label": ()}
+  given = inputs_given(config.data)
   for name, wanted in method.inputs().items():
+    if name in ("pair", "points", "tokens"):
+      continue  # as stored: only the examples can tell
     if name not in given:
       raise errors.UserError(
         f"{config.method.type} reads {name!r}",
         f"inputs the pipeline makes: {', '.join(given)}",
-        "choose a method for this data", "method.type",
+        _REMEDY.get(name, "choose a method for this data"),
+        f"data.{name}" if name == "views" else "method.type",
       )  # fmt: skip
     if tuple(wanted.shape) != given[name]:
       raise errors.UserError(
-        f"data.size={data.size}, data.channels={data.channels}: images "
-        f"{given[name]}",
+        f"data.size={config.data.size}, data.channels={config.data.channels}"
+        f": {name} {given[name]}",
         f"{config.method.type} is built for {tuple(wanted.shape)}",
         "make data.size and method.size (and channels) the same", "data.size",
       )  # fmt: skip
+
+
+_REMEDY = {
+  "image": "set data.views=0 and data.frames=0",
+  "views": "set data.views",
+  "boxes": "set data.views",
+  "locals": "set data.local_views",
+  "local_boxes": "set data.local_views",
+  "video": "set data.frames",
+}
+
+
+def inputs_given(
+  data: ml_collections.ConfigDict,
+) -> dict[str, tuple[int, ...]]:
+  """Name -> shape of what the pipeline makes of images; see docs/data.md."""
+  image, given = (data.size, data.size, data.channels), {"label": ()}
+  if data.frames:
+    return given | {"video": (data.frames, *image)}
+  if data.views:
+    given |= {"views": (data.views, *image), "boxes": (data.views, 4)}
+  else:
+    given["image"] = image
+  if m := data.local_views:
+    small = (data.local_size, data.local_size, data.channels)
+    given |= {"locals": (m, *small), "local_boxes": (m, 4)}
+  return given
 
 
 def check_durations(

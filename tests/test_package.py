@@ -39,7 +39,7 @@ ALLOWED = {
   "checks": SHARED,
   "assemble": SHARED | {"build", "checks"},
   "train": SHARED | {"assemble", "train"},
-  "tools": SHARED | {"assemble", "train", "methods", "tools"},
+  "tools": SHARED | {"build", "assemble", "train", "methods", "tools"},
   "sample": SHARED | {"train"},
   "main": SHARED | {"assemble", "train", "tools"},
 }

@@ -68,12 +68,70 @@ KEYS: dict[str, Key] = {
   ),
   "data.pad": Key(4, "Padding of device_crop='pad' [pixels].", low=0),
   "data.flip": Key(True, "Mirror half of the images. Off for digits, text."),
+  "data.jitter": Key(
+    (0.0, 0.0, 0.0, 0.0),
+    "Colour jitter: strength of brightness, contrast, saturation, hue.",
+  ),
+  "data.jitter_share": Key(
+    0.8, "Share of images jittered, if any.", low=0, high=1
+  ),
+  "data.grey_share": Key(0.0, "Share of images made grey.", low=0, high=1),
+  "data.blur_share": Key(0.0, "Share of images blurred.", low=0, high=1),
+  "data.blur_sigma": Key((0.1, 2.0), "Range of the blur [pixels]."),
+  "data.randaugment": Key(
+    0.0, "RandAugment's magnitude (fine-tuning: 9); 0: none.", low=0, high=10
+  ),
+  "data.erase_share": Key(
+    0.0, "Share of images with a box of noise (fine-tuning: 0.25).",
+    low=0, high=1,
+  ),
   "data.mean": Key((0.485, 0.456, 0.406), "Subtracted from [0, 1] images."),
   "data.std": Key((0.229, 0.224, 0.225), "Then divided by."),
+  "data.decoder": Key(
+    "pillow",
+    "Of host_crop='resized': 'pillow' is torchvision's arithmetic; 'turbo' "
+    "decodes only what the crop needs, 3x as fast (pip install jmim[fast]).",
+    choices=("pillow", "turbo"),
+  ),
+  "data.kernel": Key(
+    "bicubic",
+    "Filter of the resize; turbo knows bicubic only.",
+    choices=("bicubic", "bilinear"),
+  ),
+  "data.views": Key(0, "Crops of one image in `views`; 0: `image`.", low=0),
+  "data.nested": Key(False, "Views 1, 2 ... are crops of view 0."),
+  "data.view_scale": Key(
+    (0.3, 0.6), "Area of nested views, as a share of view 0."
+  ),
+  "data.local_views": Key(0, "Small crops of one image in `locals`.", low=0),
+  "data.local_size": Key(96, "Their side [pixels].", low=1),
+  "data.local_scale": Key((0.05, 0.4), "Their area range."),
+  "data.frames": Key(0, "Frames of a clip in `video`; 0: no video.", low=0),
+  "data.stride": Key(4, "Stored frames per frame of a clip.", low=1),
+  "data.repeat_samples": Key(
+    1, "Slots in a row with the same example, drawn anew; divides batch.",
+    low=1,
+  ),
+  "data.remainder": Key(
+    "keep",
+    "End of an epoch that fills no batch: 'keep' (a batch may straddle two "
+    "epochs) or 'drop'.",
+    choices=("keep", "drop"),
+  ),
+  "data.mixture": Key(
+    (), "((name, weight), ...): train on several data sets; name is for eval."
+  ),
+  "data.cache": Key(
+    0, "Keep this many bytes of encoded examples in memory; 0: none.", low=0
+  ),
   "data.on_bad_record": Key(
     "raise",
     "A broken image: 'raise' (name it and stop) or 'skip' (name it, go on).",
     choices=("raise", "skip"),
+  ),
+  "data.max_bad_share": Key(
+    0.05, "Stop if more than this share of the data set is broken.",
+    low=0, high=1,
   ),
   # --- optim
   "optim.name": Key(
@@ -187,7 +245,12 @@ KEYS: dict[str, Key] = {
     "auto", "auto: einsum on CPU, xla elsewhere; cudnn: flash, bf16 on GPU.",
     choices=("auto", "einsum", "xla", "cudnn"),
   ),
-  "hardware.data_threads": Key(2, "Threads that decode images.", low=0),
+  "hardware.data_threads": Key(
+    2, "Threads that decode images, in each process.", low=0
+  ),
+  "hardware.data_workers": Key(
+    0, "Processes that decode images; 0: threads of this one only.", low=0
+  ),
   "hardware.prefetch": Key(2, "Batches kept ready on the devices.", low=1),
   "hardware.compile_cache": Key(
     "~/.cache/jmim/xla", "Compiled programs are kept here; '': nowhere."

@@ -17,6 +17,10 @@ class UserError(ValueError):
     self.seen, self.expected, self.fix, self.key = seen, expected, fix, key
     super().__init__(self.screen())
 
+  def __reduce__(self):
+    # Workers send it to their parent.
+    return type(self), (self.seen, self.expected, self.fix, self.key)
+
   def screen(self) -> str:
     """The message as shown on a terminal: four short labelled lines."""
     rows = [("seen", self.seen), ("expected", self.expected)]

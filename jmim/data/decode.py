@@ -1,14 +1,16 @@
 """Encoded bytes, or a uint8 array, to one uint8 image of the size asked for.
 
-Everything goes through Pillow: its bicubic filter is antialiased (the support
-grows with the shrink factor, as in torchvision on PIL images), and its readers
-cover what people keep in folders. Flip, normalisation and mixing are not done
-here; they run on the device.
+Pillow's filters are antialiased (the support grows with the shrink factor, as
+in torchvision on PIL images), and its readers cover what people keep in
+folders. `quick_resize` is several times faster and a little less exact; with
+`jmim.data.jpeg` it makes the decoder "turbo". Flip, normalisation and mixing
+are not done here; they run on the device.
 """
 
 import io
 import math
 
+import cv2
 import numpy as np
 from PIL import Image
 from PIL import ImageOps
@@ -94,12 +96,58 @@ def _to_array(picture: Image.Image) -> np.ndarray:
   return array[..., None] if array.ndim == 2 else array
 
 
-def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-  """Antialiased bicubic; uint8 [h, w, c] -> uint8 [height, width, c]."""
+def resize(
+  image: np.ndarray, height: int, width: int, kernel: str = "bicubic"
+) -> np.ndarray:
+  """Antialiased; uint8 [h, w, c] -> uint8 [height, width, c].
+
+  Args:
+    image: uint8 [h, w, c].
+    height: of the result.
+    width: of the result.
+    kernel: "bicubic" or "bilinear".
+  """
   if image.shape[:2] == (height, width):
     return image
   picture = _to_picture(np.ascontiguousarray(image))
-  return _to_array(picture.resize((width, height), Image.Resampling.BICUBIC))
+  found = picture.resize((width, height), Image.Resampling[kernel.upper()])
+  return _to_array(found)
+
+
+def quick_resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+  """Nearly `resize` with the bicubic kernel, three times as fast.
+
+  Halved while twice too large; then smoothed with [q, 1 - 2 q, q] along each
+  axis, q = (shrink factor - 1) / 4, and sampled with a cubic kernel: of the
+  simple filters tried it comes nearest to the antialiased one (on photographs
+  of 500 x 375 shrunk to 224: 0.75 of 255 levels apart on average; without
+  smoothing 2.0).
+
+  Args:
+    image: uint8 [h, w, c].
+    height: of the result.
+    width: of the result.
+
+  Returns:
+    uint8 [height, width, c].
+  """
+  if image.shape[:2] == (height, width):
+    return image
+  h, w, channels = image.shape
+  while h >= 2 * height and w >= 2 * width:
+    h, w = (h + 1) // 2, (w + 1) // 2
+    image = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA)
+  if h > height or w > width:
+    sigmas = _smoothing(w / width), _smoothing(h / height)
+    image = cv2.GaussianBlur(image, (3, 3), sigmas[0], sigmaY=sigmas[1])
+  image = cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
+  return image.reshape(height, width, channels)
+
+
+def _smoothing(factor: float) -> float:
+  """Deviation whose Gaussian has the side weight of `quick_resize`."""
+  q = min(0.3, max(1e-6, (factor - 1) / 4))
+  return math.sqrt(-0.5 / math.log(q / (1 - 2 * q)))
 
 
 def fit(
@@ -133,22 +181,23 @@ def fit(
   return image
 
 
-def center(image: np.ndarray, size: int, resize: int) -> np.ndarray:
-  """Short side to `resize`, then the central square of `size`.
+def center(image: np.ndarray, size: int, resize_to: int) -> np.ndarray:
+  """Short side to `resize_to`, then the central square of `size`.
 
   Args:
     image: uint8 [h, w, c].
     size: side of the result, in pixels.
-    resize: length of the short side before the crop, at least `size`.
+    resize_to: length of the short side before the crop, at least `size`.
 
   Returns:
     uint8 [size, size, c].
   """
-  assert resize >= size, (resize, size)
+  assert resize_to >= size, (resize_to, size)
   height, width = image.shape[:2]
   short = min(height, width)
   # The long side is rounded down, as torchvision does.
-  image = _resize(image, resize * height // short, resize * width // short)
+  shape = (resize_to * side // short for side in (height, width))
+  image = resize(image, *shape)
   top, left = (round((side - size) / 2) for side in image.shape[:2])
   return image[top : top + size, left : left + size]
 
@@ -174,7 +223,7 @@ def resized_crop(
   """
   top, left, h, w = crop_box(*image.shape[:2], scale, ratio, rng)
   # Cropped before it is resized, so that no pixel outside the box bleeds in.
-  return _resize(image[top : top + h, left : left + w], size, size)
+  return resize(image[top : top + h, left : left + w], size, size)
 
 
 def crop_box(

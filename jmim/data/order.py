@@ -105,12 +105,16 @@ class Order:
     batch: the global batch, over all hosts.
     seed: any integer.
     shuffle: False walks through the source from 0 to n - 1, over and over.
+    repeat: slots in a row that hold the same example.
+    drop: leave out the end of an epoch that does not fill a batch.
   """
 
   n: int
   batch: int
   seed: int
   shuffle: bool = True
+  repeat: int = 1
+  drop: bool = False
 
   def __post_init__(self):
     if self.n < 1:
@@ -127,6 +131,25 @@ class Order:
         "set the total batch over all hosts",
         "data.batch",
       )
+    if self.batch % self.repeat:
+      raise errors.UserError(
+        f"batch = {self.batch} with {self.repeat} samples of each example",
+        f"a multiple of {self.repeat}",
+        "change one of them",
+        "data.repeat_samples",
+      )
+    if self.drop and self.n < self.batch // self.repeat:
+      raise errors.UserError(
+        f"{self.n} examples, less than a batch, with the remainder dropped",
+        f"at least {self.batch // self.repeat} examples",
+        'set data.remainder="keep", or lower data.batch',
+        "data.remainder",
+      )
+
+  @property
+  def epoch_examples(self) -> int:
+    """Examples that one epoch hands out."""
+    return self.n - self.n % (self.batch // self.repeat) * self.drop
 
   def slots(self, step: int) -> tuple[np.ndarray, np.ndarray]:
     """Epoch and example of every slot of the global batch of `step`.
@@ -135,14 +158,91 @@ class Order:
       step: non-negative; the first step of a run is 0.
 
     Returns:
-      (epoch, index), both int64 [batch]; index is in [0, n).
+      (epoch, index), both int64 [batch]; index is in [0, n). Slots in which
+      `repeats` is not 0 hold the example of the slot before.
     """
     assert step >= 0, step
-    position = step * self.batch + np.arange(self.batch, dtype=np.int64)
-    epoch, i = np.divmod(position, self.n)
-    if not self.shuffle:
-      return epoch, i
-    return epoch, permutation(self.n, self.seed, epoch, i)
+    distinct = self.batch // self.repeat
+    position = step * distinct + np.arange(distinct, dtype=np.int64)
+    epoch, index = self.at(position)
+    return np.repeat(epoch, self.repeat), np.repeat(index, self.repeat)
+
+  def at(self, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(epoch, index) of int64 positions of the endless line of examples."""
+    epoch, i = np.divmod(position, self.epoch_examples)
+    if self.shuffle:
+      i = permutation(self.n, self.seed, epoch, i)
+    return epoch, i
+
+  def repeats(self) -> np.ndarray:
+    """Which sample of its example each slot holds: int64 [batch]."""
+    return np.arange(self.batch) % self.repeat
+
+
+# Slots of a mixture in which the weights hold exactly.
+_BLOCK = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixture:
+  """Several orders mixed by weight; the same interface as `Order`.
+
+  Every 10,000 examples in a row hold each component exactly as often as its
+  weight says, in a random order; each component runs through its own epochs.
+
+  Attributes:
+    parts: the orders, of equal batch and repeat.
+    weights: positive, one per part; their scale does not matter.
+    seed: of the choice between the parts.
+  """
+
+  parts: tuple[Order, ...]
+  weights: tuple[float, ...]
+  seed: int
+
+  def __post_init__(self):
+    if min(self.weights) <= 0 or min(self.quotas) < 1:
+      raise errors.UserError(
+        f"data.mixture with weights {self.weights}",
+        f"positive weights, none below 1 / {_BLOCK} of their sum",
+        "change or remove the smallest",
+        "data.mixture",
+      )
+
+  @property
+  def quotas(self) -> np.ndarray:
+    """Examples of each part in a block; int64, they add up to it."""
+    share = np.array(self.weights) / sum(self.weights)
+    edges = np.rint(np.cumsum([0.0, *share]) * _BLOCK).astype(np.int64)
+    return np.diff(edges)
+
+  @property
+  def epoch_examples(self) -> int:
+    """Examples of all parts together: what one epoch is counted as."""
+    return sum(part.epoch_examples for part in self.parts)
+
+  def slots(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """As `Order.slots`; index counts through the parts one after another."""
+    first = self.parts[0]
+    distinct = first.batch // first.repeat
+    block, i = np.divmod(
+      step * distinct + np.arange(distinct, dtype=np.int64), _BLOCK
+    )
+    place = permutation(_BLOCK, self.seed, block, i)
+    edges = np.cumsum([0, *self.quotas])
+    chosen = np.searchsorted(edges, place, side="right") - 1
+    nth = block * self.quotas[chosen] + place - edges[chosen]
+    starts = np.cumsum([0, *(part.n for part in self.parts)])
+    epoch, index = np.zeros_like(nth), np.zeros_like(nth)
+    for k, part in enumerate(self.parts):
+      mine = chosen == k
+      epoch[mine], within = part.at(nth[mine])
+      index[mine] = within + starts[k]
+    return np.repeat(epoch, first.repeat), np.repeat(index, first.repeat)
+
+  def repeats(self) -> np.ndarray:
+    """As `Order.repeats`."""
+    return self.parts[0].repeats()
 
 
 def host_slice(batch: int, process_index: int, process_count: int) -> slice:

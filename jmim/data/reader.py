@@ -1,7 +1,5 @@
-"""Makes one batch: reads, decodes and crops many examples into one array."""
+"""Makes one batch: reads, decodes and crops many examples into arrays."""
 
-import logging
-import threading
 from collections.abc import Callable
 from collections.abc import Iterable
 from typing import Any
@@ -13,38 +11,30 @@ from jmim.data import decode
 from jmim.data import sources
 
 Batch = dict[str, np.ndarray]
-# (image uint8 [h, w, c], epoch, index) -> uint8 [size, size, c].
-Crop = Callable[[np.ndarray, int, int], np.ndarray]
+# (example, a generator per slot, its name) -> arrays of each slot.
+Make = Callable[[dict[str, Any], list[np.random.Generator], str], list[Batch]]
 
 # So many broken examples in a row are no accident.
 _MAX_BAD_RUN = 100
 
 
 class Reader:
-  """Reads, decodes and crops into one array; safe to call from many threads."""
+  """Reads and makes batches; safe to call from many threads and processes."""
 
   def __init__(
-    self,
-    source: sources.Source,
-    crop: Crop,
-    size: int,
-    channels: int,
-    skip_bad: bool,
+    self, source: sources.Source, make: Make, seed: int, skip_bad: bool
   ):
     """Prepares to read; reads nothing yet.
 
     Args:
       source: at least one example.
-      crop: makes a decoded image square.
-      size: side of what `crop` makes, in pixels.
-      channels: 1 (grey) or 3 (RGB).
+      make: see `views.Maker`.
+      seed: of what is random about an example.
       skip_bad: put the next intact example in the place of a broken one,
         instead of raising.
     """
-    self._source, self._crop = source, crop
-    self._size, self._channels, self._skip_bad = size, channels, skip_bad
-    self._bad: set[int] = set()
-    self._lock = threading.Lock()
+    self._source, self._make = source, make
+    self._seed, self._skip_bad = seed, skip_bad
     self._stopped = False
 
   def stop(self) -> None:
@@ -52,37 +42,40 @@ class Reader:
     self._stopped = True
 
   def read(
-    self, index: np.ndarray, epoch: np.ndarray
-  ) -> tuple[Batch, np.ndarray]:
+    self, index: np.ndarray, epoch: np.ndarray, repeat: np.ndarray
+  ) -> tuple[Batch, dict[int, str]]:
     """Makes a batch.
 
     Args:
       index: int64 [b], the examples.
       epoch: int64 [b], for what is random about them.
+      repeat: int64 [b], which of the samples of this example in this epoch;
+        0 starts a new example, 1 ... belong to the slot before.
 
     Returns:
-      The batch with image, label if any, and index; and bool [b], False where
-      the example is broken and another one stands in for it.
+      The batch, with `index` int32 [b]: the examples really used, which differ
+      where a broken one was replaced; and why, for each broken one: {index:
+      "name: reason"}.
 
     Raises:
       UserError: a broken example, unless skipped, or too many in a row.
       RuntimeError: `stop` was called.
     """
-    shape = (len(index), self._size, self._size, self._channels)
-    images = np.empty(shape, np.uint8)
-    labels, used = [], np.array(index, np.int32)
-    for slot, example in enumerate(self._fetch(index.tolist())):
+    starts = np.flatnonzero((repeat == 0) | (np.arange(len(repeat)) == 0))
+    slots = np.split(np.arange(len(index)), starts[1:])
+    made, used, bad = [], [], {}
+    for group, example in zip(
+      slots, self._fetch(index[starts].tolist()), strict=True
+    ):
       if self._stopped:
         raise RuntimeError("nobody will ask for this batch")
-      used[slot], example, images[slot] = self._decode(
-        int(index[slot]), int(epoch[slot]), example
-      )
-      if "label" in example:
-        labels.append(example["label"])
-    batch = {"image": images, "index": used}
-    if labels:
-      batch["label"] = np.array(labels, np.int32)
-    return batch, used == index
+      draws = [(int(epoch[i]), int(repeat[i])) for i in group]
+      found, arrays = self._intact(int(index[group[0]]), draws, example, bad)
+      made += arrays
+      used += [found] * len(arrays)
+    names = made[0].keys()
+    batch = {name: _stacked([m[name] for m in made]) for name in names}
+    return batch | {"index": np.array(used, np.int32)}, bad
 
   def _fetch(self, index: list[int]) -> Iterable[dict[str, Any]]:
     """The examples as stored: at once if the source can, else one by one."""
@@ -90,20 +83,27 @@ class Reader:
       return self._source.__getitems__(index)
     return (self._source[i] for i in index)
 
-  def _decode(
-    self, first: int, epoch: int, example: dict[str, Any]
-  ) -> tuple[int, dict[str, Any], np.ndarray]:
-    """Example `first`, or the next that is intact: (index, example, image)."""
+  def _intact(
+    self,
+    first: int,
+    draws: list[tuple[int, int]],
+    example: dict[str, Any],
+    bad: dict[int, str],
+  ) -> tuple[int, list[Batch]]:
+    """Example `first`, or the next that is intact: (index, arrays)."""
     n = len(self._source)
     for offset in range(min(n, _MAX_BAD_RUN)):
       index = (first + offset) % n
       if offset:
         example = self._source[index]
+      rngs = [example_rng(self._seed, e, index, r) for e, r in draws]
+      name = self._source.name(index)
       try:
-        image = decode.decode(self._image(example), self._channels)
-        return index, example, self._crop(image, epoch, index)
+        return index, self._make(example, rngs, name)
       except decode.BadImage as error:
-        self._report(index, error)
+        if not self._skip_bad:
+          raise _broken(f"{name}: {error}") from error
+        bad[index] = f"{name}: {error}"
     raise errors.UserError(
       f"no readable image from {self._source.name(first)} to "
       f"{self._source.name(index)}",
@@ -112,29 +112,37 @@ class Reader:
       "data.name",
     )
 
-  def _image(self, example: dict[str, Any]) -> bytes | np.ndarray:
-    if "image" not in example:
-      raise errors.UserError(
-        f"examples with {', '.join(example)}",
-        'a feature named "image"',
-        "choose a data set of images",
-        "data.name",
-      )
-    return example["image"]
 
-  def _report(self, index: int, error: decode.BadImage) -> None:
-    """Raises, or warns once per example."""
-    name = self._source.name(index)
-    if not self._skip_bad:
-      raise errors.UserError(
-        f"{name}: {error}",
-        "an image that decodes",
-        'mend or remove it, or set data.on_bad_record to "skip"',
-        "data.on_bad_record",
-      ) from error
-    with self._lock:
-      if index in self._bad:
-        return
-      self._bad.add(index)
-      count = len(self._bad)
-    logging.warning("skipped %s (%d so far): %s", name, count, error)
+def _stacked(arrays: list[np.ndarray]) -> np.ndarray:
+  """One array of them all.
+
+  Raises:
+    UserError: they differ in shape.
+  """
+  shapes = {array.shape for array in arrays}
+  if len(shapes) > 1:
+    raise errors.UserError(
+      f"examples of shapes {', '.join(map(str, sorted(shapes)))} in a batch",
+      "arrays of one shape",
+      "store them at one size; for images, set data.host_crop",
+      "data.name",
+    )
+  return np.stack(arrays)
+
+
+def _broken(seen: str) -> errors.UserError:
+  return errors.UserError(
+    seen,
+    "an image that decodes",
+    'mend or remove it, or set data.on_bad_record to "skip"',
+    "data.on_bad_record",
+  )
+
+
+def example_rng(
+  seed: int, epoch: int, index: int, repeat: int = 0
+) -> np.random.Generator:
+  """What is random about one sample of one example in one epoch."""
+  entropy = [seed % 2**64, epoch, index] + [repeat] * (repeat > 0)
+  sequence = np.random.SeedSequence(entropy)
+  return np.random.Generator(np.random.Philox(sequence))

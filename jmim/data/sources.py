@@ -1,4 +1,4 @@
-"""Random access sources of examples: TFDS without TensorFlow, folders, arrays.
+"""Random access sources of examples: folders, arrays, and the way to others.
 
 A source is `len` and `[i]`; it knows nothing of order, hosts or batches. Images
 stay encoded until `decode` (reading is cheap, decoding is what threads are
@@ -188,14 +188,55 @@ def default_dir() -> pathlib.Path:
   return pathlib.Path(cache).expanduser() / "jmim" / "data"
 
 
+def index_dir() -> pathlib.Path:
+  """Where indices of large files are kept."""
+  return default_dir().parent / "index"
+
+
+def synthetic(count: int = 512, size: int = 256) -> ArraySource:
+  """JPEGs of smooth random colours, to measure everything but reading.
+
+  Args:
+    count: of different images.
+    size: side, in pixels.
+  """
+  import cv2  # noqa: PLC0415  takes time that users of folders need not wait
+
+  rng, files = np.random.default_rng(0), []
+  for _ in range(count):
+    coarse = rng.integers(0, 256, (size // 8 + 1, size // 8 + 1, 3), np.uint8)
+    image = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
+    files.append(cv2.imencode(".jpg", image)[1].tobytes())
+  return ArraySource({"image": files, "label": np.arange(count) % 10})
+
+
+def arrays(folder: pathlib.Path, split: str) -> ArraySource:
+  """The arrays of `<split>.npz`: "image" uint8 [n, h, w, c], "label" ...
+
+  Raises:
+    UserError: no such file.
+  """
+  path = folder / f"{split}.npz"
+  if not path.is_file():
+    raise errors.UserError(
+      f"no file {path}",
+      "np.savez(path, image=uint8 [n, h, w, c], label=int [n])",
+      "correct the folder or the split",
+      "data.train_split",
+    )
+  with np.load(path) as file:
+    return ArraySource(dict(file))
+
+
 def build(name: str, split: str, data_dir: str = "") -> Source:
   """Opens a data set.
 
   Args:
-    name: "folder", or a TFDS name: `cifar10`, `cifar10:3.0.2`,
-      `digits/scattered`. Those of jmim/data/builders are prepared when they are
-      first asked for.
-    split: a sub-folder, or a TFDS split, possibly sliced: "train[:80%]".
+    name: "folder", "tar" (WebDataset), "array" (npz files), "synthetic", or a
+      TFDS name: `cifar10`, `cifar10:3.0.2`, `digits/scattered`. Those of
+      jmim/data/builders are prepared when they are first asked for.
+    split: a sub-folder, the beginning of the shards' names, a file name, or a
+      TFDS split, possibly sliced: "train[:80%]".
     data_dir: the folder, or the TFDS data directory; "" is `default_dir()`.
 
   Returns:
@@ -204,17 +245,26 @@ def build(name: str, split: str, data_dir: str = "") -> Source:
   Raises:
     UserError: unknown data set or split, or nothing there.
   """
-  if name != "folder":
+  if name == "synthetic":
+    return synthetic()
+  if name not in ("folder", "tar", "array"):
     root = pathlib.Path(data_dir).expanduser() if data_dir else default_dir()
     # Imported here, as TFDS takes a second that users of folders need not wait.
     from jmim.data import tfds_source
 
-    return tfds_source.build(name, split, root)
+    return tfds_source.build(name, split, root, index_dir())
   if not data_dir:
     raise errors.UserError(
-      'data.name = "folder" without a data_dir',
-      "the path of a folder of images",
+      f'data.name = "{name}" without a data_dir',
+      "the path of a folder",
       "set it",
       "data.data_dir",
     )
-  return FolderSource(pathlib.Path(data_dir).expanduser(), split)
+  if name == "tar":
+    from jmim.data import tar_source
+
+    return tar_source.TarSource(data_dir, split, index_dir())
+  folder = pathlib.Path(data_dir).expanduser()
+  return (
+    arrays(folder, split) if name == "array" else FolderSource(folder, split)
+  )

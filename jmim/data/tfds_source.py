@@ -24,6 +24,7 @@ from tensorflow_datasets.core import read_only_builder
 
 from jmim.core import errors
 from jmim.data import builders
+from jmim.data import tfrecord
 
 
 class TfdsSource:
@@ -52,13 +53,16 @@ class TfdsSource:
     return f"{self._name}, example {i}"
 
 
-def build(name: str, split: str, root: pathlib.Path) -> TfdsSource:
+def build(
+  name: str, split: str, root: pathlib.Path, cache: pathlib.Path
+) -> TfdsSource | tfrecord.TfRecordSource:
   """Opens a data set that is prepared in `root`, or shipped.
 
   Args:
     name: `dataset[/config][:version]`.
     split: a TFDS split, possibly sliced or added.
     root: TFDS data directory.
+    cache: folder that indices of TFRecord files are kept in.
 
   Returns:
     The source; images stay encoded.
@@ -71,26 +75,62 @@ def build(name: str, split: str, root: pathlib.Path) -> TfdsSource:
   decoders = None
   if isinstance(features.get("image"), tfds.features.Image):
     decoders = {"image": tfds.decode.SkipDecoding()}
+  classes = getattr(features.get("label"), "num_classes", None)
+  full = f"{builder.info.full_name} {split}"
   try:
+    if builder.info.file_format == tfds.core.FileFormat.TFRECORD:
+      parts = _tfrecords(builder, split, name, root)
+      return tfrecord.TfRecordSource(parts, full, classes, cache)
     data = builder.as_data_source(split=split, decoders=decoders)
     if not len(data):
       raise ValueError("it is empty")
   except NotImplementedError as error:
-    raise errors.UserError(
-      f"{builder.data_dir} is in a format without random access",
-      "array_record",
-      f"delete it, then: {_command(name, root)}",
-      "data.data_dir",
-    ) from error
+    raise _no_random_access(builder, name, root) from error
   except ValueError as error:
+    if isinstance(error, errors.UserError):
+      raise
     raise errors.UserError(
       f"split {split!r} of {name}: {str(error).splitlines()[0]}",
       f"one of {', '.join(builder.info.splits)}; or a part, as train[:80%]",
       "name one of them",
       "data.train_split",
     ) from error
-  classes = getattr(features.get("label"), "num_classes", None)
-  return TfdsSource(data, f"{builder.info.full_name} {split}", classes)
+  return TfdsSource(data, full, classes)
+
+
+def _no_random_access(
+  builder: tfds.core.DatasetBuilder, name: str, root: pathlib.Path
+) -> errors.UserError:
+  return errors.UserError(
+    f"{builder.data_dir} is in a format without random access",
+    "array_record",
+    f"delete it, then: {_command(name, root)}",
+    "data.data_dir",
+  )
+
+
+def _tfrecords(
+  builder: tfds.core.DatasetBuilder, split: str, name: str, root: pathlib.Path
+) -> list[tuple[str, int, int]]:
+  """(path, first record, records or -1) of the files of a split.
+
+  Only features that are stored as they are used: encoded images, labels and
+  other numbers. A data set with others (boxes, sequences) must be converted.
+  """
+  flat = (tfds.features.Image, tfds.features.ClassLabel, tfds.features.Text)
+  features = builder.info.features.values()
+  if not all(isinstance(f, flat) or _is_scalar(f) for f in features):
+    raise _no_random_access(builder, name, root)
+  files = builder.info.splits[split].file_instructions
+  if not files:
+    raise ValueError("it is empty")
+  return [(str(f.filename), f.skip, f.take) for f in files]
+
+
+def _is_scalar(feature: tfds.features.FeatureConnector) -> bool:
+  return type(feature) in (tfds.features.Scalar, tfds.features.Tensor) and not (
+    feature.shape
+  )
 
 
 def _find(name: str, root: pathlib.Path) -> tfds.core.DatasetBuilder:

@@ -19,11 +19,13 @@ def _whole(n, seed, epoch):
 
 
 @hypothesis.given(st.integers(1, 3000), _SEEDS, _EPOCHS)
+@hypothesis.settings(deadline=None)
 def test_permutation_is_a_bijection(n, seed, epoch):
   np.testing.assert_array_equal(np.sort(_whole(n, seed, epoch)), np.arange(n))
 
 
 @hypothesis.given(st.integers(30, 500), _SEEDS, _EPOCHS)
+@hypothesis.settings(deadline=None)
 def test_epochs_and_seeds_differ(n, seed, epoch):
   here = _whole(n, seed, epoch)
   assert (here != _whole(n, seed, epoch + 1)).any()
@@ -64,6 +66,7 @@ def test_the_order_never_changes():
 
 
 @hypothesis.given(st.integers(1, 60), st.integers(1, 80), _SEEDS, st.booleans())
+@hypothesis.settings(deadline=None)
 def test_stream_visits_each_example_once_per_epoch(n, batch, seed, shuffle):
   stream = order.Order(n, batch, seed, shuffle)
   steps = -(-3 * n // batch)
@@ -96,7 +99,58 @@ def test_far_into_a_billion_examples():
   assert stats.kstest(index / 10**9, "uniform").pvalue > 1e-3
 
 
+def _parts(sizes, batch, repeat=1):
+  return tuple(
+    order.Order(n, batch, seed, repeat=repeat) for seed, n in enumerate(sizes)
+  )
+
+
+def test_mixture_holds_to_its_weights_and_to_every_epoch():
+  mixture = order.Mixture(_parts((50, 3000), 100), (0.3, 0.7), seed=5)
+  slots = [mixture.slots(step) for step in range(200)]
+  epoch, index = (np.concatenate(part) for part in zip(*slots, strict=True))
+  first = index < 50
+  for block in range(2):
+    assert first[10_000 * block :][:10_000].sum() == 3000
+  # In the long run and in the short: 30 % of each batch, as drawn at random.
+  assert stats.binomtest(int(first[:100].sum()), 100, 0.3).pvalue > 1e-3
+  for chosen, n, start in ((first, 50, 0), (~first, 3000, 50)):
+    seen = index[chosen] - start
+    assert seen.min() == 0 and seen.max() == n - 1
+    for e in range(len(seen) // n):
+      np.testing.assert_array_equal(
+        np.sort(seen[epoch[chosen] == e]), np.arange(n)
+      )
+
+
+def test_mixture_may_start_anywhere():
+  mixture = order.Mixture(_parts((7, 11, 13), 6, repeat=2), (1, 2, 3), seed=0)
+  _, index = mixture.slots(10**9)
+  np.testing.assert_array_equal(index[::2], index[1::2])
+  assert 0 <= index.min() and index.max() < 31
+  assert mixture.quotas.tolist() == [1667, 3333, 5000]
+  with pytest.raises(errors.UserError) as caught:
+    order.Mixture(_parts((7, 11), 6), (1, 1e-6), seed=0)
+  assert caught.value.key == "data.mixture"
+
+
+def test_a_dropped_remainder_leaves_whole_batches_per_epoch():
+  stream = order.Order(23, 8, 3, drop=True)
+  assert stream.epoch_examples == 16
+  left = set()
+  for e in range(60):
+    slots = [stream.slots(2 * e + i) for i in range(2)]
+    epoch, index = (np.concatenate(part) for part in zip(*slots, strict=True))
+    assert (epoch == e).all() and np.unique(index).size == 16
+    left |= set(range(23)) - set(index.tolist())
+  assert left == set(range(23))  # not always the same ones
+  with pytest.raises(errors.UserError) as caught:
+    order.Order(5, 8, 0, drop=True)
+  assert caught.value.key == "data.remainder"
+
+
 @hypothesis.given(st.integers(1, 40), st.integers(1, 16))
+@hypothesis.settings(deadline=None)
 def test_host_slices_partition_the_batch(local, hosts):
   batch = local * hosts
   parts = [

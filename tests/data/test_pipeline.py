@@ -224,7 +224,9 @@ def test_a_broken_file_is_named(broken, make):
 
 
 def test_a_broken_file_is_replaced_by_the_next_and_named_once(broken, caplog):
-  spec = pipeline.Spec(batch=10, size=6, on_bad_record="skip", threads=3)
+  spec = pipeline.Spec(
+    batch=10, size=6, on_bad_record="skip", threads=3, max_bad_share=1.0
+  )
   with caplog.at_level(logging.WARNING):
     batches = _take(pipeline.train(broken, spec), 6)
   for step, batch in enumerate(batches):
@@ -238,7 +240,7 @@ def test_a_broken_file_is_replaced_by_the_next_and_named_once(broken, caplog):
 
 
 def test_a_broken_file_does_not_count_in_an_evaluation(broken):
-  spec = pipeline.Spec(batch=4, size=6, on_bad_record="skip")
+  spec = pipeline.Spec(batch=4, size=6, on_bad_record="skip", max_bad_share=0.2)
   batches = list(pipeline.evaluate(broken, spec))
   index = np.concatenate([batch["index"] for batch in batches])
   valid = np.concatenate([batch["valid"] for batch in batches])

@@ -1,5 +1,6 @@
 import json
 import pathlib
+import struct
 
 import numpy as np
 import pytest
@@ -86,17 +87,56 @@ def test_bad_splits_list_the_good_ones(tfds_dir, split):
   assert repr(split) in error.seen and "train, test" in error.expected
 
 
-def test_formats_without_random_access(tfds_dir, tmp_path):
+def _copy(tfds_dir, tmp_path, file_format, lengths=None):
+  """Info and features of CIFAR-10 in a directory of another format."""
   there = pathlib.Path(tfds_dir) / "cifar10/3.0.2"
   here = tmp_path / "cifar10/3.0.2"
   here.mkdir(parents=True)
   info = json.loads((there / "dataset_info.json").read_text())
-  info["fileFormat"] = "tfrecord"
+  info["fileFormat"] = file_format
+  for split in info["splits"]:
+    split["shardLengths"] = lengths or split["shardLengths"]
+    split["filepathTemplate"] = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
   (here / "dataset_info.json").write_text(json.dumps(info))
   (here / "features.json").write_bytes((there / "features.json").read_bytes())
+  return here
+
+
+def test_formats_without_random_access(tfds_dir, tmp_path):
+  here = _copy(tfds_dir, tmp_path, "riegeli")
   error = _error("cifar10", "train", str(tmp_path))
   assert error.key == "data.data_dir" and str(here) in error.seen
   assert _COMMAND.format("cifar10", tmp_path) in error.fix
+
+
+def _record(image, label):
+  """A TFRecord of a tf.train.Example of short values, written by hand."""
+
+  def field(number, data):
+    return bytes([number << 3 | 2, len(data)]) + data
+
+  entry = lambda key, value: field(1, field(1, key) + field(2, value))  # noqa: E731
+  features = entry(b"image", field(1, field(1, image)))
+  features += entry(b"label", field(3, field(1, bytes([label]))))
+  data = field(1, features)
+  return struct.pack("<QI", len(data), 0) + data + bytes(4)
+
+
+def test_tfrecords_are_read_without_tensorflow(tfds_dir, tmp_path, monkeypatch):
+  monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+  here = _copy(tfds_dir, tmp_path, "tfrecord", ["3", "2"])
+  error = _error("cifar10", "train", str(tmp_path))
+  assert (
+    error.key == "data.data_dir" and "tfrecord-00000-of-00002" in error.seen
+  )
+  for shard, labels in ((0, (0, 1, 2)), (1, (3, 4))):
+    path = here / f"cifar10-train.tfrecord-{shard:05}-of-00002"
+    path.write_bytes(b"".join(_record(b"x" * n, n) for n in labels))
+  source = sources.build("cifar10", "train", str(tmp_path))
+  assert len(source) == 5 and source.num_classes == 10
+  assert source[4] == {"image": b"xxxx", "label": 4}
+  part = sources.build("cifar10", "train[40%:]", str(tmp_path))
+  assert [part[i]["label"] for i in range(3)] == [2, 3, 4]
 
 
 def test_unknown_config_of_a_shipped_data_set(tmp_path):

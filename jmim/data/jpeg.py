@@ -1,0 +1,239 @@
+"""The part of a JPEG that a crop needs, by libjpeg-turbo.
+
+Rows below a crop are not read, blocks above and beside it are parsed but not
+transformed, and a crop at least twice as large as wanted is decoded at a half,
+a quarter or an eighth, which the inverse transform does for free. The library
+is used through ctypes, which releases the interpreter lock: that of the Python
+package `turbojpeg` (the extra `fast`) or else the system's, version 3 or newer
+in both cases.
+"""
+
+import ctypes
+import ctypes.util
+import functools
+import importlib.util
+import pathlib
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+
+# Of turbojpeg.h.
+_DECOMPRESS = 1
+_STOP_ON_WARNING, _WIDTH, _HEIGHT, _SUBSAMPLING, _COLORSPACE = 0, 5, 6, 4, 8
+_PIXELS = {3: 0, 1: 6}  # channels -> TJPF_RGB, TJPF_GRAY
+_PLAIN = (0, 1, 2)  # RGB, YCbCr, grey; not CMYK or YCCK
+_MCU_WIDTH = (8, 16, 16, 8, 8, 32, 8)  # of each subsampling, in pixels
+
+# What Pillow calls a decompression bomb.
+MAX_PIXELS = 178_956_970
+
+
+class Unsuited(ValueError):
+  """Not a JPEG, or one that the general decoder must look at; says why."""
+
+
+class _Region(ctypes.Structure):
+  _fields_ = [(name, ctypes.c_int) for name in ("x", "y", "w", "h")]
+
+
+class _Scale(ctypes.Structure):
+  _fields_ = [(name, ctypes.c_int) for name in ("num", "denom")]
+
+
+_HANDLE, _INT = ctypes.c_void_p, ctypes.c_int
+_BYTES, _SIZE = ctypes.c_char_p, ctypes.c_size_t
+_FUNCTIONS = {
+  "tj3Init": (_HANDLE, [_INT]),
+  "tj3Destroy": (None, [_HANDLE]),
+  "tj3Get": (_INT, [_HANDLE, _INT]),
+  "tj3Set": (_INT, [_HANDLE, _INT, _INT]),
+  "tj3DecompressHeader": (_INT, [_HANDLE, _BYTES, _SIZE]),
+  "tj3SetScalingFactor": (_INT, [_HANDLE, _Scale]),
+  "tj3SetCroppingRegion": (_INT, [_HANDLE, _Region]),
+  "tj3Decompress8": (
+    _INT,
+    [_HANDLE, _BYTES, _SIZE, ctypes.c_void_p, _INT, _INT],
+  ),
+  "tj3GetErrorStr": (_BYTES, [_HANDLE]),
+}
+
+
+def available() -> bool:
+  """Whether there is a libjpeg-turbo that can crop."""
+  return _library() is not None
+
+
+def _candidates() -> Iterator[str]:
+  spec = importlib.util.find_spec("turbojpeg")
+  if spec and spec.origin:
+    folder = pathlib.Path(spec.origin).parent
+    for name in ("turbojpeg.libs", "."):
+      yield from map(str, sorted(folder.glob(f"{name}/*turbojpeg*.so.*")))
+      yield from map(str, sorted(folder.glob(f"{name}/*turbojpeg*.dll")))
+  if found := ctypes.util.find_library("turbojpeg"):
+    yield found
+
+
+@functools.cache
+def _library() -> ctypes.CDLL | None:
+  for path in _candidates():
+    try:
+      library = ctypes.CDLL(path)
+      for name, (result, arguments) in _FUNCTIONS.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    except (OSError, AttributeError):
+      continue  # not loadable here, or older than version 3
+    return library
+  return None
+
+
+class _Decoder:
+  """One decompressor of the library; for one thread."""
+
+  def __init__(self):
+    self.lib = _library()
+    assert self.lib is not None, "ask available() first"
+    self.handle = self.lib.tj3Init(_DECOMPRESS)
+    # Warnings mean damage; what to do about it the general decoder decides.
+    self.call("tj3Set", _STOP_ON_WARNING, 1)
+
+  def __del__(self):
+    self.lib.tj3Destroy(self.handle)
+
+  def call(self, name: str, *arguments) -> None:
+    """Calls a function that returns 0 if all went well."""
+    if getattr(self.lib, name)(self.handle, *arguments):
+      raise Unsuited(self.lib.tj3GetErrorStr(self.handle).decode())
+
+  def get(self, parameter: int) -> int:
+    return self.lib.tj3Get(self.handle, parameter)
+
+
+_LOCAL = threading.local()
+
+
+def _decoder() -> _Decoder:
+  if not hasattr(_LOCAL, "decoder"):
+    _LOCAL.decoder = _Decoder()
+  return _LOCAL.decoder
+
+
+def size(data: bytes) -> tuple[int, int]:
+  """(height, width) of a JPEG, from its header.
+
+  Raises:
+    Unsuited: not a JPEG, CMYK, or larger than MAX_PIXELS.
+  """
+  decoder = _decoder()
+  decoder.call("tj3DecompressHeader", data, len(data))
+  height, width = decoder.get(_HEIGHT), decoder.get(_WIDTH)
+  if decoder.get(_COLORSPACE) not in _PLAIN:
+    raise Unsuited("CMYK")
+  if height * width > MAX_PIXELS:
+    raise Unsuited(f"{height} x {width} pixels")
+  return height, width
+
+
+def shrink(height: int, width: int, least: int) -> int:
+  """Largest of 8, 4, 2, 1 that keeps both sides of a crop at `least`."""
+  return next(
+    d for d in (8, 4, 2, 1) if d == 1 or min(height, width) >= least * d
+  )
+
+
+def crop(
+  data: bytes, box: tuple[int, int, int, int], channels: int, denom: int = 1
+) -> tuple[np.ndarray, tuple[int, int, int, int]]:
+  """Decodes a box of an image.
+
+  Args:
+    data: a JPEG.
+    box: (top, left, height, width) in pixels of the whole image.
+    channels: 1 or 3.
+    denom: decode at 1 / denom of the size; 1, 2, 4 or 8.
+
+  Returns:
+    uint8 [h, w, channels] at the smaller size; and the box that it shows, in
+    pixels of the whole image: `box` rounded outward to multiples of `denom`.
+
+  Raises:
+    Unsuited: the bytes are damaged.
+  """
+  size(data)
+  decoder = _decoder()
+  whole = [-(-decoder.get(side) // denom) for side in (_HEIGHT, _WIDTH)]
+  top, left = box[0] // denom, box[1] // denom
+  bottom = min(whole[0], -(-(box[0] + box[2]) // denom))
+  right = min(whole[1], -(-(box[1] + box[3]) // denom))
+  # Crops start at a block; one pixel more on each side, as the colour of an
+  # edge pixel is interpolated with its neighbour's.
+  step = max(1, _MCU_WIDTH[decoder.get(_SUBSAMPLING)] // denom)
+  start = max(0, left - 1) // step * step
+  end = min(whole[1], right + 1)
+  image = np.empty((bottom - top, end - start, channels), np.uint8)
+  region = _Region(start, top, end - start, bottom - top)
+  _decompress(decoder, shortened(data, bottom * denom), image, region, denom)
+  shown = top * denom, left * denom, image.shape[0] * denom
+  shown = (*shown, (right - left) * denom)
+  return image[:, left - start : right - start], shown
+
+
+def _decompress(
+  decoder: _Decoder,
+  data: bytes,
+  image: np.ndarray,
+  region: _Region,
+  denom: int,
+) -> None:
+  """Fills `image` with a region of the picture at 1 / denom of its size."""
+  decoder.call("tj3DecompressHeader", data, len(data))
+  decoder.call("tj3SetScalingFactor", _Scale(1, denom))
+  decoder.call("tj3SetCroppingRegion", region)
+  target = (image.ctypes.data, 0, _PIXELS[image.shape[2]])
+  try:
+    decoder.call("tj3Decompress8", data, len(data), *target)
+  except Unsuited as error:
+    # What is left over in a shortened picture, noticed when all is done; a
+    # damaged one is left with other words before.
+    if _LEFT_OVER not in str(error):
+      raise
+  finally:
+    decoder.call("tj3SetCroppingRegion", _Region(0, 0, 0, 0))
+    decoder.call("tj3SetScalingFactor", _Scale(1, 1))
+
+
+_LEFT_OVER = "extraneous bytes before marker"
+
+
+def shortened(data: bytes, rows: int) -> bytes:
+  """The same JPEG claiming to end below `rows`, so that parsing stops there.
+
+  Only where all of a row is stored together (baseline, one scan, no restart
+  markers, after which left-over bytes could mean damage); others come back as
+  they are.
+
+  Args:
+    data: a JPEG.
+    rows: pixels that must stay as they are.
+  """
+  place, frame = 2, None
+  while place + 10 < len(data) and data[place] == 0xFF:
+    marker = data[place + 1]
+    if marker in (0xC0, 0xC1):
+      frame = place
+    elif marker == 0xDD or 0xC2 <= marker <= 0xCF and marker != 0xC4:
+      return data
+    elif marker == 0xDA:
+      break
+    place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+  else:
+    return data
+  # Rows of blocks are at most 32 high; one more, as colours are interpolated.
+  rows = (rows // 32 + 2) * 32
+  if frame is None or data[place + 4] != data[frame + 9]:
+    return data
+  if rows >= int.from_bytes(data[frame + 5 : frame + 7], "big"):
+    return data
+  return data[: frame + 5] + rows.to_bytes(2, "big") + data[frame + 7 :]

@@ -1,0 +1,121 @@
+"""One image, of which boxes are cut out; decoded as little as possible."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from jmim.data import decode
+from jmim.data import jpeg
+
+_ORIENTATION = 0x0112  # of EXIF
+
+# (top, left, height, width), in pixels.
+Box = tuple[int, int, int, int]
+
+
+class Picture:
+  """An image in memory or still encoded.
+
+  Attributes:
+    size: (height, width) in pixels, upright.
+  """
+
+  def __init__(
+    self,
+    image: bytes | np.ndarray,
+    channels: int,
+    decoder: str = "pillow",
+    kernel: str = "bicubic",
+    whole: bool = False,
+  ):
+    """Opens an image.
+
+    Args:
+      image: an encoded file, or uint8 [h, w] or [h, w, 1 | 3 | 4].
+      channels: 1 (grey) or 3 (RGB).
+      decoder: "pillow", or "turbo": JPEGs by `jmim.data.jpeg`, everything
+        resized by `decode.quick_resize`.
+      kernel: "bicubic" or "bilinear" (with "pillow" only).
+      whole: several boxes will be cut: decode once, all of it.
+
+    Raises:
+      BadImage: it cannot be read. Damage may show when a box is cut.
+    """
+    self._image, self._channels = image, channels
+    self._quick, self._kernel = decoder == "turbo", kernel
+    self._pixels = None
+    size = _plain_size(image) if self._quick else None
+    if size is None:
+      self._pixels = decode.decode(image, channels)
+    self.size = size or self._pixels.shape[:2]
+    if whole:
+      _ = self.pixels
+
+  @property
+  def pixels(self) -> np.ndarray:
+    """All of it: uint8 [h, w, channels]."""
+    if self._pixels is None:
+      self._pixels = self._jpeg((0, 0, *self.size))[0]
+    return self._pixels
+
+  def cut(self, box: Box, size: int) -> tuple[np.ndarray, Box]:
+    """A box, resized to a square.
+
+    Args:
+      box: inside the image.
+      size: side of the result.
+
+    Returns:
+      uint8 [size, size, channels]; and the box it shows, which the decoder
+      "turbo" may round outward by a few pixels where it shrinks a lot.
+
+    Raises:
+      BadImage: the bytes are damaged.
+    """
+    if self._pixels is None:
+      denom = jpeg.shrink(box[2], box[3], size)
+      pixels, box = self._jpeg(box, denom)
+    else:
+      top, left, height, width = box
+      # Cut before it is resized, so that no pixel outside the box bleeds in.
+      pixels = self._pixels[top : top + height, left : left + width]
+    if self._quick:
+      return decode.quick_resize(pixels, size, size), box
+    return decode.resize(pixels, size, size, self._kernel), box
+
+  def _jpeg(self, box: Box, denom: int = 1) -> tuple[np.ndarray, Box]:
+    """By libjpeg-turbo, or by Pillow where that sees damage."""
+    try:
+      return jpeg.crop(self._image, box, self._channels, denom)
+    except jpeg.Unsuited:
+      # Pillow forgives what does no harm, and names what does.
+      self._pixels = decode.decode(self._image, self._channels)
+      top, left, height, width = box
+      return self._pixels[top : top + height, left : left + width], box
+
+
+def _plain_size(image: bytes | np.ndarray) -> tuple[int, int] | None:
+  """(height, width) of a JPEG that is stored upright and is not CMYK."""
+  if isinstance(image, np.ndarray) or image[:2] != b"\xff\xd8":
+    return None
+  try:
+    size = jpeg.size(image)
+  except jpeg.Unsuited:
+    return None
+  if b"Exif\0\0" in image[: 1 << 17] and _orientation(image) != 1:
+    return None
+  return size
+
+
+def _orientation(data: bytes) -> int:
+  """1: upright. The pixels are not decoded."""
+  try:
+    with Image.open(io.BytesIO(data)) as picture:
+      return picture.getexif().get(_ORIENTATION, 1)
+  except MemoryError:
+    raise
+  except Exception:
+    # As in `decode`: corrupt files surface as nearly any exception. The
+    # general decoder will say what is wrong.
+    return 0

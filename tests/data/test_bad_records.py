@@ -1,0 +1,100 @@
+"""A folder of 1,000 images of which 37 are broken, in ten different ways."""
+
+import io
+import itertools
+import logging
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jmim.core import errors
+from jmim.data import jpeg
+from jmim.data import pipeline
+from jmim.data import sources
+
+_N, _BROKEN = 1000, 37
+
+
+def _encode(number, kind="jpeg", size=(40, 36)):
+  rng = np.random.default_rng(number)
+  image = np.full((*size, 3), number % 251, np.uint8)
+  image[::5] = rng.integers(0, 256, image[::5].shape)
+  file = io.BytesIO()
+  Image.fromarray(image).save(file, kind)
+  return file.getvalue()
+
+
+def _without_tables(data):
+  """A JPEG whose quantisation table is said to be something else."""
+  return data.replace(b"\xff\xdb", b"\xff\xee", 1)
+
+
+WAYS = (
+  lambda d, png: b"",
+  lambda d, png: d[:1],
+  lambda d, png: d[:10],
+  lambda d, png: d[: len(d) // 20],
+  lambda d, png: b"<html>404 not found</html>",
+  lambda d, png: b"\0" * len(d),
+  lambda d, png: d[::-1],
+  lambda d, png: _without_tables(d),
+  lambda d, png: png[: len(png) // 2],
+  lambda d, png: png[:40] + bytes(200) + png[240:],
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+  """The source, and the indices of the broken files."""
+  path = tmp_path_factory.mktemp("broken")
+  broken = np.random.default_rng(0).choice(_N, _BROKEN, replace=False)
+  ways = dict(zip(broken.tolist(), itertools.cycle(WAYS)))
+  for i in range(_N):
+    data = _encode(i)
+    if i in ways:
+      data = ways[i](data, _encode(i, "png"))
+    (path / f"{i:04}.jpg").write_bytes(data)
+  return sources.build("folder", "", str(path)), set(ways)
+
+
+def _decoders():
+  turbo = pytest.param(
+    "turbo",
+    marks=pytest.mark.skipif(not jpeg.available(), reason="no libjpeg-turbo"),
+  )
+  return ["pillow", turbo]
+
+
+@pytest.mark.parametrize("decoder", _decoders())
+def test_all_broken_files_are_named_and_no_other_is_lost(
+  folder, caplog, decoder
+):
+  source, broken = folder
+  spec = pipeline.Spec(
+    batch=100, size=32, host_crop="resized", decoder=decoder, threads=2,
+    on_bad_record="skip",
+  )  # fmt: skip
+  stream = pipeline.train(source, spec)
+  with caplog.at_level(logging.WARNING):
+    batches = list(itertools.islice(stream, 10))  # one epoch
+  stream.close()
+  seen = set(np.concatenate([b["index"] for b in batches]).tolist())
+  assert seen == set(range(_N)) - broken
+  named = [r.getMessage() for r in caplog.records if "skipped" in r.msg]
+  assert len(named) == _BROKEN
+  for i in broken:
+    assert sum(f"{i:04}.jpg" in text for text in named) == 1
+
+
+def test_more_than_the_stated_share_stops_the_run(folder):
+  source, _ = folder
+  spec = pipeline.Spec(
+    batch=100, size=32, host_crop="resized", threads=0, on_bad_record="skip",
+    max_bad_share=0.02,
+  )  # fmt: skip
+  stream = pipeline.train(source, spec)
+  with pytest.raises(errors.UserError, match="21 of 1000") as caught:
+    for _ in range(10):
+      next(stream)
+  assert caught.value.key == "data.max_bad_share"
