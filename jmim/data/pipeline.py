@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 import grain
 import numpy as np
+from absl import flags
 
 from jmim.core import errors
 from jmim.data import order
@@ -220,6 +221,10 @@ def _prefetched(
   )
   data = grain.MapDataset.source(steps)[start:].to_iter_dataset(options)
   if spec.workers:
+    # Grain reads one of its flags when it starts a process; in a notebook or
+    # a test nobody has parsed any, and absl refuses.
+    if not flags.FLAGS.is_parsed():
+      flags.FLAGS.mark_as_parsed()
     ahead = max(1, spec.prefetch // spec.workers)
     data = data.mp_prefetch(
       grain.MultiprocessingOptions(spec.workers, ahead),
