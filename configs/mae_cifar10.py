@@ -7,10 +7,12 @@ TensorFlow needed to read it).
       --config.data.data_dir=DIR
     ... --config=configs/mae_cifar10.py:norm_pix=False     raw-pixel targets
 
-Expected by the card (not yet measured here to the end): the loss falls from
-about 2.2 to below 0.70 (claim A); ridge on mean-pooled tokens at least 4 points
-above the untrained encoder (claim B); with norm_pix=False, the reconstruction
-error is below both fillings without a network (claim C).
+Measured (one seed; 3000 steps take 8 to 20 minutes on two CPU cores): the loss
+falls from 2.2 to 0.72 at step 300 and 0.49 at the end (claim A: below 0.70);
+ridge on mean-pooled tokens 48.4 %, untrained encoder 39.8 %, pixels 30.2 %
+(claim B: 4 points above the untrained encoder); with norm_pix=False the hidden
+pixels' error is 0.0288 after 1000 steps, nearest visible pixel 0.0303, mean
+colour 0.0455 (claim C: below both). docs/curves/mae_cifar10.json holds the curve.
 
 `configs/finetune_cifar10.py` fine-tunes what comes out.
 """
