@@ -12,7 +12,7 @@ falls from 2.2 to 0.72 at step 300 and 0.49 at the end (claim A: below 0.70);
 ridge on mean-pooled tokens 48.4 %, untrained encoder 39.8 %, pixels 30.2 %
 (claim B: 4 points above the untrained encoder); with norm_pix=False the hidden
 pixels' error is 0.0288 after 1000 steps, nearest visible pixel 0.0303, mean
-colour 0.0455 (claim C: below both). docs/curves/mae_cifar10.json holds the curve.
+colour 0.0455 (claim C: below both). The curve: docs/curves/mae_cifar10.json.
 
 `configs/finetune_cifar10.py` fine-tunes what comes out.
 """
