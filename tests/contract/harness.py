@@ -1,11 +1,13 @@
 """Builds a tiny run of any method, without files or data sets."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jmim.core import method as methods
 from jmim.core import optim
 from jmim.core import schedule
 from jmim.core import sharding
@@ -49,12 +51,12 @@ def make_consts(method):
 
 @dataclasses.dataclass
 class Tiny:
-  """A tiny run: method, step function, shardings, state."""
+  """A tiny run: method, step function, where its state lives, traces."""
 
   method: object
   step: object
   compiled: object
-  init: object
+  where: object
   consts: object
   put: object
   traces: list
@@ -71,15 +73,31 @@ class Tiny:
     return state, losses
 
 
-def tiny(cls, devices=1, fsdp=1, lr=1e-3, accumulate=1, **rt):
-  """A run of `cls.tiny()` on some of the simulated devices."""
+def with_runtime(cls, devices=1, fsdp=1, **rt):
+  """`cls.tiny()` and the mesh of its runtime."""
   mesh = sharding.make_mesh({"data": -1, "fsdp": fsdp}, jax.devices()[:devices])
   how = runtime.Runtime(mesh=mesh, batch_axes=sharding.BATCH_AXES, **rt)
-  method = dataclasses.replace(cls.tiny(), rt=how)
+  return dataclasses.replace(cls.tiny(), rt=how), mesh
+
+
+def tiny(cls, like=None, devices=1, fsdp=1, accumulate=1):
+  """A run of `cls.tiny()` on some of the simulated devices.
+
+  Args:
+    cls: of the method.
+    like: its state, if there is one already: saves two traces of `init`.
+    devices: of the mesh.
+    fsdp: of them along that axis.
+    accumulate: micro-batches.
+  """
+  method, mesh = with_runtime(cls, devices, fsdp)
   batch = make_batch(method)
   consts = make_consts(method)
-  shapes = jax.eval_shape(method.init, jax.random.key(0), batch)[0]
-  rate = schedule.make("constant", lr, 1.0)
+  if like is None:
+    shapes = jax.eval_shape(method.init, jax.random.key(0), batch)[0]
+  else:
+    shapes = like.params
+  rate = schedule.make("constant", 3e-3, 1.0)
   optimizers = {
     p: optim.make(OPTIM, {p: shapes[p]}, method.groups(), rate)
     for p in method.players
@@ -88,8 +106,7 @@ def tiny(cls, devices=1, fsdp=1, lr=1e-3, accumulate=1, **rt):
     method, optimizers, lambda key, b: b, accumulate=accumulate, ema_decay=0.9
   )
   layout = sharding.Layout(mesh, method.axes(), min_size=64)
-  abstract = jax.eval_shape(step.init, batch, consts)
-  where = layout.tree(abstract)
+  where = layout.tree(like or jax.eval_shape(step.init, batch, consts))
   traces = []
 
   def counted(state, consts, batch):
@@ -98,7 +115,75 @@ def tiny(cls, devices=1, fsdp=1, lr=1e-3, accumulate=1, **rt):
 
   compiled = jax.jit(counted, out_shardings=(where, sharding.replicated(mesh)))
   put = lambda b: jax.device_put(b, sharding.batch_sharding(mesh))  # noqa: E731
-  init = lambda: jax.jit(step.init, out_shardings=where)(  # noqa: E731
-    put(batch), consts
-  )
-  return Tiny(method, step, compiled, init, consts, put, traces)
+  return Tiny(method, step, compiled, where, consts, put, traces)
+
+
+def gradients(method, consts):
+  """(state, batch, draws) -> player -> ((loss, aux), gradient); compiled."""
+
+  def of(player, state, batch, draws):
+    def loss(own):
+      params = state.params | {player: own}
+      return method.loss(player, params, state.extra, consts, batch, draws, 0)
+
+    return jax.value_and_grad(loss, has_aux=True)(state.params[player])
+
+  return jax.jit(lambda *args: {p: of(p, *args) for p in method.players})
+
+
+class Runs:
+  """The tiny runs of one method: each program is compiled once."""
+
+  def __init__(self, name: str):
+    self.cls = methods.find(name)
+    self._runs = {}
+
+  def of(self, **options) -> Tiny:
+    """The run with these options of `tiny`."""
+    key = tuple(sorted(options.items()))
+    if key not in self._runs:
+      like = self._state if options else None
+      self._runs[key] = tiny(self.cls, like, **options)
+    return self._runs[key]
+
+  @functools.cached_property
+  def _state(self):
+    run = self.of()
+    init = jax.jit(run.step.init, out_shardings=run.where)
+    return init(run.put(make_batch(run.method)), run.consts)
+
+  def init(self, run: Tiny | None = None):
+    """The state before the first step, where a run wants it."""
+    return jax.device_put(self._state, (run or self.of()).where)
+
+  @functools.cached_property
+  def trained(self):
+    """State and metrics after four steps over different batches."""
+    return self.of().run(self.init(), 4)
+
+  @functools.cached_property
+  def given(self):
+    """(state, batch, draws) to compare losses and gradients at.
+
+    The state has a little noise, or zero-initialised outputs would hide what
+    is before them.
+    """
+    run = self.of()
+    batch = make_batch(run.method)
+    draws = jax.jit(run.method.draw)(jax.random.key(0), batch, 0)
+    leaves, treedef = jax.tree.flatten(self.init().params)
+    rng = np.random.default_rng(1)
+    noisy = [x + 0.02 * rng.normal(size=x.shape).astype("f4") for x in leaves]
+    state = self.init().replace(params=treedef.unflatten(noisy))
+    return state, batch, draws
+
+  @functools.cached_property
+  def gradients(self):
+    """`gradients` of the method as it is, compiled."""
+    run = self.of()
+    return gradients(run.method, run.consts)
+
+  @functools.cached_property
+  def found(self):
+    """Player -> ((loss, aux), gradient) at `given`."""
+    return self.gradients(*self.given)

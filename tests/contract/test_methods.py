@@ -4,7 +4,6 @@
 """
 
 import dataclasses
-import functools
 
 import chex
 import harness
@@ -18,16 +17,11 @@ from jmim.core import method as methods
 from jmim.core import tree as trees
 
 
-@functools.cache
-def run_of(name, **options):
-  return harness.tiny(methods.find(name), **options)
-
-
-@functools.cache
-def trained(name, steps=4):
-  """State and metrics after a few steps over different batches."""
-  run = run_of(name)
-  return run.run(run.init(), steps)
+@pytest.fixture(scope="module")
+def runs(name):
+  """The runs of one method; forgotten, with their programs, after its tests."""
+  yield harness.Runs(name)
+  jax.clear_caches()
 
 
 def losses(metrics):
@@ -46,90 +40,66 @@ def test_documented(name):
       assert field.metadata.get("doc"), f"{field.name} has no documentation"
 
 
-def test_params_are_float32_and_named_by_player(name):
-  state, _ = trained(name)
-  assert set(state.params) == set(methods.find(name).players)
+def test_params_are_float32_and_named_by_player(runs):
+  state, _ = runs.trained
+  assert set(state.params) == set(runs.cls.players)
   for leaf_name, leaf in trees.named(state.params).items():
     assert leaf.dtype == jnp.float32, leaf_name
 
 
-def test_traced_once(name):
-  trained(name)
-  assert len(run_of(name).traces) == 1
+def test_traced_once(runs):
+  assert runs.trained
+  assert len(runs.of().traces) == 1
 
 
-def test_finite(name):
-  state, metrics = trained(name)
+def test_finite(runs):
+  state, metrics = runs.trained
   assert np.isfinite(losses(metrics)).all()
   assert int(state.skipped_total) == 0
   chex.assert_tree_all_finite(state.params)
 
 
-def test_bf16_is_finite_and_near_float32(name):
-  run = run_of(name, dtype=jnp.bfloat16)
-  state, metrics = run.run(run.init(), 2)
-  assert np.isfinite(losses(metrics)).all()
-  for leaf in jax.tree.leaves(state.params):
-    assert leaf.dtype == jnp.float32
-  np.testing.assert_allclose(
-    losses(metrics)[0], losses(trained(name)[1])[0], rtol=0.1
-  )
+def test_bf16_is_finite_and_near_float32(runs):
+  method, _ = harness.with_runtime(runs.cls, dtype=jnp.bfloat16)
+  found = harness.gradients(method, runs.of().consts)(*runs.given)
+  for player, ((loss, _), grads) in found.items():
+    chex.assert_tree_all_finite((loss, grads))
+    for leaf in jax.tree.leaves(grads):
+      assert leaf.dtype == jnp.float32
+    np.testing.assert_allclose(loss, runs.found[player][0][0], rtol=0.1)
 
 
-def test_overfits_one_batch(name):
+def test_overfits_one_batch(runs):
   """The first player's loss falls under fixed draws on one batch."""
-  run = run_of(name, lr=3e-3)
-  state, batch = run.init(), harness.make_batch(run.method)
+  run, state = runs.of(), runs.init()
+  _, batch, draws = runs.given
   player = run.method.players[0]
-
-  @jax.jit
-  def fixed(state):
-    draws = run.method.draw(jax.random.key(3), batch, 0)
-    return run.method.loss(
-      player, state.params, state.extra, run.consts, batch, draws, 0
-    )[0]
-
+  fixed = lambda state: runs.gradients(state, batch, draws)[player][0][0]  # noqa: E731
   before = fixed(state)
   state, _ = run.run(state, 60, batch)
   assert fixed(state) < 0.9 * before
 
 
-def test_every_trainable_leaf_gets_a_gradient_and_no_frozen_one(name):
-  run = run_of(name)
-  state, batch = run.init(), harness.make_batch(run.method)
-  draws = run.method.draw(jax.random.key(0), batch, 0)
-  # A little noise, or zero-initialised outputs would hide what is before them.
-  leaves, treedef = jax.tree.flatten(state.params)
-  keys = jax.random.split(jax.random.key(1), len(leaves))
-  noisy = treedef.unflatten(
-    [
-      x + 0.02 * jax.random.normal(k, x.shape)
-      for x, k in zip(leaves, keys, strict=True)
-    ]
-  )
+def test_every_trainable_leaf_gets_a_gradient_and_no_frozen_one(runs):
+  run, (state, _, _) = runs.of(), runs.given
   for player in run.method.players:
     optimizer = run.step.optimizers[player]
-
-    def loss(own, player=player):
-      params = noisy | own
-      return run.method.loss(
-        player, params, state.extra, run.consts, batch, draws, 0
-      )[0]
-
-    grads = jax.jit(jax.grad(loss))({player: noisy[player]})
     settings = trees.named(optimizer.leaves)
-    for leaf, g in trees.named(grads).items():
+    grads = trees.named({player: runs.found[player][1]})
+    for leaf, g in grads.items():
       if not settings[leaf].frozen:
         assert np.abs(g).max() > 0, f"{leaf} gets no gradient"
-    opt = trees.named(optimizer.init({player: state.params[player]}))
+    opt = trees.named(
+      jax.eval_shape(optimizer.init, {player: state.params[player]})
+    )
     for leaf, setting in settings.items():
       held = [n for n in opt if n.endswith("/" + leaf)]
       assert bool(held) != setting.frozen, leaf
 
 
-def test_resume_is_bit_equal(name, tmp_path):
-  run = run_of(name)
-  half, _ = run.run(run.init(), 2)
+def test_resume_is_bit_equal(runs, tmp_path):
+  run = runs.of()
+  half, _ = run.run(runs.init(), 2)
   store = checkpoint.Checkpoints(tmp_path)
   store.save(2, half, {})
   store.close()
@@ -141,30 +111,32 @@ def test_resume_is_bit_equal(name, tmp_path):
   store.close()
   chex.assert_trees_all_equal(restored, half)
   resumed, _ = run.run(restored, 2)
-  chex.assert_trees_all_equal(resumed, trained(name)[0])
+  chex.assert_trees_all_equal(resumed, runs.trained[0])
 
 
 @pytest.mark.parametrize("fsdp", [1, 8])
-def test_eight_devices_agree_with_one(name, fsdp):
-  run = run_of(name, devices=8, fsdp=fsdp)
-  _, metrics = run.run(run.init(), 4)
+def test_eight_devices_agree_with_one(runs, fsdp):
+  run = runs.of(devices=8, fsdp=fsdp)
+  _, metrics = run.run(runs.init(run), 4)
   np.testing.assert_allclose(
-    losses(metrics), losses(trained(name)[1]), rtol=1e-5
+    losses(metrics), losses(runs.trained[1]), rtol=1e-5
   )
 
 
 @pytest.mark.parametrize(
   "how",
-  [{"scan": True}, {"scan": True, "unroll": 2}, {"remat": "full"},
-   {"remat": "dots"}, {"attention": "xla"}],
+  [{"scan": True}, {"scan": True, "unroll": 2, "remat": "full"},
+   {"remat": "dots", "attention": "xla"}],
   ids=str,
 )  # fmt: skip
-def test_hardware_choices_do_not_change_the_loss(name, how):
-  run = run_of(name, **how)
-  _, metrics = run.run(run.init(), 2)
-  np.testing.assert_allclose(
-    losses(metrics), losses(trained(name)[1])[:2], rtol=1e-5
-  )
+def test_hardware_choices_do_not_change_losses_and_gradients(runs, how):
+  method, _ = harness.with_runtime(runs.cls, **how)
+  found = harness.gradients(method, runs.of().consts)(*runs.given)
+  for player, ((loss, _), grads) in found.items():
+    (wanted, _), slopes = runs.found[player]
+    np.testing.assert_allclose(loss, wanted, rtol=1e-5)
+    size = max(np.abs(g).max() for g in jax.tree.leaves(slopes))
+    chex.assert_trees_all_close(grads, slopes, rtol=1e-3, atol=1e-5 * size)
 
 
 def test_draw_depends_on_key_and_step_only(name):
@@ -180,21 +152,15 @@ def test_draw_depends_on_key_and_step_only(name):
     assert not all(jax.tree.leaves(same))
 
 
-def test_loss_is_deterministic_and_differentiable_given_draws(name):
-  run = run_of(name)
-  state, batch = run.init(), harness.make_batch(run.method)
-  draws = run.method.draw(jax.random.key(0), batch, 0)
-  for player in run.method.players:
-    fn = jax.jit(functools.partial(run.method.loss, player))
-    args = (state.params, state.extra, run.consts, batch, draws, 0)
-    loss, aux = fn(*args)
+def test_loss_is_deterministic_and_differentiable_given_draws(runs):
+  for loss, _ in (loss for loss, _ in runs.found.values()):
     assert loss.shape == () and loss.dtype == jnp.float32
-    chex.assert_trees_all_equal((loss, aux), fn(*args))
+  chex.assert_trees_all_equal(runs.found, runs.gradients(*runs.given))
 
 
-def test_predictions_have_the_batch_first_and_are_finite(name):
-  run = run_of(name)
-  state, batch = run.init(), harness.make_batch(run.method)
+def test_predictions_have_the_batch_first_and_are_finite(runs):
+  run = runs.of()
+  state, batch = runs.init(), harness.make_batch(run.method)
   offered = run.method.predict()
   assert offered, "evaluators have nothing to ask for"
   for what, fn in offered.items():
@@ -205,9 +171,9 @@ def test_predictions_have_the_batch_first_and_are_finite(name):
       assert np.isfinite(leaf).all(), what
 
 
-def test_accumulation_equals_the_whole_batch(name):
-  run = run_of(name, accumulate=2)
-  _, metrics = run.run(run.init(), 2)
+def test_accumulation_equals_the_whole_batch(runs):
+  run = runs.of(accumulate=2)
+  _, metrics = run.run(runs.init(run), 2)
   np.testing.assert_allclose(
-    losses(metrics), losses(trained(name)[1])[:2], rtol=1e-4
+    losses(metrics), losses(runs.trained[1])[:2], rtol=1e-4
   )
