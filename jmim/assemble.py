@@ -34,11 +34,14 @@ class Parts:
     mesh: devices.
     layout: where arrays live on them.
     method: the method, with its runtime.
+    shapes: of its parameters, player -> tree.
     consts: its frozen networks.
     sources: "train" and "eval".
     spec: of the input pipeline.
     augment: of the augmentation on the device.
     evaluators: name -> (evaluator, steps between its runs or 0).
+    examples: slots of one epoch: its examples, each as often as it is
+      repeated.
     total: steps of the run.
     checkpoint_every: steps; 0: only at the end.
   """
@@ -47,11 +50,13 @@ class Parts:
   mesh: jax.sharding.Mesh
   layout: sharding.Layout
   method: methods.Method
+  shapes: Any
   consts: Any
   sources: dict[str, Any]
   spec: pipeline.Spec
   augment: augment.Spec
   evaluators: dict[str, tuple[eval_base.Evaluator, int]]
+  examples: int
   total: int
   checkpoint_every: int
 
@@ -59,11 +64,6 @@ class Parts:
   def batch(self) -> int:
     """Total batch."""
     return self.config.data.batch
-
-  @property
-  def examples(self) -> int:
-    """Slots of one epoch: its examples, each as often as it is repeated."""
-    return epoch_slots(self.sources["train"], self.spec)
 
 
 def make(config: ml_collections.ConfigDict) -> Parts:
@@ -75,6 +75,7 @@ def make(config: ml_collections.ConfigDict) -> Parts:
   validate.validate(config)
   method = build.make_method(config)
   evaluators = build.make_evaluators(config, method)
+  checks.check_data(config.data)
   spec, augment_spec = build.make_specs(config)
   checks.check_inputs(config, method)
   hardware = config.hardware
@@ -83,11 +84,12 @@ def make(config: ml_collections.ConfigDict) -> Parts:
   rules = (*hardware.shard_rules, *method.axes())
   layout = sharding.Layout(mesh, rules, hardware.fsdp_min_size)
   method = dataclasses.replace(method, rt=build.make_runtime(hardware, mesh))
-  checks.check_parameters(config, method, layout)
+  shapes = checks.check_parameters(config, method, layout)
   data = build.make_sources(config)
   checks.check_labels(evaluators, data)
   config = resolved(config, method, evaluators)
-  examples = epoch_slots(data["train"], spec)
+  stream = pipeline.stream_of(data["train"], spec)
+  examples = stream.epoch_examples * spec.repeat_samples
   length = lambda section, stem, where: round(  # noqa: E731
     units.steps(section, stem, config.data.batch, examples, where)
   )
@@ -98,6 +100,7 @@ def make(config: ml_collections.ConfigDict) -> Parts:
     mesh=mesh,
     layout=layout,
     method=method,
+    shapes=shapes,
     consts={n: const_files.load(n, c) for n, c in method.consts().items()},
     sources=data,
     spec=spec,
@@ -106,15 +109,10 @@ def make(config: ml_collections.ConfigDict) -> Parts:
       name: (e, length(vars(e), "every", f"evals.{name}"))
       for name, e in evaluators.items()
     },
+    examples=examples,
     total=total,
     checkpoint_every=length(config.train, "checkpoint", "train"),
   )
-
-
-def epoch_slots(source: Any, spec: pipeline.Spec) -> int:
-  """Slots of batches that one epoch of the training data fills."""
-  examples = pipeline.stream_of(source, spec).epoch_examples
-  return examples * spec.repeat_samples
 
 
 def resolved(
@@ -136,29 +134,17 @@ def resolved(
   return config
 
 
-def make_step(parts: Parts, batch: Any) -> steps.Step:
-  """The training step.
-
-  Args:
-    parts: of the run.
-    batch: raw batch, or its shapes.
-  """
+def make_step(parts: Parts) -> steps.Step:
+  """The training step."""
   config, method = parts.config, parts.method
-  prepare = lambda key, b: augment.train(parts.augment, key, b)  # noqa: E731
-  shapes = jax.eval_shape(
-    lambda b: method.init(
-      steps.init_key(config.seed), prepare(steps.init_key(config.seed), b)
-    ),
-    batch,
-  )[0]
   optimizers = {
-    player: make_optimizer(parts, player, {player: shapes[player]})
+    player: make_optimizer(parts, player, {player: parts.shapes[player]})
     for player in method.players
   }
   return steps.Step(
     method,
     optimizers,
-    prepare,
+    lambda key, batch: augment.train(parts.augment, key, batch),
     seed=config.seed,
     accumulate=config.optim.accumulate,
     ema_decay=config.ema.decay,

@@ -93,62 +93,11 @@ def make_specs(
   config: ml_collections.ConfigDict,
 ) -> tuple[pipeline.Spec, augment.Spec]:
   """The host's and the device's part of `config.data`."""
-  data = config.data
-  for name in (
-    "crop_scale",
-    "crop_ratio",
-    "view_scale",
-    "local_scale",
-    "blur_sigma",
-  ):
-    if len(data[name]) != 2:
-      raise errors.UserError(
-        f"data.{name}={tuple(data[name])}", "two numbers: least, greatest",
-        "give both", f"data.{name}",
-      )  # fmt: skip
-  for name in ("mean", "std"):
-    if len(data[name]) != data.channels:
-      raise errors.UserError(
-        f"data.{name}={tuple(data[name])} for {data.channels} channel(s)",
-        f"{data.channels} number(s)", "give one per channel", f"data.{name}",
-      )  # fmt: skip
-  if min(data.std) <= 0:
-    raise errors.UserError(
-      f"data.std={tuple(data.std)}", "positive numbers",
-      "images are divided by it", "data.std",
-    )  # fmt: skip
-  if len(data.jitter) != 4 or min(data.jitter) < 0 or data.jitter[3] > 0.5:
-    raise errors.UserError(
-      f"data.jitter={tuple(data.jitter)}",
-      "four strengths of at least 0: brightness, contrast, saturation, hue "
-      "(at most 0.5)", "give all four", "data.jitter",
-    )  # fmt: skip
-  if data.views and data.device_crop != "none":
-    raise errors.UserError(
-      f"data.views={data.views} and data.device_crop={data.device_crop!r}",
-      "views cut by the host, so that their boxes are known",
-      "set data.device_crop='none'", "data.device_crop",
-    )  # fmt: skip
-  colours = (
-    any(data.jitter), data.grey_share, data.blur_share, data.randaugment,
-    data.erase_share,
-  )  # fmt: skip
-  if data.frames and any(colours):
-    raise errors.UserError(
-      f"data.frames={data.frames} with changes of colour or erasing",
-      "clips, which are only cropped and flipped",
-      "set jitter, *_share and randaugment to 0", "data.frames",
-    )  # fmt: skip
-  if data.host_crop == "resized" and data.device_crop != "none":
-    raise errors.UserError(
-      f"data.host_crop='resized' and data.device_crop={data.device_crop!r}",
-      "one random crop", "set one of them to 'none'", "data.device_crop",
-    )  # fmt: skip
+  data, hardware = config.data, config.hardware
   pick = lambda cls, more: cls(  # noqa: E731
     **{f.name: data[f.name] for f in dataclasses.fields(cls) if f.name in data},
     **more,
   )
-  hardware = config.hardware
   host = {
     "seed": config.seed,
     "threads": hardware.data_threads,

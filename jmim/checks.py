@@ -33,6 +33,71 @@ def check_labels(
       )  # fmt: skip
 
 
+_RANGES = (
+  "crop_scale", "crop_ratio", "view_scale", "local_scale", "blur_sigma"
+)  # fmt: skip
+
+
+def check_data(data: ml_collections.ConfigDict) -> None:
+  """Raises UserError for values or pairs of keys of `data` that cannot be."""
+  for name in _RANGES:
+    if len(data[name]) != 2:
+      raise errors.UserError(
+        f"data.{name}={tuple(data[name])}", "two numbers: least, greatest",
+        "give both", f"data.{name}",
+      )  # fmt: skip
+  for name in ("mean", "std"):
+    if len(data[name]) != data.channels:
+      raise errors.UserError(
+        f"data.{name}={tuple(data[name])} for {data.channels} channel(s)",
+        f"{data.channels} number(s)", "give one per channel", f"data.{name}",
+      )  # fmt: skip
+  if min(data.std) <= 0:
+    raise errors.UserError(
+      f"data.std={tuple(data.std)}", "positive numbers",
+      "images are divided by it", "data.std",
+    )  # fmt: skip
+  if len(data.jitter) != 4 or min(data.jitter) < 0 or data.jitter[3] > 0.5:
+    raise errors.UserError(
+      f"data.jitter={tuple(data.jitter)}",
+      "four strengths of at least 0: brightness, contrast, saturation, hue "
+      "(at most 0.5)", "give all four", "data.jitter",
+    )  # fmt: skip
+  check_one_crop(data)
+  check_clips(data)
+
+
+def check_one_crop(data: ml_collections.ConfigDict) -> None:
+  """Raises UserError if both the host and the device are to crop."""
+  if data.device_crop == "none":
+    return
+  if data.views:
+    raise errors.UserError(
+      f"data.views={data.views} and data.device_crop={data.device_crop!r}",
+      "views cut by the host, so that their boxes are known",
+      "set data.device_crop='none'", "data.device_crop",
+    )  # fmt: skip
+  if data.host_crop == "resized":
+    raise errors.UserError(
+      f"data.host_crop='resized' and data.device_crop={data.device_crop!r}",
+      "one random crop", "set one of them to 'none'", "data.device_crop",
+    )  # fmt: skip
+
+
+def check_clips(data: ml_collections.ConfigDict) -> None:
+  """Raises UserError if clips are to be changed in ways made for images."""
+  changes = (
+    any(data.jitter), data.grey_share, data.blur_share, data.randaugment,
+    data.erase_share,
+  )  # fmt: skip
+  if data.frames and any(changes):
+    raise errors.UserError(
+      f"data.frames={data.frames} with changes of colour or erasing",
+      "clips, which are only cropped and flipped",
+      "set jitter, *_share and randaugment to 0", "data.frames",
+    )  # fmt: skip
+
+
 def check_inputs(
   config: ml_collections.ConfigDict, method: methods.Method
 ) -> None:
@@ -109,10 +174,11 @@ def check_parameters(
   config: ml_collections.ConfigDict,
   method: methods.Method,
   layout: sharding.Layout,
-) -> None:
-  """Raises UserError for settings of players or parameters it has not.
+) -> Any:
+  """Shapes of its parameters, player -> tree; `init` is traced, not computed.
 
-  Its parameters are found by tracing `init`: nothing is computed.
+  Raises:
+    UserError: settings of players or parameters that the method has not.
   """
   unknown = set(config.optim.players) - set(method.players)
   if unknown:
@@ -135,6 +201,7 @@ def check_parameters(
     check_rule(rule, tuple | list, "hardware.shard_rules")
     check_regex(rule[0], "hardware.shard_rules")
   layout.tree({"params": shapes})
+  return shapes
 
 
 def check_patterns(

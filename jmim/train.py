@@ -148,7 +148,7 @@ class Run:
       self.batches = self._stream(self.start)
     batch = next(self.batches)
     self.batches = feed.push_back(batch, self.batches)
-    self.step = assemble.make_step(parts, batch)
+    self.step = assemble.make_step(parts)
     self.abstract = jax.eval_shape(self.step.init, batch, parts.consts)
     self.shardings = parts.layout.tree(self.abstract)
     self.context = contexts.Context(

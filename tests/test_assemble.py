@@ -53,7 +53,7 @@ def test_players_take_their_settings_from_the_config(folder):
     )
   )
   batch = {"image": jax.ShapeDtypeStruct((16, 2, 2, 1), np.uint8)}
-  step = assemble.make_step(parts, batch)
+  step = assemble.make_step(parts)
   rates = {p: float(o.schedule(1)) for p, o in step.optimizers.items()}
   # lr is per 8 examples, the batch has 16.
   assert rates == pytest.approx({"generator": 1.0, "discriminator": 0.02})
@@ -71,7 +71,7 @@ def test_a_toy_of_two_players_trains_on_real_files(folder):
   )
   batches = feed.batches(parts.sources["train"], parts.spec, ("image",), where)
   first = next(batches)
-  step = assemble.make_step(parts, first)
+  step = assemble.make_step(parts)
   state = new = jax.jit(step.init)(first, {})
   run = jax.jit(step)
   for _ in range(3):
@@ -101,8 +101,7 @@ def test_durations_are_resolved_with_the_data(folder):
   assert (parts.examples, parts.batch, parts.total) == (40, 16, 25)
   assert parts.checkpoint_every == 5
   assert parts.evaluators["knn"][1] == 5
-  batch = {"image": jax.ShapeDtypeStruct((16, 2, 2, 1), np.uint8)}
-  schedule = assemble.make_step(parts, batch).optimizers["generator"].schedule
+  schedule = assemble.make_step(parts).optimizers["generator"].schedule
   assert float(schedule(1)) == pytest.approx(1 / 2.5)
 
 

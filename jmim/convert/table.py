@@ -88,10 +88,8 @@ def import_tree(table: Table, theirs: Mapping[str, Array]) -> dict[str, Any]:
       arrays = [np.asarray(rule.op.to_ours(theirs[n])) for n in found]
       stacked = "{i}" in _names(rule.theirs)[0]
       parts.append(np.stack(arrays) if stacked else arrays[0])
-    for name, array in zip(
-      _names(rule.ours), _regroup(parts, len(_names(rule.ours))), strict=True
-    ):
-      _set(ours, name, array)
+    own = _names(rule.ours)
+    ours.update(zip(own, _regroup(parts, len(own)), strict=True))
   left = sorted(set(theirs) - used)
   if missing or left:
     raise errors.UserError(
@@ -99,7 +97,7 @@ def import_tree(table: Table, theirs: Mapping[str, Array]) -> dict[str, Any]:
       f"exactly the {len(table)} names of this family",
       "choose the family the weights come from", "--from",
     )  # fmt: skip
-  return ours
+  return trees.nested(ours)
 
 
 def export_tree(
@@ -175,10 +173,3 @@ def _check_constant(rule: Constant, value: Array) -> None:
     f"{rule.theirs}: {seen}", "the fixed table of this architecture",
     "check image size, patch and width of the method", "method",
   )  # fmt: skip
-
-
-def _set(tree: dict[str, Any], name: str, value: Array) -> None:
-  *path, last = name.split("/")
-  for part in path:
-    tree = tree.setdefault(part, {})
-  tree[last] = value

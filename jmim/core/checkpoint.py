@@ -134,14 +134,13 @@ class Checkpoints:
     where = self.path / str(step)
     _check_sizes(where)
     start = f"{section}/"
-    like: dict[str, Any] = {}
-    for name, (shape, dtype) in self._arrays(step).items():
-      if name.startswith(start):
-        *path, last = name.split("/")
-        node = like
-        for part in path:
-          node = node.setdefault(part, {})
-        node[last] = jax.ShapeDtypeStruct(tuple(shape), dtype)
+    like = trees.nested(
+      {
+        name: jax.ShapeDtypeStruct(tuple(shape), dtype)
+        for name, (shape, dtype) in self._arrays(step).items()
+        if name.startswith(start)
+      }
+    )
     if not like:
       raise FileNotFoundError(f"no {section} in {where}")
     plain = jax.tree.map(lambda x: ocp.RestoreArgs(restore_type=np.ndarray),

@@ -2,6 +2,7 @@
 
 import hashlib
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -25,38 +26,65 @@ def load(name: str, const: method.Const) -> Any:
     UserError: no such file, another hash, other names or shapes.
   """
   path, key = pathlib.Path(const.path).expanduser(), "method (const path)"
+  like = jax.eval_shape(const.init, jax.random.key(0))
   if const.path and path.is_dir() and not const.sha256:
-    return _pick(name, path, jax.eval_shape(const.init, jax.random.key(0)))
-  if not path.is_file():
+    return _pick(name, path, like)
+  saved, _ = read(
+    name, const.path, const.sha256, key,
+    "an .npz with the weights, or (without a hash) the workdir of a run",
+  )  # fmt: skip
+  check(saved, trees.named(like), key, f"{name}: {path}")
+  return trees.map_named(lambda n, s: jnp.asarray(saved[n], s.dtype), like)
+
+
+def read(
+  name: str, path: str, sha256: str | None, key: str, expected: str
+) -> tuple[dict[str, np.ndarray], str]:
+  """The arrays of an .npz file, and its sha256.
+
+  Args:
+    name: of the network, for messages.
+    path: of the file.
+    sha256: that it must have; None or "": any.
+    key: config key of the path, for messages.
+    expected: what the file should be, for messages.
+
+  Raises:
+    UserError: no such file, or another hash.
+  """
+  file = pathlib.Path(path).expanduser()
+  if not file.is_file():
     raise errors.UserError(
-      f"{name}: no file {path}",
-      "an .npz with the weights, or (without a hash) the workdir of a run",
-      "give the method the path of existing weights", key,
+      f"{name}: no file {file}", expected,
+      "give the path of existing weights", key,
     )  # fmt: skip
-  found = hashlib.sha256(path.read_bytes()).hexdigest()
-  if const.sha256 and found != const.sha256:
+  found = hashlib.sha256(file.read_bytes()).hexdigest()
+  if sha256 and found != sha256:
     raise errors.UserError(
-      f"{name}: {path} has sha256 {found}", const.sha256,
+      f"{name}: {file} has sha256 {found}", sha256,
       "fetch the right file, or change the hash if you mean this one", key,
     )  # fmt: skip
-  with np.load(path, allow_pickle=False) as stored:
-    saved = {n: stored[n] for n in stored.files}
-  like = jax.eval_shape(const.init, jax.random.key(0))
-  wanted = trees.named(like)
-  wrong = [
-    n
-    for n in wanted.keys() | saved.keys()
-    if n not in saved
-    or n not in wanted
-    or saved[n].shape != tuple(wanted[n].shape)
-  ]
-  if wrong:
+  with np.load(file, allow_pickle=False) as stored:
+    return {n: stored[n] for n in stored.files}, found
+
+
+def check(
+  arrays: Mapping[str, Any], wanted: Mapping[str, Any], key: str, where: str
+) -> None:
+  """Raises UserError unless arrays have the wanted names and shapes.
+
+  Args:
+    arrays: name -> array.
+    wanted: name -> array or shape.
+    key: config key of the file, for messages.
+    where: they come from, for messages.
+  """
+  if lines := checkpoint.differences(arrays, wanted):
     raise errors.UserError(
-      f"{name}: {path} differs in {', '.join(sorted(wrong)[:8])}",
+      f"{where} differs; " + "; ".join(lines[:8]),
       f"{len(wanted)} arrays of the configured architecture",
       "use the weights of the configured architecture", key,
     )  # fmt: skip
-  return trees.map_named(lambda n, s: jnp.asarray(saved[n], s.dtype), like)
 
 
 def _pick(name: str, workdir: pathlib.Path, like: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -20,6 +21,18 @@ def named(tree: Any) -> dict[str, Any]:
     name(path): leaf
     for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]
   }
+
+
+def nested(arrays: Mapping[str, Any]) -> dict[str, Any]:
+  """Leaf name -> leaf as nested dicts; inverse of `named`."""
+  found: dict[str, Any] = {}
+  for leaf_name, leaf in arrays.items():
+    *path, last = leaf_name.split("/")
+    node = found
+    for part in path:
+      node = node.setdefault(part, {})
+    node[last] = leaf
+  return found
 
 
 def map_named(fn: Callable[..., Any], tree: Any, *rest: Any) -> Any:

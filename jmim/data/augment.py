@@ -89,33 +89,42 @@ def crop_boxes(
   within `ratio`.
   """
   h, w = side
-  k_area, k_ratio, k_place = jax.random.split(key, 3)
-  area = (
-    h
-    * w
-    * jax.random.uniform(
-      k_area, (batch, tries), minval=scale[0], maxval=scale[1]
-    )
+  k_area, k_aspect, k_place = jax.random.split(key, 3)
+  wide, high = _rectangles(
+    (k_area, k_aspect), (batch, tries), h * w, scale, ratio
   )
-  log = jnp.log(jnp.asarray(ratio))
-  aspect = jnp.exp(
-    jax.random.uniform(k_ratio, (batch, tries), minval=log[0], maxval=log[1])
-  )
-  wide = jnp.round(jnp.sqrt(area * aspect))
-  high = jnp.round(jnp.sqrt(area / aspect))
   fits = (wide > 0) & (wide <= w) & (high > 0) & (high <= h)
-  first = jnp.argmax(fits, axis=1)[:, None]
-  pick = lambda x: jnp.take_along_axis(x, first, 1)[:, 0]  # noqa: E731
   limited = min(max(w / h, ratio[0]), ratio[1])
-  fall_w = round(min(w, h * limited))
-  fall_h = round(min(h, w / limited))
-  found = fits.any(axis=1)
-  wide = jnp.where(found, pick(wide), fall_w)
-  high = jnp.where(found, pick(high), fall_h)
+  fallback = round(min(h, w / limited)), round(min(w, h * limited))
+  high, wide = _first(fits, (high, wide), fallback)
   u = jax.random.uniform(k_place, (batch, 2))
-  y = jnp.where(found, jnp.floor(u[:, 0] * (h - high + 1)), (h - fall_h) // 2)
-  x = jnp.where(found, jnp.floor(u[:, 1] * (w - wide + 1)), (w - fall_w) // 2)
+  found = fits.any(axis=1)
+  y, x = (
+    jnp.where(found, jnp.floor(u[:, i] * (space + 1)), space // 2)
+    for i, space in enumerate((h - high, w - wide))
+  )
   return jnp.stack([y, x, high, wide], axis=1)
+
+
+def _rectangles(keys, shape, pixels, scale, ratio):
+  """Sides sqrt(area aspect), sqrt(area / aspect), whole, of random boxes.
+
+  Area uniform in `scale` times `pixels`, aspect log-uniform in `ratio`.
+  """
+  area = jax.random.uniform(keys[0], shape, minval=scale[0], maxval=scale[1])
+  low, high = jnp.log(jnp.asarray(ratio))
+  aspect = jnp.exp(jax.random.uniform(keys[1], shape, minval=low, maxval=high))
+  area = pixels * area
+  return jnp.round(jnp.sqrt(area * aspect)), jnp.round(jnp.sqrt(area / aspect))
+
+
+def _first(fits, sides, fallback):
+  """Of each [b, tries]: the value [b] of the first that fits, or a constant."""
+  first = jnp.argmax(fits, axis=1)[:, None]
+  return tuple(
+    jnp.where(fits.any(1), jnp.take_along_axis(x, first, 1)[:, 0], other)
+    for x, other in zip(sides, fallback, strict=True)
+  )
 
 
 def crop_and_resize(images: jax.Array, boxes: jax.Array) -> jax.Array:
@@ -160,19 +169,10 @@ def erase_boxes(
   of ten tries that is smaller than the image, else nothing (zeros).
   """
   h, w = side
-  k_area, k_ratio, k_place = jax.random.split(key, 3)
-  shape, limit = (batch, tries), jnp.log(1 / 0.3)
-  area = jax.random.uniform(k_area, shape, minval=0.02, maxval=1 / 3) * h * w
-  aspect = jnp.exp(
-    jax.random.uniform(k_ratio, shape, minval=-limit, maxval=limit)
-  )
-  high = jnp.round(jnp.sqrt(area * aspect))
-  wide = jnp.round(jnp.sqrt(area / aspect))
-  fits = (high < h) & (wide < w)
-  first = jnp.argmax(fits, axis=1)[:, None]
-  pick = lambda x: jnp.take_along_axis(x, first, 1)[:, 0]  # noqa: E731
-  high = jnp.where(fits.any(1), pick(high), 0)
-  wide = jnp.where(fits.any(1), pick(wide), 0)
+  k_area, k_aspect, k_place = jax.random.split(key, 3)
+  limits = (0.02, 1 / 3), (0.3, 1 / 0.3)
+  high, wide = _rectangles((k_area, k_aspect), (batch, tries), h * w, *limits)
+  high, wide = _first((high < h) & (wide < w), (high, wide), (0, 0))
   u = jax.random.uniform(k_place, (batch, 2))
   y = jnp.floor(u[:, 0] * (h - high + 1))
   x = jnp.floor(u[:, 1] * (w - wide + 1))

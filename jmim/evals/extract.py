@@ -21,6 +21,7 @@ from jmim.core import checkpoint
 from jmim.core import consts as const_files
 from jmim.core import errors
 from jmim.core import method as methods
+from jmim.core import tree as trees
 from jmim.core import validate
 from jmim.data import augment
 from jmim.nn import inception
@@ -64,30 +65,15 @@ def make(weights: str, sha256: str, workdir: str, key: str) -> Extractor:
 
 def from_inception(path: str, sha256: str = "") -> Extractor:
   """InceptionV3 with the weights of an .npz; see `nn.inception`."""
-  file = pathlib.Path(path).expanduser()
-  if not file.is_file():
-    raise errors.UserError(
-      f"no file {file}", "an .npz with the weights of InceptionV3",
-      "make it with python -m jmim.tools.inception_npz", "inception",
-    )  # fmt: skip
-  found = hashlib.sha256(file.read_bytes()).hexdigest()
-  if sha256 and found != sha256:
-    raise errors.UserError(
-      f"{file} has sha256 {found}", sha256,
-      "use the right file, or change the hash if you mean this one",
-      "inception_sha256",
-    )  # fmt: skip
-  with np.load(file, allow_pickle=False) as stored:
-    arrays = {n: stored[n] for n in stored.files}
-  lines = checkpoint.differences(arrays, {
+  arrays, found = const_files.read(
+    "InceptionV3", path, sha256, "inception",
+    "the .npz that python -m jmim.tools.inception_npz makes",
+  )  # fmt: skip
+  shapes = {
     n: jax.ShapeDtypeStruct(s, np.float32)
     for n, s in inception.shapes().items()
-  })  # fmt: skip
-  if lines:
-    raise errors.UserError(
-      f"{file}: " + "; ".join(lines[:8]), "the arrays of the FID graph",
-      "make it with python -m jmim.tools.inception_npz", "inception",
-    )  # fmt: skip
+  }
+  const_files.check(arrays, shapes, "inception", path)
   arrays = jax.tree.map(jnp.asarray, arrays)
 
   @jax.jit
@@ -126,11 +112,11 @@ def from_run(workdir: str) -> Extractor:
       "name the run of another method", "encoder",
     )  # fmt: skip
   try:
-    extra = _nested(checkpoint.read_section(path, "extra"))
+    extra = trees.nested(checkpoint.read_section(path, "extra"))
   except FileNotFoundError:  # a method without saved statistics
     extra = {}
   consts = {n: const_files.load(n, c) for n, c in method.consts().items()}
-  data, weights = config.data, (_nested(params), extra, consts)
+  data, weights = config.data, (trees.nested(params), extra, consts)
   spec = augment.Spec(mean=tuple(data.mean), std=tuple(data.std))
   shape = (data.size, data.size, data.channels)
 
@@ -157,14 +143,3 @@ def from_run(workdir: str) -> Extractor:
   what = f"{config.method.type} encoder sha256:{digest.hexdigest()[:16]}"
   name = f"{what}, bilinear to {data.size}"
   return Extractor(name, functools.partial(run, weights))
-
-
-def _nested(named: dict[str, np.ndarray]) -> dict:
-  tree: dict = {}
-  for name, value in named.items():
-    *path, last = name.split("/")
-    node = tree
-    for part in path:
-      node = node.setdefault(part, {})
-    node[last] = value
-  return tree

@@ -11,14 +11,12 @@ as the factor). Y is BT.601 luma in 16 .. 235.
 """
 
 import dataclasses
-import hashlib
-import pathlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jmim.core import errors
+from jmim.core import consts as const_files
 from jmim.core import method
 from jmim.data import augment
 from jmim.evals import base
@@ -79,18 +77,11 @@ class Evaluator(base.Evaluator):
     """(a, b -> [n] distances or None, protocol)."""
     if not self.lpips:
       return None, {}
-    file = pathlib.Path(self.lpips).expanduser()
-    found = hashlib.sha256(file.read_bytes()).hexdigest() if (
-      file.is_file()
-    ) else "no such file"  # fmt: skip
-    wanted = self.lpips_sha256 or found
-    if not file.is_file() or found != wanted:
-      raise errors.UserError(
-        f"{file}: {found}", f"an .npz with sha256 {self.lpips_sha256 or '...'}",
-        "name the right file", "evals.<name>.lpips",
-      )  # fmt: skip
-    with np.load(file, allow_pickle=False) as stored:
-      arrays = {n: jnp.asarray(stored[n]) for n in stored.files}
+    arrays, found = const_files.read(
+      "LPIPS", self.lpips, self.lpips_sha256, "evals.<name>.lpips",
+      "an .npz with the weights of LPIPS",
+    )  # fmt: skip
+    arrays = jax.tree.map(jnp.asarray, arrays)
     fn = jax.jit(restoration.lpips)
     put = lambda x: jnp.asarray(x, jnp.float32)  # noqa: E731
     return (

@@ -123,6 +123,7 @@ class SelfAttention(nn.Module):
     cosine: logits e^min(s, ln 100) cos(q, k) with a learned s per head that
       starts at ln 10 (Swin V2, VideoMAE V2).
     qkv_init: of the [w, 3w] kernel; Xavier over all of it in MAE and DiT.
+    proj_init: of the [w, w] kernel of the output.
   """
 
   heads: int
@@ -130,6 +131,7 @@ class SelfAttention(nn.Module):
   rt: runtime.Runtime = runtime.Runtime()
   cosine: bool = False
   qkv_init: nn.initializers.Initializer = nn.initializers.xavier_uniform()
+  proj_init: nn.initializers.Initializer = nn.initializers.xavier_uniform()
 
   @nn.compact
   def __call__(
@@ -152,8 +154,7 @@ class SelfAttention(nn.Module):
     width = x.shape[-1]
     if width % self.heads:
       raise ValueError(f"width {width} does not divide by {self.heads} heads")
-    xavier = nn.initializers.xavier_uniform()
-    dense = lambda n, bias, name, init=xavier: nn.Dense(  # noqa: E731
+    dense = lambda n, bias, name, init: nn.Dense(  # noqa: E731
       n, use_bias=bias, dtype=self.rt.dtype, kernel_init=init, name=name
     )
     qkv = dense(3 * width, self.qkv_bias is True, "qkv", self.qkv_init)(x)
@@ -169,7 +170,8 @@ class SelfAttention(nn.Module):
     found = {"q": q, "k": k, "v": v}
     if "attention" in taps:
       found["attention"] = probabilities(q, k, bias, mask)
-    return dense(width, True, "proj")(y), {t: found[t] for t in taps}
+    proj = dense(width, True, "proj", self.proj_init)
+    return proj(y), {t: found[t] for t in taps}
 
   def _cosine(self, q, k):
     """q and k of unit length, q times the learned scale and sqrt(d)."""
@@ -185,7 +187,7 @@ class CrossAttention(nn.Module):
 
   Attributes:
     heads: attention heads.
-    qkv_bias: True: bias on q, k and v; "qv": on q and v only.
+    qkv_bias: True: bias on q, k and v; "qv": on q and v only; False: none.
     init_scale: of the variance of the q, k and v kernels over Xavier's; 0.5
       is Xavier of the three packed in one matrix (torch).
     rt: execution choices.
@@ -204,8 +206,8 @@ class CrossAttention(nn.Module):
 
     Args:
       x: [b, t, w] what asks.
-      keys: [b, s, w] what is compared with.
-      values: [b, s, w] what is read; None: the keys.
+      keys: [b, s, e] what is compared with.
+      values: [b, s, e] what is read; None: the keys.
     """
     width, values = x.shape[-1], keys if values is None else values
     init = nn.initializers.variance_scaling

@@ -1,6 +1,5 @@
 """Classifier heads and their loss."""
 
-import einops
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -77,21 +76,15 @@ class AttentivePool(nn.Module):
   def __call__(self, tokens: jax.Array) -> jax.Array:
     """[b, n, w] tokens -> [b, classes] float32 logits."""
     b, _, w = tokens.shape
-    dense = lambda n, name: nn.Dense(n, dtype=self.rt.dtype, name=name)  # noqa: E731
-    split = lambda x: einops.rearrange(  # noqa: E731
-      x, "b n (h d) -> b h n d", h=self.heads
-    )
     query = self.param("query", nn.initializers.normal(0.02), (1, 1, w))
+    query = jnp.broadcast_to(query, (b, 1, w))
     x = block.layer_norm(self.rt, "norm1")(tokens)
-    q = jnp.broadcast_to(dense(w, "q")(query), (b, 1, w))
-    k, v = jnp.split(dense(2 * w, "kv")(x), 2, axis=-1)
-    y = attention.attend(
-      split(q), split(k), split(v), implementation=self.rt.attention
-    )
-    y = query + dense(w, "proj")(einops.rearrange(y, "b h n d -> b n (h d)"))
+    look = attention.CrossAttention(self.heads, rt=self.rt, name="cross")
+    y = query + look(query, x)
     z = block.layer_norm(self.rt, "norm2")(y)
     y = y + mlp.MLP(int(w * self.mlp_ratio), self.rt, name="mlp")(z)
-    return dense(self.classes, "head")(y[:, 0]).astype(jnp.float32)
+    head = nn.Dense(self.classes, dtype=self.rt.dtype, name="head")
+    return head(y[:, 0]).astype(jnp.float32)
 
 
 def soft_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:

@@ -61,6 +61,20 @@ def conv_bias_init(fan_in: int) -> nn.initializers.Initializer:
   return init
 
 
+def projection(
+  width: int, fan_in: int, rt: runtime.Runtime, bias: bool = True
+) -> nn.Dense:
+  """What stands for a convolution with stride = kernel, started as in MAE."""
+  return nn.Dense(
+    width,
+    use_bias=bias,
+    dtype=rt.dtype,
+    kernel_init=nn.initializers.xavier_uniform(),
+    bias_init=conv_bias_init(fan_in),
+    name="proj",
+  )
+
+
 class PatchEmbed(nn.Module):
   """Linear map of flattened patches (a convolution with stride = kernel)."""
 
@@ -72,12 +86,5 @@ class PatchEmbed(nn.Module):
   @nn.compact
   def __call__(self, images: jax.Array) -> jax.Array:
     """[b, h*p, w*p, c] -> [b, h*w, width]."""
-    x = patchify(images, self.patch)
-    return nn.Dense(
-      self.width,
-      use_bias=self.bias,
-      dtype=self.rt.dtype,
-      kernel_init=nn.initializers.xavier_uniform(),
-      bias_init=conv_bias_init(x.shape[-1]),
-      name="proj",
-    )(self.rt.shard(x))
+    x = self.rt.shard(patchify(images, self.patch))
+    return projection(self.width, x.shape[-1], self.rt, self.bias)(x)

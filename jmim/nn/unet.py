@@ -5,6 +5,7 @@ blocks with the time embedding added (or as scale and shift), self-attention
 or, with a context, transformer blocks with cross-attention. Images NHWC.
 """
 
+import functools
 from collections.abc import Sequence
 
 import einops
@@ -85,39 +86,12 @@ class SpatialAttention(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """[b, h, w, c] -> the same."""
-    _, h, w, c = x.shape
+    h = x.shape[1]
     y = group_norm(self.rt, self.groups, "norm")(x)
-    y = einops.rearrange(y, "b h w c -> b (h w) c")
-    qkv = nn.Dense(3 * c, dtype=self.rt.dtype, name="qkv")(y)
-    q, k, v = einops.rearrange(
-      qkv, "b t (n h d) -> n b h t d", n=3, h=self.heads
-    )
-    y = attention.attend(q, k, v, implementation=self.rt.attention)
-    y = einops.rearrange(y, "b h t d -> b t (h d)")
-    y = nn.Dense(c, dtype=self.rt.dtype, kernel_init=ZEROS, name="proj")(y)
+    y, _ = attention.SelfAttention(
+      self.heads, rt=self.rt, proj_init=ZEROS, name="attn"
+    )(einops.rearrange(y, "b h w c -> b (h w) c"))
     return self.rt.shard(x + einops.rearrange(y, "b (h w) c -> b h w c", h=h))
-
-
-class CrossAttention(nn.Module):
-  """Attention of tokens to a context or themselves; only `out` has a bias."""
-
-  heads: int
-  rt: runtime.Runtime = runtime.Runtime()
-
-  @nn.compact
-  def __call__(self, x: jax.Array, context: jax.Array) -> jax.Array:
-    """x [b, t, c], context [b, s, e] -> [b, t, c]."""
-    width, rt = x.shape[-1], self.rt
-    found = [
-      nn.Dense(width, use_bias=False, dtype=rt.dtype, name=name)(y)
-      for name, y in (("q", x), ("k", context), ("v", context))
-    ]
-    q, k, v = (
-      einops.rearrange(y, "b t (h d) -> b h t d", h=self.heads) for y in found
-    )
-    y = attention.attend(q, k, v, implementation=rt.attention)
-    y = einops.rearrange(y, "b h t d -> b t (h d)")
-    return nn.Dense(width, dtype=rt.dtype, name="out")(y)
 
 
 class SpatialTransformer(nn.Module):
@@ -144,13 +118,16 @@ class SpatialTransformer(nn.Module):
       n, dtype=rt.dtype, name=name, **kw
     )
     norm = lambda name: block.layer_norm(rt, name, 1e-5)  # noqa: E731
+    look = functools.partial(
+      attention.CrossAttention, self.heads, qkv_bias=False, rt=rt
+    )
     y = group_norm(rt, self.groups, "norm", 1e-6)(x)
     y = dense(c, "proj_in")(einops.rearrange(y, "b h w c -> b (h w) c"))
     for i in range(self.depth):
       z = norm(f"norm1_{i}")(y)
-      y = y + CrossAttention(self.heads, rt, name=f"self_{i}")(z, z)
+      y = y + look(name=f"self_{i}")(z, z)
       z = norm(f"norm2_{i}")(y)
-      y = y + CrossAttention(self.heads, rt, name=f"cross_{i}")(z, context)
+      y = y + look(name=f"cross_{i}")(z, context)
       z = dense(8 * c, f"fc1_{i}")(norm(f"norm3_{i}")(y))
       value, gate = jnp.split(z, 2, axis=-1)
       gate = jax.nn.gelu(gate, approximate=False)

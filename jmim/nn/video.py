@@ -81,14 +81,8 @@ class Embed(nn.Module):
   @nn.compact
   def __call__(self, video: jax.Array) -> jax.Array:
     """[b, t*f, h*p, w*p, c] -> [b, n, width]."""
-    x = tubelets(video, self.frames, self.patch)
-    return nn.Dense(
-      self.width,
-      dtype=self.rt.dtype,
-      kernel_init=nn.initializers.xavier_uniform(),
-      bias_init=patching.conv_bias_init(x.shape[-1]),
-      name="proj",
-    )(self.rt.shard(x))
+    x = self.rt.shard(tubelets(video, self.frames, self.patch))
+    return patching.projection(self.width, x.shape[-1], self.rt)(x)
 
 
 class Encoder(nn.Module):

@@ -60,21 +60,23 @@ def test_no_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-  "change, name",
+  "change, line",
   [
-    (lambda t: t | {"new": jnp.ones(2)}, "new"),
-    (lambda t: {"encoder": t["encoder"]}, "count"),
-    (lambda t: t | {"count": jnp.ones(3)}, "count"),
+    (lambda t: t | {"new": jnp.ones(2)}, "not in the checkpoint: new"),
+    (lambda t: {"encoder": t["encoder"]}, "only in the checkpoint: count"),
+    (lambda t: t | {"count": jnp.ones(3)},
+     "shape of count: () saved, (3,) wanted"),
     (lambda t: t | {"encoder": {"kernel": jnp.ones((4, 3)),
-                                "bias": jnp.ones(4)}}, "encoder/kernel"),
+                                "bias": jnp.ones(4)}},
+     "shape of encoder/kernel: (3, 4) saved, (4, 3) wanted"),
   ],
   ids=["missing", "extra", "rank", "shape"],
 )  # fmt: skip
-def test_other_names_or_shapes_are_named(saved, change, name):
+def test_other_names_or_shapes_are_named(saved, change, line):
   path, _, tree = saved
   with pytest.raises(errors.UserError) as e:
     load(path, lambda key: change(tree))
-  assert e.value.seen == f"teacher: {path} differs in {name}"
+  assert e.value.seen == f"teacher: {path} differs; {line}"
 
 
 def run_of(tmp_path, params):

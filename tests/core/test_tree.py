@@ -22,6 +22,12 @@ def test_named_is_in_tree_order():
   assert list(trees.named(TREE).values()) == jax.tree.leaves(TREE)
 
 
+def test_nested_is_the_inverse_of_named():
+  tree = {"a": {"layers": {"kernel": 1}, "b": 2}, "c": 4}
+  assert trees.nested(trees.named(tree)) == tree
+  assert trees.nested({}) == {}
+
+
 def test_map_named_gives_the_name_and_all_leaves():
   twice = jax.tree.map(lambda x: 2 * x, TREE)
   found = trees.map_named(lambda n, x, y: (n, x + y), TREE, twice)

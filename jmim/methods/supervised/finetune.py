@@ -18,9 +18,8 @@ Start from a pre-trained encoder with `config.init_from` (decoder and final
 norm skipped; head and positions fresh: the table is the sin-cos one); layer
 decay is `optim.layer_decay`, label-free augmentation is `config.data`.
 
-Reference (ImageNet-1k top-1 %): B/16 83.6, L/16 85.9, H/14 86.9. Not here:
-RandAugment (9, 0.5) and random erasing (0.25) of the recipe, which belong to
-the data pipeline.
+Reference (ImageNet-1k top-1 %): B/16 83.6, L/16 85.9, H/14 86.9, with
+RandAugment and random erasing, which are `data.randaugment`, `.erase_share`.
 
     python -m jmim.main --config=configs/finetune_digits.py --workdir=... \
       --config.init_from.path=runs/digits
