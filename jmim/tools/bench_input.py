@@ -2,7 +2,7 @@
 
     python -m jmim.tools.bench_input
     python -m jmim.tools.bench_input --config=configs/mae_imagenet.py \
-      --needs=2000
+      --config.data.data_dir=DIR --needs=2000
 
 Without a config: 256 photograph-like JPEGs of 500 x 375, made from the two
 photographs that scikit-learn ships, random resized crop to 224. Printed are the
@@ -17,6 +17,7 @@ import dataclasses
 import importlib.util
 import io
 import os
+import sys
 import time
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -26,7 +27,10 @@ from PIL import Image
 from sklearn import datasets
 
 from jmim import build
+from jmim import checks
 from jmim.core import config as configs
+from jmim.core import errors
+from jmim.core import validate
 from jmim.data import decode
 from jmim.data import jpeg
 from jmim.data import pipeline
@@ -210,22 +214,28 @@ def shares(
   return {name: seconds / whole for name, seconds in spent.items()}
 
 
-def _parse_flags(argv: Sequence[str] | None) -> argparse.Namespace:
+def _parse_flags(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+  """Arguments, and "key=value" overrides of the recipe."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--config", help="recipe whose data are measured")
   parser.add_argument("--images", type=int, default=256, help="made images")
   parser.add_argument("--rounds", type=int, default=3, help="of the race")
   parser.add_argument("--seconds", type=float, default=10.0, help="pipeline")
   parser.add_argument("--needs", type=float, help="images/s of the step")
-  parser.add_argument("--threads", type=int, help="hardware.data_threads")
-  parser.add_argument("--workers", type=int, help="hardware.data_workers")
-  return parser.parse_args(argv)
+  for name in ("threads", "workers"):
+    parser.add_argument(f"--{name}", type=int, default=argparse.SUPPRESS,
+                        help=f"hardware.data_{name}")  # fmt: skip
+  ours = [a for a in argv if a.startswith("--config.")]
+  flags = parser.parse_args([a for a in argv if a not in ours])
+  return flags, [a.removeprefix("--config.") for a in ours]
 
 
-def _subject(flags: argparse.Namespace, files: list[bytes]):
+def _subject(flags: argparse.Namespace, overrides: Sequence[str], files):
   """(source, spec) of the recipe, or of the made photographs."""
   if flags.config:
-    config = configs.load(flags.config)
+    config = configs.override(configs.load(flags.config), overrides)
+    validate.validate(config)
+    checks.check_data(config.data)
     spec = build.make_specs(config)[0]
     source = build.make_sources(config)["train"]
   else:
@@ -235,14 +245,23 @@ def _subject(flags: argparse.Namespace, files: list[bytes]):
       decoder="turbo" if jpeg.available() else "pillow",
       threads=os.cpu_count() or 1,
     )  # fmt: skip
-  given = {"threads": flags.threads, "workers": flags.workers}
-  given = {name: value for name, value in given.items() if value is not None}
+  given = {k: v for k, v in vars(flags).items() if k in ("threads", "workers")}
   return source, dataclasses.replace(spec, **given)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-  """Measures and prints."""
-  flags = _parse_flags(argv)
+def main(argv: Sequence[str] | None = None) -> int:
+  """Command line; returns the exit code."""
+  flags, overrides = _parse_flags(sys.argv[1:] if argv is None else argv)
+  try:
+    measure(flags, overrides)
+  except errors.UserError as e:
+    print(f"error:\n{e.screen()}", file=sys.stderr)
+    return 2
+  return 0
+
+
+def measure(flags: argparse.Namespace, overrides: Sequence[str]) -> None:
+  """Measures and prints; raises UserError if the data cannot be read."""
   worker.one_thread_per_image()
   files = photographs(flags.images)
   kilobytes = np.mean([len(f) for f in files]) / 1000
@@ -255,7 +274,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"  {name:38} {1 / each:7.0f} images/s  {ratio:5.2f} x Pillow")
   if not jpeg.available():
     print('  jmim turbo: not installed; pip install "jmim[fast]"')
-  source, spec = _subject(flags, files)
+  source, spec = _subject(flags, overrides, files)
   print(
     f"this host: batch {spec.batch}, {spec.workers} workers, "
     f"{spec.threads} threads each, decoder {spec.decoder}"
@@ -278,4 +297,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-  main()
+  sys.exit(main())

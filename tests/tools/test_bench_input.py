@@ -40,9 +40,16 @@ def test_the_fastest_round_of_each_image_counts(files, monkeypatch):
 
 def test_it_says_whether_the_input_is_enough(capsys):
   flags = ["--images=2", "--rounds=1", "--seconds=0.1", "--threads=1"]
-  bench_input.main([*flags, "--needs=1e9"])
+  assert bench_input.main([*flags, "--needs=1e9"]) == 0
   text = capsys.readouterr().out
   assert re.search(r"Pillow +\d+ images/s +1\.00 x Pillow", text)
   assert "the step needs 1000000000 images/s" in text and "TOO SLOW" in text
   shares = re.findall(r"(?:read|resize|copy) +([\d.]+)%", text)
   assert len(shares) == 3 and 95 < sum(map(float, shares)) <= 101
+
+
+def test_a_recipe_that_cannot_be_read_is_one_error(tmp_path, capsys):
+  flags = ["--images=2", "--rounds=1", "--config=configs/mae_digits.py"]
+  for key, value in (("data.flipp", "1"), ("data.std", "(0,)")):
+    assert bench_input.main([*flags, f"--config.{key}={value}"]) == 2
+    assert key in capsys.readouterr().err
