@@ -50,10 +50,12 @@ def hue(images: jax.Array, shift: jax.Array) -> jax.Array:
   chroma = high - images.min(-1)
   safe = jnp.where(chroma > 0, chroma, 1.0)
   r, g, b = jnp.moveaxis(images, -1, 0)
+  # Not `high == r`: a compiler may compute both anew with other roundings. An
+  # inequality that flips does no harm, the branches meet where colours tie.
   sixth = jnp.where(
-    high == r,
+    (r >= g) & (r >= b),
     (g - b) / safe,
-    jnp.where(high == g, 2 + (b - r) / safe, 4 + (r - g) / safe),
+    jnp.where(g >= b, 2 + (b - r) / safe, 4 + (r - g) / safe),
   )
   sixth = sixth + 6 * shift[:, None, None]
   # Each channel is a trapezium of the hue: k = 5, 3, 1 (HSV to RGB).

@@ -181,7 +181,8 @@ def test_a_path_can_be_walked_in_parts(name):
   np.testing.assert_allclose(half, record["x"][4], atol=1e-5)
   if whole.memory == 1:  # a multi-step sampler starts over where it was cut
     rest, _ = sampler.sample(make(PATH.part(5)), network, half, z[5:])
-    np.testing.assert_allclose(rest, wanted, atol=1e-5)
+    # Two programs, whose roundings differ; the values go beyond 100.
+    np.testing.assert_allclose(rest, wanted, rtol=2e-6, atol=1e-5)
 
 
 def test_noise_may_be_a_function_of_the_call():
