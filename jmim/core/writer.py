@@ -1,14 +1,27 @@
-"""metrics.jsonl, TensorBoard and images/ of a workdir."""
+"""metrics.jsonl, TensorBoard and images/ of a workdir.
+
+Both files hold each step once, whenever the run was killed: what came after
+the checkpoint one resumes from is removed, and the other steps are there
+because a checkpoint is only begun when everything before it is on the disk.
+"""
 
 import json
 import math
 import pathlib
+import re
+from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import PIL.Image
-import tensorboardX
+
+from jmim.core import events
+from jmim.core import files
+
+
+def _raise(error: OSError) -> None:
+  raise error
 
 
 class Writer:
@@ -18,22 +31,30 @@ class Writer:
     workdir: where; created.
   """
 
-  def __init__(self, workdir: pathlib.Path, step: int = 0):
+  def __init__(
+    self,
+    workdir: pathlib.Path,
+    step: int = 0,
+    failed: Callable[[OSError], None] = _raise,
+  ):
     """Opens the files of a run that continues after `step`.
 
-    Lines of later steps, written after the checkpoint one resumes from, are
-    removed, so that metrics.jsonl has each step once.
+    Args:
+      workdir: of the run.
+      step: lines and events of later steps are removed.
+      failed: told what could not be written; if it returns, that is tried
+        again with the next line.
     """
-    self.workdir = pathlib.Path(workdir)
+    self.workdir, self._failed = pathlib.Path(workdir), failed
     self.workdir.mkdir(parents=True, exist_ok=True)
     (self.workdir / "images").mkdir(exist_ok=True)
     self.path = self.workdir / "metrics.jsonl"
     if self.path.exists():
       _truncate(self.path, step)
-    self._file = self.path.open("a")
-    self._board = tensorboardX.SummaryWriter(
-      str(self.workdir / "tensorboard"), purge_step=step + 1
-    )
+    self._lines = files.Appender(self.path)
+    board = self.workdir / "tensorboard"
+    events.mend(board, step, read(self.workdir))
+    self._board = events.appender(board)
 
   def scalars(
     self, step: int, values: Mapping[str, float], **details: Any
@@ -43,28 +64,41 @@ class Writer:
     Non-finite numbers become strings ("nan"), which JSON has no number for.
     """
     line = {"step": step, **{k: _number(v) for k, v in values.items()}}
-    self._file.write(json.dumps({**line, **details}) + "\n")
-    self._file.flush()
-    for name, value in values.items():
-      self._board.add_scalar(name, value, step)
+    self._add(self._lines, [(json.dumps({**line, **details}) + "\n").encode()])
+    found = [events.scalar(tag, v, step) for tag, v in events.numbers(line)]
+    self._add(self._board, map(events.record, found))
 
   def image(self, step: int, name: str, pixels: np.ndarray) -> pathlib.Path:
-    """Saves uint8 [h, w, 3] as images/<name>_<step>.png; returns the path."""
-    safe = name.replace("/", "_")
+    """Saves uint8 [h, w, 3] as images/<name>_<step>.png; returns the path.
+
+    Whatever the name, the file is in that folder.
+    """
+    safe = re.sub(r"[^\w.\-]", "_", name)
     path = self.workdir / "images" / f"{safe}_{step:08d}.png"
-    PIL.Image.fromarray(pixels).save(path)
-    self._board.add_image(name, pixels, step, dataformats="HWC")
+    try:
+      PIL.Image.fromarray(pixels).save(path)
+    except OSError as e:  # a picture that is lost can be drawn again
+      self._failed(e)
+    self._add(self._board, [events.record(events.image(name, pixels, step))])
     return path
 
+  def _add(self, where: files.Appender, records: Any) -> None:
+    try:
+      where.add(records)
+    except OSError as e:
+      self._failed(e)
+
   def flush(self) -> None:
-    """Makes everything visible to readers."""
-    self._file.flush()
-    self._board.flush()
+    """Has everything reach the disk; raises OSError if it cannot."""
+    self._lines.sync()
+    self._board.sync()
 
   def close(self) -> None:
-    """Closes the files."""
-    self._file.close()
-    self._board.close()
+    """Closes the files; raises OSError if something could not be written."""
+    try:
+      self._lines.close()
+    finally:
+      self._board.close()
 
 
 def _number(value: Any) -> float | int | str:
@@ -83,9 +117,7 @@ def _truncate(path: pathlib.Path, step: int) -> None:
       continue  # a crash in the middle of a write leaves half a line
     if entry["step"] <= step:
       kept.append(line)
-  temporary = path.with_suffix(".tmp")
-  temporary.write_text("".join(line + "\n" for line in kept))
-  temporary.replace(path)
+  files.replace(path, "".join(line + "\n" for line in kept))
 
 
 def read(workdir: str | pathlib.Path) -> list[dict[str, Any]]:

@@ -93,3 +93,27 @@ def test_tensorboard_gets_the_same(tmp_path):
   w.close()
   (events,) = (tmp_path / "tensorboard").iterdir()
   assert b"some_loss" in events.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["../../x", "/etc/x", "a b\n/c", "..", "a\0b"])
+def test_no_name_leads_out_of_the_workdir(tmp_path, name):
+  w = writers.Writer(tmp_path / "run")
+  path = w.image(1, name, np.zeros((2, 2, 3), np.uint8))
+  w.close()
+  assert path.resolve().parent == (tmp_path / "run" / "images").resolve()
+  assert [p.name for p in tmp_path.iterdir()] == ["run"]
+
+
+def test_what_cannot_be_written_is_told_and_tried_again(tmp_path):
+  told = []
+  w = writers.Writer(tmp_path / "run", failed=told.append)
+  w.scalars(1, {"loss": 1.0})
+  (tmp_path / "run").rename(tmp_path / "away")
+  w.scalars(2, {"loss": 2.0})
+  assert told and all(isinstance(e, FileNotFoundError) for e in told)
+  with pytest.raises(FileNotFoundError):
+    w.flush()
+  (tmp_path / "away").rename(tmp_path / "run")
+  w.scalars(3, {"loss": 3.0})
+  w.close()
+  assert steps(tmp_path / "run") == [1, 2, 3]

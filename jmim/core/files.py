@@ -1,0 +1,91 @@
+"""Writing that a crash, a full disk or a lost folder cannot leave half done."""
+
+import os
+import pathlib
+from collections.abc import Iterable
+
+
+def replace(path: pathlib.Path, data: bytes | str) -> None:
+  """Makes `data` the content of a file: all of it, or the old content stays.
+
+  Raises:
+    OSError: it could not be written; the file is as it was.
+  """
+  path = pathlib.Path(path)
+  temporary = path.with_name(f"{path.name}.tmp")
+  try:
+    with temporary.open("wb") as file:
+      file.write(data.encode() if isinstance(data, str) else data)
+      file.flush()
+      os.fsync(file.fileno())
+    temporary.replace(path)
+  except OSError:
+    temporary.unlink(missing_ok=True)
+    raise
+
+
+class Appender:
+  """Appends records to a file; each is there wholly or not at all.
+
+  What cannot be written now waits in memory and goes first the next time, so
+  that nothing is lost and the order stays.
+
+  Attributes:
+    path: of the file; created, its folder is not.
+    waiting: records that are not in the file yet.
+  """
+
+  def __init__(self, path: pathlib.Path):
+    """Opens the file; raises OSError if it cannot."""
+    self.path = pathlib.Path(path)
+    self.waiting: list[bytes] = []
+    self._file = self.path.open("ab", buffering=0)
+
+  def add(self, records: Iterable[bytes]) -> None:
+    """Appends records.
+
+    Raises:
+      OSError: not all could be written; they wait.
+    """
+    self.waiting += records
+    self.write()
+
+  def write(self) -> None:
+    """Appends what waits; raises OSError, and the rest goes on waiting."""
+    self._reopen()
+    while self.waiting:
+      self._write(self.waiting[0])
+      del self.waiting[0]
+
+  def sync(self) -> None:
+    """Appends what waits and has it reach the disk; raises OSError."""
+    self.write()
+    os.fsync(self._file.fileno())
+
+  def _write(self, record: bytes) -> None:
+    end = os.fstat(self._file.fileno()).st_size
+    try:
+      left = memoryview(record)
+      while left:  # a disk that fills up takes the first part
+        left = left[self._file.write(left) :]
+    except OSError:
+      self._file.truncate(end)
+      raise
+
+  def _reopen(self) -> None:
+    """Opens the file anew if its name now means another one, or none.
+
+    A file whose folder was removed can still be written: into nowhere.
+    """
+    ours = os.fstat(self._file.fileno())
+    if not self.path.exists() or not os.path.samestat(ours, self.path.stat()):
+      file = self.path.open("ab", buffering=0)
+      self._file.close()
+      self._file = file
+
+  def close(self) -> None:
+    """Writes what waits and closes, also if that raises OSError."""
+    try:
+      self.write()
+    finally:
+      self._file.close()
