@@ -10,8 +10,10 @@ hands them out in order. At most `prefetch` batches are in memory, whatever the
 source (with more workers than that, one per worker).
 """
 
+import contextlib
 import dataclasses
 import logging
+import traceback
 from collections.abc import Callable
 from collections.abc import Iterator
 
@@ -232,9 +234,19 @@ def _prefetched(
     )
   batches = iter(data)
   try:
-    for batch, bad in batches:
+    with worker.unheard() if spec.workers else contextlib.nullcontext():
+      made = next(batches, None)
+    while made is not None:
+      batch, bad = made
       skipped.note(bad)
       yield batch
+      made = next(batches, None)
+  except BaseException as e:
+    # Ctrl-C may come within Grain. Its frames hold batches in shared memory,
+    # which must be given back before the interpreter begins to end.
+    traceback.clear_frames(e.__traceback__)
+    raise
   finally:
     batches.close()
+    del batches
     steps.stop()

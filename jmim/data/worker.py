@@ -1,15 +1,32 @@
 """What a worker process of the pipeline does before it works."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import cv2
 
+_PARENTS = (signal.SIGINT, signal.SIGTERM)  # what the parent answers to
+
+
+@contextlib.contextmanager
+def unheard() -> Iterator[None]:
+  """Holds back the parent's signals; processes started here never get them.
+
+  Until `start` has run in a worker, one would end it with a traceback.
+  """
+  before = signal.pthread_sigmask(signal.SIG_BLOCK, _PARENTS)
+  try:
+    yield
+  finally:
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
 
 def start(worker: int, workers: int) -> None:
-  """Ends with its parent, however that ends; leaves Ctrl-C to it.
+  """Ends with its parent, however that ends; leaves its signals to it.
 
   Args:
     worker: number of this worker.
@@ -18,8 +35,10 @@ def start(worker: int, workers: int) -> None:
   del worker, workers
   one_thread_per_image()
   if threading.current_thread() is threading.main_thread():
-    # The parent gets it too, and closes the workers in order.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A terminal or scheduler sends them to the parent too, which saves and
+    # then closes the workers in order.
+    for number in _PARENTS:
+      signal.signal(number, signal.SIG_IGN)
   threading.Thread(target=_follow_parent, daemon=True).start()
 
 

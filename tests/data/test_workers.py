@@ -62,6 +62,7 @@ def test_a_mistake_in_a_worker_is_told_as_in_this_process():
 
 
 _RUN = """
+import signal
 import sys
 from jmim.data import pipeline, sources
 
@@ -70,6 +71,8 @@ if __name__ == "__main__":
   stream = pipeline.train(sources.synthetic(40, 64), spec)
   next(stream)
   print("ready", flush=True)
+  if sys.argv[1] == "terminate":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
   if sys.argv[1] == "raise":
     raise ValueError("on purpose")
   for batch in stream:
@@ -82,7 +85,7 @@ def _shared():
   return set(folder.iterdir()) if folder.is_dir() else set()
 
 
-@pytest.mark.parametrize("how", ["raise", "interrupt", "kill"])
+@pytest.mark.parametrize("how", ["raise", "interrupt", "terminate", "kill"])
 def test_nothing_is_left_however_the_parent_ends(how, tmp_path):
   script = tmp_path / "run.py"
   script.write_text(_RUN)
@@ -100,13 +103,15 @@ def test_nothing_is_left_however_the_parent_ends(how, tmp_path):
   family = [] if how == "raise" else psutil.Process(parent.pid).children(True)
   if how == "interrupt":
     os.killpg(parent.pid, signal.SIGINT)
+  elif how == "terminate":  # as a scheduler does: all of the group
+    os.killpg(parent.pid, signal.SIGTERM)
   elif how == "kill":
     parent.kill()
   _, err = parent.communicate()
   psutil.wait_procs(family, timeout=60)
   assert not [p for p in family if p.is_running()]
   assert ("on purpose" in err) == (how == "raise")
-  if how == "interrupt":
+  if how in ("interrupt", "terminate"):
     assert err.count("Traceback") == 1, err  # the parent's own
   assert _shared() <= before
 
