@@ -1,70 +1,80 @@
-"""Checkpoints: Orbax, asynchronous, restored by name onto any mesh."""
+"""Checkpoints: Orbax, asynchronous, verified, restored by name onto any mesh.
+
+A step directory becomes visible only when it is complete, by a rename. What
+is in it is checked when it is read: a checksum of every array (`checksum`), a
+digest of the meta data, the sizes of the files. A checkpoint that does not
+pass is set aside, and the one before it used.
+"""
 
 import json
 import pathlib
-import subprocess
+import shutil
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from jmim.core import checksum
+from jmim.core import compare
 from jmim.core import errors
+from jmim.core import migrate
+from jmim.core import saved
 from jmim.core import tree as trees
+from jmim.core import version
 
-SCHEMA = 1
-SIZES = "sizes.json"  # in each checkpoint, once it is complete
-# What Orbax raises for files that are missing or damaged.
-_BROKEN = (ValueError, KeyError, OSError)
+SCHEMA = migrate.SCHEMA
+SIZES = saved.SIZES
+_TRASH = "trash"  # checkpoints that are being deleted
+# What Orbax raises for files that cannot be written.
+_UNWRITTEN = (OSError, ValueError, RuntimeError)
 
-
-def git_id() -> str:
-  """Commit of the source tree, "-dirty" if changed; "" outside a checkout."""
-  root = pathlib.Path(__file__).resolve().parents[2]
-  if not (root / ".git").exists():
-    return ""
-  command = ["git", "-C", str(root), "describe", "--always", "--dirty"]
-  done = subprocess.run(command, capture_output=True, text=True, check=False)
-  return done.stdout.strip()
-
-
-def differences(saved: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-  """Lines naming every leaf that is missing, unknown or of another shape."""
-  lines = [f"not in the checkpoint: {n}" for n in wanted if n not in saved]
-  lines += [f"only in the checkpoint: {n}" for n in saved if n not in wanted]
-  for name in wanted:
-    if name in saved and tuple(saved[name].shape) != tuple(wanted[name].shape):
-      lines.append(
-        f"shape of {name}: {tuple(saved[name].shape)} saved, "
-        f"{tuple(wanted[name].shape)} wanted"
-      )
-  return lines
+differences = compare.differences
+git_id = version.git_id
 
 
 class Checkpoints:
   """The checkpoints of one workdir.
 
-  A step directory becomes visible only when it is complete; saving returns
-  as soon as the arrays are copied off the devices.
+  Saving returns as soon as the arrays are copied off the devices.
   """
 
-  def __init__(self, workdir: pathlib.Path, keep: int = 2, write: bool = True):
-    """Opens (and with `write` creates) workdir/checkpoints.
+  def __init__(
+    self,
+    workdir: pathlib.Path,
+    keep: Callable[[Collection[int]], Collection[int]] | int = 2,
+    write: bool = True,
+  ):
+    """Opens (and with `write` creates and cleans) workdir/checkpoints.
 
     Args:
       workdir: of the run.
-      keep: newest checkpoints kept.
+      keep: the steps there are -> those that stay; or how many of the newest.
       write: False: only reads; nothing is created or cleaned.
     """
     self.path = pathlib.Path(workdir).resolve() / "checkpoints"
+    self._keep = keep if callable(keep) else lambda s: sorted(s)[-keep:]
     self._write = write
-    self._manager = ocp.CheckpointManager(
+    self._manager = self._open()
+    if write:
+      self._clean()
+
+  def _open(self) -> ocp.CheckpointManager:
+    return ocp.CheckpointManager(
       self.path,
       item_names=("state", "meta"),
       options=ocp.CheckpointManagerOptions(
-        max_to_keep=keep if write else None, create=write,
-        read_only=not write, cleanup_tmp_directories=write,
-        save_interval_steps=int(write),
+        create=self._write, read_only=not self._write,
+        cleanup_tmp_directories=self._write,
+        save_interval_steps=int(self._write),
+        # A folder that cannot be made is an error here and now; else threads
+        # of Orbax wait ten minutes for it, also when the program ends.
+        async_options=ocp.AsyncOptions(create_directories_asynchronously=False),
+        # A kill in the middle of a deletion leaves no half of a checkpoint.
+        todelete_subdir=_TRASH if self._write else None,
       ),
     )  # fmt: skip
 
@@ -72,140 +82,194 @@ class Checkpoints:
     """The newest complete step, or None."""
     return self._manager.latest_step()
 
-  def save(self, step: int, state: Any, meta: dict[str, Any]) -> None:
-    """Starts saving a state; replaces nothing that is already there."""
+  def steps(self) -> list[int]:
+    """All complete steps, oldest first."""
+    return sorted(self._manager.all_steps())
+
+  # --- writing
+
+  def save(self, step: int, state: Any, meta: Mapping[str, Any]) -> None:
+    """Starts saving a state; replaces nothing that is already there.
+
+    Raises:
+      NotSaved: this one, or the one before it, cannot be written. What was
+        complete stays; another save may be tried.
+    """
     if step in self._manager.all_steps():
       return
-    spec = {
-      n: [list(x.shape), str(x.dtype)] for n, x in trees.named(state).items()
+    named = trees.named(state)
+    sums = checksum.of(named)
+    arrays = {
+      n: [list(x.shape), str(x.dtype), sums[n]] for n, x in named.items()
     }
-    meta = {"schema": SCHEMA, "git": git_id(), "arrays": spec, **meta}
+    meta = {"schema": SCHEMA, "git": git_id(), "arrays": arrays, **meta}
     args = ocp.args.Composite(
-      state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta)
+      state=ocp.args.StandardSave(state),
+      meta=ocp.args.JsonSave(meta | {"digest": saved.digest(meta)}),
     )
-    self._manager.wait_until_finished()  # as `save` would
-    self._note_sizes()
-    self._manager.save(step, args=args)
+    self.wait()  # as `save` would
+    try:
+      self._tidy()
+      self._manager.save(step, args=args)
+    except _UNWRITTEN as e:
+      raise self._failed(e) from e
 
-  def _note_sizes(self) -> None:
-    """Writes the sizes of all files into each complete checkpoint."""
+  def wait(self) -> None:
+    """Waits for what is being written; raises NotSaved if it fails."""
+    try:
+      self._manager.wait_until_finished()
+    except _UNWRITTEN as e:
+      raise self._failed(e) from e
+
+  def check(self) -> None:
+    """Raises NotSaved if what is being written has failed already."""
+    try:
+      self._manager.check_for_errors()
+    except _UNWRITTEN as e:
+      raise self._failed(e) from e
+
+  def _failed(self, error: Exception) -> errors.NotSaved:
+    """Starts afresh: after an error Orbax thinks that the step is there."""
+    try:
+      self._manager.close()
+      self._manager = self._open()
+    except _UNWRITTEN as e:
+      text = f"{errors.first_line(error)}; then {errors.first_line(e)}"
+      return errors.NotSaved(f"{self.path}: {text}")
+    return errors.NotSaved(f"{self.path}: {errors.first_line(error)}")
+
+  def _tidy(self) -> None:
+    """Notes the sizes of new checkpoints, deletes those not kept."""
+    stay = set(self._keep(self.steps()))
+    for step in self.steps():
+      if step not in stay:
+        self._manager.delete(step)
     if jax.process_index():
       return
     for folder in self.path.iterdir():
-      if folder.name.isdigit() and not (folder / SIZES).exists():
-        (folder / SIZES).write_text(json.dumps(_sizes(folder)))
+      if folder.name.isdigit():
+        saved.note_sizes(folder)
+    self._clean()
+
+  def _clean(self) -> None:
+    """Ends the deletions that a crash may have cut short."""
+    if not jax.process_index() and (self.path / _TRASH).exists():
+      shutil.rmtree(self.path / _TRASH)
+
+  def delete_after(self, step: int) -> None:
+    """Deletes the checkpoints of later steps (a run that is rolled back)."""
+    self.wait()
+    for later in [s for s in self.steps() if s > step]:
+      self._manager.delete(later)
+
+  def close(self) -> None:
+    """Waits for what is being written.
+
+    Raises:
+      NotSaved: it could not be written.
+    """
+    try:
+      if self._write:
+        self.wait()
+        self._tidy()
+    except OSError as e:
+      raise errors.NotSaved(f"{self.path}: {errors.first_line(e)}") from e
+    finally:
+      self._manager.close()
+
+  # --- reading
+
+  def restore_newest(
+    self,
+    like: Any,
+    say: Callable[[str], None],
+    before: int | None = None,
+  ) -> tuple[int, Any, Mapping[str, Any]]:
+    """(step, state, meta) of the newest checkpoint that is intact.
+
+    Damaged ones newer than that are moved to workdir/damaged, unless this
+    only reads.
+
+    Args:
+      like: as for `restore`.
+      say: told of every damaged checkpoint.
+      before: only those of smaller steps.
+
+    Raises:
+      UserError: as `restore`, of the newest, if none is intact.
+    """
+    steps = [s for s in self.steps()[::-1] if before is None or s < before]
+    bad = {}
+    for step in steps:
+      try:
+        found = self.restore(step, like)
+      except errors.Damaged as e:
+        bad[step] = e
+        say(f"checkpoint {step} is damaged: {e.seen}")
+        continue
+      if bad:
+        say(f"falling back to the checkpoint of step {step}")
+        self._set_aside(bad)
+      return step, found, self.meta(step)
+    raise bad[steps[0]]
+
+  def _set_aside(self, steps: Collection[int]) -> None:
+    if not self._write:
+      return
+    if not jax.process_index():
+      for step in steps:
+        target = self.path.parent / "damaged" / str(step)
+        shutil.rmtree(target, ignore_errors=not target.exists())
+        target.parent.mkdir(exist_ok=True)
+        (self.path / str(step)).rename(target)
+    self._manager.close()
+    self._manager = self._open()
 
   def restore(self, step: int, like: Any) -> Any:
     """The state saved at `step`, in the shapes and shardings of `like`.
 
+    Floats come in the dtype of `like`.
+
     Raises:
-      UserError: unreadable, of another schema, or other names or shapes,
-        all of which are listed.
+      UserError: of another schema, or other names, shapes or dtypes, all of
+        which are listed.
+      Damaged: unreadable, or not what was saved.
     """
-    where = self.path / str(step)
-    # Before Orbax sees them: from each array that it cannot read it prints a
-    # screen of its own.
-    _check_sizes(where)
-    saved = {
-      n: jax.ShapeDtypeStruct(tuple(s), d)
-      for n, (s, d) in self._arrays(step).items()
-    }
-    lines = differences(saved, trees.named(like))
-    if lines:
-      shown = "\n           ".join(lines[:12])
-      more = f"\n           ... and {len(lines) - 12} more" * (len(lines) > 12)
-      raise errors.UserError(
-        f"{where} is of another model:\n           {shown}{more}",
-        "the names and shapes of this config",
-        "use the config it was trained with, or another --workdir",
-        "--workdir",
+    where, meta = self.path / str(step), self.meta(step)
+    found, wanted = compare.shapes(meta["arrays"]), trees.named(like)
+    if lines := differences(found, wanted):
+      raise compare.another_model(where, lines)
+    old = meta.get("saved_as", {})  # names it had in an older version
+    target = {
+      old.get(n, n): jax.ShapeDtypeStruct(
+        x.shape, found[n].dtype, sharding=x.sharding
       )
-    args = ocp.args.Composite(state=ocp.args.StandardRestore(like))
-    try:
-      return self._manager.restore(step, args=args).state
-    except Exception as e:
-      # Orbax raises a bare Exception where the file of an array is broken.
-      if type(e) is Exception or isinstance(e, _BROKEN):
-        raise _unreadable(where, e) from e
-      raise
+      for n, x in wanted.items()
+    }
+    arrays = saved.arrays(where, target)
+    arrays = {n: arrays[old.get(n, n)] for n in wanted}
+    saved.check_sums(where, meta["arrays"], checksum.of(arrays))
+    leaves = [arrays[n].astype(x.dtype) for n, x in wanted.items()]
+    return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
   def read(self, step: int, section: str) -> dict[str, np.ndarray]:
     """Name (without the section) -> array; see `read_section`."""
-    where = self.path / str(step)
-    _check_sizes(where)
+    where, meta = self.path / str(step), self.meta(step)
     start = f"{section}/"
-    like = trees.nested(
-      {
-        name: jax.ShapeDtypeStruct(tuple(shape), dtype)
-        for name, (shape, dtype) in self._arrays(step).items()
-        if name.startswith(start)
-      }
-    )
-    if not like:
+    found = compare.shapes(meta["arrays"])
+    old = meta.get("saved_as", {})
+    names = {n: old.get(n, n) for n in found if n.startswith(start)}
+    if not names:
       raise FileNotFoundError(f"no {section} in {where}")
-    plain = jax.tree.map(lambda x: ocp.RestoreArgs(restore_type=np.ndarray),
-                         like)  # fmt: skip
-    args = ocp.args.PyTreeRestore(
-      item=like, restore_args=plain, partial_restore=True
-    )
-    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
-      found = reader.restore(where / "state", args=args)
-    return {n.removeprefix(start): x for n, x in trees.named(found).items()}
+    arrays = saved.arrays(where, {o: found[n] for n, o in names.items()})
+    arrays = {n: arrays[o] for n, o in names.items()}
+    sums = {n: checksum.of_host(x) for n, x in arrays.items()}
+    saved.check_sums(where, meta["arrays"], sums)
+    return {n.removeprefix(start): x for n, x in arrays.items()}
 
-  def _arrays(self, step: int) -> dict[str, Any]:
-    """Name -> (shape, dtype) of everything in a checkpoint."""
-    args = ocp.args.Composite(meta=ocp.args.JsonRestore())
-    try:
-      meta = self._manager.restore(step, args=args).meta
-      arrays = meta["arrays"]
-    except _BROKEN as e:
-      raise _unreadable(self.path / str(step), e) from e
-    if meta["schema"] != SCHEMA:
-      raise errors.UserError(
-        f"{self.path / str(step)} has schema {meta['schema']}",
-        f"schema {SCHEMA}", "read it with the version of jmim that wrote it",
-        "--workdir",
-      )  # fmt: skip
-    return arrays
-
-  def close(self) -> None:
-    """Waits for what is being written."""
-    self._manager.wait_until_finished()
-    if self._write:
-      self._note_sizes()
-    self._manager.close()
-
-
-def _sizes(folder: pathlib.Path) -> dict[str, int]:
-  """Path below the folder -> bytes, of all files in it."""
-  files = [p for p in folder.rglob("*") if p.is_file()]
-  return {str(p.relative_to(folder)): p.stat().st_size for p in files}
-
-
-def _check_sizes(folder: pathlib.Path) -> None:
-  """Raises UserError if a file is gone or has another size than when saved.
-
-  A run that was killed may not have noted them; then nothing is checked.
-  """
-  try:
-    noted = json.loads((folder / SIZES).read_text())
-  except (FileNotFoundError, ValueError):
-    return
-  now = _sizes(folder)
-  for name, size in noted.items():
-    if now.get(name) != size:
-      found = f"{now[name]} bytes" if name in now else "gone"
-      raise _unreadable(folder, OSError(f"{name} is {found}, was {size} bytes"))
-
-
-def _unreadable(where: pathlib.Path, error: Exception) -> errors.UserError:
-  text = str(error).strip().split("\n")[0][:200]
-  return errors.UserError(
-    f"{where} cannot be read ({type(error).__name__}: {text})",
-    "a complete checkpoint",
-    f"delete {where} to resume from the one before, or use another --workdir",
-    "--workdir",
-  )
+  def meta(self, step: int) -> dict[str, Any]:
+    """What was saved beside the arrays; raises as `saved.meta`."""
+    return saved.meta(self.path / str(step))
 
 
 def read_section(workdir: pathlib.Path, section: str) -> dict[str, np.ndarray]:

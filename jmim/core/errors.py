@@ -1,5 +1,7 @@
 """One way to tell a user what is wrong: seen, expected, remedy, key."""
 
+from collections.abc import Sequence
+
 
 class UserError(ValueError):
   """A mistake that its user can mend; printed without a traceback.
@@ -30,15 +32,44 @@ class UserError(ValueError):
     return "\n".join(f"{name:>9}: {text}" for name, text in rows)
 
 
+class Damaged(UserError):
+  """A checkpoint that is not as it was saved."""
+
+
+class NotSaved(RuntimeError):
+  """A checkpoint, or a line of metrics, could not be written."""
+
+
+class HostsMissing(RuntimeError):
+  """Some processes of a run did not come in time."""
+
+
+class Preempted(RuntimeError):
+  """The run was asked to stop, and has saved its state."""
+
+
+def first_line(error: BaseException) -> str:
+  """Type and message of an error from elsewhere, on one line."""
+  text = str(error).strip().split("\n")[0][:200]
+  return f"{type(error).__name__}: {text}"
+
+
 class Diverged(RuntimeError):
   """Training stopped because the loss stayed non-finite."""
 
   @classmethod
-  def at(cls, step: int, skipped: int) -> "Diverged":
-    """After `skipped` steps in a row that were not finite, `step` the last."""
+  def at(cls, step: int, skipped: int, names: Sequence[str] = ()) -> "Diverged":
+    """After `skipped` steps in a row that were not finite, `step` the last.
+
+    `names`: what was not finite in that one.
+    """
+    more = ", ..." * (len(names) > 4)
+    leaves = f" In the last: {', '.join(names[:4])}{more}." if names else ""
     return cls(
       f"loss or gradient not finite in {skipped} steps in a row "
-      f"(steps {step - skipped + 1} to {step}); stopped. Try a lower "
+      f"(steps {step - skipped + 1} to {step}); stopped.{leaves} The examples "
+      f"are in diverged.json; look closer with --mode=eval --replay_step="
+      f"{step - skipped + 1}. Try a lower "
       "optim.lr, optim.clip_norm=1, or hardware.dtype=f32; the limit is "
       "train.max_skips."
     )

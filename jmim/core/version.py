@@ -1,0 +1,26 @@
+"""Which code is running."""
+
+import hashlib
+import pathlib
+import subprocess
+
+_PACKAGE = pathlib.Path(__file__).resolve().parents[1]
+
+
+def git_id() -> str:
+  """Commit of the source tree, "-dirty" if changed; "" outside a checkout."""
+  root = _PACKAGE.parent
+  if not (root / ".git").exists():
+    return ""
+  command = ["git", "-C", str(root), "describe", "--always", "--dirty"]
+  done = subprocess.run(command, capture_output=True, text=True, check=False)
+  return done.stdout.strip()
+
+
+def code_hash() -> str:
+  """Hash of the package's own files: equal on hosts that run the same code."""
+  total = hashlib.sha256()
+  for path in sorted(_PACKAGE.rglob("*.py")):
+    total.update(str(path.relative_to(_PACKAGE)).encode())
+    total.update(path.read_bytes())
+  return total.hexdigest()[:16]
