@@ -10,10 +10,13 @@ hands them out in order. At most `prefetch` batches are in memory, whatever the
 source (with more workers than that, one per worker).
 """
 
+import atexit
 import contextlib
 import dataclasses
+import functools
+import gc
 import logging
-import traceback
+import weakref
 from collections.abc import Callable
 from collections.abc import Iterator
 
@@ -232,21 +235,36 @@ def _prefetched(
       grain.MultiprocessingOptions(spec.workers, ahead),
       worker_init_fn=worker.start,
     )
-  batches = iter(data)
+  stream = _handed_out(iter(data), steps, spec, skipped)
+  # Also where the interpreter ends with an open stream: later it is too late
+  # to give back memory that is shared with workers.
+  at_exit = functools.partial(_close, weakref.ref(stream))
+  atexit.register(at_exit)
+  weakref.finalize(stream, atexit.unregister, at_exit).atexit = False
+  return stream
+
+
+def _handed_out(
+  batches: Iterator[Made], steps: _Steps, spec: Spec, skipped: _Skipped
+) -> Iterator[reader.Batch]:
+  """Batches that nobody else holds."""
   try:
     with worker.unheard() if spec.workers else contextlib.nullcontext():
       made = next(batches, None)
     while made is not None:
       batch, bad = made
+      if spec.workers:  # from shared memory, which Grain takes away
+        batch = {k: np.array(x) for k, x in batch.items()}
       skipped.note(bad)
+      del made
       yield batch
       made = next(batches, None)
-  except BaseException as e:
-    # Ctrl-C may come within Grain. Its frames hold batches in shared memory,
-    # which must be given back before the interpreter begins to end.
-    traceback.clear_frames(e.__traceback__)
-    raise
-  finally:
-    batches.close()
-    del batches
+  finally:  # maybe when there are no more functions of this module
     steps.stop()
+    batches.close()
+
+
+def _close(stream: weakref.ref[Iterator[reader.Batch]]) -> None:
+  if (found := stream()) is not None:
+    found.close()
+    gc.collect()  # what Grain's iterators still hold

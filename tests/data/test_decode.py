@@ -1,4 +1,7 @@
 import io
+import struct
+import tracemalloc
+import zlib
 
 import cv2
 import hypothesis
@@ -250,3 +253,30 @@ def test_fit():
   with pytest.raises(errors.UserError, match="cat.png is 8 x 6") as caught:
     decode.fit(image[:, :6], 8, "cat.png", "data.eval_crop")
   assert caught.value.key == "data.eval_crop"
+
+
+def _png_header(width, height):
+  """The start of a PNG that says how large it is, and one line of zeros."""
+  chunk = lambda kind, data: (  # noqa: E731
+    struct.pack(">I", len(data))
+    + kind
+    + data
+    + struct.pack(">I", zlib.crc32(kind + data))
+  )
+  head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+  body = zlib.compress(b"\0" * 1000)
+  return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body)
+
+
+@pytest.mark.parametrize(
+  "width, height", [(10**5, 10**5), (2**31 - 1, 2), (1, 2**31 - 1), (0, 9)]
+)
+def test_an_image_of_absurd_size_is_refused_before_memory_is_taken(
+  width, height
+):
+  tracemalloc.start()
+  with pytest.raises(decode.BadImage):
+    decode.decode(_png_header(width, height), 3)
+  peak = tracemalloc.get_traced_memory()[1]
+  tracemalloc.stop()
+  assert peak < 10**7
