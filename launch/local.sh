@@ -5,14 +5,22 @@ set -euo pipefail
 usage() {
   cat <<'TEXT'
 usage: launch/local.sh CONFIG WORKDIR [flags...]
+       launch/local.sh --supervise CONFIG WORKDIR [flags...]
 
   CONFIG    a recipe, e.g. configs/mae.py (or configs/mae.py:argument)
   WORKDIR   where the run keeps its logs and checkpoints; resumes if it exists
   flags     passed on to jmim.main, e.g. --mode=eval --config.seed=1
 
+  --supervise   start the run again when it crashes, after 1, 2, 4 ... 60
+            seconds; give up after JMIM_CRASHES crashes without a new
+            checkpoint, and at once where starting again cannot help
+            (exit codes 0 done, 2 a mistake, 3 diverged)
+
 environment:
   JMIM_CPU_DEVICES=8   simulate that many devices on the CPU
   JAX_PLATFORMS=cpu    ignore this machine's accelerators
+  JMIM_CRASHES=3       for --supervise
+  JMIM_BACKOFF=1       for --supervise: seconds before the first new start
 TEXT
 }
 
@@ -22,9 +30,16 @@ wrong() { # wrong MESSAGE: say it, show the usage, leave with status 2
   exit 2
 }
 
+say() { printf 'launch/local.sh: %s\n' "$*" >&2; }
+
+supervised=
 if [[ "${1:-}" == -h || "${1:-}" == --help ]]; then
   usage
   exit 0
+fi
+if [[ "${1:-}" == --supervise ]]; then
+  supervised=yes
+  shift
 fi
 (($# >= 2)) || wrong "needs CONFIG and WORKDIR, got $# arguments"
 [[ "$1" != -* && "$2" != -* ]] || wrong "CONFIG and WORKDIR come before flags"
@@ -37,6 +52,10 @@ if [[ -n "${JMIM_CPU_DEVICES:-}" ]]; then
   export XLA_FLAGS="${XLA_FLAGS:+$XLA_FLAGS }$count"
   export JAX_PLATFORMS=cpu
 fi
+limit="${JMIM_CRASHES:-3}" first="${JMIM_BACKOFF:-1}"
+[[ "$limit" =~ ^[1-9][0-9]*$ ]] ||
+  wrong "JMIM_CRASHES is '$limit', not a positive number"
+[[ "$first" =~ ^[0-9]+$ ]] || wrong "JMIM_BACKOFF is '$first', not a number"
 
 # The code beside this script, whatever the current folder or what is installed.
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -44,5 +63,67 @@ export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 
 config="$1" workdir="$2"
 shift 2
-# exec: a scheduler's SIGTERM reaches python, which then saves a checkpoint.
-exec python -m jmim.main --config="$config" --workdir="$workdir" "$@"
+command=(python -m jmim.main --config="$config" --workdir="$workdir" "$@")
+if [[ -z "$supervised" ]]; then
+  # exec: a scheduler's SIGTERM reaches python, which then saves a checkpoint.
+  exec "${command[@]}"
+fi
+
+newest() { # the step of the newest checkpoint, or 0
+  local path best=0
+  for path in "$workdir"/checkpoints/*/; do
+    path="$(basename "$path")"
+    if [[ "$path" =~ ^[0-9]+$ ]] && ((10#$path > best)); then
+      best=$((10#$path))
+    fi
+  done
+  echo "$best"
+}
+
+child='' told=''
+pass_on() { # a signal for this script is one for the run; twice, twice
+  told=yes
+  if [[ -n "$child" ]]; then kill -s "$1" "$child" 2>/dev/null || true; fi
+}
+trap 'pass_on TERM' TERM
+trap 'pass_on INT' INT
+
+# In a process group of its own, so that Ctrl-C reaches it only through here;
+# and in the background, so that a signal for this script is heard at once.
+set -m
+crashes=0 pause="$first"
+while true; do
+  before="$(newest)"
+  "${command[@]}" &
+  child=$!
+  status=0
+  wait "$child" || status=$?
+  while kill -0 "$child" 2>/dev/null; do # a signal ended `wait`, not the run
+    status=0
+    wait "$child" || status=$?
+  done
+  if [[ -n "$told" ]]; then exit "$status"; fi
+  case "$status" in
+  0 | 2 | 3) exit "$status" ;;
+  75) # the run was asked to stop, this script was not
+    say "stopped at step $(newest); starting it again"
+    continue
+    ;;
+  esac
+  now="$(newest)"
+  if ((now > before)); then
+    crashes=0 pause="$first"
+  fi
+  crashes=$((crashes + 1))
+  if ((crashes >= limit)); then
+    say "crash $crashes in a row at checkpoint $now (status $status): giving up"
+    exit "$status"
+  fi
+  say "crash $crashes of $limit at checkpoint $now (status $status):" \
+    "again in $pause s"
+  sleep "$pause" &
+  child=$!
+  wait "$child" || true
+  if [[ -n "$told" ]]; then exit "$status"; fi
+  pause=$((pause * 2 > 60 ? 60 : pause * 2))
+done
