@@ -5,7 +5,9 @@
     ... --config=configs/mae_imagenet.py:variant=L/16,size=224
 
 Exit codes: 0 done, 2 a mistake of the user (one screen, no traceback),
-3 diverged, 130 interrupted.
+3 diverged, 4 the workdir cannot be written, 5 hosts are missing, 75 asked to
+stop (SIGTERM, SIGINT, maintenance) and saved: start it again; 130 or 143 ended
+at once. See docs/faults.md.
 """
 
 import importlib
@@ -19,7 +21,10 @@ from absl import flags
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.core import validate
+from jmim.core import version
 
+# EX_TEMPFAIL of sysexits.h: to be tried again.
+PREEMPTED = 75
 MODES = ("train", "eval", "sample", "dry_run", "export")
 
 _CONFIG = flags.DEFINE_string(
@@ -36,6 +41,10 @@ _PROCESSES = flags.DEFINE_integer(
   "processes", None, "Processes of the run, where no cluster tells"
 )
 _PROCESS = flags.DEFINE_integer("process", None, "Number of this process")
+_REPLAY = flags.DEFINE_integer(
+  "replay_step", None, "--mode=eval: do this step again and look at it",
+  lower_bound=1,
+)  # fmt: skip
 # --mode=sample: --num=64 is short for --config.sample.num=64, and so on.
 _SHORT = {
   name: (f"{section}.{name}", flags.DEFINE_string(name, None, text))
@@ -70,12 +79,20 @@ def main(overrides: Sequence[str]) -> None:
       "no --workdir", "a folder for checkpoints, metrics and pictures",
       "add --workdir=runs/my_run", "--workdir",
     )  # fmt: skip
+  if _REPLAY.value and _MODE.value != "eval":
+    raise errors.UserError(
+      f"--replay_step with --mode={_MODE.value}", "--mode=eval",
+      "set the mode", "--replay_step",
+    )  # fmt: skip
   workdir = pathlib.Path(_WORKDIR.value).expanduser()
   _check_workdir(workdir)
   _start_backend(config)
   run = importlib.import_module("jmim.train")  # imports all of JAX's world
   if _MODE.value == "train":
     run.train(config, workdir)
+  elif _REPLAY.value:
+    replay = importlib.import_module("jmim.replay")
+    replay.replay(config, workdir, _REPLAY.value)
   elif _MODE.value == "eval":
     run.evaluate(config, workdir)
   else:
@@ -120,18 +137,28 @@ def _start_backend(config) -> None:
   import jax  # noqa: PLC0415  the flags above must win before JAX starts
 
   backend = importlib.import_module("jmim.core.backend")
+  hosts = importlib.import_module("jmim.core.hosts")
   backend.keep_compiled(config.hardware.compile_cache)
   if _COORDINATOR.value:
     if os.environ.get("JAX_PLATFORMS") == "cpu":
       jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    seconds = config.hardware.host_timeout
     jax.distributed.initialize(
-      _COORDINATOR.value, _PROCESSES.value, _PROCESS.value
-    )
+      _COORDINATOR.value, _PROCESSES.value, _PROCESS.value,
+      initialization_timeout=seconds, heartbeat_timeout_seconds=seconds,
+      shutdown_timeout_seconds=seconds,
+    )  # fmt: skip
+    values = {
+      "config": hosts.digest(config.to_json(sort_keys=True)),
+      "code": version.code_hash(),
+    }
+    index, count = jax.process_index(), jax.process_count()
+    hosts.agree(values, seconds, index, count)
 
 
 def usage() -> str:
   """What --help prints."""
-  own = (_CONFIG, _WORKDIR, _MODE, _COORDINATOR, _PROCESSES, _PROCESS)
+  own = (_CONFIG, _WORKDIR, _MODE, _COORDINATOR, _PROCESSES, _PROCESS, _REPLAY)
   own += tuple(flag for _, flag in _SHORT.values())
   lines = [f"--{f.name}: {flags.FLAGS[f.name].help}" for f in own]
   keys = "--config.<key>=<value>: any key of jmim/core/base_config.py"
@@ -196,6 +223,16 @@ def run() -> None:
   except errors.Diverged as e:
     print(f"diverged: {e}", file=sys.stderr)
     sys.exit(3)
+  except errors.NotSaved as e:
+    print(f"not saved: {e}", file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(4)  # threads of Orbax may go on waiting for what failed
+  except errors.HostsMissing as e:
+    print(f"hosts missing: {e}", file=sys.stderr, flush=True)
+    os._exit(5)  # JAX would wait for them
+  except errors.Preempted as e:
+    print(f"stopped: {e}; the same command resumes", file=sys.stderr)
+    sys.exit(PREEMPTED)
   except KeyboardInterrupt:
     print("interrupted: the same command resumes", file=sys.stderr)
     sys.exit(130)

@@ -6,15 +6,14 @@ import jax
 import numpy as np
 import PIL.Image
 import pytest
+import tinyrun
 
 from jmim import train
 from jmim.core import checkpoint
 from jmim.core import config as configs
 from jmim.core import errors
-from jmim.core import tree as trees
 from jmim.core import writer
-
-TIMES = ("images_per_second", "mfu", "input_wait")
+from jmim.evals import runner
 
 
 @pytest.fixture(scope="session")
@@ -24,49 +23,7 @@ def data_dir(tmp_path_factory):
 
 @pytest.fixture
 def recipe(data_dir):
-  config = configs.base()
-  config.data.update(
-    name="digits/plain", data_dir=data_dir, batch=32, size=8, channels=1,
-    flip=False, mean=(0.5,), std=(0.5,),
-  )  # fmt: skip
-  config.method = configs.section(
-    type="mim.mae", variant="Ti/2", size=8, channels=1, width=32, depth=2,
-    heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2,
-  )  # fmt: skip
-  config.train.update(total_steps=8, log_steps=2, checkpoint_steps=4)
-  config.ema.decay = 0.9
-  config.hardware.compile_cache = ""
-  config.evals = configs.section(
-    loss=configs.section(type="loss", every_steps=4),
-    probe=configs.section(type="probe", train_limit=200, limit=100),
-    ema_probe=configs.section(
-      type="probe", weights="ema", train_limit=200, limit=100, reference=False
-    ),
-    knn=configs.section(type="knn", k=(5, 20), train_limit=200, limit=100),
-    recon=configs.section(type="recon"),
-  )
-  return config
-
-
-def small(recipe, **changes):
-  """Without evaluators, and with keys of `train` changed."""
-  config = configs.override(recipe, [f"evals.{n}=None" for n in recipe.evals])
-  config.train.update(**changes)
-  return config
-
-
-def lines(workdir):
-  return [
-    {k: v for k, v in line.items() if k not in TIMES}
-    for line in writer.read(workdir)
-  ]
-
-
-def final_state(workdir, config):
-  run = train.Run(config, workdir, write=False)
-  run.restore_only()
-  run.close()
-  return {k: np.asarray(v) for k, v in trees.named(run.state).items()}
+  return tinyrun.recipe(data_dir)
 
 
 def test_a_run_leaves_everything_in_its_workdir(recipe, tmp_path, capsys):
@@ -101,7 +58,7 @@ def test_a_run_leaves_everything_in_its_workdir(recipe, tmp_path, capsys):
 def test_interrupted_and_resumed_equals_uninterrupted(
   recipe, tmp_path, monkeypatch
 ):
-  config = small(recipe)
+  config = tinyrun.small(recipe)
   train.train(config, tmp_path / "whole")
   # Killed after step 7: step 6 is logged, step 4 is the checkpoint.
   save = train.Run._save
@@ -117,14 +74,14 @@ def test_interrupted_and_resumed_equals_uninterrupted(
       train.train(config, tmp_path / "cut")
   assert checkpoint.Checkpoints(tmp_path / "cut").latest() == 4
   train.train(config, tmp_path / "cut")
-  assert lines(tmp_path / "cut") == lines(tmp_path / "whole")
-  whole = final_state(tmp_path / "whole", config)
-  for name, leaf in final_state(tmp_path / "cut", config).items():
+  assert tinyrun.lines(tmp_path / "cut") == tinyrun.lines(tmp_path / "whole")
+  whole = tinyrun.final_state(tmp_path / "whole", config)
+  for name, leaf in tinyrun.final_state(tmp_path / "cut", config).items():
     np.testing.assert_array_equal(leaf, whole[name], name)
 
 
 def test_a_finished_run_says_so_and_changes_nothing(recipe, tmp_path, capsys):
-  config = small(recipe, total_steps=2)
+  config = tinyrun.small(recipe, total_steps=2)
   train.train(config, tmp_path)
   before = (tmp_path / "metrics.jsonl").read_text()
   capsys.readouterr()
@@ -138,7 +95,7 @@ def test_an_evaluation_lost_to_a_crash_is_made_up_for(
 ):
   with monkeypatch.context() as patch:
     patch.setattr(
-      train.runner, "run", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt)
+      runner, "run", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt)
     )
     with pytest.raises(KeyboardInterrupt):
       train.train(recipe, tmp_path)  # dies in the evaluation at step 4
@@ -148,15 +105,17 @@ def test_an_evaluation_lost_to_a_crash_is_made_up_for(
 
 
 def test_changed_keys_are_named_when_resuming(recipe, tmp_path, capsys):
-  train.train(small(recipe, total_steps=2), tmp_path)
+  train.train(tinyrun.small(recipe, total_steps=2), tmp_path)
   capsys.readouterr()
-  train.train(small(recipe, total_steps=4), tmp_path)
+  train.train(tinyrun.small(recipe, total_steps=4), tmp_path)
   assert "train.total_steps: 2 -> 4" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("fsdp", [1, 8])
 def test_eight_devices_equal_one(recipe, tmp_path, monkeypatch, fsdp):
-  config = small(recipe, total_steps=20, log_steps=1, checkpoint_steps=0)
+  config = tinyrun.small(
+    recipe, total_steps=20, log_steps=1, checkpoint_steps=0
+  )
   config.hardware.mesh.fsdp = fsdp
   config.hardware.fsdp_min_size = 256
   train.train(config, tmp_path / "eight")
@@ -173,7 +132,7 @@ def test_eight_devices_equal_one(recipe, tmp_path, monkeypatch, fsdp):
 def test_eval_mode_reads_a_checkpoint_and_leaves_the_run_alone(
   recipe, tmp_path, capsys
 ):
-  train.train(small(recipe, total_steps=2), tmp_path)
+  train.train(tinyrun.small(recipe, total_steps=2), tmp_path)
   before = (tmp_path / "metrics.jsonl").read_text()
   capsys.readouterr()
   train.evaluate(recipe, tmp_path)
@@ -193,9 +152,9 @@ def test_eval_mode_without_a_checkpoint(recipe, tmp_path):
 
 
 def test_fine_tuning_starts_from_the_encoder_of_another_run(recipe, tmp_path):
-  before = small(recipe, total_steps=2)
+  before = tinyrun.small(recipe, total_steps=2)
   train.train(before, tmp_path / "pre")
-  config = small(recipe, total_steps=1)
+  config = tinyrun.small(recipe, total_steps=1)
   config.method = configs.section(
     type="supervised.finetune", variant="Ti/2", size=8, channels=1, width=32,
     depth=2, heads=2, classes=10, mixup=0.8, cutmix=1.0,
@@ -213,8 +172,8 @@ def test_fine_tuning_starts_from_the_encoder_of_another_run(recipe, tmp_path):
     reinit=("^main/head/", "pos_embed$"),
   )
   train.train(config, tmp_path / "post")
-  old = final_state(tmp_path / "pre", before)
-  new = final_state(tmp_path / "post", config)
+  old = tinyrun.final_state(tmp_path / "pre", before)
+  new = tinyrun.final_state(tmp_path / "post", config)
   moved = [n for n in new if n.startswith(("params/main/enc", "ema/main/enc"))]
   assert len(moved) > 20
   for name in moved:
@@ -226,7 +185,7 @@ def test_fine_tuning_starts_from_the_encoder_of_another_run(recipe, tmp_path):
 
 
 def test_a_diverging_run_stops_and_names_the_steps(recipe, tmp_path):
-  config = small(recipe, max_skips=3, total_steps=40)
+  config = tinyrun.small(recipe, max_skips=3, total_steps=40)
   config.method.norm_pix = False
   config.data.std = (1e-38,)  # overflows in the loss
   with pytest.raises(errors.Diverged, match=r"steps 1 to 4"):

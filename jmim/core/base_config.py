@@ -198,8 +198,36 @@ KEYS: dict[str, Key] = {
   ),
   **duration("train.checkpoint", "Between checkpoints; none: only the last"),
   "train.keep": Key(2, "Newest checkpoints kept.", low=1),
+  **duration("train.keep_every", "Checkpoints at multiples of this stay"),
+  "train.keep_best": Key(
+    "",
+    "Keep the checkpoint at which this number of an evaluator is highest, "
+    "e.g. 'probe/accuracy'; lowest with '-' before it; '': none.",
+  ),
   "train.max_skips": Key(
     10, "Stop after this many non-finite steps in a row.", low=1
+  ),
+  "train.max_failures": Key(
+    5,
+    "Stop after this many writes in a row failed (disk full, folder gone). "
+    "Raise it where a file system is often away for a while.",
+    low=1,
+  ),
+  "train.spike_z": Key(
+    0.0,
+    "A loss is a spike if it is this many robust standard deviations above "
+    "the median of recent ones; 0: never. Try 10 for long runs.",
+    low=0,
+  ),
+  "train.spike_window": Key(128, "Losses it is compared with.", low=16),
+  "train.spike_policy": Key(
+    "warn",
+    "At a spike: 'warn', or 'rollback' to the checkpoint before it, with the "
+    "batches since then skipped.",
+    choices=("warn", "rollback"),
+  ),
+  "train.max_rollbacks": Key(
+    3, "Stop at the next spike after this many rollbacks.", low=1
   ),
   # --- ema of the parameters
   "ema.decay": Key(0.0, "EMA decay per step; 0: no EMA.", low=0, below=1),
@@ -252,6 +280,9 @@ KEYS: dict[str, Key] = {
     0, "Processes that decode images; 0: threads of this one only.", low=0
   ),
   "hardware.prefetch": Key(2, "Batches kept ready on the devices.", low=1),
+  "hardware.host_timeout": Key(
+    300, "Seconds after which a host that does not answer is given up.", low=1
+  ),
   "hardware.compile_cache": Key(
     "~/.cache/jmim/xla", "Compiled programs are kept here; '': nowhere."
   ),

@@ -24,6 +24,7 @@ from jmim.core import flops
 from jmim.core import method as methods
 from jmim.core import optim
 from jmim.core import state as states
+from jmim.core import tree as trees
 
 Tree = Any
 
@@ -166,8 +167,29 @@ class Step:
     key = jax.random.key(0)
     return flops.count(losses, state.params, state.extra, consts, batch, key)
 
-  def _update(self, state, consts, batch):
-    """The update without the guard: (state, metrics, all finite)."""
+  def inspect(
+    self, state: states.State, consts: Tree, batch: Tree
+  ) -> dict[str, jax.Array]:
+    """Name -> whether it is finite, of all that a step computes.
+
+    Names begin with batch, draws, grads, params, opt, extra or metrics.
+    """
+    seen: dict[str, Any] = {}
+    new, metrics, _ = self._update(state, consts, batch, seen)
+    seen |= {"params": new.params, "opt": new.opt, "extra": new.extra}
+    leaves = trees.named(seen | {"metrics": metrics})
+    return {
+      name: jnp.all(jnp.isfinite(x))
+      for name, x in leaves.items()
+      if jnp.issubdtype(jnp.result_type(x), jnp.inexact)
+    }
+
+  def _update(self, state, consts, batch, seen=None):
+    """The update without the guard: (state, metrics, all finite).
+
+    What the state does not keep is put into the dict `seen`.
+    """
+    seen = {} if seen is None else seen
     key_augment, key_draw = keys(self.seed, state.step)
     batch = self.prepare(key_augment, batch)
     draws = self.method.draw(key_draw, batch, state.step)
@@ -176,9 +198,13 @@ class Step:
     draws = jax.tree.map(
       lambda x: shard(x) if x.ndim and x.shape[0] == size else x, draws
     )
+    seen |= {"batch": batch, "draws": draws, "grads": {}}
     metrics, checks = {}, []
     for player in self.method.players:
-      state, found, check = self._play(player, state, consts, batch, draws)
+      state, found, check, grads = self._play(
+        player, state, consts, batch, draws
+      )
+      seen["grads"] |= grads
       metrics |= found
       checks.append(check)
     if self.ema_decay:
@@ -217,7 +243,8 @@ class Step:
       raise ValueError(f"aux of {player} has {taken}, names of the trainer")
     suffix = "" if len(self.method.players) == 1 else f"/{player}"
     found = {f"loss{suffix}": loss, f"grad_norm{suffix}": norm, **scalars}
-    return state, found, jnp.isfinite(loss) & jnp.isfinite(norm) & finite(extra)
+    fine = jnp.isfinite(loss) & jnp.isfinite(norm) & finite(extra)
+    return state, found, fine, grads
 
   def _gradient(self, loss_of, trainable, batch, draws):
     """(loss, aux, gradient), averaged over the micro-batches."""

@@ -88,6 +88,11 @@ class Writer:
     except OSError as e:
       self._failed(e)
 
+  @property
+  def waiting(self) -> bool:
+    """Whether something could not be written yet."""
+    return bool(self._lines.waiting or self._board.waiting)
+
   def flush(self) -> None:
     """Has everything reach the disk; raises OSError if it cannot."""
     self._lines.sync()
@@ -109,15 +114,20 @@ def _number(value: Any) -> float | int | str:
 
 def _truncate(path: pathlib.Path, step: int) -> None:
   """Drops lines of steps after `step`, and a last line cut by a crash."""
-  kept = []
-  for line in path.read_text().splitlines():
+  kept = [x for x in complete(path.parent) if x["step"] <= step]
+  files.replace(path, "".join(json.dumps(x) + "\n" for x in kept))
+
+
+def complete(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
+  """Lines of workdir/metrics.jsonl, without one that a crash has cut."""
+  text = (pathlib.Path(workdir) / "metrics.jsonl").read_text()
+  found = []
+  for line in text.splitlines():
     try:
-      entry = json.loads(line)
+      found.append(json.loads(line))
     except json.JSONDecodeError:
-      continue  # a crash in the middle of a write leaves half a line
-    if entry["step"] <= step:
-      kept.append(line)
-  files.replace(path, "".join(line + "\n" for line in kept))
+      continue  # half a line
+  return found
 
 
 def read(workdir: str | pathlib.Path) -> list[dict[str, Any]]:

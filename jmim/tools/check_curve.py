@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from jmim.core import base_config
 from jmim.core import console as consoles
 from jmim.core import errors
 from jmim.core import writer
@@ -108,7 +109,7 @@ def find(config: dict[str, Any]) -> pathlib.Path:
       f"{s}.{k}: {theirs[s].get(k)} -> {ours[s].get(k)}"
       for s in RECIPE
       for k in sorted(theirs[s].keys() | ours[s].keys())
-      if _plain(theirs[s].get(k)) != _plain(ours[s].get(k))
+      if _value(theirs, s, k) != _value(ours, s, k)
     ]
     if not differs:
       return path
@@ -124,8 +125,11 @@ def find(config: dict[str, Any]) -> pathlib.Path:
   )  # fmt: skip
 
 
-def _plain(value: Any) -> Any:
-  return json.loads(json.dumps(value))
+def _value(recipe: dict[str, Any], section: str, key: str) -> Any:
+  """A key as JSON; one younger than the recipe has its default."""
+  known = base_config.KEYS.get(f"{section}.{key}")
+  default = known.default if known else None
+  return json.loads(json.dumps(recipe[section].get(key, default)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,0 +1,240 @@
+"""What a run is made of and what it leaves: state, tables, files.
+
+assemble -> state (fresh or restored) -> compile
+"""
+
+import json
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from jmim import assemble
+from jmim.core import checkpoint
+from jmim.core import clock as clocks
+from jmim.core import config as configs
+from jmim.core import console as consoles
+from jmim.core import errors
+from jmim.core import files
+from jmim.core import flops
+from jmim.core import init_from
+from jmim.core import keeper as keepers
+from jmim.core import meter
+from jmim.core import sharding
+from jmim.core import skips
+from jmim.core import summary
+from jmim.core import units
+from jmim.core import writer as writers
+from jmim.data import feed
+from jmim.evals import context as contexts
+from jmim.evals import runner
+
+
+class Run:
+  """One process's part of a run: its parts, its state, its files."""
+
+  def __init__(
+    self,
+    config: ml_collections.ConfigDict,
+    workdir: pathlib.Path,
+    write: bool = True,
+  ):
+    """Checks the config and opens the workdir; see `train` for errors."""
+    self.workdir = pathlib.Path(workdir)
+    first = jax.process_index() == 0  # the host that writes and prints
+    self.console = consoles.Console(quiet=not first)
+    self.parts = assemble.make(config)
+    self.skips = skips.read(self.workdir)
+    self.batches = self._stream(0)
+    self.keeper = keepers.Keeper(
+      self.workdir, self.parts.config.train, self._length("keep_every"),
+      lambda text: self.console.print(text, style="bold red"), write,
+    )  # fmt: skip
+    self.start = self.keeper.store.latest() or 0
+    self.writes, self.writer = first and write, None
+    self.clock = clocks.Clock()
+
+  def _length(self, stem: str) -> int:
+    """A duration of the section `train` in steps."""
+    parts = self.parts
+    train = parts.config.train
+    return round(units.steps(train, stem, parts.batch, parts.examples, "train"))
+
+  def _stream(self, start: int) -> Iterator[dict[str, jax.Array]]:
+    """The batches that follow after `start` steps."""
+    parts = self.parts
+    names = ("image", "label", *parts.method.inputs())
+    where = sharding.batch_sharding(parts.mesh)
+    return skips.stream(
+      start,
+      self.skips,
+      lambda position: feed.batches(
+        parts.sources["train"], parts.spec, names, where, position,
+        parts.config.hardware.prefetch,
+      ),
+    )  # fmt: skip
+
+  # --- phase 1: the state
+
+  def prepare(self) -> None:
+    """Fresh or restored state, compiled step, start-up tables."""
+    parts = self.parts
+    batch = self._build()
+    self.losses: list[float] = []
+    if self.start:
+      self._restore()
+      self.console.print(f"resumed from step {self.start}")
+    given = {} if self.start else parts.config.init_from.to_dict()
+    loaded = init_from.load(given, self.abstract.params)
+    if self.writes:  # nothing that is there changes before all has passed
+      self._note_config()
+      self.open_writer()
+    self._tables(batch)
+    if not self.start:
+      init = jax.jit(self.step.init, out_shardings=self.shardings)
+      self.state = init_from.apply(init(batch, parts.consts), loaded)
+    everywhere = sharding.replicated(parts.mesh)
+    compiling = clocks.Clock()
+    where = (self.shardings, everywhere)
+    step = jax.jit(self.step, donate_argnums=0, out_shardings=where)
+    self.compiled = step.lower(self.state, parts.consts, batch).compile()
+    seconds = compiling.lap()["total"]
+    self.console.print(f"train step compiled in {seconds:.1f} s")
+    window = (self.abstract.window, self.abstract.counted)
+    self.zeros = jax.jit(
+      lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), window),
+      out_shardings=everywhere,
+    )
+
+  def restore_only(self, before: int | None = None) -> None:
+    """The newest checkpoint (of a step below `before`), for looking at it."""
+    store = self.keeper.store
+    known = [s for s in store.steps() if before is None or s < before]
+    if not known:
+      limit = f" before step {before}" * (before is not None)
+      raise errors.UserError(
+        f"no checkpoint{limit} in {store.path}", "a trained run",
+        "run --mode=train first, or name its --workdir", "--workdir",
+      )  # fmt: skip
+    self._build()
+    self._restore(before)
+
+  def _restore(self, before: int | None = None) -> None:
+    """The state of the newest checkpoint that is intact, and its batches."""
+    found = self.keeper.store.restore_newest(
+      self._like(),
+      lambda text: self.console.print(text, style="bold red"),
+      before,
+    )
+    self.start, self.state, meta = found
+    self.losses = list(meta.get("losses", ()))
+    self.reopen(self.start)
+
+  def reopen(self, step: int) -> None:
+    """Has the batches go on after `step`."""
+    self.batches.close()
+    self.batches = self._stream(step)
+
+  def open_writer(self) -> None:
+    """Opens metrics.jsonl and its like after the step that was restored."""
+    self.writer = writers.Writer(self.workdir, self.start, self.keeper.failed)
+
+  def _build(self) -> dict[str, jax.Array]:
+    """Step function, shapes and shardings; returns the first batch."""
+    parts = self.parts
+    batch = next(self.batches)
+    self.batches = feed.push_back(batch, self.batches)
+    self.step = assemble.make_step(parts)
+    self.abstract = jax.eval_shape(self.step.init, batch, parts.consts)
+    self.shardings = parts.layout.tree(self.abstract)
+    self.context = contexts.Context(
+      parts.method, parts.mesh, parts.spec, parts.augment, parts.sources,
+      parts.consts, self._fresh, parts.config.seed,
+    )  # fmt: skip
+    return batch
+
+  def _fresh(self) -> tuple[Any, Any]:
+    """(params, extra) as they were before the first step."""
+
+    def init(batch, consts):
+      state = self.step.init(batch, consts)
+      return state.params, state.extra
+
+    where = (self.shardings.params, self.shardings.extra)
+    stream = self._stream(0)
+    fresh = jax.jit(init, out_shardings=where)(next(stream), self.parts.consts)
+    stream.close()
+    return fresh
+
+  def _like(self) -> Any:
+    """Shapes with shardings, for restoring."""
+    return jax.tree.map(
+      lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
+      self.abstract,
+      self.shardings,
+    )
+
+  def _tables(self, batch: Any) -> None:
+    """The first lines of a run, and what the log lines are measured by."""
+    parts, config = self.parts, self.parts.config
+    self.console.print(
+      f"jmim: {config.method.type} on {config.data.name}, "
+      f"{units.describe(parts.total, parts.batch, parts.examples)}",
+      style="bold",
+    )
+    forward = self.step.forward_flops(self.abstract, parts.consts, batch)
+    forward //= parts.batch
+    summary.show(
+      self.console, self.abstract, self.shardings, parts.mesh, forward,
+      parts.layout.missed,
+    )  # fmt: skip
+    peak, known = summary.peak(parts.mesh)
+    self.console.print(f"peak {consoles.size(peak, 'FLOP/s')} ({known})")
+    self.meter = meter.Meter(
+      self.clock, parts.batch, parts.total, flops.TRAIN * forward, peak,
+      self._lr, self.start,
+    )  # fmt: skip
+
+  def _lr(self, step: int) -> float:
+    """Learning rate of the first player at a (0-based) step."""
+    first = self.step.optimizers[self.parts.method.players[0]]
+    with jax.default_device(jax.local_devices(backend="cpu")[0]):
+      return float(first.schedule(np.int32(step)))
+
+  def _note_config(self) -> None:
+    """Writes config.json; says what changed since the run began."""
+    path = self.workdir / "config.json"
+    now = json.loads(self.parts.config.to_json())
+    if path.exists() and self.start:
+      before = checkpoint.read_config(self.workdir)
+      for line in configs.changes(before, now):
+        self.console.print(f"changed: {line}", style="yellow")
+    files.replace(path, json.dumps(now, indent=2) + "\n")
+
+  def evaluate(self, names: list[str]) -> None:
+    """Runs evaluators on the current state; writes and prints them."""
+    chosen = {name: self.parts.evaluators[name][0] for name in names}
+    found = runner.run(
+      chosen, self.context, self.state, self.console, self.writer,
+      self.parts.config.data,
+    )  # fmt: skip
+    self.keeper.note(self.context.step, found)
+
+  def meta(self, step: int) -> dict[str, Any]:
+    """What the checkpoint of a step holds beside the state."""
+    position = skips.position(step, self.skips)
+    return keepers.meta_of(self.parts.config, position, self.losses)
+
+  def close(self) -> None:
+    """Ends threads and files; waits for the last checkpoint."""
+    self.console.stop()
+    self.batches.close()
+    try:
+      self.keeper.store.close()
+    finally:
+      if self.writer:
+        self.writer.close()

@@ -1,0 +1,61 @@
+"""A checkpoint of any mesh, scanned or unrolled, goes on on any other."""
+
+import functools
+import itertools
+
+import harness
+import jax
+import numpy as np
+import pytest
+
+from jmim.core import checkpoint
+from jmim.core import method as methods
+from jmim.core import tree as trees
+
+# devices, fsdp, scan
+PLACES = [
+  place
+  for place in itertools.product((1, 2, 8), (False, True), (False, True))
+  if place[0] > 1 or not place[1]
+]
+
+
+@functools.cache
+def place(devices, fsdp, scan):
+  cls = methods.find("mim.mae")
+  return harness.tiny(cls, devices, devices if fsdp else 1, scan=scan)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+  """Place -> (workdir, its state after two steps, loss of the third)."""
+  found = {}
+  for at in PLACES:
+    run = place(*at)
+    state, _ = run.run(run.init(), 2)
+    workdir = tmp_path_factory.mktemp("run")
+    store = checkpoint.Checkpoints(workdir)
+    store.save(2, state, {})
+    store.close()
+    loss = run.run(state, 1)[1][0]["loss"]
+    bits = {n: np.asarray(x) for n, x in trees.named(state).items()}
+    found[at] = workdir, bits, loss
+  return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("there", PLACES, ids=str)
+def test_every_place_goes_on_where_any_other_stopped(saved, there):
+  run = place(*there)
+  fresh = run.init()
+  like = jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), fresh
+  )
+  for workdir, bits, loss in saved.values():
+    store = checkpoint.Checkpoints(workdir, write=False)
+    state = store.restore(2, like)
+    store.close()
+    for name, leaf in trees.named(state).items():
+      assert np.asarray(leaf).tobytes() == bits[name].tobytes(), name
+    found = run.run(state, 1)[1][0]["loss"]
+    np.testing.assert_allclose(found, loss, rtol=1e-6)

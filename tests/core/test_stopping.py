@@ -1,0 +1,54 @@
+"""Signals: note first, end at the second."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from jmim.core import stopping
+
+
+@pytest.mark.parametrize("number", stopping.SIGNALS)
+def test_the_first_signal_is_only_noted(number, capfd):
+  before = signal.getsignal(number)
+  with stopping.Stop() as stop:
+    assert not stop.due(1)
+    os.kill(os.getpid(), number)
+    assert stop.due(2) and stop.asked == signal.Signals(number).name
+  assert signal.getsignal(number) is before
+  assert "saving at the next step" in capfd.readouterr().err
+
+
+def test_what_may_be_cut_short_is():
+  with stopping.Stop() as stop:
+    with pytest.raises(stopping.Asked), stop.cutting():
+      os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(stopping.Asked), stop.cutting():
+      pytest.fail("not even begun")
+
+
+def test_nothing_is_cut_short_before_or_after():
+  with stopping.Stop() as stop:
+    with stop.cutting():
+      pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert stop.due(1)
+
+
+@pytest.mark.parametrize("number", stopping.SIGNALS)
+def test_the_second_ends_at_once(number):
+  code = (
+    "import os, signal\n"
+    "from jmim.core import stopping\n"
+    "with stopping.Stop():\n"
+    f"  os.kill(os.getpid(), {int(number)})\n"
+    "  print('first', flush=True)\n"
+    f"  os.kill(os.getpid(), {int(number)})\n"
+    "  print('never')\n"
+  )
+  done = subprocess.run(
+    [sys.executable, "-c", code], capture_output=True, text=True
+  )
+  assert done.returncode == 128 + number and done.stdout == "first\n"

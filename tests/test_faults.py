@@ -1,0 +1,206 @@
+"""Runs that are stopped, starved of disk space, spoilt: what they end as."""
+
+import errno
+import json
+
+import numpy as np
+import pytest
+import tinyrun
+
+from jmim import main
+from jmim import replay
+from jmim import train
+from jmim.core import checkpoint
+from jmim.core import errors
+from jmim.core import skips
+from jmim.core import spikes
+from jmim.core import stopping
+from jmim.core import writer
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+  return str(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="session")
+def config(data_dir):
+  return tinyrun.small(tinyrun.recipe(data_dir), keep=("loss",), log_steps=1)
+
+
+@pytest.fixture(scope="session")
+def whole(config, tmp_path_factory):
+  """(workdir, final state) of a run that nothing happened to."""
+  workdir = tmp_path_factory.mktemp("whole")
+  train.train(config, workdir)
+  return workdir, tinyrun.final_state(workdir, config)
+
+
+def assert_same(workdir, config, whole):
+  """Bit by bit: state, metrics.jsonl, TensorBoard."""
+  assert tinyrun.lines(workdir) == tinyrun.lines(whole[0])
+  assert tinyrun.board(workdir) == tinyrun.board(whole[0])
+  for name, leaf in tinyrun.final_state(workdir, config).items():
+    np.testing.assert_array_equal(leaf, whole[1][name], name)
+
+
+def asked_at(monkeypatch, *steps):
+  """Has signals come after these steps."""
+  left = list(steps)
+
+  def due(self, step):
+    if left and step >= left[0]:
+      self.asked = "SIGTERM"
+      left.pop(0)
+      return True
+    return False
+
+  monkeypatch.setattr(stopping.Stop, "due", due)
+
+
+def test_stopped_twice_is_as_never_stopped(
+  config, whole, tmp_path, monkeypatch
+):
+  # At 3 there is no checkpoint due; at 4 there is, and an evaluation too.
+  asked_at(monkeypatch, 3, 4)
+  for step in (3, 4):
+    with pytest.raises(errors.Preempted, match=f"SIGTERM at step {step}"):
+      train.train(config, tmp_path)
+    assert checkpoint.Checkpoints(tmp_path, write=False).latest() == step
+  train.train(config, tmp_path)
+  assert_same(tmp_path, config, whole)
+
+
+def test_stopped_in_an_evaluation(config, whole, tmp_path, monkeypatch):
+  with monkeypatch.context() as patch:
+
+    def evaluate(self, names):
+      raise stopping.Asked  # what a signal does there
+
+    patch.setattr(train.Run, "evaluate", evaluate)
+    with pytest.raises(errors.Preempted):
+      train.train(config, tmp_path)
+  train.train(config, tmp_path)
+  assert_same(tmp_path, config, whole)
+
+
+def test_damaged_and_resumed_from_the_one_before(
+  config, whole, tmp_path, capsys
+):
+  train.train(tinyrun.small(config, keep=("loss",)), tmp_path)
+  for path in (tmp_path / "checkpoints" / "8" / "state").rglob("d/*"):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+  capsys.readouterr()
+  train.train(config, tmp_path)
+  shown = capsys.readouterr().out
+  assert "checkpoint 8 is damaged" in shown and "resumed from step 4" in shown
+  assert_same(tmp_path, config, whole)
+
+
+def full(monkeypatch, fails):
+  """Has checkpoints fail as on a full disk while `fails(step)`."""
+  save = checkpoint.Checkpoints.save
+
+  def saved(self, step, state, meta):
+    if fails(step):
+      raise errors.NotSaved(str(OSError(errno.ENOSPC, "no space left")))
+    save(self, step, state, meta)
+
+  monkeypatch.setattr(checkpoint.Checkpoints, "save", saved)
+
+
+def test_a_full_disk_is_waited_for(
+  config, whole, tmp_path, monkeypatch, capsys
+):
+  full(monkeypatch, lambda step: 4 <= step < 6)
+  train.train(config, tmp_path)
+  shown = capsys.readouterr().out
+  assert shown.count("CANNOT WRITE checkpoint") == 2  # at 4 and at 5
+  assert checkpoint.Checkpoints(tmp_path, write=False).steps() == [6, 8]
+  assert_same(tmp_path, config, whole)
+
+
+def test_a_disk_that_stays_full_ends_the_run(
+  config, whole, tmp_path, monkeypatch
+):
+  with monkeypatch.context() as patch:
+    full(patch, lambda step: step > 4)
+    patch.setattr("time.sleep", lambda seconds: None)
+    with pytest.raises(errors.NotSaved, match="newest checkpoint is that of"):
+      train.train(config, tmp_path)
+  train.train(config, tmp_path)
+  assert_same(tmp_path, config, whole)
+
+
+def test_a_step_can_be_done_again(config, whole):
+  logged = {x["step"]: x for x in tinyrun.lines(whole[0]) if "lr" in x}
+  before = (whole[0] / "metrics.jsonl").read_text()
+  for step in (6, 8):  # the checkpoint of 8 is not used for either
+    found = replay.replay(config, whole[0], step)
+    assert found["metrics"]["loss"] == logged[step]["loss"]
+    assert found["not_finite"] == [] and len(found["examples"]) == 32
+  assert (whole[0] / "metrics.jsonl").read_text() == before
+  with pytest.raises(errors.UserError, match="no checkpoint before step 4"):
+    replay.replay(config, whole[0], 4)
+
+
+def test_a_diverged_run_says_which_leaves_and_examples(config, tmp_path):
+  bad = tinyrun.small(config, max_skips=2, total_steps=9, log_steps=2)
+  bad.method.norm_pix = False
+  bad.data.std = (1e-38,)  # overflows in the loss
+  with pytest.raises(errors.Diverged, match="steps 1 to 2.*grads/") as e:
+    train.train(bad, tmp_path)
+  assert "--replay_step=1" in str(e.value)
+  report = json.loads((tmp_path / "diverged.json").read_text())
+  assert report["steps"] == [1, 2] and "metrics/loss" in report["not_finite"]
+  assert [len(x) for x in report["examples"].values()] == [32, 32]
+
+
+def test_a_rollback_skips_the_window_and_survives_a_kill(
+  config, tmp_path, monkeypatch
+):
+  config = tinyrun.small(
+    config, keep=("loss",), total_steps=12, spike_z=8.0,
+    spike_policy="rollback", log_steps=2,
+  )  # fmt: skip
+  given = []
+  see = spikes.Detector.see
+
+  def spiked(self, losses):
+    given.append(len(losses))
+    see(self, losses)
+    return [(0, 99.0)] if len(given) == 3 else []  # step 5, seen at step 6
+
+  monkeypatch.setattr(spikes.Detector, "see", spiked)
+  train.train(config, tmp_path / "whole")
+  assert skips.read(tmp_path / "whole") == [[4, 2]]
+  meta = checkpoint.Checkpoints(tmp_path / "whole", write=False).meta(12)
+  assert meta["position"] == 14
+  steps = [x["step"] for x in writer.read(tmp_path / "whole") if "lr" in x]
+  assert steps == [2, 4, 6, 8, 10, 12]
+  given.clear()
+  asked_at(monkeypatch, 7, 9)  # after the rollback, and once more
+  for _ in range(2):
+    with pytest.raises(errors.Preempted):
+      train.train(config, tmp_path / "cut")
+    given += [0] * 3  # the spike came once
+  train.train(config, tmp_path / "cut")
+  state = tinyrun.final_state(tmp_path / "whole", config)
+  assert_same(tmp_path / "cut", config, (tmp_path / "whole", state))
+
+
+@pytest.mark.parametrize(
+  "error, code",
+  [(errors.Preempted("x"), 75), (errors.Diverged("x"), 3)],
+)
+def test_exit_codes(monkeypatch, error, code):
+  def fail(overrides):
+    raise error
+
+  monkeypatch.setattr(main, "parse", lambda argv: [])
+  monkeypatch.setattr(main, "main", fail)
+  with pytest.raises(SystemExit) as e:
+    main.run()
+  assert e.value.code == code

@@ -1,0 +1,70 @@
+"""A run of seconds: a tiny MAE on the 8 x 8 digits."""
+
+import numpy as np
+
+from jmim import train
+from jmim.core import config as configs
+from jmim.core import events
+from jmim.core import tree as trees
+from jmim.core import writer
+
+TIMES = ("images_per_second", "mfu", "input_wait")
+
+
+def recipe(data_dir):
+  config = configs.base()
+  config.data.update(
+    name="digits/plain", data_dir=data_dir, batch=32, size=8, channels=1,
+    flip=False, mean=(0.5,), std=(0.5,),
+  )  # fmt: skip
+  config.method = configs.section(
+    type="mim.mae", variant="Ti/2", size=8, channels=1, width=32, depth=2,
+    heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2,
+  )  # fmt: skip
+  config.train.update(total_steps=8, log_steps=2, checkpoint_steps=4)
+  config.ema.decay = 0.9
+  config.hardware.compile_cache = ""
+  config.evals = configs.section(
+    loss=configs.section(type="loss", every_steps=4),
+    probe=configs.section(type="probe", train_limit=200, limit=100),
+    ema_probe=configs.section(
+      type="probe", weights="ema", train_limit=200, limit=100, reference=False
+    ),
+    knn=configs.section(type="knn", k=(5, 20), train_limit=200, limit=100),
+    recon=configs.section(type="recon"),
+  )
+  return config
+
+
+def small(recipe, keep=(), **changes):
+  """Without evaluators but those kept, and with keys of `train` changed."""
+  gone = [f"evals.{n}=None" for n in recipe.evals if n not in keep]
+  config = configs.override(recipe, gone)
+  config.train.update(**changes)
+  return config
+
+
+def lines(workdir):
+  """What metrics.jsonl holds, without what the clock says."""
+  return [
+    {k: v for k, v in line.items() if k not in TIMES}
+    for line in writer.read(workdir)
+  ]
+
+
+def board(workdir):
+  """What TensorBoard is shown: (step, tag, number), doubles kept."""
+  found = [
+    (e.step, v.tag, v.simple_value)
+    for e in events.read(workdir / "tensorboard")
+    for v in e.summary.value
+  ]
+  return sorted(x for x in found if x[1] not in TIMES)
+
+
+def final_state(workdir, config):
+  """Leaf name -> array of the newest checkpoint."""
+  run = train.Run(config, workdir, write=False)
+  run.restore_only()
+  run.close()
+  return {k: np.asarray(v) for k, v in trees.named(run.state).items()}
