@@ -1,0 +1,127 @@
+"""Runs in processes of their own: signals, hosts that differ or die."""
+
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from jmim.core import checkpoint
+from jmim.core import hosts
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+RECIPE = ROOT / "tests" / "tools" / "crash_recipe.py"
+
+pytestmark = pytest.mark.slow
+
+
+def start(workdir, *flags):
+  """A long run, whose lines can be read while it goes on."""
+  command = [
+    sys.executable, "-u", "-m", "jmim.main", f"--config={RECIPE}:steps=100000",
+    f"--workdir={workdir}", f"--config.data.data_dir={workdir.parent / 'data'}",
+    "--config.evals.recon=None", "--config.evals.loss=None", *flags,
+  ]  # fmt: skip
+  flag = "--xla_force_host_platform_device_count=2"
+  return subprocess.Popen(
+    command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    text=True, env={**os.environ, "XLA_FLAGS": flag}, start_new_session=True,
+  )  # fmt: skip
+
+
+def pair(workdir, *flags, own=((), ())):
+  """Two processes of one run."""
+  with socket.socket() as probe:
+    probe.bind(("127.0.0.1", 0))
+    port = probe.getsockname()[1]
+  return [
+    start(
+      workdir, f"--coordinator=127.0.0.1:{port}", "--processes=2",
+      f"--process={i}", "--config.hardware.host_timeout=20", *flags, *own[i],
+    )
+    for i in range(2)
+  ]  # fmt: skip
+
+
+def until_it_trains(process):
+  """Reads its lines up to the second log line."""
+  found = []
+  for line in process.stdout:
+    found.append(line)
+    if sum(x.startswith("step ") for x in found) == 2:
+      return
+  pytest.fail("".join(found))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_the_exit_code_says_so(tmp_path, number):
+  process = start(tmp_path / "run", "--config.train.checkpoint_steps=100000")
+  until_it_trains(process)
+  process.send_signal(number)
+  out, _ = process.communicate()
+  assert process.returncode == 75, out
+  step = checkpoint.Checkpoints(tmp_path / "run", write=False).latest()
+  name = signal.Signals(number).name
+  assert step >= 8 and f"stopped: {name} at step {step}: saved" in out
+  assert "Traceback" not in out
+
+
+def test_one_of_two_hosts_is_told_and_both_save_the_same_step(tmp_path):
+  first, second = pair(tmp_path / "run")
+  until_it_trains(first)
+  second.send_signal(signal.SIGTERM)
+  outs = [p.communicate()[0] for p in (first, second)]
+  assert (first.returncode, second.returncode) == (75, 75), "\n".join(outs)
+  step = checkpoint.Checkpoints(tmp_path / "run", write=False).latest()
+  assert all(f"at step {step}: saved" in out for out in outs)
+
+
+def test_a_host_that_dies_ends_the_other(tmp_path):
+  first, second = pair(tmp_path / "run")
+  until_it_trains(first)
+  second.kill()
+  first.communicate()  # a hang would be one of this test
+  second.communicate()
+  assert first.returncode not in (0, 2)
+
+
+def test_hosts_with_different_configs_are_told(tmp_path):
+  both = pair(tmp_path / "run", own=((), ("--config.seed=1",)))
+  for process in both:
+    out, _ = process.communicate()
+    assert process.returncode == 2, out
+    assert "the config of hosts 1 is not that of host 0" in out
+  assert not (tmp_path / "run").exists()
+
+
+def test_a_host_that_never_comes_is_named(tmp_path):
+  code = (
+    "import sys, jax, time\n"
+    "from jmim.core import errors, hosts\n"
+    "i = int(sys.argv[1])\n"
+    "jax.distributed.initialize(sys.argv[2], 3, i)\n"
+    "if i == 1: time.sleep(4)\n"
+    "try: hosts.barrier('there', 2, i, 3)\n"
+    "except errors.HostsMissing as e: print(i, e, flush=True)\n"
+    "if i == 0: time.sleep(4)\n"
+    "import os; os._exit(0)\n"
+  )
+  with socket.socket() as probe:
+    probe.bind(("127.0.0.1", 0))
+    where = f"127.0.0.1:{probe.getsockname()[1]}"
+  all_three = [
+    subprocess.Popen(
+      [sys.executable, "-c", code, str(i), where],
+      cwd=ROOT, stdout=subprocess.PIPE, text=True,
+    )
+    for i in range(3)
+  ]  # fmt: skip
+  outs = [p.communicate()[0] for p in all_three]
+  assert "hosts 1 of 3 did not reach 'there' within 2 s" in outs[0]
+
+
+def test_alone_there_is_nobody_to_wait_for():
+  assert hosts.gather("x", "a", 1, 0, 1) == {0: "a"}
