@@ -249,10 +249,8 @@ class Checkpoints:
     arrays = saved.arrays(where, target)
     arrays = {n: arrays[old.get(n, n)] for n in wanted}
     saved.check_sums(where, meta["arrays"], checksum.of(arrays))
-    leaves = [
-      arrays[n].astype(jax.dtypes.canonicalize_dtype(x.dtype))
-      for n, x in wanted.items()
-    ]
+    kind = jax.dtypes.canonicalize_dtype
+    leaves = [arrays[n].astype(kind(x.dtype)) for n, x in wanted.items()]
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
   def read(self, step: int, section: str) -> dict[str, np.ndarray]:

@@ -53,6 +53,8 @@ def fingerprint(workdir: pathlib.Path) -> dict[str, str]:
     {k: v for k, v in line.items() if k not in _TIMES}
     for line in writer.read(workdir)
   ]
+  for line in lines:  # the source may be committed meanwhile
+    line.get("protocol", {}).pop("git", None)
   board = sorted(
     (event.step, value.tag, repr(value.simple_value))
     for event in events.read(workdir / "tensorboard")
