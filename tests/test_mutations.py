@@ -95,7 +95,8 @@ def test_a_spoilt_config_ends_in_a_screen_or_a_start(
       assert e.code == 2, (changes, shown.text)
   for label in ("seen", "expected", "fix"):
     assert re.search(rf"^ *{label}: \S", shown.text, re.M), shown.text
-  assert not workdir.exists()
+  assert not (workdir / "config.json").exists()
+  assert not list(workdir.glob("checkpoints/*"))
 
 
 class Screen:
