@@ -48,6 +48,7 @@ class Run:
     first = jax.process_index() == 0  # the host that writes and prints
     self.console = consoles.Console(quiet=not first)
     self.parts = assemble.make(config)
+    self._check_best()
     self.skips = skips.read(self.workdir)
     self.batches = self._stream(0)
     self.keeper = keepers.Keeper(
@@ -57,6 +58,16 @@ class Run:
     self.start = self.keeper.store.latest() or 0
     self.writes, self.writer = first and write, None
     self.clock = clocks.Clock()
+
+  def _check_best(self) -> None:
+    """Raises UserError if train.keep_best is no number of an evaluator."""
+    best, known = self.parts.config.train.keep_best, self.parts.evaluators
+    if best and best.removeprefix("-").split("/")[0] not in known:
+      raise errors.UserError(
+        f"train.keep_best={best!r}",
+        f"'<evaluator>/<number>', evaluators: {', '.join(known) or 'none'}",
+        "name a number as it is in metrics.jsonl", "train.keep_best",
+      )  # fmt: skip
 
   def _length(self, stem: str) -> int:
     """A duration of the section `train` in steps."""
@@ -91,8 +102,11 @@ class Run:
     given = {} if self.start else parts.config.init_from.to_dict()
     loaded = init_from.load(given, self.abstract.params)
     if self.writes:  # nothing that is there changes before all has passed
-      self._note_config()
-      self.open_writer()
+      try:
+        self._note_config()
+        self.open_writer()
+      except OSError as e:
+        raise self._not_written(e) from e
     self._tables(batch)
     if not self.start:
       init = jax.jit(self.step.init, out_shardings=self.shardings)
@@ -237,4 +251,10 @@ class Run:
       self.keeper.store.close()
     finally:
       if self.writer:
-        self.writer.close()
+        try:
+          self.writer.close()
+        except OSError as e:
+          raise self._not_written(e) from e
+
+  def _not_written(self, error: OSError) -> errors.NotSaved:
+    return errors.NotSaved(f"{self.workdir}: {errors.first_line(error)}")

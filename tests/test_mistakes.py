@@ -73,7 +73,7 @@ def call(monkeypatch, capfd):
     monkeypatch.setattr(sys, "argv", ["jmim", *argv])
     monkeypatch.setattr(jax.stages.Lowered, "compile", compiled)
     capfd.readouterr()
-    for name in ("config", "workdir", "mode", "num"):
+    for name in ("config", "workdir", "mode", "num", "replay_step"):
       flags.FLAGS[name].value = flags.FLAGS[name].default
     with pytest.raises(SystemExit) as e:
       main.run()

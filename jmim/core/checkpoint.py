@@ -17,6 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
 
 from jmim.core import checksum
 from jmim.core import compare
@@ -163,11 +164,7 @@ class Checkpoints:
       self._manager.delete(later)
 
   def close(self) -> None:
-    """Waits for what is being written.
-
-    Raises:
-      NotSaved: it could not be written.
-    """
+    """Waits for what is being written; raises NotSaved if it fails."""
     try:
       if self._write:
         self.wait()
@@ -216,12 +213,14 @@ class Checkpoints:
   def _set_aside(self, steps: Collection[int]) -> None:
     if not self._write:
       return
-    if not jax.process_index():
-      for step in steps:
-        target = self.path.parent / "damaged" / str(step)
-        shutil.rmtree(target, ignore_errors=not target.exists())
-        target.parent.mkdir(exist_ok=True)
-        (self.path / str(step)).rename(target)
+    for step in [] if jax.process_index() else steps:
+      target = self.path.parent / "damaged" / str(step)
+      if target.exists():
+        shutil.rmtree(target)
+      target.parent.mkdir(exist_ok=True)
+      (self.path / str(step)).rename(target)
+    if jax.process_count() > 1:  # or others would still see them
+      multihost_utils.sync_global_devices("damaged checkpoints set aside")
     self._manager.close()
     self._manager = self._open()
 

@@ -1,5 +1,6 @@
 """Which code is running."""
 
+import functools
 import hashlib
 import pathlib
 import subprocess
@@ -7,6 +8,7 @@ import subprocess
 _PACKAGE = pathlib.Path(__file__).resolve().parents[1]
 
 
+@functools.cache  # that of the code which is running, not of a later edit
 def git_id() -> str:
   """Commit of the source tree, "-dirty" if changed; "" outside a checkout."""
   root = _PACKAGE.parent

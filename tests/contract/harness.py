@@ -80,7 +80,7 @@ def with_runtime(cls, devices=1, fsdp=1, **rt):
   return dataclasses.replace(cls.tiny(), rt=how), mesh
 
 
-def tiny(cls, like=None, devices=1, fsdp=1, accumulate=1):
+def tiny(cls, like=None, devices=1, fsdp=1, accumulate=1, **rt):
   """A run of `cls.tiny()` on some of the simulated devices.
 
   Args:
@@ -89,8 +89,9 @@ def tiny(cls, like=None, devices=1, fsdp=1, accumulate=1):
     devices: of the mesh.
     fsdp: of them along that axis.
     accumulate: micro-batches.
+    **rt: of the runtime, such as scan.
   """
-  method, mesh = with_runtime(cls, devices, fsdp)
+  method, mesh = with_runtime(cls, devices, fsdp, **rt)
   batch = make_batch(method)
   consts = make_consts(method)
   if like is None:

@@ -22,8 +22,13 @@ PLACES = [
 
 @functools.cache
 def place(devices, fsdp, scan):
+  """(tiny run, its first state)."""
+  fsdp = devices if fsdp else 1
   cls = methods.find("mim.mae")
-  return harness.tiny(cls, devices, devices if fsdp else 1, scan=scan)
+  run = harness.tiny(cls, devices=devices, fsdp=fsdp, scan=scan)
+  batch = run.put(harness.make_batch(run.method))
+  init = jax.jit(run.step.init, out_shardings=run.where)
+  return run, init(batch, run.consts)
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +36,8 @@ def saved(tmp_path_factory):
   """Place -> (workdir, its state after two steps, loss of the third)."""
   found = {}
   for at in PLACES:
-    run = place(*at)
-    state, _ = run.run(run.init(), 2)
+    run, fresh = place(*at)
+    state, _ = run.run(fresh, 2)
     workdir = tmp_path_factory.mktemp("run")
     store = checkpoint.Checkpoints(workdir)
     store.save(2, state, {})
@@ -46,8 +51,7 @@ def saved(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("there", PLACES, ids=str)
 def test_every_place_goes_on_where_any_other_stopped(saved, there):
-  run = place(*there)
-  fresh = run.init()
+  run, fresh = place(*there)
   like = jax.tree.map(
     lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), fresh
   )
