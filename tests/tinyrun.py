@@ -36,6 +36,17 @@ def recipe(data_dir):
   return config
 
 
+def toy(data_dir):
+  """Two players that compile in no time; a loss on held-out images."""
+  config = recipe(data_dir)
+  config.method = configs.section(type="toys", size=8, channels=1)
+  config.evals = configs.section(
+    loss=configs.section(type="loss", every_steps=4)
+  )
+  config.train.log_steps = 1
+  return config
+
+
 def small(recipe, keep=(), **changes):
   """Without evaluators but those kept, and with keys of `train` changed."""
   gone = [f"evals.{n}=None" for n in recipe.evals if n not in keep]

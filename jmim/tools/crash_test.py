@@ -103,6 +103,18 @@ class Child:
     except subprocess.TimeoutExpired:
       return None
 
+  def wait_for_a_step(self) -> float:
+    """Waits for the first log line, or the end; seconds until then."""
+    start = time.monotonic()
+    while not any(x.startswith("step ") for x in self._lines()):
+      if all(p.poll() is not None for p in self.processes):
+        break
+      time.sleep(0.02)
+    return time.monotonic() - start
+
+  def _lines(self) -> list[str]:
+    return [x for x in self.log.read_text().splitlines() if x.strip()]
+
   def kill(self, number: int) -> float:
     """Kills one process; seconds until the others have ended."""
     victim = self.processes[number]
@@ -115,7 +127,7 @@ class Child:
 
   def doing(self) -> str:
     """The last line it printed."""
-    lines = [x for x in self.log.read_text().splitlines() if x.strip()]
+    lines = self._lines()
     return lines[-1].strip()[:60] if lines else "starting"
 
 
@@ -131,21 +143,25 @@ def run(options: argparse.Namespace, flags: Sequence[str]) -> bool:
   start = lambda name: Child(  # noqa: E731
     options.config, folder / name, flags, options.processes
   )
-  began = time.monotonic()
-  codes = start("whole").wait(float("1e9"))
+  began, child = time.monotonic(), start("whole")
+  first = child.wait_for_a_step()
+  codes = child.wait(float("1e9"))
   length = time.monotonic() - began
   if any(codes):
     print(f"the untouched run failed: exit codes {codes}; {folder}/whole.log")
     return False
   expected = fingerprint(folder / "whole")
-  print(f"untouched: {length:.1f} s, arrays {expected['arrays']}", flush=True)
+  print(
+    f"untouched: {first:.1f} s to the first log line, {length - first:.1f} s "
+    f"from there; arrays {expected['arrays']}", flush=True,
+  )  # fmt: skip
   rng, kills, laps, alike = random.Random(options.seed), 0, 0, True
   while kills < options.kills or laps == 0:
     laps += 1
-    done = _lap(start, f"run{laps}", options, kills, length, rng)
-    if done is None:
+    name, parts = f"run{laps}", (first, length - first)
+    kills = _lap(start, name, options, kills, parts, rng)
+    if kills is None:
       return False
-    kills, length = done
     found = fingerprint(folder / f"run{laps}")
     wrong = [n for n in expected if found[n] != expected[n]]
     alike = alike and not wrong
@@ -154,28 +170,31 @@ def run(options: argparse.Namespace, flags: Sequence[str]) -> bool:
   return alike
 
 
-def _lap(start, name, options, kills, length, rng):
-  """One run to its end, killed on the way.
+def _lap(start, name, options, kills, parts, rng) -> int | None:
+  """One run to its end, killed on the way: kills so far, or None: failed.
 
-  Returns:
-    (kills so far, seconds that an untouched start takes at most), or None: it
-    failed.
+  Three kills of four come after the first log line: most of a short run is
+  starting and compiling.
   """
   while True:
-    child, began = start(name), time.monotonic()
-    last = kills >= options.kills
-    seconds = 1e9 if last else rng.uniform(0, options.spread * length)
-    codes = child.wait(seconds)
+    child = start(name)
+    late = rng.random() < 0.75
+    seconds = rng.uniform(0, options.spread * parts[late])
+    if late:
+      child.wait_for_a_step()
+    codes = child.wait(1e9 if kills >= options.kills else seconds)
     if codes is not None and not any(codes):
-      # Shorter than the first one, which compiled and had no cache.
-      return kills, min(length, time.monotonic() - began)
+      return kills
     if codes is not None:
       print(f"a run failed by itself: exit codes {codes}; see {child.log}")
       return None
     kills, victim = kills + 1, rng.randrange(options.processes)
     doing, waited = child.doing(), child.kill(victim)
     others = f", others ended after {waited:.1f} s" * (options.processes > 1)
-    print(f"kill {kills} after {seconds:.1f} s{others}: {doing}", flush=True)
+    since = "of training" if late else "of starting"
+    print(
+      f"kill {kills} after {seconds:.1f} s {since}{others}: {doing}", flush=True
+    )
 
 
 def main(argv: Sequence[str]) -> int:
@@ -190,7 +209,7 @@ def main(argv: Sequence[str]) -> int:
   parser.add_argument("--processes", type=int, default=1)
   parser.add_argument(
     "--spread", type=float, default=1.0,
-    help="latest kill, as a part of the time of the untouched run",
+    help="latest kill, as a part of the times of the untouched run",
   )  # fmt: skip
   options, flags = parser.parse_known_args(argv)
   return 0 if run(options, flags) else 1
