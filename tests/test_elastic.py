@@ -2,8 +2,9 @@
 
 import functools
 import itertools
+import pathlib
+import sys
 
-import harness
 import jax
 import numpy as np
 import pytest
@@ -11,6 +12,9 @@ import pytest
 from jmim.core import checkpoint
 from jmim.core import method as methods
 from jmim.core import tree as trees
+
+sys.path.append(str(pathlib.Path(__file__).parent / "contract"))
+import harness  # noqa: E402
 
 # devices, fsdp, scan
 PLACES = [
