@@ -41,7 +41,8 @@ ALLOWED = {
   "run": SHARED | {"assemble"},
   "replay": SHARED | {"run"},
   "train": SHARED | {"assemble", "run", "replay", "train"},
-  "tools": SHARED | {"build", "assemble", "train", "methods", "tools"},
+  "tools": SHARED
+  | {"build", "checks", "assemble", "train", "methods", "tools"},
   "sample": SHARED | {"train"},
   "main": SHARED | {"assemble", "train", "tools"},
 }

@@ -23,8 +23,8 @@ def differences(
 ) -> list[str]:
   """Lines naming every leaf that is missing, unknown or of another kind.
 
-  A float may become another float (float32 saved, bfloat16 wanted); any other
-  change of dtype is a difference, and so is any change of shape.
+  A float may become another float (float32 saved, bfloat16 wanted), and an
+  integer another integer; any other change of dtype is a difference.
   """
   lines = [f"not in the checkpoint: {n}" for n in wanted if n not in saved]
   lines += [f"only in the checkpoint: {n}" for n in saved if n not in wanted]
@@ -38,8 +38,12 @@ def _differs(name: str, saved: Any, wanted: Any) -> list[str]:
   if tuple(saved.shape) != tuple(wanted.shape):
     ours, theirs = tuple(wanted.shape), tuple(saved.shape)
     return [f"shape of {name}: {theirs} saved, {ours} wanted"]
-  floats = [jnp.issubdtype(x.dtype, jnp.floating) for x in (saved, wanted)]
-  if saved.dtype != wanted.dtype and not all(floats):
+  kinds = (jnp.floating, jnp.integer)
+  alike = any(
+    jnp.issubdtype(saved.dtype, k) and jnp.issubdtype(wanted.dtype, k)
+    for k in kinds
+  )
+  if saved.dtype != wanted.dtype and not alike:
     return [f"dtype of {name}: {saved.dtype} saved, {wanted.dtype} wanted"]
   return []
 
