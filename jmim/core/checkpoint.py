@@ -9,6 +9,7 @@ pass is set aside, and the one before it used.
 import json
 import pathlib
 import shutil
+import time
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Mapping
@@ -30,6 +31,8 @@ from jmim.core import version
 SCHEMA = migrate.SCHEMA
 SIZES = saved.SIZES
 _TRASH = "trash"  # checkpoints that are being deleted
+# Threads of a save that failed may go on writing what is cleaned away [s].
+_PAUSES = (0, 0.2, 1, 2)
 # What Orbax raises for files that cannot be written.
 _UNWRITTEN = (OSError, ValueError, RuntimeError)
 
@@ -38,10 +41,7 @@ git_id = version.git_id
 
 
 class Checkpoints:
-  """The checkpoints of one workdir.
-
-  Saving returns as soon as the arrays are copied off the devices.
-  """
+  """Those of one workdir; saving returns as soon as arrays are copied."""
 
   def __init__(
     self,
@@ -131,13 +131,16 @@ class Checkpoints:
 
   def _failed(self, error: Exception) -> errors.NotSaved:
     """Starts afresh: after an error Orbax thinks that the step is there."""
-    try:
-      self._manager.close()
-      self._manager = self._open()
-    except _UNWRITTEN as e:
-      text = f"{errors.first_line(error)}; then {errors.first_line(e)}"
-      return errors.NotSaved(f"{self.path}: {text}")
-    return errors.NotSaved(f"{self.path}: {errors.first_line(error)}")
+    text = errors.first_line(error)
+    for pause in _PAUSES:
+      time.sleep(pause)
+      try:
+        self._manager.close()
+        self._manager = self._open()
+        break
+      except _UNWRITTEN as e:
+        text = f"{errors.first_line(error)}; then {errors.first_line(e)}"
+    return errors.NotSaved(f"{self.path}: {text}")
 
   def _tidy(self) -> None:
     """Notes the sizes of new checkpoints, deletes those not kept."""
