@@ -87,8 +87,6 @@ class Checkpoints:
     """All complete steps, oldest first."""
     return sorted(self._manager.all_steps())
 
-  # --- writing
-
   def save(self, step: int, state: Any, meta: Mapping[str, Any]) -> None:
     """Starts saving a state; replaces nothing that is already there.
 
