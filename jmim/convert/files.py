@@ -13,6 +13,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
@@ -191,8 +192,8 @@ def _sharded(path: pathlib.Path) -> dict[str, Entry]:
 
 def write(
   path: str | pathlib.Path,
-  arrays: Mapping[str, tuple[tuple[int, ...], Any]],
-  read_one: Callable[[str], np.ndarray],
+  specs: Mapping[str, tuple[tuple[int, ...], Any]],
+  arrays: Iterable[tuple[str, np.ndarray]],
   metadata: Mapping[str, str] | None = None,
 ) -> None:
   """Writes a .safetensors one array at a time.
@@ -201,14 +202,14 @@ def write(
 
   Args:
     path: of the file; it appears when it is complete.
-    arrays: name -> (shape, dtype).
-    read_one: name -> the array.
+    specs: name -> (shape, dtype).
+    arrays: (name, array) in the order of `specs`.
     metadata: strings of the header; Transformers wants {"format": "pt"}.
   """
   path, at = pathlib.Path(path), 0
   notes = {"format": "pt", **(metadata or {})}
   header: dict[str, Any] = {"__metadata__": notes}
-  for name, (shape, dtype) in arrays.items():
+  for name, (shape, dtype) in specs.items():
     dtype = np.dtype(dtype)
     end = at + math.prod(shape) * dtype.itemsize
     code, shape = CODES[dtype.name], list(shape)
@@ -219,9 +220,10 @@ def write(
   temporary = path.with_name(path.name + ".tmp")
   with temporary.open("wb") as file:
     file.write(struct.pack("<Q", len(text)) + text)
-    for name, (shape, dtype) in arrays.items():
-      array = np.asarray(read_one(name), dtype, order="C")
-      assert array.shape == tuple(shape), name
+    pairs = zip(arrays, specs.items(), strict=True)
+    for (name, array), (wanted, spec) in pairs:
+      assert (name, array.shape) == (wanted, tuple(spec[0])), (name, wanted)
+      array = np.asarray(array, spec[1], order="C")
       file.write(array.reshape(-1).view(np.uint8).data)
   temporary.replace(path)
 

@@ -48,7 +48,7 @@ def encoder(model: vit.ViT, channels: int, prefix: str = "") -> list:
   conv = table.patch_conv(channels)
   fixed = model.positions == "sincos"
   rows = posemb.sincos_2d(
-    model.size.width, model.grid, model.order, prefix=model.prefix
+    model.size.width, model.grid, model.order, prefix=int(model.cls)
   )
   rules: list[table.Rule | table.Constant] = [
     table.Rule("patch_embed.proj.weight", f"{prefix}patch_embed/proj/kernel",

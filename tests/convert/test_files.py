@@ -49,7 +49,7 @@ def save_sharded(path, arrays):
 SAVERS = {
   "a.safetensors": lambda p, a: safetensors.numpy.save_file(a, p),
   "own.safetensors": lambda p, a: files.write(
-    p, {n: (x.shape, x.dtype) for n, x in a.items()}, a.__getitem__
+    p, {n: (x.shape, x.dtype) for n, x in a.items()}, a.items()
   ),
   "a.npz": lambda p, a: np.savez(p, **a),
   "packed.npz": lambda p, a: np.savez_compressed(p, **a),

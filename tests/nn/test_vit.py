@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.nn import decoder
 from jmim.nn import masking
 from jmim.nn import patch as patching
 from jmim.nn import posemb
@@ -226,7 +227,7 @@ def latent(normal):
 
 
 def _decoder(depth, **options):
-  return vit.MaskedDecoder(vit.Size(8, depth, 2), GRID, out=5, **options)
+  return decoder.MaskedDecoder(vit.Size(8, depth, 2), GRID, out=5, **options)
 
 
 def test_decoder_puts_tokens_back_and_adds_positions(fill, latent):
