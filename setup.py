@@ -41,8 +41,9 @@ EXTRAS = {
   "tpu": ["jax[tpu]>=0.10.2"],
   # The TPU compiler alone, for `--mode=dry_run` on a machine without a TPU.
   "aot": ["libtpu>=0.0.42"],
-  # The authors' PyTorch code and tf.data, to time ours against.
-  "bench": ["tensorflow", "torch", "transformers"],
+  # The authors' PyTorch code and tf.data, to time ours against, and the
+  # libraries whose weights are read and written, to compare outputs.
+  "bench": ["diffusers", "tensorflow", "timm", "torch", "transformers"],
   # libjpeg-turbo 3, for data.decoder="turbo".
   "fast": ["turbojpeg>=0.0.2"],
   "wandb": ["wandb"],

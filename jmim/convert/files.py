@@ -31,7 +31,7 @@ FOLDER = (
   "diffusion_pytorch_model.safetensors",
   "diffusion_pytorch_model.safetensors.index.json",
   "open_clip_model.safetensors",
-  "pytorch_model.bin", "pytorch_model.bin.index.json",
+  "pytorch_model.bin", "pytorch_model.bin.index.json", "model.npz",
   "diffusion_pytorch_model.bin",
 )  # fmt: skip
 FLOAT8 = {"F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"}
@@ -220,11 +220,27 @@ def write(
   temporary = path.with_name(path.name + ".tmp")
   with temporary.open("wb") as file:
     file.write(struct.pack("<Q", len(text)) + text)
-    pairs = zip(arrays, specs.items(), strict=True)
-    for (name, array), (wanted, spec) in pairs:
-      assert (name, array.shape) == (wanted, tuple(spec[0])), (name, wanted)
-      array = np.asarray(array, spec[1], order="C")
+    stream = iter(arrays)  # zip would hold each array while the next is made
+    for wanted, (shape, dtype) in specs.items():
+      name, array = next(stream)
+      assert (name, array.shape) == (wanted, tuple(shape)), (name, wanted)
+      array = np.asarray(array, dtype, order="C")
       file.write(array.reshape(-1).view(np.uint8).data)
+      del array
+    assert next(stream, None) is None
+  temporary.replace(path)
+
+
+def write_npz(
+  path: str | pathlib.Path, arrays: Iterable[tuple[str, np.ndarray]]
+) -> None:
+  """Writes (name, array) pairs as an .npz, one at a time."""
+  path = pathlib.Path(path)
+  temporary = path.with_name(path.name + ".tmp")
+  with zipfile.ZipFile(temporary, "w") as archive:
+    for name, array in arrays:
+      with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+        np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
   temporary.replace(path)
 
 

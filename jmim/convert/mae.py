@@ -79,7 +79,7 @@ def full(method: mae.MAE) -> list[table.Rule | table.Constant]:
   return [
     *encoder(method.encoder, method.channels, "encoder/"),
     table.Rule("mask_token", "decoder/mask_token"),
-    table.Constant("decoder_pos_embed", rows[None]),
+    table.Constant("decoder_pos_embed", rows[None], ours="decoder/pos_embed"),
     *dense("decoder_embed", "decoder/embed"),
     *blocks("decoder_blocks", "decoder/blocks"),
     *norm("decoder_norm", "decoder/norm"),

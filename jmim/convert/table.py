@@ -67,11 +67,21 @@ class Rule:
 
 @dataclasses.dataclass(frozen=True)
 class Constant:
-  """An array they store and we compute: checked on the way in."""
+  """An array they store and we compute: checked on the way in.
+
+  Attributes:
+    theirs: their name.
+    value: what it must be.
+    tolerance: largest absolute difference.
+    ours: the leaf name it would have, for the parts a file may lack.
+    unused: no output of ours depends on it: written, and not read.
+  """
 
   theirs: str
   value: Array
   tolerance: float = 1e-5
+  ours: str = ""
+  unused: bool = False
 
 
 Table = Sequence[Rule | Constant]
@@ -83,9 +93,7 @@ def placed(table: Table, theirs: str, ours: str) -> list[Rule | Constant]:
     prefix + side if isinstance(side, str) else tuple(prefix + n for n in side)
   )
   return [
-    dataclasses.replace(r, theirs=join(theirs, r.theirs))
-    if isinstance(r, Constant)
-    else dataclasses.replace(
+    dataclasses.replace(
       r, theirs=join(theirs, r.theirs), ours=join(ours, r.ours)
     )
     for r in table
@@ -144,14 +152,15 @@ def import_stream(
       yield from zip(ours, found, strict=True)
       continue
     stacks: list[Array] = []
+    parts = stack = part = None
     for i, layer in enumerate(layers):
       parts = _gather(rule, layer, theirs, len(ours))
       stacks = stacks or [np.empty((len(layers), *x.shape), x.dtype)
                           for x in parts]  # fmt: skip
       for stack, part in zip(stacks, parts, strict=True):
         stack[i] = part
-    del parts
-    while stacks:  # the caller may free each before the next
+    del parts, stack, part  # the caller may free each leaf before the next
+    while stacks:
       yield ours[-len(stacks)], stacks.pop(0)
 
 
@@ -197,11 +206,13 @@ def export_stream(
     names = _names(rule.theirs)
     own = [np.asarray(named[n]) for n in _names(rule.ours)]
     stacked = "{i}" in names[0] and not rule.copies
+    parts = part = None
     # Layer by layer: what is side by side is joined for one layer at a time.
     for i in range(len(own[0]) if stacked else max(1, rule.copies)):
       parts = _regroup([x[i] for x in own] if stacked else own, len(names))
       for name, part in zip(names, parts, strict=True):
         yield name.replace("{i}", str(i)), rule.op.to_theirs(part)
+    del own, parts, part  # before the next leaf is read
 
 
 def shapes(table: Table, like: Any) -> dict[str, tuple[int, ...]]:
