@@ -104,6 +104,7 @@ class Run:
   def prepare(self) -> None:
     """Fresh or restored state, compiled step, start-up tables."""
     parts = self.parts
+    self.checkpoints.check(training=True)
     batch = self._build()
     if self.start:
       self.state = self.checkpoints.restore(self.start, self._like())
@@ -132,13 +133,9 @@ class Run:
 
   def restore_only(self) -> None:
     """The newest checkpoint, for evaluation."""
-    if not self.start:
-      raise errors.UserError(
-        f"no checkpoint in {self.checkpoints.path}", "a trained run",
-        "run --mode=train first, or name its --workdir", "--workdir",
-      )  # fmt: skip
+    self.checkpoints.check(training=False)
     self._build()
-    self.state = self.checkpoints.restore(self.start, self._like())
+    self.state = self.checkpoints.restore_weights(self.start, self._like())
 
   def _build(self) -> dict[str, jax.Array]:
     """Step function, shapes and shardings; returns the first batch."""

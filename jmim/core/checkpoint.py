@@ -72,6 +72,23 @@ class Checkpoints:
     """The newest complete step, or None."""
     return self._manager.latest_step()
 
+  def check(self, training: bool) -> None:
+    """Raises UserError unless the newest checkpoint is what a mode needs.
+
+    Step 0 is what `jmim.convert` writes: no optimizer, nothing to continue.
+    """
+    latest = self.latest()
+    if training and latest == 0:
+      raise errors.UserError(
+        f"{self.path} holds converted weights", "the workdir of a run",
+        "train in another one with init_from.path pointing here", "--workdir",
+      )  # fmt: skip
+    if not training and latest is None:
+      raise errors.UserError(
+        f"no checkpoint in {self.path}", "a trained run",
+        "run --mode=train first, or name its --workdir", "--workdir",
+      )  # fmt: skip
+
   def save(self, step: int, state: Any, meta: dict[str, Any]) -> None:
     """Starts saving a state; replaces nothing that is already there."""
     if step in self._manager.all_steps():
@@ -112,14 +129,7 @@ class Checkpoints:
     }
     lines = differences(saved, trees.named(like))
     if lines:
-      shown = "\n           ".join(lines[:12])
-      more = f"\n           ... and {len(lines) - 12} more" * (len(lines) > 12)
-      raise errors.UserError(
-        f"{where} is of another model:\n           {shown}{more}",
-        "the names and shapes of this config",
-        "use the config it was trained with, or another --workdir",
-        "--workdir",
-      )
+      raise _other_model(where, lines)
     args = ocp.args.Composite(state=ocp.args.StandardRestore(like))
     try:
       return self._manager.restore(step, args=args).state
@@ -129,16 +139,23 @@ class Checkpoints:
         raise _unreadable(where, e) from e
       raise
 
-  def read(self, step: int, section: str) -> dict[str, np.ndarray]:
-    """Name (without the section) -> array; see `read_section`."""
+  def names(self, step: int) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Leaf name -> (shape, dtype) of everything in a checkpoint."""
+    return {n: (tuple(s), d) for n, (s, d) in self._arrays(step).items()}
+
+  def read(
+    self, step: int, section: str, only: str = ""
+  ) -> dict[str, np.ndarray]:
+    """Name (without the section) -> array; `only` one leaf, if given."""
     where = self.path / str(step)
-    _check_sizes(where)
+    if not only:
+      _check_sizes(where)
     start = f"{section}/"
     like = trees.nested(
       {
         name: jax.ShapeDtypeStruct(tuple(shape), dtype)
         for name, (shape, dtype) in self._arrays(step).items()
-        if name.startswith(start)
+        if name == start + only or not only and name.startswith(start)
       }
     )
     if not like:
@@ -151,6 +168,43 @@ class Checkpoints:
     with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
       found = reader.restore(where / "state", args=args)
     return {n.removeprefix(start): x for n, x in trees.named(found).items()}
+
+  def restore_weights(self, step: int, like: Any) -> Any:
+    """Parameters, extra and EMA of a checkpoint; nothing of the optimizer.
+
+    A checkpoint of converted weights has no more than these; where it has no
+    EMA and `like` does, that is the parameters. Arguments as of `restore`.
+    """
+    where = self.path / str(step)
+    _check_sizes(where)
+    saved = self._arrays(step)
+    wanted = {"params": like.params, "extra": like.extra, "ema": like.ema}
+    if not any(n.startswith("ema/") for n in saved):
+      del wanted["ema"]
+    wanted = {name: tree for name, tree in wanted.items() if tree}
+    have = {
+      n: jax.ShapeDtypeStruct(tuple(s), d)
+      for n, (s, d) in saved.items()
+      if n.split("/")[0] in wanted
+    }
+    if lines := differences(have, trees.named(wanted)):
+      raise _other_model(where, lines)
+    args = ocp.args.PyTreeRestore(
+      item=wanted, partial_restore=True,
+      restore_args=ocp.checkpoint_utils.construct_restore_args(wanted),
+    )  # fmt: skip
+    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
+      try:
+        found = reader.restore(where / "state", args=args)
+      except _BROKEN as e:
+        raise _unreadable(where, e) from e
+    params = found["params"]
+    zero = np.zeros((), np.int32)
+    return like.replace(
+      step=zero + step, params=params, extra=found.get("extra", {}), opt={},
+      ema=found.get("ema", params if like.ema else {}), window={},
+      counted=zero, skipped=zero, skipped_total=zero,
+    )  # fmt: skip
 
   def _arrays(self, step: int) -> dict[str, Any]:
     """Name -> (shape, dtype) of everything in a checkpoint."""
@@ -196,6 +250,16 @@ def _check_sizes(folder: pathlib.Path) -> None:
     if now.get(name) != size:
       found = f"{now[name]} bytes" if name in now else "gone"
       raise _unreadable(folder, OSError(f"{name} is {found}, was {size} bytes"))
+
+
+def _other_model(where: pathlib.Path, lines: list[str]) -> errors.UserError:
+  shown = "\n           ".join(lines[:12])
+  more = f"\n           ... and {len(lines) - 12} more" * (len(lines) > 12)
+  return errors.UserError(
+    f"{where} is of another model:\n           {shown}{more}",
+    "the names and shapes of this config",
+    "use the config it was trained with, or another --workdir", "--workdir",
+  )  # fmt: skip
 
 
 def _unreadable(where: pathlib.Path, error: Exception) -> errors.UserError:
