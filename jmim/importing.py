@@ -128,13 +128,20 @@ def derived(
   family: layouts.Family, beside: Mapping[str, Any], image: dict[str, Any]
 ) -> ml_collections.ConfigDict:
   """A config from a library's config.json and its preprocessing."""
-  fields = family.read_config(beside)
+  try:
+    fields = family.read_config(beside)
+  except KeyError as e:
+    raise errors.UserError(
+      f"config.json has no {e}", "every size of the network",
+      "add it, or use --config", "--config",
+    ) from e  # fmt: skip
   config = configs.base()
   config.method = configs.section(type=family.methods[0], **fields)
   config.data.update(
-    name="folder", size=fields["size"],
-    channels=fields["channels"] if fields["channels"] == 1 else 3, **image,
+    name="folder", size=fields["size"], frames=fields.get("frames", 0), **image,
   )  # fmt: skip
+  if fields.get("channels") in (1, 3):  # not of latents
+    config.data.channels = fields["channels"]
   return config
 
 

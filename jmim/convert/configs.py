@@ -186,6 +186,42 @@ def write_vit_mae(method: Any) -> dict[str, Any]:
   )  # fmt: skip
 
 
+def read_videomae(config: Config) -> dict[str, Any]:
+  """Transformers' VideoMAE: `video.videomae_v2` without decoder masking."""
+  widths = config["hidden_size"], config["decoder_hidden_size"]
+  refuse(
+    config, hidden_act="gelu", qkv_bias=True, qv_bias=True, num_channels=3,
+    use_mean_pooling=False, intermediate_size=4 * widths[0],
+    decoder_intermediate_size=4 * widths[1],
+  )  # fmt: skip
+  body = _body(config)
+  del body["channels"], body["mlp_ratio"]
+  return body | dict(
+    frames=config["num_frames"], tubelet=config["tubelet_size"],
+    decoder_width=widths[1], decoder_depth=config["decoder_num_hidden_layers"],
+    decoder_heads=config["decoder_num_attention_heads"], decoder_ratio=0.0,
+    normalise=config.get("norm_pix_loss", True),
+  )  # fmt: skip
+
+
+def write_videomae(method: Any) -> dict[str, Any]:
+  """The inverse of `read_videomae`."""
+  own, size = method.encoder.size, method.decoder.size
+  return dict(
+    model_type="videomae", architectures=["VideoMAEForPreTraining"],
+    hidden_size=own.width, num_hidden_layers=own.depth,
+    num_attention_heads=own.heads, intermediate_size=4 * own.width,
+    image_size=method.size, patch_size=method.patch, num_channels=3,
+    num_frames=method.frames, tubelet_size=method.tubelet,
+    decoder_hidden_size=size.width, decoder_num_hidden_layers=size.depth,
+    decoder_num_attention_heads=size.heads,
+    decoder_intermediate_size=4 * size.width, hidden_act="gelu",
+    hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+    layer_norm_eps=1e-6, qkv_bias=True, use_mean_pooling=False,
+    norm_pix_loss=method.normalise, dtype="float32",
+  )  # fmt: skip
+
+
 def read_dit(config: Config) -> dict[str, Any]:
   """Diffusers' DiTTransformer2DModel: `diffusion.dit`."""
   refuse(
@@ -219,52 +255,3 @@ def write_dit(method: Any) -> dict[str, Any]:
     "norm_elementwise_affine": False, "norm_eps": 1e-6,
     "attention_bias": True,
   }  # fmt: skip
-
-
-TIMM_POOL = {"cls": "token", "mean": "avg"}
-
-
-def read_timm(config: Config) -> dict[str, Any]:
-  """timm's config.json with its `model_args`; what is absent is B/16."""
-  args = dict(
-    img_size=224, patch_size=16, in_chans=3, embed_dim=768, depth=12,
-    num_heads=12, mlp_ratio=4.0, qkv_bias=True, init_values=None,
-    class_token=True, pre_norm=False, global_pool="token", fc_norm=None,
-    act_layer="gelu",
-  )  # fmt: skip
-  given = config.get("model_args") or {}
-  unknown = {k: v for k, v in given.items() if k not in args}
-  refuse(unknown, **dict.fromkeys(unknown))
-  args |= given
-  mean = args["global_pool"] == "avg"
-  normed = mean if args["fc_norm"] is None else args["fc_norm"]
-  return dict(
-    variant=f"B/{args['patch_size']}", size=args["img_size"],
-    channels=args["in_chans"], width=args["embed_dim"], depth=args["depth"],
-    heads=args["num_heads"], mlp_ratio=float(args["mlp_ratio"]),
-    classes=max(2, config.get("num_classes", 1000)),
-    qkv_bias=args["qkv_bias"], layer_scale=args["init_values"] or 0.0,
-    cls=args["class_token"], pre_norm=args["pre_norm"],
-    patch_bias=not args["pre_norm"], act=ACTS[args["act_layer"]],
-    pool="mean" if mean else "cls", head_norm=normed, final_norm=not normed,
-  )  # fmt: skip
-
-
-def write_timm(method: Any) -> dict[str, Any]:
-  """The inverse of `read_timm`; of MAE: the encoder without a classifier."""
-  encoder = method.encoder
-  size, style = encoder.size, dict(encoder.style)
-  classes = getattr(method, "classes", 0)
-  args = dict(
-    img_size=method.size, patch_size=encoder.patch, in_chans=method.channels,
-    embed_dim=size.width, depth=size.depth, num_heads=size.heads,
-    mlp_ratio=size.mlp_ratio, qkv_bias=style.get("qkv_bias", True),
-    init_values=encoder.layer_scale or None, class_token=encoder.cls,
-    pre_norm=encoder.pre_norm, act_layer=style.get("act", "gelu"),
-    global_pool=TIMM_POOL[getattr(method, "pool", "cls")],
-    fc_norm=getattr(method, "head_norm", False),
-  )  # fmt: skip
-  return dict(
-    architecture="vit_base_patch16_224", num_classes=classes,
-    num_features=size.width, model_args=args,
-  )  # fmt: skip

@@ -14,6 +14,7 @@ from jmim.convert import mae
 from jmim.convert import maskalign
 from jmim.convert import simmim
 from jmim.convert import table as tables
+from jmim.convert import timm
 from jmim.convert import transformers as hf
 from jmim.convert import umd
 from jmim.convert import videomae_v2
@@ -186,6 +187,15 @@ FAMILIES: dict[str, Family] = {
     optional=("^params/main/decoder/",),
     read_config=configs.read_vit_mae, write_config=configs.write_vit_mae,
   ),
+  "hf_videomae": Family(
+    "hf", ("video.videomae_v2",), _main(hf.videomae), containers=("",),
+    aliases=((r"attention\.query\.bias$", "attention.q_bias"),
+             (r"attention\.value\.bias$", "attention.v_bias")),
+    fixed=dict(cosine=False, layer_scale=0.0, decoder_ratio=0.0),
+    wants=lambda m: None if m.encoder.size.mlp_ratio == 4.0
+    else "mlp_ratio is 4 there",
+    read_config=configs.read_videomae, write_config=configs.write_videomae,
+  ),
   "diffusers_dit": Family(
     "hf", ("diffusion.dit",), _main(hf.dit), containers=("",),
     ignored=(r"^pos_embed\.pos_embed$",),
@@ -198,12 +208,12 @@ FAMILIES: dict[str, Family] = {
     "timm", BACKBONE, _main(vits.timm_classifier), optional=HEAD,
     fixed=dict(positions="learned", registers=0, head_bias=True, eps=1e-6),
     wants=_timm,
-    read_config=configs.read_timm, write_config=configs.write_timm,
+    read_config=timm.read, write_config=timm.write,
   ),
   "timm_mae": Family(
     "timm", ("mim.mae", "mim.colormae"), _main(_timm_mae),
     optional=("^params/main/decoder/",), left_out=("^params/main/decoder/",),
-    ignored=("^(head|fc_norm)\\.",), write_config=configs.write_timm,
+    ignored=("^(head|fc_norm)\\.",), write_config=timm.write,
   ),
   "big_vision": Family(
     "big_vision", BACKBONE, _main(vits.big_vision),
@@ -225,7 +235,7 @@ MODEL_TYPES = {
   "vit": "hf_vit", "ijepa": "hf_ijepa", "dinov2": "hf_dinov2",
   "dinov2_with_registers": "hf_dinov2_with_registers", "clip": "hf_clip",
   "clip_vision_model": "hf_clip", "vit_mae": "hf_vit_mae",
-  "DiTTransformer2DModel": "diffusers_dit",
+  "videomae": "hf_videomae", "DiTTransformer2DModel": "diffusers_dit",
 }  # fmt: skip
 
 

@@ -50,15 +50,37 @@ class Inert:
     del state
 
 
+class Sealed:
+  """What a pickle may hold but not change (its BUILD opcode)."""
+
+  __slots__ = ()
+
+  def __setstate__(self, state):
+    raise Refused("it changes objects of the reader")
+
+
+class Function(Sealed):
+  """A function of ours that a pickle may call."""
+
+  __slots__ = ("_call",)
+
+  def __init__(self, call: Callable[..., Any]):
+    self._call = call
+
+  def __call__(self, *arguments):
+    """What the function returns."""
+    return self._call(*arguments)
+
+
 @dataclasses.dataclass(frozen=True)
-class Kind:
+class Kind(Sealed):
   """Element type of a storage or of a tensor."""
 
   dtype: Any
 
 
 @dataclasses.dataclass(frozen=True)
-class Storage:
+class Storage(Sealed):
   """A flat array in the file.
 
   Attributes:
@@ -73,7 +95,7 @@ class Storage:
 
 
 @dataclasses.dataclass(frozen=True)
-class Tensor:
+class Tensor(Sealed):
   """A strided view of a storage; offset and stride in elements."""
 
   storage: Storage
@@ -134,10 +156,10 @@ def _parameter(data, *rest):
 # and scalars, which stand beside the tensors in the authors' files.
 ALLOWED: dict[str, Any] = {
   "collections.OrderedDict": collections.OrderedDict,
-  "torch._utils._rebuild_tensor": _rebuild,
-  "torch._utils._rebuild_tensor_v2": _rebuild,
-  "torch._utils._rebuild_tensor_v3": _rebuild_typed,
-  "torch._utils._rebuild_parameter": _parameter,
+  "torch._utils._rebuild_tensor": Function(_rebuild),
+  "torch._utils._rebuild_tensor_v2": Function(_rebuild),
+  "torch._utils._rebuild_tensor_v3": Function(_rebuild_typed),
+  "torch._utils._rebuild_parameter": Function(_parameter),
   "torch.Size": tuple,
   "torch.storage.UntypedStorage": Kind(np.uint8),
   **{f"torch.{n}Storage": Kind(d) for n, d in DTYPES.items()},
@@ -182,7 +204,7 @@ class _Unpickler(pickle.Unpickler):
 # What a damaged pickle raises, besides the above.
 BROKEN = (
   pickle.UnpicklingError, EOFError, ValueError, TypeError, IndexError,
-  AttributeError, KeyError, UnicodeDecodeError, MemoryError,
+  AttributeError, KeyError, UnicodeDecodeError, MemoryError, RecursionError,
 )  # fmt: skip
 
 
@@ -197,11 +219,11 @@ def read(path: pathlib.Path) -> dict[str, Tensor]:
       found = _read_zip(zipfile.ZipFile(path))
     else:
       found = _read_plain(path)
+    return dict(_flat("", found))
   except Refused:
     raise
   except BROKEN as e:
     raise Refused(f"damaged or no torch file ({type(e).__name__}: {e})") from e
-  return dict(_flat("", found))
 
 
 def _read_zip(archive: zipfile.ZipFile) -> Any:
@@ -263,6 +285,7 @@ def _flat(prefix: str, node: Any):
   if isinstance(node, Tensor):
     yield prefix, node
   elif isinstance(node, dict | list | tuple):
-    pairs = node.items() if isinstance(node, dict) else enumerate(node)
+    # Not node.items(), which an OrderedDict may have been given anew.
+    pairs = dict.items(node) if isinstance(node, dict) else enumerate(node)
     for key, value in pairs:
       yield from _flat(f"{prefix}.{key}" if prefix else str(key), value)

@@ -1,13 +1,15 @@
-"""Weights of MAE and DiT as Transformers and Diffusers name them.
+"""Weights of MAE, VideoMAE and DiT as Transformers and Diffusers name them.
 
 Names are those of the files; inside Transformers 5 some layers have others.
 """
 
 from jmim.convert import mae
 from jmim.convert import table
+from jmim.convert import videomae_v2
 from jmim.convert import vits
 from jmim.methods.diffusion import dit as dits
 from jmim.methods.mim import mae as maes
+from jmim.methods.video import videomae_v2 as videos
 from jmim.nn import posemb
 
 Table = list[table.Rule | table.Constant]
@@ -39,6 +41,41 @@ def vit_mae(method: maes.MAE) -> Table:
     ),
     *mae.norm("decoder.decoder_norm", "decoder/norm"),
     *mae.dense("decoder.decoder_pred", "decoder/pred"),
+  ]
+
+
+def videomae(method: videos.VideoMAE) -> Table:
+  """VideoMAEForPreTraining, with its final norm (no mean pooling)."""
+  stem, ours = "videomae.embeddings.patch_embeddings.projection", "encoder"
+  conv, proj = videomae_v2.tubelet_conv(method.tubelet), "patch_embed/proj"
+  return [
+    table.Rule(f"{stem}.weight", f"{ours}/{proj}/kernel", conv),
+    table.Rule(f"{stem}.bias", f"{ours}/{proj}/bias"),
+    *_video_blocks("videomae.encoder.layer.{i}", f"{ours}/blocks/layers"),
+    *mae.norm("videomae.layernorm", f"{ours}/norm"),
+    table.Rule(
+      "encoder_to_decoder.weight", "decoder/embed/kernel", table.LINEAR
+    ),
+    table.Rule("mask_token", "decoder/mask_token"),
+    *_video_blocks("decoder.decoder_layers.{i}", "decoder/blocks/layers"),
+    *mae.norm("decoder.norm", "decoder/norm"),
+    *mae.dense("decoder.head", "decoder/head"),
+  ]
+
+
+def _video_blocks(theirs: str, ours: str) -> Table:
+  """Blocks whose keys have no bias."""
+  name = f"{theirs}.attention.attention"
+  return [
+    *(
+      rule
+      for rule in vits.transformers_blocks(theirs, ours)
+      if rule.ours != f"{ours}/attn/qkv/bias"
+    ),
+    *(
+      table.Rule(f"{name}.{b}", f"{ours}/attn/{b}")
+      for b in ("q_bias", "v_bias")
+    ),
   ]
 
 

@@ -34,6 +34,7 @@ OPTIONS = {
                    layer_scale=0.5),
   "big_vision": {},
 }  # fmt: skip
+VIDEO = dict(decoder_ratio=0.0)
 CASES = [(n, m) for n, f in families.FAMILIES.items() for m in f.methods]
 
 
@@ -41,6 +42,8 @@ def tiny(family, name):
   cls = methods.find(name)
   if family in OPTIONS:
     return cls(**VIT, **OPTIONS[family])
+  if family == "hf_videomae":
+    return dataclasses.replace(cls.tiny(), **VIDEO)
   return cls.tiny()
 
 

@@ -9,10 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jmim
+from jmim import exporting
+from jmim import importing
 from jmim.convert import families
 from jmim.convert import files
 from jmim.convert import plan
 from jmim.convert import table
+from jmim.core import config as configs
+from jmim.core import errors
 from jmim.core import method as methods
 from jmim.core import tree as trees
 
@@ -202,6 +207,107 @@ def test_transformers_clip(tmp_path, act):
   np.testing.assert_allclose(got.numpy(), want.image_embeds.numpy(), atol=1e-5)
 
 
+def test_transformers_videomae(tmp_path):
+  config = transformers.VideoMAEConfig(
+    **(KW | dict(intermediate_size=128)), num_frames=4, tubelet_size=2,
+    decoder_hidden_size=16, decoder_num_hidden_layers=1,
+    decoder_num_attention_heads=2, decoder_intermediate_size=64,
+    use_mean_pooling=False, layer_norm_eps=1e-6,
+  )  # fmt: skip
+  theirs = shake(transformers.VideoMAEForPreTraining(config))
+  theirs.save_pretrained(tmp_path / "theirs")
+  rng = np.random.default_rng(0)
+  clips = rng.normal(size=(B, 4, SIDE, SIDE, 3)).astype(np.float32)
+  x = torch.from_numpy(np.moveaxis(clips, -1, 2).copy())
+  hidden = np.zeros((B, 32), bool)
+  for row in hidden:
+    row[rng.permutation(32)[:24]] = True
+  with torch.no_grad():
+    want = theirs(x, torch.from_numpy(hidden))
+  found = files.read(tmp_path / "theirs")
+  settings = json.loads((tmp_path / "theirs/config.json").read_text())
+  family = families.FAMILIES["hf_videomae"]
+  method = methods.find("video.videomae_v2")(
+    **family.read_config(settings), mask_ratio=0.75
+  )
+  made = plan.make(family, method, found, kit.shapes(method))
+  assert not made.ignored
+  params = trees.nested(dict(made.leaves()))["params"]
+  draws = {"hidden": jnp.asarray(hidden), "left": ~jnp.asarray(hidden)}
+  batch = {"video": jnp.asarray(clips)}
+  out = jax.jit(method.forward)(params, batch, draws)
+  np.testing.assert_allclose(out["pred"], want.logits.numpy(), atol=1e-4)
+  loss, _ = method.loss("main", params, {}, {}, batch, draws, 0)
+  np.testing.assert_allclose(loss, want.loss.numpy(), rtol=1e-4)
+  save(tmp_path / "ours", *back("hf_videomae", method, params))
+  again, info = transformers.VideoMAEForPreTraining.from_pretrained(
+    tmp_path / "ours", output_loading_info=True
+  )
+  assert not any(info.values()), info
+  with torch.no_grad():
+    got = again.eval()(x, torch.from_numpy(hidden)).logits
+  np.testing.assert_allclose(got.numpy(), want.logits.numpy(), atol=1e-5)
+
+
+def workdir(folder, name, **fields):
+  """A converted run of random weights; (its path, its method)."""
+  config = configs.base()
+  config.data.update(
+    name="folder", size=SIDE, eval_crop="center", eval_resize=20,
+    mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7),
+  )  # fmt: skip
+  config.method = configs.section(type=name, **fields)
+  config.hardware.compile_cache = ""
+  method = methods.find(name)(**fields)
+  rng = np.random.default_rng(0)
+  named = {n: rng.normal(0, 0.2, x.shape).astype("f4")
+           for n, x in trees.named(kit.shapes(method)).items()}  # fmt: skip
+  rules = families.FAMILIES["timm_vit"].table(method)
+  np.savez(folder / "w.npz", **dict(table.export_stream(rules, named)))
+  importing.run("timm_vit", str(folder / "w.npz"), config, folder / "run")
+  return folder / "run"
+
+
+PICTURE = np.random.default_rng(3).integers(0, 255, (31, 24, 3), np.uint8)
+
+
+def test_an_exported_folder_is_all_transformers_needs(tmp_path):
+  run = workdir(tmp_path, "supervised.backbone", **kit.VIT)
+  exporting.run(run, "hf", tmp_path / "hub")
+  want = jmim.load(run)("logits", [PICTURE])
+  auto = transformers.AutoModelForImageClassification
+  theirs = auto.from_pretrained(tmp_path / "hub").eval()
+  processor = transformers.AutoImageProcessor.from_pretrained(tmp_path / "hub")
+  x = processor(PICTURE, return_tensors="pt")["pixel_values"]
+  ours = jmim.load(tmp_path / "hub").preprocess([PICTURE])
+  # Their resize is torchvision's, ours Pillow's: rounding of pixels apart.
+  np.testing.assert_allclose(
+    x.numpy().transpose(0, 2, 3, 1), ours, atol=2.1 / 255 / 0.5
+  )
+  with torch.no_grad():
+    again = torch.from_numpy(ours.transpose(0, 3, 1, 2).copy())
+    got = theirs(again).logits.numpy()
+  np.testing.assert_allclose(got, want, atol=1e-4)
+  base = transformers.AutoModel.from_pretrained(
+    tmp_path / "hub", add_pooling_layer=False
+  )
+  assert type(base).__name__ == "ViTModel"
+
+
+def test_an_exported_folder_is_all_timm_needs(tmp_path):
+  timm = pytest.importorskip("timm")
+  run = workdir(tmp_path, "supervised.backbone", **kit.VIT)
+  exporting.run(run, "timm", tmp_path / "hub")
+  model = jmim.load(tmp_path / "hub")
+  theirs = timm.create_model(f"local-dir:{tmp_path / 'hub'}", pretrained=True)
+  x = torch.from_numpy(model.preprocess([PICTURE]).transpose(0, 3, 1, 2).copy())
+  with torch.no_grad():
+    got = theirs.eval()(x).numpy()
+  np.testing.assert_allclose(got, model("logits", [PICTURE]), atol=1e-4)
+  data = timm.data.resolve_model_data_config(theirs)
+  assert data["mean"] == [0.1, 0.2, 0.3] or data["mean"] == (0.1, 0.2, 0.3)
+
+
 def dit_of(diffusers, tied=True):
   """A DiT whose blocks share their embeddings, as the published one's do."""
   model = diffusers.DiTTransformer2DModel(
@@ -271,7 +377,10 @@ def test_timm_vit(tmp_path, case):
   shake(theirs)
   torch.save(theirs.state_dict(), tmp_path / "theirs.pth")
   found = files.read(tmp_path / "theirs.pth")
-  settings = {"num_classes": 5, "model_args": args}
+  settings = {
+    "architecture": "vit_base_patch16_224", "num_classes": 5,
+    "model_args": args,
+  }  # fmt: skip
   method, params, made = load("timm_vit", settings, found)
   assert not made.fresh and not made.ignored
   ours, x = images()
@@ -288,6 +397,23 @@ def test_timm_vit(tmp_path, case):
   )  # fmt: skip
   with torch.no_grad():
     np.testing.assert_allclose(again.eval()(x).numpy(), want, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["vit_small_patch16_224",
+                                  "vit_large_patch14_224"])  # fmt: skip
+def test_timm_architectures_are_known_by_name(name):
+  timm = pytest.importorskip("timm")
+  with torch.device("meta"):
+    state = timm.create_model(name).state_dict()
+  family = families.FAMILIES["timm_vit"]
+  method = methods.find("supervised.backbone")(
+    **family.read_config({"architecture": name, "num_classes": 1000})
+  )
+  like = kit.shapes(method)
+  wanted = table.shapes(family.table(method), like)
+  assert {n: tuple(x.shape) for n, x in state.items()} == wanted
+  with pytest.raises(errors.UserError, match="vit_so400m"):
+    family.read_config({"architecture": "vit_so400m_patch14_224"})
 
 
 def test_big_vision_as_timm_reads_it(tmp_path):

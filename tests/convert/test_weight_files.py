@@ -136,6 +136,32 @@ def test_a_pickle_that_calls_something_is_refused_unrun(tmp_path, save, call):
   assert mark.exists()
 
 
+@pytest.mark.parametrize(
+  "name", ["torch\nFloatStorage", "torch._utils\n_rebuild_tensor_v2",
+           "argparse\nNamespace"],
+)  # fmt: skip
+def test_a_pickle_cannot_change_the_reader(tmp_path, arrays, name):
+  build = f"c{name}\n}}U\x05dtypeK\x01sb.".encode()
+  (tmp_path / "evil.pth").write_bytes(b"\x80\x02" + build)
+  with pytest.raises(errors.UserError, match=r"changes objects|TypeError"):
+    files.read(tmp_path / "evil.pth")
+  torchfile.save_zip(tmp_path / "good.pth", torch_dict(arrays))
+  same(files.read(tmp_path / "good.pth"), arrays)
+
+
+def test_a_dict_that_holds_itself_is_refused(tmp_path):
+  (tmp_path / "x").write_bytes(pickle.dumps(torchfile.MAGIC, protocol=2))
+  with (tmp_path / "x").open("ab") as file:
+    for head in (1001, {}):
+      pickle.dump(head, file, protocol=2)
+    loop = {}
+    loop["again"] = loop
+    pickle.dump(loop, file, protocol=2)
+    pickle.dump([], file, protocol=2)
+  with pytest.raises(errors.UserError, match="RecursionError"):
+    files.read(tmp_path / "x")
+
+
 def test_a_pickled_array_in_an_npz_is_refused_unrun(tmp_path):
   mark = tmp_path / "mark"
   mark.write_text("")
