@@ -221,6 +221,18 @@ def test_learned_positions_do_not_need_a_multiple_of_four():
   vit.check(dataclasses.replace(SIZE, width=18), 32, P, table=False)
 
 
+def test_registers_stand_behind_cls_and_have_no_position(fill, images):
+  model = vit.ViT(SIZE, P, GRID, positions="learned", registers=2)
+  variables = fill(model, images)
+  out, params = _jit(model.apply)(variables, images), variables["params"]
+  rows, registers = out["embedded"], params["register_tokens"]
+  wanted = np.broadcast_to(registers, (B, 2, 16))
+  np.testing.assert_array_equal(rows[:, 1:3], wanted)
+  cls = params["cls_token"] + params["pos_embed"][:, :1]
+  np.testing.assert_allclose(rows[:, :1] - cls, 0, atol=1e-6)
+  np.testing.assert_array_equal(rows[:, model.prefix :], out["tokens"])
+
+
 @pytest.fixture(scope="module")
 def latent(normal):
   return normal(B, 1 + 3, 16)
