@@ -9,6 +9,7 @@ from jmim.convert import cropmae
 from jmim.convert import dit
 from jmim.convert import dmae
 from jmim.convert import family
+from jmim.convert import hf_swin
 from jmim.convert import ijepa
 from jmim.convert import mae
 from jmim.convert import maskalign
@@ -196,6 +197,13 @@ FAMILIES: dict[str, Family] = {
     else "mlp_ratio is 4 there",
     read_config=configs.read_videomae, write_config=configs.write_videomae,
   ),
+  "hf_swin": Family(
+    "hf", ("mim.simmim",), _main(hf_swin.full), containers=("",),
+    ignored=(r"relative_position_index$", r"^(swin\.)?pooler\."),
+    optional=("^params/main/head/",),
+    fixed=dict(windowed=True, positions="none", patch_norm=True),
+    read_config=hf_swin.read, write_config=hf_swin.write,
+  ),
   "diffusers_dit": Family(
     "hf", ("diffusion.dit",), _main(hf.dit), containers=("",),
     ignored=(r"^pos_embed\.pos_embed$",),
@@ -235,7 +243,8 @@ MODEL_TYPES = {
   "vit": "hf_vit", "ijepa": "hf_ijepa", "dinov2": "hf_dinov2",
   "dinov2_with_registers": "hf_dinov2_with_registers", "clip": "hf_clip",
   "clip_vision_model": "hf_clip", "vit_mae": "hf_vit_mae",
-  "videomae": "hf_videomae", "DiTTransformer2DModel": "diffusers_dit",
+  "videomae": "hf_videomae", "swin": "hf_swin",
+  "DiTTransformer2DModel": "diffusers_dit",
 }  # fmt: skip
 
 

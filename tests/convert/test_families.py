@@ -35,13 +35,21 @@ OPTIONS = {
   "big_vision": {},
 }  # fmt: skip
 VIDEO = dict(decoder_ratio=0.0)
-CASES = [(n, m) for n, f in families.FAMILIES.items() for m in f.methods]
+SWIN = dict(
+  variant="SwinB/2", size=16, width=8, depths=(2, 2), heads=(2, 4), window=4,
+  square=4,
+)  # fmt: skip
+CASES = [("simmim swin", "mim.simmim")] + [
+  (n, m) for n, f in families.FAMILIES.items() for m in f.methods
+]
 
 
 def tiny(family, name):
   cls = methods.find(name)
   if family in OPTIONS:
     return cls(**VIT, **OPTIONS[family])
+  if "swin" in family:
+    return cls(**SWIN)
   if family == "hf_videomae":
     return dataclasses.replace(cls.tiny(), **VIDEO)
   return cls.tiny()
@@ -88,7 +96,7 @@ def weights(arrays):
 
 @pytest.mark.parametrize("family, name", CASES)
 def test_there_and_back_is_bit_equal(family, name):
-  found, method = families.FAMILIES[family], tiny(family, name)
+  found, method = families.FAMILIES[family.split()[0]], tiny(family, name)
   assert found.objection(name, method) is None
   like = shapes(method)
   arrays = filled(like)

@@ -249,6 +249,40 @@ def test_transformers_videomae(tmp_path):
   np.testing.assert_allclose(got.numpy(), want.logits.numpy(), atol=1e-5)
 
 
+def test_transformers_swin(tmp_path):
+  config = transformers.SwinConfig(
+    image_size=SIDE, patch_size=2, embed_dim=8, depths=[2, 2],
+    num_heads=[2, 4], window_size=4, encoder_stride=4, mlp_ratio=3.0,
+  )  # fmt: skip
+  theirs = shake(transformers.SwinForMaskedImageModeling(config))
+  theirs.save_pretrained(tmp_path / "theirs")
+  ours, x = images()
+  hidden = np.random.default_rng(1).integers(0, 2, (B, 64)).astype(bool)
+  with torch.no_grad():
+    want = theirs(x, bool_masked_pos=torch.from_numpy(hidden))
+  found = files.read(tmp_path / "theirs")
+  settings = json.loads((tmp_path / "theirs/config.json").read_text())
+  method, params, made = load("hf_swin", settings, found)
+  assert not made.fresh
+  draws = {"mask": jnp.asarray(hidden, jnp.float32).reshape(B, 8, 8)}
+  out = jax.jit(method.forward)(params, {"image": ours}, draws)
+  pred = np.moveaxis(np.asarray(out["pred"]), -1, 1)
+  np.testing.assert_allclose(pred, want.reconstruction.numpy(), atol=1e-4)
+  batch = {"image": ours}
+  loss, _ = method.loss("main", params, {}, {}, batch, draws, 0)
+  np.testing.assert_allclose(loss, want.loss.numpy(), rtol=1e-4)
+  save(tmp_path / "ours", *back("hf_swin", method, params))
+  again, info = transformers.SwinForMaskedImageModeling.from_pretrained(
+    tmp_path / "ours", output_loading_info=True
+  )
+  assert not any(info.values()), info
+  with torch.no_grad():
+    got = again.eval()(x, bool_masked_pos=torch.from_numpy(hidden))
+  np.testing.assert_allclose(
+    got.reconstruction.numpy(), want.reconstruction.numpy(), atol=1e-5
+  )
+
+
 def workdir(folder, name, **fields):
   """A converted run of random weights; (its path, its method)."""
   config = configs.base()
