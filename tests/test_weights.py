@@ -1,6 +1,10 @@
 """Weights in and out of runs: jmim.convert, --mode=export, jmim.load."""
 
 import json
+import os
+import pickle
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -106,6 +110,30 @@ def test_to_the_authors_and_back_is_bit_equal(tmp_path, converted, theirs):
   assert set(found) == set(theirs)
   for name, array in theirs.items():
     np.testing.assert_array_equal(found[name], array, name)
+
+
+def test_the_documented_commands_run(tmp_path, converted):
+  command_line = [
+    sys.executable, "-m", "jmim.main", "--mode=export",
+    f"--workdir={converted}", "--format=hf", f"--out={tmp_path / 'hub'}",
+  ]  # fmt: skip
+  done = subprocess.run(command_line, capture_output=True, text=True)
+  assert done.returncode == 0, done.stderr
+  assert set(p.name for p in (tmp_path / "hub").iterdir()) == {
+    "config.json", "jmim.json", "model.safetensors", "README.md",
+    "preprocessor_config.json",
+  }  # fmt: skip
+  command_line[-1] = "--weights=raw"
+  done = subprocess.run(command_line, capture_output=True, text=True)
+  assert done.returncode == 2 and "without --out" in done.stderr
+  evil = tmp_path / "evil.pth"
+  evil.write_bytes(pickle.dumps(os.getcwd, protocol=4))
+  done = subprocess.run(
+    [sys.executable, "-m", "jmim.convert", "--from=mae", f"--weights={evil}",
+     f"--out={tmp_path / 'run'}"], capture_output=True, text=True,
+  )  # fmt: skip
+  assert done.returncode == 2 and "posix.getcwd" in done.stderr
+  assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("library", ["safetensors", "hf", "authors"])
