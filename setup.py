@@ -20,12 +20,14 @@ REQUIRES = [
   "jax>=0.10.2",
   "matplotlib>=3.11",
   "ml_collections>=1.1",
+  "ml_dtypes>=0.6",
   "numpy>=2.4",
   "opencv-python-headless>=5.0",
   "optax>=0.2.8",
   "orbax-checkpoint>=0.12.8",
   "Pillow>=13.0",
   "rich>=15.0",
+  "safetensors>=0.8",
   "scikit-learn>=1.9",
   "scipy>=1.17",
   "tensorboardX>=2.6.5",
@@ -39,8 +41,9 @@ EXTRAS = {
   "tpu": ["jax[tpu]>=0.10.2"],
   # The TPU compiler alone, for `--mode=dry_run` on a machine without a TPU.
   "aot": ["libtpu>=0.0.42"],
-  # The authors' PyTorch code and tf.data, to time ours against.
-  "bench": ["tensorflow", "torch", "transformers"],
+  # The authors' PyTorch code and tf.data, to time ours against, and the
+  # libraries whose weights are read and written, to compare outputs.
+  "bench": ["diffusers", "tensorflow", "timm", "torch", "transformers"],
   # libjpeg-turbo 3, for data.decoder="turbo".
   "fast": ["turbojpeg>=0.0.2"],
   "wandb": ["wandb"],

@@ -45,6 +45,12 @@ _REPLAY = flags.DEFINE_integer(
   "replay_step", None, "--mode=eval: do this step again and look at it",
   lower_bound=1,
 )  # fmt: skip
+_FORMAT = flags.DEFINE_enum(
+  "format", "safetensors",
+  ("safetensors", "timm", "hf", "authors", "big_vision"),
+  "--mode=export: whose layout",
+)  # fmt: skip
+_OUT = flags.DEFINE_string("out", None, "--mode=export: folder to write")
 # --mode=sample: --num=64 is short for --config.sample.num=64, and so on.
 _SHORT = {
   name: (f"{section}.{name}", flags.DEFINE_string(name, None, text))
@@ -68,11 +74,15 @@ def main(overrides: Sequence[str]) -> None:
   Raises:
     UserError: a mistake in flags or config.
   """
+  if _MODE.value == "export":
+    _export()
+    return
   config = _config([*overrides, *_short()])
   if _MODE.value not in ("train", "eval", "sample"):
     raise errors.UserError(
-      f"--mode={_MODE.value}", "modes of this version: train, eval, sample",
-      "use one of these; the others are planned", "--mode",
+      f"--mode={_MODE.value}",
+      "modes of this version: train, eval, sample, export",
+      "use one of these; the other is planned", "--mode",
     )  # fmt: skip
   if not _WORKDIR.value:
     raise errors.UserError(
@@ -97,6 +107,22 @@ def main(overrides: Sequence[str]) -> None:
     run.evaluate(config, workdir)
   else:
     importlib.import_module("jmim.sample").sample(config, workdir)
+
+
+def _export() -> None:
+  """--mode=export: the config is that of the workdir."""
+  for name, flag in (("workdir", _WORKDIR), ("out", _OUT)):
+    if not flag.value:
+      raise errors.UserError(
+        f"--mode=export without --{name}", "--workdir=RUN --out=FOLDER",
+        "add it", f"--{name}",
+      )  # fmt: skip
+  workdir, out = (pathlib.Path(f.value).expanduser() for f in (_WORKDIR, _OUT))
+  _check_workdir(out)
+  exporting = importlib.import_module("jmim.exporting")
+  weights = _SHORT["weights"][1].value or "raw"
+  lines = exporting.run(workdir, _FORMAT.value, out, weights)
+  print("\n".join([*lines, f"done: {out}"]))
 
 
 def _short() -> list[str]:
@@ -158,7 +184,8 @@ def _start_backend(config) -> None:
 
 def usage() -> str:
   """What --help prints."""
-  own = (_CONFIG, _WORKDIR, _MODE, _COORDINATOR, _PROCESSES, _PROCESS, _REPLAY)
+  own = (_CONFIG, _WORKDIR, _MODE, _FORMAT, _OUT, _COORDINATOR, _PROCESSES)
+  own += (_PROCESS, _REPLAY)
   own += tuple(flag for _, flag in _SHORT.values())
   lines = [f"--{f.name}: {flags.FLAGS[f.name].help}" for f in own]
   keys = "--config.<key>=<value>: any key of jmim/core/base_config.py"

@@ -3,6 +3,7 @@
 assemble -> state (fresh or restored) -> compile
 """
 
+import functools
 import json
 import pathlib
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from jmim.core import sharding
 from jmim.core import skips
 from jmim.core import summary
 from jmim.core import units
+from jmim.core import weights
 from jmim.core import writer as writers
 from jmim.data import feed
 from jmim.evals import context as contexts
@@ -94,6 +96,7 @@ class Run:
   def prepare(self) -> None:
     """Fresh or restored state, compiled step, start-up tables."""
     parts = self.parts
+    weights.check_trainable(self.keeper.store)
     batch = self._build()
     self.losses: list[float] = []
     if self.start:
@@ -125,7 +128,11 @@ class Run:
     )
 
   def restore_only(self, before: int | None = None) -> None:
-    """The newest checkpoint (of a step below `before`), for looking at it."""
+    """The weights of the newest checkpoint, for looking at them.
+
+    Args:
+      before: all of the newest checkpoint below that step instead, to go on.
+    """
     store = self.keeper.store
     known = [s for s in store.steps() if before is None or s < before]
     if not known:
@@ -135,14 +142,16 @@ class Run:
         "run --mode=train first, or name its --workdir", "--workdir",
       )  # fmt: skip
     self._build()
-    self._restore(before)
+    look = functools.partial(weights.restore, store)
+    self._restore(before, look if before is None else None)
 
-  def _restore(self, before: int | None = None) -> None:
+  def _restore(self, before: int | None = None, restore: Any = None) -> None:
     """The state of the newest checkpoint that is intact, and its batches."""
     found = self.keeper.store.restore_newest(
       self._like(),
       lambda text: self.console.print(text, style="bold red"),
       before,
+      restore,
     )
     self.start, self.state, meta = found
     self.losses = list(meta.get("losses", ()))

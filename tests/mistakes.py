@@ -87,7 +87,7 @@ MISTAKES = [
    ["optim.players.main.lrr"]),
   ("regex of a player", ["optim.players.main.freeze=('zzz',)"],
    ["optim.players.main.freeze"]),
-  ("mode not yet there", ["--mode=export"], ["--mode", "train, eval"]),
+  ("mode not yet there", ["--mode=dry_run"], ["--mode", "train, eval"]),
   ("sampling flag without its mode", ["--num=9"], ["--num", "sample.num"]),
   ("unknown mode", ["--mode=trian"], ["--mode", "train"]),
   ("nothing to evaluate", ["--mode=eval"], ["--workdir", "--mode=train"]),

@@ -48,7 +48,7 @@ def encoder(model: vit.ViT, channels: int, prefix: str = "") -> list:
   conv = table.patch_conv(channels)
   fixed = model.positions == "sincos"
   rows = posemb.sincos_2d(
-    model.size.width, model.grid, model.order, prefix=model.prefix
+    model.size.width, model.grid, model.order, prefix=int(model.cls)
   )
   rules: list[table.Rule | table.Constant] = [
     table.Rule("patch_embed.proj.weight", f"{prefix}patch_embed/proj/kernel",
@@ -79,7 +79,7 @@ def full(method: mae.MAE) -> list[table.Rule | table.Constant]:
   return [
     *encoder(method.encoder, method.channels, "encoder/"),
     table.Rule("mask_token", "decoder/mask_token"),
-    table.Constant("decoder_pos_embed", rows[None]),
+    table.Constant("decoder_pos_embed", rows[None], ours="decoder/pos_embed"),
     *dense("decoder_embed", "decoder/embed"),
     *blocks("decoder_blocks", "decoder/blocks"),
     *norm("decoder_norm", "decoder/norm"),

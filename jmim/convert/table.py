@@ -2,10 +2,14 @@
 
 A table is a list of `Rule`s. In their names "{i}" counts layers; our leaf is
 then the stack of all of them. Every array on either side must be used.
+
+Arrays pass one rule at a time (`import_stream`, `export_stream`): besides the
+result, only a leaf of ours and two arrays of theirs are in memory.
 """
 
 import dataclasses
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -47,23 +51,53 @@ class Rule:
 
   Either may be a tuple of names: arrays of equal size that stand side by side
   on the last axis (of our layout) of what the other side holds as one.
+
+  Attributes:
+    theirs: their name or names; "{i}" counts layers.
+    ours: our leaf name or names.
+    op: from their layout to ours and back.
+    copies: they store so many equal copies, "{i}", of our one array.
   """
 
   theirs: str | tuple[str, ...]
   ours: str | tuple[str, ...]
   op: Op = SAME
+  copies: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
 class Constant:
-  """An array they store and we compute: checked on the way in."""
+  """An array they store and we compute: checked on the way in.
+
+  Attributes:
+    theirs: their name.
+    value: what it must be.
+    tolerance: largest absolute difference.
+    ours: the leaf name it would have, for the parts a file may lack.
+    unused: no output of ours depends on it: written, and not read.
+  """
 
   theirs: str
   value: Array
   tolerance: float = 1e-5
+  ours: str = ""
+  unused: bool = False
 
 
 Table = Sequence[Rule | Constant]
+
+
+def placed(table: Table, theirs: str, ours: str) -> list[Rule | Constant]:
+  """The same table with prefixes before all of its names."""
+  join = lambda prefix, side: (  # noqa: E731
+    prefix + side if isinstance(side, str) else tuple(prefix + n for n in side)
+  )
+  return [
+    dataclasses.replace(
+      r, theirs=join(theirs, r.theirs), ours=join(ours, r.ours)
+    )
+    for r in table
+  ]
 
 
 def import_tree(table: Table, theirs: Mapping[str, Array]) -> dict[str, Any]:
@@ -72,32 +106,67 @@ def import_tree(table: Table, theirs: Mapping[str, Array]) -> dict[str, Any]:
   Raises:
     UserError: a name missing or left over, or a constant that differs.
   """
-  used, missing, ours = set(), [], {}
-  for rule in table:
-    layers = [_layers(name, theirs) for name in _names(rule.theirs)]
-    names = [name for found in layers for name in found]
-    if not names or _lacking(names, theirs) or len(set(map(len, layers))) > 1:
-      missing += _names(rule.theirs)
-      continue
-    used.update(names)
-    if isinstance(rule, Constant):
-      _check_constant(rule, theirs[rule.theirs])
-      continue
-    parts = []
-    for found in layers:
-      arrays = [np.asarray(rule.op.to_ours(theirs[n])) for n in found]
-      stacked = "{i}" in _names(rule.theirs)[0]
-      parts.append(np.stack(arrays) if stacked else arrays[0])
-    own = _names(rule.ours)
-    ours.update(zip(own, _regroup(parts, len(own)), strict=True))
-  left = sorted(set(theirs) - used)
+  missing, left = unmatched(table, theirs)
   if missing or left:
     raise errors.UserError(
       f"weights lack {missing[:8]} and have unknown {left[:8]}",
       f"exactly the {len(table)} names of this family",
       "choose the family the weights come from", "--from",
     )  # fmt: skip
-  return trees.nested(ours)
+  return trees.nested(dict(import_stream(table, theirs)))
+
+
+def unmatched(
+  table: Table, theirs: Mapping[str, Any]
+) -> tuple[list[str], list[str]]:
+  """(names of rules without their arrays, arrays without a rule)."""
+  used, missing = set(), []
+  for rule in table:
+    layers = [_layers(name, theirs) for name in _names(rule.theirs)]
+    names = [name for found in layers for name in found]
+    if not names or _lacking(names, theirs) or len(set(map(len, layers))) > 1:
+      missing += _names(rule.theirs)
+    else:
+      used.update(names)
+  return missing, sorted(set(theirs) - used)
+
+
+def import_stream(
+  table: Table, theirs: Mapping[str, Array]
+) -> Iterator[tuple[str, Array]]:
+  """Our (leaf name, array), leaf by leaf; every rule must find its arrays.
+
+  Raises:
+    UserError: a constant, or a copy of one array, that differs.
+  """
+  for rule in table:
+    if isinstance(rule, Constant):
+      _check_constant(rule, theirs[rule.theirs])
+      continue
+    names, ours = _names(rule.theirs), _names(rule.ours)
+    layers = list(zip(*(_layers(n, theirs) for n in names), strict=True))
+    if "{i}" not in names[0] or rule.copies:
+      found = _gather(rule, layers[0], theirs, len(ours))
+      for other in layers[1:]:
+        _check_copy(rule, other, found, theirs)
+      yield from zip(ours, found, strict=True)
+      continue
+    stacks: list[Array] = []
+    parts = stack = part = None
+    for i, layer in enumerate(layers):
+      parts = _gather(rule, layer, theirs, len(ours))
+      stacks = stacks or [np.empty((len(layers), *x.shape), x.dtype)
+                          for x in parts]  # fmt: skip
+      for stack, part in zip(stacks, parts, strict=True):
+        stack[i] = part
+    del parts, stack, part  # the caller may free each leaf before the next
+    while stacks:
+      yield ours[-len(stacks)], stacks.pop(0)
+
+
+def _gather(rule, names, theirs, n) -> list[Array]:
+  """The arrays of one layer in our layout, as n side by side."""
+  return _regroup([np.asarray(rule.op.to_ours(theirs[x])) for x in names], n)
 
 
 def export_tree(
@@ -108,32 +177,51 @@ def export_tree(
   Raises:
     UserError: a leaf no rule names, or a rule without its leaf.
   """
-  named, found, used = trees.named(ours), {}, set()
-  for rule in table:
-    if isinstance(rule, Constant):
-      if constants:
-        found[rule.theirs] = rule.value
-      continue
-    own, names = _names(rule.ours), _names(rule.theirs)
-    if _lacking(own, named):
-      continue
-    used.update(own)
-    parts = _regroup([np.asarray(named[n]) for n in own], len(names))
-    for name, array in zip(names, parts, strict=True):
-      if "{i}" not in name:
-        found[name] = rule.op.to_theirs(array)
-        continue
-      for i, layer in enumerate(array):
-        found[name.replace("{i}", str(i))] = rule.op.to_theirs(layer)
+  named = trees.named(ours)
+  check_export(table, named)
+  return dict(export_stream(table, named, constants))
+
+
+def check_export(table: Table, named: Mapping[str, Any]) -> None:
+  """Raises UserError for a leaf no rule names, or a rule without its leaf."""
   rules = [rule for rule in table if isinstance(rule, Rule)]
   wanted = {name for rule in rules for name in _names(rule.ours)}
-  if set(named) != used or wanted != used:
-    wrong = sorted((set(named) | wanted) - used)
+  if wanted != set(named):
+    wrong = sorted(wanted ^ set(named))
     raise errors.UserError(
       f"no counterpart for {wrong[:8]}", "a model of this family",
       "choose the family of the model", "--format",
     )  # fmt: skip
-  return found
+
+
+def export_stream(
+  table: Table, named: Mapping[str, Any], constants: bool = True
+) -> Iterator[tuple[str, Array]]:
+  """Their (name, array), one at a time, from our leaves by name."""
+  for rule in table:
+    if isinstance(rule, Constant):
+      if constants:
+        yield rule.theirs, rule.value
+      continue
+    names = _names(rule.theirs)
+    own = [np.asarray(named[n]) for n in _names(rule.ours)]
+    stacked = "{i}" in names[0] and not rule.copies
+    parts = part = None
+    # Layer by layer: what is side by side is joined for one layer at a time.
+    for i in range(len(own[0]) if stacked else max(1, rule.copies)):
+      parts = _regroup([x[i] for x in own] if stacked else own, len(names))
+      for name, part in zip(names, parts, strict=True):
+        yield name.replace("{i}", str(i)), rule.op.to_theirs(part)
+    del own, parts, part  # before the next leaf is read
+
+
+def shapes(table: Table, like: Any) -> dict[str, tuple[int, ...]]:
+  """Their name -> shape, from the shapes of our tree; no memory is used."""
+  zeros = {
+    n: np.broadcast_to(np.zeros((), np.int8), x.shape)
+    for n, x in trees.named(like).items()
+  }
+  return {n: x.shape for n, x in export_stream(table, zeros)}
 
 
 def _lacking(names: Sequence[str], arrays: Mapping[str, Any]) -> list[str]:
@@ -149,7 +237,8 @@ def _regroup(parts: Sequence[Array], n: int) -> list[Array]:
   """Arrays side by side on the last axis, cut into n equal ones."""
   if len(parts) == n:
     return list(parts)
-  return np.split(np.concatenate(parts, axis=-1), n, axis=-1)
+  joined = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+  return np.split(joined, n, axis=-1)
 
 
 def _layers(pattern: str, theirs: Mapping[str, Array]) -> list[str]:
@@ -160,6 +249,16 @@ def _layers(pattern: str, theirs: Mapping[str, Array]) -> list[str]:
   while (name := pattern.replace("{i}", str(len(names)))) in theirs:
     names.append(name)
   return names
+
+
+def _check_copy(rule, names, found, theirs) -> None:
+  other = _gather(rule, names, theirs, len(found))
+  if not all(map(np.array_equal, found, other)):
+    raise errors.UserError(
+      f"{', '.join(names)}: not equal to that of layer 0",
+      "copies of one array, as the published weights have them",
+      "these weights cannot be held by this method", "--weights",
+    )  # fmt: skip
 
 
 def _check_constant(rule: Constant, value: Array) -> None:

@@ -40,10 +40,14 @@ def _unpatch(channels: int, patch: int) -> table.Op:
 def _bias(channels: int, patch: int) -> table.Op:
   """One bias per channel <-> one per output of a patch, all alike.
 
-  The mean over a patch leads back, also of a gradient times p^2.
+  The mean over a patch leads back (exactly: it is taken in float64), also of
+  a gradient times p^2.
   """
   repeat = lambda x: np.tile(x, patch**2)  # noqa: E731
-  mean = lambda x: x.reshape(-1, channels).mean(0)  # noqa: E731
+
+  def mean(x):
+    return x.reshape(-1, channels).mean(0, dtype=np.float64).astype(x.dtype)
+
   return table.Op(repeat, mean)
 
 

@@ -23,21 +23,14 @@ from jax.experimental import multihost_utils
 from jmim.core import checksum
 from jmim.core import compare
 from jmim.core import errors
-from jmim.core import migrate
 from jmim.core import saved
 from jmim.core import tree as trees
-from jmim.core import version
 
-SCHEMA = migrate.SCHEMA
-SIZES = saved.SIZES
 _TRASH = "trash"  # checkpoints that are being deleted
 # Threads of a save that failed may go on writing what is cleaned away [s].
 _PAUSES = (0, 0.2, 1, 2)
 # What Orbax raises for files that cannot be written.
 _UNWRITTEN = (OSError, ValueError, RuntimeError)
-
-differences = compare.differences
-git_id = version.git_id
 
 
 class Checkpoints:
@@ -96,15 +89,9 @@ class Checkpoints:
     """
     if step in self._manager.all_steps():
       return
-    named = trees.named(state)
-    sums = checksum.of(named)
-    arrays = {
-      n: [list(x.shape), str(x.dtype), sums[n]] for n, x in named.items()
-    }
-    meta = {"schema": SCHEMA, "git": git_id(), "arrays": arrays, **meta}
     args = ocp.args.Composite(
       state=ocp.args.StandardSave(state),
-      meta=ocp.args.JsonSave(meta | {"digest": saved.digest(meta)}),
+      meta=ocp.args.JsonSave(saved.note(trees.named(state), meta)),
     )
     self.wait()  # as `save` would
     try:
@@ -182,6 +169,7 @@ class Checkpoints:
     like: Any,
     say: Callable[[str], None],
     before: int | None = None,
+    restore: Callable[[int, Any], Any] | None = None,
   ) -> tuple[int, Any, Mapping[str, Any]]:
     """(step, state, meta) of the newest checkpoint that is intact.
 
@@ -192,6 +180,7 @@ class Checkpoints:
       like: as for `restore`.
       say: told of every damaged checkpoint.
       before: only those of smaller steps.
+      restore: how, if not by the method `restore`.
 
     Raises:
       UserError: as `restore`, of the newest, if none is intact.
@@ -200,7 +189,7 @@ class Checkpoints:
     bad = {}
     for step in steps:
       try:
-        found = self.restore(step, like)
+        found = (restore or self.restore)(step, like)
       except errors.Damaged as e:
         bad[step] = e
         say(f"checkpoint {step} is damaged: {e.seen}")
@@ -225,10 +214,12 @@ class Checkpoints:
     self._manager.close()
     self._manager = self._open()
 
-  def restore(self, step: int, like: Any) -> Any:
+  def restore(
+    self, step: int, like: Any, sections: Collection[str] | None = None
+  ) -> Any:
     """The state saved at `step`, in the shapes and shardings of `like`.
 
-    Floats come in the dtype of `like`.
+    Floats come in the dtype of `like`; of `sections` only, where given.
 
     Raises:
       UserError: of another schema, or other names, shapes or dtypes, all of
@@ -237,7 +228,9 @@ class Checkpoints:
     """
     where, meta = self.path / str(step), self.meta(step)
     found, wanted = compare.shapes(meta["arrays"]), trees.named(like)
-    if lines := differences(found, wanted):
+    if sections is not None:
+      found = {n: x for n, x in found.items() if n.split("/")[0] in sections}
+    if lines := compare.differences(found, wanted):
       raise compare.another_model(where, lines)
     old = meta.get("saved_as", {})  # names it had in an older version
     target = {

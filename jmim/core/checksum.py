@@ -20,13 +20,13 @@ _UINTS = {1: np.uint8, 2: np.uint16, 4: np.uint32}
 
 
 def of(arrays: Mapping[str, jax.Array]) -> dict[str, int]:
-  """Name -> checksum of arrays on the devices; waits for them."""
+  """Name -> checksum of arrays, on the devices or not; waits for them."""
   if not arrays:
     return {}
-  first = next(iter(arrays.values())).sharding
-  where = None
-  if isinstance(first, jax.sharding.NamedSharding):
-    where = jax.sharding.NamedSharding(first.mesh, jax.sharding.PartitionSpec())
+  named = jax.sharding.NamedSharding
+  found = (getattr(x, "sharding", None) for x in arrays.values())
+  mesh = next((s.mesh for s in found if isinstance(s, named)), None)
+  where = mesh and named(mesh, jax.sharding.PartitionSpec())
   sums = jax.device_get(_jitted(where)(list(arrays.values())))
   return {name: int(x) for name, x in zip(arrays, sums, strict=True)}
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jmim.core import checkpoint
+from jmim.core import compare
 from jmim.core import errors
 from jmim.core import method
 from jmim.core import tree as trees
@@ -79,7 +80,7 @@ def check(
     key: config key of the file, for messages.
     where: they come from, for messages.
   """
-  if lines := checkpoint.differences(arrays, wanted):
+  if lines := compare.differences(arrays, wanted):
     raise errors.UserError(
       f"{where} differs; " + "; ".join(lines[:8]),
       f"{len(wanted)} arrays of the configured architecture",

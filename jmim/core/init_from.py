@@ -26,6 +26,7 @@ import jax
 import numpy as np
 
 from jmim.core import checkpoint
+from jmim.core import compare
 from jmim.core import errors
 from jmim.core import tree as trees
 from jmim.nn import posemb
@@ -84,7 +85,7 @@ def match(saved: Mapping[str, Any], params: Any, rules: Rules) -> Arrays:
   for name in ours.keys() & renamed.keys():
     if hit(rules.resize, name):
       renamed[name] = _resized(renamed[name], ours[name].shape, name, rules)
-  lines = checkpoint.differences(renamed, ours)
+  lines = compare.differences(renamed, ours)
   if lines:
     raise _error(rules, lines)
   return renamed

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import orbax.checkpoint as ocp
 
+from jmim.core import checksum
 from jmim.core import errors
 from jmim.core import files
 from jmim.core import migrate
 from jmim.core import tree as trees
+from jmim.core import version
 
 SIZES = "sizes.json"  # in each checkpoint, once it is complete
 # What is raised for files that are missing or damaged.
@@ -46,6 +48,15 @@ def meta(where: pathlib.Path) -> dict[str, Any]:
       "read it with the version of jmim that wrote it", "--workdir",
     )  # fmt: skip
   return migrate.up(found)
+
+
+def note(named: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+  """What is saved beside arrays: `more`, their shapes and checksums."""
+  sums = checksum.of(named)
+  arrays = {n: [list(x.shape), str(x.dtype), sums[n]] for n, x in named.items()}
+  found = {"schema": migrate.SCHEMA, "git": version.git_id(), "arrays": arrays}
+  found |= more
+  return found | {"digest": digest(found)}
 
 
 def digest(meta: Mapping[str, Any]) -> str:

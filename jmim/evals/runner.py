@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from jmim.core import checkpoint
 from jmim.core import console as consoles
+from jmim.core import version
 from jmim.core import writer as writers
 from jmim.evals import base
 from jmim.evals import context as contexts
@@ -24,7 +24,7 @@ def protocol(evaluator: base.Evaluator, data: Mapping[str, Any], seed: int):
     **dataclasses.asdict(evaluator),
     **{f"data.{k}": data[k] for k in keys},
     "seed": seed,
-    "git": checkpoint.git_id(),
+    "git": version.git_id(),
   }
 
 

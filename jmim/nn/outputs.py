@@ -12,6 +12,7 @@ def vit(
   encode: Callable[..., dict[str, jax.Array]],
   grid: tuple[int, int],
   cls: bool = True,
+  registers: int = 0,
 ) -> dict[str, Callable]:
   """What evaluators ask of a ViT encoder, for `Method.predict`.
 
@@ -19,6 +20,7 @@ def vit(
     encode: (params, batch, taps) -> what `ViT` returns without a mask.
     grid: (h, w) in patches.
     cls: the first token is a class token.
+    registers: tokens between it and the patches.
 
   Returns:
     features [b, w]: mean of the patch tokens; cls [b, w]; tokens
@@ -26,7 +28,7 @@ def vit(
     block, before the final norm; attention [b, layers, heads, t, t], with the
     cls token as token 0. All float32.
   """
-  first, f32 = int(cls), jnp.float32
+  first, f32 = int(cls) + registers, jnp.float32
 
   def latent(params, batch):
     return encode(params, batch, ())["latent"].astype(f32)

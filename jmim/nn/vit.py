@@ -1,4 +1,4 @@
-"""Vision transformer (Dosovitskiy et al. 2021) and the MAE decoder."""
+"""Vision transformer (Dosovitskiy et al. 2021)."""
 
 import dataclasses
 import functools
@@ -138,6 +138,8 @@ class ViT(nn.Module):
     patch_bias: bias of the patch embedding.
     maskable: has a learned token that `replaced` patches become (SimMIM).
     relative: one relative position bias shared by all blocks (BEiT).
+    registers: learned tokens between cls and patches, without positions
+      (Darcet et al. 2024).
     style: other options of `block.Block`.
     rt: execution choices.
   """
@@ -154,13 +156,14 @@ class ViT(nn.Module):
   patch_bias: bool = True
   maskable: bool = False
   relative: bool = False
+  registers: int = 0
   style: Mapping[str, Any] = flax.core.FrozenDict()
   rt: runtime.Runtime = runtime.Runtime()
 
   @property
   def prefix(self) -> int:
     """Tokens before the patches."""
-    return int(self.cls)
+    return int(self.cls) + self.registers
 
   @property
   def stride(self) -> int:
@@ -176,6 +179,9 @@ class ViT(nn.Module):
     )
     if self.cls:
       self.cls_token = self.param("cls_token", init, (1, 1, size.width))
+    if self.registers:
+      shape = (1, self.registers, size.width)
+      self.register_tokens = self.param("register_tokens", init, shape)
     if self.maskable:
       self.mask_embed = self.param(
         "mask_token", initialise.mask_token, (1, 1, size.width)
@@ -195,15 +201,25 @@ class ViT(nn.Module):
       self.norm = norm()
 
   def _positions(self):
-    """[1, prefix + n, w] table or parameter; None: no positions."""
+    """[1, cls + n, w] table or parameter; None: no positions."""
     if self.positions == "none":
       return None
     table = posemb.sincos_2d(
-      self.size.width, self.grid, self.order, prefix=self.prefix
+      self.size.width, self.grid, self.order, prefix=int(self.cls)
     )[None]
     if self.positions == "sincos":
       return table
     return self.param("pos_embed", lambda _: jnp.asarray(table))
+
+  def _first(self, batch, pos):
+    """The tokens before the patches: cls with its position, registers."""
+    found = []
+    if self.cls:
+      cls = self.cls_token.astype(self.rt.dtype)
+      found.append(cls if pos is None else cls + pos[:, :1])
+    if self.registers:
+      found.append(self.register_tokens.astype(self.rt.dtype))
+    return [jnp.broadcast_to(x, (batch, *x.shape[1:])) for x in found]
 
   def __call__(
     self,
@@ -229,8 +245,8 @@ class ViT(nn.Module):
 
     Returns:
       tokens: [b, n, w] patch embedding + position, all patches.
-      embedded: [b, cls + k, w] what enters the first block.
-      latent: [b, cls + k, w] after the final norm.
+      embedded: [b, prefix + k, w] what enters the first block.
+      latent: [b, prefix + k, w] after the final norm.
       and each tap: [blocks, ...].
     """
     dtype = self.rt.dtype
@@ -240,13 +256,9 @@ class ViT(nn.Module):
       tokens = tokens * (1 - m) + self.mask_embed.astype(dtype) * m
     pos = self.pos_embed
     pos = None if pos is None else jnp.asarray(pos, dtype)
-    tokens = tokens if pos is None else tokens + pos[:, self.prefix :]
+    tokens = tokens if pos is None else tokens + pos[:, int(self.cls) :]
     x = tokens if mask is None else masking.take(tokens, mask.keep)
-    if self.cls:
-      cls = self.cls_token.astype(dtype)
-      cls = cls if pos is None else cls + pos[:, :1]
-      cls = jnp.broadcast_to(cls, (x.shape[0], *cls.shape[1:]))
-      x = jnp.concatenate([cls, x], axis=1)
+    x = jnp.concatenate([*self._first(len(x), pos), x], axis=1)
     embedded = self.norm_pre(x) if self.pre_norm else x
     shared = {"bias": self.rel_pos_bias()[None]} if self.relative else {}
     if valid is not None:
@@ -262,38 +274,3 @@ class ViT(nn.Module):
     )
     x = self.norm(x) if self.final_norm else x
     return {"tokens": tokens, "embedded": embedded, "latent": x, **found}
-
-
-class MaskedDecoder(nn.Module):
-  """MAE decoder: mask tokens put back, blocks, a linear head per patch.
-
-  Attributes:
-    size: width, depth, heads of the decoder.
-    grid: (h, w) in patches.
-    out: outputs per patch, p*p*c.
-    order: of the sin-cos table.
-    rt: execution choices.
-  """
-
-  size: Size
-  grid: tuple[int, int]
-  out: int
-  order: str = "xy"
-  rt: runtime.Runtime = runtime.Runtime()
-
-  @nn.compact
-  def __call__(self, latent: jax.Array, mask: masking.Mask) -> jax.Array:
-    """[b, 1 + k, w] -> [b, n, out] in float32, raster order, cls dropped."""
-    width, dtype = self.size.width, self.rt.dtype
-    init = nn.initializers.xavier_uniform()
-    y = nn.Dense(width, dtype=dtype, kernel_init=init, name="embed")(latent)
-    normal = nn.initializers.normal(0.02)
-    token = self.param("mask_token", normal, (1, 1, width))
-    patches = masking.restore(y[:, 1:], token, mask)
-    y = jnp.concatenate([y[:, :1], patches], axis=1)
-    table = posemb.sincos_2d(width, self.grid, self.order, prefix=1)
-    y = self.rt.shard(y + jnp.asarray(table, dtype))
-    y, _ = make_stack(self.size, self.rt, name="blocks")(y)
-    y = block.layer_norm(self.rt, "norm")(y)
-    y = nn.Dense(self.out, dtype=dtype, kernel_init=init, name="pred")(y)
-    return y[:, 1:].astype(jnp.float32)

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from jmim.core import checkpoint
 from jmim.core import errors
+from jmim.core import version
 from jmim.data import pipeline
 from jmim.data import sources
 from jmim.evals import extract
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 2
   about = {
     "data": args.name, "split": args.split, "size": args.size,
-    "crop": args.crop, "resize": args.resize, "git": checkpoint.git_id(),
+    "crop": args.crop, "resize": args.resize, "git": version.git_id(),
   }  # fmt: skip
   reference.protocol.update(about)
   fid.save(args.out, reference)

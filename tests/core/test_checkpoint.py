@@ -12,9 +12,11 @@ import pytest
 
 from jmim.core import checkpoint
 from jmim.core import errors
+from jmim.core import migrate
 from jmim.core import saved as saved_folder
 from jmim.core import sharding
 from jmim.core import tree as trees
+from jmim.core import version
 
 
 def layout(fsdp, devices=8):
@@ -86,7 +88,7 @@ def test_what_is_inside_says_where_it_came_from(saved):
   workdir, state = saved
   path = workdir / "checkpoints" / "7" / "meta" / "metadata"
   meta = json.loads(path.read_text())
-  assert meta["schema"] == checkpoint.SCHEMA
+  assert meta["schema"] == migrate.SCHEMA
   assert meta["config"] == {"seed": 7}
   assert meta["arrays"]["half"][:2] == [[64], "bfloat16"]
   assert set(meta["arrays"]) == set(trees.named(state))
@@ -95,9 +97,9 @@ def test_what_is_inside_says_where_it_came_from(saved):
 def test_every_complete_checkpoint_knows_its_files(saved):
   for step in ("3", "7"):
     folder = saved[0] / "checkpoints" / step
-    noted = json.loads((folder / checkpoint.SIZES).read_text())
+    noted = json.loads((folder / saved_folder.SIZES).read_text())
     found = {p for p in folder.rglob("*") if p.is_file()}
-    assert {folder / n for n in noted} == found - {folder / checkpoint.SIZES}
+    assert {folder / n for n in noted} == found - {folder / saved_folder.SIZES}
     assert all((folder / n).stat().st_size == s for n, s in noted.items())
 
 
@@ -191,7 +193,7 @@ def test_a_damaged_checkpoint_is_named_with_a_remedy(
   shutil.copytree(saved[0], workdir)
   damage(workdir / "checkpoints" / "7")
   if not noted:  # killed before it could note the sizes
-    (workdir / "checkpoints" / "7" / checkpoint.SIZES).unlink()
+    (workdir / "checkpoints" / "7" / saved_folder.SIZES).unlink()
   with pytest.raises(errors.UserError) as e:
     restore(workdir, like(state, layout(1, 1)))
   assert str(workdir / "checkpoints" / "7") in e.value.seen
@@ -213,7 +215,7 @@ def test_another_schema_is_refused(saved, tmp_path):
   meta = json.loads(path.read_text()) | {"schema": 99}
   del meta["digest"]
   path.write_text(json.dumps(meta | {"digest": saved_folder.digest(meta)}))
-  (folder / checkpoint.SIZES).unlink()
+  (folder / saved_folder.SIZES).unlink()
   with pytest.raises(errors.UserError, match="has schema 99"):
     restore(workdir, like(state, layout(1, 1)))
 
@@ -225,7 +227,7 @@ def test_the_config_is_read_back(tmp_path):
 
 def test_git_id_is_one_word():
   root = pathlib.Path(checkpoint.__file__).resolve().parents[2]
-  found = checkpoint.git_id()
+  found = version.git_id()
   assert len(found.split()) <= 1
   assert (root / ".git").exists() or found == ""
 

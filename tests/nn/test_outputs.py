@@ -22,3 +22,6 @@ def test_outputs_leave_the_class_token_out_and_give_the_grid(normal):
   )
   plain = outputs.vit(lambda p, b, taps: found, (1, 7), cls=False)
   assert "cls" not in plain
+  apart = outputs.vit(lambda p, b, taps: found, (1, 4), registers=2)
+  features = np.asarray(apart["features"](None, None, None, None, None))
+  np.testing.assert_allclose(features, blocks[-1][:, 3:].mean(1), atol=1e-6)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.nn import decoder
 from jmim.nn import masking
 from jmim.nn import patch as patching
 from jmim.nn import posemb
@@ -220,13 +221,25 @@ def test_learned_positions_do_not_need_a_multiple_of_four():
   vit.check(dataclasses.replace(SIZE, width=18), 32, P, table=False)
 
 
+def test_registers_stand_behind_cls_and_have_no_position(fill, images):
+  model = vit.ViT(SIZE, P, GRID, positions="learned", registers=2)
+  variables = fill(model, images)
+  out, params = _jit(model.apply)(variables, images), variables["params"]
+  rows, registers = out["embedded"], params["register_tokens"]
+  wanted = np.broadcast_to(registers, (B, 2, 16))
+  np.testing.assert_array_equal(rows[:, 1:3], wanted)
+  cls = params["cls_token"] + params["pos_embed"][:, :1]
+  np.testing.assert_allclose(rows[:, :1] - cls, 0, atol=1e-6)
+  np.testing.assert_array_equal(rows[:, model.prefix :], out["tokens"])
+
+
 @pytest.fixture(scope="module")
 def latent(normal):
   return normal(B, 1 + 3, 16)
 
 
 def _decoder(depth, **options):
-  return vit.MaskedDecoder(vit.Size(8, depth, 2), GRID, out=5, **options)
+  return decoder.MaskedDecoder(vit.Size(8, depth, 2), GRID, out=5, **options)
 
 
 def test_decoder_puts_tokens_back_and_adds_positions(fill, latent):

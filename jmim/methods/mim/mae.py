@@ -35,6 +35,7 @@ import jax
 import jax.numpy as jnp
 
 from jmim.core import method
+from jmim.nn import decoder as decoders
 from jmim.nn import masking
 from jmim.nn import outputs
 from jmim.nn import patch as patching
@@ -95,14 +96,14 @@ class MAE(method.Method):
     return vit.ViT(self.encoder_size, self.patch, **where)
 
   @property
-  def decoder(self) -> vit.MaskedDecoder:
+  def decoder(self) -> decoders.MaskedDecoder:
     """Predicts the pixels of every patch."""
     size = vit.Size(
       self.decoder_width, self.decoder_depth, self.decoder_heads,
       self.mlp_ratio or 4.0,
     )  # fmt: skip
     out = self.patch**2 * self.channels
-    return vit.MaskedDecoder(size, self.grid, out, self.order, rt=self.rt)
+    return decoders.MaskedDecoder(size, self.grid, out, self.order, rt=self.rt)
 
   def inputs(self) -> dict[str, method.Input]:
     """Normalised images [size, size, channels]."""

@@ -1,0 +1,78 @@
+"""Command line: weights of others to a workdir.
+
+    python -m jmim.convert --from=hf_dinov2 --weights=DIR --out=runs/dinov2
+    python -m jmim.convert --from=mae --weights=mae_pretrain_vit_base.pth \
+      --config=configs/mae_imagenet.py --out=runs/mae_b
+
+--config is a recipe (with its arguments, and --config.key=value); it is not
+needed where a config.json lies beside the weights. --from=auto asks that
+file. --resize takes positions of another grid. --ignore=REGEX,REGEX leaves
+arrays of theirs out. --list names the families.
+"""
+
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from jmim import importing
+from jmim.convert import families
+from jmim.core import config as configs
+from jmim.core import errors
+from jmim.core import validate
+
+FLAGS = ("from", "weights", "out", "config", "resize", "ignore", "list", "help")
+
+
+def main(argv: Sequence[str]) -> None:
+  """Runs the command.
+
+  Raises:
+    UserError: a mistake in the flags, or weights that do not fit.
+  """
+  given, overrides = parse(argv)
+  if "help" in given:
+    print(__doc__)
+    return
+  if "list" in given:
+    for name, family in families.FAMILIES.items():
+      print(f"{name:26}{family.library:12}{', '.join(family.methods)}")
+    return
+  for name in ("weights", "out"):
+    if not given.get(name):
+      raise errors.UserError(
+        f"no --{name}", "--from=FAMILY --weights=FILE --out=WORKDIR",
+        "add it", f"--{name}",
+      )  # fmt: skip
+  config = None
+  if given.get("config"):
+    config = configs.override(configs.load(given["config"]), overrides)
+    validate.validate(config)
+  ignore = [p for p in given.get("ignore", "").split(",") if p]
+  out = pathlib.Path(given["out"]).expanduser()
+  lines = importing.run(
+    given.get("from", "auto"), given["weights"], config, out,
+    "resize" in given, ignore,
+  )  # fmt: skip
+  print("\n".join([*lines, f"done: {out}"]))
+
+
+def parse(argv: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+  """({flag: value}, config overrides)."""
+  given, overrides = {}, []
+  for word in argv:
+    name, _, value = word.removeprefix("--").partition("=")
+    if word.startswith("--config."):
+      overrides.append(word.removeprefix("--config."))
+    elif word.startswith("--") and name in FLAGS:
+      given[name] = value
+    else:
+      raise validate.unknown(word, [f"--{f}" for f in FLAGS], word, "flags")
+  return given, overrides
+
+
+if __name__ == "__main__":
+  try:
+    main(sys.argv[1:])
+  except errors.UserError as e:
+    print(f"error:\n{e.screen()}", file=sys.stderr)
+    sys.exit(2)

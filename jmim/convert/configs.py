@@ -1,0 +1,257 @@
+"""The options of a network in the words of a library's config.json.
+
+`read_*`: a library's config to the fields of our method; `write_*`: back.
+Whatever a library's network can be and ours cannot is refused by name.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jmim.core import errors
+
+Config = Mapping[str, Any]
+ACTS = {
+  "gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh",
+  "quick_gelu": "quick_gelu",
+}  # fmt: skip
+BACK = {"gelu": "gelu", "gelu_tanh": "gelu_new", "quick_gelu": "quick_gelu"}
+
+
+def refuse(config: Config, **wanted: Any) -> None:
+  """Raises UserError where a key is there and has another value."""
+  wrong = [
+    f"{k}={config[k]!r} (here {v!r})"
+    for k, v in wanted.items()
+    if k in config and config[k] != v
+  ]
+  if wrong:
+    raise errors.UserError(
+      f"config.json: {', '.join(wrong)}", "an architecture that is here",
+      "use other weights", "--weights",
+    )  # fmt: skip
+
+
+def _ratio(hidden: int, width: int) -> float:
+  """MLP ratio whose product with the width is cut to `hidden`."""
+  ratio = hidden / width
+  return ratio if int(width * ratio) == hidden else (hidden + 0.5) / width
+
+
+def _body(config: Config) -> dict[str, Any]:
+  """Sizes that Transformers' vision models have in common."""
+  width = config["hidden_size"]
+  hidden = config.get("intermediate_size", None)
+  hidden = int(width * config["mlp_ratio"]) if hidden is None else hidden
+  return dict(
+    variant=f"B/{config['patch_size']}", size=config["image_size"],
+    channels=config.get("num_channels", 3), width=width,
+    depth=config["num_hidden_layers"], heads=config["num_attention_heads"],
+    mlp_ratio=_ratio(hidden, width),
+  )  # fmt: skip
+
+
+def _style(config: Config) -> dict[str, Any]:
+  act = config.get("hidden_act", "gelu")
+  if act not in ACTS:
+    refuse(config, hidden_act="gelu")
+  return dict(act=ACTS[act], eps=config["layer_norm_eps"])
+
+
+def _classes(config: Config) -> int:
+  """At least two: of a network without a classifier the head stays fresh."""
+  return max(2, len(config.get("id2label") or (0, 1)))
+
+
+def _write(method: Any, kind: str, name: str) -> dict[str, Any]:
+  size = method.encoder.size
+  return dict(
+    model_type=kind, architectures=[name], hidden_size=size.width,
+    num_hidden_layers=size.depth, num_attention_heads=size.heads,
+    intermediate_size=int(size.width * size.mlp_ratio),
+    image_size=method.size, patch_size=method.encoder.patch,
+    num_channels=method.channels, hidden_dropout_prob=0.0,
+    attention_probs_dropout_prob=0.0, dtype="float32",
+  )  # fmt: skip
+
+
+def _labels(method: Any) -> dict[str, Any]:
+  names = [f"LABEL_{i}" for i in range(method.classes)]
+  return dict(
+    id2label={str(i): n for i, n in enumerate(names)},
+    label2id={n: i for i, n in enumerate(names)},
+    hidden_act=BACK[method.act], layer_norm_eps=method.eps,
+    qkv_bias=method.qkv_bias,
+  )  # fmt: skip
+
+
+def read_vit(config: Config) -> dict[str, Any]:
+  """Transformers' ViT: `supervised.backbone`."""
+  return dict(
+    **_body(config), **_style(config), classes=_classes(config),
+    qkv_bias=config.get("qkv_bias", True),
+  )  # fmt: skip
+
+
+def write_vit(method: Any) -> dict[str, Any]:
+  """The inverse of `read_vit`."""
+  return _write(method, "vit", "ViTForImageClassification") | _labels(method)
+
+
+def read_ijepa(config: Config) -> dict[str, Any]:
+  """Transformers' I-JEPA: no class token, mean pooling."""
+  return read_vit(config) | dict(cls=False, pool="mean")
+
+
+def write_ijepa(method: Any) -> dict[str, Any]:
+  """The inverse of `read_ijepa`."""
+  name = "IJepaForImageClassification"
+  return _write(method, "ijepa", name) | _labels(method)
+
+
+def read_dinov2(config: Config) -> dict[str, Any]:
+  """Transformers' DINOv2, with or without registers."""
+  refuse(config, use_swiglu_ffn=False)
+  return read_vit(config) | dict(
+    layer_scale=config["layerscale_value"], pool="cls_mean",
+    registers=config.get("num_register_tokens", 0),
+  )  # fmt: skip
+
+
+def write_dinov2(method: Any) -> dict[str, Any]:
+  """The inverse of `read_dinov2`."""
+  registers = bool(method.registers)
+  kind = "dinov2" + "_with_registers" * registers
+  name = f"Dinov2{'WithRegisters' * registers}ForImageClassification"
+  config = _write(method, kind, name) | _labels(method)
+  del config["intermediate_size"]
+  more = {"num_register_tokens": method.registers} if registers else {}
+  return config | more | dict(
+    mlp_ratio=int(method.encoder.size.mlp_ratio), use_swiglu_ffn=False,
+    layerscale_value=method.layer_scale, use_mask_token=True,
+  )  # fmt: skip
+
+
+def read_clip(config: Config) -> dict[str, Any]:
+  """Transformers' CLIP, whole or its vision tower; the head projects."""
+  vision = config.get("vision_config", config)
+  defaults = dict(  # of a file of Transformers before version 5, what it omits
+    hidden_size=768, num_hidden_layers=12, num_attention_heads=12,
+    intermediate_size=3072, image_size=224, patch_size=32,
+    hidden_act="quick_gelu", layer_norm_eps=1e-5, projection_dim=512,
+  )  # fmt: skip
+  vision = defaults | dict(vision)
+  wide = config.get("projection_dim", vision["projection_dim"])
+  return dict(
+    **_body(vision), **_style(vision), classes=wide, pre_norm=True,
+    patch_bias=False, head_bias=False,
+  )  # fmt: skip
+
+
+def write_clip(method: Any) -> dict[str, Any]:
+  """A vision tower with its projection."""
+  name = "CLIPVisionModelWithProjection"
+  config = _write(method, "clip_vision_model", name)
+  for key in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+    del config[key]
+  return config | dict(
+    hidden_act=BACK[method.act], layer_norm_eps=method.eps,
+    projection_dim=method.classes, attention_dropout=0.0,
+  )  # fmt: skip
+
+
+def read_vit_mae(config: Config) -> dict[str, Any]:
+  """Transformers' ViTMAE: `mim.mae`, whose LayerNorms have eps 1e-6."""
+  refuse(config, hidden_act="gelu", qkv_bias=True)
+  width = config["decoder_hidden_size"]
+  body = _body(config)
+  own = int(width * body["mlp_ratio"])
+  refuse(config, decoder_intermediate_size=own)
+  return body | dict(
+    decoder_width=width, decoder_depth=config["decoder_num_hidden_layers"],
+    decoder_heads=config["decoder_num_attention_heads"],
+    mask_ratio=config.get("mask_ratio", 0.75),
+    norm_pix=config.get("norm_pix_loss", False),
+  )  # fmt: skip
+
+
+def write_vit_mae(method: Any) -> dict[str, Any]:
+  """The inverse of `read_vit_mae`."""
+  size = method.decoder.size
+  return _write(method, "vit_mae", "ViTMAEForPreTraining") | dict(
+    decoder_hidden_size=size.width, decoder_num_hidden_layers=size.depth,
+    decoder_num_attention_heads=size.heads,
+    decoder_intermediate_size=int(size.width * size.mlp_ratio),
+    mask_ratio=method.mask_ratio, norm_pix_loss=method.norm_pix,
+    hidden_act="gelu", layer_norm_eps=1e-6, qkv_bias=True,
+  )  # fmt: skip
+
+
+def read_videomae(config: Config) -> dict[str, Any]:
+  """Transformers' VideoMAE: `video.videomae_v2` without decoder masking."""
+  widths = config["hidden_size"], config["decoder_hidden_size"]
+  refuse(
+    config, hidden_act="gelu", qkv_bias=True, qv_bias=True, num_channels=3,
+    use_mean_pooling=False, intermediate_size=4 * widths[0],
+    decoder_intermediate_size=4 * widths[1],
+  )  # fmt: skip
+  body = _body(config)
+  del body["channels"], body["mlp_ratio"]
+  return body | dict(
+    frames=config["num_frames"], tubelet=config["tubelet_size"],
+    decoder_width=widths[1], decoder_depth=config["decoder_num_hidden_layers"],
+    decoder_heads=config["decoder_num_attention_heads"], decoder_ratio=0.0,
+    normalise=config.get("norm_pix_loss", True),
+  )  # fmt: skip
+
+
+def write_videomae(method: Any) -> dict[str, Any]:
+  """The inverse of `read_videomae`."""
+  own, size = method.encoder.size, method.decoder.size
+  return dict(
+    model_type="videomae", architectures=["VideoMAEForPreTraining"],
+    hidden_size=own.width, num_hidden_layers=own.depth,
+    num_attention_heads=own.heads, intermediate_size=4 * own.width,
+    image_size=method.size, patch_size=method.patch, num_channels=3,
+    num_frames=method.frames, tubelet_size=method.tubelet,
+    decoder_hidden_size=size.width, decoder_num_hidden_layers=size.depth,
+    decoder_num_attention_heads=size.heads,
+    decoder_intermediate_size=4 * size.width, hidden_act="gelu",
+    hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+    layer_norm_eps=1e-6, qkv_bias=True, use_mean_pooling=False,
+    norm_pix_loss=method.normalise, dtype="float32",
+  )  # fmt: skip
+
+
+def read_dit(config: Config) -> dict[str, Any]:
+  """Diffusers' DiTTransformer2DModel: `diffusion.dit`."""
+  refuse(
+    config, norm_type="ada_norm_zero", activation_fn="gelu-approximate",
+    attention_bias=True, norm_elementwise_affine=False,
+  )  # fmt: skip
+  channels, heads = config["in_channels"], config["num_attention_heads"]
+  out = config.get("out_channels") or channels
+  refuse({"out_channels": out}, out_channels=channels * (1 + (out > channels)))
+  learned = out > channels
+  return dict(
+    variant=f"B/{config['patch_size']}", size=config["sample_size"],
+    channels=channels, width=heads * config["attention_head_dim"],
+    depth=config["num_layers"], heads=heads, mlp_ratio=4.0,
+    classes=config["num_embeds_ada_norm"], learn_variance=learned,
+    variance="learned" if learned else "small",
+  )  # fmt: skip
+
+
+def write_dit(method: Any) -> dict[str, Any]:
+  """The inverse of `read_dit`."""
+  size = method.net_size
+  return {
+    "_class_name": "DiTTransformer2DModel", "_diffusers_version": "0.30.0",
+    "num_attention_heads": size.heads,
+    "attention_head_dim": size.width // size.heads,
+    "in_channels": method.channels, "out_channels": method.net.out,
+    "num_layers": size.depth, "sample_size": method.size,
+    "patch_size": method.patch, "num_embeds_ada_norm": method.classes,
+    "activation_fn": "gelu-approximate", "norm_type": "ada_norm_zero",
+    "norm_elementwise_affine": False, "norm_eps": 1e-6,
+    "attention_bias": True,
+  }  # fmt: skip

@@ -1,0 +1,252 @@
+"""Files of weights as lazy mappings: name -> array, read when asked for.
+
+`.safetensors`, `.npz`, torch's `.pth`, `.pt` and `.bin` (see `pickles`), a
+sharded `*.index.json`, or a folder that holds one of them. What a file is says
+its content, not its name.
+"""
+
+import dataclasses
+import json
+import math
+import pathlib
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import safetensors
+
+from jmim.convert import pickles
+from jmim.core import errors
+
+# In a folder, the first of these that is there.
+FOLDER = (
+  "model.safetensors", "model.safetensors.index.json",
+  "diffusion_pytorch_model.safetensors",
+  "diffusion_pytorch_model.safetensors.index.json",
+  "open_clip_model.safetensors",
+  "pytorch_model.bin", "pytorch_model.bin.index.json", "model.npz",
+  "diffusion_pytorch_model.bin",
+)  # fmt: skip
+FLOAT8 = {"F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"}
+SAFE = {
+  "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16",
+  "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8",
+  "BOOL": "bool", **FLOAT8,
+}  # fmt: skip
+CODES = {name: code for code, name in SAFE.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+  """One array of a file: its shape and type are known before it is read."""
+
+  shape: tuple[int, ...]
+  dtype: np.dtype
+  read: Callable[[], np.ndarray]
+
+
+class Weights(Mapping[str, np.ndarray]):
+  """The arrays of a file; `weights[name]` reads one."""
+
+  def __init__(self, entries: dict[str, Entry], where: str):
+    """Keeps what the readers found.
+
+    Args:
+      entries: of all arrays.
+      where: the file, for messages.
+    """
+    self.entries, self.where = entries, where
+
+  def __getitem__(self, name: str) -> np.ndarray:
+    entry = self.entries[name]
+    try:
+      found = entry.read()
+    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError) as e:
+      raise _error(self.where, f"{name} cannot be read ({e})") from e
+    return found.view(ml_dtypes.bfloat16) if found.dtype == "V2" else found
+
+  def __iter__(self) -> Iterator[str]:
+    return iter(self.entries)
+
+  def __len__(self) -> int:
+    return len(self.entries)
+
+  def shape(self, name: str) -> tuple[int, ...]:
+    """Of an array, without reading it."""
+    return self.entries[name].shape
+
+  def renamed(self, names: Mapping[str, str]) -> "Weights":
+    """Those of `names`, as {new: old}."""
+    return Weights({n: self.entries[o] for n, o in names.items()}, self.where)
+
+
+def read(path: str | pathlib.Path) -> Weights:
+  """Opens a file or folder of weights.
+
+  Raises:
+    UserError: nothing there, an unknown or damaged file, or a pickle that
+      wants to do more than make tensors (it is not run).
+  """
+  path = found = pathlib.Path(path).expanduser()
+  if path.is_dir():
+    found = next((path / n for n in FOLDER if (path / n).is_file()), None)
+    if found is None:
+      raise _error(path, "no weights in this folder", ", ".join(FOLDER))
+  if not found.is_file():
+    raise _error(path, "no such file")
+  try:
+    return Weights(_entries(found), str(found))
+  except pickles.Refused as e:
+    raise errors.UserError(
+      f"{found}: {e}", "a file of tensors",
+      "fetch it again, or ask for safetensors; a reader that runs pickles "
+      "would run this one",
+      "--weights",
+    ) from e  # fmt: skip
+  except (
+    safetensors.SafetensorError, zipfile.BadZipFile, ValueError, KeyError,
+    EOFError,
+  ) as e:  # fmt: skip
+    raise _error(found, f"{type(e).__name__}: {e}") from e
+
+
+def _entries(path: pathlib.Path) -> dict[str, Entry]:
+  if path.name.endswith(".index.json"):
+    return _sharded(path)
+  with path.open("rb") as file:
+    head = file.read(9)
+  if head[:4] == b"PK\x03\x04":
+    with zipfile.ZipFile(path) as archive:
+      names = archive.namelist()
+    if all(n.endswith(".npy") for n in names):
+      return _npz(path)
+    return _torch(path)
+  if head[8:] == b"{":  # first: the length before it may look like a pickle
+    return _safetensors(path)
+  if head[:1] == b"\x80":
+    return _torch(path)
+  raise ValueError(f"begins with {head[:8]!r}: no known format")
+
+
+def _safetensors(path: pathlib.Path) -> dict[str, Entry]:
+  opened = safetensors.safe_open(str(path), "np")
+  found = {}
+  for name in opened.keys():  # noqa: SIM118  it is no dict
+    part = opened.get_slice(name)
+    code = part.get_dtype()
+    if code not in SAFE:
+      raise ValueError(f"{name} has the element type {code}")
+    dtype = np.dtype(getattr(ml_dtypes, SAFE[code], None) or SAFE[code])
+    found[name] = Entry(
+      tuple(part.get_shape()), dtype, lambda n=name: opened.get_tensor(n)
+    )
+  return found
+
+
+def _npz(path: pathlib.Path) -> dict[str, Entry]:
+  stored = np.load(path, allow_pickle=False)
+  found = {}
+  for name in stored.files:
+    with stored.zip.open(f"{name}.npy") as file:
+      version = np.lib.format.read_magic(file)
+      header = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+      }[version]
+      shape, _, dtype = header(file)
+    if dtype.hasobject:
+      raise pickles.Refused(f"{name} holds pickled objects; nothing was run")
+    found[name] = Entry(shape, dtype, lambda n=name: stored[n])
+  return found
+
+
+def _torch(path: pathlib.Path) -> dict[str, Entry]:
+  return {
+    name: Entry(t.shape, np.dtype(t.dtype), t.read)
+    for name, t in pickles.read(path).items()
+  }
+
+
+def _sharded(path: pathlib.Path) -> dict[str, Entry]:
+  """An index: {"weight_map": {name: file beside it}}."""
+  names = json.loads(path.read_text())["weight_map"]
+  files = {n: path.parent / n for n in sorted(set(names.values()))}
+  wrong = [n for n in files if pathlib.PurePath(n).name != n]
+  lacking = [n for n, file in files.items() if not file.is_file()]
+  if wrong or lacking:
+    raise ValueError(f"its parts {', '.join((wrong or lacking)[:8])} are "
+                     f"{'not beside it' if wrong else 'missing'}")  # fmt: skip
+  parts = {n: _entries(file) for n, file in files.items()}
+  absent = [n for n, file in names.items() if n not in parts[file]]
+  if absent:
+    raise ValueError(f"its parts lack {', '.join(absent[:8])}")
+  return {n: parts[file][n] for n, file in names.items()}
+
+
+def write(
+  path: str | pathlib.Path,
+  specs: Mapping[str, tuple[tuple[int, ...], Any]],
+  arrays: Iterable[tuple[str, np.ndarray]],
+  metadata: Mapping[str, str] | None = None,
+) -> None:
+  """Writes a .safetensors one array at a time.
+
+  The package's own writer wants all of them in memory at once.
+
+  Args:
+    path: of the file; it appears when it is complete.
+    specs: name -> (shape, dtype).
+    arrays: (name, array) in the order of `specs`.
+    metadata: strings of the header; Transformers wants {"format": "pt"}.
+  """
+  path, at = pathlib.Path(path), 0
+  notes = {"format": "pt", **(metadata or {})}
+  header: dict[str, Any] = {"__metadata__": notes}
+  for name, (shape, dtype) in specs.items():
+    dtype = np.dtype(dtype)
+    end = at + math.prod(shape) * dtype.itemsize
+    code, shape = CODES[dtype.name], list(shape)
+    header[name] = {"dtype": code, "shape": shape, "data_offsets": [at, end]}
+    at = end
+  text = json.dumps(header).encode()
+  text += b" " * (-len(text) % 8)
+  temporary = path.with_name(path.name + ".tmp")
+  with temporary.open("wb") as file:
+    file.write(struct.pack("<Q", len(text)) + text)
+    stream = iter(arrays)  # zip would hold each array while the next is made
+    for wanted, (shape, dtype) in specs.items():
+      name, array = next(stream)
+      assert (name, array.shape) == (wanted, tuple(shape)), (name, wanted)
+      array = np.asarray(array, dtype, order="C")
+      file.write(array.reshape(-1).view(np.uint8).data)
+      del array
+    assert next(stream, None) is None
+  temporary.replace(path)
+
+
+def write_npz(
+  path: str | pathlib.Path, arrays: Iterable[tuple[str, np.ndarray]]
+) -> None:
+  """Writes (name, array) pairs as an .npz, one at a time."""
+  path = pathlib.Path(path)
+  temporary = path.with_name(path.name + ".tmp")
+  with zipfile.ZipFile(temporary, "w") as archive:
+    for name, array in arrays:
+      with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+        np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+  temporary.replace(path)
+
+
+def _error(where, seen: str, expected: str = "") -> errors.UserError:
+  return errors.UserError(
+    f"{where}: {seen}",
+    expected or "a complete .safetensors, .npz, .pth or .bin, or their index",
+    "give the right file, or fetch it again", "--weights",
+  )  # fmt: skip

@@ -1,0 +1,208 @@
+"""Their file onto our parameters: what goes where, checked before it is read.
+
+Names and shapes are compared first; every difference is listed in one error.
+Then leaves come one at a time, cast to our type, onto whatever placement the
+caller chooses.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jmim.convert import family as families
+from jmim.convert import files
+from jmim.convert import table as tables
+from jmim.core import errors
+from jmim.core import tree as trees
+from jmim.nn import posemb
+
+POSITIONS = "pos_embed"
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """An import whose names and shapes agree.
+
+  Attributes:
+    table: the rules that apply.
+    weights: their arrays, under the names of the table.
+    like: our leaf name -> shape and type, of what is imported.
+    ignored: their names that hold nothing of ours.
+    fresh: our leaves that they do not have.
+    resized: our position tables that come from another grid.
+  """
+
+  table: tables.Table
+  weights: files.Weights
+  like: dict[str, Any]
+  ignored: list[str]
+  fresh: list[str]
+  resized: list[str]
+
+  def leaves(self) -> Iterator[tuple[str, np.ndarray]]:
+    """(our leaf name, array in our type), one at a time."""
+    for name, wanted in self.like.items():
+      if 0 in wanted.shape:  # a stack without layers: nothing of it is stored
+        yield name, np.zeros(wanted.shape, wanted.dtype)
+    for name, array in tables.import_stream(self.table, self.weights):
+      wanted = self.like[name]
+      if name in self.resized:
+        array = resize(array.astype(wanted.dtype), wanted.shape)
+      yield name, array.astype(wanted.dtype, copy=False)
+      del array  # before the next one is made
+
+  def lines(self) -> list[str]:
+    """What to tell the user about names that had no partner."""
+    found = [f"ignored: {n}" for n in self.ignored]
+    found += [f"stays fresh: {n}" for n in self.fresh]
+    return found + [f"resized: {n}" for n in self.resized]
+
+
+def make(
+  family: families.Family,
+  method: Any,
+  weights: files.Weights,
+  like: Any,
+  resize_positions: bool = False,
+  ignore: Sequence[str] = (),
+) -> Plan:
+  """Matches a file with a method.
+
+  Args:
+    family: layout of the file.
+    method: whose parameters are filled.
+    weights: the file.
+    like: shapes of {"params": ..., "extra": ...} of the method.
+    resize_positions: resize learned positions of another grid; fixed ones of
+      another grid are then not compared.
+    ignore: more regexes of their names that are not wanted.
+
+  Raises:
+    UserError: names or shapes that differ; all of them are listed.
+  """
+  short, ignored = family.names(weights)
+  named = {
+    n: x
+    for n, x in trees.named(like).items()
+    if not families.matches(family.left_out, n)
+  }
+  read = [r for r in family.table(method) if not getattr(r, "unused", False)]
+  table, fresh = _without_optional(family, read, short)
+  fresh += [n for n in trees.named(like) if n not in named]
+  here = {n: x for n, x in named.items() if n not in fresh}
+  tables.check_export(table, here)
+  wanted = tables.shapes(table, here)
+  patterns = (*family.ignored, *ignore)
+  skipped = [
+    n for n in short if n not in wanted and families.matches(patterns, n)
+  ]
+  ignored = sorted(ignored + [short.pop(n) for n in skipped])
+  found = {n: weights.shape(o) for n, o in short.items()}
+  resized, table = [], list(table)
+  if resize_positions:
+    table, resized = _resizable(table, here, wanted, found)
+    gone = {r.theirs for r in family.table(method)} - {r.theirs for r in table}
+    dropped = [n for n in gone if n in short and n in wanted]
+    ignored += [short.pop(n) for n in dropped]
+    for name in dropped:
+      wanted.pop(name), found.pop(name)
+  lines = _differences(wanted, found, short)
+  if lines:
+    shown = "\n           ".join(lines[:60])
+    more = f"\n           ... and {len(lines) - 60} more" * (len(lines) > 60)
+    raise errors.UserError(
+      f"{weights.where} does not fit:\n           {shown}{more}",
+      f"the {len(wanted)} names and shapes of this family and config",
+      "check --from and the sizes in --config; --resize takes positions of "
+      "another grid, --ignore=REGEX leaves arrays out", "--from",
+    )  # fmt: skip
+  return Plan(table, weights.renamed(short), here, ignored, fresh, resized)
+
+
+def _without_optional(family, table, short):
+  """(table, our leaves) without the parts the file lacks as a whole."""
+  gone = []
+  for pattern in family.optional:
+    part = [r for r in table if families.matches([pattern], _first(r.ours))]
+    firsts = [_first(r.theirs).replace("{i}", "0") for r in part]
+    if not any(n in short for n in firsts):
+      gone += part
+  fresh = [
+    n
+    for r in gone
+    if isinstance(r, tables.Rule)
+    for n in ([r.ours] if isinstance(r.ours, str) else r.ours)
+  ]
+  return [r for r in table if not any(r is g for g in gone)], fresh
+
+
+def _first(side: str | tuple[str, ...]) -> str:
+  return side if isinstance(side, str) else side[0]
+
+
+def _differences(wanted, found, short) -> list[str]:
+  lines = [f"missing: {n} {s}" for n, s in wanted.items() if n not in found]
+  lines += [f"unknown: {short[n]} {s}" for n, s in found.items()
+            if n not in wanted]  # fmt: skip
+  for name, shape in wanted.items():
+    if name in found and found[name] != shape:
+      turned = " (transposed)" * (found[name] == shape[::-1])
+      lines.append(f"shape of {short[name]}: {found[name]}, "
+                   f"wanted {shape}{turned}")  # fmt: skip
+  return lines
+
+
+def _resizable(table, here, wanted, found):
+  """(table without fixed positions of another grid, our learned ones)."""
+  resized, kept = [], []
+  for rule in table:
+    name = rule.theirs
+    other = name in wanted and name in found and wanted[name] != found[name]
+    if other and isinstance(rule, tables.Constant):
+      continue
+    kept.append(rule)
+    if other and str(rule.ours).endswith(POSITIONS):
+      resized.append(rule.ours)
+      wanted[name] = found[name]
+  return kept, resized
+
+
+def resize(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+  """[..., prefix + h*w, d] positions of a square on another square, bicubic.
+
+  Raises:
+    UserError: other widths, or no squares with equally many tokens before.
+  """
+  sides = [math.isqrt(rows) for rows in (value.shape[-2], shape[-2])]
+  prefix = [
+    rows - side**2
+    for rows, side in zip((value.shape[-2], shape[-2]), sides, strict=True)
+  ]
+  if prefix[0] != prefix[1] or value.shape[-1] != shape[-1]:
+    raise errors.UserError(
+      f"positions {value.shape} for {tuple(shape)}",
+      "square grids, equally wide, with the same tokens before the patches",
+      "use a config of another size", "--resize",
+    )  # fmt: skip
+  grids = [(s, s) for s in sides]
+  return np.asarray(posemb.resize(value, *grids, prefix[0]))
+
+
+def place(
+  leaves: Iterator[tuple[str, np.ndarray]], shardings: Mapping[str, Any]
+) -> dict[str, jax.Array]:
+  """Leaves on the devices, by name; one at a time is on the host."""
+  found = {}
+  for name, array in leaves:
+    found[name] = jax.make_array_from_callback(
+      array.shape, shardings[name], lambda index, a=array: a[index]
+    )
+    found[name].block_until_ready()
+    del array
+  return found

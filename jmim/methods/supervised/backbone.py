@@ -1,0 +1,162 @@
+r"""Any plain ViT with a linear classifier: the form of others' checkpoints.
+
+The encoders of DINO, DINOv2, CLIP, timm's and Transformers' ViT differ from
+MAE's in positions, class and register tokens, norms, LayerScale, biases and
+activation, and in what the classifier reads. All of that is a field here, so
+that one method holds their weights (`jmim.convert`), serves them to the
+evaluators, and fine-tunes them. Mixing, drop path and loss are those of
+`finetune`:
+
+    z      = ViT(x')
+    v      = z_cls | mean_n z_n | (z_cls, mean_n z_n)    pool
+    v      = LayerNorm(v)                                if head_norm
+    logits = W v + b
+    loss   = -sum_c y'_c log softmax(logits)_c           x', y' mixed
+
+Reference (ImageNet-1k top-1 %, k-NN / linear on frozen features): DINO S/16
+74.5 / 77.0, B/16 76.1 / 78.2; DINOv2 S/14 79.0 / 81.1, B/14 82.1 / 84.5, L/14
+83.5 / 86.3 (their papers; the weights are theirs, not trained here). Proven by
+agreement with the libraries' own networks (`tests/convert`), not by goldens.
+
+    python -m jmim.convert --from=dinov2 --weights=DIR --out=runs/dinov2
+    python -m jmim.main --config=configs/backbone_cifar10.py --workdir=... \
+      --config.init_from.path=runs/dinov2
+"""
+
+import dataclasses
+
+import flax.core
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jmim.core import method
+from jmim.methods.supervised import finetune
+from jmim.nn import block
+from jmim.nn import mlp
+from jmim.nn import outputs
+from jmim.nn import vit
+
+POOLS = ("cls", "mean", "cls_mean")
+
+
+class Head(nn.Module):
+  """Pooled tokens, LayerNorm if `norm`, linear.
+
+  Attributes:
+    classes: outputs.
+    pool: one of POOLS.
+    prefix: tokens before the patches.
+    norm: LayerNorm before the linear layer.
+    bias: of the linear layer.
+    eps: of the LayerNorm.
+    dtype: of the computation.
+  """
+
+  classes: int
+  pool: str
+  prefix: int
+  norm: bool
+  bias: bool
+  eps: float
+  dtype: jnp.dtype
+
+  @nn.compact
+  def __call__(self, tokens: jax.Array) -> jax.Array:
+    """[b, prefix + n, w] -> [b, classes] float32."""
+    mean = lambda: tokens[:, self.prefix :].mean(1)  # noqa: E731
+    parts = {"cls": lambda: tokens[:, 0], "mean": mean}
+    x = jnp.concatenate([parts[p]() for p in self.pool.split("_")], axis=-1)
+    if self.norm:
+      norm = nn.LayerNorm(
+        self.eps, self.dtype, use_fast_variance=False, name="norm"
+      )
+      x = norm(x)
+    init = nn.initializers.normal(2e-5)
+    dense = nn.Dense(
+      self.classes, self.bias, self.dtype, kernel_init=init, name="out"
+    )
+    return dense(x).astype(jnp.float32)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Backbone(finetune.Finetune):
+  """A ViT of any family; see the module docstring."""
+
+  positions: str = method.field(
+    "learned", "positions", choices=("learned", "sincos", "none")
+  )
+  cls: bool = method.field(True, "put a class token first")
+  registers: int = method.field(0, "register tokens after it", low=0)
+  qkv_bias: bool = method.field(True, "bias on q, k and v")
+  patch_bias: bool = method.field(True, "bias of the patch embedding")
+  layer_scale: float = method.field(0.0, "its start; 0: none", low=0.0)
+  act: str = method.field("gelu", "of the MLP", choices=tuple(mlp.ACTIVATIONS))
+  eps: float = method.field(1e-6, "of the LayerNorms", above=0.0)
+  pre_norm: bool = method.field(False, "LayerNorm before the blocks (CLIP)")
+  final_norm: bool = method.field(True, "LayerNorm after the last block")
+  pool: str = method.field("cls", "what the head reads", choices=POOLS)
+  head_norm: bool = method.field(False, "LayerNorm of what it reads")
+  head_bias: bool = method.field(True, "bias of the classifier")
+
+  @classmethod
+  def tiny(cls) -> "Backbone":
+    """Everything that is off by default, two blocks of width 32."""
+    return cls(
+      variant="Ti/4", size=16, width=32, depth=2, heads=4, classes=6,
+      mixup=0.0, cutmix=0.0, registers=2, layer_scale=0.5, pre_norm=True,
+      patch_bias=False, act="quick_gelu", pool="cls_mean", head_norm=True,
+    )  # fmt: skip
+
+  @property
+  def encoder(self) -> vit.ViT:
+    """With the options of its family."""
+    names = ("width", "depth", "heads", "mlp_ratio")
+    size = vit.custom(self.variant, **{k: getattr(self, k) for k in names})
+    patch = vit.parse(self.variant)[1]
+    style = dict(qkv_bias=self.qkv_bias, act=self.act, eps=self.eps)
+    return vit.ViT(
+      size, patch, (self.size // patch,) * 2, positions=self.positions,
+      cls=self.cls, registers=self.registers, layer_scale=self.layer_scale,
+      pre_norm=self.pre_norm, final_norm=self.final_norm,
+      patch_bias=self.patch_bias, style=flax.core.FrozenDict(style),
+      rt=self.rt,
+    )  # fmt: skip
+
+  @property
+  def head(self) -> Head:
+    """The classifier."""
+    return Head(
+      self.classes, self.pool, self.encoder.prefix, self.head_norm,
+      self.head_bias, self.eps, self.rt.dtype,
+    )  # fmt: skip
+
+  def inputs(self) -> dict[str, method.Input]:
+    """Normalised images [size, size, channels] and class ids."""
+    if "cls" in self.pool and not self.cls:
+      raise ValueError(f"pool {self.pool!r} without cls")
+    return super().inputs()
+
+  def init(self, key, batch):
+    """Parameters of encoder and head; no extra state."""
+    k_encoder, k_head = jax.random.split(key)
+    image = batch["image"][:1]
+    encoder = self.encoder.init(k_encoder, image)["params"]
+    latent = self.encoder.apply({"params": encoder}, image)["latent"]
+    head = self.head.init(k_head, latent)["params"]
+    return {"main": {"encoder": encoder, "head": head}}, {}
+
+  def logits(self, params, images, drop=None) -> jax.Array:
+    """[b, classes] float32; drop [b, depth, 2]."""
+    main = params["main"]
+    drop = block.drop_path_of({} if drop is None else {"drop": drop})
+    out = self.encoder.apply({"params": main["encoder"]}, images, drop=drop)
+    return self.head.apply({"params": main["head"]}, out["latent"])
+
+  def predict(self):
+    """logits [b, classes], and outputs of the encoder (see `outputs.vit`)."""
+    net = self.encoder
+    found = outputs.vit(self.encode, net.grid, self.cls, self.registers)
+    return {
+      **found, "logits": lambda p, e, c, b, k: self.logits(p, b["image"])
+    }  # fmt: skip

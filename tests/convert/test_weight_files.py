@@ -1,0 +1,257 @@
+import argparse
+import collections
+import json
+import os
+import pathlib
+import pickle
+import sys
+
+import ml_dtypes
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from jmim.convert import files
+from jmim.core import errors
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import torchfile  # noqa: E402
+
+
+@pytest.fixture
+def arrays():
+  rng = np.random.default_rng(0)
+  return {
+    "a.weight": rng.normal(size=(3, 4)).astype(np.float32),
+    "a.bias": rng.normal(size=4).astype(np.float16),
+    "b": rng.normal(size=(2, 2)).astype(ml_dtypes.bfloat16),
+    "steps": np.asarray(7, np.int64),
+    "flag": np.asarray([True, False]),
+  }
+
+
+def torch_dict(arrays):
+  return collections.OrderedDict(
+    (n, torchfile.Tensor(a)) for n, a in arrays.items()
+  )
+
+
+def save_sharded(path, arrays):
+  names = list(arrays)
+  parts = {"one.safetensors": names[:2], "two.safetensors": names[2:]}
+  for file, own in parts.items():
+    part = {n: arrays[n] for n in own}
+    safetensors.numpy.save_file(part, path.parent / file)
+  where = {n: file for file, own in parts.items() for n in own}
+  path.write_text(json.dumps({"weight_map": where}))
+
+
+SAVERS = {
+  "a.safetensors": lambda p, a: safetensors.numpy.save_file(a, p),
+  "own.safetensors": lambda p, a: files.write(
+    p, {n: (x.shape, x.dtype) for n, x in a.items()}, a.items()
+  ),
+  "a.npz": lambda p, a: np.savez(p, **a),
+  "packed.npz": lambda p, a: np.savez_compressed(p, **a),
+  "zip.pth": lambda p, a: torchfile.save_zip(p, torch_dict(a)),
+  "plain.bin": lambda p, a: torchfile.save_plain(p, torch_dict(a)),
+  "model.safetensors.index.json": save_sharded,
+}
+
+
+def same(found, arrays):
+  assert set(found) == set(arrays)
+  for name, array in arrays.items():
+    assert found.shape(name) == array.shape, name
+    got = found[name]
+    assert got.dtype == array.dtype, name
+    np.testing.assert_array_equal(got, array, name)
+
+
+@pytest.mark.parametrize("name", SAVERS)
+def test_every_format_gives_the_arrays_bit_for_bit(tmp_path, arrays, name):
+  SAVERS[name](tmp_path / name, arrays)
+  same(files.read(tmp_path / name), arrays)
+
+
+def test_a_folder_is_read_by_what_is_in_it(tmp_path, arrays):
+  save_sharded(tmp_path / "model.safetensors.index.json", arrays)
+  same(files.read(tmp_path), arrays)
+  SAVERS["a.safetensors"](tmp_path / "model.safetensors", {"x": arrays["b"]})
+  assert set(files.read(tmp_path)) == {"x"}
+
+
+def test_our_writer_is_read_by_the_package(tmp_path, arrays):
+  SAVERS["own.safetensors"](tmp_path / "w", arrays)
+  back = safetensors.numpy.load_file(tmp_path / "w")
+  for name, array in arrays.items():
+    np.testing.assert_array_equal(back[name], array, name)
+
+
+@pytest.mark.parametrize("save", [torchfile.save_zip, torchfile.save_plain])
+def test_nested_dicts_views_and_options_of_a_run(tmp_path, save):
+  base = np.arange(12, dtype=np.float32)
+  thing = {
+    "model": {
+      "turned": torchfile.Tensor(base, stride=(1, 4), shape=(4, 3)),
+      "part": torchfile.Tensor(base, stride=(1,), shape=(2,), offset=5),
+    },
+    "optimizer": {"state": [{"m": torchfile.Tensor(base)}]},
+    "args": argparse.Namespace(lr=0.1),
+    "epoch": 3,
+  }
+  save(tmp_path / "x", thing)
+  found = files.read(tmp_path / "x")
+  assert set(found) == {"model.turned", "model.part", "optimizer.state.0.m"}
+  np.testing.assert_array_equal(found["model.turned"], base.reshape(3, 4).T)
+  np.testing.assert_array_equal(found["model.part"], [5, 6])
+
+
+class Evil:
+  def __init__(self, call, *arguments):
+    self.call = call, arguments
+
+  def __reduce__(self):
+    return self.call
+
+
+def save_bare(path, thing):
+  path.write_bytes(pickle.dumps(thing, protocol=4))
+
+
+@pytest.mark.parametrize(
+  "save", [torchfile.save_zip, torchfile.save_plain, save_bare]
+)
+@pytest.mark.parametrize("call", [os.system, eval, exec, os.remove])
+def test_a_pickle_that_calls_something_is_refused_unrun(tmp_path, save, call):
+  mark, path = tmp_path / "mark", tmp_path / "evil.pth"
+  mark.write_text("")
+  text = {
+    os.system: f"rm {mark}", os.remove: str(mark),
+  }.get(call, f"__import__('os').remove({str(mark)!r})")  # fmt: skip
+  save(path, {"model": Evil(call, text)})
+  with pytest.raises(errors.UserError, match=call.__name__) as e:
+    files.read(path)
+  assert "nothing of it was run" in str(e.value)
+  assert mark.exists()
+
+
+@pytest.mark.parametrize(
+  "name", ["torch\nFloatStorage", "torch._utils\n_rebuild_tensor_v2",
+           "argparse\nNamespace"],
+)  # fmt: skip
+def test_a_pickle_cannot_change_the_reader(tmp_path, arrays, name):
+  build = f"c{name}\n}}U\x05dtypeK\x01sb.".encode()
+  (tmp_path / "evil.pth").write_bytes(b"\x80\x02" + build)
+  with pytest.raises(errors.UserError, match=r"changes objects|TypeError"):
+    files.read(tmp_path / "evil.pth")
+  torchfile.save_zip(tmp_path / "good.pth", torch_dict(arrays))
+  same(files.read(tmp_path / "good.pth"), arrays)
+
+
+def test_a_dict_that_holds_itself_is_refused(tmp_path):
+  (tmp_path / "x").write_bytes(pickle.dumps(torchfile.MAGIC, protocol=2))
+  with (tmp_path / "x").open("ab") as file:
+    for head in (1001, {}):
+      pickle.dump(head, file, protocol=2)
+    loop = {}
+    loop["again"] = loop
+    pickle.dump(loop, file, protocol=2)
+    pickle.dump([], file, protocol=2)
+  with pytest.raises(errors.UserError, match="RecursionError"):
+    files.read(tmp_path / "x")
+
+
+def test_a_pickled_array_in_an_npz_is_refused_unrun(tmp_path):
+  mark = tmp_path / "mark"
+  mark.write_text("")
+  evil = np.asarray([Evil(os.remove, str(mark))], object)
+  np.savez(tmp_path / "x.npz", good=np.zeros(2), evil=evil)
+  with pytest.raises(errors.UserError, match="evil holds pickled"):
+    files.read(tmp_path / "x.npz")
+  assert mark.exists()
+
+
+@pytest.mark.parametrize("save", [torchfile.save_zip, torchfile.save_plain])
+@pytest.mark.parametrize(
+  "view",
+  [
+    dict(shape=(4,), stride=(1,), offset=1),
+    dict(shape=(2, 4), stride=(1, 1)),
+    dict(shape=(2,), stride=(-1,), offset=3),
+    dict(shape=(10**9,), stride=(1,)),
+  ],
+)
+def test_a_tensor_beyond_its_storage_is_refused(tmp_path, save, view):
+  save(tmp_path / "x", {"a": torchfile.Tensor(np.zeros(4, np.float32), **view)})
+  with pytest.raises(errors.UserError, match="a tensor of shape"):
+    files.read(tmp_path / "x")
+
+
+@pytest.mark.parametrize("name", [n for n in SAVERS if "index" not in n])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])
+def test_a_cut_file_is_one_clear_error(tmp_path, arrays, name, share):
+  path = tmp_path / name
+  SAVERS[name](path, arrays)
+  whole = path.read_bytes()
+  path.write_bytes(whole[: int(len(whole) * share)])
+  with pytest.raises(errors.UserError, match=name):
+    files.read(path)
+
+
+@pytest.mark.parametrize("name", ["zip.pth", "a.npz"])
+def test_a_flipped_byte_is_seen(tmp_path, arrays, name):
+  path = tmp_path / name
+  SAVERS[name](path, arrays)
+  raw = bytearray(path.read_bytes())
+  at = raw.find(arrays["a.weight"].tobytes())
+  raw[at] ^= 1
+  path.write_bytes(raw)
+  with pytest.raises(errors.UserError, match=r"a\.weight"):
+    files.read(path)["a.weight"]
+
+
+@pytest.mark.parametrize(
+  "text, seen",
+  [
+    (b"version https://git-lfs.github.com/spec/v1\n", "version "),
+    (b"<html>not found</html>", "<html>"),
+  ],
+)
+def test_what_is_no_weights_is_shown(tmp_path, text, seen):
+  (tmp_path / "x.pth").write_bytes(text)
+  with pytest.raises(errors.UserError, match=seen):
+    files.read(tmp_path / "x.pth")
+
+
+def test_missing_files_and_parts_are_named(tmp_path, arrays):
+  with pytest.raises(errors.UserError, match="no such file"):
+    files.read(tmp_path / "none.pth")
+  with pytest.raises(errors.UserError, match="no weights in this folder"):
+    files.read(tmp_path)
+  path = tmp_path / "model.safetensors.index.json"
+  save_sharded(path, arrays)
+  (tmp_path / "two.safetensors").unlink()
+  with pytest.raises(errors.UserError, match="two.safetensors are missing"):
+    files.read(path)
+  path.write_text(json.dumps({"weight_map": {"a": "../two.safetensors"}}))
+  with pytest.raises(errors.UserError, match="not beside it"):
+    files.read(path)
+
+
+def test_real_torch_files(tmp_path):
+  torch = pytest.importorskip("torch")
+  net = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.LayerNorm(2))
+  net[0].weight.data = net[0].weight.data.bfloat16()
+  state = {"model": net.state_dict(), "lr": 0.1, "rng": torch.get_rng_state(),
+           "turned": torch.arange(6).reshape(2, 3).T}  # fmt: skip
+  for name, new in (("new.pth", True), ("old.pth", False)):
+    torch.save(state, tmp_path / name, _use_new_zipfile_serialization=new)
+    found = files.read(tmp_path / name)
+    assert found["model.0.weight"].dtype == ml_dtypes.bfloat16
+    np.testing.assert_array_equal(
+      found["model.0.weight"].astype(np.float32),
+      net[0].weight.detach().float().numpy(),
+    )
+    np.testing.assert_array_equal(found["turned"], [[0, 3], [1, 4], [2, 5]])
+    assert found["rng"].dtype == np.uint8
