@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 
 import pytest
 
@@ -48,14 +49,19 @@ def _forget_programs():
   jax.clear_caches()
 
 
-def pytest_collection_modifyitems(items):
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
   """With `-n`, tests that share programs share a process.
 
-  A method's contract tests share its compiled step; the others share what is
-  cached in their module.
+  Those of a module do, as what is cached in it; in the contract suite those of
+  a method, which share its compiled step.
   """
-  for item in items:
-    group = item.path.stem
-    if "contract" in item.path.parts:
-      group = item.callspec.params["name"]
-    item.add_marker(pytest.mark.xdist_group(group))
+  from xdist import scheduler  # noqa: PLC0415  only there with `-n`
+
+  class Scheduler(scheduler.LoadScopeScheduling):
+    def _split_scope(self, nodeid):
+      path = nodeid.partition("::")[0]
+      method = re.search(r"\[([\w.]+)", nodeid)
+      return method[1] if "contract" in path and method else path
+
+  return Scheduler(config, log)
