@@ -115,13 +115,12 @@ def resize(
 
 
 def quick_resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-  """Nearly `resize` with the bicubic kernel, three times as fast.
+  """Nearly `resize` with the bicubic kernel, four times as fast.
 
-  Halved while twice too large; then smoothed with [q, 1 - 2 q, q] along each
-  axis, q = (shrink factor - 1) / 4, and sampled with a cubic kernel: of the
-  simple filters tried it comes nearest to the antialiased one (on photographs
-  of 500 x 375 shrunk to 224: 0.75 of 255 levels apart on average; without
-  smoothing 2.0).
+  Each axis is halved while it is four times too long; then smoothed with a
+  Gaussian of deviation 0.4 f - 0.05, f the factor that is left, and sampled
+  with a cubic kernel. Fitted on two photographs: 0.3 to 1.0 of 255 levels from
+  the antialiased kernel on average for f from 1.1 to 4 (unsmoothed 2.0 at 1.7).
 
   Args:
     image: uint8 [h, w, c].
@@ -134,20 +133,21 @@ def quick_resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
   if image.shape[:2] == (height, width):
     return image
   h, w, channels = image.shape
-  while h >= 2 * height and w >= 2 * width:
-    h, w = (h + 1) // 2, (w + 1) // 2
+  while h >= 4 * height or w >= 4 * width:
+    h = (h + 1) // 2 if h >= 4 * height else h
+    w = (w + 1) // 2 if w >= 4 * width else w
     image = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA)
   if h > height or w > width:
-    sigmas = _smoothing(w / width), _smoothing(h / height)
-    image = cv2.GaussianBlur(image, (3, 3), sigmas[0], sigmaY=sigmas[1])
+    (x, dx), (y, dy) = _smoothing(w / width), _smoothing(h / height)
+    image = cv2.GaussianBlur(image, (x, y), dx, sigmaY=dy)
   image = cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
   return image.reshape(height, width, channels)
 
 
-def _smoothing(factor: float) -> float:
-  """Deviation whose Gaussian has the side weight of `quick_resize`."""
-  q = min(0.3, max(1e-6, (factor - 1) / 4))
-  return math.sqrt(-0.5 / math.log(q / (1 - 2 * q)))
+def _smoothing(factor: float) -> tuple[int, float]:
+  """(taps, deviation) of the Gaussian before shrinking by a factor."""
+  taps = 1 if factor <= 1 else 3 if factor < 2.1 else 5 if factor < 3.6 else 7
+  return taps, max(0.1, 0.4 * factor - 0.05)
 
 
 def fit(
