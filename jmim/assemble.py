@@ -4,6 +4,7 @@ Nothing is compiled and nothing is written before all of it has passed.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -66,8 +67,18 @@ class Parts:
     return self.config.data.batch
 
 
-def make(config: ml_collections.ConfigDict) -> Parts:
+def make(
+  config: ml_collections.ConfigDict,
+  devices: Sequence[Any] | None = None,
+  stand_in: dict[str, Any] | None = None,
+) -> Parts:
   """Checks a config and builds everything but the state.
+
+  Args:
+    config: to be checked.
+    devices: of the mesh; None: those of this process.
+    stand_in: in place of the sources, where nothing is to be read: then the
+      frozen networks are shapes.
 
   Raises:
     UserError: at the first thing that cannot work.
@@ -79,13 +90,12 @@ def make(config: ml_collections.ConfigDict) -> Parts:
   spec, augment_spec = build.make_specs(config)
   checks.check_inputs(config, method)
   hardware = config.hardware
-  mesh = sharding.make_mesh(hardware.mesh)
+  mesh = sharding.make_mesh(hardware.mesh, devices)
   sharding.check_batch(config.data.batch, config.optim.accumulate, mesh)
-  rules = (*hardware.shard_rules, *method.axes())
-  layout = sharding.Layout(mesh, rules, hardware.fsdp_min_size)
+  layout = build.make_layout(hardware, mesh, method.axes())
   method = dataclasses.replace(method, rt=build.make_runtime(hardware, mesh))
   shapes = checks.check_parameters(config, method, layout)
-  data = build.make_sources(config)
+  data = stand_in or build.make_sources(config)
   checks.check_labels(evaluators, data)
   config = resolved(config, method, evaluators)
   stream = pipeline.stream_of(data["train"], spec)
@@ -101,7 +111,12 @@ def make(config: ml_collections.ConfigDict) -> Parts:
     layout=layout,
     method=method,
     shapes=shapes,
-    consts={n: const_files.load(n, c) for n, c in method.consts().items()},
+    consts={
+      n: jax.eval_shape(c.init, jax.random.key(0))
+      if stand_in
+      else const_files.load(n, c)
+      for n, c in method.consts().items()
+    },
     sources=data,
     spec=spec,
     augment=augment_spec,
@@ -149,6 +164,7 @@ def make_step(parts: Parts) -> steps.Step:
     accumulate=config.optim.accumulate,
     ema_decay=config.ema.decay,
     ema_warmup=config.ema.warmup,
+    place=parts.layout.gradients,
   )
 
 

@@ -6,6 +6,7 @@ which key to change.
 
 import dataclasses
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -22,6 +23,7 @@ from jmim.data import pipeline
 from jmim.data import sources
 from jmim.evals import base as eval_base
 from jmim.nn import runtime
+from jmim.nn import stack
 
 
 def make_method(config: ml_collections.ConfigDict) -> methods.Method:
@@ -154,6 +156,29 @@ def _mixture(config: ml_collections.ConfigDict) -> combine.Mixture:
   return combine.Mixture(parts, weights)
 
 
+def make_layout(
+  hardware: ml_collections.ConfigDict,
+  mesh: jax.sharding.Mesh,
+  axes: Sequence[tuple[str, tuple[str | None, ...]]],
+) -> sharding.Layout:
+  """Where arrays live; `axes`: the method's own rules, after the config's."""
+  rules = (*hardware.shard_rules, *axes)
+  return sharding.Layout(mesh, rules, hardware.fsdp_min_size, hardware.zero)
+
+
+def check_remat(hardware: ml_collections.ConfigDict) -> None:
+  """Raises UserError for names that no block has, or that nobody asks for."""
+  for key in ("remat_save", "remat_offload"):
+    given = hardware[key]
+    unknown = [n for n in given if n not in stack.NAMES]
+    if unknown or given and hardware.remat != "names":
+      raise errors.UserError(
+        f"hardware.{key}={tuple(given)} with hardware.remat={hardware.remat!r}",
+        f"remat='names' and any of {', '.join(stack.NAMES)}",
+        "set hardware.remat='names', or leave the key empty", f"hardware.{key}",
+      )  # fmt: skip
+
+
 def make_runtime(
   hardware: ml_collections.ConfigDict, mesh: jax.sharding.Mesh
 ) -> runtime.Runtime:
@@ -162,6 +187,7 @@ def make_runtime(
   Raises:
     UserError: an implementation this hardware does not have.
   """
+  check_remat(hardware)
   platform = mesh.devices.flat[0].platform
   dtype = {"auto": "f32" if platform == "cpu" else "bf16"}.get(
     hardware.dtype, hardware.dtype
@@ -180,6 +206,9 @@ def make_runtime(
     scan=scan,
     unroll=hardware.unroll,
     remat=hardware.remat,
+    remat_save=tuple(hardware.remat_save),
+    remat_offload=tuple(hardware.remat_offload),
+    pad_tokens=hardware.pad_tokens,
     attention=attention,
     mesh=mesh,
     batch_axes=sharding.BATCH_AXES,

@@ -200,11 +200,8 @@ def load(
 ) -> dict[str, jax.Array]:
   """Leaf name -> array on the mesh of the config, the fresh ones included."""
   hardware = config.hardware
-  layout = sharding.Layout(
-    sharding.make_mesh(hardware.mesh),
-    (*hardware.shard_rules, *method.axes()),
-    hardware.fsdp_min_size,
-  )
+  mesh = sharding.make_mesh(hardware.mesh)
+  layout = build.make_layout(hardware, mesh, method.axes())
   where = trees.named(layout.tree(like))
   found = plans.place(made.leaves(), where)
   if made.fresh:

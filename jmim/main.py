@@ -51,6 +51,15 @@ _FORMAT = flags.DEFINE_enum(
   "--mode=export: whose layout",
 )  # fmt: skip
 _OUT = flags.DEFINE_string("out", None, "--mode=export: folder to write")
+_TOPOLOGY = flags.DEFINE_string(
+  "topology", None, "--mode=dry_run: chips to compile for: v5e:16x16, cpu:8"
+)
+_SLICES = flags.DEFINE_integer(
+  "slices", 1, "--mode=dry_run: slices of that topology", lower_bound=1
+)
+_TUNE = flags.DEFINE_bool(
+  "tune", False, "--mode=dry_run: try remat, ZeRO and accumulation too"
+)
 # --mode=sample: --num=64 is short for --config.sample.num=64, and so on.
 _SHORT = {
   name: (f"{section}.{name}", flags.DEFINE_string(name, None, text))
@@ -78,12 +87,9 @@ def main(overrides: Sequence[str]) -> None:
     _export()
     return
   config = _config([*overrides, *_short()])
-  if _MODE.value not in ("train", "eval", "sample"):
-    raise errors.UserError(
-      f"--mode={_MODE.value}",
-      "modes of this version: train, eval, sample, export",
-      "use one of these; the other is planned", "--mode",
-    )  # fmt: skip
+  if _MODE.value == "dry_run":
+    _dry_run(config)
+    return
   if not _WORKDIR.value:
     raise errors.UserError(
       "no --workdir", "a folder for checkpoints, metrics and pictures",
@@ -107,6 +113,25 @@ def main(overrides: Sequence[str]) -> None:
     run.evaluate(config, workdir)
   else:
     importlib.import_module("jmim.sample").sample(config, workdir)
+
+
+def _dry_run(config) -> None:
+  """--mode=dry_run: no workdir is needed, no device, no data."""
+  if not _TOPOLOGY.value:
+    raise errors.UserError(
+      "--mode=dry_run without --topology", "chips to compile for",
+      "add --topology=v5e:16x16, or cpu:8", "--topology",
+    )  # fmt: skip
+  topology = importlib.import_module("jmim.core.topology")
+  topology.prepare(_TOPOLOGY.value)
+  backend = importlib.import_module("jmim.core.backend")
+  backend.keep_compiled(config.hardware.compile_cache)
+  out = pathlib.Path(_WORKDIR.value).expanduser() if _WORKDIR.value else None
+  if out is not None:
+    _check_workdir(out)
+  devices = topology.devices(_TOPOLOGY.value, _SLICES.value)
+  run = importlib.import_module("jmim.dry_run")
+  run.run(config, devices, _SLICES.value, out, _TUNE.value)
 
 
 def _export() -> None:
@@ -185,7 +210,7 @@ def _start_backend(config) -> None:
 def usage() -> str:
   """What --help prints."""
   own = (_CONFIG, _WORKDIR, _MODE, _FORMAT, _OUT, _COORDINATOR, _PROCESSES)
-  own += (_PROCESS, _REPLAY)
+  own += (_PROCESS, _REPLAY, _TOPOLOGY, _SLICES, _TUNE)
   own += tuple(flag for _, flag in _SHORT.values())
   lines = [f"--{f.name}: {flags.FLAGS[f.name].help}" for f in own]
   keys = "--config.<key>=<value>: any key of jmim/core/base_config.py"

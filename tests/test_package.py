@@ -47,8 +47,9 @@ ALLOWED = {
   "replay": SHARED | {"run"},
   "train": SHARED | {"assemble", "run", "replay", "train"},
   "tools": SHARED
-  | {"build", "checks", "assemble", "train", "methods", "tools"},
+  | {"build", "checks", "assemble", "dry_run", "train", "methods", "tools"},
   "sample": SHARED | {"train"},
+  "dry_run": SHARED | {"assemble", "checks"},
   "main": SHARED | {"assemble", "train", "tools"},
 }
 

@@ -6,32 +6,10 @@ classes they name. Durations: give ONE of `<stem>_steps`, `<stem>_epochs`,
 devices and hosts, always.
 """
 
-import dataclasses
-from typing import Any
+from jmim.core import config_key
+from jmim.core import hardware_config
 
-
-@dataclasses.dataclass(frozen=True)
-class Key:
-  """Default (which fixes the type), documentation and limits of a key."""
-
-  default: Any
-  doc: str
-  choices: tuple = ()
-  low: float | None = None  # smallest value allowed
-  high: float | None = None  # largest value allowed
-  above: float | None = None  # values must be larger than this
-  below: float | None = None  # values must be smaller than this
-
-
-def duration(stem: str, doc: str) -> dict[str, Key]:
-  """The three keys of one duration."""
-  return {
-    f"{stem}_steps": Key(0, f"{doc} [optimizer steps]", low=0),
-    f"{stem}_epochs": Key(0.0, f"{doc} [passes over the data]", low=0),
-    f"{stem}_images": Key(0, f"{doc} [examples seen]", low=0),
-  }
-
-
+Key, duration = config_key.Key, config_key.duration
 KEYS: dict[str, Key] = {
   "seed": Key(0, "Fixes init, data order and draws. Change for a repeat."),
   # --- method: `type` here; its other keys are the fields of the class.
@@ -242,50 +220,7 @@ KEYS: dict[str, Key] = {
     -1, "Class of all images; -1: the classes in turn.", low=-1
   ),
   "sample.weights": Key("raw", "Parameters used.", choices=("raw", "ema")),
-  # --- hardware: nothing here may change a result (beyond rounding)
-  "hardware.mesh.data": Key(
-    -1, "Devices that split the batch; -1: all that are left.", low=-1
-  ),
-  "hardware.mesh.fsdp": Key(
-    1, "Devices that split batch AND parameters; -1: all that are left.",
-    low=-1,
-  ),
-  "hardware.fsdp_min_size": Key(
-    16384, "Smaller arrays are replicated [elements].", low=0
-  ),
-  "hardware.shard_rules": Key(
-    (), "((regex, (axis or None, ...)), ...): overrides of the layout."
-  ),
-  "hardware.dtype": Key(
-    "auto", "Compute dtype; auto: bf16 on TPU and GPU, f32 on CPU.",
-    choices=("auto", "f32", "bf16"),
-  ),
-  "hardware.scan": Key(
-    "auto", "Layer loop: scanned compiles fast; auto: only on TPU.",
-    choices=("auto", "on", "off"),
-  ),
-  "hardware.unroll": Key(1, "Layers per scan iteration.", low=1),
-  "hardware.remat": Key(
-    "none", "Recompute in the backward pass: all, or all but matmuls.",
-    choices=("none", "dots", "full"),
-  ),
-  "hardware.attention": Key(
-    "auto", "auto: einsum on CPU, xla elsewhere; cudnn: flash, bf16 on GPU.",
-    choices=("auto", "einsum", "xla", "cudnn"),
-  ),
-  "hardware.data_threads": Key(
-    2, "Threads that decode images, in each process.", low=0
-  ),
-  "hardware.data_workers": Key(
-    0, "Processes that decode images; 0: threads of this one only.", low=0
-  ),
-  "hardware.prefetch": Key(2, "Batches kept ready on the devices.", low=1),
-  "hardware.host_timeout": Key(
-    300, "Seconds after which a host that does not answer is given up.", low=1
-  ),
-  "hardware.compile_cache": Key(
-    "~/.cache/jmim/xla", "Compiled programs are kept here; '': nowhere."
-  ),
+  **hardware_config.KEYS,
 }  # fmt: skip
 
 # Sections of which any entry may be overridden for one player:

@@ -16,21 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.interpreters import partial_eval
 
-TRAIN = 3  # forward passes that a training step costs
+from jmim.core import chips
 
-# Dense bf16 peak per chip, FLOP/s (vendors' data sheets).
-PEAKS = {
-  "TPU v4": 275e12,
-  "TPU v5 lite": 197e12,
-  "TPU v5e": 197e12,
-  "TPU v5": 459e12,
-  "TPU v5p": 459e12,
-  "TPU v6 lite": 918e12,
-  "TPU v6e": 918e12,
-  "NVIDIA A100": 312e12,
-  "NVIDIA H100": 989e12,
-  "NVIDIA H200": 989e12,
-}
+TRAIN = 3  # forward passes that a training step costs
 
 
 def _dot(eqn) -> int:
@@ -92,8 +80,8 @@ def count(fn: Callable[..., Any], *args: Any) -> int:
 
 def peak_per_chip(device: jax.Device) -> float | None:
   """Dense bf16 peak of a chip [FLOP/s]; None where it is not known."""
-  kinds = [k for k in PEAKS if device.device_kind.startswith(k)]
-  return PEAKS[max(kinds, key=len)] if kinds else None
+  chip = chips.find(device)
+  return chip.peak if chip else None
 
 
 def measured_peak(side: int = 1024, repeats: int = 5) -> float:

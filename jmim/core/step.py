@@ -96,11 +96,16 @@ class Step:
     accumulate: int = 1,
     ema_decay: float = 0.0,
     ema_warmup: bool = True,
+    place: Callable[[Tree], Tree] = lambda grads: grads,
   ):
-    """Keeps its arguments; see `core.base_config` for their meaning."""
+    """Keeps its arguments; see `core.base_config` for their meaning.
+
+    `place` says where gradients lie (`sharding.Layout.gradients`).
+    """
     self.method, self.optimizers, self.prepare = method, optimizers, prepare
     self.seed, self.accumulate = seed, accumulate
     self.ema_decay, self.ema_warmup = ema_decay, ema_warmup
+    self.place = place
 
   def init(self, batch: Tree, consts: Tree) -> states.State:
     """Fresh state; `batch` (raw, as from the pipeline) fixes the shapes."""
@@ -227,6 +232,7 @@ class Step:
       )
 
     loss, aux, grads = self._gradient(loss_of, trainable, batch, draws)
+    grads = self.place(grads)
     trained, opt = optimizer.update(
       grads, state.opt[player], trainable, state.step
     )

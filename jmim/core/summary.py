@@ -97,7 +97,8 @@ def show(
     "forward: 2mnk of every matrix product and convolution)"
   )
   device = mesh.devices.flat[0]
-  axes = " x ".join(f"{k}={v}" for k, v in mesh.shape.items())
+  sizes = {k: v for k, v in mesh.shape.items() if v > 1} or {"data": 1}
+  axes = " x ".join(f"{k}={v}" for k, v in sizes.items())
   console.print(
     f"mesh {axes} on {mesh.size} {device.device_kind} device(s), "
     f"{jax.process_count()} process(es)"

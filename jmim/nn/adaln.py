@@ -9,6 +9,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import ad_checkpoint
 
 from jmim.nn import attention
 from jmim.nn import block
@@ -71,6 +72,7 @@ class AdaBlock(nn.Module):
     y = modulate(bare_norm(self.rt, "norm1", self.affine)(x), shift1, scale1)
     y, found = attn(y, taps=inner)
     x = self.rt.shard(x + gate1[:, None] * y)
+    x = ad_checkpoint.checkpoint_name(x, "middle")
     y = modulate(bare_norm(self.rt, "norm2", self.affine)(x), shift2, scale2)
     hidden = int(width * self.mlp_ratio)
     y = mlp.MLP(hidden, self.rt, "gelu_tanh", name="mlp")(y)
@@ -99,6 +101,7 @@ class TokenBlock(nn.Module):
       self.heads, rt=self.rt, name="attn", qkv_init=attention.separate_xavier
     )(block.layer_norm(self.rt, "norm1")(x), taps=inner)
     x = self.rt.shard(x + y)
+    x = ad_checkpoint.checkpoint_name(x, "middle")
     hidden = int(x.shape[-1] * self.mlp_ratio)
     y = block.layer_norm(self.rt, "norm2")(x)
     y = mlp.MLP(hidden, self.rt, "gelu_tanh", name="mlp")(y)

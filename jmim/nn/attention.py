@@ -1,10 +1,13 @@
 """Multi-head attention with a choice of implementation, taps and biases."""
 
+import functools
+
 import einops
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import ad_checkpoint
 
 from jmim.nn import norm
 from jmim.nn import posemb
@@ -105,11 +108,50 @@ class RelativeBias(nn.Module):
     return einops.rearrange(table[index], "t s h -> h t s")
 
 
-def value_query_bias(module: nn.Module, width: int, dtype) -> jax.Array:
+def value_query_bias(module: nn.Module, width: int) -> jax.Array:
   """[3 * width]: learned q and v biases around a zero k bias (BEiT)."""
   zeros = nn.initializers.zeros_init()
   q, v = (module.param(n, zeros, (width,)) for n in ("q_bias", "v_bias"))
-  return jnp.concatenate([q, jnp.zeros_like(q), v]).astype(dtype)
+  return jnp.concatenate([q, jnp.zeros_like(q), v])
+
+
+class Qkv(nn.Module):
+  """One product for q, k and v; columns ordered (q, k, v), head, dim.
+
+  Attributes:
+    heads: attention heads.
+    use_bias: has a bias of its own.
+    init: of the [w, 3w] kernel.
+    rt: execution choices.
+  """
+
+  heads: int
+  use_bias: bool
+  init: nn.initializers.Initializer
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, x: jax.Array, bias: jax.Array | None = None) -> jax.Array:
+    """[b, t, w], and a bias [3w] from elsewhere -> [3, b, h, t, d]."""
+    width, rt = x.shape[-1], self.rt
+    kernel = self.param("kernel", self.init, (width, 3 * width))
+    if self.use_bias:
+      bias = self.param("bias", nn.initializers.zeros_init(), (3 * width,))
+    x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=rt.dtype)
+    bias = 0 if bias is None else bias.astype(x.dtype)
+    sizes = {"three": 3, "h": self.heads}
+    if rt.ways("tensor") == 1:
+      y = ad_checkpoint.checkpoint_name(x @ kernel + bias, "qkv")
+      return einops.rearrange(y, "b t (three h d) -> three b h t d", **sizes)
+    # A third of the columns of each chip is no set of heads: they are dealt
+    # out anew, which moves parameters instead of activations.
+    split = functools.partial(einops.rearrange, **sizes)
+    kernel = split(kernel, "w (three h d) -> w three h d")
+    y = jnp.einsum("btw,wshd->btshd", x, rt.split(kernel, 2, batch=False))
+    if not isinstance(bias, int):
+      y = y + split(bias, "(three h d) -> three h d")
+    y = ad_checkpoint.checkpoint_name(rt.split(y, 3), "qkv")
+    return einops.rearrange(y, "b t three h d -> three b h t d")
 
 
 class SelfAttention(nn.Module):
@@ -154,23 +196,20 @@ class SelfAttention(nn.Module):
     width = x.shape[-1]
     if width % self.heads:
       raise ValueError(f"width {width} does not divide by {self.heads} heads")
-    dense = lambda n, bias, name, init: nn.Dense(  # noqa: E731
-      n, use_bias=bias, dtype=self.rt.dtype, kernel_init=init, name=name
-    )
-    qkv = dense(3 * width, self.qkv_bias is True, "qkv", self.qkv_init)(x)
-    if self.qkv_bias == "qv":
-      qkv = qkv + value_query_bias(self, width, qkv.dtype)
-    q, k, v = einops.rearrange(
-      qkv, "b t (three h d) -> three b h t d", three=3, h=self.heads
-    )
+    q, k, v = Qkv(
+      self.heads, self.qkv_bias is True, self.qkv_init, self.rt, name="qkv"
+    )(x, value_query_bias(self, width) if self.qkv_bias == "qv" else None)
     if self.cosine:
       q, k = self._cosine(q, k)
     y = attend(q, k, v, bias=bias, mask=mask, implementation=self.rt.attention)
-    y = einops.rearrange(y, "b h t d -> b t (h d)")
+    y = einops.rearrange(self.rt.split(y, 1), "b h t d -> b t (h d)")
+    y = ad_checkpoint.checkpoint_name(y, "attention")
     found = {"q": q, "k": k, "v": v}
     if "attention" in taps:
       found["attention"] = probabilities(q, k, bias, mask)
-    proj = dense(width, True, "proj", self.proj_init)
+    proj = nn.Dense(
+      width, dtype=self.rt.dtype, kernel_init=self.proj_init, name="proj"
+    )
     return proj(y), {t: found[t] for t in taps}
 
   def _cosine(self, q, k):

@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import ad_checkpoint
 
 from jmim.nn import attention
 from jmim.nn import mlp
@@ -131,6 +132,7 @@ class Block(nn.Module):
     y = layer_norm(self.rt, "norm1", self.eps)(x)
     y, found = attn(y, bias=bias, mask=mask, taps=inner)
     x = self.rt.shard(x + residual(y, 0))
+    x = ad_checkpoint.checkpoint_name(x, "middle")
     hidden = int(x.shape[-1] * self.mlp_ratio)
     y = layer_norm(self.rt, "norm2", self.eps)(x)
     y = mlp.MLP(hidden, self.rt, self.act, name="mlp")(y)

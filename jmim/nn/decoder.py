@@ -40,7 +40,10 @@ class MaskedDecoder(nn.Module):
     y = jnp.concatenate([y[:, :1], patches], axis=1)
     table = posemb.sincos_2d(width, self.grid, self.order, prefix=1)
     y = self.rt.shard(y + jnp.asarray(table, dtype))
-    y, _ = vit.make_stack(self.size, self.rt, name="blocks")(y)
+    t = y.shape[1]
+    y, valid = masking.fill_up(y, None, self.rt.pad_tokens)
+    seen = {} if valid is None else {"mask": valid}
+    y = vit.make_stack(self.size, self.rt, name="blocks")(y, **seen)[0][:, :t]
     y = block.layer_norm(self.rt, "norm")(y)
     y = nn.Dense(self.out, dtype=dtype, kernel_init=init, name="pred")(y)
     return y[:, 1:].astype(jnp.float32)

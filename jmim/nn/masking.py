@@ -109,6 +109,27 @@ def restore(kept: jax.Array, fill: jax.Array, mask: Mask) -> jax.Array:
   return take(tokens, mask.restore)
 
 
+def fill_up(
+  x: jax.Array, valid: jax.Array | None, multiple: int
+) -> tuple[jax.Array, jax.Array | None]:
+  """Tokens that nothing attends to, up to a multiple.
+
+  Args:
+    x: [b, t, d].
+    valid: [b, t] bool, True = may be attended to; None: all may.
+    multiple: that the number of tokens shall divide by.
+
+  Returns:
+    [b, t + more, d] with zeros at the end, and which may be attended to.
+  """
+  more = -x.shape[1] % multiple
+  if not more:
+    return x, valid
+  valid = jnp.ones(x.shape[:2], bool) if valid is None else valid
+  x = jnp.pad(x, ((0, 0), (0, more), (0, 0)))
+  return x, jnp.pad(valid, ((0, 0), (0, more)))
+
+
 def masked_mean(values: jax.Array, mask: jax.Array) -> jax.Array:
   """sum(values * mask) / sum(mask) over everything; 0 if nothing is masked.
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import flax.linen as nn
 import jax
+from jax import ad_checkpoint
 
 from jmim.nn import runtime
 
@@ -40,6 +41,7 @@ class MLP(nn.Module):
     init = nn.initializers.xavier_uniform()
     kw = dict(dtype=self.rt.dtype, kernel_init=init)
     y = nn.Dense(self.hidden, name="fc1", **kw)(x)
+    y = ad_checkpoint.checkpoint_name(self.rt.split(y, -1), "hidden")
     return nn.Dense(x.shape[-1], name="fc2", **kw)(
       inner(ACTIVATIONS[self.act](y))
     )

@@ -9,10 +9,28 @@ import jax.numpy as jnp
 
 from jmim.nn import runtime
 
-REMAT = {
-  "full": None,
-  "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
-}
+# Tensors that blocks name for remat="names".
+NAMES = ("qkv", "attention", "middle", "hidden")
+
+
+def policy(rt: runtime.Runtime) -> Callable[..., Any] | None:
+  """What the backward pass finds instead of computing it again.
+
+  "full": the input of each block only. "dots": products with parameters.
+  "names": of NAMES those of `remat_save`, and those of `remat_offload` in the
+  memory of the host: qkv [b, t, 3w], attention [b, t, w] before its last
+  product, middle [b, t, w] between the branches, hidden [b, t, 4w] before its
+  activation.
+  """
+  if rt.remat == "names":
+    return jax.checkpoint_policies.save_and_offload_only_these_names(
+      names_which_can_be_saved=list(rt.remat_save),
+      names_which_can_be_offloaded=list(rt.remat_offload),
+      offload_src="device", offload_dst="pinned_host",
+    )  # fmt: skip
+  if rt.remat == "dots":
+    return jax.checkpoint_policies.dots_with_no_batch_dims_saveable
+  return None
 
 
 def unstack(tree: Any, depth: int) -> list[Any]:
@@ -84,7 +102,7 @@ class Stack(nn.Module):
 
     if self.rt.remat != "none":
       apply = jax.checkpoint(
-        apply, policy=REMAT[self.rt.remat], prevent_cse=not self.rt.scan
+        apply, policy=policy(self.rt), prevent_cse=not self.rt.scan
       )
     if self.rt.scan and stop:
       return jax.lax.scan(apply, x, xs, unroll=self.rt.unroll)

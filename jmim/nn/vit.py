@@ -262,15 +262,19 @@ class ViT(nn.Module):
     embedded = self.norm_pre(x) if self.pre_norm else x
     shared = {"bias": self.rel_pos_bias()[None]} if self.relative else {}
     if valid is not None:
-      shared["mask"] = jnp.pad(
-        valid, ((0, 0), (self.prefix, 0)), constant_values=True
-      )
+      valid = jnp.pad(valid, ((0, 0), (self.prefix, 0)), constant_values=True)
+    x, t = embedded, embedded.shape[1]
+    # Taps and biases are of as many tokens as there were.
+    if not (taps or shared or "window" in self.style):
+      x, valid = masking.fill_up(x, valid, self.rt.pad_tokens)
+    if valid is not None:
+      shared["mask"] = valid
     x, found = self.blocks(
-      self.rt.shard(embedded),
+      self.rt.shard(x),
       per_layer={} if drop is None else {"drop": drop},
       stop=stop,
       taps=taps,
       **shared,
     )
-    x = self.norm(x) if self.final_norm else x
+    x = self.norm(x[:, :t]) if self.final_norm else x[:, :t]
     return {"tokens": tokens, "embedded": embedded, "latent": x, **found}

@@ -10,8 +10,8 @@ from jmim.core import sharding
 P = jax.sharding.PartitionSpec
 
 
-def mesh(data=-1, fsdp=1, devices=8):
-  sizes = {"data": data, "fsdp": fsdp}
+def mesh(data=-1, fsdp=1, devices=8, **more):
+  sizes = {"data": data, "fsdp": fsdp, **more}
   return sharding.make_mesh(sizes, jax.devices()[:devices])
 
 
@@ -32,8 +32,8 @@ def array(*dims):
 )
 def test_minus_one_takes_what_is_left(sizes, devices, expected):
   made = mesh(*sizes, devices)
-  assert tuple(made.shape.values()) == expected
-  assert made.axis_names == ("data", "fsdp")
+  assert (made.shape["data"], made.shape["fsdp"]) == expected
+  assert made.size == devices
   assert list(made.devices.ravel()) == jax.devices()[:devices]
 
 
@@ -111,7 +111,7 @@ def test_a_rule_that_does_not_divide_is_recorded_and_replicates():
   assert "6 does not divide" in layout.missed["kernel"]
 
 
-@pytest.mark.parametrize("axes", [("tensor",), (None, None, "data")])
+@pytest.mark.parametrize("axes", [("layer",), (None, None, "data")])
 def test_a_rule_that_cannot_mean_anything_is_an_error(axes):
   layout = sharding.Layout(mesh(2, 4), [("kernel", axes)])
   with pytest.raises(errors.UserError, match="'kernel'") as e:
@@ -155,3 +155,85 @@ def test_a_batch_that_does_not_split_names_one_that_does(
     sharding.check_batch(batch, accumulate, mesh(2, 4))
   assert (e.value.key, e.value.fix) == ("data.batch", f"use {remedy}")
   assert int(remedy) % (8 * accumulate) == 0
+
+
+# Tensor, expert, replica, ZeRO.
+
+
+@pytest.mark.parametrize(
+  "name, dims, expected",
+  [
+    ("blocks/layers/attn/qkv/kernel", (2, 16, 48), P(None, None,
+     ("tensor", "fsdp"))),
+    ("blocks/layers/attn/qkv/kernel", (2, 16, 18), P(None, "fsdp", "tensor")),
+    ("blocks/layers/attn/proj/kernel", (2, 16, 16), P(None, "tensor", "fsdp")),
+    ("blocks/layers/mlp/fc1/kernel", (2, 16, 64), P(None, None,
+     ("tensor", "fsdp"))),
+    ("blocks/layers/mlp/fc1/bias", (2, 64), P(None, ("tensor", "fsdp"))),
+    ("blocks/layers/mlp/fc2/kernel", (2, 64, 16), P(None, ("tensor", "fsdp"))),
+    ("blocks/layers/norm1/scale", (2, 16), P(None, "fsdp")),
+    ("patch_embed/kernel", (48, 16), P("fsdp")),
+    # `qkv/bias` is small and dealt out by head: no rule.
+    ("blocks/layers/attn/qkv/bias", (2, 48), P(None, "fsdp")),
+    ("blocks/layers/experts/kernel", (2, 4, 16, 8), P(None, "expert",
+     "fsdp")),
+    ("experts/kernel", (4, 16, 8), P("expert", "fsdp")),
+  ],
+)  # fmt: skip
+def test_blocks_are_split_by_name(name, dims, expected):
+  made = mesh(1, 2, tensor=2, expert=2)
+  layout = sharding.Layout(made)
+  assert layout.spec(f"params/main/{name}", array(*dims)) == expected
+  assert layout.spec(f"opt/main/mu/{name}", array(*dims)) == expected
+  assert not layout.missed
+
+
+def test_what_tensor_cannot_split_is_recorded():
+  layout = sharding.Layout(mesh(2, 1, tensor=4))
+  assert layout.spec("x/mlp/fc1/kernel", array(8, 6)) == P()
+  assert "tensor=4" in layout.missed["x/mlp/fc1/kernel"]
+
+
+def test_zero_splits_state_but_not_parameters():
+  layout = sharding.Layout(mesh(4, 2), zero=True, min_size=16)
+  kernel = array(16, 64)
+  assert layout.spec("params/main/kernel", kernel) == P(None, "fsdp")
+  for part in ("opt/main/mu", "ema/main", "grads/main"):
+    split = layout.spec(f"{part}/kernel", kernel)
+    assert split == P(None, ("fsdp", "data"))
+    shape = jax.sharding.NamedSharding(layout.mesh, split).shard_shape((16, 64))
+    assert shape == (16, 8)
+  assert layout.spec("opt/main/mu/bias", array(4)) == P()
+  whole = sharding.Layout(mesh(4, 2), min_size=16)
+  assert whole.spec("opt/main/mu/kernel", kernel) == P(None, "fsdp")
+
+
+def test_an_axis_may_go_where_another_is_if_the_rest_divides():
+  sizes = {"fsdp": 4, "data": 3}
+  add = lambda spec, shape: sharding.add_axis(  # noqa: E731
+    spec, shape, "kernel", "data", sizes
+  )
+  assert add(P("fsdp"), (24, 3)) == P(("fsdp", "data"))
+  assert add(P("fsdp"), (24, 9)) == P("fsdp", "data")
+  assert add(P("fsdp"), (8, 3)) == P("fsdp", "data")
+  assert add(P("fsdp"), (8, 5)) is None
+
+
+class Chip:
+  """A device that knows its slice."""
+
+  platform = "simulated"
+
+  def __init__(self, number, slices):
+    self.id, self.slice_index = number, number // (8 // slices)
+
+
+def test_slices_become_replicas():
+  chips = [Chip(i, 2) for i in range(8)]
+  made = sharding.make_mesh({"data": -1, "fsdp": 2, "replica": 0}, chips)
+  assert (made.shape["replica"], made.shape["data"]) == (2, 2)
+  for slice_index, part in enumerate(made.devices):
+    assert {d.slice_index for d in part.ravel()} == {slice_index}
+  with pytest.raises(errors.UserError, match="2 slices") as e:
+    sharding.make_mesh({"data": -1, "replica": 4}, chips)
+  assert e.value.key == "hardware.mesh.replica"

@@ -83,7 +83,7 @@ def test_show_tells_sizes_mesh_and_misses():
   summary.show(console, state, shardings, where.mesh, 10**9, where.missed)
   text = out.getvalue()
   assert "9,283 parameters; 3 GFLOP per image" in text
-  assert "mesh data=1 x fsdp=8 on 8" in text
+  assert "mesh fsdp=8 on 8" in text
   assert "replicated: params/main/token (3,)" in text
   lines = [line.split() for line in text.splitlines()]
   share = f"{summary.bytes_per_device(PARAMS, shardings.params) / 37132:.4f}"

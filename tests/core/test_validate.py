@@ -134,7 +134,7 @@ def test_without_a_near_miss_the_keys_of_the_section_are_listed():
     ("data", {"channels": 2}, "data.channels"),
     ("optim", {"name": "adam"}, "optim.name"),
     ("optim", {"b1": 1.0}, "optim.b1"),
-    ("hardware", {"mesh": {"data": -1, "tensor": 2}}, "hardware.mesh.tensor"),
+    ("hardware", {"mesh": {"data": -1, "layer": 2}}, "hardware.mesh.layer"),
   ],
 )
 def test_a_wrong_key_of_a_closed_section_is_named(section, entries, key):

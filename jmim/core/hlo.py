@@ -1,0 +1,215 @@
+"""Reads the text of a compiled program (HLO), as far as counting needs.
+
+One line is one operation: `%name = type opcode(%operand, ...), attributes`;
+a computation is a header, lines, and a brace. Nothing of JAX is needed.
+"""
+
+import dataclasses
+import functools
+import math
+import re
+from collections.abc import Iterator
+
+_BITS = {"pred": 8, "token": 0}
+_ARRAY = re.compile(r"(\w+)\[([\d,]*)\](\{[^}]*\})?")
+_NAME = re.compile(r"%([\w.\-]+)")
+_LINE = re.compile(r"^\s+(ROOT )?%?([\w.\-]+) = (.*)$")
+_HEAD = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\{$")
+_CALLED = re.compile(
+  r"\b(calls|body|condition|to_apply|branch_computations|"
+  r"true_computation|false_computation)=\{?((?:%[\w.\-]+(?:, )?)+)"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+  """An array of a program.
+
+  Attributes:
+    dtype: as HLO writes it, "bf16".
+    dims: its sides.
+    hbm: whether it lies in the main memory of the chip (not in registers,
+      VMEM or on the host, which layouts mark by S(n)).
+  """
+
+  dtype: str
+  dims: tuple[int, ...]
+  hbm: bool = True
+
+  @property
+  def bytes(self) -> int:
+    """Without padding."""
+    digits = re.search(r"\d+", self.dtype)
+    bits = _BITS.get(self.dtype, int(digits[0]) if digits else 0)
+    return math.prod(self.dims) * bits // 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Op:
+  """One operation.
+
+  Attributes:
+    name: unique in its computation.
+    opcode: "fusion", "dot", ...
+    shapes: of its outputs, tuples flattened.
+    operands: names.
+    attrs: the rest of the line.
+    inside: what stands between the parentheses, for constants and parameters.
+    root: whether it is what the computation returns.
+  """
+
+  name: str
+  opcode: str
+  shapes: tuple[Shape, ...]
+  operands: tuple[str, ...]
+  attrs: str
+  inside: str
+  root: bool
+
+  @property
+  def bytes(self) -> int:
+    """Of all outputs."""
+    return sum(s.bytes for s in self.shapes)
+
+  @functools.cached_property
+  def called(self) -> dict[str, list[str]]:
+    """Attribute ("body", "calls", ...) -> computations."""
+    found: dict[str, list[str]] = {}
+    for key, names in _CALLED.findall(self.attrs):
+      found.setdefault(key, []).extend(_NAME.findall(names))
+    return found
+
+  def attr(self, name: str) -> str:
+    """The text of an attribute in braces or without; "" if it is not there."""
+    match = re.search(rf"\b{name}=(\{{[^}}]*\}}|[^,\s]+)", self.attrs)
+    return match[1] if match else ""
+
+
+Computation = dict[str, Op]
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+  """A module: computations by name, and which is the entry."""
+
+  computations: dict[str, Computation]
+  entry: str
+
+  def walk(self) -> Iterator[tuple[Op, Computation, int, bool]]:
+    """(op, its computation, times it runs, inside a fusion) of the program."""
+    yield from self._walk(self.entry, 1, False)
+
+  def _walk(self, name, times, fused):
+    computation = self.computations[name]
+    for op in computation.values():
+      yield op, computation, times, fused
+      if op.opcode == "while":
+        n = times * self.trips(op, computation)
+        yield from self._walk(op.called["body"][0], n, fused)
+      elif op.opcode in _CALLERS:
+        inner = fused or op.opcode == "fusion"
+        for names in op.called.values():
+          for called in names:
+            yield from self._walk(called, times, inner)
+
+  def trips(self, loop: Op, computation: Computation) -> int:
+    """How often a loop runs: as the compiler notes it, or its condition says.
+
+    Raises:
+      ValueError: neither does.
+    """
+    known = re.search(r'"known_trip_count":\{"n":"(\d+)"', loop.attrs)
+    if known:
+      return int(known[1])
+    condition = self.computations[loop.called["condition"][0]]
+    limits = [
+      int(op.inside)
+      for op in self._below(condition)
+      if op.opcode == "constant" and re.fullmatch(r"-?\d+", op.inside)
+    ]
+    if len(limits) != 1:
+      raise ValueError(f"loop {loop.name}: condition with constants {limits}")
+    return limits[0] - self._start(loop, condition, computation)
+
+  def _below(self, computation: Computation) -> Iterator[Op]:
+    """Operations of a computation and of those it calls."""
+    for op in computation.values():
+      yield op
+      for names in op.called.values():
+        for name in names:
+          yield from self._below(self.computations[name])
+
+  def _start(self, loop, condition, computation) -> int:
+    """The counter before the first turn; 0 unless it is plainly a constant."""
+    index = next((o.attr("index") for o in condition.values()
+                  if o.opcode == "get-tuple-element"), "0")  # fmt: skip
+    start = computation.get(loop.operands[0])
+    if start is None or start.opcode != "tuple":
+      return 0
+    op = computation.get(start.operands[int(index)])
+    while op is not None and op.opcode in ("copy", "bitcast"):
+      op = computation.get(op.operands[0])
+    constant = op is not None and op.opcode == "constant"
+    return int(op.inside) if constant else 0
+
+
+_CALLERS = ("fusion", "call", "conditional", "async-start", "custom-call")
+
+
+def shapes_of(text: str) -> tuple[Shape, ...]:
+  """The arrays of a type, tuples flattened."""
+  return tuple(
+    Shape(
+      dtype, tuple(int(d) for d in dims.split(",") if d),
+      re.search(r"S\([1-9]", layout) is None,
+    )
+    for dtype, dims, layout in _ARRAY.findall(text)
+  )  # fmt: skip
+
+
+def _closing(text: str, start: int) -> int:
+  """Index after the parenthesis that closes the one at `start`."""
+  depth = 0
+  for i in range(start, len(text)):
+    depth += (text[i] == "(") - (text[i] == ")")
+    if not depth:
+      return i + 1
+  raise ValueError(f"unbalanced: {text[:80]}")
+
+
+def parse_line(line: str) -> Op | None:
+  """One operation; None for a line that is none."""
+  match = _LINE.match(line)
+  if not match:
+    return None
+  root, name, rest = match.groups()
+  end = _closing(rest, 0) if rest.startswith("(") else rest.index(" ")
+  kind, rest = rest[:end], rest[end:].lstrip()
+  head = re.match(r"[\w\-]+\(", rest)
+  if not head:
+    return None
+  close = _closing(rest, head.end() - 1)
+  inside = rest[head.end() : close - 1]
+  return Op(
+    name, rest[: head.end() - 1], shapes_of(kind),
+    tuple(_NAME.findall(inside)), rest[close:], inside, bool(root),
+  )  # fmt: skip
+
+
+def parse(text: str) -> Program:
+  """A program from `compiled.as_text()`.
+
+  Raises:
+    ValueError: there is no entry computation.
+  """
+  computations: dict[str, Computation] = {}
+  entry, current = None, None
+  for line in text.splitlines():
+    if head := _HEAD.match(line):
+      current = computations.setdefault(head[2], {})
+      entry = head[2] if head[1] else entry
+    elif current is not None and (op := parse_line(line)):
+      current[op.name] = op
+  if entry is None:
+    raise ValueError("no ENTRY computation in the text")
+  return Program(computations, entry)

@@ -1,0 +1,158 @@
+"""Two plots: cost of a step against chips, and against the share hidden.
+
+    python -m jmim.tools.scaling chips --config=configs/mae_imagenet.py \
+      --at=v5e:4x4,v5e:8x8,v5e:16x16 --batch_per_chip=16 --out=plots
+    python -m jmim.tools.scaling masks --config=configs/mae_cifar10.py \
+      --at=0,0.5,0.75,0.9 --out=plots
+
+chips: weak scaling. The step is compiled for each topology (as --mode=dry_run)
+at a fixed batch per chip; FLOPs, memory and traffic of a chip should stay flat.
+masks: steps are timed here, in turn, at each `method.mask_ratio`; time should
+follow the FLOPs of the visible tokens.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.figure
+
+from jmim import dry_run
+from jmim.core import config as configs
+from jmim.core import errors
+from jmim.core import topology
+from jmim.tools import bench_step
+
+SHOWN = ("flops", "memory", "sent", "traffic")
+
+
+def spread(rows: Sequence[dict[str, Any]], key: str) -> float:
+  """(largest - smallest) / smallest."""
+  values = [row[key] for row in rows]
+  return max(values) / min(values) - 1
+
+
+def chips(
+  config: str, overrides: Sequence[str], names: Sequence[str], per_chip: int
+) -> list[dict[str, Any]]:
+  """One row per topology: what a chip does in a step."""
+  rows = []
+  for name in names:
+    devices = topology.devices(name)
+    batch = [f"data.batch={per_chip * len(devices)}"]
+    made = configs.override(configs.load(config), [*overrides, *batch])
+    found = dry_run.measure(made, devices)
+    rows.append({
+      "at": name, "chips": len(devices), "flops": found["flops"]["compiled"],
+      "memory": found["memory"]["peak"], "traffic": found["traffic"],
+      "sent": sum(found["network"]["bytes"].values()),
+      "mfu_bound": found.get("mfu_bound", float("nan")),
+    })  # fmt: skip
+    print("  ".join(f"{k} {v:.4g}" if isinstance(v, float | int) else str(v)
+                    for k, v in rows[-1].items()), flush=True)  # fmt: skip
+  for key in SHOWN:
+    print(f"{key}: flat within {spread(rows, key):.1%}")
+  return rows
+
+
+def masks(
+  config: str, overrides: Sequence[str], ratios: Sequence[float], rounds: int
+) -> list[dict[str, Any]]:
+  """One row per share hidden: seconds of a step, and FLOPs of an image."""
+  sides = []
+  try:
+    for ratio in ratios:
+      own = [*overrides, f"method.mask_ratio={ratio}"]
+      spec = {"config": config, "overrides": own}
+      sides.append(bench_step.Side(["jmim.tools.bench_step", "--serve"], spec))
+    found = list(bench_step.turns(sides, 2, rounds))
+  finally:
+    for side in sides:
+      side.close()
+  rows = []
+  for i, (ratio, side) in enumerate(zip(ratios, sides, strict=True)):
+    seconds = min(row[i]["seconds"] for row in found)
+    rows.append({
+      "at": str(ratio), "seconds": seconds, "flops": side.facts["flops"]
+    })  # fmt: skip
+  for row in rows:
+    row["predicted"] = rows[0]["seconds"] * row["flops"] / rows[0]["flops"]
+    off = row["seconds"] / row["predicted"] - 1
+    print(
+      f"hidden {row['at']}: {row['seconds']:.3f} s, by FLOPs "
+      f"{row['predicted']:.3f} s ({off:+.1%})", flush=True,
+    )  # fmt: skip
+  return rows
+
+
+def draw_chips(rows: Sequence[dict[str, Any]], path: pathlib.Path) -> None:
+  """What a chip does, relative to the first row."""
+  figure = matplotlib.figure.Figure(figsize=(6, 3.5), layout="constrained")
+  axes = figure.subplots()
+  for key in SHOWN:
+    axes.plot(
+      [r["chips"] for r in rows], [r[key] / rows[0][key] for r in rows],
+      marker="o", label=key,
+    )  # fmt: skip
+  axes.set(
+    xlabel="chips, at a fixed batch per chip", ylim=(0, None),
+    ylabel=f"of a chip, over that at {rows[0]['chips']} chips",
+  )  # fmt: skip
+  axes.set_xscale("log", base=2)
+  axes.legend()
+  figure.savefig(path, dpi=120)
+
+
+def draw_masks(rows: Sequence[dict[str, Any]], path: pathlib.Path) -> None:
+  """Time of a step beside what FLOPs predict."""
+  figure = matplotlib.figure.Figure(figsize=(6, 3.5), layout="constrained")
+  axes = figure.subplots()
+  hidden = [float(r["at"]) for r in rows]
+  axes.plot(hidden, [r["seconds"] for r in rows], "o-", label="measured")
+  axes.plot(hidden, [r["predicted"] for r in rows], "s--", label="by FLOPs")
+  axes.set(
+    xlabel="share of patches hidden", ylabel="seconds per step", ylim=(0, None)
+  )
+  axes.legend()
+  figure.savefig(path, dpi=120)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Command line; returns the exit code."""
+  argv = list(sys.argv[1:] if argv is None else argv)
+  start = "--config."
+  overrides = [a.removeprefix(start) for a in argv if a.startswith(start)]
+  parser = argparse.ArgumentParser(
+    prog="python -m jmim.tools.scaling", description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )  # fmt: skip
+  parser.add_argument("what", choices=("chips", "masks"))
+  parser.add_argument("--config", required=True, help="recipe")
+  parser.add_argument("--at", required=True, help="topologies, or shares")
+  parser.add_argument("--out", required=True, help="folder of plot and JSON")
+  parser.add_argument("--batch_per_chip", type=int, default=16)
+  parser.add_argument("--rounds", type=int, default=5, help="turns (masks)")
+  flags = parser.parse_args([a for a in argv if not a.startswith(start)])
+  out, at = pathlib.Path(flags.out), flags.at.split(",")
+  try:
+    out.mkdir(parents=True, exist_ok=True)
+    if flags.what == "chips":
+      topology.prepare(at[-1])
+      rows = chips(flags.config, overrides, at, flags.batch_per_chip)
+      draw_chips(rows, out / "chips.png")
+    else:
+      shares = [float(x) for x in at]
+      rows = masks(flags.config, overrides, shares, flags.rounds)
+      draw_masks(rows, out / "masks.png")
+  except errors.UserError as e:
+    print(f"error:\n{e.screen()}", file=sys.stderr)
+    return 2
+  (out / f"{flags.what}.json").write_text(json.dumps(rows, indent=2) + "\n")
+  return 0
+
+
+if __name__ == "__main__":
+  sys.exit(main())
