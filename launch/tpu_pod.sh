@@ -119,7 +119,7 @@ create() { tpu create "$name" --accelerator-type="$type" \
 
 delete() { tpu delete "$name" --quiet; }
 
-copy() { # what git knows of, as it is now, and Python 3.12 with what it needs
+copy() { # the checkout as it is now, and a Python 3.12 with what it needs
   local archive="${TMPDIR:-/tmp}/jmim-$name.tar.gz"
   call tar -C "$root" -czf "$archive" --exclude-vcs --exclude=.venv \
     --exclude=runs --exclude=__pycache__ .
