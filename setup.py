@@ -52,6 +52,7 @@ EXTRAS = {
     "chex>=0.1.92",
     "hypothesis>=6.170",
     "psutil>=7.2",
+    "PyYAML>=6.0",
     "pytest>=9.2",
     "pytest-xdist>=3.8",
     "ruff>=0.17",

@@ -14,6 +14,7 @@ import ml_collections
 
 from jmim.core import errors
 from jmim.core import method as methods
+from jmim.core import profile
 from jmim.core import sharding
 from jmim.core import tree as trees
 from jmim.core import units
@@ -152,12 +153,13 @@ def inputs_given(
 def check_durations(
   config: ml_collections.ConfigDict, total: int, examples: int
 ) -> None:
-  """Raises UserError unless the run has a length and a warm-up within it."""
+  """Raises UserError unless the run has a length, and its parts are in it."""
   if total < 1:
     raise errors.UserError(
       "train.total_steps, _epochs and _images are all 0",
       "the length of the run", "set one of them", "train.total_steps",
     )  # fmt: skip
+  profile.steps(config.train.profile_steps, total)
   for stem in ("warmup", "cooldown"):
     part = units.steps(
       config.schedule, stem, config.data.batch, examples, "schedule"

@@ -35,8 +35,10 @@ _WORKDIR = flags.DEFINE_string(
 )
 _MODE = flags.DEFINE_enum("mode", "train", MODES, "What to do")
 _COORDINATOR = flags.DEFINE_string(
-  "coordinator", None, "host:port of process 0; empty: one process"
-)
+  "coordinator", None,
+  "host:port of process 0; auto: the cluster tells (TPU pod, GKE, Slurm, MPI); "
+  "empty: one process",
+)  # fmt: skip
 _PROCESSES = flags.DEFINE_integer(
   "processes", None, "Processes of the run, where no cluster tells"
 )
@@ -194,11 +196,7 @@ def _start_backend(config) -> None:
     if os.environ.get("JAX_PLATFORMS") == "cpu":
       jax.config.update("jax_cpu_collectives_implementation", "gloo")
     seconds = config.hardware.host_timeout
-    jax.distributed.initialize(
-      _COORDINATOR.value, _PROCESSES.value, _PROCESS.value,
-      initialization_timeout=seconds, heartbeat_timeout_seconds=seconds,
-      shutdown_timeout_seconds=seconds,
-    )  # fmt: skip
+    hosts.start(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value, seconds)
     values = {
       "config": hosts.digest(config.to_json(sort_keys=True)),
       "code": version.code_hash(),

@@ -115,11 +115,11 @@ class Run:
       init = jax.jit(self.step.init, out_shardings=self.shardings)
       self.state = init_from.apply(init(batch, parts.consts), loaded)
     everywhere = sharding.replicated(parts.mesh)
-    compiling = clocks.Clock()
     where = (self.shardings, everywhere)
     step = jax.jit(self.step, donate_argnums=0, out_shardings=where)
-    self.compiled = step.lower(self.state, parts.consts, batch).compile()
-    seconds = compiling.lap()["total"]
+    with self.clock.measure("compile"):
+      self.compiled = step.lower(self.state, parts.consts, batch).compile()
+    seconds = self.clock.lap()["compile"]
     self.console.print(f"train step compiled in {seconds:.1f} s")
     window = (self.abstract.window, self.abstract.counted)
     self.zeros = jax.jit(
@@ -155,6 +155,7 @@ class Run:
     )
     self.start, self.state, meta = found
     self.losses = list(meta.get("losses", ()))
+    self.clock.resume(meta.get("clock", {}))
     self.reopen(self.start)
 
   def reopen(self, step: int) -> None:
@@ -250,7 +251,9 @@ class Run:
   def meta(self, step: int) -> dict[str, Any]:
     """What the checkpoint of a step holds beside the state."""
     position = skips.position(step, self.skips)
-    return keepers.meta_of(self.parts.config, position, self.losses)
+    return keepers.meta_of(
+      self.parts.config, position, self.losses, self.clock.saved()
+    )
 
   def close(self) -> None:
     """Ends threads and files; waits for the last checkpoint."""

@@ -16,6 +16,8 @@ from jmim import replay
 from jmim import run as runs
 from jmim.core import errors
 from jmim.core import hosts
+from jmim.core import meter
+from jmim.core import profile
 from jmim.core import skips
 from jmim.core import spikes
 from jmim.core import stopping
@@ -66,6 +68,8 @@ def evaluate(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
 class Run(runs.Run):
   """A run that is being trained."""
 
+  profile = profile.Profile(range(0), pathlib.Path())  # until the loop begins
+
   def loop(self, stop: stopping.Stop) -> None:
     """Steps until the end of the run, or until it is asked to stop."""
     total, step = self.parts.total, self.start
@@ -77,9 +81,11 @@ class Run(runs.Run):
     self._evaluate(step, self._missed(), stop)
     self.console.start(total, step)
     self.running, self.recent = collections.deque(), []
+    self.clock.started()
     self.clock.lap()
+    self._prepare_profile(total)
     while step < total:
-      self._step()
+      self._step(step + 1)
       step += 1
       self.console.advance(step)
       logs = step % train.log_steps == 0 or step == total
@@ -95,18 +101,43 @@ class Run(runs.Run):
       if stop.due(step):
         self._leave(step, stop)
       self._evaluate(step, self._due(step), stop)
-    self.keeper.save_surely(total, self.state, self.meta(total), self.writer)
+    with self.clock.measure("checkpoint"):
+      self.keeper.save_surely(total, self.state, self.meta(total), self.writer)
     self.console.stop()
-    self.console.print(f"done: {total} steps; everything is in {self.workdir}")
+    spent = meter.goodput(self.clock.shares())
+    self.console.print(f"done: {total} steps; steps took {spent} of the time")
+    self.console.print(f"everything is in {self.workdir}")
 
-  def _step(self) -> None:
+  def _prepare_profile(self, total: int) -> None:
+    wanted = profile.steps(self.parts.config.train.profile_steps, total)
+    if wanted and self.start >= wanted[0]:
+      self.console.print("train.profile_steps is behind us: no trace")
+    wanted = wanted if self.writes else range(0)
+    self.profile = profile.Profile(wanted, self.workdir / "profile")
+
+  def close(self) -> None:
+    """Ends threads, files and a trace that has begun."""
+    try:
+      self.profile.close()
+    finally:
+      super().close()
+
+  def _step(self, step: int) -> None:
+    """The step of that number, from 1 on."""
     with self.clock.measure("input"):
       batch = next(self.batches)
+    self.profile.before(step, self.state)
     self.state, metrics = self.compiled(self.state, self.parts.consts, batch)
     self.running.append(metrics)
     self.recent.append(metrics[self._loss_name(metrics)])
     if len(self.running) > AHEAD:
       jax.block_until_ready(self.running.popleft())
+    if self.profile.ends(step):
+      with self.clock.measure("profile"):
+        path = self.profile.end(self.state)
+        profile.show(
+          self.console, path, self.compiled.as_text(), self.profile.count
+        )
 
   def _loss_name(self, metrics) -> str:
     """The loss of the first player."""

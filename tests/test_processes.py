@@ -11,6 +11,7 @@ import pytest
 
 from jmim.core import checkpoint
 from jmim.core import hosts
+from jmim.core import writer
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "tests" / "tools" / "crash_recipe.py"
@@ -121,6 +122,31 @@ def test_a_host_that_never_comes_is_named(tmp_path):
   ]  # fmt: skip
   outs = [p.communicate()[0] for p in all_three]
   assert "hosts 1 of 3 did not reach 'there' within 2 s" in outs[0]
+
+
+def losses(workdir, processes, devices):
+  """Of 20 steps of a toy MAE, in that many processes of this machine."""
+  script = str(ROOT / "launch" / "multiprocess.sh")
+  done = subprocess.run(
+    [script, str(processes), "--", f"--config={RECIPE}:steps=20",
+     f"--workdir={workdir}", f"--config.data.data_dir={workdir.parent}/data",
+     "--config.evals.recon=None", "--config.evals.loss=None",
+     "--config.train.log_steps=1", "--config.train.checkpoint_steps=0"],
+    cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    check=False,
+    env={**os.environ, "JMIM_CPU_DEVICES": str(devices), "XLA_FLAGS": "",
+         "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"},
+  )  # fmt: skip
+  assert done.returncode == 0, done.stdout
+  lines = writer.read(workdir)
+  return [(x["loss"], x["grad_norm"]) for x in lines]
+
+
+def test_two_processes_of_four_devices_are_one_of_eight(tmp_path):
+  alone, two = (
+    losses(tmp_path / str(n), n, devices) for n, devices in ((1, 8), (2, 4))
+  )
+  assert len(alone) == 20 and alone == two  # bit by bit
 
 
 def test_alone_there_is_nobody_to_wait_for():

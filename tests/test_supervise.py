@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 
@@ -95,9 +94,3 @@ def test_a_signal_for_the_script_is_one_for_the_run(tmp_path, number):
 def test_wrong_settings_show_the_usage(tmp_path, env):
   code, starts, err = ended(tmp_path, "exit 0", **env)
   assert (code, starts) == (2, 0) and "usage:" in err
-
-
-@pytest.mark.skipif(not shutil.which("shellcheck"), reason="no shellcheck")
-def test_scripts_are_shellcheck_clean():
-  scripts = [str(p) for p in SCRIPT.parent.glob("*.sh")]
-  subprocess.run(["shellcheck", *scripts], check=True)

@@ -44,6 +44,11 @@ def test_a_run_leaves_everything_in_its_workdir(recipe, tmp_path, capsys):
     "knn/untrained_top1", "loss/loss", "recon/mse", "recon/mse_nearest",
   ):  # fmt: skip
     assert np.isfinite(last[key]), key
+  shares = {k: v for k, v in last.items() if k.startswith("goodput/")}
+  assert sum(shares.values()) == pytest.approx(1)
+  for part in ("steps", "compile", "start", "eval", "checkpoint"):
+    assert shares[f"goodput/{part}"] > 0, part
+  assert shares["goodput/restart"] == 0
   assert last["probe/pixels_accuracy"] > 60  # plain digits are easy
   protocol = next(x["protocol"] for x in logged if x.get("eval") == "knn")
   assert protocol["k"] == [5, 20] and protocol["data.name"] == "digits/plain"
@@ -78,6 +83,29 @@ def test_interrupted_and_resumed_equals_uninterrupted(
   whole = tinyrun.final_state(tmp_path / "whole", config)
   for name, leaf in tinyrun.final_state(tmp_path / "cut", config).items():
     np.testing.assert_array_equal(leaf, whole[name], name)
+
+
+def test_goodput_goes_on_over_restarts(recipe, tmp_path):
+  config = tinyrun.small(recipe, total_steps=4, log_steps=1)
+  train.train(config, tmp_path)
+  first = checkpoint.Checkpoints(tmp_path, write=False).meta(4)["clock"]
+  assert first["seconds"]["compile"] > 0 == first["seconds"]["restart"]
+  train.train(tinyrun.small(recipe, total_steps=5, log_steps=1), tmp_path)
+  last = checkpoint.Checkpoints(tmp_path, write=False).meta(5)["clock"]
+  for name, seconds in first["seconds"].items():
+    assert last["seconds"][name] >= seconds
+  # From the first run's checkpoint to the second's first step, compiling and
+  # the like excepted: less than all of the time between the two checkpoints.
+  between = last["time"] - first["time"]
+  assert 0 < last["seconds"]["restart"] < between
+  spent = [sum(x["seconds"].values()) for x in (first, last)]
+  assert spent[1] - spent[0] == pytest.approx(between, abs=0.1)
+
+
+def test_no_trace_unless_asked_for(recipe, tmp_path, monkeypatch):
+  monkeypatch.setattr(jax.profiler, "start_trace", pytest.fail)
+  train.train(tinyrun.small(recipe, total_steps=2), tmp_path)
+  assert not (tmp_path / "profile").exists()
 
 
 def test_a_finished_run_says_so_and_changes_nothing(recipe, tmp_path, capsys):

@@ -5,10 +5,9 @@ import numpy as np
 from jmim import train
 from jmim.core import config as configs
 from jmim.core import events
+from jmim.core import meter
 from jmim.core import tree as trees
 from jmim.core import writer
-
-TIMES = ("images_per_second", "mfu", "input_wait")
 
 
 def recipe(data_dir):
@@ -58,7 +57,7 @@ def small(recipe, keep=(), **changes):
 def lines(workdir):
   """What metrics.jsonl holds, without what the clock says."""
   return [
-    {k: v for k, v in line.items() if k not in TIMES}
+    {k: v for k, v in line.items() if not meter.is_time(k)}
     for line in writer.read(workdir)
   ]
 
@@ -70,7 +69,7 @@ def board(workdir):
     for e in events.read(workdir / "tensorboard")
     for v in e.summary.value
   ]
-  return sorted(x for x in found if x[1] not in TIMES)
+  return sorted(x for x in found if not meter.is_time(x[1]))
 
 
 def final_state(workdir, config):

@@ -174,6 +174,9 @@ KEYS: dict[str, Key] = {
   "train.log_steps": Key(
     50, "Steps between log lines, which are means over them.", low=1
   ),
+  "train.profile_steps": Key(
+    "", "'10:13': trace these steps into workdir/profile, print what took long."
+  ),
   **duration("train.checkpoint", "Between checkpoints; none: only the last"),
   "train.keep": Key(2, "Newest checkpoints kept.", low=1),
   **duration("train.keep_every", "Checkpoints at multiples of this stay"),

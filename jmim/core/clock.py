@@ -1,35 +1,92 @@
-"""Where the wall time goes between two log lines."""
+"""Where the wall time goes: between two log lines, and in the whole run."""
 
 import collections
 import contextlib
 import time
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+
+# Activities of which a log line tells the share of the run's time so far.
+STEPS, START, RESTART = "steps", "start", "restart"
+PARTS = (
+  STEPS, "input", "compile", "eval", "checkpoint", "profile", START, RESTART,
+)  # fmt: skip
 
 
 class Clock:
-  """Sums seconds per activity ("input", "eval", "checkpoint", ...)."""
+  """Sums seconds per activity ("input", "eval", "checkpoint", ...).
 
-  def __init__(self, now=time.perf_counter):
-    """Starts the first window; `now` can be replaced in tests."""
-    self._now = now
-    self.start = self._last = now()
-    self._spent = collections.Counter()
+  What nothing else is measured as is time of steps. The sums of a run go on
+  over its restarts: `saved` is kept with each checkpoint.
+  """
+
+  def __init__(
+    self,
+    now: Callable[[], float] = time.perf_counter,
+    today: Callable[[], float] = time.time,
+  ):
+    """Starts the first window; the two clocks can be replaced in tests."""
+    self._now, self._today = now, today
+    self._last = self._began = now()
+    self._window = collections.Counter()
+    self._run = collections.Counter()
+    self._before = 0.0  # seconds of the run before `_began`
 
   @contextlib.contextmanager
   def measure(self, name: str):
-    """Counts the body's wall time under `name`."""
+    """Counts the body's wall time under `name`; bodies do not nest."""
     start = self._now()
     try:
       yield
     finally:
-      self._spent[name] += self._now() - start
+      spent = self._now() - start
+      self._window[name] += spent
+      self._run[name] += spent
 
   def lap(self) -> dict[str, float]:
     """Seconds per activity since the last lap, with "total"; then resets."""
     now = self._now()
-    spent = {**self._spent, "total": now - self._last}
+    spent = {**self._window, "total": now - self._last}
     self._last = now
-    self._spent.clear()
+    self._window.clear()
     return spent
+
+  def started(self) -> None:
+    """Counts what nothing else was measured as, so far, as START."""
+    self._run[START] += self._rest()
+
+  def seconds(self) -> dict[str, float]:
+    """Seconds of the run per activity of PARTS, since it began."""
+    steps = self._run[STEPS] + self._rest()
+    return {name: self._run[name] for name in PARTS} | {STEPS: steps}
+
+  def _rest(self) -> float:
+    total = self._before + self._now() - self._began
+    return max(0.0, total - self._run.total())
+
+  def shares(self) -> dict[str, float]:
+    """Shares of the run's wall time per activity of PARTS; they sum to 1."""
+    seconds = self.seconds()
+    total = max(sum(seconds.values()), 1e-9)
+    return {name: value / total for name, value in seconds.items()}
+
+  def saved(self) -> dict[str, Any]:
+    """What a checkpoint keeps, as JSON values; see `resume`."""
+    return {"seconds": self.seconds(), "time": self._today()}
+
+  def resume(self, saved: Mapping[str, Any]) -> None:
+    """Goes on from a checkpoint.
+
+    The time since it is RESTART, whatever was done in it: steps that are lost,
+    waiting for a machine, loading. That needs clocks of hosts that agree; one
+    that is behind makes it 0.
+    """
+    if not saved:
+      return  # of a version that did not keep it
+    self._run = collections.Counter(saved["seconds"])
+    self._run[RESTART] += max(0.0, self._today() - saved["time"])
+    self._before, self._began = self._run.total(), self._now()
 
 
 def human(seconds: float) -> str:

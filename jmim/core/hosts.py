@@ -4,9 +4,42 @@ import hashlib
 import json
 from collections.abc import Mapping
 
+import jax
 from jax._src import distributed
 
 from jmim.core import errors
+
+AUTO = "auto"
+
+
+def start(
+  coordinator: str, count: int | None, index: int | None, seconds: int
+) -> None:
+  """Joins the processes of a run; before any device is looked at.
+
+  Args:
+    coordinator: host:port of process 0, or "auto": what JAX finds of a TPU
+      pod, GKE, Slurm or MPI tells all three.
+    count: processes.
+    index: of this one.
+    seconds: after which others that do not answer are given up.
+
+  Raises:
+    UserError: "auto" where nothing tells, or a number is missing.
+  """
+  where = None if coordinator == AUTO else coordinator
+  try:
+    jax.distributed.initialize(
+      where, count, index, initialization_timeout=seconds,
+      heartbeat_timeout_seconds=seconds, shutdown_timeout_seconds=seconds,
+    )  # fmt: skip
+  except ValueError as e:
+    raise errors.UserError(
+      f"--coordinator={coordinator}: {errors.first_line(e)}",
+      "a TPU pod, GKE, Slurm or MPI for auto; else host:port with --processes "
+      "and --process < --processes",
+      "name all three, or leave them out to run alone", "--coordinator",
+    ) from e  # fmt: skip
 
 
 def barrier(name: str, seconds: int, index: int, count: int) -> None:

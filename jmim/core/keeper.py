@@ -157,13 +157,16 @@ class Keeper:
     self._values = {s: v for s, v in self._values.items() if s <= step}
 
 
-def meta_of(config: Any, position: int, losses: list[float]) -> dict[str, Any]:
+def meta_of(
+  config: Any, position: int, losses: list[float], clock: Mapping[str, Any]
+) -> dict[str, Any]:
   """What a checkpoint holds beside the arrays.
 
   Args:
     config: of the run.
     position: number of the next batch.
     losses: that the spike detector compares with.
+    clock: of the run, see `clock.Clock.saved`.
   """
-  found = json.loads(config.to_json())
-  return {"config": found, "position": position, "losses": losses}
+  found = {"position": position, "losses": losses, "clock": dict(clock)}
+  return {"config": json.loads(config.to_json())} | found

@@ -8,6 +8,15 @@ from typing import Any
 from jmim.core import clock as clocks
 from jmim.core import console
 
+# Values that the clock decides: they differ between two runs that are alike.
+_TIMES = ("images_per_second", "mfu", "input_wait")
+GOODPUT = "goodput/"
+
+
+def is_time(key: str) -> bool:
+  """Whether a value of metrics.jsonl says how fast, and not what, was done."""
+  return key in _TIMES or key.startswith(GOODPUT)
+
 
 @dataclasses.dataclass
 class Meter:
@@ -42,12 +51,12 @@ class Meter:
       counted: number of those steps.
       skipped: non-finite steps since the start of the run.
 
-    Evaluation and saving do not count as training time; both are still in
-    the wall time that TensorBoard shows.
+    Evaluation, saving and profiling do not count as training time; `goodput/`
+    has the share of each in the wall time of the whole run.
     """
     spent = self.clock.lap()
-    busy = spent["total"] - spent.get("eval", 0) - spent.get("checkpoint", 0)
-    busy = max(busy, 1e-9)
+    other = sum(spent.get(k, 0) for k in ("eval", "checkpoint", "profile"))
+    busy = max(spent["total"] - other, 1e-9)
     nan = float("nan")
     mean = {
       k: float(v) / counted if counted else nan for k, v in window.items()
@@ -62,7 +71,21 @@ class Meter:
       "skipped_steps": int(skipped),
     }
     left = (self.total - step) * self.batch / rate
-    return {**mean, **speed}, columns(mean, speed, left)
+    shares = self.clock.shares()
+    shown = columns(mean, speed, left) | {"goodput": goodput(shares)}
+    shares = {f"{GOODPUT}{name}": share for name, share in shares.items()}
+    return {**mean, **speed, **shares}, shown
+
+
+def goodput(shares: Mapping[str, float]) -> str:
+  """Like "87% (compile 9%, eval 4%)": steps, and what took from 0.5 % on."""
+  rest = [
+    f"{name} {share:.0%}"
+    for name, share in sorted(shares.items(), key=lambda x: -x[1])
+    if name != clocks.STEPS and share >= 0.005
+  ]
+  more = f" ({', '.join(rest)})" if rest else ""
+  return f"{shares[clocks.STEPS]:.0%}{more}"
 
 
 def columns(

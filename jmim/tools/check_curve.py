@@ -25,7 +25,10 @@ from jmim.core import writer
 CURVES = pathlib.Path(__file__).resolve().parents[2] / "docs" / "curves"
 # What makes two runs comparable; the rest may differ.
 RECIPE = ("method", "data", "optim", "schedule", "train", "ema")
-LOCAL = {"data": ("data_dir",), "train": ("log_steps", "keep")}
+LOCAL = {
+  "data": ("data_dir",),
+  "train": ("log_steps", "keep", "profile_steps"),
+}
 
 
 def recipe(config: dict[str, Any]) -> dict[str, Any]:

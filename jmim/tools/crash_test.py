@@ -31,9 +31,8 @@ from collections.abc import Sequence
 
 from jmim.core import checkpoint
 from jmim.core import events
+from jmim.core import meter
 from jmim.core import writer
-
-_TIMES = ("images_per_second", "mfu", "input_wait")
 
 
 def fingerprint(workdir: pathlib.Path) -> dict[str, str]:
@@ -50,7 +49,7 @@ def fingerprint(workdir: pathlib.Path) -> dict[str, str]:
   finally:
     store.close()
   lines = [
-    {k: v for k, v in line.items() if k not in _TIMES}
+    {k: v for k, v in line.items() if not meter.is_time(k)}
     for line in writer.read(workdir)
   ]
   for line in lines:  # the source may be committed meanwhile
@@ -59,7 +58,7 @@ def fingerprint(workdir: pathlib.Path) -> dict[str, str]:
     (event.step, value.tag, repr(value.simple_value))
     for event in events.read(workdir / "tensorboard")
     for value in event.summary.value
-    if value.tag not in _TIMES
+    if not meter.is_time(value.tag)
   )
   found = {"arrays": [step, arrays], "metrics": lines, "board": board}
   return {name: _hash(value) for name, value in found.items()}

@@ -67,3 +67,24 @@ def test_every_loss_is_a_column_and_nothing_else_of_the_metrics():
   _, shown = m.read(10, window, 10, 0)
   assert shown["loss/a"] == "1.0000" and shown["loss/b"] == "2.0000"
   assert not {"lossy", "grad_norm"} & set(shown)
+
+
+def test_goodput_is_of_the_whole_run():
+  time = Time()
+  m = make(time)
+  with m.clock.measure("compile"):
+    time.now += 2.0
+  time.now += 2.0
+  m.read(10, {}, 10, 0)
+  time.now += 4.0
+  values, shown = m.read(20, {}, 10, 0)
+  assert values["goodput/steps"] == pytest.approx(0.75)
+  assert values["goodput/compile"] == pytest.approx(0.25)
+  assert values["goodput/eval"] == 0
+  assert shown["goodput"] == "75% (compile 25%)"
+
+
+def test_what_takes_little_is_not_shown():
+  shares = {"steps": 0.9, "eval": 0.004, "input": 0.01, "compile": 0.086}
+  assert meter.goodput(shares) == "90% (compile 9%, input 1%)"
+  assert meter.goodput({"steps": 1.0, "eval": 0.0}) == "100%"

@@ -1,0 +1,125 @@
+"""Every command of README.md and docs/ could be typed: keys, flags, files."""
+
+import importlib.util
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+
+import pytest
+from absl import flags
+
+from jmim import main
+from jmim.core import config as configs
+from jmim.core import validate
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def commands(page):
+  """The commands of a page's sh blocks: one line each, comments removed."""
+  blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.DOTALL | re.M)
+  lines = "".join(blocks).replace("\\\n", " ").splitlines()
+  found = [shlex.split(line, comments=True) for line in lines]
+  parts = (_split(words) for words in found)
+  return [words for part in parts for words in part if words]
+
+
+def _split(words):
+  """A && B: A, B."""
+  while "&&" in words:
+    at = words.index("&&")
+    yield words[:at]
+    words = words[at + 1 :]
+  yield words
+
+
+ALL = [(p.name, c) for p in PAGES for c in commands(p)]
+RUNS = [c for c in ALL if c[1][1:3] == ["-m", "jmim.main"]]
+TOOLS = [
+  c for c in ALL if c[1][1:2] == ["-m"] and c[1][2].startswith("jmim.")
+  and c not in RUNS
+]  # fmt: skip
+SCRIPTS = [c for c in ALL if any(w.startswith("launch/") for w in c[1])]
+
+
+def named(cases):
+  return {
+    "argvalues": cases, "ids": [f"{p}:{' '.join(c)[:60]}" for p, c in cases]
+  }  # fmt: skip
+
+
+def check_flags(words):
+  """Flags of jmim.main: known, of a value they take; keys of the config."""
+  given = [w.removeprefix("--") for w in words if w.startswith("--")]
+  for name, _, value in (g.partition("=") for g in given):
+    if not name.startswith("config."):
+      flags.FLAGS[name].parser.parse(value)
+  recipe = [g.partition("=")[2] for g in given if g.startswith("config=")]
+  if recipe and recipe[0].startswith("configs/"):  # no RECIPE, no my_lab/
+    keys = [g.removeprefix("config.") for g in given if "config." in g[:7]]
+    config = configs.override(configs.load(str(ROOT / recipe[0])), keys)
+    validate.validate(config)
+
+
+@pytest.mark.parametrize(("page", "words"), **named(RUNS))
+def test_runs(page, words):
+  check_flags(words[3:])
+
+
+@pytest.mark.parametrize(("page", "words"), **named(TOOLS))
+def test_tools(page, words):
+  spec = importlib.util.find_spec(words[2])
+  assert spec, words[2]
+  origin = pathlib.Path(spec.origin)
+  if origin.name == "__init__.py":
+    origin = origin.with_name("__main__.py")
+  text = origin.read_text()
+  for word in words[3:]:
+    if word.startswith("--") and not word.startswith("--config."):
+      name = word.partition("=")[0]  # of argparse, or of absl
+      assert f'"{name}"' in text or f'"{name[2:]}"' in text, word
+
+
+STUB = '#!/bin/sh\nprintf "%s\\n" "$@" >>"$CALLS"; echo "" >>"$CALLS"\n'
+
+
+@pytest.mark.parametrize(("page", "words"), **named(SCRIPTS))
+def test_scripts(page, words, tmp_path):
+  """They start jmim.main with flags that it takes, or print what they would.
+
+  Environment variables before a command are set; sbatch runs the script.
+  """
+  for name in ("python", "srun"):
+    (tmp_path / name).write_text(STUB)
+    (tmp_path / name).chmod(0o755)
+  env = {
+    "PATH": f"{tmp_path}:{os.environ['PATH']}",
+    "CALLS": str(tmp_path / "calls"),
+    "SLURM_SUBMIT_DIR": str(ROOT), "SLURM_JOB_ID": "1",
+  }  # fmt: skip
+  while "=" in words[0]:
+    name, _, env[name] = words[0].partition("=")
+    words = words[1:]
+  if words[0] == "sbatch":
+    words = [w for w in words[1:] if not w.startswith("--nodes=")]
+  if "CONFIG" in words:
+    return  # says where arguments go
+  words = ["./" + words[0], *words[1:]]
+  done = subprocess.run(
+    words, cwd=ROOT, env=env, capture_output=True, text=True, check=False
+  )
+  assert done.returncode == 0, done.stderr
+  if "--dry" in words:
+    assert done.stdout
+    check_flags(words[words.index("--") + 1 :] if "--" in words else [])
+    return
+  started = (tmp_path / "calls").read_text().split("\n\n")[0].splitlines()
+  check_flags(started[started.index("jmim.main") + 1 :])
+
+
+def test_there_is_something_to_check():
+  assert len(RUNS) > 10 and len(TOOLS) > 3 and len(SCRIPTS) > 8
+  assert flags.FLAGS["mode"].value in main.MODES

@@ -1,0 +1,465 @@
+"""launch/: what the scripts ask of gcloud, kubectl, srun and python.
+
+Those are stubs here, which note their arguments and end as a test tells them.
+"""
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+
+import pytest
+import yaml
+
+LAUNCH = pathlib.Path(__file__).resolve().parents[1] / "launch"
+# Notes its name and arguments, then does what the test wrote for it.
+STUB = """#!/usr/bin/env bash
+printf '%s\\037' "$(basename "$0")" "$@" >>"$CALLS"
+printf '\\036' >>"$CALLS"
+"""
+
+
+class Desk:
+  """A folder to start a script from, with programs that are stubs."""
+
+  def __init__(self, path):
+    self.path, self.calls_path = path, path / "calls"
+    (path / "bin").mkdir()
+
+  def stub(self, name, body=""):
+    program = self.path / "bin" / name
+    program.write_text(STUB + body)
+    program.chmod(0o755)
+
+  def start(self, script, *args, **env):
+    env = {
+      "PATH": f"{self.path / 'bin'}:{os.environ['PATH']}", "JMIM_BACKOFF": "0",
+      "CALLS": str(self.calls_path), "HOME": str(self.path),
+      "TMPDIR": str(self.path), **env,
+    }  # fmt: skip
+    return subprocess.Popen(
+      [str(LAUNCH / script), *args], cwd=self.path, env=env, text=True,
+      stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+  def run(self, script, *args, **env):
+    """(exit code, standard output, standard error)."""
+    process = self.start(script, *args, **env)
+    out, err = process.communicate()
+    return process.returncode, out, err
+
+  @property
+  def calls(self):
+    """Name and arguments of each call of a stub."""
+    if not self.calls_path.exists():
+      return []
+    records = self.calls_path.read_text().split("\036")[:-1]
+    return [record.split("\037")[:-1] for record in records]
+
+
+@pytest.fixture
+def desk(tmp_path):
+  return Desk(tmp_path)
+
+
+SCRIPTS = sorted(p for p in LAUNCH.iterdir() if p.suffix in (".sh", ".sbatch"))
+
+
+@pytest.mark.skipif(not shutil.which("shellcheck"), reason="no shellcheck")
+def test_scripts_are_shellcheck_clean():
+  subprocess.run(["shellcheck", *map(str, SCRIPTS)], check=True)
+
+
+def test_there_is_a_script_for_each_place():
+  names = {p.name for p in LAUNCH.iterdir()}
+  assert names >= {
+    "local.sh", "multiprocess.sh", "tpu_pod.sh", "slurm.sbatch", "gke.sh",
+    "gke.yaml", "Dockerfile",
+  }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+  "script", [p for p in SCRIPTS if p.suffix == ".sh"], ids=lambda p: p.name
+)
+def test_help_is_the_usage(desk, script):
+  code, out, _ = desk.run(script.name, "--help")
+  assert code == 0 and out.startswith(f"usage: launch/{script.name} ")
+
+
+POD = ("my-pod", "--zone=z", "--type=v5litepod-16")
+RUN = ("--", "--config=a.py", "--workdir=/x")
+
+
+@pytest.mark.parametrize(
+  "script, args, env",
+  [
+    ("multiprocess.sh", (), {}),
+    ("multiprocess.sh", ("0", "--"), {}),
+    ("multiprocess.sh", ("2", "--config=a.py"), {}),
+    ("multiprocess.sh", ("2", "--"), {"JMIM_CPU_DEVICES": "some"}),
+    ("multiprocess.sh", ("2", "--"), {"JMIM_GRACE": "long"}),
+    ("tpu_pod.sh", ("train",), {}),
+    ("tpu_pod.sh", ("fly", *POD, *RUN), {}),
+    ("tpu_pod.sh", ("train", "My_Pod", *POD[1:], *RUN), {}),
+    ("tpu_pod.sh", ("train", *POD), {}),
+    ("tpu_pod.sh", ("train", *POD[:2], *RUN), {}),
+    ("tpu_pod.sh", ("tail", "my-pod"), {}),
+    ("tpu_pod.sh", ("train", *POD, "--sport", *RUN), {}),
+    ("tpu_pod.sh", ("train", *POD, *RUN), {"JMIM_CRASHES": "0"}),
+    ("gke.sh", ("start", "mae", *RUN), {}),
+    ("gke.sh", ("start", "mae", "--image=i"), {}),
+    ("gke.sh", ("start", "mae", "--image=i", "--tpu=v9", *RUN), {}),
+    ("gke.sh", ("start", "mae", "--image=i", "--topology=16", *RUN), {}),
+    ("gke.sh", ("start", "mae", "--image=i", "--topology=3x3", *RUN), {}),
+    ("gke.sh", ("start", "mae", "--image=i", "--slices=no", *RUN), {}),
+    ("slurm.sbatch", ("--mode=eval", "out"), {"SLURM_SUBMIT_DIR": "."}),
+  ],
+)
+def test_wrong_calls_show_the_usage_and_do_nothing(desk, script, args, env):
+  for name in ("gcloud", "kubectl", "srun", "python"):
+    desk.stub(name)
+  code, out, err = desk.run(script, *args, **env)
+  assert (code, out, desk.calls) == (2, "", [])
+  assert "usage: " in err
+
+
+# --- several processes here
+
+
+def test_each_process_is_told_who_it_is(desk):
+  desk.stub("python", 'echo "$XLA_FLAGS $JAX_PLATFORMS"; echo oh >&2')
+  flags = ("--config=a b.py", "--workdir=c")
+  env = {"JMIM_CPU_DEVICES": "4", "JMIM_PORT": "2345", "XLA_FLAGS": "--other"}
+  code, out, err = desk.run("multiprocess.sh", "2", "--", *flags, **env)
+  assert code == 0
+  xla = "--other --xla_force_host_platform_device_count=4 cpu"
+  assert sorted(out.splitlines()) == [xla, f"[1] {xla}"]
+  assert sorted(err.splitlines()) == ["[1] oh", "oh"]
+  start = ["python", "-m", "jmim.main", *flags, "--coordinator=127.0.0.1:2345"]
+  assert sorted(desk.calls) == [
+    [*start, "--processes=2", f"--process={i}"] for i in (0, 1)
+  ]
+
+
+def test_when_one_fails_the_others_are_killed(desk):
+  desk.stub(
+    "python",
+    'if [[ "$*" == *--process=1* ]]; then sleep 0.2; exit 7; fi\n'
+    "trap 'echo ignored' TERM; echo $$ >>pids; while true; do sleep 0.1; done",
+  )
+  code, out, err = desk.run("multiprocess.sh", "3", "--", JMIM_GRACE="0")
+  assert code == 7 and "process 1 ended with 7" in err and "ignored" not in out
+  for pid in (desk.path / "pids").read_text().split():
+    assert not pathlib.Path(f"/proc/{pid}").exists()
+
+
+def test_when_all_were_asked_to_stop_none_is_killed(desk):
+  desk.stub(
+    "python",
+    'if [[ "$*" == *--process=0* ]]; then sleep 0.5; echo saved; fi; exit 75',
+  )
+  code, out, _ = desk.run("multiprocess.sh", "2", "--", JMIM_GRACE="0")
+  assert (code, out) == (75, "saved\n")
+
+
+def test_a_signal_is_for_all(desk):
+  desk.stub(
+    "python",
+    "trap 'echo asked; exit 75' TERM; echo ready; while true; do sleep 0.1; "
+    "done",
+  )
+  process = desk.start("multiprocess.sh", "2", "--")
+  assert {process.stdout.readline() for _ in "01"} == {"ready\n", "[1] ready\n"}
+  process.send_signal(signal.SIGTERM)
+  out, _ = process.communicate()
+  assert process.returncode == 75
+  assert set(out.splitlines()) == {"asked", "[1] asked"}
+
+
+# --- a TPU pod
+
+# `describe` says the next line of `states`, the last one for ever; the home
+# of the workers is the folder `worker`, where what ssh is given is done; a
+# file `cut` there breaks the connection.
+GCLOUD = """
+case "$*" in
+*" describe "*)
+  head -n 1 states
+  if (($(wc -l <states) > 1)); then sed -i 1d states; fi
+  ;;
+*" ssh "*)
+  for a in "$@"; do
+    if [[ "$a" == --command=* ]]; then command="${a#--command=}"; fi
+  done
+  status=0
+  (cd worker && HOME="$PWD" bash -c "$command") || status=$?
+  if [[ -e worker/cut ]]; then rm worker/cut; exit 255; fi
+  exit "$status"
+  ;;
+*" scp "*)
+  for a in "$@"; do if [[ "$a" == *.gz ]]; then cp "$a" worker/jmim.tar.gz; fi
+  done
+  ;;
+esac
+"""
+UV = """#!/usr/bin/env bash
+if [[ "$1" == venv ]]; then
+  mkdir -p jmim/.venv/bin && cp "$HOME/python" jmim/.venv/bin/python
+fi
+"""
+# The run: the next line of `plan` in the home of the worker.
+WORKER = """#!/usr/bin/env bash
+line="$(head -n 1 ../plan)"; sed -i 1d ../plan
+echo "run: $*"
+eval "$line"
+"""
+
+
+@pytest.fixture
+def pod(desk):
+  desk.stub("gcloud", GCLOUD)
+  worker = desk.path / "worker"
+  (worker / ".local" / "bin").mkdir(parents=True)
+  (desk.path / "states").write_text("READY\n")
+  desk.stub("python3")
+  for path, text in ((".local/bin/uv", UV), ("python", WORKER)):
+    (worker / path).write_text(text)
+    (worker / path).chmod(0o755)
+  return desk
+
+
+def verbs(pod):
+  """What gcloud was asked for: create, scp, ssh ..."""
+  return [c[4] for c in pod.calls if c[0] == "gcloud"]
+
+
+def trained(pod, *plan, states=("READY",), args=(), **env):
+  (pod.path / "worker" / "plan").write_text("\n".join(plan) + "\n")
+  (pod.path / "states").write_text("\n".join(states) + "\n")
+  more = ("--config=a b.py", "--workdir=/x")
+  return pod.run("tpu_pod.sh", "train", *POD, *args, "--", *more, **env)
+
+
+def test_a_pod_is_made_filled_and_started(pod):
+  code, out, err = trained(
+    pod, "exit 0", states=("MISSING",), args=("--setup=echo mounted", "--spot")
+  )
+  assert code == 0, err
+  assert verbs(pod)[2:4] == ["create", "scp"]
+  create = next(c for c in pod.calls if "create" in c)
+  assert create == [
+    "gcloud", "compute", "tpus", "tpu-vm", "create", "my-pod",
+    "--accelerator-type=v5litepod-16", "--version=v2-alpha-tpuv5-lite",
+    "--spot", "--zone=z",
+  ]  # fmt: skip
+  started = "run: -u -m jmim.main --coordinator=auto --config=a b.py"
+  assert "mounted\n" in out and f"{started} --workdir=/x\n" in out
+  # The checkout is there, as it is.
+  assert (pod.path / "worker" / "jmim" / "jmim" / "main.py").is_file()
+  assert all("--worker=all" in c or "--worker=0" in c
+             for c in pod.calls if "ssh" in c or "scp" in c)  # fmt: skip
+  assert "delete" not in verbs(pod)
+
+
+@pytest.mark.parametrize("code", [0, 2, 3])
+def test_the_pod_is_given_back_if_asked(pod, code):
+  assert trained(pod, f"exit {code}", args=("--delete-after",))[0] == code
+  assert verbs(pod).count("delete") == 1
+
+
+def test_a_preempted_pod_is_made_anew(pod):
+  code, out, err = trained(
+    pod, "sleep 0.5; touch ../cut; exit 9", "exit 0",
+    states=("MISSING", "MISSING", "PREEMPTED", "PREEMPTED", "MISSING", "READY"),
+  )  # fmt: skip
+  assert (code, out.count("run: ")) == (0, 2)
+  assert [v for v in verbs(pod) if v in ("create", "scp", "delete")] == [
+    "create", "scp", "delete", "create", "scp",
+  ]  # fmt: skip
+  assert "my-pod is PREEMPTED: making it anew" in err
+
+
+def test_a_lost_connection_is_no_crash(pod):
+  code, out, err = trained(pod, "sleep 0.5; touch ../cut; exit 0")
+  assert code == 0 and "connection was lost" in err and "crash" not in err
+  # The log is shown again; the run was started once.
+  assert sum("nohup" in c[-2] for c in pod.calls if "ssh" in c) == 1
+
+
+def test_coming_back_finds_the_run(pod):
+  plan = "until [[ -e ../back ]]; do sleep 0.05; done; exit 0"
+  (pod.path / "worker" / "plan").write_text(f"{plan}\nexit 1\n")
+  assert pod.run("tpu_pod.sh", "copy", *POD)[0] == 0
+  assert pod.run("tpu_pod.sh", "run", *POD, *RUN)[0] == 0
+  before = len(pod.calls)
+  process = pod.start("tpu_pod.sh", "train", *POD, *RUN)
+  assert process.stdout.readline().startswith("run: ")
+  (pod.path / "worker" / "back").touch()
+  process.communicate()
+  assert process.returncode == 0
+  assert "scp" not in [c[4] for c in pod.calls[before:]]
+
+
+def test_crashes_in_a_row_end_it(pod):
+  code, out, err = trained(pod, *["exit 1"] * 9, JMIM_CRASHES="2")
+  assert (code, out.count("run: ")) == (1, 2)
+  assert "crash 2 in a row (status 1)" in err
+
+
+def test_a_run_that_was_asked_to_stop_is_started_again(pod):
+  code, out, err = trained(pod, *["exit 75"] * 4, "exit 0")
+  assert (code, out.count("run: ")) == (0, 5) and "crash" not in err
+
+
+def test_stop_reaches_python_which_may_save(pod):
+  (pod.path / "worker" / "jmim" / ".venv" / "bin").mkdir(parents=True)
+  shutil.copy(pod.path / "worker" / "python",
+              pod.path / "worker" / "jmim" / ".venv" / "bin")  # fmt: skip
+  (pod.path / "worker" / "plan").write_text(
+    "trap 'echo saved; exit 75' TERM; while true; do sleep 0.1; done\n"
+  )
+  assert pod.run("tpu_pod.sh", "run", *POD, *RUN)[0] == 0
+  tail = pod.start("tpu_pod.sh", "tail", *POD)
+  assert tail.stdout.readline().startswith("run: ")
+  assert pod.run("tpu_pod.sh", "stop", *POD)[0] == 0
+  out, _ = tail.communicate()
+  assert (tail.returncode, out) == (75, "saved\n")
+
+
+def test_dry_prints_every_command_and_does_none(pod):
+  args = ("train", *POD, "--setup=a 'b'", "--delete-after", "--dry", *RUN)
+  code, out, _ = pod.run("tpu_pod.sh", *args)
+  assert (code, pod.calls) == (0, [])
+  # What is printed is what a shell would do.
+  (pod.path / "worker" / "plan").write_text("exit 0\n")
+  text = out.replace(r"a\ \'b\'", "true")
+  subprocess.run(
+    ["bash", "-e", "-c", text], cwd=pod.path, check=True, capture_output=True,
+    env={"PATH": f"{pod.path / 'bin'}:{os.environ['PATH']}",
+         "CALLS": str(pod.calls_path)},
+  )  # fmt: skip
+  assert verbs(pod) == ["create", "scp", *["ssh"] * 4, "delete", "delete"]
+
+
+# --- Slurm
+
+
+def batch(desk, *codes, **env):
+  """(exit code, calls) of a job whose tasks end with these codes."""
+  for name in ("scontrol", "python"):
+    desk.stub(name)
+  desk.stub("srun", f"exit {codes[0]}")
+  args = ("a b.py:x=1", "/runs/a", "--config.seed=1")
+  root = str(LAUNCH.parent)
+  env = {"SLURM_SUBMIT_DIR": root, "SLURM_JOB_ID": "17", **env}
+  return desk.run("slurm.sbatch", *args, **env)[0], desk.calls
+
+
+def test_slurm_starts_a_task_per_gpu_which_asks_slurm_who_it_is(desk):
+  code, (call,) = batch(desk, 0)
+  assert code == 0 and call == [
+    "srun", "--kill-on-bad-exit=0", "--wait=0", "python", "-m", "jmim.main",
+    "--coordinator=auto", "--config=a b.py:x=1", "--workdir=/runs/a",
+    "--config.seed=1",
+  ]  # fmt: skip
+  lines = (LAUNCH / "slurm.sbatch").read_text().splitlines()
+  asked = dict(x[8:].split("=") for x in lines
+               if x.startswith("#SBATCH --") and "=" in x)  # fmt: skip
+  assert asked["--gpus-per-node"] == asked["--ntasks-per-node"]
+  # To the tasks: with B: before it, it would be to this script alone.
+  assert asked["--signal"].startswith("TERM@")
+  assert "#SBATCH --requeue" in lines
+
+
+@pytest.mark.parametrize(
+  "code, restarts, again",
+  [(75, 50, True), (5, 50, True), (134, 0, True), (134, 20, False),
+   (2, 0, False), (3, 0, False), (4, 0, False)],
+)  # fmt: skip
+def test_slurm_queues_again_what_can_go_on(desk, code, restarts, again):
+  found, calls = batch(desk, code, SLURM_RESTART_COUNT=str(restarts))
+  assert found == code
+  assert (["scontrol", "requeue", "17"] in calls) == again
+
+
+def test_slurm_from_the_wrong_folder(desk):
+  code, _ = batch(desk, 0, SLURM_SUBMIT_DIR=str(desk.path))
+  assert (code, desk.calls) == (2, [])
+
+
+# --- GKE
+
+
+def applied(desk, *args):
+  """The object that kubectl is given."""
+  desk.stub("kubectl", "cat >applied")
+  flags = ("--config=a.py:x=1", '--workdir=/runs/a "b"\\')
+  code, _, err = desk.run(
+    "gke.sh", "start", "mae-l", "--image=eu/i:1", *args, "--", *flags
+  )
+  assert code == 0, err
+  assert desk.calls == [["kubectl", "apply", "-f", "-"]]
+  return yaml.safe_load((desk.path / "applied").read_text())
+
+
+@pytest.mark.parametrize(
+  "tpu, topology, hosts, chips",
+  [("v5e", "16x16", 64, 4), ("v5p", "4x4x8", 32, 4), ("v6e", "1x1", 1, 1),
+   ("v4", "2x2x1", 1, 4)],
+)  # fmt: skip
+def test_gke_is_asked_for_a_pod_per_host(desk, tpu, topology, hosts, chips):
+  found = applied(desk, f"--tpu={tpu}", f"--topology={topology}", "--slices=2")
+  (job,) = found["spec"]["replicatedJobs"]
+  spec = job["template"]["spec"]
+  pod = spec["template"]["spec"]
+  (container,) = pod["containers"]
+  assert (found["metadata"]["name"], job["replicas"]) == ("mae-l", 2)
+  assert spec["parallelism"] == spec["completions"] == hosts
+  assert container["resources"]["limits"] == {"google.com/tpu": chips}
+  selected = pod["nodeSelector"]
+  assert selected["cloud.google.com/gke-tpu-topology"] == topology
+  assert container["image"] == "eu/i:1"
+  assert container["command"][-1] == "--coordinator=auto"
+  assert container["args"] == ["--config=a.py:x=1", '--workdir=/runs/a "b"\\']
+  claim = pod["volumes"][0]["persistentVolumeClaim"]["claimName"]
+  assert claim == "jmim-runs"
+
+
+def test_gke_restarts_all_but_mistakes_and_divergence(desk):
+  spec = applied(desk)["spec"]
+  (rule,) = spec["failurePolicy"]["rules"]
+  assert rule == {
+    "action": "FailJobSet", "onJobFailureReasons": ["PodFailurePolicy"],
+  }  # fmt: skip
+  assert spec["failurePolicy"]["maxRestarts"] > 100
+  job = spec["replicatedJobs"][0]["template"]["spec"]
+  (rule,) = job["podFailurePolicy"]["rules"]
+  assert rule["action"] == "FailJob"
+  assert rule["onExitCodes"]["values"] == [2, 3]
+  assert job["backoffLimit"] == 0  # any other code: JobSet starts all again
+
+
+def test_gke_dry_prints_and_does_nothing(desk):
+  desk.stub("kubectl")
+  start = ("start", "mae", "--image=i", "--dry", "--claim=disk", *RUN)
+  code, out, _ = desk.run("gke.sh", *start)
+  assert (
+    code == 0
+    and "claimName: disk" in out
+    and "@" not in out.replace("@NAMES@", "")
+  )
+  assert desk.run("gke.sh", "stop", "mae", "--dry")[1].split() == [
+    "kubectl", "delete", "jobset", "mae",
+  ]  # fmt: skip
+  assert desk.calls == []
+
+
+def test_gke_tail_and_stop(desk):
+  desk.stub("kubectl")
+  assert desk.run("gke.sh", "tail", "mae")[0] == 0
+  assert desk.run("gke.sh", "stop", "mae")[0] == 0
+  tail, stop = desk.calls
+  assert tail[:3] == ["kubectl", "logs", "--follow"]
+  assert "jobset-name=mae," in tail[-1]
+  assert stop == ["kubectl", "delete", "jobset", "mae"]
