@@ -102,6 +102,17 @@ def test_goodput_goes_on_over_restarts(recipe, tmp_path):
   assert spent[1] - spent[0] == pytest.approx(between, abs=0.1)
 
 
+def test_a_trace_of_some_steps(recipe, tmp_path, capsys):
+  config = tinyrun.small(recipe, total_steps=4, profile_steps="2:3")
+  train.train(config, tmp_path)
+  shown = capsys.readouterr().out
+  assert "trace of 2 steps" in shown and "ms per step" in shown
+  assert len(list((tmp_path / "profile").rglob("*.xplane.pb"))) == 1
+  config.train.total_steps = 5
+  train.train(config, tmp_path)
+  assert "is behind us: no trace" in capsys.readouterr().out
+
+
 def test_no_trace_unless_asked_for(recipe, tmp_path, monkeypatch):
   monkeypatch.setattr(jax.profiler, "start_trace", pytest.fail)
   train.train(tinyrun.small(recipe, total_steps=2), tmp_path)

@@ -2,8 +2,11 @@
 
 import types
 
+import jax
+import jax.numpy as jnp
 import pytest
 
+from jmim.core import console
 from jmim.core import errors
 from jmim.core import profile
 
@@ -69,3 +72,25 @@ def test_an_operation_is_told_by_its_part_of_the_model():
     ("dot.2", "encoder/qkv/dot_general", "1.5e+03", "75.0%", "1"),
     ("copy.1", "", "500", "25.0%", "2"),
   ]
+
+
+def test_a_real_trace_has_the_operations_of_the_steps_wanted(tmp_path, capsys):
+  step = jax.jit(lambda x: jnp.tanh(x @ x)).lower(jnp.ones((64, 64))).compile()
+  traced = profile.Profile(profile.steps("3:4", 9), tmp_path / "profile")
+  x = jnp.ones((64, 64))
+  try:
+    for i in range(1, 6):
+      traced.before(i, x)
+      x = step(x)
+      if traced.ends(i):
+        assert i == 4
+        path = traced.end(x)
+  finally:  # a trace that went on would slow down all other tests
+    traced.close()
+  shown = console.Console()
+  profile.show(shown, path, step.as_text(), traced.count)
+  out = capsys.readouterr().out
+  assert "trace of 2 steps" in out and "dot_general" in out
+  spent = profile.times(jax.profiler.ProfileData.from_file(str(path)).planes)
+  dots = [n for name, (_, n) in spent.items() if name.startswith("dot")]
+  assert dots == [2]  # once in each step
