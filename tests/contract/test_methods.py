@@ -14,6 +14,7 @@ import pytest
 
 from jmim.core import checkpoint
 from jmim.core import method as methods
+from jmim.core import step as core_step
 from jmim.core import tree as trees
 
 
@@ -171,9 +172,25 @@ def test_predictions_have_the_batch_first_and_are_finite(runs):
       assert np.isfinite(leaf).all(), what
 
 
-def test_accumulation_equals_the_whole_batch(runs):
+def test_accumulation_is_the_mean_of_parts(runs):
+  """Which equals the whole batch where a loss is a mean over examples."""
   run = runs.of(accumulate=2)
   _, metrics = run.run(runs.init(run), 2)
-  np.testing.assert_allclose(
-    losses(metrics), losses(runs.trained[1])[:2], rtol=1e-4
-  )
+  if runs.cls.per_example:
+    np.testing.assert_allclose(
+      losses(metrics), losses(runs.trained[1])[:2], rtol=1e-4
+    )
+    return
+  first = runs.cls.players[0]
+  name = "loss" if len(runs.cls.players) == 1 else f"loss/{first}"
+  wanted = mean_of_parts(runs, run.method, first)
+  np.testing.assert_allclose(metrics[0][name], wanted, rtol=1e-4)
+
+
+def mean_of_parts(runs, method, player):
+  """Mean loss of a player on each half of the first batch, at the start."""
+  batch, state = harness.make_batch(method, seed=0), runs.init()
+  _, key = core_step.keys(0, state.step)
+  draws = jax.jit(method.draw)(key, batch, state.step)
+  parts = core_step.microbatches((batch, draws), harness.BATCH, 2)
+  return np.mean([runs.gradients(state, *p)[player][0][0] for p in parts])
