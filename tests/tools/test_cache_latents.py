@@ -51,7 +51,7 @@ def second_stage(config, data_dir, workdir):
 def made(tmp_path_factory):
   """(config, workdir of the first stage, folder of latents, moments seen)."""
   root = tmp_path_factory.mktemp("latents")
-  config = first_stage(root / "data")
+  config = first_stage(str(root / "data"))
   workdir = root / "ae"
   train.train(config, workdir)
   run = train.Run(config, workdir, write=False)
