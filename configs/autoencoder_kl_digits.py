@@ -4,8 +4,8 @@
 
 Arguments: steps=800, disc_start=400, perceptual= (a run of convnet_digits).
 
-The card asks for one to two minutes of training; the critic plays in the second
-half. Figures measured here are in docs/methods.md.
+The critic plays in the second half. The card asks for one to two minutes of
+training; not yet run here to its end.
 """
 
 from jmim.core import config as configs

@@ -4,7 +4,7 @@
 
 Arguments: steps=800, ema=0.0 (0.99: codes as moving averages, with restart).
 
-The critic plays in the second half. Figures measured here: docs/methods.md.
+The critic plays in the second half. Not yet run here to its end.
 """
 
 from jmim.core import config as configs

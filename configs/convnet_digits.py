@@ -5,7 +5,7 @@
 Arguments: steps=600, data=digits/scattered (cifar10, with
 --config.data.data_dir=DIR).
 
-Held-out accuracy measured here after 600 steps: see docs/methods.md.
+Not yet measured here.
 """
 
 from jmim.core import config as configs

@@ -11,7 +11,8 @@ B. Of the latent model's samples more are classified as they were asked with
    guidance 3 than with guidance 1.
 
 Only the second stage's seconds are compared (card): the first stage serves
-many of them.
+many of them. Steps are guesses of equal time, not yet measured, and the claim
+has not been run here to its end.
 """
 
 import dataclasses
