@@ -99,13 +99,25 @@ def check_clips(data: ml_collections.ConfigDict) -> None:
     )  # fmt: skip
 
 
+# Inputs that are numbers of the data set, handed on as they are.
+STORED = (
+  "pair",
+  "points",
+  "tokens",
+  "moments",
+  "objects",
+  "crop",
+  "segmentation",
+)
+
+
 def check_inputs(
   config: ml_collections.ConfigDict, method: methods.Method
 ) -> None:
   """Raises UserError if the method reads what the data will not give."""
   given = inputs_given(config.data)
   for name, wanted in method.inputs().items():
-    if name in ("pair", "points", "tokens"):
+    if name in STORED:
       continue  # as stored: only the examples can tell
     if name not in given:
       raise errors.UserError(

@@ -54,6 +54,13 @@ def check(run: train.Run) -> None:
       f"a method that samples; this one offers {', '.join(sorted(offered))}",
       "choose a diffusion method", "method.type",
     )  # fmt: skip
+  if reads := run.parts.method.sample_reads():
+    raise errors.UserError(
+      f"--mode=sample with a method that is told {', '.join(reads)}",
+      "a method that is told a label or nothing",
+      "use the evaluators `samples` and `restoration`, which read examples",
+      "method.type",
+    )  # fmt: skip
   if config.sample.weights == "ema" and not config.ema.decay:
     raise errors.UserError(
       "sample.weights='ema' with ema.decay=0", "an EMA to sample from",

@@ -38,7 +38,7 @@ ALLOWED = {
   "importing": SHARED | {"build", "assemble"},
   "exporting": SHARED | {"build"},
   "hub": SHARED | {"build", "importing", "exporting"},
-  "metrics": {"core.errors", "metrics"},
+  "metrics": {"core.errors", "nn.lpips", "metrics"},
   "evals": SHARED,
   "build": SHARED,
   "checks": SHARED,

@@ -11,6 +11,7 @@ from jmim.convert import dmae
 from jmim.convert import family
 from jmim.convert import hf_swin
 from jmim.convert import ijepa
+from jmim.convert import latent
 from jmim.convert import mae
 from jmim.convert import maskalign
 from jmim.convert import simmim
@@ -236,6 +237,7 @@ FAMILIES: dict[str, Family] = {
     wants=lambda m: None if m.pool in ("cls", "mean")
     else "pool is 'cls' or 'mean' there",
   ),
+  **latent.FAMILIES,
 }  # fmt: skip
 
 # `model_type` of a config.json -> family.
@@ -244,7 +246,7 @@ MODEL_TYPES = {
   "dinov2_with_registers": "hf_dinov2_with_registers", "clip": "hf_clip",
   "clip_vision_model": "hf_clip", "vit_mae": "hf_vit_mae",
   "videomae": "hf_videomae", "swin": "hf_swin",
-  "DiTTransformer2DModel": "diffusers_dit",
+  "DiTTransformer2DModel": "diffusers_dit", "AutoencoderKL": "diffusers_vae",
 }  # fmt: skip
 
 

@@ -78,6 +78,9 @@ class Method:
   """
 
   players: ClassVar[tuple[str, ...]] = ("main",)
+  # Whether losses are means over examples. Where they are not (statistics of
+  # the batch, say), accumulation is another computation than a whole batch.
+  per_example: ClassVar[bool] = True
 
   rt: runtime.Runtime = dataclasses.field(
     default=runtime.Runtime(), repr=False, metadata={"config": False}
@@ -149,6 +152,10 @@ class Method:
     [b, h, w, c]; logits [b, k]. All of them: docs/evals.md.
     """
     return {}
+
+  def sample_reads(self) -> tuple[str, ...]:
+    """Entries of a batch that `sample` needs, beside "label"."""
+    return ()
 
   def groups(self) -> tuple[Group, ...]:
     """Optimizer rules; by default only kernels are decayed."""

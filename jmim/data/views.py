@@ -10,6 +10,8 @@ from jmim.data import picture
 from jmim.data import specs
 
 Arrays = dict[str, np.ndarray]
+# Numbers that make an example without any image.
+_ALONE = {"points", "tokens", "moments"}
 
 
 class Maker:
@@ -57,7 +59,7 @@ class Maker:
     elif "low" in example and "high" in example:
       pictures = [self._open(example[k], True) for k in ("low", "high")]
       made = [{"pair": self._alike(pictures, r, name)} for r in rngs]
-    elif "image" in example or not {"points", "tokens"} & passed.keys():
+    elif "image" in example or not _ALONE & passed.keys():
       made = self._stills(self._feature(example, "image"), rngs, name)
     else:
       made = [{} for _ in rngs]

@@ -55,7 +55,23 @@ def countdown(steps: int, count: int) -> np.ndarray:
   return visited if visited[-1] == 0 else np.append(visited, 0)
 
 
-SPACINGS = ("even", "leading", "trailing", "countdown")
+def offset(steps: int, count: int) -> np.ndarray:
+  """Descending i * (T // count) + 1 (LDM): neither 0 nor, mostly, T - 1.
+
+  As many times as there are: more than `count` where it does not divide T.
+
+  Raises:
+    ValueError: the first would be T, which is no time.
+  """
+  found = np.arange(0, steps, steps // count) + 1
+  if found[-1] >= steps:
+    raise ValueError(
+      f"spacing 'offset' with {count} steps visits time {found[-1]} of {steps}"
+    )
+  return found[::-1]
+
+
+SPACINGS = ("even", "leading", "trailing", "countdown", "offset")
 
 
 def visited(name: str, steps: int, count: int) -> np.ndarray:
@@ -68,7 +84,10 @@ def visited(name: str, steps: int, count: int) -> np.ndarray:
     raise ValueError(f"{count} sampling steps of {steps} times")
   if name == "even":
     return spaced(steps, count)[::-1]
-  found = {"leading": leading, "trailing": trailing, "countdown": countdown}
+  found = {
+    "leading": leading, "trailing": trailing, "countdown": countdown,
+    "offset": offset,
+  }  # fmt: skip
   if name not in found:
     raise ValueError(f"spacing {name!r} is none of {', '.join(SPACINGS)}")
   return found[name](steps, count)

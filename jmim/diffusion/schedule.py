@@ -155,16 +155,22 @@ class Schedule:
     times = kept if self.times is None else self.times[kept]
     return Schedule(1.0 - power[1:] / power[:-1], times)
 
-  def levels(self, visited: np.ndarray | None = None) -> Levels:
-    """The path along descending times (None: all), then to clean data."""
+  def levels(
+    self, visited: np.ndarray | None = None, end: int | None = None
+  ) -> Levels:
+    """The path along descending times (None: all), then to clean data.
+
+    With `end` it leads to that time instead (LDM's ends at time 0).
+    """
     if visited is None:
       visited = np.arange(len(self))[::-1]
     visited = np.asarray(visited)
     told = visited if self.times is None else self.times[visited]
+    a, s = (1.0, 0.0) if end is None else (self.signal[end], self.noise[end])
     return Levels(
-      np.append(told, 0).astype(np.float64),
-      np.append(self.signal[visited], 1.0),
-      np.append(self.noise[visited], 0.0),
+      np.append(told, end or 0).astype(np.float64),
+      np.append(self.signal[visited], a),
+      np.append(self.noise[visited], s),
     )
 
 

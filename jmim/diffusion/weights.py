@@ -6,6 +6,9 @@ and return arrays of the same shape.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from jmim.diffusion import schedule
 
 NAMES = ("uniform", "min_snr", "edm")
 
@@ -27,6 +30,18 @@ def min_snr(kind: str, snr: jax.Array, gamma: float = 5.0) -> jax.Array:
 def edm(sigma: jax.Array, data: float = 0.5) -> jax.Array:
   """(sigma^2 + data^2) / (sigma data)^2, on the x0 error (Karras et al.)."""
   return (sigma**2 + data**2) / (sigma * data) ** 2
+
+
+def bound(process: schedule.Schedule, t: jax.Array) -> jax.Array:
+  """Weight of the eps error in the variational bound, at integer times.
+
+  beta^2 / (2 sigma^2 (1 - beta) (1 - a^2)), sigma^2 the posterior's variance
+  (Ho et al. 2020, equation 12); time 0, where that is 0, weighs as time 1.
+  """
+  beta, power = process.beta[1:], process.power
+  var = beta * (1 - power[:-1]) / (1 - power[1:])
+  w = beta**2 / (2 * var * (1 - beta) * (1 - power[1:]))
+  return schedule.pick(np.append(w[0], w), t)
 
 
 def make(name: str, kind: str, a: jax.Array, s: jax.Array, **options):

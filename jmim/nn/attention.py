@@ -230,12 +230,14 @@ class CrossAttention(nn.Module):
     init_scale: of the variance of the q, k and v kernels over Xavier's; 0.5
       is Xavier of the three packed in one matrix (torch).
     rt: execution choices.
+    inner: width of q, k and v, of all heads; 0: that of x.
   """
 
   heads: int
   qkv_bias: bool | str = True
   init_scale: float = 1.0
   rt: runtime.Runtime = runtime.Runtime()
+  inner: int = 0
 
   @nn.compact
   def __call__(
@@ -253,7 +255,7 @@ class CrossAttention(nn.Module):
 
     def split(tokens, name):
       y = nn.Dense(
-        width,
+        self.inner or width,
         use_bias=self.qkv_bias is True or self.qkv_bias == "qv" and name != "k",
         dtype=self.rt.dtype,
         kernel_init=init(self.init_scale, "fan_avg", "uniform"),

@@ -16,25 +16,10 @@ import jax.numpy as jnp
 from jmim.nn import adaln
 from jmim.nn import attention
 from jmim.nn import block
+from jmim.nn import conv
 from jmim.nn import runtime
 
 ZEROS = nn.initializers.zeros
-
-
-def group_norm(rt: runtime.Runtime, groups: int, name: str, eps: float = 1e-5):
-  """GroupNorm with float32 statistics."""
-  return nn.GroupNorm(
-    groups, epsilon=eps, dtype=rt.dtype, name=name, use_fast_variance=False
-  )
-
-
-def conv3(rt: runtime.Runtime, width: int, name: str, stride=1, zero=False):
-  """3 x 3 convolution, padded by one pixel on every side as torch does."""
-  init = {"kernel_init": ZEROS} if zero else {}
-  return nn.Conv(
-    width, (3, 3), strides=stride, padding=((1, 1), (1, 1)), dtype=rt.dtype,
-    name=name, **init,
-  )  # fmt: skip
 
 
 class ResBlock(nn.Module):
@@ -47,6 +32,8 @@ class ResBlock(nn.Module):
     groups: of the norms; with one channel each, a time that is only added
       would be normalised away.
     rt: execution choices.
+    resample: changes the side on the way, of the input too: "half" or "twice"
+      of `nn.conv`; "": not.
   """
 
   width: int
@@ -54,23 +41,26 @@ class ResBlock(nn.Module):
   scale_shift: bool = False
   groups: int = 32
   rt: runtime.Runtime = runtime.Runtime()
+  resample: str = ""
 
   @nn.compact
   def __call__(self, x: jax.Array, emb: jax.Array) -> jax.Array:
     """x [b, h, w, c], emb [b, e] through its SiLU -> [b, h, w, width]."""
     rt, width = self.rt, self.width
-    y = nn.silu(group_norm(rt, self.groups, "norm1")(x))
-    y = conv3(rt, width, "conv1")(y)
+    y = nn.silu(conv.group_norm(rt, self.groups, "norm1")(x))
+    if self.resample:
+      x, y = (getattr(conv, self.resample)(a) for a in (x, y))
+    y = conv.conv3(rt, width, "conv1")(y)
     mods = nn.Dense(width * (1 + self.scale_shift), dtype=rt.dtype, name="time")
     mods = mods(emb)[:, None, None]
-    norm = group_norm(rt, self.groups, "norm2")
+    norm = conv.group_norm(rt, self.groups, "norm2")
     if self.scale_shift:
       scale, shift = jnp.split(mods, 2, axis=-1)
       y = norm(y) * (1 + scale) + shift
     else:
       y = norm(y + mods)
     y = nn.Dropout(self.dropout, deterministic=not self.dropout)(nn.silu(y))
-    y = conv3(rt, width, "conv2", zero=True)(y)
+    y = conv.conv3(rt, width, "conv2", zero=True)(y)
     if x.shape[-1] != width:
       x = nn.Conv(width, (1, 1), dtype=rt.dtype, name="skip")(x)
     return rt.shard(x + y)
@@ -87,7 +77,7 @@ class SpatialAttention(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     """[b, h, w, c] -> the same."""
     h = x.shape[1]
-    y = group_norm(self.rt, self.groups, "norm")(x)
+    y = conv.group_norm(self.rt, self.groups, "norm")(x)
     y, _ = attention.SelfAttention(
       self.heads, rt=self.rt, proj_init=ZEROS, name="attn"
     )(einops.rearrange(y, "b h w c -> b (h w) c"))
@@ -121,7 +111,7 @@ class SpatialTransformer(nn.Module):
     look = functools.partial(
       attention.CrossAttention, self.heads, qkv_bias=False, rt=rt
     )
-    y = group_norm(rt, self.groups, "norm", 1e-6)(x)
+    y = conv.group_norm(rt, self.groups, "norm", 1e-6)(x)
     y = dense(c, "proj_in")(einops.rearrange(y, "b h w c -> b (h w) c"))
     for i in range(self.depth):
       z = norm(f"norm1_{i}")(y)
@@ -145,12 +135,15 @@ class UNet(nn.Module):
     out: channels of the prediction.
     blocks: residual blocks per level going down; one more going up.
     attend_at: downsampling factors (1, 2, 4, ...) with attention.
-    heads: attention heads; 0: 32 channels per head.
+    heads: attention heads; 0: `head_width` channels per head.
     classes: labels, `classes` = none, added to the time; 0: no table.
     dropout: rate in the residual blocks.
     scale_shift: see `ResBlock`.
     transformer: blocks of cross-attention to a context; 0: self-attention.
     groups: of the norms.
+    updown: sides change in residual blocks, by means and repetition, instead
+      of in convolutions.
+    head_width: channels of a head, where `heads` does not fix their number.
     rt: execution choices.
   """
 
@@ -165,6 +158,8 @@ class UNet(nn.Module):
   scale_shift: bool = False
   transformer: int = 0
   groups: int = 32
+  updown: bool = False
+  head_width: int = 32
   rt: runtime.Runtime = runtime.Runtime()
 
   @nn.compact
@@ -189,14 +184,14 @@ class UNet(nn.Module):
     rt = self.rt
     emb = self._embed(t, label)
     levels = len(self.multipliers)
-    y = rt.shard(conv3(rt, self.width, "conv_in")(x.astype(rt.dtype)))
+    y = rt.shard(conv.conv3(rt, self.width, "conv_in")(x.astype(rt.dtype)))
     skips = [y]
     for level, times in enumerate(self.multipliers):
       for i in range(self.blocks):
         y = self._stage(y, emb, context, times, level, f"down{level}_{i}")
         skips.append(y)
       if level < levels - 1:
-        y = conv3(rt, y.shape[-1], f"down{level}_conv", 2)(y)
+        y = self._smaller(y, emb, f"down{level}")
         skips.append(y)
     y = self._res(times, "middle_0")(y, emb)
     y = self._attention(y, context, "middle_attention")
@@ -206,10 +201,11 @@ class UNet(nn.Module):
         y = jnp.concatenate([y, skips.pop()], axis=-1)
         y = self._stage(y, emb, context, times, level, f"up{level}_{i}")
       if level:
-        y = einops.repeat(y, "b h w c -> b (h p) (w q) c", p=2, q=2)
-        y = conv3(rt, y.shape[-1], f"up{level}_conv")(y)
-    y = nn.silu(group_norm(rt, self.groups, "norm_out")(y))
-    return conv3(rt, self.out, "conv_out", zero=True)(y).astype(jnp.float32)
+        y = self._larger(y, emb, f"up{level}")
+    y = nn.silu(conv.group_norm(rt, self.groups, "norm_out")(y))
+    return conv.conv3(rt, self.out, "conv_out", zero=True)(y).astype(
+      jnp.float32
+    )
 
   def _embed(self, t, label):
     """[b, 4 width] time and label embedding, through the blocks' SiLU."""
@@ -221,11 +217,23 @@ class UNet(nn.Module):
       emb = emb + adaln.label_table(self.classes, wide, self.rt)(label)
     return nn.silu(emb)
 
-  def _res(self, times, name):
+  def _res(self, times, name, resample=""):
     return ResBlock(
       times * self.width, self.dropout, self.scale_shift, self.groups, self.rt,
-      name=name,
+      resample, name=name,
     )  # fmt: skip
+
+  def _smaller(self, y, emb, name):
+    if self.updown:
+      times = y.shape[-1] // self.width
+      return self._res(times, f"{name}_half", "half")(y, emb)
+    return conv.conv3(self.rt, y.shape[-1], f"{name}_conv", 2)(y)
+
+  def _larger(self, y, emb, name):
+    if self.updown:
+      times = y.shape[-1] // self.width
+      return self._res(times, f"{name}_twice", "twice")(y, emb)
+    return conv.conv3(self.rt, y.shape[-1], f"{name}_conv")(conv.twice(y))
 
   def _stage(self, y, emb, context, times, level, name):
     """A residual block and, at some levels, attention."""
@@ -235,9 +243,28 @@ class UNet(nn.Module):
     return y
 
   def _attention(self, y, context, name):
-    heads = self.heads or y.shape[-1] // 32
+    heads = self.heads or y.shape[-1] // self.head_width
     if not self.transformer:
       return SpatialAttention(heads, self.groups, self.rt, name=name)(y)
     return SpatialTransformer(
       heads, self.transformer, self.groups, self.rt, name=name
     )(y, context)
+
+
+def check(
+  size: int, width: int, multipliers: Sequence[int], heads: int, groups: int
+) -> None:
+  """Raises ValueError unless a UNet can be built.
+
+  Names are those of `UNet`; heads: their number, or else their width.
+  """
+  least = 2 ** (len(multipliers) - 1)
+  if size % least:
+    raise ValueError(
+      f"image side (size) {size} does not divide by {least}: "
+      f"{len(multipliers)} multipliers, each level half of the one above"
+    )
+  for times in multipliers:
+    for name, n in (("heads", heads), ("norm_groups", groups)):
+      if times * width % n:
+        raise ValueError(f"width {times * width} does not divide by {n} {name}")

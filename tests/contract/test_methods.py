@@ -14,6 +14,7 @@ import pytest
 
 from jmim.core import checkpoint
 from jmim.core import method as methods
+from jmim.core import step as core_step
 from jmim.core import tree as trees
 
 
@@ -171,9 +172,31 @@ def test_predictions_have_the_batch_first_and_are_finite(runs):
       assert np.isfinite(leaf).all(), what
 
 
-def test_accumulation_equals_the_whole_batch(runs):
+def test_accumulation_is_the_mean_of_parts(runs):
+  """Which equals the whole batch where a loss is a mean over examples."""
   run = runs.of(accumulate=2)
   _, metrics = run.run(runs.init(run), 2)
-  np.testing.assert_allclose(
-    losses(metrics), losses(runs.trained[1])[:2], rtol=1e-4
-  )
+  if runs.cls.per_example:
+    np.testing.assert_allclose(
+      losses(metrics), losses(runs.trained[1])[:2], rtol=1e-4
+    )
+    return
+  first = runs.cls.players[0]
+  name = "loss" if len(runs.cls.players) == 1 else f"loss/{first}"
+  wanted = mean_of_parts(run, runs.init(), first)
+  np.testing.assert_allclose(metrics[0][name], wanted, rtol=1e-4)
+
+
+def mean_of_parts(run, state, player):
+  """Mean loss of a player on each half of the first batch, at the start."""
+  batch = harness.make_batch(run.method, seed=0)
+  _, key = core_step.keys(0, state.step)
+  draws = jax.jit(run.method.draw)(key, batch, state.step)
+
+  @jax.jit
+  def loss(batch, draws):
+    given = (state.params, state.extra, run.consts, batch, draws, state.step)
+    return run.method.loss(player, *given)[0]
+
+  parts = core_step.microbatches((batch, draws), harness.BATCH, 2)
+  return np.mean([loss(*part) for part in parts])

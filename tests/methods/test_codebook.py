@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jmim.methods.mim import codebook
+from jmim.nn import vq
 
 TINY = codebook.Codebook.tiny()
 IMAGE = np.random.default_rng(0).normal(size=(3, 16, 16, 3)).astype(np.float32)
@@ -13,7 +14,7 @@ def test_it_starts_at_distinct_patches_which_are_their_own_code():
   params, _ = TINY.init(jax.random.key(0), BATCH)
   codes = params["main"]["codes"]
   assert len(np.unique(codes, axis=0)) == TINY.codes
-  np.testing.assert_array_equal(codebook.nearest(codes, codes), np.arange(8))
+  np.testing.assert_array_equal(vq.nearest(codes, codes), np.arange(8))
 
 
 def test_the_loss_is_the_distance_to_the_nearest_code():
@@ -32,6 +33,6 @@ def test_only_the_codes_in_use_move_and_towards_their_patches():
     "main", {"main": {"codes": c}}, {}, {}, BATCH, {}, 0)[0])(far)  # fmt: skip
   assert not np.any(grad[0])
   x = IMAGE.reshape(3, 4, 4, 4, 4, 3).swapaxes(2, 3).reshape(-1, 48)
-  mine = x[np.asarray(codebook.nearest(jnp.asarray(x), far)) == 1]
+  mine = x[np.asarray(vq.nearest(jnp.asarray(x), far)) == 1]
   wanted = 2 * (far[1] * len(mine) - mine.sum(0)) / x.size
   np.testing.assert_allclose(grad[1], wanted, atol=1e-6)

@@ -16,14 +16,13 @@ from jmim.diffusion import sampler as samplers
 from jmim.diffusion import schedule as schedules
 from jmim.diffusion import solvers
 from jmim.diffusion import targets
+from jmim.methods.diffusion import _latent
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Gaussian(method.Method):
+class Gaussian(_latent.Latent):
   """Fields and functions of class-conditional image diffusion."""
 
-  size: int = method.field(32, "image side in pixels", low=1)
-  channels: int = method.field(3, "image channels", low=1)
   classes: int = method.field(0, "labels; 0: unconditional", low=0)
   label_drop: float = method.field(
     0.1, "share of labels replaced by none in training", low=0.0, high=1.0
@@ -67,34 +66,34 @@ class Gaussian(method.Method):
   def table(self) -> samplers.Table:
     """The sampler along its path."""
     visited = respace.visited(self.spacing, self.times, self.steps)
-    levels = self.process.levels(visited)
+    # LDM's path, which is told one time late, ends at the first time.
+    end = 0 if self.spacing == "offset" else None
+    levels = self.process.levels(visited, end)
     return solvers.make(self.sampler, levels, self.eta, self.variance)
 
-  @property
-  def shape(self) -> tuple[int, int, int]:
-    """Of one image."""
-    return (self.size, self.size, self.channels)
-
   def inputs(self) -> dict[str, method.Input]:
-    """Normalised images and, if conditional, labels."""
+    """Normalised images (or moments) and, if conditional, labels."""
     respace.visited(self.spacing, self.times, self.steps)
-    found = {"image": method.Input(self.shape)}
+    found = self.image_inputs()
     if self.classes:
       found["label"] = method.Input((), jnp.int32, high=self.classes)
     return found
 
   def draw(self, key, batch, step):
-    """t [b] ints, noise like the images, label_drop [b] ~ U[0, 1)."""
+    """t [b] ints, noise like the images, label_drop [b] ~ U[0, 1).
+
+    With a first stage also the noise of its posterior.
+    """
     del step
     k_t, k_noise, k_drop = jax.random.split(key, 3)
-    shape = batch["image"].shape
+    shape = (len(jax.tree.leaves(batch)[0]), *self.shape)
     found = {
       "t": jax.random.randint(k_t, shape[:1], 0, self.times),
       "noise": jax.random.normal(k_noise, shape),
     }
     if self.classes:
       found["label_drop"] = jax.random.uniform(k_drop, shape[:1])
-    return found
+    return found | self.draw_latents(jax.random.fold_in(key, 1), shape[0])
 
   def labels(self, batch, draws) -> jax.Array | None:
     """[b] labels, those dropped replaced by `classes`; None: unconditional."""
@@ -119,18 +118,26 @@ class Gaussian(method.Method):
       "eps", eps, x, level.signal, level.noise, self.clip, scales=level.scales
     )
 
-  def denoise(self, params, label) -> samplers.Denoise:
-    """The network with guidance, as a sampler calls it."""
+  def condition(self, params, consts, batch):
+    """(what `network` is told beside x and t, the same for "nothing")."""
+    if not self.classes:
+      return None, None
+    label = batch["label"]
+    return label, jnp.full_like(label, self.classes)
+
+  def denoise(self, params, label, null=None) -> samplers.Denoise:
+    """The network with guidance, as a sampler calls it; see `condition`."""
     channels = self.guidance_channels or None
+    if null is None and label is not None:
+      null = jnp.full_like(label, self.classes)
 
     def call(x, level):
       t = jnp.full(len(x), level.time)
       if label is None or self.guidance == 1:
         return self.output(self.network(params, x, t, label), x, level)
-      null = jnp.full_like(label, self.classes)
-      twice = lambda a: jnp.concatenate([a, a])  # noqa: E731
+      twice = lambda a, b: jnp.concatenate([a, b])  # noqa: E731
       both = self.network(
-        params, twice(x), twice(t), jnp.concatenate([label, null])
+        params, twice(x, x), twice(t, t), jax.tree.map(twice, label, null)
       )
       raw = guiding.combine(*jnp.split(both, 2), self.guidance, channels)
       return self.output(raw, x, level)
@@ -142,13 +149,12 @@ class Gaussian(method.Method):
 
     Args:
       params: of the method.
-      extra: unused.
-      consts: unused.
+      extra: of the method.
+      consts: the first stage, in latent mode.
       batch: "label" [b] if conditional; "index" [b], else 0 .. b - 1, the
         number of each image; another entry tells b.
       key: an image is a function of (key, index, label) alone.
     """
-    del extra, consts
     b = len(jax.tree.leaves(batch)[0])
     index = batch.get("index", jnp.arange(b))
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
@@ -159,7 +165,6 @@ class Gaussian(method.Method):
       return self.rt.shard(jax.vmap(one)(at))
 
     table = self.table
-    label = batch["label"] if self.classes else None
-    denoise = self.denoise(params, label)
+    denoise = self.denoise(params, *self.condition(params, consts, batch))
     image, _ = samplers.sample(table, denoise, normal(len(table)), normal)
-    return image
+    return self.decode(consts, image, extra)

@@ -28,23 +28,14 @@ import jax.numpy as jnp
 from jmim.core import method
 from jmim.diffusion import targets
 from jmim.diffusion import weights
-from jmim.methods.diffusion import _gaussian
+from jmim.methods.diffusion import _unet
 from jmim.nn import unet
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DDPM(_gaussian.Gaussian):
+class DDPM(_unet.Convolutional):
   """Denoising diffusion on a UNet."""
 
-  width: int = method.field(128, "channels of the finest level", low=1)
-  multipliers: tuple = method.field((1, 2, 2, 4), "of each level, finest first")
-  blocks: int = method.field(2, "residual blocks per level", low=1)
-  attend_at: tuple = method.field((4, 8), "downsampling factors with attention")
-  heads: int = method.field(4, "attention heads; 0: 32 channels each", low=0)
-  norm_groups: int = method.field(32, "groups of the norms", low=1)
-  dropout: float = method.field(
-    0.1, "rate in the residual blocks", low=0.0, below=1.0
-  )
   prediction: str = method.field(
     "eps", "what the network predicts", choices=targets.KINDS
   )
@@ -67,24 +58,11 @@ class DDPM(_gaussian.Gaussian):
     return unet.UNet(
       self.width, self.multipliers, self.channels, self.blocks, self.attend_at,
       self.heads, self.classes, self.dropout, groups=self.norm_groups,
-      rt=self.rt,
+      head_width=self.head_width, rt=self.rt,
     )  # fmt: skip
 
   def inputs(self):
     """Normalised images (or latents) and, if conditional, labels."""
-    least = 2 ** (len(self.multipliers) - 1)
-    if self.size % least:
-      raise ValueError(
-        f"image side {self.size} does not divide by {least}: "
-        f"{len(self.multipliers)} multipliers, each level half of the one above"
-      )
-    for times in self.multipliers:
-      for name in ("heads", "norm_groups"):
-        n = getattr(self, name) or 32
-        if times * self.width % n:
-          raise ValueError(
-            f"width {times * self.width} does not divide by {n} {name}"
-          )
     if self.variance == "learned":
       raise ValueError("variance 'learned': this network predicts none")
     if self.weight == "min_snr" and self.prediction == "velocity":
@@ -95,7 +73,8 @@ class DDPM(_gaussian.Gaussian):
     """Parameters; no extra state."""
     zero = jnp.zeros(1, jnp.int32)
     net = dataclasses.replace(self.net, dropout=0.0)
-    return {"main": net.init(key, batch["image"][:1], zero, zero)["params"]}, {}
+    x = jnp.zeros((1, *self.shape))
+    return {"main": net.init(key, x, zero, zero)["params"]}, {}
 
   def draw(self, key, batch, step):
     """t, noise, label_drop of `Gaussian`, and a seed of dropout."""
@@ -105,8 +84,8 @@ class DDPM(_gaussian.Gaussian):
 
   def loss(self, player, params, extra, consts, batch, draws, step):
     """Weighted mean squared error of the prediction."""
-    del player, extra, consts, step
-    x, eps = batch["image"], draws["noise"]
+    del player, extra, step
+    x, eps = self.latents(consts, batch, draws)["image"], draws["noise"]
     x_t, a, s = self.noised(x, draws)
     pred = self.net.apply(
       {"params": params["main"]}, x_t, draws["t"], self.labels(batch, draws),
@@ -130,7 +109,7 @@ class DDPM(_gaussian.Gaussian):
 
   def predict(self):
     """sample, and the error [b] of the noise it implies."""
-    return {"sample": self.sample, "errors": self.errors}
+    return self.predictions("errors")
 
   def errors(self, params, extra, consts, batch, key):
     """eps [b]: squared error of the noise at random times, labels given."""

@@ -70,13 +70,14 @@ class DiT(_transformer.Transformer):
 
   def init(self, key, batch):
     """Parameters; no extra state."""
-    zero = jnp.zeros(1, jnp.int32)
-    params = self.net.init(key, batch["image"][:1], zero, zero)["params"]
+    x, zero = jnp.zeros((1, *self.shape)), jnp.zeros(1, jnp.int32)
+    params = self.net.init(key, x, zero, zero)["params"]
     return {"main": params}, {}
 
   def loss(self, player, params, extra, consts, batch, draws, step):
     """L_mse + L_vb; the latter teaches the variance only."""
-    del player, extra, consts, step
+    del player, extra, step
+    batch = self.latents(consts, batch, draws)
     terms = self.terms(params, batch, draws)
     return (
       sum(terms.values()).mean(),
@@ -111,7 +112,7 @@ class DiT(_transformer.Transformer):
 
   def predict(self):
     """features [b, w]: mean of the last tokens at t = 0; sample."""
-    return {"features": self.features, "sample": self.sample}
+    return self.predictions("features")
 
   def features(self, params, extra, consts, batch, key):
     """Mean of the tokens after the last block, of clean images, no label."""

@@ -93,15 +93,15 @@ class UMD(_transformer.Transformer):
 
   def init(self, key, batch):
     """Parameters; no extra state."""
-    zero = jnp.zeros(1, jnp.int32)
-    params = self.net.init(key, batch["image"][:1], zero, zero)["params"]
+    x, zero = jnp.zeros((1, *self.shape)), jnp.zeros(1, jnp.int32)
+    params = self.net.init(key, x, zero, zero)["params"]
     return {"main": params}, {}
 
   def draw(self, key, batch, step):
     """t, noise, label_drop of `Gaussian`, and mask scores [b, n]."""
     k_base, k_mask = jax.random.split(key)
     found = super().draw(k_base, batch, step)
-    shape = (len(batch["image"]), self.grid[0] ** 2)
+    shape = (len(found["t"]), self.grid[0] ** 2)
     return {**found, "scores": jax.random.uniform(k_mask, shape)}
 
   def forward(self, params, x, t, label=None, scores=None, ratio=0.0):
@@ -142,7 +142,7 @@ class UMD(_transformer.Transformer):
 
   def loss(self, player, params, extra, consts, batch, draws, step):
     """Clean and noised rows, each with its share of the batch."""
-    del player, extra, consts, step
+    batch = self.latents(consts, batch, draws)
     b = len(batch["image"])
     n0 = int(b * self.clean_share)
 
@@ -165,8 +165,7 @@ class UMD(_transformer.Transformer):
 
   def predict(self):
     """features [b, w], reconstruct, errors of both tasks, sample."""
-    names = ("features", "reconstruct", "errors", "sample")
-    return {name: getattr(self, name) for name in names}
+    return self.predictions("features", "reconstruct", "errors")
 
   def features(self, params, extra, consts, batch, key):
     """Mean of the class tokens, nothing masked; see `probe_time`."""

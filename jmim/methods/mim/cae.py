@@ -39,7 +39,6 @@ import jax.numpy as jnp
 import optax
 
 from jmim.core import method
-from jmim.methods.mim import codebook
 from jmim.nn import block
 from jmim.nn import context as contexts
 from jmim.nn import initialise
@@ -48,6 +47,7 @@ from jmim.nn import outputs
 from jmim.nn import patch as patching
 from jmim.nn import rectangles
 from jmim.nn import vit
+from jmim.nn import vq
 
 SOURCES = ("batch", "codebook")
 
@@ -172,7 +172,7 @@ class CAE(method.Method):
     if self.tokens == "batch":
       return batch["tokens"]
     x = patching.patchify(batch["image"], self.encoder.patch)
-    return codebook.nearest(x, consts["codebook"]["codes"])
+    return vq.nearest(x, consts["codebook"]["codes"])
 
   def loss(self, player, params, extra, consts, batch, draws, step):
     """Cross entropy and alignment; aux: both, accuracy and baselines."""

@@ -20,13 +20,7 @@ import jax.numpy as jnp
 
 from jmim.core import method
 from jmim.nn import patch as patching
-
-
-def nearest(patches: jax.Array, codes: jax.Array) -> jax.Array:
-  """[.., d] patches, [k, d] codes -> [..] int32, the closest code."""
-  x = patches.astype(jnp.float32)
-  far = (codes**2).sum(-1) - 2 * x @ codes.T  # |x - c|^2 - |x|^2
-  return jnp.argmin(far, axis=-1)
+from jmim.nn import vq
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,7 +56,7 @@ class Codebook(method.Method):
     """Squared distance to the nearest code; aux: share of codes in use."""
     codes = params["main"]["codes"]
     x = patching.patchify(batch["image"], self.patch).astype(jnp.float32)
-    ids = nearest(x, codes)
+    ids = vq.nearest(x, codes)
     used = jnp.zeros(self.codes).at[ids.ravel()].set(1.0).mean()
     return ((x - codes[ids]) ** 2).mean(), {"codes_used": used}
 
@@ -71,7 +65,7 @@ class Codebook(method.Method):
 
     def features(p, e, c, b, k):
       x = patching.patchify(b["image"], self.patch)
-      ids = nearest(x, p["main"]["codes"])
+      ids = vq.nearest(x, p["main"]["codes"])
       return jax.nn.one_hot(ids, self.codes).mean(1)
 
     return {"features": features}

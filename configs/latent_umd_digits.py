@@ -1,0 +1,40 @@
+"""UMD on the latents of the scattered digits, with labels: latents in small.
+
+    python -m jmim.main --config=configs/autoencoder_kl_digits.py --workdir=AE
+    python -m jmim.tools.cache_latents --workdir=AE --name=digits_latents \
+      --config=configs/autoencoder_kl_digits.py --out=DIR
+    python -m jmim.main --config=configs/latent_umd_digits.py:autoencoder=AE \
+      --workdir=W --config.data.data_dir=DIR --config.method.latent_scale=S
+
+S is printed by the second command. Arguments: autoencoder= (its run),
+steps=1500, masked=True (False: a DiT split in two). Not measured here.
+"""
+
+from jmim.core import config as configs
+
+
+def get_config(arg: str | None = None):
+  arg = configs.parse_arg(arg, autoencoder="", steps=1500, masked=True)
+  config = configs.base()
+  config.data.update(
+    name="digits_latents", eval_split="test", batch=64, size=32, flip=False,
+    mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
+  )  # fmt: skip
+  config.method = configs.section(
+    type="diffusion.umd", variant="Ti/2", size=8, channels=3, width=64,
+    depth=4, heads=4, decoder_depth=2, classes=10, clip=0.0, schedule="linear",
+    first_stage="kl-f4", first_stage_width=32, first_stage_blocks=1,
+    first_stage_path=arg.autoencoder, latent_scale=1.0, guidance=2.0,
+    clean_share=0.5 * arg.masked, noised_mask=0.375 * arg.masked,
+  )  # fmt: skip
+  config.optim.update(lr=2e-3, b2=0.95, weight_decay=0.05, clip_norm=1.0)
+  config.schedule.update(name="cosine", warmup_steps=arg.steps // 20)
+  config.ema.decay = 0.999
+  config.train.update(total_steps=arg.steps, checkpoint_steps=500)
+  config.evals = configs.section(
+    errors=configs.section(type="mean"),
+    samples=configs.section(type="samples", weights="ema"),
+  )
+  if not arg.autoencoder:  # no way back to images
+    del config.evals["samples"]
+  return config

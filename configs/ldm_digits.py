@@ -1,0 +1,42 @@
+"""LDM on the scattered digits: the small-scale claim of the paper's card.
+
+A UNet on 8 x 8 x 3 latents of autoencoder_kl_digits, told the digit; with
+pixels=True the same UNet on the 32 x 32 images.
+
+    python -m jmim.main --config=configs/autoencoder_kl_digits.py --workdir=AE
+    python -m jmim.main --config=configs/ldm_digits.py:autoencoder=AE \
+      --workdir=W
+    python -m jmim.main --mode=sample --workdir=W --num=100 --guidance=2 \
+      --weights=ema --config=configs/ldm_digits.py:autoencoder=AE
+
+Arguments: autoencoder= (its run), steps=1200, pixels=False. Not yet run here to
+its end; `python -m jmim.tools.claim ldm` compares.
+"""
+
+from jmim.core import config as configs
+
+
+def get_config(arg: str | None = None):
+  arg = configs.parse_arg(arg, autoencoder="", steps=1200, pixels=False)
+  config = configs.base()
+  config.data.update(
+    name="digits/scattered", batch=32, size=32, flip=False,
+    mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
+  )  # fmt: skip
+  config.method = configs.section(
+    type="latent.ldm", task="class", classes=10, width=32, multipliers=(1, 2),
+    blocks=1, attend_at=(2,), heads=2, transformer=1, context=32, steps=50,
+    size=32 if arg.pixels else 8, read="images",
+    first_stage="none" if arg.pixels else "kl-f4", first_stage_width=32,
+    first_stage_blocks=1, first_stage_path=arg.autoencoder,
+    clip=1.0 if arg.pixels else 0.0,
+  )  # fmt: skip
+  config.optim.update(lr=1e-3, b2=0.999, weight_decay=0.01)
+  config.schedule.update(name="constant", warmup_steps=50)
+  config.ema.decay = 0.995
+  config.train.update(total_steps=arg.steps, checkpoint_steps=400)
+  config.evals = configs.section(
+    errors=configs.section(type="mean", limit=512),
+    samples=configs.section(type="samples", weights="ema"),
+  )
+  return config

@@ -1,0 +1,49 @@
+"""Pieces of convolutional networks: norms, 3 x 3 convolutions, resampling.
+
+Images are NHWC; padding is torch's, written out where it differs from "SAME".
+"""
+
+from typing import Any
+
+import einops
+import flax.linen as nn
+import jax
+
+from jmim.nn import runtime
+
+# Torch's default: uniform, of a third of the variance of LeCun's.
+TORCH = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+
+
+def group_norm(rt: runtime.Runtime, groups: int, name: str, eps: float = 1e-5):
+  """GroupNorm with float32 statistics."""
+  return nn.GroupNorm(
+    groups, epsilon=eps, dtype=rt.dtype, name=name, use_fast_variance=False
+  )
+
+
+def conv3(
+  rt: runtime.Runtime,
+  width: int,
+  name: str,
+  stride: int = 1,
+  zero: bool = False,
+  pad: tuple[int, int] = (1, 1),
+  **more: Any,
+) -> nn.Conv:
+  """3 x 3 convolution; `pad` pixels before and after, on both axes."""
+  init = {"kernel_init": nn.initializers.zeros} if zero else {}
+  return nn.Conv(
+    width, (3, 3), strides=stride, padding=(pad, pad), dtype=rt.dtype,
+    name=name, **init, **more,
+  )  # fmt: skip
+
+
+def twice(x: jax.Array) -> jax.Array:
+  """[b, h, w, c] -> [b, 2h, 2w, c], nearest."""
+  return einops.repeat(x, "b h w c -> b (h p) (w q) c", p=2, q=2)
+
+
+def half(x: jax.Array) -> jax.Array:
+  """[b, h, w, c] -> [b, h/2, w/2, c], mean of 2 x 2."""
+  return einops.reduce(x, "b (h p) (w q) c -> b h w c", "mean", p=2, q=2)

@@ -1,0 +1,122 @@
+"""What hiding patches saves: MaskDiT's training step beside the unmasked one.
+
+    python -m jmim.tools.bench_masking --variant=S/2 --batch=8 --rounds=5
+
+Two steps (loss, gradient, AdamW) of one network on 32 x 32 x 4 latents, with
+half of the patches hidden and with none, measured in turn; the median ratio of
+neighbours is what counts, so that other work on the machine hits both. FLOPs
+are counted from the program by the rule of `core.flops`; --flops counts only
+and needs no memory for the network.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from jmim.core import base_config
+from jmim.core import optim
+from jmim.core import step as steps
+from jmim.methods.diffusion import maskdit
+
+SIDE, CHANNELS = 32, 4
+
+
+def method(variant: str, decoder: int, hidden: float) -> maskdit.MaskDiT:
+  """MaskDiT on latents of 256-pixel images, with labels."""
+  return maskdit.MaskDiT(
+    variant=variant, size=SIDE, channels=CHANNELS, classes=1000, clip=0.0,
+    decoder_depth=decoder, noised_mask=hidden, schedule="linear",
+  )  # fmt: skip
+
+
+def batch_of(n: int) -> dict[str, jax.Array]:
+  """Zeros of the shapes it reads."""
+  return {
+    "image": jnp.zeros((n, SIDE, SIDE, CHANNELS)),
+    "label": jnp.zeros(n, jnp.int32),
+  }
+
+
+def make_step(m: maskdit.MaskDiT, batch: dict) -> steps.Step:
+  """Its training step, AdamW at the defaults of the config."""
+  start = "optim."
+  settings = {
+    k.removeprefix(start): v.default
+    for k, v in base_config.KEYS.items()
+    if k.startswith(start)
+  }
+  shapes = jax.eval_shape(m.init, jax.random.key(0), batch)[0]
+  constant = lambda step: jnp.float32(1e-4)  # noqa: E731
+  optimizers = {"main": optim.make(settings, shapes, m.groups(), constant)}
+  return steps.Step(m, optimizers, lambda key, b: b)
+
+
+def forward_flops(m: maskdit.MaskDiT) -> int:
+  """Of the loss of one example; shapes are enough."""
+  batch = batch_of(1)
+  step = make_step(m, batch)
+  state = jax.eval_shape(step.init, batch, {})
+  return step.forward_flops(state, {}, batch)
+
+
+def runner(m: maskdit.MaskDiT, n: int) -> Callable[[], float]:
+  """A function that does one step and says how many seconds it took."""
+  batch = batch_of(n)
+  step = make_step(m, batch)
+  state = jax.jit(step.init)(batch, {})
+  compiled = jax.jit(step, donate_argnums=0)
+
+  def run() -> float:
+    nonlocal state
+    begun = time.monotonic()
+    state, metrics = compiled(state, {}, batch)
+    jax.block_until_ready((state, metrics))
+    return time.monotonic() - begun
+
+  run()  # compiles
+  return run
+
+
+def measure(pair: Sequence[maskdit.MaskDiT], n: int, rounds: int):
+  """[(seconds unmasked, seconds masked)] of each round."""
+  runners = [runner(m, n) for m in pair]
+  return [tuple(run() for run in runners) for _ in range(rounds)]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Command line; prints one line of FLOPs and one of seconds."""
+  parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+  parser.add_argument("--variant", default="S/2")
+  parser.add_argument("--decoder", type=int, default=4)
+  parser.add_argument("--hidden", type=float, default=0.5)
+  parser.add_argument("--batch", type=int, default=8)
+  parser.add_argument("--rounds", type=int, default=5)
+  parser.add_argument("--flops", action="store_true", help="count only")
+  args = parser.parse_args(argv)
+  pair = [method(args.variant, args.decoder, r) for r in (0.0, args.hidden)]
+  whole, part = (forward_flops(m) for m in pair)
+  print(
+    f"MaskDiT-{args.variant}, decoder {args.decoder}: {whole / 1e9:.1f} GFLOP "
+    f"forward per example, {part / 1e9:.1f} with {args.hidden:.0%} hidden: "
+    f"ratio {whole / part:.2f}"
+  )
+  if args.flops:
+    return 0
+  found = measure(pair, args.batch, args.rounds)
+  each = [statistics.median(x) for x in zip(*found, strict=True)]
+  ratio = statistics.median(a / b for a, b in found)
+  print(
+    f"step of {args.batch}: {each[0]:.2f} s, {each[1]:.2f} s hidden: ratio "
+    f"{ratio:.2f} (median of {args.rounds})"
+  )
+  return 0
+
+
+if __name__ == "__main__":
+  sys.exit(main())

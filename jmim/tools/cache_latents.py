@@ -1,0 +1,270 @@
+"""Encodes a data set once: moments of a frozen autoencoder, as a data set.
+
+    python -m jmim.tools.cache_latents --config=configs/autoencoder_kl_X.py \
+      --workdir=RUN --name=imagenet256_latents --out=DATA_DIR --views=2
+
+RUN is a trained autoencoder, or published weights (`python -m jmim.convert`
+makes a run of them). What is read is the `data` section of its config; other
+data by --config.data.name=... and so on. The result is an ordinary ArrayRecord
+data set of TFDS with the splits "train" and "test": moments [h, w, 2 c] (KL:
+mean, log variance; VQ: the code before quantisation), the label if there is
+one, and the index of the example. A method with `first_stage` set and
+read="moments" trains on it and draws a new posterior sample in every step.
+
+With --views=n the training split holds n passes of the training augmentation
+(crops and flips of encoded images are not crops and flips of latents), with
+--views=0 one pass of the evaluation's crop. Printed at the end: the deviation
+of the latents, whose inverse is LDM's scale factor.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import io
+import json
+import pathlib
+import sys
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core import registered
+
+from jmim import train
+from jmim.core import config as configs
+from jmim.core import errors
+from jmim.core import sharding
+from jmim.data import augment
+from jmim.data import pipeline
+
+Rows = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass
+class Moments:
+  """Running mean and deviation of the latents of all examples.
+
+  Attributes:
+    n: numbers seen.
+    total: their sum.
+    square: the sum of their expected squares.
+  """
+
+  n: int = 0
+  total: float = 0.0
+  square: float = 0.0
+
+  def add(self, moments: np.ndarray, gaussian: bool) -> None:
+    """Counts [b, h, w, c], or [b, h, w, 2 c] with log variances."""
+    mean, var = moments.astype(np.float64), 0.0
+    if gaussian:
+      mean, log_var = np.split(mean, 2, axis=-1)
+      var = np.exp(np.clip(log_var, -30, 20)).sum()
+    self.n += mean.size
+    self.total += mean.sum()
+    self.square += (mean**2).sum() + var
+
+  @property
+  def std(self) -> float:
+    """Of samples of the posteriors."""
+    return float(np.sqrt(self.square / self.n - (self.total / self.n) ** 2))
+
+
+class Encoder:
+  """The trained autoencoder of a run, on batches of its own pipeline."""
+
+  def __init__(self, run: train.Run):
+    """Takes the newest checkpoint's weights.
+
+    Raises:
+      UserError: no checkpoint, or a method that does not encode.
+    """
+    self.parts = parts = run.parts
+    offered = parts.method.predict()
+    if "moments" not in offered:
+      raise errors.UserError(
+        f"method.type={parts.config.method.type!r} offers "
+        f"{', '.join(sorted(offered))}", "a method that offers `moments`",
+        "name the run of an autoencoder", "method.type",
+      )  # fmt: skip
+    if jax.process_count() > 1:
+      raise errors.UserError(
+        f"{jax.process_count()} processes", "one, which writes the files",
+        "run it on one host", None,
+      )  # fmt: skip
+    run.restore_only()
+    state, everywhere = run.state, sharding.replicated(parts.mesh)
+    key = jax.random.key(0)
+
+    def encode(params, extra, batch):
+      return offered["moments"](params, extra, parts.consts, batch, key)
+
+    compiled = jax.jit(encode, out_shardings=everywhere)
+    self._encode = lambda batch: compiled(state.params, state.extra, batch)
+    self._where = sharding.batch_sharding(parts.mesh)
+
+  def __call__(self, images: np.ndarray, step: int, training: bool):
+    """[b, h, w, k] float32 moments of uint8 images."""
+    batch = {"image": jax.device_put(images, self._where)}
+    spec, key = self.parts.augment, jax.random.key(self.parts.config.seed)
+    if training:
+      batch = augment.train(spec, jax.random.fold_in(key, step), batch)
+    else:
+      batch = augment.evaluate(spec, batch)
+    return np.asarray(self._encode(batch))
+
+  def rows(self, split: str, views: int) -> Iterator[Rows]:
+    """Batches of "moments", "index", perhaps "label" of a source.
+
+    Args:
+      split: "train" or "eval".
+      views: passes of the training augmentation; 0: the evaluation's crop.
+    """
+    source, spec = self.parts.sources[split], self.parts.spec
+    if not views:
+      for i, batch in enumerate(pipeline.evaluate(source, spec)):
+        yield self._kept(batch, batch["valid"], i, False)
+      return
+    left = len(source) * views
+    stream = pipeline.train(source, dataclasses.replace(spec, remainder="keep"))
+    with contextlib.closing(stream):
+      for i, batch in enumerate(stream):
+        first = np.arange(spec.batch) < left
+        yield self._kept(batch, first, i, True)
+        left -= spec.batch
+        if left <= 0:
+          return
+
+  def _kept(self, batch, valid, step, training) -> Rows:
+    found = {"moments": self(batch["image"], step, training)}
+    names = [n for n in ("index", "label") if n in batch]
+    found |= {n: batch[n] for n in names}
+    return {n: x[valid] for n, x in found.items()}
+
+
+def examples(
+  batches: Iterator[Rows], seen: Moments, gaussian: bool, dtype: Any
+) -> Iterator[tuple[str, dict[str, Any]]]:
+  """(key, example) of every row; counts them in `seen`."""
+  number = 0
+  for rows in batches:
+    seen.add(rows["moments"], gaussian)
+    for i in range(len(rows["index"])):
+      one = {n: x[i] for n, x in rows.items()}
+      one["moments"] = one["moments"].astype(dtype)
+      yield f"{number:012d}", one
+      number += 1
+
+
+def build(
+  name: str,
+  out: pathlib.Path,
+  encoder: Encoder,
+  views: int,
+  dtype: str = "float16",
+) -> tuple[pathlib.Path, Moments]:
+  """Writes the data set; returns its folder and the training moments.
+
+  Raises:
+    UserError: it is there already.
+  """
+  method, sources = encoder.parts.method, encoder.parts.sources
+  code, gaussian = method.net.size.code, not method.n_codes
+  side = method.size // method.net.size.factor
+  shape = (side, side, code * (1 + gaussian))
+  features = {
+    "moments": tfds.features.Tensor(
+      shape=shape, dtype=np.dtype(dtype), encoding=tfds.features.Encoding.BYTES
+    ),
+    "index": np.int32,
+  }
+  classes = sources["train"].num_classes
+  if classes:
+    features["label"] = tfds.features.ClassLabel(num_classes=classes)
+  about = {
+    "method": json.loads(encoder.parts.config.method.to_json()),
+    "data": json.loads(encoder.parts.config.data.to_json()), "views": views,
+  }  # fmt: skip
+  seen = {"train": Moments(), "test": Moments()}
+
+  def split(name, source, passes):
+    rows = encoder.rows(source, passes)
+    return examples(rows, seen[name], gaussian, dtype)
+
+  with registered.skip_registration():
+
+    class Latents(tfds.core.GeneratorBasedBuilder):
+      VERSION = tfds.core.Version("1.0.0")
+
+      def _info(self):
+        return tfds.core.DatasetInfo(
+          builder=self, features=tfds.features.FeaturesDict(features),
+          description=json.dumps(about, indent=2),
+        )  # fmt: skip
+
+      def _split_generators(self, dl_manager):
+        del dl_manager
+        return {"train": split("train", "train", views),
+                "test": split("test", "eval", 0)}  # fmt: skip
+
+      def _generate_examples(self):
+        raise AssertionError("splits are generators")
+
+  Latents.name = name
+  builder = Latents(data_dir=out, file_format="array_record")
+  folder = pathlib.Path(builder.data_dir)
+  if folder.exists():
+    raise errors.UserError(
+      f"{folder} is there", "a new data set", "remove it, or choose a --name",
+      "--name",
+    )  # fmt: skip
+  # TFDS prints progress bars and a path of its own.
+  mute = io.StringIO()
+  with contextlib.redirect_stdout(mute), contextlib.redirect_stderr(mute):
+    builder.download_and_prepare(
+      download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+    )
+  return folder, seen["train"]
+
+
+def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+  """Arguments and config overrides."""
+  parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+  for name in ("config", "workdir", "name"):
+    parser.add_argument(f"--{name}", required=True)
+  parser.add_argument("--out", required=True, type=pathlib.Path)
+  parser.add_argument("--views", type=int, default=1)
+  parser.add_argument(
+    "--dtype", default="float16", choices=("float16", "float32")
+  )
+  ours = [a for a in argv if a.startswith("--config.")]
+  args = parser.parse_args([a for a in argv if a not in ours])
+  return args, [a.removeprefix("--config.") for a in ours]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Command line; returns the exit code."""
+  args, overrides = parse(sys.argv[1:] if argv is None else argv)
+  try:
+    config = configs.override(configs.load(args.config), overrides)
+    run = train.Run(config, pathlib.Path(args.workdir), write=False)
+    try:
+      folder, seen = build(
+        args.name, args.out, Encoder(run), args.views, args.dtype
+      )
+    finally:
+      run.close()
+  except errors.UserError as e:
+    print(f"error:\n{e.screen()}", file=sys.stderr)
+    return 2
+  print(
+    f"{folder}\nlatents: deviation {seen.std:.5g}, scale {1 / seen.std:.5g}"
+  )
+  return 0
+
+
+if __name__ == "__main__":
+  sys.exit(main())

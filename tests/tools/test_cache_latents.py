@@ -1,0 +1,115 @@
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import tinyrun
+
+from jmim import sample
+from jmim import train
+from jmim.core import config as configs
+from jmim.core import errors
+from jmim.data import sources
+from jmim.nn import autoencoder
+from jmim.tools import cache_latents
+
+
+def first_stage(data_dir):
+  """A run of two steps of the smallest first stage on 32-pixel digits."""
+  config = tinyrun.recipe(data_dir)
+  config.data.update(
+    name="digits/scattered", size=32, channels=3, batch=64,
+    mean=(0.5,) * 3, std=(0.5,) * 3, train_split="train[:90]",
+    eval_split="test[:40]",
+  )  # fmt: skip
+  config.method = configs.section(
+    type="latent.autoencoder_kl", variant="kl-f4", size=32, width=4, blocks=1,
+    disc_start=1, disc_layers=1, disc_width=4,
+  )  # fmt: skip
+  config.train.update(total_steps=2, log_steps=1, checkpoint_steps=2)
+  config.evals = configs.section()
+  return config
+
+
+def second_stage(config, data_dir, workdir):
+  """DiT on the cached latents."""
+  config = configs.override(config, [])
+  config.data.update(
+    name="tiny_latents", data_dir=str(data_dir), train_split="train",
+    eval_split="test", batch=32,
+  )  # fmt: skip
+  config.method = configs.section(
+    type="diffusion.dit", variant="S/4", size=8, width=16, depth=1, heads=2,
+    times=10, steps=2, classes=10, clip=0.0, first_stage="kl-f4",
+    first_stage_width=4, first_stage_blocks=1, first_stage_path=str(workdir),
+  )  # fmt: skip
+  config.sample.update(num=3, batch=3)
+  return config
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+  """(config, workdir of the first stage, folder of latents, moments seen)."""
+  root = tmp_path_factory.mktemp("latents")
+  config = first_stage(str(root / "data"))
+  workdir = root / "ae"
+  train.train(config, workdir)
+  run = train.Run(config, workdir, write=False)
+  encoder = cache_latents.Encoder(run)
+  folder, seen = cache_latents.build("tiny_latents", root / "out", encoder, 2)
+  # One image by hand, as the evaluation sees it.
+  source = run.parts.sources["eval"]
+  rows = next(encoder.rows("eval", 0))
+  run.close()
+  return config, workdir, root / "out", folder, seen, source, rows
+
+
+def test_latents_are_a_data_set_of_both_splits(made):
+  _, _, out, folder, seen, _, rows = made
+  training = sources.build("tiny_latents", "train", str(out))
+  held_out = sources.build("tiny_latents", "test", str(out))
+  assert (len(training), len(held_out)) == (180, 40)
+  assert training.num_classes == 10
+  stored = [training[i] for i in range(180)]
+  index = [int(x["index"]) for x in stored]
+  assert sorted(index) == sorted(list(range(90)) * 2)  # two views of each
+  found = {int(x["index"]): x for x in (held_out[i] for i in range(40))}
+  for i in range(5):
+    one, k = found[int(rows["index"][i])], rows["moments"][i]
+    np.testing.assert_allclose(one["moments"], k, rtol=2e-3, atol=1e-4)
+    assert one["label"] == rows["label"][i]
+  moments = jnp.asarray(np.stack([x["moments"] for x in stored]), jnp.float32)
+  noise = np.random.default_rng(0).normal(size=(180, 8, 8, 3))
+  z = autoencoder.drawn(moments, noise)
+  np.testing.assert_allclose(seen.std, np.std(z), rtol=0.02)
+  about = json.loads((folder / "dataset_info.json").read_text())["description"]
+  assert json.loads(about)["views"] == 2
+
+
+def test_it_is_not_overwritten_and_needs_an_autoencoder(made):
+  config, workdir, out, *_ = made
+  run = train.Run(config, workdir, write=False)
+  encoder = cache_latents.Encoder(run)
+  run.close()
+  with pytest.raises(errors.UserError, match="is there"):
+    cache_latents.build("tiny_latents", out, encoder, 1)
+  other = train.Run(
+    tinyrun.toy(str(out.parent / "data")), out.parent / "toy", write=False
+  )
+  with pytest.raises(errors.UserError, match="offers features"):
+    cache_latents.Encoder(other)
+  other.close()
+
+
+def test_a_second_stage_trains_on_them_and_samples_images(made, tmp_path):
+  config, workdir, out, *_ = made
+  config = second_stage(config, out, workdir)
+  train.train(config, tmp_path / "dit")
+  losses = [x["loss"] for x in tinyrun.lines(tmp_path / "dit") if "loss" in x]
+  assert len(losses) == 2 and np.isfinite(losses).all()
+  sample.sample(config, tmp_path / "dit")
+  (part,) = (tmp_path / "dit" / "samples").glob("*/part_00000.npz")
+  with np.load(part) as stored:
+    images = stored["image"]
+  assert images.shape == (3, 32, 32, 3) and images.dtype == np.uint8
+  assert images.std() > 0
