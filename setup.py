@@ -50,6 +50,7 @@ EXTRAS = {
   "colab": ["ipykernel", "nbclient", "nbformat"],
   "test": [
     "chex>=0.1.92",
+    "html5lib>=1.1",
     "hypothesis>=6.170",
     "psutil>=7.2",
     "pytest>=9.2",
@@ -66,6 +67,7 @@ setuptools.setup(
   license="Apache-2.0",
   python_requires=">=3.11",
   packages=setuptools.find_packages(include=["jmim", "jmim.*"]),
+  package_data={"jmim.report": ["report.*"]},
   install_requires=REQUIRES,
   extras_require=EXTRAS,
   entry_points={"console_scripts": ["jmim = jmim.main:cli"]},

@@ -15,6 +15,7 @@ import ml_collections
 import numpy as np
 
 from jmim import assemble
+from jmim import notes
 from jmim.core import checkpoint
 from jmim.core import clock as clocks
 from jmim.core import config as configs
@@ -34,6 +35,7 @@ from jmim.core import writer as writers
 from jmim.data import feed
 from jmim.evals import context as contexts
 from jmim.evals import runner
+from jmim.report import page
 
 
 class Run:
@@ -121,6 +123,7 @@ class Run:
     self.compiled = step.lower(self.state, parts.consts, batch).compile()
     seconds = compiling.lap()["total"]
     self.console.print(f"train step compiled in {seconds:.1f} s")
+    self._note_start()
     window = (self.abstract.window, self.abstract.counted)
     self.zeros = jax.jit(
       lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), window),
@@ -211,12 +214,11 @@ class Run:
     )
     forward = self.step.forward_flops(self.abstract, parts.consts, batch)
     forward //= parts.batch
-    summary.show(
-      self.console, self.abstract, self.shardings, parts.mesh, forward,
-      parts.layout.missed,
-    )  # fmt: skip
+    self.tables = summary.tables(self.abstract, self.shardings, forward)
+    summary.show(self.console, self.tables, parts.mesh, parts.layout.missed)
     peak, known = summary.peak(parts.mesh)
-    self.console.print(f"peak {consoles.size(peak, 'FLOP/s')} ({known})")
+    self.peak = f"{consoles.size(peak, 'FLOP/s')} ({known})"
+    self.console.print(f"peak {self.peak}")
     self.meter = meter.Meter(
       self.clock, parts.batch, parts.total, flops.TRAIN * forward, peak,
       self._lr, self.start,
@@ -237,6 +239,27 @@ class Run:
       for line in configs.changes(before, now):
         self.console.print(f"changed: {line}", style="yellow")
     files.replace(path, json.dumps(now, indent=2) + "\n")
+
+  def _note_start(self) -> None:
+    """Writes run.json."""
+    if self.writes:
+      try:
+        notes.write(
+          self.workdir, self.start, self.parts, self.tables, self.peak,
+          self.compiled,
+        )  # fmt: skip
+      except OSError as e:
+        raise self._not_written(e) from e
+
+  def report(self) -> None:
+    """Rewrites report.html; whatever is wrong with it stops no run."""
+    if not self.writes:
+      return
+    try:
+      page.write([self.workdir], self.workdir / "report.html")
+    except Exception as e:  # the run is worth more than a page about it
+      text = f"{type(e).__name__}: {errors.first_line(e)}"
+      self.console.print(f"report.html not written: {text}", style="yellow")
 
   def evaluate(self, names: list[str]) -> None:
     """Runs evaluators on the current state; writes and prints them."""

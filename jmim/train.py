@@ -97,6 +97,7 @@ class Run(runs.Run):
       self._evaluate(step, self._due(step), stop)
     self.keeper.save_surely(total, self.state, self.meta(total), self.writer)
     self.console.stop()
+    self.report()
     self.console.print(f"done: {total} steps; everything is in {self.workdir}")
 
   def _step(self) -> None:
@@ -206,10 +207,12 @@ class Run(runs.Run):
         self.evaluate(names)
     except stopping.Asked:
       self._leave(step, stop)
+    self.report()
 
   def _leave(self, step: int, stop: stopping.Stop) -> None:
     """Saves and raises Preempted."""
     self.keeper.save_surely(step, self.state, self.meta(step), self.writer)
+    self.report()
     raise errors.Preempted(f"{stop.asked} at step {step}: saved")
 
   def _save(self, step: int) -> None:

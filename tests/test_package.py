@@ -43,7 +43,10 @@ ALLOWED = {
   "build": SHARED,
   "checks": SHARED,
   "assemble": SHARED | {"build", "checks"},
-  "run": SHARED | {"assemble"},
+  # It reads workdirs, and knows nothing else of a run.
+  "report": {"core", "report"},
+  "notes": SHARED | {"assemble"},
+  "run": SHARED | {"assemble", "notes", "report"},
   "replay": SHARED | {"run"},
   "train": SHARED | {"assemble", "run", "replay", "train"},
   "tools": SHARED
