@@ -96,7 +96,7 @@ def program(compiled: Any) -> list[list[str]]:
   return [
     ["step: arguments", consoles.size(stats.argument_size_in_bytes, "B")],
     ["step: temporaries", consoles.size(stats.temp_size_in_bytes, "B")],
-    ["step: program", consoles.size(stats.generated_code_size_in_bytes, "B")],
+    ["step: outputs", consoles.size(stats.output_size_in_bytes, "B")],
   ]
 
 

@@ -204,7 +204,7 @@ def facts(
   train = [line for line in lines if "images_per_second" in line]
   total = notes.get("total") or config.get("train", {}).get("total_steps", 0)
   step = max((line["step"] for line in lines), default=0)
-  found = [[f"step of {total:,}" if total else "step", f"{step:,}"]]
+  found = [["steps", f"{step:,}" + (f" of {total:,}" if total else "")]]
   if notes:
     found.append(["parameters", console.size(notes["model"]["parameters"])])
   if not train:

@@ -114,7 +114,7 @@ class Chart {
     const all = this.lines.flatMap((l) => l.data.y).filter((v) => v != null);
     const low = Math.min(...all), high = Math.max(...all);
     this.positive = low > 0;
-    this.log = this.positive && high / low > 20 && !SHARE.test(key) && key !== "lr";
+    this.log = this.positive && high / low > 10 && !SHARE.test(key) && key !== "lr";
     this.canvas = h("canvas");
     this.cross = h("div", { class: "cross", hidden: true });
     this.pick = h("div", { class: "pick", hidden: true });
@@ -434,7 +434,7 @@ function figure(name) {
   const runs = RUNS.filter((r) => r.pictures[name]);
   const steps = [...new Set(runs.flatMap((r) => r.pictures[name].map((p) => p[0])))]
     .sort((a, b) => a - b);
-  const label = h("span", { class: "num", "data-step": "" });
+  const label = h("span", { class: "soft num", "data-step": "" });
   const sides = runs.map((run) => h("img", { alt: `${name} of ${run.name}`,
     onclick: (e) => enlarge(e.target) }));
   const turn = (i) => {
@@ -575,8 +575,8 @@ function hardware() {
     const fact = (name) => (run.facts.find((f) => f[0] === name) || [0, "–"])[1];
     return [label(run), h("div", { class: "grid half" },
       card("Devices", table(null, [...hw.rows, ["images / s", fact("images / s")],
-        ["MFU", fact("MFU")]])),
-      card("Memory of the state", table(["part", "in all", "per device", "share"],
+        ["MFU", fact("MFU")]], 9)),
+      card("Memory of the state [MB]", table(["part", "in all", "per device", "share"],
         model.memory)),
       card("Model", table(["module", "shape", "parameters"], model.modules),
         h("p", { class: "soft" }, model.cost)),
@@ -591,9 +591,9 @@ function environment() {
     if (!env) return [label(run), missing()];
     return [label(run), h("div", { class: "grid half" },
       card("Versions", table(null, env, 9)),
-      card("Starts", table(["from step", "time", "git", "command"],
-        starts.map((s) => [s.step.toLocaleString("en"), s.time, s.git || "–",
-          h("code", {}, s.command)]), 9)))];
+      card("Starts", starts.map((s) => h("p", {}, h("span", { class: "soft" },
+        `from step ${s.step.toLocaleString("en")} · ${s.time} · git ${s.git || "–"}`),
+        h("br"), h("code", {}, s.command)))))];
   }));
 }
 

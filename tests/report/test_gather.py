@@ -57,7 +57,7 @@ def test_the_recipe_says_what_differs_from_its_defaults(run):
 
 def test_facts_come_from_the_training_lines(run):
   facts = dict(run["facts"])
-  assert facts["step of 200"] == "200"
+  assert facts["steps"] == "200 of 200"
   assert facts["images / s"] == "640" and facts["MFU"] == "25.0%"
   # 200 steps of 64 images at 640 per second.
   assert facts["time training"] == "20s"
@@ -86,7 +86,7 @@ def test_little_is_needed(tmp_path):
   (tmp_path / "metrics.jsonl").write_text('{"step": 3, "loss": 1.5}\n')
   found = gather.gather(tmp_path)
   assert found["series"]["loss"] == {"x": [3], "y": [1.5], "eval": "", "of": 1}
-  assert found["facts"] == [["step", "3"]]
+  assert found["facts"] == [["steps", "3"]]
   assert found["notes"] == {} and found["pictures"] == {}
   json.dumps(found, allow_nan=False)
 
