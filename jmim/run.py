@@ -16,6 +16,7 @@ import numpy as np
 
 from jmim import assemble
 from jmim import notes
+from jmim.core import boards
 from jmim.core import checkpoint
 from jmim.core import clock as clocks
 from jmim.core import config as configs
@@ -35,7 +36,6 @@ from jmim.core import writer as writers
 from jmim.data import feed
 from jmim.evals import context as contexts
 from jmim.evals import runner
-from jmim.report import page
 
 
 class Run:
@@ -52,16 +52,20 @@ class Run:
     first = jax.process_index() == 0  # the host that writes and prints
     self.console = consoles.Console(quiet=not first)
     self.parts = assemble.make(config)
+    boards.check(self.parts.config)
     self._check_best()
     self.skips = skips.read(self.workdir)
     self.batches = self._stream(0)
     self.keeper = keepers.Keeper(
       self.workdir, self.parts.config.train, self._length("keep_every"),
-      lambda text: self.console.print(text, style="bold red"), write,
+      self._say, write,
     )  # fmt: skip
     self.start = self.keeper.store.latest() or 0
-    self.writes, self.writer = first and write, None
+    self.writes, self.writer, self.board = first and write, None, None
     self.clock = clocks.Clock()
+
+  def _say(self, text: str) -> None:
+    self.console.print(text, style="bold red")
 
   def _check_best(self) -> None:
     """Raises UserError if train.keep_best is no number of an evaluator."""
@@ -151,10 +155,7 @@ class Run:
   def _restore(self, before: int | None = None, restore: Any = None) -> None:
     """The state of the newest checkpoint that is intact, and its batches."""
     found = self.keeper.store.restore_newest(
-      self._like(),
-      lambda text: self.console.print(text, style="bold red"),
-      before,
-      restore,
+      self._like(), self._say, before, restore
     )
     self.start, self.state, meta = found
     self.losses = list(meta.get("losses", ()))
@@ -167,7 +168,11 @@ class Run:
 
   def open_writer(self) -> None:
     """Opens metrics.jsonl and its like after the step that was restored."""
-    self.writer = writers.Writer(self.workdir, self.start, self.keeper.failed)
+    if self.board is None:
+      self.board = boards.opened(self.parts.config, self.workdir, self._say)
+    self.writer = writers.Writer(
+      self.workdir, self.start, self.keeper.failed, self.board
+    )
 
   def _build(self) -> dict[str, jax.Array]:
     """Step function, shapes and shardings; returns the first batch."""
@@ -251,16 +256,6 @@ class Run:
       except OSError as e:
         raise self._not_written(e) from e
 
-  def report(self) -> None:
-    """Rewrites report.html; whatever is wrong with it stops no run."""
-    if not self.writes:
-      return
-    try:
-      page.write([self.workdir], self.workdir / "report.html")
-    except Exception as e:  # the run is worth more than a page about it
-      text = f"{type(e).__name__}: {errors.first_line(e)}"
-      self.console.print(f"report.html not written: {text}", style="yellow")
-
   def evaluate(self, names: list[str]) -> None:
     """Runs evaluators on the current state; writes and prints them."""
     chosen = {name: self.parts.evaluators[name][0] for name in names}
@@ -287,6 +282,8 @@ class Run:
           self.writer.close()
         except OSError as e:
           raise self._not_written(e) from e
+      if self.board:
+        self.board.close()
 
   def _not_written(self, error: OSError) -> errors.NotSaved:
     return errors.NotSaved(f"{self.workdir}: {errors.first_line(error)}")

@@ -20,6 +20,7 @@ from jmim.core import skips
 from jmim.core import spikes
 from jmim.core import stopping
 from jmim.core import writer as writers
+from jmim.report import page
 
 AHEAD = 2  # steps the host may be ahead of the devices
 
@@ -217,3 +218,13 @@ class Run(runs.Run):
 
   def _save(self, step: int) -> None:
     self.keeper.save(step, self.state, self.meta(step), self.writer)
+
+  def report(self) -> None:
+    """Rewrites report.html; whatever is wrong with it stops no run."""
+    if not self.writes:
+      return
+    try:
+      page.write([self.workdir], self.workdir / "report.html")
+    except Exception as e:  # the run is worth more than a page about it
+      text = f"report.html not written: {errors.first_line(e)}"
+      self.console.print(text, style="yellow")

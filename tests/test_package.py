@@ -46,13 +46,15 @@ ALLOWED = {
   # It reads workdirs, and knows nothing else of a run.
   "report": {"core", "report"},
   "notes": SHARED | {"assemble"},
-  "run": SHARED | {"assemble", "notes", "report"},
+  "run": SHARED | {"assemble", "notes"},
+  "describe": SHARED | {"build", "checks"},
   "replay": SHARED | {"run"},
-  "train": SHARED | {"assemble", "run", "replay", "train"},
+  "train": SHARED | {"assemble", "run", "replay", "train", "report"},
   "tools": SHARED
   | {"build", "checks", "assemble", "train", "methods", "tools"},
   "sample": SHARED | {"train"},
-  "main": SHARED | {"assemble", "train", "tools"},
+  "usage": {"core"},
+  "main": SHARED | {"assemble", "train", "tools", "usage"},
 }
 
 

@@ -242,6 +242,13 @@ KEYS: dict[str, Key] = {
     -1, "Class of all images; -1: the classes in turn.", low=-1
   ),
   "sample.weights": Key("raw", "Parameters used.", choices=("raw", "ema")),
+  # --- logging: beside metrics.jsonl and TensorBoard, which are always there
+  "logging.wandb_project": Key(
+    "", "W&B project that is told the same (pip install jmim[wandb]); '': none."
+  ),
+  "logging.wandb_mode": Key(
+    "online", "offline: for `wandb sync`.", choices=("online", "offline")
+  ),
   # --- hardware: nothing here may change a result (beyond rounding)
   "hardware.mesh.data": Key(
     -1, "Devices that split the batch; -1: all that are left.", low=-1

@@ -27,6 +27,11 @@ from jmim.report import pictures
 
 POINTS = 4000  # most points of a curve; beyond, each stretch keeps its extremes
 _NOT_CURVES = ("step", "eval", "protocol")
+# Facts that are the median over all log lines.
+_MIDDLE = (
+  ("images_per_second", "images / s", "{:,.0f}"), ("mfu", "MFU", "{:.1%}"),
+  ("input_wait", "input wait", "{:.1%}"),
+)  # fmt: skip
 # What the name of a number says it is a reference line of: "pixels_accuracy"
 # stands beside "accuracy", "mse_nearest" beside "mse".
 _REFERENCES = (
@@ -211,17 +216,16 @@ def facts(
     return found
   losses = [k for k in train[-1] if k == "loss" or k.startswith("loss/")]
   found += [[key, _shown(train[-1][key])] for key in losses[:2]]
-  middle = lambda key: statistics.median(line[key] for line in train)  # noqa: E731
+  for key, name, form in _MIDDLE:
+    values = [v for line in train if (v := number(line.get(key))) is not None]
+    if values:
+      found.append([name, form.format(statistics.median(values))])
   batch, last, seconds = config.get("data", {}).get("batch", 0), 0, 0.0
   for line in train:
-    seconds += (line["step"] - last) * batch / line["images_per_second"]
+    rate = number(line["images_per_second"])
+    seconds += (line["step"] - last) * batch / rate if rate else 0.0
     last = line["step"]
-  found += [
-    ["images / s", f"{middle('images_per_second'):,.0f}"],
-    ["MFU", f"{middle('mfu'):.1%}"],
-    ["input wait", f"{middle('input_wait'):.1%}"],
-    ["time training", clock.human(seconds)],
-  ]
+  found.append(["time training", clock.human(seconds)])
   if skipped := train[-1].get("skipped_steps"):
     found.append(["skipped steps", str(skipped)])
   return found

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 LIMIT = 24 * 2**20  # bytes of PNG of one run; in the page 4/3 of that
 _NAME = re.compile(r"(?P<stem>.+)_(?P<step>\d{8,})\.png")
 
+_SAMPLES = re.compile(r"step(?P<step>\d+)_(?P<how>.+)")  # of `jmim.sample`
+
 
 def read(
   folder: pathlib.Path, evaluators: Sequence[str], limit: int = LIMIT
@@ -15,7 +17,8 @@ def read(
   """Pictures of a run, oldest first.
 
   Args:
-    folder: of the files that `core.writer` names.
+    folder: workdir/images, files as `core.writer` names them; beside it
+      the first part of what --mode=sample made.
     evaluators: names of the run's evaluators, which begin those of files.
     limit: most bytes of all; what is over it goes by `thinned`.
 
@@ -26,6 +29,10 @@ def read(
   for path in sorted(folder.glob("*.png")):
     if match := _NAME.fullmatch(path.name):
       name = label(match["stem"], evaluators)
+      found.setdefault(name, []).append((int(match["step"]), path))
+  for path in sorted(folder.parent.glob("samples/*/part_00000.png")):
+    if match := _SAMPLES.fullmatch(path.parent.name):
+      name = f"--mode=sample/{match['how']}"
       found.setdefault(name, []).append((int(match["step"]), path))
   sizes = {
     name: [(step, path.stat().st_size) for step, path in sorted(ones)]

@@ -112,8 +112,9 @@ class Chart {
       if (held) this.lines.push({ run, data: run.series[held], name: "held out" });
     }
     const all = this.lines.flatMap((l) => l.data.y).filter((v) => v != null);
-    const low = Math.min(...all), high = Math.max(...all);
-    this.positive = low > 0;
+    const low = all.reduce((a, b) => Math.min(a, b), Infinity);
+    const high = all.reduce((a, b) => Math.max(a, b), -Infinity);
+    this.positive = all.length > 0 && low > 0;
     this.log = this.positive && high / low > 10 && !SHARE.test(key) && key !== "lr";
     this.canvas = h("canvas");
     this.cross = h("div", { class: "cross", hidden: true });
@@ -164,7 +165,8 @@ class Chart {
         if (v > high) high = v;
       }
     }
-    for (const v of this.references().map((r) => r[1])) {
+    for (const [, v] of this.references()) {
+      if (this.log && v <= 0) continue;
       low = Math.min(low, v);
       high = Math.max(high, v);
     }
@@ -202,7 +204,7 @@ class Chart {
     this.frame(c, x0, x1, y0, y1, left, right, top, bottom);
     c.save();
     c.beginPath();
-    c.rect(left, top, right - left, bottom - top + 1);
+    c.rect(left, top - 4, right - left + 5, bottom - top + 5);
     c.clip();
     for (const line of this.visible()) this.line(c, line);
     c.restore();
@@ -221,7 +223,7 @@ class Chart {
       c.moveTo(left, y);
       c.lineTo(right, y);
       c.stroke();
-      const text = SHARE.test(this.key) ? `${short(100 * v)}%` : v && v < 1e-3
+      const text = SHARE.test(this.key) ? `${short(100 * v)}%` : v && v < 1e-4
         ? v.toExponential(0) : short(v);
       c.fillText(text, left - 6, y);
     }

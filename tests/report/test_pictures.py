@@ -21,6 +21,19 @@ def test_pictures_are_in_the_page_by_evaluator_and_step(tmp_path):
   assert base64.b64decode(data) == stored.read_bytes()
 
 
+def test_samples_of_the_command_line_are_shown_by_their_settings(tmp_path):
+  folder = workdirs.make(tmp_path / "run") / "images"
+  for step in (900, 1000):
+    part = folder.parent / "samples" / f"step{step}_raw_seed0_ab12" / "part_"
+    part.parent.mkdir(parents=True)
+    for number in range(2):
+      part.with_name(f"part_{number:05d}.png").write_bytes(b"%d" % number)
+  found, _ = pictures.read(folder, ["recon"])
+  shown = found["--mode=sample/raw_seed0_ab12"]
+  assert [step for step, _ in shown] == [900, 1000]
+  assert shown[0][1].endswith(base64.b64encode(b"0").decode())
+
+
 def test_the_bound_holds_and_what_is_left_out_is_counted(tmp_path):
   folder = workdirs.make(tmp_path / "run") / "images"
   size = (folder / "recon_sheet_00000200.png").stat().st_size
