@@ -47,6 +47,7 @@ EXTRAS = {
   # libjpeg-turbo 3, for data.decoder="turbo".
   "fast": ["turbojpeg>=0.0.2"],
   "wandb": ["wandb"],
+  "docs": ["mkdocs>=1.6.1", "mkdocstrings[python]>=1.0.8"],
   "colab": ["ipykernel", "nbclient", "nbformat"],
   "test": [
     "chex>=0.1.92",
