@@ -48,11 +48,14 @@ EXTRAS = {
   "fast": ["turbojpeg>=0.0.2"],
   "wandb": ["wandb"],
   "docs": ["mkdocs>=1.6.1", "mkdocstrings[python]>=1.0.8"],
-  "colab": ["ipykernel", "nbclient", "nbformat"],
+  # To make and run the notebooks of colab/; using them needs none of it.
+  "colab": ["ipykernel", "jupytext", "nbclient", "nbformat"],
   "test": [
     "chex>=0.1.92",
     "html5lib>=1.1",
     "hypothesis>=6.170",
+    "jupytext>=1.19.6",
+    "nbformat>=5.11",
     "psutil>=7.2",
     "pytest>=9.2",
     "pytest-xdist>=3.8",
