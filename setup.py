@@ -47,10 +47,15 @@ EXTRAS = {
   # libjpeg-turbo 3, for data.decoder="turbo".
   "fast": ["turbojpeg>=0.0.2"],
   "wandb": ["wandb"],
-  "colab": ["ipykernel", "nbclient", "nbformat"],
+  "docs": ["mkdocs>=1.6.1", "mkdocstrings[python]>=1.0.8"],
+  # To make and run the notebooks of colab/; using them needs none of it.
+  "colab": ["ipykernel", "jupytext", "nbclient", "nbformat"],
   "test": [
     "chex>=0.1.92",
+    "html5lib>=1.1",
     "hypothesis>=6.170",
+    "jupytext>=1.19.6",
+    "nbformat>=5.11",
     "psutil>=7.2",
     "PyYAML>=6.0",
     "pytest>=9.2",
@@ -67,6 +72,7 @@ setuptools.setup(
   license="Apache-2.0",
   python_requires=">=3.11",
   packages=setuptools.find_packages(include=["jmim", "jmim.*"]),
+  package_data={"jmim.report": ["report.*"]},
   install_requires=REQUIRES,
   extras_require=EXTRAS,
   entry_points={"console_scripts": ["jmim = jmim.main:cli"]},

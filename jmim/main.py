@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from jmim import usage
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.core import validate
@@ -25,8 +26,9 @@ from jmim.core import version
 
 # EX_TEMPFAIL of sysexits.h: to be tried again.
 PREEMPTED = 75
-MODES = ("train", "eval", "sample", "dry_run", "export")
+MODES = ("train", "eval", "sample", "describe", "dry_run", "export")
 
+_MODULE = sys.modules[__name__]
 _CONFIG = flags.DEFINE_string(
   "config", None, "Recipe, with its arguments: path.py or path.py:name=value"
 )
@@ -91,6 +93,9 @@ def main(overrides: Sequence[str]) -> None:
   config = _config([*overrides, *_short()])
   if _MODE.value == "dry_run":
     _dry_run(config)
+    return
+  if _MODE.value == "describe":
+    importlib.import_module("jmim.describe").run(config)
     return
   if not _WORKDIR.value:
     raise errors.UserError(
@@ -205,16 +210,6 @@ def _start_backend(config) -> None:
     hosts.agree(values, seconds, index, count)
 
 
-def usage() -> str:
-  """What --help prints."""
-  own = (_CONFIG, _WORKDIR, _MODE, _FORMAT, _OUT, _COORDINATOR, _PROCESSES)
-  own += (_PROCESS, _REPLAY, _TOPOLOGY, _SLICES, _TUNE)
-  own += tuple(flag for _, flag in _SHORT.values())
-  lines = [f"--{f.name}: {flags.FLAGS[f.name].help}" for f in own]
-  keys = "--config.<key>=<value>: any key of jmim/core/base_config.py"
-  return "\n".join([__doc__, *lines, keys])
-
-
 def parse(argv: Sequence[str]) -> list[str]:
   """Parses flags; returns the config overrides and what is left.
 
@@ -222,7 +217,7 @@ def parse(argv: Sequence[str]) -> list[str]:
     UserError: an unknown flag or a value a flag does not take.
   """
   if "--help" in argv:
-    print(usage())
+    print(usage.text(__doc__, flags.FLAGS, _MODULE))
     sys.exit(0)
   ours = [a for a in argv[1:] if a.startswith("--config.")]
   rest = [a for a in argv if a not in ours]

@@ -15,6 +15,8 @@ import ml_collections
 import numpy as np
 
 from jmim import assemble
+from jmim import notes
+from jmim.core import boards
 from jmim.core import checkpoint
 from jmim.core import clock as clocks
 from jmim.core import config as configs
@@ -50,16 +52,20 @@ class Run:
     first = jax.process_index() == 0  # the host that writes and prints
     self.console = consoles.Console(quiet=not first)
     self.parts = assemble.make(config)
+    boards.check(self.parts.config)
     self._check_best()
     self.skips = skips.read(self.workdir)
     self.batches = self._stream(0)
     self.keeper = keepers.Keeper(
       self.workdir, self.parts.config.train, self._length("keep_every"),
-      lambda text: self.console.print(text, style="bold red"), write,
+      self._say, write,
     )  # fmt: skip
     self.start = self.keeper.store.latest() or 0
-    self.writes, self.writer = first and write, None
+    self.writes, self.writer, self.board = first and write, None, None
     self.clock = clocks.Clock()
+
+  def _say(self, text: str) -> None:
+    self.console.print(text, style="bold red")
 
   def _check_best(self) -> None:
     """Raises UserError if train.keep_best is no number of an evaluator."""
@@ -121,6 +127,7 @@ class Run:
       self.compiled = step.lower(self.state, parts.consts, batch).compile()
     seconds = self.clock.lap()["compile"]
     self.console.print(f"train step compiled in {seconds:.1f} s")
+    self._note_start()
     window = (self.abstract.window, self.abstract.counted)
     self.zeros = jax.jit(
       lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), window),
@@ -148,10 +155,7 @@ class Run:
   def _restore(self, before: int | None = None, restore: Any = None) -> None:
     """The state of the newest checkpoint that is intact, and its batches."""
     found = self.keeper.store.restore_newest(
-      self._like(),
-      lambda text: self.console.print(text, style="bold red"),
-      before,
-      restore,
+      self._like(), self._say, before, restore
     )
     self.start, self.state, meta = found
     self.losses = list(meta.get("losses", ()))
@@ -165,7 +169,11 @@ class Run:
 
   def open_writer(self) -> None:
     """Opens metrics.jsonl and its like after the step that was restored."""
-    self.writer = writers.Writer(self.workdir, self.start, self.keeper.failed)
+    if self.board is None:
+      self.board = boards.opened(self.parts.config, self.workdir, self._say)
+    self.writer = writers.Writer(
+      self.workdir, self.start, self.keeper.failed, self.board
+    )
 
   def _build(self) -> dict[str, jax.Array]:
     """Step function, shapes and shardings; returns the first batch."""
@@ -212,12 +220,11 @@ class Run:
     )
     forward = self.step.forward_flops(self.abstract, parts.consts, batch)
     forward //= parts.batch
-    summary.show(
-      self.console, self.abstract, self.shardings, parts.mesh, forward,
-      parts.layout.missed,
-    )  # fmt: skip
+    self.tables = summary.tables(self.abstract, self.shardings, forward)
+    summary.show(self.console, self.tables, parts.mesh, parts.layout.missed)
     peak, known = summary.peak(parts.mesh)
-    self.console.print(f"peak {consoles.size(peak, 'FLOP/s')} ({known})")
+    self.peak = f"{consoles.size(peak, 'FLOP/s')} ({known})"
+    self.console.print(f"peak {self.peak}")
     self.meter = meter.Meter(
       self.clock, parts.batch, parts.total, flops.TRAIN * forward, peak,
       self._lr, self.start,
@@ -238,6 +245,17 @@ class Run:
       for line in configs.changes(before, now):
         self.console.print(f"changed: {line}", style="yellow")
     files.replace(path, json.dumps(now, indent=2) + "\n")
+
+  def _note_start(self) -> None:
+    """Writes run.json."""
+    if self.writes:
+      try:
+        notes.write(
+          self.workdir, self.start, self.parts, self.tables, self.peak,
+          self.compiled,
+        )  # fmt: skip
+      except OSError as e:
+        raise self._not_written(e) from e
 
   def evaluate(self, names: list[str]) -> None:
     """Runs evaluators on the current state; writes and prints them."""
@@ -267,6 +285,8 @@ class Run:
           self.writer.close()
         except OSError as e:
           raise self._not_written(e) from e
+      if self.board:
+        self.board.close()
 
   def _not_written(self, error: OSError) -> errors.NotSaved:
     return errors.NotSaved(f"{self.workdir}: {errors.first_line(error)}")

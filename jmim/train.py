@@ -22,6 +22,7 @@ from jmim.core import skips
 from jmim.core import spikes
 from jmim.core import stopping
 from jmim.core import writer as writers
+from jmim.report import page
 
 AHEAD = 2  # steps the host may be ahead of the devices
 
@@ -104,6 +105,7 @@ class Run(runs.Run):
     with self.clock.measure("checkpoint"):
       self.keeper.save_surely(total, self.state, self.meta(total), self.writer)
     self.console.stop()
+    self.report()
     spent = meter.goodput(self.clock.shares())
     self.console.print(f"done: {total} steps; steps took {spent} of the time")
     self.console.print(f"everything is in {self.workdir}")
@@ -237,11 +239,23 @@ class Run(runs.Run):
         self.evaluate(names)
     except stopping.Asked:
       self._leave(step, stop)
+    self.report()
 
   def _leave(self, step: int, stop: stopping.Stop) -> None:
     """Saves and raises Preempted."""
     self.keeper.save_surely(step, self.state, self.meta(step), self.writer)
+    self.report()
     raise errors.Preempted(f"{stop.asked} at step {step}: saved")
 
   def _save(self, step: int) -> None:
     self.keeper.save(step, self.state, self.meta(step), self.writer)
+
+  def report(self) -> None:
+    """Rewrites report.html; whatever is wrong with it stops no run."""
+    if not self.writes:
+      return
+    try:
+      page.write([self.workdir], self.workdir / "report.html")
+    except Exception as e:  # the run is worth more than a page about it
+      text = f"report.html not written: {errors.first_line(e)}"
+      self.console.print(text, style="yellow")

@@ -87,8 +87,33 @@ def test_every_evaluator_has_its_paragraph_and_its_equation():
     assert re.search(r"\n\n    \S.* = ", paragraph[0]), f"{name}: no equation"
 
 
-def test_links_between_pages_exist():
-  for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
-    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
-      if "://" not in target:
-        assert (page.parent / target).exists(), f"{page.name}: {target}"
+PAGES = [
+  ROOT / "README.md", ROOT / "colab" / "README.md",
+  *sorted((ROOT / "docs").glob("*.md")),
+]  # fmt: skip
+
+
+def anchors(page):
+  """Anchors of the headings of a page, as GitHub and MkDocs make them."""
+  text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.M)
+  found = re.findall(r"^#+ +(.+?) *$", text, re.MULTILINE)
+  plain = (re.sub(r"[^\w\- ]", "", heading).lower() for heading in found)
+  return {heading.strip().replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_links_between_pages_exist(page):
+  for target in re.findall(r"\]\(([^)\s]+)[^)]*\)", page.read_text()):
+    path, _, anchor = target.partition("#")
+    if "://" in path:
+      continue
+    to = page.parent / path if path else page
+    assert to.exists(), target
+    if anchor:
+      assert anchor in anchors(to), target
+
+
+def test_anchors_are_those_of_the_headings():
+  assert {"exit-codes", "what-a-checkpoint-is"} <= anchors(
+    ROOT / "docs" / "faults.md"
+  )

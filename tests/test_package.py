@@ -43,14 +43,19 @@ ALLOWED = {
   "build": SHARED,
   "checks": SHARED,
   "assemble": SHARED | {"build", "checks"},
-  "run": SHARED | {"assemble"},
+  # It reads workdirs, and knows nothing else of a run.
+  "report": {"core", "report"},
+  "notes": SHARED | {"assemble"},
+  "run": SHARED | {"assemble", "notes"},
+  "describe": SHARED | {"build", "checks"},
   "replay": SHARED | {"run"},
-  "train": SHARED | {"assemble", "run", "replay", "train"},
+  "train": SHARED | {"assemble", "run", "replay", "train", "report"},
   "tools": SHARED
   | {"build", "checks", "assemble", "dry_run", "train", "methods", "tools"},
   "sample": SHARED | {"train"},
   "dry_run": SHARED | {"assemble", "checks"},
-  "main": SHARED | {"assemble", "train", "tools"},
+  "usage": {"core"},
+  "main": SHARED | {"assemble", "train", "tools", "usage"},
 }
 
 

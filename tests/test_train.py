@@ -14,6 +14,7 @@ from jmim.core import config as configs
 from jmim.core import errors
 from jmim.core import writer
 from jmim.evals import runner
+from jmim.report import page
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +59,26 @@ def test_a_run_leaves_everything_in_its_workdir(recipe, tmp_path, capsys):
   assert min(picture.size) > 100
   assert list((tmp_path / "tensorboard").iterdir())
   assert (tmp_path / "checkpoints/8").is_dir()
+  notes = json.loads((tmp_path / "run.json").read_text())
+  assert notes["total"] == 8 and notes["starts"][0]["step"] == 0
+  assert notes["defaults"]["evals.knn.temperature"] == 0.07
+  assert "data=8" in dict(notes["hardware"]["rows"])["mesh"]
+  shown = (tmp_path / "report.html").read_text()
+  for text in ("probe/accuracy", "data:image/png", "checkpoints/8", "data=8"):
+    assert text in shown, text
+
+
+def test_a_report_that_fails_is_a_warning(
+  data_dir, tmp_path, monkeypatch, capsys
+):
+  def broken(*args):
+    raise ZeroDivisionError("no such thing")
+
+  monkeypatch.setattr(page, "write", broken)
+  train.train(tinyrun.toy(data_dir), tmp_path)
+  shown = capsys.readouterr().out
+  assert "report.html not written: ZeroDivisionError: no such thing" in shown
+  assert "done: 8 steps" in shown
 
 
 def test_interrupted_and_resumed_equals_uninterrupted(

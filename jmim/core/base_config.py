@@ -223,6 +223,13 @@ KEYS: dict[str, Key] = {
     -1, "Class of all images; -1: the classes in turn.", low=-1
   ),
   "sample.weights": Key("raw", "Parameters used.", choices=("raw", "ema")),
+  # --- logging: beside metrics.jsonl and TensorBoard, which are always there
+  "logging.wandb_project": Key(
+    "", "W&B project that is told the same (pip install jmim[wandb]); '': none."
+  ),
+  "logging.wandb_mode": Key(
+    "online", "offline: for `wandb sync`.", choices=("online", "offline")
+  ),
   **hardware_config.KEYS,
 }  # fmt: skip
 

@@ -50,11 +50,11 @@ def count_jaxpr(jaxpr: Any) -> int:
       total += max(count_jaxpr(b.jaxpr) for b in eqn.params["branches"])
     else:
       times = eqn.params["length"] if name == "scan" else 1
-      total += times * sum(count_jaxpr(j) for j in _inner(eqn.params))
+      total += times * sum(count_jaxpr(j) for j in inner(eqn.params))
   return total
 
 
-def _inner(params: dict[str, Any]) -> list[Any]:
+def inner(params: dict[str, Any]) -> list[Any]:
   """Jaxprs among the parameters of an equation (jit, scan, remat, ...)."""
   found = []
   for value in params.values():

@@ -68,34 +68,57 @@ def layout(spec: Any) -> str:
   return "(" + ", ".join(str(a or "-") for a in spec) + ")"
 
 
+def memory(state: Any, shardings: Any) -> list[tuple[str, str, str, str]]:
+  """(part, MB in all, MB per device, share of it) of what there is."""
+  rows = []
+  for name in ("params", "opt", "ema"):
+    tree, where = getattr(state, name), getattr(shardings, name)
+    if jax.tree.leaves(tree):
+      own, whole = bytes_per_device(tree, where), total_bytes(tree)
+      rows.append((
+        name, f"{whole / 2**20:.2f}", f"{own / 2**20:.2f}",
+        f"{own / whole:.4f}",
+      ))  # fmt: skip
+  return rows
+
+
+def tables(state: Any, shardings: Any, forward: int) -> dict[str, Any]:
+  """What a person wants to know of a model before it is trained.
+
+  Args:
+    state: shapes of the training state.
+    shardings: like `state`.
+    forward: forward FLOPs per image, by the rule of `core.flops`.
+  """
+  n = sum(x.size for x in jax.tree.leaves(state.params))
+  once = consoles.size(forward, "FLOP")
+  cost = consoles.size(flops.TRAIN * forward, "FLOP")
+  return {
+    "parameters": n,
+    "modules": modules(state.params),
+    "memory": memory(state, shardings),
+    "largest": largest(state, shardings),
+    "cost": f"{n:,} parameters; {cost} per image and step ({flops.TRAIN} x "
+    f"{once} forward: 2mnk of every matrix product and convolution)",
+  }
+
+
 def show(
   console: consoles.Console,
-  state: Any,
-  shardings: Any,
+  found: dict[str, Any],
   mesh: jax.sharding.Mesh,
-  forward: int,
   missed: dict[str, str],
 ) -> None:
   """Prints model, mesh and array tables.
 
   Args:
     console: where.
-    state: shapes of the training state.
-    shardings: like `state`.
+    found: by `tables`.
     mesh: devices.
-    forward: forward FLOPs per image, by the rule of `core.flops`.
     missed: leaves the sharding rules could not be applied to.
   """
-  console.table(
-    "Model", ("module", "shape", "parameters"), modules(state.params)
-  )
-  n = sum(x.size for x in jax.tree.leaves(state.params))
-  once = consoles.size(forward, "FLOP")
-  cost = consoles.size(flops.TRAIN * forward, "FLOP")
-  console.print(
-    f"{n:,} parameters; {cost} per image and step ({flops.TRAIN} x {once} "
-    "forward: 2mnk of every matrix product and convolution)"
-  )
+  console.table("Model", ("module", "shape", "parameters"), found["modules"])
+  console.print(found["cost"])
   device = mesh.devices.flat[0]
   sizes = {k: v for k, v in mesh.shape.items() if v > 1} or {"data": 1}
   axes = " x ".join(f"{k}={v}" for k, v in sizes.items())
@@ -103,20 +126,12 @@ def show(
     f"mesh {axes} on {mesh.size} {device.device_kind} device(s), "
     f"{jax.process_count()} process(es)"
   )
-  rows = []
-  for name in ("params", "opt", "ema"):
-    tree, where = getattr(state, name), getattr(shardings, name)
-    if jax.tree.leaves(tree):
-      rows.append((
-        name,
-        f"{total_bytes(tree) / 2**20:.2f}",
-        f"{bytes_per_device(tree, where) / 2**20:.2f}",
-        f"{bytes_per_device(tree, where) / total_bytes(tree):.4f}",
-      ))  # fmt: skip
-  console.table("Memory [MB]", ("part", "in all", "per device", "share"), rows)
+  console.table(
+    "Memory [MB]", ("part", "in all", "per device", "share"), found["memory"]
+  )
   console.table(
     "Ten largest arrays", ("array", "shape", "MB", "sharding"),
-    largest(state, shardings),
+    found["largest"],
   )  # fmt: skip
   for name, reason in missed.items():
     console.print(f"replicated: {name} {reason}", style="yellow")

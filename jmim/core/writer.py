@@ -36,6 +36,7 @@ class Writer:
     workdir: pathlib.Path,
     step: int = 0,
     failed: Callable[[OSError], None] = _raise,
+    board: Any = None,
   ):
     """Opens the files of a run that continues after `step`.
 
@@ -44,8 +45,10 @@ class Writer:
       step: lines and events of later steps are removed.
       failed: told what could not be written; if it returns, that is tried
         again with the next line.
+      board: of `core.boards`, told the same; or None.
     """
     self.workdir, self._failed = pathlib.Path(workdir), failed
+    self._also = board
     self.workdir.mkdir(parents=True, exist_ok=True)
     (self.workdir / "images").mkdir(exist_ok=True)
     self.path = self.workdir / "metrics.jsonl"
@@ -67,6 +70,8 @@ class Writer:
     self._add(self._lines, [(json.dumps({**line, **details}) + "\n").encode()])
     found = [events.scalar(tag, v, step) for tag, v in events.numbers(line)]
     self._add(self._board, map(events.record, found))
+    if self._also:
+      self._also.scalars(step, dict(events.numbers(line)))
 
   def image(self, step: int, name: str, pixels: np.ndarray) -> pathlib.Path:
     """Saves uint8 [h, w, 3] as images/<name>_<step>.png; returns the path.
@@ -80,6 +85,8 @@ class Writer:
     except OSError as e:  # a picture that is lost can be drawn again
       self._failed(e)
     self._add(self._board, [events.record(events.image(name, pixels, step))])
+    if self._also:
+      self._also.image(step, name, pixels)
     return path
 
   def _add(self, where: files.Appender, records: Any) -> None:

@@ -38,6 +38,14 @@ def test_on_a_terminal_a_bar_follows():
   assert "step      60/1000  loss 0.4" in out.getvalue()
 
 
+def test_colours_are_for_terminals_only():
+  for terminal in (False, True):
+    c, out = make(terminal)
+    c.print("careful", style="bold red")
+    assert ("\x1b[" in out.getvalue()) == terminal
+    assert "careful" in out.getvalue()
+
+
 def test_text_is_not_markup_and_does_not_wrap():
   c, out = make()
   text = "shape [3, 4] of [bold]x[/bold] " + "y" * 100

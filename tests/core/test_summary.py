@@ -80,7 +80,8 @@ def test_show_tells_sizes_mesh_and_misses():
     console=rich.console.Console(file=out, width=120, highlight=False)
   )
   shardings = where.tree(state)
-  summary.show(console, state, shardings, where.mesh, 10**9, where.missed)
+  found = summary.tables(state, shardings, 10**9)
+  summary.show(console, found, where.mesh, where.missed)
   text = out.getvalue()
   assert "9,283 parameters; 3 GFLOP per image" in text
   assert "mesh fsdp=8 on 8" in text

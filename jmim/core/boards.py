@@ -1,0 +1,109 @@
+"""Weights & Biases, beside metrics.jsonl: optional, and never in the way.
+
+The run's id is kept in workdir/wandb_id.txt, so that a resumed run goes on as
+the same one there. Without network or login what is told is kept in the
+workdir (`wandb sync`), and whatever fails later is said once.
+"""
+
+import importlib
+import json
+import pathlib
+import secrets
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+
+import ml_collections
+import numpy as np
+
+from jmim.core import errors
+from jmim.core import files
+
+ID = "wandb_id.txt"
+
+
+def check(config: ml_collections.ConfigDict) -> None:
+  """Raises UserError if W&B is asked for and not installed."""
+  if not config.logging.wandb_project:
+    return
+  try:
+    importlib.import_module("wandb")
+  except ImportError as e:
+    raise errors.UserError(
+      f"logging.wandb_project without wandb ({e})", "the package wandb",
+      "pip install 'jmim[wandb]', or leave the key empty",
+      "logging.wandb_project",
+    ) from e  # fmt: skip
+
+
+def opened(
+  config: ml_collections.ConfigDict,
+  workdir: pathlib.Path,
+  say: Callable[[str], None],
+) -> "Wandb | None":
+  """The board that the config asks for, or None.
+
+  Raises:
+    OSError: the id cannot be kept in the workdir.
+  """
+  return Wandb(config, workdir, say) if config.logging.wandb_project else None
+
+
+class Wandb:
+  """Tells Weights & Biases what a run measures."""
+
+  def __init__(
+    self,
+    config: ml_collections.ConfigDict,
+    workdir: pathlib.Path,
+    say: Callable[[str], None],
+  ):
+    """Starts or continues the run there; `say` prints what went wrong."""
+    self._say, self._wandb = say, importlib.import_module("wandb")
+    workdir.mkdir(parents=True, exist_ok=True)
+    path = workdir / ID
+    if not path.exists():
+      files.replace(path, secrets.token_hex(4))
+    asked = {
+      "project": config.logging.wandb_project,
+      "id": path.read_text().strip(),
+      "name": workdir.resolve().name,
+      "dir": str(workdir),
+      "config": json.loads(config.to_json()),
+      "resume": "allow",
+    }
+    self._run = self._start(asked, config.logging.wandb_mode)
+    if self._run:  # steps may come again after a rollback
+      self._try(lambda: self._run.define_metric("*", step_metric="step"))
+
+  def _start(self, asked: dict[str, Any], mode: str) -> Any:
+    """The run there; offline if it cannot be online; None if neither."""
+    try:
+      return self._wandb.init(mode=mode, **asked)
+    except Exception as e:
+      self._say(f"wandb ({mode}): {errors.first_line(e)}")
+      return None if mode == "offline" else self._start(asked, "offline")
+
+  def _try(self, act: Callable[[], None]) -> None:
+    """Does something; the first failure is said, and the last attempt."""
+    if self._run is None:
+      return
+    try:
+      act()
+    except Exception as e:
+      self._say(f"wandb is told no more: {errors.first_line(e)}")
+      self._run = None
+
+  def scalars(self, step: int, values: Mapping[str, float | str]) -> None:
+    """Numbers of a step; those that are not finite may be text ("nan")."""
+    plain = {name: float(value) for name, value in values.items()}
+    self._try(lambda: self._run.log({"step": step, **plain}))
+
+  def image(self, step: int, name: str, pixels: np.ndarray) -> None:
+    """A uint8 picture [h, w, 3] of a step."""
+    make = self._wandb.Image
+    self._try(lambda: self._run.log({"step": step, name: make(pixels)}))
+
+  def close(self) -> None:
+    """Waits until everything is there, or kept in the workdir."""
+    self._try(lambda: self._run.finish())

@@ -1,0 +1,119 @@
+"""The table of methods in README.md, from what exists.
+
+    python -m jmim.tools.method_table           prints it
+    python -m jmim.tools.method_table --write   puts it between the markers
+
+A mark says that a file is there and that the test suite runs it:
+
+    golden   tests/golden/<slug>.py imports the method: its numbers are compared
+             with those of the authors' code
+    claim    configs/claims/<method>.py: trains and checks what the paper claims
+    small    recipes that run on a laptop; large: those at published size
+"""
+
+import argparse
+import ast
+import pathlib
+import re
+import sys
+from collections.abc import Sequence
+
+from jmim.core import config as configs
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+METHODS = ROOT / "jmim" / "methods"
+BEGIN, END = "<!-- methods:begin -->", "<!-- methods:end -->"
+HEAD = "| method | file | golden | claim | small recipes | large recipes |"
+LARGE = re.compile(r"imagenet|k400|laion|df2k|shapenet|coco")  # in their names
+
+
+def recipes() -> dict[str, list[str]]:
+  """Method name -> names of its recipes."""
+  found: dict[str, list[str]] = {}
+  for path in sorted((ROOT / "configs").glob("*.py")):
+    name = configs.load(str(path)).method.type
+    found.setdefault(name, []).append(path.stem)
+  return found
+
+
+def goldens() -> dict[str, list[str]]:
+  """Method name -> what its golden files compare."""
+  found: dict[str, list[str]] = {}
+  for path in sorted((ROOT / "tests" / "golden").glob("*.py")):
+    tree = ast.parse(path.read_text())
+    if path.name.startswith("test_"):
+      continue
+    first = (ast.get_docstring(tree) or "").split("\n")[0]
+    compared = first.partition(": ")[2].rstrip(".")
+    for name in _methods(tree):
+      found.setdefault(name, []).append(compared)
+  return found
+
+
+def _methods(tree: ast.Module) -> set[str]:
+  """Methods that a file imports: from jmim.methods.mim import mae."""
+  prefix = "jmim.methods."
+  return {
+    f"{node.module.removeprefix(prefix)}.{alias.name}"
+    for node in ast.walk(tree)
+    if isinstance(node, ast.ImportFrom)
+    and (node.module or "").startswith(prefix)
+    for alias in node.names
+  }
+
+
+def rows() -> list[str]:
+  """One line of Markdown per method."""
+  known, compared, found = recipes(), goldens(), []
+  for path in sorted(METHODS.rglob("*.py")):
+    if path.name.startswith("_"):
+      continue
+    name = ".".join(path.relative_to(METHODS).with_suffix("").parts)
+    doc = ast.get_docstring(ast.parse(path.read_text())) or name
+    claim = (ROOT / "configs" / "claims" / path.name).exists()
+    own = known.get(name, [])
+    link = f"[{name}]({path.relative_to(ROOT).as_posix()})"
+    found.append(_row(
+      doc.split("\n")[0].rstrip("."), link,
+      "; ".join(f"✓ {text}" for text in compared.get(name, [])),
+      f"✓ `{path.stem}`" if claim else "",
+      _list(r for r in own if not LARGE.search(r)),
+      _list(r for r in own if LARGE.search(r)),
+    ))  # fmt: skip
+  return found
+
+
+def _list(names) -> str:
+  return ", ".join(f"`{name}`" for name in names)
+
+
+def _row(*cells: str) -> str:
+  return "| " + " | ".join(cell or "–" for cell in cells) + " |"
+
+
+def table() -> str:
+  """The whole table, with its markers."""
+  rule = "|" + "---|" * (HEAD.count("|") - 1)
+  return "\n".join([BEGIN, HEAD, rule, *rows(), END])
+
+
+def put(text: str) -> str:
+  """The text of README.md with today's table in it."""
+  start, stop = text.index(BEGIN), text.index(END) + len(END)
+  return text[:start] + table() + text[stop:]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Command line; returns the exit code."""
+  parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+  parser.add_argument("--write", action="store_true", help="into README.md")
+  if parser.parse_args(argv).write:
+    path = ROOT / "README.md"
+    path.write_text(put(path.read_text()))
+  else:
+    print(table())
+  return 0
+
+
+if __name__ == "__main__":
+  sys.exit(main())

@@ -1,0 +1,44 @@
+"""What --help prints: ten flags that matter, the others, and where docs are."""
+
+import types
+
+from absl import flags
+
+from jmim.core import base_config
+
+# What nine commands of ten are made of.
+MAIN = ("config", "workdir", "mode")
+KEYS = (
+  "data.data_dir", "data.batch", "optim.lr", "train.total_steps",
+  "init_from.path", "hardware.mesh.fsdp", "seed",
+)  # fmt: skip
+WHERE = """\
+Every other key is --config.<key>=<value>. jmim/core/base_config.py documents
+each; those of config.method and config.evals are the fields of their classes.
+A misspelt key is an error that names the nearest. docs/concepts.md: how a run
+works; docs/evals.md: evaluators; docs/data.md: data."""
+
+
+def text(doc: str, values: flags.FlagValues, module: types.ModuleType) -> str:
+  """The screen of --help.
+
+  Args:
+    doc: comes first.
+    values: flags that are defined.
+    module: whose flags are shown.
+  """
+  known = {f.name: f for f in values.get_flags_for_module(module)}
+  lines = [_line(f"--{name}", _help(known[name])) for name in MAIN]
+  lines += [_line(f"--config.{k}", base_config.KEYS[k].doc) for k in KEYS]
+  rest = [_line(f"--{n}", _help(f)) for n, f in known.items() if n not in MAIN]
+  single = "\nOf single modes and several processes:"
+  return "\n".join([doc, "Flags:", *lines, "", WHERE, single, *rest])
+
+
+def _help(flag: flags.Flag) -> str:
+  choices = getattr(flag.parser, "enum_values", None)
+  return f"{flag.help}: {', '.join(choices)}" if choices else flag.help
+
+
+def _line(name: str, words: str) -> str:
+  return f"  {name:<28} {words}"

@@ -1,0 +1,96 @@
+import json
+import math
+
+import pytest
+import workdirs
+
+from jmim.core import errors
+from jmim.report import gather
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+  return gather.gather(
+    workdirs.make(tmp_path_factory.mktemp("g") / "a" / "run")
+  )
+
+
+def test_curves_hold_every_point(run):
+  one = run["series"]["loss"]
+  assert one["x"] == list(range(1, workdirs.STEPS + 1)) and one["of"] == 200
+  assert one["y"] == [float(f"{workdirs.loss(s):.6g}") for s in one["x"]]
+  assert not one["eval"]
+  assert run["series"]["grad_norm"]["y"] == [None] * 200  # "nan" is no number
+  assert not {"step", "eval", "protocol"} & set(run["series"])
+
+
+def test_training_loss_is_shown_with_that_on_held_out_images(run):
+  assert run["overlays"] == {"loss": "loss/loss"}
+  assert run["series"]["loss/loss"]["x"] == [100, 200]
+
+
+def test_references_stand_beside_their_number(run):
+  recon = next(e for e in run["evals"] if e["name"] == "recon")
+  assert recon["rows"] == [
+    {"key": "mse", "value": 0.1, "lines": {"nearest": 0.2, "pixels": 0.4}}
+  ]
+  assert run["references"] == {"recon/mse": {"nearest": 0.2, "pixels": 0.4}}
+  newest = next(e for e in run["evals"] if e["name"] == "loss")
+  assert newest["step"] == 200
+  assert [row["key"] for row in newest["rows"]] == ["loss", "examples"]
+
+
+def test_a_prefix_without_its_number_is_no_reference():
+  assert gather.reference("pixels_top1", {"pixels_top1": 1}) is None
+  assert gather.reference("a_colour", {"a": 1}) == ("a", "colour")
+
+
+def test_the_recipe_says_what_differs_from_its_defaults(run):
+  rows = {key: rest for key, *rest in run["config"]}
+  assert rows["data.batch"] == ["64", "256", True]
+  assert rows["method.mask_ratio"] == ["0.6", "0.75", True]
+  assert rows["method.width"] == ["64", "64", False]
+  assert rows["optim.lr"] == ["0.001", "0.001", False]
+  assert rows["data.mean"][2] is False  # a tuple there, a list in config.json
+  assert rows["evals.recon.type"] == ["recon", "", True]
+
+
+def test_facts_come_from_the_training_lines(run):
+  facts = dict(run["facts"])
+  assert facts["steps"] == "200 of 200"
+  assert facts["images / s"] == "640" and facts["MFU"] == "25.0%"
+  # 200 steps of 64 images at 640 per second.
+  assert facts["time training"] == "20s"
+  assert facts["parameters"] == "1.23 M"
+
+
+def test_checkpoints_have_links_and_sizes(run):
+  [one] = run["checkpoints"]
+  assert (one["step"], one["link"]) == (200, "checkpoints/200")
+  assert one["bytes"] == "1.5 MB"
+
+
+def test_long_curves_keep_their_extremes_and_ends():
+  n = 100_000
+  y = [math.sin(i) for i in range(n)]
+  y[77_777], y[50_001], y[60_000] = 9.0, -9.0, None
+  one = gather.thin({"x": list(range(n)), "y": y})
+  assert len(one["x"]) <= gather.POINTS + 2 and one["of"] == n
+  assert (one["x"][0], one["x"][-1]) == (0, n - 1)
+  points = dict(zip(one["x"], one["y"], strict=True))
+  assert points[77_777] == 9.0 and points[50_001] == -9.0
+  assert one["x"] == sorted(one["x"])
+
+
+def test_little_is_needed(tmp_path):
+  (tmp_path / "metrics.jsonl").write_text('{"step": 3, "loss": 1.5}\n')
+  found = gather.gather(tmp_path)
+  assert found["series"]["loss"] == {"x": [3], "y": [1.5], "eval": "", "of": 1}
+  assert found["facts"] == [["steps", "3"]]
+  assert found["notes"] == {} and found["pictures"] == {}
+  json.dumps(found, allow_nan=False)
+
+
+def test_a_folder_that_is_no_workdir_is_named(tmp_path):
+  with pytest.raises(errors.UserError, match="nothing_here"):
+    gather.gather(tmp_path / "nothing_here")

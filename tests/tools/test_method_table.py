@@ -1,0 +1,55 @@
+import ast
+import pathlib
+import re
+
+from jmim.core import method
+from jmim.tools import method_table
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def cells():
+  """Method name -> the cells of its row in README.md."""
+  text = (ROOT / "README.md").read_text()
+  inside = text.partition(method_table.BEGIN)[2].partition(method_table.END)[0]
+  rows = [line.strip("| ").split(" | ") for line in inside.split("\n")[3:-1]]
+  return {re.match(r"\[(.*?)\]", row[1])[1]: row for row in rows}
+
+
+def test_the_readme_has_todays_table():
+  text = (ROOT / "README.md").read_text()
+  assert method_table.put(text) == text, (
+    "run: python -m jmim.tools.method_table --write"
+  )
+
+
+def test_there_is_a_row_for_every_method():
+  assert sorted(cells()) == method.names()
+
+
+def test_marks_stand_for_files():
+  found = cells()
+  assert all(len(row) == 6 for row in found.values())
+  name, _, golden, claim, small, large = found["mim.simmim"]
+  assert name.startswith("SimMIM")
+  assert golden.startswith("✓ ") and claim == "✓ `simmim`"
+  assert "`simmim_cifar10`" in small and "`simmim_imagenet`" in large
+  for row in found.values():
+    for claim in re.findall(r"`(\w+)`", row[3]):
+      assert (ROOT / "configs" / "claims" / f"{claim}.py").is_file()
+    for recipe in re.findall(r"`(\w+)`", row[4] + row[5]):
+      assert (ROOT / "configs" / f"{recipe}.py").is_file()
+
+
+def test_a_golden_mark_needs_an_import_of_the_method():
+  tree = ast.parse("from jmim.methods.mim import mae\nfrom jmim.nn import vit")
+  assert method_table._methods(tree) == {"mim.mae"}
+  # Its numbers are the library's; the network is not compared.
+  assert "diffusion.ddpm" not in method_table.goldens()
+
+
+def test_only_the_part_between_the_markers_changes():
+  text = f"before\n{method_table.BEGIN}\nold\n{method_table.END}\nafter"
+  made = method_table.put(text)
+  assert made.startswith("before\n") and made.endswith("\nafter")
+  assert "old" not in made and method_table.HEAD in made
