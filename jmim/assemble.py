@@ -81,9 +81,9 @@ def make(config: ml_collections.ConfigDict) -> Parts:
   hardware = config.hardware
   mesh = sharding.make_mesh(hardware.mesh)
   sharding.check_batch(config.data.batch, config.optim.accumulate, mesh)
+  method = dataclasses.replace(method, rt=build.make_runtime(hardware, mesh))
   rules = (*hardware.shard_rules, *method.axes())
   layout = sharding.Layout(mesh, rules, hardware.fsdp_min_size)
-  method = dataclasses.replace(method, rt=build.make_runtime(hardware, mesh))
   shapes = checks.check_parameters(config, method, layout)
   data = build.make_sources(config)
   checks.check_labels(evaluators, data)

@@ -174,6 +174,10 @@ def make_runtime(
       f"hardware.attention='cudnn' on {platform} in {dtype}", "a GPU and bf16",
       "use 'auto'", "hardware.attention",
     )  # fmt: skip
+  cheap = platform == "cpu" and mesh.shape.get("expert", 1) == 1
+  experts = {"auto": "dense" if cheap else "ragged"}.get(
+    hardware.experts, hardware.experts
+  )
   scan = {"auto": platform == "tpu", "on": True, "off": False}[hardware.scan]
   return runtime.Runtime(
     dtype={"f32": jnp.float32, "bf16": jnp.bfloat16}[dtype],
@@ -181,6 +185,7 @@ def make_runtime(
     unroll=hardware.unroll,
     remat=hardware.remat,
     attention=attention,
+    experts=experts,
     mesh=mesh,
     batch_axes=sharding.BATCH_AXES,
   )
