@@ -200,6 +200,10 @@ def make_runtime(
       f"hardware.attention='cudnn' on {platform} in {dtype}", "a GPU and bf16",
       "use 'auto'", "hardware.attention",
     )  # fmt: skip
+  cheap = platform == "cpu" and mesh.shape.get("expert", 1) == 1
+  experts = {"auto": "dense" if cheap else "ragged"}.get(
+    hardware.experts, hardware.experts
+  )
   scan = {"auto": platform == "tpu", "on": True, "off": False}[hardware.scan]
   return runtime.Runtime(
     dtype={"f32": jnp.float32, "bf16": jnp.bfloat16}[dtype],
@@ -210,6 +214,7 @@ def make_runtime(
     remat_offload=tuple(hardware.remat_offload),
     pad_tokens=hardware.pad_tokens,
     attention=attention,
+    experts=experts,
     mesh=mesh,
     batch_axes=sharding.BATCH_AXES,
   )

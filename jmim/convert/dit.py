@@ -5,9 +5,16 @@ from jmim.convert import table
 from jmim.methods.diffusion import dit
 from jmim.nn import posemb
 
+FFN = (("mlp.fc1", "mlp/fc1"), ("mlp.fc2", "mlp/fc2"))
 
-def full(method: dit.DiT) -> list[table.Rule | table.Constant]:
-  """The whole network; its position table is checked, not imported."""
+
+def full(method: dit.DiT, ffn=FFN) -> list[table.Rule | table.Constant]:
+  """The whole network; its position table is checked, not imported.
+
+  Args:
+    method: the method.
+    ffn: (their name, ours) of each linear layer after attention in a block.
+  """
   conv = table.patch_conv(method.channels)
   rows = posemb.sincos_2d(method.net_size.width, method.grid)
   rules: list[table.Rule | table.Constant] = [
@@ -25,8 +32,7 @@ def full(method: dit.DiT) -> list[table.Rule | table.Constant]:
   for theirs, ours in (
     ("attn.qkv", "attn/qkv"),
     ("attn.proj", "attn/proj"),
-    ("mlp.fc1", "mlp/fc1"),
-    ("mlp.fc2", "mlp/fc2"),
+    *ffn,
     ("adaLN_modulation.1", "modulation"),
   ):
     rules += mae.dense(f"blocks.{{i}}.{theirs}", f"blocks/layers/{ours}")

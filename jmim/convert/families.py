@@ -7,6 +7,7 @@ from jmim.convert import cae
 from jmim.convert import configs
 from jmim.convert import cropmae
 from jmim.convert import dit
+from jmim.convert import dit_moe
 from jmim.convert import dmae
 from jmim.convert import family
 from jmim.convert import hf_swin
@@ -109,6 +110,10 @@ FAMILIES: dict[str, Family] = {
   ),
   "dit": Family(
     "authors", ("diffusion.dit",), _main(dit.full),
+    containers=("ema.", "model.", ""),
+  ),
+  "dit_moe": Family(
+    "authors", ("diffusion.dit_moe",), _main(dit_moe.full),
     containers=("ema.", "model.", ""),
   ),
   "umd": Family(

@@ -33,6 +33,7 @@ class Op:
 
 SAME = Op(lambda x: x, lambda x: x)
 LINEAR = Op(lambda x: x.T, lambda x: x.T)  # torch [out, in], ours [in, out]
+ONE_OF = Op(lambda x: x.T[None], lambda x: x[0].T)  # ours [many, in, out]
 
 
 def patch_conv(channels: int) -> Op:
@@ -50,19 +51,21 @@ class Rule:
   """Their name, our leaf name, and the change of layout between them.
 
   Either may be a tuple of names: arrays of equal size that stand side by side
-  on the last axis (of our layout) of what the other side holds as one.
+  on an axis (of our layout) of what the other side holds as one.
 
   Attributes:
     theirs: their name or names; "{i}" counts layers.
     ours: our leaf name or names.
     op: from their layout to ours and back.
     copies: they store so many equal copies, "{i}", of our one array.
+    axis: along which arrays stand side by side.
   """
 
   theirs: str | tuple[str, ...]
   ours: str | tuple[str, ...]
   op: Op = SAME
   copies: int = 0
+  axis: int = -1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,7 +169,8 @@ def import_stream(
 
 def _gather(rule, names, theirs, n) -> list[Array]:
   """The arrays of one layer in our layout, as n side by side."""
-  return _regroup([np.asarray(rule.op.to_ours(theirs[x])) for x in names], n)
+  found = [np.asarray(rule.op.to_ours(theirs[x])) for x in names]
+  return _regroup(found, n, rule.axis)
 
 
 def export_tree(
@@ -209,7 +213,8 @@ def export_stream(
     parts = part = None
     # Layer by layer: what is side by side is joined for one layer at a time.
     for i in range(len(own[0]) if stacked else max(1, rule.copies)):
-      parts = _regroup([x[i] for x in own] if stacked else own, len(names))
+      part = [x[i] for x in own] if stacked else own
+      parts = _regroup(part, len(names), rule.axis)
       for name, part in zip(names, parts, strict=True):
         yield name.replace("{i}", str(i)), rule.op.to_theirs(part)
     del own, parts, part  # before the next leaf is read
@@ -233,12 +238,12 @@ def _names(side: str | tuple[str, ...]) -> tuple[str, ...]:
   return (side,) if isinstance(side, str) else side
 
 
-def _regroup(parts: Sequence[Array], n: int) -> list[Array]:
-  """Arrays side by side on the last axis, cut into n equal ones."""
+def _regroup(parts: Sequence[Array], n: int, axis: int) -> list[Array]:
+  """Arrays side by side on an axis, cut into n equal ones."""
   if len(parts) == n:
     return list(parts)
-  joined = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
-  return np.split(joined, n, axis=-1)
+  joined = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=axis)
+  return np.split(joined, n, axis=axis)
 
 
 def _layers(pattern: str, theirs: Mapping[str, Array]) -> list[str]:

@@ -28,6 +28,13 @@ def _dot(eqn) -> int:
   return int(2 * np.prod(eqn.outvars[0].aval.shape, dtype=np.int64) * inner)
 
 
+def _ragged(eqn) -> int:
+  """Each row meets the matrix of one group."""
+  rows = eqn.invars[0].aval.shape
+  _, _, n = eqn.invars[1].aval.shape
+  return int(2 * np.prod(rows, dtype=np.int64) * n)
+
+
 def _conv(eqn) -> int:
   kernel = eqn.invars[1].aval.shape
   features = eqn.params["dimension_numbers"].rhs_spec[0]
@@ -44,6 +51,8 @@ def count_jaxpr(jaxpr: Any) -> int:
     name = eqn.primitive.name
     if name == "dot_general":
       total += _dot(eqn)
+    elif name == "ragged_dot_general":
+      total += _ragged(eqn)
     elif name == "conv_general_dilated":
       total += _conv(eqn)
     elif name == "cond":

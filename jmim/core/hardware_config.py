@@ -61,6 +61,11 @@ KEYS: dict[str, Key] = {
     "auto", "auto: einsum on CPU, xla elsewhere; cudnn: flash, bf16 on GPU.",
     choices=("auto", "einsum", "xla", "cudnn"),
   ),
+  "hardware.experts": Key(
+    "auto", "Mixtures of experts: all on every token (dense; auto on CPU), or "
+    "sorted by expert (ragged; auto elsewhere, and with an expert axis).",
+    choices=("auto", "dense", "ragged"),
+  ),
   "hardware.data_threads": Key(
     2, "Threads that decode images, in each process.", low=0
   ),

@@ -4,6 +4,7 @@ adaLN-Zero: Peebles and Xie 2023 (DiT). The token block and its conditioning:
 Hansen-Estruch et al. 2024 (UMD).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -42,6 +43,9 @@ class AdaBlock(nn.Module):
     affine: LayerNorms have scale and bias (UMD) or not (DiT).
     separate: q, k, v are initialised as three matrices (UMD).
     rt: execution choices.
+    qk_norm: LayerNorm of q and k, see `attention.SelfAttention`.
+    ffn: makes another network in place of the MLP, (x, taps) -> (y, found),
+      from the keyword arguments `rt` and `name`.
   """
 
   heads: int
@@ -49,6 +53,8 @@ class AdaBlock(nn.Module):
   affine: bool = False
   separate: bool = False
   rt: runtime.Runtime = runtime.Runtime()
+  qk_norm: bool = False
+  ffn: Callable[..., nn.Module] | None = None
 
   @nn.compact
   def __call__(
@@ -59,7 +65,8 @@ class AdaBlock(nn.Module):
     Args:
       x: tokens.
       cond: [b, w] conditioning, already through its SiLU.
-      taps: "block" (the output), or those of `attention.SelfAttention`.
+      taps: "block" (the output), those of `attention.SelfAttention`, or those
+        of `ffn`.
     """
     width = x.shape[-1]
     mods = nn.Dense(
@@ -67,15 +74,22 @@ class AdaBlock(nn.Module):
     )(cond)
     shift1, scale1, gate1, shift2, scale2, gate2 = jnp.split(mods, 6, axis=-1)
     init = {"qkv_init": attention.separate_xavier} if self.separate else {}
-    attn = attention.SelfAttention(self.heads, rt=self.rt, name="attn", **init)
-    inner = tuple(t for t in taps if t != "block")
+    attn = attention.SelfAttention(
+      self.heads, rt=self.rt, qk_norm=self.qk_norm, name="attn", **init
+    )
+    inner = tuple(t for t in taps if t in attention.TAPS)
     y = modulate(bare_norm(self.rt, "norm1", self.affine)(x), shift1, scale1)
     y, found = attn(y, taps=inner)
     x = self.rt.shard(x + gate1[:, None] * y)
     x = ad_checkpoint.checkpoint_name(x, "middle")
     y = modulate(bare_norm(self.rt, "norm2", self.affine)(x), shift2, scale2)
-    hidden = int(width * self.mlp_ratio)
-    y = mlp.MLP(hidden, self.rt, "gelu_tanh", name="mlp")(y)
+    if self.ffn is None:
+      hidden = int(width * self.mlp_ratio)
+      y = mlp.MLP(hidden, self.rt, "gelu_tanh", name="mlp")(y)
+    else:
+      outer = tuple(t for t in taps if t not in (*inner, "block"))
+      y, more = self.ffn(rt=self.rt, name="ffn")(y, outer)
+      found |= more
     x = self.rt.shard(x + gate2[:, None] * y)
     return x, {t: x if t == "block" else found[t] for t in taps}
 

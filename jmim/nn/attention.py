@@ -14,6 +14,7 @@ from jmim.nn import posemb
 from jmim.nn import runtime
 
 IMPLEMENTATIONS = ("einsum", "xla", "cudnn")
+TAPS = ("q", "k", "v", "attention")
 
 
 def probabilities(q, k, bias=None, mask=None):
@@ -166,6 +167,7 @@ class SelfAttention(nn.Module):
       starts at ln 10 (Swin V2, VideoMAE V2).
     qkv_init: of the [w, 3w] kernel; Xavier over all of it in MAE and DiT.
     proj_init: of the [w, w] kernel of the output.
+    qk_norm: LayerNorm (eps 1e-6) of the q and k of each head (ViT-22B).
   """
 
   heads: int
@@ -174,6 +176,7 @@ class SelfAttention(nn.Module):
   cosine: bool = False
   qkv_init: nn.initializers.Initializer = nn.initializers.xavier_uniform()
   proj_init: nn.initializers.Initializer = nn.initializers.xavier_uniform()
+  qk_norm: bool = False
 
   @nn.compact
   def __call__(
@@ -201,6 +204,8 @@ class SelfAttention(nn.Module):
     )(x, value_query_bias(self, width) if self.qkv_bias == "qv" else None)
     if self.cosine:
       q, k = self._cosine(q, k)
+    if self.qk_norm:
+      q, k = self._normed("q_norm")(q), self._normed("k_norm")(k)
     y = attend(q, k, v, bias=bias, mask=mask, implementation=self.rt.attention)
     y = einops.rearrange(self.rt.split(y, 1), "b h t d -> b t (h d)")
     y = ad_checkpoint.checkpoint_name(y, "attention")
@@ -211,6 +216,11 @@ class SelfAttention(nn.Module):
       width, dtype=self.rt.dtype, kernel_init=self.proj_init, name="proj"
     )
     return proj(y), {t: found[t] for t in taps}
+
+  def _normed(self, name):
+    return nn.LayerNorm(
+      epsilon=1e-6, dtype=self.rt.dtype, use_fast_variance=False, name=name
+    )
 
   def _cosine(self, q, k):
     """q and k of unit length, q times the learned scale and sqrt(d)."""

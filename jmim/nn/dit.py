@@ -5,6 +5,7 @@ of which MAE, MaskDiT and a split DiT are settings.
 """
 
 import functools
+from collections.abc import Callable
 
 import einops
 import flax.linen as nn
@@ -20,7 +21,9 @@ from jmim.nn import runtime
 from jmim.nn import stack
 from jmim.nn import vit
 
-SIZES = {**vit.SIZES, "XL": vit.Size(1152, 28, 16)}
+SIZES = {
+  **vit.SIZES, "XL": vit.Size(1152, 28, 16), "G": vit.Size(1408, 40, 16)
+}  # fmt: skip
 
 
 class DiT(nn.Module):
@@ -33,6 +36,8 @@ class DiT(nn.Module):
     out: channels of the prediction.
     classes: labels 0 .. classes - 1, `classes` = none; 0: no label table.
     rt: execution choices.
+    qk_norm: LayerNorm of q and k.
+    ffn: of the blocks instead of an MLP, see `adaln.AdaBlock`.
   """
 
   size: vit.Size
@@ -41,6 +46,8 @@ class DiT(nn.Module):
   out: int
   classes: int = 0
   rt: runtime.Runtime = runtime.Runtime()
+  qk_norm: bool = False
+  ffn: Callable[..., nn.Module] | None = None
 
   @nn.compact
   def __call__(
@@ -76,8 +83,9 @@ class DiT(nn.Module):
     if self.classes:
       cond = cond + adaln.label_table(self.classes, width, rt)(label)
     make = functools.partial(
-      adaln.AdaBlock, self.size.heads, self.size.mlp_ratio, rt=rt, parent=None
-    )
+      adaln.AdaBlock, self.size.heads, self.size.mlp_ratio, rt=rt,
+      qk_norm=self.qk_norm, ffn=self.ffn, parent=None,
+    )  # fmt: skip
     blocks = stack.Stack(make, self.size.depth, rt, name="blocks")
     active = nn.silu(cond)
     latent, found = blocks(rt.shard(tokens), cond=active, taps=taps)

@@ -45,3 +45,19 @@ class MLP(nn.Module):
     return nn.Dense(x.shape[-1], name="fc2", **kw)(
       inner(ACTIVATIONS[self.act](y))
     )
+
+
+class SwiGLU(nn.Module):
+  """W_down(silu(W_gate x) * W_up x), without biases (Shazeer 2020)."""
+
+  hidden: int
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """[..., w] -> [..., w]."""
+    init = nn.initializers.xavier_uniform()
+    kw = dict(use_bias=False, dtype=self.rt.dtype, kernel_init=init)
+    y = nn.silu(nn.Dense(self.hidden, name="gate", **kw)(x))
+    y = y * nn.Dense(self.hidden, name="up", **kw)(x)
+    return nn.Dense(x.shape[-1], name="down", **kw)(y)

@@ -29,6 +29,7 @@ class Runtime:
     pad_tokens: token counts of masked encoders and decoders are filled up to
       a multiple of this, with tokens that nothing attends to.
     attention: "einsum" | "xla" | "cudnn", see `nn.attention.attend`.
+    experts: "dense" | "ragged", see `nn.moe`.
     mesh: device mesh that activations are constrained to; None: do nothing.
     batch_axes: mesh axes over which the batch dimension is split.
   """
@@ -41,12 +42,14 @@ class Runtime:
   remat_offload: tuple[str, ...] = ()
   pad_tokens: int = 1
   attention: str = "einsum"
+  experts: str = "dense"
   mesh: jax.sharding.Mesh | None = None
   batch_axes: tuple[str, ...] = ()
 
-  def ways(self, axis: str) -> int:
-    """Devices along a mesh axis; 1 where there is none."""
-    return 1 if self.mesh is None else self.mesh.shape.get(axis, 1)
+  def ways(self, *axes: str) -> int:
+    """Devices along these axes of the mesh; one it lacks counts as 1."""
+    known = {} if self.mesh is None else self.mesh.shape
+    return math.prod(known.get(axis, 1) for axis in axes)
 
   def shard(self, x: jax.Array) -> jax.Array:
     """Pins dimension 0 of `x` to the batch axes, the others to no axis.
@@ -55,12 +58,21 @@ class Runtime:
     replicate the batch on every chip. A batch that does not divide (the one
     example of initialisation, the rest of a test set) is left alone.
     """
+    return self.constrain(x, self.batch_axes)
+
+  def constrain(self, x: jax.Array, *axes: Any) -> jax.Array:
+    """Pins the first dimensions of `x` to these axes, the others to none.
+
+    Args:
+      x: any array.
+      *axes: per dimension the name of an axis, several, or None.
+    """
     if self.mesh is None:
       return x
-    ways = math.prod(self.mesh.shape[a] for a in self.batch_axes)
-    if x.shape[0] % ways:
+    names = [(a,) if isinstance(a, str) else a or () for a in axes]
+    if any(n % self.ways(*a) for n, a in zip(x.shape, names, strict=False)):
       return x
-    spec = P(self.batch_axes, *[None] * (x.ndim - 1))
+    spec = P(*axes, *[None] * (x.ndim - len(axes)))
     sharding = jax.sharding.NamedSharding(self.mesh, spec)
     return jax.lax.with_sharding_constraint(x, sharding)
 
@@ -78,8 +90,7 @@ class Runtime:
     if ways == 1 or x.shape[dim] % ways:
       return x
     entries: list[Any] = [None] * x.ndim
-    shards = math.prod(self.mesh.shape[a] for a in self.batch_axes)
-    if batch and x.shape[0] % shards == 0:
+    if batch and x.shape[0] % self.ways(*self.batch_axes) == 0:
       entries[0] = self.batch_axes
     entries[dim] = "tensor"
     sharding = jax.sharding.NamedSharding(self.mesh, P(*entries))

@@ -86,9 +86,16 @@ class DiT(_transformer.Transformer):
 
   def terms(self, params, batch, draws) -> dict[str, jax.Array]:
     """Each term of the loss per image: mse [b], vb [b] in bits."""
+    x_t, _, _ = self.noised(batch["image"], draws)
+    label = self.labels(batch, draws)
+    return self.scored(
+      self.network(params, x_t, draws["t"], label), batch, draws
+    )
+
+  def scored(self, raw, batch, draws) -> dict[str, jax.Array]:
+    """Each term of the loss of the network's raw output."""
     x, t = batch["image"], draws["t"]
     x_t, a, s = self.noised(x, draws)
-    raw = self.network(params, x_t, t, self.labels(batch, draws))
     eps, v = raw[..., : self.channels], raw[..., self.channels :]
     found = {"mse": ((eps - draws["noise"]) ** 2).mean((1, 2, 3))}
     if self.learn_variance:

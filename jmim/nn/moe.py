@@ -1,0 +1,296 @@
+"""Sparse mixtures of SwiGLU experts: routing, dispatch, expert parallelism.
+
+Token choice (DeepSeekMoE, as in DiT-MoE): with s = softmax(x W) over E experts
+and the k largest of s,
+
+    y = sum_{e in top k} s_e SwiGLU_e(x)  [+ SwiGLU_shared(x)]
+
+The scores are not renormalised. Without a capacity no token is ever dropped,
+however they are routed; how that is computed is `Runtime.experts`:
+
+    dense   every expert on every token, all but k weights 0: E/k times the work
+    ragged  tokens sorted by expert, one `jax.lax.ragged_dot` per matrix
+
+Over an `expert` axis of the mesh each device holds E/n experts, and tokens
+travel to them and back by two all-to-all exchanges (GShard, Lepikhin et al.
+2021). With a capacity c each expert takes the first ceil(c t k / E) of the t
+tokens of an example, first choices first, and leaves out the rest: a group is
+an example, so the result does not depend on the mesh.
+"""
+
+import functools
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jmim.nn import mlp
+from jmim.nn import runtime
+
+P = jax.sharding.PartitionSpec
+IMPLEMENTATIONS = ("dense", "ragged")
+AXIS = "expert"
+Weights = Mapping[str, jax.Array]  # gate, up [e, d, h]; down [e, h, d]
+
+
+class Routing(NamedTuple):
+  """Which experts see which token.
+
+  Attributes:
+    scores: [..., e] float32 softmax over experts.
+    chosen: [..., k] int32 experts, the best first.
+    weights: [..., k] their scores.
+  """
+
+  scores: jax.Array
+  chosen: jax.Array
+  weights: jax.Array
+
+
+def route(logits: jax.Array, k: int) -> Routing:
+  """The k experts of each token, from logits [..., e]."""
+  scores = jax.nn.softmax(logits.astype(jnp.float32), axis=-1)
+  weights, chosen = jax.lax.top_k(scores, k)
+  return Routing(scores, chosen, weights)
+
+
+def load(chosen: jax.Array, experts: int) -> jax.Array:
+  """[e] shares of all assignments [..., k] that go to each expert."""
+  return jax.nn.one_hot(chosen.reshape(-1), experts).mean(0)
+
+
+def balance(routing: Routing) -> jax.Array:
+  """E sum_e share_e P_e, P_e the mean score: 1 if either is uniform.
+
+  The shares are constants: the gradient flows through the scores alone.
+  """
+  experts = routing.scores.shape[-1]
+  share = jax.lax.stop_gradient(load(routing.chosen, experts))
+  return experts * (share * routing.scores.reshape(-1, experts).mean(0)).sum()
+
+
+def entropy(scores: jax.Array) -> jax.Array:
+  """Mean over tokens of the entropy of scores [..., e], in nats."""
+  return jax.scipy.special.entr(scores).sum(-1).mean()
+
+
+def dense(x: jax.Array, routing: Routing, w: Weights) -> jax.Array:
+  """All experts on all tokens x [b, t, d]; exact."""
+  experts = w["gate"].shape[0]
+  mix = jax.nn.one_hot(routing.chosen, experts, dtype=x.dtype)
+  mix = jnp.einsum("btke,btk->bte", mix, routing.weights.astype(x.dtype))
+  h = jax.nn.silu(jnp.einsum("btd,edh->bteh", x, w["gate"]))
+  h = h * jnp.einsum("btd,edh->bteh", x, w["up"])
+  return jnp.einsum("bteh,ehd->btd", h * mix[..., None], w["down"])
+
+
+def grouped(rows: jax.Array, ids: jax.Array, w: Weights) -> jax.Array:
+  """SwiGLU of expert ids[i] on row i of [m, d]; 0 where ids[i] is none of e."""
+  experts = w["gate"].shape[0]
+  order = jnp.argsort(ids)
+  sizes = jnp.bincount(ids, length=experts).astype(jnp.int32)
+  # What lies behind the last group is undefined, in values and in gradients.
+  real = (ids[order] < experts)[:, None]
+  dot = functools.partial(jax.lax.ragged_dot, group_sizes=sizes)
+  x = jnp.where(real, rows[order], 0)
+  h = jax.nn.silu(dot(x, w["gate"])) * dot(x, w["up"])
+  y = jnp.where(real, dot(h, w["down"]), 0)
+  return y[jnp.argsort(order)]
+
+
+def combine(y: jax.Array, weights: jax.Array) -> jax.Array:
+  """sum_k weights y: [(m k), d] and [m, k] -> [m, d]."""
+  m, k = weights.shape
+  return jnp.einsum("mkd,mk->md", y.reshape(m, k, -1), weights.astype(y.dtype))
+
+
+def exchanged(
+  rows: jax.Array, ids: jax.Array, w: Weights, shards: int, k: int
+) -> jax.Array:
+  """`grouped` where every device along AXIS holds E / shards of the experts.
+
+  Inside `shard_map`: rows [m, d] and ids [m] (of all E) are this device's, k
+  of them in a row belonging to one token. Each device has room for the worst
+  case, all tokens of all devices to its own experts: nothing is dropped.
+  """
+  own = w["gate"].shape[0]
+  to = ids // own
+  rank = jnp.cumsum(jax.nn.one_hot(to, shards, dtype=jnp.int32), axis=0)
+  place = to, jnp.take_along_axis(rank, to[:, None], 1)[:, 0] - 1
+  room = len(rows) // k * min(k, own)
+  swap = lambda a: jax.lax.all_to_all(a, AXIS, 0, 0, tiled=True)  # noqa: E731
+  sent = jnp.zeros((shards, room, rows.shape[1]), rows.dtype)
+  sent = sent.at[place].set(rows)
+  names = jnp.full((shards, room), own).at[place].set(ids % own)
+  got, names = swap(sent), swap(names)
+  y = grouped(got.reshape(shards * room, -1), names.reshape(-1), w)
+  return swap(y.reshape(got.shape))[place]
+
+
+def ragged(
+  x: jax.Array, routing: Routing, w: Weights, rt: runtime.Runtime
+) -> jax.Array:
+  """Sorted dispatch of x [b, t, d], on the devices where the tokens are."""
+  shards = rt.ways(AXIS)
+
+  def local(x, chosen, weights, w):
+    (b, t, d), k = x.shape, chosen.shape[-1]
+    rows, ids = jnp.repeat(x.reshape(b * t, d), k, axis=0), chosen.reshape(-1)
+    if sharded and shards > 1:
+      y = exchanged(rows, ids, w, shards, k)
+    else:
+      y = grouped(rows, ids, w)
+    return combine(y, weights.reshape(b * t, k)).reshape(b, t, d)
+
+  axes = rt.batch_axes + (AXIS,) * (shards > 1 and AXIS not in rt.batch_axes)
+  sharded = rt.mesh is not None and len(x) % rt.ways(*axes) == 0
+  if not sharded:
+    return local(x, routing.chosen, routing.weights, w)
+  split, held = P(axes), P(AXIS if shards > 1 else None)
+  return jax.shard_map(
+    local, mesh=rt.mesh, in_specs=(split, split, split, held), out_specs=split,
+    check_vma=False,
+  )(x, routing.chosen, routing.weights, w)  # fmt: skip
+
+
+def queue(chosen: jax.Array, experts: int) -> jax.Array:
+  """[b, t, k] number of assignments of an example before this one, by expert.
+
+  First choices of all tokens come before all second ones.
+  """
+  b, t, k = chosen.shape
+  flat = jnp.swapaxes(chosen, 1, 2).reshape(b, k * t)
+  seen = jnp.cumsum(jax.nn.one_hot(flat, experts, dtype=jnp.int32), axis=1)
+  rank = jnp.take_along_axis(seen, flat[..., None], axis=2)[..., 0] - 1
+  return jnp.swapaxes(rank.reshape(b, k, t), 1, 2)
+
+
+def limited(
+  x: jax.Array,
+  routing: Routing,
+  w: Weights,
+  capacity: float,
+  rt: runtime.Runtime,
+) -> tuple[jax.Array, jax.Array]:
+  """Dispatch with a capacity: (y [b, t, d], share of assignments dropped)."""
+  experts, (_, t, d) = w["gate"].shape[0], x.shape
+  k = routing.chosen.shape[-1]
+  room = math.ceil(capacity * t * k / experts)
+  rank = queue(routing.chosen, experts)
+
+  def fill(x, chosen, rank):
+    rows = jnp.repeat(x, k, axis=0)
+    slots = jnp.zeros((experts, room, d), x.dtype)
+    return slots.at[chosen.ravel(), rank.ravel()].set(rows, mode="drop")
+
+  def read(y, chosen, rank):
+    return y.at[chosen, rank].get(mode="fill", fill_value=0)
+
+  shards = rt.ways(AXIS)
+  rest = tuple(n for n in rt.batch_axes if n != AXIS)
+
+  def held(a):  # by the devices of the experts: GShard's exchange
+    return rt.constrain(a, rest, AXIS) if shards > 1 else rt.shard(a)
+
+  slots = held(jax.vmap(fill)(x, routing.chosen, rank))
+  h = jax.nn.silu(jnp.einsum("becd,edh->bech", slots, w["gate"]))
+  h = h * jnp.einsum("becd,edh->bech", slots, w["up"])
+  y = rt.shard(held(jnp.einsum("bech,ehd->becd", h, w["down"])))
+  y = jax.vmap(read)(y, routing.chosen, rank)
+  y = jnp.einsum("btkd,btk->btd", y, routing.weights.astype(y.dtype))
+  return y, (rank >= room).mean()
+
+
+class Kernel(nn.Module):
+  """One matrix per expert: [e, in, out], Xavier-uniform each."""
+
+  shape: tuple[int, int, int]
+
+  @nn.compact
+  def __call__(self) -> jax.Array:
+    """The matrices, float32."""
+    init = nn.initializers.xavier_uniform(batch_axis=0)
+    return self.param("kernel", init, self.shape)
+
+
+class Experts(nn.Module):
+  """The matrices of all experts.
+
+  Attributes:
+    experts: their number.
+    hidden: width of the hidden layer of each.
+    rt: execution choices.
+  """
+
+  experts: int
+  hidden: int
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, width: int) -> Weights:
+    """gate and up [e, width, hidden], down [e, hidden, width]."""
+    wide = (self.experts, width, self.hidden)
+    shapes = {"gate": wide, "up": wide, "down": (wide[0], wide[2], wide[1])}
+    cast = lambda w: w.astype(self.rt.dtype)  # noqa: E731
+    return {n: cast(Kernel(s, name=n)()) for n, s in shapes.items()}
+
+
+class MoE(nn.Module):
+  """Routed experts and a shared one, in place of an MLP.
+
+  Attributes:
+    experts: E, routed experts.
+    chosen: k, of them per token.
+    hidden: hidden width of a routed expert.
+    shared: hidden width of the expert of all tokens; 0: there is none.
+    capacity: see the module; 0: nothing is dropped.
+    rt: execution choices.
+  """
+
+  experts: int
+  chosen: int
+  hidden: int
+  shared: int = 0
+  capacity: float = 0.0
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(
+    self, x: jax.Array, taps: tuple[str, ...] = ()
+  ) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """[b, t, d] -> [b, t, d] and the taps asked for.
+
+    Args:
+      x: tokens.
+      taps: any of moe_in, moe_out [b, t, d]; chosen, weights [b, t, k];
+        load [e]; balance, entropy, dropped [].
+    """
+    init = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+    router = nn.Dense(self.experts, False, kernel_init=init, name="router")
+    routing = route(router(x.astype(jnp.float32)), self.chosen)
+    w = Experts(self.experts, self.hidden, self.rt, name="experts")(x.shape[-1])
+    y, dropped = self._routed(x, routing, w)
+    if self.shared:
+      y = y + mlp.SwiGLU(self.shared, self.rt, name="shared")(x)
+    found = {
+      "moe_in": lambda: x,
+      "moe_out": lambda: y,
+      "chosen": lambda: routing.chosen,
+      "weights": lambda: routing.weights,
+      "load": lambda: load(routing.chosen, self.experts),
+      "balance": lambda: balance(routing),
+      "entropy": lambda: entropy(routing.scores),
+      "dropped": lambda: dropped,
+    }
+    return y, {t: found[t]() for t in taps}
+
+  def _routed(self, x, routing, w):
+    """The routed part, and the share of assignments dropped."""
+    if self.capacity:
+      return limited(x, routing, w, self.capacity, self.rt)
+    if self.rt.experts == "dense":
+      return dense(x, routing, w), jnp.float32(0)
+    return ragged(x, routing, w, self.rt), jnp.float32(0)

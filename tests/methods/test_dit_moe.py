@@ -1,0 +1,159 @@
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jmim.methods.diffusion import dit_moe
+from jmim.nn import runtime
+
+B = 8
+TINY = dataclasses.replace(dit_moe.DiTMoE.tiny(), objective="flow", depth=1)
+
+
+@pytest.fixture(scope="module")
+def batch():
+  rng = np.random.default_rng(0)
+  image = rng.normal(size=(B, 8, 8, 3)).astype(np.float32)
+  return {"image": image, "label": np.arange(B) % 3}
+
+
+@pytest.fixture(scope="module")
+def draws(batch):
+  return TINY.draw(jax.random.key(5), batch, 0)
+
+
+@pytest.fixture(scope="module")
+def params(batch):
+  rng = np.random.default_rng(2)
+  shapes, _ = jax.eval_shape(TINY.init, jax.random.key(0), batch)
+  fill = lambda s: (0.2 * rng.normal(size=s.shape)).astype(s.dtype)  # noqa: E731
+  return jax.tree.map(fill, shapes)
+
+
+def loss_and_grad(method, params, batch, draws):
+  def loss(p):
+    return method.loss("main", p, {}, {}, batch, draws, 0)
+
+  return jax.jit(jax.value_and_grad(loss, has_aux=True))(params)
+
+
+def named(tree, part):
+  return tree["main"]["blocks"]["layers"]["ffn"][part]
+
+
+def test_the_balance_loss_is_in_the_gradient_and_not_in_the_loss(
+  params, batch, draws
+):
+  none, some = (
+    loss_and_grad(
+      dataclasses.replace(TINY, balance=a), params, batch, draws
+    )
+    for a in (0.0, 0.5)
+  )  # fmt: skip
+  assert none[0][0] == some[0][0]
+  assert some[0][1]["balance"] > 0 == none[0][1]["balance"]
+  # The last layer's experts act through their outputs alone.
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6),
+    named(none[1], "experts"), named(some[1], "experts"),
+  )  # fmt: skip
+  gap = named(none[1], "router")["kernel"] - named(some[1], "router")["kernel"]
+  assert np.abs(gap).max() > 1e-4
+
+
+def test_the_flow_goes_straight_from_data_to_noise(batch, draws):
+  t = np.asarray(draws["t"])
+  assert ((t > 0) & (t < 1)).all() and len(np.unique(t)) == B
+  x_t, _, _ = TINY.noised(batch["image"], draws)
+  t = t[:, None, None, None]
+  wanted = (1 - t) * batch["image"] + t * draws["noise"]
+  np.testing.assert_allclose(x_t, wanted, atol=1e-6)
+  raw = jnp.concatenate([draws["noise"] - batch["image"], wanted], -1)
+  np.testing.assert_allclose(TINY.scored(raw, batch, draws)["flow"], 0)
+
+
+def test_experts_on_eight_devices_equal_one_device(params, batch, draws):
+  def rt(data, expert, how):
+    grid = np.asarray(jax.devices()[: data * expert])
+    mesh = jax.sharding.Mesh(
+      grid.reshape(data, 1, expert), ("data", "fsdp", "expert")
+    )
+    return runtime.Runtime(
+      mesh=mesh, batch_axes=("data", "fsdp", "expert"), experts=how
+    )
+
+  one, many = (
+    loss_and_grad(dataclasses.replace(TINY, rt=how), params, batch, draws)
+    for how in (rt(1, 1, "dense"), rt(2, 4, "ragged"))
+  )
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5),
+    jax.device_get(one), jax.device_get(many),
+  )  # fmt: skip
+
+
+@pytest.mark.parametrize("weight, falls", [(1.0, True), (0.0, False)])
+def test_the_balance_loss_and_nothing_else_evens_out_the_experts(
+  batch, draws, weight, falls
+):
+  """From a router that sends most tokens to one expert."""
+  method = dataclasses.replace(TINY, balance=weight, chosen=1)
+  params, _ = jax.jit(method.init)(jax.random.key(1), batch)
+  layers = params["main"]["blocks"]["layers"]
+  layers["modulation"]["bias"] += 1.0  # every token has a mean now
+  layers["ffn"]["router"]["kernel"] = (
+    layers["ffn"]["router"]["kernel"].at[..., 0].add(0.1)
+  )
+  optimizer = optax.adam(3e-3)
+
+  @jax.jit
+  def step(state, _):
+    params, moments = state
+    (_, aux), grads = jax.value_and_grad(
+      lambda p: method.loss("main", p, {}, {}, batch, draws, 0), has_aux=True
+    )(params)
+    updates, moments = optimizer.update(grads, moments)
+    return (optax.apply_updates(params, updates), moments), aux["load_max"]
+
+  state = params, optimizer.init(params)
+  loads = np.asarray(jax.lax.scan(step, state, None, length=60)[1])
+  assert loads[0] > 0.9
+  assert (loads[-5:].mean() < 0.5) == falls
+
+
+SIZES = [
+  ("S/2", 8, False, 199e6, 72e6),
+  ("S/2", 16, False, 369e6, 72e6),
+  ("B/2", 8, False, 796e6, 286e6),
+  ("XL/2", 8, True, 4.17e9, 1.49e9),
+  ("G/2", 16, True, 16.5e9, 3.18e9),
+]
+
+
+@pytest.mark.parametrize("variant, experts, norm, total, active", SIZES)
+def test_parameters_of_the_published_sizes(
+  variant, experts, norm, total, active
+):
+  method = dit_moe.DiTMoE(
+    variant=variant, experts=experts, qk_norm=norm, size=32, channels=4,
+    classes=1000,
+  )  # fmt: skip
+  batch = {"image": jax.ShapeDtypeStruct((1, 32, 32, 4), np.float32)}
+  params, _ = jax.eval_shape(method.init, jax.random.key(0), batch)
+  count = lambda tree: sum(math.prod(x.shape) for x in jax.tree.leaves(tree))  # noqa: E731
+  found = count(params)
+  idle = count(named(params, "experts")) * (1 - method.chosen / experts)
+  np.testing.assert_allclose(found, total, rtol=0.005)
+  np.testing.assert_allclose(found - idle, active, rtol=0.01)
+
+
+def test_what_cannot_be_built_is_refused():
+  for change, said in (
+    ({"chosen": 5}, "chosen 5 of 4"), ({"sampler": "ddpm"}, "'ddpm'")
+  ):  # fmt: skip
+    with pytest.raises(ValueError, match=said):
+      dataclasses.replace(TINY, **change).inputs()
