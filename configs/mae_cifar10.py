@@ -36,7 +36,7 @@ def get_config(arg: str | None = None):
     mask_ratio=0.75, norm_pix=arg.norm_pix,
   )  # fmt: skip
   config.optim.update(name="adamw", lr=1.5e-3, b2=0.95, weight_decay=0.05)
-  config.schedule.update(name="cosine", warmup_steps=300)
+  config.schedule.update(name="cosine", warmup_steps=arg.steps // 10)
   config.train.update(total_steps=arg.steps, checkpoint_steps=500, log_steps=50)
   probe = configs.section(type="probe", train_limit=8000, limit=2000)
   config.evals = configs.section(

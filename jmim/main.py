@@ -21,6 +21,7 @@ from absl import flags
 from jmim import usage
 from jmim.core import config as configs
 from jmim.core import errors
+from jmim.core import malloc
 from jmim.core import validate
 from jmim.core import version
 
@@ -238,22 +239,9 @@ def parse(argv: Sequence[str]) -> list[str]:
   return [a.removeprefix("--config.") for a in ours]
 
 
-def huge_pages() -> None:
-  """Starts this process again with huge pages for malloc (Linux, glibc 2.35).
-
-  XLA's CPU backend allocates the temporaries of a step anew in every step;
-  touching them in pages of 4 KiB was a third of the time of a digits MAE step
-  (18,000 page faults; 216 ms with them, 138 without). glibc reads the
-  setting only at start-up. A GLIBC_TUNABLES of the user's own is left alone.
-  """
-  if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ:
-    os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
-
-
 def cli() -> None:
   """What the command `jmim` and `python -m jmim.main` start."""
-  huge_pages()
+  malloc.huge_pages()
   run()
 
 

@@ -1,7 +1,7 @@
 """ColorMAE: the harder hidden regions clump, the higher the loss.
 
-CIFAR-10, patch 4, MAE 96x4 / 48x1, 75 % hidden, each colour with the
-same seed and data. (The spectrum and clumping of the masks, claim A of the
+CIFAR-10, patch 4, MAE 96x4 / 48x1, 75 % hidden, 1000 steps, each colour with
+the same seed and data. (The spectrum and clumping of the masks, claim A of the
 card, is exact statistics: tests/nn/test_noise.py.)
 
 B. Held-out loss: red > green > white >= blue.
@@ -23,7 +23,7 @@ def above(first: str, second: str) -> claims.Condition:
 
 
 def get_claim() -> claims.Claim:
-  recipe = "configs/colormae_cifar10.py:patch=4,colour="
+  recipe = "configs/colormae_cifar10.py:patch=4,steps=1000,colour="
   return claims.Claim(
     runs={c: claims.Run(recipe + c, ("evals.recon=None",)) for c in COLOURS},
     conditions=(

@@ -1,7 +1,7 @@
 """DMAE: copying a pre-trained teacher makes a better small autoencoder.
 
-CIFAR-10. Teacher: an MAE 192x6, 1500 steps (the card allows 4000; more would
-not fit in ten minutes). Students 96x4, 1000 steps, same seed and data, with and
+CIFAR-10. Teacher: an MAE 192x6, 600 steps (the card allows 4000; more would
+not fit in ten minutes). Students 96x4, 500 steps, same seed and data, with and
 without the distillation, at 75 and 95 % masking.
 
 A. Held-out L_d at most half of what fitting only the projection reaches on the
@@ -19,7 +19,9 @@ FAST = ("evals.knn=None", "evals.recon=None", "evals.probe=None")
 
 
 def student(weight: float, ratio: float = 0.75) -> claims.Run:
-  return claims.Run(f"{STUDENT}:weight={weight},mask_ratio={ratio}", (TEACHER,))
+  return claims.Run(
+    f"{STUDENT}:steps=500,weight={weight},mask_ratio={ratio}", (TEACHER,)
+  )
 
 
 def lost(name: str):
@@ -35,11 +37,11 @@ def get_claim() -> claims.Claim:
   )  # fmt: skip
   return claims.Claim(
     runs={
-      "teacher": claims.Run("configs/mae_cifar10.py:steps=1500",
+      "teacher": claims.Run("configs/mae_cifar10.py:steps=600",
                             (*bigger, *FAST)),
       "plain": student(0.0),
       "ours": student(1.0),
-      "head": claims.Run(f"{STUDENT}:weight=1.0,steps=400", head_only),
+      "head": claims.Run(f"{STUDENT}:weight=1.0,steps=250", head_only),
       "plain95": student(0.0, 0.95),
       "ours95": student(1.0, 0.95),
     },

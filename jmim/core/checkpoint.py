@@ -6,6 +6,7 @@ digest of the meta data, the sizes of the files. A checkpoint that does not
 pass is set aside, and the one before it used.
 """
 
+import errno
 import json
 import pathlib
 import shutil
@@ -53,16 +54,15 @@ class Checkpoints:
     self._keep = keep if callable(keep) else lambda s: sorted(s)[-keep:]
     self._write = write
     self._manager = self._open()
-    if write:
-      self._clean()
 
   def _open(self) -> ocp.CheckpointManager:
+    if self._write:  # here, since Orbax would do it in the background
+      self._clean()
     return ocp.CheckpointManager(
       self.path,
       item_names=("state", "meta"),
       options=ocp.CheckpointManagerOptions(
         create=self._write, read_only=not self._write,
-        cleanup_tmp_directories=self._write,
         save_interval_steps=int(self._write),
         # A folder that cannot be made is an error here and now; else threads
         # of Orbax wait ten minutes for it, also when the program ends.
@@ -94,11 +94,17 @@ class Checkpoints:
       meta=ocp.args.JsonSave(saved.note(trees.named(state), meta)),
     )
     self.wait()  # as `save` would
-    try:
-      self._tidy()
-      self._manager.save(step, args=args)
-    except _UNWRITTEN as e:
-      raise self._failed(e) from e
+    for pause in _PAUSES:
+      time.sleep(pause)
+      try:
+        self._tidy()
+        self._manager.save(step, args=args)
+        return
+      except _UNWRITTEN as e:
+        failed, cause = self._failed(e), e
+        if getattr(e, "errno", None) not in (errno.ENOENT, errno.ENOTEMPTY):
+          break
+    raise failed from cause
 
   def wait(self) -> None:
     """Waits for what is being written; raises NotSaved if it fails."""
@@ -141,9 +147,11 @@ class Checkpoints:
     self._clean()
 
   def _clean(self) -> None:
-    """Ends the deletions that a crash may have cut short."""
-    if not jax.process_index() and (self.path / _TRASH).exists():
-      shutil.rmtree(self.path / _TRASH)
+    """Ends what a crash has cut short: deletions, and saves."""
+    if not jax.process_index():
+      left = (self.path / _TRASH, *self.path.glob("*.orbax-checkpoint-tmp*"))
+      for folder in filter(pathlib.Path.exists, left):
+        shutil.rmtree(folder)
 
   def delete_after(self, step: int) -> None:
     """Deletes the checkpoints of later steps (a run that is rolled back)."""

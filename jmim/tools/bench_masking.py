@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from jmim.core import base_config
+from jmim.core import malloc
 from jmim.core import optim
 from jmim.core import step as steps
 from jmim.methods.diffusion import maskdit
@@ -119,4 +120,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+  malloc.huge_pages()
   sys.exit(main())

@@ -50,7 +50,7 @@ class Side:
     Raises:
       UserError: it ended instead.
     """
-    # glibc's huge pages, as `main.huge_pages` sets them: for both sides.
+    # glibc's huge pages, as `malloc.huge_pages` sets them: for both sides.
     env = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", **os.environ}
     self.process = subprocess.Popen(
       [sys.executable, "-m", *command], stdin=subprocess.PIPE,

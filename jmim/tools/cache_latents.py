@@ -36,6 +36,7 @@ from tensorflow_datasets.core import registered
 from jmim import train
 from jmim.core import config as configs
 from jmim.core import errors
+from jmim.core import malloc
 from jmim.core import sharding
 from jmim.data import augment
 from jmim.data import pipeline
@@ -267,4 +268,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+  malloc.huge_pages()
   sys.exit(main())

@@ -28,6 +28,7 @@ from jmim.core import backend
 from jmim.core import config as configs
 from jmim.core import console as consoles
 from jmim.core import errors
+from jmim.core import malloc
 from jmim.core import validate
 from jmim.tools import claims
 
@@ -223,4 +224,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+  malloc.huge_pages()
   sys.exit(main())

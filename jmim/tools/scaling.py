@@ -23,6 +23,7 @@ import matplotlib.figure
 from jmim import dry_run
 from jmim.core import config as configs
 from jmim.core import errors
+from jmim.core import malloc
 from jmim.core import topology
 from jmim.tools import bench_step
 
@@ -155,4 +156,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+  malloc.huge_pages()
   sys.exit(main())

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from jmim import main
+from jmim.core import malloc
 
 
 class _Restarted(Exception):
@@ -23,7 +23,7 @@ def _restarts(monkeypatch, tunables):
   if tunables is not None:
     monkeypatch.setenv("GLIBC_TUNABLES", tunables)
   try:
-    main.huge_pages()
+    malloc.huge_pages()
   except _Restarted as e:
     return e.args
   return None
