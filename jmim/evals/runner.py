@@ -57,7 +57,11 @@ def run(
       label = f"{name}/{key}"
       if isinstance(value, Mapping):
         details |= value
-        rows += [(f"{name} {k}", str(v)) for k, v in value.items()]
+        rows += [
+          (f"{name} {k}", str(v))
+          for k, v in value.items()
+          if not isinstance(v, Mapping)  # only in the file
+        ]
       elif np.ndim(value):
         path = writer and writer.image(context.step, label, value)
         rows.append((label, str(path) if path else "picture not written"))
