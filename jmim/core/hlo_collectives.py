@@ -33,12 +33,28 @@ class Collective:
   times: int
 
 
+def chain(op: hlo.Op) -> str | None:
+  """What the parts of one collective that runs beside products share.
+
+  The TPU compiler writes such a collective down in a fusion that starts it,
+  in every product that it runs beside, and in one that waits for it.
+  """
+  part = re.search(r'chain_id="(\d+)"', op.attrs)
+  return f"{op.attr('channel_id')} {part[1]}" if part else None
+
+
 def read(
   op: hlo.Op, computation: hlo.Computation, times: int, devices: int,
-  slices: int,
+  slices: int, fused: bool = False,
 ) -> Collective:  # fmt: skip
-  """Bytes by the ring algorithms, from the sizes of the operands."""
+  """Bytes by the ring algorithms, from the sizes of the operands.
+
+  Sums of which a fusion keeps a slice are scattered: TPUs write that so.
+  """
   kind = op.opcode.removesuffix("-start")
+  if fused and kind == "all-reduce":
+    sliced = any(o.opcode == "dynamic-slice" for o in computation.values())
+    kind = "reduce-scatter" if sliced else kind
   groups = members(op, devices)
   n = groups.shape[1]
   size = sum(computation[o].bytes for o in op.operands)

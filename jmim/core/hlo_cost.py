@@ -82,13 +82,17 @@ def cost(text: str, slices: int = 1, devices: int = 1) -> Cost:
     devices: in all.
   """
   program = hlo.parse(text)
-  products, networks, traffic = [], [], 0
+  products, networks, traffic, chains = [], [], 0, set()
   for op, computation, times, fused in program.walk():
     if found := product(op, computation, times):
       products.append(found)
     if op.opcode.removesuffix("-start") in collectives.KINDS:
-      found = collectives.read(op, computation, times, devices, slices)
-      networks.append(found)
+      chain = collectives.chain(op)
+      if chain is None or chain not in chains:
+        networks.append(
+          collectives.read(op, computation, times, devices, slices, fused)
+        )
+      chains.add(chain)
     if not fused:
       traffic += times * moved(program, op, computation)
   return Cost(products, networks, traffic)

@@ -140,6 +140,37 @@ def test_bytes_of_collectives_are_those_of_rings(kind, sent):
   assert hlo_collectives.read(across, {"x": x}, 1, 8, slices=2).between
 
 
+SCATTERED = """
+%sum (x: f32[8]) -> f32[2] {
+  %x = f32[8] parameter(0)
+  %i = s32[] constant(0)
+  %all = f32[8] all-reduce(%x), channel_id=1, replica_groups={{0,1,2,3}}
+  ROOT %own = f32[2] dynamic-slice(%all, %i), dynamic_slice_sizes={2}
+}
+
+ENTRY %main (x: f32[8]) -> f32[2] {
+  %x = f32[8] parameter(0)
+  ROOT %y = f32[2] fusion(%x), kind=kCustom, calls=%sum
+}
+"""
+
+
+def test_a_sum_of_which_a_fusion_keeps_a_slice_is_scattered():
+  found = hlo_cost.cost(SCATTERED, devices=4)
+  assert found.sent() == {"reduce-scatter": 32 * 3 / 4}
+
+
+def test_a_collective_beside_products_is_one():
+  parts = "".join(
+    f"  %g{i} = f32[8] all-gather(%x), channel_id={channel}, "
+    f'replica_groups={{{{0,1,2,3}}}}, frontend_attributes={{chain_id="{c}"}}\n'
+    for i, (channel, c) in enumerate([(5, 0), (5, 0), (5, 0), (6, 1)])
+  )
+  start = "ENTRY %main (x: f32[2]) -> f32[8] {\n  %x = f32[2] parameter(0)\n"
+  found = hlo_cost.cost(start + parts + "}", devices=4)
+  assert found.sent() == {"all-gather": 2 * 8 * 3}
+
+
 def test_positions_in_holes_and_padding_do_not_count():
   # A batched product as the TPU compiler writes it: 5 kernel positions, of
   # which one meets an input for each output.
