@@ -42,4 +42,5 @@ def get_config(arg: str | None = None):
     loss=configs.section(type="loss", every_epochs=5.0, limit=2 * arg.batch)
   )
   config.hardware.data_threads = 16
+  config.hardware.mesh.fsdp = 0  # up to 16 chips share the parameters
   return config

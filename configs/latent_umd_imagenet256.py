@@ -59,4 +59,5 @@ def get_config(arg: str | None = None):
   config.evals = configs.section(
     errors=configs.section(type="mean", limit=8192)
   )
+  config.hardware.mesh.fsdp = 0  # up to 16 chips share the parameters
   return config

@@ -48,4 +48,5 @@ def get_config(arg: str | None = None):
     ),
   )  # fmt: skip
   config.hardware.data_threads = 16
+  config.hardware.mesh.fsdp = 0  # up to 16 chips share the parameters
   return config

@@ -42,4 +42,5 @@ def get_config(arg: str | None = None):
     recon=configs.section(type="recon", every_epochs=20.0),
   )
   config.hardware.data_threads = 16
+  config.hardware.mesh.fsdp = 0  # up to 16 chips share the parameters
   return config

@@ -56,4 +56,5 @@ def get_config(arg: str | None = None):
     samples=configs.section(type="samples", every_epochs=20.0),
   )  # fmt: skip
   config.hardware.data_threads = 16
+  config.hardware.mesh.fsdp = 0  # up to 16 chips share the parameters
   return config

@@ -45,4 +45,5 @@ def get_config(arg: str | None = None):
     samples=configs.section(type="samples", weights="ema", every_epochs=10.0),
   )
   config.hardware.data_threads = 16
+  config.hardware.mesh.fsdp = 0  # up to 16 chips share the parameters
   return config

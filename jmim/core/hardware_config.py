@@ -12,7 +12,8 @@ KEYS: dict[str, Key] = {
     -1, "Devices that split the batch; -1: all that are left.", low=-1
   ),
   "hardware.mesh.fsdp": Key(
-    1, "Devices that split batch AND parameters; -1: all that are left.",
+    1, "Devices that split batch AND parameters; -1: all that are left; 0: as "
+    "many as divide, at most 16: right for most models that do not fit in one.",
     low=-1,
   ),
   "hardware.mesh.replica": Key(

@@ -14,6 +14,7 @@ replicated. Optimizer state and EMA lie where their parameters lie and may be
 split over `data` as well (ZeRO: Rajbhandari et al. 2020).
 """
 
+import math
 import re
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ from jmim.core import tree as trees
 P = jax.sharding.PartitionSpec
 AXES = ("replica", "data", "fsdp", "expert", "tensor")
 BATCH_AXES = ("replica", "data", "fsdp", "expert")
+RING = 16  # chips along a side of a pod slice; more shards get too small
 
 # Dimension that `tensor` splits, from the end: the outputs of what opens
 # attention or MLP, the inputs of what closes it.
@@ -48,7 +50,8 @@ def make_mesh(
   Neighbours on a chip's own network come to lie along the last axes.
 
   Args:
-    sizes: of the axes; those not given are 1. replica=0: the slices there are.
+    sizes: of the axes; those not given are 1. replica=0: the slices there are;
+      fsdp=0: what divides the devices, at most RING.
     devices: to be used; None: all.
 
   Raises:
@@ -60,7 +63,10 @@ def make_mesh(
   shape = {axis: sizes.get(axis, 1) for axis in AXES}
   shape["replica"] = sizes.get("replica", 0) or slices
   free = [axis for axis, size in shape.items() if size == -1]
-  fixed = int(np.prod([s for s in shape.values() if s != -1]))
+  fixed = int(np.prod([s for s in shape.values() if s > 0]))
+  if not shape["fsdp"]:
+    shape["fsdp"] = math.gcd(RING, len(devices) // fixed)
+    fixed *= shape["fsdp"]
   if len(free) == 1 and fixed and len(devices) % fixed == 0:
     shape[free[0]] = len(devices) // fixed
   if np.prod(list(shape.values())) != len(devices) or len(free) > 1:

@@ -28,6 +28,10 @@ def array(*dims):
     ((2, 4), 8, (2, 4)),
     ((-1, 1), 1, (1, 1)),
     ((-1, 3), 6, (2, 3)),
+    ((-1, 0), 8, (1, 8)),  # 0: as many as divide, at most 16
+    ((-1, 0), 6, (3, 2)),
+    ((-1, 0), 1, (1, 1)),
+    ((4, 0), 8, (4, 2)),
   ],
 )
 def test_minus_one_takes_what_is_left(sizes, devices, expected):
@@ -38,7 +42,7 @@ def test_minus_one_takes_what_is_left(sizes, devices, expected):
 
 
 @pytest.mark.parametrize(
-  "sizes", [(-1, -1), (-1, 3), (2, 2), (16, 1), (0, -1), (-1, 0), (0, 1)]
+  "sizes", [(-1, -1), (-1, 3), (2, 2), (16, 1), (0, -1), (3, 0), (0, 1)]
 )
 def test_impossible_meshes_are_errors(sizes):
   with pytest.raises(errors.UserError, match="8 devices") as e:
