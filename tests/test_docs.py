@@ -87,6 +87,14 @@ def test_every_evaluator_has_its_paragraph_and_its_equation():
     assert re.search(r"\n\n    \S.* = ", paragraph[0]), f"{name}: no equation"
 
 
+def test_every_method_is_in_the_gallery():
+  text = (ROOT / "docs" / "methods.md").read_text()
+  for path in (ROOT / "jmim" / "methods").rglob("*.py"):
+    if not path.name.startswith("_"):
+      link = f"(../{path.relative_to(ROOT).as_posix()})"
+      assert link in text, f"docs/methods.md says nothing of {path.name}"
+
+
 PAGES = [
   ROOT / "README.md", ROOT / "colab" / "README.md",
   *sorted((ROOT / "docs").glob("*.md")),

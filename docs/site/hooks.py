@@ -23,6 +23,7 @@ PAGES = {
   "Discrete diffusion": "discrete.md",
   "Latent diffusion": "latent.md",
   "Evaluators": "evals.md",
+  "Before there are chips": "dry_run.md",
   "Scale": "scale.md",
   "Checkpoints and faults": "faults.md",
   "Weights in and out": "weights.md",
