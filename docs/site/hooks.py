@@ -28,6 +28,8 @@ PAGES = {
   "Checkpoints and faults": "faults.md",
   "Weights in and out": "weights.md",
   "Add a method": "add_a_method.md",
+  "Add a data set": "add_a_data_set.md",
+  "Add an evaluator": "add_an_evaluator.md",
   "Benchmarks": "benchmarks.md",
   "Questions": "faq.md",
 }
