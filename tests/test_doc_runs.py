@@ -15,7 +15,7 @@ import test_doc_commands as documented
 
 ROOT = documented.ROOT
 ONLY_READ = (
-  (r"^(\S*pip install|\S*python3? -m venv|pip )", "installs: .ci/run does"),
+  (r"^(\S*pip install|\S*python3? -m venv|pip |\. )", "installs: .ci/run does"),
   (r"-m pytest", "is what runs this, or in test_docs.py"),
   (r"my_lab|runs/stripes", "test_docs.py runs it"),
   (r"launch/", "test_doc_commands.py and test_launch.py run it"),
