@@ -70,7 +70,8 @@ def run(book: Any, folder: pathlib.Path = HERE) -> Any:
   import nbclient  # only here, so that building needs no Jupyter
 
   client = nbclient.NotebookClient(
-    book, timeout=TIMEOUT, kernel_name="python3", coalesce_streams=True,
+    book, timeout=TIMEOUT, startup_timeout=TIMEOUT, kernel_name="python3",
+    coalesce_streams=True,
     resources={"metadata": {"path": str(folder)}},
   )  # fmt: skip
   client.execute()
