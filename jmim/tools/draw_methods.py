@@ -23,6 +23,7 @@ from jmim.core import method as methods
 from jmim.data import sources
 from jmim.evals import draw as sheets
 from jmim.methods.theory import jepa_linear as theory
+from jmim.nn import masking
 
 OUT = pathlib.Path("docs") / "images" / "methods"
 GREY, SIDE, ROWS = 120, 224, 4
@@ -58,6 +59,36 @@ def mae_mask(method) -> np.ndarray:
   """[n, h, w] mask of an MAE or one of its kind."""
   mask = method.mask(drawn(method)).mask
   return np.asarray(mask).reshape(-1, *method.grid)
+
+
+def mae(images):
+  """A mask of MAE at three ratios."""
+  columns = {"image": images}
+  for ratio in (0.5, 0.75, 0.9):
+    m = make("mim.mae", mask_ratio=ratio)
+    columns[f"{ratio:.0%} hidden"] = hide(images, mae_mask(m))
+  return columns
+
+
+def umd(images):
+  """The mask of a clean image, and of images noised to three times."""
+  m = make("diffusion.umd", variant="B/4", size=64)
+  draws = drawn(m)
+
+  def masked(pictures, ratio):
+    keep = masking.keep_count(draws["scores"].shape[1], ratio)
+    mask = masking.from_scores(jnp.asarray(draws["scores"]), keep).mask
+    return hide(pictures, np.asarray(mask).reshape(-1, *m.grid))
+
+  x = images[:, ::7, ::7] / 127.5 - 1.0  # as they were before enlarging
+  eps = np.random.default_rng(KEY).normal(size=x.shape)
+  columns = {"clean": masked(images, m.clean_mask)}
+  for t in (200, 500, 800):
+    a, s = map(float, m.process.at(jnp.asarray(t)))
+    noised = np.clip(127.5 * (a * x + s * eps + 1.0), 0, 255).astype(np.uint8)
+    big = sheets.enlarge(noised, (SIDE, SIDE))
+    columns[f"time {t}"] = masked(big, m.noised_mask)
+  return columns
 
 
 def dmae(images):
@@ -190,8 +221,11 @@ def jepa_linear(path: pathlib.Path) -> None:
 
 SHEETS = {
   f.__name__: f
-  for f in (dmae, simmim, colormae, maskalign, ijepa, cropmae, cae, videomae_v2)
-}
+  for f in (
+    mae, dmae, simmim, colormae, maskalign, ijepa, cropmae, cae, videomae_v2,
+    umd,
+  )
+}  # fmt: skip
 FIGURES = {"jepa_linear": jepa_linear}
 
 
