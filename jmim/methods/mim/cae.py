@@ -50,6 +50,7 @@ from jmim.nn import vit
 from jmim.nn import vq
 
 SOURCES = ("batch", "codebook")
+SIZES = vit.SIZES | {"Ti": vit.Size(192, 12, 12), "S": vit.Size(384, 12, 12)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,10 +90,10 @@ class CAE(method.Method):
   @property
   def encoder(self) -> vit.ViT:
     """Sees the visible, or the hidden patches."""
-    names, p = ("width", "depth", "heads"), vit.parse(self.variant)[1]
-    size = vit.custom(self.variant, **{k: getattr(self, k) for k in names})
+    own = {k: getattr(self, k) for k in ("width", "depth", "heads")}
+    size, p = vit.parse(self.variant, SIZES)
     return vit.ViT(
-      size, p, (self.size // p,) * 2, order="yx", rt=self.rt,
+      vit.override(size, **own), p, (self.size // p,) * 2, "yx", rt=self.rt,
       layer_scale=self.layer_scale, style={"qkv_bias": "qv"},
     )  # fmt: skip
 
@@ -128,15 +129,16 @@ class CAE(method.Method):
     return own if self.tokens == "codebook" else {}
 
   def init(self, key, batch):
-    """Xavier kernels unless `beit_init`; no extra state."""
+    """Xavier kernels, small ones for patches or, `beit_init`, everywhere."""
     k_encoder, k_context, k_normal = jax.random.split(key, 3)
     z, i = jnp.zeros((1, 1, self.encoder.size.width)), jnp.zeros((1, 1), int)
     own = self.context.init(k_context, z, z, i, i)["params"]
     encoder = self.encoder.init(k_encoder, batch["image"][:1])["params"]
     params = {"encoder": encoder, "context": own}
+    small = initialise.normal_kernels(k_normal, params, truncate=True)
     if self.beit_init:
-      params = initialise.normal_kernels(k_normal, params, truncate=True)
-      params = initialise.shrink_with_depth(params)
+      return {"main": initialise.shrink_with_depth(small)}, {}
+    encoder["patch_embed"] = small["encoder"]["patch_embed"]
     return {"main": params}, {}
 
   def draw(self, key, batch, step):
