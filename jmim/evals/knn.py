@@ -61,7 +61,8 @@ class Evaluator(base.Evaluator):
     """Yields top1 (percent) per k, and the reference lines."""
     lines = {"": (self.predict, self.weights)}
     if self.reference:
-      lines["pixels_"] = ("pixels", "raw")
+      if "image" in context.method.inputs():  # not of clips, views ..
+        lines["pixels_"] = ("pixels", "raw")
       lines["untrained_"] = (self.predict, "untrained")
     for prefix, (name, weights) in lines.items():
       train, labels = context.features(

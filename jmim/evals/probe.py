@@ -59,7 +59,8 @@ class Evaluator(base.Evaluator):
     """Yields accuracy (percent) and the reference lines."""
     lines = {"": (self.predict, self.weights)}
     if self.reference:
-      lines["pixels_"] = ("pixels", "raw")
+      if "image" in context.method.inputs():  # not of clips, views ..
+        lines["pixels_"] = ("pixels", "raw")
       lines["untrained_"] = (self.predict, "untrained")
     for prefix, (name, weights) in lines.items():
       train = context.features(name, "train", self.train_limit or None, weights)
