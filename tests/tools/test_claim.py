@@ -112,12 +112,17 @@ def test_an_unknown_claim_names_the_known_ones(lab, capsys):
   assert "toy" in capsys.readouterr().err
 
 
-def test_a_diverged_run_is_told_apart(lab, monkeypatch, capsys):
-  def diverge(config, workdir):
-    raise errors.Diverged("step 3")
+@pytest.mark.parametrize(
+  "error, code", [(errors.Diverged, 3), (errors.Preempted, 75)]
+)
+def test_a_run_that_did_not_end_is_told_apart(
+  lab, monkeypatch, capsys, error, code
+):
+  def fail(config, workdir):
+    raise error("step 3")
 
-  monkeypatch.setattr(train, "train", diverge)
-  assert claim.main(["toy"]) == 3
+  monkeypatch.setattr(train, "train", fail)
+  assert claim.main(["toy"]) == code
   assert "step 3" in capsys.readouterr().err
 
 
