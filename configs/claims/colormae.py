@@ -1,6 +1,6 @@
 """ColorMAE: the harder hidden regions clump, the higher the loss.
 
-CIFAR-10, patch 4, MAE 96x4 / 48x1, 75 % hidden, 600 steps, each colour with
+CIFAR-10, patch 4, MAE 96x4 / 48x1, 75 % hidden, 400 steps, each colour with
 the same seed and data. (The spectrum and clumping of the masks, claim A of the
 card, is exact statistics: tests/nn/test_noise.py.) k-NN on all 10,000 test
 images: with 2,000 chance alone moves a difference by more than a point.
@@ -25,7 +25,7 @@ def above(first: str, second: str) -> claims.Condition:
 
 
 def get_claim() -> claims.Claim:
-  recipe = "configs/colormae_cifar10.py:patch=4,steps=600,colour="
+  recipe = "configs/colormae_cifar10.py:patch=4,steps=400,colour="
   return claims.Claim(
     runs={c: claims.Run(recipe + c, CHANGES) for c in COLOURS},
     conditions=(

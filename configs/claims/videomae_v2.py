@@ -1,7 +1,7 @@
 """VideoMAE V2: half of the positions decoded, tubes harder than single tokens.
 
 One shape moves in one of eight directions; 8 frames of 32 pixels, patch 4, 90 %
-hidden, encoder 96x4, decoder 48x2, 1000 steps of 64 clips.
+hidden, encoder 96x4, decoder 48x2, 600 steps of 64 clips.
 
 A. Ridge probe of the direction on mean-pooled frozen features (chance 12.5 %):
    dual masking within 3 points of full decoding, both at least 20 points above
@@ -19,7 +19,7 @@ from jmim.core import flops
 from jmim.methods.video import videomae_v2
 from jmim.tools import claims
 
-RECIPE, LOSS = "configs/videomae_v2_shapes.py", "loss/loss"
+RECIPE, LOSS = "configs/videomae_v2_shapes.py:steps=600", "loss/loss"
 PROBE, FRESH = "probe/accuracy", "probe/untrained_accuracy"
 
 
@@ -42,8 +42,8 @@ def get_claim() -> claims.Claim:
   return claims.Claim(
     runs={
       "tube": claims.Run(RECIPE),
-      "full": claims.Run(f"{RECIPE}:decoder_ratio=0.0"),
-      "random": claims.Run(f"{RECIPE}:mask=random", ("evals.probe=None",)),
+      "full": claims.Run(f"{RECIPE},decoder_ratio=0.0"),
+      "random": claims.Run(f"{RECIPE},mask=random", ("evals.probe=None",)),
     },
     conditions=(
       claims.Condition(

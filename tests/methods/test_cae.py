@@ -120,6 +120,25 @@ def test_equal_widths_have_no_bridge():
   assert set(shapes["main"]["context"]) == {"regressor", "decoder"}
 
 
+@pytest.mark.parametrize(
+  "variant, width, depth, heads",
+  [("Ti/16", 192, 12, 12), ("S/16", 384, 12, 12), ("B/16", 768, 12, 12),
+   ("L/16", 1024, 24, 16)],
+)  # fmt: skip
+def test_published_sizes(variant, width, depth, heads):
+  size = cae.CAE(variant=variant).encoder.size
+  assert (size.width, size.depth, size.heads) == (width, depth, heads)
+
+
+def test_only_the_patch_embedding_starts_small(case):
+  """The authors' last initialisation is Xavier's, of linear layers only."""
+  encoder = case[0]["main"]["encoder"]
+  top = np.abs(encoder["patch_embed"]["proj"]["kernel"]).max()
+  assert 0.015 < top <= 0.02
+  assert not np.any(encoder["patch_embed"]["proj"]["bias"])
+  assert np.abs(encoder["blocks"]["layers"]["mlp"]["fc1"]["kernel"]).max() > 0.1
+
+
 def test_beit_init_is_small_and_truncated():
   m = dataclasses.replace(TINY, beit_init=True, depth=3)
   params, _ = m.init(KEY, {"image": IMAGE})

@@ -1,8 +1,7 @@
 r"""CAE: Context Autoencoder for Self-Supervised Representation Learning.
 
 Chen, Ding, Wang, Xin, Mo, Wang, Han, Luo, Zeng, Wang, IJCV 2023. Equal to the
-authors' code (Atten4Vis/CAE@a7fd162817): `tests/golden` compares latents,
-logits, both losses and gradients.
+authors' code (Atten4Vis/CAE@a7fd162817): latents, logits, losses, gradients.
 
 The encoder sees visible patches, a regressor predicts the ENCODER's latents of
 the hidden ones, and a decoder that sees only these predictions names the token
@@ -29,7 +28,6 @@ come with the image (`tokens="batch"`) or name the nearest of a frozen table of
 patches ("codebook"); drop path only in the encoder. Weights: `convert.cae`.
 
     python -m jmim.main --config=configs/cae_imagenet.py ...
-    python -m jmim.main --config=configs/cae_cifar10.py ...
 """
 
 import dataclasses
