@@ -13,7 +13,9 @@ from jmim.tools import claims
 
 COLOURS = ("red", "green", "white", "blue")
 LOSS, KNN = "loss/loss", "knn/top1"
-CHANGES = ("evals.recon=None", "evals.knn.limit=10000")
+CHANGES = (
+  "evals.recon=None", "evals.knn.limit=10000", "evals.knn.reference=False",
+)  # fmt: skip
 
 
 def above(first: str, second: str) -> claims.Condition:

@@ -15,7 +15,8 @@ iii. A loss on all pixels does not give better k-NN accuracy.
 from jmim.tools import claims
 
 RECIPE, KNN, LOSS = "configs/simmim_cifar10.py", "knn/top1", "loss/loss"
-STEPS, WHOLE = "steps=234", ("evals.knn.limit=10000",)
+STEPS = "steps=234"
+WHOLE = ("evals.knn.limit=10000", "evals.knn.reference=False")
 
 
 def get_claim() -> claims.Claim:
