@@ -13,8 +13,7 @@ of each hidden patch:
     q     = softmax(Decoder(pred + positions of M))
     loss  = mean over M of -log q(token) + 2 mean (pred - z_m)^2    (`align`)
 
-Visible latents never change; cls is not used. Where `decoder_width` is not the
-encoder's, a linear map and a norm join them, in both branches.
+Visible latents never change, cls is unused; a linear map and norm join widths.
 
 Reference (ViT-B/16, ImageNet-1k linear probe / attentive probe / fine-tuned):
 
@@ -177,15 +176,16 @@ class CAE(method.Method):
   def loss(self, player, params, extra, consts, batch, draws, step):
     """Cross entropy and alignment; aux: both, accuracy and baselines."""
     out = self.forward(params, batch, draws)
-    tokens = jnp.take_along_axis(self.name(consts, batch), out["ids"], axis=1)
+    names = self.name(consts, batch)
+    tokens = jnp.take_along_axis(names, out["ids"], axis=1)
     cost = optax.softmax_cross_entropy_with_integer_labels
     main = cost(out["logits"], tokens).mean()
     gap = ((out["pred"] - out["target"]) ** 2).mean()
     right = (out["logits"].argmax(-1) == tokens).mean()
-    commonest = jnp.bincount(tokens.ravel(), length=self.vocabulary).max()
+    known = jnp.where(draws["mask"], -1, names)
     aux = {"main": main, "align": gap, "token_accuracy": right,
-           "commonest_token": commonest / tokens.size,
-           "align_relative": gap / out["target"].var()}  # fmt: skip
+           "align_relative": gap / out["target"].var(),
+           **vq.guesses(tokens, known, self.vocabulary)}  # fmt: skip
     return main + self.align * gap, aux
 
   def predict(self):
