@@ -182,9 +182,10 @@ class DMAE(mae.MAE):
     return {**out, "pairs": pairs, "recon": recon, "distill": distill}
 
   def loss(self, player, params, extra, consts, batch, draws, step):
-    """The MAE loss and the distances of the pairs."""
+    """The MAE loss and the distances of the pairs; aux: how many are seen."""
     del player, extra, step
     out = self.losses(params, consts, batch, draws)
     named = {f"distill{i}": v for i, v in enumerate(out["distill"])}
+    named["visible"] = jnp.float32(out["mask"].keep.shape[1])
     total = out["recon"] + self.weight * sum(out["distill"])
     return total, {"recon": out["recon"], **named}
