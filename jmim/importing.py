@@ -103,10 +103,10 @@ def resolve(
   """
   beside = settings(path)
   if name == "auto":
-    kind = beside.get("model_type") or beside.get("_class_name")
-    timm = "architecture" in beside and "num_features" in beside
-    name = families.MODEL_TYPES.get(kind, "timm_vit" if timm else "")
+    name = families.told(beside)
     if not name:
+      keys = ("architecture", "model_type", "_class_name")
+      kind = next((beside[k] for k in keys if beside.get(k)), "")
       raise errors.UserError(
         f"{path}: config.json says {kind or 'nothing'}",
         f"one of {', '.join(families.MODEL_TYPES)}, or --from",

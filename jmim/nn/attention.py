@@ -185,6 +185,7 @@ class SelfAttention(nn.Module):
     *,
     bias: jax.Array | None = None,
     mask: jax.Array | None = None,
+    rotary: jax.Array | None = None,
     taps: tuple[str, ...] = (),
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """[b, t, w] -> [b, t, w] and the taps asked for.
@@ -193,6 +194,8 @@ class SelfAttention(nn.Module):
       x: [b, t, w]; w must divide by the number of heads.
       bias: broadcasts to [b, h, t, t].
       mask: [b, t] bool, True = may be attended to.
+      rotary: [1 or b, n, d/2] angles of the last n tokens, see
+        `posemb.rotate`; after the norm of q and k.
       taps: any of "q", "k", "v" ([b, h, t, d]) and "attention"
         ([b, h, t, t] float32 probabilities).
     """
@@ -206,6 +209,8 @@ class SelfAttention(nn.Module):
       q, k = self._cosine(q, k)
     if self.qk_norm:
       q, k = self._normed("q_norm")(q), self._normed("k_norm")(k)
+    if rotary is not None:
+      q, k = posemb.rotate(q, rotary), posemb.rotate(k, rotary)
     y = attend(q, k, v, bias=bias, mask=mask, implementation=self.rt.attention)
     y = einops.rearrange(self.rt.split(y, 1), "b h t d -> b t (h d)")
     y = ad_checkpoint.checkpoint_name(y, "attention")
