@@ -167,7 +167,8 @@ class SelfAttention(nn.Module):
       starts at ln 10 (Swin V2, VideoMAE V2).
     qkv_init: of the [w, 3w] kernel; Xavier over all of it in MAE and DiT.
     proj_init: of the [w, w] kernel of the output.
-    qk_norm: LayerNorm (eps 1e-6) of the q and k of each head (ViT-22B).
+    qk_norm: LayerNorm (eps 1e-6) of the q and k of each head (ViT-22B);
+      "rms": RMSNorm.
   """
 
   heads: int
@@ -176,7 +177,7 @@ class SelfAttention(nn.Module):
   cosine: bool = False
   qkv_init: nn.initializers.Initializer = nn.initializers.xavier_uniform()
   proj_init: nn.initializers.Initializer = nn.initializers.xavier_uniform()
-  qk_norm: bool = False
+  qk_norm: bool | str = False
 
   @nn.compact
   def __call__(
@@ -223,6 +224,8 @@ class SelfAttention(nn.Module):
     return proj(y), {t: found[t] for t in taps}
 
   def _normed(self, name):
+    if self.qk_norm == "rms":
+      return nn.RMSNorm(epsilon=1e-6, dtype=self.rt.dtype, name=name)
     return nn.LayerNorm(
       epsilon=1e-6, dtype=self.rt.dtype, use_fast_variance=False, name=name
     )
