@@ -13,6 +13,7 @@ from jmim.convert import dmae
 from jmim.convert import family
 from jmim.convert import ijepa
 from jmim.convert import latent
+from jmim.convert import lightningdit
 from jmim.convert import mae
 from jmim.convert import maskalign
 from jmim.convert import simmim
@@ -76,6 +77,15 @@ FAMILIES: dict[str, Family] = {
   "dit_moe": Family(
     "authors", ("diffusion.dit_moe",), family.main(dit_moe.full),
     containers=("ema.", "model.", ""),
+  ),
+  "lightningdit": Family(
+    "authors", ("diffusion.lightningdit",), family.main(lightningdit.full),
+    containers=("ema.", "model.", ""), aliases=((r"^module\.", ""),),
+  ),
+  "sit": Family(
+    "authors", ("diffusion.lightningdit",), family.main(lightningdit.sit),
+    containers=("ema.", "model.", ""), fixed={"spare": True},
+    wants=lightningdit.is_sit,
   ),
   "umd": Family(
     "authors", ("diffusion.umd", "diffusion.maskdit"), family.main(umd.full),

@@ -88,4 +88,3 @@ def is_sit(method: lightningdit.LightningDiT) -> str | None:
   return None if made == plain else (
     "norm, swiglu, rotary, qk_norm are 'layer' and False there"
   )  # fmt: skip
-

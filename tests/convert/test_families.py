@@ -49,9 +49,11 @@ SWIN = dict(
   variant="SwinB/2", size=16, width=8, depths=(2, 2), heads=(2, 4), window=4,
   square=4,
 )  # fmt: skip
+SIT = dict(norm="layer", swiglu=False, rotary=False, qk_norm=False, spare=True)
 GIANTS = ("dinov2", "hf_dinov2")
 CASES = (
   [("simmim swin", "mim.simmim")]
+  + [("lightningdit plain", "diffusion.lightningdit")]
   + [(f"{family} giant", "supervised.backbone") for family in GIANTS]
   + [(n, m) for n, f in families.FAMILIES.items() for m in f.methods]
 )
@@ -65,6 +67,8 @@ def tiny(family, name):
     return cls(**VIT, **OPTIONS[family])
   if "swin" in family and name == "mim.simmim":
     return cls(**SWIN)
+  if family in ("sit", "lightningdit plain"):
+    return dataclasses.replace(cls.tiny(), **SIT)
   if family == "hf_videomae":
     return dataclasses.replace(cls.tiny(), **VIDEO)
   return cls.tiny()

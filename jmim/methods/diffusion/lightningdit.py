@@ -104,9 +104,7 @@ class LightningDiT(_latent.Latent):
   @property
   def table(self) -> samplers.Table:
     """The sampler along straight paths."""
-    return solvers.make(
-      self.sampler, schedule.straight(self.steps, self.shift)
-    )
+    return solvers.make(self.sampler, schedule.straight(self.steps, self.shift))
 
   def inputs(self) -> dict[str, method.Input]:
     """Normalised images (or moments) and, if conditional, labels."""
@@ -162,6 +160,7 @@ class LightningDiT(_latent.Latent):
 
   def denoise(self, params, label, null=None) -> samplers.Denoise:
     """The network with guidance from `guidance_start` on."""
+
     def call(x, level):
       v = self.network(params, x, jnp.full(len(x), level.time), label)
       if label is not None and self.guidance != 1:
