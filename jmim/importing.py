@@ -203,7 +203,7 @@ def load(
   mesh = sharding.make_mesh(hardware.mesh)
   layout = build.make_layout(hardware, mesh, method.axes())
   where = trees.named(layout.tree(like))
-  found = plans.place(made.leaves(), where)
+  found = plans.place(made.pieces(), made.like, where)
   if made.fresh:
 
     def pick():

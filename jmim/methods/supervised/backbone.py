@@ -1,7 +1,7 @@
 r"""Any plain ViT with a linear classifier: the form of others' checkpoints.
 
-The encoders of DINO, DINOv2, CLIP, timm's and Transformers' ViT differ from
-MAE's in positions, class and register tokens, norms, LayerScale, biases and
+The encoders of DINO (v1 to v3), CLIP, BEiT, timm's and Transformers' ViT differ
+from MAE's in positions, class and register tokens, norms, LayerScale, biases,
 activation, and in what the classifier reads. All of that is a field here, so
 that one method holds their weights (`jmim.convert`), serves them to the
 evaluators, and fine-tunes them. Mixing, drop path and loss are those of
