@@ -163,7 +163,11 @@ def processor(path: str) -> dict[str, Any]:
   """
   file, timm = _folder(path) / PROCESSOR, settings(path).get("pretrained_cfg")
   if timm:
-    return {"mean": tuple(timm["mean"]), "std": tuple(timm["std"])}
+    found = {"mean": tuple(timm["mean"]), "std": tuple(timm["std"])}
+    if timm.get("crop_pct") and timm.get("crop_mode", "center") == "center":
+      side = int(timm["input_size"][-1] / timm["crop_pct"])
+      found |= {"eval_crop": "center", "eval_resize": side}
+    return found
   if not file.is_file():
     return {}
   given = json.loads(file.read_text())

@@ -129,4 +129,5 @@ def write_timm(method: Method) -> dict[str, Any]:
     architecture="swin_base_patch4_window7_224",
     num_classes=getattr(method, "classes", 0),
     num_features=size.width * 2 ** (len(size.depths) - 1), model_args=args,
+    classifier="head.fc",
   )  # fmt: skip

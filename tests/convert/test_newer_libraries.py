@@ -204,7 +204,6 @@ def test_timm_reads_the_authors_names_of_dinov3(tmp_path, gated):
   theirs = timm.create_model(
     f"vit_{name}_patch16_dinov3_qkvb", pretrained=True, img_size=16,
     patch_size=4, embed_dim=32, depth=2, num_heads=4, mlp_ratio=3.0,
-    swiglu_align_to=0,
     pretrained_cfg_overlay=dict(file=str(tmp_path / "theirs.pth")),
   ).eval()  # fmt: skip
   ours, x = kit.images()
