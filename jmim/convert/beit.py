@@ -12,8 +12,8 @@ from jmim.convert import configs
 from jmim.convert import mae
 from jmim.convert import simmim
 from jmim.convert import table
+from jmim.convert import timm as timms
 from jmim.convert import vits
-from jmim.core import errors
 from jmim.methods.supervised import backbone
 from jmim.nn import vit
 
@@ -128,30 +128,24 @@ def write_transformers(method: backbone.Backbone) -> dict[str, Any]:
   )  # fmt: skip
 
 
-def read_timm(config: Mapping[str, Any]) -> dict[str, Any]:
-  """timm's config.json of a BEiT."""
-  name = config.get("architecture", "")
-  found = re.fullmatch(
-    rf"beit(?:v2)?_({'|'.join(SIZES)})_patch(\d+)_(\d+)(\..*)?", name
-  )
-  if not found:
-    raise errors.UserError(
-      f"config.json: architecture={name!r}",
-      f"beit_<{'|'.join(SIZES)}>_patch<p>_<size>",
-      "use --from=timm_beit with a --config", "--weights",
-    )  # fmt: skip
+def _defaults(found: re.Match) -> dict[str, Any]:
+  """The arguments of "beit_base_patch16_224" and its kin."""
   size = vit.SIZES[SIZES[found[1]]]
-  args = dict(
+  return dict(
     img_size=int(found[3]), patch_size=int(found[2]), in_chans=3,
     embed_dim=size.width, depth=size.depth, num_heads=size.heads,
     mlp_ratio=4.0, qkv_bias=True, init_values=0.1, global_pool="avg",
     use_abs_pos_emb=False, use_rel_pos_bias=True,
     use_shared_rel_pos_bias=False,
   )  # fmt: skip
-  given = config.get("model_args") or {}
-  unknown = {k: v for k, v in given.items() if k not in args}
-  configs.refuse(unknown, **dict.fromkeys(unknown))
-  args |= given
+
+
+def read_timm(config: Mapping[str, Any]) -> dict[str, Any]:
+  """timm's config.json of a BEiT."""
+  args = timms.arguments(
+    config, rf"beit(?:v2)?_({'|'.join(SIZES)})_patch(\d+)_(\d+)",
+    f"beit_<{'|'.join(SIZES)}>_patch<p>_<size>", _defaults,
+  )  # fmt: skip
   return dict(
     variant=f"B/{args['patch_size']}", size=args["img_size"],
     channels=args["in_chans"], width=args["embed_dim"], depth=args["depth"],

@@ -7,7 +7,7 @@ from typing import Any
 from jmim.convert import configs
 from jmim.convert import mae
 from jmim.convert import table
-from jmim.core import errors
+from jmim.convert import timm as timms
 from jmim.methods.mim import simmim
 from jmim.methods.supervised import swin as classifiers
 from jmim.nn import swin as nets
@@ -82,32 +82,26 @@ def objection(method: Method) -> str | None:
   return None
 
 
-def read_timm(config: Mapping[str, Any]) -> dict[str, Any]:
-  """timm's config.json of a Swin: `supervised.swin`."""
-  name = config.get("architecture", "")
-  found = re.fullmatch(
-    rf"swin_({'|'.join(SIZES)})_patch(\d+)_window(\d+)_(\d+)(\..*)?", name
-  )
-  if not found:
-    raise errors.UserError(
-      f"config.json: architecture={name!r}",
-      f"swin_<{'|'.join(SIZES)}>_patch<p>_window<w>_<size>",
-      "use --from=timm_swin with a --config", "--weights",
-    )  # fmt: skip
+def _defaults(found: re.Match) -> dict[str, Any]:
+  """The arguments of "swin_base_patch4_window7_224" and its kin."""
   size = nets.SIZES[SIZES[found[1]]]
-  args = dict(
+  return dict(
     img_size=int(found[4]), patch_size=int(found[2]), in_chans=3,
     embed_dim=size.width, depths=size.depths, num_heads=size.heads,
     window_size=int(found[3]), mlp_ratio=size.mlp_ratio, qkv_bias=True,
     global_pool="avg",
   )  # fmt: skip
-  given = config.get("model_args") or {}
-  unknown = {k: v for k, v in given.items() if k not in args}
-  configs.refuse(unknown, **dict.fromkeys(unknown))
-  args |= given
+
+
+def read_timm(config: Mapping[str, Any]) -> dict[str, Any]:
+  """timm's config.json of a Swin: `supervised.swin`."""
+  args = timms.arguments(
+    config, rf"swin_({'|'.join(SIZES)})_patch(\d+)_window(\d+)_(\d+)",
+    f"swin_<{'|'.join(SIZES)}>_patch<p>_window<w>_<size>", _defaults,
+  )  # fmt: skip
   configs.refuse(args, global_pool="avg")
   return dict(
-    variant=f"{SIZES[found[1]]}/{args['patch_size']}", size=args["img_size"],
+    variant=f"SwinT/{args['patch_size']}", size=args["img_size"],
     channels=args["in_chans"], width=args["embed_dim"],
     depths=tuple(args["depths"]), heads=tuple(args["num_heads"]),
     window=args["window_size"], mlp_ratio=float(args["mlp_ratio"]),

@@ -106,11 +106,12 @@ class Backbone(finetune.Finetune):
 
   @classmethod
   def tiny(cls) -> "Backbone":
-    """Everything that is off by default, two blocks of width 32."""
+    """What is off by default (but `relative`), two blocks of width 32."""
     return cls(
       variant="Ti/4", size=16, width=32, depth=2, heads=4, classes=6,
       mixup=0.0, cutmix=0.0, registers=2, layer_scale=0.5, pre_norm=True,
-      patch_bias=False, act="quick_gelu", pool="cls_mean", head_norm=True,
+      patch_bias=False, act="swiglu", pool="cls_mean", head_norm=True,
+      positions="rotary", key_bias=False,
     )  # fmt: skip
 
   @property
