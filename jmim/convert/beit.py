@@ -168,7 +168,7 @@ def write_timm(method: backbone.Backbone) -> dict[str, Any]:
     img_size=method.size, patch_size=net.patch, in_chans=method.channels,
     embed_dim=net.size.width, depth=net.size.depth, num_heads=net.size.heads,
     mlp_ratio=net.size.mlp_ratio, qkv_bias=method.qkv_bias,
-    init_values=method.layer_scale or None,
+    init_values=method.layer_scale,
     global_pool="avg" if method.pool == "mean" else "token",
     use_abs_pos_emb=method.positions == "learned",
     use_rel_pos_bias=method.relative == "block",

@@ -15,6 +15,7 @@ OLDER = (  # names of attention in older files
   (r"\.query\.", ".to_q."), (r"\.key\.", ".to_k."),
   (r"\.value\.", ".to_v."), (r"\.proj_attn\.", ".to_out.0."),
 )  # fmt: skip
+PLAINEST = {"kl": "kl-f8", "vq": "vq-f4"}
 PLAIN, ATTENTIVE = "EncoderBlock2D", "AttnDownEncoderBlock2D"
 
 
@@ -28,8 +29,11 @@ def _sizes(config: Mapping[str, Any], kind: str) -> dict[str, Any]:
     out_channels=config["in_channels"],
   )  # fmt: skip
   n = len(widths)
+  near = f"{kind}-f{2 ** (n - 1)}"  # says nothing that is not said below
+  if near not in codec.SIZES or codec.SIZES[near].attend_at:
+    near = PLAINEST[kind]
   return dict(
-    variant=f"{kind}-f{2 ** (n - 1)}", size=config["sample_size"],
+    variant=near, size=config["sample_size"],
     channels=config["in_channels"], width=widths[0],
     multipliers=tuple(w // widths[0] for w in widths), latent=z, embed=z,
     blocks=config["layers_per_block"],

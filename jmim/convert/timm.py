@@ -39,6 +39,7 @@ def arguments(
       "--weights",
     )  # fmt: skip
   args, given = defaults(found), config.get("model_args") or {}
+  given = {k: v for k, v in given.items() if v is not None}  # as timm does
   unknown = {k: v for k, v in given.items() if k not in args}
   configs.refuse(unknown, **dict.fromkeys(unknown))
   return args | given

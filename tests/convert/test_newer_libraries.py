@@ -41,7 +41,7 @@ TIMM = {
   "timm_beit shared": (
     "beit_base_patch16_224", BEIT | dict(
       use_rel_pos_bias=False, use_shared_rel_pos_bias=True,
-      use_abs_pos_emb=True, init_values=None, global_pool="token",
+      use_abs_pos_emb=True, init_values=0.0, global_pool="token",
       qkv_bias=False,
     ),
   ),
@@ -66,7 +66,8 @@ def test_timm(tmp_path, case):
   with torch.no_grad():
     want, features = theirs(x).numpy(), theirs.forward_features(x).numpy()
   logits = jax.jit(method.logits)(params, ours)
-  np.testing.assert_allclose(logits, want, atol=1e-4)
+  # Heads of timm start small.
+  np.testing.assert_allclose(logits, want, atol=1e-4 * np.abs(want).max())
   latent = method.encode(params, {"image": ours})["latent"]
   np.testing.assert_allclose(latent, features.reshape(latent.shape), atol=1e-4)
   config, arrays = kit.back(name, method, params)
@@ -241,7 +242,7 @@ def test_diffusers_vq_model(tmp_path, embed):
   diffusers = pytest.importorskip("diffusers")
   theirs = kit.shake(diffusers.VQModel(
     in_channels=3, out_channels=3, block_out_channels=(32, 64),
-    layers_per_block=1, latent_channels=4, sample_size=16, norm_num_groups=32,
+    layers_per_block=1, latent_channels=4, sample_size=32, norm_num_groups=32,
     num_vq_embeddings=20, vq_embed_dim=embed,
     down_block_types=["DownEncoderBlock2D", "AttnDownEncoderBlock2D"],
     up_block_types=["AttnUpDecoderBlock2D", "UpDecoderBlock2D"],

@@ -151,6 +151,10 @@ class Backbone(finetune.Finetune):
       raise ValueError(f"rotary positions: {heads} per head, no multiple of 4")
     return super().inputs()
 
+  def read(self, latent) -> jax.Array:
+    """All tokens: `pool` chooses."""
+    return latent
+
   def predict(self):
     """logits [b, classes], and outputs of the encoder (see `outputs.vit`)."""
     net = self.encoder
