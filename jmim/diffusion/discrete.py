@@ -76,7 +76,7 @@ class Absorbing:
   def weight(self, t: Array) -> Array:
     """m'(t) / m(t) of the continuous loss: 1/t unless m is curved."""
     if self.name == "cosine":
-      return np.pi / 4 / library(t).tan(np.pi / 4 * t)
+      return np.pi / 2 / library(t).tan(np.pi / 4 * t)
     return (2 if self.name == "quadratic" else 1) / t
 
 
