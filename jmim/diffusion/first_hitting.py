@@ -96,9 +96,10 @@ def fhs_sample(
     num_calls: at most so many per row; None: one token at a time.
     schedule: only for the times.
     precision: of the draws, see `categorical.draw`.
-    order: 2: the tokens that a call reveals are drawn from its prediction
-      extrapolated, linearly in time, from the one before. Without effect where
-      a call reveals one token at the time of its prediction.
+    order: 2: of the tokens that a call reveals, those after the first are drawn
+      from its prediction extrapolated, linearly in time, from the one before.
+      Without effect where a call reveals one token. (After the paper's idea
+      of high-order variants, from memory; its formulas were not at hand.)
   """
   b, length = init_tokens.shape
   keys = categorical.row_keys(key, b)
@@ -118,7 +119,7 @@ def fhs_sample(
   def body(k, carry):
     x, before, when = carry
     first, last = done(k), done(k + 1)
-    now = at(first[:, None])[:, 0]
+    now = at(jnp.minimum(first + 1, length)[:, None])[:, 0]
     logp = discrete.subs(logits_fn(x, at(last[:, None])[:, 0]), x, mask_id)
     pair = jax.vmap(lambda q: jax.random.split(jax.random.fold_in(q, k)))
     k_place, k_token = jnp.moveaxis(pair(k_walk), 1, 0)
