@@ -206,12 +206,12 @@ def mdm(path: pathlib.Path) -> None:
   for steps in (1, 10, 100, 1000):
     laws = [truncated.chain(p, steps, m) for m in limits]
     entropies = [truncated.entropy(law) for law in laws]
-    right.plot(limits, entropies, label=f"{steps} steps")
+    right.plot(limits, entropies, label=f"N = {steps}")
   right.axhline(truncated.entropy(p), color="0.7", linestyle=":")
   right.axvline(truncated.gumbel_max(23), color="0.7", linestyle=":")
   right.set(
-    title="Ancestral, noise cut at M (dotted: float32, exact)",
-    xlabel="M", ylabel="entropy [nats]",
+    title="Ancestral, N steps; dotted: exact, float32",
+    xlabel="noise cut at M", ylabel="entropy [nats]",
   )  # fmt: skip
   right.legend()
   plt.savefig(path, dpi=90)
