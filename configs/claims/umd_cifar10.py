@@ -1,8 +1,8 @@
 """UMD on CIFAR-10: its samples come nearer to the data as it trains.
 
-A classifier is trained by the fine-tuning recipe (from scratch, 600 steps,
+A classifier is trained by the fine-tuning recipe (from scratch, 300 steps,
 nothing mixed), then a small class-conditional UMD. At three checkpoints, a
-third of the training apart, 512 guided samples are compared with the test
+third of the training apart, 256 guided samples are compared with the test
 split: the Frechet distance in the classifier's features must fall by 2 % or
 more each time.
 
@@ -16,7 +16,7 @@ KEY = "fid/fid"
 # From scratch and short: all layers learn at one rate, nothing regularises.
 SHORT = (
   "optim.layer_decay=1.0", "method.mixup=0.0", "method.cutmix=0.0",
-  "method.drop_path=0.0", "schedule.warmup_steps=60",
+  "method.drop_path=0.0", "schedule.warmup_steps=30",
   "evals.accuracy.every_steps=0", "evals.ema=None",
 )  # fmt: skip
 
@@ -34,7 +34,7 @@ def fall(i: int):
 def get_claim() -> claims.Claim:
   return claims.Claim(
     runs={
-      "classifier": claims.Run("configs/finetune_cifar10.py:steps=600", SHORT),
+      "classifier": claims.Run("configs/finetune_cifar10.py:steps=300", SHORT),
       "umd": claims.Run(
         "configs/umd_cifar10_small.py",
         ("evals.fid.encoder={workdir:classifier}",),

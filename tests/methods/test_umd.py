@@ -187,6 +187,16 @@ def test_one_and_eight_devices_make_the_same_images(params):
   )
 
 
+def test_the_loop_of_sampling_does_not_cut_the_layers_apart(params):
+  given = {"index": np.arange(B), "label": np.arange(B) % 3}
+  made = jax.make_jaxpr(TINY.sample)(params, {}, {}, given, jax.random.key(0))
+  (loop,) = [e for e in made.eqns if e.primitive.name == "scan"]
+  shapes = [v.aval.shape for v in loop.invars]
+  blocks = params["main"]["encoder"]["layers"]
+  kernel = blocks["mlp"]["fc1"]["kernel"].shape
+  assert kernel[1:] in shapes and kernel not in shapes
+
+
 def test_guidance_1_is_conditional_and_0_is_unconditional(params):
   given = {"index": np.arange(B), "label": np.array([0, 1, 2, 1])}
   nobody = {**given, "label": np.full(B, 3)}  # the row of "no label"

@@ -17,6 +17,7 @@ from jmim.diffusion import schedule as schedules
 from jmim.diffusion import solvers
 from jmim.diffusion import targets
 from jmim.methods.diffusion import _latent
+from jmim.nn import stack
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -190,6 +191,8 @@ class Gaussian(_latent.Latent):
       one = lambda k: jax.random.normal(k, self.shape)  # noqa: E731
       return self.rt.shard(jax.vmap(one)(at))
 
+    if not self.rt.scan:
+      params = stack.spread(params)
     table = self.table
     denoise = self.denoise(params, *self.condition(params, consts, batch))
     image, _ = samplers.sample(table, denoise, normal(len(table)), normal)
