@@ -18,6 +18,8 @@ from jmim.diffusion import categorical
 from jmim.diffusion import discrete
 from jmim.diffusion import first_hitting
 
+NOISE = 2**22  # numbers drawn at a time
+
 
 def ancestral_sample(
   key: jax.Array,
@@ -75,11 +77,8 @@ def ancestral_sample(
     _, logp, _, calls, _ = jax.lax.while_loop(
       lambda c: c[2].any(), refresh, carry
     )
-    is_mask = jnp.arange(logp.shape[-1]) == mask_id
-    logq = jnp.where(is_mask, stay[i], logp + go[i])
-    at_step = jax.vmap(jax.random.fold_in, (0, None))(keys, i)
-    drawn = categorical.draw_rows(at_step, logq, precision, limit)
-    new = jnp.where(x == mask_id, drawn, x)
+    keys_now = jax.vmap(jax.random.fold_in, (0, None))(keys, i)
+    new = redrawn(x, logp, keys_now, stay[i], go[i], mask_id, precision, limit)
     stale = (new == mask_id).any(1)
     if not timed:
       stale &= (new != x).any(1)
@@ -92,3 +91,49 @@ def ancestral_sample(
   )  # fmt: skip
   x, _, _, calls = jax.lax.fori_loop(0, steps, body, carry)
   return first_hitting.Sampled(x, calls)
+
+
+def redrawn(
+  x: jax.Array,
+  logp: jax.Array,
+  keys: jax.Array,
+  stay: jax.Array,
+  go: jax.Array,
+  mask_id: int,
+  precision: str,
+  limit: float,
+) -> jax.Array:
+  """One step for the masked tokens of [b, l]; noise is made for them alone.
+
+  They are taken together, so many at a time that the noise stays small: with
+  a vocabulary of 50,000 a number for every position would not fit.
+
+  Args:
+    x: tokens.
+    logp: [b, l, k] predictions.
+    keys: [b].
+    stay: log of how likely [MASK] is, against
+    go: log of how likely it is to be replaced.
+    mask_id: of [MASK].
+    precision: of the draws.
+    limit: of the noise.
+  """
+  (b, length), k = x.shape, logp.shape[-1]
+  part = max(1, min(NOISE // k, -(-b * length // 16)))
+  masked = (x == mask_id).ravel()
+  room = -(-b * length // part) * part
+  spots = jnp.nonzero(masked, size=room, fill_value=b * length)[0]
+  is_mask = jnp.arange(k) == mask_id
+
+  def some(carry):
+    flat, start = carry
+    spot = jax.lax.dynamic_slice(spots, (start,), (part,))
+    row, place = jnp.divmod(jnp.minimum(spot, b * length - 1), length)
+    own = jax.vmap(jax.random.fold_in)(keys[row], place)
+    logq = jnp.where(is_mask, stay, logp[row, place] + go)
+    drawn = categorical.draw_rows(own, logq, precision, limit)
+    return flat.at[spot].set(drawn, mode="drop"), start + part
+
+  n = masked.sum()
+  flat, _ = jax.lax.while_loop(lambda c: c[1] < n, some, (x.ravel(), 0))
+  return flat.reshape(x.shape)
