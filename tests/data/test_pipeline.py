@@ -343,6 +343,15 @@ def test_no_more_than_prefetch_batches_are_made_ahead():
   iterator.close()
 
 
+def test_starting_far_away_reads_no_more_than_at_the_beginning():
+  source = _Counting()
+  spec = pipeline.Spec(batch=4, size=6, threads=1, prefetch=3)
+  iterator = pipeline.train(source, spec, 10**6)
+  next(iterator)
+  iterator.close()
+  assert source.read <= 4 * (1 + 3)
+
+
 class _Gated(_Counting):
   """Gives out some examples, and waits with all others."""
 
