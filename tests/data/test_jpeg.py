@@ -2,8 +2,10 @@
 
 import io
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 from PIL import Image
 from sklearn import datasets
 
@@ -228,6 +230,27 @@ def test_wherever_a_file_ends_a_box_is_right_or_refused(photographs):
         np.testing.assert_array_equal(found, whole)
     # A box that reaches the last row needs all of the file.
     assert refused and (refused[-1] < 0.9 * len(data)) == (sum(box[::2]) < 427)
+
+
+@hypothesis.given(
+  st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), max_size=8)
+)
+@hypothesis.settings(deadline=None)
+def test_corrupt_bytes_are_read_or_refused_and_always_alike(changes):
+  ramp = np.add.outer(np.arange(60), np.arange(48))[..., None] + [0, 40, 90]
+  data = bytearray(_encode(ramp.astype("u1")))
+  for place, value in changes:
+    data[int(place * len(data))] = value
+  for box in ((0, 0, 60, 48), (5, 9, 20, 30)):
+    found = []
+    for _ in range(2):
+      try:
+        found.append(jpeg.crop(bytes(data), box, 3)[0])
+      except jpeg.Unsuited:
+        found.append(None)
+    assert (found[0] is None) == (found[1] is None)
+    if found[0] is not None:
+      np.testing.assert_array_equal(*found)
 
 
 def test_rubbish_between_the_scans_is_damage(photographs):
