@@ -79,30 +79,27 @@ def pipeline_rates(
 def shares(
   source: sources.Source, spec: pipeline.Spec, count: int
 ) -> dict[str, float]:
-  """Share of the time of one thread in reading, making and stacking."""
-  stream = pipeline.stream_of(source, spec)
-  epoch, index = stream.slots(0)
+  """Share of the time of one thread in each part of making a batch."""
   make = views.Maker(spec, training=True)
-  made, read, profile = [], 0.0, cProfile.Profile(builtins=False)
-  begin = time.perf_counter()
-  for i, e in list(zip(index.tolist(), epoch.tolist(), strict=True))[:count]:
-    start = time.perf_counter()
-    example = source[i]
-    read += time.perf_counter() - start
-    rng = reader.example_rng(spec.seed, e, i)
-    made += profile.runcall(make, example, [rng], source.name(i))
-  start = time.perf_counter()
-  for name in made[0]:
-    np.stack([arrays[name] for arrays in made])
-  end = time.perf_counter()
+  examples = reader.Reader(
+    source, make, spec.seed, spec.on_bad_record == "skip"
+  )
+  stream = pipeline.stream_of(source, spec)
+  epoch, index = (x[:count] for x in stream.slots(0))
+  profile = cProfile.Profile(builtins=False)
+  profile.runcall(examples.read, index, epoch, stream.repeats()[:count])
+  kind = type(source)
+  read = getattr(kind, "__getitems__", kind.__getitem__)
   resized = _inside(profile, decode.resize, decode.quick_resize)
   spent = {
-    "read": read,
+    "read": _inside(profile, read),
     "decode": _inside(profile, views.Maker.__call__) - resized,
     "resize": resized,
-    "copy": end - start,
+    "copy": _inside(profile, reader.put),
   }
-  return {name: seconds / (end - begin) for name, seconds in spent.items()}
+  whole = _inside(profile, reader.Reader.read)
+  spent["draws and the rest"] = whole - sum(spent.values())
+  return {name: seconds / whole for name, seconds in spent.items()}
 
 
 def _inside(profile: cProfile.Profile, *functions: Callable) -> float:

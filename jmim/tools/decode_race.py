@@ -81,7 +81,10 @@ def contestants(files: Sequence[bytes], places: Sequence[Box]) -> Runners:
   def whole(make):
     for start in range(0, len(pairs), _BATCH):
       some = pairs[start : start + _BATCH]
-      yield np.stack([make(data, box) for data, box in some])
+      batch = np.empty((len(some), SIZE, SIZE, 3), np.uint8)
+      for slot, (data, box) in enumerate(some):
+        batch[slot] = make(data, box)
+      yield batch
 
   def part(make):
     return itertools.starmap(make, pairs)

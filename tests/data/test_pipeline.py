@@ -269,6 +269,22 @@ def test_wrong_size_and_missing_images_are_explained(broken):
 
 
 @pytest.mark.parametrize(
+  "second",
+  [
+    {"image": np.zeros((6, 6, 3), np.uint8)},
+    {"image": np.zeros((6, 6, 3), np.uint8), "label": 0.5},
+    {"image": np.zeros((6, 6, 3), np.uint8), "label": np.zeros(2, int)},
+  ],
+)
+def test_examples_that_make_no_batch_are_explained(second):
+  first = {"image": np.zeros((6, 6, 3), np.uint8), "label": 0}
+  source = _Listed([first, second])
+  with pytest.raises(errors.UserError, match="in a batch") as caught:
+    next(pipeline.train(source, pipeline.Spec(batch=2, size=6)))
+  assert caught.value.key == "data.name"
+
+
+@pytest.mark.parametrize(
   ("field", "value"),
   [
     ("batch", 0),
@@ -314,6 +330,13 @@ def test_threads_end_with_the_iterator(how):
   del iterator
   for thread in mine:
     thread.join()
+
+
+class _Listed(list):
+  num_classes = None
+
+  def name(self, i):
+    return str(i)
 
 
 class _Counting:
