@@ -68,7 +68,7 @@ KEYS: dict[str, Key] = {
   "data.decoder": Key(
     "pillow",
     "Of host_crop='resized': 'pillow' is torchvision's arithmetic; 'turbo' "
-    "decodes only what the crop needs, 3x as fast (pip install jmim[fast]).",
+    "decodes only what the crop needs, 2.5x as fast (pip install jmim[fast]).",
     choices=("pillow", "turbo"),
   ),
   "data.kernel": Key(
