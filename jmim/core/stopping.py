@@ -48,8 +48,7 @@ class Stop:
         self._tell = _handler_of_jax(self._undo)
       for number in SIGNALS:
         before = signal.signal(number, self._hear)
-        if before is not None:  # else JAX's, which `_undo` knows
-          self._undo.callback(signal.signal, number, before)
+        self._undo.callback(signal.signal, number, before or signal.SIG_DFL)
       self._listen()
     return self
 
@@ -137,7 +136,8 @@ def _handler_of_jax(undo: contextlib.ExitStack) -> Callable[[], object]:
   number = int(signal.SIGTERM)
   found = libc.signal(number, None)
   libc.signal(number, found)
-  if found in (None, 0, 1) or signal.getsignal(number) is not None:
+  # Python does not know of handlers that were not set through it.
+  if found in (None, 0, 1) or callable(signal.getsignal(number)):
     return lambda: None  # there is no service
   undo.callback(libc.signal, number, found)
   handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(found)
