@@ -42,7 +42,7 @@ def pair(workdir, *flags, own=((), ())):
   return [
     start(
       workdir, f"--coordinator=127.0.0.1:{port}", "--processes=2",
-      f"--process={i}", "--config.hardware.host_timeout=20", *flags, *own[i],
+      f"--process={i}", "--config.hardware.host_timeout=60", *flags, *own[i],
     )
     for i in range(2)
   ]  # fmt: skip
