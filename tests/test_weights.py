@@ -22,6 +22,7 @@ from jmim.core import checkpoint
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.core import tree as trees
+from jmim.core import weights
 from jmim.methods.mim import mae
 
 RECIPE = """
@@ -96,8 +97,8 @@ def test_converted_weights_evaluate_and_start_a_run(
   config.init_from.path = str(converted)
   config.optim.lr = 0.0
   train.train(config, tmp_path)
-  before = checkpoint.read_section(converted, "params")
-  after = checkpoint.read_section(tmp_path, "params")
+  before = weights.read_section(converted, "params")
+  after = weights.read_section(tmp_path, "params")
   for name, array in before.items():
     np.testing.assert_array_equal(after[name], array, name)
   with pytest.raises(errors.UserError, match="holds converted weights"):
@@ -184,7 +185,7 @@ def test_a_hub_folder_needs_no_config(tmp_path, converted, capsys):
   assert config["method"]["type"] == "mim.mae" and config["data"]["size"] == 8
   assert config["data"]["mean"] == [0.4]
   one, two = (
-    checkpoint.read_section(path, "params")
+    weights.read_section(path, "params")
     for path in (converted, tmp_path / "run")
   )
   for name, array in one.items():
@@ -210,7 +211,7 @@ def test_the_decoder_stays_fresh_without_one(tmp_path, theirs, recipe, capsys):
   )  # fmt: skip
   shown = capsys.readouterr().out
   assert "stays fresh: params/main/decoder/pred/kernel" in shown
-  params = checkpoint.read_section(tmp_path / "run", "params")
+  params = weights.read_section(tmp_path / "run", "params")
   assert params["main/decoder/pred/kernel"].std() > 0.01
   np.testing.assert_array_equal(
     params["main/encoder/norm/bias"], theirs["norm.bias"]
