@@ -47,9 +47,11 @@ class Console:
 
   def __init__(self, quiet: bool = False, console: Any = None):
     """With `quiet` nothing is printed; `console` is replaced in tests."""
+    width = _width()
     self._console = console or rich.console.Console(
-      quiet=quiet, highlight=False, width=_width()
-    )
+      quiet=quiet, highlight=False, width=width,
+      height=width and 25,  # without it Rich ignores the width if TERM=dumb
+    )  # fmt: skip
     self._progress = None
     self._task = None
 
