@@ -143,6 +143,8 @@ def test_every_export_loads_as_the_same_model(tmp_path, converted, library):
   want = jmim.load(converted)("features", images)
   model = jmim.load(tmp_path / "out")
   assert list(model.config["data"]["mean"]) == [0.4]
+  file = jmim.load(tmp_path / "out/model.safetensors")  # the same by its file
+  np.testing.assert_array_equal(file("features", images), want)
   np.testing.assert_array_equal(model("features", images), want)
   assert want.shape == (3, 16) and np.std(want) > 0.1
   assert set(model("reconstruct", images)) == {"image", "mask"}
@@ -161,6 +163,16 @@ def test_timm_takes_the_encoder_and_says_what_is_left(tmp_path, converted):
   assert "reconstruct" not in model.offers
   config = json.loads((tmp_path / "config.json").read_text())
   assert config["pretrained_cfg"]["mean"] == [0.4]
+  assert importing.processor(str(tmp_path))["mean"] == (0.4,)
+
+
+def test_the_crop_of_timm_is_read(tmp_path):
+  cfg = dict(mean=(0.5,) * 3, std=(0.2,) * 3, input_size=(3, 224, 224),
+             crop_pct=0.875)  # fmt: skip
+  text = json.dumps({"pretrained_cfg": cfg})
+  (tmp_path / "config.json").write_text(text)
+  found = importing.processor(str(tmp_path))
+  assert found["eval_resize"] == 256 and found["eval_crop"] == "center"
 
 
 def test_a_hub_folder_needs_no_config(tmp_path, converted, capsys):

@@ -167,7 +167,8 @@ class SelfAttention(nn.Module):
       starts at ln 10 (Swin V2, VideoMAE V2).
     qkv_init: of the [w, 3w] kernel; Xavier over all of it in MAE and DiT.
     proj_init: of the [w, w] kernel of the output.
-    qk_norm: LayerNorm (eps 1e-6) of the q and k of each head (ViT-22B).
+    qk_norm: LayerNorm (eps 1e-6) of the q and k of each head (ViT-22B);
+      "rms": RMSNorm.
   """
 
   heads: int
@@ -176,7 +177,7 @@ class SelfAttention(nn.Module):
   cosine: bool = False
   qkv_init: nn.initializers.Initializer = nn.initializers.xavier_uniform()
   proj_init: nn.initializers.Initializer = nn.initializers.xavier_uniform()
-  qk_norm: bool = False
+  qk_norm: bool | str = False
 
   @nn.compact
   def __call__(
@@ -185,6 +186,7 @@ class SelfAttention(nn.Module):
     *,
     bias: jax.Array | None = None,
     mask: jax.Array | None = None,
+    rotary: jax.Array | None = None,
     taps: tuple[str, ...] = (),
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """[b, t, w] -> [b, t, w] and the taps asked for.
@@ -193,6 +195,8 @@ class SelfAttention(nn.Module):
       x: [b, t, w]; w must divide by the number of heads.
       bias: broadcasts to [b, h, t, t].
       mask: [b, t] bool, True = may be attended to.
+      rotary: [1 or b, n, d/2] angles of the last n tokens, see
+        `posemb.rotate`; after the norm of q and k.
       taps: any of "q", "k", "v" ([b, h, t, d]) and "attention"
         ([b, h, t, t] float32 probabilities).
     """
@@ -206,6 +210,8 @@ class SelfAttention(nn.Module):
       q, k = self._cosine(q, k)
     if self.qk_norm:
       q, k = self._normed("q_norm")(q), self._normed("k_norm")(k)
+    if rotary is not None:
+      q, k = posemb.rotate(q, rotary), posemb.rotate(k, rotary)
     y = attend(q, k, v, bias=bias, mask=mask, implementation=self.rt.attention)
     y = einops.rearrange(self.rt.split(y, 1), "b h t d -> b t (h d)")
     y = ad_checkpoint.checkpoint_name(y, "attention")
@@ -218,6 +224,8 @@ class SelfAttention(nn.Module):
     return proj(y), {t: found[t] for t in taps}
 
   def _normed(self, name):
+    if self.qk_norm == "rms":
+      return nn.RMSNorm(epsilon=1e-6, dtype=self.rt.dtype, name=name)
     return nn.LayerNorm(
       epsilon=1e-6, dtype=self.rt.dtype, use_fast_variance=False, name=name
     )

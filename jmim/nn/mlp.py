@@ -48,16 +48,24 @@ class MLP(nn.Module):
 
 
 class SwiGLU(nn.Module):
-  """W_down(silu(W_gate x) * W_up x), without biases (Shazeer 2020)."""
+  """W_down(silu(W_gate x) * W_up x) (Shazeer 2020).
+
+  Attributes:
+    hidden: width inside.
+    rt: execution choices.
+    bias: all three maps have one.
+  """
 
   hidden: int
   rt: runtime.Runtime = runtime.Runtime()
+  bias: bool = False
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """[..., w] -> [..., w]."""
     init = nn.initializers.xavier_uniform()
-    kw = dict(use_bias=False, dtype=self.rt.dtype, kernel_init=init)
+    kw = dict(use_bias=self.bias, dtype=self.rt.dtype, kernel_init=init)
     y = nn.silu(nn.Dense(self.hidden, name="gate", **kw)(x))
     y = y * nn.Dense(self.hidden, name="up", **kw)(x)
+    y = ad_checkpoint.checkpoint_name(self.rt.split(y, -1), "hidden")
     return nn.Dense(x.shape[-1], name="down", **kw)(y)

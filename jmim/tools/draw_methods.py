@@ -21,6 +21,8 @@ import PIL.Image
 
 from jmim.core import method as methods
 from jmim.data import sources
+from jmim.diffusion import first_hitting
+from jmim.diffusion import truncated
 from jmim.evals import draw as sheets
 from jmim.methods.theory import jepa_linear as theory
 from jmim.nn import masking
@@ -219,6 +221,33 @@ def jepa_linear(path: pathlib.Path) -> None:
   plt.savefig(path, dpi=90)
 
 
+def mdm(path: pathlib.Path) -> None:
+  """Times of the hits of one sequence, and what cut noise does to entropy."""
+  plt = matplotlib.figure.Figure((9, 3), layout="constrained")
+  left, right = plt.subplots(1, 2)
+  length = 32
+  u = np.random.default_rng(KEY).random((6, length))
+  left.plot(first_hitting.hitting_times(u, length).T, color="0.7")
+  mean = first_hitting.order_statistics(length)[0]
+  left.plot(mean, color="black", label="mean, n / (L + 1)")
+  left.set(title="First hitting, L = 32", xlabel="hit", ylabel="time")
+  left.legend()
+  p = np.arange(1, 33) ** -1.5
+  p, limits = p / p.sum(), np.linspace(2, 20, 19)
+  for steps in (1, 10, 100, 1000):
+    laws = [truncated.chain(p, steps, m) for m in limits]
+    entropies = [truncated.entropy(law) for law in laws]
+    right.plot(limits, entropies, label=f"N = {steps}")
+  right.axhline(truncated.entropy(p), color="0.7", linestyle=":")
+  right.axvline(truncated.gumbel_max(23), color="0.7", linestyle=":")
+  right.set(
+    title="Ancestral, N steps; dotted: exact, float32",
+    xlabel="noise cut at M", ylabel="entropy [nats]",
+  )  # fmt: skip
+  right.legend()
+  plt.savefig(path, dpi=90)
+
+
 SHEETS = {
   f.__name__: f
   for f in (
@@ -226,7 +255,7 @@ SHEETS = {
     umd,
   )
 }  # fmt: skip
-FIGURES = {"jepa_linear": jepa_linear}
+FIGURES = {"jepa_linear": jepa_linear, "mdm": mdm}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
