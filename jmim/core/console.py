@@ -28,6 +28,16 @@ def number(value: float) -> str:
   return f"{value:.4f}" if 1e-2 <= abs(value) < 1e4 else f"{value:.3e}"
 
 
+def _width() -> int | None:
+  """Columns; None: those of the terminal.
+
+  Tables in a file, a pipe or a notebook need not fold to the 80 of a terminal.
+  """
+  if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+    return None
+  return int(os.environ.get("COLUMNS") or 120)
+
+
 class Console:
   """Prints for one process; every other host stays silent.
 
@@ -37,10 +47,11 @@ class Console:
 
   def __init__(self, quiet: bool = False, console: Any = None):
     """With `quiet` nothing is printed; `console` is replaced in tests."""
-    # Tables in a file or a pipe need not fold to the 80 columns of a terminal.
+    width = _width()
     self._console = console or rich.console.Console(
-      quiet=quiet, highlight=False, width=None if sys.stdout.isatty() else 120
-    )
+      quiet=quiet, highlight=False, width=width,
+      height=width and 25,  # without it Rich ignores the width if TERM=dumb
+    )  # fmt: skip
     self._progress = None
     self._task = None
 

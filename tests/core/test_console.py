@@ -53,6 +53,23 @@ def test_where_nothing_is_redrawn_lines_are_plain(monkeypatch, setting):
   assert out.getvalue() == "step      50/1000  loss 0.5000\n"
 
 
+def test_tables_of_a_notebook_or_a_file_do_not_fold(monkeypatch):
+  class Terminal(io.StringIO):
+    isatty = lambda self: True  # noqa: E731
+
+  row = ("x" * 50, "y" * 45)
+  for stream, term, columns, one in (
+    (Terminal, "dumb", "", True), (Terminal, "dumb", "60", False),
+    (io.StringIO, "xterm", "", True),
+  ):  # fmt: skip
+    out = stream()
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr("sys.stdout", out)
+    console.Console().table("", ("a", "b"), [row])
+    assert all(cell in out.getvalue() for cell in row) == one
+
+
 def test_colours_are_for_terminals_only():
   for terminal in (False, True):
     c, out = make(terminal)
