@@ -4,9 +4,8 @@ CIFAR-10, ViT 128x4, squares of 8 and of 4 pixels, 60 % hidden, 234 steps of 128
 (the card's three epochs of 10,000 images). k-NN on all 10,000 test images: with
 2,000 of them chance alone moves a difference of two runs by more than a point.
 
-i.   Error of hidden pixels at least 15 % below the mean colour of the visible
-     ones. The card states it for L1; the evaluator measures squared errors, so
-     the ratio asked for is 0.85^2 = 0.72, the same in units of a pixel.
+i.   L1 error of hidden pixels at least 15 % below that of the mean colour of
+     the visible ones.
 ii.  Squares of 4 pixels are easier (lower loss), and those of 8 not worse in
      k-NN (k = 20) by more than 1 point.
 iii. A loss on all pixels does not give better k-NN accuracy.
@@ -29,8 +28,8 @@ def get_claim() -> claims.Claim:
     conditions=(
       claims.Condition(
         "i: hidden error / mean colour",
-        lambda r: r["square8"]["recon/mse"] / r["square8"]["recon/mse_colour"],
-        at_most=0.72,
+        lambda r: r["square8"]["recon/l1"] / r["square8"]["recon/l1_colour"],
+        at_most=0.85,
       ),
       claims.Condition(
         "ii: loss, squares of 4 / of 8",
@@ -48,5 +47,5 @@ def get_claim() -> claims.Claim:
         at_most=0.0,
       ),
     ),
-    metrics=(LOSS, KNN, "recon/mse", "recon/mse_colour"),
+    metrics=(LOSS, KNN, "recon/l1", "recon/l1_colour"),
   )

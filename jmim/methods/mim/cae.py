@@ -90,8 +90,8 @@ class CAE(method.Method):
     own = {k: getattr(self, k) for k in ("width", "depth", "heads")}
     size, p = vit.parse(self.variant, SIZES)
     return vit.ViT(
-      vit.override(size, **own), p, (self.size // p,) * 2, "yx", rt=self.rt,
-      layer_scale=self.layer_scale, style={"qkv_bias": "qv"},
+      vit.override(size, **own), p, (self.size // p,) * 2, order="yx",
+      layer_scale=self.layer_scale, style={"qkv_bias": "qv"}, rt=self.rt,
     )  # fmt: skip
 
   @property
