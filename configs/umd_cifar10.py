@@ -6,8 +6,10 @@ Data: TFDS `cifar10` as ArrayRecord in --config.data.data_dir.
       --config.data.data_dir=DIR
     python -m jmim.main --mode=sample --config=configs/umd_cifar10.py \
       --workdir=runs/umd_c --config.data.data_dir=DIR --num=100 --guidance=2
+    python -m jmim.tools.claim umd_cifar10 --config.data.data_dir=DIR
 
-Arguments: variant=S/4, epochs=200, batch=256.
+Arguments: variant=S/4, epochs=200, batch=256. `configs/umd_cifar10_small.py`
+is what two CPU cores can train.
 
 Not yet run here to its end; the card expects the clean-feature probe of MAE to
 be the best, then UMD, then DiT, after 30 epochs or more.

@@ -38,6 +38,15 @@ def pytest_addoption(parser):
   )
 
 
+@pytest.fixture(scope="session")
+def tfds_dir():
+  """Where CIFAR-10 is; tests that need it are skipped where it is not."""
+  path = pathlib.Path(__file__).parents[1].parent / "shared/tfds"
+  if not (path / "cifar10").is_dir():
+    pytest.skip(f"no CIFAR-10 at {path}")
+  return str(path)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _forget_programs():
   """Frees the programs that a module compiled when it ends.

@@ -1,9 +1,8 @@
 """Checkpoints: Orbax, asynchronous, verified, restored by name onto any mesh.
 
-A step directory becomes visible only when it is complete, by a rename. What
-is in it is checked when it is read: a checksum of every array (`checksum`), a
-digest of the meta data, the sizes of the files. A checkpoint that does not
-pass is set aside, and the one before it used.
+A step directory becomes visible only when complete, by a rename. What is in it
+is checked when it is read: a checksum of every array (`checksum`), a digest of
+the meta data, the sizes of files. What fails is set aside, for the one before.
 """
 
 import errno
@@ -56,6 +55,7 @@ class Checkpoints:
     self._manager = self._open()
 
   def _open(self) -> ocp.CheckpointManager:
+    saved.unwarned()
     if self._write:  # here, since Orbax would do it in the background
       self._clean()
     return ocp.CheckpointManager(

@@ -1,5 +1,6 @@
 """What a person sees: tables at the start, a progress bar or plain lines."""
 
+import os
 import sys
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -30,8 +31,8 @@ def number(value: float) -> str:
 class Console:
   """Prints for one process; every other host stays silent.
 
-  On a terminal a progress bar follows the run; elsewhere (a file, a pipe)
-  every log line is plain text.
+  On a terminal a progress bar follows the run; elsewhere (a file, a pipe, a
+  notebook) every log line is plain text.
   """
 
   def __init__(self, quiet: bool = False, console: Any = None):
@@ -65,7 +66,7 @@ class Console:
 
   def start(self, total: int, done: int) -> None:
     """Begins the progress bar of a run of `total` steps."""
-    if not self._console.is_terminal:
+    if not self._redraws():
       return
     self._progress = rich.progress.Progress(
       rich.progress.BarColumn(24),
@@ -77,6 +78,15 @@ class Console:
     self._task = self._progress.add_task(
       "", total=total, completed=done, info=""
     )
+
+  def _redraws(self) -> bool:
+    """Whether lines can be written over; the output of a notebook's ! cannot.
+
+    To the program it looks like a terminal; the kernel leaves a variable.
+    """
+    c = self._console
+    in_cell = "JPY_PARENT_PID" in os.environ
+    return c.is_terminal and not c.is_dumb_terminal and not in_cell
 
   def advance(self, step: int) -> None:
     """Moves the bar."""

@@ -5,6 +5,7 @@ and a checksum of every array after it was read.
 """
 
 import json
+import logging
 import pathlib
 import zlib
 from collections.abc import Mapping
@@ -23,6 +24,15 @@ from jmim.core import version
 SIZES = "sizes.json"  # in each checkpoint, once it is complete
 # What is raised for files that are missing or damaged.
 _BROKEN = (ValueError, LookupError, OSError, TypeError, AttributeError)
+
+
+def unwarned() -> None:
+  """Orbax no longer warns that a folder is only read: that is meant."""
+  logging.getLogger("absl").addFilter(_matters)  # the same one once only
+
+
+def _matters(record: logging.LogRecord) -> bool:
+  return "directory is read only" not in record.getMessage()
 
 
 def meta(where: pathlib.Path) -> dict[str, Any]:

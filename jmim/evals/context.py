@@ -222,6 +222,12 @@ class Context:
       self._weights[weights] = self._fresh()
     return self._weights[weights]
 
+  def once(self, request: Any, make: Callable[[], Any]) -> Any:
+    """What no state changes: made when first asked for, kept for the run."""
+    if request not in self._forever:
+      self._forever[request] = make()
+    return self._forever[request]
+
   def features(
     self, name: str, split: str, limit: int | None, weights: str
   ) -> tuple[np.ndarray, np.ndarray]:

@@ -6,8 +6,9 @@
 
 Samples are the method's `sample`, rounded to 8 bits, as files would be; the
 reference is made by `python -m jmim.tools.make_fid_stats` and holds the whole
-protocol. Both must come from the same features (Inception with the same
-weights, or the encoder of the same run), or it refuses. FID is biased by the
+protocol, or is measured from a split of the run's own data. Both must come
+from the same features (Inception with the same weights, or the encoder of the
+same run), or it refuses. FID is biased by the
 number of samples: below 10,000 it refuses without `allow_few`, and
 `infinity=True` adds the extrapolation. Keys: fid, sfid and is (Inception
 only), kid, kid_std, precision, recall, fid_infinity.
@@ -17,16 +18,20 @@ import dataclasses
 import json
 import pathlib
 
+import jax.numpy as jnp
 import numpy as np
 
 from jmim.core import errors
 from jmim.core import method
 from jmim.data import augment
+from jmim.data import pipeline
+from jmim.data import sources
 from jmim.evals import base
 from jmim.evals import extract
 from jmim.metrics import generation
 
 FEW = 10_000
+SPLITS = ("train", "eval")  # of the run, in place of a reference file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,12 +84,49 @@ def load(path: str | pathlib.Path, key: str = "reference") -> Reference:
     ) from e  # fmt: skip
 
 
+def measure(
+  network: extract.Extractor,
+  source: sources.Source,
+  spec: pipeline.Spec,
+  limit: int | None = None,
+  keep: int = FEW,
+) -> Reference:
+  """Statistics of a source.
+
+  Args:
+    network: makes the features.
+    source: of images.
+    spec: of the evaluation transform.
+    limit: images, a fixed random part; None: all.
+    keep: features kept, of a fixed random part.
+  """
+  moments: dict[str, generation.Moments] = {}
+  for batch in pipeline.evaluate(source, spec, limit):
+    found = network.run(jnp.asarray(batch["image"]))
+    for name in {"features", "spatial"} & found.keys():
+      rows = np.asarray(found[name])[batch["valid"]]
+      moments.setdefault(name, generation.Moments()).add(rows)
+  kept = []
+  few = min(keep, moments["features"].count)
+  for batch in pipeline.evaluate(source, spec, few):
+    rows = network.run(jnp.asarray(batch["image"]))["features"]
+    kept.append(np.asarray(rows)[batch["valid"]])
+  return Reference(
+    network.name,
+    {"images": moments["features"].count},
+    {n: (m.mean, m.covariance) for n, m in moments.items()},
+    np.concatenate(kept).astype(np.float32),
+  )
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluator(base.Evaluator):
   """FID, sFID, IS, KID, precision and recall of a method's samples."""
 
   predict: str = method.field("sample", "images [b, h, w, c], as the inputs")
-  reference: str = method.field("", "file of jmim.tools.make_fid_stats")
+  reference: str = method.field(
+    "", "file of jmim.tools.make_fid_stats; train or eval: that split"
+  )
   inception: str = method.field("", ".npz of InceptionV3; or `encoder`")
   inception_sha256: str = method.field("", "hash the file must have")
   encoder: str = method.field("", "workdir of a run whose features are used")
@@ -104,7 +146,7 @@ class Evaluator(base.Evaluator):
     network = extract.make(
       self.inception, self.inception_sha256, self.encoder, "evals.<name>"
     )
-    reference = load(self.reference, "evals.<name>.reference")
+    reference = self._reference(context, network)
     if reference.extractor != network.name:
       raise errors.UserError(
         f"features of {network.name}", f"{reference.extractor}, as reference",
@@ -116,6 +158,16 @@ class Evaluator(base.Evaluator):
     yield "protocol", {"features": network.name, "reference": {
       "file": self.reference, **reference.protocol,
     }}  # fmt: skip
+
+  def _reference(self, context, network) -> Reference:
+    """From the file, or measured once from a split of the run."""
+    if self.reference not in SPLITS:
+      return load(self.reference, "evals.<name>.reference")
+    source = context.sources[self.reference]
+    return context.once(
+      ("reference", network.name, self.reference),
+      lambda: measure(network, source, context.spec),
+    )
 
   def _features(self, context, network) -> dict[str, np.ndarray]:
     """Features of exactly `samples` images; conditions are the split's."""

@@ -18,10 +18,10 @@ def whiten(x: jax.Array, eps: float = 1e-5) -> jax.Array:
   return (x - mean) / jnp.sqrt(var + eps)
 
 
-def standardise(x: jax.Array, eps: float = 1e-5) -> jax.Array:
-  """Mean 0, variance 1 over the whole array."""
+def standardise(x: jax.Array, eps: float = 1e-6) -> jax.Array:
+  """Mean 0, unbiased variance 1 over the whole array (MaskAlign's "bn")."""
   x = x.astype(jnp.float32)
-  return (x - x.mean()) / jnp.sqrt(x.var() + eps)
+  return (x - x.mean()) / jnp.sqrt(x.var(ddof=1) + eps)
 
 
 def smooth_l1(gap: jax.Array) -> jax.Array:

@@ -47,6 +47,23 @@ def unstack(tree: Any, depth: int) -> list[Any]:
   ]
 
 
+def spread(tree: Any) -> Any:
+  """Parameters with the layers of every `Stack` cut apart, once.
+
+  For a loop that applies unrolled layers many times (a sampler): the compiler
+  does not move the cuts out of it, and would copy all kernels in every turn.
+  `Stack` takes both forms; this one is for no other use.
+  """
+  if not isinstance(tree, dict):
+    return tree
+  return {
+    name: tuple(unstack(part, jax.tree.leaves(part)[0].shape[0]))
+    if name == "layers"
+    else spread(part)
+    for name, part in tree.items()
+  }
+
+
 class Stack(nn.Module):
   """`depth` copies of a layer, parameters stacked under the name `layers`.
 
@@ -92,9 +109,11 @@ class Stack(nn.Module):
       raise ValueError(f"early exit {stop} outside 0..{self.depth}")
     if cond is not None:
       shared["cond"] = cond
-    params = self.param("layers", self._init, layer, x, cond)
+    params = self._params(layer, x, cond)
     cut = lambda a: a if stop == self.depth else a[:stop]  # noqa: E731
-    xs = jax.tree.map(cut, (params, per_layer or {}))
+    per_layer = jax.tree.map(cut, per_layer or {})
+    apart = isinstance(params, tuple)
+    params = params[:stop] if apart else jax.tree.map(cut, params)
 
     def apply(x, slices):
       p, kwargs = slices
@@ -104,13 +123,22 @@ class Stack(nn.Module):
       apply = jax.checkpoint(
         apply, policy=policy(self.rt), prevent_cse=not self.rt.scan
       )
-    if self.rt.scan and stop:
-      return jax.lax.scan(apply, x, xs, unroll=self.rt.unroll)
+    if self.rt.scan and stop and not apart:
+      return jax.lax.scan(apply, x, (params, per_layer), unroll=self.rt.unroll)
     taps = []
-    for slices in unstack(xs, stop):
+    params = params if apart else unstack(params, stop)
+    for slices in zip(params, unstack(per_layer, stop), strict=True):
       x, found = apply(x, slices)
       taps.append(found)
     return x, jax.tree.map(lambda *a: jnp.stack(a), *taps) if taps else {}
+
+  def _params(self, layer, x, cond):
+    """Stacked, or a tuple of layers if they were `spread`."""
+    if self.has_variable("params", "layers"):
+      found = self.get_variable("params", "layers")
+      if isinstance(found, tuple):
+        return found
+    return self.param("layers", self._init, layer, x, cond)
 
   def _init(self, key, layer, x, cond):
     keys = jax.random.split(key, self.depth)

@@ -14,16 +14,12 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-import jax
-import numpy as np
-
 from jmim.core import errors
 from jmim.core import version
 from jmim.data import pipeline
 from jmim.data import sources
 from jmim.evals import extract
 from jmim.evals import fid
-from jmim.metrics import generation
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
       batch=args.batch, size=args.size, eval_crop=args.crop,
       eval_resize=args.resize, channels=args.channels,
     )  # fmt: skip
-    reference = measure(network, source, spec, args.limit or None)
+    reference = fid.measure(network, source, spec, args.limit or None)
   except errors.UserError as e:
     print(f"error:\n{e.screen()}", file=sys.stderr)
     return 2
@@ -67,41 +63,6 @@ def main(argv: Sequence[str] | None = None) -> int:
   fid.save(args.out, reference)
   print(f"{args.out}: {network.name}\n{reference.protocol}")
   return 0
-
-
-def measure(
-  network: extract.Extractor,
-  source: sources.Source,
-  spec: pipeline.Spec,
-  limit: int | None = None,
-  keep: int = fid.FEW,
-) -> fid.Reference:
-  """Statistics of a source.
-
-  Args:
-    network: makes the features.
-    source: of images.
-    spec: of the evaluation transform.
-    limit: images, a fixed random part; None: all.
-    keep: features kept, of a fixed random part.
-  """
-  moments: dict[str, generation.Moments] = {}
-  for batch in pipeline.evaluate(source, spec, limit):
-    found = network.run(jax.numpy.asarray(batch["image"]))
-    for name in {"features", "spatial"} & found.keys():
-      rows = np.asarray(found[name])[batch["valid"]]
-      moments.setdefault(name, generation.Moments()).add(rows)
-  kept = []
-  few = min(keep, moments["features"].count)
-  for batch in pipeline.evaluate(source, spec, few):
-    rows = network.run(jax.numpy.asarray(batch["image"]))["features"]
-    kept.append(np.asarray(rows)[batch["valid"]])
-  return fid.Reference(
-    network.name,
-    {"images": moments["features"].count},
-    {n: (m.mean, m.covariance) for n, m in moments.items()},
-    np.concatenate(kept).astype(np.float32),
-  )
 
 
 if __name__ == "__main__":

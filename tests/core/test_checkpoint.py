@@ -126,6 +126,12 @@ def test_looking_creates_and_removes_nothing(tmp_path):
   assert not (tmp_path / "none").exists()
 
 
+def test_reading_only_is_no_reason_to_warn(tmp_path, caplog):
+  (tmp_path / "checkpoints").mkdir()
+  checkpoint.Checkpoints(tmp_path, write=False)
+  assert "read only" not in caplog.text
+
+
 def test_an_unfinished_checkpoint_is_not_seen(saved, tmp_path):
   shutil.copytree(saved[0], tmp_path / "run")
   folder = tmp_path / "run" / "checkpoints"

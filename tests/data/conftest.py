@@ -21,14 +21,6 @@ for config in sys.argv[2:]:
 
 
 @pytest.fixture(scope="session")
-def tfds_dir():
-  path = pathlib.Path(__file__).parents[2].parent / "shared/tfds"
-  if not (path / "cifar10").is_dir():
-    pytest.skip(f"no CIFAR-10 at {path}")
-  return str(path)
-
-
-@pytest.fixture(scope="session")
 def digits_dir(tmp_path_factory):
   """Digits prepared by two processes that start at the same time."""
   path = str(tmp_path_factory.mktemp("digits"))

@@ -33,9 +33,7 @@ def network(name="means of patches"):
 @pytest.fixture
 def reference(tmp_path):
   spec = pipeline.Spec(batch=16, size=4, threads=0)
-  found = make_fid_stats.measure(
-    network(), evalkit.source(53, 3), spec, keep=40
-  )
+  found = fid.measure(network(), evalkit.source(53, 3), spec, keep=40)
   path = tmp_path / "stats.npz"
   fid.save(path, found)
   return str(path)
@@ -105,6 +103,23 @@ def test_metrics_are_those_of_the_samples(reference, monkeypatch):
   )
   for key in ("sfid", "kid", "precision", "recall", "fid_infinity"):
     assert np.isfinite(values[key]), key
+
+
+def test_a_split_of_the_run_is_a_reference_measured_once(monkeypatch):
+  monkeypatch.setattr(extract, "make", lambda *a: network())
+  context, asked = evalkit.context(), []
+  measure = fid.measure
+
+  def counted(network, source, spec):
+    asked.append(len(source))
+    return measure(network, source, spec)
+
+  monkeypatch.setattr(fid, "measure", counted)
+  first = dict(evaluator("train").run(context))
+  again = dict(evaluator("train").run(context))
+  other = dict(evaluator("eval").run(context))
+  assert asked == [40, 21] and first["fid"] == again["fid"] != other["fid"]
+  assert first["protocol"]["reference"] == {"file": "train", "images": 40}
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,26 @@ def test_the_flow_goes_straight_from_data_to_noise(batch, draws):
   np.testing.assert_allclose(TINY.scored(raw, batch, draws)["flow"], 0)
 
 
+def test_latents_are_trained_like_images(params):
+  method = dataclasses.replace(TINY, first_stage="kl-f4")
+  rng = np.random.default_rng(3)
+  moments = rng.normal(size=(B, 8, 8, 6)).astype(np.float32)
+  stored = {"moments": moments, "label": np.arange(B) % 3}
+  draws = method.draw(jax.random.key(6), stored, 0)
+  as_image = method.latents({}, stored, draws)
+  (found, _), grad = loss_and_grad(method, params, stored, draws)
+  (want, _), like = loss_and_grad(TINY, params, as_image, draws)
+  np.testing.assert_allclose(found, want, rtol=1e-6)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+    grad, like,
+  )  # fmt: skip
+  outputs = method.predict()
+  assert "sample" not in outputs  # no way back to images without its weights
+  for name in ("errors", "experts", "features"):
+    jax.eval_shape(outputs[name], params, {}, {}, stored, jax.random.key(0))
+
+
 def test_experts_on_eight_devices_equal_one_device(params, batch, draws):
   def rt(data, expert, how):
     grid = np.asarray(jax.devices()[: data * expert])

@@ -177,7 +177,7 @@ def test_an_image_is_a_function_of_seed_and_number(params):
 
 
 def test_one_and_eight_devices_make_the_same_images(params):
-  given = {"index": np.arange(8), "label": np.arange(8) % 3}
+  given = {"index": np.arange(64), "label": np.arange(64) % 3}
   mesh = sharding.make_mesh({"data": -1, "fsdp": 1})
   rt = runtime.Runtime(mesh=mesh, batch_axes=sharding.BATCH_AXES)
   many = dataclasses.replace(TINY, rt=rt)
@@ -185,6 +185,16 @@ def test_one_and_eight_devices_make_the_same_images(params):
   np.testing.assert_allclose(
     sample(many, params, placed), sample(TINY, params, given), atol=1e-4
   )
+
+
+def test_the_loop_of_sampling_does_not_cut_the_layers_apart(params):
+  given = {"index": np.arange(B), "label": np.arange(B) % 3}
+  made = jax.make_jaxpr(TINY.sample)(params, {}, {}, given, jax.random.key(0))
+  (loop,) = [e for e in made.eqns if e.primitive.name == "scan"]
+  shapes = [v.aval.shape for v in loop.invars]
+  blocks = params["main"]["encoder"]["layers"]
+  kernel = blocks["mlp"]["fc1"]["kernel"].shape
+  assert kernel[1:] in shapes and kernel not in shapes
 
 
 def test_guidance_1_is_conditional_and_0_is_unconditional(params):
@@ -198,7 +208,38 @@ def test_guidance_1_is_conditional_and_0_is_unconditional(params):
   np.testing.assert_allclose(more, one, atol=0.02)
 
 
-@pytest.mark.parametrize("change", [{"size": 18}, {"heads": 5}, {"steps": 21}])
+def test_guidance_only_in_its_interval(params):
+  """Outside of it the prediction is the conditional one."""
+  given = {"index": np.arange(B), "label": np.array([0, 1, 2, 1])}
+  guided = dataclasses.replace(TINY, guidance=3.0)
+  inside = lambda *t: dataclasses.replace(guided, guidance_interval=t)  # noqa: E731
+  always, never = sample(guided, params, given), sample(TINY, params, given)
+  # Of the times 19, 13, 7, 1 and 0 of 20, none, two and all are inside.
+  none = sample(inside(0.96, 1.0), params, given)
+  some = sample(inside(0.3, 0.7), params, given)
+  every = sample(inside(0.0, 0.96), params, given)
+  np.testing.assert_allclose(none, never, atol=1e-3)
+  np.testing.assert_allclose(every, always, atol=1e-3)
+  assert np.abs(some - never).max() > 1e-3 < np.abs(some - always).max()
+
+
+def test_rescaled_guidance_keeps_the_deviation_of_the_noise():
+  rng = np.random.default_rng(0)
+  method = dataclasses.replace(TINY, guidance=5.0, guidance_rescale=1.0)
+  cond, null = rng.normal(size=(2, B, 16, 16, 6)).astype(np.float32)
+  found = np.asarray(method.guided(cond, null, 0.5))
+  plain = dataclasses.replace(method, guidance_rescale=0.0)
+  free = np.asarray(plain.guided(cond, null, 0.5))
+  each = lambda x: x[..., :3].std((1, 2, 3))  # noqa: E731
+  np.testing.assert_allclose(each(found), each(cond), rtol=1e-5)
+  assert (each(free) > 2 * each(cond)).all()
+  np.testing.assert_array_equal(found[..., 3:], free[..., 3:])
+
+
+@pytest.mark.parametrize(
+  "change",
+  [{"size": 18}, {"heads": 5}, {"steps": 21}, {"guidance_interval": (0.5,)}],
+)
 def test_what_cannot_be_built_is_refused(change):
-  with pytest.raises(ValueError, match="18|5 heads|21"):
+  with pytest.raises(ValueError, match="18|5 heads|21|two times"):
     dataclasses.replace(TINY, **change).inputs()

@@ -200,6 +200,16 @@ def test_layers_start_alike_in_law_but_not_in_value(normal):
   _assert_close(scanned, params, rtol=0)
 
 
+@pytest.mark.parametrize("stop", [None, 0, 2])
+def test_layers_cut_apart_before_are_the_same(case, stop):
+  layers, *rest = case
+  apart = stack.spread({"layers": layers})["layers"]
+  assert isinstance(apart, tuple) and len(apart) == DEPTH
+  found = _jit(functools.partial(_stacked, stop=stop))(apart, *rest)
+  wanted = _jit(functools.partial(_stacked, stop=stop))(layers, *rest)
+  _assert_close(found, wanted, rtol=1e-6)
+
+
 def test_unstack_slices_with_the_gradient_of_slicing(normal):
   tree = {"a": normal(3, 2), "b": {"c": normal(3, 4, 5, seed=1)}}
   weights = [1.0, 10.0, 100.0]

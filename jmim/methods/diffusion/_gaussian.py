@@ -17,6 +17,7 @@ from jmim.diffusion import schedule as schedules
 from jmim.diffusion import solvers
 from jmim.diffusion import targets
 from jmim.methods.diffusion import _latent
+from jmim.nn import stack
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,12 @@ class Gaussian(_latent.Latent):
   guidance_channels: int = method.field(
     0, "guide the first so many channels only; 0: all", low=0
   )
+  guidance_interval: tuple = method.field(
+    (0.0, 1.0), "guide only between these times, 0 data and 1 noise"
+  )
+  guidance_rescale: float = method.field(
+    0.0, "share in which guidance keeps the deviation", low=0.0, high=1.0
+  )
   clip: float = method.field(
     1.0, "limit of |x0| while sampling; 0: none (latents)", low=0.0
   )
@@ -71,8 +78,19 @@ class Gaussian(_latent.Latent):
     levels = self.process.levels(visited, end)
     return solvers.make(self.sampler, levels, self.eta, self.variance)
 
+  @property
+  def end(self) -> float:
+    """The time that the network is told of pure noise, or just beyond."""
+    return float(self.times)
+
   def inputs(self) -> dict[str, method.Input]:
-    """Normalised images (or moments) and, if conditional, labels."""
+    """Normalised images (or moments) and, if conditional, labels.
+
+    Raises:
+      ValueError: fields that do not go together.
+    """
+    if len(self.guidance_interval) != 2:
+      raise ValueError(f"guidance_interval {self.guidance_interval}: two times")
     respace.visited(self.spacing, self.times, self.steps)
     found = self.image_inputs()
     if self.classes:
@@ -127,7 +145,6 @@ class Gaussian(_latent.Latent):
 
   def denoise(self, params, label, null=None) -> samplers.Denoise:
     """The network with guidance, as a sampler calls it; see `condition`."""
-    channels = self.guidance_channels or None
     if null is None and label is not None:
       null = jnp.full_like(label, self.classes)
 
@@ -139,10 +156,20 @@ class Gaussian(_latent.Latent):
       both = self.network(
         params, twice(x, x), twice(t, t), jax.tree.map(twice, label, null)
       )
-      raw = guiding.combine(*jnp.split(both, 2), self.guidance, channels)
+      raw = self.guided(*jnp.split(both, 2), level.time / self.end)
       return self.output(raw, x, level)
 
     return call
+
+  def guided(self, cond, null, time) -> jax.Array:
+    """Both raw predictions [b, h, w, ...] as one; time of 0 .. 1."""
+    scale = guiding.interval(self.guidance, time, *self.guidance_interval)
+    channels, c = self.guidance_channels or None, self.channels
+    raw = guiding.combine(cond, null, scale, channels)
+    if not self.guidance_rescale:
+      return raw
+    eps = guiding.rescale(raw[..., :c], cond[..., :c], self.guidance_rescale)
+    return jnp.concatenate([eps, raw[..., c:]], axis=-1)
 
   def sample(self, params, extra, consts, batch, key) -> jax.Array:
     """Images [b, h, w, c] in the units of the input.
@@ -164,6 +191,8 @@ class Gaussian(_latent.Latent):
       one = lambda k: jax.random.normal(k, self.shape)  # noqa: E731
       return self.rt.shard(jax.vmap(one)(at))
 
+    if not self.rt.scan:
+      params = stack.spread(params)
     table = self.table
     denoise = self.denoise(params, *self.condition(params, consts, batch))
     image, _ = samplers.sample(table, denoise, normal(len(table)), normal)

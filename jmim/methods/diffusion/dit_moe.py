@@ -91,6 +91,11 @@ class DiTMoE(dit.DiT):
     return self.objective == "flow"
 
   @property
+  def end(self) -> float:
+    """The time of pure noise: the flow's network is told 0 .. 1."""
+    return 1.0 if self.flow else super().end
+
+  @property
   def table(self) -> samplers.Table:
     """The sampler along its path: equal steps from t = 1 to 0 for the flow."""
     if not self.flow:
@@ -124,7 +129,8 @@ class DiTMoE(dit.DiT):
 
   def loss(self, player, params, extra, consts, batch, draws, step):
     """The denoising loss; the balance losses in its gradient only."""
-    del player, extra, consts, step
+    del player, extra, step
+    batch = self.latents(consts, batch, draws)
     out = self.forward(params, batch, draws, TAPS)
     terms = self.scored(out["pred"], batch, draws)
     bias = self.balance * out["balance"].sum()
@@ -166,6 +172,7 @@ class DiTMoE(dit.DiT):
   def predict(self):
     """As DiT, and the errors and the experts of held-out images."""
     more = {"errors": self.errors, "experts": self.routed}
+    more = {name: self.on_latents(fn) for name, fn in more.items()}
     return {**super().predict(), **more}
 
   def errors(self, params, extra, consts, batch, key):
