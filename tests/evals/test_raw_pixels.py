@@ -6,6 +6,7 @@ import pytest
 import sklearn.linear_model
 import sklearn.neighbors
 
+from jmim.data import decode
 from jmim.data import sources
 from jmim.evals import fewshot
 from jmim.evals import knn
@@ -23,7 +24,8 @@ def pixels(request, tmp_path):
     where = tmp_path if digits else request.getfixturevalue("tfds_dir")
     source = sources.build(name, split, str(where))
     found = [source[i] for i in range(n or len(source))]
-    rows = np.stack([x["image"].ravel() for x in found]) / np.float32(255)
+    images = [decode.decode(x["image"], 1 if digits else 3) for x in found]
+    rows = np.stack([x.ravel() for x in images]) / np.float32(255)
     return rows, np.array([x["label"] for x in found])
 
   return read
