@@ -15,6 +15,7 @@ from jax import ad_checkpoint
 from jmim.nn import attention
 from jmim.nn import block
 from jmim.nn import mlp
+from jmim.nn import norm
 from jmim.nn import posemb
 from jmim.nn import runtime
 
@@ -28,14 +29,11 @@ def modulate(x: jax.Array, shift: jax.Array, scale: jax.Array) -> jax.Array:
 
 def bare_norm(
   rt: runtime.Runtime, name: str, affine: bool, rms: bool = False
-) -> nn.LayerNorm | nn.RMSNorm:
+) -> norm.LayerNorm | nn.RMSNorm:
   """LayerNorm, eps 1e-6, with or without scale and bias; or RMSNorm."""
   if rms:
     return nn.RMSNorm(epsilon=1e-6, dtype=rt.dtype, name=name)
-  return nn.LayerNorm(
-    epsilon=1e-6, dtype=rt.dtype, use_bias=affine, use_scale=affine,
-    use_fast_variance=False, name=name,
-  )  # fmt: skip
+  return norm.LayerNorm(1e-6, rt.dtype, affine, affine, name=name)
 
 
 class AdaBlock(nn.Module):

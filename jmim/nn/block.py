@@ -10,16 +10,15 @@ from jax import ad_checkpoint
 
 from jmim.nn import attention
 from jmim.nn import mlp
+from jmim.nn import norm
 from jmim.nn import runtime
 
 
 def layer_norm(
   rt: runtime.Runtime, name: str, eps: float = 1e-6
-) -> nn.LayerNorm:
+) -> norm.LayerNorm:
   """LayerNorm with float32 statistics and the two-pass variance."""
-  return nn.LayerNorm(
-    epsilon=eps, dtype=rt.dtype, use_fast_variance=False, name=name
-  )
+  return norm.LayerNorm(epsilon=eps, dtype=rt.dtype, name=name)
 
 
 def drop_path_rates(rate: float, depth: int) -> np.ndarray:
