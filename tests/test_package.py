@@ -52,6 +52,8 @@ ALLOWED = {
   "train": SHARED | {"assemble", "run", "replay", "train", "report"},
   "tools": SHARED
   | {"build", "checks", "assemble", "dry_run", "train", "methods", "tools"},
+  # The program itself, with a clock that takes notes.
+  "tools.crash_child": SHARED | {"main"},
   "sample": SHARED | {"train"},
   "dry_run": SHARED | {"assemble", "checks"},
   "usage": {"core"},

@@ -7,7 +7,8 @@ A mark says that a file is there and that the test suite runs it:
 
     golden   tests/golden/<slug>.py runs the method: what its docstring lists is
              compared with numbers of the authors' code
-    claim    configs/claims/<method>.py: trains and checks what the paper claims
+    claim    configs/claims/<slug>.py: trains and checks what the paper claims;
+             the slug is the method's name, or named in its docstring's command
     small    recipes that run on a laptop; large: those at published size
 """
 
@@ -24,7 +25,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 METHODS = ROOT / "jmim" / "methods"
 BEGIN, END = "<!-- methods:begin -->", "<!-- methods:end -->"
 HEAD = "| method | file | golden | claim | small recipes | large recipes |"
-LARGE = re.compile(r"imagenet|k400|laion|df2k|shapenet|coco")  # in their names
+# In the names of recipes.
+LARGE = re.compile(r"imagenet|k400|laion|df2k|shapenet|coco|openwebtext")
 
 
 def recipes() -> dict[str, list[str]]:
@@ -65,17 +67,23 @@ def rows() -> list[str]:
       continue
     name = ".".join(path.relative_to(METHODS).with_suffix("").parts)
     doc = ast.get_docstring(ast.parse(path.read_text())) or name
-    claim = (ROOT / "configs" / "claims" / path.name).exists()
     own = known.get(name, [])
     found.append(_row(
       title(doc),
       f"[{name}]({path.relative_to(ROOT).as_posix()})",
       f"✓ {listed(doc)}" if name in compared else "",
-      f"✓ `{path.stem}`" if claim else "",
+      " ".join(f"✓ `{slug}`" for slug in claims(path.stem, doc)),
       _list(r for r in own if not LARGE.search(r)),
       _list(r for r in own if LARGE.search(r)),
     ))  # fmt: skip
   return found
+
+
+def claims(stem: str, doc: str) -> list[str]:
+  """Slugs of its claims: the name of its file, or in its docstring."""
+  named = re.findall(r"jmim\.tools\.claim (\w+)", doc)
+  folder = ROOT / "configs" / "claims"
+  return sorted(s for s in {stem, *named} if (folder / f"{s}.py").exists())
 
 
 def title(doc: str) -> str:
