@@ -58,14 +58,34 @@ def read(
   groups = members(op, devices)
   n = groups.shape[1]
   size = sum(computation[o].bytes for o in op.operands)
-  factor = {
-    "all-gather": n - 1,
-    "all-reduce": 2 * (n - 1) / n,
-    "collective-permute": 1,
-  }.get(kind, (n - 1) / n)
   owner = groups // max(1, devices // slices)
   between = slices > 1 and bool((owner != owner[:, :1]).any())
-  return Collective(kind, times * size * factor, n, between, times)
+  return Collective(kind, times * size * share(kind, n), n, between, times)
+
+
+def between_slices(
+  op: hlo.Op, computation: hlo.Computation, times: int, slices: int
+) -> Collective | None:
+  """What an operation hands to the network between slices, or None.
+
+  The TPU compiler sums inside each slice first, and writes the rest down as a
+  transfer to the host, whose runtime (MegaScale) does it.
+  """
+  kind = re.search(r'_xla_megascale_transfer_type="(\w+)"', op.attrs)
+  if op.opcode != "send" or not kind:
+    return None
+  kind = kind[1].lower().replace("_", "-")
+  size = computation[op.operands[0]].bytes
+  return Collective(
+    kind, times * size * share(kind, slices), slices, True, times
+  )
+
+
+def share(kind: str, n: int) -> float:
+  """Bytes that one of n members sends in a ring, per byte of its operand."""
+  return {
+    "all-gather": n - 1, "all-reduce": 2 * (n - 1) / n, "collective-permute": 1,
+  }.get(kind, (n - 1) / n)  # fmt: skip
 
 
 def members(op: hlo.Op, devices: int) -> np.ndarray:

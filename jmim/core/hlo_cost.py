@@ -93,6 +93,8 @@ def cost(text: str, slices: int = 1, devices: int = 1) -> Cost:
           collectives.read(op, computation, times, devices, slices, fused)
         )
       chains.add(chain)
+    if found := collectives.between_slices(op, computation, times, slices):
+      networks.append(found)
     if not fused:
       traffic += times * moved(program, op, computation)
   return Cost(products, networks, traffic)

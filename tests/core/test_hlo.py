@@ -171,6 +171,18 @@ def test_a_collective_beside_products_is_one():
   assert found.sent() == {"all-gather": 2 * 8 * 3}
 
 
+def test_what_the_host_sends_to_other_slices_counts():
+  text = """ENTRY %main (x: bf16[8], t: token[]) -> token[] {
+  %x = bf16[8] parameter(0)
+  %t = token[] parameter(1)
+  %s = (bf16[8], u32[], token[]) send(%x, %t), is_host_transfer=true, frontend_attributes={_xla_megascale_target="{1,2}x{0:3}",_xla_megascale_transfer_type="ALL_REDUCE"}
+  ROOT %d = token[] send-done(%s)
+}"""  # noqa: E501
+  found = hlo_cost.cost(text, slices=2, devices=8)
+  assert found.sent(between=True) == {"all-reduce": 16}
+  assert not found.sent(between=False)
+
+
 def test_room_for_what_a_loop_will_write_is_not_traffic():
   text = """ENTRY %main (x: f32[8]) -> f32[8] {
   %x = f32[8] parameter(0)
