@@ -24,6 +24,7 @@ import safetensors
 
 from jmim.convert import pickles
 from jmim.core import errors
+from jmim.core import npz
 
 # In a folder, the first of these that is there.
 FOLDER = (
@@ -155,12 +156,7 @@ def _npz(path: pathlib.Path) -> dict[str, Entry]:
   found = {}
   for name in stored.files:
     with stored.zip.open(f"{name}.npy") as file:
-      version = np.lib.format.read_magic(file)
-      header = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-      }[version]
-      shape, _, dtype = header(file)
+      shape, dtype = npz.header(file)
     if dtype.hasobject:
       raise pickles.Refused(f"{name} holds pickled objects; nothing was run")
     found[name] = Entry(shape, dtype, lambda n=name: stored[n])

@@ -8,6 +8,7 @@ import math
 import pathlib
 import zipfile
 import zlib
+from typing import BinaryIO
 
 import numpy as np
 
@@ -44,17 +45,22 @@ def read(path: pathlib.Path, key: str) -> dict[str, np.ndarray]:
     ) from e  # fmt: skip
 
 
+def header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+  """Shape and dtype that an opened .npy says it has; KeyError: unknown kind."""
+  read = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+  }[np.lib.format.read_magic(file)]
+  shape, _, dtype = read(file)
+  return shape, dtype
+
+
 def _check(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
   """Raises ValueError unless a member holds the array that it says."""
   if info.file_size > _DENSEST * info.compress_size + 1000:
     raise ValueError(f"{info.filename} cannot be that large")
   with archive.open(info) as file:
-    version = np.lib.format.read_magic(file)
-    header = {
-      (1, 0): np.lib.format.read_array_header_1_0,
-      (2, 0): np.lib.format.read_array_header_2_0,
-    }[version]
-    shape, _, dtype = header(file)
+    shape, dtype = header(file)
     size, left = math.prod(shape) * dtype.itemsize, info.file_size - file.tell()
   if dtype.hasobject:
     raise ValueError(f"{info.filename} holds pickled objects; nothing was run")
