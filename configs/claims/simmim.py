@@ -9,6 +9,8 @@ i.   L1 error of hidden pixels at least 15 % below that of the mean colour of
 ii.  Squares of 4 pixels are easier (lower loss), and those of 8 not worse in
      k-NN (k = 20) by more than 1 point.
 iii. A loss on all pixels does not give better k-NN accuracy.
+
+Condition i does not hold as it stands: 0.898 (seed 0). See docs/claims.md.
 """
 
 from jmim.tools import claims
