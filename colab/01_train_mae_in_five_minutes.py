@@ -86,7 +86,9 @@ vectors = model("features", images)
 print(model.offers, vectors.shape)
 
 # %% [markdown]
-# Which of the other test images is nearest to each of the first six?
+# Which of the other test images is nearest to each of the first six? Averaged
+# over the canvas, features tell its colours first and the digit second: the
+# probe above reads all tokens.
 
 # %%
 import numpy as np

@@ -99,7 +99,7 @@ def _portable(text: str) -> str:
   for place, name in ((f"{ROOT}/", ""), (str(ROOT), "."),
                       (sys.prefix, "<python>")):  # fmt: skip
     text = text.replace(place, name)
-  return text
+  return text.replace("\r\n", "\n")
 
 
 def _small(encoded: str) -> str:

@@ -27,7 +27,7 @@ ONLY_READ = (
   (r"-m jmim.convert --from=mae", "weights of others; tests/convert"),
   (r"--peer", "needs PyTorch; test_bench_step.py"),
   (r"wandb", "needs W&B; tests/core/test_boards.py"),
-  (r"claim umd", "half an hour; test_claim.py"),
+  (r"claim (umd|SLUG)", "half an hour; test_claim.py"),
   (r"check_curve", "needs a whole run; test_check_curve.py"),
   (r"--config=\.\.\.", "a form of a command"),
 )

@@ -1,7 +1,7 @@
 r"""CAE: Context Autoencoder for Self-Supervised Representation Learning.
 
-Chen, Ding, Wang, Xin, Mo, Wang, Han, Luo, Zeng, Wang, IJCV 2023. Equal to the
-authors' code (Atten4Vis/CAE@a7fd162817): latents, logits, losses, gradients.
+Chen et al., IJCV 2023. Equal to the authors' code (Atten4Vis/CAE@a7fd162817):
+`tests/golden` compares latents, logits, losses and gradients.
 
 The encoder sees visible patches, a regressor predicts the ENCODER's latents of
 the hidden ones, and a decoder that sees only these predictions names the token
