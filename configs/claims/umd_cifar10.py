@@ -6,7 +6,7 @@ third of the training apart, 256 guided samples are compared with the test
 split: the Frechet distance in the classifier's features must fall by 2 % or
 more each time.
 
-Needs CIFAR-10: --config.data.data_dir=DIR. The run `umd` holds the grids of
+Not yet run to its end. Needs CIFAR-10: --config.data.data_dir=DIR. The run `umd` holds the grids of
 samples, labels of the first test images, from the same noise all along.
 """
 
