@@ -6,8 +6,9 @@ third of the training apart, 256 guided samples are compared with the test
 split: the Frechet distance in the classifier's features must fall by 2 % or
 more each time.
 
-Not yet run to its end. Needs CIFAR-10: --config.data.data_dir=DIR. The run `umd` holds the grids of
-samples, labels of the first test images, from the same noise all along.
+Needs CIFAR-10: --config.data.data_dir=DIR. The run `umd` holds the grids of
+samples, labels of the first test images, from the same noise all along. Not
+yet run to its end.
 """
 
 from jmim.tools import claims
