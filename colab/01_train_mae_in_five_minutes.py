@@ -10,10 +10,10 @@
 # ## Train
 #
 # One recipe, one folder. Every key of the config is a flag; this run is cut to
-# 300 steps and drawn every 100. Running the cell again resumes it.
+# 400 steps and evaluated every 200. Running the cell again resumes it.
 
 # %%
-# !$JMIM --config=configs/mae_digits.py:steps=300 --workdir=runs/notebook_01 --config.evals.recon.every_steps=100 --config.evals.probe.every_steps=150
+# !$JMIM --config=configs/mae_digits.py:steps=400 --workdir=runs/notebook_01 --config.evals.recon.every_steps=200 --config.evals.probe.every_steps=200 --config.evals.loss=None
 
 # %% [markdown]
 # ## What it learned
@@ -47,7 +47,7 @@ plt.show()
 
 # %% [markdown]
 # Held-out images: original, what the encoder saw, and the reconstruction, after
-# 100 steps and at the end.
+# 200 steps and at the end.
 
 # %%
 pictures = sorted((folder / "images").glob("recon*.png"))
@@ -104,6 +104,6 @@ plt.show()
 # %% [markdown]
 # ## Next
 #
-# * the whole run: the same command without `:steps=300` (1000 steps);
+# * the whole run: the same command without `:steps=400` (1000 steps);
 # * real photographs: `configs/mae_cifar10.py`; your own: docs/data.md;
 # * masked diffusion: notebook 02; your own method: notebook 03.

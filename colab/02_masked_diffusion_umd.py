@@ -11,10 +11,10 @@
 # ## Train
 #
 # `classes=10` makes it conditional. The first run of a method is cut short
-# here: 200 steps instead of the recipe's 1500.
+# here: 300 steps instead of the recipe's 1500.
 
 # %%
-# !$JMIM --config=configs/umd_digits.py:steps=200,classes=10 --workdir=runs/notebook_02 --config.evals.samples.every_steps=100 --config.evals.probe=None --config.evals.errors=None
+# !$JMIM --config=configs/umd_digits.py:steps=300,classes=10 --workdir=runs/notebook_02 --config.evals.samples.every_steps=150 --config.evals.probe=None --config.evals.errors=None
 
 # %% [markdown]
 # ## One network, two losses
@@ -46,7 +46,7 @@ display.Image(str(max((folder / "images").glob("recon*.png"))), width=420)
 
 # %% [markdown]
 # And it samples. Each picture of the evaluator starts from the same noise, so
-# two differ only by training: steps 100 and 200.
+# two differ only by training: steps 150 and 300.
 
 # %%
 pictures = sorted((folder / "images").glob("samples*.png"))
@@ -65,7 +65,7 @@ plt.show()
 # `--steps` change how.
 
 # %%
-# !$JMIM --mode=sample --config=configs/umd_digits.py:steps=200,classes=10 --workdir=runs/notebook_02 --num=20 --steps=20 --guidance=2
+# !$JMIM --mode=sample --config=configs/umd_digits.py:steps=300,classes=10 --workdir=runs/notebook_02 --num=20 --steps=20 --guidance=2
 
 # %% [markdown]
 # ## Sample from Python
@@ -84,6 +84,6 @@ plt.axis("off")
 plt.show()
 
 # %% [markdown]
-# At 200 steps digits are rough; the recipe's 1500 make them crisp, and
+# At 300 steps digits are rough; the recipe's 1500 make them crisp, and
 # `python -m jmim.tools.claim umd` compares UMD with MAE and DiT as its paper
 # does. Seven schedules, eight samplers and what guidance is: docs/diffusion.md.

@@ -24,4 +24,5 @@ if not all(map(importlib.util.find_spec, ("flax", "grain", "rich", "orbax"))):
   pip = [sys.executable, "-m", "pip", "install", "-q", "-e", f".{extra}"]
   subprocess.run(pip, check=True)
 sys.path.insert(0, os.getcwd())
+os.environ.update(TERM="dumb", COLUMNS="100")  # plain text below cells
 JMIM = f"{sys.executable} -m jmim.main"

@@ -8,6 +8,8 @@ first code cell of each; a cell `# %% include PATH` writes the file PATH, taken
 from docs/add_a_method.md. Needs `pip install 'jmim[colab]'`.
 """
 
+import base64
+import io
 import pathlib
 import re
 import shutil
@@ -17,6 +19,7 @@ from typing import Any
 
 import jupytext
 import nbformat
+import PIL.Image
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -67,23 +70,44 @@ def run(book: Any, folder: pathlib.Path = HERE) -> Any:
   import nbclient  # only here, so that building needs no Jupyter
 
   client = nbclient.NotebookClient(
-    book, timeout=TIMEOUT, kernel_name="python3",
+    book, timeout=TIMEOUT, startup_timeout=TIMEOUT, kernel_name="python3",
+    coalesce_streams=True,
     resources={"metadata": {"path": str(folder)}},
   )  # fmt: skip
   client.execute()
   for cell in book.cells:
     cell.metadata = nbformat.from_dict({})
     for output in cell.get("outputs", ()):
-      if "text" in output:
-        output["text"] = _portable(output["text"])
+      _tidy(output)
   return book
 
 
+def _tidy(output: Any) -> None:
+  """Makes an output small, and free of what belongs to this machine."""
+  if "text" in output:
+    output["text"] = _portable(output["text"])
+  data = output.get("data", {})
+  for kind, value in data.items():
+    if kind == "image/png":
+      data[kind] = _small(value)
+    elif isinstance(value, str):
+      data[kind] = _portable(value)
+
+
 def _portable(text: str) -> str:
-  """Output without the places of this machine and lines written over."""
-  for place, name in ((str(ROOT), "."), (sys.prefix, "<python>")):
+  """Output without the places of this machine."""
+  for place, name in ((f"{ROOT}/", ""), (str(ROOT), "."),
+                      (sys.prefix, "<python>")):  # fmt: skip
     text = text.replace(place, name)
-  return re.sub(r"[^\n]*\r(?!\n)", "", text)
+  return text
+
+
+def _small(encoded: str) -> str:
+  """A PNG (base64) in at most 128 colours."""
+  image = PIL.Image.open(io.BytesIO(base64.b64decode(encoded)))
+  to = io.BytesIO()
+  image.convert("RGB").quantize(128).save(to, "PNG", optimize=True)
+  return base64.b64encode(to.getvalue()).decode()
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -38,7 +38,10 @@ def get_config(arg: str | None = None):
   config.optim.update(
     name="adamw", lr=1.5e-4, lr_batch=256, b1=0.9, b2=0.95, weight_decay=0.05
   )
-  config.schedule.update(name="cosine", warmup_epochs=40.0)
+  peak = 1.5e-4 * arg.batch / 256
+  config.schedule.update(
+    name="cosine", warmup_epochs=40.0, start_lr=1e-4 * peak
+  )
   config.train.update(
     total_epochs=float(arg.epochs), checkpoint_epochs=1.0, log_steps=100
   )

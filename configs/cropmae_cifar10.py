@@ -28,6 +28,10 @@ def get_config(arg: str | None = None):
   config.schedule.update(name="cosine", warmup_steps=60)
   config.train.update(total_steps=arg.steps, checkpoint_steps=400, log_steps=50)
   config.evals = configs.section(
-    loss=configs.section(type="loss", every_steps=400, limit=1024)
+    loss=configs.section(type="loss", every_steps=400, limit=1024),
+    # The card's protocol of label propagation, on clips of moving shapes.
+    propagation=configs.section(
+      type="propagation", last=20, radius=20, k=7, temperature=0.7
+    ),
   )
   return config

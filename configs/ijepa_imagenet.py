@@ -6,8 +6,7 @@
 Arguments: variant=B/16 | L/16 | H/14 | g/16, epochs=300, batch=2048.
 
 Reference (authors; not repeated here): linear probe 72.9 (B/16, 600 epochs),
-77.5 (L/16, 600), 79.3 (H/14, 300). Their weight decay rises from 0.04 to 0.4
-along a cosine; here it is constant at 0.1.
+77.5 (L/16, 600), 79.3 (H/14, 300).
 """
 
 from jmim.core import config as configs
@@ -30,8 +29,12 @@ def get_config(arg: str | None = None):
     context_tokens=112, min_keep=10, momentum=0.996,
     momentum_steps=arg.epochs * IMAGES // arg.batch,
   )  # fmt: skip
-  config.optim.update(name="adamw", lr=1e-3, b2=0.999, weight_decay=0.1)
-  config.schedule.update(name="cosine", warmup_epochs=40.0, min_lr=1e-6)
+  config.optim.update(
+    name="adamw", lr=1e-3, b2=0.999, weight_decay=0.04, weight_decay_end=0.4
+  )
+  config.schedule.update(
+    name="cosine", warmup_epochs=40.0, start_lr=2e-4, min_lr=1e-6
+  )
   config.train.update(
     total_epochs=float(arg.epochs), checkpoint_epochs=1.0, log_steps=100
   )

@@ -1,26 +1,27 @@
-"""VideoMAE V2 on moving shapes: small clips with tube and running-cell masks.
+"""VideoMAE V2 on clips of one moving shape: the small runs of the card.
 
     python -m jmim.main --config=configs/videomae_v2_shapes.py \
       --workdir=runs/videomae
     ... --config=configs/videomae_v2_shapes.py:decoder_ratio=0.0
 
-Arguments: decoder_ratio=0.5, mask=tube (random), steps=1200. Clips of 6 frames
-of 64 pixels, patch 8: 192 tokens, of which the encoder sees 21.
+Arguments: decoder_ratio=0.5, mask=tube (random), steps=1000. Clips of 8 frames
+of 32 pixels, patch 4: 256 tokens, of which the encoder sees 28. The class of a
+clip is the direction of the motion, one of eight.
 """
 
 from jmim.core import config as configs
 
 
 def get_config(arg: str | None = None):
-  arg = configs.parse_arg(arg, decoder_ratio=0.5, mask="tube", steps=1200)
+  arg = configs.parse_arg(arg, decoder_ratio=0.5, mask="tube", steps=1000)
   config = configs.base()
   half, quarter = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
   config.data.update(
-    name="shapes/moving", batch=64, size=64, frames=6, stride=1, flip=False,
+    name="shapes/directions", batch=64, size=32, frames=8, stride=1, flip=False,
     mean=half, std=quarter,
   )  # fmt: skip
   config.method = configs.section(
-    type="video.videomae_v2", variant="Ti/8", size=64, frames=6, tubelet=2,
+    type="video.videomae_v2", variant="Ti/4", size=32, frames=8, tubelet=2,
     width=96, depth=4, heads=4, decoder_width=48, decoder_depth=2,
     decoder_heads=4, mask_ratio=0.9, mask=arg.mask,
     decoder_ratio=arg.decoder_ratio, mean=half, std=quarter,
@@ -28,5 +29,7 @@ def get_config(arg: str | None = None):
   config.optim.update(name="adamw", lr=1e-3, b2=0.95, weight_decay=0.05)
   config.schedule.update(name="cosine", warmup_steps=100)
   config.train.update(total_steps=arg.steps, checkpoint_steps=400, log_steps=50)
-  config.evals = configs.section(loss=configs.section(type="loss"))
+  config.evals = configs.section(
+    loss=configs.section(type="loss"), probe=configs.section(type="probe")
+  )
   return config

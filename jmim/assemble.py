@@ -184,5 +184,12 @@ def make_optimizer(parts: Parts, player: str, shapes: Any) -> optim.Optimizer:
     cooldown=length("cooldown"),
     min_lr=config.schedule.min_lr,
     timescale=length("timescale"),
+    start_lr=config.schedule.start_lr,
+    drop=length("drop"),
+    drop_factor=config.schedule.drop_factor,
   )
-  return optim.make(cfg, shapes, parts.method.groups(), rate)
+  decay = cfg["weight_decay"]
+  if cfg["weight_decay_end"]:
+    low = cfg["weight_decay_end"]
+    decay = schedule.make("cosine", decay, parts.total, min_lr=low)
+  return optim.make(cfg, shapes, parts.method.groups(), rate, decay)

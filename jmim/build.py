@@ -212,6 +212,7 @@ def make_runtime(
     remat=hardware.remat,
     remat_save=tuple(hardware.remat_save),
     remat_offload=tuple(hardware.remat_offload),
+    flat=platform == "cpu",
     pad_tokens=hardware.pad_tokens,
     attention=attention,
     experts=experts,

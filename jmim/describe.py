@@ -89,7 +89,7 @@ def rows(
     largest = max(leaves, key=lambda n: leaves[n].size)
     total = sum(cost.get(n, 0) for n in leaves)
     found.append((
-      module,
+      module if len(leaves) > 1 else largest,  # a lone array by its own name
       str(tuple(leaves[largest].shape)),
       f"{sum(x.size for x in leaves.values()):,}",
       consoles.size(total) if total else "",

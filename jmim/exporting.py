@@ -156,7 +156,7 @@ def describe(
       "interpolation": "bicubic", "fixed_input_size": True,
       "crop_pct": method.size / max(method.size, config.data.eval_resize),
       "num_classes": own["num_classes"], "first_conv": "patch_embed.proj",
-      "classifier": "head",
+      "classifier": own.pop("classifier", "head"),
     }  # fmt: skip
   _dump(out / "config.json", own)
   if family.library == "hf":

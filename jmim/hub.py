@@ -124,6 +124,8 @@ class Model:
   ) -> np.ndarray:
     """uint8 [num, h, w, c] images; image i depends on (seed, i) only.
 
+    int32 [num, l] of a method that samples tokens.
+
     Args:
       num: how many.
       label: class of all; None: the classes in turn.
@@ -135,6 +137,8 @@ class Model:
       each = index % labels.high if label is None else np.full(num, label)
       batch["label"] = each.astype(np.int32)
     found = self("sample", seed=seed, **batch)
+    if np.issubdtype(found.dtype, np.integer):
+      return found
     return np.asarray(augment.denormalise(self._spec, jnp.asarray(found)))
 
 

@@ -103,10 +103,10 @@ def resolve(
   """
   beside = settings(path)
   if name == "auto":
-    kind = beside.get("model_type") or beside.get("_class_name")
-    timm = "architecture" in beside and "num_features" in beside
-    name = families.MODEL_TYPES.get(kind, "timm_vit" if timm else "")
+    name = families.told(beside)
     if not name:
+      keys = ("architecture", "model_type", "_class_name")
+      kind = next((beside[k] for k in keys if beside.get(k)), "")
       raise errors.UserError(
         f"{path}: config.json says {kind or 'nothing'}",
         f"one of {', '.join(families.MODEL_TYPES)}, or --from",
@@ -163,7 +163,11 @@ def processor(path: str) -> dict[str, Any]:
   """
   file, timm = _folder(path) / PROCESSOR, settings(path).get("pretrained_cfg")
   if timm:
-    return {"mean": tuple(timm["mean"]), "std": tuple(timm["std"])}
+    found = {"mean": tuple(timm["mean"]), "std": tuple(timm["std"])}
+    if timm.get("crop_pct") and timm.get("crop_mode", "center") == "center":
+      side = int(timm["input_size"][-1] / timm["crop_pct"])
+      found |= {"eval_crop": "center", "eval_resize": side}
+    return found
   if not file.is_file():
     return {}
   given = json.loads(file.read_text())
@@ -203,7 +207,7 @@ def load(
   mesh = sharding.make_mesh(hardware.mesh)
   layout = build.make_layout(hardware, mesh, method.axes())
   where = trees.named(layout.tree(like))
-  found = plans.place(made.leaves(), where)
+  found = plans.place(made.pieces(), made.like, where)
   if made.fresh:
 
     def pick():

@@ -205,10 +205,10 @@ def _start_backend(config) -> None:
     hosts.start(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value, seconds)
     values = {
       "config": hosts.digest(config.to_json(sort_keys=True)),
-      "code": version.code_hash(),
-    }
-    index, count = jax.process_index(), jax.process_count()
-    hosts.agree(values, seconds, index, count)
+      "code": version.code_hash(), "set of libraries": version.libraries(),
+    }  # fmt: skip
+    fix = "start all with the same command, from the same installation of jmim"
+    hosts.group(seconds).agree("start", values, fix, {"config": "--config"})
 
 
 def parse(argv: Sequence[str]) -> list[str]:

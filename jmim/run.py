@@ -22,8 +22,10 @@ from jmim.core import clock as clocks
 from jmim.core import config as configs
 from jmim.core import console as consoles
 from jmim.core import errors
+from jmim.core import fallback
 from jmim.core import files
 from jmim.core import flops
+from jmim.core import hosts
 from jmim.core import init_from
 from jmim.core import keeper as keepers
 from jmim.core import meter
@@ -56,9 +58,10 @@ class Run:
     self._check_best()
     self.skips = skips.read(self.workdir)
     self.batches = self._stream(0)
+    self.group = hosts.group(self.parts.config.hardware.host_timeout)
     self.keeper = keepers.Keeper(
       self.workdir, self.parts.config.train, self._length("keep_every"),
-      self._say, write,
+      self._say, write, self.group,
     )  # fmt: skip
     self.start = self.keeper.store.latest() or 0
     self.writes, self.writer, self.board = first and write, None, None
@@ -105,6 +108,11 @@ class Run:
     weights.check_trainable(self.keeper.store)
     batch = self._build()
     self.losses: list[float] = []
+    self.group.agree(
+      "resume", {"newest checkpoint": str(self.start)},
+      "give all the same --workdir, on a disk they share",
+      {"newest checkpoint": "--workdir"},
+    )  # fmt: skip
     if self.start:
       self._restore()
       self.console.print(f"resumed from step {self.start}")
@@ -154,8 +162,8 @@ class Run:
 
   def _restore(self, before: int | None = None, restore: Any = None) -> None:
     """The state of the newest checkpoint that is intact, and its batches."""
-    found = self.keeper.store.restore_newest(
-      self._like(), self._say, before, restore
+    found = fallback.restore(
+      self.keeper.store, self._like(), self._say, before, restore
     )
     self.start, self.state, meta = found
     self.losses = list(meta.get("losses", ()))

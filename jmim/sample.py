@@ -1,4 +1,4 @@
-"""Samples images from a trained run: grids, arrays, and images per second.
+"""Samples from a trained run: arrays, pictures or text, and samples per second.
 
     python -m jmim.main --mode=sample --config=... --workdir=... --num=64 \
       --guidance=2 --sampler=ddim --steps=50 --seed=0
@@ -7,7 +7,8 @@ Image i is a function of (sample.seed, i) and of nothing else: not of the batch,
 the number of devices, or of how many images are asked for. They are written in
 parts, `samples/<settings>/part_00000.npz` (uint8 "image", "label", "index"),
 with a picture beside it; parts that are there are not made again, so the same
-command resumes, and a larger --num continues.
+command resumes, and a larger --num continues. A method of tokens writes int32
+"tokens" in place of "image", and a text file, one line per sample, beside it.
 """
 
 import hashlib
@@ -16,10 +17,12 @@ import math
 import pathlib
 import time
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import einops
 import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import PIL.Image
@@ -113,7 +116,7 @@ def make(run: train.Run) -> None:
     rate = "" if made == 0 else f", {len(index) / lap:.2f} images/s"
     made, seconds = made + len(index), seconds + lap * bool(made)
     if first_host:
-      write(path, found)
+      write(path, found, getattr(run.parts.sources["eval"], "text", numbers))
     note = " (compiling included)" if not rate else ""
     console.print(f"{path.name}: {len(index)} images, {lap:.1f} s{rate}{note}")
   timed = made - min(made, config.batch)
@@ -123,14 +126,19 @@ def make(run: train.Run) -> None:
 
 
 def sampler(run: train.Run, batch: int):
-  """indices [<= batch] -> {"image" uint8, "label", "index"} on every host."""
+  """indices [<= batch] -> {"image" uint8, "label", "index"} on every host.
+
+  "tokens" int32 in place of "image" if that is what the method samples.
+  """
   parts, config = run.parts, run.parts.config.sample
   fn, classes = parts.method.predict()["sample"], _classes(run)
   where = sharding.batch_sharding(parts.mesh)
 
   def draw(params, extra, consts, given, key):
     found = fn(params, extra, consts, given, key)
-    return augment.denormalise(parts.augment, found)
+    if jnp.issubdtype(found.dtype, jnp.integer):
+      return {"tokens": found}
+    return {"image": augment.denormalise(parts.augment, found)}
 
   compiled = jax.jit(draw, out_shardings=sharding.replicated(parts.mesh))
   params = run.state.ema if config.weights == "ema" else run.state.params
@@ -147,7 +155,7 @@ def sampler(run: train.Run, batch: int):
       for k, v in given.items()
     }
     found = compiled(params, run.state.extra, parts.consts, put, key)
-    rows = {"image": np.asarray(found), **given}
+    rows = {**jax.tree.map(np.asarray, found), **given}
     return {k: v[: len(index)] for k, v in rows.items()}
 
   return images
@@ -164,11 +172,30 @@ def _complete(path: pathlib.Path, index: np.ndarray) -> bool:
     return False  # cut by a crash: made again
 
 
-def write(path: pathlib.Path, found: dict[str, np.ndarray]) -> None:
-  """One part and its picture; the part appears only when it is whole."""
+def numbers(tokens: np.ndarray) -> str:
+  """Tokens that nobody can read."""
+  return " ".join(map(str, tokens))
+
+
+def write(
+  path: pathlib.Path,
+  found: dict[str, np.ndarray],
+  text: Callable[[np.ndarray], str] = numbers,
+) -> None:
+  """One part and its picture; the part appears only when it is whole.
+
+  Args:
+    path: of the part.
+    found: "image" [n, h, w, c] or "tokens" [n, l], and what goes with them.
+    text: makes a line of the tokens of a sample.
+  """
   temporary = path.with_suffix(".tmp.npz")
   np.savez(temporary, **found)
   temporary.replace(path)
+  if "tokens" in found:
+    lines = [repr(text(row))[1:-1] for row in found["tokens"]]
+    path.with_suffix(".txt").write_text("\n".join(lines) + "\n")
+    return
   PIL.Image.fromarray(grid(found["image"])).save(path.with_suffix(".png"))
 
 

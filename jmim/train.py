@@ -15,7 +15,6 @@ import ml_collections
 from jmim import replay
 from jmim import run as runs
 from jmim.core import errors
-from jmim.core import hosts
 from jmim.core import meter
 from jmim.core import profile
 from jmim.core import skips
@@ -40,10 +39,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
   run = Run(config, workdir)
   try:
     run.prepare()
-    hosts.barrier(
-      "ready", run.parts.config.hardware.host_timeout, jax.process_index(),
-      jax.process_count(),
-    )  # fmt: skip
+    run.group.barrier("ready")
     with stopping.Stop(jax.process_count()) as stop:
       run.loop(stop)
   finally:
@@ -97,8 +93,7 @@ class Run(runs.Run):
           continue
       every = self.parts.checkpoint_every
       if self._due_at(step, every) or logs and self.keeper.owed:
-        with self.clock.measure("checkpoint"):
-          self._save(step)
+        self._save(step)
       if stop.due(step):
         self._leave(step, stop)
       self._evaluate(step, self._due(step), stop)
@@ -248,7 +243,9 @@ class Run(runs.Run):
     raise errors.Preempted(f"{stop.asked} at step {step}: saved")
 
   def _save(self, step: int) -> None:
-    self.keeper.save(step, self.state, self.meta(step), self.writer)
+    jax.block_until_ready(self.state)  # steps under way are no part of saving
+    with self.clock.measure("checkpoint"):
+      self.keeper.save(step, self.state, self.meta(step), self.writer)
 
   def report(self) -> None:
     """Rewrites report.html; whatever is wrong with it stops no run."""

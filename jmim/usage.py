@@ -1,5 +1,7 @@
 """What --help prints: ten flags that matter, the others, and where docs are."""
 
+import re
+import textwrap
 import types
 
 from absl import flags
@@ -12,6 +14,7 @@ KEYS = (
   "data.data_dir", "data.batch", "optim.lr", "train.total_steps",
   "init_from.path", "hardware.mesh.fsdp", "seed",
 )  # fmt: skip
+WIDTH = 80
 WHERE = """\
 Every other key is --config.<key>=<value>. jmim/core/base_config.py documents
 each; those of config.method and config.evals are the fields of their classes.
@@ -36,9 +39,14 @@ def text(doc: str, values: flags.FlagValues, module: types.ModuleType) -> str:
 
 
 def _help(flag: flags.Flag) -> str:
+  """What a flag is for, then its values ("<a|b>: ..." is how absl has it)."""
   choices = getattr(flag.parser, "enum_values", None)
-  return f"{flag.help}: {', '.join(choices)}" if choices else flag.help
+  words = re.sub(r"^<[^>]*>: ", "", flag.help)
+  return f"{words}: {', '.join(choices)}" if choices else words
 
 
 def _line(name: str, words: str) -> str:
-  return f"  {name:<28} {words}"
+  """The flag, and beside it its help, folded."""
+  return textwrap.fill(
+    words, WIDTH, initial_indent=f"  {name:<28} ", subsequent_indent=31 * " "
+  )

@@ -37,6 +37,7 @@ def test_a_model_as_a_table_without_data_or_training():
   assert qkv[1:4] == ["(2,", "16,", "48)"]
   assert qkv[4] == f"{2 * (16 * 48 + 48):,}"
   assert "fsdp" in rows["main/encoder/blocks/layers/attn/qkv"]
+  assert "main/encoder/cls_token" in rows  # an array that is no module
   total = rows["in all"].split()
   counted = [
     int(row.split(") ")[1].split()[0].replace(",", ""))

@@ -9,21 +9,28 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "add_a_method.md"
+DOCS = ROOT / "docs"
+PAGE = DOCS / "add_a_method.md"
+
+
+def write_files(page, wanted, folder):
+  """Writes the files of a page where it says; they are those wanted."""
+  blocks = re.findall(r"```python\n# file: (\S+)\n(.*?)```", page.read_text(),
+                      re.DOTALL)  # fmt: skip
+  assert [name for name, _ in blocks] == wanted
+  for name, text in blocks:
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text(text)
+  (folder / "configs").symlink_to(ROOT / "configs")
+  return folder
 
 
 @pytest.fixture
 def lab(tmp_path):
-  """The files of docs/add_a_method.md, written where the page says."""
-  blocks = re.findall(r"```python\n# file: (\S+)\n(.*?)```", PAGE.read_text(),
-                      re.DOTALL)  # fmt: skip
-  assert [name for name, _ in blocks] == [
-    "my_lab/denoise.py", "my_lab/denoise_digits.py",
-  ]  # fmt: skip
-  for name, text in blocks:
-    (tmp_path / name).parent.mkdir(exist_ok=True)
-    (tmp_path / name).write_text(text)
-  return tmp_path
+  """The files of docs/add_a_method.md."""
+  return write_files(
+    PAGE, ["my_lab/denoise.py", "my_lab/denoise_digits.py"], tmp_path
+  )
 
 
 def run(command, cwd, *more):
@@ -35,9 +42,9 @@ def run(command, cwd, *more):
   )  # fmt: skip
 
 
-def command(start):
+def command(start, page=PAGE):
   """The arguments of a documented command, as the page has it."""
-  line = re.search(rf"^python ({re.escape(start)}.*)$", PAGE.read_text(),
+  line = re.search(rf"^python ({re.escape(start)}.*)$", page.read_text(),
                    re.MULTILINE)  # fmt: skip
   return line[1].split()
 
@@ -50,6 +57,40 @@ def test_the_documented_method_trains(lab):
   )  # fmt: skip
   assert done.returncode == 0, done.stderr
   assert "probe/accuracy" in done.stdout
+
+
+SHORT = (
+  "--config.train.total_steps=4", "--config.schedule.warmup_steps=1",
+  "--config.data.batch=16", "--config.evals.recon=None",
+  "--config.evals.loss=None", "--config.evals.probe=None",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_documented_data_set_is_made_and_trained_on(tmp_path):
+  page = DOCS / "add_a_data_set.md"
+  write_files(page, ["my_lab/stripes.py"], tmp_path)
+  done = run(command("-m my_lab.stripes", page), tmp_path)
+  assert done.returncode == 0, done.stderr
+  (tmp_path / "my_lab" / "stripes.py").unlink()  # the files say it all
+  done = run(command("-m jmim.main", page), tmp_path, *SHORT)
+  assert done.returncode == 0, done.stderr
+  assert "mim.mae on stripes" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_documented_evaluator_is_used(tmp_path):
+  page = DOCS / "add_an_evaluator.md"
+  files = ["my_lab/spread.py", "my_lab/spread_digits.py"]
+  write_files(page, files, tmp_path)
+  done = run(
+    command("-m jmim.main", page), tmp_path, *SHORT,
+    "--config.evals.spread.limit=100",
+  )  # fmt: skip
+  assert done.returncode == 0, done.stderr
+  alike = float(re.search(r"spread/alike +(\S+)", done.stdout)[1])
+  assert 0 < alike <= 1
+  assert re.search(r"spread/examples +100\b", done.stdout)
 
 
 @pytest.mark.slow
@@ -77,7 +118,7 @@ def test_the_contract_table_names_every_member():
 def test_every_evaluator_has_its_paragraph_and_its_equation():
   from jmim.evals import base  # noqa: PLC0415
 
-  text = (ROOT / "docs" / "evals.md").read_text()
+  text = (DOCS / "evals.md").read_text()
   for name in base.names():
     assert hasattr(base.find(name), "run"), name
     paragraph = re.search(
@@ -87,9 +128,17 @@ def test_every_evaluator_has_its_paragraph_and_its_equation():
     assert re.search(r"\n\n    \S.* = ", paragraph[0]), f"{name}: no equation"
 
 
+def test_every_method_is_in_the_gallery():
+  text = (DOCS / "methods.md").read_text()
+  for path in (ROOT / "jmim" / "methods").rglob("*.py"):
+    if not path.name.startswith("_"):
+      link = f"(../{path.relative_to(ROOT).as_posix()})"
+      assert link in text, f"docs/methods.md says nothing of {path.name}"
+
+
 PAGES = [
   ROOT / "README.md", ROOT / "colab" / "README.md",
-  *sorted((ROOT / "docs").glob("*.md")),
+  *sorted(DOCS.glob("*.md")),
 ]  # fmt: skip
 
 
@@ -114,6 +163,4 @@ def test_links_between_pages_exist(page):
 
 
 def test_anchors_are_those_of_the_headings():
-  assert {"exit-codes", "what-a-checkpoint-is"} <= anchors(
-    ROOT / "docs" / "faults.md"
-  )
+  assert {"exit-codes", "what-a-checkpoint-is"} <= anchors(DOCS / "faults.md")

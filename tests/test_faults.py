@@ -2,6 +2,7 @@
 
 import errno
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -196,14 +197,19 @@ def test_a_rollback_skips_the_window_and_survives_a_kill(
 
 @pytest.mark.parametrize(
   "error, code",
-  [(errors.Preempted("x"), 75), (errors.Diverged("x"), 3)],
-)
+  [
+    (errors.UserError("x", "y", "z"), 2), (errors.Diverged("x"), 3),
+    (errors.NotSaved("x"), 4), (errors.HostsMissing("x"), 5),
+    (errors.Preempted("x"), 75), (KeyboardInterrupt(), 130),
+  ],
+)  # fmt: skip
 def test_exit_codes(monkeypatch, error, code):
   def fail(overrides):
     raise error
 
   monkeypatch.setattr(main, "parse", lambda argv: [])
   monkeypatch.setattr(main, "main", fail)
+  monkeypatch.setattr("os._exit", sys.exit)  # where threads may hang
   with pytest.raises(SystemExit) as e:
     main.run()
   assert e.value.code == code

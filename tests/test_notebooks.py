@@ -3,9 +3,11 @@
 import importlib.util
 import pathlib
 import re
+import shlex
 
 import nbformat
 import pytest
+import test_doc_commands as doc_commands
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 COLAB = ROOT / "colab"
@@ -41,13 +43,27 @@ def test_the_notebook_is_that_of_its_script_and_has_outputs(path):
   assert len(outputs) >= 4
   assert not [o for o in outputs if o.output_type == "error"]
   for output in outputs:
-    assert not re.search(r"Traceback|/tmp/|/root/|/home/", str(output))
+    clutter = r"Traceback|WARNING|/(tmp|root|home|work)/|\x1b|site-packages"
+    assert not re.search(clutter, str(output)), output
+  assert path.with_suffix(".ipynb").stat().st_size < 1_000_000
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: p.stem)
 def test_the_first_code_cell_installs(path):
   first = next(c for c in make.build(path).cells if c.cell_type == "code")
   assert first.source == (COLAB / "_install.py").read_text().strip()
+
+
+def _commands():
+  lines = [x for path in SCRIPTS for x in path.read_text().splitlines()]
+  found = (re.match(r"# !\$JMIM (.*)", line) for line in lines)
+  return [shlex.split(match[1]) for match in found if match]
+
+
+@pytest.mark.parametrize("words", _commands(), ids=lambda w: " ".join(w)[:60])
+def test_commands_have_flags_and_keys_that_there_are(words):
+  if "--config.method.sgima=0.3" not in words:  # meant to be wrong
+    doc_commands.check_flags(words)
 
 
 def test_files_of_the_docs_are_written_by_cells():

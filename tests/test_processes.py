@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -41,7 +42,7 @@ def pair(workdir, *flags, own=((), ())):
   return [
     start(
       workdir, f"--coordinator=127.0.0.1:{port}", "--processes=2",
-      f"--process={i}", "--config.hardware.host_timeout=20", *flags, *own[i],
+      f"--process={i}", "--config.hardware.host_timeout=60", *flags, *own[i],
     )
     for i in range(2)
   ]  # fmt: skip
@@ -68,6 +69,21 @@ def test_a_signal_saves_and_the_exit_code_says_so(tmp_path, number):
   name = signal.Signals(number).name
   assert step >= 8 and f"stopped: {name} at step {step}: saved" in out
   assert "Traceback" not in out
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_at_once(tmp_path, number):
+  """One that waits for a host which stands still, and is told twice."""
+  first, second = pair(tmp_path / "run")
+  until_it_trains(first)
+  second.send_signal(signal.SIGSTOP)
+  first.send_signal(number)
+  said = f"{signal.Signals(number).name}: saving at the next step"
+  assert any(said in line for line in first.stdout)
+  first.send_signal(number)
+  assert first.wait() == 128 + number
+  second.kill()
+  second.wait()
 
 
 def test_one_of_two_hosts_is_told_and_both_save_the_same_step(tmp_path):
@@ -105,7 +121,7 @@ def test_a_host_that_never_comes_is_named(tmp_path):
     "i = int(sys.argv[1])\n"
     "jax.distributed.initialize(sys.argv[2], 3, i)\n"
     "if i == 1: time.sleep(4)\n"
-    "try: hosts.barrier('there', 2, i, 3)\n"
+    "try: hosts.Group(2, i, 3).barrier('there')\n"
     "except errors.HostsMissing as e: print(i, e, flush=True)\n"
     "if i == 0: time.sleep(4)\n"
     "import os; os._exit(0)\n"
@@ -131,7 +147,7 @@ def losses(workdir, processes, devices):
     [script, str(processes), "--", f"--config={RECIPE}:steps=20",
      f"--workdir={workdir}", f"--config.data.data_dir={workdir.parent}/data",
      "--config.evals.recon=None", "--config.evals.loss=None",
-     "--config.train.log_steps=1", "--config.train.checkpoint_steps=0"],
+     "--config.train.log_steps=1", "--config.train.checkpoint_steps=10"],
     cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     check=False,
     env={**os.environ, "JMIM_CPU_DEVICES": str(devices), "XLA_FLAGS": "",
@@ -143,11 +159,21 @@ def losses(workdir, processes, devices):
 
 
 def test_two_processes_of_four_devices_are_one_of_eight(tmp_path):
-  alone, two = (
-    losses(tmp_path / str(n), n, devices) for n, devices in ((1, 8), (2, 4))
-  )
+  """Also where one of them goes on from a checkpoint of the other."""
+  places = {"one": (1, 8), "two": (2, 4)}
+  alone, two = (losses(tmp_path / n, *at) for n, at in places.items())
   assert len(alone) == 20 and alone == two  # bit by bit
+  for name, other in (("one", "two"), ("two", "one")):
+    cut = tmp_path / f"{name}_then_{other}"
+    shutil.copytree(tmp_path / name, cut)
+    shutil.rmtree(cut / "checkpoints" / "20")
+    (cut / "metrics.jsonl").write_text("")  # of all steps: those it does
+    found = losses(cut, *places[other])
+    assert found == alone[10:], name
 
 
 def test_alone_there_is_nobody_to_wait_for():
   assert hosts.gather("x", "a", 1, 0, 1) == {0: "a"}
+  group = hosts.Group()
+  group.barrier("x")
+  group.agree("x", {"code": "1"}, "nothing")

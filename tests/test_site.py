@@ -11,11 +11,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 pytestmark = pytest.mark.skipif(
   not importlib.util.find_spec("mkdocstrings"),
-  reason="MkDocs is not installed: pip install 'jmim[docs]'",
+  reason="MkDocs is not installed: pip install 'jmim[test]'",
 )
 
 
-@pytest.mark.slow
 def test_the_site_builds_without_warnings(tmp_path):
   done = subprocess.run(
     [sys.executable, "-m", "mkdocs", "build", "--strict", "-q",

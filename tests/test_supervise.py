@@ -28,6 +28,8 @@ def start(tmp_path, *plan, **env):
     [str(SCRIPT), "--supervise", "recipe.py", "out", "--x=y z"],
     cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     text=True,
+    # A shell in the background leaves it ignored, and then no trap hears it.
+    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
   )  # fmt: skip
 
 

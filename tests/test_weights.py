@@ -22,6 +22,7 @@ from jmim.core import checkpoint
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.core import tree as trees
+from jmim.core import weights
 from jmim.methods.mim import mae
 
 RECIPE = """
@@ -96,8 +97,8 @@ def test_converted_weights_evaluate_and_start_a_run(
   config.init_from.path = str(converted)
   config.optim.lr = 0.0
   train.train(config, tmp_path)
-  before = checkpoint.read_section(converted, "params")
-  after = checkpoint.read_section(tmp_path, "params")
+  before = weights.read_section(converted, "params")
+  after = weights.read_section(tmp_path, "params")
   for name, array in before.items():
     np.testing.assert_array_equal(after[name], array, name)
   with pytest.raises(errors.UserError, match="holds converted weights"):
@@ -143,6 +144,8 @@ def test_every_export_loads_as_the_same_model(tmp_path, converted, library):
   want = jmim.load(converted)("features", images)
   model = jmim.load(tmp_path / "out")
   assert list(model.config["data"]["mean"]) == [0.4]
+  file = jmim.load(tmp_path / "out/model.safetensors")  # the same by its file
+  np.testing.assert_array_equal(file("features", images), want)
   np.testing.assert_array_equal(model("features", images), want)
   assert want.shape == (3, 16) and np.std(want) > 0.1
   assert set(model("reconstruct", images)) == {"image", "mask"}
@@ -161,6 +164,16 @@ def test_timm_takes_the_encoder_and_says_what_is_left(tmp_path, converted):
   assert "reconstruct" not in model.offers
   config = json.loads((tmp_path / "config.json").read_text())
   assert config["pretrained_cfg"]["mean"] == [0.4]
+  assert importing.processor(str(tmp_path))["mean"] == (0.4,)
+
+
+def test_the_crop_of_timm_is_read(tmp_path):
+  cfg = dict(mean=(0.5,) * 3, std=(0.2,) * 3, input_size=(3, 224, 224),
+             crop_pct=0.875)  # fmt: skip
+  text = json.dumps({"pretrained_cfg": cfg})
+  (tmp_path / "config.json").write_text(text)
+  found = importing.processor(str(tmp_path))
+  assert found["eval_resize"] == 256 and found["eval_crop"] == "center"
 
 
 def test_a_hub_folder_needs_no_config(tmp_path, converted, capsys):
@@ -172,7 +185,7 @@ def test_a_hub_folder_needs_no_config(tmp_path, converted, capsys):
   assert config["method"]["type"] == "mim.mae" and config["data"]["size"] == 8
   assert config["data"]["mean"] == [0.4]
   one, two = (
-    checkpoint.read_section(path, "params")
+    weights.read_section(path, "params")
     for path in (converted, tmp_path / "run")
   )
   for name, array in one.items():
@@ -198,7 +211,7 @@ def test_the_decoder_stays_fresh_without_one(tmp_path, theirs, recipe, capsys):
   )  # fmt: skip
   shown = capsys.readouterr().out
   assert "stays fresh: params/main/decoder/pred/kernel" in shown
-  params = checkpoint.read_section(tmp_path / "run", "params")
+  params = weights.read_section(tmp_path / "run", "params")
   assert params["main/decoder/pred/kernel"].std() > 0.01
   np.testing.assert_array_equal(
     params["main/encoder/norm/bias"], theirs["norm.bias"]

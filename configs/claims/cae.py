@@ -1,9 +1,10 @@
 """CAE: tokens of hidden patches are predicted, and latents aligned.
 
 CIFAR-10, patch 4, 32 of 64 patches hidden, 256 k-means codes as tokens (a first
-run makes them), 800 steps.
+run makes them), 400 steps.
 
-A. Held-out token accuracy at least twice the share of the commonest token.
+A. Held-out token accuracy at least twice the share of the commonest token, and
+   above naming the commonest visible token of each image.
 B. Alignment (mean square over the variance of the target) with weight 2 below
    half of that with weight 0, token accuracy within 2 points.
 C. An attentive probe at least 2 points above a linear probe of the class token.
@@ -20,14 +21,19 @@ def get_claim() -> claims.Claim:
   return claims.Claim(
     runs={
       "codes": claims.Run("configs/codebook_cifar10.py"),
-      "ours": claims.Run(f"{RECIPE}:steps=800", (CODES,)),
-      "off": claims.Run(f"{RECIPE}:align=0.0,steps=800", (CODES, *LEAN)),
+      "ours": claims.Run(f"{RECIPE}:steps=400", (CODES,)),
+      "off": claims.Run(f"{RECIPE}:align=0.0,steps=400", (CODES, *LEAN)),
     },
     conditions=(
       claims.Condition(
         "A: token accuracy / share of the commonest",
         lambda r: r["ours"][RIGHT] / r["ours"]["loss/commonest_token"],
         at_least=2.0,
+      ),
+      claims.Condition(
+        "A: token accuracy / commonest visible token",
+        lambda r: r["ours"][RIGHT] / r["ours"]["loss/visible_token"],
+        at_least=1.0,
       ),
       claims.Condition(
         "B: relative alignment, weight 2 / weight 0",

@@ -15,18 +15,22 @@ from jmim.tools import claims
 RECIPE = "configs/maskalign_cifar10.py:steps="
 TEACHER = "method.teacher={workdir:teacher}"
 LOSS, PROBE, KEPT = "loss/loss", "probe/accuracy", "loss/kept_importance"
+FAST = tuple(f"evals.{name}=None" for name in (
+  "knn", "recon", "fewshot", "linear", "introspect",
+))  # fmt: skip
 
 
 def get_claim() -> claims.Claim:
   size = ("method.width=128", "method.depth=4", "method.heads=4")
   lean = ("evals.probe=None",)
+  plain = ("evals.probe.reference=False",)
   return claims.Claim(
     runs={
       "teacher": claims.Run("configs/teacher_cifar10.py:steps=780"),
-      "ours": claims.Run(f"{RECIPE}400", (TEACHER,)),
+      "ours": claims.Run(f"{RECIPE}400", (TEACHER, *plain)),
       "mae": claims.Run(
         "configs/mae_cifar10.py:steps=400",
-        (*size, "evals.knn=None", "evals.recon=None"),
+        (*size, *plain, *FAST),
       ),
       "simple": claims.Run(f"{RECIPE}400,fusion=simple", (TEACHER, *lean)),
       "random": claims.Run(f"{RECIPE}100,visible=random", (TEACHER, *lean)),

@@ -1,11 +1,11 @@
 """SimMIM: pixels under large squares are learned, and large squares teach more.
 
-CIFAR-10, ViT 128x4, squares of 8 and of 4 pixels, 60 % hidden, 300 steps of 128
-(the card's three epochs of 10,000 images are 234).
+CIFAR-10, ViT 128x4, squares of 8 and of 4 pixels, 60 % hidden, 234 steps of 128
+(the card's three epochs of 10,000 images). k-NN on all 10,000 test images: with
+2,000 of them chance alone moves a difference of two runs by more than a point.
 
-i.   Error of hidden pixels at least 15 % below the mean colour of the visible
-     ones. The card states it for L1; the evaluator measures squared errors, so
-     the ratio asked for is 0.85^2 = 0.72, the same in units of a pixel.
+i.   L1 error of hidden pixels at least 15 % below that of the mean colour of
+     the visible ones.
 ii.  Squares of 4 pixels are easier (lower loss), and those of 8 not worse in
      k-NN (k = 20) by more than 1 point.
 iii. A loss on all pixels does not give better k-NN accuracy.
@@ -14,21 +14,22 @@ iii. A loss on all pixels does not give better k-NN accuracy.
 from jmim.tools import claims
 
 RECIPE, KNN, LOSS = "configs/simmim_cifar10.py", "knn/top1", "loss/loss"
-STEPS = "steps=300"
+STEPS = "steps=234"
+WHOLE = ("evals.knn.limit=10000", "evals.knn.reference=False")
 
 
 def get_claim() -> claims.Claim:
   return claims.Claim(
     runs={
-      "square8": claims.Run(f"{RECIPE}:{STEPS}"),
-      "square4": claims.Run(f"{RECIPE}:square=4,{STEPS}"),
-      "all": claims.Run(f"{RECIPE}:all_pixels=True,{STEPS}"),
+      "square8": claims.Run(f"{RECIPE}:{STEPS}", WHOLE),
+      "square4": claims.Run(f"{RECIPE}:square=4,{STEPS}", WHOLE),
+      "all": claims.Run(f"{RECIPE}:all_pixels=True,{STEPS}", WHOLE),
     },
     conditions=(
       claims.Condition(
         "i: hidden error / mean colour",
-        lambda r: r["square8"]["recon/mse"] / r["square8"]["recon/mse_colour"],
-        at_most=0.72,
+        lambda r: r["square8"]["recon/l1"] / r["square8"]["recon/l1_colour"],
+        at_most=0.85,
       ),
       claims.Condition(
         "ii: loss, squares of 4 / of 8",
@@ -46,5 +47,5 @@ def get_claim() -> claims.Claim:
         at_most=0.0,
       ),
     ),
-    metrics=(LOSS, KNN, "recon/mse", "recon/mse_colour"),
+    metrics=(LOSS, KNN, "recon/l1", "recon/l1_colour"),
   )

@@ -23,10 +23,13 @@ PAGES = {
   "Discrete diffusion": "discrete.md",
   "Latent diffusion": "latent.md",
   "Evaluators": "evals.md",
+  "Before there are chips": "dry_run.md",
   "Scale": "scale.md",
   "Checkpoints and faults": "faults.md",
   "Weights in and out": "weights.md",
   "Add a method": "add_a_method.md",
+  "Add a data set": "add_a_data_set.md",
+  "Add an evaluator": "add_an_evaluator.md",
   "Benchmarks": "benchmarks.md",
   "Questions": "faq.md",
 }

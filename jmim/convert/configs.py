@@ -37,7 +37,7 @@ def _ratio(hidden: int, width: int) -> float:
   return ratio if int(width * ratio) == hidden else (hidden + 0.5) / width
 
 
-def _body(config: Config) -> dict[str, Any]:
+def body(config: Config) -> dict[str, Any]:
   """Sizes that Transformers' vision models have in common."""
   width = config["hidden_size"]
   hidden = config.get("intermediate_size", None)
@@ -50,19 +50,21 @@ def _body(config: Config) -> dict[str, Any]:
   )  # fmt: skip
 
 
-def _style(config: Config) -> dict[str, Any]:
+def style(config: Config) -> dict[str, Any]:
+  """Activation and eps of the LayerNorms."""
   act = config.get("hidden_act", "gelu")
   if act not in ACTS:
     refuse(config, hidden_act="gelu")
   return dict(act=ACTS[act], eps=config["layer_norm_eps"])
 
 
-def _classes(config: Config) -> int:
+def classes(config: Config) -> int:
   """At least two: of a network without a classifier the head stays fresh."""
   return max(2, len(config.get("id2label") or (0, 1)))
 
 
-def _write(method: Any, kind: str, name: str) -> dict[str, Any]:
+def write_body(method: Any, kind: str, name: str) -> dict[str, Any]:
+  """The inverse of `body`, for a model type and its class."""
   size = method.encoder.size
   return dict(
     model_type=kind, architectures=[name], hidden_size=size.width,
@@ -74,12 +76,18 @@ def _write(method: Any, kind: str, name: str) -> dict[str, Any]:
   )  # fmt: skip
 
 
-def _labels(method: Any) -> dict[str, Any]:
+def labels(method: Any) -> dict[str, Any]:
+  """Names of the classes, as Transformers gives them by default."""
   names = [f"LABEL_{i}" for i in range(method.classes)]
   return dict(
     id2label={str(i): n for i, n in enumerate(names)},
     label2id={n: i for i, n in enumerate(names)},
-    hidden_act=BACK[method.act], layer_norm_eps=method.eps,
+  )
+
+
+def _options(method: Any) -> dict[str, Any]:
+  return labels(method) | dict(
+    hidden_act=BACK.get(method.act, "gelu"), layer_norm_eps=method.eps,
     qkv_bias=method.qkv_bias,
   )  # fmt: skip
 
@@ -87,14 +95,15 @@ def _labels(method: Any) -> dict[str, Any]:
 def read_vit(config: Config) -> dict[str, Any]:
   """Transformers' ViT: `supervised.backbone`."""
   return dict(
-    **_body(config), **_style(config), classes=_classes(config),
+    **body(config), **style(config), classes=classes(config),
     qkv_bias=config.get("qkv_bias", True),
   )  # fmt: skip
 
 
 def write_vit(method: Any) -> dict[str, Any]:
   """The inverse of `read_vit`."""
-  return _write(method, "vit", "ViTForImageClassification") | _labels(method)
+  name = "ViTForImageClassification"
+  return write_body(method, "vit", name) | _options(method)
 
 
 def read_ijepa(config: Config) -> dict[str, Any]:
@@ -105,16 +114,36 @@ def read_ijepa(config: Config) -> dict[str, Any]:
 def write_ijepa(method: Any) -> dict[str, Any]:
   """The inverse of `read_ijepa`."""
   name = "IJepaForImageClassification"
-  return _write(method, "ijepa", name) | _labels(method)
+  return write_body(method, "ijepa", name) | _options(method)
 
 
 def read_dinov2(config: Config) -> dict[str, Any]:
   """Transformers' DINOv2, with or without registers."""
-  refuse(config, use_swiglu_ffn=False)
-  return read_vit(config) | dict(
+  found = read_vit(config) | dict(
     layer_scale=config["layerscale_value"], pool="cls_mean",
     registers=config.get("num_register_tokens", 0),
   )  # fmt: skip
+  if config.get("use_swiglu_ffn"):
+    width = config["hidden_size"]
+    hidden = swiglu_hidden(width, config["mlp_ratio"])
+    found |= dict(act="swiglu", mlp_ratio=_ratio(hidden, width))
+  return found
+
+
+def swiglu_hidden(width: int, ratio: float) -> int:
+  """Hidden width of DINOv2's SwiGLU: two thirds, up to a multiple of 8."""
+  return (int(int(width * ratio) * 2 / 3) + 7) // 8 * 8
+
+
+def dinov2_ratio(method: Any) -> int:
+  """The whole `mlp_ratio` in the config.json of a method; 0: there is none."""
+  size = method.encoder.size
+  hidden, gated = int(size.width * size.mlp_ratio), method.act == "swiglu"
+  for ratio in range(1, 17):
+    wide = swiglu_hidden(size.width, ratio) if gated else size.width * ratio
+    if wide == hidden:
+      return ratio
+  return 0
 
 
 def write_dinov2(method: Any) -> dict[str, Any]:
@@ -122,11 +151,11 @@ def write_dinov2(method: Any) -> dict[str, Any]:
   registers = bool(method.registers)
   kind = "dinov2" + "_with_registers" * registers
   name = f"Dinov2{'WithRegisters' * registers}ForImageClassification"
-  config = _write(method, kind, name) | _labels(method)
+  config = write_body(method, kind, name) | _options(method)
   del config["intermediate_size"]
   more = {"num_register_tokens": method.registers} if registers else {}
   return config | more | dict(
-    mlp_ratio=int(method.encoder.size.mlp_ratio), use_swiglu_ffn=False,
+    mlp_ratio=dinov2_ratio(method), use_swiglu_ffn=method.act == "swiglu",
     layerscale_value=method.layer_scale, use_mask_token=True,
   )  # fmt: skip
 
@@ -142,7 +171,7 @@ def read_clip(config: Config) -> dict[str, Any]:
   vision = defaults | dict(vision)
   wide = config.get("projection_dim", vision["projection_dim"])
   return dict(
-    **_body(vision), **_style(vision), classes=wide, pre_norm=True,
+    **body(vision), **style(vision), classes=wide, pre_norm=True,
     patch_bias=False, head_bias=False,
   )  # fmt: skip
 
@@ -150,7 +179,7 @@ def read_clip(config: Config) -> dict[str, Any]:
 def write_clip(method: Any) -> dict[str, Any]:
   """A vision tower with its projection."""
   name = "CLIPVisionModelWithProjection"
-  config = _write(method, "clip_vision_model", name)
+  config = write_body(method, "clip_vision_model", name)
   for key in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
     del config[key]
   return config | dict(
@@ -163,10 +192,10 @@ def read_vit_mae(config: Config) -> dict[str, Any]:
   """Transformers' ViTMAE: `mim.mae`, whose LayerNorms have eps 1e-6."""
   refuse(config, hidden_act="gelu", qkv_bias=True)
   width = config["decoder_hidden_size"]
-  body = _body(config)
-  own = int(width * body["mlp_ratio"])
+  sizes = body(config)
+  own = int(width * sizes["mlp_ratio"])
   refuse(config, decoder_intermediate_size=own)
-  return body | dict(
+  return sizes | dict(
     decoder_width=width, decoder_depth=config["decoder_num_hidden_layers"],
     decoder_heads=config["decoder_num_attention_heads"],
     mask_ratio=config.get("mask_ratio", 0.75),
@@ -177,7 +206,7 @@ def read_vit_mae(config: Config) -> dict[str, Any]:
 def write_vit_mae(method: Any) -> dict[str, Any]:
   """The inverse of `read_vit_mae`."""
   size = method.decoder.size
-  return _write(method, "vit_mae", "ViTMAEForPreTraining") | dict(
+  return write_body(method, "vit_mae", "ViTMAEForPreTraining") | dict(
     decoder_hidden_size=size.width, decoder_num_hidden_layers=size.depth,
     decoder_num_attention_heads=size.heads,
     decoder_intermediate_size=int(size.width * size.mlp_ratio),
@@ -194,9 +223,9 @@ def read_videomae(config: Config) -> dict[str, Any]:
     use_mean_pooling=False, intermediate_size=4 * widths[0],
     decoder_intermediate_size=4 * widths[1],
   )  # fmt: skip
-  body = _body(config)
-  del body["channels"], body["mlp_ratio"]
-  return body | dict(
+  sizes = body(config)
+  del sizes["channels"], sizes["mlp_ratio"]
+  return sizes | dict(
     frames=config["num_frames"], tubelet=config["tubelet_size"],
     decoder_width=widths[1], decoder_depth=config["decoder_num_hidden_layers"],
     decoder_heads=config["decoder_num_attention_heads"], decoder_ratio=0.0,

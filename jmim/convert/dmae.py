@@ -12,8 +12,7 @@ def student(method: dmae.DMAE) -> list[table.Rule | table.Constant]:
   for i in range(len(method.student_blocks) if layers else 0):
     theirs = f"aligned_feature_projection_heads.{i}"
     for j in range(layers):
-      # A sequence (linear, GELU, linear) counts the GELU.
-      name = theirs if layers == 1 else f"{theirs}.{2 * j}"
+      name = theirs if layers == 1 else f"{theirs}.fc{j + 1}"
       rules += mae.dense(name, f"heads/{i}/fc{j + 1}")
   return rules
 

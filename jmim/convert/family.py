@@ -14,6 +14,8 @@ from typing import Any
 
 from jmim.convert import table as tables
 
+MAIN = "params/main/"
+
 # What authors' checkpoints put around a state dict.
 CONTAINERS = ("model.", "state_dict.", "module.", "")
 
@@ -94,3 +96,8 @@ class Family:
 def matches(patterns: Iterable[str], name: str) -> bool:
   """Whether any of the regexes is found in a name."""
   return any(re.search(p, name) for p in patterns)
+
+
+def main(make: Callable[[Any], tables.Table]) -> Callable[[Any], tables.Table]:
+  """A table of the only player, from one with its names."""
+  return lambda method: tables.placed(make(method), "", MAIN)

@@ -1,4 +1,4 @@
-"""Swin as Transformers has it: weights and options of SimMIM's."""
+"""Swin as Transformers has it: SimMIM's, and the classifier."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,23 +9,38 @@ from jmim.convert import simmim
 from jmim.convert import table
 from jmim.convert import vits
 from jmim.methods.mim import simmim as methods
+from jmim.methods.supervised import swin as classifiers
 
 Table = list[table.Rule | table.Constant]
+Method = methods.SimMIM | classifiers.Swin
 
 
-def full(method: methods.SimMIM) -> Table:
-  """SwinForMaskedImageModeling."""
+def backbone(method: Method) -> Table:
+  """SwinModel below "swin.", without its mask token."""
   stem, ours, c = "swin.embeddings", "encoder", method.channels
   proj, conv = f"{ours}/patch_embed/proj", table.patch_conv(c)
   theirs = f"{stem}.patch_embeddings.projection"
-  stages = range(len(method.encoder_size.depths))
+  stages = range(len(method.encoder.size.depths))
   return [
     table.Rule(f"{theirs}.weight", f"{proj}/kernel", conv),
     table.Rule(f"{theirs}.bias", f"{proj}/bias"),
     *mae.norm(f"{stem}.norm", f"{ours}/patch_norm"),
-    table.Rule(f"{stem}.mask_token", f"{ours}/mask_token"),
     *(rule for s in stages for rule in _stage(method, s)),
     *mae.norm("swin.layernorm", f"{ours}/norm"),
+  ]
+
+
+def classifier(method: classifiers.Swin) -> Table:
+  """SwinForImageClassification."""
+  return backbone(method) + mae.dense("classifier", "head/out")
+
+
+def full(method: methods.SimMIM) -> Table:
+  """SwinForMaskedImageModeling."""
+  c, stem = method.channels, "swin.embeddings"
+  return [
+    *backbone(method),
+    table.Rule(f"{stem}.mask_token", "encoder/mask_token"),
     table.Rule(
       "decoder.0.weight", "head/kernel", simmim.pixel_shuffle(c, True)
     ),
@@ -33,7 +48,7 @@ def full(method: methods.SimMIM) -> Table:
   ]
 
 
-def _stage(method: methods.SimMIM, s: int) -> Table:
+def _stage(method: Method, s: int) -> Table:
   """Blocks of a stage, and the merging after it."""
   stage = f"swin.encoder.layers.{s}"
   theirs, ours = f"{stage}.blocks.{{i}}", f"encoder/stage{s}/layers/block"
@@ -48,7 +63,7 @@ def _stage(method: methods.SimMIM, s: int) -> Table:
     *mae.dense(f"{theirs}.intermediate.dense", f"{ours}/mlp/fc1"),
     *mae.dense(f"{theirs}.output.dense", f"{ours}/mlp/fc2"),
   ]
-  if s + 1 == len(method.encoder_size.depths):
+  if s + 1 == len(method.encoder.size.depths):
     return rules
   down, merge = f"{stage}.downsample", f"encoder/merge{s}"
   return [
@@ -63,29 +78,45 @@ def _stage(method: methods.SimMIM, s: int) -> Table:
 def read(config: Mapping[str, Any]) -> dict[str, Any]:
   """Transformers' Swin: `mim.simmim` of a "SwinB" with these sizes."""
   stride = config["patch_size"] * 2 ** (len(config["depths"]) - 1)
+  configs.refuse(config, encoder_stride=stride)
+  return _sizes(config) | dict(positions="none", patch_norm=True, square=stride)
+
+
+def read_classifier(config: Mapping[str, Any]) -> dict[str, Any]:
+  """SwinForImageClassification: `supervised.swin`."""
+  return _sizes(config) | dict(classes=configs.classes(config))
+
+
+def _sizes(config: Mapping[str, Any]) -> dict[str, Any]:
   configs.refuse(
     config, use_absolute_embeddings=False, hidden_act="gelu",
-    layer_norm_eps=1e-5, encoder_stride=stride,
+    layer_norm_eps=1e-5,
   )  # fmt: skip
   return dict(
     variant=f"SwinB/{config['patch_size']}", size=config["image_size"],
     channels=config.get("num_channels", 3), width=config["embed_dim"],
     depths=tuple(config["depths"]), heads=tuple(config["num_heads"]),
     mlp_ratio=float(config["mlp_ratio"]), window=config["window_size"],
-    qkv_bias=config.get("qkv_bias", True), positions="none", patch_norm=True,
-    square=stride,
+    qkv_bias=config.get("qkv_bias", True),
   )  # fmt: skip
 
 
-def write(method: methods.SimMIM) -> dict[str, Any]:
+def write(method: Method) -> dict[str, Any]:
   """The inverse of `read`."""
-  size = method.encoder_size
+  net = method.encoder
+  size = net.size
   return dict(
     model_type="swin", architectures=["SwinForMaskedImageModeling"],
-    image_size=method.size, patch_size=method.patch, embed_dim=size.width,
+    image_size=method.size, patch_size=net.patch, embed_dim=size.width,
     num_channels=method.channels, depths=list(size.depths),
     num_heads=list(size.heads), window_size=size.window,
-    mlp_ratio=size.mlp_ratio, qkv_bias=method.qkv_bias, hidden_act="gelu",
+    mlp_ratio=size.mlp_ratio, qkv_bias=net.qkv_bias, hidden_act="gelu",
     use_absolute_embeddings=False, layer_norm_eps=1e-5,
-    encoder_stride=method.encoder.stride, drop_path_rate=0.0, dtype="float32",
+    encoder_stride=net.stride, drop_path_rate=0.0, dtype="float32",
   )  # fmt: skip
+
+
+def write_classifier(method: classifiers.Swin) -> dict[str, Any]:
+  """The inverse of `read_classifier`."""
+  own = dict(architectures=["SwinForImageClassification"])
+  return write(method) | configs.labels(method) | own

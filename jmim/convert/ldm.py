@@ -156,19 +156,27 @@ def critic(layers: int) -> Rules:
   return rules + linear(f"main.{3 * layers + 2}", "out", CONV)
 
 
+def codebook(method: _autoencoder.FirstStage) -> Rules:
+  """The codes, whoever keeps them; [] where there are none."""
+  if not method.n_codes:
+    return []
+  where = "extra/codes" if getattr(method, "ema", 0) else f"{NET}codes"
+  return [table.Rule("quantize.embedding.weight", where)]
+
+
 def first_stage(method: _autoencoder.FirstStage) -> Rules:
   """The authors' AutoencoderKL or VQModel with its critic."""
   rules = table.placed(autoencoder(method.net.size, compvis), "", NET)
-  if method.n_codes:
-    where = "extra/codes" if getattr(method, "ema", 0) else f"{NET}codes"
-    rules.append(table.Rule("quantize.embedding.weight", where))
-  return rules + table.placed(
-    critic(method.disc_layers), "loss.discriminator.", CRITIC
+  return (
+    rules
+    + codebook(method)
+    + table.placed(critic(method.disc_layers), "loss.discriminator.", CRITIC)
   )
 
 
-def diffusers_vae(method: _autoencoder.FirstStage) -> Rules:
-  """Diffusers' AutoencoderKL."""
+def diffusers_first_stage(method: _autoencoder.FirstStage) -> Rules:
+  """Diffusers' AutoencoderKL or VQModel."""
   size = method.net.size
   naming = lambda side: diffusers(side, len(size.multipliers))  # noqa: E731
-  return table.placed(autoencoder(size, naming), "", NET)
+  rules = table.placed(autoencoder(size, naming), "", NET)
+  return rules + codebook(method)

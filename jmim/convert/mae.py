@@ -46,17 +46,18 @@ def encoder(model: vit.ViT, channels: int, prefix: str = "") -> list:
     prefix: of our names, with its slash ("encoder/").
   """
   conv = table.patch_conv(channels)
-  fixed = model.positions == "sincos"
-  rows = posemb.sincos_2d(
-    model.size.width, model.grid, model.order, prefix=int(model.cls)
-  )
   rules: list[table.Rule | table.Constant] = [
     table.Rule("patch_embed.proj.weight", f"{prefix}patch_embed/proj/kernel",
                conv),
     table.Rule("patch_embed.proj.bias", f"{prefix}patch_embed/proj/bias"),
-    table.Constant("pos_embed", rows[None]) if fixed
-    else table.Rule("pos_embed", f"{prefix}pos_embed"),
   ]  # fmt: skip
+  if model.positions == "sincos":
+    rows = posemb.sincos_2d(
+      model.size.width, model.grid, model.order, prefix=int(model.cls)
+    )
+    rules.append(table.Constant("pos_embed", rows[None]))
+  if model.positions == "learned":
+    rules.append(table.Rule("pos_embed", f"{prefix}pos_embed"))
   if model.cls:
     rules.append(table.Rule("cls_token", f"{prefix}cls_token"))
   rules += blocks("blocks", f"{prefix}blocks")

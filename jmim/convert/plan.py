@@ -6,6 +6,7 @@ caller chooses.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jmim.convert import family as families
@@ -23,6 +25,7 @@ from jmim.core import tree as trees
 from jmim.nn import posemb
 
 POSITIONS = "pos_embed"
+LAYERED = 1 << 26  # stacks of more bytes go to the devices layer by layer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,14 +50,24 @@ class Plan:
 
   def leaves(self) -> Iterator[tuple[str, np.ndarray]]:
     """(our leaf name, array in our type), one at a time."""
+    for name, _, array in self.pieces(math.inf):
+      yield name, array
+      del array  # before the next one is made
+
+  def pieces(
+    self, most: float = LAYERED
+  ) -> Iterator[tuple[str, int | None, np.ndarray]]:
+    """(our leaf name, layer, array), see `table.import_pieces`."""
     for name, wanted in self.like.items():
       if 0 in wanted.shape:  # a stack without layers: nothing of it is stored
-        yield name, np.zeros(wanted.shape, wanted.dtype)
-    for name, array in tables.import_stream(self.table, self.weights):
+        yield name, None, np.zeros(wanted.shape, wanted.dtype)
+    for name, layer, array in tables.import_pieces(
+      self.table, self.weights, most
+    ):
       wanted = self.like[name]
       if name in self.resized:
         array = resize(array.astype(wanted.dtype), wanted.shape)
-      yield name, array.astype(wanted.dtype, copy=False)
+      yield name, layer, array.astype(wanted.dtype, copy=False)
       del array  # before the next one is made
 
   def lines(self) -> list[str]:
@@ -195,14 +208,42 @@ def resize(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def place(
-  leaves: Iterator[tuple[str, np.ndarray]], shardings: Mapping[str, Any]
+  pieces: Iterator[tuple[str, int | None, np.ndarray]],
+  like: Mapping[str, Any],
+  shardings: Mapping[str, jax.sharding.NamedSharding],
 ) -> dict[str, jax.Array]:
-  """Leaves on the devices, by name; one at a time is on the host."""
-  found = {}
-  for name, array in leaves:
-    found[name] = jax.make_array_from_callback(
-      array.shape, shardings[name], lambda index, a=array: a[index]
-    )
+  """Leaves on the devices, by name; one piece at a time is on the host.
+
+  Args:
+    pieces: (leaf name, layer, array), see `Plan.pieces`.
+    like: leaf name -> its shape and type.
+    shardings: leaf name -> where it lives.
+  """
+  found: dict[str, jax.Array] = {}
+  writers: dict[str, Any] = {}
+  for name, layer, array in pieces:
+    where = shardings[name]
+    if layer is None:
+      found[name] = _put(array, where)
+    else:
+      if name not in found:
+        writers[name] = _writer(where)
+        zeros = functools.partial(jnp.zeros, like[name].shape, like[name].dtype)
+        found[name] = jax.jit(zeros, out_shardings=where)()
+      row = jax.NamedSharding(where.mesh, jax.P(*where.spec[1:]))
+      found[name] = writers[name](found[name], _put(array, row), layer)
     found[name].block_until_ready()
     del array
   return found
+
+
+def _put(array: np.ndarray, where: jax.sharding.NamedSharding) -> jax.Array:
+  return jax.make_array_from_callback(
+    array.shape, where, lambda index: array[index]
+  )
+
+
+def _writer(where: jax.sharding.NamedSharding):
+  """(stack, layer, i) -> the same stack with it as layer i, in place."""
+  write = lambda stack, layer, i: stack.at[i].set(layer)  # noqa: E731
+  return jax.jit(write, donate_argnums=0, out_shardings=where)

@@ -3,6 +3,7 @@
 import einops
 
 from jmim.convert import mae
+from jmim.convert import swin as swins
 from jmim.convert import table
 from jmim.methods.mim import simmim
 from jmim.nn import posemb
@@ -23,6 +24,30 @@ def beit_blocks(theirs: str, ours: str, layer_scale: bool) -> Table:
   return rules + [
     table.Rule(f"{theirs}.{{i}}.{a}", f"{ours}/layers/{b}")
     for a, b in names.items()
+  ]
+
+
+def relative(kind: str, grid: tuple[int, int], depth: int) -> Table:
+  """BEiT's biases by relative position, and their fixed indices.
+
+  Args:
+    kind: "none", "shared" (one table) or "block" (one per block).
+    grid: (h, w) in patches, after a class token.
+    depth: number of blocks.
+  """
+  name, owners = "relative_position_bias_table", []
+  rules: Table = []
+  if kind == "shared":
+    rules = [table.Rule(f"rel_pos_bias.{name}", "rel_pos_bias/table")]
+    owners = ["rel_pos_bias"]
+  elif kind == "block":
+    ours = "blocks/layers/relative/table"
+    rules = [table.Rule(f"blocks.{{i}}.attn.{name}", ours)]
+    owners = [f"blocks.{i}.attn" for i in range(depth)]
+  index = posemb.relative_index(grid, 1)
+  return rules + [
+    table.Constant(f"{owner}.relative_position_index", index)
+    for owner in owners
   ]
 
 
@@ -84,27 +109,8 @@ def vit(method: simmim.SimMIM) -> Table:
   if not method.qkv_bias:
     blocks = [r for r in blocks if not r.theirs.endswith(("q_bias", "v_bias"))]
   rules += blocks
-  name = "relative_position_bias_table"
-  index = posemb.relative_index(method.grid, 1)
-  owners = []
-  if method.relative == "shared":
-    rules.append(
-      table.Rule(f"encoder.rel_pos_bias.{name}", "encoder/rel_pos_bias/table")
-    )
-    owners = ["encoder.rel_pos_bias"]
-  elif method.relative == "block":
-    rules.append(
-      table.Rule(
-        f"encoder.blocks.{{i}}.attn.{name}",
-        "encoder/blocks/layers/relative/table",
-      )
-    )
-    depth = method.encoder_size.depth
-    owners = [f"encoder.blocks.{i}.attn" for i in range(depth)]
-  rules += [
-    table.Constant(f"{owner}.relative_position_index", index)
-    for owner in owners
-  ]
+  own = relative(method.relative, method.grid, method.encoder_size.depth)
+  rules += table.placed(own, "encoder.", "encoder/")
   if method.positions == "learned":
     rules.append(table.Rule("encoder.pos_embed", "encoder/pos_embed"))
   if method.final_norm:
@@ -114,33 +120,4 @@ def vit(method: simmim.SimMIM) -> Table:
 
 def swin(method: simmim.SimMIM) -> Table:
   """Swin v1."""
-  rules = [*_patches(method), *mae.norm("encoder.norm", "encoder/norm")]
-  if method.patch_norm:
-    rules += mae.norm("encoder.patch_embed.norm", "encoder/patch_norm")
-  if method.positions == "learned":
-    rules.append(table.Rule("encoder.absolute_pos_embed", "encoder/pos_embed"))
-  stages = len(method.encoder_size.depths)
-  for s in range(stages):
-    theirs, ours = f"encoder.layers.{s}.blocks", f"encoder/stage{s}"
-    rules += [
-      table.Rule(r.theirs, r.ours.replace("/layers/", "/layers/block/"), r.op)
-      for r in mae.blocks(theirs, ours)
-      if method.qkv_bias or not r.theirs.endswith("qkv.bias")
-    ]
-    rules.append(
-      table.Rule(
-        f"{theirs}.{{i}}.attn.relative_position_bias_table",
-        f"{ours}/layers/block/relative/table",
-      )
-    )
-    if s + 1 < stages:
-      down = f"encoder.layers.{s}.downsample"
-      rules += mae.norm(f"{down}.norm", f"encoder/merge{s}/norm")
-      rules.append(
-        table.Rule(
-          f"{down}.reduction.weight",
-          f"encoder/merge{s}/reduction/kernel",
-          table.LINEAR,
-        )
-      )
-  return rules
+  return table.placed(swins.authors(method), "encoder.", "encoder/")

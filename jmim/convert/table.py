@@ -4,10 +4,12 @@ A table is a list of `Rule`s. In their names "{i}" counts layers; our leaf is
 then the stack of all of them. Every array on either side must be used.
 
 Arrays pass one rule at a time (`import_stream`, `export_stream`): besides the
-result, only a leaf of ours and two arrays of theirs are in memory.
+result, only a leaf of ours and two arrays of theirs are in memory; of a leaf
+that comes layer by layer (`import_pieces`), only a layer.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -127,7 +129,11 @@ def unmatched(
   for rule in table:
     layers = [_layers(name, theirs) for name in _names(rule.theirs)]
     names = [name for found in layers for name in found]
-    if not names or _lacking(names, theirs) or len(set(map(len, layers))) > 1:
+    if (
+      not names
+      or not theirs.keys() >= set(names)
+      or len(set(map(len, layers))) > 1
+    ):
       missing += _names(rule.theirs)
     else:
       used.update(names)
@@ -142,29 +148,50 @@ def import_stream(
   Raises:
     UserError: a constant, or a copy of one array, that differs.
   """
+  for name, _, array in import_pieces(table, theirs):
+    yield name, array
+    del array  # the caller may free each leaf before the next
+
+
+def import_pieces(
+  table: Table, theirs: Mapping[str, Array], most: float = math.inf
+) -> Iterator[tuple[str, int | None, Array]]:
+  """Our (leaf name, layer, array): see `import_stream`.
+
+  Leaves of more than `most` bytes come layer by layer; else layer is None.
+  """
   for rule in table:
     if isinstance(rule, Constant):
       _check_constant(rule, theirs[rule.theirs])
       continue
     names, ours = _names(rule.theirs), _names(rule.ours)
     layers = list(zip(*(_layers(n, theirs) for n in names), strict=True))
-    if "{i}" not in names[0] or rule.copies:
-      found = _gather(rule, layers[0], theirs, len(ours))
-      for other in layers[1:]:
-        _check_copy(rule, other, found, theirs)
-      yield from zip(ours, found, strict=True)
+    if "{i}" in names[0] and not rule.copies:
+      yield from _stacked(rule, layers, theirs, ours, most)
       continue
-    stacks: list[Array] = []
-    parts = stack = part = None
-    for i, layer in enumerate(layers):
-      parts = _gather(rule, layer, theirs, len(ours))
-      stacks = stacks or [np.empty((len(layers), *x.shape), x.dtype)
-                          for x in parts]  # fmt: skip
-      for stack, part in zip(stacks, parts, strict=True):
-        stack[i] = part
-    del parts, stack, part  # the caller may free each leaf before the next
-    while stacks:
-      yield ours[-len(stacks)], stacks.pop(0)
+    found = _gather(rule, layers[0], theirs, len(ours))
+    for other in layers[1:]:
+      _check_copy(rule, other, found, theirs)
+    for name in ours:
+      yield name, None, found.pop(0)
+
+
+def _stacked(rule, layers, theirs, ours, most):
+  """The pieces of leaves that are stacks."""
+  stacks: list[Array] = []
+  for i, layer in enumerate(layers):
+    parts = _gather(rule, layer, theirs, len(ours))
+    if len(layers) * sum(part.nbytes for part in parts) > most:
+      for name in ours:
+        yield name, i, parts.pop(0)
+      continue
+    stacks = stacks or [np.empty((len(layers), *x.shape), x.dtype)
+                        for x in parts]  # fmt: skip
+    for stack in stacks:
+      stack[i] = parts.pop(0)
+      del stack  # of whoever it is handed to
+  while stacks:
+    yield ours[-len(stacks)], None, stacks.pop(0)
 
 
 def _gather(rule, names, theirs, n) -> list[Array]:
@@ -222,16 +249,10 @@ def export_stream(
 
 def shapes(table: Table, like: Any) -> dict[str, tuple[int, ...]]:
   """Their name -> shape, from the shapes of our tree; no memory is used."""
-  zeros = {
-    n: np.broadcast_to(np.zeros((), np.int8), x.shape)
-    for n, x in trees.named(like).items()
-  }
+  zero = np.zeros((), np.int8)
+  named = trees.named(like).items()
+  zeros = {n: np.broadcast_to(zero, x.shape) for n, x in named}
   return {n: x.shape for n, x in export_stream(table, zeros)}
-
-
-def _lacking(names: Sequence[str], arrays: Mapping[str, Any]) -> list[str]:
-  """Those of `names` that `arrays` has not."""
-  return [name for name in names if name not in arrays]
 
 
 def _names(side: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """The options of timm's VisionTransformer, as its config.json has them."""
 
 import re
+from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,20 +14,42 @@ SIZES = {"tiny": "Ti", "small": "S", "base": "B", "large": "L", "huge": "H"}
 POOL = {"cls": "token", "mean": "avg"}
 
 
-def _defaults(architecture: str) -> dict[str, Any]:
-  """The arguments of "vit_base_patch16_224" and its kin."""
-  name = re.fullmatch(
-    rf"vit_({'|'.join(SIZES)})_patch(\d+)_(\d+)", architecture
-  )
-  if not name:
+def arguments(
+  config: Mapping[str, Any],
+  pattern: str,
+  shown: str,
+  defaults: Callable[[re.Match], dict[str, Any]],
+) -> dict[str, Any]:
+  """What a network of timm is made with: its name says it, or `model_args`.
+
+  Args:
+    config: config.json, with `architecture`.
+    pattern: regex of the names known here; a ".tag" may follow.
+    shown: the same for people.
+    defaults: match of a name -> all arguments.
+
+  Raises:
+    UserError: another name, or an argument that is not known here.
+  """
+  name = config.get("architecture", "")
+  found = re.fullmatch(rf"{pattern}(\..*)?", name)
+  if not found:
     raise errors.UserError(
-      f"config.json: architecture={architecture!r}",
-      f"vit_<{'|'.join(SIZES)}>_patch<p>_<size>",
-      "use --from=timm_vit with a --config", "--weights",
+      f"config.json: architecture={name!r}", shown, "use --from with --config",
+      "--weights",
     )  # fmt: skip
-  size = vit.SIZES[SIZES[name[1]]]
+  args, given = defaults(found), config.get("model_args") or {}
+  given = {k: v for k, v in given.items() if v is not None}  # as timm does
+  unknown = {k: v for k, v in given.items() if k not in args}
+  configs.refuse(unknown, **dict.fromkeys(unknown))
+  return args | given
+
+
+def _defaults(found: re.Match) -> dict[str, Any]:
+  """The arguments of "vit_base_patch16_224" and its kin."""
+  size = vit.SIZES[SIZES[found[1]]]
   return dict(
-    img_size=int(name[3]), patch_size=int(name[2]), in_chans=3,
+    img_size=int(found[3]), patch_size=int(found[2]), in_chans=3,
     embed_dim=size.width, depth=size.depth, num_heads=size.heads,
     mlp_ratio=size.mlp_ratio, qkv_bias=True, init_values=None,
     class_token=True, pre_norm=False, global_pool="token", fc_norm=None,
@@ -36,11 +59,10 @@ def _defaults(architecture: str) -> dict[str, Any]:
 
 def read(config: Mapping[str, Any]) -> dict[str, Any]:
   """timm's config.json: `architecture`, and `model_args` where it has them."""
-  args = _defaults(config.get("architecture", ""))
-  given = config.get("model_args") or {}
-  unknown = {k: v for k, v in given.items() if k not in args}
-  configs.refuse(unknown, **dict.fromkeys(unknown))
-  args |= given
+  args = arguments(
+    config, rf"vit_({'|'.join(SIZES)})_patch(\d+)_(\d+)",
+    f"vit_<{'|'.join(SIZES)}>_patch<p>_<size>", _defaults,
+  )  # fmt: skip
   mean = args["global_pool"] == "avg"
   normed = mean if args["fc_norm"] is None else args["fc_norm"]
   return dict(

@@ -31,6 +31,17 @@ def separate(theirs: str, ours: str, names: tuple[str, ...]) -> Table:
   ]
 
 
+def packed(theirs: str, names: tuple[str, str], ours: str) -> Table:
+  """A SwiGLU whose gate and up are one matrix; `names` of the two matrices."""
+  both = lambda leaf: (f"{ours}/gate/{leaf}", f"{ours}/up/{leaf}")  # noqa: E731
+  first, second = (f"{theirs}.{n}" for n in names)
+  return [
+    table.Rule(f"{first}.weight", both("kernel"), table.LINEAR),
+    table.Rule(f"{first}.bias", both("bias")),
+    *mae.dense(second, f"{ours}/down"),
+  ]
+
+
 def timm(method: backbone.Backbone) -> Table:
   """timm's VisionTransformer, DINO's and DINOv2's own."""
   theirs, ours = "blocks.{i}", f"{ENCODER}/blocks/layers"
@@ -43,6 +54,9 @@ def timm(method: backbone.Backbone) -> Table:
     rules = [r for r in rules if r.theirs != "patch_embed.proj.bias"]
   if method.pre_norm:
     rules += mae.norm("norm_pre", f"{ENCODER}/norm_pre")
+  if method.act == "swiglu":
+    rules = [r for r in rules if ".mlp." not in r.theirs]
+    rules += packed(f"{theirs}.mlp", ("w12", "w3"), f"{ours}/mlp")
   if method.layer_scale:
     rules += [
       table.Rule(f"{theirs}.ls{i}.gamma", f"{ours}/ls{i}/gamma") for i in (1, 2)
@@ -76,8 +90,10 @@ def transformers_embeddings(method, theirs: str) -> Table:
   rules: Table = [
     table.Rule(f"{theirs}.{proj}.weight", f"{ours}/kernel", conv),
     table.Rule(f"{theirs}.{proj}.bias", f"{ours}/bias"),
-    table.Rule(f"{theirs}.position_embeddings", f"{ENCODER}/pos_embed"),
   ]
+  if method.positions == "learned":
+    name = f"{ENCODER}/pos_embed"
+    rules.append(table.Rule(f"{theirs}.position_embeddings", name))
   if method.cls:
     rules.append(table.Rule(f"{theirs}.cls_token", f"{ENCODER}/cls_token"))
   if method.registers:
@@ -136,12 +152,21 @@ def transformers_dinov2(method: backbone.Backbone) -> Table:
       for i in (1, 2)
       for rule in (
         *mae.norm(f"{theirs}.norm{i}", f"{ours}/norm{i}"),
-        *mae.dense(f"{theirs}.mlp.fc{i}", f"{ours}/mlp/fc{i}"),
         table.Rule(f"{theirs}.layer_scale{i}.lambda1", f"{ours}/ls{i}/gamma"),
       )
     ),
+    *_dinov2_mlp(method, f"{theirs}.mlp", f"{ours}/mlp"),
     *mae.norm(f"{stem}layernorm", f"{ENCODER}/norm"),
     *head("classifier"),
+  ]
+
+
+def _dinov2_mlp(method, theirs: str, ours: str) -> Table:
+  if method.act == "swiglu":
+    return packed(theirs, ("weights_in", "weights_out"), ours)
+  return [
+    *mae.dense(f"{theirs}.fc1", f"{ours}/fc1"),
+    *mae.dense(f"{theirs}.fc2", f"{ours}/fc2"),
   ]
 
 

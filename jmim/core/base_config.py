@@ -68,7 +68,7 @@ KEYS: dict[str, Key] = {
   "data.decoder": Key(
     "pillow",
     "Of host_crop='resized': 'pillow' is torchvision's arithmetic; 'turbo' "
-    "decodes only what the crop needs, 3x as fast (pip install jmim[fast]).",
+    "decodes only what the crop needs, 2.5x as fast (pip install jmim[fast]).",
     choices=("pillow", "turbo"),
   ),
   "data.kernel": Key(
@@ -134,6 +134,9 @@ KEYS: dict[str, Key] = {
     0.05, "Decoupled (adamw, lion) or added to the gradient (sgd, lars).",
     low=0,
   ),
+  "optim.weight_decay_end": Key(
+    0.0, "Its value at the end of half a cosine; 0: constant.", low=0
+  ),
   "optim.clip_norm": Key(
     0.0, "Global gradient-norm clip per player; 0: none. Try 1.0 on spikes.",
     low=0,
@@ -151,11 +154,15 @@ KEYS: dict[str, Key] = {
   # --- schedule of the learning rate
   "schedule.name": Key(
     "cosine",
-    "After the warm-up: half cosine or line to min_lr, constant, rsqrt.",
-    choices=("cosine", "linear", "constant", "rsqrt"),
+    "After the warm-up: half cosine or line to min_lr, constant, rsqrt, one "
+    "step down.",
+    choices=("cosine", "linear", "constant", "rsqrt", "step"),
   ),
   "schedule.min_lr": Key(0.0, "Where cosine and linear end.", low=0),
-  **duration("schedule.warmup", "Linear warm-up from 0"),
+  "schedule.start_lr": Key(0.0, "Where the warm-up begins.", low=0),
+  "schedule.drop_factor": Key(0.1, "step: by how much.", low=0, high=1),
+  **duration("schedule.drop", "step: when, from the start"),
+  **duration("schedule.warmup", "Linear warm-up from start_lr"),
   **duration("schedule.cooldown", "Final line to 0 (constant, rsqrt)"),
   **duration("schedule.timescale", "rsqrt: lr * sqrt(T / (T + t))"),
   # --- init_from: parameters of another run, see core/init_from.py

@@ -1,15 +1,15 @@
 """Checkpoints: Orbax, asynchronous, verified, restored by name onto any mesh.
 
-A step directory becomes visible only when it is complete, by a rename. What
-is in it is checked when it is read: a checksum of every array (`checksum`), a
-digest of the meta data, the sizes of the files. A checkpoint that does not
-pass is set aside, and the one before it used.
+A step directory becomes visible only when complete, by a rename. What is in it
+is checked when it is read: a checksum of every array (`checksum`), a digest of
+the meta data, the sizes of files. What fails is set aside, for the one before.
 """
 
 import errno
 import json
 import pathlib
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from collections.abc import Collection
@@ -17,13 +17,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
-from jax.experimental import multihost_utils
 
 from jmim.core import checksum
 from jmim.core import compare
 from jmim.core import errors
+from jmim.core import hosts
 from jmim.core import saved
 from jmim.core import tree as trees
 
@@ -32,6 +31,8 @@ _TRASH = "trash"  # checkpoints that are being deleted
 _PAUSES = (0, 0.2, 1, 2)
 # What Orbax raises for files that cannot be written.
 _UNWRITTEN = (OSError, ValueError, RuntimeError)
+# Times `Group.seconds` that hosts wait for each other's writes.
+_PATIENCE = 4
 
 
 class Checkpoints:
@@ -42,6 +43,7 @@ class Checkpoints:
     workdir: pathlib.Path,
     keep: Callable[[Collection[int]], Collection[int]] | int = 2,
     write: bool = True,
+    group: hosts.Group | None = None,
   ):
     """Opens (and with `write` creates and cleans) workdir/checkpoints.
 
@@ -49,13 +51,18 @@ class Checkpoints:
       workdir: of the run.
       keep: the steps there are -> those that stay; or how many of the newest.
       write: False: only reads; nothing is created or cleaned.
+      group: processes that all save and restore together; None: this one.
     """
+    self.group = group or hosts.Group()
     self.path = pathlib.Path(workdir).resolve() / "checkpoints"
     self._keep = keep if callable(keep) else lambda s: sorted(s)[-keep:]
-    self._write = write
+    self._write, self._sweeper = write, threading.Thread()
+    self._sweeper.start()
     self._manager = self._open()
 
   def _open(self) -> ocp.CheckpointManager:
+    saved.unwarned()
+    self._sweeper.join()
     if self._write:  # here, since Orbax would do it in the background
       self._clean()
     return ocp.CheckpointManager(
@@ -66,9 +73,10 @@ class Checkpoints:
         save_interval_steps=int(self._write),
         # A folder that cannot be made is an error here and now; else threads
         # of Orbax wait ten minutes for it, also when the program ends.
-        async_options=ocp.AsyncOptions(create_directories_asynchronously=False),
-        # A kill in the middle of a deletion leaves no half of a checkpoint.
-        todelete_subdir=_TRASH if self._write else None,
+        async_options=ocp.AsyncOptions(
+          create_directories_asynchronously=False,
+          timeout_secs=_PATIENCE * (self.group.seconds or 300),
+        ),
       ),
     )  # fmt: skip
 
@@ -96,26 +104,40 @@ class Checkpoints:
     self.wait()  # as `save` would
     for pause in _PAUSES:
       time.sleep(pause)
-      try:
-        self._tidy()
-        self._manager.save(step, args=args)
+      error = self._attempt("checkpoints tidied", self._tidy)
+      if error is None:
+        begin = lambda: self._begin(step, args)  # noqa: E731
+        error = self._attempt(f"checkpoint {step} begun", begin)
+      if error is None:
         return
-      except _UNWRITTEN as e:
-        failed, cause = self._failed(e), e
-        if getattr(e, "errno", None) not in (errno.ENOENT, errno.ENOTEMPTY):
-          break
-    raise failed from cause
+      failed = self._failed(error)
+      if getattr(error, "errno", None) not in (errno.ENOENT, errno.ENOTEMPTY):
+        break
+    raise failed from error
+
+  def _attempt(self, name: str, act: Callable[[], Any]) -> Exception | None:
+    """Writes something; the error, if it cannot be written on all hosts."""
+    # Theirs may have waited for ours, and ours then for the answer.
+    return self.group.attempt(name, act, _UNWRITTEN, 2 * _PATIENCE)[1]
+
+  def _begin(self, step: int, args: ocp.args.Composite) -> None:
+    self._manager.reload()  # the first host may have deleted some
+    self._manager.save(step, args=args)
 
   def wait(self) -> None:
     """Waits for what is being written; raises NotSaved if it fails."""
-    try:
-      self._manager.wait_until_finished()
-    except _UNWRITTEN as e:
-      raise self._failed(e) from e
+    finish = self._manager.wait_until_finished
+    if error := self._attempt("checkpoint written", finish):
+      raise self._failed(error) from error
 
   def check(self) -> None:
-    """Raises NotSaved if what is being written has failed already."""
+    """Raises NotSaved if what is being written has failed already.
+
+    Of several hosts none is told before `wait`, where all are.
+    """
     try:
+      if self.group.count > 1:
+        return
       self._manager.check_for_errors()
     except _UNWRITTEN as e:
       raise self._failed(e) from e
@@ -135,16 +157,31 @@ class Checkpoints:
 
   def _tidy(self) -> None:
     """Notes the sizes of new checkpoints, deletes those not kept."""
-    stay = set(self._keep(self.steps()))
-    for step in self.steps():
-      if step not in stay:
-        self._manager.delete(step)
     if jax.process_index():
       return
+    self._sweeper.join()
+    self._clean()
+    steps = self.steps()
+    stay = set(self._keep(steps))
+    self._delete([step for step in steps if step not in stay])
     for folder in self.path.iterdir():
       if folder.name.isdigit():
         saved.note_sizes(folder)
-    self._clean()
+
+  def _delete(self, steps: Collection[int]) -> None:
+    """Moves checkpoints to the trash: a kill leaves no half of one.
+
+    It is emptied in the background; what cannot be deleted is seen by the next
+    `_clean`.
+    """
+    trash = self.path / _TRASH
+    for step in steps:
+      trash.mkdir(exist_ok=True)
+      (self.path / str(step)).rename(trash / str(step))
+    self._sweeper = threading.Thread(
+      target=shutil.rmtree, args=(trash, True), daemon=True
+    )
+    self._sweeper.start()
 
   def _clean(self) -> None:
     """Ends what a crash has cut short: deletions, and saves."""
@@ -154,73 +191,58 @@ class Checkpoints:
         shutil.rmtree(folder)
 
   def delete_after(self, step: int) -> None:
-    """Deletes the checkpoints of later steps (a run that is rolled back)."""
+    """Deletes the checkpoints of later steps (a run that is rolled back).
+
+    Raises:
+      NotSaved: they cannot be deleted.
+    """
     self.wait()
-    for later in [s for s in self.steps() if s > step]:
-      self._manager.delete(later)
+    later = [s for s in self.steps() if s > step]
+    self._sweeper.join()
+    self._change("checkpoints deleted", lambda: self._delete(later))
+
+  def _change(self, name: str, act: Callable[[], None]) -> None:
+    """Has the first host move checkpoints, and all know."""
+    first = jax.process_index() == 0
+    if error := self._attempt(name, act if first else lambda: None):
+      raise self._failed(error) from error
+    self._manager.reload()
 
   def close(self) -> None:
-    """Waits for what is being written; raises NotSaved if it fails."""
+    """Waits for what is being written; raises NotSaved if it fails.
+
+    Not for other hosts: they may be where this one never gets.
+    """
     try:
       if self._write:
-        self.wait()
+        self._manager.wait_until_finished()
         self._tidy()
-    except OSError as e:
+        self._sweeper.join()
+    except _UNWRITTEN as e:
       raise errors.NotSaved(f"{self.path}: {errors.first_line(e)}") from e
     finally:
       self._manager.close()
 
   # --- reading
 
-  def restore_newest(
-    self,
-    like: Any,
-    say: Callable[[str], None],
-    before: int | None = None,
-    restore: Callable[[int, Any], Any] | None = None,
-  ) -> tuple[int, Any, Mapping[str, Any]]:
-    """(step, state, meta) of the newest checkpoint that is intact.
-
-    Damaged ones newer than that are moved to workdir/damaged, unless this
-    only reads.
-
-    Args:
-      like: as for `restore`.
-      say: told of every damaged checkpoint.
-      before: only those of smaller steps.
-      restore: how, if not by the method `restore`.
+  def set_aside(self, steps: Collection[int]) -> None:
+    """Moves damaged checkpoints to workdir/damaged, unless this only reads.
 
     Raises:
-      UserError: as `restore`, of the newest, if none is intact.
+      NotSaved: they cannot be moved.
     """
-    steps = [s for s in self.steps()[::-1] if before is None or s < before]
-    bad = {}
-    for step in steps:
-      try:
-        found = (restore or self.restore)(step, like)
-      except errors.Damaged as e:
-        bad[step] = e
-        say(f"checkpoint {step} is damaged: {e.seen}")
-        continue
-      if bad:
-        say(f"falling back to the checkpoint of step {step}")
-        self._set_aside(bad)
-      return step, found, self.meta(step)
-    raise bad[steps[0]]
-
-  def _set_aside(self, steps: Collection[int]) -> None:
     if not self._write:
       return
-    for step in [] if jax.process_index() else steps:
+    move = lambda: self._move_aside(steps)  # noqa: E731
+    self._change("damaged checkpoints set aside", move)
+
+  def _move_aside(self, steps: Collection[int]) -> None:
+    for step in steps:
       target = self.path.parent / "damaged" / str(step)
       if target.exists():
         shutil.rmtree(target)
       target.parent.mkdir(exist_ok=True)
       (self.path / str(step)).rename(target)
-    if jax.process_count() > 1:  # or others would still see them
-      multihost_utils.sync_global_devices("damaged checkpoints set aside")
-    self._manager.close()
-    self._manager = self._open()
 
   def restore(
     self, step: int, like: Any, sections: Collection[str] | None = None
@@ -247,52 +269,27 @@ class Checkpoints:
       )
       for n, x in wanted.items()
     }
-    arrays = saved.arrays(where, target)
+    read = lambda: saved.arrays(where, target)  # noqa: E731
+    arrays = self.undamaged(step, "arrays", read)
     arrays = {n: arrays[old.get(n, n)] for n in wanted}
     saved.check_sums(where, meta["arrays"], checksum.of(arrays))
     kind = jax.dtypes.canonicalize_dtype
     leaves = [arrays[n].astype(kind(x.dtype)) for n, x in wanted.items()]
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
-  def read(self, step: int, section: str) -> dict[str, np.ndarray]:
-    """Name (without the section) -> array; see `read_section`."""
-    where, meta = self.path / str(step), self.meta(step)
-    start = f"{section}/"
-    found = compare.shapes(meta["arrays"])
-    old = meta.get("saved_as", {})
-    names = {n: old.get(n, n) for n in found if n.startswith(start)}
-    if not names:
-      raise FileNotFoundError(f"no {section} in {where}")
-    arrays = saved.arrays(where, {o: found[n] for n, o in names.items()})
-    arrays = {n: arrays[o] for n, o in names.items()}
-    sums = {n: checksum.of_host(x) for n, x in arrays.items()}
-    saved.check_sums(where, meta["arrays"], sums)
-    return {n.removeprefix(start): x for n, x in arrays.items()}
+  def undamaged(self, step: int, what: str, read: Callable[[], Any]) -> Any:
+    """What `read` returns; Damaged on all hosts if it is on one."""
+    name = f"{what} of checkpoint {step}"
+    found, error = self.group.attempt(name, read, errors.Damaged)
+    if error is None:
+      return found
+    if isinstance(error, errors.Damaged):
+      raise error
+    raise saved.damaged(self.path / str(step), error)
 
   def meta(self, step: int) -> dict[str, Any]:
     """What was saved beside the arrays; raises as `saved.meta`."""
     return saved.meta(self.path / str(step))
-
-
-def read_section(workdir: pathlib.Path, section: str) -> dict[str, np.ndarray]:
-  """Leaf name -> array of one part of the newest checkpoint of a run.
-
-  Args:
-    workdir: of the run.
-    section: "params", "ema" or "extra"; nothing else is read.
-
-  Raises:
-    FileNotFoundError: no checkpoint, or nothing of that section in it.
-    UserError: it cannot be read.
-  """
-  store = Checkpoints(workdir, write=False)
-  try:
-    step = store.latest()
-    if step is None:
-      raise FileNotFoundError(f"no checkpoint in {store.path}")
-    return store.read(step, section)
-  finally:
-    store.close()
 
 
 def read_config(workdir: pathlib.Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ sets keys. Nothing here imports a method before it is named by a config.
 """
 
 import ast
+import difflib
 import importlib.util
 import pathlib
 from collections.abc import Iterable
@@ -68,7 +69,8 @@ def load(spec: str) -> ml_collections.ConfigDict:
   """
   path, _, arg = spec.partition(":")
   if not pathlib.Path(path).is_file():
-    near = sorted(str(p) for p in pathlib.Path("configs").glob("*.py"))
+    known = sorted(str(p) for p in pathlib.Path("configs").glob("*.py"))
+    near = difflib.get_close_matches(path, known, 3, 0.0)
     hint = ", ".join(near) or "see configs/ in the source tree"
     raise errors.UserError(
       f"--config={path}: no such file", f"a recipe such as {hint}",

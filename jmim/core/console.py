@@ -1,5 +1,6 @@
 """What a person sees: tables at the start, a progress bar or plain lines."""
 
+import os
 import sys
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -27,19 +28,30 @@ def number(value: float) -> str:
   return f"{value:.4f}" if 1e-2 <= abs(value) < 1e4 else f"{value:.3e}"
 
 
+def _width() -> int | None:
+  """Columns; None: those of the terminal.
+
+  Tables in a file, a pipe or a notebook need not fold to the 80 of a terminal.
+  """
+  if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+    return None
+  return int(os.environ.get("COLUMNS") or 120)
+
+
 class Console:
   """Prints for one process; every other host stays silent.
 
-  On a terminal a progress bar follows the run; elsewhere (a file, a pipe)
-  every log line is plain text.
+  On a terminal a progress bar follows the run; elsewhere (a file, a pipe, a
+  notebook) every log line is plain text.
   """
 
   def __init__(self, quiet: bool = False, console: Any = None):
     """With `quiet` nothing is printed; `console` is replaced in tests."""
-    # Tables in a file or a pipe need not fold to the 80 columns of a terminal.
+    width = _width()
     self._console = console or rich.console.Console(
-      quiet=quiet, highlight=False, width=None if sys.stdout.isatty() else 120
-    )
+      quiet=quiet, highlight=False, width=width,
+      height=width and 25,  # without it Rich ignores the width if TERM=dumb
+    )  # fmt: skip
     self._progress = None
     self._task = None
 
@@ -65,7 +77,7 @@ class Console:
 
   def start(self, total: int, done: int) -> None:
     """Begins the progress bar of a run of `total` steps."""
-    if not self._console.is_terminal:
+    if not self._redraws():
       return
     self._progress = rich.progress.Progress(
       rich.progress.BarColumn(24),
@@ -77,6 +89,15 @@ class Console:
     self._task = self._progress.add_task(
       "", total=total, completed=done, info=""
     )
+
+  def _redraws(self) -> bool:
+    """Whether lines can be written over; the output of a notebook's ! cannot.
+
+    To the program it looks like a terminal; the kernel leaves a variable.
+    """
+    c = self._console
+    in_cell = "JPY_PARENT_PID" in os.environ
+    return c.is_terminal and not c.is_dumb_terminal and not in_cell
 
   def advance(self, step: int) -> None:
     """Moves the bar."""

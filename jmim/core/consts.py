@@ -9,11 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jmim.core import checkpoint
 from jmim.core import compare
 from jmim.core import errors
 from jmim.core import method
+from jmim.core import npz
 from jmim.core import tree as trees
+from jmim.core import weights
 
 
 def load(name: str, const: method.Const) -> Any:
@@ -51,7 +52,7 @@ def read(
     expected: what the file should be, for messages.
 
   Raises:
-    UserError: no such file, or another hash.
+    UserError: no such file, another hash, or as `npz.read`.
   """
   file = pathlib.Path(path).expanduser()
   if not file.is_file():
@@ -65,8 +66,7 @@ def read(
       f"{name}: {file} has sha256 {found}", sha256,
       "fetch the right file, or change the hash if you mean this one", key,
     )  # fmt: skip
-  with np.load(file, allow_pickle=False) as stored:
-    return {n: stored[n] for n in stored.files}, found
+  return npz.read(file, key), found
 
 
 def check(
@@ -91,7 +91,7 @@ def check(
 def _pick(name: str, workdir: pathlib.Path, like: Any) -> Any:
   """The part of a run's newest parameters that has the names of `like`."""
   try:
-    saved = checkpoint.read_section(workdir, "params")
+    saved = weights.read_section(workdir, "params")
   except FileNotFoundError as e:
     raise errors.UserError(
       f"{name}: {e}", "the workdir of a run with a checkpoint",

@@ -1,15 +1,24 @@
 """Several processes that meet: by name, in time, with the same config."""
 
 import hashlib
+import itertools
 import json
+import types
+from collections.abc import Callable
 from collections.abc import Mapping
+from typing import Any
 
 import jax
+import orbax.checkpoint as ocp  # noqa: F401  defines the flag below
+from absl import flags
 from jax._src import distributed
 
 from jmim.core import errors
 
 AUTO = "auto"
+# Orbax's own waiting by JAX's service, with a time-out and names, not by the
+# devices, which would wait for ever.
+_ORBAX = "experimental_orbax_use_distributed_barrier"
 
 
 def start(
@@ -40,13 +49,17 @@ def start(
       "and --process < --processes",
       "name all three, or leave them out to run alone", "--coordinator",
     ) from e  # fmt: skip
+  flags.FLAGS[_ORBAX].value = True
 
 
-def barrier(name: str, seconds: int, index: int, count: int) -> None:
-  """Waits until every host is here.
+def gather(
+  name: str, value: str, seconds: int, index: int, count: int
+) -> dict[int, str]:
+  """Host -> the value it brought.
 
   Args:
     name: of the place, once per run.
+    value: of this host.
     seconds: after which one that is missing is given up.
     index: this host.
     count: hosts.
@@ -54,13 +67,6 @@ def barrier(name: str, seconds: int, index: int, count: int) -> None:
   Raises:
     HostsMissing: naming those that did not come.
   """
-  gather(name, "", seconds, index, count)
-
-
-def gather(
-  name: str, value: str, seconds: int, index: int, count: int
-) -> dict[int, str]:
-  """Host -> the value it brought; see `barrier`."""
   if count == 1:
     return {index: value}
   client = distributed.global_state.client
@@ -85,28 +91,107 @@ def gather(
   return {host: "" if x == "-" else x for host, x in found.items()}
 
 
-def agree(
-  values: Mapping[str, str], seconds: int, index: int, count: int
-) -> None:
-  """Raises UserError unless all hosts bring the same values.
+class Group:
+  """The processes of a run, as one of them sees them.
 
-  Args:
-    values: what ("config", "code") -> its hash.
-    seconds: as for `barrier`.
+  Attributes:
+    seconds: after which one that does not come is given up.
     index: this host.
     count: hosts.
   """
-  found = gather("start", json.dumps(dict(values)), seconds, index, count)
-  hosts = {host: json.loads(text) for host, text in found.items()}
-  for what, first in hosts[0].items():
-    other = [h for h, v in hosts.items() if v[what] != first]
-    if other:
-      raise errors.UserError(
-        f"the {what} of hosts {', '.join(map(str, other))} is not that of "
-        "host 0", f"the same {what} on all hosts",
-        "start all with the same command, from the same version of jmim",
-        "--config" if what == "config" else None,
-      )  # fmt: skip
+
+  def __init__(self, seconds: int = 0, index: int = 0, count: int = 1):
+    """Keeps its arguments; one process by default."""
+    self.seconds, self.index, self.count = seconds, index, count
+    self._numbers = itertools.count()  # names of meetings must not come twice
+
+  def attempt(
+    self,
+    name: str,
+    act: Callable[[], Any],
+    kinds: type[Exception] | tuple[type[Exception], ...],
+    patience: int = 1,
+  ) -> tuple[Any, Exception | None]:
+    """Does something on every host, and learns whether it worked on all.
+
+    A host that fails alone would take another branch than the others, which
+    then wait for it in vain. All hosts must call this in the same order.
+
+    Args:
+      name: of what is done, for the message about hosts that do not come.
+      act: done here.
+      kinds: errors that are a failure; others are raised here.
+      patience: times `seconds`, for what may take long.
+
+    Returns:
+      (what `act` returned, or None; the error, or None). Every host gets the
+      error of the first host that has one.
+
+    Raises:
+      HostsMissing: as `gather`.
+    """
+    found, error = None, None
+    try:
+      found = act()
+    except kinds as e:
+      error = e
+    if self.count == 1:
+      return found, error
+    name, seconds = f"{name} ({next(self._numbers)})", patience * self.seconds
+    told = gather(name, _packed(error), seconds, self.index, self.count)
+    first = next((h for h in sorted(told) if told[h]), None)
+    if first not in (None, self.index):
+      number, text = json.loads(told[first])
+      text = f"host {first}: {text}"
+      error = OSError(number, text) if number else OSError(text)
+    return found, error
+
+  def barrier(self, name: str) -> None:
+    """Waits until every host is here; the name comes once per run.
+
+    Raises:
+      HostsMissing: naming those that did not come.
+    """
+    gather(name, "", self.seconds, self.index, self.count)
+
+  def agree(
+    self,
+    name: str,
+    values: Mapping[str, str],
+    fix: str,
+    keys: Mapping[str, str] = types.MappingProxyType({}),
+  ) -> None:
+    """Raises UserError unless all hosts bring the same values.
+
+    Args:
+      name: of the place, as for `barrier`.
+      values: what ("config", "code") -> its hash.
+      fix: what to do where they differ.
+      keys: what -> key or flag to change.
+    """
+    text = json.dumps(dict(values))
+    found = gather(name, text, self.seconds, self.index, self.count)
+    told = {host: json.loads(text) for host, text in found.items()}
+    for what, first in told[min(told)].items():
+      other = [h for h, v in told.items() if v[what] != first]
+      if other:
+        raise errors.UserError(
+          f"the {what} of hosts {', '.join(map(str, other))} is not that of "
+          "host 0", f"the same {what} on all hosts", fix, keys.get(what),
+        )  # fmt: skip
+
+
+def group(seconds: int) -> Group:
+  """That of this run, once `start` has been called (or was not needed)."""
+  return Group(seconds, jax.process_index(), jax.process_count())
+
+
+def _packed(error: Exception | None) -> str:
+  """An error as text for the other hosts; "" if there is none."""
+  if error is None:
+    return ""
+  text = getattr(error, "seen", None) or errors.first_line(error)
+  return json.dumps([getattr(error, "errno", None), text])
 
 
 def digest(text: str) -> str:

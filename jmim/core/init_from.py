@@ -25,10 +25,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from jmim.core import checkpoint
 from jmim.core import compare
 from jmim.core import errors
+from jmim.core import npz
 from jmim.core import tree as trees
+from jmim.core import weights
 from jmim.nn import posemb
 
 Arrays = dict[str, np.ndarray]
@@ -119,11 +120,10 @@ def _read(rules: Rules) -> Arrays:
   """Player/leaf name -> array of a run's newest checkpoint or an .npz."""
   path = pathlib.Path(rules.path).expanduser()
   if path.suffix == ".npz" and path.is_file():
-    with np.load(path, allow_pickle=False) as stored:
-      return {name: stored[name] for name in stored.files}
+    return npz.read(path, "init_from.path")
   section = {"raw": "params", "ema": "ema"}[rules.weights]
   try:
-    return checkpoint.read_section(path, section)
+    return weights.read_section(path, section)
   except FileNotFoundError as e:
     raise errors.UserError(
       f"init_from.path={rules.path}: no {section} there ({e})",

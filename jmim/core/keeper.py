@@ -13,6 +13,7 @@ from typing import Any
 
 from jmim.core import checkpoint
 from jmim.core import errors
+from jmim.core import hosts
 from jmim.core import retention
 from jmim.core import writer as writers
 
@@ -32,6 +33,7 @@ class Keeper:
     every: int,
     say: Callable[[str], None],
     write: bool = True,
+    group: hosts.Group | None = None,
   ):
     """Opens the checkpoints of a workdir.
 
@@ -41,6 +43,7 @@ class Keeper:
       every: steps of which multiples are kept for ever; 0: none.
       say: prints a warning.
       write: False: nothing is created or cleaned.
+      group: processes of the run; None: this one.
     """
     self.workdir, self._say, self._limit = workdir, say, train["max_failures"]
     self._newest, self._every = train["keep"], every
@@ -49,7 +52,9 @@ class Keeper:
     self._values: dict[int, float] = {}
     self._failures = {"metrics": 0, "checkpoint": 0}
     self._pending = self.owed = False
-    self.store = checkpoint.Checkpoints(workdir, self._kept, write)
+    self.store = checkpoint.Checkpoints(
+      workdir, self._kept, write, group
+    )  # fmt: skip
     if write and self._best and (workdir / "metrics.jsonl").exists():
       for line in writers.complete(workdir):
         self.note(line["step"], line)
@@ -99,9 +104,11 @@ class Keeper:
       NotSaved: as `failed`.
     """
     self.wait()
+    flush = writer.flush if writer else lambda: None
+    _, failed = self.store.group.attempt("metrics flushed", flush, OSError)
     try:
-      if writer:
-        writer.flush()
+      if failed:  # on whichever host
+        raise failed
       self._failures["metrics"] = 0
       self.store.save(step, state, meta)
       self._pending, self.owed = True, False

@@ -94,14 +94,21 @@ def settings(
   return trees.map_named(leaf, params)
 
 
-def weighted_decay(weight_decay: float, factors: Tree) -> Any:
-  """u + weight_decay * factor * p, with one factor per leaf."""
+def weighted_decay(weight_decay: Any, factors: Tree) -> Any:
+  """u + weight_decay * factor * p, with one factor per leaf.
 
-  def update(updates, state, params):
-    add = lambda u, p, f: u + weight_decay * f * p if f else u  # noqa: E731
+  Args:
+    weight_decay: a number, or step -> number.
+    factors: one per leaf.
+  """
+
+  def update(updates, state, params, *, step=None, **_):
+    rate = weight_decay(step) if callable(weight_decay) else weight_decay
+    add = lambda u, p, f: u + rate * f * p if f else u  # noqa: E731
     return jax.tree.map(add, updates, params, factors), state
 
-  return optax.GradientTransformation(lambda _: optax.EmptyState(), update)
+  empty = lambda _: optax.EmptyState()  # noqa: E731
+  return optax.GradientTransformationExtraArgs(empty, update)
 
 
 def trust_ratio(coefficient: float) -> Any:
@@ -128,9 +135,9 @@ def trust_ratio(coefficient: float) -> Any:
   return optax.GradientTransformation(lambda _: optax.EmptyState(), update)
 
 
-def direction(cfg: Mapping[str, Any], factors: Tree) -> Any:
+def direction(cfg: Mapping[str, Any], factors: Tree, weight_decay: Any) -> Any:
   """The optax chain that turns gradients into a step of unit rate."""
-  decay = weighted_decay(cfg["weight_decay"], factors)
+  decay = weighted_decay(weight_decay, factors)
   chain = {
     "adamw": lambda: (
       optax.scale_by_adam(cfg["b1"], cfg["b2"], cfg["eps"]), decay,
@@ -178,7 +185,8 @@ class Optimizer:
     self, grads: Tree, state: Tree, params: Tree, step: jax.Array
   ) -> tuple[Tree, Tree]:
     """New (trainable parameters, state); `grads` like `trainable(params)`."""
-    steps, state = self.tx.update(grads, state, params)
+    tx = optax.with_extra_args_support(self.tx)
+    steps, state = tx.update(grads, state, params, step=step)
     lr = self.schedule(step)
     rates = self.trainable(jax.tree.map(lambda leaf: leaf.lr, self.leaves))
     new = jax.tree.map(lambda p, u, r: p - lr * r * u, params, steps, rates)
@@ -190,6 +198,7 @@ def make(
   params: Tree,
   groups: Sequence[method.Group],
   schedule: Callable[[jax.Array], jax.Array],
+  weight_decay: Any = None,
 ) -> Optimizer:
   """Builds the optimizer of one player.
 
@@ -199,11 +208,15 @@ def make(
     groups: the method's rules; those of `cfg` (freeze, lr_mults,
       decay_mults) come before them.
     schedule: step -> learning rate.
+    weight_decay: a number, or step -> number; None: that of `cfg`.
   """
+  if weight_decay is None:
+    weight_decay = cfg["weight_decay"]
   own = [method.Group(p, frozen=True) for p in cfg["freeze"]]
   own += [method.Group(p, lr=f) for p, f in cfg["lr_mults"]]
   own += [method.Group(p, decay=f) for p, f in cfg["decay_mults"]]
   leaves = settings(params, (*own, *groups), cfg["layer_decay"])
   bare = Optimizer(optax.identity(), schedule, leaves)
   factors = bare.trainable(jax.tree.map(lambda leaf: leaf.decay, leaves))
-  return Optimizer(direction(cfg, factors), schedule, leaves)
+  made = direction(cfg, factors, weight_decay)
+  return Optimizer(made, schedule, leaves)

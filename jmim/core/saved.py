@@ -4,7 +4,9 @@ Three things are checked: the sizes of its files, a digest of its meta data,
 and a checksum of every array after it was read.
 """
 
+import contextlib
 import json
+import logging
 import pathlib
 import zlib
 from collections.abc import Mapping
@@ -23,6 +25,15 @@ from jmim.core import version
 SIZES = "sizes.json"  # in each checkpoint, once it is complete
 # What is raised for files that are missing or damaged.
 _BROKEN = (ValueError, LookupError, OSError, TypeError, AttributeError)
+
+
+def unwarned() -> None:
+  """Orbax no longer warns that a folder is only read: that is meant."""
+  logging.getLogger("absl").addFilter(_matters)  # the same one once only
+
+
+def _matters(record: logging.LogRecord) -> bool:
+  return "directory is read only" not in record.getMessage()
 
 
 def meta(where: pathlib.Path) -> dict[str, Any]:
@@ -78,13 +89,15 @@ def arrays(where: pathlib.Path, wanted: Mapping[str, Any]) -> dict[str, Any]:
   """
   place = where / "state"
   try:
+    # Not through a Checkpointer: it would wait for the other hosts, of which
+    # one may find damage and never come.
     handler = ocp.PyTreeCheckpointHandler()
     shape = handler.metadata(place).tree
     like = trees.map_named(lambda n, x: wanted.get(n, ocp.PLACEHOLDER), shape)
     how = trees.map_named(lambda n, x: _how(wanted.get(n)), shape)
     args = ocp.args.PyTreeRestore(item=like, restore_args=how)
-    with ocp.Checkpointer(handler) as reader:
-      found = trees.named(reader.restore(place, args=args))
+    with contextlib.closing(handler):
+      found = trees.named(handler.restore(place, args=args))
     return {name: found[name] for name in wanted}
   except Exception as e:
     # Orbax raises a bare Exception where the file of an array is broken.

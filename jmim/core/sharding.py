@@ -36,9 +36,9 @@ RING = 16  # chips along a side of a pod slice; more shards get too small
 # attention or MLP, the inputs of what closes it.
 TENSOR = (
   (r"/(attn|cross)\w*/(qkv|q|k|v)/kernel$", -1),
-  (r"/mlp/fc1/(kernel|bias)$", -1),
+  (r"/mlp/(fc1|gate|up)/(kernel|bias)$", -1),
   (r"/(attn|cross)\w*/proj/kernel$", -2),
-  (r"/mlp/fc2/kernel$", -2),
+  (r"/mlp/(fc2|down)/kernel$", -2),
 )
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import importlib.metadata
 import pathlib
 import subprocess
 
@@ -26,3 +27,9 @@ def code_hash() -> str:
     total.update(str(path.relative_to(_PACKAGE)).encode())
     total.update(path.read_bytes())
   return total.hexdigest()[:16]
+
+
+def libraries() -> str:
+  """Versions of the libraries that a step is made with."""
+  names = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+  return ", ".join(f"{n} {importlib.metadata.version(n)}" for n in names)

@@ -4,6 +4,8 @@ A checkpoint of step 0 is one that `jmim.convert` wrote: it has no optimizer,
 and no run continues it.
 """
 
+import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -61,9 +63,62 @@ def leaf(store: checkpoint.Checkpoints, step: int, name: str) -> np.ndarray:
   Raises:
     Damaged: unreadable, or not what was saved.
   """
+  return _read(store, step, lambda n: n == name)[name]
+
+
+def section(
+  store: checkpoint.Checkpoints, step: int, name: str
+) -> dict[str, np.ndarray]:
+  """Name (without the section) -> array of one part of a checkpoint.
+
+  Args:
+    store: of the run.
+    step: of the checkpoint.
+    name: "params", "ema" or "extra"; nothing else is read.
+
+  Raises:
+    FileNotFoundError: nothing of that section in it.
+    Damaged: unreadable, or not what was saved.
+  """
+  start = f"{name}/"
+  found = _read(store, step, lambda n: n.startswith(start))
+  if not found:
+    raise FileNotFoundError(f"no {name} in {store.path / str(step)}")
+  return {n.removeprefix(start): x for n, x in found.items()}
+
+
+def _read(
+  store: checkpoint.Checkpoints, step: int, wanted: Callable[[str], bool]
+) -> dict[str, np.ndarray]:
+  """Name -> array of those wanted, verified; nothing else is read."""
   where, meta = store.path / str(step), store.meta(step)
-  spec = compare.shapes(meta["arrays"])[name]
-  old = meta.get("saved_as", {}).get(name, name)
-  found = saved.arrays(where, {old: spec})[old]
-  saved.check_sums(where, meta["arrays"], {name: checksum.of_host(found)})
-  return found
+  specs = {n: x for n, x in compare.shapes(meta["arrays"]).items() if wanted(n)}
+  if not specs:
+    return {}
+  old = {n: meta.get("saved_as", {}).get(n, n) for n in specs}
+  arrays = saved.arrays(where, {old[n]: x for n, x in specs.items()})
+  arrays = {n: arrays[o] for n, o in old.items()}
+  sums = {n: checksum.of_host(x) for n, x in arrays.items()}
+  saved.check_sums(where, meta["arrays"], sums)
+  return arrays
+
+
+def read_section(workdir: pathlib.Path, name: str) -> dict[str, np.ndarray]:
+  """Leaf name -> array of one part of the newest checkpoint of a run.
+
+  Args:
+    workdir: of the run.
+    name: as of `section`.
+
+  Raises:
+    FileNotFoundError: no checkpoint, or nothing of that section in it.
+    UserError: it cannot be read.
+  """
+  store = checkpoint.Checkpoints(workdir, write=False)
+  try:
+    step = store.latest()
+    if step is None:
+      raise FileNotFoundError(f"no checkpoint in {store.path}")
+    return section(store, step, name)
+  finally:
+    store.close()

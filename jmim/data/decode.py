@@ -115,12 +115,13 @@ def resize(
 
 
 def quick_resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-  """Nearly `resize` with the bicubic kernel, four times as fast.
+  """Nearly `resize` with the bicubic kernel, many times as fast.
 
   Each axis is halved while it is four times too long; then smoothed with a
-  Gaussian of deviation 0.4 f - 0.05, f the factor that is left, and sampled
-  with a cubic kernel. Fitted on two photographs: 0.3 to 1.0 of 255 levels from
-  the antialiased kernel on average for f from 1.1 to 4 (unsmoothed 2.0 at 1.7).
+  Gaussian whose deviation grows with the factor that is left, and sampled:
+  linearly if both axes shrink, which is half the work, with a cubic kernel if
+  one grows. On photographs the result is 0.5 to 1.5 of 255 levels from the
+  antialiased kernel on average; the bilinear one would be 1.5 from it.
 
   Args:
     image: uint8 [h, w, c].
@@ -137,17 +138,25 @@ def quick_resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     h = (h + 1) // 2 if h >= 4 * height else h
     w = (w + 1) // 2 if w >= 4 * width else w
     image = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA)
-  if h > height or w > width:
-    (x, dx), (y, dy) = _smoothing(w / width), _smoothing(h / height)
+  linear = h > height and w > width
+  (x, dx), (y, dy) = (_smoothing(f, linear) for f in (w / width, h / height))
+  if x > 1 or y > 1:
     image = cv2.GaussianBlur(image, (x, y), dx, sigmaY=dy)
-  image = cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
+  sampled = cv2.INTER_LINEAR if linear else cv2.INTER_CUBIC
+  image = cv2.resize(image, (width, height), interpolation=sampled)
   return image.reshape(height, width, channels)
 
 
-def _smoothing(factor: float) -> tuple[int, float]:
-  """(taps, deviation) of the Gaussian before shrinking by a factor."""
-  taps = 1 if factor <= 1 else 3 if factor < 2.1 else 5 if factor < 3.6 else 7
-  return taps, max(0.1, 0.4 * factor - 0.05)
+def _smoothing(factor: float, linear: bool) -> tuple[int, float]:
+  """(taps, deviation) of the Gaussian before shrinking by a factor.
+
+  Fitted on two photographs. What is sampled linearly is smoothed by that too;
+  below a factor of 1.5 more of it brings nothing.
+  """
+  if factor <= (1.5 if linear else 1):
+    return 1, 0.1
+  taps = 3 if factor < 2.1 else 5 if factor < 3.6 else 7
+  return taps, max(0.1, 0.4 * factor - (0.17 if linear else 0.05))
 
 
 def fit(

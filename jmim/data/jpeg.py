@@ -13,7 +13,6 @@ import ctypes.util
 import functools
 import importlib.util
 import pathlib
-import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -90,34 +89,45 @@ def _library() -> ctypes.CDLL | None:
 
 
 class _Decoder:
-  """One decompressor of the library; for one thread."""
+  """One decompressor of the library, for one picture.
+
+  Not for the next one too: it would keep tables for a file that lacks its own,
+  and in the middle of a broken header it would refuse all that follow. A new
+  one takes 2 microseconds.
+  """
 
   def __init__(self):
     self.lib = _library()
     assert self.lib is not None, "ask available() first"
+
+  def __enter__(self):
     self.handle = self.lib.tj3Init(_DECOMPRESS)
     # Warnings mean damage; what to do about it the general decoder decides.
-    self.call("tj3Set", _STOP_ON_WARNING, 1)
+    self.lib.tj3Set(self.handle, _STOP_ON_WARNING, 1)
+    return self
 
-  def __del__(self):
+  def __exit__(self, *_):
     self.lib.tj3Destroy(self.handle)
 
-  def call(self, name: str, *arguments) -> None:
-    """Calls a function that returns 0 if all went well."""
+  def call(self, name: str, *arguments, fine: str | None = None) -> None:
+    """Calls a function that returns 0, or says `fine`, if all went well."""
     if getattr(self.lib, name)(self.handle, *arguments):
-      raise Unsuited(self.lib.tj3GetErrorStr(self.handle).decode())
+      said = self.lib.tj3GetErrorStr(self.handle).decode()
+      if fine is None or fine not in said:
+        raise Unsuited(said)
 
   def get(self, parameter: int) -> int:
     return self.lib.tj3Get(self.handle, parameter)
 
-
-_LOCAL = threading.local()
-
-
-def _decoder() -> _Decoder:
-  if not hasattr(_LOCAL, "decoder"):
-    _LOCAL.decoder = _Decoder()
-  return _LOCAL.decoder
+  def size(self, data: bytes) -> tuple[int, int]:
+    """As the function below."""
+    self.call("tj3DecompressHeader", data, len(data))
+    height, width = self.get(_HEIGHT), self.get(_WIDTH)
+    if self.get(_COLORSPACE) not in _PLAIN:
+      raise Unsuited("CMYK")
+    if height * width > MAX_PIXELS:
+      raise Unsuited(f"{height} x {width} pixels")
+    return height, width
 
 
 def size(data: bytes) -> tuple[int, int]:
@@ -126,14 +136,8 @@ def size(data: bytes) -> tuple[int, int]:
   Raises:
     Unsuited: not a JPEG, CMYK, or larger than MAX_PIXELS.
   """
-  decoder = _decoder()
-  decoder.call("tj3DecompressHeader", data, len(data))
-  height, width = decoder.get(_HEIGHT), decoder.get(_WIDTH)
-  if decoder.get(_COLORSPACE) not in _PLAIN:
-    raise Unsuited("CMYK")
-  if height * width > MAX_PIXELS:
-    raise Unsuited(f"{height} x {width} pixels")
-  return height, width
+  with _Decoder() as decoder:
+    return decoder.size(data)
 
 
 def shrink(height: int, width: int, least: int) -> int:
@@ -165,50 +169,33 @@ def crop(
   Raises:
     Unsuited: the bytes are damaged.
   """
-  size(data)
-  decoder = _decoder()
-  whole = [-(-decoder.get(side) // denom) for side in (_HEIGHT, _WIDTH)]
-  top, left = box[0] // denom, box[1] // denom
-  bottom = min(whole[0], -(-(box[0] + box[2]) // denom))
-  right = min(whole[1], -(-(box[1] + box[3]) // denom))
-  # Crops start at a block; one pixel more on each side, as the colour of an
-  # edge pixel is interpolated with its neighbour's.
-  step = max(1, _MCU_WIDTH[decoder.get(_SUBSAMPLING)] // denom)
-  start = max(0, left - 1) // step * step
-  end = min(whole[1], right + 1)
-  image = np.empty((bottom - top, end - start, channels), np.uint8)
-  region = _Region(start, top, end - start, bottom - top)
-  _decompress(decoder, shortened(data, bottom * denom), image, region, denom)
+  with _Decoder() as decoder:
+    whole = [-(-side // denom) for side in decoder.size(data)]
+    top, left = box[0] // denom, box[1] // denom
+    bottom = min(whole[0], -(-(box[0] + box[2]) // denom))
+    right = min(whole[1], -(-(box[1] + box[3]) // denom))
+    # Crops start at a block; one pixel more on each side, as the colour of an
+    # edge pixel is interpolated with its neighbour's.
+    step = max(1, _MCU_WIDTH[decoder.get(_SUBSAMPLING)] // denom)
+    start = max(0, left - 1) // step * step
+    end = min(whole[1], right + 1)
+    image = np.empty((bottom - top, end - start, channels), np.uint8)
+    decoder.call("tj3SetScalingFactor", _Scale(1, denom))
+    region = _Region(start, top, end - start, bottom - top)
+    decoder.call("tj3SetCroppingRegion", region)
+    short = shortened(data, bottom * denom)
+    target = (image.ctypes.data, 0, _PIXELS[channels])
+    # What is left over in a shortened picture is noticed when all is done; a
+    # damaged one is left with other words before.
+    fine = None if short is data else _LEFT_OVER
+    decoder.call("tj3Decompress8", short, len(short), *target, fine=fine)
   shown = top * denom, left * denom, image.shape[0] * denom
   shown = (*shown, (right - left) * denom)
   return image[:, left - start : right - start], shown
 
 
-def _decompress(
-  decoder: _Decoder,
-  data: bytes,
-  image: np.ndarray,
-  region: _Region,
-  denom: int,
-) -> None:
-  """Fills `image` with a region of the picture at 1 / denom of its size."""
-  decoder.call("tj3DecompressHeader", data, len(data))
-  decoder.call("tj3SetScalingFactor", _Scale(1, denom))
-  decoder.call("tj3SetCroppingRegion", region)
-  target = (image.ctypes.data, 0, _PIXELS[image.shape[2]])
-  try:
-    decoder.call("tj3Decompress8", data, len(data), *target)
-  except Unsuited as error:
-    # What is left over in a shortened picture, noticed when all is done; a
-    # damaged one is left with other words before.
-    if _LEFT_OVER not in str(error):
-      raise
-  finally:
-    decoder.call("tj3SetCroppingRegion", _Region(0, 0, 0, 0))
-    decoder.call("tj3SetScalingFactor", _Scale(1, 1))
-
-
 _LEFT_OVER = "extraneous bytes before marker"
+_END = b"\xff\xd9"
 
 
 def shortened(data: bytes, rows: int) -> bytes:
@@ -234,10 +221,16 @@ def shortened(data: bytes, rows: int) -> bytes:
     place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
   else:
     return data
-  # Rows of blocks are at most 32 high; one more, as colours are interpolated.
-  rows = (rows // 32 + 2) * 32
   if frame is None or data[place + 4] != data[frame + 9]:
     return data
+  # Rows of blocks that are stored together, in pixels. The next pixel too must
+  # stay, as colours are interpolated.
+  stored = data[frame + 11 : frame + 11 + 3 * data[frame + 9] : 3]
+  block = 8 * max([1, *(sampling & 15 for sampling in stored)])
+  rows = -(-(rows + 2) // block) * block
   if rows >= int.from_bytes(data[frame + 5 : frame + 7], "big"):
     return data
-  return data[: frame + 5] + rows.to_bytes(2, "big") + data[frame + 7 :]
+  head, rest = data[: frame + 5], memoryview(data)[frame + 7 :]
+  # With an end of its own: a file cut short below the rows would else be told
+  # in the same words as one cut short above.
+  return b"".join((head, rows.to_bytes(2, "big"), rest, _END))

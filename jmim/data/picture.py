@@ -103,7 +103,7 @@ def _plain_size(image: bytes | np.ndarray) -> tuple[int, int] | None:
     size = jpeg.size(image)
   except jpeg.Unsuited:
     return None
-  if b"Exif\0\0" in image[: 1 << 17] and _orientation(image) != 1:
+  if image.find(b"Exif\0\0", 0, 1 << 17) >= 0 and _orientation(image) != 1:
     return None
   return size
 

@@ -232,9 +232,10 @@ def build(name: str, split: str, data_dir: str = "") -> Source:
   """Opens a data set.
 
   Args:
-    name: "folder", "tar" (WebDataset), "array" (npz files), "synthetic", or a
-      TFDS name: `cifar10`, `cifar10:3.0.2`, `digits/scattered`. Those of
-      jmim/data/builders are prepared when they are first asked for.
+    name: "folder", "tar" (WebDataset), "array" (npz files), "synthetic",
+      "text/byte:1024" (see `text_source`), or a TFDS name: `cifar10`,
+      `cifar10:3.0.2`, `digits/scattered`. Those of jmim/data/builders are
+      prepared when they are first asked for.
     split: a sub-folder, the beginning of the shards' names, a file name, or a
       TFDS split, possibly sliced: "train[:80%]".
     data_dir: the folder, or the TFDS data directory; "" is `default_dir()`.
@@ -247,6 +248,10 @@ def build(name: str, split: str, data_dir: str = "") -> Source:
   """
   if name == "synthetic":
     return synthetic()
+  if name.partition("/")[0] == "text":
+    from jmim.data import text_source
+
+    return text_source.build(name, split, data_dir)
   if name not in ("folder", "tar", "array"):
     root = pathlib.Path(data_dir).expanduser() if data_dir else default_dir()
     # Imported here, as TFDS takes a second that users of folders need not wait.

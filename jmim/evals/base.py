@@ -45,6 +45,34 @@ class Evaluator:
     raise TypeError(f"{type(self).__name__} must define run()")
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Compared(Evaluator):
+  """Of labelled features, with the same of pixels and of an untrained network.
+
+  Pixels only where the method reads images, not clips or several views.
+  """
+
+  labelled = True
+
+  train_limit: int = method.field(0, "training examples; 0: all", low=0)
+  limit: int = method.field(0, "test examples; 0: all", low=0)
+  reference: bool = method.field(True, "also pixels and untrained weights")
+
+  def lines(self, context: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yields (prefix of the key, training, test), both (features, labels)."""
+    asked = {"": (self.predict, self.weights)}
+    if self.reference:
+      if "image" in context.method.inputs():
+        asked["pixels_"] = ("pixels", "raw")
+      asked["untrained_"] = (self.predict, "untrained")
+    for prefix, (name, weights) in asked.items():
+      train, test = (
+        context.features(name, split, limit or None, weights)
+        for split, limit in (("train", self.train_limit), ("eval", self.limit))
+      )
+      yield prefix, train, test
+
+
 def names() -> list[str]:
   """All evaluator modules."""
   package = importlib.import_module("jmim.evals")

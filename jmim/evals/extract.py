@@ -23,6 +23,7 @@ from jmim.core import errors
 from jmim.core import method as methods
 from jmim.core import tree as trees
 from jmim.core import validate
+from jmim.core import weights as run_weights
 from jmim.data import augment
 from jmim.nn import inception
 
@@ -97,7 +98,7 @@ def from_run(workdir: str) -> Extractor:
   path = pathlib.Path(workdir).expanduser()
   try:
     config = ml_collections.ConfigDict(checkpoint.read_config(path))
-    params = checkpoint.read_section(path, "params")
+    params = run_weights.read_section(path, "params")
   except FileNotFoundError as e:
     raise errors.UserError(
       f"{workdir}: {e}", "the workdir of a run with a checkpoint",
@@ -112,7 +113,7 @@ def from_run(workdir: str) -> Extractor:
       "name the run of another method", "encoder",
     )  # fmt: skip
   try:
-    extra = trees.nested(checkpoint.read_section(path, "extra"))
+    extra = trees.nested(run_weights.read_section(path, "extra"))
   except FileNotFoundError:  # a method without saved statistics
     extra = {}
   consts = {n: const_files.load(n, c) for n, c in method.consts().items()}

@@ -23,6 +23,7 @@ import numpy as np
 
 from jmim.core import errors
 from jmim.core import method
+from jmim.core import npz
 from jmim.data import augment
 from jmim.data import pipeline
 from jmim.data import sources
@@ -70,8 +71,7 @@ def load(path: str | pathlib.Path, key: str = "reference") -> Reference:
   """
   file = pathlib.Path(path).expanduser()
   try:
-    with np.load(file, allow_pickle=False) as stored:
-      arrays = {name: stored[name] for name in stored.files}
+    arrays = npz.read(file, key)
     about = json.loads(str(arrays["protocol"]))
     names = [n.removesuffix("/mean") for n in arrays if n.endswith("/mean")]
     moments = {n: (arrays[f"{n}/mean"], arrays[f"{n}/cov"]) for n in names}
@@ -79,7 +79,8 @@ def load(path: str | pathlib.Path, key: str = "reference") -> Reference:
     return Reference(extractor, about, moments, arrays["features"])
   except (OSError, KeyError, ValueError) as e:
     raise errors.UserError(
-      f"reference {str(file)!r}: {e}", "a file of jmim.tools.make_fid_stats",
+      f"reference {str(file)!r}: {getattr(e, 'seen', e)}",
+      "a file of jmim.tools.make_fid_stats",
       "make one for this data set and these features", key,
     ) from e  # fmt: skip
 

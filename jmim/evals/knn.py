@@ -44,30 +44,17 @@ def votes(
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Evaluator(base.Evaluator):
+class Evaluator(base.Compared):
   """k-NN accuracy in percent, with pixels and untrained beside it."""
-
-  labelled = True
 
   k: tuple = method.field(
     (20, 10, 100, 200), "numbers of neighbours; the first is `top1`"
   )
   temperature: float = method.field(0.07, "T of the votes", above=0)
-  train_limit: int = method.field(0, "training examples; 0: all", low=0)
-  limit: int = method.field(0, "test examples; 0: all", low=0)
-  reference: bool = method.field(True, "also pixels and untrained weights")
 
   def run(self, context):
     """Yields top1 (percent) per k, and the reference lines."""
-    lines = {"": (self.predict, self.weights)}
-    if self.reference:
-      lines["pixels_"] = ("pixels", "raw")
-      lines["untrained_"] = (self.predict, "untrained")
-    for prefix, (name, weights) in lines.items():
-      train, labels = context.features(
-        name, "train", self.train_limit or None, weights
-      )
-      test, truth = context.features(name, "eval", self.limit or None, weights)
+    for prefix, (train, labels), (test, truth) in self.lines(context):
       classes = int(max(labels.max(), truth.max())) + 1
       most = min(max(self.k), len(train))
       found = neighbours.nearest(train, labels, test, most, context.mesh)

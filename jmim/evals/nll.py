@@ -29,7 +29,8 @@ class Evaluator(base.Evaluator):
     nats, _ = context.rows(
       self.predict, "eval", self.limit or None, self.weights
     )
-    shape = context.method.inputs()["image"].shape
+    inputs = context.method.inputs()
+    shape = inputs.get("image", inputs.get("tokens")).shape
     yield "nats", float(np.mean(nats, dtype=np.float64))
     bits = np.mean(nats, dtype=np.float64) / (math.prod(shape) * math.log(2))
     yield "bits_per_dim", float(bits)

@@ -44,25 +44,14 @@ def fit(
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Evaluator(base.Evaluator):
+class Evaluator(base.Compared):
   """Probe accuracy in percent, with pixels and untrained beside it."""
-
-  labelled = True
 
   head: str = method.field("ridge", "classifier", choices=("ridge", "logistic"))
   penalty: float = method.field(1.0, "weight of the L2 penalty", above=0)
-  train_limit: int = method.field(0, "training examples; 0: all", low=0)
-  limit: int = method.field(0, "test examples; 0: all", low=0)
-  reference: bool = method.field(True, "also pixels and untrained weights")
 
   def run(self, context):
     """Yields accuracy (percent) and the reference lines."""
-    lines = {"": (self.predict, self.weights)}
-    if self.reference:
-      lines["pixels_"] = ("pixels", "raw")
-      lines["untrained_"] = (self.predict, "untrained")
-    for prefix, (name, weights) in lines.items():
-      train = context.features(name, "train", self.train_limit or None, weights)
-      test, truth = context.features(name, "eval", self.limit or None, weights)
+    for prefix, train, test in self.lines(context):
       model = fit(self.head, *train, self.penalty)
-      yield f"{prefix}accuracy", 100.0 * float(model.score(test, truth))
+      yield f"{prefix}accuracy", 100.0 * float(model.score(*test))

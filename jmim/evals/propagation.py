@@ -140,10 +140,19 @@ class Evaluator(base.Evaluator):
 
   def _track(self, context, video, truth) -> np.ndarray:
     """[t, H, W] ids."""
-    side = context.method.inputs()["image"].shape[0]
-    frames = [cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA)
-              for frame in video]  # fmt: skip
-    batch = {"image": np.stack(frames)}
+    wanted = context.method.inputs()
+    # A method of several views gets the same frame for each.
+    name = "image" if "image" in wanted else "views"
+    side = wanted[name].shape[-2]
+    frames = np.stack([
+      cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA)
+      for frame in video
+    ])  # fmt: skip
+    views = wanted[name].shape[:-3]
+    batch = {name: np.broadcast_to(
+      frames.reshape(len(frames), *[1] * len(views), *frames.shape[1:]),
+      (len(frames), *views, *frames.shape[1:]),
+    )}  # fmt: skip
     tokens = context.apply(self.predict, batch, self.weights, whole=True)
     h, w = tokens.shape[1:3]
     rows, columns = (

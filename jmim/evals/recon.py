@@ -5,6 +5,7 @@ original elsewhere. Its error over hidden pixels stands beside two fillings
 that need no network, on the same masks:
 
     mse      = mean over hidden pixels of (prediction - original)^2, in [0, 1]
+    l1       = the same of the absolute difference
     nearest  : each hidden pixel from the nearest visible one
     colour   : the mean colour of the visible pixels of the image
 """
@@ -44,9 +45,12 @@ def mean_visible(image: np.ndarray, hidden: np.ndarray) -> np.ndarray:
   return filled
 
 
-def hidden_error(a: np.ndarray, b: np.ndarray, hidden: np.ndarray) -> float:
-  """Mean squared difference over hidden pixels; images in [0, 1]."""
-  return float(((a - b) ** 2)[hidden].mean())
+def hidden_error(
+  a: np.ndarray, b: np.ndarray, hidden: np.ndarray
+) -> tuple[float, float]:
+  """Mean (squared, absolute) difference over hidden pixels; in [0, 1]."""
+  gap = (a - b)[hidden]
+  return float((gap**2).mean()), float(np.abs(gap).mean())
 
 
 def sheet(
@@ -93,7 +97,7 @@ class Evaluator(base.Evaluator):
   batches: int = method.field(1, "batches the errors are averaged over", low=1)
 
   def run(self, context):
-    """Yields mse, mse_nearest, mse_colour and the picture `sheet`."""
+    """Yields mse and l1, *_nearest and *_colour, and the picture `sheet`."""
     errors, first = [], None
     for i, batch in enumerate(context.batches("eval", self._limit(context))):
       out = context.apply(self.predict, batch, self.weights, key=i)
@@ -106,8 +110,10 @@ class Evaluator(base.Evaluator):
         if x[2].any()
       ]
       first = first or (truth, pred, hidden)
-    for j, name in enumerate(("mse", "mse_nearest", "mse_colour")):
-      yield name, float(np.mean([e[j] for e in errors]))
+    means = np.mean(errors, axis=0)
+    for filling, pair in zip(("", "_nearest", "_colour"), means, strict=True):
+      yield f"mse{filling}", float(pair[0])
+      yield f"l1{filling}", float(pair[1])
     yield "sheet", self._sheet(*(x[: self.examples] for x in first))
 
   def _limit(self, context) -> int:
@@ -124,7 +130,7 @@ class Evaluator(base.Evaluator):
     )
 
 
-def _errors(truth, pred, hidden) -> tuple[float, float, float]:
+def _errors(truth, pred, hidden) -> tuple[tuple[float, float], ...]:
   a = truth.astype(np.float32) / 255
   return (
     hidden_error(pred.astype(np.float32) / 255, a, hidden),

@@ -15,6 +15,7 @@ from jax import ad_checkpoint
 from jmim.nn import attention
 from jmim.nn import block
 from jmim.nn import mlp
+from jmim.nn import norm
 from jmim.nn import posemb
 from jmim.nn import runtime
 
@@ -26,12 +27,13 @@ def modulate(x: jax.Array, shift: jax.Array, scale: jax.Array) -> jax.Array:
   return x * (1 + scale[:, None]) + shift[:, None]
 
 
-def bare_norm(rt: runtime.Runtime, name: str, affine: bool) -> nn.LayerNorm:
-  """LayerNorm, eps 1e-6, with or without scale and bias."""
-  return nn.LayerNorm(
-    epsilon=1e-6, dtype=rt.dtype, use_bias=affine, use_scale=affine,
-    use_fast_variance=False, name=name,
-  )  # fmt: skip
+def bare_norm(
+  rt: runtime.Runtime, name: str, affine: bool, rms: bool = False
+) -> norm.LayerNorm | nn.RMSNorm:
+  """LayerNorm, eps 1e-6, with or without scale and bias; or RMSNorm."""
+  if rms:
+    return nn.RMSNorm(epsilon=1e-6, dtype=rt.dtype, name=name)
+  return norm.LayerNorm(1e-6, rt.dtype, affine, affine, name=name)
 
 
 class AdaBlock(nn.Module):
@@ -43,7 +45,9 @@ class AdaBlock(nn.Module):
     affine: LayerNorms have scale and bias (UMD) or not (DiT).
     separate: q, k, v are initialised as three matrices (UMD).
     rt: execution choices.
-    qk_norm: LayerNorm of q and k, see `attention.SelfAttention`.
+    qk_norm: norm of q and k, see `attention.SelfAttention`.
+    rms: RMSNorm with a scale in place of LayerNorm.
+    swiglu: `mlp.SwiGLU` with biases in place of the MLP.
     ffn: makes another network in place of the MLP, (x, taps) -> (y, found),
       from the keyword arguments `rt` and `name`.
   """
@@ -53,18 +57,26 @@ class AdaBlock(nn.Module):
   affine: bool = False
   separate: bool = False
   rt: runtime.Runtime = runtime.Runtime()
-  qk_norm: bool = False
+  qk_norm: bool | str = False
+  rms: bool = False
+  swiglu: bool = False
   ffn: Callable[..., nn.Module] | None = None
 
   @nn.compact
   def __call__(
-    self, x: jax.Array, *, cond: jax.Array, taps: tuple[str, ...] = ()
+    self,
+    x: jax.Array,
+    *,
+    cond: jax.Array,
+    rotary: jax.Array | None = None,
+    taps: tuple[str, ...] = (),
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """[b, t, w] -> [b, t, w] and the taps asked for.
 
     Args:
       x: tokens.
       cond: [b, w] conditioning, already through its SiLU.
+      rotary: angles of the tokens, see `attention.SelfAttention`.
       taps: "block" (the output), those of `attention.SelfAttention`, or those
         of `ffn`.
     """
@@ -78,13 +90,16 @@ class AdaBlock(nn.Module):
       self.heads, rt=self.rt, qk_norm=self.qk_norm, name="attn", **init
     )
     inner = tuple(t for t in taps if t in attention.TAPS)
-    y = modulate(bare_norm(self.rt, "norm1", self.affine)(x), shift1, scale1)
-    y, found = attn(y, taps=inner)
+    norm = lambda name: bare_norm(self.rt, name, self.affine, self.rms)  # noqa: E731
+    y = modulate(norm("norm1")(x), shift1, scale1)
+    y, found = attn(y, rotary=rotary, taps=inner)
     x = self.rt.shard(x + gate1[:, None] * y)
     x = ad_checkpoint.checkpoint_name(x, "middle")
-    y = modulate(bare_norm(self.rt, "norm2", self.affine)(x), shift2, scale2)
-    if self.ffn is None:
-      hidden = int(width * self.mlp_ratio)
+    y = modulate(norm("norm2")(x), shift2, scale2)
+    hidden = int(width * self.mlp_ratio)
+    if self.swiglu:
+      y = mlp.SwiGLU(int(2 / 3 * hidden), self.rt, bias=True, name="mlp")(y)
+    elif self.ffn is None:
       y = mlp.MLP(hidden, self.rt, "gelu_tanh", name="mlp")(y)
     else:
       outer = tuple(t for t in taps if t not in (*inner, "block"))

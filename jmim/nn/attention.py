@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import ad_checkpoint
 
+from jmim.nn import dense
+from jmim.nn import lean
 from jmim.nn import norm
 from jmim.nn import posemb
 from jmim.nn import runtime
@@ -17,8 +19,8 @@ IMPLEMENTATIONS = ("einsum", "xla", "cudnn")
 TAPS = ("q", "k", "v", "attention")
 
 
-def probabilities(q, k, bias=None, mask=None):
-  """softmax(q k^T / sqrt(d) + bias) in float32: [b, h, t, s]."""
+def probabilities(q, k, bias=None, mask=None, dtype=jnp.float32):
+  """softmax(q k^T / sqrt(d) + bias), computed in float32: [b, h, t, s]."""
   # Scaling q, not the logits: [t, d] instead of [t, s] numbers, which halves
   # the time of the backward pass on CPU where heads are small.
   q = q * q.shape[-1] ** -0.5
@@ -30,7 +32,7 @@ def probabilities(q, k, bias=None, mask=None):
   if mask is not None:
     floor = jnp.finfo(jnp.float32).min
     logits = jnp.where(mask[:, None, None, :], logits, floor)
-  return jax.nn.softmax(logits, axis=-1)
+  return lean.softmax(logits, dtype)
 
 
 def attend(
@@ -63,7 +65,7 @@ def attend(
   if implementation not in IMPLEMENTATIONS:
     raise ValueError(f"attention {implementation!r} not in {IMPLEMENTATIONS}")
   if implementation == "einsum":
-    p = probabilities(q, k, bias, mask).astype(v.dtype)
+    p = probabilities(q, k, bias, mask, v.dtype)
     return jnp.einsum("bhts,bhsd->bhtd", p, v)
   q, k, v = (einops.rearrange(a, "b h t d -> b t h d") for a in (q, k, v))
   if bias is not None:
@@ -142,7 +144,9 @@ class Qkv(nn.Module):
     bias = 0 if bias is None else bias.astype(x.dtype)
     sizes = {"three": 3, "h": self.heads}
     if rt.ways("tensor") == 1:
-      y = ad_checkpoint.checkpoint_name(x @ kernel + bias, "qkv")
+      y = ad_checkpoint.checkpoint_name(
+        dense.product(rt, x, kernel) + bias, "qkv"
+      )
       return einops.rearrange(y, "b t (three h d) -> three b h t d", **sizes)
     # A third of the columns of each chip is no set of heads: they are dealt
     # out anew, which moves parameters instead of activations.
@@ -167,7 +171,8 @@ class SelfAttention(nn.Module):
       starts at ln 10 (Swin V2, VideoMAE V2).
     qkv_init: of the [w, 3w] kernel; Xavier over all of it in MAE and DiT.
     proj_init: of the [w, w] kernel of the output.
-    qk_norm: LayerNorm (eps 1e-6) of the q and k of each head (ViT-22B).
+    qk_norm: LayerNorm (eps 1e-6) of the q and k of each head (ViT-22B);
+      "rms": RMSNorm.
   """
 
   heads: int
@@ -176,7 +181,7 @@ class SelfAttention(nn.Module):
   cosine: bool = False
   qkv_init: nn.initializers.Initializer = nn.initializers.xavier_uniform()
   proj_init: nn.initializers.Initializer = nn.initializers.xavier_uniform()
-  qk_norm: bool = False
+  qk_norm: bool | str = False
 
   @nn.compact
   def __call__(
@@ -185,6 +190,7 @@ class SelfAttention(nn.Module):
     *,
     bias: jax.Array | None = None,
     mask: jax.Array | None = None,
+    rotary: jax.Array | None = None,
     taps: tuple[str, ...] = (),
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """[b, t, w] -> [b, t, w] and the taps asked for.
@@ -193,6 +199,8 @@ class SelfAttention(nn.Module):
       x: [b, t, w]; w must divide by the number of heads.
       bias: broadcasts to [b, h, t, t].
       mask: [b, t] bool, True = may be attended to.
+      rotary: [1 or b, n, d/2] angles of the last n tokens, see
+        `posemb.rotate`; after the norm of q and k.
       taps: any of "q", "k", "v" ([b, h, t, d]) and "attention"
         ([b, h, t, t] float32 probabilities).
     """
@@ -206,21 +214,21 @@ class SelfAttention(nn.Module):
       q, k = self._cosine(q, k)
     if self.qk_norm:
       q, k = self._normed("q_norm")(q), self._normed("k_norm")(k)
+    if rotary is not None:
+      q, k = posemb.rotate(q, rotary), posemb.rotate(k, rotary)
     y = attend(q, k, v, bias=bias, mask=mask, implementation=self.rt.attention)
     y = einops.rearrange(self.rt.split(y, 1), "b h t d -> b t (h d)")
     y = ad_checkpoint.checkpoint_name(y, "attention")
     found = {"q": q, "k": k, "v": v}
     if "attention" in taps:
       found["attention"] = probabilities(q, k, bias, mask)
-    proj = nn.Dense(
-      width, dtype=self.rt.dtype, kernel_init=self.proj_init, name="proj"
-    )
+    proj = dense.dense(self.rt, width, kernel_init=self.proj_init, name="proj")
     return proj(y), {t: found[t] for t in taps}
 
   def _normed(self, name):
-    return nn.LayerNorm(
-      epsilon=1e-6, dtype=self.rt.dtype, use_fast_variance=False, name=name
-    )
+    if self.qk_norm == "rms":
+      return nn.RMSNorm(epsilon=1e-6, dtype=self.rt.dtype, name=name)
+    return norm.LayerNorm(1e-6, self.rt.dtype, name=name)
 
   def _cosine(self, q, k):
     """q and k of unit length, q times the learned scale and sqrt(d)."""
@@ -264,10 +272,10 @@ class CrossAttention(nn.Module):
     init = nn.initializers.variance_scaling
 
     def split(tokens, name):
-      y = nn.Dense(
+      y = dense.dense(
+        self.rt,
         self.inner or width,
         use_bias=self.qkv_bias is True or self.qkv_bias == "qv" and name != "k",
-        dtype=self.rt.dtype,
         kernel_init=init(self.init_scale, "fan_avg", "uniform"),
         name=name,
       )(tokens)
@@ -275,9 +283,9 @@ class CrossAttention(nn.Module):
 
     q, k, v = split(x, "q"), split(keys, "k"), split(values, "v")
     y = attend(q, k, v, implementation=self.rt.attention)
-    return nn.Dense(
+    return dense.dense(
+      self.rt,
       width,
-      dtype=self.rt.dtype,
       kernel_init=nn.initializers.xavier_uniform(),
       name="proj",
     )(einops.rearrange(y, "b h t d -> b t (h d)"))

@@ -10,16 +10,15 @@ from jax import ad_checkpoint
 
 from jmim.nn import attention
 from jmim.nn import mlp
+from jmim.nn import norm
 from jmim.nn import runtime
 
 
 def layer_norm(
   rt: runtime.Runtime, name: str, eps: float = 1e-6
-) -> nn.LayerNorm:
+) -> norm.LayerNorm:
   """LayerNorm with float32 statistics and the two-pass variance."""
-  return nn.LayerNorm(
-    epsilon=eps, dtype=rt.dtype, use_fast_variance=False, name=name
-  )
+  return norm.LayerNorm(epsilon=eps, dtype=rt.dtype, name=name)
 
 
 def drop_path_rates(rate: float, depth: int) -> np.ndarray:
@@ -73,7 +72,8 @@ class Block(nn.Module):
     layer_scale: initial LayerScale factor; 0: no LayerScale.
     qkv_bias: bias on q, k and v; "qv": see `attention.SelfAttention`.
     rt: execution choices.
-    act: activation of the MLP, see `mlp.ACTIVATIONS`.
+    act: activation of the MLP, see `mlp.ACTIVATIONS`; "swiglu": `mlp.SwiGLU`
+      with biases in its place.
     eps: of the LayerNorms.
     cosine: cosine attention.
     window: (h, w) tokens with a relative position bias of this block; None:
@@ -100,6 +100,7 @@ class Block(nn.Module):
     drop: jax.Array | None = None,
     bias: jax.Array | None = None,
     mask: jax.Array | None = None,
+    rotary: jax.Array | None = None,
     taps: tuple[str, ...] = (),
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """[b, t, w] -> [b, t, w] and a dict of the taps asked for.
@@ -109,6 +110,7 @@ class Block(nn.Module):
       drop: [2, b] factors of the two branches (`drop_path_scales`).
       bias: additive attention bias, broadcasts to [b, h, t, t].
       mask: [b, t] bool, True = may be attended to.
+      rotary: angles of the last tokens, see `attention.SelfAttention`.
       taps: "block" (the output), or those of `attention.SelfAttention`.
     """
 
@@ -130,11 +132,14 @@ class Block(nn.Module):
       bias = own if bias is None else bias + own
     inner = tuple(t for t in taps if t != "block")
     y = layer_norm(self.rt, "norm1", self.eps)(x)
-    y, found = attn(y, bias=bias, mask=mask, taps=inner)
+    y, found = attn(y, bias=bias, mask=mask, rotary=rotary, taps=inner)
     x = self.rt.shard(x + residual(y, 0))
     x = ad_checkpoint.checkpoint_name(x, "middle")
     hidden = int(x.shape[-1] * self.mlp_ratio)
     y = layer_norm(self.rt, "norm2", self.eps)(x)
-    y = mlp.MLP(hidden, self.rt, self.act, name="mlp")(y)
+    if self.act == "swiglu":
+      y = mlp.SwiGLU(hidden, self.rt, bias=True, name="mlp")(y)
+    else:
+      y = mlp.MLP(hidden, self.rt, self.act, name="mlp")(y)
     x = self.rt.shard(x + residual(y, 1))
     return x, {t: x if t == "block" else found[t] for t in taps}

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from jmim.nn import block
+from jmim.nn import dense
 from jmim.nn import masking
 from jmim.nn import posemb
 from jmim.nn import runtime
@@ -33,7 +34,7 @@ class MaskedDecoder(nn.Module):
     """[b, 1 + k, w] -> [b, n, out] in float32, raster order, cls dropped."""
     width, dtype = self.size.width, self.rt.dtype
     init = nn.initializers.xavier_uniform()
-    y = nn.Dense(width, dtype=dtype, kernel_init=init, name="embed")(latent)
+    y = dense.dense(self.rt, width, kernel_init=init, name="embed")(latent)
     normal = nn.initializers.normal(0.02)
     token = self.param("mask_token", normal, (1, 1, width))
     patches = masking.restore(y[:, 1:], token, mask)
@@ -45,5 +46,5 @@ class MaskedDecoder(nn.Module):
     seen = {} if valid is None else {"mask": valid}
     y = vit.make_stack(self.size, self.rt, name="blocks")(y, **seen)[0][:, :t]
     y = block.layer_norm(self.rt, "norm")(y)
-    y = nn.Dense(self.out, dtype=dtype, kernel_init=init, name="pred")(y)
+    y = dense.dense(self.rt, self.out, kernel_init=init, name="pred")(y)
     return y[:, 1:].astype(jnp.float32)

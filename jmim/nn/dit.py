@@ -36,8 +36,11 @@ class DiT(nn.Module):
     out: channels of the prediction.
     classes: labels 0 .. classes - 1, `classes` = none; 0: no label table.
     rt: execution choices.
-    qk_norm: LayerNorm of q and k.
+    qk_norm: norm of q and k, see `attention.SelfAttention`.
     ffn: of the blocks instead of an MLP, see `adaln.AdaBlock`.
+    rms: RMSNorm in place of LayerNorm.
+    swiglu: SwiGLU of two thirds of the MLP's width in its place.
+    theta: base of rotary positions by row and column; 0: none.
   """
 
   size: vit.Size
@@ -46,8 +49,11 @@ class DiT(nn.Module):
   out: int
   classes: int = 0
   rt: runtime.Runtime = runtime.Runtime()
-  qk_norm: bool = False
+  qk_norm: bool | str = False
   ffn: Callable[..., nn.Module] | None = None
+  rms: bool = False
+  swiglu: bool = False
+  theta: float = 0.0
 
   @nn.compact
   def __call__(
@@ -84,13 +90,18 @@ class DiT(nn.Module):
       cond = cond + adaln.label_table(self.classes, width, rt)(label)
     make = functools.partial(
       adaln.AdaBlock, self.size.heads, self.size.mlp_ratio, rt=rt,
-      qk_norm=self.qk_norm, ffn=self.ffn, parent=None,
+      qk_norm=self.qk_norm, ffn=self.ffn, rms=self.rms, swiglu=self.swiglu,
+      parent=None,
     )  # fmt: skip
     blocks = stack.Stack(make, self.size.depth, rt, name="blocks")
     active = nn.silu(cond)
-    latent, found = blocks(rt.shard(tokens), cond=active, taps=taps)
+    more = {}
+    if self.theta:
+      head = width // self.size.heads
+      more["rotary"] = posemb.rotary(self.grid, head, self.theta)[None]
+    latent, found = blocks(rt.shard(tokens), cond=active, taps=taps, **more)
     mods = dense(2 * width, kernel_init=adaln.ZEROS, name="modulation")(active)
-    y = adaln.bare_norm(rt, "norm", affine=False)(latent)
+    y = adaln.bare_norm(rt, "norm", affine=False, rms=self.rms)(latent)
     y = adaln.modulate(y, *jnp.split(mods, 2, axis=-1))
     y = dense(self.patch**2 * self.out, kernel_init=adaln.ZEROS, name="pred")(y)
     pred = patching.unpatchify(y.astype(jnp.float32), self.patch, self.grid)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from jmim.nn import attention
 from jmim.nn import block
+from jmim.nn import lean
 from jmim.nn import mlp
 from jmim.nn import patch
 from jmim.nn import runtime
@@ -122,7 +123,7 @@ class Projection(nn.Module):
         self.width, dtype=self.rt.dtype, kernel_init=init, bias_init=init,
         name=f"fc{i + 1}",
       )  # fmt: skip
-      x = dense(x if i == 0 else mlp.gelu(x))
+      x = dense(x if i == 0 else lean.gelu(x))
     return x
 
 
@@ -151,7 +152,7 @@ class Align(nn.Module):
     if self.kind.startswith("mlp"):
       x = nn.Dense(x.shape[-1], name="fc", **kw)(x)
     if self.kind == "mlp":
-      x = mlp.gelu(x)
+      x = lean.gelu(x)
     if self.kind in ("ln-linear", "mlp-ln"):
       x = block.layer_norm(self.rt, "norm")(x)
     return nn.Dense(self.width, name="out", **kw)(x)

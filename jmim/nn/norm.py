@@ -1,7 +1,37 @@
-"""Normalisations and distances without parameters, float32."""
+"""Normalisations and distances, float32 inside."""
 
+from typing import Any
+
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
+
+from jmim.nn import lean
+
+
+class LayerNorm(nn.Module):
+  """flax's LayerNorm with two-pass variance, of which less is kept.
+
+  Attributes:
+    epsilon: added to the variance.
+    dtype: of the result; None: that of the input.
+    use_bias: has a learned bias.
+    use_scale: has a learned scale.
+  """
+
+  epsilon: float = 1e-6
+  dtype: Any = None
+  use_bias: bool = True
+  use_scale: bool = True
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """[..., w] -> [..., w]."""
+    shape, inits = (x.shape[-1],), nn.initializers
+    scale = self.param("scale", inits.ones, shape) if self.use_scale else 1.0
+    bias = self.param("bias", inits.zeros, shape) if self.use_bias else 0.0
+    dtype = x.dtype if self.dtype is None else self.dtype
+    return lean.layer_norm(x, scale, bias, self.epsilon, dtype)
 
 
 def unit(x: jax.Array, eps: float = 1e-12) -> jax.Array:
@@ -18,10 +48,10 @@ def whiten(x: jax.Array, eps: float = 1e-5) -> jax.Array:
   return (x - mean) / jnp.sqrt(var + eps)
 
 
-def standardise(x: jax.Array, eps: float = 1e-5) -> jax.Array:
-  """Mean 0, variance 1 over the whole array."""
+def standardise(x: jax.Array, eps: float = 1e-6) -> jax.Array:
+  """Mean 0, unbiased variance 1 over the whole array (MaskAlign's "bn")."""
   x = x.astype(jnp.float32)
-  return (x - x.mean()) / jnp.sqrt(x.var() + eps)
+  return (x - x.mean()) / jnp.sqrt(x.var(ddof=1) + eps)
 
 
 def smooth_l1(gap: jax.Array) -> jax.Array:

@@ -5,6 +5,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jmim.nn import dense
 from jmim.nn import runtime
 
 
@@ -65,10 +66,10 @@ def projection(
   width: int, fan_in: int, rt: runtime.Runtime, bias: bool = True
 ) -> nn.Dense:
   """What stands for a convolution with stride = kernel, started as in MAE."""
-  return nn.Dense(
+  return dense.dense(
+    rt,
     width,
     use_bias=bias,
-    dtype=rt.dtype,
     kernel_init=nn.initializers.xavier_uniform(),
     bias_init=conv_bias_init(fan_in),
     name="proj",

@@ -68,6 +68,52 @@ def relative_index(grid: tuple[int, int], prefix: int = 0) -> np.ndarray:
   return index
 
 
+def rotary(
+  grid: tuple[int, int], width: int, theta: float, centred: bool = False
+) -> np.ndarray:
+  """Angles [h*w, width/2] float32 of rotary positions in two dimensions.
+
+  Su et al. 2021 on rows and columns: w_k y, then w_k x, with w_k =
+  theta^(-k / (width/4)), k = 0 .. width/4 - 1.
+
+  Args:
+    grid: (h, w) in patches.
+    width: of a head, a multiple of 4.
+    theta: base of the frequencies.
+    centred: y and x are 2 pi times the centres of patches in an image from -1
+      to 1 (DINOv3); else the numbers of row and column (LightningDiT).
+
+  Raises:
+    ValueError: width not a multiple of 4.
+  """
+  if width % 4:
+    raise ValueError(f"rotary positions: head width {width} is no multiple of "
+                     "4")  # fmt: skip
+  omega = float(theta) ** (-np.arange(width // 4) / (width // 4))
+  places = [
+    2 * np.pi * ((2 * np.arange(n) + 1) / n - 1) if centred else np.arange(n)
+    for n in grid
+  ]
+  yx = np.stack(np.meshgrid(*places, indexing="ij"), axis=-1).reshape(-1, 2)
+  angles = yx[:, :, None] * omega
+  return angles.reshape(len(yx), -1).astype(np.float32)
+
+
+def rotate(x: jax.Array, angles: jax.Array) -> jax.Array:
+  """Turns numbers j and j + d/2 of the last tokens by angle j; float32 inside.
+
+  Args:
+    x: [b, h, t, d].
+    angles: [1 or b, n, d/2] of the last n tokens; those before stay.
+  """
+  first = x.shape[2] - angles.shape[1]
+  head, body = x[:, :, :first], x[:, :, first:].astype(jnp.float32)
+  cos, sin = jnp.cos(angles)[:, None], jnp.sin(angles)[:, None]
+  a, b = jnp.split(body, 2, axis=-1)
+  turned = jnp.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
+  return jnp.concatenate([head, turned.astype(x.dtype)], axis=2)
+
+
 TIME_ORDERS = ("cos_sin", "sin_cos", "interleaved")
 
 

@@ -26,6 +26,7 @@ class Runtime:
       recomputes, see `nn.stack.policy`.
     remat_save: with "names": tensors of a block that are kept, not recomputed.
     remat_offload: with "names": tensors kept in the memory of the host.
+    flat: products see tokens as [b * t, w], see `nn.dense`.
     pad_tokens: token counts of masked encoders and decoders are filled up to
       a multiple of this, with tokens that nothing attends to.
     attention: "einsum" | "xla" | "cudnn", see `nn.attention.attend`.
@@ -40,6 +41,7 @@ class Runtime:
   remat: str = "none"
   remat_save: tuple[str, ...] = ()
   remat_offload: tuple[str, ...] = ()
+  flat: bool = False
   pad_tokens: int = 1
   attention: str = "einsum"
   experts: str = "dense"

@@ -39,7 +39,9 @@ class Size:
     return sum(self.depths)
 
 
-SIZES = {  # windows of SimMIM's pre-training at 192 pixels
+SIZES = {  # B, L: windows of SimMIM's pre-training at 192 pixels
+  "SwinT": Size(96, (2, 2, 6, 2), (3, 6, 12, 24), 7),
+  "SwinS": Size(96, (2, 2, 18, 2), (3, 6, 12, 24), 7),
   "SwinB": Size(128, (2, 2, 18, 2), (4, 8, 16, 32), 6),
   "SwinL": Size(192, (2, 2, 18, 2), (6, 12, 24, 48), 12),
 }

@@ -92,17 +92,20 @@ class Teacher:
 
 
 def layer_weights(kind: str, depth: int) -> np.ndarray:
-  """[depth] weights that sum to 1: mean, out, linear_decay, top<k>, mid<k>.
+  """[depth] weights that sum to 1.
+
+  "mean": the same for all; "out": the last layer only; "linear_decay": rising
+  from 0; "top<k>": the last k; "mid<k>": layer k only, counted from 0.
 
   Raises:
-    ValueError: none of these, or k above the depth.
+    ValueError: none of these, or no such layers.
   """
-  w, found = np.zeros(depth), re.fullmatch(r"(top|mid)([1-9]\d*)", kind)
-  if found and int(found[2]) <= depth:
-    k = int(found[2])
-    first = depth - k if found[1] == "top" else (depth - k) // 2
-    w[first : first + k] = 1 / k
-    return w
+  if found := re.fullmatch(r"top([1-9]\d*)", kind):
+    k = int(found[1])
+    if k <= depth:
+      return np.repeat((0.0, 1 / k), (depth - k, k))
+  if (found := re.fullmatch(r"mid(\d+)", kind)) and int(found[1]) < depth:
+    return np.eye(depth)[int(found[1])]
   choices = {
     "mean": np.ones(depth),
     "out": np.eye(depth)[-1],

@@ -129,7 +129,9 @@ class ViT(nn.Module):
     size: width, depth, heads.
     patch: side of a patch in pixels.
     grid: (h, w) in patches, which fixes the position table.
-    positions: "sincos" (fixed), "learned" or "none".
+    positions: "sincos" (fixed), "learned", "none", or "rotary": q and k of
+      the patches are turned, see `posemb.rotary` (centred: DINOv3).
+    theta: base of the rotary frequencies.
     order: of the sin-cos table, see `posemb.sincos_2d`.
     cls: put a class token first.
     layer_scale: initial LayerScale factor; 0: none.
@@ -157,6 +159,7 @@ class ViT(nn.Module):
   maskable: bool = False
   relative: bool = False
   registers: int = 0
+  theta: float = 100.0
   style: Mapping[str, Any] = flax.core.FrozenDict()
   rt: runtime.Runtime = runtime.Runtime()
 
@@ -202,7 +205,7 @@ class ViT(nn.Module):
 
   def _positions(self):
     """[1, cls + n, w] table or parameter; None: no positions."""
-    if self.positions == "none":
+    if self.positions in ("none", "rotary"):
       return None
     table = posemb.sincos_2d(
       self.size.width, self.grid, self.order, prefix=int(self.cls)
@@ -210,6 +213,15 @@ class ViT(nn.Module):
     if self.positions == "sincos":
       return table
     return self.param("pos_embed", lambda _: jnp.asarray(table))
+
+  def _rotary(self, mask):
+    """{"rotary": angles [1 or b, n or k, d/2] of the patches}, or {}."""
+    if self.positions != "rotary":
+      return {}
+    width = self.size.width // self.size.heads
+    table = posemb.rotary(self.grid, width, self.theta, centred=True)
+    table = jnp.asarray(table)
+    return {"rotary": table[None] if mask is None else table[mask.keep]}
 
   def _first(self, batch, pos):
     """The tokens before the patches: cls with its position, registers."""
@@ -261,10 +273,11 @@ class ViT(nn.Module):
     x = jnp.concatenate([*self._first(len(x), pos), x], axis=1)
     embedded = self.norm_pre(x) if self.pre_norm else x
     shared = {"bias": self.rel_pos_bias()[None]} if self.relative else {}
+    shared |= self._rotary(mask)
     if valid is not None:
       valid = jnp.pad(valid, ((0, 0), (self.prefix, 0)), constant_values=True)
     x, t = embedded, embedded.shape[1]
-    # Taps and biases are of as many tokens as there were.
+    # Taps, biases and angles are of as many tokens as there were.
     if not (taps or shared or "window" in self.style):
       x, valid = masking.fill_up(x, valid, self.rt.pad_tokens)
     if valid is not None:

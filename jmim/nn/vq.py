@@ -37,6 +37,27 @@ def perplexity(ids: jax.Array, k: int) -> jax.Array:
   return jnp.exp(-jnp.sum(share * jnp.log(share + 1e-10)))
 
 
+def guesses(
+  wanted: jax.Array, known: jax.Array, k: int
+) -> dict[str, jax.Array]:
+  """Accuracies of naming codes without looking at an image.
+
+  Args:
+    wanted: [b, m] codes to be named.
+    known: [b, n] codes of the rest of each image, -1 where there is none.
+    k: number of codes.
+
+  Returns:
+    commonest_token: of always naming the commonest of all wanted codes;
+    visible_token: of naming the commonest known code of each image.
+  """
+  share = jnp.bincount(wanted.ravel(), length=k).max() / wanted.size
+  alike = (known[:, :, None] == known[:, None]) & (known >= 0)[:, None]
+  best = alike.sum(-1).argmax(1, keepdims=True)
+  right = wanted == jnp.take_along_axis(known, best, axis=1)
+  return {"commonest_token": share, "visible_token": right.mean()}
+
+
 def statistics(
   z: jax.Array, ids: jax.Array, k: int
 ) -> tuple[jax.Array, jax.Array]:

@@ -9,11 +9,12 @@ const COLOURS = ["#2f7bea", "#e8762c", "#2ea36a", "#c64b8c", "#8b6be0",
 const NAMES = {
   lr: "learning rate", images_per_second: "images per second", mfu: "MFU",
   input_wait: "input wait", grad_norm: "gradient norm",
-  skipped_steps: "skipped steps",
+  skipped_steps: "skipped steps", "goodput/steps": "goodput",
 };
 const SHARE = /^(mfu|input_wait|goodput.*)$/;
-const FIRST = [/^loss/, /^lr$/, /^images_per_second$/, /^mfu$/, /^goodput/,
-               /^input_wait$/, /^grad_norm/];
+const FIRST = [/^loss/, /^lr$/, /^images_per_second$/, /^mfu$/,
+               /^goodput\/steps$/, /^input_wait$/, /^grad_norm/];
+const LAST = /^goodput\/(?!steps$)/; // what else the time went into: folded
 const PER_GROUP = 12; // charts shown before the rest is folded
 RUNS.forEach((run, i) => {
   run.colour = COLOURS[i % COLOURS.length];
@@ -377,19 +378,22 @@ function curves() {
   const isEval = (key) => RUNS.some((r) => r.series[key] && r.series[key].eval);
   const rank = (key) => {
     const i = FIRST.findIndex((pattern) => pattern.test(key));
-    return i < 0 ? FIRST.length : i;
+    return LAST.test(key) ? FIRST.length + 1 : i < 0 ? FIRST.length : i;
   };
   const zero = (key) => RUNS.every((r) =>
     !r.series[key] || r.series[key].y.every((v) => v === 0));
   const references = /\/(pixels|untrained)_|_(nearest|colour)$|\/examples$/;
   const all = [...keys.keys()];
-  const train = all.filter((k) => !isEval(k) && !(k === "skipped_steps" && zero(k)))
+  const idle = (k) => (k === "skipped_steps" || LAST.test(k)) && zero(k);
+  const train = all.filter((k) => !isEval(k) && !idle(k))
     .sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
   const evals = all.filter((k) => isEval(k) && keys.get(k) > 1 &&
     !references.test(k) && !held.has(k)).sort();
   const group = (title, found) => {
     if (!found.length) return null;
-    const nodes = found.map((key) => new Chart(key).node), rest = nodes.splice(PER_GROUP);
+    const shown = found.filter((key) => !LAST.test(key)).length;
+    const nodes = found.map((key) => new Chart(key).node);
+    const rest = nodes.splice(Math.min(shown, PER_GROUP));
     const more = rest.length && fold(`${rest.length} more curves`,
       h("div", { class: "grid charts", style: "margin-top:12px" }, rest));
     if (more) more.addEventListener("toggle", redraw);

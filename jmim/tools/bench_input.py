@@ -7,15 +7,13 @@
 Without a config: 256 photograph-like JPEGs of 500 x 375, made from the two
 photographs that scikit-learn ships, random resized crop to 224. Printed are the
 rate per core and per host, the time of a batch, where the time goes, and in the
-same run, image by image in turn, the same work by Pillow (torchvision's
-arithmetic) and, if TensorFlow is installed, by tf.data. Taking turns matters:
-on a shared machine rates drift by a factor of two within a minute.
+same run, in turn and on one core, the same work by Pillow (torchvision's
+arithmetic) and, if TensorFlow is installed, by tf.data: `decode_race`.
 """
 
 import argparse
+import cProfile
 import dataclasses
-import importlib.util
-import io
 import os
 import sys
 import time
@@ -23,8 +21,6 @@ from collections.abc import Callable
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
-from sklearn import datasets
 
 from jmim import build
 from jmim import checks
@@ -38,116 +34,7 @@ from jmim.data import reader
 from jmim.data import sources
 from jmim.data import views
 from jmim.data import worker
-
-_SIZE = 224
-_SCALE, _RATIO = (0.2, 1.0), (3 / 4, 4 / 3)
-Box = tuple[int, int, int, int]
-
-
-def photographs(count: int, seed: int = 0) -> list[bytes]:
-  """JPEGs of 500 x 375 with the detail, and so the bytes, of photographs.
-
-  Args:
-    count: how many.
-    seed: of the crops and of the noise.
-
-  Returns:
-    Encoded images of about 85 kB, as those of ImageNet.
-  """
-  rng = np.random.default_rng(seed)
-  originals = datasets.load_sample_images().images
-  files = []
-  for i in range(count):
-    picture = Image.fromarray(originals[i % len(originals)])
-    width = int(rng.integers(380, min(picture.width, picture.height * 4 // 3)))
-    height = width * 3 // 4
-    left = int(rng.integers(picture.width - width + 1))
-    top = int(rng.integers(picture.height - height + 1))
-    box = (left, top, left + width, top + height)
-    pixels = np.asarray(picture.resize((500, 375), box=box), np.float32)
-    pixels = np.clip(pixels + rng.normal(0, 3, pixels.shape), 0, 255)
-    file = io.BytesIO()
-    Image.fromarray(pixels.astype("u1")).save(file, "jpeg", quality=95)
-    files.append(file.getvalue())
-  return files
-
-
-def boxes(count: int, seed: int = 1) -> list[Box]:
-  """Random boxes of 375 x 500 images, the same for every contestant."""
-  rng = np.random.default_rng(seed)
-  return [decode.crop_box(375, 500, _SCALE, _RATIO, rng) for _ in range(count)]
-
-
-def contestants() -> dict[str, Callable[[bytes, Box], np.ndarray]]:
-  """Name -> (file, box) -> uint8 [224, 224, 3]; one core each."""
-  found = {"Pillow": _pillow}
-  if jpeg.available():
-    found["jmim turbo"] = _turbo
-    found["jmim turbo, without the resize"] = _turbo_decode
-    found["  of which parsing (entropy decoding)"] = _parse
-  if importlib.util.find_spec("tensorflow"):
-    found["tf.image, bicubic"] = _tensorflow()
-  return found
-
-
-def _pillow(data: bytes, box: Box) -> np.ndarray:
-  top, left, height, width = box
-  with Image.open(io.BytesIO(data)) as picture:
-    cut = picture.convert("RGB").crop((left, top, left + width, top + height))
-  return np.asarray(cut.resize((_SIZE, _SIZE), Image.Resampling.BICUBIC))
-
-
-def _turbo(data: bytes, box: Box) -> np.ndarray:
-  return decode.quick_resize(_turbo_decode(data, box), _SIZE, _SIZE)
-
-
-def _turbo_decode(data: bytes, box: Box) -> np.ndarray:
-  return jpeg.crop(data, box, 3, jpeg.shrink(box[2], box[3], _SIZE))[0]
-
-
-def _parse(data: bytes, box: Box) -> np.ndarray:
-  """At an eighth only one coefficient per block is transformed."""
-  return jpeg.crop(data, box, 1, 8)[0]
-
-
-def _tensorflow() -> Callable[[bytes, Box], np.ndarray]:
-  """decode_and_crop_jpeg in a compiled graph, as input pipelines use it."""
-  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-  import tensorflow as tf  # noqa: PLC0415  optional, and slow to import
-
-  tf.config.threading.set_intra_op_parallelism_threads(1)
-  tf.config.threading.set_inter_op_parallelism_threads(1)
-
-  @tf.function(
-    input_signature=[
-      tf.TensorSpec((), tf.string), tf.TensorSpec((4,), tf.int32)
-    ]
-  )  # fmt: skip
-  def run(data, box):
-    image = tf.image.decode_and_crop_jpeg(data, box, channels=3)
-    image = tf.image.resize(image, (_SIZE, _SIZE), method="bicubic")
-    return tf.cast(tf.clip_by_value(image, 0, 255), tf.uint8)
-
-  return lambda data, box: run(data, np.array(box, np.int32)).numpy()
-
-
-def race(
-  runners: dict[str, Callable], files: Sequence[bytes], rounds: int
-) -> dict[str, float]:
-  """Mean seconds per image of each, every image by each in turn.
-
-  Of several rounds the fastest counts, image by image: what interrupts is not
-  the program's.
-  """
-  places = boxes(len(files))
-  best = {name: np.full(len(files), np.inf) for name in runners}
-  for _ in range(rounds):
-    for i, (data, box) in enumerate(zip(files, places, strict=True)):
-      for name, run in runners.items():
-        start = time.perf_counter()
-        run(data, box)
-        best[name][i] = min(best[name][i], time.perf_counter() - start)
-  return {name: float(times.mean()) for name, times in best.items()}
+from jmim.tools import decode_race
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,26 +79,35 @@ def pipeline_rates(
 def shares(
   source: sources.Source, spec: pipeline.Spec, count: int
 ) -> dict[str, float]:
-  """Share of the time of one thread in reading, making and stacking."""
-  stream = pipeline.stream_of(source, spec)
-  epoch, index = stream.slots(0)
-  spent = {"read": 0.0, "decode and resize": 0.0, "copy": 0.0}
+  """Share of the time of one thread in each part of making a batch."""
   make = views.Maker(spec, training=True)
-  made, begin = [], time.perf_counter()
-  for i, e in list(zip(index.tolist(), epoch.tolist(), strict=True))[:count]:
-    start = time.perf_counter()
-    example = source[i]
-    read = time.perf_counter()
-    rng = reader.example_rng(spec.seed, e, i)
-    made += make(example, [rng], source.name(i))
-    spent["read"] += read - start
-    spent["decode and resize"] += time.perf_counter() - read
-  start = time.perf_counter()
-  for name in made[0]:
-    np.stack([arrays[name] for arrays in made])
-  spent["copy"] = time.perf_counter() - start
-  whole = time.perf_counter() - begin
+  examples = reader.Reader(
+    source, make, spec.seed, spec.on_bad_record == "skip"
+  )
+  stream = pipeline.stream_of(source, spec)
+  epoch, index = (x[:count] for x in stream.slots(0))
+  slots = index, epoch, stream.repeats()[:count]
+  examples.read(*slots)  # takes memory that the next ones find ready
+  profile = cProfile.Profile(builtins=False)
+  profile.runcall(examples.read, *slots)
+  kind = type(source)
+  read = getattr(kind, "__getitems__", kind.__getitem__)
+  resized = _inside(profile, decode.resize, decode.quick_resize)
+  spent = {
+    "read": _inside(profile, read),
+    "decode": _inside(profile, views.Maker.__call__) - resized,
+    "resize": resized,
+    "copy": _inside(profile, reader.put),
+  }
+  whole = _inside(profile, reader.Reader.read)
+  spent["draws and the rest"] = whole - sum(spent.values())
   return {name: seconds / whole for name, seconds in spent.items()}
+
+
+def _inside(profile: cProfile.Profile, *functions: Callable) -> float:
+  """Seconds in functions that do not call each other."""
+  codes = {function.__code__ for function in functions}
+  return sum(x.totaltime for x in profile.getstats() if x.code in codes)
 
 
 def _parse_flags(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -241,7 +137,7 @@ def _subject(flags: argparse.Namespace, overrides: Sequence[str], files):
   else:
     source = sources.ArraySource({"image": files})
     spec = pipeline.Spec(
-      batch=64, size=_SIZE, host_crop="resized",
+      batch=64, size=decode_race.SIZE, host_crop="resized",
       decoder="turbo" if jpeg.available() else "pillow",
       threads=os.cpu_count() or 1,
     )  # fmt: skip
@@ -263,15 +159,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 def measure(flags: argparse.Namespace, overrides: Sequence[str]) -> None:
   """Measures and prints; raises UserError if the data cannot be read."""
   worker.one_thread_per_image()
-  files = photographs(flags.images)
+  files = decode_race.photographs(flags.images)
   kilobytes = np.mean([len(f) for f in files]) / 1000
   print(
     f"one core, {len(files)} JPEGs of 500 x 375 ({kilobytes:.0f} kB) -> 224"
   )
-  seconds = race(contestants(), files, flags.rounds)
+  with decode_race.one_core():
+    places = decode_race.boxes(len(files))
+    runners = decode_race.contestants(files, places)
+    seconds = decode_race.race(runners, len(files), flags.rounds)
   for name, each in seconds.items():
-    ratio = seconds["Pillow"] / each
-    print(f"  {name:38} {1 / each:7.0f} images/s  {ratio:5.2f} x Pillow")
+    others = (x for x in ("Pillow", "tf.data, bicubic") if x in seconds)
+    ratios = "".join(f"  {seconds[x] / each:5.2f} x {x[:7]}" for x in others)
+    print(f"  {name:38} {1 / each:7.0f} images/s{ratios}")
   if not jpeg.available():
     print('  jmim turbo: not installed; pip install "jmim[fast]"')
   source, spec = _subject(flags, overrides, files)

@@ -10,11 +10,13 @@ data set of TFDS with the splits "train" and "test": moments [h, w, 2 c] (KL:
 mean, log variance; VQ: the code before quantisation), the label if there is
 one, and the index of the example. A method with `first_stage` set and
 read="moments" trains on it and draws a new posterior sample in every step.
+With --output=codes an autoencoder with a codebook stores its tokens instead,
+int32 [h w] in raster order, for a method of tokens (`discrete.mdm`).
 
 With --views=n the training split holds n passes of the training augmentation
 (crops and flips of encoded images are not crops and flips of latents), with
 --views=0 one pass of the evaluation's crop. Printed at the end: the deviation
-of the latents, whose inverse is LDM's scale factor.
+of the latents, whose inverse is LDM's scale factor, or how many codes are used.
 """
 
 import argparse
@@ -40,57 +42,33 @@ from jmim.core import malloc
 from jmim.core import sharding
 from jmim.data import augment
 from jmim.data import pipeline
+from jmim.metrics import latents
 
 Rows = dict[str, np.ndarray]
 
 
-@dataclasses.dataclass
-class Moments:
-  """Running mean and deviation of the latents of all examples.
+class Encoder:
+  """The trained autoencoder of a run, on batches of its own pipeline.
 
   Attributes:
-    n: numbers seen.
-    total: their sum.
-    square: the sum of their expected squares.
+    feature: name of what it makes: "moments" or "tokens".
   """
 
-  n: int = 0
-  total: float = 0.0
-  square: float = 0.0
-
-  def add(self, moments: np.ndarray, gaussian: bool) -> None:
-    """Counts [b, h, w, c], or [b, h, w, 2 c] with log variances."""
-    mean, var = moments.astype(np.float64), 0.0
-    if gaussian:
-      mean, log_var = np.split(mean, 2, axis=-1)
-      var = np.exp(np.clip(log_var, -30, 20)).sum()
-    self.n += mean.size
-    self.total += mean.sum()
-    self.square += (mean**2).sum() + var
-
-  @property
-  def std(self) -> float:
-    """Of samples of the posteriors."""
-    return float(np.sqrt(self.square / self.n - (self.total / self.n) ** 2))
-
-
-class Encoder:
-  """The trained autoencoder of a run, on batches of its own pipeline."""
-
-  def __init__(self, run: train.Run):
-    """Takes the newest checkpoint's weights.
+  def __init__(self, run: train.Run, output: str = "moments"):
+    """Takes the newest checkpoint's weights; output: "moments" or "codes".
 
     Raises:
       UserError: no checkpoint, or a method that does not encode.
     """
     self.parts = parts = run.parts
     offered = parts.method.predict()
-    if "moments" not in offered:
+    if output not in offered:
       raise errors.UserError(
         f"method.type={parts.config.method.type!r} offers "
-        f"{', '.join(sorted(offered))}", "a method that offers `moments`",
+        f"{', '.join(sorted(offered))}", f"a method that offers `{output}`",
         "name the run of an autoencoder", "method.type",
       )  # fmt: skip
+    self.feature = {"codes": "tokens"}.get(output, output)
     if jax.process_count() > 1:
       raise errors.UserError(
         f"{jax.process_count()} processes", "one, which writes the files",
@@ -101,24 +79,25 @@ class Encoder:
     key = jax.random.key(0)
 
     def encode(params, extra, batch):
-      return offered["moments"](params, extra, parts.consts, batch, key)
+      return offered[output](params, extra, parts.consts, batch, key)
 
     compiled = jax.jit(encode, out_shardings=everywhere)
     self._encode = lambda batch: compiled(state.params, state.extra, batch)
     self._where = sharding.batch_sharding(parts.mesh)
 
   def __call__(self, images: np.ndarray, step: int, training: bool):
-    """[b, h, w, k] float32 moments of uint8 images."""
+    """[b, h, w, k] float32 moments, or [b, n] tokens, of uint8 images."""
     batch = {"image": jax.device_put(images, self._where)}
     spec, key = self.parts.augment, jax.random.key(self.parts.config.seed)
     if training:
       batch = augment.train(spec, jax.random.fold_in(key, step), batch)
     else:
       batch = augment.evaluate(spec, batch)
-    return np.asarray(self._encode(batch))
+    found = np.asarray(self._encode(batch))
+    return found.reshape(len(found), -1) if self.feature == "tokens" else found
 
   def rows(self, split: str, views: int) -> Iterator[Rows]:
-    """Batches of "moments", "index", perhaps "label" of a source.
+    """Batches of `feature`, "index", perhaps "label" of a source.
 
     Args:
       split: "train" or "eval".
@@ -140,22 +119,22 @@ class Encoder:
           return
 
   def _kept(self, batch, valid, step, training) -> Rows:
-    found = {"moments": self(batch["image"], step, training)}
+    found = {self.feature: self(batch["image"], step, training)}
     names = [n for n in ("index", "label") if n in batch]
     found |= {n: batch[n] for n in names}
     return {n: x[valid] for n, x in found.items()}
 
 
 def examples(
-  batches: Iterator[Rows], seen: Moments, gaussian: bool, dtype: Any
+  batches: Iterator[Rows], seen: Any, gaussian: bool, name: str, dtype: Any
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-  """(key, example) of every row; counts them in `seen`."""
+  """(key, example) of every row; counts the feature `name` in `seen`."""
   number = 0
   for rows in batches:
-    seen.add(rows["moments"], gaussian)
+    seen.add(rows[name], gaussian)
     for i in range(len(rows["index"])):
       one = {n: x[i] for n, x in rows.items()}
-      one["moments"] = one["moments"].astype(dtype)
+      one[name] = one[name].astype(dtype)
       yield f"{number:012d}", one
       number += 1
 
@@ -166,8 +145,8 @@ def build(
   encoder: Encoder,
   views: int,
   dtype: str = "float16",
-) -> tuple[pathlib.Path, Moments]:
-  """Writes the data set; returns its folder and the training moments.
+) -> tuple[pathlib.Path, latents.Moments | latents.Codes]:
+  """Writes the data set; returns its folder and what training examples were.
 
   Raises:
     UserError: it is there already.
@@ -176,8 +155,13 @@ def build(
   code, gaussian = method.net.size.code, not method.n_codes
   side = method.size // method.net.size.factor
   shape = (side, side, code * (1 + gaussian))
+  seen = {"train": latents.Moments(), "test": latents.Moments()}
+  feature = encoder.feature
+  if feature == "tokens":
+    shape, dtype = (side * side,), "int32"
+    seen = {k: latents.Codes(np.zeros(method.n_codes, int)) for k in seen}
   features = {
-    "moments": tfds.features.Tensor(
+    feature: tfds.features.Tensor(
       shape=shape, dtype=np.dtype(dtype), encoding=tfds.features.Encoding.BYTES
     ),
     "index": np.int32,
@@ -189,11 +173,10 @@ def build(
     "method": json.loads(encoder.parts.config.method.to_json()),
     "data": json.loads(encoder.parts.config.data.to_json()), "views": views,
   }  # fmt: skip
-  seen = {"train": Moments(), "test": Moments()}
 
   def split(name, source, passes):
     rows = encoder.rows(source, passes)
-    return examples(rows, seen[name], gaussian, dtype)
+    return examples(rows, seen[name], gaussian, feature, dtype)
 
   with registered.skip_registration():
 
@@ -241,6 +224,9 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
   parser.add_argument(
     "--dtype", default="float16", choices=("float16", "float32")
   )
+  parser.add_argument(
+    "--output", default="moments", choices=("moments", "codes")
+  )
   ours = [a for a in argv if a.startswith("--config.")]
   args = parser.parse_args([a for a in argv if a not in ours])
   return args, [a.removeprefix("--config.") for a in ours]
@@ -254,16 +240,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     run = train.Run(config, pathlib.Path(args.workdir), write=False)
     try:
       folder, seen = build(
-        args.name, args.out, Encoder(run), args.views, args.dtype
+        args.name, args.out, Encoder(run, args.output), args.views, args.dtype
       )
     finally:
       run.close()
   except errors.UserError as e:
     print(f"error:\n{e.screen()}", file=sys.stderr)
     return 2
-  print(
-    f"{folder}\nlatents: deviation {seen.std:.5g}, scale {1 / seen.std:.5g}"
-  )
+  print(f"{folder}\n{seen}")
   return 0
 
 

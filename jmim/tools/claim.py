@@ -8,7 +8,7 @@ A claim is the file configs/claims/<slug>.py (or any path to such a file); see
 `jmim/tools/claims.py`. Its runs go through `jmim.train` like those of
 `jmim.main`; with --runs they are kept, and the same command again continues
 where it was interrupted. Exit code: 0 all conditions hold, 1 one does not,
-2 a mistake, 3 a run diverged.
+2 a mistake, 3 a run diverged, 75 a signal came.
 """
 
 import argparse
@@ -33,6 +33,7 @@ from jmim.core import validate
 from jmim.tools import claims
 
 FOLDER = pathlib.Path("configs") / "claims"
+PREEMPTED = 75  # as jmim.main has it
 NOTE = "claim.json"  # in a run's folder: what it was asked to be
 
 
@@ -221,6 +222,9 @@ def main(argv: Sequence[str] | None = None) -> int:
   except errors.Diverged as e:
     print(f"diverged: {e}", file=sys.stderr)
     return 3
+  except errors.Preempted as e:
+    print(f"stopped: {e}; the same command continues", file=sys.stderr)
+    return PREEMPTED
 
 
 if __name__ == "__main__":

@@ -2,12 +2,15 @@
 
     python -m jmim.tools.crash_test --config=configs/mae_digits.py --kills=50
 
-A child run is killed with SIGKILL after a random time and started again, until
-it is done; then another one begins, until there were enough kills. Every
+A child run is killed with SIGKILL and started again, until it is done; then
+another one begins, until there were enough kills. The kills are aimed in turn
+at the start, the compiler, a step, an evaluation, a save and a deletion: at a
+random moment of one of the first of them (`crash_watch`). Every
 finished run must have the same arrays (their checksums), the same lines in
 metrics.jsonl and the same values in TensorBoard as one that was let alone;
 what the clock says is not compared. One line per kill, a verdict, exit code 0
-if all agree.
+if all agree. Compiled programs are kept beside the runs, but not used where a
+kill is aimed at the compiler.
 
 With --processes=2 the run has two processes on this machine; one of them is
 killed, and the others have to end by themselves.
@@ -16,6 +19,7 @@ killed, and the others have to end by themselves.
 """
 
 import argparse
+import collections
 import hashlib
 import json
 import os
@@ -32,7 +36,13 @@ from collections.abc import Sequence
 from jmim.core import checkpoint
 from jmim.core import events
 from jmim.core import meter
+from jmim.core import weights
 from jmim.core import writer
+from jmim.tools import crash_watch
+
+# Kills come in one of the first so many phases of a kind after a start, so that
+# a run that is killed often gets on all the same.
+_FIRST = 3
 
 
 def fingerprint(workdir: pathlib.Path) -> dict[str, str]:
@@ -44,7 +54,7 @@ def fingerprint(workdir: pathlib.Path) -> dict[str, str]:
   store = checkpoint.Checkpoints(workdir, write=False)
   try:
     step = store.latest()
-    store.read(step, "params")  # which compares them with their checksums
+    weights.section(store, step, "params")  # compared with their checksums
     arrays = store.meta(step)["arrays"]
   finally:
     store.close()
@@ -69,6 +79,19 @@ def _hash(value: object) -> str:
   return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def held_up(workdir: pathlib.Path, saves: int) -> float:
+  """For how many steps' time a save kept the steps waiting, on average.
+
+  Args:
+    workdir: of a finished run.
+    saves: how many it began; the last came after the last log line.
+  """
+  shares = [x for x in writer.read(workdir) if "goodput/checkpoint" in x][-1]
+  part = lambda name: shares[meter.GOODPUT + name]  # noqa: E731
+  step = (part("steps") + part("input")) / shares["step"]
+  return part("checkpoint") / max(1, saves - 1) / step
+
+
 class Child:
   """A run in processes of its own."""
 
@@ -76,58 +99,54 @@ class Child:
     self, config: str, workdir: pathlib.Path, flags: Sequence[str], count: int
   ):
     """Starts it; what it prints goes to workdir.log."""
-    self.log = workdir.with_suffix(".log")
-    command = [sys.executable, "-m", "jmim.main", f"--config={config}"]
-    command += [f"--workdir={workdir}", *flags]
+    self.log, self.watch = (
+      workdir.with_suffix(".log"),
+      crash_watch.Watch(workdir),
+    )
+    self.watch.notes.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "jmim.tools.crash_child"]
+    asked = [f"--config={config}", f"--workdir={workdir}", *flags]
     together = [[]]
     if count > 1:
       where = f"--coordinator=127.0.0.1:{_free_port()}"
       together = [
         [where, f"--processes={count}", f"--process={i}"] for i in range(count)
       ]
+    notes = [self.watch.notes, *[os.devnull] * (count - 1)]
     self._file = self.log.open("w")
     self.processes = [
       subprocess.Popen(
-        [*command, *own], stdout=self._file, stderr=subprocess.STDOUT,
-        start_new_session=True,
+        [*command, str(path), *asked, *own], stdout=self._file,
+        stderr=subprocess.STDOUT, start_new_session=True,
       )
-      for own in together
+      for path, own in zip(notes, together, strict=True)
     ]  # fmt: skip
 
-  def wait(self, seconds: float) -> list[int] | None:
-    """Exit codes, or None if it is not done in time."""
+  def running(self) -> bool:
+    """Whether one of its processes is."""
+    return any(p.poll() is None for p in self.processes)
+
+  def ended(self, seconds: float = 1e9) -> list[int] | None:
+    """Waits so long; exit codes, or None if it is not done by then."""
     end = time.monotonic() + seconds
     try:
-      return [p.wait(max(0.01, end - time.monotonic())) for p in self.processes]
+      return [p.wait(max(0.0, end - time.monotonic())) for p in self.processes]
     except subprocess.TimeoutExpired:
       return None
 
-  def wait_for_a_step(self) -> float:
-    """Waits for the first log line, or the end; seconds until then."""
-    start = time.monotonic()
-    while not any(x.startswith("step ") for x in self._lines()):
-      if all(p.poll() is not None for p in self.processes):
-        break
-      time.sleep(0.02)
-    return time.monotonic() - start
-
-  def _lines(self) -> list[str]:
-    return [x for x in self.log.read_text().splitlines() if x.strip()]
-
-  def kill(self, number: int) -> float:
-    """Kills one process; seconds until the others have ended."""
-    victim = self.processes[number]
-    os.killpg(victim.pid, signal.SIGKILL)
-    start = time.monotonic()
+  def kill(self, number: int) -> tuple[str, float]:
+    """Kills one process: what the run was at, seconds until others ended."""
+    os.killpg(self.processes[number].pid, signal.SIGKILL)
+    start, hit = time.monotonic(), self.watch.now()
     for process in self.processes:
       process.wait()
     self._file.close()
-    return time.monotonic() - start
+    return hit, time.monotonic() - start
 
   def doing(self) -> str:
     """The last line it printed."""
-    lines = self._lines()
-    return lines[-1].strip()[:60] if lines else "starting"
+    lines = [x for x in self.log.read_text().splitlines() if x.strip()]
+    return lines[-1].strip()[:60] if lines else "nothing printed"
 
 
 def _free_port() -> int:
@@ -136,64 +155,96 @@ def _free_port() -> int:
     return probe.getsockname()[1]
 
 
+class Test:
+  """Runs of one recipe, one of them untouched."""
+
+  def __init__(self, options: argparse.Namespace, flags: Sequence[str]):
+    """Keeps its arguments; see `main`."""
+    self.options = options
+    given = options.workdir or tempfile.mkdtemp(prefix="crash")
+    self.folder = pathlib.Path(given).resolve()
+    self.folder.mkdir(parents=True, exist_ok=True)
+    cache = self.folder / "compiled"
+    self.flags = [f"--config.hardware.compile_cache={cache}", *flags]
+    self.rng = random.Random(options.seed)
+    self.hits: collections.Counter[str] = collections.Counter()
+
+  def start(self, name: str, *more: str) -> Child:
+    """Starts a run, or goes on with it; `more` flags."""
+    options, flags = self.options, [*self.flags, *more]
+    folder = self.folder / name
+    return Child(options.config, folder, flags, options.processes)
+
+  def untouched(self) -> dict[str, str] | None:
+    """Fingerprint of a run that is let alone; None: it failed."""
+    child = self.start("whole")
+    self.lasts = child.watch.until(child.running)
+    if any(codes := child.ended()):
+      print(f"the untouched run failed: exit codes {codes}; see {child.log}")
+      return None
+    shown = [f"{n} {sum(x):.1f} s in {len(x)}" for n, x in self.lasts.items()]
+    print("untouched: " + ", ".join(shown))
+    saves = child.watch.notes.read_text().split().count("save")
+    held = held_up(self.folder / "whole", saves)
+    print(f"each save held the steps up for the time of {held:.1f} steps")
+    found = fingerprint(self.folder / "whole")
+    print(f"arrays {found['arrays']}", flush=True)
+    return found
+
+  def lap(self, name: str) -> bool:
+    """A run to its end, killed on the way; False: it failed by itself."""
+    while self.hits.total() < self.options.kills:
+      phase, nth, seconds = self._aim()
+      cold = ["--config.hardware.compile_cache="] * (phase == "compile")
+      child = self.start(name, *cold)
+      reached = child.watch.reaches(phase, nth, child.running)
+      codes = child.ended(seconds if reached else 1e9)
+      if codes is not None:
+        return self._fine(child, codes)
+      victim = self.rng.randrange(self.options.processes)
+      hit, waited = child.kill(victim)
+      self.hits[hit] += 1
+      more = f", others ended after {waited:.1f} s" * (len(child.processes) > 1)
+      print(
+        f"kill {self.hits.total()} in {hit} (aimed at {phase} {nth} after "
+        f"{seconds:.3f} s){more}: {child.doing()}", flush=True,
+      )  # fmt: skip
+    child = self.start(name)
+    return self._fine(child, child.ended())
+
+  def _aim(self) -> tuple[str, int, float]:
+    """(phase, which of them, seconds after it began) of the next kill."""
+    known = [p for p in crash_watch.PHASES if p in self.lasts]
+    phase = known[self.hits.total() % len(known)]
+    lasts = self.lasts[phase]
+    nth = self.rng.randint(1, min(_FIRST, len(lasts)))
+    return phase, nth, self.rng.uniform(0, lasts[nth - 1])
+
+  def _fine(self, child: Child, codes: Sequence[int]) -> bool:
+    if any(codes):
+      print(f"a run failed by itself: exit codes {codes}; see {child.log}")
+    return not any(codes)
+
+
 def run(options: argparse.Namespace, flags: Sequence[str]) -> bool:
   """Does the test; whether all runs ended alike."""
-  folder = pathlib.Path(options.workdir or tempfile.mkdtemp(prefix="crash"))
-  start = lambda name: Child(  # noqa: E731
-    options.config, folder / name, flags, options.processes
-  )
-  began, child = time.monotonic(), start("whole")
-  first = child.wait_for_a_step()
-  codes = child.wait(float("1e9"))
-  length = time.monotonic() - began
-  if any(codes):
-    print(f"the untouched run failed: exit codes {codes}; {folder}/whole.log")
+  test = Test(options, flags)
+  expected, laps, alike = test.untouched(), 0, True
+  if expected is None:
     return False
-  expected = fingerprint(folder / "whole")
-  print(
-    f"untouched: {first:.1f} s to the first log line, {length - first:.1f} s "
-    f"from there; arrays {expected['arrays']}", flush=True,
-  )  # fmt: skip
-  rng, kills, laps, alike = random.Random(options.seed), 0, 0, True
-  while kills < options.kills or laps == 0:
+  while test.hits.total() < options.kills or laps == 0:
     laps += 1
-    name, parts = f"run{laps}", (first, length - first)
-    kills = _lap(start, name, options, kills, parts, rng)
-    if kills is None:
+    if not test.lap(f"run{laps}"):
       return False
-    found = fingerprint(folder / f"run{laps}")
+    found = fingerprint(test.folder / f"run{laps}")
     wrong = [n for n in expected if found[n] != expected[n]]
     alike = alike and not wrong
-    print(f"run {laps} done: {'DIFFERENT ' + str(wrong) if wrong else 'alike'}")
-  print(f"verdict: {kills} kills, {laps} runs, {'' if alike else 'NOT '}alike")
+    end = f"DIFFERENT {wrong}" if wrong else "alike"
+    print(f"run {laps} done: {end}", flush=True)
+  hits = ", ".join(f"{count} in {hit}" for hit, count in test.hits.items())
+  print(f"verdict: {test.hits.total()} kills ({hits}), {laps} runs, "
+        f"{'' if alike else 'NOT '}alike")  # fmt: skip
   return alike
-
-
-def _lap(start, name, options, kills, parts, rng) -> int | None:
-  """One run to its end, killed on the way: kills so far, or None: failed.
-
-  Three kills of four come after the first log line: most of a short run is
-  starting and compiling.
-  """
-  while True:
-    child = start(name)
-    late = rng.random() < 0.75
-    seconds = rng.uniform(0, options.spread * parts[late])
-    if late:
-      child.wait_for_a_step()
-    codes = child.wait(1e9 if kills >= options.kills else seconds)
-    if codes is not None and not any(codes):
-      return kills
-    if codes is not None:
-      print(f"a run failed by itself: exit codes {codes}; see {child.log}")
-      return None
-    kills, victim = kills + 1, rng.randrange(options.processes)
-    doing, waited = child.doing(), child.kill(victim)
-    others = f", others ended after {waited:.1f} s" * (options.processes > 1)
-    since = "of training" if late else "of starting"
-    print(
-      f"kill {kills} after {seconds:.1f} s {since}{others}: {doing}", flush=True
-    )
 
 
 def main(argv: Sequence[str]) -> int:
@@ -206,10 +257,6 @@ def main(argv: Sequence[str]) -> int:
   parser.add_argument("--seed", type=int, default=0, help="of the moments")
   parser.add_argument("--workdir", help="kept; else a temporary one")
   parser.add_argument("--processes", type=int, default=1)
-  parser.add_argument(
-    "--spread", type=float, default=1.0,
-    help="latest kill, as a part of the times of the untouched run",
-  )  # fmt: skip
   options, flags = parser.parse_known_args(argv)
   return 0 if run(options, flags) else 1
 

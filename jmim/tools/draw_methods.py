@@ -21,8 +21,11 @@ import PIL.Image
 
 from jmim.core import method as methods
 from jmim.data import sources
+from jmim.diffusion import first_hitting
+from jmim.diffusion import truncated
 from jmim.evals import draw as sheets
 from jmim.methods.theory import jepa_linear as theory
+from jmim.nn import masking
 
 OUT = pathlib.Path("docs") / "images" / "methods"
 GREY, SIDE, ROWS = 120, 224, 4
@@ -58,6 +61,36 @@ def mae_mask(method) -> np.ndarray:
   """[n, h, w] mask of an MAE or one of its kind."""
   mask = method.mask(drawn(method)).mask
   return np.asarray(mask).reshape(-1, *method.grid)
+
+
+def mae(images):
+  """A mask of MAE at three ratios."""
+  columns = {"image": images}
+  for ratio in (0.5, 0.75, 0.9):
+    m = make("mim.mae", mask_ratio=ratio)
+    columns[f"{ratio:.0%} hidden"] = hide(images, mae_mask(m))
+  return columns
+
+
+def umd(images):
+  """The mask of a clean image, and of images noised to three times."""
+  m = make("diffusion.umd", variant="B/4", size=64)
+  draws = drawn(m)
+
+  def masked(pictures, ratio):
+    keep = masking.keep_count(draws["scores"].shape[1], ratio)
+    mask = masking.from_scores(jnp.asarray(draws["scores"]), keep).mask
+    return hide(pictures, np.asarray(mask).reshape(-1, *m.grid))
+
+  x = images[:, ::7, ::7] / 127.5 - 1.0  # as they were before enlarging
+  eps = np.random.default_rng(KEY).normal(size=x.shape)
+  columns = {"clean": masked(images, m.clean_mask)}
+  for t in (200, 500, 800):
+    a, s = map(float, m.process.at(jnp.asarray(t)))
+    noised = np.clip(127.5 * (a * x + s * eps + 1.0), 0, 255).astype(np.uint8)
+    big = sheets.enlarge(noised, (SIDE, SIDE))
+    columns[f"time {t}"] = masked(big, m.noised_mask)
+  return columns
 
 
 def dmae(images):
@@ -188,11 +221,41 @@ def jepa_linear(path: pathlib.Path) -> None:
   plt.savefig(path, dpi=90)
 
 
+def mdm(path: pathlib.Path) -> None:
+  """Times of the hits of one sequence, and what cut noise does to entropy."""
+  plt = matplotlib.figure.Figure((9, 3), layout="constrained")
+  left, right = plt.subplots(1, 2)
+  length = 32
+  u = np.random.default_rng(KEY).random((6, length))
+  left.plot(first_hitting.hitting_times(u, length).T, color="0.7")
+  mean = first_hitting.order_statistics(length)[0]
+  left.plot(mean, color="black", label="mean, n / (L + 1)")
+  left.set(title="First hitting, L = 32", xlabel="hit", ylabel="time")
+  left.legend()
+  p = np.arange(1, 33) ** -1.5
+  p, limits = p / p.sum(), np.linspace(2, 20, 19)
+  for steps in (1, 10, 100, 1000):
+    laws = [truncated.chain(p, steps, m) for m in limits]
+    entropies = [truncated.entropy(law) for law in laws]
+    right.plot(limits, entropies, label=f"N = {steps}")
+  right.axhline(truncated.entropy(p), color="0.7", linestyle=":")
+  right.axvline(truncated.gumbel_max(23), color="0.7", linestyle=":")
+  right.set(
+    title="Ancestral, N steps; dotted: exact, float32",
+    xlabel="noise cut at M", ylabel="entropy [nats]",
+  )  # fmt: skip
+  right.legend()
+  plt.savefig(path, dpi=90)
+
+
 SHEETS = {
   f.__name__: f
-  for f in (dmae, simmim, colormae, maskalign, ijepa, cropmae, cae, videomae_v2)
-}
-FIGURES = {"jepa_linear": jepa_linear}
+  for f in (
+    mae, dmae, simmim, colormae, maskalign, ijepa, cropmae, cae, videomae_v2,
+    umd,
+  )
+}  # fmt: skip
+FIGURES = {"jepa_linear": jepa_linear, "mdm": mdm}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,8 +5,8 @@
 
 A mark says that a file is there and that the test suite runs it:
 
-    golden   tests/golden/<slug>.py imports the method: its numbers are compared
-             with those of the authors' code
+    golden   tests/golden/<slug>.py runs the method: what its docstring lists is
+             compared with numbers of the authors' code
     claim    configs/claims/<method>.py: trains and checks what the paper claims
     small    recipes that run on a laptop; large: those at published size
 """
@@ -36,18 +36,13 @@ def recipes() -> dict[str, list[str]]:
   return found
 
 
-def goldens() -> dict[str, list[str]]:
-  """Method name -> what its golden files compare."""
-  found: dict[str, list[str]] = {}
-  for path in sorted((ROOT / "tests" / "golden").glob("*.py")):
-    tree = ast.parse(path.read_text())
-    if path.name.startswith("test_"):
-      continue
-    first = (ast.get_docstring(tree) or "").split("\n")[0]
-    compared = first.partition(": ")[2].rstrip(".")
-    for name in _methods(tree):
-      found.setdefault(name, []).append(compared)
-  return found
+def goldens() -> set[str]:
+  """Methods that a golden adapter runs."""
+  paths = (ROOT / "tests" / "golden").glob("*.py")
+  trees = [
+    ast.parse(p.read_text()) for p in paths if not p.name.startswith("test_")
+  ]
+  return set().union(*map(_methods, trees))
 
 
 def _methods(tree: ast.Module) -> set[str]:
@@ -72,15 +67,38 @@ def rows() -> list[str]:
     doc = ast.get_docstring(ast.parse(path.read_text())) or name
     claim = (ROOT / "configs" / "claims" / path.name).exists()
     own = known.get(name, [])
-    link = f"[{name}]({path.relative_to(ROOT).as_posix()})"
     found.append(_row(
-      doc.split("\n")[0].rstrip("."), link,
-      "; ".join(f"✓ {text}" for text in compared.get(name, [])),
+      title(doc),
+      f"[{name}]({path.relative_to(ROOT).as_posix()})",
+      f"✓ {listed(doc)}" if name in compared else "",
       f"✓ `{path.stem}`" if claim else "",
       _list(r for r in own if not LARGE.search(r)),
       _list(r for r in own if LARGE.search(r)),
     ))  # fmt: skip
   return found
+
+
+def title(doc: str) -> str:
+  """What a docstring begins with, and the paper: MAE: ... (He et al. 2022)."""
+  first, _, rest = doc.partition("\n")
+  paper = re.match(r"([^.;]*?(?: et al\.)?[^.;]*?)\b(\d{4})", rest.strip())
+  if not paper:
+    return first.rstrip(".")
+  who, *others = paper[1].split(",")
+  who = who.strip()
+  if others and not re.search(r" and | et al\.", who):
+    who += " et al."
+  return f"{first.rstrip('.')} ({who} {paper[2]})"
+
+
+def listed(doc: str) -> str:
+  """What a docstring says that `tests/golden` compares."""
+  text = " ".join(doc.split())
+  found = re.search(
+    r"`tests/golden` compares (.*?)(?:[.;:]|,? with (?:those of )?the authors)",
+    text,
+  )
+  return found[1] if found else ""
 
 
 def _list(names) -> str:

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 from jmim.core import checkpoint
+from jmim.core import events
 from jmim.core import method as methods
 from jmim.core import step as core_step
 from jmim.core import tree as trees
+from jmim.core import writer
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +113,34 @@ def test_resume_is_bit_equal(runs, tmp_path):
   restored = store.restore(store.latest(), like)
   store.close()
   chex.assert_trees_all_equal(restored, half)
-  resumed, _ = run.run(restored, 2)
-  chex.assert_trees_all_equal(resumed, runs.trained[0])
+  resumed, metrics = run.run(restored, 2)
+  whole, told = runs.trained
+  chex.assert_trees_all_equal(resumed, whole)
+  chex.assert_trees_all_equal(metrics, told[2:])
+  # One run that is let alone; and one that is killed after its third step.
+  for name, parts in (("whole", [told]), ("cut", [told[:3], metrics])):
+    for start, part in zip((0, 2), parts, strict=False):
+      write(tmp_path / name, start, part)
+  lines = [writer.read(tmp_path / name) for name in ("whole", "cut")]
+  assert lines[0] == lines[1] and [x["step"] for x in lines[0]] == [1, 2, 3, 4]
+  assert board(tmp_path / "whole") == board(tmp_path / "cut") != []
+
+
+def write(workdir, start, metrics):
+  """metrics.jsonl and TensorBoard of a run that goes on after `start`."""
+  found = writer.Writer(workdir, start)
+  for step, values in enumerate(metrics, start + 1):
+    found.scalars(step, values)
+  found.close()
+
+
+def board(workdir):
+  """What TensorBoard is shown."""
+  return sorted(
+    (e.step, v.tag, repr(v.simple_value))
+    for e in events.read(workdir / "tensorboard")
+    for v in e.summary.value
+  )
 
 
 @pytest.mark.parametrize("fsdp", [1, 8])

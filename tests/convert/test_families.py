@@ -21,6 +21,9 @@ VIT = dict(
 CLIP = dict(
   pre_norm=True, patch_bias=False, head_bias=False, act="quick_gelu", eps=1e-5
 )
+BEIT = dict(key_bias=False, positions="none", layer_scale=0.5)
+DINO3 = dict(positions="rotary", registers=2, layer_scale=0.5, key_bias=False)
+GIANT = dict(layer_scale=0.5, pool="cls_mean", act="swiglu", mlp_ratio=2.75)
 # Of a method with options: those that each family is for.
 OPTIONS = {
   "dinov2": dict(registers=2, layer_scale=0.5, pool="cls_mean"),
@@ -33,23 +36,39 @@ OPTIONS = {
   "timm_vit": dict(pool="mean", head_norm=True, final_norm=False,
                    layer_scale=0.5),
   "big_vision": {},
+  "beit": dict(relative="block", **BEIT),
+  "hf_beit": dict(relative="shared", **BEIT),
+  "timm_beit": BEIT | dict(
+    positions="learned", pool="mean", head_norm=True, final_norm=False
+  ),
+  "dinov3": DINO3 | dict(act="swiglu"),
+  "hf_dinov3": DINO3,
 }  # fmt: skip
 VIDEO = dict(decoder_ratio=0.0)
 SWIN = dict(
   variant="SwinB/2", size=16, width=8, depths=(2, 2), heads=(2, 4), window=4,
   square=4,
 )  # fmt: skip
-CASES = [("simmim swin", "mim.simmim")] + [
-  (n, m) for n, f in families.FAMILIES.items() for m in f.methods
-]
+SIT = dict(norm="layer", swiglu=False, rotary=False, qk_norm=False, spare=True)
+GIANTS = ("dinov2", "hf_dinov2")
+CASES = (
+  [("simmim swin", "mim.simmim")]
+  + [("lightningdit plain", "diffusion.lightningdit")]
+  + [(f"{family} giant", "supervised.backbone") for family in GIANTS]
+  + [(n, m) for n, f in families.FAMILIES.items() for m in f.methods]
+)
 
 
 def tiny(family, name):
   cls = methods.find(name)
+  if "giant" in family:
+    return cls(**VIT, **GIANT)
   if family in OPTIONS:
     return cls(**VIT, **OPTIONS[family])
-  if "swin" in family:
+  if "swin" in family and name == "mim.simmim":
     return cls(**SWIN)
+  if family in ("sit", "lightningdit plain"):
+    return dataclasses.replace(cls.tiny(), **SIT)
   if family == "hf_videomae":
     return dataclasses.replace(cls.tiny(), **VIDEO)
   return cls.tiny()

@@ -83,9 +83,23 @@ def save(folder, config, arrays):
   files.write(folder / "model.safetensors", specs, arrays.items())
 
 
-HF = {
+BEIT = dict(layer_norm_eps=1e-6, drop_path_rate=0.0)
+HF = {  # family, options: (config, model, more of the config)
   "hf_vit": ("ViT", "ViT", dict(layer_norm_eps=1e-5)),
   "hf_dinov2": ("Dinov2", "Dinov2", dict(layerscale_value=0.5)),
+  "hf_dinov2 giant": (
+    "Dinov2", "Dinov2", dict(layerscale_value=0.5, use_swiglu_ffn=True)
+  ),
+  "hf_beit": ("Beit", "Beit", BEIT | dict(use_relative_position_bias=True)),
+  "hf_beit shared": (
+    "Beit", "Beit", BEIT | dict(
+      use_shared_relative_position_bias=True, use_mean_pooling=False,
+      layer_scale_init_value=0.0,
+    ),
+  ),
+  "hf_beit absolute": (
+    "Beit", "Beit", BEIT | dict(use_absolute_position_embeddings=True)
+  ),
   "hf_dinov2_with_registers": (
     "Dinov2WithRegisters", "Dinov2WithRegisters",
     dict(layerscale_value=0.5, num_register_tokens=3),
@@ -94,9 +108,9 @@ HF = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", HF)
-def test_transformers_classifiers(tmp_path, name):
-  config_name, kind, more = HF[name]
+@pytest.mark.parametrize("case", HF)
+def test_transformers_classifiers(tmp_path, case):
+  (config_name, kind, more), name = HF[case], case.split()[0]
   base = DINO if "dino" in name else KW
   config = getattr(transformers, f"{config_name}Config")(
     **base, **more, num_labels=5
@@ -283,7 +297,7 @@ def test_transformers_swin(tmp_path):
   )
 
 
-def workdir(folder, name, **fields):
+def workdir(folder, name, family, **fields):
   """A converted run of random weights; (its path, its method)."""
   config = configs.base()
   config.data.update(
@@ -296,9 +310,9 @@ def workdir(folder, name, **fields):
   rng = np.random.default_rng(0)
   named = {n: rng.normal(0, 0.2, x.shape).astype("f4")
            for n, x in trees.named(kit.shapes(method)).items()}  # fmt: skip
-  rules = families.FAMILIES["timm_vit"].table(method)
+  rules = families.FAMILIES[family].table(method)
   np.savez(folder / "w.npz", **dict(table.export_stream(rules, named)))
-  importing.run("timm_vit", str(folder / "w.npz"), config, folder / "run")
+  importing.run(family, str(folder / "w.npz"), config, folder / "run")
   return folder / "run"
 
 
@@ -306,7 +320,7 @@ PICTURE = np.random.default_rng(3).integers(0, 255, (31, 24, 3), np.uint8)
 
 
 def test_an_exported_folder_is_all_transformers_needs(tmp_path):
-  run = workdir(tmp_path, "supervised.backbone", **kit.VIT)
+  run = workdir(tmp_path, "supervised.backbone", "timm_vit", **kit.VIT)
   exporting.run(run, "hf", tmp_path / "hub")
   want = jmim.load(run)("logits", [PICTURE])
   auto = transformers.AutoModelForImageClassification
@@ -330,7 +344,7 @@ def test_an_exported_folder_is_all_transformers_needs(tmp_path):
 
 def test_an_exported_folder_is_all_timm_needs(tmp_path):
   timm = pytest.importorskip("timm")
-  run = workdir(tmp_path, "supervised.backbone", **kit.VIT)
+  run = workdir(tmp_path, "supervised.backbone", "timm_vit", **kit.VIT)
   exporting.run(run, "timm", tmp_path / "hub")
   model = jmim.load(tmp_path / "hub")
   theirs = timm.create_model(f"local-dir:{tmp_path / 'hub'}", pretrained=True)

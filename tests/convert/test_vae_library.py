@@ -19,7 +19,7 @@ import test_libraries as kit  # noqa: E402
 
 SMALL = dict(
   in_channels=3, out_channels=3, block_out_channels=(32, 64, 64),
-  layers_per_block=1, latent_channels=4, sample_size=16, norm_num_groups=32,
+  layers_per_block=1, latent_channels=4, sample_size=32, norm_num_groups=32,
 )  # fmt: skip
 PLAIN = dict(
   down_block_types=["DownEncoderBlock2D"] * 3,

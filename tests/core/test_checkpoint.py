@@ -12,6 +12,7 @@ import pytest
 
 from jmim.core import checkpoint
 from jmim.core import errors
+from jmim.core import fallback
 from jmim.core import migrate
 from jmim.core import saved as saved_folder
 from jmim.core import sharding
@@ -126,6 +127,12 @@ def test_looking_creates_and_removes_nothing(tmp_path):
   assert not (tmp_path / "none").exists()
 
 
+def test_reading_only_is_no_reason_to_warn(tmp_path, caplog):
+  (tmp_path / "checkpoints").mkdir()
+  checkpoint.Checkpoints(tmp_path, write=False)
+  assert "read only" not in caplog.text
+
+
 def test_an_unfinished_checkpoint_is_not_seen(saved, tmp_path):
   shutil.copytree(saved[0], tmp_path / "run")
   folder = tmp_path / "run" / "checkpoints"
@@ -237,7 +244,7 @@ def newest(workdir, wanted, write=True):
   said = []
   made = checkpoint.Checkpoints(workdir, write=write)
   try:
-    return *made.restore_newest(wanted, said.append)[:2], said
+    return *fallback.restore(made, wanted, said.append)[:2], said
   finally:
     made.close()
 
@@ -311,7 +318,7 @@ def test_after_falling_back_the_step_can_be_saved_again(saved, tmp_path):
   shutil.copytree(saved[0], workdir)
   cut(workdir / "checkpoints" / "7" / "meta" / "metadata")
   made = checkpoint.Checkpoints(workdir)
-  made.restore_newest(like(state, layout(1, 1)), lambda text: None)
+  fallback.restore(made, like(state, layout(1, 1)), lambda text: None)
   made.save(7, state, {})
   made.close()
   assert newest(workdir, like(state, layout(1, 1)), write=False)[0] == 7

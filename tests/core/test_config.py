@@ -88,6 +88,16 @@ def test_files_that_are_not_there_or_not_python(tmp_path):
     configs.load(str(tmp_path / "recipe.txt"))
 
 
+def test_the_nearest_recipes_are_named(tmp_path, monkeypatch):
+  (tmp_path / "configs").mkdir()
+  for name in ("mae_digits", "umd_digits", "dit_imagenet256", "x", "y", "z"):
+    (tmp_path / "configs" / f"{name}.py").touch()
+  monkeypatch.chdir(tmp_path)
+  with pytest.raises(errors.UserError, match="such as configs/mae_digits") as e:
+    configs.load("configs/mae_digts.py")
+  assert "imagenet" not in str(e.value)
+
+
 def test_a_mistake_in_the_code_of_a_recipe_keeps_its_traceback(tmp_path):
   with pytest.raises(ZeroDivisionError):
     configs.load(recipe(tmp_path, ["return 1 / 0"]))

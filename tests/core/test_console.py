@@ -28,7 +28,9 @@ def test_without_a_terminal_every_log_line_is_plain_text():
   ]
 
 
-def test_on_a_terminal_a_bar_follows():
+def test_on_a_terminal_a_bar_follows(monkeypatch):
+  monkeypatch.delenv("JPY_PARENT_PID", raising=False)
+  monkeypatch.setenv("TERM", "xterm")
   c, out = make(terminal=True)
   c.start(1000, 0)
   c.log(50, 1000, {"loss": "0.5000"})
@@ -36,6 +38,36 @@ def test_on_a_terminal_a_bar_follows():
   assert "50/1000" in out.getvalue() and "\x1b[" in out.getvalue()
   c.log(60, 1000, {"loss": "0.4"})  # after the end: a line
   assert "step      60/1000  loss 0.4" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+  "setting", [{"TERM": "dumb"}, {"JPY_PARENT_PID": "1"}], ids=str
+)
+def test_where_nothing_is_redrawn_lines_are_plain(monkeypatch, setting):
+  for name, value in setting.items():
+    monkeypatch.setenv(name, value)
+  c, out = make(terminal=True)
+  c.start(1000, 0)
+  c.log(50, 1000, {"loss": "0.5000"})
+  c.stop()
+  assert out.getvalue() == "step      50/1000  loss 0.5000\n"
+
+
+def test_tables_of_a_notebook_or_a_file_do_not_fold(monkeypatch):
+  class Terminal(io.StringIO):
+    isatty = lambda self: True  # noqa: E731
+
+  row = ("x" * 50, "y" * 45)
+  for stream, term, columns, one in (
+    (Terminal, "dumb", "", True), (Terminal, "dumb", "60", False),
+    (io.StringIO, "xterm", "", True),
+  ):  # fmt: skip
+    out = stream()
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr("sys.stdout", out)
+    console.Console().table("", ("a", "b"), [row])
+    assert all(cell in out.getvalue() for cell in row) == one
 
 
 def test_colours_are_for_terminals_only():

@@ -171,6 +171,15 @@ def test_a_collective_beside_products_is_one():
   assert found.sent() == {"all-gather": 2 * 8 * 3}
 
 
+def test_room_for_what_a_loop_will_write_is_not_traffic():
+  text = """ENTRY %main (x: f32[8]) -> f32[8] {
+  %x = f32[8] parameter(0)
+  %room = f32[8] custom-call(), custom_call_target="AllocateBuffer"
+  ROOT %y = f32[8] negate(%x)
+}"""
+  assert hlo_cost.cost(text).traffic == 2 * 32
+
+
 def test_positions_in_holes_and_padding_do_not_count():
   # A batched product as the TPU compiler writes it: 5 kernel positions, of
   # which one meets an input for each output.

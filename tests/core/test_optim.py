@@ -76,6 +76,25 @@ def kernels(params):
   )
 
 
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_weight_decay_may_follow_the_step(name):
+  """Without gradients adamw's kernels shrink by the decay of each step."""
+  shapes = {"main": {"dense": {"kernel": (3, 4), "bias": (4,)}}}
+  params = normal(0, shapes)
+  zero = jax.tree.map(jnp.zeros_like, params)
+  rising = lambda step: 0.1 * (step + 1)  # noqa: E731
+  settings = toys.settings(name=name, momentum=0.0, clip_norm=1.0)
+  constant = lambda step: jnp.float32(LR)  # noqa: E731
+  made = optim.make(settings, params, (), constant, rising)
+  state, now, factor = made.init(params), params, 1.0
+  for step in range(3):
+    now, state = jax.jit(made.update)(zero, state, now, step)
+    factor *= 1 - LR * 0.1 * (step + 1)
+  start, end = (p["main"]["dense"] for p in (params, now))
+  np.testing.assert_allclose(end["kernel"], factor * start["kernel"], rtol=1e-6)
+  np.testing.assert_array_equal(end["bias"], start["bias"])
+
+
 def test_adamw_is_that_of_optax_with_kernels_decayed():
   schedule = optax.linear_schedule(0.1, 0.01, 4)
   tx = optax.adamw(

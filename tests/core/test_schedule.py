@@ -71,6 +71,18 @@ def test_warmup_is_a_line_from_0_to_the_peak(name, warmup):
   )
 
 
+def test_warmup_may_begin_above_0():
+  found = values("cosine", [0, 5, 10], warmup=10, start_lr=0.2)
+  np.testing.assert_allclose(found, [0.2, 0.6, 1.0], rtol=1e-6)
+
+
+def test_step_drops_once():
+  found = values("step", [0, 5, 10, 69, 70, 99], warmup=10, drop=70)
+  np.testing.assert_allclose(found, [0, 0.5, 1, 1, 0.1, 0.1], rtol=1e-6)
+  found = values("step", [69, 70], drop=70, drop_factor=0.5)
+  np.testing.assert_allclose(found, [1, 0.5], rtol=1e-6)
+
+
 def test_no_warmup_starts_at_the_peak():
   assert float(schedule.make("cosine", 0.7, 10)(0)) == pytest.approx(0.7)
 

@@ -52,3 +52,27 @@ def test_the_second_ends_at_once(number):
     [sys.executable, "-c", code], capture_output=True, text=True
   )
   assert done.returncode == 128 + number and done.stdout == "first\n"
+
+
+def test_the_service_of_jax_is_told_of_every_first_signal():
+  """Its handler is in C, where Python does not see it."""
+  code = (
+    "import ctypes, os, signal\n"
+    "from jmim.core import stopping\n"
+    "libc, told = ctypes.CDLL(None), []\n"
+    "libc.signal.restype = ctypes.c_void_p\n"
+    "libc.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)\n"
+    "handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(told.append)\n"
+    "where = ctypes.cast(handler, ctypes.c_void_p).value\n"
+    "for number in stopping.SIGNALS:\n"
+    "  libc.signal(signal.SIGTERM, where)\n"
+    "  with stopping.Stop(hosts=2) as stop:\n"
+    "    os.kill(os.getpid(), number)\n"
+    "    assert stop.asked == number.name, stop.asked\n"
+    "  assert libc.signal(signal.SIGTERM, where) == where\n"
+    "print(told)\n"
+  )
+  done = subprocess.run(
+    [sys.executable, "-c", code], capture_output=True, text=True
+  )
+  assert done.stdout == "[15, 15]\n", done.stderr

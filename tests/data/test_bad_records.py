@@ -3,12 +3,17 @@
 import io
 import itertools
 import logging
+import pathlib
 
 import numpy as np
 import pytest
+import tinyrun
 from PIL import Image
 
+from jmim import train
+from jmim.core import config as configs
 from jmim.core import errors
+from jmim.core import writer
 from jmim.data import jpeg
 from jmim.data import pipeline
 from jmim.data import sources
@@ -85,6 +90,38 @@ def test_all_broken_files_are_named_and_no_other_is_lost(
   assert len(named) == _BROKEN
   for i in broken:
     assert sum(f"{i:04}.jpg" in text for text in named) == 1
+
+
+@pytest.mark.slow
+def test_a_run_trains_on_what_is_left(folder, tmp_path, caplog, monkeypatch):
+  source, broken = folder
+  config = tinyrun.toy("")
+  config.data.update(
+    name="folder", data_dir=str(pathlib.Path(source.name(0)).parent), batch=200,
+    host_crop="resized", eval_crop="center", on_bad_record="skip",
+  )  # fmt: skip
+  config.evals = configs.section()
+  config.train.total_steps = 5  # one epoch
+  seen, real = [], pipeline.train
+
+  def recorded(*args):
+    stream = real(*args)
+    try:
+      for batch in stream:
+        seen.append(batch["index"])
+        yield batch
+    finally:
+      stream.close()
+
+  monkeypatch.setattr(pipeline, "train", recorded)
+  with caplog.at_level(logging.WARNING):
+    train.train(config, tmp_path)
+  assert set(np.concatenate(seen[:5]).tolist()) == set(range(_N)) - broken
+  named = [r.getMessage() for r in caplog.records if "skipped" in r.msg]
+  assert len(named) == _BROKEN
+  assert all(any(f"{i:04}.jpg" in text for text in named) for i in broken)
+  last = writer.read(tmp_path)[-1]
+  assert last["step"] == 5
 
 
 def test_more_than_the_stated_share_stops_the_run(folder):

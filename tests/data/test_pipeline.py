@@ -269,6 +269,22 @@ def test_wrong_size_and_missing_images_are_explained(broken):
 
 
 @pytest.mark.parametrize(
+  "second",
+  [
+    {"image": np.zeros((6, 6, 3), np.uint8)},
+    {"image": np.zeros((6, 6, 3), np.uint8), "label": 0.5},
+    {"image": np.zeros((6, 6, 3), np.uint8), "label": np.zeros(2, int)},
+  ],
+)
+def test_examples_that_make_no_batch_are_explained(second):
+  first = {"image": np.zeros((6, 6, 3), np.uint8), "label": 0}
+  source = _Listed([first, second])
+  with pytest.raises(errors.UserError, match="in a batch") as caught:
+    next(pipeline.train(source, pipeline.Spec(batch=2, size=6)))
+  assert caught.value.key == "data.name"
+
+
+@pytest.mark.parametrize(
   ("field", "value"),
   [
     ("batch", 0),
@@ -316,6 +332,13 @@ def test_threads_end_with_the_iterator(how):
     thread.join()
 
 
+class _Listed(list):
+  num_classes = None
+
+  def name(self, i):
+    return str(i)
+
+
 class _Counting:
   num_classes = None
 
@@ -341,6 +364,15 @@ def test_no_more_than_prefetch_batches_are_made_ahead():
     next(iterator)
     assert 4 * taken <= source.read <= 4 * (taken + 3)
   iterator.close()
+
+
+def test_starting_far_away_reads_no_more_than_at_the_beginning():
+  source = _Counting()
+  spec = pipeline.Spec(batch=4, size=6, threads=1, prefetch=3)
+  iterator = pipeline.train(source, spec, 10**6)
+  next(iterator)
+  iterator.close()
+  assert source.read <= 4 * (1 + 3)
 
 
 class _Gated(_Counting):

@@ -1,3 +1,4 @@
+import itertools
 import json
 import pathlib
 import struct
@@ -44,6 +45,22 @@ def test_cifar10_reads_whole(tfds_dir, split, count):
   assert (np.bincount(np.concatenate(labels)) == count // 10).all()
   mean = total / count / 32**2 / 255
   np.testing.assert_allclose(mean, [0.4914, 0.4822, 0.4465], rtol=0.02)
+
+
+@pytest.mark.slow
+def test_an_epoch_of_cifar10_visits_each_image_once(tfds_dir):
+  source = sources.build("cifar10", "train", tfds_dir)
+  stream = pipeline.train(source, pipeline.Spec(batch=500, size=32, seed=7))
+  epochs = []
+  for _ in range(2):
+    batches = list(itertools.islice(stream, 100))
+    epochs.append(np.concatenate([batch["index"] for batch in batches]))
+    labels = np.concatenate([batch["label"] for batch in batches])
+    assert (np.bincount(labels) == 5000).all()
+  stream.close()
+  for index in epochs:
+    np.testing.assert_array_equal(np.sort(index), np.arange(50_000))
+  assert (epochs[0] != epochs[1]).mean() > 0.99
 
 
 def _error(*args):

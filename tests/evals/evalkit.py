@@ -81,7 +81,9 @@ def source(n, seed, size=4, classes=3):
   return sources.ArraySource(arrays, classes)
 
 
-def context(batch=16, n=(40, 21), devices=8, data=None, size=4):
+def context(
+  batch=16, n=(40, 21), devices=8, data=None, size=4, model=Everything
+):
   """A context on fresh weights.
 
   Args:
@@ -90,8 +92,9 @@ def context(batch=16, n=(40, 21), devices=8, data=None, size=4):
     devices: simulated devices used.
     data: "train" and "eval" sources; None: `source`.
     size: image side.
+    model: class of the method.
   """
-  toy = Everything(size=size)
+  toy = model(size=size)
   mesh = sharding.make_mesh({"data": -1, "fsdp": 1}, jax.devices()[:devices])
   spec = pipeline.Spec(batch=batch, size=size, channels=CHANNELS, threads=0)
   data = data or {

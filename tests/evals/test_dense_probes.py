@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from jmim.core import errors
+from jmim.core import method
 from jmim.data import sources
 from jmim.evals import dense
 from jmim.evals import propagation
@@ -144,7 +145,19 @@ def test_scores_leave_out_the_first_and_the_last_frame():
   assert j == f == 75.0  # one of two objects in one of two frames
 
 
-def test_colours_that_move_are_tracked_better_than_nothing_moves():
+class Siamese(evalkit.Everything):
+  """The same method, reading the first of two views."""
+
+  def inputs(self):
+    shape = super().inputs()["image"].shape
+    return {"views": method.Input((2, *shape))}
+
+  def tokens(self, params, batch):
+    return super().tokens(params, {"image": batch["views"][:, 0]})
+
+
+@pytest.mark.parametrize("model", [evalkit.Everything, Siamese])
+def test_colours_that_move_are_tracked_better_than_nothing_moves(model):
   size, frames = 16, 5  # the method reads 32: frames are enlarged
   video = np.full((2, frames, size, size, 3), 90, np.uint8)
   masks = np.zeros((2, frames, size, size), np.uint8)
@@ -154,7 +167,9 @@ def test_colours_that_move_are_tracked_better_than_nothing_moves():
   data = sources.ArraySource(
     {"image": video[:, 0], "video": video, "instance": masks}
   )
-  context = evalkit.context(data={"train": data, "eval": data}, size=32)
+  context = evalkit.context(
+    data={"train": data, "eval": data}, size=32, model=model
+  )
   values = dict(propagation.Evaluator(data="").run(context))
   assert values["jf"] > 80 > values["still_jf"] + 20
   assert values["examples"] == 2 and values["clip"].ndim == 3

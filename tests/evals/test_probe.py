@@ -1,6 +1,9 @@
+import types
+
 import numpy as np
 import pytest
 
+from jmim.evals import knn
 from jmim.evals import probe
 
 
@@ -31,3 +34,28 @@ def test_scale_and_shift_of_features_do_not_matter(head):
   moved = probe.fit(head, 1e3 * x + 7, y, 1.0).predict(1e3 * test + 7)
   np.testing.assert_array_equal(plain, moved)
   assert (plain == truth).mean() > 0.9
+
+
+@pytest.mark.parametrize("kind, key", [(probe, "accuracy"), (knn, "top1")])
+@pytest.mark.parametrize("name", ["image", "views", "video"])
+def test_pixels_stand_beside_methods_of_single_images(kind, key, name):
+  asked = []
+
+  def features(what, split, limit, weights):
+    asked.append((what, split, limit, weights))
+    return blobs(split == "eval", 60)
+
+  context = types.SimpleNamespace(
+    method=types.SimpleNamespace(inputs=lambda: {name: None}),
+    features=features, mesh=None,
+  )  # fmt: skip
+  made = kind.Evaluator(train_limit=50, limit=0, **(
+    {"k": (5,)} if kind is knn else {}
+  ))  # fmt: skip
+  found = dict(made.run(context))
+  lines = {f"{p}{key}" for p in ("", "untrained_")}
+  assert set(found) - {"examples"} == (
+    lines | {f"pixels_{key}"} if name == "image" else lines
+  )
+  assert ("features", "train", 50, "untrained") in asked
+  assert ("features", "eval", None, "raw") in asked

@@ -33,7 +33,7 @@ def method(config):
     student_blocks=tuple(config["student_aligned_blocks_0based"]),
     teacher_blocks=tuple(config["teacher_aligned_blocks_0based"]),
     distance=config["distance"],
-    projection=config["projection"],
+    projection=config["projection"] or "none",
   )
 
 

@@ -9,6 +9,13 @@ from jmim.convert import table
 from jmim.methods.distill import maskalign
 
 SKIPPED = {}
+# The authors' names of the heads.
+HEADS = {
+  "linear": "linear",
+  "norm_linear": "ln-linear",
+  "mlp": "mlp",
+  "mlp2": "mlp-ln",
+}
 
 
 def method(config):
@@ -30,7 +37,7 @@ def method(config):
     mask_ratio=config["mask_ratio"],
     visible=config["mask_type"],
     fusion=config["fusion_type"],
-    head=config["head_type"],
+    head=HEADS[config["head_type"]],
     layers=config["loss_weights"],
     target=config["target_norm"],
     distance=config["loss_type"],

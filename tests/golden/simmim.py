@@ -25,7 +25,7 @@ def method(config):
     "variant": f"Ti/{config['patch_size']}",
     "depths": (config["depth"],),
     "heads": (config["num_heads"],),
-    "layer_scale": config["layer_scale_init"],
+    "layer_scale": config["layer_scale_init"] or 0.0,
     "final_norm": config["final_norm"],
     "positions": "learned" if config["use_abs_pos_emb"] else "none",
     "relative": "shared" if config["shared_rel_pos_bias"]

@@ -10,6 +10,7 @@ import pytest
 from jmim.methods.mim import cae
 from jmim.nn import patch as patching
 from jmim.nn import posemb
+from jmim.nn import vq
 
 TINY = dataclasses.replace(cae.CAE.tiny(), drop_path=0.0)
 KEY = jax.random.key(0)
@@ -107,6 +108,14 @@ def test_tokens_are_the_nearest_codes(case):
   assert given.consts() == {} and "tokens" in given.inputs()
 
 
+def test_guesses_without_the_image():
+  wanted = jnp.asarray([[0, 0, 1], [1, 1, 2]])
+  known = jnp.asarray([[0, 2, -1, 0], [-1, -1, 2, -1]])
+  found = vq.guesses(wanted, known, 3)
+  assert found["commonest_token"] == 0.5
+  assert found["visible_token"] == 0.5  # 0 twice, then 2 once
+
+
 def test_rows_come_first_in_the_table():
   """The table of MAE with its halves swapped."""
   ours, maes = (posemb.sincos_2d(8, (3, 5), o) for o in ("yx", "xy"))
@@ -118,6 +127,25 @@ def test_equal_widths_have_no_bridge():
   m = dataclasses.replace(TINY, decoder_width=0)
   shapes = jax.eval_shape(m.init, KEY, {"image": IMAGE})[0]
   assert set(shapes["main"]["context"]) == {"regressor", "decoder"}
+
+
+@pytest.mark.parametrize(
+  "variant, width, depth, heads",
+  [("Ti/16", 192, 12, 12), ("S/16", 384, 12, 12), ("B/16", 768, 12, 12),
+   ("L/16", 1024, 24, 16)],
+)  # fmt: skip
+def test_published_sizes(variant, width, depth, heads):
+  size = cae.CAE(variant=variant).encoder.size
+  assert (size.width, size.depth, size.heads) == (width, depth, heads)
+
+
+def test_only_the_patch_embedding_starts_small(case):
+  """The authors' last initialisation is Xavier's, of linear layers only."""
+  encoder = case[0]["main"]["encoder"]
+  top = np.abs(encoder["patch_embed"]["proj"]["kernel"]).max()
+  assert 0.015 < top <= 0.02
+  assert not np.any(encoder["patch_embed"]["proj"]["bias"])
+  assert np.abs(encoder["blocks"]["layers"]["mlp"]["fc1"]["kernel"]).max() > 0.1
 
 
 def test_beit_init_is_small_and_truncated():

@@ -87,7 +87,7 @@ def test_dropout_comes_from_the_draws(batch):
 
 @pytest.mark.parametrize(
   "change, message",
-  [({"size": 9}, "side 9"), ({"heads": 3}, "3 heads"),
+  [({"size": 9}, r"side \(size\) 9 "), ({"heads": 3}, "3 heads"),
    ({"variance": "learned"}, "learned"),
    ({"weight": "min_snr", "prediction": "velocity"}, "velocity")],
 )  # fmt: skip

@@ -57,7 +57,16 @@ def test_the_sum_is_weighted_and_the_teacher_gets_no_gradient(case):
   (loss, aux), grads = jax.jit(jax.value_and_grad(run, has_aux=True))(consts)
   np.testing.assert_allclose(loss, aux["recon"] + 10 * aux["distill0"])
   assert aux["distill0"] > 1e-3
+  assert aux["visible"] == 4
   assert not any(np.any(g) for g in jax.tree.leaves(grads))
+
+
+@pytest.mark.parametrize("ratio, visible", [(0.75, 49), (0.95, 9), (0.98, 3)])
+def test_counts_are_those_of_the_released_code(ratio, visible):
+  """The paper says 10 and 4; the aux of every step says what it was."""
+  m = dmae.DMAE(mask_ratio=ratio)
+  draws = {"noise": jax.random.uniform(KEY, (1, 196))}
+  assert m.mask(draws).keep.shape[1] == visible
 
 
 def test_a_teacher_cut_after_the_copied_block_gives_the_same(case):
@@ -125,5 +134,5 @@ def test_other_projections_train(case, projection):
   params, _ = m.init(KEY, batch)
   consts = {"teacher": m.consts()["teacher"].init(KEY)}
   _, aux = loss_of(m, params, consts, batch, draws)
-  assert sorted(aux) == ["distill0", "distill1", "recon"]
+  assert sorted(aux) == ["distill0", "distill1", "recon", "visible"]
   assert len(params["main"].get("heads", {})) == 2 * (projection != "none")

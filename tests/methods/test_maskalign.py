@@ -145,7 +145,8 @@ def test_the_teacher_sees_the_image_its_own_way():
   "kind, wanted",
   [
     ("top2", [0, 0, 0.5, 0.5]),
-    ("mid2", [0, 0.5, 0.5, 0]),
+    ("mid0", [1, 0, 0, 0]),
+    ("mid2", [0, 0, 1, 0]),
     ("mean", [0.25] * 4),
     ("out", [0, 0, 0, 1]),
     ("linear_decay", [0, 1 / 6, 2 / 6, 3 / 6]),
@@ -157,7 +158,8 @@ def test_layer_weights(kind, wanted):
 
 @pytest.mark.parametrize(
   "change, word",
-  [({"layers": "top3"}, "top3"), ({"layers": "best"}, "best"),
+  [({"layers": "top3"}, "top3"), ({"layers": "mid2"}, "mid2"),
+   ({"layers": "top0"}, "top0"), ({"layers": "best"}, "best"),
    ({"depth": 3}, "fusion")],
 )  # fmt: skip
 def test_what_does_not_fit_is_named(change, word):

@@ -34,3 +34,13 @@ def test_bfloat16_computes_on_float32_parameters(fill, normal):
   wanted = _reference(variables, x)
   error = np.abs(np.asarray(found, np.float64) - wanted)
   assert error.max() < 0.02 * np.abs(wanted).max()
+
+
+def test_swiglu_equals_its_formula(fill, normal):
+  module, x = mlp.SwiGLU(hidden=12, bias=True), normal(2, 3, 8)
+  variables = fill(module, x, scale=0.5)
+  p = jax.tree.map(lambda a: a.astype(np.float64), variables["params"])
+  gate, up = (x @ p[n]["kernel"] + p[n]["bias"] for n in ("gate", "up"))
+  wanted = (gate / (1 + np.exp(-gate)) * up) @ p["down"]["kernel"]
+  found = jax.jit(module.apply)(variables, x)
+  np.testing.assert_allclose(found, wanted + p["down"]["bias"], atol=1e-5)

@@ -137,3 +137,33 @@ def test_resize_to_the_same_grid_changes_nothing():
 def test_resize_refuses_a_table_of_another_grid():
   with pytest.raises(ValueError, match=r"1 \+ a \(3, 4\) grid"):
     posemb.resize(jnp.zeros((12, 4)), (3, 4), (6, 8), prefix=1)
+
+
+def test_rotary_products_depend_on_the_distance_only(normal):
+  grid, d = (4, 5), 8
+  angles = posemb.rotary(grid, d, 100.0)
+  assert angles.shape == (20, d // 2)
+  q, k = (np.broadcast_to(normal(d, seed=s), (1, 1, 20, d)) for s in (0, 1))
+  q, k = (np.asarray(posemb.rotate(x, angles[None])) for x in (q, k))
+  scores = (q[0, 0] @ k[0, 0].T).reshape(*grid, *grid)
+  for dy, dx in ((0, 1), (1, 0), (2, 3)):
+    same = [
+      scores[y, x, y + dy, x + dx]
+      for y in range(grid[0] - dy)
+      for x in range(grid[1] - dx)
+    ]
+    np.testing.assert_allclose(same, same[0], atol=1e-5)
+  assert np.ptp(scores) > 0.1
+
+
+def test_rotary_is_a_rotation_that_spares_the_first_tokens(normal):
+  x = normal(2, 3, 6, 8)
+  angles = posemb.rotary((2, 2), 8, 100.0, centred=True)
+  found = np.asarray(posemb.rotate(x, angles[None]))
+  np.testing.assert_array_equal(found[:, :, :2], x[:, :, :2])
+  a, b = (v[..., :4] + 1j * v[..., 4:] for v in (x, found))
+  np.testing.assert_allclose(b[:, :, 2:], a[:, :, 2:] * np.exp(1j * angles),
+                             atol=1e-5)  # fmt: skip
+  # Centres of a 2 x 2 grid are at -1/2 and 1/2 of the image.
+  np.testing.assert_allclose(angles[0, :2], [-np.pi, -np.pi / 10], rtol=1e-6)
+  np.testing.assert_allclose(angles[0], -angles[3])

@@ -64,6 +64,18 @@ def test_it_renders_in_both_widths_and_themes(
   assert window.trouble == []
 
 
+def test_goodput_is_shown_its_parts_are_folded_and_what_is_zero_is_not(
+  window, pages
+):
+  window.open(pages[0])
+  shown = window.value(
+    "document.querySelector('#curves > .charts').textContent"
+  )
+  assert "goodput" in shown and "goodput/" not in shown
+  folded = window.value("document.querySelector('#curves details').textContent")
+  assert "goodput/eval" in folded and "goodput/restart" not in folded
+
+
 def test_the_slider_goes_through_the_pictures(window, pages):
   window.open(pages[0])
   state = """[document.querySelector("[data-step]").textContent,

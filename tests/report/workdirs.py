@@ -29,6 +29,7 @@ def make(folder, steps=STEPS, shift=0.0, notes=True):
   (folder / "config.json").write_text(config.to_json())
   lines = [
     {"step": s, "loss": loss(s, shift), "lr": 1e-3, "images_per_second": 640.0,
+     "goodput/steps": 0.8, "goodput/eval": 0.2, "goodput/restart": 0.0,
      "mfu": 0.25, "input_wait": 0.01, "skipped_steps": 0, "grad_norm": "nan"}
     for s in range(1, steps + 1)
   ]  # fmt: skip

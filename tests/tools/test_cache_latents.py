@@ -113,3 +113,45 @@ def test_a_second_stage_trains_on_them_and_samples_images(made, tmp_path):
     images = stored["image"]
   assert images.shape == (3, 32, 32, 3) and images.dtype == np.uint8
   assert images.std() > 0
+
+
+def test_codes_are_tokens_of_a_data_set(made, tmp_path):
+  """A quantised first stage, and masked diffusion of its tokens."""
+  config, *_ = made
+  config = configs.override(config, [])
+  config.method = configs.section(
+    type="latent.autoencoder_vq", variant="vq-f4", size=32, width=4, blocks=1,
+    codes=6, disc_start=1, disc_layers=1, disc_width=4,
+  )  # fmt: skip
+  train.train(config, tmp_path / "vq")
+  run = train.Run(config, tmp_path / "vq", write=False)
+  encoder = cache_latents.Encoder(run, "codes")
+  out = tmp_path / "out"
+  _, seen = cache_latents.build("tiny_codes", out, encoder, 1)
+  run.close()
+  training = sources.build("tiny_codes", "train", str(out))
+  rows = np.stack([training[i]["tokens"] for i in range(len(training))])
+  assert rows.shape == (90, 64) and rows.dtype == np.int32
+  counts = np.bincount(rows.ravel(), minlength=6)
+  np.testing.assert_array_equal(seen.counts, counts)
+  assert str(seen) == f"codes: {(counts > 0).sum()} of 6 used"
+  config.data.update(
+    name="tiny_codes", data_dir=str(out), train_split="train",
+    eval_split="test", batch=32,
+  )  # fmt: skip
+  config.method = configs.section(
+    type="discrete.mdm", codes=6, length=64, width=16, depth=1, heads=2,
+    steps=8,
+  )  # fmt: skip
+  config.evals.perplexity = configs.section(type="perplexity", examples=40)
+  config.sample.update(num=3, batch=3)
+  train.train(config, tmp_path / "mdm")
+  found = {k: v for x in tinyrun.lines(tmp_path / "mdm") for k, v in x.items()}
+  assert found["perplexity/calls"] == 8 and found["perplexity/entropy"] > 0
+  sample.sample(config, tmp_path / "mdm")
+  (part,) = (tmp_path / "mdm" / "samples").glob("*/part_00000.npz")
+  with np.load(part) as stored:
+    tokens = stored["tokens"]
+  assert tokens.shape == (3, 64) and 0 <= tokens.min() <= tokens.max() < 6
+  lines = part.with_suffix(".txt").read_text().splitlines()
+  assert lines == [" ".join(map(str, row)) for row in tokens]

@@ -1,13 +1,18 @@
 import json
+import pathlib
+import re
 import textwrap
 
 import pytest
 
 from jmim import train
+from jmim.core import config as configs
 from jmim.core import errors
+from jmim.core import validate
 from jmim.tools import claim
 from jmim.tools import claims
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 CLAIM = """
 from jmim.tools import claims
 
@@ -112,12 +117,17 @@ def test_an_unknown_claim_names_the_known_ones(lab, capsys):
   assert "toy" in capsys.readouterr().err
 
 
-def test_a_diverged_run_is_told_apart(lab, monkeypatch, capsys):
-  def diverge(config, workdir):
-    raise errors.Diverged("step 3")
+@pytest.mark.parametrize(
+  "error, code", [(errors.Diverged, 3), (errors.Preempted, 75)]
+)
+def test_a_run_that_did_not_end_is_told_apart(
+  lab, monkeypatch, capsys, error, code
+):
+  def fail(config, workdir):
+    raise error("step 3")
 
-  monkeypatch.setattr(train, "train", diverge)
-  assert claim.main(["toy"]) == 3
+  monkeypatch.setattr(train, "train", fail)
+  assert claim.main(["toy"]) == code
   assert "step 3" in capsys.readouterr().err
 
 
@@ -135,6 +145,29 @@ def test_thresholds_include_their_ends_and_no_nan(low, high, good, bad):
 def test_a_condition_without_threshold_is_refused():
   with pytest.raises(ValueError, match="no threshold"):
     claims.Condition("x", len)
+
+
+@pytest.mark.parametrize(
+  "path",
+  sorted((ROOT / "configs" / "claims").glob("*.py")),
+  ids=lambda p: p.stem,
+)
+def test_the_runs_of_every_claim_are_configs(path, tmp_path, monkeypatch):
+  """Recipes and overrides fit; folders are those of runs that come before."""
+  monkeypatch.chdir(ROOT)
+  made, text = claim.load(str(path))
+  assert text.strip() and made.conditions
+  before = set()
+  for name, spec in made.runs.items():
+    asked = re.findall(r"{workdir:(\w+)}", " ".join(spec.overrides))
+    assert set(asked) <= before
+    before.add(name)
+    items = [x.replace("{workdir:", f"{tmp_path}/{{") for x in spec.overrides]
+    config = configs.override(configs.load(spec.config), items)
+    validate.validate(config)
+    # What takes longer than the run itself is switched off.
+    types = {section.type for section in config.evals.values()}
+    assert not types & {"linear", "finetune", "fewshot", "introspect"}
 
 
 def test_a_metric_nobody_measured_is_named(tmp_path):

@@ -44,12 +44,33 @@ def test_marks_stand_for_files():
 def test_a_golden_mark_needs_an_import_of_the_method():
   tree = ast.parse("from jmim.methods.mim import mae\nfrom jmim.nn import vit")
   assert method_table._methods(tree) == {"mim.mae"}
+  assert "mim.mae" in method_table.goldens()
   # Its numbers are the library's; the network is not compared.
   assert "diffusion.ddpm" not in method_table.goldens()
+
+
+def test_every_golden_mark_says_what_is_compared():
+  for row in cells().values():
+    assert row[2] == "–" or re.fullmatch(r"✓ \w.*", row[2]), row
+
+
+def test_a_title_has_its_paper():
+  text = "X: y z.\n\nA, B-C, D, ICML 2024 (arXiv 2401.00001). More 2025."
+  assert method_table.title(text) == "X: y z (A et al. 2024)"
+  assert method_table.title("X.\n\nA and B 2023.") == "X (A and B 2023)"
+  assert method_table.title("X.\n\nA et al., V 2022.") == "X (A et al. 2022)"
+  assert method_table.title("X.\n\nNo paper. In 2020") == "X"
+  assert method_table.title("X.") == "X"
+
+
+def test_what_is_compared_is_read_from_the_docstring():
+  text = "code: `tests/golden` compares a,\nb and c with the authors' code; d."
+  assert method_table.listed(text) == "a, b and c"
+  assert method_table.listed("nothing") == ""
 
 
 def test_only_the_part_between_the_markers_changes():
   text = f"before\n{method_table.BEGIN}\nold\n{method_table.END}\nafter"
   made = method_table.put(text)
   assert made.startswith("before\n") and made.endswith("\nafter")
-  assert "old" not in made and method_table.HEAD in made
+  assert "\nold\n" not in made and method_table.HEAD in made

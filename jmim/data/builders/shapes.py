@@ -3,7 +3,9 @@
 `small` (32 px), `medium` (64 px) and `large` (128 px): scenes with class (the
 kind of the nearest thing), caption, instance and semantic masks, depth, and
 boxes. `moving`: clips of 64 px with exact flow and masks; `image` is the first
-frame. `points`: 3-D clouds of things made of solids, with part labels.
+frame. `directions`: clips of 32 px in which one thing moves in one of eight
+directions, the class. `points`: 3-D clouds of things made of solids, with part
+labels.
 
 Every example is a function of (config, split, number).
 """
@@ -28,7 +30,7 @@ class ShapesConfig(tfds.core.BuilderConfig):
   """What an example is.
 
   Attributes:
-    kind: "scene" | "clip" | "cloud".
+    kind: "scene" | "clip" | "glide" | "cloud".
     size: image side in pixels; points of a cloud.
     frames: of a clip.
     train: examples of the train split.
@@ -58,12 +60,18 @@ class Shapes(tfds.core.GeneratorBasedBuilder):
       name="points", description="clouds of 512 points", kind="cloud",
       size=512,
     ),
+    ShapesConfig(
+      name="directions", description="clips of 32 x 32", kind="glide",
+      frames=8,
+    ),
   ]  # fmt: skip
 
   def _info(self) -> tfds.core.DatasetInfo:
     config = self.builder_config
     make = {"scene": _scene_features, "clip": _clip_features,
-            "cloud": _cloud_features}[config.kind]  # fmt: skip
+            "glide": _glide_features, "cloud": _cloud_features}[
+      config.kind
+    ]  # fmt: skip
     return tfds.core.DatasetInfo(
       builder=self,
       description=__doc__,
@@ -76,7 +84,8 @@ class Shapes(tfds.core.GeneratorBasedBuilder):
 
   def _generate_examples(self, split: str) -> Iterator[tuple[str, dict]]:
     config = self.builder_config
-    make = {"scene": scene, "clip": clip, "cloud": cloud}[config.kind]
+    make = {"scene": scene, "clip": clip, "glide": glide, "cloud": cloud}
+    make = make[config.kind]
     for i in range(getattr(config, split)):
       yield f"{i:06d}", make(config, example_rng(config.name, split, i))
 
@@ -145,6 +154,23 @@ def clip(config: ShapesConfig, rng: np.random.Generator) -> dict:
     "flow": made["flow"],
     "count": len(made["things"]),
   }
+
+
+def _glide_features(config) -> dict:
+  grid, t = (config.size, config.size), config.frames
+  tensor = tfds.features.Tensor
+  return {
+    "image": tfds.features.Image(shape=(*grid, 3), encoding_format="png"),
+    "label": tfds.features.ClassLabel(names=scenes.DIRECTIONS),
+    "video": tensor(shape=(t, *grid, 3), dtype=np.uint8),
+  }
+
+
+def glide(config: ShapesConfig, rng: np.random.Generator) -> dict:
+  """One clip of one thing; the label is where it goes."""
+  label = int(rng.integers(len(scenes.DIRECTIONS)))
+  video = _bytes(scenes.glide(config.size, config.frames, label, rng))
+  return {"image": _png(video[0]), "label": label, "video": video}
 
 
 def _cloud_features(config) -> dict:

@@ -25,6 +25,10 @@ NEAR, FAR = 1.0, 5.0  # depth at the lower edge, and of the wall
 HORIZON = 0.4  # height of the line between wall and floor, from the top
 MOST = 5  # things in a scene
 LEAST_VISIBLE = 12  # pixels that each must show
+DIRECTIONS = (  # each 45 degrees on
+  "right", "down right", "down", "down left",
+  "left", "up left", "up", "up right",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -232,3 +236,29 @@ def clip(
     "instance": instance,
     "flow": motion[instance[:-1]],
   }
+
+
+def glide(
+  size: int, frames: int, direction: int, rng: np.random.Generator
+) -> np.ndarray:
+  """float32 [frames, size, size, 3]: one thing crosses the middle, straight.
+
+  Args:
+    size: side in pixels.
+    frames: of the clip.
+    direction: index in DIRECTIONS; everything else is random, so no single
+      frame tells it.
+    rng: consumed.
+  """
+  angle = 2 * np.pi * direction / len(DIRECTIONS)
+  way = np.array([np.sin(angle), np.cos(angle)])  # (y, x), y downwards
+  step = size * rng.uniform(0.04, 0.07) * way
+  middle = size * rng.uniform(0.4, 0.6, 2)
+  thing = _random_thing(size, rng, 2.0, False)
+  wall = background(size, rng)
+  places = middle + step * (np.arange(frames) - (frames - 1) / 2)[:, None]
+  shots = [
+    render([dataclasses.replace(thing, centre=(y, x))], wall)[0]
+    for y, x in places
+  ]
+  return np.stack(shots)

@@ -14,7 +14,7 @@ hidden patches are scored on the data, not on the noise.
 
 Reference (UMD's table, ImageNet 64px B/4): 100-shot probe 26.3, FID 19.0.
 
-    python -m jmim.main --config=configs/umd_imagenet64.py:method=maskdit ...
+    python -m jmim.main --config=configs/umd_imagenet64.py:kind=maskdit ...
 """
 
 import dataclasses

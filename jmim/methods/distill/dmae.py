@@ -26,9 +26,9 @@ fine-tuning; MAE B/16 after 1600 epochs: 83.6):
 Following the released code: int() keeps 9 and 3 patches at 95 and 98 % (the
 paper says 10 and 4); both sides are normalised where a projection stands
 between them, and neither without one. Left out: the rest of the teacher,
-which the authors run and do not use. The two-layer projection cannot run in
-their code; here it does. Weights: `jmim.convert.dmae`; the teacher is the .npz
-of an MAE encoder.
+which the authors run and do not use, and their mlp-2layer projection, which
+cannot run. Weights: `jmim.convert.dmae`; the teacher is the .npz of an MAE
+encoder.
 
     python -m jmim.main --config=configs/dmae_imagenet.py \
       --config.method.teacher=mae_l.npz --workdir=runs/dmae
@@ -182,9 +182,10 @@ class DMAE(mae.MAE):
     return {**out, "pairs": pairs, "recon": recon, "distill": distill}
 
   def loss(self, player, params, extra, consts, batch, draws, step):
-    """The MAE loss and the distances of the pairs."""
+    """The MAE loss and the distances of the pairs; aux: how many are seen."""
     del player, extra, step
     out = self.losses(params, consts, batch, draws)
     named = {f"distill{i}": v for i, v in enumerate(out["distill"])}
+    named["visible"] = jnp.float32(out["mask"].keep.shape[1])
     total = out["recon"] + self.weight * sum(out["distill"])
     return total, {"recon": out["recon"], **named}

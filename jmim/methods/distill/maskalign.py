@@ -74,7 +74,7 @@ class MaskAlign(method.Method):
   visible: str = method.field("attention", "what is kept", choices=VISIBLE)
   fusion: str = method.field("linear", "kind of W", choices=FUSIONS)
   head: str = method.field("linear", "heads", choices=adapters.ALIGN)
-  layers: str = method.field("top5", "w: top5, mid3, mean, out, linear_decay")
+  layers: str = method.field("top5", "w: top5, mid7, mean, out, linear_decay")
   target: str = method.field("whiten", "norm of y", choices=TARGETS)
   distance: str = method.field("smoothl1", "of x to y", choices=DISTANCES)
 

@@ -1,8 +1,7 @@
 r"""CAE: Context Autoencoder for Self-Supervised Representation Learning.
 
 Chen, Ding, Wang, Xin, Mo, Wang, Han, Luo, Zeng, Wang, IJCV 2023. Equal to the
-authors' code (Atten4Vis/CAE@a7fd162817): `tests/golden` compares latents,
-logits, both losses and gradients.
+authors' code (Atten4Vis/CAE@a7fd162817): latents, logits, losses, gradients.
 
 The encoder sees visible patches, a regressor predicts the ENCODER's latents of
 the hidden ones, and a decoder that sees only these predictions names the token
@@ -14,8 +13,7 @@ of each hidden patch:
     q     = softmax(Decoder(pred + positions of M))
     loss  = mean over M of -log q(token) + 2 mean (pred - z_m)^2    (`align`)
 
-Visible latents never change; cls is not used. Where `decoder_width` is not the
-encoder's, a linear map and a norm join them, in both branches.
+Visible latents never change, cls is unused; a linear map and norm join widths.
 
 Reference (ViT-B/16, ImageNet-1k linear probe / attentive probe / fine-tuned):
 
@@ -29,7 +27,6 @@ come with the image (`tokens="batch"`) or name the nearest of a frozen table of
 patches ("codebook"); drop path only in the encoder. Weights: `convert.cae`.
 
     python -m jmim.main --config=configs/cae_imagenet.py ...
-    python -m jmim.main --config=configs/cae_cifar10.py ...
 """
 
 import dataclasses
@@ -50,6 +47,7 @@ from jmim.nn import vit
 from jmim.nn import vq
 
 SOURCES = ("batch", "codebook")
+SIZES = vit.SIZES | {"Ti": vit.Size(192, 12, 12), "S": vit.Size(384, 12, 12)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,11 +87,11 @@ class CAE(method.Method):
   @property
   def encoder(self) -> vit.ViT:
     """Sees the visible, or the hidden patches."""
-    names, p = ("width", "depth", "heads"), vit.parse(self.variant)[1]
-    size = vit.custom(self.variant, **{k: getattr(self, k) for k in names})
+    own = {k: getattr(self, k) for k in ("width", "depth", "heads")}
+    size, p = vit.parse(self.variant, SIZES)
     return vit.ViT(
-      size, p, (self.size // p,) * 2, order="yx", rt=self.rt,
-      layer_scale=self.layer_scale, style={"qkv_bias": "qv"},
+      vit.override(size, **own), p, (self.size // p,) * 2, order="yx",
+      layer_scale=self.layer_scale, style={"qkv_bias": "qv"}, rt=self.rt,
     )  # fmt: skip
 
   @property
@@ -128,15 +126,16 @@ class CAE(method.Method):
     return own if self.tokens == "codebook" else {}
 
   def init(self, key, batch):
-    """Xavier kernels unless `beit_init`; no extra state."""
+    """Xavier kernels, small ones for patches or, `beit_init`, everywhere."""
     k_encoder, k_context, k_normal = jax.random.split(key, 3)
     z, i = jnp.zeros((1, 1, self.encoder.size.width)), jnp.zeros((1, 1), int)
     own = self.context.init(k_context, z, z, i, i)["params"]
     encoder = self.encoder.init(k_encoder, batch["image"][:1])["params"]
     params = {"encoder": encoder, "context": own}
+    small = initialise.normal_kernels(k_normal, params, truncate=True)
     if self.beit_init:
-      params = initialise.normal_kernels(k_normal, params, truncate=True)
-      params = initialise.shrink_with_depth(params)
+      return {"main": initialise.shrink_with_depth(small)}, {}
+    encoder["patch_embed"] = small["encoder"]["patch_embed"]
     return {"main": params}, {}
 
   def draw(self, key, batch, step):
@@ -177,15 +176,16 @@ class CAE(method.Method):
   def loss(self, player, params, extra, consts, batch, draws, step):
     """Cross entropy and alignment; aux: both, accuracy and baselines."""
     out = self.forward(params, batch, draws)
-    tokens = jnp.take_along_axis(self.name(consts, batch), out["ids"], axis=1)
+    names = self.name(consts, batch)
+    tokens = jnp.take_along_axis(names, out["ids"], axis=1)
     cost = optax.softmax_cross_entropy_with_integer_labels
     main = cost(out["logits"], tokens).mean()
     gap = ((out["pred"] - out["target"]) ** 2).mean()
     right = (out["logits"].argmax(-1) == tokens).mean()
-    commonest = jnp.bincount(tokens.ravel(), length=self.vocabulary).max()
+    known = jnp.where(draws["mask"], -1, names)
     aux = {"main": main, "align": gap, "token_accuracy": right,
-           "commonest_token": commonest / tokens.size,
-           "align_relative": gap / out["target"].var()}  # fmt: skip
+           "align_relative": gap / out["target"].var(),
+           **vq.guesses(tokens, known, self.vocabulary)}  # fmt: skip
     return main + self.align * gap, aux
 
   def predict(self):

@@ -20,9 +20,8 @@ H/14 79.3 (300 epochs).
 What differs: block sizes are drawn once per batch, as theirs, but index lists
 are padded to a fixed length and the padding masked out, where the authors cut
 all lists to the shortest in the batch (so a batch's size changed its masks;
-`context_tokens` cuts ours). Their schedule of the weight decay (0.04 to 0.4)
-is a constant here. Evaluate the target encoder: `features` does. Weights:
-`jmim.convert.ijepa`.
+`context_tokens` cuts ours). Evaluate the target encoder: `features` does.
+Weights: `jmim.convert.ijepa`.
 
     python -m jmim.main --config=configs/ijepa_imagenet.py:variant=H/14 ...
     python -m jmim.main --config=configs/ijepa_cifar10.py --workdir=W ...

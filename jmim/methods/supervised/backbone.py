@@ -1,7 +1,7 @@
 r"""Any plain ViT with a linear classifier: the form of others' checkpoints.
 
-The encoders of DINO, DINOv2, CLIP, timm's and Transformers' ViT differ from
-MAE's in positions, class and register tokens, norms, LayerScale, biases and
+The encoders of DINO (v1 to v3), CLIP, BEiT, timm's and Transformers' ViT differ
+from MAE's in positions, class and register tokens, norms, LayerScale, biases,
 activation, and in what the classifier reads. All of that is a field here, so
 that one method holds their weights (`jmim.convert`), serves them to the
 evaluators, and fine-tunes them. Mixing, drop path and loss are those of
@@ -32,12 +32,14 @@ import jax.numpy as jnp
 
 from jmim.core import method
 from jmim.methods.supervised import finetune
-from jmim.nn import block
 from jmim.nn import mlp
 from jmim.nn import outputs
 from jmim.nn import vit
 
 POOLS = ("cls", "mean", "cls_mean")
+POSITIONS = ("learned", "sincos", "rotary", "none")
+RELATIVE = ("none", "shared", "block")
+ACTS = (*mlp.ACTIVATIONS, "swiglu")
 
 
 class Head(nn.Module):
@@ -83,15 +85,18 @@ class Head(nn.Module):
 class Backbone(finetune.Finetune):
   """A ViT of any family; see the module docstring."""
 
-  positions: str = method.field(
-    "learned", "positions", choices=("learned", "sincos", "none")
+  positions: str = method.field("learned", "positions", choices=POSITIONS)
+  theta: float = method.field(100.0, "base of rotary positions", above=0.0)
+  relative: str = method.field(
+    "none", "biases by relative position (BEiT)", choices=RELATIVE
   )
   cls: bool = method.field(True, "put a class token first")
   registers: int = method.field(0, "register tokens after it", low=0)
   qkv_bias: bool = method.field(True, "bias on q, k and v")
+  key_bias: bool = method.field(True, "bias on k, if q and v have one")
   patch_bias: bool = method.field(True, "bias of the patch embedding")
   layer_scale: float = method.field(0.0, "its start; 0: none", low=0.0)
-  act: str = method.field("gelu", "of the MLP", choices=tuple(mlp.ACTIVATIONS))
+  act: str = method.field("gelu", "of the MLP", choices=ACTS)
   eps: float = method.field(1e-6, "of the LayerNorms", above=0.0)
   pre_norm: bool = method.field(False, "LayerNorm before the blocks (CLIP)")
   final_norm: bool = method.field(True, "LayerNorm after the last block")
@@ -101,11 +106,12 @@ class Backbone(finetune.Finetune):
 
   @classmethod
   def tiny(cls) -> "Backbone":
-    """Everything that is off by default, two blocks of width 32."""
+    """What is off by default (but `relative`), two blocks of width 32."""
     return cls(
       variant="Ti/4", size=16, width=32, depth=2, heads=4, classes=6,
       mixup=0.0, cutmix=0.0, registers=2, layer_scale=0.5, pre_norm=True,
-      patch_bias=False, act="quick_gelu", pool="cls_mean", head_norm=True,
+      patch_bias=False, act="swiglu", pool="cls_mean", head_norm=True,
+      positions="rotary", key_bias=False,
     )  # fmt: skip
 
   @property
@@ -114,13 +120,16 @@ class Backbone(finetune.Finetune):
     names = ("width", "depth", "heads", "mlp_ratio")
     size = vit.custom(self.variant, **{k: getattr(self, k) for k in names})
     patch = vit.parse(self.variant)[1]
-    style = dict(qkv_bias=self.qkv_bias, act=self.act, eps=self.eps)
+    bias = "qv" if self.qkv_bias and not self.key_bias else self.qkv_bias
+    style = dict(qkv_bias=bias, act=self.act, eps=self.eps)
+    if self.relative == "block":
+      style |= {"window": (self.size // patch,) * 2, "window_prefix": self.cls}
     return vit.ViT(
       size, patch, (self.size // patch,) * 2, positions=self.positions,
       cls=self.cls, registers=self.registers, layer_scale=self.layer_scale,
       pre_norm=self.pre_norm, final_norm=self.final_norm,
-      patch_bias=self.patch_bias, style=flax.core.FrozenDict(style),
-      rt=self.rt,
+      patch_bias=self.patch_bias, relative=self.relative == "shared",
+      theta=self.theta, style=flax.core.FrozenDict(style), rt=self.rt,
     )  # fmt: skip
 
   @property
@@ -135,28 +144,19 @@ class Backbone(finetune.Finetune):
     """Normalised images [size, size, channels] and class ids."""
     if "cls" in self.pool and not self.cls:
       raise ValueError(f"pool {self.pool!r} without cls")
+    if self.registers and self.relative != "none":
+      raise ValueError(f"relative {self.relative!r} with registers")
+    heads = self.encoder.size.width // self.encoder.size.heads
+    if self.positions == "rotary" and heads % 4:
+      raise ValueError(f"rotary positions: {heads} per head, no multiple of 4")
     return super().inputs()
 
-  def init(self, key, batch):
-    """Parameters of encoder and head; no extra state."""
-    k_encoder, k_head = jax.random.split(key)
-    image = batch["image"][:1]
-    encoder = self.encoder.init(k_encoder, image)["params"]
-    latent = self.encoder.apply({"params": encoder}, image)["latent"]
-    head = self.head.init(k_head, latent)["params"]
-    return {"main": {"encoder": encoder, "head": head}}, {}
-
-  def logits(self, params, images, drop=None) -> jax.Array:
-    """[b, classes] float32; drop [b, depth, 2]."""
-    main = params["main"]
-    drop = block.drop_path_of({} if drop is None else {"drop": drop})
-    out = self.encoder.apply({"params": main["encoder"]}, images, drop=drop)
-    return self.head.apply({"params": main["head"]}, out["latent"])
+  def read(self, latent) -> jax.Array:
+    """All tokens: `pool` chooses."""
+    return latent
 
   def predict(self):
     """logits [b, classes], and outputs of the encoder (see `outputs.vit`)."""
     net = self.encoder
     found = outputs.vit(self.encode, net.grid, self.cls, self.registers)
-    return {
-      **found, "logits": lambda p, e, c, b, k: self.logits(p, b["image"])
-    }  # fmt: skip
+    return self.with_logits(found)

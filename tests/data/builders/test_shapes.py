@@ -31,17 +31,19 @@ def rng(name="small", split="train", i=0):
   return shapes.example_rng(name, split, i)
 
 
-@pytest.mark.parametrize("name", ["small", "moving", "points"])
+@pytest.mark.parametrize("name", ["small", "moving", "directions", "points"])
 def test_what_is_read_is_what_was_made(built, name):
   for split, count in (("train", 6), ("test", 3)):
     source = built(name, split)
     assert len(source) == count
     make = {"small": shapes.scene, "moving": shapes.clip,
-            "points": shapes.cloud}[name]  # fmt: skip
+            "directions": shapes.glide, "points": shapes.cloud}[
+      name
+    ]  # fmt: skip
     made = [make(config(name), rng(name, split, i)) for i in range(count)]
     for i in range(count):
       stored = source[i]
-      key = "points" if name == "points" else "instance"
+      key = {"points": "points", "directions": "video"}.get(name, "instance")
       (twin,) = [m for m in made if np.array_equal(m[key], stored[key])]
       for feature, value in stored.items():
         if feature == "image":
@@ -114,6 +116,23 @@ def test_flow_leads_each_visible_pixel_to_its_thing():
       mine = instance[t] == k + 1
       assert (mine & ~where).sum() <= 2  # centres on the very edge
       assert (instance[t][where] >= k + 1).mean() > 0.98
+
+
+@pytest.mark.parametrize("direction", range(len(scenes.DIRECTIONS)))
+def test_what_glides_goes_where_the_label_says(direction):
+  """The middle of the changing pixels moves along; no frame leaves sight."""
+  for i in range(3):
+    video = scenes.glide(32, 8, direction, rng("directions", i=i))
+    still = np.median(video, axis=0)
+    moved = np.abs(video - still).max(-1) > 8
+    assert moved.any((1, 2)).all()
+    y, x = (np.array([np.nonzero(m)[k].mean() for m in moved]) for k in (0, 1))
+    found = np.arctan2(y[-1] - y[0], x[-1] - x[0])
+    wanted = 2 * np.pi * direction / 8
+    gap = (found - wanted + np.pi) % (2 * np.pi) - np.pi
+    assert abs(gap) < np.pi / 8
+    # At least 9 pixels; less is seen where the thing covers itself.
+    assert np.hypot(y[-1] - y[0], x[-1] - x[0]) > 4
 
 
 def test_caption_names_things_from_near_to_far():

@@ -1,0 +1,153 @@
+"""Text as sequences of tokens: bytes, characters, or ids made elsewhere.
+
+    data.name = "text/byte:1024"     kind, and tokens per example
+
+The texts of a split are joined and cut into pieces of that length; what is
+left over is dropped. No example is stored twice, one file is mapped, not read.
+
+    byte   DIR/<split>.txt, or all .txt below DIR/<split>; 256 tokens
+    char   the same as UTF-8; the characters of the train split, sorted, are
+           tokens 1, 2 ..., anything else is 0
+    ids    DIR/<split>.npy, integers [n]: any tokenizer's (GPT-2's, say)
+"""
+
+import pathlib
+import re
+from typing import Any
+
+import numpy as np
+
+from jmim.core import errors
+
+_NAME = re.compile(r"text/(byte|char|ids):(\d+)")
+_UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+
+
+class TextSource:
+  """Pieces of one long sequence of tokens.
+
+  Attributes:
+    num_classes: None; there are no labels.
+    alphabet: character of each token; empty: they are bytes, or ids of a
+      tokenizer that is not known here.
+    kind: "byte", "char" or "ids".
+  """
+
+  num_classes = None
+
+  def __init__(
+    self, kind: str, tokens: np.ndarray, length: int, where: str,
+    alphabet: str = "",
+  ):  # fmt: skip
+    """Wraps [n] integers.
+
+    Raises:
+      UserError: they fill no example.
+    """
+    self.kind, self.alphabet = kind, alphabet
+    self._tokens, self._length, self._where = tokens, length, where
+    if len(tokens) < length:
+      raise errors.UserError(
+        f"{where}: {len(tokens)} tokens",
+        f"at least the {length} of an example",
+        "give more text, or shorter examples", "data.name",
+      )  # fmt: skip
+
+  def __len__(self) -> int:
+    return len(self._tokens) // self._length
+
+  def __getitem__(self, i: int) -> dict[str, Any]:
+    start = i * self._length
+    piece = self._tokens[start : start + self._length]
+    return {"tokens": np.asarray(piece, np.int32)}
+
+  def name(self, i: int) -> str:
+    """The file and the position in it."""
+    return f"{self._where}, tokens from {i * self._length}"
+
+  def text(self, tokens: np.ndarray) -> str:
+    """Tokens [l] as a reader wants them; ids stay numbers."""
+    if self.kind == "byte":
+      return np.asarray(tokens, np.uint8).tobytes().decode(errors="replace")
+    if self.kind == "char":
+      return "".join(self.alphabet[t] for t in tokens)
+    return " ".join(map(str, tokens))
+
+
+def build(name: str, split: str, data_dir: str) -> TextSource:
+  """Opens a split.
+
+  Args:
+    name: "text/<kind>:<length>".
+    split: name of a file without its ending, or of a folder.
+    data_dir: folder.
+
+  Raises:
+    UserError: another name, no such file, or too little in it.
+  """
+  match = _NAME.fullmatch(name)
+  if not match or not int(match[2]):
+    raise errors.UserError(
+      f"data set {name!r}", "text/<byte, char or ids>:<tokens per example>",
+      'write it like "text/byte:1024"', "data.name",
+    )  # fmt: skip
+  if not data_dir:
+    raise errors.UserError(
+      f'data.name = "{name}" without a data_dir', "the path of a folder",
+      "set it", "data.data_dir",
+    )  # fmt: skip
+  kind, length = match[1], int(match[2])
+  root = pathlib.Path(data_dir).expanduser()
+  if kind == "ids":
+    path = root / f"{split}.npy"
+    if not path.is_file():
+      raise _missing(path)
+    return TextSource(kind, np.load(path, mmap_mode="r"), length, str(path))
+  paths = _files(root, split)
+  where = str(paths[0]) if len(paths) == 1 else str(root / split)
+  if kind == "byte":
+    return TextSource(kind, _bytes(paths), length, where)
+  alphabet = _alphabet(root, paths)
+  codes = np.frombuffer(_read(paths).encode("utf-32-le"), np.uint32)
+  known = np.frombuffer(alphabet[1:].encode("utf-32-le"), np.uint32)
+  at = np.searchsorted(known, codes)
+  found = known[np.minimum(at, len(known) - 1)] == codes
+  return TextSource(kind, np.where(found, at + 1, 0), length, where, alphabet)
+
+
+def _alphabet(root: pathlib.Path, own: list[pathlib.Path]) -> str:
+  """Sorted characters of the train split, if there is one, after "unknown"."""
+  try:
+    own = _files(root, "train")
+  except errors.UserError:
+    pass  # a folder of one split under another name: its own characters
+  return _UNKNOWN + "".join(sorted(set(_read(own))))
+
+
+def _files(root: pathlib.Path, split: str) -> list[pathlib.Path]:
+  """DIR/<split>.txt, or all .txt below DIR/<split>, sorted."""
+  single = root / f"{split}.txt"
+  if single.is_file():
+    return [single]
+  found = sorted((root / split).rglob("*.txt"))
+  if not found:
+    raise _missing(single)
+  return found
+
+
+def _missing(path: pathlib.Path) -> errors.UserError:
+  return errors.UserError(
+    f"no file {path}", "a file, or for text a folder of .txt files",
+    "correct the folder or the split", "data.train_split",
+  )  # fmt: skip
+
+
+def _bytes(paths: list[pathlib.Path]) -> np.ndarray:
+  """All files, with a new line between them; a single one is only mapped."""
+  if len(paths) == 1 and paths[0].stat().st_size:
+    return np.memmap(paths[0], np.uint8, "r")
+  return np.frombuffer(b"\n".join(p.read_bytes() for p in paths), np.uint8)
+
+
+def _read(paths: list[pathlib.Path]) -> str:
+  return "\n".join(p.read_text("utf-8", errors="replace") for p in paths)

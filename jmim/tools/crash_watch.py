@@ -1,0 +1,62 @@
+"""What a run is doing, seen from outside: where `crash_test` aims its kills.
+
+The run notes what it begins (`crash_child`); its saving and deleting go on in
+threads, and are seen by what they leave in the folder of checkpoints.
+"""
+
+import collections
+import pathlib
+import time
+from collections.abc import Callable
+
+PHASES = ("start", "compile", "step", "evaluation", "save", "clean-up")
+_TICK = 2e-3  # seconds between two looks
+
+
+class Watch:
+  """Looks at one run."""
+
+  def __init__(self, workdir: pathlib.Path):
+    """Keeps where the run leaves its traces."""
+    self.notes = workdir.with_suffix(".notes")
+    self._checkpoints = workdir / "checkpoints"
+
+  def now(self) -> str:
+    """One of PHASES, or another name that the clock has."""
+    try:
+      noted = self.notes.read_text().split()[-1]
+    except (FileNotFoundError, IndexError):
+      return "start"
+    if noted in ("start", "compile"):  # what is there was left by a kill
+      return noted
+    left = [p.name for p in self._checkpoints.iterdir()]
+    if "trash" in left:
+      return "clean-up"
+    saving = any("orbax-checkpoint-tmp" in name for name in left)
+    return "save" if saving else noted
+
+  def reaches(self, phase: str, nth: int, running: Callable[[], bool]) -> bool:
+    """Waits until a phase begins for the nth time; False: it never did."""
+    before, count = "", 0
+    while running():
+      now = self.now()
+      if now != before and now == phase:
+        count += 1
+        if count == nth:
+          return True
+      before = now
+      time.sleep(_TICK)
+    return False
+
+  def until(self, running: Callable[[], bool]) -> dict[str, list[float]]:
+    """Phase -> seconds it lasted, each time, until the run has ended."""
+    found = collections.defaultdict(list)
+    before, since = "start", time.monotonic()
+    while running():
+      now = self.now()
+      if now != before:
+        found[before].append(time.monotonic() - since)
+        before, since = now, time.monotonic()
+      time.sleep(_TICK)
+    found[before].append(time.monotonic() - since)
+    return dict(found)

@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+
+from jmim.core import errors
+from jmim.data import pipeline
+from jmim.data import sources
+from jmim.data.builders import markov as builder
+from jmim.data.procedural import markov
+
+
+@pytest.fixture
+def folder(tmp_path):
+  (tmp_path / "train").mkdir()
+  (tmp_path / "train" / "b.txt").write_text("zweiter", "utf-8")
+  (tmp_path / "train" / "a.txt").write_text("größe", "utf-8")
+  (tmp_path / "test.txt").write_text("größer als x", "utf-8")
+  np.save(tmp_path / "test.npy", np.arange(10, dtype=np.uint16))
+  return str(tmp_path)
+
+
+def read(name, split, folder):
+  source = sources.build(name, split, folder)
+  return source, [source[i]["tokens"] for i in range(len(source))]
+
+
+def test_bytes_are_cut_into_pieces(folder):
+  source, rows = read("text/byte:5", "train", folder)
+  whole = "größe\nzweiter".encode()
+  assert len(rows) == len(whole) // 5 == 3
+  assert np.concatenate(rows).astype(np.uint8).tobytes() == whole[:15]
+  assert rows[0].dtype == np.int32 and source.num_classes is None
+  assert source.text(rows[1]) == whole[5:10].decode(errors="replace")
+  _, test = read("text/byte:5", "test", folder)
+  assert bytes(test[0].tolist()) == "größer".encode()[:5]
+
+
+def test_characters_are_those_of_the_train_split(folder):
+  source, rows = read("text/char:6", "test", folder)
+  alphabet = sorted(set("größe\nzweiter"))
+  want = [alphabet.index(c) + 1 if c in alphabet else 0 for c in "größer als x"]
+  np.testing.assert_array_equal(np.concatenate(rows), want)
+  assert source.text(rows[0]) == "größer" and 0 in want
+  _, train = read("text/char:13", "train", folder)
+  assert source.text(train[0]) == "größe\nzweiter"
+
+
+def test_ids_are_mapped_not_read(folder):
+  source, rows = read("text/ids:4", "test", folder)
+  np.testing.assert_array_equal(rows, [[0, 1, 2, 3], [4, 5, 6, 7]])
+  assert source.text(rows[1]) == "4 5 6 7" and "from 4" in source.name(1)
+
+
+@pytest.mark.parametrize(
+  ("name", "split", "part"),
+  [("text/word:5", "test", "text/word"), ("text/byte:0", "test", "byte:0"),
+   ("text/byte:99", "test", "14 tokens"), ("text/ids:4", "train", "train.npy"),
+   ("text/char:4", "val", "val.txt")],
+)  # fmt: skip
+def test_what_is_wrong_is_named(folder, name, split, part):
+  with pytest.raises(errors.UserError, match=part):
+    sources.build(name, split, folder)
+
+
+def test_batches_of_tokens(folder):
+  source = sources.build("text/byte:3", "test", folder)
+  spec = pipeline.Spec(batch=2, size=1)
+  stream = pipeline.train(source, spec)
+  batch = next(stream)
+  stream.close()
+  assert batch["tokens"].shape == (2, 3) and batch["tokens"].dtype == np.int32
+  np.testing.assert_array_equal(
+    batch["tokens"], [source[i]["tokens"] for i in batch["index"]]
+  )
+
+
+def test_the_chain_is_stationary_and_its_numbers_are_exact():
+  chain = markov.make(8)
+  p, t = chain.initial, chain.transition
+  np.testing.assert_allclose(p @ t, p, atol=1e-12)
+  np.testing.assert_allclose(t.sum(1), 1)
+  assert p.min() > 0 and t.min() > 0
+  rows = chain.draw(np.random.default_rng(0), 20_000, 6)
+  for position in (0, 5):
+    share = np.bincount(rows[:, position], minlength=8) / len(rows)
+    assert (np.abs(share - p) < 4 * np.sqrt(p / len(rows))).all()
+  assert chain.nll(rows).mean() == pytest.approx(chain.entropy(6), abs=0.05)
+  assert markov.make(8) is chain and markov.make(8, 1) is not chain
+
+
+def test_the_data_set_is_drawn_from_its_chain(tmp_path):
+  source = sources.build("markov/short", "test", str(tmp_path))
+  rows = np.stack([source[i]["tokens"] for i in range(len(source))])
+  assert rows.shape == (1024, 8) and rows.dtype == np.int32
+  chain = builder.chain("short")
+  assert chain.nll(rows).mean() == pytest.approx(chain.entropy(8), rel=0.02)

@@ -1,0 +1,86 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jmim.core import method as methods
+from jmim.core import tree as trees
+
+LIGHTNING = methods.find("diffusion.lightningdit")
+
+
+@pytest.fixture(scope="module")
+def given():
+  """(method, shaken parameters, batch)."""
+  m, rng = LIGHTNING.tiny(), np.random.default_rng(0)
+  image = rng.normal(size=(2, 8, 8, 3)).astype(np.float32)
+  batch = {"image": jnp.asarray(image), "label": jnp.asarray([0, 2])}
+  shapes, _ = jax.eval_shape(m.init, jax.random.key(0), batch)
+  params = jax.tree.map(
+    lambda s: jnp.asarray(0.2 * rng.normal(size=s.shape), s.dtype), shapes
+  )
+  return m, params, batch
+
+
+def test_the_velocity_is_zero_at_the_start(given):
+  m, _, batch = given
+  params, _ = jax.jit(m.init)(jax.random.key(0), batch)
+  v = m.network(params, batch["image"], jnp.ones(2), batch["label"])
+  np.testing.assert_array_equal(v, 0)
+
+
+def test_each_option_is_in_the_parameters(given):
+  m, params, batch = given
+  names = set(trees.named(params))
+  some = lambda **kw: set(  # noqa: E731
+    trees.named(
+      jax.eval_shape(
+        dataclasses.replace(m, **kw).init, jax.random.key(0), batch
+      )[0]
+    )
+  )
+  assert {n for n in names if "norm" in n} - some(norm="layer") == {
+    "main/blocks/layers/norm1/scale", "main/blocks/layers/norm2/scale",
+    "main/norm/scale",
+  }  # fmt: skip
+  assert any("mlp/fc1" in n for n in some(swiglu=False))
+  assert not any("q_norm" in n for n in some(qk_norm=False))
+  flat = dataclasses.replace(m, rotary=False)
+  x, u = batch["image"], jnp.full(2, 0.5)
+  turned, plain = (n.network(params, x, u, batch["label"]) for n in (m, flat))
+  assert np.abs(turned - plain).max() > 1e-3
+
+
+def test_guidance_acts_from_its_start_only(given):
+  m, params, batch = given
+  late = dataclasses.replace(m, guidance=4.0, guidance_start=1.1)
+  early = dataclasses.replace(m, guidance=4.0, guidance_start=0.0)
+  key = jax.random.key(0)
+  draw = lambda m: m.sample(params, {}, {}, batch, key)  # noqa: E731
+  plain = draw(m)
+  np.testing.assert_allclose(draw(late), plain, atol=1e-5)
+  assert np.abs(draw(early) - plain).max() > 1e-2
+
+
+def test_times_follow_their_distribution(given):
+  m, _, _ = given
+  batch = {"image": jnp.zeros((4096, 1))}
+  draw = lambda m: np.sort(m.draw(jax.random.key(0), batch, 0)["u"])  # noqa: E731
+  even = draw(dataclasses.replace(m, uniform=True))
+  np.testing.assert_allclose(even, np.linspace(0, 1, 4096), atol=0.03)
+  middle = draw(m)
+  normal = np.log(middle / (1 - middle))
+  assert abs(normal.mean()) < 0.05 and abs(normal.std() - 1) < 0.05
+
+
+def test_the_direction_loss_sees_no_length(given):
+  m, params, batch = given
+  draws = m.draw(jax.random.key(1), batch, 0)
+  terms = m.terms(params, batch, draws)
+  scaled = jax.tree.map(lambda a: a, params)
+  scaled["main"]["pred"] = jax.tree.map(lambda a: 3 * a, params["main"]["pred"])
+  again = m.terms(scaled, batch, draws)
+  np.testing.assert_allclose(again["cos"], terms["cos"], atol=1e-5)
+  assert not np.allclose(again["mse"], terms["mse"])
