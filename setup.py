@@ -66,6 +66,8 @@ EXTRAS = {
     "pytest-xdist>=3.8",
     "ruff>=0.17",
     "scikit-image>=0.26",
+    # The decoder of "fast", whose tests are skipped without it.
+    "turbojpeg>=0.0.2",
   ],
 }
 
