@@ -84,6 +84,6 @@ plt.axis("off")
 plt.show()
 
 # %% [markdown]
-# At 300 steps digits are rough; the recipe's 1500 make them crisp, and
-# `python -m jmim.tools.claim umd` compares UMD with MAE and DiT as its paper
-# does. Seven schedules, eight samplers and what guidance is: docs/diffusion.md.
+# At 300 steps there are strokes of the right width and no digits yet; the recipe
+# has 1500. `python -m jmim.tools.claim umd` compares UMD with MAE and DiT as its
+# paper does. Seven schedules, eight samplers and what guidance is: docs/diffusion.md.
