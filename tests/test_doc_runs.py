@@ -26,6 +26,7 @@ ONLY_READ = (
   (r"--workdir=runs/mae_l", "a run of published size"),
   (r"-m jmim.convert --from=mae", "weights of others; tests/convert"),
   (r"--peer", "needs PyTorch; test_bench_step.py"),
+  (r"bench_masking --batch", "a timing; test_bench_masking.py"),
   (r"wandb", "needs W&B; tests/core/test_boards.py"),
   (r"claim (umd|SLUG)", "half an hour; test_claim.py"),
   (r"check_curve", "needs a whole run; test_check_curve.py"),
@@ -54,6 +55,7 @@ RUN = (
   (r"claim --list", ()),
   (r"bench_input", ("--images=8", "--rounds=1", "--seconds=1")),
   (r"draw_methods", ("mae", "--out=pictures")),
+  (r"bench_masking .*--flops", ()),
 )
 # What a page leaves to the reader, or what is at hand instead.
 FOR = {
