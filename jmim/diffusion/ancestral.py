@@ -21,6 +21,18 @@ from jmim.diffusion import first_hitting
 NOISE = 2**22  # numbers drawn at a time
 
 
+def _log_shares(
+  schedule: discrete.Absorbing, steps: int
+) -> tuple[jax.Array, jax.Array]:
+  """Logarithms [steps] of what stays masked in a step, and of what does not."""
+  levels = schedule.masked(np.linspace(1.0, 0.0, steps + 1))
+  levels[-1] = 0.0
+  with np.errstate(divide="ignore"):
+    stay = np.log(levels[1:])
+  go = np.log(-np.diff(levels))
+  return jnp.asarray(stay, jnp.float32), jnp.asarray(go, jnp.float32)
+
+
 def ancestral_sample(
   key: jax.Array,
   logits_fn: first_hitting.Logits,
@@ -53,11 +65,7 @@ def ancestral_sample(
   b = len(init_tokens)
   keys = categorical.row_keys(key, b)
   chunk = min(chunk, b) or b
-  levels = schedule.masked(np.linspace(1.0, 0.0, steps + 1))
-  levels[-1] = 0.0
-  with np.errstate(divide="ignore"):
-    stay = jnp.asarray(np.log(levels[1:]), jnp.float32)
-  go = jnp.asarray(np.log(-np.diff(levels)), jnp.float32)
+  stay, go = _log_shares(schedule, steps)
   times = jnp.linspace(1.0, 0.0, steps + 1)
 
   def refresh(carry):

@@ -107,11 +107,7 @@ def fhs_sample(
   n = (init_tokens == mask_id).sum(1)
   calls = n if num_calls is None else jnp.minimum(n, num_calls)
   width = 1 if num_calls is None else -(-length // num_calls)
-  u = jax.vmap(lambda k: jax.random.uniform(
-    k, (length,), minval=jnp.finfo(jnp.float32).tiny))(k_times)  # fmt: skip
-  times = hitting_times(u, n, schedule)
-  # Time 1 first: column h is the time after h hits.
-  times = jnp.concatenate([jnp.ones((b, 1)), times], axis=1)
+  times = _drawn_times(k_times, n, length, schedule)
   at = lambda h: jnp.take_along_axis(times, h, axis=1)  # noqa: E731
   done = lambda k: n * jnp.minimum(k, calls) // jnp.maximum(calls, 1)  # noqa: E731
   rows = jnp.arange(b)[:, None]
@@ -123,9 +119,7 @@ def fhs_sample(
     logp = discrete.subs(logits_fn(x, at(last[:, None])[:, 0]), x, mask_id)
     pair = jax.vmap(lambda q: jax.random.split(jax.random.fold_in(q, k)))
     k_place, k_token = jnp.moveaxis(pair(k_walk), 1, 0)
-    score = jax.vmap(lambda q: jax.random.uniform(q, (length,)))(k_place)
-    score = jnp.where(x == mask_id, score, -1.0)
-    place = jax.lax.top_k(score, width)[1]
+    place = _drawn_places(k_place, x == mask_id, width)
     found = logp[rows, place]
     if order == 2:
       hits = jnp.minimum(first[:, None] + 1 + jnp.arange(width), length)
@@ -145,6 +139,21 @@ def fhs_sample(
     before = jnp.zeros(shape)
   x = jax.lax.fori_loop(0, calls.max(), body, (x, before, jnp.ones(b)))[0]
   return Sampled(x, calls)
+
+
+def _drawn_times(keys, n, length, schedule) -> jax.Array:
+  """[b, length + 1] times; column h is that after h hits, 1 for none."""
+  tiny = jnp.finfo(jnp.float32).tiny  # log(u) is finite
+  draw = lambda k: jax.random.uniform(k, (length,), minval=tiny)  # noqa: E731
+  times = hitting_times(jax.vmap(draw)(keys), n, schedule)
+  return jnp.concatenate([jnp.ones((len(n), 1)), times], axis=1)
+
+
+def _drawn_places(keys, masked, width) -> jax.Array:
+  """[b, width] random masked positions first, any others after them."""
+  draw = lambda k: jax.random.uniform(k, masked.shape[1:])  # noqa: E731
+  score = jnp.where(masked, jax.vmap(draw)(keys), -1.0)
+  return jax.lax.top_k(score, width)[1]
 
 
 def extrapolated(

@@ -139,6 +139,27 @@ def examples(
       number += 1
 
 
+def _layout(encoder: Encoder, dtype: str) -> tuple[Rows, str, dict[str, Any]]:
+  """(features of TFDS, dtype of the encoded one, empty counts per split)."""
+  method = encoder.parts.method
+  side = method.size // method.net.size.factor
+  shape = (side, side, method.net.size.code * (2 - bool(method.n_codes)))
+  seen = {"train": latents.Moments(), "test": latents.Moments()}
+  if encoder.feature == "tokens":
+    shape, dtype = (side * side,), "int32"
+    seen = {k: latents.Codes(np.zeros(method.n_codes, int)) for k in seen}
+  features = {
+    encoder.feature: tfds.features.Tensor(
+      shape=shape, dtype=np.dtype(dtype), encoding=tfds.features.Encoding.BYTES
+    ),
+    "index": np.int32,
+  }
+  classes = encoder.parts.sources["train"].num_classes
+  if classes:
+    features["label"] = tfds.features.ClassLabel(num_classes=classes)
+  return features, dtype, seen
+
+
 def build(
   name: str,
   out: pathlib.Path,
@@ -151,24 +172,8 @@ def build(
   Raises:
     UserError: it is there already.
   """
-  method, sources = encoder.parts.method, encoder.parts.sources
-  code, gaussian = method.net.size.code, not method.n_codes
-  side = method.size // method.net.size.factor
-  shape = (side, side, code * (1 + gaussian))
-  seen = {"train": latents.Moments(), "test": latents.Moments()}
-  feature = encoder.feature
-  if feature == "tokens":
-    shape, dtype = (side * side,), "int32"
-    seen = {k: latents.Codes(np.zeros(method.n_codes, int)) for k in seen}
-  features = {
-    feature: tfds.features.Tensor(
-      shape=shape, dtype=np.dtype(dtype), encoding=tfds.features.Encoding.BYTES
-    ),
-    "index": np.int32,
-  }
-  classes = sources["train"].num_classes
-  if classes:
-    features["label"] = tfds.features.ClassLabel(num_classes=classes)
+  features, dtype, seen = _layout(encoder, dtype)
+  gaussian = not encoder.parts.method.n_codes
   about = {
     "method": json.loads(encoder.parts.config.method.to_json()),
     "data": json.loads(encoder.parts.config.data.to_json()), "views": views,
@@ -176,7 +181,7 @@ def build(
 
   def split(name, source, passes):
     rows = encoder.rows(source, passes)
-    return examples(rows, seen[name], gaussian, feature, dtype)
+    return examples(rows, seen[name], gaussian, encoder.feature, dtype)
 
   with registered.skip_registration():
 

@@ -1,7 +1,7 @@
-"""What Gaussian diffusion methods share: schedule, guidance, sampling.
+"""What diffusion methods with discrete times share: schedule and respacing.
 
 A method derives from `Gaussian`, trains as its paper says, and defines
-`network`; it then samples with every sampler of `jmim.diffusion.solvers`.
+`network`; the rest of it, sampling included, is in `_conditional`.
 """
 
 import dataclasses
@@ -16,18 +16,13 @@ from jmim.diffusion import sampler as samplers
 from jmim.diffusion import schedule as schedules
 from jmim.diffusion import solvers
 from jmim.diffusion import targets
-from jmim.methods.diffusion import _latent
-from jmim.nn import stack
+from jmim.methods.diffusion import _conditional
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Gaussian(_latent.Latent):
-  """Fields and functions of class-conditional image diffusion."""
+class Gaussian(_conditional.Conditional):
+  """Fields and functions of processes in discrete times."""
 
-  classes: int = method.field(0, "labels; 0: unconditional", low=0)
-  label_drop: float = method.field(
-    0.1, "share of labels replaced by none in training", low=0.0, high=1.0
-  )
   schedule: str = method.field(
     "linear", "noise schedule", choices=schedules.NAMES
   )
@@ -37,8 +32,6 @@ class Gaussian(_latent.Latent):
   )
   beta_end: float = method.field(0.02, "last beta (linear and alike)", above=0)
   zero_snr: bool = method.field(False, "end in pure noise (Lin et al.)")
-  sampler: str = method.field("ddim", "sampler", choices=solvers.NAMES)
-  steps: int = method.field(50, "sampling steps", low=1)
   spacing: str = method.field(
     "even", "which times sampling visits", choices=respace.SPACINGS
   )
@@ -46,20 +39,11 @@ class Gaussian(_latent.Latent):
   variance: str = method.field(
     "small", "variance of ddpm", choices=("small", "large", "learned")
   )
-  guidance: float = method.field(
-    1.0, "classifier-free guidance: 1 conditional, 0 unconditional"
-  )
-  guidance_channels: int = method.field(
-    0, "guide the first so many channels only; 0: all", low=0
-  )
   guidance_interval: tuple = method.field(
     (0.0, 1.0), "guide only between these times, 0 data and 1 noise"
   )
   guidance_rescale: float = method.field(
     0.0, "share in which guidance keeps the deviation", low=0.0, high=1.0
-  )
-  clip: float = method.field(
-    1.0, "limit of |x0| while sampling; 0: none (latents)", low=0.0
   )
 
   @property
@@ -92,10 +76,7 @@ class Gaussian(_latent.Latent):
     if len(self.guidance_interval) != 2:
       raise ValueError(f"guidance_interval {self.guidance_interval}: two times")
     respace.visited(self.spacing, self.times, self.steps)
-    found = self.image_inputs()
-    if self.classes:
-      found["label"] = method.Input((), jnp.int32, high=self.classes)
-    return found
+    return super().inputs()
 
   def draw(self, key, batch, step):
     """t [b] ints, noise like the images, label_drop [b] ~ U[0, 1).
@@ -113,21 +94,10 @@ class Gaussian(_latent.Latent):
       found["label_drop"] = jax.random.uniform(k_drop, shape[:1])
     return found | self.draw_latents(jax.random.fold_in(key, 1), shape[0])
 
-  def labels(self, batch, draws) -> jax.Array | None:
-    """[b] labels, those dropped replaced by `classes`; None: unconditional."""
-    if not self.classes:
-      return None
-    dropped = draws["label_drop"] < self.label_drop
-    return jnp.where(dropped, self.classes, batch["label"])
-
   def noised(self, images, draws):
     """(x_t, signal, noise), the latter [b, 1, 1, 1], at the drawn times."""
     a, s = self.process.at(targets.expand(draws["t"], images.ndim))
     return targets.noised(images, draws["noise"], a, s), a, s
-
-  def network(self, params, x, t, label) -> jax.Array:
-    """Raw prediction [b, h, w, ...] at times t [b]."""
-    raise TypeError(f"{type(self).__name__} must define network()")
 
   def output(self, raw, x, level) -> targets.Output:
     """What the sampler needs of a (guided) raw prediction: of eps."""
@@ -135,31 +105,6 @@ class Gaussian(_latent.Latent):
     return targets.output(
       "eps", eps, x, level.signal, level.noise, self.clip, scales=level.scales
     )
-
-  def condition(self, params, consts, batch):
-    """(what `network` is told beside x and t, the same for "nothing")."""
-    if not self.classes:
-      return None, None
-    label = batch["label"]
-    return label, jnp.full_like(label, self.classes)
-
-  def denoise(self, params, label, null=None) -> samplers.Denoise:
-    """The network with guidance, as a sampler calls it; see `condition`."""
-    if null is None and label is not None:
-      null = jnp.full_like(label, self.classes)
-
-    def call(x, level):
-      t = jnp.full(len(x), level.time)
-      if label is None or self.guidance == 1:
-        return self.output(self.network(params, x, t, label), x, level)
-      twice = lambda a, b: jnp.concatenate([a, b])  # noqa: E731
-      both = self.network(
-        params, twice(x, x), twice(t, t), jax.tree.map(twice, label, null)
-      )
-      raw = self.guided(*jnp.split(both, 2), level.time / self.end)
-      return self.output(raw, x, level)
-
-    return call
 
   def guided(self, cond, null, time) -> jax.Array:
     """Both raw predictions [b, h, w, ...] as one; time of 0 .. 1."""
@@ -170,30 +115,3 @@ class Gaussian(_latent.Latent):
       return raw
     eps = guiding.rescale(raw[..., :c], cond[..., :c], self.guidance_rescale)
     return jnp.concatenate([eps, raw[..., c:]], axis=-1)
-
-  def sample(self, params, extra, consts, batch, key) -> jax.Array:
-    """Images [b, h, w, c] in the units of the input.
-
-    Args:
-      params: of the method.
-      extra: of the method.
-      consts: the first stage, in latent mode.
-      batch: "label" [b] if conditional; "index" [b], else 0 .. b - 1, the
-        number of each image; another entry tells b.
-      key: an image is a function of (key, index, label) alone.
-    """
-    b = len(jax.tree.leaves(batch)[0])
-    index = batch.get("index", jnp.arange(b))
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
-
-    def normal(call):
-      at = jax.vmap(jax.random.fold_in, (0, None))(keys, call)
-      one = lambda k: jax.random.normal(k, self.shape)  # noqa: E731
-      return self.rt.shard(jax.vmap(one)(at))
-
-    if not self.rt.scan:
-      params = stack.spread(params)
-    table = self.table
-    denoise = self.denoise(params, *self.condition(params, consts, batch))
-    image, _ = samplers.sample(table, denoise, normal(len(table)), normal)
-    return self.decode(consts, image, extra)

@@ -9,8 +9,8 @@ from jmim.nn import vit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Transformer(_gaussian.Gaussian):
-  """Width, depth, heads and patches."""
+class Sized(method.Method):
+  """Width, depth, heads and patches of a network on `size` pixels."""
 
   variant: str = method.field("B/4", "size (Ti S B L H XL) / patch in pixels")
   width: int = method.field(0, "width; 0: that of variant", low=0)
@@ -37,3 +37,8 @@ class Transformer(_gaussian.Gaussian):
   def grid(self) -> tuple[int, int]:
     """(h, w) in patches."""
     return (self.size // self.patch,) * 2
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Transformer(Sized, _gaussian.Gaussian):
+  """A transformer in discrete times."""

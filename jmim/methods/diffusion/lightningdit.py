@@ -42,47 +42,32 @@ from jmim.diffusion import schedule
 from jmim.diffusion import solvers
 from jmim.diffusion import targets
 from jmim.diffusion import weights
-from jmim.methods.diffusion import _gaussian
-from jmim.methods.diffusion import _latent
+from jmim.methods.diffusion import _conditional
 from jmim.methods.diffusion import _transformer
 from jmim.nn import dit
 from jmim.nn import norm as norms
 from jmim.nn import vit
 
-Sized, Labelled = _transformer.Transformer, _gaussian.Gaussian
 THETA = 10_000.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LightningDiT(_latent.Latent):
+class LightningDiT(_transformer.Sized, _conditional.Conditional):
   """Velocity of straight paths, by a modern DiT."""
 
-  variant: str = method.again(Sized, "variant", "B/1")
-  width: int = method.again(Sized, "width", 0)
-  depth: int = method.again(Sized, "depth", 0)
-  heads: int = method.again(Sized, "heads", 0)
-  mlp_ratio: float = method.again(Sized, "mlp_ratio", 0.0)
+  variant: str = method.again(_transformer.Sized, "variant", "B/1")
   norm: str = method.field("rms", "of the blocks", choices=("rms", "layer"))
   swiglu: bool = method.field(True, "SwiGLU instead of an MLP")
   rotary: bool = method.field(True, "rotary positions")
   qk_norm: bool = method.field(True, "RMSNorm of q and k")
   spare: bool = method.field(False, "twice the output, half unused (SiT)")
-  classes: int = method.again(Labelled, "classes", 0)
-  label_drop: float = method.again(Labelled, "label_drop", 0.1)
   direction: float = method.field(1.0, "weight of the cosine", low=0.0)
   uniform: bool = method.field(False, "times uniform, not logit-normal")
-  sampler: str = method.again(Labelled, "sampler", "euler")
-  steps: int = method.again(Labelled, "steps", 249)
+  sampler: str = method.again(_conditional.Conditional, "sampler", "euler")
+  steps: int = method.again(_conditional.Conditional, "steps", 249)
   shift: float = method.field(0.3, "s of the sampler's times", above=0.0)
-  guidance: float = method.again(Labelled, "guidance", 1.0)
-  guidance_channels: int = method.again(Labelled, "guidance_channels", 0)
   guidance_start: float = method.field(0.1, "first time u with guidance")
-  clip: float = method.again(Labelled, "clip", 0.0)
-
-  # The same functions of other fields than those of discrete processes.
-  net_size, patch, grid = Sized.net_size, Sized.patch, Sized.grid
-  labels, condition = Labelled.labels, Labelled.condition
-  sample = Labelled.sample
+  clip: float = method.again(_conditional.Conditional, "clip", 0.0)
 
   @classmethod
   def tiny(cls) -> "LightningDiT":
@@ -109,10 +94,7 @@ class LightningDiT(_latent.Latent):
   def inputs(self) -> dict[str, method.Input]:
     """Normalised images (or moments) and, if conditional, labels."""
     vit.check(self.net_size, self.size, self.patch)
-    found = self.image_inputs()
-    if self.classes:
-      found["label"] = method.Input((), jnp.int32, high=self.classes)
-    return found
+    return super().inputs()
 
   def init(self, key, batch):
     """Parameters; no extra state."""
@@ -158,23 +140,16 @@ class LightningDiT(_latent.Latent):
     return {"mse": ((v - w) ** 2).mean((1, 2, 3)),
             "cos": (1 - cos).mean((1, 2))}  # fmt: skip
 
-  def denoise(self, params, label, null=None) -> samplers.Denoise:
-    """The network with guidance from `guidance_start` on."""
+  def output(self, raw, x, level) -> targets.Output:
+    """Velocity."""
+    return targets.output(
+      "velocity", raw, x, level.signal, level.noise, self.clip
+    )
 
-    def call(x, level):
-      v = self.network(params, x, jnp.full(len(x), level.time), label)
-      if label is not None and self.guidance != 1:
-        none = jnp.full_like(label, self.classes) if null is None else null
-        free = self.network(params, x, jnp.full(len(x), level.time), none)
-        scale = guiding.interval(
-          self.guidance, level.time, self.guidance_start, 1.0
-        )
-        v = guiding.combine(v, free, scale, self.guidance_channels or None)
-      return targets.output(
-        "velocity", v, x, level.signal, level.noise, self.clip
-      )
-
-    return call
+  def guided(self, cond, null, time) -> jax.Array:
+    """Guidance from `guidance_start` on."""
+    scale = guiding.interval(self.guidance, time, self.guidance_start, 1.0)
+    return guiding.combine(cond, null, scale, self.guidance_channels or None)
 
   def predict(self):
     """features [b, w]: mean of the last tokens at u = 1; sample."""
