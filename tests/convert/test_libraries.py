@@ -83,6 +83,20 @@ def save(folder, config, arrays):
   files.write(folder / "model.safetensors", specs, arrays.items())
 
 
+def check_diffusers_reads(name, method, params, theirs, folder):
+  """Diffusers loads what jmim writes: all names, the weights of `theirs`."""
+  save(folder, *back(name, method, params))
+  (folder / "model.safetensors").rename(
+    folder / "diffusion_pytorch_model.safetensors"
+  )
+  again, info = type(theirs).from_pretrained(
+    folder, output_loading_info=True, low_cpu_mem_usage=False
+  )
+  assert not any(info.values()), info
+  for key, value in theirs.state_dict().items():
+    np.testing.assert_array_equal(again.state_dict()[key], value, key)
+
+
 BEIT = dict(layer_norm_eps=1e-6, drop_path_rate=0.0)
 HF = {  # family, options: (config, model, more of the config)
   "hf_vit": ("ViT", "ViT", dict(layer_norm_eps=1e-5)),
@@ -393,18 +407,9 @@ def test_diffusers_dit(tmp_path):
   np.testing.assert_allclose(
     np.moveaxis(np.asarray(got), -1, 1), want.numpy(), atol=1e-4
   )
-  config, arrays = back("diffusers_dit", method, params)
-  folder = tmp_path / "ours"
-  save(folder, config, arrays)
-  (folder / "model.safetensors").rename(
-    folder / "diffusion_pytorch_model.safetensors"
+  check_diffusers_reads(
+    "diffusers_dit", method, params, theirs, tmp_path / "ours"
   )
-  again, info = diffusers.DiTTransformer2DModel.from_pretrained(
-    folder, output_loading_info=True, low_cpu_mem_usage=False
-  )
-  assert not any(info.values()), info
-  for key, value in theirs.state_dict().items():
-    np.testing.assert_array_equal(again.state_dict()[key], value, key)
 
 
 TIMM = {
