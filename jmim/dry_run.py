@@ -30,7 +30,12 @@ from jmim.core import sharding
 from jmim.core import summary
 
 EXAMPLES = 2**20
+# The compiler's words: all that is needed, or the temporaries alone where not
+# even they fit.
 FULL = re.compile(r"Used ([\d.]+[KMG]) of ([\d.]+[KMG]) hbm")
+FULL_ALONE = re.compile(
+  r"temporaries \(([\d.]+[KMG])\) exceeds available HBM \(([\d.]+[KMG])\)"
+)
 # What --tune tries, in this order.
 TRIED = (
   {},
@@ -194,7 +199,7 @@ def too_big(text: str, held: int, parts: assemble.Parts) -> Exception:
     held: bytes of the training state on a chip.
     parts: of the run.
   """
-  match = FULL.search(text)
+  match = FULL.search(text) or FULL_ALONE.search(text)
   if not match:
     return errors.UserError(
       errors.first_line(RuntimeError(text)), "a step that this compiler takes",
@@ -202,6 +207,7 @@ def too_big(text: str, held: int, parts: assemble.Parts) -> Exception:
     )  # fmt: skip
   unit = {"K": 2**10, "M": 2**20, "G": 2**30}
   used, limit = (float(t[:-1]) * unit[t[-1]] for t in match.groups())
+  used += held if match.re is FULL_ALONE else 0
   free, wanted = limit - held, used - held
   lines = [f"the state takes {held / chips.GIB:.2f} GiB of it."]
   if held > limit / 2:

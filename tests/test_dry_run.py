@@ -88,6 +88,14 @@ def test_what_does_not_fit_says_by_how_much_and_what_helps():
   assert "remat=dots" in error.fix and "accumulate=2" in error.fix
   full = dry_run.too_big(text, 18 * gib, Parts)
   assert "fsdp" in full.fix and "accumulate" not in full.fix
+  text = (
+    "RESOURCE_EXHAUSTED: E1000: CompileTimeHbmOom: Ran out of memory on HBM, "
+    "the total memory required for HLO temporaries (243.69G) exceeds "
+    "available HBM (15.75G). HLO module: jit_step."
+  )
+  alone = dry_run.too_big(text, 3 * gib, Parts)
+  assert "246.69 GiB" in alone.seen and "remat=dots" in alone.fix
+  assert "accumulate=32" in alone.fix  # 12.75 GiB are left for 243.69
   other = dry_run.too_big("INTERNAL: Mosaic", 1, Parts)
   assert not isinstance(other, dry_run.TooBig) and "Mosaic" in other.seen
 

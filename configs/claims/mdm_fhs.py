@@ -9,10 +9,10 @@ A known Markov chain, V = 32, L = 32; a transformer of 2 blocks of width 64,
 2. Ancestral, 1000 steps, Gumbel noise cut at M (512 samples): the entropy of
    the tokens rises with M = 3, 5, 8, 16; at M = 8 it is at least 0.05 nats
    below that of float64, and so is the likelihood's under the chain.
-3. A network that is told the time (continuous loss) and one that is not
-   (agnostic loss) have the same bound of the likelihood within 1 %.
-
-Not yet run here to its end.
+3. Trained on the same continuous loss, a network that is told the time and one
+   that is not have the same bound of the likelihood within 1 %. (The agnostic
+   loss, on which 1 and 2 were trained, is less noisy: with it the bound is
+   another 1.6 % lower, and that is no property of the network.)
 """
 
 import dataclasses
@@ -90,6 +90,7 @@ def get_claim() -> claims.Claim:
     runs={
       "free": claims.Run(RECIPE, LEAN),
       "timed": claims.Run(f"{RECIPE}:timed=True", LEAN),
+      "untimed": claims.Run(RECIPE, (*LEAN, "method.objective=continuous")),
     },
     conditions=(
       claims.Condition("1: bigrams, FHS and ancestral", distance, 0.03),
@@ -113,8 +114,8 @@ def get_claim() -> claims.Claim:
         at_least=0.0,
       ),
       claims.Condition(
-        "3: bound, |timed / free - 1|",
-        lambda r: abs(loss(r, "timed") / loss(r, "free") - 1),
+        "3: bound, |timed / untimed - 1|",
+        lambda r: abs(loss(r, "timed") / loss(r, "untimed") - 1),
         at_most=0.01,
       ),
     ),  # fmt: skip

@@ -129,7 +129,10 @@ class Program:
     ]
     if len(limits) != 1:
       raise ValueError(f"loop {loop.name}: condition with constants {limits}")
-    return limits[0] - self._start(loop, condition, computation)
+    counter = next((int(o.attr("index")) for o in condition.values()
+                    if o.opcode == "get-tuple-element"), 0)  # fmt: skip
+    turns = limits[0] - self._start(loop, counter, computation)
+    return -(-turns // self._stride(loop, counter))
 
   def _below(self, computation: Computation) -> Iterator[Op]:
     """Operations of a computation and of those it calls."""
@@ -139,18 +142,41 @@ class Program:
         for name in names:
           yield from self._below(self.computations[name])
 
-  def _start(self, loop, condition, computation) -> int:
+  def _start(self, loop: Op, counter: int, computation: Computation) -> int:
     """The counter before the first turn; 0 unless it is plainly a constant."""
-    index = next((o.attr("index") for o in condition.values()
-                  if o.opcode == "get-tuple-element"), "0")  # fmt: skip
     start = computation.get(loop.operands[0])
     if start is None or start.opcode != "tuple":
       return 0
-    op = computation.get(start.operands[int(index)])
-    while op is not None and op.opcode in ("copy", "bitcast"):
-      op = computation.get(op.operands[0])
-    constant = op is not None and op.opcode == "constant"
-    return int(op.inside) if constant else 0
+    return _constant(_through(start.operands[counter], computation))
+
+  def _stride(self, loop: Op, counter: int) -> int:
+    """What a turn adds to it; 1 unless that is plainly a constant.
+
+    More than 1 in products that are cut into windows, whose shards of a kernel
+    travel around a ring while they are used: a turn then has several steps.
+    """
+    body = self.computations[loop.called["body"][0]]
+    root = next(op for op in body.values() if op.root)
+    if root.opcode != "tuple":
+      return 1
+    add = _through(root.operands[counter], body)
+    if add is None or add.opcode != "add":
+      return 1
+    sides = [_through(name, body) for name in add.operands]
+    return max(1, *(_constant(op) for op in sides))
+
+
+def _through(name: str, computation: Computation) -> Op | None:
+  """The operation of that name, or what it is only a copy of."""
+  op = computation.get(name)
+  while op is not None and op.opcode in ("copy", "bitcast"):
+    op = computation.get(op.operands[0])
+  return op
+
+
+def _constant(op: Op | None) -> int:
+  """The number that an operation is; 0 if it is none."""
+  return int(op.inside) if op is not None and op.opcode == "constant" else 0
 
 
 _CALLERS = ("fusion", "call", "conditional", "async-start", "custom-call")

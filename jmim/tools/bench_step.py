@@ -179,14 +179,21 @@ def turns(
 ) -> Iterator[list[dict[str, float]]]:
   """What a step took each side, in turn, round after round.
 
+  A turn begins with a step that is not counted: while the other side ran, a
+  virtual machine gave this one's free memory back to its host, and fetching it
+  again took longer than the step itself.
+
   Yields:
     per side "seconds" and "cpu", seconds of processors.
   """
-  for side in sides:
-    side.ask(1)  # warms up
   for _ in range(rounds):
-    answers = [side.ask(steps) for side in sides]
+    answers = [_turn(side, steps) for side in sides]
     yield [{k: a[k] / steps for k in ("seconds", "cpu")} for a in answers]
+
+
+def _turn(side: Side, steps: int) -> dict[str, float]:
+  side.ask(1)
+  return side.ask(steps)
 
 
 def measure(flags: argparse.Namespace, overrides: Sequence[str]) -> dict:

@@ -85,6 +85,15 @@ def test_a_compilers_note_on_trips_wins():
   assert hlo_cost.cost(noted, devices=8).products[0].times == 5
 
 
+@pytest.mark.parametrize("stride, times", [(2, 3), (4, 2)])
+def test_a_turn_may_count_by_more_than_one(stride, times):
+  """As the compiler's windowed products do: two shards of a ring per turn."""
+  text = TEXT.replace("START", "0").replace(
+    "constant(1)", f"constant({stride})"
+  )
+  assert hlo_cost.cost(text, devices=8).products[0].times == times
+
+
 def test_a_loop_without_a_bound_is_an_error():
   text = TEXT.replace("constant(6)", "parameter(1)")
   with pytest.raises(ValueError, match="loop"):
