@@ -8,7 +8,8 @@ Arguments: steps=2000, timed=False (True: the network is told the time, and the
 loss is the continuous one).
 
 The least possible loss is `perplexity/nll_chain`, the entropy of the chain per
-token: 1.7231 nats. Not yet run here to its end.
+token: 1.7231 nats; the bound of the likelihood ends at 57.5 / 32 = 1.796 nats
+(4096 sequences, seed 0).
 """
 
 from jmim.core import config as configs

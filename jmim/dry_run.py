@@ -36,6 +36,15 @@ FULL = re.compile(r"Used ([\d.]+[KMG]) of ([\d.]+[KMG]) hbm")
 FULL_ALONE = re.compile(
   r"temporaries \(([\d.]+[KMG])\) exceeds available HBM \(([\d.]+[KMG])\)"
 )
+# Gathers and scatters stay on the TensorCore: jaxlib cannot read the text of a
+# program that hands them to a SparseCore (v5p, v6e).
+READABLE = {
+  "xla_tpu_offload_gather_to_sparsecore": False,
+  "xla_tpu_enable_offloading_gather_to_sparsecore": False,
+  "xla_tpu_enable_offloading_scatter_to_sparsecore": False,
+  "xla_tpu_offload_gather_to_sc_min_num_indices": 2**30,
+  "xla_tpu_offload_scatter_to_sc_min_num_indices": 2**30,
+}
 # What --tune tries, in this order.
 TRIED = (
   {},
@@ -149,7 +158,7 @@ def measure(
   jitted = jax.jit(step, donate_argnums=0, out_shardings=(where, everywhere))
   lowered = jitted.lower(state, consts, batch)
   try:
-    compiled = lowered.compile()
+    compiled, text = compiled_with_text(lowered)
   except jax.errors.JaxRuntimeError as e:
     held = summary.bytes_per_device(abstract, where)
     raise too_big(str(e), held, parts) from e
@@ -164,7 +173,7 @@ def measure(
     memory=memory(compiled),
     compile_seconds=time.perf_counter() - start,
   )
-  cost = hlo_cost.cost(compiled.as_text(), slices, len(devices))
+  cost = hlo_cost.cost(text, slices, len(devices))
   found = estimate.report(cost, facts, chips.find(devices[0]))
   return found | {
     "device": devices[0].device_kind,
@@ -173,6 +182,20 @@ def measure(
     "method": parts.config.method.to_dict(),
     "hardware": parts.config.hardware.to_dict(),
   }
+
+
+def compiled_with_text(
+  lowered: jax.stages.Lowered,
+) -> tuple[jax.stages.Compiled, str]:
+  """The compiled program and its text."""
+  compiled = lowered.compile()
+  try:
+    return compiled, compiled.as_text()
+  except jax.errors.JaxRuntimeError as e:
+    if "async-update" not in str(e):
+      raise
+  compiled = lowered.compile(compiler_options=READABLE)
+  return compiled, compiled.as_text()
 
 
 def memory(compiled: Any) -> dict[str, int]:

@@ -132,8 +132,6 @@ def _dry_run(config) -> None:
     )  # fmt: skip
   topology = importlib.import_module("jmim.core.topology")
   topology.prepare(_TOPOLOGY.value)
-  backend = importlib.import_module("jmim.core.backend")
-  backend.keep_compiled(config.hardware.compile_cache)
   out = pathlib.Path(_WORKDIR.value).expanduser() if _WORKDIR.value else None
   if out is not None:
     _check_workdir(out)

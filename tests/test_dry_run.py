@@ -100,6 +100,29 @@ def test_what_does_not_fit_says_by_how_much_and_what_helps():
   assert not isinstance(other, dry_run.TooBig) and "Mosaic" in other.seen
 
 
+class Program:
+  """Of a compiler whose programs can be read only with some options."""
+
+  def __init__(self, problem: str, options=None):
+    self.problem, self.options = problem, options
+
+  def compile(self, compiler_options=None):
+    return Program(self.problem, compiler_options)
+
+  def as_text(self):
+    if self.options is None:
+      raise jax.errors.JaxRuntimeError(self.problem)
+    return "HloModule step"
+
+
+def test_a_program_that_cannot_be_read_is_compiled_for_one_kind_of_core():
+  lowered = Program("INTERNAL: async-update instruction should have 1 operands")
+  compiled, text = dry_run.compiled_with_text(lowered)
+  assert text == "HloModule step" and compiled.options == dry_run.READABLE
+  with pytest.raises(jax.errors.JaxRuntimeError, match="Mosaic"):
+    dry_run.compiled_with_text(Program("INTERNAL: Mosaic"))
+
+
 def test_if_nothing_fits_tuning_fails_with_the_last(monkeypatch):
   def never(*_):
     raise dry_run.TooBig(2.0**34, 2.0**33, "less")

@@ -52,9 +52,12 @@ def parse(text: str) -> tuple[str, tuple[int, ...]]:
 def prepare(text: str) -> None:
   """What must be set before JAX starts: this process compiles, it runs not.
 
-  Without it libtpu would look for chips, and print that there are none.
+  Without it libtpu would look for chips, and print that there are none. Nothing
+  is read from JAX's compile cache: without chips a program of theirs can be
+  written to it, but not read.
   """
   kind, sides = parse(text)
+  jax.config.update("jax_enable_compilation_cache", False)
   if kind == "gpu":
     return
   jax.config.update("jax_platforms", "cpu")

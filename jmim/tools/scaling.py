@@ -93,16 +93,17 @@ def draw_chips(rows: Sequence[dict[str, Any]], path: pathlib.Path) -> None:
   """What a chip does, relative to the first row."""
   figure = matplotlib.figure.Figure(figsize=(6, 3.5), layout="constrained")
   axes = figure.subplots()
+  found = [r["chips"] for r in rows]
   for key in SHOWN:
-    axes.plot(
-      [r["chips"] for r in rows], [r[key] / rows[0][key] for r in rows],
-      marker="o", label=key,
-    )  # fmt: skip
-  axes.set(
-    xlabel="chips, at a fixed batch per chip", ylim=(0, None),
-    ylabel=f"of a chip, over that at {rows[0]['chips']} chips",
-  )  # fmt: skip
+    share = [r[key] / rows[0][key] for r in rows]
+    axes.plot(found, share, marker="o", label=key)
   axes.set_xscale("log", base=2)
+  axes.set_xticks(found, [str(n) for n in found])
+  axes.set_ylim(0, 1.1 * axes.dataLim.ymax)
+  axes.set(
+    xlabel="chips, at a fixed batch per chip",
+    ylabel=f"of a chip, over that at {found[0]} chips",
+  )
   axes.legend()
   figure.savefig(path, dpi=120)
 
