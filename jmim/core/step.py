@@ -12,6 +12,7 @@ If any loss or gradient is not finite, everything but the step counter stays
 as it was.
 """
 
+import dataclasses
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
@@ -159,14 +160,20 @@ class Step:
   def forward_flops(
     self, state: states.State, consts: Tree, batch: Tree
   ) -> int:
-    """Forward FLOPs of all players' losses on a batch; shapes are enough."""
+    """Forward FLOPs of all players' losses on a batch; shapes are enough.
+
+    They are those of one device that has it all: what a mesh adds (room for
+    tokens that may come from other devices, say) is no work of the model.
+    """
+    rt = dataclasses.replace(self.method.rt, mesh=None)
+    method = dataclasses.replace(self.method, rt=rt)
 
     def losses(params, extra, consts, batch, key):
       batch = self.prepare(key, batch)
-      draws = self.method.draw(key, batch, 0)
+      draws = method.draw(key, batch, 0)
       return [
-        self.method.loss(p, params, extra, consts, batch, draws, 0)[0]
-        for p in self.method.players
+        method.loss(p, params, extra, consts, batch, draws, 0)[0]
+        for p in method.players
       ]
 
     key = jax.random.key(0)

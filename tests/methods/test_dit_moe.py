@@ -6,7 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import toys
 
+from jmim.core import sharding
 from jmim.methods.diffusion import dit_moe
 from jmim.nn import runtime
 
@@ -177,3 +179,24 @@ def test_what_cannot_be_built_is_refused():
   ):  # fmt: skip
     with pytest.raises(ValueError, match=said):
       dataclasses.replace(TINY, **change).inputs()
+
+
+def test_model_flops_are_those_of_the_tokens_on_any_mesh(batch):
+  """Not of the room that a device keeps for all tokens of all others."""
+  found = {}
+  for expert in (1, 4):
+    mesh = sharding.make_mesh({"data": -1, "expert": expert}, jax.devices())
+    for experts in ("ragged", "dense"):
+      rt = runtime.Runtime(
+        mesh=mesh, batch_axes=sharding.BATCH_AXES, experts=experts
+      )
+      step = toys.make_step(dataclasses.replace(TINY, rt=rt), batch)
+      state = jax.eval_shape(step.init, batch, {})
+      found[expert, experts] = step.forward_flops(state, {}, batch)
+  assert found[1, "ragged"] == found[4, "ragged"]
+  # All experts on all tokens instead of k of E, and what mixes them.
+  d, tokens = TINY.net_size.width, B * math.prod(TINY.net.grid)
+  one = 3 * 2 * tokens * d * int(TINY.net_size.mlp_ratio * d)
+  mix = 2 * tokens * TINY.chosen * (TINY.experts - d)
+  more = found[1, "dense"] - found[1, "ragged"]
+  assert more == (TINY.experts - TINY.chosen) * one + mix
