@@ -7,8 +7,7 @@ split: the Frechet distance in the classifier's features must fall by 2 % or
 more each time.
 
 Needs CIFAR-10: --config.data.data_dir=DIR. The run `umd` holds the grids of
-samples, labels of the first test images, from the same noise all along. Not
-yet run to its end.
+samples, labels of the first test images, from the same noise all along.
 """
 
 from jmim.tools import claims
