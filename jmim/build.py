@@ -200,6 +200,11 @@ def make_runtime(
       f"hardware.attention='cudnn' on {platform} in {dtype}", "a GPU and bf16",
       "use 'auto'", "hardware.attention",
     )  # fmt: skip
+  if attention == "flash" and platform != "tpu":
+    raise errors.UserError(
+      f"hardware.attention='flash' on {platform}", "a TPU", "use 'auto'",
+      "hardware.attention",
+    )  # fmt: skip
   cheap = platform == "cpu" and mesh.shape.get("expert", 1) == 1
   experts = {"auto": "dense" if cheap else "ragged"}.get(
     hardware.experts, hardware.experts

@@ -71,6 +71,8 @@ MISTAKES = [
   ("two free axes", ["hardware.mesh.fsdp=-1"], ["hardware.mesh", "-1"]),
   ("flash on a CPU", ["hardware.attention=cudnn"],
    ["hardware.attention", "auto"]),
+  ("a TPU's flash on a CPU", ["hardware.attention=flash"],
+   ["hardware.attention", "a TPU", "auto"]),
   ("axis of the layout", ["hardware.shard_rules=(('kernel',('layer',)),)"],
    ["hardware.shard_rules", "fsdp"]),
   ("rule of the layout", ["hardware.shard_rules=('kernel','fsdp')"],

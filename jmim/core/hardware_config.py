@@ -59,8 +59,9 @@ KEYS: dict[str, Key] = {
     1, "Fill kept tokens up to a multiple of this; see --mode=dry_run.", low=1
   ),
   "hardware.attention": Key(
-    "auto", "auto: einsum on CPU, xla elsewhere; cudnn: flash, bf16 on GPU.",
-    choices=("auto", "einsum", "xla", "cudnn"),
+    "auto", "auto: einsum on CPU, xla elsewhere; cudnn: flash, bf16 on GPU; "
+    "flash: on TPU, for long sequences.",
+    choices=("auto", "einsum", "xla", "cudnn", "flash"),
   ),
   "hardware.experts": Key(
     "auto", "Mixtures of experts: all on every token (dense; auto on CPU), or "

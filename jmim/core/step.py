@@ -163,9 +163,11 @@ class Step:
     """Forward FLOPs of all players' losses on a batch; shapes are enough.
 
     They are those of one device that has it all: what a mesh adds (room for
-    tokens that may come from other devices, say) is no work of the model.
+    tokens that may come from other devices, say) is no work of the model. And
+    attention is products, which a kernel would hide.
     """
-    rt = dataclasses.replace(self.method.rt, mesh=None)
+    plain = {"mesh": None, "attention": "einsum"}
+    rt = dataclasses.replace(self.method.rt, **plain)
     method = dataclasses.replace(self.method, rt=rt)
 
     def losses(params, extra, consts, batch, key):

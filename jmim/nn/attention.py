@@ -10,12 +10,13 @@ import numpy as np
 from jax import ad_checkpoint
 
 from jmim.nn import dense
+from jmim.nn import flash
 from jmim.nn import lean
 from jmim.nn import norm
 from jmim.nn import posemb
 from jmim.nn import runtime
 
-IMPLEMENTATIONS = ("einsum", "xla", "cudnn")
+IMPLEMENTATIONS = ("einsum", "xla", "cudnn", "flash")
 TAPS = ("q", "k", "v", "attention")
 
 
@@ -43,6 +44,7 @@ def attend(
   bias: jax.Array | None = None,
   mask: jax.Array | None = None,
   implementation: str = "einsum",
+  rt: runtime.Runtime | None = None,
 ) -> jax.Array:
   """softmax(q k^T / sqrt(d) + bias) v, the softmax in float32.
 
@@ -54,7 +56,8 @@ def attend(
     mask: [b, s] bool, True = the key may be seen.
     implementation: "einsum" (ours; fastest on CPU), "xla" or "cudnn" (both
       `jax.nn.dot_product_attention`; cudnn is flash attention and wants
-      bf16 or f16 on a GPU).
+      bf16 or f16 on a GPU), "flash" (TPUs, see `nn.flash`).
+    rt: has the mesh, over which "flash" is split.
 
   Returns:
     [b, h, t, d] in the dtype of v.
@@ -67,6 +70,8 @@ def attend(
   if implementation == "einsum":
     p = probabilities(q, k, bias, mask, v.dtype)
     return jnp.einsum("bhts,bhsd->bhtd", p, v)
+  if implementation == "flash":
+    return flash.attend(rt or runtime.Runtime(), q, k, v, bias, mask)
   q, k, v = (einops.rearrange(a, "b h t d -> b t h d") for a in (q, k, v))
   if bias is not None:
     bias = bias.astype(q.dtype)
@@ -216,7 +221,8 @@ class SelfAttention(nn.Module):
       q, k = self._normed("q_norm")(q), self._normed("k_norm")(k)
     if rotary is not None:
       q, k = posemb.rotate(q, rotary), posemb.rotate(k, rotary)
-    y = attend(q, k, v, bias=bias, mask=mask, implementation=self.rt.attention)
+    how = {"implementation": self.rt.attention, "rt": self.rt}
+    y = attend(q, k, v, bias=bias, mask=mask, **how)
     y = einops.rearrange(self.rt.split(y, 1), "b h t d -> b t (h d)")
     y = ad_checkpoint.checkpoint_name(y, "attention")
     found = {"q": q, "k": k, "v": v}
@@ -282,7 +288,7 @@ class CrossAttention(nn.Module):
       return einops.rearrange(y, "b t (h d) -> b h t d", h=self.heads)
 
     q, k, v = split(x, "q"), split(keys, "k"), split(values, "v")
-    y = attend(q, k, v, implementation=self.rt.attention)
+    y = attend(q, k, v, implementation=self.rt.attention, rt=self.rt)
     return dense.dense(
       self.rt,
       width,

@@ -29,7 +29,8 @@ class Runtime:
     flat: products see tokens as [b * t, w], see `nn.dense`.
     pad_tokens: token counts of masked encoders and decoders are filled up to
       a multiple of this, with tokens that nothing attends to.
-    attention: "einsum" | "xla" | "cudnn", see `nn.attention.attend`.
+    attention: "einsum" | "xla" | "cudnn" | "flash", see
+      `nn.attention.attend`.
     experts: "dense" | "ragged", see `nn.moe`.
     mesh: device mesh that activations are constrained to; None: do nothing.
     batch_axes: mesh axes over which the batch dimension is split.

@@ -105,8 +105,8 @@ def test_bfloat16_keeps_the_softmax_in_float32(qkv):
 
 
 def test_unknown_implementation_is_refused(qkv):
-  with pytest.raises(ValueError, match="'flash' not in"):
-    attention.attend(*qkv, implementation="flash")
+  with pytest.raises(ValueError, match="'fast' not in"):
+    attention.attend(*qkv, implementation="fast")
 
 
 HEADS, WIDTH = 2, 6
