@@ -1,9 +1,9 @@
 """LDM: in equal time a UNet learns more in latents than in pixels.
 
 Scattered digits, 32 px. A first stage of factor 4 (width 32, 3 channels), then
-the same UNet on its 8 x 8 x 3 latents and on the pixels, told the digit, for
-about equal seconds of training. 500 samples each (50 DDIM steps, EMA), seen by
-a small classifier that is trained first.
+the same UNet on its 8 x 8 x 3 latents (1200 steps) and on the pixels (400
+longer ones), told the digit. 500 samples each (50 DDIM steps, EMA), seen by a
+small classifier that is trained first.
 
 A. Frechet distance to the test digits in the classifier's features at least
    25 % lower in latents than in pixels; guidance 1.
@@ -11,8 +11,8 @@ B. Of the latent model's samples more are classified as they were asked with
    guidance 3 than with guidance 1.
 
 Only the second stage's seconds are compared (card): the first stage serves
-many of them. Steps are guesses of equal time, not yet measured, and the claim
-has not been run here to its end.
+many of them. How long a step takes depends on the machine, so the latents must
+not have had more time than the pixels (0.38 of it, where it was measured).
 """
 
 import dataclasses
@@ -97,7 +97,7 @@ def get_claim() -> claims.Claim:
       claims.Condition(
         "seconds of training, latents / pixels",
         lambda r: seconds(r, "latents") / seconds(r, "pixels"),
-        at_most=1.1, at_least=0.5,
+        at_most=1.1,
       ),
       claims.Condition(
         "A: Frechet distance, latents / pixels",
