@@ -9,8 +9,8 @@ pixels=True the same UNet on the 32 x 32 images.
     python -m jmim.main --mode=sample --workdir=W --num=100 --guidance=2 \
       --weights=ema --config=configs/ldm_digits.py:autoencoder=AE
 
-Arguments: autoencoder= (its run), steps=1200, pixels=False. Not yet run here to
-its end; `python -m jmim.tools.claim ldm` compares.
+Arguments: autoencoder= (its run), steps=1200, pixels=False.
+`python -m jmim.tools.claim ldm` compares.
 """
 
 from jmim.core import config as configs
