@@ -52,9 +52,9 @@ def parse(text: str) -> tuple[str, tuple[int, ...]]:
 def prepare(text: str) -> None:
   """What must be set before JAX starts: this process compiles, it runs not.
 
-  Without it libtpu would look for chips, and print that there are none. Nothing
-  is read from JAX's compile cache: without chips a program of theirs can be
-  written to it, but not read.
+  Without it libtpu would look for chips, and print that there are none. JAX's
+  compile cache is off: without chips a program of theirs can be written to it
+  but not read, and how long compiling takes is what is asked.
   """
   kind, sides = parse(text)
   jax.config.update("jax_enable_compilation_cache", False)

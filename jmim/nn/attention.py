@@ -18,6 +18,7 @@ from jmim.nn import runtime
 
 IMPLEMENTATIONS = ("einsum", "xla", "cudnn", "flash")
 TAPS = ("q", "k", "v", "attention")
+_PLAIN = runtime.Runtime()
 
 
 def probabilities(q, k, bias=None, mask=None, dtype=jnp.float32):
@@ -43,8 +44,7 @@ def attend(
   *,
   bias: jax.Array | None = None,
   mask: jax.Array | None = None,
-  implementation: str = "einsum",
-  rt: runtime.Runtime | None = None,
+  rt: runtime.Runtime = _PLAIN,
 ) -> jax.Array:
   """softmax(q k^T / sqrt(d) + bias) v, the softmax in float32.
 
@@ -54,10 +54,10 @@ def attend(
     v: [b, h, s, d].
     bias: broadcasts to [b, h, t, s]; added to the logits.
     mask: [b, s] bool, True = the key may be seen.
-    implementation: "einsum" (ours; fastest on CPU), "xla" or "cudnn" (both
-      `jax.nn.dot_product_attention`; cudnn is flash attention and wants
-      bf16 or f16 on a GPU), "flash" (TPUs, see `nn.flash`).
-    rt: has the mesh, over which "flash" is split.
+    rt: its `attention` is "einsum" (ours; fastest on CPU), "xla" or "cudnn"
+      (both `jax.nn.dot_product_attention`; cudnn is flash attention and wants
+      bf16 or f16 on a GPU), or "flash" (TPUs, split over the mesh, see
+      `nn.flash`).
 
   Returns:
     [b, h, t, d] in the dtype of v.
@@ -65,13 +65,14 @@ def attend(
   Raises:
     ValueError: on an unknown implementation.
   """
+  implementation = rt.attention
   if implementation not in IMPLEMENTATIONS:
     raise ValueError(f"attention {implementation!r} not in {IMPLEMENTATIONS}")
   if implementation == "einsum":
     p = probabilities(q, k, bias, mask, v.dtype)
     return jnp.einsum("bhts,bhsd->bhtd", p, v)
   if implementation == "flash":
-    return flash.attend(rt or runtime.Runtime(), q, k, v, bias, mask)
+    return flash.attend(rt, q, k, v, bias, mask)
   q, k, v = (einops.rearrange(a, "b h t d -> b t h d") for a in (q, k, v))
   if bias is not None:
     bias = bias.astype(q.dtype)
@@ -221,8 +222,7 @@ class SelfAttention(nn.Module):
       q, k = self._normed("q_norm")(q), self._normed("k_norm")(k)
     if rotary is not None:
       q, k = posemb.rotate(q, rotary), posemb.rotate(k, rotary)
-    how = {"implementation": self.rt.attention, "rt": self.rt}
-    y = attend(q, k, v, bias=bias, mask=mask, **how)
+    y = attend(q, k, v, bias=bias, mask=mask, rt=self.rt)
     y = einops.rearrange(self.rt.split(y, 1), "b h t d -> b t (h d)")
     y = ad_checkpoint.checkpoint_name(y, "attention")
     found = {"q": q, "k": k, "v": v}
@@ -288,7 +288,7 @@ class CrossAttention(nn.Module):
       return einops.rearrange(y, "b t (h d) -> b h t d", h=self.heads)
 
     q, k, v = split(x, "q"), split(keys, "k"), split(values, "v")
-    y = attend(q, k, v, implementation=self.rt.attention, rt=self.rt)
+    y = attend(q, k, v, rt=self.rt)
     return dense.dense(
       self.rt,
       width,

@@ -143,9 +143,9 @@ def board(workdir):
   )
 
 
-def test_eight_devices_agree_with_one(runs):
-  """Both axes at once; tests/core/test_meshes.py has each alone."""
-  run = runs.of(devices=8, fsdp=4)
+@pytest.mark.parametrize("fsdp", [1, 8])
+def test_eight_devices_agree_with_one(runs, fsdp):
+  run = runs.of(devices=8, fsdp=fsdp)
   _, metrics = run.run(runs.init(run), 4)
   np.testing.assert_allclose(
     losses(metrics), losses(runs.trained[1]), rtol=1e-5
@@ -154,7 +154,7 @@ def test_eight_devices_agree_with_one(runs):
 
 @pytest.mark.parametrize(
   "how",
-  [{"scan": True, "unroll": 2, "remat": "full"},
+  [{"scan": True}, {"scan": True, "unroll": 2, "remat": "full"},
    {"remat": "dots", "attention": "xla"}],
   ids=str,
 )  # fmt: skip

@@ -16,7 +16,11 @@ _jit = functools.partial(
   jax.jit, compiler_options={"xla_backend_optimization_level": 0}
 )
 
-_attend = _jit(attention.attend, static_argnames="implementation")
+_attend = _jit(attention.attend, static_argnames="rt")
+
+
+def _by(implementation):
+  return runtime.Runtime(attention=implementation)
 
 
 def _reference(q, k, v, bias=None, mask=None):
@@ -67,7 +71,7 @@ def test_equals_a_float64_softmax(
 ):
   bias = normal(*bias_shape) if bias_shape else None
   mask = key_mask if masked else None
-  found = _attend(*qkv, bias=bias, mask=mask, implementation=implementation)
+  found = _attend(*qkv, bias=bias, mask=mask, rt=_by(implementation))
   wanted, _ = _reference(*qkv, bias, mask)
   np.testing.assert_allclose(found, wanted, atol=2e-6)
 
@@ -77,7 +81,7 @@ def test_masked_keys_have_no_influence(qkv, key_mask, implementation):
   q, k, v = qkv
   hidden = np.float32(~key_mask[:, None, :, None])
   found, changed = (
-    _attend(q, k, v, mask=key_mask, implementation=implementation)
+    _attend(q, k, v, mask=key_mask, rt=_by(implementation))
     for k, v in ((k, v), (k + 50 * hidden, v - 9 * hidden))
   )
   np.testing.assert_array_equal(found, changed)
@@ -98,7 +102,7 @@ def test_bfloat16_keeps_the_softmax_in_float32(qkv):
   # Of the rounded inputs: only the rounding of the inputs may be seen.
   np.testing.assert_allclose(p, _reference(q, k, v)[1], atol=1e-6)
   for implementation in _ON_CPU:
-    found = _attend(q, k, v, implementation=implementation)
+    found = _attend(q, k, v, rt=_by(implementation))
     assert found.dtype == jnp.bfloat16
     error = np.asarray(found, np.float64) - _reference(q, k, v)[0]
     assert np.abs(error).max() < 2 * 2**-8 * np.abs(v.astype(float)).max()
@@ -106,7 +110,7 @@ def test_bfloat16_keeps_the_softmax_in_float32(qkv):
 
 def test_unknown_implementation_is_refused(qkv):
   with pytest.raises(ValueError, match="'fast' not in"):
-    attention.attend(*qkv, implementation="fast")
+    attention.attend(*qkv, rt=_by("fast"))
 
 
 HEADS, WIDTH = 2, 6

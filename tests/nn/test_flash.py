@@ -23,25 +23,24 @@ def given():
   return found | {"mask": mask}
 
 
-def both(given, rt=None, more=()):
-  """Output and gradients: (flash, einsum)."""
+def both(given, bias, **mesh):
+  """Output and gradients: [flash, einsum]."""
   weights = np.random.default_rng(1).normal(size=(B, H, T, D)).astype("f4")
-  mask = given["mask"]
-  inputs = {n: a for n, a in given.items() if n != "mask"}
+  given = {**given, "bias": bias}
+  mask = given.pop("mask")
 
-  def loss(inputs, implementation):
-    y = attention.attend(
-      **inputs, mask=mask, implementation=implementation, rt=rt
-    )
+  def loss(inputs, rt):
+    y = attention.attend(**inputs, mask=mask, rt=rt)
     return (y * weights).sum(), y
 
   run = jax.jit(jax.value_and_grad(loss, has_aux=True), static_argnums=1)
+  names = ("flash", "einsum")
   with pltpu.force_tpu_interpret_mode():
-    return [run(inputs, name) for name in ("flash", "einsum")]
+    return [run(given, runtime.Runtime(attention=n, **mesh)) for n in names]
 
 
 def agree(found):
-  (flash, plain) = found
+  flash, plain = found
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=2e-5),
     flash, plain,
@@ -51,12 +50,11 @@ def agree(found):
 @pytest.mark.parametrize("shape", [(1, H, T, S), (H, T, S), (T, S)], ids=str)
 def test_equals_the_plain_products_and_their_gradients(given, shape):
   bias = np.random.default_rng(2).normal(size=shape).astype("f4")
-  agree(both(given | {"bias": bias}))
+  agree(both(given, bias))
 
 
 @pytest.mark.parametrize("sizes", [{"data": 2}, {"data": 1, "tensor": 2}])
 def test_each_device_has_its_part(given, sizes):
   mesh = sharding.make_mesh(sizes, jax.devices()[:2])
-  rt = runtime.Runtime(mesh=mesh, batch_axes=sharding.BATCH_AXES)
   bias = jnp.ones((1, H, 1, S)) * jnp.arange(S) / S
-  agree(both(given | {"bias": bias}, rt))
+  agree(both(given, bias, mesh=mesh, batch_axes=sharding.BATCH_AXES))
