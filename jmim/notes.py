@@ -1,4 +1,4 @@
-"""run.json: what a report shows and config.json does not say.
+"""config.json, and run.json: what a report shows that is not in the former.
 
     total, defaults      length of the run; defaults of the config's open keys
     model, hardware      the tables of the start, memory of the compiled step
@@ -18,14 +18,40 @@ import sys
 from typing import Any
 
 import jax
+import ml_collections
 
 from jmim import assemble
+from jmim.core import checkpoint
+from jmim.core import config as configs
 from jmim.core import console as consoles
 from jmim.core import files
 from jmim.core import version
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 STARTS = 50  # most starts that are remembered
+
+
+def config(
+  workdir: pathlib.Path, step: int, now: ml_collections.ConfigDict
+) -> list[str]:
+  """Writes config.json.
+
+  Args:
+    workdir: of the run.
+    step: this start continues after it.
+    now: the resolved config.
+
+  Returns:
+    What is another than before, if it continues something.
+
+  Raises:
+    OSError: it cannot be written.
+  """
+  path = workdir / "config.json"
+  now = json.loads(now.to_json())
+  before = checkpoint.read_config(workdir) if path.exists() and step else now
+  files.replace(path, json.dumps(now, indent=2) + "\n")
+  return configs.changes(before, now)
 
 
 def write(

@@ -4,9 +4,9 @@ assemble -> state (fresh or restored) -> compile
 """
 
 import functools
-import json
 import pathlib
 from collections.abc import Iterator
+from concurrent import futures
 from typing import Any
 
 import jax
@@ -17,13 +17,11 @@ import numpy as np
 from jmim import assemble
 from jmim import notes
 from jmim.core import boards
-from jmim.core import checkpoint
+from jmim.core import checksum
 from jmim.core import clock as clocks
-from jmim.core import config as configs
 from jmim.core import console as consoles
 from jmim.core import errors
 from jmim.core import fallback
-from jmim.core import files
 from jmim.core import flops
 from jmim.core import hosts
 from jmim.core import init_from
@@ -32,6 +30,7 @@ from jmim.core import meter
 from jmim.core import sharding
 from jmim.core import skips
 from jmim.core import summary
+from jmim.core import tree as trees
 from jmim.core import units
 from jmim.core import weights
 from jmim.core import writer as writers
@@ -120,7 +119,8 @@ class Run:
     loaded = init_from.load(given, self.abstract.params)
     if self.writes:  # nothing that is there changes before all has passed
       try:
-        self._note_config()
+        for line in notes.config(self.workdir, self.start, parts.config):
+          self.console.print(f"changed: {line}", style="yellow")
         self.open_writer()
       except OSError as e:
         raise self._not_written(e) from e
@@ -131,8 +131,11 @@ class Run:
     everywhere = sharding.replicated(parts.mesh)
     where = (self.shardings, everywhere)
     step = jax.jit(self.step, donate_argnums=0, out_shardings=where)
-    with self.clock.measure("compile"):
+    with self.clock.measure("compile"), futures.ThreadPoolExecutor(1) as beside:
+      # Compiled here, and not while steps wait for the first save.
+      sums = beside.submit(checksum.of, trees.named(self.state))
       self.compiled = step.lower(self.state, parts.consts, batch).compile()
+      sums.result()
     seconds = self.clock.lap()["compile"]
     self.console.print(f"train step compiled in {seconds:.1f} s")
     self._note_start()
@@ -243,16 +246,6 @@ class Run:
     first = self.step.optimizers[self.parts.method.players[0]]
     with jax.default_device(jax.local_devices(backend="cpu")[0]):
       return float(first.schedule(np.int32(step)))
-
-  def _note_config(self) -> None:
-    """Writes config.json; says what changed since the run began."""
-    path = self.workdir / "config.json"
-    now = json.loads(self.parts.config.to_json())
-    if path.exists() and self.start:
-      before = checkpoint.read_config(self.workdir)
-      for line in configs.changes(before, now):
-        self.console.print(f"changed: {line}", style="yellow")
-    files.replace(path, json.dumps(now, indent=2) + "\n")
 
   def _note_start(self) -> None:
     """Writes run.json."""

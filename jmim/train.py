@@ -121,7 +121,7 @@ class Run(runs.Run):
 
   def _step(self, step: int) -> None:
     """The step of that number, from 1 on."""
-    with self.clock.measure("input"):
+    with self.clock.measure("input", hidden=self._busy):
       batch = next(self.batches)
     self.profile.before(step, self.state)
     self.state, metrics = self.compiled(self.state, self.parts.consts, batch)
@@ -135,6 +135,11 @@ class Run(runs.Run):
         profile.show(
           self.console, path, self.compiled.as_text(), self.profile.count
         )
+
+  def _busy(self) -> bool:
+    """Whether the last step is still under way: no device wants a batch yet."""
+    last = jax.tree.leaves(self.running[-1]) if self.running else []
+    return bool(last) and not last[0].is_ready()
 
   def _loss_name(self, metrics) -> str:
     """The loss of the first player."""

@@ -1,6 +1,9 @@
 """Whole runs, in process, of a tiny MAE on the 8 x 8 digits."""
 
+import collections
 import json
+import logging
+import types
 
 import jax
 import numpy as np
@@ -10,6 +13,7 @@ import tinyrun
 
 from jmim import train
 from jmim.core import checkpoint
+from jmim.core import clock
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.core import writer
@@ -104,6 +108,47 @@ def test_interrupted_and_resumed_equals_uninterrupted(
   whole = tinyrun.final_state(tmp_path / "whole", config)
   for name, leaf in tinyrun.final_state(tmp_path / "cut", config).items():
     np.testing.assert_array_equal(leaf, whole[name], name)
+
+
+def test_the_first_save_waits_for_no_compiler(data_dir, tmp_path, caplog):
+  config = tinyrun.small(tinyrun.recipe(data_dir))
+  config.method.width = 40  # of no other test: nothing is compiled already
+  run = train.Run(config, tmp_path)
+  run.prepare()
+  with jax.log_compiles(), caplog.at_level(logging.WARNING):
+    run._save(1)
+    run.close()
+  assert (tmp_path / "checkpoints/1").is_dir()
+  assert not [x for x in caplog.messages if "jit(sums)" in x]
+
+
+class Loss:
+  """Of a step that is done, or still under way."""
+
+  def __init__(self, done):
+    self.is_ready = lambda: done
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_input_is_waited_for_only_while_no_step_is_under_way(done):
+  now = 0.0
+
+  def batches():
+    nonlocal now
+    while True:
+      now += 1.0
+      yield "batch"
+
+  run = object.__new__(train.Run)
+  run.clock, run.batches = clock.Clock(lambda: now), batches()
+  run.state, run.running, run.recent = "state", collections.deque(), []
+  method = types.SimpleNamespace(players=("main",))
+  run.parts = types.SimpleNamespace(consts=None, method=method)
+  run.compiled = lambda state, consts, batch: (state, {"loss": Loss(done)})
+  for step in range(1, 6):
+    run._step(step)
+  # The first has none before it; after that the devices were busy, or not.
+  assert run.clock.lap() == {"input": 5.0 if done else 1.0, "total": 5.0}
 
 
 def test_goodput_goes_on_over_restarts(recipe, tmp_path):

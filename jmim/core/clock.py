@@ -34,15 +34,22 @@ class Clock:
     self._before = 0.0  # seconds of the run before `_began`
 
   @contextlib.contextmanager
-  def measure(self, name: str):
-    """Counts the body's wall time under `name`; bodies do not nest."""
+  def measure(self, name: str, hidden: Callable[[], bool] = lambda: False):
+    """Counts the body's wall time under `name`; bodies do not nest.
+
+    Args:
+      name: of the activity.
+      hidden: asked after the body; if true, the time was not lost to it, as
+        something else went on meanwhile, and is counted with that.
+    """
     start = self._now()
     try:
       yield
     finally:
       spent = self._now() - start
-      self._window[name] += spent
-      self._run[name] += spent
+      if not hidden():
+        self._window[name] += spent
+        self._run[name] += spent
 
   def lap(self) -> dict[str, float]:
     """Seconds per activity since the last lap, with "total"; then resets."""

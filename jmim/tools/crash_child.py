@@ -33,9 +33,9 @@ def noting(path: pathlib.Path) -> None:
     last[:] = [what]
 
   @contextlib.contextmanager
-  def measured(self, name: str):
+  def measured(self, name: str, *args, **kwargs):
     note(NAMES.get(name, name))
-    with measure(self, name):
+    with measure(self, name, *args, **kwargs):
       yield
     # Between two steps, or (after "compile") still before the first.
     note("start" if name == "compile" else "step")

@@ -29,6 +29,18 @@ def test_laps_sum_each_activity_and_start_anew():
   assert c.lap() == {"total": 4.0}
 
 
+def test_what_was_hidden_behind_something_else_is_not_counted():
+  time = Time()
+  c = clock.Clock(time)
+  for hidden in (True, False):
+    with c.measure("input", hidden=lambda hidden=hidden: hidden):
+      time.now += 2.0
+  assert c.seconds() == dict.fromkeys(clock.PARTS, 0) | {
+    "input": 2.0, "steps": 2.0,
+  }  # fmt: skip
+  assert c.lap() == {"input": 2.0, "total": 4.0}
+
+
 def test_a_failing_activity_is_counted_and_its_error_passed_on():
   time = Time()
   c = clock.Clock(time)
