@@ -17,6 +17,7 @@ def get_config(arg: str | None = None):
   config.data.update(
     name="cifar10", batch=64, size=48, views=2, nested=True,
     crop_scale=(0.5, 1.0), view_scale=(0.3, 0.6), kernel="bilinear", flip=True,
+    eval_crop="center",
     mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616),
   )  # fmt: skip
   config.method = configs.section(

@@ -35,6 +35,7 @@ from jmim.core import units
 from jmim.core import weights
 from jmim.core import writer as writers
 from jmim.data import feed
+from jmim.data import pipeline
 from jmim.evals import context as contexts
 from jmim.evals import runner
 
@@ -191,6 +192,8 @@ class Run:
     parts = self.parts
     batch = next(self.batches)
     self.batches = feed.push_back(batch, self.batches)
+    if parts.evaluators:  # or their first error would come after hours
+      pipeline.look(parts.sources["eval"], parts.spec, training=False)
     self.step = assemble.make_step(parts)
     self.abstract = jax.eval_shape(self.step.init, batch, parts.consts)
     self.shardings = parts.layout.tree(self.abstract)

@@ -125,6 +125,9 @@ FOLDERS = {
   "other sizes": (
     lambda f: [shutil.rmtree(f / "train"), draw(f, "train", (40, 32))],
     ["data.host_crop", "40 x 32", "center"]),
+  "other sizes to evaluate": (
+    lambda f: [shutil.rmtree(f / "test"), draw(f, "test", (40, 32))],
+    ["data.eval_crop", "40 x 32", "center"]),
 }  # fmt: skip
 
 

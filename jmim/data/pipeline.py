@@ -150,6 +150,24 @@ def evaluate(
   return _prefetched(steps, here, 0, _Skipped(source, spec))
 
 
+def look(source: sources.Source, spec: Spec, training: bool) -> reader.Batch:
+  """Makes one example, so that what is wrong with all is told at once.
+
+  Args:
+    source: at least one example.
+    spec: how batches are made.
+    training: as `train` makes it, or as `evaluate`.
+
+  Returns:
+    A batch of one.
+
+  Raises:
+    UserError: as `train`.
+  """
+  zero = np.zeros(1, int)
+  return _reader(source, spec, training).read(zero, zero, zero)[0]
+
+
 def _checked_limit(limit: int, n: int) -> int:
   if limit < 1:
     raise errors.UserError(

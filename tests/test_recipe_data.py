@@ -1,0 +1,51 @@
+"""The data of every small recipe: read, cropped and as its method wants them.
+
+Large recipes read data sets that nobody has prepared here.
+"""
+
+import pathlib
+
+import pytest
+
+from jmim import build
+from jmim.core import config as configs
+from jmim.data import pipeline
+
+FOLDER = pathlib.Path(__file__).parents[1] / "configs"
+SETS = ("digits/", "shapes/", "cifar10")
+SLOW = ("digits/scattered", "shapes/")  # half a minute each to make
+
+
+def small(path):
+  """The config of a recipe, if it reads one of SETS; else None."""
+  config = configs.load(str(path))
+  return config if config.data.name.startswith(SETS) else None
+
+
+def recipes():
+  for path in sorted(FOLDER.glob("*.py")):
+    if config := small(path):
+      slow = config.data.name.startswith(SLOW)
+      marks = [pytest.mark.slow] * slow
+      yield pytest.param(config, id=path.stem, marks=marks)
+
+
+RECIPES = list(recipes())
+
+
+def test_there_are_some():
+  assert len(RECIPES) > 20
+
+
+@pytest.mark.parametrize("config", RECIPES)
+def test_examples_of_both_splits(config, request, tmp_path_factory):
+  if config.data.name.startswith("cifar10"):
+    config.data.data_dir = request.getfixturevalue("tfds_dir")
+  else:
+    config.data.data_dir = str(tmp_path_factory.getbasetemp() / "made")
+  spec, found = build.make_specs(config)[0], build.make_sources(config)
+  wanted = build.make_method(config).inputs()
+  for split, training in (("train", True), ("eval", False)):
+    made = pipeline.look(found[split], spec, training)
+    for name, shape in wanted.items():
+      assert made[name].shape[1:] == shape.shape, (split, name)
