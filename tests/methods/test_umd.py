@@ -171,7 +171,7 @@ def test_an_image_is_a_function_of_seed_and_number(params):
   whole = sample(TINY, params, {"index": index, "label": label})
   pick = np.array([6, 1])
   some = sample(TINY, params, {"index": pick, "label": label[pick]})
-  np.testing.assert_allclose(some, whole[pick], atol=1e-4)
+  np.testing.assert_allclose(some, whole[pick], atol=1e-3)
   others = sample(TINY, params, {"index": index, "label": label}, key=1)
   assert np.abs(others - whole).max() > 0.1
 
@@ -182,8 +182,10 @@ def test_one_and_eight_devices_make_the_same_images(params):
   rt = runtime.Runtime(mesh=mesh, batch_axes=sharding.BATCH_AXES)
   many = dataclasses.replace(TINY, rt=rt)
   placed = jax.device_put(given, sharding.batch_sharding(mesh))
+  # Rounding grows from call to call, on one processor more than on another;
+  # other noise would be off by 1.
   np.testing.assert_allclose(
-    sample(many, params, placed), sample(TINY, params, given), atol=1e-4
+    sample(many, params, placed), sample(TINY, params, given), atol=1e-3
   )
 
 
