@@ -17,7 +17,6 @@ import numpy as np
 from jmim import assemble
 from jmim import notes
 from jmim.core import boards
-from jmim.core import checksum
 from jmim.core import clock as clocks
 from jmim.core import console as consoles
 from jmim.core import errors
@@ -30,7 +29,6 @@ from jmim.core import meter
 from jmim.core import sharding
 from jmim.core import skips
 from jmim.core import summary
-from jmim.core import tree as trees
 from jmim.core import units
 from jmim.core import weights
 from jmim.core import writer as writers
@@ -107,6 +105,8 @@ class Run:
     parts = self.parts
     weights.check_trainable(self.keeper.store)
     batch = self._build()
+    if parts.evaluators:  # or their first error would come after hours
+      pipeline.look(parts.sources["eval"], parts.spec, training=False)
     self.losses: list[float] = []
     self.group.agree(
       "resume", {"newest checkpoint": str(self.start)},
@@ -133,10 +133,9 @@ class Run:
     where = (self.shardings, everywhere)
     step = jax.jit(self.step, donate_argnums=0, out_shardings=where)
     with self.clock.measure("compile"), futures.ThreadPoolExecutor(1) as beside:
-      # Compiled here, and not while steps wait for the first save.
-      sums = beside.submit(checksum.of, trees.named(self.state))
+      ready = beside.submit(self.keeper.get_ready, self.state)
       self.compiled = step.lower(self.state, parts.consts, batch).compile()
-      sums.result()
+      ready.result()
     seconds = self.clock.lap()["compile"]
     self.console.print(f"train step compiled in {seconds:.1f} s")
     self._note_start()
@@ -192,8 +191,6 @@ class Run:
     parts = self.parts
     batch = next(self.batches)
     self.batches = feed.push_back(batch, self.batches)
-    if parts.evaluators:  # or their first error would come after hours
-      pipeline.look(parts.sources["eval"], parts.spec, training=False)
     self.step = assemble.make_step(parts)
     self.abstract = jax.eval_shape(self.step.init, batch, parts.consts)
     self.shardings = parts.layout.tree(self.abstract)

@@ -138,8 +138,10 @@ class Run(runs.Run):
 
   def _busy(self) -> bool:
     """Whether the last step is still under way: no device wants a batch yet."""
-    last = jax.tree.leaves(self.running[-1]) if self.running else []
-    return bool(last) and not last[0].is_ready()
+    if not self.running:
+      return False
+    last = self.running[-1]
+    return not last[self._loss_name(last)].is_ready()
 
   def _loss_name(self, metrics) -> str:
     """The loss of the first player."""

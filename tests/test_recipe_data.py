@@ -16,17 +16,12 @@ SETS = ("digits/", "shapes/", "cifar10")
 SLOW = ("digits/scattered", "shapes/")  # half a minute each to make
 
 
-def small(path):
-  """The config of a recipe, if it reads one of SETS; else None."""
-  config = configs.load(str(path))
-  return config if config.data.name.startswith(SETS) else None
-
-
 def recipes():
+  """The configs of recipes that read one of SETS."""
   for path in sorted(FOLDER.glob("*.py")):
-    if config := small(path):
-      slow = config.data.name.startswith(SLOW)
-      marks = [pytest.mark.slow] * slow
+    config = configs.load(str(path))
+    marks = [pytest.mark.slow] * config.data.name.startswith(SLOW)
+    if config.data.name.startswith(SETS):
       yield pytest.param(config, id=path.stem, marks=marks)
 
 

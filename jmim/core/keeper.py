@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from jmim.core import checkpoint
+from jmim.core import checksum
 from jmim.core import errors
 from jmim.core import hosts
 from jmim.core import retention
+from jmim.core import tree as trees
 from jmim.core import writer as writers
 
 
@@ -90,6 +92,10 @@ class Keeper:
   def _not_saved(self, error: Exception) -> None:
     self._pending, self.owed = False, True
     self.failed(error, "checkpoint")
+
+  def get_ready(self, state: Any) -> None:
+    """Compiles the checksums, so that no step waits for that at a save."""
+    checksum.of(trees.named(state))
 
   def save(
     self,

@@ -171,7 +171,7 @@ def test_an_image_is_a_function_of_seed_and_number(params):
   whole = sample(TINY, params, {"index": index, "label": label})
   pick = np.array([6, 1])
   some = sample(TINY, params, {"index": pick, "label": label[pick]})
-  np.testing.assert_allclose(some, whole[pick], atol=1e-3)
+  np.testing.assert_allclose(some, whole[pick], atol=1e-4)
   others = sample(TINY, params, {"index": index, "label": label}, key=1)
   assert np.abs(others - whole).max() > 0.1
 
@@ -182,11 +182,13 @@ def test_one_and_eight_devices_make_the_same_images(params):
   rt = runtime.Runtime(mesh=mesh, batch_axes=sharding.BATCH_AXES)
   many = dataclasses.replace(TINY, rt=rt)
   placed = jax.device_put(given, sharding.batch_sharding(mesh))
-  # Rounding grows from call to call, on one processor more than on another;
-  # other noise would be off by 1.
-  np.testing.assert_allclose(
-    sample(many, params, placed), sample(TINY, params, given), atol=1e-3
-  )
+  # The first calls multiply the network's rounding by hundreds: on some
+  # processors one number in 49,152 was 1.2e-4 off with the larger parameters.
+  params = jax.tree.map(lambda x: x / 2, params)
+  one = sample(TINY, params, given)
+  np.testing.assert_allclose(sample(many, params, placed), one, atol=1e-4)
+  others = sample(TINY, params, given | {"label": (given["label"] + 1) % 3})
+  assert np.abs(others - one).max(axis=(1, 2, 3)).min() > 1e-3
 
 
 def test_the_loop_of_sampling_does_not_cut_the_layers_apart(params):
