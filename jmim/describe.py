@@ -17,11 +17,11 @@ from jmim import build
 from jmim import checks
 from jmim.core import attribute
 from jmim.core import console as consoles
-from jmim.core import flops
 from jmim.core import sharding
 from jmim.core import summary
 from jmim.core import tree as trees
 from jmim.core import validate
+from jmim.core import work as works
 
 HEADER = ("module", "shape", "parameters", "FLOPs", "sharding")
 
@@ -117,9 +117,9 @@ def show(
   found.append(("in all", "", f"{count:,}", consoles.size(forward), ""))
   console.table(inputs, HEADER, found)
   console.print(
-    f"FLOPs: forward, per example; a training step costs {flops.TRAIN} x "
-    f"{consoles.size(forward)}. Products of two activations count for the "
-    "module used last before them."
+    f"FLOPs: forward, per example; those that a gradient passes through cost "
+    f"{works.TRAIN} x as much in a training step. Products of two activations "
+    "count for the module used last before them."
   )
   axes = " x ".join(f"{k}={v}" for k, v in layout.mesh.shape.items())
   console.print(f"mesh {axes}; arrays in rows are stacked over layers")

@@ -24,7 +24,6 @@ from jmim.core import console as consoles
 from jmim.core import errors
 from jmim.core import estimate
 from jmim.core import files
-from jmim.core import flops
 from jmim.core import hlo_cost
 from jmim.core import sharding
 from jmim.core import summary
@@ -153,7 +152,7 @@ def measure(
   abstract = jax.eval_shape(step.init, batch, consts)
   where = parts.layout.tree(abstract)
   state = jax.tree.map(on, abstract, where)
-  forward = step.forward_flops(abstract, consts, batch)
+  work = step.work(abstract, consts, batch)
   start = time.perf_counter()
   jitted = jax.jit(step, donate_argnums=0, out_shardings=(where, everywhere))
   lowered = jitted.lower(state, consts, batch)
@@ -169,7 +168,7 @@ def measure(
     parameters=sum(x.size for x in jax.tree.leaves(abstract.params)),
     split=parts.mesh.shape["tensor"] * parts.mesh.shape["expert"],
     itemsize=jnp.dtype(parts.method.rt.dtype).itemsize,
-    model_flops=flops.TRAIN * forward // parts.batch,
+    model_flops=(work // parts.batch).step,
     memory=memory(compiled),
     compile_seconds=time.perf_counter() - start,
   )

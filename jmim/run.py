@@ -21,7 +21,6 @@ from jmim.core import clock as clocks
 from jmim.core import console as consoles
 from jmim.core import errors
 from jmim.core import fallback
-from jmim.core import flops
 from jmim.core import hosts
 from jmim.core import init_from
 from jmim.core import keeper as keepers
@@ -229,15 +228,14 @@ class Run:
       f"{units.describe(parts.total, parts.batch, parts.examples)}",
       style="bold",
     )
-    forward = self.step.forward_flops(self.abstract, parts.consts, batch)
-    forward //= parts.batch
-    self.tables = summary.tables(self.abstract, self.shardings, forward)
+    work = self.step.work(self.abstract, parts.consts, batch) // parts.batch
+    self.tables = summary.tables(self.abstract, self.shardings, work)
     summary.show(self.console, self.tables, parts.mesh, parts.layout.missed)
     peak, known = summary.peak(parts.mesh)
     self.peak = f"{consoles.size(peak, 'FLOP/s')} ({known})"
     self.console.print(f"peak {self.peak}")
     self.meter = meter.Meter(
-      self.clock, parts.batch, parts.total, flops.TRAIN * forward, peak,
+      self.clock, parts.batch, parts.total, work.step, peak,
       self._lr, self.start,
     )  # fmt: skip
 

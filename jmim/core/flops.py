@@ -1,10 +1,11 @@
 """Model FLOPs, counted from the jaxpr.
 
 The rule: 2 m n k for every matrix product and convolution of the forward pass
-that the loss needs, times the trip count of the scans around it; a training
-step costs three forward passes (the backward pass has two products for each).
-Element-wise work, recomputation and padding do not count. MFU is this number
-per second over the peak of the chips.
+that the loss needs, times the trip count of the scans around it. In a training
+step those that a gradient passes through count three times (the backward pass
+has two products for each); those of a frozen teacher or tokenizer, or behind a
+stop_gradient, once (`core.work`). Element-wise work, recomputation and padding
+do not count. MFU is this number per second over the peak of the chips.
 """
 
 import time
@@ -17,8 +18,6 @@ import numpy as np
 from jax.interpreters import partial_eval
 
 from jmim.core import chips
-
-TRAIN = 3  # forward passes that a training step costs
 
 
 def _dot(eqn) -> int:
@@ -44,17 +43,20 @@ def _conv(eqn) -> int:
   )
 
 
+PRODUCTS = {
+  "dot_general": _dot,
+  "ragged_dot_general": _ragged,
+  "conv_general_dilated": _conv,
+}  # name of a primitive -> FLOPs of an equation
+
+
 def count_jaxpr(jaxpr: Any) -> int:
   """Matmul and convolution FLOPs of a jaxpr, scans multiplied out."""
   total = 0
   for eqn in jaxpr.eqns:
     name = eqn.primitive.name
-    if name == "dot_general":
-      total += _dot(eqn)
-    elif name == "ragged_dot_general":
-      total += _ragged(eqn)
-    elif name == "conv_general_dilated":
-      total += _conv(eqn)
+    if name in PRODUCTS:
+      total += PRODUCTS[name](eqn)
     elif name == "cond":
       total += max(count_jaxpr(b.jaxpr) for b in eqn.params["branches"])
     else:
@@ -80,11 +82,14 @@ def count(fn: Callable[..., Any], *args: Any) -> int:
   Dead code does not count: products whose results `fn` does not return are
   removed first.
   """
+  return count_jaxpr(live(fn, *args)[0])
+
+
+def live(fn: Callable[..., Any], *args: Any) -> tuple[Any, list[bool]]:
+  """Jaxpr of fn(*args) without dead code; which leaves of args it reads."""
   closed = jax.make_jaxpr(fn)(*args)
-  live, _ = partial_eval.dce_jaxpr(
-    closed.jaxpr, [True] * len(closed.jaxpr.outvars)
-  )
-  return count_jaxpr(live)
+  every = [True] * len(closed.jaxpr.outvars)
+  return partial_eval.dce_jaxpr(closed.jaxpr, every)
 
 
 def peak_per_chip(device: jax.Device) -> float | None:

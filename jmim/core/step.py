@@ -13,6 +13,7 @@ as it was.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
@@ -26,6 +27,7 @@ from jmim.core import method as methods
 from jmim.core import optim
 from jmim.core import state as states
 from jmim.core import tree as trees
+from jmim.core import work as works
 
 Tree = Any
 
@@ -76,6 +78,15 @@ def ema_update(ema: Tree, params: Tree, step, decay: float, warmup: bool):
   t = jnp.asarray(step, jnp.float32)
   d = jnp.minimum(decay, (1 + t) / (10 + t)) if warmup else decay
   return jax.tree.map(lambda e, p: e + (1 - d) * (p - e), ema, params)
+
+
+def _loss_of(
+  method, optimizer, player, trained, params, extra, consts, batch, draws
+):
+  """A player's loss, its trainable parameters apart from all others."""
+  own = {player: params[player]}
+  params = params | optimizer.merge(trained, own)
+  return method.loss(player, params, extra, consts, batch, draws, 0)[0]
 
 
 class Step:
@@ -157,10 +168,8 @@ class Step:
     )
     return state, metrics
 
-  def forward_flops(
-    self, state: states.State, consts: Tree, batch: Tree
-  ) -> int:
-    """Forward FLOPs of all players' losses on a batch; shapes are enough.
+  def work(self, state: states.State, consts: Tree, batch: Tree) -> works.Work:
+    """FLOPs of all players' losses on a batch; shapes are enough.
 
     They are those of one device that has it all: what a mesh adds (room for
     tokens that may come from other devices, say) is no work of the model. And
@@ -169,17 +178,21 @@ class Step:
     plain = {"mesh": None, "attention": "einsum"}
     rt = dataclasses.replace(self.method.rt, **plain)
     method = dataclasses.replace(self.method, rt=rt)
-
-    def losses(params, extra, consts, batch, key):
-      batch = self.prepare(key, batch)
-      draws = method.draw(key, batch, 0)
-      return [
-        method.loss(p, params, extra, consts, batch, draws, 0)[0]
-        for p in method.players
-      ]
-
     key = jax.random.key(0)
-    return flops.count(losses, state.params, state.extra, consts, batch, key)
+
+    def prepare(key, batch):
+      batch = self.prepare(key, batch)
+      return batch, method.draw(key, batch, 0)
+
+    total = works.Work(flops.count(prepare, key, batch))
+    given = consts, *jax.eval_shape(prepare, key, batch)
+    for player in method.players:
+      own = {player: state.params[player]}
+      optimizer = self.optimizers[player]
+      loss = functools.partial(_loss_of, method, optimizer, player)
+      trained = optimizer.trainable(own)
+      total += works.of(loss, trained, state.params, state.extra, *given)
+    return total
 
   def inspect(
     self, state: states.State, consts: Tree, batch: Tree

@@ -8,6 +8,7 @@ import numpy as np
 from jmim.core import console as consoles
 from jmim.core import flops
 from jmim.core import tree as trees
+from jmim.core import work as works
 
 
 def total_bytes(tree: Any) -> int:
@@ -82,24 +83,26 @@ def memory(state: Any, shardings: Any) -> list[tuple[str, str, str, str]]:
   return rows
 
 
-def tables(state: Any, shardings: Any, forward: int) -> dict[str, Any]:
+def tables(state: Any, shardings: Any, work: works.Work) -> dict[str, Any]:
   """What a person wants to know of a model before it is trained.
 
   Args:
     state: shapes of the training state.
     shardings: like `state`.
-    forward: forward FLOPs per image, by the rule of `core.flops`.
+    work: FLOPs per image, by the rule of `core.flops`.
   """
   n = sum(x.size for x in jax.tree.leaves(state.params))
-  once = consoles.size(forward, "FLOP")
-  cost = consoles.size(flops.TRAIN * forward, "FLOP")
+  cost, once = (consoles.size(x, "FLOP") for x in (work.step, work.trained))
+  parts = f"{works.TRAIN} x {once} forward"
+  if rest := work.forward - work.trained:
+    parts += f" + {consoles.size(rest, 'FLOP')} without gradient"
   return {
     "parameters": n,
     "modules": modules(state.params),
     "memory": memory(state, shardings),
     "largest": largest(state, shardings),
-    "cost": f"{n:,} parameters; {cost} per image and step ({flops.TRAIN} x "
-    f"{once} forward: 2mnk of every matrix product and convolution)",
+    "cost": f"{n:,} parameters; {cost} per image and step "
+    f"({parts}: 2mnk of every matrix product and convolution)",
   }
 
 

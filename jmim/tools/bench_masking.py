@@ -63,7 +63,7 @@ def forward_flops(m: maskdit.MaskDiT) -> int:
   batch = batch_of(1)
   step = make_step(m, batch)
   state = jax.eval_shape(step.init, batch, {})
-  return step.forward_flops(state, {}, batch)
+  return step.work(state, {}, batch).forward
 
 
 def runner(m: maskdit.MaskDiT, n: int) -> Callable[[], float]:

@@ -32,7 +32,6 @@ from jmim import dry_run
 from jmim.core import backend
 from jmim.core import config as configs
 from jmim.core import errors
-from jmim.core import flops
 from jmim.core import sharding
 from jmim.core import summary
 
@@ -102,8 +101,7 @@ class Ours:
     everywhere = sharding.replicated(parts.mesh)
     run = jax.jit(step, donate_argnums=0, out_shardings=(where, everywhere))
     self.step = run.lower(self.state, {}, self.batch).compile()
-    forward = step.forward_flops(abstract, {}, self.batch)
-    self.flops = flops.TRAIN * forward // parts.batch
+    self.flops = (step.work(abstract, {}, self.batch) // parts.batch).step
     self.parameters = sum(x.size for x in jax.tree.leaves(abstract.params))
 
   def run(self, steps: int) -> dict[str, float]:

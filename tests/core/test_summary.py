@@ -8,6 +8,7 @@ from jmim.core import console as consoles
 from jmim.core import sharding
 from jmim.core import state as states
 from jmim.core import summary
+from jmim.core import work as works
 
 
 def array(*dims, dtype=jnp.float32):
@@ -80,10 +81,11 @@ def test_show_tells_sizes_mesh_and_misses():
     console=rich.console.Console(file=out, width=120, highlight=False)
   )
   shardings = where.tree(state)
-  found = summary.tables(state, shardings, 10**9)
+  found = summary.tables(state, shardings, works.Work(11 * 10**8, 10**9))
   summary.show(console, found, where.mesh, where.missed)
   text = out.getvalue()
-  assert "9,283 parameters; 3 GFLOP per image" in text
+  assert "9,283 parameters; 3.1 GFLOP per image" in text
+  assert "(3 x 1 GFLOP forward + 100 MFLOP without gradient: 2mnk" in text
   assert "mesh fsdp=8 on 8" in text
   assert "replicated: params/main/token (3,)" in text
   lines = [line.split() for line in text.splitlines()]

@@ -192,7 +192,7 @@ def test_model_flops_are_those_of_the_tokens_on_any_mesh(batch):
       )
       step = toys.make_step(dataclasses.replace(TINY, rt=rt), batch)
       state = jax.eval_shape(step.init, batch, {})
-      found[expert, experts] = step.forward_flops(state, {}, batch)
+      found[expert, experts] = step.work(state, {}, batch).forward
   assert found[1, "ragged"] == found[4, "ragged"]
   # All experts on all tokens instead of k of E, and what mixes them.
   d, tokens = TINY.net_size.width, B * math.prod(TINY.net.grid)
