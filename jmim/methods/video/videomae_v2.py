@@ -156,16 +156,16 @@ class VideoMAE(method.Method):
     drop = block.drop_path_draw(k_drop, self.drop_path, depth, b)
     return {"hidden": hidden, "left": left, **drop}
 
-  def target(self, clips) -> jax.Array:
-    """[b, n, f*p*p*3] float32."""
-    x = clips.astype(jnp.float32) * jnp.asarray(self.std)
-    x = video.tubelets(x + jnp.asarray(self.mean), self.tubelet, self.patch)
-    if not self.normalise:
-      return x
-    x = x.reshape(*x.shape[:2], -1, 3)
-    std = jnp.sqrt(x.var(2, ddof=1, keepdims=True))
-    x = (x - x.mean(2, keepdims=True)) / (std + 1e-6)
-    return x.reshape(*x.shape[:2], -1)
+  def target(self, clips, ids) -> jax.Array:
+    """[b, m, f*p*p*3] float32, of the tubelets `ids` [b, m]."""
+    x = video.tubelets(clips, self.tubelet, self.patch)
+    x = masking.take(x, ids).astype(jnp.float32)
+    x = x.reshape(*ids.shape, -1, 3)
+    x = x * jnp.asarray(self.std) + jnp.asarray(self.mean)
+    if self.normalise:
+      std = jnp.sqrt(x.var(2, ddof=1, keepdims=True))
+      x = (x - x.mean(2, keepdims=True)) / (std + 1e-6)
+    return x.reshape(*ids.shape, -1)
 
   def forward(self, params, batch, draws) -> dict[str, jax.Array]:
     """latent [b, k, w], pred and target [b, m, d], weight [b, m], ids."""
@@ -178,7 +178,7 @@ class VideoMAE(method.Method):
     pred = self.decoder.apply({"params": main["decoder"]}, z, keep, wanted)
     weight = jnp.take_along_axis(draws["hidden"], wanted, axis=1)
     return {"latent": z, "pred": pred, "ids": wanted,
-            "target": masking.take(self.target(clips), wanted),
+            "target": self.target(clips, wanted),
             "weight": weight.astype(jnp.float32)}  # fmt: skip
 
   def loss(self, player, params, extra, consts, batch, draws, step):
