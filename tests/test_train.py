@@ -243,6 +243,8 @@ def test_eval_mode_reads_a_checkpoint_and_leaves_the_run_alone(
   train.evaluate(recipe, tmp_path)
   shown = capsys.readouterr().out
   assert "Evaluation at step 2" in shown and "knn/top1" in shown
+  named = [shown.index(f"evaluating {name} (") for name in recipe.evals]
+  assert named == sorted(named)
   assert (tmp_path / "metrics.jsonl").read_text() == before
   assert not list((tmp_path / "images").iterdir())
   kept = writer.read(tmp_path / "eval")

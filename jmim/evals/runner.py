@@ -51,7 +51,9 @@ def run(
   """
   context.start(state)
   rows, numbers = [], {}
-  for name, evaluator in evaluators.items():
+  for i, (name, evaluator) in enumerate(evaluators.items(), 1):
+    # Some take minutes or hours, and nothing else is printed before the end.
+    console.print(f"evaluating {name} ({i} of {len(evaluators)})", "dim")
     values, details = {}, protocol(evaluator, data, context.seed)
     for key, value in evaluator.run(context):
       label = f"{name}/{key}"
