@@ -27,13 +27,14 @@ def get_config(arg: str | None = None):
   )
   config.schedule.update(name="cosine", warmup_steps=100, min_lr=1e-5)
   config.train.update(total_steps=arg.steps, checkpoint_steps=500, log_steps=50)
-  probe = configs.section(type="probe", train_limit=8000, limit=2000)
+  # Both probes of the card see all images; twenty epochs of the attentive one
+  # would take longer than the training.
   config.evals = configs.section(
     loss=configs.section(type="loss", every_steps=500, limit=2048),
-    probe=probe,
-    cls=configs.section(
-      type="probe", predict="cls", train_limit=8000, limit=2000
+    probe=configs.section(type="probe", train_limit=8000, limit=2000),
+    cls=configs.section(type="probe", predict="cls", reference=False),
+    attentive=configs.section(
+      type="attentive", epochs=5.0, warmup_epochs=0.5, lrs=(3e-3, 1e-3)
     ),
-    attentive=configs.section(type="attentive"),
   )
   return config

@@ -1,7 +1,9 @@
 """CAE: tokens of hidden patches are predicted, and latents aligned.
 
 CIFAR-10, patch 4, 32 of 64 patches hidden, 256 k-means codes as tokens (a first
-run makes them), 400 steps.
+run makes them), the card's 1500 steps. After 400 (seed 0) alignment still costs
+4.2 points of token accuracy, and tokens are named no better than by the
+commonest visible one (0.97).
 
 A. Held-out token accuracy at least twice the share of the commonest token, and
    above naming the commonest visible token of each image.
@@ -14,15 +16,16 @@ from jmim.tools import claims
 
 RECIPE, CODES = "configs/cae_cifar10.py", "method.codebook={workdir:codes}"
 RIGHT, GAP = "loss/token_accuracy", "loss/align_relative"
-LEAN = ("evals.probe=None", "evals.cls=None", "evals.attentive=None")
+NO_PROBE = ("evals.probe=None",)
+LEAN = (*NO_PROBE, "evals.cls=None", "evals.attentive=None")
 
 
 def get_claim() -> claims.Claim:
   return claims.Claim(
     runs={
       "codes": claims.Run("configs/codebook_cifar10.py"),
-      "ours": claims.Run(f"{RECIPE}:steps=400", (CODES,)),
-      "off": claims.Run(f"{RECIPE}:align=0.0,steps=400", (CODES, *LEAN)),
+      "ours": claims.Run(RECIPE, (CODES, *NO_PROBE)),
+      "off": claims.Run(f"{RECIPE}:align=0.0", (CODES, *LEAN)),
     },
     conditions=(
       claims.Condition(
@@ -52,5 +55,5 @@ def get_claim() -> claims.Claim:
         at_least=2.0,
       ),
     ),
-    metrics=(RIGHT, GAP, "loss/main", "probe/accuracy"),
+    metrics=(RIGHT, GAP, "loss/main", "cls/accuracy", "attentive/top1"),
   )

@@ -7,6 +7,8 @@ images (with 2,000 chance alone moves a difference by a point).
 
 A. Held-out L_d at most half of what fitting only the projection reaches on the
    frozen student that was not distilled.
+   Not seen to hold (seed 0, this teacher of 600 steps): 0.83 of it. Features of
+   a plain student are mapped linearly to L_d 0.024, of a distilled one 0.020.
 B. Linear probe at least 0.5 points above plain MAE (an MAE teacher).
 C. Going from 75 to 95 % costs the distilled student less.
 """
