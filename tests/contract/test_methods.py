@@ -14,6 +14,7 @@ import pytest
 
 from jmim.core import checkpoint
 from jmim.core import events
+from jmim.core import flops
 from jmim.core import method as methods
 from jmim.core import step as core_step
 from jmim.core import tree as trees
@@ -98,6 +99,33 @@ def test_every_trainable_leaf_gets_a_gradient_and_no_frozen_one(runs):
     for leaf, setting in settings.items():
       held = [n for n in opt if n.endswith("/" + leaf)]
       assert bool(held) != setting.frozen, leaf
+
+
+def test_counted_work_is_that_of_the_gradient_program(runs):
+  """Once or three times a forward product, against what is differentiated."""
+  run = runs.of()
+  method, batch = run.method, harness.make_batch(run.method)
+  state = jax.eval_shape(run.step.init, batch, run.consts)
+  draws = jax.eval_shape(
+    lambda key, b: method.draw(key, b, 0), jax.random.key(0), batch
+  )
+  wanted = 0
+  for player in method.players:
+    optimizer, own = run.step.optimizers[player], {player: state.params[player]}
+
+    def loss(trainable, state, consts, batch, draws):
+      params = state.params | optimizer.merge(trainable, own)  # noqa: B023
+      given = params, state.extra, consts, batch, draws, 0
+      return method.loss(player, *given)[0]  # noqa: B023
+
+    wanted += flops.count(
+      jax.value_and_grad(loss), optimizer.trainable(own), state, run.consts,
+      batch, draws,
+    )  # fmt: skip
+  found = run.step.work(state, run.consts, batch)
+  assert found.trained <= found.forward
+  # The first layers need no gradient of their input.
+  assert found.forward + found.trained <= wanted <= 1.02 * found.step
 
 
 def test_resume_is_bit_equal(runs, tmp_path):

@@ -71,7 +71,10 @@ class Recorder:
   """A console and a writer that remember."""
 
   def __init__(self):
-    self.lines, self.rows = [], []
+    self.lines, self.rows, self.said = [], [], []
+
+  def print(self, text, style=None):
+    self.said.append(text)
 
   def table(self, title, header, rows):
     self.rows += rows
@@ -96,6 +99,7 @@ def test_every_result_line_has_its_protocol_and_what_the_run_added():
   state = evalkit.state(*context.tree("raw"), step=4)
   numbers = runner.run({"a": Adds()}, context, state, seen, seen, data)
   assert numbers == {"a/value": 1.5}
+  assert seen.said == ["evaluating a (1 of 1)"]
   ((values, details),) = seen.lines
   assert values == numbers
   protocol = details["protocol"]
