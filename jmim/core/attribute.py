@@ -11,13 +11,9 @@ those of `core.flops`, so they sum to `flops.count` of the same function.
 
 import collections
 import itertools
-import types
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
-
-import jax
-from jax.interpreters import partial_eval
 
 from jmim.core import flops
 from jmim.core import tree as trees
@@ -31,9 +27,7 @@ def by_leaf(
   fn: Callable[..., Any], params: Any, *args: Any
 ) -> collections.Counter:
   """Leaf name -> forward FLOPs of fn(params, *args); shapes are enough."""
-  closed = jax.make_jaxpr(fn)(params, *args)
-  every = [True] * len(closed.jaxpr.outvars)
-  live, used = partial_eval.dce_jaxpr(closed.jaxpr, every)
+  live, used = flops.live(fn, params, *args)
   owners = [(NEW, name) for name in trees.named(params)]
   owners += [DATA] * (len(used) - len(owners))
   tally = _Tally()
@@ -66,7 +60,7 @@ class _Tally:
   def _use(self, eqn: Any, given: Sequence[tuple], times: int) -> tuple:
     """Owner of the results of an equation, which is counted."""
     when, name = max(given, default=NONE)
-    cost = flops.count_jaxpr(types.SimpleNamespace(eqns=[eqn]))
+    cost = flops.product(eqn)
     self.found[name] += times * cost
     activation = any(NONE[0] < w < NEW for w, _ in given)
     if when == NEW and (activation or cost):
@@ -79,10 +73,8 @@ class _Tally:
       inside = [max(inside, key=flops.count_jaxpr)]
     times *= eqn.params["length"] if eqn.primitive.name == "scan" else 1
     outs = [max(given, default=NONE)] * len(eqn.outvars)
-    # Predicates and the constants of another part of a loop come first.
     for jaxpr in inside:
-      owners = given[len(given) - len(jaxpr.invars) :]
-      found = self.walk(jaxpr, owners, times)
+      found = self.walk(jaxpr, flops.inputs(jaxpr, given), times)
       if len(found) == len(outs):
         outs = found
     return outs

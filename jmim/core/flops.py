@@ -10,6 +10,7 @@ do not count. MFU is this number per second over the peak of the chips.
 
 import time
 from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -50,14 +51,19 @@ PRODUCTS = {
 }  # name of a primitive -> FLOPs of an equation
 
 
+def product(eqn: Any) -> int:
+  """FLOPs of an equation that is a matrix product or convolution, else 0."""
+  rule = PRODUCTS.get(eqn.primitive.name)
+  return rule(eqn) if rule else 0
+
+
 def count_jaxpr(jaxpr: Any) -> int:
   """Matmul and convolution FLOPs of a jaxpr, scans multiplied out."""
   total = 0
   for eqn in jaxpr.eqns:
     name = eqn.primitive.name
-    if name in PRODUCTS:
-      total += PRODUCTS[name](eqn)
-    elif name == "cond":
+    total += product(eqn)
+    if name == "cond":
       total += max(count_jaxpr(b.jaxpr) for b in eqn.params["branches"])
     else:
       times = eqn.params["length"] if name == "scan" else 1
@@ -74,6 +80,14 @@ def inner(params: dict[str, Any]) -> list[Any]:
       if hasattr(item, "eqns"):
         found.append(item)
   return found
+
+
+def inputs(jaxpr: Any, given: Sequence[Any]) -> list[Any]:
+  """Those of the `given` inputs of an equation that a jaxpr in it takes.
+
+  Predicates and the constants of another part of a loop come first.
+  """
+  return list(given[len(given) - len(jaxpr.invars) :])
 
 
 def count(fn: Callable[..., Any], *args: Any) -> int:

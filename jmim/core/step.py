@@ -80,13 +80,13 @@ def ema_update(ema: Tree, params: Tree, step, decay: float, warmup: bool):
   return jax.tree.map(lambda e, p: e + (1 - d) * (p - e), ema, params)
 
 
-def _loss_of(
-  method, optimizer, player, trained, params, extra, consts, batch, draws
-):
-  """A player's loss, its trainable parameters apart from all others."""
-  own = {player: params[player]}
-  params = params | optimizer.merge(trained, own)
-  return method.loss(player, params, extra, consts, batch, draws, 0)[0]
+def _loss(method, optimizer, player, trainable, state, consts, batch, draws):
+  """(loss, aux) of a player, its trainable parameters apart from the state."""
+  own = {player: state.params[player]}
+  params = state.params | optimizer.merge(trainable, own)
+  return method.loss(
+    player, params, state.extra, consts, batch, draws, state.step
+  )
 
 
 class Step:
@@ -185,13 +185,11 @@ class Step:
       return batch, method.draw(key, batch, 0)
 
     total = works.Work(flops.count(prepare, key, batch))
-    given = consts, *jax.eval_shape(prepare, key, batch)
-    for player in method.players:
-      own = {player: state.params[player]}
-      optimizer = self.optimizers[player]
-      loss = functools.partial(_loss_of, method, optimizer, player)
-      trained = optimizer.trainable(own)
-      total += works.of(loss, trained, state.params, state.extra, *given)
+    given = state, consts, *jax.eval_shape(prepare, key, batch)
+    for player, optimizer in self.optimizers.items():
+      loss = functools.partial(_loss, method, optimizer, player)
+      trainable = optimizer.trainable({player: state.params[player]})
+      total += works.of(lambda *a, loss=loss: loss(*a)[0], trainable, *given)
     return total
 
   def inspect(
@@ -248,9 +246,8 @@ class Step:
     trainable = optimizer.trainable(own)
 
     def loss_of(trainable, batch, draws):
-      params = state.params | optimizer.merge(trainable, own)
-      return self.method.loss(
-        player, params, state.extra, consts, batch, draws, state.step
+      return _loss(
+        self.method, optimizer, player, trainable, state, consts, batch, draws
       )
 
     loss, aux, grads = self._gradient(loss_of, trainable, batch, draws)

@@ -70,8 +70,7 @@ def _count(jaxpr: Any, marks: Marks, wanted: Marks) -> tuple[Work, Marks]:
   for eqn in jaxpr.eqns:
     given, asked = depend.of(eqn.invars), reach.of(eqn.outvars)
     outs = [any(given)] * len(eqn.outvars)
-    if eqn.primitive.name in flops.PRODUCTS:
-      cost = flops.PRODUCTS[eqn.primitive.name](eqn)
+    if cost := flops.product(eqn):
       total += Work(cost, cost * (outs[0] and asked[0]))
     elif parts := flops.inner(eqn.params):
       cost, outs = _count_inside(eqn, parts, given, asked)
@@ -87,7 +86,7 @@ def _count_inside(
   """`_count` of a call, scan, branch or loop."""
   name, found = eqn.primitive.name, []
   for jaxpr in parts:
-    marks, wanted = _own(jaxpr, given), _fit(jaxpr, asked)
+    marks, wanted = flops.inputs(jaxpr, given), _fit(jaxpr, asked)
     if name == "scan":
       wanted = _settled(eqn, jaxpr, wanted)
     cost, outs = _count(jaxpr, marks, wanted)
@@ -141,14 +140,6 @@ def _carry(eqn: Any, marks: Marks, outs: Marks) -> Marks:
   before = marks[start : start + n]
   after = [a or b for a, b in zip(before, outs[:n], strict=True)]
   return marks[:start] + after + marks[start + n :]
-
-
-def _own(jaxpr: Any, given: Marks) -> Marks:
-  """Marks of the inputs of a part of an equation.
-
-  Predicates and the constants of another part of a loop come first.
-  """
-  return given[len(given) - len(jaxpr.invars) :]
 
 
 def _fit(jaxpr: Any, asked: Marks) -> Marks:

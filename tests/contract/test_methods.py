@@ -109,19 +109,8 @@ def test_counted_work_is_that_of_the_gradient_program(runs):
   draws = jax.eval_shape(
     lambda key, b: method.draw(key, b, 0), jax.random.key(0), batch
   )
-  wanted = 0
-  for player in method.players:
-    optimizer, own = run.step.optimizers[player], {player: state.params[player]}
-
-    def loss(trainable, state, consts, batch, draws):
-      params = state.params | optimizer.merge(trainable, own)  # noqa: B023
-      given = params, state.extra, consts, batch, draws, 0
-      return method.loss(player, *given)[0]  # noqa: B023
-
-    wanted += flops.count(
-      jax.value_and_grad(loss), optimizer.trainable(own), state, run.consts,
-      batch, draws,
-    )  # fmt: skip
+  program = harness.gradients(method, run.consts)
+  wanted = flops.count(program, state, batch, draws)
   found = run.step.work(state, run.consts, batch)
   assert found.trained <= found.forward
   # The first layers need no gradient of their input.

@@ -246,6 +246,35 @@ def test_eight_devices_agree_with_one(fsdp):
   assert kernel.sharding.shard_shape(kernel.shape) == (2, 32, 32 // fsdp)
 
 
+# What it costs.
+
+
+def counted(toy, own=None):
+  """`Step.work` of a batch of 8, in products of one row and one column."""
+  batch = toys.make_batch(toy)
+  step = toys.make_step(toy, batch, own)
+  found = step.work(jax.eval_shape(step.init, batch, {}), {}, batch)
+  return found.forward / 16, found.trained / 16
+
+
+def test_only_the_player_that_moves_has_a_gradient():
+  toy = toys.Adversarial()
+  d, z = toy.dims, toy.latent
+  # The discriminator's loss sees what the generator makes as it is.
+  assert counted(toy) == (z * d + d + z * d + 2 * d, z * d + d + 2 * d)
+
+
+def test_what_does_not_train_has_no_gradient():
+  toy = toys.MLP(width=32, depth=3)
+  ends, middle = toy.dims * 32, 3 * 32 * 32
+  freeze = lambda *names: {"main": {**SGD, "freeze": names}}  # noqa: E731
+  forward = 2 * ends + middle
+  assert counted(toy) == (forward, forward)
+  assert counted(toy, freeze("/embed/", "/blocks/")) == (forward, ends)
+  # A gradient passes through frozen layers on its way to the first one.
+  assert counted(toy, freeze("/head/", "/blocks/")) == (forward, forward)
+
+
 def test_a_method_is_a_value():
   toy = toys.Momentum()
   assert dataclasses.replace(toy, width=5) != toy
