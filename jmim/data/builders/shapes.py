@@ -62,7 +62,8 @@ class Shapes(tfds.core.GeneratorBasedBuilder):
     ),
     ShapesConfig(
       name="directions", description="clips of 32 x 32", kind="glide",
-      frames=8,
+      frames=8, version=tfds.core.Version("1.1.0"),
+      release_notes={"1.1.0": "a smooth texture behind the thing, not noise"},
     ),
   ]  # fmt: skip
 

@@ -146,6 +146,21 @@ def background(size: int, rng: np.random.Generator) -> np.ndarray:
   return (smooth + rng.normal(0, 6, (size, size, 1))).astype(np.float32)
 
 
+def clouds(size: int, rng: np.random.Generator) -> np.ndarray:
+  """float32 [size, size, 3]: a smooth random texture of one hue.
+
+  A Gaussian field whose amplitudes fall with the square of the frequency, so
+  that, unlike noise, a patch tells much about those around it.
+  """
+  side = 2 * size  # cut from a field that repeats farther away than it is seen
+  frequency = np.hypot(*np.meshgrid(*2 * [np.fft.fftfreq(side) * side]))
+  frequency[0, 0] = np.inf
+  waves = np.fft.fft2(rng.normal(size=(side, side))) / frequency**2
+  field = np.fft.ifft2(waves).real[:size, :size]
+  field = (field - field.mean()) / field.std()
+  return (rng.uniform(90, 165, 3) + 35 * field[..., None]).astype(np.float32)
+
+
 def random_things(
   size: int, rng: np.random.Generator, standing: bool = True
 ) -> list[Thing]:
@@ -243,6 +258,8 @@ def glide(
 ) -> np.ndarray:
   """float32 [frames, size, size, 3]: one thing crosses the middle, straight.
 
+  The background is a still texture.
+
   Args:
     size: side in pixels.
     frames: of the clip.
@@ -255,7 +272,7 @@ def glide(
   step = size * rng.uniform(0.04, 0.07) * way
   middle = size * rng.uniform(0.4, 0.6, 2)
   thing = _random_thing(size, rng, 2.0, False)
-  wall = background(size, rng)
+  wall = clouds(size, rng)
   places = middle + step * (np.arange(frames) - (frames - 1) / 2)[:, None]
   shots = [
     render([dataclasses.replace(thing, centre=(y, x))], wall)[0]

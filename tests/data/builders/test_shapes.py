@@ -135,6 +135,18 @@ def test_what_glides_goes_where_the_label_says(direction):
     assert np.hypot(y[-1] - y[0], x[-1] - x[0]) > 4
 
 
+def test_the_texture_behind_a_glide_continues_from_patch_to_patch():
+  """Four pixels on it is much as here, which of noise it is not."""
+  alike = lambda z: np.corrcoef(z[:, :-4].ravel(), z[:, 4:].ravel())[0, 1]  # noqa: E731
+  textures = [scenes.clouds(32, rng("directions", i=i)) for i in range(20)]
+  assert np.mean([alike(z[..., 0]) for z in textures]) > 0.7
+  assert abs(alike(rng().normal(size=(32, 32)))) < 0.2
+  for z in textures:
+    hue = z[0, 0] - z[0, 0, 0]  # the same everywhere
+    np.testing.assert_allclose(z - z[..., :1], hue + 0 * z, atol=1e-3)
+    np.testing.assert_allclose(z.std((0, 1)), 35, rtol=1e-3)
+
+
 def test_caption_names_things_from_near_to_far():
   things = scenes.random_things(32, rng(i=5))
   words = scenes.caption(things).split(" in front of ")
