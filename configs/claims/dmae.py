@@ -48,10 +48,9 @@ def lost(name: str):
 
 def get_claim() -> claims.Claim:
   bigger = ("method.width=192", "method.depth=6", "method.heads=6")
-  unseen = (TEACHER, "evals.probe=None")
   head_only = (
-    *unseen, "init_from.path={workdir:plain}",
-    "optim.freeze=('/encoder/','/decoder/')",
+    TEACHER, "init_from.path={workdir:plain}",
+    "optim.freeze=('/encoder/','/decoder/')", "evals.probe=None",
   )  # fmt: skip
   return claims.Claim(
     runs={
@@ -59,7 +58,7 @@ def get_claim() -> claims.Claim:
                             (*bigger, *FAST)),
       "plain": student(0.0),
       "ours": student(1.0),
-      "ours10": claims.Run(f"{STUDENT}:steps=500,weight=10.0", unseen),
+      "ours10": student(10.0),
       "head": claims.Run(f"{STUDENT}:weight=1.0,steps=250", head_only),
       "plain95": student(0.0, 0.95),
       "ours95": student(1.0, 0.95),

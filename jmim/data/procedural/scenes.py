@@ -272,10 +272,10 @@ def glide(
   step = size * rng.uniform(0.04, 0.07) * way
   middle = size * rng.uniform(0.4, 0.6, 2)
   thing = _random_thing(size, rng, 2.0, False)
-  wall = clouds(size, rng)
+  texture = clouds(size, rng)
   places = middle + step * (np.arange(frames) - (frames - 1) / 2)[:, None]
   shots = [
-    render([dataclasses.replace(thing, centre=(y, x))], wall)[0]
+    render([dataclasses.replace(thing, centre=(y, x))], texture)[0]
     for y, x in places
   ]
   return np.stack(shots)
