@@ -149,13 +149,13 @@ def background(size: int, rng: np.random.Generator) -> np.ndarray:
 def clouds(size: int, rng: np.random.Generator) -> np.ndarray:
   """float32 [size, size, 3]: a smooth random texture of one hue.
 
-  A Gaussian field whose amplitudes fall with the square of the frequency, so
-  that, unlike noise, a patch tells much about those around it.
+  A Gaussian field whose amplitudes fall with the cube of the frequency, so
+  that, unlike noise, a few patches tell those between them.
   """
   side = 2 * size  # cut from a field that repeats farther away than it is seen
   frequency = np.hypot(*np.meshgrid(*2 * [np.fft.fftfreq(side) * side]))
   frequency[0, 0] = np.inf
-  waves = np.fft.fft2(rng.normal(size=(side, side))) / frequency**2
+  waves = np.fft.fft2(rng.normal(size=(side, side))) / frequency**3
   field = np.fft.ifft2(waves).real[:size, :size]
   field = (field - field.mean()) / field.std()
   return (rng.uniform(90, 165, 3) + 35 * field[..., None]).astype(np.float32)
@@ -269,7 +269,7 @@ def glide(
   """
   angle = 2 * np.pi * direction / len(DIRECTIONS)
   way = np.array([np.sin(angle), np.cos(angle)])  # (y, x), y downwards
-  step = size * rng.uniform(0.04, 0.07) * way
+  step = size * rng.uniform(0.06, 0.105) * way
   middle = size * rng.uniform(0.4, 0.6, 2)
   thing = _random_thing(size, rng, 2.0, False)
   texture = clouds(size, rng)

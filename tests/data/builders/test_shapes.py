@@ -131,15 +131,15 @@ def test_what_glides_goes_where_the_label_says(direction):
     wanted = 2 * np.pi * direction / 8
     gap = (found - wanted + np.pi) % (2 * np.pi) - np.pi
     assert abs(gap) < np.pi / 8
-    # At least 9 pixels; less is seen where the thing covers itself.
-    assert np.hypot(y[-1] - y[0], x[-1] - x[0]) > 4
+    # At least 13 pixels; less is seen where the thing covers itself.
+    assert np.hypot(y[-1] - y[0], x[-1] - x[0]) > 8
 
 
 def test_the_texture_behind_a_glide_continues_from_patch_to_patch():
   """Four pixels on it is much as here, which of noise it is not."""
   alike = lambda z: np.corrcoef(z[:, :-4].ravel(), z[:, 4:].ravel())[0, 1]  # noqa: E731
   textures = [scenes.clouds(32, rng("directions", i=i)) for i in range(20)]
-  assert np.mean([alike(z[..., 0]) for z in textures]) > 0.7
+  assert np.mean([alike(z[..., 0]) for z in textures]) > 0.85
   assert abs(alike(rng().normal(size=(32, 32)))) < 0.2
   for z in textures:
     hue = z[0, 0] - z[0, 0, 0]  # the same everywhere
