@@ -3,7 +3,8 @@
     python -m jmim.main --config=configs/colormae_cifar10.py:colour=red \
       --config.data.data_dir=DIR --workdir=runs/colormae
 
-Arguments: colour=green (white, red, blue, purple), patch=2, steps=1500.
+Arguments: colour=green (white, red, blue, purple), patch=2, steps=1500. The
+dense probe segments `shapes/small`, made on first use in ~/.cache/jmim.
 """
 
 from jmim.core import config as configs
@@ -28,6 +29,7 @@ def get_config(arg: str | None = None):
   config.evals = configs.section(
     loss=configs.section(type="loss", every_steps=500, limit=2048),
     knn=configs.section(type="knn", train_limit=8000, limit=2000),
+    dense=configs.section(type="dense", data="shapes/small"),
     recon=configs.section(type="recon", batches=4),
   )
   return config
