@@ -13,10 +13,11 @@ import pytest
 import yaml
 
 LAUNCH = pathlib.Path(__file__).resolve().parents[1] / "launch"
-# Notes its name and arguments, then does what the test wrote for it.
+# Notes its name and arguments, in one write as two may run at once, then does
+# what the test wrote for it.
 STUB = """#!/usr/bin/env bash
-printf '%s\\037' "$(basename "$0")" "$@" >>"$CALLS"
-printf '\\036' >>"$CALLS"
+call="$(printf '%s\\037' "$(basename "$0")" "$@")"
+printf '%s\\036' "$call" >>"$CALLS"
 """
 
 
