@@ -244,12 +244,15 @@ def _write(name: str, root: pathlib.Path, target: pathlib.Path) -> None:
 def _build_aside(name: str, root: pathlib.Path, target: pathlib.Path) -> None:
   with tempfile.TemporaryDirectory(prefix=".preparing-", dir=root) as scratch:
     builder = tfds.builder(name, data_dir=scratch, file_format="array_record")
-    builder.beside = root  # where those made of other data sets find them
     # TFDS prints the scratch path as where the data are; errors still raise.
     mute = io.StringIO()
     with contextlib.redirect_stdout(mute), contextlib.redirect_stderr(mute):
       builder.download_and_prepare(
-        download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+        download_config=tfds.download.DownloadConfig(
+          # Those made of a prepared data set find it by `manual_dir`.
+          try_download_gcs=False,
+          manual_dir=root,
+        )  # fmt: skip
       )
     target.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -8,7 +8,6 @@ The split is by scan: no placement of a test digit is ever trained on.
 """
 
 import dataclasses
-import io
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,6 +15,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from sklearn import datasets
 
+from jmim.data import encode
 from jmim.data import order
 
 _SCANS = 1797
@@ -88,7 +88,7 @@ class Digits(tfds.core.GeneratorBasedBuilder):
         yield (
           f"{source:04d}_{k}",
           {
-            "image": _png(image),
+            "image": encode.png(image),
             "label": int(scans.target[source]),
             "source_id": int(source),
           },
@@ -142,11 +142,3 @@ def _texture(canvas: int, rng: np.random.Generator) -> np.ndarray:
   size = (canvas, canvas)
   smooth = Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
   return np.asarray(smooth).astype(np.float32)
-
-
-def _png(image: np.ndarray) -> io.BytesIO:
-  """Encoded, because given pixels TFDS would ask TensorFlow to encode them."""
-  file = io.BytesIO()
-  Image.fromarray(image).save(file, "png", compress_level=1)
-  file.seek(0)
-  return file

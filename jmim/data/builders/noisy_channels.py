@@ -13,15 +13,13 @@ For part (b) of "How JEPA Avoids Noisy Features" (Littwin et al. 2024).
 """
 
 import dataclasses
-import io
-import pathlib
 from collections.abc import Iterator
 
 import numpy as np
 import tensorflow_datasets as tfds
-from PIL import Image
 
 from jmim.data import decode
+from jmim.data import encode
 from jmim.data import sources
 
 PATCH, NOISY = 4, 12
@@ -49,18 +47,14 @@ class NoisyConfig(tfds.core.BuilderConfig):
 
 
 class NoisyChannels(tfds.core.GeneratorBasedBuilder):
-  """The builder; features `image` and `label`.
-
-  Attributes:
-    beside: the data directory that has `cifar10`.
-  """
+  """The builder; features `image` and `label`."""
 
   VERSION = tfds.core.Version("1.0.0")
   BUILDER_CONFIGS = [
     NoisyConfig(name="cifar10", description="12 of 48 channels are noise"),
     NoisyConfig(name="cifar10_clean", description="none is", noisy=0),
   ]
-  beside: pathlib.Path
+  MANUAL_DOWNLOAD_INSTRUCTIONS = "The TFDS data directory that has `cifar10`."
 
   def _info(self) -> tfds.core.DatasetInfo:
     return tfds.core.DatasetInfo(
@@ -78,21 +72,23 @@ class NoisyChannels(tfds.core.GeneratorBasedBuilder):
     )
 
   def _split_generators(self, dl_manager) -> dict[str, Iterator]:
-    del dl_manager  # nothing to download
-    return {split: self._generate_examples(split) for split in _SPLITS}
+    root = str(dl_manager.manual_dir)
+    return {split: self._generate_examples(split, root) for split in _SPLITS}
 
-  def _generate_examples(self, split: str) -> Iterator[tuple[int, dict]]:
+  def _generate_examples(
+    self, split: str, root: str
+  ) -> Iterator[tuple[int, dict]]:
     config = self.builder_config
-    source = sources.build("cifar10", split, str(self.beside))
+    source, where = (
+      sources.build("cifar10", split, root),
+      channels(config.noisy),
+    )
     for i in range(config.limit or len(source)):
       example = source[i]
       rng = np.random.default_rng([_SEED, _SPLITS.index(split), i])
       image = standardised(decode.decode(example["image"], 3))
-      image = replaced(image, channels(config.noisy), rng)
-      file = io.BytesIO()
-      Image.fromarray(stored(image)).save(file, "png", compress_level=1)
-      file.seek(0)
-      yield i, {"image": file, "label": int(example["label"])}
+      image = encode.png(stored(replaced(image, where, rng)))
+      yield i, {"image": image, "label": int(example["label"])}
 
 
 def channels(count: int) -> np.ndarray:

@@ -11,13 +11,12 @@ Every example is a function of (config, split, number).
 """
 
 import dataclasses
-import io
 from collections.abc import Iterator
 
 import numpy as np
 import tensorflow_datasets as tfds
-from PIL import Image
 
+from jmim.data import encode
 from jmim.data.procedural import scenes
 from jmim.data.procedural import solids
 
@@ -122,7 +121,7 @@ def scene(config: ShapesConfig, rng: np.random.Generator) -> dict:
     things, scenes.background(config.size, rng)
   )
   return {
-    "image": _png(_bytes(image)),
+    "image": encode.png(_bytes(image)),
     "label": things[-1].kind,
     "caption": scenes.caption(things),
     "instance": instance,
@@ -151,7 +150,7 @@ def clip(config: ShapesConfig, rng: np.random.Generator) -> dict:
   made = scenes.clip(config.size, config.frames, rng)
   video = _bytes(made["video"])
   return {
-    "image": _png(video[0]),
+    "image": encode.png(video[0]),
     "label": made["things"][-1].kind,
     "video": video,
     "instance": made["instance"],
@@ -174,7 +173,7 @@ def glide(config: ShapesConfig, rng: np.random.Generator) -> dict:
   """One clip of one thing; the label is where it goes."""
   label = int(rng.integers(len(scenes.DIRECTIONS)))
   video = _bytes(scenes.glide(config.size, config.frames, label, rng))
-  return {"image": _png(video[0]), "label": label, "video": video}
+  return {"image": encode.png(video[0]), "label": label, "video": video}
 
 
 def _cloud_features(config) -> dict:
@@ -195,11 +194,3 @@ def cloud(config: ShapesConfig, rng: np.random.Generator) -> dict:
 
 def _bytes(image: np.ndarray) -> np.ndarray:
   return image.round().clip(0, 255).astype(np.uint8)
-
-
-def _png(image: np.ndarray) -> io.BytesIO:
-  """Encoded, because given pixels TFDS would ask TensorFlow to encode them."""
-  file = io.BytesIO()
-  Image.fromarray(image).save(file, "png", compress_level=1)
-  file.seek(0)
-  return file
