@@ -249,10 +249,9 @@ def _build_aside(name: str, root: pathlib.Path, target: pathlib.Path) -> None:
     with contextlib.redirect_stdout(mute), contextlib.redirect_stderr(mute):
       builder.download_and_prepare(
         download_config=tfds.download.DownloadConfig(
-          # Those made of a prepared data set find it by `manual_dir`.
           try_download_gcs=False,
-          manual_dir=root,
-        )  # fmt: skip
+          manual_dir=root,  # where a builder finds data sets it is made of
+        )
       )
     target.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -79,10 +79,8 @@ class NoisyChannels(tfds.core.GeneratorBasedBuilder):
     self, split: str, root: str
   ) -> Iterator[tuple[int, dict]]:
     config = self.builder_config
-    source, where = (
-      sources.build("cifar10", split, root),
-      channels(config.noisy),
-    )
+    source = sources.build("cifar10", split, root)
+    where = channels(config.noisy)
     for i in range(config.limit or len(source)):
       example = source[i]
       rng = np.random.default_rng([_SEED, _SPLITS.index(split), i])
