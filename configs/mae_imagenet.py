@@ -13,7 +13,7 @@ Reference (top-1 %, 1600 epochs, after fine-tuning / linear probing): B 83.6 /
 68.0, L 85.9 / 75.8, H 86.9 / 76.6. These are the authors' figures; this
 repository has not repeated them. Cost: 800 epochs are 250 k steps of 4096
 images; B/16 is 59 GFLOP per image and step, L/16 125, H/14 291 (counted by
-the rule of core/flops.py), that is 0.06, 0.13 and 0.30 ZFLOP in all.
+the rule of cost/flops.py), that is 0.06, 0.13 and 0.30 ZFLOP in all.
 """
 
 from jmim.core import config as configs

@@ -15,19 +15,19 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from jmim import build
-from jmim import exporting
-from jmim import importing
+from jmim.checkpoints import compare
+from jmim.checkpoints import frozen as const_files
+from jmim.checkpoints import store as checkpoint
+from jmim.convert import exporting
 from jmim.convert import families
 from jmim.convert import files
+from jmim.convert import importing
 from jmim.convert import plan as plans
-from jmim.core import checkpoint
-from jmim.core import compare
-from jmim.core import consts as const_files
 from jmim.core import errors
 from jmim.core import tree as trees
 from jmim.data import augment
 from jmim.data import decode
+from jmim.session import build
 
 
 class Model:

@@ -18,12 +18,12 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from jmim import usage
 from jmim.core import config as configs
 from jmim.core import errors
-from jmim.core import malloc
 from jmim.core import validate
 from jmim.core import version
+from jmim.modes import usage
+from jmim.parallel import malloc
 
 # EX_TEMPFAIL of sysexits.h: to be tried again.
 PREEMPTED = 75
@@ -96,7 +96,7 @@ def main(overrides: Sequence[str]) -> None:
     _dry_run(config)
     return
   if _MODE.value == "describe":
-    importlib.import_module("jmim.describe").run(config)
+    importlib.import_module("jmim.modes.describe").run(config)
     return
   if not _WORKDIR.value:
     raise errors.UserError(
@@ -111,16 +111,18 @@ def main(overrides: Sequence[str]) -> None:
   workdir = pathlib.Path(_WORKDIR.value).expanduser()
   _check_workdir(workdir)
   _start_backend(config)
-  run = importlib.import_module("jmim.train")  # imports all of JAX's world
+  run = importlib.import_module(
+    "jmim.modes.train"
+  )  # imports all of JAX's world
   if _MODE.value == "train":
     run.train(config, workdir)
   elif _REPLAY.value:
-    replay = importlib.import_module("jmim.replay")
+    replay = importlib.import_module("jmim.modes.replay")
     replay.replay(config, workdir, _REPLAY.value)
   elif _MODE.value == "eval":
     run.evaluate(config, workdir)
   else:
-    importlib.import_module("jmim.sample").sample(config, workdir)
+    importlib.import_module("jmim.modes.sample").sample(config, workdir)
 
 
 def _dry_run(config) -> None:
@@ -130,13 +132,13 @@ def _dry_run(config) -> None:
       "--mode=dry_run without --topology", "chips to compile for",
       "add --topology=v5e:16x16, or cpu:8", "--topology",
     )  # fmt: skip
-  topology = importlib.import_module("jmim.core.topology")
+  topology = importlib.import_module("jmim.parallel.topology")
   topology.prepare(_TOPOLOGY.value)
   out = pathlib.Path(_WORKDIR.value).expanduser() if _WORKDIR.value else None
   if out is not None:
     _check_workdir(out)
   devices = topology.devices(_TOPOLOGY.value, _SLICES.value)
-  run = importlib.import_module("jmim.dry_run")
+  run = importlib.import_module("jmim.modes.dry_run")
   run.run(config, devices, _SLICES.value, out, _TUNE.value)
 
 
@@ -150,7 +152,7 @@ def _export() -> None:
       )  # fmt: skip
   workdir, out = (pathlib.Path(f.value).expanduser() for f in (_WORKDIR, _OUT))
   _check_workdir(out)
-  exporting = importlib.import_module("jmim.exporting")
+  exporting = importlib.import_module("jmim.convert.exporting")
   weights = _SHORT["weights"][1].value or "raw"
   lines = exporting.run(workdir, _FORMAT.value, out, weights)
   print("\n".join([*lines, f"done: {out}"]))
@@ -193,8 +195,8 @@ def _start_backend(config) -> None:
   """Compile cache and, with several processes, the distributed runtime."""
   import jax  # noqa: PLC0415  the flags above must win before JAX starts
 
-  backend = importlib.import_module("jmim.core.backend")
-  hosts = importlib.import_module("jmim.core.hosts")
+  backend = importlib.import_module("jmim.parallel.backend")
+  hosts = importlib.import_module("jmim.parallel.hosts")
   backend.keep_compiled(config.hardware.compile_cache)
   if _COORDINATOR.value:
     if os.environ.get("JAX_PLATFORMS") == "cpu":

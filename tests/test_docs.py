@@ -116,7 +116,7 @@ def test_the_contract_table_names_every_member():
 
 
 def test_every_evaluator_has_its_paragraph_and_its_equation():
-  from jmim.evals import base  # noqa: PLC0415
+  from jmim.evals.lib import base  # noqa: PLC0415
 
   text = (DOCS / "evals.md").read_text()
   for name in base.names():

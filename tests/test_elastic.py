@@ -9,8 +9,8 @@ import jax
 import numpy as np
 import pytest
 
-from jmim.core import checkpoint
-from jmim.core import method as methods
+from jmim.checkpoints import store as checkpoint
+from jmim.core import discovery
 from jmim.core import tree as trees
 
 sys.path.append(str(pathlib.Path(__file__).parent / "contract"))
@@ -28,7 +28,7 @@ PLACES = [
 def place(devices, fsdp, scan):
   """(tiny run, its first state)."""
   fsdp = devices if fsdp else 1
-  cls = methods.find("mim.mae")
+  cls = discovery.find("mim.mae")
   run = harness.tiny(cls, devices=devices, fsdp=fsdp, scan=scan)
   batch = run.put(harness.make_batch(run.method))
   init = jax.jit(run.step.init, out_shardings=run.where)

@@ -9,14 +9,14 @@ import pytest
 import tinyrun
 
 from jmim import main
-from jmim import replay
-from jmim import train
-from jmim.core import checkpoint
+from jmim.checkpoints import store as checkpoint
 from jmim.core import errors
-from jmim.core import skips
-from jmim.core import spikes
-from jmim.core import stopping
-from jmim.core import writer
+from jmim.modes import replay
+from jmim.modes import train
+from jmim.runlog import writer
+from jmim.session import skips
+from jmim.session import spikes
+from jmim.session import stopping
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ def test_the_notebook_is_that_of_its_script_and_has_outputs(path):
   book = nbformat.read(path.with_suffix(".ipynb"), as_version=4)
   nbformat.validate(book)
   made = make.build(path)
-  source = lambda b: [(c.cell_type, c.source) for c in b.cells]  # noqa: E731
+  source = lambda b: [(c.cell_type, c.source) for c in b.cells]
   assert source(book) == source(made), "run: python colab/make.py"
   code = [c for c in book.cells if c.cell_type == "code"]
   assert [c.execution_count for c in code] == list(range(1, len(code) + 1))

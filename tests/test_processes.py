@@ -10,9 +10,9 @@ import sys
 
 import pytest
 
-from jmim.core import checkpoint
-from jmim.core import hosts
-from jmim.core import writer
+from jmim.checkpoints import store as checkpoint
+from jmim.parallel import hosts
+from jmim.runlog import writer
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "tests" / "tools" / "crash_recipe.py"

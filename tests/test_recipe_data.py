@@ -7,9 +7,9 @@ import pathlib
 
 import pytest
 
-from jmim import build
 from jmim.core import config as configs
 from jmim.data import pipeline
+from jmim.session import build
 
 FOLDER = pathlib.Path(__file__).parents[1] / "configs"
 SETS = ("digits/", "shapes/", "cifar10")

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from absl import flags
 
-from jmim.core import checkpoint
+from jmim.checkpoints import folder as saved
+from jmim.checkpoints import intact as fallback
+from jmim.checkpoints import store as checkpoint
 from jmim.core import errors
-from jmim.core import fallback
-from jmim.core import hosts
-from jmim.core import saved
+from jmim.parallel import hosts
 
 HERE = pathlib.Path(__file__).parent
 

@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 
 import jmim
-from jmim import exporting
-from jmim import importing
-from jmim import train
+from jmim.checkpoints import store as checkpoint
+from jmim.checkpoints import weights
 from jmim.convert import __main__ as command
+from jmim.convert import exporting
 from jmim.convert import families
 from jmim.convert import files
+from jmim.convert import importing
 from jmim.convert import table
-from jmim.core import checkpoint
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.core import tree as trees
-from jmim.core import weights
 from jmim.methods.mim import mae
+from jmim.modes import train
 
 RECIPE = """
 from jmim.core import config as configs

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from jmim import train
 from jmim.core import config as configs
-from jmim.core import events
-from jmim.core import meter
 from jmim.core import tree as trees
-from jmim.core import writer
+from jmim.modes import train
+from jmim.runlog import events
+from jmim.runlog import meter
+from jmim.runlog import writer
 
 
 def recipe(data_dir):

@@ -9,19 +9,20 @@ import jax
 import jax.numpy as jnp
 
 from jmim.core import base_config
+from jmim.core import field
 from jmim.core import method
-from jmim.core import optim
-from jmim.core import sharding
-from jmim.core import step as steps
-from jmim.nn import runtime
+from jmim.core import runtime
+from jmim.parallel import sharding
+from jmim.training import optim
+from jmim.training import step as steps
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Toy(method.Method):
   """Reads flattened images."""
 
-  size: int = method.field(2, "image side in pixels", low=1)
-  channels: int = method.field(1, "image channels", low=1)
+  size: int = field.value(2, "image side in pixels", low=1)
+  channels: int = field.value(1, "image channels", low=1)
 
   @property
   def dims(self):
@@ -49,8 +50,8 @@ def linear(p, x):
 class Momentum(Toy):
   """One player that follows a slow copy of itself, seen through noise."""
 
-  width: int = method.field(3, "outputs", low=1)
-  momentum: float = method.field(0.5, "of the target", low=0, high=1)
+  width: int = field.value(3, "outputs", low=1)
+  momentum: float = field.value(0.5, "of the target", low=0, high=1)
 
   def init(self, key, batch):
     p = dense(key, self.dims, self.width)
@@ -79,8 +80,8 @@ class Momentum(Toy):
 class MLP(Toy):
   """Denoises its input with stacked residual layers."""
 
-  width: int = method.field(32, "hidden width", low=1)
-  depth: int = method.field(3, "layers", low=1)
+  width: int = field.value(32, "hidden width", low=1)
+  depth: int = field.value(3, "layers", low=1)
 
   def init(self, key, batch):
     k_in, k_blocks, k_out = jax.random.split(key, 3)
@@ -111,7 +112,7 @@ class Adversarial(Toy):
   """A linear generator against a linear discriminator, smooth losses."""
 
   players = ("generator", "discriminator")
-  latent: int = method.field(3, "width of the latent", low=1)
+  latent: int = field.value(3, "width of the latent", low=1)
 
   def init(self, key, batch):
     k_g, k_d = jax.random.split(key)
@@ -126,7 +127,7 @@ class Adversarial(Toy):
 
   def loss(self, player, params, extra, consts, batch, draws, step):
     fake = linear(params["generator"]["dense"], draws["z"])
-    judge = lambda x: linear(params["discriminator"]["dense"], x)  # noqa: E731
+    judge = lambda x: linear(params["discriminator"]["dense"], x)
     if player == "generator":
       return jax.nn.softplus(-judge(fake)).mean(), {"fake": fake.mean()}
     real = jax.nn.softplus(-judge(self.flat(batch)))

@@ -21,7 +21,7 @@ DENSE = ("method.experts=1", "method.chosen=1", "method.mlp_ratio=8.0")
 
 def beyond_class(name: str):
   """Information about `name` less that about the class, layer 0, in nats."""
-  mi = lambda r, z: r["balanced"][f"experts/mi_{z}_00"]  # noqa: E731
+  mi = lambda r, z: r["balanced"][f"experts/mi_{z}_00"]
   return lambda r: mi(r, name) - mi(r, "class")
 
 

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jmim
-from jmim.core import consts
+from jmim.checkpoints import frozen as consts
 from jmim.data import augment
 from jmim.data import sources
 from jmim.metrics import generation

@@ -10,7 +10,7 @@ A. Ridge probe of the direction on mean-pooled frozen features (chance 12.5 %):
    motion sooner or later, so A is a statement about their mean, which is 1.25,
    21.9 and 20.7 (--seeds 0,1,2); a single seed can miss it.
 B. The decoder's FLOPs fall by at least 35 % with half of the positions decoded
-   (counted from the program, by the rule of core/flops.py).
+   (counted from the program, by the rule of cost/flops.py).
 C. At the same ratio the tube mask ends at a higher held-out loss than masking
    each token on its own: less can be copied from other times.
 """
@@ -18,7 +18,7 @@ C. At the same ratio the tube mask ends at a higher held-out loss than masking
 import jax
 import jax.numpy as jnp
 
-from jmim.core import flops
+from jmim.cost import flops
 from jmim.methods.video import videomae_v2
 from jmim.tools import claims
 

@@ -1,0 +1,1 @@
+"""How arrays of others are matched, read and written; names no family."""

@@ -14,8 +14,8 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from jmim import importing
 from jmim.convert import families
+from jmim.convert import importing
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.core import validate

@@ -3,26 +3,26 @@
 from collections.abc import Mapping
 from typing import Any
 
-from jmim.convert import backbones
-from jmim.convert import cae
-from jmim.convert import configs
-from jmim.convert import cropmae
-from jmim.convert import dit
-from jmim.convert import dit_moe
-from jmim.convert import dmae
 from jmim.convert import family
-from jmim.convert import ijepa
-from jmim.convert import latent
-from jmim.convert import lightningdit
-from jmim.convert import mae
-from jmim.convert import maskalign
-from jmim.convert import simmim
-from jmim.convert import swins
 from jmim.convert import table as tables
-from jmim.convert import timm
-from jmim.convert import transformers as hf
-from jmim.convert import umd
-from jmim.convert import videomae_v2
+from jmim.convert.tables import backbones
+from jmim.convert.tables import cae
+from jmim.convert.tables import configs
+from jmim.convert.tables import cropmae
+from jmim.convert.tables import dit
+from jmim.convert.tables import dit_moe
+from jmim.convert.tables import dmae
+from jmim.convert.tables import ijepa
+from jmim.convert.tables import latent
+from jmim.convert.tables import lightningdit
+from jmim.convert.tables import mae
+from jmim.convert.tables import maskalign
+from jmim.convert.tables import simmim
+from jmim.convert.tables import swins
+from jmim.convert.tables import timm
+from jmim.convert.tables import transformers as hf
+from jmim.convert.tables import umd
+from jmim.convert.tables import videomae_v2
 from jmim.core import errors
 
 Family = family.Family

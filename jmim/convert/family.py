@@ -26,7 +26,7 @@ class Family:
 
   Attributes:
     library: "authors", "hf" (transformers, diffusers), "timm", "big_vision".
-    methods: that it is for, as of `core.method.find`.
+    methods: that it is for, as of `core.discovery.find`.
     table: method -> rules; our names are "params/<player>/...", "extra/...".
     containers: prefixes of their names; the first that is there is the one
       that is read, what is outside of it is listed as ignored.

@@ -22,9 +22,9 @@ import ml_dtypes
 import numpy as np
 import safetensors
 
+from jmim.checkpoints import npz
 from jmim.convert import pickles
 from jmim.core import errors
-from jmim.core import npz
 
 # In a folder, the first of these that is there.
 FOLDER = (

@@ -265,7 +265,7 @@ def _read_plain(path: pathlib.Path) -> Any:
     return Storage(dtype, numel, cut)
 
   with path.open("rb") as file:
-    load = lambda: _Unpickler(file, storage).load()  # noqa: E731
+    load = lambda: _Unpickler(file, storage).load()
     if load() != MAGIC:
       raise Refused("a pickle, but not one of torch")
     load(), load()

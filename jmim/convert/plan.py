@@ -245,5 +245,5 @@ def _put(array: np.ndarray, where: jax.sharding.NamedSharding) -> jax.Array:
 
 def _writer(where: jax.sharding.NamedSharding):
   """(stack, layer, i) -> the same stack with it as layer i, in place."""
-  write = lambda stack, layer, i: stack.at[i].set(layer)  # noqa: E731
+  write = lambda stack, layer, i: stack.at[i].set(layer)
   return jax.jit(write, donate_argnums=0, out_shardings=where)

@@ -94,7 +94,7 @@ Table = Sequence[Rule | Constant]
 
 def placed(table: Table, theirs: str, ours: str) -> list[Rule | Constant]:
   """The same table with prefixes before all of its names."""
-  join = lambda prefix, side: (  # noqa: E731
+  join = lambda prefix, side: (
     prefix + side if isinstance(side, str) else tuple(prefix + n for n in side)
   )
   return [

@@ -1,0 +1,1 @@
+"""The words of recipes and methods; imports nothing of jmim."""

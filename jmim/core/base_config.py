@@ -165,7 +165,7 @@ KEYS: dict[str, Key] = {
   **duration("schedule.warmup", "Linear warm-up from start_lr"),
   **duration("schedule.cooldown", "Final line to 0 (constant, rsqrt)"),
   **duration("schedule.timescale", "rsqrt: lr * sqrt(T / (T + t))"),
-  # --- init_from: parameters of another run, see core/init_from.py
+  # --- init_from: parameters of another run, see checkpoints/init_from.py
   "init_from.path": Key(
     "", "Workdir of a run, or .npz, to start the parameters from; '': fresh."
   ),

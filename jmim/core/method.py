@@ -8,9 +8,6 @@ computed elsewhere, and evaluated twice on the same draws.
 """
 
 import dataclasses
-import importlib
-import importlib.util
-import pkgutil
 from collections.abc import Callable
 from typing import Any
 from typing import ClassVar
@@ -18,7 +15,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from jmim.nn import runtime
+from jmim.core import runtime
 
 Batch = dict[str, jax.Array]
 Tree = Any
@@ -164,68 +161,3 @@ class Method:
   def axes(self) -> tuple[tuple[str, tuple[str | None, ...]], ...]:
     """(regex, mesh axis per dimension) where the default rules are wrong."""
     return ()
-
-
-def field(default: Any, doc: str, **limits: Any) -> Any:
-  """A documented hyper-parameter of a method or an evaluator.
-
-  Args:
-    default: its value when the config does not name it; fixes its type.
-    doc: what it is, with its unit.
-    **limits: any of choices=(...), low=, high=, above=, below=
-      (inclusive, inclusive, exclusive, exclusive).
-  """
-  return dataclasses.field(default=default, metadata={"doc": doc, **limits})
-
-
-def again(cls: type, name: str, default: Any) -> Any:
-  """A field of a base class with another default."""
-  known = cls.__dataclass_fields__[name]
-  return dataclasses.field(default=default, metadata=known.metadata)
-
-
-def find(name: str) -> type[Method]:
-  """The method class of "mim.mae": in jmim/methods/mim/mae.py.
-
-  A name with a module path of its own ("my_package.my_method") works too.
-
-  Raises:
-    KeyError: no such module, or no Method subclass in it.
-  """
-  for module_name in (f"jmim.methods.{name}", name):
-    if not module_exists(module_name):
-      continue
-    module = importlib.import_module(module_name)
-    found = [
-      v
-      for v in vars(module).values()
-      if isinstance(v, type)
-      and issubclass(v, Method)
-      and v.__module__ == module.__name__
-    ]
-    if found:
-      return found[-1]
-  raise KeyError(name)
-
-
-def module_exists(module_name: str) -> bool:
-  """Whether a module can be found, its parents included."""
-  parts = module_name.split(".")
-  for i in range(1, len(parts) + 1):
-    spec = all(parts) and importlib.util.find_spec(".".join(parts[:i]))
-    # Below a module that is no package there is nothing, and asking raises.
-    if not spec or i < len(parts) and not spec.submodule_search_locations:
-      return False
-  return True
-
-
-def names() -> list[str]:
-  """All methods below jmim/methods, as `find` takes them.
-
-  Files that begin with an underscore hold what methods share.
-  """
-  root = importlib.import_module("jmim.methods")
-  prefix = root.__name__ + "."
-  modules = pkgutil.walk_packages(root.__path__, prefix)
-  found = [m.name[len(prefix) :] for m in modules if not m.ispkg]
-  return sorted(n for n in found if not n.rpartition(".")[2].startswith("_"))

@@ -107,7 +107,7 @@ def build(cls: type, entries: Mapping[str, Any], path: str) -> Any:
   """An instance of a documented dataclass from a config section.
 
   Args:
-    cls: dataclass whose fields were made by `method.field`.
+    cls: dataclass whose fields were made by `field.value`.
     entries: field -> value, besides "type".
     path: the section's name, for errors.
 

@@ -46,7 +46,7 @@ def batches(
 
 def _put(batch: Any, where: jax.sharding.Sharding) -> Any:
   """Every host's slice as one global array."""
-  put = lambda x: jax.make_array_from_process_local_data(where, x)  # noqa: E731
+  put = lambda x: jax.make_array_from_process_local_data(where, x)
   return jax.tree.map(put, batch)
 
 

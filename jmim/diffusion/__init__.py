@@ -1,0 +1,1 @@
+"""Schedules, processes, solvers, samplers; arrays only, it knows no network."""

@@ -73,7 +73,7 @@ def ancestral_sample(
     some = jnp.nonzero(stale, size=chunk, fill_value=b)[0]
     part = x[jnp.minimum(some, b - 1)]
     new = discrete.subs(logits_fn(part, jnp.full(chunk, t)), part, mask_id)
-    at = lambda a: a.at[some]  # noqa: E731  fillers are out of range
+    at = lambda a: a.at[some]  #   fillers are out of range
     return (
       x, at(logp).set(new, mode="drop"), at(stale).set(False, mode="drop"),
       at(calls).add(1, mode="drop"), t,

@@ -82,7 +82,7 @@ def _draw64(key, logp, limit):
   high, low = jax.random.bits(key, (2, *logp.shape), jnp.uint32)
   scale = np.exp(-np.exp(-limit)) if limit else 1.0
   with jax.enable_x64(True):
-    wide = lambda x: jax.lax.convert_element_type(x, jnp.float64)  # noqa: E731
+    wide = lambda x: jax.lax.convert_element_type(x, jnp.float64)
     # 27 + 26 bits; half a step keeps u off 0 and 1.
     whole = wide(high >> 5) * np.float64(2**26) + wide(low >> 6)
     u = (whole + np.float64(0.5)) * np.float64(2.0**-53 * scale)
@@ -113,5 +113,5 @@ def draw_rows(
   keys: jax.Array, logp: jax.Array, precision: str, limit: float = 0.0
 ) -> jax.Array:
   """`draw` with a key of its own for each row of [b, ..., k]."""
-  one = lambda k, p: draw(k, p, precision, limit)  # noqa: E731
+  one = lambda k, p: draw(k, p, precision, limit)
   return jax.vmap(one)(keys, logp)

@@ -108,8 +108,8 @@ def fhs_sample(
   calls = n if num_calls is None else jnp.minimum(n, num_calls)
   width = 1 if num_calls is None else -(-length // num_calls)
   times = _drawn_times(k_times, n, length, schedule)
-  at = lambda h: jnp.take_along_axis(times, h, axis=1)  # noqa: E731
-  done = lambda k: n * jnp.minimum(k, calls) // jnp.maximum(calls, 1)  # noqa: E731
+  at = lambda h: jnp.take_along_axis(times, h, axis=1)
+  done = lambda k: n * jnp.minimum(k, calls) // jnp.maximum(calls, 1)
   rows = jnp.arange(b)[:, None]
 
   def body(k, carry):
@@ -144,14 +144,14 @@ def fhs_sample(
 def _drawn_times(keys, n, length, schedule) -> jax.Array:
   """[b, length + 1] times; column h is that after h hits, 1 for none."""
   tiny = jnp.finfo(jnp.float32).tiny  # log(u) is finite
-  draw = lambda k: jax.random.uniform(k, (length,), minval=tiny)  # noqa: E731
+  draw = lambda k: jax.random.uniform(k, (length,), minval=tiny)
   times = hitting_times(jax.vmap(draw)(keys), n, schedule)
   return jnp.concatenate([jnp.ones((len(n), 1)), times], axis=1)
 
 
 def _drawn_places(keys, masked, width) -> jax.Array:
   """[b, width] random masked positions first, any others after them."""
-  draw = lambda k: jax.random.uniform(k, masked.shape[1:])  # noqa: E731
+  draw = lambda k: jax.random.uniform(k, masked.shape[1:])
   score = jnp.where(masked, jax.vmap(draw)(keys), -1.0)
   return jax.lax.top_k(score, width)[1]
 

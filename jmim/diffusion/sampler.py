@@ -100,7 +100,7 @@ def _mix(table: np.ndarray, row: jax.Array, terms: list) -> jax.Array:
 def _rows(table: Table, dtype: Any) -> dict[str, Any]:
   """The table as arrays with the call as dimension 0, at least float32."""
   dtype = jnp.promote_types(dtype, jnp.float32)
-  cast = lambda a: jnp.asarray(a, dtype)  # noqa: E731
+  cast = lambda a: jnp.asarray(a, dtype)
   level = jax.tree.map(cast, table.level)._replace(index=jnp.arange(len(table)))
   fields = ("anchor", "out", "std", "churn")
   return {"level": level, **{f: cast(getattr(table, f)) for f in fields}}

@@ -40,11 +40,11 @@ def betas(
   if name == "sigmoid":
     return start + (end - start) / (1 + np.exp(-np.linspace(-6.0, 6.0, steps)))
   if name == "cosine":
-    f = lambda t: np.cos((t + 0.008) / 1.008 * np.pi / 2) ** 2  # noqa: E731
+    f = lambda t: np.cos((t + 0.008) / 1.008 * np.pi / 2) ** 2
   elif name == "sqrt":
-    f = lambda t: 1 - np.sqrt(t + 1e-4)  # noqa: E731
+    f = lambda t: 1 - np.sqrt(t + 1e-4)
   elif name == "vp":
-    f = lambda t: np.exp(-0.1 * t - 0.5 * (20 - 0.1) * t**2)  # noqa: E731
+    f = lambda t: np.exp(-0.1 * t - 0.5 * (20 - 0.1) * t**2)
   else:
     raise ValueError(f"schedule {name!r} is none of {', '.join(NAMES)}")
   return from_cumulative(f, steps)

@@ -87,7 +87,7 @@ def discretised_log_likelihood(x, mean, log_scale) -> jax.Array:
   centred, inverse = x - mean, jnp.exp(-log_scale)
   upper = _normal_cdf(inverse * (centred + 1 / 255))
   lower = _normal_cdf(inverse * (centred - 1 / 255))
-  safe = lambda p: jnp.log(jnp.maximum(p, 1e-12))  # noqa: E731
+  safe = lambda p: jnp.log(jnp.maximum(p, 1e-12))
   inner = safe(upper - lower)
   return jnp.where(
     x < -0.999, safe(upper), jnp.where(x > 0.999, safe(1 - lower), inner)
@@ -129,9 +129,9 @@ class Bound:
     KL of the reverse step for t > 0, the discretised likelihood at t = 0.
     """
     where = t.reshape(t.shape + (1,) * (x.ndim - t.ndim))
-    at = lambda table: schedule.pick(table, where)  # noqa: E731
+    at = lambda table: schedule.pick(table, where)
     c = self.tables
-    mean = lambda d: at(c.of_x0) * d + at(c.of_x) * x  # noqa: E731
+    mean = lambda d: at(c.of_x0) * d + at(c.of_x) * x
     kl = gaussian_kl(mean(x0), at(c.log_var), mean(x0_hat), log_var)
     nll = -discretised_log_likelihood(x0, mean(x0_hat), 0.5 * log_var)
     axes = tuple(range(1, x.ndim))

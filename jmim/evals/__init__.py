@@ -1,0 +1,1 @@
+"""One file per evaluator; it knows nothing of methods."""

@@ -9,8 +9,8 @@ import dataclasses
 import numpy as np
 import scipy.special
 
-from jmim.core import method
-from jmim.evals import base
+from jmim.core import field
+from jmim.evals.lib import base
 from jmim.metrics import accuracy
 
 
@@ -20,8 +20,8 @@ class Evaluator(base.Evaluator):
 
   labelled = True
 
-  predict: str = method.field("logits", "output asked of the method")
-  limit: int = method.field(0, "test examples; 0: all", low=0)
+  predict: str = field.value("logits", "output asked of the method")
+  limit: int = field.value(0, "test examples; 0: all", low=0)
 
   def run(self, context):
     """Yields top1, top5 (with more than five classes), nll, examples."""

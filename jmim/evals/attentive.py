@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 
 from jmim.core import errors
-from jmim.core import method
-from jmim.evals import base
-from jmim.evals import frozen
-from jmim.nn import heads as classifiers
+from jmim.core import field
+from jmim.evals.lib import base
+from jmim.evals.lib import frozen
+from jmim.nn.decoders import heads as classifiers
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,16 +25,14 @@ class Evaluator(base.Evaluator):
 
   labelled = True
 
-  predict: str = method.field(
-    "tokens", "patch tokens [b, h, w, d] or [b, n, d]"
-  )
-  lrs: tuple = method.field((1e-3, 3e-4, 1e-4), "peak learning rates")
-  heads: int = method.field(0, "attention heads; 0: one per 64 channels", low=0)
-  epochs: float = method.field(20.0, "passes over the training set", above=0)
-  warmup_epochs: float = method.field(2.0, "of these, warm-up", low=0)
-  batch: int = method.field(0, "total batch; 0: that of the run", low=0)
-  weight_decay: float = method.field(0.01, "of kernels", low=0)
-  limit: int = method.field(0, "test examples; 0: all", low=0)
+  predict: str = field.value("tokens", "patch tokens [b, h, w, d] or [b, n, d]")
+  lrs: tuple = field.value((1e-3, 3e-4, 1e-4), "peak learning rates")
+  heads: int = field.value(0, "attention heads; 0: one per 64 channels", low=0)
+  epochs: float = field.value(20.0, "passes over the training set", above=0)
+  warmup_epochs: float = field.value(2.0, "of these, warm-up", low=0)
+  batch: int = field.value(0, "total batch; 0: that of the run", low=0)
+  weight_decay: float = field.value(0.01, "of kernels", low=0)
+  limit: int = field.value(0, "test examples; 0: all", low=0)
 
   def run(self, context):
     """Yields top1 (best rate) and lr<rate> for all."""
@@ -49,7 +47,7 @@ class Evaluator(base.Evaluator):
     )  # fmt: skip
 
     def logits(params, outputs):
-      apply = lambda p, x: head.apply({"params": p}, x)  # noqa: E731
+      apply = lambda p, x: head.apply({"params": p}, x)
       many = jax.vmap(apply, in_axes=(0, None))
       return many(params["main"]["layers"], flat(outputs[self.predict]))
 

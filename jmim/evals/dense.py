@@ -23,12 +23,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jmim.core import errors
-from jmim.core import method
-from jmim.evals import base
-from jmim.evals import draw
-from jmim.evals import frozen
+from jmim.core import field
 from jmim.evals import linear
-from jmim.evals import stored
+from jmim.evals.lib import base
+from jmim.evals.lib import draw
+from jmim.evals.lib import frozen
+from jmim.evals.lib import stored
 from jmim.metrics import dense
 
 
@@ -54,20 +54,20 @@ def maps(params, extra, tokens: jax.Array, train: bool, side: tuple[int, int]):
 class Evaluator(base.Evaluator):
   """Segmentation (percent) or depth (unit of the data) from patch tokens."""
 
-  predict: str = method.field("tokens", "patch tokens [b, h, w, d]")
-  task: str = method.field(
+  predict: str = field.value("tokens", "patch tokens [b, h, w, d]")
+  task: str = field.value(
     "segmentation", "what is probed", choices=("segmentation", "depth")
   )
-  target: str = method.field("semantic", "annotation of the data set")
-  data: str = method.field("", "data set, e.g. 'shapes/small'; '': the run's")
-  data_dir: str = method.field("", "where it is; '': ~/.cache/jmim")
-  lrs: tuple = method.field((1e-2, 1e-3, 1e-4), "peak learning rates")
-  epochs: float = method.field(10.0, "passes over the training set", above=0)
-  batch: int = method.field(16, "images per step", low=1)
-  weight_decay: float = method.field(1e-3, "of kernels", low=0)
-  train_limit: int = method.field(2000, "training images; 0: all", low=0)
-  limit: int = method.field(500, "test images; 0: all", low=0)
-  examples: int = method.field(6, "images drawn", low=1)
+  target: str = field.value("semantic", "annotation of the data set")
+  data: str = field.value("", "data set, e.g. 'shapes/small'; '': the run's")
+  data_dir: str = field.value("", "where it is; '': ~/.cache/jmim")
+  lrs: tuple = field.value((1e-2, 1e-3, 1e-4), "peak learning rates")
+  epochs: float = field.value(10.0, "passes over the training set", above=0)
+  batch: int = field.value(16, "images per step", low=1)
+  weight_decay: float = field.value(1e-3, "of kernels", low=0)
+  train_limit: int = field.value(2000, "training images; 0: all", low=0)
+  limit: int = field.value(500, "test images; 0: all", low=0)
+  examples: int = field.value(6, "images drawn", low=1)
 
   def run(self, context):
     """Yields miou and pixel_accuracy, or rmse and abs_rel; and a sheet."""
@@ -174,7 +174,7 @@ class Evaluator(base.Evaluator):
     n = self.examples
     _, images = context.rows("pixels", "eval", n, self.weights, "image")
     if self.task == "depth":
-      paint = lambda x: draw.heat(x, truth.min(), truth.max())  # noqa: E731
+      paint = lambda x: draw.heat(x, truth.min(), truth.max())
     else:
       paint = draw.classes
     return draw.sheet(

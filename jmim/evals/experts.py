@@ -17,9 +17,9 @@ import dataclasses
 
 import numpy as np
 
-from jmim.core import method
-from jmim.evals import base
-from jmim.evals import draw
+from jmim.core import field
+from jmim.evals.lib import base
+from jmim.evals.lib import draw
 
 PICTURE = 320  # pixels across
 
@@ -56,10 +56,10 @@ def table(chosen: np.ndarray, z: np.ndarray, experts: int, kinds: int):
 class Evaluator(base.Evaluator):
   """Loads, specialisation, and pictures of both."""
 
-  predict: str = method.field("experts", "chosen, time and label")
-  bins: int = method.field(10, "of time", low=2)
-  limit: int = method.field(0, "images; 0: all", low=0)
-  repeats: int = method.field(4, "passes at other times", low=1)
+  predict: str = field.value("experts", "chosen, time and label")
+  bins: int = field.value(10, "of time", low=2)
+  limit: int = field.value(0, "images; 0: all", low=0)
+  repeats: int = field.value(4, "passes at other times", low=1)
 
   def run(self, context):
     """Yields load_max, load_min, mi_position, mi_time, mi_class by layer."""

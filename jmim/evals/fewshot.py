@@ -14,8 +14,8 @@ import dataclasses
 
 import numpy as np
 
-from jmim.core import method
-from jmim.evals import base
+from jmim.core import field
+from jmim.evals.lib import base
 from jmim.metrics import accuracy
 from jmim.metrics import ridge
 
@@ -46,7 +46,7 @@ def scores(
     penalty: l.
   """
   mean, std = train.mean(0, np.float64), train.std(0, dtype=np.float64) + 1e-5
-  whiten = lambda x: np.pad(  # noqa: E731
+  whiten = lambda x: np.pad(
     (x - mean) / std, ((0, 0), (0, 1)), constant_values=CONSTANT
   )
   targets = np.where(labels[:, None] == np.arange(classes), 1.0, -1.0)
@@ -59,11 +59,11 @@ class Evaluator(base.Evaluator):
 
   labelled = True
 
-  shots: tuple = method.field((1, 5, 10, 100), "examples per class")
-  seeds: int = method.field(3, "repeats with other examples", low=1)
-  penalty: float = method.field(1024.0, "l of the ridge", above=0)
-  train_limit: int = method.field(100_000, "candidates; 0: all", low=0)
-  limit: int = method.field(0, "test examples; 0: all", low=0)
+  shots: tuple = field.value((1, 5, 10, 100), "examples per class")
+  seeds: int = field.value(3, "repeats with other examples", low=1)
+  penalty: float = field.value(1024.0, "l of the ridge", above=0)
+  train_limit: int = field.value(100_000, "candidates; 0: all", low=0)
+  limit: int = field.value(0, "test examples; 0: all", low=0)
 
   def run(self, context):
     """Yields <s>shot and, with several seeds, <s>shot_std."""

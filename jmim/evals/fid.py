@@ -21,14 +21,14 @@ import pathlib
 import jax.numpy as jnp
 import numpy as np
 
+from jmim.checkpoints import npz
 from jmim.core import errors
-from jmim.core import method
-from jmim.core import npz
+from jmim.core import field
 from jmim.data import augment
 from jmim.data import pipeline
 from jmim.data import sources
-from jmim.evals import base
-from jmim.evals import extract
+from jmim.evals.lib import base
+from jmim.evals.lib import extract
 from jmim.metrics import generation
 
 FEW = 10_000
@@ -124,17 +124,17 @@ def measure(
 class Evaluator(base.Evaluator):
   """FID, sFID, IS, KID, precision and recall of a method's samples."""
 
-  predict: str = method.field("sample", "images [b, h, w, c], as the inputs")
-  reference: str = method.field(
+  predict: str = field.value("sample", "images [b, h, w, c], as the inputs")
+  reference: str = field.value(
     "", "file of jmim.tools.make_fid_stats; train or eval: that split"
   )
-  inception: str = method.field("", ".npz of InceptionV3; or `encoder`")
-  inception_sha256: str = method.field("", "hash the file must have")
-  encoder: str = method.field("", "workdir of a run whose features are used")
-  samples: int = method.field(50_000, "images generated", low=2)
-  allow_few: bool = method.field(False, "accept fewer than 10,000 samples")
-  infinity: bool = method.field(False, "also FID extrapolated to n -> inf")
-  neighbours: int = method.field(3, "k of precision and recall", low=1)
+  inception: str = field.value("", ".npz of InceptionV3; or `encoder`")
+  inception_sha256: str = field.value("", "hash the file must have")
+  encoder: str = field.value("", "workdir of a run whose features are used")
+  samples: int = field.value(50_000, "images generated", low=2)
+  allow_few: bool = field.value(False, "accept fewer than 10,000 samples")
+  infinity: bool = field.value(False, "also FID extrapolated to n -> inf")
+  neighbours: int = field.value(3, "k of precision and recall", low=1)
 
   def run(self, context):
     """Yields the metrics; what they rest on is in the protocol."""

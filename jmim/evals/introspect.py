@@ -13,9 +13,9 @@ import dataclasses
 
 import numpy as np
 
-from jmim.core import method
-from jmim.evals import base
-from jmim.evals import draw
+from jmim.core import field
+from jmim.evals.lib import base
+from jmim.evals.lib import draw
 from jmim.metrics import representation
 
 
@@ -23,14 +23,14 @@ from jmim.metrics import representation
 class Evaluator(base.Evaluator):
   """Effective rank, CKA, attention distance; pictures of tokens."""
 
-  predict: str = method.field("tokens", "patch tokens [b, h, w, d]")
-  features: str = method.field("features", "output whose rank is measured")
-  layers: str = method.field("layers", "dict of outputs [b, d]; '': no CKA")
-  attention: str = method.field(
+  predict: str = field.value("tokens", "patch tokens [b, h, w, d]")
+  features: str = field.value("features", "output whose rank is measured")
+  layers: str = field.value("layers", "dict of outputs [b, d]; '': no CKA")
+  attention: str = field.value(
     "attention", "maps [b, layers, heads, t, t]; '': none"
   )
-  limit: int = method.field(256, "examples measured", low=4)
-  examples: int = method.field(6, "images drawn", low=1)
+  limit: int = field.value(256, "examples measured", low=4)
+  examples: int = field.value(6, "images drawn", low=1)
 
   def needs(self):
     """All outputs that are named."""
@@ -47,7 +47,7 @@ class Evaluator(base.Evaluator):
     tokens, images = context.rows(
       self.predict, "eval", n, self.weights, "image"
     )
-    big = lambda x: draw.enlarge(x, images.shape[1:3])  # noqa: E731
+    big = lambda x: draw.enlarge(x, images.shape[1:3])
     colours = representation.principal_colours(tokens)
     sheet = {"image": images, "PCA": big(colours)}
     if self.attention:

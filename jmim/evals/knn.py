@@ -13,8 +13,8 @@ import dataclasses
 import jax
 import numpy as np
 
-from jmim.core import method
-from jmim.evals import base
+from jmim.core import field
+from jmim.evals.lib import base
 from jmim.metrics import accuracy
 from jmim.metrics import neighbours
 
@@ -47,10 +47,10 @@ def votes(
 class Evaluator(base.Compared):
   """k-NN accuracy in percent, with pixels and untrained beside it."""
 
-  k: tuple = method.field(
+  k: tuple = field.value(
     (20, 10, 100, 200), "numbers of neighbours; the first is `top1`"
   )
-  temperature: float = method.field(0.07, "T of the votes", above=0)
+  temperature: float = field.value(0.07, "T of the votes", above=0)
 
   def run(self, context):
     """Yields top1 (percent) per k, and the reference lines."""

@@ -17,10 +17,10 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from jmim.core import method
-from jmim.evals import base
-from jmim.evals import frozen
-from jmim.nn import heads
+from jmim.core import field
+from jmim.evals.lib import base
+from jmim.evals.lib import frozen
+from jmim.nn.decoders import heads
 
 
 def init(key: jax.Array, dims: dict[str, int], rates: int, classes: int):
@@ -69,19 +69,19 @@ class Evaluator(base.Evaluator):
 
   labelled = True
 
-  predict: tuple = method.field(
+  predict: tuple = field.value(
     ("cls", "features"), "outputs probed; of a dict, every entry"
   )
-  lrs: tuple = method.field(
+  lrs: tuple = field.value(
     (0.1, 0.01, 0.03, 0.3, 1.0), "rates per 256 examples"
   )
-  epochs: float = method.field(90.0, "passes over the training set", above=0)
-  warmup_epochs: float = method.field(10.0, "of these, warm-up", low=0)
-  batch: int = method.field(0, "total batch; 0: that of the run", low=0)
-  momentum: float = method.field(0.9, "of LARS", low=0, below=1)
-  trust: float = method.field(0.001, "LARS trust coefficient", above=0)
-  weight_decay: float = method.field(0.0, "added to the gradient", low=0)
-  limit: int = method.field(0, "test examples; 0: all", low=0)
+  epochs: float = field.value(90.0, "passes over the training set", above=0)
+  warmup_epochs: float = field.value(10.0, "of these, warm-up", low=0)
+  batch: int = field.value(0, "total batch; 0: that of the run", low=0)
+  momentum: float = field.value(0.9, "of LARS", low=0, below=1)
+  trust: float = field.value(0.001, "LARS trust coefficient", above=0)
+  weight_decay: float = field.value(0.0, "added to the gradient", low=0)
+  limit: int = field.value(0, "test examples; 0: all", low=0)
 
   def needs(self):
     """All outputs probed."""

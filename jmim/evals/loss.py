@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from jmim.core import method
-from jmim.evals import base
+from jmim.core import field
+from jmim.evals.lib import base
 
 
 def whole_batches(context, split: str, limit: int | None) -> Iterator[dict]:
@@ -50,7 +50,7 @@ def whole_batches(context, split: str, limit: int | None) -> Iterator[dict]:
 class Evaluator(base.Evaluator):
   """Losses and logged values on the evaluation split."""
 
-  limit: int = method.field(0, "examples used; 0: all", low=0)
+  limit: int = field.value(0, "examples used; 0: all", low=0)
 
   def needs(self):
     """No predict function: it asks for the loss itself."""

@@ -10,17 +10,17 @@ import dataclasses
 
 import numpy as np
 
-from jmim.core import method
-from jmim.evals import base
+from jmim.core import field
+from jmim.evals.lib import base
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluator(base.Evaluator):
   """Means of one output, or of every entry of one that is a dict."""
 
-  predict: str = method.field("errors", "one number per example, or a dict")
-  limit: int = method.field(0, "examples used; 0: all", low=0)
-  repeats: int = method.field(1, "passes with other random draws", low=1)
+  predict: str = field.value("errors", "one number per example, or a dict")
+  limit: int = field.value(0, "examples used; 0: all", low=0)
+  repeats: int = field.value(1, "passes with other random draws", low=1)
 
   def run(self, context):
     """Yields the mean of every entry, and the number of examples."""

@@ -13,16 +13,16 @@ import math
 
 import numpy as np
 
-from jmim.core import method
-from jmim.evals import base
+from jmim.core import field
+from jmim.evals.lib import base
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluator(base.Evaluator):
   """Nats per example and bits per dimension, each example once."""
 
-  predict: str = method.field("nll", "nats per example [b]")
-  limit: int = method.field(0, "examples; 0: all", low=0)
+  predict: str = field.value("nll", "nats per example [b]")
+  limit: int = field.value(0, "examples; 0: all", low=0)
 
   def run(self, context):
     """Yields nats, bits_per_dim and examples."""

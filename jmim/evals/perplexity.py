@@ -17,13 +17,14 @@ import functools
 import jax
 import numpy as np
 
-from jmim.core import checkpoint
+from jmim.checkpoints import store as checkpoint
+from jmim.core import discovery
 from jmim.core import errors
-from jmim.core import method as methods
+from jmim.core import field
 from jmim.core import tree as trees
 from jmim.core import validate
 from jmim.data.procedural import markov
-from jmim.evals import base
+from jmim.evals.lib import base
 from jmim.metrics import tokens as metrics
 
 
@@ -31,13 +32,13 @@ from jmim.metrics import tokens as metrics
 class Evaluator(base.Evaluator):
   """Perplexity, entropies, bigrams, and network calls per sample."""
 
-  predict: str = methods.field("generate", "dict of tokens [b, l], calls [b]")
-  examples: int = methods.field(1024, "samples", low=2)
-  chain: int = methods.field(
+  predict: str = field.value("generate", "dict of tokens [b, l], calls [b]")
+  examples: int = field.value(1024, "samples", low=2)
+  chain: int = field.value(
     0, "vocabulary of the known chain the data are of (`markov`); 0: none",
     low=0,
   )  # fmt: skip
-  workdir: str = methods.field("", "run whose `nll` scores the samples")
+  workdir: str = field.value("", "run whose `nll` scores the samples")
 
   def run(self, context):
     """Yields entropy, unigram_entropy, tv, calls, and with q perplexity."""
@@ -101,7 +102,7 @@ def scores(workdir: str, tokens: np.ndarray, batch: int) -> np.ndarray:
       str(e), "the workdir of a run with a checkpoint", "correct it", key
     ) from e
   section = config["method"]
-  judge = validate.build(methods.find(section["type"]), section, "method")
+  judge = validate.build(discovery.find(section["type"]), section, "method")
   wanted = judge.inputs().get("tokens")
   if "nll" not in judge.predict() or not wanted:
     raise errors.UserError(

@@ -15,8 +15,8 @@ import sklearn.linear_model
 import sklearn.pipeline
 import sklearn.preprocessing
 
-from jmim.core import method
-from jmim.evals import base
+from jmim.core import field
+from jmim.evals.lib import base
 
 
 def fit(
@@ -47,8 +47,8 @@ def fit(
 class Evaluator(base.Compared):
   """Probe accuracy in percent, with pixels and untrained beside it."""
 
-  head: str = method.field("ridge", "classifier", choices=("ridge", "logistic"))
-  penalty: float = method.field(1.0, "weight of the L2 penalty", above=0)
+  head: str = field.value("ridge", "classifier", choices=("ridge", "logistic"))
+  penalty: float = field.value(1.0, "weight of the L2 penalty", above=0)
 
   def run(self, context):
     """Yields accuracy (percent) and the reference lines."""

@@ -21,10 +21,10 @@ import dataclasses
 import cv2
 import numpy as np
 
-from jmim.core import method
-from jmim.evals import base
-from jmim.evals import draw
-from jmim.evals import stored
+from jmim.core import field
+from jmim.evals.lib import base
+from jmim.evals.lib import draw
+from jmim.evals.lib import stored
 from jmim.metrics import dense
 
 
@@ -99,16 +99,16 @@ def score(truth: np.ndarray, guess: np.ndarray) -> tuple[float, float]:
 class Evaluator(base.Evaluator):
   """J, F and their mean in percent, over clips of the evaluation split."""
 
-  predict: str = method.field("tokens", "patch tokens [b, h, w, d]")
-  data: str = method.field("shapes/moving", "data set; '': the run's own")
-  data_dir: str = method.field("", "where it is; '': ~/.cache/jmim")
-  video: str = method.field("video", "clips in the data set")
-  target: str = method.field("instance", "masks in the data set")
-  last: int = method.field(7, "frames of context besides the first", low=0)
-  radius: int = method.field(12, "of the neighbourhood, in tokens", low=0)
-  k: int = method.field(5, "context tokens listened to", low=1)
-  temperature: float = method.field(0.1, "T of the affinity", above=0)
-  limit: int = method.field(50, "clips; 0: all", low=0)
+  predict: str = field.value("tokens", "patch tokens [b, h, w, d]")
+  data: str = field.value("shapes/moving", "data set; '': the run's own")
+  data_dir: str = field.value("", "where it is; '': ~/.cache/jmim")
+  video: str = field.value("video", "clips in the data set")
+  target: str = field.value("instance", "masks in the data set")
+  last: int = field.value(7, "frames of context besides the first", low=0)
+  radius: int = field.value(12, "of the neighbourhood, in tokens", low=0)
+  k: int = field.value(5, "context tokens listened to", low=1)
+  temperature: float = field.value(0.1, "T of the affinity", above=0)
+  limit: int = field.value(50, "clips; 0: all", low=0)
 
   def run(self, context):
     """Yields jf, j, f, still_jf and a picture of the first clip."""

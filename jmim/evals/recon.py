@@ -14,13 +14,11 @@ import dataclasses
 
 import cv2
 import numpy as np
-import PIL.Image
-import PIL.ImageDraw
-import PIL.ImageFont
 
-from jmim.core import method
+from jmim.core import field
 from jmim.data import augment
-from jmim.evals import base
+from jmim.evals.lib import base
+from jmim.evals.lib import draw
 
 GREY = 120
 
@@ -53,48 +51,13 @@ def hidden_error(
   return float((gap**2).mean()), float(np.abs(gap).mean())
 
 
-def sheet(
-  columns: dict[str, np.ndarray], pairs: int = 2, scale: int = 0
-) -> np.ndarray:
-  """uint8 picture: one row per `pairs` examples, titled columns.
-
-  Args:
-    columns: title -> uint8 [n, h, w, c].
-    pairs: examples side by side.
-    scale: enlargement; 0: so that an image is about 128 pixels wide.
-  """
-  images = list(columns.values())
-  n, h, w, _ = images[0].shape
-  scale = scale or max(1, round(128 / w))
-  gap, head = 6, 22
-  cell_h, cell_w = h * scale + gap, w * scale + gap
-  rows = -(-n // pairs)
-  wide = len(columns) * cell_w
-  canvas = PIL.Image.new(
-    "RGB", (pairs * wide + (pairs - 1) * 3 * gap, rows * cell_h + head), "white"
-  )
-  draw = PIL.ImageDraw.Draw(canvas)
-  font = PIL.ImageFont.load_default(13)
-  for c, (title, stack) in enumerate(columns.items()):
-    for i in range(n):
-      x = (i % pairs) * (wide + 3 * gap) + c * cell_w + gap // 2
-      y = (i // pairs) * cell_h + head
-      grey = stack.shape[-1] == 1
-      tile = PIL.Image.fromarray(stack[i, ..., 0] if grey else stack[i])
-      size = (w * scale, h * scale)
-      canvas.paste(tile.resize(size, PIL.Image.Resampling.NEAREST), (x, y))
-      if i < pairs:
-        draw.text((x + 2, 3), title, fill="black", font=font)
-  return np.asarray(canvas)
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluator(base.Evaluator):
   """A sheet of reconstructions, and their error beside simple fillings."""
 
-  predict: str = method.field("reconstruct", "returns image and mask")
-  examples: int = method.field(16, "images drawn", low=1)
-  batches: int = method.field(1, "batches the errors are averaged over", low=1)
+  predict: str = field.value("reconstruct", "returns image and mask")
+  examples: int = field.value(16, "images drawn", low=1)
+  batches: int = field.value(1, "batches the errors are averaged over", low=1)
 
   def run(self, context):
     """Yields mse and l1, *_nearest and *_colour, and the picture `sheet`."""
@@ -121,7 +84,7 @@ class Evaluator(base.Evaluator):
 
   def _sheet(self, truth, pred, hidden) -> np.ndarray:
     where = hidden[..., None]
-    return sheet(
+    return draw.sheet(
       {
         "original": truth,
         "masked": np.where(where, np.uint8(GREY), truth),

@@ -16,11 +16,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jmim.core import consts as const_files
-from jmim.core import method
+from jmim.checkpoints import frozen as const_files
+from jmim.core import field
 from jmim.data import augment
-from jmim.evals import base
-from jmim.evals import draw
+from jmim.evals.lib import base
+from jmim.evals.lib import draw
 from jmim.metrics import restoration
 
 
@@ -28,12 +28,12 @@ from jmim.metrics import restoration
 class Evaluator(base.Evaluator):
   """PSNR in decibels, SSIM and LPIPS, and a sheet of the first images."""
 
-  predict: str = method.field("restore", "dict with image, perhaps target")
-  crop: int = method.field(0, "border left out [pixels]", low=0)
-  lpips: str = method.field("", ".npz of AlexNet and LPIPS weights; '': none")
-  lpips_sha256: str = method.field("", "hash the file must have")
-  limit: int = method.field(0, "examples; 0: all", low=0)
-  examples: int = method.field(8, "images drawn", low=1)
+  predict: str = field.value("restore", "dict with image, perhaps target")
+  crop: int = field.value(0, "border left out [pixels]", low=0)
+  lpips: str = field.value("", ".npz of AlexNet and LPIPS weights; '': none")
+  lpips_sha256: str = field.value("", "hash the file must have")
+  limit: int = field.value(0, "examples; 0: all", low=0)
+  examples: int = field.value(8, "images drawn", low=1)
 
   def run(self, context):
     """Yields psnr, psnr_y, ssim, lpips (with weights) and a sheet."""
@@ -42,9 +42,7 @@ class Evaluator(base.Evaluator):
     for i, batch in enumerate(context.batches("eval", self.limit or None)):
       out = context.apply(self.predict, batch, self.weights, key=i)
       valid = context.gather(batch["valid"])
-      shown = lambda x: np.asarray(  # noqa: E731
-        augment.denormalise(context.augment, x)
-      )
+      shown = lambda x: np.asarray(augment.denormalise(context.augment, x))
       got = shown(out["image"])[valid]
       want = shown(out["target"]) if "target" in out else context.gather(
         batch["image"]
@@ -62,7 +60,7 @@ class Evaluator(base.Evaluator):
     """Metric -> [n], for uint8 images."""
     inner = slice(self.crop, -self.crop or None)
     a, b = (x[:, inner, inner] / 255.0 for x in (got, want))
-    each = lambda fn: np.array([fn(*x) for x in zip(a, b, strict=True)])  # noqa: E731
+    each = lambda fn: np.array([fn(*x) for x in zip(a, b, strict=True)])
     found = {"psnr": each(restoration.psnr)}
     if a.shape[-1] == 3:
       luma = restoration.luma
@@ -83,7 +81,7 @@ class Evaluator(base.Evaluator):
     )  # fmt: skip
     arrays = jax.tree.map(jnp.asarray, arrays)
     fn = jax.jit(restoration.lpips)
-    put = lambda x: jnp.asarray(x, jnp.float32)  # noqa: E731
+    put = lambda x: jnp.asarray(x, jnp.float32)
     return (
       lambda a, b: fn(arrays, put(a), put(b)),
       {"lpips_weights": f"sha256:{found}"},

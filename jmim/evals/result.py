@@ -11,17 +11,17 @@ import dataclasses
 import pathlib
 
 from jmim.core import errors
-from jmim.core import method
-from jmim.core import writer
-from jmim.evals import base
+from jmim.core import field
+from jmim.evals.lib import base
+from jmim.runlog import writer
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluator(base.Evaluator):
   """Copies one value of a finished run."""
 
-  workdir: str = method.field("", "of the other run")
-  key: str = method.field("accuracy/top1", "name in its metrics.jsonl")
+  workdir: str = field.value("", "of the other run")
+  key: str = field.value("accuracy/top1", "name in its metrics.jsonl")
 
   def needs(self):
     """Nothing of this run's method."""

@@ -12,19 +12,19 @@ import dataclasses
 
 import numpy as np
 
-from jmim.core import method
+from jmim.core import field
 from jmim.data import augment
-from jmim.evals import base
-from jmim.evals import draw
+from jmim.evals.lib import base
+from jmim.evals.lib import draw
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluator(base.Evaluator):
   """A picture of samples."""
 
-  predict: str = method.field("sample", "images [b, h, w, c], as the inputs")
-  examples: int = method.field(32, "samples drawn", low=1)
-  columns: int = method.field(8, "samples side by side", low=1)
+  predict: str = field.value("sample", "images [b, h, w, c], as the inputs")
+  examples: int = field.value(32, "samples drawn", low=1)
+  columns: int = field.value(8, "samples side by side", low=1)
 
   def run(self, context):
     """Yields the picture `grid`, and mean and std of the pixels."""

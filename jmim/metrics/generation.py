@@ -123,8 +123,8 @@ def kernel_distance(
 def mmd(x: np.ndarray, y: np.ndarray) -> float:
   """Unbiased squared MMD with the cubic kernel."""
   x, y = x.astype(np.float64), y.astype(np.float64)
-  kernel = lambda a, b: (a @ b.T / a.shape[1] + 1) ** 3  # noqa: E731
-  off = lambda k: (k.sum() - np.trace(k)) / (len(k) * (len(k) - 1))  # noqa: E731
+  kernel = lambda a, b: (a @ b.T / a.shape[1] + 1) ** 3
+  off = lambda k: (k.sum() - np.trace(k)) / (len(k) * (len(k) - 1))
   cross = kernel(x, y).mean()
   return float(off(kernel(x, x)) + off(kernel(y, y)) - 2 * cross)
 

@@ -58,7 +58,7 @@ def _nearest(train, labels, test, k, block, mesh):
   axes = mesh.axis_names
 
   def local(train, labels, test):
-    gather = lambda x: einops.rearrange(  # noqa: E731
+    gather = lambda x: einops.rearrange(
       jax.lax.all_gather(x, axes), "p m k -> m (p k)"
     )
     return _merge(*map(gather, _walk(train, labels, test, k, block)), k)

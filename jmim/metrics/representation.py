@@ -22,7 +22,7 @@ def linear_cka(x: np.ndarray, y: np.ndarray) -> float:
     y: [n, e], the same examples.
   """
   x, y = centred(x), centred(y)
-  norm = lambda a, b: np.linalg.norm(a.T @ b)  # noqa: E731
+  norm = lambda a, b: np.linalg.norm(a.T @ b)
   return float(norm(x, y) ** 2 / (norm(x, x) * norm(y, y)))
 
 

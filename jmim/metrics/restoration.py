@@ -3,7 +3,7 @@
     PSNR = -10 log10 mean (a - b)^2               images in 0 .. 1
     SSIM = mean of (2 m m' + c1)(2 v_ab + c2) / ((m^2 + m'^2 + c1)(v + v' + c2))
            in Gaussian windows of 11 x 11, deviation 1.5
-    LPIPS: see `jmim.nn.lpips`
+    LPIPS: see `jmim.nn.frozen.lpips`
 
 float64 in numpy; LPIPS in JAX.
 """
@@ -14,7 +14,7 @@ import jax
 import numpy as np
 import scipy.ndimage
 
-from jmim.nn import lpips as perceptual
+from jmim.nn.frozen import lpips as perceptual
 
 C1, C2 = 0.01**2, 0.03**2
 
@@ -66,7 +66,7 @@ def lpips(p: Mapping[str, jax.Array], a: jax.Array, b: jax.Array) -> jax.Array:
   """[b] perceptual distances (Zhang et al. 2018, v0.1, AlexNet).
 
   Args:
-    p: arrays of AlexNet and its layers, see `nn.lpips`.
+    p: arrays of AlexNet and its layers, see `nn.frozen.lpips`.
     a: [b, h, w, 3] in 0 .. 1, sides of at least 64 pixels.
     b: the same.
   """

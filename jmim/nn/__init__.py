@@ -1,0 +1,1 @@
+"""Layers; they know no method, no data, and no mesh beside their runtime."""

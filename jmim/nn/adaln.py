@@ -12,12 +12,12 @@ import jax
 import jax.numpy as jnp
 from jax import ad_checkpoint
 
+from jmim.core import runtime
 from jmim.nn import attention
 from jmim.nn import block
 from jmim.nn import mlp
 from jmim.nn import norm
 from jmim.nn import posemb
-from jmim.nn import runtime
 
 ZEROS = nn.initializers.zeros
 
@@ -90,7 +90,7 @@ class AdaBlock(nn.Module):
       self.heads, rt=self.rt, qk_norm=self.qk_norm, name="attn", **init
     )
     inner = tuple(t for t in taps if t in attention.TAPS)
-    norm = lambda name: bare_norm(self.rt, name, self.affine, self.rms)  # noqa: E731
+    norm = lambda name: bare_norm(self.rt, name, self.affine, self.rms)
     y = modulate(norm("norm1")(x), shift1, scale1)
     y, found = attn(y, rotary=rotary, taps=inner)
     x = self.rt.shard(x + gate1[:, None] * y)

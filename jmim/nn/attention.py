@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import ad_checkpoint
 
+from jmim.core import runtime
 from jmim.nn import dense
 from jmim.nn import flash
 from jmim.nn import lean
 from jmim.nn import norm
 from jmim.nn import posemb
-from jmim.nn import runtime
 
 IMPLEMENTATIONS = ("einsum", "xla", "cudnn", "flash")
 TAPS = ("q", "k", "v", "attention")

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import ad_checkpoint
 
+from jmim.core import runtime
 from jmim.nn import attention
 from jmim.nn import mlp
 from jmim.nn import norm
-from jmim.nn import runtime
 
 
 def layer_norm(

@@ -9,7 +9,7 @@ import einops
 import flax.linen as nn
 import jax
 
-from jmim.nn import runtime
+from jmim.core import runtime
 
 # Torch's default: uniform, of a third of the variance of LeCun's.
 TORCH = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")

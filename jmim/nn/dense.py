@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 from jax import lax
 
-from jmim.nn import runtime
+from jmim.core import runtime
 
 
 def flat_dot_general(

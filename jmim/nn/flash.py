@@ -9,7 +9,7 @@ fill less than a tile.
 import jax
 import jax.numpy as jnp
 
-from jmim.nn import runtime
+from jmim.core import runtime
 
 P = jax.sharding.PartitionSpec
 TILE = 128

@@ -6,9 +6,9 @@ import flax.linen as nn
 import jax
 from jax import ad_checkpoint
 
+from jmim.core import runtime
 from jmim.nn import dense
 from jmim.nn import lean
-from jmim.nn import runtime
 
 ACTIVATIONS = {
   "gelu": lean.gelu,

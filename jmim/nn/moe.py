@@ -27,8 +27,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jmim.core import runtime
 from jmim.nn import mlp
-from jmim.nn import runtime
 
 P = jax.sharding.PartitionSpec
 IMPLEMENTATIONS = ("dense", "ragged")
@@ -121,7 +121,7 @@ def exchanged(
   rank = jnp.cumsum(jax.nn.one_hot(to, shards, dtype=jnp.int32), axis=0)
   place = to, jnp.take_along_axis(rank, to[:, None], 1)[:, 0] - 1
   room = len(rows) // k * min(k, own)
-  swap = lambda a: jax.lax.all_to_all(a, AXIS, 0, 0, tiled=True)  # noqa: E731
+  swap = lambda a: jax.lax.all_to_all(a, AXIS, 0, 0, tiled=True)
   sent = jnp.zeros((shards, room, rows.shape[1]), rows.dtype)
   sent = sent.at[place].set(rows)
   names = jnp.full((shards, room), own).at[place].set(ids % own)
@@ -234,7 +234,7 @@ class Experts(nn.Module):
     """gate and up [e, width, hidden], down [e, hidden, width]."""
     wide = (self.experts, width, self.hidden)
     shapes = {"gate": wide, "up": wide, "down": (wide[0], wide[2], wide[1])}
-    cast = lambda w: w.astype(self.rt.dtype)  # noqa: E731
+    cast = lambda w: w.astype(self.rt.dtype)
     return {n: cast(Kernel(s, name=n)()) for n, s in shapes.items()}
 
 

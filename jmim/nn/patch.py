@@ -5,8 +5,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jmim.core import runtime
 from jmim.nn import dense
-from jmim.nn import runtime
 
 
 def patchify(images: jax.Array, patch: int) -> jax.Array:

@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jmim.nn import runtime
+from jmim.core import runtime
 
 # Tensors that blocks name for remat="names".
 NAMES = ("qkv", "attention", "middle", "hidden")
@@ -110,7 +110,7 @@ class Stack(nn.Module):
     if cond is not None:
       shared["cond"] = cond
     params = self._params(layer, x, cond)
-    cut = lambda a: a if stop == self.depth else a[:stop]  # noqa: E731
+    cut = lambda a: a if stop == self.depth else a[:stop]
     per_layer = jax.tree.map(cut, per_layer or {})
     apart = isinstance(params, tuple)
     params = params[:stop] if apart else jax.tree.map(cut, params)
@@ -143,6 +143,6 @@ class Stack(nn.Module):
   def _init(self, key, layer, x, cond):
     keys = jax.random.split(key, self.depth)
     # One example shows the shapes.
-    one = lambda a: jnp.zeros((1, *a.shape[1:]), a.dtype)  # noqa: E731
+    one = lambda a: jnp.zeros((1, *a.shape[1:]), a.dtype)
     given = {} if cond is None else {"cond": one(cond)}
     return jax.vmap(lambda k: layer.init(k, one(x), **given)["params"])(keys)

@@ -110,7 +110,7 @@ def revived(
   """
   n, m, codes = state
   dead = n < least
-  pick = lambda a, b: jnp.where(dead[:, None], a, b)  # noqa: E731
+  pick = lambda a, b: jnp.where(dead[:, None], a, b)
   return (
     jnp.where(dead, least, n),
     pick(least * candidates, m),

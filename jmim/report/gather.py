@@ -19,11 +19,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from jmim.core import base_config
-from jmim.core import clock
-from jmim.core import console
 from jmim.core import errors
-from jmim.core import writer
 from jmim.report import pictures
+from jmim.runlog import clock
+from jmim.runlog import console
+from jmim.runlog import writer
 
 POINTS = 4000  # most points of a curve; beyond, each stretch keeps its extremes
 _NOT_CURVES = ("step", "eval", "protocol")

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 LIMIT = 24 * 2**20  # bytes of PNG of one run; in the page 4/3 of that
 _NAME = re.compile(r"(?P<stem>.+)_(?P<step>\d{8,})\.png")
 
-_SAMPLES = re.compile(r"step(?P<step>\d+)_(?P<how>.+)")  # of `jmim.sample`
+_SAMPLES = re.compile(
+  r"step(?P<step>\d+)_(?P<how>.+)"
+)  # of `jmim.modes.sample`
 
 
 def read(
@@ -17,7 +19,7 @@ def read(
   """Pictures of a run, oldest first.
 
   Args:
-    folder: workdir/images, files as `core.writer` names them; beside it
+    folder: workdir/images, files as `runlog.writer` names them; beside it
       the first part of what --mode=sample made.
     evaluators: names of the run's evaluators, which begin those of files.
     limit: most bytes of all; what is over it goes by `thinned`.
@@ -65,7 +67,7 @@ def thinned(
   again, until it fits; the newest of each name goes last.
   """
   left = {name: list(ones) for name, ones in sizes.items()}
-  weight = lambda name: sum(size for _, size in left[name])  # noqa: E731
+  weight = lambda name: sum(size for _, size in left[name])
   while left and sum(map(weight, left)) > limit:
     name = max(left, key=lambda n: (len(left[n]) > 1, weight(n)))
     older = max(1, len(left[name]) // 2)

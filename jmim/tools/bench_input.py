@@ -22,8 +22,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jmim import build
-from jmim import checks
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.core import validate
@@ -34,6 +32,8 @@ from jmim.data import reader
 from jmim.data import sources
 from jmim.data import views
 from jmim.data import worker
+from jmim.session import build
+from jmim.session import checks
 from jmim.tools import decode_race
 
 

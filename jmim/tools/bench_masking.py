@@ -5,7 +5,7 @@
 Two steps (loss, gradient, AdamW) of one network on 32 x 32 x 4 latents, with
 half of the patches hidden and with none, measured in turn; the median ratio of
 neighbours is what counts, so that other work on the machine hits both. FLOPs
-are counted from the program by the rule of `core.flops`; --flops counts only
+are counted from the program by the rule of `cost.flops`; --flops counts only
 and needs no memory for the network.
 """
 
@@ -20,10 +20,10 @@ import jax
 import jax.numpy as jnp
 
 from jmim.core import base_config
-from jmim.core import malloc
-from jmim.core import optim
-from jmim.core import step as steps
 from jmim.methods.diffusion import maskdit
+from jmim.parallel import malloc
+from jmim.training import optim
+from jmim.training import step as steps
 
 SIDE, CHANNELS = 32, 4
 
@@ -53,7 +53,7 @@ def make_step(m: maskdit.MaskDiT, batch: dict) -> steps.Step:
     if k.startswith(start)
   }
   shapes = jax.eval_shape(m.init, jax.random.key(0), batch)[0]
-  constant = lambda step: jnp.float32(1e-4)  # noqa: E731
+  constant = lambda step: jnp.float32(1e-4)
   optimizers = {"main": optim.make(settings, shapes, m.groups(), constant)}
   return steps.Step(m, optimizers, lambda key, b: b)
 

@@ -25,9 +25,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jmim.core import errors
-from jmim.core import malloc
 from jmim.methods.diffusion import dit
-from jmim.nn import vit
+from jmim.nn.nets import vit
+from jmim.parallel import malloc
 
 _CLASSES, _SIZE, _CHANNELS = 1000, 32, 4
 

@@ -27,13 +27,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jmim import assemble
-from jmim import dry_run
-from jmim.core import backend
 from jmim.core import config as configs
 from jmim.core import errors
-from jmim.core import sharding
-from jmim.core import summary
+from jmim.cost import summary
+from jmim.modes import dry_run
+from jmim.parallel import backend
+from jmim.parallel import sharding
+from jmim.session import assemble
 
 
 class Side:

@@ -35,14 +35,14 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import registered
 
-from jmim import train
 from jmim.core import config as configs
 from jmim.core import errors
-from jmim.core import malloc
-from jmim.core import sharding
 from jmim.data import augment
 from jmim.data import pipeline
 from jmim.metrics import latents
+from jmim.modes import train
+from jmim.parallel import malloc
+from jmim.parallel import sharding
 
 Rows = dict[str, np.ndarray]
 

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from jmim.core import base_config
-from jmim.core import console as consoles
 from jmim.core import errors
-from jmim.core import writer
+from jmim.runlog import console as consoles
+from jmim.runlog import writer
 
 CURVES = pathlib.Path(__file__).resolve().parents[2] / "docs" / "curves"
 # What makes two runs comparable; the rest may differ.

@@ -5,7 +5,7 @@
     python -m jmim.tools.claim --list
 
 A claim is the file configs/claims/<slug>.py (or any path to such a file); see
-`jmim/tools/claims.py`. Its runs go through `jmim.train` like those of
+`jmim/tools/claims.py`. Its runs go through `jmim.modes.train` like those of
 `jmim.main`; with --runs they are kept, and the same command again continues
 where it was interrupted. Exit code: 0 all conditions hold, 1 one does not,
 2 a mistake, 3 a run diverged, 75 a signal came.
@@ -23,13 +23,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jmim import train
-from jmim.core import backend
 from jmim.core import config as configs
-from jmim.core import console as consoles
 from jmim.core import errors
-from jmim.core import malloc
 from jmim.core import validate
+from jmim.modes import train
+from jmim.parallel import backend
+from jmim.parallel import malloc
+from jmim.runlog import console as consoles
 from jmim.tools import claims
 
 FOLDER = pathlib.Path("configs") / "claims"

@@ -28,7 +28,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jmim.core import errors
-from jmim.core import writer
+from jmim.runlog import writer
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterable
 from collections.abc import Sequence
 
-from jmim.core import console as consoles
+from jmim.runlog import console as consoles
 
 # What a run prints when a stage has ended.
 STAGES = (
@@ -68,7 +68,7 @@ def start(
 def load() -> float:
   """Seconds in which a process loads what training needs."""
   began = time.perf_counter()
-  subprocess.run([sys.executable, "-c", "import jmim.train"], check=True)
+  subprocess.run([sys.executable, "-c", "import jmim.modes.train"], check=True)
   return time.perf_counter() - began
 
 

@@ -11,8 +11,8 @@ import pathlib
 import sys
 
 from jmim import main
-from jmim.core import clock as clocks
-from jmim.core import malloc
+from jmim.parallel import malloc
+from jmim.runlog import clock as clocks
 
 # What the clock measures -> what a kill then hits; "input" comes at each step.
 NAMES = {

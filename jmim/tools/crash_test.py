@@ -33,11 +33,11 @@ import tempfile
 import time
 from collections.abc import Sequence
 
-from jmim.core import checkpoint
-from jmim.core import events
-from jmim.core import meter
-from jmim.core import weights
-from jmim.core import writer
+from jmim.checkpoints import store as checkpoint
+from jmim.checkpoints import weights
+from jmim.runlog import events
+from jmim.runlog import meter
+from jmim.runlog import writer
 from jmim.tools import crash_watch
 
 # Kills come in one of the first so many phases of a kind after a start, so that
@@ -87,7 +87,7 @@ def held_up(workdir: pathlib.Path, saves: int) -> float:
     saves: how many it began; the last came after the last log line.
   """
   shares = [x for x in writer.read(workdir) if "goodput/checkpoint" in x][-1]
-  part = lambda name: shares[meter.GOODPUT + name]  # noqa: E731
+  part = lambda name: shares[meter.GOODPUT + name]
   step = (part("steps") + part("input")) / shares["step"]
   return part("checkpoint") / max(1, saves - 1) / step
 

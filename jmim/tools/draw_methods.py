@@ -19,13 +19,13 @@ import matplotlib.figure
 import numpy as np
 import PIL.Image
 
-from jmim.core import method as methods
+from jmim.core import discovery
 from jmim.data import sources
 from jmim.diffusion import first_hitting
 from jmim.diffusion import truncated
-from jmim.evals import draw as sheets
+from jmim.evals.lib import draw as sheets
+from jmim.masks import tokens as masking
 from jmim.methods.theory import jepa_linear as theory
-from jmim.nn import masking
 
 OUT = pathlib.Path("docs") / "images" / "methods"
 GREY, SIDE, ROWS = 120, 224, 4
@@ -48,7 +48,7 @@ def hide(images: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 def make(name: str, **fields):
   """The method of a name with these fields."""
-  return methods.find(name)(**fields)
+  return discovery.find(name)(**fields)
 
 
 def drawn(method, n: int = ROWS, **batch):
@@ -191,7 +191,7 @@ def videomae_v2(images):
   m = make("video.videomae_v2")
   draws = drawn(m, 1, video=np.zeros((1, 1), np.float32))
   still = np.repeat(images[:1], 4, axis=0)
-  steps = lambda x: x[0].reshape(m.grid)[:4]  # noqa: E731
+  steps = lambda x: x[0].reshape(m.grid)[:4]
   hidden, left = steps(draws["hidden"]), steps(draws["left"])
   return {
     "frame": still,

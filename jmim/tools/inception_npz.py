@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jmim.core import errors
-from jmim.nn import inception
+from jmim.nn.frozen import inception
 
 PUBLISHED = "6726825d"  # sha256 of the file begins so
 

@@ -18,8 +18,8 @@ from jmim.core import errors
 from jmim.core import version
 from jmim.data import pipeline
 from jmim.data import sources
-from jmim.evals import extract
 from jmim.evals import fid
+from jmim.evals.lib import extract
 
 
 def main(argv: Sequence[str] | None = None) -> int:

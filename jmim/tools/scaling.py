@@ -20,11 +20,11 @@ from typing import Any
 
 import matplotlib.figure
 
-from jmim import dry_run
 from jmim.core import config as configs
 from jmim.core import errors
-from jmim.core import malloc
-from jmim.core import topology
+from jmim.modes import dry_run
+from jmim.parallel import malloc
+from jmim.parallel import topology
 from jmim.tools import bench_step
 
 SHOWN = ("flops", "memory", "sent", "traffic")

@@ -3,7 +3,7 @@
 import pathlib
 import sys
 
-from jmim.core import method
+from jmim.core import discovery
 
 # `import harness` from any working directory, and methods beside it.
 sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path.cwd())]
@@ -12,4 +12,4 @@ sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path.cwd())]
 def pytest_generate_tests(metafunc):
   if "name" in metafunc.fixturenames:
     given = metafunc.config.getoption("--method")
-    metafunc.parametrize("name", given or method.names(), scope="module")
+    metafunc.parametrize("name", given or discovery.names(), scope="module")

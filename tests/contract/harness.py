@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jmim.core import method as methods
-from jmim.core import optim
-from jmim.core import schedule
-from jmim.core import sharding
-from jmim.core import step as steps
-from jmim.nn import runtime
+from jmim.core import discovery
+from jmim.core import runtime
+from jmim.parallel import sharding
+from jmim.training import optim
+from jmim.training import schedule
+from jmim.training import step as steps
 
 BATCH = 8
 OPTIM = {
@@ -115,7 +115,7 @@ def tiny(cls, like=None, devices=1, fsdp=1, accumulate=1, **rt):
     return step(state, consts, batch)
 
   compiled = jax.jit(counted, out_shardings=(where, sharding.replicated(mesh)))
-  put = lambda b: jax.device_put(b, sharding.batch_sharding(mesh))  # noqa: E731
+  put = lambda b: jax.device_put(b, sharding.batch_sharding(mesh))
   return Tiny(method, step, compiled, where, consts, put, traces)
 
 
@@ -136,7 +136,7 @@ class Runs:
   """The tiny runs of one method: each program is compiled once."""
 
   def __init__(self, name: str):
-    self.cls = methods.find(name)
+    self.cls = discovery.find(name)
     self._runs = {}
 
   def of(self, **options) -> Tiny:

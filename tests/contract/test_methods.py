@@ -12,13 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jmim.core import checkpoint
-from jmim.core import events
-from jmim.core import flops
-from jmim.core import method as methods
-from jmim.core import step as core_step
+from jmim.checkpoints import store as checkpoint
+from jmim.core import discovery
 from jmim.core import tree as trees
-from jmim.core import writer
+from jmim.cost import flops
+from jmim.runlog import events
+from jmim.runlog import writer
+from jmim.training import step as core_step
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def losses(metrics):
 
 
 def test_documented(name):
-  cls = methods.find(name)
+  cls = discovery.find(name)
   module = __import__(cls.__module__, fromlist=["_"])
   assert len(module.__doc__) > 400, "the module docstring holds the paper"
   assert "loss" in module.__doc__ and "python -m jmim.main" in module.__doc__
@@ -78,7 +78,7 @@ def test_overfits_one_batch(runs):
   run, state = runs.of(), runs.init()
   _, batch, draws = runs.given
   player = run.method.players[0]
-  fixed = lambda state: runs.gradients(state, batch, draws)[player][0][0]  # noqa: E731
+  fixed = lambda state: runs.gradients(state, batch, draws)[player][0][0]
   before = fixed(state)
   state, _ = run.run(state, 60, batch)
   assert fixed(state) < 0.9 * before
@@ -186,7 +186,7 @@ def test_hardware_choices_do_not_change_losses_and_gradients(runs, how):
 
 
 def test_draw_depends_on_key_and_step_only(name):
-  method = methods.find(name).tiny()
+  method = discovery.find(name).tiny()
   batch, other = (harness.make_batch(method, seed) for seed in (0, 1))
   key = jax.random.key(5)
   first = method.draw(key, batch, 3)

@@ -10,8 +10,8 @@ from jmim.convert import families
 from jmim.convert import files
 from jmim.convert import plan
 from jmim.convert import table
+from jmim.core import discovery
 from jmim.core import errors
-from jmim.core import method as methods
 from jmim.core import tree as trees
 
 VIT = dict(
@@ -60,7 +60,7 @@ CASES = (
 
 
 def tiny(family, name):
-  cls = methods.find(name)
+  cls = discovery.find(name)
   if "giant" in family:
     return cls(**VIT, **GIANT)
   if family in OPTIONS:

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 import jmim
-from jmim import exporting
-from jmim import importing
+from jmim.convert import exporting
 from jmim.convert import families
 from jmim.convert import files
+from jmim.convert import importing
 from jmim.convert import plan
 from jmim.convert import table
 from jmim.core import config as configs
+from jmim.core import discovery
 from jmim.core import errors
-from jmim.core import method as methods
 from jmim.core import tree as trees
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -58,7 +58,7 @@ def images(seed=0):
 def load(name, config, found):
   """(method, params, extra, plan) of weights in a family."""
   family = families.FAMILIES[name]
-  cls = methods.find(family.methods[0])
+  cls = discovery.find(family.methods[0])
   method = cls(**family.read_config(config))
   assert family.objection(family.methods[0], method) is None
   like = kit.shapes(method)
@@ -255,7 +255,7 @@ def test_transformers_videomae(tmp_path):
   found = files.read(tmp_path / "theirs")
   settings = json.loads((tmp_path / "theirs/config.json").read_text())
   family = families.FAMILIES["hf_videomae"]
-  method = methods.find("video.videomae_v2")(
+  method = discovery.find("video.videomae_v2")(
     **family.read_config(settings), mask_ratio=0.75
   )
   made = plan.make(family, method, found, kit.shapes(method))
@@ -320,7 +320,7 @@ def workdir(folder, name, family, **fields):
   )  # fmt: skip
   config.method = configs.section(type=name, **fields)
   config.hardware.compile_cache = ""
-  method = methods.find(name)(**fields)
+  method = discovery.find(name)(**fields)
   rng = np.random.default_rng(0)
   named = {n: rng.normal(0, 0.2, x.shape).astype("f4")
            for n, x in trees.named(kit.shapes(method)).items()}  # fmt: skip
@@ -459,7 +459,7 @@ def test_timm_architectures_are_known_by_name(name):
   with torch.device("meta"):
     state = timm.create_model(name).state_dict()
   family = families.FAMILIES["timm_vit"]
-  method = methods.find("supervised.backbone")(
+  method = discovery.find("supervised.backbone")(
     **family.read_config({"architecture": name, "num_classes": 1000})
   )
   like = kit.shapes(method)
@@ -502,7 +502,7 @@ def test_open_clip():
   state = {f"visual.{n}": p.numpy() for n, p in theirs.state_dict().items()}
   family = families.FAMILIES["open_clip"]
   sizes = kit.VIT | dict(classes=8, mlp_ratio=3.0)
-  method = methods.find("supervised.backbone")(
+  method = discovery.find("supervised.backbone")(
     **sizes, **(kit.CLIP | dict(act="gelu"))
   )
   assert family.objection("supervised.backbone", method) is None

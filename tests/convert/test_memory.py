@@ -8,14 +8,14 @@ import jax
 import numpy as np
 import pytest
 
-from jmim import importing
 from jmim.convert import families
 from jmim.convert import files
+from jmim.convert import importing
 from jmim.convert import plan
 from jmim.convert import table
-from jmim.core import sharding
 from jmim.core import tree as trees
 from jmim.methods.supervised import backbone
+from jmim.parallel import sharding
 
 LEAVES, LAYERS, SIDE = 6, 4, 512
 LEAF = LAYERS * SIDE * SIDE * 4
@@ -49,7 +49,7 @@ def like():
 def theirs():
   rng = np.random.default_rng(0)
   names = [f"b.{i}.w{j}.weight" for j in range(LEAVES) for i in range(LAYERS)]
-  draw = lambda: rng.normal(size=(SIDE, SIDE)).astype(np.float32)  # noqa: E731
+  draw = lambda: rng.normal(size=(SIDE, SIDE)).astype(np.float32)
   return {n: draw() for n in names}
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import jmim
-from jmim import exporting
+from jmim.convert import exporting
 from jmim.convert import families
 from jmim.convert import files
 from jmim.convert import table
+from jmim.core import discovery
 from jmim.core import errors
-from jmim.core import method as methods
 from jmim.core import tree as trees
 
 torch = pytest.importorskip("torch")
@@ -92,7 +92,7 @@ def test_timm_architectures_are_known_by_name(name, architecture):
   with torch.device("meta"):
     state = timm.create_model(architecture).state_dict()
   family = families.FAMILIES[name]
-  method = methods.find(family.methods[0])(
+  method = discovery.find(family.methods[0])(
     **family.read_config({"architecture": architecture, "num_classes": 1000})
   )
   wanted = table.shapes(family.table(method), shapes.shapes(method))
@@ -193,7 +193,7 @@ def test_timm_reads_the_authors_names_of_dinov3(tmp_path, gated):
   """timm's own reader of Meta's files is the second opinion on the names."""
   timm = pytest.importorskip("timm")
   sizes = shapes.VIT | shapes.DINO3 | dict(eps=1e-5, registers=4)
-  method = methods.find("supervised.backbone")(
+  method = discovery.find("supervised.backbone")(
     **sizes, act="swiglu" if gated else "gelu", mlp_ratio=3.0
   )
   family = families.FAMILIES["dinov3"]

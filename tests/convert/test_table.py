@@ -2,8 +2,8 @@ import jax
 import numpy as np
 import pytest
 
-from jmim.convert import mae as convert
 from jmim.convert import table
+from jmim.convert.tables import mae as convert
 from jmim.core import errors
 from jmim.core import tree as trees
 from jmim.methods.mim import mae

@@ -48,7 +48,7 @@ def test_diffusers_autoencoder(tmp_path, kinds):
   net, own = method.net, params["autoencoder"]
   moments, _ = jax.jit(net.encode)(own, ours)
   mean, log_var = np.split(np.asarray(moments), 2, -1)
-  there = lambda a: np.moveaxis(a.numpy(), 1, -1)  # noqa: E731
+  there = lambda a: np.moveaxis(a.numpy(), 1, -1)
   scale = np.abs(mean).max()
   np.testing.assert_allclose(mean, there(posterior.mean), atol=1e-4 * scale)
   np.testing.assert_allclose(

@@ -4,7 +4,7 @@ import pytest
 
 from jmim.core import config as configs
 from jmim.core import errors
-from jmim.core import method
+from jmim.core import field
 from jmim.core import validate
 
 
@@ -12,10 +12,10 @@ from jmim.core import validate
 class Part:
   """A documented dataclass, as methods and evaluators are."""
 
-  depth: int = method.field(12, "layers", low=1)
-  ratio: float = method.field(0.75, "share", low=0.0, below=1.0)
-  head: str = method.field("ridge", "kind", choices=("ridge", "logistic"))
-  k: tuple = method.field((20,), "neighbours")
+  depth: int = field.value(12, "layers", low=1)
+  ratio: float = field.value(0.75, "share", low=0.0, below=1.0)
+  head: str = field.value("ridge", "kind", choices=("ridge", "logistic"))
+  k: tuple = field.value((20,), "neighbours")
   hidden: int = dataclasses.field(default=0, metadata={"config": False})
 
 

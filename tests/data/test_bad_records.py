@@ -10,13 +10,13 @@ import pytest
 import tinyrun
 from PIL import Image
 
-from jmim import train
 from jmim.core import config as configs
 from jmim.core import errors
-from jmim.core import writer
 from jmim.data import jpeg
 from jmim.data import pipeline
 from jmim.data import sources
+from jmim.modes import train
+from jmim.runlog import writer
 
 _N, _BROKEN = 1000, 37
 

@@ -257,7 +257,7 @@ def test_fit():
 
 def _png_header(width, height):
   """The start of a PNG that says how large it is, and one line of zeros."""
-  chunk = lambda kind, data: (  # noqa: E731
+  chunk = lambda kind, data: (
     struct.pack(">I", len(data))
     + kind
     + data

@@ -22,8 +22,8 @@ def main(where, count, index, out):
   """One of the processes: writes what its devices hold."""
   import jax  # noqa: PLC0415
 
-  from jmim.core import hosts  # noqa: PLC0415
-  from jmim.core import sharding  # noqa: PLC0415
+  from jmim.parallel import hosts  # noqa: PLC0415
+  from jmim.parallel import sharding  # noqa: PLC0415
 
   if int(count) > 1:
     jax.config.update("jax_cpu_collectives_implementation", "gloo")

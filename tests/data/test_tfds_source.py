@@ -132,7 +132,7 @@ def _record(image, label):
   def field(number, data):
     return bytes([number << 3 | 2, len(data)]) + data
 
-  entry = lambda key, value: field(1, field(1, key) + field(2, value))  # noqa: E731
+  entry = lambda key, value: field(1, field(1, key) + field(2, value))
   features = entry(b"image", field(1, field(1, image)))
   features += entry(b"label", field(3, field(1, bytes([label]))))
   data = field(1, features)

@@ -37,7 +37,7 @@ def test_limited_noise_has_the_law_of_the_theory(precision):
 
 
 def test_float64_is_float64_and_nothing_else_becomes_it():
-  draw = lambda k: categorical.draw(k, jnp.zeros(8), "f64")  # noqa: E731
+  draw = lambda k: categorical.draw(k, jnp.zeros(8), "f64")
   text = jax.jit(draw).lower(jax.random.key(0)).as_text()
   logs = re.findall(r"stablehlo.log .*: tensor<8x(f\d+)>", text)
   assert logs == ["f64", "f64"]

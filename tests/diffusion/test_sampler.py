@@ -173,7 +173,7 @@ def test_error_falls_with_the_stated_power(name, order):
 
 @pytest.mark.parametrize("name", ["ddpm", "ddim", "dpmpp_2m"])
 def test_a_path_can_be_walked_in_parts(name):
-  make = lambda p: solvers.make(name, p, eta=0.5)  # noqa: E731
+  make = lambda p: solvers.make(name, p, eta=0.5)
   whole = make(PATH)
   z = noise_of(whole)
   wanted, record = sampler.sample(whole, network, START, z, sampler.trajectory)
@@ -277,7 +277,7 @@ def test_inpainting_keeps_what_is_known(eps):
 
 def test_sampling_is_differentiable():
   def last(scale):
-    denoise = lambda x, level: targets.output(  # noqa: E731
+    denoise = lambda x, level: targets.output(
       "x0", scale * X0, x, level.signal, level.noise
     )
     return sampler.sample(solvers.dpmpp_2m(PATH), denoise, START)[0].sum()

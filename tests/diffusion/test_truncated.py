@@ -53,7 +53,7 @@ def test_the_law_of_a_chain_is_the_table(steps):
 def simulated(steps, limit, chains):
   """Entropy of the tokens of one-position chains of the real sampler."""
   logits = jnp.asarray(np.append(np.log(PI), 0.0), jnp.float32)
-  net = lambda x, t: jnp.broadcast_to(logits, (*x.shape, 33))  # noqa: E731
+  net = lambda x, t: jnp.broadcast_to(logits, (*x.shape, 33))
   start = jnp.full((chains, 1), 32)
   precision, cut = ("f64", 0.0) if limit > 20 else ("f64", float(limit))
   run = jax.jit(

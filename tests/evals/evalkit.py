@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jmim.core import method
-from jmim.core import sharding
 from jmim.core import state as states
 from jmim.data import augment
 from jmim.data import pipeline
 from jmim.data import sources
-from jmim.evals import context as contexts
+from jmim.evals.lib import context as contexts
+from jmim.parallel import sharding
 
 CHANNELS, DIM, PATCH = 3, 6, 2
 

@@ -4,16 +4,16 @@ import evalkit
 import numpy as np
 import pytest
 
-from jmim import train
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.data import augment
 from jmim.data import pipeline
-from jmim.evals import extract
 from jmim.evals import fid
 from jmim.evals import nll
 from jmim.evals import samples
+from jmim.evals.lib import extract
 from jmim.metrics import generation
+from jmim.modes import train
 from jmim.tools import inception_npz
 from jmim.tools import make_fid_stats
 

@@ -8,7 +8,7 @@ import skimage.metrics
 from jmim.core import errors
 from jmim.evals import introspect
 from jmim.evals import restoration
-from jmim.evals import runner
+from jmim.evals.lib import runner
 from jmim.metrics import representation
 
 

@@ -4,8 +4,8 @@ import numpy as np
 
 from jmim.evals import accuracy
 from jmim.evals import attentive
-from jmim.evals import frozen
 from jmim.evals import linear
+from jmim.evals.lib import frozen
 
 
 def probe(**changes):

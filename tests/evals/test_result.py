@@ -2,8 +2,8 @@ import evalkit
 import pytest
 
 from jmim.core import errors
-from jmim.core import writer
 from jmim.evals import result
+from jmim.runlog import writer
 
 
 def test_the_last_value_of_another_run_and_its_protocol(tmp_path):

@@ -5,8 +5,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jmim.convert import cae as convert
 from jmim.convert import table
+from jmim.convert.tables import cae as convert
 from jmim.methods.mim import cae
 
 SKIPPED = {}

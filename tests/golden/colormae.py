@@ -8,8 +8,8 @@ made from theirs, filters and patterns from the white noise.
 import jax
 import jax.numpy as jnp
 
+from jmim.masks import coloured as noise
 from jmim.methods.mim import colormae
-from jmim.nn import noise
 
 SKIPPED = {}
 

@@ -4,8 +4,8 @@ import einops
 import jax
 import jax.numpy as jnp
 
-from jmim.convert import cropmae as convert
 from jmim.convert import table
+from jmim.convert.tables import cropmae as convert
 from jmim.methods.mim import cropmae
 
 SKIPPED = {}

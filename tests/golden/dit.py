@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jmim.convert import dit as convert
 from jmim.convert import table
+from jmim.convert.tables import dit as convert
 from jmim.diffusion import guidance
 from jmim.diffusion import respace
 from jmim.diffusion import sampler

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jmim.convert import dit_moe as convert
 from jmim.convert import table
+from jmim.convert.tables import dit_moe as convert
 from jmim.diffusion import sampler
 from jmim.methods.diffusion import dit_moe
 
@@ -67,7 +67,7 @@ def run(case):
   )
   other = jax.jit(sorted_runs.forward)(params, batch, draws)
   order = np.argsort(out["chosen"], axis=-1)
-  chosen = lambda x: einops.rearrange(  # noqa: E731
+  chosen = lambda x: einops.rearrange(
     np.take_along_axis(np.asarray(x), order, -1), "l b t k -> l (b t) k"
   )
   return {

@@ -4,8 +4,8 @@ import einops
 import jax
 import jax.numpy as jnp
 
-from jmim.convert import dmae as convert
 from jmim.convert import table
+from jmim.convert.tables import dmae as convert
 from jmim.methods.distill import dmae
 
 SKIPPED = {}
@@ -40,7 +40,7 @@ def method(config):
 def run(case):
   m = method(case.config)
   m.inputs()  # checks that the case fits together
-  part = lambda p: {  # noqa: E731
+  part = lambda p: {
     k.removeprefix(p): v for k, v in case.params.items() if k.startswith(p)
   }
   names = convert.student(m)

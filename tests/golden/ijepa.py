@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jmim.convert import ijepa as convert
 from jmim.convert import table
+from jmim.convert.tables import ijepa as convert
 from jmim.methods.mim import ijepa
 
 SKIPPED = {}
@@ -39,7 +39,7 @@ def method(config):
 def run(case):
   m = method(case.config)
   m.inputs()
-  part = lambda p: {  # noqa: E731
+  part = lambda p: {
     k.removeprefix(p): v for k, v in case.params.items() if k.startswith(p)
   }
   own, context = convert.predictor(m), convert.encoder(m, "encoder/")

@@ -7,17 +7,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jmim.convert import ldm as convert
-from jmim.convert import ldm_unet
 from jmim.convert import table
+from jmim.convert.tables import ldm as convert
+from jmim.convert.tables import ldm_unet
 from jmim.diffusion import guidance
 from jmim.diffusion import sampler
 from jmim.methods.latent import autoencoder_kl
 from jmim.methods.latent import autoencoder_vq
 from jmim.methods.latent import ldm
-from jmim.nn import autoencoder
-from jmim.nn import lpips
 from jmim.nn import vq
+from jmim.nn.frozen import lpips
+from jmim.nn.nets import autoencoder
 
 SKIPPED = {}
 
@@ -185,7 +185,7 @@ def ddim(case):
   _, states = sampler.sample(
     path, denoise, i["x_T"], i["noise"], sampler.trajectory
   )
-  f = lambda x: np.float32(x[::-1])  # noqa: E731  ascending, as recorded
+  f = lambda x: np.float32(x[::-1])  #   ascending, as recorded
   return {
     "betas": np.float32(process.beta),
     "alphas_cumprod": np.float32(process.power),

@@ -5,8 +5,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jmim.convert import lightningdit as convert
 from jmim.convert import table
+from jmim.convert.tables import lightningdit as convert
 from jmim.diffusion import sampler
 from jmim.diffusion import targets
 from jmim.methods.diffusion import lightningdit

@@ -9,18 +9,18 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jmim.convert import mae as convert
 from jmim.convert import table
-from jmim.core import optim
-from jmim.core import schedule
-from jmim.data import mix
+from jmim.convert.tables import mae as convert
 from jmim.evals import knn
 from jmim.evals import linear
 from jmim.methods.mim import mae
 from jmim.methods.supervised import finetune as supervised
 from jmim.metrics import accuracy
+from jmim.nn import mix
 from jmim.nn import posemb
-from jmim.nn import vit
+from jmim.nn.nets import vit
+from jmim.training import optim
+from jmim.training import schedule
 
 SKIPPED = {}
 
@@ -260,7 +260,7 @@ def finetune(case):
 
 def check_groups(case, names, optimizer, params):
   """Decay and rate of every parameter equal the authors' parameter groups."""
-  spread = lambda s, p: np.broadcast_to(np.asarray(s), p.shape)  # noqa: E731
+  spread = lambda s, p: np.broadcast_to(np.asarray(s), p.shape)
   leaves = optimizer.leaves["main"]
   for field, key, unit in (
     ("lr", "lr_scale", 1.0),

@@ -4,8 +4,8 @@ import einops
 import jax
 import jax.numpy as jnp
 
-from jmim.convert import maskalign as convert
 from jmim.convert import table
+from jmim.convert.tables import maskalign as convert
 from jmim.methods.distill import maskalign
 
 SKIPPED = {}

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jmim.convert import table
-from jmim.convert import umd as convert
+from jmim.convert.tables import umd as convert
 from jmim.diffusion import sampler
 from jmim.diffusion import solvers
 from jmim.methods.diffusion import umd
@@ -52,7 +52,7 @@ def run(case):
   loss, aux = jax.jit(lambda p: m.loss("main", p, {}, {}, batch, draws, 0))(
     params
   )
-  part = lambda tree, s: {k: v[s] for k, v in tree.items()}  # noqa: E731
+  part = lambda tree, s: {k: v[s] for k, v in tree.items()}
   found = {"loss": loss, "alphas_cumprod": np.float32(m.process.power)}
   if n0 < b:
     rows = slice(0, b - n0)

@@ -7,9 +7,9 @@ import numpy as np
 import optax
 
 from jmim.convert import table
-from jmim.convert import videomae_v2 as convert
+from jmim.convert.tables import videomae_v2 as convert
 from jmim.methods.video import videomae_v2
-from jmim.nn import video
+from jmim.nn.nets import video
 
 SKIPPED = {}
 
@@ -41,7 +41,7 @@ def run(case):
   params = {"main": table.import_tree(names, case.params)}
   clips = einops.rearrange(case.inputs["video"], "b c t h w -> b t h w c")
   batch = {"video": jnp.asarray(clips)}
-  flat = lambda name: jnp.asarray(  # noqa: E731
+  flat = lambda name: jnp.asarray(
     case.inputs[name].reshape(len(clips), -1), bool
   )
   draws = {"hidden": flat("encoder_mask"), "left": flat("decoder_mask")}

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jmim.core import method as methods
+from jmim.core import discovery
 from jmim.methods.supervised import backbone
 
 TINY = dict(
@@ -24,7 +24,7 @@ def filled(method, images):
   rng = np.random.default_rng(0)
   batch = {"image": images, "label": jnp.zeros(2, jnp.int32)}
   shapes, _ = jax.eval_shape(method.init, jax.random.key(0), batch)
-  draw = lambda s: jnp.asarray(0.3 * rng.normal(size=s.shape), s.dtype)  # noqa: E731
+  draw = lambda s: jnp.asarray(0.3 * rng.normal(size=s.shape), s.dtype)
   return jax.tree.map(draw, shapes)
 
 
@@ -47,7 +47,7 @@ def test_the_head_reads_the_pool(images, pool):
 
 
 def test_the_head_of_a_swin_reads_the_mean(images):
-  method = methods.find("supervised.swin").tiny()
+  method = discovery.find("supervised.swin").tiny()
   params = filled(method, images)
   z = method.encode(params, {"image": images})["latent"]
   np.testing.assert_allclose(

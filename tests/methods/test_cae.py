@@ -57,7 +57,7 @@ def test_the_decoder_sees_predictions_only(case):
   params, _, batch, draws = case
   out = TINY.forward(params, batch, draws)
   own = params["main"]["context"]["decoder"]
-  from jmim.nn import context  # noqa: PLC0415
+  from jmim.nn.decoders import cae as context  # noqa: PLC0415
 
   c = TINY.context
   decoder = context.LatentDecoder(
@@ -72,16 +72,14 @@ def test_no_gradient_through_the_target_and_none_with_weight_0(case):
   params, consts, batch, draws = case
 
   def grads(m, draws):
-    fn = lambda p: m.loss("main", p, {}, consts, batch, draws, 0)[0]  # noqa: E731
+    fn = lambda p: m.loss("main", p, {}, consts, batch, draws, 0)[0]
     return jax.jit(jax.grad(fn))(params)
 
   off = dataclasses.replace(TINY, align=0.0)
-  fn = lambda m, x: m.loss(  # noqa: E731
-    "main", params, {}, consts, {"image": x}, draws, 0
-  )
+  fn = lambda m, x: m.loss("main", params, {}, consts, {"image": x}, draws, 0)
   # Hidden pixels reach the loss through tokens and target only.
   hidden = pixels(draws["mask"])
-  flow = lambda m: np.asarray(  # noqa: E731
+  flow = lambda m: np.asarray(
     jax.grad(lambda x: fn(m, x)[0])(jnp.asarray(IMAGE))
   )
   for m in (TINY, off):

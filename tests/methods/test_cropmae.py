@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jmim.methods.mim import cropmae
-from jmim.nn import cross
+from jmim.nn.decoders import cross
 
 TINY = dataclasses.replace(cropmae.CropMAE.tiny(), dropout=0.0)
 KEY = jax.random.key(0)
@@ -33,7 +33,7 @@ def test_the_source_has_no_order(case):
   """Its tokens in another order change nothing: no positions there."""
   params, draws = case
   out = TINY.forward(params, BATCH, draws)
-  decode = lambda source: TINY.decoder.apply(  # noqa: E731
+  decode = lambda source: TINY.decoder.apply(
     {"params": params["main"]["decoder"]}, out["latent"], source, out["mask"]
   )
   order = np.random.default_rng(1).permutation(17)
@@ -62,7 +62,7 @@ def test_visible_targets_do_not_reach_the_loss(case):
   out = TINY.forward(params, BATCH, draws)
   mask = np.asarray(out["mask"].mask).reshape(2, 4, 4)
   hidden = np.kron(mask, np.ones((4, 4)))[..., None].astype(np.float32)
-  loss = lambda x: TINY.reconstruction_loss(out, {"image": x})  # noqa: E731
+  loss = lambda x: TINY.reconstruction_loss(out, {"image": x})
   target = BATCH["views"][:, 1]
   scale = 2 + np.random.default_rng(2).random(target.shape, np.float32)
   assert loss(np.where(hidden, target, scale * target)) == loss(target)
@@ -98,7 +98,7 @@ def test_dropout_reaches_the_training_loss(case):
   params, draws = case
   m = dataclasses.replace(TINY, dropout=0.1)
   drawn = m.draw(KEY, BATCH, 0)
-  loss = lambda d: float(m.loss("main", params, {}, {}, BATCH, d, 0)[0])  # noqa: E731
+  loss = lambda d: float(m.loss("main", params, {}, {}, BATCH, d, 0)[0])
   other = drawn | {"dropout": drawn["dropout"] + 1}
   assert loss(drawn) != loss(other)
   np.testing.assert_allclose(

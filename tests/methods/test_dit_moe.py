@@ -8,9 +8,9 @@ import optax
 import pytest
 import toys
 
-from jmim.core import sharding
+from jmim.core import runtime
 from jmim.methods.diffusion import dit_moe
-from jmim.nn import runtime
+from jmim.parallel import sharding
 
 B = 8
 TINY = dataclasses.replace(dit_moe.DiTMoE.tiny(), objective="flow", depth=1)
@@ -32,7 +32,7 @@ def draws(batch):
 def params(batch):
   rng = np.random.default_rng(2)
   shapes, _ = jax.eval_shape(TINY.init, jax.random.key(0), batch)
-  fill = lambda s: (0.2 * rng.normal(size=s.shape)).astype(s.dtype)  # noqa: E731
+  fill = lambda s: (0.2 * rng.normal(size=s.shape)).astype(s.dtype)
   return jax.tree.map(fill, shapes)
 
 
@@ -166,7 +166,7 @@ def test_parameters_of_the_published_sizes(
   )  # fmt: skip
   batch = {"image": jax.ShapeDtypeStruct((1, 32, 32, 4), np.float32)}
   params, _ = jax.eval_shape(method.init, jax.random.key(0), batch)
-  count = lambda tree: sum(math.prod(x.shape) for x in jax.tree.leaves(tree))  # noqa: E731
+  count = lambda tree: sum(math.prod(x.shape) for x in jax.tree.leaves(tree))
   found = count(params)
   idle = count(named(params, "experts")) * (1 - method.chosen / experts)
   np.testing.assert_allclose(found, total, rtol=0.005)

@@ -34,7 +34,7 @@ def test_weight_0_is_plain_mae(case):
   off = dataclasses.replace(TINY, weight=0.0)
   fields = {f.name for f in dataclasses.fields(mae.MAE)}
   plain = mae.MAE(**{k: v for k, v in vars(off).items() if k in fields})
-  value = lambda m: jax.jit(  # noqa: E731
+  value = lambda m: jax.jit(
     jax.value_and_grad(lambda p: loss_of(m, p, consts, batch, draws)[0])
   )(params)
   (a, grads_a), (b, grads_b) = value(off), value(plain)

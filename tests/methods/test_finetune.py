@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from jmim.core import config as configs
-from jmim.data import mix
 from jmim.methods.supervised import finetune
+from jmim.nn import mix
 
 
 def make(**own):

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.masks import rectangles
 from jmim.methods.mim import ijepa
-from jmim.nn import rectangles
 
 TINY = ijepa.IJEPA.tiny()
 KEY = jax.random.key(0)
@@ -27,9 +27,7 @@ def case():
 
 
 def masks(n=200, seed=0, min_keep=10):
-  make = lambda k: rectangles.multi_block(  # noqa: E731
-    k, n, GRID, 4, *SCALES, min_keep
-  )
+  make = lambda k: rectangles.multi_block(k, n, GRID, 4, *SCALES, min_keep)
   return jax.tree.map(np.asarray, jax.jit(make)(jax.random.key(seed)))
 
 

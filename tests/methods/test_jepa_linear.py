@@ -115,7 +115,7 @@ def test_without_the_stopped_target_the_encoder_collapses():
 
   @jax.jit
   def descend(p):
-    move = lambda p, _: (  # noqa: E731
+    move = lambda p, _: (
       jax.tree.map(lambda x, g: x - 0.05 * g, p, jax.grad(loss)(p)),
       None,
     )

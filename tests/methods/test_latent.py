@@ -10,11 +10,11 @@ from jmim.methods.diffusion import dit
 from jmim.methods.latent import autoencoder_kl
 from jmim.methods.latent import autoencoder_vq
 from jmim.methods.latent import ldm
-from jmim.nn import autoencoder
-from jmim.nn import codec
-from jmim.nn import lpips
-from jmim.nn import tokens
 from jmim.nn import vq
+from jmim.nn.frozen import lpips
+from jmim.nn.nets import autoencoder
+from jmim.nn.nets import codec
+from jmim.nn.nets import token_encoder as tokens
 
 B = 2
 KL = autoencoder_kl.AutoencoderKL(
@@ -99,7 +99,7 @@ def test_beta_is_on_the_side_that_legacy_says(legacy):
   method = dataclasses.replace(VQ, legacy=legacy, beta=0.25)
   codes = jnp.asarray([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
   z = jnp.full((1, 1, 1, 3), 0.8)
-  loss = lambda codes, z: method.quantise(codes, z)[2]  # noqa: E731
+  loss = lambda codes, z: method.quantise(codes, z)[2]
   g_codes, g_z = jax.grad(loss, (0, 1))(codes, z)
   pull = 2 * 0.2 / 3  # of a mean square over three channels
   sides = (0.25, 1.0) if legacy else (1.0, 0.25)

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jmim.core import method as methods
+from jmim.core import discovery
 from jmim.core import tree as trees
 
-LIGHTNING = methods.find("diffusion.lightningdit")
+LIGHTNING = discovery.find("diffusion.lightningdit")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_the_velocity_is_zero_at_the_start(given):
 def test_each_option_is_in_the_parameters(given):
   m, params, batch = given
   names = set(trees.named(params))
-  some = lambda **kw: set(  # noqa: E731
+  some = lambda **kw: set(
     trees.named(
       jax.eval_shape(
         dataclasses.replace(m, **kw).init, jax.random.key(0), batch
@@ -59,7 +59,7 @@ def test_guidance_acts_from_its_start_only(given):
   late = dataclasses.replace(m, guidance=4.0, guidance_start=1.1)
   early = dataclasses.replace(m, guidance=4.0, guidance_start=0.0)
   key = jax.random.key(0)
-  draw = lambda m: m.sample(params, {}, {}, batch, key)  # noqa: E731
+  draw = lambda m: m.sample(params, {}, {}, batch, key)
   plain = draw(m)
   np.testing.assert_allclose(draw(late), plain, atol=1e-5)
   assert np.abs(draw(early) - plain).max() > 1e-2
@@ -68,7 +68,7 @@ def test_guidance_acts_from_its_start_only(given):
 def test_times_follow_their_distribution(given):
   m, _, _ = given
   batch = {"image": jnp.zeros((4096, 1))}
-  draw = lambda m: np.sort(m.draw(jax.random.key(0), batch, 0)["u"])  # noqa: E731
+  draw = lambda m: np.sort(m.draw(jax.random.key(0), batch, 0)["u"])
   even = draw(dataclasses.replace(m, uniform=True))
   np.testing.assert_allclose(even, np.linspace(0, 1, 4096), atol=0.03)
   middle = draw(m)

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.core import runtime
 from jmim.core import tree as trees
+from jmim.masks import tokens as masking
 from jmim.methods.mim import mae
-from jmim.nn import masking
 from jmim.nn import patch as patching
-from jmim.nn import runtime
 
 B, N, KEEP, PIXELS = 3, 16, 4, 48
 TINY = mae.MAE.tiny()
@@ -39,7 +39,7 @@ def params(batch):
   """Every leaf normal, so that no bias or scale is trivial."""
   rng = np.random.default_rng(2)
   shapes, _ = jax.eval_shape(TINY.init, _KEY, batch)
-  fill = lambda s: (0.2 * rng.normal(size=s.shape)).astype(s.dtype)  # noqa: E731
+  fill = lambda s: (0.2 * rng.normal(size=s.shape)).astype(s.dtype)
   return jax.tree.map(fill, shapes)
 
 

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.masks import tokens as masking
 from jmim.methods.distill import maskalign
-from jmim.nn import masking
 from jmim.nn import norm
-from jmim.nn import teacher as teachers
+from jmim.nn.nets import teacher as teachers
 
 TINY = dataclasses.replace(maskalign.MaskAlign.tiny(), drop_path=0.0)
 KEY = jax.random.key(0)

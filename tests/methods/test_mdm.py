@@ -22,7 +22,7 @@ def tokens():
 def random_params(method, scale=0.2):
   rng = np.random.default_rng(2)
   shapes, _ = jax.eval_shape(method.init, jax.random.key(0), {})
-  fill = lambda s: (scale * rng.normal(size=s.shape)).astype(s.dtype)  # noqa: E731
+  fill = lambda s: (scale * rng.normal(size=s.shape)).astype(s.dtype)
   return jax.tree.map(fill, shapes)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from jmim.core import tree as trees
+from jmim.masks import tokens as masking
 from jmim.methods.mim import simmim
-from jmim.nn import masking
 
 VIT = simmim.SimMIM(
   variant="Ti/4", size=16, width=32, depths=(2,), heads=(4,), square=8
@@ -28,7 +28,7 @@ def case(request):
   m, batch = request.param, {"image": IMAGE}
   params, _ = jax.jit(m.init)(KEY, batch)
   # Fresh tables are zero: positions must matter in these tests.
-  noisy = lambda x: x + 0.1 * np.random.default_rng(1).normal(size=x.shape)  # noqa: E731
+  noisy = lambda x: x + 0.1 * np.random.default_rng(1).normal(size=x.shape)
   params = jax.tree.map(lambda x: noisy(x).astype(np.float32), params)
   return m, params, batch, m.draw(KEY, batch, 0)
 
@@ -91,7 +91,7 @@ def test_visible_targets_do_not_reach_the_loss(case):
 def test_nothing_hidden_gives_loss_0_and_no_gradient_of_the_token(case):
   m, params, batch, draws = case
   draws = draws | {"mask": jnp.zeros_like(draws["mask"])}
-  run = lambda m: jax.jit(  # noqa: E731
+  run = lambda m: jax.jit(
     jax.value_and_grad(lambda p: m.loss("main", p, {}, {}, batch, draws, 0)[0])
   )(params)
   assert run(m)[0] == 0

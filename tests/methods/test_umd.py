@@ -6,13 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jmim.core import sharding
+from jmim.core import runtime
+from jmim.masks import tokens as masking
 from jmim.methods.diffusion import maskdit
 from jmim.methods.diffusion import umd
 from jmim.methods.mim import mae
-from jmim.nn import masking
 from jmim.nn import patch as patching
-from jmim.nn import runtime
+from jmim.parallel import sharding
 
 B = 4
 TINY = umd.UMD.tiny()
@@ -39,7 +39,7 @@ def params(batch):
   """Every leaf normal, so that no bias, scale or zero start is trivial."""
   rng = np.random.default_rng(2)
   shapes, _ = jax.eval_shape(TINY.init, jax.random.key(0), batch)
-  fill = lambda s: (0.2 * rng.normal(size=s.shape)).astype(s.dtype)  # noqa: E731
+  fill = lambda s: (0.2 * rng.normal(size=s.shape)).astype(s.dtype)
   return jax.tree.map(fill, shapes)
 
 
@@ -216,7 +216,7 @@ def test_guidance_only_in_its_interval(params):
   """Outside of it the prediction is the conditional one."""
   given = {"index": np.arange(B), "label": np.array([0, 1, 2, 1])}
   guided = dataclasses.replace(TINY, guidance=3.0)
-  inside = lambda *t: dataclasses.replace(guided, guidance_interval=t)  # noqa: E731
+  inside = lambda *t: dataclasses.replace(guided, guidance_interval=t)
   always, never = sample(guided, params, given), sample(TINY, params, given)
   # Of the times 19, 13, 7, 1 and 0 of 20, none, two and all are inside.
   none = sample(inside(0.96, 1.0), params, given)
@@ -234,7 +234,7 @@ def test_rescaled_guidance_keeps_the_deviation_of_the_noise():
   found = np.asarray(method.guided(cond, null, 0.5))
   plain = dataclasses.replace(method, guidance_rescale=0.0)
   free = np.asarray(plain.guided(cond, null, 0.5))
-  each = lambda x: x[..., :3].std((1, 2, 3))  # noqa: E731
+  each = lambda x: x[..., :3].std((1, 2, 3))
   np.testing.assert_allclose(each(found), each(cond), rtol=1e-5)
   assert (each(free) > 2 * each(cond)).all()
   np.testing.assert_array_equal(found[..., 3:], free[..., 3:])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jmim.methods.video import videomae_v2
-from jmim.nn import video
+from jmim.nn.nets import video
 
 TINY = dataclasses.replace(
   videomae_v2.VideoMAE.tiny(), size=16, mask_ratio=0.75

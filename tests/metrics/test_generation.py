@@ -56,7 +56,7 @@ def test_extrapolation_is_nearer_to_the_truth_than_all_samples():
 
 def test_kid_equals_scikit_learn_and_is_unbiased():
   x, y = sets()
-  kernel = lambda a, b: sklearn.metrics.pairwise.polynomial_kernel(  # noqa: E731
+  kernel = lambda a, b: sklearn.metrics.pairwise.polynomial_kernel(
     a, b, degree=3, gamma=1 / 8, coef0=1
   )
   n, m = len(x), len(y)
@@ -89,7 +89,7 @@ def test_inception_score_by_hand():
 def test_precision_and_recall_equal_scikit_learn():
   x, y = sets(n=120, m=90, d=3)
   for k in (1, 3):
-    near = lambda z, k=k: sklearn.neighbors.NearestNeighbors(  # noqa: E731
+    near = lambda z, k=k: sklearn.neighbors.NearestNeighbors(
       n_neighbors=k + 1
     ).fit(z).kneighbors(z)[0][:, k]  # fmt: skip
     distance = sklearn.metrics.pairwise.euclidean_distances(y, x)

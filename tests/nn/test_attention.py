@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.core import runtime
 from jmim.nn import attention
-from jmim.nn import runtime
 
 _ON_CPU = ["einsum", "xla"]
 B, H, T, S, D = 2, 3, 5, 7, 4
@@ -243,7 +243,7 @@ def test_cosine_attention_ignores_the_length_of_queries(fill, normal):
   kernel = params["qkv"]["kernel"].copy()
   kernel[:, :WIDTH] *= 3
   longer["qkv"] = {"kernel": kernel}
-  apply = lambda p: module.apply({"params": p}, x)[0]  # noqa: E731
+  apply = lambda p: module.apply({"params": p}, x)[0]
   np.testing.assert_allclose(apply(params), apply(longer), atol=1e-5)
   # ln 100 is the most it scales by.
   for high in (np.log(100.0), 9.0):
@@ -261,7 +261,7 @@ def test_cross_attention_of_tokens_to_themselves_is_self_attention(
   x = normal(B, T, WIDTH)
   cross, own = attention.CrossAttention(HEADS), attention.SelfAttention(HEADS)
   params = fill(cross, x, x)["params"]
-  join = lambda n: np.concatenate([params[i][n] for i in "qkv"], -1)  # noqa: E731
+  join = lambda n: np.concatenate([params[i][n] for i in "qkv"], -1)
   fused = {"qkv": {"kernel": join("kernel"), "bias": join("bias")},
            "proj": params["proj"]}  # fmt: skip
   wanted = own.apply({"params": fused}, x)[0]

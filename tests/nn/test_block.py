@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import special
 
+from jmim.core import runtime
 from jmim.nn import block
-from jmim.nn import runtime
 
 B, T, W, HEADS = 3, 5, 8, 2
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from jax.experimental.pallas import tpu as pltpu
 
-from jmim.core import sharding
+from jmim.core import runtime
 from jmim.nn import attention
-from jmim.nn import runtime
+from jmim.parallel import sharding
 
 B, H, T, S, D = 2, 2, 5, 130, 8
 

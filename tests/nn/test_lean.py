@@ -20,7 +20,7 @@ PAIRS = {
 
 def derivatives(f, x, t):
   """Value, reverse, forward, and the gradient of a forward derivative."""
-  ahead = lambda x: jax.jvp(f, (x,), (t,))[1]  # noqa: E731
+  ahead = lambda x: jax.jvp(f, (x,), (t,))[1]
   back = jax.vjp(f, x)[1](t)[0]
   second = jax.grad(lambda x: (ahead(x) ** 2).sum())(x)
   return {"value": f(x), "back": back, "ahead": ahead(x), "second": second}
@@ -52,12 +52,12 @@ def test_layer_norm_is_that_of_flax(affine, normal):
     ours.init(jax.random.key(0), x)
   )
   params = jax.tree.map(lambda p: p + jnp.asarray(normal(*p.shape)), params)
-  own = lambda m: jax.grad(lambda p: (m.apply(p, x) * t).sum())(params)  # noqa: E731
+  own = lambda m: jax.grad(lambda p: (m.apply(p, x) * t).sum())(params)
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
     own(ours), own(plain),
   )  # fmt: skip
-  at = lambda m: derivatives(lambda x: m.apply(params, x), x, t)  # noqa: E731
+  at = lambda m: derivatives(lambda x: m.apply(params, x), x, t)
   compare(at(ours), at(plain))
 
 
@@ -72,7 +72,7 @@ def test_backward_passes_keep_one_array_only(dtype, normal):
   assert large(lambda x: 0.5 * x * (1 + jax.lax.erf(x))) > 1  # of the plain one
   assert large(lean.gelu) == large(lean.gelu_tanh) == 1
   assert large(lambda x: lean.softmax(x, dtype)) == 1
-  layer = lambda x, s, b: lean.layer_norm(x, s, b, 1e-6, dtype)  # noqa: E731
+  layer = lambda x, s, b: lean.layer_norm(x, s, b, 1e-6, dtype)
   assert large(layer, jnp.ones(8), jnp.ones(8)) == 1
 
 

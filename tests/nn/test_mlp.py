@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import special
 
+from jmim.core import runtime
 from jmim.nn import mlp
-from jmim.nn import runtime
 
 
 def _reference(variables, x):

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jmim.core import flops
-from jmim.core import sharding
+from jmim.core import runtime
+from jmim.cost import flops
 from jmim.nn import moe
-from jmim.nn import runtime
+from jmim.parallel import sharding
 
 E, K, D, H = 4, 2, 6, 10
 RAGGED = runtime.Runtime(experts="ragged")
@@ -86,7 +86,7 @@ def mesh_runtime(data, expert, batch_axes):
 
 def placed(rt, variables, x):
   """Experts over the expert axis, the batch over its axes."""
-  put = lambda a, *spec: jax.device_put(  # noqa: E731
+  put = lambda a, *spec: jax.device_put(
     a, jax.sharding.NamedSharding(rt.mesh, moe.P(*spec))
   )
   params = dict(variables["params"])

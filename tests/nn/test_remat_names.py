@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.core import runtime
+from jmim.masks import tokens as masking
 from jmim.methods.mim import mae
 from jmim.nn import block
-from jmim.nn import masking
-from jmim.nn import runtime
 from jmim.nn import stack
 
 B, T, W, HEADS, DEPTH = 2, 5, 8, 2, 3
@@ -18,7 +18,7 @@ B, T, W, HEADS, DEPTH = 2, 5, 8, 2, 3
 
 def make(**rt):
   how = runtime.Runtime(remat="names", **rt)
-  layer = lambda: block.Block(HEADS, rt=how, parent=None)  # noqa: E731
+  layer = lambda: block.Block(HEADS, rt=how, parent=None)
   return stack.Stack(layer, DEPTH, how)
 
 
@@ -30,7 +30,7 @@ def case():
 
 
 def gradient(module, variables, x):
-  loss = lambda v: (module.apply(v, x)[0] ** 2).sum()  # noqa: E731
+  loss = lambda v: (module.apply(v, x)[0] ** 2).sum()
   return jax.grad(loss)(variables)
 
 
@@ -93,7 +93,7 @@ def test_tokens_filled_up_change_no_loss():
 
   def loss(pad):
     own = dataclasses.replace(method, rt=runtime.Runtime(pad_tokens=pad))
-    one = lambda p: own.loss("main", p, extra, {}, batch, draws, 0)[0]  # noqa: E731
+    one = lambda p: own.loss("main", p, extra, {}, batch, draws, 0)[0]
     return jax.value_and_grad(one), str(jax.make_jaxpr(one)(params))
 
   plain, text = loss(1)

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.core import runtime
 from jmim.nn import block
-from jmim.nn import runtime
 from jmim.nn import stack
 
 B, T, W, DEPTH = 2, 3, 4, 3
@@ -99,7 +99,7 @@ def test_equals_a_loop_over_single_layers(case, wanted, name):
 
 
 def test_blocks_scanned_and_unrolled_equal_single_blocks(fill, normal):
-  make = lambda: block.Block(2, parent=None)  # noqa: E731
+  make = lambda: block.Block(2, parent=None)
   x, drop = normal(B, T, 8), np.array([[[1, 0]] * 2, [[2, 1]] * 2], np.float32)
   variables = fill(stack.Stack(make, 2), x)
 
@@ -115,7 +115,7 @@ def test_blocks_scanned_and_unrolled_equal_single_blocks(fill, normal):
     return lambda v: module.apply(v, x, per_layer={"drop": drop})[0]
 
   def run(function):
-    loss = lambda v: (function(v) ** 3).sum()  # noqa: E731
+    loss = lambda v: (function(v) ** 3).sum()
     return _jit(jax.value_and_grad(loss))(variables)
 
   reference = run(loop)
@@ -185,7 +185,7 @@ def test_no_layers_are_the_identity(normal, scan):
 
 
 def test_layers_start_alike_in_law_but_not_in_value(normal):
-  initialise = lambda rt: _jit(stack.Stack(_make, DEPTH, rt).init)  # noqa: E731
+  initialise = lambda rt: _jit(stack.Stack(_make, DEPTH, rt).init)
   x, key = normal(B, T, W), jax.random.key(0)
   params = initialise(runtime.Runtime())(key, x)
   kernel = np.asarray(params["params"]["layers"]["dense"]["kernel"])

@@ -92,7 +92,7 @@ def test_ratios_are_taken_pair_by_pair(capsys):
     "name": "jmim", "method": "m", "parameters": 5, "batch": 10, "flops": 7,
     "devices": "1 cpu", "peak": 70.0, "peak_source": "measured",
   }  # fmt: skip
-  pair = lambda a, b: [{"seconds": a, "cpu": 1}, {"seconds": b, "cpu": 2}]  # noqa: E731
+  pair = lambda a, b: [{"seconds": a, "cpu": 1}, {"seconds": b, "cpu": 2}]
   found = bench_step.show(facts, [pair(1, 2), pair(10, 15), pair(2, 2)])
   assert found["ratio"] == 1.5 and found["cpu_ratio"] == 2
   assert found["images_per_second"] == 5 and found["mfu"] == 0.5

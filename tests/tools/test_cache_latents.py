@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import tinyrun
 
-from jmim import sample
-from jmim import train
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.data import sources
-from jmim.nn import autoencoder
+from jmim.modes import sample
+from jmim.modes import train
+from jmim.nn.nets import autoencoder
 from jmim.tools import cache_latents
 
 

@@ -5,10 +5,10 @@ import textwrap
 
 import pytest
 
-from jmim import train
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.core import validate
+from jmim.modes import train
 from jmim.tools import claim
 from jmim.tools import claims
 

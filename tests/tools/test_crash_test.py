@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from jmim.core import writer as writers
+from jmim.runlog import writer as writers
 from jmim.tools import crash_test
 
 RECIPE = pathlib.Path(__file__).parent / "crash_recipe.py"

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from jmim.core import clock as clocks
+from jmim.runlog import clock as clocks
 from jmim.tools import crash_child
 from jmim.tools import crash_watch
 

@@ -2,7 +2,7 @@ import ast
 import pathlib
 import re
 
-from jmim.core import method
+from jmim.core import discovery
 from jmim.tools import method_table
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -24,7 +24,7 @@ def test_the_readme_has_todays_table():
 
 
 def test_there_is_a_row_for_every_method():
-  assert sorted(cells()) == method.names()
+  assert sorted(cells()) == discovery.names()
 
 
 def test_marks_stand_for_files():

@@ -52,7 +52,7 @@ class Chain:
     """[n, length] int32 sequences; consumes rng."""
     u = rng.random((length, n, 1))
     last = len(self.initial) - 1
-    pick = lambda p, v: np.minimum((np.cumsum(p, -1) < v).sum(-1), last)  # noqa: E731
+    pick = lambda p, v: np.minimum((np.cumsum(p, -1) < v).sum(-1), last)
     found = [pick(self.initial, u[0])]
     for level in u[1:]:
       found.append(pick(self.transition[found[-1]], level))
@@ -63,7 +63,7 @@ class Chain:
 def make(vocabulary: int, seed: int = 0) -> Chain:
   """The chain of a vocabulary and a seed."""
   rng = np.random.default_rng([seed, vocabulary])
-  zipf = lambda a: np.arange(1, vocabulary + 1) ** -float(a)  # noqa: E731
+  zipf = lambda a: np.arange(1, vocabulary + 1) ** -float(a)
   own, common = (z / z.sum() for z in (zipf(3), zipf(2)))
   rows = [own[rng.permutation(vocabulary)] for _ in range(vocabulary)]
   transition = (np.stack(rows) + common) / 2

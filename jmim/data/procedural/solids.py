@@ -133,7 +133,7 @@ def cloud(
     float32 [n, 3] points (centred, the farthest at distance 1); int32 [n]
     indices in PARTS.
   """
-  vary = lambda x: x * rng.uniform(0.75, 1.25)  # noqa: E731
+  vary = lambda x: x * rng.uniform(0.75, 1.25)
   solids = MAKERS[CLASSES[label]](vary)
   areas = np.array([solid.area for solid in solids])
   of = rng.choice(len(solids), n, p=areas / areas.sum())

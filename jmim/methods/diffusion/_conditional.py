@@ -10,6 +10,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from jmim.core import field
 from jmim.core import method
 from jmim.diffusion import guidance as guiding
 from jmim.diffusion import sampler as samplers
@@ -23,19 +24,19 @@ from jmim.nn import stack
 class Conditional(_latent.Latent):
   """Fields and functions of class-conditional image diffusion."""
 
-  classes: int = method.field(0, "labels; 0: unconditional", low=0)
-  label_drop: float = method.field(
+  classes: int = field.value(0, "labels; 0: unconditional", low=0)
+  label_drop: float = field.value(
     0.1, "share of labels replaced by none in training", low=0.0, high=1.0
   )
-  sampler: str = method.field("ddim", "sampler", choices=solvers.NAMES)
-  steps: int = method.field(50, "sampling steps", low=1)
-  guidance: float = method.field(
+  sampler: str = field.value("ddim", "sampler", choices=solvers.NAMES)
+  steps: int = field.value(50, "sampling steps", low=1)
+  guidance: float = field.value(
     1.0, "classifier-free guidance: 1 conditional, 0 unconditional"
   )
-  guidance_channels: int = method.field(
+  guidance_channels: int = field.value(
     0, "guide the first so many channels only; 0: all", low=0
   )
-  clip: float = method.field(
+  clip: float = field.value(
     1.0, "limit of |x0| while sampling; 0: none (latents)", low=0.0
   )
 
@@ -93,7 +94,7 @@ class Conditional(_latent.Latent):
       t = jnp.full(len(x), level.time)
       if label is None or self.guidance == 1:
         return self.output(self.network(params, x, t, label), x, level)
-      twice = lambda a, b: jnp.concatenate([a, b])  # noqa: E731
+      twice = lambda a, b: jnp.concatenate([a, b])
       both = self.network(
         params, twice(x, x), twice(t, t), jax.tree.map(twice, label, null)
       )
@@ -119,7 +120,7 @@ class Conditional(_latent.Latent):
 
     def normal(call):
       at = jax.vmap(jax.random.fold_in, (0, None))(keys, call)
-      one = lambda k: jax.random.normal(k, self.shape)  # noqa: E731
+      one = lambda k: jax.random.normal(k, self.shape)
       return self.rt.shard(jax.vmap(one)(at))
 
     if not self.rt.scan:

@@ -9,6 +9,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from jmim.core import field
 from jmim.core import method
 from jmim.diffusion import guidance as guiding
 from jmim.diffusion import respace
@@ -23,26 +24,26 @@ from jmim.methods.diffusion import _conditional
 class Gaussian(_conditional.Conditional):
   """Fields and functions of processes in discrete times."""
 
-  schedule: str = method.field(
+  schedule: str = field.value(
     "linear", "noise schedule", choices=schedules.NAMES
   )
-  times: int = method.field(1000, "T, discrete times", low=2)
-  beta_start: float = method.field(
+  times: int = field.value(1000, "T, discrete times", low=2)
+  beta_start: float = field.value(
     1e-4, "first beta (linear and alike)", above=0
   )
-  beta_end: float = method.field(0.02, "last beta (linear and alike)", above=0)
-  zero_snr: bool = method.field(False, "end in pure noise (Lin et al.)")
-  spacing: str = method.field(
+  beta_end: float = field.value(0.02, "last beta (linear and alike)", above=0)
+  zero_snr: bool = field.value(False, "end in pure noise (Lin et al.)")
+  spacing: str = field.value(
     "even", "which times sampling visits", choices=respace.SPACINGS
   )
-  eta: float = method.field(0.0, "noise of ddim: 0 none, 1 DDPM's", low=0.0)
-  variance: str = method.field(
+  eta: float = field.value(0.0, "noise of ddim: 0 none, 1 DDPM's", low=0.0)
+  variance: str = field.value(
     "small", "variance of ddpm", choices=("small", "large", "learned")
   )
-  guidance_interval: tuple = method.field(
+  guidance_interval: tuple = field.value(
     (0.0, 1.0), "guide only between these times, 0 data and 1 noise"
   )
-  guidance_rescale: float = method.field(
+  guidance_rescale: float = field.value(
     0.0, "share in which guidance keeps the deviation", low=0.0, high=1.0
   )
 

@@ -14,9 +14,10 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from jmim.core import field
 from jmim.core import method
-from jmim.nn import autoencoder
-from jmim.nn import codec
+from jmim.nn.nets import autoencoder
+from jmim.nn.nets import codec
 
 FIRST_STAGES = ("none", *codec.SIZES)
 
@@ -25,30 +26,32 @@ FIRST_STAGES = ("none", *codec.SIZES)
 class Latent(method.Method):
   """Fields of the first stage, and the way there and back."""
 
-  size: int = method.field(
+  size: int = field.value(
     32, "side of what is diffused, in pixels or latents", low=1
   )
-  channels: int = method.field(3, "its channels", low=1)
-  first_stage: str = method.field(
-    "none", "frozen autoencoder, see `nn.codec.SIZES`", choices=FIRST_STAGES
+  channels: int = field.value(3, "its channels", low=1)
+  first_stage: str = field.value(
+    "none",
+    "frozen autoencoder, see `nn.nets.codec.SIZES`",
+    choices=FIRST_STAGES,
   )
-  first_stage_path: str = method.field(
+  first_stage_path: str = field.value(
     "", "its weights: a run, or .npz; '' with moments: no way back to images"
   )
-  first_stage_sha256: str = method.field("", "hash of that file; empty: any")
-  first_stage_width: int = method.field(
+  first_stage_sha256: str = field.value("", "hash of that file; empty: any")
+  first_stage_width: int = field.value(
     0, "its finest level; 0: that of the variant", low=0
   )
-  first_stage_blocks: int = method.field(
+  first_stage_blocks: int = field.value(
     0, "its blocks per level; 0: those of the variant", low=0
   )
-  first_stage_codes: int = method.field(
+  first_stage_codes: int = field.value(
     0, "its codebook; needed where it is quantised", low=0
   )
-  read: str = method.field(
+  read: str = field.value(
     "moments", "with a first stage", choices=("moments", "images")
   )
-  latent_scale: float = method.field(
+  latent_scale: float = field.value(
     0.18215, "factor of the latents (Stable Diffusion's)", above=0
   )
 

@@ -2,21 +2,22 @@
 
 import dataclasses
 
+from jmim.core import field
 from jmim.core import method
 from jmim.methods.diffusion import _gaussian
-from jmim.nn import dit
-from jmim.nn import vit
+from jmim.nn.nets import dit
+from jmim.nn.nets import vit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sized(method.Method):
   """Width, depth, heads and patches of a network on `size` pixels."""
 
-  variant: str = method.field("B/4", "size (Ti S B L H XL) / patch in pixels")
-  width: int = method.field(0, "width; 0: that of variant", low=0)
-  depth: int = method.field(0, "blocks; 0: those of variant", low=0)
-  heads: int = method.field(0, "attention heads; 0: those of variant", low=0)
-  mlp_ratio: float = method.field(
+  variant: str = field.value("B/4", "size (Ti S B L H XL) / patch in pixels")
+  width: int = field.value(0, "width; 0: that of variant", low=0)
+  depth: int = field.value(0, "blocks; 0: those of variant", low=0)
+  heads: int = field.value(0, "attention heads; 0: those of variant", low=0)
+  mlp_ratio: float = field.value(
     0.0, "MLP hidden / width; 0: that of variant", low=0
   )
 

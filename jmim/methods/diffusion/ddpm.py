@@ -25,21 +25,21 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from jmim.core import method
+from jmim.core import field
 from jmim.diffusion import targets
 from jmim.diffusion import weights
 from jmim.methods.diffusion import _unet
-from jmim.nn import unet
+from jmim.nn.nets import unet
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DDPM(_unet.Convolutional):
   """Denoising diffusion on a UNet."""
 
-  prediction: str = method.field(
+  prediction: str = field.value(
     "eps", "what the network predicts", choices=targets.KINDS
   )
-  weight: str = method.field(
+  weight: str = field.value(
     "uniform", "of the loss over times", choices=("uniform", "min_snr")
   )
 

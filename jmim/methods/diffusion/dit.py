@@ -19,7 +19,7 @@ Reference (ImageNet 256, latents, FID): after 400 k steps without guidance S/2
 
 Following the released code: guidance acts on 3 of the 4 latent channels if
 `guidance_channels=3` (1 + x there is about 1 + 3x/4 on all); the table of
-positions is fixed. Weights: `jmim.convert.dit`.
+positions is fixed. Weights: family `dit`.
 
     python -m jmim.main --config=configs/dit_digits.py --workdir=runs/dit
 """
@@ -29,21 +29,21 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from jmim.core import method
+from jmim.core import field
 from jmim.diffusion import targets
 from jmim.diffusion import variance as variances
 from jmim.methods.diffusion import _gaussian
 from jmim.methods.diffusion import _transformer
-from jmim.nn import dit
-from jmim.nn import vit
+from jmim.nn.nets import dit
+from jmim.nn.nets import vit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DiT(_transformer.Transformer):
   """Diffusion transformer with learned variance."""
 
-  learn_variance: bool = method.field(True, "predict v and learn it by L_vb")
-  variance: str = method.again(_gaussian.Gaussian, "variance", "learned")
+  learn_variance: bool = field.value(True, "predict v and learn it by L_vb")
+  variance: str = field.redefault(_gaussian.Gaussian, "variance", "learned")
 
   @classmethod
   def tiny(cls) -> "DiT":

@@ -26,7 +26,7 @@ G/2-16E2A 16.5B / 3.18B.
 Following the released code: weights are not renormalised, the hidden width of
 the shared expert is `shared` times the width (2, not 2 x 4), and t of the flow
 is told unscaled. Differs: shares and scores are of the global batch, theirs of
-each device. Weights: `jmim.convert.dit_moe`. XL and G: `qk_norm=True`.
+each device. Weights: family `dit_moe`. XL and G: `qk_norm=True`.
 
     python -m jmim.main --config=configs/dit_moe_digits.py --workdir=runs/moe
     python -m jmim.tools.claim dit_moe
@@ -38,15 +38,15 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from jmim.core import method
+from jmim.core import field
 from jmim.diffusion import sampler as samplers
 from jmim.diffusion import schedule as schedules
 from jmim.diffusion import solvers
 from jmim.diffusion import targets
 from jmim.diffusion import weights
 from jmim.methods.diffusion import dit
-from jmim.nn import dit as nets
 from jmim.nn import moe
+from jmim.nn.nets import dit as nets
 
 TAPS = ("balance", "load", "entropy", "dropped")
 
@@ -55,20 +55,20 @@ TAPS = ("balance", "load", "entropy", "dropped")
 class DiTMoE(dit.DiT):
   """Diffusion transformer with sparse experts."""
 
-  objective: str = method.field(
+  objective: str = field.value(
     "ddpm", "what is trained", choices=("ddpm", "flow")
   )
-  experts: int = method.field(8, "E, routed experts", low=1)
-  chosen: int = method.field(2, "k, experts of a token", low=1)
-  shared: float = method.field(
+  experts: int = field.value(8, "E, routed experts", low=1)
+  chosen: int = field.value(2, "k, experts of a token", low=1)
+  shared: float = field.value(
     2.0, "hidden of the shared expert / width; 0: none", low=0
   )
-  balance: float = method.field(0.01, "a, weight of the balance loss", low=0)
-  capacity: float = method.field(
+  balance: float = field.value(0.01, "a, weight of the balance loss", low=0)
+  capacity: float = field.value(
     0.0, "room of an expert / its fair share; more is dropped; 0: no limit",
     low=0,
   )  # fmt: skip
-  qk_norm: bool = method.field(False, "LayerNorm of q and k (XL, G)")
+  qk_norm: bool = field.value(False, "LayerNorm of q and k (XL, G)")
 
   @classmethod
   def tiny(cls) -> "DiTMoE":

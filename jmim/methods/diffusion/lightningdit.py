@@ -25,7 +25,7 @@ guidance): 64 epochs 5.14 / 2.11, 800 epochs 2.17 / 1.35.
 
 Following the released code: times are told as u, not times 1000; the fixed
 table of positions is added beside the rotary ones; `guidance_channels=3`
-guides the first three channels only. Weights: `jmim.convert.lightningdit`.
+guides the first three channels only. Weights: family `lightningdit`.
 
     python -m jmim.main --config=configs/lightningdit_digits.py --workdir=W
 """
@@ -35,6 +35,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from jmim.core import field
 from jmim.core import method
 from jmim.diffusion import guidance as guiding
 from jmim.diffusion import sampler as samplers
@@ -44,9 +45,9 @@ from jmim.diffusion import targets
 from jmim.diffusion import weights
 from jmim.methods.diffusion import _conditional
 from jmim.methods.diffusion import _transformer
-from jmim.nn import dit
 from jmim.nn import norm as norms
-from jmim.nn import vit
+from jmim.nn.nets import dit
+from jmim.nn.nets import vit
 
 THETA = 10_000.0
 
@@ -55,19 +56,19 @@ THETA = 10_000.0
 class LightningDiT(_transformer.Sized, _conditional.Conditional):
   """Velocity of straight paths, by a modern DiT."""
 
-  variant: str = method.again(_transformer.Sized, "variant", "B/1")
-  norm: str = method.field("rms", "of the blocks", choices=("rms", "layer"))
-  swiglu: bool = method.field(True, "SwiGLU instead of an MLP")
-  rotary: bool = method.field(True, "rotary positions")
-  qk_norm: bool = method.field(True, "RMSNorm of q and k")
-  spare: bool = method.field(False, "twice the output, half unused (SiT)")
-  direction: float = method.field(1.0, "weight of the cosine", low=0.0)
-  uniform: bool = method.field(False, "times uniform, not logit-normal")
-  sampler: str = method.again(_conditional.Conditional, "sampler", "euler")
-  steps: int = method.again(_conditional.Conditional, "steps", 249)
-  shift: float = method.field(0.3, "s of the sampler's times", above=0.0)
-  guidance_start: float = method.field(0.1, "first time u with guidance")
-  clip: float = method.again(_conditional.Conditional, "clip", 0.0)
+  variant: str = field.redefault(_transformer.Sized, "variant", "B/1")
+  norm: str = field.value("rms", "of the blocks", choices=("rms", "layer"))
+  swiglu: bool = field.value(True, "SwiGLU instead of an MLP")
+  rotary: bool = field.value(True, "rotary positions")
+  qk_norm: bool = field.value(True, "RMSNorm of q and k")
+  spare: bool = field.value(False, "twice the output, half unused (SiT)")
+  direction: float = field.value(1.0, "weight of the cosine", low=0.0)
+  uniform: bool = field.value(False, "times uniform, not logit-normal")
+  sampler: str = field.redefault(_conditional.Conditional, "sampler", "euler")
+  steps: int = field.redefault(_conditional.Conditional, "steps", 249)
+  shift: float = field.value(0.3, "s of the sampler's times", above=0.0)
+  guidance_start: float = field.value(0.1, "first time u with guidance")
+  clip: float = field.redefault(_conditional.Conditional, "clip", 0.0)
 
   @classmethod
   def tiny(cls) -> "LightningDiT":

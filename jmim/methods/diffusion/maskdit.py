@@ -19,7 +19,7 @@ Reference (UMD's table, ImageNet 64px B/4): 100-shot probe 26.3, FID 19.0.
 
 import dataclasses
 
-from jmim.core import method
+from jmim.core import field
 from jmim.methods.diffusion import umd
 
 
@@ -27,9 +27,9 @@ from jmim.methods.diffusion import umd
 class MaskDiT(umd.UMD):
   """UMD without clean rows, half of the patches hidden."""
 
-  clean_share: float = method.again(umd.UMD, "clean_share", 0.0)
-  noised_mask: float = method.again(umd.UMD, "noised_mask", 0.5)
-  probe_time: int = method.again(umd.UMD, "probe_time", 51)
+  clean_share: float = field.redefault(umd.UMD, "clean_share", 0.0)
+  noised_mask: float = field.redefault(umd.UMD, "noised_mask", 0.5)
+  probe_time: int = field.redefault(umd.UMD, "probe_time", 51)
 
   @classmethod
   def tiny(cls) -> "MaskDiT":

@@ -37,37 +37,38 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from jmim.core import field
 from jmim.core import method
 from jmim.diffusion import targets
+from jmim.masks import tokens as masking
 from jmim.methods.diffusion import _gaussian
 from jmim.methods.diffusion import _transformer
-from jmim.nn import dit
-from jmim.nn import masking
 from jmim.nn import patch as patching
-from jmim.nn import vit
+from jmim.nn.nets import dit
+from jmim.nn.nets import vit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class UMD(_transformer.Transformer):
   """One encoder-decoder that represents and generates."""
 
-  decoder_depth: int = method.field(4, "decoder blocks", low=0)
-  adaln: bool = method.field(True, "adaLN-Zero; else a conditioning token")
-  cls: int = method.field(4, "class tokens", low=1)
-  cls_std: float = method.field(0.0, "deviation of their start", low=0)
-  clean_share: float = method.field(0.5, "r, share of clean", low=0, high=1)
-  clean_mask: float = method.field(
+  decoder_depth: int = field.value(4, "decoder blocks", low=0)
+  adaln: bool = field.value(True, "adaLN-Zero; else a conditioning token")
+  cls: int = field.value(4, "class tokens", low=1)
+  cls_std: float = field.value(0.0, "deviation of their start", low=0)
+  clean_share: float = field.value(0.5, "r, share of clean", low=0, high=1)
+  clean_mask: float = field.value(
     0.75, "m0, share of patches hidden in clean images", low=0.0, below=1.0
   )
-  noised_mask: float = method.field(
+  noised_mask: float = field.value(
     0.375, "m1, the same in noised images", low=0.0, below=1.0
   )
-  probe_time: int = method.field(
+  probe_time: int = field.value(
     0, "time of `features`; k + 1 > 0: of images noised to k", low=0
   )
-  schedule: str = method.again(_gaussian.Gaussian, "schedule", "cosine")
-  spacing: str = method.again(_gaussian.Gaussian, "spacing", "countdown")
-  eta: float = method.again(_gaussian.Gaussian, "eta", 1.0)
+  schedule: str = field.redefault(_gaussian.Gaussian, "schedule", "cosine")
+  spacing: str = field.redefault(_gaussian.Gaussian, "spacing", "countdown")
+  eta: float = field.redefault(_gaussian.Gaussian, "eta", 1.0)
 
   @classmethod
   def tiny(cls) -> "UMD":

@@ -9,51 +9,52 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from jmim.core import field
 from jmim.core import method
 from jmim.diffusion import ancestral
 from jmim.diffusion import categorical
 from jmim.diffusion import discrete
 from jmim.diffusion import first_hitting
-from jmim.nn import token_dit
-from jmim.nn import vit
+from jmim.nn.nets import token_dit
+from jmim.nn.nets import vit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tokens(method.Method):
   """A bidirectional transformer over tokens, and samplers of it."""
 
-  codes: int = method.field(
+  codes: int = field.value(
     50_257, "tokens; [MASK] is one more, with this id", low=1
   )
-  length: int = method.field(1024, "tokens of an example", low=1)
-  width: int = method.field(768, "width", low=1)
-  depth: int = method.field(12, "blocks", low=1)
-  heads: int = method.field(12, "attention heads", low=1)
-  mlp_ratio: float = method.field(4.0, "MLP hidden / width", above=0)
-  timed: bool = method.field(False, "the network is told the time")
-  schedule: str = method.field(
+  length: int = field.value(1024, "tokens of an example", low=1)
+  width: int = field.value(768, "width", low=1)
+  depth: int = field.value(12, "blocks", low=1)
+  heads: int = field.value(12, "attention heads", low=1)
+  mlp_ratio: float = field.value(4.0, "MLP hidden / width", above=0)
+  timed: bool = field.value(False, "the network is told the time")
+  schedule: str = field.value(
     "loglinear", "of the masking", choices=discrete.SCHEDULES
   )
-  eps: float = method.field(
+  eps: float = field.value(
     1e-3, "of loglinear, and the least time trained on", above=0, below=1
   )
-  sampler: str = method.field(
+  sampler: str = field.value(
     "fhs", "how `sample` samples", choices=("fhs", "ancestral")
   )
-  steps: int = method.field(
+  steps: int = field.value(
     0, "calls (fhs) or steps (ancestral); 0: one per token", low=0
   )
-  order: int = method.field(
+  order: int = field.value(
     1, "fhs with fewer calls than tokens: 2 extrapolates in time",
     choices=(1, 2),
   )  # fmt: skip
-  precision: str = method.field(
+  precision: str = field.value(
     "f32_high", "of categorical draws", choices=categorical.PRECISIONS
   )
-  noise_limit: float = method.field(
+  noise_limit: float = field.value(
     0.0, "ancestral: cut Gumbel noise here, to see what it does; 0: no", low=0
   )
-  cache_rows: int = method.field(
+  cache_rows: int = field.value(
     0, "ancestral: rows per call; 0: a 32nd of the batch, at least 8", low=0
   )
 
@@ -117,7 +118,7 @@ class Tokens(method.Method):
     start = self.rt.shard(batch.get("prompt", empty))
     index = batch.get("index", jnp.arange(b))
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
-    net = lambda x, t: self.logits(params, x, t)  # noqa: E731
+    net = lambda x, t: self.logits(params, x, t)
     if self.sampler == "fhs":
       found = first_hitting.fhs_sample(
         keys, net, start, self.mask_id, self.steps or None, self.process,

@@ -36,7 +36,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from jmim.core import method
+from jmim.core import field
 from jmim.diffusion import discrete
 from jmim.methods.discrete import _tokens
 
@@ -45,10 +45,10 @@ from jmim.methods.discrete import _tokens
 class MDM(_tokens.Tokens):
   """Bidirectional transformer that fills in masked tokens."""
 
-  objective: str = method.field(
+  objective: str = field.value(
     "agnostic", "loss", choices=("agnostic", "continuous")
   )
-  nll_draws: int = method.field(8, "maskings per example of `nll`", low=1)
+  nll_draws: int = field.value(8, "maskings per example of `nll`", low=1)
 
   @classmethod
   def tiny(cls) -> "MDM":

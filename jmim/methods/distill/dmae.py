@@ -27,8 +27,7 @@ Following the released code: int() keeps 9 and 3 patches at 95 and 98 % (the
 paper says 10 and 4); both sides are normalised where a projection stands
 between them, and neither without one. Left out: the rest of the teacher,
 which the authors run and do not use, and their mlp-2layer projection, which
-cannot run. Weights: `jmim.convert.dmae`; the teacher is the .npz of an MAE
-encoder.
+cannot run. Weights: family `dmae`; the teacher is the .npz of an MAE encoder.
 
     python -m jmim.main --config=configs/dmae_imagenet.py \
       --config.method.teacher=mae_l.npz --workdir=runs/dmae
@@ -39,11 +38,12 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from jmim.core import field
 from jmim.core import method
 from jmim.methods.mim import mae
-from jmim.nn import heads
 from jmim.nn import norm
-from jmim.nn import vit
+from jmim.nn.decoders import heads
+from jmim.nn.nets import vit
 
 LAYERS = {"none": 0, "fc-1layer": 1, "mlp-1layer": 2}
 
@@ -52,22 +52,22 @@ LAYERS = {"none": 0, "fc-1layer": 1, "mlp-1layer": 2}
 class DMAE(mae.MAE):
   """Masked autoencoder that copies features of a larger one."""
 
-  norm_pix: bool = method.field(False, "normalise each target patch")
-  teacher: str = method.field("", "path of the teacher encoder (.npz)")
-  teacher_sha256: str = method.field("", "hash of that file; empty: any")
-  teacher_variant: str = method.field("L/16", "teacher size / patch side")
-  teacher_width: int = method.field(0, "teacher width; 0: that of variant")
-  teacher_depth: int = method.field(0, "teacher blocks; 0: those of variant")
-  teacher_heads: int = method.field(0, "teacher heads; 0: those of variant")
-  student_blocks: tuple = method.field((8,), "blocks that learn, from 0")
-  teacher_blocks: tuple = method.field((17,), "blocks they copy, from 0")
-  distance: str = method.field(
+  norm_pix: bool = field.value(False, "normalise each target patch")
+  teacher: str = field.value("", "path of the teacher encoder (.npz)")
+  teacher_sha256: str = field.value("", "hash of that file; empty: any")
+  teacher_variant: str = field.value("L/16", "teacher size / patch side")
+  teacher_width: int = field.value(0, "teacher width; 0: that of variant")
+  teacher_depth: int = field.value(0, "teacher blocks; 0: those of variant")
+  teacher_heads: int = field.value(0, "teacher heads; 0: those of variant")
+  student_blocks: tuple = field.value((8,), "blocks that learn, from 0")
+  teacher_blocks: tuple = field.value((17,), "blocks they copy, from 0")
+  distance: str = field.value(
     "L1", "between the features", choices=("L1", "L2")
   )
-  projection: str = method.field(
+  projection: str = field.value(
     "fc-1layer", "student to teacher width", choices=tuple(LAYERS)
   )
-  weight: float = method.field(1.0, "of the distillation losses", low=0.0)
+  weight: float = field.value(1.0, "of the distillation losses", low=0.0)
 
   @classmethod
   def tiny(cls) -> "DMAE":
@@ -136,7 +136,7 @@ class DMAE(mae.MAE):
   def consts(self):
     """The teacher's encoder."""
     image = jnp.zeros((1, self.size, self.size, self.channels))
-    init = lambda key: self.teacher_encoder.init(key, image)["params"]  # noqa: E731
+    init = lambda key: self.teacher_encoder.init(key, image)["params"]
     return {
       "teacher": method.Const(self.teacher, init, self.teacher_sha256 or None)
     }

@@ -25,7 +25,7 @@ Following the code: W is unconstrained and not decayed; rows and heads of
 layers with w = 0 exist and get no gradient; r = 0.7. CLIP gets the image with
 its own mean and deviation, at the size that gives the student's grid (L/14:
 196 pixels). The student has no final norm. Hidden layers of heads have its
-width. Weights: `jmim.convert.maskalign`.
+width. Weights: family `maskalign`.
 
     python -m jmim.main --config=configs/maskalign_imagenet.py \
       --config.method.teacher=clip_b16.npz --workdir=runs/maskalign
@@ -37,14 +37,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jmim.core import field
 from jmim.core import method
+from jmim.masks import tokens as masking
+from jmim.methods import outputs
 from jmim.nn import block
-from jmim.nn import heads as adapters
-from jmim.nn import masking
 from jmim.nn import norm
-from jmim.nn import outputs
-from jmim.nn import teacher as teachers
-from jmim.nn import vit
+from jmim.nn.decoders import heads as adapters
+from jmim.nn.nets import teacher as teachers
+from jmim.nn.nets import vit
 
 KINDS, VISIBLE = tuple(teachers.FAMILIES), ("attention", "random")
 FUSIONS, SIZE = ("linear", "sum", "simple"), ("width", "depth", "heads")
@@ -55,28 +56,28 @@ TARGETS, DISTANCES = tuple(norm.TARGETS), tuple(norm.DISTANCES)
 class MaskAlign(method.Method):
   """Visible patches aligned with a teacher that sees all."""
 
-  variant: str = method.field("B/16", "student size / patch side")
-  size: int = method.field(224, "image side in pixels", low=1)
-  width: int = method.field(0, "student width; 0: that of variant", low=0)
-  depth: int = method.field(0, "student blocks; 0: those of variant", low=0)
-  heads: int = method.field(0, "student heads; 0: those of variant", low=0)
-  drop_path: float = method.field(0.1, "of the student's last block", low=0.0)
-  teacher: str = method.field("", "path of the teacher (.npz)")
-  teacher_sha256: str = method.field("", "hash of that file; empty: any")
-  teacher_kind: str = method.field("clip", "family", choices=KINDS)
-  teacher_variant: str = method.field("B/16", "teacher size / patch side")
-  teacher_width: int = method.field(0, "teacher width; 0: that of variant")
-  teacher_depth: int = method.field(0, "teacher blocks; 0: those of variant")
-  teacher_heads: int = method.field(0, "teacher heads; 0: those of variant")
-  mean: tuple = method.field((0.485, 0.456, 0.406), "of the images given")
-  std: tuple = method.field((0.229, 0.224, 0.225), "of the images given")
-  mask_ratio: float = method.field(0.7, "share hidden", low=0.0, below=1.0)
-  visible: str = method.field("attention", "what is kept", choices=VISIBLE)
-  fusion: str = method.field("linear", "kind of W", choices=FUSIONS)
-  head: str = method.field("linear", "heads", choices=adapters.ALIGN)
-  layers: str = method.field("top5", "w: top5, mid7, mean, out, linear_decay")
-  target: str = method.field("whiten", "norm of y", choices=TARGETS)
-  distance: str = method.field("smoothl1", "of x to y", choices=DISTANCES)
+  variant: str = field.value("B/16", "student size / patch side")
+  size: int = field.value(224, "image side in pixels", low=1)
+  width: int = field.value(0, "student width; 0: that of variant", low=0)
+  depth: int = field.value(0, "student blocks; 0: those of variant", low=0)
+  heads: int = field.value(0, "student heads; 0: those of variant", low=0)
+  drop_path: float = field.value(0.1, "of the student's last block", low=0.0)
+  teacher: str = field.value("", "path of the teacher (.npz)")
+  teacher_sha256: str = field.value("", "hash of that file; empty: any")
+  teacher_kind: str = field.value("clip", "family", choices=KINDS)
+  teacher_variant: str = field.value("B/16", "teacher size / patch side")
+  teacher_width: int = field.value(0, "teacher width; 0: that of variant")
+  teacher_depth: int = field.value(0, "teacher blocks; 0: those of variant")
+  teacher_heads: int = field.value(0, "teacher heads; 0: those of variant")
+  mean: tuple = field.value((0.485, 0.456, 0.406), "of the images given")
+  std: tuple = field.value((0.229, 0.224, 0.225), "of the images given")
+  mask_ratio: float = field.value(0.7, "share hidden", low=0.0, below=1.0)
+  visible: str = field.value("attention", "what is kept", choices=VISIBLE)
+  fusion: str = field.value("linear", "kind of W", choices=FUSIONS)
+  head: str = field.value("linear", "heads", choices=adapters.ALIGN)
+  layers: str = field.value("top5", "w: top5, mid7, mean, out, linear_decay")
+  target: str = field.value("whiten", "norm of y", choices=TARGETS)
+  distance: str = field.value("smoothl1", "of x to y", choices=DISTANCES)
 
   @classmethod
   def tiny(cls) -> "MaskAlign":
@@ -128,7 +129,7 @@ class MaskAlign(method.Method):
     """Student, W and one head per teacher layer (stacked)."""
     k_encoder, k_heads = jax.random.split(key)
     s, t = self.encoder.size, self.guide.size.depth
-    init = lambda k: self.projection.init(k, jnp.zeros((1, s.width)))["params"]  # noqa: E731
+    init = lambda k: self.projection.init(k, jnp.zeros((1, s.width)))["params"]
     params = {
       "encoder": self.encoder.init(k_encoder, batch["image"][:1])["params"],
       "heads": {"layers": jax.vmap(init)(jax.random.split(k_heads, t))},
@@ -167,7 +168,7 @@ class MaskAlign(method.Method):
     )["block"]  # fmt: skip
     w = main.get("fusion", jnp.eye(len(taught["block"]), len(h)))[rows]
     fused = jnp.einsum("ts,sbnd->tbnd", w.astype(h.dtype), h)
-    apply = lambda p, x: self.projection.apply({"params": p}, x)  # noqa: E731
+    apply = lambda p, x: self.projection.apply({"params": p}, x)
     own = jax.tree.map(lambda p: p[rows], main["heads"]["layers"])
     x = jax.vmap(apply)(own, fused).astype(jnp.float32)
     y = jnp.stack([norm.TARGETS[self.target](taught["block"][a]) for a in rows])
@@ -186,13 +187,13 @@ class MaskAlign(method.Method):
     return (cost.mean((1, 2, 3)) * w[rows]).sum(), aux
 
   def predict(self):
-    """Outputs of the student (see `nn.outputs`); importance p [b, n]."""
-    encode = lambda p, b, taps: self.encoder.apply(  # noqa: E731
+    """Outputs of the student (see `methods.outputs`); importance p [b, n]."""
+    encode = lambda p, b, taps: self.encoder.apply(
       {"params": p["main"]["encoder"]}, b["image"], taps=taps
     )
-    guide = lambda p, e, c, b, k: self.guide.layers(  # noqa: E731
-      c["teacher"], b["image"]
-    )["importance"]
+    guide = lambda p, e, c, b, k: self.guide.layers(c["teacher"], b["image"])[
+      "importance"
+    ]
     return outputs.vit(encode, self.encoder.grid) | {"importance": guide}
 
   def groups(self):

@@ -10,12 +10,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jmim.core import field
 from jmim.core import method
-from jmim.nn import autoencoder
-from jmim.nn import codec
-from jmim.nn import discriminator as critics
-from jmim.nn import lpips
 from jmim.nn import norm
+from jmim.nn.frozen import lpips
+from jmim.nn.nets import autoencoder
+from jmim.nn.nets import codec
+from jmim.nn.nets import discriminator as critics
 
 PERCEPTUAL = ("none", "vgg", "small")
 
@@ -27,31 +28,31 @@ class FirstStage(method.Method):
   players = ("autoencoder", "discriminator")
   per_example = False  # batch statistics, and one weight per batch
 
-  variant: str = method.field("kl-f8", "see `nn.codec.SIZES`")
-  size: int = method.field(256, "image side in pixels", low=1)
-  channels: int = method.field(3, "image channels", low=1)
-  width: int = method.field(0, "finest level; 0: that of variant", low=0)
-  multipliers: tuple = method.field((), "of the levels; (): those of variant")
-  latent: int = method.field(0, "channels z; 0: those of variant", low=0)
-  embed: int = method.field(0, "channels of the code; 0: latent", low=0)
-  blocks: int = method.field(0, "per level; 0: those of variant", low=0)
-  attend_at: tuple = method.field((), "downsampling factors with attention")
-  pixel: str = method.field("l1", "pixel loss", choices=("l1", "l2"))
-  perceptual: str = method.field(
+  variant: str = field.value("kl-f8", "see `nn.nets.codec.SIZES`")
+  size: int = field.value(256, "image side in pixels", low=1)
+  channels: int = field.value(3, "image channels", low=1)
+  width: int = field.value(0, "finest level; 0: that of variant", low=0)
+  multipliers: tuple = field.value((), "of the levels; (): those of variant")
+  latent: int = field.value(0, "channels z; 0: those of variant", low=0)
+  embed: int = field.value(0, "channels of the code; 0: latent", low=0)
+  blocks: int = field.value(0, "per level; 0: those of variant", low=0)
+  attend_at: tuple = field.value((), "downsampling factors with attention")
+  pixel: str = field.value("l1", "pixel loss", choices=("l1", "l2"))
+  perceptual: str = field.value(
     "none", "network of the perceptual loss", choices=PERCEPTUAL
   )
-  perceptual_path: str = method.field("", "its weights: .npz, or a run")
-  perceptual_sha256: str = method.field("", "hash of that file; empty: any")
-  perceptual_weight: float = method.field(1.0, "of that loss", low=0.0)
-  perceptual_width: int = method.field(32, "channels of `small`", low=1)
-  disc_start: int = method.field(50_001, "first step with a critic", low=0)
-  disc_weight: float = method.field(0.5, "of the critic's gradient", low=0.0)
-  disc_layers: int = method.field(3, "convolutions that halve", low=1)
-  disc_width: int = method.field(64, "channels of its first", low=1)
-  disc_loss: str = method.field(
+  perceptual_path: str = field.value("", "its weights: .npz, or a run")
+  perceptual_sha256: str = field.value("", "hash of that file; empty: any")
+  perceptual_weight: float = field.value(1.0, "of that loss", low=0.0)
+  perceptual_width: int = field.value(32, "channels of `small`", low=1)
+  disc_start: int = field.value(50_001, "first step with a critic", low=0)
+  disc_weight: float = field.value(0.5, "of the critic's gradient", low=0.0)
+  disc_layers: int = field.value(3, "convolutions that halve", low=1)
+  disc_width: int = field.value(64, "channels of its first", low=1)
+  disc_loss: str = field.value(
     "hinge", "of the critic", choices=tuple(critics.LOSSES)
   )
-  adaptive: bool = method.field(True, "balance gradients at the last layer")
+  adaptive: bool = field.value(True, "balance gradients at the last layer")
 
   @property
   def net(self) -> autoencoder.Autoencoder:
@@ -96,7 +97,7 @@ class FirstStage(method.Method):
     if not self.layers:
       return {}
     vgg = self.perceptual == "vgg"
-    init = lambda key: lpips.random(key, self.layers, lin=vgg)  # noqa: E731
+    init = lambda key: lpips.random(key, self.layers, lin=vgg)
     sha256 = self.perceptual_sha256 or None
     return {"perceptual": method.Const(self.perceptual_path, init, sha256)}
 

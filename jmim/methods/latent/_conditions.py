@@ -16,11 +16,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jmim.core import field
 from jmim.core import method
 from jmim.methods.diffusion import _unet
-from jmim.nn import autoencoder
 from jmim.nn import conv
-from jmim.nn import tokens as token_nets
+from jmim.nn.nets import autoencoder
+from jmim.nn.nets import token_encoder as token_nets
 
 CONTEXTS = ("class", "tokens", "layout")
 TASKS = ("none", *CONTEXTS, "inpaint", "superres", "semantic")
@@ -31,14 +32,14 @@ SEGMENT_CHANNELS = 3
 class Conditioned(_unet.Convolutional):
   """Fields and functions of the six tasks."""
 
-  task: str = method.field("none", "what it is told", choices=TASKS)
-  context: int = method.field(512, "width of the context", low=1)
-  vocabulary: int = method.field(8192, "ids of tokens", low=2)
-  tokens: int = method.field(77, "their number (task tokens)", low=1)
-  objects: int = method.field(30, "of a layout, at most", low=1)
-  token_depth: int = method.field(16, "blocks of their encoder", low=0)
-  token_heads: int = method.field(8, "heads of 64 there", low=1)
-  segments: int = method.field(182, "classes of a semantic map", low=2)
+  task: str = field.value("none", "what it is told", choices=TASKS)
+  context: int = field.value(512, "width of the context", low=1)
+  vocabulary: int = field.value(8192, "ids of tokens", low=2)
+  tokens: int = field.value(77, "their number (task tokens)", low=1)
+  objects: int = field.value(30, "of a layout, at most", low=1)
+  token_depth: int = field.value(16, "blocks of their encoder", low=0)
+  token_heads: int = field.value(8, "heads of 64 there", low=1)
+  segments: int = field.value(182, "classes of a semantic map", low=2)
 
   @property
   def factor(self) -> int:
@@ -83,7 +84,7 @@ class Conditioned(_unet.Convolutional):
     if self.task == "semantic" and self.factor not in (1, 4):
       raise ValueError(f"task 'semantic' with a first_stage of {self.factor}")
     side = self.size * self.factor
-    ints = lambda shape, high: method.Input(shape, jnp.int32, high)  # noqa: E731
+    ints = lambda shape, high: method.Input(shape, jnp.int32, high)
     more = {
       "tokens": {"tokens": ints((self.tokens,), self.vocabulary)},
       "layout": {"objects": method.Input((self.objects, 5)),

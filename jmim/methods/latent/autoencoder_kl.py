@@ -21,8 +21,8 @@ f32 2.04.
 Following the released code: s (`log_scale`) is a number, as their logvar is in
 no optimizer; the players share a learning rate; each sees the other's newest
 weights. Not followed: running statistics of the critic are not kept; torch's
-default for biases (they start at 0). Weights: `jmim.convert.ldm` and, for
-Diffusers' AutoencoderKL, family `diffusers_vae`.
+default for biases (they start at 0). Weights: family `ldm_first_stage`; for
+Diffusers' AutoencoderKL, `diffusers_vae`.
 
     python -m jmim.main --config=configs/autoencoder_kl_digits.py --workdir=W
 """
@@ -32,21 +32,21 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from jmim.core import method
+from jmim.core import field
 from jmim.methods.latent import _autoencoder
-from jmim.nn import autoencoder
-from jmim.nn import codec
+from jmim.nn.nets import autoencoder
+from jmim.nn.nets import codec
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AutoencoderKL(_autoencoder.FirstStage):
   """Autoencoder with a weak prior on its latents."""
 
-  variant: str = method.field(
+  variant: str = field.value(
     "kl-f8", "factor of downsampling", choices=codec.variants("kl")
   )
-  kl_weight: float = method.field(1e-6, "beside the sum over pixels", low=0.0)
-  log_scale: float = method.field(0.0, "s, log variance of the likelihood")
+  kl_weight: float = field.value(1e-6, "beside the sum over pixels", low=0.0)
+  log_scale: float = field.value(0.0, "s, log variance of the likelihood")
 
   @classmethod
   def tiny(cls) -> "AutoencoderKL":

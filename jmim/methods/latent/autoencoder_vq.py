@@ -20,7 +20,7 @@ Reference (OpenImages, 256 px; reconstruction FID): f4 0.58, f8 1.14, f8 with
 
 Following the released code: beta is on the codebook's side (`legacy`), as all
 published weights were trained. Not followed: see `autoencoder_kl`. Weights:
-`jmim.convert.ldm`.
+families `ldm_first_stage` and `ldm`.
 
     python -m jmim.main --config=configs/autoencoder_vq_digits.py --workdir=W
 """
@@ -30,27 +30,27 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from jmim.core import method
+from jmim.core import field
 from jmim.methods.latent import _autoencoder
-from jmim.nn import codec
 from jmim.nn import vq
+from jmim.nn.nets import codec
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AutoencoderVQ(_autoencoder.FirstStage):
   """Autoencoder whose code is an entry of a table at every place."""
 
-  variant: str = method.field(
+  variant: str = field.value(
     "vq-f4", "factor of downsampling", choices=codec.variants("vq")
   )
-  codes: int = method.field(8192, "size of the codebook", low=2)
-  beta: float = method.field(0.25, "of the smaller term", low=0.0)
-  legacy: bool = method.field(True, "beta on the codebook's side")
-  ema: float = method.field(
+  codes: int = field.value(8192, "size of the codebook", low=2)
+  beta: float = field.value(0.25, "of the smaller term", low=0.0)
+  legacy: bool = field.value(True, "beta on the codebook's side")
+  ema: float = field.value(
     0.0, "decay of a codebook of moving averages; 0: by gradient", low=0.0,
     below=1.0,
   )  # fmt: skip
-  restart: float = method.field(
+  restart: float = field.value(
     0.0, "least use of a code per batch (with ema); 0: no restart", low=0.0
   )
 

@@ -22,7 +22,7 @@ Following the released code: sampling visits times i T // S + 1 and ends at time
 before quantisation and quantise again when they decode; `latent_scale=0` takes
 s from the first batch, 1 suits VQ. Differs: 10 % dropped contexts for all
 tasks; holes are rectangles; low resolution is a bicubic reduction. Weights:
-`jmim.convert.ldm`.
+families `ldm_first_stage` and `ldm`.
 
     python -m jmim.main --config=configs/ldm_digits.py --workdir=W ...
     python -m jmim.tools.claim ldm
@@ -33,14 +33,14 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from jmim.core import method
+from jmim.core import field
 from jmim.diffusion import weights
 from jmim.methods.diffusion import _gaussian
 from jmim.methods.diffusion import _latent
 from jmim.methods.diffusion import _unet
 from jmim.methods.latent import _conditions
 from jmim.nn import norm
-from jmim.nn import unet
+from jmim.nn.nets import unet
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,24 +49,26 @@ class LDM(_conditions.Conditioned):
 
   per_example = False  # the scale of the first batch
 
-  transformer: int = method.field(
+  transformer: int = field.value(
     0, "blocks of cross-attention to a context; 0: self-attention", low=0
   )
-  scale_shift: bool = method.field(False, "time as scale and shift")
-  updown: bool = method.field(False, "resample in residual blocks")
-  error: str = method.field("l2", "of the noise", choices=("l1", "l2"))
-  learn_log_var: bool = method.field(False, "a parameter v_t for every time")
-  elbo: float = method.field(0.0, "weight of the bound", low=0.0)
-  latent_scale: float = method.field(
+  scale_shift: bool = field.value(False, "time as scale and shift")
+  updown: bool = field.value(False, "resample in residual blocks")
+  error: str = field.value("l2", "of the noise", choices=("l1", "l2"))
+  learn_log_var: bool = field.value(False, "a parameter v_t for every time")
+  elbo: float = field.value(0.0, "weight of the bound", low=0.0)
+  latent_scale: float = field.value(
     0.0, "s; 0: of the first batch; 1 for VQ", low=0.0
   )
-  dropout: float = method.again(_unet.Convolutional, "dropout", 0.0)
-  schedule: str = method.again(_gaussian.Gaussian, "schedule", "scaled_linear")
-  beta_start: float = method.again(_gaussian.Gaussian, "beta_start", 0.0015)
-  beta_end: float = method.again(_gaussian.Gaussian, "beta_end", 0.0195)
-  spacing: str = method.again(_gaussian.Gaussian, "spacing", "offset")
-  clip: float = method.again(_gaussian.Gaussian, "clip", 0.0)
-  first_stage: str = method.again(_latent.Latent, "first_stage", "vq-f4")
+  dropout: float = field.redefault(_unet.Convolutional, "dropout", 0.0)
+  schedule: str = field.redefault(
+    _gaussian.Gaussian, "schedule", "scaled_linear"
+  )
+  beta_start: float = field.redefault(_gaussian.Gaussian, "beta_start", 0.0015)
+  beta_end: float = field.redefault(_gaussian.Gaussian, "beta_end", 0.0195)
+  spacing: str = field.redefault(_gaussian.Gaussian, "spacing", "offset")
+  clip: float = field.redefault(_gaussian.Gaussian, "clip", 0.0)
+  first_stage: str = field.redefault(_latent.Latent, "first_stage", "vq-f4")
 
   @classmethod
   def tiny(cls) -> "LDM":

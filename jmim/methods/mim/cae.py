@@ -24,7 +24,7 @@ Following the released code: the target is the current encoder; Xavier kernels
 (`beit_init`: their constructors' scheme); rows first in the sin-cos table; cls
 and mask token are decayed. What differs: without the DALL-E tokenizer, tokens
 come with the image (`tokens="batch"`) or name the nearest of a frozen table of
-patches ("codebook"); drop path only in the encoder. Weights: `convert.cae`.
+patches ("codebook"); drop path only in the encoder. Weights: family `cae`.
 
     python -m jmim.main --config=configs/cae_imagenet.py ...
 """
@@ -35,16 +35,17 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jmim.core import field
 from jmim.core import method
+from jmim.masks import rectangles
+from jmim.masks import tokens as masking
+from jmim.methods import outputs
 from jmim.nn import block
-from jmim.nn import context as contexts
 from jmim.nn import initialise
-from jmim.nn import masking
-from jmim.nn import outputs
 from jmim.nn import patch as patching
-from jmim.nn import rectangles
-from jmim.nn import vit
 from jmim.nn import vq
+from jmim.nn.decoders import cae as contexts
+from jmim.nn.nets import vit
 
 SOURCES = ("batch", "codebook")
 SIZES = vit.SIZES | {"Ti": vit.Size(192, 12, 12), "S": vit.Size(384, 12, 12)}
@@ -54,26 +55,26 @@ SIZES = vit.SIZES | {"Ti": vit.Size(192, 12, 12), "S": vit.Size(384, 12, 12)}
 class CAE(method.Method):
   """Encoder, latent regressor and token decoder."""
 
-  variant: str = method.field("B/16", "encoder size / patch side in pixels")
-  size: int = method.field(224, "image side in pixels", low=1)
-  width: int = method.field(0, "encoder width; 0: that of variant", low=0)
-  depth: int = method.field(0, "encoder blocks; 0: those of variant", low=0)
-  heads: int = method.field(0, "encoder heads; 0: those of variant", low=0)
-  layer_scale: float = method.field(0.1, "of the encoder; L: 1e-5", low=0.0)
-  decoder_width: int = method.field(0, "0: the encoder's", low=0)
-  decoder_heads: int = method.field(0, "0: the encoder's", low=0)
-  decoder_scale: float = method.field(0.1, "LayerScale there", low=0.0)
-  regressor_depth: int = method.field(4, "regressor blocks", low=0)
-  decoder_depth: int = method.field(4, "decoder blocks", low=0)
-  vocabulary: int = method.field(8192, "tokens", low=2)
-  tokens: str = method.field("batch", "their source", choices=SOURCES)
-  codebook: str = method.field("", "path of the table of patches (.npz)")
-  codebook_sha256: str = method.field("", "hash of that file; empty: any")
-  masked: int = method.field(98, "patches hidden", low=1)
-  blockwise: bool = method.field(True, "hide rectangles; else at random")
-  align: float = method.field(2.0, "weight of the alignment", low=0.0)
-  drop_path: float = method.field(0.1, "of the encoder's last block", low=0.0)
-  beit_init: bool = method.field(False, "N(0, 0.02^2), smaller with depth")
+  variant: str = field.value("B/16", "encoder size / patch side in pixels")
+  size: int = field.value(224, "image side in pixels", low=1)
+  width: int = field.value(0, "encoder width; 0: that of variant", low=0)
+  depth: int = field.value(0, "encoder blocks; 0: those of variant", low=0)
+  heads: int = field.value(0, "encoder heads; 0: those of variant", low=0)
+  layer_scale: float = field.value(0.1, "of the encoder; L: 1e-5", low=0.0)
+  decoder_width: int = field.value(0, "0: the encoder's", low=0)
+  decoder_heads: int = field.value(0, "0: the encoder's", low=0)
+  decoder_scale: float = field.value(0.1, "LayerScale there", low=0.0)
+  regressor_depth: int = field.value(4, "regressor blocks", low=0)
+  decoder_depth: int = field.value(4, "decoder blocks", low=0)
+  vocabulary: int = field.value(8192, "tokens", low=2)
+  tokens: str = field.value("batch", "their source", choices=SOURCES)
+  codebook: str = field.value("", "path of the table of patches (.npz)")
+  codebook_sha256: str = field.value("", "hash of that file; empty: any")
+  masked: int = field.value(98, "patches hidden", low=1)
+  blockwise: bool = field.value(True, "hide rectangles; else at random")
+  align: float = field.value(2.0, "weight of the alignment", low=0.0)
+  drop_path: float = field.value(0.1, "of the encoder's last block", low=0.0)
+  beit_init: bool = field.value(False, "N(0, 0.02^2), smaller with depth")
 
   @classmethod
   def tiny(cls) -> "CAE":
@@ -120,7 +121,7 @@ class CAE(method.Method):
   def consts(self):
     """The codebook [vocabulary, p*p*3], of normalised pixels."""
     shape = (self.vocabulary, 3 * self.encoder.patch**2)
-    init = lambda key: {"codes": jax.random.normal(key, shape)}  # noqa: E731
+    init = lambda key: {"codes": jax.random.normal(key, shape)}
     sha256 = self.codebook_sha256 or None
     own = {"codebook": method.Const(self.codebook, init, sha256)}
     return own if self.tokens == "codebook" else {}
@@ -143,9 +144,9 @@ class CAE(method.Method):
     k_mask, k_seen, k_hidden = jax.random.split(key, 3)
     b, grid = len(batch["image"]), self.encoder.grid
     sample = rectangles.block_wise if self.blockwise else rectangles.scattered
-    one = lambda k: sample(k, grid, self.masked)  # noqa: E731
+    one = lambda k: sample(k, grid, self.masked)
     mask = jax.vmap(one)(jax.random.split(k_mask, b))
-    drop = lambda k: block.drop_path_draw(  # noqa: E731
+    drop = lambda k: block.drop_path_draw(
       k, self.drop_path, self.encoder.size.depth, b
     )
     return {"mask": mask, "seen": drop(k_seen), "hidden": drop(k_hidden)}
@@ -155,7 +156,7 @@ class CAE(method.Method):
     main, mask = params["main"], draws["mask"]
     seen = masking.from_booleans(mask, mask.shape[1] - self.masked)
     hidden = masking.from_booleans(~mask, self.masked)
-    see = lambda split, name: self.encoder.apply(  # noqa: E731
+    see = lambda split, name: self.encoder.apply(
       {"params": main["encoder"]}, batch["image"], split,
       drop=block.drop_path_of(draws.get(name, {})),
     )["latent"]  # fmt: skip
@@ -189,8 +190,8 @@ class CAE(method.Method):
     return main + self.align * gap, aux
 
   def predict(self):
-    """Outputs of the encoder, see `nn.outputs`."""
-    encode = lambda p, b, taps: self.encoder.apply(  # noqa: E731
+    """Outputs of the encoder, see `methods.outputs`."""
+    encode = lambda p, b, taps: self.encoder.apply(
       {"params": p["main"]["encoder"]}, b["image"], taps=taps
     )
     return outputs.vit(encode, self.encoder.grid)

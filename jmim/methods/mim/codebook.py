@@ -18,6 +18,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from jmim.core import field
 from jmim.core import method
 from jmim.nn import patch as patching
 from jmim.nn import vq
@@ -27,10 +28,10 @@ from jmim.nn import vq
 class Codebook(method.Method):
   """k-means over patches of normalised pixels."""
 
-  patch: int = method.field(4, "side of a patch in pixels", low=1)
-  size: int = method.field(32, "image side in pixels", low=1)
-  channels: int = method.field(3, "image channels", low=1)
-  codes: int = method.field(256, "size of the codebook", low=2)
+  patch: int = field.value(4, "side of a patch in pixels", low=1)
+  size: int = field.value(32, "image side in pixels", low=1)
+  channels: int = field.value(3, "image channels", low=1)
+  codes: int = field.value(256, "size of the codebook", low=2)
 
   @classmethod
   def tiny(cls) -> "Codebook":

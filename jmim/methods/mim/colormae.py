@@ -8,7 +8,7 @@ filters with the formulas of the paper:
 
     W ~ U[0, 1)^(m, m)                                   draw
     red = G * W,  blue = W - G * W,  green = G1 * W - G2 * W,
-    purple = W - green                                   (`nn.noise`)
+    purple = W - green                                   (`masks.coloured`)
     v     = the g x g window of a pattern, rescaled to [0, 1]
     keep  = the int(n (1 - r)) LARGEST of v
     loss  = sum_n mask_n mean_d (pred - t)^2 / sum_n mask_n       as MAE
@@ -37,9 +37,9 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from jmim.core import method
+from jmim.core import field
+from jmim.masks import coloured as noise
 from jmim.methods.mim import mae
-from jmim.nn import noise
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,15 +48,15 @@ class ColorMAE(mae.MAE):
 
   order: ClassVar[str] = "yx"
 
-  colours: tuple = method.field(("green",), "noise, one after the other")
-  start_steps: tuple = method.field((0,), "step from which each is used")
-  sigma_red: float = method.field(1.5, "blur of red [patches]", low=0.0)
-  sigma_blue: float = method.field(1.0, "blur of blue [patches]", low=0.0)
-  sigma_green: tuple = method.field((0.8, 2.0), "weak, strong blur of green")
-  pattern_size: int = method.field(64, "side m of the patterns", low=1)
-  passes: int = method.field(1, "filterings, by rank in between", low=1)
-  patterns: int = method.field(0, "size of a fixed bank; 0: endless", low=0)
-  bank_seed: int = method.field(0, "seed of the fixed bank", low=0)
+  colours: tuple = field.value(("green",), "noise, one after the other")
+  start_steps: tuple = field.value((0,), "step from which each is used")
+  sigma_red: float = field.value(1.5, "blur of red [patches]", low=0.0)
+  sigma_blue: float = field.value(1.0, "blur of blue [patches]", low=0.0)
+  sigma_green: tuple = field.value((0.8, 2.0), "weak, strong blur of green")
+  pattern_size: int = field.value(64, "side m of the patterns", low=1)
+  passes: int = field.value(1, "filterings, by rank in between", low=1)
+  patterns: int = field.value(0, "size of a fixed bank; 0: endless", low=0)
+  bank_seed: int = field.value(0, "seed of the fixed bank", low=0)
 
   @classmethod
   def tiny(cls) -> "ColorMAE":

@@ -28,7 +28,7 @@ independently. What differs: dropout acts on the branches and the hidden
 layer, not on attention weights. `strategy`: which view is masked
 (ForeignToLocal: the source is another image's, to see whether it is used); two
 independent crops (RandomViews) are `data.nested=False`. Weights:
-`jmim.convert.cropmae`.
+family `cropmae`.
 
     python -m jmim.main --config=configs/cropmae_imagenet.py ...
     python -m jmim.main --config=configs/cropmae_cifar10.py --workdir=W ...
@@ -39,11 +39,12 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from jmim.core import field
 from jmim.core import method
+from jmim.methods import outputs
 from jmim.methods.mim import mae
-from jmim.nn import cross
-from jmim.nn import outputs
-from jmim.nn import vit
+from jmim.nn.decoders import cross
+from jmim.nn.nets import vit
 
 # strategy -> (source, target) among the views, examples between them.
 STRATEGIES = {
@@ -58,16 +59,16 @@ STRATEGIES = {
 class CropMAE(mae.MAE):
   """Siamese masked autoencoder over two crops."""
 
-  variant: str = method.field("S/16", "encoder size / patch side in pixels")
-  decoder_width: int = method.field(256, "decoder width", low=4)
-  decoder_depth: int = method.field(4, "decoder blocks", low=0)
-  decoder_heads: int = method.field(8, "decoder heads", low=1)
-  decoder_mlp: int = method.field(2048, "hidden width of its MLPs", low=1)
-  dropout: float = method.field(0.1, "in the decoder", low=0.0, below=1.0)
-  mask_ratio: float = method.field(
+  variant: str = field.value("S/16", "encoder size / patch side in pixels")
+  decoder_width: int = field.value(256, "decoder width", low=4)
+  decoder_depth: int = field.value(4, "decoder blocks", low=0)
+  decoder_heads: int = field.value(8, "decoder heads", low=1)
+  decoder_mlp: int = field.value(2048, "hidden width of its MLPs", low=1)
+  dropout: float = field.value(0.1, "in the decoder", low=0.0, below=1.0)
+  mask_ratio: float = field.value(
     0.985, "share of the target's patches hidden", low=0.0, below=1.0
   )
-  strategy: str = method.field(
+  strategy: str = field.value(
     "GlobalToLocal", "source to target", choices=tuple(STRATEGIES)
   )
 
@@ -118,7 +119,7 @@ class CropMAE(mae.MAE):
     """source [b, 1 + n, w], latent [b, 1 + k, w], pred [b, n, d], mask."""
     main, mask = params["main"], self.mask(draws)
     first, second = self.views(batch)
-    see = lambda *args: self.encoder.apply(  # noqa: E731
+    see = lambda *args: self.encoder.apply(
       {"params": main["encoder"]}, *args, taps=taps
     )
     source, out = see(first)["latent"], see(second, mask)
@@ -135,7 +136,7 @@ class CropMAE(mae.MAE):
     return self.reconstruction_loss(out, {"image": target}), {}
 
   def predict(self):
-    """Outputs of the encoder on view 0 (see `nn.outputs`); reconstruct."""
+    """Outputs of the encoder on view 0 (see `methods.outputs`); reconstruct."""
 
     def encode(params, batch, taps):
       return self.encode(params, {"image": batch["views"][:, 0]}, taps)

@@ -21,7 +21,7 @@ What differs: block sizes are drawn once per batch, as theirs, but index lists
 are padded to a fixed length and the padding masked out, where the authors cut
 all lists to the shortest in the batch (so a batch's size changed its masks;
 `context_tokens` cuts ours). Evaluate the target encoder: `features` does.
-Weights: `jmim.convert.ijepa`.
+Weights: family `ijepa`.
 
     python -m jmim.main --config=configs/ijepa_imagenet.py:variant=H/14 ...
     python -m jmim.main --config=configs/ijepa_cifar10.py --workdir=W ...
@@ -33,37 +33,38 @@ import einops
 import jax
 import jax.numpy as jnp
 
+from jmim.core import field
 from jmim.core import method
+from jmim.masks import rectangles
+from jmim.masks import tokens as masking
+from jmim.methods import outputs
 from jmim.nn import initialise
-from jmim.nn import masking
 from jmim.nn import norm
-from jmim.nn import outputs
-from jmim.nn import predictor as predictors
-from jmim.nn import rectangles
-from jmim.nn import vit
+from jmim.nn.decoders import ijepa as predictors
+from jmim.nn.nets import vit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class IJEPA(method.Method):
   """Predicts features of target blocks from a context block."""
 
-  variant: str = method.field("H/14", "encoder size / patch side in pixels")
-  size: int = method.field(224, "image side in pixels", low=1)
-  channels: int = method.field(3, "image channels", low=1)
-  width: int = method.field(0, "encoder width; 0: that of variant", low=0)
-  depth: int = method.field(0, "encoder blocks; 0: those of variant", low=0)
-  heads: int = method.field(0, "encoder heads; 0: those of variant", low=0)
-  predictor_width: int = method.field(384, "predictor width", low=4)
-  predictor_depth: int = method.field(12, "B: 6, L and H: 12, g: 16", low=0)
-  predictor_heads: int = method.field(0, "0: those of the encoder", low=0)
-  targets: int = method.field(4, "target blocks", low=1)
-  target_scale: tuple = method.field((0.15, 0.2), "their share of the grid")
-  target_aspect: tuple = method.field((0.75, 1.5), "their height / width")
-  context_scale: tuple = method.field((0.85, 1.0), "share of the context")
-  min_keep: int = method.field(10, "context tokens to exceed", low=0)
-  context_tokens: int = method.field(0, "cut the context; 0: whole", low=0)
-  momentum: float = method.field(0.996, "m at step 0", low=0.0, high=1.0)
-  momentum_steps: int = method.field(0, "until m = 1; 0: constant", low=0)
+  variant: str = field.value("H/14", "encoder size / patch side in pixels")
+  size: int = field.value(224, "image side in pixels", low=1)
+  channels: int = field.value(3, "image channels", low=1)
+  width: int = field.value(0, "encoder width; 0: that of variant", low=0)
+  depth: int = field.value(0, "encoder blocks; 0: those of variant", low=0)
+  heads: int = field.value(0, "encoder heads; 0: those of variant", low=0)
+  predictor_width: int = field.value(384, "predictor width", low=4)
+  predictor_depth: int = field.value(12, "B: 6, L and H: 12, g: 16", low=0)
+  predictor_heads: int = field.value(0, "0: those of the encoder", low=0)
+  targets: int = field.value(4, "target blocks", low=1)
+  target_scale: tuple = field.value((0.15, 0.2), "their share of the grid")
+  target_aspect: tuple = field.value((0.75, 1.5), "their height / width")
+  context_scale: tuple = field.value((0.85, 1.0), "share of the context")
+  min_keep: int = field.value(10, "context tokens to exceed", low=0)
+  context_tokens: int = field.value(0, "cut the context; 0: whole", low=0)
+  momentum: float = field.value(0.996, "m at step 0", low=0.0, high=1.0)
+  momentum_steps: int = field.value(0, "until m = 1; 0: constant", low=0)
 
   @classmethod
   def tiny(cls) -> "IJEPA":
@@ -140,7 +141,7 @@ class IJEPA(method.Method):
       [(t c b), m] and target_full [b, n, w].
     """
     main, images = params["main"], batch["image"]
-    flat = lambda name: einops.rearrange(draws[name], "b c k -> (c b) k")  # noqa: E731
+    flat = lambda name: einops.rearrange(draws[name], "b c k -> (c b) k")
     c, c_valid = flat("context"), flat("context_valid")
     nc, nt = draws["context"].shape[1], draws["targets"].shape[1]
     views = einops.repeat(images, "b ... -> (c b) ...", c=nc)
@@ -148,9 +149,9 @@ class IJEPA(method.Method):
       {"params": main["encoder"]}, views, masking.Mask(c, None, None),
       valid=c_valid,
     )["latent"]  # fmt: skip
-    where = lambda x: einops.repeat(x, "b t m -> (t c b) m", c=nc)  # noqa: E731
+    where = lambda x: einops.repeat(x, "b t m -> (t c b) m", c=nc)
     t, t_valid = where(draws["targets"]), where(draws["targets_valid"])
-    again = lambda x: einops.repeat(x, "r ... -> (t r) ...", t=nt)  # noqa: E731
+    again = lambda x: einops.repeat(x, "r ... -> (t r) ...", t=nt)
     valid = jnp.concatenate([again(c_valid), t_valid], axis=1)
     pred = self.predictor.apply(
       {"params": main["predictor"]}, again(s), again(c), t, valid
@@ -174,17 +175,15 @@ class IJEPA(method.Method):
     """The momentum step of the target encoder."""
     done = step / self.momentum_steps if self.momentum_steps else 0.0
     m = self.momentum + (1 - self.momentum) * jnp.minimum(done, 1.0)
-    move = lambda t, p: m * t + (1 - m) * p  # noqa: E731
+    move = lambda t, p: m * t + (1 - m) * p
     own = params["main"]["encoder"]
     return {"target": jax.tree.map(move, extra["target"], own)}
 
   def predict(self):
-    """Outputs of the target encoder, see `nn.outputs`."""
-    encode = lambda target, b, taps: self.encoder.apply(  # noqa: E731
+    """Outputs of the target encoder, see `methods.outputs`."""
+    encode = lambda target, b, taps: self.encoder.apply(
       {"params": target}, b["image"], taps=taps
     )
     found = outputs.vit(encode, self.encoder.grid, cls=False)
-    of_target = lambda fn: (  # noqa: E731
-      lambda p, e, c, b, k: fn(e["target"], e, c, b, k)
-    )
+    of_target = lambda fn: lambda p, e, c, b, k: fn(e["target"], e, c, b, k)
     return {name: of_target(fn) for name, fn in found.items()}

@@ -22,7 +22,7 @@ Reference (ImageNet-1k top-1 %, 1600 epochs, normalised pixels):
 
 Following the released code: the variance of a patch is unbiased; cls and mask
 tokens ARE decayed, one-dimensional parameters are not; visible tokens stay in
-shuffled order. Weights: `jmim.convert.mae`.
+shuffled order. Weights: family `mae`.
 
     python -m jmim.main --config=configs/mae_digits.py --workdir=runs/digits
     python -m jmim.main --config=configs/mae_imagenet.py:variant=L/16 ...
@@ -34,12 +34,13 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
+from jmim.core import field
 from jmim.core import method
-from jmim.nn import decoder as decoders
-from jmim.nn import masking
-from jmim.nn import outputs
+from jmim.masks import tokens as masking
+from jmim.methods import outputs
 from jmim.nn import patch as patching
-from jmim.nn import vit
+from jmim.nn.decoders import mae as decoders
+from jmim.nn.nets import vit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,22 +49,22 @@ class MAE(method.Method):
 
   order: ClassVar[str] = "xy"  # axes of the sin-cos tables
 
-  variant: str = method.field("B/16", "encoder size / patch side in pixels")
-  size: int = method.field(224, "image side in pixels", low=1)
-  channels: int = method.field(3, "image channels", low=1)
-  width: int = method.field(0, "encoder width; 0: that of variant", low=0)
-  depth: int = method.field(0, "encoder blocks; 0: those of variant", low=0)
-  heads: int = method.field(0, "encoder heads; 0: those of variant", low=0)
-  mlp_ratio: float = method.field(
+  variant: str = field.value("B/16", "encoder size / patch side in pixels")
+  size: int = field.value(224, "image side in pixels", low=1)
+  channels: int = field.value(3, "image channels", low=1)
+  width: int = field.value(0, "encoder width; 0: that of variant", low=0)
+  depth: int = field.value(0, "encoder blocks; 0: those of variant", low=0)
+  heads: int = field.value(0, "encoder heads; 0: those of variant", low=0)
+  mlp_ratio: float = field.value(
     0.0, "MLP hidden / width, encoder and decoder; 0: that of variant", low=0
   )
-  decoder_width: int = method.field(512, "decoder width", low=4)
-  decoder_depth: int = method.field(8, "decoder blocks", low=0)
-  decoder_heads: int = method.field(16, "decoder heads", low=1)
-  mask_ratio: float = method.field(
+  decoder_width: int = field.value(512, "decoder width", low=4)
+  decoder_depth: int = field.value(8, "decoder blocks", low=0)
+  decoder_heads: int = field.value(16, "decoder heads", low=1)
+  mask_ratio: float = field.value(
     0.75, "share of patches hidden", low=0.0, below=1.0
   )
-  norm_pix: bool = method.field(True, "normalise each target patch")
+  norm_pix: bool = field.value(True, "normalise each target patch")
 
   @classmethod
   def tiny(cls) -> "MAE":
@@ -189,7 +190,7 @@ class MAE(method.Method):
       var = t.var(-1, keepdims=True, ddof=1)
       pred = pred * jnp.sqrt(var + 1e-6) + t.mean(-1, keepdims=True)
     mask = jnp.broadcast_to(out["mask"].mask[..., None], pred.shape)
-    pixels = lambda x: patching.unpatchify(x, self.patch, self.grid)  # noqa: E731
+    pixels = lambda x: patching.unpatchify(x, self.patch, self.grid)
     return {"image": pixels(pred), "mask": pixels(mask)[..., :1]}
 
   def groups(self):

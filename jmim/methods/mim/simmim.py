@@ -24,7 +24,7 @@ Reference (ImageNet-1k top-1 %, fine-tuned):
 
 Following the released code: no learning-rate scaling (values are for batch
 2048); ViT decays the mask token and the relative table, Swin neither.
-Weights: `jmim.convert.simmim`.
+Weights: family `simmim`.
 
     python -m jmim.main --config=configs/simmim_imagenet.py:variant=SwinB/4 ...
 """
@@ -35,14 +35,15 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jmim.core import field
 from jmim.core import method
+from jmim.masks import tokens as masking
+from jmim.methods import outputs
 from jmim.nn import block
 from jmim.nn import initialise
-from jmim.nn import masking
-from jmim.nn import outputs
 from jmim.nn import patch as patching
-from jmim.nn import swin
-from jmim.nn import vit
+from jmim.nn.nets import swin
+from jmim.nn.nets import vit
 
 POSITIONS, TABLES = ("none", "learned"), ("shared", "block", "none")
 
@@ -51,24 +52,24 @@ POSITIONS, TABLES = ("none", "learned"), ("shared", "block", "none")
 class SimMIM(method.Method):
   """Masked pixels under a backbone that sees mask tokens."""
 
-  variant: str = method.field("B/16", "B/16, L/16 .. or SwinB/4, SwinL/4")
-  size: int = method.field(224, "image side in pixels", low=1)
-  channels: int = method.field(3, "image channels", low=1)
-  width: int = method.field(0, "first width; 0: that of variant", low=0)
-  depths: tuple = method.field((), "blocks per stage; (): those of variant")
-  heads: tuple = method.field((), "heads per stage; (): those of variant")
-  mlp_ratio: float = method.field(0.0, "MLP / width; 0: variant's", low=0)
-  window: int = method.field(0, "Swin window; 0: that of variant", low=0)
-  positions: str = method.field("none", "absolute", choices=POSITIONS)
-  relative: str = method.field("shared", "tables of a ViT", choices=TABLES)
-  qkv_bias: bool = method.field(True, "bias on q and v (ViT) or q, k, v (Swin)")
-  layer_scale: float = method.field(0.1, "LayerScale of a ViT; 0: none", low=0)
-  drop_path: float = method.field(0.0, "drop path of the last block", low=0.0)
-  final_norm: bool = method.field(True, "LayerNorm at the end of a ViT")
-  patch_norm: bool = method.field(True, "LayerNorm on the patches of a Swin")
-  square: int = method.field(32, "side of a hidden square in pixels", low=1)
-  mask_ratio: float = method.field(0.6, "share of them", low=0.0, high=1.0)
-  all_pixels: bool = method.field(False, "loss on visible pixels too")
+  variant: str = field.value("B/16", "B/16, L/16 .. or SwinB/4, SwinL/4")
+  size: int = field.value(224, "image side in pixels", low=1)
+  channels: int = field.value(3, "image channels", low=1)
+  width: int = field.value(0, "first width; 0: that of variant", low=0)
+  depths: tuple = field.value((), "blocks per stage; (): those of variant")
+  heads: tuple = field.value((), "heads per stage; (): those of variant")
+  mlp_ratio: float = field.value(0.0, "MLP / width; 0: variant's", low=0)
+  window: int = field.value(0, "Swin window; 0: that of variant", low=0)
+  positions: str = field.value("none", "absolute", choices=POSITIONS)
+  relative: str = field.value("shared", "tables of a ViT", choices=TABLES)
+  qkv_bias: bool = field.value(True, "bias on q and v (ViT) or q, k, v (Swin)")
+  layer_scale: float = field.value(0.1, "LayerScale of a ViT; 0: none", low=0)
+  drop_path: float = field.value(0.0, "drop path of the last block", low=0.0)
+  final_norm: bool = field.value(True, "LayerNorm at the end of a ViT")
+  patch_norm: bool = field.value(True, "LayerNorm on the patches of a Swin")
+  square: int = field.value(32, "side of a hidden square in pixels", low=1)
+  mask_ratio: float = field.value(0.6, "share of them", low=0.0, high=1.0)
+  all_pixels: bool = field.value(False, "loss on visible pixels too")
 
   @classmethod
   def tiny(cls) -> "SimMIM":
@@ -181,7 +182,7 @@ class SimMIM(method.Method):
   def predict(self):
     """Outputs of the encoder (of a Swin: features, tokens); reconstruct."""
     grid, net = (self.size // self.encoder.stride,) * 2, self.encoder
-    encode = lambda p, b, t: net.apply(  # noqa: E731
+    encode = lambda p, b, t: net.apply(
       {"params": p["main"]["encoder"]}, b["image"], taps=t
     )
     found = outputs.vit(encode, grid, bool(net.prefix))

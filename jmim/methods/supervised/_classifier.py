@@ -9,25 +9,26 @@ import einops
 import jax
 import jax.numpy as jnp
 
+from jmim.core import field
 from jmim.core import method
-from jmim.data import mix
 from jmim.nn import block
-from jmim.nn import heads as classifiers
+from jmim.nn import mix
+from jmim.nn.decoders import heads as classifiers
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Classifier(method.Method):
   """Fields and functions of MAE's fine-tuning that fit any backbone."""
 
-  size: int = method.field(224, "image side in pixels", low=1)
-  channels: int = method.field(3, "image channels", low=1)
-  classes: int = method.field(1000, "number of classes", low=2)
-  drop_path: float = method.field(
+  size: int = field.value(224, "image side in pixels", low=1)
+  channels: int = field.value(3, "image channels", low=1)
+  classes: int = field.value(1000, "number of classes", low=2)
+  drop_path: float = field.value(
     0.1, "rate of the last block, rising from 0", low=0, below=1
   )
-  mixup: float = method.field(0.8, "a of mixup's Beta; 0: none", low=0)
-  cutmix: float = method.field(1.0, "a of cutmix's Beta; 0: none", low=0)
-  smoothing: float = method.field(0.1, "label smoothing s", low=0, below=1)
+  mixup: float = field.value(0.8, "a of mixup's Beta; 0: none", low=0)
+  cutmix: float = field.value(1.0, "a of cutmix's Beta; 0: none", low=0)
+  smoothing: float = field.value(0.1, "label smoothing s", low=0, below=1)
 
   def image_inputs(self) -> dict[str, method.Input]:
     """Normalised images [size, size, channels] and class ids."""
@@ -46,7 +47,7 @@ class Classifier(method.Method):
     """
     del step
     k_cut, k_mix, k_box, k_place, k_drop = jax.random.split(key, 5)
-    beta = lambda k, a: jax.random.beta(k, a, a) if a else jnp.float32(1)  # noqa: E731
+    beta = lambda k, a: jax.random.beta(k, a, a) if a else jnp.float32(1)
     b, *side = batch["image"].shape[:3]
     share = self.cutmix and (0.5 if self.mixup else 1.0)
     centre = jnp.floor(jax.random.uniform(k_place, (2,)) * jnp.asarray(side))

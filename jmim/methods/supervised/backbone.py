@@ -30,11 +30,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jmim.core import field
 from jmim.core import method
+from jmim.methods import outputs
 from jmim.methods.supervised import finetune
 from jmim.nn import mlp
-from jmim.nn import outputs
-from jmim.nn import vit
+from jmim.nn.nets import vit
 
 POOLS = ("cls", "mean", "cls_mean")
 POSITIONS = ("learned", "sincos", "rotary", "none")
@@ -66,7 +67,7 @@ class Head(nn.Module):
   @nn.compact
   def __call__(self, tokens: jax.Array) -> jax.Array:
     """[b, prefix + n, w] -> [b, classes] float32."""
-    mean = lambda: tokens[:, self.prefix :].mean(1)  # noqa: E731
+    mean = lambda: tokens[:, self.prefix :].mean(1)
     parts = {"cls": lambda: tokens[:, 0], "mean": mean}
     x = jnp.concatenate([parts[p]() for p in self.pool.split("_")], axis=-1)
     if self.norm:
@@ -85,24 +86,24 @@ class Head(nn.Module):
 class Backbone(finetune.Finetune):
   """A ViT of any family; see the module docstring."""
 
-  positions: str = method.field("learned", "positions", choices=POSITIONS)
-  theta: float = method.field(100.0, "base of rotary positions", above=0.0)
-  relative: str = method.field(
+  positions: str = field.value("learned", "positions", choices=POSITIONS)
+  theta: float = field.value(100.0, "base of rotary positions", above=0.0)
+  relative: str = field.value(
     "none", "biases by relative position (BEiT)", choices=RELATIVE
   )
-  cls: bool = method.field(True, "put a class token first")
-  registers: int = method.field(0, "register tokens after it", low=0)
-  qkv_bias: bool = method.field(True, "bias on q, k and v")
-  key_bias: bool = method.field(True, "bias on k, if q and v have one")
-  patch_bias: bool = method.field(True, "bias of the patch embedding")
-  layer_scale: float = method.field(0.0, "its start; 0: none", low=0.0)
-  act: str = method.field("gelu", "of the MLP", choices=ACTS)
-  eps: float = method.field(1e-6, "of the LayerNorms", above=0.0)
-  pre_norm: bool = method.field(False, "LayerNorm before the blocks (CLIP)")
-  final_norm: bool = method.field(True, "LayerNorm after the last block")
-  pool: str = method.field("cls", "what the head reads", choices=POOLS)
-  head_norm: bool = method.field(False, "LayerNorm of what it reads")
-  head_bias: bool = method.field(True, "bias of the classifier")
+  cls: bool = field.value(True, "put a class token first")
+  registers: int = field.value(0, "register tokens after it", low=0)
+  qkv_bias: bool = field.value(True, "bias on q, k and v")
+  key_bias: bool = field.value(True, "bias on k, if q and v have one")
+  patch_bias: bool = field.value(True, "bias of the patch embedding")
+  layer_scale: float = field.value(0.0, "its start; 0: none", low=0.0)
+  act: str = field.value("gelu", "of the MLP", choices=ACTS)
+  eps: float = field.value(1e-6, "of the LayerNorms", above=0.0)
+  pre_norm: bool = field.value(False, "LayerNorm before the blocks (CLIP)")
+  final_norm: bool = field.value(True, "LayerNorm after the last block")
+  pool: str = field.value("cls", "what the head reads", choices=POOLS)
+  head_norm: bool = field.value(False, "LayerNorm of what it reads")
+  head_bias: bool = field.value(True, "bias of the classifier")
 
   @classmethod
   def tiny(cls) -> "Backbone":

@@ -19,17 +19,18 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jmim.core import field
 from jmim.core import method
-from jmim.nn import lpips
+from jmim.nn.frozen import lpips
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ConvNet(method.Method):
   """Convolutions, mean over places, linear."""
 
-  size: int = method.field(32, "image side in pixels", low=4)
-  width: int = method.field(32, "channels of the first stage", low=1)
-  classes: int = method.field(10, "labels", low=2)
+  size: int = field.value(32, "image side in pixels", low=4)
+  width: int = field.value(32, "channels of the first stage", low=1)
+  classes: int = field.value(10, "labels", low=2)
 
   @classmethod
   def tiny(cls) -> "ConvNet":

@@ -29,22 +29,23 @@ import dataclasses
 
 import jax
 
+from jmim.core import field
 from jmim.core import method
+from jmim.methods import outputs
 from jmim.methods.supervised import _classifier
-from jmim.nn import heads as classifiers
-from jmim.nn import outputs
-from jmim.nn import vit
+from jmim.nn.decoders import heads as classifiers
+from jmim.nn.nets import vit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Finetune(_classifier.Classifier):
   """Supervised ViT; see the module docstring for the loss."""
 
-  variant: str = method.field("B/16", "ViT size / patch side in pixels")
-  width: int = method.field(0, "width; 0: that of variant", low=0)
-  depth: int = method.field(0, "blocks; 0: those of variant", low=0)
-  heads: int = method.field(0, "heads; 0: those of variant", low=0)
-  mlp_ratio: float = method.field(
+  variant: str = field.value("B/16", "ViT size / patch side in pixels")
+  width: int = field.value(0, "width; 0: that of variant", low=0)
+  depth: int = field.value(0, "blocks; 0: those of variant", low=0)
+  heads: int = field.value(0, "heads; 0: those of variant", low=0)
+  mlp_ratio: float = field.value(
     0.0, "MLP hidden / width; 0: that of variant", low=0
   )
 

@@ -23,26 +23,27 @@ Windows must divide the grid of each stage, or be all of it; no padding.
 
 import dataclasses
 
+from jmim.core import field
 from jmim.core import method
+from jmim.methods import outputs
 from jmim.methods.supervised import _classifier
 from jmim.methods.supervised import backbone
 from jmim.nn import initialise
-from jmim.nn import outputs
-from jmim.nn import swin
+from jmim.nn.nets import swin
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Swin(_classifier.Classifier):
   """Windows, shifts, merging; mean of the last tokens, linear."""
 
-  variant: str = method.field("SwinT/4", "SwinT, S, B, L / patch in pixels")
-  width: int = method.field(0, "first width; 0: that of variant", low=0)
-  depths: tuple = method.field((), "blocks per stage; (): those of variant")
-  heads: tuple = method.field((), "heads per stage; (): those of variant")
-  mlp_ratio: float = method.field(0.0, "MLP / width; 0: variant's", low=0)
-  window: int = method.field(0, "side in tokens; 0: that of variant", low=0)
-  qkv_bias: bool = method.field(True, "bias on q, k and v")
-  patch_norm: bool = method.field(True, "LayerNorm on the patches")
+  variant: str = field.value("SwinT/4", "SwinT, S, B, L / patch in pixels")
+  width: int = field.value(0, "first width; 0: that of variant", low=0)
+  depths: tuple = field.value((), "blocks per stage; (): those of variant")
+  heads: tuple = field.value((), "heads per stage; (): those of variant")
+  mlp_ratio: float = field.value(0.0, "MLP / width; 0: variant's", low=0)
+  window: int = field.value(0, "side in tokens; 0: that of variant", low=0)
+  qkv_bias: bool = field.value(True, "bias on q, k and v")
+  patch_norm: bool = field.value(True, "LayerNorm on the patches")
 
   @classmethod
   def tiny(cls) -> "Swin":

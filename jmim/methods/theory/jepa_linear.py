@@ -33,6 +33,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jmim.core import field
 from jmim.core import method
 
 OBJECTIVES = ("jepa", "mae")
@@ -148,10 +149,10 @@ def simulate(key, lam, rho, depth, eps, objective, rate, steps, every=1):
 class DeepLinear(method.Method):
   """A deep linear network on pairs."""
 
-  dims: int = method.field(8, "width d of x and y", low=1)
-  depth: int = method.field(2, "encoder layers L", low=1)
-  eps: float = method.field(0.01, "initial amplitude of W", above=0.0)
-  objective: str = method.field("jepa", "what V W x meets", choices=OBJECTIVES)
+  dims: int = field.value(8, "width d of x and y", low=1)
+  depth: int = field.value(2, "encoder layers L", low=1)
+  eps: float = field.value(0.01, "initial amplitude of W", above=0.0)
+  objective: str = field.value("jepa", "what V W x meets", choices=OBJECTIVES)
 
   @classmethod
   def tiny(cls) -> "DeepLinear":

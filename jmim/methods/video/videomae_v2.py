@@ -24,7 +24,7 @@ Reference (fine-tuned top-1 %): ViT-g K400 88.4 (with K710), SSv2 77.0, UCF101
 Following the released code: positions are one interleaved sinusoid over the
 flattened index; q and v have biases, k has none; the HIDDEN count is rounded
 down; only kernels are decayed. Repeated sampling (4 clips per video) is
-`data.repeat_samples`; rates are per video. Weights: `jmim.convert.videomae_v2`.
+`data.repeat_samples`; rates are per video. Weights: family `videomae_v2`.
 
     python -m jmim.main --config=configs/videomae_v2_k400.py:variant=B/16 ...
 """
@@ -34,11 +34,12 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from jmim.core import field
 from jmim.core import method
+from jmim.masks import tokens as masking
 from jmim.nn import block
-from jmim.nn import masking
-from jmim.nn import video
-from jmim.nn import vit
+from jmim.nn.nets import video
+from jmim.nn.nets import vit
 
 DECODERS = {"Ti": (96, 3), "S": (192, 3), "B": (384, 6)}  # width, heads
 LARGE = (512, 8)  # of L, H and g
@@ -48,28 +49,28 @@ LARGE = (512, 8)  # of L, H and g
 class VideoMAE(method.Method):
   """Video masked autoencoder with a mask for encoder and decoder."""
 
-  variant: str = method.field("B/16", "encoder size / patch side; g/14")
-  size: int = method.field(224, "frame side in pixels", low=1)
-  frames: int = method.field(16, "frames of a clip", low=1)
-  tubelet: int = method.field(2, "frames in a token", low=1)
-  width: int = method.field(0, "encoder width; 0: that of variant", low=0)
-  depth: int = method.field(0, "encoder blocks; 0: those of variant", low=0)
-  heads: int = method.field(0, "encoder heads; 0: those of variant", low=0)
-  decoder_width: int = method.field(0, "0: that of variant", low=0)
-  decoder_depth: int = method.field(4, "decoder blocks", low=0)
-  decoder_heads: int = method.field(0, "0: those of variant", low=0)
-  mask_ratio: float = method.field(0.9, "cells hidden", low=0.0, below=1.0)
-  mask: str = method.field("tube", "or each token", choices=("tube", "random"))
-  decoder_ratio: float = method.field(
+  variant: str = field.value("B/16", "encoder size / patch side; g/14")
+  size: int = field.value(224, "frame side in pixels", low=1)
+  frames: int = field.value(16, "frames of a clip", low=1)
+  tubelet: int = field.value(2, "frames in a token", low=1)
+  width: int = field.value(0, "encoder width; 0: that of variant", low=0)
+  depth: int = field.value(0, "encoder blocks; 0: those of variant", low=0)
+  heads: int = field.value(0, "encoder heads; 0: those of variant", low=0)
+  decoder_width: int = field.value(0, "0: that of variant", low=0)
+  decoder_depth: int = field.value(4, "decoder blocks", low=0)
+  decoder_heads: int = field.value(0, "0: those of variant", low=0)
+  mask_ratio: float = field.value(0.9, "cells hidden", low=0.0, below=1.0)
+  mask: str = field.value("tube", "or each token", choices=("tube", "random"))
+  decoder_ratio: float = field.value(
     0.5, "share of positions not decoded; 0: decode what is hidden", low=0.0,
     high=0.75,
   )  # fmt: skip
-  normalise: bool = method.field(True, "targets per tubelet and channel")
-  cosine: bool = method.field(False, "cosine attention")
-  layer_scale: float = method.field(0.0, "LayerScale; 0: none", low=0.0)
-  drop_path: float = method.field(0.0, "of the last encoder block", low=0.0)
-  mean: tuple = method.field((0.485, 0.456, 0.406), "of the clips given")
-  std: tuple = method.field((0.229, 0.224, 0.225), "of the clips given")
+  normalise: bool = field.value(True, "targets per tubelet and channel")
+  cosine: bool = field.value(False, "cosine attention")
+  layer_scale: float = field.value(0.0, "LayerScale; 0: none", low=0.0)
+  drop_path: float = field.value(0.0, "of the last encoder block", low=0.0)
+  mean: tuple = field.value((0.485, 0.456, 0.406), "of the clips given")
+  std: tuple = field.value((0.229, 0.224, 0.225), "of the clips given")
 
   @classmethod
   def tiny(cls) -> "VideoMAE":

@@ -56,7 +56,7 @@ def test_without_cifar10_the_message_says_how_to_get_it(few, tmp_path):
 
 def test_the_same_image_has_the_same_noise_whatever_is_replaced():
   image = np.zeros((8, 8, 3), np.float32)
-  make = lambda count: noisy_channels.replaced(  # noqa: E731
+  make = lambda count: noisy_channels.replaced(
     image, noisy_channels.channels(count), np.random.default_rng(3)
   )
   few, many = make(12), make(24)

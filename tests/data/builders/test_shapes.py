@@ -137,7 +137,7 @@ def test_what_glides_goes_where_the_label_says(direction):
 
 def test_the_texture_behind_a_glide_continues_from_patch_to_patch():
   """Four pixels on it is much as here, which of noise it is not."""
-  alike = lambda z: np.corrcoef(z[:, :-4].ravel(), z[:, 4:].ravel())[0, 1]  # noqa: E731
+  alike = lambda z: np.corrcoef(z[:, :-4].ravel(), z[:, 4:].ravel())[0, 1]
   textures = [scenes.clouds(32, rng("directions", i=i)) for i in range(20)]
   assert np.mean([alike(z[..., 0]) for z in textures]) > 0.85
   assert abs(alike(rng().normal(size=(32, 32)))) < 0.2

@@ -1,0 +1,1 @@
+"""Arrays to disk and back, verified."""

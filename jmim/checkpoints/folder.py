@@ -1,0 +1,171 @@
+"""Reads one checkpoint folder, and finds out whether it is as it was saved.
+
+Three things are checked: the sizes of its files, a digest of its meta data,
+and a checksum of every array after it was read.
+"""
+
+import contextlib
+import json
+import logging
+import pathlib
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import orbax.checkpoint as ocp
+
+from jmim.checkpoints import checksum
+from jmim.checkpoints import migrate
+from jmim.core import errors
+from jmim.core import files
+from jmim.core import tree as trees
+from jmim.core import version
+
+SIZES = "sizes.json"  # in each checkpoint, once it is complete
+# What is raised for files that are missing or damaged.
+_BROKEN = (ValueError, LookupError, OSError, TypeError, AttributeError)
+
+
+def unwarned() -> None:
+  """Orbax no longer warns that a folder is only read: that is meant."""
+  logging.getLogger("absl").addFilter(_matters)  # the same one once only
+
+
+def _matters(record: logging.LogRecord) -> bool:
+  return "directory is read only" not in record.getMessage()
+
+
+def meta(where: pathlib.Path) -> dict[str, Any]:
+  """What was saved beside the arrays, in today's schema.
+
+  Raises:
+    UserError: of a schema that this version does not know.
+    Damaged: unreadable.
+  """
+  # Before Orbax sees them: from each array that it cannot read it prints a
+  # screen of its own.
+  check_sizes(where)
+  try:
+    found = json.loads((where / "meta" / "metadata").read_text())
+    noted, schema = found.pop("digest", None), found["schema"]
+    if (noted or schema > 1) and noted != digest(found):
+      raise ValueError("the digest of its meta data is another")
+  except _BROKEN as e:
+    raise damaged(where, e) from e
+  if schema not in {*migrate.STEPS, migrate.SCHEMA}:
+    raise errors.UserError(
+      f"{where} has schema {schema}", f"schema {migrate.SCHEMA} or older",
+      "read it with the version of jmim that wrote it", "--workdir",
+    )  # fmt: skip
+  return migrate.up(found)
+
+
+def note(named: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+  """What is saved beside arrays: `more`, their shapes and checksums."""
+  sums = checksum.of(named)
+  arrays = {n: [list(x.shape), str(x.dtype), sums[n]] for n, x in named.items()}
+  found = {"schema": migrate.SCHEMA, "git": version.git_id(), "arrays": arrays}
+  found |= more
+  return found | {"digest": digest(found)}
+
+
+def digest(meta: Mapping[str, Any]) -> str:
+  """Checksum of meta data, whatever the order of its keys."""
+  text = json.dumps(meta, sort_keys=True)
+  return f"{zlib.crc32(text.encode()):08x}"
+
+
+def arrays(where: pathlib.Path, wanted: Mapping[str, Any]) -> dict[str, Any]:
+  """Name -> array of those wanted.
+
+  Args:
+    where: folder of the checkpoint.
+    wanted: name -> shape and dtype; with a sharding the array is put on the
+      devices, without one it stays in memory.
+
+  Raises:
+    Damaged: Orbax cannot read it.
+  """
+  place = where / "state"
+  try:
+    # Not through a Checkpointer: it would wait for the other hosts, of which
+    # one may find damage and never come.
+    handler = ocp.PyTreeCheckpointHandler()
+    shape = handler.metadata(place).tree
+    like = trees.map_named(lambda n, x: wanted.get(n, ocp.PLACEHOLDER), shape)
+    how = trees.map_named(lambda n, x: _how(wanted.get(n)), shape)
+    args = ocp.args.PyTreeRestore(item=like, restore_args=how)
+    with contextlib.closing(handler):
+      found = trees.named(handler.restore(place, args=args))
+    return {name: found[name] for name in wanted}
+  except Exception as e:
+    # Orbax raises a bare Exception where the file of an array is broken.
+    if type(e) is Exception or isinstance(e, _BROKEN):
+      raise damaged(where, e) from e
+    raise
+
+
+def _how(leaf: Any) -> ocp.RestoreArgs:
+  if getattr(leaf, "sharding", None) is None:
+    return ocp.RestoreArgs(restore_type=np.ndarray)
+  return ocp.ArrayRestoreArgs(
+    sharding=leaf.sharding, global_shape=leaf.shape, dtype=leaf.dtype
+  )
+
+
+def check_sums(
+  where: pathlib.Path, noted: Mapping[str, Any], sums: Mapping[str, int]
+) -> None:
+  """Raises Damaged if an array is not as it was when it was saved.
+
+  Args:
+    where: folder of the checkpoint.
+    noted: name -> [shape, dtype, checksum]; None, from before there were any,
+      passes.
+    sums: name -> checksum now.
+  """
+  wrong = [n for n, x in sums.items() if noted[n][2] not in (None, x)]
+  if wrong:
+    more = f" and of {len(wrong) - 1} more" * (len(wrong) > 1)
+    text = f"another checksum of {wrong[0]}{more}"
+    raise damaged(where, ValueError(text))
+
+
+def note_sizes(where: pathlib.Path) -> None:
+  """Writes the sizes of all files into a complete checkpoint; OSError."""
+  if not (where / SIZES).exists():
+    files.replace(where / SIZES, json.dumps(_sizes(where)))
+
+
+def _sizes(where: pathlib.Path) -> dict[str, int]:
+  """Path below the folder -> bytes, of all files in it."""
+  found = [p for p in where.rglob("*") if p.is_file()]
+  return {str(p.relative_to(where)): p.stat().st_size for p in found}
+
+
+def check_sizes(where: pathlib.Path) -> None:
+  """Raises Damaged if a file is gone or has another size than when saved.
+
+  A run that was killed may not have noted them, and the note may be what is
+  damaged: then the digest and the checksums have to tell.
+  """
+  try:
+    noted = dict(json.loads((where / SIZES).read_text()))
+  except (FileNotFoundError, ValueError, TypeError):
+    return
+  now = _sizes(where)
+  for name, size in noted.items():
+    if now.get(name) != size:
+      found = f"{now[name]} bytes" if name in now else "gone"
+      raise damaged(where, OSError(f"{name} is {found}, was {size} bytes"))
+
+
+def damaged(where: pathlib.Path, error: Exception) -> errors.Damaged:
+  """The error for a checkpoint that is not as it was saved."""
+  return errors.Damaged(
+    f"{where} cannot be read ({errors.first_line(error)})",
+    "a complete checkpoint",
+    f"delete {where} to resume from the one before, or use another --workdir",
+    "--workdir",
+  )

@@ -1,0 +1,123 @@
+"""Loads the frozen networks (teachers, tokenizers) that a method reads."""
+
+import hashlib
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jmim.checkpoints import compare
+from jmim.checkpoints import npz
+from jmim.checkpoints import weights
+from jmim.core import errors
+from jmim.core import method
+from jmim.core import tree as trees
+
+
+def load(name: str, const: method.Const) -> Any:
+  """The tree of one `method.Const` from its .npz file, or from a run.
+
+  Array names in the file are leaf names ("encoder/blocks/.../kernel"). The
+  workdir of a run (a directory, with a checkpoint) has many networks: that one
+  is taken which has all of the names ("main/encoder/blocks/.../kernel").
+
+  Raises:
+    UserError: no such file, another hash, other names or shapes.
+  """
+  path, key = pathlib.Path(const.path).expanduser(), "method (const path)"
+  like = jax.eval_shape(const.init, jax.random.key(0))
+  if const.path and path.is_dir() and not const.sha256:
+    return _pick(name, path, like)
+  saved, _ = read(
+    name, const.path, const.sha256, key,
+    "an .npz with the weights, or (without a hash) the workdir of a run",
+  )  # fmt: skip
+  check(saved, trees.named(like), key, f"{name}: {path}")
+  return trees.map_named(lambda n, s: jnp.asarray(saved[n], s.dtype), like)
+
+
+def read(
+  name: str, path: str, sha256: str | None, key: str, expected: str
+) -> tuple[dict[str, np.ndarray], str]:
+  """The arrays of an .npz file, and its sha256.
+
+  Args:
+    name: of the network, for messages.
+    path: of the file.
+    sha256: that it must have; None or "": any.
+    key: config key of the path, for messages.
+    expected: what the file should be, for messages.
+
+  Raises:
+    UserError: no such file, another hash, or as `npz.read`.
+  """
+  file = pathlib.Path(path).expanduser()
+  if not file.is_file():
+    raise errors.UserError(
+      f"{name}: no file {file}", expected,
+      "give the path of existing weights", key,
+    )  # fmt: skip
+  found = hashlib.sha256(file.read_bytes()).hexdigest()
+  if sha256 and found != sha256:
+    raise errors.UserError(
+      f"{name}: {file} has sha256 {found}", sha256,
+      "fetch the right file, or change the hash if you mean this one", key,
+    )  # fmt: skip
+  return npz.read(file, key), found
+
+
+def check(
+  arrays: Mapping[str, Any], wanted: Mapping[str, Any], key: str, where: str
+) -> None:
+  """Raises UserError unless arrays have the wanted names and shapes.
+
+  Args:
+    arrays: name -> array.
+    wanted: name -> array or shape.
+    key: config key of the file, for messages.
+    where: they come from, for messages.
+  """
+  if lines := compare.differences(arrays, wanted):
+    raise errors.UserError(
+      f"{where} differs; " + "; ".join(lines[:8]),
+      f"{len(wanted)} arrays of the configured architecture",
+      "use the weights of the configured architecture", key,
+    )  # fmt: skip
+
+
+def _pick(name: str, workdir: pathlib.Path, like: Any) -> Any:
+  """The part of a run's newest parameters that has the names of `like`."""
+  try:
+    saved = weights.read_section(workdir, "params")
+  except FileNotFoundError as e:
+    raise errors.UserError(
+      f"{name}: {e}", "the workdir of a run with a checkpoint",
+      "finish that run first", "method (const path)",
+    ) from e  # fmt: skip
+  wanted = trees.named(like)
+  first = next(iter(wanted))
+  fits = lambda prefix: all(
+    prefix + n in saved and saved[prefix + n].shape == tuple(x.shape)
+    for n, x in wanted.items()
+  )
+  ends = [n for n in saved if n == first or n.endswith("/" + first)]
+  found = [p for p in (n.removesuffix(first) for n in ends) if fits(p)]
+  if len(found) != 1:
+    raise errors.UserError(
+      f"{name}: {workdir} has {len(found)} networks that fit",
+      f"one with the {len(wanted)} arrays of the configured architecture",
+      "use a run of the configured architecture", "method (const path)",
+    )  # fmt: skip
+  return trees.map_named(
+    lambda n, s: jnp.asarray(saved[found[0] + n], s.dtype), like
+  )
+
+
+def save(path: str | pathlib.Path, tree: Any) -> str:
+  """Writes a tree as `load` reads it; returns its sha256."""
+  arrays = {n: np.asarray(x) for n, x in trees.named(tree).items()}
+  np.savez(path, **arrays)
+  return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()

@@ -1,0 +1,171 @@
+"""Starts a run from the parameters of another one (`config.init_from`).
+
+Stages (pre-train then fine-tune, tokenizer then prior) are separate runs. The
+rules say how their names meet; whatever no rule covers must agree in name and
+shape, or the run does not start, and every difference is listed:
+
+    rename  ((regex, replacement), ...) applied in order to the saved names
+    skip    saved names (after renaming) that are not wanted: the decoder
+    reinit  our names that stay freshly initialised: the new head
+    resize  our position tables, resized bicubically from another grid
+
+Names are those of the start-up tables, with the player: "main/encoder/...".
+Only parameters are taken: optimizer and step start afresh, an EMA starts as a
+copy of the parameters.
+"""
+
+import dataclasses
+import math
+import pathlib
+import re
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jmim.checkpoints import compare
+from jmim.checkpoints import npz
+from jmim.checkpoints import weights
+from jmim.core import errors
+from jmim.core import tree as trees
+from jmim.nn import posemb
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+  """The section `config.init_from`; see `base_config`."""
+
+  path: str
+  weights: str
+  rename: Sequence[tuple[str, str]]
+  skip: Sequence[str]
+  reinit: Sequence[str]
+  resize: Sequence[str]
+
+
+def load(config: Mapping[str, Any], params: Any) -> Arrays:
+  """Our leaf names -> loaded values, without those that stay fresh.
+
+  Args:
+    config: the section `init_from`; empty, or without a path: nothing is
+      loaded.
+    params: arrays or shapes of all players.
+
+  Raises:
+    UserError: nothing there, a bad rule, or names or shapes that no rule
+      covers; all of them are listed.
+  """
+  if not config or not config["path"]:
+    return {}
+  rules = Rules(**config)
+  return match(_read(rules), params, rules)
+
+
+def match(saved: Mapping[str, Any], params: Any, rules: Rules) -> Arrays:
+  """Applies the rules to saved arrays; see `load`."""
+  _check_regexes(rules)
+  hit = lambda patterns, name: any(trees.matches(p, name) for p in patterns)
+  renamed: Arrays = {}
+  for name, value in saved.items():
+    for pattern, replacement in rules.rename:
+      name = re.sub(pattern, replacement, name)
+    if hit(rules.skip, name):
+      continue
+    if name in renamed:
+      raise _error(rules, [f"two arrays are renamed to {name}"])
+    renamed[name] = value
+  ours = {
+    n: x for n, x in trees.named(params).items() if not hit(rules.reinit, n)
+  }
+  for name in ours.keys() & renamed.keys():
+    if hit(rules.resize, name):
+      renamed[name] = _resized(renamed[name], ours[name].shape, name, rules)
+  lines = compare.differences(renamed, ours)
+  if lines:
+    raise _error(rules, lines)
+  return renamed
+
+
+def apply(state: Any, loaded: Arrays) -> Any:
+  """A fresh state with loaded parameters, where they were.
+
+  Args:
+    state: `core.state.State` on the devices.
+    loaded: as from `load`.
+  """
+  if not loaded:
+    return state
+
+  def take(name, leaf):
+    if name not in loaded:
+      return leaf
+    value = np.asarray(loaded[name], leaf.dtype)
+    return jax.make_array_from_callback(
+      leaf.shape, leaf.sharding, lambda index: value[index]
+    )
+
+  params = trees.map_named(take, state.params)
+  # A copy: the step gives up the buffers of its argument, each only once.
+  ema = jax.tree.map(lambda x: x.copy(), params) if state.ema else state.ema
+  return state.replace(params=params, ema=ema)
+
+
+def _read(rules: Rules) -> Arrays:
+  """Player/leaf name -> array of a run's newest checkpoint or an .npz."""
+  path = pathlib.Path(rules.path).expanduser()
+  if path.suffix == ".npz" and path.is_file():
+    return npz.read(path, "init_from.path")
+  section = {"raw": "params", "ema": "ema"}[rules.weights]
+  try:
+    return weights.read_section(path, section)
+  except FileNotFoundError as e:
+    raise errors.UserError(
+      f"init_from.path={rules.path}: no {section} there ({e})",
+      "the workdir of a run with a checkpoint, or an .npz of named arrays",
+      "correct the path (or init_from.weights)", "init_from.path",
+    ) from e  # fmt: skip
+
+
+def _resized(value, shape, name, rules) -> np.ndarray:
+  """[..., prefix + h*w, d] positions on the grid that `shape` has."""
+  grids = []
+  for rows in (value.shape[-2], shape[-2]):
+    side = math.isqrt(rows)
+    grids.append(((side, side), rows - side**2))
+  (old, prefix), (new, wanted) = grids
+  if prefix != wanted or value.shape[-1] != shape[-1]:
+    text = f"{name}: {value.shape} cannot be resized to {tuple(shape)}"
+    raise _error(rules, [text])
+  return np.asarray(posemb.resize(value, old, new, prefix))
+
+
+def _check_regexes(rules: Rules) -> None:
+  for field in ("rename", "skip", "reinit", "resize"):
+    for rule in getattr(rules, field):
+      pair = isinstance(rule, tuple | list) and len(rule) == 2
+      text = rule[0] if field == "rename" and pair else rule
+      try:
+        if field == "rename" and not pair:
+          raise TypeError("not a pair")
+        re.compile(text)
+      except (TypeError, re.error) as e:
+        raise errors.UserError(
+          f"init_from.{field} has the entry {rule!r} ({e})",
+          "((regex, replacement), ...)" if field == "rename" else "regexes",
+          "correct it", f"init_from.{field}",
+        ) from e  # fmt: skip
+
+
+def _error(rules: Rules, lines: Sequence[str]) -> errors.UserError:
+  shown = "\n           ".join(lines[:60])
+  more = f"\n           ... and {len(lines) - 60} more" * (len(lines) > 60)
+  return errors.UserError(
+    f"{rules.path} does not fit:\n           {shown}{more}",
+    "every name and shape to agree, or to be covered by a rule",
+    "add init_from.rename, .skip (saved, not wanted), .reinit (ours, stays "
+    "fresh) or .resize", "init_from",
+  )  # fmt: skip

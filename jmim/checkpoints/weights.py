@@ -1,0 +1,124 @@
+"""Weights of a checkpoint without the rest: to look at, to export.
+
+A checkpoint of step 0 is one that `jmim.convert` wrote: it has no optimizer,
+and no run continues it.
+"""
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from jmim.checkpoints import checksum
+from jmim.checkpoints import compare
+from jmim.checkpoints import folder as saved
+from jmim.checkpoints import store as checkpoint
+from jmim.core import errors
+
+
+def newest(store: checkpoint.Checkpoints) -> int:
+  """The newest step; UserError if there is none."""
+  step = store.latest()
+  if step is None:
+    raise errors.UserError(
+      f"no checkpoint in {store.path}", "a trained run",
+      "run --mode=train first, or name its --workdir", "--workdir",
+    )  # fmt: skip
+  return step
+
+
+def check_trainable(store: checkpoint.Checkpoints) -> None:
+  """Raises UserError if the newest checkpoint is of converted weights."""
+  if store.latest() == 0:
+    raise errors.UserError(
+      f"{store.path} holds converted weights", "the workdir of a run",
+      "train in another one with init_from.path pointing here", "--workdir",
+    )  # fmt: skip
+
+
+def restore(store: checkpoint.Checkpoints, step: int, like: Any) -> Any:
+  """A state with parameters, extra and EMA; the rest of it is empty.
+
+  Where the checkpoint has no EMA and `like` does, that is the parameters.
+  Arguments and errors as of `Checkpoints.restore`.
+  """
+  wanted = {"params": like.params, "extra": like.extra, "ema": like.ema}
+  noted = store.meta(step)["arrays"]
+  if not any(n.startswith("ema/") for n in noted):
+    del wanted["ema"]
+  found = store.restore(step, wanted, tuple(wanted))
+  zero, ema = np.zeros((), np.int32), found.get("ema", {})
+  if like.ema and not ema:
+    ema = found["params"]
+  return like.replace(
+    step=zero + step, params=found["params"], extra=found["extra"], opt={},
+    ema=ema, window={}, counted=zero, skipped=zero, skipped_total=zero,
+  )  # fmt: skip
+
+
+def leaf(store: checkpoint.Checkpoints, step: int, name: str) -> np.ndarray:
+  """One leaf ("params/main/...") of a checkpoint, verified.
+
+  Raises:
+    Damaged: unreadable, or not what was saved.
+  """
+  return _read(store, step, lambda n: n == name)[name]
+
+
+def section(
+  store: checkpoint.Checkpoints, step: int, name: str
+) -> dict[str, np.ndarray]:
+  """Name (without the section) -> array of one part of a checkpoint.
+
+  Args:
+    store: of the run.
+    step: of the checkpoint.
+    name: "params", "ema" or "extra"; nothing else is read.
+
+  Raises:
+    FileNotFoundError: nothing of that section in it.
+    Damaged: unreadable, or not what was saved.
+  """
+  start = f"{name}/"
+  found = _read(store, step, lambda n: n.startswith(start))
+  if not found:
+    raise FileNotFoundError(f"no {name} in {store.path / str(step)}")
+  return {n.removeprefix(start): x for n, x in found.items()}
+
+
+def _read(
+  store: checkpoint.Checkpoints, step: int, wanted: Callable[[str], bool]
+) -> dict[str, np.ndarray]:
+  """Name -> array of those wanted, verified; nothing else is read."""
+  where, meta = store.path / str(step), store.meta(step)
+  specs = {n: x for n, x in compare.shapes(meta["arrays"]).items() if wanted(n)}
+  if not specs:
+    return {}
+  old = {n: meta.get("saved_as", {}).get(n, n) for n in specs}
+  arrays = saved.arrays(where, {old[n]: x for n, x in specs.items()})
+  arrays = {n: arrays[o] for n, o in old.items()}
+  sums = {n: checksum.of_host(x) for n, x in arrays.items()}
+  saved.check_sums(where, meta["arrays"], sums)
+  return arrays
+
+
+def read_section(workdir: pathlib.Path, name: str) -> dict[str, np.ndarray]:
+  """Leaf name -> array of one part of the newest checkpoint of a run.
+
+  Args:
+    workdir: of the run.
+    name: as of `section`.
+
+  Raises:
+    FileNotFoundError: no checkpoint, or nothing of that section in it.
+    UserError: it cannot be read.
+  """
+  store = checkpoint.Checkpoints(workdir, write=False)
+  try:
+    step = store.latest()
+    if step is None:
+      raise FileNotFoundError(f"no checkpoint in {store.path}")
+    return section(store, step, name)
+  finally:
+    store.close()

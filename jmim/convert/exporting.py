@@ -1,0 +1,227 @@
+"""Runs as weights of others: what `--mode=export` does.
+
+    python -m jmim.main --mode=export --workdir=RUN --format=hf --out=DIR
+
+A folder in the manner of the Hugging Face hub: `model.safetensors`,
+`config.json`, `preprocessor_config.json` and a `README.md` with the figures of
+the run. The config of jmim goes along (`jmim.json`), so that `jmim.load` and
+`jmim.convert` read every format back. Arrays pass one at a time.
+"""
+
+import json
+import pathlib
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
+
+import ml_collections
+import numpy as np
+
+from jmim.checkpoints import store as checkpoint
+from jmim.checkpoints import weights as weight_files
+from jmim.convert import families
+from jmim.convert import family as layouts
+from jmim.convert import files
+from jmim.convert import table as tables
+from jmim.core import errors
+from jmim.runlog import writer as writers
+from jmim.session import build
+
+FORMATS = ("safetensors", "timm", "hf", "authors", "big_vision")
+JMIM = "jmim.json"
+WEIGHTS = "model.safetensors"
+
+
+class Leaves(Mapping[str, np.ndarray]):
+  """The leaves of a checkpoint, read one at a time."""
+
+  def __init__(self, workdir: pathlib.Path, weights: str):
+    """Opens the newest checkpoint.
+
+    Args:
+      workdir: of the run.
+      weights: "raw" or "ema".
+    """
+    self._store = checkpoint.Checkpoints(workdir, write=False)
+    self.step = weight_files.newest(self._store)
+    source = {"raw": "params", "ema": "ema"}[weights]
+    self._where = {
+      _target(name, source): (name.partition("/")[0], spec)
+      for name, spec in self._store.meta(self.step)["arrays"].items()
+      if name.partition("/")[0] in (source, "extra")
+    }
+    if not any(n.startswith("params/") for n in self._where):
+      raise errors.UserError(
+        f"{workdir} has no {source}", "a run with an EMA",
+        "use --weights=raw", "--weights",
+      )  # fmt: skip
+
+  def __getitem__(self, name: str) -> np.ndarray:
+    section, _ = self._where[name]
+    leaf = f"{section}/{name.partition('/')[2]}"
+    return weight_files.leaf(self._store, self.step, leaf)
+
+  def __iter__(self) -> Iterator[str]:
+    return iter(self._where)
+
+  def __len__(self) -> int:
+    return len(self._where)
+
+  def specs(self) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """Leaf name -> (shape, dtype)."""
+    return {
+      n: (tuple(s), np.dtype(d)) for n, (_, (s, d, *_)) in self._where.items()
+    }
+
+  def close(self) -> None:
+    """Closes the checkpoint."""
+    self._store.close()
+
+
+def _target(name: str, source: str) -> str:
+  section, _, leaf = name.partition("/")
+  return f"params/{leaf}" if section == source else name
+
+
+def run(
+  workdir: pathlib.Path, library: str, out: pathlib.Path, weights: str = "raw"
+) -> list[str]:
+  """Writes the newest checkpoint of a run as a folder of weights.
+
+  Args:
+    workdir: of the run.
+    library: one of FORMATS.
+    out: the folder.
+    weights: "raw" or "ema".
+
+  Returns:
+    lines about what the format has no place for.
+
+  Raises:
+    UserError: no checkpoint, or a method that cannot be said that way.
+  """
+  leaves = Leaves(workdir, weights)
+  config = ml_collections.ConfigDict(checkpoint.read_config(workdir))
+  method, name, left = build.make_method(config), "", []
+  family = None
+  if library != "safetensors":
+    name, family = families.for_export(library, config.method.type, method)
+    left = [n for n in leaves if layouts.matches(family.left_out, n)]
+  out.mkdir(parents=True, exist_ok=True)
+  if family is None:
+    files.write(out / WEIGHTS, leaves.specs(), leaves.items())
+  else:
+    _write(family, method, leaves, left, out)
+  leaves.close()
+  describe(out, config, family, method)
+  note = {"family": name, "step": leaves.step, "weights": weights}
+  text = {"config": json.loads(config.to_json()), **note}
+  (out / JMIM).write_text(json.dumps(text, indent=2) + "\n")
+  (out / "README.md").write_text(card(workdir, config, name, leaves.step))
+  return [f"no place for: {n}" for n in left]
+
+
+def _write(family, method, leaves, left, out) -> None:
+  """The arrays in the layout of a family."""
+  rules = family.table(method)
+  specs = {n: s for n, s in leaves.specs().items() if n not in left}
+  tables.check_export(rules, specs)
+  like = {n: np.broadcast_to(np.zeros((), d), s) for n, (s, d) in specs.items()}
+  shapes = tables.shapes(rules, like)
+  arrays = tables.export_stream(rules, leaves)
+  if family.library == "big_vision":
+    files.write_npz(out / "model.npz", ((f"params/{n}", x) for n, x in arrays))
+    return
+  name = WEIGHTS
+  if family.write_config and "_class_name" in family.write_config(method):
+    name = "diffusion_pytorch_model.safetensors"
+  wanted = {n: (s, np.dtype(np.float32)) for n, s in shapes.items()}
+  files.write(out / name, wanted, arrays)
+
+
+def describe(
+  out: pathlib.Path,
+  config: ml_collections.ConfigDict,
+  family: layouts.Family | None,
+  method: Any,
+) -> None:
+  """config.json and preprocessor_config.json, where the library has them."""
+  if family is None or family.write_config is None:
+    return
+  image, own = preprocessing(config), family.write_config(method)
+  if family.library == "timm":
+    own["pretrained_cfg"] = {
+      "input_size": [method.channels, method.size, method.size],
+      "mean": image["image_mean"], "std": image["image_std"],
+      "interpolation": "bicubic", "fixed_input_size": True,
+      "crop_pct": method.size / max(method.size, config.data.eval_resize),
+      "num_classes": own["num_classes"], "first_conv": "patch_embed.proj",
+      "classifier": own.pop("classifier", "head"),
+    }  # fmt: skip
+  _dump(out / "config.json", own)
+  if family.library == "hf":
+    _dump(out / "preprocessor_config.json", image)
+
+
+def _dump(path: pathlib.Path, content: dict[str, Any]) -> None:
+  path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+
+
+def preprocessing(config: ml_collections.ConfigDict) -> dict[str, Any]:
+  """The evaluation's preprocessing in the words of Transformers.
+
+  With data.eval_crop="center": short side to eval_resize, centre crop; else
+  the image is taken as it is, at the method's size.
+  """
+  data = config.data
+  side = {"height": data.size, "width": data.size}
+  found = {
+    "do_resize": True, "do_rescale": True, "rescale_factor": 1 / 255,
+    "do_normalize": True, "image_mean": list(data.mean),
+    "image_std": list(data.std), "resample": 3,
+  }  # fmt: skip
+  if data.eval_crop == "center":
+    return found | {
+      "image_processor_type": "CLIPImageProcessor", "do_center_crop": True,
+      "size": {"shortest_edge": data.eval_resize or data.size},
+      "crop_size": side,
+    }  # fmt: skip
+  return found | {"image_processor_type": "ViTImageProcessor", "size": side}
+
+
+def card(
+  workdir: pathlib.Path,
+  config: ml_collections.ConfigDict,
+  family: str,
+  step: int,
+) -> str:
+  """The model card: what it is, how to load it, what was measured."""
+  lines = [
+    "---", "library_name: jmim", "tags: [jmim]", "---", "",
+    f"# {config.method.type} on {config.data.name}", "",
+    f"Exported from step {step} of a run of jmim"
+    + (f", in the layout `{family}`." if family else "."), "",
+    "```python", "import jmim", "", 'model = jmim.load("THIS_FOLDER")',
+    'print(model.offers, model.config["data"])', "```", "", "## Figures", "",
+  ]  # fmt: skip
+  figures = measured(workdir)
+  lines += figures or ["No evaluation was logged."]
+  own = json.dumps(json.loads(config.method.to_json()), indent=2)
+  return "\n".join([*lines, "", "## Method", "", "```json", own, "```", ""])
+
+
+def measured(workdir: pathlib.Path) -> list[str]:
+  """A table of the last value of each evaluation of a run."""
+  last = {}
+  known = (workdir / "metrics.jsonl").is_file()  # not of converted weights
+  for line in writers.read(workdir) if known else ():
+    if "eval" in line:
+      last |= {
+        key: (value, line["step"])
+        for key, value in line.items()
+        if "/" in key and isinstance(value, int | float)
+      }
+  if not last:
+    return []
+  rows = [f"| {k} | {v:.5g} | {s} |" for k, (v, s) in sorted(last.items())]
+  return ["| figure | value | step |", "|---|---|---|", *rows]

@@ -1,0 +1,220 @@
+"""Weights of others as a run: what `python -m jmim.convert` does.
+
+The result is a workdir with a config and a checkpoint of step 0 that holds
+parameters (and `extra`) only: `config.init_from` and `--mode=eval`, `sample`
+and `export` read it. Arrays pass one at a time from the file to the mesh.
+"""
+
+import json
+import pathlib
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from jmim.checkpoints import store as checkpoint
+from jmim.convert import families
+from jmim.convert import family as layouts
+from jmim.convert import files
+from jmim.convert import plan as plans
+from jmim.core import config as configs
+from jmim.core import errors
+from jmim.core import method as methods
+from jmim.core import state as states
+from jmim.core import tree as trees
+from jmim.parallel import sharding
+from jmim.session import assemble
+from jmim.session import build
+from jmim.training import step as steps
+
+CONFIG = "config.json"
+PROCESSOR = "preprocessor_config.json"
+
+
+def run(
+  name: str,
+  path: str,
+  config: ml_collections.ConfigDict | None,
+  out: pathlib.Path,
+  resize: bool = False,
+  ignore: Sequence[str] = (),
+) -> list[str]:
+  """Converts a file of weights to a workdir.
+
+  Args:
+    name: of the family; "auto": what the config.json beside it says.
+    path: file or folder.
+    config: of the run; None: made from the config.json beside the file.
+    out: the workdir, without a checkpoint.
+    resize: resize positions of another grid.
+    ignore: regexes of their names that are not wanted.
+
+  Returns:
+    lines about names without a partner.
+
+  Raises:
+    UserError: something does not fit; nothing has been written.
+  """
+  weights = files.read(path)
+  name, config = resolve(name, path, config)
+  method = build.make_method(config)
+  config = assemble.resolved(config, method, {})
+  family = families.find(name)
+  why = family.objection(config.method.type, method)
+  if why:
+    raise errors.UserError(
+      f"--from={name} with {config.method.type}: {why}",
+      "a method of this layout", "change --from or the config", "--from",
+    )  # fmt: skip
+  store = checkpoint.Checkpoints(out)
+  if store.latest() is not None:
+    raise errors.UserError(
+      f"--out={out} has a checkpoint already", "a new folder",
+      "choose another", "--out",
+    )  # fmt: skip
+  like = shapes(method)
+  made = plans.make(family, method, weights, like, resize, ignore)
+  named = load(made, method, like, config)
+  zero = np.zeros((), np.int32)
+  tree = {"params": {}, "extra": {}} | trees.nested(named)
+  state = states.State(
+    step=zero, params=tree["params"], opt={}, ema={}, extra=tree["extra"],
+    window={}, counted=zero, skipped=zero, skipped_total=zero,
+  )  # fmt: skip
+  settings = json.loads(config.to_json())
+  notes = {"family": name, "weights": weights.where}
+  store.save(0, state, {"config": settings, "imported": notes})
+  store.close()
+  (out / CONFIG).write_text(json.dumps(settings, indent=2) + "\n")
+  return made.lines()
+
+
+def resolve(
+  name: str, path: str, config: ml_collections.ConfigDict | None
+) -> tuple[str, ml_collections.ConfigDict]:
+  """The family's name and the config, from what is beside the weights.
+
+  Raises:
+    UserError: neither is given and no config.json tells.
+  """
+  beside = settings(path)
+  if name == "auto":
+    name = families.told(beside)
+    if not name:
+      keys = ("architecture", "model_type", "_class_name")
+      kind = next((beside[k] for k in keys if beside.get(k)), "")
+      raise errors.UserError(
+        f"{path}: config.json says {kind or 'nothing'}",
+        f"one of {', '.join(families.MODEL_TYPES)}, or --from",
+        "name the family", "--from",
+      )  # fmt: skip
+  family = families.find(name)
+  if config is None:
+    if not beside or family.read_config is None:
+      raise errors.UserError(
+        f"no --config, and no config.json of {name} beside {path}",
+        "a recipe whose method has the sizes of the weights",
+        "add --config=configs/<recipe>.py", "--config",
+      )  # fmt: skip
+    config = derived(family, beside, processor(path))
+  return name, config
+
+
+def derived(
+  family: layouts.Family, beside: Mapping[str, Any], image: dict[str, Any]
+) -> ml_collections.ConfigDict:
+  """A config from a library's config.json and its preprocessing."""
+  try:
+    fields = family.read_config(beside)
+  except KeyError as e:
+    raise errors.UserError(
+      f"config.json has no {e}", "every size of the network",
+      "add it, or use --config", "--config",
+    ) from e  # fmt: skip
+  config = configs.base()
+  config.method = configs.section(type=family.methods[0], **fields)
+  config.data.update(
+    name="folder", size=fields["size"], frames=fields.get("frames", 0), **image,
+  )  # fmt: skip
+  if fields.get("channels") in (1, 3):  # not of latents
+    config.data.channels = fields["channels"]
+  return config
+
+
+def _folder(path: str) -> pathlib.Path:
+  found = pathlib.Path(path).expanduser()
+  return found if found.is_dir() else found.parent
+
+
+def settings(path: str) -> dict[str, Any]:
+  """The config.json beside weights; {} if there is none."""
+  file = _folder(path) / CONFIG
+  return json.loads(file.read_text()) if file.is_file() else {}
+
+
+def processor(path: str) -> dict[str, Any]:
+  """Keys of `config.data` from what stands beside weights.
+
+  Transformers' preprocessor_config.json, or timm's `pretrained_cfg`.
+  """
+  file, timm = _folder(path) / PROCESSOR, settings(path).get("pretrained_cfg")
+  if timm:
+    found = {"mean": tuple(timm["mean"]), "std": tuple(timm["std"])}
+    if timm.get("crop_pct") and timm.get("crop_mode", "center") == "center":
+      side = int(timm["input_size"][-1] / timm["crop_pct"])
+      found |= {"eval_crop": "center", "eval_resize": side}
+    return found
+  if not file.is_file():
+    return {}
+  given = json.loads(file.read_text())
+  found = {}
+  if given.get("do_normalize", True) and "image_mean" in given:
+    found = {"mean": tuple(given["image_mean"]),
+             "std": tuple(given["image_std"])}  # fmt: skip
+  if given.get("do_center_crop"):
+    size = given.get("size", {})
+    side = size if isinstance(size, int) else size.get("shortest_edge", 0)
+    found |= {"eval_crop": "center", "eval_resize": side}
+  return found
+
+
+def shapes(method: methods.Method) -> dict[str, Any]:
+  """{"params": ..., "extra": ...} of a method, as shapes."""
+  made = jax.eval_shape(lambda: _init(method, 0))
+  return dict(zip(("params", "extra"), made, strict=True))
+
+
+def _init(method, seed):
+  batch = {
+    name: jnp.zeros((2, *x.shape), x.dtype)
+    for name, x in method.inputs().items()
+  }
+  return method.init(steps.init_key(seed), batch)
+
+
+def load(
+  made: plans.Plan,
+  method: methods.Method,
+  like: Any,
+  config: ml_collections.ConfigDict,
+) -> dict[str, jax.Array]:
+  """Leaf name -> array on the mesh of the config, the fresh ones included."""
+  hardware = config.hardware
+  mesh = sharding.make_mesh(hardware.mesh)
+  layout = build.make_layout(hardware, mesh, method.axes())
+  where = trees.named(layout.tree(like))
+  found = plans.place(made.pieces(), made.like, where)
+  if made.fresh:
+
+    def pick():
+      params, extra = _init(method, config.seed)
+      named = trees.named({"params": params, "extra": extra})
+      return {n: named[n] for n in made.fresh}
+
+    own = {n: where[n] for n in made.fresh}
+    found |= jax.jit(pick, out_shardings=own)()
+  return found

@@ -1,0 +1,137 @@
+"""The UNet of latent diffusion under the authors' names."""
+
+import einops
+
+from jmim.convert import table
+from jmim.convert.tables import ldm
+from jmim.convert.tables import mae
+from jmim.methods.latent import ldm as methods
+
+Rules = list[table.Rule | table.Constant]
+
+
+def heads_first(heads: int) -> tuple[table.Op, table.Op]:
+  """(kernel, bias) of q, k and v that are told head by head there."""
+  there, here = "(h three d)", "(three h d)"
+  size = dict(h=heads, three=3)
+  return (
+    table.Op(
+      lambda w: einops.rearrange(w, f"{there} c 1 -> c {here}", **size),
+      lambda w: einops.rearrange(w, f"c {here} -> {there} c 1", **size),
+    ),
+    table.Op(
+      lambda b: einops.rearrange(b, f"{there} -> {here}", **size),
+      lambda b: einops.rearrange(b, f"{here} -> {there}", **size),
+    ),
+  )
+
+
+CONV1D = table.Op(lambda x: x[:, :, 0].T, lambda x: x.T[:, :, None])
+
+
+def res(theirs: str, ours: str, skip: bool) -> Rules:
+  """A residual block."""
+  rules = mae.norm(f"{theirs}.in_layers.0", f"{ours}/norm1")
+  rules += ldm.linear(f"{theirs}.in_layers.2", f"{ours}/conv1", ldm.CONV)
+  rules += mae.dense(f"{theirs}.emb_layers.1", f"{ours}/time")
+  rules += mae.norm(f"{theirs}.out_layers.0", f"{ours}/norm2")
+  rules += ldm.linear(f"{theirs}.out_layers.3", f"{ours}/conv2", ldm.CONV)
+  if skip:
+    rules += ldm.linear(f"{theirs}.skip_connection", f"{ours}/skip", ldm.CONV)
+  return rules
+
+
+def attention(m: methods.LDM, width: int, theirs: str, ours: str) -> Rules:
+  """Self-attention, or a transformer of cross-attention to the context."""
+  rules = mae.norm(f"{theirs}.norm", f"{ours}/norm")
+  if not m.transformer:
+    kernel, bias = heads_first(m.heads or width // m.head_width)
+    return rules + [
+      table.Rule(f"{theirs}.qkv.weight", f"{ours}/attn/qkv/kernel", kernel),
+      table.Rule(f"{theirs}.qkv.bias", f"{ours}/attn/qkv/bias", bias),
+      *ldm.linear(f"{theirs}.proj_out", f"{ours}/attn/proj", CONV1D),
+    ]
+  for name in ("proj_in", "proj_out"):
+    rules += ldm.linear(f"{theirs}.{name}", f"{ours}/{name}", ldm.POINT)
+  for i in range(m.transformer):
+    block = f"{theirs}.transformer_blocks.{i}"
+    for n in (1, 2, 3):
+      rules += mae.norm(f"{block}.norm{n}", f"{ours}/norm{n}_{i}")
+    for name, own in (("attn1", f"self_{i}"), ("attn2", f"cross_{i}")):
+      rules += [
+        table.Rule(f"{block}.{name}.to_{x}.weight", f"{ours}/{own}/{x}/kernel",
+                   table.LINEAR) for x in "qkv"
+      ]  # fmt: skip
+      rules += mae.dense(f"{block}.{name}.to_out.0", f"{ours}/{own}/proj")
+    rules += mae.dense(f"{block}.ff.net.0.proj", f"{ours}/fc1_{i}")
+    rules += mae.dense(f"{block}.ff.net.2", f"{ours}/fc2_{i}")
+  return rules
+
+
+def unet(m: methods.LDM, labels: bool = False) -> Rules:
+  """The whole network; our names without a prefix.
+
+  Args:
+    m: the method.
+    labels: there is a table of labels that are added to the time.
+  """
+  rules = mae.dense("time_embed.0", "time_embed/fc1")
+  rules += mae.dense("time_embed.2", "time_embed/fc2")
+  if labels:
+    rules.append(table.Rule("label_emb.weight", "label_embed/embedding"))
+  rules += ldm.linear("input_blocks.0.0", "conv_in", ldm.CONV)
+  widths, skips = [t * m.width for t in m.multipliers], [m.width]
+  at, width, last = 1, m.width, len(widths) - 1
+  for level, new in enumerate(widths):
+    for i in range(m.blocks):
+      rules += _stage(m, level, f"input_blocks.{at}", f"down{level}_{i}",
+                      new, width)  # fmt: skip
+      at, width = at + 1, new
+      skips.append(width)
+    if level < last:
+      where = f"input_blocks.{at}.0"
+      rules += _resample(m, where, where + ".op", f"down{level}", "half")
+      at += 1
+      skips.append(width)
+  rules += res("middle_block.0", "middle_0", False)
+  rules += attention(m, width, "middle_block.1", "middle_attention")
+  rules += res("middle_block.2", "middle_1", False)
+  at = 0
+  for level, new in reversed(list(enumerate(widths))):
+    for i in range(m.blocks + 1):
+      there = f"output_blocks.{at}"
+      rules += _stage(m, level, there, f"up{level}_{i}", new,
+                      width + skips.pop())  # fmt: skip
+      width = new
+      if level and i == m.blocks:
+        where = f"{there}.{1 + (2**level in m.attend_at)}"
+        rules += _resample(m, where, where + ".conv", f"up{level}", "twice")
+      at += 1
+  rules += mae.norm("out.0", "norm_out")
+  return rules + ldm.linear("out.2", "conv_out", ldm.CONV)
+
+
+def _stage(m, level, theirs, ours, new, width) -> Rules:
+  """A residual block and, at some levels, attention."""
+  rules = res(f"{theirs}.0", ours, new != width)
+  if 2**level in m.attend_at:
+    rules += attention(m, new, f"{theirs}.1", f"{ours}_attention")
+  return rules
+
+
+def _resample(m, block, convolution, ours, how) -> Rules:
+  if m.updown:
+    return res(block, f"{ours}_{how}", False)
+  return ldm.linear(convolution, f"{ours}_conv", ldm.CONV)
+
+
+def second_stage(m: methods.LDM) -> Rules:
+  """`model.diffusion_model` of the authors' checkpoints, and what it is told.
+
+  Contexts are not covered but for that of classes.
+  """
+  rules = table.placed(unet(m), "model.diffusion_model.", "params/main/net/")
+  if m.task == "class":
+    name = "cond_stage_model.embedding.weight"
+    rules.append(table.Rule(name, "params/main/condition/classes"))
+  return rules

@@ -1,0 +1,123 @@
+"""Weights of the authors' UMD (philippe-eecs/small-vision, flax).
+
+Their repeated blocks are already stacked, layer first.
+"""
+
+import einops
+import numpy as np
+
+from jmim.convert import table
+from jmim.methods.diffusion import umd
+
+BLOCK = "ScanCheckpointEncoder1DBlock_0"
+ATTENTION = "MultiHeadDotProductAttention_0"
+
+# Convolution [p, p, c, d] with stride p <-> linear [(p p c), d].
+EMBED = "p q c d -> (p q c) d"
+
+
+def _patch(channels: int) -> table.Op:
+  def to_theirs(x):
+    p = round((len(x) / channels) ** 0.5)
+    return einops.rearrange(x, "(p q c) d -> p q c d", p=p, c=channels)
+
+  return table.Op(lambda x: einops.rearrange(x, EMBED), to_theirs)
+
+
+def _unpatch(channels: int, patch: int) -> table.Op:
+  """Flax ConvTranspose [p, p, d, c], flipped in space <-> [d, (p p c)]."""
+
+  def to_ours(x):
+    return einops.rearrange(x[::-1, ::-1], "p q d c -> d (p q c)")
+
+  def to_theirs(x):
+    y = einops.rearrange(x, "d (p q c) -> p q d c", p=patch, c=channels)
+    return y[::-1, ::-1]
+
+  return table.Op(to_ours, to_theirs)
+
+
+def _bias(channels: int, patch: int) -> table.Op:
+  """One bias per channel <-> one per output of a patch, all alike.
+
+  The mean over a patch leads back (exactly: it is taken in float64), also of
+  a gradient times p^2.
+  """
+  repeat = lambda x: np.tile(x, patch**2)
+
+  def mean(x):
+    return x.reshape(-1, channels).mean(0, dtype=np.float64).astype(x.dtype)
+
+  return table.Op(repeat, mean)
+
+
+def _attention(ours: str, theirs: str, heads: int) -> list:
+  """q, k, v [l, w, h, d] <-> qkv [l, w, (3 h d)]; out [l, h, d, w]."""
+  inner = table.Op(
+    lambda x: x.reshape(*x.shape[:-2], -1),
+    lambda x: x.reshape(*x.shape[:-1], heads, -1),
+  )
+  outer = table.Op(
+    lambda x: einops.rearrange(x, "l h d w -> l (h d) w"),
+    lambda x: einops.rearrange(x, "l (h d) w -> l h d w", h=heads),
+  )
+  names = lambda leaf: tuple(
+    f"{theirs}/{n}/{leaf}" for n in ("query", "key", "value")
+  )
+  return [
+    table.Rule(names("kernel"), f"{ours}/qkv/kernel", inner),
+    table.Rule(names("bias"), f"{ours}/qkv/bias", inner),
+    table.Rule(f"{theirs}/out/kernel", f"{ours}/proj/kernel", outer),
+    table.Rule(f"{theirs}/out/bias", f"{ours}/proj/bias"),
+  ]
+
+
+def _same(theirs: str, ours: str, *leaves: str) -> list[table.Rule]:
+  return [table.Rule(f"{theirs}/{n}", f"{ours}/{n}") for n in leaves]
+
+
+def _blocks(theirs: str, ours: str, method: umd.UMD) -> list:
+  """One stack of blocks and the norm after it."""
+  inner, own = f"{theirs}/{BLOCK}", f"{ours}/layers"
+  dense, norm = ("kernel", "bias"), ("scale", "bias")
+  rules = [
+    *_same(f"{inner}/LayerNorm_0", f"{own}/norm1", *norm),
+    *_same(f"{inner}/LayerNorm_1", f"{own}/norm2", *norm),
+    *_same(f"{inner}/MlpBlock_0/Dense_0", f"{own}/mlp/fc1", *dense),
+    *_same(f"{inner}/MlpBlock_0/Dense_1", f"{own}/mlp/fc2", *dense),
+    *_attention(f"{own}/attn", f"{inner}/{ATTENTION}",
+                method.net_size.heads),
+    *_same(f"{theirs}/encoder_norm", f"{ours}_norm", *norm),
+  ]  # fmt: skip
+  if method.adaln:
+    rules += _same(f"{inner}/Dense_0", f"{own}/modulation", *dense)
+  return rules
+
+
+def full(method: umd.UMD) -> list:
+  """The whole network."""
+  patch, out = method.patch, 2 * method.channels
+  dense = ("kernel", "bias")
+  rules = [
+    table.Rule("embedding/kernel", "patch_embed/kernel",
+               _patch(method.channels)),
+    table.Rule("embedding/bias", "patch_embed/bias"),
+    table.Rule("cls", "cls_token"),
+    table.Rule("image_mask_embedding", "mask_token"),
+    table.Rule("pos_embedding", "pos_embed"),
+    table.Rule("dec_pos_embedding", "decoder_pos_embed"),
+    table.Rule("final_conv/kernel", "pred/kernel", _unpatch(out, patch)),
+    table.Rule("final_conv/bias", "pred/bias", _bias(out, patch)),
+    *_same("time_trunk/Dense_0", "time_embed/fc1", *dense),
+    *_same("time_trunk/Dense_1", "time_embed/fc2", *dense),
+    *_blocks("Encoder", "encoder", method),
+    *_blocks("Decoder", "decoder", method),
+  ]  # fmt: skip
+  if method.adaln:
+    rules += _same("final_modulation", "modulation", *dense)
+  if method.classes:
+    name = "label_emb/embedding/embedding"
+    rules.append(table.Rule(name, "label_embed/embedding"))
+    rules += _same("label_trunk/Dense_0", "label_fc1", *dense)
+    rules += _same("label_trunk/Dense_1", "label_fc2", *dense)
+  return rules

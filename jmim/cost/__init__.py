@@ -1,0 +1,1 @@
+"""What a program costs, counted before or after it runs."""

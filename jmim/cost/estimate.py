@@ -1,0 +1,189 @@
+"""What a compiled step will cost on its chips: one dictionary, and its tables.
+
+Times are those of a roofline: each resource as busy as its data sheet allows,
+all of them at once. So the MFU that follows is a bound, not a promise.
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+from jmim.cost import hlo_cost
+from jmim.parallel import chips
+from jmim.runlog import console as consoles
+
+SHOWN = 8  # products in the report
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+  """What is known of a compiled step besides its text.
+
+  Attributes:
+    devices: chips of the mesh.
+    hosts: processes that feed them.
+    batch: images per step.
+    parameters: numbers in all.
+    split: chips over which `tensor` and `expert` split them.
+    itemsize: bytes of a number in the compute dtype.
+    model_flops: of a training step and image, by the rule of `cost.flops`.
+    memory: of a chip, by the compiler: arguments, temporaries, peak [bytes].
+    compile_seconds: that the compiler took.
+  """
+
+  devices: int
+  hosts: int
+  batch: int
+  parameters: int
+  split: int
+  itemsize: int
+  model_flops: int
+  memory: dict[str, int]
+  compile_seconds: float
+
+
+def fsdp_minimum(facts: Facts) -> float:
+  """Bytes a chip sends when parameters are gathered twice, gradients once.
+
+  Forward and backward pass need all parameters, and each chip the sum of its
+  part of the gradients: three times (n - 1) / n of all, in the compute dtype.
+  """
+  n = facts.devices / facts.split
+  return 3 * facts.itemsize * facts.parameters / facts.split * (n - 1) / n
+
+
+def report(
+  cost: hlo_cost.Cost, facts: Facts, chip: chips.Chip | None
+) -> dict[str, Any]:
+  """The numbers of a compiled step, per chip and step where nothing is said.
+
+  Args:
+    cost: of the program.
+    facts: what the program does not tell.
+    chip: data sheet; None (CPUs): no times, no limits.
+  """
+  per_chip = facts.model_flops * facts.batch / facts.devices
+  sent, minimum = sum(cost.sent().values()), fsdp_minimum(facts)
+  found = {
+    "parameters": facts.parameters,
+    "devices": facts.devices,
+    "hosts": facts.hosts,
+    "batch": facts.batch,
+    "memory": dict(facts.memory),
+    "flops": {
+      "model_per_image": facts.model_flops,
+      "model": per_chip,
+      "compiled": cost.flops,
+      "compiled_over_model": cost.flops / per_chip if per_chip else math.nan,
+    },
+    "network": {
+      "bytes": cost.sent(),
+      "between_slices": sum(cost.sent(between=True).values()),
+      "fsdp_minimum": minimum,
+      "over_minimum": sent / minimum if minimum else 0.0,
+    },
+    "traffic": cost.traffic,
+    "products": products(cost, chip.unit if chip else 1),
+    "compile_seconds": facts.compile_seconds,
+  }
+  return found | (roofline(cost, facts, chip) if chip else {})
+
+
+def roofline(
+  cost: hlo_cost.Cost, facts: Facts, chip: chips.Chip
+) -> dict[str, Any]:
+  """Least times of a step, and what follows from the longest."""
+  seconds = {
+    "compute": cost.flops / chip.peak,
+    "hbm": cost.traffic / chip.bandwidth,
+    "ici": sum(cost.sent(between=False).values()) / chip.ici,
+    "dcn": sum(cost.sent(between=True).values()) / chip.dcn,
+  }
+  longest = max(seconds, key=seconds.get)
+  per_chip = facts.model_flops * facts.batch / facts.devices
+  rate = facts.batch / seconds[longest]
+  peak = facts.memory["peak"]
+  return {
+    "seconds": seconds,
+    "limited_by": longest,
+    "mfu_bound": per_chip / chip.peak / seconds[longest],
+    "images_per_second": rate,
+    "images_per_second_and_host": rate / facts.hosts,
+    "memory": facts.memory
+    | {"limit": int(chip.hbm), "margin": int(chip.hbm - peak)},
+  }
+
+
+def products(cost: hlo_cost.Cost, unit: int) -> list[dict[str, Any]]:
+  """The largest products, those of one place together, and their padding."""
+  places: dict[tuple, float] = {}
+  for p in cost.products:
+    key = (p.name, p.m, p.n, p.k)
+    places[key] = places.get(key, 0) + p.flops * p.times
+  largest = sorted(places.items(), key=lambda kv: -kv[1])[:SHOWN]
+  return [
+    {
+      "name": name, "m": m, "n": n, "k": k, "share": flops / cost.flops,
+      "padded": hlo_cost.Product(name, m, n, k, 0, 1).padded(unit),
+      "advice": advice(m, n, k, unit),
+    }
+    for (name, m, n, k), flops in largest
+  ]  # fmt: skip
+
+
+def advice(m: int, n: int, k: int, unit: int) -> str:
+  """What to do about the side that wastes most; "" if less than a tenth."""
+  waste = lambda x, to: math.ceil(x / to) * to / x
+  sides = {"m": (m, 8), "n": (n, unit), "k": (k, unit)}
+  name = max(sides, key=lambda s: waste(*sides[s]))
+  size, to = sides[name]
+  if waste(size, to) < 1.1:
+    return ""
+  return f"{name}={size} fills {size / (math.ceil(size / to) * to):.0%} of {to}"
+
+
+def tables(found: dict[str, Any]) -> list[list[tuple[str, ...]]]:
+  """The report for people; the first row of each table is its header."""
+  flop, byte = (lambda x, u=u: consoles.size(x, u) for u in ("FLOP", "B"))
+  memory, flops, net = found["memory"], found["flops"], found["network"]
+  rows = [("memory", "of a chip")]
+  rows += [(name, byte(size)) for name, size in memory.items()]
+  parts = [rows]
+  rows = [
+    ("work", "of a chip and step"),
+    ("model FLOPs per image", flop(flops["model_per_image"])),
+    ("model", flop(flops["model"])),
+    ("compiled", flop(flops["compiled"])),
+    ("compiled / model", f"{flops['compiled_over_model']:.3f}"),
+    ("main memory traffic", byte(found["traffic"])),
+  ]
+  parts.append(rows)
+  rows = [("network", "sent by a chip in a step")]
+  rows += [(kind, byte(size)) for kind, size in net["bytes"].items()]
+  rows += [
+    ("of it between slices", byte(net["between_slices"])),
+    ("FSDP minimum", byte(net["fsdp_minimum"])),
+    ("sent / minimum", f"{net['over_minimum']:.2f}"),
+  ]
+  parts.append(rows)
+  if "seconds" in found:
+    parts.append(_times(found))
+  rows = [("largest products", "m x n x k", "share", "padded", "advice")]
+  rows += [
+    (p["name"][-60:], f"{p['m']} x {p['n']} x {p['k']}", f"{p['share']:.1%}",
+     f"{p['padded']:.2f}", p["advice"])
+    for p in found["products"]
+  ]  # fmt: skip
+  return [*parts, rows]
+
+
+def _times(found: dict[str, Any]) -> list[tuple[str, str]]:
+  """Rows of the roofline."""
+  rows = [("roofline", "least time of a step")]
+  rows += [(k, f"{s * 1e3:.2f} ms") for k, s in found["seconds"].items()]
+  return rows + [
+    ("limited by", found["limited_by"]),
+    ("MFU at most", f"{found['mfu_bound']:.1%}"),
+    ("images/s at most", f"{found['images_per_second']:,.0f}"),
+    ("images/s from each host", f"{found['images_per_second_and_host']:,.0f}"),
+  ]

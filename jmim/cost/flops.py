@@ -1,0 +1,129 @@
+"""Model FLOPs, counted from the jaxpr.
+
+The rule: 2 m n k for every matrix product and convolution of the forward pass
+that the loss needs, times the trip count of the scans around it. In a training
+step those that a gradient passes through count three times (the backward pass
+has two products for each); those of a frozen teacher or tokenizer, or behind a
+stop_gradient, once (`cost.work`). Element-wise work, recomputation and padding
+do not count. MFU is this number per second over the peak of the chips.
+"""
+
+import time
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.interpreters import partial_eval
+
+from jmim.parallel import chips
+
+
+def _dot(eqn) -> int:
+  (contract, _), _ = eqn.params["dimension_numbers"]
+  lhs = eqn.invars[0].aval.shape
+  inner = np.prod([lhs[i] for i in contract], dtype=np.int64)
+  return int(2 * np.prod(eqn.outvars[0].aval.shape, dtype=np.int64) * inner)
+
+
+def _ragged(eqn) -> int:
+  """Each row meets the matrix of one group."""
+  rows = eqn.invars[0].aval.shape
+  _, _, n = eqn.invars[1].aval.shape
+  return int(2 * np.prod(rows, dtype=np.int64) * n)
+
+
+def _conv(eqn) -> int:
+  kernel = eqn.invars[1].aval.shape
+  features = eqn.params["dimension_numbers"].rhs_spec[0]
+  per_output = np.prod(kernel, dtype=np.int64) // kernel[features]
+  return int(
+    2 * np.prod(eqn.outvars[0].aval.shape, dtype=np.int64) * per_output
+  )
+
+
+PRODUCTS = {
+  "dot_general": _dot,
+  "ragged_dot_general": _ragged,
+  "conv_general_dilated": _conv,
+}  # name of a primitive -> FLOPs of an equation
+
+
+def product(eqn: Any) -> int:
+  """FLOPs of an equation that is a matrix product or convolution, else 0."""
+  rule = PRODUCTS.get(eqn.primitive.name)
+  return rule(eqn) if rule else 0
+
+
+def count_jaxpr(jaxpr: Any) -> int:
+  """Matmul and convolution FLOPs of a jaxpr, scans multiplied out."""
+  total = 0
+  for eqn in jaxpr.eqns:
+    name = eqn.primitive.name
+    total += product(eqn)
+    if name == "cond":
+      total += max(count_jaxpr(b.jaxpr) for b in eqn.params["branches"])
+    else:
+      times = eqn.params["length"] if name == "scan" else 1
+      total += times * sum(count_jaxpr(j) for j in inner(eqn.params))
+  return total
+
+
+def inner(params: dict[str, Any]) -> list[Any]:
+  """Jaxprs among the parameters of an equation (jit, scan, remat, ...)."""
+  found = []
+  for value in params.values():
+    for item in value if isinstance(value, tuple | list) else (value,):
+      item = getattr(item, "jaxpr", item)
+      if hasattr(item, "eqns"):
+        found.append(item)
+  return found
+
+
+def inputs(jaxpr: Any, given: Sequence[Any]) -> list[Any]:
+  """Those of the `given` inputs of an equation that a jaxpr in it takes.
+
+  Predicates and the constants of another part of a loop come first.
+  """
+  return list(given[len(given) - len(jaxpr.invars) :])
+
+
+def count(fn: Callable[..., Any], *args: Any) -> int:
+  """Forward FLOPs of fn(*args); args may be shapes (nothing is run).
+
+  Dead code does not count: products whose results `fn` does not return are
+  removed first.
+  """
+  return count_jaxpr(live(fn, *args)[0])
+
+
+def live(fn: Callable[..., Any], *args: Any) -> tuple[Any, list[bool]]:
+  """Jaxpr of fn(*args) without dead code; which leaves of args it reads."""
+  closed = jax.make_jaxpr(fn)(*args)
+  every = [True] * len(closed.jaxpr.outvars)
+  return partial_eval.dce_jaxpr(closed.jaxpr, every)
+
+
+def peak_per_chip(device: jax.Device) -> float | None:
+  """Dense bf16 peak of a chip [FLOP/s]; None where it is not known."""
+  chip = chips.find(device)
+  return chip.peak if chip else None
+
+
+def measured_peak(side: int = 1024, repeats: int = 5) -> float:
+  """The best rate of a square float32 product on one device [FLOP/s].
+
+  For processors whose data sheet gives no useful peak (CPUs). It runs on the
+  default device and takes a few tens of milliseconds.
+  """
+  x = jnp.ones((side, side), jnp.float32)
+  product = jax.jit(lambda a: a @ a)
+  product(x).block_until_ready()
+  best = float("inf")
+  for _ in range(repeats):
+    start = time.perf_counter()
+    product(x).block_until_ready()
+    best = min(best, time.perf_counter() - start)
+  return 2 * side**3 / best

@@ -1,0 +1,149 @@
+"""The tables at the start of a run."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from jmim.core import tree as trees
+from jmim.cost import flops
+from jmim.cost import work as works
+from jmim.runlog import console as consoles
+
+
+def total_bytes(tree: Any) -> int:
+  """Bytes of all leaves (arrays or shapes), counted once."""
+  return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
+
+
+def bytes_per_device(tree: Any, shardings: Any) -> int:
+  """Bytes of a tree that one device holds."""
+  parts = jax.tree.map(
+    lambda x, s: int(np.prod(s.shard_shape(x.shape))) * x.dtype.itemsize,
+    tree,
+    shardings,
+  )
+  return sum(jax.tree.leaves(parts))
+
+
+def modules(params: Any, depth: int = 3) -> list[tuple[str, str, str]]:
+  """(module, shape or number of arrays, parameters) down to some depth."""
+  groups: dict[str, list] = {}
+  for name, leaf in trees.named(params).items():
+    groups.setdefault("/".join(name.split("/")[:depth]), []).append(leaf)
+  return [
+    (
+      name,
+      str(tuple(leaves[0].shape))
+      if len(leaves) == 1
+      else f"{len(leaves)} arrays",
+      f"{sum(x.size for x in leaves):,}",
+    )
+    for name, leaves in groups.items()
+  ]
+
+
+def largest(
+  tree: Any, shardings: Any, n: int = 10
+) -> list[tuple[str, str, str, str]]:
+  """(name, shape, MB in all, sharding) of the n largest arrays."""
+  specs = trees.named(shardings)
+  rows = sorted(
+    trees.named(tree).items(), key=lambda kv: -kv[1].size * kv[1].dtype.itemsize
+  )
+  return [
+    (
+      name,
+      str(tuple(x.shape)),
+      f"{x.size * x.dtype.itemsize / 2**20:.2f}",
+      layout(specs[name].spec),
+    )
+    for name, x in rows[:n]
+  ]
+
+
+def layout(spec: Any) -> str:
+  """A partition spec for people: "(-, fsdp)", or "replicated"."""
+  if not any(spec):
+    return "replicated"
+  return "(" + ", ".join(str(a or "-") for a in spec) + ")"
+
+
+def memory(state: Any, shardings: Any) -> list[tuple[str, str, str, str]]:
+  """(part, MB in all, MB per device, share of it) of what there is."""
+  rows = []
+  for name in ("params", "opt", "ema"):
+    tree, where = getattr(state, name), getattr(shardings, name)
+    if jax.tree.leaves(tree):
+      own, whole = bytes_per_device(tree, where), total_bytes(tree)
+      rows.append((
+        name, f"{whole / 2**20:.2f}", f"{own / 2**20:.2f}",
+        f"{own / whole:.4f}",
+      ))  # fmt: skip
+  return rows
+
+
+def tables(state: Any, shardings: Any, work: works.Work) -> dict[str, Any]:
+  """What a person wants to know of a model before it is trained.
+
+  Args:
+    state: shapes of the training state.
+    shardings: like `state`.
+    work: FLOPs per image, by the rule of `cost.flops`.
+  """
+  n = sum(x.size for x in jax.tree.leaves(state.params))
+  cost, once = (consoles.size(x, "FLOP") for x in (work.step, work.trained))
+  parts = f"{works.TRAIN} x {once} forward"
+  if rest := work.forward - work.trained:
+    parts += f" + {consoles.size(rest, 'FLOP')} without gradient"
+  return {
+    "parameters": n,
+    "modules": modules(state.params),
+    "memory": memory(state, shardings),
+    "largest": largest(state, shardings),
+    "cost": f"{n:,} parameters; {cost} per image and step "
+    f"({parts}: 2mnk of every matrix product and convolution)",
+  }
+
+
+def show(
+  console: consoles.Console,
+  found: dict[str, Any],
+  mesh: jax.sharding.Mesh,
+  missed: dict[str, str],
+) -> None:
+  """Prints model, mesh and array tables.
+
+  Args:
+    console: where.
+    found: by `tables`.
+    mesh: devices.
+    missed: leaves the sharding rules could not be applied to.
+  """
+  console.table("Model", ("module", "shape", "parameters"), found["modules"])
+  console.print(found["cost"])
+  device = mesh.devices.flat[0]
+  sizes = {k: v for k, v in mesh.shape.items() if v > 1} or {"data": 1}
+  axes = " x ".join(f"{k}={v}" for k, v in sizes.items())
+  console.print(
+    f"mesh {axes} on {mesh.size} {device.device_kind} device(s), "
+    f"{jax.process_count()} process(es)"
+  )
+  console.table(
+    "Memory [MB]", ("part", "in all", "per device", "share"), found["memory"]
+  )
+  console.table(
+    "Ten largest arrays", ("array", "shape", "MB", "sharding"),
+    found["largest"],
+  )  # fmt: skip
+  for name, reason in missed.items():
+    console.print(f"replicated: {name} {reason}", style="yellow")
+
+
+def peak(mesh: jax.sharding.Mesh) -> tuple[float, str]:
+  """(FLOP/s of all devices, how it is known)."""
+  device = mesh.devices.flat[0]
+  known = flops.peak_per_chip(device)
+  if known:
+    return known * mesh.size, "data sheet, bf16"
+  return flops.measured_peak(), "one measured f32 matmul on this host"

@@ -1,0 +1,94 @@
+"""What an evaluator is: a documented dataclass with `run`.
+
+`config.evals.<name> = section(type="knn", ...)` makes the class `Evaluator` of
+`jmim.evals.knn`; its fields are the keys. An evaluator asks the context for
+outputs by name and yields (key, value); it knows nothing of methods.
+"""
+
+import dataclasses
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Iterator
+from typing import Any
+from typing import ClassVar
+
+import numpy as np
+
+from jmim.core import discovery
+from jmim.core import field
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluator:
+  """Base of all evaluators: when it runs and on which weights."""
+
+  labelled: ClassVar[bool] = False  # whether it needs class labels
+
+  predict: str = field.value(
+    "features", "output asked of the method; 'name/entry' for one of a dict"
+  )
+  weights: str = field.value("raw", "parameters used", choices=("raw", "ema"))
+  every_steps: int = field.value(0, "steps between runs", low=0)
+  every_epochs: float = field.value(0.0, "or epochs", low=0)
+  every_images: int = field.value(0, "or images; always at the end", low=0)
+
+  def needs(self) -> tuple[str, ...]:
+    """Names of the predict functions it will ask for."""
+    return (self.predict.partition("/")[0],)
+
+  def run(self, context: Any) -> Iterator[tuple[str, float | np.ndarray]]:
+    """Yields (key, scalar) and (key, uint8 picture [h, w, 3]).
+
+    A dict adds to the protocol in the result line what only the run of the
+    evaluator can tell (the hash of weights, the name of a reference).
+    """
+    raise TypeError(f"{type(self).__name__} must define run()")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Compared(Evaluator):
+  """Of labelled features, with the same of pixels and of an untrained network.
+
+  Pixels only where the method reads images, not clips or several views.
+  """
+
+  labelled = True
+
+  train_limit: int = field.value(0, "training examples; 0: all", low=0)
+  limit: int = field.value(0, "test examples; 0: all", low=0)
+  reference: bool = field.value(True, "also pixels and untrained weights")
+
+  def lines(self, context: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yields (prefix of the key, training, test), both (features, labels)."""
+    asked = {"": (self.predict, self.weights)}
+    if self.reference:
+      if "image" in context.method.inputs():
+        asked["pixels_"] = ("pixels", "raw")
+      asked["untrained_"] = (self.predict, "untrained")
+    for prefix, (name, weights) in asked.items():
+      train, test = (
+        context.features(name, split, limit or None, weights)
+        for split, limit in (("train", self.train_limit), ("eval", self.limit))
+      )
+      yield prefix, train, test
+
+
+def names() -> list[str]:
+  """All evaluator modules."""
+  package = importlib.import_module("jmim.evals")
+  return [m.name for m in pkgutil.iter_modules(package.__path__) if not m.ispkg]
+
+
+def find(name: str) -> type[Evaluator]:
+  """The class `Evaluator` of jmim/evals/<name>.py, or of any module path.
+
+  Raises:
+    KeyError: there is no such module.
+  """
+  for module_name in (f"jmim.evals.{name}", name):
+    if discovery.module_exists(module_name):
+      module = importlib.import_module(module_name)
+      if hasattr(module, "Evaluator"):
+        return module.Evaluator
+  raise KeyError(name)

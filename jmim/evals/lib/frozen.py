@@ -1,0 +1,222 @@
+"""Small heads trained on frozen outputs of a method, many in one pass.
+
+Not an evaluator: `linear`, `attentive`, `segmentation` and `depth` stand on
+it. The grid of learning rates is dimension 0 of every parameter, below a path
+component `layers`: so the optimizers of the core treat each as its own layer
+(LARS takes norms per head), and all heads see the same batches.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jmim.data import augment
+from jmim.data import pipeline
+from jmim.training import optim
+from jmim.training import schedule
+
+Outputs = dict[str, jax.Array]
+Tree = Any
+
+
+def flatten(found: dict[str, Any]) -> Outputs:
+  """{"layers": {"a": x}} -> {"layers/a": x}."""
+  flat = {}
+  for name, value in found.items():
+    entries = value if isinstance(value, dict) else {"": value}
+    flat |= {f"{name}/{k}" if k else name: v for k, v in entries.items()}
+  return flat
+
+
+def forward(context: Any, names: tuple[str, ...], augmented: bool) -> Callable:
+  """Jitted (params, extra, consts, batch, key) -> outputs, on the devices.
+
+  Args:
+    context: of the evaluation.
+    names: outputs of the method.
+    augmented: augment the images as in training; else only normalise.
+  """
+  fns = {name: context.output(name) for name in names}
+
+  def run(params, extra, consts, batch, key):
+    k_augment, k_draw = jax.random.split(key)
+    if augmented:
+      batch = augment.train(context.augment, k_augment, batch)
+    else:
+      batch = augment.evaluate(context.augment, batch)
+    return flatten(
+      {n: fn(params, extra, consts, batch, k_draw) for n, fn in fns.items()}
+    )
+
+  return jax.jit(run)
+
+
+def stream(
+  context: Any,
+  names: tuple[str, ...],
+  weights: str,
+  batch: int,
+  steps: int,
+) -> Iterator[tuple[Outputs, jax.Array]]:
+  """(outputs, labels) of `steps` augmented training batches.
+
+  The images come in the order of a training run with the same seed.
+  """
+  spec = dataclasses.replace(context.spec, batch=batch)
+  source, run = context.sources["train"], forward(context, names, True)
+  host = (jax.process_index(), jax.process_count())
+  batches = pipeline.train(source, spec, 0, *host)
+  params, extra = context.tree(weights)
+  root = jax.random.fold_in(jax.random.key(context.seed), 2**32 - 2)
+  try:
+    for step in range(steps):
+      ready = context.put(next(batches))
+      key = jax.random.fold_in(root, step)
+      yield run(params, extra, context.consts, ready, key), ready["label"]
+  finally:
+    batches.close()
+
+
+def replay(
+  context: Any, outputs: dict[str, np.ndarray], targets: np.ndarray,
+  batch: int, steps: int,
+) -> Iterator[tuple[Outputs, jax.Array]]:  # fmt: skip
+  """(outputs, targets) of `steps` batches from outputs kept in memory.
+
+  Every epoch is another order; batches may straddle two.
+  """
+  n, rng = len(targets), np.random.default_rng(context.seed)
+  queue = np.zeros(0, int)
+  for _ in range(steps):
+    while len(queue) < batch:
+      queue = np.concatenate([queue, rng.permutation(n)])
+    index, queue = queue[:batch], queue[batch:]
+    chosen = {k: x[index] for k, x in outputs.items()} | {"": targets[index]}
+    chosen = context.put_whole(chosen)
+    yield chosen, chosen.pop("")
+
+
+def make_optimizer(
+  params: Tree,
+  lrs: tuple[float, ...],
+  steps: int,
+  warmup: float,
+  **settings: Any,
+) -> optim.Optimizer:
+  """An optimizer of the core with a learning rate for each head.
+
+  Args:
+    params: {"main": tree} with leaves [heads, ...].
+    lrs: peak rates, one per head.
+    steps: of the whole schedule: warm-up, then half a cosine to 0.
+    warmup: steps of it.
+    **settings: keys of `config.optim` of the chosen optimizer.
+  """
+  unused = {"clip_norm": 0.0, "layer_decay": 1.0}
+  unused |= {"freeze": (), "lr_mults": (), "decay_mults": ()}
+  rate = schedule.make("cosine", 1.0, steps, warmup=warmup)
+  made = optim.make({**unused, **settings}, params, (), rate)
+  leaves = jax.tree.map(
+    lambda leaf, p: dataclasses.replace(
+      leaf, lr=np.reshape(lrs, (-1, *[1] * (p.ndim - 1))).astype(np.float32)
+    ),
+    made.leaves,
+    params,
+  )
+  return dataclasses.replace(made, leaves=leaves)
+
+
+def fit(
+  loss: Callable[[Tree, Tree, Outputs, jax.Array], tuple[jax.Array, Tree]],
+  params: Tree,
+  extra: Tree,
+  optimizer: optim.Optimizer,
+  batches: Iterator[tuple[Outputs, jax.Array]],
+) -> tuple[Tree, Tree]:
+  """Trains heads.
+
+  Args:
+    loss: (params, extra, outputs, targets) -> (sum of all heads' losses, new
+      extra).
+    params: {"main": tree}, before training.
+    extra: running statistics.
+    optimizer: of `params`.
+    batches: (outputs, targets).
+
+  Returns:
+    params and extra after the last batch.
+  """
+
+  @jax.jit
+  def step(params, extra, state, outputs, targets, i):
+    outputs = jax.lax.stop_gradient(outputs)
+    grad = jax.grad(loss, has_aux=True)
+    grads, extra = grad(params, extra, outputs, targets)
+    params, state = optimizer.update(grads, state, params, i)
+    return params, extra, state
+
+  state = optimizer.init(params)
+  for i, (outputs, targets) in enumerate(batches):
+    params, extra, state = step(params, extra, state, outputs, targets, i)
+  return params, extra
+
+
+def correct(
+  context: Any,
+  names: tuple[str, ...],
+  weights: str,
+  logits: Callable[[Outputs], dict[str, jax.Array]],
+  limit: int | None,
+) -> tuple[dict[str, np.ndarray], int]:
+  """Accuracy in percent of every head over the evaluation split.
+
+  Args:
+    context: of the evaluation.
+    names: outputs the heads read.
+    weights: "raw" or "ema".
+    logits: outputs -> {name: [heads, b, classes]}.
+    limit: examples used; None: all.
+
+  Returns:
+    {name: [heads] percent}, number of examples.
+  """
+  run = forward(context, names, False)
+  params, extra = context.tree(weights)
+  guess = context.jit(
+    lambda outputs: {n: x.argmax(-1) for n, x in logits(outputs).items()}
+  )
+  hits, total, key = {}, 0, jax.random.key(context.seed)
+  for batch in context.batches("eval", limit):
+    found = guess(run(params, extra, context.consts, context.put(batch), key))
+    truth, valid = (context.gather(batch[k]) for k in ("label", "valid"))
+    for name, x in found.items():
+      right = (np.asarray(x) == truth)[:, valid].sum(1)
+      hits[name] = hits.get(name, 0) + right
+    total += int(valid.sum())
+  return {name: 100.0 * x / total for name, x in hits.items()}, total
+
+
+def soft_losses(logits: jax.Array, labels: jax.Array) -> jax.Array:
+  """Cross entropy, mean over the batch, summed over heads.
+
+  Args:
+    logits: [heads, b, ..., classes].
+    labels: [b, ...] int.
+  """
+  logs = jax.nn.log_softmax(logits.astype(jnp.float32))
+  labels = jnp.broadcast_to(labels, logits.shape[:-1])
+  picked = jnp.take_along_axis(logs, labels[..., None], -1)[..., 0]
+  return -picked.reshape(len(logits), -1).mean(1).sum()
+
+
+def plan(
+  context: Any, batch: int, epochs: float, examples: int
+) -> tuple[int, int]:
+  """(batch, steps): 0 means the batch of the run; at least one step."""
+  batch = batch or context.spec.batch
+  return batch, max(1, round(epochs * examples / batch))

@@ -1,0 +1,78 @@
+"""Runs evaluators on a state; writes, prints and draws what they yield."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from jmim.core import version
+from jmim.evals.lib import base
+from jmim.evals.lib import context as contexts
+from jmim.runlog import console as consoles
+from jmim.runlog import writer as writers
+
+
+def protocol(evaluator: base.Evaluator, data: Mapping[str, Any], seed: int):
+  """What a reader needs to repeat an evaluation, as JSON values."""
+  keys = (
+    "name", "train_split", "eval_split", "eval_crop", "eval_resize", "size",
+    "channels", "mean", "std",
+  )  # fmt: skip
+  return {
+    "type": type(evaluator).__module__,
+    **dataclasses.asdict(evaluator),
+    **{f"data.{k}": data[k] for k in keys},
+    "seed": seed,
+    "git": version.git_id(),
+  }
+
+
+def run(
+  evaluators: Mapping[str, base.Evaluator],
+  context: contexts.Context,
+  state: Any,
+  console: consoles.Console,
+  writer: writers.Writer | None,
+  data: Mapping[str, Any],
+) -> dict[str, float]:
+  """Runs `evaluators` on `state` and returns their numbers.
+
+  Args:
+    evaluators: name -> evaluator.
+    context: of the run.
+    state: training state.
+    console: prints one table.
+    writer: of the workdir, or None: nothing is written.
+    data: the section `config.data`, for the protocol.
+
+  Raises:
+    UserError: an evaluator cannot work on this data.
+  """
+  context.start(state)
+  rows, numbers = [], {}
+  for i, (name, evaluator) in enumerate(evaluators.items(), 1):
+    # Some take minutes or hours, and nothing else is printed before the end.
+    console.print(f"evaluating {name} ({i} of {len(evaluators)})", "dim")
+    values, details = {}, protocol(evaluator, data, context.seed)
+    for key, value in evaluator.run(context):
+      label = f"{name}/{key}"
+      if isinstance(value, Mapping):
+        details |= value
+        rows += [
+          (f"{name} {k}", str(v))
+          for k, v in value.items()
+          if not isinstance(v, Mapping)  # only in the file
+        ]
+      elif np.ndim(value):
+        path = writer and writer.image(context.step, label, value)
+        rows.append((label, str(path) if path else "picture not written"))
+      else:
+        values[label] = value
+        rows.append((label, consoles.number(value)))
+    if writer:
+      writer.scalars(context.step, values, eval=name, protocol=details)
+    numbers |= values
+  context.stop()
+  console.table(f"Evaluation at step {context.step}", ("", "value"), rows)
+  return numbers

@@ -1,0 +1,1 @@
+"""Which tokens are hidden: from scores to ids, shapes static."""

@@ -1,0 +1,217 @@
+"""Samples from a trained run: arrays, pictures or text, and samples per second.
+
+    python -m jmim.main --mode=sample --config=... --workdir=... --num=64 \
+      --guidance=2 --sampler=ddim --steps=50 --seed=0
+
+Image i is a function of (sample.seed, i) and of nothing else: not of the batch,
+the number of devices, or of how many images are asked for. They are written in
+parts, `samples/<settings>/part_00000.npz` (uint8 "image", "label", "index"),
+with a picture beside it; parts that are there are not made again, so the same
+command resumes, and a larger --num continues. A method of tokens writes int32
+"tokens" in place of "image", and a text file, one line per sample, beside it.
+"""
+
+import hashlib
+import json
+import math
+import pathlib
+import time
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import einops
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import PIL.Image
+
+from jmim.core import errors
+from jmim.data import augment
+from jmim.parallel import sharding
+from jmim.session import session
+
+
+def sample(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
+  """Makes `sample.num` images from the newest checkpoint of workdir.
+
+  Raises:
+    UserError: no checkpoint, a method that does not sample, or no EMA.
+  """
+  run = session.Run(config, workdir, write=False)
+  try:
+    check(run)
+    run.restore_only()
+    make(run)
+  finally:
+    run.close()
+
+
+def check(run: session.Run) -> None:
+  """Raises UserError for what can be seen before anything is loaded."""
+  config, offered = run.parts.config, run.parts.method.predict()
+  if "sample" not in offered:
+    raise errors.UserError(
+      f"--mode=sample with method.type={config.method.type!r}",
+      f"a method that samples; this one offers {', '.join(sorted(offered))}",
+      "choose a diffusion method", "method.type",
+    )  # fmt: skip
+  if reads := run.parts.method.sample_reads():
+    raise errors.UserError(
+      f"--mode=sample with a method that is told {', '.join(reads)}",
+      "a method that is told a label or nothing",
+      "use the evaluators `samples` and `restoration`, which read examples",
+      "method.type",
+    )  # fmt: skip
+  if config.sample.weights == "ema" and not config.ema.decay:
+    raise errors.UserError(
+      "sample.weights='ema' with ema.decay=0", "an EMA to sample from",
+      "use weights='raw'", "sample.weights",
+    )  # fmt: skip
+  classes = _classes(run)
+  if config.sample.label >= max(classes, 0):
+    raise errors.UserError(
+      f"sample.label={config.sample.label}",
+      f"-1 or a class below {classes}", "correct it", "sample.label",
+    )  # fmt: skip
+
+
+def _classes(run: session.Run) -> int:
+  """Labels the method reads; 0: none."""
+  label = run.parts.method.inputs().get("label")
+  return label.high if label else 0
+
+
+def protocol(run: session.Run) -> dict[str, Any]:
+  """Everything the images depend on, apart from their numbers."""
+  config = json.loads(run.parts.config.to_json())
+  wanted = {k: config["sample"][k] for k in ("seed", "label", "weights")}
+  return {"step": run.start, "method": config["method"], **wanted}
+
+
+def make(run: session.Run) -> None:
+  """Samples the parts that are not there yet; prints images per second."""
+  config, console = run.parts.config.sample, run.console
+  asked = protocol(run)
+  text = json.dumps(asked, indent=2, sort_keys=True)
+  mark = hashlib.sha256(text.encode()).hexdigest()[:8]
+  name = f"step{run.start}_{config.weights}_seed{config.seed}_{mark}"
+  folder = run.workdir / "samples" / name
+  first_host = jax.process_index() == 0
+  if first_host:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "protocol.json").write_text(text + "\n")
+  ways = math.prod(run.parts.mesh.shape[a] for a in sharding.BATCH_AXES)
+  batch = -(-config.batch // ways) * ways
+  draw, made, seconds = sampler(run, batch), 0, 0.0
+  for start in range(0, config.num, config.batch):
+    index = np.arange(start, min(start + config.batch, config.num))
+    path = folder / f"part_{start // config.batch:05d}.npz"
+    if _complete(path, index):
+      continue
+    begun = time.monotonic()
+    found = draw(index)
+    lap = time.monotonic() - begun
+    rate = "" if made == 0 else f", {len(index) / lap:.2f} images/s"
+    made, seconds = made + len(index), seconds + lap * bool(made)
+    if first_host:
+      write(path, found, getattr(run.parts.sources["eval"], "text", numbers))
+    note = " (compiling included)" if not rate else ""
+    console.print(f"{path.name}: {len(index)} images, {lap:.1f} s{rate}{note}")
+  timed = made - min(made, config.batch)
+  if timed > 0:
+    console.print(f"{timed / seconds:.2f} images/s without the first part")
+  console.print(f"done: {config.num} images in {folder}, {made} of them new")
+
+
+def sampler(run: session.Run, batch: int):
+  """indices [<= batch] -> {"image" uint8, "label", "index"} on every host.
+
+  "tokens" int32 in place of "image" if that is what the method samples.
+  """
+  parts, config = run.parts, run.parts.config.sample
+  fn, classes = parts.method.predict()["sample"], _classes(run)
+  where = sharding.batch_sharding(parts.mesh)
+
+  def draw(params, extra, consts, given, key):
+    found = fn(params, extra, consts, given, key)
+    if jnp.issubdtype(found.dtype, jnp.integer):
+      return {"tokens": found}
+    return {"image": augment.denormalise(parts.augment, found)}
+
+  compiled = jax.jit(draw, out_shardings=sharding.replicated(parts.mesh))
+  params = run.state.ema if config.weights == "ema" else run.state.params
+  key = jax.random.key(config.seed)
+
+  def images(index):
+    padded = np.resize(index, batch).astype(np.int32)
+    given = {"index": padded}
+    if classes:
+      fixed = np.full(batch, config.label, np.int32)
+      given["label"] = padded % classes if config.label < 0 else fixed
+    put = {
+      k: jax.make_array_from_callback(v.shape, where, lambda s, v=v: v[s])
+      for k, v in given.items()
+    }
+    found = compiled(params, run.state.extra, parts.consts, put, key)
+    rows = {**jax.tree.map(np.asarray, found), **given}
+    return {k: v[: len(index)] for k, v in rows.items()}
+
+  return images
+
+
+def _complete(path: pathlib.Path, index: np.ndarray) -> bool:
+  """Whether a part holds the images of these numbers."""
+  if not path.exists():
+    return False
+  try:
+    with np.load(path) as stored:
+      return np.array_equal(stored["index"][: len(index)], index)
+  except (zipfile.BadZipFile, ValueError, KeyError):
+    return False  # cut by a crash: made again
+
+
+def numbers(tokens: np.ndarray) -> str:
+  """Tokens that nobody can read."""
+  return " ".join(map(str, tokens))
+
+
+def write(
+  path: pathlib.Path,
+  found: dict[str, np.ndarray],
+  text: Callable[[np.ndarray], str] = numbers,
+) -> None:
+  """One part and its picture; the part appears only when it is whole.
+
+  Args:
+    path: of the part.
+    found: "image" [n, h, w, c] or "tokens" [n, l], and what goes with them.
+    text: makes a line of the tokens of a sample.
+  """
+  temporary = path.with_suffix(".tmp.npz")
+  np.savez(temporary, **found)
+  temporary.replace(path)
+  if "tokens" in found:
+    lines = [repr(text(row))[1:-1] for row in found["tokens"]]
+    path.with_suffix(".txt").write_text("\n".join(lines) + "\n")
+    return
+  PIL.Image.fromarray(grid(found["image"])).save(path.with_suffix(".png"))
+
+
+def grid(images: np.ndarray, gap: int = 2, side: int = 0) -> np.ndarray:
+  """uint8 [n, h, w, c] as one picture [H, W, 3], as square as can be.
+
+  Args:
+    images: c is 1 or 3.
+    gap: white pixels between them.
+    side: enlarge images to about so many pixels; 0: 48.
+  """
+  factor = max(1, round((side or 48) / images.shape[1]))
+  images = images.repeat(factor, 1).repeat(factor, 2)
+  images = np.broadcast_to(images, (*images.shape[:3], 3))
+  columns = math.ceil(len(images) ** 0.5)
+  rows = -(-len(images) // columns)
+  pad = ((0, rows * columns - len(images)), (0, gap), (0, gap), (0, 0))
+  images = np.pad(images, pad, constant_values=255)
+  return einops.rearrange(images, "(r c) h w k -> (r h) (c w) k", r=rows)

@@ -1,0 +1,149 @@
+"""A decoder that looks patches up in another view (SiamMAE, CropMAE).
+
+Letters: b batch, t queries, s other tokens, w width.
+"""
+
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jmim.core import runtime
+from jmim.masks import tokens as masking
+from jmim.nn import attention
+from jmim.nn import block
+from jmim.nn import mlp
+from jmim.nn import posemb
+from jmim.nn import stack
+from jmim.nn.nets import vit
+
+
+def dropout(
+  x: jax.Array, keys: jax.Array | None, rate: float, site
+) -> jax.Array:
+  """Dropout of [b, ..] with a key per example, whatever the batch is split in.
+
+  Args:
+    x: [b, ..].
+    keys: [b, 2] uint32 key data; None: no dropout.
+    rate: share of zeros.
+    site: number of the place in the network, folded into the keys.
+  """
+  if keys is None or not rate:
+    return x
+
+  def keep(data):
+    key = jax.random.fold_in(jax.random.wrap_key_data(data), site)
+    return jax.random.bernoulli(key, 1 - rate, x.shape[1:])
+
+  return jnp.where(jax.vmap(keep)(keys), x / (1 - rate), 0).astype(x.dtype)
+
+
+def dropout_draw(key: jax.Array, rate: float, batch: int) -> dict:
+  """{"dropout": [b, 2] uint32} for a method's draws; {} if the rate is 0."""
+  if not rate:
+    return {}
+  return {"dropout": jax.random.bits(key, (batch, 2), jnp.uint32)}
+
+
+class PostNormBlock(nn.Module):
+  """Torch's decoder layer with cross- before self-attention (CropMAE).
+
+  x <- LN2(x + Cross(x, memory)), LN3(x + MLP(x)), LN1(x + Self(x)).
+
+  Attributes:
+    heads: attention heads.
+    hidden: width of the MLP.
+    rate: dropout of each branch and of the hidden layer.
+    rt: execution choices.
+  """
+
+  heads: int
+  hidden: int
+  rate: float = 0.0
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(
+    self,
+    x: jax.Array,
+    *,
+    memory: jax.Array | None = None,
+    keys: jax.Array | None = None,
+    index: jax.Array | int = 0,
+  ) -> tuple[jax.Array, dict]:
+    """[b, t, w] -> [b, t, w].
+
+    Args:
+      x: [b, t, w].
+      memory: [b, s, w] what is looked at; None (shapes only): x.
+      keys: [b, 2] dropout keys.
+      index: of the layer.
+    """
+
+    def add(x, y, norm, site):
+      y = dropout(y, keys, self.rate, 8 * index + site)
+      return block.layer_norm(self.rt, norm)(x + y)
+
+    memory = x if memory is None else memory
+    # Packed in one matrix in torch, which its Xavier bound depends on.
+    look = attention.CrossAttention(
+      self.heads, init_scale=0.5, rt=self.rt, name="cross"
+    )
+    x = add(x, look(x, memory), "norm2", 0)
+    hide = functools.partial(
+      dropout, keys=keys, rate=self.rate, site=8 * index + 1
+    )
+    x = add(x, mlp.MLP(self.hidden, self.rt, name="mlp")(x, hide), "norm3", 2)
+    own = attention.SelfAttention(self.heads, rt=self.rt, name="attn")
+    return self.rt.shard(add(x, own(x)[0], "norm1", 3)), {}
+
+
+class CrossDecoder(nn.Module):
+  """Patches of one view from its few visible ones and another view.
+
+  Attributes:
+    size: width, depth, heads.
+    grid: (h, w) in patches.
+    out: outputs per patch.
+    hidden: width of the MLPs, whatever the width.
+    rate: dropout.
+    rt: execution choices.
+  """
+
+  size: vit.Size
+  grid: tuple[int, int]
+  out: int
+  hidden: int = 2048
+  rate: float = 0.0
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(
+    self,
+    latent: jax.Array,
+    source: jax.Array,
+    mask: masking.Mask,
+    keys: jax.Array | None = None,
+  ) -> jax.Array:
+    """[b, 1 + k, w], [b, 1 + n, w] -> [b, n, out] float32, raster order."""
+    width, dtype = self.size.width, self.rt.dtype
+    init = nn.initializers.xavier_uniform()
+    embed = nn.Dense(width, dtype=dtype, kernel_init=init, name="embed")
+    y, memory = embed(latent), embed(source)
+    normal = nn.initializers.normal(0.02)
+    token = self.param("mask_token", normal, (1, 1, width))
+    patches = masking.restore(y[:, 1:], token, mask)
+    y = jnp.concatenate([y[:, :1], patches], axis=1)
+    y = y + jnp.asarray(posemb.sincos_2d(width, self.grid, prefix=1), dtype)
+    make = functools.partial(
+      PostNormBlock, self.size.heads, self.hidden, self.rate, self.rt,
+      parent=None,
+    )  # fmt: skip
+    blocks = stack.Stack(make, self.size.depth, self.rt, name="blocks")
+    index = {"index": jnp.arange(self.size.depth)}
+    y, _ = blocks(self.rt.shard(y), per_layer=index, memory=memory, keys=keys)
+    y = block.layer_norm(self.rt, "norm")(y)
+    y = nn.Dense(self.out, dtype=dtype, kernel_init=init, name="pred")(y)
+    return y[:, 1:].astype(jnp.float32)

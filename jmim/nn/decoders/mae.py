@@ -1,0 +1,50 @@
+"""The decoder of MAE (He et al. 2022)."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jmim.core import runtime
+from jmim.masks import tokens as masking
+from jmim.nn import block
+from jmim.nn import dense
+from jmim.nn import posemb
+from jmim.nn.nets import vit
+
+
+class MaskedDecoder(nn.Module):
+  """MAE decoder: mask tokens put back, blocks, a linear head per patch.
+
+  Attributes:
+    size: width, depth, heads of the decoder.
+    grid: (h, w) in patches.
+    out: outputs per patch, p*p*c.
+    order: of the sin-cos table.
+    rt: execution choices.
+  """
+
+  size: vit.Size
+  grid: tuple[int, int]
+  out: int
+  order: str = "xy"
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, latent: jax.Array, mask: masking.Mask) -> jax.Array:
+    """[b, 1 + k, w] -> [b, n, out] in float32, raster order, cls dropped."""
+    width, dtype = self.size.width, self.rt.dtype
+    init = nn.initializers.xavier_uniform()
+    y = dense.dense(self.rt, width, kernel_init=init, name="embed")(latent)
+    normal = nn.initializers.normal(0.02)
+    token = self.param("mask_token", normal, (1, 1, width))
+    patches = masking.restore(y[:, 1:], token, mask)
+    y = jnp.concatenate([y[:, :1], patches], axis=1)
+    table = posemb.sincos_2d(width, self.grid, self.order, prefix=1)
+    y = self.rt.shard(y + jnp.asarray(table, dtype))
+    t = y.shape[1]
+    y, valid = masking.fill_up(y, None, self.rt.pad_tokens)
+    seen = {} if valid is None else {"mask": valid}
+    y = vit.make_stack(self.size, self.rt, name="blocks")(y, **seen)[0][:, :t]
+    y = block.layer_norm(self.rt, "norm")(y)
+    y = dense.dense(self.rt, self.out, kernel_init=init, name="pred")(y)
+    return y[:, 1:].astype(jnp.float32)

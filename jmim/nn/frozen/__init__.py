@@ -1,0 +1,1 @@
+"""Published networks that only measure: metrics and perceptual losses."""

@@ -1,0 +1,1 @@
+"""Backbones: what turns an input into tokens, maps or images."""

@@ -1,0 +1,230 @@
+"""The convolutional autoencoder of latent diffusion.
+
+Rombach et al. 2022 (CompVis/latent-diffusion@a506df5, `Encoder`, `Decoder`),
+also the AutoencoderKL of Stable Diffusion. GroupNorm with eps 1e-6, SiLU,
+residual blocks without time, one head of attention. NHWC.
+
+The decoder ends before its last convolution, see `nn.nets.autoencoder`.
+"""
+
+import dataclasses
+
+import einops
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jmim.core import runtime
+from jmim.nn import attention
+from jmim.nn import conv
+
+EPS = 1e-6
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+  """Widths and depths of an autoencoder.
+
+  Attributes:
+    width: channels of the finest level.
+    multipliers: of each level, finest first; each level halves the side.
+    latent: channels z between encoder and decoder.
+    blocks: residual blocks per level going down; one more going up.
+    attend_at: downsampling factors (1, 2, 4, ...) with attention; the middle
+      always has it.
+    embed: channels of the code, after a 1 x 1 convolution; 0: `latent`.
+    channels: of the images.
+  """
+
+  width: int = 128
+  multipliers: tuple[int, ...] = (1, 2, 4)
+  latent: int = 3
+  blocks: int = 2
+  attend_at: tuple[int, ...] = ()
+  embed: int = 0
+  channels: int = 3
+
+  @property
+  def factor(self) -> int:
+    """Side of an image over that of its code."""
+    return 2 ** (len(self.multipliers) - 1)
+
+  @property
+  def code(self) -> int:
+    """Channels of the code."""
+    return self.embed or self.latent
+
+  @property
+  def groups(self) -> int:
+    """Of the norms: 32 as published; of other widths one per 4 channels."""
+    return max(1, self.width // 4) if self.width % 32 else 32
+
+  def check(self, side: int) -> None:
+    """Raises ValueError unless images of this side can be coded."""
+    if side % self.factor:
+      raise ValueError(
+        f"size {side} does not divide by {self.factor}: "
+        f"{len(self.multipliers)} multipliers, each level half of the last"
+      )
+    if self.width % self.groups:
+      raise ValueError(
+        f"width {self.width} does not divide by {self.groups} groups"
+      )
+
+
+# Of the paper's table, all with 2 blocks per level, images of 256 pixels.
+SIZES = {
+  "kl-f4": Size(128, (1, 2, 4), 3),
+  "kl-f8": Size(128, (1, 2, 4, 4), 4),
+  "kl-f16": Size(128, (1, 1, 2, 2, 4), 16, attend_at=(16,)),
+  "kl-f32": Size(128, (1, 1, 2, 2, 4, 4), 64, attend_at=(16, 32)),
+  "vq-f4": Size(128, (1, 2, 4), 3),
+  "vq-f8": Size(128, (1, 2, 2, 4), 4, attend_at=(8,)),
+  "vq-f8-n256": Size(128, (1, 2, 2, 4), 4, attend_at=(8,)),
+  "vq-f16": Size(128, (1, 1, 2, 2, 4), 8, attend_at=(16,)),
+}
+
+
+def size(variant: str, **changes) -> Size:
+  """A size of the table, with those changes that are not 0 or empty.
+
+  Raises:
+    ValueError: unknown variant.
+  """
+  if variant not in SIZES:
+    raise ValueError(f"variant {variant!r} is none of {', '.join(SIZES)}")
+  given = {k: v for k, v in changes.items() if v}
+  return dataclasses.replace(SIZES[variant], **given)
+
+
+class Block(nn.Module):
+  """GN SiLU conv GN SiLU conv, plus the input (no dropout, as published)."""
+
+  width: int
+  groups: int = 32
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """[b, h, w, c] -> [b, h, w, width]."""
+    rt = self.rt
+    norm = lambda name: conv.group_norm(rt, self.groups, name, EPS)
+    init = {"kernel_init": conv.TORCH}
+    y = nn.silu(norm("norm1")(x))
+    y = conv.conv3(rt, self.width, "conv1", **init)(y)
+    y = nn.silu(norm("norm2")(y))
+    y = conv.conv3(rt, self.width, "conv2", **init)(y)
+    if x.shape[-1] != self.width:
+      x = nn.Dense(self.width, dtype=rt.dtype, name="skip", **init)(x)
+    return rt.shard(x + y)
+
+
+class Attention(nn.Module):
+  """x + attention over all positions, one head."""
+
+  groups: int = 32
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """[b, h, w, c] -> the same."""
+    h = x.shape[1]
+    y = conv.group_norm(self.rt, self.groups, "norm", EPS)(x)
+    y, _ = attention.SelfAttention(
+      1, rt=self.rt, qkv_init=conv.TORCH, proj_init=conv.TORCH, name="attn"
+    )(einops.rearrange(y, "b h w c -> b (h w) c"))
+    return self.rt.shard(x + einops.rearrange(y, "b (h w) c -> b h w c", h=h))
+
+
+class _Levels(nn.Module):
+  """What encoder and decoder share: blocks by name."""
+
+  size: Size
+  rt: runtime.Runtime = runtime.Runtime()
+
+  def _blocks(self, y, level: int, n: int, stem: str):
+    """Residual blocks of a level, with attention where the level has it."""
+    s = self.size
+    for i in range(n):
+      y = self._block(s.multipliers[level] * s.width, f"{stem}{level}_{i}")(y)
+      if 2**level in s.attend_at:
+        y = self._attention(f"{stem}{level}_{i}_attention")(y)
+    return y
+
+  def _middle(self, y):
+    width = y.shape[-1]
+    y = self._block(width, "middle_0")(y)
+    y = self._attention("middle_attention")(y)
+    return self._block(width, "middle_1")(y)
+
+  def _block(self, width, name):
+    return Block(width, self.size.groups, self.rt, name=name)
+
+  def _attention(self, name):
+    return Attention(self.size.groups, self.rt, name=name)
+
+  def _conv(self, width, name, **kw):
+    return conv.conv3(self.rt, width, name, kernel_init=conv.TORCH, **kw)
+
+  def _norm(self, y):
+    norm = conv.group_norm(self.rt, self.size.groups, "norm_out", EPS)
+    return nn.silu(norm(y))
+
+
+class Encoder(_Levels):
+  """Images to what a latent is made of.
+
+  Attributes:
+    size: of the autoencoder.
+    rt: execution choices.
+    out: 2: mean and log variance (KL); 1: the code (VQ).
+  """
+
+  out: int = 2
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """[b, H, W, c] -> [b, h, w, out * code] float32, and what `quant` saw."""
+    s = self.size
+    y = self.rt.shard(self._conv(s.width, "conv_in")(x.astype(self.rt.dtype)))
+    for level in range(len(s.multipliers)):
+      y = self._blocks(y, level, s.blocks, "down")
+      if level < len(s.multipliers) - 1:
+        down = f"down{level}_conv"
+        y = self._conv(y.shape[-1], down, stride=2, pad=(0, 1))(y)
+    y = self._norm(self._middle(y))
+    hidden = self._conv(self.out * s.latent, "conv_out")(y)
+    dense = nn.Dense(
+      self.out * s.code, dtype=self.rt.dtype, kernel_init=conv.TORCH,
+      name="quant",
+    )  # fmt: skip
+    return dense(hidden).astype(jnp.float32), hidden.astype(jnp.float32)
+
+
+class Decoder(_Levels):
+  """Codes to the features that the last convolution reads."""
+
+  @nn.compact
+  def __call__(self, z: jax.Array) -> jax.Array:
+    """[b, h, w, code] -> [b, H, W, width * multipliers[0]]."""
+    s, last = self.size, len(self.size.multipliers) - 1
+    y = nn.Dense(
+      s.latent, dtype=self.rt.dtype, kernel_init=conv.TORCH, name="post_quant"
+    )(z.astype(self.rt.dtype))
+    y = self._conv(s.multipliers[last] * s.width, "conv_in")(y)
+    y = self._middle(self.rt.shard(y))
+    for level in reversed(range(last + 1)):
+      y = self._blocks(y, level, s.blocks + 1, "up")
+      if level:
+        y = self._conv(y.shape[-1], f"up{level}_conv")(conv.twice(y))
+    return self._norm(y)
+
+
+def last(channels: int, rt: runtime.Runtime) -> nn.Conv:
+  """The last convolution, to pixels; no activation follows."""
+  return conv.conv3(rt, channels, None, kernel_init=conv.TORCH)
+
+
+def variants(kind: str) -> tuple[str, ...]:
+  """Those of a kind, "kl" or "vq"."""
+  return tuple(v for v in SIZES if v.startswith(kind))

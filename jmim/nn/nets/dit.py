@@ -1,0 +1,224 @@
+"""DiT and the masked encoder-decoder of UMD.
+
+DiT: Peebles and Xie 2023; the masked one: Hansen-Estruch et al. 2024 (UMD),
+of which MAE, MaskDiT and a split DiT are settings.
+"""
+
+import functools
+from collections.abc import Callable
+
+import einops
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jmim.core import runtime
+from jmim.masks import tokens as masking
+from jmim.nn import adaln
+from jmim.nn import block
+from jmim.nn import patch as patching
+from jmim.nn import posemb
+from jmim.nn import stack
+from jmim.nn.nets import vit
+
+SIZES = {
+  **vit.SIZES, "XL": vit.Size(1152, 28, 16), "G": vit.Size(1408, 40, 16)
+}  # fmt: skip
+
+
+class DiT(nn.Module):
+  """Noisy image, time and label to a prediction per pixel.
+
+  Attributes:
+    size: width, depth, heads.
+    patch: side of a patch.
+    grid: (h, w) in patches.
+    out: channels of the prediction.
+    classes: labels 0 .. classes - 1, `classes` = none; 0: no label table.
+    rt: execution choices.
+    qk_norm: norm of q and k, see `attention.SelfAttention`.
+    ffn: of the blocks instead of an MLP, see `adaln.AdaBlock`.
+    rms: RMSNorm in place of LayerNorm.
+    swiglu: SwiGLU of two thirds of the MLP's width in its place.
+    theta: base of rotary positions by row and column; 0: none.
+  """
+
+  size: vit.Size
+  patch: int
+  grid: tuple[int, int]
+  out: int
+  classes: int = 0
+  rt: runtime.Runtime = runtime.Runtime()
+  qk_norm: bool | str = False
+  ffn: Callable[..., nn.Module] | None = None
+  rms: bool = False
+  swiglu: bool = False
+  theta: float = 0.0
+
+  @nn.compact
+  def __call__(
+    self,
+    x: jax.Array,
+    t: jax.Array,
+    label: jax.Array | None = None,
+    *,
+    taps: tuple[str, ...] = (),
+  ) -> dict[str, jax.Array]:
+    """Predicts for [b, h*p, w*p, c].
+
+    Args:
+      x: noisy image or latent.
+      t: [b] times.
+      label: [b] int; needed if there are classes.
+      taps: per-block outputs wanted, see `adaln.AdaBlock`.
+
+    Returns:
+      pred: [b, h*p, w*p, out] float32.
+      cond: [b, width] time + label embedding.
+      latent: [b, n, width] tokens after the last block.
+      and each tap: [depth, ...].
+    """
+    width, rt = self.size.width, self.rt
+    dense = functools.partial(nn.Dense, dtype=rt.dtype)
+    xavier = nn.initializers.xavier_uniform()
+    tokens = rt.shard(patching.patchify(x, self.patch))
+    tokens = dense(width, kernel_init=xavier, name="patch_embed")(tokens)
+    table = posemb.sincos_2d(width, self.grid)
+    tokens = tokens + jnp.asarray(table, rt.dtype)
+    cond = adaln.TimeEmbed(width, width, rt=rt, name="time_embed")(t)
+    if self.classes:
+      cond = cond + adaln.label_table(self.classes, width, rt)(label)
+    make = functools.partial(
+      adaln.AdaBlock, self.size.heads, self.size.mlp_ratio, rt=rt,
+      qk_norm=self.qk_norm, ffn=self.ffn, rms=self.rms, swiglu=self.swiglu,
+      parent=None,
+    )  # fmt: skip
+    blocks = stack.Stack(make, self.size.depth, rt, name="blocks")
+    active = nn.silu(cond)
+    more = {}
+    if self.theta:
+      head = width // self.size.heads
+      more["rotary"] = posemb.rotary(self.grid, head, self.theta)[None]
+    latent, found = blocks(rt.shard(tokens), cond=active, taps=taps, **more)
+    mods = dense(2 * width, kernel_init=adaln.ZEROS, name="modulation")(active)
+    y = adaln.bare_norm(rt, "norm", affine=False, rms=self.rms)(latent)
+    y = adaln.modulate(y, *jnp.split(mods, 2, axis=-1))
+    y = dense(self.patch**2 * self.out, kernel_init=adaln.ZEROS, name="pred")(y)
+    pred = patching.unpatchify(y.astype(jnp.float32), self.patch, self.grid)
+    return {"pred": pred, "cond": cond, "latent": latent, **found}
+
+
+class MaskedDiT(nn.Module):
+  """UMD's network: an encoder of visible tokens and a decoder of all.
+
+  Attributes:
+    encoder: width, depth, heads.
+    decoder_depth: blocks of the decoder, of the same width.
+    patch: side of a patch.
+    grid: (h, w) in patches.
+    out: channels of the prediction.
+    classes: as in `DiT`.
+    adaln: condition by adaLN-Zero; else by a token in every block.
+    cls: class tokens, without positions; the authors start them at zero, so
+      that they stay equal for ever and count as one, `cls` times.
+    cls_std: deviation of their start.
+    rt: execution choices.
+  """
+
+  encoder: vit.Size
+  decoder_depth: int
+  patch: int
+  grid: tuple[int, int]
+  out: int
+  classes: int = 0
+  adaln: bool = True
+  cls: int = 4
+  cls_std: float = 0.0
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(
+    self,
+    x: jax.Array,
+    t: jax.Array,
+    label: jax.Array | None = None,
+    mask: masking.Mask | None = None,
+  ) -> dict[str, jax.Array]:
+    """Predicts every patch from the visible ones of [b, h*p, w*p, c].
+
+    Args:
+      x: clean or noisy image.
+      t: [b] times; 0 is the noise-free one.
+      label: [b] int; needed if there are classes.
+      mask: which patches are seen; None: all, in raster order.
+
+    Returns:
+      pred: [b, h*p, w*p, out] float32.
+      pre_logits: [b, w] float32, mean of the class tokens.
+    """
+    width, rt = self.encoder.width, self.rt
+    normal = nn.initializers.normal
+    n = self.grid[0] * self.grid[1]
+    cond = self._condition(t, label)
+    tokens = nn.Dense(width, dtype=rt.dtype, name="patch_embed")(
+      rt.shard(patching.patchify(x, self.patch))
+    )
+    position = self.param("pos_embed", normal(n**-0.5), (1, n, width))
+    tokens = tokens + position.astype(rt.dtype)
+    tokens = tokens if mask is None else masking.take(tokens, mask.keep)
+    cls = self.param("cls_token", normal(self.cls_std), (1, self.cls, width))
+    tokens = self._prepend(cls, tokens)
+    y = self._blocks("encoder", self.encoder.depth)(tokens, cond=cond)[0]
+    y = block.layer_norm(rt, "encoder_norm")(y)
+    found = y[:, : self.cls].mean(1, keepdims=True)
+    y = self._decode(y[:, self.cls :], found, cond, mask, n)
+    pred = patching.unpatchify(y.astype(jnp.float32), self.patch, self.grid)
+    return {"pred": pred, "pre_logits": found[:, 0].astype(jnp.float32)}
+
+  def _decode(self, visible, found, cond, mask, n):
+    """[b, k, w] visible latents -> [b, n, p*p*out]."""
+    width, rt = self.encoder.width, self.rt
+    normal = nn.initializers.normal
+    token = self.param("mask_token", normal(0.02), (1, 1, width))
+    y = visible if mask is None else masking.restore(visible, token, mask)
+    position = self.param("decoder_pos_embed", normal(n**-0.5), (1, n, width))
+    y = self._prepend(found, y + position.astype(rt.dtype))
+    y = self._blocks("decoder", self.decoder_depth)(y, cond=cond)[0]
+    y = block.layer_norm(rt, "decoder_norm")(y)[:, 1:]
+    if self.adaln:
+      mods = nn.Dense(
+        2 * width, dtype=rt.dtype, kernel_init=adaln.ZEROS, name="modulation"
+      )(cond)
+      y = adaln.modulate(y, *jnp.split(mods, 2, axis=-1))
+    return nn.Dense(
+      self.patch**2 * self.out, dtype=rt.dtype, kernel_init=normal(0.02),
+      name="pred",
+    )(y)  # fmt: skip
+
+  def _condition(self, t, label):
+    """Sum of the embeddings, each with its own trunk."""
+    width, rt = self.encoder.width, self.rt
+    cond = adaln.TimeEmbed(
+      width, 2 * width, width, "sin_cos", True, 0.0, rt, name="time_embed"
+    )(t)
+    if self.classes:
+      y = adaln.label_table(self.classes, width, rt)(label)
+      y = nn.silu(nn.Dense(2 * width, dtype=rt.dtype, name="label_fc1")(y))
+      cond = cond + nn.Dense(width, dtype=rt.dtype, name="label_fc2")(y)
+    return nn.silu(cond) if self.adaln else cond
+
+  def _prepend(self, first, tokens):
+    """Puts [1 or b, k, w] before [b, t, w]."""
+    first = einops.repeat(
+      first, "b k w -> (b r) k w", r=len(tokens) // len(first)
+    )
+    joined = jnp.concatenate([first.astype(tokens.dtype), tokens], axis=1)
+    return self.rt.shard(joined)
+
+  def _blocks(self, name, depth):
+    make = functools.partial(
+      adaln.AdaBlock if self.adaln else adaln.TokenBlock, self.encoder.heads,
+      self.encoder.mlp_ratio, rt=self.rt, parent=None,
+      **({"affine": True, "separate": True} if self.adaln else {}),
+    )  # fmt: skip
+    return stack.Stack(make, depth, self.rt, name=name)

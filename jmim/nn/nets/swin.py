@@ -1,0 +1,291 @@
+"""Swin transformer (Liu et al. 2021): windows, shifts, patch merging.
+
+Letters: b batch, h w grid, n tokens, s side of a window, c width.
+"""
+
+import dataclasses
+import functools
+import re
+
+import einops
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jmim.core import runtime
+from jmim.nn import block
+from jmim.nn import initialise
+from jmim.nn import patch as patching
+from jmim.nn import stack
+
+EPS = 1e-5
+BLOCKED = -100.0  # added to the logits of two regions of a shifted window
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+  """Width of the first stage, blocks and heads of each, window side."""
+
+  width: int
+  depths: tuple[int, ...]
+  heads: tuple[int, ...]
+  window: int
+  mlp_ratio: float = 4.0
+
+  @property
+  def blocks(self) -> int:
+    """Blocks of all stages."""
+    return sum(self.depths)
+
+
+SIZES = {  # B, L: windows of SimMIM's pre-training at 192 pixels
+  "SwinT": Size(96, (2, 2, 6, 2), (3, 6, 12, 24), 7),
+  "SwinS": Size(96, (2, 2, 18, 2), (3, 6, 12, 24), 7),
+  "SwinB": Size(128, (2, 2, 18, 2), (4, 8, 16, 32), 6),
+  "SwinL": Size(192, (2, 2, 18, 2), (6, 12, 24, 48), 12),
+}
+
+
+def parse(variant: str) -> tuple[Size, int]:
+  """Reads "SwinB/4" as (Size, patch side).
+
+  Raises:
+    ValueError: not "<size>/<patch>" with a known size.
+  """
+  match = re.fullmatch(r"(\w+)/(\d+)", variant)
+  if not match or match[1] not in SIZES or not int(match[2]):
+    raise ValueError(
+      f"variant {variant!r} is not '<size>/<patch>' with a size of "
+      + ", ".join(SIZES)
+    )
+  return SIZES[match[1]], int(match[2])
+
+
+def custom(variant: str, **overrides) -> Size:
+  """The size of "SwinB/4" with the overrides that are not 0 or empty."""
+  given = {k: v for k, v in overrides.items() if v}
+  return dataclasses.replace(parse(variant)[0], **given)
+
+
+def windows(x: jax.Array, side: int) -> jax.Array:
+  """[b, h, w, c] -> [b * windows, s*s, c], everything in raster order."""
+  return einops.rearrange(
+    x, "b (h s) (w r) c -> (b h w) (s r) c", s=side, r=side
+  )
+
+
+def unwindows(x: jax.Array, side: int, grid: tuple[int, int]) -> jax.Array:
+  """[b * windows, s*s, c] -> [b, h, w, c]; inverse of `windows`."""
+  h, w = (g // side for g in grid)
+  return einops.rearrange(
+    x, "(b h w) (s r) c -> b (h s) (w r) c", h=h, w=w, s=side, r=side
+  )
+
+
+def roll(x: jax.Array, shift: jax.Array | int) -> jax.Array:
+  """[b, h, w, c] moved up and left by `shift` tokens, around the border."""
+  return jnp.roll(x, -jnp.stack([shift, shift]), axis=(1, 2))
+
+
+def shift_mask(grid: tuple[int, int], side: int, shift: int) -> np.ndarray:
+  """[windows, s*s, s*s] float32: BLOCKED between what the roll brought near."""
+  region = np.zeros(grid, np.float32)
+  cuts = (slice(0, -side), slice(-side, -shift), slice(-shift, None))
+  for i, rows in enumerate(cuts):
+    for j, cols in enumerate(cuts):
+      region[rows, cols] = 3 * i + j
+  ids = np.asarray(
+    einops.rearrange(
+      region, "(h s) (w r) -> (h w) (s r)", s=side, r=side
+    )
+  )  # fmt: skip
+  apart = ids[:, :, None] != ids[:, None, :]
+  return np.where(apart, BLOCKED, 0.0).astype(np.float32)
+
+
+class Layer(nn.Module):
+  """A pre-norm block inside (shifted) windows.
+
+  All but attention is per token, so the whole block runs on windows.
+
+  Attributes:
+    heads: attention heads.
+    grid: (h, w) in tokens.
+    side: of a window in tokens.
+    mlp_ratio: hidden width of the MLP over the width.
+    qkv_bias: bias on q, k and v.
+    rt: execution choices.
+  """
+
+  heads: int
+  grid: tuple[int, int]
+  side: int
+  mlp_ratio: float = 4.0
+  qkv_bias: bool = True
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(
+    self,
+    x: jax.Array,
+    *,
+    shift: jax.Array | int = 0,
+    drop: jax.Array | None = None,
+    taps: tuple[str, ...] = (),
+  ) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """[b, n, c] -> [b, n, c] and taps: only "block", the output.
+
+    Args:
+      x: [b, n, c] in raster order.
+      shift: 0 or side // 2, also as a traced number.
+      drop: [2, b] drop-path factors.
+      taps: what to return besides the output.
+    """
+    (h, w), b = self.grid, len(x)
+    x = roll(einops.rearrange(x, "b (h w) c -> b h w c", h=h, w=w), shift)
+    y, bias = windows(x, self.side), None
+    if self.side // 2 and min(self.grid) > self.side:
+      mask = shift_mask(self.grid, self.side, self.side // 2)
+      bias = jnp.where(jnp.asarray(shift) > 0, mask, 0.0)[:, None]
+      bias = jnp.tile(bias, (b, 1, 1, 1))
+    if drop is not None:
+      drop = jnp.repeat(drop, len(y) // b, axis=1)
+    body = block.Block(
+      self.heads, self.mlp_ratio, qkv_bias=self.qkv_bias, rt=self.rt, eps=EPS,
+      window=(self.side,) * 2, window_std=0.02, name="block",
+    )  # fmt: skip
+    y, _ = body(self.rt.shard(y), bias=bias, drop=drop)
+    x = roll(unwindows(y, self.side, self.grid), -jnp.asarray(shift))
+    x = self.rt.shard(einops.rearrange(x, "b h w c -> b (h w) c"))
+    return x, {tap: x for tap in taps}
+
+
+class Merge(nn.Module):
+  """Patch merging: 2x2 tokens side by side, LayerNorm, half the channels."""
+
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, x: jax.Array, grid: tuple[int, int]) -> jax.Array:
+    """[b, h*w, c] -> [b, h*w/4, 2c]; order (row, column): 00 10 01 11."""
+    h, w = grid
+    x = einops.rearrange(
+      x, "b (h p w q) c -> b (h w) (q p c)", h=h // 2, p=2, w=w // 2, q=2
+    )
+    x = block.layer_norm(self.rt, "norm", EPS)(x)
+    return nn.Dense(
+      x.shape[-1] // 2, use_bias=False, dtype=self.rt.dtype, name="reduction"
+    )(x)
+
+
+class Swin(nn.Module):
+  """Stages of windowed blocks, each but the last halving the grid.
+
+  Attributes:
+    size: see `Size`.
+    patch: side of a patch in pixels.
+    grid: (h, w) in patches.
+    patch_norm: LayerNorm after the patch embedding.
+    positions: "none" or "learned" (added to the patches).
+    maskable: has a learned token that `replaced` patches become.
+    qkv_bias: bias on q, k and v.
+    rt: execution choices.
+  """
+
+  size: Size
+  patch: int
+  grid: tuple[int, int]
+  patch_norm: bool = True
+  positions: str = "none"
+  maskable: bool = False
+  qkv_bias: bool = True
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @property
+  def prefix(self) -> int:
+    """Tokens before the patches: none."""
+    return 0
+
+  @property
+  def stride(self) -> int:
+    """Pixels per output token and axis."""
+    return self.patch * 2 ** (len(self.size.depths) - 1)
+
+  @nn.compact
+  def __call__(
+    self,
+    images: jax.Array,
+    *,
+    replaced: jax.Array | None = None,
+    drop: jax.Array | None = None,
+    taps: tuple[()] = (),
+  ) -> dict[str, jax.Array]:
+    """Encodes [b, h*p, w*p, c] images.
+
+    Args:
+      images: normalised float images.
+      replaced: [b, n], 1 where the mask token stands for the patch.
+      drop: [blocks, 2, b] drop-path factors.
+      taps: none; see the stages.
+
+    Returns:
+      latent: [b, n_out, c_out] after the final norm.
+      stage1, stage2, ..: [b, n, c] after each stage and its merging.
+    """
+    size, dtype, grid = self.size, self.rt.dtype, self.grid
+    x = patching.PatchEmbed(size.width, self.patch, self.rt, name="patch_embed")
+    x = x(images)
+    if self.patch_norm:
+      x = block.layer_norm(self.rt, "patch_norm", EPS)(x)
+    if self.maskable:
+      token = self.param(
+        "mask_token", initialise.mask_token, (1, 1, size.width)
+      )
+      if replaced is not None:
+        m = replaced[..., None].astype(dtype)
+        x = x * (1 - m) + token.astype(dtype) * m
+    if self.positions == "learned":
+      init = nn.initializers.normal(0.02)
+      x = x + self.param("pos_embed", init, (1, *x.shape[1:])).astype(dtype)
+    found, first = {}, 0
+    for i, depth in enumerate(size.depths):
+      own = None if drop is None else drop[first : first + depth]
+      x, first = self._stage(i, self.rt.shard(x), grid, own), first + depth
+      if i + 1 < len(size.depths):
+        x = Merge(self.rt, name=f"merge{i}")(x, grid)
+        grid = (grid[0] // 2, grid[1] // 2)
+      found[f"stage{i + 1}"] = x
+    return {"latent": block.layer_norm(self.rt, "norm", EPS)(x), **found}
+
+  def _stage(self, i, x, grid, drop):
+    size, depth = self.size, self.size.depths[i]
+    whole = min(grid) <= size.window
+    side = min(grid) if whole else size.window
+    make = functools.partial(
+      Layer, size.heads[i], grid, side, size.mlp_ratio, self.qkv_bias, self.rt,
+      parent=None,
+    )  # fmt: skip
+    shifts = np.arange(depth) % 2 * (0 if whole else side // 2)
+    per_layer = {"shift": jnp.asarray(shifts)}
+    if drop is not None:
+      per_layer["drop"] = drop
+    blocks = stack.Stack(make, depth, self.rt, name=f"stage{i}")
+    return blocks(x, per_layer=per_layer)[0]
+
+
+def check(size: Size, side: int, patch: int) -> None:
+  """Raises ValueError where a Swin cannot be built, naming the numbers."""
+  grid, stages = side // patch, len(size.depths)
+  if side % patch:
+    raise ValueError(f"size {side} does not divide by patch {patch}")
+  if len(size.heads) != stages:
+    raise ValueError(f"{stages} depths and {len(size.heads)} heads")
+  for i, heads in enumerate(size.heads):
+    if size.width * 2**i % heads:
+      raise ValueError(f"width {size.width * 2**i} over {heads} heads")
+    if i and grid % 2**i:
+      raise ValueError(f"a grid of {grid} cannot be halved {i} times")
+    cells = grid // 2**i
+    if cells > size.window and cells % size.window:
+      raise ValueError(f"a grid of {cells} in windows of window {size.window}")

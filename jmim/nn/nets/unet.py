@@ -1,0 +1,268 @@
+"""The time-conditional UNet of latent diffusion and its relatives.
+
+Rombach et al. 2022 (CompVis/latent-diffusion@a506df5, `UNetModel`): residual
+blocks with the time embedding added (or as scale and shift), self-attention
+or, with a context, transformer blocks with cross-attention. Images NHWC.
+"""
+
+import functools
+from collections.abc import Sequence
+
+import einops
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jmim.core import runtime
+from jmim.nn import adaln
+from jmim.nn import attention
+from jmim.nn import block
+from jmim.nn import conv
+
+ZEROS = nn.initializers.zeros
+
+
+class ResBlock(nn.Module):
+  """GN SiLU conv, + time, GN SiLU dropout conv; 1 x 1 skip if widths differ.
+
+  Attributes:
+    width: channels of the output.
+    dropout: rate; needs the rng "dropout" where it is not 0.
+    scale_shift: time acts as h (1 + scale) + shift after the second norm.
+    groups: of the norms; with one channel each, a time that is only added
+      would be normalised away.
+    rt: execution choices.
+    resample: changes the side on the way, of the input too: "half" or "twice"
+      of `nn.conv`; "": not.
+  """
+
+  width: int
+  dropout: float = 0.0
+  scale_shift: bool = False
+  groups: int = 32
+  rt: runtime.Runtime = runtime.Runtime()
+  resample: str = ""
+
+  @nn.compact
+  def __call__(self, x: jax.Array, emb: jax.Array) -> jax.Array:
+    """x [b, h, w, c], emb [b, e] through its SiLU -> [b, h, w, width]."""
+    rt, width = self.rt, self.width
+    y = nn.silu(conv.group_norm(rt, self.groups, "norm1")(x))
+    if self.resample:
+      x, y = (getattr(conv, self.resample)(a) for a in (x, y))
+    y = conv.conv3(rt, width, "conv1")(y)
+    mods = nn.Dense(width * (1 + self.scale_shift), dtype=rt.dtype, name="time")
+    mods = mods(emb)[:, None, None]
+    norm = conv.group_norm(rt, self.groups, "norm2")
+    if self.scale_shift:
+      scale, shift = jnp.split(mods, 2, axis=-1)
+      y = norm(y) * (1 + scale) + shift
+    else:
+      y = norm(y + mods)
+    y = nn.Dropout(self.dropout, deterministic=not self.dropout)(nn.silu(y))
+    y = conv.conv3(rt, width, "conv2", zero=True)(y)
+    if x.shape[-1] != width:
+      x = nn.Conv(width, (1, 1), dtype=rt.dtype, name="skip")(x)
+    return rt.shard(x + y)
+
+
+class SpatialAttention(nn.Module):
+  """x + attention over all positions, zero at the start."""
+
+  heads: int
+  groups: int = 32
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """[b, h, w, c] -> the same."""
+    h = x.shape[1]
+    y = conv.group_norm(self.rt, self.groups, "norm")(x)
+    y, _ = attention.SelfAttention(
+      self.heads, rt=self.rt, proj_init=ZEROS, name="attn"
+    )(einops.rearrange(y, "b h w c -> b (h w) c"))
+    return self.rt.shard(x + einops.rearrange(y, "b (h w) c -> b h w c", h=h))
+
+
+class SpatialTransformer(nn.Module):
+  """GN, 1 x 1 in, blocks of self-, cross-attention and GEGLU, 1 x 1 out.
+
+  Attributes:
+    heads: attention heads.
+    depth: blocks.
+    groups: of the norm.
+    rt: execution choices.
+  """
+
+  heads: int
+  depth: int = 1
+  groups: int = 32
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, x: jax.Array, context: jax.Array) -> jax.Array:
+    """x [b, h, w, c], context [b, s, e] -> [b, h, w, c]."""
+    _, h, _, c = x.shape
+    rt = self.rt
+    dense = lambda n, name, **kw: nn.Dense(n, dtype=rt.dtype, name=name, **kw)
+    norm = lambda name: block.layer_norm(rt, name, 1e-5)
+    look = functools.partial(
+      attention.CrossAttention, self.heads, qkv_bias=False, rt=rt
+    )
+    y = conv.group_norm(rt, self.groups, "norm", 1e-6)(x)
+    y = dense(c, "proj_in")(einops.rearrange(y, "b h w c -> b (h w) c"))
+    for i in range(self.depth):
+      z = norm(f"norm1_{i}")(y)
+      y = y + look(name=f"self_{i}")(z, z)
+      z = norm(f"norm2_{i}")(y)
+      y = y + look(name=f"cross_{i}")(z, context)
+      z = dense(8 * c, f"fc1_{i}")(norm(f"norm3_{i}")(y))
+      value, gate = jnp.split(z, 2, axis=-1)
+      gate = jax.nn.gelu(gate, approximate=False)
+      y = y + dense(c, f"fc2_{i}")(value * gate)
+    y = dense(c, "proj_out", kernel_init=ZEROS)(y)
+    return rt.shard(x + einops.rearrange(y, "b (h w) c -> b h w c", h=h))
+
+
+class UNet(nn.Module):
+  """Noisy image and time to a prediction of the same side.
+
+  Attributes:
+    width: channels of the finest level; a multiple of `heads`.
+    multipliers: of each level, finest first.
+    out: channels of the prediction.
+    blocks: residual blocks per level going down; one more going up.
+    attend_at: downsampling factors (1, 2, 4, ...) with attention.
+    heads: attention heads; 0: `head_width` channels per head.
+    classes: labels, `classes` = none, added to the time; 0: no table.
+    dropout: rate in the residual blocks.
+    scale_shift: see `ResBlock`.
+    transformer: blocks of cross-attention to a context; 0: self-attention.
+    groups: of the norms.
+    updown: sides change in residual blocks, by means and repetition, instead
+      of in convolutions.
+    head_width: channels of a head, where `heads` does not fix their number.
+    rt: execution choices.
+  """
+
+  width: int = 128
+  multipliers: Sequence[int] = (1, 2, 2, 4)
+  out: int = 3
+  blocks: int = 2
+  attend_at: Sequence[int] = (4, 8)
+  heads: int = 4
+  classes: int = 0
+  dropout: float = 0.0
+  scale_shift: bool = False
+  transformer: int = 0
+  groups: int = 32
+  updown: bool = False
+  head_width: int = 32
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(
+    self,
+    x: jax.Array,
+    t: jax.Array,
+    label: jax.Array | None = None,
+    context: jax.Array | None = None,
+  ) -> jax.Array:
+    """Predicts for [b, h, w, c]; h and w divide by 2^(levels - 1).
+
+    Args:
+      x: noisy image, with concatenated conditions if there are any.
+      t: [b] times.
+      label: [b] int; needed if there are classes.
+      context: [b, s, e]; needed if there is a transformer.
+
+    Returns:
+      [b, h, w, out] float32, 0 at the start.
+    """
+    rt = self.rt
+    emb = self._embed(t, label)
+    levels = len(self.multipliers)
+    y = rt.shard(conv.conv3(rt, self.width, "conv_in")(x.astype(rt.dtype)))
+    skips = [y]
+    for level, times in enumerate(self.multipliers):
+      for i in range(self.blocks):
+        y = self._stage(y, emb, context, times, level, f"down{level}_{i}")
+        skips.append(y)
+      if level < levels - 1:
+        y = self._smaller(y, emb, f"down{level}")
+        skips.append(y)
+    y = self._res(times, "middle_0")(y, emb)
+    y = self._attention(y, context, "middle_attention")
+    y = self._res(times, "middle_1")(y, emb)
+    for level, times in reversed(list(enumerate(self.multipliers))):
+      for i in range(self.blocks + 1):
+        y = jnp.concatenate([y, skips.pop()], axis=-1)
+        y = self._stage(y, emb, context, times, level, f"up{level}_{i}")
+      if level:
+        y = self._larger(y, emb, f"up{level}")
+    y = nn.silu(conv.group_norm(rt, self.groups, "norm_out")(y))
+    return conv.conv3(rt, self.out, "conv_out", zero=True)(y).astype(
+      jnp.float32
+    )
+
+  def _embed(self, t, label):
+    """[b, 4 width] time and label embedding, through the blocks' SiLU."""
+    wide = 4 * self.width
+    emb = adaln.TimeEmbed(
+      wide, wide, self.width, std=0.0, rt=self.rt, name="time_embed"
+    )(t)
+    if self.classes:
+      emb = emb + adaln.label_table(self.classes, wide, self.rt)(label)
+    return nn.silu(emb)
+
+  def _res(self, times, name, resample=""):
+    return ResBlock(
+      times * self.width, self.dropout, self.scale_shift, self.groups, self.rt,
+      resample, name=name,
+    )  # fmt: skip
+
+  def _smaller(self, y, emb, name):
+    if self.updown:
+      times = y.shape[-1] // self.width
+      return self._res(times, f"{name}_half", "half")(y, emb)
+    return conv.conv3(self.rt, y.shape[-1], f"{name}_conv", 2)(y)
+
+  def _larger(self, y, emb, name):
+    if self.updown:
+      times = y.shape[-1] // self.width
+      return self._res(times, f"{name}_twice", "twice")(y, emb)
+    return conv.conv3(self.rt, y.shape[-1], f"{name}_conv")(conv.twice(y))
+
+  def _stage(self, y, emb, context, times, level, name):
+    """A residual block and, at some levels, attention."""
+    y = self._res(times, name)(y, emb)
+    if 2**level in self.attend_at:
+      y = self._attention(y, context, f"{name}_attention")
+    return y
+
+  def _attention(self, y, context, name):
+    heads = self.heads or y.shape[-1] // self.head_width
+    if not self.transformer:
+      return SpatialAttention(heads, self.groups, self.rt, name=name)(y)
+    return SpatialTransformer(
+      heads, self.transformer, self.groups, self.rt, name=name
+    )(y, context)
+
+
+def check(
+  size: int, width: int, multipliers: Sequence[int], heads: int, groups: int
+) -> None:
+  """Raises ValueError unless a UNet can be built.
+
+  Names are those of `UNet`; heads: their number, or else their width.
+  """
+  least = 2 ** (len(multipliers) - 1)
+  if size % least:
+    raise ValueError(
+      f"image side (size) {size} does not divide by {least}: "
+      f"{len(multipliers)} multipliers, each level half of the one above"
+    )
+  for times in multipliers:
+    for name, n in (("heads", heads), ("norm_groups", groups)):
+      if times * width % n:
+        raise ValueError(f"width {times * width} does not divide by {n} {name}")

@@ -1,0 +1,175 @@
+"""Video: tubelets, their positions, tube and running-cell masks.
+
+Letters: b batch, t steps of tubelets, f frames in one, h w grid, n = t h w
+tokens (t slowest), p patch, c channels.
+"""
+
+import functools
+
+import einops
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jmim.core import runtime
+from jmim.masks import tokens as masking
+from jmim.nn import block
+from jmim.nn import initialise
+from jmim.nn import patch as patching
+from jmim.nn.nets import vit
+
+
+def tubelets(video: jax.Array, frames: int, patch: int) -> jax.Array:
+  """[b, t*f, h*p, w*p, c] -> [b, n, f*p*p*c]; (frame, row, column, channel).
+
+  Raises:
+    ValueError: if the video does not split evenly.
+  """
+  if video.shape[1] % frames or any(s % patch for s in video.shape[2:4]):
+    raise ValueError(f"video {video.shape} not in {frames}x{patch}x{patch}")
+  return einops.rearrange(
+    video, "b (t f) (h p) (w q) c -> b (t h w) (f p q c)",
+    f=frames, p=patch, q=patch,
+  )  # fmt: skip
+
+
+def sinusoid(n: int, width: int) -> np.ndarray:
+  """[n, width] float32, interleaved: even channels sin, odd cos (VideoMAE).
+
+  angle(i, j) = i / 10000^(2 floor(j / 2) / width), i the flat index.
+  """
+  j = np.arange(width)
+  angles = np.arange(n)[:, None] / 10000.0 ** (2 * (j // 2) / width)
+  return np.where(j % 2 == 0, np.sin(angles), np.cos(angles)).astype(np.float32)
+
+
+def tube(scores: jax.Array, ratio: float, steps: int) -> jax.Array:
+  """[b, h*w] scores -> [b, n] bool, True = hidden, the same at all steps.
+
+  int(ratio h w) cells are hidden: the HIDDEN count is rounded down.
+  """
+  hidden = int(ratio * scores.shape[1])
+  rank = jnp.argsort(jnp.argsort(scores, axis=1), axis=1)
+  return jnp.tile(rank < hidden, (1, steps))
+
+
+def running_cell(
+  phase: jax.Array, ratio: float, steps: int, grid: tuple[int, int]
+) -> jax.Array:
+  """Which tokens the decoder leaves out: [b] phases -> [b, n] bool.
+
+  In 2x2 cells int(4 ratio) of 4 are left out; the pattern q = 1..1 0..0 runs
+  through a cell: at step t its k-th place is q[(k + phase + t + 1) mod 4].
+  """
+  h, w = grid
+  q = jnp.arange(4) < int(4 * ratio)
+  place = 2 * (np.arange(h)[:, None] % 2) + np.arange(w) % 2
+  t = np.arange(steps)[:, None, None]
+  turn = phase[:, None, None, None] + place + t + 1
+  return einops.rearrange(q[turn % 4], "b t h w -> b (t h w)")
+
+
+class Embed(nn.Module):
+  """Linear map of tubelets (a 3-D convolution with stride = kernel), placed."""
+
+  width: int
+  frames: int
+  patch: int
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(
+    self, video: jax.Array, keep: jax.Array | None = None
+  ) -> jax.Array:
+    """[b, t*f, h*p, w*p, c], ids [b, k] or None (all) -> [b, k, width].
+
+    Pixels are gathered, not embeddings: at 90 % hidden, a tenth of the work.
+    """
+    x = self.rt.shard(tubelets(video, self.frames, self.patch))
+    pos = jnp.asarray(sinusoid(x.shape[1], self.width), self.rt.dtype)
+    if keep is not None:
+      x, pos = masking.take(x, keep), pos[keep]
+    return patching.projection(self.width, x.shape[-1], self.rt)(x) + pos
+
+
+class Encoder(nn.Module):
+  """A ViT over the kept tubelets of a video, without class token.
+
+  Attributes:
+    size: width, depth, heads.
+    frames: in a tubelet.
+    patch: side of a tubelet in pixels.
+    layer_scale: initial LayerScale factor; 0: none.
+    cosine: cosine attention.
+    rt: execution choices.
+  """
+
+  size: vit.Size
+  frames: int
+  patch: int
+  layer_scale: float = 0.0
+  cosine: bool = False
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(
+    self,
+    video: jax.Array,
+    keep: jax.Array | None = None,
+    drop: jax.Array | None = None,
+  ) -> jax.Array:
+    """[b, t*f, h*p, w*p, c], ids [b, k] or None (all) -> [b, k, width]."""
+    width, rt = self.size.width, self.rt
+    x = Embed(width, self.frames, self.patch, rt, name="patch_embed")(
+      video, keep
+    )
+    blocks = _blocks(self, "blocks")
+    per_layer = {} if drop is None else {"drop": drop}
+    x, _ = blocks(self.rt.shard(x), per_layer=per_layer)
+    return block.layer_norm(self.rt, "norm")(x)
+
+
+class Decoder(nn.Module):
+  """Predicts some positions from visible tokens (VideoMAE V2).
+
+  Attributes:
+    size: width, depth, heads.
+    tokens: n, of the whole video.
+    out: outputs per token.
+    layer_scale: initial LayerScale factor; 0: none.
+    cosine: cosine attention.
+    rt: execution choices.
+  """
+
+  size: vit.Size
+  tokens: int
+  out: int
+  layer_scale: float = 0.0
+  cosine: bool = False
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(
+    self, latent: jax.Array, keep: jax.Array, wanted: jax.Array
+  ) -> jax.Array:
+    """[b, k, w] at ids [b, k], wanted ids [b, m] -> [b, m, out] float32."""
+    width, dtype = self.size.width, self.rt.dtype
+    init = nn.initializers.xavier_uniform()
+    dense = functools.partial(nn.Dense, dtype=dtype, kernel_init=init)
+    table = jnp.asarray(sinusoid(self.tokens, width), dtype)
+    init_token = initialise.mask_token
+    token = self.param("mask_token", init_token, (1, 1, width)).astype(dtype)
+    seen = dense(width, use_bias=False, name="embed")(latent)
+    x = [seen + table[keep], token + table[wanted]]
+    x, _ = _blocks(self, "blocks")(self.rt.shard(jnp.concatenate(x, axis=1)))
+    x = block.layer_norm(self.rt, "norm")(x[:, latent.shape[1] :])
+    return dense(self.out, name="head")(x).astype(jnp.float32)
+
+
+def _blocks(owner, name: str):
+  """The stack of an encoder or decoder above."""
+  return vit.make_stack(
+    owner.size, owner.rt, owner.layer_scale, name, qkv_bias="qv",
+    cosine=owner.cosine,
+  )  # fmt: skip

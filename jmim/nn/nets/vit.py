@@ -1,0 +1,291 @@
+"""Vision transformer (Dosovitskiy et al. 2021)."""
+
+import dataclasses
+import functools
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import flax.core
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jmim.core import runtime
+from jmim.masks import tokens as masking
+from jmim.nn import attention
+from jmim.nn import block
+from jmim.nn import initialise
+from jmim.nn import patch as patching
+from jmim.nn import posemb
+from jmim.nn import stack
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+  """Width, depth, heads and MLP ratio of a transformer."""
+
+  width: int
+  depth: int
+  heads: int
+  mlp_ratio: float = 4.0
+
+  @property
+  def blocks(self) -> int:
+    """As `swin.Size` has it."""
+    return self.depth
+
+
+SIZES = {
+  "Ti": Size(192, 12, 3),
+  "S": Size(384, 12, 6),
+  "B": Size(768, 12, 12),
+  "L": Size(1024, 24, 16),
+  "H": Size(1280, 32, 16),
+  "g": Size(1408, 40, 16, 48 / 11),  # hidden 6144 (Zhai et al. 2022)
+}
+
+
+def custom(variant: str, **overrides: int | float) -> Size:
+  """The size of "B/16" with the overrides that are not 0."""
+  return override(parse(variant)[0], **overrides)
+
+
+def parse(
+  variant: str, sizes: Mapping[str, Size] | None = None
+) -> tuple[Size, int]:
+  """Reads "B/16" as (Size, patch side).
+
+  Args:
+    variant: "<size>/<patch>".
+    sizes: the known ones; None: SIZES.
+
+  Raises:
+    ValueError: not "<size>/<patch>" with a known size.
+  """
+  sizes = SIZES if sizes is None else sizes
+  match = re.fullmatch(r"(\w+)/(\d+)", variant)
+  if not match or match[1] not in sizes or not int(match[2]):
+    known = ", ".join(sizes)
+    raise ValueError(
+      f"variant {variant!r} is not '<size>/<patch>' with a size of {known}"
+    )
+  return sizes[match[1]], int(match[2])
+
+
+def override(size: Size, **given: float) -> Size:
+  """`size` with the fields that are given and not 0."""
+  return dataclasses.replace(size, **{k: v for k, v in given.items() if v})
+
+
+def check(
+  size: Size, side: int, patch: int, prefix: str = "", table: bool = True
+) -> None:
+  """Raises ValueError where a ViT cannot be built, naming the numbers.
+
+  Args:
+    size: transformer size.
+    side: image side in pixels.
+    patch: patch side in pixels.
+    prefix: of the names in the message ("decoder_").
+    table: positions are a 2-D sin-cos table (width must divide by 4).
+  """
+  if side % patch:
+    raise ValueError(f"image side {side} does not divide by patch {patch}")
+  width = f"{prefix}width {size.width}"
+  if size.width % size.heads:
+    raise ValueError(f"{width} does not divide by {size.heads} {prefix}heads")
+  if table and size.width % 4:
+    raise ValueError(f"{width} does not divide by 4 (2-D sin-cos table)")
+
+
+check_plain = functools.partial(check, table=False)
+
+
+def make_stack(
+  size: Size,
+  rt: runtime.Runtime,
+  layer_scale: float = 0.0,
+  name: str | None = None,
+  **style: Any,
+) -> stack.Stack:
+  """The stacked pre-norm blocks of a `Size`; `style`: of `block.Block`."""
+  make = functools.partial(
+    block.Block,
+    heads=size.heads,
+    mlp_ratio=size.mlp_ratio,
+    layer_scale=layer_scale,
+    rt=rt,
+    parent=None,
+    **style,
+  )
+  return stack.Stack(make, size.depth, rt, name=name)
+
+
+class ViT(nn.Module):
+  """Encoder of visible tokens.
+
+  Attributes:
+    size: width, depth, heads.
+    patch: side of a patch in pixels.
+    grid: (h, w) in patches, which fixes the position table.
+    positions: "sincos" (fixed), "learned", "none", or "rotary": q and k of
+      the patches are turned, see `posemb.rotary` (centred: DINOv3).
+    theta: base of the rotary frequencies.
+    order: of the sin-cos table, see `posemb.sincos_2d`.
+    cls: put a class token first.
+    layer_scale: initial LayerScale factor; 0: none.
+    final_norm: LayerNorm after the last block.
+    pre_norm: LayerNorm before the first block (CLIP).
+    patch_bias: bias of the patch embedding.
+    maskable: has a learned token that `replaced` patches become (SimMIM).
+    relative: one relative position bias shared by all blocks (BEiT).
+    registers: learned tokens between cls and patches, without positions
+      (Darcet et al. 2024).
+    style: other options of `block.Block`.
+    rt: execution choices.
+  """
+
+  size: Size
+  patch: int
+  grid: tuple[int, int]
+  positions: str = "sincos"
+  order: str = "xy"
+  cls: bool = True
+  layer_scale: float = 0.0
+  final_norm: bool = True
+  pre_norm: bool = False
+  patch_bias: bool = True
+  maskable: bool = False
+  relative: bool = False
+  registers: int = 0
+  theta: float = 100.0
+  style: Mapping[str, Any] = flax.core.FrozenDict()
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @property
+  def prefix(self) -> int:
+    """Tokens before the patches."""
+    return int(self.cls) + self.registers
+
+  @property
+  def stride(self) -> int:
+    """Pixels per output token and axis."""
+    return self.patch
+
+  def setup(self):
+    """Declares parameters; see the class attributes."""
+    size, style = self.size, dict(self.style)
+    init = nn.initializers.normal(0.02)
+    self.patch_embed = patching.PatchEmbed(
+      size.width, self.patch, self.rt, self.patch_bias
+    )
+    if self.cls:
+      self.cls_token = self.param("cls_token", init, (1, 1, size.width))
+    if self.registers:
+      shape = (1, self.registers, size.width)
+      self.register_tokens = self.param("register_tokens", init, shape)
+    if self.maskable:
+      self.mask_embed = self.param(
+        "mask_token", initialise.mask_token, (1, 1, size.width)
+      )
+    self.pos_embed = self._positions()
+    if self.relative:
+      self.rel_pos_bias = attention.RelativeBias(
+        size.heads, self.grid, self.prefix
+      )
+    self.blocks = make_stack(size, self.rt, self.layer_scale, **style)
+    norm = lambda: block.layer_norm(self.rt, None, style.get("eps", 1e-6))
+    if self.pre_norm:
+      self.norm_pre = norm()
+    if self.final_norm:
+      self.norm = norm()
+
+  def _positions(self):
+    """[1, cls + n, w] table or parameter; None: no positions."""
+    if self.positions in ("none", "rotary"):
+      return None
+    table = posemb.sincos_2d(
+      self.size.width, self.grid, self.order, prefix=int(self.cls)
+    )[None]
+    if self.positions == "sincos":
+      return table
+    return self.param("pos_embed", lambda _: jnp.asarray(table))
+
+  def _rotary(self, mask):
+    """{"rotary": angles [1 or b, n or k, d/2] of the patches}, or {}."""
+    if self.positions != "rotary":
+      return {}
+    width = self.size.width // self.size.heads
+    table = posemb.rotary(self.grid, width, self.theta, centred=True)
+    table = jnp.asarray(table)
+    return {"rotary": table[None] if mask is None else table[mask.keep]}
+
+  def _first(self, batch, pos):
+    """The tokens before the patches: cls with its position, registers."""
+    found = []
+    if self.cls:
+      cls = self.cls_token.astype(self.rt.dtype)
+      found.append(cls if pos is None else cls + pos[:, :1])
+    if self.registers:
+      found.append(self.register_tokens.astype(self.rt.dtype))
+    return [jnp.broadcast_to(x, (batch, *x.shape[1:])) for x in found]
+
+  def __call__(
+    self,
+    images: jax.Array,
+    mask: masking.Mask | None = None,
+    *,
+    replaced: jax.Array | None = None,
+    valid: jax.Array | None = None,
+    drop: jax.Array | None = None,
+    stop: int | None = None,
+    taps: tuple[str, ...] = (),
+  ) -> dict[str, jax.Array]:
+    """Encodes the kept patches of [b, h*p, w*p, c] images.
+
+    Args:
+      images: normalised float images.
+      mask: which patches are seen; None: all, in raster order.
+      replaced: [b, n], 1 where the mask token stands for the patch.
+      valid: [b, k] bool, False = kept only to fill up: not attended to.
+      drop: [depth, 2, b] drop-path factors.
+      stop: early exit after this many blocks (then the final norm).
+      taps: per-block outputs wanted, see `block.Block`.
+
+    Returns:
+      tokens: [b, n, w] patch embedding + position, all patches.
+      embedded: [b, prefix + k, w] what enters the first block.
+      latent: [b, prefix + k, w] after the final norm.
+      and each tap: [blocks, ...].
+    """
+    dtype = self.rt.dtype
+    tokens = self.patch_embed(images)
+    if replaced is not None:
+      m = replaced[..., None].astype(dtype)
+      tokens = tokens * (1 - m) + self.mask_embed.astype(dtype) * m
+    pos = self.pos_embed
+    pos = None if pos is None else jnp.asarray(pos, dtype)
+    tokens = tokens if pos is None else tokens + pos[:, int(self.cls) :]
+    x = tokens if mask is None else masking.take(tokens, mask.keep)
+    x = jnp.concatenate([*self._first(len(x), pos), x], axis=1)
+    embedded = self.norm_pre(x) if self.pre_norm else x
+    shared = {"bias": self.rel_pos_bias()[None]} if self.relative else {}
+    shared |= self._rotary(mask)
+    if valid is not None:
+      valid = jnp.pad(valid, ((0, 0), (self.prefix, 0)), constant_values=True)
+    x, t = embedded, embedded.shape[1]
+    # Taps, biases and angles are of as many tokens as there were.
+    if not (taps or shared or "window" in self.style):
+      x, valid = masking.fill_up(x, valid, self.rt.pad_tokens)
+    if valid is not None:
+      shared["mask"] = valid
+    x, found = self.blocks(
+      self.rt.shard(x),
+      per_layer={} if drop is None else {"drop": drop},
+      stop=stop,
+      taps=taps,
+      **shared,
+    )
+    x = self.norm(x[:, :t]) if self.final_norm else x[:, :t]
+    return {"tokens": tokens, "embedded": embedded, "latent": x, **found}

@@ -1,0 +1,1 @@
+"""Meshes, hosts and chips: where arrays lie and who computes."""

@@ -1,0 +1,1 @@
+"""What a run says: lines, events, boards, console, clock."""

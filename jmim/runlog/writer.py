@@ -1,0 +1,143 @@
+"""metrics.jsonl, TensorBoard and images/ of a workdir.
+
+Both files hold each step once, whenever the run was killed: what came after
+the checkpoint one resumes from is removed, and the other steps are there
+because a checkpoint is only begun when everything before it is on the disk.
+"""
+
+import json
+import math
+import pathlib
+import re
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import PIL.Image
+
+from jmim.core import files
+from jmim.runlog import events
+
+
+def _raise(error: OSError) -> None:
+  raise error
+
+
+class Writer:
+  """Writes what a run measures; only on the first host.
+
+  Attributes:
+    workdir: where; created.
+  """
+
+  def __init__(
+    self,
+    workdir: pathlib.Path,
+    step: int = 0,
+    failed: Callable[[OSError], None] = _raise,
+    board: Any = None,
+  ):
+    """Opens the files of a run that continues after `step`.
+
+    Args:
+      workdir: of the run.
+      step: lines and events of later steps are removed.
+      failed: told what could not be written; if it returns, that is tried
+        again with the next line.
+      board: of `runlog.boards`, told the same; or None.
+    """
+    self.workdir, self._failed = pathlib.Path(workdir), failed
+    self._also = board
+    self.workdir.mkdir(parents=True, exist_ok=True)
+    (self.workdir / "images").mkdir(exist_ok=True)
+    self.path = self.workdir / "metrics.jsonl"
+    if self.path.exists():
+      _truncate(self.path, step)
+    self._lines = files.Appender(self.path)
+    board = self.workdir / "tensorboard"
+    events.mend(board, step, read(self.workdir))
+    self._board = events.appender(board)
+
+  def scalars(
+    self, step: int, values: Mapping[str, float], **details: Any
+  ) -> None:
+    """One line: step, values and any details (e.g. a protocol).
+
+    Non-finite numbers become strings ("nan"), which JSON has no number for.
+    """
+    line = {"step": step, **{k: _number(v) for k, v in values.items()}}
+    self._add(self._lines, [(json.dumps({**line, **details}) + "\n").encode()])
+    found = [events.scalar(tag, v, step) for tag, v in events.numbers(line)]
+    self._add(self._board, map(events.record, found))
+    if self._also:
+      self._also.scalars(step, dict(events.numbers(line)))
+
+  def image(self, step: int, name: str, pixels: np.ndarray) -> pathlib.Path:
+    """Saves uint8 [h, w, 3] as images/<name>_<step>.png; returns the path.
+
+    Whatever the name, the file is in that folder.
+    """
+    safe = re.sub(r"[^\w.\-]", "_", name)
+    path = self.workdir / "images" / f"{safe}_{step:08d}.png"
+    try:
+      PIL.Image.fromarray(pixels).save(path)
+    except OSError as e:  # a picture that is lost can be drawn again
+      self._failed(e)
+    self._add(self._board, [events.record(events.image(name, pixels, step))])
+    if self._also:
+      self._also.image(step, name, pixels)
+    return path
+
+  def _add(self, where: files.Appender, records: Any) -> None:
+    try:
+      where.add(records)
+    except OSError as e:
+      self._failed(e)
+
+  @property
+  def waiting(self) -> bool:
+    """Whether something could not be written yet."""
+    return bool(self._lines.waiting or self._board.waiting)
+
+  def flush(self) -> None:
+    """Has everything reach the disk; raises OSError if it cannot."""
+    self._lines.sync()
+    self._board.sync()
+
+  def close(self) -> None:
+    """Closes the files; raises OSError if something could not be written."""
+    try:
+      self._lines.close()
+    finally:
+      self._board.close()
+
+
+def _number(value: Any) -> float | int | str:
+  value = value.item() if hasattr(value, "item") else value
+  finite = not isinstance(value, float) or math.isfinite(value)
+  return value if finite else str(value)
+
+
+def _truncate(path: pathlib.Path, step: int) -> None:
+  """Drops lines of steps after `step`, and a last line cut by a crash."""
+  kept = [x for x in complete(path.parent) if x["step"] <= step]
+  files.replace(path, "".join(json.dumps(x) + "\n" for x in kept))
+
+
+def complete(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
+  """Lines of workdir/metrics.jsonl, without one that a crash has cut."""
+  text = (pathlib.Path(workdir) / "metrics.jsonl").read_text()
+  found = []
+  for line in text.splitlines():
+    try:
+      found.append(json.loads(line))
+    except json.JSONDecodeError:
+      continue  # half a line
+  return found
+
+
+def read(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
+  """All lines of workdir/metrics.jsonl."""
+  text = (pathlib.Path(workdir) / "metrics.jsonl").read_text()
+  return [json.loads(line) for line in text.splitlines()]

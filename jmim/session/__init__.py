@@ -1,0 +1,1 @@
+"""From a checked config to what a run is made of: method, data, evaluators."""

@@ -1,0 +1,195 @@
+"""From a config to the objects of a run; every mistake is found here.
+
+Nothing is compiled and nothing is written before all of it has passed.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import ml_collections
+
+from jmim.checkpoints import frozen as const_files
+from jmim.core import config as configs
+from jmim.core import method as methods
+from jmim.core import units
+from jmim.core import validate
+from jmim.data import augment
+from jmim.data import pipeline
+from jmim.evals.lib import base as eval_base
+from jmim.parallel import sharding
+from jmim.session import build
+from jmim.session import checks
+from jmim.training import optim
+from jmim.training import schedule
+from jmim.training import step as steps
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+  """What a run is made of.
+
+  Attributes:
+    config: complete: what the recipe left out is at its default.
+    mesh: devices.
+    layout: where arrays live on them.
+    method: the method, with its runtime.
+    shapes: of its parameters, player -> tree.
+    consts: its frozen networks.
+    sources: "train" and "eval".
+    spec: of the input pipeline.
+    augment: of the augmentation on the device.
+    evaluators: name -> (evaluator, steps between its runs or 0).
+    examples: slots of one epoch: its examples, each as often as it is
+      repeated.
+    total: steps of the run.
+    checkpoint_every: steps; 0: only at the end.
+  """
+
+  config: ml_collections.ConfigDict
+  mesh: jax.sharding.Mesh
+  layout: sharding.Layout
+  method: methods.Method
+  shapes: Any
+  consts: Any
+  sources: dict[str, Any]
+  spec: pipeline.Spec
+  augment: augment.Spec
+  evaluators: dict[str, tuple[eval_base.Evaluator, int]]
+  examples: int
+  total: int
+  checkpoint_every: int
+
+  @property
+  def batch(self) -> int:
+    """Total batch."""
+    return self.config.data.batch
+
+
+def make(
+  config: ml_collections.ConfigDict,
+  devices: Sequence[Any] | None = None,
+  stand_in: dict[str, Any] | None = None,
+) -> Parts:
+  """Checks a config and builds everything but the state.
+
+  Args:
+    config: to be checked.
+    devices: of the mesh; None: those of this process.
+    stand_in: in place of the sources, where nothing is to be read: then the
+      frozen networks are shapes.
+
+  Raises:
+    UserError: at the first thing that cannot work.
+  """
+  validate.validate(config)
+  method = build.make_method(config)
+  evaluators = build.make_evaluators(config, method)
+  checks.check_data(config.data)
+  spec, augment_spec = build.make_specs(config)
+  checks.check_inputs(config, method)
+  hardware = config.hardware
+  mesh = sharding.make_mesh(hardware.mesh, devices)
+  sharding.check_batch(config.data.batch, config.optim.accumulate, mesh)
+  layout = build.make_layout(hardware, mesh, method.axes())
+  method = dataclasses.replace(method, rt=build.make_runtime(hardware, mesh))
+  shapes = checks.check_parameters(config, method, layout)
+  data = stand_in or build.make_sources(config)
+  checks.check_labels(evaluators, data)
+  config = resolved(config, method, evaluators)
+  stream = pipeline.stream_of(data["train"], spec)
+  examples = stream.epoch_examples * spec.repeat_samples
+  length = lambda section, stem, where: round(
+    units.steps(section, stem, config.data.batch, examples, where)
+  )
+  total = length(config.train, "total", "train")
+  checks.check_durations(config, total, examples)
+  return Parts(
+    config=config,
+    mesh=mesh,
+    layout=layout,
+    method=method,
+    shapes=shapes,
+    consts={
+      n: jax.eval_shape(c.init, jax.random.key(0))
+      if stand_in
+      else const_files.load(n, c)
+      for n, c in method.consts().items()
+    },
+    sources=data,
+    spec=spec,
+    augment=augment_spec,
+    evaluators={
+      name: (e, length(vars(e), "every", f"evals.{name}"))
+      for name, e in evaluators.items()
+    },
+    examples=examples,
+    total=total,
+    checkpoint_every=length(config.train, "checkpoint", "train"),
+  )
+
+
+def resolved(
+  config: ml_collections.ConfigDict,
+  method: methods.Method,
+  evaluators: dict[str, eval_base.Evaluator],
+) -> ml_collections.ConfigDict:
+  """The config with every default of the method and evaluators filled in."""
+  config = ml_collections.ConfigDict(config.to_dict())
+  fill = {"method": method} | {f"evals.{n}": e for n, e in evaluators.items()}
+  for path, instance in fill.items():
+    node = config
+    for part in path.split("."):
+      node = node[part]
+    with node.ignore_type():  # 2 may have become 2.0
+      for field in dataclasses.fields(instance):
+        if field.metadata.get("config", True):
+          node[field.name] = getattr(instance, field.name)
+  return config
+
+
+def make_step(parts: Parts) -> steps.Step:
+  """The training step."""
+  config, method = parts.config, parts.method
+  optimizers = {
+    player: make_optimizer(parts, player, {player: parts.shapes[player]})
+    for player in method.players
+  }
+  return steps.Step(
+    method,
+    optimizers,
+    lambda key, batch: augment.train(parts.augment, key, batch),
+    seed=config.seed,
+    accumulate=config.optim.accumulate,
+    ema_decay=config.ema.decay,
+    ema_warmup=config.ema.warmup,
+    place=parts.layout.gradients,
+  )
+
+
+def make_optimizer(parts: Parts, player: str, shapes: Any) -> optim.Optimizer:
+  """The optimizer of one player, with its learning-rate schedule."""
+  config = parts.config
+  cfg = configs.for_player(config, "optim", player)
+  scale = parts.batch / cfg["lr_batch"] if cfg["lr_batch"] else 1.0
+  length = lambda stem: units.steps(
+    config.schedule, stem, parts.batch, parts.examples, "schedule"
+  )
+  rate = schedule.make(
+    config.schedule.name,
+    cfg["lr"] * scale,
+    parts.total,
+    warmup=length("warmup"),
+    cooldown=length("cooldown"),
+    min_lr=config.schedule.min_lr,
+    timescale=length("timescale"),
+    start_lr=config.schedule.start_lr,
+    drop=length("drop"),
+    drop_factor=config.schedule.drop_factor,
+  )
+  decay = cfg["weight_decay"]
+  if cfg["weight_decay_end"]:
+    low = cfg["weight_decay_end"]
+    decay = schedule.make("cosine", decay, parts.total, min_lr=low)
+  return optim.make(cfg, shapes, parts.method.groups(), rate, decay)

@@ -1,0 +1,227 @@
+"""From a section of a config to one object, checked.
+
+Called by `assemble`; each function finds the mistakes of its section and says
+which key to change.
+"""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+
+from jmim.core import discovery
+from jmim.core import errors
+from jmim.core import method as methods
+from jmim.core import runtime
+from jmim.core import validate
+from jmim.data import augment
+from jmim.data import combine
+from jmim.data import pipeline
+from jmim.data import sources
+from jmim.evals.lib import base as eval_base
+from jmim.nn import stack
+from jmim.parallel import sharding
+
+
+def make_method(config: ml_collections.ConfigDict) -> methods.Method:
+  """The method of `config.method`.
+
+  Raises:
+    UserError: unknown type, field or value, or an architecture that cannot
+      be built.
+  """
+  name = config.method.type
+  try:
+    cls = discovery.find(name)
+  except KeyError:
+    raise errors.UserError(
+      f"method.type={name!r}", "one of " + ", ".join(discovery.names()),
+      "name a module below jmim/methods, or a full module path",
+      "method.type",
+    ) from None  # fmt: skip
+  method = validate.build(cls, config.method, "method")
+  try:
+    method.inputs()
+  except ValueError as e:
+    fields = {f.name for f in dataclasses.fields(method)}
+    named = [w for w in re.findall(r"\w+", str(e)) if w in fields]
+    keys = ", ".join(f"method.{w}" for w in dict.fromkeys(named))
+    raise errors.UserError(
+      str(e), "an architecture that fits together",
+      f"change {keys or 'method.variant or method.size'}", keys or "method",
+    ) from e  # fmt: skip
+  return method
+
+
+def make_evaluators(
+  config: ml_collections.ConfigDict, method: methods.Method
+) -> dict[str, eval_base.Evaluator]:
+  """The evaluators of `config.evals`, checked against the method."""
+  found = {}
+  for name, entries in config.evals.items():
+    path = f"evals.{name}"
+    kind = entries.get("type", "") if hasattr(entries, "get") else ""
+    try:
+      cls = eval_base.find(kind) if kind else None
+    except KeyError:
+      cls = None
+    if cls in (None, eval_base.Evaluator):
+      raise errors.UserError(
+        f"{path}.type={kind!r}", "one of " + ", ".join(eval_base.names()),
+        "name an evaluator module", f"{path}.type",
+      )  # fmt: skip
+    evaluator = validate.build(cls, entries, path)
+    offered = method.predict()
+    for wanted in evaluator.needs():
+      if wanted not in offered:
+        raise errors.UserError(
+          f"{path}.predict={wanted!r}",
+          f"what {config.method.type} offers: {', '.join(sorted(offered))}",
+          "ask for one of these, or remove the evaluator", f"{path}.predict",
+        )  # fmt: skip
+    if evaluator.weights == "ema" and not config.ema.decay:
+      raise errors.UserError(
+        f"{path}.weights='ema' with ema.decay=0", "an EMA to evaluate",
+        "set ema.decay (0.999, say) or weights='raw'", f"{path}.weights",
+      )  # fmt: skip
+    found[name] = evaluator
+  return found
+
+
+def make_specs(
+  config: ml_collections.ConfigDict,
+) -> tuple[pipeline.Spec, augment.Spec]:
+  """The host's and the device's part of `config.data`."""
+  data, hardware = config.data, config.hardware
+  pick = lambda cls, more: cls(
+    **{f.name: data[f.name] for f in dataclasses.fields(cls) if f.name in data},
+    **more,
+  )
+  host = {
+    "seed": config.seed,
+    "threads": hardware.data_threads,
+    "workers": hardware.data_workers,
+    "prefetch": hardware.prefetch,
+  }
+  return pick(pipeline.Spec, host), pick(augment.Spec, {})
+
+
+def make_sources(config: ml_collections.ConfigDict) -> dict[str, Any]:
+  """The "train" and the "eval" source.
+
+  Raises:
+    UserError: there is no such data set or split.
+  """
+  found = {}
+  for name in ("train", "eval"):
+    split = config.data[f"{name}_split"]
+    try:
+      found[name] = sources.build(config.data.name, split, config.data.data_dir)
+    except errors.UserError as e:
+      # A source does not know which of the two splits it was asked for.
+      if e.key != "data.train_split":
+        raise
+      key = f"data.{name}_split"
+      raise errors.UserError(e.seen, e.expected, e.fix, key) from e
+  if config.data.mixture:
+    found["train"] = _mixture(config)
+  if limit := config.data.cache:
+    processes = max(1, config.hardware.data_workers)
+    found["train"] = combine.Cached(found["train"], limit, processes)
+  return found
+
+
+def _mixture(config: ml_collections.ConfigDict) -> combine.Mixture:
+  """The training sources of `data.mixture`."""
+  data = config.data
+  for entry in data.mixture:
+    pair = isinstance(entry, tuple | list) and len(entry) == 2
+    if not pair or not isinstance(entry[1], int | float) or entry[1] <= 0:
+      raise errors.UserError(
+        f"data.mixture has the entry {entry!r}", "pairs (name, weight > 0)",
+        "write data.mixture=(('cifar10', 0.7), ('digits/scattered', 0.3))",
+        "data.mixture",
+      )  # fmt: skip
+  if data.remainder == "drop":
+    raise errors.UserError(
+      "data.mixture with data.remainder='drop'",
+      "a mixture, whose parts have epochs of their own",
+      "set data.remainder='keep'", "data.remainder",
+    )  # fmt: skip
+  names, weights = zip(*data.mixture, strict=True)
+  parts = [sources.build(n, data.train_split, data.data_dir) for n in names]
+  return combine.Mixture(parts, weights)
+
+
+def make_layout(
+  hardware: ml_collections.ConfigDict,
+  mesh: jax.sharding.Mesh,
+  axes: Sequence[tuple[str, tuple[str | None, ...]]],
+) -> sharding.Layout:
+  """Where arrays live; `axes`: the method's own rules, after the config's."""
+  rules = (*hardware.shard_rules, *axes)
+  return sharding.Layout(mesh, rules, hardware.fsdp_min_size, hardware.zero)
+
+
+def check_remat(hardware: ml_collections.ConfigDict) -> None:
+  """Raises UserError for names that no block has, or that nobody asks for."""
+  for key in ("remat_save", "remat_offload"):
+    given = hardware[key]
+    unknown = [n for n in given if n not in stack.NAMES]
+    if unknown or given and hardware.remat != "names":
+      raise errors.UserError(
+        f"hardware.{key}={tuple(given)} with hardware.remat={hardware.remat!r}",
+        f"remat='names' and any of {', '.join(stack.NAMES)}",
+        "set hardware.remat='names', or leave the key empty", f"hardware.{key}",
+      )  # fmt: skip
+
+
+def make_runtime(
+  hardware: ml_collections.ConfigDict, mesh: jax.sharding.Mesh
+) -> runtime.Runtime:
+  """Resolves the `auto` choices for the devices of the mesh.
+
+  Raises:
+    UserError: an implementation this hardware does not have.
+  """
+  check_remat(hardware)
+  platform = mesh.devices.flat[0].platform
+  dtype = {"auto": "f32" if platform == "cpu" else "bf16"}.get(
+    hardware.dtype, hardware.dtype
+  )
+  attention = {"auto": "einsum" if platform == "cpu" else "xla"}.get(
+    hardware.attention, hardware.attention
+  )
+  if attention == "cudnn" and (platform != "gpu" or dtype != "bf16"):
+    raise errors.UserError(
+      f"hardware.attention='cudnn' on {platform} in {dtype}", "a GPU and bf16",
+      "use 'auto'", "hardware.attention",
+    )  # fmt: skip
+  if attention == "flash" and platform != "tpu":
+    raise errors.UserError(
+      f"hardware.attention='flash' on {platform}", "a TPU", "use 'auto'",
+      "hardware.attention",
+    )  # fmt: skip
+  cheap = platform == "cpu" and mesh.shape.get("expert", 1) == 1
+  experts = {"auto": "dense" if cheap else "ragged"}.get(
+    hardware.experts, hardware.experts
+  )
+  scan = {"auto": platform == "tpu", "on": True, "off": False}[hardware.scan]
+  return runtime.Runtime(
+    dtype={"f32": jnp.float32, "bf16": jnp.bfloat16}[dtype],
+    scan=scan,
+    unroll=hardware.unroll,
+    remat=hardware.remat,
+    remat_save=tuple(hardware.remat_save),
+    remat_offload=tuple(hardware.remat_offload),
+    flat=platform == "cpu",
+    pad_tokens=hardware.pad_tokens,
+    attention=attention,
+    experts=experts,
+    mesh=mesh,
+    batch_axes=sharding.BATCH_AXES,
+  )

@@ -1,0 +1,115 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jmim.checkpoints import frozen as consts
+from jmim.checkpoints import store as checkpoint
+from jmim.core import errors
+from jmim.core import method
+from jmim.core import state as states
+
+
+def init(key):
+  return {
+    "encoder": {"kernel": jax.random.normal(key, (3, 4)), "bias": jnp.ones(4)},
+    "count": jnp.int32(7),
+  }
+
+
+@pytest.fixture
+def saved(tmp_path):
+  """(path, hash, tree) of a stored network."""
+  tree = init(jax.random.key(1))
+  path = tmp_path / "teacher.npz"
+  return path, consts.save(path, tree), tree
+
+
+def load(path, init=init, sha256=None):
+  return consts.load("teacher", method.Const(str(path), init, sha256))
+
+
+def test_round_trip_with_its_hash(saved):
+  path, sha256, tree = saved
+  found = load(path, sha256=sha256)
+  assert jax.tree.structure(found) == jax.tree.structure(tree)
+  for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(tree), strict=True):
+    assert a.dtype == b.dtype
+    np.testing.assert_array_equal(a, b)
+  assert load(path, sha256=None).keys() == tree.keys()
+
+
+def test_nothing_of_the_init_is_computed_or_kept(saved):
+  def broken(key):
+    return jax.tree.map(lambda x: (x * jnp.nan).astype(x.dtype), init(key))
+
+  kernel = load(saved[0], broken)["encoder"]["kernel"]
+  np.testing.assert_array_equal(kernel, saved[2]["encoder"]["kernel"])
+
+
+def test_another_hash_is_refused_and_shown(saved):
+  path, sha256, _ = saved
+  with pytest.raises(errors.UserError, match=sha256) as e:
+    load(path, sha256="0" * 64)
+  assert e.value.expected == "0" * 64
+
+
+def test_no_file(tmp_path):
+  with pytest.raises(errors.UserError, match=r"teacher: no file .*gone\.npz"):
+    load(tmp_path / "gone.npz")
+
+
+@pytest.mark.parametrize(
+  "change, line",
+  [
+    (lambda t: t | {"new": jnp.ones(2)}, "not in the checkpoint: new"),
+    (lambda t: {"encoder": t["encoder"]}, "only in the checkpoint: count"),
+    (lambda t: t | {"count": jnp.ones(3)},
+     "shape of count: () saved, (3,) wanted"),
+    (lambda t: t | {"encoder": {"kernel": jnp.ones((4, 3)),
+                                "bias": jnp.ones(4)}},
+     "shape of encoder/kernel: (3, 4) saved, (4, 3) wanted"),
+  ],
+  ids=["missing", "extra", "rank", "shape"],
+)  # fmt: skip
+def test_other_names_or_shapes_are_named(saved, change, line):
+  path, _, tree = saved
+  with pytest.raises(errors.UserError) as e:
+    load(path, lambda key: change(tree))
+  assert e.value.seen == f"teacher: {path} differs; {line}"
+
+
+def run_of(tmp_path, params):
+  """The workdir of a run whose newest checkpoint holds these parameters."""
+  store = checkpoint.Checkpoints(tmp_path)
+  store.save(1, states.State(
+    step=jnp.int32(1), params=params, opt={}, ema={}, extra={}, window={},
+    counted=jnp.int32(0), skipped=jnp.int32(0), skipped_total=jnp.int32(0),
+  ), {})  # fmt: skip
+  store.close()
+  return tmp_path
+
+
+def test_a_network_is_found_in_a_run(tmp_path):
+  tree = init(jax.random.key(1))
+  other = {"kernel": jnp.ones((2, 2)), "count": jnp.int32(1)}
+  path = run_of(tmp_path, {"main": {"net": tree, "decoder": other}})
+  found = load(path)
+  assert jax.tree.structure(found) == jax.tree.structure(tree)
+  jax.tree.map(np.testing.assert_array_equal, found, tree)
+
+
+def test_a_run_must_have_one_network_that_fits(tmp_path):
+  tree = init(jax.random.key(1))
+  twice = run_of(tmp_path / "a", {"main": {"net": tree, "copy": tree}})
+  with pytest.raises(errors.UserError, match="has 2 networks"):
+    load(twice)
+  small = tree | {"count": jnp.zeros(3)}
+  other = run_of(tmp_path / "b", {"main": {"net": small}})
+  with pytest.raises(errors.UserError, match="has 0 networks"):
+    load(other)
+  (tmp_path / "c").mkdir()
+  with pytest.raises(errors.UserError, match="no checkpoint"):
+    load(tmp_path / "c")
+  with pytest.raises(errors.UserError, match="without a hash"):
+    load(twice, sha256="0" * 64)

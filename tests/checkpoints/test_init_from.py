@@ -1,0 +1,139 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jmim.checkpoints import init_from
+from jmim.checkpoints import store as checkpoint
+from jmim.core import errors
+from jmim.core import state as states
+from jmim.core import tree as trees
+from jmim.nn import posemb
+
+EMPTY = {"path": "x", "weights": "raw", "rename": (), "skip": (),
+         "reinit": (), "resize": ()}  # fmt: skip
+
+
+def rules(**own):
+  return init_from.Rules(**{**EMPTY, **own})
+
+
+def tree(shift=0.0):
+  return {
+    "main": {
+      "encoder": {"kernel": jnp.arange(6.0).reshape(2, 3) + shift},
+      "head": {"bias": jnp.full(4, shift)},
+    }
+  }
+
+
+def saved(shift=10.0):
+  return {n: np.asarray(x) for n, x in trees.named(tree(shift)).items()}
+
+
+def test_equal_names_and_shapes_need_no_rule():
+  found = init_from.match(saved(), tree(), rules())
+  assert set(found) == set(saved())
+
+
+def test_every_difference_is_listed_by_name():
+  theirs = saved()
+  theirs["main/decoder/kernel"] = np.zeros(3)
+  theirs["main/head/bias"] = np.zeros(5)
+  del theirs["main/encoder/kernel"]
+  with pytest.raises(errors.UserError) as e:
+    init_from.match(theirs, tree(), rules())
+  assert "only in the checkpoint: main/decoder/kernel" in e.value.seen
+  assert "not in the checkpoint: main/encoder/kernel" in e.value.seen
+  assert "main/head/bias: (5,) saved, (4,) wanted" in e.value.seen
+
+
+def test_rename_skip_and_reinit():
+  theirs = {
+    "main/backbone/kernel": np.ones((2, 3)),
+    "main/decoder/kernel": np.zeros(3),
+    "main/head/bias": np.zeros(1000),
+  }
+  found = init_from.match(
+    theirs, tree(),
+    rules(rename=(("backbone", "encoder"),), skip=("decoder", "head"),
+          reinit=("head",)),
+  )  # fmt: skip
+  assert list(found) == ["main/encoder/kernel"]
+
+
+def test_two_arrays_of_one_name_are_a_mistake():
+  theirs = {"main/a": np.zeros(1), "main/b": np.zeros(1)}
+  with pytest.raises(errors.UserError, match="two arrays"):
+    init_from.match(theirs, tree(), rules(rename=(("[ab]$", "c"),)))
+
+
+def test_positions_are_resized_only_when_asked():
+  old, new = np.random.default_rng(0).normal(size=(1, 17, 8)), (1, 37, 8)
+  ours = {"main": {"pos_embed": jax.ShapeDtypeStruct(new, np.float32)}}
+  theirs = {"main/pos_embed": old}
+  with pytest.raises(errors.UserError, match="17, 8. saved"):
+    init_from.match(theirs, ours, rules())
+  found = init_from.match(theirs, ours, rules(resize=("pos_embed$",)))
+  want = posemb.resize(jnp.asarray(old), (4, 4), (6, 6), prefix=1)
+  np.testing.assert_allclose(found["main/pos_embed"], want, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+  "own, key",
+  [
+    ({"skip": ("(",)}, "init_from.skip"),
+    ({"rename": ("a",)}, "init_from.rename"),
+    ({"rename": ((1, "b"),)}, "init_from.rename"),
+  ],
+)
+def test_bad_rules_name_their_key(own, key):
+  with pytest.raises(errors.UserError) as e:
+    init_from.match(saved(), tree(), rules(**own))
+  assert e.value.key == key
+
+
+def state(params, ema=None):
+  zero = jnp.zeros((), jnp.int32)
+  opt = {"main": (jnp.zeros(3), {"mu": jnp.ones(2)})}
+  return states.State(
+    zero, params, opt, ema or {}, {}, {}, zero, zero, zero
+  )  # fmt: skip
+
+
+def test_a_run_starts_where_another_ended(tmp_path):
+  store = checkpoint.Checkpoints(tmp_path)
+  store.save(3, state(tree(5.0), tree(7.0)), {})
+  store.close()
+  for weights, shift in (("raw", 5.0), ("ema", 7.0)):
+    config = {**EMPTY, "path": str(tmp_path), "weights": weights,
+              "reinit": ("head",), "skip": ("head",)}  # fmt: skip
+    fresh = jax.device_put(state(tree(0.0), tree(0.0)), jax.devices()[0])
+    loaded = init_from.load(config, fresh.params)
+    begun = init_from.apply(fresh, loaded)
+    for got in (begun.params, begun.ema):
+      kernel = got["main"]["encoder"]["kernel"]
+      np.testing.assert_array_equal(kernel, tree(shift)["main"]["encoder"]
+                                    ["kernel"])  # fmt: skip
+      np.testing.assert_array_equal(got["main"]["head"]["bias"], 0.0)
+    chex_equal = jax.tree.map(np.array_equal, begun.opt, fresh.opt)
+    assert all(jax.tree.leaves(chex_equal)) and int(begun.step) == 0
+
+
+def test_named_arrays_of_a_file(tmp_path):
+  path = tmp_path / "weights.npz"
+  np.savez(path, **saved())
+  found = init_from.load({**EMPTY, "path": str(path)}, tree())
+  np.testing.assert_array_equal(
+    found["main/head/bias"], saved()["main/head/bias"]
+  )
+
+
+def test_nothing_there(tmp_path):
+  config = {**EMPTY, "path": str(tmp_path / "none")}
+  with pytest.raises(errors.UserError) as e:
+    init_from.load(config, tree())
+  assert e.value.key == "init_from.path"
+  assert init_from.load({**EMPTY, "path": ""}, tree()) == {}
+  untouched = state(tree())
+  assert init_from.apply(untouched, {}) is untouched

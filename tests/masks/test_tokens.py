@@ -1,0 +1,141 @@
+import hypothesis
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from jmim.masks import tokens as masking
+
+_N = 12
+_SEEDS = st.integers(0, 2**31)
+_KEEPS = st.sampled_from([0, 3, _N])
+_few = hypothesis.settings(max_examples=20, deadline=None)
+
+_split = jax.jit(masking.from_scores, static_argnames="keep")
+_from_ids = jax.jit(masking.from_ids, static_argnames="n")
+_from_booleans = jax.jit(masking.from_booleans, static_argnames="keep")
+_take = jax.jit(masking.take)
+_restore = jax.jit(masking.restore)
+
+
+def _numpy(split):
+  return masking.Mask(*map(np.asarray, split))
+
+
+def _equal(a, b):
+  for name, x, y in zip(a._fields, a, b, strict=True):
+    np.testing.assert_array_equal(x, y, err_msg=name)
+
+
+@pytest.mark.parametrize(
+  ("n", "ratio", "keep"),
+  [
+    (100, 0.9, 9),
+    (196, 0.75, 49),
+    (196, 0.6, 78),
+    (256, 0.75, 64),
+    (50, 0.8, 9),
+    (10, 0.9, 0),
+    (10, 0.7, 3),
+    (7, 0.0, 7),
+    (7, 1.0, 0),
+  ],
+)
+def test_keep_count_rounds_as_the_released_code(n, ratio, keep):
+  assert masking.keep_count(n, ratio) == keep
+
+
+@hypothesis.given(st.integers(1, 5000), st.floats(0, 1))
+def test_keep_count_is_the_floor_in_double_arithmetic(n, ratio):
+  keep = masking.keep_count(n, ratio)
+  assert isinstance(keep, int)
+  assert keep == int(n * (1 - ratio))
+  assert 0 <= keep <= n * (1 - ratio) < keep + 1
+
+
+@hypothesis.given(_SEEDS, _KEEPS)
+@_few
+def test_the_smallest_scores_are_kept_in_ascending_order(seed, keep):
+  scores = np.random.default_rng(seed).random((3, _N), np.float32)
+  split = _numpy(_split(scores, keep=keep))
+  order = np.argsort(scores, axis=1, kind="stable")
+  np.testing.assert_array_equal(split.keep, order[:, :keep])
+  np.testing.assert_array_equal(split.mask.sum(1), [_N - keep] * 3)
+  for ids, mask in zip(np.asarray(split.keep), split.mask, strict=True):
+    assert set(ids) == set(np.flatnonzero(mask == 0))
+  np.testing.assert_array_equal(np.sort(split.restore), [range(_N)] * 3)
+
+
+@hypothesis.given(_SEEDS, _KEEPS)
+@_few
+def test_gather_then_restore_is_the_identity(seed, keep):
+  rng = np.random.default_rng(seed)
+  x = rng.normal(size=(3, _N, 2)).astype(np.float32)
+  split = _numpy(_split(rng.random((3, _N)), keep=keep))
+  kept = _take(x, split.keep)
+  found = _restore(kept, np.full((1, 1, 2), 7.0), split)
+  wanted = np.where(split.mask[..., None] == 1, 7.0, x)
+  np.testing.assert_array_equal(found, wanted)
+
+
+def test_restore_puts_per_token_fill_in_the_order_of_the_shuffle():
+  split = _split(np.array([[0.5, 0.1, 0.9, 0.3]]), keep=2)
+  kept, rest = np.array([[[1.0], [3.0]]]), np.array([[[0.0], [2.0]]])
+  found = _restore(kept, rest, split)
+  np.testing.assert_array_equal(found[0, :, 0], [0, 1, 2, 3])
+
+
+def test_restore_keeps_the_dtype_of_the_kept_tokens():
+  split = _split(np.arange(4.0)[None], keep=2)
+  kept, fill = np.ones((1, 2, 3), jnp.bfloat16), np.ones((1, 1, 3))
+  assert masking.restore(kept, fill, split).dtype == jnp.bfloat16
+
+
+def test_equal_scores_keep_raster_order():
+  split = _split(np.zeros((1, 5)), keep=3)
+  np.testing.assert_array_equal(split.keep, [[0, 1, 2]])
+  np.testing.assert_array_equal(split.restore, [range(5)])
+
+
+@hypothesis.given(_SEEDS, _KEEPS)
+@_few
+def test_ids_give_the_mask_that_the_scores_gave(seed, keep):
+  scores = np.random.default_rng(seed).random((3, _N), np.float32)
+  split = _numpy(_split(scores, keep=keep))
+  found = _numpy(_from_ids(split.keep, n=_N))
+  np.testing.assert_array_equal(found.keep, split.keep)
+  np.testing.assert_array_equal(found.mask, split.mask)
+  # The same scores, but for the hidden tokens: those are in raster order.
+  ranks = np.where(split.mask == 0, split.restore, _N)
+  _equal(found, _split(ranks, keep=keep))
+
+
+@hypothesis.given(_SEEDS, _KEEPS)
+@_few
+def test_booleans_give_the_mask_of_the_sorted_ids(seed, keep):
+  scores = np.random.default_rng(seed).random((3, _N), np.float32)
+  split = _numpy(_split(scores, keep=keep))
+  found = _from_booleans(split.mask == 1, keep=keep)
+  _equal(found, _from_ids(np.sort(split.keep, axis=1), n=_N))
+
+
+def test_booleans_of_another_count_are_made_to_fit():
+  masked = np.array([[1, 0, 0, 0, 1], [1, 1, 0, 1, 1]], bool)
+  found = _from_booleans(masked, keep=2)
+  np.testing.assert_array_equal(found.keep, [[1, 2], [2, 0]])
+  np.testing.assert_array_equal(found.mask, [[1, 0, 0, 1, 1], [0, 1, 0, 1, 1]])
+
+
+def test_masked_mean_counts_masked_values_over_the_whole_batch():
+  values = np.array([[1.0, 2.0, 30.0], [4.0, 5.0, 6.0]])
+  mask = np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+  assert masking.masked_mean(values, mask) == (1 + 2 + 6) / 3
+
+
+def test_masked_mean_of_nothing_is_zero_with_zero_gradient():
+  mean, gradient = jax.value_and_grad(masking.masked_mean)(
+    np.ones((2, 3)), np.zeros((2, 3))
+  )
+  assert mean == 0
+  np.testing.assert_array_equal(gradient, np.zeros((2, 3)))

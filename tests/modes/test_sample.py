@@ -1,0 +1,117 @@
+"""--mode=sample on a run of a tiny DiT, in process."""
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from jmim.core import config as configs
+from jmim.core import errors
+from jmim.modes import sample
+from jmim.modes import train
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+  """(config, workdir) after two steps."""
+  config = configs.base()
+  config.data.update(
+    name="digits/plain", data_dir=str(tmp_path_factory.mktemp("data")),
+    batch=16, size=8, channels=1, flip=False, mean=(0.5,), std=(0.5,),
+  )  # fmt: skip
+  config.method = configs.section(
+    type="diffusion.dit", variant="S/4", size=8, channels=1, width=16, depth=1,
+    heads=2, classes=10, times=20, steps=2,
+  )  # fmt: skip
+  config.train.update(total_steps=2, log_steps=1)
+  config.ema.decay = 0.9
+  config.hardware.compile_cache = ""
+  config.evals = configs.section(
+    samples=configs.section(type="samples", weights="ema", examples=4)
+  )
+  workdir = tmp_path_factory.mktemp("run")
+  train.train(config, workdir)
+  return config, workdir
+
+
+def made(workdir):
+  (folder,) = (workdir / "samples").iterdir()
+  parts = [np.load(p) for p in sorted(folder.glob("*.npz"))]
+  joined = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
+  return folder, joined
+
+
+def test_images_are_written_resumed_and_continued(run, capsys):
+  config, workdir = run
+  assert (workdir / "images" / "samples_grid_00000002.png").is_file()
+  ask = lambda *more: configs.override(config, more)
+  sample.sample(ask("sample.num=10", "sample.batch=8"), workdir)
+  shown = capsys.readouterr().out
+  assert "images/s" in shown and "10 of them new" in shown
+  folder, first = made(workdir)
+  np.testing.assert_array_equal(first["index"], np.arange(10))
+  np.testing.assert_array_equal(first["label"], np.arange(10))
+  assert first["image"].dtype == np.uint8 and first["image"].std() > 1
+  assert (
+    np.abs(np.diff(np.float32(first["image"]), axis=0)).max((1, 2)) > 0
+  ).all()
+  picture = PIL.Image.open(folder / "part_00000.png")
+  assert picture.size == (3 * 50, 3 * 50)
+  sample.sample(ask("sample.num=14", "sample.batch=8"), workdir)
+  # The second part held 2 of 6 images, so it was made again.
+  assert "6 of them new" in capsys.readouterr().out
+  folder, more = made(workdir)
+  np.testing.assert_allclose(
+    np.float32(more["image"][:10]), first["image"], atol=1
+  )
+  sample.sample(ask("sample.num=14", "sample.batch=8"), workdir)
+  assert " 0 of them new" in capsys.readouterr().out
+  (folder / "part_00001.npz").write_bytes(b"PK cut by a crash")
+  sample.sample(ask("sample.num=14", "sample.batch=8"), workdir)
+  assert "6 of them new" in capsys.readouterr().out
+
+
+def test_other_settings_have_another_folder(run):
+  config, workdir = run
+  before = set((workdir / "samples").iterdir())
+  changed = configs.override(
+    config, ["sample.num=8", "sample.label=3", "sample.weights=ema"]
+  )
+  sample.sample(changed, workdir)
+  (new,) = set((workdir / "samples").iterdir()) - before
+  assert "_ema_" in new.name
+  with np.load(new / "part_00000.npz") as found:
+    np.testing.assert_array_equal(found["label"], [3] * 8)
+
+
+@pytest.mark.parametrize(
+  "change, key",
+  [("sample.label=10", "sample.label"), ("ema.decay=0.0", "sample.weights")],
+)
+def test_mistakes_name_the_key(run, change, key):
+  config, workdir = run
+  items = ["sample.weights=ema", "evals.samples=None", change]
+  with pytest.raises(errors.UserError) as e:
+    sample.sample(configs.override(config, items), workdir)
+  assert e.value.key == key
+
+
+def test_a_method_that_does_not_sample_is_named(run):
+  config, workdir = run
+  config = configs.override(config, ["evals.samples=None"])
+  config.method = configs.section(
+    type="mim.mae", variant="Ti/2", size=8, channels=1, width=16, depth=1,
+    heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2,
+  )  # fmt: skip
+  with pytest.raises(errors.UserError, match="mim.mae"):
+    sample.sample(config, workdir)
+
+
+def test_the_grid_is_as_square_as_can_be():
+  images = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.ones(
+    (5, 24, 24, 3), np.uint8
+  )
+  found = sample.grid(images)
+  assert found.shape == (2 * 50, 3 * 50, 3)
+  np.testing.assert_array_equal(found[0, [0, 50, 100], 0], [0, 1, 2])
+  assert (found[50, 0] == 3).all()
+  assert (found[50:, 100:] == 255).all()

@@ -1,0 +1,86 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jmim.core import runtime
+from jmim.nn import block
+from jmim.nn.nets import swin
+
+GRID = (8, 8)
+
+
+def test_windows_and_shifts_are_undone(normal):
+  x = normal(2, *GRID, 3)
+  for side in (2, 4, 8):
+    np.testing.assert_array_equal(
+      swin.unwindows(swin.windows(x, side), side, GRID), x
+    )
+  back = swin.roll(swin.roll(jnp.asarray(x), 2), -2)
+  np.testing.assert_array_equal(back, x)
+
+
+def test_a_window_is_a_square_in_raster_order():
+  ids = np.arange(64).reshape(1, 8, 8, 1)
+  first = np.asarray(swin.windows(ids, 4))[1, :, 0]
+  np.testing.assert_array_equal(first, ids[0, :4, 4:, 0].ravel())
+
+
+def test_the_shift_mask_blocks_what_the_roll_brought_near():
+  mask = swin.shift_mask(GRID, 4, 2)
+  rolled = np.roll(np.indices(GRID), (-2, -2), axis=(1, 2))
+  where = np.asarray(swin.windows(np.moveaxis(rolled, 0, -1)[None], 4))
+  # Tokens of one window that were neighbours before the roll see each other.
+  apart = np.abs(where[:, :, None] - where[:, None]).max(-1) >= 4
+  np.testing.assert_array_equal(mask, np.where(apart, swin.BLOCKED, 0))
+
+
+def test_a_window_of_the_whole_grid_is_full_attention(fill, normal):
+  x = normal(2, 16, 8)
+  layer = swin.Layer(2, (4, 4), 4)
+  params = fill(layer, x)
+  whole = block.Block(2, window=(4, 4), eps=swin.EPS)
+  wanted, _ = whole.apply({"params": params["params"]["block"]}, x)
+  np.testing.assert_allclose(layer.apply(params, x)[0], wanted, atol=1e-5)
+
+
+def test_a_shifted_layer_moves_with_its_windows(fill, normal):
+  """Attention ends at windows; with the shift at shifted windows."""
+  x, layer = normal(1, 64, 8), swin.Layer(2, GRID, 4)
+  params = fill(layer, x)
+  run = jax.jit(lambda x, s: layer.apply(params, x, shift=s)[0])
+  for shift in (0, 2):
+    moved = x.copy()
+    moved[0, 3 * 8 + 3, 0] += 3  # token (3, 3)
+    gap = np.abs(run(moved, shift) - run(x, shift)).max(-1).reshape(GRID)
+    wanted = np.zeros(GRID, bool)
+    wanted[shift : shift + 4, shift : shift + 4] = True
+    np.testing.assert_array_equal(gap > 1e-5, wanted)
+
+
+def test_scanned_and_unrolled_agree(fill, normal):
+  size = swin.Size(8, (2, 2), (2, 2), 2)
+  model = swin.Swin(size, 2, (8, 8), maskable=True)
+  x, m = normal(2, 16, 16, 3), (normal(2, 64, seed=1) > 0).astype(np.float32)
+  params = fill(model, x)
+  scanned = dataclasses.replace(model, rt=runtime.Runtime(scan=True))
+  a, b = (
+    jax.jit(lambda p, how=how: how.apply(p, x, replaced=m))(params)
+    for how in (model, scanned)
+  )
+  np.testing.assert_allclose(a["latent"], b["latent"], atol=1e-4)
+  assert a["stage1"].shape == (2, 16, 16)
+
+
+@pytest.mark.parametrize(
+  "size, word",
+  [(swin.Size(8, (2,), (3,), 4), "heads"),
+   (swin.Size(8, (2, 2), (2,), 4), "depths"),
+   (swin.Size(8, (2,), (2,), 3), "window"),
+   (swin.Size(8, (2,) * 5, (2,) * 5, 8), "halved")],
+)  # fmt: skip
+def test_what_does_not_fit_is_named(size, word):
+  with pytest.raises(ValueError, match=word):
+    swin.check(size, 16, 2)

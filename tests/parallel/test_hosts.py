@@ -1,0 +1,96 @@
+"""Groups of processes; tests/test_two_hosts.py has real ones."""
+
+import errno
+import itertools
+
+import pytest
+
+from jmim.core import errors
+from jmim.parallel import hosts
+
+
+def failing(error):
+  def fail():
+    raise error
+
+  return fail
+
+
+@pytest.fixture
+def meet(monkeypatch):
+  """What the others bring: host -> text, to be filled in; the names used."""
+  others, names = {}, []
+
+  def gather(name, value, seconds, index, count):
+    names.append((name, seconds))
+    return {index: value} | others
+
+  monkeypatch.setattr(hosts, "gather", gather)
+  return others, names
+
+
+def test_alone_a_failure_is_ones_own():
+  group, error = hosts.Group(), OSError(errno.EIO, "x")
+  assert group.attempt("a", lambda: 3, OSError) == (3, None)
+  assert group.attempt("a", failing(error), OSError) == (None, error)
+  with pytest.raises(ValueError, match="y"):
+    group.attempt("a", failing(ValueError("y")), OSError)
+
+
+def test_the_first_host_that_fails_decides_for_all(meet):
+  others, names = meet
+  middle = hosts.Group(7, 1, 3)
+  packed = hosts._packed
+  others |= {0: "", 2: ""}
+  assert middle.attempt("a", lambda: 3, OSError) == (3, None)
+  others[2] = packed(OSError(errno.ENOSPC, "full"))
+  _, error = middle.attempt("a", lambda: 3, OSError)
+  assert error.errno == errno.ENOSPC and "host 2: OSError: " in str(error)
+  own = OSError(errno.EIO, "own")
+  assert middle.attempt("a", failing(own), OSError)[1] is own
+  others[0] = packed(errors.Damaged("7 is cut", "x", "y"))
+  _, error = middle.attempt("b", failing(own), OSError, patience=2)
+  assert str(error) == "host 0: 7 is cut" and error.errno is None
+  # No name comes twice: the service keeps what was brought to it.
+  assert names == [("a (0)", 7), ("a (1)", 7), ("a (2)", 7), ("b (3)", 14)]
+
+
+def test_hosts_that_bring_something_else_are_named(meet):
+  others, _ = meet
+  group, values = hosts.Group(7, 0, 3), {"code": "1", "config": "2"}
+  same, other = '{"code": "1", "config": "2"}', '{"code": "1", "config": "3"}'
+  others |= {1: same, 2: same}
+  group.agree("start", values, "mend it")
+  others[2] = other
+  with pytest.raises(errors.UserError, match="config of hosts 2 is") as e:
+    group.agree("start", values, "mend it", {"config": "--config"})
+  assert (e.value.fix, e.value.key) == ("mend it", "--config")
+
+
+class Service:
+  """JAX's, with the values of some hosts only."""
+
+  def __init__(self):
+    self.values, self.asked = {}, []
+
+  def key_value_set(self, key, value):
+    assert key not in self.values
+    self.values[key] = value
+
+  def blocking_key_value_get(self, key, milliseconds):
+    self.asked.append(milliseconds)
+    if key not in self.values:
+      raise RuntimeError("DEADLINE_EXCEEDED: ...")
+    return self.values[key]
+
+
+def test_hosts_that_do_not_come_are_named(monkeypatch):
+  service = Service()
+  monkeypatch.setattr(hosts.distributed.global_state, "client", service)
+  service.values["jmim/there/3"] = "x"
+  with pytest.raises(errors.HostsMissing, match=r"hosts 1, 2 of 4 .*'there'"):
+    hosts.Group(9, 0, 4).barrier("there")
+  assert service.asked == [9000, 9000, 1000, 1000]  # they had their time
+  for host, name in itertools.product(range(1, 4), ["here"]):
+    service.values[f"jmim/{name}/{host}"] = "-"
+  hosts.Group(9, 0, 4).barrier("here")

@@ -1,0 +1,136 @@
+"""From a config to a step, with toy methods and a folder of tiny images."""
+
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import PIL.Image
+import pytest
+import toys
+
+from jmim.core import config as configs
+from jmim.core import errors
+from jmim.data import feed
+from jmim.session import assemble
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+  """40 images of 2 x 2 pixels in one class."""
+  root = tmp_path_factory.mktemp("images")
+  rng = np.random.default_rng(0)
+  for split, n in (("train", 40), ("test", 8)):
+    (root / split / "a").mkdir(parents=True)
+    for i in range(n):
+      pixels = rng.integers(0, 256, (2, 2), dtype=np.uint8)
+      PIL.Image.fromarray(pixels).save(root / split / "a" / f"{i}.png")
+  return root
+
+
+def config(folder, *items):
+  made = configs.base()
+  made.method.type = "toys"  # the last class there: two players
+  made.data.update(
+    name="folder", data_dir=str(folder), batch=16, size=2, channels=1,
+    mean=(0.5,), std=(0.5,), flip=False,
+  )  # fmt: skip
+  made.train.total_epochs = 10.0
+  made.evals = configs.section(knn=configs.section(type="knn"))
+  return configs.override(made, items)
+
+
+def test_players_take_their_settings_from_the_config(folder):
+  parts = assemble.make(
+    config(
+      folder,
+      "optim.lr=0.5",
+      "optim.lr_batch=8",
+      "optim.players.discriminator.name=sgd",
+      "optim.players.discriminator.lr=0.01",
+      "optim.players.discriminator.freeze=('bias',)",
+      "schedule.name=constant",
+    )
+  )
+  batch = {"image": jax.ShapeDtypeStruct((16, 2, 2, 1), np.uint8)}
+  step = assemble.make_step(parts)
+  rates = {p: float(o.schedule(1)) for p, o in step.optimizers.items()}
+  # lr is per 8 examples, the batch has 16.
+  assert rates == pytest.approx({"generator": 1.0, "discriminator": 0.02})
+  state = jax.eval_shape(step.init, batch, {})
+  leaves = {p: len(jax.tree.leaves(s)) for p, s in state.opt.items()}
+  assert leaves == {"generator": 5, "discriminator": 1}
+
+
+def test_a_toy_of_two_players_trains_on_real_files(folder):
+  parts = assemble.make(
+    config(folder, "optim.players.generator.lr=0.0", "ema.decay=0.9")
+  )
+  where = jax.sharding.NamedSharding(
+    parts.mesh, jax.sharding.PartitionSpec(("data", "fsdp"))
+  )
+  batches = feed.batches(parts.sources["train"], parts.spec, ("image",), where)
+  first = next(batches)
+  step = assemble.make_step(parts)
+  state = new = jax.jit(step.init)(first, {})
+  run = jax.jit(step)
+  for _ in range(3):
+    new, metrics = run(new, {}, next(batches))
+    assert all(np.isfinite(v) for v in metrics.values())
+  batches.close()
+  np.testing.assert_array_equal(new.extra["plays"], [3, 3])
+  moved = {
+    p: bool(np.any(state.params[p]["dense"]["kernel"]
+                   != new.params[p]["dense"]["kernel"]))
+    for p in toys.Adversarial.players
+  }  # fmt: skip
+  assert moved == {"generator": False, "discriminator": True}
+
+
+def test_durations_are_resolved_with_the_data(folder):
+  parts = assemble.make(
+    config(
+      folder,
+      "schedule.warmup_epochs=1",
+      "train.checkpoint_images=80",
+      "evals.knn.every_epochs=2",
+      "optim.lr=1.0",
+    )
+  )
+  # 40 images, batch 16: 2.5 steps an epoch.
+  assert (parts.examples, parts.batch, parts.total) == (40, 16, 25)
+  assert parts.checkpoint_every == 5
+  assert parts.evaluators["knn"][1] == 5
+  schedule = assemble.make_step(parts).optimizers["generator"].schedule
+  assert float(schedule(1)) == pytest.approx(1 / 2.5)
+
+
+def test_the_config_that_is_kept_is_complete(folder):
+  given = config(folder, "method.latent=5")
+  kept = assemble.make(given).config
+  assert kept.method.latent == 5 and kept.method.size == 2
+  assert kept.evals.knn.temperature == 0.07
+  assert "rt" not in kept.method
+  again = assemble.make(kept).config
+  assert json.loads(again.to_json()) == json.loads(kept.to_json())
+  assert "size" not in given.method  # the given one is not changed
+
+
+def test_hardware_changes_nothing_else(folder):
+  plain = assemble.make(config(folder))
+  other = assemble.make(
+    config(
+      folder, "hardware.mesh.fsdp=8", "hardware.scan=on", "hardware.dtype=bf16"
+    )
+  )
+  assert dataclasses.replace(other.method, rt=plain.method.rt) == plain.method
+  assert other.mesh.shape["fsdp"] == other.mesh.size == 8
+  assert other.method.rt.scan and not plain.method.rt.scan
+
+
+def test_a_method_that_reads_what_there_is_not(folder, monkeypatch):
+  inputs = {"video": toys.method.Input((4, 2, 2, 1))}
+  monkeypatch.setattr(toys.Adversarial, "inputs", lambda self: inputs)
+  with pytest.raises(errors.UserError, match="reads 'video'") as e:
+    assemble.make(config(folder))
+  assert e.value.key == "method.type"

@@ -1,0 +1,78 @@
+"""Signals: note first, end at the second."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from jmim.session import stopping
+
+
+@pytest.mark.parametrize("number", stopping.SIGNALS)
+def test_the_first_signal_is_only_noted(number, capfd):
+  before = signal.getsignal(number)
+  with stopping.Stop() as stop:
+    assert not stop.due(1)
+    os.kill(os.getpid(), number)
+    assert stop.due(2) and stop.asked == signal.Signals(number).name
+  assert signal.getsignal(number) is before
+  assert "saving at the next step" in capfd.readouterr().err
+
+
+def test_what_may_be_cut_short_is():
+  with stopping.Stop() as stop:
+    with pytest.raises(stopping.Asked), stop.cutting():
+      os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(stopping.Asked), stop.cutting():
+      pytest.fail("not even begun")
+
+
+def test_nothing_is_cut_short_before_or_after():
+  with stopping.Stop() as stop:
+    with stop.cutting():
+      pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert stop.due(1)
+
+
+@pytest.mark.parametrize("number", stopping.SIGNALS)
+def test_the_second_ends_at_once(number):
+  code = (
+    "import os, signal\n"
+    "from jmim.core import stopping\n"
+    "with stopping.Stop():\n"
+    f"  os.kill(os.getpid(), {int(number)})\n"
+    "  print('first', flush=True)\n"
+    f"  os.kill(os.getpid(), {int(number)})\n"
+    "  print('never')\n"
+  )
+  done = subprocess.run(
+    [sys.executable, "-c", code], capture_output=True, text=True
+  )
+  assert done.returncode == 128 + number and done.stdout == "first\n"
+
+
+def test_the_service_of_jax_is_told_of_every_first_signal():
+  """Its handler is in C, where Python does not see it."""
+  code = (
+    "import ctypes, os, signal\n"
+    "from jmim.core import stopping\n"
+    "libc, told = ctypes.CDLL(None), []\n"
+    "libc.signal.restype = ctypes.c_void_p\n"
+    "libc.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)\n"
+    "handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(told.append)\n"
+    "where = ctypes.cast(handler, ctypes.c_void_p).value\n"
+    "for number in stopping.SIGNALS:\n"
+    "  libc.signal(signal.SIGTERM, where)\n"
+    "  with stopping.Stop(hosts=2) as stop:\n"
+    "    os.kill(os.getpid(), number)\n"
+    "    assert stop.asked == number.name, stop.asked\n"
+    "  assert libc.signal(signal.SIGTERM, where) == where\n"
+    "print(told)\n"
+  )
+  done = subprocess.run(
+    [sys.executable, "-c", code], capture_output=True, text=True
+  )
+  assert done.stdout == "[15, 15]\n", done.stderr
