@@ -41,9 +41,7 @@ def documented(name: str) -> str:
 
 def build(path: pathlib.Path) -> Any:
   """The notebook of a script, without outputs."""
-  text = INCLUDE.sub(
-    lambda m: f"# %%\n# INCLUDE {m[1]}\n", path.read_text()
-  )  # fmt: skip
+  text = INCLUDE.sub(lambda m: f"# %%\n# INCLUDE {m[1]}\n", path.read_text())
   book = jupytext.reads(text, fmt="py:percent")
   for cell in book.cells:
     if cell.source.startswith("# INCLUDE "):
@@ -56,12 +54,16 @@ def build(path: pathlib.Path) -> Any:
   for i, cell in enumerate(book.cells):
     cell["id"] = f"cell-{i}"
     cell.metadata = nbformat.from_dict({})
-  book.metadata = nbformat.from_dict({
-    "kernelspec": {
-      "display_name": "Python 3", "language": "python", "name": "python3"
-    },
-    "language_info": {"name": "python"},
-  })  # fmt: skip
+  book.metadata = nbformat.from_dict(
+    {
+      "kernelspec": {
+        "display_name": "Python 3",
+        "language": "python",
+        "name": "python3",
+      },
+      "language_info": {"name": "python"},
+    }
+  )
   return book
 
 
@@ -70,10 +72,13 @@ def run(book: Any, folder: pathlib.Path = HERE) -> Any:
   import nbclient  # only here, so that building needs no Jupyter
 
   client = nbclient.NotebookClient(
-    book, timeout=TIMEOUT, startup_timeout=TIMEOUT, kernel_name="python3",
+    book,
+    timeout=TIMEOUT,
+    startup_timeout=TIMEOUT,
+    kernel_name="python3",
     coalesce_streams=True,
     resources={"metadata": {"path": str(folder)}},
-  )  # fmt: skip
+  )
   client.execute()
   for cell in book.cells:
     cell.metadata = nbformat.from_dict({})
@@ -96,8 +101,11 @@ def _tidy(output: Any) -> None:
 
 def _portable(text: str) -> str:
   """Output without the places of this machine."""
-  for place, name in ((f"{ROOT}/", ""), (str(ROOT), "."),
-                      (sys.prefix, "<python>")):  # fmt: skip
+  for place, name in (
+    (f"{ROOT}/", ""),
+    (str(ROOT), "."),
+    (sys.prefix, "<python>"),
+  ):
     text = text.replace(place, name)
   return text.replace("\r\n", "\n")
 

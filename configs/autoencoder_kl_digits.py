@@ -15,15 +15,27 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, steps=800, disc_start=400, perceptual="")
   config = configs.base()
   config.data.update(
-    name="digits/scattered", batch=16, size=32, flip=False,
-    mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
-  )  # fmt: skip
+    name="digits/scattered",
+    batch=16,
+    size=32,
+    flip=False,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+  )
   config.method = configs.section(
-    type="latent.autoencoder_kl", variant="kl-f4", size=32, width=32, blocks=1,
-    disc_start=arg.disc_start, disc_layers=2, disc_width=16, disc_weight=0.1,
+    type="latent.autoencoder_kl",
+    variant="kl-f4",
+    size=32,
+    width=32,
+    blocks=1,
+    disc_start=arg.disc_start,
+    disc_layers=2,
+    disc_width=16,
+    disc_weight=0.1,
     perceptual="small" if arg.perceptual else "none",
-    perceptual_path=arg.perceptual, perceptual_width=16,
-  )  # fmt: skip
+    perceptual_path=arg.perceptual,
+    perceptual_width=16,
+  )
   config.optim.update(lr=5e-4, b1=0.5, b2=0.9, weight_decay=0.0)
   config.schedule.update(name="constant", warmup_steps=20)
   config.train.update(total_steps=arg.steps, checkpoint_steps=400)

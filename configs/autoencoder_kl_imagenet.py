@@ -27,15 +27,27 @@ def get_config(arg: str | None = None):
   )
   config = configs.base()
   config.data.update(
-    name="imagenet2012", train_split="train[:99%]", eval_split="train[99%:]",
-    batch=arg.batch, size=256, host_crop="resized", crop_scale=(arg.crop, 1.0),
-    eval_crop="center", eval_resize=266, flip=True,
-    mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
-  )  # fmt: skip
+    name="imagenet2012",
+    train_split="train[:99%]",
+    eval_split="train[99%:]",
+    batch=arg.batch,
+    size=256,
+    host_crop="resized",
+    crop_scale=(arg.crop, 1.0),
+    eval_crop="center",
+    eval_resize=266,
+    flip=True,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+  )
   config.method = configs.section(
-    type="latent.autoencoder_kl", variant=arg.variant, size=256,
-    perceptual="vgg", disc_start=50_001, disc_weight=0.5,
-  )  # fmt: skip
+    type="latent.autoencoder_kl",
+    variant=arg.variant,
+    size=256,
+    perceptual="vgg",
+    disc_start=50_001,
+    disc_weight=0.5,
+  )
   # 4.5e-6 times the batch, for both players.
   config.optim.update(
     lr=4.5e-6, lr_batch=1, b1=0.5, b2=0.9, weight_decay=0.0, clip_norm=0.0

@@ -14,14 +14,27 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, steps=800, ema=0.0)
   config = configs.base()
   config.data.update(
-    name="digits/scattered", batch=16, size=32, flip=False,
-    mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
-  )  # fmt: skip
+    name="digits/scattered",
+    batch=16,
+    size=32,
+    flip=False,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+  )
   config.method = configs.section(
-    type="latent.autoencoder_vq", variant="vq-f4", size=32, width=32, blocks=1,
-    codes=256, ema=arg.ema, restart=0.1 if arg.ema else 0.0,
-    disc_start=arg.steps // 2, disc_layers=2, disc_width=16, disc_weight=0.1,
-  )  # fmt: skip
+    type="latent.autoencoder_vq",
+    variant="vq-f4",
+    size=32,
+    width=32,
+    blocks=1,
+    codes=256,
+    ema=arg.ema,
+    restart=0.1 if arg.ema else 0.0,
+    disc_start=arg.steps // 2,
+    disc_layers=2,
+    disc_width=16,
+    disc_weight=0.1,
+  )
   config.optim.update(lr=5e-4, b1=0.5, b2=0.9, weight_decay=0.0)
   config.schedule.update(name="constant", warmup_steps=20)
   config.train.update(total_steps=arg.steps, checkpoint_steps=400)

@@ -28,15 +28,30 @@ def get_config(arg: str | None = None):
   codes, start, weight, layers = TABLE[arg.variant]
   config = configs.base()
   config.data.update(
-    name="imagenet2012", train_split="train[:99%]", eval_split="train[99%:]",
-    batch=arg.batch, size=256, host_crop="resized", eval_crop="center",
-    eval_resize=266, flip=True, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
-  )  # fmt: skip
+    name="imagenet2012",
+    train_split="train[:99%]",
+    eval_split="train[99%:]",
+    batch=arg.batch,
+    size=256,
+    host_crop="resized",
+    eval_crop="center",
+    eval_resize=266,
+    flip=True,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+  )
   config.method = configs.section(
-    type="latent.autoencoder_vq", variant=arg.variant, size=256, codes=codes,
-    perceptual="vgg", disc_start=start, disc_weight=weight, disc_layers=layers,
-    ema=arg.ema, restart=0.1 if arg.ema else 0.0,
-  )  # fmt: skip
+    type="latent.autoencoder_vq",
+    variant=arg.variant,
+    size=256,
+    codes=codes,
+    perceptual="vgg",
+    disc_start=start,
+    disc_weight=weight,
+    disc_layers=layers,
+    ema=arg.ema,
+    restart=0.1 if arg.ema else 0.0,
+  )
   # 4.5e-6 times the batch, for both players.
   config.optim.update(
     lr=4.5e-6, lr_batch=1, b1=0.5, b2=0.9, weight_decay=0.0, clip_norm=0.0

@@ -18,14 +18,26 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, variant="B/16", size=224, steps=5000)
   config = configs.base()
   config.data.update(
-    name="cifar10", batch=128, size=arg.size, host_crop="resized",
-    crop_scale=(0.5, 1.0), eval_crop="center", flip=True,
-    mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
-  )  # fmt: skip
+    name="cifar10",
+    batch=128,
+    size=arg.size,
+    host_crop="resized",
+    crop_scale=(0.5, 1.0),
+    eval_crop="center",
+    flip=True,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+  )
   config.method = configs.section(
-    type="supervised.backbone", variant=arg.variant, size=arg.size, classes=10,
-    pool="cls", drop_path=0.1, mixup=0.8, cutmix=1.0,
-  )  # fmt: skip
+    type="supervised.backbone",
+    variant=arg.variant,
+    size=arg.size,
+    classes=10,
+    pool="cls",
+    drop_path=0.1,
+    mixup=0.8,
+    cutmix=1.0,
+  )
   config.init_from.update(skip=("^main/head/",), reinit=("^main/head/",))
   config.optim.update(lr=5e-4, b2=0.999, weight_decay=0.05, layer_decay=0.75)
   config.schedule.update(warmup_steps=500, min_lr=1e-6)
@@ -34,7 +46,8 @@ def get_config(arg: str | None = None):
   )
   config.evals = configs.section(
     accuracy=configs.section(type="accuracy", every_steps=1000),
-    knn=configs.section(type="knn", predict="cls", train_limit=20_000,
-                        limit=2000),
-  )  # fmt: skip
+    knn=configs.section(
+      type="knn", predict="cls", train_limit=20_000, limit=2000
+    ),
+  )
   return config

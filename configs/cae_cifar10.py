@@ -14,14 +14,31 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, align=2.0, steps=1500)
   config = configs.base()
   config.data.update(
-    name="cifar10", batch=128, size=32, device_crop="pad", pad=4, flip=True,
-    mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616),
-  )  # fmt: skip
+    name="cifar10",
+    batch=128,
+    size=32,
+    device_crop="pad",
+    pad=4,
+    flip=True,
+    mean=(0.4914, 0.4822, 0.4465),
+    std=(0.2470, 0.2435, 0.2616),
+  )
   config.method = configs.section(
-    type="mim.cae", variant="Ti/4", size=32, width=96, depth=4, heads=4,
-    regressor_depth=2, decoder_depth=1, vocabulary=256, tokens="codebook",
-    codebook="", masked=32, align=arg.align, drop_path=0.0,
-  )  # fmt: skip
+    type="mim.cae",
+    variant="Ti/4",
+    size=32,
+    width=96,
+    depth=4,
+    heads=4,
+    regressor_depth=2,
+    decoder_depth=1,
+    vocabulary=256,
+    tokens="codebook",
+    codebook="",
+    masked=32,
+    align=arg.align,
+    drop_path=0.0,
+  )
   config.optim.update(
     name="adamw", lr=1.5e-3, b2=0.999, weight_decay=0.05, clip_norm=3.0
   )

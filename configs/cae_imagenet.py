@@ -20,21 +20,41 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, variant="B/16", epochs=800, batch=2048)
   config = configs.base()
   config.data.update(
-    name="imagenet2012", eval_split="validation", batch=arg.batch, size=224,
-    host_crop="resized", crop_scale=(0.08, 1.0), flip=True, eval_crop="center",
+    name="imagenet2012",
+    eval_split="validation",
+    batch=arg.batch,
+    size=224,
+    host_crop="resized",
+    crop_scale=(0.08, 1.0),
+    flip=True,
+    eval_crop="center",
     eval_resize=256,
-  )  # fmt: skip
+  )
   scale = 1e-5 if arg.variant.startswith("L") else 0.1
   config.method = configs.section(
-    type="mim.cae", variant=arg.variant, size=224, layer_scale=scale,
-    decoder_scale=scale, regressor_depth=4, decoder_depth=4, vocabulary=8192,
-    tokens="codebook", masked=98, align=2.0, drop_path=0.1,
+    type="mim.cae",
+    variant=arg.variant,
+    size=224,
+    layer_scale=scale,
+    decoder_scale=scale,
+    regressor_depth=4,
+    decoder_depth=4,
+    vocabulary=8192,
+    tokens="codebook",
+    masked=98,
+    align=2.0,
+    drop_path=0.1,
     beit_init=arg.variant.startswith("L"),
-  )  # fmt: skip
+  )
   config.optim.update(
-    name="adamw", lr=1.5e-3, lr_batch=2048, b1=0.9, b2=0.999,
-    weight_decay=0.05, clip_norm=3.0,
-  )  # fmt: skip
+    name="adamw",
+    lr=1.5e-3,
+    lr_batch=2048,
+    b1=0.9,
+    b2=0.999,
+    weight_decay=0.05,
+    clip_norm=3.0,
+  )
   warmup = arg.epochs * 10 / 300 if arg.epochs <= 300 else arg.epochs / 40
   config.schedule.update(name="cosine", warmup_epochs=warmup, min_lr=1e-5)
   config.train.update(

@@ -13,9 +13,13 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, codes=256, steps=400)
   config = configs.base()
   config.data.update(
-    name="cifar10", batch=256, size=32, flip=True,
-    mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616),
-  )  # fmt: skip
+    name="cifar10",
+    batch=256,
+    size=32,
+    flip=True,
+    mean=(0.4914, 0.4822, 0.4465),
+    std=(0.2470, 0.2435, 0.2616),
+  )
   config.method = configs.section(
     type="mim.codebook", patch=4, size=32, codes=arg.codes
   )

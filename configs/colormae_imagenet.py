@@ -21,20 +21,34 @@ def get_config(arg: str | None = None):
   )
   config = configs.base()
   config.data.update(
-    name="imagenet2012", eval_split="validation", batch=arg.batch, size=224,
-    host_crop="resized", crop_scale=(0.2, 1.0), flip=True, eval_crop="center",
+    name="imagenet2012",
+    eval_split="validation",
+    batch=arg.batch,
+    size=224,
+    host_crop="resized",
+    crop_scale=(0.2, 1.0),
+    flip=True,
+    eval_crop="center",
     eval_resize=256,
-  )  # fmt: skip
+  )
   steps = arg.epochs * IMAGES // arg.batch
   colours, starts = (arg.colour,), (0,)
   if arg.schedule:
     colours = ("green", "blue", "red", "purple")
     starts = (0, steps * 200 // 300, steps * 250 // 300, steps * 275 // 300)
   config.method = configs.section(
-    type="mim.colormae", variant=arg.variant, size=224, decoder_width=512,
-    decoder_depth=8, decoder_heads=16, mask_ratio=0.75, norm_pix=True,
-    colours=colours, start_steps=starts, pattern_size=64,
-  )  # fmt: skip
+    type="mim.colormae",
+    variant=arg.variant,
+    size=224,
+    decoder_width=512,
+    decoder_depth=8,
+    decoder_heads=16,
+    mask_ratio=0.75,
+    norm_pix=True,
+    colours=colours,
+    start_steps=starts,
+    pattern_size=64,
+  )
   config.optim.update(
     name="adamw", lr=1.5e-4, lr_batch=256, b1=0.9, b2=0.95, weight_decay=0.05
   )

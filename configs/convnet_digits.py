@@ -15,9 +15,15 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, steps=600, data="digits/scattered")
   config = configs.base()
   config.data.update(
-    name=arg.data, batch=64, size=32, flip=False, device_crop="pad", pad=2,
-    mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
-  )  # fmt: skip
+    name=arg.data,
+    batch=64,
+    size=32,
+    flip=False,
+    device_crop="pad",
+    pad=2,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+  )
   config.method = configs.section(
     type="supervised.convnet", size=32, width=16, classes=10
   )

@@ -15,16 +15,34 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, strategy="GlobalToLocal", steps=1200)
   config = configs.base()
   config.data.update(
-    name="cifar10", batch=64, size=48, views=2, nested=True,
-    crop_scale=(0.5, 1.0), view_scale=(0.3, 0.6), kernel="bilinear", flip=True,
+    name="cifar10",
+    batch=64,
+    size=48,
+    views=2,
+    nested=True,
+    crop_scale=(0.5, 1.0),
+    view_scale=(0.3, 0.6),
+    kernel="bilinear",
+    flip=True,
     eval_crop="center",
-    mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616),
-  )  # fmt: skip
+    mean=(0.4914, 0.4822, 0.4465),
+    std=(0.2470, 0.2435, 0.2616),
+  )
   config.method = configs.section(
-    type="mim.cropmae", variant="Ti/4", size=48, width=96, depth=4, heads=4,
-    decoder_width=64, decoder_depth=2, decoder_heads=4, decoder_mlp=256,
-    dropout=0.0, mask_ratio=0.985, strategy=arg.strategy,
-  )  # fmt: skip
+    type="mim.cropmae",
+    variant="Ti/4",
+    size=48,
+    width=96,
+    depth=4,
+    heads=4,
+    decoder_width=64,
+    decoder_depth=2,
+    decoder_heads=4,
+    decoder_mlp=256,
+    dropout=0.0,
+    mask_ratio=0.985,
+    strategy=arg.strategy,
+  )
   config.optim.update(name="adamw", lr=1e-3, b2=0.95, weight_decay=0.05)
   config.schedule.update(name="cosine", warmup_steps=60)
   config.train.update(total_steps=arg.steps, checkpoint_steps=400, log_steps=50)

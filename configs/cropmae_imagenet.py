@@ -16,15 +16,29 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, variant="S/16", epochs=400, batch=2048)
   config = configs.base()
   config.data.update(
-    name="imagenet2012", eval_split="validation", batch=arg.batch, size=224,
-    views=2, nested=True, crop_scale=(0.1, 1.0), view_scale=(0.3, 0.6),
-    crop_ratio=(3 / 4, 4 / 3), kernel="bilinear", flip=True,
-  )  # fmt: skip
+    name="imagenet2012",
+    eval_split="validation",
+    batch=arg.batch,
+    size=224,
+    views=2,
+    nested=True,
+    crop_scale=(0.1, 1.0),
+    view_scale=(0.3, 0.6),
+    crop_ratio=(3 / 4, 4 / 3),
+    kernel="bilinear",
+    flip=True,
+  )
   config.method = configs.section(
-    type="mim.cropmae", variant=arg.variant, size=224, decoder_width=256,
-    decoder_depth=4, decoder_heads=8, dropout=0.1, mask_ratio=0.985,
+    type="mim.cropmae",
+    variant=arg.variant,
+    size=224,
+    decoder_width=256,
+    decoder_depth=4,
+    decoder_heads=8,
+    dropout=0.1,
+    mask_ratio=0.985,
     norm_pix=True,
-  )  # fmt: skip
+  )
   config.optim.update(
     name="adamw", lr=1e-4, lr_batch=256, b1=0.9, b2=0.95, weight_decay=0.05
   )

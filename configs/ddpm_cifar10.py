@@ -21,13 +21,22 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, steps=800_000, width=128, classes=10)
   config = configs.base()
   config.data.update(
-    name="cifar10", batch=128, size=32, flip=True,
-    mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
-  )  # fmt: skip
+    name="cifar10",
+    batch=128,
+    size=32,
+    flip=True,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+  )
   config.method = configs.section(
-    type="diffusion.ddpm", size=32, width=arg.width, multipliers=(1, 2, 2, 2),
-    attend_at=(2,), classes=arg.classes, schedule="linear",
-  )  # fmt: skip
+    type="diffusion.ddpm",
+    size=32,
+    width=arg.width,
+    multipliers=(1, 2, 2, 2),
+    attend_at=(2,),
+    classes=arg.classes,
+    schedule="linear",
+  )
   config.optim.update(lr=2e-4, b2=0.999, weight_decay=0.0, clip_norm=1.0)
   config.schedule.update(name="constant", warmup_steps=5000)
   config.ema.decay = 0.9999

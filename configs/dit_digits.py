@@ -18,13 +18,25 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, steps=3000, patch=2)
   config = configs.base()
   config.data.update(
-    name="digits/plain", batch=128, size=8, channels=1, flip=False,
-    mean=(0.5,), std=(0.5,),
-  )  # fmt: skip
+    name="digits/plain",
+    batch=128,
+    size=8,
+    channels=1,
+    flip=False,
+    mean=(0.5,),
+    std=(0.5,),
+  )
   config.method = configs.section(
-    type="diffusion.dit", variant=f"S/{arg.patch}", size=8, channels=1,
-    width=64, depth=4, heads=4, classes=10, guidance=2.0,
-  )  # fmt: skip
+    type="diffusion.dit",
+    variant=f"S/{arg.patch}",
+    size=8,
+    channels=1,
+    width=64,
+    depth=4,
+    heads=4,
+    classes=10,
+    guidance=2.0,
+  )
   config.optim.update(lr=1e-3, b2=0.999, weight_decay=0.0)
   config.schedule.update(name="constant", warmup_steps=100)
   config.ema.decay = 0.999

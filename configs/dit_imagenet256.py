@@ -30,14 +30,26 @@ def get_config(arg: str | None = None):
   )
   config = configs.base()
   config.data.update(
-    name="imagenet256_latents", eval_split="test", batch=arg.batch, size=256,
-    flip=False, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
-  )  # fmt: skip
+    name="imagenet256_latents",
+    eval_split="test",
+    batch=arg.batch,
+    size=256,
+    flip=False,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+  )
   kind = "diffusion.maskdit" if arg.masked else "diffusion.dit"
   config.method = configs.section(
-    type=kind, variant=arg.variant, size=32, channels=4, classes=1000,
-    first_stage="kl-f8", schedule="linear", clip=0.0, steps=250,
-  )  # fmt: skip
+    type=kind,
+    variant=arg.variant,
+    size=32,
+    channels=4,
+    classes=1000,
+    first_stage="kl-f8",
+    schedule="linear",
+    clip=0.0,
+    steps=250,
+  )
   if not arg.masked:
     config.method.update(sampler="ddpm", guidance_channels=3)
   config.optim.update(lr=1e-4, b2=0.999, weight_decay=0.0)

@@ -16,15 +16,30 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, steps=2000, balance=0.01, objective="ddpm")
   config = configs.base()
   config.data.update(
-    name="digits/plain", batch=128, size=8, channels=1, flip=False,
-    mean=(0.5,), std=(0.5,),
-  )  # fmt: skip
+    name="digits/plain",
+    batch=128,
+    size=8,
+    channels=1,
+    flip=False,
+    mean=(0.5,),
+    std=(0.5,),
+  )
   config.method = configs.section(
-    type="diffusion.dit_moe", variant="S/2", size=8, channels=1, width=48,
-    depth=4, heads=4, classes=10, experts=8, chosen=2, balance=arg.balance,
-    objective=arg.objective, guidance=2.0,
+    type="diffusion.dit_moe",
+    variant="S/2",
+    size=8,
+    channels=1,
+    width=48,
+    depth=4,
+    heads=4,
+    classes=10,
+    experts=8,
+    chosen=2,
+    balance=arg.balance,
+    objective=arg.objective,
+    guidance=2.0,
     sampler="euler" if arg.objective == "flow" else "ddim",
-  )  # fmt: skip
+  )
   config.optim.update(lr=1e-3, b2=0.999, weight_decay=0.0)
   config.schedule.update(name="constant", warmup_steps=100)
   config.ema.decay = 0.999

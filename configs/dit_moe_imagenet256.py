@@ -24,22 +24,40 @@ from jmim.core import config as configs
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(
-    arg, variant="XL/2", experts=8, objective="flow", batch=1024,
+    arg,
+    variant="XL/2",
+    experts=8,
+    objective="flow",
+    batch=1024,
     steps=1_000_000,
-  )  # fmt: skip
+  )
   flow, large = arg.objective == "flow", arg.variant.startswith(("XL", "G"))
   config = configs.base()
   config.data.update(
-    name="imagenet256_latents", eval_split="test", batch=arg.batch, size=256,
-    flip=False, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
-  )  # fmt: skip
+    name="imagenet256_latents",
+    eval_split="test",
+    batch=arg.batch,
+    size=256,
+    flip=False,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+  )
   config.method = configs.section(
-    type="diffusion.dit_moe", variant=arg.variant, size=32, channels=4,
-    classes=1000, first_stage="kl-f8", clip=0.0, experts=arg.experts,
-    objective=arg.objective, qk_norm=large, guidance=2.0 if flow else 1.5,
-    sampler="euler" if flow else "ddpm", steps=50 if flow else 250,
+    type="diffusion.dit_moe",
+    variant=arg.variant,
+    size=32,
+    channels=4,
+    classes=1000,
+    first_stage="kl-f8",
+    clip=0.0,
+    experts=arg.experts,
+    objective=arg.objective,
+    qk_norm=large,
+    guidance=2.0 if flow else 1.5,
+    sampler="euler" if flow else "ddpm",
+    steps=50 if flow else 250,
     guidance_channels=0 if flow else 3,
-  )  # fmt: skip
+  )
   config.optim.update(lr=1e-4, b2=0.999, weight_decay=0.0)
   config.schedule.update(name="constant", warmup_steps=0)
   config.ema.update(decay=0.9999, warmup=False)

@@ -19,16 +19,33 @@ def get_config(arg: str | None = None):
   )
   config = configs.base()
   config.data.update(
-    name="imagenet2012", eval_split="validation", batch=arg.batch, size=224,
-    host_crop="resized", crop_scale=(0.2, 1.0), flip=True, eval_crop="center",
+    name="imagenet2012",
+    eval_split="validation",
+    batch=arg.batch,
+    size=224,
+    host_crop="resized",
+    crop_scale=(0.2, 1.0),
+    flip=True,
+    eval_crop="center",
     eval_resize=256,
-  )  # fmt: skip
+  )
   config.method = configs.section(
-    type="distill.dmae", variant=arg.variant, size=224, decoder_width=512,
-    decoder_depth=8, decoder_heads=16, mask_ratio=arg.mask_ratio,
-    norm_pix=False, teacher="", teacher_variant="L/16", student_blocks=(8,),
-    teacher_blocks=(17,), distance="L1", projection="fc-1layer", weight=1.0,
-  )  # fmt: skip
+    type="distill.dmae",
+    variant=arg.variant,
+    size=224,
+    decoder_width=512,
+    decoder_depth=8,
+    decoder_heads=16,
+    mask_ratio=arg.mask_ratio,
+    norm_pix=False,
+    teacher="",
+    teacher_variant="L/16",
+    student_blocks=(8,),
+    teacher_blocks=(17,),
+    distance="L1",
+    projection="fc-1layer",
+    weight=1.0,
+  )
   config.optim.update(
     name="adamw", lr=1.5e-4, lr_batch=256, b1=0.9, b2=0.95, weight_decay=0.05
   )

@@ -15,13 +15,27 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, steps=3000)
   config = configs.base()
   config.data.update(
-    name="cifar10", batch=128, size=32, device_crop="pad", pad=4, flip=True,
-    mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616),
-  )  # fmt: skip
+    name="cifar10",
+    batch=128,
+    size=32,
+    device_crop="pad",
+    pad=4,
+    flip=True,
+    mean=(0.4914, 0.4822, 0.4465),
+    std=(0.2470, 0.2435, 0.2616),
+  )
   config.method = configs.section(
-    type="supervised.finetune", variant="Ti/4", size=32, width=96, depth=4,
-    heads=4, classes=10, drop_path=0.1, mixup=0.8, cutmix=1.0,
-  )  # fmt: skip
+    type="supervised.finetune",
+    variant="Ti/4",
+    size=32,
+    width=96,
+    depth=4,
+    heads=4,
+    classes=10,
+    drop_path=0.1,
+    mixup=0.8,
+    cutmix=1.0,
+  )
   config.init_from.update(
     skip=("^main/decoder/", "^main/encoder/norm/"),
     reinit=("^main/head/", "pos_embed$"),

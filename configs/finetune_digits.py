@@ -14,13 +14,25 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, steps=1000)
   config = configs.base()
   config.data.update(
-    name="digits/scattered", batch=64, size=32, flip=False,
-    mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
-  )  # fmt: skip
+    name="digits/scattered",
+    batch=64,
+    size=32,
+    flip=False,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+  )
   config.method = configs.section(
-    type="supervised.finetune", variant="Ti/4", size=32, width=64, depth=3,
-    heads=2, classes=10, drop_path=0.05, mixup=0.2, cutmix=0.0,
-  )  # fmt: skip
+    type="supervised.finetune",
+    variant="Ti/4",
+    size=32,
+    width=64,
+    depth=3,
+    heads=2,
+    classes=10,
+    drop_path=0.05,
+    mixup=0.2,
+    cutmix=0.0,
+  )
   config.init_from.update(
     skip=("^main/decoder/", "^main/encoder/norm/"),
     reinit=("^main/head/", "pos_embed$"),

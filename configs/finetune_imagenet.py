@@ -28,15 +28,29 @@ def get_config(arg: str | None = None):
   lr, epochs, layer_decay, drop_path = RECIPES[arg.variant]
   config = configs.base()
   config.data.update(
-    name="imagenet2012", eval_split="validation", batch=arg.batch,
-    size=arg.size, host_crop="resized", crop_scale=(0.08, 1.0),
-    crop_ratio=(3 / 4, 4 / 3), flip=True, eval_crop="center",
-    eval_resize=arg.size * 256 // 224, randaugment=9.0, erase_share=0.25,
-  )  # fmt: skip
+    name="imagenet2012",
+    eval_split="validation",
+    batch=arg.batch,
+    size=arg.size,
+    host_crop="resized",
+    crop_scale=(0.08, 1.0),
+    crop_ratio=(3 / 4, 4 / 3),
+    flip=True,
+    eval_crop="center",
+    eval_resize=arg.size * 256 // 224,
+    randaugment=9.0,
+    erase_share=0.25,
+  )
   config.method = configs.section(
-    type="supervised.finetune", variant=arg.variant, size=arg.size,
-    classes=1000, drop_path=drop_path, mixup=0.8, cutmix=1.0, smoothing=0.1,
-  )  # fmt: skip
+    type="supervised.finetune",
+    variant=arg.variant,
+    size=arg.size,
+    classes=1000,
+    drop_path=drop_path,
+    mixup=0.8,
+    cutmix=1.0,
+    smoothing=0.1,
+  )
   config.init_from.update(
     skip=("^main/decoder/", "^main/encoder/norm/"),
     reinit=("^main/head/", "pos_embed$"),

@@ -13,14 +13,30 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, steps=1500)
   config = configs.base()
   config.data.update(
-    name="cifar10", batch=128, size=32, device_crop="pad", pad=4, flip=True,
-    mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616),
-  )  # fmt: skip
+    name="cifar10",
+    batch=128,
+    size=32,
+    device_crop="pad",
+    pad=4,
+    flip=True,
+    mean=(0.4914, 0.4822, 0.4465),
+    std=(0.2470, 0.2435, 0.2616),
+  )
   config.method = configs.section(
-    type="mim.ijepa", variant="Ti/4", size=32, width=96, depth=4, heads=4,
-    predictor_width=48, predictor_depth=2, predictor_heads=4, targets=2,
-    min_keep=4, momentum=0.996, momentum_steps=arg.steps,
-  )  # fmt: skip
+    type="mim.ijepa",
+    variant="Ti/4",
+    size=32,
+    width=96,
+    depth=4,
+    heads=4,
+    predictor_width=48,
+    predictor_depth=2,
+    predictor_heads=4,
+    targets=2,
+    min_keep=4,
+    momentum=0.996,
+    momentum_steps=arg.steps,
+  )
   config.optim.update(name="adamw", lr=1e-3, b2=0.999, weight_decay=0.05)
   config.schedule.update(name="cosine", warmup_steps=150)
   config.train.update(total_steps=arg.steps, checkpoint_steps=500, log_steps=50)

@@ -19,16 +19,28 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, variant="H/14", epochs=300, batch=2048)
   config = configs.base()
   config.data.update(
-    name="imagenet2012", eval_split="validation", batch=arg.batch, size=224,
-    host_crop="resized", crop_scale=(0.3, 1.0), flip=False, eval_crop="center",
+    name="imagenet2012",
+    eval_split="validation",
+    batch=arg.batch,
+    size=224,
+    host_crop="resized",
+    crop_scale=(0.3, 1.0),
+    flip=False,
+    eval_crop="center",
     eval_resize=256,
-  )  # fmt: skip
+  )
   config.method = configs.section(
-    type="mim.ijepa", variant=arg.variant, size=224, predictor_width=384,
-    predictor_depth=DEPTHS.get(arg.variant[0], 12), targets=4,
-    context_tokens=112, min_keep=10, momentum=0.996,
+    type="mim.ijepa",
+    variant=arg.variant,
+    size=224,
+    predictor_width=384,
+    predictor_depth=DEPTHS.get(arg.variant[0], 12),
+    targets=4,
+    context_tokens=112,
+    min_keep=10,
+    momentum=0.996,
     momentum_steps=arg.epochs * IMAGES // arg.batch,
-  )  # fmt: skip
+  )
   config.optim.update(
     name="adamw", lr=1e-3, b2=0.999, weight_decay=0.04, weight_decay_end=0.4
   )

@@ -17,16 +17,35 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, autoencoder="", steps=1500, masked=True)
   config = configs.base()
   config.data.update(
-    name="digits_latents", eval_split="test", batch=64, size=32, flip=False,
-    mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
-  )  # fmt: skip
+    name="digits_latents",
+    eval_split="test",
+    batch=64,
+    size=32,
+    flip=False,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+  )
   config.method = configs.section(
-    type="diffusion.umd", variant="Ti/2", size=8, channels=3, width=64,
-    depth=4, heads=4, decoder_depth=2, classes=10, clip=0.0, schedule="linear",
-    first_stage="kl-f4", first_stage_width=32, first_stage_blocks=1,
-    first_stage_path=arg.autoencoder, latent_scale=1.0, guidance=2.0,
-    clean_share=0.5 * arg.masked, noised_mask=0.375 * arg.masked,
-  )  # fmt: skip
+    type="diffusion.umd",
+    variant="Ti/2",
+    size=8,
+    channels=3,
+    width=64,
+    depth=4,
+    heads=4,
+    decoder_depth=2,
+    classes=10,
+    clip=0.0,
+    schedule="linear",
+    first_stage="kl-f4",
+    first_stage_width=32,
+    first_stage_blocks=1,
+    first_stage_path=arg.autoencoder,
+    latent_scale=1.0,
+    guidance=2.0,
+    clean_share=0.5 * arg.masked,
+    noised_mask=0.375 * arg.masked,
+  )
   config.optim.update(lr=2e-3, b2=0.95, weight_decay=0.05, clip_norm=1.0)
   config.schedule.update(name="cosine", warmup_steps=arg.steps // 20)
   config.ema.decay = 0.999

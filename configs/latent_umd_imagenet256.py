@@ -33,14 +33,28 @@ def get_config(arg: str | None = None):
   batch = arg.batch or (256 if arg.finetune else 1024)
   config = configs.base()
   config.data.update(
-    name="imagenet256_latents", eval_split="test", batch=batch, size=256,
-    flip=False, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
-  )  # fmt: skip
+    name="imagenet256_latents",
+    eval_split="test",
+    batch=batch,
+    size=256,
+    flip=False,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+  )
   config.method = configs.section(
-    type="diffusion.umd", variant=arg.variant, size=32, channels=4,
-    decoder_depth=8, first_stage="kl-f8", schedule="linear", clip=0.0,
-    clean_share=0.5, clean_mask=0.75, noised_mask=0.375, steps=125,
-  )  # fmt: skip
+    type="diffusion.umd",
+    variant=arg.variant,
+    size=32,
+    channels=4,
+    decoder_depth=8,
+    first_stage="kl-f8",
+    schedule="linear",
+    clip=0.0,
+    clean_share=0.5,
+    clean_mask=0.75,
+    noised_mask=0.375,
+    steps=125,
+  )
   config.optim.update(
     lr=1.5e-4, lr_batch=256, b2=0.95, weight_decay=0.05, clip_norm=1.0
   )

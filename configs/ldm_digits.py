@@ -20,17 +20,33 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, autoencoder="", steps=1200, pixels=False)
   config = configs.base()
   config.data.update(
-    name="digits/scattered", batch=32, size=32, flip=False,
-    mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
-  )  # fmt: skip
+    name="digits/scattered",
+    batch=32,
+    size=32,
+    flip=False,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+  )
   config.method = configs.section(
-    type="latent.ldm", task="class", classes=10, width=32, multipliers=(1, 2),
-    blocks=1, attend_at=(2,), heads=2, transformer=1, context=32, steps=50,
-    size=32 if arg.pixels else 8, read="images",
-    first_stage="none" if arg.pixels else "kl-f4", first_stage_width=32,
-    first_stage_blocks=1, first_stage_path=arg.autoencoder,
+    type="latent.ldm",
+    task="class",
+    classes=10,
+    width=32,
+    multipliers=(1, 2),
+    blocks=1,
+    attend_at=(2,),
+    heads=2,
+    transformer=1,
+    context=32,
+    steps=50,
+    size=32 if arg.pixels else 8,
+    read="images",
+    first_stage="none" if arg.pixels else "kl-f4",
+    first_stage_width=32,
+    first_stage_blocks=1,
+    first_stage_path=arg.autoencoder,
     clip=1.0 if arg.pixels else 0.0,
-  )  # fmt: skip
+  )
   config.optim.update(lr=1e-3, b2=0.999, weight_decay=0.01)
   config.schedule.update(name="constant", warmup_steps=50)
   config.ema.decay = 0.995

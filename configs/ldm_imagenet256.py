@@ -21,15 +21,32 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, steps=178_000, batch=1200)
   config = configs.base()
   config.data.update(
-    name="imagenet256_vq_latents", eval_split="test", batch=arg.batch, size=256,
-    flip=False, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
-  )  # fmt: skip
+    name="imagenet256_vq_latents",
+    eval_split="test",
+    batch=arg.batch,
+    size=256,
+    flip=False,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+  )
   config.method = configs.section(
-    type="latent.ldm", task="class", classes=1000, size=64, channels=3,
-    first_stage="vq-f4", first_stage_codes=8192, latent_scale=1.0, width=192,
-    multipliers=(1, 2, 3, 5), attend_at=(8, 4, 2), heads=1, transformer=1,
-    context=512, steps=250, guidance=1.5,
-  )  # fmt: skip
+    type="latent.ldm",
+    task="class",
+    classes=1000,
+    size=64,
+    channels=3,
+    first_stage="vq-f4",
+    first_stage_codes=8192,
+    latent_scale=1.0,
+    width=192,
+    multipliers=(1, 2, 3, 5),
+    attend_at=(8, 4, 2),
+    heads=1,
+    transformer=1,
+    context=512,
+    steps=250,
+    guidance=1.5,
+  )
   config.optim.update(lr=1e-4, b2=0.999, weight_decay=0.01)
   config.schedule.update(name="constant", warmup_steps=0)
   config.ema.decay = 0.9999

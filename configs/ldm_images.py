@@ -18,30 +18,60 @@ Bedrooms 2.95, Churches 4.02, inpainting of Places 1.50, super-resolution 2.8
 from jmim.core import config as configs
 
 VQ = dict(
-  first_stage="vq-f4", first_stage_codes=8192, size=64, channels=3,
+  first_stage="vq-f4",
+  first_stage_codes=8192,
+  size=64,
+  channels=3,
   latent_scale=1.0,
-)  # fmt: skip
+)
 MODELS = {
-  "faces": VQ | dict(width=224, multipliers=(1, 2, 3, 4), attend_at=(8, 4, 2),
-                     heads=0),
+  "faces": VQ
+  | dict(width=224, multipliers=(1, 2, 3, 4), attend_at=(8, 4, 2), heads=0),
   "churches": dict(
-    first_stage="kl-f8", size=32, channels=4, latent_scale=0.0, width=192,
-    multipliers=(1, 2, 2, 4, 4), attend_at=(1, 2, 4, 8), heads=8,
-    scale_shift=True, updown=True, error="l1", beta_end=0.0155,
+    first_stage="kl-f8",
+    size=32,
+    channels=4,
+    latent_scale=0.0,
+    width=192,
+    multipliers=(1, 2, 2, 4, 4),
+    attend_at=(1, 2, 4, 8),
+    heads=8,
+    scale_shift=True,
+    updown=True,
+    error="l1",
+    beta_end=0.0155,
   ),
-  "inpainting": VQ | dict(
-    task="inpaint", width=256, multipliers=(1, 2, 3, 4), attend_at=(8, 4, 2),
-    heads=8, updown=True, error="l1", beta_end=0.0205,
+  "inpainting": VQ
+  | dict(
+    task="inpaint",
+    width=256,
+    multipliers=(1, 2, 3, 4),
+    attend_at=(8, 4, 2),
+    heads=8,
+    updown=True,
+    error="l1",
+    beta_end=0.0205,
   ),
-  "superres": VQ | dict(
-    task="superres", width=160, multipliers=(1, 2, 2, 4), attend_at=(16, 8),
-    heads=0, beta_end=0.0155,
+  "superres": VQ
+  | dict(
+    task="superres",
+    width=160,
+    multipliers=(1, 2, 2, 4),
+    attend_at=(16, 8),
+    heads=0,
+    beta_end=0.0155,
   ),
-  "semantic": VQ | dict(
-    task="semantic", width=128, multipliers=(1, 4, 8), attend_at=(32, 16, 8),
-    heads=8, error="l1", beta_end=0.0205,
+  "semantic": VQ
+  | dict(
+    task="semantic",
+    width=128,
+    multipliers=(1, 4, 8),
+    attend_at=(32, 16, 8),
+    heads=8,
+    error="l1",
+    beta_end=0.0205,
   ),
-}  # fmt: skip
+}
 RATES = {"churches": 5e-5}  # in total; the others per image of the batch
 
 
@@ -49,10 +79,15 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, model="faces", steps=500_000, batch=48)
   config = configs.base()
   config.data.update(
-    name="folder", batch=arg.batch, size=256, host_crop="center",
-    eval_crop="center", flip=arg.model != "semantic",
-    mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
-  )  # fmt: skip
+    name="folder",
+    batch=arg.batch,
+    size=256,
+    host_crop="center",
+    eval_crop="center",
+    flip=arg.model != "semantic",
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+  )
   config.method = configs.section(
     type="latent.ldm", read="images", steps=200, **MODELS[arg.model]
   )

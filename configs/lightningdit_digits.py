@@ -12,23 +12,43 @@ Not yet run to its end here.
 from jmim.core import config as configs
 
 SIT = dict(
-  norm="layer", swiglu=False, rotary=False, qk_norm=False, direction=0.0,
-  uniform=True, spare=True, shift=1.0,
-)  # fmt: skip
+  norm="layer",
+  swiglu=False,
+  rotary=False,
+  qk_norm=False,
+  direction=0.0,
+  uniform=True,
+  spare=True,
+  shift=1.0,
+)
 
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, steps=3000, sit=False)
   config = configs.base()
   config.data.update(
-    name="digits/plain", batch=128, size=8, channels=1, flip=False,
-    mean=(0.5,), std=(0.5,),
-  )  # fmt: skip
+    name="digits/plain",
+    batch=128,
+    size=8,
+    channels=1,
+    flip=False,
+    mean=(0.5,),
+    std=(0.5,),
+  )
   config.method = configs.section(
-    type="diffusion.lightningdit", variant="S/2", size=8, channels=1, width=64,
-    depth=4, heads=4, classes=10, guidance=2.0, steps=50, clip=1.0,
+    type="diffusion.lightningdit",
+    variant="S/2",
+    size=8,
+    channels=1,
+    width=64,
+    depth=4,
+    heads=4,
+    classes=10,
+    guidance=2.0,
+    steps=50,
+    clip=1.0,
     **(SIT if arg.sit else {}),
-  )  # fmt: skip
+  )
   config.optim.update(lr=1e-3, b2=0.95, weight_decay=0.0)
   config.schedule.update(name="constant", warmup_steps=100)
   config.ema.decay = 0.999

@@ -27,14 +27,28 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, norm_pix=True, steps=3000, finetuned="")
   config = configs.base()
   config.data.update(
-    name="cifar10", batch=128, size=32, device_crop="pad", pad=4, flip=True,
-    mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616),
-  )  # fmt: skip
+    name="cifar10",
+    batch=128,
+    size=32,
+    device_crop="pad",
+    pad=4,
+    flip=True,
+    mean=(0.4914, 0.4822, 0.4465),
+    std=(0.2470, 0.2435, 0.2616),
+  )
   config.method = configs.section(
-    type="mim.mae", variant="Ti/4", size=32, width=96, depth=4, heads=4,
-    decoder_width=48, decoder_depth=1, decoder_heads=4,
-    mask_ratio=0.75, norm_pix=arg.norm_pix,
-  )  # fmt: skip
+    type="mim.mae",
+    variant="Ti/4",
+    size=32,
+    width=96,
+    depth=4,
+    heads=4,
+    decoder_width=48,
+    decoder_depth=1,
+    decoder_heads=4,
+    mask_ratio=0.75,
+    norm_pix=arg.norm_pix,
+  )
   config.optim.update(name="adamw", lr=1.5e-3, b2=0.95, weight_decay=0.05)
   config.schedule.update(name="cosine", warmup_steps=arg.steps // 10)
   config.train.update(total_steps=arg.steps, checkpoint_steps=500, log_steps=50)

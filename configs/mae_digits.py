@@ -21,14 +21,26 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, steps=1000)
   config = configs.base()
   config.data.update(
-    name="digits/scattered", batch=64, size=32, flip=False,
-    mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
-  )  # fmt: skip
+    name="digits/scattered",
+    batch=64,
+    size=32,
+    flip=False,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+  )
   config.method = configs.section(
-    type="mim.mae", variant="Ti/4", size=32, width=64, depth=3, heads=2,
-    decoder_width=48, decoder_depth=2, decoder_heads=2, mask_ratio=0.6,
+    type="mim.mae",
+    variant="Ti/4",
+    size=32,
+    width=64,
+    depth=3,
+    heads=2,
+    decoder_width=48,
+    decoder_depth=2,
+    decoder_heads=2,
+    mask_ratio=0.6,
     norm_pix=False,
-  )  # fmt: skip
+  )
   config.optim.update(lr=2e-3, weight_decay=0.05)
   config.schedule.warmup_steps = 100
   config.train.update(total_steps=arg.steps, checkpoint_steps=250, log_steps=50)

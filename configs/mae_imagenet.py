@@ -23,15 +23,27 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, variant="B/16", size=224, epochs=800, batch=4096)
   config = configs.base()
   config.data.update(
-    name="imagenet2012", eval_split="validation", batch=arg.batch,
-    size=arg.size, host_crop="resized", crop_scale=(0.2, 1.0),
-    crop_ratio=(3 / 4, 4 / 3), flip=True, eval_crop="center",
+    name="imagenet2012",
+    eval_split="validation",
+    batch=arg.batch,
+    size=arg.size,
+    host_crop="resized",
+    crop_scale=(0.2, 1.0),
+    crop_ratio=(3 / 4, 4 / 3),
+    flip=True,
+    eval_crop="center",
     eval_resize=arg.size * 256 // 224,
-  )  # fmt: skip
+  )
   config.method = configs.section(
-    type="mim.mae", variant=arg.variant, size=arg.size, decoder_width=512,
-    decoder_depth=8, decoder_heads=16, mask_ratio=0.75, norm_pix=True,
-  )  # fmt: skip
+    type="mim.mae",
+    variant=arg.variant,
+    size=arg.size,
+    decoder_width=512,
+    decoder_depth=8,
+    decoder_heads=16,
+    mask_ratio=0.75,
+    norm_pix=True,
+  )
   config.optim.update(
     name="adamw", lr=1.5e-4, lr_batch=256, b1=0.9, b2=0.95, weight_decay=0.05
   )
@@ -43,10 +55,14 @@ def get_config(arg: str | None = None):
     loss=configs.section(type="loss", every_epochs=5.0, limit=2 * arg.batch),
     recon=configs.section(type="recon", every_epochs=20.0),
     knn=configs.section(
-      type="knn", predict="cls", every_epochs=50.0, train_limit=100_000,
-      k=(20, 10, 100, 200), reference=False,
+      type="knn",
+      predict="cls",
+      every_epochs=50.0,
+      train_limit=100_000,
+      k=(20, 10, 100, 200),
+      reference=False,
     ),
-  )  # fmt: skip
+  )
   config.hardware.data_threads = 16
   config.hardware.mesh.fsdp = 0  # up to 16 chips share the parameters
   return config

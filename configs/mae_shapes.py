@@ -16,14 +16,26 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, steps=2000)
   config = configs.base()
   config.data.update(
-    name="shapes/small", batch=64, size=32, flip=True,
-    mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25),
-  )  # fmt: skip
+    name="shapes/small",
+    batch=64,
+    size=32,
+    flip=True,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.25, 0.25, 0.25),
+  )
   config.method = configs.section(
-    type="mim.mae", variant="Ti/4", size=32, width=96, depth=4, heads=3,
-    decoder_width=48, decoder_depth=2, decoder_heads=3, mask_ratio=0.75,
+    type="mim.mae",
+    variant="Ti/4",
+    size=32,
+    width=96,
+    depth=4,
+    heads=3,
+    decoder_width=48,
+    decoder_depth=2,
+    decoder_heads=3,
+    mask_ratio=0.75,
     norm_pix=True,
-  )  # fmt: skip
+  )
   config.optim.update(lr=1.5e-3, weight_decay=0.05)
   config.schedule.warmup_steps = 100
   config.train.update(total_steps=arg.steps, checkpoint_steps=500, log_steps=50)

@@ -16,16 +16,36 @@ def get_config(arg: str | None = None):
   config = configs.base()
   mean, std = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
   config.data.update(
-    name="cifar10", batch=128, size=32, device_crop="pad", pad=4, flip=True,
-    mean=mean, std=std,
-  )  # fmt: skip
+    name="cifar10",
+    batch=128,
+    size=32,
+    device_crop="pad",
+    pad=4,
+    flip=True,
+    mean=mean,
+    std=std,
+  )
   config.method = configs.section(
-    type="distill.maskalign", variant="Ti/4", size=32, width=128, depth=4,
-    heads=4, drop_path=0.0, teacher="", teacher_kind="dino",
-    teacher_variant="Ti/4", teacher_width=128, teacher_depth=4,
-    teacher_heads=4, mean=mean, std=std, mask_ratio=0.7, fusion=arg.fusion,
-    visible=arg.visible, layers="top3",
-  )  # fmt: skip
+    type="distill.maskalign",
+    variant="Ti/4",
+    size=32,
+    width=128,
+    depth=4,
+    heads=4,
+    drop_path=0.0,
+    teacher="",
+    teacher_kind="dino",
+    teacher_variant="Ti/4",
+    teacher_width=128,
+    teacher_depth=4,
+    teacher_heads=4,
+    mean=mean,
+    std=std,
+    mask_ratio=0.7,
+    fusion=arg.fusion,
+    visible=arg.visible,
+    layers="top3",
+  )
   config.optim.update(name="adamw", lr=1e-3, b2=0.95, weight_decay=0.05)
   config.schedule.update(name="cosine", warmup_steps=80)
   config.train.update(total_steps=arg.steps, checkpoint_steps=400, log_steps=50)

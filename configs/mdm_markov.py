@@ -20,10 +20,16 @@ def get_config(arg: str | None = None):
   config = configs.base()
   config.data.update(name="markov/peaked", batch=64)
   config.method = configs.section(
-    type="discrete.mdm", codes=32, length=32, width=64, depth=2, heads=4,
-    timed=arg.timed, objective="continuous" if arg.timed else "agnostic",
+    type="discrete.mdm",
+    codes=32,
+    length=32,
+    width=64,
+    depth=2,
+    heads=4,
+    timed=arg.timed,
+    objective="continuous" if arg.timed else "agnostic",
     nll_draws=16,
-  )  # fmt: skip
+  )
   config.optim.update(lr=2e-3, b2=0.999, weight_decay=0.0, clip_norm=1.0)
   config.schedule.update(name="cosine", warmup_steps=100)
   config.train.update(total_steps=arg.steps, checkpoint_steps=1000)

@@ -30,9 +30,11 @@ def get_config(arg: str | None = None):
     name=f"text/{arg.kind}:{arg.length}", eval_split="val", batch=arg.batch
   )
   config.method = configs.section(
-    type="discrete.mdm", codes=arg.codes, length=arg.length,
+    type="discrete.mdm",
+    codes=arg.codes,
+    length=arg.length,
     objective="continuous",
-  )  # fmt: skip
+  )
   config.optim.update(lr=3e-4, b2=0.999, weight_decay=0.0, clip_norm=1.0)
   config.schedule.update(name="constant", warmup_steps=2500)
   config.ema.update(decay=0.9999, warmup=False)

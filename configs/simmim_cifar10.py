@@ -13,13 +13,26 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, square=8, all_pixels=False, steps=1200)
   config = configs.base()
   config.data.update(
-    name="cifar10", batch=128, size=32, device_crop="pad", pad=4, flip=True,
-    mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616),
-  )  # fmt: skip
+    name="cifar10",
+    batch=128,
+    size=32,
+    device_crop="pad",
+    pad=4,
+    flip=True,
+    mean=(0.4914, 0.4822, 0.4465),
+    std=(0.2470, 0.2435, 0.2616),
+  )
   config.method = configs.section(
-    type="mim.simmim", variant="Ti/4", size=32, width=128, depths=(4,),
-    heads=(4,), square=arg.square, mask_ratio=0.6, all_pixels=arg.all_pixels,
-  )  # fmt: skip
+    type="mim.simmim",
+    variant="Ti/4",
+    size=32,
+    width=128,
+    depths=(4,),
+    heads=(4,),
+    square=arg.square,
+    mask_ratio=0.6,
+    all_pixels=arg.all_pixels,
+  )
   config.optim.update(
     name="adamw", lr=1e-3, b2=0.999, weight_decay=0.05, clip_norm=5.0
   )

@@ -21,22 +21,40 @@ def get_config(arg: str | None = None):
   size = 192 if swin else 224
   config = configs.base()
   config.data.update(
-    name="imagenet2012", eval_split="validation", batch=arg.batch, size=size,
-    host_crop="resized", crop_scale=(0.67, 1.0), flip=True, eval_crop="center",
+    name="imagenet2012",
+    eval_split="validation",
+    batch=arg.batch,
+    size=size,
+    host_crop="resized",
+    crop_scale=(0.67, 1.0),
+    flip=True,
+    eval_crop="center",
     eval_resize=size * 256 // 224,
-  )  # fmt: skip
+  )
   config.method = configs.section(
-    type="mim.simmim", variant=arg.variant, size=size, square=32,
-    mask_ratio=0.6, drop_path=0.0 if swin else 0.1,
-  )  # fmt: skip
+    type="mim.simmim",
+    variant=arg.variant,
+    size=size,
+    square=32,
+    mask_ratio=0.6,
+    drop_path=0.0 if swin else 0.1,
+  )
   config.optim.update(
-    name="adamw", lr=2e-4 if short else 1e-4, lr_batch=2048, b1=0.9, b2=0.999,
-    weight_decay=0.05, clip_norm=5.0,
-  )  # fmt: skip
+    name="adamw",
+    lr=2e-4 if short else 1e-4,
+    lr_batch=2048,
+    b1=0.9,
+    b2=0.999,
+    weight_decay=0.05,
+    clip_norm=5.0,
+  )
   config.schedule.update(
-    name="cosine" if short else "step", warmup_epochs=10.0, min_lr=1e-5,
-    start_lr=1e-6 if short else 5e-7, drop_epochs=arg.epochs * 7 / 8,
-  )  # fmt: skip
+    name="cosine" if short else "step",
+    warmup_epochs=10.0,
+    min_lr=1e-5,
+    start_lr=1e-6 if short else 5e-7,
+    drop_epochs=arg.epochs * 7 / 8,
+  )
   config.train.update(
     total_epochs=float(arg.epochs), checkpoint_epochs=1.0, log_steps=100
   )

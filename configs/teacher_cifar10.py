@@ -14,13 +14,28 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, steps=1500)
   config = configs.base()
   config.data.update(
-    name="cifar10", batch=128, size=32, device_crop="pad", pad=4, flip=True,
-    mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616),
-  )  # fmt: skip
+    name="cifar10",
+    batch=128,
+    size=32,
+    device_crop="pad",
+    pad=4,
+    flip=True,
+    mean=(0.4914, 0.4822, 0.4465),
+    std=(0.2470, 0.2435, 0.2616),
+  )
   config.method = configs.section(
-    type="supervised.finetune", variant="Ti/4", size=32, width=128, depth=4,
-    heads=4, classes=10, drop_path=0.0, mixup=0.0, cutmix=0.0, smoothing=0.0,
-  )  # fmt: skip
+    type="supervised.finetune",
+    variant="Ti/4",
+    size=32,
+    width=128,
+    depth=4,
+    heads=4,
+    classes=10,
+    drop_path=0.0,
+    mixup=0.0,
+    cutmix=0.0,
+    smoothing=0.0,
+  )
   config.optim.update(name="adamw", lr=1e-3, b2=0.999, weight_decay=0.05)
   config.schedule.update(name="cosine", warmup_steps=100)
   config.train.update(total_steps=arg.steps, checkpoint_steps=500, log_steps=50)

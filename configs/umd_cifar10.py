@@ -22,14 +22,24 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, variant="S/4", epochs=200.0, batch=256)
   config = configs.base()
   config.data.update(
-    name="cifar10", batch=arg.batch, size=32, flip=True,
-    mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
-  )  # fmt: skip
+    name="cifar10",
+    batch=arg.batch,
+    size=32,
+    flip=True,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+  )
   config.method = configs.section(
-    type="diffusion.umd", variant=arg.variant, size=32, classes=10,
-    decoder_depth=4, clean_share=0.5, clean_mask=0.75, noised_mask=0.375,
+    type="diffusion.umd",
+    variant=arg.variant,
+    size=32,
+    classes=10,
+    decoder_depth=4,
+    clean_share=0.5,
+    clean_mask=0.75,
+    noised_mask=0.375,
     guidance=2.0,
-  )  # fmt: skip
+  )
   config.optim.update(lr=3e-4, lr_batch=256, b2=0.95, clip_norm=1.0)
   config.schedule.update(name="cosine", warmup_epochs=arg.epochs / 20)
   config.ema.decay = 0.9999

@@ -23,14 +23,29 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, steps=900)
   config = configs.base()
   config.data.update(
-    name="cifar10", batch=64, size=32, flip=True,
-    mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
-  )  # fmt: skip
+    name="cifar10",
+    batch=64,
+    size=32,
+    flip=True,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+  )
   config.method = configs.section(
-    type="diffusion.umd", variant="Ti/4", size=32, width=128, depth=5, heads=4,
-    decoder_depth=2, classes=10, clean_share=0.5, clean_mask=0.75,
-    noised_mask=0.375, guidance=2.0, eta=0.0, steps=12,
-  )  # fmt: skip
+    type="diffusion.umd",
+    variant="Ti/4",
+    size=32,
+    width=128,
+    depth=5,
+    heads=4,
+    decoder_depth=2,
+    classes=10,
+    clean_share=0.5,
+    clean_mask=0.75,
+    noised_mask=0.375,
+    guidance=2.0,
+    eta=0.0,
+    steps=12,
+  )
   config.optim.update(lr=1.5e-3, b2=0.95, weight_decay=0.05, clip_norm=1.0)
   config.schedule.update(name="cosine", warmup_steps=arg.steps // 15)
   config.ema.decay = 0.99
@@ -39,11 +54,18 @@ def get_config(arg: str | None = None):
   config.evals = configs.section(
     errors=configs.section(type="mean", every_steps=third, limit=1024),
     fid=configs.section(
-      type="fid", weights="ema", every_steps=third, reference="eval",
-      samples=256, allow_few=True,
+      type="fid",
+      weights="ema",
+      every_steps=third,
+      reference="eval",
+      samples=256,
+      allow_few=True,
     ),
     samples=configs.section(
-      type="samples", weights="ema", every_steps=third, examples=64,
+      type="samples",
+      weights="ema",
+      every_steps=third,
+      examples=64,
     ),
-  )  # fmt: skip
+  )
   return config

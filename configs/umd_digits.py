@@ -23,14 +23,28 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, steps=1500, classes=0)
   config = configs.base()
   config.data.update(
-    name="digits/plain", batch=128, size=8, channels=1, flip=False,
-    mean=(0.5,), std=(0.5,),
-  )  # fmt: skip
+    name="digits/plain",
+    batch=128,
+    size=8,
+    channels=1,
+    flip=False,
+    mean=(0.5,),
+    std=(0.5,),
+  )
   config.method = configs.section(
-    type="diffusion.umd", variant="Ti/2", size=8, channels=1, width=64,
-    depth=4, heads=4, decoder_depth=2, classes=arg.classes, clean_share=0.5,
-    clean_mask=0.75, noised_mask=0.375,
-  )  # fmt: skip
+    type="diffusion.umd",
+    variant="Ti/2",
+    size=8,
+    channels=1,
+    width=64,
+    depth=4,
+    heads=4,
+    decoder_depth=2,
+    classes=arg.classes,
+    clean_share=0.5,
+    clean_mask=0.75,
+    noised_mask=0.375,
+  )
   config.optim.update(lr=2e-3, b2=0.95, weight_decay=0.05, clip_norm=1.0)
   config.schedule.update(name="cosine", warmup_steps=arg.steps // 20)
   config.train.update(total_steps=arg.steps, checkpoint_steps=500)

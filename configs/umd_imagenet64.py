@@ -31,15 +31,29 @@ def get_config(arg: str | None = None):
   clean, hidden, probe = KINDS[arg.kind]
   config = configs.base()
   config.data.update(
-    name="imagenet2012", train_split="train[:99%]", eval_split="train[99%:]",
-    batch=arg.batch, size=64, host_crop="resized", crop_scale=(0.8, 1.0),
-    eval_crop="center", eval_resize=66, flip=True,
-    mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
-  )  # fmt: skip
+    name="imagenet2012",
+    train_split="train[:99%]",
+    eval_split="train[99%:]",
+    batch=arg.batch,
+    size=64,
+    host_crop="resized",
+    crop_scale=(0.8, 1.0),
+    eval_crop="center",
+    eval_resize=66,
+    flip=True,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+  )
   config.method = configs.section(
-    type="diffusion.umd", variant=arg.variant, size=64, decoder_depth=4,
-    clean_share=clean, clean_mask=0.75, noised_mask=hidden, probe_time=probe,
-  )  # fmt: skip
+    type="diffusion.umd",
+    variant=arg.variant,
+    size=64,
+    decoder_depth=4,
+    clean_share=clean,
+    clean_mask=0.75,
+    noised_mask=hidden,
+    probe_time=probe,
+  )
   config.optim.update(
     lr=1.5e-4, lr_batch=256, b2=0.95, weight_decay=0.05, clip_norm=1.0
   )
@@ -50,11 +64,14 @@ def get_config(arg: str | None = None):
   config.evals = configs.section(
     errors=configs.section(type="mean", every_epochs=10.0, limit=8192),
     knn=configs.section(
-      type="knn", every_epochs=50.0, train_limit=100_000, limit=10_000,
+      type="knn",
+      every_epochs=50.0,
+      train_limit=100_000,
+      limit=10_000,
       reference=False,
     ),
     samples=configs.section(type="samples", every_epochs=20.0),
-  )  # fmt: skip
+  )
   config.hardware.data_threads = 16
   config.hardware.mesh.fsdp = 0  # up to 16 chips share the parameters
   return config

@@ -21,16 +21,31 @@ def get_config(arg: str | None = None):
   )
   config = configs.base()
   config.data.update(
-    name="imagenet2012", train_split="train[:99%]", eval_split="train[99%:]",
-    batch=arg.batch, size=64, host_crop="resized", crop_scale=(0.95, 1.0),
-    eval_crop="center", eval_resize=66, flip=True,
-    mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
-  )  # fmt: skip
+    name="imagenet2012",
+    train_split="train[:99%]",
+    eval_split="train[99%:]",
+    batch=arg.batch,
+    size=64,
+    host_crop="resized",
+    crop_scale=(0.95, 1.0),
+    eval_crop="center",
+    eval_resize=66,
+    flip=True,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+  )
   config.method = configs.section(
-    type="diffusion.umd", variant=arg.variant, size=64, decoder_depth=4,
-    classes=1000, clean_share=SHARES[arg.kind], clean_mask=0.75,
-    noised_mask=0.0, guidance=1.5, steps=125,
-  )  # fmt: skip
+    type="diffusion.umd",
+    variant=arg.variant,
+    size=64,
+    decoder_depth=4,
+    classes=1000,
+    clean_share=SHARES[arg.kind],
+    clean_mask=0.75,
+    noised_mask=0.0,
+    guidance=1.5,
+    steps=125,
+  )
   config.init_from.reinit = ("/label_",)  # its table and the layers after it
   config.optim.update(
     lr=1.5e-4, lr_batch=256, b2=0.999, weight_decay=0.0, clip_norm=1.0

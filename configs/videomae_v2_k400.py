@@ -27,23 +27,40 @@ def get_config(arg: str | None = None):
   giant = arg.variant.startswith("g")
   config = configs.base()
   config.data.update(
-    name="kinetics400", batch=SAMPLES * videos, size=224, frames=16,
-    stride=arg.stride, repeat_samples=SAMPLES, host_crop="resized",
-    crop_scale=(0.44, 1.0), flip=False,
-  )  # fmt: skip
+    name="kinetics400",
+    batch=SAMPLES * videos,
+    size=224,
+    frames=16,
+    stride=arg.stride,
+    repeat_samples=SAMPLES,
+    host_crop="resized",
+    crop_scale=(0.44, 1.0),
+    flip=False,
+  )
   config.method = configs.section(
-    type="video.videomae_v2", variant=arg.variant, size=224, frames=16,
-    tubelet=2, decoder_depth=4, mask_ratio=0.9, decoder_ratio=0.5,
-  )  # fmt: skip
+    type="video.videomae_v2",
+    variant=arg.variant,
+    size=224,
+    frames=16,
+    tubelet=2,
+    decoder_depth=4,
+    mask_ratio=0.9,
+    decoder_ratio=0.5,
+  )
   rate = (6e-4 if giant else 1e-3) * videos / 256
   config.optim.update(
-    name="adamw", lr=rate, b1=0.9, b2=0.95, weight_decay=0.05,
+    name="adamw",
+    lr=rate,
+    b1=0.9,
+    b2=0.95,
+    weight_decay=0.05,
     clip_norm=0.02 if giant else 0.0,
-  )  # fmt: skip
+  )
   config.schedule.update(
-    name="cosine", warmup_epochs=epochs / 10,
+    name="cosine",
+    warmup_epochs=epochs / 10,
     min_lr=1e-5 * videos / 256,
-  )  # fmt: skip
+  )
   config.train.update(
     total_epochs=float(epochs), checkpoint_epochs=1.0, log_steps=100
   )

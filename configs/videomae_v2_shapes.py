@@ -17,15 +17,33 @@ def get_config(arg: str | None = None):
   config = configs.base()
   half, quarter = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
   config.data.update(
-    name="shapes/directions", batch=64, size=32, frames=8, stride=1, flip=False,
-    mean=half, std=quarter,
-  )  # fmt: skip
+    name="shapes/directions",
+    batch=64,
+    size=32,
+    frames=8,
+    stride=1,
+    flip=False,
+    mean=half,
+    std=quarter,
+  )
   config.method = configs.section(
-    type="video.videomae_v2", variant="Ti/4", size=32, frames=8, tubelet=2,
-    width=96, depth=4, heads=4, decoder_width=48, decoder_depth=2,
-    decoder_heads=4, mask_ratio=0.9, mask=arg.mask,
-    decoder_ratio=arg.decoder_ratio, mean=half, std=quarter,
-  )  # fmt: skip
+    type="video.videomae_v2",
+    variant="Ti/4",
+    size=32,
+    frames=8,
+    tubelet=2,
+    width=96,
+    depth=4,
+    heads=4,
+    decoder_width=48,
+    decoder_depth=2,
+    decoder_heads=4,
+    mask_ratio=0.9,
+    mask=arg.mask,
+    decoder_ratio=arg.decoder_ratio,
+    mean=half,
+    std=quarter,
+  )
   config.optim.update(name="adamw", lr=1e-3, b2=0.95, weight_decay=0.05)
   config.schedule.update(name="cosine", warmup_steps=100)
   config.train.update(total_steps=arg.steps, checkpoint_steps=400, log_steps=50)

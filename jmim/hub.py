@@ -106,9 +106,11 @@ class Model:
     """
     if name not in self._outputs:
       raise errors.UserError(
-        f"output {name!r}", f"one of {', '.join(self.offers)}",
-        "ask for one of these", None,
-      )  # fmt: skip
+        f"output {name!r}",
+        f"one of {', '.join(self.offers)}",
+        "ask for one of these",
+        None,
+      )
     batch = {k: jnp.asarray(v) for k, v in batch.items()}
     if images is not None:
       batch["image"] = jnp.asarray(self.preprocess(images))
@@ -179,14 +181,14 @@ def _plain(path: pathlib.Path, config: ml_collections.ConfigDict) -> Model:
   """Our own names in a file."""
   found = files.read(path)
   like = trees.named(importing.shapes(build.make_method(config)))
-  wrong = compare.differences(
-    {n: found.entries[n] for n in found}, like
-  )  # fmt: skip
+  wrong = compare.differences({n: found.entries[n] for n in found}, like)
   if wrong:
     raise errors.UserError(
-      f"{path}: " + "; ".join(wrong[:8]), "the arrays of its config",
-      "export the run again", "path",
-    )  # fmt: skip
+      f"{path}: " + "; ".join(wrong[:8]),
+      "the arrays of its config",
+      "export the run again",
+      "path",
+    )
   return Model(config, dict(found))
 
 

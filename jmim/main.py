@@ -38,23 +38,27 @@ _WORKDIR = flags.DEFINE_string(
 )
 _MODE = flags.DEFINE_enum("mode", "train", MODES, "What to do")
 _COORDINATOR = flags.DEFINE_string(
-  "coordinator", None,
+  "coordinator",
+  None,
   "host:port of process 0; auto: the cluster tells (TPU pod, GKE, Slurm, MPI); "
   "empty: one process",
-)  # fmt: skip
+)
 _PROCESSES = flags.DEFINE_integer(
   "processes", None, "Processes of the run, where no cluster tells"
 )
 _PROCESS = flags.DEFINE_integer("process", None, "Number of this process")
 _REPLAY = flags.DEFINE_integer(
-  "replay_step", None, "--mode=eval: do this step again and look at it",
+  "replay_step",
+  None,
+  "--mode=eval: do this step again and look at it",
   lower_bound=1,
-)  # fmt: skip
+)
 _FORMAT = flags.DEFINE_enum(
-  "format", "safetensors",
+  "format",
+  "safetensors",
   ("safetensors", "timm", "hf", "authors", "big_vision"),
   "--mode=export: whose layout",
-)  # fmt: skip
+)
 _OUT = flags.DEFINE_string("out", None, "--mode=export: folder to write")
 _TOPOLOGY = flags.DEFINE_string(
   "topology", None, "--mode=dry_run: chips to compile for: v5e:16x16, cpu:8"
@@ -100,14 +104,18 @@ def main(overrides: Sequence[str]) -> None:
     return
   if not _WORKDIR.value:
     raise errors.UserError(
-      "no --workdir", "a folder for checkpoints, metrics and pictures",
-      "add --workdir=runs/my_run", "--workdir",
-    )  # fmt: skip
+      "no --workdir",
+      "a folder for checkpoints, metrics and pictures",
+      "add --workdir=runs/my_run",
+      "--workdir",
+    )
   if _REPLAY.value and _MODE.value != "eval":
     raise errors.UserError(
-      f"--replay_step with --mode={_MODE.value}", "--mode=eval",
-      "set the mode", "--replay_step",
-    )  # fmt: skip
+      f"--replay_step with --mode={_MODE.value}",
+      "--mode=eval",
+      "set the mode",
+      "--replay_step",
+    )
   workdir = pathlib.Path(_WORKDIR.value).expanduser()
   _check_workdir(workdir)
   _start_backend(config)
@@ -129,9 +137,11 @@ def _dry_run(config) -> None:
   """--mode=dry_run: no workdir is needed, no device, no data."""
   if not _TOPOLOGY.value:
     raise errors.UserError(
-      "--mode=dry_run without --topology", "chips to compile for",
-      "add --topology=v5e:16x16, or cpu:8", "--topology",
-    )  # fmt: skip
+      "--mode=dry_run without --topology",
+      "chips to compile for",
+      "add --topology=v5e:16x16, or cpu:8",
+      "--topology",
+    )
   topology = importlib.import_module("jmim.parallel.topology")
   topology.prepare(_TOPOLOGY.value)
   out = pathlib.Path(_WORKDIR.value).expanduser() if _WORKDIR.value else None
@@ -147,9 +157,11 @@ def _export() -> None:
   for name, flag in (("workdir", _WORKDIR), ("out", _OUT)):
     if not flag.value:
       raise errors.UserError(
-        f"--mode=export without --{name}", "--workdir=RUN --out=FOLDER",
-        "add it", f"--{name}",
-      )  # fmt: skip
+        f"--mode=export without --{name}",
+        "--workdir=RUN --out=FOLDER",
+        "add it",
+        f"--{name}",
+      )
   workdir, out = (pathlib.Path(f.value).expanduser() for f in (_WORKDIR, _OUT))
   _check_workdir(out)
   exporting = importlib.import_module("jmim.convert.exporting")
@@ -164,18 +176,22 @@ def _short() -> list[str]:
   if given and _MODE.value != "sample":
     name = next(iter(given))
     raise errors.UserError(
-      f"--{name} with --mode={_MODE.value}", "--mode=sample",
-      f"set the mode, or use --config.{_SHORT[name][0]}", f"--{name}",
-    )  # fmt: skip
+      f"--{name} with --mode={_MODE.value}",
+      "--mode=sample",
+      f"set the mode, or use --config.{_SHORT[name][0]}",
+      f"--{name}",
+    )
   return list(given.values())
 
 
 def _config(overrides: Sequence[str]):
   if not _CONFIG.value:
     raise errors.UserError(
-      "no --config", "a recipe, e.g. --config=configs/mae_digits.py",
-      "name one; `ls configs` shows those that are here", "--config",
-    )  # fmt: skip
+      "no --config",
+      "a recipe, e.g. --config=configs/mae_digits.py",
+      "name one; `ls configs` shows those that are here",
+      "--config",
+    )
   config = configs.override(configs.load(_CONFIG.value), overrides)
   validate.validate(config)
   return config
@@ -187,8 +203,10 @@ def _check_workdir(workdir: pathlib.Path) -> None:
   if not parent.is_dir() or not os.access(parent, os.W_OK):
     raise errors.UserError(
       f"--workdir={workdir}: cannot write into {parent}",
-      "a folder that can be created", "choose another place", "--workdir",
-    )  # fmt: skip
+      "a folder that can be created",
+      "choose another place",
+      "--workdir",
+    )
 
 
 def _start_backend(config) -> None:
@@ -205,8 +223,9 @@ def _start_backend(config) -> None:
     hosts.start(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value, seconds)
     values = {
       "config": hosts.digest(config.to_json(sort_keys=True)),
-      "code": version.code_hash(), "set of libraries": version.libraries(),
-    }  # fmt: skip
+      "code": version.code_hash(),
+      "set of libraries": version.libraries(),
+    }
     fix = "start all with the same command, from the same installation of jmim"
     hosts.group(seconds).agree("start", values, fix, {"config": "--config"})
 
@@ -227,15 +246,18 @@ def parse(argv: Sequence[str]) -> list[str]:
   except flags.Error as e:
     names = [a.partition("=")[0] for a in rest[1:]]
     raise errors.UserError(
-      str(e), "flags: --config --workdir --mode, and --config.key=value",
+      str(e),
+      "flags: --config --workdir --mode, and --config.key=value",
       "see python -m jmim.main --help",
       next((n for n in names if n.lstrip("-") in str(e)), None),
-    ) from e  # fmt: skip
+    ) from e
   if left:
     raise errors.UserError(
-      f"argument {left[0]!r}", "flags only, as --name=value",
-      "write --config.key=value with an equals sign", left[0],
-    )  # fmt: skip
+      f"argument {left[0]!r}",
+      "flags only, as --name=value",
+      "write --config.key=value with an equals sign",
+      left[0],
+    )
   return [a.removeprefix("--config.") for a in ours]
 
 

@@ -33,11 +33,20 @@ class Browser:
         os.dup2(end, number)
 
     self._process = subprocess.Popen(
-      [find(), "--headless", "--no-sandbox", "--disable-gpu",
-       "--disable-dev-shm-usage", "--remote-debugging-pipe",
-       f"--user-data-dir={folder}", "about:blank"],
-      preexec_fn=connect, close_fds=False, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+      [
+        find(),
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--remote-debugging-pipe",
+        f"--user-data-dir={folder}",
+        "about:blank",
+      ],
+      preexec_fn=connect,
+      close_fds=False,
+      stderr=subprocess.DEVNULL,
+    )
     os.close(theirs_in)
     os.close(theirs_out)
     self._ids, self._rest, self._session = itertools.count(1), b"", None
@@ -100,8 +109,13 @@ class Browser:
 
   def open(self, path, width=1400, height=900, dark=False):
     """Loads a file at a size of the window and in a colour scheme."""
-    self("Emulation.setDeviceMetricsOverride", width=width, height=height,
-         deviceScaleFactor=1, mobile=width < 600)  # fmt: skip
+    self(
+      "Emulation.setDeviceMetricsOverride",
+      width=width,
+      height=height,
+      deviceScaleFactor=1,
+      mobile=width < 600,
+    )
     scheme = "dark" if dark else "light"
     feature = {"name": "prefers-color-scheme", "value": scheme}
     self("Emulation.setEmulatedMedia", features=[feature])
@@ -116,8 +130,12 @@ class Browser:
 
   def value(self, expression):
     """Value of a JavaScript expression (of a promise: its result)."""
-    found = self("Runtime.evaluate", expression=expression, awaitPromise=True,
-                 returnByValue=True)  # fmt: skip
+    found = self(
+      "Runtime.evaluate",
+      expression=expression,
+      awaitPromise=True,
+      returnByValue=True,
+    )
     assert "exceptionDetails" not in found, found["exceptionDetails"]
     return found["result"].get("value")
 

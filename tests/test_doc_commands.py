@@ -39,16 +39,18 @@ def _split(words):
 ALL = [(p.name, c) for p in PAGES for c in commands(p)]
 RUNS = [c for c in ALL if c[1][1:3] == ["-m", "jmim.main"]]
 TOOLS = [
-  c for c in ALL if c[1][1:2] == ["-m"] and c[1][2].startswith("jmim.")
-  and c not in RUNS
-]  # fmt: skip
+  c
+  for c in ALL
+  if c[1][1:2] == ["-m"] and c[1][2].startswith("jmim.") and c not in RUNS
+]
 SCRIPTS = [c for c in ALL if any(w.startswith("launch/") for w in c[1])]
 
 
 def named(cases):
   return {
-    "argvalues": cases, "ids": [f"{p}:{' '.join(c)[:60]}" for p, c in cases]
-  }  # fmt: skip
+    "argvalues": cases,
+    "ids": [f"{p}:{' '.join(c)[:60]}" for p, c in cases],
+  }
 
 
 def check_flags(words):
@@ -98,8 +100,9 @@ def test_scripts(page, words, tmp_path):
   env = {
     "PATH": f"{tmp_path}:{os.environ['PATH']}",
     "CALLS": str(tmp_path / "calls"),
-    "SLURM_SUBMIT_DIR": str(ROOT), "SLURM_JOB_ID": "1",
-  }  # fmt: skip
+    "SLURM_SUBMIT_DIR": str(ROOT),
+    "SLURM_JOB_ID": "1",
+  }
   while "=" in words[0]:
     name, _, env[name] = words[0].partition("=")
     words = words[1:]

@@ -35,9 +35,11 @@ ONLY_READ = (
   (r"--config=\.\.\.", "a form of a command"),
 )
 TINY = (
-  "--config.train.total_steps=4", "--config.train.checkpoint_steps=2",
-  "--config.schedule.warmup_steps=1", "--config.data.batch=16",
-)  # fmt: skip
+  "--config.train.total_steps=4",
+  "--config.train.checkpoint_steps=2",
+  "--config.schedule.warmup_steps=1",
+  "--config.data.batch=16",
+)
 NONE = tuple(
   f"--config.evals.{name}=None"
   for name in ("probe", "knn", "fewshot", "linear", "introspect", "recon")
@@ -61,10 +63,14 @@ RUN = (
 )
 # What a page leaves to the reader, or what is at hand instead.
 FOR = {
-  "=RECIPE": "=configs/mae_digits.py", "=RUN": "=runs/digits",
-  "=FOLDER": "=hub", "=DIR": "=data", "--replay_step=1234": "--replay_step=3",
-  "runs/mae": "runs/digits", "runs/dmae": "runs/digits_ft",
-}  # fmt: skip
+  "=RECIPE": "=configs/mae_digits.py",
+  "=RUN": "=runs/digits",
+  "=FOLDER": "=hub",
+  "=DIR": "=data",
+  "--replay_step=1234": "--replay_step=3",
+  "runs/mae": "runs/digits",
+  "runs/dmae": "runs/digits_ft",
+}
 
 
 def substituted(words):
@@ -136,9 +142,13 @@ def test_the_commands_run(tmp_path):
   )  # of which docs/diffusion.md samples
   for words, extra in [(before.split(), TINY), *todo()]:
     done = subprocess.run(
-      [sys.executable, *words[1:], *extra], cwd=tmp_path, env=env, text=True,
-      capture_output=True, check=False,
-    )  # fmt: skip
+      [sys.executable, *words[1:], *extra],
+      cwd=tmp_path,
+      env=env,
+      text=True,
+      capture_output=True,
+      check=False,
+    )
     shown = f"{' '.join(words)}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
     assert done.returncode == 0, shown
     assert "Traceback" not in done.stdout + done.stderr, shown

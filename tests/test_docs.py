@@ -15,8 +15,9 @@ PAGE = DOCS / "add_a_method.md"
 
 def write_files(page, wanted, folder):
   """Writes the files of a page where it says; they are those wanted."""
-  blocks = re.findall(r"```python\n# file: (\S+)\n(.*?)```", page.read_text(),
-                      re.DOTALL)  # fmt: skip
+  blocks = re.findall(
+    r"```python\n# file: (\S+)\n(.*?)```", page.read_text(), re.DOTALL
+  )
   assert [name for name, _ in blocks] == wanted
   for name, text in blocks:
     (folder / name).parent.mkdir(exist_ok=True)
@@ -37,33 +38,45 @@ def run(command, cwd, *more):
   env = {**os.environ, "PYTHONPATH": f"{cwd}{os.pathsep}{ROOT}"}
   env.pop("XLA_FLAGS", None)  # one device is enough
   return subprocess.run(
-    [sys.executable, *command, *more], cwd=cwd, env=env, text=True,
-    capture_output=True, check=False,
-  )  # fmt: skip
+    [sys.executable, *command, *more],
+    cwd=cwd,
+    env=env,
+    text=True,
+    capture_output=True,
+    check=False,
+  )
 
 
 def command(start, page=PAGE):
   """The arguments of a documented command, as the page has it."""
-  line = re.search(rf"^python ({re.escape(start)}.*)$", page.read_text(),
-                   re.MULTILINE)  # fmt: skip
+  line = re.search(
+    rf"^python ({re.escape(start)}.*)$", page.read_text(), re.MULTILINE
+  )
   return line[1].split()
 
 
 def test_the_documented_method_trains(lab):
   done = run(
-    command("-m jmim.main"), lab, "--config.train.total_steps=40",
-    "--config.data.batch=16", f"--config.data.data_dir={lab}/data",
-    "--config.evals.probe.train_limit=200", "--config.evals.probe.limit=100",
-  )  # fmt: skip
+    command("-m jmim.main"),
+    lab,
+    "--config.train.total_steps=40",
+    "--config.data.batch=16",
+    f"--config.data.data_dir={lab}/data",
+    "--config.evals.probe.train_limit=200",
+    "--config.evals.probe.limit=100",
+  )
   assert done.returncode == 0, done.stderr
   assert "probe/accuracy" in done.stdout
 
 
 SHORT = (
-  "--config.train.total_steps=4", "--config.schedule.warmup_steps=1",
-  "--config.data.batch=16", "--config.evals.recon=None",
-  "--config.evals.loss=None", "--config.evals.probe=None",
-)  # fmt: skip
+  "--config.train.total_steps=4",
+  "--config.schedule.warmup_steps=1",
+  "--config.data.batch=16",
+  "--config.evals.recon=None",
+  "--config.evals.loss=None",
+  "--config.evals.probe=None",
+)
 
 
 @pytest.mark.slow
@@ -84,9 +97,11 @@ def test_the_documented_evaluator_is_used(tmp_path):
   files = ["my_lab/spread.py", "my_lab/spread_digits.py"]
   write_files(page, files, tmp_path)
   done = run(
-    command("-m jmim.main", page), tmp_path, *SHORT,
+    command("-m jmim.main", page),
+    tmp_path,
+    *SHORT,
     "--config.evals.spread.limit=100",
-  )  # fmt: skip
+  )
   assert done.returncode == 0, done.stderr
   alike = float(re.search(r"spread/alike +(\S+)", done.stdout)[1])
   assert 0 < alike <= 1
@@ -107,9 +122,10 @@ def test_the_contract_table_names_every_member():
 
   text = PAGE.read_text()
   members = [
-    n for n, v in vars(method.Method).items()
+    n
+    for n, v in vars(method.Method).items()
     if callable(v) and not n.startswith("_") and n != "tiny"
-  ]  # fmt: skip
+  ]
   assert "loss" in members
   for name in members:
     assert f"`{name}(" in text, name
@@ -137,9 +153,10 @@ def test_every_method_is_in_the_gallery():
 
 
 PAGES = [
-  ROOT / "README.md", ROOT / "colab" / "README.md",
+  ROOT / "README.md",
+  ROOT / "colab" / "README.md",
   *sorted(DOCS.glob("*.md")),
-]  # fmt: skip
+]
 
 
 def anchors(page):

@@ -166,9 +166,13 @@ def test_a_rollback_skips_the_window_and_survives_a_kill(
   config, tmp_path, monkeypatch
 ):
   config = tinyrun.small(
-    config, keep=("loss",), total_steps=12, spike_z=8.0,
-    spike_policy="rollback", log_steps=2,
-  )  # fmt: skip
+    config,
+    keep=("loss",),
+    total_steps=12,
+    spike_z=8.0,
+    spike_policy="rollback",
+    log_steps=2,
+  )
   given = []
   see = spikes.Detector.see
 
@@ -198,11 +202,14 @@ def test_a_rollback_skips_the_window_and_survives_a_kill(
 @pytest.mark.parametrize(
   "error, code",
   [
-    (errors.UserError("x", "y", "z"), 2), (errors.Diverged("x"), 3),
-    (errors.NotSaved("x"), 4), (errors.HostsMissing("x"), 5),
-    (errors.Preempted("x"), 75), (KeyboardInterrupt(), 130),
+    (errors.UserError("x", "y", "z"), 2),
+    (errors.Diverged("x"), 3),
+    (errors.NotSaved("x"), 4),
+    (errors.HostsMissing("x"), 5),
+    (errors.Preempted("x"), 75),
+    (KeyboardInterrupt(), 130),
   ],
-)  # fmt: skip
+)
 def test_exit_codes(monkeypatch, error, code):
   def fail(overrides):
     raise error

@@ -35,14 +35,21 @@ class Desk:
 
   def start(self, script, *args, **env):
     env = {
-      "PATH": f"{self.path / 'bin'}:{os.environ['PATH']}", "JMIM_BACKOFF": "0",
-      "CALLS": str(self.calls_path), "HOME": str(self.path),
-      "TMPDIR": str(self.path), **env,
-    }  # fmt: skip
+      "PATH": f"{self.path / 'bin'}:{os.environ['PATH']}",
+      "JMIM_BACKOFF": "0",
+      "CALLS": str(self.calls_path),
+      "HOME": str(self.path),
+      "TMPDIR": str(self.path),
+      **env,
+    }
     return subprocess.Popen(
-      [str(LAUNCH / script), *args], cwd=self.path, env=env, text=True,
-      stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+      [str(LAUNCH / script), *args],
+      cwd=self.path,
+      env=env,
+      text=True,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+    )
 
   def run(self, script, *args, **env):
     """(exit code, standard output, standard error)."""
@@ -75,9 +82,14 @@ def test_scripts_are_shellcheck_clean():
 def test_there_is_a_script_for_each_place():
   names = {p.name for p in LAUNCH.iterdir()}
   assert names >= {
-    "local.sh", "multiprocess.sh", "tpu_pod.sh", "slurm.sbatch", "gke.sh",
-    "gke.yaml", "Dockerfile",
-  }  # fmt: skip
+    "local.sh",
+    "multiprocess.sh",
+    "tpu_pod.sh",
+    "slurm.sbatch",
+    "gke.sh",
+    "gke.yaml",
+    "Dockerfile",
+  }
 
 
 @pytest.mark.parametrize(
@@ -250,16 +262,26 @@ def test_a_pod_is_made_filled_and_started(pod):
   assert verbs(pod)[2:4] == ["create", "scp"]
   create = next(c for c in pod.calls if "create" in c)
   assert create == [
-    "gcloud", "compute", "tpus", "tpu-vm", "create", "my-pod",
-    "--accelerator-type=v5litepod-16", "--version=v2-alpha-tpuv5-lite",
-    "--spot", "--zone=z",
-  ]  # fmt: skip
+    "gcloud",
+    "compute",
+    "tpus",
+    "tpu-vm",
+    "create",
+    "my-pod",
+    "--accelerator-type=v5litepod-16",
+    "--version=v2-alpha-tpuv5-lite",
+    "--spot",
+    "--zone=z",
+  ]
   started = "run: -u -m jmim.main --coordinator=auto --config=a b.py"
   assert "mounted\n" in out and f"{started} --workdir=/x\n" in out
   # The checkout is there, as it is.
   assert (pod.path / "worker" / "jmim" / "jmim" / "main.py").is_file()
-  assert all("--worker=all" in c or "--worker=0" in c
-             for c in pod.calls if "ssh" in c or "scp" in c)  # fmt: skip
+  assert all(
+    "--worker=all" in c or "--worker=0" in c
+    for c in pod.calls
+    if "ssh" in c or "scp" in c
+  )
   assert "delete" not in verbs(pod)
 
 
@@ -271,13 +293,19 @@ def test_the_pod_is_given_back_if_asked(pod, code):
 
 def test_a_preempted_pod_is_made_anew(pod):
   code, out, err = trained(
-    pod, "sleep 0.5; touch ../cut; exit 9", "exit 0",
+    pod,
+    "sleep 0.5; touch ../cut; exit 9",
+    "exit 0",
     states=("MISSING", "MISSING", "PREEMPTED", "PREEMPTED", "MISSING", "READY"),
-  )  # fmt: skip
+  )
   assert (code, out.count("run: ")) == (0, 2)
   assert [v for v in verbs(pod) if v in ("create", "scp", "delete")] == [
-    "create", "scp", "delete", "create", "scp",
-  ]  # fmt: skip
+    "create",
+    "scp",
+    "delete",
+    "create",
+    "scp",
+  ]
   assert "my-pod is PREEMPTED: making it anew" in err
 
 
@@ -315,8 +343,10 @@ def test_a_run_that_was_asked_to_stop_is_started_again(pod):
 
 def test_stop_reaches_python_which_may_save(pod):
   (pod.path / "worker" / "jmim" / ".venv" / "bin").mkdir(parents=True)
-  shutil.copy(pod.path / "worker" / "python",
-              pod.path / "worker" / "jmim" / ".venv" / "bin")  # fmt: skip
+  shutil.copy(
+    pod.path / "worker" / "python",
+    pod.path / "worker" / "jmim" / ".venv" / "bin",
+  )
   (pod.path / "worker" / "plan").write_text(
     "trap 'echo saved; exit 75' TERM; while true; do sleep 0.1; done\n"
   )
@@ -336,10 +366,15 @@ def test_dry_prints_every_command_and_does_none(pod):
   (pod.path / "worker" / "plan").write_text("exit 0\n")
   text = out.replace(r"a\ \'b\'", "true")
   subprocess.run(
-    ["bash", "-e", "-c", text], cwd=pod.path, check=True, capture_output=True,
-    env={"PATH": f"{pod.path / 'bin'}:{os.environ['PATH']}",
-         "CALLS": str(pod.calls_path)},
-  )  # fmt: skip
+    ["bash", "-e", "-c", text],
+    cwd=pod.path,
+    check=True,
+    capture_output=True,
+    env={
+      "PATH": f"{pod.path / 'bin'}:{os.environ['PATH']}",
+      "CALLS": str(pod.calls_path),
+    },
+  )
   assert verbs(pod) == ["create", "scp", *["ssh"] * 4, "delete", "delete"]
 
 
@@ -360,13 +395,21 @@ def batch(desk, *codes, **env):
 def test_slurm_starts_a_task_per_gpu_which_asks_slurm_who_it_is(desk):
   code, (call,) = batch(desk, 0)
   assert code == 0 and call == [
-    "srun", "--kill-on-bad-exit=0", "--wait=0", "python", "-m", "jmim.main",
-    "--coordinator=auto", "--config=a b.py:x=1", "--workdir=/runs/a",
+    "srun",
+    "--kill-on-bad-exit=0",
+    "--wait=0",
+    "python",
+    "-m",
+    "jmim.main",
+    "--coordinator=auto",
+    "--config=a b.py:x=1",
+    "--workdir=/runs/a",
     "--config.seed=1",
-  ]  # fmt: skip
+  ]
   lines = (LAUNCH / "slurm.sbatch").read_text().splitlines()
-  asked = dict(x[8:].split("=") for x in lines
-               if x.startswith("#SBATCH --") and "=" in x)  # fmt: skip
+  asked = dict(
+    x[8:].split("=") for x in lines if x.startswith("#SBATCH --") and "=" in x
+  )
   assert asked["--gpus-per-node"] == asked["--ntasks-per-node"]
   # To the tasks: with B: before it, it would be to this script alone.
   assert asked["--signal"].startswith("TERM@")
@@ -375,9 +418,16 @@ def test_slurm_starts_a_task_per_gpu_which_asks_slurm_who_it_is(desk):
 
 @pytest.mark.parametrize(
   "code, restarts, again",
-  [(75, 50, True), (5, 50, True), (134, 0, True), (134, 20, False),
-   (2, 0, False), (3, 0, False), (4, 0, False)],
-)  # fmt: skip
+  [
+    (75, 50, True),
+    (5, 50, True),
+    (134, 0, True),
+    (134, 20, False),
+    (2, 0, False),
+    (3, 0, False),
+    (4, 0, False),
+  ],
+)
 def test_slurm_queues_again_what_can_go_on(desk, code, restarts, again):
   found, calls = batch(desk, code, SLURM_RESTART_COUNT=str(restarts))
   assert found == code
@@ -406,9 +456,13 @@ def applied(desk, *args):
 
 @pytest.mark.parametrize(
   "tpu, topology, hosts, chips",
-  [("v5e", "16x16", 64, 4), ("v5p", "4x4x8", 32, 4), ("v6e", "1x1", 1, 1),
-   ("v4", "2x2x1", 1, 4)],
-)  # fmt: skip
+  [
+    ("v5e", "16x16", 64, 4),
+    ("v5p", "4x4x8", 32, 4),
+    ("v6e", "1x1", 1, 1),
+    ("v4", "2x2x1", 1, 4),
+  ],
+)
 def test_gke_is_asked_for_a_pod_per_host(desk, tpu, topology, hosts, chips):
   found = applied(desk, f"--tpu={tpu}", f"--topology={topology}", "--slices=2")
   (job,) = found["spec"]["replicatedJobs"]
@@ -431,8 +485,9 @@ def test_gke_restarts_all_but_mistakes_and_divergence(desk):
   spec = applied(desk)["spec"]
   (rule,) = spec["failurePolicy"]["rules"]
   assert rule == {
-    "action": "FailJobSet", "onJobFailureReasons": ["PodFailurePolicy"],
-  }  # fmt: skip
+    "action": "FailJobSet",
+    "onJobFailureReasons": ["PodFailurePolicy"],
+  }
   assert spec["failurePolicy"]["maxRestarts"] > 100
   job = spec["replicatedJobs"][0]["template"]["spec"]
   (rule,) = job["podFailurePolicy"]["rules"]
@@ -451,8 +506,11 @@ def test_gke_dry_prints_and_does_nothing(desk):
     and "@" not in out.replace("@NAMES@", "")
   )
   assert desk.run("gke.sh", "stop", "mae", "--dry")[1].split() == [
-    "kubectl", "delete", "jobset", "mae",
-  ]  # fmt: skip
+    "kubectl",
+    "delete",
+    "jobset",
+    "mae",
+  ]
   assert desk.calls == []
 
 

@@ -25,11 +25,19 @@ LINES = 24  # of a small terminal
 
 # Small, few steps, no evaluator that needs more images.
 TINY = [
-  "data.name=folder", "data.batch=8", "train.total_steps=2",
-  "schedule.warmup_steps=0", "hardware.compile_cache=", "method.width=16",
-  "method.heads=2", "method.depth=1", "method.decoder_width=16",
-  "method.decoder_heads=2", "evals.loss=None", "evals.recon=None",
-]  # fmt: skip
+  "data.name=folder",
+  "data.batch=8",
+  "train.total_steps=2",
+  "schedule.warmup_steps=0",
+  "hardware.compile_cache=",
+  "method.width=16",
+  "method.heads=2",
+  "method.depth=1",
+  "method.decoder_width=16",
+  "method.decoder_heads=2",
+  "evals.loss=None",
+  "evals.recon=None",
+]
 
 
 def draw(folder, split, size=(32, 32), n=6):
@@ -116,19 +124,25 @@ def broken_images(folder):
 
 
 FOLDERS = {
-  "empty": (lambda f: [shutil.rmtree(f / s) for s in ("train", "test")],
-            ["data.data_dir", "0 images"]),
+  "empty": (
+    lambda f: [shutil.rmtree(f / s) for s in ("train", "test")],
+    ["data.data_dir", "0 images"],
+  ),
   "no class has images": (
-    lambda f: [p.unlink() for p in f.rglob("*.png")], ["data.data_dir"]),
+    lambda f: [p.unlink() for p in f.rglob("*.png")],
+    ["data.data_dir"],
+  ),
   "no test split": (lambda f: shutil.rmtree(f / "test"), ["data.eval_split"]),
   "broken images": (broken_images, ["data.on_bad_record", ".png"]),
   "other sizes": (
     lambda f: [shutil.rmtree(f / "train"), draw(f, "train", (40, 32))],
-    ["data.host_crop", "40 x 32", "center"]),
+    ["data.host_crop", "40 x 32", "center"],
+  ),
   "other sizes to evaluate": (
     lambda f: [shutil.rmtree(f / "test"), draw(f, "test", (40, 32))],
-    ["data.eval_crop", "40 x 32", "center"]),
-}  # fmt: skip
+    ["data.eval_crop", "40 x 32", "center"],
+  ),
+}
 
 
 @pytest.mark.parametrize("change, words", FOLDERS.values(), ids=FOLDERS.keys())
@@ -145,20 +159,27 @@ def test_a_folder_of_images_that_is_wrong(
 RECIPES = {
   "two durations": (
     "config.train.update(total_steps=10, total_epochs=2.0)",
-    ["total_steps=10", "total_epochs=2.0", "train.total_"]),
+    ["total_steps=10", "total_epochs=2.0", "train.total_"],
+  ),
   "two units of an evaluator": (
     "config.evals.probe.update(every_steps=1, every_epochs=2.0)",
-    ["evals.probe.every_"]),
+    ["evals.probe.every_"],
+  ),
   "warm-up in epochs": (
     "config.schedule.update(warmup_steps=0, warmup_epochs=90.0)",
-    ["schedule.warmup", "train.total"]),
+    ["schedule.warmup", "train.total"],
+  ),
   "key that does not exist": (
-    "config.optim.learning = 0.1", ["optim.learning", "optim.lr"]),
+    "config.optim.learning = 0.1",
+    ["optim.learning", "optim.lr"],
+  ),
   "section replaced": (
-    "config.optim = configs.section(lr=0.1)", ["optim.", "base()"]),
+    "config.optim = configs.section(lr=0.1)",
+    ["optim.", "base()"],
+  ),
   "no method": ("config.method.type = ''", ["method.type"]),
   "config not returned": ("return None", ["--config", "return config"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("line, words", RECIPES.values(), ids=RECIPES.keys())
@@ -213,8 +234,11 @@ def shell(*argv):
   """Exit code and stderr of `python -m jmim.main`."""
   done = subprocess.run(
     [sys.executable, "-m", "jmim.main", *argv],
-    cwd=ROOT, env=dict(os.environ), capture_output=True, text=True,
-  )  # fmt: skip
+    cwd=ROOT,
+    env=dict(os.environ),
+    capture_output=True,
+    text=True,
+  )
   return done.returncode, done.stderr
 
 

@@ -16,35 +16,99 @@ from jmim import main
 from jmim.core import base_config
 
 TINY = {
-  "data.name": "folder", "data.batch": "8", "train.total_steps": "2",
-  "schedule.warmup_steps": "0", "hardware.compile_cache": "",
-  "method.width": "16", "method.heads": "2", "method.depth": "1",
-  "method.decoder_width": "16", "method.decoder_heads": "2",
-  "method.decoder_depth": "1", "evals.loss": "None", "evals.recon": "None",
-}  # fmt: skip
+  "data.name": "folder",
+  "data.batch": "8",
+  "train.total_steps": "2",
+  "schedule.warmup_steps": "0",
+  "hardware.compile_cache": "",
+  "method.width": "16",
+  "method.heads": "2",
+  "method.depth": "1",
+  "method.decoder_width": "16",
+  "method.decoder_heads": "2",
+  "method.decoder_depth": "1",
+  "evals.loss": "None",
+  "evals.recon": "None",
+}
 # Those that say how much is computed or kept are not made huge: that is no
 # mistake, but a request.
 METHOD = [
-  "type", "variant", "size", "channels", "mask_ratio", "norm_pix", "heads",
-  "width", "depth", "decoder_heads", "no_such_field",
-]  # fmt: skip
+  "type",
+  "variant",
+  "size",
+  "channels",
+  "mask_ratio",
+  "norm_pix",
+  "heads",
+  "width",
+  "depth",
+  "decoder_heads",
+  "no_such_field",
+]
 KEYS = sorted(
-  {*base_config.KEYS, *(f"method.{n}" for n in METHOD), "evals.probe.type",
-   "evals.probe.predict", "evals.probe.every_steps", "evals.nothing",
-   "optim.players.main.lr", "optim.players.x", "data", "", "a.b.c"}
+  {
+    *base_config.KEYS,
+    *(f"method.{n}" for n in METHOD),
+    "evals.probe.type",
+    "evals.probe.predict",
+    "evals.probe.every_steps",
+    "evals.nothing",
+    "optim.players.main.lr",
+    "optim.players.x",
+    "data",
+    "",
+    "a.b.c",
+  }
   - {"data.data_dir"}
-)  # fmt: skip
+)
 VALUES = [
-  "-1", "0", "1", "2", "3", "7", "8", "64", "0.5", "-0.5", "1e300", "nan",
-  "inf", "''", "x", "None", "True", "False", "()", "(1,)", "(0.1, 0.2, 0.3)",
-  "('a',)", "(('a', 1),)", "(('.*', 0.5),)", "(('(', 1),)", "{}", "[1, 2]",
-  "{'a': 1}", "../../x", "/proc/x", "\N{SNOWMAN}", "f32", "bf16", "mim.mae",
-  "resized", "center", "on", "1+1", "__import__('os')", "\\", "a\nb",
-]  # fmt: skip
+  "-1",
+  "0",
+  "1",
+  "2",
+  "3",
+  "7",
+  "8",
+  "64",
+  "0.5",
+  "-0.5",
+  "1e300",
+  "nan",
+  "inf",
+  "''",
+  "x",
+  "None",
+  "True",
+  "False",
+  "()",
+  "(1,)",
+  "(0.1, 0.2, 0.3)",
+  "('a',)",
+  "(('a', 1),)",
+  "(('.*', 0.5),)",
+  "(('(', 1),)",
+  "{}",
+  "[1, 2]",
+  "{'a': 1}",
+  "../../x",
+  "/proc/x",
+  "\N{SNOWMAN}",
+  "f32",
+  "bf16",
+  "mim.mae",
+  "resized",
+  "center",
+  "on",
+  "1+1",
+  "__import__('os')",
+  "\\",
+  "a\nb",
+]
 MUTATIONS = st.lists(
   st.tuples(st.sampled_from(KEYS), st.sampled_from(VALUES)),
-  min_size=1, max_size=3,
-)  # fmt: skip
+  min_size=1,
+  max_size=3,
+)
 
 
 class Started(BaseException):
@@ -66,9 +130,11 @@ def images(tmp_path_factory):
 
 @pytest.mark.slow
 @hypothesis.settings(
-  max_examples=200, deadline=None, derandomize=True,
+  max_examples=200,
+  deadline=None,
+  derandomize=True,
   suppress_health_check=list(hypothesis.HealthCheck),
-)  # fmt: skip
+)
 @hypothesis.given(changes=MUTATIONS)
 def test_a_spoilt_config_ends_in_a_screen_or_a_start(
   images, tmp_path_factory, changes

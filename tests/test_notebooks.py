@@ -72,8 +72,9 @@ def test_files_of_the_docs_are_written_by_cells():
   book = make.build(COLAB / "03_write_your_own_method.py")
   written = [c.source for c in book.cells if c.source.startswith("%%writefile")]
   assert [w.split("\n")[0].split()[1] for w in written] == [
-    "my_lab/denoise.py", "my_lab/denoise_digits.py",
-  ]  # fmt: skip
+    "my_lab/denoise.py",
+    "my_lab/denoise_digits.py",
+  ]
   assert "class Denoise(method.Method):" in written[0]
 
 

@@ -23,9 +23,16 @@ METHODS = ROOT / "jmim" / "methods"
 # sentence in its `__init__` that says the same in words.
 ARRAYS = {"diffusion", "masks", "nn"}
 FILES_AND_CHIPS = {"checkpoints", "core", "cost", "parallel", "runlog"}
-BELOW_SESSION = FILES_AND_CHIPS | ARRAYS | {
-  "data", "evals.lib", "metrics", "training",
-}  # fmt: skip
+BELOW_SESSION = (
+  FILES_AND_CHIPS
+  | ARRAYS
+  | {
+    "data",
+    "evals.lib",
+    "metrics",
+    "training",
+  }
+)
 ALLOWED = {
   # The ground.
   "core": set(),
@@ -51,10 +58,17 @@ ALLOWED = {
   # The doors.
   "hub": BELOW_SESSION | {"convert", "session"},
   "main": {"core", "modes", "parallel", "runlog"},
-  "tools": BELOW_SESSION | {
-    "convert", "evals", "main", "methods", "modes", "report", "session",
+  "tools": BELOW_SESSION
+  | {
+    "convert",
+    "evals",
+    "main",
+    "methods",
+    "modes",
+    "report",
+    "session",
   },
-}  # fmt: skip
+}
 
 
 def name_of(path: pathlib.Path) -> str:
@@ -227,17 +241,26 @@ def test_no_module_imports_itself_in_a_circle():
     ("jmim.core.state", "import jmim.methods", "jmim.methods"),
     ("jmim.tools.bench", "from jmim import main", None),
     ("jmim.modes.train", "from jmim import main", "jmim.main"),
-    ("jmim.methods.mae", "from jmim.training import optim",
-     "jmim.training.optim"),
-    ("jmim.diffusion.x", "def f():\n  import jmim.modes.train",
-     "jmim.modes.train"),
+    (
+      "jmim.methods.mae",
+      "from jmim.training import optim",
+      "jmim.training.optim",
+    ),
+    (
+      "jmim.diffusion.x",
+      "def f():\n  import jmim.modes.train",
+      "jmim.modes.train",
+    ),
     ("jmim.methods.mae", "from jmim.core import method", None),
     ("jmim.evals.lib.x", "from jmim.evals import knn", "jmim.evals.knn"),
     ("jmim.evals.knn", "from jmim.evals.lib import base", None),
-    ("jmim.convert.tables.x", "from jmim.session import build",
-     "jmim.session.build"),
+    (
+      "jmim.convert.tables.x",
+      "from jmim.session import build",
+      "jmim.session.build",
+    ),
   ],
-)  # fmt: skip
+)
 def test_the_layer_check_sees_what_it_should(importer, source, bad):
   names = {"jmim.main", "jmim.modes.train", "jmim.evals.knn"}
   names |= {"jmim.training.optim", "jmim.core.method", "jmim.session.build"}

@@ -23,15 +23,27 @@ pytestmark = pytest.mark.slow
 def start(workdir, *flags):
   """A long run, whose lines can be read while it goes on."""
   command = [
-    sys.executable, "-u", "-m", "jmim.main", f"--config={RECIPE}:steps=100000",
-    f"--workdir={workdir}", f"--config.data.data_dir={workdir.parent / 'data'}",
-    "--config.evals.recon=None", "--config.evals.loss=None", *flags,
-  ]  # fmt: skip
+    sys.executable,
+    "-u",
+    "-m",
+    "jmim.main",
+    f"--config={RECIPE}:steps=100000",
+    f"--workdir={workdir}",
+    f"--config.data.data_dir={workdir.parent / 'data'}",
+    "--config.evals.recon=None",
+    "--config.evals.loss=None",
+    *flags,
+  ]
   flag = "--xla_force_host_platform_device_count=2"
   return subprocess.Popen(
-    command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    text=True, env={**os.environ, "XLA_FLAGS": flag}, start_new_session=True,
-  )  # fmt: skip
+    command,
+    cwd=ROOT,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    text=True,
+    env={**os.environ, "XLA_FLAGS": flag},
+    start_new_session=True,
+  )
 
 
 def pair(workdir, *flags, own=((), ())):
@@ -41,11 +53,16 @@ def pair(workdir, *flags, own=((), ())):
     port = probe.getsockname()[1]
   return [
     start(
-      workdir, f"--coordinator=127.0.0.1:{port}", "--processes=2",
-      f"--process={i}", "--config.hardware.host_timeout=60", *flags, *own[i],
+      workdir,
+      f"--coordinator=127.0.0.1:{port}",
+      "--processes=2",
+      f"--process={i}",
+      "--config.hardware.host_timeout=60",
+      *flags,
+      *own[i],
     )
     for i in range(2)
-  ]  # fmt: skip
+  ]
 
 
 def until_it_trains(process):
@@ -132,10 +149,12 @@ def test_a_host_that_never_comes_is_named(tmp_path):
   all_three = [
     subprocess.Popen(
       [sys.executable, "-c", code, str(i), where],
-      cwd=ROOT, stdout=subprocess.PIPE, text=True,
+      cwd=ROOT,
+      stdout=subprocess.PIPE,
+      text=True,
     )
     for i in range(3)
-  ]  # fmt: skip
+  ]
   outs = [p.communicate()[0] for p in all_three]
   assert "hosts 1 of 3 did not reach 'there' within 2 s" in outs[0]
 
@@ -144,15 +163,30 @@ def losses(workdir, processes, devices):
   """Of 20 steps of a toy MAE, in that many processes of this machine."""
   script = str(ROOT / "launch" / "multiprocess.sh")
   done = subprocess.run(
-    [script, str(processes), "--", f"--config={RECIPE}:steps=20",
-     f"--workdir={workdir}", f"--config.data.data_dir={workdir.parent}/data",
-     "--config.evals.recon=None", "--config.evals.loss=None",
-     "--config.train.log_steps=1", "--config.train.checkpoint_steps=10"],
-    cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    [
+      script,
+      str(processes),
+      "--",
+      f"--config={RECIPE}:steps=20",
+      f"--workdir={workdir}",
+      f"--config.data.data_dir={workdir.parent}/data",
+      "--config.evals.recon=None",
+      "--config.evals.loss=None",
+      "--config.train.log_steps=1",
+      "--config.train.checkpoint_steps=10",
+    ],
+    cwd=ROOT,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    text=True,
     check=False,
-    env={**os.environ, "JMIM_CPU_DEVICES": str(devices), "XLA_FLAGS": "",
-         "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"},
-  )  # fmt: skip
+    env={
+      **os.environ,
+      "JMIM_CPU_DEVICES": str(devices),
+      "XLA_FLAGS": "",
+      "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",
+    },
+  )
   assert done.returncode == 0, done.stdout
   lines = writer.read(workdir)
   return [(x["loss"], x["grad_norm"]) for x in lines]

@@ -45,8 +45,9 @@ def test_an_sdist_installs_and_works_elsewhere(tmp_path):
   # is installed.
   venv.create(place, with_pip=True)
   python = place / "bin" / "python"
-  site = run(python, "-c", "import site; print(site.getsitepackages()[0])",
-             cwd=tmp_path).strip()  # fmt: skip
+  site = run(
+    python, "-c", "import site; print(site.getsitepackages()[0])", cwd=tmp_path
+  ).strip()
   theirs = next(p for p in sys.path if p.endswith("site-packages"))
   (pathlib.Path(site) / "outer.pth").write_text(theirs + "\n")
   # pip fetches what pyproject.toml builds with, as it would for anybody: the

@@ -17,10 +17,19 @@ pytestmark = pytest.mark.skipif(
 
 def test_the_site_builds_without_warnings(tmp_path):
   done = subprocess.run(
-    [sys.executable, "-m", "mkdocs", "build", "--strict", "-q",
-     f"--site-dir={tmp_path / 'site'}"],
-    cwd=ROOT, text=True, capture_output=True,
-  )  # fmt: skip
+    [
+      sys.executable,
+      "-m",
+      "mkdocs",
+      "build",
+      "--strict",
+      "-q",
+      f"--site-dir={tmp_path / 'site'}",
+    ],
+    cwd=ROOT,
+    text=True,
+    capture_output=True,
+  )
   assert done.returncode == 0, done.stderr
   assert "WARNING" not in done.stderr
   for page in (ROOT / "docs").glob("*.md"):

@@ -26,11 +26,14 @@ def start(tmp_path, *plan, **env):
   env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "JMIM_BACKOFF": "0", **env}
   return subprocess.Popen(
     [str(SCRIPT), "--supervise", "recipe.py", "out", "--x=y z"],
-    cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    cwd=tmp_path,
+    env=env,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
     text=True,
     # A shell in the background leaves it ignored, and then no trap hears it.
     preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-  )  # fmt: skip
+  )
 
 
 def ended(tmp_path, *plan, **env):

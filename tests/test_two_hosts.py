@@ -139,11 +139,14 @@ def two(what, folder, env):
   devices = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
   both = [
     subprocess.Popen(
-      [sys.executable, "-c", code, str(i)], text=True, stdout=subprocess.PIPE,
-      stderr=subprocess.STDOUT, env={**os.environ, **devices, **env},
+      [sys.executable, "-c", code, str(i)],
+      text=True,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.STDOUT,
+      env={**os.environ, **devices, **env},
     )
     for i in range(2)
-  ]  # fmt: skip
+  ]
   outs = [p.communicate()[0] for p in both]
   assert [p.returncode for p in both] == [0, 0], "\n\n".join(outs)
   lines = [x for out in outs for x in out.splitlines()]

@@ -78,9 +78,13 @@ def converted(tmp_path_factory, recipe, theirs):
   folder = tmp_path_factory.mktemp("converted")
   np.savez(folder / "w.npz", **theirs)
   command.main(
-    ["--from=mae", f"--weights={folder / 'w.npz'}", f"--config={recipe}",
-     f"--out={folder / 'run'}"]
-  )  # fmt: skip
+    [
+      "--from=mae",
+      f"--weights={folder / 'w.npz'}",
+      f"--config={recipe}",
+      f"--out={folder / 'run'}",
+    ]
+  )
   return folder / "run"
 
 
@@ -115,24 +119,40 @@ def test_to_the_authors_and_back_is_bit_equal(tmp_path, converted, theirs):
 
 def test_the_documented_commands_run(tmp_path, converted):
   command_line = [
-    sys.executable, "-m", "jmim.main", "--mode=export",
-    f"--workdir={converted}", "--format=hf", f"--out={tmp_path / 'hub'}",
-  ]  # fmt: skip
+    sys.executable,
+    "-m",
+    "jmim.main",
+    "--mode=export",
+    f"--workdir={converted}",
+    "--format=hf",
+    f"--out={tmp_path / 'hub'}",
+  ]
   done = subprocess.run(command_line, capture_output=True, text=True)
   assert done.returncode == 0, done.stderr
   assert set(p.name for p in (tmp_path / "hub").iterdir()) == {
-    "config.json", "jmim.json", "model.safetensors", "README.md",
+    "config.json",
+    "jmim.json",
+    "model.safetensors",
+    "README.md",
     "preprocessor_config.json",
-  }  # fmt: skip
+  }
   command_line[-1] = "--weights=raw"
   done = subprocess.run(command_line, capture_output=True, text=True)
   assert done.returncode == 2 and "without --out" in done.stderr
   evil = tmp_path / "evil.pth"
   evil.write_bytes(pickle.dumps(os.getcwd, protocol=4))
   done = subprocess.run(
-    [sys.executable, "-m", "jmim.convert", "--from=mae", f"--weights={evil}",
-     f"--out={tmp_path / 'run'}"], capture_output=True, text=True,
-  )  # fmt: skip
+    [
+      sys.executable,
+      "-m",
+      "jmim.convert",
+      "--from=mae",
+      f"--weights={evil}",
+      f"--out={tmp_path / 'run'}",
+    ],
+    capture_output=True,
+    text=True,
+  )
   assert done.returncode == 2 and "posix.getcwd" in done.stderr
   assert not (tmp_path / "run").exists()
 
@@ -168,8 +188,9 @@ def test_timm_takes_the_encoder_and_says_what_is_left(tmp_path, converted):
 
 
 def test_the_crop_of_timm_is_read(tmp_path):
-  cfg = dict(mean=(0.5,) * 3, std=(0.2,) * 3, input_size=(3, 224, 224),
-             crop_pct=0.875)  # fmt: skip
+  cfg = dict(
+    mean=(0.5,) * 3, std=(0.2,) * 3, input_size=(3, 224, 224), crop_pct=0.875
+  )
   text = json.dumps({"pretrained_cfg": cfg})
   (tmp_path / "config.json").write_text(text)
   found = importing.processor(str(tmp_path))
@@ -202,13 +223,19 @@ def test_images_of_any_size_are_preprocessed(tmp_path, converted):
 
 
 def test_the_decoder_stays_fresh_without_one(tmp_path, theirs, recipe, capsys):
-  part = {n: x for n, x in theirs.items()
-          if "decoder" not in n and n != "mask_token"}  # fmt: skip
+  part = {
+    n: x for n, x in theirs.items() if "decoder" not in n and n != "mask_token"
+  }
   np.savez(tmp_path / "w.npz", **part)
   command.main(
-    ["--from=mae", f"--weights={tmp_path / 'w.npz'}", f"--config={recipe}",
-     f"--out={tmp_path / 'run'}", "--config.hardware.mesh.fsdp=4"]
-  )  # fmt: skip
+    [
+      "--from=mae",
+      f"--weights={tmp_path / 'w.npz'}",
+      f"--config={recipe}",
+      f"--out={tmp_path / 'run'}",
+      "--config.hardware.mesh.fsdp=4",
+    ]
+  )
   shown = capsys.readouterr().out
   assert "stays fresh: params/main/decoder/pred/kernel" in shown
   params = weights.read_section(tmp_path / "run", "params")
@@ -247,15 +274,23 @@ def test_a_loaded_model_samples(tmp_path):
     name="digits/plain", size=8, channels=1, mean=(0.5,), std=(0.5,)
   )
   config.method = configs.section(
-    type="diffusion.dit", variant="S/4", size=8, channels=1, width=16, depth=1,
-    heads=2, classes=10, times=20, steps=2, mlp_ratio=4.0,
-  )  # fmt: skip
+    type="diffusion.dit",
+    variant="S/4",
+    size=8,
+    channels=1,
+    width=16,
+    depth=1,
+    heads=2,
+    classes=10,
+    times=20,
+    steps=2,
+    mlp_ratio=4.0,
+  )
   config.hardware.compile_cache = ""
   method = importing.build.make_method(config)
   like = trees.named(importing.shapes(method))
   rng = np.random.default_rng(0)
-  named = {n: rng.normal(0, 0.1, x.shape).astype("f4")
-           for n, x in like.items()}  # fmt: skip
+  named = {n: rng.normal(0, 0.1, x.shape).astype("f4") for n, x in like.items()}
   rules = families.FAMILIES["dit"].table(method)
   np.savez(tmp_path / "w.npz", **dict(table.export_stream(rules, named)))
   importing.run("dit", str(tmp_path / "w.npz"), config, tmp_path / "run")

@@ -13,13 +13,27 @@ from jmim.runlog import writer
 def recipe(data_dir):
   config = configs.base()
   config.data.update(
-    name="digits/plain", data_dir=data_dir, batch=32, size=8, channels=1,
-    flip=False, mean=(0.5,), std=(0.5,),
-  )  # fmt: skip
+    name="digits/plain",
+    data_dir=data_dir,
+    batch=32,
+    size=8,
+    channels=1,
+    flip=False,
+    mean=(0.5,),
+    std=(0.5,),
+  )
   config.method = configs.section(
-    type="mim.mae", variant="Ti/2", size=8, channels=1, width=32, depth=2,
-    heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2,
-  )  # fmt: skip
+    type="mim.mae",
+    variant="Ti/2",
+    size=8,
+    channels=1,
+    width=32,
+    depth=2,
+    heads=2,
+    decoder_width=16,
+    decoder_depth=1,
+    decoder_heads=2,
+  )
   config.train.update(total_steps=8, log_steps=2, checkpoint_steps=4)
   config.ema.decay = 0.9
   config.hardware.compile_cache = ""

@@ -20,8 +20,10 @@ from jmim.tools import claims
 COLOURS = ("red", "green", "white", "blue")
 LOSS, KNN, MIOU = "loss/loss", "knn/top1", "dense/miou"
 CHANGES = (
-  "evals.recon=None", "evals.knn.limit=10000", "evals.knn.reference=False",
-)  # fmt: skip
+  "evals.recon=None",
+  "evals.knn.limit=10000",
+  "evals.knn.reference=False",
+)
 
 
 def above(first: str, second: str) -> claims.Condition:

@@ -21,9 +21,12 @@ JF = "propagation/jf"
 
 def get_claim() -> claims.Claim:
   same_weights = (
-    "init_from.path={workdir:ours}", "optim.lr=0.0", "train.total_steps=1",
-    "schedule.warmup_steps=0", "evals.propagation=None",
-  )  # fmt: skip
+    "init_from.path={workdir:ours}",
+    "optim.lr=0.0",
+    "train.total_steps=1",
+    "schedule.warmup_steps=0",
+    "evals.propagation=None",
+  )
   return claims.Claim(
     runs={
       "ours": claims.Run(RECIPE),

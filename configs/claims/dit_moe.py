@@ -62,6 +62,6 @@ def get_claim() -> claims.Claim:
         beyond_class("time"),
         at_least=0.0,
       ),
-    ),  # fmt: skip
+    ),
     metrics=("errors/mse", top, low),
   )

@@ -29,9 +29,17 @@ STUDENT = "configs/dmae_cifar10.py"
 TEACHER = "method.teacher={workdir:teacher}"
 PROBE, GAP, RECON = "probe/accuracy", "loss/distill0", "loss/recon"
 WHOLE = ("evals.probe.limit=10000", "evals.probe.reference=False")
-FAST = tuple(f"evals.{name}=None" for name in (
-  "knn", "recon", "probe", "fewshot", "linear", "introspect",
-))  # fmt: skip
+FAST = tuple(
+  f"evals.{name}=None"
+  for name in (
+    "knn",
+    "recon",
+    "probe",
+    "fewshot",
+    "linear",
+    "introspect",
+  )
+)
 
 
 def student(weight: float, ratio: float = 0.75) -> claims.Run:
@@ -49,13 +57,16 @@ def lost(name: str):
 def get_claim() -> claims.Claim:
   bigger = ("method.width=192", "method.depth=6", "method.heads=6")
   head_only = (
-    TEACHER, "init_from.path={workdir:plain}",
-    "optim.freeze=('/encoder/','/decoder/')", "evals.probe=None",
-  )  # fmt: skip
+    TEACHER,
+    "init_from.path={workdir:plain}",
+    "optim.freeze=('/encoder/','/decoder/')",
+    "evals.probe=None",
+  )
   return claims.Claim(
     runs={
-      "teacher": claims.Run("configs/mae_cifar10.py:steps=600",
-                            (*bigger, *FAST)),
+      "teacher": claims.Run(
+        "configs/mae_cifar10.py:steps=600", (*bigger, *FAST)
+      ),
       "plain": student(0.0),
       "ours": student(1.0),
       "ours10": student(10.0),
@@ -64,15 +75,26 @@ def get_claim() -> claims.Claim:
       "ours95": student(1.0, 0.95),
     },
     conditions=(
-      claims.Condition("A: L_d, distilled (weight 10) / projection only",
-                       lambda r: r["ours10"][GAP] / r["head"][GAP], 0.65),
-      claims.Condition("B: reconstruction error, distilled / plain",
-                       lambda r: r["ours"][RECON] / r["plain"][RECON], 0.99),
-      claims.Condition("B: probe points above plain MAE, both at 95 %",
-                       lambda r: r["ours95"][PROBE] - r["plain95"][PROBE],
-                       at_least=0.5),
-      claims.Condition("C: points lost at 95 %, ours - plain",
-                       lambda r: lost("ours")(r) - lost("plain")(r), 0.0),
+      claims.Condition(
+        "A: L_d, distilled (weight 10) / projection only",
+        lambda r: r["ours10"][GAP] / r["head"][GAP],
+        0.65,
+      ),
+      claims.Condition(
+        "B: reconstruction error, distilled / plain",
+        lambda r: r["ours"][RECON] / r["plain"][RECON],
+        0.99,
+      ),
+      claims.Condition(
+        "B: probe points above plain MAE, both at 95 %",
+        lambda r: r["ours95"][PROBE] - r["plain95"][PROBE],
+        at_least=0.5,
+      ),
+      claims.Condition(
+        "C: points lost at 95 %, ours - plain",
+        lambda r: lost("ours")(r) - lost("plain")(r),
+        0.0,
+      ),
     ),
     metrics=(PROBE, GAP, RECON),
-  )  # fmt: skip
+  )

@@ -13,11 +13,13 @@ from jmim.tools import claims
 
 PROBE = "probe/accuracy"
 SHARED = (
-  "data.device_crop=none", "data.flip=False",
+  "data.device_crop=none",
+  "data.flip=False",
   "data.mean=" + str((noisy_channels.MEAN,) * 3),
   "data.std=" + str((noisy_channels.STD,) * 3),
-  "evals.probe.limit=10000", "evals.loss.every_steps=0",
-)  # fmt: skip
+  "evals.probe.limit=10000",
+  "evals.loss.every_steps=0",
+)
 UNUSED = ("knn", "fewshot", "linear", "introspect", "recon")
 RECIPES = {
   "mae": claims.Run(

@@ -85,8 +85,10 @@ def get_claim() -> claims.Claim:
       "classifier": claims.Run("configs/convnet_digits.py"),
       "first_stage": claims.Run(
         "configs/autoencoder_kl_digits.py",
-        ("method.perceptual=small",
-         "method.perceptual_path={workdir:classifier}"),
+        (
+          "method.perceptual=small",
+          "method.perceptual_path={workdir:classifier}",
+        ),
       ),
       "latents": claims.Run(
         RECIPE, ("method.first_stage_path={workdir:first_stage}", *LEAN)
@@ -111,4 +113,4 @@ def get_claim() -> claims.Claim:
       ),
     ),
     metrics=("accuracy/top1", "restoration/psnr", "errors/pixel"),
-  )  # fmt: skip
+  )

@@ -15,9 +15,11 @@ from jmim.tools import claims
 RECIPE = "configs/mae_cifar10.py"
 # Only what the claim measures.
 LEAN = (
-  "evals.knn=None", "evals.fewshot=None", "evals.linear=None",
+  "evals.knn=None",
+  "evals.fewshot=None",
+  "evals.linear=None",
   "evals.introspect=None",
-)  # fmt: skip
+)
 
 
 def get_claim() -> claims.Claim:

@@ -15,9 +15,16 @@ from jmim.tools import claims
 RECIPE = "configs/maskalign_cifar10.py:steps="
 TEACHER = "method.teacher={workdir:teacher}"
 LOSS, PROBE, KEPT = "loss/loss", "probe/accuracy", "loss/kept_importance"
-FAST = tuple(f"evals.{name}=None" for name in (
-  "knn", "recon", "fewshot", "linear", "introspect",
-))  # fmt: skip
+FAST = tuple(
+  f"evals.{name}=None"
+  for name in (
+    "knn",
+    "recon",
+    "fewshot",
+    "linear",
+    "introspect",
+  )
+)
 
 
 def get_claim() -> claims.Claim:
@@ -47,13 +54,16 @@ def get_claim() -> claims.Claim:
         at_most=1.0,
       ),
       claims.Condition(
-        "C: importance kept by attention", lambda r: r["ours"][KEPT],
+        "C: importance kept by attention",
+        lambda r: r["ours"][KEPT],
         at_least=1.1,
       ),
       claims.Condition(
-        "C: importance kept at random", lambda r: r["random"][KEPT],
-        at_most=1.02, at_least=0.98,
+        "C: importance kept at random",
+        lambda r: r["random"][KEPT],
+        at_most=1.02,
+        at_least=0.98,
       ),
     ),
     metrics=(LOSS, PROBE, KEPT),
-  )  # fmt: skip
+  )

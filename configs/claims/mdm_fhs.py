@@ -44,9 +44,13 @@ def sampled(workdir, sampler, steps, precision, limit, n):
   """{tokens [n, L], calls [n]} of the network of a run."""
   model = jmim.load(workdir)
   m = dataclasses.replace(
-    model.method, sampler=sampler, steps=steps, precision=precision,
-    noise_limit=limit, cache_rows=128,
-  )  # fmt: skip
+    model.method,
+    sampler=sampler,
+    steps=steps,
+    precision=precision,
+    noise_limit=limit,
+    cache_rows=128,
+  )
   m.inputs()
   made = jax.jit(m.generate)(
     model.params, model.extra, {}, {"index": jnp.arange(n)}, jax.random.key(0)
@@ -118,6 +122,6 @@ def get_claim() -> claims.Claim:
         lambda r: abs(loss(r, "timed") / loss(r, "untimed") - 1),
         at_most=0.01,
       ),
-    ),  # fmt: skip
+    ),
     metrics=("bound/nats", "bound/examples"),
   )

@@ -15,8 +15,9 @@ LEAN = ("evals.probe=None", "evals.recon=None", "evals.samples=None")
 
 def settings(clean_share: float, noised_mask: float) -> claims.Run:
   shares = (
-    f"method.clean_share={clean_share}", f"method.noised_mask={noised_mask}"
-  )  # fmt: skip
+    f"method.clean_share={clean_share}",
+    f"method.noised_mask={noised_mask}",
+  )
   return claims.Run(RECIPE, (*shares, *LEAN))
 
 

@@ -29,9 +29,17 @@ PROBE, FRESH = "probe/accuracy", "probe/untrained_accuracy"
 def decoder_flops(ratio: float) -> int:
   """Of one clip of the card: 8 frames of 32 pixels, patch 4."""
   m = videomae_v2.VideoMAE(
-    variant="Ti/4", size=32, frames=8, width=96, depth=4, heads=4,
-    decoder_width=48, decoder_depth=2, decoder_heads=4, decoder_ratio=ratio,
-  )  # fmt: skip
+    variant="Ti/4",
+    size=32,
+    frames=8,
+    width=96,
+    depth=4,
+    heads=4,
+    decoder_width=48,
+    decoder_depth=2,
+    decoder_heads=4,
+    decoder_ratio=ratio,
+  )
   k, wanted = m.counts
   latent, ids = jnp.zeros((1, k, 96)), jnp.zeros((1, k), int)
   places = jnp.zeros((1, wanted), int)

@@ -55,9 +55,11 @@ def meta(where: pathlib.Path) -> dict[str, Any]:
     raise damaged(where, e) from e
   if schema not in {*migrate.STEPS, migrate.SCHEMA}:
     raise errors.UserError(
-      f"{where} has schema {schema}", f"schema {migrate.SCHEMA} or older",
-      "read it with the version of jmim that wrote it", "--workdir",
-    )  # fmt: skip
+      f"{where} has schema {schema}",
+      f"schema {migrate.SCHEMA} or older",
+      "read it with the version of jmim that wrote it",
+      "--workdir",
+    )
   return migrate.up(found)
 
 

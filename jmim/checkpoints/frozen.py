@@ -32,9 +32,12 @@ def load(name: str, const: method.Const) -> Any:
   if const.path and path.is_dir() and not const.sha256:
     return _pick(name, path, like)
   saved, _ = read(
-    name, const.path, const.sha256, key,
+    name,
+    const.path,
+    const.sha256,
+    key,
     "an .npz with the weights, or (without a hash) the workdir of a run",
-  )  # fmt: skip
+  )
   check(saved, trees.named(like), key, f"{name}: {path}")
   return trees.map_named(lambda n, s: jnp.asarray(saved[n], s.dtype), like)
 
@@ -57,15 +60,19 @@ def read(
   file = pathlib.Path(path).expanduser()
   if not file.is_file():
     raise errors.UserError(
-      f"{name}: no file {file}", expected,
-      "give the path of existing weights", key,
-    )  # fmt: skip
+      f"{name}: no file {file}",
+      expected,
+      "give the path of existing weights",
+      key,
+    )
   found = hashlib.sha256(file.read_bytes()).hexdigest()
   if sha256 and found != sha256:
     raise errors.UserError(
-      f"{name}: {file} has sha256 {found}", sha256,
-      "fetch the right file, or change the hash if you mean this one", key,
-    )  # fmt: skip
+      f"{name}: {file} has sha256 {found}",
+      sha256,
+      "fetch the right file, or change the hash if you mean this one",
+      key,
+    )
   return npz.read(file, key), found
 
 
@@ -84,8 +91,9 @@ def check(
     raise errors.UserError(
       f"{where} differs; " + "; ".join(lines[:8]),
       f"{len(wanted)} arrays of the configured architecture",
-      "use the weights of the configured architecture", key,
-    )  # fmt: skip
+      "use the weights of the configured architecture",
+      key,
+    )
 
 
 def _pick(name: str, workdir: pathlib.Path, like: Any) -> Any:
@@ -94,9 +102,11 @@ def _pick(name: str, workdir: pathlib.Path, like: Any) -> Any:
     saved = weights.read_section(workdir, "params")
   except FileNotFoundError as e:
     raise errors.UserError(
-      f"{name}: {e}", "the workdir of a run with a checkpoint",
-      "finish that run first", "method (const path)",
-    ) from e  # fmt: skip
+      f"{name}: {e}",
+      "the workdir of a run with a checkpoint",
+      "finish that run first",
+      "method (const path)",
+    ) from e
   wanted = trees.named(like)
   first = next(iter(wanted))
   fits = lambda prefix: all(
@@ -109,8 +119,9 @@ def _pick(name: str, workdir: pathlib.Path, like: Any) -> Any:
     raise errors.UserError(
       f"{name}: {workdir} has {len(found)} networks that fit",
       f"one with the {len(wanted)} arrays of the configured architecture",
-      "use a run of the configured architecture", "method (const path)",
-    )  # fmt: skip
+      "use a run of the configured architecture",
+      "method (const path)",
+    )
   return trees.map_named(
     lambda n, s: jnp.asarray(saved[found[0] + n], s.dtype), like
   )

@@ -126,8 +126,9 @@ def _read(rules: Rules) -> Arrays:
     raise errors.UserError(
       f"init_from.path={rules.path}: no {section} there ({e})",
       "the workdir of a run with a checkpoint, or an .npz of named arrays",
-      "correct the path (or init_from.weights)", "init_from.path",
-    ) from e  # fmt: skip
+      "correct the path (or init_from.weights)",
+      "init_from.path",
+    ) from e
 
 
 def _resized(value, shape, name, rules) -> np.ndarray:
@@ -156,8 +157,9 @@ def _check_regexes(rules: Rules) -> None:
         raise errors.UserError(
           f"init_from.{field} has the entry {rule!r} ({e})",
           "((regex, replacement), ...)" if field == "rename" else "regexes",
-          "correct it", f"init_from.{field}",
-        ) from e  # fmt: skip
+          "correct it",
+          f"init_from.{field}",
+        ) from e
 
 
 def _error(rules: Rules, lines: Sequence[str]) -> errors.UserError:
@@ -167,5 +169,6 @@ def _error(rules: Rules, lines: Sequence[str]) -> errors.UserError:
     f"{rules.path} does not fit:\n           {shown}{more}",
     "every name and shape to agree, or to be covered by a rule",
     "add init_from.rename, .skip (saved, not wanted), .reinit (ours, stays "
-    "fresh) or .resize", "init_from",
-  )  # fmt: skip
+    "fresh) or .resize",
+    "init_from",
+  )

@@ -54,9 +54,7 @@ class Keeper:
     self._values: dict[int, float] = {}
     self._failures = {"metrics": 0, "checkpoint": 0}
     self._pending = self.owed = False
-    self.store = checkpoint.Checkpoints(
-      workdir, self._kept, write, group
-    )  # fmt: skip
+    self.store = checkpoint.Checkpoints(workdir, self._kept, write, group)
     if write and self._best and (workdir / "metrics.jsonl").exists():
       for line in writers.complete(workdir):
         self.note(line["step"], line)

@@ -17,8 +17,13 @@ from jmim.core import errors
 # DEFLATE cannot make anything smaller than by 1032.
 _DENSEST = 1032
 _BROKEN = (
-  OSError, ValueError, EOFError, LookupError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
+  OSError,
+  ValueError,
+  EOFError,
+  LookupError,
+  zipfile.BadZipFile,
+  zlib.error,
+)
 
 
 def read(path: pathlib.Path, key: str) -> dict[str, np.ndarray]:
@@ -41,8 +46,9 @@ def read(path: pathlib.Path, key: str) -> dict[str, np.ndarray]:
     raise errors.UserError(
       f"{path} cannot be read ({errors.first_line(e)})",
       "an .npz of named arrays, as numpy.savez writes it",
-      "copy or make it again", key,
-    ) from e  # fmt: skip
+      "copy or make it again",
+      key,
+    ) from e
 
 
 def header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:

@@ -69,7 +69,8 @@ class Checkpoints:
       self.path,
       item_names=("state", "meta"),
       options=ocp.CheckpointManagerOptions(
-        create=self._write, read_only=not self._write,
+        create=self._write,
+        read_only=not self._write,
         save_interval_steps=int(self._write),
         # A folder that cannot be made is an error here and now; else threads
         # of Orbax wait ten minutes for it, also when the program ends.
@@ -78,7 +79,7 @@ class Checkpoints:
           timeout_secs=_PATIENCE * (self.group.seconds or 300),
         ),
       ),
-    )  # fmt: skip
+    )
 
   def latest(self) -> int | None:
     """The newest complete step, or None."""

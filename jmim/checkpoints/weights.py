@@ -22,9 +22,11 @@ def newest(store: checkpoint.Checkpoints) -> int:
   step = store.latest()
   if step is None:
     raise errors.UserError(
-      f"no checkpoint in {store.path}", "a trained run",
-      "run --mode=train first, or name its --workdir", "--workdir",
-    )  # fmt: skip
+      f"no checkpoint in {store.path}",
+      "a trained run",
+      "run --mode=train first, or name its --workdir",
+      "--workdir",
+    )
   return step
 
 
@@ -32,9 +34,11 @@ def check_trainable(store: checkpoint.Checkpoints) -> None:
   """Raises UserError if the newest checkpoint is of converted weights."""
   if store.latest() == 0:
     raise errors.UserError(
-      f"{store.path} holds converted weights", "the workdir of a run",
-      "train in another one with init_from.path pointing here", "--workdir",
-    )  # fmt: skip
+      f"{store.path} holds converted weights",
+      "the workdir of a run",
+      "train in another one with init_from.path pointing here",
+      "--workdir",
+    )
 
 
 def restore(store: checkpoint.Checkpoints, step: int, like: Any) -> Any:
@@ -52,9 +56,16 @@ def restore(store: checkpoint.Checkpoints, step: int, like: Any) -> Any:
   if like.ema and not ema:
     ema = found["params"]
   return like.replace(
-    step=zero + step, params=found["params"], extra=found["extra"], opt={},
-    ema=ema, window={}, counted=zero, skipped=zero, skipped_total=zero,
-  )  # fmt: skip
+    step=zero + step,
+    params=found["params"],
+    extra=found["extra"],
+    opt={},
+    ema=ema,
+    window={},
+    counted=zero,
+    skipped=zero,
+    skipped_total=zero,
+  )
 
 
 def leaf(store: checkpoint.Checkpoints, step: int, name: str) -> np.ndarray:

@@ -40,9 +40,11 @@ def main(argv: Sequence[str]) -> None:
   for name in ("weights", "out"):
     if not given.get(name):
       raise errors.UserError(
-        f"no --{name}", "--from=FAMILY --weights=FILE --out=WORKDIR",
-        "add it", f"--{name}",
-      )  # fmt: skip
+        f"no --{name}",
+        "--from=FAMILY --weights=FILE --out=WORKDIR",
+        "add it",
+        f"--{name}",
+      )
   config = None
   if given.get("config"):
     config = configs.override(configs.load(given["config"]), overrides)
@@ -50,9 +52,13 @@ def main(argv: Sequence[str]) -> None:
   ignore = [p for p in given.get("ignore", "").split(",") if p]
   out = pathlib.Path(given["out"]).expanduser()
   lines = importing.run(
-    given.get("from", "auto"), given["weights"], config, out,
-    "resize" in given, ignore,
-  )  # fmt: skip
+    given.get("from", "auto"),
+    given["weights"],
+    config,
+    out,
+    "resize" in given,
+    ignore,
+  )
   print("\n".join([*lines, f"done: {out}"]))
 
 

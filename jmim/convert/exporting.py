@@ -52,9 +52,11 @@ class Leaves(Mapping[str, np.ndarray]):
     }
     if not any(n.startswith("params/") for n in self._where):
       raise errors.UserError(
-        f"{workdir} has no {source}", "a run with an EMA",
-        "use --weights=raw", "--weights",
-      )  # fmt: skip
+        f"{workdir} has no {source}",
+        "a run with an EMA",
+        "use --weights=raw",
+        "--weights",
+      )
 
   def __getitem__(self, name: str) -> np.ndarray:
     section, _ = self._where[name]
@@ -152,12 +154,15 @@ def describe(
   if family.library == "timm":
     own["pretrained_cfg"] = {
       "input_size": [method.channels, method.size, method.size],
-      "mean": image["image_mean"], "std": image["image_std"],
-      "interpolation": "bicubic", "fixed_input_size": True,
+      "mean": image["image_mean"],
+      "std": image["image_std"],
+      "interpolation": "bicubic",
+      "fixed_input_size": True,
       "crop_pct": method.size / max(method.size, config.data.eval_resize),
-      "num_classes": own["num_classes"], "first_conv": "patch_embed.proj",
+      "num_classes": own["num_classes"],
+      "first_conv": "patch_embed.proj",
       "classifier": own.pop("classifier", "head"),
-    }  # fmt: skip
+    }
   _dump(out / "config.json", own)
   if family.library == "hf":
     _dump(out / "preprocessor_config.json", image)
@@ -176,16 +181,21 @@ def preprocessing(config: ml_collections.ConfigDict) -> dict[str, Any]:
   data = config.data
   side = {"height": data.size, "width": data.size}
   found = {
-    "do_resize": True, "do_rescale": True, "rescale_factor": 1 / 255,
-    "do_normalize": True, "image_mean": list(data.mean),
-    "image_std": list(data.std), "resample": 3,
-  }  # fmt: skip
+    "do_resize": True,
+    "do_rescale": True,
+    "rescale_factor": 1 / 255,
+    "do_normalize": True,
+    "image_mean": list(data.mean),
+    "image_std": list(data.std),
+    "resample": 3,
+  }
   if data.eval_crop == "center":
     return found | {
-      "image_processor_type": "CLIPImageProcessor", "do_center_crop": True,
+      "image_processor_type": "CLIPImageProcessor",
+      "do_center_crop": True,
       "size": {"shortest_edge": data.eval_resize or data.size},
       "crop_size": side,
-    }  # fmt: skip
+    }
   return found | {"image_processor_type": "ViTImageProcessor", "size": side}
 
 
@@ -197,13 +207,26 @@ def card(
 ) -> str:
   """The model card: what it is, how to load it, what was measured."""
   lines = [
-    "---", "library_name: jmim", "tags: [jmim]", "---", "",
-    f"# {config.method.type} on {config.data.name}", "",
+    "---",
+    "library_name: jmim",
+    "tags: [jmim]",
+    "---",
+    "",
+    f"# {config.method.type} on {config.data.name}",
+    "",
     f"Exported from step {step} of a run of jmim"
-    + (f", in the layout `{family}`." if family else "."), "",
-    "```python", "import jmim", "", 'model = jmim.load("THIS_FOLDER")',
-    'print(model.offers, model.config["data"])', "```", "", "## Figures", "",
-  ]  # fmt: skip
+    + (f", in the layout `{family}`." if family else "."),
+    "",
+    "```python",
+    "import jmim",
+    "",
+    'model = jmim.load("THIS_FOLDER")',
+    'print(model.offers, model.config["data"])',
+    "```",
+    "",
+    "## Figures",
+    "",
+  ]
   figures = measured(workdir)
   lines += figures or ["No evaluation was logged."]
   own = json.dumps(json.loads(config.method.to_json()), indent=2)

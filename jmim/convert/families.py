@@ -46,14 +46,19 @@ def _timm_mae(method) -> tables.Table:
 FAMILIES: dict[str, Family] = {
   # The authors' own files.
   "mae": Family(
-    "authors", ("mim.mae", "mim.colormae"), family.main(mae.full),
-    optional=("^params/main/decoder/",), ignored=("^(head|fc_norm)\\.",),
+    "authors",
+    ("mim.mae", "mim.colormae"),
+    family.main(mae.full),
+    optional=("^params/main/decoder/",),
+    ignored=("^(head|fc_norm)\\.",),
   ),
   "mae_finetuned": Family(
     "authors", ("supervised.finetune",), family.main(mae.classifier)
   ),
   "simmim": Family(
-    "authors", ("mim.simmim",), family.main(simmim.full),
+    "authors",
+    ("mim.simmim",),
+    family.main(simmim.full),
     ignored=("relative_position_index$", "attn_mask$"),
   ),
   "cae": Family("authors", ("mim.cae",), family.main(cae.full)),
@@ -63,7 +68,10 @@ FAMILIES: dict[str, Family] = {
     "authors", ("distill.maskalign",), family.main(maskalign.student)
   ),
   "ijepa": Family(
-    "authors", ("mim.ijepa",), _ijepa, containers=("",),
+    "authors",
+    ("mim.ijepa",),
+    _ijepa,
+    containers=("",),
     aliases=((r"^((?:target_)?encoder|predictor)\.module\.", r"\1."),),
     ignored=("^(opt|scaler)\\.",),
   ),
@@ -71,85 +79,132 @@ FAMILIES: dict[str, Family] = {
     "authors", ("video.videomae_v2",), family.main(videomae_v2.full)
   ),
   "dit": Family(
-    "authors", ("diffusion.dit",), family.main(dit.full),
+    "authors",
+    ("diffusion.dit",),
+    family.main(dit.full),
     containers=("ema.", "model.", ""),
   ),
   "dit_moe": Family(
-    "authors", ("diffusion.dit_moe",), family.main(dit_moe.full),
+    "authors",
+    ("diffusion.dit_moe",),
+    family.main(dit_moe.full),
     containers=("ema.", "model.", ""),
   ),
   "lightningdit": Family(
-    "authors", ("diffusion.lightningdit",), family.main(lightningdit.full),
-    containers=("ema.", "model.", ""), aliases=((r"^module\.", ""),),
+    "authors",
+    ("diffusion.lightningdit",),
+    family.main(lightningdit.full),
+    containers=("ema.", "model.", ""),
+    aliases=((r"^module\.", ""),),
   ),
   "sit": Family(
-    "authors", ("diffusion.lightningdit",), family.main(lightningdit.sit),
-    containers=("ema.", "model.", ""), fixed={"spare": True},
+    "authors",
+    ("diffusion.lightningdit",),
+    family.main(lightningdit.sit),
+    containers=("ema.", "model.", ""),
+    fixed={"spare": True},
     wants=lightningdit.is_sit,
   ),
   "umd": Family(
-    "authors", ("diffusion.umd", "diffusion.maskdit"), family.main(umd.full),
+    "authors",
+    ("diffusion.umd", "diffusion.maskdit"),
+    family.main(umd.full),
     containers=("params/", ""),
   ),
   # Transformers and Diffusers.
   "hf_vit_mae": Family(
-    "hf", ("mim.mae",), family.main(hf.vit_mae), containers=("",),
+    "hf",
+    ("mim.mae",),
+    family.main(hf.vit_mae),
+    containers=("",),
     aliases=(
-      (r"^decoder\.decoder_encoder\.layer\.",
-                "decoder.decoder_layers."),
+      (r"^decoder\.decoder_encoder\.layer\.", "decoder.decoder_layers."),
       (r"^(embeddings|encoder|layernorm)\.", r"vit.\1."),
     ),
     optional=("^params/main/decoder/",),
-    read_config=configs.read_vit_mae, write_config=configs.write_vit_mae,
+    read_config=configs.read_vit_mae,
+    write_config=configs.write_vit_mae,
   ),
   "hf_videomae": Family(
-    "hf", ("video.videomae_v2",), family.main(hf.videomae), containers=("",),
-    aliases=((r"attention\.query\.bias$", "attention.q_bias"),
-             (r"attention\.value\.bias$", "attention.v_bias")),
+    "hf",
+    ("video.videomae_v2",),
+    family.main(hf.videomae),
+    containers=("",),
+    aliases=(
+      (r"attention\.query\.bias$", "attention.q_bias"),
+      (r"attention\.value\.bias$", "attention.v_bias"),
+    ),
     fixed=dict(cosine=False, layer_scale=0.0, decoder_ratio=0.0),
-    wants=lambda m: None if m.encoder.size.mlp_ratio == 4.0
-    else "mlp_ratio is 4 there",
-    read_config=configs.read_videomae, write_config=configs.write_videomae,
+    wants=lambda m: (
+      None if m.encoder.size.mlp_ratio == 4.0 else "mlp_ratio is 4 there"
+    ),
+    read_config=configs.read_videomae,
+    write_config=configs.write_videomae,
   ),
   "diffusers_dit": Family(
-    "hf", ("diffusion.dit",), family.main(hf.dit), containers=("",),
+    "hf",
+    ("diffusion.dit",),
+    family.main(hf.dit),
+    containers=("",),
     ignored=(r"^pos_embed\.pos_embed$",),
-    wants=lambda m: None if m.classes and m.net_size.mlp_ratio == 4.0
-    else "it has labels and mlp_ratio=4",
-    read_config=configs.read_dit, write_config=configs.write_dit,
+    wants=lambda m: (
+      None
+      if m.classes and m.net_size.mlp_ratio == 4.0
+      else "it has labels and mlp_ratio=4"
+    ),
+    read_config=configs.read_dit,
+    write_config=configs.write_dit,
   ),
   "timm_mae": Family(
-    "timm", ("mim.mae", "mim.colormae"), family.main(_timm_mae),
-    optional=("^params/main/decoder/",), left_out=("^params/main/decoder/",),
-    ignored=("^(head|fc_norm)\\.",), write_config=timm.write,
+    "timm",
+    ("mim.mae", "mim.colormae"),
+    family.main(_timm_mae),
+    optional=("^params/main/decoder/",),
+    left_out=("^params/main/decoder/",),
+    ignored=("^(head|fc_norm)\\.",),
+    write_config=timm.write,
   ),
   **backbones.FAMILIES,
   **swins.FAMILIES,
   **latent.FAMILIES,
-}  # fmt: skip
+}
 
 # `architectures`, `model_type` or `_class_name` of a config.json -> family.
 MODEL_TYPES = {
-  "vit": "hf_vit", "ijepa": "hf_ijepa", "dinov2": "hf_dinov2",
-  "dinov3_vit": "hf_dinov3", "beit": "hf_beit",
-  "dinov2_with_registers": "hf_dinov2_with_registers", "clip": "hf_clip",
-  "clip_vision_model": "hf_clip", "vit_mae": "hf_vit_mae",
-  "videomae": "hf_videomae", "swin": "hf_swin",
+  "vit": "hf_vit",
+  "ijepa": "hf_ijepa",
+  "dinov2": "hf_dinov2",
+  "dinov3_vit": "hf_dinov3",
+  "beit": "hf_beit",
+  "dinov2_with_registers": "hf_dinov2_with_registers",
+  "clip": "hf_clip",
+  "clip_vision_model": "hf_clip",
+  "vit_mae": "hf_vit_mae",
+  "videomae": "hf_videomae",
+  "swin": "hf_swin",
   "SwinForImageClassification": "hf_swin_classifier",
-  "DiTTransformer2DModel": "diffusers_dit", "AutoencoderKL": "diffusers_vae",
+  "DiTTransformer2DModel": "diffusers_dit",
+  "AutoencoderKL": "diffusers_vae",
   "VQModel": "diffusers_vq",
-}  # fmt: skip
+}
 # First word of the `architecture` of a config.json of timm -> family.
-TIMM = {"vit": "timm_vit", "swin": "timm_swin", "beit": "timm_beit",
-        "beitv2": "timm_beit"}  # fmt: skip
+TIMM = {
+  "vit": "timm_vit",
+  "swin": "timm_swin",
+  "beit": "timm_beit",
+  "beitv2": "timm_beit",
+}
 
 
 def told(config: Mapping[str, Any]) -> str:
   """The family that a library's config.json tells; "": none."""
   if "architecture" in config and "num_features" in config:
     return TIMM.get(config["architecture"].partition("_")[0], "")
-  for key in (*config.get("architectures", ()), config.get("model_type"),
-              config.get("_class_name")):  # fmt: skip
+  for key in (
+    *config.get("architectures", ()),
+    config.get("model_type"),
+    config.get("_class_name"),
+  ):
     if key in MODEL_TYPES:
       return MODEL_TYPES[key]
   return ""
@@ -163,9 +218,11 @@ def find(name: str) -> Family:
   """
   if name not in FAMILIES:
     raise errors.UserError(
-      f"--from={name}", "one of " + ", ".join(FAMILIES), "name one of these",
+      f"--from={name}",
+      "one of " + ", ".join(FAMILIES),
+      "name one of these",
       "--from",
-    )  # fmt: skip
+    )
   return FAMILIES[name]
 
 
@@ -192,5 +249,6 @@ def for_export(library: str, name: str, method: Any) -> tuple[str, Family]:
   raise errors.UserError(
     f"--format={library} of {name}: {said}",
     "an architecture that exists there",
-    "use --format=safetensors, which holds every method", "--format",
-  )  # fmt: skip
+    "use --format=safetensors, which holds every method",
+    "--format",
+  )

@@ -28,19 +28,30 @@ from jmim.core import errors
 
 # In a folder, the first of these that is there.
 FOLDER = (
-  "model.safetensors", "model.safetensors.index.json",
+  "model.safetensors",
+  "model.safetensors.index.json",
   "diffusion_pytorch_model.safetensors",
   "diffusion_pytorch_model.safetensors.index.json",
   "open_clip_model.safetensors",
-  "pytorch_model.bin", "pytorch_model.bin.index.json", "model.npz",
+  "pytorch_model.bin",
+  "pytorch_model.bin.index.json",
+  "model.npz",
   "diffusion_pytorch_model.bin",
-)  # fmt: skip
+)
 FLOAT8 = {"F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"}
 SAFE = {
-  "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16",
-  "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8",
-  "BOOL": "bool", **FLOAT8,
-}  # fmt: skip
+  "F64": "float64",
+  "F32": "float32",
+  "F16": "float16",
+  "BF16": "bfloat16",
+  "I64": "int64",
+  "I32": "int32",
+  "I16": "int16",
+  "I8": "int8",
+  "U8": "uint8",
+  "BOOL": "bool",
+  **FLOAT8,
+}
 CODES = {name: code for code, name in SAFE.items()}
 
 
@@ -106,15 +117,19 @@ def read(path: str | pathlib.Path) -> Weights:
     return Weights(_entries(found), str(found))
   except pickles.Refused as e:
     raise errors.UserError(
-      f"{found}: {e}", "a file of tensors",
+      f"{found}: {e}",
+      "a file of tensors",
       "fetch it again, or ask for safetensors; a reader that runs pickles "
       "would run this one",
       "--weights",
-    ) from e  # fmt: skip
+    ) from e
   except (
-    safetensors.SafetensorError, zipfile.BadZipFile, ValueError, KeyError,
+    safetensors.SafetensorError,
+    zipfile.BadZipFile,
+    ValueError,
+    KeyError,
     EOFError,
-  ) as e:  # fmt: skip
+  ) as e:
     raise _error(found, f"{type(e).__name__}: {e}") from e
 
 
@@ -177,8 +192,10 @@ def _sharded(path: pathlib.Path) -> dict[str, Entry]:
   wrong = [n for n in files if pathlib.PurePath(n).name != n]
   lacking = [n for n, file in files.items() if not file.is_file()]
   if wrong or lacking:
-    raise ValueError(f"its parts {', '.join((wrong or lacking)[:8])} are "
-                     f"{'not beside it' if wrong else 'missing'}")  # fmt: skip
+    raise ValueError(
+      f"its parts {', '.join((wrong or lacking)[:8])} are "
+      f"{'not beside it' if wrong else 'missing'}"
+    )
   parts = {n: _entries(file) for n, file in files.items()}
   absent = [n for n, file in names.items() if n not in parts[file]]
   if absent:
@@ -244,5 +261,6 @@ def _error(where, seen: str, expected: str = "") -> errors.UserError:
   return errors.UserError(
     f"{where}: {seen}",
     expected or "a complete .safetensors, .npz, .pth or .bin, or their index",
-    "give the right file, or fetch it again", "--weights",
-  )  # fmt: skip
+    "give the right file, or fetch it again",
+    "--weights",
+  )

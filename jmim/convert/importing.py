@@ -68,23 +68,34 @@ def run(
   if why:
     raise errors.UserError(
       f"--from={name} with {config.method.type}: {why}",
-      "a method of this layout", "change --from or the config", "--from",
-    )  # fmt: skip
+      "a method of this layout",
+      "change --from or the config",
+      "--from",
+    )
   store = checkpoint.Checkpoints(out)
   if store.latest() is not None:
     raise errors.UserError(
-      f"--out={out} has a checkpoint already", "a new folder",
-      "choose another", "--out",
-    )  # fmt: skip
+      f"--out={out} has a checkpoint already",
+      "a new folder",
+      "choose another",
+      "--out",
+    )
   like = shapes(method)
   made = plans.make(family, method, weights, like, resize, ignore)
   named = load(made, method, like, config)
   zero = np.zeros((), np.int32)
   tree = {"params": {}, "extra": {}} | trees.nested(named)
   state = states.State(
-    step=zero, params=tree["params"], opt={}, ema={}, extra=tree["extra"],
-    window={}, counted=zero, skipped=zero, skipped_total=zero,
-  )  # fmt: skip
+    step=zero,
+    params=tree["params"],
+    opt={},
+    ema={},
+    extra=tree["extra"],
+    window={},
+    counted=zero,
+    skipped=zero,
+    skipped_total=zero,
+  )
   settings = json.loads(config.to_json())
   notes = {"family": name, "weights": weights.where}
   store.save(0, state, {"config": settings, "imported": notes})
@@ -110,16 +121,18 @@ def resolve(
       raise errors.UserError(
         f"{path}: config.json says {kind or 'nothing'}",
         f"one of {', '.join(families.MODEL_TYPES)}, or --from",
-        "name the family", "--from",
-      )  # fmt: skip
+        "name the family",
+        "--from",
+      )
   family = families.find(name)
   if config is None:
     if not beside or family.read_config is None:
       raise errors.UserError(
         f"no --config, and no config.json of {name} beside {path}",
         "a recipe whose method has the sizes of the weights",
-        "add --config=configs/<recipe>.py", "--config",
-      )  # fmt: skip
+        "add --config=configs/<recipe>.py",
+        "--config",
+      )
     config = derived(family, beside, processor(path))
   return name, config
 
@@ -132,14 +145,19 @@ def derived(
     fields = family.read_config(beside)
   except KeyError as e:
     raise errors.UserError(
-      f"config.json has no {e}", "every size of the network",
-      "add it, or use --config", "--config",
-    ) from e  # fmt: skip
+      f"config.json has no {e}",
+      "every size of the network",
+      "add it, or use --config",
+      "--config",
+    ) from e
   config = configs.base()
   config.method = configs.section(type=family.methods[0], **fields)
   config.data.update(
-    name="folder", size=fields["size"], frames=fields.get("frames", 0), **image,
-  )  # fmt: skip
+    name="folder",
+    size=fields["size"],
+    frames=fields.get("frames", 0),
+    **image,
+  )
   if fields.get("channels") in (1, 3):  # not of latents
     config.data.channels = fields["channels"]
   return config
@@ -173,8 +191,10 @@ def processor(path: str) -> dict[str, Any]:
   given = json.loads(file.read_text())
   found = {}
   if given.get("do_normalize", True) and "image_mean" in given:
-    found = {"mean": tuple(given["image_mean"]),
-             "std": tuple(given["image_std"])}  # fmt: skip
+    found = {
+      "mean": tuple(given["image_mean"]),
+      "std": tuple(given["image_std"]),
+    }
   if given.get("do_center_crop"):
     size = given.get("size", {})
     side = size if isinstance(size, int) else size.get("shortest_edge", 0)

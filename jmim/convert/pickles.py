@@ -22,18 +22,32 @@ import numpy as np
 
 MAGIC = 0x1950A86A20F9469CFC6C  # first object of the format before torch 1.6
 DTYPES = {
-  "Float": np.float32, "Double": np.float64, "Half": np.float16,
-  "BFloat16": ml_dtypes.bfloat16, "Long": np.int64, "Int": np.int32,
-  "Short": np.int16, "Char": np.int8, "Byte": np.uint8, "Bool": np.bool_,
+  "Float": np.float32,
+  "Double": np.float64,
+  "Half": np.float16,
+  "BFloat16": ml_dtypes.bfloat16,
+  "Long": np.int64,
+  "Int": np.int32,
+  "Short": np.int16,
+  "Char": np.int8,
+  "Byte": np.uint8,
+  "Bool": np.bool_,
   "Untyped": np.uint8,
-}  # fmt: skip
+}
 NAMED = {
-  "float32": np.float32, "float64": np.float64, "float16": np.float16,
-  "bfloat16": ml_dtypes.bfloat16, "int64": np.int64, "int32": np.int32,
-  "int16": np.int16, "int8": np.int8, "uint8": np.uint8, "bool": np.bool_,
+  "float32": np.float32,
+  "float64": np.float64,
+  "float16": np.float16,
+  "bfloat16": ml_dtypes.bfloat16,
+  "int64": np.int64,
+  "int32": np.int32,
+  "int16": np.int16,
+  "int8": np.int8,
+  "uint8": np.uint8,
+  "bool": np.bool_,
   "float8_e4m3fn": ml_dtypes.float8_e4m3fn,
   "float8_e5m2": ml_dtypes.float8_e5m2,
-}  # fmt: skip
+}
 
 
 class Refused(ValueError):
@@ -166,12 +180,16 @@ ALLOWED: dict[str, Any] = {
   **{f"torch.{n}": Kind(d) for n, d in NAMED.items()},
   **dict.fromkeys(
     (
-      "argparse.Namespace", "torch.device", "_codecs.encode", "numpy.dtype",
-      "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar",
+      "argparse.Namespace",
+      "torch.device",
+      "_codecs.encode",
+      "numpy.dtype",
+      "numpy.core.multiarray.scalar",
+      "numpy._core.multiarray.scalar",
     ),
     Inert,
   ),
-}  # fmt: skip
+}
 
 
 class _Unpickler(pickle.Unpickler):
@@ -203,9 +221,17 @@ class _Unpickler(pickle.Unpickler):
 
 # What a damaged pickle raises, besides the above.
 BROKEN = (
-  pickle.UnpicklingError, EOFError, ValueError, TypeError, IndexError,
-  AttributeError, KeyError, UnicodeDecodeError, MemoryError, RecursionError,
-)  # fmt: skip
+  pickle.UnpicklingError,
+  EOFError,
+  ValueError,
+  TypeError,
+  IndexError,
+  AttributeError,
+  KeyError,
+  UnicodeDecodeError,
+  MemoryError,
+  RecursionError,
+)
 
 
 def read(path: pathlib.Path) -> dict[str, Tensor]:

@@ -133,8 +133,9 @@ def make(
       f"{weights.where} does not fit:\n           {shown}{more}",
       f"the {len(wanted)} names and shapes of this family and config",
       "check --from and the sizes in --config; --resize takes positions of "
-      "another grid, --ignore=REGEX leaves arrays out", "--from",
-    )  # fmt: skip
+      "another grid, --ignore=REGEX leaves arrays out",
+      "--from",
+    )
   return Plan(table, weights.renamed(short), here, ignored, fresh, resized)
 
 
@@ -161,13 +162,15 @@ def _first(side: str | tuple[str, ...]) -> str:
 
 def _differences(wanted, found, short) -> list[str]:
   lines = [f"missing: {n} {s}" for n, s in wanted.items() if n not in found]
-  lines += [f"unknown: {short[n]} {s}" for n, s in found.items()
-            if n not in wanted]  # fmt: skip
+  lines += [
+    f"unknown: {short[n]} {s}" for n, s in found.items() if n not in wanted
+  ]
   for name, shape in wanted.items():
     if name in found and found[name] != shape:
       turned = " (transposed)" * (found[name] == shape[::-1])
-      lines.append(f"shape of {short[name]}: {found[name]}, "
-                   f"wanted {shape}{turned}")  # fmt: skip
+      lines.append(
+        f"shape of {short[name]}: {found[name]}, wanted {shape}{turned}"
+      )
   return lines
 
 
@@ -201,8 +204,9 @@ def resize(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     raise errors.UserError(
       f"positions {value.shape} for {tuple(shape)}",
       "square grids, equally wide, with the same tokens before the patches",
-      "use a config of another size", "--resize",
-    )  # fmt: skip
+      "use a config of another size",
+      "--resize",
+    )
   grids = [(s, s) for s in sides]
   return np.asarray(posemb.resize(value, *grids, prefix[0]))
 

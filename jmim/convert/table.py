@@ -116,8 +116,9 @@ def import_tree(table: Table, theirs: Mapping[str, Array]) -> dict[str, Any]:
     raise errors.UserError(
       f"weights lack {missing[:8]} and have unknown {left[:8]}",
       f"exactly the {len(table)} names of this family",
-      "choose the family the weights come from", "--from",
-    )  # fmt: skip
+      "choose the family the weights come from",
+      "--from",
+    )
   return trees.nested(dict(import_stream(table, theirs)))
 
 
@@ -185,8 +186,9 @@ def _stacked(rule, layers, theirs, ours, most):
       for name in ours:
         yield name, i, parts.pop(0)
       continue
-    stacks = stacks or [np.empty((len(layers), *x.shape), x.dtype)
-                        for x in parts]  # fmt: skip
+    stacks = stacks or [
+      np.empty((len(layers), *x.shape), x.dtype) for x in parts
+    ]
     for stack in stacks:
       stack[i] = parts.pop(0)
       del stack  # of whoever it is handed to
@@ -220,9 +222,11 @@ def check_export(table: Table, named: Mapping[str, Any]) -> None:
   if wanted != set(named):
     wrong = sorted(wanted ^ set(named))
     raise errors.UserError(
-      f"no counterpart for {wrong[:8]}", "a model of this family",
-      "choose the family of the model", "--format",
-    )  # fmt: skip
+      f"no counterpart for {wrong[:8]}",
+      "a model of this family",
+      "choose the family of the model",
+      "--format",
+    )
 
 
 def export_stream(
@@ -283,8 +287,9 @@ def _check_copy(rule, names, found, theirs) -> None:
     raise errors.UserError(
       f"{', '.join(names)}: not equal to that of layer 0",
       "copies of one array, as the published weights have them",
-      "these weights cannot be held by this method", "--weights",
-    )  # fmt: skip
+      "these weights cannot be held by this method",
+      "--weights",
+    )
 
 
 def _check_constant(rule: Constant, value: Array) -> None:
@@ -295,6 +300,8 @@ def _check_constant(rule: Constant, value: Array) -> None:
   else:
     return
   raise errors.UserError(
-    f"{rule.theirs}: {seen}", "the fixed table of this architecture",
-    "check image size, patch and width of the method", "method",
-  )  # fmt: skip
+    f"{rule.theirs}: {seen}",
+    "the fixed table of this architecture",
+    "check image size, patch and width of the method",
+    "method",
+  )

@@ -60,8 +60,10 @@ KEYS: dict[str, Key] = {
     0.0, "RandAugment's magnitude (fine-tuning: 9); 0: none.", low=0, high=10
   ),
   "data.erase_share": Key(
-    0.0, "Share of images with a box of noise (fine-tuning: 0.25).",
-    low=0, high=1,
+    0.0,
+    "Share of images with a box of noise (fine-tuning: 0.25).",
+    low=0,
+    high=1,
   ),
   "data.mean": Key((0.485, 0.456, 0.406), "Subtracted from [0, 1] images."),
   "data.std": Key((0.229, 0.224, 0.225), "Then divided by."),
@@ -87,7 +89,8 @@ KEYS: dict[str, Key] = {
   "data.frames": Key(0, "Frames of a clip in `video`; 0: no video.", low=0),
   "data.stride": Key(4, "Stored frames per frame of a clip.", low=1),
   "data.repeat_samples": Key(
-    1, "Slots in a row with the same example, drawn anew; divides batch.",
+    1,
+    "Slots in a row with the same example, drawn anew; divides batch.",
     low=1,
   ),
   "data.remainder": Key(
@@ -108,8 +111,10 @@ KEYS: dict[str, Key] = {
     choices=("raise", "skip"),
   ),
   "data.max_bad_share": Key(
-    0.05, "Stop if more than this share of the data set is broken.",
-    low=0, high=1,
+    0.05,
+    "Stop if more than this share of the data set is broken.",
+    low=0,
+    high=1,
   ),
   # --- optim
   "optim.name": Key(
@@ -124,29 +129,35 @@ KEYS: dict[str, Key] = {
   ),
   "optim.b1": Key(0.9, "First-moment decay (adamw, lion).", low=0, below=1),
   "optim.b2": Key(
-    0.95, "Second-moment decay (adamw, lion). 0.999 to fine-tune.",
-    low=0, below=1,
+    0.95,
+    "Second-moment decay (adamw, lion). 0.999 to fine-tune.",
+    low=0,
+    below=1,
   ),
   "optim.eps": Key(1e-8, "Adam's epsilon.", low=0),
   "optim.momentum": Key(0.9, "Momentum (sgd, lars).", low=0, below=1),
   "optim.trust": Key(0.001, "LARS trust coefficient.", above=0),
   "optim.weight_decay": Key(
-    0.05, "Decoupled (adamw, lion) or added to the gradient (sgd, lars).",
+    0.05,
+    "Decoupled (adamw, lion) or added to the gradient (sgd, lars).",
     low=0,
   ),
   "optim.weight_decay_end": Key(
     0.0, "Its value at the end of half a cosine; 0: constant.", low=0
   ),
   "optim.clip_norm": Key(
-    0.0, "Global gradient-norm clip per player; 0: none. Try 1.0 on spikes.",
+    0.0,
+    "Global gradient-norm clip per player; 0: none. Try 1.0 on spikes.",
     low=0,
   ),
   "optim.accumulate": Key(
     1, "Micro-batches per step: use when a batch does not fit.", low=1
   ),
   "optim.layer_decay": Key(
-    1.0, "lr of layer i of n times this^(n - i); 0.65..0.75 to fine-tune.",
-    above=0, high=1,
+    1.0,
+    "lr of layer i of n times this^(n - i); 0.65..0.75 to fine-tune.",
+    above=0,
+    high=1,
   ),
   "optim.freeze": Key((), "Regexes of parameters that do not train."),
   "optim.lr_mults": Key((), "((regex, factor), ...) on the learning rate."),
@@ -238,7 +249,7 @@ KEYS: dict[str, Key] = {
     "online", "offline: for `wandb sync`.", choices=("online", "offline")
   ),
   **hardware_config.KEYS,
-}  # fmt: skip
+}
 
 # Sections of which any entry may be overridden for one player:
 # config.optim.players.<player>.<key of optim>.

@@ -73,29 +73,36 @@ def load(spec: str) -> ml_collections.ConfigDict:
     near = difflib.get_close_matches(path, known, 3, 0.0)
     hint = ", ".join(near) or "see configs/ in the source tree"
     raise errors.UserError(
-      f"--config={path}: no such file", f"a recipe such as {hint}",
-      "name an existing recipe", "--config",
-    )  # fmt: skip
+      f"--config={path}: no such file",
+      f"a recipe such as {hint}",
+      "name an existing recipe",
+      "--config",
+    )
   module_spec = importlib.util.spec_from_file_location("recipe", path)
   if module_spec is None:
     raise errors.UserError(
-      f"--config={path} is no Python file", "a recipe, <name>.py",
-      "name a recipe", "--config",
-    )  # fmt: skip
+      f"--config={path} is no Python file",
+      "a recipe, <name>.py",
+      "name a recipe",
+      "--config",
+    )
   module = importlib.util.module_from_spec(module_spec)
   module_spec.loader.exec_module(module)
   if not hasattr(module, "get_config"):
     raise errors.UserError(
-      f"{path} has no get_config", "def get_config(arg=None)",
-      "see docs/add_a_method.md for a recipe", "--config",
-    )  # fmt: skip
+      f"{path} has no get_config",
+      "def get_config(arg=None)",
+      "see docs/add_a_method.md for a recipe",
+      "--config",
+    )
   config = module.get_config(arg) if arg else module.get_config()
   if not isinstance(config, ml_collections.ConfigDict):
     raise errors.UserError(
       f"get_config of {path} returned {type(config).__name__}",
       "the ConfigDict it made from base()",
-      "end get_config with `return config`", "--config",
-    )  # fmt: skip
+      "end get_config with `return config`",
+      "--config",
+    )
   return config
 
 
@@ -116,9 +123,11 @@ def override(
     path, equals, text = item.partition("=")
     if not equals:
       raise errors.UserError(
-        f"--config.{path} without a value", f"--config.{path}=VALUE",
-        "give it a value", path,
-      )  # fmt: skip
+        f"--config.{path} without a value",
+        f"--config.{path}=VALUE",
+        "give it a value",
+        path,
+      )
     node, last, value = _section(config, path), _last(path), _literal(text)
     if node is config.evals and value is None:
       if last not in node:

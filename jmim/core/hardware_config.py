@@ -12,7 +12,8 @@ KEYS: dict[str, Key] = {
     -1, "Devices that split the batch; -1: all that are left.", low=-1
   ),
   "hardware.mesh.fsdp": Key(
-    1, "Devices that split batch AND parameters; -1: all that are left; 0: as "
+    1,
+    "Devices that split batch AND parameters; -1: all that are left; 0: as "
     "many as divide, at most 16: right for most models that do not fit in one.",
     low=-1,
   ),
@@ -35,11 +36,13 @@ KEYS: dict[str, Key] = {
     (), "((regex, (axis or None, ...)), ...): overrides of the layout."
   ),
   "hardware.dtype": Key(
-    "auto", "Compute dtype; auto: bf16 on TPU and GPU, f32 on CPU.",
+    "auto",
+    "Compute dtype; auto: bf16 on TPU and GPU, f32 on CPU.",
     choices=("auto", "f32", "bf16"),
   ),
   "hardware.scan": Key(
-    "auto", "Layer loop: scanned compiles fast; auto: only on TPU.",
+    "auto",
+    "Layer loop: scanned compiles fast; auto: only on TPU.",
     choices=("auto", "on", "off"),
   ),
   "hardware.unroll": Key(1, "Layers per scan iteration.", low=1),
@@ -59,12 +62,14 @@ KEYS: dict[str, Key] = {
     1, "Fill kept tokens up to a multiple of this; see --mode=dry_run.", low=1
   ),
   "hardware.attention": Key(
-    "auto", "auto: einsum on CPU, xla elsewhere; cudnn: flash, bf16 on GPU; "
+    "auto",
+    "auto: einsum on CPU, xla elsewhere; cudnn: flash, bf16 on GPU; "
     "flash: on TPU, for long sequences.",
     choices=("auto", "einsum", "xla", "cudnn", "flash"),
   ),
   "hardware.experts": Key(
-    "auto", "Mixtures of experts: all on every token (dense; auto on CPU), or "
+    "auto",
+    "Mixtures of experts: all on every token (dense; auto on CPU), or "
     "sorted by expert (ragged; auto elsewhere, and with an expert axis).",
     choices=("auto", "dense", "ragged"),
   ),
@@ -81,4 +86,4 @@ KEYS: dict[str, Key] = {
   "hardware.compile_cache": Key(
     "~/.cache/jmim/xla", "Compiled programs are kept here; '': nowhere."
   ),
-}  # fmt: skip
+}

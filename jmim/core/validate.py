@@ -20,9 +20,11 @@ def typed(path: str, value: Any, like: Any) -> Any:
   kind = type(like)
   if isinstance(like, ml_collections.ConfigDict):
     raise errors.UserError(
-      f"{path}={value!r}", f"{path} is a section with keys {list(like)}",
-      f"set one of its keys, e.g. {path}.{next(iter(like), 'key')}=...", path,
-    )  # fmt: skip
+      f"{path}={value!r}",
+      f"{path} is a section with keys {list(like)}",
+      f"set one of its keys, e.g. {path}.{next(iter(like), 'key')}=...",
+      path,
+    )
   if like is None or isinstance(value, kind) and kind not in (int, tuple):
     return value
   if kind is int and isinstance(value, int) and not isinstance(value, bool):
@@ -35,8 +37,10 @@ def typed(path: str, value: Any, like: Any) -> Any:
     return str(value)
   raise errors.UserError(
     f"{path}={value!r} ({type(value).__name__})",
-    f"{kind.__name__}, such as {like!r}", "give a value of that type", path,
-  )  # fmt: skip
+    f"{kind.__name__}, such as {like!r}",
+    "give a value of that type",
+    path,
+  )
 
 
 def _element(path: str, value: Any, like: tuple) -> Any:
@@ -61,10 +65,14 @@ def unknown(
   """The error for a name that is not among the known ones."""
   known = sorted(known)
   last = name.split(".")[-1]
-  near = difflib.get_close_matches(name, known, 4, 0.6) or [
-    k for k in known if difflib.SequenceMatcher(
-      None, last, k.split(".")[-1]).ratio() > 0.7
-  ][:4]  # fmt: skip
+  near = (
+    difflib.get_close_matches(name, known, 4, 0.6)
+    or [
+      k
+      for k in known
+      if difflib.SequenceMatcher(None, last, k.split(".")[-1]).ratio() > 0.7
+    ][:4]
+  )
   # Without a near one: the keys of the same section, else the sections.
   beside = [k for k in known if k.split(".")[0] == name.split(".")[0]]
   listed = ", ".join(
@@ -73,8 +81,9 @@ def unknown(
   return errors.UserError(
     f"unknown key {name!r}",
     f"{'nearest of ' if near else ''}{what}: {listed}",
-    f"did you mean {near[0]!r}?" if near else "use one of these", key,
-  )  # fmt: skip
+    f"did you mean {near[0]!r}?" if near else "use one of these",
+    key,
+  )
 
 
 def check_limits(path: str, value: Any, limits: Any) -> None:
@@ -178,8 +187,10 @@ def get(config: Any, path: str) -> Any:
   for part in path.split("."):
     if not hasattr(node, "keys") or part not in node:
       raise errors.UserError(
-        f"the config has no {path}", "every key of jmim.core.config.base()",
-        "start the recipe from base() and update its sections", path,
-      )  # fmt: skip
+        f"the config has no {path}",
+        "every key of jmim.core.config.base()",
+        "start the recipe from base() and update its sections",
+        path,
+      )
     node = node[part]
   return node

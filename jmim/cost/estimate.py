@@ -123,12 +123,16 @@ def products(cost: hlo_cost.Cost, unit: int) -> list[dict[str, Any]]:
   largest = sorted(places.items(), key=lambda kv: -kv[1])[:SHOWN]
   return [
     {
-      "name": name, "m": m, "n": n, "k": k, "share": flops / cost.flops,
+      "name": name,
+      "m": m,
+      "n": n,
+      "k": k,
+      "share": flops / cost.flops,
       "padded": hlo_cost.Product(name, m, n, k, 0, 1).padded(unit),
       "advice": advice(m, n, k, unit),
     }
     for (name, m, n, k), flops in largest
-  ]  # fmt: skip
+  ]
 
 
 def advice(m: int, n: int, k: int, unit: int) -> str:
@@ -170,10 +174,15 @@ def tables(found: dict[str, Any]) -> list[list[tuple[str, ...]]]:
     parts.append(_times(found))
   rows = [("largest products", "m x n x k", "share", "padded", "advice")]
   rows += [
-    (p["name"][-60:], f"{p['m']} x {p['n']} x {p['k']}", f"{p['share']:.1%}",
-     f"{p['padded']:.2f}", p["advice"])
+    (
+      p["name"][-60:],
+      f"{p['m']} x {p['n']} x {p['k']}",
+      f"{p['share']:.1%}",
+      f"{p['padded']:.2f}",
+      p["advice"],
+    )
     for p in found["products"]
-  ]  # fmt: skip
+  ]
   return [*parts, rows]
 
 

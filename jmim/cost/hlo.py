@@ -129,8 +129,14 @@ class Program:
     ]
     if len(limits) != 1:
       raise ValueError(f"loop {loop.name}: condition with constants {limits}")
-    counter = next((int(o.attr("index")) for o in condition.values()
-                    if o.opcode == "get-tuple-element"), 0)  # fmt: skip
+    counter = next(
+      (
+        int(o.attr("index"))
+        for o in condition.values()
+        if o.opcode == "get-tuple-element"
+      ),
+      0,
+    )
     turns = limits[0] - self._start(loop, counter, computation)
     return -(-turns // self._stride(loop, counter))
 
@@ -186,11 +192,12 @@ def shapes_of(text: str) -> tuple[Shape, ...]:
   """The arrays of a type, tuples flattened."""
   return tuple(
     Shape(
-      dtype, tuple(int(d) for d in dims.split(",") if d),
+      dtype,
+      tuple(int(d) for d in dims.split(",") if d),
       re.search(r"S\([1-9]", layout) is None,
     )
     for dtype, dims, layout in _ARRAY.findall(text)
-  )  # fmt: skip
+  )
 
 
 def _closing(text: str, start: int) -> int:
@@ -217,9 +224,14 @@ def parse_line(line: str) -> Op | None:
   close = _closing(rest, head.end() - 1)
   inside = rest[head.end() : close - 1]
   return Op(
-    name, rest[: head.end() - 1], shapes_of(kind),
-    tuple(_NAME.findall(inside)), rest[close:], inside, bool(root),
-  )  # fmt: skip
+    name,
+    rest[: head.end() - 1],
+    shapes_of(kind),
+    tuple(_NAME.findall(inside)),
+    rest[close:],
+    inside,
+    bool(root),
+  )
 
 
 def parse(text: str) -> Program:

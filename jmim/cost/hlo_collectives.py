@@ -9,9 +9,13 @@ import numpy as np
 from jmim.cost import hlo
 
 KINDS = (
-  "all-gather", "all-reduce", "reduce-scatter", "all-to-all",
-  "ragged-all-to-all", "collective-permute",
-)  # fmt: skip
+  "all-gather",
+  "all-reduce",
+  "reduce-scatter",
+  "all-to-all",
+  "ragged-all-to-all",
+  "collective-permute",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,9 +48,13 @@ def chain(op: hlo.Op) -> str | None:
 
 
 def read(
-  op: hlo.Op, computation: hlo.Computation, times: int, devices: int,
-  slices: int, fused: bool = False,
-) -> Collective:  # fmt: skip
+  op: hlo.Op,
+  computation: hlo.Computation,
+  times: int,
+  devices: int,
+  slices: int,
+  fused: bool = False,
+) -> Collective:
   """Bytes by the ring algorithms, from the sizes of the operands.
 
   Sums of which a fusion keeps a slice are scattered: TPUs write that so.
@@ -84,8 +92,10 @@ def between_slices(
 def share(kind: str, n: int) -> float:
   """Bytes that one of n members sends in a ring, per byte of its operand."""
   return {
-    "all-gather": n - 1, "all-reduce": 2 * (n - 1) / n, "collective-permute": 1,
-  }.get(kind, (n - 1) / n)  # fmt: skip
+    "all-gather": n - 1,
+    "all-reduce": 2 * (n - 1) / n,
+    "collective-permute": 1,
+  }.get(kind, (n - 1) / n)
 
 
 def members(op: hlo.Op, devices: int) -> np.ndarray:

@@ -15,10 +15,22 @@ from jmim.cost import hlo
 from jmim.cost import hlo_collectives as collectives
 
 _FREE = {
-  "parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while",
-  "conditional", "call", "after-all", "partition-id", "replica-id",
-  "opt-barrier", "iota", "broadcast", "add-dependency",
-}  # fmt: skip
+  "parameter",
+  "constant",
+  "tuple",
+  "get-tuple-element",
+  "bitcast",
+  "while",
+  "conditional",
+  "call",
+  "after-all",
+  "partition-id",
+  "replica-id",
+  "opt-barrier",
+  "iota",
+  "broadcast",
+  "add-dependency",
+}
 _SLICES = ("dynamic-slice", "slice", "gather")
 
 
@@ -140,10 +152,14 @@ def _convolution(op, computation, times) -> Product:
       window[key].split("x")[int(d)] if key in window else default
     )
     valid *= positions(
-      lhs[lhs_at[d]], out[out_at[d]], int(take("size", "1")),
-      int(take("stride", "1")), int(take("pad", "0_0").split("_")[0]),
-      int(take("lhs_dilate", "1")), int(take("rhs_dilate", "1")),
-    )  # fmt: skip
+      lhs[lhs_at[d]],
+      out[out_at[d]],
+      int(take("size", "1")),
+      int(take("stride", "1")),
+      int(take("pad", "0_0").split("_")[0]),
+      int(take("lhs_dilate", "1")),
+      int(take("rhs_dilate", "1")),
+    )
   flops = 2 * k * n * rows * valid
   return Product(origin(op), rows * spread, n, k, flops, times)
 

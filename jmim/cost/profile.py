@@ -35,8 +35,10 @@ def steps(text: str, total: int) -> range:
   if not 1 <= first <= last <= total:
     raise errors.UserError(
       f"{KEY}={text!r} in a run of {total:,} steps",
-      "first:last, two steps of the run in order", "write 10:13, say", KEY,
-    )  # fmt: skip
+      "first:last, two steps of the run in order",
+      "write 10:13, say",
+      KEY,
+    )
   return range(first, last + 1)
 
 
@@ -91,9 +93,9 @@ def times(planes: Iterable[Any]) -> dict[str, tuple[float, int]]:
     for line in plane.lines:
       events = [(e, _operation(e, line.name)) for e in line.events]
       events = [(e, name) for e, name in events if name]
-      for name, seconds in _own([
-        (e.start_ns, e.start_ns + e.duration_ns, name) for e, name in events
-      ]):  # fmt: skip
+      for name, seconds in _own(
+        [(e.start_ns, e.start_ns + e.duration_ns, name) for e, name in events]
+      ):
         found[name][0] += seconds
         found[name][1] += 1
   return {name: (seconds, n) for name, (seconds, n) in found.items()}

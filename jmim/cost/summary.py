@@ -76,10 +76,14 @@ def memory(state: Any, shardings: Any) -> list[tuple[str, str, str, str]]:
     tree, where = getattr(state, name), getattr(shardings, name)
     if jax.tree.leaves(tree):
       own, whole = bytes_per_device(tree, where), total_bytes(tree)
-      rows.append((
-        name, f"{whole / 2**20:.2f}", f"{own / 2**20:.2f}",
-        f"{own / whole:.4f}",
-      ))  # fmt: skip
+      rows.append(
+        (
+          name,
+          f"{whole / 2**20:.2f}",
+          f"{own / 2**20:.2f}",
+          f"{own / whole:.4f}",
+        )
+      )
   return rows
 
 
@@ -133,9 +137,10 @@ def show(
     "Memory [MB]", ("part", "in all", "per device", "share"), found["memory"]
   )
   console.table(
-    "Ten largest arrays", ("array", "shape", "MB", "sharding"),
+    "Ten largest arrays",
+    ("array", "shape", "MB", "sharding"),
     found["largest"],
-  )  # fmt: skip
+  )
   for name, reason in missed.items():
     console.print(f"replicated: {name} {reason}", style="yellow")
 

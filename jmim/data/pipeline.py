@@ -86,11 +86,14 @@ def stream_of(
   parts = getattr(source, "parts", (source,))
   orders = tuple(
     order.Order(
-      len(part), spec.batch, spec.seed, repeat=spec.repeat_samples,
+      len(part),
+      spec.batch,
+      spec.seed,
+      repeat=spec.repeat_samples,
       drop=spec.remainder == "drop",
     )
     for part in parts
-  )  # fmt: skip
+  )
   if hasattr(source, "parts"):
     return order.Mixture(orders, source.weights, spec.seed)
   return orders[0]

@@ -140,10 +140,22 @@ def _move(b: int, **entries: jax.Array) -> jax.Array:
 
 
 OPERATIONS = (
-  "autocontrast", "equalize", "invert", "rotate", "posterize", "solarize",
-  "solarize_add", "color", "contrast", "brightness", "sharpness", "shear_x",
-  "shear_y", "translate_x", "translate_y",
-)  # fmt: skip
+  "autocontrast",
+  "equalize",
+  "invert",
+  "rotate",
+  "posterize",
+  "solarize",
+  "solarize_add",
+  "color",
+  "contrast",
+  "brightness",
+  "sharpness",
+  "shear_x",
+  "shear_y",
+  "translate_x",
+  "translate_y",
+)
 
 
 def operations(

@@ -117,10 +117,18 @@ class Spec:
 
 
 _LEAST = {
-  "batch": 1, "size": 1, "views": 0, "local_views": 0, "local_size": 1,
-  "frames": 0, "stride": 1, "repeat_samples": 1, "threads": 0, "workers": 0,
+  "batch": 1,
+  "size": 1,
+  "views": 0,
+  "local_views": 0,
+  "local_size": 1,
+  "frames": 0,
+  "stride": 1,
+  "repeat_samples": 1,
+  "threads": 0,
+  "workers": 0,
   "prefetch": 1,
-}  # fmt: skip
+}
 _ALLOWED = {
   "channels": (1, 3),
   "host_crop": ("none", "center", "resized"),

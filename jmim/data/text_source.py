@@ -36,9 +36,13 @@ class TextSource:
   num_classes = None
 
   def __init__(
-    self, kind: str, tokens: np.ndarray, length: int, where: str,
+    self,
+    kind: str,
+    tokens: np.ndarray,
+    length: int,
+    where: str,
     alphabet: str = "",
-  ):  # fmt: skip
+  ):
     """Wraps [n] integers.
 
     Raises:
@@ -50,8 +54,9 @@ class TextSource:
       raise errors.UserError(
         f"{where}: {len(tokens)} tokens",
         f"at least the {length} of an example",
-        "give more text, or shorter examples", "data.name",
-      )  # fmt: skip
+        "give more text, or shorter examples",
+        "data.name",
+      )
 
   def __len__(self) -> int:
     return len(self._tokens) // self._length
@@ -88,14 +93,18 @@ def build(name: str, split: str, data_dir: str) -> TextSource:
   match = _NAME.fullmatch(name)
   if not match or not int(match[2]):
     raise errors.UserError(
-      f"data set {name!r}", "text/<byte, char or ids>:<tokens per example>",
-      'write it like "text/byte:1024"', "data.name",
-    )  # fmt: skip
+      f"data set {name!r}",
+      "text/<byte, char or ids>:<tokens per example>",
+      'write it like "text/byte:1024"',
+      "data.name",
+    )
   if not data_dir:
     raise errors.UserError(
-      f'data.name = "{name}" without a data_dir', "the path of a folder",
-      "set it", "data.data_dir",
-    )  # fmt: skip
+      f'data.name = "{name}" without a data_dir',
+      "the path of a folder",
+      "set it",
+      "data.data_dir",
+    )
   kind, length = match[1], int(match[2])
   root = pathlib.Path(data_dir).expanduser()
   if kind == "ids":
@@ -137,9 +146,11 @@ def _files(root: pathlib.Path, split: str) -> list[pathlib.Path]:
 
 def _missing(path: pathlib.Path) -> errors.UserError:
   return errors.UserError(
-    f"no file {path}", "a file, or for text a folder of .txt files",
-    "correct the folder or the split", "data.train_split",
-  )  # fmt: skip
+    f"no file {path}",
+    "a file, or for text a folder of .txt files",
+    "correct the folder or the split",
+    "data.train_split",
+  )
 
 
 def _bytes(paths: list[pathlib.Path]) -> np.ndarray:

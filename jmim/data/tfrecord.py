@@ -167,9 +167,11 @@ class TfRecordSource:
 def _indexed(path: str, cache: pathlib.Path) -> np.ndarray:
   if not epath.Path(path).exists():
     raise errors.UserError(
-      f"no file {path}", "every shard of the data set",
-      "copy or build it again", "data.data_dir",
-    )  # fmt: skip
+      f"no file {path}",
+      "every shard of the data set",
+      "copy or build it again",
+      "data.data_dir",
+    )
   stat = epath.Path(path).stat()
   state = json.dumps([path, stat.length, stat.mtime])
   digest = hashlib.sha256(state.encode()).hexdigest()[:24]

@@ -75,9 +75,12 @@ def ancestral_sample(
     new = discrete.subs(logits_fn(part, jnp.full(chunk, t)), part, mask_id)
     at = lambda a: a.at[some]  #   fillers are out of range
     return (
-      x, at(logp).set(new, mode="drop"), at(stale).set(False, mode="drop"),
-      at(calls).add(1, mode="drop"), t,
-    )  # fmt: skip
+      x,
+      at(logp).set(new, mode="drop"),
+      at(stale).set(False, mode="drop"),
+      at(calls).add(1, mode="drop"),
+      t,
+    )
 
   def body(i, carry):
     x, logp, stale, calls = carry
@@ -95,8 +98,11 @@ def ancestral_sample(
   x = init_tokens.astype(jnp.int32)
   like = jax.eval_shape(logits_fn, x, jnp.ones(b))
   carry = (
-    x, jnp.zeros(like.shape), (x == mask_id).any(1), jnp.zeros(b, jnp.int32)
-  )  # fmt: skip
+    x,
+    jnp.zeros(like.shape),
+    (x == mask_id).any(1),
+    jnp.zeros(b, jnp.int32),
+  )
   x, _, _, calls = jax.lax.fori_loop(0, steps, body, carry)
   return first_hitting.Sampled(x, calls)
 

@@ -60,18 +60,18 @@ class Absorbing:
     """m(t) = 1 - alpha(t), any shape."""
     if self.name == "cosine":  # 1 - cos, without its cancellation
       return 2 * library(t).sin(np.pi / 4 * t) ** 2
-    return {
-      "linear": t, "loglinear": (1 - self.eps) * t, "quadratic": t * t
-    }[self.name]  # fmt: skip
+    return {"linear": t, "loglinear": (1 - self.eps) * t, "quadratic": t * t}[
+      self.name
+    ]
 
   def time(self, m: Array) -> Array:
     """The time at which a token is masked with probability m."""
     root = library(m).sqrt
     if self.name == "cosine":
       return 4 / np.pi * library(m).arcsin(root(m / 2))
-    return {
-      "linear": m, "loglinear": m / (1 - self.eps), "quadratic": root(m)
-    }[self.name]  # fmt: skip
+    return {"linear": m, "loglinear": m / (1 - self.eps), "quadratic": root(m)}[
+      self.name
+    ]
 
   def weight(self, t: Array) -> Array:
     """m'(t) / m(t) of the continuous loss: 1/t unless m is curved."""

@@ -85,9 +85,11 @@ def visited(name: str, steps: int, count: int) -> np.ndarray:
   if name == "even":
     return spaced(steps, count)[::-1]
   found = {
-    "leading": leading, "trailing": trailing, "countdown": countdown,
+    "leading": leading,
+    "trailing": trailing,
+    "countdown": countdown,
     "offset": offset,
-  }  # fmt: skip
+  }
   if name not in found:
     raise ValueError(f"spacing {name!r} is none of {', '.join(SPACINGS)}")
   return found[name](steps, count)

@@ -13,8 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 
 NAMES = (
-  "linear", "scaled_linear", "quadratic", "cosine", "sqrt", "sigmoid", "vp",
-)  # fmt: skip
+  "linear",
+  "scaled_linear",
+  "quadratic",
+  "cosine",
+  "sqrt",
+  "sigmoid",
+  "vp",
+)
 
 
 def betas(

@@ -11,9 +11,15 @@ from jmim.diffusion import schedule
 from jmim.diffusion import variance
 
 NAMES = (
-  "ddpm", "ddim", "euler", "euler_ancestral", "heun", "dpmpp_2m", "dpmpp_2s",
+  "ddpm",
+  "ddim",
+  "euler",
+  "euler_ancestral",
+  "heun",
+  "dpmpp_2m",
+  "dpmpp_2s",
   "unipc",
-)  # fmt: skip
+)
 X, ANCHOR, EPS, X0 = 0, 1, 2, 3  # columns of `Table.out`
 
 
@@ -24,10 +30,16 @@ def _blank(levels: schedule.Levels, memory: int = 1) -> sampler.Table:
   anchor[:, 0] = 1.0
   large = np.log(np.maximum(q.beta, 1e-20))
   level = sampler.Level(
-    np.arange(n), levels.time[:-1], levels.signal[:-1], levels.noise[:-1],
-    levels.signal[1:], levels.noise[1:], q.log_var, large,
+    np.arange(n),
+    levels.time[:-1],
+    levels.signal[:-1],
+    levels.noise[:-1],
+    levels.signal[1:],
+    levels.noise[1:],
+    q.log_var,
+    large,
     _scales(levels.signal[:-1], levels.noise[:-1]),
-  )  # fmt: skip
+  )
   out = np.zeros((n, 3 + memory))
   return sampler.Table(level, anchor, out, np.zeros(n), np.zeros(n))
 
@@ -284,9 +296,13 @@ def make(
   if name == "ddpm":
     return ddpm(levels, kind)
   plain = {
-    "euler": euler, "euler_ancestral": euler_ancestral, "heun": heun,
-    "dpmpp_2m": dpmpp_2m, "dpmpp_2s": dpmpp_2s, "unipc": unipc,
-  }  # fmt: skip
+    "euler": euler,
+    "euler_ancestral": euler_ancestral,
+    "heun": heun,
+    "dpmpp_2m": dpmpp_2m,
+    "dpmpp_2s": dpmpp_2s,
+    "unipc": unipc,
+  }
   if name not in plain:
     raise ValueError(f"sampler {name!r} is none of {', '.join(NAMES)}")
   return plain[name](levels)

@@ -42,9 +42,16 @@ class Evaluator(base.Evaluator):
     head = self.head(shape[-1], source.num_classes)
     params = self.init(head, jax.random.key(context.seed), shape)
     optimizer = frozen.make_optimizer(
-      params, self.lrs, steps, steps * self.warmup_epochs / self.epochs,
-      name="adamw", b1=0.9, b2=0.999, eps=1e-8, weight_decay=self.weight_decay,
-    )  # fmt: skip
+      params,
+      self.lrs,
+      steps,
+      steps * self.warmup_epochs / self.epochs,
+      name="adamw",
+      b1=0.9,
+      b2=0.999,
+      eps=1e-8,
+      weight_decay=self.weight_decay,
+    )
 
     def logits(params, outputs):
       apply = lambda p, x: head.apply({"params": p}, x)
@@ -58,9 +65,12 @@ class Evaluator(base.Evaluator):
     data = frozen.stream(context, names, self.weights, batch, steps)
     params, _ = frozen.fit(loss, params, {}, optimizer, data)
     found, total = frozen.correct(
-      context, names, self.weights,
-      lambda outputs: {"": logits(params, outputs)}, self.limit or None,
-    )  # fmt: skip
+      context,
+      names,
+      self.weights,
+      lambda outputs: {"": logits(params, outputs)},
+      self.limit or None,
+    )
     yield "top1", float(found[""].max())
     for lr, accuracy in zip(self.lrs, found[""], strict=True):
       yield f"lr{lr:g}", float(accuracy)
@@ -77,9 +87,11 @@ class Evaluator(base.Evaluator):
     count = self.heads or max(1, width // 64)
     if width % count:
       raise errors.UserError(
-        f"tokens of width {width} for {count} heads", "a divisor of the width",
-        "set evals.<name>.heads", "evals.<name>.heads",
-      )  # fmt: skip
+        f"tokens of width {width} for {count} heads",
+        "a divisor of the width",
+        "set evals.<name>.heads",
+        "evals.<name>.heads",
+      )
     return classifiers.AttentivePool(classes, count)
 
 

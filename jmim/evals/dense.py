@@ -75,8 +75,9 @@ class Evaluator(base.Evaluator):
       raise errors.UserError(
         f"data.eval_crop={context.spec.eval_crop!r}",
         "'none': annotations are not cropped with the images",
-        "prepare the data at data.size", "data.eval_crop",
-      )  # fmt: skip
+        "prepare the data at data.size",
+        "data.eval_crop",
+      )
     context = stored.elsewhere(context, self.data, self.data_dir)
     (x, y), (x_test, y_test) = (
       self._data(context, split, limit)
@@ -84,14 +85,23 @@ class Evaluator(base.Evaluator):
     )
     classes = self._classes(y, y_test)
     params, extra = linear.init(
-      jax.random.key(context.seed), {"tokens": x.shape[-1]}, len(self.lrs),
+      jax.random.key(context.seed),
+      {"tokens": x.shape[-1]},
+      len(self.lrs),
       classes,
-    )  # fmt: skip
+    )
     steps = max(1, round(self.epochs * len(x) / self.batch))
     optimizer = frozen.make_optimizer(
-      params, self.lrs, steps, 0.0, name="adamw", b1=0.9, b2=0.999, eps=1e-8,
+      params,
+      self.lrs,
+      steps,
+      0.0,
+      name="adamw",
+      b1=0.9,
+      b2=0.999,
+      eps=1e-8,
       weight_decay=self.weight_decay,
-    )  # fmt: skip
+    )
     data = frozen.replay(context, {"tokens": x}, y, self.batch, steps)
     params, extra = frozen.fit(self._loss, params, extra, optimizer, data)
     guess = self._guess(context, params, extra, x_test, y.shape[1:])
@@ -153,8 +163,9 @@ class Evaluator(base.Evaluator):
     }
 
   def _best(self, truth, guess, classes) -> int:
-    first = [next(iter(self._values(truth, g, classes).values()))
-             for g in guess]  # fmt: skip
+    first = [
+      next(iter(self._values(truth, g, classes).values())) for g in guess
+    ]
     return int(np.argmin(first) if self.task == "depth" else np.argmax(first))
 
   def _scores(self, y, truth, guess, classes):

@@ -81,8 +81,9 @@ def load(path: str | pathlib.Path, key: str = "reference") -> Reference:
     raise errors.UserError(
       f"reference {str(file)!r}: {getattr(e, 'seen', e)}",
       "a file of jmim.tools.make_fid_stats",
-      "make one for this data set and these features", key,
-    ) from e  # fmt: skip
+      "make one for this data set and these features",
+      key,
+    ) from e
 
 
 def measure(
@@ -140,25 +141,35 @@ class Evaluator(base.Evaluator):
     """Yields the metrics; what they rest on is in the protocol."""
     if self.samples < FEW and not self.allow_few:
       raise errors.UserError(
-        f"{self.samples} samples", f"at least {FEW:,}: FID is biased by them",
+        f"{self.samples} samples",
+        f"at least {FEW:,}: FID is biased by them",
         "raise evals.<name>.samples, or set allow_few=True",
         "evals.<name>.samples",
-      )  # fmt: skip
+      )
     network = extract.make(
       self.inception, self.inception_sha256, self.encoder, "evals.<name>"
     )
     reference = self._reference(context, network)
     if reference.extractor != network.name:
       raise errors.UserError(
-        f"features of {network.name}", f"{reference.extractor}, as reference",
-        "use the same network for both", "evals.<name>.reference",
-      )  # fmt: skip
+        f"features of {network.name}",
+        f"{reference.extractor}, as reference",
+        "use the same network for both",
+        "evals.<name>.reference",
+      )
     found = self._features(context, network)
     yield from self._values(found, reference)
     yield "samples", len(found["features"])
-    yield "protocol", {"features": network.name, "reference": {
-      "file": self.reference, **reference.protocol,
-    }}  # fmt: skip
+    yield (
+      "protocol",
+      {
+        "features": network.name,
+        "reference": {
+          "file": self.reference,
+          **reference.protocol,
+        },
+      },
+    )
 
   def _reference(self, context, network) -> Reference:
     """From the file, or measured once from a split of the run."""

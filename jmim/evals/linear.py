@@ -98,10 +98,12 @@ class Evaluator(base.Evaluator):
     data = frozen.stream(context, self.predict, self.weights, batch, steps)
     params, extra = frozen.fit(loss, params, extra, optimizer, data)
     found, total = frozen.correct(
-      context, self.predict, self.weights,
+      context,
+      self.predict,
+      self.weights,
       lambda outputs: logits(params, extra, outputs, train=False)[0],
       self.limit or None,
-    )  # fmt: skip
+    )
     yield "top1", max(float(x.max()) for x in found.values())
     for name, accuracies in found.items():
       for lr, accuracy in zip(self.lrs, accuracies, strict=True):
@@ -111,7 +113,12 @@ class Evaluator(base.Evaluator):
   def optimizer(self, params, batch: int, steps: int):
     """LARS with the rates of the grid, for a batch and a length."""
     return frozen.make_optimizer(
-      params, tuple(lr * batch / 256 for lr in self.lrs), steps,
-      steps * self.warmup_epochs / self.epochs, name="lars",
-      momentum=self.momentum, trust=self.trust, weight_decay=self.weight_decay,
-    )  # fmt: skip
+      params,
+      tuple(lr * batch / 256 for lr in self.lrs),
+      steps,
+      steps * self.warmup_epochs / self.epochs,
+      name="lars",
+      momentum=self.momentum,
+      trust=self.trust,
+      weight_decay=self.weight_decay,
+    )

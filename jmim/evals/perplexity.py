@@ -35,9 +35,10 @@ class Evaluator(base.Evaluator):
   predict: str = field.value("generate", "dict of tokens [b, l], calls [b]")
   examples: int = field.value(1024, "samples", low=2)
   chain: int = field.value(
-    0, "vocabulary of the known chain the data are of (`markov`); 0: none",
+    0,
+    "vocabulary of the known chain the data are of (`markov`); 0: none",
     low=0,
-  )  # fmt: skip
+  )
   workdir: str = field.value("", "run whose `nll` scores the samples")
 
   def run(self, context):
@@ -107,14 +108,17 @@ def scores(workdir: str, tokens: np.ndarray, batch: int) -> np.ndarray:
   if "nll" not in judge.predict() or not wanted:
     raise errors.UserError(
       f"{workdir} is a run of {section['type']}",
-      "a method that offers `nll` of tokens", "name another run", key,
-    )  # fmt: skip
+      "a method that offers `nll` of tokens",
+      "name another run",
+      key,
+    )
   if wanted.shape != tokens.shape[1:] or wanted.high <= tokens.max():
     raise errors.UserError(
       f"{workdir} reads {wanted.shape} tokens below {wanted.high}",
       f"{tokens.shape[1:]} tokens up to {tokens.max()}",
-      "name a run on the same data", key,
-    )  # fmt: skip
+      "name a run on the same data",
+      key,
+    )
   params = trees.nested(saved)
   fn = jax.jit(functools.partial(judge.predict()["nll"], params, {}, {}))
   parts = [

@@ -74,8 +74,10 @@ def harden(soft: np.ndarray, side: tuple[int, int]) -> np.ndarray:
   for frame in soft:
     frame = frame - frame.min((0, 1))
     frame = frame / np.maximum(frame.max((0, 1)), 1e-12)
-    planes = [cv2.resize(plane, side[::-1], interpolation=cv2.INTER_LINEAR)
-              for plane in np.moveaxis(frame, -1, 0)]  # fmt: skip
+    planes = [
+      cv2.resize(plane, side[::-1], interpolation=cv2.INTER_LINEAR)
+      for plane in np.moveaxis(frame, -1, 0)
+    ]
     found.append(np.argmax(planes, axis=0))
   return np.stack(found)
 
@@ -125,11 +127,13 @@ class Evaluator(base.Evaluator):
       found.append(score(truth, guess))
       still.append(score(truth, np.repeat(truth[:1], len(truth), 0)))
       if picture is None:
-        picture = draw.sheet({
-          "frame": video,
-          "truth": draw.classes(truth),
-          "propagated": draw.classes(guess),
-        })  # fmt: skip
+        picture = draw.sheet(
+          {
+            "frame": video,
+            "truth": draw.classes(truth),
+            "propagated": draw.classes(guess),
+          }
+        )
     j, f = np.mean(found, axis=0)
     yield "jf", float((j + f) / 2)
     yield "j", float(j)
@@ -144,15 +148,19 @@ class Evaluator(base.Evaluator):
     # A method of several views gets the same frame for each.
     name = "image" if "image" in wanted else "views"
     side = wanted[name].shape[-2]
-    frames = np.stack([
-      cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA)
-      for frame in video
-    ])  # fmt: skip
+    frames = np.stack(
+      [
+        cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA)
+        for frame in video
+      ]
+    )
     views = wanted[name].shape[:-3]
-    batch = {name: np.broadcast_to(
-      frames.reshape(len(frames), *[1] * len(views), *frames.shape[1:]),
-      (len(frames), *views, *frames.shape[1:]),
-    )}  # fmt: skip
+    batch = {
+      name: np.broadcast_to(
+        frames.reshape(len(frames), *[1] * len(views), *frames.shape[1:]),
+        (len(frames), *views, *frames.shape[1:]),
+      )
+    }
     tokens = context.apply(self.predict, batch, self.weights, whole=True)
     h, w = tokens.shape[1:3]
     rows, columns = (

@@ -26,9 +26,11 @@ GREY = 120
 def nearest_visible(image: np.ndarray, hidden: np.ndarray) -> np.ndarray:
   """Fills hidden pixels [h, w] with the nearest visible pixel of [h, w, c]."""
   _, index = cv2.distanceTransformWithLabels(
-    hidden.astype(np.uint8), cv2.DIST_L2, 5,
+    hidden.astype(np.uint8),
+    cv2.DIST_L2,
+    5,
     labelType=cv2.DIST_LABEL_PIXEL,
-  )  # fmt: skip
+  )
   seen = np.zeros(index.max() + 1, np.int64)
   visible = np.flatnonzero(~hidden)
   seen[index.ravel()[visible]] = visible

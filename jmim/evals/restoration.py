@@ -44,9 +44,11 @@ class Evaluator(base.Evaluator):
       valid = context.gather(batch["valid"])
       shown = lambda x: np.asarray(augment.denormalise(context.augment, x))
       got = shown(out["image"])[valid]
-      want = shown(out["target"]) if "target" in out else context.gather(
-        batch["image"]
-      )  # fmt: skip
+      want = (
+        shown(out["target"])
+        if "target" in out
+        else context.gather(batch["image"])
+      )
       rows.append(self._measure(got, want[valid], distance))
       first = first or (want[valid], got)
     for name in rows[0]:
@@ -76,9 +78,12 @@ class Evaluator(base.Evaluator):
     if not self.lpips:
       return None, {}
     arrays, found = const_files.read(
-      "LPIPS", self.lpips, self.lpips_sha256, "evals.<name>.lpips",
+      "LPIPS",
+      self.lpips,
+      self.lpips_sha256,
+      "evals.<name>.lpips",
       "an .npz with the weights of LPIPS",
-    )  # fmt: skip
+    )
     arrays = jax.tree.map(jnp.asarray, arrays)
     fn = jax.jit(restoration.lpips)
     put = lambda x: jnp.asarray(x, jnp.float32)

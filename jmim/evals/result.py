@@ -36,10 +36,11 @@ class Evaluator(base.Evaluator):
       lines = []
     if not lines:
       raise errors.UserError(
-        f"no {self.key} in {path / 'metrics.jsonl'}", "a run that logged it",
+        f"no {self.key} in {path / 'metrics.jsonl'}",
+        "a run that logged it",
         "let that run finish first, or correct workdir and key",
         "evals.<name>.workdir",
-      )  # fmt: skip
+      )
     last = lines[-1]
     yield self.key.rpartition("/")[2], last[self.key]
     yield (

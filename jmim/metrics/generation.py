@@ -100,9 +100,12 @@ def frechet_infinity(
 
 
 def kernel_distance(
-  x: np.ndarray, y: np.ndarray, size: int = 1000, subsets: int = 100,
+  x: np.ndarray,
+  y: np.ndarray,
+  size: int = 1000,
+  subsets: int = 100,
   seed: int = 0,
-) -> tuple[float, float]:  # fmt: skip
+) -> tuple[float, float]:
   """KID: mean and standard deviation over random subsets.
 
   Args:

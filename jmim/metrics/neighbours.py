@@ -44,8 +44,9 @@ def _walk(train, labels, test, k, block):
     scores = jnp.einsum("md,nd->mn", test, rows, precision="highest")
     scores = jnp.where(names < 0, -jnp.inf, scores)
     names = jnp.broadcast_to(names, scores.shape)
-    joined = [jnp.concatenate(x, 1) for x in zip(best, (scores, names),
-                                                 strict=True)]  # fmt: skip
+    joined = [
+      jnp.concatenate(x, 1) for x in zip(best, (scores, names), strict=True)
+    ]
     return _merge(*joined, k), None
 
   m = len(test)
@@ -64,9 +65,12 @@ def _nearest(train, labels, test, k, block, mesh):
     return _merge(*map(gather, _walk(train, labels, test, k, block)), k)
 
   return jax.shard_map(
-    local, mesh=mesh, in_specs=(P(axes), P(axes), P()), out_specs=P(),
+    local,
+    mesh=mesh,
+    in_specs=(P(axes), P(axes), P()),
+    out_specs=P(),
     check_vma=False,
-  )(train, labels, test)  # fmt: skip
+  )(train, labels, test)
 
 
 def nearest(

@@ -55,9 +55,9 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
   """
   a, b = a.astype(np.float64), b.astype(np.float64)
   m, n = _blur(a), _blur(b)
-  v, w, both = (_blur(x) - y for x, y in (
-    (a * a, m * m), (b * b, n * n), (a * b, m * n)
-  ))  # fmt: skip
+  v, w, both = (
+    _blur(x) - y for x, y in ((a * a, m * m), (b * b, n * n), (a * b, m * n))
+  )
   top = (2 * m * n + C1) * (2 * both + C2)
   return float((top / ((m**2 + n**2 + C1) * (v + w + C2))).mean())
 

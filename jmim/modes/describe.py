@@ -88,13 +88,15 @@ def rows(
   for module, leaves in modules.items():
     largest = max(leaves, key=lambda n: leaves[n].size)
     total = sum(cost.get(n, 0) for n in leaves)
-    found.append((
-      module if len(leaves) > 1 else largest,  # a lone array by its own name
-      str(tuple(leaves[largest].shape)),
-      f"{sum(x.size for x in leaves.values()):,}",
-      consoles.size(total) if total else "",
-      summary.layout(places[largest].spec),
-    ))  # fmt: skip
+    found.append(
+      (
+        module if len(leaves) > 1 else largest,  # a lone array by its own name
+        str(tuple(leaves[largest].shape)),
+        f"{sum(x.size for x in leaves.values()):,}",
+        consoles.size(total) if total else "",
+        summary.layout(places[largest].spec),
+      )
+    )
   return found
 
 

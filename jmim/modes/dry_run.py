@@ -67,8 +67,10 @@ class TooBig(errors.UserError):
     self.used, self.limit = used, limit
     super().__init__(
       f"a step that wants {gib(used)} of a chip's {gib(limit)}",
-      f"{gib(used - limit)} less", fix, "hardware",
-    )  # fmt: skip
+      f"{gib(used - limit)} less",
+      fix,
+      "hardware",
+    )
 
 
 class NoData:
@@ -224,9 +226,11 @@ def too_big(text: str, held: int, parts: assemble.Parts) -> Exception:
   match = FULL.search(text) or FULL_ALONE.search(text)
   if not match:
     return errors.UserError(
-      errors.first_line(RuntimeError(text)), "a step that this compiler takes",
-      "try other hardware.* keys, or report it with the config", "hardware",
-    )  # fmt: skip
+      errors.first_line(RuntimeError(text)),
+      "a step that this compiler takes",
+      "try other hardware.* keys, or report it with the config",
+      "hardware",
+    )
   unit = {"K": 2**10, "M": 2**20, "G": 2**30}
   used, limit = (float(t[:-1]) * unit[t[-1]] for t in match.groups())
   used += held if match.re is FULL_ALONE else 0
@@ -252,8 +256,9 @@ def show(console: consoles.Console, found: dict[str, Any]) -> None:
   console.print(
     f"{found['method']['type']}: {found['parameters']:,} parameters, batch "
     f"{found['batch']:,} on {found['devices']} {found['device']} ({axes or 1}),"
-    f" compiled in {found['compile_seconds']:.0f} s", style="bold",
-  )  # fmt: skip
+    f" compiled in {found['compile_seconds']:.0f} s",
+    style="bold",
+  )
   for header, *rows in estimate.tables(found):
     console.table("", header, rows)
 
@@ -276,12 +281,15 @@ def _tune(config, devices, slices, console) -> dict[str, Any]:
       why = "too big" if isinstance(e, TooBig) else f"not with this {e.key}"
       rows.append((name, used, why, "", ""))
       continue
-    rows.append((
-      name, f"{found['memory']['peak'] / chips.GIB:.2f}",
-      f"{found['flops']['compiled_over_model']:.2f}",
-      f"{found['network']['over_minimum']:.2f}",
-      f"{found.get('mfu_bound', 0):.1%}",
-    ))  # fmt: skip
+    rows.append(
+      (
+        name,
+        f"{found['memory']['peak'] / chips.GIB:.2f}",
+        f"{found['flops']['compiled_over_model']:.2f}",
+        f"{found['network']['over_minimum']:.2f}",
+        f"{found.get('mfu_bound', 0):.1%}",
+      )
+    )
     found["tuned"] = items
     if best is None or rank(found) > rank(best):
       best = found

@@ -41,10 +41,11 @@ def replay(
     names = diagnose.not_finite(run, step)
     _, metrics = train(run.state, run.parts.consts, next(run.batches))
     found = {
-      "step": step, "not_finite": names,
+      "step": step,
+      "not_finite": names,
       "examples": diagnose.examples(run, step),
       "metrics": {n: float(x) for n, x in jax.device_get(metrics).items()},
-    }  # fmt: skip
+    }
     rows = [(n, str(x)) for n, x in found["metrics"].items()]
     rows += [("not finite", ", ".join(names) or "nothing")]
     rows += [("examples", ", ".join(map(str, found["examples"])))]

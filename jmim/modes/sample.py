@@ -55,26 +55,31 @@ def check(run: session.Run) -> None:
     raise errors.UserError(
       f"--mode=sample with method.type={config.method.type!r}",
       f"a method that samples; this one offers {', '.join(sorted(offered))}",
-      "choose a diffusion method", "method.type",
-    )  # fmt: skip
+      "choose a diffusion method",
+      "method.type",
+    )
   if reads := run.parts.method.sample_reads():
     raise errors.UserError(
       f"--mode=sample with a method that is told {', '.join(reads)}",
       "a method that is told a label or nothing",
       "use the evaluators `samples` and `restoration`, which read examples",
       "method.type",
-    )  # fmt: skip
+    )
   if config.sample.weights == "ema" and not config.ema.decay:
     raise errors.UserError(
-      "sample.weights='ema' with ema.decay=0", "an EMA to sample from",
-      "use weights='raw'", "sample.weights",
-    )  # fmt: skip
+      "sample.weights='ema' with ema.decay=0",
+      "an EMA to sample from",
+      "use weights='raw'",
+      "sample.weights",
+    )
   classes = _classes(run)
   if config.sample.label >= max(classes, 0):
     raise errors.UserError(
       f"sample.label={config.sample.label}",
-      f"-1 or a class below {classes}", "correct it", "sample.label",
-    )  # fmt: skip
+      f"-1 or a class below {classes}",
+      "correct it",
+      "sample.label",
+    )
 
 
 def _classes(run: session.Run) -> int:

@@ -177,8 +177,9 @@ class Run(runs.Run):
       at = diagnose.describe(self, first + i)
       self.console.print(
         f"loss spike: {float(losses[i]):.4g} at step {first + i}, {z:.1f} "
-        f"robust deviations above the median; {at}", style="bold yellow",
-      )  # fmt: skip
+        f"robust deviations above the median; {at}",
+        style="bold yellow",
+      )
     rollback = self.parts.config.train.spike_policy == "rollback"
     if not found or not rollback:
       return None

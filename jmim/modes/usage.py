@@ -11,9 +11,14 @@ from jmim.core import base_config
 # What nine commands of ten are made of.
 MAIN = ("config", "workdir", "mode")
 KEYS = (
-  "data.data_dir", "data.batch", "optim.lr", "train.total_steps",
-  "init_from.path", "hardware.mesh.fsdp", "seed",
-)  # fmt: skip
+  "data.data_dir",
+  "data.batch",
+  "optim.lr",
+  "train.total_steps",
+  "init_from.path",
+  "hardware.mesh.fsdp",
+  "seed",
+)
 WIDTH = 80
 WHERE = """\
 Every other key is --config.<key>=<value>. jmim/core/base_config.py documents

@@ -126,9 +126,12 @@ class Block(nn.Module):
     )
     if self.window is not None:
       own = attention.RelativeBias(
-        self.heads, self.window, self.window_prefix, self.window_std,
+        self.heads,
+        self.window,
+        self.window_prefix,
+        self.window_std,
         name="relative",
-      )()  # fmt: skip
+      )()
       bias = own if bias is None else bias + own
     inner = tuple(t for t in taps if t != "block")
     y = layer_norm(self.rt, "norm1", self.eps)(x)

@@ -34,9 +34,15 @@ def conv3(
   """3 x 3 convolution; `pad` pixels before and after, on both axes."""
   init = {"kernel_init": nn.initializers.zeros} if zero else {}
   return nn.Conv(
-    width, (3, 3), strides=stride, padding=(pad, pad), dtype=rt.dtype,
-    name=name, **init, **more,
-  )  # fmt: skip
+    width,
+    (3, 3),
+    strides=stride,
+    padding=(pad, pad),
+    dtype=rt.dtype,
+    name=name,
+    **init,
+    **more,
+  )
 
 
 def twice(x: jax.Array) -> jax.Array:

@@ -79,6 +79,9 @@ def attend(
     sides = zip((batch, heads), bias.shape, strict=False)
     where["bias"] = P(*(axis if n > 1 else None for axis, n in sides))
   return jax.shard_map(
-    lambda given: _local(**given), mesh=rt.mesh, in_specs=(where,),
-    out_specs=tokens, check_vma=False,
-  )(given)  # fmt: skip
+    lambda given: _local(**given),
+    mesh=rt.mesh,
+    in_specs=(where,),
+    out_specs=tokens,
+    check_vma=False,
+  )(given)

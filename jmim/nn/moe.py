@@ -151,9 +151,12 @@ def ragged(
     return local(x, routing.chosen, routing.weights, w)
   split, held = P(axes), P(AXIS if shards > 1 else None)
   return jax.shard_map(
-    local, mesh=rt.mesh, in_specs=(split, split, split, held), out_specs=split,
+    local,
+    mesh=rt.mesh,
+    in_specs=(split, split, split, held),
+    out_specs=split,
     check_vma=False,
-  )(x, routing.chosen, routing.weights, w)  # fmt: skip
+  )(x, routing.chosen, routing.weights, w)
 
 
 def queue(chosen: jax.Array, experts: int) -> jax.Array:

@@ -87,8 +87,9 @@ def rotary(
     ValueError: width not a multiple of 4.
   """
   if width % 4:
-    raise ValueError(f"rotary positions: head width {width} is no multiple of "
-                     "4")  # fmt: skip
+    raise ValueError(
+      f"rotary positions: head width {width} is no multiple of 4"
+    )
   omega = float(theta) ** (-np.arange(width // 4) / (width // 4))
   places = [
     2 * np.pi * ((2 * np.arange(n) + 1) / n - 1) if centred else np.arange(n)

@@ -26,8 +26,9 @@ def policy(rt: runtime.Runtime) -> Callable[..., Any] | None:
     return jax.checkpoint_policies.save_and_offload_only_these_names(
       names_which_can_be_saved=list(rt.remat_save),
       names_which_can_be_offloaded=list(rt.remat_offload),
-      offload_src="device", offload_dst="pinned_host",
-    )  # fmt: skip
+      offload_src="device",
+      offload_dst="pinned_host",
+    )
   if rt.remat == "dots":
     return jax.checkpoint_policies.dots_with_no_batch_dims_saveable
   return None

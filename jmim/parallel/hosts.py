@@ -39,16 +39,21 @@ def start(
   where = None if coordinator == AUTO else coordinator
   try:
     jax.distributed.initialize(
-      where, count, index, initialization_timeout=seconds,
-      heartbeat_timeout_seconds=seconds, shutdown_timeout_seconds=seconds,
-    )  # fmt: skip
+      where,
+      count,
+      index,
+      initialization_timeout=seconds,
+      heartbeat_timeout_seconds=seconds,
+      shutdown_timeout_seconds=seconds,
+    )
   except ValueError as e:
     raise errors.UserError(
       f"--coordinator={coordinator}: {errors.first_line(e)}",
       "a TPU pod, GKE, Slurm or MPI for auto; else host:port with --processes "
       "and --process < --processes",
-      "name all three, or leave them out to run alone", "--coordinator",
-    ) from e  # fmt: skip
+      "name all three, or leave them out to run alone",
+      "--coordinator",
+    ) from e
   flags.FLAGS[_ORBAX].value = True
 
 
@@ -177,8 +182,11 @@ class Group:
       if other:
         raise errors.UserError(
           f"the {what} of hosts {', '.join(map(str, other))} is not that of "
-          "host 0", f"the same {what} on all hosts", fix, keys.get(what),
-        )  # fmt: skip
+          "host 0",
+          f"the same {what} on all hosts",
+          fix,
+          keys.get(what),
+        )
 
 
 def group(seconds: int) -> Group:

@@ -80,8 +80,9 @@ def make_mesh(
     raise errors.UserError(
       f"hardware.mesh.replica={shape['replica']} on {slices} slices",
       "one replica per slice: the others' traffic is not for a DCN",
-      "set hardware.mesh.replica=0", "hardware.mesh.replica",
-    )  # fmt: skip
+      "set hardware.mesh.replica=0",
+      "hardware.mesh.replica",
+    )
   return jax.sharding.Mesh(_grid(tuple(shape.values()), devices, slices), AXES)
 
 
@@ -91,9 +92,11 @@ def _grid(shape: tuple[int, ...], devices: list[Any], slices: int):
     return np.asarray(devices).reshape(shape)
   if slices > 1:
     return mesh_utils.create_hybrid_device_mesh(
-      (1, *shape[1:]), (slices, *[1] * (len(shape) - 1)), devices,
+      (1, *shape[1:]),
+      (slices, *[1] * (len(shape) - 1)),
+      devices,
       allow_split_physical_axes=True,
-    )  # fmt: skip
+    )
   return mesh_utils.create_device_mesh(
     shape, devices, allow_split_physical_axes=True
   )
@@ -236,8 +239,9 @@ class Layout:
       raise errors.UserError(
         f"rule {(pattern, axes)} for {name} {shape}",
         f"<= {len(shape)} axes, each None or one of {self.mesh.axis_names}",
-        "correct the rule", "hardware.shard_rules",
-      )  # fmt: skip
+        "correct the rule",
+        "hardware.shard_rules",
+      )
     for dim, axis in zip(shape, axes, strict=False):
       if axis and dim % self.mesh.shape[axis]:
         self.missed[name] = f"{shape}: {dim} does not divide over {axis!r}"

@@ -42,10 +42,12 @@ def parse(text: str) -> tuple[str, tuple[int, ...]]:
   dims = {"v5e": 2, "v6e": 2, "v4": 3, "v5p": 3, "cpu": 1, "gpu": 1}.get(kind)
   if dims is None or len(sides) != dims or min(sides) < 1:
     raise errors.UserError(
-      f"{KEY}={text}", EXAMPLES,
+      f"{KEY}={text}",
+      EXAMPLES,
       "name the chip and the sides of the slice: 2 of v5e and v6e, 3 of v4 "
-      "and v5p", KEY,
-    )  # fmt: skip
+      "and v5p",
+      KEY,
+    )
   return kind, sides
 
 
@@ -83,9 +85,11 @@ def devices(text: str, slices: int = 1) -> list[Any]:
     return _tpu(kind, sides, slices)
   if slices != 1:
     raise errors.UserError(
-      f"--slices={slices} of {text}", "slices of TPU chips",
-      "set hardware.mesh.replica to simulate slices", "--slices",
-    )  # fmt: skip
+      f"--slices={slices} of {text}",
+      "slices of TPU chips",
+      "set hardware.mesh.replica to simulate slices",
+      "--slices",
+    )
   wanted = math.prod(sides)
   try:
     found = jax.devices(kind)
@@ -93,24 +97,30 @@ def devices(text: str, slices: int = 1) -> list[Any]:
     found = []
   if len(found) < wanted:
     raise errors.UserError(
-      f"{KEY}={text} where there are {len(found)}", f"{wanted} {kind} devices",
-      "run it on such a machine, or name a TPU topology", KEY,
-    )  # fmt: skip
+      f"{KEY}={text} where there are {len(found)}",
+      f"{wanted} {kind} devices",
+      "run it on such a machine, or name a TPU topology",
+      KEY,
+    )
   return list(found[:wanted])
 
 
 def _tpu(kind: str, sides: tuple[int, ...], slices: int) -> list[Any]:
   if importlib.util.find_spec("libtpu") is None:
     raise errors.UserError(
-      f"{KEY}={kind}:... without libtpu", "the TPU compiler",
-      'pip install "jmim[aot]"', KEY,
-    )  # fmt: skip
+      f"{KEY}={kind}:... without libtpu",
+      "the TPU compiler",
+      'pip install "jmim[aot]"',
+      KEY,
+    )
   name = f"{kind}:{'x'.join(map(str, sides))}"
   more = {"num_slices": slices} if slices > 1 else {}
   try:
     return list(topologies.get_topology_desc(name, "tpu", **more).devices)
   except (RuntimeError, ValueError) as e:
     raise errors.UserError(
-      f"{KEY}={name}: {errors.first_line(e)}", "a slice that exists",
-      f"see Google's list of {kind} slices; sides such as {EXAMPLES}", KEY,
-    ) from e  # fmt: skip
+      f"{KEY}={name}: {errors.first_line(e)}",
+      "a slice that exists",
+      f"see Google's list of {kind} slices; sides such as {EXAMPLES}",
+      KEY,
+    ) from e

@@ -22,9 +22,11 @@ def main(argv: Sequence[str] | None = None) -> int:
   )
   parser.add_argument("workdirs", metavar="DIR", nargs="+", type=pathlib.Path)
   parser.add_argument(
-    "--out", metavar="FILE", type=pathlib.Path,
+    "--out",
+    metavar="FILE",
+    type=pathlib.Path,
     help="page to write (default: report.html in DIR; for several, here)",
-  )  # fmt: skip
+  )
   args = parser.parse_args(argv)
   alone = len(args.workdirs) == 1
   folder = args.workdirs[0] if alone else pathlib.Path()

@@ -29,9 +29,10 @@ POINTS = 4000  # most points of a curve; beyond, each stretch keeps its extremes
 _NOT_CURVES = ("step", "eval", "protocol")
 # Facts that are the median over all log lines.
 _MIDDLE = (
-  ("images_per_second", "images / s", "{:,.0f}"), ("mfu", "MFU", "{:.1%}"),
+  ("images_per_second", "images / s", "{:,.0f}"),
+  ("mfu", "MFU", "{:.1%}"),
   ("input_wait", "input wait", "{:.1%}"),
-)  # fmt: skip
+)
 # What the name of a number says it is a reference line of: "pixels_accuracy"
 # stands beside "accuracy", "mse_nearest" beside "mse".
 _REFERENCES = (
@@ -56,8 +57,10 @@ def gather(workdir: pathlib.Path, limit: int = pictures.LIMIT) -> dict:
   except OSError as e:
     raise errors.UserError(
       f"{workdir} has no metrics.jsonl that can be read",
-      "the workdir of a run", "name the --workdir of jmim.main", "DIR",
-    ) from e  # fmt: skip
+      "the workdir of a run",
+      "name the --workdir of jmim.main",
+      "DIR",
+    ) from e
   config, notes = _json(workdir / "config.json"), _json(workdir / "run.json")
   curves = series(lines)
   evals = evaluations(lines)
@@ -124,9 +127,11 @@ def thin(one: dict[str, Any], limit: int = POINTS) -> dict[str, Any]:
   for start in range(0, len(x), size):
     stretch = range(start, min(start + size, len(x)))
     real = [i for i in stretch if y[i] is not None]
-    kept |= {stretch[0]} if not real else {
-      min(real, key=y.__getitem__), max(real, key=y.__getitem__)
-    }  # fmt: skip
+    kept |= (
+      {stretch[0]}
+      if not real
+      else {min(real, key=y.__getitem__), max(real, key=y.__getitem__)}
+    )
   order = sorted(kept)
   return one | {"x": [x[i] for i in order], "y": [y[i] for i in order]}
 
@@ -158,13 +163,15 @@ def evaluations(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
       k.removeprefix(prefix): v for k, v in line.items() if k.startswith(prefix)
     }
     protocol = line.get("protocol", {})
-    found.append({
-      "name": name,
-      "type": protocol.get("type", ""),
-      "step": line["step"],
-      "rows": rows(values),
-      "protocol": [[k, text(v)] for k, v in protocol.items()],
-    })  # fmt: skip
+    found.append(
+      {
+        "name": name,
+        "type": protocol.get("type", ""),
+        "step": line["step"],
+        "rows": rows(values),
+        "protocol": [[k, text(v)] for k, v in protocol.items()],
+      }
+    )
   return found
 
 
@@ -278,10 +285,12 @@ def checkpoints(workdir: pathlib.Path) -> list[dict[str, Any]]:
   for path in sorted(folders, key=lambda p: int(p.name)):
     when = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC)
     sizes = _json(path / "sizes.json")
-    found.append({
-      "step": int(path.name),
-      "link": f"checkpoints/{path.name}",
-      "bytes": console.size(sum(sizes.values()), "B") if sizes else "",
-      "time": f"{when:%Y-%m-%d %H:%M} UTC",
-    })  # fmt: skip
+    found.append(
+      {
+        "step": int(path.name),
+        "link": f"checkpoints/{path.name}",
+        "bytes": console.size(sum(sizes.values()), "B") if sizes else "",
+        "time": f"{when:%Y-%m-%d %H:%M} UTC",
+      }
+    )
   return found

@@ -30,10 +30,11 @@ def check(config: ml_collections.ConfigDict) -> None:
     importlib.import_module("wandb")
   except ImportError as e:
     raise errors.UserError(
-      f"logging.wandb_project without wandb ({e})", "the package wandb",
+      f"logging.wandb_project without wandb ({e})",
+      "the package wandb",
       "pip install 'jmim[wandb]', or leave the key empty",
       "logging.wandb_project",
-    ) from e  # fmt: skip
+    ) from e
 
 
 def opened(

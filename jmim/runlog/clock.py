@@ -10,8 +10,15 @@ from typing import Any
 # Activities of which a log line tells the share of the run's time so far.
 STEPS, START, RESTART = "steps", "start", "restart"
 PARTS = (
-  STEPS, "input", "compile", "eval", "checkpoint", "profile", START, RESTART,
-)  # fmt: skip
+  STEPS,
+  "input",
+  "compile",
+  "eval",
+  "checkpoint",
+  "profile",
+  START,
+  RESTART,
+)
 
 
 class Clock:

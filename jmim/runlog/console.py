@@ -49,9 +49,11 @@ class Console:
     """With `quiet` nothing is printed; `console` is replaced in tests."""
     width = _width()
     self._console = console or rich.console.Console(
-      quiet=quiet, highlight=False, width=width,
+      quiet=quiet,
+      highlight=False,
+      width=width,
       height=width and 25,  # without it Rich ignores the width if TERM=dumb
-    )  # fmt: skip
+    )
     self._progress = None
     self._task = None
 
@@ -64,9 +66,11 @@ class Console:
   ) -> None:
     """A small table; columns that hold numbers should be strings already."""
     table = rich.table.Table(
-      title=title, title_justify="left", box=rich.box.SIMPLE_HEAD,
+      title=title,
+      title_justify="left",
+      box=rich.box.SIMPLE_HEAD,
       title_style="bold",
-    )  # fmt: skip
+    )
     for i, name in enumerate(header):
       table.add_column(
         name, justify="left" if i == 0 else "right", overflow="fold"

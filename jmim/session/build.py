@@ -39,10 +39,11 @@ def make_method(config: ml_collections.ConfigDict) -> methods.Method:
     cls = discovery.find(name)
   except KeyError:
     raise errors.UserError(
-      f"method.type={name!r}", "one of " + ", ".join(discovery.names()),
+      f"method.type={name!r}",
+      "one of " + ", ".join(discovery.names()),
       "name a module below jmim/methods, or a full module path",
       "method.type",
-    ) from None  # fmt: skip
+    ) from None
   method = validate.build(cls, config.method, "method")
   try:
     method.inputs()
@@ -51,9 +52,11 @@ def make_method(config: ml_collections.ConfigDict) -> methods.Method:
     named = [w for w in re.findall(r"\w+", str(e)) if w in fields]
     keys = ", ".join(f"method.{w}" for w in dict.fromkeys(named))
     raise errors.UserError(
-      str(e), "an architecture that fits together",
-      f"change {keys or 'method.variant or method.size'}", keys or "method",
-    ) from e  # fmt: skip
+      str(e),
+      "an architecture that fits together",
+      f"change {keys or 'method.variant or method.size'}",
+      keys or "method",
+    ) from e
   return method
 
 
@@ -71,9 +74,11 @@ def make_evaluators(
       cls = None
     if cls in (None, eval_base.Evaluator):
       raise errors.UserError(
-        f"{path}.type={kind!r}", "one of " + ", ".join(eval_base.names()),
-        "name an evaluator module", f"{path}.type",
-      )  # fmt: skip
+        f"{path}.type={kind!r}",
+        "one of " + ", ".join(eval_base.names()),
+        "name an evaluator module",
+        f"{path}.type",
+      )
     evaluator = validate.build(cls, entries, path)
     offered = method.predict()
     for wanted in evaluator.needs():
@@ -81,13 +86,16 @@ def make_evaluators(
         raise errors.UserError(
           f"{path}.predict={wanted!r}",
           f"what {config.method.type} offers: {', '.join(sorted(offered))}",
-          "ask for one of these, or remove the evaluator", f"{path}.predict",
-        )  # fmt: skip
+          "ask for one of these, or remove the evaluator",
+          f"{path}.predict",
+        )
     if evaluator.weights == "ema" and not config.ema.decay:
       raise errors.UserError(
-        f"{path}.weights='ema' with ema.decay=0", "an EMA to evaluate",
-        "set ema.decay (0.999, say) or weights='raw'", f"{path}.weights",
-      )  # fmt: skip
+        f"{path}.weights='ema' with ema.decay=0",
+        "an EMA to evaluate",
+        "set ema.decay (0.999, say) or weights='raw'",
+        f"{path}.weights",
+      )
     found[name] = evaluator
   return found
 
@@ -142,16 +150,18 @@ def _mixture(config: ml_collections.ConfigDict) -> combine.Mixture:
     pair = isinstance(entry, tuple | list) and len(entry) == 2
     if not pair or not isinstance(entry[1], int | float) or entry[1] <= 0:
       raise errors.UserError(
-        f"data.mixture has the entry {entry!r}", "pairs (name, weight > 0)",
+        f"data.mixture has the entry {entry!r}",
+        "pairs (name, weight > 0)",
         "write data.mixture=(('cifar10', 0.7), ('digits/scattered', 0.3))",
         "data.mixture",
-      )  # fmt: skip
+      )
   if data.remainder == "drop":
     raise errors.UserError(
       "data.mixture with data.remainder='drop'",
       "a mixture, whose parts have epochs of their own",
-      "set data.remainder='keep'", "data.remainder",
-    )  # fmt: skip
+      "set data.remainder='keep'",
+      "data.remainder",
+    )
   names, weights = zip(*data.mixture, strict=True)
   parts = [sources.build(n, data.train_split, data.data_dir) for n in names]
   return combine.Mixture(parts, weights)
@@ -176,8 +186,9 @@ def check_remat(hardware: ml_collections.ConfigDict) -> None:
       raise errors.UserError(
         f"hardware.{key}={tuple(given)} with hardware.remat={hardware.remat!r}",
         f"remat='names' and any of {', '.join(stack.NAMES)}",
-        "set hardware.remat='names', or leave the key empty", f"hardware.{key}",
-      )  # fmt: skip
+        "set hardware.remat='names', or leave the key empty",
+        f"hardware.{key}",
+      )
 
 
 def make_runtime(
@@ -198,14 +209,18 @@ def make_runtime(
   )
   if attention == "cudnn" and (platform != "gpu" or dtype != "bf16"):
     raise errors.UserError(
-      f"hardware.attention='cudnn' on {platform} in {dtype}", "a GPU and bf16",
-      "use 'auto'", "hardware.attention",
-    )  # fmt: skip
+      f"hardware.attention='cudnn' on {platform} in {dtype}",
+      "a GPU and bf16",
+      "use 'auto'",
+      "hardware.attention",
+    )
   if attention == "flash" and platform != "tpu":
     raise errors.UserError(
-      f"hardware.attention='flash' on {platform}", "a TPU", "use 'auto'",
+      f"hardware.attention='flash' on {platform}",
+      "a TPU",
+      "use 'auto'",
       "hardware.attention",
-    )  # fmt: skip
+    )
   cheap = platform == "cpu" and mesh.shape.get("expert", 1) == 1
   experts = {"auto": "dense" if cheap else "ragged"}.get(
     hardware.experts, hardware.experts

@@ -28,15 +28,20 @@ def check_labels(
   for name, evaluator in evaluators.items():
     if evaluator.labelled and data["train"].num_classes is None:
       raise errors.UserError(
-        f"evals.{name} on data without labels", "a class label per image",
+        f"evals.{name} on data without labels",
+        "a class label per image",
         f"put classes in sub-folders, or set evals.{name}=None",
         f"evals.{name}",
-      )  # fmt: skip
+      )
 
 
 _RANGES = (
-  "crop_scale", "crop_ratio", "view_scale", "local_scale", "blur_sigma"
-)  # fmt: skip
+  "crop_scale",
+  "crop_ratio",
+  "view_scale",
+  "local_scale",
+  "blur_sigma",
+)
 
 
 def check_data(data: ml_collections.ConfigDict) -> None:
@@ -44,26 +49,34 @@ def check_data(data: ml_collections.ConfigDict) -> None:
   for name in _RANGES:
     if len(data[name]) != 2:
       raise errors.UserError(
-        f"data.{name}={tuple(data[name])}", "two numbers: least, greatest",
-        "give both", f"data.{name}",
-      )  # fmt: skip
+        f"data.{name}={tuple(data[name])}",
+        "two numbers: least, greatest",
+        "give both",
+        f"data.{name}",
+      )
   for name in ("mean", "std"):
     if len(data[name]) != data.channels:
       raise errors.UserError(
         f"data.{name}={tuple(data[name])} for {data.channels} channel(s)",
-        f"{data.channels} number(s)", "give one per channel", f"data.{name}",
-      )  # fmt: skip
+        f"{data.channels} number(s)",
+        "give one per channel",
+        f"data.{name}",
+      )
   if min(data.std) <= 0:
     raise errors.UserError(
-      f"data.std={tuple(data.std)}", "positive numbers",
-      "images are divided by it", "data.std",
-    )  # fmt: skip
+      f"data.std={tuple(data.std)}",
+      "positive numbers",
+      "images are divided by it",
+      "data.std",
+    )
   if len(data.jitter) != 4 or min(data.jitter) < 0 or data.jitter[3] > 0.5:
     raise errors.UserError(
       f"data.jitter={tuple(data.jitter)}",
       "four strengths of at least 0: brightness, contrast, saturation, hue "
-      "(at most 0.5)", "give all four", "data.jitter",
-    )  # fmt: skip
+      "(at most 0.5)",
+      "give all four",
+      "data.jitter",
+    )
   check_one_crop(data)
   check_clips(data)
 
@@ -76,27 +89,34 @@ def check_one_crop(data: ml_collections.ConfigDict) -> None:
     raise errors.UserError(
       f"data.views={data.views} and data.device_crop={data.device_crop!r}",
       "views cut by the host, so that their boxes are known",
-      "set data.device_crop='none'", "data.device_crop",
-    )  # fmt: skip
+      "set data.device_crop='none'",
+      "data.device_crop",
+    )
   if data.host_crop == "resized":
     raise errors.UserError(
       f"data.host_crop='resized' and data.device_crop={data.device_crop!r}",
-      "one random crop", "set one of them to 'none'", "data.device_crop",
-    )  # fmt: skip
+      "one random crop",
+      "set one of them to 'none'",
+      "data.device_crop",
+    )
 
 
 def check_clips(data: ml_collections.ConfigDict) -> None:
   """Raises UserError if clips are to be changed in ways made for images."""
   changes = (
-    any(data.jitter), data.grey_share, data.blur_share, data.randaugment,
+    any(data.jitter),
+    data.grey_share,
+    data.blur_share,
+    data.randaugment,
     data.erase_share,
-  )  # fmt: skip
+  )
   if data.frames and any(changes):
     raise errors.UserError(
       f"data.frames={data.frames} with changes of colour or erasing",
       "clips, which are only cropped and flipped",
-      "set jitter, *_share and randaugment to 0", "data.frames",
-    )  # fmt: skip
+      "set jitter, *_share and randaugment to 0",
+      "data.frames",
+    )
 
 
 # Inputs that are numbers of the data set, handed on as they are.
@@ -125,14 +145,15 @@ def check_inputs(
         f"inputs the pipeline makes: {', '.join(given)}",
         _REMEDY.get(name, "choose a method for this data"),
         f"data.{name}" if name == "views" else "method.type",
-      )  # fmt: skip
+      )
     if tuple(wanted.shape) != given[name]:
       raise errors.UserError(
         f"data.size={config.data.size}, data.channels={config.data.channels}"
         f": {name} {given[name]}",
         f"{config.method.type} is built for {tuple(wanted.shape)}",
-        "make data.size and method.size (and channels) the same", "data.size",
-      )  # fmt: skip
+        "make data.size and method.size (and channels) the same",
+        "data.size",
+      )
 
 
 _REMEDY = {
@@ -169,8 +190,10 @@ def check_durations(
   if total < 1:
     raise errors.UserError(
       "train.total_steps, _epochs and _images are all 0",
-      "the length of the run", "set one of them", "train.total_steps",
-    )  # fmt: skip
+      "the length of the run",
+      "set one of them",
+      "train.total_steps",
+    )
   profile.steps(config.train.profile_steps, total)
   for stem in ("warmup", "cooldown"):
     part = units.steps(
@@ -179,9 +202,10 @@ def check_durations(
     if part > total:
       raise errors.UserError(
         f"schedule.{stem}: {part:,.0f} steps in a run of {total:,}",
-        "a part of the run", "shorten it, or lengthen train.total_*",
+        "a part of the run",
+        "shorten it, or lengthen train.total_*",
         f"schedule.{stem}_steps",
-      )  # fmt: skip
+      )
 
 
 def check_parameters(
@@ -199,8 +223,9 @@ def check_parameters(
     raise errors.UserError(
       f"optim.players has {', '.join(sorted(unknown))}",
       f"players of {config.method.type}: {', '.join(method.players)}",
-      "name one of these", "optim.players",
-    )  # fmt: skip
+      "name one of these",
+      "optim.players",
+    )
   batch = {
     name: jax.ShapeDtypeStruct((config.data.batch, *x.shape), x.dtype)
     for name, x in method.inputs().items()
@@ -232,8 +257,9 @@ def check_patterns(
         raise errors.UserError(
           f"{path}.{key}: {pattern!r} matches no parameter",
           "a regex found in names such as " + ", ".join(names[:4]),
-          "correct the regex", f"{path}.{key}",
-        )  # fmt: skip
+          "correct the regex",
+          f"{path}.{key}",
+        )
 
 
 def check_rule(rule: Any, kind: Any, key: str) -> None:
@@ -242,9 +268,11 @@ def check_rule(rule: Any, kind: Any, key: str) -> None:
   if not pair or not isinstance(rule[1], kind):
     value = "number" if kind == int | float else "(axis or None, ...)"
     raise errors.UserError(
-      f"{key} has the entry {rule!r}", f"pairs (regex, {value})",
-      f"write {key}=((regex, {value}),)", key,
-    )  # fmt: skip
+      f"{key} has the entry {rule!r}",
+      f"pairs (regex, {value})",
+      f"write {key}=((regex, {value}),)",
+      key,
+    )
 
 
 def check_regex(pattern: Any, key: str) -> None:

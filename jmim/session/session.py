@@ -57,9 +57,13 @@ class Run:
     self.batches = self._stream(0)
     self.group = hosts.group(self.parts.config.hardware.host_timeout)
     self.keeper = keepers.Keeper(
-      self.workdir, self.parts.config.train, self._length("keep_every"),
-      self._say, write, self.group,
-    )  # fmt: skip
+      self.workdir,
+      self.parts.config.train,
+      self._length("keep_every"),
+      self._say,
+      write,
+      self.group,
+    )
     self.start = self.keeper.store.latest() or 0
     self.writes, self.writer, self.board = first and write, None, None
     self.clock = clocks.Clock()
@@ -74,8 +78,9 @@ class Run:
       raise errors.UserError(
         f"train.keep_best={best!r}",
         f"'<evaluator>/<number>', evaluators: {', '.join(known) or 'none'}",
-        "name a number as it is in metrics.jsonl", "train.keep_best",
-      )  # fmt: skip
+        "name a number as it is in metrics.jsonl",
+        "train.keep_best",
+      )
 
   def _length(self, stem: str) -> int:
     """A duration of the section `train` in steps."""
@@ -92,10 +97,14 @@ class Run:
       start,
       self.skips,
       lambda position: feed.batches(
-        parts.sources["train"], parts.spec, names, where, position,
+        parts.sources["train"],
+        parts.spec,
+        names,
+        where,
+        position,
         parts.config.hardware.prefetch,
       ),
-    )  # fmt: skip
+    )
 
   # --- phase 1: the state
 
@@ -108,10 +117,11 @@ class Run:
       pipeline.look(parts.sources["eval"], parts.spec, training=False)
     self.losses: list[float] = []
     self.group.agree(
-      "resume", {"newest checkpoint": str(self.start)},
+      "resume",
+      {"newest checkpoint": str(self.start)},
       "give all the same --workdir, on a disk they share",
       {"newest checkpoint": "--workdir"},
-    )  # fmt: skip
+    )
     if self.start:
       self._restore()
       self.console.print(f"resumed from step {self.start}")
@@ -155,9 +165,11 @@ class Run:
     if not known:
       limit = f" before step {before}" * (before is not None)
       raise errors.UserError(
-        f"no checkpoint{limit} in {store.path}", "a trained run",
-        "run --mode=train first, or name its --workdir", "--workdir",
-      )  # fmt: skip
+        f"no checkpoint{limit} in {store.path}",
+        "a trained run",
+        "run --mode=train first, or name its --workdir",
+        "--workdir",
+      )
     self._build()
     look = functools.partial(weights.restore, store)
     self._restore(before, look if before is None else None)
@@ -194,9 +206,15 @@ class Run:
     self.abstract = jax.eval_shape(self.step.init, batch, parts.consts)
     self.shardings = parts.layout.tree(self.abstract)
     self.context = contexts.Context(
-      parts.method, parts.mesh, parts.spec, parts.augment, parts.sources,
-      parts.consts, self._fresh, parts.config.seed,
-    )  # fmt: skip
+      parts.method,
+      parts.mesh,
+      parts.spec,
+      parts.augment,
+      parts.sources,
+      parts.consts,
+      self._fresh,
+      parts.config.seed,
+    )
     return batch
 
   def _fresh(self) -> tuple[Any, Any]:
@@ -235,9 +253,14 @@ class Run:
     self.peak = f"{consoles.size(peak, 'FLOP/s')} ({known})"
     self.console.print(f"peak {self.peak}")
     self.meter = meter.Meter(
-      self.clock, parts.batch, parts.total, work.step, peak,
-      self._lr, self.start,
-    )  # fmt: skip
+      self.clock,
+      parts.batch,
+      parts.total,
+      work.step,
+      peak,
+      self._lr,
+      self.start,
+    )
 
   def _lr(self, step: int) -> float:
     """Learning rate of the first player at a (0-based) step."""
@@ -250,9 +273,13 @@ class Run:
     if self.writes:
       try:
         notes.write(
-          self.workdir, self.start, self.parts, self.tables, self.peak,
+          self.workdir,
+          self.start,
+          self.parts,
+          self.tables,
+          self.peak,
           self.compiled,
-        )  # fmt: skip
+        )
       except OSError as e:
         raise self._not_written(e) from e
 
@@ -260,9 +287,13 @@ class Run:
     """Runs evaluators on the current state; writes and prints them."""
     chosen = {name: self.parts.evaluators[name][0] for name in names}
     found = runner.run(
-      chosen, self.context, self.state, self.console, self.writer,
+      chosen,
+      self.context,
+      self.state,
+      self.console,
+      self.writer,
       self.parts.config.data,
-    )  # fmt: skip
+    )
     self.keeper.note(self.context.step, found)
 
   def meta(self, step: int) -> dict[str, Any]:

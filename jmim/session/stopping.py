@@ -99,8 +99,9 @@ class Stop:
       return
     self.asked = name = signal.Signals(number).name
     text = f"\n{name}: saving at the next step; once more ends at once\n"
-    os.write(sys.stderr.fileno() if _has_number(sys.stderr) else 2,
-             text.encode())  # fmt: skip
+    os.write(
+      sys.stderr.fileno() if _has_number(sys.stderr) else 2, text.encode()
+    )
     self._tell()
 
   def due(self, step: int) -> bool:

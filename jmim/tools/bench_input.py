@@ -119,8 +119,12 @@ def _parse_flags(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
   parser.add_argument("--seconds", type=float, default=10.0, help="pipeline")
   parser.add_argument("--needs", type=float, help="images/s of the step")
   for name in ("threads", "workers"):
-    parser.add_argument(f"--{name}", type=int, default=argparse.SUPPRESS,
-                        help=f"hardware.data_{name}")  # fmt: skip
+    parser.add_argument(
+      f"--{name}",
+      type=int,
+      default=argparse.SUPPRESS,
+      help=f"hardware.data_{name}",
+    )
   ours = [a for a in argv if a.startswith("--config.")]
   flags = parser.parse_args([a for a in argv if a not in ours])
   return flags, [a.removeprefix("--config.") for a in ours]
@@ -137,10 +141,12 @@ def _subject(flags: argparse.Namespace, overrides: Sequence[str], files):
   else:
     source = sources.ArraySource({"image": files})
     spec = pipeline.Spec(
-      batch=64, size=decode_race.SIZE, host_crop="resized",
+      batch=64,
+      size=decode_race.SIZE,
+      host_crop="resized",
       decoder="turbo" if jpeg.available() else "pillow",
       threads=os.cpu_count() or 1,
-    )  # fmt: skip
+    )
   given = {k: v for k, v in vars(flags).items() if k in ("threads", "workers")}
   return source, dataclasses.replace(spec, **given)
 

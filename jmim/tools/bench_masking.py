@@ -31,9 +31,15 @@ SIDE, CHANNELS = 32, 4
 def method(variant: str, decoder: int, hidden: float) -> maskdit.MaskDiT:
   """MaskDiT on latents of 256-pixel images, with labels."""
   return maskdit.MaskDiT(
-    variant=variant, size=SIDE, channels=CHANNELS, classes=1000, clip=0.0,
-    decoder_depth=decoder, noised_mask=hidden, schedule="linear",
-  )  # fmt: skip
+    variant=variant,
+    size=SIDE,
+    channels=CHANNELS,
+    classes=1000,
+    clip=0.0,
+    decoder_depth=decoder,
+    noised_mask=hidden,
+    schedule="linear",
+  )
 
 
 def batch_of(n: int) -> dict[str, jax.Array]:

@@ -47,9 +47,12 @@ class Step:
     self.bf16 = spec["dtype"] == "bfloat16"
     model = build(spec).to(device).train()
     self.optimizer = torch.optim.AdamW(
-      model.parameters(), lr=spec["lr"], betas=tuple(spec["betas"]),
-      weight_decay=spec["weight_decay"], fused=True,
-    )  # fmt: skip
+      model.parameters(),
+      lr=spec["lr"],
+      betas=tuple(spec["betas"]),
+      weight_decay=spec["weight_decay"],
+      fused=True,
+    )
     self.model = torch.compile(model) if self.gpu else model
     shape = (spec["batch"], spec["channels"], spec["size"], spec["size"])
     self.images = torch.randn(shape, device=device)

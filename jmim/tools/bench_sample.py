@@ -35,13 +35,19 @@ _CLASSES, _SIZE, _CHANNELS = 1000, 32, 4
 def ours(flags: argparse.Namespace) -> Callable[[], Any]:
   """A function that makes one batch of latents and waits for it."""
   method = dit.DiT(
-    variant=flags.variant, size=flags.size, channels=_CHANNELS,
-    classes=_CLASSES, sampler="ddim", steps=flags.steps, clip=0.0,
+    variant=flags.variant,
+    size=flags.size,
+    channels=_CHANNELS,
+    classes=_CLASSES,
+    sampler="ddim",
+    steps=flags.steps,
+    clip=0.0,
     guidance=flags.guidance,
-  )  # fmt: skip
+  )
   batch = {
-    "image": jnp.zeros((1, *method.shape)), "label": jnp.zeros(1, jnp.int32)
-  }  # fmt: skip
+    "image": jnp.zeros((1, *method.shape)),
+    "label": jnp.zeros(1, jnp.int32),
+  }
   params, extra = jax.jit(method.init)(jax.random.key(0), batch)
   sample = jax.jit(method.sample)
   given = {"label": jnp.arange(flags.batch) % _CLASSES}
@@ -62,9 +68,11 @@ def peer(flags: argparse.Namespace) -> Callable[[], Any]:
   missing = [n for n in ("torch", "diffusers") if not _installed(n)]
   if missing:
     raise errors.UserError(
-      f"no {' and no '.join(missing)}", "the libraries of the peer",
-      'pip install "jmim[bench]", or leave --peer out', "--peer",
-    )  # fmt: skip
+      f"no {' and no '.join(missing)}",
+      "the libraries of the peer",
+      'pip install "jmim[bench]", or leave --peer out',
+      "--peer",
+    )
   import diffusers  # noqa: PLC0415  optional, and slow to import
   import torch  # noqa: PLC0415
 
@@ -79,10 +87,14 @@ def peer(flags: argparse.Namespace) -> Callable[[], Any]:
 
   size, patch = vit.parse(flags.variant)
   transformer = diffusers.DiTTransformer2DModel(
-    num_attention_heads=size.heads, attention_head_dim=size.width // size.heads,
-    in_channels=_CHANNELS, out_channels=2 * _CHANNELS, num_layers=size.depth,
-    sample_size=flags.size, patch_size=patch,
-  )  # fmt: skip
+    num_attention_heads=size.heads,
+    attention_head_dim=size.width // size.heads,
+    in_channels=_CHANNELS,
+    out_channels=2 * _CHANNELS,
+    num_layers=size.depth,
+    sample_size=flags.size,
+    patch_size=patch,
+  )
   pipe = diffusers.DiTPipeline(
     transformer.eval(), Nothing(), diffusers.DDIMScheduler()
   )
@@ -91,9 +103,11 @@ def peer(flags: argparse.Namespace) -> Callable[[], Any]:
 
   def run():
     pipe(
-      labels, guidance_scale=flags.guidance, output_type="np",
+      labels,
+      guidance_scale=flags.guidance,
+      output_type="np",
       num_inference_steps=flags.steps,
-    )  # fmt: skip
+    )
 
   return run
 

@@ -52,9 +52,12 @@ class Side:
     # glibc's huge pages, as `malloc.huge_pages` sets them: for both sides.
     env = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", **os.environ}
     self.process = subprocess.Popen(
-      [sys.executable, "-m", *command], stdin=subprocess.PIPE,
-      stdout=subprocess.PIPE, text=True, env=env,
-    )  # fmt: skip
+      [sys.executable, "-m", *command],
+      stdin=subprocess.PIPE,
+      stdout=subprocess.PIPE,
+      text=True,
+      env=env,
+    )
     self.facts = self.ask(spec)
 
   def ask(self, question: Any) -> dict[str, Any]:
@@ -69,8 +72,10 @@ class Side:
         return json.loads(line)
     raise errors.UserError(
       f"{self.process.args[2]} ended with {self.process.wait()}",
-      "a process that answers", "see what it printed above", "--peer",
-    )  # fmt: skip
+      "a process that answers",
+      "see what it printed above",
+      "--peer",
+    )
 
   def close(self) -> None:
     """Ends it."""
@@ -91,8 +96,10 @@ class Ours:
     if parts.consts:
       raise errors.UserError(
         f"{config.method.type} reads {', '.join(parts.consts)}",
-        "a method without frozen networks", "choose another", "method.type",
-      )  # fmt: skip
+        "a method without frozen networks",
+        "choose another",
+        "method.type",
+      )
     step = assemble.make_step(parts)
     self.batch = jax.tree.map(_random, dry_run.batch_shapes(parts))
     abstract = jax.eval_shape(step.init, self.batch, {})
@@ -122,12 +129,16 @@ class Ours:
     peak, source = summary.peak(self.parts.mesh)
     device = jax.devices()[0].device_kind
     return {
-      "name": f"jmim, jax {jax.__version__}", "parameters": self.parameters,
-      "batch": self.parts.batch, "flops": self.flops, "peak": peak,
-      "peak_source": source, "devices": f"{self.parts.mesh.size} {device}",
+      "name": f"jmim, jax {jax.__version__}",
+      "parameters": self.parameters,
+      "batch": self.parts.batch,
+      "flops": self.flops,
+      "peak": peak,
+      "peak_source": source,
+      "devices": f"{self.parts.mesh.size} {device}",
       "method": self.parts.config.method.type,
       "peer": peer_spec(self.parts),
-    }  # fmt: skip
+    }
 
 
 def _random(shape: jax.ShapeDtypeStruct) -> jax.Array:
@@ -149,17 +160,25 @@ def peer_spec(parts: assemble.Parts) -> dict[str, Any] | None:
   encoder, decoder = method.encoder_size, method.decoder.size
   optimizer = config.optim
   return {
-    "width": encoder.width, "depth": encoder.depth, "heads": encoder.heads,
-    "hidden": int(encoder.width * encoder.mlp_ratio), "size": method.size,
-    "patch": method.patch, "channels": method.channels,
-    "decoder_width": decoder.width, "decoder_depth": decoder.depth,
+    "width": encoder.width,
+    "depth": encoder.depth,
+    "heads": encoder.heads,
+    "hidden": int(encoder.width * encoder.mlp_ratio),
+    "size": method.size,
+    "patch": method.patch,
+    "channels": method.channels,
+    "decoder_width": decoder.width,
+    "decoder_depth": decoder.depth,
     "decoder_heads": decoder.heads,
     "decoder_hidden": int(decoder.width * decoder.mlp_ratio),
-    "mask_ratio": method.mask_ratio, "norm_pix": method.norm_pix,
-    "batch": parts.batch, "dtype": jnp.dtype(method.rt.dtype).name,
-    "lr": 1e-4, "betas": (optimizer.b1, optimizer.b2),
+    "mask_ratio": method.mask_ratio,
+    "norm_pix": method.norm_pix,
+    "batch": parts.batch,
+    "dtype": jnp.dtype(method.rt.dtype).name,
+    "lr": 1e-4,
+    "betas": (optimizer.b1, optimizer.b2),
     "weight_decay": optimizer.weight_decay,
-  }  # fmt: skip
+  }
 
 
 def serve() -> None:
@@ -203,9 +222,11 @@ def measure(flags: argparse.Namespace, overrides: Sequence[str]) -> dict:
     if flags.peer:
       if facts["peer"] is None:
         raise errors.UserError(
-          f"--peer with {facts['method']}", "mim.mae",
-          "leave --peer out, or choose a MAE config", "--peer",
-        )  # fmt: skip
+          f"--peer with {facts['method']}",
+          "mim.mae",
+          "leave --peer out, or choose a MAE config",
+          "--peer",
+        )
       sides.append(Side(["jmim.tools.bench_peer"], facts["peer"]))
       peer = sides[1].facts
       print(f"peer: {peer['name']}, {peer['parameters']:,} parameters")
@@ -233,9 +254,10 @@ def show(
   seconds = statistics.median(row[0]["seconds"] for row in found)
   rate = facts["batch"] / seconds
   result = {
-    "seconds": seconds, "images_per_second": rate,
+    "seconds": seconds,
+    "images_per_second": rate,
     "mfu": rate * facts["flops"] / facts["peak"],
-  }  # fmt: skip
+  }
   print(
     f"{facts['name']}: {facts['method']}, {facts['parameters']:,} parameters, "
     f"batch {facts['batch']} on {facts['devices']}\n"
@@ -260,9 +282,10 @@ def main(argv: Sequence[str] | None = None) -> int:
   start = "--config."
   overrides = [a.removeprefix(start) for a in argv if a.startswith(start)]
   parser = argparse.ArgumentParser(
-    prog="python -m jmim.tools.bench_step", description=__doc__,
+    prog="python -m jmim.tools.bench_step",
+    description=__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,
-  )  # fmt: skip
+  )
   parser.add_argument("--config", help="recipe, as for jmim.main")
   parser.add_argument("--peer", action="store_true", help="PyTorch in turn")
   parser.add_argument("--steps", type=int, default=3, help="steps of a turn")
@@ -275,9 +298,11 @@ def main(argv: Sequence[str] | None = None) -> int:
       return 0
     if not flags.config:
       raise errors.UserError(
-        "no --config", "a recipe", "add --config=configs/mae_digits.py",
+        "no --config",
+        "a recipe",
+        "add --config=configs/mae_digits.py",
         "--config",
-      )  # fmt: skip
+      )
     measure(flags, overrides)
   except errors.UserError as e:
     print(f"error:\n{e.screen()}", file=sys.stderr)

@@ -65,15 +65,19 @@ class Encoder:
     if output not in offered:
       raise errors.UserError(
         f"method.type={parts.config.method.type!r} offers "
-        f"{', '.join(sorted(offered))}", f"a method that offers `{output}`",
-        "name the run of an autoencoder", "method.type",
-      )  # fmt: skip
+        f"{', '.join(sorted(offered))}",
+        f"a method that offers `{output}`",
+        "name the run of an autoencoder",
+        "method.type",
+      )
     self.feature = {"codes": "tokens"}.get(output, output)
     if jax.process_count() > 1:
       raise errors.UserError(
-        f"{jax.process_count()} processes", "one, which writes the files",
-        "run it on one host", None,
-      )  # fmt: skip
+        f"{jax.process_count()} processes",
+        "one, which writes the files",
+        "run it on one host",
+        None,
+      )
     run.restore_only()
     state, everywhere = run.state, sharding.replicated(parts.mesh)
     key = jax.random.key(0)
@@ -176,8 +180,9 @@ def build(
   gaussian = not encoder.parts.method.n_codes
   about = {
     "method": json.loads(encoder.parts.config.method.to_json()),
-    "data": json.loads(encoder.parts.config.data.to_json()), "views": views,
-  }  # fmt: skip
+    "data": json.loads(encoder.parts.config.data.to_json()),
+    "views": views,
+  }
 
   def split(name, source, passes):
     rows = encoder.rows(source, passes)
@@ -190,14 +195,17 @@ def build(
 
       def _info(self):
         return tfds.core.DatasetInfo(
-          builder=self, features=tfds.features.FeaturesDict(features),
+          builder=self,
+          features=tfds.features.FeaturesDict(features),
           description=json.dumps(about, indent=2),
-        )  # fmt: skip
+        )
 
       def _split_generators(self, dl_manager):
         del dl_manager
-        return {"train": split("train", "train", views),
-                "test": split("test", "eval", 0)}  # fmt: skip
+        return {
+          "train": split("train", "train", views),
+          "test": split("test", "eval", 0),
+        }
 
       def _generate_examples(self):
         raise AssertionError("splits are generators")
@@ -207,9 +215,11 @@ def build(
   folder = pathlib.Path(builder.data_dir)
   if folder.exists():
     raise errors.UserError(
-      f"{folder} is there", "a new data set", "remove it, or choose a --name",
+      f"{folder} is there",
+      "a new data set",
+      "remove it, or choose a --name",
       "--name",
-    )  # fmt: skip
+    )
   # TFDS prints progress bars and a path of its own.
   mute = io.StringIO()
   with contextlib.redirect_stdout(mute), contextlib.redirect_stderr(mute):

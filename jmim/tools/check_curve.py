@@ -124,8 +124,9 @@ def find(config: dict[str, Any]) -> pathlib.Path:
   raise errors.UserError(
     f"no reference curve for this recipe ({near})",
     f"one of {[p.stem for p in sorted(CURVES.glob('*.json'))]}",
-    "name one with --curve, or record one with --record", "--curve",
-  )  # fmt: skip
+    "name one with --curve, or record one with --record",
+    "--curve",
+  )
 
 
 def _value(recipe: dict[str, Any], section: str, key: str) -> Any:
@@ -145,9 +146,11 @@ def main(argv: Sequence[str] | None = None) -> int:
   try:
     if not (args.workdir / "metrics.jsonl").is_file():
       raise errors.UserError(
-        f"{args.workdir} has no metrics.jsonl", "the workdir of a run",
-        "name a workdir of jmim.main", "WORKDIR",
-      )  # fmt: skip
+        f"{args.workdir} has no metrics.jsonl",
+        "the workdir of a run",
+        "name a workdir of jmim.main",
+        "WORKDIR",
+      )
     if args.record:
       print(f"wrote {record(args.workdir, args.record)}")
       return 0
@@ -166,11 +169,15 @@ def show(path: pathlib.Path, rows: Sequence[tuple]) -> int:
     f"Against {path.name}",
     ("metric", "step", "reference", "run", "allowed +-", ""),
     [
-      (m, s, *(consoles.number(v) for v in (want, got, allowed)),
-       "ok" if within else "OUTSIDE")
+      (
+        m,
+        s,
+        *(consoles.number(v) for v in (want, got, allowed)),
+        "ok" if within else "OUTSIDE",
+      )
       for m, s, want, got, allowed, within in rows
     ],
-  )  # fmt: skip
+  )
   outside = sum(not row[-1] for row in rows)
   good = bool(rows) and not outside
   print("PASS" if good else f"FAIL: {outside} of {len(rows)} points outside")

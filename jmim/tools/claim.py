@@ -47,17 +47,21 @@ def load(slug: str) -> tuple[claims.Claim, str]:
   if not path.is_file():
     known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.py")))
     raise errors.UserError(
-      f"no claim file {path}", f"one of: {known or f'none in {FOLDER}'}",
-      "name a claim, from the top of a checkout", "SLUG",
-    )  # fmt: skip
+      f"no claim file {path}",
+      f"one of: {known or f'none in {FOLDER}'}",
+      "name a claim, from the top of a checkout",
+      "SLUG",
+    )
   spec = importlib.util.spec_from_file_location(f"claim_{path.stem}", path)
   module = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(module)
   if not hasattr(module, "get_claim"):
     raise errors.UserError(
-      f"{path} has no get_claim", "def get_claim() -> claims.Claim",
-      "see jmim/tools/claims.py", "SLUG",
-    )  # fmt: skip
+      f"{path} has no get_claim",
+      "def get_claim() -> claims.Claim",
+      "see jmim/tools/claims.py",
+      "SLUG",
+    )
   return module.get_claim(), module.__doc__ or ""
 
 
@@ -116,8 +120,9 @@ def _note(workdir: pathlib.Path, asked: dict) -> None:
       raise errors.UserError(
         f"{workdir} holds another run ({'; '.join(changed[:4])})",
         "the folder of this claim's run, or none",
-        "remove it, or give another --runs", "--runs",
-      )  # fmt: skip
+        "remove it, or give another --runs",
+        "--runs",
+      )
   workdir.mkdir(parents=True, exist_ok=True)
   path.write_text(json.dumps(asked, indent=2) + "\n")
 
@@ -133,8 +138,11 @@ def measure(
   for seed in seeds:
     results = {}
     for name, spec in claim.runs.items():
-      print(f"\n=== run {name}, seed {seed}: {spec.config} "
-            f"{' '.join(spec.overrides)}", flush=True)  # fmt: skip
+      print(
+        f"\n=== run {name}, seed {seed}: {spec.config} "
+        f"{' '.join(spec.overrides)}",
+        flush=True,
+      )
       where = root / f"seed{seed}"
       results[name], seconds = run(name, spec, seed, where, overrides)
       print(f"=== run {name}, seed {seed}: {seconds:.0f} s", flush=True)

@@ -65,8 +65,9 @@ class Metrics(dict):
     raise errors.UserError(
       f"{self.workdir.name} measured no {name!r}",
       f"one of {', '.join(sorted(self))}",
-      "name a metric that an evaluator of the run's recipe yields", None,
-    )  # fmt: skip
+      "name a metric that an evaluator of the run's recipe yields",
+      None,
+    )
 
   def history(self, name: str) -> dict[int, float]:
     """step -> value of one metric, in the order of the steps."""

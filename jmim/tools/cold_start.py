@@ -48,11 +48,17 @@ def start(
 ) -> dict[str, float]:
   """Stages of a run of one step, whose caches are in `folder`."""
   command = [
-    sys.executable, "-u", "-m", "jmim.main", f"--config={config}",
-    f"--workdir={folder / name}", "--config.train.total_steps=1",
+    sys.executable,
+    "-u",
+    "-m",
+    "jmim.main",
+    f"--config={config}",
+    f"--workdir={folder / name}",
+    "--config.train.total_steps=1",
     "--config.schedule.warmup_steps=0",
-    f"--config.hardware.compile_cache={folder / 'xla'}", *flags,
-  ]  # fmt: skip
+    f"--config.hardware.compile_cache={folder / 'xla'}",
+    *flags,
+  ]
   environment = dict(os.environ)
   environment.pop("JAX_COMPILATION_CACHE_DIR", None)  # it would win
   began = time.perf_counter()
@@ -89,8 +95,9 @@ def main(argv: Sequence[str]) -> int:
   rows += [("in all", f"{sum(cold.values()):.1f}", f"{sum(warm.values()):.1f}")]
   consoles.Console().table(
     f"Seconds to the first step ({loading:.1f} of them to load the packages)",
-    ("", "empty cache", "warm cache"), rows,
-  )  # fmt: skip
+    ("", "empty cache", "warm cache"),
+    rows,
+  )
   return 0
 
 

@@ -16,9 +16,11 @@ from jmim.runlog import clock as clocks
 
 # What the clock measures -> what a kill then hits; "input" comes at each step.
 NAMES = {
-  "compile": "compile", "eval": "evaluation", "checkpoint": "save",
+  "compile": "compile",
+  "eval": "evaluation",
+  "checkpoint": "save",
   "input": "step",
-}  # fmt: skip
+}
 
 
 def noting(path: pathlib.Path) -> None:

@@ -116,11 +116,13 @@ class Child:
     self._file = self.log.open("w")
     self.processes = [
       subprocess.Popen(
-        [*command, str(path), *asked, *own], stdout=self._file,
-        stderr=subprocess.STDOUT, start_new_session=True,
+        [*command, str(path), *asked, *own],
+        stdout=self._file,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
       )
       for path, own in zip(notes, together, strict=True)
-    ]  # fmt: skip
+    ]
 
   def running(self) -> bool:
     """Whether one of its processes is."""
@@ -207,8 +209,9 @@ class Test:
       more = f", others ended after {waited:.1f} s" * (len(child.processes) > 1)
       print(
         f"kill {self.hits.total()} in {hit} (aimed at {phase} {nth} after "
-        f"{seconds:.3f} s){more}: {child.doing()}", flush=True,
-      )  # fmt: skip
+        f"{seconds:.3f} s){more}: {child.doing()}",
+        flush=True,
+      )
     child = self.start(name)
     return self._fine(child, child.ended())
 
@@ -242,8 +245,10 @@ def run(options: argparse.Namespace, flags: Sequence[str]) -> bool:
     end = f"DIFFERENT {wrong}" if wrong else "alike"
     print(f"run {laps} done: {end}", flush=True)
   hits = ", ".join(f"{count} in {hit}" for hit, count in test.hits.items())
-  print(f"verdict: {test.hits.total()} kills ({hits}), {laps} runs, "
-        f"{'' if alike else 'NOT '}alike")  # fmt: skip
+  print(
+    f"verdict: {test.hits.total()} kills ({hits}), {laps} runs, "
+    f"{'' if alike else 'NOT '}alike"
+  )
   return alike
 
 

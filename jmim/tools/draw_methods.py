@@ -148,8 +148,9 @@ def ijepa(images):
       row[i[ok]] = True
     return hide(images, ~found.reshape(-1, 16, 16))
 
-  columns["context"] = shown(draws["context"][:, 0],
-                             draws["context_valid"][:, 0])  # fmt: skip
+  columns["context"] = shown(
+    draws["context"][:, 0], draws["context_valid"][:, 0]
+  )
   for t in range(draws["targets"].shape[1]):
     columns[f"target {t + 1}"] = shown(
       draws["targets"][:, t], draws["targets_valid"][:, t]
@@ -163,8 +164,11 @@ def cropmae(images):
   m = make("mim.cropmae")
   noise = {k: jnp.asarray(v) for k, v in drawn(m, views=views).items()}
   mask = np.asarray(m.mask(noise).mask).reshape(-1, *m.grid)
-  return {"source": images, "target": views[:, 1],
-          "seen": hide(views[:, 1], mask)}  # fmt: skip
+  return {
+    "source": images,
+    "target": views[:, 1],
+    "seen": hide(views[:, 1], mask),
+  }
 
 
 def _crops(images):
@@ -242,8 +246,9 @@ def mdm(path: pathlib.Path) -> None:
   right.axvline(truncated.gumbel_max(23), color="0.7", linestyle=":")
   right.set(
     title="Ancestral, N steps; dotted: exact, float32",
-    xlabel="noise cut at M", ylabel="entropy [nats]",
-  )  # fmt: skip
+    xlabel="noise cut at M",
+    ylabel="entropy [nats]",
+  )
   right.legend()
   plt.savefig(path, dpi=90)
 
@@ -251,10 +256,18 @@ def mdm(path: pathlib.Path) -> None:
 SHEETS = {
   f.__name__: f
   for f in (
-    mae, dmae, simmim, colormae, maskalign, ijepa, cropmae, cae, videomae_v2,
+    mae,
+    dmae,
+    simmim,
+    colormae,
+    maskalign,
+    ijepa,
+    cropmae,
+    cae,
+    videomae_v2,
     umd,
   )
-}  # fmt: skip
+}
 FIGURES = {"jepa_linear": jepa_linear, "mdm": mdm}
 
 

@@ -56,9 +56,11 @@ def check(path: pathlib.Path, accept: bool) -> None:
   found = hashlib.sha256(path.read_bytes()).hexdigest()
   if not accept and not found.startswith(PUBLISHED):
     raise errors.UserError(
-      f"{path} has sha256 {found}", f"{PUBLISHED}..., the published file",
-      "fetch it again, or --any if you mean this one", "source",
-    )  # fmt: skip
+      f"{path} has sha256 {found}",
+      f"{PUBLISHED}..., the published file",
+      "fetch it again, or --any if you mean this one",
+      "source",
+    )
 
 
 def pick(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -73,9 +75,11 @@ def pick(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
   ]
   if wrong:
     raise errors.UserError(
-      f"lacks {', '.join(wrong[:6])}", f"{len(wanted)} arrays of the FID graph",
-      "use the weights of the FID graph, not torchvision's", "source",
-    )  # fmt: skip
+      f"lacks {', '.join(wrong[:6])}",
+      f"{len(wanted)} arrays of the FID graph",
+      "use the weights of the FID graph, not torchvision's",
+      "source",
+    )
   return {n: np.asarray(state[n], np.float32) for n in wanted}
 
 

@@ -48,17 +48,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     source = sources.build(args.name, args.split, args.data_dir)
     spec = pipeline.Spec(
-      batch=args.batch, size=args.size, eval_crop=args.crop,
-      eval_resize=args.resize, channels=args.channels,
-    )  # fmt: skip
+      batch=args.batch,
+      size=args.size,
+      eval_crop=args.crop,
+      eval_resize=args.resize,
+      channels=args.channels,
+    )
     reference = fid.measure(network, source, spec, args.limit or None)
   except errors.UserError as e:
     print(f"error:\n{e.screen()}", file=sys.stderr)
     return 2
   about = {
-    "data": args.name, "split": args.split, "size": args.size,
-    "crop": args.crop, "resize": args.resize, "git": version.git_id(),
-  }  # fmt: skip
+    "data": args.name,
+    "split": args.split,
+    "size": args.size,
+    "crop": args.crop,
+    "resize": args.resize,
+    "git": version.git_id(),
+  }
   reference.protocol.update(about)
   fid.save(args.out, reference)
   print(f"{args.out}: {network.name}\n{reference.protocol}")

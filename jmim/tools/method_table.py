@@ -68,14 +68,16 @@ def rows() -> list[str]:
     name = ".".join(path.relative_to(METHODS).with_suffix("").parts)
     doc = ast.get_docstring(ast.parse(path.read_text())) or name
     own = known.get(name, [])
-    found.append(_row(
-      title(doc),
-      f"[{name}]({path.relative_to(ROOT).as_posix()})",
-      f"✓ {listed(doc)}" if name in compared else "",
-      " ".join(f"✓ `{slug}`" for slug in claims(path.stem, doc)),
-      _list(r for r in own if not LARGE.search(r)),
-      _list(r for r in own if LARGE.search(r)),
-    ))  # fmt: skip
+    found.append(
+      _row(
+        title(doc),
+        f"[{name}]({path.relative_to(ROOT).as_posix()})",
+        f"✓ {listed(doc)}" if name in compared else "",
+        " ".join(f"✓ `{slug}`" for slug in claims(path.stem, doc)),
+        _list(r for r in own if not LARGE.search(r)),
+        _list(r for r in own if LARGE.search(r)),
+      )
+    )
   return found
 
 

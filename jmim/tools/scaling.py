@@ -46,14 +46,24 @@ def chips(
     batch = [f"data.batch={per_chip * len(devices)}"]
     made = configs.override(configs.load(config), [*overrides, *batch])
     found = dry_run.measure(made, devices)
-    rows.append({
-      "at": name, "chips": len(devices), "flops": found["flops"]["compiled"],
-      "memory": found["memory"]["peak"], "traffic": found["traffic"],
-      "sent": sum(found["network"]["bytes"].values()),
-      "mfu_bound": found.get("mfu_bound", float("nan")),
-    })  # fmt: skip
-    print("  ".join(f"{k} {v:.4g}" if isinstance(v, float | int) else str(v)
-                    for k, v in rows[-1].items()), flush=True)  # fmt: skip
+    rows.append(
+      {
+        "at": name,
+        "chips": len(devices),
+        "flops": found["flops"]["compiled"],
+        "memory": found["memory"]["peak"],
+        "traffic": found["traffic"],
+        "sent": sum(found["network"]["bytes"].values()),
+        "mfu_bound": found.get("mfu_bound", float("nan")),
+      }
+    )
+    print(
+      "  ".join(
+        f"{k} {v:.4g}" if isinstance(v, float | int) else str(v)
+        for k, v in rows[-1].items()
+      ),
+      flush=True,
+    )
   for key in SHOWN:
     print(f"{key}: flat within {spread(rows, key):.1%}")
   return rows
@@ -76,16 +86,17 @@ def masks(
   rows = []
   for i, (ratio, side) in enumerate(zip(ratios, sides, strict=True)):
     seconds = min(row[i]["seconds"] for row in found)
-    rows.append({
-      "at": str(ratio), "seconds": seconds, "flops": side.facts["flops"]
-    })  # fmt: skip
+    rows.append(
+      {"at": str(ratio), "seconds": seconds, "flops": side.facts["flops"]}
+    )
   for row in rows:
     row["predicted"] = rows[0]["seconds"] * row["flops"] / rows[0]["flops"]
     off = row["seconds"] / row["predicted"] - 1
     print(
       f"hidden {row['at']}: {row['seconds']:.3f} s, by FLOPs "
-      f"{row['predicted']:.3f} s ({off:+.1%})", flush=True,
-    )  # fmt: skip
+      f"{row['predicted']:.3f} s ({off:+.1%})",
+      flush=True,
+    )
   return rows
 
 
@@ -128,9 +139,10 @@ def main(argv: Sequence[str] | None = None) -> int:
   start = "--config."
   overrides = [a.removeprefix(start) for a in argv if a.startswith(start)]
   parser = argparse.ArgumentParser(
-    prog="python -m jmim.tools.scaling", description=__doc__,
+    prog="python -m jmim.tools.scaling",
+    description=__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,
-  )  # fmt: skip
+  )
   parser.add_argument("what", choices=("chips", "masks"))
   parser.add_argument("--config", required=True, help="recipe")
   parser.add_argument("--at", required=True, help="topologies, or shares")

@@ -140,14 +140,17 @@ def direction(cfg: Mapping[str, Any], factors: Tree, weight_decay: Any) -> Any:
   decay = weighted_decay(weight_decay, factors)
   chain = {
     "adamw": lambda: (
-      optax.scale_by_adam(cfg["b1"], cfg["b2"], cfg["eps"]), decay,
+      optax.scale_by_adam(cfg["b1"], cfg["b2"], cfg["eps"]),
+      decay,
     ),
     "lion": lambda: (optax.scale_by_lion(cfg["b1"], cfg["b2"]), decay),
     "sgd": lambda: (decay, optax.trace(cfg["momentum"])),
     "lars": lambda: (
-      decay, trust_ratio(cfg["trust"]), optax.trace(cfg["momentum"]),
+      decay,
+      trust_ratio(cfg["trust"]),
+      optax.trace(cfg["momentum"]),
     ),
-  }[cfg["name"]]()  # fmt: skip
+  }[cfg["name"]]()
   if cfg["clip_norm"]:
     chain = (optax.clip_by_global_norm(cfg["clip_norm"]), *chain)
   return optax.chain(*chain)

@@ -64,14 +64,19 @@ def test_no_file(tmp_path):
   [
     (lambda t: t | {"new": jnp.ones(2)}, "not in the checkpoint: new"),
     (lambda t: {"encoder": t["encoder"]}, "only in the checkpoint: count"),
-    (lambda t: t | {"count": jnp.ones(3)},
-     "shape of count: () saved, (3,) wanted"),
-    (lambda t: t | {"encoder": {"kernel": jnp.ones((4, 3)),
-                                "bias": jnp.ones(4)}},
-     "shape of encoder/kernel: (3, 4) saved, (4, 3) wanted"),
+    (
+      lambda t: t | {"count": jnp.ones(3)},
+      "shape of count: () saved, (3,) wanted",
+    ),
+    (
+      lambda t: (
+        t | {"encoder": {"kernel": jnp.ones((4, 3)), "bias": jnp.ones(4)}}
+      ),
+      "shape of encoder/kernel: (3, 4) saved, (4, 3) wanted",
+    ),
   ],
   ids=["missing", "extra", "rank", "shape"],
-)  # fmt: skip
+)
 def test_other_names_or_shapes_are_named(saved, change, line):
   path, _, tree = saved
   with pytest.raises(errors.UserError) as e:
@@ -82,10 +87,21 @@ def test_other_names_or_shapes_are_named(saved, change, line):
 def run_of(tmp_path, params):
   """The workdir of a run whose newest checkpoint holds these parameters."""
   store = checkpoint.Checkpoints(tmp_path)
-  store.save(1, states.State(
-    step=jnp.int32(1), params=params, opt={}, ema={}, extra={}, window={},
-    counted=jnp.int32(0), skipped=jnp.int32(0), skipped_total=jnp.int32(0),
-  ), {})  # fmt: skip
+  store.save(
+    1,
+    states.State(
+      step=jnp.int32(1),
+      params=params,
+      opt={},
+      ema={},
+      extra={},
+      window={},
+      counted=jnp.int32(0),
+      skipped=jnp.int32(0),
+      skipped_total=jnp.int32(0),
+    ),
+    {},
+  )
   store.close()
   return tmp_path
 

@@ -10,8 +10,14 @@ from jmim.core import state as states
 from jmim.core import tree as trees
 from jmim.nn import posemb
 
-EMPTY = {"path": "x", "weights": "raw", "rename": (), "skip": (),
-         "reinit": (), "resize": ()}  # fmt: skip
+EMPTY = {
+  "path": "x",
+  "weights": "raw",
+  "rename": (),
+  "skip": (),
+  "reinit": (),
+  "resize": (),
+}
 
 
 def rules(**own):
@@ -55,10 +61,14 @@ def test_rename_skip_and_reinit():
     "main/head/bias": np.zeros(1000),
   }
   found = init_from.match(
-    theirs, tree(),
-    rules(rename=(("backbone", "encoder"),), skip=("decoder", "head"),
-          reinit=("head",)),
-  )  # fmt: skip
+    theirs,
+    tree(),
+    rules(
+      rename=(("backbone", "encoder"),),
+      skip=("decoder", "head"),
+      reinit=("head",),
+    ),
+  )
   assert list(found) == ["main/encoder/kernel"]
 
 
@@ -96,9 +106,7 @@ def test_bad_rules_name_their_key(own, key):
 def state(params, ema=None):
   zero = jnp.zeros((), jnp.int32)
   opt = {"main": (jnp.zeros(3), {"mu": jnp.ones(2)})}
-  return states.State(
-    zero, params, opt, ema or {}, {}, {}, zero, zero, zero
-  )  # fmt: skip
+  return states.State(zero, params, opt, ema or {}, {}, {}, zero, zero, zero)
 
 
 def test_a_run_starts_where_another_ended(tmp_path):
@@ -106,15 +114,21 @@ def test_a_run_starts_where_another_ended(tmp_path):
   store.save(3, state(tree(5.0), tree(7.0)), {})
   store.close()
   for weights, shift in (("raw", 5.0), ("ema", 7.0)):
-    config = {**EMPTY, "path": str(tmp_path), "weights": weights,
-              "reinit": ("head",), "skip": ("head",)}  # fmt: skip
+    config = {
+      **EMPTY,
+      "path": str(tmp_path),
+      "weights": weights,
+      "reinit": ("head",),
+      "skip": ("head",),
+    }
     fresh = jax.device_put(state(tree(0.0), tree(0.0)), jax.devices()[0])
     loaded = init_from.load(config, fresh.params)
     begun = init_from.apply(fresh, loaded)
     for got in (begun.params, begun.ema):
       kernel = got["main"]["encoder"]["kernel"]
-      np.testing.assert_array_equal(kernel, tree(shift)["main"]["encoder"]
-                                    ["kernel"])  # fmt: skip
+      np.testing.assert_array_equal(
+        kernel, tree(shift)["main"]["encoder"]["kernel"]
+      )
       np.testing.assert_array_equal(got["main"]["head"]["bias"], 0.0)
     chex_equal = jax.tree.map(np.array_equal, begun.opt, fresh.opt)
     assert all(jax.tree.leaves(chex_equal)) and int(begun.step) == 0

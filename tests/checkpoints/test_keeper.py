@@ -99,9 +99,7 @@ def test_the_best_and_every_fifth_stay(tmp_path, name, best):
       keeper.note(step, numbers)
       writer.scalars(step, numbers, eval="x")
   keeper.store.close()
-  assert {p.name for p in keeper.store.path.iterdir()} == {
-    str(best), "5", "7"
-  }  # fmt: skip
+  assert {p.name for p in keeper.store.path.iterdir()} == {str(best), "5", "7"}
   writer.close()
   again, _ = make(tmp_path, every=5, keep=1, keep_best=name)
   again.save(8, STATE, {}, None)

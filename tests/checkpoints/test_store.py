@@ -38,8 +38,9 @@ def make(where):
     "flags": np.array([True, False]),
     "step": np.int32(2**31 - 1),
   }
-  return jax.tree.map(jax.device_put, tree, where.tree(jax.eval_shape(
-    lambda t: t, tree)))  # fmt: skip
+  return jax.tree.map(
+    jax.device_put, tree, where.tree(jax.eval_shape(lambda t: t, tree))
+  )
 
 
 def like(state, where):
@@ -250,11 +251,19 @@ def newest(workdir, wanted, write=True):
 
 
 FILES = [
-  "meta/metadata", "state/_METADATA", "state/_sharding", "sizes.json",
-  "state/manifest.ocdbt", "state/d/*", "state/ocdbt.process_0/manifest.ocdbt",
-  "state/ocdbt.process_0/d/*", "state/array_metadatas/*", "*.txt",
-  "_CHECKPOINT_METADATA", "*/commit_success.txt",
-]  # fmt: skip
+  "meta/metadata",
+  "state/_METADATA",
+  "state/_sharding",
+  "sizes.json",
+  "state/manifest.ocdbt",
+  "state/d/*",
+  "state/ocdbt.process_0/manifest.ocdbt",
+  "state/ocdbt.process_0/d/*",
+  "state/array_metadatas/*",
+  "*.txt",
+  "_CHECKPOINT_METADATA",
+  "*/commit_success.txt",
+]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

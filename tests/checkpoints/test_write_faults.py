@@ -116,8 +116,9 @@ def test_any_write_call_of_a_save_may_fail(shim, tmp_path, name, sticky):
   done = subprocess.run(
     [sys.executable, "-c", code],
     env={**os.environ, "LD_PRELOAD": str(shim), "FAULT_DIR": str(tmp_path)},
-    capture_output=True, text=True,
-  )  # fmt: skip
+    capture_output=True,
+    text=True,
+  )
   assert done.returncode == 0, done.stderr[-3000:]
   word, calls, _, told = done.stdout.split()[-4:]
   assert word == "CALLS"

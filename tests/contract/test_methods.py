@@ -171,10 +171,13 @@ def test_eight_devices_agree_with_one(runs, fsdp):
 
 @pytest.mark.parametrize(
   "how",
-  [{"scan": True}, {"scan": True, "unroll": 2, "remat": "full"},
-   {"remat": "dots", "attention": "xla"}],
+  [
+    {"scan": True},
+    {"scan": True, "unroll": 2, "remat": "full"},
+    {"remat": "dots", "attention": "xla"},
+  ],
   ids=str,
-)  # fmt: skip
+)
 def test_hardware_choices_do_not_change_losses_and_gradients(runs, how):
   method, _ = harness.with_runtime(runs.cls, **how)
   found = harness.gradients(method, runs.of().consts)(*runs.given)

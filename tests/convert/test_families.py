@@ -15,9 +15,15 @@ from jmim.core import errors
 from jmim.core import tree as trees
 
 VIT = dict(
-  variant="Ti/4", size=16, width=32, depth=2, heads=4, classes=6, mixup=0.0,
+  variant="Ti/4",
+  size=16,
+  width=32,
+  depth=2,
+  heads=4,
+  classes=6,
+  mixup=0.0,
   cutmix=0.0,
-)  # fmt: skip
+)
 CLIP = dict(
   pre_norm=True, patch_bias=False, head_bias=False, act="quick_gelu", eps=1e-5
 )
@@ -27,28 +33,35 @@ GIANT = dict(layer_scale=0.5, pool="cls_mean", act="swiglu", mlp_ratio=2.75)
 # Of a method with options: those that each family is for.
 OPTIONS = {
   "dinov2": dict(registers=2, layer_scale=0.5, pool="cls_mean"),
-  "open_clip": CLIP, "hf_clip": CLIP,
-  "hf_vit": dict(qkv_bias=False), "hf_ijepa": dict(cls=False, pool="mean"),
+  "open_clip": CLIP,
+  "hf_clip": CLIP,
+  "hf_vit": dict(qkv_bias=False),
+  "hf_ijepa": dict(cls=False, pool="mean"),
   "hf_dinov2": dict(layer_scale=0.5, pool="cls_mean"),
   "hf_dinov2_with_registers": dict(
     layer_scale=0.5, registers=3, pool="cls_mean"
   ),
-  "timm_vit": dict(pool="mean", head_norm=True, final_norm=False,
-                   layer_scale=0.5),
+  "timm_vit": dict(
+    pool="mean", head_norm=True, final_norm=False, layer_scale=0.5
+  ),
   "big_vision": {},
   "beit": dict(relative="block", **BEIT),
   "hf_beit": dict(relative="shared", **BEIT),
-  "timm_beit": BEIT | dict(
-    positions="learned", pool="mean", head_norm=True, final_norm=False
-  ),
+  "timm_beit": BEIT
+  | dict(positions="learned", pool="mean", head_norm=True, final_norm=False),
   "dinov3": DINO3 | dict(act="swiglu"),
   "hf_dinov3": DINO3,
-}  # fmt: skip
+}
 VIDEO = dict(decoder_ratio=0.0)
 SWIN = dict(
-  variant="SwinB/2", size=16, width=8, depths=(2, 2), heads=(2, 4), window=4,
+  variant="SwinB/2",
+  size=16,
+  width=8,
+  depths=(2, 2),
+  heads=(2, 4),
+  window=4,
   square=4,
-)  # fmt: skip
+)
 SIT = dict(norm="layer", swiglu=False, rotary=False, qk_norm=False, spare=True)
 GIANTS = ("dinov2", "hf_dinov2")
 CASES = (
@@ -184,12 +197,17 @@ def renamed(arrays):
   "change, seen",
   [
     (turned, [r"shape of blocks\.1\.mlp\.fc1\.weight: .*transposed"]),
-    (renamed, [r"missing: blocks\.0\.attn\.qkv\.weight",
-               r"unknown: blocks\.0\.attn\.qkv\.wait"]),
+    (
+      renamed,
+      [
+        r"missing: blocks\.0\.attn\.qkv\.weight",
+        r"unknown: blocks\.0\.attn\.qkv\.wait",
+      ],
+    ),
     (lambda w: w.update(extra=np.zeros(1)), ["unknown: extra"]),
     (lambda w: w.pop("blocks.1.norm1.bias"), [r"missing: blocks\.1\.norm1"]),
   ],
-)  # fmt: skip
+)
 def test_each_difference_is_in_one_error(change, seen):
   found, method = families.FAMILIES["mae"], tiny("mae", "mim.mae")
   like = shapes(method)

@@ -28,9 +28,14 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 B, SIDE = 2, 16
 KW = dict(
-  hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
-  intermediate_size=96, image_size=SIDE, patch_size=4, num_channels=3,
-)  # fmt: skip
+  hidden_size=32,
+  num_hidden_layers=2,
+  num_attention_heads=4,
+  intermediate_size=96,
+  image_size=SIDE,
+  patch_size=4,
+  num_channels=3,
+)
 DINO = {k: v for k, v in KW.items() if k != "intermediate_size"} | dict(
   mlp_ratio=3
 )
@@ -102,24 +107,33 @@ HF = {  # family, options: (config, model, more of the config)
   "hf_vit": ("ViT", "ViT", dict(layer_norm_eps=1e-5)),
   "hf_dinov2": ("Dinov2", "Dinov2", dict(layerscale_value=0.5)),
   "hf_dinov2 giant": (
-    "Dinov2", "Dinov2", dict(layerscale_value=0.5, use_swiglu_ffn=True)
+    "Dinov2",
+    "Dinov2",
+    dict(layerscale_value=0.5, use_swiglu_ffn=True),
   ),
   "hf_beit": ("Beit", "Beit", BEIT | dict(use_relative_position_bias=True)),
   "hf_beit shared": (
-    "Beit", "Beit", BEIT | dict(
-      use_shared_relative_position_bias=True, use_mean_pooling=False,
+    "Beit",
+    "Beit",
+    BEIT
+    | dict(
+      use_shared_relative_position_bias=True,
+      use_mean_pooling=False,
       layer_scale_init_value=0.0,
     ),
   ),
   "hf_beit absolute": (
-    "Beit", "Beit", BEIT | dict(use_absolute_position_embeddings=True)
+    "Beit",
+    "Beit",
+    BEIT | dict(use_absolute_position_embeddings=True),
   ),
   "hf_dinov2_with_registers": (
-    "Dinov2WithRegisters", "Dinov2WithRegisters",
+    "Dinov2WithRegisters",
+    "Dinov2WithRegisters",
     dict(layerscale_value=0.5, num_register_tokens=3),
   ),
   "hf_ijepa": ("IJepa", "IJepa", {}),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", HF)
@@ -169,10 +183,14 @@ def test_transformers_vit_without_a_head(tmp_path):
 @pytest.mark.parametrize("norm_pix", [False, True])
 def test_transformers_vit_mae(tmp_path, norm_pix):
   config = transformers.ViTMAEConfig(
-    **KW, decoder_hidden_size=16, decoder_num_hidden_layers=1,
-    decoder_num_attention_heads=2, decoder_intermediate_size=48,
-    norm_pix_loss=norm_pix, layer_norm_eps=1e-6,
-  )  # fmt: skip
+    **KW,
+    decoder_hidden_size=16,
+    decoder_num_hidden_layers=1,
+    decoder_num_attention_heads=2,
+    decoder_intermediate_size=48,
+    norm_pix_loss=norm_pix,
+    layer_norm_eps=1e-6,
+  )
   theirs = transformers.ViTMAEForPreTraining(config)
   shake(theirs)
   # The library's own tables: its random models have zeros there, which no
@@ -237,11 +255,16 @@ def test_transformers_clip(tmp_path, act):
 
 def test_transformers_videomae(tmp_path):
   config = transformers.VideoMAEConfig(
-    **(KW | dict(intermediate_size=128)), num_frames=4, tubelet_size=2,
-    decoder_hidden_size=16, decoder_num_hidden_layers=1,
-    decoder_num_attention_heads=2, decoder_intermediate_size=64,
-    use_mean_pooling=False, layer_norm_eps=1e-6,
-  )  # fmt: skip
+    **(KW | dict(intermediate_size=128)),
+    num_frames=4,
+    tubelet_size=2,
+    decoder_hidden_size=16,
+    decoder_num_hidden_layers=1,
+    decoder_num_attention_heads=2,
+    decoder_intermediate_size=64,
+    use_mean_pooling=False,
+    layer_norm_eps=1e-6,
+  )
   theirs = shake(transformers.VideoMAEForPreTraining(config))
   theirs.save_pretrained(tmp_path / "theirs")
   rng = np.random.default_rng(0)
@@ -279,9 +302,15 @@ def test_transformers_videomae(tmp_path):
 
 def test_transformers_swin(tmp_path):
   config = transformers.SwinConfig(
-    image_size=SIDE, patch_size=2, embed_dim=8, depths=[2, 2],
-    num_heads=[2, 4], window_size=4, encoder_stride=4, mlp_ratio=3.0,
-  )  # fmt: skip
+    image_size=SIDE,
+    patch_size=2,
+    embed_dim=8,
+    depths=[2, 2],
+    num_heads=[2, 4],
+    window_size=4,
+    encoder_stride=4,
+    mlp_ratio=3.0,
+  )
   theirs = shake(transformers.SwinForMaskedImageModeling(config))
   theirs.save_pretrained(tmp_path / "theirs")
   ours, x = images()
@@ -315,15 +344,21 @@ def workdir(folder, name, family, **fields):
   """A converted run of random weights; (its path, its method)."""
   config = configs.base()
   config.data.update(
-    name="folder", size=SIDE, eval_crop="center", eval_resize=20,
-    mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7),
-  )  # fmt: skip
+    name="folder",
+    size=SIDE,
+    eval_crop="center",
+    eval_resize=20,
+    mean=(0.1, 0.2, 0.3),
+    std=(0.5, 0.6, 0.7),
+  )
   config.method = configs.section(type=name, **fields)
   config.hardware.compile_cache = ""
   method = discovery.find(name)(**fields)
   rng = np.random.default_rng(0)
-  named = {n: rng.normal(0, 0.2, x.shape).astype("f4")
-           for n, x in trees.named(kit.shapes(method)).items()}  # fmt: skip
+  named = {
+    n: rng.normal(0, 0.2, x.shape).astype("f4")
+    for n, x in trees.named(kit.shapes(method)).items()
+  }
   rules = families.FAMILIES[family].table(method)
   np.savez(folder / "w.npz", **dict(table.export_stream(rules, named)))
   importing.run(family, str(folder / "w.npz"), config, folder / "run")
@@ -373,10 +408,16 @@ def test_an_exported_folder_is_all_timm_needs(tmp_path):
 def dit_of(diffusers, tied=True):
   """A DiT whose blocks share their embeddings, as the published one's do."""
   model = diffusers.DiTTransformer2DModel(
-    num_attention_heads=2, attention_head_dim=8, in_channels=4,
-    out_channels=8, num_layers=2, sample_size=8, patch_size=2,
-    num_embeds_ada_norm=5, norm_eps=1e-6,
-  )  # fmt: skip
+    num_attention_heads=2,
+    attention_head_dim=8,
+    in_channels=4,
+    out_channels=8,
+    num_layers=2,
+    sample_size=8,
+    patch_size=2,
+    num_embeds_ada_norm=5,
+    norm_eps=1e-6,
+  )
   shake(model)
   first, *others = model.transformer_blocks
   for block in others if tied else ():
@@ -397,8 +438,9 @@ def test_diffusers_dit(tmp_path):
   with torch.no_grad():
     want = theirs(
       torch.from_numpy(x.transpose(0, 3, 1, 2).copy()),
-      torch.from_numpy(t), torch.from_numpy(label),
-    ).sample  # fmt: skip
+      torch.from_numpy(t),
+      torch.from_numpy(label),
+    ).sample
   found = files.read(tmp_path / "theirs")
   settings = json.loads((tmp_path / "theirs/config.json").read_text())
   method, params, made = load("diffusers_dit", settings, found)
@@ -423,17 +465,23 @@ TIMM = {
 def test_timm_vit(tmp_path, case):
   timm = pytest.importorskip("timm")
   args = dict(
-    img_size=SIDE, patch_size=4, embed_dim=32, depth=2, num_heads=4,
-    mlp_ratio=3.0, **TIMM[case],
-  )  # fmt: skip
+    img_size=SIDE,
+    patch_size=4,
+    embed_dim=32,
+    depth=2,
+    num_heads=4,
+    mlp_ratio=3.0,
+    **TIMM[case],
+  )
   theirs = timm.create_model("vit_base_patch16_224", num_classes=5, **args)
   shake(theirs)
   torch.save(theirs.state_dict(), tmp_path / "theirs.pth")
   found = files.read(tmp_path / "theirs.pth")
   settings = {
-    "architecture": "vit_base_patch16_224", "num_classes": 5,
+    "architecture": "vit_base_patch16_224",
+    "num_classes": 5,
     "model_args": args,
-  }  # fmt: skip
+  }
   method, params, made = load("timm_vit", settings, found)
   assert not made.fresh and not made.ignored
   ours, x = images()
@@ -444,16 +492,18 @@ def test_timm_vit(tmp_path, case):
   config, arrays = back("timm_vit", method, params)
   save(tmp_path / "ours", config, arrays)
   again = timm.create_model(
-    config["architecture"], num_classes=config["num_classes"],
+    config["architecture"],
+    num_classes=config["num_classes"],
     checkpoint_path=str(tmp_path / "ours/model.safetensors"),
     **config["model_args"],
-  )  # fmt: skip
+  )
   with torch.no_grad():
     np.testing.assert_allclose(again.eval()(x).numpy(), want, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["vit_small_patch16_224",
-                                  "vit_large_patch14_224"])  # fmt: skip
+@pytest.mark.parametrize(
+  "name", ["vit_small_patch16_224", "vit_large_patch14_224"]
+)
 def test_timm_architectures_are_known_by_name(name):
   timm = pytest.importorskip("timm")
   with torch.device("meta"):
@@ -478,9 +528,14 @@ def test_big_vision_as_timm_reads_it(tmp_path):
   written = dict(table.export_stream(rules, arrays))
   np.savez(tmp_path / "x.npz", **{f"params/{n}": x for n, x in written.items()})
   theirs = timm.create_model(
-    "vit_base_patch16_224", img_size=SIDE, patch_size=4, embed_dim=32,
-    depth=2, num_heads=4, num_classes=6,
-  ).eval()  # fmt: skip
+    "vit_base_patch16_224",
+    img_size=SIDE,
+    patch_size=4,
+    embed_dim=32,
+    depth=2,
+    num_heads=4,
+    num_classes=6,
+  ).eval()
   theirs.load_pretrained(str(tmp_path / "x.npz"))
   ours, x = images()
   with torch.no_grad():
@@ -492,9 +547,14 @@ def test_big_vision_as_timm_reads_it(tmp_path):
 def test_open_clip():
   model = pytest.importorskip("open_clip.model")
   theirs = model.VisionTransformer(
-    image_size=SIDE, patch_size=4, width=32, layers=2, heads=4, mlp_ratio=3.0,
+    image_size=SIDE,
+    patch_size=4,
+    width=32,
+    layers=2,
+    heads=4,
+    mlp_ratio=3.0,
     output_dim=8,
-  )  # fmt: skip
+  )
   shake(theirs)
   ours, x = images()
   with torch.no_grad():

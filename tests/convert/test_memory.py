@@ -21,10 +21,9 @@ LEAVES, LAYERS, SIDE = 6, 4, 512
 LEAF = LAYERS * SIDE * SIDE * 4
 SLACK = 1 << 19  # names, headers, generators, programs, a buffer of zipfile
 RULES = [
-  table.Rule(f"b.{{i}}.w{j}.weight", f"params/w{j}/layers/kernel",
-             table.LINEAR)
+  table.Rule(f"b.{{i}}.w{j}.weight", f"params/w{j}/layers/kernel", table.LINEAR)
   for j in range(LEAVES)
-]  # fmt: skip
+]
 
 
 def peak(work):
@@ -41,8 +40,9 @@ def peak(work):
 @pytest.fixture
 def like():
   shape = jax.ShapeDtypeStruct((LAYERS, SIDE, SIDE), np.float32)
-  return {"params": {f"w{j}": {"layers": {"kernel": shape}}
-                     for j in range(LEAVES)}}  # fmt: skip
+  return {
+    "params": {f"w{j}": {"layers": {"kernel": shape}} for j in range(LEAVES)}
+  }
 
 
 @pytest.fixture
@@ -119,10 +119,22 @@ def test_a_network_of_seven_billion_goes_layer_by_layer(tmp_path):
   """DINOv3's ViT-7B: all names and shapes, and two layers as wide for real."""
   family = families.FAMILIES["dinov3"]
   method = backbone.Backbone(
-    variant="B/16", size=64, width=4096, depth=40, heads=32, mlp_ratio=2.0,
-    act="swiglu", positions="rotary", registers=4, layer_scale=1e-5,
-    qkv_bias=False, key_bias=False, classes=2, mixup=0.0, cutmix=0.0,
-  )  # fmt: skip
+    variant="B/16",
+    size=64,
+    width=4096,
+    depth=40,
+    heads=32,
+    mlp_ratio=2.0,
+    act="swiglu",
+    positions="rotary",
+    registers=4,
+    layer_scale=1e-5,
+    qkv_bias=False,
+    key_bias=False,
+    classes=2,
+    mixup=0.0,
+    cutmix=0.0,
+  )
   like = importing.shapes(method)
   named = {n: x for n, x in trees.named(like).items() if "/head/" not in n}
   assert 6.6e9 < sum(x.size for x in named.values()) < 6.8e9

@@ -24,28 +24,40 @@ import test_families as shapes  # noqa: E402
 import test_libraries as kit  # noqa: E402
 
 SWIN = dict(
-  img_size=16, patch_size=2, embed_dim=8, depths=[2, 2], num_heads=[2, 4],
-  window_size=4, mlp_ratio=3.0,
-)  # fmt: skip
+  img_size=16,
+  patch_size=2,
+  embed_dim=8,
+  depths=[2, 2],
+  num_heads=[2, 4],
+  window_size=4,
+  mlp_ratio=3.0,
+)
 BEIT = dict(
   img_size=16, patch_size=4, embed_dim=32, depth=2, num_heads=4, mlp_ratio=3.0
-)  # fmt: skip
+)
 TIMM = {
   "timm_swin": ("swin_base_patch4_window7_224", SWIN),
   "timm_swin without bias": (
-    "swin_base_patch4_window7_224", SWIN | dict(qkv_bias=False)
+    "swin_base_patch4_window7_224",
+    SWIN | dict(qkv_bias=False),
   ),
   "timm_beit": (
-    "beit_base_patch16_224", BEIT | dict(use_rel_pos_bias=True, init_values=0.5)
+    "beit_base_patch16_224",
+    BEIT | dict(use_rel_pos_bias=True, init_values=0.5),
   ),
   "timm_beit shared": (
-    "beit_base_patch16_224", BEIT | dict(
-      use_rel_pos_bias=False, use_shared_rel_pos_bias=True,
-      use_abs_pos_emb=True, init_values=0.0, global_pool="token",
+    "beit_base_patch16_224",
+    BEIT
+    | dict(
+      use_rel_pos_bias=False,
+      use_shared_rel_pos_bias=True,
+      use_abs_pos_emb=True,
+      init_values=0.0,
+      global_pool="token",
       qkv_bias=False,
     ),
   ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", TIMM)
@@ -73,20 +85,23 @@ def test_timm(tmp_path, case):
   config, arrays = kit.back(name, method, params)
   kit.save(tmp_path / "ours", config, arrays)
   again = timm.create_model(
-    config["architecture"], num_classes=config["num_classes"],
+    config["architecture"],
+    num_classes=config["num_classes"],
     checkpoint_path=str(tmp_path / "ours/model.safetensors"),
     **config["model_args"],
-  )  # fmt: skip
+  )
   with torch.no_grad():
     np.testing.assert_allclose(again.eval()(x).numpy(), want, atol=1e-5)
 
 
 @pytest.mark.parametrize(
   "name, architecture",
-  [("timm_swin", "swin_tiny_patch4_window7_224"),
-   ("timm_swin", "swin_large_patch4_window12_384"),
-   ("timm_beit", "beit_large_patch16_384")],
-)  # fmt: skip
+  [
+    ("timm_swin", "swin_tiny_patch4_window7_224"),
+    ("timm_swin", "swin_large_patch4_window12_384"),
+    ("timm_beit", "beit_large_patch16_384"),
+  ],
+)
 def test_timm_architectures_are_known_by_name(name, architecture):
   timm = pytest.importorskip("timm")
   with torch.device("meta"):
@@ -108,15 +123,17 @@ def test_timm_loads_the_swin_of_simmim(tmp_path):
   arrays = shapes.filled(shapes.shapes(method))
   written, kept = shapes.exported(family, method, arrays)
   assert {n.split("/")[2] for n in set(arrays) - set(kept)} == {
-    "encoder", "head",
-  }  # fmt: skip
+    "encoder",
+    "head",
+  }
   config = family.write_config(method)
   kit.save(tmp_path / "ours", config, written)
   theirs = timm.create_model(
-    config["architecture"], num_classes=config["num_classes"],
+    config["architecture"],
+    num_classes=config["num_classes"],
     checkpoint_path=str(tmp_path / "ours/model.safetensors"),
     **config["model_args"],
-  )  # fmt: skip
+  )
   ours, x = kit.images()
   with torch.no_grad():
     want = theirs.eval().forward_features(x).numpy()
@@ -128,9 +145,16 @@ def test_timm_loads_the_swin_of_simmim(tmp_path):
 
 def test_transformers_swin_classifier(tmp_path):
   config = transformers.SwinConfig(
-    image_size=16, patch_size=2, embed_dim=8, depths=[2, 2], num_heads=[2, 4],
-    window_size=4, mlp_ratio=3.0, num_labels=5, qkv_bias=False,
-  )  # fmt: skip
+    image_size=16,
+    patch_size=2,
+    embed_dim=8,
+    depths=[2, 2],
+    num_heads=[2, 4],
+    window_size=4,
+    mlp_ratio=3.0,
+    num_labels=5,
+    qkv_bias=False,
+  )
   theirs = kit.shake(transformers.SwinForImageClassification(config))
   theirs.save_pretrained(tmp_path / "theirs")
   ours, x = kit.images()
@@ -155,11 +179,14 @@ def test_transformers_swin_classifier(tmp_path):
 DINO3 = {
   "plain": dict(num_register_tokens=2),
   "gated": dict(
-    num_register_tokens=2, use_gated_mlp=True, hidden_act="silu",
-    query_bias=False, value_bias=False,
+    num_register_tokens=2,
+    use_gated_mlp=True,
+    hidden_act="silu",
+    query_bias=False,
+    value_bias=False,
   ),
   "all": dict(num_register_tokens=1, key_bias=True, rope_theta=50.0),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", DINO3)
@@ -199,14 +226,21 @@ def test_timm_reads_the_authors_names_of_dinov3(tmp_path, gated):
   family = families.FAMILIES["dinov3"]
   arrays = shapes.filled(shapes.shapes(method))
   written, _ = shapes.exported(family, method, arrays)
-  torch.save({n: torch.tensor(x) for n, x in written.items()},
-             tmp_path / "theirs.pth")  # fmt: skip
+  torch.save(
+    {n: torch.tensor(x) for n, x in written.items()}, tmp_path / "theirs.pth"
+  )
   name = "small_plus" if gated else "small"
   theirs = timm.create_model(
-    f"vit_{name}_patch16_dinov3_qkvb", pretrained=True, img_size=16,
-    patch_size=4, embed_dim=32, depth=2, num_heads=4, mlp_ratio=3.0,
+    f"vit_{name}_patch16_dinov3_qkvb",
+    pretrained=True,
+    img_size=16,
+    patch_size=4,
+    embed_dim=32,
+    depth=2,
+    num_heads=4,
+    mlp_ratio=3.0,
     pretrained_cfg_overlay=dict(file=str(tmp_path / "theirs.pth")),
-  ).eval()  # fmt: skip
+  ).eval()
   ours, x = kit.images()
   with torch.no_grad():
     want = theirs.forward_features(x).numpy()
@@ -218,9 +252,16 @@ def test_timm_reads_the_authors_names_of_dinov3(tmp_path, gated):
 def test_an_exported_swin_is_all_timm_and_transformers_need(tmp_path):
   timm = pytest.importorskip("timm")
   fields = dict(
-    variant="SwinT/2", size=16, width=8, depths=(2, 2), heads=(2, 4), window=4,
-    classes=6, mixup=0.0, cutmix=0.0,
-  )  # fmt: skip
+    variant="SwinT/2",
+    size=16,
+    width=8,
+    depths=(2, 2),
+    heads=(2, 4),
+    window=4,
+    classes=6,
+    mixup=0.0,
+    cutmix=0.0,
+  )
   run = kit.workdir(tmp_path, "supervised.swin", "timm_swin", **fields)
   want = jmim.load(run)("logits", [kit.PICTURE])
   for library in ("timm", "hf"):
@@ -240,13 +281,21 @@ def test_an_exported_swin_is_all_timm_and_transformers_need(tmp_path):
 @pytest.mark.parametrize("embed", [None, 3])
 def test_diffusers_vq_model(tmp_path, embed):
   diffusers = pytest.importorskip("diffusers")
-  theirs = kit.shake(diffusers.VQModel(
-    in_channels=3, out_channels=3, block_out_channels=(32, 64),
-    layers_per_block=1, latent_channels=4, sample_size=32, norm_num_groups=32,
-    num_vq_embeddings=20, vq_embed_dim=embed,
-    down_block_types=["DownEncoderBlock2D", "AttnDownEncoderBlock2D"],
-    up_block_types=["AttnUpDecoderBlock2D", "UpDecoderBlock2D"],
-  ))  # fmt: skip
+  theirs = kit.shake(
+    diffusers.VQModel(
+      in_channels=3,
+      out_channels=3,
+      block_out_channels=(32, 64),
+      layers_per_block=1,
+      latent_channels=4,
+      sample_size=32,
+      norm_num_groups=32,
+      num_vq_embeddings=20,
+      vq_embed_dim=embed,
+      down_block_types=["DownEncoderBlock2D", "AttnDownEncoderBlock2D"],
+      up_block_types=["AttnUpDecoderBlock2D", "UpDecoderBlock2D"],
+    )
+  )
   with torch.no_grad():
     theirs.quantize.embedding.weight *= 20  # codes that differ
   theirs.save_pretrained(tmp_path / "theirs")

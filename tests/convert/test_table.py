@@ -60,10 +60,13 @@ def test_a_leaf_without_a_rule_is_named(model):
 
 def test_arrays_side_by_side_are_joined_and_cut():
   names = [
-    table.Rule(("b.{i}.q.weight", "b.{i}.k.weight"), "blocks/layers/qk/kernel",
-               table.LINEAR),
+    table.Rule(
+      ("b.{i}.q.weight", "b.{i}.k.weight"),
+      "blocks/layers/qk/kernel",
+      table.LINEAR,
+    ),
     table.Rule("packed.bias", ("q/bias", "k/bias", "v/bias")),
-  ]  # fmt: skip
+  ]
   rng = np.random.default_rng(0)
   theirs = {
     f"b.{i}.{n}.weight": rng.normal(size=(3, 4)) for i in range(2) for n in "qk"

@@ -18,9 +18,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import test_libraries as kit  # noqa: E402
 
 SMALL = dict(
-  in_channels=3, out_channels=3, block_out_channels=(32, 64, 64),
-  layers_per_block=1, latent_channels=4, sample_size=32, norm_num_groups=32,
-)  # fmt: skip
+  in_channels=3,
+  out_channels=3,
+  block_out_channels=(32, 64, 64),
+  layers_per_block=1,
+  latent_channels=4,
+  sample_size=32,
+  norm_num_groups=32,
+)
 PLAIN = dict(
   down_block_types=["DownEncoderBlock2D"] * 3,
   up_block_types=["UpDecoderBlock2D"] * 3,

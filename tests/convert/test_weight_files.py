@@ -127,8 +127,9 @@ def test_a_pickle_that_calls_something_is_refused_unrun(tmp_path, save, call):
   mark, path = tmp_path / "mark", tmp_path / "evil.pth"
   mark.write_text("")
   text = {
-    os.system: f"rm {mark}", os.remove: str(mark),
-  }.get(call, f"__import__('os').remove({str(mark)!r})")  # fmt: skip
+    os.system: f"rm {mark}",
+    os.remove: str(mark),
+  }.get(call, f"__import__('os').remove({str(mark)!r})")
   save(path, {"model": Evil(call, text)})
   with pytest.raises(errors.UserError, match=call.__name__) as e:
     files.read(path)
@@ -137,9 +138,13 @@ def test_a_pickle_that_calls_something_is_refused_unrun(tmp_path, save, call):
 
 
 @pytest.mark.parametrize(
-  "name", ["torch\nFloatStorage", "torch._utils\n_rebuild_tensor_v2",
-           "argparse\nNamespace"],
-)  # fmt: skip
+  "name",
+  [
+    "torch\nFloatStorage",
+    "torch._utils\n_rebuild_tensor_v2",
+    "argparse\nNamespace",
+  ],
+)
 def test_a_pickle_cannot_change_the_reader(tmp_path, arrays, name):
   build = f"c{name}\n}}U\x05dtypeK\x01sb.".encode()
   (tmp_path / "evil.pth").write_bytes(b"\x80\x02" + build)
@@ -243,8 +248,12 @@ def test_real_torch_files(tmp_path):
   torch = pytest.importorskip("torch")
   net = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.LayerNorm(2))
   net[0].weight.data = net[0].weight.data.bfloat16()
-  state = {"model": net.state_dict(), "lr": 0.1, "rng": torch.get_rng_state(),
-           "turned": torch.arange(6).reshape(2, 3).T}  # fmt: skip
+  state = {
+    "model": net.state_dict(),
+    "lr": 0.1,
+    "rng": torch.get_rng_state(),
+    "turned": torch.arange(6).reshape(2, 3).T,
+  }
   for name, new in (("new.pth", True), ("old.pth", False)):
     torch.save(state, tmp_path / name, _use_new_zipfile_serialization=new)
     found = files.read(tmp_path / name)

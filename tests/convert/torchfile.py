@@ -11,9 +11,12 @@ import numpy as np
 
 MAGIC = 0x1950A86A20F9469CFC6C
 KINDS = {
-  "float32": "FloatStorage", "float16": "HalfStorage", "int64": "LongStorage",
-  "bfloat16": "BFloat16Storage", "bool": "BoolStorage",
-}  # fmt: skip
+  "float32": "FloatStorage",
+  "float16": "HalfStorage",
+  "int64": "LongStorage",
+  "bfloat16": "BFloat16Storage",
+  "bool": "BoolStorage",
+}
 
 
 def _named(module, name):

@@ -140,8 +140,10 @@ def test_overrides_do_not_touch_anything_else(config):
   )
   changed = configs.changes(config.to_dict(), found.to_dict())
   assert {line.split(":")[0] for line in changed} == {
-    "optim.lr", "optim.players", "optim.players.main.b1",
-  }  # fmt: skip
+    "optim.lr",
+    "optim.players",
+    "optim.players.main.b1",
+  }
 
 
 @pytest.mark.parametrize(

@@ -13,19 +13,28 @@ CHIP = chips.Chip(
   peak=100.0, hbm=1000, bandwidth=50.0, ici=10.0, dcn=1.0, unit=128
 )
 FACTS = estimate.Facts(
-  devices=4, hosts=2, batch=8, parameters=12, split=1, itemsize=2,
-  model_flops=50, memory={"arguments": 300, "peak": 700}, compile_seconds=1.0,
-)  # fmt: skip
+  devices=4,
+  hosts=2,
+  batch=8,
+  parameters=12,
+  split=1,
+  itemsize=2,
+  model_flops=50,
+  memory={"arguments": 300, "peak": 700},
+  compile_seconds=1.0,
+)
 
 
 def cost(flops=110, traffic=40, inside=9.0, between=0.0):
   sent = hlo_collectives.Collective
   return hlo_cost.Cost(
     [hlo_cost.Product("fc", 8, 128, 50, flops // 2, 2)],
-    [sent("all-gather", inside, 2, False, 1),
-     sent("all-reduce", between, 2, True, 1)],
+    [
+      sent("all-gather", inside, 2, False, 1),
+      sent("all-reduce", between, 2, True, 1),
+    ],
     traffic,
-  )  # fmt: skip
+  )
 
 
 def test_model_and_compiled_flops():

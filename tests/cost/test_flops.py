@@ -28,9 +28,13 @@ def test_dense_and_batched_products():
 def test_convolution(stride, groups):
   def conv(x, w):
     return jax.lax.conv_general_dilated(
-      x, w, (stride, stride), "SAME", feature_group_count=groups,
+      x,
+      w,
+      (stride, stride),
+      "SAME",
+      feature_group_count=groups,
       dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )  # fmt: skip
+    )
 
   found = flops.count(conv, shape(B, 8, 8, 6), shape(3, 3, 6 // groups, 10))
   side = 8 // stride
@@ -63,8 +67,12 @@ def scanned(x, w):
   "fn, times",
   [
     (scanned, 6),
-    (lambda x, w: jax.lax.scan(
-      lambda x, _: (scanned(x, w), None), x, length=3)[0], 18),
+    (
+      lambda x, w: jax.lax.scan(
+        lambda x, _: (scanned(x, w), None), x, length=3
+      )[0],
+      18,
+    ),
     (jax.jit(product), 1),
     (jax.checkpoint(product), 1),
     (jax.checkpoint(jax.jit(scanned)), 6),
@@ -72,7 +80,7 @@ def scanned(x, w):
     (lambda x, w: jax.vmap(lambda r: r @ w)(x), 1),
   ],
   ids=["scan", "nested", "jit", "remat", "remat-scan", "cond", "vmap"],
-)  # fmt: skip
+)
 def test_what_is_around_a_product_is_looked_into(fn, times):
   assert flops.count(fn, shape(M, K), shape(K, K)) == times * 2 * M * K * K
 

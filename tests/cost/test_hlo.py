@@ -236,9 +236,11 @@ def test_products_of_a_compiled_scan_are_all_there():
 def test_convolutions_are_counted_without_their_padding():
   dims = ("NHWC", "HWIO", "NHWC")
   conv = functools.partial(
-    jax.lax.conv_general_dilated, window_strides=(1, 1), padding="SAME",
+    jax.lax.conv_general_dilated,
+    window_strides=(1, 1),
+    padding="SAME",
     dimension_numbers=dims,
-  )  # fmt: skip
+  )
   found = compiled(conv, jnp.ones((2, 6, 6, 3)), jnp.ones((3, 3, 3, 4)))
   inside = (3 * 6 - 2) ** 2
   assert found.flops == 2 * 2 * inside * 3 * 4

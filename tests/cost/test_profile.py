@@ -47,9 +47,10 @@ def test_time_within_another_operation_is_its_own():
   ]
   found = profile.times(planes(thread=thread, other=[thread[2]]))
   assert found == {
-    "while.1": (2.0, 1), "dot.2": (2.0 + 2.0 + 1.0 + 2.0, 4),
+    "while.1": (2.0, 1),
+    "dot.2": (2.0 + 2.0 + 1.0 + 2.0, 4),
     "tanh.3": (1.0, 1),
-  }  # fmt: skip
+  }
 
 
 def test_events_of_a_tpu_are_operations():

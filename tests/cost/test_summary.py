@@ -56,10 +56,14 @@ def test_modules_sum_their_parameters():
 def test_the_largest_arrays_come_first():
   rows = summary.largest(PARAMS, layout(8).tree(PARAMS), n=2)
   assert rows == [
-    ("main/encoder/blocks/layers/kernel", "(2, 64, 64)", "0.03",
-     "(-, -, fsdp)"),
+    (
+      "main/encoder/blocks/layers/kernel",
+      "(2, 64, 64)",
+      "0.03",
+      "(-, -, fsdp)",
+    ),
     ("main/encoder/embed/kernel", "(16, 64)", "0.00", "(-, fsdp)"),
-  ]  # fmt: skip
+  ]
 
 
 def test_layouts_in_words():
@@ -73,9 +77,16 @@ def test_show_tells_sizes_mesh_and_misses():
   where = layout(8)
   zero = array(dtype=jnp.int32)
   state = states.State(
-    step=zero, params=PARAMS, opt={"mu": PARAMS}, ema={}, extra={},
-    window={}, counted=zero, skipped=zero, skipped_total=zero,
-  )  # fmt: skip
+    step=zero,
+    params=PARAMS,
+    opt={"mu": PARAMS},
+    ema={},
+    extra={},
+    window={},
+    counted=zero,
+    skipped=zero,
+    skipped_total=zero,
+  )
   out = io.StringIO()
   console = consoles.Console(
     console=rich.console.Console(file=out, width=120, highlight=False)

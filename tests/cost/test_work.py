@@ -41,19 +41,50 @@ def carried(w, v, x):
     (lambda w, v, x: jnp.argsort(x @ w).astype(jnp.float32) @ v, 2, 0),
     (lambda w, v, x: jax.jit(jax.lax.stop_gradient)(x @ w) @ w, 2, 1),
     (carried, 12, 12),
-    (lambda w, v, x: jax.lax.scan(
-      lambda c, _: ((c[1], c[0] @ v), None), (x @ w, x), length=6)[0][1], 7, 7),
-    (lambda w, v, x: jax.lax.scan(
-      lambda c, _: (jax.lax.stop_gradient(c) @ w, None), x @ w, length=6)[0],
-     7, 6),
-    (lambda w, v, x: jax.lax.scan(
-      lambda x, u: (x @ v, (x @ u).sum()), x, jnp.stack([v, w]))[1], 4, 2),
-    (lambda w, v, x: jax.lax.cond(
-      x[0, 0] > 0, lambda: x @ v, lambda: x @ w) @ v, 2, 2),
+    (
+      lambda w, v, x: jax.lax.scan(
+        lambda c, _: ((c[1], c[0] @ v), None), (x @ w, x), length=6
+      )[0][1],
+      7,
+      7,
+    ),
+    (
+      lambda w, v, x: jax.lax.scan(
+        lambda c, _: (jax.lax.stop_gradient(c) @ w, None), x @ w, length=6
+      )[0],
+      7,
+      6,
+    ),
+    (
+      lambda w, v, x: jax.lax.scan(
+        lambda x, u: (x @ v, (x @ u).sum()), x, jnp.stack([v, w])
+      )[1],
+      4,
+      2,
+    ),
+    (
+      lambda w, v, x: (
+        jax.lax.cond(x[0, 0] > 0, lambda: x @ v, lambda: x @ w) @ v
+      ),
+      2,
+      2,
+    ),
   ],
-  ids=["teacher", "through", "stopped", "jit", "remat", "ids", "jit-stop",
-       "carry", "back", "truncated", "xs", "cond"],
-)  # fmt: skip
+  ids=[
+    "teacher",
+    "through",
+    "stopped",
+    "jit",
+    "remat",
+    "ids",
+    "jit-stop",
+    "carry",
+    "back",
+    "truncated",
+    "xs",
+    "cond",
+  ],
+)
 def test_a_product_without_gradient_costs_one_forward_pass(
   fn, forward, trained
 ):

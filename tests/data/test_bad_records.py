@@ -77,9 +77,13 @@ def test_all_broken_files_are_named_and_no_other_is_lost(
 ):
   source, broken = folder
   spec = pipeline.Spec(
-    batch=100, size=32, host_crop="resized", decoder=decoder, threads=2,
+    batch=100,
+    size=32,
+    host_crop="resized",
+    decoder=decoder,
+    threads=2,
     on_bad_record="skip",
-  )  # fmt: skip
+  )
   stream = pipeline.train(source, spec)
   with caplog.at_level(logging.WARNING):
     batches = list(itertools.islice(stream, 10))  # one epoch
@@ -97,9 +101,13 @@ def test_a_run_trains_on_what_is_left(folder, tmp_path, caplog, monkeypatch):
   source, broken = folder
   config = tinyrun.toy("")
   config.data.update(
-    name="folder", data_dir=str(pathlib.Path(source.name(0)).parent), batch=200,
-    host_crop="resized", eval_crop="center", on_bad_record="skip",
-  )  # fmt: skip
+    name="folder",
+    data_dir=str(pathlib.Path(source.name(0)).parent),
+    batch=200,
+    host_crop="resized",
+    eval_crop="center",
+    on_bad_record="skip",
+  )
   config.evals = configs.section()
   config.train.total_steps = 5  # one epoch
   seen, real = [], pipeline.train
@@ -127,9 +135,13 @@ def test_a_run_trains_on_what_is_left(folder, tmp_path, caplog, monkeypatch):
 def test_more_than_the_stated_share_stops_the_run(folder):
   source, _ = folder
   spec = pipeline.Spec(
-    batch=100, size=32, host_crop="resized", threads=0, on_bad_record="skip",
+    batch=100,
+    size=32,
+    host_crop="resized",
+    threads=0,
+    on_bad_record="skip",
     max_bad_share=0.02,
-  )  # fmt: skip
+  )
   stream = pipeline.train(source, spec)
   with pytest.raises(errors.UserError, match="21 of 1000") as caught:
     for _ in range(10):

@@ -97,9 +97,12 @@ def _pillow_operations(level, sign):
 
   def affine(*matrix):
     return lambda p: p.transform(
-      p.size, Image.Transform.AFFINE, matrix,
-      resample=Image.Resampling.BILINEAR, fillcolor=fill,
-    )  # fmt: skip
+      p.size,
+      Image.Transform.AFFINE,
+      matrix,
+      resample=Image.Resampling.BILINEAR,
+      fillcolor=fill,
+    )
 
   def solarize_add(p):
     x = np.asarray(p).astype(int)

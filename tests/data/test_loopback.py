@@ -33,13 +33,19 @@ def main(where, count, index, out):
   mesh = sharding.make_mesh(sizes)
   rng = np.random.default_rng(0)
   source = sources.ArraySource(
-    {"image": rng.integers(0, 256, (37, 12, 12, 3), np.uint8),
-     "label": np.arange(37)}
-  )  # fmt: skip
+    {
+      "image": rng.integers(0, 256, (37, 12, 12, 3), np.uint8),
+      "label": np.arange(37),
+    }
+  )
   spec = pipeline.Spec(
-    batch=8, size=8, host_crop="resized", seed=3, threads=1,
+    batch=8,
+    size=8,
+    host_crop="resized",
+    seed=3,
+    threads=1,
     workers=WORKERS[int(count)],
-  )  # fmt: skip
+  )
   stream = feed.batches(
     source, spec, ("image", "label"), sharding.batch_sharding(mesh), START
   )
@@ -67,10 +73,12 @@ def held(folder, count):
   processes = [
     subprocess.Popen(
       [sys.executable, "-c", code, where, str(count), str(i), str(folder)],
-      env={**os.environ, "XLA_FLAGS": flag}, stderr=subprocess.PIPE, text=True,
+      env={**os.environ, "XLA_FLAGS": flag},
+      stderr=subprocess.PIPE,
+      text=True,
     )
     for i in range(count)
-  ]  # fmt: skip
+  ]
   for process in processes:
     _, err = process.communicate()
     assert process.returncode == 0, err

@@ -52,10 +52,14 @@ def test_ids_are_mapped_not_read(folder):
 
 @pytest.mark.parametrize(
   ("name", "split", "part"),
-  [("text/word:5", "test", "text/word"), ("text/byte:0", "test", "byte:0"),
-   ("text/byte:99", "test", "14 tokens"), ("text/ids:4", "train", "train.npy"),
-   ("text/char:4", "val", "val.txt")],
-)  # fmt: skip
+  [
+    ("text/word:5", "test", "text/word"),
+    ("text/byte:0", "test", "byte:0"),
+    ("text/byte:99", "test", "14 tokens"),
+    ("text/ids:4", "train", "train.npy"),
+    ("text/char:4", "val", "val.txt"),
+  ],
+)
 def test_what_is_wrong_is_named(folder, name, split, part):
   with pytest.raises(errors.UserError, match=part):
     sources.build(name, split, folder)

@@ -75,10 +75,8 @@ def test_every_schedule_leaves_no_mask(name):
 def test_cut_noise_lowers_the_entropy():
   entropy = {
     m: metrics.entropy(
-      metrics.unigrams(
-        np.asarray(sample(4000, steps=60, limit=m).tokens), V
-      )
+      metrics.unigrams(np.asarray(sample(4000, steps=60, limit=m).tokens), V)
     )
     for m in (1.0, 3.0, 0.0)
-  }  # fmt: skip
+  }
   assert entropy[1.0] < entropy[3.0] - 0.05 < entropy[0.0] - 0.1

@@ -14,9 +14,7 @@ N = 40_000
 
 def shares(precision, limit=0.0, p=P):
   logp = jnp.broadcast_to(jnp.log(jnp.asarray(p)), (N, len(p)))
-  draw = jax.jit(
-    lambda k: categorical.draw(k, logp, precision, limit)
-  )  # fmt: skip
+  draw = jax.jit(lambda k: categorical.draw(k, logp, precision, limit))
   drawn = np.asarray(draw(jax.random.key(0)))
   assert drawn.dtype == np.int32
   return np.bincount(drawn, minlength=len(p)) / N

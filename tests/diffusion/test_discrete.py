@@ -70,9 +70,7 @@ def test_both_losses_are_the_same_number(name):
   """All masks are enumerated; time is integrated by Gauss and Legendre."""
   masks, sums = all_losses()
   n = masks.sum(1)
-  agnostic = sum(
-    L / k * sums[n == k].mean() for k in range(1, L + 1)
-  ) / L  # fmt: skip
+  agnostic = sum(L / k * sums[n == k].mean() for k in range(1, L + 1)) / L
   s = discrete.Absorbing(name, eps=1e-9)
   t, w = np.polynomial.legendre.leggauss(40)
   t, w = (t + 1) / 2, w / 2

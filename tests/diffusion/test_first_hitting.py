@@ -45,9 +45,14 @@ def test_rows_with_fewer_tokens_end_at_time_zero():
   u = jnp.full((3, 4), 0.5)
   times = first_hitting.hitting_times(u, jnp.array([0, 2, 4]))
   np.testing.assert_allclose(
-    times, [[0] * 4, [0.5**0.5, 0.5**1.5, 0, 0],
-            0.5 ** np.cumsum([1 / 4, 1 / 3, 1 / 2, 1])], rtol=1e-5,
-  )  # fmt: skip
+    times,
+    [
+      [0] * 4,
+      [0.5**0.5, 0.5**1.5, 0, 0],
+      0.5 ** np.cumsum([1 / 4, 1 / 3, 1 / 2, 1]),
+    ],
+    rtol=1e-5,
+  )
 
 
 def test_samples_have_the_distribution_of_the_network():

@@ -157,10 +157,17 @@ def error(name, n):
 
 @pytest.mark.parametrize(
   "name, order",
-  [("ddim", 1), ("euler", 1), ("heun", 2), ("dpmpp_2m", 2), ("dpmpp_2s", 2),
-   ("unipc", 2), (lambda p: solvers.unipc(p, 3), 3)],
+  [
+    ("ddim", 1),
+    ("euler", 1),
+    ("heun", 2),
+    ("dpmpp_2m", 2),
+    ("dpmpp_2s", 2),
+    ("unipc", 2),
+    (lambda p: solvers.unipc(p, 3), 3),
+  ],
   ids=["ddim", "euler", "heun", "dpmpp_2m", "dpmpp_2s", "unipc2", "unipc3"],
-)  # fmt: skip
+)
 def test_error_falls_with_the_stated_power(name, order):
   coarse, fine = error(name, 40), error(name, 80)
   measured = np.log2(coarse / fine)

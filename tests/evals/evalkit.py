@@ -97,9 +97,7 @@ def context(
   toy = model(size=size)
   mesh = sharding.make_mesh({"data": -1, "fsdp": 1}, jax.devices()[:devices])
   spec = pipeline.Spec(batch=batch, size=size, channels=CHANNELS, threads=0)
-  data = data or {
-    "train": source(n[0], 0, size), "eval": source(n[1], 1, size)
-  }  # fmt: skip
+  data = data or {"train": source(n[0], 0, size), "eval": source(n[1], 1, size)}
   first = toy.init(jax.random.key(0), None)
   fresh = toy.init(jax.random.key(1), None)
   made = contexts.Context(

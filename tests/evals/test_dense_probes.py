@@ -16,11 +16,13 @@ def scenes(n, seed, size=8):
   semantic = bright.repeat(size // 2, 1).repeat(size // 2, 2)
   noise = rng.integers(0, 60, (n, size, size, evalkit.CHANNELS))
   images = (noise + 150 * semantic[..., None]).astype(np.uint8)
-  return sources.ArraySource({
-    "image": images,
-    "semantic": semantic.astype(np.uint8),
-    "depth": (1.0 + 2.0 * semantic).astype(np.float32),
-  })  # fmt: skip
+  return sources.ArraySource(
+    {
+      "image": images,
+      "semantic": semantic.astype(np.uint8),
+      "depth": (1.0 + 2.0 * semantic).astype(np.float32),
+    }
+  )
 
 
 def context(**kwargs):

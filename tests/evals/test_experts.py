@@ -21,8 +21,10 @@ def choices(n, rng, position=False):
 def run(monkeypatch, found):
   """The evaluator over given outputs, in two batches."""
   half = len(found["time"]) // 2
-  parts = [{k: v[:half] for k, v in found.items()},
-           {k: v[half:] for k, v in found.items()}]  # fmt: skip
+  parts = [
+    {k: v[:half] for k, v in found.items()},
+    {k: v[half:] for k, v in found.items()},
+  ]
   context = evalkit.context()
   valid = np.ones(half, bool)
   monkeypatch.setattr(

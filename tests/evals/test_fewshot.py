@@ -36,8 +36,9 @@ def test_digits_equal_the_published_recipe_in_float64_to_the_last_example():
   got = fewshot.scores(x.astype(np.float32), y, scans.data[test], 10, 1024.0)
   # big_vision's eigendecomposition, in float64.
   mean, std = x.mean(0), x.std(0) + 1e-5
-  whiten = lambda v: np.pad((v - mean) / std, ((0, 0), (0, 1)),
-                            constant_values=100.0)  # fmt: skip
+  whiten = lambda v: np.pad(
+    (v - mean) / std, ((0, 0), (0, 1)), constant_values=100.0
+  )
   z, targets = whiten(x), 2.0 * np.eye(10)[y] - 1.0
   eigenvalues, q = np.linalg.eigh(z.T @ z)
   w = q @ ((q.T @ (z.T @ targets)) / (eigenvalues + 1024.0)[:, None])

@@ -24,8 +24,11 @@ def network(name="means of patches"):
   def run(images):
     x = images.astype("float32").reshape(len(images), 2, 2, 2, 2, 3)
     features = x.mean((2, 4)).reshape(len(images), -1)
-    return {"features": features, "spatial": features[:, :5],
-            "logits": features[:, :4] / 50}  # fmt: skip
+    return {
+      "features": features,
+      "spatial": features[:, :5],
+      "logits": features[:, :4] / 50,
+    }
 
   return extract.Extractor(name, run)
 
@@ -54,8 +57,13 @@ def test_statistics_are_of_every_image_once(reference):
 
 
 def evaluator(reference, **changes):
-  given = {"samples": 50, "allow_few": True, "encoder": "any",
-           "reference": reference, **changes}  # fmt: skip
+  given = {
+    "samples": 50,
+    "allow_few": True,
+    "encoder": "any",
+    "reference": reference,
+    **changes,
+  }
   return fid.Evaluator(**given)
 
 
@@ -159,13 +167,27 @@ def test_weights_are_checked_by_hash_and_structure(tmp_path):
 def test_the_encoder_of_a_run_makes_features(tmp_path, capsys):
   config = configs.base()
   config.data.update(
-    name="digits/plain", data_dir=str(tmp_path / "data"), batch=16, size=8,
-    channels=1, flip=False, mean=(0.5,), std=(0.5,),
-  )  # fmt: skip
+    name="digits/plain",
+    data_dir=str(tmp_path / "data"),
+    batch=16,
+    size=8,
+    channels=1,
+    flip=False,
+    mean=(0.5,),
+    std=(0.5,),
+  )
   config.method = configs.section(
-    type="mim.mae", variant="Ti/4", size=8, channels=1, width=16, depth=1,
-    heads=2, decoder_width=8, decoder_depth=1, decoder_heads=2,
-  )  # fmt: skip
+    type="mim.mae",
+    variant="Ti/4",
+    size=8,
+    channels=1,
+    width=16,
+    depth=1,
+    heads=2,
+    decoder_width=8,
+    decoder_depth=1,
+    decoder_heads=2,
+  )
   config.train.update(total_steps=2, log_steps=2)
   config.hardware.compile_cache = ""
   train.train(config, tmp_path / "run")
@@ -180,11 +202,18 @@ def test_the_encoder_of_a_run_makes_features(tmp_path, capsys):
   np.testing.assert_allclose(features, want, rtol=1e-4, atol=1e-5)
   out = tmp_path / "stats.npz"
   capsys.readouterr()
-  code = make_fid_stats.main([
-    "--name=digits/plain", f"--data_dir={tmp_path / 'data'}", "--split=test",
-    "--size=8", "--limit=30", f"--encoder={tmp_path / 'run'}", f"--out={out}",
-    "--channels=1",
-  ])  # fmt: skip
+  code = make_fid_stats.main(
+    [
+      "--name=digits/plain",
+      f"--data_dir={tmp_path / 'data'}",
+      "--split=test",
+      "--size=8",
+      "--limit=30",
+      f"--encoder={tmp_path / 'run'}",
+      f"--out={out}",
+      "--channels=1",
+    ]
+  )
   assert code == 0 and made.name in capsys.readouterr().out
   stored = fid.load(out)
   assert stored.extractor == made.name and stored.protocol["images"] == 30

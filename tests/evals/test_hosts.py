@@ -54,10 +54,12 @@ def test_two_hosts_equal_one():
   hosts = [
     subprocess.Popen(
       [sys.executable, "-c", code, str(port), str(i)],
-      stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+      text=True,
     )
     for i in range(2)
-  ]  # fmt: skip
+  ]
   found = []
   for host in hosts:
     out, err = host.communicate()

@@ -47,8 +47,10 @@ def test_restoration_is_the_mean_over_images_of_scikit_images_values():
   inner = images.astype(np.float64)[:, 1:-1, 1:-1]
   out = np.round((inner * 0.9 + 0.01) * 255) / 255
   kwargs = {"data_range": 1.0}
-  want = [skimage.metrics.peak_signal_noise_ratio(a, b, **kwargs)
-          for a, b in zip(inner, out, strict=True)]  # fmt: skip
+  want = [
+    skimage.metrics.peak_signal_noise_ratio(a, b, **kwargs)
+    for a, b in zip(inner, out, strict=True)
+  ]
   np.testing.assert_allclose(found["psnr"], np.mean(want), rtol=1e-4)
   assert 0 < found["ssim"] < 1 and found["examples"] == 21
   assert np.isfinite(found["psnr_y"]) and "lpips" not in found
@@ -93,9 +95,20 @@ def test_every_result_line_has_its_protocol_and_what_the_run_added():
       yield "protocol", {"weights_file": "sha256:abc"}
 
   context, seen = evalkit.context(), Recorder()
-  data = {k: 0 for k in ("name", "train_split", "eval_split", "eval_crop",
-                         "eval_resize", "size", "channels", "mean",
-                         "std")}  # fmt: skip
+  data = {
+    k: 0
+    for k in (
+      "name",
+      "train_split",
+      "eval_split",
+      "eval_crop",
+      "eval_resize",
+      "size",
+      "channels",
+      "mean",
+      "std",
+    )
+  }
   state = evalkit.state(*context.tree("raw"), step=4)
   numbers = runner.run({"a": Adds()}, context, state, seen, seen, data)
   assert numbers == {"a/value": 1.5}

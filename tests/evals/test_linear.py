@@ -65,9 +65,11 @@ def test_losses_of_heads_are_means_over_everything_else():
   logits = rng.normal(size=(2, 3, 4, 5)).astype(np.float32)
   labels = rng.integers(0, 5, (3, 4))
   logs = np.log(np.exp(logits) / np.exp(logits).sum(-1, keepdims=True))
-  want = -np.take_along_axis(
-    logs, np.broadcast_to(labels, (2, 3, 4))[..., None], -1
-  ).mean((1, 2, 3)).sum()  # fmt: skip
+  want = (
+    -np.take_along_axis(logs, np.broadcast_to(labels, (2, 3, 4))[..., None], -1)
+    .mean((1, 2, 3))
+    .sum()
+  )
   got = frozen.soft_losses(logits, jax.numpy.asarray(labels))
   np.testing.assert_allclose(got, want, rtol=1e-5)
 

@@ -47,11 +47,12 @@ def test_pixels_stand_beside_methods_of_single_images(kind, key, name):
 
   context = types.SimpleNamespace(
     method=types.SimpleNamespace(inputs=lambda: {name: None}),
-    features=features, mesh=None,
-  )  # fmt: skip
-  made = kind.Evaluator(train_limit=50, limit=0, **(
-    {"k": (5,)} if kind is knn else {}
-  ))  # fmt: skip
+    features=features,
+    mesh=None,
+  )
+  made = kind.Evaluator(
+    train_limit=50, limit=0, **({"k": (5,)} if kind is knn else {})
+  )
   found = dict(made.run(context))
   lines = {f"{p}{key}" for p in ("", "untrained_")}
   assert set(found) - {"examples"} == (

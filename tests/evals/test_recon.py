@@ -25,8 +25,9 @@ def test_nearest_fill_comes_from_a_nearest_visible_pixel():
 def test_mean_fill():
   image, hidden = case(1)
   filled = recon.mean_visible(image, hidden)
-  np.testing.assert_allclose(filled[hidden], image[~hidden].mean(0)[None] +
-                             0 * filled[hidden], rtol=1e-5)  # fmt: skip
+  np.testing.assert_allclose(
+    filled[hidden], image[~hidden].mean(0)[None] + 0 * filled[hidden], rtol=1e-5
+  )
   np.testing.assert_array_equal(filled[~hidden], image[~hidden])
 
 

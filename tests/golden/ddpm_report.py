@@ -45,9 +45,12 @@ def recorded(cond, null, scale):
 def ddim(c, i, levels):
   denoise = recorded(i["eps_cond"], i["eps_uncond"], c["guidance"])
   _, path = sampler.sample(
-    solvers.ddim(levels, c["eta"]), denoise, i["x"], i["noise"],
+    solvers.ddim(levels, c["eta"]),
+    denoise,
+    i["x"],
+    i["noise"],
     sampler.trajectory,
-  )  # fmt: skip
+  )
   return path["x"]
 
 

@@ -98,9 +98,11 @@ def sampled(case, m, params):
   def denoise(x, level):
     half = jnp.split(x, 2)[0]
     raw = m.network(
-      params, jnp.concatenate([half, half]), jnp.full(len(x), level.time),
+      params,
+      jnp.concatenate([half, half]),
+      jnp.full(len(x), level.time),
       labels,
-    )  # fmt: skip
+    )
     cond, null = jnp.split(raw, 2)
     both = [
       guidance.combine(cond, null, m.guidance, m.guidance_channels, rest)
@@ -134,11 +136,14 @@ def sampled(case, m, params):
       found[name] = first(walk(some)["x"][-1])
   # What people get who ask for a sample is the conditional half.
   plain, _ = sampler.sample(
-    solvers.ddpm(fewer.levels(), "learned"), m.denoise(params, label),
-    start[: len(label)], noise[:, : len(label)],
-  )  # fmt: skip
+    solvers.ddpm(fewer.levels(), "learned"),
+    m.denoise(params, label),
+    start[: len(label)],
+    noise[:, : len(label)],
+  )
   np.testing.assert_allclose(
-    einops.rearrange(plain, "b h w c -> b c h w"), found["ddpm_final"],
+    einops.rearrange(plain, "b h w c -> b c h w"),
+    found["ddpm_final"],
     atol=1e-3,
-  )  # fmt: skip
+  )
   return found

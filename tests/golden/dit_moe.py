@@ -52,9 +52,10 @@ def run(case):
   params = {"main": table.import_tree(names, case.params)}
   batch = {"image": last(i["x"]), "label": jnp.asarray(i["y"])}
   draws = {
-    "t": jnp.asarray(i["t"]), "noise": last(i["noise"]),
+    "t": jnp.asarray(i["t"]),
+    "noise": last(i["noise"]),
     "label_drop": jnp.ones(len(i["t"])),  # labels are given after it
-  }  # fmt: skip
+  }
 
   def loss_of(params):
     return m.loss("main", params, {}, {}, batch, draws, 0)[0]
@@ -95,9 +96,12 @@ def flow(case, params, batch, draws):
   said = case.info["arrays"]["out/rf_samples"]["meaning"]
   guidance = float(re.search(r"cfg ([\d.]*\d) on all", said)[1])
   m = method(
-    case.config, objective="flow", sampler="euler", steps=steps,
+    case.config,
+    objective="flow",
+    sampler="euler",
+    steps=steps,
     guidance=guidance,
-  )  # fmt: skip
+  )
   given = {**draws, "t": jnp.asarray(i["rf_t"])}
   loss = jax.jit(lambda p: m.loss("main", p, {}, {}, batch, given, 0)[0])
   start = last(i["rf_z"])

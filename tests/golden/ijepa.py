@@ -43,10 +43,12 @@ def run(case):
     k.removeprefix(p): v for k, v in case.params.items() if k.startswith(p)
   }
   own, context = convert.predictor(m), convert.encoder(m, "encoder/")
-  params = {"main": {
-    **table.import_tree(context, part("encoder.")),
-    **table.import_tree(own, part("predictor.")),
-  }}  # fmt: skip
+  params = {
+    "main": {
+      **table.import_tree(context, part("encoder.")),
+      **table.import_tree(own, part("predictor.")),
+    }
+  }
   target = table.import_tree(convert.encoder(m), part("target_encoder."))
   extra = {"target": target}
   image = einops.rearrange(case.inputs["image"], "b c h w -> b h w c")

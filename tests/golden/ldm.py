@@ -42,12 +42,17 @@ def gaussian(case):
   c = case.config
   assert c["double_z"] and c["in_channels"] == c["out_ch"]
   m = autoencoder_kl.AutoencoderKL(
-    size=c["resolution"], channels=c["in_channels"], width=c["ch"],
-    multipliers=tuple(c["ch_mult"]), latent=c["z_channels"],
-    embed=c["embed_dim"], blocks=c["num_res_blocks"],
+    size=c["resolution"],
+    channels=c["in_channels"],
+    width=c["ch"],
+    multipliers=tuple(c["ch_mult"]),
+    latent=c["z_channels"],
+    embed=c["embed_dim"],
+    blocks=c["num_res_blocks"],
     attend_at=tuple(c["resolution"] // r for r in c["attn_resolutions"]),
-    variant="kl-f4", disc_start=0,
-  )  # fmt: skip
+    variant="kl-f4",
+    disc_start=0,
+  )
   names = convert.autoencoder(m.net.size, convert.compvis)
   params = {"autoencoder": table.import_tree(names, case.params)}
   x, noise = nhwc(case.inputs["x"]), nhwc(case.inputs["eps"])
@@ -72,12 +77,17 @@ def quantised(case):
   c, i = case.config, case.inputs
   assert not c["perceptual_weight"]
   m = autoencoder_vq.AutoencoderVQ(
-    codes=c["n_embed"], embed=c["embed_dim"], beta=c["beta"],
-    legacy=c["legacy"], pixel=c["pixel_loss"],
-    disc_layers=c["disc_num_layers"], disc_width=c["disc_ndf"],
-    disc_weight=c["disc_weight"], disc_loss=c["disc_loss"],
+    codes=c["n_embed"],
+    embed=c["embed_dim"],
+    beta=c["beta"],
+    legacy=c["legacy"],
+    pixel=c["pixel_loss"],
+    disc_layers=c["disc_num_layers"],
+    disc_width=c["disc_ndf"],
+    disc_weight=c["disc_weight"],
+    disc_loss=c["disc_loss"],
     disc_start=c["disc_start"],
-  )  # fmt: skip
+  )
   params = imported(m, case.params)
   z, x = nhwc(i["z"]), nhwc(i["x"])
   codes = params["autoencoder"]["codes"]
@@ -130,15 +140,20 @@ def unet(case):
   c, i = case.config, case.inputs
   each = c.get("num_head_channels", -1)
   m = ldm.LDM(
-    first_stage="none", size=c["image_size"], channels=c["out_channels"],
-    width=c["model_channels"], multipliers=tuple(c["channel_mult"]),
-    blocks=c["num_res_blocks"], attend_at=tuple(c["attention_resolutions"]),
-    heads=0 if each > 0 else c["num_heads"], head_width=max(1, each),
+    first_stage="none",
+    size=c["image_size"],
+    channels=c["out_channels"],
+    width=c["model_channels"],
+    multipliers=tuple(c["channel_mult"]),
+    blocks=c["num_res_blocks"],
+    attend_at=tuple(c["attention_resolutions"]),
+    heads=0 if each > 0 else c["num_heads"],
+    head_width=max(1, each),
     scale_shift=c.get("use_scale_shift_norm", False),
     updown=c.get("resblock_updown", False),
     transformer=c.get("transformer_depth", 1) * c["use_spatial_transformer"],
     context=c.get("context_dim", 1),
-  )  # fmt: skip
+  )
   labels = c.get("num_classes") or 0
   net = dataclasses.replace(m.net, classes=max(0, labels - 1))
   params = table.import_tree(ldm_unet.unet(m, bool(labels)), case.params)
@@ -150,9 +165,13 @@ def unet(case):
   def apply(params):
     wanted = ("middle_1", "time_embed")
     eps, seen = net.apply(
-      {"params": params}, x, t, label, context,
+      {"params": params},
+      x,
+      t,
+      label,
+      context,
       capture_intermediates=lambda net, _: net.name in wanted,
-    )  # fmt: skip
+    )
     seen = seen["intermediates"]
     return eps, seen["middle_1"], seen["time_embed"]
 
@@ -170,10 +189,15 @@ def ddim(case):
   i = {k: jnp.asarray(v) for k, v in case.inputs.items()}
   assert c["schedule"] == "linear"  # in the square root of beta: ours "scaled"
   m = ldm.LDM(
-    first_stage="none", times=c["T"], steps=c["S"], eta=c["eta"],
-    beta_start=c["linear_start"], beta_end=c["linear_end"],
-    guidance=c["guidance_scale"], channels=i["x_T"].shape[-1],
-  )  # fmt: skip
+    first_stage="none",
+    times=c["T"],
+    steps=c["S"],
+    eta=c["eta"],
+    beta_start=c["linear_start"],
+    beta_end=c["linear_end"],
+    guidance=c["guidance_scale"],
+    channels=i["x_T"].shape[-1],
+  )
   path, process = m.table, m.process
 
   def denoise(x, level):

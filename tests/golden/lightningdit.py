@@ -12,9 +12,18 @@ from jmim.diffusion import targets
 from jmim.methods.diffusion import lightningdit
 
 TOKENIZER = (
-  "z", "rec", "vf_loss", "vf_weight", "d_weight", "nll_loss", "kl_loss",
-  "g_loss", "total", "grad_enc_weight", "grad_proj_weight",
-)  # fmt: skip
+  "z",
+  "rec",
+  "vf_loss",
+  "vf_weight",
+  "d_weight",
+  "nll_loss",
+  "kl_loss",
+  "g_loss",
+  "total",
+  "grad_enc_weight",
+  "grad_proj_weight",
+)
 SKIPPED = dict.fromkeys(
   TOKENIZER, "of VA-VAE's tokenizer, which is no method here"
 )
@@ -23,17 +32,25 @@ SKIPPED = dict.fromkeys(
 def method(config):
   assert not config["wo_shift"] and config["use_cosine_loss"]
   return lightningdit.LightningDiT(
-    variant=f"B/{config['patch_size']}", size=config["input_size"],
-    channels=config["in_channels"], width=config["hidden_size"],
-    depth=config["depth"], heads=config["num_heads"],
-    mlp_ratio=config["mlp_ratio"], classes=config["num_classes"],
+    variant=f"B/{config['patch_size']}",
+    size=config["input_size"],
+    channels=config["in_channels"],
+    width=config["hidden_size"],
+    depth=config["depth"],
+    heads=config["num_heads"],
+    mlp_ratio=config["mlp_ratio"],
+    classes=config["num_classes"],
     norm="rms" if config["use_rmsnorm"] else "layer",
-    swiglu=config["use_swiglu"], rotary=config["use_rope"],
-    qk_norm=config["use_qknorm"], label_drop=config["class_dropout_prob"],
-    steps=config["num_steps"] - 1, shift=config["timestep_shift"],
-    guidance=config["cfg_scale"], guidance_channels=3,
+    swiglu=config["use_swiglu"],
+    rotary=config["use_rope"],
+    qk_norm=config["use_qknorm"],
+    label_drop=config["class_dropout_prob"],
+    steps=config["num_steps"] - 1,
+    shift=config["timestep_shift"],
+    guidance=config["cfg_scale"],
+    guidance_channels=3,
     guidance_start=config["cfg_interval_start"],
-  )  # fmt: skip
+  )
 
 
 def last(array):
@@ -59,10 +76,13 @@ def run(case):
   x_u = targets.noised(batch["image"], draws["noise"], u, 1 - u)
   out = jax.jit(
     lambda p: m.net.apply(
-      {"params": p["main"]}, x_u, draws["u"], batch["label"],
+      {"params": p["main"]},
+      x_u,
+      draws["u"],
+      batch["label"],
       taps=("block", "v", "attention"),
     )
-  )(params)  # fmt: skip
+  )(params)
   proj = jax.tree.map(
     lambda a: a[0], params["main"]["blocks"]["layers"]["attn"]["proj"]
   )

@@ -139,18 +139,29 @@ def linear_probe(case):
   features = jax.jit(
     lambda x, p=params: model.apply({"params": p}, x)["latent"][:, 0]
   )
-  params = {"main": {"cls": {"layers": {
-    "kernel": jnp.asarray(head["head.1.weight"].T)[None],
-    "bias": jnp.asarray(head["head.1.bias"])[None],
-  }}}}  # fmt: skip
-  extra = {"cls": {
-    "mean": head["head.0.running_mean"], "var": head["head.0.running_var"],
-  }}  # fmt: skip
+  params = {
+    "main": {
+      "cls": {
+        "layers": {
+          "kernel": jnp.asarray(head["head.1.weight"].T)[None],
+          "bias": jnp.asarray(head["head.1.bias"])[None],
+        }
+      }
+    }
+  }
+  extra = {
+    "cls": {
+      "mean": head["head.0.running_mean"],
+      "var": head["head.0.running_var"],
+    }
+  }
   lars = config["lars"]
   evaluator = linear.Evaluator(
-    lrs=(1.0,), momentum=lars["momentum"], trust=lars["trust_coefficient"],
+    lrs=(1.0,),
+    momentum=lars["momentum"],
+    trust=lars["trust_coefficient"],
     weight_decay=lars["weight_decay"],
-  )  # fmt: skip
+  )
   optimizer = dataclasses.replace(
     evaluator.optimizer(params, 256, 1), schedule=lambda step: lars["lr"]
   )
@@ -205,8 +216,9 @@ def finetune(case):
   names = convert.classifier(m)
   params = {"main": table.import_tree(names, case.params)}
   batch = {
-    "image": images(inputs["imgs"]), "label": jnp.asarray(inputs["labels"])
-  }  # fmt: skip
+    "image": images(inputs["imgs"]),
+    "label": jnp.asarray(inputs["labels"]),
+  }
   draws = {
     "cut": jnp.asarray(config["use_cutmix"]),
     "lam": jnp.asarray(inputs.get("lam", 1.0)),

@@ -58,9 +58,11 @@ def losses(case):
   i = {k: jnp.asarray(v) for k, v in case.inputs.items()}
   x0, xt, length = i["x0"], i["xt"], i["x0"].shape[1]
   m = mdm.MDM(
-    codes=i["logits"].shape[-1] - 1, length=length, schedule="loglinear",
+    codes=i["logits"].shape[-1] - 1,
+    length=length,
+    schedule="loglinear",
     eps=case.config["eps"],
-  )  # fmt: skip
+  )
   masked = xt == m.mask_id
   logp = discrete.subs(i["logits"], xt, m.mask_id)
   ce = discrete.cross_entropy(logp, x0, masked)

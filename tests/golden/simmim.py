@@ -14,23 +14,30 @@ SKIPPED = {}
 def method(config):
   """The method of a case; a Swin has depths, a ViT one depth."""
   swin = "depths" in config
-  own = {
-    "variant": f"SwinB/{config['patch_size']}",
-    "depths": tuple(config["depths"]),
-    "heads": tuple(config["num_heads"]),
-    "window": config["window_size"],
-    "patch_norm": config["patch_norm"],
-    "positions": "learned" if config["absolute_pos_embed"] else "none",
-  } if swin else {
-    "variant": f"Ti/{config['patch_size']}",
-    "depths": (config["depth"],),
-    "heads": (config["num_heads"],),
-    "layer_scale": config["layer_scale_init"] or 0.0,
-    "final_norm": config["final_norm"],
-    "positions": "learned" if config["use_abs_pos_emb"] else "none",
-    "relative": "shared" if config["shared_rel_pos_bias"]
-    else "block" if config["per_block_rel_pos_bias"] else "none",
-  }  # fmt: skip
+  own = (
+    {
+      "variant": f"SwinB/{config['patch_size']}",
+      "depths": tuple(config["depths"]),
+      "heads": tuple(config["num_heads"]),
+      "window": config["window_size"],
+      "patch_norm": config["patch_norm"],
+      "positions": "learned" if config["absolute_pos_embed"] else "none",
+    }
+    if swin
+    else {
+      "variant": f"Ti/{config['patch_size']}",
+      "depths": (config["depth"],),
+      "heads": (config["num_heads"],),
+      "layer_scale": config["layer_scale_init"] or 0.0,
+      "final_norm": config["final_norm"],
+      "positions": "learned" if config["use_abs_pos_emb"] else "none",
+      "relative": "shared"
+      if config["shared_rel_pos_bias"]
+      else "block"
+      if config["per_block_rel_pos_bias"]
+      else "none",
+    }
+  )
   assert config["layernorm_eps"] == (1e-5 if swin else 1e-6)
   m = simmim.SimMIM(
     size=config["img_size"],

@@ -9,9 +9,16 @@ from jmim.core import discovery
 from jmim.methods.supervised import backbone
 
 TINY = dict(
-  variant="Ti/4", size=16, width=32, depth=2, heads=4, classes=6, mixup=0.0,
-  cutmix=0.0, registers=2,
-)  # fmt: skip
+  variant="Ti/4",
+  size=16,
+  width=32,
+  depth=2,
+  heads=4,
+  classes=6,
+  mixup=0.0,
+  cutmix=0.0,
+  registers=2,
+)
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +79,9 @@ def test_one_table_for_all_blocks_is_equal_tables_in_each(images):
 
 def test_options_that_do_not_go_together_are_refused():
   for wrong in (
-    dict(pool="cls", cls=False), dict(relative="block"),
+    dict(pool="cls", cls=False),
+    dict(relative="block"),
     dict(positions="rotary", heads=16),
-  ):  # fmt: skip
+  ):
     with pytest.raises(ValueError, match=r"without cls|registers|per head"):
       backbone.Backbone(**(TINY | wrong)).inputs()

@@ -129,9 +129,13 @@ def test_equal_widths_have_no_bridge():
 
 @pytest.mark.parametrize(
   "variant, width, depth, heads",
-  [("Ti/16", 192, 12, 12), ("S/16", 384, 12, 12), ("B/16", 768, 12, 12),
-   ("L/16", 1024, 24, 16)],
-)  # fmt: skip
+  [
+    ("Ti/16", 192, 12, 12),
+    ("S/16", 384, 12, 12),
+    ("B/16", 768, 12, 12),
+    ("L/16", 1024, 24, 16),
+  ],
+)
 def test_published_sizes(variant, width, depth, heads):
   size = cae.CAE(variant=variant).encoder.size
   assert (size.width, size.depth, size.heads) == (width, depth, heads)

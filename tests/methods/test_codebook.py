@@ -29,8 +29,9 @@ def test_the_loss_is_the_distance_to_the_nearest_code():
 def test_only_the_codes_in_use_move_and_towards_their_patches():
   params, _ = TINY.init(jax.random.key(0), BATCH)
   far = params["main"]["codes"].at[0].add(1e3)
-  grad = jax.grad(lambda c: TINY.loss(
-    "main", {"main": {"codes": c}}, {}, {}, BATCH, {}, 0)[0])(far)  # fmt: skip
+  grad = jax.grad(
+    lambda c: TINY.loss("main", {"main": {"codes": c}}, {}, {}, BATCH, {}, 0)[0]
+  )(far)
   assert not np.any(grad[0])
   x = IMAGE.reshape(3, 4, 4, 4, 4, 3).swapaxes(2, 3).reshape(-1, 48)
   mine = x[np.asarray(vq.nearest(jnp.asarray(x), far)) == 1]

@@ -54,8 +54,9 @@ def test_colours_change_at_their_steps():
 
 def test_a_fixed_bank_gives_slot_b_the_pattern_b_mod_p():
   m = with_colours("green", patterns=2)
-  a, b = (np.asarray(m.draw(jax.random.key(k), BATCH, 0)["noise"])
-          for k in (0, 1))  # fmt: skip
+  a, b = (
+    np.asarray(m.draw(jax.random.key(k), BATCH, 0)["noise"]) for k in (0, 1)
+  )
   crops = np.sort(a[0]), np.sort(a[2])
   # Another block of the bank: another crop of the same pattern.
   assert not np.array_equal(*crops)

@@ -50,8 +50,10 @@ def test_what_reaches_the_prediction(case):
   hidden = np.kron(mask, np.ones((4, 4)))[..., None]
   first = forward(BATCH["views"])
   for view, where, moves in (
-    (0, np.ones_like(hidden), True), (1, hidden, False), (1, 1 - hidden, True),
-  ):  # fmt: skip
+    (0, np.ones_like(hidden), True),
+    (1, hidden, False),
+    (1, 1 - hidden, True),
+  ):
     views = BATCH["views"].copy()
     views[:, view] += 3 * where.astype(np.float32) * VIEWS[:, 1 - view]
     assert (np.abs(forward(views) - first).max() > 1e-3) == moves

@@ -87,10 +87,13 @@ def test_dropout_comes_from_the_draws(batch):
 
 @pytest.mark.parametrize(
   "change, message",
-  [({"size": 9}, r"side \(size\) 9 "), ({"heads": 3}, "3 heads"),
-   ({"variance": "learned"}, "learned"),
-   ({"weight": "min_snr", "prediction": "velocity"}, "velocity")],
-)  # fmt: skip
+  [
+    ({"size": 9}, r"side \(size\) 9 "),
+    ({"heads": 3}, "3 heads"),
+    ({"variance": "learned"}, "learned"),
+    ({"weight": "min_snr", "prediction": "velocity"}, "velocity"),
+  ],
+)
 def test_what_cannot_work_is_refused(change, message):
   with pytest.raises(ValueError, match=message):
     dataclasses.replace(UNET, **change).inputs()

@@ -51,18 +51,17 @@ def test_the_balance_loss_is_in_the_gradient_and_not_in_the_loss(
   params, batch, draws
 ):
   none, some = (
-    loss_and_grad(
-      dataclasses.replace(TINY, balance=a), params, batch, draws
-    )
+    loss_and_grad(dataclasses.replace(TINY, balance=a), params, batch, draws)
     for a in (0.0, 0.5)
-  )  # fmt: skip
+  )
   assert none[0][0] == some[0][0]
   assert some[0][1]["balance"] > 0 == none[0][1]["balance"]
   # The last layer's experts act through their outputs alone.
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6),
-    named(none[1], "experts"), named(some[1], "experts"),
-  )  # fmt: skip
+    named(none[1], "experts"),
+    named(some[1], "experts"),
+  )
   gap = named(none[1], "router")["kernel"] - named(some[1], "router")["kernel"]
   assert np.abs(gap).max() > 1e-4
 
@@ -90,8 +89,9 @@ def test_latents_are_trained_like_images(params):
   np.testing.assert_allclose(found, want, rtol=1e-6)
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
-    grad, like,
-  )  # fmt: skip
+    grad,
+    like,
+  )
   outputs = method.predict()
   assert "sample" not in outputs  # no way back to images without its weights
   for name in ("errors", "experts", "features"):
@@ -114,8 +114,9 @@ def test_experts_on_eight_devices_equal_one_device(params, batch, draws):
   )
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5),
-    jax.device_get(one), jax.device_get(many),
-  )  # fmt: skip
+    jax.device_get(one),
+    jax.device_get(many),
+  )
 
 
 @pytest.mark.parametrize("weight, falls", [(1.0, True), (0.0, False)])
@@ -161,9 +162,13 @@ def test_parameters_of_the_published_sizes(
   variant, experts, norm, total, active
 ):
   method = dit_moe.DiTMoE(
-    variant=variant, experts=experts, qk_norm=norm, size=32, channels=4,
+    variant=variant,
+    experts=experts,
+    qk_norm=norm,
+    size=32,
+    channels=4,
     classes=1000,
-  )  # fmt: skip
+  )
   batch = {"image": jax.ShapeDtypeStruct((1, 32, 32, 4), np.float32)}
   params, _ = jax.eval_shape(method.init, jax.random.key(0), batch)
   count = lambda tree: sum(math.prod(x.shape) for x in jax.tree.leaves(tree))
@@ -175,8 +180,9 @@ def test_parameters_of_the_published_sizes(
 
 def test_what_cannot_be_built_is_refused():
   for change, said in (
-    ({"chosen": 5}, "chosen 5 of 4"), ({"sampler": "ddpm"}, "'ddpm'")
-  ):  # fmt: skip
+    ({"chosen": 5}, "chosen 5 of 4"),
+    ({"sampler": "ddpm"}, "'ddpm'"),
+  ):
     with pytest.raises(ValueError, match=said):
       dataclasses.replace(TINY, **change).inputs()
 

@@ -42,8 +42,9 @@ def test_weight_0_is_plain_mae(case):
   for name in ("encoder", "decoder"):
     jax.tree.map(
       lambda x, y: np.testing.assert_allclose(x, y, atol=1e-6),
-      grads_a["main"][name], grads_b["main"][name],
-    )  # fmt: skip
+      grads_a["main"][name],
+      grads_b["main"][name],
+    )
   assert not any(np.any(g) for g in jax.tree.leaves(grads_a["main"]["heads"]))
 
 
@@ -128,9 +129,12 @@ def test_what_does_not_fit_is_named(change, word):
 def test_other_projections_train(case, projection):
   _, _, batch, draws = case
   m = dataclasses.replace(
-    TINY, teacher_width=32, projection=projection,
-    student_blocks=(0, 1), teacher_blocks=(1, 2),
-  )  # fmt: skip
+    TINY,
+    teacher_width=32,
+    projection=projection,
+    student_blocks=(0, 1),
+    teacher_blocks=(1, 2),
+  )
   params, _ = m.init(KEY, batch)
   consts = {"teacher": m.consts()["teacher"].init(KEY)}
   _, aux = loss_of(m, params, consts, batch, draws)

@@ -40,8 +40,11 @@ def test_mixing_is_chosen_by_its_two_alphas(alphas, cuts):
 
 def test_a_cut_batch_shows_and_counts_the_partners_box():
   m, data = make(), batch()
-  draws = {"cut": jnp.asarray(True), "lam": jnp.float32(0.3),
-           "box": jnp.asarray([[2, 10, 4, 8]])}  # fmt: skip
+  draws = {
+    "cut": jnp.asarray(True),
+    "lam": jnp.float32(0.3),
+    "box": jnp.asarray([[2, 10, 4, 8]]),
+  }
   images, targets = m.mixed(data, draws)
   np.testing.assert_array_equal(
     images[:, 2:10, 4:8], data["image"][::-1, 2:10, 4:8]

@@ -89,9 +89,10 @@ def test_padding_changes_nothing(case):
   np.testing.assert_allclose(loss(other), loss(draws), rtol=1e-5)
   shorter = {
     k: v[..., : int(draws["targets_valid"].sum(-1).max())]
-    if k.startswith("targets") else v
+    if k.startswith("targets")
+    else v
     for k, v in draws.items()
-  }  # fmt: skip
+  }
   np.testing.assert_allclose(loss(shorter), loss(draws), rtol=1e-5)
 
 
@@ -125,9 +126,14 @@ def test_no_gradient_reaches_the_target(case):
 
 @pytest.mark.parametrize(
   "momentum, steps, step, m",
-  [(1.0, 0, 3, 1.0), (0.0, 0, 3, 0.0), (0.996, 0, 9, 0.996),
-   (0.996, 100, 50, 0.998), (0.996, 100, 400, 1.0)],
-)  # fmt: skip
+  [
+    (1.0, 0, 3, 1.0),
+    (0.0, 0, 3, 0.0),
+    (0.996, 0, 9, 0.996),
+    (0.996, 100, 50, 0.998),
+    (0.996, 100, 400, 1.0),
+  ],
+)
 def test_momentum_runs_along_a_line_to_1(case, momentum, steps, step, m):
   params, extra, *_ = case
   method = dataclasses.replace(TINY, momentum=momentum, momentum_steps=steps)

@@ -28,9 +28,11 @@ def test_times_of_the_table(depth, eps, jepa, mae):
 
 @pytest.mark.parametrize(
   "eps, jepa, mae",
-  [(0.01, (1.044, 1.277, 1.814, 4.626), (0.934, 0.994, 1.010, 1.022)),
-   (0.001, (1.007, 1.063, 1.208, 1.957), (0.954, 0.998, 1.003, 1.004))],
-)  # fmt: skip
+  [
+    (0.01, (1.044, 1.277, 1.814, 4.626), (0.934, 0.994, 1.010, 1.022)),
+    (0.001, (1.007, 1.063, 1.208, 1.957), (0.954, 0.998, 1.003, 1.004)),
+  ],
+)
 def test_depth_and_small_starts_bias_jepa_towards_large_rho(eps, jepa, mae):
   for objective, wanted in (("jepa", jepa), ("mae", mae)):
     for depth, ratio in zip((1, 2, 3, 5), wanted, strict=True):
@@ -138,8 +140,10 @@ def test_gradients_are_those_of_the_loss_of_the_method(objective):
     lambda p: m.loss("main", p, {}, {}, {"points": points}, {}, 0)[0]
   )(params)["main"]
   x, y = points[:, 0], points[:, 1]
-  own = {"layers": params["main"]["encoder"]["layers"],
-         "v": params["main"]["v"]}  # fmt: skip
+  own = {
+    "layers": params["main"]["encoder"]["layers"],
+    "v": params["main"]["v"],
+  }
   wanted = theory.gradients(own, x.T @ x / 50, y.T @ x / 50, objective)
   np.testing.assert_allclose(
     grads["encoder"]["layers"], wanted["layers"], atol=1e-5

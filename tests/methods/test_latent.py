@@ -18,13 +18,25 @@ from jmim.nn.nets import token_encoder as tokens
 
 B = 2
 KL = autoencoder_kl.AutoencoderKL(
-  size=8, width=4, multipliers=(1, 2), blocks=1, disc_layers=1, disc_width=4,
-  disc_start=3, disc_weight=0.3,
-)  # fmt: skip
+  size=8,
+  width=4,
+  multipliers=(1, 2),
+  blocks=1,
+  disc_layers=1,
+  disc_width=4,
+  disc_start=3,
+  disc_weight=0.3,
+)
 VQ = autoencoder_vq.AutoencoderVQ(
-  size=8, width=4, multipliers=(1, 2), blocks=1, codes=6, disc_layers=1,
-  disc_width=4, disc_start=3,
-)  # fmt: skip
+  size=8,
+  width=4,
+  multipliers=(1, 2),
+  blocks=1,
+  codes=6,
+  disc_layers=1,
+  disc_width=4,
+  disc_start=3,
+)
 jit = functools.partial(
   jax.jit, compiler_options={"xla_backend_optimization_level": 0}
 )
@@ -175,22 +187,47 @@ def test_a_code_is_smaller_by_the_factor_in_the_name(name):
 # Second stage.
 
 UNET = dict(
-  width=8, multipliers=(1, 2), blocks=1, attend_at=(2,), heads=2,
-  norm_groups=4, steps=2, times=20, beta_start=1e-3, beta_end=0.5,
-)  # fmt: skip
+  width=8,
+  multipliers=(1, 2),
+  blocks=1,
+  attend_at=(2,),
+  heads=2,
+  norm_groups=4,
+  steps=2,
+  times=20,
+  beta_start=1e-3,
+  beta_end=0.5,
+)
 STAGE = dict(
-  first_stage="kl-f4", first_stage_width=4, first_stage_path="W", size=4,
+  first_stage="kl-f4",
+  first_stage_width=4,
+  first_stage_path="W",
+  size=4,
   first_stage_blocks=1,
-)  # fmt: skip
+)
 TASKS = {
-  "none": {}, "class": dict(classes=3, transformer=1, context=6),
-  "tokens": dict(tokens=5, vocabulary=9, transformer=1, context=6,
-                 token_depth=1, token_heads=1),
-  "layout": dict(objects=2, vocabulary=16, transformer=1, context=6,
-                 token_depth=1, token_heads=1),
-  "inpaint": dict(read="images"), "superres": dict(read="images"),
+  "none": {},
+  "class": dict(classes=3, transformer=1, context=6),
+  "tokens": dict(
+    tokens=5,
+    vocabulary=9,
+    transformer=1,
+    context=6,
+    token_depth=1,
+    token_heads=1,
+  ),
+  "layout": dict(
+    objects=2,
+    vocabulary=16,
+    transformer=1,
+    context=6,
+    token_depth=1,
+    token_heads=1,
+  ),
+  "inpaint": dict(read="images"),
+  "superres": dict(read="images"),
   "semantic": dict(segments=4),
-}  # fmt: skip
+}
 
 
 def make(task, **more):
@@ -330,9 +367,18 @@ def test_errors_can_be_weighed_by_a_learned_variance_and_by_the_bound():
 
 def test_a_transformer_reads_moments_and_samples_images():
   method = dit.DiT(
-    variant="S/2", width=16, depth=1, heads=2, steps=2, times=20, clip=0.0,
-    first_stage="kl-f4", first_stage_width=4, first_stage_path="W", size=4,
-  )  # fmt: skip
+    variant="S/2",
+    width=16,
+    depth=1,
+    heads=2,
+    steps=2,
+    times=20,
+    clip=0.0,
+    first_stage="kl-f4",
+    first_stage_width=4,
+    first_stage_path="W",
+    size=4,
+  )
   assert method.inputs()["moments"].shape == (4, 4, 6)
   batch = given(method)
   draws = method.draw(jax.random.key(0), batch, 0)
@@ -355,9 +401,7 @@ def draws_key():
 
 
 def test_without_the_way_back_there_is_no_sample():
-  method = dit.DiT(
-    variant="S/2", first_stage="kl-f8", size=32, channels=4
-  )  # fmt: skip
+  method = dit.DiT(variant="S/2", first_stage="kl-f8", size=32, channels=4)
   assert method.consts() == {} and "sample" not in method.predict()
   assert method.inputs()["moments"].shape == (32, 32, 8)
 

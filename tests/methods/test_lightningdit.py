@@ -42,9 +42,10 @@ def test_each_option_is_in_the_parameters(given):
     )
   )
   assert {n for n in names if "norm" in n} - some(norm="layer") == {
-    "main/blocks/layers/norm1/scale", "main/blocks/layers/norm2/scale",
+    "main/blocks/layers/norm1/scale",
+    "main/blocks/layers/norm2/scale",
     "main/norm/scale",
-  }  # fmt: skip
+  }
   assert any("mlp/fc1" in n for n in some(swiglu=False))
   assert not any("q_norm" in n for n in some(qk_norm=False))
   flat = dataclasses.replace(m, rotary=False)

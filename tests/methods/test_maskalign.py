@@ -46,9 +46,9 @@ def test_the_loss_is_0_for_equal_features_and_the_square_nearby(case, out):
   found = norm.DISTANCES["smoothl1"](jnp.asarray(gap))
   np.testing.assert_allclose(found, wanted, atol=1e-5)
   assert found[30] == 0
-  loss, _ = jax.jit(
-    lambda p: TINY.loss("main", p, {}, case[1], *case[2:], 0)
-  )(case[0])  # fmt: skip
+  loss, _ = jax.jit(lambda p: TINY.loss("main", p, {}, case[1], *case[2:], 0))(
+    case[0]
+  )
   last = norm.DISTANCES["smoothl1"](out["x"][-1] - out["y"][-1]).mean()
   np.testing.assert_allclose(loss, last, rtol=1e-5)
 
@@ -158,10 +158,14 @@ def test_layer_weights(kind, wanted):
 
 @pytest.mark.parametrize(
   "change, word",
-  [({"layers": "top3"}, "top3"), ({"layers": "mid2"}, "mid2"),
-   ({"layers": "top0"}, "top0"), ({"layers": "best"}, "best"),
-   ({"depth": 3}, "fusion")],
-)  # fmt: skip
+  [
+    ({"layers": "top3"}, "top3"),
+    ({"layers": "mid2"}, "mid2"),
+    ({"layers": "top0"}, "top0"),
+    ({"layers": "best"}, "best"),
+    ({"depth": 3}, "fusion"),
+  ],
+)
 def test_what_does_not_fit_is_named(change, word):
   with pytest.raises(ValueError, match=word):
     dataclasses.replace(TINY, **change).inputs()

@@ -47,8 +47,9 @@ def test_the_loss_looks_at_masked_tokens_only_and_never_at_their_value():
   draws = {"u": jnp.array([0.3]), "scores": jnp.arange(8.0)[None] / 8}
   masked = np.arange(8) < 1 + int(0.3 * 8)
   b = jnp.where(masked, 3, a)
-  hidden = [TINY.bound(params, x, draws["u"], draws["scores"], True)
-            for x in (a, b)]  # fmt: skip
+  hidden = [
+    TINY.bound(params, x, draws["u"], draws["scores"], True) for x in (a, b)
+  ]
   x = jnp.where(masked, TINY.mask_id, a)
   logits = TINY.logits(params, x, jnp.ones(1))[0, :, : TINY.codes]
   logp = np.asarray(jax.nn.log_softmax(logits))
@@ -137,12 +138,14 @@ def test_the_time_reaches_a_timed_network_only():
 @pytest.mark.parametrize(
   "fields",
   [
-    {"timed": True}, {"heads": 5}, {"noise_limit": 3.0},
+    {"timed": True},
+    {"heads": 5},
+    {"noise_limit": 3.0},
     {"sampler": "ancestral", "noise_limit": 3.0},
     {"sampler": "ancestral", "order": 2},
   ],
   ids=str,
-)  # fmt: skip
+)
 def test_fields_that_do_not_go_together(fields):
   with pytest.raises(ValueError, match=next(iter(fields)) + "|noise_limit"):
     dataclasses.replace(TINY, **fields).inputs()

@@ -49,9 +49,15 @@ def test_the_mask_has_whole_squares_and_exactly_the_ceiling(
 
 @pytest.mark.parametrize(
   "size, square, wanted",
-  [(192, 32, 15.2), (192, 16, 7.2), (192, 8, 3.7), (192, 4, 2.1),
-   (192, 64, 36.2), (32, 8, 4.6)],
-)  # fmt: skip
+  [
+    (192, 32, 15.2),
+    (192, 16, 7.2),
+    (192, 8, 3.7),
+    (192, 4, 2.1),
+    (192, 64, 36.2),
+    (32, 8, 4.6),
+  ],
+)
 def test_average_distance_to_the_nearest_visible_pixel(size, square, wanted):
   rng, side = np.random.default_rng(0), size // square
   scores = jnp.asarray(rng.random((200, side, side), np.float32))

@@ -40,8 +40,11 @@ def test_tubes_of_the_published_sizes(variant, side, hidden, visible):
 
 def test_decoders_of_the_published_sizes():
   for variant, width, heads in (
-    ("S/16", 192, 3), ("B/16", 384, 6), ("L/16", 512, 8), ("g/14", 512, 8),
-  ):  # fmt: skip
+    ("S/16", 192, 3),
+    ("B/16", 384, 6),
+    ("L/16", 512, 8),
+    ("g/14", 512, 8),
+  ):
     size = videomae_v2.VideoMAE(variant=variant).decoder.size
     assert (size.width, size.heads, size.depth) == (width, heads, 4)
 
@@ -115,9 +118,11 @@ def test_permuting_decoded_positions_permutes_predictions(case):
   keep = jnp.argsort(draws["hidden"], axis=1, stable=True)[:, :k]
   order = np.random.default_rng(1).permutation(m)
   pred = TINY.decoder.apply(
-    {"params": params["main"]["decoder"]}, out["latent"], keep,
+    {"params": params["main"]["decoder"]},
+    out["latent"],
+    keep,
     out["ids"][:, order],
-  )  # fmt: skip
+  )
   np.testing.assert_allclose(pred, out["pred"][:, order], atol=1e-5)
 
 
@@ -143,9 +148,12 @@ def test_random_masks_hide_as_much_without_tubes():
 
 @pytest.mark.parametrize(
   "change, word",
-  [({"frames": 7}, "frames"), ({"size": 12}, "decoder_ratio"),
-   ({"heads": 5}, "heads")],
-)  # fmt: skip
+  [
+    ({"frames": 7}, "frames"),
+    ({"size": 12}, "decoder_ratio"),
+    ({"heads": 5}, "heads"),
+  ],
+)
 def test_what_does_not_fit_is_named(change, word):
   with pytest.raises(ValueError, match=word):
     dataclasses.replace(TINY, **change).inputs()

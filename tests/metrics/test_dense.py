@@ -10,8 +10,9 @@ from jmim.metrics import dense
 def maps(seed=0, classes=6):
   rng = np.random.default_rng(seed)
   truth = rng.integers(0, classes - 1, (3, 9, 11))  # the last is never true
-  guess = np.where(rng.random(truth.shape) < 0.6, truth,
-                   rng.integers(0, classes, truth.shape))  # fmt: skip
+  guess = np.where(
+    rng.random(truth.shape) < 0.6, truth, rng.integers(0, classes, truth.shape)
+  )
   return truth, guess
 
 

@@ -89,9 +89,11 @@ def test_inception_score_by_hand():
 def test_precision_and_recall_equal_scikit_learn():
   x, y = sets(n=120, m=90, d=3)
   for k in (1, 3):
-    near = lambda z, k=k: sklearn.neighbors.NearestNeighbors(
-      n_neighbors=k + 1
-    ).fit(z).kneighbors(z)[0][:, k]  # fmt: skip
+    near = lambda z, k=k: (
+      sklearn.neighbors.NearestNeighbors(n_neighbors=k + 1)
+      .fit(z)
+      .kneighbors(z)[0][:, k]
+    )
     distance = sklearn.metrics.pairwise.euclidean_distances(y, x)
     precision = (distance <= near(x)).any(1).mean()
     recall = (distance.T <= near(y)).any(1).mean()

@@ -25,9 +25,15 @@ def test_ssim_equals_scikit_image_with_the_gaussian_window(shape):
   a, b = pair(1, shape)
   axis = {"channel_axis": -1} if len(shape) == 3 else {}
   _, full = skimage.metrics.structural_similarity(
-    a, b, data_range=1.0, gaussian_weights=True, sigma=1.5, full=True,
-    use_sample_covariance=False, **axis,
-  )  # fmt: skip
+    a,
+    b,
+    data_range=1.0,
+    gaussian_weights=True,
+    sigma=1.5,
+    full=True,
+    use_sample_covariance=False,
+    **axis,
+  )
   # The window must fit: theirs mirrors at the border, and then cuts it.
   want = full[5:-5, 5:-5].mean()
   np.testing.assert_allclose(restoration.ssim(a, b), want, rtol=1e-5)
@@ -42,8 +48,13 @@ def test_luma_of_black_white_and_grey():
 def weights(seed=0):
   """AlexNet's shapes, with random numbers."""
   rng, found = np.random.default_rng(seed), {}
-  shapes = {0: (64, 3, 11, 11), 3: (192, 64, 5, 5), 6: (384, 192, 3, 3),
-            8: (256, 384, 3, 3), 10: (256, 256, 3, 3)}  # fmt: skip
+  shapes = {
+    0: (64, 3, 11, 11),
+    3: (192, 64, 5, 5),
+    6: (384, 192, 3, 3),
+    8: (256, 384, 3, 3),
+    10: (256, 256, 3, 3),
+  }
   for i, (index, shape) in enumerate(shapes.items()):
     scale = np.sqrt(2 / np.prod(shape[1:]))
     found[f"features.{index}.weight"] = scale * rng.standard_normal(shape)

@@ -15,9 +15,16 @@ def mae(**more):
   config = configs.base()
   config.data.update(name="nowhere", batch=8, size=8)
   config.method = configs.section(
-    type="mim.mae", variant="Ti/2", size=8, width=16, depth=2, heads=2,
-    decoder_width=16, decoder_depth=1, decoder_heads=2,
-  )  # fmt: skip
+    type="mim.mae",
+    variant="Ti/2",
+    size=8,
+    width=16,
+    depth=2,
+    heads=2,
+    decoder_width=16,
+    decoder_depth=1,
+    decoder_heads=2,
+  )
   return configs.override(config, [f"{k}={v}" for k, v in more.items()])
 
 
@@ -41,8 +48,9 @@ def test_a_model_as_a_table_without_data_or_training():
   total = rows["in all"].split()
   counted = [
     int(row.split(") ")[1].split()[0].replace(",", ""))
-    for name, row in rows.items() if name.startswith("main/")
-  ]  # fmt: skip
+    for name, row in rows.items()
+    if name.startswith("main/")
+  ]
   assert int(total[2].replace(",", "")) == sum(counted)
 
 

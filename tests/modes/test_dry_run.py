@@ -136,9 +136,13 @@ def tpu(*flags, **env):
   """The command line, with the TPU compiler."""
   command = [sys.executable, "-m", "jmim.main", "--mode=dry_run", *flags]
   return subprocess.run(
-    command, cwd=ROOT, capture_output=True, text=True, check=False,
+    command,
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=False,
     env={**os.environ, "XLA_FLAGS": "", **env},
-  )  # fmt: skip
+  )
 
 
 @pytest.mark.slow
@@ -163,8 +167,9 @@ def test_with_the_tpu_compiler(tmp_path):
 
 def test_tuned_reports_rank_by_speed_then_memory():
   report = lambda rate, peak: {
-    "images_per_second": rate, "memory": {"peak": peak},
-  }  # fmt: skip
+    "images_per_second": rate,
+    "memory": {"peak": peak},
+  }
   assert dry_run.rank(report(900, 9)) > dry_run.rank(report(500, 1))
   assert dry_run.rank(report(910, 1)) > dry_run.rank(report(920, 9))
 

@@ -15,13 +15,27 @@ def run(tmp_path_factory):
   """(config, workdir) after two steps."""
   config = configs.base()
   config.data.update(
-    name="digits/plain", data_dir=str(tmp_path_factory.mktemp("data")),
-    batch=16, size=8, channels=1, flip=False, mean=(0.5,), std=(0.5,),
-  )  # fmt: skip
+    name="digits/plain",
+    data_dir=str(tmp_path_factory.mktemp("data")),
+    batch=16,
+    size=8,
+    channels=1,
+    flip=False,
+    mean=(0.5,),
+    std=(0.5,),
+  )
   config.method = configs.section(
-    type="diffusion.dit", variant="S/4", size=8, channels=1, width=16, depth=1,
-    heads=2, classes=10, times=20, steps=2,
-  )  # fmt: skip
+    type="diffusion.dit",
+    variant="S/4",
+    size=8,
+    channels=1,
+    width=16,
+    depth=1,
+    heads=2,
+    classes=10,
+    times=20,
+    steps=2,
+  )
   config.train.update(total_steps=2, log_steps=1)
   config.ema.decay = 0.9
   config.hardware.compile_cache = ""
@@ -99,9 +113,17 @@ def test_a_method_that_does_not_sample_is_named(run):
   config, workdir = run
   config = configs.override(config, ["evals.samples=None"])
   config.method = configs.section(
-    type="mim.mae", variant="Ti/2", size=8, channels=1, width=16, depth=1,
-    heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2,
-  )  # fmt: skip
+    type="mim.mae",
+    variant="Ti/2",
+    size=8,
+    channels=1,
+    width=16,
+    depth=1,
+    heads=2,
+    decoder_width=16,
+    decoder_depth=1,
+    decoder_heads=2,
+  )
   with pytest.raises(errors.UserError, match="mim.mae"):
     sample.sample(config, workdir)
 

@@ -35,19 +35,34 @@ def test_a_run_leaves_everything_in_its_workdir(recipe, tmp_path, capsys):
   train.train(recipe, tmp_path)
   shown = capsys.readouterr().out
   for text in (
-    "parameters;", "FLOP", "mesh data=8", "Ten largest arrays", "step ",
-    "MFU", "wait", "Evaluation at step 8", "probe/untrained_accuracy",
-  ):  # fmt: skip
+    "parameters;",
+    "FLOP",
+    "mesh data=8",
+    "Ten largest arrays",
+    "step ",
+    "MFU",
+    "wait",
+    "Evaluation at step 8",
+    "probe/untrained_accuracy",
+  ):
     assert text in shown, text
   logged = writer.read(tmp_path)
   assert [x["step"] for x in logged if "lr" in x] == [2, 4, 6, 8]
   assert [x["step"] for x in logged if x.get("eval") == "loss"] == [4, 8]
   last = {k: v for x in logged if x["step"] == 8 for k, v in x.items()}
   for key in (
-    "probe/accuracy", "probe/pixels_accuracy", "probe/untrained_accuracy",
-    "ema_probe/accuracy", "knn/top1", "knn/top1_k20", "knn/pixels_top1",
-    "knn/untrained_top1", "loss/loss", "recon/mse", "recon/mse_nearest",
-  ):  # fmt: skip
+    "probe/accuracy",
+    "probe/pixels_accuracy",
+    "probe/untrained_accuracy",
+    "ema_probe/accuracy",
+    "knn/top1",
+    "knn/top1_k20",
+    "knn/pixels_top1",
+    "knn/untrained_top1",
+    "loss/loss",
+    "recon/mse",
+    "recon/mse_nearest",
+  ):
     assert np.isfinite(last[key]), key
   shares = {k: v for k, v in last.items() if k.startswith("goodput/")}
   assert sum(shares.values()) == pytest.approx(1)
@@ -263,9 +278,17 @@ def test_fine_tuning_starts_from_the_encoder_of_another_run(recipe, tmp_path):
   train.train(before, tmp_path / "pre")
   config = tinyrun.small(recipe, total_steps=1)
   config.method = configs.section(
-    type="supervised.finetune", variant="Ti/2", size=8, channels=1, width=32,
-    depth=2, heads=2, classes=10, mixup=0.8, cutmix=1.0,
-  )  # fmt: skip
+    type="supervised.finetune",
+    variant="Ti/2",
+    size=8,
+    channels=1,
+    width=32,
+    depth=2,
+    heads=2,
+    classes=10,
+    mixup=0.8,
+    cutmix=1.0,
+  )
   config.optim.lr = 0.0
   config.evals = configs.section(accuracy=configs.section(type="accuracy"))
   config.init_from.update(path=str(tmp_path / "pre"), reinit=("pos_embed$",))

@@ -20,8 +20,10 @@ def test_help_shows_ten_flags_and_where_the_rest_is(capsys):
   assert len(listed) == 10
   assert max(map(len, text.splitlines())) <= usage.WIDTH
   assert [line.split()[0] for line in listed[:3]] == [
-    "--config", "--workdir", "--mode",
-  ]  # fmt: skip
+    "--config",
+    "--workdir",
+    "--mode",
+  ]
   for key in usage.KEYS:
     assert " ".join(base_config.KEYS[key].doc.split()) in flat
   for mode in main.MODES:

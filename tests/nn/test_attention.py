@@ -250,9 +250,10 @@ def test_cosine_attention_ignores_the_length_of_queries(fill, normal):
     scale = {"logit_scale": np.full((HEADS, 1, 1), high, np.float32)}
     found = apply(params | scale)
     np.testing.assert_allclose(
-      found, apply(params | {"logit_scale": scale["logit_scale"] * 2}),
+      found,
+      apply(params | {"logit_scale": scale["logit_scale"] * 2}),
       atol=1e-5,
-    )  # fmt: skip
+    )
 
 
 def test_cross_attention_of_tokens_to_themselves_is_self_attention(
@@ -262,8 +263,10 @@ def test_cross_attention_of_tokens_to_themselves_is_self_attention(
   cross, own = attention.CrossAttention(HEADS), attention.SelfAttention(HEADS)
   params = fill(cross, x, x)["params"]
   join = lambda n: np.concatenate([params[i][n] for i in "qkv"], -1)
-  fused = {"qkv": {"kernel": join("kernel"), "bias": join("bias")},
-           "proj": params["proj"]}  # fmt: skip
+  fused = {
+    "qkv": {"kernel": join("kernel"), "bias": join("bias")},
+    "proj": params["proj"],
+  }
   wanted = own.apply({"params": fused}, x)[0]
   found = cross.apply({"params": params}, x, x)
   np.testing.assert_allclose(found, wanted, atol=1e-5)

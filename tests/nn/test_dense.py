@@ -16,9 +16,11 @@ def test_flat_products_are_the_same_products(normal):
   layer = dense.dense(FLAT, 4)
   params = layer.init(jax.random.key(0), x)
   np.testing.assert_allclose(
-    layer.apply(params, x), dense.dense(PLAIN, 4).apply(params, x),
-    rtol=1e-5, atol=1e-6,
-  )  # fmt: skip
+    layer.apply(params, x),
+    dense.dense(PLAIN, 4).apply(params, x),
+    rtol=1e-5,
+    atol=1e-6,
+  )
 
 
 def test_the_gradient_of_a_flat_product_copies_nothing(normal):

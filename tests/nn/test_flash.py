@@ -43,8 +43,9 @@ def agree(found):
   flash, plain = found
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=2e-5),
-    flash, plain,
-  )  # fmt: skip
+    flash,
+    plain,
+  )
 
 
 @pytest.mark.parametrize("shape", [(1, H, T, S), (H, T, S), (T, S)], ids=str)

@@ -55,8 +55,9 @@ def test_layer_norm_is_that_of_flax(affine, normal):
   own = lambda m: jax.grad(lambda p: (m.apply(p, x) * t).sum())(params)
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
-    own(ours), own(plain),
-  )  # fmt: skip
+    own(ours),
+    own(plain),
+  )
   at = lambda m: derivatives(lambda x: m.apply(params, x), x, t)
   compare(at(ours), at(plain))
 
@@ -80,6 +81,9 @@ def test_results_have_the_dtype_asked_for(normal):
   x = jnp.asarray(normal(4, 8), jnp.bfloat16)
   assert lean.softmax(x).dtype == jnp.float32
   assert lean.softmax(x, jnp.bfloat16).dtype == jnp.bfloat16
-  assert norm.LayerNorm().apply({"params": {
-    "scale": jnp.ones(8), "bias": jnp.zeros(8)
-  }}, x).dtype == jnp.bfloat16  # fmt: skip
+  assert (
+    norm.LayerNorm()
+    .apply({"params": {"scale": jnp.ones(8), "bias": jnp.zeros(8)}}, x)
+    .dtype
+    == jnp.bfloat16
+  )

@@ -74,8 +74,9 @@ def test_both_dispatches_have_the_same_gradient(given):
 
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5),
-    grad(runtime.Runtime()), grad(RAGGED),
-  )  # fmt: skip
+    grad(runtime.Runtime()),
+    grad(RAGGED),
+  )
 
 
 def mesh_runtime(data, expert, batch_axes):
@@ -121,8 +122,9 @@ def test_four_ways_of_experts_on_eight_devices_equal_one_device(
   fn, many = run(rt, *where)
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5),
-    many, alone,
-  )  # fmt: skip
+    many,
+    alone,
+  )
   if not more:  # tokens really travel
     assert "all-to-all" in fn.lower(*where).compile().as_text()
 

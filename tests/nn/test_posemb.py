@@ -162,8 +162,9 @@ def test_rotary_is_a_rotation_that_spares_the_first_tokens(normal):
   found = np.asarray(posemb.rotate(x, angles[None]))
   np.testing.assert_array_equal(found[:, :, :2], x[:, :, :2])
   a, b = (v[..., :4] + 1j * v[..., 4:] for v in (x, found))
-  np.testing.assert_allclose(b[:, :, 2:], a[:, :, 2:] * np.exp(1j * angles),
-                             atol=1e-5)  # fmt: skip
+  np.testing.assert_allclose(
+    b[:, :, 2:], a[:, :, 2:] * np.exp(1j * angles), atol=1e-5
+  )
   # Centres of a 2 x 2 grid are at -1/2 and 1/2 of the image.
   np.testing.assert_allclose(angles[0, :2], [-np.pi, -np.pi / 10], rtol=1e-6)
   np.testing.assert_allclose(angles[0], -angles[3])

@@ -68,8 +68,9 @@ def test_keeping_names_changes_no_gradient(case, scan):
   found = jax.jit(lambda v, x: gradient(kept, v, x))(*case)
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-4),
-    found, wanted,
-  )  # fmt: skip
+    found,
+    wanted,
+  )
 
 
 def test_blocks_have_all_the_names(case):
@@ -103,8 +104,9 @@ def test_tokens_filled_up_change_no_loss():
   assert "f32[2,8,32]" not in text
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
-    jax.jit(padded)(params), jax.jit(plain)(params),
-  )  # fmt: skip
+    jax.jit(padded)(params),
+    jax.jit(plain)(params),
+  )
 
 
 def test_filling_up():

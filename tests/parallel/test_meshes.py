@@ -52,15 +52,21 @@ def make(name, sizes, devices, zero=False, accumulate=1, **rt):
   }
   own = {p: {"name": "adamw", "clip_norm": 1.0} for p in method.players}
   step = toys.make_step(
-    method, batch, own, 1e-3, ema_decay=0.9, accumulate=accumulate,
+    method,
+    batch,
+    own,
+    1e-3,
+    ema_decay=0.9,
+    accumulate=accumulate,
     place=layout.gradients,
-  )  # fmt: skip
+  )
   where = layout.tree(jax.eval_shape(step.init, batch, {}))
   batch = jax.device_put(batch, sharding.batch_sharding(mesh))
   abstract = jax.tree.map(
     lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
-    jax.eval_shape(step.init, batch, {}), where,
-  )  # fmt: skip
+    jax.eval_shape(step.init, batch, {}),
+    where,
+  )
   run = jax.jit(step, out_shardings=(where, sharding.replicated(mesh)))
   compiled = run.lower(abstract, {}, batch).compile()
   cost = hlo_cost.cost(compiled.as_text(), devices=devices)
@@ -118,9 +124,8 @@ def test_a_mesh_changes_where_but_not_what(name, sizes, options):
       np.testing.assert_allclose(mine[key], value, rtol=2e-4, err_msg=key)
   # Adam turns the sign of a gradient that is all rounding into a whole step.
   far = [
-    n for n, p in params.items()
-    if np.mean(np.abs(moved[n] - p)) > 1e-4 * STEPS
-  ]  # fmt: skip
+    n for n, p in params.items() if np.mean(np.abs(moved[n] - p)) > 1e-4 * STEPS
+  ]
   assert not far
   if "full" not in options.values():
     # Each does an eighth of the work, but for what is too small to split and

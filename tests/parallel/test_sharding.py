@@ -128,8 +128,9 @@ def test_optimizer_state_and_ema_lie_where_their_parameters_lie():
   tree = {
     part: {"main": {"kernel": kernel}} for part in ("params", "opt/mu", "ema")
   }
-  specs = {str(s.spec) for s in jax.tree.leaves(
-    sharding.Layout(mesh(1, 8)).tree(tree))}  # fmt: skip
+  specs = {
+    str(s.spec) for s in jax.tree.leaves(sharding.Layout(mesh(1, 8)).tree(tree))
+  }
   assert len(specs) == 1
 
 
@@ -167,23 +168,28 @@ def test_a_batch_that_does_not_split_names_one_that_does(
 @pytest.mark.parametrize(
   "name, dims, expected",
   [
-    ("blocks/layers/attn/qkv/kernel", (2, 16, 48), P(None, None,
-     ("tensor", "fsdp"))),
+    (
+      "blocks/layers/attn/qkv/kernel",
+      (2, 16, 48),
+      P(None, None, ("tensor", "fsdp")),
+    ),
     ("blocks/layers/attn/qkv/kernel", (2, 16, 18), P(None, "fsdp", "tensor")),
     ("blocks/layers/attn/proj/kernel", (2, 16, 16), P(None, "tensor", "fsdp")),
-    ("blocks/layers/mlp/fc1/kernel", (2, 16, 64), P(None, None,
-     ("tensor", "fsdp"))),
+    (
+      "blocks/layers/mlp/fc1/kernel",
+      (2, 16, 64),
+      P(None, None, ("tensor", "fsdp")),
+    ),
     ("blocks/layers/mlp/fc1/bias", (2, 64), P(None, ("tensor", "fsdp"))),
     ("blocks/layers/mlp/fc2/kernel", (2, 64, 16), P(None, ("tensor", "fsdp"))),
     ("blocks/layers/norm1/scale", (2, 16), P(None, "fsdp")),
     ("patch_embed/kernel", (48, 16), P("fsdp")),
     # `qkv/bias` is small and dealt out by head: no rule.
     ("blocks/layers/attn/qkv/bias", (2, 48), P(None, "fsdp")),
-    ("blocks/layers/experts/kernel", (2, 4, 16, 8), P(None, "expert",
-     "fsdp")),
+    ("blocks/layers/experts/kernel", (2, 4, 16, 8), P(None, "expert", "fsdp")),
     ("experts/kernel", (4, 16, 8), P("expert", "fsdp")),
   ],
-)  # fmt: skip
+)
 def test_blocks_are_split_by_name(name, dims, expected):
   made = mesh(1, 2, tensor=2, expert=2)
   layout = sharding.Layout(made)

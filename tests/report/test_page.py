@@ -34,9 +34,11 @@ def test_it_is_valid_html_of_one_file(written):
   html5lib.HTMLParser(strict=True).parse(written)
   document = html5lib.parse(written, namespaceHTMLElements=False)
   outside = [
-    v for node in document.iter() for k, v in node.attrib.items()
+    v
+    for node in document.iter()
+    for k, v in node.attrib.items()
     if k in ("src", "href") and not v.startswith(("data:", "#"))
-  ]  # fmt: skip
+  ]
   assert outside == []
   program = (
     written[: written.index('id="data"')] + written.rpartition("<script>")[2]

@@ -26,8 +26,9 @@ def pages(tmp_path_factory):
   a = workdirs.make(root / "a")
   b = workdirs.make(root / "b", shift=0.5, notes=False)
   return (
-    page.write([a], a / "report.html"), page.write([a, b], root / "both.html")
-  )  # fmt: skip
+    page.write([a], a / "report.html"),
+    page.write([a, b], root / "both.html"),
+  )
 
 
 def drawn(window):
@@ -54,9 +55,15 @@ def test_it_renders_in_both_widths_and_themes(
     "[...document.querySelectorAll('section')].map(s => s.id)"
   )
   assert sections == [
-    "overview", "curves", "pictures", "results", "recipe", "hardware",
-    "environment", "checkpoints",
-  ]  # fmt: skip
+    "overview",
+    "curves",
+    "pictures",
+    "results",
+    "recipe",
+    "hardware",
+    "environment",
+    "checkpoints",
+  ]
   colour = window.value("getComputedStyle(document.body).backgroundColor")
   brightness = sum(map(int, colour[4:-1].split(","))) / 3
   assert brightness < 60 if dark else brightness > 200
@@ -117,8 +124,10 @@ def test_hovering_tells_values_and_dragging_zooms(window, pages):
   window.mouse("mousePressed", left + 0.5 * width, y, **button)
   window.mouse("mouseMoved", left + 0.75 * width, y, buttons=1)
   window.mouse("mouseReleased", left + 0.75 * width, y, **button)
-  reset = "[...document.querySelectorAll('button')].find(" \
-    "b => b.textContent === 'Reset zoom')"  # fmt: skip
+  reset = (
+    "[...document.querySelectorAll('button')].find("
+    "b => b.textContent === 'Reset zoom')"
+  )
   assert window.value(f"{reset}.disabled") is False
   window.value("new Promise(f => requestAnimationFrame(() => f()))")
   steps = []
@@ -150,8 +159,10 @@ def test_a_long_run_is_drawn_from_few_points(window, tmp_path):
 
 def test_the_recipe_can_be_searched(window, pages):
   window.open(pages[0])
-  rows = "[...document.querySelectorAll('#recipe tbody tr')].map(" \
-    "r => r.firstChild.textContent)"  # fmt: skip
+  rows = (
+    "[...document.querySelectorAll('#recipe tbody tr')].map("
+    "r => r.firstChild.textContent)"
+  )
   before = window.value(rows)
   assert "data.batch" in before and "optim.lr" not in before
   window.value("""(() => {
@@ -160,5 +171,9 @@ def test_the_recipe_can_be_searched(window, pages):
     search.value = "optim.l";
     search.dispatchEvent(new Event("input"));
   })()""")
-  assert window.value(rows) == ["optim.layer_decay", "optim.lr",
-                                "optim.lr_batch", "optim.lr_mults"]  # fmt: skip
+  assert window.value(rows) == [
+    "optim.layer_decay",
+    "optim.lr",
+    "optim.lr_batch",
+    "optim.lr_mults",
+  ]

@@ -23,26 +23,47 @@ def make(folder, steps=STEPS, shift=0.0, notes=True):
   config.method = configs.section(type="mim.mae", mask_ratio=0.6, width=64)
   config.train.total_steps = steps
   config.evals = configs.section(
-    loss=configs.section(type="loss"), recon=configs.section(type="recon"),
+    loss=configs.section(type="loss"),
+    recon=configs.section(type="recon"),
     recon_ema=configs.section(type="recon"),
-  )  # fmt: skip
+  )
   (folder / "config.json").write_text(config.to_json())
   lines = [
-    {"step": s, "loss": loss(s, shift), "lr": 1e-3, "images_per_second": 640.0,
-     "goodput/steps": 0.8, "goodput/eval": 0.2, "goodput/restart": 0.0,
-     "mfu": 0.25, "input_wait": 0.01, "skipped_steps": 0, "grad_norm": "nan"}
+    {
+      "step": s,
+      "loss": loss(s, shift),
+      "lr": 1e-3,
+      "images_per_second": 640.0,
+      "goodput/steps": 0.8,
+      "goodput/eval": 0.2,
+      "goodput/restart": 0.0,
+      "mfu": 0.25,
+      "input_wait": 0.01,
+      "skipped_steps": 0,
+      "grad_norm": "nan",
+    }
     for s in range(1, steps + 1)
-  ]  # fmt: skip
+  ]
   lines += [
-    {"step": s, "loss/loss": loss(s) + 0.01, "loss/examples": 10,
-     "eval": "loss", "protocol": {"type": "jmim.evals.loss", "data": EVIL}}
+    {
+      "step": s,
+      "loss/loss": loss(s) + 0.01,
+      "loss/examples": 10,
+      "eval": "loss",
+      "protocol": {"type": "jmim.evals.loss", "data": EVIL},
+    }
     for s in (steps // 2, steps)
-  ]  # fmt: skip
-  lines.append({
-    "step": steps, "recon/mse": 0.1, "recon/mse_nearest": 0.2,
-    "recon/pixels_mse": 0.4, "eval": "recon",
-    "protocol": {"type": "jmim.evals.recon"},
-  })  # fmt: skip
+  ]
+  lines.append(
+    {
+      "step": steps,
+      "recon/mse": 0.1,
+      "recon/mse_nearest": 0.2,
+      "recon/pixels_mse": 0.4,
+      "eval": "recon",
+      "protocol": {"type": "jmim.evals.recon"},
+    }
+  )
   text = "".join(json.dumps(line) + "\n" for line in lines)
   (folder / "metrics.jsonl").write_text(text + '{"step": 99, "lo')
   (folder / "images").mkdir()
@@ -64,7 +85,8 @@ NOTES = {
   "total": STEPS,
   "defaults": {"method.mask_ratio": 0.75, "method.width": 64},
   "model": {
-    "parameters": 1234567, "cost": "3 GFLOP per image",
+    "parameters": 1234567,
+    "cost": "3 GFLOP per image",
     "modules": [["main/encoder", "4 arrays", "1,234,567"]],
     "memory": [["params", "4.71", "0.59", "0.1250"]],
     "largest": [["main/encoder/kernel", "(8, 8)", "0.00", "(-, fsdp)"]],
@@ -72,7 +94,11 @@ NOTES = {
   "hardware": {"rows": [["mesh", "data=1 x fsdp=8"], ["devices", "8 x cpu"]]},
   "environment": [["jax", "0.10.2"]],
   "starts": [
-    {"step": 0, "time": "2026-01-01 00:00 UTC", "git": "abc1234",
-     "command": f"python -m jmim.main {EVIL}"}
+    {
+      "step": 0,
+      "time": "2026-01-01 00:00 UTC",
+      "git": "abc1234",
+      "command": f"python -m jmim.main {EVIL}",
+    }
   ],
-}  # fmt: skip
+}

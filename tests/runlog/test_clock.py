@@ -36,8 +36,9 @@ def test_what_was_hidden_behind_something_else_is_not_counted():
     with c.measure("input", hidden=lambda hidden=hidden: hidden):
       time.now += 2.0
   assert c.seconds() == dict.fromkeys(clock.PARTS, 0) | {
-    "input": 2.0, "steps": 2.0,
-  }  # fmt: skip
+    "input": 2.0,
+    "steps": 2.0,
+  }
   assert c.lap() == {"input": 2.0, "total": 4.0}
 
 
@@ -117,8 +118,9 @@ def test_going_back_within_a_process_makes_the_time_since_restart():
   c.resume(saved)
   time.now, today.now = time.now + 1, today.now + 1
   assert {k: v for k, v in c.seconds().items() if v} == {
-    "steps": 5.0, "restart": 5.0,
-  }  # fmt: skip
+    "steps": 5.0,
+    "restart": 5.0,
+  }
 
 
 def test_a_clock_that_is_behind_and_a_checkpoint_without_one():

@@ -59,9 +59,10 @@ def test_tables_of_a_notebook_or_a_file_do_not_fold(monkeypatch):
 
   row = ("x" * 50, "y" * 45)
   for stream, term, columns, one in (
-    (Terminal, "dumb", "", True), (Terminal, "dumb", "60", False),
+    (Terminal, "dumb", "", True),
+    (Terminal, "dumb", "60", False),
     (io.StringIO, "xterm", "", True),
-  ):  # fmt: skip
+  ):
     out = stream()
     monkeypatch.setenv("TERM", term)
     monkeypatch.setenv("COLUMNS", columns)

@@ -15,9 +15,14 @@ class Time:
 
 def make(time, **kwargs):
   given = {
-    "clock": clock.Clock(time), "batch": 10, "total": 100, "flops": 1000,
-    "peak": 1e5, "lr": lambda step: step / 10, "logged": 0,
-  }  # fmt: skip
+    "clock": clock.Clock(time),
+    "batch": 10,
+    "total": 100,
+    "flops": 1000,
+    "peak": 1e5,
+    "lr": lambda step: step / 10,
+    "logged": 0,
+  }
   return meter.Meter(**given | kwargs)
 
 

@@ -32,9 +32,15 @@ def config(folder, *items):
   made = configs.base()
   made.method.type = "toys"  # the last class there: two players
   made.data.update(
-    name="folder", data_dir=str(folder), batch=16, size=2, channels=1,
-    mean=(0.5,), std=(0.5,), flip=False,
-  )  # fmt: skip
+    name="folder",
+    data_dir=str(folder),
+    batch=16,
+    size=2,
+    channels=1,
+    mean=(0.5,),
+    std=(0.5,),
+    flip=False,
+  )
   made.train.total_epochs = 10.0
   made.evals = configs.section(knn=configs.section(type="knn"))
   return configs.override(made, items)
@@ -80,10 +86,13 @@ def test_a_toy_of_two_players_trains_on_real_files(folder):
   batches.close()
   np.testing.assert_array_equal(new.extra["plays"], [3, 3])
   moved = {
-    p: bool(np.any(state.params[p]["dense"]["kernel"]
-                   != new.params[p]["dense"]["kernel"]))
+    p: bool(
+      np.any(
+        state.params[p]["dense"]["kernel"] != new.params[p]["dense"]["kernel"]
+      )
+    )
     for p in toys.Adversarial.players
-  }  # fmt: skip
+  }
   assert moved == {"generator": False, "discriminator": True}
 
 

@@ -60,8 +60,9 @@ def test_our_side_trains_on_random_images():
   found = ours.run(3)
   assert found["seconds"] > 0 and found["loss"] == found["loss"]
   assert int(ours.state.step) == 3
-  moved = jax.tree.map(lambda a, b: bool((a != b).any()), before,
-                       jax.device_get(ours.state.params))  # fmt: skip
+  moved = jax.tree.map(
+    lambda a, b: bool((a != b).any()), before, jax.device_get(ours.state.params)
+  )
   assert any(jax.tree.leaves(moved))
   facts = ours.facts()
   assert facts["batch"] == 8 and facts["peer"] is None
@@ -89,9 +90,15 @@ def test_the_peer_is_told_what_to_build():
 
 def test_ratios_are_taken_pair_by_pair(capsys):
   facts = {
-    "name": "jmim", "method": "m", "parameters": 5, "batch": 10, "flops": 7,
-    "devices": "1 cpu", "peak": 70.0, "peak_source": "measured",
-  }  # fmt: skip
+    "name": "jmim",
+    "method": "m",
+    "parameters": 5,
+    "batch": 10,
+    "flops": 7,
+    "devices": "1 cpu",
+    "peak": 70.0,
+    "peak_source": "measured",
+  }
   pair = lambda a, b: [{"seconds": a, "cpu": 1}, {"seconds": b, "cpu": 2}]
   found = bench_step.show(facts, [pair(1, 2), pair(10, 15), pair(2, 2)])
   assert found["ratio"] == 1.5 and found["cpu_ratio"] == 2
@@ -143,13 +150,24 @@ def test_masks_are_timed_in_turn_and_compared_with_flops(tmp_path, monkeypatch):
   reason="torch and transformers are not here",
 )
 def test_beside_transformers(capsys):
-  small = ("width=32", "heads=2", "depth=1", "decoder_width=32",
-           "decoder_heads=2")  # fmt: skip
+  small = (
+    "width=32",
+    "heads=2",
+    "depth=1",
+    "decoder_width=32",
+    "decoder_heads=2",
+  )
   flags = [f"--config.method.{x}" for x in small]
-  code = bench_step.main([
-    "--config=configs/mae_digits.py", "--config.data.batch=4", "--peer",
-    "--steps=1", "--rounds=2", *flags,
-  ])  # fmt: skip
+  code = bench_step.main(
+    [
+      "--config=configs/mae_digits.py",
+      "--config.data.batch=4",
+      "--peer",
+      "--steps=1",
+      "--rounds=2",
+      *flags,
+    ]
+  )
   shown = capsys.readouterr().out
   assert code == 0, shown
   assert "the peer's speed" in shown

@@ -18,14 +18,25 @@ def first_stage(data_dir):
   """A run of two steps of the smallest first stage on 32-pixel digits."""
   config = tinyrun.recipe(data_dir)
   config.data.update(
-    name="digits/scattered", size=32, channels=3, batch=64,
-    mean=(0.5,) * 3, std=(0.5,) * 3, train_split="train[:90]",
+    name="digits/scattered",
+    size=32,
+    channels=3,
+    batch=64,
+    mean=(0.5,) * 3,
+    std=(0.5,) * 3,
+    train_split="train[:90]",
     eval_split="test[:40]",
-  )  # fmt: skip
+  )
   config.method = configs.section(
-    type="latent.autoencoder_kl", variant="kl-f4", size=32, width=4, blocks=1,
-    disc_start=1, disc_layers=1, disc_width=4,
-  )  # fmt: skip
+    type="latent.autoencoder_kl",
+    variant="kl-f4",
+    size=32,
+    width=4,
+    blocks=1,
+    disc_start=1,
+    disc_layers=1,
+    disc_width=4,
+  )
   config.train.update(total_steps=2, log_steps=1, checkpoint_steps=2)
   config.evals = configs.section()
   return config
@@ -35,14 +46,28 @@ def second_stage(config, data_dir, workdir):
   """DiT on the cached latents."""
   config = configs.override(config, [])
   config.data.update(
-    name="tiny_latents", data_dir=str(data_dir), train_split="train",
-    eval_split="test", batch=32,
-  )  # fmt: skip
+    name="tiny_latents",
+    data_dir=str(data_dir),
+    train_split="train",
+    eval_split="test",
+    batch=32,
+  )
   config.method = configs.section(
-    type="diffusion.dit", variant="S/4", size=8, width=16, depth=1, heads=2,
-    times=10, steps=2, classes=10, clip=0.0, first_stage="kl-f4",
-    first_stage_width=4, first_stage_blocks=1, first_stage_path=str(workdir),
-  )  # fmt: skip
+    type="diffusion.dit",
+    variant="S/4",
+    size=8,
+    width=16,
+    depth=1,
+    heads=2,
+    times=10,
+    steps=2,
+    classes=10,
+    clip=0.0,
+    first_stage="kl-f4",
+    first_stage_width=4,
+    first_stage_blocks=1,
+    first_stage_path=str(workdir),
+  )
   config.sample.update(num=3, batch=3)
   return config
 
@@ -120,9 +145,16 @@ def test_codes_are_tokens_of_a_data_set(made, tmp_path):
   config, *_ = made
   config = configs.override(config, [])
   config.method = configs.section(
-    type="latent.autoencoder_vq", variant="vq-f4", size=32, width=4, blocks=1,
-    codes=6, disc_start=1, disc_layers=1, disc_width=4,
-  )  # fmt: skip
+    type="latent.autoencoder_vq",
+    variant="vq-f4",
+    size=32,
+    width=4,
+    blocks=1,
+    codes=6,
+    disc_start=1,
+    disc_layers=1,
+    disc_width=4,
+  )
   train.train(config, tmp_path / "vq")
   run = train.Run(config, tmp_path / "vq", write=False)
   encoder = cache_latents.Encoder(run, "codes")
@@ -136,13 +168,21 @@ def test_codes_are_tokens_of_a_data_set(made, tmp_path):
   np.testing.assert_array_equal(seen.counts, counts)
   assert str(seen) == f"codes: {(counts > 0).sum()} of 6 used"
   config.data.update(
-    name="tiny_codes", data_dir=str(out), train_split="train",
-    eval_split="test", batch=32,
-  )  # fmt: skip
+    name="tiny_codes",
+    data_dir=str(out),
+    train_split="train",
+    eval_split="test",
+    batch=32,
+  )
   config.method = configs.section(
-    type="discrete.mdm", codes=6, length=64, width=16, depth=1, heads=2,
+    type="discrete.mdm",
+    codes=6,
+    length=64,
+    width=16,
+    depth=1,
+    heads=2,
     steps=8,
-  )  # fmt: skip
+  )
   config.evals.perplexity = configs.section(type="perplexity", examples=40)
   config.sample.update(num=3, batch=3)
   train.train(config, tmp_path / "mdm")

@@ -133,9 +133,12 @@ def test_a_run_that_did_not_end_is_told_apart(
 
 @pytest.mark.parametrize(
   ("low", "high", "good", "bad"),
-  [(None, 2.0, (2.0, -9.0), (2.1,)), (1.0, None, (1.0, 9.0), (0.9,)),
-   (1.0, 2.0, (1.0, 2.0), (0.9, 2.1))],
-)  # fmt: skip
+  [
+    (None, 2.0, (2.0, -9.0), (2.1,)),
+    (1.0, None, (1.0, 9.0), (0.9,)),
+    (1.0, 2.0, (1.0, 2.0), (0.9, 2.1)),
+  ],
+)
 def test_thresholds_include_their_ends_and_no_nan(low, high, good, bad):
   condition = claims.Condition("x", len, at_most=high, at_least=low)
   assert all(map(condition.holds, good))

@@ -37,9 +37,12 @@ def test_five_kills(tmp_path, capfd):
 @pytest.mark.slow
 def test_two_processes_of_which_one_is_killed(tmp_path, capfd):
   code, out = killed(
-    tmp_path, capfd, "--kills=2", "--processes=2",
+    tmp_path,
+    capfd,
+    "--kills=2",
+    "--processes=2",
     "--config.hardware.host_timeout=60",
-  )  # fmt: skip
+  )
   assert code == 0, out
   assert "others ended after" in out
 

@@ -16,8 +16,15 @@ def test_a_run_notes_what_it_begins(tmp_path, monkeypatch):
     with clock.measure(name):
       pass
   assert (tmp_path / "run.notes").read_text().split() == [
-    "start", "compile", "start", "step", "save", "step", "evaluation", "step"
-  ]  # fmt: skip
+    "start",
+    "compile",
+    "start",
+    "step",
+    "save",
+    "step",
+    "evaluation",
+    "step",
+  ]
   assert clock.lap().keys() >= {"compile", "input", "checkpoint", "eval"}
 
 
@@ -27,9 +34,11 @@ def test_what_goes_on_in_threads_is_seen_in_the_folder(tmp_path):
   assert watch.now() == "start"
   (folder / "6.orbax-checkpoint-tmp").mkdir(parents=True)
   for noted, seen in (
-    ("start", "start"), ("compile", "compile"), ("step", "save"),
+    ("start", "start"),
+    ("compile", "compile"),
+    ("step", "save"),
     ("evaluation", "save"),
-  ):  # fmt: skip
+  ):
     watch.notes.write_text(f"start\n{noted}\n")
     assert watch.now() == seen
   (folder / "trash").mkdir()
@@ -72,5 +81,7 @@ def test_a_run_that_is_let_alone_is_timed(tmp_path):
 
   lasts = watch.until(running)
   assert {n: len(x) for n, x in lasts.items()} == {
-    "start": 1, "step": 2, "save": 1
-  }  # fmt: skip
+    "start": 1,
+    "step": 2,
+    "save": 1,
+  }

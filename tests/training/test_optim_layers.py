@@ -60,9 +60,12 @@ def test_layer_decay_is_that_of_the_mae_release():
 
 def test_layer_decay_by_hand():
   names = [
-    "main/patch_embed/proj/kernel", "main/pos_embed", "main/head/kernel",
-    "main/blocks/layers/mlp/kernel", "main/blocks/layers/norm/scale",
-  ]  # fmt: skip
+    "main/patch_embed/proj/kernel",
+    "main/pos_embed",
+    "main/head/kernel",
+    "main/blocks/layers/mlp/kernel",
+    "main/blocks/layers/norm/scale",
+  ]
   found = trees.named(optim.settings(nested(names), (), 0.5))
   assert [found[n].lr for n in names[:3]] == [0.5**4, 0.5**4, 1.0]
   for name, ndim in ((names[3], 3), (names[4], 2)):
@@ -127,9 +130,12 @@ def test_frozen_parameters_are_not_in_the_norm_of_the_clip():
   toy = toys.MLP(width=2, depth=1)
   batch = toys.make_batch(toy)
   own = {
-    "name": "sgd", "momentum": 0.0, "weight_decay": 0.0, "clip_norm": 1e-3,
+    "name": "sgd",
+    "momentum": 0.0,
+    "weight_decay": 0.0,
+    "clip_norm": 1e-3,
     "freeze": ("embed|blocks",),
-  }  # fmt: skip
+  }
   step = toys.make_step(toy, batch, {"main": own}, lr=1.0)
   state = jax.jit(step.init)(batch, {})
   new, metrics = jax.jit(step)(state, {}, batch)

@@ -26,9 +26,11 @@ def _registers(method) -> str | None:
 
 
 def _dino(method) -> str | None:
-  return "registers without LayerScale" if (
-    method.registers and not method.layer_scale
-  ) else None  # fmt: skip
+  return (
+    "registers without LayerScale"
+    if (method.registers and not method.layer_scale)
+    else None
+  )
 
 
 def _timm(method) -> str | None:
@@ -45,136 +47,239 @@ def _timm(method) -> str | None:
 
 
 VIT = dict(
-  positions="learned", pre_norm=False, patch_bias=True, final_norm=True,
-  head_norm=False, head_bias=True, key_bias=True, relative="none",
-)  # fmt: skip
+  positions="learned",
+  pre_norm=False,
+  patch_bias=True,
+  final_norm=True,
+  head_norm=False,
+  head_bias=True,
+  key_bias=True,
+  relative="none",
+)
 ROTARY = VIT | dict(positions="rotary", cls=True)
 del ROTARY["key_bias"]
 CLIP = VIT | dict(
-  pre_norm=True, patch_bias=False, head_bias=False, pool="cls", cls=True,
-  registers=0, layer_scale=0.0, qkv_bias=True,
-)  # fmt: skip
+  pre_norm=True,
+  patch_bias=False,
+  head_bias=False,
+  pool="cls",
+  cls=True,
+  registers=0,
+  layer_scale=0.0,
+  qkv_bias=True,
+)
 BEIT = dict(
-  cls=True, registers=0, pre_norm=False, patch_bias=True, head_bias=True,
+  cls=True,
+  registers=0,
+  pre_norm=False,
+  patch_bias=True,
+  head_bias=True,
   key_bias=False,
-)  # fmt: skip
+)
 HEAD = ("^params/main/head/",)
 
 FAMILIES: dict[str, Family] = {
   "dinov2": Family(  # and DINO, without LayerScale
-    "authors", BACKBONE, family.main(vits.dinov2),
+    "authors",
+    BACKBONE,
+    family.main(vits.dinov2),
     containers=(
-      "teacher.backbone.", "teacher.module.backbone.", "state_dict.", "",
+      "teacher.backbone.",
+      "teacher.module.backbone.",
+      "state_dict.",
+      "",
     ),
-    ignored=("^mask_token$", "^head\\."), optional=HEAD, left_out=HEAD,
-    fixed=VIT | {"cls": True}, wants=_dino,
+    ignored=("^mask_token$", "^head\\."),
+    optional=HEAD,
+    left_out=HEAD,
+    fixed=VIT | {"cls": True},
+    wants=_dino,
   ),
   "open_clip": Family(
-    "authors", BACKBONE, family.main(vits.open_clip),
+    "authors",
+    BACKBONE,
+    family.main(vits.open_clip),
     containers=("state_dict.", "module.", ""),
     ignored=(
       r"^(transformer|token_embedding|ln_final|text)\b",
       "^(positional_embedding|text_projection|logit_scale|logit_bias)$",
       "^(input_resolution|context_length|vocab_size)$",
     ),
-    fixed=CLIP, wants=_plain,
+    fixed=CLIP,
+    wants=_plain,
   ),
   "hf_vit": Family(
-    "hf", BACKBONE, family.main(vits.transformers_vit), containers=("",),
+    "hf",
+    BACKBONE,
+    family.main(vits.transformers_vit),
+    containers=("",),
     aliases=((r"^(embeddings|encoder|layernorm)\.", r"vit.\1."),),
-    ignored=(r"(^|\.)pooler\.",), optional=HEAD,
+    ignored=(r"(^|\.)pooler\.",),
+    optional=HEAD,
     fixed=VIT | dict(cls=True, registers=0, layer_scale=0.0, pool="cls"),
     wants=_plain,
-    read_config=configs.read_vit, write_config=configs.write_vit,
+    read_config=configs.read_vit,
+    write_config=configs.write_vit,
   ),
   "hf_ijepa": Family(
-    "hf", BACKBONE, family.main(vits.transformers_ijepa), containers=("",),
+    "hf",
+    BACKBONE,
+    family.main(vits.transformers_ijepa),
+    containers=("",),
     aliases=((r"^(embeddings|encoder|layernorm)\.", r"ijepa.\1."),),
-    ignored=(r"(^|\.)pooler\.", r"mask_token$"), optional=HEAD,
+    ignored=(r"(^|\.)pooler\.", r"mask_token$"),
+    optional=HEAD,
     fixed=VIT | dict(cls=False, registers=0, layer_scale=0.0, pool="mean"),
     wants=_plain,
-    read_config=configs.read_ijepa, write_config=configs.write_ijepa,
+    read_config=configs.read_ijepa,
+    write_config=configs.write_ijepa,
   ),
   "hf_dinov2": Family(
-    "hf", BACKBONE, family.main(vits.transformers_dinov2), containers=("",),
+    "hf",
+    BACKBONE,
+    family.main(vits.transformers_dinov2),
+    containers=("",),
     aliases=((r"^(embeddings|encoder|layernorm)\.", r"dinov2.\1."),),
-    ignored=(r"mask_token$",), optional=HEAD,
-    fixed=VIT | dict(cls=True, registers=0, pool="cls_mean"), wants=_has_scale,
-    read_config=configs.read_dinov2, write_config=configs.write_dinov2,
+    ignored=(r"mask_token$",),
+    optional=HEAD,
+    fixed=VIT | dict(cls=True, registers=0, pool="cls_mean"),
+    wants=_has_scale,
+    read_config=configs.read_dinov2,
+    write_config=configs.write_dinov2,
   ),
   "hf_dinov2_with_registers": Family(
-    "hf", BACKBONE, family.main(vits.transformers_dinov2), containers=("",),
+    "hf",
+    BACKBONE,
+    family.main(vits.transformers_dinov2),
+    containers=("",),
     aliases=(
       (r"^(embeddings|encoder|layernorm)\.", r"dinov2_with_registers.\1."),
     ),
-    ignored=(r"mask_token$",), optional=HEAD,
+    ignored=(r"mask_token$",),
+    optional=HEAD,
     fixed=VIT | dict(cls=True, pool="cls_mean"),
     wants=lambda m: _has_scale(m) or _registers(m),
-    read_config=configs.read_dinov2, write_config=configs.write_dinov2,
+    read_config=configs.read_dinov2,
+    write_config=configs.write_dinov2,
   ),
   "hf_clip": Family(
-    "hf", BACKBONE, family.main(vits.transformers_clip), containers=("",),
+    "hf",
+    BACKBONE,
+    family.main(vits.transformers_clip),
+    containers=("",),
     aliases=(
-      (r"^(embeddings|pre_layrnorm|encoder|post_layernorm)\b",
-       r"vision_model.\1"),
+      (
+        r"^(embeddings|pre_layrnorm|encoder|post_layernorm)\b",
+        r"vision_model.\1",
+      ),
     ),
-    ignored=(r"^text_", r"^logit_scale$", r"position_ids$"), optional=HEAD,
-    fixed=CLIP, wants=_plain,
-    read_config=configs.read_clip, write_config=configs.write_clip,
+    ignored=(r"^text_", r"^logit_scale$", r"position_ids$"),
+    optional=HEAD,
+    fixed=CLIP,
+    wants=_plain,
+    read_config=configs.read_clip,
+    write_config=configs.write_clip,
   ),
   "timm_vit": Family(
-    "timm", BACKBONE, family.main(vits.timm_classifier), optional=HEAD,
-    fixed=dict(positions="learned", registers=0, head_bias=True, eps=1e-6,
-               key_bias=True, relative="none"),
+    "timm",
+    BACKBONE,
+    family.main(vits.timm_classifier),
+    optional=HEAD,
+    fixed=dict(
+      positions="learned",
+      registers=0,
+      head_bias=True,
+      eps=1e-6,
+      key_bias=True,
+      relative="none",
+    ),
     wants=_timm,
-    read_config=timm.read, write_config=timm.write,
+    read_config=timm.read,
+    write_config=timm.write,
   ),
   "big_vision": Family(
-    "big_vision", BACKBONE, family.main(vits.big_vision),
-    containers=("params/img/", "params/", ""), optional=HEAD,
+    "big_vision",
+    BACKBONE,
+    family.main(vits.big_vision),
+    containers=("params/img/", "params/", ""),
+    optional=HEAD,
     aliases=(
       ("^Transformer/posembed_input/pos_embedding$", "pos_embedding"),
       ("MultiHeadDotProductAttention_1/", "MultiHeadDotProductAttention_0/"),
-      ("/LayerNorm_2/", "/LayerNorm_1/"), ("/MlpBlock_3/", "/MlpBlock_0/"),
+      ("/LayerNorm_2/", "/LayerNorm_1/"),
+      ("/MlpBlock_3/", "/MlpBlock_0/"),
     ),
     ignored=("^pre_logits/",),
     fixed=VIT | dict(registers=0, layer_scale=0.0, qkv_bias=True),
-    wants=lambda m: _plain(m) if m.pool in ("cls", "mean")
-    else "pool is 'cls' or 'mean' there",
+    wants=lambda m: (
+      _plain(m)
+      if m.pool in ("cls", "mean")
+      else "pool is 'cls' or 'mean' there"
+    ),
   ),
   # With biases by relative position.
   "beit": Family(
-    "authors", BACKBONE, family.main(beit.authors), optional=HEAD,
+    "authors",
+    BACKBONE,
+    family.main(beit.authors),
+    optional=HEAD,
     ignored=(r"relative_position_index$", "^mask_token$", r"^lm_head\."),
-    fixed=BEIT, wants=beit.objection,
+    fixed=BEIT,
+    wants=beit.objection,
   ),
   "hf_beit": Family(
-    "hf", BACKBONE, family.main(beit.transformers), containers=("",),
+    "hf",
+    BACKBONE,
+    family.main(beit.transformers),
+    containers=("",),
     aliases=((r"^(embeddings|encoder|layernorm|pooler)\.", r"beit.\1."),),
     ignored=(r"relative_position_index$", r"mask_token$", r"^lm_head\."),
-    optional=HEAD, fixed=BEIT | {"qkv_bias": True}, wants=beit.objection,
-    read_config=beit.read_transformers, write_config=beit.write_transformers,
+    optional=HEAD,
+    fixed=BEIT | {"qkv_bias": True},
+    wants=beit.objection,
+    read_config=beit.read_transformers,
+    write_config=beit.write_transformers,
   ),
   "timm_beit": Family(
-    "timm", BACKBONE, family.main(beit.timm), optional=HEAD,
-    ignored=(r"relative_position_index$",), fixed=BEIT | {"eps": 1e-6},
+    "timm",
+    BACKBONE,
+    family.main(beit.timm),
+    optional=HEAD,
+    ignored=(r"relative_position_index$",),
+    fixed=BEIT | {"eps": 1e-6},
     wants=beit.objection,
-    read_config=beit.read_timm, write_config=beit.write_timm,
+    read_config=beit.read_timm,
+    write_config=beit.write_timm,
   ),
   # With rotary positions.
   "dinov3": Family(
-    "authors", BACKBONE, family.main(dinov3.authors),
+    "authors",
+    BACKBONE,
+    family.main(dinov3.authors),
     containers=("teacher.backbone.", "model.", ""),
     ignored=(
-      "^mask_token$", r"^rope_embed\.", r"bias_mask$", r"^local_cls_norm\.",
+      "^mask_token$",
+      r"^rope_embed\.",
+      r"bias_mask$",
+      r"^local_cls_norm\.",
     ),
-    optional=HEAD, left_out=HEAD, fixed=ROTARY,
+    optional=HEAD,
+    left_out=HEAD,
+    fixed=ROTARY,
     wants=dinov3.authors_objection,
   ),
   "hf_dinov3": Family(
-    "hf", BACKBONE, family.main(dinov3.transformers), containers=("",),
-    aliases=((r"^model\.layer\.", "layer."),), ignored=(r"mask_token$",),
-    optional=HEAD, left_out=HEAD, fixed=ROTARY, wants=dinov3.objection,
-    read_config=dinov3.read, write_config=dinov3.write,
+    "hf",
+    BACKBONE,
+    family.main(dinov3.transformers),
+    containers=("",),
+    aliases=((r"^model\.layer\.", "layer."),),
+    ignored=(r"mask_token$",),
+    optional=HEAD,
+    left_out=HEAD,
+    fixed=ROTARY,
+    wants=dinov3.objection,
+    read_config=dinov3.read,
+    write_config=dinov3.write,
   ),
-}  # fmt: skip
+}

@@ -82,8 +82,9 @@ def objection(method: backbone.Backbone) -> str | None:
     return "act='swiglu'"
   mean = method.pool == "mean"
   if method.pool == "cls_mean" or (method.head_norm, method.final_norm) != (
-    mean, not mean,
-  ):  # fmt: skip
+    mean,
+    not mean,
+  ):
     return "it pools 'cls' with final_norm or 'mean' with head_norm there"
   return None
 
@@ -95,8 +96,10 @@ def _pooling(mean: bool) -> dict[str, Any]:
 
 
 def _relative(block: bool, shared: bool) -> str:
-  configs.refuse({"both relative position biases": block and shared},
-                 **{"both relative position biases": False})  # fmt: skip
+  configs.refuse(
+    {"both relative position biases": block and shared},
+    **{"both relative position biases": False},
+  )
   return "block" if block else "shared" if shared else "none"
 
 
@@ -104,53 +107,77 @@ def read_transformers(config: Mapping[str, Any]) -> dict[str, Any]:
   """BeitForImageClassification: `supervised.backbone`."""
   get = config.get
   return dict(
-    **configs.body(config), **configs.style(config), key_bias=False,
-    **_pooling(get("use_mean_pooling", True)), classes=configs.classes(config),
+    **configs.body(config),
+    **configs.style(config),
+    key_bias=False,
+    **_pooling(get("use_mean_pooling", True)),
+    classes=configs.classes(config),
     positions="learned" if get("use_absolute_position_embeddings") else "none",
     relative=_relative(
       get("use_relative_position_bias", False),
       get("use_shared_relative_position_bias", False),
     ),
     layer_scale=get("layer_scale_init_value", 0.1),
-  )  # fmt: skip
+  )
 
 
 def write_transformers(method: backbone.Backbone) -> dict[str, Any]:
   """The inverse of `read_transformers`."""
   body = configs.write_body(method, "beit", "BeitForImageClassification")
-  return body | configs.labels(method) | dict(
-    hidden_act=configs.BACK[method.act], layer_norm_eps=method.eps,
-    use_mean_pooling=method.pool == "mean", use_mask_token=False,
-    use_absolute_position_embeddings=method.positions == "learned",
-    use_relative_position_bias=method.relative == "block",
-    use_shared_relative_position_bias=method.relative == "shared",
-    layer_scale_init_value=method.layer_scale,
-  )  # fmt: skip
+  return (
+    body
+    | configs.labels(method)
+    | dict(
+      hidden_act=configs.BACK[method.act],
+      layer_norm_eps=method.eps,
+      use_mean_pooling=method.pool == "mean",
+      use_mask_token=False,
+      use_absolute_position_embeddings=method.positions == "learned",
+      use_relative_position_bias=method.relative == "block",
+      use_shared_relative_position_bias=method.relative == "shared",
+      layer_scale_init_value=method.layer_scale,
+    )
+  )
 
 
 def _defaults(found: re.Match) -> dict[str, Any]:
   """The arguments of "beit_base_patch16_224" and its kin."""
   size = vit.SIZES[SIZES[found[1]]]
   return dict(
-    img_size=int(found[3]), patch_size=int(found[2]), in_chans=3,
-    embed_dim=size.width, depth=size.depth, num_heads=size.heads,
-    mlp_ratio=4.0, qkv_bias=True, init_values=0.1, global_pool="avg",
-    use_abs_pos_emb=False, use_rel_pos_bias=True,
+    img_size=int(found[3]),
+    patch_size=int(found[2]),
+    in_chans=3,
+    embed_dim=size.width,
+    depth=size.depth,
+    num_heads=size.heads,
+    mlp_ratio=4.0,
+    qkv_bias=True,
+    init_values=0.1,
+    global_pool="avg",
+    use_abs_pos_emb=False,
+    use_rel_pos_bias=True,
     use_shared_rel_pos_bias=False,
-  )  # fmt: skip
+  )
 
 
 def read_timm(config: Mapping[str, Any]) -> dict[str, Any]:
   """timm's config.json of a BEiT."""
   args = timms.arguments(
-    config, rf"beit(?:v2)?_({'|'.join(SIZES)})_patch(\d+)_(\d+)",
-    f"beit_<{'|'.join(SIZES)}>_patch<p>_<size>", _defaults,
-  )  # fmt: skip
+    config,
+    rf"beit(?:v2)?_({'|'.join(SIZES)})_patch(\d+)_(\d+)",
+    f"beit_<{'|'.join(SIZES)}>_patch<p>_<size>",
+    _defaults,
+  )
   return dict(
-    variant=f"B/{args['patch_size']}", size=args["img_size"],
-    channels=args["in_chans"], width=args["embed_dim"], depth=args["depth"],
-    heads=args["num_heads"], mlp_ratio=float(args["mlp_ratio"]),
-    qkv_bias=args["qkv_bias"], key_bias=False,
+    variant=f"B/{args['patch_size']}",
+    size=args["img_size"],
+    channels=args["in_chans"],
+    width=args["embed_dim"],
+    depth=args["depth"],
+    heads=args["num_heads"],
+    mlp_ratio=float(args["mlp_ratio"]),
+    qkv_bias=args["qkv_bias"],
+    key_bias=False,
     layer_scale=args["init_values"] or 0.0,
     **_pooling(args["global_pool"] == "avg"),
     positions="learned" if args["use_abs_pos_emb"] else "none",
@@ -158,23 +185,30 @@ def read_timm(config: Mapping[str, Any]) -> dict[str, Any]:
       args["use_rel_pos_bias"], args["use_shared_rel_pos_bias"]
     ),
     classes=max(2, config.get("num_classes", 1000)),
-  )  # fmt: skip
+  )
 
 
 def write_timm(method: backbone.Backbone) -> dict[str, Any]:
   """The inverse of `read_timm`."""
   net = method.encoder
   args = dict(
-    img_size=method.size, patch_size=net.patch, in_chans=method.channels,
-    embed_dim=net.size.width, depth=net.size.depth, num_heads=net.size.heads,
-    mlp_ratio=net.size.mlp_ratio, qkv_bias=method.qkv_bias,
+    img_size=method.size,
+    patch_size=net.patch,
+    in_chans=method.channels,
+    embed_dim=net.size.width,
+    depth=net.size.depth,
+    num_heads=net.size.heads,
+    mlp_ratio=net.size.mlp_ratio,
+    qkv_bias=method.qkv_bias,
     init_values=method.layer_scale,
     global_pool="avg" if method.pool == "mean" else "token",
     use_abs_pos_emb=method.positions == "learned",
     use_rel_pos_bias=method.relative == "block",
     use_shared_rel_pos_bias=method.relative == "shared",
-  )  # fmt: skip
+  )
   return dict(
-    architecture="beit_base_patch16_224", num_classes=method.classes,
-    num_features=net.size.width, model_args=args,
-  )  # fmt: skip
+    architecture="beit_base_patch16_224",
+    num_classes=method.classes,
+    num_features=net.size.width,
+    model_args=args,
+  )

@@ -40,9 +40,10 @@ def authors(method: backbone.Backbone) -> Table:
   size = method.encoder.size
   width, depth = size.width, size.depth
   rules = [
-    r for r in vits.timm(method)
+    r
+    for r in vits.timm(method)
     if not r.theirs.endswith("qkv.bias") and ".mlp." not in r.theirs
-  ]  # fmt: skip
+  ]
   bias = (f"{ours}/attn/q_bias", f"{ours}/attn/v_bias")
   if method.qkv_bias:
     rules.append(table.Rule(f"{theirs}.attn.qkv.bias", bias, NO_KEY))
@@ -59,13 +60,14 @@ def authors(method: backbone.Backbone) -> Table:
   token = np.zeros((1, width), np.float32)
   return [
     *rules,
-    *_mlp(method, f"{theirs}.mlp", f"{ours}/mlp", ("w1", "w2", "w3"),
-          ("fc1", "fc2")),
+    *_mlp(
+      method, f"{theirs}.mlp", f"{ours}/mlp", ("w1", "w2", "w3"), ("fc1", "fc2")
+    ),
     table.Constant("mask_token", token, unused=True),
     table.Constant(
       "rope_embed.periods", periods.astype(np.float32), unused=True
     ),
-  ]  # fmt: skip
+  ]
 
 
 def _mlp(method, theirs, ours, gated, plain) -> Table:
@@ -73,8 +75,9 @@ def _mlp(method, theirs, ours, gated, plain) -> Table:
   swiglu = method.act == "swiglu"
   names = zip(
     gated if swiglu else plain,
-    ("gate", "up", "down") if swiglu else ("fc1", "fc2"), strict=True,
-  )  # fmt: skip
+    ("gate", "up", "down") if swiglu else ("fc1", "fc2"),
+    strict=True,
+  )
   return [
     rule for a, b in names for rule in mae.dense(f"{theirs}.{a}", f"{ours}/{b}")
   ]
@@ -95,10 +98,15 @@ def transformers(method: backbone.Backbone) -> Table:
     table.Constant(f"{stem}.mask_token", token, unused=True),
     table.Rule(every("weight"), f"{ours}/attn/qkv/kernel", table.LINEAR),
     *mae.dense(f"{attn}.o_proj", f"{ours}/attn/proj"),
-    *_mlp(method, f"{theirs}.mlp", f"{ours}/mlp",
-          ("gate_proj", "up_proj", "down_proj"), ("up_proj", "down_proj")),
+    *_mlp(
+      method,
+      f"{theirs}.mlp",
+      f"{ours}/mlp",
+      ("gate_proj", "up_proj", "down_proj"),
+      ("up_proj", "down_proj"),
+    ),
     *mae.norm("norm", f"{ENCODER}/norm"),
-  ]  # fmt: skip
+  ]
   for i in (1, 2):
     name = f"{theirs}.layer_scale{i}.lambda1"
     rules.append(table.Rule(name, f"{ours}/ls{i}/gamma"))
@@ -134,12 +142,21 @@ def read(config: Mapping[str, Any]) -> dict[str, Any]:
   if gated:
     configs.refuse(config, hidden_act="silu")
   style = configs.style({**config, "hidden_act": "gelu"} if gated else config)
-  return configs.body(config) | style | dict(
-    positions="rotary", theta=float(config.get("rope_theta", 100.0)),
-    qkv_bias=bias, key_bias=bias and config.get("key_bias", False),
-    layer_scale=config.get("layerscale_value", 1.0), classes=2, pool="cls",
-    registers=config["num_register_tokens"],
-  ) | ({"act": "swiglu"} if gated else {})  # fmt: skip
+  return (
+    configs.body(config)
+    | style
+    | dict(
+      positions="rotary",
+      theta=float(config.get("rope_theta", 100.0)),
+      qkv_bias=bias,
+      key_bias=bias and config.get("key_bias", False),
+      layer_scale=config.get("layerscale_value", 1.0),
+      classes=2,
+      pool="cls",
+      registers=config["num_register_tokens"],
+    )
+    | ({"act": "swiglu"} if gated else {})
+  )
 
 
 def write(method: backbone.Backbone) -> dict[str, Any]:
@@ -150,10 +167,15 @@ def write(method: backbone.Backbone) -> dict[str, Any]:
     del config[key]
   return config | dict(
     hidden_act="silu" if gated else configs.BACK[method.act],
-    use_gated_mlp=gated, rope_theta=method.theta,
-    num_register_tokens=method.registers, layer_norm_eps=method.eps,
-    layerscale_value=method.layer_scale, attention_dropout=0.0,
-    query_bias=method.qkv_bias, value_bias=method.qkv_bias,
-    key_bias=method.qkv_bias and method.key_bias, proj_bias=True,
+    use_gated_mlp=gated,
+    rope_theta=method.theta,
+    num_register_tokens=method.registers,
+    layer_norm_eps=method.eps,
+    layerscale_value=method.layer_scale,
+    attention_dropout=0.0,
+    query_bias=method.qkv_bias,
+    value_bias=method.qkv_bias,
+    key_bias=method.qkv_bias and method.key_bias,
+    proj_bias=True,
     mlp_bias=True,
-  )  # fmt: skip
+  )

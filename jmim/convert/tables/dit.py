@@ -25,7 +25,7 @@ def full(method: dit.DiT, ffn=FFN) -> list[table.Rule | table.Constant]:
     *mae.dense("t_embedder.mlp.2", "time_embed/fc2"),
     *mae.dense("final_layer.adaLN_modulation.1", "modulation"),
     *mae.dense("final_layer.linear", "pred"),
-  ]  # fmt: skip
+  ]
   if method.classes:
     name = "y_embedder.embedding_table.weight"
     rules.append(table.Rule(name, "label_embed/embedding"))

@@ -89,16 +89,22 @@ def read_classifier(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _sizes(config: Mapping[str, Any]) -> dict[str, Any]:
   configs.refuse(
-    config, use_absolute_embeddings=False, hidden_act="gelu",
+    config,
+    use_absolute_embeddings=False,
+    hidden_act="gelu",
     layer_norm_eps=1e-5,
-  )  # fmt: skip
+  )
   return dict(
-    variant=f"SwinB/{config['patch_size']}", size=config["image_size"],
-    channels=config.get("num_channels", 3), width=config["embed_dim"],
-    depths=tuple(config["depths"]), heads=tuple(config["num_heads"]),
-    mlp_ratio=float(config["mlp_ratio"]), window=config["window_size"],
+    variant=f"SwinB/{config['patch_size']}",
+    size=config["image_size"],
+    channels=config.get("num_channels", 3),
+    width=config["embed_dim"],
+    depths=tuple(config["depths"]),
+    heads=tuple(config["num_heads"]),
+    mlp_ratio=float(config["mlp_ratio"]),
+    window=config["window_size"],
     qkv_bias=config.get("qkv_bias", True),
-  )  # fmt: skip
+  )
 
 
 def write(method: Method) -> dict[str, Any]:
@@ -106,14 +112,24 @@ def write(method: Method) -> dict[str, Any]:
   net = method.encoder
   size = net.size
   return dict(
-    model_type="swin", architectures=["SwinForMaskedImageModeling"],
-    image_size=method.size, patch_size=net.patch, embed_dim=size.width,
-    num_channels=method.channels, depths=list(size.depths),
-    num_heads=list(size.heads), window_size=size.window,
-    mlp_ratio=size.mlp_ratio, qkv_bias=net.qkv_bias, hidden_act="gelu",
-    use_absolute_embeddings=False, layer_norm_eps=1e-5,
-    encoder_stride=net.stride, drop_path_rate=0.0, dtype="float32",
-  )  # fmt: skip
+    model_type="swin",
+    architectures=["SwinForMaskedImageModeling"],
+    image_size=method.size,
+    patch_size=net.patch,
+    embed_dim=size.width,
+    num_channels=method.channels,
+    depths=list(size.depths),
+    num_heads=list(size.heads),
+    window_size=size.window,
+    mlp_ratio=size.mlp_ratio,
+    qkv_bias=net.qkv_bias,
+    hidden_act="gelu",
+    use_absolute_embeddings=False,
+    layer_norm_eps=1e-5,
+    encoder_stride=net.stride,
+    drop_path_rate=0.0,
+    dtype="float32",
+  )
 
 
 def write_classifier(method: classifiers.Swin) -> dict[str, Any]:

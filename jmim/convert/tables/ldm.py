@@ -58,8 +58,13 @@ def compvis(side: str) -> Names:
     lambda level, i: f"{side}.{level}.attn.{i}",
     lambda level: f"{side}.{level}.{side}sample.conv",
     {0: "mid.block_1", 1: "mid.block_2", "attention": "mid.attn_1"},
-    "norm_out", "nin_shortcut", "norm", ("q", "k", "v"), "proj_out", POINT,
-  )  # fmt: skip
+    "norm_out",
+    "nin_shortcut",
+    "norm",
+    ("q", "k", "v"),
+    "proj_out",
+    POINT,
+  )
 
 
 def diffusers(side: str, levels: int) -> Names:
@@ -69,11 +74,18 @@ def diffusers(side: str, levels: int) -> Names:
     lambda level, i: f"{side}_blocks.{at(level)}.resnets.{i}",
     lambda level, i: f"{side}_blocks.{at(level)}.attentions.{i}",
     lambda level: f"{side}_blocks.{at(level)}.{side}samplers.0.conv",
-    {0: "mid_block.resnets.0", 1: "mid_block.resnets.1",
-     "attention": "mid_block.attentions.0"},
-    "conv_norm_out", "conv_shortcut", "group_norm", ("to_q", "to_k", "to_v"),
-    "to_out.0", table.LINEAR,
-  )  # fmt: skip
+    {
+      0: "mid_block.resnets.0",
+      1: "mid_block.resnets.1",
+      "attention": "mid_block.attentions.0",
+    },
+    "conv_norm_out",
+    "conv_shortcut",
+    "group_norm",
+    ("to_q", "to_k", "to_v"),
+    "to_out.0",
+    table.LINEAR,
+  )
 
 
 def linear(theirs: str, ours: str, op: table.Op) -> Rules:

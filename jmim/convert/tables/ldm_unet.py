@@ -59,9 +59,13 @@ def attention(m: methods.LDM, width: int, theirs: str, ours: str) -> Rules:
       rules += mae.norm(f"{block}.norm{n}", f"{ours}/norm{n}_{i}")
     for name, own in (("attn1", f"self_{i}"), ("attn2", f"cross_{i}")):
       rules += [
-        table.Rule(f"{block}.{name}.to_{x}.weight", f"{ours}/{own}/{x}/kernel",
-                   table.LINEAR) for x in "qkv"
-      ]  # fmt: skip
+        table.Rule(
+          f"{block}.{name}.to_{x}.weight",
+          f"{ours}/{own}/{x}/kernel",
+          table.LINEAR,
+        )
+        for x in "qkv"
+      ]
       rules += mae.dense(f"{block}.{name}.to_out.0", f"{ours}/{own}/proj")
     rules += mae.dense(f"{block}.ff.net.0.proj", f"{ours}/fc1_{i}")
     rules += mae.dense(f"{block}.ff.net.2", f"{ours}/fc2_{i}")
@@ -84,8 +88,9 @@ def unet(m: methods.LDM, labels: bool = False) -> Rules:
   at, width, last = 1, m.width, len(widths) - 1
   for level, new in enumerate(widths):
     for i in range(m.blocks):
-      rules += _stage(m, level, f"input_blocks.{at}", f"down{level}_{i}",
-                      new, width)  # fmt: skip
+      rules += _stage(
+        m, level, f"input_blocks.{at}", f"down{level}_{i}", new, width
+      )
       at, width = at + 1, new
       skips.append(width)
     if level < last:
@@ -100,8 +105,9 @@ def unet(m: methods.LDM, labels: bool = False) -> Rules:
   for level, new in reversed(list(enumerate(widths))):
     for i in range(m.blocks + 1):
       there = f"output_blocks.{at}"
-      rules += _stage(m, level, there, f"up{level}_{i}", new,
-                      width + skips.pop())  # fmt: skip
+      rules += _stage(
+        m, level, there, f"up{level}_{i}", new, width + skips.pop()
+      )
       width = new
       if level and i == m.blocks:
         where = f"{there}.{1 + (2**level in m.attend_at)}"

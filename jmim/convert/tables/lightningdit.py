@@ -85,6 +85,8 @@ def is_sit(method: lightningdit.LightningDiT) -> str | None:
   """Why a method is not SiT's network; None: it is."""
   made = (method.norm, method.swiglu, method.rotary, method.qk_norm)
   plain = ("layer", False, False, False)
-  return None if made == plain else (
-    "norm, swiglu, rotary, qk_norm are 'layer' and False there"
-  )  # fmt: skip
+  return (
+    None
+    if made == plain
+    else ("norm, swiglu, rotary, qk_norm are 'layer' and False there")
+  )

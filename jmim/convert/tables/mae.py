@@ -47,10 +47,11 @@ def encoder(model: vit.ViT, channels: int, prefix: str = "") -> list:
   """
   conv = table.patch_conv(channels)
   rules: list[table.Rule | table.Constant] = [
-    table.Rule("patch_embed.proj.weight", f"{prefix}patch_embed/proj/kernel",
-               conv),
+    table.Rule(
+      "patch_embed.proj.weight", f"{prefix}patch_embed/proj/kernel", conv
+    ),
     table.Rule("patch_embed.proj.bias", f"{prefix}patch_embed/proj/bias"),
-  ]  # fmt: skip
+  ]
   if model.positions == "sincos":
     rows = posemb.sincos_2d(
       model.size.width, model.grid, model.order, prefix=int(model.cls)

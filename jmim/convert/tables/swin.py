@@ -86,27 +86,40 @@ def _defaults(found: re.Match) -> dict[str, Any]:
   """The arguments of "swin_base_patch4_window7_224" and its kin."""
   size = nets.SIZES[SIZES[found[1]]]
   return dict(
-    img_size=int(found[4]), patch_size=int(found[2]), in_chans=3,
-    embed_dim=size.width, depths=size.depths, num_heads=size.heads,
-    window_size=int(found[3]), mlp_ratio=size.mlp_ratio, qkv_bias=True,
+    img_size=int(found[4]),
+    patch_size=int(found[2]),
+    in_chans=3,
+    embed_dim=size.width,
+    depths=size.depths,
+    num_heads=size.heads,
+    window_size=int(found[3]),
+    mlp_ratio=size.mlp_ratio,
+    qkv_bias=True,
     global_pool="avg",
-  )  # fmt: skip
+  )
 
 
 def read_timm(config: Mapping[str, Any]) -> dict[str, Any]:
   """timm's config.json of a Swin: `supervised.swin`."""
   args = timms.arguments(
-    config, rf"swin_({'|'.join(SIZES)})_patch(\d+)_window(\d+)_(\d+)",
-    f"swin_<{'|'.join(SIZES)}>_patch<p>_window<w>_<size>", _defaults,
-  )  # fmt: skip
+    config,
+    rf"swin_({'|'.join(SIZES)})_patch(\d+)_window(\d+)_(\d+)",
+    f"swin_<{'|'.join(SIZES)}>_patch<p>_window<w>_<size>",
+    _defaults,
+  )
   configs.refuse(args, global_pool="avg")
   return dict(
-    variant=f"SwinT/{args['patch_size']}", size=args["img_size"],
-    channels=args["in_chans"], width=args["embed_dim"],
-    depths=tuple(args["depths"]), heads=tuple(args["num_heads"]),
-    window=args["window_size"], mlp_ratio=float(args["mlp_ratio"]),
-    qkv_bias=args["qkv_bias"], classes=max(2, config.get("num_classes", 1000)),
-  )  # fmt: skip
+    variant=f"SwinT/{args['patch_size']}",
+    size=args["img_size"],
+    channels=args["in_chans"],
+    width=args["embed_dim"],
+    depths=tuple(args["depths"]),
+    heads=tuple(args["num_heads"]),
+    window=args["window_size"],
+    mlp_ratio=float(args["mlp_ratio"]),
+    qkv_bias=args["qkv_bias"],
+    classes=max(2, config.get("num_classes", 1000)),
+  )
 
 
 def write_timm(method: Method) -> dict[str, Any]:
@@ -114,14 +127,20 @@ def write_timm(method: Method) -> dict[str, Any]:
   net = method.encoder
   size = net.size
   args = dict(
-    img_size=method.size, patch_size=net.patch, in_chans=method.channels,
-    embed_dim=size.width, depths=list(size.depths),
-    num_heads=list(size.heads), window_size=size.window,
-    mlp_ratio=size.mlp_ratio, qkv_bias=net.qkv_bias,
-  )  # fmt: skip
+    img_size=method.size,
+    patch_size=net.patch,
+    in_chans=method.channels,
+    embed_dim=size.width,
+    depths=list(size.depths),
+    num_heads=list(size.heads),
+    window_size=size.window,
+    mlp_ratio=size.mlp_ratio,
+    qkv_bias=net.qkv_bias,
+  )
   return dict(
     architecture="swin_base_patch4_window7_224",
     num_classes=getattr(method, "classes", 0),
-    num_features=size.width * 2 ** (len(size.depths) - 1), model_args=args,
+    num_features=size.width * 2 ** (len(size.depths) - 1),
+    model_args=args,
     classifier="head.fc",
-  )  # fmt: skip
+  )

@@ -88,18 +88,20 @@ def dit(method: dits.DiT) -> Table:
     table.Rule("pos_embed.proj.weight", "patch_embed/kernel", conv),
     table.Rule("pos_embed.proj.bias", "patch_embed/bias"),
     table.Rule(
-      f"{emb}.class_embedder.embedding_table.weight", "label_embed/embedding",
+      f"{emb}.class_embedder.embedding_table.weight",
+      "label_embed/embedding",
       copies=depth,
     ),
     *mae.dense(f"{block}.norm1.linear", f"{ours}/modulation"),
-    *vits.separate(f"{block}.attn1", f"{ours}/attn/qkv",
-                   ("to_q", "to_k", "to_v")),
+    *vits.separate(
+      f"{block}.attn1", f"{ours}/attn/qkv", ("to_q", "to_k", "to_v")
+    ),
     *mae.dense(f"{block}.attn1.to_out.0", f"{ours}/attn/proj"),
     *mae.dense(f"{block}.ff.net.0.proj", f"{ours}/mlp/fc1"),
     *mae.dense(f"{block}.ff.net.2", f"{ours}/mlp/fc2"),
     *mae.dense("proj_out_1", "modulation"),
     *mae.dense("proj_out_2", "pred"),
-  ]  # fmt: skip
+  ]
   for i in (1, 2):
     theirs, own = f"{emb}.timestep_embedder.linear_{i}", f"time_embed/fc{i}"
     rules += [

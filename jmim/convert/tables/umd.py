@@ -85,10 +85,9 @@ def _blocks(theirs: str, ours: str, method: umd.UMD) -> list:
     *_same(f"{inner}/LayerNorm_1", f"{own}/norm2", *norm),
     *_same(f"{inner}/MlpBlock_0/Dense_0", f"{own}/mlp/fc1", *dense),
     *_same(f"{inner}/MlpBlock_0/Dense_1", f"{own}/mlp/fc2", *dense),
-    *_attention(f"{own}/attn", f"{inner}/{ATTENTION}",
-                method.net_size.heads),
+    *_attention(f"{own}/attn", f"{inner}/{ATTENTION}", method.net_size.heads),
     *_same(f"{theirs}/encoder_norm", f"{ours}_norm", *norm),
-  ]  # fmt: skip
+  ]
   if method.adaln:
     rules += _same(f"{inner}/Dense_0", f"{own}/modulation", *dense)
   return rules
@@ -99,8 +98,9 @@ def full(method: umd.UMD) -> list:
   patch, out = method.patch, 2 * method.channels
   dense = ("kernel", "bias")
   rules = [
-    table.Rule("embedding/kernel", "patch_embed/kernel",
-               _patch(method.channels)),
+    table.Rule(
+      "embedding/kernel", "patch_embed/kernel", _patch(method.channels)
+    ),
     table.Rule("embedding/bias", "patch_embed/bias"),
     table.Rule("cls", "cls_token"),
     table.Rule("image_mask_embedding", "mask_token"),
@@ -112,7 +112,7 @@ def full(method: umd.UMD) -> list:
     *_same("time_trunk/Dense_1", "time_embed/fc2", *dense),
     *_blocks("Encoder", "encoder", method),
     *_blocks("Decoder", "decoder", method),
-  ]  # fmt: skip
+  ]
   if method.adaln:
     rules += _same("final_modulation", "modulation", *dense)
   if method.classes:

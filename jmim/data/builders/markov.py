@@ -37,11 +37,15 @@ CONFIGS = {
   for config in (
     MarkovConfig(name="peaked", description="32 tokens of 32"),
     MarkovConfig(
-      name="short", description="8 tokens of 8", vocabulary=8, length=8,
-      train=8192, test=1024,
+      name="short",
+      description="8 tokens of 8",
+      vocabulary=8,
+      length=8,
+      train=8192,
+      test=1024,
     ),
   )
-}  # fmt: skip
+}
 
 
 def chain(name: str) -> markov.Chain:
@@ -57,9 +61,10 @@ class Markov(tfds.core.GeneratorBasedBuilder):
 
   def _info(self) -> tfds.core.DatasetInfo:
     tokens = tfds.features.Tensor(
-      shape=(self.builder_config.length,), dtype=np.int32,
+      shape=(self.builder_config.length,),
+      dtype=np.int32,
       encoding=tfds.features.Encoding.BYTES,
-    )  # fmt: skip
+    )
     return tfds.core.DatasetInfo(
       builder=self,
       description=__doc__,

@@ -52,29 +52,42 @@ class Shapes(tfds.core.GeneratorBasedBuilder):
     ShapesConfig(name="medium", description="scenes of 64 x 64", size=64),
     ShapesConfig(name="large", description="scenes of 128 x 128", size=128),
     ShapesConfig(
-      name="moving", description="clips of 64 x 64", kind="clip", size=64,
-      frames=6, train=200, test=50,
+      name="moving",
+      description="clips of 64 x 64",
+      kind="clip",
+      size=64,
+      frames=6,
+      train=200,
+      test=50,
     ),
     ShapesConfig(
-      name="points", description="clouds of 512 points", kind="cloud",
+      name="points",
+      description="clouds of 512 points",
+      kind="cloud",
       size=512,
     ),
     ShapesConfig(
-      name="directions", description="clips of 32 x 32", kind="glide",
-      frames=8, test=2000, version=tfds.core.Version("1.2.0"),
+      name="directions",
+      description="clips of 32 x 32",
+      kind="glide",
+      frames=8,
+      test=2000,
+      version=tfds.core.Version("1.2.0"),
       release_notes={
         "1.1.0": "a smooth texture behind the thing, not noise",
         "1.2.0": "a smoother texture, a faster thing, more test clips",
       },
     ),
-  ]  # fmt: skip
+  ]
 
   def _info(self) -> tfds.core.DatasetInfo:
     config = self.builder_config
-    make = {"scene": _scene_features, "clip": _clip_features,
-            "glide": _glide_features, "cloud": _cloud_features}[
-      config.kind
-    ]  # fmt: skip
+    make = {
+      "scene": _scene_features,
+      "clip": _clip_features,
+      "glide": _glide_features,
+      "cloud": _cloud_features,
+    }[config.kind]
     return tfds.core.DatasetInfo(
       builder=self,
       description=__doc__,

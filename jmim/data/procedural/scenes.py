@@ -26,9 +26,15 @@ HORIZON = 0.4  # height of the line between wall and floor, from the top
 MOST = 5  # things in a scene
 LEAST_VISIBLE = 12  # pixels that each must show
 DIRECTIONS = (  # each 45 degrees on
-  "right", "down right", "down", "down left",
-  "left", "up left", "up", "up right",
-)  # fmt: skip
+  "right",
+  "down right",
+  "down",
+  "down left",
+  "left",
+  "up left",
+  "up",
+  "up right",
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -76,8 +76,9 @@ def _box(n, size, rng):
 
 
 def _dumbbell(r):
-  ends = [Solid("ball", "ball", (0, 0, s * r(0.7)), (r(0.3),) * 3)
-          for s in (-1, 1)]  # fmt: skip
+  ends = [
+    Solid("ball", "ball", (0, 0, s * r(0.7)), (r(0.3),) * 3) for s in (-1, 1)
+  ]
   return [Solid("rod", "cylinder", (0, 0, 0), (0.1, 0.1, 0.6)), *ends]
 
 
@@ -85,10 +86,12 @@ def _table(r):
   top = Solid("plate", "box", (0, 0, 0.5), (r(0.7), r(0.7), 0.06))
   leg, high = r(0.5), r(0.45)
   return [top] + [
-    Solid("leg", "cylinder", (x * leg, y * leg, 0.45 - high),
-          (0.07, 0.07, high))
-    for x in (-1, 1) for y in (-1, 1)
-  ]  # fmt: skip
+    Solid(
+      "leg", "cylinder", (x * leg, y * leg, 0.45 - high), (0.07, 0.07, high)
+    )
+    for x in (-1, 1)
+    for y in (-1, 1)
+  ]
 
 
 def _lamp(r):
@@ -102,10 +105,14 @@ def _lamp(r):
 def _rocket(r):
   wide = r(0.25)
   fins = [
-    Solid("fin", "box", (x * 1.5 * wide, y * 1.5 * wide, -0.6),
-          (0.04 + abs(x) * 0.15, 0.04 + abs(y) * 0.15, 0.2))
+    Solid(
+      "fin",
+      "box",
+      (x * 1.5 * wide, y * 1.5 * wide, -0.6),
+      (0.04 + abs(x) * 0.15, 0.04 + abs(y) * 0.15, 0.2),
+    )
     for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1))
-  ]  # fmt: skip
+  ]
   return [
     Solid("body", "cylinder", (0, 0, -0.1), (wide, wide, 0.6)),
     Solid("nose", "cone", (0, 0, 0.5 + (high := r(0.25))), (wide, wide, high)),
@@ -114,8 +121,11 @@ def _rocket(r):
 
 
 MAKERS = {
-  "dumbbell": _dumbbell, "table": _table, "lamp": _lamp, "rocket": _rocket,
-}  # fmt: skip
+  "dumbbell": _dumbbell,
+  "table": _table,
+  "lamp": _lamp,
+  "rocket": _rocket,
+}
 CLASSES = tuple(MAKERS)
 
 

@@ -85,9 +85,12 @@ class Context:
       limit: the first so many of a fixed shuffled order; None: all.
     """
     return pipeline.evaluate(
-      self.sources[split], self.spec, limit,
-      jax.process_index(), jax.process_count(),
-    )  # fmt: skip
+      self.sources[split],
+      self.spec,
+      limit,
+      jax.process_index(),
+      jax.process_count(),
+    )
 
   def apply(
     self,
@@ -130,9 +133,11 @@ class Context:
       found = fn(*args)
       if entry not in found:
         raise errors.UserError(
-          f"output {name}/{entry}", f"one of {', '.join(found)}",
-          "ask for one of these", "evals.<name>.predict",
-        )  # fmt: skip
+          f"output {name}/{entry}",
+          f"one of {', '.join(found)}",
+          "ask for one of these",
+          "evals.<name>.predict",
+        )
       return found[entry]
 
     return one

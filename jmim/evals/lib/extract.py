@@ -59,17 +59,21 @@ def make(weights: str, sha256: str, workdir: str, key: str) -> Extractor:
       f"{key}: inception={weights!r}, encoder={workdir!r}",
       "exactly one network that makes the features",
       "give the .npz of InceptionV3 (python -m jmim.tools.inception_npz), or "
-      "the workdir of a run", f"{key}.inception",
-    )  # fmt: skip
+      "the workdir of a run",
+      f"{key}.inception",
+    )
   return from_inception(weights, sha256) if weights else from_run(workdir)
 
 
 def from_inception(path: str, sha256: str = "") -> Extractor:
   """InceptionV3 with the weights of an .npz; see `nn.frozen.inception`."""
   arrays, found = const_files.read(
-    "InceptionV3", path, sha256, "inception",
+    "InceptionV3",
+    path,
+    sha256,
+    "inception",
     "the .npz that python -m jmim.tools.inception_npz makes",
-  )  # fmt: skip
+  )
   shapes = {
     n: jax.ShapeDtypeStruct(s, np.float32)
     for n, s in inception.shapes().items()
@@ -83,8 +87,10 @@ def from_inception(path: str, sha256: str = "") -> Extractor:
     # The original Inception Score leaves the bias of the last layer out.
     logits = out["logits"] - arrays["fc.bias"]
     return {
-      "features": out["pool3"], "spatial": out["spatial"], "logits": logits
-    }  # fmt: skip
+      "features": out["pool3"],
+      "spatial": out["spatial"],
+      "logits": logits,
+    }
 
   how = "bilinear to 299, no antialiasing"
   return Extractor(
@@ -101,17 +107,21 @@ def from_run(workdir: str) -> Extractor:
     params = run_weights.read_section(path, "params")
   except FileNotFoundError as e:
     raise errors.UserError(
-      f"{workdir}: {e}", "the workdir of a run with a checkpoint",
-      "name one", "encoder",
-    ) from e  # fmt: skip
+      f"{workdir}: {e}",
+      "the workdir of a run with a checkpoint",
+      "name one",
+      "encoder",
+    ) from e
   method = validate.build(
     discovery.find(config.method.type), config.method, "method"
   )
   if "features" not in method.predict():
     raise errors.UserError(
-      f"{config.method.type} offers no features", "an encoder",
-      "name the run of another method", "encoder",
-    )  # fmt: skip
+      f"{config.method.type} offers no features",
+      "an encoder",
+      "name the run of another method",
+      "encoder",
+    )
   try:
     extra = trees.nested(run_weights.read_section(path, "extra"))
   except FileNotFoundError:  # a method without saved statistics
@@ -127,8 +137,9 @@ def from_run(workdir: str) -> Extractor:
       raise errors.UserError(
         f"images of {images.shape[-1]} channel(s)",
         f"{data.channels}, as the encoder of {workdir}",
-        "use another encoder", "encoder",
-      )  # fmt: skip
+        "use another encoder",
+        "encoder",
+      )
     x = jax.image.resize(
       images.astype(jnp.float32), (len(images), *shape), "bilinear"
     )

@@ -83,9 +83,12 @@ def stream(
 
 
 def replay(
-  context: Any, outputs: dict[str, np.ndarray], targets: np.ndarray,
-  batch: int, steps: int,
-) -> Iterator[tuple[Outputs, jax.Array]]:  # fmt: skip
+  context: Any,
+  outputs: dict[str, np.ndarray],
+  targets: np.ndarray,
+  batch: int,
+  steps: int,
+) -> Iterator[tuple[Outputs, jax.Array]]:
   """(outputs, targets) of `steps` batches from outputs kept in memory.
 
   Every epoch is another order; batches may straddle two.

@@ -16,9 +16,16 @@ from jmim.runlog import writer as writers
 def protocol(evaluator: base.Evaluator, data: Mapping[str, Any], seed: int):
   """What a reader needs to repeat an evaluation, as JSON values."""
   keys = (
-    "name", "train_split", "eval_split", "eval_crop", "eval_resize", "size",
-    "channels", "mean", "std",
-  )  # fmt: skip
+    "name",
+    "train_split",
+    "eval_split",
+    "eval_crop",
+    "eval_resize",
+    "size",
+    "channels",
+    "mean",
+    "std",
+  )
   return {
     "type": type(evaluator).__module__,
     **dataclasses.asdict(evaluator),

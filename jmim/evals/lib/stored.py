@@ -45,7 +45,9 @@ def annotation(
   first = source[int(index[0])]
   if name not in first:
     raise errors.UserError(
-      f"no {name!r} in the data set", f"one of {', '.join(first)}",
-      "choose another annotation or data set", "evals.<name>.data",
-    )  # fmt: skip
+      f"no {name!r} in the data set",
+      f"one of {', '.join(first)}",
+      "choose another annotation or data set",
+      "evals.<name>.data",
+    )
   return np.stack([np.asarray(source[int(i)][name]) for i in index])

@@ -61,9 +61,10 @@ class Latent(method.Method):
     if self.first_stage == "none":
       return None
     size = codec.size(
-      self.first_stage, width=self.first_stage_width,
+      self.first_stage,
+      width=self.first_stage_width,
       blocks=self.first_stage_blocks,
-    )  # fmt: skip
+    )
     return autoencoder.Autoencoder(size, self.first_stage_codes, self.rt)
 
   @property

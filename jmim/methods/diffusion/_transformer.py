@@ -25,9 +25,12 @@ class Sized(method.Method):
   def net_size(self) -> vit.Size:
     """The variant's size with the overrides."""
     return vit.override(
-      vit.parse(self.variant, dit.SIZES)[0], width=self.width,
-      depth=self.depth, heads=self.heads, mlp_ratio=self.mlp_ratio,
-    )  # fmt: skip
+      vit.parse(self.variant, dit.SIZES)[0],
+      width=self.width,
+      depth=self.depth,
+      heads=self.heads,
+      mlp_ratio=self.mlp_ratio,
+    )
 
   @property
   def patch(self) -> int:

@@ -29,7 +29,10 @@ class Convolutional(_gaussian.Gaussian):
       ValueError: widths or sides that do not divide.
     """
     unet.check(
-      self.size, self.width, self.multipliers, self.heads or self.head_width,
+      self.size,
+      self.width,
+      self.multipliers,
+      self.heads or self.head_width,
       self.norm_groups,
-    )  # fmt: skip
+    )
     return super().inputs()

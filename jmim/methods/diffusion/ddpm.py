@@ -47,19 +47,37 @@ class DDPM(_unet.Convolutional):
   def tiny(cls) -> "DDPM":
     """Two levels of width 16 on an 8-pixel image."""
     return cls(
-      size=8, width=16, multipliers=(1, 2), blocks=1, attend_at=(2,), heads=2,
-      norm_groups=4, dropout=0.0, classes=3, steps=3, times=20, beta_start=1e-3,
+      size=8,
+      width=16,
+      multipliers=(1, 2),
+      blocks=1,
+      attend_at=(2,),
+      heads=2,
+      norm_groups=4,
+      dropout=0.0,
+      classes=3,
+      steps=3,
+      times=20,
+      beta_start=1e-3,
       beta_end=0.5,
-    )  # fmt: skip
+    )
 
   @property
   def net(self) -> unet.UNet:
     """As trained, with dropout."""
     return unet.UNet(
-      self.width, self.multipliers, self.channels, self.blocks, self.attend_at,
-      self.heads, self.classes, self.dropout, groups=self.norm_groups,
-      head_width=self.head_width, rt=self.rt,
-    )  # fmt: skip
+      self.width,
+      self.multipliers,
+      self.channels,
+      self.blocks,
+      self.attend_at,
+      self.heads,
+      self.classes,
+      self.dropout,
+      groups=self.norm_groups,
+      head_width=self.head_width,
+      rt=self.rt,
+    )
 
   def inputs(self):
     """Normalised images (or latents) and, if conditional, labels."""
@@ -88,9 +106,12 @@ class DDPM(_unet.Convolutional):
     x, eps = self.latents(consts, batch, draws)["image"], draws["noise"]
     x_t, a, s = self.noised(x, draws)
     pred = self.net.apply(
-      {"params": params["main"]}, x_t, draws["t"], self.labels(batch, draws),
+      {"params": params["main"]},
+      x_t,
+      draws["t"],
+      self.labels(batch, draws),
       rngs={"dropout": jax.random.key(draws["dropout"])},
-    )  # fmt: skip
+    )
     error = (pred - targets.target(self.prediction, x, eps, a, s)) ** 2
     w = weights.make(self.weight, self.prediction, a, s)
     return (w * error).mean(), {"loss_unweighted": error.mean()}
@@ -103,9 +124,14 @@ class DDPM(_unet.Convolutional):
   def output(self, raw, x, level):
     """Of whatever the network predicts."""
     return targets.output(
-      self.prediction, raw, x, level.signal, level.noise, self.clip,
+      self.prediction,
+      raw,
+      x,
+      level.signal,
+      level.noise,
+      self.clip,
       scales=level.scales,
-    )  # fmt: skip
+    )
 
   def predict(self):
     """sample, and the error [b] of the noise it implies."""

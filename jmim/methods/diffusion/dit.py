@@ -49,9 +49,17 @@ class DiT(_transformer.Transformer):
   def tiny(cls) -> "DiT":
     """16 patches of an 8-pixel image, two blocks of width 32."""
     return cls(
-      variant="S/2", size=8, width=32, depth=2, heads=4, classes=3, steps=3,
-      times=20, beta_start=1e-3, beta_end=0.5,
-    )  # fmt: skip
+      variant="S/2",
+      size=8,
+      width=32,
+      depth=2,
+      heads=4,
+      classes=3,
+      steps=3,
+      times=20,
+      beta_start=1e-3,
+      beta_end=0.5,
+    )
 
   @property
   def net(self) -> dit.DiT:

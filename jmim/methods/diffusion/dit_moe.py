@@ -65,9 +65,10 @@ class DiTMoE(dit.DiT):
   )
   balance: float = field.value(0.01, "a, weight of the balance loss", low=0)
   capacity: float = field.value(
-    0.0, "room of an expert / its fair share; more is dropped; 0: no limit",
+    0.0,
+    "room of an expert / its fair share; more is dropped; 0: no limit",
     low=0,
-  )  # fmt: skip
+  )
   qk_norm: bool = field.value(False, "LayerNorm of q and k (XL, G)")
 
   @classmethod
@@ -80,9 +81,13 @@ class DiTMoE(dit.DiT):
     """DiT's network with other blocks."""
     width = self.net_size.width
     make = functools.partial(
-      moe.MoE, self.experts, self.chosen, int(self.net_size.mlp_ratio * width),
-      int(self.shared * width), self.capacity,
-    )  # fmt: skip
+      moe.MoE,
+      self.experts,
+      self.chosen,
+      int(self.net_size.mlp_ratio * width),
+      int(self.shared * width),
+      self.capacity,
+    )
     return super().net.clone(qk_norm=self.qk_norm, ffn=make)
 
   @property

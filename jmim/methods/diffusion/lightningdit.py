@@ -81,11 +81,17 @@ class LightningDiT(_transformer.Sized, _conditional.Conditional):
   def net(self) -> dit.DiT:
     """The network."""
     return dit.DiT(
-      self.net_size, self.patch, self.grid, self.channels * (1 + self.spare),
-      self.classes, self.rt, "rms" if self.qk_norm else False,
-      rms=self.norm == "rms", swiglu=self.swiglu,
+      self.net_size,
+      self.patch,
+      self.grid,
+      self.channels * (1 + self.spare),
+      self.classes,
+      self.rt,
+      "rms" if self.qk_norm else False,
+      rms=self.norm == "rms",
+      swiglu=self.swiglu,
       theta=THETA if self.rotary else 0.0,
-    )  # fmt: skip
+    )
 
   @property
   def table(self) -> samplers.Table:
@@ -138,8 +144,10 @@ class LightningDiT(_transformer.Sized, _conditional.Conditional):
     v = self.network(params, x_u, draws["u"], self.labels(batch, draws))
     w = targets.target("velocity", x, eps, u, 1 - u)
     cos = (norms.unit(v, 1e-8) * norms.unit(w, 1e-8)).sum(-1)
-    return {"mse": ((v - w) ** 2).mean((1, 2, 3)),
-            "cos": (1 - cos).mean((1, 2))}  # fmt: skip
+    return {
+      "mse": ((v - w) ** 2).mean((1, 2, 3)),
+      "cos": (1 - cos).mean((1, 2)),
+    }
 
   def output(self, raw, x, level) -> targets.Output:
     """Velocity."""

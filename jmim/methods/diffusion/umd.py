@@ -74,18 +74,32 @@ class UMD(_transformer.Transformer):
   def tiny(cls) -> "UMD":
     """16 patches of a 16-pixel image, two blocks and one."""
     return cls(
-      variant="Ti/4", size=16, width=32, depth=2, heads=4, decoder_depth=1,
-      classes=3, steps=3, times=20,
-    )  # fmt: skip
+      variant="Ti/4",
+      size=16,
+      width=32,
+      depth=2,
+      heads=4,
+      decoder_depth=1,
+      classes=3,
+      steps=3,
+      times=20,
+    )
 
   @property
   def net(self) -> dit.MaskedDiT:
     """The network; it predicts 2 c channels, data then noise."""
     return dit.MaskedDiT(
-      self.net_size, self.decoder_depth, self.patch, self.grid,
-      2 * self.channels, self.classes, self.adaln, self.cls, self.cls_std,
+      self.net_size,
+      self.decoder_depth,
+      self.patch,
+      self.grid,
+      2 * self.channels,
+      self.classes,
+      self.adaln,
+      self.cls,
+      self.cls_std,
       self.rt,
-    )  # fmt: skip
+    )
 
   def inputs(self):
     """Normalised images and, if conditional, labels."""

@@ -45,9 +45,10 @@ class Tokens(method.Method):
     0, "calls (fhs) or steps (ancestral); 0: one per token", low=0
   )
   order: int = field.value(
-    1, "fhs with fewer calls than tokens: 2 extrapolates in time",
+    1,
+    "fhs with fewer calls than tokens: 2 extrapolates in time",
     choices=(1, 2),
-  )  # fmt: skip
+  )
   precision: str = field.value(
     "f32_high", "of categorical draws", choices=categorical.PRECISIONS
   )
@@ -121,15 +122,28 @@ class Tokens(method.Method):
     net = lambda x, t: self.logits(params, x, t)
     if self.sampler == "fhs":
       found = first_hitting.fhs_sample(
-        keys, net, start, self.mask_id, self.steps or None, self.process,
-        self.precision, self.order,
-      )  # fmt: skip
+        keys,
+        net,
+        start,
+        self.mask_id,
+        self.steps or None,
+        self.process,
+        self.precision,
+        self.order,
+      )
     else:
       found = ancestral.ancestral_sample(
-        keys, net, start, self.mask_id, self.steps or self.length,
-        self.process, self.precision, self.noise_limit, self.timed,
+        keys,
+        net,
+        start,
+        self.mask_id,
+        self.steps or self.length,
+        self.process,
+        self.precision,
+        self.noise_limit,
+        self.timed,
         self.cache_rows or max(8, b // 32),
-      )  # fmt: skip
+      )
     return found._asdict()
 
   def sample(self, params, extra, consts, batch, key):

@@ -87,9 +87,12 @@ class MDM(_tokens.Tokens):
   def loss(self, player, params, extra, consts, batch, draws, step):
     """The bound in nats per token; perplexity is its exponential."""
     nats = self.bound(
-      params, batch["tokens"], draws["u"], draws["scores"],
+      params,
+      batch["tokens"],
+      draws["u"],
+      draws["scores"],
       self.objective == "agnostic",
-    )  # fmt: skip
+    )
     return nats.mean() / self.length, {}
 
   def predict(self):

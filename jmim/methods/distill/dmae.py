@@ -74,17 +74,24 @@ class DMAE(mae.MAE):
     """The tiny MAE with a teacher of three blocks."""
     small = {k: v for k, v in vars(mae.MAE.tiny()).items() if k != "norm_pix"}
     return cls(
-      **small, teacher_variant="Ti/4", teacher_width=48, teacher_depth=3,
-      teacher_heads=4, student_blocks=(0,), teacher_blocks=(1,),
-    )  # fmt: skip
+      **small,
+      teacher_variant="Ti/4",
+      teacher_width=48,
+      teacher_depth=3,
+      teacher_heads=4,
+      student_blocks=(0,),
+      teacher_blocks=(1,),
+    )
 
   @property
   def teacher_size(self) -> vit.Size:
     """The teacher's size with the overrides."""
     return vit.custom(
-      self.teacher_variant, width=self.teacher_width,
-      depth=self.teacher_depth, heads=self.teacher_heads,
-    )  # fmt: skip
+      self.teacher_variant,
+      width=self.teacher_width,
+      depth=self.teacher_depth,
+      heads=self.teacher_heads,
+    )
 
   @property
   def teacher_encoder(self) -> vit.ViT:
@@ -104,9 +111,13 @@ class DMAE(mae.MAE):
     return super().inputs()
 
   def _check_pairs(self):
-    pairs, (student, teacher) = self._pairs, (
-      self.encoder_size, self.teacher_size,
-    )  # fmt: skip
+    pairs, (student, teacher) = (
+      self._pairs,
+      (
+        self.encoder_size,
+        self.teacher_size,
+      ),
+    )
     if vit.parse(self.teacher_variant)[1] != self.patch:
       raise ValueError(
         f"teacher_variant {self.teacher_variant} and variant {self.variant} "
@@ -156,9 +167,12 @@ class DMAE(mae.MAE):
   def features(self, consts, batch, mask) -> jax.Array:
     """Teacher block outputs [t, b, 1 + k, w] up to the last one copied."""
     out = self.teacher_encoder.apply(
-      {"params": consts["teacher"]}, batch["image"], mask,
-      stop=max(self.teacher_blocks) + 1, taps=("block",),
-    )  # fmt: skip
+      {"params": consts["teacher"]},
+      batch["image"],
+      mask,
+      stop=max(self.teacher_blocks) + 1,
+      taps=("block",),
+    )
     return jax.lax.stop_gradient(out["block"])
 
   def distance_of(self, head, student, teacher) -> jax.Array:

@@ -83,9 +83,16 @@ class MaskAlign(method.Method):
   def tiny(cls) -> "MaskAlign":
     """16 patches; a CLIP of two blocks with patches half as large."""
     return cls(
-      variant="Ti/4", size=16, width=32, depth=2, heads=4, layers="top1",
-      teacher_variant="Ti/2", teacher_width=24, teacher_depth=2,
-    )  # fmt: skip
+      variant="Ti/4",
+      size=16,
+      width=32,
+      depth=2,
+      heads=4,
+      layers="top1",
+      teacher_variant="Ti/2",
+      teacher_width=24,
+      teacher_depth=2,
+    )
 
   @property
   def encoder(self) -> vit.ViT:
@@ -101,9 +108,14 @@ class MaskAlign(method.Method):
     variant = self.teacher_variant
     own = {k: getattr(self, f"teacher_{k}") for k in SIZE}
     return teachers.Teacher(
-      self.teacher_kind, vit.custom(variant, **own), vit.parse(variant)[1],
-      self.encoder.grid, tuple(self.mean), tuple(self.std), self.rt,
-    )  # fmt: skip
+      self.teacher_kind,
+      vit.custom(variant, **own),
+      vit.parse(variant)[1],
+      self.encoder.grid,
+      tuple(self.mean),
+      tuple(self.std),
+      self.rt,
+    )
 
   @property
   def projection(self) -> adapters.Align:
@@ -163,9 +175,12 @@ class MaskAlign(method.Method):
     rows = np.arange(len(taught["block"])) if rows is None else rows
     mask = self.mask(taught["importance"], draws)
     h = self.encoder.apply(
-      {"params": main["encoder"]}, images, mask, taps=("block",),
+      {"params": main["encoder"]},
+      images,
+      mask,
+      taps=("block",),
       drop=block.drop_path_of(draws),
-    )["block"]  # fmt: skip
+    )["block"]
     w = main.get("fusion", jnp.eye(len(taught["block"]), len(h)))[rows]
     fused = jnp.einsum("ts,sbnd->tbnd", w.astype(h.dtype), h)
     apply = lambda p, x: self.projection.apply({"params": p}, x)

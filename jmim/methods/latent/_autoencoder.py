@@ -178,9 +178,11 @@ class FirstStage(method.Method):
     g = -self.judge(params, made).mean()
     weight = self.weight(params, consts, x, features)
     return {
-      "total": nll + on * weight * g, "nll": nll, "adversarial": g,
+      "total": nll + on * weight * g,
+      "nll": nll,
+      "adversarial": g,
       "disc_weight": weight,
-    }  # fmt: skip
+    }
 
   def predict(self):
     """features [b, c], restore, errors."""

@@ -49,8 +49,11 @@ class Conditioned(_unet.Convolutional):
   @property
   def extra_channels(self) -> int:
     """Beside those that are diffused."""
-    own = {"inpaint": self.channels + 1, "superres": 3,
-           "semantic": SEGMENT_CHANNELS}  # fmt: skip
+    own = {
+      "inpaint": self.channels + 1,
+      "superres": 3,
+      "semantic": SEGMENT_CHANNELS,
+    }
     return own.get(self.task, 0)
 
   @property
@@ -59,9 +62,13 @@ class Conditioned(_unet.Convolutional):
     layout = self.task == "layout"
     length = 3 * self.objects + 2 if layout else self.tokens
     return token_nets.TokenEncoder(
-      self.vocabulary, length, self.context, self.token_depth,
-      self.token_heads, rt=self.rt,
-    )  # fmt: skip
+      self.vocabulary,
+      length,
+      self.context,
+      self.token_depth,
+      self.token_heads,
+      rt=self.rt,
+    )
 
   @property
   def segment_map(self) -> nn.Dense:
@@ -87,17 +94,23 @@ class Conditioned(_unet.Convolutional):
     ints = lambda shape, high: method.Input(shape, jnp.int32, high)
     more = {
       "tokens": {"tokens": ints((self.tokens,), self.vocabulary)},
-      "layout": {"objects": method.Input((self.objects, 5)),
-                 "crop": method.Input((4,))},
+      "layout": {
+        "objects": method.Input((self.objects, 5)),
+        "crop": method.Input((4,)),
+      },
       "semantic": {"segmentation": ints((side, side), self.segments)},
-    }  # fmt: skip
+    }
     return super().inputs() | more.get(self.task, {})
 
   def sample_reads(self):
     """What the task is told, but for labels."""
-    own = {"tokens": ("tokens",), "layout": ("objects", "crop"),
-           "inpaint": ("image",), "superres": ("image",),
-           "semantic": ("segmentation",)}  # fmt: skip
+    own = {
+      "tokens": ("tokens",),
+      "layout": ("objects", "crop"),
+      "inpaint": ("image",),
+      "superres": ("image",),
+      "semantic": ("segmentation",),
+    }
     return own.get(self.task, ())
 
   def init_condition(self, key) -> dict:

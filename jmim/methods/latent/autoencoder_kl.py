@@ -52,10 +52,18 @@ class AutoencoderKL(_autoencoder.FirstStage):
   def tiny(cls) -> "AutoencoderKL":
     """An 8-pixel image, a code of 4 x 4."""
     return cls(
-      size=8, width=8, multipliers=(1, 2), blocks=1, disc_start=0,
-      disc_layers=1, disc_width=8, disc_weight=0.1, perceptual="small",
-      perceptual_width=4, disc_loss="vanilla",
-    )  # fmt: skip
+      size=8,
+      width=8,
+      multipliers=(1, 2),
+      blocks=1,
+      disc_start=0,
+      disc_layers=1,
+      disc_width=8,
+      disc_weight=0.1,
+      perceptual="small",
+      perceptual_width=4,
+      disc_loss="vanilla",
+    )
 
   def draw(self, key, batch, step):
     """noise of the posterior, like the code."""
@@ -100,5 +108,6 @@ class AutoencoderKL(_autoencoder.FirstStage):
     moments = self.moments(params, extra, consts, batch, key)
     error = self.errors_of(consts, batch["image"], made)
     return {
-      "pixel": error.mean((1, 2, 3)), "kl": autoencoder.divergence(moments)
-    }  # fmt: skip
+      "pixel": error.mean((1, 2, 3)),
+      "kl": autoencoder.divergence(moments),
+    }

@@ -47,9 +47,11 @@ class AutoencoderVQ(_autoencoder.FirstStage):
   beta: float = field.value(0.25, "of the smaller term", low=0.0)
   legacy: bool = field.value(True, "beta on the codebook's side")
   ema: float = field.value(
-    0.0, "decay of a codebook of moving averages; 0: by gradient", low=0.0,
+    0.0,
+    "decay of a codebook of moving averages; 0: by gradient",
+    low=0.0,
     below=1.0,
-  )  # fmt: skip
+  )
   restart: float = field.value(
     0.0, "least use of a code per batch (with ema); 0: no restart", low=0.0
   )
@@ -58,9 +60,17 @@ class AutoencoderVQ(_autoencoder.FirstStage):
   def tiny(cls) -> "AutoencoderVQ":
     """An 8-pixel image, 8 x 8 codes of 4."""
     return cls(
-      size=8, width=8, multipliers=(1,), blocks=1, codes=4, disc_start=0,
-      disc_layers=1, disc_width=8, disc_weight=0.1, disc_loss="vanilla",
-    )  # fmt: skip
+      size=8,
+      width=8,
+      multipliers=(1,),
+      blocks=1,
+      codes=4,
+      disc_start=0,
+      disc_layers=1,
+      disc_width=8,
+      disc_weight=0.1,
+      disc_loss="vanilla",
+    )
 
   @property
   def n_codes(self):

@@ -74,21 +74,49 @@ class LDM(_conditions.Conditioned):
   def tiny(cls) -> "LDM":
     """4 x 4 latents of a 16-pixel image, told three tokens."""
     return cls(
-      first_stage="kl-f4", first_stage_width=8, first_stage_path="W", size=4,
-      first_stage_blocks=1, width=16, multipliers=(1, 2), blocks=1,
-      attend_at=(2,), heads=2, norm_groups=4, task="tokens", tokens=3,
-      vocabulary=9, token_depth=1, token_heads=1, transformer=1, context=8,
-      steps=3, times=20, beta_start=1e-3, beta_end=0.5,
-    )  # fmt: skip
+      first_stage="kl-f4",
+      first_stage_width=8,
+      first_stage_path="W",
+      size=4,
+      first_stage_blocks=1,
+      width=16,
+      multipliers=(1, 2),
+      blocks=1,
+      attend_at=(2,),
+      heads=2,
+      norm_groups=4,
+      task="tokens",
+      tokens=3,
+      vocabulary=9,
+      token_depth=1,
+      token_heads=1,
+      transformer=1,
+      context=8,
+      steps=3,
+      times=20,
+      beta_start=1e-3,
+      beta_end=0.5,
+    )
 
   @property
   def net(self) -> unet.UNet:
     """As trained, with dropout."""
     return unet.UNet(
-      self.width, self.multipliers, self.channels, self.blocks, self.attend_at,
-      self.heads, 0, self.dropout, self.scale_shift, self.transformer,
-      self.norm_groups, self.updown, self.head_width, self.rt,
-    )  # fmt: skip
+      self.width,
+      self.multipliers,
+      self.channels,
+      self.blocks,
+      self.attend_at,
+      self.heads,
+      0,
+      self.dropout,
+      self.scale_shift,
+      self.transformer,
+      self.norm_groups,
+      self.updown,
+      self.head_width,
+      self.rt,
+    )
 
   def inputs(self):
     """Images or moments, and conditions; see `Conditioned`."""

@@ -80,10 +80,19 @@ class CAE(method.Method):
   def tiny(cls) -> "CAE":
     """16 patches, unequal widths, a codebook of 8."""
     return cls(
-      variant="Ti/4", size=16, width=32, depth=2, heads=4, decoder_width=16,
-      decoder_heads=2, regressor_depth=2, decoder_depth=1, vocabulary=8,
-      tokens="codebook", masked=8,
-    )  # fmt: skip
+      variant="Ti/4",
+      size=16,
+      width=32,
+      depth=2,
+      heads=4,
+      decoder_width=16,
+      decoder_heads=2,
+      regressor_depth=2,
+      decoder_depth=1,
+      vocabulary=8,
+      tokens="codebook",
+      masked=8,
+    )
 
   @property
   def encoder(self) -> vit.ViT:
@@ -91,9 +100,14 @@ class CAE(method.Method):
     own = {k: getattr(self, k) for k in ("width", "depth", "heads")}
     size, p = vit.parse(self.variant, SIZES)
     return vit.ViT(
-      vit.override(size, **own), p, (self.size // p,) * 2, order="yx",
-      layer_scale=self.layer_scale, style={"qkv_bias": "qv"}, rt=self.rt,
-    )  # fmt: skip
+      vit.override(size, **own),
+      p,
+      (self.size // p,) * 2,
+      order="yx",
+      layer_scale=self.layer_scale,
+      style={"qkv_bias": "qv"},
+      rt=self.rt,
+    )
 
   @property
   def context(self) -> contexts.Context:
@@ -102,9 +116,13 @@ class CAE(method.Method):
     width, heads = self.decoder_width or e.size.width, self.decoder_heads
     size = vit.Size(width, self.regressor_depth, heads or e.size.heads)
     return contexts.Context(
-      size, self.decoder_depth, e.grid, self.vocabulary, self.decoder_scale,
+      size,
+      self.decoder_depth,
+      e.grid,
+      self.vocabulary,
+      self.decoder_scale,
       self.rt,
-    )  # fmt: skip
+    )
 
   def inputs(self):
     """Normalised images [size, size, 3]; tokens [n] unless `codebook`."""
@@ -157,14 +175,19 @@ class CAE(method.Method):
     seen = masking.from_booleans(mask, mask.shape[1] - self.masked)
     hidden = masking.from_booleans(~mask, self.masked)
     see = lambda split, name: self.encoder.apply(
-      {"params": main["encoder"]}, batch["image"], split,
+      {"params": main["encoder"]},
+      batch["image"],
+      split,
       drop=block.drop_path_of(draws.get(name, {})),
-    )["latent"]  # fmt: skip
+    )["latent"]
     z_v, z_m = see(seen, "seen"), see(hidden, "hidden")
     out = self.context.apply(
-      {"params": main["context"]}, z_v[:, 1:], z_m[:, 1:], seen.keep,
+      {"params": main["context"]},
+      z_v[:, 1:],
+      z_m[:, 1:],
+      seen.keep,
       hidden.keep,
-    )  # fmt: skip
+    )
     return {**out, "visible": z_v, "ids": hidden.keep}
 
   def name(self, consts, batch) -> jax.Array:
@@ -184,9 +207,13 @@ class CAE(method.Method):
     gap = ((out["pred"] - out["target"]) ** 2).mean()
     right = (out["logits"].argmax(-1) == tokens).mean()
     known = jnp.where(draws["mask"], -1, names)
-    aux = {"main": main, "align": gap, "token_accuracy": right,
-           "align_relative": gap / out["target"].var(),
-           **vq.guesses(tokens, known, self.vocabulary)}  # fmt: skip
+    aux = {
+      "main": main,
+      "align": gap,
+      "token_accuracy": right,
+      "align_relative": gap / out["target"].var(),
+      **vq.guesses(tokens, known, self.vocabulary),
+    }
     return main + self.align * gap, aux
 
   def predict(self):

@@ -62,9 +62,11 @@ class ColorMAE(mae.MAE):
   def tiny(cls) -> "ColorMAE":
     """The tiny MAE, red after green."""
     return cls(
-      **vars(mae.MAE.tiny()), pattern_size=8, colours=("green", "red"),
+      **vars(mae.MAE.tiny()),
+      pattern_size=8,
+      colours=("green", "red"),
       start_steps=(0, 2),
-    )  # fmt: skip
+    )
 
   def inputs(self):
     """Normalised images [size, size, channels]."""
@@ -88,9 +90,12 @@ class ColorMAE(mae.MAE):
   def response(self, colour: str):
     """Transfer function of a colour, as configured."""
     return noise.transfer(
-      colour, self.pattern_size, self.sigma_red, self.sigma_blue,
+      colour,
+      self.pattern_size,
+      self.sigma_red,
+      self.sigma_blue,
       tuple(self.sigma_green),
-    )  # fmt: skip
+    )
 
   def draw(self, key, batch, step):
     """noise [b, n]: minus the windows, so that the largest are kept."""

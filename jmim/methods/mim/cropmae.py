@@ -82,9 +82,13 @@ class CropMAE(mae.MAE):
     """Looks the target up in the source."""
     size = vit.Size(self.decoder_width, self.decoder_depth, self.decoder_heads)
     return cross.CrossDecoder(
-      size, self.grid, self.patch**2 * self.channels, self.decoder_mlp,
-      self.dropout, rt=self.rt,
-    )  # fmt: skip
+      size,
+      self.grid,
+      self.patch**2 * self.channels,
+      self.decoder_mlp,
+      self.dropout,
+      rt=self.rt,
+    )
 
   def inputs(self):
     """Two normalised views [2, size, size, channels]."""
@@ -124,9 +128,12 @@ class CropMAE(mae.MAE):
     )
     source, out = see(first)["latent"], see(second, mask)
     pred = self.decoder.apply(
-      {"params": main["decoder"]}, out["latent"], source, mask,
+      {"params": main["decoder"]},
+      out["latent"],
+      source,
+      mask,
       draws.get("dropout"),
-    )  # fmt: skip
+    )
     return {**out, "source": source, "pred": pred, "mask": mask}
 
   def loss(self, player, params, extra, consts, batch, draws, step):

@@ -70,9 +70,17 @@ class IJEPA(method.Method):
   def tiny(cls) -> "IJEPA":
     """16 patches, two targets."""
     return cls(
-      variant="Ti/4", size=16, width=32, depth=2, heads=4, predictor_width=16,
-      predictor_depth=1, targets=2, min_keep=2, momentum_steps=8,
-    )  # fmt: skip
+      variant="Ti/4",
+      size=16,
+      width=32,
+      depth=2,
+      heads=4,
+      predictor_width=16,
+      predictor_depth=1,
+      targets=2,
+      min_keep=2,
+      momentum_steps=8,
+    )
 
   @property
   def encoder(self) -> vit.ViT:
@@ -124,14 +132,24 @@ class IJEPA(method.Method):
   def draw(self, key, batch, step):
     """context [b, 1, k], targets [b, t, m] int32; *_valid: not padding."""
     context, targets = rectangles.multi_block(
-      key, len(batch["image"]), self.encoder.grid, self.targets,
-      self.target_scale, self.target_aspect, self.context_scale, self.min_keep,
-    )  # fmt: skip
+      key,
+      len(batch["image"]),
+      self.encoder.grid,
+      self.targets,
+      self.target_scale,
+      self.target_aspect,
+      self.context_scale,
+      self.min_keep,
+    )
     k, m = self.lengths
     c, c_valid = rectangles.ids(context[:, None], k)
     t, t_valid = rectangles.ids(targets, m)
-    return {"context": c, "context_valid": c_valid, "targets": t,
-            "targets_valid": t_valid}  # fmt: skip
+    return {
+      "context": c,
+      "context_valid": c_valid,
+      "targets": t,
+      "targets_valid": t_valid,
+    }
 
   def forward(self, params, extra, batch, draws) -> dict[str, jax.Array]:
     """Everything of the loss; rows are (target, context, image), in order.
@@ -146,9 +164,11 @@ class IJEPA(method.Method):
     nc, nt = draws["context"].shape[1], draws["targets"].shape[1]
     views = einops.repeat(images, "b ... -> (c b) ...", c=nc)
     s = self.encoder.apply(
-      {"params": main["encoder"]}, views, masking.Mask(c, None, None),
+      {"params": main["encoder"]},
+      views,
+      masking.Mask(c, None, None),
       valid=c_valid,
-    )["latent"]  # fmt: skip
+    )["latent"]
     where = lambda x: einops.repeat(x, "b t m -> (t c b) m", c=nc)
     t, t_valid = where(draws["targets"]), where(draws["targets_valid"])
     again = lambda x: einops.repeat(x, "r ... -> (t r) ...", t=nt)
@@ -160,8 +180,13 @@ class IJEPA(method.Method):
     full = full.astype(jnp.float32)
     h = einops.repeat(norm.whiten(full), "b ... -> (t c b) ...", t=nt, c=nc)
     target = jax.lax.stop_gradient(masking.take(h, t))
-    return {"context": s, "pred": pred, "target": target, "valid": t_valid,
-            "target_full": full}  # fmt: skip
+    return {
+      "context": s,
+      "pred": pred,
+      "target": target,
+      "valid": t_valid,
+      "target_full": full,
+    }
 
   def loss(self, player, params, extra, consts, batch, draws, step):
     """Mean smooth L1; aux: deviation of the targets (0 when collapsed)."""

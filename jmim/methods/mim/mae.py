@@ -70,9 +70,15 @@ class MAE(method.Method):
   def tiny(cls) -> "MAE":
     """16 patches of a 16-pixel image, two blocks of width 32."""
     return cls(
-      variant="Ti/4", size=16, width=32, depth=2, heads=4,
-      decoder_width=16, decoder_depth=1, decoder_heads=2,
-    )  # fmt: skip
+      variant="Ti/4",
+      size=16,
+      width=32,
+      depth=2,
+      heads=4,
+      decoder_width=16,
+      decoder_depth=1,
+      decoder_heads=2,
+    )
 
   @property
   def encoder_size(self) -> vit.Size:
@@ -100,9 +106,11 @@ class MAE(method.Method):
   def decoder(self) -> decoders.MaskedDecoder:
     """Predicts the pixels of every patch."""
     size = vit.Size(
-      self.decoder_width, self.decoder_depth, self.decoder_heads,
+      self.decoder_width,
+      self.decoder_depth,
+      self.decoder_heads,
       self.mlp_ratio or 4.0,
-    )  # fmt: skip
+    )
     out = self.patch**2 * self.channels
     return decoders.MaskedDecoder(size, self.grid, out, self.order, rt=self.rt)
 

@@ -108,17 +108,26 @@ class SimMIM(method.Method):
     shared = dict(positions=self.positions, maskable=True, rt=self.rt)
     if self.windowed:
       return swin.Swin(
-        self.encoder_size, self.patch, self.grid, qkv_bias=self.qkv_bias,
-        patch_norm=self.patch_norm, **shared,
-      )  # fmt: skip
+        self.encoder_size,
+        self.patch,
+        self.grid,
+        qkv_bias=self.qkv_bias,
+        patch_norm=self.patch_norm,
+        **shared,
+      )
     style = {"qkv_bias": "qv" if self.qkv_bias else False}
     if self.relative == "block":
       style |= {"window": self.grid, "window_prefix": 1}
     return vit.ViT(
-      self.encoder_size, self.patch, self.grid, layer_scale=self.layer_scale,
-      final_norm=self.final_norm, relative=self.relative == "shared",
-      style=style, **shared,
-    )  # fmt: skip
+      self.encoder_size,
+      self.patch,
+      self.grid,
+      layer_scale=self.layer_scale,
+      final_norm=self.final_norm,
+      relative=self.relative == "shared",
+      style=style,
+      **shared,
+    )
 
   @property
   def head(self) -> nn.Dense:
@@ -130,8 +139,10 @@ class SimMIM(method.Method):
     check = swin.check if self.windowed else vit.check_plain
     check(self.encoder_size, self.size, self.patch)
     if self.size % self.square or self.square % self.patch:
-      raise ValueError(f"square {self.square} is no multiple of patch "
-                       f"{self.patch} dividing size {self.size}")  # fmt: skip
+      raise ValueError(
+        f"square {self.square} is no multiple of patch "
+        f"{self.patch} dividing size {self.size}"
+      )
     return {"image": method.Input((self.size, self.size, self.channels))}
 
   def init(self, key, batch):
@@ -164,9 +175,11 @@ class SimMIM(method.Method):
     """latent [b, n_out, w], pred [b, size, size, c] and pixel mask m."""
     main, mask = params["main"], draws["mask"]
     latent = self.latent(
-      main["encoder"], batch["image"], drop=block.drop_path_of(draws),
+      main["encoder"],
+      batch["image"],
+      drop=block.drop_path_of(draws),
       replaced=mask.reshape(len(mask), -1),
-    )  # fmt: skip
+    )
     pred = self.head.apply({"params": main["head"]}, latent)
     pred = patching.unpatchify(pred.astype(jnp.float32), self.encoder.stride)
     m = jnp.repeat(jnp.repeat(mask, self.patch, 1), self.patch, 2)

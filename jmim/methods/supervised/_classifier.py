@@ -107,6 +107,4 @@ class Classifier(method.Method):
 
   def with_logits(self, found: dict[str, method.Predict]):
     """`predict` functions and `logits` [b, classes]."""
-    return {
-      **found, "logits": lambda p, e, c, b, k: self.logits(p, b["image"])
-    }  # fmt: skip
+    return {**found, "logits": lambda p, e, c, b, k: self.logits(p, b["image"])}

@@ -109,11 +109,24 @@ class Backbone(finetune.Finetune):
   def tiny(cls) -> "Backbone":
     """What is off by default (but `relative`), two blocks of width 32."""
     return cls(
-      variant="Ti/4", size=16, width=32, depth=2, heads=4, classes=6,
-      mixup=0.0, cutmix=0.0, registers=2, layer_scale=0.5, pre_norm=True,
-      patch_bias=False, act="swiglu", pool="cls_mean", head_norm=True,
-      positions="rotary", key_bias=False,
-    )  # fmt: skip
+      variant="Ti/4",
+      size=16,
+      width=32,
+      depth=2,
+      heads=4,
+      classes=6,
+      mixup=0.0,
+      cutmix=0.0,
+      registers=2,
+      layer_scale=0.5,
+      pre_norm=True,
+      patch_bias=False,
+      act="swiglu",
+      pool="cls_mean",
+      head_norm=True,
+      positions="rotary",
+      key_bias=False,
+    )
 
   @property
   def encoder(self) -> vit.ViT:
@@ -126,20 +139,34 @@ class Backbone(finetune.Finetune):
     if self.relative == "block":
       style |= {"window": (self.size // patch,) * 2, "window_prefix": self.cls}
     return vit.ViT(
-      size, patch, (self.size // patch,) * 2, positions=self.positions,
-      cls=self.cls, registers=self.registers, layer_scale=self.layer_scale,
-      pre_norm=self.pre_norm, final_norm=self.final_norm,
-      patch_bias=self.patch_bias, relative=self.relative == "shared",
-      theta=self.theta, style=flax.core.FrozenDict(style), rt=self.rt,
-    )  # fmt: skip
+      size,
+      patch,
+      (self.size // patch,) * 2,
+      positions=self.positions,
+      cls=self.cls,
+      registers=self.registers,
+      layer_scale=self.layer_scale,
+      pre_norm=self.pre_norm,
+      final_norm=self.final_norm,
+      patch_bias=self.patch_bias,
+      relative=self.relative == "shared",
+      theta=self.theta,
+      style=flax.core.FrozenDict(style),
+      rt=self.rt,
+    )
 
   @property
   def head(self) -> Head:
     """The classifier."""
     return Head(
-      self.classes, self.pool, self.encoder.prefix, self.head_norm,
-      self.head_bias, self.eps, self.rt.dtype,
-    )  # fmt: skip
+      self.classes,
+      self.pool,
+      self.encoder.prefix,
+      self.head_norm,
+      self.head_bias,
+      self.eps,
+      self.rt.dtype,
+    )
 
   def inputs(self) -> dict[str, method.Input]:
     """Normalised images [size, size, channels] and class ids."""

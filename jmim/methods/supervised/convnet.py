@@ -51,8 +51,10 @@ class ConvNet(method.Method):
     """He's convolutions, a small linear map; no extra state."""
     k_net, k_head = jax.random.split(key)
     shape = (self.layers[-1].width, self.classes)
-    head = {"kernel": 0.01 * jax.random.normal(k_head, shape),
-            "bias": jnp.zeros(self.classes)}  # fmt: skip
+    head = {
+      "kernel": 0.01 * jax.random.normal(k_head, shape),
+      "bias": jnp.zeros(self.classes),
+    }
     net = lpips.random(k_net, self.layers, lin=False)
     return {"main": {"net": net, "head": head}}, {}
 

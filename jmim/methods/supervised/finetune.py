@@ -57,18 +57,27 @@ class Finetune(_classifier.Classifier):
     not be the same computation; it has tests of its own.
     """
     return cls(
-      variant="Ti/4", size=16, width=32, depth=2, heads=4, classes=6,
-      mixup=0.0, cutmix=0.0,
-    )  # fmt: skip
+      variant="Ti/4",
+      size=16,
+      width=32,
+      depth=2,
+      heads=4,
+      classes=6,
+      mixup=0.0,
+      cutmix=0.0,
+    )
 
   @property
   def encoder(self) -> vit.ViT:
     """Learned positions, no final norm."""
     size, patch = vit.parse(self.variant)
     size = vit.override(
-      size, width=self.width, depth=self.depth, heads=self.heads,
+      size,
+      width=self.width,
+      depth=self.depth,
+      heads=self.heads,
       mlp_ratio=self.mlp_ratio,
-    )  # fmt: skip
+    )
     grid = (self.size // patch,) * 2
     return vit.ViT(
       size, patch, grid, positions="learned", final_norm=False, rt=self.rt

@@ -49,9 +49,16 @@ class Swin(_classifier.Classifier):
   def tiny(cls) -> "Swin":
     """Two stages with windows of 4 on 8 x 8 patches, nothing mixed."""
     return cls(
-      variant="SwinT/2", size=16, width=16, depths=(2, 1), heads=(2, 4),
-      window=4, classes=6, mixup=0.0, cutmix=0.0,
-    )  # fmt: skip
+      variant="SwinT/2",
+      size=16,
+      width=16,
+      depths=(2, 1),
+      heads=(2, 4),
+      window=4,
+      classes=6,
+      mixup=0.0,
+      cutmix=0.0,
+    )
 
   @property
   def encoder(self) -> swin.Swin:
@@ -60,9 +67,13 @@ class Swin(_classifier.Classifier):
     size = swin.custom(self.variant, **{k: getattr(self, k) for k in given})
     patch = swin.parse(self.variant)[1]
     return swin.Swin(
-      size, patch, (self.size // patch,) * 2, patch_norm=self.patch_norm,
-      qkv_bias=self.qkv_bias, rt=self.rt,
-    )  # fmt: skip
+      size,
+      patch,
+      (self.size // patch,) * 2,
+      patch_norm=self.patch_norm,
+      qkv_bias=self.qkv_bias,
+      rt=self.rt,
+    )
 
   @property
   def head(self) -> backbone.Head:

@@ -55,8 +55,9 @@ def limit(rho, depth: int, objective: str):
 def closed_form(w, w0, lam, rho, depth: int):
   """Time of JEPA from w0 to w, per layer amplitudes; nan beyond rho."""
   n = np.arange(1, 2 * depth)[:, None]
-  w, w0, lam, rho = (np.atleast_1d(np.asarray(a, float)) for a in
-                     (w, w0, lam, rho))  # fmt: skip
+  w, w0, lam, rho = (
+    np.atleast_1d(np.asarray(a, float)) for a in (w, w0, lam, rho)
+  )
   series = rho ** (n + 1 - 2 * depth) * (w0 ** (-n) - w ** (-n)) / n
   with np.errstate(invalid="ignore"):
     log = np.log(w / w0) - np.log((1 - w / rho) / (1 - w0 / rho))

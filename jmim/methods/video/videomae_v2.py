@@ -62,9 +62,11 @@ class VideoMAE(method.Method):
   mask_ratio: float = field.value(0.9, "cells hidden", low=0.0, below=1.0)
   mask: str = field.value("tube", "or each token", choices=("tube", "random"))
   decoder_ratio: float = field.value(
-    0.5, "share of positions not decoded; 0: decode what is hidden", low=0.0,
+    0.5,
+    "share of positions not decoded; 0: decode what is hidden",
+    low=0.0,
     high=0.75,
-  )  # fmt: skip
+  )
   normalise: bool = field.value(True, "targets per tubelet and channel")
   cosine: bool = field.value(False, "cosine attention")
   layer_scale: float = field.value(0.0, "LayerScale; 0: none", low=0.0)
@@ -76,9 +78,17 @@ class VideoMAE(method.Method):
   def tiny(cls) -> "VideoMAE":
     """8 frames of 2 x 2 cells, half of them hidden."""
     return cls(
-      variant="Ti/4", size=8, frames=8, width=32, depth=2, heads=4,
-      decoder_width=16, decoder_depth=1, decoder_heads=2, mask_ratio=0.5,
-    )  # fmt: skip
+      variant="Ti/4",
+      size=8,
+      frames=8,
+      width=32,
+      depth=2,
+      heads=4,
+      decoder_width=16,
+      decoder_depth=1,
+      decoder_heads=2,
+      mask_ratio=0.5,
+    )
 
   @property
   def patch(self) -> int:
@@ -111,9 +121,10 @@ class VideoMAE(method.Method):
     """Fills positions."""
     width, heads = DECODERS.get(self.variant.split("/")[0], LARGE)
     size = vit.Size(
-      self.decoder_width or width, self.decoder_depth,
+      self.decoder_width or width,
+      self.decoder_depth,
       self.decoder_heads or heads,
-    )  # fmt: skip
+    )
     t, h, w = self.grid
     out = 3 * self.tubelet * self.patch**2
     how = (self.layer_scale, self.cosine)
@@ -178,9 +189,13 @@ class VideoMAE(method.Method):
     )
     pred = self.decoder.apply({"params": main["decoder"]}, z, keep, wanted)
     weight = jnp.take_along_axis(draws["hidden"], wanted, axis=1)
-    return {"latent": z, "pred": pred, "ids": wanted,
-            "target": self.target(clips, wanted),
-            "weight": weight.astype(jnp.float32)}  # fmt: skip
+    return {
+      "latent": z,
+      "pred": pred,
+      "ids": wanted,
+      "target": self.target(clips, wanted),
+      "weight": weight.astype(jnp.float32),
+    }
 
   def loss(self, player, params, extra, consts, batch, draws, step):
     """Weighted mean squared error of the decoded, hidden positions."""

@@ -99,9 +99,13 @@ class Regressor(nn.Module):
     )
     x = jnp.broadcast_to(token.astype(visible.dtype), (b, hidden, width))
     make = functools.partial(
-      RegressorBlock, self.size.heads, self.size.mlp_ratio, self.layer_scale,
-      self.rt, parent=None,
-    )  # fmt: skip
+      RegressorBlock,
+      self.size.heads,
+      self.size.mlp_ratio,
+      self.layer_scale,
+      self.rt,
+      parent=None,
+    )
     blocks = stack.Stack(make, self.size.depth, self.rt, name="blocks")
     x, _ = blocks(self.rt.shard(x), visible=visible, where=where)
     return block.layer_norm(self.rt, "norm")(x)
@@ -194,12 +198,14 @@ class Context(nn.Module):
       visible, hidden = bridge(visible), bridge(hidden)
     table = jnp.asarray(posemb.sincos_2d(width, self.grid, "yx"), visible.dtype)
     where = table[jnp.concatenate([seen, missing], axis=1)]
-    regressor = Regressor(self.size, self.layer_scale, self.rt,
-                          name="regressor")  # fmt: skip
+    regressor = Regressor(
+      self.size, self.layer_scale, self.rt, name="regressor"
+    )
     pred = regressor(visible, where, missing.shape[1])
     size = vit.Size(width, self.depth, self.size.heads, self.size.mlp_ratio)
-    decoder = LatentDecoder(size, self.out, self.layer_scale, self.rt,
-                            name="decoder")  # fmt: skip
+    decoder = LatentDecoder(
+      size, self.out, self.layer_scale, self.rt, name="decoder"
+    )
     return {
       "pred": pred.astype(jnp.float32),
       "target": jax.lax.stop_gradient(hidden).astype(jnp.float32),

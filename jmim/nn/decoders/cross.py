@@ -138,9 +138,13 @@ class CrossDecoder(nn.Module):
     y = jnp.concatenate([y[:, :1], patches], axis=1)
     y = y + jnp.asarray(posemb.sincos_2d(width, self.grid, prefix=1), dtype)
     make = functools.partial(
-      PostNormBlock, self.size.heads, self.hidden, self.rate, self.rt,
+      PostNormBlock,
+      self.size.heads,
+      self.hidden,
+      self.rate,
+      self.rt,
       parent=None,
-    )  # fmt: skip
+    )
     blocks = stack.Stack(make, self.size.depth, self.rt, name="blocks")
     index = {"index": jnp.arange(self.size.depth)}
     y, _ = blocks(self.rt.shard(y), per_layer=index, memory=memory, keys=keys)

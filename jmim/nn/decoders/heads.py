@@ -120,9 +120,12 @@ class Projection(nn.Module):
     for i in range(self.layers):
       init = patch.conv_bias_init(x.shape[-1])
       dense = nn.Dense(
-        self.width, dtype=self.rt.dtype, kernel_init=init, bias_init=init,
+        self.width,
+        dtype=self.rt.dtype,
+        kernel_init=init,
+        bias_init=init,
         name=f"fc{i + 1}",
-      )  # fmt: skip
+      )
       x = dense(x if i == 0 else lean.gelu(x))
     return x
 

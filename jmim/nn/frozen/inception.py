@@ -51,41 +51,65 @@ _KINDS = {
   "A": (
     (("branch1x1", 64, (1, 1), 1),),
     (("branch5x5_1", 48, (1, 1), 1), ("branch5x5_2", 64, (5, 5), 1)),
-    (("branch3x3dbl_1", 64, (1, 1), 1), ("branch3x3dbl_2", 96, (3, 3), 1),
-     ("branch3x3dbl_3", 96, (3, 3), 1)),
+    (
+      ("branch3x3dbl_1", 64, (1, 1), 1),
+      ("branch3x3dbl_2", 96, (3, 3), 1),
+      ("branch3x3dbl_3", 96, (3, 3), 1),
+    ),
     ("average", ("branch_pool", "own", (1, 1), 1)),
   ),
   "B": (
     (("branch3x3", 384, (3, 3), 2),),
-    (("branch3x3dbl_1", 64, (1, 1), 1), ("branch3x3dbl_2", 96, (3, 3), 1),
-     ("branch3x3dbl_3", 96, (3, 3), 2)),
+    (
+      ("branch3x3dbl_1", 64, (1, 1), 1),
+      ("branch3x3dbl_2", 96, (3, 3), 1),
+      ("branch3x3dbl_3", 96, (3, 3), 2),
+    ),
     ("shrink",),
   ),
   "C": (
     (("branch1x1", 192, (1, 1), 1),),
-    (("branch7x7_1", "own", (1, 1), 1), ("branch7x7_2", "own", (1, 7), 1),
-     ("branch7x7_3", 192, (7, 1), 1)),
-    (("branch7x7dbl_1", "own", (1, 1), 1), ("branch7x7dbl_2", "own", (7, 1), 1),
-     ("branch7x7dbl_3", "own", (1, 7), 1), ("branch7x7dbl_4", "own", (7, 1), 1),
-     ("branch7x7dbl_5", 192, (1, 7), 1)),
+    (
+      ("branch7x7_1", "own", (1, 1), 1),
+      ("branch7x7_2", "own", (1, 7), 1),
+      ("branch7x7_3", 192, (7, 1), 1),
+    ),
+    (
+      ("branch7x7dbl_1", "own", (1, 1), 1),
+      ("branch7x7dbl_2", "own", (7, 1), 1),
+      ("branch7x7dbl_3", "own", (1, 7), 1),
+      ("branch7x7dbl_4", "own", (7, 1), 1),
+      ("branch7x7dbl_5", 192, (1, 7), 1),
+    ),
     ("average", ("branch_pool", 192, (1, 1), 1)),
   ),
   "D": (
     (("branch3x3_1", 192, (1, 1), 1), ("branch3x3_2", 320, (3, 3), 2)),
-    (("branch7x7x3_1", 192, (1, 1), 1), ("branch7x7x3_2", 192, (1, 7), 1),
-     ("branch7x7x3_3", 192, (7, 1), 1), ("branch7x7x3_4", 192, (3, 3), 2)),
+    (
+      ("branch7x7x3_1", 192, (1, 1), 1),
+      ("branch7x7x3_2", 192, (1, 7), 1),
+      ("branch7x7x3_3", 192, (7, 1), 1),
+      ("branch7x7x3_4", 192, (3, 3), 2),
+    ),
     ("shrink",),
   ),
   "E": (
     (("branch1x1", 320, (1, 1), 1),),
-    (("branch3x3_1", 384, (1, 1), 1),
-     (("branch3x3_2a", 384, (1, 3), 1), ("branch3x3_2b", 384, (3, 1), 1))),
-    (("branch3x3dbl_1", 448, (1, 1), 1), ("branch3x3dbl_2", 384, (3, 3), 1),
-     (("branch3x3dbl_3a", 384, (1, 3), 1),
-      ("branch3x3dbl_3b", 384, (3, 1), 1))),
+    (
+      ("branch3x3_1", 384, (1, 1), 1),
+      (("branch3x3_2a", 384, (1, 3), 1), ("branch3x3_2b", 384, (3, 1), 1)),
+    ),
+    (
+      ("branch3x3dbl_1", 448, (1, 1), 1),
+      ("branch3x3dbl_2", 384, (3, 3), 1),
+      (
+        ("branch3x3dbl_3a", 384, (1, 3), 1),
+        ("branch3x3dbl_3b", 384, (3, 1), 1),
+      ),
+    ),
     ("pool", ("branch_pool", 192, (1, 1), 1)),
   ),
-}  # fmt: skip
+}
 
 
 def layers() -> Iterator[Layer]:
@@ -135,9 +159,13 @@ def _average(x):
 def _convolve(w, x, stride, padding):
   """w [out, in, h, w] as stored, x [b, h, w, c]."""
   return jax.lax.conv_general_dilated(
-    x, w, (stride, stride), [(p, p) for p in padding],
-    dimension_numbers=("NHWC", "OIHW", "NHWC"), precision="highest",
-  )  # fmt: skip
+    x,
+    w,
+    (stride, stride),
+    [(p, p) for p in padding],
+    dimension_numbers=("NHWC", "OIHW", "NHWC"),
+    precision="highest",
+  )
 
 
 def _normalise(p, name, x):
@@ -194,9 +222,7 @@ def forward(p: Arrays, x: jax.Array) -> dict[str, jax.Array]:
       spatial = x[..., :SPATIAL].reshape(len(x), -1)
   pooled = x.mean((1, 2))
   logits = jnp.dot(pooled, p["fc.weight"].T, precision="highest")
-  return {
-    "pool3": pooled, "spatial": spatial, "logits": logits + p["fc.bias"]
-  }  # fmt: skip
+  return {"pool3": pooled, "spatial": spatial, "logits": logits + p["fc.bias"]}
 
 
 @functools.partial(jax.jit, static_argnames="side")

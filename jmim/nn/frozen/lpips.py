@@ -44,9 +44,12 @@ class Layer:
 
 
 ALEX = (
-  Layer(0, 64, 11, 4, 2), Layer(3, 192, 5, 1, 2, 3), Layer(6, 384, pool=3),
-  Layer(8, 256), Layer(10, 256),
-)  # fmt: skip
+  Layer(0, 64, 11, 4, 2),
+  Layer(3, 192, 5, 1, 2, 3),
+  Layer(6, 384, pool=3),
+  Layer(8, 256),
+  Layer(10, 256),
+)
 
 
 def vgg(stages: Sequence[tuple[int, int]]) -> tuple[Layer, ...]:
@@ -87,10 +90,13 @@ def features(
         x, -jnp.inf, jax.lax.max, side, (1, 2, 2, 1), "VALID"
       )
     x = jax.lax.conv_general_dilated(
-      x, p[f"features.{layer.index}.weight"], (layer.stride,) * 2,
-      [(layer.padding,) * 2] * 2, dimension_numbers=("NHWC", "OIHW", "NHWC"),
+      x,
+      p[f"features.{layer.index}.weight"],
+      (layer.stride,) * 2,
+      [(layer.padding,) * 2] * 2,
+      dimension_numbers=("NHWC", "OIHW", "NHWC"),
       precision="highest",
-    )  # fmt: skip
+    )
     x = jax.nn.relu(x + p[f"features.{layer.index}.bias"])
     if layer.tap:
       found.append(x)

@@ -55,8 +55,11 @@ class Autoencoder:
     z = jnp.zeros((1, 2, 2, s.code))
     image = jnp.zeros((1, 2 * s.factor, 2 * s.factor, s.channels))
     f = jnp.zeros((1, 1, 1, s.multipliers[0] * s.width))
-    nets = {"encoder": (self.encoder, image), "decoder": (self.decoder, z),
-            "last": (self.last, f)}  # fmt: skip
+    nets = {
+      "encoder": (self.encoder, image),
+      "decoder": (self.decoder, z),
+      "last": (self.last, f),
+    }
     found = {
       name: net.init(k, x)["params"]
       for k, (name, (net, x)) in zip(keys, nets.items(), strict=False)

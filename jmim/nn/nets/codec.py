@@ -195,9 +195,11 @@ class Encoder(_Levels):
     y = self._norm(self._middle(y))
     hidden = self._conv(self.out * s.latent, "conv_out")(y)
     dense = nn.Dense(
-      self.out * s.code, dtype=self.rt.dtype, kernel_init=conv.TORCH,
+      self.out * s.code,
+      dtype=self.rt.dtype,
+      kernel_init=conv.TORCH,
       name="quant",
-    )  # fmt: skip
+    )
     return dense(hidden).astype(jnp.float32), hidden.astype(jnp.float32)
 
 

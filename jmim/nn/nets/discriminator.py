@@ -61,10 +61,16 @@ class PatchGAN(nn.Module):
   def _conv(self, x, width, stride, name, bias=True):
     return self.rt.shard(
       nn.Conv(
-        width, (4, 4), strides=stride, padding=((1, 1), (1, 1)), use_bias=bias,
-        kernel_init=NORMAL, dtype=self.rt.dtype, name=name,
+        width,
+        (4, 4),
+        strides=stride,
+        padding=((1, 1), (1, 1)),
+        use_bias=bias,
+        kernel_init=NORMAL,
+        dtype=self.rt.dtype,
+        name=name,
       )(x.astype(self.rt.dtype))
-    )  # fmt: skip
+    )
 
   def least_side(self) -> int:
     """Of images, so that a map is left."""

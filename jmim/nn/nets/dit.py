@@ -21,9 +21,7 @@ from jmim.nn import posemb
 from jmim.nn import stack
 from jmim.nn.nets import vit
 
-SIZES = {
-  **vit.SIZES, "XL": vit.Size(1152, 28, 16), "G": vit.Size(1408, 40, 16)
-}  # fmt: skip
+SIZES = {**vit.SIZES, "XL": vit.Size(1152, 28, 16), "G": vit.Size(1408, 40, 16)}
 
 
 class DiT(nn.Module):
@@ -89,10 +87,16 @@ class DiT(nn.Module):
     if self.classes:
       cond = cond + adaln.label_table(self.classes, width, rt)(label)
     make = functools.partial(
-      adaln.AdaBlock, self.size.heads, self.size.mlp_ratio, rt=rt,
-      qk_norm=self.qk_norm, ffn=self.ffn, rms=self.rms, swiglu=self.swiglu,
+      adaln.AdaBlock,
+      self.size.heads,
+      self.size.mlp_ratio,
+      rt=rt,
+      qk_norm=self.qk_norm,
+      ffn=self.ffn,
+      rms=self.rms,
+      swiglu=self.swiglu,
       parent=None,
-    )  # fmt: skip
+    )
     blocks = stack.Stack(make, self.size.depth, rt, name="blocks")
     active = nn.silu(cond)
     more = {}
@@ -191,9 +195,11 @@ class MaskedDiT(nn.Module):
       )(cond)
       y = adaln.modulate(y, *jnp.split(mods, 2, axis=-1))
     return nn.Dense(
-      self.patch**2 * self.out, dtype=rt.dtype, kernel_init=normal(0.02),
+      self.patch**2 * self.out,
+      dtype=rt.dtype,
+      kernel_init=normal(0.02),
       name="pred",
-    )(y)  # fmt: skip
+    )(y)
 
   def _condition(self, t, label):
     """Sum of the embeddings, each with its own trunk."""
@@ -217,8 +223,11 @@ class MaskedDiT(nn.Module):
 
   def _blocks(self, name, depth):
     make = functools.partial(
-      adaln.AdaBlock if self.adaln else adaln.TokenBlock, self.encoder.heads,
-      self.encoder.mlp_ratio, rt=self.rt, parent=None,
+      adaln.AdaBlock if self.adaln else adaln.TokenBlock,
+      self.encoder.heads,
+      self.encoder.mlp_ratio,
+      rt=self.rt,
+      parent=None,
       **({"affine": True, "separate": True} if self.adaln else {}),
-    )  # fmt: skip
+    )
     return stack.Stack(make, depth, self.rt, name=name)

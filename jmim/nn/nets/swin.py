@@ -96,10 +96,8 @@ def shift_mask(grid: tuple[int, int], side: int, shift: int) -> np.ndarray:
     for j, cols in enumerate(cuts):
       region[rows, cols] = 3 * i + j
   ids = np.asarray(
-    einops.rearrange(
-      region, "(h s) (w r) -> (h w) (s r)", s=side, r=side
-    )
-  )  # fmt: skip
+    einops.rearrange(region, "(h s) (w r) -> (h w) (s r)", s=side, r=side)
+  )
   apart = ids[:, :, None] != ids[:, None, :]
   return np.where(apart, BLOCKED, 0.0).astype(np.float32)
 
@@ -152,9 +150,15 @@ class Layer(nn.Module):
     if drop is not None:
       drop = jnp.repeat(drop, len(y) // b, axis=1)
     body = block.Block(
-      self.heads, self.mlp_ratio, qkv_bias=self.qkv_bias, rt=self.rt, eps=EPS,
-      window=(self.side,) * 2, window_std=0.02, name="block",
-    )  # fmt: skip
+      self.heads,
+      self.mlp_ratio,
+      qkv_bias=self.qkv_bias,
+      rt=self.rt,
+      eps=EPS,
+      window=(self.side,) * 2,
+      window_std=0.02,
+      name="block",
+    )
     y, _ = body(self.rt.shard(y), bias=bias, drop=drop)
     x = roll(unwindows(y, self.side, self.grid), -jnp.asarray(shift))
     x = self.rt.shard(einops.rearrange(x, "b h w c -> b (h w) c"))
@@ -263,9 +267,15 @@ class Swin(nn.Module):
     whole = min(grid) <= size.window
     side = min(grid) if whole else size.window
     make = functools.partial(
-      Layer, size.heads[i], grid, side, size.mlp_ratio, self.qkv_bias, self.rt,
+      Layer,
+      size.heads[i],
+      grid,
+      side,
+      size.mlp_ratio,
+      self.qkv_bias,
+      self.rt,
       parent=None,
-    )  # fmt: skip
+    )
     shifts = np.arange(depth) % 2 * (0 if whole else side // 2)
     per_layer = {"shift": jnp.asarray(shifts)}
     if drop is not None:

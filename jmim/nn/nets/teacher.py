@@ -16,12 +16,14 @@ from jmim.nn.nets import vit
 # Only blocks are read: a norm after the last one is left out.
 FAMILIES = {
   "clip": dict(
-    positions="learned", pre_norm=True, patch_bias=False,
+    positions="learned",
+    pre_norm=True,
+    patch_bias=False,
     style=flax.core.FrozenDict(act="quick_gelu", eps=1e-5),
   ),
   "dino": dict(positions="learned"),
   "mae": {},
-}  # fmt: skip
+}
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 

@@ -53,9 +53,12 @@ class TokenDiT(nn.Module):
     """
     size, rt, width = self.size, self.rt, self.size.width
     embed = nn.Embed(
-      self.vocabulary, width, dtype=rt.dtype, embedding_init=NORMAL,
+      self.vocabulary,
+      width,
+      dtype=rt.dtype,
+      embedding_init=NORMAL,
       name="token_embed",
-    )  # fmt: skip
+    )
     position = self.param("pos_embed", NORMAL, (self.length, width))
     x = rt.shard(embed(tokens) + position.astype(rt.dtype))
     more, cond = {}, None

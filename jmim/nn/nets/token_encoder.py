@@ -32,9 +32,12 @@ class Block(nn.Module):
     norm = functools.partial(block.layer_norm, self.rt, eps=1e-5)
     y = norm("norm1")(x)
     look = attention.CrossAttention(
-      self.heads, qkv_bias=False, rt=self.rt, name="attn",
+      self.heads,
+      qkv_bias=False,
+      rt=self.rt,
+      name="attn",
       inner=self.heads * self.head_width,
-    )  # fmt: skip
+    )
     x = x + look(y, y)
     y = norm("norm2")(x)
     y = mlp.MLP(4 * x.shape[-1], self.rt, name="mlp")(y)
@@ -66,9 +69,12 @@ class TokenEncoder(nn.Module):
   def __call__(self, ids: jax.Array) -> jax.Array:
     """[b, length] int -> [b, length, width]."""
     embed = nn.Embed(
-      self.vocabulary, self.width, dtype=self.rt.dtype, embedding_init=NORMAL,
+      self.vocabulary,
+      self.width,
+      dtype=self.rt.dtype,
+      embedding_init=NORMAL,
       name="token_embed",
-    )  # fmt: skip
+    )
     pos = self.param("pos_embed", NORMAL, (self.length, self.width))
     x = self.rt.shard(embed(ids) + pos.astype(self.rt.dtype))
     make = functools.partial(

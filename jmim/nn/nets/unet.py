@@ -217,9 +217,14 @@ class UNet(nn.Module):
 
   def _res(self, times, name, resample=""):
     return ResBlock(
-      times * self.width, self.dropout, self.scale_shift, self.groups, self.rt,
-      resample, name=name,
-    )  # fmt: skip
+      times * self.width,
+      self.dropout,
+      self.scale_shift,
+      self.groups,
+      self.rt,
+      resample,
+      name=name,
+    )
 
   def _smaller(self, y, emb, name):
     if self.updown:

@@ -29,9 +29,12 @@ def tubelets(video: jax.Array, frames: int, patch: int) -> jax.Array:
   if video.shape[1] % frames or any(s % patch for s in video.shape[2:4]):
     raise ValueError(f"video {video.shape} not in {frames}x{patch}x{patch}")
   return einops.rearrange(
-    video, "b (t f) (h p) (w q) c -> b (t h w) (f p q c)",
-    f=frames, p=patch, q=patch,
-  )  # fmt: skip
+    video,
+    "b (t f) (h p) (w q) c -> b (t h w) (f p q c)",
+    f=frames,
+    p=patch,
+    q=patch,
+  )
 
 
 def sinusoid(n: int, width: int) -> np.ndarray:
@@ -170,6 +173,10 @@ class Decoder(nn.Module):
 def _blocks(owner, name: str):
   """The stack of an encoder or decoder above."""
   return vit.make_stack(
-    owner.size, owner.rt, owner.layer_scale, name, qkv_bias="qv",
+    owner.size,
+    owner.rt,
+    owner.layer_scale,
+    name,
+    qkv_bias="qv",
     cosine=owner.cosine,
-  )  # fmt: skip
+  )

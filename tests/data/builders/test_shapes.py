@@ -36,10 +36,12 @@ def test_what_is_read_is_what_was_made(built, name):
   for split, count in (("train", 6), ("test", 3)):
     source = built(name, split)
     assert len(source) == count
-    make = {"small": shapes.scene, "moving": shapes.clip,
-            "directions": shapes.glide, "points": shapes.cloud}[
-      name
-    ]  # fmt: skip
+    make = {
+      "small": shapes.scene,
+      "moving": shapes.clip,
+      "directions": shapes.glide,
+      "points": shapes.cloud,
+    }[name]
     made = [make(config(name), rng(name, split, i)) for i in range(count)]
     for i in range(count):
       stored = source[i]
@@ -85,8 +87,12 @@ def test_boxes_are_the_smallest_around_visible_pixels():
   for k, (y0, x0, y1, x1) in enumerate(found[: len(things)]):
     mine = instance == k + 1
     assert mine[y0:y1, x0:x1].sum() == mine.sum()
-    for edge in (mine[y0, x0:x1], mine[y1 - 1, x0:x1],
-                 mine[y0:y1, x0], mine[y0:y1, x1 - 1]):  # fmt: skip
+    for edge in (
+      mine[y0, x0:x1],
+      mine[y1 - 1, x0:x1],
+      mine[y0:y1, x0],
+      mine[y0:y1, x1 - 1],
+    ):
       assert edge.any()
 
 

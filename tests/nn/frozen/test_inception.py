@@ -43,8 +43,10 @@ def reference(torch, p, x):
 
   def conv(name, x, stride=1, padding=0):
     y = f.conv2d(x, p[f"{name}.conv.weight"], None, stride, padding)
-    bn = [p[f"{name}.bn.{n}"] for n in
-          ("running_mean", "running_var", "weight", "bias")]  # fmt: skip
+    bn = [
+      p[f"{name}.bn.{n}"]
+      for n in ("running_mean", "running_var", "weight", "bias")
+    ]
     return f.relu(f.batch_norm(y, *bn, training=False, eps=0.001))
 
   def average(x):
@@ -74,9 +76,14 @@ def reference(torch, p, x):
     for i, padding in ((2, high), (3, wide), (4, high), (5, wide)):
       twice = conv(f"{n}.branch7x7dbl_{i}", twice, 1, padding)
     return torch.cat(
-      [conv(f"{n}.branch1x1", x), seven, twice,
-       conv(f"{n}.branch_pool", average(x))], 1,
-    )  # fmt: skip
+      [
+        conv(f"{n}.branch1x1", x),
+        seven,
+        twice,
+        conv(f"{n}.branch_pool", average(x)),
+      ],
+      1,
+    )
 
   def d(n, x):
     three = conv(f"{n}.branch3x3_2", conv(f"{n}.branch3x3_1", x), 2)
@@ -89,14 +96,17 @@ def reference(torch, p, x):
   def e(n, x, pooled):
     three = conv(f"{n}.branch3x3_1", x)
     twice = conv(f"{n}.branch3x3dbl_2", conv(f"{n}.branch3x3dbl_1", x), 1, 1)
-    return torch.cat([
-      conv(f"{n}.branch1x1", x),
-      conv(f"{n}.branch3x3_2a", three, 1, (0, 1)),
-      conv(f"{n}.branch3x3_2b", three, 1, (1, 0)),
-      conv(f"{n}.branch3x3dbl_3a", twice, 1, (0, 1)),
-      conv(f"{n}.branch3x3dbl_3b", twice, 1, (1, 0)),
-      conv(f"{n}.branch_pool", pooled),
-    ], 1)  # fmt: skip
+    return torch.cat(
+      [
+        conv(f"{n}.branch1x1", x),
+        conv(f"{n}.branch3x3_2a", three, 1, (0, 1)),
+        conv(f"{n}.branch3x3_2b", three, 1, (1, 0)),
+        conv(f"{n}.branch3x3dbl_3a", twice, 1, (0, 1)),
+        conv(f"{n}.branch3x3dbl_3b", twice, 1, (1, 0)),
+        conv(f"{n}.branch_pool", pooled),
+      ],
+      1,
+    )
 
   x = conv("Conv2d_2a_3x3", conv("Conv2d_1a_3x3", x, 2))
   x = f.max_pool2d(conv("Conv2d_2b_3x3", x, 1, 1), 3, 2)
@@ -125,9 +135,13 @@ def test_equal_to_an_independent_implementation():
   side = 139  # the network takes any from 75 on; 299 only costs more
   prepared = inception.prepare(jnp.asarray(images), side)
   x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
-  x = 2 * torch.nn.functional.interpolate(
-    x, size=(side, side), mode="bilinear", align_corners=False
-  ) - 1  # fmt: skip
+  x = (
+    2
+    * torch.nn.functional.interpolate(
+      x, size=(side, side), mode="bilinear", align_corners=False
+    )
+    - 1
+  )
   np.testing.assert_allclose(prepared, x.permute(0, 2, 3, 1).numpy(), atol=1e-5)
   with torch.no_grad():
     p = {n: torch.from_numpy(v) for n, v in arrays.items()}

@@ -76,11 +76,13 @@ def test_scanned_and_unrolled_agree(fill, normal):
 
 @pytest.mark.parametrize(
   "size, word",
-  [(swin.Size(8, (2,), (3,), 4), "heads"),
-   (swin.Size(8, (2, 2), (2,), 4), "depths"),
-   (swin.Size(8, (2,), (2,), 3), "window"),
-   (swin.Size(8, (2,) * 5, (2,) * 5, 8), "halved")],
-)  # fmt: skip
+  [
+    (swin.Size(8, (2,), (3,), 4), "heads"),
+    (swin.Size(8, (2, 2), (2,), 4), "depths"),
+    (swin.Size(8, (2,), (2,), 3), "window"),
+    (swin.Size(8, (2,) * 5, (2,) * 5, 8), "halved"),
+  ],
+)
 def test_what_does_not_fit_is_named(size, word):
   with pytest.raises(ValueError, match=word):
     swin.check(size, 16, 2)
