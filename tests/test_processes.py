@@ -207,7 +207,7 @@ def test_two_processes_of_four_devices_are_one_of_eight(tmp_path):
 
 
 def test_alone_there_is_nobody_to_wait_for():
-  assert hosts.gather("x", "a", 1, 0, 1) == {0: "a"}
+  assert hosts.gather("x", "a", seconds=1, index=0, count=1) == {0: "a"}
   group = hosts.Group()
   group.barrier("x")
   group.agree("x", {"code": "1"}, "nothing")

@@ -28,8 +28,8 @@ CHANGES = (
 
 def above(first: str, second: str) -> claims.Condition:
   return claims.Condition(
-    f"B: loss, {first} - {second}",
-    lambda r: r[first][LOSS] - r[second][LOSS],
+    text=f"B: loss, {first} - {second}",
+    value=lambda r: r[first][LOSS] - r[second][LOSS],
     at_least=0.0,
   )
 
@@ -41,13 +41,13 @@ def get_claim() -> claims.Claim:
     conditions=(
       *(above(a, b) for a, b in zip(COLOURS, COLOURS[1:], strict=False)),
       claims.Condition(
-        "C: k-NN points, green - white",
-        lambda r: r["green"][KNN] - r["white"][KNN],
+        text="C: k-NN points, green - white",
+        value=lambda r: r["green"][KNN] - r["white"][KNN],
         at_least=-1.5,
       ),
       claims.Condition(
-        "C: mIoU points, green - white",
-        lambda r: r["green"][MIOU] - r["white"][MIOU],
+        text="C: mIoU points, green - white",
+        value=lambda r: r["green"][MIOU] - r["white"][MIOU],
         at_least=-1.0,
       ),
     ),

@@ -36,23 +36,23 @@ def get_claim() -> claims.Claim:
     },
     conditions=(
       claims.Condition(
-        "i: loss, foreign source / own",
-        lambda r: r["foreign"][LOSS] / r["ours"][LOSS],
+        text="i: loss, foreign source / own",
+        value=lambda r: r["foreign"][LOSS] / r["ours"][LOSS],
         at_least=1.2,
       ),
       claims.Condition(
-        "ii: loss, GlobalToLocal / LocalToGlobal",
-        lambda r: r["ours"][LOSS] / r["reversed"][LOSS],
+        text="ii: loss, GlobalToLocal / LocalToGlobal",
+        value=lambda r: r["ours"][LOSS] / r["reversed"][LOSS],
         at_most=1.0,
       ),
       claims.Condition(
-        "iii: loss, SameViews / GlobalToLocal",
-        lambda r: r["same"][LOSS] / r["ours"][LOSS],
+        text="iii: loss, SameViews / GlobalToLocal",
+        value=lambda r: r["same"][LOSS] / r["ours"][LOSS],
         at_most=0.9,
       ),
       claims.Condition(
-        "iii: J&F points, GlobalToLocal - SameViews",
-        lambda r: r["ours"][JF] - r["same"][JF],
+        text="iii: J&F points, GlobalToLocal - SameViews",
+        value=lambda r: r["ours"][JF] - r["same"][JF],
         at_least=0.0,
       ),
     ),

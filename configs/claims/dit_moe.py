@@ -37,29 +37,33 @@ def get_claim() -> claims.Claim:
     },
     conditions=(
       claims.Condition(
-        "1: largest share", lambda r: r["balanced"][top], at_most=0.35
+        text="1: largest share",
+        value=lambda r: r["balanced"][top],
+        at_most=0.35,
       ),
       claims.Condition(
-        "1: smallest share", lambda r: r["balanced"][low], at_least=0.02
+        text="1: smallest share",
+        value=lambda r: r["balanced"][low],
+        at_least=0.02,
       ),
       claims.Condition(
-        "1: largest share, without / with",
-        lambda r: r["free"][top] / r["balanced"][top],
+        text="1: largest share, without / with",
+        value=lambda r: r["free"][top] / r["balanced"][top],
         at_least=1.3,
       ),
       claims.Condition(
-        "2: error of the noise, experts / dense",
-        lambda r: r["balanced"]["errors/mse"] / r["dense"]["errors/mse"],
+        text="2: error of the noise, experts / dense",
+        value=lambda r: r["balanced"]["errors/mse"] / r["dense"]["errors/mse"],
         at_most=1.0,
       ),
       claims.Condition(
-        "3: information, position - class",
-        beyond_class("position"),
+        text="3: information, position - class",
+        value=beyond_class("position"),
         at_least=0.0,
       ),
       claims.Condition(
-        "3: information, time - class",
-        beyond_class("time"),
+        text="3: information, time - class",
+        value=beyond_class("time"),
         at_least=0.0,
       ),
     ),

@@ -32,7 +32,15 @@ def measured(objective: str, depth: int):
   """(90 % times, last amplitudes) of the four features."""
   rate, steps, _ = CASES[objective, depth]
   times, found, _ = theory.simulate(
-    jax.random.key(0), LAM, RHO, depth, EPS, objective, rate, steps, 10
+    jax.random.key(0),
+    LAM,
+    rho=RHO,
+    depth=depth,
+    eps=EPS,
+    objective=objective,
+    rate=rate,
+    steps=steps,
+    every=10,
   )
   found = np.asarray(found)
   goal = 0.9 * theory.limit(RHO, depth, objective)
@@ -47,21 +55,25 @@ def conditions(objective: str, depth: int):
     return float(np.abs(found / wanted - 1).max())
 
   yield claims.Condition(
-    f"{name}: order {order} (1: as predicted)",
-    lambda r: float(list(np.argsort(measured(objective, depth)[0])) == order),
+    text=f"{name}: order {order} (1: as predicted)",
+    value=lambda r: float(
+      list(np.argsort(measured(objective, depth)[0])) == order
+    ),
     at_least=1.0,
   )
   yield claims.Condition(
-    f"{name}: times, largest relative error",
-    lambda r: worst(
+    text=f"{name}: times, largest relative error",
+    value=lambda r: worst(
       measured(objective, depth)[0],
-      theory.time_to(0.9, LAM, RHO, depth, EPS, objective),
+      theory.time_to(
+        0.9, LAM, rho=RHO, depth=depth, eps=EPS, objective=objective
+      ),
     ),
     at_most=0.02,
   )
   yield claims.Condition(
-    f"{name}: ends, largest relative error",
-    lambda r: worst(
+    text=f"{name}: ends, largest relative error",
+    value=lambda r: worst(
       measured(objective, depth)[1], theory.limit(RHO, depth, objective)
     ),
     at_most=0.01,

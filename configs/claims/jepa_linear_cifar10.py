@@ -49,8 +49,8 @@ def get_claim() -> claims.Claim:
     runs=dict(runs()),
     conditions=(
       claims.Condition(
-        "b: probe points lost to noise, I-JEPA - MAE",
-        lambda r: lost(r, "jepa") - lost(r, "mae"),
+        text="b: probe points lost to noise, I-JEPA - MAE",
+        value=lambda r: lost(r, "jepa") - lost(r, "mae"),
         at_most=0.0,
       ),
     ),

@@ -97,18 +97,18 @@ def get_claim() -> claims.Claim:
     },
     conditions=(
       claims.Condition(
-        "seconds of training, latents / pixels",
-        lambda r: seconds(r, "latents") / seconds(r, "pixels"),
+        text="seconds of training, latents / pixels",
+        value=lambda r: seconds(r, "latents") / seconds(r, "pixels"),
         at_most=1.1,
       ),
       claims.Condition(
-        "A: Frechet distance, latents / pixels",
-        lambda r: distance(r, "latents") / distance(r, "pixels"),
+        text="A: Frechet distance, latents / pixels",
+        value=lambda r: distance(r, "latents") / distance(r, "pixels"),
         at_most=0.75,
       ),
       claims.Condition(
-        "B: points classified as asked, guidance 3 - guidance 1",
-        lambda r: accuracy(r, 3.0) - accuracy(r, 1.0),
+        text="B: points classified as asked, guidance 3 - guidance 1",
+        value=lambda r: accuracy(r, 3.0) - accuracy(r, 1.0),
         at_least=0.0,
       ),
     ),

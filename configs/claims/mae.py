@@ -31,13 +31,13 @@ def get_claim() -> claims.Claim:
     },
     conditions=(
       claims.Condition(
-        "A: loss on normalised pixels",
-        lambda r: r["norm_pix"]["loss"],
+        text="A: loss on normalised pixels",
+        value=lambda r: r["norm_pix"]["loss"],
         at_most=0.70,
       ),
       claims.Condition(
-        "B: probe points, trained - untrained",
-        lambda r: (
+        text="B: probe points, trained - untrained",
+        value=lambda r: (
           r["norm_pix"]["probe/accuracy"]
           - r["norm_pix"]["probe/untrained_accuracy"]
         ),
@@ -45,8 +45,8 @@ def get_claim() -> claims.Claim:
       ),
       *(
         claims.Condition(
-          f"C: error of hidden pixels / {text}",
-          lambda r, other=other: (
+          text=f"C: error of hidden pixels / {text}",
+          value=lambda r, other=other: (
             r["pixels"][hidden] / r["pixels"][f"{hidden}_{other}"]
           ),
           at_most=1.0,

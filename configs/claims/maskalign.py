@@ -44,23 +44,23 @@ def get_claim() -> claims.Claim:
     },
     conditions=(
       claims.Condition(
-        "A: probe points above MAE",
-        lambda r: r["ours"][PROBE] - r["mae"][PROBE],
+        text="A: probe points above MAE",
+        value=lambda r: r["ours"][PROBE] - r["mae"][PROBE],
         at_least=5.0,
       ),
       claims.Condition(
-        "B: loss, mixing / layer by layer",
-        lambda r: r["ours"][LOSS] / r["simple"][LOSS],
+        text="B: loss, mixing / layer by layer",
+        value=lambda r: r["ours"][LOSS] / r["simple"][LOSS],
         at_most=1.0,
       ),
       claims.Condition(
-        "C: importance kept by attention",
-        lambda r: r["ours"][KEPT],
+        text="C: importance kept by attention",
+        value=lambda r: r["ours"][KEPT],
         at_least=1.1,
       ),
       claims.Condition(
-        "C: importance kept at random",
-        lambda r: r["random"][KEPT],
+        text="C: importance kept at random",
+        value=lambda r: r["random"][KEPT],
         at_most=1.02,
         at_least=0.98,
       ),

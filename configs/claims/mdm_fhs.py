@@ -97,29 +97,31 @@ def get_claim() -> claims.Claim:
       "untimed": claims.Run(RECIPE, (*LEAN, "method.objective=continuous")),
     },
     conditions=(
-      claims.Condition("1: bigrams, FHS and ancestral", distance, 0.03),
       claims.Condition(
-        "1: calls of FHS, all samples 32",
-        lambda r: float(of(r, FHS, "calls").max()),
+        text="1: bigrams, FHS and ancestral", value=distance, at_most=0.03
+      ),
+      claims.Condition(
+        text="1: calls of FHS, all samples 32",
+        value=lambda r: float(of(r, FHS, "calls").max()),
         at_most=32,
         at_least=32,
       ),
       claims.Condition(
-        "2: entropy, least rise from M to M", rises, at_least=0.0
+        text="2: entropy, least rise from M to M", value=rises, at_least=0.0
       ),
       claims.Condition(
-        "2: entropy, float64 - M = 8",
-        lambda r: entropy(r, EXACT) - entropy(r, cut),
+        text="2: entropy, float64 - M = 8",
+        value=lambda r: entropy(r, EXACT) - entropy(r, cut),
         at_least=0.05,
       ),
       claims.Condition(
-        "2: NLL under the chain, float64 - M = 8",
-        lambda r: nll(r, EXACT) - nll(r, cut),
+        text="2: NLL under the chain, float64 - M = 8",
+        value=lambda r: nll(r, EXACT) - nll(r, cut),
         at_least=0.0,
       ),
       claims.Condition(
-        "3: bound, |timed / untimed - 1|",
-        lambda r: abs(loss(r, "timed") / loss(r, "untimed") - 1),
+        text="3: bound, |timed / untimed - 1|",
+        value=lambda r: abs(loss(r, "timed") / loss(r, "untimed") - 1),
         at_most=0.01,
       ),
     ),

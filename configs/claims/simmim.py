@@ -29,23 +29,23 @@ def get_claim() -> claims.Claim:
     },
     conditions=(
       claims.Condition(
-        "i: hidden error / mean colour",
-        lambda r: r["long"]["recon/l1"] / r["long"]["recon/l1_colour"],
+        text="i: hidden error / mean colour",
+        value=lambda r: r["long"]["recon/l1"] / r["long"]["recon/l1_colour"],
         at_most=0.85,
       ),
       claims.Condition(
-        "ii: loss, squares of 4 / of 8",
-        lambda r: r["square4"][LOSS] / r["square8"][LOSS],
+        text="ii: loss, squares of 4 / of 8",
+        value=lambda r: r["square4"][LOSS] / r["square8"][LOSS],
         at_most=1.0,
       ),
       claims.Condition(
-        "ii: k-NN points, squares of 8 - of 4",
-        lambda r: r["square8"][KNN] - r["square4"][KNN],
+        text="ii: k-NN points, squares of 8 - of 4",
+        value=lambda r: r["square8"][KNN] - r["square4"][KNN],
         at_least=-1.0,
       ),
       claims.Condition(
-        "iii: k-NN points, all pixels - hidden ones",
-        lambda r: r["all"][KNN] - r["square8"][KNN],
+        text="iii: k-NN points, all pixels - hidden ones",
+        value=lambda r: r["all"][KNN] - r["square8"][KNN],
         at_most=0.0,
       ),
     ),

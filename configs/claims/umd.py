@@ -35,10 +35,18 @@ def get_claim() -> claims.Claim:
       "mae": settings(1.0, 0.375),
     },
     conditions=(
-      claims.Condition("masked error, UMD / MAE", ratio(masked, "mae"), 1.15),
-      claims.Condition("masked error, UMD / DiT", ratio(masked, "dit"), 0.45),
-      claims.Condition("noise error, UMD / DiT", ratio(eps, "dit"), 1.35),
-      claims.Condition("noise error, UMD / MAE", ratio(eps, "mae"), 0.3),
+      claims.Condition(
+        text="masked error, UMD / MAE", value=ratio(masked, "mae"), at_most=1.15
+      ),
+      claims.Condition(
+        text="masked error, UMD / DiT", value=ratio(masked, "dit"), at_most=0.45
+      ),
+      claims.Condition(
+        text="noise error, UMD / DiT", value=ratio(eps, "dit"), at_most=1.35
+      ),
+      claims.Condition(
+        text="noise error, UMD / MAE", value=ratio(eps, "mae"), at_most=0.3
+      ),
     ),
     metrics=(masked, eps),
   )

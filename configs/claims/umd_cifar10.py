@@ -46,10 +46,16 @@ def get_claim() -> claims.Claim:
     },
     conditions=(
       claims.Condition(
-        "checkpoints measured", lambda r: len(distances(r)), at_least=3
+        text="checkpoints measured",
+        value=lambda r: len(distances(r)),
+        at_least=3,
       ),
-      claims.Condition("distance, second / first", fall(0), at_most=0.98),
-      claims.Condition("distance, third / second", fall(1), at_most=0.98),
+      claims.Condition(
+        text="distance, second / first", value=fall(0), at_most=0.98
+      ),
+      claims.Condition(
+        text="distance, third / second", value=fall(1), at_most=0.98
+      ),
     ),
     metrics=("accuracy/top1", "errors/masked", "errors/eps", KEY, "fid/kid"),
   )

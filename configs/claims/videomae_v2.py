@@ -58,28 +58,28 @@ def get_claim() -> claims.Claim:
     },
     conditions=(
       claims.Condition(
-        "A: probe points, dual masking - full decoding",
-        lambda r: r["tube"][PROBE] - r["full"][PROBE],
+        text="A: probe points, dual masking - full decoding",
+        value=lambda r: r["tube"][PROBE] - r["full"][PROBE],
         at_least=-3.0,
       ),
       claims.Condition(
-        "A: probe points above the untrained encoder, dual",
-        lambda r: r["tube"][PROBE] - r["tube"][FRESH],
+        text="A: probe points above the untrained encoder, dual",
+        value=lambda r: r["tube"][PROBE] - r["tube"][FRESH],
         at_least=20.0,
       ),
       claims.Condition(
-        "A: probe points above the untrained encoder, full",
-        lambda r: r["full"][PROBE] - r["full"][FRESH],
+        text="A: probe points above the untrained encoder, full",
+        value=lambda r: r["full"][PROBE] - r["full"][FRESH],
         at_least=20.0,
       ),
       claims.Condition(
-        "B: decoder FLOPs, half / all hidden positions",
-        lambda r: decoder_flops(0.5) / decoder_flops(0.0),
+        text="B: decoder FLOPs, half / all hidden positions",
+        value=lambda r: decoder_flops(0.5) / decoder_flops(0.0),
         at_most=0.65,
       ),
       claims.Condition(
-        "C: loss, tube / random",
-        lambda r: r["tube"][LOSS] / r["random"][LOSS],
+        text="C: loss, tube / random",
+        value=lambda r: r["tube"][LOSS] / r["random"][LOSS],
         at_least=1.0,
       ),
     ),

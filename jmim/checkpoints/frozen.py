@@ -34,9 +34,9 @@ def load(name: str, const: method.Const) -> Any:
   saved, _ = read(
     name,
     const.path,
-    const.sha256,
-    key,
-    "an .npz with the weights, or (without a hash) the workdir of a run",
+    sha256=const.sha256,
+    key=key,
+    expected="an .npz with the weights, or (without a hash) the workdir of a run",
   )
   check(saved, trees.named(like), key, f"{name}: {path}")
   return trees.map_named(lambda n, s: jnp.asarray(saved[n], s.dtype), like)

@@ -35,7 +35,7 @@ from jmim.nn import posemb
 Arrays = dict[str, np.ndarray]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Rules:
   """The section `config.init_from`; see `base_config`."""
 

@@ -61,7 +61,11 @@ class Keeper:
 
   def _kept(self, steps: Any) -> set[int]:
     return retention.kept(
-      steps, self._newest, self._every, self._values, self._highest
+      steps,
+      self._newest,
+      every=self._every,
+      values=self._values,
+      highest=self._highest,
     )
 
   def note(self, step: int, numbers: Mapping[str, Any]) -> None:

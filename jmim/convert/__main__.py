@@ -54,10 +54,10 @@ def main(argv: Sequence[str]) -> None:
   lines = importing.run(
     given.get("from", "auto"),
     given["weights"],
-    config,
-    out,
-    "resize" in given,
-    ignore,
+    config=config,
+    out=out,
+    resize="resize" in given,
+    ignore=ignore,
   )
   print("\n".join([*lines, f"done: {out}"]))
 

@@ -113,7 +113,7 @@ def run(
   if family is None:
     files.write(out / WEIGHTS, leaves.specs(), leaves.items())
   else:
-    _write(family, method, leaves, left, out)
+    _write(family, method, leaves=leaves, left=left, out=out)
   leaves.close()
   describe(out, config, family, method)
   note = {"family": name, "step": leaves.step, "weights": weights}

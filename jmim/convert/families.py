@@ -46,76 +46,90 @@ def _timm_mae(method) -> tables.Table:
 FAMILIES: dict[str, Family] = {
   # The authors' own files.
   "mae": Family(
-    "authors",
-    ("mim.mae", "mim.colormae"),
-    family.main(mae.full),
+    library="authors",
+    methods=("mim.mae", "mim.colormae"),
+    table=family.main(mae.full),
     optional=("^params/main/decoder/",),
     ignored=("^(head|fc_norm)\\.",),
   ),
   "mae_finetuned": Family(
-    "authors", ("supervised.finetune",), family.main(mae.classifier)
+    library="authors",
+    methods=("supervised.finetune",),
+    table=family.main(mae.classifier),
   ),
   "simmim": Family(
-    "authors",
-    ("mim.simmim",),
-    family.main(simmim.full),
+    library="authors",
+    methods=("mim.simmim",),
+    table=family.main(simmim.full),
     ignored=("relative_position_index$", "attn_mask$"),
   ),
-  "cae": Family("authors", ("mim.cae",), family.main(cae.full)),
-  "cropmae": Family("authors", ("mim.cropmae",), family.main(cropmae.full)),
-  "dmae": Family("authors", ("distill.dmae",), family.main(dmae.student)),
+  "cae": Family(
+    library="authors", methods=("mim.cae",), table=family.main(cae.full)
+  ),
+  "cropmae": Family(
+    library="authors", methods=("mim.cropmae",), table=family.main(cropmae.full)
+  ),
+  "dmae": Family(
+    library="authors",
+    methods=("distill.dmae",),
+    table=family.main(dmae.student),
+  ),
   "maskalign": Family(
-    "authors", ("distill.maskalign",), family.main(maskalign.student)
+    library="authors",
+    methods=("distill.maskalign",),
+    table=family.main(maskalign.student),
   ),
   "ijepa": Family(
-    "authors",
-    ("mim.ijepa",),
-    _ijepa,
+    library="authors",
+    methods=("mim.ijepa",),
+    table=_ijepa,
     containers=("",),
     aliases=((r"^((?:target_)?encoder|predictor)\.module\.", r"\1."),),
     ignored=("^(opt|scaler)\\.",),
   ),
   "videomae_v2": Family(
-    "authors", ("video.videomae_v2",), family.main(videomae_v2.full)
+    library="authors",
+    methods=("video.videomae_v2",),
+    table=family.main(videomae_v2.full),
   ),
   "dit": Family(
-    "authors",
-    ("diffusion.dit",),
-    family.main(dit.full),
+    library="authors",
+    methods=("diffusion.dit",),
+    table=family.main(dit.full),
     containers=("ema.", "model.", ""),
   ),
   "dit_moe": Family(
-    "authors",
-    ("diffusion.dit_moe",),
-    family.main(dit_moe.full),
+    library="authors",
+    methods=("diffusion.dit_moe",),
+    table=family.main(dit_moe.full),
     containers=("ema.", "model.", ""),
   ),
   "lightningdit": Family(
-    "authors",
-    ("diffusion.lightningdit",),
-    family.main(lightningdit.full),
+    library="authors",
+    methods=("diffusion.lightningdit",),
+    table=family.main(lightningdit.full),
     containers=("ema.", "model.", ""),
     aliases=((r"^module\.", ""),),
   ),
   "sit": Family(
-    "authors",
-    ("diffusion.lightningdit",),
-    family.main(lightningdit.sit),
+    library="authors",
+    methods=("diffusion.lightningdit",),
+    table=family.main(lightningdit.sit),
     containers=("ema.", "model.", ""),
     fixed={"spare": True},
     wants=lightningdit.is_sit,
   ),
   "umd": Family(
-    "authors",
-    ("diffusion.umd", "diffusion.maskdit"),
-    family.main(umd.full),
+    library="authors",
+    methods=("diffusion.umd", "diffusion.maskdit"),
+    table=family.main(umd.full),
     containers=("params/", ""),
   ),
   # Transformers and Diffusers.
   "hf_vit_mae": Family(
-    "hf",
-    ("mim.mae",),
-    family.main(hf.vit_mae),
+    library="hf",
+    methods=("mim.mae",),
+    table=family.main(hf.vit_mae),
     containers=("",),
     aliases=(
       (r"^decoder\.decoder_encoder\.layer\.", "decoder.decoder_layers."),
@@ -126,9 +140,9 @@ FAMILIES: dict[str, Family] = {
     write_config=configs.write_vit_mae,
   ),
   "hf_videomae": Family(
-    "hf",
-    ("video.videomae_v2",),
-    family.main(hf.videomae),
+    library="hf",
+    methods=("video.videomae_v2",),
+    table=family.main(hf.videomae),
     containers=("",),
     aliases=(
       (r"attention\.query\.bias$", "attention.q_bias"),
@@ -142,9 +156,9 @@ FAMILIES: dict[str, Family] = {
     write_config=configs.write_videomae,
   ),
   "diffusers_dit": Family(
-    "hf",
-    ("diffusion.dit",),
-    family.main(hf.dit),
+    library="hf",
+    methods=("diffusion.dit",),
+    table=family.main(hf.dit),
     containers=("",),
     ignored=(r"^pos_embed\.pos_embed$",),
     wants=lambda m: (
@@ -156,9 +170,9 @@ FAMILIES: dict[str, Family] = {
     write_config=configs.write_dit,
   ),
   "timm_mae": Family(
-    "timm",
-    ("mim.mae", "mim.colormae"),
-    family.main(_timm_mae),
+    library="timm",
+    methods=("mim.mae", "mim.colormae"),
+    table=family.main(_timm_mae),
     optional=("^params/main/decoder/",),
     left_out=("^params/main/decoder/",),
     ignored=("^(head|fc_norm)\\.",),

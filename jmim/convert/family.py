@@ -20,7 +20,7 @@ MAIN = "params/main/"
 CONTAINERS = ("model.", "state_dict.", "module.", "")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Family:
   """One layout of weights.
 

@@ -81,7 +81,14 @@ def run(
       "--out",
     )
   like = shapes(method)
-  made = plans.make(family, method, weights, like, resize, ignore)
+  made = plans.make(
+    family,
+    method,
+    weights=weights,
+    like=like,
+    resize_positions=resize,
+    ignore=ignore,
+  )
   named = load(made, method, like, config)
   zero = np.zeros((), np.int32)
   tree = {"params": {}, "extra": {}} | trees.nested(named)

@@ -108,7 +108,7 @@ class Storage(Sealed):
   read: Callable[[], bytes]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Tensor(Sealed):
   """A strided view of a storage; offset and stride in elements."""
 
@@ -133,7 +133,15 @@ def _rebuild(storage, offset, shape, stride, *rest) -> Tensor:
   del rest
   if not isinstance(storage, Storage):
     raise Refused("a tensor without a storage")
-  return _inside(Tensor(storage, storage.dtype, offset, shape, stride))
+  return _inside(
+    Tensor(
+      storage=storage,
+      dtype=storage.dtype,
+      offset=offset,
+      shape=shape,
+      stride=stride,
+    )
+  )
 
 
 def _rebuild_typed(storage, offset, shape, stride, grad, hooks, kind, *rest):
@@ -141,7 +149,15 @@ def _rebuild_typed(storage, offset, shape, stride, grad, hooks, kind, *rest):
   del grad, hooks, rest
   if not isinstance(storage, Storage) or not isinstance(kind, Kind):
     raise Refused("a tensor without a storage or type")
-  return _inside(Tensor(storage, kind.dtype, offset, shape, stride))
+  return _inside(
+    Tensor(
+      storage=storage,
+      dtype=kind.dtype,
+      offset=offset,
+      shape=shape,
+      stride=stride,
+    )
+  )
 
 
 def _inside(tensor: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ POSITIONS = "pos_embed"
 LAYERED = 1 << 26  # stacks of more bytes go to the devices layer by layer
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
   """An import whose names and shapes agree.
 
@@ -136,7 +136,14 @@ def make(
       "another grid, --ignore=REGEX leaves arrays out",
       "--from",
     )
-  return Plan(table, weights.renamed(short), here, ignored, fresh, resized)
+  return Plan(
+    table=table,
+    weights=weights.renamed(short),
+    like=here,
+    ignored=ignored,
+    fresh=fresh,
+    resized=resized,
+  )
 
 
 def _without_optional(family, table, short):

@@ -48,7 +48,7 @@ def patch_conv(channels: int) -> Op:
   return Op(lambda x: einops.rearrange(x, "d c p q -> (p q c) d"), to_theirs)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Rule:
   """Their name, our leaf name, and the change of layout between them.
 
@@ -70,7 +70,7 @@ class Rule:
   axis: int = -1
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Constant:
   """An array they store and we compute: checked on the way in.
 
@@ -168,7 +168,7 @@ def import_pieces(
     names, ours = _names(rule.theirs), _names(rule.ours)
     layers = list(zip(*(_layers(n, theirs) for n in names), strict=True))
     if "{i}" in names[0] and not rule.copies:
-      yield from _stacked(rule, layers, theirs, ours, most)
+      yield from _stacked(rule, layers, theirs=theirs, ours=ours, most=most)
       continue
     found = _gather(rule, layers[0], theirs, len(ours))
     for other in layers[1:]:

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Key:
   """Default (which fixes the type), documentation and limits of a key."""
 
@@ -20,7 +20,9 @@ class Key:
 def duration(stem: str, doc: str) -> dict[str, Key]:
   """The three keys of one duration."""
   return {
-    f"{stem}_steps": Key(0, f"{doc} [optimizer steps]", low=0),
-    f"{stem}_epochs": Key(0.0, f"{doc} [passes over the data]", low=0),
-    f"{stem}_images": Key(0, f"{doc} [examples seen]", low=0),
+    f"{stem}_steps": Key(default=0, doc=f"{doc} [optimizer steps]", low=0),
+    f"{stem}_epochs": Key(
+      default=0.0, doc=f"{doc} [passes over the data]", low=0
+    ),
+    f"{stem}_images": Key(default=0, doc=f"{doc} [examples seen]", low=0),
   }

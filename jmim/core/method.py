@@ -47,7 +47,7 @@ class Const:
   sha256: str | None = None
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Group:
   """Optimizer settings of the parameters whose path matches a regex.
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 P = jax.sharding.PartitionSpec
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Runtime:
   """Execution choices handed to every module; none changes the result.
 

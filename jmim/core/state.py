@@ -6,7 +6,7 @@ import flax.struct
 import jax
 
 
-@flax.struct.dataclass
+@flax.struct.dataclass(kw_only=True)
 class State:
   """The state of training after `step` optimizer steps.
 

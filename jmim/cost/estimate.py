@@ -15,7 +15,7 @@ from jmim.runlog import console as consoles
 SHOWN = 8  # products in the report
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Facts:
   """What is known of a compiled step besides its text.
 
@@ -128,7 +128,9 @@ def products(cost: hlo_cost.Cost, unit: int) -> list[dict[str, Any]]:
       "n": n,
       "k": k,
       "share": flops / cost.flops,
-      "padded": hlo_cost.Product(name, m, n, k, 0, 1).padded(unit),
+      "padded": hlo_cost.Product(
+        name=name, m=m, n=n, k=k, flops=0, times=1
+      ).padded(unit),
       "advice": advice(m, n, k, unit),
     }
     for (name, m, n, k), flops in largest

@@ -44,7 +44,7 @@ class Shape:
     return math.prod(self.dims) * bits // 8
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Op:
   """One operation.
 
@@ -224,13 +224,13 @@ def parse_line(line: str) -> Op | None:
   close = _closing(rest, head.end() - 1)
   inside = rest[head.end() : close - 1]
   return Op(
-    name,
-    rest[: head.end() - 1],
-    shapes_of(kind),
-    tuple(_NAME.findall(inside)),
-    rest[close:],
-    inside,
-    bool(root),
+    name=name,
+    opcode=rest[: head.end() - 1],
+    shapes=shapes_of(kind),
+    operands=tuple(_NAME.findall(inside)),
+    attrs=rest[close:],
+    inside=inside,
+    root=bool(root),
   )
 
 

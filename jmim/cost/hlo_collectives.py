@@ -18,7 +18,7 @@ KINDS = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Collective:
   """Bytes that one chip sends in a step, for one operation of the program.
 
@@ -68,7 +68,13 @@ def read(
   size = sum(computation[o].bytes for o in op.operands)
   owner = groups // max(1, devices // slices)
   between = slices > 1 and bool((owner != owner[:, :1]).any())
-  return Collective(kind, times * size * share(kind, n), n, between, times)
+  return Collective(
+    kind=kind,
+    bytes=times * size * share(kind, n),
+    group=n,
+    between=between,
+    times=times,
+  )
 
 
 def between_slices(
@@ -85,7 +91,11 @@ def between_slices(
   kind = kind[1].lower().replace("_", "-")
   size = computation[op.operands[0]].bytes
   return Collective(
-    kind, times * size * share(kind, slices), slices, True, times
+    kind=kind,
+    bytes=times * size * share(kind, slices),
+    group=slices,
+    between=True,
+    times=times,
   )
 
 

@@ -34,7 +34,7 @@ _FREE = {
 _SLICES = ("dynamic-slice", "slice", "gather")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Product:
   """A matrix product or convolution: 2 m n k FLOPs, `times` times.
 
@@ -102,7 +102,14 @@ def cost(text: str, slices: int = 1, devices: int = 1) -> Cost:
       chain = collectives.chain(op)
       if chain is None or chain not in chains:
         networks.append(
-          collectives.read(op, computation, times, devices, slices, fused)
+          collectives.read(
+            op,
+            computation,
+            times=times,
+            devices=devices,
+            slices=slices,
+            fused=fused,
+          )
         )
       chains.add(chain)
     if found := collectives.between_slices(op, computation, times, slices):
@@ -132,7 +139,9 @@ def product(
   k = math.prod(lhs.dims[int(i)] for i in re.findall(r"\d+", listed))
   out = math.prod(op.shapes[0].dims)
   n = op.shapes[0].dims[-1] if op.shapes[0].dims else 1
-  return Product(origin(op), out // n, n, k, 2 * out * k, times)
+  return Product(
+    name=origin(op), m=out // n, n=n, k=k, flops=2 * out * k, times=times
+  )
 
 
 def _convolution(op, computation, times) -> Product:
@@ -154,14 +163,16 @@ def _convolution(op, computation, times) -> Product:
     valid *= positions(
       lhs[lhs_at[d]],
       out[out_at[d]],
-      int(take("size", "1")),
-      int(take("stride", "1")),
-      int(take("pad", "0_0").split("_")[0]),
-      int(take("lhs_dilate", "1")),
-      int(take("rhs_dilate", "1")),
+      window=int(take("size", "1")),
+      stride=int(take("stride", "1")),
+      pad=int(take("pad", "0_0").split("_")[0]),
+      hole=int(take("lhs_dilate", "1")),
+      step=int(take("rhs_dilate", "1")),
     )
   flops = 2 * k * n * rows * valid
-  return Product(origin(op), rows * spread, n, k, flops, times)
+  return Product(
+    name=origin(op), m=rows * spread, n=n, k=k, flops=flops, times=times
+  )
 
 
 def positions(

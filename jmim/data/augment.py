@@ -27,7 +27,7 @@ PIXELS = {
 _APART = ("views", "locals")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Spec:
   """On-device augmentation; the keys of `config.data` of the same names."""
 
@@ -91,7 +91,7 @@ def crop_boxes(
   h, w = side
   k_area, k_aspect, k_place = jax.random.split(key, 3)
   wide, high = _rectangles(
-    (k_area, k_aspect), (batch, tries), h * w, scale, ratio
+    (k_area, k_aspect), (batch, tries), pixels=h * w, scale=scale, ratio=ratio
   )
   fits = (wide > 0) & (wide <= w) & (high > 0) & (high <= h)
   limited = min(max(w / h, ratio[0]), ratio[1])
@@ -217,7 +217,9 @@ def train(spec: Spec, key: jax.Array, batch: dict) -> dict:
   for i, name in enumerate(n for n in PIXELS if n in batch):
     own = jax.random.fold_in(key, i) if i else key
     boxes = batch.get(PIXELS[name])
-    found[name], boxes = _train_one(spec, own, batch[name], boxes, name)
+    found[name], boxes = _train_one(
+      spec, own, images=batch[name], boxes=boxes, name=name
+    )
     if boxes is not None:
       found[PIXELS[name]] = boxes
   return {**batch, **found} if found else batch
@@ -258,7 +260,11 @@ def _cropped(spec: Spec, key: jax.Array, images: jax.Array) -> jax.Array:
     return pad_and_crop(key, images, spec.pad)
   if spec.device_crop == "resized":
     boxes = crop_boxes(
-      key, len(images), images.shape[1:3], spec.crop_scale, spec.crop_ratio
+      key,
+      len(images),
+      side=images.shape[1:3],
+      scale=spec.crop_scale,
+      ratio=spec.crop_ratio,
     )
     return crop_and_resize(images, boxes)
   return images

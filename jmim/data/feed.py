@@ -32,7 +32,11 @@ def batches(
   Closing the iterator ends the threads behind it.
   """
   stream = pipeline.train(
-    source, spec, start, jax.process_index(), jax.process_count()
+    source,
+    spec,
+    start_step=start,
+    process_index=jax.process_index(),
+    process_count=jax.process_count(),
   )
   ready = collections.deque()
   try:

@@ -96,7 +96,7 @@ def permutation(
   return x.astype(np.int64).reshape(shape)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Order:
   """The endless order of a training stream.
 

@@ -86,9 +86,9 @@ def stream_of(
   parts = getattr(source, "parts", (source,))
   orders = tuple(
     order.Order(
-      len(part),
-      spec.batch,
-      spec.seed,
+      n=len(part),
+      batch=spec.batch,
+      seed=spec.seed,
       repeat=spec.repeat_samples,
       drop=spec.remainder == "drop",
     )

@@ -19,7 +19,7 @@ from jmim.data import colour
 Images = jax.Array
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Spec:
   """Magnitude, its deviation, operations in a row, fill level per channel."""
 

@@ -6,7 +6,7 @@ from jmim.core import errors
 from jmim.data import jpeg
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Spec:
   """How batches are made. Sides in pixels, `batch` over all hosts.
 

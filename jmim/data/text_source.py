@@ -121,7 +121,13 @@ def build(name: str, split: str, data_dir: str) -> TextSource:
   known = np.frombuffer(alphabet[1:].encode("utf-32-le"), np.uint32)
   at = np.searchsorted(known, codes)
   found = known[np.minimum(at, len(known) - 1)] == codes
-  return TextSource(kind, np.where(found, at + 1, 0), length, where, alphabet)
+  return TextSource(
+    kind,
+    np.where(found, at + 1, 0),
+    length=length,
+    where=where,
+    alphabet=alphabet,
+  )
 
 
 def _alphabet(root: pathlib.Path, own: list[pathlib.Path]) -> str:

@@ -79,7 +79,9 @@ class Maker:
     spec = self._spec
     random = self._crop == "resized" or spec.views or spec.local_views
     decoder = spec.decoder if self._training and random else "pillow"
-    return picture.Picture(image, spec.channels, decoder, spec.kernel, whole)
+    return picture.Picture(
+      image, spec.channels, decoder=decoder, kernel=spec.kernel, whole=whole
+    )
 
   def _stills(
     self, image: Any, rngs: list[np.random.Generator], name: str

@@ -89,7 +89,16 @@ def ancestral_sample(
       lambda c: c[2].any(), refresh, carry
     )
     keys_now = jax.vmap(jax.random.fold_in, (0, None))(keys, i)
-    new = redrawn(x, logp, keys_now, stay[i], go[i], mask_id, precision, limit)
+    new = redrawn(
+      x,
+      logp,
+      keys=keys_now,
+      stay=stay[i],
+      go=go[i],
+      mask_id=mask_id,
+      precision=precision,
+      limit=limit,
+    )
     stale = (new == mask_id).any(1)
     if not timed:
       stale &= (new != x).any(1)

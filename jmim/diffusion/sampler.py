@@ -55,7 +55,7 @@ Callback = Callable[[Level, jax.Array, targets.Output], tuple[jax.Array, Any]]
 Noise = jax.Array | Callable[[jax.Array], jax.Array]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Table:
   """A sampler along a path of n calls.
 
@@ -157,7 +157,7 @@ def sample(
   def body(carry, xs):
     row, z = xs
     z = noise(row["level"].index) if callable(noise) else z
-    (x, anchor, past), out = _step(table, denoise, row, carry, z)
+    (x, anchor, past), out = _step(table, denoise, row=row, carry=carry, z=z)
     if table.std.any():
       x = x + _deviation(table, row, out) * z
     record = None
@@ -192,7 +192,7 @@ def noises(table: Table, denoise: Denoise, path: jax.Array) -> jax.Array:
     raise ValueError("noise is recovered from samplers of one call only")
 
   def one(row, x, new):
-    (mean, _, _), out = _step(table, denoise, row, (x, x, ()), None)
+    (mean, _, _), out = _step(table, denoise, row=row, carry=(x, x, ()), z=None)
     std = _deviation(table, row, out)
     return jnp.where(std > 0, (new - mean) / jnp.where(std > 0, std, 1.0), 0.0)
 

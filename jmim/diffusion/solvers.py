@@ -32,16 +32,18 @@ def _blank(levels: schedule.Levels, memory: int = 1) -> sampler.Table:
   level = sampler.Level(
     np.arange(n),
     levels.time[:-1],
-    levels.signal[:-1],
-    levels.noise[:-1],
-    levels.signal[1:],
-    levels.noise[1:],
-    q.log_var,
-    large,
-    _scales(levels.signal[:-1], levels.noise[:-1]),
+    signal=levels.signal[:-1],
+    noise=levels.noise[:-1],
+    to_signal=levels.signal[1:],
+    to_noise=levels.noise[1:],
+    log_small=q.log_var,
+    log_large=large,
+    scales=_scales(levels.signal[:-1], levels.noise[:-1]),
   )
   out = np.zeros((n, 3 + memory))
-  return sampler.Table(level, anchor, out, np.zeros(n), np.zeros(n))
+  return sampler.Table(
+    level=level, anchor=anchor, out=out, std=np.zeros(n), churn=np.zeros(n)
+  )
 
 
 def _scales(signal: np.ndarray, noise: np.ndarray) -> tuple:
@@ -158,7 +160,9 @@ def heun(
     np.arange(len(calls)), *rows, nothing, nothing, _scales(rows[1], rows[2])
   )
   zeros = np.zeros(len(calls))
-  return sampler.Table(level, anchor, out, zeros, np.asarray(added))
+  return sampler.Table(
+    level=level, anchor=anchor, out=out, std=zeros, churn=np.asarray(added)
+  )
 
 
 def _exponential(levels: schedule.Levels, i: int, j: int):
@@ -243,10 +247,28 @@ def unipc(levels: schedule.Levels, order: int = 2) -> sampler.Table:
     if i:
       row = table.anchor[i]
       row[:] = 0.0
-      _unipc_row(levels, i - 1, i, orders[i - 1], row, 1, 2, corrected=True)
+      _unipc_row(
+        levels,
+        i - 1,
+        j=i,
+        order=orders[i - 1],
+        row=row,
+        base=1,
+        first=2,
+        corrected=True,
+      )
     if np.isfinite(lam[i + 1]):
       row = table.out[i]
-      _unipc_row(levels, i, i + 1, orders[i], row, ANCHOR, X0, corrected=False)
+      _unipc_row(
+        levels,
+        i,
+        j=i + 1,
+        order=orders[i],
+        row=row,
+        base=ANCHOR,
+        first=X0,
+        corrected=False,
+      )
     else:
       table.out[i, [ANCHOR, X0]] = _exponential(levels, i, i + 1)
   return table

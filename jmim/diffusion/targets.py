@@ -113,12 +113,12 @@ def output(
       tiny (5e-5 at the end of the cosine schedule).
     **more: `log_var`, `aux`.
   """
-  x0, eps = to_x0(kind, pred, x, a, s), to_eps(kind, pred, x, a, s)
+  x0, eps = to_x0(kind, pred, x=x, a=a, s=s), to_eps(kind, pred, x=x, a=a, s=s)
   if scales is not None and kind == "eps":
     x0 = scales[0] * x - scales[1] * eps
   if clip:
     x0 = jnp.clip(x0, -clip, clip)
-    eps = to_eps("x0", x0, x, a, s) if reproject else eps
+    eps = to_eps("x0", x0, x=x, a=a, s=s) if reproject else eps
   return Output(x0, eps, **more)
 
 

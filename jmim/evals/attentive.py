@@ -62,14 +62,18 @@ class Evaluator(base.Evaluator):
       return frozen.soft_losses(logits(params, outputs), labels), extra
 
     names = (self.predict,)
-    data = frozen.stream(context, names, self.weights, batch, steps)
-    params, _ = frozen.fit(loss, params, {}, optimizer, data)
+    data = frozen.stream(
+      context, names, weights=self.weights, batch=batch, steps=steps
+    )
+    params, _ = frozen.fit(
+      loss, params, extra={}, optimizer=optimizer, batches=data
+    )
     found, total = frozen.correct(
       context,
       names,
-      self.weights,
-      lambda outputs: {"": logits(params, outputs)},
-      self.limit or None,
+      weights=self.weights,
+      logits=lambda outputs: {"": logits(params, outputs)},
+      limit=self.limit or None,
     )
     yield "top1", float(found[""].max())
     for lr, accuracy in zip(self.lrs, found[""], strict=True):
@@ -92,7 +96,7 @@ class Evaluator(base.Evaluator):
         "set evals.<name>.heads",
         "evals.<name>.heads",
       )
-    return classifiers.AttentivePool(classes, count)
+    return classifiers.AttentivePool(classes=classes, heads=count)
 
 
 def flat(tokens: jax.Array) -> jax.Array:

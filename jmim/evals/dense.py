@@ -102,9 +102,15 @@ class Evaluator(base.Evaluator):
       eps=1e-8,
       weight_decay=self.weight_decay,
     )
-    data = frozen.replay(context, {"tokens": x}, y, self.batch, steps)
-    params, extra = frozen.fit(self._loss, params, extra, optimizer, data)
-    guess = self._guess(context, params, extra, x_test, y.shape[1:])
+    data = frozen.replay(
+      context, {"tokens": x}, targets=y, batch=self.batch, steps=steps
+    )
+    params, extra = frozen.fit(
+      self._loss, params, extra=extra, optimizer=optimizer, batches=data
+    )
+    guess = self._guess(
+      context, params, extra=extra, x=x_test, side=y.shape[1:]
+    )
     yield from self._scores(y, y_test, guess, classes)
     best = self._best(y_test, guess, classes)
     yield "sheet", self._sheet(context, y_test, guess[best], classes)
@@ -122,7 +128,11 @@ class Evaluator(base.Evaluator):
 
   def _loss(self, params, extra, outputs, targets):
     found, extra = maps(
-      params, extra, outputs["tokens"], True, targets.shape[1:]
+      params,
+      extra,
+      tokens=outputs["tokens"],
+      train=True,
+      side=targets.shape[1:],
     )
     if self.task == "depth":
       error = (found[..., 0] - jnp.log(targets)) ** 2
@@ -139,7 +149,7 @@ class Evaluator(base.Evaluator):
 
     @context.jit
     def predict(tokens):
-      found, _ = maps(params, extra, tokens, False, side)
+      found, _ = maps(params, extra, tokens=tokens, train=False, side=side)
       depth = self.task == "depth"
       return jnp.exp(found[..., 0]) if depth else found.argmax(-1)
 

@@ -78,7 +78,13 @@ class Evaluator(base.Evaluator):
       found = []
       for seed in range(self.seeds):
         few = choose(labels, shots, seed)
-        score = scores(train[few], labels[few], test, classes, self.penalty)
+        score = scores(
+          train[few],
+          labels[few],
+          test=test,
+          classes=classes,
+          penalty=self.penalty,
+        )
         found.append(accuracy.topk(score, truth, 1))
       yield f"{shots}shot", float(np.mean(found))
       if self.seeds > 1:

@@ -35,7 +35,7 @@ FEW = 10_000
 SPLITS = ("train", "eval")  # of the run, in place of a reference file
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Reference:
   """A reference file.
 
@@ -76,7 +76,12 @@ def load(path: str | pathlib.Path, key: str = "reference") -> Reference:
     names = [n.removesuffix("/mean") for n in arrays if n.endswith("/mean")]
     moments = {n: (arrays[f"{n}/mean"], arrays[f"{n}/cov"]) for n in names}
     extractor = about.pop("extractor")
-    return Reference(extractor, about, moments, arrays["features"])
+    return Reference(
+      extractor=extractor,
+      protocol=about,
+      moments=moments,
+      features=arrays["features"],
+    )
   except (OSError, KeyError, ValueError) as e:
     raise errors.UserError(
       f"reference {str(file)!r}: {getattr(e, 'seen', e)}",
@@ -114,10 +119,10 @@ def measure(
     rows = network.run(jnp.asarray(batch["image"]))["features"]
     kept.append(np.asarray(rows)[batch["valid"]])
   return Reference(
-    network.name,
-    {"images": moments["features"].count},
-    {n: (m.mean, m.covariance) for n, m in moments.items()},
-    np.concatenate(kept).astype(np.float32),
+    extractor=network.name,
+    protocol={"images": moments["features"].count},
+    moments={n: (m.mean, m.covariance) for n, m in moments.items()},
+    features=np.concatenate(kept).astype(np.float32),
   )
 
 

@@ -39,7 +39,7 @@ def votes(
     classes: number of classes.
     mesh: devices that share the training rows; None: one.
   """
-  found = neighbours.nearest(train, labels, test, k, mesh)
+  found = neighbours.nearest(train, labels, test=test, k=k, mesh=mesh)
   return neighbours.votes(*found, (k,), temperature, classes)[k]
 
 
@@ -57,7 +57,9 @@ class Evaluator(base.Compared):
     for prefix, (train, labels), (test, truth) in self.lines(context):
       classes = int(max(labels.max(), truth.max())) + 1
       most = min(max(self.k), len(train))
-      found = neighbours.nearest(train, labels, test, most, context.mesh)
+      found = neighbours.nearest(
+        train, labels, test=test, k=most, mesh=context.mesh
+      )
       counts = neighbours.votes(*found, self.k, self.temperature, classes)
       for k in self.k:
         suffix = "" if k == self.k[0] else f"_k{k}"

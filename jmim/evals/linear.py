@@ -95,14 +95,18 @@ class Evaluator(base.Evaluator):
     key = jax.random.key(context.seed)
     params, extra = init(key, dims, len(self.lrs), source.num_classes)
     optimizer = self.optimizer(params, batch, steps)
-    data = frozen.stream(context, self.predict, self.weights, batch, steps)
-    params, extra = frozen.fit(loss, params, extra, optimizer, data)
+    data = frozen.stream(
+      context, self.predict, weights=self.weights, batch=batch, steps=steps
+    )
+    params, extra = frozen.fit(
+      loss, params, extra=extra, optimizer=optimizer, batches=data
+    )
     found, total = frozen.correct(
       context,
       self.predict,
-      self.weights,
-      lambda outputs: logits(params, extra, outputs, train=False)[0],
-      self.limit or None,
+      weights=self.weights,
+      logits=lambda outputs: logits(params, extra, outputs, train=False)[0],
+      limit=self.limit or None,
     )
     yield "top1", max(float(x.max()) for x in found.values())
     for name, accuracies in found.items():

@@ -170,6 +170,11 @@ class Evaluator(base.Evaluator):
     ids = truth[0][np.ix_(rows, columns)]
     first = ids[..., None] == np.arange(truth[0].max() + 1)
     soft = propagate(
-      tokens, first, self.last, self.radius, self.k, self.temperature
+      tokens,
+      first,
+      last=self.last,
+      radius=self.radius,
+      k=self.k,
+      temperature=self.temperature,
     )
     return harden(soft, truth.shape[1:])

@@ -80,9 +80,9 @@ class Evaluator(base.Evaluator):
     arrays, found = const_files.read(
       "LPIPS",
       self.lpips,
-      self.lpips_sha256,
-      "evals.<name>.lpips",
-      "an .npz with the weights of LPIPS",
+      sha256=self.lpips_sha256,
+      key="evals.<name>.lpips",
+      expected="an .npz with the weights of LPIPS",
     )
     arrays = jax.tree.map(jnp.asarray, arrays)
     fn = jax.jit(restoration.lpips)

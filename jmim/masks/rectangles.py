@@ -76,7 +76,9 @@ def multi_block(
     context [b, n] bool, targets [b, t, n] bool.
   """
   k_t, k_c, k_at, k_ac = jax.random.split(key, 4)
-  size = lambda k, s, a: block_size(jax.random.uniform(k), grid, s, a, jnp)
+  size = lambda k, s, a: block_size(
+    jax.random.uniform(k), grid, scale=s, aspect=a, xp=jnp
+  )
   target_size = size(k_t, target_scale, target_aspect)
   at = corners(k_at, (batch, targets), target_size, grid)
   found = cells(at, target_size, grid)

@@ -62,7 +62,9 @@ def _nearest(train, labels, test, k, block, mesh):
     gather = lambda x: einops.rearrange(
       jax.lax.all_gather(x, axes), "p m k -> m (p k)"
     )
-    return _merge(*map(gather, _walk(train, labels, test, k, block)), k)
+    return _merge(
+      *map(gather, _walk(train, labels, test=test, k=k, block=block)), k
+    )
 
   return jax.shard_map(
     local,

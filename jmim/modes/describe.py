@@ -46,7 +46,13 @@ def run(
   method = dataclasses.replace(method, rt=build.make_runtime(hardware, mesh))
   shapes = checks.check_parameters(config, method, layout)
   cost = costs(method, config.data.batch)
-  show(console or consoles.Console(), config, shapes, layout, cost)
+  show(
+    console or consoles.Console(),
+    config,
+    shapes=shapes,
+    layout=layout,
+    cost=cost,
+  )
 
 
 def costs(method: Any, batch: int) -> dict[str, int]:

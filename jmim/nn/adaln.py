@@ -33,10 +33,12 @@ def bare_norm(
   """LayerNorm, eps 1e-6, with or without scale and bias; or RMSNorm."""
   if rms:
     return nn.RMSNorm(epsilon=1e-6, dtype=rt.dtype, name=name)
-  return norm.LayerNorm(1e-6, rt.dtype, affine, affine, name=name)
+  return norm.LayerNorm(
+    epsilon=1e-6, dtype=rt.dtype, use_bias=affine, use_scale=affine, name=name
+  )
 
 
-class AdaBlock(nn.Module):
+class AdaBlock(nn.Module, kw_only=True):
   """x + gate attention(mod(LN x)), then the same with the MLP (adaLN-Zero).
 
   Attributes:
@@ -87,7 +89,7 @@ class AdaBlock(nn.Module):
     shift1, scale1, gate1, shift2, scale2, gate2 = jnp.split(mods, 6, axis=-1)
     init = {"qkv_init": attention.separate_xavier} if self.separate else {}
     attn = attention.SelfAttention(
-      self.heads, rt=self.rt, qk_norm=self.qk_norm, name="attn", **init
+      heads=self.heads, rt=self.rt, qk_norm=self.qk_norm, name="attn", **init
     )
     inner = tuple(t for t in taps if t in attention.TAPS)
     norm = lambda name: bare_norm(self.rt, name, self.affine, self.rms)
@@ -127,7 +129,10 @@ class TokenBlock(nn.Module):
     x = jnp.concatenate([cond[:, None].astype(x.dtype), x], axis=1)
     inner = tuple(t for t in taps if t != "block")
     y, found = attention.SelfAttention(
-      self.heads, rt=self.rt, name="attn", qkv_init=attention.separate_xavier
+      heads=self.heads,
+      rt=self.rt,
+      name="attn",
+      qkv_init=attention.separate_xavier,
     )(block.layer_norm(self.rt, "norm1")(x), taps=inner)
     x = self.rt.shard(x + y)
     x = ad_checkpoint.checkpoint_name(x, "middle")
@@ -138,7 +143,7 @@ class TokenBlock(nn.Module):
     return x, {t: x if t == "block" else found[t] for t in taps}
 
 
-class TimeEmbed(nn.Module):
+class TimeEmbed(nn.Module, kw_only=True):
   """Sinusoid, linear, SiLU, linear: times [b] -> [b, width].
 
   Attributes:

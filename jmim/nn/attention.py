@@ -69,10 +69,10 @@ def attend(
   if implementation not in IMPLEMENTATIONS:
     raise ValueError(f"attention {implementation!r} not in {IMPLEMENTATIONS}")
   if implementation == "einsum":
-    p = probabilities(q, k, bias, mask, v.dtype)
+    p = probabilities(q, k, bias=bias, mask=mask, dtype=v.dtype)
     return jnp.einsum("bhts,bhsd->bhtd", p, v)
   if implementation == "flash":
-    return flash.attend(rt, q, k, v, bias, mask)
+    return flash.attend(rt, q, k=k, v=v, bias=bias, mask=mask)
   q, k, v = (einops.rearrange(a, "b h t d -> b t h d") for a in (q, k, v))
   if bias is not None:
     bias = bias.astype(q.dtype)
@@ -92,7 +92,7 @@ def separate_xavier(key, shape, dtype=jnp.float32):
   return jnp.concatenate(drawn, axis=1)
 
 
-class RelativeBias(nn.Module):
+class RelativeBias(nn.Module, kw_only=True):
   """Learned bias of the logits by relative position, one table per head.
 
   Attributes:
@@ -124,7 +124,7 @@ def value_query_bias(module: nn.Module, width: int) -> jax.Array:
   return jnp.concatenate([q, jnp.zeros_like(q), v])
 
 
-class Qkv(nn.Module):
+class Qkv(nn.Module, kw_only=True):
   """One product for q, k and v; columns ordered (q, k, v), head, dim.
 
   Attributes:
@@ -165,7 +165,7 @@ class Qkv(nn.Module):
     return einops.rearrange(y, "b t three h d -> three b h t d")
 
 
-class SelfAttention(nn.Module):
+class SelfAttention(nn.Module, kw_only=True):
   """Fused-qkv self-attention; qkv columns ordered (q, k, v), head, dim.
 
   Attributes:
@@ -214,7 +214,11 @@ class SelfAttention(nn.Module):
     if width % self.heads:
       raise ValueError(f"width {width} does not divide by {self.heads} heads")
     q, k, v = Qkv(
-      self.heads, self.qkv_bias is True, self.qkv_init, self.rt, name="qkv"
+      heads=self.heads,
+      use_bias=self.qkv_bias is True,
+      init=self.qkv_init,
+      rt=self.rt,
+      name="qkv",
     )(x, value_query_bias(self, width) if self.qkv_bias == "qv" else None)
     if self.cosine:
       q, k = self._cosine(q, k)
@@ -234,7 +238,7 @@ class SelfAttention(nn.Module):
   def _normed(self, name):
     if self.qk_norm == "rms":
       return nn.RMSNorm(epsilon=1e-6, dtype=self.rt.dtype, name=name)
-    return norm.LayerNorm(1e-6, self.rt.dtype, name=name)
+    return norm.LayerNorm(epsilon=1e-6, dtype=self.rt.dtype, name=name)
 
   def _cosine(self, q, k):
     """q and k of unit length, q times the learned scale and sqrt(d)."""
@@ -245,7 +249,7 @@ class SelfAttention(nn.Module):
     return (norm.unit(q) * scale).astype(q.dtype), norm.unit(k).astype(k.dtype)
 
 
-class CrossAttention(nn.Module):
+class CrossAttention(nn.Module, kw_only=True):
   """Attention of x to other tokens; separate q, k and v.
 
   Attributes:

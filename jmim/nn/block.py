@@ -63,7 +63,7 @@ class LayerScale(nn.Module):
     return x * gamma.astype(x.dtype)
 
 
-class Block(nn.Module):
+class Block(nn.Module, kw_only=True):
   """x + s1 g1 attention(LN x), then x + s2 g2 MLP(LN x).
 
   Attributes:
@@ -122,14 +122,18 @@ class Block(nn.Module):
       return y
 
     attn = attention.SelfAttention(
-      self.heads, self.qkv_bias, self.rt, self.cosine, name="attn"
+      heads=self.heads,
+      qkv_bias=self.qkv_bias,
+      rt=self.rt,
+      cosine=self.cosine,
+      name="attn",
     )
     if self.window is not None:
       own = attention.RelativeBias(
-        self.heads,
-        self.window,
-        self.window_prefix,
-        self.window_std,
+        heads=self.heads,
+        grid=self.window,
+        prefix=self.window_prefix,
+        std=self.window_std,
         name="relative",
       )()
       bias = own if bias is None else bias + own

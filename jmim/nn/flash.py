@@ -65,7 +65,7 @@ def attend(
     [b, h, t, d] in the dtype of v.
   """
   if rt.mesh is None:
-    return _local(q, k, v, bias, mask)
+    return _local(q, k, v=v, bias=bias, mask=mask)
   b, h = q.shape[:2]
   batch = rt.batch_axes if b % rt.ways(*rt.batch_axes) == 0 else None
   heads = "tensor" if h % (n := rt.ways("tensor")) == 0 and n > 1 else None

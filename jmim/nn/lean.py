@@ -124,5 +124,5 @@ def _layer_norm_change(x, scale, mean, rate, dx, dscale, dbias, dtype):
 def _(eps, dtype, primals, tangents):
   x, scale, bias = primals
   mean, rate = _statistics(x, eps)
-  y = _normed(x, scale, bias, mean, rate, dtype)
+  y = _normed(x, scale, bias=bias, mean=mean, rate=rate, dtype=dtype)
   return y, _layer_norm_change(x, scale, mean, rate, *tangents, dtype)

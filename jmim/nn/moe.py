@@ -140,7 +140,7 @@ def ragged(
     (b, t, d), k = x.shape, chosen.shape[-1]
     rows, ids = jnp.repeat(x.reshape(b * t, d), k, axis=0), chosen.reshape(-1)
     if sharded and shards > 1:
-      y = exchanged(rows, ids, w, shards, k)
+      y = exchanged(rows, ids, w=w, shards=shards, k=k)
     else:
       y = grouped(rows, ids, w)
     return combine(y, weights.reshape(b * t, k)).reshape(b, t, d)
@@ -241,7 +241,7 @@ class Experts(nn.Module):
     return {n: cast(Kernel(s, name=n)()) for n, s in shapes.items()}
 
 
-class MoE(nn.Module):
+class MoE(nn.Module, kw_only=True):
   """Routed experts and a shared one, in place of an MLP.
 
   Attributes:
@@ -293,7 +293,7 @@ class MoE(nn.Module):
   def _routed(self, x, routing, w):
     """The routed part, and the share of assignments dropped."""
     if self.capacity:
-      return limited(x, routing, w, self.capacity, self.rt)
+      return limited(x, routing, w=w, capacity=self.capacity, rt=self.rt)
     if self.rt.experts == "dense":
       return dense(x, routing, w), jnp.float32(0)
     return ragged(x, routing, w, self.rt), jnp.float32(0)

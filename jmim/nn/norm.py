@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jmim.nn import lean
 
 
-class LayerNorm(nn.Module):
+class LayerNorm(nn.Module, kw_only=True):
   """flax's LayerNorm with two-pass variance, of which less is kept.
 
   Attributes:
@@ -31,7 +31,7 @@ class LayerNorm(nn.Module):
     scale = self.param("scale", inits.ones, shape) if self.use_scale else 1.0
     bias = self.param("bias", inits.zeros, shape) if self.use_bias else 0.0
     dtype = x.dtype if self.dtype is None else self.dtype
-    return lean.layer_norm(x, scale, bias, self.epsilon, dtype)
+    return lean.layer_norm(x, scale, bias=bias, eps=self.epsilon, dtype=dtype)
 
 
 def unit(x: jax.Array, eps: float = 1e-12) -> jax.Array:

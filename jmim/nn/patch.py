@@ -76,7 +76,7 @@ def projection(
   )
 
 
-class PatchEmbed(nn.Module):
+class PatchEmbed(nn.Module, kw_only=True):
   """Linear map of flattened patches (a convolution with stride = kernel)."""
 
   width: int

@@ -10,7 +10,7 @@ import dataclasses
 import jax
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Chip:
   """One accelerator.
 
@@ -32,20 +32,34 @@ class Chip:
 
 
 GIB = 2**30
-_V5E = Chip(197e12, 16 * GIB, 819e9, 200e9, 3.1e9, 128)
-_V5P = Chip(459e12, 95 * GIB, 2765e9, 600e9, 6.2e9, 128)
-_V6E = Chip(918e12, 32 * GIB, 1640e9, 448e9, 6.2e9, 256)
+_V5E = Chip(
+  peak=197e12, hbm=16 * GIB, bandwidth=819e9, ici=200e9, dcn=3.1e9, unit=128
+)
+_V5P = Chip(
+  peak=459e12, hbm=95 * GIB, bandwidth=2765e9, ici=600e9, dcn=6.2e9, unit=128
+)
+_V6E = Chip(
+  peak=918e12, hbm=32 * GIB, bandwidth=1640e9, ici=448e9, dcn=6.2e9, unit=256
+)
 CHIPS = {  # beginning of `device_kind`
-  "TPU v4": Chip(275e12, 32 * GIB, 1228e9, 300e9, 6.2e9, 128),
+  "TPU v4": Chip(
+    peak=275e12, hbm=32 * GIB, bandwidth=1228e9, ici=300e9, dcn=6.2e9, unit=128
+  ),
   "TPU v5 lite": _V5E,
   "TPU v5e": _V5E,
   "TPU v5": _V5P,
   "TPU v5p": _V5P,
   "TPU v6 lite": _V6E,
   "TPU v6e": _V6E,
-  "NVIDIA A100": Chip(312e12, 80e9, 2039e9, 300e9, 25e9, 16),
-  "NVIDIA H100": Chip(989e12, 80e9, 3352e9, 450e9, 50e9, 16),
-  "NVIDIA H200": Chip(989e12, 141e9, 4800e9, 450e9, 50e9, 16),
+  "NVIDIA A100": Chip(
+    peak=312e12, hbm=80e9, bandwidth=2039e9, ici=300e9, dcn=25e9, unit=16
+  ),
+  "NVIDIA H100": Chip(
+    peak=989e12, hbm=80e9, bandwidth=3352e9, ici=450e9, dcn=50e9, unit=16
+  ),
+  "NVIDIA H200": Chip(
+    peak=989e12, hbm=141e9, bandwidth=4800e9, ici=450e9, dcn=50e9, unit=16
+  ),
 }
 
 

@@ -143,7 +143,9 @@ class Group:
     if self.count == 1:
       return found, error
     name, seconds = f"{name} ({next(self._numbers)})", patience * self.seconds
-    told = gather(name, _packed(error), seconds, self.index, self.count)
+    told = gather(
+      name, _packed(error), seconds=seconds, index=self.index, count=self.count
+    )
     first = next((h for h in sorted(told) if told[h]), None)
     if first not in (None, self.index):
       number, text = json.loads(told[first])
@@ -157,7 +159,7 @@ class Group:
     Raises:
       HostsMissing: naming those that did not come.
     """
-    gather(name, "", self.seconds, self.index, self.count)
+    gather(name, "", seconds=self.seconds, index=self.index, count=self.count)
 
   def agree(
     self,
@@ -175,7 +177,9 @@ class Group:
       keys: what -> key or flag to change.
     """
     text = json.dumps(dict(values))
-    found = gather(name, text, self.seconds, self.index, self.count)
+    found = gather(
+      name, text, seconds=self.seconds, index=self.index, count=self.count
+    )
     told = {host: json.loads(text) for host, text in found.items()}
     for what, first in told[min(told)].items():
       other = [h for h, v in told.items() if v[what] != first]

@@ -163,7 +163,7 @@ def trimmed(entries: Sequence[Any]) -> P:
 
 def fsdp_spec(shape: tuple[int, ...], name: str, size: int) -> P | None:
   """The largest dimension that divides by `size` over "fsdp", or None."""
-  return add_axis(P(), shape, name, "fsdp", {"fsdp": size})
+  return add_axis(P(), shape, name=name, axis="fsdp", mesh={"fsdp": size})
 
 
 class Layout:
@@ -212,7 +212,7 @@ class Layout:
     size, shape = self.mesh.shape.get(axis, 1), leaf.shape
     if size == 1 or not shape or np.prod(shape) < self.min_size:
       return spec
-    found = add_axis(spec, shape, name, axis, self.mesh.shape)
+    found = add_axis(spec, shape, name=name, axis=axis, mesh=self.mesh.shape)
     if found is None:
       self.missed[name] = f"{shape}: no dimension divides by {axis}={size}"
     return spec if found is None else found

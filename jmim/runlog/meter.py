@@ -18,7 +18,7 @@ def is_time(key: str) -> bool:
   return key in _TIMES or key.startswith(GOODPUT)
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(kw_only=True)
 class Meter:
   """Turns the sums kept in the state into the values of a log line.
 

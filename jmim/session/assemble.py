@@ -26,7 +26,7 @@ from jmim.training import schedule
 from jmim.training import step as steps
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Parts:
   """What a run is made of.
 
@@ -101,7 +101,9 @@ def make(
   stream = pipeline.stream_of(data["train"], spec)
   examples = stream.epoch_examples * spec.repeat_samples
   length = lambda section, stem, where: round(
-    units.steps(section, stem, config.data.batch, examples, where)
+    units.steps(
+      section, stem, batch=config.data.batch, examples=examples, where=where
+    )
   )
   total = length(config.train, "total", "train")
   checks.check_durations(config, total, examples)
@@ -174,7 +176,11 @@ def make_optimizer(parts: Parts, player: str, shapes: Any) -> optim.Optimizer:
   cfg = configs.for_player(config, "optim", player)
   scale = parts.batch / cfg["lr_batch"] if cfg["lr_batch"] else 1.0
   length = lambda stem: units.steps(
-    config.schedule, stem, parts.batch, parts.examples, "schedule"
+    config.schedule,
+    stem,
+    batch=parts.batch,
+    examples=parts.examples,
+    where="schedule",
   )
   rate = schedule.make(
     config.schedule.name,
@@ -192,4 +198,6 @@ def make_optimizer(parts: Parts, player: str, shapes: Any) -> optim.Optimizer:
   if cfg["weight_decay_end"]:
     low = cfg["weight_decay_end"]
     decay = schedule.make("cosine", decay, parts.total, min_lr=low)
-  return optim.make(cfg, shapes, parts.method.groups(), rate, decay)
+  return optim.make(
+    cfg, shapes, groups=parts.method.groups(), schedule=rate, weight_decay=decay
+  )

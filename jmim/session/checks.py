@@ -197,7 +197,11 @@ def check_durations(
   profile.steps(config.train.profile_steps, total)
   for stem in ("warmup", "cooldown"):
     part = units.steps(
-      config.schedule, stem, config.data.batch, examples, "schedule"
+      config.schedule,
+      stem,
+      batch=config.data.batch,
+      examples=examples,
+      where="schedule",
     )
     if part > total:
       raise errors.UserError(

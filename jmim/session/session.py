@@ -59,10 +59,10 @@ class Run:
     self.keeper = keepers.Keeper(
       self.workdir,
       self.parts.config.train,
-      self._length("keep_every"),
-      self._say,
-      write,
-      self.group,
+      every=self._length("keep_every"),
+      say=self._say,
+      write=write,
+      group=self.group,
     )
     self.start = self.keeper.store.latest() or 0
     self.writes, self.writer, self.board = first and write, None, None
@@ -86,7 +86,11 @@ class Run:
     """A duration of the section `train` in steps."""
     parts = self.parts
     train = parts.config.train
-    return round(units.steps(train, stem, parts.batch, parts.examples, "train"))
+    return round(
+      units.steps(
+        train, stem, batch=parts.batch, examples=parts.examples, where="train"
+      )
+    )
 
   def _stream(self, start: int) -> Iterator[dict[str, jax.Array]]:
     """The batches that follow after `start` steps."""
@@ -99,10 +103,10 @@ class Run:
       lambda position: feed.batches(
         parts.sources["train"],
         parts.spec,
-        names,
-        where,
-        position,
-        parts.config.hardware.prefetch,
+        wanted=names,
+        where=where,
+        start=position,
+        ahead=parts.config.hardware.prefetch,
       ),
     )
 
@@ -177,7 +181,7 @@ class Run:
   def _restore(self, before: int | None = None, restore: Any = None) -> None:
     """The state of the newest checkpoint that is intact, and its batches."""
     found = fallback.restore(
-      self.keeper.store, self._like(), self._say, before, restore
+      self.keeper.store, self._like(), say=self._say, before=before, how=restore
     )
     self.start, self.state, meta = found
     self.losses = list(meta.get("losses", ()))
@@ -208,12 +212,12 @@ class Run:
     self.context = contexts.Context(
       parts.method,
       parts.mesh,
-      parts.spec,
-      parts.augment,
-      parts.sources,
-      parts.consts,
-      self._fresh,
-      parts.config.seed,
+      spec=parts.spec,
+      augment_spec=parts.augment,
+      sources=parts.sources,
+      consts=parts.consts,
+      fresh=self._fresh,
+      seed=parts.config.seed,
     )
     return batch
 
@@ -253,13 +257,13 @@ class Run:
     self.peak = f"{consoles.size(peak, 'FLOP/s')} ({known})"
     self.console.print(f"peak {self.peak}")
     self.meter = meter.Meter(
-      self.clock,
-      parts.batch,
-      parts.total,
-      work.step,
-      peak,
-      self._lr,
-      self.start,
+      clock=self.clock,
+      batch=parts.batch,
+      total=parts.total,
+      flops=work.step,
+      peak=peak,
+      lr=self._lr,
+      logged=self.start,
     )
 
   def _lr(self, step: int) -> float:
@@ -275,10 +279,10 @@ class Run:
         notes.write(
           self.workdir,
           self.start,
-          self.parts,
-          self.tables,
-          self.peak,
-          self.compiled,
+          parts=self.parts,
+          tables=self.tables,
+          peak=self.peak,
+          compiled=self.compiled,
         )
       except OSError as e:
         raise self._not_written(e) from e
@@ -289,10 +293,10 @@ class Run:
     found = runner.run(
       chosen,
       self.context,
-      self.state,
-      self.console,
-      self.writer,
-      self.parts.config.data,
+      state=self.state,
+      console=self.console,
+      writer=self.writer,
+      data=self.parts.config.data,
     )
     self.keeper.note(self.context.step, found)
 

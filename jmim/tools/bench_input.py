@@ -37,7 +37,7 @@ from jmim.session import checks
 from jmim.tools import decode_race
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Rates:
   """What was measured of the whole pipeline of this host.
 

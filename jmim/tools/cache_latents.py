@@ -186,7 +186,9 @@ def build(
 
   def split(name, source, passes):
     rows = encoder.rows(source, passes)
-    return examples(rows, seen[name], gaussian, encoder.feature, dtype)
+    return examples(
+      rows, seen[name], gaussian=gaussian, name=encoder.feature, dtype=dtype
+    )
 
   with registered.skip_registration():
 
@@ -255,7 +257,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     run = train.Run(config, pathlib.Path(args.workdir), write=False)
     try:
       folder, seen = build(
-        args.name, args.out, Encoder(run, args.output), args.views, args.dtype
+        args.name,
+        args.out,
+        encoder=Encoder(run, args.output),
+        views=args.views,
+        dtype=args.dtype,
       )
     finally:
       run.close()

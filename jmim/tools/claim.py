@@ -144,7 +144,9 @@ def measure(
         flush=True,
       )
       where = root / f"seed{seed}"
-      results[name], seconds = run(name, spec, seed, where, overrides)
+      results[name], seconds = run(
+        name, spec, seed=seed, root=where, overrides=overrides
+      )
       print(f"=== run {name}, seed {seed}: {seconds:.0f} s", flush=True)
     found.append(results)
   return found

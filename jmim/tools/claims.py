@@ -86,7 +86,7 @@ def _is_number(value: Any) -> bool:
 Results = Mapping[str, Metrics]  # run name -> what it measured
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Condition:
   """A measured number and what it must not exceed or fall below.
 
@@ -118,7 +118,7 @@ class Condition:
     return " and ".join(f"{sign} {x:g}" for sign, x in parts if x is not None)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Claim:
   """Runs, and what must hold of them.
 

@@ -62,7 +62,10 @@ def photographs(count: int, seed: int = 0) -> list[bytes]:
 def boxes(count: int, seed: int = 1) -> list[Box]:
   """Random boxes of 375 x 500 images, the same for every contestant."""
   rng = np.random.default_rng(seed)
-  return [decode.crop_box(375, 500, _SCALE, _RATIO, rng) for _ in range(count)]
+  return [
+    decode.crop_box(375, 500, scale=_SCALE, ratio=_RATIO, rng=rng)
+    for _ in range(count)
+  ]
 
 
 def contestants(files: Sequence[bytes], places: Sequence[Box]) -> Runners:

@@ -214,7 +214,15 @@ def jepa_linear(path: pathlib.Path) -> None:
     plt.subplots(1, 2), settings, strict=True
   ):
     times, found, _ = theory.simulate(
-      jax.random.key(KEY), lam, rho, 2, 0.01, objective, rate, steps, 50
+      jax.random.key(KEY),
+      lam,
+      rho=rho,
+      depth=2,
+      eps=0.01,
+      objective=objective,
+      rate=rate,
+      steps=steps,
+      every=50,
     )
     final = theory.limit(rho, 2, objective)
     for i, pair in enumerate(zip(lam, rho, strict=True)):

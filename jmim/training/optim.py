@@ -215,9 +215,9 @@ def make(
   """
   if weight_decay is None:
     weight_decay = cfg["weight_decay"]
-  own = [method.Group(p, frozen=True) for p in cfg["freeze"]]
-  own += [method.Group(p, lr=f) for p, f in cfg["lr_mults"]]
-  own += [method.Group(p, decay=f) for p, f in cfg["decay_mults"]]
+  own = [method.Group(pattern=p, frozen=True) for p in cfg["freeze"]]
+  own += [method.Group(pattern=p, lr=f) for p, f in cfg["lr_mults"]]
+  own += [method.Group(pattern=p, decay=f) for p, f in cfg["decay_mults"]]
   leaves = settings(params, (*own, *groups), cfg["layer_decay"])
   bare = Optimizer(optax.identity(), schedule, leaves)
   factors = bare.trainable(jax.tree.map(lambda leaf: leaf.decay, leaves))

@@ -227,14 +227,18 @@ class Step:
     metrics, checks = {}, []
     for player in self.method.players:
       state, found, check, grads = self._play(
-        player, state, consts, batch, draws
+        player, state, consts=consts, batch=batch, draws=draws
       )
       seen["grads"] |= grads
       metrics |= found
       checks.append(check)
     if self.ema_decay:
       ema = ema_update(
-        state.ema, state.params, state.step, self.ema_decay, self.ema_warmup
+        state.ema,
+        state.params,
+        step=state.step,
+        decay=self.ema_decay,
+        warmup=self.ema_warmup,
       )
       state = state.replace(ema=ema)
     return state, metrics, jnp.all(jnp.stack(checks))
@@ -247,7 +251,14 @@ class Step:
 
     def loss_of(trainable, batch, draws):
       return _loss(
-        self.method, optimizer, player, trainable, state, consts, batch, draws
+        self.method,
+        optimizer,
+        player=player,
+        trainable=trainable,
+        state=state,
+        consts=consts,
+        batch=batch,
+        draws=draws,
       )
 
     loss, aux, grads = self._gradient(loss_of, trainable, batch, draws)

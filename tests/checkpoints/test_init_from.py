@@ -106,7 +106,17 @@ def test_bad_rules_name_their_key(own, key):
 def state(params, ema=None):
   zero = jnp.zeros((), jnp.int32)
   opt = {"main": (jnp.zeros(3), {"mu": jnp.ones(2)})}
-  return states.State(zero, params, opt, ema or {}, {}, {}, zero, zero, zero)
+  return states.State(
+    step=zero,
+    params=params,
+    opt=opt,
+    ema=ema or {},
+    extra={},
+    window={},
+    counted=zero,
+    skipped=zero,
+    skipped_total=zero,
+  )
 
 
 def test_a_run_starts_where_another_ended(tmp_path):

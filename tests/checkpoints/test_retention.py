@@ -19,7 +19,9 @@ def test_the_newest_and_every_nth_stay(steps, newest, every):
 @pytest.mark.parametrize("highest, best", [(True, 2), (False, 1)])
 def test_the_best_stays(highest, best):
   values = {1: 0.25, 2: 0.5, 3: float("nan"), 9: 7.0}
-  stay = retention.kept([1, 2, 3, 4], 1, 0, values, highest)
+  stay = retention.kept(
+    [1, 2, 3, 4], 1, every=0, values=values, highest=highest
+  )
   assert stay == {best, 4}
 
 

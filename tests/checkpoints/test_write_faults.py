@@ -84,7 +84,7 @@ def main(code, sticky):
       break
     workdir = folder / "run"
     shutil.copytree(folder / "whole", workdir)
-    found, heard = faulty(workdir, shim, n, code, sticky)
+    found, heard = faulty(workdir, shim, n=n, code=code, sticky=sticky)
     calls, told = calls or found, told + heard  # n = 0: nothing fails
     check(workdir, [{1, 2}])
     shutil.rmtree(workdir)

@@ -240,7 +240,9 @@ def test_positions_are_resized_only_when_asked():
   like = shapes(larger)
   with pytest.raises(errors.UserError, match="shape of vit.embeddings.pos"):
     plan.make(found, larger, weights(theirs), like)
-  made = plan.make(found, larger, weights(theirs), like, True)
+  made = plan.make(
+    found, larger, weights=weights(theirs), like=like, resize_positions=True
+  )
   assert made.resized == ["params/main/encoder/pos_embed"]
   got = dict(made.leaves())[made.resized[0]]
   np.testing.assert_array_equal(got[:, 0], kept[made.resized[0]][:, 0])
@@ -251,7 +253,13 @@ def test_positions_are_resized_only_when_asked():
   larger = dataclasses.replace(method, size=24)
   with pytest.raises(errors.UserError, match="shape of pos_embed"):
     plan.make(found, larger, weights(theirs), shapes(larger))
-  made = plan.make(found, larger, weights(theirs), shapes(larger), True)
+  made = plan.make(
+    found,
+    larger,
+    weights=weights(theirs),
+    like=shapes(larger),
+    resize_positions=True,
+  )
   assert set(made.ignored) == {"pos_embed", "decoder_pos_embed"}
 
 

@@ -450,7 +450,11 @@ def test_diffusers_dit(tmp_path):
     np.moveaxis(np.asarray(got), -1, 1), want.numpy(), atol=1e-4
   )
   check_diffusers_reads(
-    "diffusers_dit", method, params, theirs, tmp_path / "ours"
+    "diffusers_dit",
+    method,
+    params=params,
+    theirs=theirs,
+    folder=tmp_path / "ours",
   )
 
 

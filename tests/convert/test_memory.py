@@ -21,7 +21,11 @@ LEAVES, LAYERS, SIDE = 6, 4, 512
 LEAF = LAYERS * SIDE * SIDE * 4
 SLACK = 1 << 19  # names, headers, generators, programs, a buffer of zipfile
 RULES = [
-  table.Rule(f"b.{{i}}.w{j}.weight", f"params/w{j}/layers/kernel", table.LINEAR)
+  table.Rule(
+    theirs=f"b.{{i}}.w{j}.weight",
+    ours=f"params/w{j}/layers/kernel",
+    op=table.LINEAR,
+  )
   for j in range(LEAVES)
 ]
 
@@ -65,7 +69,14 @@ MESH = {"data": 2, "fsdp": 4}
 
 
 def plan_of(path, like):
-  return plan.Plan(RULES, files.read(path), trees.named(like), [], [], [])
+  return plan.Plan(
+    table=RULES,
+    weights=files.read(path),
+    like=trees.named(like),
+    ignored=[],
+    fresh=[],
+    resized=[],
+  )
 
 
 def layout(like):

@@ -61,11 +61,11 @@ def test_a_leaf_without_a_rule_is_named(model):
 def test_arrays_side_by_side_are_joined_and_cut():
   names = [
     table.Rule(
-      ("b.{i}.q.weight", "b.{i}.k.weight"),
-      "blocks/layers/qk/kernel",
-      table.LINEAR,
+      theirs=("b.{i}.q.weight", "b.{i}.k.weight"),
+      ours="blocks/layers/qk/kernel",
+      op=table.LINEAR,
     ),
-    table.Rule("packed.bias", ("q/bias", "k/bias", "v/bias")),
+    table.Rule(theirs="packed.bias", ours=("q/bias", "k/bias", "v/bias")),
   ]
   rng = np.random.default_rng(0)
   theirs = {

@@ -7,7 +7,9 @@ BATCH, EXAMPLES = 64, 1000
 
 
 def steps(**section):
-  return units.steps(section, "total", BATCH, EXAMPLES, "train")
+  return units.steps(
+    section, "total", batch=BATCH, examples=EXAMPLES, where="train"
+  )
 
 
 @pytest.mark.parametrize(

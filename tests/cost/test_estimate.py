@@ -28,7 +28,7 @@ FACTS = estimate.Facts(
 def cost(flops=110, traffic=40, inside=9.0, between=0.0):
   sent = hlo_collectives.Collective
   return hlo_cost.Cost(
-    [hlo_cost.Product("fc", 8, 128, 50, flops // 2, 2)],
+    [hlo_cost.Product(name="fc", m=8, n=128, k=50, flops=flops // 2, times=2)],
     [
       sent("all-gather", inside, 2, False, 1),
       sent("all-reduce", between, 2, True, 1),
@@ -70,7 +70,19 @@ def test_the_minimum_is_two_gathers_and_one_scatter():
   found = estimate.report(cost(), FACTS, CHIP)["network"]
   assert found["fsdp_minimum"] == 3 * 2 * 12 * 3 / 4
   assert found["over_minimum"] == pytest.approx(9 / 54)
-  halves = estimate.fsdp_minimum(estimate.Facts(4, 2, 8, 12, 2, 2, 50, {}, 1.0))
+  halves = estimate.fsdp_minimum(
+    estimate.Facts(
+      devices=4,
+      hosts=2,
+      batch=8,
+      parameters=12,
+      split=2,
+      itemsize=2,
+      model_flops=50,
+      memory={},
+      compile_seconds=1.0,
+    )
+  )
   assert halves == 3 * 2 * 6 * 1 / 2
 
 

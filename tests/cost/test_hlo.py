@@ -204,13 +204,22 @@ def test_room_for_what_a_loop_will_write_is_not_traffic():
 def test_positions_in_holes_and_padding_do_not_count():
   # A batched product as the TPU compiler writes it: 5 kernel positions, of
   # which one meets an input for each output.
-  assert hlo_cost.positions(5, 5, 5, 4, 0, 5, 1) == 5
-  assert hlo_cost.positions(4, 4, 1, 1, 0, 1, 1) == 4
-  assert hlo_cost.positions(4, 4, 3, 1, 1, 1, 1) == 3 * 4 - 2
+  assert (
+    hlo_cost.positions(5, 5, window=5, stride=4, pad=0, hole=5, step=1) == 5
+  )
+  assert (
+    hlo_cost.positions(4, 4, window=1, stride=1, pad=0, hole=1, step=1) == 4
+  )
+  assert (
+    hlo_cost.positions(4, 4, window=3, stride=1, pad=1, hole=1, step=1)
+    == 3 * 4 - 2
+  )
 
 
 def test_padding_of_products():
-  product = lambda m, n, k: hlo_cost.Product("", m, n, k, 0, 1)
+  product = lambda m, n, k: hlo_cost.Product(
+    name="", m=m, n=n, k=k, flops=0, times=1
+  )
   assert product(800, 1024, 4096).padded(128) == 1
   assert product(1024, 4096, 50).padded(128) == pytest.approx(2.56)
   assert product(50, 64, 128).padded(128) == pytest.approx(56 / 50 * 2)

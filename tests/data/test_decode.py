@@ -190,9 +190,11 @@ def test_center_equals_pillow(shape, channels):
 
 def test_resized_crop_equals_pillow_on_its_box():
   image, scale, ratio = _noise(50, 70), (0.2, 0.6), (3 / 4, 4 / 3)
-  found = decode.resized_crop(image, 24, scale, ratio, np.random.default_rng(5))
+  found = decode.resized_crop(
+    image, 24, scale=scale, ratio=ratio, rng=np.random.default_rng(5)
+  )
   top, left, h, w = decode.crop_box(
-    50, 70, scale, ratio, np.random.default_rng(5)
+    50, 70, scale=scale, ratio=ratio, rng=np.random.default_rng(5)
   )
   box = Image.fromarray(image).crop((left, top, left + w, top + h))
   expected = box.resize((24, 24), Image.Resampling.BICUBIC)
@@ -209,7 +211,9 @@ def test_resized_crop_equals_pillow_on_its_box():
 def test_boxes_lie_inside(height, width, a, b, seed):
   scale, ratio = (min(a, b), max(a, b)), (3 / 4, 4 / 3)
   rng = np.random.default_rng(seed)
-  top, left, h, w = decode.crop_box(height, width, scale, ratio, rng)
+  top, left, h, w = decode.crop_box(
+    height, width, scale=scale, ratio=ratio, rng=rng
+  )
   assert 0 <= top <= top + h <= height and 0 <= left <= left + w <= width
   assert h > 0 and w > 0
 
@@ -220,7 +224,7 @@ def test_boxes_have_the_areas_and_ratios_asked_for():
   rng = np.random.default_rng(0)
   boxes = np.array(
     [
-      decode.crop_box(1000, 1000, (0.1, 0.4), (1 / 2, 2), rng)
+      decode.crop_box(1000, 1000, scale=(0.1, 0.4), ratio=(1 / 2, 2), rng=rng)
       for _ in range(4000)
     ]
   )
@@ -239,11 +243,11 @@ def test_boxes_have_the_areas_and_ratios_asked_for():
 def test_fallback_is_a_central_box():
   # An area of 1 never has an allowed aspect here: all ten tries fail.
   rng, ratio = np.random.default_rng(0), (3 / 4, 4 / 3)
-  box = decode.crop_box(100, 20, (1, 1), ratio, rng)
+  box = decode.crop_box(100, 20, scale=(1, 1), ratio=ratio, rng=rng)
   assert box == (36, 0, 27, 20)
-  box = decode.crop_box(20, 100, (1, 1), ratio, rng)
+  box = decode.crop_box(20, 100, scale=(1, 1), ratio=ratio, rng=rng)
   assert box == (0, 36, 20, 27)
-  box = decode.crop_box(30, 30, (1, 1), (0.9, 0.95), rng)
+  box = decode.crop_box(30, 30, scale=(1, 1), ratio=(0.9, 0.95), rng=rng)
   assert box == (0, 1, 30, 28)
 
 

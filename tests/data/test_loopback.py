@@ -47,7 +47,11 @@ def main(where, count, index, out):
     workers=WORKERS[int(count)],
   )
   stream = feed.batches(
-    source, spec, ("image", "label"), sharding.batch_sharding(mesh), START
+    source,
+    spec,
+    wanted=("image", "label"),
+    where=sharding.batch_sharding(mesh),
+    start=START,
   )
   found = {}
   for step in range(STEPS):

@@ -68,7 +68,7 @@ def test_the_order_never_changes():
 @hypothesis.given(st.integers(1, 60), st.integers(1, 80), _SEEDS, st.booleans())
 @hypothesis.settings(deadline=None)
 def test_stream_visits_each_example_once_per_epoch(n, batch, seed, shuffle):
-  stream = order.Order(n, batch, seed, shuffle)
+  stream = order.Order(n=n, batch=batch, seed=seed, shuffle=shuffle)
   steps = -(-3 * n // batch)
   slots = [stream.slots(step) for step in range(steps)]
   epoch, index = (
@@ -83,13 +83,13 @@ def test_stream_visits_each_example_once_per_epoch(n, batch, seed, shuffle):
 
 
 def test_an_epoch_of_50000_in_batches_of_256():
-  stream = order.Order(50000, 256, seed=1)
+  stream = order.Order(n=50000, batch=256, seed=1)
   index = np.concatenate([stream.slots(step)[1] for step in range(196)])
   assert np.unique(index[:50000]).size == 50000
 
 
 def test_far_into_a_billion_examples():
-  epoch, index = order.Order(10**9, 4096, seed=5).slots(10**6)
+  epoch, index = order.Order(n=10**9, batch=4096, seed=5).slots(10**6)
   assert epoch.dtype == index.dtype == np.int64
   position = 10**6 * 4096 + np.arange(4096)
   np.testing.assert_array_equal(epoch, position // 10**9)
@@ -101,7 +101,8 @@ def test_far_into_a_billion_examples():
 
 def _parts(sizes, batch, repeat=1):
   return tuple(
-    order.Order(n, batch, seed, repeat=repeat) for seed, n in enumerate(sizes)
+    order.Order(n=n, batch=batch, seed=seed, repeat=repeat)
+    for seed, n in enumerate(sizes)
   )
 
 
@@ -135,7 +136,7 @@ def test_mixture_may_start_anywhere():
 
 
 def test_a_dropped_remainder_leaves_whole_batches_per_epoch():
-  stream = order.Order(23, 8, 3, drop=True)
+  stream = order.Order(n=23, batch=8, seed=3, drop=True)
   assert stream.epoch_examples == 16
   left = set()
   for e in range(60):
@@ -145,7 +146,7 @@ def test_a_dropped_remainder_leaves_whole_batches_per_epoch():
     left |= set(range(23)) - set(index.tolist())
   assert left == set(range(23))  # not always the same ones
   with pytest.raises(errors.UserError) as caught:
-    order.Order(5, 8, 0, drop=True)
+    order.Order(n=5, batch=8, seed=0, drop=True)
   assert caught.value.key == "data.remainder"
 
 
@@ -165,8 +166,8 @@ def test_mistakes_name_the_key():
     order.host_slice(10, 0, 4)
   assert caught.value.key == "data.batch"
   with pytest.raises(errors.UserError) as caught:
-    order.Order(10, 0, 0)
+    order.Order(n=10, batch=0, seed=0)
   assert caught.value.key == "data.batch"
   with pytest.raises(errors.UserError) as caught:
-    order.Order(0, 10, 0)
+    order.Order(n=0, batch=10, seed=0)
   assert caught.value.key == "data.name"

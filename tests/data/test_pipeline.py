@@ -75,7 +75,7 @@ def _with(**fields):
 
 def test_train_follows_the_order_and_keeps_pairs_together():
   spec = pipeline.Spec(batch=10, size=6, seed=5, threads=2)
-  stream = order.Order(_N, 10, 5)
+  stream = order.Order(n=_N, batch=10, seed=5)
   for step, batch in enumerate(_take(pipeline.train(_source(), spec), 7)):
     index = stream.slots(step)[1]
     np.testing.assert_array_equal(batch["index"], index)
@@ -97,7 +97,12 @@ def test_hosts_share_the_same_global_batches(hosts):
   source = _noise_source()
   whole = _take(pipeline.train(source, _SPEC), 5)
   shares = [
-    _take(pipeline.train(source, _SPEC, 0, host, hosts), 5)
+    _take(
+      pipeline.train(
+        source, _SPEC, start_step=0, process_index=host, process_count=hosts
+      ),
+      5,
+    )
     for host in range(hosts)
   ]
   _assert_same(_join(shares), whole)
@@ -117,7 +122,7 @@ def test_resuming_equals_continuing(start):
 def test_starting_far_away_replays_nothing():
   step = 10**9
   (batch,) = _take(pipeline.train(_source(), _with(size=6), step), 1)
-  expected = order.Order(_N, 8, 3).slots(step)[1]
+  expected = order.Order(n=_N, batch=8, seed=3).slots(step)[1]
   np.testing.assert_array_equal(batch["index"], expected)
 
 
@@ -130,7 +135,7 @@ def test_threads_change_nothing(threads):
 
 def _views(spec, steps):
   """(epoch, index) -> image."""
-  stream, views = order.Order(_N, spec.batch, spec.seed), {}
+  stream, views = order.Order(n=_N, batch=spec.batch, seed=spec.seed), {}
   for step, batch in enumerate(
     _take(pipeline.train(_noise_source(), spec), steps)
   ):
@@ -156,7 +161,11 @@ def test_a_view_depends_on_seed_epoch_and_example_only():
 def test_evaluate_visits_each_once_in_order(hosts, n):
   spec = pipeline.Spec(batch=8, size=6, threads=2)
   shares = [
-    list(pipeline.evaluate(_source(n), spec, None, host, hosts))
+    list(
+      pipeline.evaluate(
+        _source(n), spec, limit=None, process_index=host, process_count=hosts
+      )
+    )
     for host in range(hosts)
   ]
   batches = _join(shares)
@@ -230,7 +239,7 @@ def test_a_broken_file_is_replaced_by_the_next_and_named_once(broken, caplog):
   with caplog.at_level(logging.WARNING):
     batches = _take(pipeline.train(broken, spec), 6)
   for step, batch in enumerate(batches):
-    index = order.Order(10, 10, 0).slots(step)[1]
+    index = order.Order(n=10, batch=10, seed=0).slots(step)[1]
     expected = np.where((index == 3) | (index == 4), 5, index)
     np.testing.assert_array_equal(batch["index"], expected)
     np.testing.assert_array_equal(batch["image"][:, 0, 0, 0], expected)
@@ -390,7 +399,7 @@ class _Gated(_Counting):
 
 def test_batches_in_the_making_are_given_up():
   before = set(_workers())
-  source = _Gated(order.Order(1000, 4, 0).slots(0)[1])
+  source = _Gated(order.Order(n=1000, batch=4, seed=0).slots(0)[1])
   iterator = pipeline.train(source, pipeline.Spec(batch=4, size=6, threads=2))
   next(iterator)
   mine = set(_workers()) - before

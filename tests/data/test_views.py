@@ -76,7 +76,7 @@ def test_repeats_are_new_samples_of_the_same_example():
   for step, batch in enumerate(batches):
     index = batch["index"].reshape(4, 3)
     assert (index == index[:, :1]).all()
-    expected = order.Order(6, 12, 0, repeat=3).slots(step)[1]
+    expected = order.Order(n=6, batch=12, seed=0, repeat=3).slots(step)[1]
     np.testing.assert_array_equal(batch["index"], expected)
     crops = batch["image"].reshape(4, 3, -1)
     for a, b in ((0, 1), (0, 2), (1, 2)):
@@ -93,7 +93,11 @@ def test_hosts_may_part_the_repeats_of_an_example(hosts):
   spec = _with(batch=12, repeat_samples=6)
   (whole,) = _take(pipeline.train(_map(), spec))
   shares = [
-    _take(pipeline.train(_map(), spec, 0, host, hosts))[0]
+    _take(
+      pipeline.train(
+        _map(), spec, start_step=0, process_index=host, process_count=hosts
+      )
+    )[0]
     for host in range(hosts)
   ]
   for name in whole:

@@ -25,7 +25,9 @@ _SPEC = pipeline.Spec(batch=8, size=32, host_crop="resized", threads=1, seed=3)
 
 
 def _take(source, spec, n, start=0, host=0, hosts=1):
-  stream = pipeline.train(source, spec, start, host, hosts)
+  stream = pipeline.train(
+    source, spec, start_step=start, process_index=host, process_count=hosts
+  )
   batches = list(itertools.islice(stream, n))
   stream.close()
   return batches
@@ -42,8 +44,13 @@ def _assert_same(left, right):
 def test_workers_change_nothing(workers):
   source = combine.Cached(sources.synthetic(40, 64), 10**6, workers)
   spec = dataclasses.replace(_SPEC, workers=workers)
-  here = [_take(source, _SPEC, 7, 10**6, host, 2) for host in (0, 1)]
-  there = [_take(source, spec, 7, 10**6, host, 2) for host in (0, 1)]
+  here = [
+    _take(source, _SPEC, n=7, start=10**6, host=host, hosts=2)
+    for host in (0, 1)
+  ]
+  there = [
+    _take(source, spec, n=7, start=10**6, host=host, hosts=2) for host in (0, 1)
+  ]
   _assert_same(here[0] + here[1], there[0] + there[1])
   whole = _take(source, _SPEC, 7, 10**6)
   for step, batch in enumerate(whole):

@@ -18,7 +18,9 @@ NET = chainnet.conditionals(CHAIN, MASK)
 def sample(n=512, net=NET, steps=30, start=None, **options):
   start = jnp.full((n, L), MASK) if start is None else start
   run = jax.jit(
-    lambda k, s: ancestral.ancestral_sample(k, net, s, MASK, steps, **options)
+    lambda k, s: ancestral.ancestral_sample(
+      k, net, init_tokens=s, mask_id=MASK, steps=steps, **options
+    )
   )
   found = run(jax.random.key(0), start)
   jax.effects_barrier()

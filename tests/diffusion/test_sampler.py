@@ -19,13 +19,13 @@ PATH = LINEAR.levels(respace.visited("even", 1000, 12))
 
 def oracle(x, level):
   """Knows the data."""
-  return targets.output("x0", X0, x, level.signal, level.noise)
+  return targets.output("x0", X0, x=x, a=level.signal, s=level.noise)
 
 
 def network(x, level):
   """Any smooth function that depends on everything."""
   eps = jnp.tanh(x + 0.3 * jnp.roll(x, 1, 1)) * level.noise + 1e-4 * level.time
-  return targets.output("eps", eps, x, level.signal, level.noise)
+  return targets.output("eps", eps, x=x, a=level.signal, s=level.noise)
 
 
 def noise_of(table, seed=0):
@@ -100,12 +100,12 @@ def test_euler_in_scaled_space_is_ddim():
 def test_heun_is_the_algorithm_of_the_paper():
   path = schedule.karras(6, 0.1, 5.0)
   churn, low, high, inflate = 3.0, 0.2, 4.0, 1.01
-  table = solvers.heun(path, churn, low, high, inflate)
+  table = solvers.heun(path, churn, low=low, high=high, inflate=inflate)
   z = noise_of(table)
 
   def denoise(x, level):
     x0 = x * 0.5 / (1 + level.noise) + 0.1 * jnp.sin(x) + 0.01 * level.time
-    return targets.output("x0", x0, x, level.signal, level.noise)
+    return targets.output("x0", x0, x=x, a=level.signal, s=level.noise)
 
   def d(x, s):
     level = sampler.Level(0, np.log(s) / 4, 1.0, s, *[None] * 4, (None, None))
@@ -137,7 +137,7 @@ def gaussian(x, level):
   a, s = level.signal, level.noise
   gain = a * DEVIATION**2 / (a**2 * DEVIATION**2 + s**2)
   x0 = MEAN + gain * (x - a * MEAN)
-  return targets.output("x0", x0, x, a, s)
+  return targets.output("x0", x0, x=x, a=a, s=s)
 
 
 def error(name, n):
@@ -183,7 +183,9 @@ def test_a_path_can_be_walked_in_parts(name):
   make = lambda p: solvers.make(name, p, eta=0.5)
   whole = make(PATH)
   z = noise_of(whole)
-  wanted, record = sampler.sample(whole, network, START, z, sampler.trajectory)
+  wanted, record = sampler.sample(
+    whole, network, x=START, noise=z, callback=sampler.trajectory
+  )
   half, _ = sampler.sample(make(PATH.part(0, 5)), network, START, z[:5])
   np.testing.assert_allclose(half, record["x"][4], atol=1e-5)
   if whole.memory == 1:  # a multi-step sampler starts over where it was cut
@@ -211,7 +213,9 @@ def test_noise_is_recovered_from_a_path():
   table = solvers.ddim(PATH, eta=1.0)
   path = RNG.normal(size=(13, *SHAPE)).astype(np.float32)
   z = sampler.noises(table, network, path)
-  found, record = sampler.sample(table, network, path[0], z, sampler.trajectory)
+  found, record = sampler.sample(
+    table, network, x=path[0], noise=z, callback=sampler.trajectory
+  )
   np.testing.assert_allclose(record["x"][:-1], path[1:-1], atol=2e-3)
   with pytest.raises(ValueError, match="one call"):
     sampler.noises(solvers.dpmpp_2m(PATH), network, path)
@@ -237,7 +241,7 @@ def test_a_residual_shift_is_a_path_of_the_residual():
 
   def denoise(u, level):
     x0 = jnp.tanh(u + y)  # the network sees x, not the residual
-    return targets.output("x0", x0 - y, u, level.signal, level.noise)
+    return targets.output("x0", x0 - y, x=u, a=level.signal, s=level.noise)
 
   found, _ = sampler.sample(table, denoise, START, z)
   x = START + y
@@ -273,7 +277,7 @@ def test_inpainting_keeps_what_is_known(eps):
     return x, (x, level.to_signal, level.to_noise)
 
   found, (seen, a, s) = sampler.sample(
-    table, network, START, noise_of(table), callback
+    table, network, x=START, noise=noise_of(table), callback=callback
   )
   np.testing.assert_allclose(found[:, :2], X0[:, :2], atol=1e-6)
   known = a.reshape(-1, 1, 1, 1, 1) * X0 + s.reshape(-1, 1, 1, 1, 1) * noise
@@ -285,7 +289,7 @@ def test_inpainting_keeps_what_is_known(eps):
 def test_sampling_is_differentiable():
   def last(scale):
     denoise = lambda x, level: targets.output(
-      "x0", scale * X0, x, level.signal, level.noise
+      "x0", scale * X0, x=x, a=level.signal, s=level.noise
     )
     return sampler.sample(solvers.dpmpp_2m(PATH), denoise, START)[0].sum()
 

@@ -22,8 +22,8 @@ LEVELS = {
 def test_a_perfect_prediction_gives_data_and_noise_back(kind, level):
   a, s = LEVELS[level]
   x = targets.noised(X0, EPS, a, s)
-  pred = targets.target(kind, X0, EPS, a, s)
-  out = targets.output(kind, pred, x, a, s)
+  pred = targets.target(kind, X0, eps=EPS, a=a, s=s)
+  out = targets.output(kind, pred, x=x, a=a, s=s)
   np.testing.assert_allclose(out.x0, X0, atol=1e-3)
   np.testing.assert_allclose(out.eps, EPS, atol=1e-3)
 
@@ -32,19 +32,19 @@ def test_a_perfect_prediction_gives_data_and_noise_back(kind, level):
 def test_any_prediction_gives_a_consistent_pair(kind):
   a, s = LEVELS["preserving"]
   x, pred = RNG.normal(size=(2, *X0.shape)).astype(np.float32)
-  out = targets.output(kind, pred, x, a, s)
+  out = targets.output(kind, pred, x=x, a=a, s=s)
   np.testing.assert_allclose(a * out.x0 + s * out.eps, x, atol=1e-5)
   np.testing.assert_allclose(
-    targets.target(kind, out.x0, out.eps, a, s), pred, atol=1e-3
+    targets.target(kind, out.x0, eps=out.eps, a=a, s=s), pred, atol=1e-3
   )
 
 
 def test_clipping_and_reprojection():
   a, s = LEVELS["preserving"]
   x = 5 * RNG.normal(size=X0.shape).astype(np.float32)
-  plain = targets.output("eps", EPS, x, a, s)
-  both = targets.output("eps", EPS, x, a, s, clip=1.0)
-  kept = targets.output("eps", EPS, x, a, s, clip=1.0, reproject=False)
+  plain = targets.output("eps", EPS, x=x, a=a, s=s)
+  both = targets.output("eps", EPS, x=x, a=a, s=s, clip=1.0)
+  kept = targets.output("eps", EPS, x=x, a=a, s=s, clip=1.0, reproject=False)
   np.testing.assert_array_equal(both.x0, np.clip(plain.x0, -1, 1))
   np.testing.assert_allclose(a * both.x0 + s * both.eps, x, atol=1e-4)
   np.testing.assert_array_equal(kept.eps, EPS)
@@ -53,7 +53,7 @@ def test_clipping_and_reprojection():
 
 def test_an_unknown_kind_is_named():
   with pytest.raises(ValueError, match="epsilon"):
-    targets.target("epsilon", X0, EPS, 1.0, 1.0)
+    targets.target("epsilon", X0, eps=EPS, a=1.0, s=1.0)
 
 
 def test_edm_preconditioning_keeps_unit_variance():
@@ -75,10 +75,10 @@ def test_min_snr_is_the_same_weight_in_every_kind():
   np.testing.assert_allclose(
     weights.make("min_snr", "x0", a, s), np.minimum((a / s) ** 2, 5)
   )
-  guessed = targets.to_eps("x0", guess, x, a, s)
+  guessed = targets.to_eps("x0", guess, x=x, a=a, s=s)
   for kind in ("eps", "v"):
-    pred = targets.target(kind, guess, guessed, a, s)
-    error = (pred - targets.target(kind, X0, EPS, a, s)) ** 2
+    pred = targets.target(kind, guess, eps=guessed, a=a, s=s)
+    error = (pred - targets.target(kind, X0, eps=EPS, a=a, s=s)) ** 2
     found = weights.make("min_snr", kind, a, s) * error
     np.testing.assert_allclose(found, wanted, rtol=2e-2, atol=1e-5)
 

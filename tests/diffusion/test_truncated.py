@@ -58,7 +58,13 @@ def simulated(steps, limit, chains):
   precision, cut = ("f64", 0.0) if limit > 20 else ("f64", float(limit))
   run = jax.jit(
     lambda k: ancestral.ancestral_sample(
-      k, net, start, 32, steps, precision=precision, limit=cut
+      k,
+      net,
+      init_tokens=start,
+      mask_id=32,
+      steps=steps,
+      precision=precision,
+      limit=cut,
     )
   )
   found = run(jax.random.key(0))

@@ -101,7 +101,14 @@ def context(
   first = toy.init(jax.random.key(0), None)
   fresh = toy.init(jax.random.key(1), None)
   made = contexts.Context(
-    toy, mesh, spec, augment.Spec(flip=False), data, {}, lambda: fresh, 0
+    toy,
+    mesh,
+    spec=spec,
+    augment_spec=augment.Spec(flip=False),
+    sources=data,
+    consts={},
+    fresh=lambda: fresh,
+    seed=0,
   )
   made.start(state(*first))
   return made
@@ -110,4 +117,14 @@ def context(
 def state(params, extra, step=0):
   zero = np.zeros((), np.int32)
   step = np.asarray(step, np.int32)
-  return states.State(step, params, {}, {}, extra, {}, zero, zero, zero)
+  return states.State(
+    step=step,
+    params=params,
+    opt={},
+    ema={},
+    extra=extra,
+    window={},
+    counted=zero,
+    skipped=zero,
+    skipped_total=zero,
+  )

@@ -69,7 +69,7 @@ def test_the_loss_is_the_mean_over_pixels_that_count():
     y = dense.jnp.asarray(y)
     return evaluator._loss(params, extra, {"tokens": tokens}, y)[0]
 
-  found, _ = dense.maps(params, extra, tokens, True, (4, 4))
+  found, _ = dense.maps(params, extra, tokens=tokens, train=True, side=(4, 4))
   logits = np.asarray(found[0, 0], np.float64)
   logs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
   keep = targets[0] != 255
@@ -131,8 +131,12 @@ def test_propagation_equals_its_definition():
   tokens = rng.normal(size=(4, 4, 5, 6))
   first = np.eye(3)[rng.integers(0, 3, (4, 5))]
   for last, radius in ((2, 1), (7, 12)):
-    got = propagation.propagate(tokens, first, last, radius, 3, 0.1)
-    want = slow_propagate(tokens, first, last, radius, 3, 0.1)
+    got = propagation.propagate(
+      tokens, first, last=last, radius=radius, k=3, temperature=0.1
+    )
+    want = slow_propagate(
+      tokens, first, last=last, radius=radius, k=3, temperature=0.1
+    )
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
 

@@ -33,7 +33,9 @@ def test_digits_equal_the_published_recipe_in_float64_to_the_last_example():
   labels = scans.target[train]
   few = fewshot.choose(labels, 10, seed=0)
   x, y = scans.data[train][few], labels[few]
-  got = fewshot.scores(x.astype(np.float32), y, scans.data[test], 10, 1024.0)
+  got = fewshot.scores(
+    x.astype(np.float32), y, test=scans.data[test], classes=10, penalty=1024.0
+  )
   # big_vision's eigendecomposition, in float64.
   mean, std = x.mean(0), x.std(0) + 1e-5
   whiten = lambda v: np.pad(

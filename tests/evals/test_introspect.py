@@ -110,7 +110,9 @@ def test_every_result_line_has_its_protocol_and_what_the_run_added():
     )
   }
   state = evalkit.state(*context.tree("raw"), step=4)
-  numbers = runner.run({"a": Adds()}, context, state, seen, seen, data)
+  numbers = runner.run(
+    {"a": Adds()}, context, state=state, console=seen, writer=seen, data=data
+  )
   assert numbers == {"a/value": 1.5}
   assert seen.said == ["evaluating a (1 of 1)"]
   ((values, details),) = seen.lines

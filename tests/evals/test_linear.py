@@ -50,7 +50,9 @@ def test_attentive_probe_learns_and_counts_all():
 def test_replay_shows_every_example_once_an_epoch():
   context = evalkit.context()
   outputs = {"x": np.arange(10, dtype=np.float32)}
-  batches = frozen.replay(context, outputs, np.arange(10), 4, 5)
+  batches = frozen.replay(
+    context, outputs, targets=np.arange(10), batch=4, steps=5
+  )
   seen = []
   for found, targets in batches:
     np.testing.assert_array_equal(found["x"], targets)

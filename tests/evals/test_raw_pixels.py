@@ -43,7 +43,9 @@ def test_neighbours(pixels, name, n, m):
       k, metric="cosine", weights=lambda d: np.exp((1 - d) / 0.07)
     ).fit(train.astype(np.float64), labels)
     want = reference.predict(test.astype(np.float64))
-    got = knn.votes(train, labels, test, k, 0.07, 10, mesh()).argmax(1)
+    got = knn.votes(
+      train, labels, test=test, k=k, temperature=0.07, classes=10, mesh=mesh()
+    ).argmax(1)
     np.testing.assert_array_equal(got, want)
 
 
@@ -63,6 +65,6 @@ def test_few_shots(pixels, name, n, m, shots):
     alpha=1024.0, fit_intercept=False, solver="svd"
   ).fit(whiten(x), 2.0 * np.eye(10)[y] - 1)
   want = reference.predict(whiten(test))
-  got = fewshot.scores(train[few], y, test, 10, 1024.0)
+  got = fewshot.scores(train[few], y, test=test, classes=10, penalty=1024.0)
   np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-7)
   np.testing.assert_array_equal(got.argmax(1), want.argmax(1))

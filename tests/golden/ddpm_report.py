@@ -36,7 +36,7 @@ def recorded(cond, null, scale):
   def denoise(x, level):
     eps = guidance.combine(cond[level.index], null[level.index], scale)
     return targets.output(
-      "eps", eps, x, level.signal, level.noise, scales=level.scales
+      "eps", eps, x=x, a=level.signal, s=level.noise, scales=level.scales
     )
 
   return denoise
@@ -47,9 +47,9 @@ def ddim(c, i, levels):
   _, path = sampler.sample(
     solvers.ddim(levels, c["eta"]),
     denoise,
-    i["x"],
-    i["noise"],
-    sampler.trajectory,
+    x=i["x"],
+    noise=i["noise"],
+    callback=sampler.trajectory,
   )
   return path["x"]
 

@@ -105,7 +105,9 @@ def sampled(case, m, params):
     )
     cond, null = jnp.split(raw, 2)
     both = [
-      guidance.combine(cond, null, m.guidance, m.guidance_channels, rest)
+      guidance.combine(
+        cond, null, scale=m.guidance, channels=m.guidance_channels, rest=rest
+      )
       for rest in (cond, null)
     ]
     return m.output(jnp.concatenate(both), x, level)
@@ -114,7 +116,11 @@ def sampled(case, m, params):
   start, noise = jnp.concatenate([start, start]), last(i["sample_noise"])
   walk = jax.jit(
     lambda table: sampler.sample(
-      table, denoise, start, noise[: len(table)], sampler.trajectory
+      table,
+      denoise,
+      x=start,
+      noise=noise[: len(table)],
+      callback=sampler.trajectory,
     )[1],
     static_argnums=0,
   )

@@ -125,7 +125,7 @@ def quantised(case):
 def imported(m, theirs):
   """The parts that a case holds; running statistics are not ours."""
   rules = [
-    table.Rule("quantize.embedding.weight", "autoencoder/codes"),
+    table.Rule(theirs="quantize.embedding.weight", ours="autoencoder/codes"),
     *convert.linear("decoder.conv_out", "autoencoder/last", convert.CONV),
     *table.placed(
       convert.critic(m.disc_layers), "discriminator.", "discriminator/"
@@ -207,7 +207,7 @@ def ddim(case):
     return m.output(eps, x, level)
 
   _, states = sampler.sample(
-    path, denoise, i["x_T"], i["noise"], sampler.trajectory
+    path, denoise, x=i["x_T"], noise=i["noise"], callback=sampler.trajectory
   )
   f = lambda x: np.float32(x[::-1])  #   ascending, as recorded
   return {

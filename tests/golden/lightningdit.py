@@ -91,7 +91,11 @@ def run(case):
   start = last(i["z"])
   _, walk = jax.jit(
     lambda p: sampler.sample(
-      m.table, m.denoise(p, batch["label"]), start, None, sampler.trajectory
+      m.table,
+      m.denoise(p, batch["label"]),
+      x=start,
+      noise=None,
+      callback=sampler.trajectory,
     )
   )(params)
   path = jnp.concatenate([start[None], walk["x"]])

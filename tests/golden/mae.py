@@ -99,10 +99,10 @@ def nearest_neighbours(case):
   votes = knn.votes(
     i["train_features"],
     i["train_labels"],
-    i["test_features"],
-    c["k"],
-    c["T"],
-    c["num_classes"],
+    test=i["test_features"],
+    k=c["k"],
+    temperature=c["T"],
+    classes=c["num_classes"],
   )
   return {
     "votes": votes,
@@ -114,14 +114,14 @@ def nearest_neighbours(case):
 
 def learned_vit(config, **more):
   size = vit.Size(
-    config["embed_dim"],
-    config["depth"],
-    config["num_heads"],
-    float(config.get("mlp_ratio", 4)),
+    width=config["embed_dim"],
+    depth=config["depth"],
+    heads=config["num_heads"],
+    mlp_ratio=float(config.get("mlp_ratio", 4)),
   )
   patch = config["patch_size"]
   grid = (config["img_size"] // patch,) * 2
-  return vit.ViT(size, patch, grid, positions="learned", **more)
+  return vit.ViT(size=size, patch=patch, grid=grid, positions="learned", **more)
 
 
 def split_head(params, prefixes):

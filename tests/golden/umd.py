@@ -109,7 +109,9 @@ def sampled(m, params, inputs):
     if last + 1 < len(steps) and steps[last, 1] == steps[last + 1, 0]:
       continue
     part = slice(first, last + 1)
-    x, path = walk(m, params, label, steps[part], x, noise[part])
+    x, path = walk(
+      m, params, label=label, steps=steps[part], x=x, noise=noise[part]
+    )
     found.append(path)
     first = last + 1
   joined = jax.tree.map(lambda *a: jnp.concatenate(a), *found)
@@ -123,6 +125,6 @@ def walk(m, params, label, steps, x, noise):
   table = solvers.ddim(levels, m.eta)
   return jax.jit(
     lambda p: sampler.sample(
-      table, m.denoise(p, label), x, noise, sampler.trajectory
+      table, m.denoise(p, label), x=x, noise=noise, callback=sampler.trajectory
     )
   )(params)

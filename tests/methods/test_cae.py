@@ -61,7 +61,9 @@ def test_the_decoder_sees_predictions_only(case):
 
   c = TINY.context
   decoder = context.LatentDecoder(
-    dataclasses.replace(c.size, depth=c.depth), c.out, c.layer_scale
+    size=dataclasses.replace(c.size, depth=c.depth),
+    out=c.out,
+    layer_scale=c.layer_scale,
   )
   table = posemb.sincos_2d(c.size.width, c.grid, "yx")[out["ids"]]
   logits = decoder.apply({"params": own}, out["pred"] + table)

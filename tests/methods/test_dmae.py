@@ -35,7 +35,9 @@ def test_weight_0_is_plain_mae(case):
   fields = {f.name for f in dataclasses.fields(mae.MAE)}
   plain = mae.MAE(**{k: v for k, v in vars(off).items() if k in fields})
   value = lambda m: jax.jit(
-    jax.value_and_grad(lambda p: loss_of(m, p, consts, batch, draws)[0])
+    jax.value_and_grad(
+      lambda p: loss_of(m, p, consts=consts, batch=batch, draws=draws)[0]
+    )
   )(params)
   (a, grads_a), (b, grads_b) = value(off), value(plain)
   np.testing.assert_allclose(a, b, rtol=1e-6)
@@ -53,7 +55,7 @@ def test_the_sum_is_weighted_and_the_teacher_gets_no_gradient(case):
 
   def run(consts):
     m = dataclasses.replace(TINY, weight=10.0)
-    return loss_of(m, params, consts, batch, draws)
+    return loss_of(m, params, consts=consts, batch=batch, draws=draws)
 
   (loss, aux), grads = jax.jit(jax.value_and_grad(run, has_aux=True))(consts)
   np.testing.assert_allclose(loss, aux["recon"] + 10 * aux["distill0"])
@@ -76,8 +78,10 @@ def test_a_teacher_cut_after_the_copied_block_gives_the_same(case):
   cut = dataclasses.replace(TINY, teacher_depth=depth)
   teacher = dict(consts["teacher"])
   teacher["blocks"] = jax.tree.map(lambda x: x[:depth], teacher["blocks"])
-  whole = loss_of(TINY, params, consts, batch, draws)[1]
-  short = loss_of(cut, params, {"teacher": teacher}, batch, draws)[1]
+  whole = loss_of(TINY, params, consts=consts, batch=batch, draws=draws)[1]
+  short = loss_of(
+    cut, params, consts={"teacher": teacher}, batch=batch, draws=draws
+  )[1]
   np.testing.assert_allclose(whole["distill0"], short["distill0"], rtol=1e-6)
 
 
@@ -137,6 +141,6 @@ def test_other_projections_train(case, projection):
   )
   params, _ = m.init(KEY, batch)
   consts = {"teacher": m.consts()["teacher"].init(KEY)}
-  _, aux = loss_of(m, params, consts, batch, draws)
+  _, aux = loss_of(m, params, consts=consts, batch=batch, draws=draws)
   assert sorted(aux) == ["distill0", "distill1", "recon", "visible"]
   assert len(params["main"].get("heads", {})) == 2 * (projection != "none")

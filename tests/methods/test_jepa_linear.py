@@ -22,7 +22,9 @@ KEY = jax.random.key(0)
 )
 def test_times_of_the_table(depth, eps, jepa, mae):
   for objective, wanted in (("jepa", jepa), ("mae", mae)):
-    found = theory.time_to(0.9, LAM, RHO, depth, eps, objective)
+    found = theory.time_to(
+      0.9, LAM, rho=RHO, depth=depth, eps=eps, objective=objective
+    )
     np.testing.assert_allclose(found, wanted, rtol=6e-3)
 
 
@@ -37,7 +39,12 @@ def test_depth_and_small_starts_bias_jepa_towards_large_rho(eps, jepa, mae):
   for objective, wanted in (("jepa", jepa), ("mae", mae)):
     for depth, ratio in zip((1, 2, 3, 5), wanted, strict=True):
       low, high = theory.time_to(
-        0.9, 1.0, np.array([0.45, 0.9]), depth, eps, objective
+        0.9,
+        1.0,
+        rho=np.array([0.45, 0.9]),
+        depth=depth,
+        eps=eps,
+        objective=objective,
       )
       assert low / high == pytest.approx(ratio, abs=1.5e-3)
 
@@ -47,15 +54,22 @@ def test_the_closed_form_is_the_quadrature(depth):
   for share, eps in ((0.9, 0.01), (0.5, 1e-4)):
     fits = theory.limit(RHO, depth, "jepa") * share > eps
     w = (share * theory.limit(RHO, depth, "jepa")) ** (1 / depth)
-    found = theory.closed_form(w, eps ** (1 / depth), LAM, RHO, depth)
-    wanted = theory.time_to(share, LAM, RHO, depth, eps, "jepa")
+    found = theory.closed_form(
+      w, eps ** (1 / depth), lam=LAM, rho=RHO, depth=depth
+    )
+    wanted = theory.time_to(
+      share, LAM, rho=RHO, depth=depth, eps=eps, objective="jepa"
+    )
     np.testing.assert_allclose(found[fits], wanted[fits], rtol=1e-5)
 
 
 def test_time_is_inverse_to_lambda_exactly():
   for objective in theory.OBJECTIVES:
     a, b = (
-      theory.time_to(0.9, s * LAM, RHO, 2, 0.01, objective) for s in (1, 4)
+      theory.time_to(
+        0.9, s * LAM, rho=RHO, depth=2, eps=0.01, objective=objective
+      )
+      for s in (1, 4)
     )
     np.testing.assert_allclose(a, 4 * b, rtol=1e-12)
 
@@ -64,7 +78,15 @@ def test_time_is_inverse_to_lambda_exactly():
 def run(objective, depth, rate, steps, eps=0.01, every=50):
   fn = jax.jit(
     lambda key: theory.simulate(
-      key, LAM, RHO, depth, eps, objective, rate, steps, every
+      key,
+      LAM,
+      rho=RHO,
+      depth=depth,
+      eps=eps,
+      objective=objective,
+      rate=rate,
+      steps=steps,
+      every=every,
     )[1:]
   )
   found, last = fn(KEY)
@@ -88,7 +110,9 @@ def test_descent_on_matrices_follows_the_theory(objective, rate, steps, order):
   times, found, _ = run(objective, 2, rate, steps)
   at = reached(times, found, 2, objective)
   assert list(np.argsort(at)) == order
-  wanted = theory.time_to(0.9, LAM, RHO, 2, 0.01, objective)
+  wanted = theory.time_to(
+    0.9, LAM, rho=RHO, depth=2, eps=0.01, objective=objective
+  )
   np.testing.assert_allclose(at, wanted, rtol=0.02)
   final = theory.limit(RHO, 2, objective)
   np.testing.assert_allclose(found[-1], final, rtol=0.01)
@@ -123,7 +147,7 @@ def test_without_the_stopped_target_the_encoder_collapses():
     )
     return jax.lax.scan(move, p, None, length=4000)[0]
 
-  p = descend(theory.initial(KEY, 4, 2, 0.5, "jepa"))
+  p = descend(theory.initial(KEY, 4, depth=2, eps=0.5, objective="jepa"))
   w, v = theory.product(p["layers"]), p["v"]
   assert np.linalg.norm(w, axis=0).max() < 0.05
   last = p["layers"][-1]
@@ -152,7 +176,7 @@ def test_gradients_are_those_of_the_loss_of_the_method(objective):
 
 
 def test_the_start_is_balanced_and_orthogonal():
-  p = theory.initial(KEY, 5, 3, 0.01, "jepa")
+  p = theory.initial(KEY, 5, depth=3, eps=0.01, objective="jepa")
   np.testing.assert_allclose(
     np.linalg.svd(theory.product(p["layers"]))[1], 0.01, rtol=1e-4
   )

@@ -38,26 +38,34 @@ def mesh(devices):
 def test_votes_are_the_definition(devices, chunk, block):
   train, labels, test = data()
   found = neighbours.nearest(
-    train, labels, test, 7, mesh(devices), chunk, block
+    train, labels, test=test, k=7, mesh=mesh(devices), chunk=chunk, block=block
   )
   got = neighbours.votes(*found, (7, 2), 0.07, 4)
   for k in (7, 2):
-    want = slow_votes(train, labels, test, k, 0.07, 4)
+    want = slow_votes(
+      train, labels, test=test, k=k, temperature=0.07, classes=4
+    )
     np.testing.assert_allclose(got[k], want, rtol=1e-5)
 
 
 def test_more_neighbours_than_rows_are_all_rows():
   train, labels, test = data(2, n=11)
-  many = knn.votes(train, labels, test, 50, 0.07, 4, mesh(8))
+  many = knn.votes(
+    train, labels, test=test, k=50, temperature=0.07, classes=4, mesh=mesh(8)
+  )
   np.testing.assert_allclose(
-    many, slow_votes(train, labels, test, 11, 0.07, 4), rtol=1e-5
+    many,
+    slow_votes(train, labels, test=test, k=11, temperature=0.07, classes=4),
+    rtol=1e-5,
   )
 
 
 def test_equal_neighbours_are_taken_in_the_order_of_the_set():
   train = np.ones((20, 3))
   labels = np.arange(20)
-  _, found = neighbours.nearest(train, labels, train[:2], 6, mesh(8), block=2)
+  _, found = neighbours.nearest(
+    train, labels, test=train[:2], k=6, mesh=mesh(8), block=2
+  )
   np.testing.assert_array_equal(found, [range(6)] * 2)
 
 
@@ -73,7 +81,9 @@ def test_digits_equal_scikit_learn_to_the_last_example(k):
     k, metric="cosine", weights=lambda distance: np.exp((1 - distance) / 0.07)
   )
   want = reference.fit(train, labels).predict(test)
-  got = knn.votes(train, labels, test, k, 0.07, 10, mesh(8))
+  got = knn.votes(
+    train, labels, test=test, k=k, temperature=0.07, classes=10, mesh=mesh(8)
+  )
   np.testing.assert_array_equal(got.argmax(1), want)
   assert accuracy.topk(got, truth, 1) == 100 * np.mean(want == truth)
 

@@ -119,7 +119,7 @@ HEADS, WIDTH = 2, 6
 @pytest.fixture(scope="module")
 def layer(fill, normal):
   """x, variables, and the jitted layer as a function of them."""
-  x, module = normal(B, T, WIDTH), attention.SelfAttention(HEADS)
+  x, module = normal(B, T, WIDTH), attention.SelfAttention(heads=HEADS)
   return x, fill(module, x), _jit(module.apply, static_argnames="taps")
 
 
@@ -142,7 +142,7 @@ def test_layer_and_taps_equal_their_recomputation(layer, normal):
   y, taps = apply(variables, x, bias=bias, mask=mask, taps=names)
   params = variables["params"]
   q, k, v = _heads(params, x)
-  out, probabilities = _reference(q, k, v, bias, mask)
+  out, probabilities = _reference(q, k, v=v, bias=bias, mask=mask)
   merged = np.concatenate([out[:, h] for h in range(HEADS)], axis=-1)
   wanted = merged @ params["proj"]["kernel"] + params["proj"]["bias"]
   np.testing.assert_allclose(y, wanted, atol=2e-6)
@@ -175,7 +175,7 @@ def test_without_positions_tokens_are_interchangeable(layer):
 
 
 def test_qkv_bias_can_be_left_out(fill, normal):
-  module = attention.SelfAttention(HEADS, qkv_bias=False)
+  module = attention.SelfAttention(heads=HEADS, qkv_bias=False)
   params = fill(module, normal(B, T, WIDTH))["params"]
   assert set(params["qkv"]) == {"kernel"}
   assert set(params["proj"]) == {"kernel", "bias"}
@@ -186,7 +186,7 @@ def test_both_implementations_have_the_same_gradient(layer):
 
   def loss(variables, implementation):
     rt = runtime.Runtime(attention=implementation)
-    y, _ = attention.SelfAttention(HEADS, rt=rt).apply(variables, x)
+    y, _ = attention.SelfAttention(heads=HEADS, rt=rt).apply(variables, x)
     return (y**2).sum()
 
   gradient = _jit(jax.grad(loss), static_argnums=1)
@@ -200,11 +200,11 @@ def test_both_implementations_have_the_same_gradient(layer):
 
 def test_width_must_divide_by_the_heads(fill, normal):
   with pytest.raises(ValueError, match="width 6 does not divide by 4 heads"):
-    fill(attention.SelfAttention(4), normal(B, T, WIDTH))
+    fill(attention.SelfAttention(heads=4), normal(B, T, WIDTH))
 
 
 def test_relative_bias_depends_on_the_offset_only(fill):
-  module = attention.RelativeBias(2, (3, 4), 1)
+  module = attention.RelativeBias(heads=2, grid=(3, 4), prefix=1)
   bias = np.asarray(module.apply(fill(module)))
   yx = np.indices((3, 4)).reshape(2, -1).T
   seen = {}
@@ -223,7 +223,7 @@ def test_relative_bias_depends_on_the_offset_only(fill):
 def test_key_bias_would_not_matter_and_is_not_there(fill, normal):
   x = normal(B, T, WIDTH)
   full, half = (
-    attention.SelfAttention(HEADS, qkv_bias=b) for b in (True, "qv")
+    attention.SelfAttention(heads=HEADS, qkv_bias=b) for b in (True, "qv")
   )
   params = fill(half, x)["params"]
   q, v = params["q_bias"], params["v_bias"]
@@ -237,7 +237,7 @@ def test_key_bias_would_not_matter_and_is_not_there(fill, normal):
 
 def test_cosine_attention_ignores_the_length_of_queries(fill, normal):
   x = normal(B, T, WIDTH)
-  module = attention.SelfAttention(HEADS, qkv_bias=False, cosine=True)
+  module = attention.SelfAttention(heads=HEADS, qkv_bias=False, cosine=True)
   params = fill(module, x)["params"]
   longer = dict(params)
   kernel = params["qkv"]["kernel"].copy()
@@ -260,7 +260,10 @@ def test_cross_attention_of_tokens_to_themselves_is_self_attention(
   fill, normal
 ):
   x = normal(B, T, WIDTH)
-  cross, own = attention.CrossAttention(HEADS), attention.SelfAttention(HEADS)
+  cross, own = (
+    attention.CrossAttention(heads=HEADS),
+    attention.SelfAttention(heads=HEADS),
+  )
   params = fill(cross, x, x)["params"]
   join = lambda n: np.concatenate([params[i][n] for i in "qkv"], -1)
   fused = {

@@ -49,7 +49,7 @@ def _reference(variables, x, drop, bias, mask):
 @pytest.fixture(scope="module")
 def case(fill, normal):
   """x, variables and jitted apply of a block with LayerScale."""
-  module, x = block.Block(HEADS, layer_scale=0.1), normal(B, T, W)
+  module, x = block.Block(heads=HEADS, layer_scale=0.1), normal(B, T, W)
   variables = fill(module, x, scale=0.5)
   return x, variables, _jit(module.apply, static_argnames="taps")
 
@@ -63,7 +63,9 @@ def test_equals_the_pre_norm_block_with_everything_on(case, normal):
   y, taps = apply(
     variables, x, drop=drop, bias=bias, mask=mask, taps=("block", "attention")
   )
-  wanted, probabilities = _reference(variables, x, drop, bias, mask)
+  wanted, probabilities = _reference(
+    variables, x, drop=drop, bias=bias, mask=mask
+  )
   np.testing.assert_allclose(y, wanted, atol=1e-5)
   np.testing.assert_allclose(taps["attention"], probabilities, atol=1e-5)
   np.testing.assert_array_equal(taps["block"], y)
@@ -93,12 +95,14 @@ def test_layer_scale_starts_where_told_or_is_absent(fill, normal):
   start = block.LayerScale(0.125).init_with_output(jax.random.key(0), x)
   np.testing.assert_array_equal(start[1]["params"]["gamma"], np.full(W, 0.125))
   np.testing.assert_allclose(start[0], x / 8)
-  params = fill(block.Block(HEADS), x)["params"]
+  params = fill(block.Block(heads=HEADS), x)["params"]
   assert set(params) == {"norm1", "attn", "norm2", "mlp"}
 
 
 def test_mlp_ratio_sets_the_hidden_width(fill, normal):
-  params = fill(block.Block(HEADS, mlp_ratio=1.5), normal(1, T, W))["params"]
+  params = fill(block.Block(heads=HEADS, mlp_ratio=1.5), normal(1, T, W))[
+    "params"
+  ]
   assert params["mlp"]["fc1"]["kernel"].shape == (W, 12)
 
 

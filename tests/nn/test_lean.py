@@ -42,7 +42,9 @@ def test_derivatives_are_those_of_the_plain_function(name, normal):
 
 @pytest.mark.parametrize("affine", [True, False])
 def test_layer_norm_is_that_of_flax(affine, normal):
-  ours = norm.LayerNorm(1e-6, None, affine, affine)
+  ours = norm.LayerNorm(
+    epsilon=1e-6, dtype=None, use_bias=affine, use_scale=affine
+  )
   plain = nn.LayerNorm(
     epsilon=1e-6, use_bias=affine, use_scale=affine, use_fast_variance=False
   )
@@ -73,7 +75,7 @@ def test_backward_passes_keep_one_array_only(dtype, normal):
   assert large(lambda x: 0.5 * x * (1 + jax.lax.erf(x))) > 1  # of the plain one
   assert large(lean.gelu) == large(lean.gelu_tanh) == 1
   assert large(lambda x: lean.softmax(x, dtype)) == 1
-  layer = lambda x, s, b: lean.layer_norm(x, s, b, 1e-6, dtype)
+  layer = lambda x, s, b: lean.layer_norm(x, s, bias=b, eps=1e-6, dtype=dtype)
   assert large(layer, jnp.ones(8), jnp.ones(8)) == 1
 
 

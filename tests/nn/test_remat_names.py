@@ -18,7 +18,7 @@ B, T, W, HEADS, DEPTH = 2, 5, 8, 2, 3
 
 def make(**rt):
   how = runtime.Runtime(remat="names", **rt)
-  layer = lambda: block.Block(HEADS, rt=how, parent=None)
+  layer = lambda: block.Block(heads=HEADS, rt=how, parent=None)
   return stack.Stack(layer, DEPTH, how)
 
 

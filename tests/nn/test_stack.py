@@ -99,7 +99,7 @@ def test_equals_a_loop_over_single_layers(case, wanted, name):
 
 
 def test_blocks_scanned_and_unrolled_equal_single_blocks(fill, normal):
-  make = lambda: block.Block(2, parent=None)
+  make = lambda: block.Block(heads=2, parent=None)
   x, drop = normal(B, T, 8), np.array([[[1, 0]] * 2, [[2, 1]] * 2], np.float32)
   variables = fill(stack.Stack(make, 2), x)
 

@@ -221,7 +221,7 @@ def test_zero_splits_state_but_not_parameters():
 def test_an_axis_may_go_where_another_is_if_the_rest_divides():
   sizes = {"fsdp": 4, "data": 3}
   add = lambda spec, shape: sharding.add_axis(
-    spec, shape, "kernel", "data", sizes
+    spec, shape, name="kernel", axis="data", mesh=sizes
   )
   assert add(P("fsdp"), (24, 3)) == P(("fsdp", "data"))
   assert add(P("fsdp"), (24, 9)) == P("fsdp", "data")

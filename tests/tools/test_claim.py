@@ -140,14 +140,14 @@ def test_a_run_that_did_not_end_is_told_apart(
   ],
 )
 def test_thresholds_include_their_ends_and_no_nan(low, high, good, bad):
-  condition = claims.Condition("x", len, at_most=high, at_least=low)
+  condition = claims.Condition(text="x", value=len, at_most=high, at_least=low)
   assert all(map(condition.holds, good))
   assert not any(map(condition.holds, (*bad, float("nan"))))
 
 
 def test_a_condition_without_threshold_is_refused():
   with pytest.raises(ValueError, match="no threshold"):
-    claims.Condition("x", len)
+    claims.Condition(text="x", value=len)
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,9 @@ def test_weight_decay_may_follow_the_step(name):
   rising = lambda step: 0.1 * (step + 1)
   settings = toys.settings(name=name, momentum=0.0, clip_norm=1.0)
   constant = lambda step: jnp.float32(LR)
-  made = optim.make(settings, params, (), constant, rising)
+  made = optim.make(
+    settings, params, groups=(), schedule=constant, weight_decay=rising
+  )
   state, now, factor = made.init(params), params, 1.0
   for step in range(3):
     now, state = jax.jit(made.update)(zero, state, now, step)
@@ -210,10 +212,10 @@ def test_only_kernels_are_decayed_by_default():
 
 def test_the_first_group_that_sets_a_field_wins():
   groups = (
-    method.Group("dense", lr=0.5),
-    method.Group("kernel", lr=0.1, decay=0.3),
-    method.Group("bias", decay=1.0, frozen=True),
-    method.Group("dense/bias", frozen=False),
+    method.Group(pattern="dense", lr=0.5),
+    method.Group(pattern="kernel", lr=0.1, decay=0.3),
+    method.Group(pattern="bias", decay=1.0, frozen=True),
+    method.Group(pattern="dense/bias", frozen=False),
   )
   dense = leaves(SHAPES, groups)["dense"]
   assert dense["kernel"] == optim.Leaf(0.3, 0.5, False)
@@ -221,7 +223,7 @@ def test_the_first_group_that_sets_a_field_wins():
 
 
 def test_the_config_comes_before_the_method():
-  groups = (method.Group("kernel", lr=0.1, decay=0.1),)
+  groups = (method.Group(pattern="kernel", lr=0.1, decay=0.1),)
   own = {
     "name": "sgd",
     "weight_decay": 1.0,

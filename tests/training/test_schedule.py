@@ -24,7 +24,7 @@ def test_cosine_is_that_of_the_mae_release(per_epoch, low):
     "cosine", lr, total * per_epoch, warmup=warm * per_epoch, min_lr=low
   )
   for step in range(0, int(total * per_epoch), 7):
-    expected = card(step / per_epoch, lr, warm, total, low)
+    expected = card(step / per_epoch, lr, warm=warm, total=total, low=low)
     assert float(made(step)) == pytest.approx(expected, rel=1e-5, abs=1e-9)
 
 

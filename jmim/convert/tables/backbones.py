@@ -80,9 +80,9 @@ HEAD = ("^params/main/head/",)
 
 FAMILIES: dict[str, Family] = {
   "dinov2": Family(  # and DINO, without LayerScale
-    "authors",
-    BACKBONE,
-    family.main(vits.dinov2),
+    library="authors",
+    methods=BACKBONE,
+    table=family.main(vits.dinov2),
     containers=(
       "teacher.backbone.",
       "teacher.module.backbone.",
@@ -96,9 +96,9 @@ FAMILIES: dict[str, Family] = {
     wants=_dino,
   ),
   "open_clip": Family(
-    "authors",
-    BACKBONE,
-    family.main(vits.open_clip),
+    library="authors",
+    methods=BACKBONE,
+    table=family.main(vits.open_clip),
     containers=("state_dict.", "module.", ""),
     ignored=(
       r"^(transformer|token_embedding|ln_final|text)\b",
@@ -109,9 +109,9 @@ FAMILIES: dict[str, Family] = {
     wants=_plain,
   ),
   "hf_vit": Family(
-    "hf",
-    BACKBONE,
-    family.main(vits.transformers_vit),
+    library="hf",
+    methods=BACKBONE,
+    table=family.main(vits.transformers_vit),
     containers=("",),
     aliases=((r"^(embeddings|encoder|layernorm)\.", r"vit.\1."),),
     ignored=(r"(^|\.)pooler\.",),
@@ -122,9 +122,9 @@ FAMILIES: dict[str, Family] = {
     write_config=configs.write_vit,
   ),
   "hf_ijepa": Family(
-    "hf",
-    BACKBONE,
-    family.main(vits.transformers_ijepa),
+    library="hf",
+    methods=BACKBONE,
+    table=family.main(vits.transformers_ijepa),
     containers=("",),
     aliases=((r"^(embeddings|encoder|layernorm)\.", r"ijepa.\1."),),
     ignored=(r"(^|\.)pooler\.", r"mask_token$"),
@@ -135,9 +135,9 @@ FAMILIES: dict[str, Family] = {
     write_config=configs.write_ijepa,
   ),
   "hf_dinov2": Family(
-    "hf",
-    BACKBONE,
-    family.main(vits.transformers_dinov2),
+    library="hf",
+    methods=BACKBONE,
+    table=family.main(vits.transformers_dinov2),
     containers=("",),
     aliases=((r"^(embeddings|encoder|layernorm)\.", r"dinov2.\1."),),
     ignored=(r"mask_token$",),
@@ -148,9 +148,9 @@ FAMILIES: dict[str, Family] = {
     write_config=configs.write_dinov2,
   ),
   "hf_dinov2_with_registers": Family(
-    "hf",
-    BACKBONE,
-    family.main(vits.transformers_dinov2),
+    library="hf",
+    methods=BACKBONE,
+    table=family.main(vits.transformers_dinov2),
     containers=("",),
     aliases=(
       (r"^(embeddings|encoder|layernorm)\.", r"dinov2_with_registers.\1."),
@@ -163,9 +163,9 @@ FAMILIES: dict[str, Family] = {
     write_config=configs.write_dinov2,
   ),
   "hf_clip": Family(
-    "hf",
-    BACKBONE,
-    family.main(vits.transformers_clip),
+    library="hf",
+    methods=BACKBONE,
+    table=family.main(vits.transformers_clip),
     containers=("",),
     aliases=(
       (
@@ -181,9 +181,9 @@ FAMILIES: dict[str, Family] = {
     write_config=configs.write_clip,
   ),
   "timm_vit": Family(
-    "timm",
-    BACKBONE,
-    family.main(vits.timm_classifier),
+    library="timm",
+    methods=BACKBONE,
+    table=family.main(vits.timm_classifier),
     optional=HEAD,
     fixed=dict(
       positions="learned",
@@ -198,9 +198,9 @@ FAMILIES: dict[str, Family] = {
     write_config=timm.write,
   ),
   "big_vision": Family(
-    "big_vision",
-    BACKBONE,
-    family.main(vits.big_vision),
+    library="big_vision",
+    methods=BACKBONE,
+    table=family.main(vits.big_vision),
     containers=("params/img/", "params/", ""),
     optional=HEAD,
     aliases=(
@@ -219,18 +219,18 @@ FAMILIES: dict[str, Family] = {
   ),
   # With biases by relative position.
   "beit": Family(
-    "authors",
-    BACKBONE,
-    family.main(beit.authors),
+    library="authors",
+    methods=BACKBONE,
+    table=family.main(beit.authors),
     optional=HEAD,
     ignored=(r"relative_position_index$", "^mask_token$", r"^lm_head\."),
     fixed=BEIT,
     wants=beit.objection,
   ),
   "hf_beit": Family(
-    "hf",
-    BACKBONE,
-    family.main(beit.transformers),
+    library="hf",
+    methods=BACKBONE,
+    table=family.main(beit.transformers),
     containers=("",),
     aliases=((r"^(embeddings|encoder|layernorm|pooler)\.", r"beit.\1."),),
     ignored=(r"relative_position_index$", r"mask_token$", r"^lm_head\."),
@@ -241,9 +241,9 @@ FAMILIES: dict[str, Family] = {
     write_config=beit.write_transformers,
   ),
   "timm_beit": Family(
-    "timm",
-    BACKBONE,
-    family.main(beit.timm),
+    library="timm",
+    methods=BACKBONE,
+    table=family.main(beit.timm),
     optional=HEAD,
     ignored=(r"relative_position_index$",),
     fixed=BEIT | {"eps": 1e-6},
@@ -253,9 +253,9 @@ FAMILIES: dict[str, Family] = {
   ),
   # With rotary positions.
   "dinov3": Family(
-    "authors",
-    BACKBONE,
-    family.main(dinov3.authors),
+    library="authors",
+    methods=BACKBONE,
+    table=family.main(dinov3.authors),
     containers=("teacher.backbone.", "model.", ""),
     ignored=(
       "^mask_token$",
@@ -269,9 +269,9 @@ FAMILIES: dict[str, Family] = {
     wants=dinov3.authors_objection,
   ),
   "hf_dinov3": Family(
-    "hf",
-    BACKBONE,
-    family.main(dinov3.transformers),
+    library="hf",
+    methods=BACKBONE,
+    table=family.main(dinov3.transformers),
     containers=("",),
     aliases=((r"^model\.layer\.", "layer."),),
     ignored=(r"mask_token$",),

@@ -56,15 +56,21 @@ def transformers(method: backbone.Backbone) -> Table:
     if rule.ours != f"{ours}/attn/qkv/bias"
   ]
   for theirs, leaf in (("query", "q_bias"), ("value", "v_bias")):
-    rules.append(table.Rule(f"{own}.{theirs}.bias", f"{ours}/attn/{leaf}"))
+    rules.append(
+      table.Rule(theirs=f"{own}.{theirs}.bias", ours=f"{ours}/attn/{leaf}")
+    )
   for i in (1, 2) if method.layer_scale else ():
-    rules.append(table.Rule(f"{layer}.lambda_{i}", f"{ours}/ls{i}/gamma"))
+    rules.append(
+      table.Rule(theirs=f"{layer}.lambda_{i}", ours=f"{ours}/ls{i}/gamma")
+    )
   name = "relative_position_bias.relative_position_bias_table"
   if method.relative == "block":
-    rules.append(table.Rule(f"{own}.{name}", f"{ours}/relative/table"))
+    rules.append(
+      table.Rule(theirs=f"{own}.{name}", ours=f"{ours}/relative/table")
+    )
   if method.relative == "shared":
     place = "encoder/rel_pos_bias/table"
-    rules.append(table.Rule(f"beit.encoder.{name}", place))
+    rules.append(table.Rule(theirs=f"beit.encoder.{name}", ours=place))
   norm = ("pooler.", "head/") if method.head_norm else ("", "encoder/")
   return [
     *vits.transformers_embeddings(method, "beit.embeddings"),

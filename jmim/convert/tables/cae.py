@@ -26,33 +26,38 @@ def encoder(method: cae.CAE) -> Table:
 def _below(prefix: str, rule):
   """The same rule with their name below a prefix."""
   if isinstance(rule, table.Constant):
-    return table.Constant(prefix + rule.theirs, rule.value, rule.tolerance)
-  return table.Rule(prefix + rule.theirs, rule.ours, rule.op)
+    return table.Constant(
+      theirs=prefix + rule.theirs, value=rule.value, tolerance=rule.tolerance
+    )
+  return table.Rule(theirs=prefix + rule.theirs, ours=rule.ours, op=rule.op)
 
 
 def regressor(method: cae.CAE) -> Table:
   """Cross-attending blocks."""
   theirs, ours = "regresser.regressor_blocks.{i}", "context/regressor"
   layers = f"{ours}/blocks/layers"
-  rules = [table.Rule("mask_token", f"{ours}/mask_token")]
+  rules = [table.Rule(theirs="mask_token", ours=f"{ours}/mask_token")]
   for name in "qkv":
     rules.append(
       table.Rule(
-        f"{theirs}.cross_attn.{name}.weight",
-        f"{layers}/cross/{name}/kernel",
-        table.LINEAR,
+        theirs=f"{theirs}.cross_attn.{name}.weight",
+        ours=f"{layers}/cross/{name}/kernel",
+        op=table.LINEAR,
       )
     )
     if name != "k":
       rules.append(
         table.Rule(
-          f"{theirs}.cross_attn.{name}_bias", f"{layers}/cross/{name}/bias"
+          theirs=f"{theirs}.cross_attn.{name}_bias",
+          ours=f"{layers}/cross/{name}/bias",
         )
       )
     rules += mae.norm(f"{theirs}.norm1_{name}", f"{layers}/norm_{name}")
   for i in (1, 2) if method.decoder_scale else ():
     rules.append(
-      table.Rule(f"{theirs}.gamma_{i}_cross", f"{layers}/ls{i}/gamma")
+      table.Rule(
+        theirs=f"{theirs}.gamma_{i}_cross", ours=f"{layers}/ls{i}/gamma"
+      )
     )
   return [
     *rules,
@@ -71,7 +76,7 @@ def full(method: cae.CAE) -> Table:
   rules = [
     *encoder(method),
     *regressor(method),
-    table.Constant("rd_pos_embed", rows[None]),
+    table.Constant(theirs="rd_pos_embed", value=rows[None]),
     *simmim.beit_blocks(
       "decoder.decoder_blocks", f"{ours}/blocks", bool(method.decoder_scale)
     ),

@@ -14,16 +14,20 @@ def full(method: cropmae.CropMAE) -> list[table.Rule | table.Constant]:
   look, own = f"{theirs}.multihead_attn", f"{theirs}.self_attn"
   return [
     *mae.encoder(method.encoder, method.channels, "encoder/"),
-    table.Rule("mask_token", "decoder/mask_token"),
-    table.Constant("decoder_pos_embed", rows[None]),
+    table.Rule(theirs="mask_token", ours="decoder/mask_token"),
+    table.Constant(theirs="decoder_pos_embed", value=rows[None]),
     *mae.dense("decoder_embed", "decoder/embed"),
-    table.Rule(f"{look}.in_proj_weight", split("kernel"), table.LINEAR),
-    table.Rule(f"{look}.in_proj_bias", split("bias")),
+    table.Rule(
+      theirs=f"{look}.in_proj_weight", ours=split("kernel"), op=table.LINEAR
+    ),
+    table.Rule(theirs=f"{look}.in_proj_bias", ours=split("bias")),
     *mae.dense(f"{look}.out_proj", f"{ours}/cross/proj"),
     table.Rule(
-      f"{own}.in_proj_weight", f"{ours}/attn/qkv/kernel", table.LINEAR
+      theirs=f"{own}.in_proj_weight",
+      ours=f"{ours}/attn/qkv/kernel",
+      op=table.LINEAR,
     ),
-    table.Rule(f"{own}.in_proj_bias", f"{ours}/attn/qkv/bias"),
+    table.Rule(theirs=f"{own}.in_proj_bias", ours=f"{ours}/attn/qkv/bias"),
     *mae.dense(f"{own}.out_proj", f"{ours}/attn/proj"),
     *mae.dense(f"{theirs}.linear1", f"{ours}/mlp/fc1"),
     *mae.dense(f"{theirs}.linear2", f"{ours}/mlp/fc2"),

@@ -46,26 +46,34 @@ def authors(method: backbone.Backbone) -> Table:
   ]
   bias = (f"{ours}/attn/q_bias", f"{ours}/attn/v_bias")
   if method.qkv_bias:
-    rules.append(table.Rule(f"{theirs}.attn.qkv.bias", bias, NO_KEY))
+    rules.append(
+      table.Rule(theirs=f"{theirs}.attn.qkv.bias", ours=bias, op=NO_KEY)
+    )
     mask = np.repeat(np.float32([1, 0, 1]), width)
     rules += [
-      table.Constant(f"blocks.{i}.attn.qkv.bias_mask", mask, unused=True)
+      table.Constant(
+        theirs=f"blocks.{i}.attn.qkv.bias_mask", value=mask, unused=True
+      )
       for i in range(depth)
     ]
   if method.registers:
     name = f"{ENCODER}/register_tokens"
-    rules.append(table.Rule("storage_tokens", name))
+    rules.append(table.Rule(theirs="storage_tokens", ours=name))
   quarter = width // size.heads // 4
   periods = method.theta ** (np.arange(quarter) / quarter)
   token = np.zeros((1, width), np.float32)
   return [
     *rules,
     *_mlp(
-      method, f"{theirs}.mlp", f"{ours}/mlp", ("w1", "w2", "w3"), ("fc1", "fc2")
+      method,
+      f"{theirs}.mlp",
+      ours=f"{ours}/mlp",
+      gated=("w1", "w2", "w3"),
+      plain=("fc1", "fc2"),
     ),
-    table.Constant("mask_token", token, unused=True),
+    table.Constant(theirs="mask_token", value=token, unused=True),
     table.Constant(
-      "rope_embed.periods", periods.astype(np.float32), unused=True
+      theirs="rope_embed.periods", value=periods.astype(np.float32), unused=True
     ),
   ]
 
@@ -91,31 +99,38 @@ def transformers(method: backbone.Backbone) -> Table:
   token = np.zeros((1, 1, method.encoder.size.width), np.float32)
   every = lambda leaf: tuple(f"{attn}.{n}_proj.{leaf}" for n in "qkv")
   rules: Table = [
-    table.Rule(f"{stem}.patch_embeddings.weight", f"{proj}/kernel", conv),
-    table.Rule(f"{stem}.patch_embeddings.bias", f"{proj}/bias"),
-    table.Rule(f"{stem}.cls_token", f"{ENCODER}/cls_token"),
-    table.Rule(f"{stem}.register_tokens", f"{ENCODER}/register_tokens"),
-    table.Constant(f"{stem}.mask_token", token, unused=True),
-    table.Rule(every("weight"), f"{ours}/attn/qkv/kernel", table.LINEAR),
+    table.Rule(
+      theirs=f"{stem}.patch_embeddings.weight", ours=f"{proj}/kernel", op=conv
+    ),
+    table.Rule(theirs=f"{stem}.patch_embeddings.bias", ours=f"{proj}/bias"),
+    table.Rule(theirs=f"{stem}.cls_token", ours=f"{ENCODER}/cls_token"),
+    table.Rule(
+      theirs=f"{stem}.register_tokens", ours=f"{ENCODER}/register_tokens"
+    ),
+    table.Constant(theirs=f"{stem}.mask_token", value=token, unused=True),
+    table.Rule(
+      theirs=every("weight"), ours=f"{ours}/attn/qkv/kernel", op=table.LINEAR
+    ),
     *mae.dense(f"{attn}.o_proj", f"{ours}/attn/proj"),
     *_mlp(
       method,
       f"{theirs}.mlp",
-      f"{ours}/mlp",
-      ("gate_proj", "up_proj", "down_proj"),
-      ("up_proj", "down_proj"),
+      ours=f"{ours}/mlp",
+      gated=("gate_proj", "up_proj", "down_proj"),
+      plain=("up_proj", "down_proj"),
     ),
     *mae.norm("norm", f"{ENCODER}/norm"),
   ]
   for i in (1, 2):
     name = f"{theirs}.layer_scale{i}.lambda1"
-    rules.append(table.Rule(name, f"{ours}/ls{i}/gamma"))
+    rules.append(table.Rule(theirs=name, ours=f"{ours}/ls{i}/gamma"))
     rules += mae.norm(f"{theirs}.norm{i}", f"{ours}/norm{i}")
   if method.qkv_bias and method.key_bias:
-    rules.append(table.Rule(every("bias"), f"{ours}/attn/qkv/bias"))
+    rules.append(table.Rule(theirs=every("bias"), ours=f"{ours}/attn/qkv/bias"))
   elif method.qkv_bias:
     rules += [
-      table.Rule(f"{attn}.{n}_proj.bias", f"{ours}/attn/{n}_bias") for n in "qv"
+      table.Rule(theirs=f"{attn}.{n}_proj.bias", ours=f"{ours}/attn/{n}_bias")
+      for n in "qv"
     ]
   return rules
 

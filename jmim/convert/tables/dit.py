@@ -18,9 +18,11 @@ def full(method: dit.DiT, ffn=FFN) -> list[table.Rule | table.Constant]:
   conv = table.patch_conv(method.channels)
   rows = posemb.sincos_2d(method.net_size.width, method.grid)
   rules: list[table.Rule | table.Constant] = [
-    table.Constant("pos_embed", rows[None]),
-    table.Rule("x_embedder.proj.weight", "patch_embed/kernel", conv),
-    table.Rule("x_embedder.proj.bias", "patch_embed/bias"),
+    table.Constant(theirs="pos_embed", value=rows[None]),
+    table.Rule(
+      theirs="x_embedder.proj.weight", ours="patch_embed/kernel", op=conv
+    ),
+    table.Rule(theirs="x_embedder.proj.bias", ours="patch_embed/bias"),
     *mae.dense("t_embedder.mlp.0", "time_embed/fc1"),
     *mae.dense("t_embedder.mlp.2", "time_embed/fc2"),
     *mae.dense("final_layer.adaLN_modulation.1", "modulation"),
@@ -28,7 +30,7 @@ def full(method: dit.DiT, ffn=FFN) -> list[table.Rule | table.Constant]:
   ]
   if method.classes:
     name = "y_embedder.embedding_table.weight"
-    rules.append(table.Rule(name, "label_embed/embedding"))
+    rules.append(table.Rule(theirs=name, ours="label_embed/embedding"))
   for theirs, ours in (
     ("attn.qkv", "attn/qkv"),
     ("attn.proj", "attn/proj"),

@@ -11,7 +11,11 @@ def full(method: dit_moe.DiTMoE) -> list[table.Rule | table.Constant]:
   rules = dit.full(method, ffn=())
   block, ours = "blocks.{i}.moe", "blocks/layers/ffn"
   rules.append(
-    table.Rule(f"{block}.gate.weight", f"{ours}/router/kernel", table.LINEAR)
+    table.Rule(
+      theirs=f"{block}.gate.weight",
+      ours=f"{ours}/router/kernel",
+      op=table.LINEAR,
+    )
   )
   for part in ("gate", "up", "down"):
     each = tuple(
@@ -19,12 +23,19 @@ def full(method: dit_moe.DiTMoE) -> list[table.Rule | table.Constant]:
     )
     # A single expert is one array on either side: it has its axis by the op.
     rules.append(
-      table.Rule(each, f"{ours}/experts/{part}/kernel", table.ONE_OF, axis=0)
+      table.Rule(
+        theirs=each,
+        ours=f"{ours}/experts/{part}/kernel",
+        op=table.ONE_OF,
+        axis=0,
+      )
     )
     if method.shared:
       name = f"{block}.shared_experts.{part}_proj.weight"
       rules.append(
-        table.Rule(name, f"{ours}/shared/{part}/kernel", table.LINEAR)
+        table.Rule(
+          theirs=name, ours=f"{ours}/shared/{part}/kernel", op=table.LINEAR
+        )
       )
   if method.qk_norm:
     for theirs, name in (("q_norm", "q_norm"), ("k_norm", "k_norm")):

@@ -22,8 +22,8 @@ def backbone(method: Method) -> Table:
   theirs = f"{stem}.patch_embeddings.projection"
   stages = range(len(method.encoder.size.depths))
   return [
-    table.Rule(f"{theirs}.weight", f"{proj}/kernel", conv),
-    table.Rule(f"{theirs}.bias", f"{proj}/bias"),
+    table.Rule(theirs=f"{theirs}.weight", ours=f"{proj}/kernel", op=conv),
+    table.Rule(theirs=f"{theirs}.bias", ours=f"{proj}/bias"),
     *mae.norm(f"{stem}.norm", f"{ours}/patch_norm"),
     *(rule for s in stages for rule in _stage(method, s)),
     *mae.norm("swin.layernorm", f"{ours}/norm"),
@@ -40,11 +40,17 @@ def full(method: methods.SimMIM) -> Table:
   c, stem = method.channels, "swin.embeddings"
   return [
     *backbone(method),
-    table.Rule(f"{stem}.mask_token", "encoder/mask_token"),
+    table.Rule(theirs=f"{stem}.mask_token", ours="encoder/mask_token"),
     table.Rule(
-      "decoder.0.weight", "head/kernel", simmim.pixel_shuffle(c, True)
+      theirs="decoder.0.weight",
+      ours="head/kernel",
+      op=simmim.pixel_shuffle(c, True),
     ),
-    table.Rule("decoder.0.bias", "head/bias", simmim.pixel_shuffle(c, False)),
+    table.Rule(
+      theirs="decoder.0.bias",
+      ours="head/bias",
+      op=simmim.pixel_shuffle(c, False),
+    ),
   ]
 
 
@@ -56,7 +62,7 @@ def _stage(method: Method, s: int) -> Table:
   qkv = vits.separate(own, f"{ours}/attn/qkv", vits.QKV)
   rules = [
     *(qkv if method.qkv_bias else qkv[:1]),
-    table.Rule(f"{own}.{name}", f"{ours}/relative/table"),
+    table.Rule(theirs=f"{own}.{name}", ours=f"{ours}/relative/table"),
     *mae.dense(f"{theirs}.attention.output.dense", f"{ours}/attn/proj"),
     *mae.norm(f"{theirs}.layernorm_before", f"{ours}/norm1"),
     *mae.norm(f"{theirs}.layernorm_after", f"{ours}/norm2"),
@@ -70,7 +76,9 @@ def _stage(method: Method, s: int) -> Table:
     *rules,
     *mae.norm(f"{down}.norm", f"{merge}/norm"),
     table.Rule(
-      f"{down}.reduction.weight", f"{merge}/reduction/kernel", table.LINEAR
+      theirs=f"{down}.reduction.weight",
+      ours=f"{merge}/reduction/kernel",
+      op=table.LINEAR,
     ),
   ]
 

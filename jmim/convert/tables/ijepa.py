@@ -18,8 +18,8 @@ def predictor(method: ijepa.IJEPA) -> Table:
   p = method.predictor
   rows = posemb.sincos_2d(p.size.width, p.grid)
   return [
-    table.Rule("mask_token", "predictor/mask_token"),
-    table.Constant("predictor_pos_embed", rows[None]),
+    table.Rule(theirs="mask_token", ours="predictor/mask_token"),
+    table.Constant(theirs="predictor_pos_embed", value=rows[None]),
     *mae.dense("predictor_embed", "predictor/embed"),
     *mae.blocks("predictor_blocks", "predictor/blocks"),
     *mae.norm("predictor_norm", "predictor/norm"),

@@ -29,7 +29,7 @@ def _sizes(config: Mapping[str, Any], kind: str) -> dict[str, Any]:
     config,
     act_fn="silu",
     mid_block_add_attention=True,
-    norm_num_groups=codec.Size(widths[0]).groups,
+    norm_num_groups=codec.Size(width=widths[0]).groups,
     out_channels=config["in_channels"],
   )
   n = len(widths)
@@ -103,9 +103,9 @@ def _same(method) -> str | None:
 
 FAMILIES = {
   "ldm_first_stage": family.Family(
-    "authors",
-    FIRST_STAGES,
-    ldm.first_stage,
+    library="authors",
+    methods=FIRST_STAGES,
+    table=ldm.first_stage,
     containers=(
       "state_dict.first_stage_model.",
       "first_stage_model.",
@@ -121,9 +121,9 @@ FAMILIES = {
     left_out=("^extra/(used|total)$",),
   ),
   "ldm": family.Family(
-    "authors",
-    ("latent.ldm",),
-    ldm_unet.second_stage,
+    library="authors",
+    methods=("latent.ldm",),
+    table=ldm_unet.second_stage,
     containers=("state_dict.", ""),
     ignored=(
       r"^(first_stage_model|cond_stage_model|model_ema)\.",
@@ -136,9 +136,9 @@ FAMILIES = {
     ),
   ),
   "diffusers_vae": family.Family(
-    "hf",
-    FIRST_STAGES[:1],
-    ldm.diffusers_first_stage,
+    library="hf",
+    methods=FIRST_STAGES[:1],
+    table=ldm.diffusers_first_stage,
     containers=("",),
     aliases=OLDER,
     optional=CRITIC,
@@ -148,9 +148,9 @@ FAMILIES = {
     write_config=write_vae,
   ),
   "diffusers_vq": family.Family(
-    "hf",
-    FIRST_STAGES[1:],
-    ldm.diffusers_first_stage,
+    library="hf",
+    methods=FIRST_STAGES[1:],
+    table=ldm.diffusers_first_stage,
     containers=("",),
     aliases=OLDER,
     optional=CRITIC,

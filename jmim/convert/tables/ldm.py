@@ -22,7 +22,7 @@ NET = "params/autoencoder/"
 CRITIC = "params/discriminator/"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Names:
   """How a library calls the parts of an encoder or decoder.
 
@@ -54,16 +54,16 @@ class Names:
 def compvis(side: str) -> Names:
   """The authors' names; side "down" or "up"."""
   return Names(
-    lambda level, i: f"{side}.{level}.block.{i}",
-    lambda level, i: f"{side}.{level}.attn.{i}",
-    lambda level: f"{side}.{level}.{side}sample.conv",
-    {0: "mid.block_1", 1: "mid.block_2", "attention": "mid.attn_1"},
-    "norm_out",
-    "nin_shortcut",
-    "norm",
-    ("q", "k", "v"),
-    "proj_out",
-    POINT,
+    block=lambda level, i: f"{side}.{level}.block.{i}",
+    attention=lambda level, i: f"{side}.{level}.attn.{i}",
+    resample=lambda level: f"{side}.{level}.{side}sample.conv",
+    middle={0: "mid.block_1", 1: "mid.block_2", "attention": "mid.attn_1"},
+    norm_out="norm_out",
+    skip="nin_shortcut",
+    attention_norm="norm",
+    qkv=("q", "k", "v"),
+    proj="proj_out",
+    point=POINT,
   )
 
 
@@ -71,28 +71,28 @@ def diffusers(side: str, levels: int) -> Names:
   """Diffusers' names; its decoder counts levels from the coarsest."""
   at = lambda level: level if side == "down" else levels - 1 - level
   return Names(
-    lambda level, i: f"{side}_blocks.{at(level)}.resnets.{i}",
-    lambda level, i: f"{side}_blocks.{at(level)}.attentions.{i}",
-    lambda level: f"{side}_blocks.{at(level)}.{side}samplers.0.conv",
-    {
+    block=lambda level, i: f"{side}_blocks.{at(level)}.resnets.{i}",
+    attention=lambda level, i: f"{side}_blocks.{at(level)}.attentions.{i}",
+    resample=lambda level: f"{side}_blocks.{at(level)}.{side}samplers.0.conv",
+    middle={
       0: "mid_block.resnets.0",
       1: "mid_block.resnets.1",
       "attention": "mid_block.attentions.0",
     },
-    "conv_norm_out",
-    "conv_shortcut",
-    "group_norm",
-    ("to_q", "to_k", "to_v"),
-    "to_out.0",
-    table.LINEAR,
+    norm_out="conv_norm_out",
+    skip="conv_shortcut",
+    attention_norm="group_norm",
+    qkv=("to_q", "to_k", "to_v"),
+    proj="to_out.0",
+    point=table.LINEAR,
   )
 
 
 def linear(theirs: str, ours: str, op: table.Op) -> Rules:
   """A map with bias, in some layout."""
   return [
-    table.Rule(f"{theirs}.weight", f"{ours}/kernel", op),
-    table.Rule(f"{theirs}.bias", f"{ours}/bias"),
+    table.Rule(theirs=f"{theirs}.weight", ours=f"{ours}/kernel", op=op),
+    table.Rule(theirs=f"{theirs}.bias", ours=f"{ours}/bias"),
   ]
 
 
@@ -115,8 +115,8 @@ def attention(theirs: str, ours: str, names: Names) -> Rules:
   )
   return [
     *mae.norm(f"{theirs}.{names.attention_norm}", f"{ours}/norm"),
-    table.Rule(weights, f"{ours}/attn/qkv/kernel", names.point),
-    table.Rule(biases, f"{ours}/attn/qkv/bias"),
+    table.Rule(theirs=weights, ours=f"{ours}/attn/qkv/kernel", op=names.point),
+    table.Rule(theirs=biases, ours=f"{ours}/attn/qkv/bias"),
     *linear(f"{theirs}.{names.proj}", f"{ours}/attn/proj", names.point),
   ]
 
@@ -163,7 +163,9 @@ def critic(layers: int) -> Rules:
   rules = linear("main.0", "conv0", CONV)
   for n in range(1, layers + 1):
     at = 3 * n - 1
-    rules.append(table.Rule(f"main.{at}.weight", f"conv{n}/kernel", CONV))
+    rules.append(
+      table.Rule(theirs=f"main.{at}.weight", ours=f"conv{n}/kernel", op=CONV)
+    )
     rules += mae.norm(f"main.{at + 1}", f"norm{n}")
   return rules + linear(f"main.{3 * layers + 2}", "out", CONV)
 
@@ -173,7 +175,7 @@ def codebook(method: _autoencoder.FirstStage) -> Rules:
   if not method.n_codes:
     return []
   where = "extra/codes" if getattr(method, "ema", 0) else f"{NET}codes"
-  return [table.Rule("quantize.embedding.weight", where)]
+  return [table.Rule(theirs="quantize.embedding.weight", ours=where)]
 
 
 def first_stage(method: _autoencoder.FirstStage) -> Rules:

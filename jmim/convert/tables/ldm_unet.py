@@ -47,8 +47,12 @@ def attention(m: methods.LDM, width: int, theirs: str, ours: str) -> Rules:
   if not m.transformer:
     kernel, bias = heads_first(m.heads or width // m.head_width)
     return rules + [
-      table.Rule(f"{theirs}.qkv.weight", f"{ours}/attn/qkv/kernel", kernel),
-      table.Rule(f"{theirs}.qkv.bias", f"{ours}/attn/qkv/bias", bias),
+      table.Rule(
+        theirs=f"{theirs}.qkv.weight", ours=f"{ours}/attn/qkv/kernel", op=kernel
+      ),
+      table.Rule(
+        theirs=f"{theirs}.qkv.bias", ours=f"{ours}/attn/qkv/bias", op=bias
+      ),
       *ldm.linear(f"{theirs}.proj_out", f"{ours}/attn/proj", CONV1D),
     ]
   for name in ("proj_in", "proj_out"):
@@ -60,9 +64,9 @@ def attention(m: methods.LDM, width: int, theirs: str, ours: str) -> Rules:
     for name, own in (("attn1", f"self_{i}"), ("attn2", f"cross_{i}")):
       rules += [
         table.Rule(
-          f"{block}.{name}.to_{x}.weight",
-          f"{ours}/{own}/{x}/kernel",
-          table.LINEAR,
+          theirs=f"{block}.{name}.to_{x}.weight",
+          ours=f"{ours}/{own}/{x}/kernel",
+          op=table.LINEAR,
         )
         for x in "qkv"
       ]
@@ -82,20 +86,29 @@ def unet(m: methods.LDM, labels: bool = False) -> Rules:
   rules = mae.dense("time_embed.0", "time_embed/fc1")
   rules += mae.dense("time_embed.2", "time_embed/fc2")
   if labels:
-    rules.append(table.Rule("label_emb.weight", "label_embed/embedding"))
+    rules.append(
+      table.Rule(theirs="label_emb.weight", ours="label_embed/embedding")
+    )
   rules += ldm.linear("input_blocks.0.0", "conv_in", ldm.CONV)
   widths, skips = [t * m.width for t in m.multipliers], [m.width]
   at, width, last = 1, m.width, len(widths) - 1
   for level, new in enumerate(widths):
     for i in range(m.blocks):
       rules += _stage(
-        m, level, f"input_blocks.{at}", f"down{level}_{i}", new, width
+        m,
+        level,
+        theirs=f"input_blocks.{at}",
+        ours=f"down{level}_{i}",
+        new=new,
+        width=width,
       )
       at, width = at + 1, new
       skips.append(width)
     if level < last:
       where = f"input_blocks.{at}.0"
-      rules += _resample(m, where, where + ".op", f"down{level}", "half")
+      rules += _resample(
+        m, where, convolution=where + ".op", ours=f"down{level}", how="half"
+      )
       at += 1
       skips.append(width)
   rules += res("middle_block.0", "middle_0", False)
@@ -106,12 +119,19 @@ def unet(m: methods.LDM, labels: bool = False) -> Rules:
     for i in range(m.blocks + 1):
       there = f"output_blocks.{at}"
       rules += _stage(
-        m, level, there, f"up{level}_{i}", new, width + skips.pop()
+        m,
+        level,
+        theirs=there,
+        ours=f"up{level}_{i}",
+        new=new,
+        width=width + skips.pop(),
       )
       width = new
       if level and i == m.blocks:
         where = f"{there}.{1 + (2**level in m.attend_at)}"
-        rules += _resample(m, where, where + ".conv", f"up{level}", "twice")
+        rules += _resample(
+          m, where, convolution=where + ".conv", ours=f"up{level}", how="twice"
+        )
       at += 1
   rules += mae.norm("out.0", "norm_out")
   return rules + ldm.linear("out.2", "conv_out", ldm.CONV)
@@ -139,5 +159,5 @@ def second_stage(m: methods.LDM) -> Rules:
   rules = table.placed(unet(m), "model.diffusion_model.", "params/main/net/")
   if m.task == "class":
     name = "cond_stage_model.embedding.weight"
-    rules.append(table.Rule(name, "params/main/condition/classes"))
+    rules.append(table.Rule(theirs=name, ours="params/main/condition/classes"))
   return rules

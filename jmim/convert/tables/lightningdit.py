@@ -47,14 +47,18 @@ def full(method: lightningdit.LightningDiT) -> Table:
     rules += vits.packed(f"{block}.mlp", ("w12", "w3"), f"{ours}/mlp")
   if method.norm == "rms":
     rules += [
-      table.Rule(f"{block}.norm{i}.weight", f"{ours}/norm{i}/scale")
+      table.Rule(theirs=f"{block}.norm{i}.weight", ours=f"{ours}/norm{i}/scale")
       for i in (1, 2)
     ]
-    rules.append(table.Rule("final_layer.norm_final.weight", "norm/scale"))
+    rules.append(
+      table.Rule(theirs="final_layer.norm_final.weight", ours="norm/scale")
+    )
   op = halves(1, 1) if method.rotary else table.SAME
   for n in "qk" if method.qk_norm else "":
     name = f"{ours}/attn/{n}_norm/scale"
-    rules.append(table.Rule(f"{block}.attn.{n}_norm.weight", name, op))
+    rules.append(
+      table.Rule(theirs=f"{block}.attn.{n}_norm.weight", ours=name, op=op)
+    )
   return _turned(method, rules) if method.rotary else rules
 
 
@@ -63,7 +67,9 @@ def _turned(method, rules: Table) -> Table:
   size = method.net_size
   op = halves(size.heads, 3)
   rules = [
-    r if ".attn.qkv." not in r.theirs else table.Rule(r.theirs, r.ours, op)
+    r
+    if ".attn.qkv." not in r.theirs
+    else table.Rule(theirs=r.theirs, ours=r.ours, op=op)
     for r in rules
   ]
   head = size.width // size.heads
@@ -71,8 +77,8 @@ def _turned(method, rules: Table) -> Table:
   angles = np.repeat(angles, 2, axis=1)
   return [
     *rules,
-    table.Constant("feat_rope.freqs_cos", np.cos(angles)),
-    table.Constant("feat_rope.freqs_sin", np.sin(angles)),
+    table.Constant(theirs="feat_rope.freqs_cos", value=np.cos(angles)),
+    table.Constant(theirs="feat_rope.freqs_sin", value=np.sin(angles)),
   ]
 
 

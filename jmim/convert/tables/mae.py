@@ -13,7 +13,7 @@ def blocks(theirs: str, ours: str) -> list[table.Rule]:
   for norm in ("norm1", "norm2"):
     for a, b in (("weight", "scale"), ("bias", "bias")):
       name = f"{ours}/layers/{norm}/{b}"
-      rules.append(table.Rule(f"{theirs}.{{i}}.{norm}.{a}", name))
+      rules.append(table.Rule(theirs=f"{theirs}.{{i}}.{norm}.{a}", ours=name))
   for linear in ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2"):
     name = f"{ours}/layers/{linear.replace('.', '/')}"
     rules += dense(f"{theirs}.{{i}}.{linear}", name)
@@ -23,16 +23,18 @@ def blocks(theirs: str, ours: str) -> list[table.Rule]:
 def dense(theirs: str, ours: str) -> list[table.Rule]:
   """A linear layer with bias."""
   return [
-    table.Rule(f"{theirs}.weight", f"{ours}/kernel", table.LINEAR),
-    table.Rule(f"{theirs}.bias", f"{ours}/bias"),
+    table.Rule(
+      theirs=f"{theirs}.weight", ours=f"{ours}/kernel", op=table.LINEAR
+    ),
+    table.Rule(theirs=f"{theirs}.bias", ours=f"{ours}/bias"),
   ]
 
 
 def norm(theirs: str, ours: str) -> list[table.Rule]:
   """A LayerNorm."""
   return [
-    table.Rule(f"{theirs}.weight", f"{ours}/scale"),
-    table.Rule(f"{theirs}.bias", f"{ours}/bias"),
+    table.Rule(theirs=f"{theirs}.weight", ours=f"{ours}/scale"),
+    table.Rule(theirs=f"{theirs}.bias", ours=f"{ours}/bias"),
   ]
 
 
@@ -48,19 +50,23 @@ def encoder(model: vit.ViT, channels: int, prefix: str = "") -> list:
   conv = table.patch_conv(channels)
   rules: list[table.Rule | table.Constant] = [
     table.Rule(
-      "patch_embed.proj.weight", f"{prefix}patch_embed/proj/kernel", conv
+      theirs="patch_embed.proj.weight",
+      ours=f"{prefix}patch_embed/proj/kernel",
+      op=conv,
     ),
-    table.Rule("patch_embed.proj.bias", f"{prefix}patch_embed/proj/bias"),
+    table.Rule(
+      theirs="patch_embed.proj.bias", ours=f"{prefix}patch_embed/proj/bias"
+    ),
   ]
   if model.positions == "sincos":
     rows = posemb.sincos_2d(
       model.size.width, model.grid, model.order, prefix=int(model.cls)
     )
-    rules.append(table.Constant("pos_embed", rows[None]))
+    rules.append(table.Constant(theirs="pos_embed", value=rows[None]))
   if model.positions == "learned":
-    rules.append(table.Rule("pos_embed", f"{prefix}pos_embed"))
+    rules.append(table.Rule(theirs="pos_embed", ours=f"{prefix}pos_embed"))
   if model.cls:
-    rules.append(table.Rule("cls_token", f"{prefix}cls_token"))
+    rules.append(table.Rule(theirs="cls_token", ours=f"{prefix}cls_token"))
   rules += blocks("blocks", f"{prefix}blocks")
   return rules + (norm("norm", f"{prefix}norm") if model.final_norm else [])
 
@@ -80,8 +86,10 @@ def full(method: mae.MAE) -> list[table.Rule | table.Constant]:
   rows = posemb.sincos_2d(width, method.grid, method.order, prefix=1)
   return [
     *encoder(method.encoder, method.channels, "encoder/"),
-    table.Rule("mask_token", "decoder/mask_token"),
-    table.Constant("decoder_pos_embed", rows[None], ours="decoder/pos_embed"),
+    table.Rule(theirs="mask_token", ours="decoder/mask_token"),
+    table.Constant(
+      theirs="decoder_pos_embed", value=rows[None], ours="decoder/pos_embed"
+    ),
     *dense("decoder_embed", "decoder/embed"),
     *blocks("decoder_blocks", "decoder/blocks"),
     *norm("decoder_norm", "decoder/norm"),

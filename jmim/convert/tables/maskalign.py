@@ -23,7 +23,7 @@ def student(method: maskalign.MaskAlign) -> Table:
   """Student, W and heads."""
   rules = mae.encoder(method.encoder, 3, "encoder/")
   if method.fusion != "simple":
-    rules.append(table.Rule("distill_weights", "fusion"))
+    rules.append(table.Rule(theirs="distill_weights", ours="fusion"))
   for index, part in PARTS[method.head]:
     make = mae.norm if part == "norm" else mae.dense
     name = f"distill_heads.{{i}}{index}"
@@ -43,16 +43,20 @@ def clip(teacher: teachers.Teacher, theirs: str = "clip_model.") -> Table:
   qkv = lambda leaf: tuple(f"{layer}.self_attn.{n}_proj.{leaf}" for n in "qkv")
   names = f"{theirs}embeddings"
   return [
-    table.Rule(f"{names}.class_embedding", "cls_token", VECTOR),
-    table.Rule(f"{names}.position_embedding.weight", "pos_embed", MATRIX),
+    table.Rule(theirs=f"{names}.class_embedding", ours="cls_token", op=VECTOR),
     table.Rule(
-      f"{names}.patch_embedding.weight",
-      "patch_embed/proj/kernel",
-      table.patch_conv(3),
+      theirs=f"{names}.position_embedding.weight", ours="pos_embed", op=MATRIX
+    ),
+    table.Rule(
+      theirs=f"{names}.patch_embedding.weight",
+      ours="patch_embed/proj/kernel",
+      op=table.patch_conv(3),
     ),
     *mae.norm(f"{theirs}pre_layrnorm", "norm_pre"),
-    table.Rule(qkv("weight"), f"{ours}/attn/qkv/kernel", table.LINEAR),
-    table.Rule(qkv("bias"), f"{ours}/attn/qkv/bias"),
+    table.Rule(
+      theirs=qkv("weight"), ours=f"{ours}/attn/qkv/kernel", op=table.LINEAR
+    ),
+    table.Rule(theirs=qkv("bias"), ours=f"{ours}/attn/qkv/bias"),
     *mae.dense(f"{layer}.self_attn.out_proj", f"{ours}/attn/proj"),
     *mae.norm(f"{layer}.layer_norm1", f"{ours}/norm1"),
     *mae.norm(f"{layer}.layer_norm2", f"{ours}/norm2"),

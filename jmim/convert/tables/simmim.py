@@ -22,7 +22,7 @@ def beit_blocks(theirs: str, ours: str, layer_scale: bool) -> Table:
   if layer_scale:
     names |= {f"gamma_{i}": f"ls{i}/gamma" for i in (1, 2)}
   return rules + [
-    table.Rule(f"{theirs}.{{i}}.{a}", f"{ours}/layers/{b}")
+    table.Rule(theirs=f"{theirs}.{{i}}.{a}", ours=f"{ours}/layers/{b}")
     for a, b in names.items()
   ]
 
@@ -38,15 +38,17 @@ def relative(kind: str, grid: tuple[int, int], depth: int) -> Table:
   name, owners = "relative_position_bias_table", []
   rules: Table = []
   if kind == "shared":
-    rules = [table.Rule(f"rel_pos_bias.{name}", "rel_pos_bias/table")]
+    rules = [
+      table.Rule(theirs=f"rel_pos_bias.{name}", ours="rel_pos_bias/table")
+    ]
     owners = ["rel_pos_bias"]
   elif kind == "block":
     ours = "blocks/layers/relative/table"
-    rules = [table.Rule(f"blocks.{{i}}.attn.{name}", ours)]
+    rules = [table.Rule(theirs=f"blocks.{{i}}.attn.{name}", ours=ours)]
     owners = [f"blocks.{i}.attn" for i in range(depth)]
   index = posemb.relative_index(grid, 1)
   return rules + [
-    table.Constant(f"{owner}.relative_position_index", index)
+    table.Constant(theirs=f"{owner}.relative_position_index", value=index)
     for owner in owners
   ]
 
@@ -82,9 +84,13 @@ def full(method: simmim.SimMIM) -> Table:
   c = method.channels
   return [
     *body(method),
-    table.Rule("encoder.mask_token", "encoder/mask_token"),
-    table.Rule("decoder.0.weight", "head/kernel", pixel_shuffle(c, True)),
-    table.Rule("decoder.0.bias", "head/bias", pixel_shuffle(c, False)),
+    table.Rule(theirs="encoder.mask_token", ours="encoder/mask_token"),
+    table.Rule(
+      theirs="decoder.0.weight", ours="head/kernel", op=pixel_shuffle(c, True)
+    ),
+    table.Rule(
+      theirs="decoder.0.bias", ours="head/bias", op=pixel_shuffle(c, False)
+    ),
   ]
 
 
@@ -92,8 +98,8 @@ def _patches(method) -> Table:
   name, ours = "encoder.patch_embed.proj", "encoder/patch_embed/proj"
   conv = table.patch_conv(method.channels)
   return [
-    table.Rule(f"{name}.weight", f"{ours}/kernel", conv),
-    table.Rule(f"{name}.bias", f"{ours}/bias"),
+    table.Rule(theirs=f"{name}.weight", ours=f"{ours}/kernel", op=conv),
+    table.Rule(theirs=f"{name}.bias", ours=f"{ours}/bias"),
   ]
 
 
@@ -101,7 +107,7 @@ def vit(method: simmim.SimMIM) -> Table:
   """The BEiT-style ViT."""
   rules = [
     *_patches(method),
-    table.Rule("encoder.cls_token", "encoder/cls_token"),
+    table.Rule(theirs="encoder.cls_token", ours="encoder/cls_token"),
   ]
   blocks = beit_blocks(
     "encoder.blocks", "encoder/blocks", bool(method.layer_scale)
@@ -112,7 +118,9 @@ def vit(method: simmim.SimMIM) -> Table:
   own = relative(method.relative, method.grid, method.encoder_size.depth)
   rules += table.placed(own, "encoder.", "encoder/")
   if method.positions == "learned":
-    rules.append(table.Rule("encoder.pos_embed", "encoder/pos_embed"))
+    rules.append(
+      table.Rule(theirs="encoder.pos_embed", ours="encoder/pos_embed")
+    )
   if method.final_norm:
     rules += mae.norm("encoder.norm", "encoder/norm")
   return rules

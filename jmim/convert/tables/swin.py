@@ -28,21 +28,27 @@ def authors(method: Method, late: int = 0) -> Table:
   net = method.encoder
   proj, conv = "patch_embed/proj", table.patch_conv(method.channels)
   rules: Table = [
-    table.Rule("patch_embed.proj.weight", f"{proj}/kernel", conv),
-    table.Rule("patch_embed.proj.bias", f"{proj}/bias"),
+    table.Rule(
+      theirs="patch_embed.proj.weight", ours=f"{proj}/kernel", op=conv
+    ),
+    table.Rule(theirs="patch_embed.proj.bias", ours=f"{proj}/bias"),
     *mae.norm("norm", "norm"),
   ]
   if net.patch_norm:
     rules += mae.norm("patch_embed.norm", "patch_norm")
   if net.positions == "learned":
-    rules.append(table.Rule("absolute_pos_embed", "pos_embed"))
+    rules.append(table.Rule(theirs="absolute_pos_embed", ours="pos_embed"))
   stages = len(net.size.depths)
   for s in range(stages):
     rules += _blocks(net, f"layers.{s}.blocks", f"stage{s}")
     if s + 1 < stages:
       down, name = f"layers.{s + late}.downsample", f"merge{s}/reduction/kernel"
       rules += mae.norm(f"{down}.norm", f"merge{s}/norm")
-      rules.append(table.Rule(f"{down}.reduction.weight", name, table.LINEAR))
+      rules.append(
+        table.Rule(
+          theirs=f"{down}.reduction.weight", ours=name, op=table.LINEAR
+        )
+      )
   return rules
 
 
@@ -51,11 +57,18 @@ def _blocks(net: nets.Swin, theirs: str, ours: str) -> Table:
   name = "attn.relative_position_bias_table"
   own = f"{ours}/layers/block"
   rules = [
-    table.Rule(r.theirs, r.ours.replace("/layers/", "/layers/block/"), r.op)
+    table.Rule(
+      theirs=r.theirs,
+      ours=r.ours.replace("/layers/", "/layers/block/"),
+      op=r.op,
+    )
     for r in mae.blocks(theirs, ours)
     if net.qkv_bias or not r.theirs.endswith("qkv.bias")
   ]
-  return [*rules, table.Rule(f"{theirs}.{{i}}.{name}", f"{own}/relative/table")]
+  return [
+    *rules,
+    table.Rule(theirs=f"{theirs}.{{i}}.{name}", ours=f"{own}/relative/table"),
+  ]
 
 
 def classifier(method: Method) -> Table:

@@ -10,16 +10,16 @@ TABLES = (r"relative_position_index$", r"attn_mask$")
 
 FAMILIES: dict[str, Family] = {
   "swin": Family(
-    "authors",
-    CLASSIFIER,
-    family.main(swin.classifier),
+    library="authors",
+    methods=CLASSIFIER,
+    table=family.main(swin.classifier),
     ignored=TABLES,
     optional=("^params/main/head/",),
   ),
   "hf_swin": Family(
-    "hf",
-    ("mim.simmim",),
-    family.main(hf_swin.full),
+    library="hf",
+    methods=("mim.simmim",),
+    table=family.main(hf_swin.full),
     containers=("",),
     ignored=(r"relative_position_index$", r"^(swin\.)?pooler\."),
     optional=("^params/main/head/",),
@@ -28,9 +28,9 @@ FAMILIES: dict[str, Family] = {
     write_config=hf_swin.write,
   ),
   "hf_swin_classifier": Family(
-    "hf",
-    CLASSIFIER,
-    family.main(hf_swin.classifier),
+    library="hf",
+    methods=CLASSIFIER,
+    table=family.main(hf_swin.classifier),
     containers=("",),
     aliases=((r"^(embeddings|encoder|layernorm)\.", r"swin.\1."),),
     ignored=(*TABLES, r"(^|\.)pooler\.", r"mask_token$"),
@@ -40,9 +40,9 @@ FAMILIES: dict[str, Family] = {
     write_config=hf_swin.write_classifier,
   ),
   "timm_swin": Family(
-    "timm",
-    (*CLASSIFIER, "mim.simmim"),
-    family.main(swin.timm),
+    library="timm",
+    methods=(*CLASSIFIER, "mim.simmim"),
+    table=family.main(swin.timm),
     ignored=TABLES,
     optional=("^params/main/head/out/",),
     left_out=(

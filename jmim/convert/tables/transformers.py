@@ -25,15 +25,19 @@ def vit_mae(method: maes.MAE) -> Table:
   ]
   conv = table.patch_conv(method.channels)
   return [
-    table.Rule(f"{proj}.weight", f"{ours}/patch_embed/proj/kernel", conv),
-    table.Rule(f"{proj}.bias", f"{ours}/patch_embed/proj/bias"),
-    table.Constant(f"{stem}.position_embeddings", tables[0]),
-    table.Rule(f"{stem}.cls_token", f"{ours}/cls_token"),
+    table.Rule(
+      theirs=f"{proj}.weight", ours=f"{ours}/patch_embed/proj/kernel", op=conv
+    ),
+    table.Rule(theirs=f"{proj}.bias", ours=f"{ours}/patch_embed/proj/bias"),
+    table.Constant(theirs=f"{stem}.position_embeddings", value=tables[0]),
+    table.Rule(theirs=f"{stem}.cls_token", ours=f"{ours}/cls_token"),
     *vits.transformers_blocks("vit.encoder.layer.{i}", f"{ours}/blocks/layers"),
     *mae.norm("vit.layernorm", f"{ours}/norm"),
-    table.Rule("decoder.mask_token", "decoder/mask_token"),
+    table.Rule(theirs="decoder.mask_token", ours="decoder/mask_token"),
     table.Constant(
-      "decoder.decoder_pos_embed", tables[1], ours="decoder/pos_embed"
+      theirs="decoder.decoder_pos_embed",
+      value=tables[1],
+      ours="decoder/pos_embed",
     ),
     *mae.dense("decoder.decoder_embed", "decoder/embed"),
     *vits.transformers_blocks(
@@ -49,14 +53,16 @@ def videomae(method: videos.VideoMAE) -> Table:
   stem, ours = "videomae.embeddings.patch_embeddings.projection", "encoder"
   conv, proj = videomae_v2.tubelet_conv(method.tubelet), "patch_embed/proj"
   return [
-    table.Rule(f"{stem}.weight", f"{ours}/{proj}/kernel", conv),
-    table.Rule(f"{stem}.bias", f"{ours}/{proj}/bias"),
+    table.Rule(theirs=f"{stem}.weight", ours=f"{ours}/{proj}/kernel", op=conv),
+    table.Rule(theirs=f"{stem}.bias", ours=f"{ours}/{proj}/bias"),
     *_video_blocks("videomae.encoder.layer.{i}", f"{ours}/blocks/layers"),
     *mae.norm("videomae.layernorm", f"{ours}/norm"),
     table.Rule(
-      "encoder_to_decoder.weight", "decoder/embed/kernel", table.LINEAR
+      theirs="encoder_to_decoder.weight",
+      ours="decoder/embed/kernel",
+      op=table.LINEAR,
     ),
-    table.Rule("mask_token", "decoder/mask_token"),
+    table.Rule(theirs="mask_token", ours="decoder/mask_token"),
     *_video_blocks("decoder.decoder_layers.{i}", "decoder/blocks/layers"),
     *mae.norm("decoder.norm", "decoder/norm"),
     *mae.dense("decoder.head", "decoder/head"),
@@ -73,7 +79,7 @@ def _video_blocks(theirs: str, ours: str) -> Table:
       if rule.ours != f"{ours}/attn/qkv/bias"
     ),
     *(
-      table.Rule(f"{name}.{b}", f"{ours}/attn/{b}")
+      table.Rule(theirs=f"{name}.{b}", ours=f"{ours}/attn/{b}")
       for b in ("q_bias", "v_bias")
     ),
   ]
@@ -85,11 +91,13 @@ def dit(method: dits.DiT) -> Table:
   emb, depth = f"{block}.norm1.emb", method.net_size.depth
   conv = table.patch_conv(method.channels)
   rules: Table = [
-    table.Rule("pos_embed.proj.weight", "patch_embed/kernel", conv),
-    table.Rule("pos_embed.proj.bias", "patch_embed/bias"),
     table.Rule(
-      f"{emb}.class_embedder.embedding_table.weight",
-      "label_embed/embedding",
+      theirs="pos_embed.proj.weight", ours="patch_embed/kernel", op=conv
+    ),
+    table.Rule(theirs="pos_embed.proj.bias", ours="patch_embed/bias"),
+    table.Rule(
+      theirs=f"{emb}.class_embedder.embedding_table.weight",
+      ours="label_embed/embedding",
       copies=depth,
     ),
     *mae.dense(f"{block}.norm1.linear", f"{ours}/modulation"),
@@ -105,7 +113,12 @@ def dit(method: dits.DiT) -> Table:
   for i in (1, 2):
     theirs, own = f"{emb}.timestep_embedder.linear_{i}", f"time_embed/fc{i}"
     rules += [
-      table.Rule(f"{theirs}.weight", f"{own}/kernel", table.LINEAR, depth),
-      table.Rule(f"{theirs}.bias", f"{own}/bias", copies=depth),
+      table.Rule(
+        theirs=f"{theirs}.weight",
+        ours=f"{own}/kernel",
+        op=table.LINEAR,
+        copies=depth,
+      ),
+      table.Rule(theirs=f"{theirs}.bias", ours=f"{own}/bias", copies=depth),
     ]
   return rules

@@ -65,15 +65,19 @@ def _attention(ours: str, theirs: str, heads: int) -> list:
     f"{theirs}/{n}/{leaf}" for n in ("query", "key", "value")
   )
   return [
-    table.Rule(names("kernel"), f"{ours}/qkv/kernel", inner),
-    table.Rule(names("bias"), f"{ours}/qkv/bias", inner),
-    table.Rule(f"{theirs}/out/kernel", f"{ours}/proj/kernel", outer),
-    table.Rule(f"{theirs}/out/bias", f"{ours}/proj/bias"),
+    table.Rule(theirs=names("kernel"), ours=f"{ours}/qkv/kernel", op=inner),
+    table.Rule(theirs=names("bias"), ours=f"{ours}/qkv/bias", op=inner),
+    table.Rule(
+      theirs=f"{theirs}/out/kernel", ours=f"{ours}/proj/kernel", op=outer
+    ),
+    table.Rule(theirs=f"{theirs}/out/bias", ours=f"{ours}/proj/bias"),
   ]
 
 
 def _same(theirs: str, ours: str, *leaves: str) -> list[table.Rule]:
-  return [table.Rule(f"{theirs}/{n}", f"{ours}/{n}") for n in leaves]
+  return [
+    table.Rule(theirs=f"{theirs}/{n}", ours=f"{ours}/{n}") for n in leaves
+  ]
 
 
 def _blocks(theirs: str, ours: str, method: umd.UMD) -> list:
@@ -99,15 +103,21 @@ def full(method: umd.UMD) -> list:
   dense = ("kernel", "bias")
   rules = [
     table.Rule(
-      "embedding/kernel", "patch_embed/kernel", _patch(method.channels)
+      theirs="embedding/kernel",
+      ours="patch_embed/kernel",
+      op=_patch(method.channels),
     ),
-    table.Rule("embedding/bias", "patch_embed/bias"),
-    table.Rule("cls", "cls_token"),
-    table.Rule("image_mask_embedding", "mask_token"),
-    table.Rule("pos_embedding", "pos_embed"),
-    table.Rule("dec_pos_embedding", "decoder_pos_embed"),
-    table.Rule("final_conv/kernel", "pred/kernel", _unpatch(out, patch)),
-    table.Rule("final_conv/bias", "pred/bias", _bias(out, patch)),
+    table.Rule(theirs="embedding/bias", ours="patch_embed/bias"),
+    table.Rule(theirs="cls", ours="cls_token"),
+    table.Rule(theirs="image_mask_embedding", ours="mask_token"),
+    table.Rule(theirs="pos_embedding", ours="pos_embed"),
+    table.Rule(theirs="dec_pos_embedding", ours="decoder_pos_embed"),
+    table.Rule(
+      theirs="final_conv/kernel", ours="pred/kernel", op=_unpatch(out, patch)
+    ),
+    table.Rule(
+      theirs="final_conv/bias", ours="pred/bias", op=_bias(out, patch)
+    ),
     *_same("time_trunk/Dense_0", "time_embed/fc1", *dense),
     *_same("time_trunk/Dense_1", "time_embed/fc2", *dense),
     *_blocks("Encoder", "encoder", method),
@@ -117,7 +127,7 @@ def full(method: umd.UMD) -> list:
     rules += _same("final_modulation", "modulation", *dense)
   if method.classes:
     name = "label_emb/embedding/embedding"
-    rules.append(table.Rule(name, "label_embed/embedding"))
+    rules.append(table.Rule(theirs=name, ours="label_embed/embedding"))
     rules += _same("label_trunk/Dense_0", "label_fc1", *dense)
     rules += _same("label_trunk/Dense_1", "label_fc2", *dense)
   return rules

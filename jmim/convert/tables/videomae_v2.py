@@ -28,7 +28,8 @@ def blocks(method: videomae_v2.VideoMAE, theirs: str, ours: str) -> Table:
   if method.cosine:
     rules.append(
       table.Rule(
-        f"{theirs}.{{i}}.attn.scale", f"{ours}/layers/attn/logit_scale"
+        theirs=f"{theirs}.{{i}}.attn.scale",
+        ours=f"{ours}/layers/attn/logit_scale",
       )
     )
   return rules
@@ -39,14 +40,16 @@ def full(method: videomae_v2.VideoMAE) -> Table:
   proj, conv = "patch_embed.proj", tubelet_conv(method.tubelet)
   ours = "encoder/patch_embed/proj"
   return [
-    table.Rule(f"encoder.{proj}.weight", f"{ours}/kernel", conv),
-    table.Rule(f"encoder.{proj}.bias", f"{ours}/bias"),
+    table.Rule(theirs=f"encoder.{proj}.weight", ours=f"{ours}/kernel", op=conv),
+    table.Rule(theirs=f"encoder.{proj}.bias", ours=f"{ours}/bias"),
     *blocks(method, "encoder.blocks", "encoder/blocks"),
     *mae.norm("encoder.norm", "encoder/norm"),
     table.Rule(
-      "encoder_to_decoder.weight", "decoder/embed/kernel", table.LINEAR
+      theirs="encoder_to_decoder.weight",
+      ours="decoder/embed/kernel",
+      op=table.LINEAR,
     ),
-    table.Rule("mask_token", "decoder/mask_token"),
+    table.Rule(theirs="mask_token", ours="decoder/mask_token"),
     *blocks(method, "decoder.blocks", "decoder/blocks"),
     *mae.norm("decoder.norm", "decoder/norm"),
     *mae.dense("decoder.head", "decoder/head"),

@@ -26,8 +26,8 @@ def separate(theirs: str, ours: str, names: tuple[str, ...]) -> Table:
   """Separate q, k, v with bias, at our fused one."""
   every = lambda leaf: tuple(f"{theirs}.{n}.{leaf}" for n in names)
   return [
-    table.Rule(every("weight"), f"{ours}/kernel", table.LINEAR),
-    table.Rule(every("bias"), f"{ours}/bias"),
+    table.Rule(theirs=every("weight"), ours=f"{ours}/kernel", op=table.LINEAR),
+    table.Rule(theirs=every("bias"), ours=f"{ours}/bias"),
   ]
 
 
@@ -36,8 +36,8 @@ def packed(theirs: str, names: tuple[str, str], ours: str) -> Table:
   both = lambda leaf: (f"{ours}/gate/{leaf}", f"{ours}/up/{leaf}")
   first, second = (f"{theirs}.{n}" for n in names)
   return [
-    table.Rule(f"{first}.weight", both("kernel"), table.LINEAR),
-    table.Rule(f"{first}.bias", both("bias")),
+    table.Rule(theirs=f"{first}.weight", ours=both("kernel"), op=table.LINEAR),
+    table.Rule(theirs=f"{first}.bias", ours=both("bias")),
     *mae.dense(second, f"{ours}/down"),
   ]
 
@@ -59,7 +59,8 @@ def timm(method: backbone.Backbone) -> Table:
     rules += packed(f"{theirs}.mlp", ("w12", "w3"), f"{ours}/mlp")
   if method.layer_scale:
     rules += [
-      table.Rule(f"{theirs}.ls{i}.gamma", f"{ours}/ls{i}/gamma") for i in (1, 2)
+      table.Rule(theirs=f"{theirs}.ls{i}.gamma", ours=f"{ours}/ls{i}/gamma")
+      for i in (1, 2)
     ]
   return rules
 
@@ -68,7 +69,9 @@ def timm_classifier(method: backbone.Backbone) -> Table:
   """timm: registers are "reg_token"; `head_norm` is its "fc_norm"."""
   rules = timm(method)
   if method.registers:
-    rules.append(table.Rule("reg_token", f"{ENCODER}/register_tokens"))
+    rules.append(
+      table.Rule(theirs="reg_token", ours=f"{ENCODER}/register_tokens")
+    )
   if method.head_norm:
     rules += mae.norm("fc_norm", f"{HEAD}/norm")
   return rules + head("head", method.head_bias)
@@ -79,7 +82,7 @@ def dinov2(method: backbone.Backbone) -> Table:
   rules = timm(method)
   if method.registers:
     name = f"{ENCODER}/register_tokens"
-    rules.append(table.Rule("register_tokens", name))
+    rules.append(table.Rule(theirs="register_tokens", ours=name))
   return rules
 
 
@@ -88,17 +91,21 @@ def transformers_embeddings(method, theirs: str) -> Table:
   proj, ours = "patch_embeddings.projection", f"{ENCODER}/patch_embed/proj"
   conv = table.patch_conv(method.channels)
   rules: Table = [
-    table.Rule(f"{theirs}.{proj}.weight", f"{ours}/kernel", conv),
-    table.Rule(f"{theirs}.{proj}.bias", f"{ours}/bias"),
+    table.Rule(
+      theirs=f"{theirs}.{proj}.weight", ours=f"{ours}/kernel", op=conv
+    ),
+    table.Rule(theirs=f"{theirs}.{proj}.bias", ours=f"{ours}/bias"),
   ]
   if method.positions == "learned":
     name = f"{ENCODER}/pos_embed"
-    rules.append(table.Rule(f"{theirs}.position_embeddings", name))
+    rules.append(table.Rule(theirs=f"{theirs}.position_embeddings", ours=name))
   if method.cls:
-    rules.append(table.Rule(f"{theirs}.cls_token", f"{ENCODER}/cls_token"))
+    rules.append(
+      table.Rule(theirs=f"{theirs}.cls_token", ours=f"{ENCODER}/cls_token")
+    )
   if method.registers:
     name = f"{ENCODER}/register_tokens"
-    rules.append(table.Rule(f"{theirs}.register_tokens", name))
+    rules.append(table.Rule(theirs=f"{theirs}.register_tokens", ours=name))
   return rules
 
 
@@ -144,7 +151,9 @@ def transformers_dinov2(method: backbone.Backbone) -> Table:
   token = np.zeros((1, method.encoder.size.width), np.float32)
   return [
     *transformers_embeddings(method, f"{stem}embeddings"),
-    table.Constant(f"{stem}embeddings.mask_token", token, unused=True),
+    table.Constant(
+      theirs=f"{stem}embeddings.mask_token", value=token, unused=True
+    ),
     *(qkv if method.qkv_bias else qkv[:1]),
     *mae.dense(f"{theirs}.attention.output.dense", f"{ours}/attn/proj"),
     *(
@@ -152,7 +161,9 @@ def transformers_dinov2(method: backbone.Backbone) -> Table:
       for i in (1, 2)
       for rule in (
         *mae.norm(f"{theirs}.norm{i}", f"{ours}/norm{i}"),
-        table.Rule(f"{theirs}.layer_scale{i}.lambda1", f"{ours}/ls{i}/gamma"),
+        table.Rule(
+          theirs=f"{theirs}.layer_scale{i}.lambda1", ours=f"{ours}/ls{i}/gamma"
+        ),
       )
     ),
     *_dinov2_mlp(method, f"{theirs}.mlp", f"{ours}/mlp"),
@@ -188,19 +199,27 @@ def open_clip(method: backbone.Backbone) -> Table:
   proj = f"{ENCODER}/patch_embed/proj/kernel"
   vector, matrix = maskalign.VECTOR, maskalign.MATRIX
   return [
-    table.Rule("visual.class_embedding", f"{ENCODER}/cls_token", vector),
-    table.Rule("visual.positional_embedding", f"{ENCODER}/pos_embed", matrix),
-    table.Rule("visual.conv1.weight", proj, conv),
+    table.Rule(
+      theirs="visual.class_embedding", ours=f"{ENCODER}/cls_token", op=vector
+    ),
+    table.Rule(
+      theirs="visual.positional_embedding",
+      ours=f"{ENCODER}/pos_embed",
+      op=matrix,
+    ),
+    table.Rule(theirs="visual.conv1.weight", ours=proj, op=conv),
     *mae.norm("visual.ln_pre", f"{ENCODER}/norm_pre"),
-    table.Rule(f"{theirs}.attn.in_proj_weight", f"{qkv}/kernel", linear),
-    table.Rule(f"{theirs}.attn.in_proj_bias", f"{qkv}/bias"),
+    table.Rule(
+      theirs=f"{theirs}.attn.in_proj_weight", ours=f"{qkv}/kernel", op=linear
+    ),
+    table.Rule(theirs=f"{theirs}.attn.in_proj_bias", ours=f"{qkv}/bias"),
     *mae.dense(f"{theirs}.attn.out_proj", f"{ours}/attn/proj"),
     *mae.norm(f"{theirs}.ln_1", f"{ours}/norm1"),
     *mae.norm(f"{theirs}.ln_2", f"{ours}/norm2"),
     *mae.dense(f"{theirs}.mlp.c_fc", f"{ours}/mlp/fc1"),
     *mae.dense(f"{theirs}.mlp.c_proj", f"{ours}/mlp/fc2"),
     *mae.norm("visual.ln_post", f"{ENCODER}/norm"),
-    table.Rule("visual.proj", f"{HEAD}/out/kernel"),
+    table.Rule(theirs="visual.proj", ours=f"{HEAD}/out/kernel"),
   ]
 
 
@@ -220,27 +239,35 @@ def big_vision(method: backbone.Backbone) -> Table:
   qkv = lambda leaf: tuple(f"{attention}/{n}/{leaf}" for n in QKV)
   c, dense, norm = method.channels, ("kernel", "bias"), ("scale", "bias")
   same = lambda a, b, leaves: [
-    table.Rule(f"{a}/{n}", f"{b}/{n}") for n in leaves
+    table.Rule(theirs=f"{a}/{n}", ours=f"{b}/{n}") for n in leaves
   ]
   rules: Table = [
     table.Rule(
-      "embedding/kernel", f"{ENCODER}/patch_embed/proj/kernel", _patch(c)
+      theirs="embedding/kernel",
+      ours=f"{ENCODER}/patch_embed/proj/kernel",
+      op=_patch(c),
     ),
-    table.Rule("embedding/bias", f"{ENCODER}/patch_embed/proj/bias"),
-    table.Rule("pos_embedding", f"{ENCODER}/pos_embed"),
+    table.Rule(
+      theirs="embedding/bias", ours=f"{ENCODER}/patch_embed/proj/bias"
+    ),
+    table.Rule(theirs="pos_embedding", ours=f"{ENCODER}/pos_embed"),
     *same(f"{theirs}/LayerNorm_0", f"{ours}/norm1", norm),
     *same(f"{theirs}/LayerNorm_1", f"{ours}/norm2", norm),
     *same(f"{theirs}/MlpBlock_0/Dense_0", f"{ours}/mlp/fc1", dense),
     *same(f"{theirs}/MlpBlock_0/Dense_1", f"{ours}/mlp/fc2", dense),
-    table.Rule(qkv("kernel"), f"{ours}/attn/qkv/kernel", inner),
-    table.Rule(qkv("bias"), f"{ours}/attn/qkv/bias", inner),
-    table.Rule(f"{attention}/out/kernel", f"{ours}/attn/proj/kernel", outer),
-    table.Rule(f"{attention}/out/bias", f"{ours}/attn/proj/bias"),
+    table.Rule(theirs=qkv("kernel"), ours=f"{ours}/attn/qkv/kernel", op=inner),
+    table.Rule(theirs=qkv("bias"), ours=f"{ours}/attn/qkv/bias", op=inner),
+    table.Rule(
+      theirs=f"{attention}/out/kernel",
+      ours=f"{ours}/attn/proj/kernel",
+      op=outer,
+    ),
+    table.Rule(theirs=f"{attention}/out/bias", ours=f"{ours}/attn/proj/bias"),
     *same("Transformer/encoder_norm", f"{ENCODER}/norm", norm),
     *same("head", f"{HEAD}/out", dense),
   ]
   if method.cls:
-    rules.append(table.Rule("cls", f"{ENCODER}/cls_token"))
+    rules.append(table.Rule(theirs="cls", ours=f"{ENCODER}/cls_token"))
   return rules
 
 

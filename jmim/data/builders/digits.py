@@ -24,7 +24,7 @@ _SEED = 0
 _SPLITS = ("train", "test")
 
 
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass(eq=False, kw_only=True)
 class DigitsConfig(tfds.core.BuilderConfig):
   """What becomes of a scan.
 

@@ -15,7 +15,7 @@ from jmim.data.procedural import markov
 _SPLITS = ("train", "test")
 
 
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass(eq=False, kw_only=True)
 class MarkovConfig(tfds.core.BuilderConfig):
   """Of the sequences.
 

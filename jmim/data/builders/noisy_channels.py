@@ -33,7 +33,7 @@ _COLOUR_MEAN = 255 * np.array([0.4914, 0.4822, 0.4465], np.float32)
 _COLOUR_STD = 255 * np.array([0.2470, 0.2435, 0.2616], np.float32)
 
 
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass(eq=False, kw_only=True)
 class NoisyConfig(tfds.core.BuilderConfig):
   """What becomes of an image.
 

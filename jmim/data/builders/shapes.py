@@ -24,7 +24,7 @@ _SEED = 0
 _SPLITS = ("train", "test")
 
 
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass(eq=False, kw_only=True)
 class ShapesConfig(tfds.core.BuilderConfig):
   """What an example is.
 

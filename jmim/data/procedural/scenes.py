@@ -37,7 +37,7 @@ DIRECTIONS = (  # each 45 degrees on
 )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Thing:
   """One shape; lengths in pixels, angle in radians.
 

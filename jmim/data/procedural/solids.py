@@ -11,7 +11,7 @@ import numpy as np
 PARTS = ("ball", "rod", "plate", "leg", "shade", "body", "nose", "fin")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Solid:
   """A ball, box, cylinder or cone, upright.
 
@@ -77,17 +77,28 @@ def _box(n, size, rng):
 
 def _dumbbell(r):
   ends = [
-    Solid("ball", "ball", (0, 0, s * r(0.7)), (r(0.3),) * 3) for s in (-1, 1)
+    Solid(
+      part="ball", form="ball", centre=(0, 0, s * r(0.7)), size=(r(0.3),) * 3
+    )
+    for s in (-1, 1)
   ]
-  return [Solid("rod", "cylinder", (0, 0, 0), (0.1, 0.1, 0.6)), *ends]
+  return [
+    Solid(part="rod", form="cylinder", centre=(0, 0, 0), size=(0.1, 0.1, 0.6)),
+    *ends,
+  ]
 
 
 def _table(r):
-  top = Solid("plate", "box", (0, 0, 0.5), (r(0.7), r(0.7), 0.06))
+  top = Solid(
+    part="plate", form="box", centre=(0, 0, 0.5), size=(r(0.7), r(0.7), 0.06)
+  )
   leg, high = r(0.5), r(0.45)
   return [top] + [
     Solid(
-      "leg", "cylinder", (x * leg, y * leg, 0.45 - high), (0.07, 0.07, high)
+      part="leg",
+      form="cylinder",
+      centre=(x * leg, y * leg, 0.45 - high),
+      size=(0.07, 0.07, high),
     )
     for x in (-1, 1)
     for y in (-1, 1)
@@ -96,9 +107,21 @@ def _table(r):
 
 def _lamp(r):
   return [
-    Solid("plate", "cylinder", (0, 0, -0.75), (r(0.4), r(0.4), 0.05)),
-    Solid("rod", "cylinder", (0, 0, -0.1), (0.06, 0.06, 0.65)),
-    Solid("shade", "cone", (0, 0, 0.6), (r(0.45), r(0.45), r(0.3))),
+    Solid(
+      part="plate",
+      form="cylinder",
+      centre=(0, 0, -0.75),
+      size=(r(0.4), r(0.4), 0.05),
+    ),
+    Solid(
+      part="rod", form="cylinder", centre=(0, 0, -0.1), size=(0.06, 0.06, 0.65)
+    ),
+    Solid(
+      part="shade",
+      form="cone",
+      centre=(0, 0, 0.6),
+      size=(r(0.45), r(0.45), r(0.3)),
+    ),
   ]
 
 
@@ -106,16 +129,23 @@ def _rocket(r):
   wide = r(0.25)
   fins = [
     Solid(
-      "fin",
-      "box",
-      (x * 1.5 * wide, y * 1.5 * wide, -0.6),
-      (0.04 + abs(x) * 0.15, 0.04 + abs(y) * 0.15, 0.2),
+      part="fin",
+      form="box",
+      centre=(x * 1.5 * wide, y * 1.5 * wide, -0.6),
+      size=(0.04 + abs(x) * 0.15, 0.04 + abs(y) * 0.15, 0.2),
     )
     for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1))
   ]
   return [
-    Solid("body", "cylinder", (0, 0, -0.1), (wide, wide, 0.6)),
-    Solid("nose", "cone", (0, 0, 0.5 + (high := r(0.25))), (wide, wide, high)),
+    Solid(
+      part="body", form="cylinder", centre=(0, 0, -0.1), size=(wide, wide, 0.6)
+    ),
+    Solid(
+      part="nose",
+      form="cone",
+      centre=(0, 0, 0.5 + (high := r(0.25))),
+      size=(wide, wide, high),
+    ),
     *fins,
   ]
 

@@ -87,9 +87,9 @@ class Context:
     return pipeline.evaluate(
       self.sources[split],
       self.spec,
-      limit,
-      jax.process_index(),
-      jax.process_count(),
+      limit=limit,
+      process_index=jax.process_index(),
+      process_count=jax.process_count(),
     )
 
   def apply(
@@ -253,7 +253,9 @@ class Context:
     return memo[request]
 
   def _features(self, name, split, limit, weights):
-    rows, labels = self.rows(name, split, limit, weights, "label")
+    rows, labels = self.rows(
+      name, split, limit=limit, weights=weights, beside="label"
+    )
     return np.asarray(rows, np.float32).reshape(len(rows), -1), labels
 
   def rows(

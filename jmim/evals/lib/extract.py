@@ -70,9 +70,9 @@ def from_inception(path: str, sha256: str = "") -> Extractor:
   arrays, found = const_files.read(
     "InceptionV3",
     path,
-    sha256,
-    "inception",
-    "the .npz that python -m jmim.tools.inception_npz makes",
+    sha256=sha256,
+    key="inception",
+    expected="the .npz that python -m jmim.tools.inception_npz makes",
   )
   shapes = {
     n: jax.ShapeDtypeStruct(s, np.float32)

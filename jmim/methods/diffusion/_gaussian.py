@@ -51,7 +51,11 @@ class Gaussian(_conditional.Conditional):
   def process(self) -> schedules.Schedule:
     """The noise schedule."""
     return schedules.make(
-      self.schedule, self.times, self.beta_start, self.beta_end, self.zero_snr
+      self.schedule,
+      self.times,
+      start=self.beta_start,
+      end=self.beta_end,
+      zero_snr=self.zero_snr,
     )
 
   @property
@@ -104,7 +108,13 @@ class Gaussian(_conditional.Conditional):
     """What the sampler needs of a (guided) raw prediction: of eps."""
     eps = raw[..., : self.channels]
     return targets.output(
-      "eps", eps, x, level.signal, level.noise, self.clip, scales=level.scales
+      "eps",
+      eps,
+      x=x,
+      a=level.signal,
+      s=level.noise,
+      clip=self.clip,
+      scales=level.scales,
     )
 
   def guided(self, cond, null, time) -> jax.Array:

@@ -31,8 +31,8 @@ class Convolutional(_gaussian.Gaussian):
     unet.check(
       self.size,
       self.width,
-      self.multipliers,
-      self.heads or self.head_width,
-      self.norm_groups,
+      multipliers=self.multipliers,
+      heads=self.heads or self.head_width,
+      groups=self.norm_groups,
     )
     return super().inputs()

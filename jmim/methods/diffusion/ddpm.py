@@ -66,14 +66,14 @@ class DDPM(_unet.Convolutional):
   def net(self) -> unet.UNet:
     """As trained, with dropout."""
     return unet.UNet(
-      self.width,
-      self.multipliers,
-      self.channels,
-      self.blocks,
-      self.attend_at,
-      self.heads,
-      self.classes,
-      self.dropout,
+      width=self.width,
+      multipliers=self.multipliers,
+      out=self.channels,
+      blocks=self.blocks,
+      attend_at=self.attend_at,
+      heads=self.heads,
+      classes=self.classes,
+      dropout=self.dropout,
       groups=self.norm_groups,
       head_width=self.head_width,
       rt=self.rt,
@@ -112,7 +112,7 @@ class DDPM(_unet.Convolutional):
       self.labels(batch, draws),
       rngs={"dropout": jax.random.key(draws["dropout"])},
     )
-    error = (pred - targets.target(self.prediction, x, eps, a, s)) ** 2
+    error = (pred - targets.target(self.prediction, x, eps=eps, a=a, s=s)) ** 2
     w = weights.make(self.weight, self.prediction, a, s)
     return (w * error).mean(), {"loss_unweighted": error.mean()}
 
@@ -126,10 +126,10 @@ class DDPM(_unet.Convolutional):
     return targets.output(
       self.prediction,
       raw,
-      x,
-      level.signal,
-      level.noise,
-      self.clip,
+      x=x,
+      a=level.signal,
+      s=level.noise,
+      clip=self.clip,
       scales=level.scales,
     )
 
@@ -143,5 +143,5 @@ class DDPM(_unet.Convolutional):
     x_t, a, s = self.noised(batch["image"], draws)
     label = batch["label"] if self.classes else None
     raw = self.network(params, x_t, draws["t"], label)
-    eps = targets.to_eps(self.prediction, raw, x_t, a, s)
+    eps = targets.to_eps(self.prediction, raw, x=x_t, a=a, s=s)
     return {"eps": ((eps - draws["noise"]) ** 2).mean((1, 2, 3))}

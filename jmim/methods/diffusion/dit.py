@@ -66,7 +66,12 @@ class DiT(_transformer.Transformer):
     """The network; it predicts c channels, or 2 c with the variance."""
     out = self.channels * (1 + self.learn_variance)
     return dit.DiT(
-      self.net_size, self.patch, self.grid, out, self.classes, self.rt
+      size=self.net_size,
+      patch=self.patch,
+      grid=self.grid,
+      out=out,
+      classes=self.classes,
+      rt=self.rt,
     )
 
   def inputs(self):
@@ -108,7 +113,7 @@ class DiT(_transformer.Transformer):
     found = {"mse": ((eps - draws["noise"]) ** 2).mean((1, 2, 3))}
     if self.learn_variance:
       bound = variances.Bound(self.process)
-      x0 = targets.to_x0("eps", jax.lax.stop_gradient(eps), x_t, a, s)
+      x0 = targets.to_x0("eps", jax.lax.stop_gradient(eps), x=x_t, a=a, s=s)
       found["vb"] = bound.bits(x, x_t, t, x0, bound.log_var(v, t))
     return found
 

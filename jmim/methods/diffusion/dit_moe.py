@@ -82,11 +82,11 @@ class DiTMoE(dit.DiT):
     width = self.net_size.width
     make = functools.partial(
       moe.MoE,
-      self.experts,
-      self.chosen,
-      int(self.net_size.mlp_ratio * width),
-      int(self.shared * width),
-      self.capacity,
+      experts=self.experts,
+      chosen=self.chosen,
+      hidden=int(self.net_size.mlp_ratio * width),
+      shared=int(self.shared * width),
+      capacity=self.capacity,
     )
     return super().net.clone(qk_norm=self.qk_norm, ffn=make)
 
@@ -171,7 +171,7 @@ class DiTMoE(dit.DiT):
       return super().output(raw, x, level)
     v = -raw[..., : self.channels]
     return targets.output(
-      "velocity", v, x, level.signal, level.noise, self.clip
+      "velocity", v, x=x, a=level.signal, s=level.noise, clip=self.clip
     )
 
   def predict(self):

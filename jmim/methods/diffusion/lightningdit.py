@@ -81,13 +81,13 @@ class LightningDiT(_transformer.Sized, _conditional.Conditional):
   def net(self) -> dit.DiT:
     """The network."""
     return dit.DiT(
-      self.net_size,
-      self.patch,
-      self.grid,
-      self.channels * (1 + self.spare),
-      self.classes,
-      self.rt,
-      "rms" if self.qk_norm else False,
+      size=self.net_size,
+      patch=self.patch,
+      grid=self.grid,
+      out=self.channels * (1 + self.spare),
+      classes=self.classes,
+      rt=self.rt,
+      qk_norm="rms" if self.qk_norm else False,
       rms=self.norm == "rms",
       swiglu=self.swiglu,
       theta=THETA if self.rotary else 0.0,
@@ -142,7 +142,7 @@ class LightningDiT(_transformer.Sized, _conditional.Conditional):
     u = targets.expand(draws["u"], x.ndim)
     x_u = targets.noised(x, eps, *schedule.interpolant("linear", u))
     v = self.network(params, x_u, draws["u"], self.labels(batch, draws))
-    w = targets.target("velocity", x, eps, u, 1 - u)
+    w = targets.target("velocity", x, eps=eps, a=u, s=1 - u)
     cos = (norms.unit(v, 1e-8) * norms.unit(w, 1e-8)).sum(-1)
     return {
       "mse": ((v - w) ** 2).mean((1, 2, 3)),
@@ -152,7 +152,7 @@ class LightningDiT(_transformer.Sized, _conditional.Conditional):
   def output(self, raw, x, level) -> targets.Output:
     """Velocity."""
     return targets.output(
-      "velocity", raw, x, level.signal, level.noise, self.clip
+      "velocity", raw, x=x, a=level.signal, s=level.noise, clip=self.clip
     )
 
   def guided(self, cond, null, time) -> jax.Array:

@@ -89,16 +89,16 @@ class UMD(_transformer.Transformer):
   def net(self) -> dit.MaskedDiT:
     """The network; it predicts 2 c channels, data then noise."""
     return dit.MaskedDiT(
-      self.net_size,
-      self.decoder_depth,
-      self.patch,
-      self.grid,
-      2 * self.channels,
-      self.classes,
-      self.adaln,
-      self.cls,
-      self.cls_std,
-      self.rt,
+      encoder=self.net_size,
+      decoder_depth=self.decoder_depth,
+      patch=self.patch,
+      grid=self.grid,
+      out=2 * self.channels,
+      classes=self.classes,
+      adaln=self.adaln,
+      cls=self.cls,
+      cls_std=self.cls_std,
+      rt=self.rt,
     )
 
   def inputs(self):
@@ -137,7 +137,9 @@ class UMD(_transformer.Transformer):
   def clean(self, params, batch, draws):
     """Loss of rows without noise, and what was predicted."""
     x, t = batch["image"], jnp.zeros(len(batch["image"]), jnp.int32)
-    out = self.forward(params, x, t, None, draws["scores"], self.clean_mask)
+    out = self.forward(
+      params, x, t=t, label=None, scores=draws["scores"], ratio=self.clean_mask
+    )
     return masking.masked_mean((out["x0"] - x) ** 2, out["hidden"]), out
 
   def diffused(self, params, batch, draws):
@@ -145,7 +147,12 @@ class UMD(_transformer.Transformer):
     x, label = batch["image"], self.labels(batch, draws)
     x_t, _, _ = self.noised(x, draws)
     out = self.forward(
-      params, x_t, draws["t"] + 1, label, draws["scores"], self.noised_mask
+      params,
+      x_t,
+      t=draws["t"] + 1,
+      label=label,
+      scores=draws["scores"],
+      ratio=self.noised_mask,
     )
     mean, hidden = masking.masked_mean, out["hidden"]
     where = hidden if self.noised_mask else 1.0
@@ -211,4 +218,4 @@ class UMD(_transformer.Transformer):
 
   def groups(self):
     """All but biases, class and mask tokens is decayed (released code)."""
-    return (method.Group(r"(scale|pos_embed|embedding)$", decay=1.0),)
+    return (method.Group(pattern=r"(scale|pos_embed|embedding)$", decay=1.0),)

@@ -72,9 +72,18 @@ class Tokens(method.Method):
   @property
   def net(self) -> token_dit.TokenDiT:
     """The network; [MASK] is one of its ids."""
-    size = vit.Size(self.width, self.depth, self.heads, self.mlp_ratio)
+    size = vit.Size(
+      width=self.width,
+      depth=self.depth,
+      heads=self.heads,
+      mlp_ratio=self.mlp_ratio,
+    )
     return token_dit.TokenDiT(
-      size, self.codes + 1, self.length, self.timed, self.rt
+      size=size,
+      vocabulary=self.codes + 1,
+      length=self.length,
+      timed=self.timed,
+      rt=self.rt,
     )
 
   def inputs(self):
@@ -124,28 +133,30 @@ class Tokens(method.Method):
       found = first_hitting.fhs_sample(
         keys,
         net,
-        start,
-        self.mask_id,
-        self.steps or None,
-        self.process,
-        self.precision,
-        self.order,
+        init_tokens=start,
+        mask_id=self.mask_id,
+        num_calls=self.steps or None,
+        schedule=self.process,
+        precision=self.precision,
+        order=self.order,
       )
     else:
       found = ancestral.ancestral_sample(
         keys,
         net,
-        start,
-        self.mask_id,
-        self.steps or self.length,
-        self.process,
-        self.precision,
-        self.noise_limit,
-        self.timed,
-        self.cache_rows or max(8, b // 32),
+        init_tokens=start,
+        mask_id=self.mask_id,
+        steps=self.steps or self.length,
+        schedule=self.process,
+        precision=self.precision,
+        limit=self.noise_limit,
+        timed=self.timed,
+        chunk=self.cache_rows or max(8, b // 32),
       )
     return found._asdict()
 
   def sample(self, params, extra, consts, batch, key):
     """[b, l] int32; a sample is a function of (key, index, prompt) alone."""
-    return self.generate(params, extra, consts, batch, key)["tokens"]
+    return self.generate(params, extra, consts=consts, batch=batch, key=key)[
+      "tokens"
+    ]

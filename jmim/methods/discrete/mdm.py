@@ -89,9 +89,9 @@ class MDM(_tokens.Tokens):
     nats = self.bound(
       params,
       batch["tokens"],
-      draws["u"],
-      draws["scores"],
-      self.objective == "agnostic",
+      u=draws["u"],
+      scores=draws["scores"],
+      agnostic=self.objective == "agnostic",
     )
     return nats.mean() / self.length, {}
 
@@ -108,7 +108,7 @@ class MDM(_tokens.Tokens):
       found = self.draw(jax.random.fold_in(key, i), batch, 0)
       u = (found["u"] + i) / draws
       return total + self.bound(
-        params, tokens, u, found["scores"], not self.timed
+        params, tokens, u=u, scores=found["scores"], agnostic=not self.timed
       )
 
     zero = jnp.zeros(len(tokens))

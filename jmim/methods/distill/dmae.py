@@ -96,7 +96,9 @@ class DMAE(mae.MAE):
   @property
   def teacher_encoder(self) -> vit.ViT:
     """The whole encoder; `features` runs only what it needs."""
-    return vit.ViT(self.teacher_size, self.patch, self.grid, rt=self.rt)
+    return vit.ViT(
+      size=self.teacher_size, patch=self.patch, grid=self.grid, rt=self.rt
+    )
 
   @property
   def head(self) -> heads.Projection:

@@ -100,7 +100,7 @@ class MaskAlign(method.Method):
     p = vit.parse(self.variant)[1]
     own = {k: getattr(self, k) for k in SIZE}
     size, grid = vit.custom(self.variant, **own), (self.size // p,) * 2
-    return vit.ViT(size, p, grid, final_norm=False, rt=self.rt)
+    return vit.ViT(size=size, patch=p, grid=grid, final_norm=False, rt=self.rt)
 
   @property
   def guide(self) -> teachers.Teacher:
@@ -108,13 +108,13 @@ class MaskAlign(method.Method):
     variant = self.teacher_variant
     own = {k: getattr(self, f"teacher_{k}") for k in SIZE}
     return teachers.Teacher(
-      self.teacher_kind,
-      vit.custom(variant, **own),
-      vit.parse(variant)[1],
-      self.encoder.grid,
-      tuple(self.mean),
-      tuple(self.std),
-      self.rt,
+      family=self.teacher_kind,
+      size=vit.custom(variant, **own),
+      patch=vit.parse(variant)[1],
+      grid=self.encoder.grid,
+      mean=tuple(self.mean),
+      std=tuple(self.std),
+      rt=self.rt,
     )
 
   @property
@@ -195,7 +195,7 @@ class MaskAlign(method.Method):
     """Weighted distances of the layers whose weight is not 0."""
     w = teachers.layer_weights(self.layers, self.guide.size.depth)
     rows = np.flatnonzero(w)
-    out = self.forward(params, consts, batch, draws, rows)
+    out = self.forward(params, consts, batch=batch, draws=draws, rows=rows)
     cost = norm.DISTANCES[self.distance](out["x"] - out["y"])
     seen = masking.take(out["importance"][..., None], out["mask"].keep)
     aux = {"kept_importance": seen.mean() / out["importance"].mean()}
@@ -213,4 +213,4 @@ class MaskAlign(method.Method):
 
   def groups(self):
     """The class token is decayed, W is not."""
-    return (method.Group(r"/cls_token$", decay=1.0),)
+    return (method.Group(pattern=r"/cls_token$", decay=1.0),)

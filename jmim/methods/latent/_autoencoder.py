@@ -162,7 +162,7 @@ class FirstStage(method.Method):
     z, regulariser, aux = self.code(params, extra, batch, draws)
     features = self.net.features(params["autoencoder"], z)
     if player == "autoencoder":
-      found = self.fool(params, consts, x, features, on)
+      found = self.fool(params, consts, x=x, features=features, on=on)
       return found["total"] + regulariser, aux | {
         k: v for k, v in found.items() if k != "total"
       }

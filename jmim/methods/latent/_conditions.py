@@ -62,11 +62,11 @@ class Conditioned(_unet.Convolutional):
     layout = self.task == "layout"
     length = 3 * self.objects + 2 if layout else self.tokens
     return token_nets.TokenEncoder(
-      self.vocabulary,
-      length,
-      self.context,
-      self.token_depth,
-      self.token_heads,
+      vocabulary=self.vocabulary,
+      length=length,
+      width=self.context,
+      depth=self.token_depth,
+      heads=self.token_heads,
       rt=self.rt,
     )
 
@@ -198,12 +198,14 @@ class Conditioned(_unet.Convolutional):
   def sample(self, params, extra, consts, batch, key):
     """Images; where there is an image with a hole, the hole is filled."""
     if self.task != "inpaint":
-      return super().sample(params, extra, consts, batch, key)
+      return super().sample(params, extra, consts=consts, batch=batch, key=key)
     b = len(batch["image"])
     batch = {"hole": jax.random.uniform(key, (b, 4)), **batch}
-    made = super().sample(params, extra, consts, batch, key)
+    made = super().sample(params, extra, consts=consts, batch=batch, key=key)
     return jnp.where(self.hole(batch["hole"]) > 0, made, batch["image"])
 
   def restore(self, params, extra, consts, batch, key):
     """image [b, H, W, c]: `sample`, to be compared with the batch's own."""
-    return {"image": self.sample(params, extra, consts, batch, key)}
+    return {
+      "image": self.sample(params, extra, consts=consts, batch=batch, key=key)
+    }

@@ -77,7 +77,7 @@ class AutoencoderKL(_autoencoder.FirstStage):
 
   def code(self, params, extra, batch, draws):
     """A sample of the posterior, and its divergence."""
-    moments = self.moments(params, extra, {}, batch, None)
+    moments = self.moments(params, extra, consts={}, batch=batch, key=None)
     kl = autoencoder.divergence(moments).mean()
     z = autoencoder.drawn(moments, draws["noise"])
     return z, self.kl_weight * kl, {"kl": kl, "latent_std": z.std()}
@@ -93,19 +93,21 @@ class AutoencoderKL(_autoencoder.FirstStage):
 
   def features(self, params, extra, consts, batch, key):
     """[b, c]: the posterior's mean, averaged over places."""
-    moments = self.moments(params, extra, consts, batch, key)
+    moments = self.moments(params, extra, consts=consts, batch=batch, key=key)
     return autoencoder.posterior(moments)[0].mean((1, 2))
 
   def restore(self, params, extra, consts, batch, key):
     """image [b, H, W, c]: decoded from the posterior's mean."""
-    moments = self.moments(params, extra, consts, batch, key)
+    moments = self.moments(params, extra, consts=consts, batch=batch, key=key)
     mean, _ = autoencoder.posterior(moments)
     return {"image": self.net.decode(params["autoencoder"], mean)}
 
   def errors(self, params, extra, consts, batch, key):
     """Per image: pixel [b], of `restore`; kl [b], in nats."""
-    made = self.restore(params, extra, consts, batch, key)["image"]
-    moments = self.moments(params, extra, consts, batch, key)
+    made = self.restore(params, extra, consts=consts, batch=batch, key=key)[
+      "image"
+    ]
+    moments = self.moments(params, extra, consts=consts, batch=batch, key=key)
     error = self.errors_of(consts, batch["image"], made)
     return {
       "pixel": error.mean((1, 2, 3)),

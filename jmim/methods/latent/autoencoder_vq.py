@@ -157,12 +157,12 @@ class AutoencoderVQ(_autoencoder.FirstStage):
 
   def ids(self, params, extra, consts, batch, key):
     """[b, h, w] int32, what a second stage of tokens reads."""
-    z = self.moments(params, extra, consts, batch, key)
+    z = self.moments(params, extra, consts=consts, batch=batch, key=key)
     return vq.nearest(z, self.codebook(params, extra))
 
   def features(self, params, extra, consts, batch, key):
     """[b, c]: codes averaged over places."""
-    ids = self.ids(params, extra, consts, batch, key)
+    ids = self.ids(params, extra, consts=consts, batch=batch, key=key)
     return self.codebook(params, extra)[ids].mean((1, 2))
 
   def restore(self, params, extra, consts, batch, key):
@@ -173,6 +173,8 @@ class AutoencoderVQ(_autoencoder.FirstStage):
 
   def errors(self, params, extra, consts, batch, key):
     """Per image: pixel [b], of `restore`."""
-    made = self.restore(params, extra, consts, batch, key)["image"]
+    made = self.restore(params, extra, consts=consts, batch=batch, key=key)[
+      "image"
+    ]
     error = self.errors_of(consts, batch["image"], made)
     return {"pixel": error.mean((1, 2, 3))}

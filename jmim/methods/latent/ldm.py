@@ -102,20 +102,20 @@ class LDM(_conditions.Conditioned):
   def net(self) -> unet.UNet:
     """As trained, with dropout."""
     return unet.UNet(
-      self.width,
-      self.multipliers,
-      self.channels,
-      self.blocks,
-      self.attend_at,
-      self.heads,
-      0,
-      self.dropout,
-      self.scale_shift,
-      self.transformer,
-      self.norm_groups,
-      self.updown,
-      self.head_width,
-      self.rt,
+      width=self.width,
+      multipliers=self.multipliers,
+      out=self.channels,
+      blocks=self.blocks,
+      attend_at=self.attend_at,
+      heads=self.heads,
+      classes=0,
+      dropout=self.dropout,
+      scale_shift=self.scale_shift,
+      transformer=self.transformer,
+      groups=self.norm_groups,
+      updown=self.updown,
+      head_width=self.head_width,
+      rt=self.rt,
     )
 
   def inputs(self):
@@ -170,7 +170,9 @@ class LDM(_conditions.Conditioned):
       ids = jnp.where(drop, self.nothing(ids), ids)
     told = self.told(params, ids) | self.beside(params, consts, batch, draws)
     x_t, _, _ = self.noised(z, draws)
-    raw = self.network(params, x_t, draws["t"], told, draws.get("dropout"))
+    raw = self.network(
+      params, x_t, t=draws["t"], label=told, seed=draws.get("dropout")
+    )
     error = norm.DISTANCES[self.error](raw - draws["noise"]).mean((1, 2, 3))
     aux = {"loss_unweighted": error.mean()}
     if self.measures:

@@ -48,7 +48,10 @@ from jmim.nn.decoders import cae as contexts
 from jmim.nn.nets import vit
 
 SOURCES = ("batch", "codebook")
-SIZES = vit.SIZES | {"Ti": vit.Size(192, 12, 12), "S": vit.Size(384, 12, 12)}
+SIZES = vit.SIZES | {
+  "Ti": vit.Size(width=192, depth=12, heads=12),
+  "S": vit.Size(width=384, depth=12, heads=12),
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -100,9 +103,9 @@ class CAE(method.Method):
     own = {k: getattr(self, k) for k in ("width", "depth", "heads")}
     size, p = vit.parse(self.variant, SIZES)
     return vit.ViT(
-      vit.override(size, **own),
-      p,
-      (self.size // p,) * 2,
+      size=vit.override(size, **own),
+      patch=p,
+      grid=(self.size // p,) * 2,
       order="yx",
       layer_scale=self.layer_scale,
       style={"qkv_bias": "qv"},
@@ -114,14 +117,16 @@ class CAE(method.Method):
     """Bridge, regressor and decoder."""
     e = self.encoder
     width, heads = self.decoder_width or e.size.width, self.decoder_heads
-    size = vit.Size(width, self.regressor_depth, heads or e.size.heads)
+    size = vit.Size(
+      width=width, depth=self.regressor_depth, heads=heads or e.size.heads
+    )
     return contexts.Context(
-      size,
-      self.decoder_depth,
-      e.grid,
-      self.vocabulary,
-      self.decoder_scale,
-      self.rt,
+      size=size,
+      depth=self.decoder_depth,
+      grid=e.grid,
+      out=self.vocabulary,
+      layer_scale=self.decoder_scale,
+      rt=self.rt,
     )
 
   def inputs(self):
@@ -225,4 +230,4 @@ class CAE(method.Method):
 
   def groups(self):
     """cls and mask token are decayed."""
-    return (method.Group(r"/(cls|mask)_token$", decay=1.0),)
+    return (method.Group(pattern=r"/(cls|mask)_token$", decay=1.0),)

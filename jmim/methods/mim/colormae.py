@@ -92,9 +92,9 @@ class ColorMAE(mae.MAE):
     return noise.transfer(
       colour,
       self.pattern_size,
-      self.sigma_red,
-      self.sigma_blue,
-      tuple(self.sigma_green),
+      red=self.sigma_red,
+      blue=self.sigma_blue,
+      green=tuple(self.sigma_green),
     )
 
   def draw(self, key, batch, step):

@@ -80,13 +80,17 @@ class CropMAE(mae.MAE):
   @property
   def decoder(self) -> cross.CrossDecoder:
     """Looks the target up in the source."""
-    size = vit.Size(self.decoder_width, self.decoder_depth, self.decoder_heads)
+    size = vit.Size(
+      width=self.decoder_width,
+      depth=self.decoder_depth,
+      heads=self.decoder_heads,
+    )
     return cross.CrossDecoder(
-      size,
-      self.grid,
-      self.patch**2 * self.channels,
-      self.decoder_mlp,
-      self.dropout,
+      size=size,
+      grid=self.grid,
+      out=self.patch**2 * self.channels,
+      hidden=self.decoder_mlp,
+      rate=self.dropout,
       rt=self.rt,
     )
 
@@ -150,6 +154,8 @@ class CropMAE(mae.MAE):
 
     def reconstruct(p, e, c, b, k):
       drawn = {"image": self.views(b)[1], **b}
-      return super(CropMAE, self).reconstruct(p, e, c, drawn, k)
+      return super(CropMAE, self).reconstruct(
+        p, e, consts=c, batch=drawn, key=k
+      )
 
     return outputs.vit(encode, self.grid) | {"reconstruct": reconstruct}

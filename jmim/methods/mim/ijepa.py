@@ -87,15 +87,21 @@ class IJEPA(method.Method):
     """Of the context; the target encoder has the same form."""
     names, p = ("width", "depth", "heads"), vit.parse(self.variant)[1]
     size = vit.custom(self.variant, **{k: getattr(self, k) for k in names})
-    return vit.ViT(size, p, (self.size // p,) * 2, cls=False, rt=self.rt)
+    return vit.ViT(
+      size=size, patch=p, grid=(self.size // p,) * 2, cls=False, rt=self.rt
+    )
 
   @property
   def predictor(self) -> predictors.Predictor:
     """From context to targets."""
     e = self.encoder
     heads = self.predictor_heads or e.size.heads
-    size = vit.Size(self.predictor_width, self.predictor_depth, heads)
-    return predictors.Predictor(size, e.grid, e.size.width, rt=self.rt)
+    size = vit.Size(
+      width=self.predictor_width, depth=self.predictor_depth, heads=heads
+    )
+    return predictors.Predictor(
+      size=size, grid=e.grid, out=e.size.width, rt=self.rt
+    )
 
   @property
   def lengths(self) -> tuple[int, int]:
@@ -134,12 +140,12 @@ class IJEPA(method.Method):
     context, targets = rectangles.multi_block(
       key,
       len(batch["image"]),
-      self.encoder.grid,
-      self.targets,
-      self.target_scale,
-      self.target_aspect,
-      self.context_scale,
-      self.min_keep,
+      grid=self.encoder.grid,
+      targets=self.targets,
+      target_scale=self.target_scale,
+      target_aspect=self.target_aspect,
+      context_scale=self.context_scale,
+      min_keep=self.min_keep,
     )
     k, m = self.lengths
     c, c_valid = rectangles.ids(context[:, None], k)

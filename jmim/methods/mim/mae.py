@@ -100,19 +100,21 @@ class MAE(method.Method):
   def encoder(self) -> vit.ViT:
     """Sees visible patches only."""
     where = dict(grid=self.grid, order=self.order, rt=self.rt)
-    return vit.ViT(self.encoder_size, self.patch, **where)
+    return vit.ViT(size=self.encoder_size, patch=self.patch, **where)
 
   @property
   def decoder(self) -> decoders.MaskedDecoder:
     """Predicts the pixels of every patch."""
     size = vit.Size(
-      self.decoder_width,
-      self.decoder_depth,
-      self.decoder_heads,
-      self.mlp_ratio or 4.0,
+      width=self.decoder_width,
+      depth=self.decoder_depth,
+      heads=self.decoder_heads,
+      mlp_ratio=self.mlp_ratio or 4.0,
     )
     out = self.patch**2 * self.channels
-    return decoders.MaskedDecoder(size, self.grid, out, self.order, rt=self.rt)
+    return decoders.MaskedDecoder(
+      size=size, grid=self.grid, out=out, order=self.order, rt=self.rt
+    )
 
   def inputs(self) -> dict[str, method.Input]:
     """Normalised images [size, size, channels]."""
@@ -203,4 +205,4 @@ class MAE(method.Method):
 
   def groups(self):
     """Besides kernels, cls and mask tokens are decayed (released code)."""
-    return (method.Group(r"/(cls|mask)_token$", decay=1.0),)
+    return (method.Group(pattern=r"/(cls|mask)_token$", decay=1.0),)

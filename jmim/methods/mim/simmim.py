@@ -108,9 +108,9 @@ class SimMIM(method.Method):
     shared = dict(positions=self.positions, maskable=True, rt=self.rt)
     if self.windowed:
       return swin.Swin(
-        self.encoder_size,
-        self.patch,
-        self.grid,
+        size=self.encoder_size,
+        patch=self.patch,
+        grid=self.grid,
         qkv_bias=self.qkv_bias,
         patch_norm=self.patch_norm,
         **shared,
@@ -119,9 +119,9 @@ class SimMIM(method.Method):
     if self.relative == "block":
       style |= {"window": self.grid, "window_prefix": 1}
     return vit.ViT(
-      self.encoder_size,
-      self.patch,
-      self.grid,
+      size=self.encoder_size,
+      patch=self.patch,
+      grid=self.grid,
       layer_scale=self.layer_scale,
       final_norm=self.final_norm,
       relative=self.relative == "shared",
@@ -210,5 +210,5 @@ class SimMIM(method.Method):
 
   def groups(self):
     """A ViT decays its mask token and relative tables too."""
-    tokens = method.Group(r"/(mask_token|table)$", decay=1.0)
+    tokens = method.Group(pattern=r"/(mask_token|table)$", decay=1.0)
     return () if self.windowed else (tokens,)

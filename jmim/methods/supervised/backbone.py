@@ -43,7 +43,7 @@ RELATIVE = ("none", "shared", "block")
 ACTS = (*mlp.ACTIVATIONS, "swiglu")
 
 
-class Head(nn.Module):
+class Head(nn.Module, kw_only=True):
   """Pooled tokens, LayerNorm if `norm`, linear.
 
   Attributes:
@@ -139,9 +139,9 @@ class Backbone(finetune.Finetune):
     if self.relative == "block":
       style |= {"window": (self.size // patch,) * 2, "window_prefix": self.cls}
     return vit.ViT(
-      size,
-      patch,
-      (self.size // patch,) * 2,
+      size=size,
+      patch=patch,
+      grid=(self.size // patch,) * 2,
       positions=self.positions,
       cls=self.cls,
       registers=self.registers,
@@ -159,13 +159,13 @@ class Backbone(finetune.Finetune):
   def head(self) -> Head:
     """The classifier."""
     return Head(
-      self.classes,
-      self.pool,
-      self.encoder.prefix,
-      self.head_norm,
-      self.head_bias,
-      self.eps,
-      self.rt.dtype,
+      classes=self.classes,
+      pool=self.pool,
+      prefix=self.encoder.prefix,
+      norm=self.head_norm,
+      bias=self.head_bias,
+      eps=self.eps,
+      dtype=self.rt.dtype,
     )
 
   def inputs(self) -> dict[str, method.Input]:

@@ -84,4 +84,4 @@ class ConvNet(method.Method):
 
   def groups(self):
     """Convolutions are decayed, too."""
-    return (method.Group(r"weight$", decay=1.0),)
+    return (method.Group(pattern=r"weight$", decay=1.0),)

@@ -80,7 +80,12 @@ class Finetune(_classifier.Classifier):
     )
     grid = (self.size // patch,) * 2
     return vit.ViT(
-      size, patch, grid, positions="learned", final_norm=False, rt=self.rt
+      size=size,
+      patch=patch,
+      grid=grid,
+      positions="learned",
+      final_norm=False,
+      rt=self.rt,
     )
 
   @property

@@ -67,9 +67,9 @@ class Swin(_classifier.Classifier):
     size = swin.custom(self.variant, **{k: getattr(self, k) for k in given})
     patch = swin.parse(self.variant)[1]
     return swin.Swin(
-      size,
-      patch,
-      (self.size // patch,) * 2,
+      size=size,
+      patch=patch,
+      grid=(self.size // patch,) * 2,
       patch_norm=self.patch_norm,
       qkv_bias=self.qkv_bias,
       rt=self.rt,
@@ -79,7 +79,13 @@ class Swin(_classifier.Classifier):
   def head(self) -> backbone.Head:
     """Linear on the mean of all tokens."""
     return backbone.Head(
-      self.classes, "mean", 0, False, True, swin.EPS, self.rt.dtype
+      classes=self.classes,
+      pool="mean",
+      prefix=0,
+      norm=False,
+      bias=True,
+      eps=swin.EPS,
+      dtype=self.rt.dtype,
     )
 
   def inputs(self) -> dict[str, method.Input]:

@@ -75,7 +75,9 @@ def time_to(share, lam, rho, depth: int, eps: float, objective: str):
     start = np.log(eps) / depth
     end = np.log(share * limit(r, depth, objective)) / depth
     s = start + (end - start) * (nodes + 1) / 2
-    rate = velocity(np.exp(s), one, r, depth, objective) / np.exp(s)
+    rate = velocity(
+      np.exp(s), one, rho=r, depth=depth, objective=objective
+    ) / np.exp(s)
     spent = (weights / rate).sum() * (end - start) / 2
     times.append(spent if end > start else np.nan)
   return np.array(times)
@@ -141,7 +143,7 @@ def simulate(key, lam, rho, depth, eps, objective, rate, steps, every=1):
     params, _ = jax.lax.scan(step, params, None, length=every)
     return params, jnp.linalg.norm(product(params["layers"]), axis=0)
 
-  start = initial(key, len(lam), depth, eps, objective)
+  start = initial(key, len(lam), depth=depth, eps=eps, objective=objective)
   last, found = jax.lax.scan(record, start, None, length=steps // every)
   return rate * every * np.arange(1, len(found) + 1), found, last
 
@@ -166,7 +168,9 @@ class DeepLinear(method.Method):
 
   def init(self, key, batch):
     """Balanced layers; no extra state."""
-    own = initial(key, self.dims, self.depth, self.eps, self.objective)
+    own = initial(
+      key, self.dims, depth=self.depth, eps=self.eps, objective=self.objective
+    )
     return {"main": {"encoder": {"layers": own["layers"]}, "v": own["v"]}}, {}
 
   def loss(self, player, params, extra, consts, batch, draws, step):

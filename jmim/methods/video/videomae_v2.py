@@ -121,9 +121,9 @@ class VideoMAE(method.Method):
     """Fills positions."""
     width, heads = DECODERS.get(self.variant.split("/")[0], LARGE)
     size = vit.Size(
-      self.decoder_width or width,
-      self.decoder_depth,
-      self.decoder_heads or heads,
+      width=self.decoder_width or width,
+      depth=self.decoder_depth,
+      heads=self.decoder_heads or heads,
     )
     t, h, w = self.grid
     out = 3 * self.tubelet * self.patch**2

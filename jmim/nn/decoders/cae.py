@@ -18,7 +18,7 @@ from jmim.nn import stack
 from jmim.nn.nets import vit
 
 
-class RegressorBlock(nn.Module):
+class RegressorBlock(nn.Module, kw_only=True):
   """Mask queries look at visible latents and at each other (CAE).
 
   kv = visible ++ x;  x <- x + g1 Cross(LNq(x + pos_m), LNk(kv + pos), LNv(kv));
@@ -62,7 +62,7 @@ class RegressorBlock(nn.Module):
 
     norm = functools.partial(block.layer_norm, self.rt)
     look = attention.CrossAttention(
-      self.heads, qkv_bias="qv", rt=self.rt, name="cross"
+      heads=self.heads, qkv_bias="qv", rt=self.rt, name="cross"
     )
     y = look(
       norm("norm_q")(x + where[:, visible.shape[1] :]),
@@ -100,10 +100,10 @@ class Regressor(nn.Module):
     x = jnp.broadcast_to(token.astype(visible.dtype), (b, hidden, width))
     make = functools.partial(
       RegressorBlock,
-      self.size.heads,
-      self.size.mlp_ratio,
-      self.layer_scale,
-      self.rt,
+      heads=self.size.heads,
+      mlp_ratio=self.size.mlp_ratio,
+      layer_scale=self.layer_scale,
+      rt=self.rt,
       parent=None,
     )
     blocks = stack.Stack(make, self.size.depth, self.rt, name="blocks")
@@ -111,7 +111,7 @@ class Regressor(nn.Module):
     return block.layer_norm(self.rt, "norm")(x)
 
 
-class LatentDecoder(nn.Module):
+class LatentDecoder(nn.Module, kw_only=True):
   """Self-attention over predicted latents, LayerNorm, a linear head (CAE).
 
   Attributes:
@@ -157,7 +157,7 @@ class Bridge(nn.Module):
     return block.layer_norm(self.rt, "norm")(dense(x))
 
 
-class Context(nn.Module):
+class Context(nn.Module, kw_only=True):
   """From latents of visible patches to latents and tokens of hidden ones.
 
   Attributes:
@@ -202,9 +202,18 @@ class Context(nn.Module):
       self.size, self.layer_scale, self.rt, name="regressor"
     )
     pred = regressor(visible, where, missing.shape[1])
-    size = vit.Size(width, self.depth, self.size.heads, self.size.mlp_ratio)
+    size = vit.Size(
+      width=width,
+      depth=self.depth,
+      heads=self.size.heads,
+      mlp_ratio=self.size.mlp_ratio,
+    )
     decoder = LatentDecoder(
-      size, self.out, self.layer_scale, self.rt, name="decoder"
+      size=size,
+      out=self.out,
+      layer_scale=self.layer_scale,
+      rt=self.rt,
+      name="decoder",
     )
     return {
       "pred": pred.astype(jnp.float32),

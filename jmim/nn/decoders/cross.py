@@ -47,7 +47,7 @@ def dropout_draw(key: jax.Array, rate: float, batch: int) -> dict:
   return {"dropout": jax.random.bits(key, (batch, 2), jnp.uint32)}
 
 
-class PostNormBlock(nn.Module):
+class PostNormBlock(nn.Module, kw_only=True):
   """Torch's decoder layer with cross- before self-attention (CropMAE).
 
   x <- LN2(x + Cross(x, memory)), LN3(x + MLP(x)), LN1(x + Self(x)).
@@ -89,18 +89,18 @@ class PostNormBlock(nn.Module):
     memory = x if memory is None else memory
     # Packed in one matrix in torch, which its Xavier bound depends on.
     look = attention.CrossAttention(
-      self.heads, init_scale=0.5, rt=self.rt, name="cross"
+      heads=self.heads, init_scale=0.5, rt=self.rt, name="cross"
     )
     x = add(x, look(x, memory), "norm2", 0)
     hide = functools.partial(
       dropout, keys=keys, rate=self.rate, site=8 * index + 1
     )
     x = add(x, mlp.MLP(self.hidden, self.rt, name="mlp")(x, hide), "norm3", 2)
-    own = attention.SelfAttention(self.heads, rt=self.rt, name="attn")
+    own = attention.SelfAttention(heads=self.heads, rt=self.rt, name="attn")
     return self.rt.shard(add(x, own(x)[0], "norm1", 3)), {}
 
 
-class CrossDecoder(nn.Module):
+class CrossDecoder(nn.Module, kw_only=True):
   """Patches of one view from its few visible ones and another view.
 
   Attributes:
@@ -139,10 +139,10 @@ class CrossDecoder(nn.Module):
     y = y + jnp.asarray(posemb.sincos_2d(width, self.grid, prefix=1), dtype)
     make = functools.partial(
       PostNormBlock,
-      self.size.heads,
-      self.hidden,
-      self.rate,
-      self.rt,
+      heads=self.size.heads,
+      hidden=self.hidden,
+      rate=self.rate,
+      rt=self.rt,
       parent=None,
     )
     blocks = stack.Stack(make, self.size.depth, self.rt, name="blocks")

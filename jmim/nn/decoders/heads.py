@@ -65,7 +65,7 @@ class MeanPoolHead(nn.Module):
     return dense(x).astype(jnp.float32)
 
 
-class AttentivePool(nn.Module):
+class AttentivePool(nn.Module, kw_only=True):
   """One learned query attends to all tokens; MLP; linear (V-JEPA's probe)."""
 
   classes: int
@@ -80,7 +80,7 @@ class AttentivePool(nn.Module):
     query = self.param("query", nn.initializers.normal(0.02), (1, 1, w))
     query = jnp.broadcast_to(query, (b, 1, w))
     x = block.layer_norm(self.rt, "norm1")(tokens)
-    look = attention.CrossAttention(self.heads, rt=self.rt, name="cross")
+    look = attention.CrossAttention(heads=self.heads, rt=self.rt, name="cross")
     y = query + look(query, x)
     z = block.layer_norm(self.rt, "norm2")(y)
     y = y + mlp.MLP(int(w * self.mlp_ratio), self.rt, name="mlp")(z)

@@ -10,7 +10,7 @@ from jmim.nn import posemb
 from jmim.nn.nets import vit
 
 
-class Predictor(nn.Module):
+class Predictor(nn.Module, kw_only=True):
   """A narrow ViT over context tokens and mask tokens at the targets.
 
   Attributes:

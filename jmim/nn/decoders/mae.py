@@ -12,7 +12,7 @@ from jmim.nn import posemb
 from jmim.nn.nets import vit
 
 
-class MaskedDecoder(nn.Module):
+class MaskedDecoder(nn.Module, kw_only=True):
   """MAE decoder: mask tokens put back, blocks, a linear head per patch.
 
   Attributes:

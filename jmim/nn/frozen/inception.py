@@ -147,13 +147,15 @@ def _pool(x, reduce, start, stride, padding):
 
 
 def _maximum(x, stride, padding):
-  return _pool(x, jax.lax.max, -jnp.inf, stride, padding)
+  return _pool(x, jax.lax.max, start=-jnp.inf, stride=stride, padding=padding)
 
 
 def _average(x):
   """3 x 3, stride 1, the padding left out of the mean."""
-  count = _pool(jnp.ones_like(x[:1, ..., :1]), jax.lax.add, 0.0, 1, 1)
-  return _pool(x, jax.lax.add, 0.0, 1, 1) / count
+  count = _pool(
+    jnp.ones_like(x[:1, ..., :1]), jax.lax.add, start=0.0, stride=1, padding=1
+  )
+  return _pool(x, jax.lax.add, start=0.0, stride=1, padding=1) / count
 
 
 def _convolve(w, x, stride, padding):
@@ -191,7 +193,14 @@ def _branch(p, block, branch, x):
     else:
       forks = part if isinstance(part[0], tuple) else (part,)
       ways = [
-        _conv(p, f"{block}.{name}", x, kernel, stride, same=stride == 1)
+        _conv(
+          p,
+          f"{block}.{name}",
+          x=x,
+          kernel=kernel,
+          stride=stride,
+          same=stride == 1,
+        )
         for name, _, kernel, stride in forks
       ]
       x = jnp.concatenate(ways, -1)
@@ -213,7 +222,7 @@ def forward(p: Arrays, x: jax.Array) -> dict[str, jax.Array]:
   """
   for name, _, _, kernel in _STEM:
     stride, same = 1 + (name == "Conv2d_1a_3x3"), name == "Conv2d_2b_3x3"
-    x = _conv(p, name, x, kernel, stride, same)
+    x = _conv(p, name, x=x, kernel=kernel, stride=stride, same=same)
     if name in ("Conv2d_2b_3x3", "Conv2d_4a_3x3"):
       x = _maximum(x, 2, 0)
   for block, (kind, _, _) in _BLOCKS.items():

@@ -20,7 +20,7 @@ SHIFT = (-0.030, -0.088, -0.188)
 SCALE = (0.458, 0.448, 0.450)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Layer:
   """One convolution with its ReLU.
 
@@ -44,11 +44,11 @@ class Layer:
 
 
 ALEX = (
-  Layer(0, 64, 11, 4, 2),
-  Layer(3, 192, 5, 1, 2, 3),
-  Layer(6, 384, pool=3),
-  Layer(8, 256),
-  Layer(10, 256),
+  Layer(index=0, width=64, side=11, stride=4, padding=2),
+  Layer(index=3, width=192, side=5, stride=1, padding=2, pool=3),
+  Layer(index=6, width=384, pool=3),
+  Layer(index=8, width=256),
+  Layer(index=10, width=256),
 )
 
 
@@ -59,7 +59,7 @@ def vgg(stages: Sequence[tuple[int, int]]) -> tuple[Layer, ...]:
     for i in range(n):
       pool = 2 if found and i == 0 else 0
       index += pool // 2  # the pooling has a number of its own
-      found.append(Layer(index, width, pool=pool, tap=i == n - 1))
+      found.append(Layer(index=index, width=width, pool=pool, tap=i == n - 1))
       index += 2
   return tuple(found)
 

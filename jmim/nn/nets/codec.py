@@ -21,7 +21,7 @@ from jmim.nn import conv
 EPS = 1e-6
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Size:
   """Widths and depths of an autoencoder.
 
@@ -74,14 +74,22 @@ class Size:
 
 # Of the paper's table, all with 2 blocks per level, images of 256 pixels.
 SIZES = {
-  "kl-f4": Size(128, (1, 2, 4), 3),
-  "kl-f8": Size(128, (1, 2, 4, 4), 4),
-  "kl-f16": Size(128, (1, 1, 2, 2, 4), 16, attend_at=(16,)),
-  "kl-f32": Size(128, (1, 1, 2, 2, 4, 4), 64, attend_at=(16, 32)),
-  "vq-f4": Size(128, (1, 2, 4), 3),
-  "vq-f8": Size(128, (1, 2, 2, 4), 4, attend_at=(8,)),
-  "vq-f8-n256": Size(128, (1, 2, 2, 4), 4, attend_at=(8,)),
-  "vq-f16": Size(128, (1, 1, 2, 2, 4), 8, attend_at=(16,)),
+  "kl-f4": Size(width=128, multipliers=(1, 2, 4), latent=3),
+  "kl-f8": Size(width=128, multipliers=(1, 2, 4, 4), latent=4),
+  "kl-f16": Size(
+    width=128, multipliers=(1, 1, 2, 2, 4), latent=16, attend_at=(16,)
+  ),
+  "kl-f32": Size(
+    width=128, multipliers=(1, 1, 2, 2, 4, 4), latent=64, attend_at=(16, 32)
+  ),
+  "vq-f4": Size(width=128, multipliers=(1, 2, 4), latent=3),
+  "vq-f8": Size(width=128, multipliers=(1, 2, 2, 4), latent=4, attend_at=(8,)),
+  "vq-f8-n256": Size(
+    width=128, multipliers=(1, 2, 2, 4), latent=4, attend_at=(8,)
+  ),
+  "vq-f16": Size(
+    width=128, multipliers=(1, 1, 2, 2, 4), latent=8, attend_at=(16,)
+  ),
 }
 
 
@@ -131,7 +139,11 @@ class Attention(nn.Module):
     h = x.shape[1]
     y = conv.group_norm(self.rt, self.groups, "norm", EPS)(x)
     y, _ = attention.SelfAttention(
-      1, rt=self.rt, qkv_init=conv.TORCH, proj_init=conv.TORCH, name="attn"
+      heads=1,
+      rt=self.rt,
+      qkv_init=conv.TORCH,
+      proj_init=conv.TORCH,
+      name="attn",
     )(einops.rearrange(y, "b h w c -> b (h w) c"))
     return self.rt.shard(x + einops.rearrange(y, "b (h w) c -> b h w c", h=h))
 

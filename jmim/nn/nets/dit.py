@@ -21,10 +21,14 @@ from jmim.nn import posemb
 from jmim.nn import stack
 from jmim.nn.nets import vit
 
-SIZES = {**vit.SIZES, "XL": vit.Size(1152, 28, 16), "G": vit.Size(1408, 40, 16)}
+SIZES = {
+  **vit.SIZES,
+  "XL": vit.Size(width=1152, depth=28, heads=16),
+  "G": vit.Size(width=1408, depth=40, heads=16),
+}
 
 
-class DiT(nn.Module):
+class DiT(nn.Module, kw_only=True):
   """Noisy image, time and label to a prediction per pixel.
 
   Attributes:
@@ -83,13 +87,15 @@ class DiT(nn.Module):
     tokens = dense(width, kernel_init=xavier, name="patch_embed")(tokens)
     table = posemb.sincos_2d(width, self.grid)
     tokens = tokens + jnp.asarray(table, rt.dtype)
-    cond = adaln.TimeEmbed(width, width, rt=rt, name="time_embed")(t)
+    cond = adaln.TimeEmbed(width=width, hidden=width, rt=rt, name="time_embed")(
+      t
+    )
     if self.classes:
       cond = cond + adaln.label_table(self.classes, width, rt)(label)
     make = functools.partial(
       adaln.AdaBlock,
-      self.size.heads,
-      self.size.mlp_ratio,
+      heads=self.size.heads,
+      mlp_ratio=self.size.mlp_ratio,
       rt=rt,
       qk_norm=self.qk_norm,
       ffn=self.ffn,
@@ -112,7 +118,7 @@ class DiT(nn.Module):
     return {"pred": pred, "cond": cond, "latent": latent, **found}
 
 
-class MaskedDiT(nn.Module):
+class MaskedDiT(nn.Module, kw_only=True):
   """UMD's network: an encoder of visible tokens and a decoder of all.
 
   Attributes:
@@ -175,7 +181,7 @@ class MaskedDiT(nn.Module):
     y = self._blocks("encoder", self.encoder.depth)(tokens, cond=cond)[0]
     y = block.layer_norm(rt, "encoder_norm")(y)
     found = y[:, : self.cls].mean(1, keepdims=True)
-    y = self._decode(y[:, self.cls :], found, cond, mask, n)
+    y = self._decode(y[:, self.cls :], found, cond=cond, mask=mask, n=n)
     pred = patching.unpatchify(y.astype(jnp.float32), self.patch, self.grid)
     return {"pred": pred, "pre_logits": found[:, 0].astype(jnp.float32)}
 
@@ -205,7 +211,14 @@ class MaskedDiT(nn.Module):
     """Sum of the embeddings, each with its own trunk."""
     width, rt = self.encoder.width, self.rt
     cond = adaln.TimeEmbed(
-      width, 2 * width, width, "sin_cos", True, 0.0, rt, name="time_embed"
+      width=width,
+      hidden=2 * width,
+      waves=width,
+      order="sin_cos",
+      inclusive=True,
+      std=0.0,
+      rt=rt,
+      name="time_embed",
     )(t)
     if self.classes:
       y = adaln.label_table(self.classes, width, rt)(label)

@@ -23,7 +23,7 @@ EPS = 1e-5
 BLOCKED = -100.0  # added to the logits of two regions of a shifted window
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Size:
   """Width of the first stage, blocks and heads of each, window side."""
 
@@ -40,10 +40,14 @@ class Size:
 
 
 SIZES = {  # B, L: windows of SimMIM's pre-training at 192 pixels
-  "SwinT": Size(96, (2, 2, 6, 2), (3, 6, 12, 24), 7),
-  "SwinS": Size(96, (2, 2, 18, 2), (3, 6, 12, 24), 7),
-  "SwinB": Size(128, (2, 2, 18, 2), (4, 8, 16, 32), 6),
-  "SwinL": Size(192, (2, 2, 18, 2), (6, 12, 24, 48), 12),
+  "SwinT": Size(width=96, depths=(2, 2, 6, 2), heads=(3, 6, 12, 24), window=7),
+  "SwinS": Size(width=96, depths=(2, 2, 18, 2), heads=(3, 6, 12, 24), window=7),
+  "SwinB": Size(
+    width=128, depths=(2, 2, 18, 2), heads=(4, 8, 16, 32), window=6
+  ),
+  "SwinL": Size(
+    width=192, depths=(2, 2, 18, 2), heads=(6, 12, 24, 48), window=12
+  ),
 }
 
 
@@ -102,7 +106,7 @@ def shift_mask(grid: tuple[int, int], side: int, shift: int) -> np.ndarray:
   return np.where(apart, BLOCKED, 0.0).astype(np.float32)
 
 
-class Layer(nn.Module):
+class Layer(nn.Module, kw_only=True):
   """A pre-norm block inside (shifted) windows.
 
   All but attention is per token, so the whole block runs on windows.
@@ -150,8 +154,8 @@ class Layer(nn.Module):
     if drop is not None:
       drop = jnp.repeat(drop, len(y) // b, axis=1)
     body = block.Block(
-      self.heads,
-      self.mlp_ratio,
+      heads=self.heads,
+      mlp_ratio=self.mlp_ratio,
       qkv_bias=self.qkv_bias,
       rt=self.rt,
       eps=EPS,
@@ -183,7 +187,7 @@ class Merge(nn.Module):
     )(x)
 
 
-class Swin(nn.Module):
+class Swin(nn.Module, kw_only=True):
   """Stages of windowed blocks, each but the last halving the grid.
 
   Attributes:
@@ -238,7 +242,9 @@ class Swin(nn.Module):
       stage1, stage2, ..: [b, n, c] after each stage and its merging.
     """
     size, dtype, grid = self.size, self.rt.dtype, self.grid
-    x = patching.PatchEmbed(size.width, self.patch, self.rt, name="patch_embed")
+    x = patching.PatchEmbed(
+      width=size.width, patch=self.patch, rt=self.rt, name="patch_embed"
+    )
     x = x(images)
     if self.patch_norm:
       x = block.layer_norm(self.rt, "patch_norm", EPS)(x)
@@ -268,12 +274,12 @@ class Swin(nn.Module):
     side = min(grid) if whole else size.window
     make = functools.partial(
       Layer,
-      size.heads[i],
-      grid,
-      side,
-      size.mlp_ratio,
-      self.qkv_bias,
-      self.rt,
+      heads=size.heads[i],
+      grid=grid,
+      side=side,
+      mlp_ratio=size.mlp_ratio,
+      qkv_bias=self.qkv_bias,
+      rt=self.rt,
       parent=None,
     )
     shifts = np.arange(depth) % 2 * (0 if whole else side // 2)

@@ -28,7 +28,7 @@ CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Teacher:
   """A ViT of some family on the grid of its student.
 
@@ -55,7 +55,12 @@ class Teacher:
     """The network."""
     family = FAMILIES[self.family]
     return vit.ViT(
-      self.size, self.patch, self.grid, final_norm=False, rt=self.rt, **family
+      size=self.size,
+      patch=self.patch,
+      grid=self.grid,
+      final_norm=False,
+      rt=self.rt,
+      **family,
     )
 
   def init(self, key: jax.Array):

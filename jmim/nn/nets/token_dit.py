@@ -20,7 +20,7 @@ NORMAL = nn.initializers.normal(0.02)
 TIMES = 1000.0  # the time 1 as the sinusoids see it
 
 
-class TokenDiT(nn.Module):
+class TokenDiT(nn.Module, kw_only=True):
   """Learned positions, blocks, LayerNorm, a linear layer that starts at 0.
 
   Attributes:
@@ -63,7 +63,9 @@ class TokenDiT(nn.Module):
     x = rt.shard(embed(tokens) + position.astype(rt.dtype))
     more, cond = {}, None
     if self.timed:
-      embed_time = adaln.TimeEmbed(width, width, rt=rt, name="time_embed")
+      embed_time = adaln.TimeEmbed(
+        width=width, hidden=width, rt=rt, name="time_embed"
+      )
       cond = nn.silu(embed_time(TIMES * t))
       more, kind = {"cond": cond}, adaln.AdaBlock
     else:

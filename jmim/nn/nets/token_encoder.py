@@ -32,7 +32,7 @@ class Block(nn.Module):
     norm = functools.partial(block.layer_norm, self.rt, eps=1e-5)
     y = norm("norm1")(x)
     look = attention.CrossAttention(
-      self.heads,
+      heads=self.heads,
       qkv_bias=False,
       rt=self.rt,
       name="attn",
@@ -44,7 +44,7 @@ class Block(nn.Module):
     return self.rt.shard(x + y), {}
 
 
-class TokenEncoder(nn.Module):
+class TokenEncoder(nn.Module, kw_only=True):
   """Ids of a fixed length to one vector each.
 
   Attributes:

@@ -22,7 +22,7 @@ from jmim.nn import conv
 ZEROS = nn.initializers.zeros
 
 
-class ResBlock(nn.Module):
+class ResBlock(nn.Module, kw_only=True):
   """GN SiLU conv, + time, GN SiLU dropout conv; 1 x 1 skip if widths differ.
 
   Attributes:
@@ -79,12 +79,12 @@ class SpatialAttention(nn.Module):
     h = x.shape[1]
     y = conv.group_norm(self.rt, self.groups, "norm")(x)
     y, _ = attention.SelfAttention(
-      self.heads, rt=self.rt, proj_init=ZEROS, name="attn"
+      heads=self.heads, rt=self.rt, proj_init=ZEROS, name="attn"
     )(einops.rearrange(y, "b h w c -> b (h w) c"))
     return self.rt.shard(x + einops.rearrange(y, "b (h w) c -> b h w c", h=h))
 
 
-class SpatialTransformer(nn.Module):
+class SpatialTransformer(nn.Module, kw_only=True):
   """GN, 1 x 1 in, blocks of self-, cross-attention and GEGLU, 1 x 1 out.
 
   Attributes:
@@ -107,7 +107,7 @@ class SpatialTransformer(nn.Module):
     dense = lambda n, name, **kw: nn.Dense(n, dtype=rt.dtype, name=name, **kw)
     norm = lambda name: block.layer_norm(rt, name, 1e-5)
     look = functools.partial(
-      attention.CrossAttention, self.heads, qkv_bias=False, rt=rt
+      attention.CrossAttention, heads=self.heads, qkv_bias=False, rt=rt
     )
     y = conv.group_norm(rt, self.groups, "norm", 1e-6)(x)
     y = dense(c, "proj_in")(einops.rearrange(y, "b h w c -> b (h w) c"))
@@ -124,7 +124,7 @@ class SpatialTransformer(nn.Module):
     return rt.shard(x + einops.rearrange(y, "b (h w) c -> b h w c", h=h))
 
 
-class UNet(nn.Module):
+class UNet(nn.Module, kw_only=True):
   """Noisy image and time to a prediction of the same side.
 
   Attributes:
@@ -186,7 +186,14 @@ class UNet(nn.Module):
     skips = [y]
     for level, times in enumerate(self.multipliers):
       for i in range(self.blocks):
-        y = self._stage(y, emb, context, times, level, f"down{level}_{i}")
+        y = self._stage(
+          y,
+          emb,
+          context=context,
+          times=times,
+          level=level,
+          name=f"down{level}_{i}",
+        )
         skips.append(y)
       if level < levels - 1:
         y = self._smaller(y, emb, f"down{level}")
@@ -197,7 +204,14 @@ class UNet(nn.Module):
     for level, times in reversed(list(enumerate(self.multipliers))):
       for i in range(self.blocks + 1):
         y = jnp.concatenate([y, skips.pop()], axis=-1)
-        y = self._stage(y, emb, context, times, level, f"up{level}_{i}")
+        y = self._stage(
+          y,
+          emb,
+          context=context,
+          times=times,
+          level=level,
+          name=f"up{level}_{i}",
+        )
       if level:
         y = self._larger(y, emb, f"up{level}")
     y = nn.silu(conv.group_norm(rt, self.groups, "norm_out")(y))
@@ -209,7 +223,12 @@ class UNet(nn.Module):
     """[b, 4 width] time and label embedding, through the blocks' SiLU."""
     wide = 4 * self.width
     emb = adaln.TimeEmbed(
-      wide, wide, self.width, std=0.0, rt=self.rt, name="time_embed"
+      width=wide,
+      hidden=wide,
+      waves=self.width,
+      std=0.0,
+      rt=self.rt,
+      name="time_embed",
     )(t)
     if self.classes:
       emb = emb + adaln.label_table(self.classes, wide, self.rt)(label)
@@ -217,12 +236,12 @@ class UNet(nn.Module):
 
   def _res(self, times, name, resample=""):
     return ResBlock(
-      times * self.width,
-      self.dropout,
-      self.scale_shift,
-      self.groups,
-      self.rt,
-      resample,
+      width=times * self.width,
+      dropout=self.dropout,
+      scale_shift=self.scale_shift,
+      groups=self.groups,
+      rt=self.rt,
+      resample=resample,
       name=name,
     )
 
@@ -250,7 +269,11 @@ class UNet(nn.Module):
     if not self.transformer:
       return SpatialAttention(heads, self.groups, self.rt, name=name)(y)
     return SpatialTransformer(
-      heads, self.transformer, self.groups, self.rt, name=name
+      heads=heads,
+      depth=self.transformer,
+      groups=self.groups,
+      rt=self.rt,
+      name=name,
     )(y, context)
 
 

@@ -73,7 +73,7 @@ def running_cell(
   return einops.rearrange(q[turn % 4], "b t h w -> b (t h w)")
 
 
-class Embed(nn.Module):
+class Embed(nn.Module, kw_only=True):
   """Linear map of tubelets (a 3-D convolution with stride = kernel), placed."""
 
   width: int
@@ -96,7 +96,7 @@ class Embed(nn.Module):
     return patching.projection(self.width, x.shape[-1], self.rt)(x) + pos
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Module, kw_only=True):
   """A ViT over the kept tubelets of a video, without class token.
 
   Attributes:
@@ -124,16 +124,20 @@ class Encoder(nn.Module):
   ) -> jax.Array:
     """[b, t*f, h*p, w*p, c], ids [b, k] or None (all) -> [b, k, width]."""
     width, rt = self.size.width, self.rt
-    x = Embed(width, self.frames, self.patch, rt, name="patch_embed")(
-      video, keep
-    )
+    x = Embed(
+      width=width,
+      frames=self.frames,
+      patch=self.patch,
+      rt=rt,
+      name="patch_embed",
+    )(video, keep)
     blocks = _blocks(self, "blocks")
     per_layer = {} if drop is None else {"drop": drop}
     x, _ = blocks(self.rt.shard(x), per_layer=per_layer)
     return block.layer_norm(self.rt, "norm")(x)
 
 
-class Decoder(nn.Module):
+class Decoder(nn.Module, kw_only=True):
   """Predicts some positions from visible tokens (VideoMAE V2).
 
   Attributes:

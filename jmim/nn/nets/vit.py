@@ -21,7 +21,7 @@ from jmim.nn import posemb
 from jmim.nn import stack
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Size:
   """Width, depth, heads and MLP ratio of a transformer."""
 
@@ -37,12 +37,14 @@ class Size:
 
 
 SIZES = {
-  "Ti": Size(192, 12, 3),
-  "S": Size(384, 12, 6),
-  "B": Size(768, 12, 12),
-  "L": Size(1024, 24, 16),
-  "H": Size(1280, 32, 16),
-  "g": Size(1408, 40, 16, 48 / 11),  # hidden 6144 (Zhai et al. 2022)
+  "Ti": Size(width=192, depth=12, heads=3),
+  "S": Size(width=384, depth=12, heads=6),
+  "B": Size(width=768, depth=12, heads=12),
+  "L": Size(width=1024, depth=24, heads=16),
+  "H": Size(width=1280, depth=32, heads=16),
+  "g": Size(
+    width=1408, depth=40, heads=16, mlp_ratio=48 / 11
+  ),  # hidden 6144 (Zhai et al. 2022)
 }
 
 
@@ -122,7 +124,7 @@ def make_stack(
   return stack.Stack(make, size.depth, rt, name=name)
 
 
-class ViT(nn.Module):
+class ViT(nn.Module, kw_only=True):
   """Encoder of visible tokens.
 
   Attributes:
@@ -178,7 +180,7 @@ class ViT(nn.Module):
     size, style = self.size, dict(self.style)
     init = nn.initializers.normal(0.02)
     self.patch_embed = patching.PatchEmbed(
-      size.width, self.patch, self.rt, self.patch_bias
+      width=size.width, patch=self.patch, rt=self.rt, bias=self.patch_bias
     )
     if self.cls:
       self.cls_token = self.param("cls_token", init, (1, 1, size.width))
@@ -192,7 +194,7 @@ class ViT(nn.Module):
     self.pos_embed = self._positions()
     if self.relative:
       self.rel_pos_bias = attention.RelativeBias(
-        size.heads, self.grid, self.prefix
+        heads=size.heads, grid=self.grid, prefix=self.prefix
       )
     self.blocks = make_stack(size, self.rt, self.layer_scale, **style)
     norm = lambda: block.layer_norm(self.rt, None, style.get("eps", 1e-6))

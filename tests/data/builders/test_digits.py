@@ -91,7 +91,9 @@ def test_the_digit_is_whole_bright_and_anywhere():
 def test_position_defeats_a_linear_classifier(digits_dir):
   scores = {}
   for config, channels in (("plain", 1), ("scattered", 3)):
-    x, y, _ = _read(config, "train", digits_dir, channels, 2000)
+    x, y, _ = _read(
+      config, "train", root=digits_dir, channels=channels, count=2000
+    )
     x = x.reshape(len(x), -1) / 255
     model = linear_model.RidgeClassifier(100.0 if config != "plain" else 1.0)
     images, labels, _ = _read(config, "test", digits_dir, channels)

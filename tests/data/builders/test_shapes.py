@@ -171,7 +171,9 @@ def test_clouds_are_centred_scaled_and_of_the_right_parts(label):
 @pytest.mark.parametrize("form", ["ball", "cylinder", "cone", "box"])
 def test_points_lie_uniformly_on_the_surface(form):
   size = np.array([0.3, 0.3, 0.8]) if form != "ball" else np.full(3, 0.3)
-  solid = solids.Solid("rod", form, (1.0, 2.0, 3.0), tuple(size))
+  solid = solids.Solid(
+    part="rod", form=form, centre=(1.0, 2.0, 3.0), size=tuple(size)
+  )
   x = (solid.sample(20_000, np.random.default_rng(0)) - solid.centre) / size
   radius = np.hypot(x[:, 0], x[:, 1])
   wanted = {

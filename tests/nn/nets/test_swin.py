@@ -39,16 +39,16 @@ def test_the_shift_mask_blocks_what_the_roll_brought_near():
 
 def test_a_window_of_the_whole_grid_is_full_attention(fill, normal):
   x = normal(2, 16, 8)
-  layer = swin.Layer(2, (4, 4), 4)
+  layer = swin.Layer(heads=2, grid=(4, 4), side=4)
   params = fill(layer, x)
-  whole = block.Block(2, window=(4, 4), eps=swin.EPS)
+  whole = block.Block(heads=2, window=(4, 4), eps=swin.EPS)
   wanted, _ = whole.apply({"params": params["params"]["block"]}, x)
   np.testing.assert_allclose(layer.apply(params, x)[0], wanted, atol=1e-5)
 
 
 def test_a_shifted_layer_moves_with_its_windows(fill, normal):
   """Attention ends at windows; with the shift at shifted windows."""
-  x, layer = normal(1, 64, 8), swin.Layer(2, GRID, 4)
+  x, layer = normal(1, 64, 8), swin.Layer(heads=2, grid=GRID, side=4)
   params = fill(layer, x)
   run = jax.jit(lambda x, s: layer.apply(params, x, shift=s)[0])
   for shift in (0, 2):
@@ -61,8 +61,8 @@ def test_a_shifted_layer_moves_with_its_windows(fill, normal):
 
 
 def test_scanned_and_unrolled_agree(fill, normal):
-  size = swin.Size(8, (2, 2), (2, 2), 2)
-  model = swin.Swin(size, 2, (8, 8), maskable=True)
+  size = swin.Size(width=8, depths=(2, 2), heads=(2, 2), window=2)
+  model = swin.Swin(size=size, patch=2, grid=(8, 8), maskable=True)
   x, m = normal(2, 16, 16, 3), (normal(2, 64, seed=1) > 0).astype(np.float32)
   params = fill(model, x)
   scanned = dataclasses.replace(model, rt=runtime.Runtime(scan=True))
@@ -77,10 +77,10 @@ def test_scanned_and_unrolled_agree(fill, normal):
 @pytest.mark.parametrize(
   "size, word",
   [
-    (swin.Size(8, (2,), (3,), 4), "heads"),
-    (swin.Size(8, (2, 2), (2,), 4), "depths"),
-    (swin.Size(8, (2,), (2,), 3), "window"),
-    (swin.Size(8, (2,) * 5, (2,) * 5, 8), "halved"),
+    (swin.Size(width=8, depths=(2,), heads=(3,), window=4), "heads"),
+    (swin.Size(width=8, depths=(2, 2), heads=(2,), window=4), "depths"),
+    (swin.Size(width=8, depths=(2,), heads=(2,), window=3), "window"),
+    (swin.Size(width=8, depths=(2,) * 5, heads=(2,) * 5, window=8), "halved"),
   ],
 )
 def test_what_does_not_fit_is_named(size, word):

@@ -29,7 +29,7 @@ _jit = functools.partial(
 
 
 def _model(**options):
-  return vit.ViT(SIZE, P, GRID, **options)
+  return vit.ViT(size=SIZE, patch=P, grid=GRID, **options)
 
 
 def _norm(p, x):
@@ -180,7 +180,7 @@ _CLASSIFIERS = {
 def test_variants_have_the_known_number_of_parameters(variant):
   size, patch = vit.parse(variant)
   grid = (224 // patch,) * 2
-  model = vit.ViT(size, patch, grid)
+  model = vit.ViT(size=size, patch=patch, grid=grid)
   shapes = jax.eval_shape(
     model.init, jax.random.key(0), np.zeros((1, 224, 224, 3), np.float32)
   )
@@ -222,7 +222,9 @@ def test_learned_positions_do_not_need_a_multiple_of_four():
 
 
 def test_registers_stand_behind_cls_and_have_no_position(fill, images):
-  model = vit.ViT(SIZE, P, GRID, positions="learned", registers=2)
+  model = vit.ViT(
+    size=SIZE, patch=P, grid=GRID, positions="learned", registers=2
+  )
   variables = fill(model, images)
   out, params = _jit(model.apply)(variables, images), variables["params"]
   rows, registers = out["embedded"], params["register_tokens"]
@@ -239,7 +241,9 @@ def latent(normal):
 
 
 def _decoder(depth, **options):
-  return decoder.MaskedDecoder(vit.Size(8, depth, 2), GRID, out=5, **options)
+  return decoder.MaskedDecoder(
+    size=vit.Size(width=8, depth=depth, heads=2), grid=GRID, out=5, **options
+  )
 
 
 def test_decoder_puts_tokens_back_and_adds_positions(fill, latent):
