@@ -58,18 +58,20 @@ class Momentum(Toy):
     extra = {"target": p["kernel"] + 0.5, "count": jnp.int32(0)}
     return {"main": {"dense": p}}, extra
 
-  def draw(self, key, batch, step):
-    return {"noise": jax.random.normal(key, (len(batch["image"]), self.width))}
+  def draw(self, keys, batch, step):
+    shape = (len(batch["image"]), self.width)
+    return {"noise": jax.random.normal(keys("noise"), shape)}
 
-  def loss(self, player, params, extra, consts, batch, draws, step):
+  def loss(self, weights, batch, draws, step, player="main"):
     x = self.flat(batch)
-    y = linear(params["main"]["dense"], x)
-    target = x @ extra["target"] + 0.1 * draws["noise"]
+    y = linear(weights.params["main"]["dense"], x)
+    target = x @ weights.extra["target"] + 0.1 * draws["noise"]
     aux = {"noise": draws["noise"].mean(), "noises": draws["noise"]}
     return jnp.mean((y - target) ** 2), aux
 
-  def after(self, player, params, extra, aux, step):
-    new, m = params["main"]["dense"]["kernel"], self.momentum
+  def after(self, weights, aux, step, player="main"):
+    new, m = weights.params["main"]["dense"]["kernel"], self.momentum
+    extra = weights.extra
     return {
       "target": m * extra["target"] + (1 - m) * new,
       "count": extra["count"] + 1,
@@ -94,11 +96,11 @@ class MLP(Toy):
     }
     return {"main": main}, {}
 
-  def draw(self, key, batch, step):
-    return {"noise": jax.random.normal(key, batch["image"].shape)}
+  def draw(self, keys, batch, step):
+    return {"noise": jax.random.normal(keys("noise"), batch["image"].shape)}
 
-  def loss(self, player, params, extra, consts, batch, draws, step):
-    main, clean = params["main"], self.flat(batch)
+  def loss(self, weights, batch, draws, step, player="main"):
+    main, clean = weights.params["main"], self.flat(batch)
     noise = draws["noise"].reshape(clean.shape)
     x = self.rt.shard(linear(main["embed"], clean + noise))
     for i in range(self.depth):
@@ -122,10 +124,12 @@ class Adversarial(Toy):
     }
     return params, {"plays": jnp.zeros(2, jnp.int32)}
 
-  def draw(self, key, batch, step):
-    return {"z": jax.random.normal(key, (len(batch["image"]), self.latent))}
+  def draw(self, keys, batch, step):
+    shape = (len(batch["image"]), self.latent)
+    return {"z": jax.random.normal(keys("z"), shape)}
 
-  def loss(self, player, params, extra, consts, batch, draws, step):
+  def loss(self, weights, batch, draws, step, player="generator"):
+    params = weights.params
     fake = linear(params["generator"]["dense"], draws["z"])
     judge = lambda x: linear(params["discriminator"]["dense"], x)
     if player == "generator":
@@ -133,12 +137,12 @@ class Adversarial(Toy):
     real = jax.nn.softplus(-judge(self.flat(batch)))
     return (jax.nn.softplus(judge(fake)) + real).mean(), {}
 
-  def after(self, player, params, extra, aux, step):
+  def after(self, weights, aux, step, player="generator"):
     i = self.players.index(player)
-    return {"plays": extra["plays"].at[i].add(1)}
+    return {"plays": weights.extra["plays"].at[i].add(1)}
 
   def predict(self):
-    return {"features": lambda p, e, c, b, k: self.flat(b)}
+    return {"features": lambda weights, batch, key: self.flat(batch)}
 
 
 def settings(**own):

@@ -148,13 +148,17 @@ def _section(
 ) -> ml_collections.ConfigDict:
   """The section that holds the last part of a dotted key."""
   *sections, _ = path.split(".")
-  node, above = config, ""
-  for part in sections:
-    if above == "players" and part not in node:
+  node = config
+  for depth, part in enumerate(sections):
+    # Sections that are made by naming a key of them: the settings of a player,
+    # and the parts of a method or an evaluator.
+    inside = {"method": 1, "evals": 2}.get(sections[0], len(sections))
+    new = depth >= inside or depth and sections[depth - 1] == "players"
+    if new and part not in node:
       node[part] = ml_collections.ConfigDict()
     if not isinstance(node.get(part), ml_collections.ConfigDict):
       raise validate.unknown(path, validate.paths(config), path)
-    node, above = node[part], part
+    node = node[part]
   return node
 
 

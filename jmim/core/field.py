@@ -1,25 +1,114 @@
 """Fields of a method, a part or an evaluator: the keys of its config section.
 
-A field is a value with documentation and limits; its default fixes its type.
+A field is a value, with documentation and limits; or a part, which is a frozen
+dataclass with fields of its own and a sub-section of the config.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
+from jmim.core import runtime as runtimes
 
-def value(default: Any, doc: str, **limits: Any) -> Any:
+
+def value(default: Any, doc: str, *, was: str = "", **limits: Any) -> Any:
   """A documented hyper-parameter.
 
   Args:
     default: its value when the config does not name it; fixes its type.
-    doc: what it is, with its unit.
+    doc: what it is, with its unit; a phrase that stands alone.
+    was: an older name, which configs of older runs have; see `core.renamed`.
     **limits: any of choices=(...), low=, high=, above=, below=
       (inclusive, inclusive, exclusive, exclusive).
   """
-  return dataclasses.field(default=default, metadata={"doc": doc, **limits})
+  metadata = {"doc": doc, **limits} | ({"was": was} if was else {})
+  return dataclasses.field(default=default, metadata=metadata)
 
 
-def redefault(cls: type, name: str, default: Any) -> Any:
-  """A field of a base class with another default."""
+def part(
+  kinds: type | Mapping[str, type],
+  doc: str,
+  *,
+  was: str = "",
+  was_type: str = "",
+  **defaults: Any,
+) -> Any:
+  """Something that several methods are made of, with fields of its own.
+
+  Args:
+    kinds: its class; or name -> class, of which the first is the default and
+      the section's key `type` chooses.
+    doc: what it does in this method.
+    was: pattern of the flat keys that its fields used to be: "{}" if they had
+      the same names beside the method's own, "decoder_{}" with that prefix.
+    was_type: flat key that used to choose its kind.
+    **defaults: of its fields, where they differ from those of the class.
+  """
+  known = dict(kinds) if isinstance(kinds, Mapping) else {"": kinds}
+  default = next(iter(known.values()))(**defaults)
+  metadata = {"doc": doc, "parts": known, "was": was, "was_type": was_type}
+  return dataclasses.field(default=default, metadata=metadata)
+
+
+def redefault(cls: type, name: str, default: Any = None, **changes: Any) -> Any:
+  """A field of a base class with another default.
+
+  Args:
+    cls: the base class.
+    name: of the field.
+    default: of a value.
+    **changes: of the fields of a part.
+  """
   known = cls.__dataclass_fields__[name]
+  if changes:
+    default = dataclasses.replace(known.default, **changes)
   return dataclasses.field(default=default, metadata=known.metadata)
+
+
+def runtime() -> Any:
+  """The field `rt` of a part that builds networks.
+
+  A method hands its own runtime to its parts; no config names it.
+  """
+  return dataclasses.field(
+    default=runtimes.Runtime(), repr=False, metadata={"config": False}
+  )
+
+
+def configured(cls: type) -> dict[str, dataclasses.Field]:
+  """Name -> field of all that a config can set."""
+  fields = dataclasses.fields(cls)
+  return {f.name: f for f in fields if f.metadata.get("config", True)}
+
+
+def kind_of(known: Mapping[str, type], instance: Any) -> str:
+  """The name under which a part's class is one of its kinds."""
+  return next(name for name, cls in known.items() if type(instance) is cls)
+
+
+def settings(instance: Any) -> dict[str, Any]:
+  """All fields of an instance as a nested dict, the section of its config."""
+  found = {}
+  for name, field in configured(type(instance)).items():
+    own = getattr(instance, name)
+    known = field.metadata.get("parts")
+    if known is None:
+      found[name] = own
+      continue
+    kind = kind_of(known, own)
+    found[name] = ({"type": kind} if kind else {}) | settings(own)
+  return found
+
+
+def documented(cls: type) -> dict[str, dataclasses.Field]:
+  """Dotted key -> field of every value, those of all kinds of parts too."""
+  found = {}
+  for name, field in configured(cls).items():
+    kinds = field.metadata.get("parts")
+    if kinds is None:
+      found[name] = field
+      continue
+    for kind in kinds.values():
+      inner = documented(kind)
+      found |= {f"{name}.{key}": f for key, f in inner.items()}
+  return found

@@ -15,11 +15,35 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
+from jmim.core import field
+from jmim.core import randomness
 from jmim.core import runtime
 
 Batch = dict[str, jax.Array]
+Draws = dict[str, Any]
 Tree = Any
-Predict = Callable[[Tree, Tree, Tree, Batch, jax.Array], Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+  """All arrays that a method computes with, apart from batch and draws.
+
+  Attributes:
+    params: player -> tree of what is trained.
+    extra: what is saved but not differentiated (EMA target, statistics).
+    consts: name -> tree of frozen networks.
+  """
+
+  params: Tree
+  extra: Tree = dataclasses.field(default_factory=dict)
+  consts: Tree = dataclasses.field(default_factory=dict)
+
+
+jax.tree_util.register_dataclass(
+  Weights, data_fields=["params", "extra", "consts"], meta_fields=[]
+)
+Predict = Callable[[Weights, Batch, jax.Array], Any]
+Loss = tuple[jax.Array, dict[str, jax.Array]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +53,8 @@ class Input:
   shape: tuple[int, ...]
   dtype: Any = jnp.float32
   high: int | None = None  # exclusive upper bound of integer inputs
+  # Least and greatest value of float inputs, where a method relies on them.
+  range: tuple[float, float] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,18 +96,28 @@ class Group:
 class Method:
   """Base of all methods: the defaults of the contract.
 
-  Fields of subclasses are the keys of `config.method`; give each a
-  `field(default, "doc")`. `init` and `loss` must be overridden.
+  Fields of subclasses are the keys of `config.method`: values
+  (`field.value(default, "doc")`) and parts (`field.part(cls, "doc")`), frozen
+  dataclasses that several methods are made of. `init` and `loss` must be
+  overridden. A method derives from this class, or from one paper it extends.
   """
 
   players: ClassVar[tuple[str, ...]] = ("main",)
   # Whether losses are means over examples. Where they are not (statistics of
   # the batch, say), accumulation is another computation than a whole batch.
   per_example: ClassVar[bool] = True
+  # Names of `draw` that are not per example: all parts of a batch get them.
+  shared: ClassVar[tuple[str, ...]] = ()
 
-  rt: runtime.Runtime = dataclasses.field(
-    default=runtime.Runtime(), repr=False, metadata={"config": False}
-  )
+  rt: runtime.Runtime = field.runtime()
+
+  def __post_init__(self):
+    """Hands the runtime to the parts that build networks."""
+    for f in dataclasses.fields(self):
+      part = getattr(self, f.name)
+      if "parts" in f.metadata and hasattr(part, "rt"):
+        own = dataclasses.replace(part, rt=self.rt)
+        object.__setattr__(self, f.name, own)
 
   @classmethod
   def tiny(cls) -> "Method":
@@ -104,43 +140,46 @@ class Method:
     """Frozen networks it reads, by name."""
     return {}
 
-  def draw(self, key: jax.Array, batch: Batch, step: jax.Array) -> Tree:
-    """All randomness of a training step, as plain arrays.
+  def draw(self, keys: randomness.Keys, batch: Batch, step: jax.Array) -> Draws:
+    """All randomness of a training step, as plain arrays by name.
 
-    A leaf whose first dimension is the batch size is per example: it is
-    sharded, and split into micro-batches, like the batch.
+    `keys("mask")` is the key of that name. Each leaf has the batch as its
+    first dimension, and is sharded and split into micro-batches like it; those
+    named in `shared` are not per example.
     """
-    del key, batch, step
+    del keys, batch, step
     return {}
+
+  def drawn(self, key: jax.Array, batch: Batch, step: int = 0) -> Draws:
+    """`draw` with the names of a key: what a step or an output begins with."""
+    return self.draw(randomness.Keys(key), batch, step)
 
   def loss(
     self,
-    player: str,
-    params: Tree,
-    extra: Tree,
-    consts: Tree,
+    weights: Weights,
     batch: Batch,
-    draws: Tree,
+    draws: Draws,
     step: jax.Array,
-  ) -> tuple[jax.Array, dict[str, jax.Array]]:
+    player: str = "main",
+  ) -> Loss:
     """(float32 scalar, aux) of one player; deterministic given `draws`.
 
-    It is differentiated with respect to params[player] only. Scalars in
-    `aux` are logged; `after` receives all of `aux`.
+    It is differentiated with respect to weights.params[player] only. Scalars
+    in `aux` are logged; `after` receives all of `aux`.
     """
     raise TypeError(f"{type(self).__name__} must define loss()")
 
   def after(
-    self, player: str, params: Tree, extra: Tree, aux: Tree, step: jax.Array
+    self, weights: Weights, aux: Tree, step: jax.Array, player: str = "main"
   ) -> Tree:
     """New `extra`, once a player has been updated (momentum, codebooks)."""
-    del player, params, aux, step
-    return extra
+    del aux, step, player
+    return weights.extra
 
   def predict(self) -> dict[str, Predict]:
     """What evaluators may ask for, by name.
 
-    Each is fn(params, extra, consts, batch, key).
+    Each is fn(weights, batch, key).
 
     Outputs are arrays, or dicts of arrays, with the batch as dimension 0.
     Names evaluators share: features [b, d], one vector per image; cls [b, d];
@@ -159,5 +198,14 @@ class Method:
     return ()
 
   def axes(self) -> tuple[tuple[str, tuple[str | None, ...]], ...]:
-    """(regex, mesh axis per dimension) where the default rules are wrong."""
+    """(regex, mesh axis per dimension) where the default rules are wrong.
+
+    It knows no mesh: an axis that the mesh lacks, or that does not divide the
+    dimension, is passed over.
+    """
     return ()
+
+
+def loss_name(method: Method, player: str) -> str:
+  """What the loss of a player is called in metrics and logs."""
+  return "loss" if len(method.players) == 1 else f"loss/{player}"

@@ -10,6 +10,8 @@ import ml_collections
 
 from jmim.core import base_config
 from jmim.core import errors
+from jmim.core import field
+from jmim.core import renamed
 
 # Sections whose keys are the fields of a class, checked by `build`.
 OPEN = ("method", "evals")
@@ -112,34 +114,70 @@ def check_limits(path: str, value: Any, limits: Any) -> None:
   )
 
 
-def build(cls: type, entries: Mapping[str, Any], path: str) -> Any:
+def build(
+  cls: type, entries: Mapping[str, Any], path: str, start: Any = None
+) -> Any:
   """An instance of a documented dataclass from a config section.
 
   Args:
-    cls: dataclass whose fields were made by `field.value`.
-    entries: field -> value, besides "type".
+    cls: dataclass whose fields were made by `field.value` and `field.part`.
+    entries: field -> value, besides "type"; a part is a section of its own.
     path: the section's name, for errors.
+    start: instance whose values hold where the section names none; None: the
+      defaults of the class.
 
   Raises:
     UserError: unknown field, wrong type, value outside its limits.
   """
-  fields = {
-    f.name: f for f in dataclasses.fields(cls) if f.metadata.get("config", True)
-  }
+  fields = field.configured(cls)
   values = {}
-  for name, value in entries.items():
+  for name, value in renamed.current(cls, entries).items():
+    key = f"{path}.{name}"
     if name == "type":
       continue
     if name not in fields:
-      raise unknown(
-        name, fields, f"{path}.{name}", f"the keys of {path} ({cls.__name__})"
-      )
+      known = {*fields, *field.documented(cls)}
+      raise unknown(name, known, key, f"the keys of {path} ({cls.__name__})")
+    known = fields[name]
+    if "parts" in known.metadata:
+      values[name] = _part(known, value, key)
+      continue
     if isinstance(value, ml_collections.ConfigDict):
       value = value.to_dict()
-    value = typed(f"{path}.{name}", value, fields[name].default)
-    check_limits(f"{path}.{name}", value, fields[name].metadata)
+    like = known.default if start is None else getattr(start, name)
+    value = typed(key, value, like)
+    check_limits(key, value, known.metadata)
     values[name] = value
-  return cls(**values)
+  return (
+    cls(**values) if start is None else dataclasses.replace(start, **values)
+  )
+
+
+def _part(known: dataclasses.Field, entries: Any, path: str) -> Any:
+  """The part of a field: its default, changed by a section of the config."""
+  kinds, default = known.metadata["parts"], known.default
+  if not isinstance(entries, Mapping | ml_collections.ConfigDict):
+    keys = [*field.configured(type(default))]
+    raise errors.UserError(
+      f"{path}={entries!r}",
+      f"{path} is a section with keys {', '.join(keys)}",
+      f"set one of its keys, e.g. {path}.{keys[0]}=...",
+      path,
+    )
+  was = field.kind_of(kinds, default)
+  kind = entries.get("type", was)
+  if kind not in kinds:
+    choices = [name for name in kinds if name]
+    raise errors.UserError(
+      f"{path}.type={kind!r}",
+      "one of " + ", ".join(choices)
+      if choices
+      else "no type: there is one kind",
+      "choose an allowed value",
+      f"{path}.type",
+    )
+  start = default if kind == was else None
+  return build(kinds[kind], entries, path, start)
 
 
 def validate(config: ml_collections.ConfigDict) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from jmim.core import method
 from jmim.nn import patch as patching
 
 
@@ -13,11 +14,11 @@ def vit(
   grid: tuple[int, int],
   cls: bool = True,
   registers: int = 0,
-) -> dict[str, Callable]:
+) -> dict[str, method.Predict]:
   """What evaluators ask of a ViT encoder, for `Method.predict`.
 
   Args:
-    encode: (params, batch, taps) -> what `ViT` returns without a mask.
+    encode: (weights, batch, taps) -> what `ViT` returns without a mask.
     grid: (h, w) in patches.
     cls: the first token is a class token.
     registers: tokens between it and the patches.
@@ -30,25 +31,36 @@ def vit(
   """
   first, f32 = int(cls) + registers, jnp.float32
 
-  def latent(params, batch):
-    return encode(params, batch, ())["latent"].astype(f32)
+  def latent(weights, batch):
+    return encode(weights, batch, ())["latent"].astype(f32)
 
-  def tokens(p, e, c, b, k):
-    return patching.to_grid(latent(p, b)[:, first:], grid)
+  def features(weights, batch, key):
+    del key
+    return latent(weights, batch)[:, first:].mean(1)
 
-  def layers(p, e, c, b, k):
-    means = encode(p, b, ("block",))["block"][:, :, first:].astype(f32).mean(2)
+  def tokens(weights, batch, key):
+    del key
+    return patching.to_grid(latent(weights, batch)[:, first:], grid)
+
+  def layers(weights, batch, key):
+    del key
+    blocks = encode(weights, batch, ("block",))["block"]
+    means = blocks[:, :, first:].astype(f32).mean(2)
     return {f"block_{i + 1:02d}": mean for i, mean in enumerate(means)}
 
-  def attention(p, e, c, b, k):
-    return jnp.swapaxes(encode(p, b, ("attention",))["attention"], 0, 1)
+  def attention(weights, batch, key):
+    del key
+    maps = encode(weights, batch, ("attention",))["attention"]
+    return jnp.swapaxes(maps, 0, 1)
 
-  found = {
-    "features": lambda p, e, c, b, k: latent(p, b)[:, first:].mean(1),
+  def class_token(weights, batch, key):
+    del key
+    return latent(weights, batch)[:, 0]
+
+  offered = {
+    "features": features,
     "tokens": tokens,
     "layers": layers,
     "attention": attention,
   }
-  if cls:
-    found["cls"] = lambda p, e, c, b, k: latent(p, b)[:, 0]
-  return found
+  return offered | ({"cls": class_token} if cls else {})

@@ -26,7 +26,7 @@ import numpy as np
 
 from jmim.core import errors
 from jmim.methods.diffusion import dit
-from jmim.nn.nets import vit
+from jmim.nn import sizes
 from jmim.parallel import malloc
 
 _CLASSES, _SIZE, _CHANNELS = 1000, 32, 4
@@ -85,7 +85,7 @@ def peer(flags: argparse.Namespace) -> Callable[[], Any]:
     def decode(self, latents):
       return types.SimpleNamespace(sample=latents)
 
-  size, patch = vit.parse(flags.variant)
+  size, patch = sizes.parse(flags.variant)
   transformer = diffusers.DiTTransformer2DModel(
     num_attention_heads=size.heads,
     attention_head_dim=size.width // size.heads,

@@ -1,7 +1,7 @@
 """One training step, the same for every method.
 
     batch  = prepare(batch)                            augment, normalise
-    draws  = method.draw(key(seed, step), batch, step) all randomness
+    draws  = method.draw(keys(seed, step), batch, step)
     for player in players:                             others fixed
       g      = grad of method.loss(player, ...)        mean of micro-batches
       params = optimizer(player)(g)
@@ -23,10 +23,12 @@ import jax.numpy as jnp
 import optax
 
 from jmim.core import method as methods
+from jmim.core import randomness
 from jmim.core import state as states
 from jmim.core import tree as trees
 from jmim.cost import flops
 from jmim.cost import work as works
+from jmim.training import microbatch
 from jmim.training import optim
 
 Tree = Any
@@ -42,24 +44,6 @@ def keys(seed: int, step: jax.Array) -> tuple[jax.Array, jax.Array]:
 def init_key(seed: int) -> jax.Array:
   """The key of initialisation; no step of any run uses it."""
   return jax.random.fold_in(jax.random.key(seed), 2**32 - 1)
-
-
-def microbatches(tree: Tree, batch: int, n: int) -> list[Tree]:
-  """Splits the per-example leaves of a tree into n equal parts.
-
-  Example i goes to part i % n, so that a part of a batch sharded over
-  devices is made of a part of every shard and nothing has to move. Leaves
-  whose first dimension is not `batch` are handed to every part.
-  """
-
-  def part(i):
-    return lambda x: (
-      x.reshape(batch // n, n, *x.shape[1:])[:, i]
-      if jnp.ndim(x) and x.shape[0] == batch
-      else x
-    )
-
-  return [jax.tree.map(part(i), tree) for i in range(n)]
 
 
 def finite(tree: Tree) -> jax.Array:
@@ -84,9 +68,8 @@ def _loss(method, optimizer, player, trainable, state, consts, batch, draws):
   """(loss, aux) of a player, its trainable parameters apart from the state."""
   own = {player: state.params[player]}
   params = state.params | optimizer.merge(trainable, own)
-  return method.loss(
-    player, params, state.extra, consts, batch, draws, state.step
-  )
+  weights = methods.Weights(params, state.extra, consts)
+  return method.loss(weights, batch, draws, state.step, player)
 
 
 class Step:
@@ -182,7 +165,7 @@ class Step:
 
     def prepare(key, batch):
       batch = self.prepare(key, batch)
-      return batch, method.draw(key, batch, 0)
+      return batch, method.drawn(key, batch)
 
     total = works.Work(flops.count(prepare, key, batch))
     given = state, consts, *jax.eval_shape(prepare, key, batch)
@@ -217,20 +200,15 @@ class Step:
     seen = {} if seen is None else seen
     key_augment, key_draw = keys(self.seed, state.step)
     batch = self.prepare(key_augment, batch)
-    draws = self.method.draw(key_draw, batch, state.step)
-    shard = self.method.rt.shard
-    size = jax.tree.leaves(batch)[0].shape[0]
-    draws = jax.tree.map(
-      lambda x: shard(x) if x.ndim and x.shape[0] == size else x, draws
-    )
+    draws = self._draw(key_draw, batch, state.step)
     seen |= {"batch": batch, "draws": draws, "grads": {}}
     metrics, checks = {}, []
     for player in self.method.players:
-      state, found, check, grads = self._play(
+      state, values, check, grads = self._play(
         player, state, consts=consts, batch=batch, draws=draws
       )
       seen["grads"] |= grads
-      metrics |= found
+      metrics |= values
       checks.append(check)
     if self.ema_decay:
       ema = ema_update(
@@ -242,6 +220,18 @@ class Step:
       )
       state = state.replace(ema=ema)
     return state, metrics, jnp.all(jnp.stack(checks))
+
+  def _draw(self, key, batch, step):
+    """The draws of a step, those per example sharded like the batch."""
+    method = self.method
+    draws = method.draw(randomness.Keys(key), batch, step)
+    microbatch.check(draws, len(jax.tree.leaves(batch)[0]), method.shared)
+    return {
+      name: value
+      if name in method.shared
+      else jax.tree.map(method.rt.shard, value)
+      for name, value in draws.items()
+    }
 
   def _play(self, player, state, consts, batch, draws):
     """Updates one player, the others fixed."""
@@ -267,7 +257,8 @@ class Step:
       grads, state.opt[player], trainable, state.step
     )
     params = state.params | optimizer.merge(trained, own)
-    extra = self.method.after(player, params, state.extra, aux, state.step)
+    weights = methods.Weights(params, state.extra, consts)
+    extra = self.method.after(weights, aux, state.step, player)
     state = state.replace(
       params=params, opt=state.opt | {player: opt}, extra=extra
     )
@@ -278,9 +269,9 @@ class Step:
     if taken := {"loss", "grad_norm"} & aux.keys():
       raise ValueError(f"aux of {player} has {taken}, names of the trainer")
     suffix = "" if len(self.method.players) == 1 else f"/{player}"
-    found = {f"loss{suffix}": loss, f"grad_norm{suffix}": norm, **scalars}
+    metrics = {f"loss{suffix}": loss, f"grad_norm{suffix}": norm, **scalars}
     fine = jnp.isfinite(loss) & jnp.isfinite(norm) & finite(extra)
-    return state, found, fine, grads
+    return state, metrics, fine, grads
 
   def _gradient(self, loss_of, trainable, batch, draws):
     """(loss, aux, gradient), averaged over the micro-batches."""
@@ -288,8 +279,12 @@ class Step:
     if self.accumulate == 1:
       (loss, aux), grads = compute(trainable, batch, draws)
       return loss, aux, grads
-    size = jax.tree.leaves(batch)[0].shape[0]
-    parts = microbatches((batch, draws), size, self.accumulate)
+    n, shared = self.accumulate, self.method.shared
+    batches, drawn = (
+      microbatch.split(batch, n),
+      microbatch.split(draws, n, shared),
+    )
+    parts = list(zip(batches, drawn, strict=True))
     # Stacked so that a scan holds the memory of one micro-batch only.
     stacked = jax.tree.map(lambda *x: jnp.stack(x), *parts)
     first = jax.eval_shape(compute, trainable, *parts[0])

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jmim.core import discovery
+from jmim.core import method as methods
 from jmim.core import runtime
 from jmim.parallel import sharding
 from jmim.training import optim
@@ -39,7 +40,11 @@ def make_batch(method, seed=0, batch=BATCH):
       assert spec.high, f"{name}: integer inputs must give `high`"
       found[name] = rng.integers(0, spec.high, shape).astype(spec.dtype)
     else:
-      found[name] = rng.normal(size=shape).astype(spec.dtype)
+      low, high = spec.range or (None, None)
+      x = (
+        rng.normal(size=shape) if low is None else rng.uniform(low, high, shape)
+      )
+      found[name] = x.astype(spec.dtype)
   return found
 
 
@@ -125,7 +130,8 @@ def gradients(method, consts):
   def of(player, state, batch, draws):
     def loss(own):
       params = state.params | {player: own}
-      return method.loss(player, params, state.extra, consts, batch, draws, 0)
+      weights = methods.Weights(params, state.extra, consts)
+      return method.loss(weights, batch, draws, 0, player)
 
     return jax.value_and_grad(loss, has_aux=True)(state.params[player])
 
@@ -171,7 +177,7 @@ class Runs:
     """
     run = self.of()
     batch = make_batch(run.method)
-    draws = jax.jit(run.method.draw)(jax.random.key(0), batch, 0)
+    draws = jax.jit(run.method.drawn)(jax.random.key(0), batch)
     leaves, treedef = jax.tree.flatten(self.init().params)
     rng = np.random.default_rng(1)
     noisy = [x + 0.02 * rng.normal(size=x.shape).astype("f4") for x in leaves]

@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import itertools
 
 import chex
 import harness
@@ -14,10 +15,12 @@ import pytest
 
 from jmim.checkpoints import store as checkpoint
 from jmim.core import discovery
+from jmim.core import method as methods
 from jmim.core import tree as trees
 from jmim.cost import flops
 from jmim.runlog import events
 from jmim.runlog import writer
+from jmim.training import microbatch
 from jmim.training import step as core_step
 
 
@@ -106,9 +109,7 @@ def test_counted_work_is_that_of_the_gradient_program(runs):
   run = runs.of()
   method, batch = run.method, harness.make_batch(run.method)
   state = jax.eval_shape(run.step.init, batch, run.consts)
-  draws = jax.eval_shape(
-    lambda key, b: method.draw(key, b, 0), jax.random.key(0), batch
-  )
+  draws = jax.eval_shape(method.drawn, jax.random.key(0), batch)
   program = harness.gradients(method, run.consts)
   wanted = flops.count(program, state, batch, draws)
   found = run.step.work(state, run.consts, batch)
@@ -192,13 +193,53 @@ def test_draw_depends_on_key_and_step_only(name):
   method = discovery.find(name).tiny()
   batch, other = (harness.make_batch(method, seed) for seed in (0, 1))
   key = jax.random.key(5)
-  first = method.draw(key, batch, 3)
-  chex.assert_trees_all_equal(first, method.draw(key, batch, 3))
-  chex.assert_trees_all_equal(first, method.draw(key, other, 3))
+  with jax.debug_key_reuse(True):
+    first = method.drawn(key, batch, 3)
+  chex.assert_trees_all_equal(first, method.drawn(key, batch, 3))
+  chex.assert_trees_all_equal(first, method.drawn(key, other, 3))
   if jax.tree.leaves(first):
-    moved = method.draw(jax.random.key(6), batch, 3)
+    moved = method.drawn(jax.random.key(6), batch, 3)
     same = jax.tree.map(lambda a, b: bool((a == b).all()), first, moved)
     assert not all(jax.tree.leaves(same))
+
+
+def alike(draws):
+  """Pairs of leaves whose first numbers are in the same (or reverse) order.
+
+  Equal numbers are, affine images of them are, and so is what any monotone
+  function makes of them (the logit-normal times of a flow, say).
+  """
+  orders = {}
+  for name, leaf in trees.named(draws).items():
+    first = np.ravel(leaf)[:16]
+    if len(np.unique(first)) == 16:
+      orders[name] = np.argsort(first)
+  return [
+    (a, b)
+    for a, b in itertools.combinations(orders, 2)
+    if (orders[a] == orders[b]).all() or (orders[a] == orders[b][::-1]).all()
+  ]
+
+
+def test_draws_that_share_their_numbers_are_seen():
+  key = jax.random.key(0)
+  x = jax.random.normal(key, (16, 4))
+  y = jax.random.normal(jax.random.split(key, 3)[1], (16, 4))
+  again = jax.random.normal(jax.random.fold_in(key, 1), (16, 4))
+  time = jax.nn.sigmoid(x.ravel()[:16])
+  assert alike({"x": x, "y": y}) == []
+  assert alike({"y": y, "again": again}) == [("again", "y")]
+  assert alike({"x": x, "time": time, "y": y}) == [("time", "x")]
+  assert alike({"x": x, "y": 3 - 2 * x}) == [("x", "y")]
+
+
+def test_no_two_draws_are_made_of_the_same_numbers(name):
+  """Not the same, nor a monotone image: no two leaves are in one order."""
+  method = discovery.find(name).tiny()
+  batch = harness.make_batch(method, batch=16)
+  draws = jax.device_get(method.drawn(jax.random.key(5), batch))
+  microbatch.check(draws, 16, method.shared)
+  assert alike(draws) == []
 
 
 def test_loss_is_deterministic_and_differentiable_given_draws(runs):
@@ -214,7 +255,8 @@ def test_predictions_have_the_batch_first_and_are_finite(runs):
   assert offered, "evaluators have nothing to ask for"
   for what, fn in offered.items():
     key = jax.random.key(0)
-    out = jax.jit(fn)(state.params, state.extra, run.consts, batch, key)
+    weights = methods.Weights(state.params, state.extra, run.consts)
+    out = jax.jit(fn)(weights, batch, key)
     for leaf in jax.tree.leaves(out):
       assert len(leaf) == harness.BATCH, what
       assert np.isfinite(leaf).all(), what
@@ -230,7 +272,7 @@ def test_accumulation_is_the_mean_of_parts(runs):
     )
     return
   first = runs.cls.players[0]
-  name = "loss" if len(runs.cls.players) == 1 else f"loss/{first}"
+  name = methods.loss_name(run.method, first)
   wanted = mean_of_parts(run, runs.init(), first)
   np.testing.assert_allclose(metrics[0][name], wanted, rtol=1e-4)
 
@@ -239,12 +281,14 @@ def mean_of_parts(run, state, player):
   """Mean loss of a player on each half of the first batch, at the start."""
   batch = harness.make_batch(run.method, seed=0)
   _, key = core_step.keys(0, state.step)
-  draws = jax.jit(run.method.draw)(key, batch, state.step)
+  method = run.method
+  draws = jax.jit(method.drawn)(key, batch, state.step)
+  weights = methods.Weights(state.params, state.extra, run.consts)
 
   @jax.jit
   def loss(batch, draws):
-    given = (state.params, state.extra, run.consts, batch, draws, state.step)
-    return run.method.loss(player, *given)[0]
+    return method.loss(weights, batch, draws, state.step, player)[0]
 
-  parts = core_step.microbatches((batch, draws), harness.BATCH, 2)
-  return np.mean([loss(*part) for part in parts])
+  batches = microbatch.split(batch, 2)
+  parts = microbatch.split(draws, 2, method.shared)
+  return np.mean([loss(b, d) for b, d in zip(batches, parts, strict=True)])

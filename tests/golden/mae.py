@@ -18,6 +18,7 @@ from jmim.methods.supervised import finetune as supervised
 from jmim.metrics import accuracy
 from jmim.nn import mix
 from jmim.nn import posemb
+from jmim.nn import sizes
 from jmim.nn.nets import vit
 from jmim.training import optim
 from jmim.training import schedule
@@ -113,7 +114,7 @@ def nearest_neighbours(case):
 
 
 def learned_vit(config, **more):
-  size = vit.Size(
+  size = sizes.Size(
     width=config["embed_dim"],
     depth=config["depth"],
     heads=config["num_heads"],

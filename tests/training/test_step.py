@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import toys
 
+from jmim.training import microbatch
 from jmim.training import step as steps
 
 SGD = {"name": "sgd", "momentum": 0.0, "weight_decay": 0.0}
@@ -168,7 +169,7 @@ def test_four_microbatches_equal_the_whole_batch():
 
 def test_microbatches_partition_what_is_per_example():
   tree = {"x": jnp.arange(12).reshape(6, 2), "y": jnp.arange(5), "z": 3.0}
-  parts = steps.microbatches(tree, 6, 3)
+  parts = microbatch.split(tree, 3, shared=("y", "z"))
   rows = np.concatenate([p["x"] for p in parts])
   assert sorted(map(tuple, rows.tolist())) == [
     (2 * i, 2 * i + 1) for i in range(6)

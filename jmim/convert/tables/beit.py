@@ -15,7 +15,7 @@ from jmim.convert.tables import simmim
 from jmim.convert.tables import timm as timms
 from jmim.convert.tables import vits
 from jmim.methods.supervised import backbone
-from jmim.nn.nets import vit
+from jmim.nn import sizes
 
 Table = list[table.Rule | table.Constant]
 SIZES = {"base": "B", "large": "L"}
@@ -148,7 +148,7 @@ def write_transformers(method: backbone.Backbone) -> dict[str, Any]:
 
 def _defaults(found: re.Match) -> dict[str, Any]:
   """The arguments of "beit_base_patch16_224" and its kin."""
-  size = vit.SIZES[SIZES[found[1]]]
+  size = sizes.SIZES[SIZES[found[1]]]
   return dict(
     img_size=int(found[3]),
     patch_size=int(found[2]),

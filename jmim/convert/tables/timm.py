@@ -7,7 +7,7 @@ from typing import Any
 
 from jmim.convert.tables import configs
 from jmim.core import errors
-from jmim.nn.nets import vit
+from jmim.nn import sizes
 
 SIZES = {"tiny": "Ti", "small": "S", "base": "B", "large": "L", "huge": "H"}
 
@@ -49,7 +49,7 @@ def arguments(
 
 def _defaults(found: re.Match) -> dict[str, Any]:
   """The arguments of "vit_base_patch16_224" and its kin."""
-  size = vit.SIZES[SIZES[found[1]]]
+  size = sizes.SIZES[SIZES[found[1]]]
   return dict(
     img_size=int(found[3]),
     patch_size=int(found[2]),

@@ -5,8 +5,7 @@ import dataclasses
 from jmim.core import field
 from jmim.core import method
 from jmim.methods.diffusion import _gaussian
-from jmim.nn.nets import dit
-from jmim.nn.nets import vit
+from jmim.nn import sizes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,10 +21,10 @@ class Sized(method.Method):
   )
 
   @property
-  def net_size(self) -> vit.Size:
+  def net_size(self) -> sizes.Size:
     """The variant's size with the overrides."""
-    return vit.override(
-      vit.parse(self.variant, dit.SIZES)[0],
+    return sizes.override(
+      sizes.parse(self.variant)[0],
       width=self.width,
       depth=self.depth,
       heads=self.heads,
@@ -35,7 +34,7 @@ class Sized(method.Method):
   @property
   def patch(self) -> int:
     """Patch side in pixels."""
-    return vit.parse(self.variant, dit.SIZES)[1]
+    return sizes.parse(self.variant)[1]
 
   @property
   def grid(self) -> tuple[int, int]:

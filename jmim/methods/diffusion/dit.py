@@ -34,8 +34,8 @@ from jmim.diffusion import targets
 from jmim.diffusion import variance as variances
 from jmim.methods.diffusion import _gaussian
 from jmim.methods.diffusion import _transformer
+from jmim.nn import sizes
 from jmim.nn.nets import dit
-from jmim.nn.nets import vit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ class DiT(_transformer.Transformer):
 
   def inputs(self):
     """Normalised images (or latents) and, if conditional, labels."""
-    vit.check(self.net_size, self.size, self.patch)
+    sizes.check(self.net_size, self.size, self.patch)
     if self.variance == "learned" and not self.learn_variance:
       raise ValueError("variance 'learned' without learn_variance")
     return super().inputs()

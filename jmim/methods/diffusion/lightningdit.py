@@ -46,8 +46,8 @@ from jmim.diffusion import weights
 from jmim.methods.diffusion import _conditional
 from jmim.methods.diffusion import _transformer
 from jmim.nn import norm as norms
+from jmim.nn import sizes
 from jmim.nn.nets import dit
-from jmim.nn.nets import vit
 
 THETA = 10_000.0
 
@@ -100,7 +100,7 @@ class LightningDiT(_transformer.Sized, _conditional.Conditional):
 
   def inputs(self) -> dict[str, method.Input]:
     """Normalised images (or moments) and, if conditional, labels."""
-    vit.check(self.net_size, self.size, self.patch)
+    sizes.check(self.net_size, self.size, self.patch)
     return super().inputs()
 
   def init(self, key, batch):

@@ -44,8 +44,8 @@ from jmim.masks import tokens as masking
 from jmim.methods.diffusion import _gaussian
 from jmim.methods.diffusion import _transformer
 from jmim.nn import patch as patching
+from jmim.nn import sizes
 from jmim.nn.nets import dit
-from jmim.nn.nets import vit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ class UMD(_transformer.Transformer):
 
   def inputs(self):
     """Normalised images and, if conditional, labels."""
-    vit.check(self.net_size, self.size, self.patch, table=False)
+    sizes.check(self.net_size, self.size, self.patch, table=False)
     return super().inputs()
 
   def init(self, key, batch):

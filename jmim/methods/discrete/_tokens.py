@@ -15,8 +15,8 @@ from jmim.diffusion import ancestral
 from jmim.diffusion import categorical
 from jmim.diffusion import discrete
 from jmim.diffusion import first_hitting
+from jmim.nn import sizes
 from jmim.nn.nets import token_dit
-from jmim.nn.nets import vit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ class Tokens(method.Method):
   @property
   def net(self) -> token_dit.TokenDiT:
     """The network; [MASK] is one of its ids."""
-    size = vit.Size(
+    size = sizes.Size(
       width=self.width,
       depth=self.depth,
       heads=self.heads,

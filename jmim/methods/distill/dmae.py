@@ -42,6 +42,7 @@ from jmim.core import field
 from jmim.core import method
 from jmim.methods.mim import mae
 from jmim.nn import norm
+from jmim.nn import sizes
 from jmim.nn.decoders import heads
 from jmim.nn.nets import vit
 
@@ -84,9 +85,9 @@ class DMAE(mae.MAE):
     )
 
   @property
-  def teacher_size(self) -> vit.Size:
+  def teacher_size(self) -> sizes.Size:
     """The teacher's size with the overrides."""
-    return vit.custom(
+    return sizes.custom(
       self.teacher_variant,
       width=self.teacher_width,
       depth=self.teacher_depth,
@@ -108,7 +109,7 @@ class DMAE(mae.MAE):
 
   def inputs(self):
     """Normalised images [size, size, channels]."""
-    vit.check(self.teacher_size, self.size, self.patch, "teacher_")
+    sizes.check(self.teacher_size, self.size, self.patch, "teacher_")
     self._check_pairs()
     return super().inputs()
 
@@ -120,7 +121,7 @@ class DMAE(mae.MAE):
         self.teacher_size,
       ),
     )
-    if vit.parse(self.teacher_variant)[1] != self.patch:
+    if sizes.parse(self.teacher_variant)[1] != self.patch:
       raise ValueError(
         f"teacher_variant {self.teacher_variant} and variant {self.variant} "
         "have different patches"

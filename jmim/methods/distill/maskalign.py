@@ -43,6 +43,7 @@ from jmim.masks import tokens as masking
 from jmim.methods import outputs
 from jmim.nn import block
 from jmim.nn import norm
+from jmim.nn import sizes
 from jmim.nn.decoders import heads as adapters
 from jmim.nn.nets import teacher as teachers
 from jmim.nn.nets import vit
@@ -97,9 +98,9 @@ class MaskAlign(method.Method):
   @property
   def encoder(self) -> vit.ViT:
     """The student."""
-    p = vit.parse(self.variant)[1]
+    p = sizes.parse(self.variant)[1]
     own = {k: getattr(self, k) for k in SIZE}
-    size, grid = vit.custom(self.variant, **own), (self.size // p,) * 2
+    size, grid = sizes.custom(self.variant, **own), (self.size // p,) * 2
     return vit.ViT(size=size, patch=p, grid=grid, final_norm=False, rt=self.rt)
 
   @property
@@ -109,8 +110,8 @@ class MaskAlign(method.Method):
     own = {k: getattr(self, f"teacher_{k}") for k in SIZE}
     return teachers.Teacher(
       family=self.teacher_kind,
-      size=vit.custom(variant, **own),
-      patch=vit.parse(variant)[1],
+      size=sizes.custom(variant, **own),
+      patch=sizes.parse(variant)[1],
       grid=self.encoder.grid,
       mean=tuple(self.mean),
       std=tuple(self.std),
@@ -125,8 +126,8 @@ class MaskAlign(method.Method):
   def inputs(self):
     """Normalised images [size, size, 3]."""
     s, t = self.encoder, self.guide
-    vit.check(s.size, self.size, s.patch)
-    vit.check(t.size, t.grid[0] * t.patch, t.patch, "teacher_")
+    sizes.check(s.size, self.size, s.patch)
+    sizes.check(t.size, t.grid[0] * t.patch, t.patch, "teacher_")
     teachers.layer_weights(self.layers, t.size.depth)
     if self.fusion != "sum" and s.size.depth != t.size.depth:
       raise ValueError(f"fusion {self.fusion!r} wants depth = teacher_depth")

@@ -43,14 +43,15 @@ from jmim.methods import outputs
 from jmim.nn import block
 from jmim.nn import initialise
 from jmim.nn import patch as patching
+from jmim.nn import sizes
 from jmim.nn import vq
 from jmim.nn.decoders import cae as contexts
 from jmim.nn.nets import vit
 
 SOURCES = ("batch", "codebook")
-SIZES = vit.SIZES | {
-  "Ti": vit.Size(width=192, depth=12, heads=12),
-  "S": vit.Size(width=384, depth=12, heads=12),
+SIZES = sizes.SIZES | {
+  "Ti": sizes.Size(width=192, depth=12, heads=12),
+  "S": sizes.Size(width=384, depth=12, heads=12),
 }
 
 
@@ -101,9 +102,9 @@ class CAE(method.Method):
   def encoder(self) -> vit.ViT:
     """Sees the visible, or the hidden patches."""
     own = {k: getattr(self, k) for k in ("width", "depth", "heads")}
-    size, p = vit.parse(self.variant, SIZES)
+    size, p = sizes.parse(self.variant, SIZES)
     return vit.ViT(
-      size=vit.override(size, **own),
+      size=sizes.override(size, **own),
       patch=p,
       grid=(self.size // p,) * 2,
       order="yx",
@@ -117,7 +118,7 @@ class CAE(method.Method):
     """Bridge, regressor and decoder."""
     e = self.encoder
     width, heads = self.decoder_width or e.size.width, self.decoder_heads
-    size = vit.Size(
+    size = sizes.Size(
       width=width, depth=self.regressor_depth, heads=heads or e.size.heads
     )
     return contexts.Context(
@@ -132,8 +133,8 @@ class CAE(method.Method):
   def inputs(self):
     """Normalised images [size, size, 3]; tokens [n] unless `codebook`."""
     e = self.encoder
-    vit.check(e.size, self.size, e.patch)
-    vit.check(self.context.size, self.size, e.patch, "decoder_")
+    sizes.check(e.size, self.size, e.patch)
+    sizes.check(self.context.size, self.size, e.patch, "decoder_")
     n = e.grid[0] ** 2
     if self.masked >= n:
       raise ValueError(f"masked {self.masked} of {n} patches")

@@ -43,8 +43,8 @@ from jmim.core import field
 from jmim.core import method
 from jmim.methods import outputs
 from jmim.methods.mim import mae
+from jmim.nn import sizes
 from jmim.nn.decoders import cross
-from jmim.nn.nets import vit
 
 # strategy -> (source, target) among the views, examples between them.
 STRATEGIES = {
@@ -80,7 +80,7 @@ class CropMAE(mae.MAE):
   @property
   def decoder(self) -> cross.CrossDecoder:
     """Looks the target up in the source."""
-    size = vit.Size(
+    size = sizes.Size(
       width=self.decoder_width,
       depth=self.decoder_depth,
       heads=self.decoder_heads,

@@ -40,6 +40,7 @@ from jmim.masks import tokens as masking
 from jmim.methods import outputs
 from jmim.nn import initialise
 from jmim.nn import norm
+from jmim.nn import sizes
 from jmim.nn.decoders import ijepa as predictors
 from jmim.nn.nets import vit
 
@@ -85,8 +86,8 @@ class IJEPA(method.Method):
   @property
   def encoder(self) -> vit.ViT:
     """Of the context; the target encoder has the same form."""
-    names, p = ("width", "depth", "heads"), vit.parse(self.variant)[1]
-    size = vit.custom(self.variant, **{k: getattr(self, k) for k in names})
+    names, p = ("width", "depth", "heads"), sizes.parse(self.variant)[1]
+    size = sizes.custom(self.variant, **{k: getattr(self, k) for k in names})
     return vit.ViT(
       size=size, patch=p, grid=(self.size // p,) * 2, cls=False, rt=self.rt
     )
@@ -96,7 +97,7 @@ class IJEPA(method.Method):
     """From context to targets."""
     e = self.encoder
     heads = self.predictor_heads or e.size.heads
-    size = vit.Size(
+    size = sizes.Size(
       width=self.predictor_width, depth=self.predictor_depth, heads=heads
     )
     return predictors.Predictor(
@@ -114,8 +115,8 @@ class IJEPA(method.Method):
   def inputs(self):
     """Normalised images [size, size, channels]."""
     e = self.encoder
-    vit.check(e.size, self.size, e.patch)
-    vit.check(self.predictor.size, self.size, e.patch, "predictor_")
+    sizes.check(e.size, self.size, e.patch)
+    sizes.check(self.predictor.size, self.size, e.patch, "predictor_")
     for name in ("target_scale", "target_aspect", "context_scale"):
       low, high = getattr(self, name)
       if not 0 < low <= high:

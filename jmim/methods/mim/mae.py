@@ -36,9 +36,11 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
+from jmim.core import randomness
 from jmim.masks import tokens as masking
 from jmim.methods import outputs
 from jmim.nn import patch as patching
+from jmim.nn import sizes
 from jmim.nn.decoders import mae as decoders
 from jmim.nn.nets import vit
 
@@ -49,18 +51,12 @@ class MAE(method.Method):
 
   order: ClassVar[str] = "xy"  # axes of the sin-cos tables
 
-  variant: str = field.value("B/16", "encoder size / patch side in pixels")
-  size: int = field.value(224, "image side in pixels", low=1)
+  size: int = field.value(224, "image side [pixels]", low=1)
   channels: int = field.value(3, "image channels", low=1)
-  width: int = field.value(0, "encoder width; 0: that of variant", low=0)
-  depth: int = field.value(0, "encoder blocks; 0: those of variant", low=0)
-  heads: int = field.value(0, "encoder heads; 0: those of variant", low=0)
-  mlp_ratio: float = field.value(
-    0.0, "MLP hidden / width, encoder and decoder; 0: that of variant", low=0
+  dims: sizes.Dims = field.part(sizes.Dims, "encoder", was="{}")
+  decoder_dims: sizes.Blocks = field.part(
+    sizes.Blocks, "decoder", was="decoder_{}"
   )
-  decoder_width: int = field.value(512, "decoder width", low=4)
-  decoder_depth: int = field.value(8, "decoder blocks", low=0)
-  decoder_heads: int = field.value(16, "decoder heads", low=1)
   mask_ratio: float = field.value(
     0.75, "share of patches hidden", low=0.0, below=1.0
   )
@@ -70,81 +66,77 @@ class MAE(method.Method):
   def tiny(cls) -> "MAE":
     """16 patches of a 16-pixel image, two blocks of width 32."""
     return cls(
-      variant="Ti/4",
       size=16,
-      width=32,
-      depth=2,
-      heads=4,
-      decoder_width=16,
-      decoder_depth=1,
-      decoder_heads=2,
+      dims=sizes.Dims(variant="Ti/4", width=32, depth=2, heads=4),
+      decoder_dims=sizes.Blocks(width=16, depth=1, heads=2),
     )
-
-  @property
-  def encoder_size(self) -> vit.Size:
-    """The variant's size with the overrides."""
-    names = ("width", "depth", "heads", "mlp_ratio")
-    return vit.custom(self.variant, **{k: getattr(self, k) for k in names})
-
-  @property
-  def patch(self) -> int:
-    """Patch side in pixels."""
-    return vit.parse(self.variant)[1]
 
   @property
   def grid(self) -> tuple[int, int]:
     """(h, w) in patches."""
-    return (self.size // self.patch,) * 2
+    return self.dims.grid(self.size)
 
   @property
   def encoder(self) -> vit.ViT:
     """Sees visible patches only."""
-    where = dict(grid=self.grid, order=self.order, rt=self.rt)
-    return vit.ViT(size=self.encoder_size, patch=self.patch, **where)
+    return vit.ViT(
+      size=self.dims.size,
+      patch=self.dims.patch,
+      grid=self.grid,
+      order=self.order,
+      rt=self.rt,
+    )
 
   @property
   def decoder(self) -> decoders.MaskedDecoder:
     """Predicts the pixels of every patch."""
-    size = vit.Size(
-      width=self.decoder_width,
-      depth=self.decoder_depth,
-      heads=self.decoder_heads,
-      mlp_ratio=self.mlp_ratio or 4.0,
-    )
-    out = self.patch**2 * self.channels
     return decoders.MaskedDecoder(
-      size=size, grid=self.grid, out=out, order=self.order, rt=self.rt
+      size=self.decoder_dims.size(self.dims.mlp_ratio or 4.0),
+      grid=self.grid,
+      out=self.dims.patch**2 * self.channels,
+      order=self.order,
+      rt=self.rt,
     )
 
   def inputs(self) -> dict[str, method.Input]:
     """Normalised images [size, size, channels]."""
-    vit.check(self.encoder_size, self.size, self.patch)
-    vit.check(self.decoder.size, self.size, self.patch, "decoder_")
+    self.dims.check(self.size)
+    self.decoder_dims.check()
     return {"image": method.Input((self.size, self.size, self.channels))}
 
-  def init(self, key, batch):
+  def init(
+    self, key: jax.Array, batch: method.Batch
+  ) -> tuple[method.Tree, method.Tree]:
     """Parameters of encoder and decoder; no extra state."""
     k_encoder, k_decoder, k_mask = jax.random.split(key, 3)
     image = batch["image"][:1]
-    mask = self.mask(self.draw(k_mask, {"image": image}, 0))
+    mask = self.mask(self.drawn(k_mask, {"image": image}))
     encoder = self.encoder.init(k_encoder, image, mask)["params"]
     latent = self.encoder.apply({"params": encoder}, image, mask)["latent"]
     decoder = self.decoder.init(k_decoder, latent, mask)["params"]
     return {"main": {"encoder": encoder, "decoder": decoder}}, {}
 
-  def draw(self, key, batch, step):
+  def draw(
+    self, keys: randomness.Keys, batch: method.Batch, step: jax.Array
+  ) -> method.Draws:
     """noise [b, n] ~ U[0, 1): the patches with the smallest are kept."""
     del step
-    n = self.grid[0] * self.grid[1]
-    return {"noise": jax.random.uniform(key, (len(batch["image"]), n))}
+    shape = (len(batch["image"]), self.grid[0] * self.grid[1])
+    return {"noise": jax.random.uniform(keys("noise"), shape)}
 
-  def mask(self, draws) -> masking.Mask:
+  def mask(self, draws: method.Draws) -> masking.Mask:
     """The patches kept and hidden under given draws."""
     n = draws["noise"].shape[1]
     keep = masking.keep_count(n, self.mask_ratio)
     return masking.from_scores(draws["noise"], keep)
 
-  def forward(self, params, batch, draws, taps=()) -> dict[str, jax.Array]:
+  def forward(
+    self,
+    params: method.Tree,
+    batch: method.Batch,
+    draws: method.Draws,
+    taps: tuple[str, ...] = (),
+  ) -> dict[str, jax.Array]:
     """tokens, latent, taps, pred [b, n, p*p*c], mask, under given draws."""
     main, mask = params["main"], self.mask(draws)
     out = self.encoder.apply(
@@ -153,36 +145,52 @@ class MAE(method.Method):
     pred = self.decoder.apply({"params": main["decoder"]}, out["latent"], mask)
     return {**out, "pred": pred, "mask": mask}
 
-  def target(self, images) -> jax.Array:
+  def target(self, images: jax.Array) -> jax.Array:
     """[b, n, p*p*c] float32 pixels, normalised per patch if `norm_pix`."""
-    t = patching.patchify(images.astype(jnp.float32), self.patch)
+    t = patching.patchify(images.astype(jnp.float32), self.dims.patch)
     if not self.norm_pix:
       return t
     mean, var = t.mean(-1, keepdims=True), t.var(-1, keepdims=True, ddof=1)
     return (t - mean) / jnp.sqrt(var + 1e-6)
 
-  def loss(self, player, params, extra, consts, batch, draws, step):
+  def loss(
+    self,
+    weights: method.Weights,
+    batch: method.Batch,
+    draws: method.Draws,
+    step: jax.Array,
+    player: str = "main",
+  ) -> method.Loss:
     """Mean squared error over the hidden patches."""
-    del player, extra, consts, step
-    out = self.forward(params, batch, draws)
+    del step, player
+    out = self.forward(weights.params, batch, draws)
     return self.reconstruction_loss(out, batch), {}
 
-  def reconstruction_loss(self, out, batch) -> jax.Array:
+  def reconstruction_loss(
+    self, out: dict[str, jax.Array], batch: method.Batch
+  ) -> jax.Array:
     """Mean over the hidden patches of the mean squared error of each."""
     error = (out["pred"] - self.target(batch["image"])) ** 2
     return masking.masked_mean(error.mean(-1), out["mask"].mask)
 
-  def predict(self):
+  def predict(self) -> dict[str, method.Predict]:
     """Outputs of the encoder (see `outputs.vit`), and reconstruct."""
-    found = outputs.vit(self.encode, self.grid)
-    return {**found, "reconstruct": self.reconstruct}
+    features = outputs.vit(self.encode, self.grid)
+    return {**features, "reconstruct": self.reconstruct}
 
-  def encode(self, params, batch, taps=()) -> dict[str, jax.Array]:
+  def encode(
+    self,
+    weights: method.Weights,
+    batch: method.Batch,
+    taps: tuple[str, ...] = (),
+  ) -> dict[str, jax.Array]:
     """The encoder's outputs for all patches, nothing masked."""
-    variables = {"params": params["main"]["encoder"]}
+    variables = {"params": weights.params["main"]["encoder"]}
     return self.encoder.apply(variables, batch["image"], taps=taps)
 
-  def reconstruct(self, params, extra, consts, batch, key):
+  def reconstruct(
+    self, weights: method.Weights, batch: method.Batch, key: jax.Array
+  ) -> dict[str, jax.Array]:
     """Pixels of every patch, in the units of the input, and the mask.
 
     With `norm_pix` the prediction is scaled back with the true mean and
@@ -191,18 +199,17 @@ class MAE(method.Method):
     Returns:
       image [b, h, w, c] prediction, mask [b, h, w, 1] (1 = hidden).
     """
-    del extra, consts
     images = batch["image"]
-    out = self.forward(params, batch, self.draw(key, batch, 0))
+    out = self.forward(weights.params, batch, self.drawn(key, batch))
     pred = out["pred"]
     if self.norm_pix:
-      t = patching.patchify(images.astype(jnp.float32), self.patch)
+      t = patching.patchify(images.astype(jnp.float32), self.dims.patch)
       var = t.var(-1, keepdims=True, ddof=1)
       pred = pred * jnp.sqrt(var + 1e-6) + t.mean(-1, keepdims=True)
     mask = jnp.broadcast_to(out["mask"].mask[..., None], pred.shape)
-    pixels = lambda x: patching.unpatchify(x, self.patch, self.grid)
+    pixels = lambda x: patching.unpatchify(x, self.dims.patch, self.grid)
     return {"image": pixels(pred), "mask": pixels(mask)[..., :1]}
 
-  def groups(self):
+  def groups(self) -> tuple[method.Group, ...]:
     """Besides kernels, cls and mask tokens are decayed (released code)."""
     return (method.Group(pattern=r"/(cls|mask)_token$", decay=1.0),)

@@ -30,6 +30,7 @@ Weights: family `simmim`.
 """
 
 import dataclasses
+import functools
 
 import flax.linen as nn
 import jax
@@ -42,6 +43,7 @@ from jmim.methods import outputs
 from jmim.nn import block
 from jmim.nn import initialise
 from jmim.nn import patch as patching
+from jmim.nn import sizes
 from jmim.nn.nets import swin
 from jmim.nn.nets import vit
 
@@ -83,14 +85,14 @@ class SimMIM(method.Method):
     return self.variant.startswith("Swin")
 
   @property
-  def encoder_size(self) -> vit.Size | swin.Size:
+  def encoder_size(self) -> sizes.Size | swin.Size:
     """The variant's size with the overrides."""
     given = {"width": self.width, "mlp_ratio": self.mlp_ratio}
     if self.windowed:
       given |= {"depths": self.depths, "window": self.window}
       return swin.custom(self.variant, heads=self.heads, **given)
     own = {"depth": sum(self.depths), "heads": sum(self.heads)}
-    return vit.custom(self.variant, **given, **own)
+    return sizes.custom(self.variant, **given, **own)
 
   @property
   def patch(self) -> int:
@@ -136,7 +138,11 @@ class SimMIM(method.Method):
 
   def inputs(self) -> dict[str, method.Input]:
     """Normalised images [size, size, channels]."""
-    check = swin.check if self.windowed else vit.check_plain
+    check = (
+      swin.check
+      if self.windowed
+      else functools.partial(sizes.check, table=False)
+    )
     check(self.encoder_size, self.size, self.patch)
     if self.size % self.square or self.square % self.patch:
       raise ValueError(

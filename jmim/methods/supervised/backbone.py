@@ -35,6 +35,7 @@ from jmim.core import method
 from jmim.methods import outputs
 from jmim.methods.supervised import finetune
 from jmim.nn import mlp
+from jmim.nn import sizes
 from jmim.nn.nets import vit
 
 POOLS = ("cls", "mean", "cls_mean")
@@ -132,8 +133,8 @@ class Backbone(finetune.Finetune):
   def encoder(self) -> vit.ViT:
     """With the options of its family."""
     names = ("width", "depth", "heads", "mlp_ratio")
-    size = vit.custom(self.variant, **{k: getattr(self, k) for k in names})
-    patch = vit.parse(self.variant)[1]
+    size = sizes.custom(self.variant, **{k: getattr(self, k) for k in names})
+    patch = sizes.parse(self.variant)[1]
     bias = "qv" if self.qkv_bias and not self.key_bias else self.qkv_bias
     style = dict(qkv_bias=bias, act=self.act, eps=self.eps)
     if self.relative == "block":

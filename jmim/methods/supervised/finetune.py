@@ -33,6 +33,7 @@ from jmim.core import field
 from jmim.core import method
 from jmim.methods import outputs
 from jmim.methods.supervised import _classifier
+from jmim.nn import sizes
 from jmim.nn.decoders import heads as classifiers
 from jmim.nn.nets import vit
 
@@ -70,8 +71,8 @@ class Finetune(_classifier.Classifier):
   @property
   def encoder(self) -> vit.ViT:
     """Learned positions, no final norm."""
-    size, patch = vit.parse(self.variant)
-    size = vit.override(
+    size, patch = sizes.parse(self.variant)
+    size = sizes.override(
       size,
       width=self.width,
       depth=self.depth,
@@ -95,7 +96,7 @@ class Finetune(_classifier.Classifier):
 
   def inputs(self) -> dict[str, method.Input]:
     """Normalised images [size, size, channels] and class ids."""
-    vit.check(self.encoder.size, self.size, self.encoder.patch)
+    sizes.check(self.encoder.size, self.size, self.encoder.patch)
     return self.image_inputs()
 
   def read(self, latent) -> jax.Array:

@@ -38,8 +38,8 @@ from jmim.core import field
 from jmim.core import method
 from jmim.masks import tokens as masking
 from jmim.nn import block
+from jmim.nn import sizes
 from jmim.nn.nets import video
-from jmim.nn.nets import vit
 
 DECODERS = {"Ti": (96, 3), "S": (192, 3), "B": (384, 6)}  # width, heads
 LARGE = (512, 8)  # of L, H and g
@@ -93,7 +93,7 @@ class VideoMAE(method.Method):
   @property
   def patch(self) -> int:
     """Side of a tubelet in pixels."""
-    return vit.parse(self.variant)[1]
+    return sizes.parse(self.variant)[1]
 
   @property
   def grid(self) -> tuple[int, int, int]:
@@ -113,14 +113,17 @@ class VideoMAE(method.Method):
   def encoder(self) -> video.Encoder:
     """Sees visible tubelets only."""
     own = {k: getattr(self, k) for k in ("width", "depth", "heads")}
-    size, how = vit.custom(self.variant, **own), (self.layer_scale, self.cosine)
+    size, how = (
+      sizes.custom(self.variant, **own),
+      (self.layer_scale, self.cosine),
+    )
     return video.Encoder(size, self.tubelet, self.patch, *how, rt=self.rt)
 
   @property
   def decoder(self) -> video.Decoder:
     """Fills positions."""
     width, heads = DECODERS.get(self.variant.split("/")[0], LARGE)
-    size = vit.Size(
+    size = sizes.Size(
       width=self.decoder_width or width,
       depth=self.decoder_depth,
       heads=self.decoder_heads or heads,
@@ -133,8 +136,8 @@ class VideoMAE(method.Method):
   def inputs(self):
     """Normalised clips [frames, size, size, 3]."""
     p = self.patch
-    vit.check(self.encoder.size, self.size, p, table=False)
-    vit.check(self.decoder.size, self.size, p, "decoder_", table=False)
+    sizes.check(self.encoder.size, self.size, p, table=False)
+    sizes.check(self.decoder.size, self.size, p, "decoder_", table=False)
     if self.frames % self.tubelet:
       raise ValueError(f"frames {self.frames} in tubelets of {self.tubelet}")
     if int(4 * self.decoder_ratio) and self.grid[1] % 2:

@@ -14,6 +14,7 @@ from jmim.nn import attention
 from jmim.nn import block
 from jmim.nn import mlp
 from jmim.nn import posemb
+from jmim.nn import sizes
 from jmim.nn import stack
 from jmim.nn.nets import vit
 
@@ -84,7 +85,7 @@ class Regressor(nn.Module):
     rt: execution choices.
   """
 
-  size: vit.Size
+  size: sizes.Size
   layer_scale: float = 0.1
   rt: runtime.Runtime = runtime.Runtime()
 
@@ -121,7 +122,7 @@ class LatentDecoder(nn.Module, kw_only=True):
     rt: execution choices.
   """
 
-  size: vit.Size
+  size: sizes.Size
   out: int
   layer_scale: float = 0.1
   rt: runtime.Runtime = runtime.Runtime()
@@ -169,7 +170,7 @@ class Context(nn.Module, kw_only=True):
     rt: execution choices.
   """
 
-  size: vit.Size
+  size: sizes.Size
   depth: int
   grid: tuple[int, int]
   out: int
@@ -202,7 +203,7 @@ class Context(nn.Module, kw_only=True):
       self.size, self.layer_scale, self.rt, name="regressor"
     )
     pred = regressor(visible, where, missing.shape[1])
-    size = vit.Size(
+    size = sizes.Size(
       width=width,
       depth=self.depth,
       heads=self.size.heads,

@@ -15,8 +15,8 @@ from jmim.nn import attention
 from jmim.nn import block
 from jmim.nn import mlp
 from jmim.nn import posemb
+from jmim.nn import sizes
 from jmim.nn import stack
-from jmim.nn.nets import vit
 
 
 def dropout(
@@ -112,7 +112,7 @@ class CrossDecoder(nn.Module, kw_only=True):
     rt: execution choices.
   """
 
-  size: vit.Size
+  size: sizes.Size
   grid: tuple[int, int]
   out: int
   hidden: int = 2048

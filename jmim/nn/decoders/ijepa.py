@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jmim.core import runtime
 from jmim.nn import block
 from jmim.nn import posemb
+from jmim.nn import sizes
 from jmim.nn.nets import vit
 
 
@@ -20,7 +21,7 @@ class Predictor(nn.Module, kw_only=True):
     rt: execution choices.
   """
 
-  size: vit.Size
+  size: sizes.Size
   grid: tuple[int, int]
   out: int
   rt: runtime.Runtime = runtime.Runtime()

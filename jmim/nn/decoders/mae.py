@@ -9,6 +9,7 @@ from jmim.masks import tokens as masking
 from jmim.nn import block
 from jmim.nn import dense
 from jmim.nn import posemb
+from jmim.nn import sizes
 from jmim.nn.nets import vit
 
 
@@ -23,7 +24,7 @@ class MaskedDecoder(nn.Module, kw_only=True):
     rt: execution choices.
   """
 
-  size: vit.Size
+  size: sizes.Size
   grid: tuple[int, int]
   out: int
   order: str = "xy"

@@ -18,14 +18,8 @@ from jmim.nn import adaln
 from jmim.nn import block
 from jmim.nn import patch as patching
 from jmim.nn import posemb
+from jmim.nn import sizes
 from jmim.nn import stack
-from jmim.nn.nets import vit
-
-SIZES = {
-  **vit.SIZES,
-  "XL": vit.Size(width=1152, depth=28, heads=16),
-  "G": vit.Size(width=1408, depth=40, heads=16),
-}
 
 
 class DiT(nn.Module, kw_only=True):
@@ -45,7 +39,7 @@ class DiT(nn.Module, kw_only=True):
     theta: base of rotary positions by row and column; 0: none.
   """
 
-  size: vit.Size
+  size: sizes.Size
   patch: int
   grid: tuple[int, int]
   out: int
@@ -135,7 +129,7 @@ class MaskedDiT(nn.Module, kw_only=True):
     rt: execution choices.
   """
 
-  encoder: vit.Size
+  encoder: sizes.Size
   decoder_depth: int
   patch: int
   grid: tuple[int, int]

@@ -11,6 +11,7 @@ import numpy as np
 from jmim.core import runtime
 from jmim.nn import attention
 from jmim.nn import posemb
+from jmim.nn import sizes
 from jmim.nn.nets import vit
 
 # Only blocks are read: a norm after the last one is left out.
@@ -43,7 +44,7 @@ class Teacher:
   """
 
   family: str
-  size: vit.Size
+  size: sizes.Size
   patch: int
   grid: tuple[int, int]
   mean: tuple[float, ...]

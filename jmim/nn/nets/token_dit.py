@@ -13,8 +13,8 @@ import jax.numpy as jnp
 from jmim.core import runtime
 from jmim.nn import adaln
 from jmim.nn import block
+from jmim.nn import sizes
 from jmim.nn import stack
-from jmim.nn.nets import vit
 
 NORMAL = nn.initializers.normal(0.02)
 TIMES = 1000.0  # the time 1 as the sinusoids see it
@@ -31,7 +31,7 @@ class TokenDiT(nn.Module, kw_only=True):
     rt: execution choices.
   """
 
-  size: vit.Size
+  size: sizes.Size
   vocabulary: int
   length: int
   timed: bool = False

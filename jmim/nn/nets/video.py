@@ -17,6 +17,7 @@ from jmim.masks import tokens as masking
 from jmim.nn import block
 from jmim.nn import initialise
 from jmim.nn import patch as patching
+from jmim.nn import sizes
 from jmim.nn.nets import vit
 
 
@@ -108,7 +109,7 @@ class Encoder(nn.Module, kw_only=True):
     rt: execution choices.
   """
 
-  size: vit.Size
+  size: sizes.Size
   frames: int
   patch: int
   layer_scale: float = 0.0
@@ -149,7 +150,7 @@ class Decoder(nn.Module, kw_only=True):
     rt: execution choices.
   """
 
-  size: vit.Size
+  size: sizes.Size
   tokens: int
   out: int
   layer_scale: float = 0.0

@@ -1,8 +1,6 @@
 """Vision transformer (Dosovitskiy et al. 2021)."""
 
-import dataclasses
 import functools
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,94 +16,12 @@ from jmim.nn import block
 from jmim.nn import initialise
 from jmim.nn import patch as patching
 from jmim.nn import posemb
+from jmim.nn import sizes
 from jmim.nn import stack
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Size:
-  """Width, depth, heads and MLP ratio of a transformer."""
-
-  width: int
-  depth: int
-  heads: int
-  mlp_ratio: float = 4.0
-
-  @property
-  def blocks(self) -> int:
-    """As `swin.Size` has it."""
-    return self.depth
-
-
-SIZES = {
-  "Ti": Size(width=192, depth=12, heads=3),
-  "S": Size(width=384, depth=12, heads=6),
-  "B": Size(width=768, depth=12, heads=12),
-  "L": Size(width=1024, depth=24, heads=16),
-  "H": Size(width=1280, depth=32, heads=16),
-  "g": Size(
-    width=1408, depth=40, heads=16, mlp_ratio=48 / 11
-  ),  # hidden 6144 (Zhai et al. 2022)
-}
-
-
-def custom(variant: str, **overrides: int | float) -> Size:
-  """The size of "B/16" with the overrides that are not 0."""
-  return override(parse(variant)[0], **overrides)
-
-
-def parse(
-  variant: str, sizes: Mapping[str, Size] | None = None
-) -> tuple[Size, int]:
-  """Reads "B/16" as (Size, patch side).
-
-  Args:
-    variant: "<size>/<patch>".
-    sizes: the known ones; None: SIZES.
-
-  Raises:
-    ValueError: not "<size>/<patch>" with a known size.
-  """
-  sizes = SIZES if sizes is None else sizes
-  match = re.fullmatch(r"(\w+)/(\d+)", variant)
-  if not match or match[1] not in sizes or not int(match[2]):
-    known = ", ".join(sizes)
-    raise ValueError(
-      f"variant {variant!r} is not '<size>/<patch>' with a size of {known}"
-    )
-  return sizes[match[1]], int(match[2])
-
-
-def override(size: Size, **given: float) -> Size:
-  """`size` with the fields that are given and not 0."""
-  return dataclasses.replace(size, **{k: v for k, v in given.items() if v})
-
-
-def check(
-  size: Size, side: int, patch: int, prefix: str = "", table: bool = True
-) -> None:
-  """Raises ValueError where a ViT cannot be built, naming the numbers.
-
-  Args:
-    size: transformer size.
-    side: image side in pixels.
-    patch: patch side in pixels.
-    prefix: of the names in the message ("decoder_").
-    table: positions are a 2-D sin-cos table (width must divide by 4).
-  """
-  if side % patch:
-    raise ValueError(f"image side {side} does not divide by patch {patch}")
-  width = f"{prefix}width {size.width}"
-  if size.width % size.heads:
-    raise ValueError(f"{width} does not divide by {size.heads} {prefix}heads")
-  if table and size.width % 4:
-    raise ValueError(f"{width} does not divide by 4 (2-D sin-cos table)")
-
-
-check_plain = functools.partial(check, table=False)
-
-
 def make_stack(
-  size: Size,
+  size: sizes.Size,
   rt: runtime.Runtime,
   layer_scale: float = 0.0,
   name: str | None = None,
@@ -148,7 +64,7 @@ class ViT(nn.Module, kw_only=True):
     rt: execution choices.
   """
 
-  size: Size
+  size: sizes.Size
   patch: int
   grid: tuple[int, int]
   positions: str = "sincos"

@@ -11,10 +11,11 @@ from jmim.core import runtime
 from jmim.masks import tokens as masking
 from jmim.nn import patch as patching
 from jmim.nn import posemb
+from jmim.nn import sizes
 from jmim.nn.decoders import mae as decoder
 from jmim.nn.nets import vit
 
-SIZE = vit.Size(width=16, depth=2, heads=2)
+SIZE = sizes.Size(width=16, depth=2, heads=2)
 GRID, P, B = (2, 3), 4, 2
 _SPLIT = masking.Mask(
   keep=np.array([[4, 0, 3], [1, 5, 2]], np.int32),
@@ -178,7 +179,7 @@ _CLASSIFIERS = {
 
 @pytest.mark.parametrize("variant", [*_CLASSIFIERS, "g/14"])
 def test_variants_have_the_known_number_of_parameters(variant):
-  size, patch = vit.parse(variant)
+  size, patch = sizes.parse(variant)
   grid = (224 // patch,) * 2
   model = vit.ViT(size=size, patch=patch, grid=grid)
   shapes = jax.eval_shape(
@@ -193,14 +194,14 @@ def test_variants_have_the_known_number_of_parameters(variant):
 
 
 def test_giant_has_the_hidden_width_of_its_paper():
-  size, _ = vit.parse("g/14")
+  size, _ = sizes.parse("g/14")
   assert int(size.width * size.mlp_ratio) == 6144
 
 
 @pytest.mark.parametrize("variant", ["B", "B16", "X/16", "B/", "B/0", "b/16"])
 def test_unknown_variants_are_refused(variant):
   with pytest.raises(ValueError, match="Ti, S, B, L, H, g") as error:
-    vit.parse(variant)
+    sizes.parse(variant)
   assert repr(variant) in str(error.value)
 
 
@@ -214,11 +215,11 @@ def test_unknown_variants_are_refused(variant):
 )
 def test_impossible_sizes_are_refused(change, side, message):
   with pytest.raises(ValueError, match=message):
-    vit.check(dataclasses.replace(SIZE, **change), side, P)
+    sizes.check(dataclasses.replace(SIZE, **change), side, P)
 
 
 def test_learned_positions_do_not_need_a_multiple_of_four():
-  vit.check(dataclasses.replace(SIZE, width=18), 32, P, table=False)
+  sizes.check(dataclasses.replace(SIZE, width=18), 32, P, table=False)
 
 
 def test_registers_stand_behind_cls_and_have_no_position(fill, images):
@@ -242,7 +243,7 @@ def latent(normal):
 
 def _decoder(depth, **options):
   return decoder.MaskedDecoder(
-    size=vit.Size(width=8, depth=depth, heads=2), grid=GRID, out=5, **options
+    size=sizes.Size(width=8, depth=depth, heads=2), grid=GRID, out=5, **options
   )
 
 

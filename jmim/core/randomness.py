@@ -1,0 +1,46 @@
+"""Randomness by name: the keys of a step are asked for by what they are for.
+
+    keys = Keys(key)
+    keys("mask")        a key that no other name has
+
+Numbering keys by hand (`fold_in(key, 1)` in one file, `split(key, 3)` in
+another) gives two arrays the same numbers without a word: in JAX's threefry
+`fold_in(key, i)` is `split(key, n)[i]`. A name can be taken once.
+"""
+
+import zlib
+
+import jax
+
+
+class Keys:
+  """Keys by name, each a function of one key and the name."""
+
+  def __init__(self, key: jax.Array):
+    """All of its keys come from `key`, which has no other use."""
+    self._key = key
+    self._taken: set[str] = set()
+
+  def __call__(self, name: str) -> jax.Array:
+    """The key of a name.
+
+    Raises:
+      ValueError: it was taken before; two arrays would share their numbers.
+    """
+    if name in self._taken:
+      raise ValueError(
+        f"the key {name!r} is taken twice: name each array that is drawn"
+      )
+    self._taken.add(name)
+    return self._fold(name)
+
+  def at(self, number: int | jax.Array) -> "Keys":
+    """Keys of one of several draws of the same names.
+
+    Args:
+      number: of the draw, which may be traced.
+    """
+    return Keys(jax.random.fold_in(self._fold("number of a draw"), number))
+
+  def _fold(self, name: str) -> jax.Array:
+    return jax.random.fold_in(self._key, zlib.crc32(name.encode()))

@@ -1,0 +1,142 @@
+"""Width, depth and heads of transformers, as numbers and as config sections."""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+
+from jmim.core import field
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Size:
+  """Width, depth, heads and MLP ratio of a transformer."""
+
+  width: int
+  depth: int
+  heads: int
+  mlp_ratio: float = 4.0
+
+  @property
+  def blocks(self) -> int:
+    """As `swin.Size` has it."""
+    return self.depth
+
+
+# Dosovitskiy et al. 2021, Zhai et al. 2022 (g: hidden 6144), Peebles and Xie
+# 2023 (XL), Fei et al. 2024 (G).
+SIZES = {
+  "Ti": Size(width=192, depth=12, heads=3),
+  "S": Size(width=384, depth=12, heads=6),
+  "B": Size(width=768, depth=12, heads=12),
+  "L": Size(width=1024, depth=24, heads=16),
+  "H": Size(width=1280, depth=32, heads=16),
+  "g": Size(width=1408, depth=40, heads=16, mlp_ratio=48 / 11),
+  "XL": Size(width=1152, depth=28, heads=16),
+  "G": Size(width=1408, depth=40, heads=16),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Dims:
+  """A named size on patches of a side, with overrides."""
+
+  variant: str = field.value(
+    "B/16", f"size ({' '.join(SIZES)}) / patch side in pixels"
+  )
+  width: int = field.value(0, "width; 0: that of variant", low=0)
+  depth: int = field.value(0, "blocks; 0: those of variant", low=0)
+  heads: int = field.value(0, "attention heads; 0: those of variant", low=0)
+  mlp_ratio: float = field.value(
+    0.0, "MLP hidden / width; 0: that of variant", low=0
+  )
+
+  @property
+  def size(self) -> Size:
+    """The variant's size with the overrides."""
+    names = ("width", "depth", "heads", "mlp_ratio")
+    return override(parse(self.variant)[0], **{k: vars(self)[k] for k in names})
+
+  @property
+  def patch(self) -> int:
+    """Patch side in pixels."""
+    return parse(self.variant)[1]
+
+  def grid(self, side: int) -> tuple[int, int]:
+    """(h, w) in patches of an image of that side."""
+    return (side // self.patch,) * 2
+
+  def check(self, side: int, table: bool = True) -> None:
+    """Raises ValueError where a ViT on images of that side cannot be built."""
+    check(self.size, side, self.patch, table=table)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Blocks:
+  """Blocks that follow an encoder: a decoder, a predictor."""
+
+  width: int = field.value(512, "width", low=4)
+  depth: int = field.value(8, "blocks", low=0)
+  heads: int = field.value(16, "attention heads", low=1)
+
+  def size(self, mlp_ratio: float = 4.0) -> Size:
+    """As a transformer's size; its MLPs are `mlp_ratio` times as wide."""
+    return Size(
+      width=self.width, depth=self.depth, heads=self.heads, mlp_ratio=mlp_ratio
+    )
+
+  def check(self, prefix: str = "decoder_") -> None:
+    """Raises ValueError where they cannot be built; they have a table."""
+    check(self.size(), side=1, patch=1, prefix=prefix)
+
+
+def parse(
+  variant: str, sizes: Mapping[str, Size] | None = None
+) -> tuple[Size, int]:
+  """Reads "B/16" as (Size, patch side).
+
+  Args:
+    variant: "<size>/<patch>".
+    sizes: the known ones; None: SIZES.
+
+  Raises:
+    ValueError: not "<size>/<patch>" with a known size.
+  """
+  sizes = SIZES if sizes is None else sizes
+  match = re.fullmatch(r"(\w+)/(\d+)", variant)
+  if not match or match[1] not in sizes or not int(match[2]):
+    known = ", ".join(sizes)
+    raise ValueError(
+      f"variant {variant!r} is not '<size>/<patch>' with a size of {known}"
+    )
+  return sizes[match[1]], int(match[2])
+
+
+def custom(variant: str, **overrides: float) -> Size:
+  """The size of "B/16" with the overrides that are not 0."""
+  return override(parse(variant)[0], **overrides)
+
+
+def override(size: Size, **given: float) -> Size:
+  """`size` with the fields that are given and not 0."""
+  return dataclasses.replace(size, **{k: v for k, v in given.items() if v})
+
+
+def check(
+  size: Size, side: int, patch: int, prefix: str = "", table: bool = True
+) -> None:
+  """Raises ValueError where a ViT cannot be built, naming the numbers.
+
+  Args:
+    size: transformer size.
+    side: image side in pixels.
+    patch: patch side in pixels.
+    prefix: of the names in the message ("decoder_").
+    table: positions are a 2-D sin-cos table (width must divide by 4).
+  """
+  if side % patch:
+    raise ValueError(f"image side {side} does not divide by patch {patch}")
+  width = f"{prefix}width {size.width}"
+  if size.width % size.heads:
+    raise ValueError(f"{width} does not divide by {size.heads} {prefix}heads")
+  if table and size.width % 4:
+    raise ValueError(f"{width} does not divide by 4 (2-D sin-cos table)")
