@@ -11,13 +11,20 @@ from typing import Any
 from jmim.core import runtime as runtimes
 
 
-def value(default: Any, doc: str, *, was: str = "", **limits: Any) -> Any:
+def value(
+  default: Any,
+  doc: str,
+  *,
+  was: str | Mapping[str, Any] = "",
+  **limits: Any,
+) -> Any:
   """A documented hyper-parameter.
 
   Args:
     default: its value when the config does not name it; fixes its type.
     doc: what it is, with its unit; a phrase that stands alone.
-    was: an older name, which configs of older runs have; see `core.renamed`.
+    was: an older name, which configs of older runs have (see `core.renamed`);
+      or several, name -> what makes today's value of the older one, or None.
     **limits: any of choices=(...), low=, high=, above=, below=
       (inclusive, inclusive, exclusive, exclusive).
   """

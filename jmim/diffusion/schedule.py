@@ -21,6 +21,8 @@ NAMES = (
   "sigmoid",
   "vp",
 )
+# Which end of a straight path the network's time 1 is.
+TIMES = ("signal", "noise")
 
 
 def betas(
@@ -82,7 +84,7 @@ class Levels:
   """A path of n steps through n + 1 noise levels, the last usually clean.
 
   Attributes:
-    time: [n + 1], what the network is told; of a clean level never used.
+    time: [n + 1], network time input; unused at the clean level.
     signal: [n + 1] factor of x0.
     noise: [n + 1] factor of eps.
   """
@@ -123,7 +125,7 @@ class Schedule:
 
   Attributes:
     beta: [T] float64 variances of one step.
-    times: [T] what the network is told; None: 0 .. T - 1.
+    times: [T] network time inputs; None: 0 .. T - 1.
   """
 
   beta: np.ndarray
@@ -154,7 +156,7 @@ class Schedule:
   def respaced(self, kept: np.ndarray) -> "Schedule":
     """The process that visits only ascending times; betas from the ratios.
 
-    The network is still told the original times.
+    The network is still given the original times.
     """
     kept = np.asarray(kept)
     power = np.concatenate([[1.0], self.power[kept]])
@@ -171,10 +173,10 @@ class Schedule:
     if visited is None:
       visited = np.arange(len(self))[::-1]
     visited = np.asarray(visited)
-    told = visited if self.times is None else self.times[visited]
+    inputs = visited if self.times is None else self.times[visited]
     a, s = (1.0, 0.0) if end is None else (self.signal[end], self.noise[end])
     return Levels(
-      np.append(told, end or 0).astype(np.float64),
+      np.append(inputs, end or 0).astype(np.float64),
       np.append(self.signal[visited], a),
       np.append(self.noise[visited], s),
     )
@@ -210,7 +212,7 @@ def karras(
 
 
 def straight(
-  times: np.ndarray | int, shift: float = 1.0, told: str = "signal"
+  times: np.ndarray | int, shift: float = 1.0, time: str = "signal"
 ) -> Levels:
   """A path of the linear interpolant x = u x0 + (1 - u) eps.
 
@@ -218,17 +220,17 @@ def straight(
     times: u of each level, ascending from 0 (noise) to 1 (data); or the number
       of equal steps.
     shift: u -> shift u / (1 + (shift - 1) u); below 1 more steps near noise.
-    told: the network's time: "signal" (1 = data) or "noise" (1 = noise).
+    time: the network's: "signal" (1 = data) or "noise" (1 = noise).
 
   Raises:
-    ValueError: another `told`.
+    ValueError: another `time`.
   """
   u = np.linspace(0, 1, times + 1) if isinstance(times, int) else times
   u = shift * np.asarray(u, np.float64)
   u = u / (1 + u * (shift - 1) / shift)
-  if told not in ("signal", "noise"):
-    raise ValueError(f"told is 'signal' or 'noise', not {told!r}")
-  return Levels(u if told == "signal" else 1 - u, u, 1 - u)
+  if time not in TIMES:
+    raise ValueError(f"time is one of {', '.join(TIMES)}, not {time!r}")
+  return Levels(u if time == "signal" else 1 - u, u, 1 - u)
 
 
 def interpolant(name: str, u: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -26,21 +26,44 @@ import jax
 import jax.numpy as jnp
 
 from jmim.core import field
+from jmim.core import method
+from jmim.core import randomness
+from jmim.diffusion import sampler as samplers
 from jmim.diffusion import targets
-from jmim.diffusion import weights
-from jmim.methods.diffusion import _unet
+from jmim.diffusion import weights as loss_weights
+from jmim.methods.parts import first_stage as stages
+from jmim.methods.parts import gaussian
+from jmim.methods.parts import guided
+from jmim.methods.parts import labels as conditions
 from jmim.nn.nets import unet
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DDPM(_unet.Convolutional):
+class DDPM(method.Method):
   """Denoising diffusion on a UNet."""
 
+  shared = ("dropout",)
+
+  size: int = field.value(
+    32, "side of what is diffused, in pixels or latents", low=1
+  )
+  channels: int = field.value(3, "channels of what is diffused", low=1)
+  dims: unet.Dims = field.part(unet.Dims, "UNet", was="{}")
+  first_stage: stages.FirstStage = field.part(
+    stages.FirstStage, "images or latents", was="{}"
+  )
+  noise: gaussian.Gaussian = field.part(
+    gaussian.Gaussian, "forward process", was="{}"
+  )
+  labels: conditions.Labels = field.part(
+    conditions.Labels, "condition", was="{}"
+  )
+  sampling: guided.Guided = field.part(guided.Guided, "sampler", was="{}")
   prediction: str = field.value(
     "eps", "what the network predicts", choices=targets.KINDS
   )
   weight: str = field.value(
-    "uniform", "of the loss over times", choices=("uniform", "min_snr")
+    "uniform", "weight of the loss over times", choices=("uniform", "min_snr")
   )
 
   @classmethod
@@ -48,100 +71,148 @@ class DDPM(_unet.Convolutional):
     """Two levels of width 16 on an 8-pixel image."""
     return cls(
       size=8,
-      width=16,
-      multipliers=(1, 2),
-      blocks=1,
-      attend_at=(2,),
-      heads=2,
-      norm_groups=4,
-      dropout=0.0,
-      classes=3,
-      steps=3,
-      times=20,
-      beta_start=1e-3,
-      beta_end=0.5,
+      dims=unet.Dims(
+        width=16,
+        multipliers=(1, 2),
+        blocks=1,
+        attend_at=(2,),
+        heads=2,
+        norm_groups=4,
+        dropout=0.0,
+      ),
+      noise=gaussian.Gaussian(times=20, beta_start=1e-3, beta_end=0.5),
+      labels=conditions.Labels(classes=3),
+      sampling=guided.Guided(steps=3),
     )
 
   @property
-  def net(self) -> unet.UNet:
-    """As trained, with dropout."""
-    return unet.UNet(
-      width=self.width,
-      multipliers=self.multipliers,
+  def shape(self) -> tuple[int, int, int]:
+    """[h, w, c] of what is diffused."""
+    return (self.size, self.size, self.channels)
+
+  def net(self, dropout: float = 0.0) -> unet.UNet:
+    """The network, without dropout unless it is asked for."""
+    return self.dims.net(
       out=self.channels,
-      blocks=self.blocks,
-      attend_at=self.attend_at,
-      heads=self.heads,
-      classes=self.classes,
-      dropout=self.dropout,
-      groups=self.norm_groups,
-      head_width=self.head_width,
+      classes=self.labels.classes,
+      dropout=dropout,
       rt=self.rt,
     )
 
-  def inputs(self):
+  def inputs(self) -> dict[str, method.Input]:
     """Normalised images (or latents) and, if conditional, labels."""
-    if self.variance == "learned":
-      raise ValueError("variance 'learned': this network predicts none")
     if self.weight == "min_snr" and self.prediction == "velocity":
       raise ValueError("weight 'min_snr' has no form for prediction 'velocity'")
-    return super().inputs()
+    self.dims.check(self.size)
+    self.sampling.check()
+    self.noise.check(self.sampling, learns=False)
+    return self.first_stage.inputs(self.shape) | self.labels.inputs()
 
-  def init(self, key, batch):
+  def consts(self) -> dict[str, method.Const]:
+    """The first stage, in latent mode."""
+    return self.first_stage.consts()
+
+  def init(
+    self, key: jax.Array, batch: method.Batch
+  ) -> tuple[method.Tree, method.Tree]:
     """Parameters; no extra state."""
-    zero = jnp.zeros(1, jnp.int32)
-    net = dataclasses.replace(self.net, dropout=0.0)
-    x = jnp.zeros((1, *self.shape))
-    return {"main": net.init(key, x, zero, zero)["params"]}, {}
+    del batch
+    x, zero = jnp.zeros((1, *self.shape)), jnp.zeros(1, jnp.int32)
+    return {"main": self.net().init(key, x, zero, zero)["params"]}, {}
 
-  def draw(self, key, batch, step):
-    """t, noise, label_drop of `Gaussian`, and a seed of dropout."""
-    k_base, k_drop = jax.random.split(key)
-    seed = jax.random.bits(k_drop, ())  # a number has no batch dimension
-    return {**super().draw(k_base, batch, step), "dropout": seed}
+  def draw(
+    self, keys: randomness.Keys, batch: method.Batch, step: jax.Array
+  ) -> method.Draws:
+    """t [b], noise, posterior, label_drop [b], and a seed of dropout."""
+    del step
+    b = len(jax.tree.leaves(batch)[0])
+    shape = (b, *self.shape)
+    draws = self.noise.draw(keys, shape) | self.labels.draw(keys, b)
+    draws |= self.first_stage.draw(keys, shape)
+    return draws | {"dropout": jax.random.bits(keys("dropout"), ())}
 
-  def loss(self, player, params, extra, consts, batch, draws, step):
+  def loss(
+    self,
+    weights: method.Weights,
+    batch: method.Batch,
+    draws: method.Draws,
+    step: jax.Array,
+    player: str = "main",
+  ) -> method.Loss:
     """Weighted mean squared error of the prediction."""
-    del player, extra, step
-    x, eps = self.latents(consts, batch, draws)["image"], draws["noise"]
-    x_t, a, s = self.noised(x, draws)
-    pred = self.net.apply(
-      {"params": params["main"]},
+    del step, player
+    x = self.first_stage.encode(weights, batch, draws)
+    eps = draws["noise"]
+    x_t, a, s = self.noise.add(x, draws["t"], eps)
+    pred = self.net(self.dims.dropout).apply(
+      {"params": weights.params["main"]},
       x_t,
       draws["t"],
-      self.labels(batch, draws),
+      self.labels.dropped(batch, draws),
       rngs={"dropout": jax.random.key(draws["dropout"])},
     )
-    error = (pred - targets.target(self.prediction, x, eps=eps, a=a, s=s)) ** 2
-    w = weights.make(self.weight, self.prediction, a, s)
+    target = targets.target(self.prediction, x, eps=eps, a=a, s=s)
+    error = (pred - target) ** 2
+    w = loss_weights.make(self.weight, self.prediction, a, s)
     return (w * error).mean(), {"loss_unweighted": error.mean()}
 
-  def network(self, params, x, t, label):
+  def network(
+    self,
+    params: method.Tree,
+    x: jax.Array,
+    t: jax.Array,
+    label: jax.Array | None,
+  ) -> jax.Array:
     """[b, h, w, c], without dropout."""
-    net = dataclasses.replace(self.net, dropout=0.0)
-    return net.apply({"params": params["main"]}, x, t, label)
+    return self.net().apply({"params": params["main"]}, x, t, label)
 
-  def output(self, raw, x, level):
-    """Of whatever the network predicts."""
+  def output(
+    self, raw: jax.Array, x: jax.Array, level: samplers.Level
+  ) -> targets.Output:
+    """What the sampler needs, of whatever the network predicts."""
     return targets.output(
       self.prediction,
       raw,
       x=x,
       a=level.signal,
       s=level.noise,
-      clip=self.clip,
+      clip=self.sampling.clip,
       scales=level.scales,
     )
 
-  def predict(self):
+  def predict(self) -> dict[str, method.Predict]:
     """sample, and the error [b] of the noise it implies."""
-    return self.predictions("errors")
+    sample = {"sample": self.sample} if self.first_stage.decodes else {}
+    return {"errors": self.errors, **sample}
 
-  def errors(self, params, extra, consts, batch, key):
-    """eps [b]: squared error of the noise at random times, labels given."""
-    draws = self.draw(key, batch, 0)
-    x_t, a, s = self.noised(batch["image"], draws)
-    label = batch["label"] if self.classes else None
-    raw = self.network(params, x_t, draws["t"], label)
-    eps = targets.to_eps(self.prediction, raw, x=x_t, a=a, s=s)
-    return {"eps": ((eps - draws["noise"]) ** 2).mean((1, 2, 3))}
+  def errors(
+    self, weights: method.Weights, batch: method.Batch, key: jax.Array
+  ) -> dict[str, jax.Array]:
+    """eps [b]: squared error of the noise at random times, labels shown."""
+    draws = self.drawn(key, batch)
+    x, eps = self.first_stage.encode(weights, batch, draws), draws["noise"]
+    x_t, a, s = self.noise.add(x, draws["t"], eps)
+    label, _ = self.labels.condition(batch)
+    raw = self.network(weights.params, x_t, draws["t"], label)
+    implied = targets.to_eps(self.prediction, raw, x=x_t, a=a, s=s)
+    return {"eps": ((implied - eps) ** 2).mean((1, 2, 3))}
+
+  def sample(
+    self, weights: method.Weights, batch: method.Batch, key: jax.Array
+  ) -> jax.Array:
+    """Images [b, h, w, c] in the units of the input; see `parts/guided.py`."""
+    denoise = self.sampling.denoiser(
+      lambda x, t, label: self.network(weights.params, x, t, label),
+      self.output,
+      condition=self.labels.condition(batch),
+      end=self.noise.end,
+      channels=self.channels,
+    )
+    z = self.sampling.run(
+      self.noise.table(self.sampling),
+      denoise,
+      shape=self.shape,
+      batch=batch,
+      key=key,
+    )
+    return self.first_stage.decode(weights, z)

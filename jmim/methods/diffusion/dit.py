@@ -12,7 +12,7 @@ adaLN-Zero. It predicts the noise and the variance of the reverse step:
     L_mse = mean (e - eps)^2
     L_vb  = KL(q(x_{t-1} | x_t, x) || N(mu_sg(e), Sigma_v)) / ln 2
             at t = 0: the negative log likelihood of x
-    loss  = L_mse + L_vb                     `learn_variance`, else L_mse
+    loss  = L_mse + L_vb         with `noise.learn_variance`, else L_mse
 
 Reference (ImageNet 256, latents, FID): after 400 k steps without guidance S/2
 68.4, B/2 43.5, L/2 23.3, XL/2 19.5; XL/2 after 7 M 9.62, with guidance 2.27.
@@ -30,113 +30,172 @@ import jax
 import jax.numpy as jnp
 
 from jmim.core import field
+from jmim.core import method
+from jmim.core import randomness
+from jmim.diffusion import sampler as samplers
 from jmim.diffusion import targets
-from jmim.diffusion import variance as variances
-from jmim.methods.diffusion import _gaussian
-from jmim.methods.diffusion import _transformer
+from jmim.methods.parts import first_stage as stages
+from jmim.methods.parts import gaussian
+from jmim.methods.parts import guided
+from jmim.methods.parts import labels as conditions
 from jmim.nn import sizes
 from jmim.nn.nets import dit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DiT(_transformer.Transformer):
+class DiT(method.Method):
   """Diffusion transformer with learned variance."""
 
-  learn_variance: bool = field.value(True, "predict v and learn it by L_vb")
-  variance: str = field.redefault(_gaussian.Gaussian, "variance", "learned")
+  size: int = field.value(
+    32, "side of what is diffused, in pixels or latents", low=1
+  )
+  channels: int = field.value(3, "channels of what is diffused", low=1)
+  dims: sizes.Dims = field.part(
+    sizes.Dims, "transformer", was="{}", variant="B/4"
+  )
+  first_stage: stages.FirstStage = field.part(
+    stages.FirstStage, "images or latents", was="{}"
+  )
+  noise: gaussian.Gaussian = field.part(
+    gaussian.Gaussian,
+    "forward process",
+    was="{}",
+    variance="learned",
+    learn_variance=True,
+  )
+  labels: conditions.Labels = field.part(
+    conditions.Labels, "condition", was="{}"
+  )
+  sampling: guided.Guided = field.part(guided.Guided, "sampler", was="{}")
 
   @classmethod
   def tiny(cls) -> "DiT":
     """16 patches of an 8-pixel image, two blocks of width 32."""
+    noise = cls.__dataclass_fields__["noise"].default
     return cls(
-      variant="S/2",
       size=8,
-      width=32,
-      depth=2,
-      heads=4,
-      classes=3,
-      steps=3,
-      times=20,
-      beta_start=1e-3,
-      beta_end=0.5,
+      dims=sizes.Dims(variant="S/2", width=32, depth=2, heads=4),
+      noise=dataclasses.replace(noise, times=20, beta_start=1e-3, beta_end=0.5),
+      labels=conditions.Labels(classes=3),
+      sampling=guided.Guided(steps=3),
     )
+
+  @property
+  def shape(self) -> tuple[int, int, int]:
+    """[h, w, c] of what is diffused."""
+    return (self.size, self.size, self.channels)
 
   @property
   def net(self) -> dit.DiT:
     """The network; it predicts c channels, or 2 c with the variance."""
-    out = self.channels * (1 + self.learn_variance)
     return dit.DiT(
-      size=self.net_size,
-      patch=self.patch,
-      grid=self.grid,
-      out=out,
-      classes=self.classes,
+      size=self.dims.size,
+      patch=self.dims.patch,
+      grid=self.dims.grid(self.size),
+      out=self.channels * self.noise.outputs,
+      classes=self.labels.classes,
       rt=self.rt,
     )
 
-  def inputs(self):
-    """Normalised images (or latents) and, if conditional, labels."""
-    sizes.check(self.net_size, self.size, self.patch)
-    if self.variance == "learned" and not self.learn_variance:
-      raise ValueError("variance 'learned' without learn_variance")
-    return super().inputs()
+  def inputs(self) -> dict[str, method.Input]:
+    """Normalised images (or moments) and, if conditional, labels."""
+    self.dims.check(self.size)
+    self.sampling.check()
+    self.noise.check(self.sampling)
+    return self.first_stage.inputs(self.shape) | self.labels.inputs()
 
-  def init(self, key, batch):
+  def consts(self) -> dict[str, method.Const]:
+    """The first stage, in latent mode."""
+    return self.first_stage.consts()
+
+  def init(
+    self, key: jax.Array, batch: method.Batch
+  ) -> tuple[method.Tree, method.Tree]:
     """Parameters; no extra state."""
+    del batch
     x, zero = jnp.zeros((1, *self.shape)), jnp.zeros(1, jnp.int32)
-    params = self.net.init(key, x, zero, zero)["params"]
-    return {"main": params}, {}
+    return {"main": self.net.init(key, x, zero, zero)["params"]}, {}
 
-  def loss(self, player, params, extra, consts, batch, draws, step):
+  def draw(
+    self, keys: randomness.Keys, batch: method.Batch, step: jax.Array
+  ) -> method.Draws:
+    """t [b], noise and posterior [b, h, w, c], label_drop [b] ~ U[0, 1)."""
+    del step
+    b = len(jax.tree.leaves(batch)[0])
+    shape = (b, *self.shape)
+    draws = self.noise.draw(keys, shape) | self.labels.draw(keys, b)
+    return draws | self.first_stage.draw(keys, shape)
+
+  def loss(
+    self,
+    weights: method.Weights,
+    batch: method.Batch,
+    draws: method.Draws,
+    step: jax.Array,
+    player: str = "main",
+  ) -> method.Loss:
     """L_mse + L_vb; the latter teaches the variance only."""
-    del player, extra, step
-    batch = self.latents(consts, batch, draws)
-    terms = self.terms(params, batch, draws)
-    return (
-      sum(terms.values()).mean(),
-      {f"loss_{k}": v.mean() for k, v in terms.items()},
-    )
+    del step, player
+    terms = self.terms(weights, batch, draws)
+    aux = {f"loss_{k}": v.mean() for k, v in terms.items()}
+    return sum(terms.values()).mean(), aux
 
-  def terms(self, params, batch, draws) -> dict[str, jax.Array]:
+  def terms(
+    self, weights: method.Weights, batch: method.Batch, draws: method.Draws
+  ) -> dict[str, jax.Array]:
     """Each term of the loss per image: mse [b], vb [b] in bits."""
-    x_t, _, _ = self.noised(batch["image"], draws)
-    label = self.labels(batch, draws)
-    return self.scored(
-      self.network(params, x_t, draws["t"], label), batch, draws
-    )
+    z = self.first_stage.encode(weights, batch, draws)
+    x_t, _, _ = self.noise.add(z, draws["t"], draws["noise"])
+    label = self.labels.dropped(batch, draws)
+    raw = self.network(weights.params, x_t, draws["t"], label)
+    return self.noise.errors(raw, z, draws)
 
-  def scored(self, raw, batch, draws) -> dict[str, jax.Array]:
-    """Each term of the loss of the network's raw output."""
-    x, t = batch["image"], draws["t"]
-    x_t, a, s = self.noised(x, draws)
-    eps, v = raw[..., : self.channels], raw[..., self.channels :]
-    found = {"mse": ((eps - draws["noise"]) ** 2).mean((1, 2, 3))}
-    if self.learn_variance:
-      bound = variances.Bound(self.process)
-      x0 = targets.to_x0("eps", jax.lax.stop_gradient(eps), x=x_t, a=a, s=s)
-      found["vb"] = bound.bits(x, x_t, t, x0, bound.log_var(v, t))
-    return found
-
-  def network(self, params, x, t, label):
-    """[b, h, w, c or 2 c]: noise, then v."""
+  def network(
+    self,
+    params: method.Tree,
+    x: jax.Array,
+    t: jax.Array,
+    label: jax.Array | None,
+  ) -> jax.Array:
+    """Raw prediction [b, h, w, c or 2 c] at times t [b]: noise, then v."""
     return self.net.apply({"params": params["main"]}, x, t, label)["pred"]
 
-  def output(self, raw, x, level):
-    """Adds log Sigma of the step to what `Gaussian` reads."""
-    found = super().output(raw, x, level)
-    if not self.learn_variance:
-      return found
-    v = raw[..., self.channels :]
-    log_var = variances.learned(v, level.log_small, level.log_large)
-    return found._replace(log_var=log_var)
+  def output(
+    self, raw: jax.Array, x: jax.Array, level: samplers.Level
+  ) -> targets.Output:
+    """What the sampler needs of a raw prediction at x."""
+    clip = self.sampling.clip
+    return self.noise.output(raw, x, level, channels=self.channels, clip=clip)
 
-  def predict(self):
-    """features [b, w]: mean of the last tokens at t = 0; sample."""
-    return self.predictions("features")
+  def predict(self) -> dict[str, method.Predict]:
+    """features [b, w]: mean of the last tokens of clean images; sample."""
+    features = self.first_stage.on_latents(self.features, self.drawn)
+    sample = {"sample": self.sample} if self.first_stage.decodes else {}
+    return {"features": features, **sample}
 
-  def features(self, params, extra, consts, batch, key):
+  def features(
+    self, weights: method.Weights, batch: method.Batch, key: jax.Array
+  ) -> jax.Array:
     """Mean of the tokens after the last block, of clean images, no label."""
-    x, b = batch["image"], len(batch["image"])
-    t, null = jnp.zeros(b, jnp.int32), jnp.full(b, self.classes)
-    out = self.net.apply({"params": params["main"]}, x, t, null)
+    del key
+    x = batch["image"]
+    clean, none = jnp.full(len(x), self.noise.clean), self.labels.none(len(x))
+    out = self.net.apply({"params": weights.params["main"]}, x, clean, none)
     return out["latent"].mean(1).astype(jnp.float32)
+
+  def sample(
+    self, weights: method.Weights, batch: method.Batch, key: jax.Array
+  ) -> jax.Array:
+    """Images [b, h, w, c] in the units of the input; see `parts/guided.py`."""
+    denoise = self.sampling.denoiser(
+      lambda x, t, label: self.network(weights.params, x, t, label),
+      self.output,
+      condition=self.labels.condition(batch),
+      end=self.noise.end,
+      channels=self.channels,
+    )
+    table = self.noise.table(self.sampling)
+    z = self.sampling.run(
+      table, denoise, shape=self.shape, batch=batch, key=key
+    )
+    return self.first_stage.decode(weights, z)

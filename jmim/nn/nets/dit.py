@@ -231,8 +231,8 @@ class MaskedDiT(nn.Module, kw_only=True):
   def _blocks(self, name, depth):
     make = functools.partial(
       adaln.AdaBlock if self.adaln else adaln.TokenBlock,
-      self.encoder.heads,
-      self.encoder.mlp_ratio,
+      heads=self.encoder.heads,
+      mlp_ratio=self.encoder.mlp_ratio,
       rt=self.rt,
       parent=None,
       **({"affine": True, "separate": True} if self.adaln else {}),

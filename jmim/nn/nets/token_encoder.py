@@ -78,7 +78,11 @@ class TokenEncoder(nn.Module, kw_only=True):
     pos = self.param("pos_embed", NORMAL, (self.length, self.width))
     x = self.rt.shard(embed(ids) + pos.astype(self.rt.dtype))
     make = functools.partial(
-      Block, self.heads, self.head_width, self.rt, parent=None
+      Block,
+      heads=self.heads,
+      head_width=self.head_width,
+      rt=self.rt,
+      parent=None,
     )
     x, _ = stack.Stack(make, self.depth, self.rt, name="blocks")(x)
     return block.layer_norm(self.rt, "norm", 1e-5)(x)

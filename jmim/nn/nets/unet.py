@@ -5,14 +5,17 @@ blocks with the time embedding added (or as scale and shift), self-attention
 or, with a context, transformer blocks with cross-attention. Images NHWC.
 """
 
+import dataclasses
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import einops
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jmim.core import field
 from jmim.core import runtime
 from jmim.nn import adaln
 from jmim.nn import attention
@@ -277,20 +280,53 @@ class UNet(nn.Module, kw_only=True):
     )(y, context)
 
 
-def check(
-  size: int, width: int, multipliers: Sequence[int], heads: int, groups: int
-) -> None:
-  """Raises ValueError unless a UNet can be built.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Dims:
+  """Widths, levels and attention of a UNet, as a method's config has them."""
 
-  Names are those of `UNet`; heads: their number, or else their width.
-  """
-  least = 2 ** (len(multipliers) - 1)
-  if size % least:
-    raise ValueError(
-      f"image side (size) {size} does not divide by {least}: "
-      f"{len(multipliers)} multipliers, each level half of the one above"
+  width: int = field.value(128, "channels of the finest level", low=1)
+  multipliers: tuple = field.value(
+    (1, 2, 2, 4), "widths of the levels over the finest one's, finest first"
+  )
+  blocks: int = field.value(2, "residual blocks per level", low=1)
+  attend_at: tuple = field.value((4, 8), "downsampling factors with attention")
+  heads: int = field.value(4, "attention heads; 0: by head_width", low=0)
+  head_width: int = field.value(32, "channels of a head", low=1)
+  norm_groups: int = field.value(32, "groups of the norms", low=1)
+  dropout: float = field.value(
+    0.1, "rate in the residual blocks", low=0.0, below=1.0
+  )
+
+  def net(self, **options: Any) -> UNet:
+    """The network; `options`: the other fields of `UNet`."""
+    return UNet(
+      width=self.width,
+      multipliers=self.multipliers,
+      blocks=self.blocks,
+      attend_at=self.attend_at,
+      heads=self.heads,
+      head_width=self.head_width,
+      groups=self.norm_groups,
+      **options,
     )
-  for times in multipliers:
-    for name, n in (("heads", heads), ("norm_groups", groups)):
-      if times * width % n:
-        raise ValueError(f"width {times * width} does not divide by {n} {name}")
+
+  def check(self, side: int) -> None:
+    """Raises ValueError unless a UNet on images of that side can be built."""
+    least = 2 ** (len(self.multipliers) - 1)
+    if side % least:
+      raise ValueError(
+        f"image side (size) {side} does not divide by {least}: "
+        f"{len(self.multipliers)} multipliers, each level half of the one above"
+      )
+    for times in self.multipliers:
+      width = times * self.width
+      if self.heads and width % self.heads:
+        raise ValueError(f"width {width} does not divide by {self.heads} heads")
+      if not self.heads and width % self.head_width:
+        raise ValueError(
+          f"width {width} does not divide by head_width {self.head_width}"
+        )
+      if width % self.norm_groups:
+        raise ValueError(
+          f"width {width} does not divide by {self.norm_groups} norm_groups"
+        )

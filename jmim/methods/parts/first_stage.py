@@ -1,0 +1,179 @@
+"""Images or latents: a frozen first stage between images and what is diffused.
+
+    z = scale (mean + std noise)             a sample of the posterior (KL)
+    z = scale E(x)                           before quantisation (VQ)
+
+Latents are made of stored moments (`python -m jmim.tools.cache_latents`) or of
+the images themselves. The posterior's noise is among the draws, so that every
+step sees a fresh sample. Without a first stage the images are the latents.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jmim.core import field
+from jmim.core import method
+from jmim.core import randomness
+from jmim.core import runtime
+from jmim.nn.nets import autoencoder
+from jmim.nn.nets import codec
+
+Shape = tuple[int, int, int]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FirstStage:
+  """Which autoencoder, what is read, and the way there and back."""
+
+  variant: str = field.value(
+    "none",
+    "frozen autoencoder, see `nn.nets.codec.SIZES`",
+    choices=("none", *codec.SIZES),
+    was="first_stage",
+  )
+  path: str = field.value(
+    "",
+    "weights, a run or .npz; empty: moments only, hence no decoding",
+    was="first_stage_path",
+  )
+  sha256: str = field.value(
+    "", "hash of the weights' file; empty: any", was="first_stage_sha256"
+  )
+  width: int = field.value(
+    0, "finest level; 0: that of variant", low=0, was="first_stage_width"
+  )
+  blocks: int = field.value(
+    0, "blocks per level; 0: those of variant", low=0, was="first_stage_blocks"
+  )
+  codes: int = field.value(
+    0, "codebook size, needed with vq", low=0, was="first_stage_codes"
+  )
+  read: str = field.value(
+    "moments", "input with a first stage", choices=("moments", "images")
+  )
+  scale: float = field.value(
+    0.18215,
+    "factor of the latents (Stable Diffusion's); 0: 1 / std of the first batch",
+    low=0,
+    was="latent_scale",
+  )
+  rt: runtime.Runtime = field.runtime()
+
+  @property
+  def net(self) -> autoencoder.Autoencoder | None:
+    """The autoencoder, if there is one."""
+    if self.variant == "none":
+      return None
+    size = codec.size(self.variant, width=self.width, blocks=self.blocks)
+    return autoencoder.Autoencoder(size, self.codes, self.rt)
+
+  @property
+  def decodes(self) -> bool:
+    """Whether there is a way from what is diffused to images."""
+    return not self.net or bool(self.path)
+
+  @property
+  def measured(self) -> bool:
+    """Whether the scale is that of the first batch, kept in `extra`."""
+    return self.net is not None and not self.scale
+
+  @property
+  def factor(self) -> int:
+    """Side of an image over that of what is diffused."""
+    return self.net.size.factor if self.net else 1
+
+  def inputs(self, shape: Shape) -> dict[str, method.Input]:
+    """Images, or moments, where [h, w, c] of `shape` are diffused.
+
+    Raises:
+      ValueError: fields that do not go together.
+    """
+    if not self.net:
+      return {"image": method.Input(shape)}
+    size, kl = self.net.size, self.variant.startswith("kl")
+    if shape[2] != size.code:
+      raise ValueError(f"channels {shape[2]}, but latents have {size.code}")
+    if kl == bool(self.codes):
+      raise ValueError(
+        f"first_stage.codes {self.codes} with first_stage.variant "
+        f"{self.variant!r}: vq needs some, kl has none"
+      )
+    if self.read == "images":
+      side = shape[0] * size.factor
+      size.check(side)
+      return {"image": method.Input((side, side, size.channels))}
+    return {"moments": method.Input((*shape[:2], (1 + kl) * shape[2]))}
+
+  def consts(self) -> dict[str, method.Const]:
+    """The first stage, where it is needed: to encode, or to decode."""
+    if not self.net or self.read == "moments" and not self.decodes:
+      return {}
+    const = method.Const(self.path, self.net.init, self.sha256 or None)
+    return {"first_stage": const}
+
+  def draw(
+    self, keys: randomness.Keys, shape: tuple[int, ...]
+  ) -> dict[str, jax.Array]:
+    """posterior: noise [b, h, w, c] of a KL first stage, or nothing."""
+    if not self.net or self.net.codes:
+      return {}
+    return {"posterior": jax.random.normal(keys("posterior"), shape)}
+
+  def unscaled(
+    self, weights: method.Weights, batch: method.Batch, draws: method.Draws
+  ) -> jax.Array:
+    """[b, h, w, c] latents before their scale; no gradient."""
+    if self.read == "moments":
+      z = batch["moments"].astype(jnp.float32)
+    else:
+      z, _ = self.net.encode(weights.consts["first_stage"], batch["image"])
+    if "posterior" in draws:
+      z = autoencoder.drawn(z, draws["posterior"])
+    return jax.lax.stop_gradient(z)
+
+  def encode(
+    self, weights: method.Weights, batch: method.Batch, draws: method.Draws
+  ) -> jax.Array:
+    """[b, h, w, c] what is diffused: scaled latents, or the images."""
+    if not self.net:
+      return batch["image"]
+    z = self.unscaled(weights, batch, draws)
+    return self.factor_of(weights, z) * z
+
+  def decode(self, weights: method.Weights, z: jax.Array) -> jax.Array:
+    """What was diffused [b, h, w, c] -> images."""
+    if not self.net:
+      return z
+    z = z / self.factor_of(weights)
+    return self.net.decode(weights.consts["first_stage"], z)
+
+  def factor_of(
+    self, weights: method.Weights, z: jax.Array | None = None
+  ) -> jax.Array | float:
+    """The scale; measured on z where it has not been yet (1 without z)."""
+    if not self.measured:
+      return self.scale
+    fresh = 1.0 if z is None else 1 / z.std()
+    kept = weights.extra["scale"]
+    return jnp.where(kept > 0, kept, fresh)
+
+  def on_latents(
+    self, fn: method.Predict, drawn: Callable[..., method.Draws]
+  ) -> method.Predict:
+    """A predict function whose batch has latents as its "image".
+
+    Args:
+      fn: reads "image" [b, h, w, c].
+      drawn: (key, batch) -> draws of the method.
+    """
+    if not self.net:
+      return fn
+
+    def call(weights, batch, key):
+      z = self.encode(weights, batch, drawn(key, batch))
+      return fn(weights, {**batch, "image": z}, key)
+
+    return call

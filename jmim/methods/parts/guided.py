@@ -1,0 +1,154 @@
+"""Sampling with classifier-free guidance, by any sampler of `solvers`.
+
+    raw = null + scale (cond - null)         scale 1 where it does not act
+
+A sample is a function of (key, its number, its condition) alone: not of the
+batch it is made in, nor of the number of devices.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jmim.core import field
+from jmim.core import method
+from jmim.core import runtime
+from jmim.diffusion import guidance as guiding
+from jmim.diffusion import sampler as samplers
+from jmim.diffusion import solvers
+from jmim.diffusion import targets
+
+# (x [b, h, w, c], times [b], condition) -> raw prediction [b, h, w, ...].
+Network = Callable[[jax.Array, jax.Array, Any], jax.Array]
+Output = Callable[[jax.Array, jax.Array, samplers.Level], targets.Output]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Guided:
+  """Sampler, steps and guidance."""
+
+  sampler: str = field.value("ddim", "sampler", choices=solvers.NAMES)
+  steps: int = field.value(50, "sampling steps", low=1)
+  eta: float = field.value(0.0, "noise of ddim: 0 none, 1 DDPM's", low=0.0)
+  guidance: float = field.value(
+    1.0, "classifier-free guidance: 1 conditional, 0 unconditional"
+  )
+  guidance_channels: int = field.value(
+    0, "guide the first so many channels only; 0: all", low=0
+  )
+  guidance_interval: tuple = field.value(
+    (0.0, 1.0),
+    "guide only between these network times, as shares of the greatest",
+    was={
+      "guidance_interval": None,
+      "guidance_start": lambda start: (start, 1.0),
+    },
+  )
+  guidance_rescale: float = field.value(
+    0.0, "share in which guidance keeps the std", low=0.0, high=1.0
+  )
+  clip: float = field.value(
+    1.0, "limit of |x0| while sampling; 0: none (latents)", low=0.0
+  )
+  rt: runtime.Runtime = field.runtime()
+
+  def check(self) -> None:
+    """Raises ValueError for fields that do not go together."""
+    if len(self.guidance_interval) != 2:
+      raise ValueError(
+        f"sampling.guidance_interval {self.guidance_interval}: two times"
+      )
+
+  def combine(
+    self, cond: jax.Array, null: jax.Array, time: jax.Array, channels: int
+  ) -> jax.Array:
+    """Both raw predictions [b, h, w, ...] as one.
+
+    Args:
+      cond: with the condition.
+      null: without.
+      time: of 0 .. 1, see `guidance_interval`.
+      channels: of what is diffused; those after it are not rescaled.
+    """
+    scale = guiding.interval(
+      self.guidance,
+      time,
+      low=self.guidance_interval[0],
+      high=self.guidance_interval[1],
+    )
+    raw = guiding.combine(cond, null, scale, self.guidance_channels or None)
+    if not self.guidance_rescale:
+      return raw
+    first = guiding.rescale(
+      raw[..., :channels], cond[..., :channels], self.guidance_rescale
+    )
+    return jnp.concatenate([first, raw[..., channels:]], axis=-1)
+
+  def denoiser(
+    self,
+    network: Network,
+    output: Output,
+    *,
+    condition: tuple[Any, Any],
+    end: float,
+    channels: int,
+  ) -> samplers.Denoise:
+    """The network with guidance, as a sampler calls it.
+
+    Args:
+      network: both conditions go through it as one batch.
+      output: what the sampler needs of its raw prediction.
+      condition: (what is shown, the same for none), trees with the batch
+        first; (None, None): nothing to guide by.
+      end: the network's time at one end of the path, 0 at the other.
+      channels: of what is diffused.
+    """
+    cond, null = condition
+
+    def call(x, level):
+      t = jnp.full(len(x), level.time)
+      if cond is None or self.guidance == 1:
+        return output(network(x, t, cond), x, level)
+      twice = lambda a, b: jnp.concatenate([a, b])
+      both = network(twice(x, x), twice(t, t), jax.tree.map(twice, cond, null))
+      raw = self.combine(
+        *jnp.split(both, 2), time=level.time / end, channels=channels
+      )
+      return output(raw, x, level)
+
+    return call
+
+  def run(
+    self,
+    table: samplers.Table,
+    denoise: samplers.Denoise,
+    *,
+    shape: tuple[int, ...],
+    batch: method.Batch,
+    key: jax.Array,
+  ) -> jax.Array:
+    """Samples [b, *shape] of what is diffused.
+
+    Args:
+      table: the sampler along its path.
+      denoise: of `denoiser`.
+      shape: of one sample.
+      batch: "index" [b], else 0 .. b - 1, is the number of each sample; another
+        entry shows b.
+      key: of all samples.
+    """
+    b = len(jax.tree.leaves(batch)[0])
+    index = batch.get("index", jnp.arange(b))
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
+
+    def normal(call):
+      at = jax.vmap(jax.random.fold_in, (0, None))(keys, call)
+      one = lambda k: jax.random.normal(k, shape)
+      return self.rt.shard(jax.vmap(one)(at))
+
+    # Numbers 0 .. n - 1 are the sampler's calls; n is the state it begins in.
+    z, _ = samplers.sample(table, denoise, normal(len(table)), normal)
+    return z
