@@ -85,8 +85,14 @@ class FirstStage:
     """Side of an image over that of what is diffused."""
     return self.net.size.factor if self.net else 1
 
-  def inputs(self, shape: Shape) -> dict[str, method.Input]:
+  def inputs(
+    self, shape: Shape, measures: bool = False
+  ) -> dict[str, method.Input]:
     """Images, or moments, where [h, w, c] of `shape` are diffused.
+
+    Args:
+      shape: of what is diffused.
+      measures: the method keeps the scale of the first batch in its `extra`.
 
     Raises:
       ValueError: fields that do not go together.
@@ -94,6 +100,8 @@ class FirstStage:
     if not self.net:
       return {"image": method.Input(shape)}
     size, kl = self.net.size, self.variant.startswith("kl")
+    if self.measured and not measures:
+      raise ValueError("first_stage.scale 0: this method measures none")
     if shape[2] != size.code:
       raise ValueError(f"channels {shape[2]}, but latents have {size.code}")
     if kl == bool(self.codes):
