@@ -79,6 +79,17 @@ def redefault(cls: type, name: str, default: Any = None, **changes: Any) -> Any:
   return dataclasses.field(default=default, metadata=metadata)
 
 
+def replace(instance: Any, **changes: Any) -> Any:
+  """An instance with other values; a part's may be a dict of changes to it.
+
+  replace(method, size=8, dims={"width": 32}, noise={"times": 20})
+  """
+  for name, change in changes.items():
+    if isinstance(change, Mapping):
+      changes[name] = replace(getattr(instance, name), **change)
+  return dataclasses.replace(instance, **changes)
+
+
 def runtime() -> Any:
   """The field `rt` of a part that builds networks.
 

@@ -206,6 +206,21 @@ class Method:
     return ()
 
 
+def draws_of(
+  keys: randomness.Keys, shape: tuple[int, ...], *parts: Any
+) -> Draws:
+  """The draws of several parts for a batch of that shape, [b, ...]."""
+  draws: Draws = {}
+  for part in parts:
+    draws |= part.draw(keys, shape)
+  return draws
+
+
+def batch_size(batch: Batch) -> int:
+  """Examples of a batch."""
+  return len(jax.tree.leaves(batch)[0])
+
+
 def loss_name(method: Method, player: str) -> str:
   """What the loss of a player is called in metrics and logs."""
   return "loss" if len(method.players) == 1 else f"loss/{player}"

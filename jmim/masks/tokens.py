@@ -45,6 +45,13 @@ def from_scores(scores: jax.Array, keep: int) -> Mask:
   return Mask(shuffle[:, :keep], restore, mask)
 
 
+def hide(scores: jax.Array, ratio: float) -> Mask | None:
+  """Hides the share with the largest of [b, n] scores; None: ratio 0."""
+  if not ratio:
+    return None
+  return from_scores(scores, keep_count(scores.shape[1], ratio))
+
+
 def from_booleans(masked: jax.Array, keep: int) -> Mask:
   """Mask from [b, n] booleans (True = masked), kept tokens in raster order.
 

@@ -93,6 +93,26 @@ def moved(
   return n, m, jnp.where(used, m / jnp.where(used, n[:, None], 1.0), codes)
 
 
+def picked(
+  z: jax.Array, pick: jax.Array, row: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+  """Vectors chosen from a whole batch, as far as its part at hand has them.
+
+  Args:
+    z: [b, h, w, d] of the part.
+    pick: [k] numbers of vectors of the batch, place by place in raster order.
+    row: [b] numbers of the part's examples in the batch.
+
+  Returns:
+    [k] 1 where the vector is here, else 0; and [k, d] those vectors, else 0.
+  """
+  z = z.reshape(len(z), -1, z.shape[-1])
+  example, place = jnp.divmod(pick, z.shape[1])
+  same = example[:, None] == row
+  here = same.any(1).astype(jnp.float32)
+  return here, z[same.argmax(1), place] * here[:, None]
+
+
 def revived(
   state: tuple[jax.Array, jax.Array, jax.Array],
   candidates: jax.Array,

@@ -21,14 +21,14 @@ softmax is 1, which adds a projection of it).
 """
 
 import dataclasses
+import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
-from jmim.core import randomness
-from jmim.diffusion import sampler as samplers
 from jmim.diffusion import targets
 from jmim.diffusion import weights as loss_weights
 from jmim.methods.parts import first_stage as stages
@@ -36,6 +36,8 @@ from jmim.methods.parts import gaussian
 from jmim.methods.parts import guided
 from jmim.methods.parts import labels as conditions
 from jmim.nn.nets import unet
+
+Array = jax.Array
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,20 +71,14 @@ class DDPM(method.Method):
   @classmethod
   def tiny(cls) -> "DDPM":
     """Two levels of width 16 on an 8-pixel image."""
-    return cls(
+    small = dict(width=16, multipliers=(1, 2), blocks=1, attend_at=(2,))
+    return field.replace(
+      cls(),
       size=8,
-      dims=unet.Dims(
-        width=16,
-        multipliers=(1, 2),
-        blocks=1,
-        attend_at=(2,),
-        heads=2,
-        norm_groups=4,
-        dropout=0.0,
-      ),
-      noise=gaussian.Gaussian(times=20, beta_start=1e-3, beta_end=0.5),
-      labels=conditions.Labels(classes=3),
-      sampling=guided.Guided(steps=3),
+      dims=dict(**small, heads=2, norm_groups=4, dropout=0.0),
+      noise=dict(times=20, beta_start=1e-3, beta_end=0.5),
+      labels=dict(classes=3),
+      sampling=dict(steps=3),
     )
 
   @property
@@ -92,12 +88,8 @@ class DDPM(method.Method):
 
   def net(self, dropout: float = 0.0) -> unet.UNet:
     """The network, without dropout unless it is asked for."""
-    return self.dims.net(
-      out=self.channels,
-      classes=self.labels.classes,
-      dropout=dropout,
-      rt=self.rt,
-    )
+    options = {"classes": self.labels.classes, "rt": self.rt}
+    return self.dims.net(out=self.channels, dropout=dropout, **options)
 
   def inputs(self) -> dict[str, method.Input]:
     """Normalised images (or latents) and, if conditional, labels."""
@@ -112,107 +104,80 @@ class DDPM(method.Method):
     """The first stage, in latent mode."""
     return self.first_stage.consts()
 
-  def init(
-    self, key: jax.Array, batch: method.Batch
-  ) -> tuple[method.Tree, method.Tree]:
+  def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Parameters; no extra state."""
     del batch
     x, zero = jnp.zeros((1, *self.shape)), jnp.zeros(1, jnp.int32)
     return {"main": self.net().init(key, x, zero, zero)["params"]}, {}
 
-  def draw(
-    self, keys: randomness.Keys, batch: method.Batch, step: jax.Array
-  ) -> method.Draws:
+  def draw(self, keys, batch, step) -> method.Draws:
     """t [b], noise, posterior, label_drop [b], and a seed of dropout."""
     del step
-    b = len(jax.tree.leaves(batch)[0])
-    shape = (b, *self.shape)
-    draws = self.noise.draw(keys, shape) | self.labels.draw(keys, b)
-    draws |= self.first_stage.draw(keys, shape)
-    return draws | {"dropout": jax.random.bits(keys("dropout"), ())}
+    parts = (self.noise, self.labels, self.first_stage)
+    shape = (method.batch_size(batch), *self.shape)
+    draws = method.draws_of(keys, shape, *parts)
+    if self.dims.dropout:
+      draws["dropout"] = jax.random.bits(keys("dropout"), ())
+    return draws
 
-  def loss(
-    self,
-    weights: method.Weights,
-    batch: method.Batch,
-    draws: method.Draws,
-    step: jax.Array,
-    player: str = "main",
-  ) -> method.Loss:
+  def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Weighted mean squared error of the prediction."""
     del step, player
     x = self.first_stage.encode(weights, batch, draws)
-    eps = draws["noise"]
-    x_t, a, s = self.noise.add(x, draws["t"], eps)
-    pred = self.net(self.dims.dropout).apply(
-      {"params": weights.params["main"]},
-      x_t,
-      draws["t"],
-      self.labels.dropped(batch, draws),
-      rngs={"dropout": jax.random.key(draws["dropout"])},
-    )
-    target = targets.target(self.prediction, x, eps=eps, a=a, s=s)
+    label = self.labels.dropped(batch, draws)
+    pred, target, w = self.predicted(weights, x, draws, label)
     error = (pred - target) ** 2
-    w = loss_weights.make(self.weight, self.prediction, a, s)
     return (w * error).mean(), {"loss_unweighted": error.mean()}
 
-  def network(
-    self,
-    params: method.Tree,
-    x: jax.Array,
-    t: jax.Array,
-    label: jax.Array | None,
-  ) -> jax.Array:
-    """[b, h, w, c], without dropout."""
-    return self.net().apply({"params": params["main"]}, x, t, label)
+  def predicted(
+    self, weights: method.Weights, x: Array, draws: method.Draws, shown: Any
+  ) -> tuple[Array, Array, Array]:
+    """(prediction, target, w_t [b, 1, 1, 1]) of data x at the drawn times."""
+    t, eps = draws["t"], draws["noise"]
+    x_t, a, s = self.noise.add(x, t, eps)
+    pred = self.network(weights.params, x_t, t, shown, draws.get("dropout"))
+    target = targets.target(self.prediction, x, eps=eps, a=a, s=s)
+    return pred, target, loss_weights.make(self.weight, self.prediction, a, s)
 
-  def output(
-    self, raw: jax.Array, x: jax.Array, level: samplers.Level
-  ) -> targets.Output:
-    """What the sampler needs, of whatever the network predicts."""
-    return targets.output(
-      self.prediction,
-      raw,
-      x=x,
-      a=level.signal,
-      s=level.noise,
-      clip=self.sampling.clip,
-      scales=level.scales,
-    )
+  def network(
+    self, params: Any, x: Array, t: Array, shown: Any, seed: Any = None
+  ) -> Array:
+    """Prediction [b, h, w, c]; shown: labels [b]; seed: of dropout, or None."""
+    rngs = {} if seed is None else {"dropout": jax.random.key(seed)}
+    net = self.net(self.dims.dropout if rngs else 0.0)
+    return net.apply({"params": params["main"]}, x, t, shown, rngs=rngs)
+
+  def guiding(
+    self, weights: method.Weights, batch: method.Batch
+  ) -> tuple[Any, Any]:
+    """(what the network is conditioned on, the same of none)."""
+    del weights
+    return self.labels.condition(batch)
 
   def predict(self) -> dict[str, method.Predict]:
     """sample, and the error [b] of the noise it implies."""
     sample = {"sample": self.sample} if self.first_stage.decodes else {}
     return {"errors": self.errors, **sample}
 
-  def errors(
-    self, weights: method.Weights, batch: method.Batch, key: jax.Array
-  ) -> dict[str, jax.Array]:
-    """eps [b]: squared error of the noise at random times, labels shown."""
+  def errors(self, weights, batch, key) -> dict[str, jax.Array]:
+    """eps [b]: squared error of the noise at random times, all shown."""
     draws = self.drawn(key, batch)
     x, eps = self.first_stage.encode(weights, batch, draws), draws["noise"]
     x_t, a, s = self.noise.add(x, draws["t"], eps)
-    label, _ = self.labels.condition(batch)
-    raw = self.network(weights.params, x_t, draws["t"], label)
+    shown, _ = self.guiding(weights, batch | draws)
+    raw = self.network(weights.params, x_t, draws["t"], shown)
     implied = targets.to_eps(self.prediction, raw, x=x_t, a=a, s=s)
     return {"eps": ((implied - eps) ** 2).mean((1, 2, 3))}
 
-  def sample(
-    self, weights: method.Weights, batch: method.Batch, key: jax.Array
-  ) -> jax.Array:
+  def sample(self, weights, batch, key) -> jax.Array:
     """Images [b, h, w, c] in the units of the input; see `parts/guided.py`."""
-    denoise = self.sampling.denoiser(
-      lambda x, t, label: self.network(weights.params, x, t, label),
-      self.output,
-      condition=self.labels.condition(batch),
-      end=self.noise.end,
-      channels=self.channels,
-    )
-    z = self.sampling.run(
-      self.noise.table(self.sampling),
-      denoise,
+    z = self.sampling.sample(
+      self.noise,
+      functools.partial(self.network, weights.params),
+      condition=self.guiding(weights, batch),
       shape=self.shape,
       batch=batch,
       key=key,
+      kind=self.prediction,
     )
     return self.first_stage.decode(weights, z)

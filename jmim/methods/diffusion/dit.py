@@ -25,21 +25,22 @@ positions is fixed. Weights: family `dit`.
 """
 
 import dataclasses
+import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
-from jmim.core import randomness
-from jmim.diffusion import sampler as samplers
-from jmim.diffusion import targets
 from jmim.methods.parts import first_stage as stages
 from jmim.methods.parts import gaussian
 from jmim.methods.parts import guided
 from jmim.methods.parts import labels as conditions
 from jmim.nn import sizes
 from jmim.nn.nets import dit
+
+Array = jax.Array
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,13 +72,13 @@ class DiT(method.Method):
   @classmethod
   def tiny(cls) -> "DiT":
     """16 patches of an 8-pixel image, two blocks of width 32."""
-    noise = cls.__dataclass_fields__["noise"].default
-    return cls(
+    return field.replace(
+      cls(),
       size=8,
-      dims=sizes.Dims(variant="S/2", width=32, depth=2, heads=4),
-      noise=dataclasses.replace(noise, times=20, beta_start=1e-3, beta_end=0.5),
-      labels=conditions.Labels(classes=3),
-      sampling=guided.Guided(steps=3),
+      dims=dict(variant="S/2", width=32, depth=2, heads=4),
+      noise=dict(times=20, beta_start=1e-3, beta_end=0.5),
+      labels=dict(classes=3),
+      sampling=dict(steps=3),
     )
 
   @property
@@ -86,16 +87,20 @@ class DiT(method.Method):
     return (self.size, self.size, self.channels)
 
   @property
+  def body(self) -> dict[str, Any]:
+    """What networks of this kind have in common."""
+    return {
+      "size": self.dims.size,
+      "patch": self.dims.patch,
+      "grid": self.dims.grid(self.size),
+      "classes": self.labels.classes,
+      "rt": self.rt,
+    }
+
+  @property
   def net(self) -> dit.DiT:
     """The network; it predicts c channels, or 2 c with the variance."""
-    return dit.DiT(
-      size=self.dims.size,
-      patch=self.dims.patch,
-      grid=self.dims.grid(self.size),
-      out=self.channels * self.noise.outputs,
-      classes=self.labels.classes,
-      rt=self.rt,
-    )
+    return dit.DiT(**self.body, out=self.channels * self.noise.outputs)
 
   def inputs(self) -> dict[str, method.Input]:
     """Normalised images (or moments) and, if conditional, labels."""
@@ -108,32 +113,20 @@ class DiT(method.Method):
     """The first stage, in latent mode."""
     return self.first_stage.consts()
 
-  def init(
-    self, key: jax.Array, batch: method.Batch
-  ) -> tuple[method.Tree, method.Tree]:
+  def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Parameters; no extra state."""
     del batch
     x, zero = jnp.zeros((1, *self.shape)), jnp.zeros(1, jnp.int32)
     return {"main": self.net.init(key, x, zero, zero)["params"]}, {}
 
-  def draw(
-    self, keys: randomness.Keys, batch: method.Batch, step: jax.Array
-  ) -> method.Draws:
+  def draw(self, keys, batch, step) -> method.Draws:
     """t [b], noise and posterior [b, h, w, c], label_drop [b] ~ U[0, 1)."""
     del step
-    b = len(jax.tree.leaves(batch)[0])
-    shape = (b, *self.shape)
-    draws = self.noise.draw(keys, shape) | self.labels.draw(keys, b)
-    return draws | self.first_stage.draw(keys, shape)
+    parts = (self.noise, self.labels, self.first_stage)
+    shape = (method.batch_size(batch), *self.shape)
+    return method.draws_of(keys, shape, *parts)
 
-  def loss(
-    self,
-    weights: method.Weights,
-    batch: method.Batch,
-    draws: method.Draws,
-    step: jax.Array,
-    player: str = "main",
-  ) -> method.Loss:
+  def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """L_mse + L_vb; the latter teaches the variance only."""
     del step, player
     terms = self.terms(weights, batch, draws)
@@ -151,21 +144,10 @@ class DiT(method.Method):
     return self.noise.errors(raw, z, draws)
 
   def network(
-    self,
-    params: method.Tree,
-    x: jax.Array,
-    t: jax.Array,
-    label: jax.Array | None,
-  ) -> jax.Array:
+    self, params: method.Tree, x: Array, t: Array, label: Array | None
+  ) -> Array:
     """Raw prediction [b, h, w, c or 2 c] at times t [b]: noise, then v."""
     return self.net.apply({"params": params["main"]}, x, t, label)["pred"]
-
-  def output(
-    self, raw: jax.Array, x: jax.Array, level: samplers.Level
-  ) -> targets.Output:
-    """What the sampler needs of a raw prediction at x."""
-    clip = self.sampling.clip
-    return self.noise.output(raw, x, level, channels=self.channels, clip=clip)
 
   def predict(self) -> dict[str, method.Predict]:
     """features [b, w]: mean of the last tokens of clean images; sample."""
@@ -173,9 +155,7 @@ class DiT(method.Method):
     sample = {"sample": self.sample} if self.first_stage.decodes else {}
     return {"features": features, **sample}
 
-  def features(
-    self, weights: method.Weights, batch: method.Batch, key: jax.Array
-  ) -> jax.Array:
+  def features(self, weights, batch, key) -> jax.Array:
     """Mean of the tokens after the last block, of clean images, no label."""
     del key
     x = batch["image"]
@@ -183,19 +163,14 @@ class DiT(method.Method):
     out = self.net.apply({"params": weights.params["main"]}, x, clean, none)
     return out["latent"].mean(1).astype(jnp.float32)
 
-  def sample(
-    self, weights: method.Weights, batch: method.Batch, key: jax.Array
-  ) -> jax.Array:
+  def sample(self, weights, batch, key) -> jax.Array:
     """Images [b, h, w, c] in the units of the input; see `parts/guided.py`."""
-    denoise = self.sampling.denoiser(
-      lambda x, t, label: self.network(weights.params, x, t, label),
-      self.output,
+    z = self.sampling.sample(
+      self.noise,
+      functools.partial(self.network, weights.params),
       condition=self.labels.condition(batch),
-      end=self.noise.end,
-      channels=self.channels,
-    )
-    table = self.noise.table(self.sampling)
-    z = self.sampling.run(
-      table, denoise, shape=self.shape, batch=batch, key=key
+      shape=self.shape,
+      batch=batch,
+      key=key,
     )
     return self.first_stage.decode(weights, z)

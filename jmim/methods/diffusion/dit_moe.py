@@ -100,14 +100,7 @@ class DiTMoE(dit.DiT):
       raise ValueError(f"chosen {self.chosen} of {self.experts} experts")
     return super().inputs()
 
-  def loss(
-    self,
-    weights: method.Weights,
-    batch: method.Batch,
-    draws: method.Draws,
-    step: jax.Array,
-    player: str = "main",
-  ) -> method.Loss:
+  def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """The denoising loss; the balance losses in its gradient only."""
     del step, player
     z, out = self.forward(weights, batch, draws, TAPS)
@@ -142,17 +135,13 @@ class DiTMoE(dit.DiT):
     """As DiT, and the errors and the experts of held-out images."""
     return {**super().predict(), "errors": self.errors, "experts": self.routed}
 
-  def errors(
-    self, weights: method.Weights, batch: method.Batch, key: jax.Array
-  ) -> dict[str, jax.Array]:
+  def errors(self, weights, batch, key) -> dict[str, jax.Array]:
     """Per image [b]: mse and vb, or flow, at random times."""
     draws = self.drawn(key, batch)
     z, out = self.forward(weights, batch, draws)
     return self.noise.errors(out["pred"], z, draws)
 
-  def routed(
-    self, weights: method.Weights, batch: method.Batch, key: jax.Array
-  ) -> dict[str, jax.Array]:
+  def routed(self, weights, batch, key) -> dict[str, jax.Array]:
     """chosen [b, depth, t, k] experts, time [b] in [0, 1), label [b]."""
     draws = self.drawn(key, batch)
     _, out = self.forward(weights, batch, draws, ("chosen",))

@@ -40,7 +40,6 @@ from jmim.core import method
 from jmim.methods.diffusion import dit
 from jmim.methods.parts import flow
 from jmim.methods.parts import guided
-from jmim.methods.parts import labels as conditions
 from jmim.nn import norm as norms
 from jmim.nn import sizes
 from jmim.nn.nets import dit as nets
@@ -73,12 +72,12 @@ class LightningDiT(dit.DiT):
   @classmethod
   def tiny(cls) -> "LightningDiT":
     """16 patches of an 8-pixel image, two blocks of width 32."""
-    sampling = cls.__dataclass_fields__["sampling"].default
-    return cls(
+    return field.replace(
+      cls(),
       size=8,
-      dims=sizes.Dims(variant="S/2", width=32, depth=2, heads=4),
-      labels=conditions.Labels(classes=3),
-      sampling=dataclasses.replace(sampling, steps=3),
+      dims=dict(variant="S/2", width=32, depth=2, heads=4),
+      labels=dict(classes=3),
+      sampling=dict(steps=3),
     )
 
   @property
@@ -91,14 +90,7 @@ class LightningDiT(dit.DiT):
       theta=THETA if self.rotary else 0.0,
     )
 
-  def loss(
-    self,
-    weights: method.Weights,
-    batch: method.Batch,
-    draws: method.Draws,
-    step: jax.Array,
-    player: str = "main",
-  ) -> method.Loss:
+  def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Squared error and direction."""
     del step, player
     terms = self.terms(weights, batch, draws)

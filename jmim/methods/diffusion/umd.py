@@ -33,24 +33,22 @@ start at 0 instead of N(0, 1e-6); Adam's first moment is float32.
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
-from jmim.core import randomness
-from jmim.diffusion import targets
 from jmim.masks import tokens as masking
 from jmim.methods.diffusion import dit
 from jmim.methods.parts import gaussian
 from jmim.methods.parts import guided
-from jmim.methods.parts import labels as conditions
-from jmim.nn import patch as patching
-from jmim.nn import sizes
 from jmim.nn.nets import dit as nets
 
-Terms = dict[str, jax.Array]
+Tree = method.Tree
+Array = jax.Array
+Maybe = jax.Array | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,11 +56,9 @@ class UMD(dit.DiT):
   """One encoder-decoder that represents and generates."""
 
   noise: gaussian.Gaussian = field.part(
-    gaussian.Gaussian,
+    gaussian.Gaussian(schedule="cosine", spacing="countdown"),
     "forward process",
     was="{}",
-    schedule="cosine",
-    spacing="countdown",
   )
   sampling: guided.Guided = field.redefault(dit.DiT, "sampling", eta=1.0)
   decoder_depth: int = field.value(4, "decoder blocks", low=0)
@@ -77,36 +73,31 @@ class UMD(dit.DiT):
     0.375, "m1, share of patches hidden in noised images", low=0.0, below=1.0
   )
   probe_time: int = field.value(
-    0, "time of `features`; k + 1 > 0: of images noised to k", low=0
+    0, "time of features; 0: of clean images", low=0
   )
 
   @classmethod
   def tiny(cls) -> "UMD":
     """16 patches of a 16-pixel image, two blocks and one."""
-    defaults = cls.__dataclass_fields__
-    return cls(
+    return field.replace(
+      cls(decoder_depth=1),
       size=16,
-      dims=sizes.Dims(variant="Ti/4", width=32, depth=2, heads=4),
-      decoder_depth=1,
-      labels=conditions.Labels(classes=3),
-      noise=dataclasses.replace(defaults["noise"].default, times=20),
-      sampling=dataclasses.replace(defaults["sampling"].default, steps=3),
+      dims=dict(variant="Ti/4", width=32, depth=2, heads=4),
+      labels=dict(classes=3),
+      noise=dict(times=20),
+      sampling=dict(steps=3),
     )
 
   @property
   def net(self) -> nets.MaskedDiT:
-    """The network; it predicts 2 c channels, data then noise."""
+    """The network; it predicts data and noise."""
     return nets.MaskedDiT(
-      encoder=self.dims.size,
+      **self.body,
+      channels=self.channels,
       decoder_depth=self.decoder_depth,
-      patch=self.dims.patch,
-      grid=self.dims.grid(self.size),
-      out=2 * self.channels,
-      classes=self.labels.classes,
       adaln=self.adaln,
       cls=self.cls,
       cls_std=self.cls_std,
-      rt=self.rt,
     )
 
   def inputs(self) -> dict[str, method.Input]:
@@ -116,154 +107,96 @@ class UMD(dit.DiT):
     self.noise.check(self.sampling, learns=False)
     return self.first_stage.inputs(self.shape) | self.labels.inputs()
 
-  def draw(
-    self, keys: randomness.Keys, batch: method.Batch, step: jax.Array
-  ) -> method.Draws:
+  def draw(self, keys, batch, step) -> method.Draws:
     """Those of DiT, and mask scores [b, n]."""
-    b, n = len(jax.tree.leaves(batch)[0]), self.dims.grid(self.size)[0] ** 2
+    b, n = method.batch_size(batch), self.dims.grid(self.size)[0] ** 2
     scores = jax.random.uniform(keys("scores"), (b, n))
     return {**super().draw(keys, batch, step), "scores": scores}
 
   def forward(
-    self,
-    params: method.Tree,
-    x: jax.Array,
-    t: jax.Array,
-    label: jax.Array | None = None,
-    scores: jax.Array | None = None,
-    ratio: float = 0.0,
-  ) -> Terms:
-    """x0, eps, pre_logits and hidden [b, h, w, 1], from the visible patches.
-
-    Those with the smallest of [b, n] scores are seen; ratio 0: all.
-    """
-    mask, hidden = None, jnp.zeros((*x.shape[:3], 1))
+    self, params: Tree, x: Array, t: Array, label: Maybe, mask: Any = None
+  ) -> dict[str, Array]:
+    """x0, eps, hidden and pre_logits, see `nets.MaskedDiT`; no label: None."""
     label = self.labels.none(len(x)) if label is None else label
-    if ratio:
-      keep = masking.keep_count(scores.shape[1], ratio)
-      mask = masking.from_scores(scores, keep)
-      hidden = patching.pixels(mask.mask, self.dims.patch)
-    out = self.net.apply({"params": params["main"]}, x, t, label, mask)
-    x0, eps = jnp.split(out.pop("pred"), 2, axis=-1)
-    return {"x0": x0, "eps": eps, "hidden": hidden, **out}
+    return self.net.apply({"params": params["main"]}, x, t, label, mask)
 
-  def clean(
-    self, params: method.Tree, x: jax.Array, draws: method.Draws
-  ) -> tuple[jax.Array, Terms]:
+  def clean(self, params: Tree, x: Array, scores: Array) -> dict[str, Array]:
     """L_mae of rows x without noise, and what was predicted."""
-    t = jnp.zeros(len(x), jnp.int32)
-    out = self.forward(
-      params, x, t, scores=draws["scores"], ratio=self.clean_mask
-    )
-    return masking.masked_mean((out["x0"] - x) ** 2, out["hidden"]), out
+    zero = jnp.zeros(len(x), jnp.int32)
+    mask = masking.hide(scores, self.clean_mask)
+    out = self.forward(params, x, zero, None, mask=mask)
+    error = (out["x0"] - x) ** 2
+    return {**out, "loss_mae": masking.masked_mean(error, out["hidden"])}
 
   def diffused(
-    self,
-    params: method.Tree,
-    x: jax.Array,
-    label: jax.Array | None,
-    draws: method.Draws,
-  ) -> tuple[Terms, Terms]:
+    self, params: Tree, x: Array, draws: method.Draws, label: Maybe
+  ) -> dict[str, Array]:
     """L_eps and L_x0 of rows x to be noised, and what was predicted."""
     x_t, _, _ = self.noise.add(x, draws["t"], draws["noise"])
-    out = self.forward(
-      params,
-      x_t,
-      draws["t"] + 1,
-      label=label,
-      scores=draws["scores"],
-      ratio=self.noised_mask,
-    )
-    mean, hidden = masking.masked_mean, out["hidden"]
-    where = hidden if self.noised_mask else 1.0
-    losses = {
-      "loss_eps": mean((out["eps"] - draws["noise"]) ** 2, 1 - hidden),
-      "loss_x0": mean((out["x0"] - x) ** 2, where),
-    }
-    return losses, {**out, "x_t": x_t}
+    mask = masking.hide(draws["scores"], self.noised_mask)
+    out = self.forward(params, x_t, draws["t"] + 1, label, mask=mask)
+    where = out["hidden"] if self.noised_mask else 1.0
+    eps, x0 = (out["eps"] - draws["noise"]) ** 2, (out["x0"] - x) ** 2
+    loss_eps = masking.masked_mean(eps, 1 - out["hidden"])
+    loss_x0 = masking.masked_mean(x0, where)
+    return {**out, "x_t": x_t, "loss_eps": loss_eps, "loss_x0": loss_x0}
 
-  def loss(
-    self,
-    weights: method.Weights,
-    batch: method.Batch,
-    draws: method.Draws,
-    step: jax.Array,
-    player: str = "main",
-  ) -> method.Loss:
+  def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Clean and noised rows, each with its share of the batch."""
     del step, player
-    x = self.first_stage.encode(weights, batch, draws)
-    label = self.labels.dropped(batch, draws)
-    b, params = len(x), weights.params
+    z = self.first_stage.encode(weights, batch, draws)
+    b, params, terms = len(z), weights.params, {}
     n0 = int(b * self.clean_share)
-    rows = lambda s: jax.tree.map(
-      lambda a: self.rt.shard(a[s]), (x, label, draws)
-    )
-    loss, aux = jnp.float32(0), {}
+    rows = lambda tree, s: jax.tree.map(lambda a: self.rt.shard(a[s]), tree)
     if n0 < b:
-      aux, _ = self.diffused(params, *rows(slice(0, b - n0)))
-      loss += (1 - n0 / b) * (aux["loss_eps"] + aux["loss_x0"]) / 2
+      label = self.labels.dropped(batch, draws)
+      terms |= self.diffused(params, *rows((z, draws, label), slice(b - n0)))
     if n0:
-      x, _, draws = rows(slice(b - n0, b))
-      mae, _ = self.clean(params, x, draws)
-      loss, aux = loss + n0 / b * mae, {**aux, "loss_mae": mae}
-    return loss, aux
+      terms |= self.clean(params, *rows((z, draws["scores"]), slice(-n0, None)))
+    aux = {k: v for k, v in terms.items() if k.startswith("loss_")}
+    share = {"loss_mae": n0 / b, "loss_eps": (1 - n0 / b) / 2}
+    share["loss_x0"] = share["loss_eps"]
+    return sum(share[k] * aux[k] for k in aux), aux
 
-  def network(
-    self,
-    params: method.Tree,
-    x: jax.Array,
-    t: jax.Array,
-    label: jax.Array | None,
-  ) -> jax.Array:
+  def network(self, params: Tree, x: Array, t: Array, label: Maybe) -> Array:
     """[b, h, w, 2 c]: noise first, as `noise.output` takes it."""
     out = self.forward(params, x, t + 1, label)
     return jnp.concatenate([out["eps"], out["x0"]], axis=-1)
 
   def predict(self) -> dict[str, method.Predict]:
     """features [b, w], sample, reconstruct, errors of both tasks."""
-    more = {"reconstruct": self.reconstruct, "errors": self.errors}
-    on_latents = self.first_stage.on_latents
-    more = {name: on_latents(fn, self.drawn) for name, fn in more.items()}
-    return super().predict() | more
+    outputs = {"reconstruct": self.reconstruct, "errors": self.errors}
+    return super().predict() | outputs
 
-  def features(
-    self, weights: method.Weights, batch: method.Batch, key: jax.Array
-  ) -> jax.Array:
+  def features(self, weights, batch, key) -> jax.Array:
     """Mean of the class tokens, nothing masked; see `probe_time`."""
     x, t = batch["image"], jnp.full(len(batch["image"]), self.probe_time)
     if self.probe_time:
-      a, s = self.noise.process.at(jnp.asarray(self.probe_time - 1))
-      x = targets.noised(x, jax.random.normal(key, x.shape), a, s)
-    return self.forward(weights.params, x, t)["pre_logits"]
+      x, _, _ = self.noise.add(x, t - 1, jax.random.normal(key, x.shape))
+    return self.forward(weights.params, x, t, None)["pre_logits"]
 
-  def reconstruct(
-    self, weights: method.Weights, batch: method.Batch, key: jax.Array
-  ) -> Terms:
+  def reconstruct(self, weights, batch, key) -> dict[str, Array]:
     """image [b, h, w, c] of the clean task and mask [b, h, w, 1]."""
     draws = self.drawn(key, batch)
-    _, out = self.clean(weights.params, batch["image"], draws)
+    x = self.first_stage.encode(weights, batch, draws)
+    out = self.clean(weights.params, x, draws["scores"])
     return {"image": out["x0"], "mask": out["hidden"]}
 
-  def errors(
-    self, weights: method.Weights, batch: method.Batch, key: jax.Array
-  ) -> Terms:
+  def errors(self, weights, batch, key) -> dict[str, Array]:
     """Per image [b]: masked (hidden pixels at time 0), eps (nothing hidden).
 
     The two tasks of the small-scale claim, whatever was trained.
     """
-    x, params = batch["image"], weights.params
-    draws, mean = self.drawn(key, batch), jax.vmap(masking.masked_mean)
-    _, mae = self.clean(params, x, draws)
-    whole = dataclasses.replace(self, noised_mask=0.0)
+    draws = self.drawn(key, batch)
+    x = self.first_stage.encode(weights, batch, draws)
+    mae = self.clean(weights.params, x, draws["scores"])
     label = self.labels.dropped(batch, draws)
-    _, out = whole.diffused(params, x, label, draws)
-    return {
-      "masked": mean((mae["x0"] - x) ** 2, mae["hidden"]),
-      "eps": ((out["eps"] - draws["noise"]) ** 2).mean((1, 2, 3)),
-    }
+    whole = dataclasses.replace(self, noised_mask=0.0)
+    out = whole.diffused(weights.params, x, draws, label)
+    masked = jax.vmap(masking.masked_mean)((mae["x0"] - x) ** 2, mae["hidden"])
+    eps = ((out["eps"] - draws["noise"]) ** 2).mean((1, 2, 3))
+    return {"masked": masked, "eps": eps}
 
   def groups(self) -> tuple[method.Group, ...]:
     """All but biases, class and mask tokens is decayed (released code)."""
-    rule = r"(scale|pos_embed|embedding)$"
-    return (method.Group(pattern=rule, decay=1.0),)
+    return (method.Group(pattern=r"(scale|pos_embed|embedding)$", decay=1.0),)

@@ -33,83 +33,117 @@ import jax
 import jax.numpy as jnp
 
 from jmim.core import field
-from jmim.methods.latent import _autoencoder
+from jmim.core import method
+from jmim.methods.parts import adversarial
 from jmim.nn.nets import autoencoder
 from jmim.nn.nets import codec
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AutoencoderKL(_autoencoder.FirstStage):
+class AutoencoderKL(method.Method):
   """Autoencoder with a weak prior on its latents."""
 
-  variant: str = field.value(
-    "kl-f8", "factor of downsampling", choices=codec.variants("kl")
+  players = ("autoencoder", "discriminator")
+  per_example = False  # batch statistics, and one weight per batch
+
+  size: int = field.value(256, "image side [pixels]", low=1)
+  channels: int = field.value(3, "image channels", low=1)
+  dims: codec.Dims = field.part(codec.Dims, "autoencoder", was="{}")
+  losses: adversarial.Losses = field.part(
+    adversarial.Losses, "losses", was="{}"
   )
-  kl_weight: float = field.value(1e-6, "beside the sum over pixels", low=0.0)
+  kl_weight: float = field.value(
+    1e-6, "weight of the divergence, beside a sum over pixels", low=0.0
+  )
   log_scale: float = field.value(0.0, "s, log variance of the likelihood")
 
   @classmethod
   def tiny(cls) -> "AutoencoderKL":
     """An 8-pixel image, a code of 4 x 4."""
-    return cls(
+    critic = dict(disc_start=0, disc_layers=1, disc_width=8, disc_weight=0.1)
+    perceptual = dict(perceptual="small", perceptual_width=4)
+    return field.replace(
+      cls(),
       size=8,
-      width=8,
-      multipliers=(1, 2),
-      blocks=1,
-      disc_start=0,
-      disc_layers=1,
-      disc_width=8,
-      disc_weight=0.1,
-      perceptual="small",
-      perceptual_width=4,
-      disc_loss="vanilla",
+      dims=dict(width=8, multipliers=(1, 2), blocks=1),
+      losses=dict(**critic, **perceptual, disc_loss="vanilla"),
     )
 
-  def draw(self, key, batch, step):
+  @property
+  def net(self) -> autoencoder.Autoencoder:
+    """The autoencoder."""
+    return autoencoder.Autoencoder(
+      self.dims.size(self.channels, "kl"), rt=self.rt
+    )
+
+  def inputs(self) -> dict[str, method.Input]:
+    """Images [size, size, channels] in -1 .. 1."""
+    self.net.size.check(self.size)
+    self.losses.check(self.size, self.channels)
+    return {"image": method.Input((self.size, self.size, self.channels))}
+
+  def consts(self) -> dict[str, method.Const]:
+    """The perceptual network."""
+    return self.losses.consts()
+
+  def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
+    """Parameters of both players; no extra state."""
+    k_net, k_critic = jax.random.split(key)
+    critic = self.losses.critic.init(k_critic, batch["image"][:1])["params"]
+    return {"autoencoder": self.net.init(k_net), "discriminator": critic}, {}
+
+  def draw(self, keys, batch, step) -> method.Draws:
     """noise of the posterior, like the code."""
+    del step
     side = self.size // self.net.size.factor
     shape = (len(batch["image"]), side, side, self.net.size.code)
-    return {"noise": jax.random.normal(key, shape)}
+    return {"noise": jax.random.normal(keys("noise"), shape)}
 
-  def moments(self, params, extra, consts, batch, key):
-    """[b, h, w, 2 c]: mean and log variance, what a second stage reads."""
-    return self.net.encode(params["autoencoder"], batch["image"])[0]
-
-  def code(self, params, extra, batch, draws):
-    """A sample of the posterior, and its divergence."""
-    moments = self.moments(params, extra, consts={}, batch=batch, key=None)
-    kl = autoencoder.divergence(moments).mean()
+  def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
+    """Of the autoencoder, or of its critic."""
+    x, params = batch["image"], weights.params["autoencoder"]
+    moments = self.moments(weights, batch, None)
     z = autoencoder.drawn(moments, draws["noise"])
-    return z, self.kl_weight * kl, {"kl": kl, "latent_std": z.std()}
+    features = self.net.features(params, z)
+    if player == "discriminator":
+      made = self.net.pixels(params, features)
+      return self.losses.critic_loss(weights, x, made, step)
+    loss, terms = self.losses.generator_loss(
+      weights, x, features, step, net=self.net, likelihood=self.likelihood
+    )
+    kl = autoencoder.divergence(moments).mean()
+    aux = {**terms, "kl": kl, "latent_std": z.std()}
+    return loss + self.kl_weight * kl, aux
 
-  def likelihood(self, pixels):
-    """Summed over an image."""
+  def likelihood(self, errors: jax.Array) -> jax.Array:
+    """Errors [b, h, w, c] summed over an image, mean over images."""
     s = self.log_scale
-    return (pixels * jnp.exp(-s) + s).sum((1, 2, 3)).mean()
+    return (errors * jnp.exp(-s) + s).sum((1, 2, 3)).mean()
 
-  def predict(self):
+  def predict(self) -> dict[str, method.Predict]:
     """features, moments, restore, errors."""
-    return {**super().predict(), "moments": self.moments}
+    names = ("features", "moments", "restore", "errors")
+    return {name: getattr(self, name) for name in names}
 
-  def features(self, params, extra, consts, batch, key):
+  def moments(self, weights, batch, key) -> jax.Array:
+    """[b, h, w, 2 c]: mean and log variance, what a second stage reads."""
+    del key
+    params = weights.params["autoencoder"]
+    return self.net.encode(params, batch["image"])[0]
+
+  def features(self, weights, batch, key) -> jax.Array:
     """[b, c]: the posterior's mean, averaged over places."""
-    moments = self.moments(params, extra, consts=consts, batch=batch, key=key)
+    moments = self.moments(weights, batch, key)
     return autoencoder.posterior(moments)[0].mean((1, 2))
 
-  def restore(self, params, extra, consts, batch, key):
+  def restore(self, weights, batch, key) -> dict[str, jax.Array]:
     """image [b, H, W, c]: decoded from the posterior's mean."""
-    moments = self.moments(params, extra, consts=consts, batch=batch, key=key)
-    mean, _ = autoencoder.posterior(moments)
-    return {"image": self.net.decode(params["autoencoder"], mean)}
+    mean, _ = autoencoder.posterior(self.moments(weights, batch, key))
+    return {"image": self.net.decode(weights.params["autoencoder"], mean)}
 
-  def errors(self, params, extra, consts, batch, key):
+  def errors(self, weights, batch, key) -> dict[str, jax.Array]:
     """Per image: pixel [b], of `restore`; kl [b], in nats."""
-    made = self.restore(params, extra, consts=consts, batch=batch, key=key)[
-      "image"
-    ]
-    moments = self.moments(params, extra, consts=consts, batch=batch, key=key)
-    error = self.errors_of(consts, batch["image"], made)
-    return {
-      "pixel": error.mean((1, 2, 3)),
-      "kl": autoencoder.divergence(moments),
-    }
+    x, made = batch["image"], self.restore(weights, batch, key)["image"]
+    moments = self.moments(weights, batch, key)
+    pixel = self.losses.errors(weights.consts, x, made).mean((1, 2, 3))
+    return {"pixel": pixel, "kl": autoencoder.divergence(moments)}

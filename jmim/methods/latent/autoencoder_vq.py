@@ -28,153 +28,143 @@ families `ldm_first_stage` and `ldm`.
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 
 from jmim.core import field
-from jmim.methods.latent import _autoencoder
+from jmim.core import method
+from jmim.methods.parts import adversarial
+from jmim.methods.parts import codebook as codebooks
 from jmim.nn import vq
+from jmim.nn.nets import autoencoder
 from jmim.nn.nets import codec
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AutoencoderVQ(_autoencoder.FirstStage):
+class AutoencoderVQ(method.Method):
   """Autoencoder whose code is an entry of a table at every place."""
 
-  variant: str = field.value(
-    "vq-f4", "factor of downsampling", choices=codec.variants("vq")
+  players = ("autoencoder", "discriminator")
+  per_example = False  # batch statistics, and one weight per batch
+  shared = ("pick",)
+
+  size: int = field.value(256, "image side [pixels]", low=1)
+  channels: int = field.value(3, "image channels", low=1)
+  dims: codec.Dims = field.part(
+    codec.Dims, "autoencoder", was="{}", variant="vq-f4"
   )
-  codes: int = field.value(8192, "size of the codebook", low=2)
-  beta: float = field.value(0.25, "of the smaller term", low=0.0)
-  legacy: bool = field.value(True, "beta on the codebook's side")
-  ema: float = field.value(
-    0.0,
-    "decay of a codebook of moving averages; 0: by gradient",
-    low=0.0,
-    below=1.0,
+  losses: adversarial.Losses = field.part(
+    adversarial.Losses, "losses", was="{}"
   )
-  restart: float = field.value(
-    0.0, "least use of a code per batch (with ema); 0: no restart", low=0.0
+  codebook: codebooks.Codebook = field.part(
+    codebooks.Codebook, "codebook", was="{}"
   )
 
   @classmethod
   def tiny(cls) -> "AutoencoderVQ":
     """An 8-pixel image, 8 x 8 codes of 4."""
-    return cls(
+    critic = dict(disc_start=0, disc_layers=1, disc_width=8, disc_weight=0.1)
+    return field.replace(
+      cls(),
       size=8,
-      width=8,
-      multipliers=(1,),
-      blocks=1,
-      codes=4,
-      disc_start=0,
-      disc_layers=1,
-      disc_width=8,
-      disc_weight=0.1,
-      disc_loss="vanilla",
+      codebook=dict(codes=4),
+      dims=dict(width=8, multipliers=(1,), blocks=1),
+      losses=dict(**critic, disc_loss="vanilla"),
     )
 
   @property
-  def n_codes(self):
-    """Of the codebook."""
-    return self.codes
+  def net(self) -> autoencoder.Autoencoder:
+    """The autoencoder."""
+    size = self.dims.size(self.channels, "vq")
+    return autoencoder.Autoencoder(size, self.codebook.codes, self.rt)
 
   @property
-  def side(self) -> int:
-    """Of the grid of codes."""
-    return self.size // self.net.size.factor
+  def places(self) -> int:
+    """Codes of an image."""
+    return (self.size // self.net.size.factor) ** 2
 
-  def inputs(self):
+  def inputs(self) -> dict[str, method.Input]:
     """Images [size, size, channels] in -1 .. 1."""
-    if self.restart and not self.ema:
-      raise ValueError("restart without ema: codes are parameters there")
-    return super().inputs()
+    self.codebook.check()
+    self.net.size.check(self.size)
+    self.losses.check(self.size, self.channels)
+    return {"image": method.Input((self.size, self.size, self.channels))}
 
-  def init(self, key, batch):
+  def consts(self) -> dict[str, method.Const]:
+    """The perceptual network."""
+    return self.losses.consts()
+
+  def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Parameters of both players; with `ema` the codebook is extra state."""
-    params, extra = super().init(key, batch)
-    if self.ema:
-      codes = params["autoencoder"].pop("codes")
-      n = jnp.ones(self.codes)
-      extra = {"codes": codes, "used": n, "total": jnp.copy(codes)}
-    return params, extra
+    k_net, k_critic = jax.random.split(key)
+    critic = self.losses.critic.init(k_critic, batch["image"][:1])["params"]
+    net, extra = self.net.init(k_net), {}
+    if self.codebook.ema:
+      extra = self.codebook.extra(net.pop("codes"))
+    return {"autoencoder": net, "discriminator": critic}, extra
 
-  def draw(self, key, batch, step):
-    """With `restart`, [codes]: which vectors of the batch are candidates."""
-    if not self.restart:
-      return {}
-    n = len(batch["image"]) * self.side**2
-    return {"pick": jax.random.randint(key, (self.codes,), 0, n)}
+  def draw(self, keys, batch, step) -> method.Draws:
+    """With `restart`: pick [codes], a vector of the batch for each; row [b]."""
+    del step
+    return self.codebook.draw(keys, (len(batch["image"]), self.places))
 
-  def codebook(self, params, extra) -> jax.Array:
+  def codes(self, weights: method.Weights) -> jax.Array:
     """[k, c] codes, whoever keeps them."""
-    return extra["codes"] if self.ema else params["autoencoder"]["codes"]
+    extra, params = weights.extra, weights.params["autoencoder"]
+    return (extra if self.codebook.ema else params)["codes"]
 
-  def quantise(self, codes, z):
-    """(q with the gradient of z, ids [b, h, w], L_q) of [b, h, w, c]."""
-    ids = vq.nearest(z, codes)
-    q = codes[ids]
-    codebook, commitment = vq.losses(z, q)
-    if self.ema:
-      loss = self.beta * commitment
-    elif self.legacy:
-      loss = commitment + self.beta * codebook
-    else:
-      loss = self.beta * commitment + codebook
-    return vq.straight_through(z, q), ids, loss
+  def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
+    """Of the autoencoder, or of its critic."""
+    x, params = batch["image"], weights.params["autoencoder"]
+    z = self.moments(weights, batch, None)
+    q, ids, loss_q = self.codebook.quantise(self.codes(weights), z)
+    features = self.net.features(params, q)
+    if player == "discriminator":
+      made = self.net.pixels(params, features)
+      return self.losses.critic_loss(weights, x, made, step)
+    mean = lambda errors: errors.mean()
+    loss, terms = self.losses.generator_loss(
+      weights, x, features, step, net=self.net, likelihood=mean
+    )
+    perplexity = vq.perplexity(ids, self.codebook.codes)
+    aux = {**terms, "codebook": loss_q, "perplexity": perplexity}
+    return loss + loss_q, aux | self.codebook.statistics(z, ids, draws)
 
-  def code(self, params, extra, batch, draws):
-    """The codes of an image; with `ema` also what moves them."""
-    z, _ = self.net.encode(params["autoencoder"], batch["image"])
-    q, ids, loss = self.quantise(self.codebook(params, extra), z)
-    aux = {"codebook": loss, "perplexity": vq.perplexity(ids, self.codes)}
-    if self.ema:
-      aux["count"], aux["sum"] = vq.statistics(z, ids, self.codes)
-    if self.restart:
-      aux["candidates"] = z.reshape(-1, z.shape[-1])[draws["pick"]]
-    return q, loss, aux
-
-  def after(self, player, params, extra, aux, step):
+  def after(self, weights, aux, step, player="main") -> method.Tree:
     """Moves the codebook of moving averages, once the autoencoder has."""
-    if not self.ema or player != self.players[0]:
-      return extra
-    old, new = (extra["used"], extra["total"]), (aux["count"], aux["sum"])
-    state = vq.moved(old, new, extra["codes"], self.ema)
-    if self.restart:
-      state = vq.revived(state, aux["candidates"], self.restart)
-    return dict(zip(("used", "total", "codes"), state, strict=True))
+    del step
+    if not self.codebook.ema or player != self.players[0]:
+      return weights.extra
+    return self.codebook.moved(weights.extra, aux)
 
-  def likelihood(self, pixels):
-    """Mean over everything."""
-    return pixels.mean()
-
-  def predict(self):
+  def predict(self) -> dict[str, method.Predict]:
     """features, moments, codes, restore, errors."""
-    more = {"codes": self.ids, "moments": self.moments}
-    return super().predict() | more
+    names = ("features", "moments", "restore", "errors")
+    return {"codes": self.ids, **{name: getattr(self, name) for name in names}}
 
-  def moments(self, params, extra, consts, batch, key):
+  def moments(self, weights, batch, key) -> jax.Array:
     """[b, h, w, c] before quantisation, what a second stage reads."""
-    return self.net.encode(params["autoencoder"], batch["image"])[0]
+    del key
+    params = weights.params["autoencoder"]
+    return self.net.encode(params, batch["image"])[0]
 
-  def ids(self, params, extra, consts, batch, key):
+  def ids(self, weights, batch, key) -> jax.Array:
     """[b, h, w] int32, what a second stage of tokens reads."""
-    z = self.moments(params, extra, consts=consts, batch=batch, key=key)
-    return vq.nearest(z, self.codebook(params, extra))
+    z = self.moments(weights, batch, key)
+    return vq.nearest(z, self.codes(weights))
 
-  def features(self, params, extra, consts, batch, key):
+  def features(self, weights, batch, key) -> jax.Array:
     """[b, c]: codes averaged over places."""
-    ids = self.ids(params, extra, consts=consts, batch=batch, key=key)
-    return self.codebook(params, extra)[ids].mean((1, 2))
+    ids = self.ids(weights, batch, key)
+    return self.codes(weights)[ids].mean((1, 2))
 
-  def restore(self, params, extra, consts, batch, key):
+  def restore(self, weights, batch, key) -> dict[str, jax.Array]:
     """image [b, H, W, c]: decoded from the nearest codes."""
-    own = {**params["autoencoder"], "codes": self.codebook(params, extra)}
-    z, _ = self.net.encode(own, batch["image"])
-    return {"image": self.net.decode(own, z)}
+    codes = {"codes": self.codes(weights)}
+    z = self.moments(weights, batch, key)
+    params = weights.params["autoencoder"] | codes
+    return {"image": self.net.decode(params, z)}
 
-  def errors(self, params, extra, consts, batch, key):
+  def errors(self, weights, batch, key) -> dict[str, jax.Array]:
     """Per image: pixel [b], of `restore`."""
-    made = self.restore(params, extra, consts=consts, batch=batch, key=key)[
-      "image"
-    ]
-    error = self.errors_of(consts, batch["image"], made)
-    return {"pixel": error.mean((1, 2, 3))}
+    x, made = batch["image"], self.restore(weights, batch, key)["image"]
+    errors = self.losses.errors(weights.consts, x, made)
+    return {"pixel": errors.mean((1, 2, 3))}

@@ -53,6 +53,9 @@ class Condition:
   objects: int = field.value(30, "most objects of a layout", low=1)
   token_depth: int = field.value(16, "blocks of the tokens' encoder", low=0)
   token_heads: int = field.value(8, "heads of 64 in that encoder", low=1)
+  transformer: int = field.value(
+    0, "blocks of cross-attention to a context; 0: self-attention", low=0
+  )
   segments: int = field.value(182, "classes of a semantic map", low=2)
   rt: runtime.Runtime = field.runtime()
 
@@ -101,6 +104,12 @@ class Condition:
     Raises:
       ValueError: a task whose condition cannot be made.
     """
+    if self.has_context != bool(self.transformer):
+      raise ValueError(
+        f"condition.task {self.task!r} with condition.transformer="
+        f"{self.transformer}: a context needs blocks of cross-attention, and "
+        "they need a context"
+      )
     if (self.task == "class") != bool(classes):
       raise ValueError(f"condition.task {self.task!r} with {classes} classes")
     whole = not first_stage.net or first_stage.read == "images"
@@ -140,12 +149,14 @@ class Condition:
       return {"segments": self.segment_map.init(key, x)["params"]}
     return {}
 
-  def draw(self, keys: randomness.Keys, b: int) -> dict[str, jax.Array]:
+  def draw(
+    self, keys: randomness.Keys, shape: tuple[int, ...]
+  ) -> dict[str, jax.Array]:
     """label_drop [b] of contexts of tokens, hole [b, 4]; all ~ U[0, 1)."""
     if self.task in ("tokens", "layout"):
-      return {"label_drop": jax.random.uniform(keys("label_drop"), (b,))}
+      return {"label_drop": jax.random.uniform(keys("label_drop"), shape[:1])}
     if self.task == "inpaint":
-      return {"hole": jax.random.uniform(keys("hole"), (b, 4))}
+      return {"hole": jax.random.uniform(keys("hole"), (shape[0], 4))}
     return {}
 
   def ids(self, batch: method.Batch) -> jax.Array | None:
@@ -165,16 +176,6 @@ class Condition:
     null = {"class": classes, "layout": self.vocabulary - 1, "tokens": 0}
     return jnp.full_like(ids, null[self.task])
 
-  def dropped(
-    self, batch: method.Batch, draws: method.Draws, label: labels.Labels
-  ) -> jax.Array | None:
-    """`ids`, those of some examples replaced by none, as in training."""
-    ids = self.ids(batch)
-    if ids is None:
-      return None
-    drop = (draws["label_drop"] < label.drop)[:, None]
-    return jnp.where(drop, self.null_ids(ids, label.classes), ids)
-
   def contexts(
     self, params: method.Tree, ids: jax.Array | None
   ) -> dict[str, jax.Array]:
@@ -184,6 +185,19 @@ class Condition:
     if self.task == "class":
       return {"context": params["classes"][ids]}
     return {"context": self.token_net.apply({"params": params["tokens"]}, ids)}
+
+  def with_hole(self, batch: method.Batch, key: jax.Array) -> method.Batch:
+    """A batch to sample for: it says where the hole is, if the task has one."""
+    if self.task != "inpaint":
+      return batch
+    return {"hole": jax.random.uniform(key, (len(batch["image"]), 4)), **batch}
+
+  def fill(self, made: jax.Array, batch: method.Batch) -> jax.Array:
+    """Images made [b, H, W, c], with the batch's own outside of its hole."""
+    if self.task != "inpaint":
+      return made
+    hole = self.hole(batch["hole"], made.shape[1])
+    return jnp.where(hole > 0, made, batch["image"])
 
   def hole(self, u: jax.Array, side: int) -> jax.Array:
     """[b, side, side, 1], 1 in a rectangle of a quarter to half of each side.
@@ -235,3 +249,50 @@ class Condition:
       x = self.segment_map.apply({"params": params["segments"]}, x)
       return {"concat": x.astype(jnp.float32)}
     return {}
+
+  def shown(
+    self,
+    weights: method.Weights,
+    batch: method.Batch,
+    first_stage: stages.FirstStage,
+    ids: jax.Array | None,
+  ) -> dict[str, jax.Array]:
+    """context [b, n, d] of ids and concat [b, h, w, c], as the task has them.
+
+    Args:
+      weights: of the method; its own are params["main"]["condition"].
+      batch: with the draw "hole" in it, if the task has one.
+      first_stage: encodes the image with a hole.
+      ids: of the context, or of none.
+    """
+    params = weights.params["main"]["condition"]
+    concat = self.concats(params, weights, batch, first_stage)
+    return self.contexts(params, ids) | concat
+
+  def in_training(
+    self,
+    weights: method.Weights,
+    batch: method.Batch,
+    draws: method.Draws,
+    first_stage: stages.FirstStage,
+    label: labels.Labels,
+  ) -> dict[str, jax.Array]:
+    """What is shown when some contexts are dropped."""
+    ids = self.ids(batch)
+    if ids is not None:
+      drop = (draws["label_drop"] < label.drop)[:, None]
+      ids = jnp.where(drop, self.null_ids(ids, label.classes), ids)
+    return self.shown(weights, batch | draws, first_stage, ids)
+
+  def guiding(
+    self,
+    weights: method.Weights,
+    batch: method.Batch,
+    first_stage: stages.FirstStage,
+    classes: int,
+  ) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+    """(what is shown, the same with the context of none)."""
+    ids = self.ids(batch)
+    null = None if ids is None else self.null_ids(ids, classes)
+    show = lambda ids: self.shown(weights, batch, first_stage, ids)
+    return show(ids), show(null)

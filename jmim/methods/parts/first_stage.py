@@ -168,6 +168,19 @@ class FirstStage:
     kept = weights.extra["scale"]
     return jnp.where(kept > 0, kept, fresh)
 
+  def extra(self) -> dict[str, jax.Array]:
+    """What a method keeps in `extra`: the scale, 0 until it is measured."""
+    return {"scale": jnp.float32(0)} if self.measured else {}
+
+  def measure(
+    self, weights: method.Weights, batch: method.Batch, draws: method.Draws
+  ) -> dict[str, jax.Array]:
+    """latent_scale, measured on the first batch and kept; or nothing."""
+    if not self.measured:
+      return {}
+    z = self.unscaled(weights, batch, draws)
+    return {"latent_scale": self.factor_of(weights, z)}
+
   def on_latents(
     self, fn: method.Predict, drawn: Callable[..., method.Draws]
   ) -> method.Predict:

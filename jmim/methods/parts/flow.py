@@ -113,6 +113,7 @@ class Flow:
     raw: jax.Array,
     x: jax.Array,
     level: samplers.Level,
+    *,
     channels: int,
     clip: float,
   ) -> targets.Output:

@@ -148,20 +148,23 @@ class Gaussian:
     raw: jax.Array,
     x: jax.Array,
     level: samplers.Level,
+    *,
     channels: int,
     clip: float,
+    kind: str = "eps",
   ) -> targets.Output:
     """What the sampler needs of a (guided) raw prediction at x.
 
     Args:
-      raw: [b, h, w, c or more]: noise, then v if it is learned.
+      raw: [b, h, w, c or more]: a prediction, then v if it is learned.
       x: noisy state.
       level: of the call.
       channels: c.
       clip: limit of |x0|; 0: none.
+      kind: of the prediction, see `diffusion.targets`.
     """
     made = targets.output(
-      "eps",
+      kind,
       raw[..., :channels],
       x=x,
       a=level.signal,

@@ -7,6 +7,7 @@ batch it is made in, nor of the number of devices.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -121,27 +122,38 @@ class Guided:
 
     return call
 
-  def run(
+  def sample(
     self,
-    table: samplers.Table,
-    denoise: samplers.Denoise,
+    noise: Any,
+    network: Network,
     *,
+    condition: tuple[Any, Any],
     shape: tuple[int, ...],
     batch: method.Batch,
     key: jax.Array,
+    **options: Any,
   ) -> jax.Array:
     """Samples [b, *shape] of what is diffused.
 
     Args:
-      table: the sampler along its path.
-      denoise: of `denoiser`.
-      shape: of one sample.
+      noise: the process, `parts/gaussian.py` or `parts/flow.py`: its table of
+        this sampler, its network's time, and what its predictions mean.
+      network: see `denoiser`.
+      condition: see `denoiser`.
+      shape: of one sample, channels last.
       batch: "index" [b], else 0 .. b - 1, is the number of each sample; another
         entry shows b.
       key: of all samples.
+      **options: of `noise.output`.
     """
-    b = len(jax.tree.leaves(batch)[0])
-    index = batch.get("index", jnp.arange(b))
+    channels, table = shape[-1], noise.table(self)
+    output = functools.partial(
+      noise.output, channels=channels, clip=self.clip, **options
+    )
+    denoise = self.denoiser(
+      network, output, condition=condition, end=noise.end, channels=channels
+    )
+    index = batch.get("index", jnp.arange(method.batch_size(batch)))
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
 
     def normal(call):

@@ -29,11 +29,13 @@ class Labels:
       return {}
     return {"label": method.Input((), jnp.int32, high=self.classes)}
 
-  def draw(self, keys: randomness.Keys, b: int) -> dict[str, jax.Array]:
-    """label_drop [b] ~ U[0, 1), if there are labels."""
+  def draw(
+    self, keys: randomness.Keys, shape: tuple[int, ...]
+  ) -> dict[str, jax.Array]:
+    """label_drop [b] ~ U[0, 1), if there are labels; shape: [b, ...]."""
     if not self.classes:
       return {}
-    return {"label_drop": jax.random.uniform(keys("label_drop"), (b,))}
+    return {"label_drop": jax.random.uniform(keys("label_drop"), shape[:1])}
 
   def dropped(
     self, batch: method.Batch, draws: method.Draws

@@ -14,6 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jmim.core import field
 from jmim.core import runtime
 from jmim.nn import attention
 from jmim.nn import conv
@@ -103,6 +104,37 @@ def size(variant: str, **changes) -> Size:
     raise ValueError(f"variant {variant!r} is none of {', '.join(SIZES)}")
   given = {k: v for k, v in changes.items() if v}
   return dataclasses.replace(SIZES[variant], **given)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Dims:
+  """A named autoencoder with overrides, as a method's config has it."""
+
+  variant: str = field.value(
+    "kl-f8", "kind and factor of downsampling", choices=tuple(SIZES)
+  )
+  width: int = field.value(0, "finest level; 0: that of variant", low=0)
+  multipliers: tuple = field.value(
+    (), "widths of the levels over the finest one's; (): those of variant"
+  )
+  latent: int = field.value(0, "channels z; 0: those of variant", low=0)
+  embed: int = field.value(0, "channels of the code; 0: latent", low=0)
+  blocks: int = field.value(0, "blocks per level; 0: those of variant", low=0)
+  attend_at: tuple = field.value((), "downsampling factors with attention")
+
+  def size(self, channels: int, kind: str) -> Size:
+    """The variant's size with the overrides, for images of so many channels.
+
+    Raises:
+      ValueError: the variant is not of that kind, "kl" or "vq".
+    """
+    if not self.variant.startswith(kind):
+      raise ValueError(
+        f"dims.variant {self.variant!r} is none of "
+        + ", ".join(name for name in SIZES if name.startswith(kind))
+      )
+    changes = {k: v for k, v in vars(self).items() if k != "variant"}
+    return size(self.variant, channels=channels, **changes)
 
 
 class Block(nn.Module):
@@ -232,13 +264,3 @@ class Decoder(_Levels):
       if level:
         y = self._conv(y.shape[-1], f"up{level}_conv")(conv.twice(y))
     return self._norm(y)
-
-
-def last(channels: int, rt: runtime.Runtime) -> nn.Conv:
-  """The last convolution, to pixels; no activation follows."""
-  return conv.conv3(rt, channels, None, kernel_init=conv.TORCH)
-
-
-def variants(kind: str) -> tuple[str, ...]:
-  """Those of a kind, "kl" or "vq"."""
-  return tuple(v for v in SIZES if v.startswith(kind))

@@ -116,11 +116,11 @@ class MaskedDiT(nn.Module, kw_only=True):
   """UMD's network: an encoder of visible tokens and a decoder of all.
 
   Attributes:
-    encoder: width, depth, heads.
+    size: width, depth, heads of the encoder.
     decoder_depth: blocks of the decoder, of the same width.
     patch: side of a patch.
     grid: (h, w) in patches.
-    out: channels of the prediction.
+    channels: of the images.
     classes: as in `DiT`.
     adaln: condition by adaLN-Zero; else by a token in every block.
     cls: class tokens, without positions; the authors start them at zero, so
@@ -129,11 +129,11 @@ class MaskedDiT(nn.Module, kw_only=True):
     rt: execution choices.
   """
 
-  encoder: sizes.Size
+  size: sizes.Size
   decoder_depth: int
   patch: int
   grid: tuple[int, int]
-  out: int
+  channels: int
   classes: int = 0
   adaln: bool = True
   cls: int = 4
@@ -157,10 +157,12 @@ class MaskedDiT(nn.Module, kw_only=True):
       mask: which patches are seen; None: all, in raster order.
 
     Returns:
-      pred: [b, h*p, w*p, out] float32.
+      x0: [b, h*p, w*p, c] float32, the data.
+      eps: [b, h*p, w*p, c] float32, the noise.
+      hidden: [b, h*p, w*p, 1], 1 where a patch was not seen.
       pre_logits: [b, w] float32, mean of the class tokens.
     """
-    width, rt = self.encoder.width, self.rt
+    width, rt = self.size.width, self.rt
     normal = nn.initializers.normal
     n = self.grid[0] * self.grid[1]
     cond = self._condition(t, label)
@@ -172,16 +174,23 @@ class MaskedDiT(nn.Module, kw_only=True):
     tokens = tokens if mask is None else masking.take(tokens, mask.keep)
     cls = self.param("cls_token", normal(self.cls_std), (1, self.cls, width))
     tokens = self._prepend(cls, tokens)
-    y = self._blocks("encoder", self.encoder.depth)(tokens, cond=cond)[0]
+    y = self._blocks("encoder", self.size.depth)(tokens, cond=cond)[0]
     y = block.layer_norm(rt, "encoder_norm")(y)
     found = y[:, : self.cls].mean(1, keepdims=True)
     y = self._decode(y[:, self.cls :], found, cond=cond, mask=mask, n=n)
     pred = patching.unpatchify(y.astype(jnp.float32), self.patch, self.grid)
-    return {"pred": pred, "pre_logits": found[:, 0].astype(jnp.float32)}
+    x0, eps = jnp.split(pred, 2, axis=-1)
+    hidden = jnp.zeros((len(x), n)) if mask is None else mask.mask
+    return {
+      "x0": x0,
+      "eps": eps,
+      "hidden": patching.pixels(hidden, self.patch),
+      "pre_logits": found[:, 0].astype(jnp.float32),
+    }
 
   def _decode(self, visible, found, cond, mask, n):
     """[b, k, w] visible latents -> [b, n, p*p*out]."""
-    width, rt = self.encoder.width, self.rt
+    width, rt = self.size.width, self.rt
     normal = nn.initializers.normal
     token = self.param("mask_token", normal(0.02), (1, 1, width))
     y = visible if mask is None else masking.restore(visible, token, mask)
@@ -195,7 +204,7 @@ class MaskedDiT(nn.Module, kw_only=True):
       )(cond)
       y = adaln.modulate(y, *jnp.split(mods, 2, axis=-1))
     return nn.Dense(
-      self.patch**2 * self.out,
+      self.patch**2 * 2 * self.channels,
       dtype=rt.dtype,
       kernel_init=normal(0.02),
       name="pred",
@@ -203,7 +212,7 @@ class MaskedDiT(nn.Module, kw_only=True):
 
   def _condition(self, t, label):
     """Sum of the embeddings, each with its own trunk."""
-    width, rt = self.encoder.width, self.rt
+    width, rt = self.size.width, self.rt
     cond = adaln.TimeEmbed(
       width=width,
       hidden=2 * width,
@@ -231,8 +240,8 @@ class MaskedDiT(nn.Module, kw_only=True):
   def _blocks(self, name, depth):
     make = functools.partial(
       adaln.AdaBlock if self.adaln else adaln.TokenBlock,
-      heads=self.encoder.heads,
-      mlp_ratio=self.encoder.mlp_ratio,
+      heads=self.size.heads,
+      mlp_ratio=self.size.mlp_ratio,
       rt=self.rt,
       parent=None,
       **({"affine": True, "separate": True} if self.adaln else {}),

@@ -235,6 +235,8 @@ class Dims:
   dropout: float = field.value(
     0.1, "rate in the residual blocks", low=0.0, below=1.0
   )
+  scale_shift: bool = field.value(False, "time as scale and shift")
+  updown: bool = field.value(False, "resample in residual blocks")
 
   def net(self, **options: Any) -> UNet:
     """The network; `options`: the other fields of `UNet`."""
@@ -246,6 +248,8 @@ class Dims:
       heads=self.heads,
       head_width=self.head_width,
       groups=self.norm_groups,
+      scale_shift=self.scale_shift,
+      updown=self.updown,
       **options,
     )
 
