@@ -5,6 +5,8 @@ import jax
 import numpy as np
 import pytest
 
+from jmim.core import field
+from jmim.core import method as methods
 from jmim.methods.diffusion import ddpm
 from jmim.methods.diffusion import dit
 
@@ -27,22 +29,24 @@ def start(method, batch):
 
 
 def loss_of(method, params, batch, draws):
-  return _jit(lambda p: method.loss("main", p, {}, {}, batch, draws, 0))(params)
+  return _jit(lambda p: method.loss(methods.Weights(p), batch, draws, 0))(
+    params
+  )
 
 
 @pytest.mark.parametrize("method", [UNET, DIT], ids=["unet", "dit"])
 def test_the_prediction_starts_at_zero(method, batch):
-  params, draws = start(method, batch), method.draw(jax.random.key(1), batch, 0)
+  params, draws = start(method, batch), method.drawn(jax.random.key(1), batch)
   _, aux = loss_of(method, params, batch, draws)
-  found = aux.get("loss_mse", aux.get("loss_unweighted"))
-  np.testing.assert_allclose(found, (draws["noise"] ** 2).mean(), rtol=1e-5)
+  loss = aux.get("loss_mse", aux.get("loss_unweighted"))
+  np.testing.assert_allclose(loss, (draws["noise"] ** 2).mean(), rtol=1e-5)
 
 
 @pytest.mark.parametrize("prediction", ["x0", "v", "velocity"])
 def test_other_predictions_have_their_own_target(prediction, batch):
   method = dataclasses.replace(UNET, prediction=prediction)
-  params, draws = start(UNET, batch), UNET.draw(jax.random.key(1), batch, 0)
-  _, a, s = method.noised(batch["image"], draws)
+  params, draws = start(UNET, batch), UNET.drawn(jax.random.key(1), batch)
+  _, a, s = method.noise.add(batch["image"], draws["t"], draws["noise"])
   x, eps = batch["image"], draws["noise"]
   target = {"x0": x, "v": a * eps - s * x, "velocity": x - eps}[prediction]
   loss, _ = loss_of(method, params, batch, draws)
@@ -50,11 +54,11 @@ def test_other_predictions_have_their_own_target(prediction, batch):
 
 
 def test_the_bound_does_not_teach_the_mean(batch):
-  params, draws = start(DIT, batch), DIT.draw(jax.random.key(1), batch, 0)
+  params, draws = start(DIT, batch), DIT.drawn(jax.random.key(1), batch)
   draws["t"] = draws["t"].at[0].set(0)  # the likelihood's branch too
 
   def vb(p):
-    return DIT.terms(p, batch, draws)["vb"].sum()
+    return DIT.terms(methods.Weights(p), batch, draws)["vb"].sum()
 
   grad = _jit(jax.grad(vb))(params)["main"]["pred"]["kernel"]
   channels = np.asarray(grad).reshape(-1, 2, 2, 6)
@@ -63,8 +67,9 @@ def test_the_bound_does_not_teach_the_mean(batch):
 
 def test_min_snr_weighs_by_time(batch):
   method = dataclasses.replace(UNET, weight="min_snr")
-  params, draws = start(UNET, batch), UNET.draw(jax.random.key(1), batch, 0)
-  _, a, s = method.noised(batch["image"], draws)
+  params, draws = start(UNET, batch), UNET.drawn(jax.random.key(1), batch)
+  draws["t"] = np.array([0, 1, 8, 19])  # SNR on both sides of 5
+  _, a, s = method.noise.add(batch["image"], draws["t"], draws["noise"])
   snr = np.asarray(a / s) ** 2
   wanted = (np.minimum(snr, 5) / snr * np.asarray(draws["noise"]) ** 2).mean()
   loss, aux = loss_of(method, params, batch, draws)
@@ -73,12 +78,13 @@ def test_min_snr_weighs_by_time(batch):
 
 
 def test_dropout_comes_from_the_draws(batch):
-  method = dataclasses.replace(UNET, dropout=0.5)
+  method = field.replace(UNET, dims={"dropout": 0.5})
   params = jax.tree.map(
     lambda x: x + 0.1 * np.random.default_rng(0).normal(size=x.shape),
     start(UNET, batch),
   )
-  draws = UNET.draw(jax.random.key(1), batch, 0)
+  draws = method.drawn(jax.random.key(1), batch)
+  assert "dropout" not in UNET.drawn(jax.random.key(1), batch)
   first, again = (loss_of(method, params, batch, draws)[0] for _ in range(2))
   assert first == again
   other = {**draws, "dropout": draws["dropout"] + 1}
@@ -89,11 +95,11 @@ def test_dropout_comes_from_the_draws(batch):
   "change, message",
   [
     ({"size": 9}, r"side \(size\) 9 "),
-    ({"heads": 3}, "3 heads"),
-    ({"variance": "learned"}, "learned"),
+    ({"dims": {"heads": 3}}, "3 heads"),
+    ({"noise": {"variance": "learned"}}, "learned"),
     ({"weight": "min_snr", "prediction": "velocity"}, "velocity"),
   ],
 )
 def test_what_cannot_work_is_refused(change, message):
   with pytest.raises(ValueError, match=message):
-    dataclasses.replace(UNET, **change).inputs()
+    field.replace(UNET, **change).inputs()

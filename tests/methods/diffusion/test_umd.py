@@ -6,12 +6,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.core import field
+from jmim.core import method as methods
 from jmim.core import runtime
 from jmim.masks import tokens as masking
 from jmim.methods.diffusion import maskdit
 from jmim.methods.diffusion import umd
 from jmim.methods.mim import mae
+from jmim.methods.parts import guided
 from jmim.nn import patch as patching
+from jmim.nn import stack
 from jmim.parallel import sharding
 
 B = 4
@@ -31,7 +35,7 @@ def batch():
 
 @pytest.fixture(scope="module")
 def draws(batch):
-  return TINY.draw(jax.random.key(5), batch, 0)
+  return TINY.drawn(jax.random.key(5), batch)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +48,9 @@ def params(batch):
 
 
 def loss_of(method, params, batch, draws):
-  return _jit(lambda p: method.loss("main", p, {}, {}, batch, draws, 0))(params)
+  return _jit(lambda p: method.loss(methods.Weights(p), batch, draws, 0))(
+    params
+  )
 
 
 class AsMAE(mae.MAE):
@@ -54,18 +60,14 @@ class AsMAE(mae.MAE):
 
   def forward(self, params, batch, draws):
     t = jnp.zeros(B, jnp.int32)
-    ratio = self.umd.clean_mask
-    out = self.umd.forward(
-      params, batch["image"], t, None, draws["scores"], ratio
-    )
-    keep = masking.keep_count(16, ratio)
-    mask = masking.from_scores(draws["scores"], keep)
+    mask = masking.hide(draws["scores"], self.umd.clean_mask)
+    out = self.umd.forward(params, batch["image"], t, None, mask=mask)
     return {"pred": patching.patchify(out["x0"], 4), "mask": mask}
 
 
 def test_all_clean_is_mae(params, batch, draws):
   method = dataclasses.replace(TINY, clean_share=1.0)
-  theirs = AsMAE(variant="Ti/4", size=16, norm_pix=False, mask_ratio=0.75)
+  theirs = AsMAE(size=16, norm_pix=False, mask_ratio=0.75, dims=TINY.dims)
   object.__setattr__(theirs, "umd", method)
   loss, aux = loss_of(method, params, batch, draws)
   wanted, _ = loss_of(theirs, params, batch, draws)
@@ -82,11 +84,11 @@ def test_all_noised_and_nothing_hidden_is_half_of_both_errors(
 ):
   method = dataclasses.replace(TINY, clean_share=0.0, noised_mask=0.0)
   loss, _ = loss_of(method, params, batch, draws)
-  x_t, a, s = method.noised(batch["image"], draws)
+  x_t, a, s = method.noise.add(batch["image"], draws["t"], draws["noise"])
   np.testing.assert_allclose(
     x_t, a * batch["image"] + s * draws["noise"], atol=1e-6
   )
-  label = method.labels(batch, draws)
+  label = method.labels.dropped(batch, draws)
   out = _jit(method.forward)(params, x_t, draws["t"] + 1, label)
   errors = [(out["eps"] - draws["noise"]), (out["x0"] - batch["image"])]
   wanted = np.mean([np.mean(np.asarray(e) ** 2) for e in errors])
@@ -132,38 +134,33 @@ def test_time_0_differs_from_time_1(params, batch):
 
 def test_features_see_everything_and_no_label(params, batch):
   features = _jit(TINY.features)
-  key = jax.random.key(0)
-  found = features(params, {}, {}, batch, key)
+  key, weights = jax.random.key(0), methods.Weights(params)
+  clean = features(weights, batch, key)
   relabelled = {**batch, "label": batch["label"] * 0}
-  np.testing.assert_array_equal(
-    found, features(params, {}, {}, relabelled, key)
-  )
+  np.testing.assert_array_equal(clean, features(weights, relabelled, key))
   noised = dataclasses.replace(TINY, probe_time=5)
-  assert (
-    np.abs(found - noised.features(params, {}, {}, batch, key)).max() > 0.01
-  )
+  assert np.abs(clean - noised.features(weights, batch, key)).max() > 0.01
 
 
 def test_errors_are_those_of_the_two_tasks(params, batch):
   key = jax.random.key(3)
-  found = _jit(TINY.errors)(params, {}, {}, batch, key)
-  draws = TINY.draw(key, batch, 0)
+  errors = _jit(TINY.errors)(methods.Weights(params), batch, key)
+  draws = TINY.drawn(key, batch)
   clean = dataclasses.replace(TINY, clean_share=1.0)
   dit = dataclasses.replace(TINY, clean_share=0.0, noised_mask=0.0)
   np.testing.assert_allclose(
-    found["masked"].mean(), loss_of(clean, params, batch, draws)[0], rtol=1e-5
+    errors["masked"].mean(), loss_of(clean, params, batch, draws)[0], rtol=1e-5
   )
   _, aux = loss_of(dit, params, batch, draws)
-  np.testing.assert_allclose(found["eps"].mean(), aux["loss_eps"], rtol=1e-5)
+  np.testing.assert_allclose(errors["eps"].mean(), aux["loss_eps"], rtol=1e-5)
 
 
 # Sampling.
 
 
 def sample(method, params, given, key=0):
-  return np.asarray(
-    _jit(method.sample)(params, {}, {}, given, jax.random.key(key))
-  )
+  weights = methods.Weights(params)
+  return np.asarray(_jit(method.sample)(weights, given, jax.random.key(key)))
 
 
 def test_an_image_is_a_function_of_seed_and_number(params):
@@ -193,7 +190,8 @@ def test_one_and_eight_devices_make_the_same_images(params):
 
 def test_the_loop_of_sampling_does_not_cut_the_layers_apart(params):
   given = {"index": np.arange(B), "label": np.arange(B) % 3}
-  made = jax.make_jaxpr(TINY.sample)(params, {}, {}, given, jax.random.key(0))
+  spread = lambda p, *more: TINY.sample(methods.Weights(stack.spread(p)), *more)
+  made = jax.make_jaxpr(spread)(params, given, jax.random.key(0))
   (loop,) = [e for e in made.eqns if e.primitive.name == "scan"]
   shapes = [v.aval.shape for v in loop.invars]
   blocks = params["main"]["encoder"]["layers"]
@@ -205,19 +203,21 @@ def test_guidance_1_is_conditional_and_0_is_unconditional(params):
   given = {"index": np.arange(B), "label": np.array([0, 1, 2, 1])}
   nobody = {**given, "label": np.full(B, 3)}  # the row of "no label"
   one = sample(TINY, params, given)
-  zero = sample(dataclasses.replace(TINY, guidance=0.0), params, given)
+  zero = sample(field.replace(TINY, sampling={"guidance": 0.0}), params, given)
   np.testing.assert_allclose(zero, sample(TINY, params, nobody), atol=1e-3)
   assert np.abs(one - zero).max() > 1e-3
-  more = sample(dataclasses.replace(TINY, guidance=1.0001), params, given)
+  more = sample(
+    field.replace(TINY, sampling={"guidance": 1.0001}), params, given
+  )
   np.testing.assert_allclose(more, one, atol=0.02)
 
 
 def test_guidance_only_in_its_interval(params):
   """Outside of it the prediction is the conditional one."""
   given = {"index": np.arange(B), "label": np.array([0, 1, 2, 1])}
-  guided = dataclasses.replace(TINY, guidance=3.0)
-  inside = lambda *t: dataclasses.replace(guided, guidance_interval=t)
-  always, never = sample(guided, params, given), sample(TINY, params, given)
+  strong = field.replace(TINY, sampling={"guidance": 3.0})
+  inside = lambda *t: field.replace(strong, sampling={"guidance_interval": t})
+  always, never = sample(strong, params, given), sample(TINY, params, given)
   # Of the times 19, 13, 7, 1 and 0 of 20, none, two and all are inside.
   none = sample(inside(0.96, 1.0), params, given)
   some = sample(inside(0.3, 0.7), params, given)
@@ -229,21 +229,28 @@ def test_guidance_only_in_its_interval(params):
 
 def test_rescaled_guidance_keeps_the_deviation_of_the_noise():
   rng = np.random.default_rng(0)
-  method = dataclasses.replace(TINY, guidance=5.0, guidance_rescale=1.0)
   cond, null = rng.normal(size=(2, B, 16, 16, 6)).astype(np.float32)
-  found = np.asarray(method.guided(cond, null, 0.5))
-  plain = dataclasses.replace(method, guidance_rescale=0.0)
-  free = np.asarray(plain.guided(cond, null, 0.5))
-  each = lambda x: x[..., :3].std((1, 2, 3))
-  np.testing.assert_allclose(each(found), each(cond), rtol=1e-5)
-  assert (each(free) > 2 * each(cond)).all()
-  np.testing.assert_array_equal(found[..., 3:], free[..., 3:])
+
+  def combined(share):
+    sampling = guided.Guided(guidance=5.0, guidance_rescale=share)
+    return np.asarray(sampling.combine(cond, null, 0.5, channels=3))
+
+  rescaled, free = combined(1.0), combined(0.0)
+  std = lambda x: x[..., :3].std((1, 2, 3))
+  np.testing.assert_allclose(std(rescaled), std(cond), rtol=1e-5)
+  assert (std(free) > 2 * std(cond)).all()
+  np.testing.assert_array_equal(rescaled[..., 3:], free[..., 3:])
 
 
 @pytest.mark.parametrize(
   "change",
-  [{"size": 18}, {"heads": 5}, {"steps": 21}, {"guidance_interval": (0.5,)}],
+  [
+    {"size": 18},
+    {"dims": {"heads": 5}},
+    {"sampling": {"steps": 21}},
+    {"sampling": {"guidance_interval": (0.5,)}},
+  ],
 )
 def test_what_cannot_be_built_is_refused(change):
   with pytest.raises(ValueError, match="18|5 heads|21|two times"):
-    dataclasses.replace(TINY, **change).inputs()
+    field.replace(TINY, **change).inputs()

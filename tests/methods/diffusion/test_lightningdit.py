@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from jmim.core import discovery
+from jmim.core import field
+from jmim.core import method as methods
 from jmim.core import tree as trees
 
 LIGHTNING = discovery.find("diffusion.lightningdit")
@@ -57,10 +59,12 @@ def test_each_option_is_in_the_parameters(given):
 
 def test_guidance_acts_from_its_start_only(given):
   m, params, batch = given
-  late = dataclasses.replace(m, guidance=4.0, guidance_start=1.1)
-  early = dataclasses.replace(m, guidance=4.0, guidance_start=0.0)
+  guided = lambda start: field.replace(
+    m, sampling={"guidance": 4.0, "guidance_interval": (start, 1.0)}
+  )
+  late, early = guided(1.1), guided(0.0)
   key = jax.random.key(0)
-  draw = lambda m: m.sample(params, {}, {}, batch, key)
+  draw = lambda m: m.sample(methods.Weights(params), batch, key)
   plain = draw(m)
   np.testing.assert_allclose(draw(late), plain, atol=1e-5)
   assert np.abs(draw(early) - plain).max() > 1e-2
@@ -69,8 +73,8 @@ def test_guidance_acts_from_its_start_only(given):
 def test_times_follow_their_distribution(given):
   m, _, _ = given
   batch = {"image": jnp.zeros((4096, 1))}
-  draw = lambda m: np.sort(m.draw(jax.random.key(0), batch, 0)["u"])
-  even = draw(dataclasses.replace(m, uniform=True))
+  draw = lambda m: np.sort(m.drawn(jax.random.key(0), batch)["t"])
+  even = draw(field.replace(m, noise={"uniform": True}))
   np.testing.assert_allclose(even, np.linspace(0, 1, 4096), atol=0.03)
   middle = draw(m)
   normal = np.log(middle / (1 - middle))
@@ -79,10 +83,10 @@ def test_times_follow_their_distribution(given):
 
 def test_the_direction_loss_sees_no_length(given):
   m, params, batch = given
-  draws = m.draw(jax.random.key(1), batch, 0)
-  terms = m.terms(params, batch, draws)
+  draws = m.drawn(jax.random.key(1), batch)
+  terms = m.terms(methods.Weights(params), batch, draws)
   scaled = jax.tree.map(lambda a: a, params)
   scaled["main"]["pred"] = jax.tree.map(lambda a: 3 * a, params["main"]["pred"])
-  again = m.terms(scaled, batch, draws)
+  again = m.terms(methods.Weights(scaled), batch, draws)
   np.testing.assert_allclose(again["cos"], terms["cos"], atol=1e-5)
   assert not np.allclose(again["mse"], terms["mse"])
