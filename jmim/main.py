@@ -224,7 +224,7 @@ def _start_backend(config) -> None:
     values = {
       "config": hosts.digest(config.to_json(sort_keys=True)),
       "code": version.code_hash(),
-      "set of libraries": version.libraries(),
+      "set of libraries": ", ".join(map(" ".join, version.libraries().items())),
     }
     fix = "start all with the same command, from the same installation of jmim"
     hosts.group(seconds).agree("start", values, fix, {"config": "--config"})

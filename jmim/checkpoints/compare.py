@@ -50,10 +50,8 @@ def _differs(name: str, saved: Any, wanted: Any) -> list[str]:
 
 def another_model(where: Any, lines: Sequence[str]) -> errors.UserError:
   """The error for a checkpoint whose names or shapes are not ours."""
-  shown = "\n           ".join(lines[:12])
-  more = f"\n           ... and {len(lines) - 12} more" * (len(lines) > 12)
   return errors.UserError(
-    f"{where} is of another model:\n           {shown}{more}",
+    f"{where} is of another model:{errors.listed(lines, most=12)}",
     "the names and shapes of this config",
     "use the config it was trained with, or another --workdir",
     "--workdir",

@@ -36,7 +36,7 @@ def load(name: str, const: method.Const) -> Any:
     const.path,
     sha256=const.sha256,
     key=key,
-    expected="an .npz with the weights, or (without a hash) the workdir of a run",
+    expected="an .npz of weights, or (without a hash) the workdir of a run",
   )
   check(saved, trees.named(like), key, f"{name}: {path}")
   return trees.map_named(lambda n, s: jnp.asarray(saved[n], s.dtype), like)

@@ -4,7 +4,6 @@ Each function looks at several sections of a config, or at a section beside
 the method or the data, and raises UserError naming the key to change.
 """
 
-import re
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +13,7 @@ import ml_collections
 
 from jmim.core import errors
 from jmim.core import method as methods
+from jmim.core import patterns
 from jmim.core import tree as trees
 from jmim.core import units
 from jmim.cost import profile
@@ -242,7 +242,7 @@ def check_parameters(
     check_patterns(section, path, list(trees.named(shapes)))
   for rule in config.hardware.shard_rules:
     check_rule(rule, tuple | list, "hardware.shard_rules")
-    check_regex(rule[0], "hardware.shard_rules")
+    patterns.check(rule[0], "hardware.shard_rules")
   layout.tree({"params": shapes})
   return shapes
 
@@ -256,7 +256,7 @@ def check_patterns(
       if key != "freeze":
         check_rule(rule, int | float, f"{path}.{key}")
       pattern = rule if key == "freeze" else rule[0]
-      check_regex(pattern, f"{path}.{key}")
+      patterns.check(pattern, f"{path}.{key}")
       if not any(trees.matches(pattern, n) for n in names):
         raise errors.UserError(
           f"{path}.{key}: {pattern!r} matches no parameter",
@@ -277,13 +277,3 @@ def check_rule(rule: Any, kind: Any, key: str) -> None:
       f"write {key}=((regex, {value}),)",
       key,
     )
-
-
-def check_regex(pattern: Any, key: str) -> None:
-  """Raises UserError unless it is a regular expression."""
-  try:
-    re.compile(pattern)
-  except (TypeError, re.error) as e:
-    raise errors.UserError(
-      f"{key}: {pattern!r} ({e})", "a regular expression", "correct it", key
-    ) from e

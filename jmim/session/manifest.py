@@ -9,7 +9,6 @@ Written once at each start, by the first host.
 
 import dataclasses
 import datetime
-import importlib.metadata
 import json
 import pathlib
 import platform
@@ -27,7 +26,6 @@ from jmim.core import version
 from jmim.runlog import console as consoles
 from jmim.session import assemble
 
-_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 STARTS = 50  # most starts that are remembered
 
 
@@ -128,11 +126,10 @@ def program(compiled: Any) -> list[list[str]]:
 
 def environment() -> list[list[str]]:
   """[package, version] of what the run is made with."""
-  found = [[name, importlib.metadata.version(name)] for name in _PACKAGES]
   return [
     ["jmim", version.git_id() or version.code_hash()],
     ["python", platform.python_version()],
-    *found,
+    *map(list, version.libraries().items()),
     ["system", platform.platform()],
   ]
 
