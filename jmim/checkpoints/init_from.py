@@ -155,7 +155,7 @@ def _error(rules: Rules, lines: Sequence[str]) -> errors.UserError:
   return errors.UserError(
     f"{rules.path} does not fit:{errors.listed(lines)}",
     "every name and shape to agree, or to be covered by a rule",
-    "add init_from.rename, .skip (saved, not wanted), .reinit (ours, stays "
+    "add init_from.rename, .skip (saved, not used), .reinit (ours, stays "
     "fresh) or .resize",
     "init_from",
   )

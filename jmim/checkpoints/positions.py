@@ -12,7 +12,7 @@ def resize(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
   Args:
     value: [..., prefix + h*h, d], the rows of class tokens and the like first.
-    shape: wanted, [..., prefix + g*g, d].
+    shape: of the result, [..., prefix + g*g, d].
 
   Raises:
     ValueError: other widths, or grids with unequally many tokens before them.

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import ml_collections
 
 from jmim.core import errors
@@ -18,7 +17,6 @@ from jmim.core import tree as trees
 from jmim.core import units
 from jmim.cost import profile
 from jmim.evals.lib import base as eval_base
-from jmim.parallel import sharding
 
 
 def check_labels(
@@ -213,14 +211,14 @@ def check_durations(
 
 
 def check_parameters(
-  config: ml_collections.ConfigDict,
-  method: methods.Method,
-  layout: sharding.Layout,
-) -> Any:
-  """Shapes of its parameters, player -> tree; `init` is traced, not computed.
+  config: ml_collections.ConfigDict, method: methods.Method, shapes: Any
+) -> None:
+  """Raises UserError for players or parameters that the method has not.
 
-  Raises:
-    UserError: settings of players or parameters that the method has not.
+  Args:
+    config: whose settings of players and regexes are checked.
+    method: the method.
+    shapes: of its parameters, player -> tree.
   """
   unknown = set(config.optim.players) - set(method.players)
   if unknown:
@@ -230,11 +228,6 @@ def check_parameters(
       "name one of these",
       "optim.players",
     )
-  batch = {
-    name: jax.ShapeDtypeStruct((config.data.batch, *x.shape), x.dtype)
-    for name, x in method.inputs().items()
-  }
-  shapes = jax.eval_shape(method.init, jax.random.key(0), batch)[0]
   sections = {"optim": config.optim}
   for player, own in config.optim.players.items():
     sections[f"optim.players.{player}"] = own
@@ -243,8 +236,6 @@ def check_parameters(
   for rule in config.hardware.shard_rules:
     check_rule(rule, tuple | list, "hardware.shard_rules")
     patterns.check(rule[0], "hardware.shard_rules")
-  layout.tree({"params": shapes})
-  return shapes
 
 
 def check_patterns(

@@ -27,7 +27,7 @@ from jmim.core import randomness
 from jmim.core import state as states
 from jmim.core import tree as trees
 from jmim.cost import flops
-from jmim.cost import gradient_flops
+from jmim.cost import gradient_flops as works
 from jmim.training import microbatch
 from jmim.training import optim
 
@@ -151,9 +151,7 @@ class Step:
     )
     return state, metrics
 
-  def work(
-    self, state: states.State, consts: Tree, batch: Tree
-  ) -> gradient_flops.Work:
+  def work(self, state: states.State, consts: Tree, batch: Tree) -> works.Work:
     """FLOPs of all players' losses on a batch; shapes are enough.
 
     They are those of one device that has it all: what a mesh adds (room for
@@ -169,14 +167,12 @@ class Step:
       batch = self.prepare(key, batch)
       return batch, method.drawn(key, batch)
 
-    total = gradient_flops.Work(flops.count(prepare, key, batch))
+    total = works.Work(flops.count(prepare, key, batch))
     given = state, consts, *jax.eval_shape(prepare, key, batch)
     for player, optimizer in self.optimizers.items():
       loss = functools.partial(_loss, method, optimizer, player)
       trainable = optimizer.trainable({player: state.params[player]})
-      total += gradient_flops.count(
-        lambda *a, loss=loss: loss(*a)[0], trainable, *given
-      )
+      total += works.count(lambda *a, loss=loss: loss(*a)[0], trainable, *given)
     return total
 
   def inspect(

@@ -1,0 +1,76 @@
+"""Checkpoints: every so many steps, sooner where one could not be written."""
+
+import json
+from typing import Any
+
+import jax
+
+from jmim.runlog import writer as writers
+from jmim.session import batches as feeds
+from jmim.session import loop as loops
+from jmim.session import session as sessions
+from jmim.session.hooks import due as turns
+from jmim.session.hooks import spike
+
+
+class Save:
+  """Saves the state of a run, and what belongs to it.
+
+  Attributes:
+    every: steps between two checkpoints; 0: only at the end.
+  """
+
+  def __init__(
+    self,
+    run: sessions.Session,
+    loop: loops.Loop,
+    spikes: spike.Spikes,
+    *,
+    batches: feeds.Batches,
+    writer: writers.Writer | None,
+  ):
+    """Keeps its arguments."""
+    self.every = run.parts.checkpoint_every
+    self._run, self._loop, self._spikes = run, loop, spikes
+    self._batches, self._writer = batches, writer
+
+  def due(self, step: int, logged: bool) -> bool:
+    """Whether to save after this step.
+
+    Args:
+      step: steps done.
+      logged: whether a log line was written after it; one that failed is tried
+        again then.
+    """
+    due = turns.due(step, self.every, self._run.parts.total)
+    return due or logged and self._run.keeper.retry_due
+
+  def begin(self, step: int) -> None:
+    """Copies the state off the devices; writing goes on beside the steps.
+
+    Raises:
+      NotSaved: too many writes in a row failed.
+    """
+    state = self._loop.state
+    jax.block_until_ready(state)  # steps under way are no part of saving
+    with self._run.clock.measure("checkpoint"):
+      self._run.keeper.save(step, state, self._meta(step), self._writer)
+
+  def finish(self, step: int) -> None:
+    """Saves and waits until it is on the disk.
+
+    Raises:
+      NotSaved: too many writes in a row failed.
+    """
+    keeper, state = self._run.keeper, self._loop.state
+    with self._run.clock.measure("checkpoint"):
+      keeper.save_and_wait(step, state, self._meta(step), self._writer)
+
+  def _meta(self, step: int) -> dict[str, Any]:
+    """What the checkpoint of a step holds beside the state."""
+    return {
+      "config": json.loads(self._run.parts.config.to_json()),
+      "position": self._batches.position(step),
+      "losses": list(self._spikes.recent),
+      "clock": self._run.clock.snapshot(),
+    }

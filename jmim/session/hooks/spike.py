@@ -1,0 +1,108 @@
+"""Loss spikes: looked for at every log line; a warning, or a rollback."""
+
+import jax
+
+from jmim.core import errors
+from jmim.runlog import writer as writers
+from jmim.session import batches as feeds
+from jmim.session import diagnose
+from jmim.session import loop as loops
+from jmim.session import program as programs
+from jmim.session import restore
+from jmim.session import session as sessions
+from jmim.session import skips
+from jmim.session import spikes
+
+
+class Spikes:
+  """Collects the losses of a run and looks for those that jump."""
+
+  def __init__(
+    self,
+    run: sessions.Session,
+    loop: loops.Loop,
+    program: programs.Program,
+    *,
+    batches: feeds.Batches,
+    writer: writers.Writer | None,
+    losses: tuple[float, ...],
+  ):
+    """`losses`: those before the first step, of a run that is continued."""
+    train = run.parts.config.train
+    self._run, self._loop, self._program = run, loop, program
+    self._batches, self._writer = batches, writer
+    self._detector = spikes.Detector(train.spike_z, train.spike_window, losses)
+    self._rolls_back = train.spike_policy == "rollback"
+    self._rollbacks, self._most = 0, train.max_rollbacks
+    self._new: list[jax.Array] = []  # losses since the last look
+
+  @property
+  def recent(self) -> list[float]:
+    """The losses that new ones are compared with; part of a checkpoint."""
+    return self._detector.recent
+
+  def add(self, loss: jax.Array) -> None:
+    """The loss of a step, on the devices."""
+    self._new.append(loss)
+
+  def handle(self, step: int) -> bool:
+    """Looks at the losses since the last time.
+
+    Args:
+      step: steps done.
+
+    Returns:
+      Whether the run has been rolled back: the loop is at an earlier step.
+
+    Raises:
+      Diverged: it has been rolled back too often.
+    """
+    losses = [float(x) for x in jax.device_get(self._new)]
+    self._new.clear()
+    first = step - len(losses) + 1
+    jumps = self._detector.update(losses)
+    for i, z in jumps:
+      at = diagnose.describe(self._batches, first + i)
+      self._run.console.print(
+        f"loss spike: {losses[i]:.4g} at step {first + i}, {z:.1f} "
+        f"robust deviations above the median; {at}",
+        style="bold yellow",
+      )
+    if not jumps or not self._rolls_back:
+      return False
+    return self._roll_back(first + jumps[0][0], step)
+
+  def _roll_back(self, spike: int, step: int) -> bool:
+    """Goes back to the checkpoint before a spike, if there is one.
+
+    The batches since then, up to `step`, are skipped from now on.
+    """
+    run = self._run
+    run.keeper.wait()
+    steps = [s for s in run.keeper.store.steps() if s < spike]
+    if not steps:
+      run.console.print("no checkpoint before it to roll back to")
+      return False
+    if self._rollbacks >= self._most:
+      raise errors.Diverged(
+        f"the loss spiked at step {spike} after {self._most} rollbacks; "
+        "stopped. Try a lower optim.lr or optim.clip_norm=1; the limit is "
+        "train.max_rollbacks."
+      )
+    back, self._rollbacks = steps[-1], self._rollbacks + 1
+    run.keeper.roll_back(back)
+    with run.saving():
+      if run.writes:
+        skips.add(run.workdir, back, step - back)
+    self._batches.skip(back, step - back)
+    point = restore.newest(run, self._program, self._batches)
+    self._detector.reset(point.losses)
+    if self._writer:
+      with run.saving():
+        self._writer.rewind(point.step)
+    self._loop.go_to(point)
+    run.console.print(
+      f"rolled back to step {point.step}; "
+      f"the {step - back} batches since are skipped"
+    )
+    return True
