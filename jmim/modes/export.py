@@ -4,10 +4,14 @@ import pathlib
 
 from jmim.convert import exporting
 from jmim.core import errors
+from jmim.core import files
 
 
 def run(
-  workdir: pathlib.Path | None, out: str | None, format: str, weights: str
+  workdir: pathlib.Path | None,
+  out: str | None,
+  format: str,
+  weights: str | None,
 ) -> None:
   """Writes the newest checkpoint of a run as a folder of weights.
 
@@ -15,7 +19,7 @@ def run(
     workdir: of the run, whose config is in it.
     out: folder to write.
     format: one of `exporting.FORMATS`.
-    weights: "raw" or "ema".
+    weights: "raw" or "ema"; None: raw.
 
   Raises:
     UserError: a flag is missing, no checkpoint, or a method that the format
@@ -30,5 +34,6 @@ def run(
         f"--{name}",
       )
   folder = pathlib.Path(out).expanduser()
-  lines = exporting.run(workdir, format, folder, weights)
+  files.check_writable(folder, "--out")
+  lines = exporting.run(workdir, format, folder, weights or "raw")
   print("\n".join([*lines, f"done: {folder}"]))

@@ -47,7 +47,7 @@ def not_finite(
 
 
 def diverged(
-  run: sessions.Session,
+  session: sessions.Session,
   ready: readiness.Ready,
   state: states.State,
   *,
@@ -57,7 +57,7 @@ def diverged(
   """Writes workdir/diverged.json; returns the error that names the steps.
 
   Args:
-    run: that diverged.
+    session: that diverged.
     ready: its program and batches.
     state: which has not moved since the first of the steps.
     step: the last of them.
@@ -71,10 +71,10 @@ def diverged(
     "not_finite": names,
     "examples": {s: ready.batches.examples(s) for s in steps},
   }
-  if run.writes:
+  if session.writes:
     try:
       text = json.dumps(report, indent=1)
-      files.replace(run.workdir / "diverged.json", text + "\n")
+      files.replace(session.workdir / "diverged.json", text + "\n")
     except OSError as e:
-      run.warn(f"diverged.json not written: {e}")
+      session.warn(f"diverged.json not written: {e}")
   return errors.Diverged.at(step, skipped, names)

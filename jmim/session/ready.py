@@ -73,33 +73,35 @@ class Ready:
   facts: Facts
 
 
-def prepare(run: sessions.Session) -> Ready:
+def prepare(session: sessions.Session) -> Ready:
   """Fresh or restored state, compiled step, the first lines of a run.
 
   Raises:
     UserError: a mistake that only data, weights or the workdir show.
     NotSaved: the workdir cannot be written.
   """
-  weights.check_trainable(run.keeper.store)
-  batches, program = restore.begin(run)
-  if run.parts.evaluators:  # or their first error would come after hours
-    pipeline.look(run.parts.sources["eval"], run.parts.spec, training=False)
-  point = _resume(run, program, batches)
+  weights.check_trainable(session.keeper.store)
+  batches, program = restore.begin(session)
+  if session.parts.evaluators:  # or their first error would come after hours
+    pipeline.look(
+      session.parts.sources["eval"], session.parts.spec, training=False
+    )
+  point = _resume(session, program, batches)
   start = point.step if point else 0
-  rules = {} if point else run.parts.config.init_from.to_dict()
+  rules = {} if point else session.parts.config.init_from.to_dict()
   loaded = init_from.load(rules, program.abstract.params)
-  writer = _begin_files(run, start)
-  facts = _show(run, program)
+  writer = _begin_files(session, start)
+  facts = _show(session, program)
   if point is None:
     state = init_from.apply(program.init(batches.peek()), loaded)
     point = restore.Point(step=0, state=state)
-  compiled = _compile(run, program, point.state)
-  if run.writes:
-    with run.saving():
+  compiled = _compile(session, program, point.state)
+  if session.writes:
+    with session.saving():
       manifest.write(
-        run.workdir,
+        session.workdir,
         start,
-        parts=run.parts,
+        parts=session.parts,
         tables=facts.tables,
         peak=facts.peak_text,
         compiled=compiled,
@@ -116,11 +118,11 @@ def prepare(run: sessions.Session) -> Ready:
 
 
 def _resume(
-  run: sessions.Session, program: programs.Program, batches: feeds.Batches
+  session: sessions.Session, program: programs.Program, batches: feeds.Batches
 ) -> restore.Point | None:
   """The newest intact checkpoint, if there is any; all hosts must see it."""
-  newest = run.keeper.store.latest() or 0
-  run.group.agree(
+  newest = session.keeper.store.latest() or 0
+  session.group.agree(
     "resume",
     {"newest checkpoint": str(newest)},
     "give all the same --workdir, on a disk they share",
@@ -128,50 +130,55 @@ def _resume(
   )
   if not newest:
     return None
-  point = restore.newest(run, program, batches)
-  run.console.print(f"resumed from step {point.step}")
+  point = restore.newest(session, program, batches)
+  session.console.print(f"resumed from step {point.step}")
   return point
 
 
-def _begin_files(run: sessions.Session, start: int) -> writers.Writer | None:
+def _begin_files(
+  session: sessions.Session, start: int
+) -> writers.Writer | None:
   """Writes config.json and opens the files of the log, after step `start`."""
-  if not run.writes:
+  if not session.writes:
     return None
-  with run.saving():
-    for line in manifest.config(run.workdir, start, run.parts):
-      run.console.print(f"changed: {line}", style="yellow")
-  return run.open_writer(start)
+  with session.saving():
+    for line in manifest.config(session.workdir, start, session.parts):
+      session.console.print(f"changed: {line}", style="yellow")
+  return session.open_writer(start)
 
 
-def _show(run: sessions.Session, program: programs.Program) -> Facts:
+def _show(session: sessions.Session, program: programs.Program) -> Facts:
   """Prints what the run is."""
-  parts, config = run.parts, run.parts.config
+  parts, config = session.parts, session.parts.config
   for line in parts.renamed:
-    run.console.print(line, style="yellow")
-  run.console.print(
+    session.console.print(line, style="yellow")
+  session.console.print(
     f"jmim: {config.method.type} on {config.data.name}, "
     f"{units.describe(parts.total, parts.batch, parts.examples)}",
     style="bold",
   )
   work = program.work() // parts.batch
   tables = summary.tables(program.abstract, program.shardings, work)
-  summary.show(run.console, tables, parts.mesh, program.missed)
+  summary.show(session.console, tables, parts.mesh, program.missed)
   peak, source = summary.peak(parts.mesh)
   facts = Facts(tables=tables, flops=work.step, peak=peak, peak_source=source)
-  run.console.print(f"peak {facts.peak_text}")
+  session.console.print(f"peak {facts.peak_text}")
   return facts
 
 
 def _compile(
-  run: sessions.Session, program: programs.Program, state: states.State
+  session: sessions.Session, program: programs.Program, state: states.State
 ) -> jax.stages.Compiled:
   """Compiles the step, and the checksums of a save beside it."""
-  with run.clock.measure("compile"), futures.ThreadPoolExecutor(1) as beside:
-    checksums = beside.submit(run.keeper.compile_checksums, state)
+  with (
+    session.clock.measure("compile"),
+    futures.ThreadPoolExecutor(1) as beside,
+  ):
+    checksums = beside.submit(session.keeper.compile_checksums, state)
     compiled = program.lower(state).compile()
     checksums.result()
-  seconds = run.clock.lap()["compile"]
-  run.console.print(f"train step compiled in {seconds:.1f} s")
+  seconds = session.clock.lap()["compile"]
+  session.console.print(f"train step compiled in {seconds:.1f} s")
   return compiled
 
 

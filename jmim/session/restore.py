@@ -44,20 +44,20 @@ class Restored:
 
 
 def begin(
-  run: sessions.Session,
+  session: sessions.Session,
 ) -> tuple[feeds.Batches, programs.Program]:
   """The batches of a run, from step 0 on, and its step, by their shapes.
 
   Raises:
     UserError: an example that cannot be read.
   """
-  batches = feeds.Batches(run.parts, skips.read(run.workdir))
-  run.closing.callback(batches.close)
-  return batches, programs.make(run.parts, batches.peek())
+  batches = feeds.Batches(session.parts, skips.read(session.workdir))
+  session.closing.callback(batches.close)
+  return batches, programs.make(session.parts, batches.peek())
 
 
 def newest(
-  run: sessions.Session,
+  session: sessions.Session,
   program: programs.Program,
   batches: feeds.Batches,
   *,
@@ -67,41 +67,45 @@ def newest(
   """The newest checkpoint that is intact; batches and clock go on from it.
 
   Args:
-    run: whose checkpoints are read.
+    session: whose checkpoints are read.
     program: its step.
     batches: moved to that step.
     before: only those of smaller steps; None: all.
     how: (step, shapes) -> state, in place of all that is saved.
   """
   step, state, meta = intact.restore(
-    run.keeper.store, program.like, warn=run.warn, before=before, how=how
+    session.keeper.store,
+    program.like,
+    warn=session.warn,
+    before=before,
+    how=how,
   )
-  run.clock.resume(meta.get("clock", {}))
+  session.clock.resume(meta.get("clock", {}))
   batches.go_to(step)
   return Point(step=step, state=state, losses=tuple(meta.get("losses", ())))
 
 
-def only_weights(run: sessions.Session) -> Restored:
+def only_weights(session: sessions.Session) -> Restored:
   """The weights of the newest checkpoint, for looking at them.
 
   Raises:
     UserError: there is none.
   """
-  store = run.keeper.store
+  store = session.keeper.store
   weights.newest(store)  # raises, before any data is read
-  batches, program = begin(run)
+  batches, program = begin(session)
   how = lambda step, like: weights.restore(store, step, like)
-  point = newest(run, program, batches, how=how)
+  point = newest(session, program, batches, how=how)
   return Restored(point=point, program=program, batches=batches)
 
 
-def before(run: sessions.Session, step: int) -> Restored:
+def before(session: sessions.Session, step: int) -> Restored:
   """All of the newest checkpoint before a step, to go on to that step.
 
   Raises:
     UserError: there is none.
   """
-  weights.newest(run.keeper.store, step)
-  batches, program = begin(run)
-  point = newest(run, program, batches, before=step)
+  weights.newest(session.keeper.store, step)
+  batches, program = begin(session)
+  point = newest(session, program, batches, before=step)
   return Restored(point=point, program=program, batches=batches)

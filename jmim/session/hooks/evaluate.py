@@ -24,42 +24,42 @@ class Evaluate:
 
   def __init__(
     self,
-    run: sessions.Session,
+    session: sessions.Session,
     program: programs.Program,
     batches: feeds.Batches,
     writer: writers.Writer | None,
   ):
     """`writer`: of what is measured; None: nothing is written."""
-    evaluators = run.parts.evaluators.items()
+    evaluators = session.parts.evaluators.items()
     self.every = {name: every for name, (_, every) in evaluators}
-    self._run, self._writer = run, writer
-    self._context = make_context(run.parts, program, batches)
+    self._session, self._writer = session, writer
+    self._context = make_context(session.parts, program, batches)
 
   def due(self, step: int) -> list[str]:
     """Names of those that run after this step."""
-    total = self._run.parts.total
+    total = self._session.parts.total
     return [n for n, e in self.every.items() if turns.due(step, e, total)]
 
   def missed(self, step: int) -> list[str]:
     """Names of those due at the step the run goes on from that did not end."""
     if not step or not self.due(step):
       return []
-    lines = writers.read(self._run.workdir)
+    lines = writers.read(self._session.workdir)
     done = {line.get("eval") for line in lines if line["step"] == step}
     return [name for name in self.due(step) if name not in done]
 
   def run(self, names: list[str], state: states.State) -> None:
     """Runs evaluators on a state; writes and prints their numbers."""
-    run = self._run
+    session = self._session
     numbers = runner.run(
-      {name: run.parts.evaluators[name][0] for name in names},
+      {name: session.parts.evaluators[name][0] for name in names},
       self._context,
       state=state,
-      console=run.console,
+      console=session.console,
       writer=self._writer,
-      data=run.parts.config.data,
+      data=session.parts.config.data,
     )
-    run.keeper.record_metric(self._context.step, numbers)
+    session.keeper.record_metric(self._context.step, numbers)
 
 
 def make_context(

@@ -20,17 +20,17 @@ class Log:
 
   def __init__(
     self,
-    run: sessions.Session,
+    session: sessions.Session,
     ready: readiness.Ready,
     loop: loops.Loop,
   ):
     """The first line is about the steps from where the run begins."""
-    self.every = run.parts.config.train.log_steps
-    self._run, self._ready, self._loop = run, ready, loop
+    self.every = session.parts.config.train.log_steps
+    self._session, self._ready, self._loop = session, ready, loop
     self._meter = meter.Meter(
-      clock=run.clock,
-      batch=run.parts.batch,
-      total=run.parts.total,
+      clock=session.clock,
+      batch=session.parts.batch,
+      total=session.parts.total,
       flops=ready.facts.flops,
       peak=ready.facts.peak,
       lr=self._lr,
@@ -39,7 +39,7 @@ class Log:
 
   def due(self, step: int) -> bool:
     """Whether there is a line after this step."""
-    return turns.due(step, self.every, self._run.parts.total)
+    return turns.due(step, self.every, self._session.parts.total)
 
   def write(self, step: int) -> None:
     """Fetches the sums since the last line and writes their means.
@@ -48,20 +48,20 @@ class Log:
       Diverged: too many steps in a row were not finite.
       NotSaved: too many writes in a row failed.
     """
-    run, state = self._run, self._loop.state
+    session, state = self._session, self._loop.state
     window, counted, skipped, ever = jax.device_get(
       (state.window, state.counted, state.skipped, state.skipped_total)
     )
     values, columns = self._meter.read(step, window, counted, ever)
-    run.console.log(step, run.parts.total, columns)
+    session.console.log(step, session.parts.total, columns)
     if self._ready.writer:
       self._ready.writer.scalars(step, values)
-    run.keeper.check(self._ready.writer)
+    session.keeper.check(self._ready.writer)
     window, counted = self._ready.no_sums()
     self._loop.state = state.replace(window=window, counted=counted)
-    if skipped >= run.parts.config.train.max_skips:
+    if skipped >= session.parts.config.train.max_skips:
       raise diagnose.diverged(
-        run, self._ready, self._loop.state, step=step, skipped=int(skipped)
+        session, self._ready, self._loop.state, step=step, skipped=int(skipped)
       )
 
   def go_to(self, step: int) -> None:
@@ -70,7 +70,7 @@ class Log:
 
   def _lr(self, step: int) -> float:
     """Learning rate of the first player at a (0-based) step."""
-    first = self._run.parts.method.players[0]
+    first = self._session.parts.method.players[0]
     schedule = self._ready.program.step.optimizers[first].schedule
     with jax.default_device(jax.local_devices(backend="cpu")[0]):
       return float(schedule(np.int32(step)))

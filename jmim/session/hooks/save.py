@@ -22,7 +22,7 @@ class Save:
 
   def __init__(
     self,
-    run: sessions.Session,
+    session: sessions.Session,
     loop: loops.Loop,
     spikes: spike.Spikes,
     *,
@@ -30,8 +30,8 @@ class Save:
     writer: writers.Writer | None,
   ):
     """Keeps its arguments."""
-    self.every = run.parts.checkpoint_every
-    self._run, self._loop, self._spikes = run, loop, spikes
+    self.every = session.parts.checkpoint_every
+    self._session, self._loop, self._spikes = session, loop, spikes
     self._batches, self._writer = batches, writer
 
   def due(self, step: int, logged: bool) -> bool:
@@ -42,8 +42,8 @@ class Save:
       logged: whether a log line was written after it; one that failed is tried
         again then.
     """
-    due = turns.due(step, self.every, self._run.parts.total)
-    return due or logged and self._run.keeper.retry_due
+    due = turns.due(step, self.every, self._session.parts.total)
+    return due or logged and self._session.keeper.retry_due
 
   def begin(self, step: int) -> None:
     """Copies the state off the devices; writing goes on beside the steps.
@@ -53,8 +53,8 @@ class Save:
     """
     state = self._loop.state
     jax.block_until_ready(state)  # steps under way are no part of saving
-    with self._run.clock.measure("checkpoint"):
-      self._run.keeper.save(step, state, self._meta(step), self._writer)
+    with self._session.clock.measure("checkpoint"):
+      self._session.keeper.save(step, state, self._meta(step), self._writer)
 
   def finish(self, step: int) -> None:
     """Saves and waits until it is on the disk.
@@ -62,15 +62,15 @@ class Save:
     Raises:
       NotSaved: too many writes in a row failed.
     """
-    keeper, state = self._run.keeper, self._loop.state
-    with self._run.clock.measure("checkpoint"):
+    keeper, state = self._session.keeper, self._loop.state
+    with self._session.clock.measure("checkpoint"):
       keeper.save_and_wait(step, state, self._meta(step), self._writer)
 
   def _meta(self, step: int) -> dict[str, Any]:
     """What the checkpoint of a step holds beside the state."""
     return {
-      "config": json.loads(self._run.parts.config.to_json()),
+      "config": json.loads(self._session.parts.config.to_json()),
       "position": self._batches.position(step),
       "losses": list(self._spikes.recent),
-      "clock": self._run.clock.snapshot(),
+      "clock": self._session.clock.snapshot(),
     }

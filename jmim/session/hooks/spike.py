@@ -19,7 +19,7 @@ class Spikes:
 
   def __init__(
     self,
-    run: sessions.Session,
+    session: sessions.Session,
     loop: loops.Loop,
     program: programs.Program,
     *,
@@ -28,8 +28,8 @@ class Spikes:
     losses: tuple[float, ...],
   ):
     """`losses`: those before the first step, of a run that is continued."""
-    train = run.parts.config.train
-    self._run, self._loop, self._program = run, loop, program
+    train = session.parts.config.train
+    self._session, self._loop, self._program = session, loop, program
     self._batches, self._writer = batches, writer
     self._detector = spikes.Detector(train.spike_z, train.spike_window, losses)
     self._rolls_back = train.spike_policy == "rollback"
@@ -63,7 +63,7 @@ class Spikes:
     jumps = self._detector.update(losses)
     for i, z in jumps:
       at = diagnose.describe(self._batches, first + i)
-      self._run.console.print(
+      self._session.console.print(
         f"loss spike: {losses[i]:.4g} at step {first + i}, {z:.1f} "
         f"robust deviations above the median; {at}",
         style="bold yellow",
@@ -77,11 +77,11 @@ class Spikes:
 
     The batches since then, up to `step`, are skipped from now on.
     """
-    run = self._run
-    run.keeper.wait()
-    steps = [s for s in run.keeper.store.steps() if s < spike]
+    session = self._session
+    session.keeper.wait()
+    steps = [s for s in session.keeper.store.steps() if s < spike]
     if not steps:
-      run.console.print("no checkpoint before it to roll back to")
+      session.console.print("no checkpoint before it to roll back to")
       return False
     if self._rollbacks >= self._most:
       raise errors.Diverged(
@@ -90,18 +90,18 @@ class Spikes:
         "train.max_rollbacks."
       )
     back, self._rollbacks = steps[-1], self._rollbacks + 1
-    run.keeper.roll_back(back)
-    with run.saving():
-      if run.writes:
-        skips.add(run.workdir, back, step - back)
+    session.keeper.roll_back(back)
+    with session.saving():
+      if session.writes:
+        skips.add(session.workdir, back, step - back)
     self._batches.skip(back, step - back)
-    point = restore.newest(run, self._program, self._batches)
+    point = restore.newest(session, self._program, self._batches)
     self._detector.reset(point.losses)
     if self._writer:
-      with run.saving():
+      with session.saving():
         self._writer.rewind(point.step)
     self._loop.go_to(point)
-    run.console.print(
+    session.console.print(
       f"rolled back to step {point.step}; "
       f"the {step - back} batches since are skipped"
     )

@@ -11,17 +11,19 @@ class Trace:
   """Traces steps on the first host; prints which operations took long."""
 
   def __init__(
-    self, run: sessions.Session, start: int, compiled: jax.stages.Compiled
+    self, session: sessions.Session, start: int, compiled: jax.stages.Compiled
   ):
     """`start`: the step that the run goes on from."""
-    steps = profile.steps(run.parts.config.train.profile_steps, run.parts.total)
-    if steps and start >= steps[0]:
-      run.console.print("train.profile_steps is behind us: no trace")
-    self._run, self._compiled = run, compiled
-    self._profile = profile.Profile(
-      steps if run.writes else range(0), run.workdir / "profile"
+    steps = profile.steps(
+      session.parts.config.train.profile_steps, session.parts.total
     )
-    run.closing.callback(self._profile.close)
+    if steps and start >= steps[0]:
+      session.console.print("train.profile_steps is behind us: no trace")
+    self._session, self._compiled = session, compiled
+    self._profile = profile.Profile(
+      steps if session.writes else range(0), session.workdir / "profile"
+    )
+    session.closing.callback(self._profile.close)
 
   def before(self, step: int, state: states.State) -> None:
     """Begins the trace if it is to begin with this step."""
@@ -31,7 +33,7 @@ class Trace:
     """Ends and shows the trace if this was its last step."""
     if not self._profile.ends(step):
       return
-    with self._run.clock.measure("profile"):
+    with self._session.clock.measure("profile"):
       path = self._profile.end(state)
       program, count = self._compiled.as_text(), self._profile.count
-      profile.show(self._run.console, path, program, count)
+      profile.show(self._session.console, path, program, count)
