@@ -11,7 +11,6 @@ import jax
 import ml_collections
 
 from jmim.core import errors
-from jmim.core import method as methods
 from jmim.report import page
 from jmim.runlog import meter
 from jmim.session import loop as loops
@@ -48,15 +47,13 @@ def _train(
 ) -> None:
   """Steps until the end of the run, or until a signal."""
   total, start = session.parts.total, ready.point.step
-  loss = _loss_name(session.parts.method)
-  loop = _make_loop(session, ready, loss)
-  hooks = {"batches": ready.batches, "writer": ready.writer}
+  loop = loops.make(session, ready)
   logs = log.Log(session, ready, loop)
-  spikes = spike.Spikes(
-    session, loop, ready.program, losses=ready.point.losses, **hooks
+  spikes = spike.Spikes(session, ready, loop)
+  saves = save.Save(session, ready, loop, spikes)
+  evaluations = evaluate.Evaluate(
+    session, ready.program, ready.batches, ready.writer
   )
-  saves = save.Save(session, loop, spikes, **hooks)
-  evaluations = evaluate.Evaluate(session, ready.program, **hooks)
 
   def leave() -> NoReturn:
     saves.finish(loop.step)
@@ -82,7 +79,7 @@ def _train(
     for step, metrics in loop.steps(before=traces.before):
       traces.after(step, loop.state)
       session.console.advance(step)
-      spikes.add(metrics[loss])
+      spikes.add(metrics[loop.loss])
       if logs.due(step):
         logs.write(step)
         if spikes.handle(step):  # the run is back at an earlier step
@@ -94,25 +91,6 @@ def _train(
         leave()
       evaluate_now(evaluations.due(step))
     saves.finish(total)
-
-
-def _make_loop(
-  session: sessions.Session, ready: readiness.Ready, loss: str
-) -> loops.Loop:
-  consts = ready.program.consts
-  return loops.Loop(
-    ready.point,
-    lambda state, batch: ready.compiled(state, consts, batch),
-    ready.batches,
-    total=session.parts.total,
-    loss=loss,
-    clock=session.clock,
-  )
-
-
-def _loss_name(method: methods.Method) -> str:
-  """The loss that is watched for spikes: that of the first player."""
-  return methods.loss_name(method, method.players[0])
 
 
 def _finish(session: sessions.Session) -> None:

@@ -136,10 +136,9 @@ class Layout:
     Args:
       mesh: device mesh.
       rules: (regex, mesh axis or None per dimension) of the user; the first
-        match wins over the default rule, and an axis that there is not is an
-        error.
+        match wins over the default rule, and an unknown axis is an error.
       axes: rules of a method (`Method.axes`), after those of the user. A
-        method knows no mesh: an axis that there is not, or that does not
+        method knows no mesh: an axis that the mesh lacks, or that does not
         divide the dimension, is passed over.
       min_size: arrays with fewer elements are replicated.
       zero: optimizer state and EMA are split over `data` too.
@@ -238,7 +237,7 @@ class Layout:
   def _by_rule(
     self, axes: Sequence[str | None], shape: Shape, lenient: bool = False
   ) -> tuple[P, str]:
-    """What a rule says; of a lenient one the part of it that can be."""
+    """The spec of a rule; a lenient one splits what can be split."""
     entries, reason = [], ""
     for size, axis in zip(shape, axes, strict=False):
       ways = self.mesh.shape.get(axis, 0) if axis else 1

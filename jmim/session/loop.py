@@ -11,12 +11,28 @@ from typing import Any
 
 import jax
 
+from jmim.core import method as methods
 from jmim.core import state as states
 from jmim.runlog import clock as clocks
+from jmim.session import ready as readiness
 from jmim.session import restore
+from jmim.session import session as sessions
 
 AHEAD = 2  # steps the host may be ahead of the devices
 Metrics = dict[str, jax.Array]
+
+
+def make(session: sessions.Session, ready: readiness.Ready) -> "Loop":
+  """The loop of a run that is ready; its loss is that of the first player."""
+  method, consts = session.parts.method, ready.program.consts
+  return Loop(
+    ready.point,
+    lambda state, batch: ready.compiled(state, consts, batch),
+    ready.batches,
+    total=session.parts.total,
+    loss=methods.loss_name(method, method.players[0]),
+    clock=session.clock,
+  )
 
 
 class Loop:
@@ -25,6 +41,7 @@ class Loop:
   Attributes:
     step: steps done.
     state: after them.
+    loss: name of the loss that tells whether a step is done, and is watched.
   """
 
   def __init__(
@@ -44,12 +61,12 @@ class Loop:
       advance: (state, batch) -> (state, metrics); the compiled step.
       batches: those that follow.
       total: steps of the run.
-      loss: name of a metric of a step, which tells when the step is done.
+      loss: name of a metric of a step.
       clock: measures the time in which the devices wait for input.
     """
-    self.step, self.state = point.step, point.state
+    self.step, self.state, self.loss = point.step, point.state, loss
     self._advance, self._batches = advance, batches
-    self._total, self._loss, self._clock = total, loss, clock
+    self._total, self._clock = total, clock
     self._running: collections.deque[Metrics] = collections.deque()
 
   def steps(
@@ -79,7 +96,7 @@ class Loop:
     """Whether the last step is still under way: no device wants a batch yet."""
     if not self._running:
       return False
-    return not self._running[-1][self._loss].is_ready()
+    return not self._running[-1][self.loss].is_ready()
 
   def go_to(self, point: restore.Point) -> None:
     """Goes on from another point; the batches have been moved there."""

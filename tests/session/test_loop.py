@@ -7,7 +7,9 @@ import pytest
 
 from jmim.runlog import clock as clocks
 from jmim.session import loop as loops
+from jmim.session import ready as readiness
 from jmim.session import restore
+from jmim.session import session as sessions
 
 
 class Loss:
@@ -85,3 +87,12 @@ def test_input_is_waited_for_only_while_no_step_is_under_way(done):
   assert len(list(loop.steps())) == 5
   # The first has none before it; after that the devices were busy, or not.
   assert clock.lap() == {"input": 5.0 if done else 1.0, "total": 5.0}
+
+
+def test_the_loop_of_a_run_watches_the_loss_of_the_first_player(toy, tmp_path):
+  with sessions.open(toy, tmp_path) as session:
+    loop = loops.make(session, readiness.prepare(session))
+    assert loop.loss == "loss/generator"
+    for step, metrics in loop.steps():
+      assert loop.loss in metrics and int(loop.state.step) == step
+  assert step == loop.step == 4

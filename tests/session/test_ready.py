@@ -78,17 +78,9 @@ def test_the_first_save_waits_for_no_compiler(toy, tmp_path, caplog):
   config = configs.override(toy, ["method.latent=5"])  # of no other test
   with sessions.open(config, tmp_path) as session:
     ready = readiness.prepare(session)
-    loop = loops.Loop(
-      ready.point,
-      ready.compiled,
-      ready.batches,
-      total=4,
-      loss="loss",
-      clock=session.clock,
-    )
-    hooks = {"batches": ready.batches, "writer": ready.writer}
-    spikes = spike.Spikes(session, loop, ready.program, losses=(), **hooks)
-    saves = save.Save(session, loop, spikes, **hooks)
+    loop = loops.make(session, ready)
+    spikes = spike.Spikes(session, ready, loop)
+    saves = save.Save(session, ready, loop, spikes)
     with jax.log_compiles(), caplog.at_level(logging.WARNING):
       saves.finish(1)
   assert checkpoint.Checkpoints(tmp_path, write=False).steps() == [1]

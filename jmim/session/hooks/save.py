@@ -5,9 +5,8 @@ from typing import Any
 
 import jax
 
-from jmim.runlog import writer as writers
-from jmim.session import batches as feeds
 from jmim.session import loop as loops
+from jmim.session import ready as readiness
 from jmim.session import session as sessions
 from jmim.session.hooks import due as turns
 from jmim.session.hooks import spike
@@ -23,16 +22,14 @@ class Save:
   def __init__(
     self,
     session: sessions.Session,
+    ready: readiness.Ready,
     loop: loops.Loop,
     spikes: spike.Spikes,
-    *,
-    batches: feeds.Batches,
-    writer: writers.Writer | None,
   ):
     """Keeps its arguments."""
     self.every = session.parts.checkpoint_every
     self._session, self._loop, self._spikes = session, loop, spikes
-    self._batches, self._writer = batches, writer
+    self._batches, self._writer = ready.batches, ready.writer
 
   def due(self, step: int, logged: bool) -> bool:
     """Whether to save after this step.

@@ -3,11 +3,9 @@
 import jax
 
 from jmim.core import errors
-from jmim.runlog import writer as writers
-from jmim.session import batches as feeds
 from jmim.session import diagnose
 from jmim.session import loop as loops
-from jmim.session import program as programs
+from jmim.session import ready as readiness
 from jmim.session import restore
 from jmim.session import session as sessions
 from jmim.session import skips
@@ -20,18 +18,15 @@ class Spikes:
   def __init__(
     self,
     session: sessions.Session,
+    ready: readiness.Ready,
     loop: loops.Loop,
-    program: programs.Program,
-    *,
-    batches: feeds.Batches,
-    writer: writers.Writer | None,
-    losses: tuple[float, ...],
   ):
-    """`losses`: those before the first step, of a run that is continued."""
+    """Begins with the losses before the point where the run begins."""
     train = session.parts.config.train
-    self._session, self._loop, self._program = session, loop, program
-    self._batches, self._writer = batches, writer
-    self._detector = spikes.Detector(train.spike_z, train.spike_window, losses)
+    self._session, self._ready, self._loop = session, ready, loop
+    self._detector = spikes.Detector(
+      train.spike_z, train.spike_window, ready.point.losses
+    )
     self._rolls_back = train.spike_policy == "rollback"
     self._rollbacks, self._most = 0, train.max_rollbacks
     self._new: list[jax.Array] = []  # losses since the last look
@@ -62,7 +57,7 @@ class Spikes:
     first = step - len(losses) + 1
     jumps = self._detector.update(losses)
     for i, z in jumps:
-      at = diagnose.describe(self._batches, first + i)
+      at = diagnose.describe(self._ready.batches, first + i)
       self._session.console.print(
         f"loss spike: {losses[i]:.4g} at step {first + i}, {z:.1f} "
         f"robust deviations above the median; {at}",
@@ -94,12 +89,12 @@ class Spikes:
     with session.saving():
       if session.writes:
         skips.add(session.workdir, back, step - back)
-    self._batches.skip(back, step - back)
-    point = restore.newest(session, self._program, self._batches)
+    self._ready.batches.skip(back, step - back)
+    point = restore.newest(session, self._ready.program, self._ready.batches)
     self._detector.reset(point.losses)
-    if self._writer:
+    if self._ready.writer:
       with session.saving():
-        self._writer.rewind(point.step)
+        self._ready.writer.rewind(point.step)
     self._loop.go_to(point)
     session.console.print(
       f"rolled back to step {point.step}; "

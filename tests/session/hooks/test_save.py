@@ -40,7 +40,8 @@ def make(keeper, every=4, total=10):
   loop = types.SimpleNamespace(state="state")
   spikes = types.SimpleNamespace(recent=[0.5, 0.25])
   batches = types.SimpleNamespace(position=lambda step: step + 2)
-  return save.Save(session, loop, spikes, batches=batches, writer="writer")
+  ready = types.SimpleNamespace(batches=batches, writer="writer")
+  return save.Save(session, ready, loop, spikes)
 
 
 def test_it_is_due_every_so_many_steps_and_where_one_failed(keeper):

@@ -38,20 +38,17 @@ class Run:
       saving=contextlib.nullcontext,
     )
     self.loop = types.SimpleNamespace(go_to=note("loop"))
-    self.batches = types.SimpleNamespace(
-      examples=lambda step: [step], skip=note("skip")
+    self.ready = types.SimpleNamespace(
+      point=restore.Point(step=0, state="new", losses=tuple(CALM)),
+      program=None,
+      batches=types.SimpleNamespace(
+        examples=lambda step: [step], skip=note("skip")
+      ),
+      writer=types.SimpleNamespace(rewind=note("rewind")),
     )
-    self.writer = types.SimpleNamespace(rewind=note("rewind"))
 
   def hook(self):
-    return spike.Spikes(
-      self.session,
-      self.loop,
-      None,
-      batches=self.batches,
-      writer=self.writer,
-      losses=tuple(CALM),
-    )
+    return spike.Spikes(self.session, self.ready, self.loop)
 
 
 @pytest.fixture(autouse=True)
