@@ -55,12 +55,15 @@ def costs(method: methods.Method, batch: int) -> dict[str, int]:
   params, extra = jax.eval_shape(method.init, key, inputs)
   consts = assemble.make_consts(method, empty=True)
 
-  def losses(params, extra, consts, batch, key):
-    draws = method.drawn(key, batch)
+  def losses(params, rest):
+    extra, consts, batch = rest
     weights = methods.Weights(params, extra, consts)
-    return [method.loss(weights, batch, draws, 0, p)[0] for p in method.players]
+    draws = method.drawn(key, batch)
+    return [
+      method.loss(weights, batch, draws, 0, player=p)[0] for p in method.players
+    ]
 
-  total = flops_by_leaf.count(losses, params, extra, consts, inputs, key)
+  total = flops_by_leaf.count(losses, params, (extra, consts, inputs))
   return {name: n // batch for name, n in total.items()}
 
 

@@ -150,8 +150,6 @@ def _begin_files(
 def _show(session: sessions.Session, program: programs.Program) -> Facts:
   """Prints what the run is."""
   parts, config = session.parts, session.parts.config
-  for line in parts.renamed:
-    session.console.print(line, style="yellow")
   session.console.print(
     f"jmim: {config.method.type} on {config.data.name}, "
     f"{units.describe(parts.total, parts.batch, parts.examples)}",

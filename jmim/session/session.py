@@ -107,6 +107,8 @@ def open(
   first = jax.process_index() == 0  # the host that writes and prints
   console = consoles.Console(quiet=not first)
   parts = assemble.make(config)
+  for line in parts.renamed:
+    console.print(line, style="yellow")
   boards.check(parts.config)
   _check_best(parts)
   group = hosts.group(parts.config.hardware.host_timeout)

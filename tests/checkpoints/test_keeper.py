@@ -83,11 +83,11 @@ def test_it_waits_until_it_has_saved_or_says_that_it_cannot(
     save(*args)
 
   monkeypatch.setattr(keeper.store, "save", sometimes)
-  keeper.save_and_wait(5, STATE, {}, None, pauses.append)
+  keeper.save_and_wait(5, STATE, {}, None, pause=pauses.append)
   assert keeper.store.steps() == [5] and pauses == [1, 2]
   left[:] = [1] * 9
   with pytest.raises(errors.NotSaved, match="3 writes"):
-    keeper.save_and_wait(6, STATE, {}, None, pauses.append)
+    keeper.save_and_wait(6, STATE, {}, None, pause=pauses.append)
   keeper.store.close()
 
 

@@ -10,7 +10,6 @@ import pytest
 from jmim.checkpoints import store as checkpoint
 from jmim.core import config as configs
 from jmim.core import errors
-from jmim.session import assemble
 from jmim.session import loop as loops
 from jmim.session import ready as readiness
 from jmim.session import session as sessions
@@ -47,21 +46,6 @@ def test_a_run_that_is_there_goes_on_and_names_what_changed(
   shown = capsys.readouterr().out
   assert "resumed from step 4" in shown
   assert "changed" not in shown  # by who does not write
-
-
-def test_renamed_keys_are_printed_at_the_start(
-  toy, tmp_path, monkeypatch, capsys
-):
-  make, line = assemble.make, "method.width is method.dims.width now"
-  monkeypatch.setattr(
-    assemble, "make", lambda c: dataclasses.replace(make(c), renamed=(line,))
-  )
-  with sessions.open(toy, tmp_path) as session:
-    readiness.prepare(session)
-  lines = capsys.readouterr().out.splitlines()
-  assert lines.index(line) < lines.index(
-    next(x for x in lines if x.startswith("jmim: toys"))
-  )
 
 
 def test_nothing_that_is_there_changes_before_all_has_passed(toy, tmp_path):

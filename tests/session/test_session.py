@@ -1,6 +1,7 @@
 """An open run: what it creates, what it closes, what it refuses."""
 
 import contextlib
+import dataclasses
 import errno
 
 import pytest
@@ -9,6 +10,7 @@ from jmim.checkpoints import store as checkpoint
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.runlog import writer as writers
+from jmim.session import assemble
 from jmim.session import session as sessions
 
 
@@ -70,3 +72,15 @@ def test_the_best_checkpoint_needs_an_evaluator(toy, tmp_path, name):
     with sessions.open(config, tmp_path):
       pytest.fail("opened")
   assert e.value.key == "train.keep_best"
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_keys_with_another_name_are_named_first(
+  toy, tmp_path, monkeypatch, capsys, write
+):
+  make, line = assemble.make, "method.width is method.dims.width now"
+  monkeypatch.setattr(
+    assemble, "make", lambda c: dataclasses.replace(make(c), renamed=(line,))
+  )
+  with sessions.open(toy, tmp_path, write=write):
+    assert capsys.readouterr().out == line + "\n"
