@@ -1,4 +1,4 @@
-"""Command line: which mode runs, and how it ends.
+"""The command line: one mode trains, the others look at a run or a recipe.
 
     python -m jmim.main --config=configs/mae_digits.py --workdir=runs/digits
     ... --config.optim.lr=1e-3      any key of the config
