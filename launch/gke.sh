@@ -24,7 +24,7 @@ options:
 TEXT
 }
 
-wrong() { # wrong MESSAGE: say it, show the usage, leave with status 2
+usage_error() { # usage_error MESSAGE: print it and the usage, leave with status 2
   printf 'launch/gke.sh: %s\n\n' "$1" >&2
   usage >&2
   exit 2
@@ -34,12 +34,12 @@ if [[ "${1:-}" == -h || "${1:-}" == --help ]]; then
   usage
   exit 0
 fi
-(($# >= 2)) || wrong "needs start, tail or stop and NAME, got $# arguments"
+(($# >= 2)) || usage_error "needs start, tail or stop and NAME, got $# arguments"
 action="$1" name="$2"
 shift 2
-[[ "$action" =~ ^(start|tail|stop)$ ]] || wrong "there is no action '$action'"
+[[ "$action" =~ ^(start|tail|stop)$ ]] || usage_error "there is no action '$action'"
 [[ "$name" =~ ^[a-z]([-a-z0-9]*[a-z0-9])?$ ]] ||
-  wrong "NAME is '$name', not lower-case letters, digits and -"
+  usage_error "NAME is '$name', not lower-case letters, digits and -"
 
 image='' tpu=v5e topology=16x16 slices=1 claim=jmim-runs dry=''
 flags=()
@@ -56,7 +56,7 @@ while (($#)); do
     flags=("$@")
     break
     ;;
-  *) wrong "there is no option '$1'; flags of jmim come after --" ;;
+  *) usage_error "there is no option '$1'; flags of jmim come after --" ;;
   esac
   shift
 done
@@ -87,16 +87,16 @@ filled_in() { # launch/gke.yaml with the @NAMES@ replaced
   v5e) accelerator="tpu-v5-lite-podslice" ;;
   v5p) accelerator="tpu-v5p-slice" ;;
   v6e) accelerator="tpu-v6e-slice" ;;
-  *) wrong "--tpu is '$tpu', not v4, v5e, v5p or v6e" ;;
+  *) usage_error "--tpu is '$tpu', not v4, v5e, v5p or v6e" ;;
   esac
   [[ "$topology" =~ ^[1-9][0-9]*(x[1-9][0-9]*){1,2}$ ]] ||
-    wrong "--topology is '$topology', not like 16x16 or 4x4x8"
+    usage_error "--topology is '$topology', not like 16x16 or 4x4x8"
   [[ "$slices" =~ ^[1-9][0-9]*$ ]] ||
-    wrong "--slices is '$slices', not a positive number"
+    usage_error "--slices is '$slices', not a positive number"
   for side in ${topology//x/ }; do chips=$((chips * side)); done
   # Hosts of slices that have several hold four chips each.
   ((chips < 4 || chips % 4 == 0)) ||
-    wrong "--topology is '$topology': $chips chips are not fours"
+    usage_error "--topology is '$topology': $chips chips are not fours"
   local each=$((chips < 4 ? chips : 4))
   text="$(<"$(dirname "${BASH_SOURCE[0]}")/gke.yaml")"
   text="${text//@NAME@/"$name"}"
@@ -112,9 +112,9 @@ filled_in() { # launch/gke.yaml with the @NAMES@ replaced
 
 case "$action" in
 start)
-  [[ -n "$image" ]] || wrong "needs --image"
+  [[ -n "$image" ]] || usage_error "needs --image"
   [[ " ${flags[*]} " == *" --config="* && " ${flags[*]} " == *" --workdir="* ]] ||
-    wrong "needs -- --config=RECIPE --workdir=/runs/NAME"
+    usage_error "needs -- --config=RECIPE --workdir=/runs/NAME"
   yaml="$(filled_in)"
   if [[ -n "$dry" ]]; then
     printf '%s\n' "$yaml"

@@ -24,13 +24,13 @@ environment:
 TEXT
 }
 
-wrong() { # wrong MESSAGE: say it, show the usage, leave with status 2
+usage_error() { # usage_error MESSAGE: print it and the usage, leave with status 2
   printf 'launch/local.sh: %s\n\n' "$1" >&2
   usage >&2
   exit 2
 }
 
-say() { printf 'launch/local.sh: %s\n' "$*" >&2; }
+log() { printf 'launch/local.sh: %s\n' "$*" >&2; }
 
 supervised=
 if [[ "${1:-}" == -h || "${1:-}" == --help ]]; then
@@ -41,21 +41,21 @@ if [[ "${1:-}" == --supervise ]]; then
   supervised=yes
   shift
 fi
-(($# >= 2)) || wrong "needs CONFIG and WORKDIR, got $# arguments"
-[[ "$1" != -* && "$2" != -* ]] || wrong "CONFIG and WORKDIR come before flags"
-[[ -f "${1%%:*}" ]] || wrong "there is no config file '${1%%:*}'"
+(($# >= 2)) || usage_error "needs CONFIG and WORKDIR, got $# arguments"
+[[ "$1" != -* && "$2" != -* ]] || usage_error "CONFIG and WORKDIR come before flags"
+[[ -f "${1%%:*}" ]] || usage_error "there is no config file '${1%%:*}'"
 
 if [[ -n "${JMIM_CPU_DEVICES:-}" ]]; then
   [[ "$JMIM_CPU_DEVICES" =~ ^[1-9][0-9]*$ ]] ||
-    wrong "JMIM_CPU_DEVICES is '$JMIM_CPU_DEVICES', not a positive number"
+    usage_error "JMIM_CPU_DEVICES is '$JMIM_CPU_DEVICES', not a positive number"
   count="--xla_force_host_platform_device_count=$JMIM_CPU_DEVICES"
   export XLA_FLAGS="${XLA_FLAGS:+$XLA_FLAGS }$count"
   export JAX_PLATFORMS=cpu
 fi
 limit="${JMIM_CRASHES:-3}" first="${JMIM_BACKOFF:-1}"
 [[ "$limit" =~ ^[1-9][0-9]*$ ]] ||
-  wrong "JMIM_CRASHES is '$limit', not a positive number"
-[[ "$first" =~ ^[0-9]+$ ]] || wrong "JMIM_BACKOFF is '$first', not a number"
+  usage_error "JMIM_CRASHES is '$limit', not a positive number"
+[[ "$first" =~ ^[0-9]+$ ]] || usage_error "JMIM_BACKOFF is '$first', not a number"
 
 # The code beside this script, whatever the current folder or what is installed.
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -80,9 +80,9 @@ newest() { # the step of the newest checkpoint, or 0
   echo "$best"
 }
 
-child='' told=''
+child='' signalled=''
 pass_on() { # a signal for this script is one for the run; twice, twice
-  told=yes
+  signalled=yes
   if [[ -n "$child" ]]; then kill -s "$1" "$child" 2>/dev/null || true; fi
 }
 trap 'pass_on TERM' TERM
@@ -102,11 +102,11 @@ while true; do
     status=0
     wait "$child" || status=$?
   done
-  if [[ -n "$told" ]]; then exit "$status"; fi
+  if [[ -n "$signalled" ]]; then exit "$status"; fi
   case "$status" in
   0 | 2 | 3) exit "$status" ;;
   75) # the run was asked to stop, this script was not
-    say "stopped at step $(newest); starting it again"
+    log "stopped at step $(newest); starting it again"
     continue
     ;;
   esac
@@ -116,14 +116,14 @@ while true; do
   fi
   crashes=$((crashes + 1))
   if ((crashes >= limit)); then
-    say "crash $crashes in a row at checkpoint $now (status $status): giving up"
+    log "crash $crashes in a row at checkpoint $now (status $status): giving up"
     exit "$status"
   fi
-  say "crash $crashes of $limit at checkpoint $now (status $status):" \
+  log "crash $crashes of $limit at checkpoint $now (status $status):" \
     "again in $pause s"
   sleep "$pause" &
   child=$!
   wait "$child" || true
-  if [[ -n "$told" ]]; then exit "$status"; fi
+  if [[ -n "$signalled" ]]; then exit "$status"; fi
   pause=$((pause * 2 > 60 ? 60 : pause * 2))
 done

@@ -23,7 +23,7 @@ environment:
 TEXT
 }
 
-wrong() { # wrong MESSAGE: say it, show the usage, leave with status 2
+usage_error() { # usage_error MESSAGE: print it and the usage, leave with status 2
   printf 'launch/multiprocess.sh: %s\n\n' "$1" >&2
   usage >&2
   exit 2
@@ -44,15 +44,15 @@ if [[ "${1:-}" == -h || "${1:-}" == --help ]]; then
   usage
   exit 0
 fi
-(($# >= 1)) || wrong "needs N, the number of processes"
-[[ "$1" =~ ^[1-9][0-9]*$ ]] || wrong "N is '$1', not a positive number"
-[[ "${2:-}" == -- ]] || wrong "needs -- between N and the flags"
+(($# >= 1)) || usage_error "needs N, the number of processes"
+[[ "$1" =~ ^[1-9][0-9]*$ ]] || usage_error "N is '$1', not a positive number"
+[[ "${2:-}" == -- ]] || usage_error "needs -- between N and the flags"
 count="$1"
 shift 2
 devices="${JMIM_CPU_DEVICES:-1}" grace="${JMIM_GRACE:-10}"
 [[ "$devices" =~ ^[1-9][0-9]*$ ]] ||
-  wrong "JMIM_CPU_DEVICES is '$devices', not a positive number"
-[[ "$grace" =~ ^[0-9]+$ ]] || wrong "JMIM_GRACE is '$grace', not a number"
+  usage_error "JMIM_CPU_DEVICES is '$devices', not a positive number"
+[[ "$grace" =~ ^[0-9]+$ ]] || usage_error "JMIM_GRACE is '$grace', not a number"
 
 # The code beside this script, whatever the current folder or what is installed.
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"

@@ -38,9 +38,9 @@ up), JMIM_BACKOFF=30 (seconds between attempts to get a TPU or reach it)
 TEXT
 }
 
-say() { printf 'launch/tpu_pod.sh: %s\n' "$*" >&2; }
+log() { printf 'launch/tpu_pod.sh: %s\n' "$*" >&2; }
 
-wrong() { # wrong MESSAGE: say it, show the usage, leave with status 2
+usage_error() { # usage_error MESSAGE: print it and the usage, leave with status 2
   printf 'launch/tpu_pod.sh: %s\n\n' "$1" >&2
   usage >&2
   exit 2
@@ -50,15 +50,15 @@ if [[ "${1:-}" == -h || "${1:-}" == --help ]]; then
   usage
   exit 0
 fi
-(($# >= 2)) || wrong "needs ACTION and NAME, got $# arguments"
+(($# >= 2)) || usage_error "needs ACTION and NAME, got $# arguments"
 action="$1" name="$2"
 shift 2
 case "$action" in
 train | create | copy | run | tail | stop | delete) ;;
-*) wrong "there is no action '$action'" ;;
+*) usage_error "there is no action '$action'" ;;
 esac
 [[ "$name" =~ ^[a-z]([-a-z0-9]*[a-z0-9])?$ ]] ||
-  wrong "NAME is '$name', not lower-case letters, digits and -"
+  usage_error "NAME is '$name', not lower-case letters, digits and -"
 
 zone="${TPU_ZONE:-}" type="${TPU_TYPE:-}" setup='' dry='' after=''
 version="${TPU_VERSION:-v2-alpha-tpuv5-lite}"
@@ -78,23 +78,23 @@ while (($#)); do
     flags=("$@")
     break
     ;;
-  *) wrong "there is no option '$1'; flags of jmim come after --" ;;
+  *) usage_error "there is no option '$1'; flags of jmim come after --" ;;
   esac
   shift
 done
-[[ -n "$zone" ]] || wrong "needs --zone or TPU_ZONE"
+[[ -n "$zone" ]] || usage_error "needs --zone or TPU_ZONE"
 more+=(--zone="$zone")
 if [[ "$action" == train || "$action" == create ]]; then
-  [[ -n "$type" ]] || wrong "needs --type or TPU_TYPE"
+  [[ -n "$type" ]] || usage_error "needs --type or TPU_TYPE"
 fi
 if [[ "$action" == train || "$action" == run ]]; then
   [[ " ${flags[*]} " == *" --config="* && " ${flags[*]} " == *" --workdir="* ]] ||
-    wrong "needs -- --config=RECIPE --workdir=FOLDER"
+    usage_error "needs -- --config=RECIPE --workdir=FOLDER"
 fi
 limit="${JMIM_CRASHES:-3}" pause="${JMIM_BACKOFF:-30}"
 [[ "$limit" =~ ^[1-9][0-9]*$ ]] ||
-  wrong "JMIM_CRASHES is '$limit', not a positive number"
-[[ "$pause" =~ ^[0-9]+$ ]] || wrong "JMIM_BACKOFF is '$pause', not a number"
+  usage_error "JMIM_CRASHES is '$limit', not a positive number"
+[[ "$pause" =~ ^[0-9]+$ ]] || usage_error "JMIM_BACKOFF is '$pause', not a number"
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
 # --- one command each
@@ -175,12 +175,12 @@ obtain() { # a TPU that is READY and has the code
     MISSING) if create && copy; then return; fi ;;
     CREATING | STARTING | RESTARTING | REPAIRING) ;;
     *) # PREEMPTED, TERMINATED, STOPPED ...: it cannot be started again
-      say "$name is $now: making it anew"
+      log "$name is $now: making it anew"
       delete || true
       continue
       ;;
     esac
-    say "$name is $now: again in $pause s"
+    log "$name is $now: again in $pause s"
     sleep "$pause"
   done
 }
@@ -212,13 +212,13 @@ train() {
     code=0
     if [[ -z "$there" ]] && ! run; then
       code=1
-      say "could not start it on all workers"
+      log "could not start it on all workers"
     else
       follow || code=$?
     fi
     there=''
     while ((code == 255)) && [[ "$(state)" == READY ]]; do
-      say "the connection was lost: again in $pause s"
+      log "the connection was lost: again in $pause s"
       sleep "$pause"
       code=0
       follow || code=$?
@@ -231,10 +231,10 @@ train() {
       if ((SECONDS - started > 3600)); then crashes=0; fi
       crashes=$((crashes + 1))
       if ((crashes >= limit)); then
-        say "crash $crashes in a row (status $code): giving up"
+        log "crash $crashes in a row (status $code): giving up"
         finish "$code"
       fi
-      say "crash $crashes of $limit (status $code): again in $pause s"
+      log "crash $crashes of $limit (status $code): again in $pause s"
       sleep "$pause"
       ;;
     esac

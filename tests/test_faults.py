@@ -2,13 +2,11 @@
 
 import errno
 import json
-import sys
 
 import numpy as np
 import pytest
 import tinyrun
 
-from jmim import main
 from jmim.checkpoints import store as checkpoint
 from jmim.core import errors
 from jmim.modes import replay
@@ -17,6 +15,7 @@ from jmim.runlog import writer
 from jmim.session import skips
 from jmim.session import spikes
 from jmim.session import stopping
+from jmim.session.hooks import evaluate
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +32,7 @@ def config(data_dir):
 def whole(config, tmp_path_factory):
   """(workdir, final state) of a run that nothing happened to."""
   workdir = tmp_path_factory.mktemp("whole")
-  train.train(config, workdir)
+  train.run(config, workdir)
   return workdir, tinyrun.final_state(workdir, config)
 
 
@@ -45,14 +44,14 @@ def assert_same(workdir, config, whole):
     np.testing.assert_array_equal(leaf, whole[1][name], name)
 
 
-def asked_at(monkeypatch, *steps):
+def signal_at(monkeypatch, *steps):
   """Has signals come after these steps."""
-  left = list(steps)
+  due_at = list(steps)
 
   def due(self, step):
-    if left and step >= left[0]:
-      self.asked = "SIGTERM"
-      left.pop(0)
+    if due_at and step >= due_at[0]:
+      self.signal = "SIGTERM"
+      due_at.pop(0)
       return True
     return False
 
@@ -63,38 +62,38 @@ def test_stopped_twice_is_as_never_stopped(
   config, whole, tmp_path, monkeypatch
 ):
   # At 3 there is no checkpoint due; at 4 there is, and an evaluation too.
-  asked_at(monkeypatch, 3, 4)
+  signal_at(monkeypatch, 3, 4)
   for step in (3, 4):
     with pytest.raises(errors.Preempted, match=f"SIGTERM at step {step}"):
-      train.train(config, tmp_path)
+      train.run(config, tmp_path)
     assert checkpoint.Checkpoints(tmp_path, write=False).latest() == step
-  train.train(config, tmp_path)
+  train.run(config, tmp_path)
   assert_same(tmp_path, config, whole)
 
 
 def test_stopped_in_an_evaluation(config, whole, tmp_path, monkeypatch):
   with monkeypatch.context() as patch:
 
-    def evaluate(self, names):
-      raise stopping.Asked  # what a signal does there
+    def run(self, names, state):
+      raise stopping.Signalled  # what a signal does there
 
-    patch.setattr(train.Run, "evaluate", evaluate)
+    patch.setattr(evaluate.Evaluate, "run", run)
     with pytest.raises(errors.Preempted):
-      train.train(config, tmp_path)
-  train.train(config, tmp_path)
+      train.run(config, tmp_path)
+  train.run(config, tmp_path)
   assert_same(tmp_path, config, whole)
 
 
 def test_damaged_and_resumed_from_the_one_before(
   config, whole, tmp_path, capsys
 ):
-  train.train(tinyrun.small(config, keep=("loss",)), tmp_path)
+  train.run(tinyrun.small(config, keep=("loss",)), tmp_path)
   for path in (tmp_path / "checkpoints" / "8" / "state").rglob("d/*"):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
   capsys.readouterr()
-  train.train(config, tmp_path)
+  train.run(config, tmp_path)
   shown = capsys.readouterr().out
   assert "checkpoint 8 is damaged" in shown and "resumed from step 4" in shown
   assert_same(tmp_path, config, whole)
@@ -116,7 +115,7 @@ def test_a_full_disk_is_waited_for(
   config, whole, tmp_path, monkeypatch, capsys
 ):
   full(monkeypatch, lambda step: 4 <= step < 6)
-  train.train(config, tmp_path)
+  train.run(config, tmp_path)
   shown = capsys.readouterr().out
   assert shown.count("CANNOT WRITE checkpoint") == 2  # at 4 and at 5
   assert checkpoint.Checkpoints(tmp_path, write=False).steps() == [6, 8]
@@ -130,8 +129,8 @@ def test_a_disk_that_stays_full_ends_the_run(
     full(patch, lambda step: step > 4)
     patch.setattr("time.sleep", lambda seconds: None)
     with pytest.raises(errors.NotSaved, match="newest checkpoint is that of"):
-      train.train(config, tmp_path)
-  train.train(config, tmp_path)
+      train.run(config, tmp_path)
+  train.run(config, tmp_path)
   assert_same(tmp_path, config, whole)
 
 
@@ -139,21 +138,21 @@ def test_a_step_can_be_done_again(config, whole):
   logged = {x["step"]: x for x in tinyrun.lines(whole[0]) if "lr" in x}
   before = (whole[0] / "metrics.jsonl").read_text()
   for step in (6, 8):  # the checkpoint of 8 is not used for either
-    found = replay.replay(config, whole[0], step)
+    found = replay.run(config, whole[0], step)
     assert (
       found["metrics"]["loss/generator"] == (logged[step]["loss/generator"])
     )
     assert found["not_finite"] == [] and len(found["examples"]) == 32
   assert (whole[0] / "metrics.jsonl").read_text() == before
   with pytest.raises(errors.UserError, match="no checkpoint before step 4"):
-    replay.replay(config, whole[0], 4)
+    replay.run(config, whole[0], 4)
 
 
 def test_a_diverged_run_says_which_leaves_and_examples(config, tmp_path):
   bad = tinyrun.small(config, max_skips=2, total_steps=9, log_steps=2)
   bad.data.std = (1e-38,)  # overflows in the loss
   with pytest.raises(errors.Diverged, match="steps 1 to 2.*grads/") as e:
-    train.train(bad, tmp_path)
+    train.run(bad, tmp_path)
   assert "--replay_step=1" in str(e.value)
   report = json.loads((tmp_path / "diverged.json").read_text())
   assert report["steps"] == [1, 2] and any(
@@ -173,50 +172,27 @@ def test_a_rollback_skips_the_window_and_survives_a_kill(
     spike_policy="rollback",
     log_steps=2,
   )
-  given = []
-  see = spikes.Detector.see
+  calls = []
+  update = spikes.Detector.update
 
   def spiked(self, losses):
-    given.append(len(losses))
-    see(self, losses)
-    return [(0, 99.0)] if len(given) == 3 else []  # step 5, seen at step 6
+    calls.append(len(losses))
+    update(self, losses)
+    return [(0, 99.0)] if len(calls) == 3 else []  # step 5, seen at step 6
 
-  monkeypatch.setattr(spikes.Detector, "see", spiked)
-  train.train(config, tmp_path / "whole")
+  monkeypatch.setattr(spikes.Detector, "update", spiked)
+  train.run(config, tmp_path / "whole")
   assert skips.read(tmp_path / "whole") == [[4, 2]]
   meta = checkpoint.Checkpoints(tmp_path / "whole", write=False).meta(12)
   assert meta["position"] == 14
   steps = [x["step"] for x in writer.read(tmp_path / "whole") if "lr" in x]
   assert steps == [2, 4, 6, 8, 10, 12]
-  given.clear()
-  asked_at(monkeypatch, 7, 9)  # after the rollback, and once more
+  calls.clear()
+  signal_at(monkeypatch, 7, 9)  # after the rollback, and once more
   for _ in range(2):
     with pytest.raises(errors.Preempted):
-      train.train(config, tmp_path / "cut")
-    given += [0] * 3  # the spike came once
-  train.train(config, tmp_path / "cut")
+      train.run(config, tmp_path / "cut")
+    calls += [0] * 3  # the spike came once
+  train.run(config, tmp_path / "cut")
   state = tinyrun.final_state(tmp_path / "whole", config)
   assert_same(tmp_path / "cut", config, (tmp_path / "whole", state))
-
-
-@pytest.mark.parametrize(
-  "error, code",
-  [
-    (errors.UserError("x", "y", "z"), 2),
-    (errors.Diverged("x"), 3),
-    (errors.NotSaved("x"), 4),
-    (errors.HostsMissing("x"), 5),
-    (errors.Preempted("x"), 75),
-    (KeyboardInterrupt(), 130),
-  ],
-)
-def test_exit_codes(monkeypatch, error, code):
-  def fail(overrides):
-    raise error
-
-  monkeypatch.setattr(main, "parse", lambda argv: [])
-  monkeypatch.setattr(main, "main", fail)
-  monkeypatch.setattr("os._exit", sys.exit)  # where threads may hang
-  with pytest.raises(SystemExit) as e:
-    main.run()
-  assert e.value.code == code

@@ -137,6 +137,67 @@ def test_wrong_calls_show_the_usage_and_do_nothing(desk, script, args, env):
   assert "usage: " in err
 
 
+# --- one process here
+
+
+def local(tmp_path, *args, **env) -> tuple[subprocess.Popen, list[str], str]:
+  """Runs launch/local.sh from `tmp_path` with a `python` that only reports.
+
+  Returns:
+    The finished process, the lines of its output, its standard error.
+  """
+  fake = tmp_path / "python"
+  fake.write_text(
+    "#!/bin/sh\n"
+    'printf "%s\\n" "$$" "$XLA_FLAGS" "$JAX_PLATFORMS" "$PYTHONPATH" "$@"\n'
+  )
+  fake.chmod(0o755)
+  (tmp_path / "a b.py").touch()
+  process = subprocess.Popen(
+    [str(LAUNCH / "local.sh"), *args],
+    cwd=tmp_path,
+    env={"PATH": f"{tmp_path}:{os.environ['PATH']}", **env},
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+  out, err = process.communicate()
+  return process, out.splitlines(), err
+
+
+def test_local_passes_everything_on_and_becomes_python(tmp_path):
+  flags = ["--config.seed=1", "--x=y z"]
+  env = {"JMIM_CPU_DEVICES": "8", "XLA_FLAGS": "--other"}
+  process, out, err = local(tmp_path, "a b.py:tiny", "run dir", *flags, **env)
+  assert process.returncode == 0, err
+  xla = "--other --xla_force_host_platform_device_count=8"
+  # The same process id: a signal to the script is a signal to python.
+  assert out[:4] == [str(process.pid), xla, "cpu", str(LAUNCH.parent)]
+  named = ["--config=a b.py:tiny", "--workdir=run dir"]
+  assert out[4:] == ["-m", "jmim.main", *named, *flags]
+
+
+def test_local_leaves_the_devices_alone_by_default(tmp_path):
+  _, out, _ = local(tmp_path, "a b.py", "out")
+  assert out[1:3] == ["", ""]
+
+
+@pytest.mark.parametrize(
+  "args, env",
+  [
+    ([], {}),
+    (["a b.py"], {}),
+    (["--mode=eval", "a b.py"], {}),
+    (["missing.py", "out"], {}),
+    (["a b.py", "out"], {"JMIM_CPU_DEVICES": "many"}),
+  ],
+)
+def test_local_called_wrongly_shows_its_usage(tmp_path, args, env):
+  process, out, err = local(tmp_path, *args, **env)
+  assert (process.returncode, out) == (2, [])
+  assert "usage: launch/local.sh CONFIG WORKDIR [flags...]" in err
+
+
 # --- several processes here
 
 

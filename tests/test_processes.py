@@ -134,7 +134,8 @@ def test_hosts_with_different_configs_are_told(tmp_path):
 def test_a_host_that_never_comes_is_named(tmp_path):
   code = (
     "import sys, jax, time\n"
-    "from jmim.core import errors, hosts\n"
+    "from jmim.core import errors\n"
+    "from jmim.parallel import hosts\n"
     "i = int(sys.argv[1])\n"
     "jax.distributed.initialize(sys.argv[2], 3, i)\n"
     "if i == 1: time.sleep(4)\n"

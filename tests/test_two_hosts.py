@@ -93,7 +93,7 @@ def cannot_write(index, where, folder):
   store = checkpoint.Checkpoints(folder, 99, group=joined(index, where, 2))
   store.save(1, state(1), {})
   store.wait()
-  told = []
+  failures = []
   for step, n in ((2, 1), (4, 4), (6, 9)):
     if index == 1:
       shim.fault_arm(n, errno.ENOSPC, 1)
@@ -101,7 +101,7 @@ def cannot_write(index, where, folder):
       store.save(step, state(step), {})
       store.wait()
     except errors.NotSaved as e:
-      told.append(step)
+      failures.append(step)
       print(e)
     if index == 1:
       shim.fault_arm(0, 0, 0)
@@ -109,7 +109,7 @@ def cannot_write(index, where, folder):
     store.wait()
   for step in store.steps():
     assert as_saved(store.restore(step, state(1, like=True)), step)
-  print("RESULT", told, store.steps())
+  print("RESULT", failures, store.steps())
   store.close()
 
 
@@ -160,11 +160,11 @@ def test_damage_that_one_host_sees_makes_all_fall_back(tmp_path):
   assert {p.name for p in (tmp_path / "run/damaged").iterdir()} == {"2", "3"}
 
 
-def test_a_disk_that_is_full_for_one_host_is_told_to_all(tmp_path):
+def test_a_disk_that_is_full_for_one_host_stops_all(tmp_path):
   if not shutil.which("cc") or sys.platform != "linux":
     pytest.skip("needs a C compiler, on Linux")
   library = tmp_path / "write_faults.so"
-  source = HERE / "core" / "write_faults.c"
+  source = HERE / "checkpoints" / "write_faults.c"
   command = ["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"]
   subprocess.run(command, check=True)
   env = {"LD_PRELOAD": str(library), "FAULT_DIR": str(tmp_path / "run")}
@@ -173,7 +173,7 @@ def test_a_disk_that_is_full_for_one_host_is_told_to_all(tmp_path):
   assert results[0] == "[2, 4, 6] [1, 3, 5, 7]"
 
 
-def test_hosts_that_see_different_checkpoints_are_told(tmp_path):
+def test_hosts_that_see_different_checkpoints_end(tmp_path):
   _, results = two("other_disk", tmp_path, {})
   seen = "the newest checkpoint of hosts 1 is not that of host 0"
   assert results == [seen, seen]

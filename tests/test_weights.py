@@ -23,6 +23,7 @@ from jmim.core import config as configs
 from jmim.core import errors
 from jmim.core import tree as trees
 from jmim.methods.mim import mae
+from jmim.modes import evaluate
 from jmim.modes import train
 
 RECIPE = """
@@ -93,20 +94,20 @@ def test_converted_weights_evaluate_and_start_a_run(
 ):
   config = configs.load(str(recipe))
   config.data.data_dir = data_dir
-  train.evaluate(config, converted)
+  evaluate.run(config, converted)
   line = json.loads(
     (converted / "eval/metrics.jsonl").read_text().splitlines()[-1]
   )
   assert line["step"] == 0 and line["loss/loss"] > 0
   config.init_from.path = str(converted)
   config.optim.lr = 0.0
-  train.train(config, tmp_path)
+  train.run(config, tmp_path)
   before = weights.read_section(converted, "params")
   after = weights.read_section(tmp_path, "params")
   for name, array in before.items():
     np.testing.assert_array_equal(after[name], array, name)
   with pytest.raises(errors.UserError, match="holds converted weights"):
-    train.train(config, converted)
+    train.run(config, converted)
 
 
 def test_to_the_authors_and_back_is_bit_equal(tmp_path, converted, theirs):

@@ -4,10 +4,11 @@ import numpy as np
 
 from jmim.core import config as configs
 from jmim.core import tree as trees
-from jmim.modes import train
 from jmim.runlog import events
 from jmim.runlog import meter
 from jmim.runlog import writer
+from jmim.session import restore
+from jmim.session import session as sessions
 
 
 def recipe(data_dir):
@@ -24,15 +25,10 @@ def recipe(data_dir):
   )
   config.method = configs.section(
     type="mim.mae",
-    variant="Ti/2",
     size=8,
     channels=1,
-    width=32,
-    depth=2,
-    heads=2,
-    decoder_width=16,
-    decoder_depth=1,
-    decoder_heads=2,
+    dims=configs.section(variant="Ti/2", width=32, depth=2, heads=2),
+    decoder_dims=configs.section(width=16, depth=1, heads=2),
   )
   config.train.update(total_steps=8, log_steps=2, checkpoint_steps=4)
   config.ema.decay = 0.9
@@ -88,7 +84,6 @@ def board(workdir):
 
 def final_state(workdir, config):
   """Leaf name -> array of the newest checkpoint."""
-  run = train.Run(config, workdir, write=False)
-  run.restore_only()
-  run.close()
-  return {k: np.asarray(v) for k, v in trees.named(run.state).items()}
+  with sessions.open(config, workdir, write=False) as session:
+    state = restore.only_weights(session).point.state
+    return {k: np.asarray(v) for k, v in trees.named(state).items()}

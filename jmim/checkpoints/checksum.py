@@ -24,8 +24,8 @@ def of(arrays: Mapping[str, jax.Array]) -> dict[str, int]:
   if not arrays:
     return {}
   named = jax.sharding.NamedSharding
-  found = (getattr(x, "sharding", None) for x in arrays.values())
-  mesh = next((s.mesh for s in found if isinstance(s, named)), None)
+  places = (getattr(x, "sharding", None) for x in arrays.values())
+  mesh = next((s.mesh for s in places if isinstance(s, named)), None)
   where = mesh and named(mesh, jax.sharding.PartitionSpec())
   sums = jax.device_get(_jitted(where)(list(arrays.values())))
   return {name: int(x) for name, x in zip(arrays, sums, strict=True)}

@@ -18,42 +18,43 @@ def shapes(arrays: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
   }
 
 
-def differences(
-  saved: Mapping[str, Any], wanted: Mapping[str, Any]
-) -> list[str]:
+def differences(saved: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
   """Lines naming every leaf that is missing, unknown or of another kind.
 
-  A float may become another float (float32 saved, bfloat16 wanted), and an
+  A float may become another float (float32 saved, bfloat16 here), and an
   integer another integer; any other change of dtype is a difference.
+
+  Args:
+    saved: name -> array or shape, of a checkpoint or a file.
+    ours: the same, of the config.
   """
-  lines = [f"not in the checkpoint: {n}" for n in wanted if n not in saved]
-  lines += [f"only in the checkpoint: {n}" for n in saved if n not in wanted]
-  for name in wanted:
+  lines = [f"missing: {n}" for n in ours if n not in saved]
+  lines += [f"unknown: {n}" for n in saved if n not in ours]
+  for name in ours:
     if name in saved:
-      lines += _differs(name, saved[name], wanted[name])
+      lines += _compare(name, saved[name], ours[name])
   return lines
 
 
-def _differs(name: str, saved: Any, wanted: Any) -> list[str]:
-  if tuple(saved.shape) != tuple(wanted.shape):
-    ours, theirs = tuple(wanted.shape), tuple(saved.shape)
-    return [f"shape of {name}: {theirs} saved, {ours} wanted"]
+def _compare(name: str, saved: Any, ours: Any) -> list[str]:
+  """A line about one leaf, if it differs."""
+  before, now = tuple(saved.shape), tuple(ours.shape)
+  if before != now:
+    return [f"shape of {name}: {before} saved, {now} wanted"]
   kinds = (jnp.floating, jnp.integer)
   alike = any(
-    jnp.issubdtype(saved.dtype, k) and jnp.issubdtype(wanted.dtype, k)
+    jnp.issubdtype(saved.dtype, k) and jnp.issubdtype(ours.dtype, k)
     for k in kinds
   )
-  if saved.dtype != wanted.dtype and not alike:
-    return [f"dtype of {name}: {saved.dtype} saved, {wanted.dtype} wanted"]
+  if saved.dtype != ours.dtype and not alike:
+    return [f"dtype of {name}: {saved.dtype} saved, {ours.dtype} wanted"]
   return []
 
 
 def another_model(where: Any, lines: Sequence[str]) -> errors.UserError:
   """The error for a checkpoint whose names or shapes are not ours."""
-  shown = "\n           ".join(lines[:12])
-  more = f"\n           ... and {len(lines) - 12} more" * (len(lines) > 12)
   return errors.UserError(
-    f"{where} is of another model:\n           {shown}{more}",
+    f"{where} is of another model:{errors.listed(lines, most=12)}",
     "the names and shapes of this config",
     "use the config it was trained with, or another --workdir",
     "--workdir",

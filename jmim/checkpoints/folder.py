@@ -27,9 +27,9 @@ SIZES = "sizes.json"  # in each checkpoint, once it is complete
 _BROKEN = (ValueError, LookupError, OSError, TypeError, AttributeError)
 
 
-def unwarned() -> None:
-  """Orbax no longer warns that a folder is only read: that is meant."""
-  logging.getLogger("absl").addFilter(_matters)  # the same one once only
+def silence_orbax() -> None:
+  """Has Orbax no longer warn that a folder is only read: that is meant."""
+  logging.getLogger("absl").addFilter(_matters)  # added once only
 
 
 def _matters(record: logging.LogRecord) -> bool:
@@ -37,7 +37,7 @@ def _matters(record: logging.LogRecord) -> bool:
 
 
 def meta(where: pathlib.Path) -> dict[str, Any]:
-  """What was saved beside the arrays, in today's schema.
+  """The meta data of a checkpoint, in today's schema; see `metadata`.
 
   Raises:
     UserError: of a schema that this version does not know.
@@ -47,9 +47,9 @@ def meta(where: pathlib.Path) -> dict[str, Any]:
   # screen of its own.
   check_sizes(where)
   try:
-    found = json.loads((where / "meta" / "metadata").read_text())
-    noted, schema = found.pop("digest", None), found["schema"]
-    if (noted or schema > 1) and noted != digest(found):
+    stored = json.loads((where / "meta" / "metadata").read_text())
+    checksum_then, schema = stored.pop("digest", None), stored["schema"]
+    if (checksum_then or schema > 1) and checksum_then != digest(stored):
       raise ValueError("the digest of its meta data is another")
   except _BROKEN as e:
     raise damaged(where, e) from e
@@ -60,16 +60,18 @@ def meta(where: pathlib.Path) -> dict[str, Any]:
       "read it with the version of jmim that wrote it",
       "--workdir",
     )
-  return migrate.up(found)
+  return migrate.up(stored)
 
 
-def note(named: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-  """What is saved beside arrays: `more`, their shapes and checksums."""
+def metadata(
+  named: Mapping[str, Any], more: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Meta data of arrays by name: shapes, dtypes, checksums, and `more`."""
   sums = checksum.of(named)
   arrays = {n: [list(x.shape), str(x.dtype), sums[n]] for n, x in named.items()}
-  found = {"schema": migrate.SCHEMA, "git": version.git_id(), "arrays": arrays}
-  found |= more
-  return found | {"digest": digest(found)}
+  data = {"schema": migrate.SCHEMA, "git": version.git_id(), "arrays": arrays}
+  data |= more
+  return data | {"digest": digest(data)}
 
 
 def digest(meta: Mapping[str, Any]) -> str:
@@ -78,13 +80,13 @@ def digest(meta: Mapping[str, Any]) -> str:
   return f"{zlib.crc32(text.encode()):08x}"
 
 
-def arrays(where: pathlib.Path, wanted: Mapping[str, Any]) -> dict[str, Any]:
-  """Name -> array of those wanted.
+def arrays(where: pathlib.Path, specs: Mapping[str, Any]) -> dict[str, Any]:
+  """Name -> array, of some of the arrays of a checkpoint.
 
   Args:
     where: folder of the checkpoint.
-    wanted: name -> shape and dtype; with a sharding the array is put on the
-      devices, without one it stays in memory.
+    specs: name -> shape and dtype of those to read; with a sharding the array
+      is put on the devices, without one it stays in memory.
 
   Raises:
     Damaged: Orbax cannot read it.
@@ -95,12 +97,12 @@ def arrays(where: pathlib.Path, wanted: Mapping[str, Any]) -> dict[str, Any]:
     # one may find damage and never come.
     handler = ocp.PyTreeCheckpointHandler()
     shape = handler.metadata(place).tree
-    like = trees.map_named(lambda n, x: wanted.get(n, ocp.PLACEHOLDER), shape)
-    how = trees.map_named(lambda n, x: _how(wanted.get(n)), shape)
+    like = trees.map_named(lambda n, x: specs.get(n, ocp.PLACEHOLDER), shape)
+    how = trees.map_named(lambda n, x: _how(specs.get(n)), shape)
     args = ocp.args.PyTreeRestore(item=like, restore_args=how)
     with contextlib.closing(handler):
-      found = trees.named(handler.restore(place, args=args))
-    return {name: found[name] for name in wanted}
+      everything = trees.named(handler.restore(place, args=args))
+    return {name: everything[name] for name in specs}
   except Exception as e:
     # Orbax raises a bare Exception where the file of an array is broken.
     if type(e) is Exception or isinstance(e, _BROKEN):
@@ -117,24 +119,24 @@ def _how(leaf: Any) -> ocp.RestoreArgs:
 
 
 def check_sums(
-  where: pathlib.Path, noted: Mapping[str, Any], sums: Mapping[str, int]
+  where: pathlib.Path, saved: Mapping[str, Any], sums: Mapping[str, int]
 ) -> None:
   """Raises Damaged if an array is not as it was when it was saved.
 
   Args:
     where: folder of the checkpoint.
-    noted: name -> [shape, dtype, checksum]; None, from before there were any,
-      passes.
+    saved: name -> [shape, dtype, checksum]; None, of a schema without
+      checksums, passes.
     sums: name -> checksum now.
   """
-  wrong = [n for n, x in sums.items() if noted[n][2] not in (None, x)]
+  wrong = [n for n, x in sums.items() if saved[n][2] not in (None, x)]
   if wrong:
     more = f" and of {len(wrong) - 1} more" * (len(wrong) > 1)
     text = f"another checksum of {wrong[0]}{more}"
     raise damaged(where, ValueError(text))
 
 
-def note_sizes(where: pathlib.Path) -> None:
+def write_sizes(where: pathlib.Path) -> None:
   """Writes the sizes of all files into a complete checkpoint; OSError."""
   if not (where / SIZES).exists():
     files.replace(where / SIZES, json.dumps(_sizes(where)))
@@ -142,25 +144,25 @@ def note_sizes(where: pathlib.Path) -> None:
 
 def _sizes(where: pathlib.Path) -> dict[str, int]:
   """Path below the folder -> bytes, of all files in it."""
-  found = [p for p in where.rglob("*") if p.is_file()]
-  return {str(p.relative_to(where)): p.stat().st_size for p in found}
+  paths = [p for p in where.rglob("*") if p.is_file()]
+  return {str(p.relative_to(where)): p.stat().st_size for p in paths}
 
 
 def check_sizes(where: pathlib.Path) -> None:
   """Raises Damaged if a file is gone or has another size than when saved.
 
-  A run that was killed may not have noted them, and the note may be what is
-  damaged: then the digest and the checksums have to tell.
+  A run that was killed may not have written them, and that file may be what
+  is damaged: then the digest and the checksums decide.
   """
   try:
-    noted = dict(json.loads((where / SIZES).read_text()))
+    before = dict(json.loads((where / SIZES).read_text()))
   except (FileNotFoundError, ValueError, TypeError):
     return
   now = _sizes(where)
-  for name, size in noted.items():
+  for name, size in before.items():
     if now.get(name) != size:
-      found = f"{now[name]} bytes" if name in now else "gone"
-      raise damaged(where, OSError(f"{name} is {found}, was {size} bytes"))
+      text = f"{now[name]} bytes" if name in now else "gone"
+      raise damaged(where, OSError(f"{name} is {text}, was {size} bytes"))
 
 
 def damaged(where: pathlib.Path, error: Exception) -> errors.Damaged:

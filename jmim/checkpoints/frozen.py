@@ -36,7 +36,7 @@ def load(name: str, const: method.Const) -> Any:
     const.path,
     sha256=const.sha256,
     key=key,
-    expected="an .npz with the weights, or (without a hash) the workdir of a run",
+    expected="an .npz of weights, or (without a hash) the workdir of a run",
   )
   check(saved, trees.named(like), key, f"{name}: {path}")
   return trees.map_named(lambda n, s: jnp.asarray(saved[n], s.dtype), like)
@@ -65,32 +65,32 @@ def read(
       "give the path of existing weights",
       key,
     )
-  found = hashlib.sha256(file.read_bytes()).hexdigest()
-  if sha256 and found != sha256:
+  digest = hashlib.sha256(file.read_bytes()).hexdigest()
+  if sha256 and digest != sha256:
     raise errors.UserError(
-      f"{name}: {file} has sha256 {found}",
+      f"{name}: {file} has sha256 {digest}",
       sha256,
       "fetch the right file, or change the hash if you mean this one",
       key,
     )
-  return npz.read(file, key), found
+  return npz.read(file, key), digest
 
 
 def check(
-  arrays: Mapping[str, Any], wanted: Mapping[str, Any], key: str, where: str
+  arrays: Mapping[str, Any], like: Mapping[str, Any], key: str, where: str
 ) -> None:
-  """Raises UserError unless arrays have the wanted names and shapes.
+  """Raises UserError unless arrays have these names and shapes.
 
   Args:
     arrays: name -> array.
-    wanted: name -> array or shape.
+    like: name -> array or shape.
     key: config key of the file, for messages.
     where: they come from, for messages.
   """
-  if lines := compare.differences(arrays, wanted):
+  if lines := compare.differences(arrays, like):
     raise errors.UserError(
       f"{where} differs; " + "; ".join(lines[:8]),
-      f"{len(wanted)} arrays of the configured architecture",
+      f"{len(like)} arrays of the configured architecture",
       "use the weights of the configured architecture",
       key,
     )
@@ -107,23 +107,23 @@ def _pick(name: str, workdir: pathlib.Path, like: Any) -> Any:
       "finish that run first",
       "method (const path)",
     ) from e
-  wanted = trees.named(like)
-  first = next(iter(wanted))
+  shapes = trees.named(like)
+  first = next(iter(shapes))
   fits = lambda prefix: all(
     prefix + n in saved and saved[prefix + n].shape == tuple(x.shape)
-    for n, x in wanted.items()
+    for n, x in shapes.items()
   )
   ends = [n for n in saved if n == first or n.endswith("/" + first)]
-  found = [p for p in (n.removesuffix(first) for n in ends) if fits(p)]
-  if len(found) != 1:
+  prefixes = [p for p in (n.removesuffix(first) for n in ends) if fits(p)]
+  if len(prefixes) != 1:
     raise errors.UserError(
-      f"{name}: {workdir} has {len(found)} networks that fit",
-      f"one with the {len(wanted)} arrays of the configured architecture",
+      f"{name}: {workdir} has {len(prefixes)} networks that fit",
+      f"one with the {len(shapes)} arrays of the configured architecture",
       "use a run of the configured architecture",
       "method (const path)",
     )
   return trees.map_named(
-    lambda n, s: jnp.asarray(saved[found[0] + n], s.dtype), like
+    lambda n, s: jnp.asarray(saved[prefixes[0] + n], s.dtype), like
   )
 
 

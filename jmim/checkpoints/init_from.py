@@ -5,7 +5,7 @@ rules say how their names meet; whatever no rule covers must agree in name and
 shape, or the run does not start, and every difference is listed:
 
     rename  ((regex, replacement), ...) applied in order to the saved names
-    skip    saved names (after renaming) that are not wanted: the decoder
+    skip    saved names (after renaming) that are left out: the decoder
     reinit  our names that stay freshly initialised: the new head
     resize  our position tables, resized bicubically from another grid
 
@@ -15,7 +15,6 @@ copy of the parameters.
 """
 
 import dataclasses
-import math
 import pathlib
 import re
 from collections.abc import Mapping
@@ -27,10 +26,11 @@ import numpy as np
 
 from jmim.checkpoints import compare
 from jmim.checkpoints import npz
+from jmim.checkpoints import positions
 from jmim.checkpoints import weights
 from jmim.core import errors
+from jmim.core import patterns
 from jmim.core import tree as trees
-from jmim.nn import posemb
 
 Arrays = dict[str, np.ndarray]
 
@@ -68,7 +68,7 @@ def load(config: Mapping[str, Any], params: Any) -> Arrays:
 def match(saved: Mapping[str, Any], params: Any, rules: Rules) -> Arrays:
   """Applies the rules to saved arrays; see `load`."""
   _check_regexes(rules)
-  hit = lambda patterns, name: any(trees.matches(p, name) for p in patterns)
+  hit = lambda regexes, name: any(trees.matches(r, name) for r in regexes)
   renamed: Arrays = {}
   for name, value in saved.items():
     for pattern, replacement in rules.rename:
@@ -83,7 +83,10 @@ def match(saved: Mapping[str, Any], params: Any, rules: Rules) -> Arrays:
   }
   for name in ours.keys() & renamed.keys():
     if hit(rules.resize, name):
-      renamed[name] = _resized(renamed[name], ours[name].shape, name, rules)
+      try:
+        renamed[name] = positions.resize(renamed[name], ours[name].shape)
+      except ValueError as e:
+        raise _error(rules, [f"{name}: {e}"]) from e
   lines = compare.differences(renamed, ours)
   if lines:
     raise _error(rules, lines)
@@ -131,44 +134,28 @@ def _read(rules: Rules) -> Arrays:
     ) from e
 
 
-def _resized(value, shape, name, rules) -> np.ndarray:
-  """[..., prefix + h*w, d] positions on the grid that `shape` has."""
-  grids = []
-  for rows in (value.shape[-2], shape[-2]):
-    side = math.isqrt(rows)
-    grids.append(((side, side), rows - side**2))
-  (old, prefix), (new, wanted) = grids
-  if prefix != wanted or value.shape[-1] != shape[-1]:
-    text = f"{name}: {value.shape} cannot be resized to {tuple(shape)}"
-    raise _error(rules, [text])
-  return np.asarray(posemb.resize(value, old, new, prefix))
-
-
 def _check_regexes(rules: Rules) -> None:
-  for field in ("rename", "skip", "reinit", "resize"):
-    for rule in getattr(rules, field):
-      pair = isinstance(rule, tuple | list) and len(rule) == 2
-      text = rule[0] if field == "rename" and pair else rule
-      try:
-        if field == "rename" and not pair:
-          raise TypeError("not a pair")
-        re.compile(text)
-      except (TypeError, re.error) as e:
-        raise errors.UserError(
-          f"init_from.{field} has the entry {rule!r} ({e})",
-          "((regex, replacement), ...)" if field == "rename" else "regexes",
-          "correct it",
-          f"init_from.{field}",
-        ) from e
+  """Raises UserError for an entry of a rule that cannot be one."""
+  key = "init_from.rename"
+  for rule in rules.rename:
+    if not isinstance(rule, tuple | list) or len(rule) != 2:
+      raise errors.UserError(
+        f"{key} has the entry {rule!r}",
+        "pairs (regex, replacement)",
+        f"write {key}=((regex, replacement),)",
+        key,
+      )
+    patterns.check(rule[0], key)
+  for name in ("skip", "reinit", "resize"):
+    for pattern in getattr(rules, name):
+      patterns.check(pattern, f"init_from.{name}")
 
 
 def _error(rules: Rules, lines: Sequence[str]) -> errors.UserError:
-  shown = "\n           ".join(lines[:60])
-  more = f"\n           ... and {len(lines) - 60} more" * (len(lines) > 60)
   return errors.UserError(
-    f"{rules.path} does not fit:\n           {shown}{more}",
+    f"{rules.path} does not fit:{errors.listed(lines)}",
     "every name and shape to agree, or to be covered by a rule",
-    "add init_from.rename, .skip (saved, not wanted), .reinit (ours, stays "
+    "add init_from.rename, .skip (saved, not used), .reinit (ours, stays "
     "fresh) or .resize",
     "init_from",
   )

@@ -14,7 +14,7 @@ from jmim.core import errors
 def restore(
   store: checkpoint.Checkpoints,
   like: Any,
-  say: Callable[[str], None],
+  warn: Callable[[str], None],
   before: int | None = None,
   how: Callable[[int, Any], Any] | None = None,
 ) -> tuple[int, Any, Mapping[str, Any]]:
@@ -26,9 +26,9 @@ def restore(
   Args:
     store: of the run; it has one at least.
     like: as for `Checkpoints.restore`.
-    say: told of every damaged checkpoint.
+    warn: prints a line about every damaged checkpoint.
     before: only those of smaller steps.
-    how: to restore one, if not by that method.
+    how: (step, like) -> state, in place of that method.
 
   Raises:
     UserError: as that method, of the newest, if none is intact.
@@ -37,14 +37,14 @@ def restore(
   bad = {}
   for step in steps:
     try:
-      meta = store.undamaged(step, "meta data", lambda s=step: store.meta(s))
-      found = (how or store.restore)(step, like)
+      meta = store.read_intact(step, "meta data", lambda s=step: store.meta(s))
+      state = (how or store.restore)(step, like)
     except errors.Damaged as e:
       bad[step] = e
-      say(f"checkpoint {step} is damaged: {e.seen}")
+      warn(f"checkpoint {step} is damaged: {e.seen}")
       continue
     if bad:
-      say(f"falling back to the checkpoint of step {step}")
+      warn(f"falling back to the checkpoint of step {step}")
       store.set_aside(bad)
-    return step, found, meta
+    return step, state, meta
   raise bad[steps[0]]

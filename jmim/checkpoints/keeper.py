@@ -1,10 +1,10 @@
 """Saves and restores a run, and is patient with a disk that fails.
 
-What cannot be written is said loudly and tried again; after so many failures
-in a row the run stops, with everything up to the last good checkpoint on disk.
+What cannot be written is reported loudly and tried again; after so many
+failures in a row the run stops, with everything up to the last good checkpoint
+on disk.
 """
 
-import json
 import pathlib
 import time
 from collections.abc import Callable
@@ -25,7 +25,7 @@ class Keeper:
 
   Attributes:
     store: the checkpoints themselves.
-    owed: whether one could not be written, so that another is due soon.
+    retry_due: whether one could not be written, so that another is due soon.
   """
 
   def __init__(
@@ -33,7 +33,7 @@ class Keeper:
     workdir: pathlib.Path,
     train: Mapping[str, Any],
     every: int,
-    say: Callable[[str], None],
+    warn: Callable[[str], None],
     write: bool = True,
     group: hosts.Group | None = None,
   ):
@@ -43,24 +43,24 @@ class Keeper:
       workdir: of the run.
       train: the section `config.train`.
       every: steps of which multiples are kept for ever; 0: none.
-      say: prints a warning.
+      warn: prints a warning.
       write: False: nothing is created or cleaned.
       group: processes of the run; None: this one.
     """
-    self.workdir, self._say, self._limit = workdir, say, train["max_failures"]
+    self.workdir, self._warn, self._limit = workdir, warn, train["max_failures"]
     self._newest, self._every = train["keep"], every
     name = train["keep_best"]
     self._best, self._highest = name.removeprefix("-"), name[:1] != "-"
     self._values: dict[int, float] = {}
     self._failures = {"metrics": 0, "checkpoint": 0}
-    self._pending = self.owed = False
+    self._pending = self.retry_due = False
     self.store = checkpoint.Checkpoints(workdir, self._kept, write, group)
     if write and self._best and (workdir / "metrics.jsonl").exists():
       for line in writers.complete(workdir):
-        self.note(line["step"], line)
+        self.record_metric(line["step"], line)
 
   def _kept(self, steps: Any) -> set[int]:
-    return retention.kept(
+    return retention.keep(
       steps,
       self._newest,
       every=self._every,
@@ -68,20 +68,20 @@ class Keeper:
       highest=self._highest,
     )
 
-  def note(self, step: int, numbers: Mapping[str, Any]) -> None:
-    """Remembers an evaluation, for the choice of the best checkpoint."""
+  def record_metric(self, step: int, numbers: Mapping[str, Any]) -> None:
+    """Remembers `train.keep_best` of an evaluation, if it is among them."""
     if self._best in numbers:
       self._values[step] = float(numbers[self._best])
 
   def failed(self, error: Exception, what: str = "metrics") -> None:
-    """Says that something could not be written.
+    """Reports that something could not be written.
 
     Raises:
       NotSaved: it is one time too many in a row.
     """
     self._failures[what] += 1
     count, text = self._failures[what], errors.first_line(error)
-    self._say(f"CANNOT WRITE {what} ({count} of {self._limit} times): {text}")
+    self._warn(f"CANNOT WRITE {what} ({count} of {self._limit} times): {text}")
     if count >= self._limit:
       newest = self.store.latest()
       newest = f"that of step {newest}" if newest else "not there yet"
@@ -92,11 +92,11 @@ class Keeper:
       ) from error
 
   def _not_saved(self, error: Exception) -> None:
-    self._pending, self.owed = False, True
+    self._pending, self.retry_due = False, True
     self.failed(error, "checkpoint")
 
-  def get_ready(self, state: Any) -> None:
-    """Compiles the checksums, so that no step waits for that at a save."""
+  def compile_checksums(self, state: Any) -> None:
+    """Compiles them before training, so that no step waits for that later."""
     checksum.of(trees.named(state))
 
   def save(
@@ -113,13 +113,13 @@ class Keeper:
     """
     self.wait()
     flush = writer.flush if writer else lambda: None
-    _, failed = self.store.group.attempt("metrics flushed", flush, OSError)
+    _, error = self.store.group.attempt("metrics flushed", flush, OSError)
     try:
-      if failed:  # on whichever host
-        raise failed
+      if error:  # on whichever host
+        raise error
       self._failures["metrics"] = 0
       self.store.save(step, state, meta)
-      self._pending, self.owed = True, False
+      self._pending, self.retry_due = True, False
     except (OSError, errors.NotSaved) as e:
       self._not_saved(e)
 
@@ -145,7 +145,7 @@ class Keeper:
     except errors.NotSaved as e:
       self._not_saved(e)
 
-  def save_surely(
+  def save_and_wait(
     self,
     step: int,
     state: Any,
@@ -160,9 +160,9 @@ class Keeper:
     """
     for attempt in range(self._limit + 1):
       self.save(step, state, meta, writer)
-      if not self.owed:
+      if not self.retry_due:
         self.wait()
-      if not self.owed:
+      if not self.retry_due:
         return
       pause(min(2.0**attempt, 30.0))
 
@@ -170,18 +170,3 @@ class Keeper:
     """Forgets checkpoints and numbers of later steps."""
     self.store.delete_after(step)
     self._values = {s: v for s, v in self._values.items() if s <= step}
-
-
-def meta_of(
-  config: Any, position: int, losses: list[float], clock: Mapping[str, Any]
-) -> dict[str, Any]:
-  """What a checkpoint holds beside the arrays.
-
-  Args:
-    config: of the run.
-    position: number of the next batch.
-    losses: that the spike detector compares with.
-    clock: of the run, see `clock.Clock.saved`.
-  """
-  found = {"position": position, "losses": losses, "clock": dict(clock)}
-  return {"config": json.loads(config.to_json())} | found

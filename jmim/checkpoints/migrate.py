@@ -1,9 +1,9 @@
 """Checkpoints of older versions: what to do to read them.
 
-`meta` of a checkpoint says which schema it was written by. To change what a
-checkpoint holds, raise SCHEMA, add a function that turns the meta of the old
-schema into that of the new one, and keep a small checkpoint of the old one
-below tests/core/checkpoints.
+The meta data of a checkpoint names the schema it was written by. To change what
+a checkpoint holds, raise SCHEMA, add a function that turns the meta data of the
+old schema into that of the new one, and keep a small checkpoint of the old one
+below tests/checkpoints/schemas.
 
     schema 1   arrays: name -> [shape, dtype]
     schema 2   arrays: name -> [shape, dtype, checksum or None]; digest of meta
@@ -38,7 +38,7 @@ def up(
   Args:
     meta: as read.
     steps: schema -> what makes the next one of it.
-    schema: wanted.
+    schema: of the result.
 
   Raises:
     KeyError: there is no way from its schema to this one.

@@ -34,7 +34,8 @@ def read(path: pathlib.Path, key: str) -> dict[str, np.ndarray]:
     key: config key of the path, for messages.
 
   Raises:
-    UserError: no .npz, damaged, pickled objects, or more said than there is.
+    UserError: no .npz, damaged, pickled objects, or a header that claims more
+      than there is.
   """
   try:
     with zipfile.ZipFile(path) as archive:
@@ -52,7 +53,7 @@ def read(path: pathlib.Path, key: str) -> dict[str, np.ndarray]:
 
 
 def header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
-  """Shape and dtype that an opened .npy says it has; KeyError: unknown kind."""
+  """Shape and dtype in the header of a .npy; KeyError: unknown version."""
   read = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -62,14 +63,15 @@ def header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
 
 
 def _check(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
-  """Raises ValueError unless a member holds the array that it says."""
+  """Raises ValueError unless a member holds what its header claims."""
   if info.file_size > _DENSEST * info.compress_size + 1000:
     raise ValueError(f"{info.filename} cannot be that large")
   with archive.open(info) as file:
     shape, dtype = header(file)
-    size, left = math.prod(shape) * dtype.itemsize, info.file_size - file.tell()
+    size = math.prod(shape) * dtype.itemsize
+    rest = info.file_size - file.tell()
   if dtype.hasobject:
     raise ValueError(f"{info.filename} holds pickled objects; nothing was run")
-  if size != left:
-    text = f"{info.filename}: shape {shape} of {size} bytes, {left} are there"
+  if size != rest:
+    text = f"{info.filename}: shape {shape} of {size} bytes, {rest} are there"
     raise ValueError(text)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 
 
-def kept(
+def keep(
   steps: Iterable[int],
   newest: int,
   every: int = 0,

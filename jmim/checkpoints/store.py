@@ -61,7 +61,7 @@ class Checkpoints:
     self._manager = self._open()
 
   def _open(self) -> ocp.CheckpointManager:
-    saved.unwarned()
+    saved.silence_orbax()
     self._sweeper.join()
     if self._write:  # here, since Orbax would do it in the background
       self._clean()
@@ -100,7 +100,7 @@ class Checkpoints:
       return
     args = ocp.args.Composite(
       state=ocp.args.StandardSave(state),
-      meta=ocp.args.JsonSave(saved.note(trees.named(state), meta)),
+      meta=ocp.args.JsonSave(saved.metadata(trees.named(state), meta)),
     )
     self.wait()  # as `save` would
     for pause in _PAUSES:
@@ -134,7 +134,7 @@ class Checkpoints:
   def check(self) -> None:
     """Raises NotSaved if what is being written has failed already.
 
-    Of several hosts none is told before `wait`, where all are.
+    Of several hosts none hears of it before `wait`, where all do.
     """
     try:
       if self.group.count > 1:
@@ -157,7 +157,7 @@ class Checkpoints:
     return errors.NotSaved(f"{self.path}: {text}")
 
   def _tidy(self) -> None:
-    """Notes the sizes of new checkpoints, deletes those not kept."""
+    """Writes down the sizes of new checkpoints, deletes those not kept."""
     if jax.process_index():
       return
     self._sweeper.join()
@@ -167,7 +167,7 @@ class Checkpoints:
     self._delete([step for step in steps if step not in stay])
     for folder in self.path.iterdir():
       if folder.name.isdigit():
-        saved.note_sizes(folder)
+        saved.write_sizes(folder)
 
   def _delete(self, steps: Collection[int]) -> None:
     """Moves checkpoints to the trash: a kill leaves no half of one.
@@ -187,8 +187,8 @@ class Checkpoints:
   def _clean(self) -> None:
     """Ends what a crash has cut short: deletions, and saves."""
     if not jax.process_index():
-      left = (self.path / _TRASH, *self.path.glob("*.orbax-checkpoint-tmp*"))
-      for folder in filter(pathlib.Path.exists, left):
+      rest = (self.path / _TRASH, *self.path.glob("*.orbax-checkpoint-tmp*"))
+      for folder in filter(pathlib.Path.exists, rest):
         shutil.rmtree(folder)
 
   def delete_after(self, step: int) -> None:
@@ -258,38 +258,38 @@ class Checkpoints:
       Damaged: unreadable, or not what was saved.
     """
     where, meta = self.path / str(step), self.meta(step)
-    found, wanted = compare.shapes(meta["arrays"]), trees.named(like)
+    stored, ours = compare.shapes(meta["arrays"]), trees.named(like)
     if sections is not None:
-      found = {n: x for n, x in found.items() if n.split("/")[0] in sections}
-    if lines := compare.differences(found, wanted):
+      stored = {n: x for n, x in stored.items() if n.split("/")[0] in sections}
+    if lines := compare.differences(stored, ours):
       raise compare.another_model(where, lines)
     old = meta.get("saved_as", {})  # names it had in an older version
     target = {
       old.get(n, n): jax.ShapeDtypeStruct(
-        x.shape, found[n].dtype, sharding=x.sharding
+        x.shape, stored[n].dtype, sharding=x.sharding
       )
-      for n, x in wanted.items()
+      for n, x in ours.items()
     }
     read = lambda: saved.arrays(where, target)
-    arrays = self.undamaged(step, "arrays", read)
-    arrays = {n: arrays[old.get(n, n)] for n in wanted}
+    arrays = self.read_intact(step, "arrays", read)
+    arrays = {n: arrays[old.get(n, n)] for n in ours}
     saved.check_sums(where, meta["arrays"], checksum.of(arrays))
     kind = jax.dtypes.canonicalize_dtype
-    leaves = [arrays[n].astype(kind(x.dtype)) for n, x in wanted.items()]
+    leaves = [arrays[n].astype(kind(x.dtype)) for n, x in ours.items()]
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
-  def undamaged(self, step: int, what: str, read: Callable[[], Any]) -> Any:
-    """What `read` returns; Damaged on all hosts if it is on one."""
+  def read_intact(self, step: int, what: str, read: Callable[[], Any]) -> Any:
+    """The result of `read`; Damaged on all hosts if it is on one."""
     name = f"{what} of checkpoint {step}"
-    found, error = self.group.attempt(name, read, errors.Damaged)
+    result, error = self.group.attempt(name, read, errors.Damaged)
     if error is None:
-      return found
+      return result
     if isinstance(error, errors.Damaged):
       raise error
     raise saved.damaged(self.path / str(step), error)
 
   def meta(self, step: int) -> dict[str, Any]:
-    """What was saved beside the arrays; raises as `saved.meta`."""
+    """The meta data of a checkpoint; raises as `folder.meta`."""
     return saved.meta(self.path / str(step))
 
 

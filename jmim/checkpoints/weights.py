@@ -17,17 +17,22 @@ from jmim.checkpoints import store as checkpoint
 from jmim.core import errors
 
 
-def newest(store: checkpoint.Checkpoints) -> int:
-  """The newest step; UserError if there is none."""
-  step = store.latest()
-  if step is None:
+def newest(store: checkpoint.Checkpoints, before: int | None = None) -> int:
+  """The newest step, or the newest of those before one.
+
+  Raises:
+    UserError: there is none.
+  """
+  steps = [s for s in store.steps() if before is None or s < before]
+  if not steps:
+    limit = "" if before is None else f" before step {before}"
     raise errors.UserError(
-      f"no checkpoint in {store.path}",
+      f"no checkpoint{limit} in {store.path}",
       "a trained run",
       "run --mode=train first, or name its --workdir",
       "--workdir",
     )
-  return step
+  return steps[-1]
 
 
 def check_trainable(store: checkpoint.Checkpoints) -> None:
@@ -47,18 +52,17 @@ def restore(store: checkpoint.Checkpoints, step: int, like: Any) -> Any:
   Where the checkpoint has no EMA and `like` does, that is the parameters.
   Arguments and errors as of `Checkpoints.restore`.
   """
-  wanted = {"params": like.params, "extra": like.extra, "ema": like.ema}
-  noted = store.meta(step)["arrays"]
-  if not any(n.startswith("ema/") for n in noted):
-    del wanted["ema"]
-  found = store.restore(step, wanted, tuple(wanted))
-  zero, ema = np.zeros((), np.int32), found.get("ema", {})
+  sections = {"params": like.params, "extra": like.extra, "ema": like.ema}
+  if not any(n.startswith("ema/") for n in store.meta(step)["arrays"]):
+    del sections["ema"]
+  trees = store.restore(step, sections, tuple(sections))
+  zero, ema = np.zeros((), np.int32), trees.get("ema", {})
   if like.ema and not ema:
-    ema = found["params"]
+    ema = trees["params"]
   return like.replace(
     step=zero + step,
-    params=found["params"],
-    extra=found["extra"],
+    params=trees["params"],
+    extra=trees["extra"],
     opt={},
     ema=ema,
     window={},
@@ -92,18 +96,18 @@ def section(
     Damaged: unreadable, or not what was saved.
   """
   start = f"{name}/"
-  found = _read(store, step, lambda n: n.startswith(start))
-  if not found:
+  arrays = _read(store, step, lambda n: n.startswith(start))
+  if not arrays:
     raise FileNotFoundError(f"no {name} in {store.path / str(step)}")
-  return {n.removeprefix(start): x for n, x in found.items()}
+  return {n.removeprefix(start): x for n, x in arrays.items()}
 
 
 def _read(
-  store: checkpoint.Checkpoints, step: int, wanted: Callable[[str], bool]
+  store: checkpoint.Checkpoints, step: int, chosen: Callable[[str], bool]
 ) -> dict[str, np.ndarray]:
-  """Name -> array of those wanted, verified; nothing else is read."""
+  """Name -> array of the chosen names, verified; nothing else is read."""
   where, meta = store.path / str(step), store.meta(step)
-  specs = {n: x for n, x in compare.shapes(meta["arrays"]).items() if wanted(n)}
+  specs = {n: x for n, x in compare.shapes(meta["arrays"]).items() if chosen(n)}
   if not specs:
     return {}
   old = {n: meta.get("saved_as", {}).get(n, n) for n in specs}

@@ -17,12 +17,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jmim.checkpoints import positions
 from jmim.convert import family as families
 from jmim.convert import files
 from jmim.convert import table as tables
 from jmim.core import errors
 from jmim.core import tree as trees
-from jmim.nn import posemb
 
 POSITIONS = "pos_embed"
 LAYERED = 1 << 26  # stacks of more bytes go to the devices layer by layer
@@ -127,10 +127,8 @@ def make(
       wanted.pop(name), found.pop(name)
   lines = _differences(wanted, found, short)
   if lines:
-    shown = "\n           ".join(lines[:60])
-    more = f"\n           ... and {len(lines) - 60} more" * (len(lines) > 60)
     raise errors.UserError(
-      f"{weights.where} does not fit:\n           {shown}{more}",
+      f"{weights.where} does not fit:{errors.listed(lines)}",
       f"the {len(wanted)} names and shapes of this family and config",
       "check --from and the sizes in --config; --resize takes positions of "
       "another grid, --ignore=REGEX leaves arrays out",
@@ -197,25 +195,16 @@ def _resizable(table, here, wanted, found):
 
 
 def resize(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-  """[..., prefix + h*w, d] positions of a square on another square, bicubic.
-
-  Raises:
-    UserError: other widths, or no squares with equally many tokens before.
-  """
-  sides = [math.isqrt(rows) for rows in (value.shape[-2], shape[-2])]
-  prefix = [
-    rows - side**2
-    for rows, side in zip((value.shape[-2], shape[-2]), sides, strict=True)
-  ]
-  if prefix[0] != prefix[1] or value.shape[-1] != shape[-1]:
+  """`positions.resize`; raises UserError where that cannot be done."""
+  try:
+    return positions.resize(value, shape)
+  except ValueError as e:
     raise errors.UserError(
-      f"positions {value.shape} for {tuple(shape)}",
+      f"positions {e}",
       "square grids, equally wide, with the same tokens before the patches",
       "use a config of another size",
       "--resize",
-    )
-  grids = [(s, s) for s in sides]
-  return np.asarray(posemb.resize(value, *grids, prefix[0]))
+    ) from e
 
 
 def place(

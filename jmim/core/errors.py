@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+INDENT = 11  # columns before the text of a screen: "expected: "
+
 
 class UserError(ValueError):
   """A mistake that its user can mend; printed without a traceback.
@@ -29,7 +31,7 @@ class UserError(ValueError):
     if self.key:
       rows.append(("key", self.key))
     rows.append(("fix", self.fix))
-    return "\n".join(f"{name:>9}: {text}" for name, text in rows)
+    return "\n".join(f"{name:>{INDENT - 2}}: {text}" for name, text in rows)
 
 
 class Damaged(UserError):
@@ -46,6 +48,15 @@ class HostsMissing(RuntimeError):
 
 class Preempted(RuntimeError):
   """The run was asked to stop, and has saved its state."""
+
+
+def listed(lines: Sequence[str], most: int = 60) -> str:
+  """Lines below the label of a screen, indented; of more than `most` a count.
+
+  The first stands on a line of its own: "does not fit:" + listed(lines).
+  """
+  rest = [f"... and {len(lines) - most} more"] if len(lines) > most else []
+  return "".join(f"\n{' ' * INDENT}{x}" for x in [*lines[:most], *rest])
 
 
 def first_line(error: BaseException) -> str:

@@ -4,6 +4,25 @@ import os
 import pathlib
 from collections.abc import Iterable
 
+from jmim.core import errors
+
+
+def check_writable(folder: pathlib.Path, key: str) -> None:
+  """Raises UserError unless a folder can be written, or be made.
+
+  Args:
+    folder: which may not be there yet.
+    key: flag or config key that names it.
+  """
+  parent = next(p for p in (folder, *folder.parents) if p.exists())
+  if not parent.is_dir() or not os.access(parent, os.W_OK):
+    raise errors.UserError(
+      f"{key}={folder}: cannot write into {parent}",
+      "a folder that can be created",
+      "choose another place",
+      key,
+    )
+
 
 def replace(path: pathlib.Path, data: bytes | str) -> None:
   """Makes `data` the content of a file: all of it, or the old content stays.

@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 
 _PACKAGE = pathlib.Path(__file__).resolve().parents[1]
+_LIBRARIES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 @functools.cache  # that of the code which is running, not of a later edit
@@ -29,7 +30,6 @@ def code_hash() -> str:
   return total.hexdigest()[:16]
 
 
-def libraries() -> str:
-  """Versions of the libraries that a step is made with."""
-  names = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
-  return ", ".join(f"{n} {importlib.metadata.version(n)}" for n in names)
+def libraries() -> dict[str, str]:
+  """Package -> version of what a step is made with and saved by."""
+  return {name: importlib.metadata.version(name) for name in _LIBRARIES}

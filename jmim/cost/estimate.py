@@ -59,12 +59,12 @@ def report(
 
   Args:
     cost: of the program.
-    facts: what the program does not tell.
+    facts: what cannot be read from the program.
     chip: data sheet; None (CPUs): no times, no limits.
   """
   per_chip = facts.model_flops * facts.batch / facts.devices
   sent, minimum = sum(cost.sent().values()), fsdp_minimum(facts)
-  found = {
+  numbers = {
     "parameters": facts.parameters,
     "devices": facts.devices,
     "hosts": facts.hosts,
@@ -86,7 +86,7 @@ def report(
     "products": products(cost, chip.unit if chip else 1),
     "compile_seconds": facts.compile_seconds,
   }
-  return found | (roofline(cost, facts, chip) if chip else {})
+  return numbers | (roofline(cost, facts, chip) if chip else {})
 
 
 def roofline(
@@ -148,10 +148,10 @@ def advice(m: int, n: int, k: int, unit: int) -> str:
   return f"{name}={size} fills {size / (math.ceil(size / to) * to):.0%} of {to}"
 
 
-def tables(found: dict[str, Any]) -> list[list[tuple[str, ...]]]:
+def tables(numbers: dict[str, Any]) -> list[list[tuple[str, ...]]]:
   """The report for people; the first row of each table is its header."""
   flop, byte = (lambda x, u=u: consoles.size(x, u) for u in ("FLOP", "B"))
-  memory, flops, net = found["memory"], found["flops"], found["network"]
+  memory, flops, net = numbers["memory"], numbers["flops"], numbers["network"]
   rows = [("memory", "of a chip")]
   rows += [(name, byte(size)) for name, size in memory.items()]
   parts = [rows]
@@ -161,7 +161,7 @@ def tables(found: dict[str, Any]) -> list[list[tuple[str, ...]]]:
     ("model", flop(flops["model"])),
     ("compiled", flop(flops["compiled"])),
     ("compiled / model", f"{flops['compiled_over_model']:.3f}"),
-    ("main memory traffic", byte(found["traffic"])),
+    ("main memory traffic", byte(numbers["traffic"])),
   ]
   parts.append(rows)
   rows = [("network", "sent by a chip in a step")]
@@ -172,8 +172,8 @@ def tables(found: dict[str, Any]) -> list[list[tuple[str, ...]]]:
     ("sent / minimum", f"{net['over_minimum']:.2f}"),
   ]
   parts.append(rows)
-  if "seconds" in found:
-    parts.append(_times(found))
+  if "seconds" in numbers:
+    parts.append(_times(numbers))
   rows = [("largest products", "m x n x k", "share", "padded", "advice")]
   rows += [
     (
@@ -183,18 +183,21 @@ def tables(found: dict[str, Any]) -> list[list[tuple[str, ...]]]:
       f"{p['padded']:.2f}",
       p["advice"],
     )
-    for p in found["products"]
+    for p in numbers["products"]
   ]
   return [*parts, rows]
 
 
-def _times(found: dict[str, Any]) -> list[tuple[str, str]]:
+def _times(numbers: dict[str, Any]) -> list[tuple[str, str]]:
   """Rows of the roofline."""
   rows = [("roofline", "least time of a step")]
-  rows += [(k, f"{s * 1e3:.2f} ms") for k, s in found["seconds"].items()]
+  rows += [(k, f"{s * 1e3:.2f} ms") for k, s in numbers["seconds"].items()]
   return rows + [
-    ("limited by", found["limited_by"]),
-    ("MFU at most", f"{found['mfu_bound']:.1%}"),
-    ("images/s at most", f"{found['images_per_second']:,.0f}"),
-    ("images/s from each host", f"{found['images_per_second_and_host']:,.0f}"),
+    ("limited by", numbers["limited_by"]),
+    ("MFU at most", f"{numbers['mfu_bound']:.1%}"),
+    ("images/s at most", f"{numbers['images_per_second']:,.0f}"),
+    (
+      "images/s from each host",
+      f"{numbers['images_per_second_and_host']:,.0f}",
+    ),
   ]

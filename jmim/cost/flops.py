@@ -4,10 +4,12 @@ The rule: 2 m n k for every matrix product and convolution of the forward pass
 that the loss needs, times the trip count of the scans around it. In a training
 step those that a gradient passes through count three times (the backward pass
 has two products for each); those of a frozen teacher or tokenizer, or behind a
-stop_gradient, once (`cost.work`). Element-wise work, recomputation and padding
-do not count. MFU is this number per second over the peak of the chips.
+stop_gradient, once (`cost.gradient_flops`). Element-wise work, recomputation
+and padding do not count. MFU (Chowdhery et al. 2022, PaLM, appendix B) is this
+number per second over the peak of the chips.
 """
 
+import math
 import time
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -15,33 +17,39 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.interpreters import partial_eval
 
 from jmim.parallel import chips
 
 
-def _dot(eqn) -> int:
+def _dot(eqn: Any) -> int:
+  """2 (b m n) k: every output is a sum of k products, k sides contracted."""
   (contract, _), _ = eqn.params["dimension_numbers"]
   lhs = eqn.invars[0].aval.shape
-  inner = np.prod([lhs[i] for i in contract], dtype=np.int64)
-  return int(2 * np.prod(eqn.outvars[0].aval.shape, dtype=np.int64) * inner)
+  k = math.prod(lhs[i] for i in contract)
+  return 2 * math.prod(eqn.outvars[0].aval.shape) * k
 
 
-def _ragged(eqn) -> int:
-  """Each row meets the matrix of one group."""
-  rows = eqn.invars[0].aval.shape
+def _ragged(eqn: Any) -> int:
+  """2 m k n: each row of [m, k] meets one group's matrix of [g, k, n].
+
+  That is the work of routed experts without padding, however the rows are
+  dealt out among the groups.
+  """
+  m_k = eqn.invars[0].aval.shape
   _, _, n = eqn.invars[1].aval.shape
-  return int(2 * np.prod(rows, dtype=np.int64) * n)
+  return 2 * math.prod(m_k) * n
 
 
-def _conv(eqn) -> int:
+def _conv(eqn: Any) -> int:
+  """2 outputs (kernel positions x input features of a group).
+
+  As if every window lay inside the image: positions in the padding count.
+  """
   kernel = eqn.invars[1].aval.shape
-  features = eqn.params["dimension_numbers"].rhs_spec[0]
-  per_output = np.prod(kernel, dtype=np.int64) // kernel[features]
-  return int(
-    2 * np.prod(eqn.outvars[0].aval.shape, dtype=np.int64) * per_output
-  )
+  features = kernel[eqn.params["dimension_numbers"].rhs_spec[0]]
+  per_output = math.prod(kernel) // features
+  return 2 * math.prod(eqn.outvars[0].aval.shape) * per_output
 
 
 PRODUCTS = {
@@ -58,7 +66,11 @@ def product(eqn: Any) -> int:
 
 
 def count_jaxpr(jaxpr: Any) -> int:
-  """Matmul and convolution FLOPs of a jaxpr, scans multiplied out."""
+  """Matmul and convolution FLOPs of a jaxpr, scans multiplied out.
+
+  Of a branch the dearest side counts; a while loop, whose turns are not known
+  before it runs, counts as one turn.
+  """
   total = 0
   for eqn in jaxpr.eqns:
     name = eqn.primitive.name
@@ -73,21 +85,21 @@ def count_jaxpr(jaxpr: Any) -> int:
 
 def inner(params: dict[str, Any]) -> list[Any]:
   """Jaxprs among the parameters of an equation (jit, scan, remat, ...)."""
-  found = []
+  jaxprs = []
   for value in params.values():
     for item in value if isinstance(value, tuple | list) else (value,):
       item = getattr(item, "jaxpr", item)
       if hasattr(item, "eqns"):
-        found.append(item)
-  return found
+        jaxprs.append(item)
+  return jaxprs
 
 
-def inputs(jaxpr: Any, given: Sequence[Any]) -> list[Any]:
-  """Those of the `given` inputs of an equation that a jaxpr in it takes.
+def inputs(jaxpr: Any, operands: Sequence[Any]) -> list[Any]:
+  """Those of an equation's operands that a jaxpr in it takes: the last ones.
 
   Predicates and the constants of another part of a loop come first.
   """
-  return list(given[len(given) - len(jaxpr.invars) :])
+  return list(operands[len(operands) - len(jaxpr.invars) :])
 
 
 def count(fn: Callable[..., Any], *args: Any) -> int:

@@ -74,10 +74,10 @@ class Op:
   @functools.cached_property
   def called(self) -> dict[str, list[str]]:
     """Attribute ("body", "calls", ...) -> computations."""
-    found: dict[str, list[str]] = {}
+    names_by_attr: dict[str, list[str]] = {}
     for key, names in _CALLED.findall(self.attrs):
-      found.setdefault(key, []).extend(_NAME.findall(names))
-    return found
+      names_by_attr.setdefault(key, []).extend(_NAME.findall(names))
+    return names_by_attr
 
   def attr(self, name: str) -> str:
     """The text of an attribute in braces or without; "" if it is not there."""
@@ -113,10 +113,10 @@ class Program:
             yield from self._walk(called, times, inner)
 
   def trips(self, loop: Op, computation: Computation) -> int:
-    """How often a loop runs: as the compiler notes it, or its condition says.
+    """How often a loop runs: by the compiler's note, or by its condition.
 
     Raises:
-      ValueError: neither does.
+      ValueError: neither tells.
     """
     known = re.search(r'"known_trip_count":\{"n":"(\d+)"', loop.attrs)
     if known:

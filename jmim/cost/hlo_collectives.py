@@ -100,7 +100,12 @@ def between_slices(
 
 
 def share(kind: str, n: int) -> float:
-  """Bytes that one of n members sends in a ring, per byte of its operand."""
+  """Bytes that one of n members sends in a ring, per byte of its operand.
+
+  Patarasuk and Yuan 2009: in each of n - 1 turns a member hands one piece to
+  its neighbour. The operand of a gather is one piece; that of a scatter, and
+  of an all-to-all, is n pieces; an all-reduce is a scatter, then a gather.
+  """
   return {
     "all-gather": n - 1,
     "all-reduce": 2 * (n - 1) / n,
@@ -112,8 +117,8 @@ def members(op: hlo.Op, devices: int) -> np.ndarray:
   """[groups, chips of each]: who takes part, by position in the mesh."""
   pairs = re.search(r"source_target_pairs=\{((?:\{\d+,\d+\},?)*)\}", op.attrs)
   if pairs:
-    found = re.findall(r"\{(\d+),(\d+)\}", pairs[1])
-    return np.array(found, int).reshape(-1, 2)
+    ends = re.findall(r"\{(\d+),(\d+)\}", pairs[1])
+    return np.array(ends, int).reshape(-1, 2)
   text = op.attrs.partition("replica_groups=")[2]
   if named := re.match(r"mesh\[([^\]]*)\](?:[^{]*?)\{([^}]*)\}", text):
     return _mesh_members(*named.groups())
@@ -132,17 +137,17 @@ def members(op: hlo.Op, devices: int) -> np.ndarray:
 
 
 def _mesh_members(axes: str, chosen: str) -> np.ndarray:
-  """Groups given as axes of a mesh: mesh['a'=2,'b'=4] {'b'}, {'b':(1)2}."""
+  """Groups written as axes of a mesh: mesh['a'=2,'b'=4] {'b'}, {'b':(1)2}."""
   sizes = {n: int(s) for n, s in re.findall(r"'(\w+)'=(\d+)", axes)}
   parts = re.findall(r"'(\w+)'(?::\((\d+)\)(\d+))?", chosen)
   # An axis of which only a factor takes part becomes (before, factor, after).
   dims, take = [], []
   for name, size in sizes.items():
-    own = sorted(
+    factors = sorted(
       (int(p or 1), int(s or size)) for n, p, s in parts if n == name
     )
     done = 1
-    for before, part in own:
+    for before, part in factors:
       dims += [before // done, part]
       take.append(len(dims) - 1)
       done = before * part

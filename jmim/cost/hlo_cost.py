@@ -55,7 +55,7 @@ class Product:
   times: int
 
   def padded(self, unit: int) -> float:
-    """FLOPs of the sides rounded up to the matrix unit over those asked for.
+    """FLOPs with sides rounded up to the matrix unit, over those without.
 
     Rows are fed in eights, columns and contracted sides fill the unit.
     """
@@ -78,11 +78,11 @@ class Cost:
 
   def sent(self, between: bool | None = None) -> dict[str, float]:
     """Kind -> bytes sent per step; between slices, inside them, or both."""
-    found: dict[str, float] = {}
+    sizes: dict[str, float] = {}
     for c in self.collectives:
       if between is None or c.between == between:
-        found[c.kind] = found.get(c.kind, 0) + c.bytes
-    return found
+        sizes[c.kind] = sizes.get(c.kind, 0) + c.bytes
+    return sizes
 
 
 def cost(text: str, slices: int = 1, devices: int = 1) -> Cost:
@@ -96,8 +96,8 @@ def cost(text: str, slices: int = 1, devices: int = 1) -> Cost:
   program = hlo.parse(text)
   products, networks, traffic, chains = [], [], 0, set()
   for op, computation, times, fused in program.walk():
-    if found := product(op, computation, times):
-      products.append(found)
+    if one := product(op, computation, times):
+      products.append(one)
     if op.opcode.removesuffix("-start") in collectives.KINDS:
       chain = collectives.chain(op)
       if chain is None or chain not in chains:
@@ -112,8 +112,8 @@ def cost(text: str, slices: int = 1, devices: int = 1) -> Cost:
           )
         )
       chains.add(chain)
-    if found := collectives.between_slices(op, computation, times, slices):
-      networks.append(found)
+    if sent := collectives.between_slices(op, computation, times, slices):
+      networks.append(sent)
     if not fused:
       traffic += times * moved(program, op, computation)
   return Cost(products, networks, traffic)
@@ -131,6 +131,9 @@ def product(
   gemm = op.opcode == "custom-call" and "gemm" in op.attr("custom_call_target")
   if op.opcode != "dot" and not gemm:
     return None
+  # 2 m n k: every number of the output is a sum over the contracted sides, k
+  # products each. The last side of the output is n; m is all the rest, so a
+  # batch of products counts as one with more rows.
   lhs = computation[op.operands[0]].shapes[0]
   listed = op.attr("lhs_contracting_dims")
   if gemm:  # cuBLAS: in the JSON of backend_config
@@ -144,8 +147,15 @@ def product(
   )
 
 
-def _convolution(op, computation, times) -> Product:
-  """As XLA counts it: positions in padding or in holes do not."""
+def _convolution(
+  op: hlo.Op, computation: hlo.Computation, times: int
+) -> Product:
+  """As XLA counts it: positions in padding or in holes do not.
+
+  2 (images) (input features) (output features) (pairs of an output and a
+  window position that meet an input). TPUs write all products this way, and
+  the gradient with respect to a kernel as one whose window is the image.
+  """
   lhs, rhs = (computation[o].shapes[0].dims for o in op.operands[:2])
   labels = re.match(r"(\w+)_(\w+)->(\w+)", op.attr("dim_labels"))
   lhs_at, rhs_at, out_at = (
@@ -169,6 +179,7 @@ def _convolution(op, computation, times) -> Product:
       hole=int(take("lhs_dilate", "1")),
       step=int(take("rhs_dilate", "1")),
     )
+  # The sides are independent, so pairs along each multiply (`positions`).
   flops = 2 * k * n * rows * valid
   return Product(
     name=origin(op), m=rows * spread, n=n, k=k, flops=flops, times=times
@@ -189,6 +200,8 @@ def positions(
     hole: dilation of the input.
     step: dilation of the window.
   """
+  # Output o at window position w reads the (dilated) input at i; a dilated
+  # input holds numbers only at multiples of `hole`.
   i = np.arange(out)[:, None] * stride + np.arange(window) * step - pad
   return int(((i >= 0) & (i <= (size - 1) * hole) & (i % hole == 0)).sum())
 
@@ -214,7 +227,7 @@ def moved(
   if op.opcode in _FREE or op.opcode.endswith(("-done", "-update")):
     return 0
   if op.attr("custom_call_target") == '"AllocateBuffer"':
-    return 0  # room for what a loop will write
+    return 0  # memory that a loop will write into
   if op.opcode in ("copy-start", "slice-start"):
     one = min((s for s in op.shapes if s.dims), key=lambda s: s.bytes)
     ends = [s for s in op.shapes if s.dims][:2]

@@ -36,7 +36,7 @@ def steps(text: str, total: int) -> range:
     raise errors.UserError(
       f"{KEY}={text!r} in a run of {total:,} steps",
       "first:last, two steps of the run in order",
-      "write 10:13, say",
+      "write 10:13, for example",
       KEY,
     )
   return range(first, last + 1)
@@ -49,21 +49,26 @@ class Profile:
     count: of those steps.
   """
 
-  def __init__(self, wanted: range, folder: pathlib.Path):
-    """`folder`: where the trace goes; made when it begins."""
-    self._wanted, self._folder, self._on = wanted, folder, False
-    self.count = len(wanted)
+  def __init__(self, traced: range, folder: pathlib.Path):
+    """Keeps its arguments.
+
+    Args:
+      traced: the steps (from 1 on), see `steps`.
+      folder: where the trace goes; made when it begins.
+    """
+    self._steps, self._folder, self._on = traced, folder, False
+    self.count = len(traced)
 
   def before(self, step: int, state: Any) -> None:
-    """Begins the trace if `step` (from 1 on) is the first one wanted."""
-    if self._wanted and step == self._wanted[0]:
+    """Begins the trace if `step` (from 1 on) is the first of its steps."""
+    if self._steps and step == self._steps[0]:
       jax.block_until_ready(state)  # what was begun before is not part of it
       jax.profiler.start_trace(self._folder)
       self._on = True
 
   def ends(self, step: int) -> bool:
     """Whether the trace ends after this step."""
-    return self._on and step == self._wanted[-1]
+    return self._on and step == self._steps[-1]
 
   def end(self, state: Any) -> pathlib.Path:
     """Ends the trace; the file of this host."""
@@ -88,17 +93,17 @@ def times(planes: Iterable[Any]) -> dict[str, tuple[float, int]]:
       streams) of events. Those with the name of an operation of a compiled
       program count; where it ran on several devices or threads, all do.
   """
-  found = collections.defaultdict(lambda: [0.0, 0])
+  sums = collections.defaultdict(lambda: [0.0, 0])
   for plane in planes:
     for line in plane.lines:
       events = [(e, _operation(e, line.name)) for e in line.events]
       events = [(e, name) for e, name in events if name]
-      for name, seconds in _own(
+      for name, seconds in _self_times(
         [(e.start_ns, e.start_ns + e.duration_ns, name) for e, name in events]
       ):
-        found[name][0] += seconds
-        found[name][1] += 1
-  return {name: (seconds, n) for name, (seconds, n) in found.items()}
+        sums[name][0] += seconds
+        sums[name][1] += 1
+  return {name: (seconds, n) for name, (seconds, n) in sums.items()}
 
 
 def _operation(event: Any, line: str) -> str:
@@ -110,16 +115,18 @@ def _operation(event: Any, line: str) -> str:
   return event.name.split(" ")[0].lstrip("%") if line == "XLA Ops" else ""
 
 
-def _own(spans: list[tuple[float, float, str]]) -> list[tuple[str, float]]:
+def _self_times(
+  spans: list[tuple[float, float, str]],
+) -> list[tuple[str, float]]:
   """(name, seconds without what lies within) of the spans [ns] of a line."""
-  done, open_ = [], []  # open_: end, name, own time so far
+  done, open_ = [], []  # open_: end, name, self time so far
   for start, end, name in sorted(spans, key=lambda s: (s[0], -s[1])):
     while open_ and open_[-1][0] <= start:
       done.append(open_.pop())
     if open_:
       open_[-1][2] -= end - start
     open_.append([end, name, end - start])
-  return [(name, own / 1e9) for _, name, own in done + open_]
+  return [(name, ns / 1e9) for _, name, ns in done + open_]
 
 
 def sources(program: str) -> dict[str, str]:
@@ -129,8 +136,8 @@ def sources(program: str) -> dict[str, str]:
     program: text of a compiled program, in whose lines it is named.
   """
   pattern = r'^\s*(?:ROOT )?%?([\w.\-]+) = .*op_name="([^"]*)"'
-  found = re.findall(pattern, program, re.MULTILINE)
-  return {name: where.split("/", 1)[-1] for name, where in found}
+  pairs = re.findall(pattern, program, re.MULTILINE)
+  return {name: where.split("/", 1)[-1] for name, where in pairs}
 
 
 def show(
@@ -138,23 +145,23 @@ def show(
   path: pathlib.Path,
   program: str,
   count: int,
-  n: int = 10,
+  most: int = 10,
 ) -> None:
-  """Prints the n operations that took the most time.
+  """Prints the operations that took the most time.
 
   Args:
     console: of the run.
     path: the trace.
     program: text of the compiled step.
     count: steps in the trace.
-    n: rows.
+    most: operations that are shown.
   """
   data = jax.profiler.ProfileData.from_file(str(path))
   console.print(f"trace of {count} steps: {path}")
   console.table(
-    f"{n} operations of the most time",
+    f"{most} operations of the most time",
     ("operation", "part", "ms per step", "share", "runs per step"),
-    rows(times(data.planes), sources(program), count, n),
+    rows(times(data.planes), sources(program), count, most),
   )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from jmim.core import tree as trees
 from jmim.cost import flops
-from jmim.cost import work as works
+from jmim.cost import gradient_flops
 from jmim.runlog import console as consoles
 
 
@@ -75,19 +75,21 @@ def memory(state: Any, shardings: Any) -> list[tuple[str, str, str, str]]:
   for name in ("params", "opt", "ema"):
     tree, where = getattr(state, name), getattr(shardings, name)
     if jax.tree.leaves(tree):
-      own, whole = bytes_per_device(tree, where), total_bytes(tree)
+      local, total = bytes_per_device(tree, where), total_bytes(tree)
       rows.append(
         (
           name,
-          f"{whole / 2**20:.2f}",
-          f"{own / 2**20:.2f}",
-          f"{own / whole:.4f}",
+          f"{total / 2**20:.2f}",
+          f"{local / 2**20:.2f}",
+          f"{local / total:.4f}",
         )
       )
   return rows
 
 
-def tables(state: Any, shardings: Any, work: works.Work) -> dict[str, Any]:
+def tables(
+  state: Any, shardings: Any, work: gradient_flops.Work
+) -> dict[str, Any]:
   """What a person wants to know of a model before it is trained.
 
   Args:
@@ -97,7 +99,7 @@ def tables(state: Any, shardings: Any, work: works.Work) -> dict[str, Any]:
   """
   n = sum(x.size for x in jax.tree.leaves(state.params))
   cost, once = (consoles.size(x, "FLOP") for x in (work.step, work.trained))
-  parts = f"{works.TRAIN} x {once} forward"
+  parts = f"{gradient_flops.TRAIN} x {once} forward"
   if rest := work.forward - work.trained:
     parts += f" + {consoles.size(rest, 'FLOP')} without gradient"
   return {
@@ -112,7 +114,7 @@ def tables(state: Any, shardings: Any, work: works.Work) -> dict[str, Any]:
 
 def show(
   console: consoles.Console,
-  found: dict[str, Any],
+  made: dict[str, Any],
   mesh: jax.sharding.Mesh,
   missed: dict[str, str],
 ) -> None:
@@ -120,12 +122,12 @@ def show(
 
   Args:
     console: where.
-    found: by `tables`.
+    made: by `tables`.
     mesh: devices.
     missed: leaves the sharding rules could not be applied to.
   """
-  console.table("Model", ("module", "shape", "parameters"), found["modules"])
-  console.print(found["cost"])
+  console.table("Model", ("module", "shape", "parameters"), made["modules"])
+  console.print(made["cost"])
   device = mesh.devices.flat[0]
   sizes = {k: v for k, v in mesh.shape.items() if v > 1} or {"data": 1}
   axes = " x ".join(f"{k}={v}" for k, v in sizes.items())
@@ -134,12 +136,12 @@ def show(
     f"{jax.process_count()} process(es)"
   )
   console.table(
-    "Memory [MB]", ("part", "in all", "per device", "share"), found["memory"]
+    "Memory [MB]", ("part", "in all", "per device", "share"), made["memory"]
   )
   console.table(
     "Ten largest arrays",
     ("array", "shape", "MB", "sharding"),
-    found["largest"],
+    made["largest"],
   )
   for name, reason in missed.items():
     console.print(f"replicated: {name} {reason}", style="yellow")

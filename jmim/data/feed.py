@@ -52,12 +52,3 @@ def _put(batch: Any, where: jax.sharding.Sharding) -> Any:
   """Every host's slice as one global array."""
   put = lambda x: jax.make_array_from_process_local_data(where, x)
   return jax.tree.map(put, batch)
-
-
-def push_back(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
-  """`first`, then the rest; closing it closes the rest."""
-  try:
-    yield first
-    yield from rest
-  finally:
-    rest.close()

@@ -1,4 +1,4 @@
-"""A step looked at again: which examples, which leaves are not finite.
+"""--mode=eval --replay_step=N: re-runs one step and reports what is not finite.
 
     python -m jmim.main --mode=eval --replay_step=N --config=... --workdir=...
 
@@ -13,18 +13,19 @@ import jax
 import ml_collections
 
 from jmim.session import diagnose
-from jmim.session import session as runs
+from jmim.session import restore
+from jmim.session import session as sessions
 
 
-def replay(
-  config: ml_collections.ConfigDict, workdir: pathlib.Path, step: int
+def run(
+  config: ml_collections.ConfigDict, workdir: pathlib.Path, replay_step: int
 ) -> dict[str, Any]:
-  """Does a step again and tells what happens in it; writes nothing.
+  """Re-runs one step and prints its metrics and examples; writes nothing.
 
   Args:
     config: of the run.
     workdir: of the run.
-    step: the first one is 1; a checkpoint before it must be there.
+    replay_step: the first one is 1; a checkpoint before it must be there.
 
   Returns:
     step, examples, metrics of the step, and names of what is not finite.
@@ -32,24 +33,23 @@ def replay(
   Raises:
     UserError: no checkpoint before that step.
   """
-  run = runs.Run(config, workdir, write=False)
-  try:
-    run.restore_only(before=step)
-    train = jax.jit(run.step, out_shardings=(run.shardings, None))
-    for _ in range(run.start, step - 1):
-      run.state, _ = train(run.state, run.parts.consts, next(run.batches))
-    names = diagnose.not_finite(run, step)
-    _, metrics = train(run.state, run.parts.consts, next(run.batches))
-    found = {
-      "step": step,
+  with sessions.open(config, workdir, write=False) as session:
+    restored = restore.before(session, replay_step)
+    program, batches = restored.program, restored.batches
+    step = jax.jit(program.step, out_shardings=(program.shardings, None))
+    state = restored.point.state
+    for _ in range(restored.point.step, replay_step - 1):
+      state, _ = step(state, program.consts, next(batches))
+    names = diagnose.not_finite(program, batches, state, replay_step)
+    _, metrics = step(state, program.consts, next(batches))
+    report = {
+      "step": replay_step,
       "not_finite": names,
-      "examples": diagnose.examples(run, step),
+      "examples": batches.examples(replay_step),
       "metrics": {n: float(x) for n, x in jax.device_get(metrics).items()},
     }
-    rows = [(n, str(x)) for n, x in found["metrics"].items()]
+    rows = [(n, str(x)) for n, x in report["metrics"].items()]
     rows += [("not finite", ", ".join(names) or "nothing")]
-    rows += [("examples", ", ".join(map(str, found["examples"])))]
-    run.console.table(f"Step {step} again", ("", "value"), rows)
-    return found
-  finally:
-    run.close()
+    rows += [("examples", ", ".join(map(str, report["examples"])))]
+    session.console.table(f"Step {replay_step} again", ("", "value"), rows)
+    return report

@@ -1,4 +1,4 @@
-"""Samples from a trained run: arrays, pictures or text, and samples per second.
+"""--mode=sample: arrays, pictures or text of a trained run.
 
     python -m jmim.main --mode=sample --config=... --workdir=... --num=64 \
       --guidance=2 --sampler=ddim --steps=50 --seed=0
@@ -28,29 +28,30 @@ import numpy as np
 import PIL.Image
 
 from jmim.core import errors
+from jmim.core import method as methods
+from jmim.core import state as states
 from jmim.data import augment
 from jmim.parallel import sharding
-from jmim.session import session
+from jmim.session import assemble
+from jmim.session import restore
+from jmim.session import session as sessions
 
 
-def sample(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
+def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
   """Makes `sample.num` images from the newest checkpoint of workdir.
 
   Raises:
     UserError: no checkpoint, a method that does not sample, or no EMA.
   """
-  run = session.Run(config, workdir, write=False)
-  try:
-    check(run)
-    run.restore_only()
-    make(run)
-  finally:
-    run.close()
+  with sessions.open(config, workdir, write=False) as session:
+    check(session.parts)
+    point = restore.only_weights(session).point
+    make(session, point)
 
 
-def check(run: session.Run) -> None:
+def check(parts: assemble.Parts) -> None:
   """Raises UserError for what can be seen before anything is loaded."""
-  config, offered = run.parts.config, run.parts.method.predict()
+  config, offered = parts.config, parts.method.predict()
   if "sample" not in offered:
     raise errors.UserError(
       f"--mode=sample with method.type={config.method.type!r}",
@@ -58,10 +59,10 @@ def check(run: session.Run) -> None:
       "choose a diffusion method",
       "method.type",
     )
-  if reads := run.parts.method.sample_reads():
+  if reads := parts.method.sample_reads():
     raise errors.UserError(
-      f"--mode=sample with a method that is told {', '.join(reads)}",
-      "a method that is told a label or nothing",
+      f"--mode=sample with a method that samples given {', '.join(reads)}",
+      "a method that samples given a label or nothing",
       "use the evaluators `samples` and `restoration`, which read examples",
       "method.type",
     )
@@ -72,7 +73,7 @@ def check(run: session.Run) -> None:
       "use weights='raw'",
       "sample.weights",
     )
-  classes = _classes(run)
+  classes = _classes(parts)
   if config.sample.label >= max(classes, 0):
     raise errors.UserError(
       f"sample.label={config.sample.label}",
@@ -82,85 +83,103 @@ def check(run: session.Run) -> None:
     )
 
 
-def _classes(run: session.Run) -> int:
+def _classes(parts: assemble.Parts) -> int:
   """Labels the method reads; 0: none."""
-  label = run.parts.method.inputs().get("label")
+  label = parts.method.inputs().get("label")
   return label.high if label else 0
 
 
-def protocol(run: session.Run) -> dict[str, Any]:
+def protocol(parts: assemble.Parts, step: int) -> dict[str, Any]:
   """Everything the images depend on, apart from their numbers."""
-  config = json.loads(run.parts.config.to_json())
-  wanted = {k: config["sample"][k] for k in ("seed", "label", "weights")}
-  return {"step": run.start, "method": config["method"], **wanted}
+  config = json.loads(parts.config.to_json())
+  settings = {k: config["sample"][k] for k in ("seed", "label", "weights")}
+  return {"step": step, "method": config["method"], **settings}
 
 
-def make(run: session.Run) -> None:
-  """Samples the parts that are not there yet; prints images per second."""
-  config, console = run.parts.config.sample, run.console
-  asked = protocol(run)
-  text = json.dumps(asked, indent=2, sort_keys=True)
+def open_folder(session: sessions.Session, step: int) -> pathlib.Path:
+  """The folder of the samples of one protocol; the first host makes it."""
+  config = session.parts.config.sample
+  text = json.dumps(protocol(session.parts, step), indent=2, sort_keys=True)
   mark = hashlib.sha256(text.encode()).hexdigest()[:8]
-  name = f"step{run.start}_{config.weights}_seed{config.seed}_{mark}"
-  folder = run.workdir / "samples" / name
-  first_host = jax.process_index() == 0
-  if first_host:
+  name = f"step{step}_{config.weights}_seed{config.seed}_{mark}"
+  folder = session.workdir / "samples" / name
+  if jax.process_index() == 0:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "protocol.json").write_text(text + "\n")
-  ways = math.prod(run.parts.mesh.shape[a] for a in sharding.BATCH_AXES)
+  return folder
+
+
+def make(session: sessions.Session, point: restore.Point) -> None:
+  """Samples the parts that are not there yet; prints images per second."""
+  parts, console = session.parts, session.console
+  config, folder = parts.config.sample, open_folder(session, point.step)
+  ways = math.prod(parts.mesh.shape[a] for a in sharding.BATCH_AXES)
   batch = -(-config.batch // ways) * ways
-  draw, made, seconds = sampler(run, batch), 0, 0.0
+  draw = sampler(parts, point.state, batch)
+  text = getattr(parts.sources["eval"], "text", numbers)
+  made, seconds = 0, 0.0  # seconds: without the first part, which compiles
   for start in range(0, config.num, config.batch):
     index = np.arange(start, min(start + config.batch, config.num))
     path = folder / f"part_{start // config.batch:05d}.npz"
     if _complete(path, index):
       continue
     begun = time.monotonic()
-    found = draw(index)
+    rows = draw(index)
     lap = time.monotonic() - begun
-    rate = "" if made == 0 else f", {len(index) / lap:.2f} images/s"
+    rate = f", {len(index) / lap:.2f} images/s"
+    rate = rate if made else " (compiling included)"
     made, seconds = made + len(index), seconds + lap * bool(made)
-    if first_host:
-      write(path, found, getattr(run.parts.sources["eval"], "text", numbers))
-    note = " (compiling included)" if not rate else ""
-    console.print(f"{path.name}: {len(index)} images, {lap:.1f} s{rate}{note}")
+    if jax.process_index() == 0:
+      write(path, rows, text)
+    console.print(f"{path.name}: {len(index)} images, {lap:.1f} s{rate}")
   timed = made - min(made, config.batch)
   if timed > 0:
     console.print(f"{timed / seconds:.2f} images/s without the first part")
   console.print(f"done: {config.num} images in {folder}, {made} of them new")
 
 
-def sampler(run: session.Run, batch: int):
-  """indices [<= batch] -> {"image" uint8, "label", "index"} on every host.
+def sampler(
+  parts: assemble.Parts, state: states.State, batch: int
+) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+  """A function that makes the images of some numbers.
 
-  "tokens" int32 in place of "image" if that is what the method samples.
+  Args:
+    parts: of the run.
+    state: whose weights are used.
+    batch: images that are made at once.
+
+  Returns:
+    indices [<= batch] -> {"image" uint8 [n, h, w, c], "label" [n], "index"
+    [n]} on every host; "tokens" int32 [n, l] in place of "image" if that is
+    what the method samples.
   """
-  parts, config = run.parts, run.parts.config.sample
-  fn, classes = parts.method.predict()["sample"], _classes(run)
+  config = parts.config.sample
+  fn, classes = parts.method.predict()["sample"], _classes(parts)
   where = sharding.batch_sharding(parts.mesh)
 
-  def draw(params, extra, consts, given, key):
-    found = fn(params, extra, consts, given, key)
-    if jnp.issubdtype(found.dtype, jnp.integer):
-      return {"tokens": found}
-    return {"image": augment.denormalise(parts.augment, found)}
+  def draw(weights, inputs, key):
+    samples = fn(weights, inputs, key)
+    if jnp.issubdtype(samples.dtype, jnp.integer):
+      return {"tokens": samples}
+    return {"image": augment.denormalise(parts.augment, samples)}
 
   compiled = jax.jit(draw, out_shardings=sharding.replicated(parts.mesh))
-  params = run.state.ema if config.weights == "ema" else run.state.params
+  params = state.ema if config.weights == "ema" else state.params
+  weights = methods.Weights(params, state.extra, parts.consts)
   key = jax.random.key(config.seed)
 
   def images(index):
     padded = np.resize(index, batch).astype(np.int32)
-    given = {"index": padded}
+    inputs = {"index": padded}
     if classes:
       fixed = np.full(batch, config.label, np.int32)
-      given["label"] = padded % classes if config.label < 0 else fixed
+      inputs["label"] = padded % classes if config.label < 0 else fixed
     put = {
       k: jax.make_array_from_callback(v.shape, where, lambda s, v=v: v[s])
-      for k, v in given.items()
+      for k, v in inputs.items()
     }
-    found = compiled(params, run.state.extra, parts.consts, put, key)
-    rows = {**jax.tree.map(np.asarray, found), **given}
+    made = compiled(weights, put, key)
+    rows = {**jax.tree.map(np.asarray, made), **inputs}
     return {k: v[: len(index)] for k, v in rows.items()}
 
   return images
@@ -184,32 +203,32 @@ def numbers(tokens: np.ndarray) -> str:
 
 def write(
   path: pathlib.Path,
-  found: dict[str, np.ndarray],
+  rows: dict[str, np.ndarray],
   text: Callable[[np.ndarray], str] = numbers,
 ) -> None:
   """One part and its picture; the part appears only when it is whole.
 
   Args:
     path: of the part.
-    found: "image" [n, h, w, c] or "tokens" [n, l], and what goes with them.
+    rows: "image" [n, h, w, c] or "tokens" [n, l], and what goes with them.
     text: makes a line of the tokens of a sample.
   """
   temporary = path.with_suffix(".tmp.npz")
-  np.savez(temporary, **found)
+  np.savez(temporary, **rows)
   temporary.replace(path)
-  if "tokens" in found:
-    lines = [repr(text(row))[1:-1] for row in found["tokens"]]
+  if "tokens" in rows:
+    lines = [repr(text(row))[1:-1] for row in rows["tokens"]]
     path.with_suffix(".txt").write_text("\n".join(lines) + "\n")
     return
-  PIL.Image.fromarray(grid(found["image"])).save(path.with_suffix(".png"))
+  PIL.Image.fromarray(grid(rows["image"])).save(path.with_suffix(".png"))
 
 
-def grid(images: np.ndarray, gap: int = 2, side: int = 0) -> np.ndarray:
+def grid(images: np.ndarray, space: int = 2, side: int = 0) -> np.ndarray:
   """uint8 [n, h, w, c] as one picture [H, W, 3], as square as can be.
 
   Args:
     images: c is 1 or 3.
-    gap: white pixels between them.
+    space: white pixels between them.
     side: enlarge images to about so many pixels; 0: 48.
   """
   factor = max(1, round((side or 48) / images.shape[1]))
@@ -217,6 +236,6 @@ def grid(images: np.ndarray, gap: int = 2, side: int = 0) -> np.ndarray:
   images = np.broadcast_to(images, (*images.shape[:3], 3))
   columns = math.ceil(len(images) ** 0.5)
   rows = -(-len(images) // columns)
-  pad = ((0, rows * columns - len(images)), (0, gap), (0, gap), (0, 0))
+  pad = ((0, rows * columns - len(images)), (0, space), (0, space), (0, 0))
   images = np.pad(images, pad, constant_values=255)
   return einops.rearrange(images, "(r c) h w k -> (r h) (c w) k", r=rows)

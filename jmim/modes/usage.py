@@ -1,4 +1,4 @@
-"""What --help prints: ten flags that matter, the others, and where docs are."""
+"""The screen of --help: what every run needs, other flags, where docs are."""
 
 import re
 import textwrap
@@ -8,7 +8,7 @@ from absl import flags
 
 from jmim.core import base_config
 
-# What nine commands of ten are made of.
+# Flags and keys of ordinary commands.
 MAIN = ("config", "workdir", "mode")
 KEYS = (
   "data.data_dir",

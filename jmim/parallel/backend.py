@@ -7,11 +7,11 @@ import jax
 
 
 def keep_compiled(directory: str) -> None:
-  """Keeps compiled programs in a folder; "" or an own choice: does nothing.
+  """Keeps compiled programs in a folder.
 
   Args:
-    directory: `hardware.compile_cache`; JAX_COMPILATION_CACHE_DIR, where the
-      user set it, wins.
+    directory: `hardware.compile_cache`; "": none. JAX_COMPILATION_CACHE_DIR,
+      where the user set it, wins.
   """
   if not directory or "JAX_COMPILATION_CACHE_DIR" in os.environ:
     return

@@ -11,12 +11,17 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp  # noqa: F401  defines the flag below
 from absl import flags
+
+# JAX has no public door to the key-value store of its coordinator, and no
+# barrier that names who is missing: `multihost_utils.sync_global_devices` waits
+# on the devices, for ever where a host is gone. This client is what
+# `jax.distributed.initialize` itself and Orbax use.
 from jax._src import distributed
 
 from jmim.core import errors
 
 AUTO = "auto"
-# Orbax's own waiting by JAX's service, with a time-out and names, not by the
+# Has Orbax wait by JAX's service, with a time-out and names, not by the
 # devices, which would wait for ever.
 _ORBAX = "experimental_orbax_use_distributed_barrier"
 
@@ -27,14 +32,14 @@ def start(
   """Joins the processes of a run; before any device is looked at.
 
   Args:
-    coordinator: host:port of process 0, or "auto": what JAX finds of a TPU
-      pod, GKE, Slurm or MPI tells all three.
+    coordinator: host:port of process 0, or "auto": JAX reads all three from
+      the environment of a TPU pod, GKE, Slurm or MPI.
     count: processes.
     index: of this one.
-    seconds: after which others that do not answer are given up.
+    seconds: after which others count as missing.
 
   Raises:
-    UserError: "auto" where nothing tells, or a number is missing.
+    UserError: "auto" in no such environment, or a number is missing.
   """
   where = None if coordinator == AUTO else coordinator
   try:
@@ -65,7 +70,7 @@ def gather(
   Args:
     name: of the place, once per run.
     value: of this host.
-    seconds: after which one that is missing is given up.
+    seconds: after which a host counts as missing.
     index: this host.
     count: hosts.
 
@@ -76,13 +81,13 @@ def gather(
     return {index: value}
   client = distributed.global_state.client
   client.key_value_set(f"jmim/{name}/{index}", value or "-")
-  found, missing = {}, []
+  values, missing = {}, []
   for host in range(count):
     try:
       # Whoever is late has had all the time of those before it, too.
-      left = 1 if missing else seconds
+      patience = 1 if missing else seconds
       key = f"jmim/{name}/{host}"
-      found[host] = client.blocking_key_value_get(key, 1000 * left)
+      values[host] = client.blocking_key_value_get(key, 1000 * patience)
     except RuntimeError as e:
       if "DEADLINE_EXCEEDED" not in str(e):
         raise
@@ -93,14 +98,14 @@ def gather(
       f"'{name}' within {seconds} s; look at their logs, or raise "
       "hardware.host_timeout"
     )
-  return {host: "" if x == "-" else x for host, x in found.items()}
+  return {host: "" if x == "-" else x for host, x in values.items()}
 
 
 class Group:
   """The processes of a run, as one of them sees them.
 
   Attributes:
-    seconds: after which one that does not come is given up.
+    seconds: after which a host counts as missing.
     index: this host.
     count: hosts.
   """
@@ -135,23 +140,26 @@ class Group:
     Raises:
       HostsMissing: as `gather`.
     """
-    found, error = None, None
+    result, error = None, None
     try:
-      found = act()
+      result = act()
     except kinds as e:
       error = e
     if self.count == 1:
-      return found, error
-    name, seconds = f"{name} ({next(self._numbers)})", patience * self.seconds
-    told = gather(
-      name, _packed(error), seconds=seconds, index=self.index, count=self.count
+      return result, error
+    reports = gather(
+      f"{name} ({next(self._numbers)})",
+      _pack(error),
+      seconds=patience * self.seconds,
+      index=self.index,
+      count=self.count,
     )
-    first = next((h for h in sorted(told) if told[h]), None)
+    first = next((h for h in sorted(reports) if reports[h]), None)
     if first not in (None, self.index):
-      number, text = json.loads(told[first])
+      number, text = json.loads(reports[first])
       text = f"host {first}: {text}"
       error = OSError(number, text) if number else OSError(text)
-    return found, error
+    return result, error
 
   def barrier(self, name: str) -> None:
     """Waits until every host is here; the name comes once per run.
@@ -177,12 +185,12 @@ class Group:
       keys: what -> key or flag to change.
     """
     text = json.dumps(dict(values))
-    found = gather(
+    texts = gather(
       name, text, seconds=self.seconds, index=self.index, count=self.count
     )
-    told = {host: json.loads(text) for host, text in found.items()}
-    for what, first in told[min(told)].items():
-      other = [h for h, v in told.items() if v[what] != first]
+    by_host = {host: json.loads(text) for host, text in texts.items()}
+    for what, first in by_host[min(by_host)].items():
+      other = [h for h, v in by_host.items() if v[what] != first]
       if other:
         raise errors.UserError(
           f"the {what} of hosts {', '.join(map(str, other))} is not that of "
@@ -198,7 +206,7 @@ def group(seconds: int) -> Group:
   return Group(seconds, jax.process_index(), jax.process_count())
 
 
-def _packed(error: Exception | None) -> str:
+def _pack(error: Exception | None) -> str:
   """An error as text for the other hosts; "" if there is none."""
   if error is None:
     return ""

@@ -26,8 +26,11 @@ from jax.experimental import mesh_utils
 
 from jmim.core import errors
 from jmim.core import tree as trees
+from jmim.parallel import partition
 
 P = jax.sharding.PartitionSpec
+Shape = tuple[int, ...]
+Rule = tuple[str, Sequence[str | None]]  # regex of names, axis per dimension
 AXES = ("replica", "data", "fsdp", "expert", "tensor")
 BATCH_AXES = ("replica", "data", "fsdp", "expert")
 RING = 16  # chips along a side of a pod slice; more shards get too small
@@ -45,14 +48,14 @@ TENSOR = (
 def make_mesh(
   sizes: Mapping[str, int], devices: Sequence[Any] | None = None
 ) -> jax.sharding.Mesh:
-  """A mesh over all devices; one axis may be -1, which takes what is left.
+  """A mesh over all devices; one axis may be -1, which takes the rest.
 
   Neighbours on a chip's own network come to lie along the last axes.
 
   Args:
-    sizes: of the axes; those not given are 1. replica=0: the slices there are;
+    sizes: of the axes; others are 1. replica=0: as many as there are slices;
       fsdp=0: what divides the devices, at most RING.
-    devices: to be used; None: all.
+    devices: that it is made of; None: all.
 
   Raises:
     UserError: sizes do not multiply to the number of devices, or slices are
@@ -63,13 +66,13 @@ def make_mesh(
   shape = {axis: sizes.get(axis, 1) for axis in AXES}
   shape["replica"] = sizes.get("replica", 0) or slices
   free = [axis for axis, size in shape.items() if size == -1]
-  fixed = int(np.prod([s for s in shape.values() if s > 0]))
+  fixed = math.prod(s for s in shape.values() if s > 0)
   if not shape["fsdp"]:
     shape["fsdp"] = math.gcd(RING, len(devices) // fixed)
     fixed *= shape["fsdp"]
   if len(free) == 1 and fixed and len(devices) % fixed == 0:
     shape[free[0]] = len(devices) // fixed
-  if np.prod(list(shape.values())) != len(devices) or len(free) > 1:
+  if math.prod(shape.values()) != len(devices) or len(free) > 1:
     raise errors.UserError(
       f"mesh {dict(sizes)} on {len(devices)} devices",
       "sizes that multiply to the number of devices, at most one of them -1",
@@ -86,7 +89,7 @@ def make_mesh(
   return jax.sharding.Mesh(_grid(tuple(shape.values()), devices, slices), AXES)
 
 
-def _grid(shape: tuple[int, ...], devices: list[Any], slices: int):
+def _grid(shape: Shape, devices: list[Any], slices: int):
   """Devices as an array of the mesh's shape."""
   if devices[0].platform != "tpu":
     return np.asarray(devices).reshape(shape)
@@ -112,71 +115,19 @@ def replicated(mesh: jax.sharding.Mesh) -> jax.sharding.NamedSharding:
   return jax.sharding.NamedSharding(mesh, P())
 
 
-def _plus(entry: Any, axis: str) -> Any:
-  """One dimension's entry of a spec, split over one more axis."""
-  if entry is None:
-    return axis
-  return (*(entry if isinstance(entry, tuple) else (entry,)), axis)
-
-
-def add_axis(
-  spec: P, shape: tuple[int, ...], name: str, axis: str, mesh: Mapping[str, int]
-) -> P | None:
-  """`spec` with one more axis, on the largest dimension that divides.
-
-  The size that counts is what the axes in `spec` leave. Of equal ones the
-  last; never the layer dimension of stacked parameters, since a scan would
-  gather a layer from one chip at a time.
-
-  Args:
-    spec: what is taken already.
-    shape: of the array.
-    name: of the leaf.
-    axis: mesh axis to add.
-    mesh: axis -> size.
-
-  Returns:
-    the spec, or None where no dimension divides.
-  """
-  entries = [*spec, *[None] * (len(shape) - len(spec))]
-  ways = [
-    int(np.prod([mesh[a] for a in (e if isinstance(e, tuple) else (e,)) if a]))
-    for e in entries
-  ]
-  left = [n // w for n, w in zip(shape, ways, strict=True)]
-  first = int(trees.stacked(name))
-  fits = [i for i in range(first, len(shape)) if left[i] % mesh[axis] == 0]
-  if not fits:
-    return None
-  best = max(fits, key=lambda i: (left[i], i))
-  entries[best] = _plus(entries[best], axis)
-  return trimmed(entries)
-
-
-def trimmed(entries: Sequence[Any]) -> P:
-  """A spec without the Nones at its end."""
-  entries = list(entries)
-  while entries and entries[-1] is None:
-    entries.pop()
-  return P(*entries)
-
-
-def fsdp_spec(shape: tuple[int, ...], name: str, size: int) -> P | None:
-  """The largest dimension that divides by `size` over "fsdp", or None."""
-  return add_axis(P(), shape, name=name, axis="fsdp", mesh={"fsdp": size})
-
-
 class Layout:
-  """Chooses a sharding for every leaf of a tree.
+  """Chooses a sharding for every leaf of a tree; a pure function of its rules.
 
   Attributes:
-    missed: name -> reason, of the leaves a rule could not be applied to.
+    mesh: device mesh.
   """
 
   def __init__(
     self,
     mesh: jax.sharding.Mesh,
-    rules: Sequence[tuple[str, Sequence[str | None]]] = (),
+    rules: Sequence[Rule] = (),
+    *,
+    axes: Sequence[Rule] = (),
     min_size: int = 0,
     zero: bool = False,
   ):
@@ -184,75 +135,133 @@ class Layout:
 
     Args:
       mesh: device mesh.
-      rules: (regex, mesh axis or None per dimension); the first match wins
-        over the default rule.
+      rules: (regex, mesh axis or None per dimension) of the user; the first
+        match wins over the default rule, and an unknown axis is an error.
+      axes: rules of a method (`Method.axes`), after those of the user. A
+        method knows no mesh: an axis that the mesh lacks, or that does not
+        divide the dimension, is passed over.
       min_size: arrays with fewer elements are replicated.
       zero: optimizer state and EMA are split over `data` too.
     """
-    self.mesh, self.rules, self.min_size = mesh, tuple(rules), min_size
-    self.zero = zero
-    self.missed: dict[str, str] = {}
+    self.mesh = mesh
+    self._rules, self._axes = tuple(rules), tuple(axes)
+    self._min_size, self._zero = min_size, zero
+
+  def plan(self, tree: Any) -> tuple[Any, dict[str, str]]:
+    """Where the leaves of a tree (arrays or shapes) lie.
+
+    Returns:
+      (NamedSharding of every leaf; name -> reason, of the leaves that a rule
+      could not be applied to).
+
+    Raises:
+      UserError: a rule of the user that cannot mean anything.
+    """
+    missed = {}
+
+    def place(name, leaf):
+      spec, reason = self.place(name, leaf)
+      if reason:
+        missed[name] = reason
+      return jax.sharding.NamedSharding(self.mesh, spec)
+
+    return trees.map_named(place, tree), missed
+
+  def tree(self, tree: Any) -> Any:
+    """NamedSharding of every leaf of a tree; see `plan`."""
+    return self.plan(tree)[0]
 
   def spec(self, name: str, leaf: Any) -> P:
-    """The partition spec of one leaf, by name and shape."""
-    spec = self._of_parameter(name, leaf)
-    if self.zero and re.match(r"(opt|ema|grads)/", name):
-      spec = self._add(spec, "data", name, leaf)
-    return spec
+    """The partition spec of one leaf; see `place`."""
+    return self.place(name, leaf)[0]
 
-  def _of_parameter(self, name, leaf) -> P:
-    for pattern, axes in self.rules:
+  def place(self, name: str, leaf: Any) -> tuple[P, str]:
+    """The partition spec of one leaf, and what could not be split, and why.
+
+    Args:
+      name: of the leaf, which rules are matched with.
+      leaf: array or shape.
+
+    Raises:
+      UserError: as `plan`.
+    """
+    spec, reason = self._of_parameter(name, leaf.shape)
+    if self._zero and re.match(r"(opt|ema|grads)/", name):
+      spec, more = self._add(spec, "data", name, leaf.shape)
+      reason = more or reason
+    return spec, reason
+
+  def _of_parameter(self, name: str, shape: Shape) -> tuple[P, str]:
+    """By the first rule that matches, else by name and size."""
+    for pattern, axes in self._rules:
       if trees.matches(pattern, name):
-        return self._explicit(pattern, tuple(axes), name, leaf.shape)
-    spec = self._by_name(name, leaf.shape)
-    return self._add(spec, "fsdp", name, leaf)
+        self._check(pattern, axes, name, shape)
+        return self._by_rule(axes, shape)
+    for pattern, axes in self._axes:
+      if trees.matches(pattern, name):
+        if len(axes) > len(shape):
+          raise ValueError(f"axes() has {tuple(axes)} for {name} {shape}")
+        return self._by_rule(axes, shape, lenient=True)
+    spec, reason = self._by_name(name, shape)
+    spec, more = self._add(spec, "fsdp", name, shape)
+    return spec, more or reason
 
-  def _add(self, spec, axis, name, leaf) -> P:
+  def _add(self, spec: P, axis: str, name: str, shape: Shape) -> tuple[P, str]:
     """One more axis, unless the array is small or does not divide."""
-    size, shape = self.mesh.shape.get(axis, 1), leaf.shape
-    if size == 1 or not shape or np.prod(shape) < self.min_size:
-      return spec
-    found = add_axis(spec, shape, name=name, axis=axis, mesh=self.mesh.shape)
-    if found is None:
-      self.missed[name] = f"{shape}: no dimension divides by {axis}={size}"
-    return spec if found is None else found
+    size = self.mesh.shape.get(axis, 1)
+    if size == 1 or not shape or math.prod(shape) < self._min_size:
+      return spec, ""
+    wider = partition.add_axis(
+      spec, shape, name=name, axis=axis, mesh=self.mesh.shape
+    )
+    if wider is None:
+      return spec, f"{shape}: no dimension divides by {axis}={size}"
+    return wider, ""
 
-  def _by_name(self, name, shape) -> P:
+  def _by_name(self, name: str, shape: Shape) -> tuple[P, str]:
     """What `expert` and `tensor` split."""
     rules = [("tensor", d) for p, d in TENSOR if trees.matches(p, name)]
     if "experts" in name.split("/"):
       rules.append(("expert", int(trees.stacked(name)) - len(shape)))
-    entries = [None] * len(shape)
+    entries, reason = [None] * len(shape), ""
     for axis, dim in rules:
       size = self.mesh.shape.get(axis, 1)
       if size == 1 or len(shape) + dim < 0:
         continue
       if shape[dim] % size:
-        self.missed[name] = f"{shape}: {shape[dim]} not over {axis}={size}"
+        reason = f"{shape}: {shape[dim]} not over {axis}={size}"
       else:
-        entries[dim] = _plus(entries[dim], axis)
-    return trimmed(entries)
+        entries[dim] = partition.plus(entries[dim], axis)
+    return partition.trimmed(entries), reason
 
-  def _explicit(self, pattern, axes, name, shape) -> P:
-    unknown = [a for a in axes if a is not None and a not in self.mesh.shape]
+  def _by_rule(
+    self, axes: Sequence[str | None], shape: Shape, lenient: bool = False
+  ) -> tuple[P, str]:
+    """The spec of a rule; a lenient one splits what can be split."""
+    entries, reason = [], ""
+    for size, axis in zip(shape, axes, strict=False):
+      ways = self.mesh.shape.get(axis, 0) if axis else 1
+      fits = bool(ways) and size % ways == 0
+      if ways and not fits:
+        reason = f"{shape}: {size} does not divide over {axis!r}"
+      entries.append(axis if fits else None)
+    if reason and not lenient:
+      return P(), reason
+    return partition.trimmed(entries) if lenient else P(*axes), reason
+
+  def _check(
+    self, pattern: str, axes: Sequence[str | None], name: str, shape: Shape
+  ) -> None:
+    """Raises UserError for a rule that names no axes of this array."""
+    known = self.mesh.axis_names
+    unknown = [a for a in axes if a is not None and a not in known]
     if unknown or len(axes) > len(shape):
       raise errors.UserError(
-        f"rule {(pattern, axes)} for {name} {shape}",
-        f"<= {len(shape)} axes, each None or one of {self.mesh.axis_names}",
+        f"rule {(pattern, tuple(axes))} for {name} {shape}",
+        f"<= {len(shape)} axes, each None or one of {known}",
         "correct the rule",
         "hardware.shard_rules",
       )
-    for dim, axis in zip(shape, axes, strict=False):
-      if axis and dim % self.mesh.shape[axis]:
-        self.missed[name] = f"{shape}: {dim} does not divide over {axis!r}"
-        return P()
-    return P(*axes)
-
-  def tree(self, tree: Any) -> Any:
-    """NamedSharding for every leaf of `tree` (arrays or shapes)."""
-    return trees.map_named(
-      lambda n, x: jax.sharding.NamedSharding(self.mesh, self.spec(n, x)), tree
-    )
 
   def gradients(self, grads: Any) -> Any:
     """Inside a step: gradients laid out as the moments they change.
@@ -260,15 +269,13 @@ class Layout:
     So the compiler may give each chip the sum of its own part only
     (reduce-scatter) instead of all of it (all-reduce).
     """
-    # What cannot be split was noted for the moments already.
-    own = Layout(self.mesh, self.rules, self.min_size, self.zero)
-    where = own.tree({"grads": grads})["grads"]
+    where = self.tree({"grads": grads})["grads"]
     return jax.lax.with_sharding_constraint(grads, where)
 
 
 def check_batch(batch: int, accumulate: int, mesh: jax.sharding.Mesh) -> None:
   """Raises UserError unless micro-batches split evenly over the devices."""
-  ways = int(np.prod([mesh.shape[a] for a in BATCH_AXES]))
+  ways = math.prod(mesh.shape[a] for a in BATCH_AXES)
   if batch % (accumulate * ways):
     raise errors.UserError(
       f"data.batch={batch} over {ways} devices in {accumulate} micro-batches",

@@ -1,4 +1,4 @@
-"""Devices that nobody attached: what `--topology` names.
+"""Devices that are not attached: what `--topology` names.
 
 v5e:16x16, v5p:4x4x4, v6e:8x8, v4:2x2x4: TPU chips, from libtpu (extra aot);
 cpu:8: simulated devices of this host; gpu:8: GPUs of this host.
@@ -52,11 +52,11 @@ def parse(text: str) -> tuple[str, tuple[int, ...]]:
 
 
 def prepare(text: str) -> None:
-  """What must be set before JAX starts: this process compiles, it runs not.
+  """Sets what must be set before JAX starts; this process only compiles.
 
   Without it libtpu would look for chips, and print that there are none. JAX's
   compile cache is off: without chips a program of theirs can be written to it
-  but not read, and how long compiling takes is what is asked.
+  but not read, and the time that compiling takes is part of the report.
   """
   kind, sides = parse(text)
   jax.config.update("jax_enable_compilation_cache", False)
@@ -90,19 +90,19 @@ def devices(text: str, slices: int = 1) -> list[Any]:
       "set hardware.mesh.replica to simulate slices",
       "--slices",
     )
-  wanted = math.prod(sides)
+  count = math.prod(sides)
   try:
-    found = jax.devices(kind)
+    here = jax.devices(kind)
   except RuntimeError:
-    found = []
-  if len(found) < wanted:
+    here = []
+  if len(here) < count:
     raise errors.UserError(
-      f"{KEY}={text} where there are {len(found)}",
-      f"{wanted} {kind} devices",
+      f"{KEY}={text} where there are {len(here)}",
+      f"{count} {kind} devices",
       "run it on such a machine, or name a TPU topology",
       KEY,
     )
-  return list(found[:wanted])
+  return list(here[:count])
 
 
 def _tpu(kind: str, sides: tuple[int, ...], slices: int) -> list[Any]:

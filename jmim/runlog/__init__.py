@@ -1,1 +1,1 @@
-"""What a run says: lines, events, boards, console, clock."""
+"""What a run reports: lines, events, boards, console, clock."""

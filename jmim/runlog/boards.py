@@ -1,8 +1,8 @@
 """Weights & Biases, beside metrics.jsonl: optional, and never in the way.
 
 The run's id is kept in workdir/wandb_id.txt, so that a resumed run goes on as
-the same one there. Without network or login what is told is kept in the
-workdir (`wandb sync`), and whatever fails later is said once.
+the same one there. Without network or login the numbers are kept in the
+workdir (`wandb sync`), and whatever fails later is reported once.
 """
 
 import importlib
@@ -23,7 +23,7 @@ ID = "wandb_id.txt"
 
 
 def check(config: ml_collections.ConfigDict) -> None:
-  """Raises UserError if W&B is asked for and not installed."""
+  """Raises UserError if the config names a project and W&B is not here."""
   if not config.logging.wandb_project:
     return
   try:
@@ -37,35 +37,35 @@ def check(config: ml_collections.ConfigDict) -> None:
     ) from e
 
 
-def opened(
+def open(
   config: ml_collections.ConfigDict,
   workdir: pathlib.Path,
-  say: Callable[[str], None],
+  warn: Callable[[str], None],
 ) -> "Wandb | None":
-  """The board that the config asks for, or None.
+  """The board of `logging.wandb_project`, or None.
 
   Raises:
     OSError: the id cannot be kept in the workdir.
   """
-  return Wandb(config, workdir, say) if config.logging.wandb_project else None
+  return Wandb(config, workdir, warn) if config.logging.wandb_project else None
 
 
 class Wandb:
-  """Tells Weights & Biases what a run measures."""
+  """Sends what a run measures to Weights & Biases."""
 
   def __init__(
     self,
     config: ml_collections.ConfigDict,
     workdir: pathlib.Path,
-    say: Callable[[str], None],
+    warn: Callable[[str], None],
   ):
-    """Starts or continues the run there; `say` prints what went wrong."""
-    self._say, self._wandb = say, importlib.import_module("wandb")
+    """Starts or continues the run there; `warn` prints what went wrong."""
+    self._warn, self._wandb = warn, importlib.import_module("wandb")
     workdir.mkdir(parents=True, exist_ok=True)
     path = workdir / ID
     if not path.exists():
       files.replace(path, secrets.token_hex(4))
-    asked = {
+    settings = {
       "project": config.logging.wandb_project,
       "id": path.read_text().strip(),
       "name": workdir.resolve().name,
@@ -73,26 +73,26 @@ class Wandb:
       "config": json.loads(config.to_json()),
       "resume": "allow",
     }
-    self._run = self._start(asked, config.logging.wandb_mode)
+    self._run = self._start(settings, config.logging.wandb_mode)
     if self._run:  # steps may come again after a rollback
       self._try(lambda: self._run.define_metric("*", step_metric="step"))
 
-  def _start(self, asked: dict[str, Any], mode: str) -> Any:
+  def _start(self, settings: dict[str, Any], mode: str) -> Any:
     """The run there; offline if it cannot be online; None if neither."""
     try:
-      return self._wandb.init(mode=mode, **asked)
+      return self._wandb.init(mode=mode, **settings)
     except Exception as e:
-      self._say(f"wandb ({mode}): {errors.first_line(e)}")
-      return None if mode == "offline" else self._start(asked, "offline")
+      self._warn(f"wandb ({mode}): {errors.first_line(e)}")
+      return None if mode == "offline" else self._start(settings, "offline")
 
   def _try(self, act: Callable[[], None]) -> None:
-    """Does something; the first failure is said, and the last attempt."""
+    """Does something; after the first failure, which is reported, nothing."""
     if self._run is None:
       return
     try:
       act()
     except Exception as e:
-      self._say(f"wandb is told no more: {errors.first_line(e)}")
+      self._warn(f"wandb gets nothing more: {errors.first_line(e)}")
       self._run = None
 
   def scalars(self, step: int, values: Mapping[str, float | str]) -> None:

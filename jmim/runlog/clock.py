@@ -4,10 +4,11 @@ import collections
 import contextlib
 import time
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
-# Activities of which a log line tells the share of the run's time so far.
+# Activities whose share of the run's time so far is in a log line.
 STEPS, START, RESTART = "steps", "start", "restart"
 PARTS = (
   STEPS,
@@ -24,8 +25,8 @@ PARTS = (
 class Clock:
   """Sums seconds per activity ("input", "eval", "checkpoint", ...).
 
-  What nothing else is measured as is time of steps. The sums of a run go on
-  over its restarts: `saved` is kept with each checkpoint.
+  Unmeasured time is time of steps. The sums of a run go on over its restarts:
+  a `snapshot` is kept with each checkpoint.
   """
 
   def __init__(
@@ -41,13 +42,15 @@ class Clock:
     self._before = 0.0  # seconds of the run before `_began`
 
   @contextlib.contextmanager
-  def measure(self, name: str, hidden: Callable[[], bool] = lambda: False):
+  def measure(
+    self, name: str, hidden: Callable[[], bool] = lambda: False
+  ) -> Iterator[None]:
     """Counts the body's wall time under `name`; bodies do not nest.
 
     Args:
       name: of the activity.
-      hidden: asked after the body; if true, the time was not lost to it, as
-        something else went on meanwhile, and is counted with that.
+      hidden: called after the body; if true, the time overlapped device work
+        and is not charged to `name`.
     """
     start = self._now()
     try:
@@ -66,8 +69,8 @@ class Clock:
     self._window.clear()
     return spent
 
-  def started(self) -> None:
-    """Counts what nothing else was measured as, so far, as START."""
+  def begin_steps(self) -> None:
+    """Attributes all unmeasured time so far to START."""
     self._run[START] += self._rest()
 
   def seconds(self) -> dict[str, float]:
@@ -85,21 +88,25 @@ class Clock:
     total = max(sum(seconds.values()), 1e-9)
     return {name: value / total for name, value in seconds.items()}
 
-  def saved(self) -> dict[str, Any]:
+  def snapshot(self) -> dict[str, Any]:
     """What a checkpoint keeps, as JSON values; see `resume`."""
     return {"seconds": self.seconds(), "time": self._today()}
 
-  def resume(self, saved: Mapping[str, Any]) -> None:
+  def resume(self, snapshot: Mapping[str, Any]) -> None:
     """Goes on from a checkpoint.
 
     The time since it is RESTART, whatever was done in it: steps that are lost,
     waiting for a machine, loading. That needs clocks of hosts that agree; one
     that is behind makes it 0.
+
+    Args:
+      snapshot: from the checkpoint; empty if that is of a version that kept
+        none, which changes nothing.
     """
-    if not saved:
-      return  # of a version that did not keep it
-    self._run = collections.Counter(saved["seconds"])
-    self._run[RESTART] += max(0.0, self._today() - saved["time"])
+    if not snapshot:
+      return
+    self._run = collections.Counter(snapshot["seconds"])
+    self._run[RESTART] += max(0.0, self._today() - snapshot["time"])
     self._before, self._began = self._run.total(), self._now()
 
 

@@ -1,7 +1,11 @@
 """What a person sees: tables at the start, a progress bar or plain lines."""
 
+import contextlib
+import functools
 import os
 import sys
+from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -54,8 +58,7 @@ class Console:
       width=width,
       height=width and 25,  # without it Rich ignores the width if TERM=dumb
     )
-    self._progress = None
-    self._task = None
+    self._update: Callable[..., None] | None = None  # of the bar, while shown
 
   def print(self, text: str = "", style: str | None = None) -> None:
     """One or more lines of text, shown as they are (no markup)."""
@@ -79,20 +82,29 @@ class Console:
       table.add_row(*map(str, row))
     self._console.print(table)
 
-  def start(self, total: int, done: int) -> None:
-    """Begins the progress bar of a run of `total` steps."""
+  @contextlib.contextmanager
+  def progress(self, total: int, done: int) -> Iterator[None]:
+    """Shows a progress bar while the body runs, on a terminal.
+
+    Args:
+      total: steps of the run.
+      done: of them before the body.
+    """
     if not self._redraws():
+      yield
       return
-    self._progress = rich.progress.Progress(
+    with rich.progress.Progress(
       rich.progress.BarColumn(24),
       rich.progress.TextColumn("{task.completed}/{task.total}"),
       rich.progress.TextColumn("{task.fields[info]}"),
       console=self._console,
-    )
-    self._progress.start()
-    self._task = self._progress.add_task(
-      "", total=total, completed=done, info=""
-    )
+    ) as bar:
+      task = bar.add_task("", total=total, completed=done, info="")
+      self._update = functools.partial(bar.update, task)
+      try:
+        yield
+      finally:
+        self._update = None
 
   def _redraws(self) -> bool:
     """Whether lines can be written over; the output of a notebook's ! cannot.
@@ -105,19 +117,13 @@ class Console:
 
   def advance(self, step: int) -> None:
     """Moves the bar."""
-    if self._progress:
-      self._progress.update(self._task, completed=step)
+    if self._update:
+      self._update(completed=step)
 
   def log(self, step: int, total: int, values: Mapping[str, Any]) -> None:
-    """One log line: in the bar on a terminal, else on a line of its own."""
+    """One log line: beside the bar on a terminal, else as plain text."""
     info = "  ".join(f"{k} {v}" for k, v in values.items())
-    if self._progress:
-      self._progress.update(self._task, completed=step, info=info)
+    if self._update:
+      self._update(completed=step, info=info)
     else:
       self.print(f"step {step:>7}/{total}  {info}")
-
-  def stop(self) -> None:
-    """Ends the progress bar."""
-    if self._progress:
-      self._progress.stop()
-    self._progress = None

@@ -54,8 +54,8 @@ def _crc(data: bytes) -> bytes:
 
 def read(folder: pathlib.Path) -> list[Event]:
   """All whole events of a folder, in the order of its files."""
-  found = (e for path in _paths(folder) for e in records(path))
-  return [e for e in found if e is not None]
+  every = (e for path in _paths(folder) for e in records(path))
+  return [e for e in every if e is not None]
 
 
 def scalar(tag: str, value: float, step: int) -> Event:
@@ -87,24 +87,24 @@ def mend(folder: pathlib.Path, step: int, lines: Iterable[Line]) -> None:
   """
   folder.mkdir(parents=True, exist_ok=True)
   paths, lines = _paths(folder), list(lines)
-  found = [e for path in paths for e in records(path)]
+  before = [e for path in paths for e in records(path)]
   done = {x["eval"] for x in lines if "eval" in x and x["step"] == step}
   kept = {}
-  for event in found:
+  for event in before:
     if event is not None and event.summary.value:
       tag = event.summary.value[0].tag
       if event.step < step or event.step == step and _stays(event, tag, done):
         kept.setdefault((event.step, tag), event)
-  wanted = {
+  numbers_of = {
     (x["step"], tag): float(value) for x in lines for tag, value in numbers(x)
   }
   missing = [
     scalar(tag, value, at)
-    for (at, tag), value in wanted.items()
+    for (at, tag), value in numbers_of.items()
     if (at, tag) not in kept
   ]
   heads = len(paths)  # each file begins with its version
-  if len(paths) == 1 and not missing and len(found) == len(kept) + heads:
+  if len(paths) == 1 and not missing and len(before) == len(kept) + heads:
     return
   events = sorted([*kept.values(), *missing], key=lambda e: e.step)
   new = _new_path(folder)

@@ -1,4 +1,4 @@
-"""What a log line says: means, learning rate, speed, MFU, waiting."""
+"""The values of a log line: means, learning rate, speed, MFU, waiting."""
 
 import dataclasses
 from collections.abc import Callable
@@ -14,7 +14,7 @@ GOODPUT = "goodput/"
 
 
 def is_time(key: str) -> bool:
-  """Whether a value of metrics.jsonl says how fast, and not what, was done."""
+  """Whether a value of metrics.jsonl depends on how fast a run is."""
   return key in _TIMES or key.startswith(GOODPUT)
 
 
@@ -70,9 +70,9 @@ class Meter:
       "input_wait": spent.get("input", 0) / busy,
       "skipped_steps": int(skipped),
     }
-    left = (self.total - step) * self.batch / rate
+    remaining = (self.total - step) * self.batch / rate
     shares = self.clock.shares()
-    shown = columns(mean, speed, left) | {"goodput": goodput(shares)}
+    shown = columns(mean, speed, remaining) | {"goodput": goodput(shares)}
     shares = {f"{GOODPUT}{name}": share for name, share in shares.items()}
     return {**mean, **speed, **shares}, shown
 
@@ -89,14 +89,14 @@ def goodput(shares: Mapping[str, float]) -> str:
 
 
 def columns(
-  mean: Mapping[str, float], speed: Mapping[str, float], left: float
+  mean: Mapping[str, float], speed: Mapping[str, float], remaining: float
 ) -> dict[str, str]:
   """The columns of a log line, as text; every loss is shown.
 
   Args:
     mean: means since the last line.
     speed: as in `Meter.read`.
-    left: seconds to the end of the run.
+    remaining: seconds to the end of the run.
   """
   losses = {k: v for k, v in mean.items() if k.split("/")[0] == "loss"}
   shown = {k: console.number(v) for k, v in losses.items()}
@@ -105,7 +105,7 @@ def columns(
     "img/s": f"{speed['images_per_second']:,.0f}",
     "MFU": f"{speed['mfu']:.1%}",
     "wait": f"{speed['input_wait']:.1%}",
-    "left": clocks.human(left),
+    "left": clocks.human(remaining),
   }
   if speed["skipped_steps"]:
     shown["skipped"] = str(speed["skipped_steps"])

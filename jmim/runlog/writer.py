@@ -43,21 +43,36 @@ class Writer:
     Args:
       workdir: of the run.
       step: lines and events of later steps are removed.
-      failed: told what could not be written; if it returns, that is tried
-        again with the next line.
-      board: of `runlog.boards`, told the same; or None.
+      failed: called with what could not be written; if it returns, that is
+        tried again with the next line.
+      board: of `runlog.boards`, which gets the same; or None.
+
+    Raises:
+      OSError: the files cannot be opened.
     """
     self.workdir, self._failed = pathlib.Path(workdir), failed
-    self._also = board
-    self.workdir.mkdir(parents=True, exist_ok=True)
-    (self.workdir / "images").mkdir(exist_ok=True)
-    self.path = self.workdir / "metrics.jsonl"
-    if self.path.exists():
-      _truncate(self.path, step)
-    self._lines = files.Appender(self.path)
-    board = self.workdir / "tensorboard"
-    events.mend(board, step, read(self.workdir))
-    self._board = events.appender(board)
+    self._board = board
+    self._lines, self._events = self._open(step)
+
+  def _open(self, step: int) -> tuple[files.Appender, files.Appender]:
+    """(metrics.jsonl, TensorBoard's file) without what is after `step`."""
+    (self.workdir / "images").mkdir(parents=True, exist_ok=True)
+    path = self.workdir / "metrics.jsonl"
+    if path.exists():
+      _truncate(path, step)
+    lines = files.Appender(path)
+    folder = self.workdir / "tensorboard"
+    events.mend(folder, step, read(self.workdir))
+    return lines, events.appender(folder)
+
+  def rewind(self, step: int) -> None:
+    """Removes what was written of later steps, and goes on after `step`.
+
+    Raises:
+      OSError: it cannot be removed.
+    """
+    self.close()
+    self._lines, self._events = self._open(step)
 
   def scalars(
     self, step: int, values: Mapping[str, float], **details: Any
@@ -68,10 +83,13 @@ class Writer:
     """
     line = {"step": step, **{k: _number(v) for k, v in values.items()}}
     self._add(self._lines, [(json.dumps({**line, **details}) + "\n").encode()])
-    found = [events.scalar(tag, v, step) for tag, v in events.numbers(line)]
-    self._add(self._board, map(events.record, found))
-    if self._also:
-      self._also.scalars(step, dict(events.numbers(line)))
+    numbers = dict(events.numbers(line))
+    records = [
+      events.record(events.scalar(t, v, step)) for t, v in numbers.items()
+    ]
+    self._add(self._events, records)
+    if self._board:
+      self._board.scalars(step, numbers)
 
   def image(self, step: int, name: str, pixels: np.ndarray) -> pathlib.Path:
     """Saves uint8 [h, w, 3] as images/<name>_<step>.png; returns the path.
@@ -84,9 +102,9 @@ class Writer:
       PIL.Image.fromarray(pixels).save(path)
     except OSError as e:  # a picture that is lost can be drawn again
       self._failed(e)
-    self._add(self._board, [events.record(events.image(name, pixels, step))])
-    if self._also:
-      self._also.image(step, name, pixels)
+    self._add(self._events, [events.record(events.image(name, pixels, step))])
+    if self._board:
+      self._board.image(step, name, pixels)
     return path
 
   def _add(self, where: files.Appender, records: Any) -> None:
@@ -98,19 +116,19 @@ class Writer:
   @property
   def waiting(self) -> bool:
     """Whether something could not be written yet."""
-    return bool(self._lines.waiting or self._board.waiting)
+    return bool(self._lines.waiting or self._events.waiting)
 
   def flush(self) -> None:
     """Has everything reach the disk; raises OSError if it cannot."""
     self._lines.sync()
-    self._board.sync()
+    self._events.sync()
 
   def close(self) -> None:
     """Closes the files; raises OSError if something could not be written."""
     try:
       self._lines.close()
     finally:
-      self._board.close()
+      self._events.close()
 
 
 def _number(value: Any) -> float | int | str:
@@ -128,13 +146,13 @@ def _truncate(path: pathlib.Path, step: int) -> None:
 def complete(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
   """Lines of workdir/metrics.jsonl, without one that a crash has cut."""
   text = (pathlib.Path(workdir) / "metrics.jsonl").read_text()
-  found = []
+  lines = []
   for line in text.splitlines():
     try:
-      found.append(json.loads(line))
+      lines.append(json.loads(line))
     except json.JSONDecodeError:
       continue  # half a line
-  return found
+  return lines
 
 
 def read(workdir: str | pathlib.Path) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ import ml_collections
 
 from jmim.checkpoints import frozen as const_files
 from jmim.core import config as configs
+from jmim.core import field
 from jmim.core import method as methods
 from jmim.core import units
 from jmim.core import validate
@@ -27,11 +28,28 @@ from jmim.training import step as steps
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Model:
+  """The network of a config on its mesh.
+
+  Attributes:
+    method: the method, with its runtime.
+    mesh: devices.
+    layout: where arrays live on them.
+    shapes: of the parameters, player -> tree.
+  """
+
+  method: methods.Method
+  mesh: jax.sharding.Mesh
+  layout: sharding.Layout
+  shapes: Any
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Parts:
   """What a run is made of.
 
   Attributes:
-    config: complete: what the recipe left out is at its default.
+    config: complete: what the recipe leaves out is at its default.
     mesh: devices.
     layout: where arrays live on them.
     method: the method, with its runtime.
@@ -45,6 +63,7 @@ class Parts:
       repeated.
     total: steps of the run.
     checkpoint_every: steps; 0: only at the end.
+    renamed: a line for every key of the config that has another name now.
   """
 
   config: ml_collections.ConfigDict
@@ -60,11 +79,57 @@ class Parts:
   examples: int
   total: int
   checkpoint_every: int
+  renamed: tuple[str, ...] = ()
 
   @property
   def batch(self) -> int:
     """Total batch."""
     return self.config.data.batch
+
+  def steps(self, stem: str) -> int:
+    """A duration of the section `train`, in steps."""
+    return round(
+      units.steps(
+        self.config.train,
+        stem,
+        batch=self.batch,
+        examples=self.examples,
+        where="train",
+      )
+    )
+
+
+def prepare(
+  config: ml_collections.ConfigDict, devices: Sequence[Any] | None = None
+) -> Model:
+  """Checks what needs no data, and builds the method.
+
+  Args:
+    config: to be checked.
+    devices: of the mesh; None: those of this process.
+
+  Raises:
+    UserError: at the first thing that cannot work.
+  """
+  validate.validate(config)
+  method = build.make_method(config)
+  hardware = config.hardware
+  mesh = sharding.make_mesh(hardware.mesh, devices)
+  layout = build.make_layout(hardware, mesh, method.axes())
+  method = dataclasses.replace(method, rt=build.make_runtime(hardware, mesh))
+  shapes = trace_parameters(method, config.data.batch)
+  checks.check_parameters(config, method, shapes)
+  layout.plan({"params": shapes})  # raises for a rule that cannot be followed
+  return Model(method=method, mesh=mesh, layout=layout, shapes=shapes)
+
+
+def trace_parameters(method: methods.Method, batch: int) -> Any:
+  """Shapes of its parameters, player -> tree; nothing is computed."""
+  inputs = {
+    name: jax.ShapeDtypeStruct((batch, *x.shape), x.dtype)
+    for name, x in method.inputs().items()
+  }
+  return jax.eval_shape(method.init, jax.random.key(0), inputs)[0]
 
 
 def make(
@@ -83,18 +148,13 @@ def make(
   Raises:
     UserError: at the first thing that cannot work.
   """
-  validate.validate(config)
-  method = build.make_method(config)
+  model = prepare(config, devices)
+  method = model.method
   evaluators = build.make_evaluators(config, method)
   checks.check_data(config.data)
   spec, augment_spec = build.make_specs(config)
   checks.check_inputs(config, method)
-  hardware = config.hardware
-  mesh = sharding.make_mesh(hardware.mesh, devices)
-  sharding.check_batch(config.data.batch, config.optim.accumulate, mesh)
-  layout = build.make_layout(hardware, mesh, method.axes())
-  method = dataclasses.replace(method, rt=build.make_runtime(hardware, mesh))
-  shapes = checks.check_parameters(config, method, layout)
+  sharding.check_batch(config.data.batch, config.optim.accumulate, model.mesh)
   data = stand_in or build.make_sources(config)
   checks.check_labels(evaluators, data)
   config = resolved(config, method, evaluators)
@@ -109,16 +169,11 @@ def make(
   checks.check_durations(config, total, examples)
   return Parts(
     config=config,
-    mesh=mesh,
-    layout=layout,
+    mesh=model.mesh,
+    layout=model.layout,
     method=method,
-    shapes=shapes,
-    consts={
-      n: jax.eval_shape(c.init, jax.random.key(0))
-      if stand_in
-      else const_files.load(n, c)
-      for n, c in method.consts().items()
-    },
+    shapes=model.shapes,
+    consts=make_consts(method, empty=bool(stand_in)),
     sources=data,
     spec=spec,
     augment=augment_spec,
@@ -132,23 +187,31 @@ def make(
   )
 
 
+def make_consts(method: methods.Method, empty: bool) -> dict[str, Any]:
+  """Its frozen networks by name; `empty`: their shapes, nothing is read."""
+  return {
+    name: jax.eval_shape(const.init, jax.random.key(0))
+    if empty
+    else const_files.load(name, const)
+    for name, const in method.consts().items()
+  }
+
+
 def resolved(
   config: ml_collections.ConfigDict,
   method: methods.Method,
   evaluators: dict[str, eval_base.Evaluator],
 ) -> ml_collections.ConfigDict:
   """The config with every default of the method and evaluators filled in."""
-  config = ml_collections.ConfigDict(config.to_dict())
-  fill = {"method": method} | {f"evals.{n}": e for n, e in evaluators.items()}
-  for path, instance in fill.items():
-    node = config
-    for part in path.split("."):
-      node = node[part]
-    with node.ignore_type():  # 2 may have become 2.0
-      for field in dataclasses.fields(instance):
-        if field.metadata.get("config", True):
-          node[field.name] = getattr(instance, field.name)
-  return config
+  complete = config.to_dict()
+  settings = lambda section, instance: {
+    "type": section["type"],
+    **field.settings(instance),
+  }
+  complete["method"] = settings(complete["method"], method)
+  for name, evaluator in evaluators.items():
+    complete["evals"][name] = settings(complete["evals"][name], evaluator)
+  return ml_collections.ConfigDict(complete)
 
 
 def make_step(parts: Parts) -> steps.Step:

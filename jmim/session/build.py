@@ -172,9 +172,14 @@ def make_layout(
   mesh: jax.sharding.Mesh,
   axes: Sequence[tuple[str, tuple[str | None, ...]]],
 ) -> sharding.Layout:
-  """Where arrays live; `axes`: the method's own rules, after the config's."""
-  rules = (*hardware.shard_rules, *axes)
-  return sharding.Layout(mesh, rules, hardware.fsdp_min_size, hardware.zero)
+  """Where arrays live; `axes`: the rules of the method, after the config's."""
+  return sharding.Layout(
+    mesh,
+    hardware.shard_rules,
+    axes=axes,
+    min_size=hardware.fsdp_min_size,
+    zero=hardware.zero,
+  )
 
 
 def check_remat(hardware: ml_collections.ConfigDict) -> None:

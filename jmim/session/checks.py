@@ -4,21 +4,19 @@ Each function looks at several sections of a config, or at a section beside
 the method or the data, and raises UserError naming the key to change.
 """
 
-import re
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import ml_collections
 
 from jmim.core import errors
 from jmim.core import method as methods
+from jmim.core import patterns
 from jmim.core import tree as trees
 from jmim.core import units
 from jmim.cost import profile
 from jmim.evals.lib import base as eval_base
-from jmim.parallel import sharding
 
 
 def check_labels(
@@ -213,14 +211,14 @@ def check_durations(
 
 
 def check_parameters(
-  config: ml_collections.ConfigDict,
-  method: methods.Method,
-  layout: sharding.Layout,
-) -> Any:
-  """Shapes of its parameters, player -> tree; `init` is traced, not computed.
+  config: ml_collections.ConfigDict, method: methods.Method, shapes: Any
+) -> None:
+  """Raises UserError for players or parameters that the method has not.
 
-  Raises:
-    UserError: settings of players or parameters that the method has not.
+  Args:
+    config: whose settings of players and regexes are checked.
+    method: the method.
+    shapes: of its parameters, player -> tree.
   """
   unknown = set(config.optim.players) - set(method.players)
   if unknown:
@@ -230,11 +228,6 @@ def check_parameters(
       "name one of these",
       "optim.players",
     )
-  batch = {
-    name: jax.ShapeDtypeStruct((config.data.batch, *x.shape), x.dtype)
-    for name, x in method.inputs().items()
-  }
-  shapes = jax.eval_shape(method.init, jax.random.key(0), batch)[0]
   sections = {"optim": config.optim}
   for player, own in config.optim.players.items():
     sections[f"optim.players.{player}"] = own
@@ -242,9 +235,7 @@ def check_parameters(
     check_patterns(section, path, list(trees.named(shapes)))
   for rule in config.hardware.shard_rules:
     check_rule(rule, tuple | list, "hardware.shard_rules")
-    check_regex(rule[0], "hardware.shard_rules")
-  layout.tree({"params": shapes})
-  return shapes
+    patterns.check(rule[0], "hardware.shard_rules")
 
 
 def check_patterns(
@@ -256,7 +247,7 @@ def check_patterns(
       if key != "freeze":
         check_rule(rule, int | float, f"{path}.{key}")
       pattern = rule if key == "freeze" else rule[0]
-      check_regex(pattern, f"{path}.{key}")
+      patterns.check(pattern, f"{path}.{key}")
       if not any(trees.matches(pattern, n) for n in names):
         raise errors.UserError(
           f"{path}.{key}: {pattern!r} matches no parameter",
@@ -277,13 +268,3 @@ def check_rule(rule: Any, kind: Any, key: str) -> None:
       f"write {key}=((regex, {value}),)",
       key,
     )
-
-
-def check_regex(pattern: Any, key: str) -> None:
-  """Raises UserError unless it is a regular expression."""
-  try:
-    re.compile(pattern)
-  except (TypeError, re.error) as e:
-    raise errors.UserError(
-      f"{key}: {pattern!r} ({e})", "a regular expression", "correct it", key
-    ) from e

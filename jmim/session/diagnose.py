@@ -7,64 +7,74 @@ import numpy as np
 
 from jmim.core import errors
 from jmim.core import files
-from jmim.data import pipeline
-from jmim.session import session as runs
-from jmim.session import skips
+from jmim.core import state as states
+from jmim.session import batches as feeds
+from jmim.session import program as programs
+from jmim.session import ready as readiness
+from jmim.session import session as sessions
 
 
-def examples(run: runs.Run, step: int) -> list[int]:
-  """Indices of the examples of a step (the first one is 1), slot by slot.
-
-  A broken example that was replaced by the next intact one is named itself.
-  """
-  parts = run.parts
-  stream = pipeline.stream_of(parts.sources["train"], parts.spec)
-  slots = stream.slots(skips.position(step - 1, run.skips))[1]
-  return [int(i) for i in slots]
-
-
-def describe(run: runs.Run, step: int, shown: int = 8) -> str:
+def describe(batches: feeds.Batches, step: int, most: int = 8) -> str:
   """The first examples of a step, and how to look at it."""
-  indices = examples(run, step)
-  more = ", ..." * (len(indices) > shown)
-  listed = ", ".join(map(str, indices[:shown])) + more
-  return f"examples {listed}; look at it with --mode=eval --replay_step={step}"
+  indices = batches.examples(step)
+  more = ", ..." * (len(indices) > most)
+  text = ", ".join(map(str, indices[:most])) + more
+  return f"examples {text}; look at it with --mode=eval --replay_step={step}"
 
 
-def not_finite(run: runs.Run, step: int) -> list[str]:
-  """Names of what is not finite when a step is done on the state now.
+def not_finite(
+  program: programs.Program,
+  batches: feeds.Batches,
+  state: states.State,
+  step: int,
+) -> list[str]:
+  """Names of what is not finite when a step is done.
 
   Args:
-    run: whose state is that before the step.
+    program: the step function.
+    batches: of the run.
+    state: that before the step.
     step: the first one is 1.
   """
-  batches = run._stream(step - 1)
-  state = run.state.replace(step=np.int32(step - 1))
+  stream = batches.after(step - 1)
+  state = state.replace(step=np.int32(step - 1))
   try:
-    fine = jax.jit(run.step.inspect)(state, run.parts.consts, next(batches))
+    inspect = jax.jit(program.step.inspect)
+    finite = inspect(state, program.consts, next(stream))
   finally:
-    batches.close()
-  return [name for name, x in jax.device_get(fine).items() if not x]
+    stream.close()
+  return [name for name, x in jax.device_get(finite).items() if not x]
 
 
-def diverged(run: runs.Run, step: int, skipped: int) -> errors.Diverged:
+def diverged(
+  session: sessions.Session,
+  ready: readiness.Ready,
+  state: states.State,
+  *,
+  step: int,
+  skipped: int,
+) -> errors.Diverged:
   """Writes workdir/diverged.json; returns the error that names the steps.
 
   Args:
-    run: whose state has not moved since the first of the steps.
+    session: that diverged.
+    ready: its program and batches.
+    state: which has not moved since the first of the steps.
     step: the last of them.
     skipped: how many they are.
   """
-  first, names = step - skipped + 1, not_finite(run, step)
+  first = step - skipped + 1
+  names = not_finite(ready.program, ready.batches, state, step)
+  steps = range(first, step + 1)
   report = {
     "steps": [first, step],
     "not_finite": names,
-    "examples": {s: examples(run, s) for s in range(first, step + 1)},
+    "examples": {s: ready.batches.examples(s) for s in steps},
   }
-  if run.writes:
+  if session.writes:
     try:
       text = json.dumps(report, indent=1)
-      files.replace(run.workdir / "diverged.json", text + "\n")
+      files.replace(session.workdir / "diverged.json", text + "\n")
     except OSError as e:
-      run.console.print(f"diverged.json not written: {e}", style="bold red")
+      session.warn(f"diverged.json not written: {e}")
   return errors.Diverged.at(step, skipped, names)

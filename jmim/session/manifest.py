@@ -7,9 +7,7 @@
 Written once at each start, by the first host.
 """
 
-import dataclasses
 import datetime
-import importlib.metadata
 import json
 import pathlib
 import platform
@@ -18,40 +16,61 @@ import sys
 from typing import Any
 
 import jax
-import ml_collections
 
 from jmim.checkpoints import store as checkpoint
 from jmim.core import config as configs
+from jmim.core import field
 from jmim.core import files
+from jmim.core import renamed
 from jmim.core import version
 from jmim.runlog import console as consoles
 from jmim.session import assemble
 
-_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 STARTS = 50  # most starts that are remembered
 
 
 def config(
-  workdir: pathlib.Path, step: int, now: ml_collections.ConfigDict
+  workdir: pathlib.Path, step: int, parts: assemble.Parts
 ) -> list[str]:
   """Writes config.json.
 
   Args:
     workdir: of the run.
     step: this start continues after it.
-    now: the resolved config.
+    parts: of the run.
 
   Returns:
-    What is another than before, if it continues something.
+    What differs from the config before, if it continues something.
 
   Raises:
     OSError: it cannot be written.
   """
   path = workdir / "config.json"
-  now = json.loads(now.to_json())
-  before = checkpoint.read_config(workdir) if path.exists() and step else now
+  now = json.loads(parts.config.to_json())
+  before = now
+  if path.exists() and step:
+    before = modern(checkpoint.read_config(workdir), parts)
   files.replace(path, json.dumps(now, indent=2) + "\n")
   return configs.changes(before, now)
+
+
+def modern(config: dict[str, Any], parts: assemble.Parts) -> dict[str, Any]:
+  """The config of an older run with today's names of keys."""
+  config = dict(config)
+  for path, owner in owners(parts).items():
+    top, _, name = path.partition(".")
+    section = config[top].get(name) if name else config[top]
+    if not section:
+      continue  # an evaluator that is new
+    section = renamed.current(type(owner), section)
+    config[top] = config[top] | {name: section} if name else section
+  return config
+
+
+def owners(parts: assemble.Parts) -> dict[str, Any]:
+  """Section of the config -> the object whose fields its keys are."""
+  evaluators = {f"evals.{n}": e for n, (e, _) in parts.evaluators.items()}
+  return {"method": parts.method} | evaluators
 
 
 def write(
@@ -78,7 +97,7 @@ def write(
   path = workdir / "run.json"
   before = json.loads(path.read_text())["starts"] if path.exists() else []
   hardware = {"rows": devices(parts.mesh, peak) + program(compiled)}
-  found = {
+  content = {
     "total": parts.total,
     "defaults": defaults(parts),
     "model": tables,
@@ -86,18 +105,29 @@ def write(
     "environment": environment(),
     "starts": [*before, start(step)][-STARTS:],
   }
-  files.replace(path, json.dumps(found, indent=1, default=str) + "\n")
+  files.replace(path, json.dumps(content, indent=1, default=str) + "\n")
 
 
 def defaults(parts: assemble.Parts) -> dict[str, Any]:
-  """Dotted key -> default of the fields of the method and the evaluators."""
-  owners = {"method": parts.method}
-  owners |= {f"evals.{name}": e for name, (e, _) in parts.evaluators.items()}
+  """Dotted key -> default, of all fields of the method and the evaluators."""
+  values: dict[str, Any] = {}
+  for path, owner in owners(parts).items():
+    for name, known in field.configured(type(owner)).items():
+      default = known.default
+      if "parts" in known.metadata:
+        default = field.settings(default)
+      values |= _flat(f"{path}.{name}", default)
+  return values
+
+
+def _flat(path: str, value: Any) -> dict[str, Any]:
+  """Dotted key -> value of a nested dict."""
+  if not isinstance(value, dict):
+    return {path: value}
   return {
-    f"{path}.{field.name}": field.default
-    for path, owner in owners.items()
-    for field in dataclasses.fields(owner)
-    if field.metadata.get("config", True)
+    key: leaf
+    for name, inner in value.items()
+    for key, leaf in _flat(f"{path}.{name}", inner).items()
   }
 
 
@@ -105,12 +135,13 @@ def devices(mesh: jax.sharding.Mesh, peak: str) -> list[list[str]]:
   """[what, text] of the devices of a mesh."""
   device = mesh.devices.flat[0]
   memory = (device.memory_stats() or {}).get("bytes_limit")
+  text = consoles.size(memory, "B") if memory else "unknown"
   return [
     ["mesh", " x ".join(f"{k}={v}" for k, v in mesh.shape.items())],
     ["devices", f"{mesh.size} x {device.device_kind} ({device.platform})"],
     ["processes", str(jax.process_count())],
     ["peak", peak],
-    ["memory per device", consoles.size(memory, "B") if memory else "not told"],
+    ["memory per device", text],
   ]
 
 
@@ -118,7 +149,7 @@ def program(compiled: Any) -> list[list[str]]:
   """[what, text] of the memory of a compiled step, per device."""
   stats = compiled.memory_analysis()
   if stats is None:
-    return [["step: memory", "not told by this backend"]]
+    return [["step: memory", "unknown on this backend"]]
   return [
     ["step: arguments", consoles.size(stats.argument_size_in_bytes, "B")],
     ["step: temporaries", consoles.size(stats.temp_size_in_bytes, "B")],
@@ -128,11 +159,10 @@ def program(compiled: Any) -> list[list[str]]:
 
 def environment() -> list[list[str]]:
   """[package, version] of what the run is made with."""
-  found = [[name, importlib.metadata.version(name)] for name in _PACKAGES]
   return [
     ["jmim", version.git_id() or version.code_hash()],
     ["python", platform.python_version()],
-    *found,
+    *map(list, version.libraries().items()),
     ["system", platform.platform()],
   ]
 

@@ -1,4 +1,4 @@
-"""Which batch a step is given, where a rollback made windows be skipped.
+"""Which batch a step gets, where a rollback skipped a window of batches.
 
 The data position of a run that was never rolled back is its step. A rollback
 to step s after step t moves all later steps t - s batches on, so that the
@@ -54,7 +54,8 @@ def read(workdir: pathlib.Path) -> list[list[int]]:
 
 
 def add(workdir: pathlib.Path, step: int, count: int) -> None:
-  """Notes that `count` batches after `step` are skipped; raises OSError."""
-  known = [*read(workdir), [step, count]]
-  text = json.dumps(known)
-  files.replace(pathlib.Path(workdir) / "skips.json", text + "\n")
+  """Has `count` batches after `step` skipped from now on; raises OSError."""
+  windows = [*read(workdir), [step, count]]
+  files.replace(
+    pathlib.Path(workdir) / "skips.json", json.dumps(windows) + "\n"
+  )

@@ -34,8 +34,12 @@ class Detector:
     self.limit, self.window = limit, window
     self.recent = list(recent)
 
+  def reset(self, recent: Iterable[float]) -> None:
+    """Compares with other losses: of the point that a run went back to."""
+    self.recent = list(recent)
+
   def z(self, loss: float) -> float:
-    """How far a loss is out; 0 while there are too few."""
+    """Robust deviations of a loss from the median; 0 while there are few."""
     if len(self.recent) < _FEWEST:
       return 0.0
     median = float(np.median(self.recent))
@@ -43,20 +47,20 @@ class Detector:
     spread = 1.4826 * mad + 1e-3 * abs(median)
     return (loss - median) / spread if spread else 0.0
 
-  def see(self, losses: Sequence[float]) -> list[tuple[int, float]]:
-    """(index, z) of the spikes among the next losses.
+  def update(self, losses: Sequence[float]) -> list[tuple[int, float]]:
+    """(index, z) of the spikes among the next losses; others join `recent`.
 
-    Those that are not finite are not judged: their steps were skipped.
+    Those that are not finite are left out: their steps were skipped.
     """
     if not self.limit:
       return []
-    found = []
+    jumps = []
     for i, loss in enumerate(losses):
       if not math.isfinite(loss):
         continue
       z = self.z(loss)
       if z > self.limit:
-        found.append((i, z))
+        jumps.append((i, z))
       else:
         self.recent = [*self.recent, float(loss)][-self.window :]
-    return found
+    return jumps

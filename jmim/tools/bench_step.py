@@ -30,9 +30,8 @@ import numpy as np
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.cost import summary
-from jmim.modes import dry_run
 from jmim.parallel import backend
-from jmim.parallel import sharding
+from jmim.session import aot
 from jmim.session import assemble
 
 
@@ -90,9 +89,8 @@ class Ours:
   def __init__(self, config: Any):
     """Compiles; raises UserError as `assemble.make`."""
     backend.keep_compiled(config.hardware.compile_cache)
-    config = configs.override(config, [f"evals.{n}=None" for n in config.evals])
-    stand_in = {"train": dry_run.NoData(), "eval": dry_run.NoData()}
-    self.parts = parts = assemble.make(config, stand_in=stand_in)
+    self.parts, program = aot.make_program(config)
+    parts = self.parts
     if parts.consts:
       raise errors.UserError(
         f"{config.method.type} reads {', '.join(parts.consts)}",
@@ -100,16 +98,12 @@ class Ours:
         "choose another",
         "method.type",
       )
-    step = assemble.make_step(parts)
-    self.batch = jax.tree.map(_random, dry_run.batch_shapes(parts))
-    abstract = jax.eval_shape(step.init, self.batch, {})
-    where = parts.layout.tree(abstract)
-    self.state = jax.jit(step.init, out_shardings=where)(self.batch, {})
-    everywhere = sharding.replicated(parts.mesh)
-    run = jax.jit(step, donate_argnums=0, out_shardings=(where, everywhere))
-    self.step = run.lower(self.state, {}, self.batch).compile()
-    self.flops = (step.work(abstract, {}, self.batch) // parts.batch).step
-    self.parameters = sum(x.size for x in jax.tree.leaves(abstract.params))
+    self.batch = jax.tree.map(_random, program.batch)
+    self.state = program.init(self.batch)
+    self.step = program.lower(self.state).compile()
+    self.flops = (program.work() // parts.batch).step
+    shapes = jax.tree.leaves(program.abstract.params)
+    self.parameters = sum(x.size for x in shapes)
 
   def run(self, steps: int) -> dict[str, float]:
     """Wall and processor seconds of some steps, and the last loss."""
@@ -157,7 +151,7 @@ def peer_spec(parts: assemble.Parts) -> dict[str, Any] | None:
   config, method = parts.config, parts.method
   if config.method.type != "mim.mae":
     return None
-  encoder, decoder = method.encoder_size, method.decoder.size
+  encoder, decoder = method.dims.size, method.decoder.size
   optimizer = config.optim
   return {
     "width": encoder.width,
@@ -165,7 +159,7 @@ def peer_spec(parts: assemble.Parts) -> dict[str, Any] | None:
     "heads": encoder.heads,
     "hidden": int(encoder.width * encoder.mlp_ratio),
     "size": method.size,
-    "patch": method.patch,
+    "patch": method.dims.patch,
     "channels": method.channels,
     "decoder_width": decoder.width,
     "decoder_depth": decoder.depth,

@@ -37,12 +37,14 @@ from tensorflow_datasets.core import registered
 
 from jmim.core import config as configs
 from jmim.core import errors
+from jmim.core import method as methods
 from jmim.data import augment
 from jmim.data import pipeline
 from jmim.metrics import latents
-from jmim.modes import train
 from jmim.parallel import malloc
 from jmim.parallel import sharding
+from jmim.session import restore
+from jmim.session import session as sessions
 
 Rows = dict[str, np.ndarray]
 
@@ -54,13 +56,17 @@ class Encoder:
     feature: name of what it makes: "moments" or "tokens".
   """
 
-  def __init__(self, run: train.Run, output: str = "moments"):
-    """Takes the newest checkpoint's weights; output: "moments" or "codes".
+  def __init__(self, session: sessions.Session, output: str = "moments"):
+    """Takes the newest checkpoint's weights.
+
+    Args:
+      session: of the run.
+      output: "moments" or "codes".
 
     Raises:
       UserError: no checkpoint, or a method that does not encode.
     """
-    self.parts = parts = run.parts
+    self.parts = parts = session.parts
     offered = parts.method.predict()
     if output not in offered:
       raise errors.UserError(
@@ -78,15 +84,11 @@ class Encoder:
         "run it on one host",
         None,
       )
-    run.restore_only()
-    state, everywhere = run.state, sharding.replicated(parts.mesh)
-    key = jax.random.key(0)
-
-    def encode(params, extra, batch):
-      return offered[output](params, extra, parts.consts, batch, key)
-
-    compiled = jax.jit(encode, out_shardings=everywhere)
-    self._encode = lambda batch: compiled(state.params, state.extra, batch)
+    state = restore.only_weights(session).point.state
+    weights = methods.Weights(state.params, state.extra, parts.consts)
+    everywhere, key = sharding.replicated(parts.mesh), jax.random.key(0)
+    compiled = jax.jit(offered[output], out_shardings=everywhere)
+    self._encode = lambda batch: compiled(weights, batch, key)
     self._where = sharding.batch_sharding(parts.mesh)
 
   def __call__(self, images: np.ndarray, step: int, training: bool):
@@ -254,17 +256,15 @@ def main(argv: Sequence[str] | None = None) -> int:
   args, overrides = parse(sys.argv[1:] if argv is None else argv)
   try:
     config = configs.override(configs.load(args.config), overrides)
-    run = train.Run(config, pathlib.Path(args.workdir), write=False)
-    try:
+    workdir = pathlib.Path(args.workdir)
+    with sessions.open(config, workdir, write=False) as session:
       folder, seen = build(
         args.name,
         args.out,
-        encoder=Encoder(run, args.output),
+        encoder=Encoder(session, args.output),
         views=args.views,
         dtype=args.dtype,
       )
-    finally:
-      run.close()
   except errors.UserError as e:
     print(f"error:\n{e.screen()}", file=sys.stderr)
     return 2

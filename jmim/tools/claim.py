@@ -98,7 +98,7 @@ def run(
   )
   backend.keep_compiled(config.hardware.compile_cache)
   start = time.monotonic()
-  train.train(config, workdir)
+  train.run(config, workdir)
   return claims.Metrics(workdir), time.monotonic() - start
 
 

@@ -22,9 +22,9 @@ import matplotlib.figure
 
 from jmim.core import config as configs
 from jmim.core import errors
-from jmim.modes import dry_run
 from jmim.parallel import malloc
 from jmim.parallel import topology
+from jmim.session import aot
 from jmim.tools import bench_step
 
 SHOWN = ("flops", "memory", "sent", "traffic")
@@ -45,7 +45,7 @@ def chips(
     devices = topology.devices(name)
     batch = [f"data.batch={per_chip * len(devices)}"]
     made = configs.override(configs.load(config), [*overrides, *batch])
-    found = dry_run.measure(made, devices)
+    found = aot.measure(made, devices)
     rows.append(
       {
         "at": name,

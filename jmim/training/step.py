@@ -27,7 +27,7 @@ from jmim.core import randomness
 from jmim.core import state as states
 from jmim.core import tree as trees
 from jmim.cost import flops
-from jmim.cost import work as works
+from jmim.cost import gradient_flops as works
 from jmim.training import microbatch
 from jmim.training import optim
 
@@ -172,7 +172,7 @@ class Step:
     for player, optimizer in self.optimizers.items():
       loss = functools.partial(_loss, method, optimizer, player)
       trainable = optimizer.trainable({player: state.params[player]})
-      total += works.of(lambda *a, loss=loss: loss(*a)[0], trainable, *given)
+      total += works.count(lambda *a, loss=loss: loss(*a)[0], trainable, *given)
     return total
 
   def inspect(

@@ -62,8 +62,8 @@ def test_no_file(tmp_path):
 @pytest.mark.parametrize(
   "change, line",
   [
-    (lambda t: t | {"new": jnp.ones(2)}, "not in the checkpoint: new"),
-    (lambda t: {"encoder": t["encoder"]}, "only in the checkpoint: count"),
+    (lambda t: t | {"new": jnp.ones(2)}, "missing: new"),
+    (lambda t: {"encoder": t["encoder"]}, "unknown: count"),
     (
       lambda t: t | {"count": jnp.ones(3)},
       "shape of count: () saved, (3,) wanted",

@@ -49,8 +49,8 @@ def test_every_difference_is_listed_by_name():
   del theirs["main/encoder/kernel"]
   with pytest.raises(errors.UserError) as e:
     init_from.match(theirs, tree(), rules())
-  assert "only in the checkpoint: main/decoder/kernel" in e.value.seen
-  assert "not in the checkpoint: main/encoder/kernel" in e.value.seen
+  assert "unknown: main/decoder/kernel" in e.value.seen
+  assert "missing: main/encoder/kernel" in e.value.seen
   assert "main/head/bias: (5,) saved, (4,) wanted" in e.value.seen
 
 

@@ -12,33 +12,35 @@ STATE = {"params": {"w": jnp.arange(4.0)}}
 
 
 def make(workdir, every=0, **train):
-  """(keeper, what it says)."""
-  config, said = configs.base(), []
+  """(keeper, its warnings)."""
+  config, warnings = configs.base(), []
   config.train.update(max_failures=3, **train)
-  return keepers.Keeper(workdir, config.train, every, said.append), said
+  return keepers.Keeper(workdir, config.train, every, warnings.append), warnings
 
 
 def test_a_folder_that_is_gone_is_waited_for(tmp_path):
   workdir = tmp_path / "run"
-  keeper, said = make(workdir)
+  keeper, warnings = make(workdir)
   writer = writers.Writer(workdir, 0, keeper.failed)
   keeper.save(1, STATE, {}, writer)
   keeper.wait()
   workdir.rename(tmp_path / "away")
   keeper.save(2, STATE, {}, writer)
   keeper.save(3, STATE, {}, writer)
-  assert keeper.owed and len(said) == 2 and "CANNOT WRITE" in said[1]
+  assert (
+    keeper.retry_due and len(warnings) == 2 and "CANNOT WRITE" in warnings[1]
+  )
   assert not workdir.exists()  # nothing is written into nowhere
   (tmp_path / "away").rename(workdir)
   keeper.save(4, STATE, {}, writer)
   keeper.wait()
-  assert not keeper.owed and keeper.store.steps() == [1, 4]
+  assert not keeper.retry_due and keeper.store.steps() == [1, 4]
   keeper.store.close()
   writer.close()
 
 
 def test_three_failures_in_a_row_are_too_many(tmp_path):
-  keeper, said = make(tmp_path)
+  keeper, warnings = make(tmp_path)
   error = OSError("disk full")
   keeper.failed(error, "checkpoint")
   keeper.failed(error, "metrics")
@@ -53,7 +55,7 @@ def test_three_failures_in_a_row_are_too_many(tmp_path):
 
 
 def test_what_fails_in_the_background_is_noticed(tmp_path, monkeypatch):
-  keeper, said = make(tmp_path)
+  keeper, warnings = make(tmp_path)
   manager = keeper.store._manager
 
   def broken():
@@ -61,15 +63,17 @@ def test_what_fails_in_the_background_is_noticed(tmp_path, monkeypatch):
 
   monkeypatch.setattr(manager, "check_for_errors", broken)
   keeper.check(None)
-  assert keeper.owed and "disk full" in said[0]
+  assert keeper.retry_due and "disk full" in warnings[0]
   keeper.save(1, STATE, {}, None)
   keeper.wait()
-  assert keeper.store.steps() == [1] and not keeper.owed
+  assert keeper.store.steps() == [1] and not keeper.retry_due
   keeper.store.close()
 
 
-def test_it_saves_surely_or_says_that_it_cannot(tmp_path, monkeypatch):
-  keeper, said = make(tmp_path)
+def test_it_waits_until_it_has_saved_or_says_that_it_cannot(
+  tmp_path, monkeypatch
+):
+  keeper, warnings = make(tmp_path)
   save, pauses, left = keeper.store.save, [], [1, 1]
 
   def sometimes(*args):
@@ -79,11 +83,11 @@ def test_it_saves_surely_or_says_that_it_cannot(tmp_path, monkeypatch):
     save(*args)
 
   monkeypatch.setattr(keeper.store, "save", sometimes)
-  keeper.save_surely(5, STATE, {}, None, pauses.append)
+  keeper.save_and_wait(5, STATE, {}, None, pause=pauses.append)
   assert keeper.store.steps() == [5] and pauses == [1, 2]
   left[:] = [1] * 9
   with pytest.raises(errors.NotSaved, match="3 writes"):
-    keeper.save_surely(6, STATE, {}, None, pauses.append)
+    keeper.save_and_wait(6, STATE, {}, None, pause=pauses.append)
   keeper.store.close()
 
 
@@ -96,7 +100,7 @@ def test_the_best_and_every_fifth_stay(tmp_path, name, best):
     keeper.save(step, STATE, {}, writer)
     if step in values:
       numbers = dict(zip(("knn/top1", "loss/loss"), values[step], strict=True))
-      keeper.note(step, numbers)
+      keeper.record_metric(step, numbers)
       writer.scalars(step, numbers, eval="x")
   keeper.store.close()
   assert {p.name for p in keeper.store.path.iterdir()} == {str(best), "5", "7"}
@@ -111,7 +115,7 @@ def test_a_rollback_forgets_what_came_after(tmp_path):
   keeper, _ = make(tmp_path, keep=9, keep_best="a")
   for step in (1, 2, 3):
     keeper.save(step, STATE, {}, None)
-    keeper.note(step, {"a": step})
+    keeper.record_metric(step, {"a": step})
   keeper.roll_back(1)
   assert keeper.store.steps() == [1] and keeper._values == {1: 1.0}
   keeper.save(2, STATE, {}, None)

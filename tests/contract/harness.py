@@ -111,7 +111,7 @@ def tiny(cls, like=None, devices=1, fsdp=1, accumulate=1, **rt):
   step = steps.Step(
     method, optimizers, lambda key, b: b, accumulate=accumulate, ema_decay=0.9
   )
-  layout = sharding.Layout(mesh, method.axes(), min_size=64)
+  layout = sharding.Layout(mesh, axes=method.axes(), min_size=64)
   where = layout.tree(like or jax.eval_shape(step.init, batch, consts))
   traces = []
 

@@ -25,3 +25,21 @@ def test_without_a_key_there_is_no_key_line():
 def test_users_may_catch_it_as_a_value_error():
   assert issubclass(errors.UserError, ValueError)
   assert not issubclass(errors.Diverged, ValueError)
+
+
+def test_a_list_is_indented_and_says_how_many_are_left_out():
+  assert errors.listed(["a", "b"]) == "\n           a\n           b"
+  text = errors.listed([str(i) for i in range(100)], most=3)
+  assert [x.strip() for x in text.split("\n")] == [
+    "",
+    "0",
+    "1",
+    "2",
+    "... and 97 more",
+  ]
+
+
+def test_a_list_starts_where_the_texts_of_a_screen_do():
+  e = errors.UserError("two:" + errors.listed(["a"]), "none", "remove them")
+  lines = e.screen().splitlines()
+  assert lines[1].index("a") == lines[2].index("none")

@@ -5,6 +5,7 @@ import pathlib
 
 import pytest
 
+from jmim.core import errors
 from jmim.core import files
 
 
@@ -69,3 +70,17 @@ def test_replacing_fails_without_harm(tmp_path, monkeypatch):
     files.replace(path, "new")
   assert path.read_text() == "old"
   assert [p.name for p in pathlib.Path(tmp_path).iterdir()] == ["config.json"]
+
+
+def test_a_folder_that_can_be_made_passes_and_is_not_made(tmp_path):
+  files.check_writable(tmp_path, "--out")
+  files.check_writable(tmp_path / "a" / "b", "--out")
+  assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("below", ["", "run"])
+def test_a_file_is_no_folder_to_write_into(tmp_path, below):
+  (tmp_path / "file").touch()
+  with pytest.raises(errors.UserError) as e:
+    files.check_writable(tmp_path / "file" / below, "--out")
+  assert e.value.key == "--out" and str(tmp_path / "file") in e.value.seen

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import rich.console
 
 from jmim.core import state as states
+from jmim.cost import gradient_flops
 from jmim.cost import summary
-from jmim.cost import work as works
 from jmim.parallel import sharding
 from jmim.runlog import console as consoles
 
@@ -91,9 +91,11 @@ def test_show_tells_sizes_mesh_and_misses():
   console = consoles.Console(
     console=rich.console.Console(file=out, width=120, highlight=False)
   )
-  shardings = where.tree(state)
-  found = summary.tables(state, shardings, works.Work(11 * 10**8, 10**9))
-  summary.show(console, found, where.mesh, where.missed)
+  shardings, missed = where.plan(state)
+  found = summary.tables(
+    state, shardings, gradient_flops.Work(11 * 10**8, 10**9)
+  )
+  summary.show(console, found, where.mesh, missed)
   text = out.getvalue()
   assert "9,283 parameters; 3.1 GFLOP per image" in text
   assert "(3 x 1 GFLOP forward + 100 MFLOP without gradient: 2mnk" in text

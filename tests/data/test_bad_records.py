@@ -123,7 +123,7 @@ def test_a_run_trains_on_what_is_left(folder, tmp_path, caplog, monkeypatch):
 
   monkeypatch.setattr(pipeline, "train", recorded)
   with caplog.at_level(logging.WARNING):
-    train.train(config, tmp_path)
+    train.run(config, tmp_path)
   assert set(np.concatenate(seen[:5]).tolist()) == set(range(_N)) - broken
   named = [r.getMessage() for r in caplog.records if "skipped" in r.msg]
   assert len(named) == _BROKEN

@@ -14,6 +14,9 @@ from jmim.evals import samples
 from jmim.evals.lib import extract
 from jmim.metrics import generation
 from jmim.modes import train
+from jmim.session import restore
+from jmim.session import session as sessions
+from jmim.session.hooks import evaluate
 from jmim.tools import inception_npz
 from jmim.tools import make_fid_stats
 
@@ -190,15 +193,17 @@ def test_the_encoder_of_a_run_makes_features(tmp_path, capsys):
   )
   config.train.update(total_steps=2, log_steps=2)
   config.hardware.compile_cache = ""
-  train.train(config, tmp_path / "run")
+  train.run(config, tmp_path / "run")
   made = extract.from_run(str(tmp_path / "run"))
   images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), np.uint8)
   features = np.asarray(made.run(images)["features"])
-  run = train.Run(config, tmp_path / "run", write=False)
-  run.restore_only()
-  run.context.start(run.state)
-  want = run.context.apply("features", {"image": images}, "raw", whole=True)
-  run.close()
+  with sessions.open(config, tmp_path / "run", write=False) as session:
+    restored = restore.only_weights(session)
+    context = evaluate.make_context(
+      session.parts, restored.program, restored.batches
+    )
+    context.start(restored.point.state)
+    want = context.apply("features", {"image": images}, "raw", whole=True)
   np.testing.assert_allclose(features, want, rtol=1e-4, atol=1e-5)
   out = tmp_path / "stats.npz"
   capsys.readouterr()

@@ -6,6 +6,7 @@ import rich.console
 
 from jmim.core import config as configs
 from jmim.core import discovery
+from jmim.core import method as methods
 from jmim.cost import flops
 from jmim.modes import describe
 from jmim.runlog import console as consoles
@@ -16,14 +17,9 @@ def mae(**more):
   config.data.update(name="nowhere", batch=8, size=8)
   config.method = configs.section(
     type="mim.mae",
-    variant="Ti/2",
     size=8,
-    width=16,
-    depth=2,
-    heads=2,
-    decoder_width=16,
-    decoder_depth=1,
-    decoder_heads=2,
+    dims=configs.section(variant="Ti/2", width=16, depth=2, heads=2),
+    decoder_dims=configs.section(width=16, depth=1, heads=2),
   )
   return configs.override(config, [f"{k}={v}" for k, v in more.items()])
 
@@ -31,7 +27,7 @@ def mae(**more):
 def table(config):
   out = io.StringIO()
   inner = rich.console.Console(file=out, width=200, highlight=False)
-  describe.run(config, consoles.Console(console=inner))
+  describe.run(config, console=consoles.Console(console=inner))
   lines = [line.strip() for line in out.getvalue().splitlines()]
   return lines, {line.split("  ")[0]: line for line in lines if line}
 
@@ -57,19 +53,19 @@ def test_a_model_as_a_table_without_data_or_training():
 @pytest.mark.parametrize("name", ["mim.mae", "distill.dmae", "diffusion.umd"])
 def test_the_modules_share_what_the_losses_cost(name):
   method = discovery.find(name).tiny()
-  given = {
+  batch = {
     k: jax.ShapeDtypeStruct((2, *x.shape), x.dtype)
     for k, x in method.inputs().items()
   }
   key = jax.random.key(0)
-  params, extra = jax.eval_shape(method.init, key, given)
+  params, extra = jax.eval_shape(method.init, key, batch)
   consts = {k: jax.eval_shape(c.init, key) for k, c in method.consts().items()}
 
-  def loss(params, extra, consts, given, key):
-    draws = method.draw(key, given, 0)
-    return method.loss("main", params, extra, consts, given, draws, 0)[0]
+  def loss(params, extra, consts, batch, key):
+    weights = methods.Weights(params, extra, consts)
+    return method.loss(weights, batch, method.drawn(key, batch), 0)[0]
 
-  whole = flops.count(loss, params, extra, consts, given, key)
+  whole = flops.count(loss, params, extra, consts, batch, key)
   cost = describe.costs(method, 2)
   assert abs(2 * sum(cost.values()) - whole) <= 2 * len(cost)  # whole numbers
   assert all(cost.values())

@@ -43,7 +43,7 @@ def run(tmp_path_factory):
     samples=configs.section(type="samples", weights="ema", examples=4)
   )
   workdir = tmp_path_factory.mktemp("run")
-  train.train(config, workdir)
+  train.run(config, workdir)
   return config, workdir
 
 
@@ -58,7 +58,7 @@ def test_images_are_written_resumed_and_continued(run, capsys):
   config, workdir = run
   assert (workdir / "images" / "samples_grid_00000002.png").is_file()
   ask = lambda *more: configs.override(config, more)
-  sample.sample(ask("sample.num=10", "sample.batch=8"), workdir)
+  sample.run(ask("sample.num=10", "sample.batch=8"), workdir)
   shown = capsys.readouterr().out
   assert "images/s" in shown and "10 of them new" in shown
   folder, first = made(workdir)
@@ -70,17 +70,17 @@ def test_images_are_written_resumed_and_continued(run, capsys):
   ).all()
   picture = PIL.Image.open(folder / "part_00000.png")
   assert picture.size == (3 * 50, 3 * 50)
-  sample.sample(ask("sample.num=14", "sample.batch=8"), workdir)
+  sample.run(ask("sample.num=14", "sample.batch=8"), workdir)
   # The second part held 2 of 6 images, so it was made again.
   assert "6 of them new" in capsys.readouterr().out
   folder, more = made(workdir)
   np.testing.assert_allclose(
     np.float32(more["image"][:10]), first["image"], atol=1
   )
-  sample.sample(ask("sample.num=14", "sample.batch=8"), workdir)
+  sample.run(ask("sample.num=14", "sample.batch=8"), workdir)
   assert " 0 of them new" in capsys.readouterr().out
   (folder / "part_00001.npz").write_bytes(b"PK cut by a crash")
-  sample.sample(ask("sample.num=14", "sample.batch=8"), workdir)
+  sample.run(ask("sample.num=14", "sample.batch=8"), workdir)
   assert "6 of them new" in capsys.readouterr().out
 
 
@@ -90,7 +90,7 @@ def test_other_settings_have_another_folder(run):
   changed = configs.override(
     config, ["sample.num=8", "sample.label=3", "sample.weights=ema"]
   )
-  sample.sample(changed, workdir)
+  sample.run(changed, workdir)
   (new,) = set((workdir / "samples").iterdir()) - before
   assert "_ema_" in new.name
   with np.load(new / "part_00000.npz") as found:
@@ -105,7 +105,7 @@ def test_mistakes_name_the_key(run, change, key):
   config, workdir = run
   items = ["sample.weights=ema", "evals.samples=None", change]
   with pytest.raises(errors.UserError) as e:
-    sample.sample(configs.override(config, items), workdir)
+    sample.run(configs.override(config, items), workdir)
   assert e.value.key == key
 
 
@@ -125,7 +125,7 @@ def test_a_method_that_does_not_sample_is_named(run):
     decoder_heads=2,
   )
   with pytest.raises(errors.UserError, match="mim.mae"):
-    sample.sample(config, workdir)
+    sample.run(config, workdir)
 
 
 def test_the_grid_is_as_square_as_can_be():

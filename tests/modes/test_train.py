@@ -1,9 +1,6 @@
 """Whole runs, in process, of a tiny MAE on the 8 x 8 digits."""
 
-import collections
 import json
-import logging
-import types
 
 import jax
 import numpy as np
@@ -17,8 +14,8 @@ from jmim.core import errors
 from jmim.evals.lib import runner
 from jmim.modes import train
 from jmim.report import page
-from jmim.runlog import clock
 from jmim.runlog import writer
+from jmim.session.hooks import save
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +29,7 @@ def recipe(data_dir):
 
 
 def test_a_run_leaves_everything_in_its_workdir(recipe, tmp_path, capsys):
-  train.train(recipe, tmp_path)
+  train.run(recipe, tmp_path)
   shown = capsys.readouterr().out
   for text in (
     "parameters;",
@@ -94,7 +91,7 @@ def test_a_report_that_fails_is_a_warning(
     raise ZeroDivisionError("no such thing")
 
   monkeypatch.setattr(page, "write", broken)
-  train.train(tinyrun.toy(data_dir), tmp_path)
+  train.run(tinyrun.toy(data_dir), tmp_path)
   shown = capsys.readouterr().out
   assert "report.html not written: ZeroDivisionError: no such thing" in shown
   assert "done: 8 steps" in shown
@@ -104,74 +101,33 @@ def test_interrupted_and_resumed_equals_uninterrupted(
   recipe, tmp_path, monkeypatch
 ):
   config = tinyrun.small(recipe)
-  train.train(config, tmp_path / "whole")
+  train.run(config, tmp_path / "whole")
   # Killed after step 7: step 6 is logged, step 4 is the checkpoint.
-  save = train.Run._save
+  begin = save.Save.begin
 
   def stop_early(self, step):
     if step == 8:
       raise KeyboardInterrupt
-    save(self, step)
+    begin(self, step)
 
   with monkeypatch.context() as patch:
-    patch.setattr(train.Run, "_save", stop_early)
+    patch.setattr(save.Save, "begin", stop_early)
     with pytest.raises(KeyboardInterrupt):
-      train.train(config, tmp_path / "cut")
+      train.run(config, tmp_path / "cut")
   assert checkpoint.Checkpoints(tmp_path / "cut").latest() == 4
-  train.train(config, tmp_path / "cut")
+  train.run(config, tmp_path / "cut")
   assert tinyrun.lines(tmp_path / "cut") == tinyrun.lines(tmp_path / "whole")
   whole = tinyrun.final_state(tmp_path / "whole", config)
   for name, leaf in tinyrun.final_state(tmp_path / "cut", config).items():
     np.testing.assert_array_equal(leaf, whole[name], name)
 
 
-def test_the_first_save_waits_for_no_compiler(data_dir, tmp_path, caplog):
-  config = tinyrun.small(tinyrun.recipe(data_dir))
-  config.method.width = 40  # of no other test: nothing is compiled already
-  run = train.Run(config, tmp_path)
-  run.prepare()
-  with jax.log_compiles(), caplog.at_level(logging.WARNING):
-    run._save(1)
-    run.close()
-  assert (tmp_path / "checkpoints/1").is_dir()
-  assert not [x for x in caplog.messages if "jit(sums)" in x]
-
-
-class Loss:
-  """Of a step that is done, or still under way."""
-
-  def __init__(self, done):
-    self.is_ready = lambda: done
-
-
-@pytest.mark.parametrize("done", [True, False])
-def test_input_is_waited_for_only_while_no_step_is_under_way(done):
-  now = 0.0
-
-  def batches():
-    nonlocal now
-    while True:
-      now += 1.0
-      yield "batch"
-
-  run = object.__new__(train.Run)
-  run.clock, run.batches = clock.Clock(lambda: now), batches()
-  run.state, run.running, run.recent = "state", collections.deque(), []
-  method = types.SimpleNamespace(players=("main",))
-  run.parts = types.SimpleNamespace(consts=None, method=method)
-  run.compiled = lambda state, consts, batch: (state, {"loss": Loss(done)})
-  for step in range(1, 6):
-    run._step(step)
-  # The first has none before it; after that the devices were busy, or not.
-  assert run.clock.lap() == {"input": 5.0 if done else 1.0, "total": 5.0}
-
-
 def test_goodput_goes_on_over_restarts(recipe, tmp_path):
   config = tinyrun.small(recipe, total_steps=4, log_steps=1)
-  train.train(config, tmp_path)
+  train.run(config, tmp_path)
   first = checkpoint.Checkpoints(tmp_path, write=False).meta(4)["clock"]
   assert first["seconds"]["compile"] > 0 == first["seconds"]["restart"]
-  train.train(tinyrun.small(recipe, total_steps=5, log_steps=1), tmp_path)
+  train.run(tinyrun.small(recipe, total_steps=5, log_steps=1), tmp_path)
   last = checkpoint.Checkpoints(tmp_path, write=False).meta(5)["clock"]
   for name, seconds in first["seconds"].items():
     assert last["seconds"][name] >= seconds
@@ -185,27 +141,27 @@ def test_goodput_goes_on_over_restarts(recipe, tmp_path):
 
 def test_a_trace_of_some_steps(recipe, tmp_path, capsys):
   config = tinyrun.small(recipe, total_steps=4, profile_steps="2:3")
-  train.train(config, tmp_path)
+  train.run(config, tmp_path)
   shown = capsys.readouterr().out
   assert "trace of 2 steps" in shown and "ms per step" in shown
   assert len(list((tmp_path / "profile").rglob("*.xplane.pb"))) == 1
   config.train.total_steps = 5
-  train.train(config, tmp_path)
+  train.run(config, tmp_path)
   assert "is behind us: no trace" in capsys.readouterr().out
 
 
 def test_no_trace_unless_asked_for(recipe, tmp_path, monkeypatch):
   monkeypatch.setattr(jax.profiler, "start_trace", pytest.fail)
-  train.train(tinyrun.small(recipe, total_steps=2), tmp_path)
+  train.run(tinyrun.small(recipe, total_steps=2), tmp_path)
   assert not (tmp_path / "profile").exists()
 
 
 def test_a_finished_run_says_so_and_changes_nothing(recipe, tmp_path, capsys):
   config = tinyrun.small(recipe, total_steps=2)
-  train.train(config, tmp_path)
+  train.run(config, tmp_path)
   before = (tmp_path / "metrics.jsonl").read_text()
   capsys.readouterr()
-  train.train(config, tmp_path)
+  train.run(config, tmp_path)
   assert "resumed from step 2" in capsys.readouterr().out
   assert (tmp_path / "metrics.jsonl").read_text() == before
 
@@ -215,19 +171,19 @@ def test_an_evaluation_lost_to_a_crash_is_made_up_for(
 ):
   with monkeypatch.context() as patch:
     patch.setattr(
-      runner, "run", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt)
+      runner, "run", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt)
     )
     with pytest.raises(KeyboardInterrupt):
-      train.train(recipe, tmp_path)  # dies in the evaluation at step 4
-  train.train(recipe, tmp_path)
+      train.run(recipe, tmp_path)  # dies in the evaluation at step 4
+  train.run(recipe, tmp_path)
   done = [x["step"] for x in writer.read(tmp_path) if x.get("eval") == "loss"]
   assert done == [4, 8]
 
 
 def test_changed_keys_are_named_when_resuming(recipe, tmp_path, capsys):
-  train.train(tinyrun.small(recipe, total_steps=2), tmp_path)
+  train.run(tinyrun.small(recipe, total_steps=2), tmp_path)
   capsys.readouterr()
-  train.train(tinyrun.small(recipe, total_steps=4), tmp_path)
+  train.run(tinyrun.small(recipe, total_steps=4), tmp_path)
   assert "train.total_steps: 2 -> 4" in capsys.readouterr().out
 
 
@@ -238,53 +194,26 @@ def test_eight_devices_equal_one(recipe, tmp_path, monkeypatch, fsdp):
   )
   config.hardware.mesh.fsdp = fsdp
   config.hardware.fsdp_min_size = 256
-  train.train(config, tmp_path / "eight")
+  train.run(config, tmp_path / "eight")
   config.hardware.mesh.fsdp = 1
   one = jax.devices()[:1]
   monkeypatch.setattr(jax, "devices", lambda *a: one)
-  train.train(config, tmp_path / "one")
+  train.run(config, tmp_path / "one")
   eight, single = (
     [x["loss"] for x in writer.read(tmp_path / n)] for n in ("eight", "one")
   )
   np.testing.assert_allclose(eight, single, rtol=1e-5)
 
 
-def test_eval_mode_reads_a_checkpoint_and_leaves_the_run_alone(
-  recipe, tmp_path, capsys
-):
-  train.train(tinyrun.small(recipe, total_steps=2), tmp_path)
-  before = (tmp_path / "metrics.jsonl").read_text()
-  capsys.readouterr()
-  train.evaluate(recipe, tmp_path)
-  shown = capsys.readouterr().out
-  assert "Evaluation at step 2" in shown and "knn/top1" in shown
-  named = [shown.index(f"evaluating {name} (") for name in recipe.evals]
-  assert named == sorted(named)
-  assert (tmp_path / "metrics.jsonl").read_text() == before
-  assert not list((tmp_path / "images").iterdir())
-  kept = writer.read(tmp_path / "eval")
-  assert {x["eval"] for x in kept} == set(recipe.evals)
-  assert all(x["protocol"]["data.size"] == 8 for x in kept)
-  assert (tmp_path / "eval/images/recon_sheet_00000002.png").is_file()
-
-
-def test_eval_mode_without_a_checkpoint(recipe, tmp_path):
-  with pytest.raises(errors.UserError, match="no checkpoint"):
-    train.evaluate(recipe, tmp_path)
-
-
 def test_fine_tuning_starts_from_the_encoder_of_another_run(recipe, tmp_path):
   before = tinyrun.small(recipe, total_steps=2)
-  train.train(before, tmp_path / "pre")
+  train.run(before, tmp_path / "pre")
   config = tinyrun.small(recipe, total_steps=1)
   config.method = configs.section(
     type="supervised.finetune",
-    variant="Ti/2",
+    dims=configs.section(variant="Ti/2", width=32, depth=2, heads=2),
     size=8,
     channels=1,
-    width=32,
-    depth=2,
-    heads=2,
     classes=10,
     mixup=0.8,
     cutmix=1.0,
@@ -293,7 +222,7 @@ def test_fine_tuning_starts_from_the_encoder_of_another_run(recipe, tmp_path):
   config.evals = configs.section(accuracy=configs.section(type="accuracy"))
   config.init_from.update(path=str(tmp_path / "pre"), reinit=("pos_embed$",))
   with pytest.raises(errors.UserError) as e:
-    train.train(config, tmp_path / "post")
+    train.run(config, tmp_path / "post")
   for name in ("decoder/mask_token", "encoder/norm/scale", "head/head/kernel"):
     assert name in e.value.seen
   assert not (tmp_path / "post" / "config.json").exists()
@@ -301,7 +230,7 @@ def test_fine_tuning_starts_from_the_encoder_of_another_run(recipe, tmp_path):
     skip=("^main/decoder/", "^main/encoder/norm/"),
     reinit=("^main/head/", "pos_embed$"),
   )
-  train.train(config, tmp_path / "post")
+  train.run(config, tmp_path / "post")
   old = tinyrun.final_state(tmp_path / "pre", before)
   new = tinyrun.final_state(tmp_path / "post", config)
   moved = [n for n in new if n.startswith(("params/main/enc", "ema/main/enc"))]
@@ -319,6 +248,6 @@ def test_a_diverging_run_stops_and_names_the_steps(recipe, tmp_path):
   config.method.norm_pix = False
   config.data.std = (1e-38,)  # overflows in the loss
   with pytest.raises(errors.Diverged, match=r"steps 1 to 4"):
-    train.train(config, tmp_path)
+    train.run(config, tmp_path)
   logged = [json.dumps(x) for x in writer.read(tmp_path)]
   assert any('"skipped_steps": 4' in x for x in logged)

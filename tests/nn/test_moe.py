@@ -239,7 +239,8 @@ def test_a_method_puts_experts_on_their_axis():
 
   rt = mesh_runtime(2, 4, ("data", "fsdp"))
   method = dataclasses.replace(dit_moe.DiTMoE.tiny(), rt=rt)
-  layout = sharding.Layout(rt.mesh, method.axes())
+  layout = sharding.Layout(rt.mesh, axes=method.axes())
   name = "params/main/blocks/layers/ffn/experts/up/kernel"
-  found = layout.spec(name, jax.ShapeDtypeStruct((2, 4, 32, 128), np.float32))
-  assert found[1] == "expert" and not layout.missed
+  kernel = jax.ShapeDtypeStruct((2, 4, 32, 128), np.float32)
+  spec, missed = layout.place(name, kernel)
+  assert spec[1] == "expert" and not missed

@@ -3,6 +3,7 @@
 import errno
 import itertools
 
+import jax
 import pytest
 
 from jmim.core import errors
@@ -40,15 +41,15 @@ def test_alone_a_failure_is_ones_own():
 def test_the_first_host_that_fails_decides_for_all(meet):
   others, names = meet
   middle = hosts.Group(7, 1, 3)
-  packed = hosts._packed
+  pack = hosts._pack
   others |= {0: "", 2: ""}
   assert middle.attempt("a", lambda: 3, OSError) == (3, None)
-  others[2] = packed(OSError(errno.ENOSPC, "full"))
+  others[2] = pack(OSError(errno.ENOSPC, "full"))
   _, error = middle.attempt("a", lambda: 3, OSError)
   assert error.errno == errno.ENOSPC and "host 2: OSError: " in str(error)
   own = OSError(errno.EIO, "own")
   assert middle.attempt("a", failing(own), OSError)[1] is own
-  others[0] = packed(errors.Damaged("7 is cut", "x", "y"))
+  others[0] = pack(errors.Damaged("7 is cut", "x", "y"))
   _, error = middle.attempt("b", failing(own), OSError, patience=2)
   assert str(error) == "host 0: 7 is cut" and error.errno is None
   # No name comes twice: the service keeps what was brought to it.
@@ -94,3 +95,33 @@ def test_hosts_that_do_not_come_are_named(monkeypatch):
   for host, name in itertools.product(range(1, 4), ["here"]):
     service.values[f"jmim/{name}/{host}"] = "-"
   hosts.Group(9, 0, 4).barrier("here")
+
+
+# How the processes of a run find each other.
+
+
+def test_auto_leaves_all_to_jax(monkeypatch):
+  given = []
+  monkeypatch.setattr(
+    jax.distributed, "initialize", lambda *a, **k: given.append((a, k))
+  )
+  hosts.start("auto", None, None, 9)
+  hosts.start("here:1", 2, 0, 9)
+  assert [a for a, _ in given] == [(None, None, None), ("here:1", 2, 0)]
+  assert all(set(k.values()) == {9} for _, k in given)
+
+
+def test_auto_where_nothing_tells_is_a_mistake_of_the_user(monkeypatch):
+  # What JAX says then; here the devices are already in use.
+  def initialize(*args, **kwargs):
+    raise ValueError("coordinator_address should be defined.")
+
+  monkeypatch.setattr(jax.distributed, "initialize", initialize)
+  with pytest.raises(errors.UserError, match="--processes") as e:
+    hosts.start("auto", None, None, 9)
+  assert e.value.key == "--coordinator"
+
+
+def test_a_digest_is_short_and_of_the_whole_text():
+  assert len(hosts.digest("a" * 10**5)) == 16
+  assert hosts.digest("a") == hosts.digest("a") != hosts.digest("b")

@@ -42,7 +42,7 @@ def make(name, sizes, devices, zero=False, accumulate=1, **rt):
   mesh = sharding.make_mesh(sizes, jax.devices()[:devices])
   how = runtime.Runtime(mesh=mesh, batch_axes=sharding.BATCH_AXES, **rt)
   method = dataclasses.replace(discovery.find(name).tiny(), rt=how)
-  layout = sharding.Layout(mesh, method.axes(), min_size=64, zero=zero)
+  layout = sharding.Layout(mesh, axes=method.axes(), min_size=64, zero=zero)
   rng = np.random.default_rng(0)
   batch = {
     k: rng.integers(0, i.high, (BATCH, *i.shape)).astype(i.dtype)

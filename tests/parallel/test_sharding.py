@@ -50,27 +50,6 @@ def test_impossible_meshes_are_errors(sizes):
   assert e.value.key == "hardware.mesh"
 
 
-@pytest.mark.parametrize(
-  "shape, name, expected",
-  [
-    ((16, 64), "kernel", P(None, "fsdp")),
-    ((64, 16), "kernel", P("fsdp")),
-    ((64, 63), "kernel", P("fsdp")),
-    ((128, 20, 8), "kernel", P("fsdp")),
-    ((32, 32), "kernel", P(None, "fsdp")),  # of equal ones the last
-    ((8,), "bias", P("fsdp")),
-    ((7, 9), "kernel", None),
-    ((), "scale", None),
-    ((64, 7, 9), "blocks/layers/kernel", None),  # never the layers
-    ((64, 8, 16), "blocks/layers/kernel", P(None, None, "fsdp")),
-    ((64, 16), "blocks/layers/bias", P(None, "fsdp")),
-    ((64, 16), "players/bias", P("fsdp")),
-  ],
-)
-def test_fsdp_takes_the_largest_dimension_that_divides(shape, name, expected):
-  assert sharding.fsdp_spec(shape, name, 8) == expected
-
-
 def test_small_arrays_are_replicated_and_misses_recorded():
   layout = sharding.Layout(mesh(1, 8), min_size=100)
   tree = {
@@ -79,21 +58,22 @@ def test_small_arrays_are_replicated_and_misses_recorded():
     "odd": array(15, 15),
     "scalar": array(),
   }
-  specs = jax.tree.map(lambda s: s.spec, layout.tree(tree))
+  shardings, missed = layout.plan(tree)
+  specs = jax.tree.map(lambda s: s.spec, shardings)
   assert specs == {
     "big": P(None, "fsdp"),
     "small": P(),
     "odd": P(),
     "scalar": P(),
   }
-  assert list(layout.missed) == ["odd"]
-  assert "(15, 15)" in layout.missed["odd"] and "8" in layout.missed["odd"]
+  assert list(missed) == ["odd"]
+  assert "(15, 15)" in missed["odd"] and "8" in missed["odd"]
+  assert layout.plan(tree) == (shardings, missed)  # looking changes nothing
 
 
 def test_without_fsdp_everything_is_replicated():
   layout = sharding.Layout(mesh())
-  assert layout.spec("kernel", array(64, 64)) == P()
-  assert not layout.missed
+  assert layout.place("kernel", array(64, 64)) == (P(), "")
 
 
 def test_explicit_rules_win_and_the_first_of_them():
@@ -111,8 +91,8 @@ def test_explicit_rules_win_and_the_first_of_them():
 
 def test_a_rule_that_does_not_divide_is_recorded_and_replicates():
   layout = sharding.Layout(mesh(2, 4), [("kernel", ("fsdp",))])
-  assert layout.spec("kernel", array(6, 8)) == P()
-  assert "6 does not divide" in layout.missed["kernel"]
+  spec, reason = layout.place("kernel", array(6, 8))
+  assert spec == P() and "6 does not divide" in reason
 
 
 @pytest.mark.parametrize("axes", [("layer",), (None, None, "data")])
@@ -121,6 +101,43 @@ def test_a_rule_that_cannot_mean_anything_is_an_error(axes):
   with pytest.raises(errors.UserError, match="'kernel'") as e:
     layout.spec("a/kernel", array(8, 8))
   assert e.value.key == "hardware.shard_rules"
+
+
+@pytest.mark.parametrize(
+  "axes, expected, reason",
+  [
+    ((None, "expert"), P(None, "expert"), ""),
+    ((None, "expert", "nowhere"), P(None, "expert"), ""),  # a mesh without it
+    (("nowhere",), P(), ""),
+    (("expert", "data"), P(None, "data"), "3 does not divide over 'expert'"),
+  ],
+)
+def test_a_method_knows_no_mesh_and_asks_for_what_may_not_be(
+  axes, expected, reason
+):
+  """What is possible of its rule is done, and the default rule is not used."""
+  made = mesh(2, 2, expert=2)
+  layout = sharding.Layout(made, axes=[("experts/", axes)])
+  spec, missed = layout.place("experts/kernel", array(3, 4, 8))
+  assert spec == expected and reason in missed and bool(missed) == bool(reason)
+  assert layout.spec("other/kernel", array(3, 4)) == P(None, "fsdp")
+  strict = sharding.Layout(made, [("experts/", axes)])
+  if "nowhere" in axes:
+    with pytest.raises(errors.UserError, match="nowhere"):
+      strict.spec("experts/kernel", array(3, 4, 8))
+
+
+def test_the_rules_of_the_user_come_before_those_of_the_method():
+  layout = sharding.Layout(
+    mesh(2, 4), [("kernel", ("fsdp",))], axes=[("kernel", ("data",))]
+  )
+  assert layout.spec("kernel", array(8, 8)) == P("fsdp")
+
+
+def test_a_method_with_more_axes_than_dimensions_is_mistaken():
+  layout = sharding.Layout(mesh(), axes=[("bias", ("data", None))])
+  with pytest.raises(ValueError, match="axes.. has .*for bias"):
+    layout.spec("bias", array(8))
 
 
 def test_optimizer_state_and_ema_lie_where_their_parameters_lie():
@@ -193,15 +210,15 @@ def test_a_batch_that_does_not_split_names_one_that_does(
 def test_blocks_are_split_by_name(name, dims, expected):
   made = mesh(1, 2, tensor=2, expert=2)
   layout = sharding.Layout(made)
-  assert layout.spec(f"params/main/{name}", array(*dims)) == expected
-  assert layout.spec(f"opt/main/mu/{name}", array(*dims)) == expected
-  assert not layout.missed
+  for part in ("params/main", "opt/main/mu"):
+    found = layout.place(f"{part}/{name}", array(*dims))
+    assert found == (expected, "")
 
 
 def test_what_tensor_cannot_split_is_recorded():
   layout = sharding.Layout(mesh(2, 1, tensor=4))
-  assert layout.spec("x/mlp/fc1/kernel", array(8, 6)) == P()
-  assert "tensor=4" in layout.missed["x/mlp/fc1/kernel"]
+  spec, reason = layout.place("x/mlp/fc1/kernel", array(8, 6))
+  assert spec == P() and "tensor=4" in reason
 
 
 def test_zero_splits_state_but_not_parameters():
@@ -218,15 +235,13 @@ def test_zero_splits_state_but_not_parameters():
   assert whole.spec("opt/main/mu/kernel", kernel) == P(None, "fsdp")
 
 
-def test_an_axis_may_go_where_another_is_if_the_rest_divides():
-  sizes = {"fsdp": 4, "data": 3}
-  add = lambda spec, shape: sharding.add_axis(
-    spec, shape, name="kernel", axis="data", mesh=sizes
-  )
-  assert add(P("fsdp"), (24, 3)) == P(("fsdp", "data"))
-  assert add(P("fsdp"), (24, 9)) == P("fsdp", "data")
-  assert add(P("fsdp"), (8, 3)) == P("fsdp", "data")
-  assert add(P("fsdp"), (8, 5)) is None
+def test_gradients_lie_as_the_moments_they_change():
+  """Inside a step; what cannot be split is no matter there."""
+  layout = sharding.Layout(mesh(4, 2), zero=True)
+  grads = {"main": {"kernel": array(16, 64), "odd": array(7)}}
+  compiled = jax.jit(lambda g: layout.gradients(g)).lower(grads).compile()
+  found = {k: x.spec for k, x in compiled.output_shardings["main"].items()}
+  assert found == {"kernel": P(None, ("fsdp", "data")), "odd": P()}
 
 
 class Chip:

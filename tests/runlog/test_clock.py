@@ -67,18 +67,18 @@ def test_human(seconds, text):
   assert clock.human(seconds) == text
 
 
-def run_of(*spent, now=None, saved=None, today=1000.0):
+def run_of(*spent, now=None, snapshot=None, today=1000.0):
   """A clock after these (activity, seconds); None: steps."""
   time = now or Time()
   c = clock.Clock(time, lambda: today)
-  if saved is not None:
-    c.resume(saved)
+  if snapshot is not None:
+    c.resume(snapshot)
   for name, seconds in spent:
     if name is None:
       time.now += seconds
     elif name == clock.START:
       time.now += seconds
-      c.started()
+      c.begin_steps()
     else:
       with c.measure(name):
         time.now += seconds
@@ -98,13 +98,13 @@ def test_the_shares_of_a_run_sum_to_one_whatever_the_laps():
 
 
 def test_a_resumed_run_goes_on_and_what_was_lost_is_restart():
-  before = run_of((None, 6.0), ("eval", 2.0), today=1000.0).saved()
+  before = run_of((None, 6.0), ("eval", 2.0), today=1000.0).snapshot()
   # 30 s after the checkpoint; what was done meanwhile does not matter.
-  c = run_of(("start", 1.0), (None, 5.0), saved=before, today=1030.0)
+  c = run_of(("start", 1.0), (None, 5.0), snapshot=before, today=1030.0)
   found = {k: v for k, v in c.seconds().items() if v}
   assert found == {"steps": 11.0, "eval": 2.0, "start": 1.0, "restart": 30.0}
-  assert json.loads(json.dumps(c.saved())) == c.saved()
-  again = run_of((None, 1.0), saved=c.saved(), today=1040.0).seconds()
+  assert json.loads(json.dumps(c.snapshot())) == c.snapshot()
+  again = run_of((None, 1.0), snapshot=c.snapshot(), today=1040.0).seconds()
   assert (again["steps"], again["restart"]) == (12.0, 40.0)
 
 
@@ -112,10 +112,10 @@ def test_going_back_within_a_process_makes_the_time_since_restart():
   time, today = Time(), Time()
   c = clock.Clock(time, today)
   time.now, today.now = time.now + 4, today.now + 4
-  saved = c.saved()
+  snapshot = c.snapshot()
   with c.measure("input"):
     time.now, today.now = time.now + 5, today.now + 5
-  c.resume(saved)
+  c.resume(snapshot)
   time.now, today.now = time.now + 1, today.now + 1
   assert {k: v for k, v in c.seconds().items() if v} == {
     "steps": 5.0,
@@ -124,7 +124,7 @@ def test_going_back_within_a_process_makes_the_time_since_restart():
 
 
 def test_a_clock_that_is_behind_and_a_checkpoint_without_one():
-  saved = run_of((None, 6.0), today=1000.0).saved()
-  c = run_of((None, 1.0), saved=saved, today=900.0)
+  snapshot = run_of((None, 6.0), today=1000.0).snapshot()
+  c = run_of((None, 1.0), snapshot=snapshot, today=900.0)
   assert c.seconds()["restart"] == 0 and c.seconds()["steps"] == 7.0
-  assert run_of((None, 1.0), saved={}).seconds()["steps"] == 1.0
+  assert run_of((None, 1.0), snapshot={}).seconds()["steps"] == 1.0

@@ -17,11 +17,10 @@ def make(terminal=False, **kwargs):
 
 def test_without_a_terminal_every_log_line_is_plain_text():
   c, out = make()
-  c.start(1000, 0)
-  for step in (50, 100):
-    c.advance(step)
-    c.log(step, 1000, {"loss": "0.5000", "left": "1m 00s"})
-  c.stop()
+  with c.progress(1000, 0):
+    for step in (50, 100):
+      c.advance(step)
+      c.log(step, 1000, {"loss": "0.5000", "left": "1m 00s"})
   assert out.getvalue().splitlines() == [
     "step      50/1000  loss 0.5000  left 1m 00s",
     "step     100/1000  loss 0.5000  left 1m 00s",
@@ -32,9 +31,8 @@ def test_on_a_terminal_a_bar_follows(monkeypatch):
   monkeypatch.delenv("JPY_PARENT_PID", raising=False)
   monkeypatch.setenv("TERM", "xterm")
   c, out = make(terminal=True)
-  c.start(1000, 0)
-  c.log(50, 1000, {"loss": "0.5000"})
-  c.stop()
+  with c.progress(1000, 0):
+    c.log(50, 1000, {"loss": "0.5000"})
   assert "50/1000" in out.getvalue() and "\x1b[" in out.getvalue()
   c.log(60, 1000, {"loss": "0.4"})  # after the end: a line
   assert "step      60/1000  loss 0.4" in out.getvalue()
@@ -47,9 +45,8 @@ def test_where_nothing_is_redrawn_lines_are_plain(monkeypatch, setting):
   for name, value in setting.items():
     monkeypatch.setenv(name, value)
   c, out = make(terminal=True)
-  c.start(1000, 0)
-  c.log(50, 1000, {"loss": "0.5000"})
-  c.stop()
+  with c.progress(1000, 0):
+    c.log(50, 1000, {"loss": "0.5000"})
   assert out.getvalue() == "step      50/1000  loss 0.5000\n"
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from jmim.runlog import events
 from jmim.runlog import writer as writers
 
 
@@ -91,8 +92,8 @@ def test_tensorboard_gets_the_same(tmp_path):
   w = writers.Writer(tmp_path)
   w.scalars(1, {"some_loss": 1.0})
   w.close()
-  (events,) = (tmp_path / "tensorboard").iterdir()
-  assert b"some_loss" in events.read_bytes()
+  (path,) = (tmp_path / "tensorboard").iterdir()
+  assert b"some_loss" in path.read_bytes()
 
 
 @pytest.mark.parametrize("name", ["../../x", "/etc/x", "a b\n/c", "..", "a\0b"])
@@ -104,16 +105,33 @@ def test_no_name_leads_out_of_the_workdir(tmp_path, name):
   assert [p.name for p in tmp_path.iterdir()] == ["run"]
 
 
-def test_what_cannot_be_written_is_told_and_tried_again(tmp_path):
-  told = []
-  w = writers.Writer(tmp_path / "run", failed=told.append)
+def test_what_cannot_be_written_is_reported_and_tried_again(tmp_path):
+  failures = []
+  w = writers.Writer(tmp_path / "run", failed=failures.append)
   w.scalars(1, {"loss": 1.0})
   (tmp_path / "run").rename(tmp_path / "away")
   w.scalars(2, {"loss": 2.0})
-  assert told and all(isinstance(e, FileNotFoundError) for e in told)
+  assert failures
+  assert all(isinstance(e, FileNotFoundError) for e in failures)
   with pytest.raises(FileNotFoundError):
     w.flush()
   (tmp_path / "away").rename(tmp_path / "run")
   w.scalars(3, {"loss": 3.0})
   w.close()
   assert steps(tmp_path / "run") == [1, 2, 3]
+
+
+def test_rewound_it_goes_on_as_if_later_steps_had_not_been(tmp_path):
+  w = writers.Writer(tmp_path)
+  for step in (1, 2, 3):
+    w.scalars(step, {"loss": float(step)})
+  w.rewind(1)
+  w.scalars(2, {"loss": 20.0})
+  w.close()
+  assert [x["loss"] for x in writers.read(tmp_path)] == [1.0, 20.0]
+  numbers = [
+    (e.step, v.simple_value)
+    for e in events.read(tmp_path / "tensorboard")
+    for v in e.summary.value
+  ]
+  assert numbers == [(1, 1.0), (2, 20.0)]

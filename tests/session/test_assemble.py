@@ -12,6 +12,7 @@ import toys
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.data import feed
+from jmim.methods.mim import mae
 from jmim.session import assemble
 
 
@@ -143,3 +144,56 @@ def test_a_method_that_reads_what_there_is_not(folder, monkeypatch):
   with pytest.raises(errors.UserError, match="reads 'video'") as e:
     assemble.make(config(folder))
   assert e.value.key == "method.type"
+
+
+def test_a_model_needs_no_data(folder):
+  made = config(folder, "data.data_dir=/nowhere", "hardware.mesh.fsdp=2")
+  model = assemble.prepare(made)
+  kernel = model.shapes["generator"]["dense"]["kernel"]
+  assert kernel.shape == (3, 4) and model.method.rt.mesh is model.mesh
+  assert model.mesh.shape["fsdp"] == 2
+  with pytest.raises(errors.UserError, match="fsdp=3|mesh"):
+    assemble.prepare(config(folder, "hardware.mesh.fsdp=3"))
+
+
+def test_rules_of_the_layout_are_tried_before_anything_is_read(folder):
+  rules = "hardware.shard_rules=(('kernel',('nowhere',)),)"
+  with pytest.raises(errors.UserError) as e:
+    assemble.prepare(config(folder, "data.data_dir=/nowhere", rules))
+  assert e.value.key == "hardware.shard_rules"
+
+
+def test_a_method_may_name_axes_that_the_mesh_lacks(folder, monkeypatch):
+  axes = (("kernel", ("nowhere", "fsdp")),)
+  monkeypatch.setattr(toys.Adversarial, "axes", lambda self: axes)
+  model = assemble.prepare(config(folder, "hardware.mesh.fsdp=4"))
+  where = model.layout.tree({"params": model.shapes})["params"]
+  spec = where["generator"]["dense"]["kernel"].spec  # [3, 4]
+  assert spec == jax.sharding.PartitionSpec(None, "fsdp")
+
+
+def test_parts_are_sections_of_the_config_that_is_kept():
+  method = mae.MAE.tiny()
+  given = configs.base()
+  # A run from before there were parts: flat keys.
+  given.method = configs.section(type="mim.mae", width=32, decoder_width=16)
+  kept = assemble.resolved(given, method, {})
+  assert kept.method.type == "mim.mae" and kept.method.dims.width == 32
+  assert kept.method.decoder_dims.width == 16
+  assert "width" not in kept.method and "decoder_width" not in kept.method
+  json.loads(kept.to_json())
+
+
+def test_frozen_networks_are_shapes_where_nothing_is_read():
+  const = toys.method.Const(
+    "/nowhere.npz", lambda key: {"w": jax.numpy.ones(3)}
+  )
+
+  class Frozen(toys.Momentum):
+    def consts(self):
+      return {"teacher": const}
+
+  shapes = assemble.make_consts(Frozen(), empty=True)
+  assert shapes["teacher"]["w"] == jax.ShapeDtypeStruct((3,), np.float32)
+  with pytest.raises(errors.UserError, match="no file"):
+    assemble.make_consts(Frozen(), empty=False)

@@ -1,4 +1,4 @@
-"""Signals: note first, end at the second."""
+"""Signals: the first is remembered, the second ends the process."""
 
 import os
 import signal
@@ -11,21 +11,21 @@ from jmim.session import stopping
 
 
 @pytest.mark.parametrize("number", stopping.SIGNALS)
-def test_the_first_signal_is_only_noted(number, capfd):
+def test_the_first_signal_is_only_remembered(number, capfd):
   before = signal.getsignal(number)
   with stopping.Stop() as stop:
     assert not stop.due(1)
     os.kill(os.getpid(), number)
-    assert stop.due(2) and stop.asked == signal.Signals(number).name
+    assert stop.due(2) and stop.signal == signal.Signals(number).name
   assert signal.getsignal(number) is before
   assert "saving at the next step" in capfd.readouterr().err
 
 
 def test_what_may_be_cut_short_is():
   with stopping.Stop() as stop:
-    with pytest.raises(stopping.Asked), stop.cutting():
+    with pytest.raises(stopping.Signalled), stop.cutting():
       os.kill(os.getpid(), signal.SIGTERM)
-    with pytest.raises(stopping.Asked), stop.cutting():
+    with pytest.raises(stopping.Signalled), stop.cutting():
       pytest.fail("not even begun")
 
 
@@ -41,7 +41,7 @@ def test_nothing_is_cut_short_before_or_after():
 def test_the_second_ends_at_once(number):
   code = (
     "import os, signal\n"
-    "from jmim.core import stopping\n"
+    "from jmim.session import stopping\n"
     "with stopping.Stop():\n"
     f"  os.kill(os.getpid(), {int(number)})\n"
     "  print('first', flush=True)\n"
@@ -54,23 +54,23 @@ def test_the_second_ends_at_once(number):
   assert done.returncode == 128 + number and done.stdout == "first\n"
 
 
-def test_the_service_of_jax_is_told_of_every_first_signal():
+def test_the_service_of_jax_gets_every_first_signal():
   """Its handler is in C, where Python does not see it."""
   code = (
     "import ctypes, os, signal\n"
-    "from jmim.core import stopping\n"
-    "libc, told = ctypes.CDLL(None), []\n"
+    "from jmim.session import stopping\n"
+    "libc, calls = ctypes.CDLL(None), []\n"
     "libc.signal.restype = ctypes.c_void_p\n"
     "libc.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)\n"
-    "handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(told.append)\n"
+    "handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(calls.append)\n"
     "where = ctypes.cast(handler, ctypes.c_void_p).value\n"
     "for number in stopping.SIGNALS:\n"
     "  libc.signal(signal.SIGTERM, where)\n"
     "  with stopping.Stop(hosts=2) as stop:\n"
     "    os.kill(os.getpid(), number)\n"
-    "    assert stop.asked == number.name, stop.asked\n"
+    "    assert stop.signal == number.name, stop.signal\n"
     "  assert libc.signal(signal.SIGTERM, where) == where\n"
-    "print(told)\n"
+    "print(calls)\n"
   )
   done = subprocess.run(
     [sys.executable, "-c", code], capture_output=True, text=True

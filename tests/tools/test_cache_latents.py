@@ -11,6 +11,7 @@ from jmim.data import sources
 from jmim.modes import sample
 from jmim.modes import train
 from jmim.nn.nets import autoencoder
+from jmim.session import session as sessions
 from jmim.tools import cache_latents
 
 
@@ -78,14 +79,13 @@ def made(tmp_path_factory):
   root = tmp_path_factory.mktemp("latents")
   config = first_stage(str(root / "data"))
   workdir = root / "ae"
-  train.train(config, workdir)
-  run = train.Run(config, workdir, write=False)
-  encoder = cache_latents.Encoder(run)
-  folder, seen = cache_latents.build("tiny_latents", root / "out", encoder, 2)
-  # One image by hand, as the evaluation sees it.
-  source = run.parts.sources["eval"]
-  rows = next(encoder.rows("eval", 0))
-  run.close()
+  train.run(config, workdir)
+  with sessions.open(config, workdir, write=False) as session:
+    encoder = cache_latents.Encoder(session)
+    folder, seen = cache_latents.build("tiny_latents", root / "out", encoder, 2)
+    # One image by hand, as the evaluation sees it.
+    source = session.parts.sources["eval"]
+    rows = next(encoder.rows("eval", 0))
   return config, workdir, root / "out", folder, seen, source, rows
 
 
@@ -113,26 +113,23 @@ def test_latents_are_a_data_set_of_both_splits(made):
 
 def test_it_is_not_overwritten_and_needs_an_autoencoder(made):
   config, workdir, out, *_ = made
-  run = train.Run(config, workdir, write=False)
-  encoder = cache_latents.Encoder(run)
-  run.close()
+  with sessions.open(config, workdir, write=False) as session:
+    encoder = cache_latents.Encoder(session)
   with pytest.raises(errors.UserError, match="is there"):
     cache_latents.build("tiny_latents", out, encoder, 1)
-  other = train.Run(
-    tinyrun.toy(str(out.parent / "data")), out.parent / "toy", write=False
-  )
-  with pytest.raises(errors.UserError, match="offers features"):
-    cache_latents.Encoder(other)
-  other.close()
+  toy = tinyrun.toy(str(out.parent / "data"))
+  with sessions.open(toy, out.parent / "toy", write=False) as other:
+    with pytest.raises(errors.UserError, match="offers features"):
+      cache_latents.Encoder(other)
 
 
 def test_a_second_stage_trains_on_them_and_samples_images(made, tmp_path):
   config, workdir, out, *_ = made
   config = second_stage(config, out, workdir)
-  train.train(config, tmp_path / "dit")
+  train.run(config, tmp_path / "dit")
   losses = [x["loss"] for x in tinyrun.lines(tmp_path / "dit") if "loss" in x]
   assert len(losses) == 2 and np.isfinite(losses).all()
-  sample.sample(config, tmp_path / "dit")
+  sample.run(config, tmp_path / "dit")
   (part,) = (tmp_path / "dit" / "samples").glob("*/part_00000.npz")
   with np.load(part) as stored:
     images = stored["image"]
@@ -155,12 +152,11 @@ def test_codes_are_tokens_of_a_data_set(made, tmp_path):
     disc_layers=1,
     disc_width=4,
   )
-  train.train(config, tmp_path / "vq")
-  run = train.Run(config, tmp_path / "vq", write=False)
-  encoder = cache_latents.Encoder(run, "codes")
+  train.run(config, tmp_path / "vq")
   out = tmp_path / "out"
-  _, seen = cache_latents.build("tiny_codes", out, encoder, 1)
-  run.close()
+  with sessions.open(config, tmp_path / "vq", write=False) as session:
+    encoder = cache_latents.Encoder(session, "codes")
+    _, seen = cache_latents.build("tiny_codes", out, encoder, 1)
   training = sources.build("tiny_codes", "train", str(out))
   rows = np.stack([training[i]["tokens"] for i in range(len(training))])
   assert rows.shape == (90, 64) and rows.dtype == np.int32
@@ -185,10 +181,10 @@ def test_codes_are_tokens_of_a_data_set(made, tmp_path):
   )
   config.evals.perplexity = configs.section(type="perplexity", examples=40)
   config.sample.update(num=3, batch=3)
-  train.train(config, tmp_path / "mdm")
+  train.run(config, tmp_path / "mdm")
   found = {k: v for x in tinyrun.lines(tmp_path / "mdm") for k, v in x.items()}
   assert found["perplexity/calls"] == 8 and found["perplexity/entropy"] > 0
-  sample.sample(config, tmp_path / "mdm")
+  sample.run(config, tmp_path / "mdm")
   (part,) = (tmp_path / "mdm" / "samples").glob("*/part_00000.npz")
   with np.load(part) as stored:
     tokens = stored["tokens"]

@@ -69,7 +69,7 @@ def lab(tmp_path, monkeypatch):
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (workdir / "metrics.jsonl").write_text(text)
 
-  monkeypatch.setattr(train, "train", fake)
+  monkeypatch.setattr(train, "run", fake)
   return trained
 
 
@@ -126,7 +126,7 @@ def test_a_run_that_did_not_end_is_told_apart(
   def fail(config, workdir):
     raise error("step 3")
 
-  monkeypatch.setattr(train, "train", fail)
+  monkeypatch.setattr(train, "run", fail)
   assert claim.main(["toy"]) == code
   assert "step 3" in capsys.readouterr().err
 

@@ -2,8 +2,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jmim.cost import attribute
 from jmim.cost import flops
+from jmim.cost import flops_by_leaf
 
 
 def array(*dims):
@@ -27,7 +27,7 @@ def attention(p, x):
 
 
 def test_products_count_for_their_parameter_or_the_last_before_them():
-  found = attribute.by_leaf(attention, PARAMS, array(6, 8))
+  found = flops_by_leaf.count(attention, PARAMS, array(6, 8))
   assert found == {
     "qkv/kernel": 2 * 6 * 8 * 24,
     "qkv/bias": 2 * (2 * 6 * 6 * 8),  # q k' and weights v
@@ -43,14 +43,14 @@ def through(p, x):
 
 
 def test_scans_calls_and_branches_sum_to_the_whole():
-  found = attribute.by_leaf(through, PARAMS, array(6, 8))
+  found = flops_by_leaf.count(through, PARAMS, array(6, 8))
   assert found["layers"] == 3 * 2 * 6 * 8 * 8
   assert found["out"] == 3 * 2 * 6 * 8 * 8
   assert sum(found.values()) == flops.count(through, PARAMS, array(6, 8))
 
 
 def test_what_no_parameter_led_to_has_no_name():
-  found = attribute.by_leaf(lambda p, x: (x @ x.T) @ x, {}, array(4, 4))
+  found = flops_by_leaf.count(lambda p, x: (x @ x.T) @ x, {}, array(4, 4))
   assert found == {"": 2 * 2 * 4**3}
 
 
@@ -60,5 +60,5 @@ def test_unused_products_count_nothing(frozen):
     unused = x @ p["a"]
     return x.sum() + (0 if frozen else unused.sum())
 
-  found = attribute.by_leaf(fn, {"a": array(4, 4)}, array(4, 4))
+  found = flops_by_leaf.count(fn, {"a": array(4, 4)}, array(4, 4))
   assert found == ({} if frozen else {"a": 2 * 4**3})

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jmim.cost import work as works
+from jmim.cost import gradient_flops
 
 M, K = 3, 7
 
@@ -89,6 +89,6 @@ def test_a_product_without_gradient_costs_one_forward_pass(
   fn, forward, trained
 ):
   """Of losses with respect to the first argument."""
-  found = works.of(fn, shape(K, K), shape(K, K), shape(M, K))
-  assert found == works.Work(forward * ONE, trained * ONE)
+  found = gradient_flops.count(fn, shape(K, K), shape(K, K), shape(M, K))
+  assert found == gradient_flops.Work(forward * ONE, trained * ONE)
   assert found.step == found.forward + 2 * found.trained

@@ -1,0 +1,24 @@
+"""--mode=eval: the evaluators of a recipe on the newest checkpoint."""
+
+import pathlib
+
+import ml_collections
+
+from jmim.session import restore
+from jmim.session import session as sessions
+from jmim.session.hooks import evaluate
+
+
+def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
+  """Evaluates the newest checkpoint: one table, and files in workdir/eval.
+
+  Raises:
+    UserError: also if there is no checkpoint.
+  """
+  with sessions.open(config, workdir, write=False) as session:
+    restored = restore.only_weights(session)
+    writer = session.open_eval_writer(restored.point.step)
+    evaluations = evaluate.Evaluate(
+      session, restored.program, restored.batches, writer
+    )
+    evaluations.run(list(session.parts.evaluators), restored.point.state)

@@ -1,0 +1,174 @@
+"""The flags of the command line, and which mode takes which."""
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import ml_collections
+from absl import flags
+
+from jmim.core import config as configs
+from jmim.core import errors
+from jmim.core import validate
+
+MODES = ("train", "eval", "sample", "describe", "dry_run", "export")
+FORMATS = ("safetensors", "timm", "hf", "authors", "big_vision")
+
+_CONFIG = flags.DEFINE_string(
+  "config", None, "Recipe, with its arguments: path.py or path.py:name=value"
+)
+_WORKDIR = flags.DEFINE_string(
+  "workdir", None, "Folder of the run: the same again resumes it"
+)
+_MODE = flags.DEFINE_enum("mode", "train", MODES, "What to do")
+_COORDINATOR = flags.DEFINE_string(
+  "coordinator",
+  None,
+  "host:port of process 0; auto: as a TPU pod, GKE, Slurm or MPI says; "
+  "empty: one process",
+)
+_PROCESSES = flags.DEFINE_integer(
+  "processes", None, "Processes of the run, where no cluster says it"
+)
+_PROCESS = flags.DEFINE_integer("process", None, "Number of this process")
+
+# Flags that are keys of the config in short: --num=64 is
+# --config.sample.num=64.
+_SHORT = {
+  "num": "sample.num",
+  "seed": "sample.seed",
+  "weights": "sample.weights",
+  "guidance": "method.guidance",
+  "sampler": "method.sampler",
+  "steps": "method.steps",
+}
+flags.DEFINE_string("num", None, "--mode=sample: images to sample")
+flags.DEFINE_string("seed", None, "--mode=sample: seed of the samples")
+flags.DEFINE_string("weights", None, "--mode=sample, export: raw or ema")
+flags.DEFINE_string("guidance", None, "--mode=sample: classifier-free guidance")
+flags.DEFINE_string(
+  "sampler", None, "--mode=sample: sampler, as of jmim/diffusion/solvers.py"
+)
+flags.DEFINE_string("steps", None, "--mode=sample: sampling steps")
+flags.DEFINE_integer(
+  "replay_step",
+  None,
+  "--mode=eval: re-run this step and report what is not finite",
+  lower_bound=1,
+)
+flags.DEFINE_enum(
+  "format", "safetensors", FORMATS, "--mode=export: whose layout"
+)
+flags.DEFINE_string("out", None, "--mode=export: folder to write")
+flags.DEFINE_string(
+  "topology", None, "--mode=dry_run: chips to compile for: v5e:16x16, cpu:8"
+)
+flags.DEFINE_integer(
+  "slices", 1, "--mode=dry_run: slices of that topology", lower_bound=1
+)
+flags.DEFINE_bool(
+  "tune", False, "--mode=dry_run: try remat, ZeRO and accumulation too"
+)
+
+# Mode -> the flags that it takes beside those of every mode.
+_TAKES = {
+  "sample": tuple(_SHORT),
+  "eval": (),
+  "replay": ("replay_step",),
+  "dry_run": ("topology", "slices", "tune"),
+  "export": ("out", "format", "weights"),
+}
+
+
+def mode() -> str:
+  """What to do: --mode, or "replay": --mode=eval with --replay_step."""
+  replays = _MODE.value == "eval" and flags.FLAGS["replay_step"].value
+  return "replay" if replays else _MODE.value
+
+
+def options() -> dict[str, Any]:
+  """Name -> value of the flags that are arguments of the mode.
+
+  Raises:
+    UserError: a flag of another mode is set.
+  """
+  taken, values = _TAKES.get(mode(), ()), flags.FLAGS
+  for name in dict.fromkeys(n for names in _TAKES.values() for n in names):
+    if name not in taken and values[name].value != values[name].default:
+      raise _of_another_mode(name)
+  return {n: values[n].value for n in taken if mode() != "sample"}
+
+
+def _of_another_mode(name: str) -> errors.UserError:
+  """The error for a flag that the mode does not take."""
+  modes = [m for m, names in _TAKES.items() if name in names]
+  flag = lambda mode: "--mode=" + {"replay": "eval"}.get(mode, mode)
+  short = f", or use --config.{_SHORT[name]}" if name in _SHORT else ""
+  return errors.UserError(
+    f"--{name} with --mode={_MODE.value}",
+    " or ".join(map(flag, modes)),
+    f"set the mode{short}",
+    f"--{name}",
+  )
+
+
+def processes() -> tuple[str | None, int | None, int | None]:
+  """(coordinator, processes of the run, number of this one)."""
+  return _COORDINATOR.value, _PROCESSES.value, _PROCESS.value
+
+
+def load_config(overrides: Sequence[str]) -> ml_collections.ConfigDict:
+  """The recipe with its overrides, checked.
+
+  Args:
+    overrides: "key=value" items of --config.key=value flags.
+
+  Raises:
+    UserError: no recipe, or a mistake in it.
+  """
+  if not _CONFIG.value:
+    raise errors.UserError(
+      "no --config",
+      "a recipe, e.g. --config=configs/mae_digits.py",
+      "name one; `ls configs` shows those that are here",
+      "--config",
+    )
+  short = _SHORT if mode() == "sample" else {}
+  values = {key: flags.FLAGS[name].value for name, key in short.items()}
+  more = [f"{key}={value}" for key, value in values.items() if value]
+  config = configs.override(configs.load(_CONFIG.value), [*overrides, *more])
+  validate.validate(config)
+  return config
+
+
+def workdir() -> pathlib.Path | None:
+  """The folder of the run, if one is given."""
+  return pathlib.Path(_WORKDIR.value).expanduser() if _WORKDIR.value else None
+
+
+def parse(argv: Sequence[str]) -> list[str]:
+  """Parses flags; returns the items of the --config.key=value ones.
+
+  Raises:
+    UserError: an unknown flag or a value that a flag does not take.
+  """
+  items = [a for a in argv[1:] if a.startswith("--config.")]
+  rest = [a for a in argv if a not in items]
+  try:
+    others = flags.FLAGS(rest)[1:]
+  except flags.Error as e:
+    names = [a.partition("=")[0] for a in rest[1:]]
+    raise errors.UserError(
+      str(e),
+      "flags: --config --workdir --mode, and --config.key=value",
+      "see python -m jmim.main --help",
+      next((n for n in names if n.lstrip("-") in str(e)), None),
+    ) from e
+  if others:
+    raise errors.UserError(
+      f"argument {others[0]!r}",
+      "flags only, as --name=value",
+      "write --config.key=value with an equals sign",
+      others[0],
+    )
+  return [a.removeprefix("--config.") for a in items]

@@ -1,0 +1,189 @@
+"""From an open session to a run whose next step can be done.
+
+Data, names and files are checked before the step is compiled, and nothing that
+is in the workdir changes before all that can be wrong has been looked at.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from concurrent import futures
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jmim.checkpoints import init_from
+from jmim.checkpoints import weights
+from jmim.core import state as states
+from jmim.core import units
+from jmim.cost import summary
+from jmim.data import pipeline
+from jmim.parallel import sharding
+from jmim.runlog import console as consoles
+from jmim.runlog import writer as writers
+from jmim.session import batches as feeds
+from jmim.session import manifest
+from jmim.session import program as programs
+from jmim.session import restore
+from jmim.session import session as sessions
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Facts:
+  """What is known of a run before its first step.
+
+  Attributes:
+    tables: by `summary.tables`.
+    flops: of one example and step.
+    peak: FLOP/s of all devices.
+    peak_source: how that is known.
+  """
+
+  tables: dict[str, Any]
+  flops: int
+  peak: float
+  peak_source: str
+
+  @property
+  def peak_text(self) -> str:
+    """The peak for people."""
+    return f"{consoles.size(self.peak, 'FLOP/s')} ({self.peak_source})"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ready:
+  """A run that can be trained.
+
+  Attributes:
+    point: where it begins; its state is given up by the first step.
+    program: the step.
+    compiled: the same, compiled: (state, consts, batch) -> (state, metrics).
+    no_sums: () -> (window, counted) of no steps, on the devices.
+    batches: those that follow.
+    writer: of metrics.jsonl and its like; None on other hosts.
+    facts: what log lines are measured by.
+  """
+
+  point: restore.Point
+  program: programs.Program
+  compiled: Callable[..., tuple[states.State, dict[str, jax.Array]]]
+  no_sums: Callable[[], tuple[dict[str, jax.Array], jax.Array]]
+  batches: feeds.Batches
+  writer: writers.Writer | None
+  facts: Facts
+
+
+def prepare(session: sessions.Session) -> Ready:
+  """Fresh or restored state, compiled step, the first lines of a run.
+
+  Raises:
+    UserError: a mistake that only data, weights or the workdir show.
+    NotSaved: the workdir cannot be written.
+  """
+  weights.check_trainable(session.keeper.store)
+  batches, program = restore.begin(session)
+  if session.parts.evaluators:  # or their first error would come after hours
+    pipeline.look(
+      session.parts.sources["eval"], session.parts.spec, training=False
+    )
+  point = _resume(session, program, batches)
+  start = point.step if point else 0
+  rules = {} if point else session.parts.config.init_from.to_dict()
+  loaded = init_from.load(rules, program.abstract.params)
+  writer = _begin_files(session, start)
+  facts = _show(session, program)
+  if point is None:
+    state = init_from.apply(program.init(batches.peek()), loaded)
+    point = restore.Point(step=0, state=state)
+  compiled = _compile(session, program, point.state)
+  if session.writes:
+    with session.saving():
+      manifest.write(
+        session.workdir,
+        start,
+        parts=session.parts,
+        tables=facts.tables,
+        peak=facts.peak_text,
+        compiled=compiled,
+      )
+  return Ready(
+    point=point,
+    program=program,
+    compiled=compiled,
+    no_sums=_make_no_sums(program),
+    batches=batches,
+    writer=writer,
+    facts=facts,
+  )
+
+
+def _resume(
+  session: sessions.Session, program: programs.Program, batches: feeds.Batches
+) -> restore.Point | None:
+  """The newest intact checkpoint, if there is any; all hosts must see it."""
+  newest = session.keeper.store.latest() or 0
+  session.group.agree(
+    "resume",
+    {"newest checkpoint": str(newest)},
+    "give all the same --workdir, on a disk they share",
+    {"newest checkpoint": "--workdir"},
+  )
+  if not newest:
+    return None
+  point = restore.newest(session, program, batches)
+  session.console.print(f"resumed from step {point.step}")
+  return point
+
+
+def _begin_files(
+  session: sessions.Session, start: int
+) -> writers.Writer | None:
+  """Writes config.json and opens the files of the log, after step `start`."""
+  if not session.writes:
+    return None
+  with session.saving():
+    for line in manifest.config(session.workdir, start, session.parts):
+      session.console.print(f"changed: {line}", style="yellow")
+  return session.open_writer(start)
+
+
+def _show(session: sessions.Session, program: programs.Program) -> Facts:
+  """Prints what the run is."""
+  parts, config = session.parts, session.parts.config
+  session.console.print(
+    f"jmim: {config.method.type} on {config.data.name}, "
+    f"{units.describe(parts.total, parts.batch, parts.examples)}",
+    style="bold",
+  )
+  work = program.work() // parts.batch
+  tables = summary.tables(program.abstract, program.shardings, work)
+  summary.show(session.console, tables, parts.mesh, program.missed)
+  peak, source = summary.peak(parts.mesh)
+  facts = Facts(tables=tables, flops=work.step, peak=peak, peak_source=source)
+  session.console.print(f"peak {facts.peak_text}")
+  return facts
+
+
+def _compile(
+  session: sessions.Session, program: programs.Program, state: states.State
+) -> jax.stages.Compiled:
+  """Compiles the step, and the checksums of a save beside it."""
+  with (
+    session.clock.measure("compile"),
+    futures.ThreadPoolExecutor(1) as beside,
+  ):
+    checksums = beside.submit(session.keeper.compile_checksums, state)
+    compiled = program.lower(state).compile()
+    checksums.result()
+  seconds = session.clock.lap()["compile"]
+  session.console.print(f"train step compiled in {seconds:.1f} s")
+  return compiled
+
+
+def _make_no_sums(program: programs.Program) -> Callable[[], Any]:
+  """A compiled function that makes the sums of an empty window."""
+  window = (program.abstract.window, program.abstract.counted)
+  return jax.jit(
+    lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), window),
+    out_shardings=sharding.replicated(program.mesh),
+  )

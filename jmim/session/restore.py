@@ -1,0 +1,111 @@
+"""A state of a run on the devices, and what belongs to it."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from jmim.checkpoints import intact
+from jmim.checkpoints import weights
+from jmim.core import state as states
+from jmim.session import batches as feeds
+from jmim.session import program as programs
+from jmim.session import session as sessions
+from jmim.session import skips
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Point:
+  """A point of a run that it can go on from.
+
+  Attributes:
+    step: steps done.
+    state: after them, on the devices.
+    losses: the last ones, which the spike detector compares new ones with.
+  """
+
+  step: int
+  state: states.State
+  losses: tuple[float, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Restored:
+  """A run to look at.
+
+  Attributes:
+    point: where it is.
+    program: its step.
+    batches: those that follow.
+  """
+
+  point: Point
+  program: programs.Program
+  batches: feeds.Batches
+
+
+def begin(
+  session: sessions.Session,
+) -> tuple[feeds.Batches, programs.Program]:
+  """The batches of a run, from step 0 on, and its step, by their shapes.
+
+  Raises:
+    UserError: an example that cannot be read.
+  """
+  batches = feeds.Batches(session.parts, skips.read(session.workdir))
+  session.closing.callback(batches.close)
+  return batches, programs.make(session.parts, batches.peek())
+
+
+def newest(
+  session: sessions.Session,
+  program: programs.Program,
+  batches: feeds.Batches,
+  *,
+  before: int | None = None,
+  how: Callable[[int, Any], Any] | None = None,
+) -> Point:
+  """The newest checkpoint that is intact; batches and clock go on from it.
+
+  Args:
+    session: whose checkpoints are read.
+    program: its step.
+    batches: moved to that step.
+    before: only those of smaller steps; None: all.
+    how: (step, shapes) -> state, in place of all that is saved.
+  """
+  step, state, meta = intact.restore(
+    session.keeper.store,
+    program.like,
+    warn=session.warn,
+    before=before,
+    how=how,
+  )
+  session.clock.resume(meta.get("clock", {}))
+  batches.go_to(step)
+  return Point(step=step, state=state, losses=tuple(meta.get("losses", ())))
+
+
+def only_weights(session: sessions.Session) -> Restored:
+  """The weights of the newest checkpoint, for looking at them.
+
+  Raises:
+    UserError: there is none.
+  """
+  store = session.keeper.store
+  weights.newest(store)  # raises, before any data is read
+  batches, program = begin(session)
+  how = lambda step, like: weights.restore(store, step, like)
+  point = newest(session, program, batches, how=how)
+  return Restored(point=point, program=program, batches=batches)
+
+
+def before(session: sessions.Session, step: int) -> Restored:
+  """All of the newest checkpoint before a step, to go on to that step.
+
+  Raises:
+    UserError: there is none.
+  """
+  weights.newest(session.keeper.store, step)
+  batches, program = begin(session)
+  point = newest(session, program, batches, before=step)
+  return Restored(point=point, program=program, batches=batches)

@@ -1,0 +1,67 @@
+"""When a checkpoint is begun, and what is in it beside the state."""
+
+import types
+
+import pytest
+
+from jmim.core import config as configs
+from jmim.runlog import clock as clocks
+from jmim.session.hooks import save
+
+
+class Keeper:
+  """Remembers what is saved."""
+
+  def __init__(self):
+    self.retry_due, self.saved = False, []
+
+  def save(self, *args):
+    self.saved.append(("begun", *args))
+
+  def save_and_wait(self, *args):
+    self.saved.append(("finished", *args))
+
+
+@pytest.fixture
+def keeper():
+  return Keeper()
+
+
+def make(keeper, every=4, total=10):
+  config = configs.base()
+  config.seed = 7
+  session = types.SimpleNamespace(
+    parts=types.SimpleNamespace(
+      config=config, checkpoint_every=every, total=total
+    ),
+    keeper=keeper,
+    clock=clocks.Clock(),
+  )
+  loop = types.SimpleNamespace(state="state")
+  spikes = types.SimpleNamespace(recent=[0.5, 0.25])
+  batches = types.SimpleNamespace(position=lambda step: step + 2)
+  ready = types.SimpleNamespace(batches=batches, writer="writer")
+  return save.Save(session, ready, loop, spikes)
+
+
+def test_it_is_due_every_so_many_steps_and_where_one_failed(keeper):
+  hook = make(keeper)
+  due = lambda step: hook.due(step, logged=step % 3 == 0)
+  assert [s for s in range(1, 11) if due(s)] == [4, 8, 10]
+  keeper.retry_due = True  # it is tried again at log lines
+  assert [s for s in range(1, 11) if due(s)] == [3, 4, 6, 8, 9, 10]
+
+
+def test_a_checkpoint_knows_all_that_a_run_goes_on_with(keeper):
+  hook = make(keeper)
+  hook.begin(4)
+  ((kind, step, state, meta, writer),) = keeper.saved
+  assert (kind, step, state, writer) == ("begun", 4, "state", "writer")
+  assert meta["config"]["seed"] == 7
+  assert meta["position"] == 6 and meta["losses"] == [0.5, 0.25]
+  assert set(meta["clock"]) == {"seconds", "time"}
+
+
+def test_the_last_one_is_waited_for(keeper):
+  make(keeper).finish(10)
+  assert [x[:2] for x in keeper.saved] == [("finished", 10)]

@@ -1,0 +1,54 @@
+"""States of a run from its checkpoints."""
+
+import jax
+import numpy as np
+import pytest
+
+from jmim.core import errors
+from jmim.session import batches as feeds
+from jmim.session import restore
+from jmim.session import session as sessions
+
+
+def test_weights_alone_are_those_of_the_newest(toy, trained):
+  with sessions.open(toy, trained, write=False) as session:
+    restored = restore.only_weights(session)
+  point = restored.point
+  assert point.step == int(point.state.step) == 4
+  assert jax.tree.leaves(point.state.opt) == []
+  assert jax.tree.leaves(point.state.ema)  # of `toy`: ema.decay=0.9
+
+
+def test_going_on_from_an_older_one_gives_the_newer(toy, trained):
+  with sessions.open(toy, trained, write=False) as session:
+    newest = restore.before(session, 5)
+    restored = restore.before(session, 4)
+    assert (newest.point.step, restored.point.step) == (4, 2)
+    program = restored.program
+    step, state = jax.jit(program.step), restored.point.state
+    for _ in range(2):
+      state, _ = step(state, program.consts, next(restored.batches))
+  for ours, theirs in zip(
+    jax.tree.leaves(state.params),
+    jax.tree.leaves(newest.point.state.params),
+    strict=True,
+  ):
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+def test_without_a_checkpoint_no_data_is_read(toy, trained, monkeypatch):
+  monkeypatch.setattr(feeds.Batches, "peek", lambda self: pytest.fail("read"))
+  with sessions.open(toy, trained, write=False) as session:
+    with pytest.raises(errors.UserError, match="no checkpoint before step 2"):
+      restore.before(session, 2)
+  with sessions.open(toy, trained / "none", write=False) as session:
+    with pytest.raises(errors.UserError, match="no checkpoint in"):
+      restore.only_weights(session)
+
+
+def test_clock_and_losses_go_on(toy, trained):
+  with sessions.open(toy, trained, write=False) as session:
+    before = session.clock.seconds()["compile"]
+    restored = restore.before(session, 5)
+    assert before == 0 < session.clock.seconds()["compile"]
+  assert len(restored.point.losses) == 0  # spikes are not looked for

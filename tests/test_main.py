@@ -1,0 +1,85 @@
+"""The command line: which mode runs, and how it ends."""
+
+import importlib
+import inspect
+import sys
+
+import pytest
+from absl import flags as absl_flags
+
+from jmim import main
+from jmim.core import errors
+from jmim.modes import flags
+
+
+@pytest.mark.parametrize(
+  "error, code",
+  [
+    (errors.UserError("x", "y", "z"), 2),
+    (errors.Diverged("x"), 3),
+    (errors.NotSaved("x"), 4),
+    (errors.HostsMissing("x"), 5),
+    (errors.Preempted("x"), 75),
+    (KeyboardInterrupt(), 130),
+  ],
+)
+def test_exit_codes(monkeypatch, error, code):
+  def fail(overrides):
+    raise error
+
+  monkeypatch.setattr(main, "parse", lambda argv: [])
+  monkeypatch.setattr(main, "main", fail)
+  monkeypatch.setattr("os._exit", sys.exit)  # where threads may hang
+  with pytest.raises(SystemExit) as e:
+    main.run()
+  assert e.value.code == code
+
+
+@pytest.mark.parametrize("name", main.MODES)
+def test_every_mode_has_a_function_that_takes_its_flags(name):
+  replay = ["--mode=eval", "--replay_step=3"]
+  main.parse(["jmim", *(replay if name == "replay" else [f"--mode={name}"])])
+  assert flags.mode() == name
+  module, _, function = main.MODES[name].partition(":")
+  run = getattr(importlib.import_module(module), function)
+  first = () if name == "export" else ("config",)
+  inspect.signature(run).bind(*first, "workdir", **flags.options())
+
+
+def test_every_mode_can_be_chosen():
+  assert set(main.MODES) - {"replay"} == set(flags.MODES)
+
+
+def test_a_run_needs_a_workdir_and_a_description_does_not(
+  monkeypatch, tmp_path
+):
+  recipe = tmp_path / "recipe.py"
+  recipe.write_text(
+    "from jmim.core import config as configs\n"
+    "def get_config():\n"
+    "  config = configs.base()\n"
+    "  config.data.name, config.method.type = 'digits/plain', 'toys'\n"
+    "  return config\n"
+  )
+  called = []
+  monkeypatch.setattr(
+    main, "_find", lambda name: lambda *a, **k: called.append(name)
+  )
+  overrides = main.parse(["jmim", f"--config={recipe}", "--mode=describe"])
+  main.main(overrides)
+  assert called == [main.MODES["describe"]]
+  overrides = main.parse(["jmim", "--mode=train"])
+  with pytest.raises(errors.UserError, match="no --workdir"):
+    main.main(overrides)
+  overrides = main.parse(["jmim", f"--workdir={tmp_path / 'run'}"])
+  main.main(overrides)
+  # The other hosts come before anything of the mode is imported.
+  assert called[1:] == [main.JOIN, main.MODES["train"]]
+
+
+@pytest.fixture(autouse=True)
+def _restore_flags():
+  values = {n: f.value for n, f in absl_flags.FLAGS._flags().items()}
+  yield
+  for name, value in values.items():
+    absl_flags.FLAGS[name].value = value
