@@ -24,17 +24,17 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="latent.autoencoder_kl",
-    variant="kl-f4",
+    dims=configs.section(variant="kl-f4", width=32, blocks=1),
     size=32,
-    width=32,
-    blocks=1,
-    disc_start=arg.disc_start,
-    disc_layers=2,
-    disc_width=16,
-    disc_weight=0.1,
-    perceptual="small" if arg.perceptual else "none",
-    perceptual_path=arg.perceptual,
-    perceptual_width=16,
+    losses=configs.section(
+      disc_start=arg.disc_start,
+      disc_layers=2,
+      disc_width=16,
+      disc_weight=0.1,
+      perceptual="small" if arg.perceptual else "none",
+      perceptual_path=arg.perceptual,
+      perceptual_width=16,
+    ),
   )
   config.optim.update(lr=5e-4, b1=0.5, b2=0.9, weight_decay=0.0)
   config.schedule.update(name="constant", warmup_steps=20)

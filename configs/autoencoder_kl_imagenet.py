@@ -42,11 +42,11 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="latent.autoencoder_kl",
-    variant=arg.variant,
+    dims=configs.section(variant=arg.variant),
     size=256,
-    perceptual="vgg",
-    disc_start=50_001,
-    disc_weight=0.5,
+    losses=configs.section(
+      perceptual="vgg", disc_start=50_001, disc_weight=0.5
+    ),
   )
   # 4.5e-6 times the batch, for both players.
   config.optim.update(

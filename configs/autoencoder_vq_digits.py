@@ -23,17 +23,14 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="latent.autoencoder_vq",
-    variant="vq-f4",
+    dims=configs.section(variant="vq-f4", width=32, blocks=1),
     size=32,
-    width=32,
-    blocks=1,
-    codes=256,
-    ema=arg.ema,
-    restart=0.1 if arg.ema else 0.0,
-    disc_start=arg.steps // 2,
-    disc_layers=2,
-    disc_width=16,
-    disc_weight=0.1,
+    codebook=configs.section(
+      codes=256, ema=arg.ema, restart=0.1 if arg.ema else 0.0
+    ),
+    losses=configs.section(
+      disc_start=arg.steps // 2, disc_layers=2, disc_width=16, disc_weight=0.1
+    ),
   )
   config.optim.update(lr=5e-4, b1=0.5, b2=0.9, weight_decay=0.0)
   config.schedule.update(name="constant", warmup_steps=20)

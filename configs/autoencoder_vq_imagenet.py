@@ -42,15 +42,14 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="latent.autoencoder_vq",
-    variant=arg.variant,
+    dims=configs.section(variant=arg.variant),
     size=256,
-    codes=codes,
-    perceptual="vgg",
-    disc_start=start,
-    disc_weight=weight,
-    disc_layers=layers,
-    ema=arg.ema,
-    restart=0.1 if arg.ema else 0.0,
+    codebook=configs.section(
+      codes=codes, ema=arg.ema, restart=0.1 if arg.ema else 0.0
+    ),
+    losses=configs.section(
+      perceptual="vgg", disc_start=start, disc_weight=weight, disc_layers=layers
+    ),
   )
   # 4.5e-6 times the batch, for both players.
   config.optim.update(

@@ -31,11 +31,11 @@ def get_config(arg: str | None = None):
   config.method = configs.section(
     type="diffusion.ddpm",
     size=32,
-    width=arg.width,
-    multipliers=(1, 2, 2, 2),
-    attend_at=(2,),
-    classes=arg.classes,
-    schedule="linear",
+    dims=configs.section(
+      width=arg.width, multipliers=(1, 2, 2, 2), attend_at=(2,)
+    ),
+    labels=configs.section(classes=arg.classes),
+    noise=configs.section(schedule="linear"),
   )
   config.optim.update(lr=2e-4, b2=0.999, weight_decay=0.0, clip_norm=1.0)
   config.schedule.update(name="constant", warmup_steps=5000)

@@ -28,14 +28,11 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="diffusion.dit",
-    variant=f"S/{arg.patch}",
+    dims=configs.section(variant=f"S/{arg.patch}", width=64, depth=4, heads=4),
     size=8,
     channels=1,
-    width=64,
-    depth=4,
-    heads=4,
-    classes=10,
-    guidance=2.0,
+    labels=configs.section(classes=10),
+    sampling=configs.section(guidance=2.0),
   )
   config.optim.update(lr=1e-3, b2=0.999, weight_decay=0.0)
   config.schedule.update(name="constant", warmup_steps=100)

@@ -41,17 +41,16 @@ def get_config(arg: str | None = None):
   kind = "diffusion.maskdit" if arg.masked else "diffusion.dit"
   config.method = configs.section(
     type=kind,
-    variant=arg.variant,
+    dims=configs.section(variant=arg.variant),
     size=32,
     channels=4,
-    classes=1000,
-    first_stage="kl-f8",
-    schedule="linear",
-    clip=0.0,
-    steps=250,
+    labels=configs.section(classes=1000),
+    first_stage=configs.section(variant="kl-f8"),
+    noise=configs.section(schedule="linear"),
+    sampling=configs.section(clip=0.0, steps=250),
   )
   if not arg.masked:
-    config.method.update(sampler="ddpm", guidance_channels=3)
+    config.method.sampling.update(sampler="ddpm", guidance_channels=3)
   config.optim.update(lr=1e-4, b2=0.999, weight_decay=0.0)
   config.schedule.update(name="constant", warmup_steps=0)
   config.ema.update(decay=0.9999, warmup=False)

@@ -26,19 +26,17 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="diffusion.dit_moe",
-    variant="S/2",
+    dims=configs.section(variant="S/2", width=48, depth=4, heads=4),
     size=8,
     channels=1,
-    width=48,
-    depth=4,
-    heads=4,
-    classes=10,
+    labels=configs.section(classes=10),
     experts=8,
     chosen=2,
     balance=arg.balance,
-    objective=arg.objective,
-    guidance=2.0,
-    sampler="euler" if arg.objective == "flow" else "ddim",
+    noise=configs.section(type=arg.objective),
+    sampling=configs.section(
+      guidance=2.0, sampler="euler" if arg.objective == "flow" else "ddim"
+    ),
   )
   config.optim.update(lr=1e-3, b2=0.999, weight_decay=0.0)
   config.schedule.update(name="constant", warmup_steps=100)

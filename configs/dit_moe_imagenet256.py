@@ -44,19 +44,21 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="diffusion.dit_moe",
-    variant=arg.variant,
+    dims=configs.section(variant=arg.variant),
     size=32,
     channels=4,
-    classes=1000,
-    first_stage="kl-f8",
-    clip=0.0,
+    labels=configs.section(classes=1000),
+    first_stage=configs.section(variant="kl-f8"),
+    sampling=configs.section(
+      clip=0.0,
+      guidance=2.0 if flow else 1.5,
+      sampler="euler" if flow else "ddpm",
+      steps=50 if flow else 250,
+      guidance_channels=0 if flow else 3,
+    ),
     experts=arg.experts,
-    objective=arg.objective,
+    noise=configs.section(type=arg.objective),
     qk_norm=large,
-    guidance=2.0 if flow else 1.5,
-    sampler="euler" if flow else "ddpm",
-    steps=50 if flow else 250,
-    guidance_channels=0 if flow else 3,
   )
   config.optim.update(lr=1e-4, b2=0.999, weight_decay=0.0)
   config.schedule.update(name="constant", warmup_steps=0)

@@ -27,22 +27,16 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="diffusion.umd",
-    variant="Ti/2",
+    dims=configs.section(variant="Ti/2", width=64, depth=4, heads=4),
     size=8,
     channels=3,
-    width=64,
-    depth=4,
-    heads=4,
     decoder_depth=2,
-    classes=10,
-    clip=0.0,
-    schedule="linear",
-    first_stage="kl-f4",
-    first_stage_width=32,
-    first_stage_blocks=1,
-    first_stage_path=arg.autoencoder,
-    latent_scale=1.0,
-    guidance=2.0,
+    labels=configs.section(classes=10),
+    sampling=configs.section(clip=0.0, guidance=2.0),
+    noise=configs.section(schedule="linear"),
+    first_stage=configs.section(
+      variant="kl-f4", width=32, blocks=1, path=arg.autoencoder, scale=1.0
+    ),
     clean_share=0.5 * arg.masked,
     noised_mask=0.375 * arg.masked,
   )

@@ -43,25 +43,24 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="diffusion.umd",
-    variant=arg.variant,
+    dims=configs.section(variant=arg.variant),
     size=32,
     channels=4,
     decoder_depth=8,
-    first_stage="kl-f8",
-    schedule="linear",
-    clip=0.0,
+    first_stage=configs.section(variant="kl-f8"),
+    noise=configs.section(schedule="linear"),
+    sampling=configs.section(clip=0.0, steps=125),
     clean_share=0.5,
     clean_mask=0.75,
     noised_mask=0.375,
-    steps=125,
   )
   config.optim.update(
     lr=1.5e-4, lr_batch=256, b2=0.95, weight_decay=0.05, clip_norm=1.0
   )
   if arg.finetune:
-    config.method.update(
-      classes=1000, clean_share=0.05, noised_mask=0.0, guidance=1.5
-    )
+    config.method.update(clean_share=0.05, noised_mask=0.0)
+    config.method.labels = configs.section(classes=1000)
+    config.method.sampling.guidance = 1.5
     config.init_from.reinit = ("/label_",)
     config.optim.update(b2=0.999, weight_decay=0.0)
     config.ema.update(decay=0.9999, warmup=False)

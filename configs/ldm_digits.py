@@ -29,23 +29,20 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="latent.ldm",
-    task="class",
-    classes=10,
-    width=32,
-    multipliers=(1, 2),
-    blocks=1,
-    attend_at=(2,),
-    heads=2,
-    transformer=1,
-    context=32,
-    steps=50,
+    condition=configs.section(task="class", transformer=1, context=32),
+    labels=configs.section(classes=10),
+    dims=configs.section(
+      width=32, multipliers=(1, 2), blocks=1, attend_at=(2,), heads=2
+    ),
+    sampling=configs.section(steps=50, clip=1.0 if arg.pixels else 0.0),
     size=32 if arg.pixels else 8,
-    read="images",
-    first_stage="none" if arg.pixels else "kl-f4",
-    first_stage_width=32,
-    first_stage_blocks=1,
-    first_stage_path=arg.autoencoder,
-    clip=1.0 if arg.pixels else 0.0,
+    first_stage=configs.section(
+      read="images",
+      variant="none" if arg.pixels else "kl-f4",
+      width=32,
+      blocks=1,
+      path=arg.autoencoder,
+    ),
   )
   config.optim.update(lr=1e-3, b2=0.999, weight_decay=0.01)
   config.schedule.update(name="constant", warmup_steps=50)

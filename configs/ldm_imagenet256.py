@@ -31,21 +31,15 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="latent.ldm",
-    task="class",
-    classes=1000,
+    condition=configs.section(task="class", transformer=1, context=512),
+    labels=configs.section(classes=1000),
     size=64,
     channels=3,
-    first_stage="vq-f4",
-    first_stage_codes=8192,
-    latent_scale=1.0,
-    width=192,
-    multipliers=(1, 2, 3, 5),
-    attend_at=(8, 4, 2),
-    heads=1,
-    transformer=1,
-    context=512,
-    steps=250,
-    guidance=1.5,
+    first_stage=configs.section(variant="vq-f4", codes=8192, scale=1.0),
+    dims=configs.section(
+      width=192, multipliers=(1, 2, 3, 5), attend_at=(8, 4, 2), heads=1
+    ),
+    sampling=configs.section(steps=250, guidance=1.5),
   )
   config.optim.update(lr=1e-4, b2=0.999, weight_decay=0.01)
   config.schedule.update(name="constant", warmup_steps=0)

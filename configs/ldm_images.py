@@ -17,61 +17,21 @@ Bedrooms 2.95, Churches 4.02, inpainting of Places 1.50, super-resolution 2.8
 
 from jmim.core import config as configs
 
-VQ = dict(
-  first_stage="vq-f4",
-  first_stage_codes=8192,
-  size=64,
-  channels=3,
-  latent_scale=1.0,
-)
-MODELS = {
-  "faces": VQ
-  | dict(width=224, multipliers=(1, 2, 3, 4), attend_at=(8, 4, 2), heads=0),
-  "churches": dict(
-    first_stage="kl-f8",
-    size=32,
-    channels=4,
-    latent_scale=0.0,
-    width=192,
-    multipliers=(1, 2, 2, 4, 4),
-    attend_at=(1, 2, 4, 8),
-    heads=8,
-    scale_shift=True,
-    updown=True,
-    error="l1",
-    beta_end=0.0155,
-  ),
-  "inpainting": VQ
-  | dict(
-    task="inpaint",
-    width=256,
-    multipliers=(1, 2, 3, 4),
-    attend_at=(8, 4, 2),
-    heads=8,
-    updown=True,
-    error="l1",
-    beta_end=0.0205,
-  ),
-  "superres": VQ
-  | dict(
-    task="superres",
-    width=160,
-    multipliers=(1, 2, 2, 4),
-    attend_at=(16, 8),
-    heads=0,
-    beta_end=0.0155,
-  ),
-  "semantic": VQ
-  | dict(
-    task="semantic",
-    width=128,
-    multipliers=(1, 4, 8),
-    attend_at=(32, 16, 8),
-    heads=8,
-    error="l1",
-    beta_end=0.0205,
-  ),
+VQ = dict(variant="vq-f4", codes=8192, scale=1.0)
+NAMES = ("width", "multipliers", "attend_at", "heads")
+DIMS = {
+  "faces": (224, (1, 2, 3, 4), (8, 4, 2), 0),
+  "churches": (192, (1, 2, 2, 4, 4), (1, 2, 4, 8), 8),
+  "inpainting": (256, (1, 2, 3, 4), (8, 4, 2), 8),
+  "superres": (160, (1, 2, 2, 4), (16, 8), 0),
+  "semantic": (128, (1, 4, 8), (32, 16, 8), 8),
 }
+TASKS = {
+  "inpainting": "inpaint",
+  "superres": "superres",
+  "semantic": "semantic",
+}
+BETA_END = {"faces": 0.0195, "churches": 0.0155, "superres": 0.0155}
 RATES = {"churches": 5e-5}  # in total; the others per image of the batch
 
 
@@ -88,9 +48,22 @@ def get_config(arg: str | None = None):
     mean=(0.5, 0.5, 0.5),
     std=(0.5, 0.5, 0.5),
   )
+  dims = dict(zip(NAMES, DIMS[arg.model], strict=True))
+  kl = arg.model == "churches"
   config.method = configs.section(
-    type="latent.ldm", read="images", steps=200, **MODELS[arg.model]
+    type="latent.ldm",
+    size=32 if kl else 64,
+    channels=4 if kl else 3,
+    dims=configs.section(
+      **dims, scale_shift=kl, updown=arg.model in ("churches", "inpainting")
+    ),
+    first_stage=dict(variant="kl-f8", scale=0.0) if kl else VQ,
+    noise=configs.section(beta_end=BETA_END.get(arg.model, 0.0205)),
+    condition=configs.section(task=TASKS.get(arg.model, "none")),
+    sampling=configs.section(steps=200),
+    error="l2" if arg.model in ("faces", "superres") else "l1",
   )
+  config.method.first_stage.read = "images"
   rate = RATES.get(arg.model)
   config.optim.update(
     lr=rate or 2e-6, lr_batch=0 if rate else 1, b2=0.999, weight_decay=0.01

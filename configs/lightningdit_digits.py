@@ -17,9 +17,7 @@ SIT = dict(
   rotary=False,
   qk_norm=False,
   direction=0.0,
-  uniform=True,
-  spare=True,
-  shift=1.0,
+  noise=dict(uniform=True, spare=True, shift=1.0),
 )
 
 
@@ -37,16 +35,11 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="diffusion.lightningdit",
-    variant="S/2",
+    dims=configs.section(variant="S/2", width=64, depth=4, heads=4),
     size=8,
     channels=1,
-    width=64,
-    depth=4,
-    heads=4,
-    classes=10,
-    guidance=2.0,
-    steps=50,
-    clip=1.0,
+    labels=configs.section(classes=10),
+    sampling=configs.section(guidance=2.0, steps=50, clip=1.0),
     **(SIT if arg.sit else {}),
   )
   config.optim.update(lr=1e-3, b2=0.95, weight_decay=0.0)

@@ -31,14 +31,14 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="diffusion.umd",
-    variant=arg.variant,
+    dims=configs.section(variant=arg.variant),
     size=32,
-    classes=10,
+    labels=configs.section(classes=10),
     decoder_depth=4,
     clean_share=0.5,
     clean_mask=0.75,
     noised_mask=0.375,
-    guidance=2.0,
+    sampling=configs.section(guidance=2.0),
   )
   config.optim.update(lr=3e-4, lr_batch=256, b2=0.95, clip_norm=1.0)
   config.schedule.update(name="cosine", warmup_epochs=arg.epochs / 20)

@@ -32,19 +32,14 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="diffusion.umd",
-    variant="Ti/4",
+    dims=configs.section(variant="Ti/4", width=128, depth=5, heads=4),
     size=32,
-    width=128,
-    depth=5,
-    heads=4,
     decoder_depth=2,
-    classes=10,
+    labels=configs.section(classes=10),
     clean_share=0.5,
     clean_mask=0.75,
     noised_mask=0.375,
-    guidance=2.0,
-    eta=0.0,
-    steps=12,
+    sampling=configs.section(guidance=2.0, eta=0.0, steps=12),
   )
   config.optim.update(lr=1.5e-3, b2=0.95, weight_decay=0.05, clip_norm=1.0)
   config.schedule.update(name="cosine", warmup_steps=arg.steps // 15)

@@ -33,14 +33,11 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="diffusion.umd",
-    variant="Ti/2",
+    dims=configs.section(variant="Ti/2", width=64, depth=4, heads=4),
     size=8,
     channels=1,
-    width=64,
-    depth=4,
-    heads=4,
     decoder_depth=2,
-    classes=arg.classes,
+    labels=configs.section(classes=arg.classes),
     clean_share=0.5,
     clean_mask=0.75,
     noised_mask=0.375,

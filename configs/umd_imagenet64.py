@@ -46,7 +46,7 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="diffusion.umd",
-    variant=arg.variant,
+    dims=configs.section(variant=arg.variant),
     size=64,
     decoder_depth=4,
     clean_share=clean,
