@@ -11,10 +11,10 @@ import jax
 import ml_collections
 
 from jmim.checkpoints import frozen as const_files
-from jmim.core import config as configs
 from jmim.core import method as methods
 from jmim.core import units
 from jmim.core import validate
+from jmim.core.settings import optim as settings
 from jmim.data import augment
 from jmim.data import pipeline
 from jmim.evals.lib import base as eval_base
@@ -171,33 +171,21 @@ def make_step(parts: Parts) -> steps.Step:
 
 
 def make_optimizer(parts: Parts, player: str, shapes: Any) -> optim.Optimizer:
-  """The optimizer of one player, with its learning-rate schedule."""
+  """The optimizer of one player, with its learning-rate schedule.
+
+  The peak is lr * batch / lr_batch; the weight decay may follow half a cosine.
+  """
   config = parts.config
-  cfg = configs.for_player(config, "optim", player)
-  scale = parts.batch / cfg["lr_batch"] if cfg["lr_batch"] else 1.0
-  length = lambda stem: units.steps(
-    config.schedule,
-    stem,
-    batch=parts.batch,
-    examples=parts.examples,
-    where="schedule",
+  cfg = build.make_optim(config, player)
+  scale = parts.batch / cfg.lr_batch if cfg.lr_batch else 1.0
+  shape = units.resolve(
+    build.make_schedule(config), parts.batch, parts.examples, "schedule"
   )
-  rate = schedule.make(
-    config.schedule.name,
-    cfg["lr"] * scale,
-    parts.total,
-    warmup=length("warmup"),
-    cooldown=length("cooldown"),
-    min_lr=config.schedule.min_lr,
-    timescale=length("timescale"),
-    start_lr=config.schedule.start_lr,
-    drop=length("drop"),
-    drop_factor=config.schedule.drop_factor,
-  )
-  decay = cfg["weight_decay"]
-  if cfg["weight_decay_end"]:
-    low = cfg["weight_decay_end"]
-    decay = schedule.make("cosine", decay, parts.total, min_lr=low)
+  rate = schedule.make(shape, cfg.lr * scale, parts.total)
+  decay = cfg.weight_decay
+  if cfg.weight_decay_end:
+    to_end = settings.Schedule(min_lr=cfg.weight_decay_end)
+    decay = schedule.make(to_end, decay, parts.total)
   return optim.make(
     cfg, shapes, groups=parts.method.groups(), schedule=rate, weight_decay=decay
   )

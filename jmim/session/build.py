@@ -13,11 +13,13 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 
+from jmim.core import config as configs
 from jmim.core import discovery
 from jmim.core import errors
 from jmim.core import method as methods
 from jmim.core import runtime
 from jmim.core import validate
+from jmim.core.settings import optim as optim_settings
 from jmim.data import augment
 from jmim.data import combine
 from jmim.data import pipeline
@@ -116,6 +118,21 @@ def make_specs(
     "prefetch": hardware.prefetch,
   }
   return pick(pipeline.Spec, host), pick(augment.Spec, {})
+
+
+def make_optim(
+  config: ml_collections.ConfigDict, player: str
+) -> optim_settings.Optim:
+  """The optimizer's settings of one player."""
+  section = configs.for_player(config, "optim", player)
+  return validate.build(optim_settings.Optim, section, "optim")
+
+
+def make_schedule(
+  config: ml_collections.ConfigDict,
+) -> optim_settings.Schedule:
+  """The shape of the learning rate; durations are in the config's units."""
+  return validate.build(optim_settings.Schedule, config.schedule, "schedule")
 
 
 def make_sources(config: ml_collections.ConfigDict) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import toys
 
+from jmim.core import method
 from jmim.training import microbatch
 from jmim.training import step as steps
 
@@ -37,7 +38,7 @@ def close(a, b, rtol=1e-5, atol=1e-6):
 
 def drawn(toy, batch, seed, step):
   """The draws of a step, by the rule in the module's docstring."""
-  return toy.draw(steps.keys(seed, jnp.int32(step))[1], batch, step)
+  return toy.drawn(steps.keys(seed, jnp.int32(step))[1], batch, step)
 
 
 # Players.
@@ -51,14 +52,13 @@ def test_players_move_in_turn_and_the_second_sees_the_first():
   draws = drawn(toy, batch, 3, 0)
 
   def by_hand(player, params):
-    (value, _), grads = jax.value_and_grad(
-      lambda own: toy.loss(
-        player, params | {player: own}, state.extra, {}, batch, draws, 0
-      ),
-      has_aux=True,
-    )(params[player])
-    own = jax.tree.map(lambda p, g: p - LR * g, params[player], grads)
-    return params | {player: own}, value
+    def loss(trained):
+      weights = method.Weights(params | {player: trained}, state.extra)
+      return toy.loss(weights, batch, draws, 0, player)
+
+    (value, _), grads = jax.value_and_grad(loss, has_aux=True)(params[player])
+    trained = jax.tree.map(lambda p, g: p - LR * g, params[player], grads)
+    return params | {player: trained}, value
 
   params, loss_g = by_hand("generator", state.params)
   params, loss_d = by_hand("discriminator", params)

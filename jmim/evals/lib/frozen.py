@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jmim.core.settings import optim as optim_settings
 from jmim.data import augment
 from jmim.data import pipeline
 from jmim.training import optim
@@ -118,12 +119,10 @@ def make_optimizer(
     lrs: peak rates, one per head.
     steps: of the whole schedule: warm-up, then half a cosine to 0.
     warmup: steps of it.
-    **settings: keys of `config.optim` of the chosen optimizer.
+    **settings: fields of `settings.optim.Optim`.
   """
-  unused = {"clip_norm": 0.0, "layer_decay": 1.0}
-  unused |= {"freeze": (), "lr_mults": (), "decay_mults": ()}
-  rate = schedule.make("cosine", 1.0, steps, warmup=warmup)
-  made = optim.make({**unused, **settings}, params, (), rate)
+  rate = schedule.make(optim_settings.Schedule(warmup_steps=warmup), 1.0, steps)
+  made = optim.make(optim_settings.Optim(**settings), params, (), rate)
   leaves = jax.tree.map(
     lambda leaf, p: dataclasses.replace(
       leaf, lr=np.reshape(lrs, (-1, *[1] * (p.ndim - 1))).astype(np.float32)
