@@ -22,11 +22,11 @@ from jmim.core import files
 from jmim.cost import estimate
 from jmim.cost import hlo_cost
 from jmim.cost import summary
+from jmim.data import inputs
 from jmim.parallel import chips
 from jmim.parallel import sharding
 from jmim.runlog import console as consoles
 from jmim.session import assemble
-from jmim.session import checks
 
 EXAMPLES = 2**20
 # The compiler's words: all that is needed, or the temporaries alone where not
@@ -117,23 +117,12 @@ def run(
 
 def batch_shapes(parts: assemble.Parts) -> dict[str, jax.ShapeDtypeStruct]:
   """What the pipeline will put on the devices."""
-  given = checks.inputs_given(parts.config.data)
-  wanted = parts.method.inputs()
   where = sharding.batch_sharding(parts.mesh)
-  found = {}
-  for name in dict.fromkeys(("image", "label", *wanted)):
-    if name in given:
-      whole = {"label": np.int32, "boxes": np.float32}
-      dtype = whole.get(name.removeprefix("local_"), np.uint8)
-      shape = given[name]
-    elif name in wanted:  # as stored
-      shape, dtype = wanted[name].shape, wanted[name].dtype
-    else:
-      continue
-    found[name] = jax.ShapeDtypeStruct(
-      (parts.batch, *shape), dtype, sharding=where
-    )
-  return found
+  travels = inputs.on_devices(parts.spec, parts.method.inputs())
+  return {
+    name: jax.ShapeDtypeStruct((parts.batch, *shape), dtype, sharding=where)
+    for name, (shape, dtype) in travels.items()
+  }
 
 
 def measure(

@@ -143,7 +143,7 @@ def sampler(run: session.Run, batch: int):
     found = fn(params, extra, consts, given, key)
     if jnp.issubdtype(found.dtype, jnp.integer):
       return {"tokens": found}
-    return {"image": augment.denormalise(parts.augment, found)}
+    return {"image": augment.denormalise(parts.spec, found)}
 
   compiled = jax.jit(draw, out_shardings=sharding.replicated(parts.mesh))
   params = run.state.ema if config.weights == "ema" else run.state.params

@@ -16,6 +16,7 @@ from jmim.core import units
 from jmim.core import validate
 from jmim.core.settings import optim as settings
 from jmim.data import augment
+from jmim.data import inputs
 from jmim.data import pipeline
 from jmim.evals.lib import base as eval_base
 from jmim.parallel import sharding
@@ -38,8 +39,7 @@ class Parts:
     shapes: of its parameters, player -> tree.
     consts: its frozen networks.
     sources: "train" and "eval".
-    spec: of the input pipeline.
-    augment: of the augmentation on the device.
+    spec: of the input pipeline and of the augmentation on the device.
     evaluators: name -> (evaluator, steps between its runs or 0).
     examples: slots of one epoch: its examples, each as often as it is
       repeated.
@@ -55,7 +55,6 @@ class Parts:
   consts: Any
   sources: dict[str, Any]
   spec: pipeline.Spec
-  augment: augment.Spec
   evaluators: dict[str, tuple[eval_base.Evaluator, int]]
   examples: int
   total: int
@@ -86,9 +85,8 @@ def make(
   validate.validate(config)
   method = build.make_method(config)
   evaluators = build.make_evaluators(config, method)
-  checks.check_data(config.data)
-  spec, augment_spec = build.make_specs(config)
-  checks.check_inputs(config, method)
+  spec = build.make_spec(config)
+  inputs.check_settings(spec, method.inputs(), config.method.type)
   hardware = config.hardware
   mesh = sharding.make_mesh(hardware.mesh, devices)
   sharding.check_batch(config.data.batch, config.optim.accumulate, mesh)
@@ -121,7 +119,6 @@ def make(
     },
     sources=data,
     spec=spec,
-    augment=augment_spec,
     evaluators={
       name: (e, length(vars(e), "every", f"evals.{name}"))
       for name, e in evaluators.items()
@@ -161,7 +158,7 @@ def make_step(parts: Parts) -> steps.Step:
   return steps.Step(
     method,
     optimizers,
-    lambda key, batch: augment.train(parts.augment, key, batch),
+    lambda key, batch: augment.augment_batch(parts.spec, key, batch),
     seed=config.seed,
     accumulate=config.optim.accumulate,
     ema_decay=config.ema.decay,

@@ -20,7 +20,6 @@ from jmim.core import method as methods
 from jmim.core import runtime
 from jmim.core import validate
 from jmim.core.settings import optim as optim_settings
-from jmim.data import augment
 from jmim.data import combine
 from jmim.data import pipeline
 from jmim.data import sources
@@ -102,22 +101,22 @@ def make_evaluators(
   return found
 
 
-def make_specs(
-  config: ml_collections.ConfigDict,
-) -> tuple[pipeline.Spec, augment.Spec]:
-  """The host's and the device's part of `config.data`."""
-  data, hardware = config.data, config.hardware
-  pick = lambda cls, more: cls(
-    **{f.name: data[f.name] for f in dataclasses.fields(cls) if f.name in data},
-    **more,
+def make_spec(config: ml_collections.ConfigDict) -> pipeline.Spec:
+  """What batches are made of and how, on the host and on the device.
+
+  Raises:
+    UserError: values of `config.data` that do not go together.
+  """
+  hardware = config.hardware
+  loading = pipeline.Spec(
+    seed=config.seed,
+    threads=hardware.data_threads,
+    workers=hardware.data_workers,
+    prefetch=hardware.prefetch,
   )
-  host = {
-    "seed": config.seed,
-    "threads": hardware.data_threads,
-    "workers": hardware.data_workers,
-    "prefetch": hardware.prefetch,
-  }
-  return pick(pipeline.Spec, host), pick(augment.Spec, {})
+  spec = validate.build(pipeline.Spec, config.data, "data", loading)
+  spec.check_augmentation()
+  return spec
 
 
 def make_optim(

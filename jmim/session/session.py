@@ -21,6 +21,7 @@ from jmim.checkpoints import weights
 from jmim.core import errors
 from jmim.core import units
 from jmim.cost import summary
+from jmim.data import entries
 from jmim.data import feed
 from jmim.data import pipeline
 from jmim.evals.lib import context as contexts
@@ -95,7 +96,7 @@ class Run:
   def _stream(self, start: int) -> Iterator[dict[str, jax.Array]]:
     """The batches that follow after `start` steps."""
     parts = self.parts
-    names = ("image", "label", *parts.method.inputs())
+    names = entries.sent(parts.method.inputs())
     where = sharding.batch_sharding(parts.mesh)
     return skips.stream(
       start,
@@ -103,7 +104,7 @@ class Run:
       lambda position: feed.batches(
         parts.sources["train"],
         parts.spec,
-        wanted=names,
+        names=names,
         where=where,
         start=position,
         ahead=parts.config.hardware.prefetch,
@@ -116,9 +117,15 @@ class Run:
     """Fresh or restored state, compiled step, start-up tables."""
     parts = self.parts
     weights.check_trainable(self.keeper.store)
+    pipeline.check_example(
+      parts.sources["train"],
+      parts.spec,
+      training=True,
+      inputs=parts.method.inputs(),
+    )
     batch = self._build()
     if parts.evaluators:  # or their first error would come after hours
-      pipeline.look(parts.sources["eval"], parts.spec, training=False)
+      pipeline.check_example(parts.sources["eval"], parts.spec, training=False)
     self.losses: list[float] = []
     self.group.agree(
       "resume",
@@ -213,7 +220,6 @@ class Run:
       parts.method,
       parts.mesh,
       spec=parts.spec,
-      augment_spec=parts.augment,
       sources=parts.sources,
       consts=parts.consts,
       fresh=self._fresh,

@@ -10,7 +10,6 @@ import pytest
 import toys
 
 from jmim.core import method
-from jmim.training import microbatch
 from jmim.training import step as steps
 
 SGD = {"name": "sgd", "momentum": 0.0, "weight_decay": 0.0}
@@ -165,19 +164,6 @@ def test_four_microbatches_equal_the_whole_batch():
   close(a.params, b.params)
   close(metrics, split)
   np.testing.assert_array_equal(b.extra["plays"], [1, 1])  # once a step
-
-
-def test_microbatches_partition_what_is_per_example():
-  tree = {"x": jnp.arange(12).reshape(6, 2), "y": jnp.arange(5), "z": 3.0}
-  parts = microbatch.split(tree, 3, shared=("y", "z"))
-  rows = np.concatenate([p["x"] for p in parts])
-  assert sorted(map(tuple, rows.tolist())) == [
-    (2 * i, 2 * i + 1) for i in range(6)
-  ]
-  np.testing.assert_array_equal(parts[1]["x"][:, 0], [2, 8])  # i % 3 == 1
-  for p in parts:
-    np.testing.assert_array_equal(p["y"], np.arange(5))
-    assert p["z"] == 3.0
 
 
 # EMA and the window.

@@ -146,3 +146,8 @@ class Data:
   std: tuple = field.value(
     (0.229, 0.224, 0.225), "standard deviation per channel, divided by"
   )
+
+  @property
+  def image(self) -> tuple[int, int, int]:
+    """[h, w, c] of one image."""
+    return (self.size, self.size, self.channels)

@@ -47,9 +47,9 @@ def forward(context: Any, names: tuple[str, ...], augmented: bool) -> Callable:
   def run(params, extra, consts, batch, key):
     k_augment, k_draw = jax.random.split(key)
     if augmented:
-      batch = augment.train(context.augment, k_augment, batch)
+      batch = augment.augment_batch(context.augment, k_augment, batch)
     else:
-      batch = augment.evaluate(context.augment, batch)
+      batch = augment.prepare_batch(context.augment, batch)
     return flatten(
       {n: fn(params, extra, consts, batch, k_draw) for n, fn in fns.items()}
     )
@@ -71,7 +71,7 @@ def stream(
   spec = dataclasses.replace(context.spec, batch=batch)
   source, run = context.sources["train"], forward(context, names, True)
   host = (jax.process_index(), jax.process_count())
-  batches = pipeline.train(source, spec, 0, *host)
+  batches = pipeline.training_batches(source, spec, 0, *host)
   params, extra = context.tree(weights)
   root = jax.random.fold_in(jax.random.key(context.seed), 2**32 - 2)
   try:
