@@ -9,6 +9,7 @@ import difflib
 import importlib.util
 import pathlib
 from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
@@ -222,14 +223,14 @@ def for_player(
   return {**values, **players.get(player, {})}
 
 
-def flat(config: ml_collections.ConfigDict) -> dict[str, Any]:
-  """Dotted key -> value of everything in the config."""
-  return {p: validate.get(config, p) for p in validate.paths(config.to_dict())}
+def flat(config: Mapping[str, Any]) -> dict[str, Any]:
+  """Dotted key -> value of everything in a nested config."""
+  return {path: validate.get(config, path) for path in validate.paths(config)}
 
 
 def changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
   """One line per key in which two configs (as nested dicts) differ."""
-  old, new = (flat(ml_collections.ConfigDict(c)) for c in (before, after))
+  old, new = flat(before), flat(after)
   return [
     f"{key}: {old.get(key)} -> {new.get(key)}"
     for key in sorted(old.keys() | new.keys())

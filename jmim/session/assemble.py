@@ -11,10 +11,11 @@ import jax
 import ml_collections
 
 from jmim.checkpoints import frozen as const_files
+from jmim.core import field
 from jmim.core import method as methods
 from jmim.core import units
 from jmim.core import validate
-from jmim.core.settings import optim as settings
+from jmim.core.settings import optim as optim_settings
 from jmim.data import augment
 from jmim.data import inputs
 from jmim.data import pipeline
@@ -45,6 +46,7 @@ class Parts:
       repeated.
     total: steps of the run.
     checkpoint_every: steps; 0: only at the end.
+    renamed: a line for every key of the config that has another name now.
   """
 
   config: ml_collections.ConfigDict
@@ -59,6 +61,7 @@ class Parts:
   examples: int
   total: int
   checkpoint_every: int
+  renamed: tuple[str, ...] = ()
 
   @property
   def batch(self) -> int:
@@ -85,6 +88,7 @@ def make(
   validate.validate(config)
   method = build.make_method(config)
   evaluators = build.make_evaluators(config, method)
+  renamed = build.renamed_keys(config, method, evaluators)
   spec = build.make_spec(config)
   inputs.check_settings(spec, method.inputs(), config.method.type)
   hardware = config.hardware
@@ -126,6 +130,7 @@ def make(
     examples=examples,
     total=total,
     checkpoint_every=length(config.train, "checkpoint", "train"),
+    renamed=renamed,
   )
 
 
@@ -135,17 +140,15 @@ def resolved(
   evaluators: dict[str, eval_base.Evaluator],
 ) -> ml_collections.ConfigDict:
   """The config with every default of the method and evaluators filled in."""
-  config = ml_collections.ConfigDict(config.to_dict())
-  fill = {"method": method} | {f"evals.{n}": e for n, e in evaluators.items()}
-  for path, instance in fill.items():
-    node = config
-    for part in path.split("."):
-      node = node[part]
-    with node.ignore_type():  # 2 may have become 2.0
-      for field in dataclasses.fields(instance):
-        if field.metadata.get("config", True):
-          node[field.name] = getattr(instance, field.name)
-  return config
+  complete = config.to_dict()
+  settings = lambda section, instance: {
+    "type": section["type"],
+    **field.settings(instance),
+  }
+  complete["method"] = settings(complete["method"], method)
+  for name, evaluator in evaluators.items():
+    complete["evals"][name] = settings(complete["evals"][name], evaluator)
+  return ml_collections.ConfigDict(complete)
 
 
 def make_step(parts: Parts) -> steps.Step:
@@ -181,7 +184,7 @@ def make_optimizer(parts: Parts, player: str, shapes: Any) -> optim.Optimizer:
   rate = schedule.make(shape, cfg.lr * scale, parts.total)
   decay = cfg.weight_decay
   if cfg.weight_decay_end:
-    to_end = settings.Schedule(min_lr=cfg.weight_decay_end)
+    to_end = optim_settings.Schedule(min_lr=cfg.weight_decay_end)
     decay = schedule.make(to_end, decay, parts.total)
   return optim.make(
     cfg, shapes, groups=parts.method.groups(), schedule=rate, weight_decay=decay

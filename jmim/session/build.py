@@ -6,6 +6,7 @@ which key to change.
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,9 @@ import ml_collections
 from jmim.core import config as configs
 from jmim.core import discovery
 from jmim.core import errors
+from jmim.core import field
 from jmim.core import method as methods
+from jmim.core import renamed
 from jmim.core import runtime
 from jmim.core import validate
 from jmim.core.settings import optim as optim_settings
@@ -99,6 +102,39 @@ def make_evaluators(
       )
     found[name] = evaluator
   return found
+
+
+def renamed_keys(
+  config: ml_collections.ConfigDict,
+  method: methods.Method,
+  evaluators: Mapping[str, eval_base.Evaluator],
+) -> tuple[str, ...]:
+  """A line for each key that a config has under an older name.
+
+  Args:
+    config: as it was written.
+    method: built from it.
+    evaluators: built from it.
+  """
+  lines = _renamed(method, config.method, "method")
+  for name, evaluator in evaluators.items():
+    lines += _renamed(evaluator, config.evals[name], f"evals.{name}")
+  return tuple(lines)
+
+
+def _renamed(instance: Any, section: Any, path: str) -> list[str]:
+  """Of a documented dataclass, then of its parts that have a section."""
+  cls = type(instance)
+  lines = [
+    f"{path}.{old} is {path}.{new} now"
+    for old, new in renamed.moves(cls, section).items()
+    if new
+  ]
+  for name, f in field.configured(cls).items():
+    if "parts" in f.metadata and hasattr(section.get(name), "items"):
+      part = getattr(instance, name)
+      lines += _renamed(part, section[name], f"{path}.{name}")
+  return lines
 
 
 def make_spec(config: ml_collections.ConfigDict) -> pipeline.Spec:
