@@ -44,7 +44,6 @@ def get_config(arg: str | None = None):
     size=256,
     host_crop="center",
     eval_crop="center",
-    flip=arg.model != "semantic",
     mean=(0.5, 0.5, 0.5),
     std=(0.5, 0.5, 0.5),
   )

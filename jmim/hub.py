@@ -25,6 +25,7 @@ from jmim.convert import importing
 from jmim.convert import plan as plans
 from jmim.core import errors
 from jmim.core import tree as trees
+from jmim.core.settings import data as settings
 from jmim.data import augment
 from jmim.data import decode
 from jmim.session import build
@@ -64,7 +65,7 @@ class Model:
     self._outputs = {n: f for n, f in outputs.items() if n not in withheld}
     self.offers = tuple(self._outputs)
     data = self.config["data"]
-    self._spec = augment.Spec(mean=tuple(data["mean"]), std=tuple(data["std"]))
+    self._spec = settings.Data(mean=tuple(data["mean"]), std=tuple(data["std"]))
     self._compiled: dict[str, Any] = {}
 
   def preprocess(self, images: Any) -> np.ndarray:

@@ -30,11 +30,11 @@ TINY = [
   "train.total_steps=2",
   "schedule.warmup_steps=0",
   "hardware.compile_cache=",
-  "method.width=16",
-  "method.heads=2",
-  "method.depth=1",
-  "method.decoder_width=16",
-  "method.decoder_heads=2",
+  "method.dims.width=16",
+  "method.dims.heads=2",
+  "method.dims.depth=1",
+  "method.decoder_dims.width=16",
+  "method.decoder_dims.heads=2",
   "evals.loss=None",
   "evals.recon=None",
 ]
@@ -243,8 +243,8 @@ def shell(*argv):
 
 
 def test_the_shell_sees_the_same(images, tmp_path):
-  argv = command(images, tmp_path / "run", "method.heads=5")
-  check(*shell(*argv), "method.heads")
+  argv = command(images, tmp_path / "run", "method.dims.heads=5")
+  check(*shell(*argv), "method.dims.heads")
   assert not (tmp_path / "run").exists()
 
 
@@ -260,7 +260,7 @@ def trained(images, tmp_path_factory):
 def test_a_checkpoint_of_another_model(call, images, trained, tmp_path):
   workdir = tmp_path / "run"
   shutil.copytree(trained, workdir)
-  argv = command(images, workdir, "method.width=32")
+  argv = command(images, workdir, "method.dims.width=32")
   check(*call(*argv), "--workdir", "another model", "shape of", "(16")
   assert [p.name for p in (workdir / "checkpoints").iterdir()] == ["2"]
 

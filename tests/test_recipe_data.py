@@ -38,9 +38,9 @@ def test_examples_of_both_splits(config, request, tmp_path_factory):
     config.data.data_dir = request.getfixturevalue("tfds_dir")
   else:
     config.data.data_dir = str(tmp_path_factory.getbasetemp() / "made")
-  spec, found = build.make_specs(config)[0], build.make_sources(config)
-  wanted = build.make_method(config).inputs()
-  for split, training in (("train", True), ("eval", False)):
-    made = pipeline.look(found[split], spec, training)
-    for name, shape in wanted.items():
-      assert made[name].shape[1:] == shape.shape, (split, name)
+  spec, splits = build.make_spec(config), build.make_sources(config)
+  inputs = build.make_method(config).inputs()
+  pipeline.check_example(splits["train"], spec, training=True, inputs=inputs)
+  made = pipeline.check_example(splits["eval"], spec, training=False)
+  for name, needed in inputs.items():
+    assert made[name].shape[1:] == needed.shape, name

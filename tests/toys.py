@@ -8,10 +8,10 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from jmim.core import base_config
 from jmim.core import field
 from jmim.core import method
 from jmim.core import runtime
+from jmim.core.settings import optim as settings
 from jmim.parallel import sharding
 from jmim.training import optim
 from jmim.training import step as steps
@@ -145,20 +145,12 @@ class Adversarial(Toy):
     return {"features": lambda weights, batch, key: self.flat(batch)}
 
 
-def settings(**own):
-  """The keys of `config.optim` at their defaults, and some changed."""
-  keys = base_config.KEYS.items()
-  start = "optim."
-  defaults = {k: v.default for k, v in keys if k.startswith(start)}
-  return {k.removeprefix(start): v for k, v in defaults.items()} | own
-
-
 def make_optimizers(toy, batch, own=None, lr=0.1):
   """One optimizer per player; `own`: player -> settings of its own."""
   shapes = jax.eval_shape(toy.init, jax.random.key(0), batch)[0]
   return {
     p: optim.make(
-      settings(**(own or {}).get(p, {"name": "sgd"})),
+      settings.Optim(**(own or {}).get(p, {"name": "sgd"})),
       {p: shapes[p]},
       toy.groups(),
       lambda step: jnp.float32(lr),

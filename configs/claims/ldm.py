@@ -24,6 +24,7 @@ import numpy as np
 
 import jmim
 from jmim.checkpoints import frozen as consts
+from jmim.core.settings import data as settings
 from jmim.data import augment
 from jmim.data import sources
 from jmim.metrics import generation
@@ -49,7 +50,7 @@ def samples(workdir, guidance: float) -> np.ndarray:
   made = jax.jit(m.sample)(
     model.params, model.extra, frozen, batch, jax.random.key(0)
   )
-  spec = augment.Spec(mean=(0.5,) * 3, std=(0.5,) * 3)
+  spec = settings.Data(mean=(0.5,) * 3, std=(0.5,) * 3)
   return np.asarray(augment.denormalise(spec, made))
 
 

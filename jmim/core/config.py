@@ -1,7 +1,7 @@
 """Configs: the documented base, recipes, overrides, and their checks.
 
 A recipe is a file with `get_config(arg=None)` that starts from `base()` and
-sets keys. Nothing here imports a method before it is named by a config.
+sets keys. Nothing here imports a method before a config names it.
 """
 
 import ast
@@ -9,29 +9,26 @@ import difflib
 import importlib.util
 import pathlib
 from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
 
 from jmim.core import base_config
+from jmim.core import discovery
 from jmim.core import errors
+from jmim.core import field
+from jmim.core import renamed
 from jmim.core import units
 from jmim.core import validate
 
 
 def base() -> ml_collections.ConfigDict:
-  """A fresh config with every key of `base_config.KEYS` at its default."""
-  config = ml_collections.ConfigDict({"evals": {}})
-  for path, key in base_config.KEYS.items():
-    *sections, last = path.split(".")
-    node = config
-    for section in sections:
-      if section not in node:
-        node[section] = ml_collections.ConfigDict()
-      node = node[section]
-    node[last] = key.default
-  for section in base_config.PER_PLAYER:
-    config[section].players = ml_collections.ConfigDict()
+  """A fresh config: every key of `base_config.KEYS` at its default."""
+  config = ml_collections.ConfigDict(field.settings(base_config.Base()))
+  config.evals = ml_collections.ConfigDict()
+  for name in base_config.PER_PLAYER:
+    config[name].players = ml_collections.ConfigDict()
   return config
 
 
@@ -113,7 +110,8 @@ def override(
 
   Setting one unit of a duration clears its other units, so that a run of 800
   epochs can be cut with train.total_steps=100. `evals.<name>=None` removes an
-  evaluator; `optim.players.<player>.<key>` is made if it is not there.
+  evaluator. What is not there is made: `optim.players.<player>.<key>`, and
+  keys below `method` and `evals.<name>`, which their classes check.
 
   Raises:
     UserError: unknown key or wrong type.
@@ -138,6 +136,7 @@ def override(
     value = validate.typed(path, value, _like(config, node, path))
     if value:
       _clear_units(node, last)
+    _clear_older(config, path)
     with node.ignore_type():
       node[last] = value
   return config
@@ -193,6 +192,20 @@ def _clear_units(node: ml_collections.ConfigDict, name: str) -> None:
         node[f"{stem}_{other}"] = type(node[f"{stem}_{other}"])(0)
 
 
+def _clear_older(config: ml_collections.ConfigDict, path: str) -> None:
+  """Removes the older name of a key of the method, which would win over it."""
+  section, _, key = path.partition(".")
+  if section != "method":
+    return
+  try:
+    cls = discovery.find(config.method.type)
+  except KeyError:  # `session.build` says what there is instead
+    return
+  for old, new in renamed.moves(cls, config.method).items():
+    if new == key or new.startswith(f"{key}."):
+      del config.method[old]
+
+
 def _literal(text: str) -> Any:
   """A Python literal, or the text itself when it is none."""
   try:
@@ -206,18 +219,18 @@ def for_player(
 ) -> dict[str, Any]:
   """Section `name` with what `<name>.players.<player>` overrides."""
   values = config[name].to_dict()
-  own = values.pop("players").get(player, {})
-  return {**values, **own}
+  players = values.pop("players")
+  return {**values, **players.get(player, {})}
 
 
-def flat(config: ml_collections.ConfigDict) -> dict[str, Any]:
-  """Dotted key -> value of everything in the config."""
-  return {p: validate.get(config, p) for p in validate.paths(config.to_dict())}
+def flat(config: Mapping[str, Any]) -> dict[str, Any]:
+  """Dotted key -> value of everything in a nested config."""
+  return {path: validate.get(config, path) for path in validate.paths(config)}
 
 
 def changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
   """One line per key in which two configs (as nested dicts) differ."""
-  old, new = (flat(ml_collections.ConfigDict(c)) for c in (before, after))
+  old, new = flat(before), flat(after)
   return [
     f"{key}: {old.get(key)} -> {new.get(key)}"
     for key in sorted(old.keys() | new.keys())

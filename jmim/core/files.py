@@ -84,9 +84,9 @@ class Appender:
   def _write(self, record: bytes) -> None:
     end = os.fstat(self._file.fileno()).st_size
     try:
-      left = memoryview(record)
-      while left:  # a disk that fills up takes the first part
-        left = left[self._file.write(left) :]
+      rest = memoryview(record)
+      while rest:  # a disk that fills up takes the first part
+        rest = rest[self._file.write(rest) :]
     except OSError:
       self._file.truncate(end)
       raise

@@ -25,14 +25,14 @@ def named(tree: Any) -> dict[str, Any]:
 
 def nested(arrays: Mapping[str, Any]) -> dict[str, Any]:
   """Leaf name -> leaf as nested dicts; inverse of `named`."""
-  found: dict[str, Any] = {}
+  tree: dict[str, Any] = {}
   for leaf_name, leaf in arrays.items():
     *path, last = leaf_name.split("/")
-    node = found
+    node = tree
     for part in path:
       node = node.setdefault(part, {})
     node[last] = leaf
-  return found
+  return tree
 
 
 def map_named(fn: Callable[..., Any], tree: Any, *rest: Any) -> Any:

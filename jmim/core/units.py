@@ -1,11 +1,34 @@
-"""Durations in steps, epochs or images."""
+"""Durations in steps, epochs or images.
 
+A section has three keys for each: `<stem>_steps`, `_epochs` and `_images`, of
+which one is set; 0 means that it is not. Examples are those of one epoch.
+"""
+
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
+from typing import TypeVar
 
 from jmim.core import errors
+from jmim.core import field
 
 UNITS = ("steps", "epochs", "images")
+Section = TypeVar("Section")
+
+
+def in_steps(doc: str) -> Any:
+  """The field `<stem>_steps` of a duration; `doc` is the same for all three."""
+  return field.value(0, f"{doc} [optimizer steps]", low=0)
+
+
+def in_epochs(doc: str) -> Any:
+  """The field `<stem>_epochs` of a duration."""
+  return field.value(0.0, f"{doc} [passes over the data]", low=0)
+
+
+def in_images(doc: str) -> Any:
+  """The field `<stem>_images` of a duration."""
+  return field.value(0, f"{doc} [examples seen]", low=0)
 
 
 def steps(
@@ -30,21 +53,46 @@ def steps(
   Raises:
     UserError: two of them are given.
   """
-  given = {u: section.get(f"{stem}_{u}", 0) for u in UNITS}
-  given = {u: v for u, v in given.items() if v}
-  if len(given) > 1:
-    seen = ", ".join(f"{stem}_{u}={v}" for u, v in given.items())
+  values = {u: section.get(f"{stem}_{u}", 0) for u in UNITS}
+  values = {u: v for u, v in values.items() if v}
+  if len(values) > 1:
+    seen = ", ".join(f"{stem}_{u}={v}" for u, v in values.items())
     raise errors.UserError(
       seen,
       f"one of {stem}_steps, {stem}_epochs, {stem}_images",
       "set the others to 0",
-      f"{where}.{stem}_{list(given)[-1]}" if where else None,
+      f"{where}.{stem}_{list(values)[-1]}" if where else None,
     )
-  if not given:
+  if not values:
     return 0.0
-  (unit, value), *_ = given.items()
+  (unit, value), *_ = values.items()
   per_step = {"steps": 1.0, "epochs": batch / examples, "images": batch}[unit]
   return value / per_step
+
+
+def resolve(section: Section, batch: int, examples: int, where: str) -> Section:
+  """A section with each of its durations in (fractional) steps.
+
+  Args:
+    section: a documented dataclass.
+    batch: total batch.
+    examples: size of the training set.
+    where: name of the section, for errors.
+
+  Raises:
+    UserError: a duration is given in two units.
+  """
+  values = vars(section)
+  suffix = f"_{UNITS[-1]}"
+  stems = [n.removesuffix(suffix) for n in values if n.endswith(suffix)]
+  changes = {f"{stem}_{unit}": 0 for stem in stems for unit in UNITS}
+  changes |= {
+    f"{stem}_steps": steps(
+      values, stem, batch=batch, examples=examples, where=where
+    )
+    for stem in stems
+  }
+  return dataclasses.replace(section, **changes)
 
 
 def describe(n_steps: float, batch: int, examples: int) -> str:

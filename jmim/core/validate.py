@@ -16,6 +16,8 @@ from jmim.core import renamed
 # Sections whose keys are the fields of a class, checked by `build`.
 OPEN = ("method", "evals")
 
+_ALIKE = 0.65  # least likeness of a misspelt name, of 1
+
 
 def typed(path: str, value: Any, like: Any) -> Any:
   """`value` as the type of `like`; int to float and list to tuple only."""
@@ -52,40 +54,64 @@ def _element(path: str, value: Any, like: tuple) -> Any:
 
 def paths(node: Mapping[str, Any], prefix: str = "") -> list[str]:
   """All dotted keys of a nested config."""
-  found = []
+  keys = []
   for name, value in node.items():
     if isinstance(value, Mapping | ml_collections.ConfigDict) and len(value):
-      found += paths(value, f"{prefix}{name}.")
+      keys += paths(value, f"{prefix}{name}.")
     else:
-      found.append(prefix + name)
-  return found
+      keys.append(prefix + name)
+  return keys
 
 
 def unknown(
   name: str, known: Iterable[str], key: str | None, what: str = "known keys"
 ) -> errors.UserError:
-  """The error for a name that is not among the known ones."""
+  """The error for a name that is not among the known ones.
+
+  Args:
+    name: what was named, dotted if the known ones are.
+    known: what could have been.
+    key: config key or flag to change.
+    what: what the known ones are, for the message.
+  """
   known = sorted(known)
-  last = name.split(".")[-1]
-  near = (
-    difflib.get_close_matches(name, known, 4, 0.6)
-    or [
-      k
-      for k in known
-      if difflib.SequenceMatcher(None, last, k.split(".")[-1]).ratio() > 0.7
-    ][:4]
-  )
-  # Without a near one: the keys of the same section, else the sections.
-  beside = [k for k in known if k.split(".")[0] == name.split(".")[0]]
-  listed = ", ".join(
-    near or beside or dict.fromkeys(k.split(".")[0] for k in known)
-  )
+  near = _nearest(name, known)
+  listed = ", ".join(near or _beside(name, known))
   return errors.UserError(
     f"unknown key {name!r}",
     f"{'nearest of ' if near else ''}{what}: {listed}",
     f"did you mean {near[0]!r}?" if near else "use one of these",
     key,
   )
+
+
+def _beside(name: str, known: Iterable[str]) -> Iterable[str]:
+  """The names in the same section, or in the next one above it that exists."""
+  section = name.rpartition(".")[0]
+  while section:
+    beside = [k for k in known if k.startswith(f"{section}.")]
+    if beside:
+      return beside
+    section = section.rpartition(".")[0]
+  return dict.fromkeys(k.split(".")[0] for k in known)
+
+
+def _nearest(name: str, known: Iterable[str], most: int = 4) -> list[str]:
+  """The names most like one: in their last part, then in the whole.
+
+  What keys of a section have in common, its name, says nothing.
+  """
+
+  def likeness(k: str) -> tuple[float, float]:
+    last = (x.rpartition(".")[2] for x in (name, k))
+    return _ratio(*last), _ratio(name, k)
+
+  ranked = sorted(((likeness(k), k) for k in known), reverse=True)
+  return [k for (last, _), k in ranked if last >= _ALIKE][:most]
+
+
+def _ratio(a: str, b: str) -> float:
+  return difflib.SequenceMatcher(None, a, b).ratio()
 
 
 def check_limits(path: str, value: Any, limits: Any) -> None:
@@ -103,14 +129,14 @@ def check_limits(path: str, value: Any, limits: Any) -> None:
     "above": (">", lambda v, b: v > b),
     "below": ("<", lambda v, b: v < b),
   }
-  given = {k: limits[k] for k in bounds if limits.get(k) is not None}
-  wanted = " and ".join(f"{bounds[k][0]} {v}" for k, v in given.items())
+  set_bounds = {k: limits[k] for k in bounds if limits.get(k) is not None}
+  expected = " and ".join(f"{bounds[k][0]} {v}" for k, v in set_bounds.items())
   if choices and value not in choices:
-    wanted = "one of " + ", ".join(map(repr, choices))
-  elif all(bounds[k][1](value, bound) for k, bound in given.items()):
+    expected = "one of " + ", ".join(map(repr, choices))
+  elif all(bounds[k][1](value, bound) for k, bound in set_bounds.items()):
     return
   raise errors.UserError(
-    f"{path}={value!r}", wanted, "choose an allowed value", path
+    f"{path}={value!r}", expected, "choose an allowed value", path
   )
 
 
@@ -136,8 +162,8 @@ def build(
     if name == "type":
       continue
     if name not in fields:
-      known = {*fields, *field.documented(cls)}
-      raise unknown(name, known, key, f"the keys of {path} ({cls.__name__})")
+      known = {f"{path}.{n}" for n in (*fields, *field.documented(cls))}
+      raise unknown(key, known, key, f"the keys of {path} ({cls.__name__})")
     known = fields[name]
     if "parts" in known.metadata:
       values[name] = _part(known, value, key)
@@ -195,11 +221,12 @@ def validate(config: ml_collections.ConfigDict) -> None:
       raise unknown(path, keys, path)
     value = get(config, path)
     typed(path, value, keys[known].default)
-    check_limits(path, value, vars(keys[known]))
-  for path, key in keys.items():
+    check_limits(path, value, keys[known].metadata)
+  for path in keys:
     if not get(config, path) and path in ("method.type", "data.name"):
+      doc = keys[path].metadata["doc"]
       raise errors.UserError(
-        f"{path} is empty", key.doc, "set it in the recipe", path
+        f"{path} is empty", doc, "set it in the recipe", path
       )
 
 

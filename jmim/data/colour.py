@@ -8,6 +8,8 @@ levels in between, as an 8-bit image would be.
 import jax
 import jax.numpy as jnp
 
+from jmim.core import randomness
+
 # Shares of red, green and blue in grey (ITU-R 601-2).
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -76,13 +78,13 @@ def jitter(
       least 0) and hue (shift in -+ strength).
   """
   b = len(images)
-  k_order, k_factor = jax.random.split(key)
+  keys = randomness.Keys(key)
   spread = jnp.asarray(strength)
   low = jnp.maximum(0, 1 - spread).at[3].set(-spread[3])
   high = (1 + spread).at[3].set(spread[3])
-  factors = low + (high - low) * jax.random.uniform(k_factor, (b, 4))
+  factors = low + (high - low) * jax.random.uniform(keys("factors"), (b, 4))
   order = jax.random.permutation(
-    k_order, jnp.tile(jnp.arange(4), (b, 1)), axis=1, independent=True
+    keys("order"), jnp.tile(jnp.arange(4), (b, 1)), axis=1, independent=True
   )
   return jittered(images, factors, order)
 
@@ -90,7 +92,7 @@ def jitter(
 def jittered(
   images: jax.Array, factors: jax.Array, order: jax.Array
 ) -> jax.Array:
-  """The change of each image, given.
+  """The changes of `jitter`, with factors and order that were drawn before.
 
   Args:
     images: [b, h, w, c].
@@ -99,11 +101,11 @@ def jittered(
   """
   for position in range(4):
     # All four are computed and one is kept: cheap beside a model.
-    found = images
+    changed = images
     for i, change in enumerate((brightness, contrast, saturation, hue)):
       chosen = (order[:, position] == i)[:, None, None, None]
-      found = jnp.where(chosen, change(images, factors[:, i]), found)
-    images = found
+      changed = jnp.where(chosen, change(images, factors[:, i]), changed)
+    images = changed
   return images
 
 

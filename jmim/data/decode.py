@@ -110,15 +110,15 @@ def resize(
   if image.shape[:2] == (height, width):
     return image
   picture = _to_picture(np.ascontiguousarray(image))
-  found = picture.resize((width, height), Image.Resampling[kernel.upper()])
-  return _to_array(found)
+  resized = picture.resize((width, height), Image.Resampling[kernel.upper()])
+  return _to_array(resized)
 
 
 def quick_resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
   """Nearly `resize` with the bicubic kernel, many times as fast.
 
   Each axis is halved while it is four times too long; then smoothed with a
-  Gaussian whose deviation grows with the factor that is left, and sampled:
+  Gaussian whose std grows with the factor that is left, and sampled:
   linearly if both axes shrink, which is half the work, with a cubic kernel if
   one grows. On photographs the result is 0.5 to 1.5 of 255 levels from the
   antialiased kernel on average; the bilinear one would be 1.5 from it.
@@ -148,7 +148,7 @@ def quick_resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _smoothing(factor: float, linear: bool) -> tuple[int, float]:
-  """(taps, deviation) of the Gaussian before shrinking by a factor.
+  """(taps, std) of the Gaussian before shrinking by a factor.
 
   Fitted on two photographs. What is sampled linearly is smoothed by that too;
   below a factor of 1.5 more of it brings nothing.

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 
+from jmim.core.settings import hardware
 from jmim.data import pipeline
 from jmim.data import sources
 
@@ -14,24 +15,24 @@ from jmim.data import sources
 def batches(
   source: sources.Source,
   spec: pipeline.Spec,
-  wanted: Container[str],
+  names: Container[str],
   where: jax.sharding.Sharding,
   start: int = 0,
-  ahead: int = 2,
+  ahead: int = hardware.Hardware.prefetch,
 ) -> Iterator[dict[str, jax.Array]]:
   """Global training batches on the devices, from step `start` on.
 
   Args:
     source: of the training split.
     spec: of the host's part of the pipeline.
-    wanted: names of a batch that travel (`index` seldom has to).
+    names: entries that travel; see `entries.sent`.
     where: sharding of dimension 0.
     start: step of the first batch.
     ahead: batches whose copy is started before they are asked for.
 
   Closing the iterator ends the threads behind it.
   """
-  stream = pipeline.train(
+  stream = pipeline.training_batches(
     source,
     spec,
     start_step=start,
@@ -41,7 +42,7 @@ def batches(
   ready = collections.deque()
   try:
     for batch in stream:
-      ready.append(_put({k: batch[k] for k in batch if k in wanted}, where))
+      ready.append(_put({k: batch[k] for k in batch if k in names}, where))
       if len(ready) > ahead:
         yield ready.popleft()
   finally:

@@ -70,8 +70,8 @@ def _candidates() -> Iterator[str]:
     for name in ("turbojpeg.libs", "."):
       yield from map(str, sorted(folder.glob(f"{name}/*turbojpeg*.so.*")))
       yield from map(str, sorted(folder.glob(f"{name}/*turbojpeg*.dll")))
-  if found := ctypes.util.find_library("turbojpeg"):
-    yield found
+  if name := ctypes.util.find_library("turbojpeg"):
+    yield name
 
 
 @functools.cache

@@ -25,6 +25,7 @@ import numpy as np
 from absl import flags
 
 from jmim.core import errors
+from jmim.data import inputs as checks
 from jmim.data import order
 from jmim.data import reader
 from jmim.data import sources
@@ -40,7 +41,7 @@ Made = tuple[reader.Batch, dict[int, str]]
 _ENDLESS = 2**48
 
 
-def train(
+def training_batches(
   source: sources.Source,
   spec: Spec,
   start_step: int = 0,
@@ -66,7 +67,7 @@ def train(
       iterator, an image that cannot be read or has the wrong size.
   """
   mine = order.host_slice(spec.batch, process_index, process_count)
-  _checked_len(source)
+  _length(source)
   stream = stream_of(source, spec)
   examples = _reader(source, spec, training=True)
   repeats = stream.repeats()[mine]
@@ -99,7 +100,7 @@ def stream_of(
   return orders[0]
 
 
-def evaluate(
+def evaluation_batches(
   source: sources.Source,
   spec: Spec,
   limit: int | None = None,
@@ -121,14 +122,14 @@ def evaluate(
     process_count: number of hosts.
 
   Returns:
-    An iterator of dicts as those of `train`, and valid bool [b]: False for
-    fillers, whose index is -1.
+    An iterator of dicts as those of `training_batches`, and valid bool [b]:
+    False for fillers, whose index is -1.
 
   Raises:
-    UserError: as `train`; or limit < 1.
+    UserError: as `training_batches`; or limit < 1.
   """
-  n = _checked_len(source)
-  count = n if limit is None else _checked_limit(limit, n)
+  n = _length(source)
+  count = n if limit is None else _at_most(limit, n)
   mine = order.host_slice(spec.batch, process_index, process_count)
   examples = _reader(source, spec, training=False)
 
@@ -153,25 +154,35 @@ def evaluate(
   return _prefetched(steps, here, 0, _Skipped(source, spec))
 
 
-def look(source: sources.Source, spec: Spec, training: bool) -> reader.Batch:
-  """Makes one example, so that what is wrong with all is told at once.
+def check_example(
+  source: sources.Source,
+  spec: Spec,
+  training: bool,
+  inputs: checks.Inputs | None = None,
+) -> reader.Batch:
+  """Fails early on mistakes that every example would hit.
 
   Args:
     source: at least one example.
     spec: how batches are made.
-    training: as `train` makes it, or as `evaluate`.
+    training: as `training_batches` makes it, or as `evaluation_batches`.
+    inputs: what a method reads, to be compared with it; None: nothing is.
 
   Returns:
     A batch of one.
 
   Raises:
-    UserError: as `train`.
+    UserError: as `training_batches`; or an input that is missing, or of
+      another shape, kind or range.
   """
   zero = np.zeros(1, int)
-  return _reader(source, spec, training).read(zero, zero, zero)[0]
+  batch = _reader(source, spec, training).read(zero, zero, zero)[0]
+  if inputs is not None:
+    checks.check_example(spec, batch, inputs)
+  return batch
 
 
-def _checked_limit(limit: int, n: int) -> int:
+def _at_most(limit: int, n: int) -> int:
   if limit < 1:
     raise errors.UserError(
       f"a limit of {limit} examples", "at least 1, or None for all", "raise it"
@@ -179,7 +190,7 @@ def _checked_limit(limit: int, n: int) -> int:
   return min(limit, n)
 
 
-def _checked_len(source: sources.Source) -> int:
+def _length(source: sources.Source) -> int:
   n = len(source)
   if n >= 2**31:
     raise errors.UserError(
@@ -204,8 +215,8 @@ class _Skipped:
     self._n, self._share = len(source), spec.max_bad_share
     self._bad: set[int] = set()
 
-  def note(self, bad: dict[int, str]) -> None:
-    """Warns; raises UserError if there are too many."""
+  def warn(self, bad: dict[int, str]) -> None:
+    """Logs what is new; raises UserError if there are too many."""
     for index, reason in bad.items():
       if index in self._bad:
         continue
@@ -270,13 +281,13 @@ def _handed_out(
 ) -> Iterator[reader.Batch]:
   """Batches that nobody else holds."""
   try:
-    with worker.unheard() if spec.workers else contextlib.nullcontext():
+    with worker.hold_signals() if spec.workers else contextlib.nullcontext():
       made = next(batches, None)
     while made is not None:
       batch, bad = made
       if spec.workers:  # from shared memory, which Grain takes away
         batch = {k: np.array(x) for k, x in batch.items()}
-      skipped.note(bad)
+      skipped.warn(bad)
       del made
       yield batch
       made = next(batches, None)
@@ -286,6 +297,6 @@ def _handed_out(
 
 
 def _close(stream: weakref.ref[Iterator[reader.Batch]]) -> None:
-  if (found := stream()) is not None:
-    found.close()
+  if (still_open := stream()) is not None:
+    still_open.close()
     gc.collect()  # what Grain's iterators still hold

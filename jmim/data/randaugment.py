@@ -14,6 +14,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from jmim.core import randomness
 from jmim.data import colour
 
 Images = jax.Array
@@ -21,10 +22,18 @@ Images = jax.Array
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Spec:
-  """Magnitude, its deviation, operations in a row, fill level per channel."""
+  """What is drawn, and how often.
+
+  Attributes:
+    magnitude: mean of the magnitude, in [0, 10].
+    std: its standard deviation.
+    layers: operations in a row.
+    probability: of each.
+    fill: level per channel where nothing is shown.
+  """
 
   magnitude: float = 9.0
-  deviation: float = 0.5
+  std: float = 0.5
   layers: int = 2
   probability: float = 0.5
   fill: tuple[float, ...] = (124.0, 116.0, 104.0)
@@ -210,14 +219,15 @@ def randaugment(key: jax.Array, images: Images, spec: Spec) -> Images:
   b = len(images)
   images = jnp.round(images.astype(jnp.float32))
   fill = jnp.asarray(spec.fill)
-  for k in jax.random.split(key, spec.layers):
-    k_op, k_level, k_sign, k_coin = jax.random.split(k, 4)
-    which = jax.random.randint(k_op, (b,), 0, len(OPERATIONS))
-    noise = spec.deviation * jax.random.normal(k_level, (b,))
+  keys = randomness.Keys(key)
+  for layer in range(spec.layers):
+    own = keys.at(layer)
+    which = jax.random.randint(own("operation"), (b,), 0, len(OPERATIONS))
+    noise = spec.std * jax.random.normal(own("level"), (b,))
     level = jnp.clip(spec.magnitude + noise, 0, 10)
-    sign = jax.random.rademacher(k_sign, (b,), jnp.float32)
-    found = images
-    for i, changed in enumerate(operations(images, level, sign, fill)):
-      found = jnp.where(_column(which == i), changed, found)
-    images = colour.sometimes(k_coin, spec.probability, found, images)
+    sign = jax.random.rademacher(own("sign"), (b,), jnp.float32)
+    changed = images
+    for i, made in enumerate(operations(images, level, sign, fill)):
+      changed = jnp.where(_column(which == i), made, changed)
+    images = colour.sometimes(own("share"), spec.probability, changed, images)
   return images

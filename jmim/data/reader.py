@@ -70,10 +70,10 @@ class Reader:
       if self._stopped:
         raise RuntimeError("nobody will ask for this batch")
       draws = [(int(epoch[i]), int(repeat[i])) for i in group]
-      found, arrays = self._intact(int(index[group[0]]), draws, example, bad)
+      intact, arrays = self._intact(int(index[group[0]]), draws, example, bad)
       for slot, made in zip(group.tolist(), arrays, strict=True):
         put(batch, slot, made, len(index))
-      used += [found] * len(arrays)
+      used += [intact] * len(arrays)
     return batch | {"index": np.array(used, np.int32)}, bad
 
   def _fetch(self, index: list[int]) -> Iterable[dict[str, Any]]:

@@ -171,11 +171,11 @@ def _split_folder(root: pathlib.Path, split: str) -> pathlib.Path:
       "data.data_dir",
     )
   # Falling back here would make classes of the splits.
-  found = [name for name in _USUAL_SPLITS if (root / name).is_dir()]
-  if found:
+  splits = [name for name in _USUAL_SPLITS if (root / name).is_dir()]
+  if splits:
     raise errors.UserError(
       f"no split {split!r} in {root}",
-      f"one of {', '.join(found)}",
+      f"one of {', '.join(splits)}",
       "name one of them",
       "data.train_split",
     )

@@ -114,7 +114,7 @@ def _index_one(number: int, path: str) -> list[tuple[int, int, int, int]]:
       elif kind in _LABELS:
         labels[key] = int(tar.extractfile(member).read())
       elif kind == ".json":
-        found = json.loads(tar.extractfile(member).read())
-        if isinstance(found, dict) and isinstance(found.get("label"), int):
-          labels[key] = found["label"]
+        notes = json.loads(tar.extractfile(member).read())
+        if isinstance(notes, dict) and isinstance(notes.get("label"), int):
+          labels[key] = notes["label"]
   return [(number, *images[key], labels.get(key, -1)) for key in images]

@@ -120,23 +120,23 @@ def build(name: str, split: str, data_dir: str) -> TextSource:
   codes = np.frombuffer(_read(paths).encode("utf-32-le"), np.uint32)
   known = np.frombuffer(alphabet[1:].encode("utf-32-le"), np.uint32)
   at = np.searchsorted(known, codes)
-  found = known[np.minimum(at, len(known) - 1)] == codes
+  is_known = known[np.minimum(at, len(known) - 1)] == codes
   return TextSource(
     kind,
-    np.where(found, at + 1, 0),
+    np.where(is_known, at + 1, 0),
     length=length,
     where=where,
     alphabet=alphabet,
   )
 
 
-def _alphabet(root: pathlib.Path, own: list[pathlib.Path]) -> str:
+def _alphabet(root: pathlib.Path, files: list[pathlib.Path]) -> str:
   """Sorted characters of the train split, if there is one, after "unknown"."""
   try:
-    own = _files(root, "train")
+    files = _files(root, "train")
   except errors.UserError:
-    pass  # a folder of one split under another name: its own characters
-  return _UNKNOWN + "".join(sorted(set(_read(own))))
+    pass  # a folder of one split under another name: its files characters
+  return _UNKNOWN + "".join(sorted(set(_read(files))))
 
 
 def _files(root: pathlib.Path, split: str) -> list[pathlib.Path]:
@@ -144,10 +144,10 @@ def _files(root: pathlib.Path, split: str) -> list[pathlib.Path]:
   single = root / f"{split}.txt"
   if single.is_file():
     return [single]
-  found = sorted((root / split).rglob("*.txt"))
-  if not found:
+  files = sorted((root / split).rglob("*.txt"))
+  if not files:
     raise _missing(single)
-  return found
+  return files
 
 
 def _missing(path: pathlib.Path) -> errors.UserError:

@@ -136,11 +136,11 @@ def _is_scalar(feature: tfds.features.FeatureConnector) -> bool:
 def _find(name: str, root: pathlib.Path) -> tfds.core.DatasetBuilder:
   """A reader of the files of `name`, prepared first if it is shipped."""
   try:
-    parsed, wanted = naming.parse_builder_name_kwargs(name)
+    parsed, parts = naming.parse_builder_name_kwargs(name)
   except ValueError as error:
     raise _unknown(name, root) from error
   if parsed.name in _shipped():
-    name = _prepare(parsed.name, wanted, root)
+    name = _prepare(parsed.name, parts, root)
   try:
     return read_only_builder.builder_from_files(name, data_dir=root)
   except tfds.core.DatasetNotFoundError as error:
@@ -182,24 +182,24 @@ def _unknown(name: str, root: pathlib.Path) -> errors.UserError:
 
 def _unprepared(name: str, root: pathlib.Path) -> errors.UserError:
   base = root / name.split("/")[0].split(":")[0]
-  found = [
+  here = [
     str(path.parent.relative_to(root))
     for path in sorted(base.rglob("features.json"))
   ]
   return errors.UserError(
     f"{name} is not in {root}" + ("" if root.is_dir() else " (no such folder)"),
-    f"it prepared there; of that name lie there: {', '.join(found) or 'none'}",
+    f"it prepared there; of that name lie there: {', '.join(here) or 'none'}",
     f"correct data.data_dir, or run: {_command(name, root)}",
     "data.data_dir",
   )
 
 
-def _prepare(base: str, wanted: dict[str, str], root: pathlib.Path) -> str:
+def _prepare(base: str, parts: dict[str, str], root: pathlib.Path) -> str:
   """Writes a shipped data set into `root` unless it is there already.
 
   Args:
     base: name of the module in jmim/data/builders.
-    wanted: "config" (else the first one) and "version" (else that of the code)
+    parts: "config" (else the first one) and "version" (else that of the code)
       where the user gave them. Other versions may lie in `root`, but cannot be
       made.
     root: TFDS data directory, made if necessary.
@@ -209,7 +209,7 @@ def _prepare(base: str, wanted: dict[str, str], root: pathlib.Path) -> str:
   """
   importlib.import_module(f"jmim.data.builders.{base}")
   configs = tfds.builder_cls(base).builder_configs
-  config = wanted.get("config")
+  config = parts.get("config")
   if config is not None and config not in configs:
     raise errors.UserError(
       f"config {config!r} of {base}",
@@ -219,7 +219,7 @@ def _prepare(base: str, wanted: dict[str, str], root: pathlib.Path) -> str:
     )
   name = base + (f"/{config}" if config else "")
   builder = tfds.builder(name, data_dir=root)
-  version = wanted.get("version", str(builder.version))
+  version = parts.get("version", str(builder.version))
   target = pathlib.Path(builder.data_dir)
   if version == str(builder.version) and not target.is_dir():
     logging.info("preparing %s in %s, once", name, root)

@@ -79,25 +79,25 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int, Any]]:
 
 def _values(kind: int, data: memoryview) -> list[Any]:
   """The list of a Feature: of bytes (1), float (2) or int64 (3)."""
-  found: list[Any] = []
+  values: list[Any] = []
   for _, wire, value in _fields(data):
     if kind == 1:
-      found.append(bytes(value))
+      values.append(bytes(value))
     elif kind == 2:
-      found += np.frombuffer(value, "<f4").tolist()
+      values += np.frombuffer(value, "<f4").tolist()
     elif wire == 0:
-      found.append(value - (value >> 63 << 64))
+      values.append(value - (value >> 63 << 64))
     else:
       at = 0
       while at < len(value):
         one, at = _varint(value, at)
-        found.append(one - (one >> 63 << 64))
-  return found
+        values.append(one - (one >> 63 << 64))
+  return values
 
 
 def parse_example(data: bytes) -> dict[str, list[Any]]:
   """A serialised `tf.train.Example` as {name: list of bytes, float or int}."""
-  found = {}
+  example = {}
   for _, _, features in _fields(memoryview(data)):
     for _, _, entry in _fields(features):
       name, values = "", []
@@ -107,8 +107,8 @@ def parse_example(data: bytes) -> dict[str, list[Any]]:
         else:
           for kind, _, inner in _fields(part):
             values = _values(kind, inner)
-      found[name] = values
-  return found
+      example[name] = values
+  return example
 
 
 class TfRecordSource:
@@ -155,8 +155,8 @@ class TfRecordSource:
     with epath.Path(self._paths[number]).open("rb") as file:
       file.seek(start + _HEADER)
       record = file.read(end - start - _HEADER - _FOOTER)
-    found = parse_example(record)
-    return {k: v[0] if len(v) == 1 else v for k, v in found.items()}
+    example = parse_example(record)
+    return {k: v[0] if len(v) == 1 else v for k, v in example.items()}
 
   def name(self, i: int) -> str:
     """File, and where in it the record begins."""

@@ -6,21 +6,21 @@ import numpy as np
 
 from jmim.core import errors
 from jmim.data import decode
+from jmim.data import entries
+from jmim.data import maps
 from jmim.data import picture
 from jmim.data import specs
 
 Arrays = dict[str, np.ndarray]
-# Numbers that make an example without any image.
-_ALONE = {"points", "tokens", "moments"}
 
 
 class Maker:
   """Makes what a `Spec` asks for; picklable, and free of state.
 
-  Example features that it reads: "image"; "video", frames [t, h, w, c] or a
-  list of encoded ones; "low" and "high", two images of one picture. Numbers
-  under other names ("label", "points", "tokens" ...) pass through, as int32 or
-  float32.
+  Stored pictures that it reads: "image"; "video", frames [t, h, w, c] or a
+  list of encoded ones; "low" and "high", two images of one picture; see
+  `entries`. Numbers under other names ("label", "points", "tokens" ...) pass
+  through, as int32 or float32; maps are cut with their image.
   """
 
   def __init__(self, spec: specs.Spec, training: bool):
@@ -46,24 +46,24 @@ class Maker:
       BadImage: it cannot be decoded.
       UserError: nothing in it can be used, or it has the wrong size.
     """
-    passed = {
+    numbers = {
       key: _number(value)
       for key, value in example.items()
-      if key not in ("image", "video", "low", "high") and _is_number(value)
+      if key not in entries.FEATURES and _is_number(value)
     }
-    spec = self._spec
-    if spec.frames:
-      made = [
-        self._clip(self._feature(example, "video"), r, name) for r in rngs
-      ]
-    elif "low" in example and "high" in example:
-      pictures = [self._open(example[k], True) for k in ("low", "high")]
-      made = [{"pair": self._alike(pictures, r, name)} for r in rngs]
-    elif "image" in example or not _ALONE & passed.keys():
-      made = self._stills(self._feature(example, "image"), rngs, name)
-    else:
-      made = [{} for _ in rngs]
-    return [passed | arrays for arrays in made]
+    if self._spec.frames:
+      video = self._feature(example, "video")
+      return [numbers | self._clip(video, rng, name) for rng in rngs]
+    pictures = self._pictures(example)
+    made: list[Arrays] = [{} for _ in rngs]
+    if "image" in example or not (pictures or numbers.keys() - {"label"}):
+      image = self._feature(example, "image")
+      made = self._stills(image, numbers, rngs, name=name)
+    for arrays, rng in zip(made, rngs, strict=True):
+      for key, opened in pictures.items():
+        cut, _ = self._cut(opened, rng, name)
+        arrays[key] = cut if entries.of(key).several else cut[0]
+    return [numbers | arrays for arrays in made]
 
   def _feature(self, example: dict[str, Any], name: str) -> Any:
     if name not in example:
@@ -83,19 +83,54 @@ class Maker:
       image, spec.channels, decoder=decoder, kernel=spec.kernel, whole=whole
     )
 
+  def _pictures(self, example: dict[str, Any]) -> dict[str, list]:
+    """Entry -> its stored pictures; not of `image` and `video`."""
+    return {
+      key: [self._open(example[f], True) for f in entry.features]
+      for key, entry in entries.PICTURES.items()
+      if all(f in example for f in entry.features)
+    }
+
+  def _makes(self, name: str) -> bool:
+    """Whether the settings ask for an entry."""
+    entry = entries.of(name)
+    again = entry.evaluated and not self._training
+    return again or entry.shape(self._spec) is not None
+
   def _stills(
-    self, image: Any, rngs: list[np.random.Generator], name: str
+    self,
+    image: Any,
+    numbers: Arrays,
+    rngs: list[np.random.Generator],
+    *,
+    name: str,
   ) -> list[Arrays]:
     spec = self._spec
     several = len(rngs) + (0 if spec.nested else max(0, spec.views - 1))
     opened = self._open(image, several + spec.local_views > 1)
     made = []
     for rng in rngs:
-      arrays = self._views(opened, rng) if spec.views else {}
-      if not spec.views or not self._training:  # evaluators look at images
-        arrays["image"] = self._alike([opened], rng, name)[0]
-      made.append(arrays | self._locals(opened, rng))
+      arrays = self._views(opened, rng) if self._makes("views") else {}
+      if self._makes("image"):
+        images, box = self._cut([opened], rng, name)
+        arrays["image"] = images[0]
+        arrays |= self._maps(numbers, opened.size, box)
+      if self._makes("locals"):
+        arrays |= self._locals(opened, rng)
+      made.append(arrays)
     return made
+
+  def _maps(
+    self, numbers: Arrays, size: tuple[int, int], box: maps.Box | None
+  ) -> Arrays:
+    """The maps that show an image of a size, cut as the image was."""
+    if box is None:
+      return {}
+    return {
+      key: maps.cut(numbers[key], box, self._spec.size)
+      for key in entries.among(numbers, entries.MAP)
+      if entries.fits(numbers[key].shape, *size)
+    }
 
   def _views(self, opened: picture.Picture, rng: np.random.Generator) -> Arrays:
     spec = self._spec
@@ -116,8 +151,6 @@ class Maker:
     self, opened: picture.Picture, rng: np.random.Generator
   ) -> Arrays:
     spec = self._spec
-    if not spec.local_views:
-      return {}
     cuts = [
       self._random(opened, spec.local_scale, spec.local_size, rng)
       for _ in range(spec.local_views)
@@ -135,41 +168,51 @@ class Maker:
     """A random view, and its box as shares of the image, float32 [4]."""
     box = decode.crop_box(*opened.size, scale, self._spec.crop_ratio, rng)
     view, shown = opened.cut(box, size)
-    return view, (np.array(shown) / np.tile(opened.size, 2)).astype("f4")
+    return view, _shares(shown, opened.size).astype("f4")
 
-  def _alike(
+  def _cut(
     self,
     opened: list[picture.Picture],
     rng: np.random.Generator,
     name: str,
-  ) -> np.ndarray:
-    """The same crop of pictures of the same scene: uint8 [n, s, s, c]."""
+  ) -> tuple[np.ndarray, maps.Box | None]:
+    """The same crop of pictures of the same scene.
+
+    Returns:
+      uint8 [n, s, s, c]; and the box that the first one shows, None: all of
+      it, at its own size.
+    """
     spec = self._spec
-    size = spec.size
+    size, first = spec.size, opened[0].size
     if self._crop == "center":
-      cut = [
-        decode.center(p.pixels, size, self._resize or size) for p in opened
-      ]
-    elif self._crop == "none":
+      short = self._resize or size
+      cut = [decode.center(p.pixels, size, short) for p in opened]
+      return np.stack(cut), maps.central(*first, size, short)
+    if self._crop == "none":
       key = "data.host_crop" if self._training else "data.eval_crop"
       cut = [decode.fit(p.pixels, size, name, key) for p in opened]
-    else:
-      # Shares of the first, so that a small picture is cut like a large one.
-      first = opened[0].size
-      box = decode.crop_box(*first, spec.crop_scale, spec.crop_ratio, rng)
-      cut = [p.cut(_scaled(box, first, p.size), size)[0] for p in opened]
-    return np.stack(cut)
+      return np.stack(cut), None
+    # Shares of the first, so that a small picture is cut like a large one.
+    box = decode.crop_box(*first, spec.crop_scale, spec.crop_ratio, rng)
+    cut = [p.cut(_scaled(box, first, p.size), size) for p in opened]
+    shown = _shares(cut[0][1], first)
+    return np.stack([pixels for pixels, _ in cut]), tuple(shown.tolist())
 
   def _clip(self, video: Any, rng: np.random.Generator, name: str) -> Arrays:
     spec = self._spec
     span = (spec.frames - 1) * spec.stride + 1
-    room = max(0, len(video) - span)
-    start = int(rng.integers(room + 1)) if self._training else room // 2
+    last = max(0, len(video) - span)  # frame at which a clip may start
+    start = int(rng.integers(last + 1)) if self._training else last // 2
     # A clip longer than the video holds its last frame.
     chosen = start + np.arange(spec.frames) * spec.stride
     chosen = np.minimum(chosen, len(video) - 1)
     opened = [self._open(video[i], True) for i in chosen.tolist()]
-    return {"video": self._alike(opened, rng, name)}
+    return {"video": self._cut(opened, rng, name)[0]}
+
+
+def _shares(box: picture.Box, size: tuple[int, int]) -> np.ndarray:
+  """A box in pixels of a picture, as shares of it."""
+  return np.array(box) / np.tile(size, 2)
 
 
 def _within(box: np.ndarray, outer: np.ndarray) -> np.ndarray:

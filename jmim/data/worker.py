@@ -13,7 +13,7 @@ _PARENTS = (signal.SIGINT, signal.SIGTERM)  # what the parent answers to
 
 
 @contextlib.contextmanager
-def unheard() -> Iterator[None]:
+def hold_signals() -> Iterator[None]:
   """Holds back the parent's signals; processes started here never get them.
 
   Until `start` has run in a worker, one would end it with a traceback.

@@ -108,14 +108,14 @@ def measure(
     keep: features kept, of a fixed random part.
   """
   moments: dict[str, generation.Moments] = {}
-  for batch in pipeline.evaluate(source, spec, limit):
+  for batch in pipeline.evaluation_batches(source, spec, limit):
     found = network.run(jnp.asarray(batch["image"]))
     for name in {"features", "spatial"} & found.keys():
       rows = np.asarray(found[name])[batch["valid"]]
       moments.setdefault(name, generation.Moments()).add(rows)
   kept = []
   few = min(keep, moments["features"].count)
-  for batch in pipeline.evaluate(source, spec, few):
+  for batch in pipeline.evaluation_batches(source, spec, few):
     rows = network.run(jnp.asarray(batch["image"]))["features"]
     kept.append(np.asarray(rows)[batch["valid"]])
   return Reference(

@@ -161,7 +161,7 @@ def sampler(
     samples = fn(weights, inputs, key)
     if jnp.issubdtype(samples.dtype, jnp.integer):
       return {"tokens": samples}
-    return {"image": augment.denormalise(parts.augment, samples)}
+    return {"image": augment.denormalise(parts.spec, samples)}
 
   compiled = jax.jit(draw, out_shardings=sharding.replicated(parts.mesh))
   params = state.ema if config.weights == "ema" else state.params

@@ -21,9 +21,9 @@ KEYS = (
 )
 WIDTH = 80
 WHERE = """\
-Every other key is --config.<key>=<value>. jmim/core/base_config.py documents
-each; those of config.method and config.evals are the fields of their classes.
-A misspelt key is an error that names the nearest. docs/concepts.md: how a run
+Every other key is --config.<key>=<value>. jmim/core/settings documents each;
+those of config.method and config.evals are the fields of their classes. A
+misspelt key is an error that names the nearest. docs/concepts.md: how a run
 works; docs/evals.md: evaluators; docs/data.md: data."""
 
 
@@ -37,7 +37,9 @@ def text(doc: str, values: flags.FlagValues, module: types.ModuleType) -> str:
   """
   known = {f.name: f for f in values.get_flags_for_module(module)}
   lines = [_line(f"--{name}", _help(known[name])) for name in MAIN]
-  lines += [_line(f"--config.{k}", base_config.KEYS[k].doc) for k in KEYS]
+  lines += [
+    _line(f"--config.{k}", base_config.KEYS[k].metadata["doc"]) for k in KEYS
+  ]
   rest = [_line(f"--{n}", _help(f)) for n, f in known.items() if n not in MAIN]
   single = "\nOf single modes and several processes:"
   return "\n".join([doc, "Flags:", *lines, "", WHERE, single, *rest])

@@ -20,10 +20,10 @@ from jmim.core import errors
 from jmim.cost import estimate
 from jmim.cost import hlo_cost
 from jmim.cost import summary
+from jmim.data import inputs
 from jmim.parallel import chips
 from jmim.parallel import sharding
 from jmim.session import assemble
-from jmim.session import checks
 from jmim.session import program as programs
 
 EXAMPLES = 2**20
@@ -74,23 +74,12 @@ class NoData:
 
 def batch_shapes(parts: assemble.Parts) -> dict[str, jax.ShapeDtypeStruct]:
   """What the pipeline will put on the devices."""
-  made = checks.inputs_given(parts.config.data)
-  read = parts.method.inputs()
   where = sharding.batch_sharding(parts.mesh)
-  shapes = {}
-  for name in dict.fromkeys(("image", "label", *read)):
-    if name in made:
-      dtypes = {"label": np.int32, "boxes": np.float32}
-      dtype = dtypes.get(name.removeprefix("local_"), np.uint8)
-      shape = made[name]
-    elif name in read:  # as stored
-      shape, dtype = read[name].shape, read[name].dtype
-    else:
-      continue
-    shapes[name] = jax.ShapeDtypeStruct(
-      (parts.batch, *shape), dtype, sharding=where
-    )
-  return shapes
+  travels = inputs.on_devices(parts.spec, parts.method.inputs())
+  return {
+    name: jax.ShapeDtypeStruct((parts.batch, *shape), dtype, sharding=where)
+    for name, (shape, dtype) in travels.items()
+  }
 
 
 def make_program(

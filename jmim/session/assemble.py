@@ -11,12 +11,13 @@ import jax
 import ml_collections
 
 from jmim.checkpoints import frozen as const_files
-from jmim.core import config as configs
 from jmim.core import field
 from jmim.core import method as methods
 from jmim.core import units
 from jmim.core import validate
+from jmim.core.settings import optim as optim_settings
 from jmim.data import augment
+from jmim.data import inputs
 from jmim.data import pipeline
 from jmim.evals.lib import base as eval_base
 from jmim.parallel import sharding
@@ -56,8 +57,7 @@ class Parts:
     shapes: of its parameters, player -> tree.
     consts: its frozen networks.
     sources: "train" and "eval".
-    spec: of the input pipeline.
-    augment: of the augmentation on the device.
+    spec: of the input pipeline and of the augmentation on the device.
     evaluators: name -> (evaluator, steps between its runs or 0).
     examples: slots of one epoch: its examples, each as often as it is
       repeated.
@@ -74,7 +74,6 @@ class Parts:
   consts: Any
   sources: dict[str, Any]
   spec: pipeline.Spec
-  augment: augment.Spec
   evaluators: dict[str, tuple[eval_base.Evaluator, int]]
   examples: int
   total: int
@@ -125,11 +124,11 @@ def prepare(
 
 def trace_parameters(method: methods.Method, batch: int) -> Any:
   """Shapes of its parameters, player -> tree; nothing is computed."""
-  inputs = {
+  shapes = {
     name: jax.ShapeDtypeStruct((batch, *x.shape), x.dtype)
     for name, x in method.inputs().items()
   }
-  return jax.eval_shape(method.init, jax.random.key(0), inputs)[0]
+  return jax.eval_shape(method.init, jax.random.key(0), shapes)[0]
 
 
 def make(
@@ -151,9 +150,9 @@ def make(
   model = prepare(config, devices)
   method = model.method
   evaluators = build.make_evaluators(config, method)
-  checks.check_data(config.data)
-  spec, augment_spec = build.make_specs(config)
-  checks.check_inputs(config, method)
+  renamed = build.renamed_keys(config, method, evaluators)
+  spec = build.make_spec(config)
+  inputs.check_settings(spec, method.inputs(), config.method.type)
   sharding.check_batch(config.data.batch, config.optim.accumulate, model.mesh)
   data = stand_in or build.make_sources(config)
   checks.check_labels(evaluators, data)
@@ -176,7 +175,6 @@ def make(
     consts=make_consts(method, empty=bool(stand_in)),
     sources=data,
     spec=spec,
-    augment=augment_spec,
     evaluators={
       name: (e, length(vars(e), "every", f"evals.{name}"))
       for name, e in evaluators.items()
@@ -184,6 +182,7 @@ def make(
     examples=examples,
     total=total,
     checkpoint_every=length(config.train, "checkpoint", "train"),
+    renamed=renamed,
   )
 
 
@@ -224,7 +223,7 @@ def make_step(parts: Parts) -> steps.Step:
   return steps.Step(
     method,
     optimizers,
-    lambda key, batch: augment.train(parts.augment, key, batch),
+    lambda key, batch: augment.augment_batch(parts.spec, key, batch),
     seed=config.seed,
     accumulate=config.optim.accumulate,
     ema_decay=config.ema.decay,
@@ -234,33 +233,21 @@ def make_step(parts: Parts) -> steps.Step:
 
 
 def make_optimizer(parts: Parts, player: str, shapes: Any) -> optim.Optimizer:
-  """The optimizer of one player, with its learning-rate schedule."""
+  """The optimizer of one player, with its learning-rate schedule.
+
+  The peak is lr * batch / lr_batch; the weight decay may follow half a cosine.
+  """
   config = parts.config
-  cfg = configs.for_player(config, "optim", player)
-  scale = parts.batch / cfg["lr_batch"] if cfg["lr_batch"] else 1.0
-  length = lambda stem: units.steps(
-    config.schedule,
-    stem,
-    batch=parts.batch,
-    examples=parts.examples,
-    where="schedule",
+  cfg = build.make_optim(config, player)
+  scale = parts.batch / cfg.lr_batch if cfg.lr_batch else 1.0
+  shape = units.resolve(
+    build.make_schedule(config), parts.batch, parts.examples, "schedule"
   )
-  rate = schedule.make(
-    config.schedule.name,
-    cfg["lr"] * scale,
-    parts.total,
-    warmup=length("warmup"),
-    cooldown=length("cooldown"),
-    min_lr=config.schedule.min_lr,
-    timescale=length("timescale"),
-    start_lr=config.schedule.start_lr,
-    drop=length("drop"),
-    drop_factor=config.schedule.drop_factor,
-  )
-  decay = cfg["weight_decay"]
-  if cfg["weight_decay_end"]:
-    low = cfg["weight_decay_end"]
-    decay = schedule.make("cosine", decay, parts.total, min_lr=low)
+  rate = schedule.make(shape, cfg.lr * scale, parts.total)
+  decay = cfg.weight_decay
+  if cfg.weight_decay_end:
+    to_end = optim_settings.Schedule(min_lr=cfg.weight_decay_end)
+    decay = schedule.make(to_end, decay, parts.total)
   return optim.make(
     cfg, shapes, groups=parts.method.groups(), schedule=rate, weight_decay=decay
   )

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jmim.data import entries
 from jmim.data import feed
 from jmim.data import pipeline
 from jmim.parallel import sharding
@@ -42,7 +43,7 @@ class Batches:
   def after(self, step: int) -> Iterator[Batch]:
     """A stream of its own, of the batches that follow after `step` steps."""
     parts = self._parts
-    names = ("image", "label", *parts.method.inputs())
+    names = entries.sent(parts.method.inputs())
     return windows.stream(
       step,
       self.skips,

@@ -6,6 +6,7 @@ which key to change.
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,12 +14,15 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 
+from jmim.core import config as configs
 from jmim.core import discovery
 from jmim.core import errors
+from jmim.core import field
 from jmim.core import method as methods
+from jmim.core import renamed
 from jmim.core import runtime
 from jmim.core import validate
-from jmim.data import augment
+from jmim.core.settings import optim as optim_settings
 from jmim.data import combine
 from jmim.data import pipeline
 from jmim.data import sources
@@ -100,22 +104,70 @@ def make_evaluators(
   return found
 
 
-def make_specs(
+def renamed_keys(
   config: ml_collections.ConfigDict,
-) -> tuple[pipeline.Spec, augment.Spec]:
-  """The host's and the device's part of `config.data`."""
-  data, hardware = config.data, config.hardware
-  pick = lambda cls, more: cls(
-    **{f.name: data[f.name] for f in dataclasses.fields(cls) if f.name in data},
-    **more,
+  method: methods.Method,
+  evaluators: Mapping[str, eval_base.Evaluator],
+) -> tuple[str, ...]:
+  """A line for each key that a config has under an older name.
+
+  Args:
+    config: as it was written.
+    method: built from it.
+    evaluators: built from it.
+  """
+  lines = _renamed(method, config.method, "method")
+  for name, evaluator in evaluators.items():
+    lines += _renamed(evaluator, config.evals[name], f"evals.{name}")
+  return tuple(lines)
+
+
+def _renamed(instance: Any, section: Any, path: str) -> list[str]:
+  """Of a documented dataclass, then of its parts that have a section."""
+  cls = type(instance)
+  lines = [
+    f"{path}.{old} is {path}.{new} now"
+    for old, new in renamed.moves(cls, section).items()
+    if new
+  ]
+  for name, f in field.configured(cls).items():
+    if "parts" in f.metadata and hasattr(section.get(name), "items"):
+      part = getattr(instance, name)
+      lines += _renamed(part, section[name], f"{path}.{name}")
+  return lines
+
+
+def make_spec(config: ml_collections.ConfigDict) -> pipeline.Spec:
+  """What batches are made of and how, on the host and on the device.
+
+  Raises:
+    UserError: values of `config.data` that do not go together.
+  """
+  hardware = config.hardware
+  loading = pipeline.Spec(
+    seed=config.seed,
+    threads=hardware.data_threads,
+    workers=hardware.data_workers,
+    prefetch=hardware.prefetch,
   )
-  host = {
-    "seed": config.seed,
-    "threads": hardware.data_threads,
-    "workers": hardware.data_workers,
-    "prefetch": hardware.prefetch,
-  }
-  return pick(pipeline.Spec, host), pick(augment.Spec, {})
+  spec = validate.build(pipeline.Spec, config.data, "data", loading)
+  spec.check_augmentation()
+  return spec
+
+
+def make_optim(
+  config: ml_collections.ConfigDict, player: str
+) -> optim_settings.Optim:
+  """The optimizer's settings of one player."""
+  section = configs.for_player(config, "optim", player)
+  return validate.build(optim_settings.Optim, section, "optim")
+
+
+def make_schedule(
+  config: ml_collections.ConfigDict,
+) -> optim_settings.Schedule:
+  """The shape of the learning rate; durations are in the config's units."""
+  return validate.build(optim_settings.Schedule, config.schedule, "schedule")
 
 
 def make_sources(config: ml_collections.ConfigDict) -> dict[str, Any]:

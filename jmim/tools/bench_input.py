@@ -33,7 +33,6 @@ from jmim.data import sources
 from jmim.data import views
 from jmim.data import worker
 from jmim.session import build
-from jmim.session import checks
 from jmim.tools import decode_race
 
 
@@ -58,7 +57,7 @@ def pipeline_rates(
   source: sources.Source, spec: pipeline.Spec, seconds: float
 ) -> Rates:
   """Times the stream of batches for so many seconds after a warm-up."""
-  stream = pipeline.train(source, spec)
+  stream = pipeline.training_batches(source, spec)
   for _ in range(1 + spec.prefetch):
     batch = next(stream)
   laps, start = [], time.perf_counter()
@@ -135,8 +134,7 @@ def _subject(flags: argparse.Namespace, overrides: Sequence[str], files):
   if flags.config:
     config = configs.override(configs.load(flags.config), overrides)
     validate.validate(config)
-    checks.check_data(config.data)
-    spec = build.make_specs(config)[0]
+    spec = build.make_spec(config)
     source = build.make_sources(config)["train"]
   else:
     source = sources.ArraySource({"image": files})

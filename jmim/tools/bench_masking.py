@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from jmim.core import base_config
+from jmim.core.settings import optim as settings
 from jmim.methods.diffusion import maskdit
 from jmim.parallel import malloc
 from jmim.training import optim
@@ -52,15 +52,11 @@ def batch_of(n: int) -> dict[str, jax.Array]:
 
 def make_step(m: maskdit.MaskDiT, batch: dict) -> steps.Step:
   """Its training step, AdamW at the defaults of the config."""
-  start = "optim."
-  settings = {
-    k.removeprefix(start): v.default
-    for k, v in base_config.KEYS.items()
-    if k.startswith(start)
-  }
   shapes = jax.eval_shape(m.init, jax.random.key(0), batch)[0]
   constant = lambda step: jnp.float32(1e-4)
-  optimizers = {"main": optim.make(settings, shapes, m.groups(), constant)}
+  optimizers = {
+    "main": optim.make(settings.Optim(), shapes, m.groups(), constant)
+  }
   return steps.Step(m, optimizers, lambda key, b: b)
 
 

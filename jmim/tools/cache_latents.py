@@ -94,11 +94,11 @@ class Encoder:
   def __call__(self, images: np.ndarray, step: int, training: bool):
     """[b, h, w, k] float32 moments, or [b, n] tokens, of uint8 images."""
     batch = {"image": jax.device_put(images, self._where)}
-    spec, key = self.parts.augment, jax.random.key(self.parts.config.seed)
+    spec, key = self.parts.spec, jax.random.key(self.parts.config.seed)
     if training:
-      batch = augment.train(spec, jax.random.fold_in(key, step), batch)
+      batch = augment.augment_batch(spec, jax.random.fold_in(key, step), batch)
     else:
-      batch = augment.evaluate(spec, batch)
+      batch = augment.prepare_batch(spec, batch)
     found = np.asarray(self._encode(batch))
     return found.reshape(len(found), -1) if self.feature == "tokens" else found
 
@@ -111,11 +111,13 @@ class Encoder:
     """
     source, spec = self.parts.sources[split], self.parts.spec
     if not views:
-      for i, batch in enumerate(pipeline.evaluate(source, spec)):
+      for i, batch in enumerate(pipeline.evaluation_batches(source, spec)):
         yield self._kept(batch, batch["valid"], i, False)
       return
     left = len(source) * views
-    stream = pipeline.train(source, dataclasses.replace(spec, remainder="keep"))
+    stream = pipeline.training_batches(
+      source, dataclasses.replace(spec, remainder="keep")
+    )
     with contextlib.closing(stream):
       for i, batch in enumerate(stream):
         first = np.arange(spec.batch) < left

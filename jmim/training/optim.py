@@ -17,8 +17,11 @@ import optax
 
 from jmim.core import method
 from jmim.core import tree as trees
+from jmim.core.settings import optim as settings
 
 Tree = Any
+# A number, or step -> number.
+Decay = float | Callable[[jax.Array], jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +72,7 @@ def layer_scale(
   return 1.0
 
 
-def settings(
+def leaf_settings(
   params: Tree, groups: Sequence[method.Group], layer_decay: float = 1.0
 ) -> Tree:
   """A tree of `Leaf` like `params`.
@@ -94,24 +97,26 @@ def settings(
   return trees.map_named(leaf, params)
 
 
-def weighted_decay(weight_decay: Any, factors: Tree) -> Any:
+def weighted_decay(
+  weight_decay: Decay, factors: Tree
+) -> optax.GradientTransformationExtraArgs:
   """u + weight_decay * factor * p, with one factor per leaf.
 
   Args:
-    weight_decay: a number, or step -> number.
+    weight_decay: may follow the step.
     factors: one per leaf.
   """
 
   def update(updates, state, params, *, step=None, **_):
-    rate = weight_decay(step) if callable(weight_decay) else weight_decay
-    add = lambda u, p, f: u + rate * f * p if f else u
+    decay = weight_decay(step) if callable(weight_decay) else weight_decay
+    add = lambda u, p, f: u + decay * f * p if f else u
     return jax.tree.map(add, updates, params, factors), state
 
   empty = lambda _: optax.EmptyState()
   return optax.GradientTransformationExtraArgs(empty, update)
 
 
-def trust_ratio(coefficient: float) -> Any:
+def trust_ratio(coefficient: float) -> optax.GradientTransformation:
   """LARS scaling: u * c |p| / |u|, 1 where a norm is 0.
 
   Norms are per layer in stacked leaves; one-dimensional parameters (per
@@ -135,24 +140,28 @@ def trust_ratio(coefficient: float) -> Any:
   return optax.GradientTransformation(lambda _: optax.EmptyState(), update)
 
 
-def direction(cfg: Mapping[str, Any], factors: Tree, weight_decay: Any) -> Any:
-  """The optax chain that turns gradients into a step of unit rate."""
+def direction(
+  cfg: settings.Optim, factors: Tree, weight_decay: Decay
+) -> optax.GradientTransformation:
+  """The optax chain that turns gradients into a step of unit rate.
+
+  Args:
+    cfg: of the player.
+    factors: on the weight decay, one per leaf.
+    weight_decay: may follow the step.
+  """
   decay = weighted_decay(weight_decay, factors)
+  adam = optax.scale_by_adam(cfg.b1, cfg.b2, cfg.eps)
+  lion = optax.scale_by_lion(cfg.b1, cfg.b2)
+  trace = optax.trace(cfg.momentum)
   chain = {
-    "adamw": lambda: (
-      optax.scale_by_adam(cfg["b1"], cfg["b2"], cfg["eps"]),
-      decay,
-    ),
-    "lion": lambda: (optax.scale_by_lion(cfg["b1"], cfg["b2"]), decay),
-    "sgd": lambda: (decay, optax.trace(cfg["momentum"])),
-    "lars": lambda: (
-      decay,
-      trust_ratio(cfg["trust"]),
-      optax.trace(cfg["momentum"]),
-    ),
-  }[cfg["name"]]()
-  if cfg["clip_norm"]:
-    chain = (optax.clip_by_global_norm(cfg["clip_norm"]), *chain)
+    "adamw": (adam, decay),
+    "lion": (lion, decay),
+    "sgd": (decay, trace),
+    "lars": (decay, trust_ratio(cfg.trust), trace),
+  }[cfg.name]
+  if cfg.clip_norm:
+    chain = (optax.clip_by_global_norm(cfg.clip_norm), *chain)
   return optax.chain(*chain)
 
 
@@ -197,29 +206,30 @@ class Optimizer:
 
 
 def make(
-  cfg: Mapping[str, Any],
+  cfg: settings.Optim,
   params: Tree,
   groups: Sequence[method.Group],
   schedule: Callable[[jax.Array], jax.Array],
-  weight_decay: Any = None,
+  weight_decay: Decay | None = None,
 ) -> Optimizer:
   """Builds the optimizer of one player.
 
   Args:
-    cfg: the keys of `config.optim`.
+    cfg: its settings; lr, lr_batch, accumulate and weight_decay_end are read
+      elsewhere.
     params: arrays or shapes {player: tree}, one player only.
     groups: the method's rules; those of `cfg` (freeze, lr_mults,
       decay_mults) come before them.
     schedule: step -> learning rate.
-    weight_decay: a number, or step -> number; None: that of `cfg`.
+    weight_decay: may follow the step; None: that of `cfg`.
   """
   if weight_decay is None:
-    weight_decay = cfg["weight_decay"]
-  own = [method.Group(pattern=p, frozen=True) for p in cfg["freeze"]]
-  own += [method.Group(pattern=p, lr=f) for p, f in cfg["lr_mults"]]
-  own += [method.Group(pattern=p, decay=f) for p, f in cfg["decay_mults"]]
-  leaves = settings(params, (*own, *groups), cfg["layer_decay"])
+    weight_decay = cfg.weight_decay
+  rules = [method.Group(pattern=p, frozen=True) for p in cfg.freeze]
+  rules += [method.Group(pattern=p, lr=f) for p, f in cfg.lr_mults]
+  rules += [method.Group(pattern=p, decay=f) for p, f in cfg.decay_mults]
+  leaves = leaf_settings(params, (*rules, *groups), cfg.layer_decay)
   bare = Optimizer(optax.identity(), schedule, leaves)
   factors = bare.trainable(jax.tree.map(lambda leaf: leaf.decay, leaves))
-  made = direction(cfg, factors, weight_decay)
-  return Optimizer(made, schedule, leaves)
+  tx = direction(cfg, factors, weight_decay)
+  return Optimizer(tx, schedule, leaves)

@@ -10,24 +10,14 @@ import numpy as np
 from jmim.core import discovery
 from jmim.core import method as methods
 from jmim.core import runtime
+from jmim.core.settings import optim as settings
 from jmim.parallel import sharding
 from jmim.training import optim
 from jmim.training import schedule
 from jmim.training import step as steps
 
 BATCH = 8
-OPTIM = {
-  "name": "adamw",
-  "b1": 0.9,
-  "b2": 0.95,
-  "eps": 1e-8,
-  "weight_decay": 0.05,
-  "clip_norm": 1.0,
-  "layer_decay": 1.0,
-  "freeze": (),
-  "lr_mults": (),
-  "decay_mults": (),
-}
+OPTIM = settings.Optim(clip_norm=1.0)
 
 
 def make_batch(method, seed=0, batch=BATCH):
@@ -103,7 +93,7 @@ def tiny(cls, like=None, devices=1, fsdp=1, accumulate=1, **rt):
     shapes = jax.eval_shape(method.init, jax.random.key(0), batch)[0]
   else:
     shapes = like.params
-  rate = schedule.make("constant", 3e-3, 1.0)
+  rate = schedule.make(settings.Schedule(name="constant"), 3e-3, 1.0)
   optimizers = {
     p: optim.make(OPTIM, {p: shapes[p]}, method.groups(), rate)
     for p in method.players

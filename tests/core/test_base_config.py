@@ -1,5 +1,7 @@
 """The documented keys themselves."""
 
+import dataclasses
+
 import pytest
 
 from jmim.core import base_config
@@ -10,18 +12,42 @@ KEYS = base_config.KEYS
 FREE = ("method.type", "data.name")  # a recipe must set them
 
 
+# First words of a phrase that needs another one before it.
+LEANING = (
+  "of",
+  "its",
+  "their",
+  "there",
+  "or",
+  "also",
+  "what",
+  "beside",
+  "as",
+  "the same",
+)
+
+
 @pytest.mark.parametrize("path", KEYS)
 def test_every_key_is_documented_and_its_default_allowed(path):
   key = KEYS[path]
-  assert len(key.doc.strip()) > 5
-  validate.check_limits(path, key.default, vars(key))
+  validate.check_limits(path, key.default, key.metadata)
   assert validate.typed(path, key.default, key.default) == key.default
   assert isinstance(key.default, bool | int | float | str | tuple)
 
 
-@pytest.mark.parametrize("path", [p for p in KEYS if KEYS[p].choices])
+@pytest.mark.parametrize("path", KEYS)
+def test_the_documentation_of_a_key_stands_alone(path):
+  doc = KEYS[path].metadata["doc"]
+  assert len(doc) > 5 and not doc.endswith(".")
+  assert not doc.startswith(tuple(f"{word} " for word in LEANING))
+
+
+@pytest.mark.parametrize(
+  "path", [p for p in KEYS if "choices" in KEYS[p].metadata]
+)
 def test_choices_are_of_one_type(path):
-  assert {type(c) for c in KEYS[path].choices} == {type(KEYS[path].default)}
+  choices = KEYS[path].metadata["choices"]
+  assert {type(c) for c in choices} == {type(KEYS[path].default)}
 
 
 def test_the_base_has_every_key_and_no_other():
@@ -51,9 +77,30 @@ def test_durations_come_in_three_units_and_are_not_given():
   for stem in stems:
     for unit in ("steps", "epochs", "images"):
       key = KEYS[f"{stem}_{unit}"]
-      assert key.default == 0 and key.low == 0
+      assert key.default == 0 and key.metadata["low"] == 0
     assert isinstance(KEYS[f"{stem}_epochs"].default, float)
 
 
 def test_no_size_is_per_device():
   assert not [p for p in KEYS if "per_device" in p or "per_host" in p]
+
+
+@pytest.mark.parametrize(
+  "path, default",
+  [
+    ("seed", 0),
+    ("data.crop_ratio", (3 / 4, 4 / 3)),
+    ("hardware.prefetch", 2),
+    ("hardware.mesh.data", -1),
+    ("schedule.warmup_epochs", 0.0),
+    ("optim.b2", 0.95),
+  ],
+)
+def test_a_key_is_read_off_the_field_of_its_section(path, default):
+  assert KEYS[path].default == default
+  assert validate.get(configs.base(), path) == default
+
+
+def test_every_section_documents_itself_where_it_is_shown_whole():
+  for f in dataclasses.fields(base_config.Base):
+    assert f.metadata["doc"].strip()

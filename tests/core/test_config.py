@@ -8,6 +8,7 @@ from jmim.core import config as configs
 from jmim.core import errors
 from jmim.core import units
 from jmim.core import validate
+from jmim.methods.mim import mae
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RECIPES = sorted((ROOT / "configs").glob("*.py"))
@@ -117,8 +118,9 @@ def test_a_mistake_in_the_code_of_a_recipe_keeps_its_traceback(tmp_path):
     ("optim.freeze=('a=b', 'c')", ("a=b", "c")),
     ("hardware.mesh.fsdp=4", 4),
     ("seed=7", 7),
-    ("method.depth=3", 3),
-    ("method.variant=B/16", "B/16"),
+    ("method.norm_pix=False", False),
+    ("method.dims.depth=3", 3),
+    ("method.dims.variant=B/16", "B/16"),
     ("evals.knn.k=(10, 20)", (10, 20)),
     ("optim.players.main.lr=1", 1.0),
     ("optim.players.main.name=sgd", "sgd"),
@@ -161,7 +163,6 @@ def test_overrides_do_not_touch_anything_else(config):
     ("=3", ""),
     ("evals.fid=None", "evals.fid"),
     ("evals.fid.type=fid", "evals.fid.type"),
-    ("method.a.b=3", "method.a.b"),
     ("optim.players.main=3", "optim.players.main"),
     ("optim.players.main.lrr=3", "optim.players.main.lrr"),
     ("optim.players.main.lr=x", "optim.players.main.lr"),
@@ -189,6 +190,45 @@ def test_a_zero_clears_itself_only(config):
   config.train.update(total_epochs=800.0, total_steps=7)
   found = configs.override(config, ["train.total_steps=0"])
   assert found.train.total_epochs == 800.0 and found.train.total_steps == 0
+
+
+@pytest.mark.parametrize("older", [{}, {"depth": 7}])
+def test_a_part_is_overridden_where_the_recipe_has_no_such_section(
+  config, older
+):
+  """A recipe may have the key under its older, flat name: it gives way."""
+  config.method.update(older)
+  found = configs.override(config, ["method.dims.depth=3"])
+  assert found.method.to_dict() == {"type": "mim.mae", "dims": {"depth": 3}}
+  built = validate.build(mae.MAE, found.method, "method")
+  assert built.dims.depth == 3 and built.dims.variant == "B/16"
+
+
+def test_of_two_names_of_a_key_the_later_wins(config):
+  items = ["method.dims.depth=3", "method.depth=4"]
+  for order, depth in ((items, 4), (items[::-1], 3)):
+    found = configs.override(config, order)
+    assert validate.build(mae.MAE, found.method, "method").dims.depth == depth
+  whole = configs.override(config, ["method.depth=4", "method.dims={}"])
+  assert validate.build(mae.MAE, whole.method, "method") == mae.MAE()
+
+
+@pytest.mark.parametrize(
+  "item, near",
+  [
+    ("method.dims.widht=3", "method.dims.width"),
+    ("method.widht=3", "method.dims.width"),
+    ("method.dimz.width=3", "method.dims"),
+    ("method.mask_ration=0.5", "method.mask_ratio"),
+    ("method.decoder_dims.depht=1", "method.decoder_dims.depth"),
+  ],
+)
+def test_a_misspelt_key_of_a_part_is_named_with_the_nearest(config, item, near):
+  found = configs.override(config, [item])
+  with pytest.raises(errors.UserError) as e:
+    validate.build(mae.MAE, found.method, "method")
+  assert e.value.fix == f"did you mean {near!r}?"
+  assert item.startswith(e.value.key)
 
 
 def test_the_last_override_wins(config):

@@ -1,60 +1,38 @@
+"""The contract: what methods inherit, and what they must define."""
+
 import dataclasses
-import sys
+import inspect
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 import toys
 
 from jmim.core import discovery
 from jmim.core import field
 from jmim.core import method
+from jmim.core import randomness
+from jmim.core import runtime
 from jmim.core import validate
 
 
 @pytest.mark.parametrize("name", discovery.names())
-def test_every_method_is_found_by_its_name(name):
-  cls = discovery.find(name)
-  assert issubclass(cls, method.Method)
-  assert cls.__module__ == f"jmim.methods.{name}"
-
-
-@pytest.mark.parametrize("name", discovery.names())
 def test_every_field_is_documented_and_its_default_within_limits(name):
-  for f in dataclasses.fields(discovery.find(name)):
-    if f.metadata.get("config", True):
-      assert f.metadata["doc"].strip(), f.name
-      validate.check_limits(f.name, f.default, f.metadata)
-
-
-def test_a_module_of_ones_own_works_too():
-  assert discovery.find("toys") is toys.Adversarial
-
-
-@pytest.mark.parametrize(
-  "name",
-  ["mim.mea", "mim", "mim.mae.MAE", "os.path", "", ".", ".mae", "mim..mae"],
-)
-def test_what_is_no_method_is_a_key_error(name):
-  with pytest.raises(KeyError):
-    discovery.find(name)
-
-
-def test_looking_for_a_module_does_not_import_it():
-  assert discovery.module_exists("wave")
-  assert not discovery.module_exists("wave.reader")
-  assert "wave" not in sys.modules or sys.modules["wave"] is not None
-  assert not discovery.module_exists("jmim.methods.nothing.at.all")
+  for key, f in field.documented(discovery.find(name)).items():
+    assert f.metadata["doc"].strip(), key
+    validate.check_limits(key, f.default, f.metadata)
 
 
 def test_the_defaults_of_the_contract():
   toy = toys.MLP()
-  assert toy.players == ("main",)
+  assert toy.players == ("main",) and toy.shared == () and toy.per_example
   assert toy.consts() == {} and toy.predict() == {}
   assert toy.groups() == () and toy.axes() == ()
   plain = method.Method()
-  assert plain.draw(jax.random.key(0), {}, 0) == {}
-  extra = {"x": 1}
-  assert plain.after("main", {}, extra, {}, 0) is extra
+  assert plain.draw(randomness.Keys(jax.random.key(0)), {}, 0) == {}
+  weights = method.Weights(params={}, extra={"x": 1})
+  assert plain.after(weights, {}, 0) is weights.extra
 
 
 @pytest.mark.parametrize("member", ["inputs", "init", "loss"])
@@ -62,20 +40,55 @@ def test_what_a_method_must_define_says_so(member):
   class Empty(method.Method):
     pass
 
-  args = {"inputs": 0, "init": 2, "loss": 7}[member]
+  function = getattr(Empty(), member)
+  required = [
+    p
+    for p in inspect.signature(function).parameters.values()
+    if p.default is p.empty
+  ]
   with pytest.raises(TypeError, match=f"Empty must define {member}"):
-    getattr(Empty(), member)(*[None] * args)
+    function(*[None] * len(required))
 
 
-def test_a_field_keeps_its_doc_and_limits():
-  @dataclasses.dataclass(frozen=True)
-  class One:
-    x: int = field.value(3, "a number", low=1, choices=(1, 3))
+def test_drawn_is_draw_with_the_names_of_a_key():
+  toy = toys.MLP()
+  batch, key = toys.make_batch(toy), jax.random.key(3)
+  found = toy.drawn(key, batch)
+  expected = toy.draw(randomness.Keys(key), batch, 0)
+  np.testing.assert_array_equal(found["noise"], expected["noise"])
 
-  (field,) = dataclasses.fields(One)
-  assert One().x == 3
-  assert dict(field.metadata) == {
-    "doc": "a number",
-    "low": 1,
-    "choices": (1, 3),
-  }
+
+def test_weights_are_a_pytree_of_their_three_trees():
+  weights = method.Weights({"main": 1.0}, {"count": 2.0}, {"vae": 3.0})
+  twice = jax.tree.map(lambda x: 2 * x, weights)
+  assert twice == method.Weights({"main": 2.0}, {"count": 4.0}, {"vae": 6.0})
+  assert jax.tree.leaves(method.Weights({"main": 1.0})) == [1.0]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Net:
+  """A part that builds networks."""
+
+  width: int = field.value(3, "width", low=1)
+  rt: runtime.Runtime = field.runtime()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Owner(method.Method):
+  """A method of one part."""
+
+  net: Net = field.part(Net, "a network", width=5)
+
+
+def test_parts_get_the_runtime_of_the_method():
+  rt = runtime.Runtime(dtype=jnp.bfloat16)
+  made = dataclasses.replace(Owner(), rt=rt)
+  assert made.net == Net(width=5, rt=rt)
+  assert Owner().net.rt == runtime.Runtime()
+  again = dataclasses.replace(made, net=Net(width=7))
+  assert again.net.rt is rt
+
+
+def test_losses_are_named_by_player_where_there_are_several():
+  assert method.loss_name(toys.MLP(), "main") == "loss"
+  assert method.loss_name(toys.Adversarial(), "generator") == "loss/generator"

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from jmim.core import errors
@@ -41,6 +43,40 @@ def test_two_units_are_an_error_that_names_both():
     steps(total_steps=5, total_epochs=2.0)
   assert e.value.seen == "total_steps=5, total_epochs=2.0"
   assert e.value.key == "train.total_epochs"
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+  """Two durations and something else."""
+
+  warmup_steps: float = units.in_steps("warm-up")
+  warmup_epochs: float = units.in_epochs("warm-up")
+  warmup_images: float = units.in_images("warm-up")
+  drop_steps: float = units.in_steps("drop")
+  drop_epochs: float = units.in_epochs("drop")
+  drop_images: float = units.in_images("drop")
+  factor: float = 0.5
+
+
+def test_a_section_is_resolved_to_steps():
+  section = Section(warmup_epochs=0.5, drop_images=640, factor=0.1)
+  found = units.resolve(section, BATCH, EXAMPLES, "schedule")
+  assert found == Section(warmup_steps=7.8125, drop_steps=10.0, factor=0.1)
+  assert units.resolve(found, BATCH, EXAMPLES, "schedule") == found
+  with pytest.raises(errors.UserError) as e:
+    both = Section(warmup_epochs=1.0, warmup_steps=3)
+    units.resolve(both, BATCH, EXAMPLES, "schedule")
+  assert e.value.key == "schedule.warmup_epochs"
+
+
+def test_the_fields_of_a_duration_say_their_unit_and_are_0():
+  docs = {
+    f.name: f.metadata["doc"] for f in dataclasses.fields(Section) if f.metadata
+  }
+  assert docs["warmup_steps"] == "warm-up [optimizer steps]"
+  assert docs["warmup_epochs"] == "warm-up [passes over the data]"
+  assert docs["warmup_images"] == "warm-up [examples seen]"
+  assert Section() == Section(0, 0.0, 0, 0, 0.0, 0)
 
 
 def test_stems_are_told_apart():

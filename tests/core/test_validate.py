@@ -6,10 +6,11 @@ from jmim.core import config as configs
 from jmim.core import errors
 from jmim.core import field
 from jmim.core import validate
+from jmim.evals import knn
 
 
 @dataclasses.dataclass(frozen=True)
-class Part:
+class Flat:
   """A documented dataclass, as methods and evaluators are."""
 
   depth: int = field.value(12, "layers", low=1)
@@ -17,6 +18,29 @@ class Part:
   head: str = field.value("ridge", "kind", choices=("ridge", "logistic"))
   k: tuple = field.value((20,), "neighbours")
   hidden: int = dataclasses.field(default=0, metadata={"config": False})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Line:
+  """A kind of part."""
+
+  low: float = field.value(0.1, "least", low=0.0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Arc:
+  """Another kind."""
+
+  turns: int = field.value(1, "turns", low=1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Nested:
+  """A value, a part of one kind, a part of two."""
+
+  size: int = field.value(3, "side", low=1)
+  flat: Flat = field.part(Flat, "a part", depth=6)
+  shape: object = field.part({"line": Line, "arc": Arc}, "its shape")
 
 
 def complete(**sections):
@@ -186,8 +210,8 @@ def test_keys_of_methods_and_evaluators_are_left_to_their_classes():
 
 
 def test_build_fills_in_defaults_and_converts():
-  found = validate.build(Part, {"type": "x", "ratio": 0, "k": [10, 20]}, "p")
-  assert found == Part(ratio=0.0, k=(10, 20))
+  found = validate.build(Flat, {"type": "x", "ratio": 0, "k": [10, 20]}, "p")
+  assert found == Flat(ratio=0.0, k=(10, 20))
   assert isinstance(found.ratio, float) and isinstance(found.k, tuple)
 
 
@@ -200,10 +224,90 @@ def test_build_fills_in_defaults_and_converts():
     ({"ratio": 1.0}, "p.ratio", "< 1.0"),
     ({"head": "svm"}, "p.head", "'logistic'"),
     ({"k": 20}, "p.k", "tuple"),
-    ({"hidden": 1}, "p.hidden", "the keys of p (Part)"),
+    ({"hidden": 1}, "p.hidden", "the keys of p (Flat)"),
   ],
 )
 def test_build_names_what_is_wrong(entries, key, text):
   with pytest.raises(errors.UserError) as e:
-    validate.build(Part, entries, "p")
+    validate.build(Flat, entries, "p")
   assert e.value.key == key and text in e.value.expected
+
+
+def test_a_part_is_built_from_its_section_and_its_defaults_there():
+  found = validate.build(Nested, {"flat": {"ratio": 0}}, "p")
+  assert found == Nested(flat=Flat(depth=6, ratio=0.0))
+  config = configs.section(flat=configs.section(depth=2), size=5)
+  assert validate.build(Nested, config, "p") == Nested(
+    size=5, flat=Flat(depth=2)
+  )
+
+
+@pytest.mark.parametrize(
+  "shape, expected",
+  [
+    ({}, Line()),
+    ({"low": 1}, Line(low=1.0)),
+    ({"type": "line", "low": 1}, Line(low=1.0)),
+    ({"type": "arc"}, Arc()),
+    ({"type": "arc", "turns": 2}, Arc(turns=2)),
+  ],
+)
+def test_the_type_of_a_section_chooses_the_kind_of_a_part(shape, expected):
+  assert validate.build(Nested, {"shape": shape}, "p").shape == expected
+
+
+@pytest.mark.parametrize(
+  "entries, key, text",
+  [
+    ({"flat": {"dept": 3}}, "p.flat.dept", "p.flat.depth"),
+    ({"flat": {"depth": 0}}, "p.flat.depth", ">= 1"),
+    ({"flat": {"depth": "deep"}}, "p.flat.depth", "int"),
+    ({"flat": 3}, "p.flat", "depth, ratio, head, k"),
+    ({"flat": {"type": "round"}}, "p.flat.type", "one kind"),
+    ({"shape": "arc"}, "p.shape", "section"),
+    ({"shape": {"type": "ark"}}, "p.shape.type", "line, arc"),
+    ({"shape": {"turns": 2}}, "p.shape.turns", "p.shape (Line)"),
+    ({"shape": {"type": "arc", "turn": 2}}, "p.shape.turn", "p.shape.turns"),
+    ({"dept": 3}, "p.dept", "p.flat.depth"),
+  ],
+)
+def test_what_is_wrong_in_a_part_is_named_by_its_dotted_key(entries, key, text):
+  with pytest.raises(errors.UserError) as e:
+    validate.build(Nested, entries, "p")
+  assert e.value.key == key and text in e.value.expected
+
+
+def test_an_instance_may_give_the_values_a_section_does_not_name():
+  start = Nested(size=9, flat=Flat(depth=2))
+  found = validate.build(Nested, {"shape": {"low": 0}}, "p", start)
+  assert found == Nested(size=9, flat=Flat(depth=2), shape=Line(low=0.0))
+
+
+def test_a_misspelt_key_of_an_evaluator_is_named_with_the_nearest():
+  with pytest.raises(errors.UserError) as e:
+    validate.build(knn.Evaluator, {"type": "knn", "temprature": 1}, "evals.a")
+  assert e.value.fix == "did you mean 'evals.a.temperature'?"
+
+
+@pytest.mark.parametrize(
+  "name, known, near",
+  [
+    # The section that all have in common says nothing.
+    ("hardware.mesh.layer", ["hardware.mesh.data", "hardware.dtype"], None),
+    ("dta.batch", ["data.batch", "sample.batch"], "data.batch"),
+    ("a.widht", ["a.width", "a.b.width", "a.weight"], "a.width"),
+    ("a.b.widht", ["a.width", "a.b.width"], "a.b.width"),
+  ],
+)
+def test_the_nearest_key_is_that_with_the_most_alike_last_part(
+  name, known, near
+):
+  e = validate.unknown(name, known, name)
+  assert e.fix == (f"did you mean {near!r}?" if near else "use one of these")
+
+
+def test_without_a_near_miss_the_next_section_that_exists_is_listed():
+  known = ["a.b.width", "a.b.depth", "c.x"]
+  for name in ("a.b.zzz", "a.b.zzz.yyy"):
+    e = validate.unknown(name, known, name)
+    assert e.expected == "known keys: a.b.depth, a.b.width"

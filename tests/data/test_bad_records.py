@@ -84,7 +84,7 @@ def test_all_broken_files_are_named_and_no_other_is_lost(
     threads=2,
     on_bad_record="skip",
   )
-  stream = pipeline.train(source, spec)
+  stream = pipeline.training_batches(source, spec)
   with caplog.at_level(logging.WARNING):
     batches = list(itertools.islice(stream, 10))  # one epoch
   stream.close()
@@ -110,7 +110,7 @@ def test_a_run_trains_on_what_is_left(folder, tmp_path, caplog, monkeypatch):
   )
   config.evals = configs.section()
   config.train.total_steps = 5  # one epoch
-  seen, real = [], pipeline.train
+  seen, real = [], pipeline.training_batches
 
   def recorded(*args):
     stream = real(*args)
@@ -121,7 +121,7 @@ def test_a_run_trains_on_what_is_left(folder, tmp_path, caplog, monkeypatch):
     finally:
       stream.close()
 
-  monkeypatch.setattr(pipeline, "train", recorded)
+  monkeypatch.setattr(pipeline, "training_batches", recorded)
   with caplog.at_level(logging.WARNING):
     train.run(config, tmp_path)
   assert set(np.concatenate(seen[:5]).tolist()) == set(range(_N)) - broken
@@ -142,7 +142,7 @@ def test_more_than_the_stated_share_stops_the_run(folder):
     on_bad_record="skip",
     max_bad_share=0.02,
   )
-  stream = pipeline.train(source, spec)
+  stream = pipeline.training_batches(source, spec)
   with pytest.raises(errors.UserError, match="21 of 1000") as caught:
     for _ in range(10):
       next(stream)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from jmim.core import errors
+from jmim.data import pipeline
 from jmim.data import sources
 
 
@@ -96,3 +97,23 @@ def test_importing_sources_is_cheap():
     [sys.executable, "-c", code], capture_output=True, text=True, check=True
   )
   assert found.stdout.strip() == "set()"
+
+
+def test_npz_files(tmp_path):
+  images = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
+  np.savez(tmp_path / "train.npz", image=images, label=[3, 1])
+  source = sources.build("array", "train", str(tmp_path))
+  assert source.num_classes == 4
+  np.testing.assert_array_equal(source[1]["image"], images[1])
+  with pytest.raises(errors.UserError) as caught:
+    sources.build("array", "test", str(tmp_path))
+  assert caught.value.key == "data.train_split"
+
+
+def test_synthetic_images_decode_and_differ():
+  source = sources.build("synthetic", "train")
+  assert len(source) == 512 and source.num_classes == 10
+  spec = pipeline.Spec(batch=4, size=256, threads=0)
+  (batch, *_) = pipeline.evaluation_batches(source, spec, limit=4)
+  flat = batch["image"].reshape(4, -1)
+  assert len(np.unique(flat, axis=0)) == 4 and flat.std(1).min() > 20

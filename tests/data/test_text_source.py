@@ -4,8 +4,6 @@ import pytest
 from jmim.core import errors
 from jmim.data import pipeline
 from jmim.data import sources
-from jmim.data.builders import markov as builder
-from jmim.data.procedural import markov
 
 
 @pytest.fixture
@@ -68,32 +66,10 @@ def test_what_is_wrong_is_named(folder, name, split, part):
 def test_batches_of_tokens(folder):
   source = sources.build("text/byte:3", "test", folder)
   spec = pipeline.Spec(batch=2, size=1)
-  stream = pipeline.train(source, spec)
+  stream = pipeline.training_batches(source, spec)
   batch = next(stream)
   stream.close()
   assert batch["tokens"].shape == (2, 3) and batch["tokens"].dtype == np.int32
   np.testing.assert_array_equal(
     batch["tokens"], [source[i]["tokens"] for i in batch["index"]]
   )
-
-
-def test_the_chain_is_stationary_and_its_numbers_are_exact():
-  chain = markov.make(8)
-  p, t = chain.initial, chain.transition
-  np.testing.assert_allclose(p @ t, p, atol=1e-12)
-  np.testing.assert_allclose(t.sum(1), 1)
-  assert p.min() > 0 and t.min() > 0
-  rows = chain.draw(np.random.default_rng(0), 20_000, 6)
-  for position in (0, 5):
-    share = np.bincount(rows[:, position], minlength=8) / len(rows)
-    assert (np.abs(share - p) < 4 * np.sqrt(p / len(rows))).all()
-  assert chain.nll(rows).mean() == pytest.approx(chain.entropy(6), abs=0.05)
-  assert markov.make(8) is chain and markov.make(8, 1) is not chain
-
-
-def test_the_data_set_is_drawn_from_its_chain(tmp_path):
-  source = sources.build("markov/short", "test", str(tmp_path))
-  rows = np.stack([source[i]["tokens"] for i in range(len(source))])
-  assert rows.shape == (1024, 8) and rows.dtype == np.int32
-  chain = builder.chain("short")
-  assert chain.nll(rows).mean() == pytest.approx(chain.entropy(8), rel=0.02)

@@ -36,7 +36,7 @@ def test_cifar10_reads_whole(tfds_dir, split, count):
   source = sources.build("cifar10", split, tfds_dir)
   spec = pipeline.Spec(batch=768, size=32)
   seen, labels, total = [], [], np.zeros(3)
-  for batch in pipeline.evaluate(source, spec):
+  for batch in pipeline.evaluation_batches(source, spec):
     seen.append(batch["index"][batch["valid"]])
     labels.append(batch["label"][batch["valid"]])
     total += batch["image"][batch["valid"]].sum((0, 1, 2))
@@ -50,7 +50,9 @@ def test_cifar10_reads_whole(tfds_dir, split, count):
 @pytest.mark.slow
 def test_an_epoch_of_cifar10_visits_each_image_once(tfds_dir):
   source = sources.build("cifar10", "train", tfds_dir)
-  stream = pipeline.train(source, pipeline.Spec(batch=500, size=32, seed=7))
+  stream = pipeline.training_batches(
+    source, pipeline.Spec(batch=500, size=32, seed=7)
+  )
   epochs = []
   for _ in range(2):
     batches = list(itertools.islice(stream, 100))

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from jmim.core import errors
+from jmim.data import augment
 from jmim.data import decode
+from jmim.data import entries
 from jmim.data import order
 from jmim.data import pipeline
 from jmim.data import sources
@@ -52,7 +54,7 @@ def _assert_boxes_tell_the_place(images, boxes):
 @pytest.mark.parametrize("nested", [False, True])
 def test_boxes_say_what_the_views_show(nested):
   spec = _with(views=3, nested=nested, local_views=2, local_size=16)
-  (batch,) = _take(pipeline.train(_map(), spec))
+  (batch,) = _take(pipeline.training_batches(_map(), spec))
   assert batch["views"].shape == (6, 3, 32, 32, 3)
   assert batch["locals"].shape == (6, 2, 16, 16, 3)
   for images, boxes in (("views", "boxes"), ("locals", "local_boxes")):
@@ -72,7 +74,7 @@ def test_boxes_say_what_the_views_show(nested):
 
 def test_repeats_are_new_samples_of_the_same_example():
   spec = _with(batch=12, repeat_samples=3)
-  batches = _take(pipeline.train(_map(), spec), 2)
+  batches = _take(pipeline.training_batches(_map(), spec), 2)
   for step, batch in enumerate(batches):
     index = batch["index"].reshape(4, 3)
     assert (index == index[:, :1]).all()
@@ -84,17 +86,17 @@ def test_repeats_are_new_samples_of_the_same_example():
   seen = np.concatenate([b["index"][::3] for b in batches])
   assert sorted(seen[:6].tolist()) == list(range(6))
   # The first sample is what there would be without repeats.
-  (plain,) = _take(pipeline.train(_map(), _with(batch=4)))
+  (plain,) = _take(pipeline.training_batches(_map(), _with(batch=4)))
   np.testing.assert_array_equal(batches[0]["image"][::3], plain["image"])
 
 
 @pytest.mark.parametrize("hosts", [2, 4])
 def test_hosts_may_part_the_repeats_of_an_example(hosts):
   spec = _with(batch=12, repeat_samples=6)
-  (whole,) = _take(pipeline.train(_map(), spec))
+  (whole,) = _take(pipeline.training_batches(_map(), spec))
   shares = [
     _take(
-      pipeline.train(
+      pipeline.training_batches(
         _map(), spec, start_step=0, process_index=host, process_count=hosts
       )
     )[0]
@@ -117,7 +119,7 @@ def _videos(n=4, frames=20):
 def test_clips_are_frames_at_the_stride_from_a_random_start():
   spec = _with(batch=4, size=12, host_crop="none", frames=4, stride=3)
   starts = set()
-  for batch in _take(pipeline.train(_videos(), spec), 40):
+  for batch in _take(pipeline.training_batches(_videos(), spec), 40):
     assert batch["video"].shape == (4, 4, 12, 12, 3)
     first = batch["video"][:, 0, 0, 0, 0].astype(int)
     expected = first[:, None] + 3 * np.arange(4)
@@ -125,13 +127,13 @@ def test_clips_are_frames_at_the_stride_from_a_random_start():
     np.testing.assert_array_equal(first // 40, batch["index"])
     starts |= set((first % 40).tolist())
   assert starts == set(range(20 - 9))
-  (batch,) = pipeline.evaluate(_videos(), spec)
+  (batch,) = pipeline.evaluation_batches(_videos(), spec)
   assert (batch["video"][:, 0, 0, 0, 0] % 40 == 5).all()
 
 
 def test_a_clip_longer_than_the_video_stays_at_its_last_frame():
   spec = _with(batch=4, size=12, host_crop="none", frames=4, stride=9)
-  (batch,) = _take(pipeline.train(_videos(), spec))
+  (batch,) = _take(pipeline.training_batches(_videos(), spec))
   np.testing.assert_array_equal(
     batch["video"][:, :, 0, 0, 0] % 40, [[0, 9, 18, 19]] * 4
   )
@@ -144,12 +146,12 @@ def test_frames_and_pairs_are_cut_alike():
   )
   images = np.stack([source[i]["image"] for i in range(len(source))])
   pairs = sources.ArraySource({"high": images, "low": small})
-  (batch,) = _take(pipeline.train(pairs, _SPEC))
+  (batch,) = _take(pipeline.training_batches(pairs, _SPEC))
   assert batch["pair"].shape == (6, 2, 32, 32, 3)
   apart = np.abs(np.diff(batch["pair"][..., :2].astype(int), axis=1))
   assert apart[..., 2:-2, 2:-2, :].max() <= 3
   clips = sources.ArraySource({"video": np.stack([images, images], 1)})
-  (batch,) = _take(pipeline.train(clips, _with(frames=2, stride=1)))
+  (batch,) = _take(pipeline.training_batches(clips, _with(frames=2, stride=1)))
   np.testing.assert_array_equal(batch["video"][:, 0], batch["video"][:, 1])
 
 
@@ -157,7 +159,7 @@ def test_numbers_pass_through():
   points = np.random.default_rng(0).normal(size=(6, 50, 3))
   tokens = np.arange(24).reshape(6, 4)
   source = sources.ArraySource({"points": points, "tokens": tokens})
-  (batch,) = _take(pipeline.train(source, _SPEC))
+  (batch,) = _take(pipeline.training_batches(source, _SPEC))
   index = batch["index"]
   assert batch["tokens"].dtype == np.int32
   np.testing.assert_array_equal(batch["tokens"], tokens[index])
@@ -166,5 +168,88 @@ def test_numbers_pass_through():
 
 def test_a_video_is_missed_by_name():
   with pytest.raises(errors.UserError, match="examples with image") as caught:
-    next(pipeline.train(_map(), _with(frames=2)))
+    next(pipeline.training_batches(_map(), _with(frames=2)))
   assert "video" in caught.value.expected
+
+
+def _mapped(n=6, side=_SIDE, fraction=1):
+  """`_map` with maps of the same places; one per `fraction` pixels."""
+  source = _map(n)
+  images = np.stack([source[i]["image"] for i in range(n)])
+  y, x = np.mgrid[: side // fraction, : side // fraction]
+  ids = (y * 1000 + x)[None].repeat(n, 0)
+  depth = ((y + 0.5) * fraction / side)[None].repeat(n, 0)
+  arrays = {"image": images, "segmentation": ids, "depth": depth}
+  return sources.ArraySource(arrays)
+
+
+@pytest.mark.parametrize("crop", ["center", "resized"])
+@pytest.mark.parametrize("fraction", [1, 4])
+def test_maps_are_cut_as_their_image_is(crop, fraction):
+  source = _mapped(fraction=fraction)
+  spec = _with(host_crop=crop, eval_crop="center", eval_resize=40)
+  (batch,) = _take(pipeline.training_batches(source, spec))
+  (held,) = pipeline.evaluation_batches(source, spec)
+  for found in (batch, held):
+    assert found["depth"].shape == (6, 32, 32)
+    assert found["depth"].dtype == np.float32
+    assert found["segmentation"].dtype == np.int32
+    inner = slice(3, -3)
+    # The first channel of the image says where a pixel is, in 256ths.
+    shown = found["image"][..., 0][:, inner, inner] / 256
+    apart = np.abs(shown - found["depth"][:, inner, inner])
+    # As much as half a pixel of the map, and one of the crop.
+    assert apart.max() < 0.5 * fraction / _SIDE + 1 / 32
+    rows, columns = np.divmod(found["segmentation"], 1000)
+    assert (rows < _SIDE // fraction).all()
+    assert (columns < _SIDE // fraction).all()
+    assert (np.diff(columns, axis=2) >= 0).all()
+
+
+def test_repeats_cut_the_maps_of_each_sample():
+  spec = _with(batch=6, repeat_samples=3)
+  (batch,) = _take(pipeline.training_batches(_mapped(), spec))
+  maps = batch["segmentation"].reshape(2, 3, -1)
+  assert (maps[:, 0] != maps[:, 1]).any(1).all()
+
+
+def test_maps_stay_as_stored_where_nothing_is_cut_or_they_show_no_image():
+  whole = _with(size=_SIDE, host_crop="none")
+  (batch,) = _take(pipeline.training_batches(_mapped(fraction=4), whole))
+  assert batch["segmentation"].shape == (6, 40, 40)
+  source = _map()
+  images = np.stack([source[i]["image"] for i in range(6)])
+  masks = np.zeros((6, 5, _SIDE, _SIDE), np.uint8)  # of five frames
+  arrays = sources.ArraySource({"image": images, "semantic": masks})
+  (batch,) = _take(pipeline.training_batches(arrays, _SPEC))
+  assert batch["semantic"].shape == (6, 5, _SIDE, _SIDE)
+
+
+def test_pictures_of_other_names_come_beside_the_image():
+  """A new kind of picture is one line of the table."""
+  source = _map()
+  images = np.stack([source[i]["image"] for i in range(6)])
+  more = {"image": images, "low": 255 - images, "high": images}
+  (batch,) = _take(pipeline.training_batches(sources.ArraySource(more), _SPEC))
+  assert batch["image"].shape == (6, 32, 32, 3)
+  low, high = batch["pair"][:, 0].astype(int), batch["pair"][:, 1].astype(int)
+  assert np.abs(low + high - 255).max() <= 2
+
+
+def test_a_picture_may_be_added_to_the_table(monkeypatch):
+  line = entries.Entry(kind=entries.PIXELS, features=("reference",))
+  monkeypatch.setitem(entries.ENTRIES, "reference", line)
+  monkeypatch.setitem(entries.PICTURES, "reference", line)
+  monkeypatch.setattr(entries, "FEATURES", entries.FEATURES | {"reference"})
+  source = _map()
+  images = np.stack([source[i]["image"] for i in range(6)])
+  more = {"image": images, "reference": images[::-1]}
+  (batch,) = _take(pipeline.training_batches(sources.ArraySource(more), _SPEC))
+  assert batch["reference"].shape == (6, 32, 32, 3)
+  assert batch["reference"].dtype == np.uint8
+  np.testing.assert_array_equal(
+    batch["reference"][:, 16, 16, 2], 5 - batch["index"]
+  )
+  spec = _with(mean=(0.5,) * 3, std=(0.5,) * 3)
+  ready = augment.prepare_batch(spec, batch)
+  assert ready["reference"].dtype == np.float32

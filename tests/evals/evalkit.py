@@ -9,7 +9,6 @@ import numpy as np
 
 from jmim.core import method
 from jmim.core import state as states
-from jmim.data import augment
 from jmim.data import pipeline
 from jmim.data import sources
 from jmim.evals.lib import context as contexts
@@ -96,7 +95,15 @@ def context(
   """
   toy = model(size=size)
   mesh = sharding.make_mesh({"data": -1, "fsdp": 1}, jax.devices()[:devices])
-  spec = pipeline.Spec(batch=batch, size=size, channels=CHANNELS, threads=0)
+  spec = pipeline.Spec(
+    batch=batch,
+    size=size,
+    channels=CHANNELS,
+    threads=0,
+    flip=False,
+    mean=(0.0,) * CHANNELS,
+    std=(1.0,) * CHANNELS,
+  )
   data = data or {"train": source(n[0], 0, size), "eval": source(n[1], 1, size)}
   first = toy.init(jax.random.key(0), None)
   fresh = toy.init(jax.random.key(1), None)
@@ -104,7 +111,6 @@ def context(
     toy,
     mesh,
     spec=spec,
-    augment_spec=augment.Spec(flip=False),
     sources=data,
     consts={},
     fresh=lambda: fresh,

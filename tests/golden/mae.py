@@ -11,6 +11,7 @@ import optax
 
 from jmim.convert import table
 from jmim.convert.tables import mae as convert
+from jmim.core.settings import optim as optim_settings
 from jmim.evals import knn
 from jmim.evals import linear
 from jmim.methods.mim import mae
@@ -194,7 +195,8 @@ def linear_probe(case):
   peak, warmup, total, low = described(
     case, "lr_schedule", "peak", "warm-up", "total", "min"
   )
-  rate = schedule.make("cosine", peak, total, warmup=warmup, min_lr=low)
+  shape = optim_settings.Schedule(warmup_steps=warmup, min_lr=low)
+  rate = schedule.make(shape, peak, total)
   out["lr_schedule"] = jax.vmap(rate)(case.inputs["lr_schedule_epochs"])
   return out
 
@@ -236,19 +238,14 @@ def finetune(case):
     return m.loss("main", params, {}, {}, batch, draws, 0)[0]
 
   loss, grads = jax.jit(jax.value_and_grad(loss_of))(params)
-  settings = {
-    "name": "adamw",
-    "b1": 0.9,
-    "b2": 0.999,
-    "eps": 1e-8,
-    "weight_decay": config["weight_decay"],
-    "clip_norm": 0.0,
-    "layer_decay": config["layer_decay"],
-    "freeze": (),
-    "lr_mults": (),
-    "decay_mults": (),
-  }
-  constant = schedule.make("constant", config["base_lr"], 1.0)
+  settings = optim_settings.Optim(
+    b2=0.999,
+    weight_decay=config["weight_decay"],
+    layer_decay=config["layer_decay"],
+  )
+  constant = schedule.make(
+    optim_settings.Schedule(name="constant"), config["base_lr"], 1.0
+  )
   optimizer = optim.make(settings, params, m.groups(), constant)
   check_groups(case, names, optimizer, params)
   new, _ = optimizer.update(grads, optimizer.init(params), params, 0)

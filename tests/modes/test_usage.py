@@ -26,10 +26,10 @@ def test_help_shows_what_runs_need_and_where_the_rest_is(capsys):
     "--mode",
   ]
   for key in usage.KEYS:
-    assert " ".join(base_config.KEYS[key].doc.split()) in flat
+    assert " ".join(base_config.KEYS[key].metadata["doc"].split()) in flat
   for mode in command_line.MODES:
     assert mode in listed[2]
-  assert "jmim/core/base_config.py" in text
+  assert "jmim/core/settings" in text
 
 
 def test_every_flag_of_the_module_is_in_the_help():

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-import toys
 
 from jmim.core import method
+from jmim.core.settings import optim as settings
 from jmim.training import optim
 
 LR = 0.05
@@ -43,7 +43,7 @@ def run(shapes, steps=4, groups=(), lr=LR, **own):
   """(parameters before, after) some steps on normal gradients."""
   params = first = normal(0, shapes)
   schedule = lr if callable(lr) else lambda step: jnp.float32(lr)
-  made = optim.make(toys.settings(**own), params, groups, schedule)
+  made = optim.make(settings.Optim(**own), params, groups, schedule)
   state = made.init(params)
   for step in range(steps):
     grads = made.trainable(normal(step + 1, shapes))
@@ -83,10 +83,10 @@ def test_weight_decay_may_follow_the_step(name):
   params = normal(0, shapes)
   zero = jax.tree.map(jnp.zeros_like, params)
   rising = lambda step: 0.1 * (step + 1)
-  settings = toys.settings(name=name, momentum=0.0, clip_norm=1.0)
+  cfg = settings.Optim(name=name, momentum=0.0, clip_norm=1.0)
   constant = lambda step: jnp.float32(LR)
   made = optim.make(
-    settings, params, groups=(), schedule=constant, weight_decay=rising
+    cfg, params, groups=(), schedule=constant, weight_decay=rising
   )
   state, now, factor = made.init(params), params, 1.0
   for step in range(3):
@@ -129,7 +129,7 @@ def test_a_stack_trains_like_its_layers_one_by_one(name):
       "main": {"flat": jax.tree.map(lambda x: x[i], t["main"]["layers"])}
     }
     params = pick(first)
-    made = optim.make(toys.settings(**own), params, (), schedule)
+    made = optim.make(settings.Optim(**own), params, (), schedule)
     state = made.init(params)
     for step, grad in enumerate(grads):
       params, state = made.update(pick(grad), state, params, step)
@@ -199,7 +199,7 @@ def test_lars_norms_are_those_of_each_layer_and_zero_norms_adapt_nothing():
 
 
 def leaves(shapes, groups=(), layer_decay=1.0):
-  return optim.settings(normal(0, shapes), groups, layer_decay)["main"]
+  return optim.leaf_settings(normal(0, shapes), groups, layer_decay)["main"]
 
 
 def test_only_kernels_are_decayed_by_default():
@@ -231,7 +231,7 @@ def test_the_config_comes_before_the_method():
     "decay_mults": (("kernel", 0.5), ("token", 1.0)),
   }
   params = normal(0, SHAPES)
-  made = optim.make(toys.settings(**own), params, groups, lambda step: 0.1)
+  made = optim.make(settings.Optim(**own), params, groups, lambda step: 0.1)
   main = made.leaves["main"]
   assert main["dense"]["kernel"] == optim.Leaf(0.5, 2.0, False)
   assert main["dense"]["bias"] == optim.Leaf(0.0, 2.0, False)

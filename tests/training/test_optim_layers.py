@@ -10,6 +10,7 @@ import pytest
 import toys
 
 from jmim.core import tree as trees
+from jmim.core.settings import optim as settings
 from jmim.training import optim
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -49,7 +50,7 @@ def test_layer_decay_is_that_of_the_mae_release():
   case = json.loads(CASE.read_text())
   groups, d = case["param_groups"], case["config"]["layer_decay"]
   params = nested({translate(name)[0] for name in groups})
-  found = trees.named(optim.settings(params, (), d))
+  found = trees.named(optim.leaf_settings(params, (), d))
   for name, expected in groups.items():
     ours, block = translate(name)
     rate = np.asarray(found[ours].lr)
@@ -66,7 +67,7 @@ def test_layer_decay_by_hand():
     "main/blocks/layers/mlp/kernel",
     "main/blocks/layers/norm/scale",
   ]
-  found = trees.named(optim.settings(nested(names), (), 0.5))
+  found = trees.named(optim.leaf_settings(nested(names), (), 0.5))
   assert [found[n].lr for n in names[:3]] == [0.5**4, 0.5**4, 1.0]
   for name, ndim in ((names[3], 3), (names[4], 2)):
     rate = found[name].lr
@@ -78,7 +79,7 @@ def test_layer_rates_reach_the_update():
   params = nested(["main/blocks/layers/kernel"])
   own = {"name": "sgd", "momentum": 0.0, "weight_decay": 0.0}
   made = optim.make(
-    toys.settings(layer_decay=0.5, lr_mults=(("kernel", 3.0),), **own),
+    settings.Optim(layer_decay=0.5, lr_mults=(("kernel", 3.0),), **own),
     params,
     (),
     lambda step: jnp.float32(1.0),
@@ -90,7 +91,7 @@ def test_layer_rates_reach_the_update():
 
 
 def test_without_a_stack_there_is_no_layer_decay():
-  found = optim.settings(nested(["main/head/kernel"]), (), 0.5)
+  found = optim.leaf_settings(nested(["main/head/kernel"]), (), 0.5)
   assert found["main"]["head"]["kernel"].lr == 1.0
 
 
@@ -104,7 +105,7 @@ PARAMS = {
 
 @pytest.mark.parametrize("name", ["adamw", "lion", "sgd", "lars"])
 def test_frozen_parameters_have_no_state_and_do_not_move(name):
-  cfg = toys.settings(name=name, freeze=("encoder/",))
+  cfg = settings.Optim(name=name, freeze=("encoder/",))
   made = optim.make(cfg, PARAMS, (), lambda step: jnp.float32(0.1))
   state = made.init(PARAMS)
   assert not [n for n in trees.named(state) if "encoder" in n]
@@ -121,7 +122,7 @@ def test_frozen_parameters_have_no_state_and_do_not_move(name):
 
 
 def test_one_of_several_patterns_may_freeze():
-  cfg = toys.settings(freeze=("bias$", "^main/head"))
+  cfg = settings.Optim(freeze=("bias$", "^main/head"))
   made = optim.make(cfg, PARAMS, (), lambda step: 0.1)
   assert list(trees.named(made.trainable(PARAMS))) == ["main/encoder/kernel"]
 

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from jmim.core.settings import optim as settings
 from jmim.training import schedule
 
 
@@ -20,16 +21,22 @@ def card(e, lr, warm, total, low=0.0):
 def test_cosine_is_that_of_the_mae_release(per_epoch, low):
   # 40 of 800 epochs; the warm-up ends between two steps if per_epoch is odd.
   lr, warm, total = 2.4e-3, 4.3, 80
-  made = schedule.make(
-    "cosine", lr, total * per_epoch, warmup=warm * per_epoch, min_lr=low
-  )
+  shape = settings.Schedule(warmup_steps=warm * per_epoch, min_lr=low)
+  made = schedule.make(shape, lr, total * per_epoch)
   for step in range(0, int(total * per_epoch), 7):
     expected = card(step / per_epoch, lr, warm=warm, total=total, low=low)
     assert float(made(step)) == pytest.approx(expected, rel=1e-5, abs=1e-9)
 
 
-def values(name, steps, **kwargs):
-  return np.asarray(schedule.make(name, 1.0, 100, **kwargs)(np.array(steps)))
+def make(name, peak, total, **fields):
+  """A schedule; warmup, cooldown, timescale and drop in steps."""
+  durations = ("warmup", "cooldown", "timescale", "drop")
+  fields = {f"{k}_steps" if k in durations else k: v for k, v in fields.items()}
+  return schedule.make(settings.Schedule(name=name, **fields), peak, total)
+
+
+def values(name, steps, **fields):
+  return np.asarray(make(name, 1.0, 100, **fields)(np.array(steps)))
 
 
 def test_linear_falls_on_a_line_to_min_lr():
@@ -84,17 +91,17 @@ def test_step_drops_once():
 
 
 def test_no_warmup_starts_at_the_peak():
-  assert float(schedule.make("cosine", 0.7, 10)(0)) == pytest.approx(0.7)
+  assert float(make("cosine", 0.7, 10)(0)) == pytest.approx(0.7)
 
 
 def test_all_warmup_and_steps_beyond_the_end_are_finite():
-  made = schedule.make("cosine", 1.0, 10, warmup=10)
+  made = make("cosine", 1.0, 10, warmup=10)
   assert float(made(5)) == pytest.approx(0.5)
   assert np.isfinite(made(np.arange(20))).all()
-  assert float(schedule.make("linear", 1.0, 10)(15)) == 0.0
+  assert float(make("linear", 1.0, 10)(15)) == 0.0
 
 
 def test_traced_steps_and_numbers_agree():
-  made = schedule.make("rsqrt", 0.3, 50, warmup=3.3, cooldown=5)
+  made = make("rsqrt", 0.3, 50, warmup=3.3, cooldown=5)
   for step in (0, 3, 4, 47):
     assert float(jax.jit(made)(step)) == pytest.approx(float(made(step)))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import toys
 
-from jmim.training import microbatch
+from jmim.core import method
 from jmim.training import step as steps
 
 SGD = {"name": "sgd", "momentum": 0.0, "weight_decay": 0.0}
@@ -37,7 +37,7 @@ def close(a, b, rtol=1e-5, atol=1e-6):
 
 def drawn(toy, batch, seed, step):
   """The draws of a step, by the rule in the module's docstring."""
-  return toy.draw(steps.keys(seed, jnp.int32(step))[1], batch, step)
+  return toy.drawn(steps.keys(seed, jnp.int32(step))[1], batch, step)
 
 
 # Players.
@@ -51,14 +51,13 @@ def test_players_move_in_turn_and_the_second_sees_the_first():
   draws = drawn(toy, batch, 3, 0)
 
   def by_hand(player, params):
-    (value, _), grads = jax.value_and_grad(
-      lambda own: toy.loss(
-        player, params | {player: own}, state.extra, {}, batch, draws, 0
-      ),
-      has_aux=True,
-    )(params[player])
-    own = jax.tree.map(lambda p, g: p - LR * g, params[player], grads)
-    return params | {player: own}, value
+    def loss(trained):
+      weights = method.Weights(params | {player: trained}, state.extra)
+      return toy.loss(weights, batch, draws, 0, player)
+
+    (value, _), grads = jax.value_and_grad(loss, has_aux=True)(params[player])
+    trained = jax.tree.map(lambda p, g: p - LR * g, params[player], grads)
+    return params | {player: trained}, value
 
   params, loss_g = by_hand("generator", state.params)
   params, loss_d = by_hand("discriminator", params)
@@ -165,19 +164,6 @@ def test_four_microbatches_equal_the_whole_batch():
   close(a.params, b.params)
   close(metrics, split)
   np.testing.assert_array_equal(b.extra["plays"], [1, 1])  # once a step
-
-
-def test_microbatches_partition_what_is_per_example():
-  tree = {"x": jnp.arange(12).reshape(6, 2), "y": jnp.arange(5), "z": 3.0}
-  parts = microbatch.split(tree, 3, shared=("y", "z"))
-  rows = np.concatenate([p["x"] for p in parts])
-  assert sorted(map(tuple, rows.tolist())) == [
-    (2 * i, 2 * i + 1) for i in range(6)
-  ]
-  np.testing.assert_array_equal(parts[1]["x"][:, 0], [2, 8])  # i % 3 == 1
-  for p in parts:
-    np.testing.assert_array_equal(p["y"], np.arange(5))
-    assert p["z"] == 3.0
 
 
 # EMA and the window.

@@ -16,10 +16,9 @@ PARTS = ("params", "opt", "ema", "extra", "window", "counted")
 class Cliff(toys.MLP):
   """From step 1 on, the loss is finite and its gradient is not; no extra."""
 
-  def loss(self, player, params, extra, consts, batch, draws, step):
-    args = (player, params, extra, consts, batch, draws, step)
-    value, aux = super().loss(*args)
-    kernel = params["main"]["head"]["kernel"]
+  def loss(self, weights, batch, draws, step, player="main"):
+    value, aux = super().loss(weights, batch, draws, step, player)
+    kernel = weights.params["main"]["head"]["kernel"]
     return value + jnp.sqrt(0.0 * kernel.sum() + (step < 1)), aux
 
 
@@ -27,8 +26,8 @@ class Cliff(toys.MLP):
 class BadTarget(toys.Momentum):
   """At step 1 only `extra` is not finite."""
 
-  def after(self, player, params, extra, aux, step):
-    extra = super().after(player, params, extra, aux, step)
+  def after(self, weights, aux, step, player="main"):
+    extra = super().after(weights, aux, step, player)
     broken = jnp.where(step == 1, jnp.nan, 0.0)
     return extra | {"target": extra["target"] + broken}
 

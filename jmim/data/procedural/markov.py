@@ -53,10 +53,10 @@ class Chain:
     u = rng.random((length, n, 1))
     last = len(self.initial) - 1
     pick = lambda p, v: np.minimum((np.cumsum(p, -1) < v).sum(-1), last)
-    found = [pick(self.initial, u[0])]
+    tokens = [pick(self.initial, u[0])]
     for level in u[1:]:
-      found.append(pick(self.transition[found[-1]], level))
-    return np.stack(found, axis=1).astype(np.int32)
+      tokens.append(pick(self.transition[tokens[-1]], level))
+    return np.stack(tokens, axis=1).astype(np.int32)
 
 
 @functools.cache
@@ -64,8 +64,8 @@ def make(vocabulary: int, seed: int = 0) -> Chain:
   """The chain of a vocabulary and a seed."""
   rng = np.random.default_rng([seed, vocabulary])
   zipf = lambda a: np.arange(1, vocabulary + 1) ** -float(a)
-  own, common = (z / z.sum() for z in (zipf(3), zipf(2)))
-  rows = [own[rng.permutation(vocabulary)] for _ in range(vocabulary)]
+  peak, common = (z / z.sum() for z in (zipf(3), zipf(2)))
+  rows = [peak[rng.permutation(vocabulary)] for _ in range(vocabulary)]
   transition = (np.stack(rows) + common) / 2
   # The stationary distribution: left eigenvector of the eigenvalue 1.
   a = np.vstack([transition.T - np.eye(vocabulary), np.ones(vocabulary)])

@@ -215,11 +215,11 @@ def boxes(instance: np.ndarray, count: int) -> np.ndarray:
 
   Rows beyond `count` are 0.
   """
-  found = np.zeros((MOST, 4), np.float32)
+  edges = np.zeros((MOST, 4), np.float32)
   for i in range(count):
     rows, columns = np.nonzero(instance == i + 1)
-    found[i] = rows.min(), columns.min(), rows.max() + 1, columns.max() + 1
-  return found / len(instance)
+    edges[i] = rows.min(), columns.min(), rows.max() + 1, columns.max() + 1
+  return edges / len(instance)
 
 
 def semantic(instance: np.ndarray, things: list[Thing]) -> np.ndarray:

@@ -14,11 +14,11 @@ import numpy as np
 from jmim.core import errors
 from jmim.core import method as methods
 from jmim.data import augment
+from jmim.data import entries
 from jmim.data import pipeline
 from jmim.parallel import sharding
 
 Tree = Any
-UNUSED = ("valid", "index")  # entries of a batch that no method reads
 
 
 class Context:
@@ -35,7 +35,6 @@ class Context:
     method: methods.Method,
     mesh: jax.sharding.Mesh,
     spec: pipeline.Spec,
-    augment_spec: augment.Spec,
     sources: dict[str, Any],
     consts: Tree,
     fresh: Callable[[], tuple[Tree, Tree]],
@@ -47,14 +46,13 @@ class Context:
       method: the method.
       mesh: devices.
       spec: of the input pipeline.
-      augment_spec: of the normalisation.
       sources: "train" and "eval".
       consts: frozen networks.
       fresh: returns (params, extra) as they were before the first step.
       seed: of the run.
     """
     self.method, self.mesh, self.spec = method, mesh, spec
-    self.augment, self.sources, self.consts = augment_spec, sources, consts
+    self.augment, self.sources, self.consts = spec, sources, consts
     self.seed, self._fresh = seed, fresh
     self._sharding = sharding.batch_sharding(mesh)
     self._everywhere = sharding.replicated(mesh)
@@ -84,7 +82,7 @@ class Context:
       split: "train" or "eval".
       limit: the first so many of a fixed shuffled order; None: all.
     """
-    return pipeline.evaluate(
+    return pipeline.evaluation_batches(
       self.sources[split],
       self.spec,
       limit=limit,
@@ -113,7 +111,9 @@ class Context:
     if name not in self._compiled:
       fn = self.output(name)
       self._compiled[name] = self.jit(
-        lambda p, e, c, b, k: fn(p, e, c, augment.evaluate(self.augment, b), k)
+        lambda p, e, c, b, k: fn(
+          p, e, c, augment.prepare_batch(self.augment, b), k
+        )
       )
     ready = (self.put_whole if whole else self.put)(batch)
     return self._call(self._compiled[name], ready, weights, key)
@@ -182,7 +182,7 @@ class Context:
     return self._call(self._compiled["<loss>"], batch, weights, key)
 
   def _losses(self, params, extra, consts, batch, key):
-    batch = augment.evaluate(self.augment, batch)
+    batch = augment.prepare_batch(self.augment, batch)
     draws = self.method.draw(key, batch, 0)
     single, found = len(self.method.players) == 1, {}
     for player in self.method.players:
@@ -201,7 +201,7 @@ class Context:
   def put(self, local: dict[str, np.ndarray]) -> dict[str, jax.Array]:
     """Every host's slice of a batch as global arrays on the devices."""
     put = lambda x: jax.make_array_from_process_local_data(self._sharding, x)
-    return {k: put(v) for k, v in local.items() if k not in UNUSED}
+    return {k: put(local[k]) for k in entries.readable(local)}
 
   def put_whole(self, batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
     """A batch that every host holds whole, split if its length allows."""
@@ -211,7 +211,7 @@ class Context:
       where = self._sharding if even else self._everywhere
       return jax.make_array_from_callback(x.shape, where, lambda i: x[i])
 
-    return {k: put(v) for k, v in batch.items() if k not in UNUSED}
+    return {k: put(batch[k]) for k in entries.readable(batch)}
 
   def _call(self, fn, batch, weights, key):
     params, extra = self.tree(weights)

@@ -24,6 +24,7 @@ from jmim.core import discovery
 from jmim.core import errors
 from jmim.core import tree as trees
 from jmim.core import validate
+from jmim.core.settings import data as settings
 from jmim.data import augment
 from jmim.nn.frozen import inception
 
@@ -128,7 +129,7 @@ def from_run(workdir: str) -> Extractor:
     extra = {}
   consts = {n: const_files.load(n, c) for n, c in method.consts().items()}
   data, weights = config.data, (trees.nested(params), extra, consts)
-  spec = augment.Spec(mean=tuple(data.mean), std=tuple(data.std))
+  spec = settings.Data(mean=tuple(data.mean), std=tuple(data.std))
   shape = (data.size, data.size, data.channels)
 
   @jax.jit

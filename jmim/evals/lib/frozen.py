@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jmim.core.settings import optim as optim_settings
 from jmim.data import augment
 from jmim.data import pipeline
 from jmim.training import optim
@@ -46,9 +47,9 @@ def forward(context: Any, names: tuple[str, ...], augmented: bool) -> Callable:
   def run(params, extra, consts, batch, key):
     k_augment, k_draw = jax.random.split(key)
     if augmented:
-      batch = augment.train(context.augment, k_augment, batch)
+      batch = augment.augment_batch(context.augment, k_augment, batch)
     else:
-      batch = augment.evaluate(context.augment, batch)
+      batch = augment.prepare_batch(context.augment, batch)
     return flatten(
       {n: fn(params, extra, consts, batch, k_draw) for n, fn in fns.items()}
     )
@@ -70,7 +71,7 @@ def stream(
   spec = dataclasses.replace(context.spec, batch=batch)
   source, run = context.sources["train"], forward(context, names, True)
   host = (jax.process_index(), jax.process_count())
-  batches = pipeline.train(source, spec, 0, *host)
+  batches = pipeline.training_batches(source, spec, 0, *host)
   params, extra = context.tree(weights)
   root = jax.random.fold_in(jax.random.key(context.seed), 2**32 - 2)
   try:
@@ -118,12 +119,10 @@ def make_optimizer(
     lrs: peak rates, one per head.
     steps: of the whole schedule: warm-up, then half a cosine to 0.
     warmup: steps of it.
-    **settings: keys of `config.optim` of the chosen optimizer.
+    **settings: fields of `settings.optim.Optim`.
   """
-  unused = {"clip_norm": 0.0, "layer_decay": 1.0}
-  unused |= {"freeze": (), "lr_mults": (), "decay_mults": ()}
-  rate = schedule.make("cosine", 1.0, steps, warmup=warmup)
-  made = optim.make({**unused, **settings}, params, (), rate)
+  rate = schedule.make(optim_settings.Schedule(warmup_steps=warmup), 1.0, steps)
+  made = optim.make(optim_settings.Optim(**settings), params, (), rate)
   leaves = jax.tree.map(
     lambda leaf, p: dataclasses.replace(
       leaf, lr=np.reshape(lrs, (-1, *[1] * (p.ndim - 1))).astype(np.float32)

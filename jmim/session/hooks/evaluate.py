@@ -70,7 +70,6 @@ def make_context(
     parts.method,
     parts.mesh,
     spec=parts.spec,
-    augment_spec=parts.augment,
     sources=parts.sources,
     consts=parts.consts,
     fresh=lambda: _fresh(program, batches),

@@ -25,7 +25,7 @@ _SPEC = pipeline.Spec(batch=8, size=32, host_crop="resized", threads=1, seed=3)
 
 
 def _take(source, spec, n, start=0, host=0, hosts=1):
-  stream = pipeline.train(
+  stream = pipeline.training_batches(
     source, spec, start_step=start, process_index=host, process_count=hosts
   )
   batches = list(itertools.islice(stream, n))
@@ -77,7 +77,7 @@ from jmim.data import pipeline, sources
 
 if __name__ == "__main__":
   spec = pipeline.Spec(batch=8, size=32, host_crop="resized", workers=2)
-  stream = pipeline.train(sources.synthetic(40, 64), spec)
+  stream = pipeline.training_batches(sources.synthetic(40, 64), spec)
   heard = []
   for number in (signal.SIGINT, signal.SIGTERM):
     # The frame is dropped: it may be one of Grain, and hold a batch.
@@ -145,7 +145,9 @@ def _resident():
 def test_memory_stays_as_it_is_over_200_000_examples():
   images = np.zeros((1000, 16, 16, 3), np.uint8)
   spec = pipeline.Spec(batch=500, size=16, threads=1, workers=2)
-  stream = pipeline.train(sources.ArraySource({"image": images}), spec)
+  stream = pipeline.training_batches(
+    sources.ArraySource({"image": images}), spec
+  )
   for _ in itertools.islice(stream, 100):
     pass
   before = _resident()

@@ -1,0 +1,153 @@
+"""The section `data`: which examples there are, and how a batch is made."""
+
+import dataclasses
+
+from jmim.core import field
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Data:
+  """What the model sees. Sides in pixels, `batch` over all hosts.
+
+  `data.specs.Spec` checks which of these values go together.
+  """
+
+  # --- which examples
+  name: str = field.value(
+    "", "name of TFDS ('cifar10', 'digits/scattered'), or 'folder', 'tar'"
+  )
+  data_dir: str = field.value(
+    "", "TFDS data directory or folder of images; '': ~/.cache/jmim"
+  )
+  train_split: str = field.value(
+    "train", "split trained on; slices of TFDS work"
+  )
+  eval_split: str = field.value("test", "held-out split that evaluators use")
+  mixture: tuple = field.value(
+    (), "((name, weight), ...): train on several data sets; `name` is for eval"
+  )
+  cache: int = field.value(
+    0, "bytes of encoded examples kept in memory; 0: none", low=0
+  )
+  batch: int = field.value(256, "total batch per optimizer step", low=1)
+  repeat_samples: int = field.value(
+    1,
+    "slots in a row with the same example, drawn anew; divides batch",
+    low=1,
+  )
+  remainder: str = field.value(
+    "keep",
+    "end of an epoch that fills no batch: 'keep' (a batch may straddle two "
+    "epochs) or 'drop'",
+    choices=("keep", "drop"),
+  )
+  on_bad_record: str = field.value(
+    "raise",
+    "broken images: 'raise' (name it and stop) or 'skip' (name it, go on)",
+    choices=("raise", "skip"),
+  )
+  max_bad_share: float = field.value(
+    0.05,
+    "largest share of the data set that may be broken before the run stops",
+    low=0,
+    high=1,
+  )
+
+  # --- on the host: decoding and cutting
+  size: int = field.value(224, "image side given to the method [pixels]", low=1)
+  channels: int = field.value(3, "channels; 3: RGB, 1: grey", choices=(1, 3))
+  host_crop: str = field.value(
+    "none",
+    "how the host cuts a training image to `size`: 'none' (stored at that "
+    "size), 'center', 'resized' (random resized crop; big images)",
+    choices=("none", "center", "resized"),
+  )
+  eval_crop: str = field.value(
+    "none",
+    "how the host cuts an image for evaluation: 'none' or 'center'",
+    choices=("none", "center"),
+  )
+  eval_resize: int = field.value(
+    0, "short side before the centre crop [pixels]; 0: size", low=0
+  )
+  crop_scale: tuple = field.value(
+    (0.2, 1.0), "least and greatest area of a random resized crop [share]"
+  )
+  crop_ratio: tuple = field.value(
+    (3 / 4, 4 / 3), "least and greatest width / height of such a crop"
+  )
+  decoder: str = field.value(
+    "pillow",
+    "decoder of random crops: 'pillow' is torchvision's arithmetic; 'turbo' "
+    "decodes only what the crop needs, 2.5x as fast (pip install jmim[fast])",
+    choices=("pillow", "turbo"),
+  )
+  kernel: str = field.value(
+    "bicubic",
+    "filter of the resize; turbo knows bicubic only",
+    choices=("bicubic", "bilinear"),
+  )
+  views: int = field.value(
+    0, "crops of one image in `views`; 0: `image`", low=0
+  )
+  nested: bool = field.value(False, "views 1, 2 ... are crops of view 0")
+  view_scale: tuple = field.value(
+    (0.3, 0.6), "least and greatest area of nested views [share of view 0]"
+  )
+  local_views: int = field.value(
+    0, "small crops of one image in `locals`", low=0
+  )
+  local_size: int = field.value(96, "side of local views [pixels]", low=1)
+  local_scale: tuple = field.value(
+    (0.05, 0.4), "least and greatest area of local views [share]"
+  )
+  frames: int = field.value(
+    0, "frames of a clip in `video`; 0: no video", low=0
+  )
+  stride: int = field.value(4, "stored frames per frame of a clip", low=1)
+
+  # --- on the device, inside the step
+  device_crop: str = field.value(
+    "none",
+    "random crop inside the step: 'pad' (zero-pad by `pad`, crop; CIFAR) or "
+    "'resized'; for images stored at `size`",
+    choices=("none", "pad", "resized"),
+  )
+  pad: int = field.value(4, "padding of device_crop='pad' [pixels]", low=0)
+  flip: bool = field.value(
+    True, "mirror half of the images; off for digits and text"
+  )
+  jitter: tuple = field.value(
+    (0.0, 0.0, 0.0, 0.0),
+    "colour jitter: strength of brightness, contrast, saturation, hue",
+  )
+  jitter_share: float = field.value(
+    0.8, "share of images jittered, if any", low=0, high=1
+  )
+  grey_share: float = field.value(
+    0.0, "share of images made grey", low=0, high=1
+  )
+  blur_share: float = field.value(0.0, "share of images blurred", low=0, high=1)
+  blur_sigma: tuple = field.value(
+    (0.1, 2.0), "least and greatest standard deviation of the blur [pixels]"
+  )
+  randaugment: float = field.value(
+    0.0, "magnitude of RandAugment (fine-tuning: 9); 0: none", low=0, high=10
+  )
+  erase_share: float = field.value(
+    0.0,
+    "share of images with a box of noise (fine-tuning: 0.25)",
+    low=0,
+    high=1,
+  )
+  mean: tuple = field.value(
+    (0.485, 0.456, 0.406), "mean per channel, subtracted from [0, 1] images"
+  )
+  std: tuple = field.value(
+    (0.229, 0.224, 0.225), "standard deviation per channel, divided by"
+  )
+
+  @property
+  def image(self) -> tuple[int, int, int]:
+    """[h, w, c] of one image."""
+    return (self.size, self.size, self.channels)

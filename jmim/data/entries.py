@@ -1,0 +1,219 @@
+"""Entries of a batch: one table, read by all that handles batches.
+
+    kind        on its way to the devices   augmentation
+    pixels      uint8 [(n,) h, w, c]        cropped, mirrored, recoloured; then
+                                            float32, normalised
+    map         as stored [h, w, ...]       cropped and mirrored with its image;
+                                            values are never mixed
+    view boxes  float32 [n, 4]              turned with the views they place
+    rectangles  as stored [..., 4]          mirrored with their image
+    numbers     as stored                   none
+    service     int32 or bool               none; no method reads it
+
+A name that is not in the table is a number of the data set, passed on as int32
+or float32: any of them may be an input of a method. A new kind of picture or
+map is one line here.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from jmim.core.settings import data as settings
+
+PIXELS = "pixels"
+MAP = "map"
+VIEW_BOXES = "view boxes"
+RECTANGLES = "rectangles"
+NUMBERS = "numbers"
+SERVICE = "service"
+
+# Of several images in one entry: each is changed in its own way, or all alike.
+APART = "apart"
+ALIKE = "alike"
+
+Shape = tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Entry:
+  """What is known of an entry of a batch.
+
+  Attributes:
+    kind: one of those above.
+    several: APART or ALIKE, of pixels with a dimension of images.
+    of: name of the pixels that a map or boxes go with.
+    features: stored pictures that pixels are made of.
+    shape: settings -> shape of one example, None where they make none of it;
+      None: only the examples can tell.
+    dtype: on its way to the devices; None: as stored.
+    evaluated: whether evaluation has it even where training has not.
+    sent: whether it travels to the devices even if the method does not read
+      it: pictures and labels are what evaluators look at.
+    corner: of rectangles, the place of x; y, width, height follow.
+    still: whether it was made from an image as it was, and would no longer fit
+      one that is cropped or mirrored.
+    remedy: what to set for a batch to have it.
+  """
+
+  kind: str = NUMBERS
+  several: str = ""
+  of: str = ""
+  features: tuple[str, ...] = ()
+  shape: Callable[[settings.Data], Shape | None] | None = None
+  dtype: Any = None
+  evaluated: bool = False
+  sent: bool = False
+  corner: int = 0
+  still: bool = False
+  remedy: str = "choose a data set that stores it, or a method for this data"
+
+
+def _image(data: settings.Data) -> Shape | None:
+  return None if data.views or data.frames else data.image
+
+
+def _views(data: settings.Data, *each: int) -> Shape | None:
+  return (data.views, *each) if data.views and not data.frames else None
+
+
+def _locals(data: settings.Data, *each: int) -> Shape | None:
+  n = data.local_views
+  return (n, *each) if n and not data.frames else None
+
+
+def _small(data: settings.Data) -> Shape:
+  return (data.local_size, data.local_size, data.channels)
+
+
+def _map(of: str = "image") -> Entry:
+  return Entry(kind=MAP, of=of)
+
+
+ENTRIES: dict[str, Entry] = {
+  "image": Entry(
+    kind=PIXELS,
+    features=("image",),
+    shape=_image,
+    dtype=np.uint8,
+    evaluated=True,
+    sent=True,
+    remedy="set data.views=0 and data.frames=0",
+  ),
+  "views": Entry(
+    kind=PIXELS,
+    several=APART,
+    shape=lambda data: _views(data, *data.image),
+    dtype=np.uint8,
+    remedy="set data.views",
+  ),
+  "boxes": Entry(
+    kind=VIEW_BOXES,
+    of="views",
+    shape=lambda data: _views(data, 4),
+    dtype=np.float32,
+    remedy="set data.views",
+  ),
+  "locals": Entry(
+    kind=PIXELS,
+    several=APART,
+    shape=lambda data: _locals(data, *_small(data)),
+    dtype=np.uint8,
+    remedy="set data.local_views",
+  ),
+  "local_boxes": Entry(
+    kind=VIEW_BOXES,
+    of="locals",
+    shape=lambda data: _locals(data, 4),
+    dtype=np.float32,
+    remedy="set data.local_views",
+  ),
+  "video": Entry(
+    kind=PIXELS,
+    several=ALIKE,
+    features=("video",),
+    shape=lambda data: (data.frames, *data.image) if data.frames else None,
+    dtype=np.uint8,
+    remedy="set data.frames",
+  ),
+  "pair": Entry(
+    kind=PIXELS,
+    several=ALIKE,
+    features=("low", "high"),
+    shape=lambda data: None if data.frames else (2, *data.image),
+    dtype=np.uint8,
+    remedy="set data.frames=0, and store `low` and `high`",
+  ),
+  "label": Entry(shape=lambda data: (), dtype=np.int32, sent=True),
+  # Maps of what is where in `image`.
+  "segmentation": _map(),
+  "semantic": _map(),
+  "instance": _map(),
+  "depth": _map(),
+  # Objects (class, x, y, width, height) and the part shown, in shares of an
+  # image; see `nn.nets.token_encoder.layout`.
+  "objects": Entry(kind=RECTANGLES, of="image", corner=1),
+  "crop": Entry(kind=RECTANGLES, of="image"),
+  "moments": Entry(still=True),
+  # Which example a slot holds, and whether it is one or a filler.
+  "index": Entry(kind=SERVICE, dtype=np.int32),
+  "valid": Entry(kind=SERVICE, dtype=np.bool_),
+}
+
+# Pixels of stored pictures; `image` and `video` have rules of their own.
+PICTURES = {
+  name: entry
+  for name, entry in ENTRIES.items()
+  if entry.features and name not in ("image", "video")
+}
+# Stored pictures: they are decoded, where numbers are passed on.
+FEATURES = frozenset(f for e in ENTRIES.values() for f in e.features)
+
+
+def of(name: str) -> Entry:
+  """The entry of a name; unknown ones are numbers as stored."""
+  return ENTRIES.get(name, Entry())
+
+
+def among(names: Iterable[str], *kinds: str) -> dict[str, Entry]:
+  """Those of some names that are of these kinds, in the order of the table."""
+  present = set(names)
+  return {
+    name: entry
+    for name, entry in ENTRIES.items()
+    if name in present and entry.kind in kinds
+  }
+
+
+def going_with(pixels: str, names: Iterable[str]) -> dict[str, Entry]:
+  """Those of some names that go with the images of an entry."""
+  moving = among(names, MAP, VIEW_BOXES, RECTANGLES)
+  return {name: entry for name, entry in moving.items() if entry.of == pixels}
+
+
+def fits(shape: Shape, height: int, width: int) -> bool:
+  """Whether an array [h, w, ...] has the aspect of an image, to a pixel.
+
+  What is stored under the name of a map may be one per frame, say.
+  """
+  if len(shape) < 2:
+    return False
+  return abs(shape[0] * width - shape[1] * height) <= max(height, width)
+
+
+def sent(inputs: Iterable[str]) -> tuple[str, ...]:
+  """Names that travel to the devices, if a batch has them.
+
+  Args:
+    inputs: of the method.
+  """
+  always = (name for name, entry in ENTRIES.items() if entry.sent)
+  return tuple(dict.fromkeys((*always, *inputs)))
+
+
+def readable(names: Iterable[str]) -> list[str]:
+  """Those of some names that a method may read: all but service."""
+  return [name for name in names if of(name).kind != SERVICE]

@@ -1,0 +1,70 @@
+"""Combinations that cannot work, each with the key to change."""
+
+import types
+
+import pytest
+
+from jmim.core import config as configs
+from jmim.core import errors
+from jmim.evals import knn
+from jmim.evals import loss
+from jmim.session import checks
+
+NAMES = ["main/encoder/kernel", "main/encoder/bias", "main/head/kernel"]
+
+
+def key_of(check, *args):
+  with pytest.raises(errors.UserError) as caught:
+    check(*args)
+  return caught.value.key
+
+
+def test_labels_are_needed_by_some_evaluators_only():
+  data = {"train": types.SimpleNamespace(num_classes=None)}
+  checks.check_labels({"a": loss.Evaluator()}, data)
+  assert key_of(checks.check_labels, {"b": knn.Evaluator()}, data) == "evals.b"
+  data["train"].num_classes = 3
+  checks.check_labels({"b": knn.Evaluator()}, data)
+
+
+@pytest.mark.parametrize(
+  ("items", "total", "key"),
+  [
+    ([], 0, "train.total_steps"),
+    (["schedule.warmup_steps=11"], 10, "schedule.warmup_steps"),
+    (["schedule.cooldown_epochs=2"], 10, "schedule.cooldown_steps"),
+    (["train.profile_steps=5"], 10, "train.profile_steps"),
+    (["schedule.warmup_epochs=1", "schedule.cooldown_steps=10"], 10, None),
+  ],
+)
+def test_parts_of_a_run_are_in_it(items, total, key):
+  config = configs.override(configs.base(), [*items, "data.batch=16"])
+  if key is None:
+    checks.check_durations(config, total, 100)
+  else:
+    assert key_of(checks.check_durations, config, total, 100) == key
+
+
+@pytest.mark.parametrize(
+  ("section", "name"),
+  [
+    ({"freeze": ("encodr",)}, "freeze"),
+    ({"freeze": ("enc(",)}, "freeze"),
+    ({"freeze": (3,)}, "freeze"),
+    ({"lr_mults": ("encoder", 0.1)}, "lr_mults"),
+    ({"lr_mults": (("encoder", "low"),)}, "lr_mults"),
+    ({"decay_mults": (("zzz", 0.1),)}, "decay_mults"),
+  ],
+)
+def test_regexes_of_the_optimizer_name_parameters(section, name):
+  path = "optim.players.main"
+  found = key_of(checks.check_patterns, section, path, NAMES)
+  assert found == f"{path}.{name}"
+  good = {"freeze": ("^main/encoder",), "lr_mults": (("head", 0.1),)}
+  checks.check_patterns(good, path, NAMES)
+
+
+def test_a_rule_is_a_pair_of_the_right_kind():
+  checks.check_rule(("a", ("fsdp", None)), tuple | list, "x")
+  for rule in ("ab", ("a",), ("a", 3), ("a", "b", "c")):
+    assert key_of(checks.check_rule, rule, tuple | list, "x") == "x"
