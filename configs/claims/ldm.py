@@ -15,16 +15,11 @@ many of them. How long a step takes depends on the machine, so the latents must
 not have had more time than the pixels (0.38 of it, where it was measured).
 """
 
-import dataclasses
 import functools
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 import jmim
-from jmim.checkpoints import frozen as consts
-from jmim.data import augment
 from jmim.data import sources
 from jmim.metrics import generation
 from jmim.tools import claims
@@ -42,15 +37,7 @@ def classifier(workdir):
 def samples(workdir, guidance: float) -> np.ndarray:
   """uint8 [N, 32, 32, 3], the classes in turn."""
   model = jmim.load(workdir, weights="ema")
-  m = dataclasses.replace(model.method, guidance=guidance)
-  frozen = {n: consts.load(n, c) for n, c in m.consts().items()}
-  index = jnp.arange(N)
-  batch = {"index": index, "label": index % m.classes}
-  made = jax.jit(m.sample)(
-    model.params, model.extra, frozen, batch, jax.random.key(0)
-  )
-  spec = augment.Spec(mean=(0.5,) * 3, std=(0.5,) * 3)
-  return np.asarray(augment.denormalise(spec, made))
+  return model.override(f"method.guidance={guidance}").sample(N)
 
 
 def distance(results, name: str) -> float:

@@ -15,11 +15,8 @@ A known Markov chain, V = 32, L = 32; a transformer of 2 blocks of width 64,
    another 1.6 % lower, and that is no property of the network.)
 """
 
-import dataclasses
 import functools
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 import jmim
@@ -42,20 +39,14 @@ def limited(limit: float):
 @functools.cache
 def sampled(workdir, sampler, steps, precision, limit, n):
   """{tokens [n, L], calls [n]} of the network of a run."""
-  model = jmim.load(workdir)
-  m = dataclasses.replace(
-    model.method,
-    sampler=sampler,
-    steps=steps,
-    precision=precision,
-    noise_limit=limit,
-    cache_rows=128,
+  model = jmim.load(workdir).override(
+    f"method.sampler={sampler}",
+    f"method.steps={steps}",
+    f"method.precision={precision}",
+    f"method.noise_limit={limit}",
+    "method.cache_rows=128",
   )
-  m.inputs()
-  made = jax.jit(m.generate)(
-    model.params, model.extra, {}, {"index": jnp.arange(n)}, jax.random.key(0)
-  )
-  return {k: np.asarray(v) for k, v in made.items()}
+  return model("generate", index=np.arange(n))
 
 
 def of(results, how, name="tokens"):

@@ -146,13 +146,18 @@ class Maker:
     """The same crop of pictures of the same scene: uint8 [n, s, s, c]."""
     spec = self._spec
     size = spec.size
-    if self._crop == "center":
+    if self._crop in ("center", "none"):
       cut = [
-        decode.center(p.pixels, size, self._resize or size) for p in opened
+        decode.plain(
+          p.pixels,
+          size,
+          crop=self._crop,
+          resize_to=self._resize,
+          name=name,
+          key="data.host_crop" if self._training else "data.eval_crop",
+        )
+        for p in opened
       ]
-    elif self._crop == "none":
-      key = "data.host_crop" if self._training else "data.eval_crop"
-      cut = [decode.fit(p.pixels, size, name, key) for p in opened]
     else:
       # Shares of the first, so that a small picture is cut like a large one.
       first = opened[0].size

@@ -22,13 +22,13 @@ from typing import Any
 
 import einops
 import jax
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import PIL.Image
 
 from jmim.core import errors
-from jmim.data import augment
+from jmim.core import method as methods
+from jmim.evals.lib import predict
 from jmim.parallel import sharding
 from jmim.session import session
 
@@ -130,38 +130,34 @@ def make(run: session.Run) -> None:
   console.print(f"done: {config.num} images in {folder}, {made} of them new")
 
 
-def sampler(run: session.Run, batch: int):
+def sampler(
+  run: session.Run, batch: int
+) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
   """indices [<= batch] -> {"image" uint8, "label", "index"} on every host.
 
   "tokens" int32 in place of "image" if that is what the method samples.
   """
   parts, config = run.parts, run.parts.config.sample
-  fn, classes = parts.method.predict()["sample"], _classes(run)
   where = sharding.batch_sharding(parts.mesh)
-
-  def draw(params, extra, consts, given, key):
-    found = fn(params, extra, consts, given, key)
-    if jnp.issubdtype(found.dtype, jnp.integer):
-      return {"tokens": found}
-    return {"image": augment.denormalise(parts.augment, found)}
-
-  compiled = jax.jit(draw, out_shardings=sharding.replicated(parts.mesh))
+  compiled = jax.jit(
+    predict.samples(parts.method, parts.augment),
+    out_shardings=sharding.replicated(parts.mesh),
+  )
   params = run.state.ema if config.weights == "ema" else run.state.params
+  weights = methods.Weights(params, run.state.extra, parts.consts)
+  label = None if config.label < 0 else config.label
   key = jax.random.key(config.seed)
 
-  def images(index):
-    padded = np.resize(index, batch).astype(np.int32)
-    given = {"index": padded}
-    if classes:
-      fixed = np.full(batch, config.label, np.int32)
-      given["label"] = padded % classes if config.label < 0 else fixed
+  def images(index: np.ndarray) -> dict[str, np.ndarray]:
+    padded = np.resize(index, batch)
+    given = predict.conditions(parts.method, padded, label)
     put = {
       k: jax.make_array_from_callback(v.shape, where, lambda s, v=v: v[s])
       for k, v in given.items()
     }
-    found = compiled(params, run.state.extra, parts.consts, put, key)
-    rows = {**jax.tree.map(np.asarray, found), **given}
-    return {k: v[: len(index)] for k, v in rows.items()}
+    made = np.asarray(compiled(weights, put, key))
+    name = "image" if made.dtype == np.uint8 else "tokens"
+    return {k: v[: len(index)] for k, v in {name: made, **given}.items()}
 
   return images
 

@@ -65,6 +65,18 @@ def spread(tree: Any) -> Any:
   }
 
 
+def unrolled(rt: runtime.Runtime, tree: Any) -> Any:
+  """Parameters as a loop over a network wants them: `spread` without a scan.
+
+  Whoever calls a predict function does this, inside the compiled program.
+
+  Args:
+    rt: of the method.
+    tree: nested dicts of stacked parameters.
+  """
+  return tree if rt.scan else spread(tree)
+
+
 class Stack(nn.Module):
   """`depth` copies of a layer, parameters stacked under the name `layers`.
 

@@ -33,41 +33,51 @@ class Everything(method.Method):
       "main": {"dense": {"kernel": 0.2 * jax.random.normal(key, shape)}}
     }, {}
 
-  def tokens(self, params, batch):
+  def tokens(self, weights, batch, key=None):
     """[b, h, w, DIM]."""
     patches = einops.rearrange(
       batch["image"], "b (h p) (w q) c -> b h w (p q c)", p=PATCH, q=PATCH
     )
-    return jnp.tanh(patches @ params["main"]["dense"]["kernel"])
+    return jnp.tanh(patches @ weights.params["main"]["dense"]["kernel"])
 
-  def loss(self, player, params, extra, consts, batch, draws, step):
-    value = (self.tokens(params, batch) ** 2).mean()
+  def loss(self, weights, batch, draws, step, player="main"):
+    value = (self.tokens(weights, batch) ** 2).mean()
     return value, {"double": 2 * value}
 
+  def attention(self, weights, batch, key):
+    """[b, 2 layers, 2 heads, t, t]."""
+    t = einops.rearrange(self.tokens(weights, batch), "b h w d -> b (h w) d")
+    logits = jnp.einsum("bsd,btd->bst", t, t)
+    stacked = jnp.stack([logits, 3 * logits], 1)[:, :, None]
+    return jax.nn.softmax(jnp.concatenate([stacked, -stacked], 2))
+
+  def layers(self, weights, batch, key):
+    tokens = self.tokens(weights, batch)
+    return {
+      "first": tokens.mean((1, 2)),
+      "wide": tokens.reshape(len(tokens), -1),
+    }
+
   def predict(self):
-    def noise(p, e, c, b, k):
-      return jax.random.normal(k, b["image"].shape)
-
-    def attention(p, e, c, b, k):
-      t = einops.rearrange(self.tokens(p, b), "b h w d -> b (h w) d")
-      logits = jnp.einsum("bsd,btd->bst", t, t)
-      stacked = jnp.stack([logits, 3 * logits], 1)[:, :, None]
-      return jax.nn.softmax(jnp.concatenate([stacked, -stacked], 2))
-
     tokens = self.tokens
     return {
-      "features": lambda p, e, c, b, k: tokens(p, b).mean((1, 2)),
-      "cls": lambda p, e, c, b, k: tokens(p, b)[:, 0, 0],
-      "tokens": lambda p, e, c, b, k: tokens(p, b),
-      "layers": lambda p, e, c, b, k: {
-        "first": tokens(p, b).mean((1, 2)),
-        "wide": tokens(p, b).reshape(len(b["image"]), -1),
+      "tokens": tokens,
+      "layers": self.layers,
+      "attention": self.attention,
+      "features": lambda w, b, k: tokens(w, b).mean((1, 2)),
+      "cls": lambda w, b, k: tokens(w, b)[:, 0, 0],
+      "logits": lambda w, b, k: tokens(w, b)[:, 0, 0, :3],
+      "sample": lambda w, b, k: jax.random.normal(k, b["image"].shape),
+      "restore": lambda w, b, k: {"image": b["image"] * 0.9 + 0.01},
+      "reconstruct": lambda w, b, k: {
+        "image": b["image"] * 0.5,
+        "mask": (jnp.arange(b["image"].shape[1]) % 2)[None, :, None, None]
+        * jnp.ones_like(b["image"][..., :1]),
       },
-      "logits": lambda p, e, c, b, k: tokens(p, b)[:, 0, 0, :3],
-      "attention": attention,
-      "sample": noise,
-      "restore": lambda p, e, c, b, k: {"image": b["image"] * 0.9 + 0.01},
-      "nll": lambda p, e, c, b, k: (b["image"] ** 2).sum((1, 2, 3)),
+      "nll": lambda w, b, k: (b["image"] ** 2).sum((1, 2, 3)),
+      "errors": lambda w, b, k: {
+        "key": jax.random.normal(k, (len(b["image"]),))
+      },
     }
 
 
@@ -112,6 +122,11 @@ def context(
   )
   made.start(state(*first))
   return made
+
+
+def weights(params):
+  """Of `Everything`, from its parameters."""
+  return method.Weights(params)
 
 
 def state(params, extra, step=0):
