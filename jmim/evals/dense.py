@@ -63,7 +63,7 @@ class Evaluator(base.Evaluator):
 
   predict: str = field.value("tokens", "patch tokens [b, h, w, d]")
   task: str = field.value(
-    "segmentation", "what is probed", choices=("segmentation", "depth")
+    "segmentation", "map that is probed", choices=("segmentation", "depth")
   )
   target: str = field.value("semantic", "annotation of the data set")
   data: str = field.value("", "data set, e.g. 'shapes/small'; '': the run's")
