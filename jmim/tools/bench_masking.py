@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,13 +30,16 @@ from jmim.training import step as steps
 SIDE, CHANNELS = 32, 4
 
 
-def method(variant: str, decoder: int, hidden: float) -> methods.Method:
+def method(
+  variant: str, decoder: int, hidden: float, **fields: Any
+) -> methods.Method:
   """MaskDiT on latents of 256-pixel images, with labels.
 
   Args:
     variant: size / patch side.
     decoder: blocks of the decoder.
     hidden: share of the patches hidden.
+    **fields: other keys of its section.
   """
   return discovery.make(
     {
@@ -48,6 +52,7 @@ def method(variant: str, decoder: int, hidden: float) -> methods.Method:
       "decoder_depth": decoder,
       "noised_mask": hidden,
       "schedule": "linear",
+      **fields,
     }
   )
 

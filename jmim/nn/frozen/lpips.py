@@ -116,8 +116,8 @@ def layer_distance(u: jax.Array, v: jax.Array, weight: jax.Array) -> jax.Array:
     weight: [c], not negative.
   """
 
-  # Differentiable where all features of a place are 0, unlike the norm: there
-  # the gradient is 0.
+  # The gradient of the norm at 0, nan, is taken as 0: where all features of a
+  # place are 0, that of `unit` is finite, and no ReLU passes it on.
   def unit(x):
     square = (x**2).sum(-1, keepdims=True)
     positive = square > 0
