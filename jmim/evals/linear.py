@@ -22,7 +22,6 @@ from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import frozen
 from jmim.nn.decoders import heads
-from jmim.training import optim
 
 
 def init(
@@ -131,7 +130,7 @@ class Evaluator(base.Evaluator):
 
   def optimizer(
     self, params: frozen.Tree, batch: int, steps: int
-  ) -> optim.Optimizer:
+  ) -> frozen.Optimizer:
     """LARS with the rates of the grid, for a batch and a length."""
     return frozen.make_optimizer(
       params,

@@ -7,11 +7,13 @@ import tinyrun
 
 from jmim.core import config as configs
 from jmim.core import errors
+from jmim.data import decode
 from jmim.data import sources
 from jmim.modes import sample
 from jmim.modes import train
 from jmim.nn.nets import autoencoder
 from jmim.tools import cache_latents
+from jmim.tools import latent_encoder
 
 
 def first_stage(data_dir):
@@ -73,6 +75,61 @@ def second_stage(config, data_dir, workdir):
 
 
 @pytest.fixture(scope="module")
+def pixels(tmp_path_factory):
+  """n_codes -> a run of a first stage whose latents are pixels."""
+  root = tmp_path_factory.mktemp("pixels")
+
+  def make(codes):
+    config = tinyrun.recipe(str(root / "data"))
+    config.data.update(train_split="train[:50]", eval_split="test[:20]")
+    config.method = configs.section(type="latentkit", n_codes=codes)
+    config.evals = configs.section()
+    config.train.update(total_steps=1, log_steps=1, checkpoint_steps=1)
+    if not (root / f"run{codes}").exists():
+      train.train(config, root / f"run{codes}")
+    return train.Run(config, root / f"run{codes}", write=False)
+
+  return make
+
+
+@pytest.mark.parametrize("views", [0, 2])
+def test_pixels_that_are_latents_come_back(pixels, tmp_path, views):
+  run = pixels(0)
+  encoder = latent_encoder.Encoder(run)
+  _, seen = cache_latents.build("pixels", tmp_path, encoder, views, "float32")
+  run.close()
+  stored = sources.build("pixels", "train", str(tmp_path))
+  assert len(stored) == 50 * max(1, views)
+  source, moments = run.parts.sources["train"], []
+  for i in range(len(stored)):
+    example = stored[i]
+    original = source[int(example["index"])]
+    image = decode.decode(original["image"], 1).astype(np.float32)
+    want = (image[::2, ::2] / 255 - 0.5) / 0.5
+    moments.append(example["moments"])
+    np.testing.assert_allclose(moments[-1][..., :1], want, atol=1e-6)
+    assert (moments[-1][..., 1:] == -3.0).all()
+    assert example["label"] == original["label"]
+  mean = np.stack(moments)[..., 0].astype(np.float64)
+  np.testing.assert_allclose(
+    seen.std, np.sqrt(mean.var() + np.exp(-3.0)), rtol=1e-5
+  )
+
+
+def test_codes_that_are_pixels_come_back_as_tokens(pixels, tmp_path):
+  run = pixels(6)
+  encoder = latent_encoder.Encoder(run, "codes")
+  _, seen = cache_latents.build("codes", tmp_path, encoder, 1)
+  run.close()
+  stored = sources.build("codes", "train", str(tmp_path))
+  rows = np.stack([stored[i]["tokens"] for i in range(50)])
+  assert rows.shape == (50, 4) and rows.dtype == np.int32
+  counts = np.bincount(rows.ravel(), minlength=6)
+  np.testing.assert_array_equal(seen.counts, counts)
+  assert str(seen) == f"codes: {(counts > 0).sum()} of 6 used"
+
+
+@pytest.fixture(scope="module")
 def made(tmp_path_factory):
   """(config, workdir of the first stage, folder of latents, moments seen)."""
   root = tmp_path_factory.mktemp("latents")
@@ -80,7 +137,7 @@ def made(tmp_path_factory):
   workdir = root / "ae"
   train.train(config, workdir)
   run = train.Run(config, workdir, write=False)
-  encoder = cache_latents.Encoder(run)
+  encoder = latent_encoder.Encoder(run)
   folder, seen = cache_latents.build("tiny_latents", root / "out", encoder, 2)
   # One image by hand, as the evaluation sees it.
   source = run.parts.sources["eval"]
@@ -111,19 +168,13 @@ def test_latents_are_a_data_set_of_both_splits(made):
   assert json.loads(about)["views"] == 2
 
 
-def test_it_is_not_overwritten_and_needs_an_autoencoder(made):
+def test_it_is_not_overwritten(made):
   config, workdir, out, *_ = made
   run = train.Run(config, workdir, write=False)
-  encoder = cache_latents.Encoder(run)
+  encoder = latent_encoder.Encoder(run)
   run.close()
   with pytest.raises(errors.UserError, match="is there"):
     cache_latents.build("tiny_latents", out, encoder, 1)
-  other = train.Run(
-    tinyrun.toy(str(out.parent / "data")), out.parent / "toy", write=False
-  )
-  with pytest.raises(errors.UserError, match="offers features"):
-    cache_latents.Encoder(other)
-  other.close()
 
 
 def test_a_second_stage_trains_on_them_and_samples_images(made, tmp_path):
@@ -157,7 +208,7 @@ def test_codes_are_tokens_of_a_data_set(made, tmp_path):
   )
   train.train(config, tmp_path / "vq")
   run = train.Run(config, tmp_path / "vq", write=False)
-  encoder = cache_latents.Encoder(run, "codes")
+  encoder = latent_encoder.Encoder(run, "codes")
   out = tmp_path / "out"
   _, seen = cache_latents.build("tiny_codes", out, encoder, 1)
   run.close()

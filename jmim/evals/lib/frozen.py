@@ -26,6 +26,7 @@ from jmim.training import schedule
 
 Outputs = dict[str, jax.Array]
 Tree = methods.Tree
+Optimizer = optim.Optimizer
 Batches = Iterator[tuple[Outputs, jax.Array]]
 # (params, extra, outputs, targets) -> sum of all heads' losses, new extra.
 Loss = Callable[[Tree, Tree, Outputs, jax.Array], tuple[jax.Array, Tree]]
@@ -121,8 +122,8 @@ def make_optimizer(
   steps: int,
   warmup: float,
   **settings: Any,
-) -> optim.Optimizer:
-  """An optimizer of the core with a learning rate for each head.
+) -> Optimizer:
+  """An optimizer of `training.optim` with a learning rate for each head.
 
   Args:
     params: {"main": tree} with leaves [heads, ...].
@@ -153,7 +154,7 @@ def fit(
   loss: Loss,
   params: Tree,
   extra: Tree,
-  optimizer: optim.Optimizer,
+  optimizer: Optimizer,
   batches: Batches,
 ) -> tuple[Tree, Tree]:
   """Trains heads.
