@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
-from typing import Any
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,9 @@ from jmim.core import tree as trees
 from jmim.data import augment
 from jmim.data import decode
 from jmim.evals.lib import predict
+
+Images = Iterable[bytes | np.ndarray]
+Output = np.ndarray | dict[str, np.ndarray]
 
 
 class Model:
@@ -74,7 +77,7 @@ class Model:
     model = dataclasses.replace(self._model, config=config, method=method)
     return Model(model, self._withheld)
 
-  def preprocess(self, images: Iterable[bytes | np.ndarray]) -> np.ndarray:
+  def preprocess(self, images: Images) -> np.ndarray:
     """Images as the evaluation of the run sees them.
 
     Where that takes them as they are (data.eval_crop="none"), those of another
@@ -118,11 +121,11 @@ class Model:
   def __call__(
     self,
     name: str,
-    images: Iterable[bytes | np.ndarray] | None = None,
+    images: Images | None = None,
     *,
     seed: int = 0,
-    **batch: Any,
-  ) -> Any:
+    **batch: jax.typing.ArrayLike,
+  ) -> Output:
     """An output of the model for a batch.
 
     Args:
@@ -178,9 +181,9 @@ class Model:
     self,
     name: str,
     make: Callable[[], Callable],
-    batch: dict[str, Any],
+    batch: Mapping[str, jax.typing.ArrayLike],
     seed: int,
-  ) -> Any:
+  ) -> Output:
     """What the function of a name gives, as numpy; compiled once."""
     if name not in self._compiled:
       self._compiled[name] = jax.jit(make())

@@ -9,7 +9,7 @@ A known Markov chain, V = 32, L = 32; a transformer of 2 blocks of width 64,
 2. Ancestral, 1000 steps, Gumbel noise cut at M (512 samples): the entropy of
    the tokens rises with M = 3, 5, 8, 16; at M = 8 it is at least 0.05 nats
    below that of float64, and so is the likelihood's under the chain.
-3. Trained on the same continuous loss, a network that is told the time and one
+3. Trained on the same continuous loss, a network that is given the time and one
    that is not have the same bound of the likelihood within 1 %. (The agnostic
    loss, on which 1 and 2 were trained, is less noisy: with it the bound is
    another 1.6 % lower, and that is no property of the network.)

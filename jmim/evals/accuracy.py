@@ -21,7 +21,7 @@ class Evaluator(base.Evaluator):
 
   labelled = True
 
-  predict: str = field.value("logits", "output asked of the method")
+  predict: str = field.value("logits", "class scores [b, classes]")
   limit: int = field.value(0, "test examples; 0: all", low=0)
 
   def run(self, context: contexts.Context) -> base.Results:

@@ -224,7 +224,7 @@ class Evaluator(base.Evaluator):
     self, context: contexts.Context, truth: np.ndarray, guess: np.ndarray
   ) -> np.ndarray:
     n = self.examples
-    _, images = context.rows("pixels", "eval", n, self.weights, "image")
+    _, images = context.rows("pixels", "eval", n, self.weights, entry="image")
     if self.task == "depth":
       paint = lambda x: draw.heat(x, truth.min(), truth.max())
     else:

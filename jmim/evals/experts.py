@@ -116,5 +116,5 @@ def picture(counts: np.ndarray) -> np.ndarray:
   factor = max(1, PICTURE // kinds)
   tall = max(1, factor // 4)
   blocks = blocks.repeat(tall, 1).repeat(factor, 2)
-  gap = np.full((layers, 4, *blocks.shape[2:]), 255, np.uint8)
-  return np.concatenate([blocks, gap], 1).reshape(-1, *blocks.shape[2:])
+  white = np.full((layers, 4, *blocks.shape[2:]), 255, np.uint8)
+  return np.concatenate([blocks, white], 1).reshape(-1, *blocks.shape[2:])

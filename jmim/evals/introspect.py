@@ -46,7 +46,7 @@ class Evaluator(base.Evaluator):
     yield "rank", representation.effective_rank(features)
     n = self.examples
     tokens, images = context.rows(
-      self.predict, "eval", n, self.weights, "image"
+      self.predict, "eval", n, self.weights, entry="image"
     )
     big = lambda x: draw.enlarge(x, images.shape[1:3])
     colours = representation.principal_colours(tokens)

@@ -5,9 +5,27 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
+from typing import TypedDict
 
+Line = Mapping[str, Any]  # of metrics.jsonl
 POINTS = 4000  # most points of a curve; beyond, each stretch keeps its extremes
 _NOT_CURVES = ("step", "eval", "protocol")
+
+
+class Curve(TypedDict):
+  """One number over training.
+
+  Attributes:
+    x: steps.
+    y: values; None: not finite.
+    eval: name of the evaluator it is of; "": of training.
+    of: points before it was thinned.
+  """
+
+  x: list[int]
+  y: list[float | None]
+  eval: str
+  of: int
 
 
 def number(value: Any) -> float | None:
@@ -16,24 +34,24 @@ def number(value: Any) -> float | None:
   return float(f"{value:.6g}") if good and math.isfinite(value) else None
 
 
-def series(lines: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-  """Name -> {"x": steps, "y": values or None, "eval": whether, "of": count}."""
-  curves: dict[str, Any] = {}
+def series(lines: Iterable[Line]) -> dict[str, Curve]:
+  """Name -> curve of each number of the log."""
+  curves: dict[str, Curve] = {}
   for line in lines:
     for key, value in line.items():
       if key in _NOT_CURVES or isinstance(value, list | dict):
         continue
-      empty = {"x": [], "y": [], "eval": line.get("eval", "")}
+      empty = Curve(x=[], y=[], eval=line.get("eval", ""), of=0)
       curve = curves.setdefault(key, empty)
       curve["x"].append(line["step"])
       curve["y"].append(number(value))
   return {key: thin(curve) for key, curve in curves.items()}
 
 
-def thin(curve: dict[str, Any], limit: int = POINTS) -> dict[str, Any]:
+def thin(curve: Curve, limit: int = POINTS) -> Curve:
   """At most about `limit` points: of each stretch the least and greatest."""
   x, y = curve["x"], curve["y"]
-  curve["of"] = len(x)
+  curve = curve | {"of": len(x)}
   if len(x) <= limit:
     return curve
   size, kept = math.ceil(2 * len(x) / limit), {0, len(x) - 1}
@@ -50,7 +68,7 @@ def thin(curve: dict[str, Any], limit: int = POINTS) -> dict[str, Any]:
 
 
 def overlays(
-  curves: Mapping[str, Any], evals: Sequence[Mapping[str, Any]]
+  curves: Mapping[str, Curve], evals: Sequence[Mapping[str, Any]]
 ) -> dict[str, str]:
   """Training curve -> the same number on held-out images."""
   pairs = {}

@@ -89,7 +89,7 @@ def title(config: Mapping[str, Any]) -> str:
 
 
 def facts(
-  lines: Sequence[Mapping[str, Any]],
+  lines: Sequence[curves.Line],
   config: Mapping[str, Any],
   notes: Mapping[str, Any],
 ) -> list[list[str]]:
@@ -117,7 +117,7 @@ def facts(
   return summary
 
 
-def _seconds(train: Sequence[Mapping[str, Any]], batch: int) -> float:
+def _seconds(train: Sequence[curves.Line], batch: int) -> float:
   """Of training, from the rates of the log lines."""
   last, seconds = 0, 0.0
   for line in train:

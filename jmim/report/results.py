@@ -6,8 +6,42 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
+from typing import TypedDict
 
 from jmim.report import curves
+
+
+class Row(TypedDict):
+  """One number.
+
+  Attributes:
+    key: its name.
+    value: None: not finite.
+    lines: name of a reference line -> its value.
+  """
+
+  key: str
+  value: float | None
+  lines: dict[str, float | None]
+
+
+class Result(TypedDict):
+  """The newest results of an evaluator.
+
+  Attributes:
+    name: of its section.
+    type: its module.
+    step: of the run.
+    rows: its numbers.
+    protocol: [key, value as text].
+  """
+
+  name: str
+  type: str
+  step: int
+  rows: list[Row]
+  protocol: list[list[str]]
+
 
 # Names of reference lines: "pixels_accuracy" is one of "accuracy",
 # "mse_nearest" one of "mse".
@@ -17,7 +51,7 @@ _REFERENCES = (
 )
 
 
-def evaluations(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def evaluations(lines: Iterable[curves.Line]) -> list[Result]:
   """The newest results of each evaluator, references beside their numbers."""
   newest = {line["eval"]: line for line in lines if "eval" in line}
   results = []
@@ -28,13 +62,13 @@ def evaluations(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     }
     protocol = line.get("protocol", {})
     results.append(
-      {
-        "name": name,
-        "type": protocol.get("type", ""),
-        "step": line["step"],
-        "rows": rows(values),
-        "protocol": [[k, text(v)] for k, v in protocol.items()],
-      }
+      Result(
+        name=name,
+        type=protocol.get("type", ""),
+        step=line["step"],
+        rows=rows(values),
+        protocol=[[k, text(v)] for k, v in protocol.items()],
+      )
     )
   return results
 
@@ -48,10 +82,10 @@ def reference(key: str, values: Mapping[str, Any]) -> tuple[str, str] | None:
   return None
 
 
-def rows(values: Mapping[str, Any]) -> list[dict[str, Any]]:
-  """One row per number: {"key", "value", "lines": {name: value}}."""
+def rows(values: Mapping[str, Any]) -> list[Row]:
+  """One row per number that is no reference line."""
   table = {
-    k: {"key": k, "value": curves.number(v), "lines": {}}
+    k: Row(key=k, value=curves.number(v), lines={})
     for k, v in values.items()
     if not reference(k, values)
   }
@@ -62,7 +96,9 @@ def rows(values: Mapping[str, Any]) -> list[dict[str, Any]]:
   return list(table.values())
 
 
-def reference_keys(evals: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def reference_keys(
+  evals: Sequence[Result],
+) -> dict[str, dict[str, float | None]]:
   """Curve -> {line: value}, to be drawn as horizontal lines."""
   return {
     f"{one['name']}/{row['key']}": row["lines"]

@@ -16,7 +16,6 @@ import json
 import pathlib
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import matplotlib.figure
 
@@ -27,10 +26,11 @@ from jmim.parallel import topology
 from jmim.tools import bench_sides
 from jmim.tools import cli
 
+Rows = list[dict[str, str | float]]
 SHOWN = ("flops", "memory", "sent", "traffic")
 
 
-def spread(rows: Sequence[dict[str, Any]], key: str) -> float:
+def spread(rows: Rows, key: str) -> float:
   """(largest - smallest) / smallest."""
   values = [row[key] for row in rows]
   return max(values) / min(values) - 1
@@ -38,7 +38,7 @@ def spread(rows: Sequence[dict[str, Any]], key: str) -> float:
 
 def chips(
   config: str, overrides: Sequence[str], names: Sequence[str], per_chip: int
-) -> list[dict[str, Any]]:
+) -> Rows:
   """One row per topology: what a chip does in a step.
 
   Args:
@@ -78,7 +78,7 @@ def chips(
 
 def masks(
   config: str, overrides: Sequence[str], ratios: Sequence[float], rounds: int
-) -> list[dict[str, Any]]:
+) -> Rows:
   """One row per share hidden: seconds of a step, and FLOPs of an image.
 
   Args:
@@ -114,7 +114,7 @@ def masks(
   return rows
 
 
-def draw_chips(rows: Sequence[dict[str, Any]], path: pathlib.Path) -> None:
+def draw_chips(rows: Rows, path: pathlib.Path) -> None:
   """What a chip does, relative to the first row."""
   figure = matplotlib.figure.Figure(figsize=(6, 3.5), layout="constrained")
   axes = figure.subplots()
@@ -133,7 +133,7 @@ def draw_chips(rows: Sequence[dict[str, Any]], path: pathlib.Path) -> None:
   figure.savefig(path, dpi=120)
 
 
-def draw_masks(rows: Sequence[dict[str, Any]], path: pathlib.Path) -> None:
+def draw_masks(rows: Rows, path: pathlib.Path) -> None:
   """Time of a step beside what FLOPs predict."""
   figure = matplotlib.figure.Figure(figsize=(6, 3.5), layout="constrained")
   axes = figure.subplots()

@@ -33,7 +33,7 @@ class Evaluator:
   labelled: ClassVar[bool] = False  # whether it needs class labels
 
   predict: str = field.value(
-    "features", "output asked of the method; 'name/entry' for one of a dict"
+    "features", "output of the method; 'name/entry' for one of a dict"
   )
   weights: str = field.value("raw", "parameters used", choices=("raw", "ema"))
   every_steps: int = field.value(0, "steps between runs", low=0)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterator
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeVar
 
 import jax
 import numpy as np
@@ -20,8 +20,9 @@ from jmim.evals.lib import devices
 from jmim.evals.lib import predict
 
 Arrays = devices.Arrays
-# An output on the host: [b, ...], or a dict of such.
-Output = Any
+Output = np.ndarray | Arrays  # on the host: [b, ...], or a dict of such
+Shape = jax.ShapeDtypeStruct
+T = TypeVar("T")
 
 
 class Context:
@@ -69,8 +70,8 @@ class Context:
     self._consts = consts
     self._fresh = fresh
     self._compiled: dict[str, Callable] = {}
-    self._forever: dict[Hashable, Any] = {}
-    self._memo: dict[Hashable, Any] = {}
+    self._forever: dict[Hashable, object] = {}
+    self._memo: dict[Hashable, object] = {}
     self._weights: dict[str, methods.Weights] = {}
     self.step = 0
 
@@ -182,9 +183,11 @@ class Context:
         sizes[f"{name}/{key}" if key else name] = math.prod(x.shape[1:])
     return sizes
 
-  def _shapes(self, names: Sequence[str]) -> dict[str, Any]:
+  def _shapes(
+    self, names: Sequence[str]
+  ) -> dict[str, Shape | dict[str, Shape]]:
     b, inputs = self.spec.batch, self.method.inputs().items()
-    batch = {k: jax.ShapeDtypeStruct((b, *x.shape), x.dtype) for k, x in inputs}
+    batch = {k: Shape((b, *x.shape), x.dtype) for k, x in inputs}
     weights, key = self.weights("raw"), jax.random.key(0)
     return {
       name: jax.eval_shape(self.output(name), weights, batch, key)
@@ -273,7 +276,7 @@ class Context:
     rows, entries = zip(*((x, e[entry]) for x, e in parts), strict=True)
     return np.concatenate(rows), np.concatenate(entries)
 
-  def once(self, request: Hashable, make: Callable[[], Any]) -> Any:
+  def once(self, request: Hashable, make: Callable[[], T]) -> T:
     """What no state changes: made when first asked for, kept for the run."""
     if request not in self._forever:
       self._forever[request] = make()

@@ -171,17 +171,18 @@ def fit(
   """
 
   @jax.jit
-  def step(params, extra, state, outputs, targets, i):
-    outputs = jax.lax.stop_gradient(outputs)
+  def step(trained, batch, i):
+    params, extra, state = trained
+    outputs, targets = jax.lax.stop_gradient(batch)
     grad = jax.grad(loss, has_aux=True)
     grads, extra = grad(params, extra, outputs, targets)
     params, state = optimizer.update(grads, state, params, i)
     return params, extra, state
 
-  state = optimizer.init(params)
-  for i, (outputs, targets) in enumerate(batches):
-    params, extra, state = step(params, extra, state, outputs, targets, i)
-  return params, extra
+  trained = params, extra, optimizer.init(params)
+  for i, batch in enumerate(batches):
+    trained = step(trained, batch, i)
+  return trained[:2]
 
 
 def accuracy(

@@ -86,7 +86,7 @@ def samples(
 def conditions(
   method: methods.Method, index: np.ndarray, label: int | None = None
 ) -> dict[str, np.ndarray]:
-  """The batch of samples that are told apart by their numbers.
+  """The batch of samples that differ by their numbers.
 
   Args:
     method: samples.
@@ -117,7 +117,7 @@ def losses(method: methods.Method) -> Losses:
   ) -> dict[str, jax.Array]:
     draws, values = method.drawn(key, batch), {}
     for player in method.players:
-      loss, aux = method.loss(weights, batch, draws, 0, player)
+      loss, aux = method.loss(weights, batch, draws, 0, player=player)
       values[methods.loss_name(method, player)] = loss
       values |= {k: v for k, v in aux.items() if jnp.ndim(v) == 0}
     return values
