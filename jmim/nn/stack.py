@@ -59,7 +59,7 @@ def spread(tree: Any) -> Any:
     return tree
   return {
     name: tuple(unstack(part, jax.tree.leaves(part)[0].shape[0]))
-    if name == "layers"
+    if name == "layers" and not isinstance(part, tuple)
     else spread(part)
     for name, part in tree.items()
   }

@@ -218,6 +218,7 @@ def test_parameters_are_spread_where_nothing_scans(scan):
     assert got is tree
     return
   assert got["b"] == 1 and len(got["a"]["layers"]) == 3
+  assert stack.unrolled(runtime.Runtime(), got)["a"] == got["a"]  # once
   for i, layer in enumerate(got["a"]["layers"]):
     np.testing.assert_array_equal(layer["w"], [2 * i, 2 * i + 1])
 
