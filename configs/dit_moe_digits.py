@@ -44,7 +44,7 @@ def get_config(arg: str | None = None):
   config.train.update(total_steps=arg.steps, checkpoint_steps=1000)
   config.evals = configs.section(
     errors=configs.section(type="mean", repeats=4),
-    experts=configs.section(type="experts"),
+    experts=configs.section(type="experts", experts=8),
     samples=configs.section(type="samples", weights="ema", every_steps=1000),
   )
   return config

@@ -68,7 +68,9 @@ def get_config(arg: str | None = None):
   )
   config.evals = configs.section(
     loss=configs.section(type="loss", every_steps=10_000, limit=8192),
-    experts=configs.section(type="experts", every_steps=50_000, limit=8192),
+    experts=configs.section(
+      type="experts", experts=arg.experts, every_steps=50_000, limit=8192
+    ),
   )
   config.hardware.mesh.fsdp = 0  # up to 16 chips share the parameters
   if large:

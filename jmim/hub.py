@@ -5,10 +5,14 @@ model = jmim.load("runs/digits")        # or an export, or a hub folder
 vectors = model("features", images)     # uint8 images of any size
 """
 
+import dataclasses
 import json
 import pathlib
-from collections.abc import Sequence
-from typing import Any
+import warnings
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -16,19 +20,23 @@ import ml_collections
 import numpy as np
 
 from jmim.checkpoints import compare
-from jmim.checkpoints import frozen as const_files
-from jmim.checkpoints import store as checkpoint
+from jmim.checkpoints import models
 from jmim.convert import exporting
 from jmim.convert import families
 from jmim.convert import files
 from jmim.convert import importing
 from jmim.convert import plan as plans
+from jmim.core import config as configs
+from jmim.core import discovery
 from jmim.core import errors
 from jmim.core import tree as trees
 from jmim.core.settings import data as settings
 from jmim.data import augment
 from jmim.data import decode
-from jmim.session import build
+from jmim.evals.lib import predict
+
+Images = Iterable[bytes | np.ndarray]
+Output = np.ndarray | dict[str, np.ndarray]
 
 
 class Model:
@@ -37,39 +45,44 @@ class Model:
   Attributes:
     method: the method.
     config: of the run, a nested dict.
-    params: player -> tree.
-    extra: what else its outputs read.
+    weights: what its outputs are computed with.
     offers: names that calling it takes.
   """
 
-  def __init__(
-    self,
-    config: ml_collections.ConfigDict,
-    named: dict[str, Any],
-    withheld: Sequence[str] = (),
-  ):
-    """Builds the method of a config around its leaves.
+  def __init__(self, model: models.Model, withheld: Collection[str] = ()):
+    """Keeps a frozen model.
 
     Args:
-      config: complete.
-      named: leaf name ("params/...", "extra/...") -> array.
+      model: of a run or a file.
       withheld: outputs not offered, for want of their weights.
     """
-    self.config, self.method = config.to_dict(), build.make_method(config)
-    tree = {"params": {}, "extra": {}} | trees.nested(named)
-    self.params, self.extra = jax.device_put((tree["params"], tree["extra"]))
-    self._consts = {
-      n: const_files.load(n, c) for n, c in self.method.consts().items()
-    }
-    outputs = self.method.predict()
-    self._outputs = {n: f for n, f in outputs.items() if n not in withheld}
-    self.offers = tuple(self._outputs)
-    data = self.config["data"]
-    self._spec = settings.Data(mean=tuple(data["mean"]), std=tuple(data["std"]))
-    self._compiled: dict[str, Any] = {}
+    self._model, self._withheld = model, withheld
+    self.method, self.weights = model.method, model.weights
+    self.config = model.config.to_dict()
+    self.offers = tuple(n for n in self.method.predict() if n not in withheld)
+    data = model.config.data
+    self._spec = settings.Data(mean=tuple(data.mean), std=tuple(data.std))
+    self._compiled: dict[str, Callable] = {}
 
-  def preprocess(self, images: Any) -> np.ndarray:
+  def override(self, *items: str) -> "Model":
+    """The same weights under another config.
+
+    Args:
+      *items: "key=value", as after --config.; "method.steps=50", say.
+
+    Raises:
+      UserError: unknown key or wrong type.
+    """
+    config = configs.override(self._model.config, items)
+    method = discovery.make(config.method)
+    model = dataclasses.replace(self._model, config=config, method=method)
+    return Model(model, self._withheld)
+
+  def preprocess(self, images: Images) -> np.ndarray:
     """Images as the evaluation of the run sees them.
+
+    Where that takes them as they are (data.eval_crop="none"), those of another
+    size are resized, and a warning says so.
 
     Args:
       images: uint8 arrays [h, w, c] of any size, encoded bytes, or one array
@@ -77,50 +90,63 @@ class Model:
 
     Returns:
       float32 [b, size, size, c], normalised.
+
+    Raises:
+      BadImage: one cannot be decoded.
     """
-    data = self.config["data"]
-    size, short = data["size"], data["eval_resize"] or data["size"]
-    ready = []
-    for image in images:
-      x = decode.decode(image, data["channels"])
-      if data["eval_crop"] == "center":
-        x = decode.center(x, size, short)
-      elif x.shape[:2] != (size, size):
-        x = decode.resize(x, size, size)
-      ready.append(x)
+    data = self._model.config.data
+    ready = [
+      decode.plain(
+        self._resized(decode.decode(image, data.channels)),
+        data.size,
+        crop=data.eval_crop,
+        resize_to=data.eval_resize,
+      )
+      for image in images
+    ]
     return np.asarray(augment.normalise(self._spec, np.stack(ready)))
 
+  def _resized(self, image: np.ndarray) -> np.ndarray:
+    """The image [h, w, c]; resized if it must be of a size and is not."""
+    data = self._model.config.data
+    h, w = image.shape[:2]
+    if data.eval_crop == "center" or (h, w) == (data.size, data.size):
+      return image
+    warnings.warn(
+      f"an image of {h} x {w} pixels is resized to {data.size} x {data.size}: "
+      "the run evaluates images as they are (data.eval_crop='none')",
+      stacklevel=3,
+    )
+    return decode.resize(image, data.size, data.size)
+
   def __call__(
-    self, name: str, images: Any = None, *, seed: int = 0, **batch: Any
-  ) -> Any:
+    self,
+    name: str,
+    images: Images | None = None,
+    *,
+    seed: int = 0,
+    **batch: jax.typing.ArrayLike,
+  ) -> Output:
     """An output of the model for a batch.
 
     Args:
-      name: one of `offers`.
+      name: one of `offers`; "name/entry": one entry of a dict.
       images: see `preprocess`; None where the output reads none.
       seed: of what the output draws.
       **batch: other entries of the batch (label, index), with a first
         dimension.
 
+    Returns:
+      numpy arrays [b, ...], or a dict of them.
+
     Raises:
       UserError: the model has no such output.
     """
-    if name not in self._outputs:
-      raise errors.UserError(
-        f"output {name!r}",
-        f"one of {', '.join(self.offers)}",
-        "ask for one of these",
-        None,
-      )
-    batch = {k: jnp.asarray(v) for k, v in batch.items()}
+    self._check(name)
     if images is not None:
-      batch["image"] = jnp.asarray(self.preprocess(images))
-    if name not in self._compiled:
-      self._compiled[name] = jax.jit(self._outputs[name])
-    key = jax.random.key(seed)
-    run = self._compiled[name]
-    found = run(self.params, self.extra, self._consts, batch, key)
-    return jax.tree.map(np.asarray, found)
+      batch["image"] = self.preprocess(images)
+    make = lambda: predict.output(self.method, name)
+    return self._run(name, make, batch, seed)
 
   def sample(
     self, num: int, label: int | None = None, seed: int = 0
@@ -133,16 +159,38 @@ class Model:
       num: how many.
       label: class of all; None: the classes in turn.
       seed: of the noise.
+
+    Raises:
+      UserError: the model does not sample.
     """
-    index = np.arange(num, dtype=np.int32)
-    batch, labels = {"index": index}, self.method.inputs().get("label")
-    if labels:
-      each = index % labels.high if label is None else np.full(num, label)
-      batch["label"] = each.astype(np.int32)
-    found = self("sample", seed=seed, **batch)
-    if np.issubdtype(found.dtype, np.integer):
-      return found
-    return np.asarray(augment.denormalise(self._spec, jnp.asarray(found)))
+    self._check("sample")
+    batch = predict.conditions(self.method, np.arange(num), label)
+    make = lambda: predict.samples(self.method, self._spec)
+    return self._run("<samples>", make, batch, seed)
+
+  def _check(self, name: str) -> None:
+    """Raises UserError for an output that the model has not."""
+    if name.partition("/")[0] not in self.offers:
+      raise errors.UserError(
+        f"output {name!r}",
+        f"one of {', '.join(self.offers)}",
+        "ask for one of these",
+        None,
+      )
+
+  def _run(
+    self,
+    name: str,
+    make: Callable[[], Callable],
+    batch: Mapping[str, jax.typing.ArrayLike],
+    seed: int,
+  ) -> Output:
+    """What the function of a name gives, as numpy; compiled once."""
+    if name not in self._compiled:
+      self._compiled[name] = jax.jit(make())
+    batch = {k: jnp.asarray(v) for k, v in batch.items()}
+    out = self._compiled[name](self.weights, batch, jax.random.key(seed))
+    return jax.tree.map(np.asarray, out)
 
 
 def load(path: str | pathlib.Path, weights: str = "raw") -> Model:
@@ -158,31 +206,23 @@ def load(path: str | pathlib.Path, weights: str = "raw") -> Model:
   path = pathlib.Path(path).expanduser()
   folder = path if path.is_dir() else path.parent
   if (folder / "checkpoints").is_dir():
-    return _run(folder, weights)
-  note = folder / exporting.JMIM
-  if note.is_file():
-    own = json.loads(note.read_text())
-    config = ml_collections.ConfigDict(own["config"])
-    if not own["family"]:
+    return Model(models.of_run(folder, weights))
+  about = folder / exporting.JMIM
+  if about.is_file():
+    exported = json.loads(about.read_text())
+    config = ml_collections.ConfigDict(exported["config"])
+    if not exported["family"]:
       return _plain(path, config)
-    return _foreign(path, own["family"], config)
+    return _foreign(path, exported["family"], config)
   name, config = importing.resolve("auto", str(path), None)
   return _foreign(path, name, config)
 
 
-def _run(workdir: pathlib.Path, weights: str) -> Model:
-  config = ml_collections.ConfigDict(checkpoint.read_config(workdir))
-  leaves = exporting.Leaves(workdir, weights)
-  named = dict(leaves)
-  leaves.close()
-  return Model(config, named)
-
-
 def _plain(path: pathlib.Path, config: ml_collections.ConfigDict) -> Model:
-  """Our own names in a file."""
-  found = files.read(path)
-  like = trees.named(importing.shapes(build.make_method(config)))
-  wrong = compare.differences({n: found.entries[n] for n in found}, like)
+  """A file with names of jmim."""
+  stored = files.read(path)
+  like = trees.named(importing.shapes(discovery.make(config.method)))
+  wrong = compare.differences({n: stored.entries[n] for n in stored}, like)
   if wrong:
     raise errors.UserError(
       f"{path}: " + "; ".join(wrong[:8]),
@@ -190,17 +230,18 @@ def _plain(path: pathlib.Path, config: ml_collections.ConfigDict) -> Model:
       "export the run again",
       "path",
     )
-  return Model(config, dict(found))
+  return Model(models.of_arrays(config, dict(stored)))
 
 
 def _foreign(
   path: pathlib.Path, name: str, config: ml_collections.ConfigDict
 ) -> Model:
   """The layout of a family; what it lacks is not offered."""
-  method, family = build.make_method(config), families.find(name)
+  method, family = discovery.make(config.method), families.find(name)
   like = importing.shapes(method)
-  made = plans.make(family, method, files.read(path), like)
-  named = importing.load(made, method, like, config)
-  parts = {n.split("/")[2] for n in made.fresh}
-  lost = {"head": ["logits"], "decoder": ["reconstruct"]}
-  return Model(config, named, [n for p in parts for n in lost.get(p, [])])
+  plan = plans.make(family, method, files.read(path), like)
+  arrays = importing.load(plan, method, like, config)
+  parts = {n.split("/")[2] for n in plan.fresh}
+  outputs = {"head": ["logits"], "decoder": ["reconstruct"]}
+  withheld = [n for part in parts for n in outputs.get(part, [])]
+  return Model(models.of_arrays(config, arrays), withheld)

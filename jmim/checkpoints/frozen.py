@@ -42,6 +42,11 @@ def load(name: str, const: method.Const) -> Any:
   return trees.map_named(lambda n, s: jnp.asarray(saved[n], s.dtype), like)
 
 
+def load_all(consts: Mapping[str, method.Const]) -> dict[str, method.Tree]:
+  """Name -> tree of the frozen networks of a method; raises as `load`."""
+  return {name: load(name, const) for name, const in consts.items()}
+
+
 def read(
   name: str, path: str, sha256: str | None, key: str, expected: str
 ) -> tuple[dict[str, np.ndarray], str]:

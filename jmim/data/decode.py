@@ -211,6 +211,35 @@ def center(image: np.ndarray, size: int, resize_to: int) -> np.ndarray:
   return image[top : top + size, left : left + size]
 
 
+def plain(
+  image: np.ndarray,
+  size: int,
+  crop: str,
+  resize_to: int = 0,
+  name: str = "the image",
+  key: str = "data.eval_crop",
+) -> np.ndarray:
+  """A crop without chance: what evaluation sees of an image.
+
+  Args:
+    image: uint8 [h, w, c].
+    size: side of the result, in pixels.
+    crop: "center", or "none": the image must be of that size.
+    resize_to: short side before a centre crop; 0: `size`.
+    name: which image, for messages.
+    key: config key of the crop, for messages.
+
+  Returns:
+    uint8 [size, size, c].
+
+  Raises:
+    UserError: as `fit`.
+  """
+  if crop == "center":
+    return center(image, size, resize_to or size)
+  return fit(image, size, name, key)
+
+
 def resized_crop(
   image: np.ndarray,
   size: int,

@@ -1,5 +1,6 @@
 """From an example as stored to the arrays of one slot of a batch."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -184,14 +185,18 @@ class Maker:
     """
     spec = self._spec
     size, first = spec.size, opened[0].size
-    if self._crop == "center":
-      short = self._resize or size
-      cut = [decode.center(p.pixels, size, short) for p in opened]
-      return np.stack(cut), maps.central(*first, size, short)
-    if self._crop == "none":
-      key = "data.host_crop" if self._training else "data.eval_crop"
-      cut = [decode.fit(p.pixels, size, name, key) for p in opened]
-      return np.stack(cut), None
+    if self._crop in ("center", "none"):
+      plain = functools.partial(
+        decode.plain,
+        crop=self._crop,
+        resize_to=self._resize,
+        name=name,
+        key="data.host_crop" if self._training else "data.eval_crop",
+      )
+      cut = np.stack([plain(p.pixels, size) for p in opened])
+      if self._crop == "none":
+        return cut, None
+      return cut, maps.central(*first, size, self._resize or size)
     # Shares of the first, so that a small picture is cut like a large one.
     box = decode.crop_box(*first, spec.crop_scale, spec.crop_ratio, rng)
     cut = [p.cut(_scaled(box, first, p.size), size) for p in opened]

@@ -11,6 +11,7 @@ import scipy.special
 
 from jmim.core import field
 from jmim.evals.lib import base
+from jmim.evals.lib import context as contexts
 from jmim.metrics import accuracy
 
 
@@ -20,10 +21,10 @@ class Evaluator(base.Evaluator):
 
   labelled = True
 
-  predict: str = field.value("logits", "output asked of the method")
+  predict: str = field.value("logits", "class scores [b, classes]")
   limit: int = field.value(0, "test examples; 0: all", low=0)
 
-  def run(self, context):
+  def run(self, context: contexts.Context) -> base.Results:
     """Yields top1, top5 (with more than five classes), nll, examples."""
     logits, truth = context.features(
       self.predict, "eval", self.limit or None, self.weights
@@ -31,6 +32,6 @@ class Evaluator(base.Evaluator):
     for k in (1, 5):
       if k == 1 or logits.shape[1] > k:
         yield f"top{k}", accuracy.topk(logits, truth, k)
-    likelihood = scipy.special.log_softmax(logits.astype(np.float64), axis=1)
-    yield "nll", -float(likelihood[np.arange(len(truth)), truth].mean())
+    logs = scipy.special.log_softmax(logits.astype(np.float64), axis=1)
+    yield "nll", -float(logs[np.arange(len(truth)), truth].mean())
     yield "examples", len(truth)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jmim.core import errors
 from jmim.core import field
 from jmim.evals.lib import base
+from jmim.evals.lib import context as contexts
 from jmim.evals.lib import frozen
 from jmim.nn.decoders import heads as classifiers
 
@@ -26,15 +27,19 @@ class Evaluator(base.Evaluator):
   labelled = True
 
   predict: str = field.value("tokens", "patch tokens [b, h, w, d] or [b, n, d]")
-  lrs: tuple = field.value((1e-3, 3e-4, 1e-4), "peak learning rates")
+  lrs: tuple[float, ...] = field.value(
+    (1e-3, 3e-4, 1e-4), "peak learning rates"
+  )
   heads: int = field.value(0, "attention heads; 0: one per 64 channels", low=0)
   epochs: float = field.value(20.0, "passes over the training set", above=0)
-  warmup_epochs: float = field.value(2.0, "of these, warm-up", low=0)
+  warmup_epochs: float = field.value(
+    2.0, "passes during which the rate rises", low=0
+  )
   batch: int = field.value(0, "total batch; 0: that of the run", low=0)
-  weight_decay: float = field.value(0.01, "of kernels", low=0)
+  weight_decay: float = field.value(0.01, "weight decay of kernels", low=0)
   limit: int = field.value(0, "test examples; 0: all", low=0)
 
-  def run(self, context):
+  def run(self, context: contexts.Context) -> base.Results:
     """Yields top1 (best rate) and lr<rate> for all."""
     source = context.sources["train"]
     batch, steps = frozen.plan(context, self.batch, self.epochs, len(source))
@@ -68,19 +73,24 @@ class Evaluator(base.Evaluator):
     params, _ = frozen.fit(
       loss, params, extra={}, optimizer=optimizer, batches=data
     )
-    found, total = frozen.correct(
+    percent, total = frozen.accuracy(
       context,
       names,
       weights=self.weights,
       logits=lambda outputs: {"": logits(params, outputs)},
       limit=self.limit or None,
     )
-    yield "top1", float(found[""].max())
-    for lr, accuracy in zip(self.lrs, found[""], strict=True):
+    yield "top1", float(percent[""].max())
+    for lr, accuracy in zip(self.lrs, percent[""], strict=True):
       yield f"lr{lr:g}", float(accuracy)
     yield "examples", total
 
-  def init(self, head, key: jax.Array, shape: tuple[int, ...]):
+  def init(
+    self,
+    head: classifiers.AttentivePool,
+    key: jax.Array,
+    shape: tuple[int, ...],
+  ) -> frozen.Tree:
     """One start for all rates, so that they differ by the rate alone."""
     single = head.init(key, flat(jnp.zeros((1, *shape))))["params"]
     copies = jax.tree.map(lambda p: jnp.stack([p] * len(self.lrs)), single)

@@ -26,13 +26,20 @@ from jmim.core import errors
 from jmim.core import field
 from jmim.evals import linear
 from jmim.evals.lib import base
+from jmim.evals.lib import context as contexts
 from jmim.evals.lib import draw
 from jmim.evals.lib import frozen
 from jmim.evals.lib import stored
 from jmim.metrics import dense
 
 
-def maps(params, extra, tokens: jax.Array, train: bool, side: tuple[int, int]):
+def maps(
+  params: frozen.Tree,
+  extra: frozen.Tree,
+  tokens: jax.Array,
+  train: bool,
+  side: tuple[int, int],
+) -> tuple[jax.Array, frozen.Tree]:
   """([rates, b, *side, c] logits of every pixel, new running statistics).
 
   Args:
@@ -44,8 +51,8 @@ def maps(params, extra, tokens: jax.Array, train: bool, side: tuple[int, int]):
   """
   b, h, w, d = tokens.shape
   flat = {"tokens": tokens.reshape(-1, d)}
-  found, extra = linear.logits(params, extra, flat, train)
-  low = found["tokens"].reshape(-1, b, h, w, found["tokens"].shape[-1])
+  scores, extra = linear.logits(params, extra, flat, train)
+  low = scores["tokens"].reshape(-1, b, h, w, scores["tokens"].shape[-1])
   shape = (*low.shape[:2], *side, low.shape[-1])
   return jax.image.resize(low, shape, "bilinear", antialias=False), extra
 
@@ -56,20 +63,22 @@ class Evaluator(base.Evaluator):
 
   predict: str = field.value("tokens", "patch tokens [b, h, w, d]")
   task: str = field.value(
-    "segmentation", "what is probed", choices=("segmentation", "depth")
+    "segmentation", "map that is probed", choices=("segmentation", "depth")
   )
   target: str = field.value("semantic", "annotation of the data set")
   data: str = field.value("", "data set, e.g. 'shapes/small'; '': the run's")
-  data_dir: str = field.value("", "where it is; '': ~/.cache/jmim")
-  lrs: tuple = field.value((1e-2, 1e-3, 1e-4), "peak learning rates")
+  data_dir: str = field.value("", "folder of the data set; '': ~/.cache/jmim")
+  lrs: tuple[float, ...] = field.value(
+    (1e-2, 1e-3, 1e-4), "peak learning rates"
+  )
   epochs: float = field.value(10.0, "passes over the training set", above=0)
   batch: int = field.value(16, "images per step", low=1)
-  weight_decay: float = field.value(1e-3, "of kernels", low=0)
+  weight_decay: float = field.value(1e-3, "weight decay of kernels", low=0)
   train_limit: int = field.value(2000, "training images; 0: all", low=0)
   limit: int = field.value(500, "test images; 0: all", low=0)
   examples: int = field.value(6, "images drawn", low=1)
 
-  def run(self, context):
+  def run(self, context: contexts.Context) -> base.Results:
     """Yields miou and pixel_accuracy, or rmse and abs_rel; and a sheet."""
     if context.spec.eval_crop != "none":
       raise errors.UserError(
@@ -113,21 +122,29 @@ class Evaluator(base.Evaluator):
     )
     yield from self._scores(y, y_test, guess, classes)
     best = self._best(y_test, guess, classes)
-    yield "sheet", self._sheet(context, y_test, guess[best], classes)
+    yield "sheet", self._sheet(context, y_test, guess[best])
     yield "examples", len(x_test)
 
-  def _data(self, context, split, limit):
+  def _data(
+    self, context: contexts.Context, split: str, limit: int
+  ) -> tuple[np.ndarray, np.ndarray]:
     """(tokens [n, h, w, d], targets [n, H, W])."""
     x, index = context.rows(self.predict, split, limit or None, self.weights)
     return x, stored.annotation(context, split, index, self.target)
 
-  def _classes(self, *targets) -> int:
+  def _classes(self, *targets: np.ndarray) -> int:
     if self.task == "depth":
       return 1
     return 1 + max(int(y[y != dense.IGNORE].max()) for y in targets)
 
-  def _loss(self, params, extra, outputs, targets):
-    found, extra = maps(
+  def _loss(
+    self,
+    params: frozen.Tree,
+    extra: frozen.Tree,
+    outputs: frozen.Outputs,
+    targets: jax.Array,
+  ) -> tuple[jax.Array, frozen.Tree]:
+    logits, extra = maps(
       params,
       extra,
       tokens=outputs["tokens"],
@@ -135,31 +152,40 @@ class Evaluator(base.Evaluator):
       side=targets.shape[1:],
     )
     if self.task == "depth":
-      error = (found[..., 0] - jnp.log(targets)) ** 2
+      error = (logits[..., 0] - jnp.log(targets)) ** 2
       return error.reshape(len(error), -1).mean(1).sum(), extra
-    logs = jax.nn.log_softmax(found)
+    logs = jax.nn.log_softmax(logits)
     counted = targets != dense.IGNORE
     labels = jnp.where(counted, targets, 0).astype(jnp.int32)
     labels = jnp.broadcast_to(labels, logs.shape[:-1])
     picked = jnp.take_along_axis(logs, labels[..., None], -1)[..., 0]
     return -(picked * counted).sum() / jnp.maximum(counted.sum(), 1), extra
 
-  def _guess(self, context, params, extra, x, side) -> np.ndarray:
+  def _guess(
+    self,
+    context: contexts.Context,
+    params: frozen.Tree,
+    extra: frozen.Tree,
+    x: np.ndarray,
+    side: tuple[int, int],
+  ) -> np.ndarray:
     """[rates, n, H, W] classes or depths."""
 
-    @context.jit
+    @context.devices.jit
     def predict(tokens):
-      found, _ = maps(params, extra, tokens=tokens, train=False, side=side)
+      logits, _ = maps(params, extra, tokens=tokens, train=False, side=side)
       depth = self.task == "depth"
-      return jnp.exp(found[..., 0]) if depth else found.argmax(-1)
+      return jnp.exp(logits[..., 0]) if depth else logits.argmax(-1)
 
     size, parts = context.spec.batch, []
     for start in range(0, len(x), size):
-      part = context.put_whole({"tokens": x[start : start + size]})
+      part = context.devices.put_whole({"tokens": x[start : start + size]})
       parts.append(np.asarray(predict(part["tokens"])))
     return np.concatenate(parts, axis=1)
 
-  def _values(self, truth, guess, classes) -> dict[str, float]:
+  def _values(
+    self, truth: np.ndarray, guess: np.ndarray, classes: int
+  ) -> dict[str, float]:
     if self.task == "depth":
       error = guess.astype(np.float64) - truth
       return {
@@ -172,28 +198,33 @@ class Evaluator(base.Evaluator):
       "pixel_accuracy": dense.pixel_accuracy(counts),
     }
 
-  def _best(self, truth, guess, classes) -> int:
+  def _best(self, truth: np.ndarray, guess: np.ndarray, classes: int) -> int:
     first = [
       next(iter(self._values(truth, g, classes).values())) for g in guess
     ]
     return int(np.argmin(first) if self.task == "depth" else np.argmax(first))
 
-  def _scores(self, y, truth, guess, classes):
-    found = [self._values(truth, g, classes) for g in guess]
-    yield from found[self._best(truth, guess, classes)].items()
-    for lr, values in zip(self.lrs, found, strict=True):
+  def _scores(
+    self, y: np.ndarray, truth: np.ndarray, guess: np.ndarray, classes: int
+  ) -> base.Results:
+    """Of the best rate, of each, and of a head that sees no image."""
+    scores = [self._values(truth, g, classes) for g in guess]
+    yield from scores[self._best(truth, guess, classes)].items()
+    for lr, values in zip(self.lrs, scores, strict=True):
       yield from ((f"{k}_lr{lr:g}", v) for k, v in values.items())
     if self.task == "depth":
       blind = np.full(truth.shape, np.exp(np.log(y).mean()))
     else:
-      seen = np.bincount(y[y != dense.IGNORE].ravel(), minlength=classes)
-      blind = np.full(truth.shape, seen.argmax())
+      counts = np.bincount(y[y != dense.IGNORE].ravel(), minlength=classes)
+      blind = np.full(truth.shape, counts.argmax())
     for key, value in self._values(truth, blind, classes).items():
       yield f"blind_{key}", value
 
-  def _sheet(self, context, truth, guess, classes) -> np.ndarray:
+  def _sheet(
+    self, context: contexts.Context, truth: np.ndarray, guess: np.ndarray
+  ) -> np.ndarray:
     n = self.examples
-    _, images = context.rows("pixels", "eval", n, self.weights, "image")
+    _, images = context.rows("pixels", "eval", n, self.weights, entry="image")
     if self.task == "depth":
       paint = lambda x: draw.heat(x, truth.min(), truth.max())
     else:

@@ -10,7 +10,7 @@ times instead of along 50,000 samples. I is in nats, less the bias (E - 1)
 independent counts; those of one image are not.
 
 The method gives `chosen` [b, layers, t, k] experts, `time` [b] in [0, 1) and
-`label` [b].
+`label` [b]; how many experts there are must be said, since some may be idle.
 """
 
 import dataclasses
@@ -19,6 +19,7 @@ import numpy as np
 
 from jmim.core import field
 from jmim.evals.lib import base
+from jmim.evals.lib import context as contexts
 from jmim.evals.lib import draw
 
 PICTURE = 320  # pixels across
@@ -35,7 +36,9 @@ def information(counts: np.ndarray) -> float:
   return float(plain - bias)
 
 
-def table(chosen: np.ndarray, z: np.ndarray, experts: int, kinds: int):
+def table(
+  chosen: np.ndarray, z: np.ndarray, experts: int, kinds: int
+) -> np.ndarray:
   """[layers, experts, kinds] counts.
 
   Args:
@@ -56,17 +59,20 @@ def table(chosen: np.ndarray, z: np.ndarray, experts: int, kinds: int):
 class Evaluator(base.Evaluator):
   """Loads, specialisation, and pictures of both."""
 
-  predict: str = field.value("experts", "chosen, time and label")
-  bins: int = field.value(10, "of time", low=2)
+  predict: str = field.value("experts", "dict of chosen, time and label")
+  experts: int = field.value(
+    0, "experts of the mixture; 0: up to the last one chosen", low=0
+  )
+  bins: int = field.value(10, "bins of time", low=2)
   limit: int = field.value(0, "images; 0: all", low=0)
   repeats: int = field.value(4, "passes at other times", low=1)
 
-  def run(self, context):
+  def run(self, context: contexts.Context) -> base.Results:
     """Yields load_max, load_min, mi_position, mi_time, mi_class by layer."""
-    found = self._gather(context)
-    chosen, time, label = found["chosen"], found["time"], found["label"]
-    experts, t = int(chosen.max()) + 1, chosen.shape[2]
-    experts = max(experts, getattr(context.method, "experts", 0))
+    outputs = self._gather(context)
+    chosen, time, label = (outputs[k] for k in ("chosen", "time", "label"))
+    experts = max(self.experts, int(chosen.max()) + 1)
+    t = chosen.shape[2]
     bins = np.minimum((time * self.bins).astype(int), self.bins - 1)
     tables = {
       "position": table(
@@ -88,16 +94,14 @@ class Evaluator(base.Evaluator):
       yield f"by_{name}", picture(counts)
     yield "examples", len(chosen)
 
-  def _gather(self, context) -> dict[str, np.ndarray]:
+  def _gather(self, context: contexts.Context) -> dict[str, np.ndarray]:
     """The outputs of all passes, example first."""
-    rows = []
+    limit, rows = self.limit or None, []
     for repeat in range(self.repeats):
-      for i, batch in enumerate(context.batches("eval", self.limit or None)):
-        key = repeat * 2**16 + i
-        out = context.apply(self.predict, batch, self.weights, key=key)
-        valid = context.gather(batch["valid"])
-        rows.append({k: v[valid] for k, v in out.items()})
-    return {k: np.concatenate([r[k] for r in rows]) for k in rows[0]}
+      rows += context.outputs(
+        self.predict, "eval", limit, self.weights, key=repeat * 2**16
+      )
+    return {k: np.concatenate([x[k] for x, _ in rows]) for k in rows[0][0]}
 
 
 def picture(counts: np.ndarray) -> np.ndarray:
@@ -112,5 +116,5 @@ def picture(counts: np.ndarray) -> np.ndarray:
   factor = max(1, PICTURE // kinds)
   tall = max(1, factor // 4)
   blocks = blocks.repeat(tall, 1).repeat(factor, 2)
-  gap = np.full((layers, 4, *blocks.shape[2:]), 255, np.uint8)
-  return np.concatenate([blocks, gap], 1).reshape(-1, *blocks.shape[2:])
+  white = np.full((layers, 4, *blocks.shape[2:]), 255, np.uint8)
+  return np.concatenate([blocks, white], 1).reshape(-1, *blocks.shape[2:])

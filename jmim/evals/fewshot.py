@@ -16,6 +16,7 @@ import numpy as np
 
 from jmim.core import field
 from jmim.evals.lib import base
+from jmim.evals.lib import context as contexts
 from jmim.metrics import accuracy
 from jmim.metrics import ridge
 
@@ -55,17 +56,17 @@ def scores(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluator(base.Evaluator):
-  """Few-shot accuracy in percent: mean and deviation over seeds."""
+  """Few-shot accuracy in percent: mean and standard deviation over seeds."""
 
   labelled = True
 
-  shots: tuple = field.value((1, 5, 10, 100), "examples per class")
+  shots: tuple[int, ...] = field.value((1, 5, 10, 100), "examples per class")
   seeds: int = field.value(3, "repeats with other examples", low=1)
   penalty: float = field.value(1024.0, "l of the ridge", above=0)
   train_limit: int = field.value(100_000, "candidates; 0: all", low=0)
   limit: int = field.value(0, "test examples; 0: all", low=0)
 
-  def run(self, context):
+  def run(self, context: contexts.Context) -> base.Results:
     """Yields <s>shot and, with several seeds, <s>shot_std."""
     train, labels = context.features(
       self.predict, "train", self.train_limit or None, self.weights
@@ -75,7 +76,7 @@ class Evaluator(base.Evaluator):
     )
     classes = int(max(labels.max(), truth.max())) + 1
     for shots in self.shots:
-      found = []
+      percent = []
       for seed in range(self.seeds):
         few = choose(labels, shots, seed)
         score = scores(
@@ -85,8 +86,8 @@ class Evaluator(base.Evaluator):
           classes=classes,
           penalty=self.penalty,
         )
-        found.append(accuracy.topk(score, truth, 1))
-      yield f"{shots}shot", float(np.mean(found))
+        percent.append(accuracy.topk(score, truth, 1))
+      yield f"{shots}shot", float(np.mean(percent))
       if self.seeds > 1:
-        yield f"{shots}shot_std", float(np.std(found, ddof=1))
+        yield f"{shots}shot_std", float(np.std(percent, ddof=1))
     yield "examples", len(truth)

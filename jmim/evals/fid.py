@@ -17,6 +17,7 @@ only), kid, kid_std, precision, recall, fid_infinity.
 import dataclasses
 import json
 import pathlib
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -24,10 +25,10 @@ import numpy as np
 from jmim.checkpoints import npz
 from jmim.core import errors
 from jmim.core import field
-from jmim.data import augment
 from jmim.data import pipeline
 from jmim.data import sources
 from jmim.evals.lib import base
+from jmim.evals.lib import context as contexts
 from jmim.evals.lib import extract
 from jmim.metrics import generation
 
@@ -47,7 +48,7 @@ class Reference:
   """
 
   extractor: str
-  protocol: dict
+  protocol: dict[str, Any]
   moments: dict[str, tuple[np.ndarray, np.ndarray]]
   features: np.ndarray
 
@@ -109,9 +110,9 @@ def measure(
   """
   moments: dict[str, generation.Moments] = {}
   for batch in pipeline.evaluation_batches(source, spec, limit):
-    found = network.run(jnp.asarray(batch["image"]))
-    for name in {"features", "spatial"} & found.keys():
-      rows = np.asarray(found[name])[batch["valid"]]
+    outputs = network.run(jnp.asarray(batch["image"]))
+    for name in {"features", "spatial"} & outputs.keys():
+      rows = np.asarray(outputs[name])[batch["valid"]]
       moments.setdefault(name, generation.Moments()).add(rows)
   kept = []
   few = min(keep, moments["features"].count)
@@ -135,14 +136,14 @@ class Evaluator(base.Evaluator):
     "", "file of jmim.tools.make_fid_stats; train or eval: that split"
   )
   inception: str = field.value("", ".npz of InceptionV3; or `encoder`")
-  inception_sha256: str = field.value("", "hash the file must have")
+  inception_sha256: str = field.value("", "hash that the file must have")
   encoder: str = field.value("", "workdir of a run whose features are used")
   samples: int = field.value(50_000, "images generated", low=2)
   allow_few: bool = field.value(False, "accept fewer than 10,000 samples")
-  infinity: bool = field.value(False, "also FID extrapolated to n -> inf")
+  infinity: bool = field.value(False, "FID extrapolated to n -> inf too")
   neighbours: int = field.value(3, "k of precision and recall", low=1)
 
-  def run(self, context):
+  def run(self, context: contexts.Context) -> base.Results:
     """Yields the metrics; what they rest on is in the protocol."""
     if self.samples < FEW and not self.allow_few:
       raise errors.UserError(
@@ -162,9 +163,9 @@ class Evaluator(base.Evaluator):
         "use the same network for both",
         "evals.<name>.reference",
       )
-    found = self._features(context, network)
-    yield from self._values(found, reference)
-    yield "samples", len(found["features"])
+    outputs = self._outputs(context, network)
+    yield from self._values(outputs, reference)
+    yield "samples", len(outputs["features"])
     yield (
       "protocol",
       {
@@ -176,7 +177,9 @@ class Evaluator(base.Evaluator):
       },
     )
 
-  def _reference(self, context, network) -> Reference:
+  def _reference(
+    self, context: contexts.Context, network: extract.Extractor
+  ) -> Reference:
     """From the file, or measured once from a split of the run."""
     if self.reference not in SPLITS:
       return load(self.reference, "evals.<name>.reference")
@@ -186,47 +189,49 @@ class Evaluator(base.Evaluator):
       lambda: measure(network, source, context.spec),
     )
 
-  def _features(self, context, network) -> dict[str, np.ndarray]:
+  def _outputs(
+    self, context: contexts.Context, network: extract.Extractor
+  ) -> dict[str, np.ndarray]:
     """Features of exactly `samples` images; conditions are the split's."""
     parts, count, key = [], 0, 0
     # A limit, even of all, is a random order: files are often sorted by class.
     everything = len(context.sources["eval"])
     while count < self.samples:
-      for batch in context.batches("eval", everything):
-        out = context.apply(self.predict, batch, self.weights, key=key)
-        images = np.asarray(augment.denormalise(context.augment, out))
-        images = images[context.gather(batch["valid"])]
-        images = images[: self.samples - count]
-        found = network.run(context.put_whole({"": images})[""])
-        parts.append({k: np.asarray(x) for k, x in found.items()})
+      for out, _ in context.outputs(
+        self.predict, "eval", everything, self.weights, key=key
+      ):
+        images = context.pixels(out)[: self.samples - count]
+        images = context.devices.put_whole({"": images})[""]
+        features = network.run(images)
+        parts.append({k: np.asarray(x) for k, x in features.items()})
         count, key = count + len(images), key + 1
         if count == self.samples:
           break
     return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
 
-  def _values(self, found, reference: Reference):
-    x, real = found["features"], reference.features
+  def _values(
+    self, outputs: dict[str, np.ndarray], reference: Reference
+  ) -> base.Results:
+    x, real = outputs["features"], reference.features
     for name, key in (("features", "fid"), ("spatial", "sfid")):
-      if name in found and name in reference.moments:
-        own = generation.of(found[name])
+      if name in outputs and name in reference.moments:
+        moments = generation.of(outputs[name])
         yield (
           key,
           generation.frechet(
-            own.mean, own.covariance, *reference.moments[name]
+            moments.mean, moments.covariance, *reference.moments[name]
           ),
         )
     if self.infinity:
-      yield (
-        "fid_infinity",
-        generation.frechet_infinity(x, *reference.moments["features"]),
-      )
-    if "logits" in found:
-      score, deviation = generation.inception_score(found["logits"])
+      mean, covariance = reference.moments["features"]
+      yield "fid_infinity", generation.frechet_infinity(x, mean, covariance)
+    if "logits" in outputs:
+      score, std = generation.inception_score(outputs["logits"])
       yield "is", score
-      yield "is_std", deviation
-    distance, deviation = generation.kernel_distance(real, x)
+      yield "is_std", std
+    distance, std = generation.kernel_distance(real, x)
     yield "kid", distance
-    yield "kid_std", deviation
+    yield "kid_std", std
     few = min(FEW, len(x), len(real))
     precision, recall = generation.precision_recall(
       real[:few], x[:few], self.neighbours

@@ -15,6 +15,7 @@ import numpy as np
 
 from jmim.core import field
 from jmim.evals.lib import base
+from jmim.evals.lib import context as contexts
 from jmim.evals.lib import draw
 from jmim.metrics import representation
 
@@ -32,12 +33,12 @@ class Evaluator(base.Evaluator):
   limit: int = field.value(256, "examples measured", low=4)
   examples: int = field.value(6, "images drawn", low=1)
 
-  def needs(self):
+  def needs(self) -> tuple[str, ...]:
     """All outputs that are named."""
     named = (self.predict, self.features, self.layers, self.attention)
     return tuple(name.partition("/")[0] for name in named if name)
 
-  def run(self, context):
+  def run(self, context: contexts.Context) -> base.Results:
     """Yields numbers per layer and the pictures."""
     features, _ = context.features(
       self.features, "eval", self.limit, self.weights
@@ -45,7 +46,7 @@ class Evaluator(base.Evaluator):
     yield "rank", representation.effective_rank(features)
     n = self.examples
     tokens, images = context.rows(
-      self.predict, "eval", n, self.weights, "image"
+      self.predict, "eval", n, self.weights, entry="image"
     )
     big = lambda x: draw.enlarge(x, images.shape[1:3])
     colours = representation.principal_colours(tokens)
@@ -62,19 +63,21 @@ class Evaluator(base.Evaluator):
     if self.layers:
       yield from self._similarity(context)
 
-  def _attention(self, context, grid, images):
+  def _attention(
+    self, context: contexts.Context, grid: tuple[int, int], images: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray]:
     """([examples, heads, h, w] last maps, [limit, layers, heads] distances)."""
-    size, patch = context.spec.batch, images.shape[1] / grid[0]
-    distances, shown = [], []
-    for i, batch in enumerate(context.batches("eval", self.limit)):
-      maps = context.apply(self.attention, batch, self.weights, key=i)
-      maps = maps[context.gather(batch["valid"])]
+    patch, distances, last = images.shape[1] / grid[0], [], []
+    for maps, _ in context.outputs(
+      self.attention, "eval", self.limit, self.weights
+    ):
       distances.append(representation.attention_distance(maps, grid, patch))
-      if i * size < self.examples:
-        shown.append(_received(maps[:, -1], grid))
-    return np.concatenate(shown)[: self.examples], np.concatenate(distances)
+      if sum(map(len, last)) < self.examples:
+        last.append(_received(maps[:, -1], grid))
+    return np.concatenate(last)[: self.examples], np.concatenate(distances)
 
-  def _similarity(self, context):
+  def _similarity(self, context: contexts.Context) -> base.Results:
+    """Rank of each layer, CKA of neighbours, and a picture of all."""
     name, limit = self.layers, self.limit
     names = [n.partition("/")[2] for n in context.widths((name,))]
     rows = [
@@ -94,7 +97,7 @@ class Evaluator(base.Evaluator):
 
 
 def _received(maps: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
-  """[b, heads, h, w]: what the cls token, or the mean query, looks at."""
+  """[b, heads, h, w]: attention of the cls token, or mean over queries."""
   first = maps.shape[-1] - grid[0] * grid[1]
   row = maps[:, :, 0] if first else maps.mean(2)
   return row[..., first:].reshape(*row.shape[:2], *grid)

@@ -15,6 +15,7 @@ import numpy as np
 
 from jmim.core import field
 from jmim.evals.lib import base
+from jmim.evals.lib import context as contexts
 from jmim.metrics import accuracy
 from jmim.metrics import neighbours
 
@@ -39,28 +40,36 @@ def votes(
     classes: number of classes.
     mesh: devices that share the training rows; None: one.
   """
-  found = neighbours.nearest(train, labels, test=test, k=k, mesh=mesh)
-  return neighbours.votes(*found, (k,), temperature, classes)[k]
+  similar, near = neighbours.nearest(train, labels, test=test, k=k, mesh=mesh)
+  return neighbours.votes(
+    similar, near, ks=(k,), temperature=temperature, classes=classes
+  )[k]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluator(base.Compared):
   """k-NN accuracy in percent, with pixels and untrained beside it."""
 
-  k: tuple = field.value(
+  k: tuple[int, ...] = field.value(
     (20, 10, 100, 200), "numbers of neighbours; the first is `top1`"
   )
   temperature: float = field.value(0.07, "T of the votes", above=0)
 
-  def run(self, context):
+  def run(self, context: contexts.Context) -> base.Results:
     """Yields top1 (percent) per k, and the reference lines."""
     for prefix, (train, labels), (test, truth) in self.lines(context):
       classes = int(max(labels.max(), truth.max())) + 1
       most = min(max(self.k), len(train))
-      found = neighbours.nearest(
-        train, labels, test=test, k=most, mesh=context.mesh
+      similar, near = neighbours.nearest(
+        train, labels, test=test, k=most, mesh=context.devices.mesh
       )
-      counts = neighbours.votes(*found, self.k, self.temperature, classes)
+      counts = neighbours.votes(
+        similar,
+        near,
+        ks=self.k,
+        temperature=self.temperature,
+        classes=classes,
+      )
       for k in self.k:
         suffix = "" if k == self.k[0] else f"_k{k}"
         yield f"{prefix}top1{suffix}", accuracy.topk(counts[k], truth, 1)

@@ -19,15 +19,18 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.evals.lib import base
+from jmim.evals.lib import context as contexts
 from jmim.evals.lib import frozen
 from jmim.nn.decoders import heads
 
 
-def init(key: jax.Array, dims: dict[str, int], rates: int, classes: int):
+def init(
+  key: jax.Array, dims: dict[str, int], rates: int, classes: int
+) -> tuple[frozen.Tree, frozen.Tree]:
   """(params, extra) of `rates` heads on each feature.
 
   Args:
-    key: of the weights, normal with deviation 0.01; biases are 0.
+    key: of the weights, truncated normal with std 0.01; biases are 0.
     dims: width of each feature.
     rates: heads per feature.
     classes: number of classes.
@@ -45,22 +48,29 @@ def init(key: jax.Array, dims: dict[str, int], rates: int, classes: int):
   return {"main": params}, extra
 
 
-def logits(params, extra, outputs: frozen.Outputs, train: bool):
+def logits(
+  params: frozen.Tree, extra: frozen.Tree, outputs: frozen.Outputs, train: bool
+) -> tuple[dict[str, jax.Array], frozen.Tree]:
   """({feature: [rates, b, classes]}, new running statistics)."""
-  found, new = {}, {}
+  scores, new = {}, {}
   for name, head in params["main"].items():
     x = outputs[name].reshape(len(outputs[name]), -1).astype(jnp.float32)
     z, mean, var = heads.batch_norm(x, **extra[name], train=train)
     w, b = head["layers"]["kernel"], head["layers"]["bias"]
-    found[name] = jnp.einsum("bd,rdc->rbc", z, w) + b[:, None]
+    scores[name] = jnp.einsum("bd,rdc->rbc", z, w) + b[:, None]
     new[name] = {"mean": mean, "var": var}
-  return found, new
+  return scores, new
 
 
-def loss(params, extra, outputs: frozen.Outputs, labels: jax.Array):
+def loss(
+  params: frozen.Tree,
+  extra: frozen.Tree,
+  outputs: frozen.Outputs,
+  labels: jax.Array,
+) -> tuple[jax.Array, frozen.Tree]:
   """(sum of the cross entropies of all heads, new running statistics)."""
-  found, extra = logits(params, extra, outputs, train=True)
-  return sum(frozen.soft_losses(x, labels) for x in found.values()), extra
+  scores, extra = logits(params, extra, outputs, train=True)
+  return sum(frozen.soft_losses(x, labels) for x in scores.values()), extra
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,25 +79,29 @@ class Evaluator(base.Evaluator):
 
   labelled = True
 
-  predict: tuple = field.value(
+  predict: tuple[str, ...] = field.value(
     ("cls", "features"), "outputs probed; of a dict, every entry"
   )
-  lrs: tuple = field.value(
+  lrs: tuple[float, ...] = field.value(
     (0.1, 0.01, 0.03, 0.3, 1.0), "rates per 256 examples"
   )
   epochs: float = field.value(90.0, "passes over the training set", above=0)
-  warmup_epochs: float = field.value(10.0, "of these, warm-up", low=0)
+  warmup_epochs: float = field.value(
+    10.0, "passes during which the rate rises", low=0
+  )
   batch: int = field.value(0, "total batch; 0: that of the run", low=0)
-  momentum: float = field.value(0.9, "of LARS", low=0, below=1)
+  momentum: float = field.value(0.9, "momentum of LARS", low=0, below=1)
   trust: float = field.value(0.001, "LARS trust coefficient", above=0)
-  weight_decay: float = field.value(0.0, "added to the gradient", low=0)
+  weight_decay: float = field.value(
+    0.0, "L2 penalty, added to the gradient", low=0
+  )
   limit: int = field.value(0, "test examples; 0: all", low=0)
 
-  def needs(self):
+  def needs(self) -> tuple[str, ...]:
     """All outputs probed."""
     return tuple(name.partition("/")[0] for name in self.predict)
 
-  def run(self, context):
+  def run(self, context: contexts.Context) -> base.Results:
     """Yields top1 (best head) and <feature>_lr<rate> for all."""
     source = context.sources["train"]
     batch, steps = frozen.plan(context, self.batch, self.epochs, len(source))
@@ -101,20 +115,22 @@ class Evaluator(base.Evaluator):
     params, extra = frozen.fit(
       loss, params, extra=extra, optimizer=optimizer, batches=data
     )
-    found, total = frozen.correct(
+    percent, total = frozen.accuracy(
       context,
       self.predict,
       weights=self.weights,
       logits=lambda outputs: logits(params, extra, outputs, train=False)[0],
       limit=self.limit or None,
     )
-    yield "top1", max(float(x.max()) for x in found.values())
-    for name, accuracies in found.items():
+    yield "top1", max(float(x.max()) for x in percent.values())
+    for name, accuracies in percent.items():
       for lr, accuracy in zip(self.lrs, accuracies, strict=True):
         yield f"{name}_lr{lr:g}", float(accuracy)
     yield "examples", total
 
-  def optimizer(self, params, batch: int, steps: int):
+  def optimizer(
+    self, params: frozen.Tree, batch: int, steps: int
+  ) -> frozen.Optimizer:
     """LARS with the rates of the grid, for a batch and a length."""
     return frozen.make_optimizer(
       params,

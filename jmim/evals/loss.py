@@ -15,17 +15,21 @@ import numpy as np
 
 from jmim.core import field
 from jmim.evals.lib import base
+from jmim.evals.lib import context as contexts
 
 
-def whole_batches(context, split: str, limit: int | None) -> Iterator[dict]:
+def whole_batches(
+  context: contexts.Context, split: str, limit: int | None
+) -> Iterator[contexts.Arrays]:
   """Global batches (numpy) without fillers: full ones, then the rest.
 
   The rest is joined with one full batch if it is less than half of one, and
   split into equal parts.
   """
   size, held, rest = context.spec.batch, None, []
+  gather = context.devices.gather
   for local in context.batches(split, limit):
-    batch = {name: context.gather(x) for name, x in local.items()}
+    batch = {name: gather(x) for name, x in local.items()}
     valid = batch.pop("valid")
     if not valid.all():
       rest.append({name: x[valid] for name, x in batch.items()})
@@ -52,18 +56,18 @@ class Evaluator(base.Evaluator):
 
   limit: int = field.value(0, "examples used; 0: all", low=0)
 
-  def needs(self):
+  def needs(self) -> tuple[str, ...]:
     """No predict function: it asks for the loss itself."""
     return ()
 
-  def run(self, context):
+  def run(self, context: contexts.Context) -> base.Results:
     """Yields the mean of every loss and logged value."""
-    found, counts = [], []
+    losses, counts = [], []
     batches = whole_batches(context, "eval", self.limit or None)
     for i, batch in enumerate(batches):
-      found.append(context.loss(batch, self.weights, key=i))
+      losses.append(context.loss(batch, self.weights, key=i))
       counts.append(len(batch["index"]))
-    for name in found[0]:
-      values = [float(f[name]) for f in found]
+    for name in losses[0]:
+      values = [float(x[name]) for x in losses]
       yield name, float(np.average(values, weights=counts))
     yield "examples", sum(counts)

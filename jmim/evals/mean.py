@@ -12,6 +12,7 @@ import numpy as np
 
 from jmim.core import field
 from jmim.evals.lib import base
+from jmim.evals.lib import context as contexts
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,16 +23,15 @@ class Evaluator(base.Evaluator):
   limit: int = field.value(0, "examples used; 0: all", low=0)
   repeats: int = field.value(1, "passes with other random draws", low=1)
 
-  def run(self, context):
+  def run(self, context: contexts.Context) -> base.Results:
     """Yields the mean of every entry, and the number of examples."""
-    rows = []
+    limit, rows = self.limit or None, []
     for repeat in range(self.repeats):
-      for i, batch in enumerate(context.batches("eval", self.limit or None)):
-        key = repeat * 2**16 + i
-        out = context.apply(self.predict, batch, self.weights, key=key)
-        out = out if isinstance(out, dict) else {self.predict: out}
-        valid = context.gather(batch["valid"])
-        rows.append({k: v[valid] for k, v in out.items()})
+      for out, _ in context.outputs(
+        self.predict, "eval", limit, self.weights, key=repeat * 2**16
+      ):
+        rows.append(out if isinstance(out, dict) else {self.predict: out})
     for name in rows[0]:
-      yield name, float(np.mean(np.concatenate([r[name] for r in rows])))
-    yield "examples", sum(len(next(iter(r.values()))) for r in rows)
+      values = np.concatenate([row[name] for row in rows])
+      yield name, float(np.mean(values))
+    yield "examples", len(values)

@@ -15,6 +15,7 @@ import numpy as np
 
 from jmim.core import field
 from jmim.evals.lib import base
+from jmim.evals.lib import context as contexts
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,7 @@ class Evaluator(base.Evaluator):
   predict: str = field.value("nll", "nats per example [b]")
   limit: int = field.value(0, "examples; 0: all", low=0)
 
-  def run(self, context):
+  def run(self, context: contexts.Context) -> base.Results:
     """Yields nats, bits_per_dim and examples."""
     nats, _ = context.rows(
       self.predict, "eval", self.limit or None, self.weights

@@ -12,19 +12,17 @@ entropy together: read both (Zheng et al. 2025).
 """
 
 import dataclasses
-import functools
 
 import jax
 import numpy as np
 
-from jmim.checkpoints import store as checkpoint
-from jmim.core import discovery
+from jmim.checkpoints import models
 from jmim.core import errors
 from jmim.core import field
-from jmim.core import tree as trees
-from jmim.core import validate
 from jmim.data.procedural import markov
 from jmim.evals.lib import base
+from jmim.evals.lib import context as contexts
+from jmim.evals.lib import predict
 from jmim.metrics import tokens as metrics
 
 
@@ -41,46 +39,42 @@ class Evaluator(base.Evaluator):
   )
   workdir: str = field.value("", "run whose `nll` scores the samples")
 
-  def run(self, context):
+  def run(self, context: contexts.Context) -> base.Results:
     """Yields entropy, unigram_entropy, tv, calls, and with q perplexity."""
     made, real = self._samples(context)
     x = made["tokens"]
-    v = max(int(x.max()), int(real.max())) + 1
-    v = max(v, self.chain)
+    v = max(int(x.max()) + 1, int(real.max()) + 1, self.chain)
     yield "entropy", float(metrics.sentence_entropy(x).mean())
     yield "entropy_data", float(metrics.sentence_entropy(real).mean())
     yield "unigram_entropy", metrics.entropy(metrics.unigrams(x, v))
-    wanted, sets = metrics.bigrams(real, v), 2
+    target, sets = metrics.bigrams(real, v), 2
     nats = None
     if self.chain:
       known = markov.make(self.chain)
-      wanted, sets, nats = known.bigrams, 1, known.nll(x)
+      target, sets, nats = known.bigrams, 1, known.nll(x)
       yield "nll_chain", known.entropy(x.shape[1]) / x.shape[1]
     elif self.workdir:
       nats = scores(self.workdir, x, context.spec.batch)
-    found = metrics.bigrams(x, v)
-    yield "tv", metrics.total_variation(found, wanted)
+    yield "tv", metrics.total_variation(metrics.bigrams(x, v), target)
     pairs = x[:, 1:].size
-    yield "tv_exact", metrics.sampling_error(wanted, pairs, sets)
+    yield "tv_exact", metrics.sampling_error(target, pairs, sets)
     if nats is not None:
       yield "nll", float(nats.mean() / x.shape[1])
       yield "perplexity", float(np.exp(nats.mean() / x.shape[1]))
     yield "calls", float(made["calls"].mean())
     yield "examples", len(x)
 
-  def _samples(self, context):
+  def _samples(
+    self, context: contexts.Context
+  ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """(outputs, tokens of the evaluation split), as many of either."""
-    made, real = [], []
-    for i, batch in enumerate(context.batches("eval", self.examples)):
-      out = context.apply(self.predict, batch, self.weights, key=i)
-      valid = context.gather(batch["valid"])
-      made.append({k: v[valid] for k, v in out.items()})
-      real.append(context.gather(batch["tokens"])[valid])
-    names = made[0]
-    return (
-      {k: np.concatenate([m[k] for m in made]) for k in names},
-      np.concatenate(real),
+    parts = list(
+      context.outputs(
+        self.predict, "eval", self.examples, self.weights, entries=("tokens",)
+      )
     )
+    made = {k: np.concatenate([x[k] for x, _ in parts]) for k in parts[0][0]}
+    return made, np.concatenate([batch["tokens"] for _, batch in parts])
 
 
 def scores(workdir: str, tokens: np.ndarray, batch: int) -> np.ndarray:
@@ -95,34 +89,25 @@ def scores(workdir: str, tokens: np.ndarray, batch: int) -> np.ndarray:
     UserError: no such run, or one that has no `nll` of tokens like these.
   """
   key = "evals.<name>.workdir"
-  try:
-    config = checkpoint.read_config(workdir)
-    saved = checkpoint.read_section(workdir, "params")
-  except FileNotFoundError as e:
+  model = models.of_run(workdir, key=key)
+  inputs = model.method.inputs().get("tokens")
+  if "nll" not in model.method.predict() or not inputs:
     raise errors.UserError(
-      str(e), "the workdir of a run with a checkpoint", "correct it", key
-    ) from e
-  section = config["method"]
-  judge = validate.build(discovery.find(section["type"]), section, "method")
-  wanted = judge.inputs().get("tokens")
-  if "nll" not in judge.predict() or not wanted:
-    raise errors.UserError(
-      f"{workdir} is a run of {section['type']}",
+      f"{workdir} is a run of {model.config.method.type}",
       "a method that offers `nll` of tokens",
       "name another run",
       key,
     )
-  if wanted.shape != tokens.shape[1:] or wanted.high <= tokens.max():
+  if inputs.shape != tokens.shape[1:] or inputs.high <= tokens.max():
     raise errors.UserError(
-      f"{workdir} reads {wanted.shape} tokens below {wanted.high}",
+      f"{workdir} reads {inputs.shape} tokens below {inputs.high}",
       f"{tokens.shape[1:]} tokens up to {tokens.max()}",
       "name a run on the same data",
       key,
     )
-  params = trees.nested(saved)
-  fn = jax.jit(functools.partial(judge.predict()["nll"], params, {}, {}))
+  fn = jax.jit(predict.output(model.method, "nll"))
   parts = [
-    fn({"tokens": tokens[i : i + batch]}, jax.random.key(i))
+    fn(model.weights, {"tokens": tokens[i : i + batch]}, jax.random.key(i))
     for i in range(0, len(tokens), batch)
   ]
-  return np.concatenate([np.asarray(p) for p in parts])
+  return np.concatenate([np.asarray(part) for part in parts])

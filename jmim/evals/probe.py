@@ -1,6 +1,6 @@
 """Linear probe on frozen features: ridge or logistic regression.
 
-Features are standardised with the training mean and deviation. Ridge:
+Features are standardised with the training mean and standard deviation. Ridge:
 scikit-learn's RidgeClassifier, targets +-1, closed form. Logistic: its
 LogisticRegression (L2, lbfgs). Reference lines: the same probe on raw pixels
 and on the untrained network. (MAE's own linear probing, with BatchNorm, LARS
@@ -17,6 +17,7 @@ import sklearn.preprocessing
 
 from jmim.core import field
 from jmim.evals.lib import base
+from jmim.evals.lib import context as contexts
 
 
 def fit(
@@ -50,7 +51,7 @@ class Evaluator(base.Compared):
   head: str = field.value("ridge", "classifier", choices=("ridge", "logistic"))
   penalty: float = field.value(1.0, "weight of the L2 penalty", above=0)
 
-  def run(self, context):
+  def run(self, context: contexts.Context) -> base.Results:
     """Yields accuracy (percent) and the reference lines."""
     for prefix, train, test in self.lines(context):
       model = fit(self.head, *train, self.penalty)

@@ -23,6 +23,7 @@ import numpy as np
 
 from jmim.core import field
 from jmim.evals.lib import base
+from jmim.evals.lib import context as contexts
 from jmim.evals.lib import draw
 from jmim.evals.lib import stored
 from jmim.metrics import dense
@@ -43,7 +44,7 @@ def propagate(
     first: [h, w, c] masks of frame 0.
     last: frames before the current one in the context, besides frame 0.
     radius: of the neighbourhood, in tokens.
-    k: context tokens that each token listens to.
+    k: context tokens whose masks each token takes.
     temperature: T.
 
   Returns:
@@ -52,8 +53,9 @@ def propagate(
   t, h, w, d = tokens.shape
   x = tokens.reshape(t, h * w, d).astype(np.float32)
   x /= np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12)
-  y, z = np.divmod(np.arange(h * w), w)
-  near = (abs(y[:, None] - y) <= radius) & (abs(z[:, None] - z) <= radius)
+  row, column = np.divmod(np.arange(h * w), w)
+  apart = lambda a: abs(a[:, None] - a)
+  near = (apart(row) <= radius) & (apart(column) <= radius)
   soft = [first.reshape(h * w, -1).astype(np.float32)]
   for frame in range(1, t):
     past = [0, *range(max(1, frame - last), frame)]
@@ -70,7 +72,7 @@ def propagate(
 
 def harden(soft: np.ndarray, side: tuple[int, int]) -> np.ndarray:
   """[t, h, w, c] soft masks -> [t, *side] ids, as DINO does."""
-  found = []
+  ids = []
   for frame in soft:
     frame = frame - frame.min((0, 1))
     frame = frame / np.maximum(frame.max((0, 1)), 1e-12)
@@ -78,8 +80,8 @@ def harden(soft: np.ndarray, side: tuple[int, int]) -> np.ndarray:
       cv2.resize(plane, side[::-1], interpolation=cv2.INTER_LINEAR)
       for plane in np.moveaxis(frame, -1, 0)
     ]
-    found.append(np.argmax(planes, axis=0))
-  return np.stack(found)
+    ids.append(np.argmax(planes, axis=0))
+  return np.stack(ids)
 
 
 def score(truth: np.ndarray, guess: np.ndarray) -> tuple[float, float]:
@@ -103,28 +105,28 @@ class Evaluator(base.Evaluator):
 
   predict: str = field.value("tokens", "patch tokens [b, h, w, d]")
   data: str = field.value("shapes/moving", "data set; '': the run's own")
-  data_dir: str = field.value("", "where it is; '': ~/.cache/jmim")
+  data_dir: str = field.value("", "folder of the data set; '': ~/.cache/jmim")
   video: str = field.value("video", "clips in the data set")
   target: str = field.value("instance", "masks in the data set")
   last: int = field.value(7, "frames of context besides the first", low=0)
-  radius: int = field.value(12, "of the neighbourhood, in tokens", low=0)
-  k: int = field.value(5, "context tokens listened to", low=1)
+  radius: int = field.value(12, "radius of the neighbourhood, in tokens", low=0)
+  k: int = field.value(5, "context tokens whose masks a token takes", low=1)
   temperature: float = field.value(0.1, "T of the affinity", above=0)
   limit: int = field.value(50, "clips; 0: all", low=0)
 
-  def run(self, context):
+  def run(self, context: contexts.Context) -> base.Results:
     """Yields jf, j, f, still_jf and a picture of the first clip."""
     context = stored.elsewhere(context, self.data, self.data_dir)
     count = len(context.sources["eval"])
     clips = np.arange(min(self.limit, count) if self.limit else count)
-    found, still, picture = [], [], None
+    scores, still, picture = [], [], None
     for clip in clips:
       video, truth = (
         stored.annotation(context, "eval", [clip], name)[0]
         for name in (self.video, self.target)
       )
       guess = self._track(context, video, truth)
-      found.append(score(truth, guess))
+      scores.append(score(truth, guess))
       still.append(score(truth, np.repeat(truth[:1], len(truth), 0)))
       if picture is None:
         picture = draw.sheet(
@@ -134,7 +136,7 @@ class Evaluator(base.Evaluator):
             "propagated": draw.classes(guess),
           }
         )
-    j, f = np.mean(found, axis=0)
+    j, f = np.mean(scores, axis=0)
     yield "jf", float((j + f) / 2)
     yield "j", float(j)
     yield "f", float(f)
@@ -142,19 +144,21 @@ class Evaluator(base.Evaluator):
     yield "clip", picture
     yield "examples", len(clips)
 
-  def _track(self, context, video, truth) -> np.ndarray:
-    """[t, H, W] ids."""
-    wanted = context.method.inputs()
+  def _track(
+    self, context: contexts.Context, video: np.ndarray, truth: np.ndarray
+  ) -> np.ndarray:
+    """[t, H, W] ids of the frames of `video`, from those of frame 0."""
+    inputs = context.method.inputs()
     # A method of several views gets the same frame for each.
-    name = "image" if "image" in wanted else "views"
-    side = wanted[name].shape[-2]
+    name = "image" if "image" in inputs else "views"
+    side = inputs[name].shape[-2]
     frames = np.stack(
       [
         cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA)
         for frame in video
       ]
     )
-    views = wanted[name].shape[:-3]
+    views = inputs[name].shape[:-3]
     batch = {
       name: np.broadcast_to(
         frames.reshape(len(frames), *[1] * len(views), *frames.shape[1:]),

@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 
 from jmim.core import field
-from jmim.data import augment
 from jmim.evals.lib import base
+from jmim.evals.lib import context as contexts
 from jmim.evals.lib import draw
 
 GREY = 120
@@ -49,8 +49,8 @@ def hidden_error(
   a: np.ndarray, b: np.ndarray, hidden: np.ndarray
 ) -> tuple[float, float]:
   """Mean (squared, absolute) difference over hidden pixels; in [0, 1]."""
-  gap = (a - b)[hidden]
-  return float((gap**2).mean()), float(np.abs(gap).mean())
+  error = (a - b)[hidden]
+  return float((error**2).mean()), float(np.abs(error).mean())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,30 +61,26 @@ class Evaluator(base.Evaluator):
   examples: int = field.value(16, "images drawn", low=1)
   batches: int = field.value(1, "batches the errors are averaged over", low=1)
 
-  def run(self, context):
+  def run(self, context: contexts.Context) -> base.Results:
     """Yields mse and l1, *_nearest and *_colour, and the picture `sheet`."""
     errors, first = [], None
-    for i, batch in enumerate(context.batches("eval", self._limit(context))):
-      out = context.apply(self.predict, batch, self.weights, key=i)
-      pred = np.asarray(augment.denormalise(context.augment, out["image"]))
-      truth, hidden = context.gather(batch["image"]), out["mask"][..., 0] > 0.5
-      valid = context.gather(batch["valid"])
-      errors += [
-        _errors(*x)
-        for x in zip(truth[valid], pred[valid], hidden[valid], strict=True)
-        if x[2].any()
-      ]
-      first = first or (truth, pred, hidden)
+    limit = self.batches * context.spec.batch
+    for out, batch in context.outputs(
+      self.predict, "eval", limit, self.weights, entries=("image",)
+    ):
+      pred, hidden = context.pixels(out["image"]), out["mask"][..., 0] > 0.5
+      triples = (batch["image"], pred, hidden)
+      errors += [_errors(*x) for x in zip(*triples, strict=True) if x[2].any()]
+      first = first or triples
     means = np.mean(errors, axis=0)
     for filling, pair in zip(("", "_nearest", "_colour"), means, strict=True):
       yield f"mse{filling}", float(pair[0])
       yield f"l1{filling}", float(pair[1])
     yield "sheet", self._sheet(*(x[: self.examples] for x in first))
 
-  def _limit(self, context) -> int:
-    return self.batches * context.spec.batch
-
-  def _sheet(self, truth, pred, hidden) -> np.ndarray:
+  def _sheet(
+    self, truth: np.ndarray, pred: np.ndarray, hidden: np.ndarray
+  ) -> np.ndarray:
     where = hidden[..., None]
     return draw.sheet(
       {
@@ -95,7 +91,10 @@ class Evaluator(base.Evaluator):
     )
 
 
-def _errors(truth, pred, hidden) -> tuple[tuple[float, float], ...]:
+def _errors(
+  truth: np.ndarray, pred: np.ndarray, hidden: np.ndarray
+) -> tuple[tuple[float, float], ...]:
+  """(squared, absolute) of the prediction and of the two fillings."""
   a = truth.astype(np.float32) / 255
   return (
     hidden_error(pred.astype(np.float32) / 255, a, hidden),

@@ -1,6 +1,6 @@
 """Restoration metrics: PSNR (RGB and Y), SSIM, LPIPS.
 
-    PSNR = -10 log10 mean (a - b)^2;  SSIM: 11 x 11 Gaussian, deviation 1.5
+    PSNR = -10 log10 mean (a - b)^2;  SSIM: 11 x 11 Gaussian, std 1.5
     LPIPS: AlexNet, v0.1, with weights the user supplies
 
 Mean over images, each once. The method's `restore` gives `image` and, unless
@@ -11,6 +11,7 @@ as the factor). Y is BT.601 luma in 16 .. 235.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -18,10 +19,13 @@ import numpy as np
 
 from jmim.checkpoints import frozen as const_files
 from jmim.core import field
-from jmim.data import augment
 from jmim.evals.lib import base
+from jmim.evals.lib import context as contexts
 from jmim.evals.lib import draw
 from jmim.metrics import restoration
+
+# Images [n, h, w, c] in 0 .. 1, twice -> [n].
+Distance = Callable[[np.ndarray, np.ndarray], jax.Array]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,49 +39,51 @@ class Evaluator(base.Evaluator):
   limit: int = field.value(0, "examples; 0: all", low=0)
   examples: int = field.value(8, "images drawn", low=1)
 
-  def run(self, context):
+  def run(self, context: contexts.Context) -> base.Results:
     """Yields psnr, psnr_y, ssim, lpips (with weights) and a sheet."""
     distance, details = self._perceptual()
     rows, first = [], None
-    for i, batch in enumerate(context.batches("eval", self.limit or None)):
-      out = context.apply(self.predict, batch, self.weights, key=i)
-      valid = context.gather(batch["valid"])
-      shown = lambda x: np.asarray(augment.denormalise(context.augment, x))
-      got = shown(out["image"])[valid]
-      want = (
-        shown(out["target"])
-        if "target" in out
-        else context.gather(batch["image"])
-      )
-      rows.append(self._measure(got, want[valid], distance))
-      first = first or (want[valid], got)
+    for out, batch in context.outputs(
+      self.predict,
+      "eval",
+      self.limit or None,
+      self.weights,
+      entries=("image",),
+    ):
+      restored, target = context.pixels(out["image"]), batch["image"]
+      if "target" in out:
+        target = context.pixels(out["target"])
+      rows.append(self._measure(restored, target, distance))
+      first = first or (target, restored)
     for name in rows[0]:
       yield name, float(np.concatenate([r[name] for r in rows]).mean())
     yield "examples", sum(len(r["psnr"]) for r in rows)
     yield "details", details
-    want, got = (x[: self.examples] for x in first)
-    yield "sheet", draw.sheet({"target": want, "restored": got})
+    target, restored = (x[: self.examples] for x in first)
+    yield "sheet", draw.sheet({"target": target, "restored": restored})
 
-  def _measure(self, got, want, distance) -> dict[str, np.ndarray]:
+  def _measure(
+    self, restored: np.ndarray, target: np.ndarray, distance: Distance | None
+  ) -> dict[str, np.ndarray]:
     """Metric -> [n], for uint8 images."""
     inner = slice(self.crop, -self.crop or None)
-    a, b = (x[:, inner, inner] / 255.0 for x in (got, want))
+    a, b = (x[:, inner, inner] / 255.0 for x in (restored, target))
     each = lambda fn: np.array([fn(*x) for x in zip(a, b, strict=True)])
-    found = {"psnr": each(restoration.psnr)}
+    metrics = {"psnr": each(restoration.psnr)}
     if a.shape[-1] == 3:
       luma = restoration.luma
-      found["psnr_y"] = each(lambda x, y: restoration.psnr(luma(x), luma(y)))
+      metrics["psnr_y"] = each(lambda x, y: restoration.psnr(luma(x), luma(y)))
     if min(a.shape[1:3]) >= 11:
-      found["ssim"] = each(restoration.ssim)
+      metrics["ssim"] = each(restoration.ssim)
     if distance:
-      found["lpips"] = np.asarray(distance(a, b))
-    return found
+      metrics["lpips"] = np.asarray(distance(a, b))
+    return metrics
 
-  def _perceptual(self):
-    """(a, b -> [n] distances or None, protocol)."""
+  def _perceptual(self) -> tuple[Distance | None, dict[str, str]]:
+    """(LPIPS with the weights of the file or None, protocol)."""
     if not self.lpips:
       return None, {}
-    arrays, found = const_files.read(
+    arrays, digest = const_files.read(
       "LPIPS",
       self.lpips,
       sha256=self.lpips_sha256,
@@ -89,5 +95,5 @@ class Evaluator(base.Evaluator):
     put = lambda x: jnp.asarray(x, jnp.float32)
     return (
       lambda a, b: fn(arrays, put(a), put(b)),
-      {"lpips_weights": f"sha256:{found}"},
+      {"lpips_weights": f"sha256:{digest}"},
     )

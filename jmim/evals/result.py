@@ -13,6 +13,7 @@ import pathlib
 from jmim.core import errors
 from jmim.core import field
 from jmim.evals.lib import base
+from jmim.evals.lib import context as contexts
 from jmim.runlog import writer
 
 
@@ -20,14 +21,14 @@ from jmim.runlog import writer
 class Evaluator(base.Evaluator):
   """Copies one value of a finished run."""
 
-  workdir: str = field.value("", "of the other run")
+  workdir: str = field.value("", "folder of the other run")
   key: str = field.value("accuracy/top1", "name in its metrics.jsonl")
 
-  def needs(self):
+  def needs(self) -> tuple[str, ...]:
     """Nothing of this run's method."""
     return ()
 
-  def run(self, context):
+  def run(self, context: contexts.Context) -> base.Results:
     """Yields the value and where it comes from."""
     path = pathlib.Path(self.workdir).expanduser()
     try:

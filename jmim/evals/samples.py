@@ -10,11 +10,9 @@ collapse or drift before an eye does.
 
 import dataclasses
 
-import numpy as np
-
 from jmim.core import field
-from jmim.data import augment
 from jmim.evals.lib import base
+from jmim.evals.lib import context as contexts
 from jmim.evals.lib import draw
 
 
@@ -26,14 +24,10 @@ class Evaluator(base.Evaluator):
   examples: int = field.value(32, "samples drawn", low=1)
   columns: int = field.value(8, "samples side by side", low=1)
 
-  def run(self, context):
+  def run(self, context: contexts.Context) -> base.Results:
     """Yields the picture `grid`, and mean and std of the pixels."""
-    parts = []
-    for i, batch in enumerate(context.batches("eval", self.examples)):
-      out = context.apply(self.predict, batch, self.weights, key=i)
-      images = np.asarray(augment.denormalise(context.augment, out))
-      parts.append(images[context.gather(batch["valid"])])
-    images = np.concatenate(parts)
+    rows, _ = context.rows(self.predict, "eval", self.examples, self.weights)
+    images = context.pixels(rows)
     yield "grid", draw.sheet({"": images}, pairs=self.columns)
     yield "mean", float(images.mean())
     yield "std", float(images.std())

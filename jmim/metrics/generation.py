@@ -8,6 +8,7 @@ precision: share of samples within the ball of some real example up to its
 """
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 import scipy.linalg
@@ -25,16 +26,15 @@ class Moments:
 
   def add(self, x: np.ndarray) -> None:
     """Adds rows [n, d], without losing digits to a large mean."""
+    # Chan, Golub and LeVeque 1979: the scatter of a union is that of its parts
+    # and of their means.
     x = x.astype(np.float64)
     n, total = len(x), self.count + len(x)
-    own = x.mean(0)
-    gap, centred = own - self.mean, x - own
-    self.scatter = (
-      self.scatter
-      + centred.T @ centred
-      + np.outer(gap, gap) * (self.count * n / total)
-    )
-    self.mean = self.mean + gap * (n / total)
+    mean = x.mean(0)
+    delta, centred = mean - self.mean, x - mean
+    between = np.outer(delta, delta) * (self.count * n / total)
+    self.scatter = self.scatter + centred.T @ centred + between
+    self.mean = self.mean + delta * (n / total)
     self.count = total
 
   @property
@@ -45,12 +45,13 @@ class Moments:
 
 def of(x: np.ndarray) -> Moments:
   """Moments of rows [n, d]."""
-  found = Moments()
-  found.add(x)
-  return found
+  moments = Moments()
+  moments.add(x)
+  return moments
 
 
 def _root(c: np.ndarray) -> np.ndarray:
+  """The symmetric square root of a covariance, whatever its rank."""
   values, vectors = scipy.linalg.eigh(c)
   return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
 
@@ -58,17 +59,23 @@ def _root(c: np.ndarray) -> np.ndarray:
 def frechet(
   mean: np.ndarray, cov: np.ndarray, mean2: np.ndarray, cov2: np.ndarray
 ) -> float:
-  """FID of two Gaussians.
+  """FID of two Gaussians (Heusel et al. 2017).
 
   The trace of the root comes from the eigenvalues of C^(1/2) C' C^(1/2),
   which is symmetric: no complex roots, whatever the rank.
+
+  Args:
+    mean: [d] m.
+    cov: [d, d] C.
+    mean2: [d] m'.
+    cov2: [d, d] C'.
   """
   root = _root(cov)
   inner = root @ cov2 @ root
   values = scipy.linalg.eigvalsh((inner + inner.T) / 2)
   overlap = np.sqrt(np.maximum(values, 0)).sum()
-  gap = ((mean - mean2) ** 2).sum()
-  return float(gap + np.trace(cov) + np.trace(cov2) - 2 * overlap)
+  shift = ((mean - mean2) ** 2).sum()
+  return float(shift + np.trace(cov) + np.trace(cov2) - 2 * overlap)
 
 
 def frechet_infinity(
@@ -85,18 +92,18 @@ def frechet_infinity(
 
   Args:
     x: [n, d] features of samples.
-    mean: of the reference.
-    cov: of the reference.
+    mean: [d] of the reference.
+    cov: [d, d] of the reference.
     seed: of the parts, which are drawn without replacement.
     points: sizes.
   """
   rng, n = np.random.default_rng(seed), len(x)
   sizes = np.linspace(max(2, n // 10), n, points).astype(int)
-  found = []
+  distances = []
   for size in sizes:
     part = of(x[rng.choice(n, size, replace=False)])
-    found.append(frechet(part.mean, part.covariance, mean, cov))
-  return float(np.polyfit(1 / sizes, found, 1)[1])
+    distances.append(frechet(part.mean, part.covariance, mean, cov))
+  return float(np.polyfit(1 / sizes, distances, 1)[1])
 
 
 def kernel_distance(
@@ -106,7 +113,7 @@ def kernel_distance(
   subsets: int = 100,
   seed: int = 0,
 ) -> tuple[float, float]:
-  """KID: mean and standard deviation over random subsets.
+  """KID (Binkowski et al. 2018): mean and std over random subsets.
 
   Args:
     x: [n, d] features.
@@ -116,15 +123,15 @@ def kernel_distance(
     seed: of the draw.
   """
   rng, size = np.random.default_rng(seed), min(size, len(x), len(y))
-  found = [
+  values = [
     mmd(*(z[rng.choice(len(z), size, replace=False)] for z in (x, y)))
     for _ in range(subsets)
   ]
-  return float(np.mean(found)), float(np.std(found))
+  return float(np.mean(values)), float(np.std(values))
 
 
 def mmd(x: np.ndarray, y: np.ndarray) -> float:
-  """Unbiased squared MMD with the cubic kernel."""
+  """Unbiased squared MMD of rows [n, d] and [m, d], with the cubic kernel."""
   x, y = x.astype(np.float64), y.astype(np.float64)
   kernel = lambda a, b: (a @ b.T / a.shape[1] + 1) ** 3
   off = lambda k: (k.sum() - np.trace(k)) / (len(k) * (len(k) - 1))
@@ -135,21 +142,23 @@ def mmd(x: np.ndarray, y: np.ndarray) -> float:
 def inception_score(
   logits: np.ndarray, splits: int = 10
 ) -> tuple[float, float]:
-  """IS: mean and standard deviation over consecutive parts.
+  """IS (Salimans et al. 2016): mean and std over consecutive parts.
 
   Args:
     logits: [n, classes].
     splits: parts, as in the original code.
   """
   logs = scipy.special.log_softmax(logits.astype(np.float64), axis=1)
-  found = []
+  scores = []
   for part in np.array_split(logs, splits):
     p = np.exp(part)
-    found.append(np.exp((p * (part - np.log(p.mean(0)))).sum(1).mean()))
-  return float(np.mean(found)), float(np.std(found))
+    scores.append(np.exp((p * (part - np.log(p.mean(0)))).sum(1).mean()))
+  return float(np.mean(scores)), float(np.std(scores))
 
 
-def _blocks(x, y, size=1024):
+def _blocks(
+  x: np.ndarray, y: np.ndarray, size: int = 1024
+) -> Iterator[np.ndarray]:
   """Distances of the rows of x to all of y, some rows at a time."""
   for start in range(0, len(x), size):
     yield scipy.spatial.distance.cdist(x[start : start + size], y)
@@ -169,7 +178,13 @@ def covered(x: np.ndarray, centres: np.ndarray, radius: np.ndarray) -> float:
 def precision_recall(
   real: np.ndarray, fake: np.ndarray, k: int = 3
 ) -> tuple[float, float]:
-  """Improved precision and recall (Kynkäänniemi et al. 2019), in 0 .. 1."""
+  """Improved precision and recall (Kynkäänniemi et al. 2019), in 0 .. 1.
+
+  Args:
+    real: [n, d] features.
+    fake: [m, d] features of samples.
+    k: the ball of an example reaches to its k-th neighbour.
+  """
   return (
     covered(fake, real, radii(real, k)),
     covered(real, fake, radii(fake, k)),

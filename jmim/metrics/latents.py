@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclasses.dataclass
 class Moments:
-  """Running mean and deviation of the latents of all examples.
+  """Running mean and std of the latents of all examples.
 
   Attributes:
     n: numbers seen.
@@ -20,10 +20,16 @@ class Moments:
   square: float = 0.0
 
   def add(self, moments: np.ndarray, gaussian: bool) -> None:
-    """Counts [b, h, w, c], or [b, h, w, 2 c] with log variances."""
+    """Counts the moments of a batch.
+
+    Args:
+      moments: [b, h, w, c]; of Gaussians [b, h, w, 2 c], mean and log variance.
+      gaussian: which of the two.
+    """
     mean, var = moments.astype(np.float64), 0.0
     if gaussian:
       mean, log_var = np.split(mean, 2, axis=-1)
+      # E x^2 = mean^2 + var; clipped as the posterior is sampled.
       var = np.exp(np.clip(log_var, -30, 20)).sum()
     self.n += mean.size
     self.total += mean.sum()
@@ -31,11 +37,11 @@ class Moments:
 
   @property
   def std(self) -> float:
-    """Of samples of the posteriors."""
+    """Standard deviation of samples of the posteriors."""
     return float(np.sqrt(self.square / self.n - (self.total / self.n) ** 2))
 
   def __str__(self) -> str:
-    return f"latents: deviation {self.std:.5g}, scale {1 / self.std:.5g}"
+    return f"latents: std {self.std:.5g}, scale {1 / self.std:.5g}"
 
 
 @dataclasses.dataclass
@@ -49,7 +55,7 @@ class Codes:
   counts: np.ndarray
 
   def add(self, codes: np.ndarray, gaussian: bool) -> None:
-    """Counts [b, n]."""
+    """Counts the codes [b, n] of a batch; `gaussian` as of `Moments.add`."""
     del gaussian
     self.counts += np.bincount(codes.ravel(), minlength=len(self.counts))
 

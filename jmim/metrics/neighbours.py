@@ -39,13 +39,13 @@ def _walk(train, labels, test, k, block):
   )
 
   def visit(best, part):
-    rows, names = part
+    rows, classes = part
     # Exact products: TPUs would otherwise round features to bfloat16.
     scores = jnp.einsum("md,nd->mn", test, rows, precision="highest")
-    scores = jnp.where(names < 0, -jnp.inf, scores)
-    names = jnp.broadcast_to(names, scores.shape)
+    scores = jnp.where(classes < 0, -jnp.inf, scores)
+    classes = jnp.broadcast_to(classes, scores.shape)
     joined = [
-      jnp.concatenate(x, 1) for x in zip(best, (scores, names), strict=True)
+      jnp.concatenate(x, 1) for x in zip(best, (scores, classes), strict=True)
     ]
     return _merge(*joined, k), None
 
@@ -104,18 +104,17 @@ def nearest(
   block = min(block, share)
   fill = -(-share // block) * block * mesh.size - len(train)
   rows = np.pad(normalise(train).astype(np.float32), ((0, fill), (0, 0)))
-  names = np.pad(labels.astype(np.int32), (0, fill), constant_values=-1)
+  classes = np.pad(labels.astype(np.int32), (0, fill), constant_values=-1)
   where = jax.sharding.NamedSharding(mesh, P(mesh.axis_names))
   everywhere = jax.sharding.NamedSharding(mesh, P())
-  rows, names = place(rows, where), place(names, where)
+  rows, classes = place(rows, where), place(classes, where)
   test = normalise(test).astype(np.float32)
-  found = []
+  parts = []
   for start in range(0, len(test), chunk):
     part = place(test[start : start + chunk], everywhere)
-    found.append(_nearest(rows, names, part, k, block, mesh))
-  return tuple(
-    np.concatenate([np.asarray(x[i]) for x in found]) for i in (0, 1)
-  )
+    parts.append(_nearest(rows, classes, part, k=k, block=block, mesh=mesh))
+  similar, near = zip(*parts, strict=True)
+  return np.concatenate(similar), np.concatenate(near)
 
 
 def place(x: np.ndarray, where: jax.sharding.Sharding) -> jax.Array:
@@ -137,7 +136,15 @@ def votes(
   temperature: float,
   classes: int,
 ) -> dict[int, np.ndarray]:
-  """k -> votes [m, classes], from neighbours that are sorted, best first."""
+  """k -> votes [m, classes] of the k nearest.
+
+  Args:
+    similar: [m, most] cosine similarities, best first.
+    labels: [m, most] classes of these neighbours.
+    ks: numbers of neighbours, at most `most`.
+    temperature: T.
+    classes: number of classes.
+  """
   return {
     k: np.asarray(_count(similar[:, :k], labels[:, :k], temperature, classes))
     for k in ks

@@ -1,4 +1,4 @@
-"""What representations look like from inside; float64 numpy.
+"""Rank, similarity and attention distance of representations; float64.
 
 CKA(X, Y)  = |X'Y|^2 / (|X'X| |Y'Y|)          centred columns, Frobenius
 rank(X)    = exp(-sum p log p),  p = singular values / their sum
@@ -52,8 +52,8 @@ def attention_distance(
   maps = maps[..., first:, first:].astype(np.float64)
   maps = maps / maps.sum(-1, keepdims=True)
   places = np.stack(np.divmod(np.arange(h * w), w), 1) * patch
-  apart = np.linalg.norm(places[:, None] - places[None], axis=-1)
-  return (maps * apart).sum(-1).mean(-1)
+  distances = np.linalg.norm(places[:, None] - places[None], axis=-1)
+  return (maps * distances).sum(-1).mean(-1)
 
 
 def principal_colours(tokens: np.ndarray) -> np.ndarray:
@@ -61,6 +61,9 @@ def principal_colours(tokens: np.ndarray) -> np.ndarray:
 
   One basis for all images; each component is scaled from its 1st to its 99th
   percentile, its sign such that most values are below the middle.
+
+  Args:
+    tokens: [n, h, w, d].
   """
   flat = centred(tokens.reshape(-1, tokens.shape[-1]))
   _, vectors = np.linalg.eigh(flat.T @ flat)

@@ -2,7 +2,7 @@
 
     PSNR = -10 log10 mean (a - b)^2               images in 0 .. 1
     SSIM = mean of (2 m m' + c1)(2 v_ab + c2) / ((m^2 + m'^2 + c1)(v + v' + c2))
-           in Gaussian windows of 11 x 11, deviation 1.5
+           in Gaussian windows of 11 x 11, std 1.5
     LPIPS: see `jmim.nn.frozen.lpips`
 
 float64 in numpy; LPIPS in JAX.
@@ -30,7 +30,7 @@ def luma(image: np.ndarray) -> np.ndarray:
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
-  """Decibels, infinite for equal images in 0 .. 1."""
+  """Decibels between images of one shape in 0 .. 1; infinite if equal."""
   error = np.mean((a.astype(np.float64) - b) ** 2)
   with np.errstate(divide="ignore"):
     return float(-10 * np.log10(error))

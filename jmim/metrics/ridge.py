@@ -23,5 +23,5 @@ def solve(x: np.ndarray, targets: np.ndarray, penalty: float) -> np.ndarray:
   gram = x @ x.T if wide else x.T @ x
   gram[np.diag_indices(len(gram))] += penalty
   right = targets if wide else x.T @ targets
-  found = scipy.linalg.solve(gram, right, assume_a="pos")
-  return x.T @ found if wide else found
+  solution = scipy.linalg.solve(gram, right, assume_a="pos")
+  return x.T @ solution if wide else solution

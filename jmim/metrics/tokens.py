@@ -39,7 +39,7 @@ def sentence_entropy(tokens: np.ndarray) -> np.ndarray:
 
 
 def total_variation(p: np.ndarray, q: np.ndarray) -> float:
-  """Half of sum |p - q|."""
+  """Half of sum |p - q|, of shares of one shape; 0 .. 1."""
   return float(np.abs(p - q).sum() / 2)
 
 
@@ -47,7 +47,7 @@ def sampling_error(p: np.ndarray, n: int, samples: int = 1) -> float:
   """Expected total variation between p and n independent draws from it.
 
   With samples=2, between two such sets of draws. |difference| of a share is
-  about normal: E = sqrt(2/pi) its deviation.
+  about normal: E = sqrt(2/pi) of its std.
   """
-  deviation = np.sqrt(samples * p * (1 - p) / n)
-  return float(np.sqrt(2 / np.pi) * deviation.sum() / 2)
+  std = np.sqrt(samples * p * (1 - p) / n)
+  return float(np.sqrt(2 / np.pi) * std.sum() / 2)

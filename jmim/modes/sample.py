@@ -22,7 +22,6 @@ from typing import Any
 
 import einops
 import jax
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import PIL.Image
@@ -30,7 +29,7 @@ import PIL.Image
 from jmim.core import errors
 from jmim.core import method as methods
 from jmim.core import state as states
-from jmim.data import augment
+from jmim.evals.lib import predict
 from jmim.parallel import sharding
 from jmim.session import assemble
 from jmim.session import restore
@@ -153,34 +152,26 @@ def sampler(
     [n]} on every host; "tokens" int32 [n, l] in place of "image" if that is
     what the method samples.
   """
-  config = parts.config.sample
-  fn, classes = parts.method.predict()["sample"], _classes(parts)
-  where = sharding.batch_sharding(parts.mesh)
-
-  def draw(weights, inputs, key):
-    samples = fn(weights, inputs, key)
-    if jnp.issubdtype(samples.dtype, jnp.integer):
-      return {"tokens": samples}
-    return {"image": augment.denormalise(parts.spec, samples)}
-
-  compiled = jax.jit(draw, out_shardings=sharding.replicated(parts.mesh))
+  config, where = parts.config.sample, sharding.batch_sharding(parts.mesh)
+  compiled = jax.jit(
+    predict.samples(parts.method, parts.spec),
+    out_shardings=sharding.replicated(parts.mesh),
+  )
   params = state.ema if config.weights == "ema" else state.params
   weights = methods.Weights(params, state.extra, parts.consts)
+  label = None if config.label < 0 else config.label
   key = jax.random.key(config.seed)
 
-  def images(index):
-    padded = np.resize(index, batch).astype(np.int32)
-    inputs = {"index": padded}
-    if classes:
-      fixed = np.full(batch, config.label, np.int32)
-      inputs["label"] = padded % classes if config.label < 0 else fixed
+  def images(index: np.ndarray) -> dict[str, np.ndarray]:
+    padded = np.resize(index, batch)
+    inputs = predict.conditions(parts.method, padded, label)
     put = {
       k: jax.make_array_from_callback(v.shape, where, lambda s, v=v: v[s])
       for k, v in inputs.items()
     }
-    made = compiled(weights, put, key)
-    rows = {**jax.tree.map(np.asarray, made), **inputs}
-    return {k: v[: len(index)] for k, v in rows.items()}
+    made = np.asarray(compiled(weights, put, key))
+    name = "image" if made.dtype == np.uint8 else "tokens"
+    return {k: v[: len(index)] for k, v in {name: made, **inputs}.items()}
 
   return images
 

@@ -59,10 +59,22 @@ def spread(tree: Any) -> Any:
     return tree
   return {
     name: tuple(unstack(part, jax.tree.leaves(part)[0].shape[0]))
-    if name == "layers"
+    if name == "layers" and not isinstance(part, tuple)
     else spread(part)
     for name, part in tree.items()
   }
+
+
+def unrolled(rt: runtime.Runtime, tree: Any) -> Any:
+  """Parameters as a loop over a network wants them: `spread` without a scan.
+
+  Whoever calls a predict function does this, inside the compiled program.
+
+  Args:
+    rt: of the method.
+    tree: nested dicts of stacked parameters.
+  """
+  return tree if rt.scan else spread(tree)
 
 
 class Stack(nn.Module):

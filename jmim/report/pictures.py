@@ -7,10 +7,8 @@ from collections.abc import Sequence
 
 LIMIT = 24 * 2**20  # bytes of PNG of one run; in the page 4/3 of that
 _NAME = re.compile(r"(?P<stem>.+)_(?P<step>\d{8,})\.png")
-
-_SAMPLES = re.compile(
-  r"step(?P<step>\d+)_(?P<how>.+)"
-)  # of `jmim.modes.sample`
+# Folders that `jmim.modes.sample` makes.
+_SAMPLES = re.compile(r"step(?P<step>\d+)_(?P<how>.+)")
 
 
 def read(
@@ -27,34 +25,34 @@ def read(
   Returns:
     ({"evaluator/picture": [[step, data URI], ...]}, how many were left out).
   """
-  found: dict[str, list[tuple[int, pathlib.Path]]] = {}
+  files: dict[str, list[tuple[int, pathlib.Path]]] = {}
   for path in sorted(folder.glob("*.png")):
     if match := _NAME.fullmatch(path.name):
       name = label(match["stem"], evaluators)
-      found.setdefault(name, []).append((int(match["step"]), path))
+      files.setdefault(name, []).append((int(match["step"]), path))
   for path in sorted(folder.parent.glob("samples/*/part_00000.png")):
     if match := _SAMPLES.fullmatch(path.parent.name):
       name = f"--mode=sample/{match['how']}"
-      found.setdefault(name, []).append((int(match["step"]), path))
+      files.setdefault(name, []).append((int(match["step"]), path))
   sizes = {
     name: [(step, path.stat().st_size) for step, path in sorted(ones)]
-    for name, ones in found.items()
+    for name, ones in files.items()
   }
   kept = thinned(sizes, limit)
   shown = {
     name: [[s, _uri(path)] for s, path in sorted(ones) if s in kept[name]]
-    for name, ones in found.items()
+    for name, ones in files.items()
   }
-  count = sum(map(len, found.values())) - sum(map(len, shown.values()))
+  count = sum(map(len, files.values())) - sum(map(len, shown.values()))
   return {name: ones for name, ones in shown.items() if ones}, count
 
 
 def label(stem: str, evaluators: Sequence[str]) -> str:
   """From recon_sheet to recon/sheet, if there is an evaluator `recon`."""
-  own = [n for n in evaluators if stem.startswith(f"{n}_")]
-  if not own:
+  begun = [n for n in evaluators if stem.startswith(f"{n}_")]
+  if not begun:
     return stem
-  name = max(own, key=len)
+  name = max(begun, key=len)
   return f"{name}/{stem.removeprefix(name + '_')}"
 
 
@@ -66,15 +64,15 @@ def thinned(
   Of the name with most bytes every second picture of the older half goes, and
   again, until it fits; the newest of each name goes last.
   """
-  left = {name: list(ones) for name, ones in sizes.items()}
-  weight = lambda name: sum(size for _, size in left[name])
-  while left and sum(map(weight, left)) > limit:
-    name = max(left, key=lambda n: (len(left[n]) > 1, weight(n)))
-    older = max(1, len(left[name]) // 2)
-    left[name] = left[name][1:older:2] + left[name][older:]
-    if not left[name]:
-      del left[name]
-  return {name: {s for s, _ in left.get(name, ())} for name in sizes}
+  kept = {name: list(ones) for name, ones in sizes.items()}
+  weight = lambda name: sum(size for _, size in kept[name])
+  while kept and sum(map(weight, kept)) > limit:
+    name = max(kept, key=lambda n: (len(kept[n]) > 1, weight(n)))
+    older = max(1, len(kept[name]) // 2)
+    kept[name] = kept[name][1:older:2] + kept[name][older:]
+    if not kept[name]:
+      del kept[name]
+  return {name: {s for s, _ in kept.get(name, ())} for name in sizes}
 
 
 def _uri(path: pathlib.Path) -> str:

@@ -4,8 +4,6 @@ Called by `assemble`; each function finds the mistakes of its section and says
 which key to change.
 """
 
-import dataclasses
-import re
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -38,30 +36,7 @@ def make_method(config: ml_collections.ConfigDict) -> methods.Method:
     UserError: unknown type, field or value, or an architecture that cannot
       be built.
   """
-  name = config.method.type
-  try:
-    cls = discovery.find(name)
-  except KeyError:
-    raise errors.UserError(
-      f"method.type={name!r}",
-      "one of " + ", ".join(discovery.names()),
-      "name a module below jmim/methods, or a full module path",
-      "method.type",
-    ) from None
-  method = validate.build(cls, config.method, "method")
-  try:
-    method.inputs()
-  except ValueError as e:
-    fields = {f.name for f in dataclasses.fields(method)}
-    named = [w for w in re.findall(r"\w+", str(e)) if w in fields]
-    keys = ", ".join(f"method.{w}" for w in dict.fromkeys(named))
-    raise errors.UserError(
-      str(e),
-      "an architecture that fits together",
-      f"change {keys or 'method.variant or method.size'}",
-      keys or "method",
-    ) from e
-  return method
+  return discovery.make(config.method)
 
 
 def make_evaluators(

@@ -23,7 +23,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from jmim.core import config as configs
-from jmim.core import errors
 from jmim.core import validate
 from jmim.data import decode
 from jmim.data import jpeg
@@ -33,6 +32,8 @@ from jmim.data import sources
 from jmim.data import views
 from jmim.data import worker
 from jmim.session import build
+from jmim.session import checks
+from jmim.tools import cli
 from jmim.tools import decode_race
 
 
@@ -56,7 +57,13 @@ class Rates:
 def pipeline_rates(
   source: sources.Source, spec: pipeline.Spec, seconds: float
 ) -> Rates:
-  """Times the stream of batches for so many seconds after a warm-up."""
+  """Times the stream of batches after a warm-up.
+
+  Args:
+    source: of images.
+    spec: of the pipeline.
+    seconds: how long.
+  """
   stream = pipeline.training_batches(source, spec)
   for _ in range(1 + spec.prefetch):
     batch = next(stream)
@@ -65,20 +72,26 @@ def pipeline_rates(
     batch = next(stream)
     laps.append(time.perf_counter())
   stream.close()
-  gaps = np.diff([start, *laps])
+  seconds = np.diff([start, *laps])
   size = sum(array.nbytes for array in batch.values())
   return Rates(
-    images=spec.batch / gaps.mean(),
-    sent=size / gaps.mean(),
-    p50=float(np.quantile(gaps, 0.5)),
-    p99=float(np.quantile(gaps, 0.99)),
+    images=spec.batch / seconds.mean(),
+    sent=size / seconds.mean(),
+    p50=float(np.quantile(seconds, 0.5)),
+    p99=float(np.quantile(seconds, 0.99)),
   )
 
 
 def shares(
   source: sources.Source, spec: pipeline.Spec, count: int
 ) -> dict[str, float]:
-  """Share of the time of one thread in each part of making a batch."""
+  """Share of the time of one thread in each part of making a batch.
+
+  Args:
+    source: of images.
+    spec: of the pipeline.
+    count: examples that are made.
+  """
   make = views.Maker(spec, training=True)
   examples = reader.Reader(
     source, make, spec.seed, spec.on_bad_record == "skip"
@@ -114,8 +127,10 @@ def _parse_flags(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--config", help="recipe whose data are measured")
   parser.add_argument("--images", type=int, default=256, help="made images")
-  parser.add_argument("--rounds", type=int, default=3, help="of the race")
-  parser.add_argument("--seconds", type=float, default=10.0, help="pipeline")
+  parser.add_argument("--rounds", type=int, default=3, help="races")
+  parser.add_argument(
+    "--seconds", type=float, default=10.0, help="how long the pipeline runs"
+  )
   parser.add_argument("--needs", type=float, help="images/s of the step")
   for name in ("threads", "workers"):
     parser.add_argument(
@@ -124,17 +139,19 @@ def _parse_flags(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
       default=argparse.SUPPRESS,
       help=f"hardware.data_{name}",
     )
-  ours = [a for a in argv if a.startswith("--config.")]
-  flags = parser.parse_args([a for a in argv if a not in ours])
-  return flags, [a.removeprefix("--config.") for a in ours]
+  argv, overrides = cli.overrides(argv)
+  return parser.parse_args(argv), overrides
 
 
-def _subject(flags: argparse.Namespace, overrides: Sequence[str], files):
+def _subject(
+  flags: argparse.Namespace, overrides: Sequence[str], files: Sequence[bytes]
+) -> tuple[sources.Source, pipeline.Spec]:
   """(source, spec) of the recipe, or of the made photographs."""
   if flags.config:
     config = configs.override(configs.load(flags.config), overrides)
     validate.validate(config)
-    spec = build.make_spec(config)
+    checks.check_data(config.data)
+    spec = build.make_specs(config)[0]
     source = build.make_sources(config)["train"]
   else:
     source = sources.ArraySource({"image": files})
@@ -145,19 +162,14 @@ def _subject(flags: argparse.Namespace, overrides: Sequence[str], files):
       decoder="turbo" if jpeg.available() else "pillow",
       threads=os.cpu_count() or 1,
     )
-  given = {k: v for k, v in vars(flags).items() if k in ("threads", "workers")}
-  return source, dataclasses.replace(spec, **given)
+  counts = {k: v for k, v in vars(flags).items() if k in ("threads", "workers")}
+  return source, dataclasses.replace(spec, **counts)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Command line; returns the exit code."""
   flags, overrides = _parse_flags(sys.argv[1:] if argv is None else argv)
-  try:
-    measure(flags, overrides)
-  except errors.UserError as e:
-    print(f"error:\n{e.screen()}", file=sys.stderr)
-    return 2
-  return 0
+  return cli.run(lambda: measure(flags, overrides))
 
 
 def measure(flags: argparse.Namespace, overrides: Sequence[str]) -> None:

@@ -15,12 +15,14 @@ import sys
 import time
 from collections.abc import Callable
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from jmim.core import discovery
+from jmim.core import method as methods
 from jmim.core.settings import optim as settings
-from jmim.methods.diffusion import maskdit
 from jmim.parallel import malloc
 from jmim.training import optim
 from jmim.training import step as steps
@@ -28,17 +30,30 @@ from jmim.training import step as steps
 SIDE, CHANNELS = 32, 4
 
 
-def method(variant: str, decoder: int, hidden: float) -> maskdit.MaskDiT:
-  """MaskDiT on latents of 256-pixel images, with labels."""
-  return maskdit.MaskDiT(
-    variant=variant,
-    size=SIDE,
-    channels=CHANNELS,
-    classes=1000,
-    clip=0.0,
-    decoder_depth=decoder,
-    noised_mask=hidden,
-    schedule="linear",
+def method(
+  variant: str, decoder: int, hidden: float, **fields: Any
+) -> methods.Method:
+  """MaskDiT on latents of 256-pixel images, with labels.
+
+  Args:
+    variant: size / patch side.
+    decoder: blocks of the decoder.
+    hidden: share of the patches hidden.
+    **fields: other keys of its section.
+  """
+  return discovery.make(
+    {
+      "type": "diffusion.maskdit",
+      "variant": variant,
+      "size": SIDE,
+      "channels": CHANNELS,
+      "classes": 1000,
+      "clip": 0.0,
+      "decoder_depth": decoder,
+      "noised_mask": hidden,
+      "schedule": "linear",
+      **fields,
+    }
   )
 
 
@@ -50,7 +65,7 @@ def batch_of(n: int) -> dict[str, jax.Array]:
   }
 
 
-def make_step(m: maskdit.MaskDiT, batch: dict) -> steps.Step:
+def make_step(m: methods.Method, batch: dict[str, jax.Array]) -> steps.Step:
   """Its training step, AdamW at the defaults of the config."""
   shapes = jax.eval_shape(m.init, jax.random.key(0), batch)[0]
   constant = lambda step: jnp.float32(1e-4)
@@ -60,15 +75,15 @@ def make_step(m: maskdit.MaskDiT, batch: dict) -> steps.Step:
   return steps.Step(m, optimizers, lambda key, b: b)
 
 
-def forward_flops(m: maskdit.MaskDiT) -> int:
-  """Of the loss of one example; shapes are enough."""
+def forward_flops(m: methods.Method) -> int:
+  """FLOPs of the loss of one example; shapes are enough."""
   batch = batch_of(1)
   step = make_step(m, batch)
   state = jax.eval_shape(step.init, batch, {})
   return step.work(state, {}, batch).forward
 
 
-def runner(m: maskdit.MaskDiT, n: int) -> Callable[[], float]:
+def runner(m: methods.Method, n: int) -> Callable[[], float]:
   """A function that does one step and says how many seconds it took."""
   batch = batch_of(n)
   step = make_step(m, batch)
@@ -86,8 +101,10 @@ def runner(m: maskdit.MaskDiT, n: int) -> Callable[[], float]:
   return run
 
 
-def measure(pair: Sequence[maskdit.MaskDiT], n: int, rounds: int):
-  """[(seconds unmasked, seconds masked)] of each round."""
+def measure(
+  pair: Sequence[methods.Method], n: int, rounds: int
+) -> list[tuple[float, float]]:
+  """[(seconds unmasked, seconds masked)] of each round of batches of n."""
   runners = [runner(m, n) for m in pair]
   return [tuple(run() for run in runners) for _ in range(rounds)]
 
@@ -111,9 +128,9 @@ def main(argv: Sequence[str] | None = None) -> int:
   )
   if args.flops:
     return 0
-  found = measure(pair, args.batch, args.rounds)
-  each = [statistics.median(x) for x in zip(*found, strict=True)]
-  ratio = statistics.median(a / b for a, b in found)
+  laps = measure(pair, args.batch, args.rounds)
+  each = [statistics.median(x) for x in zip(*laps, strict=True)]
+  ratio = statistics.median(a / b for a, b in laps)
   print(
     f"step of {args.batch}: {each[0]:.2f} s, {each[1]:.2f} s hidden: ratio "
     f"{ratio:.2f} (median of {args.rounds})"

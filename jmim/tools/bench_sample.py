@@ -18,48 +18,52 @@ import time
 import types
 from collections.abc import Callable
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jmim.core import discovery
 from jmim.core import errors
-from jmim.methods.diffusion import dit
+from jmim.core import method as methods
+from jmim.evals.lib import predict
 from jmim.nn import sizes
 from jmim.parallel import malloc
+from jmim.tools import cli
 
 _CLASSES, _SIZE, _CHANNELS = 1000, 32, 4
 
 
-def ours(flags: argparse.Namespace) -> Callable[[], Any]:
+def ours(flags: argparse.Namespace) -> Callable[[], None]:
   """A function that makes one batch of latents and waits for it."""
-  method = dit.DiT(
-    variant=flags.variant,
-    size=flags.size,
-    channels=_CHANNELS,
-    classes=_CLASSES,
-    sampler="ddim",
-    steps=flags.steps,
-    clip=0.0,
-    guidance=flags.guidance,
+  method = discovery.make(
+    {
+      "type": "diffusion.dit",
+      "variant": flags.variant,
+      "size": flags.size,
+      "channels": _CHANNELS,
+      "classes": _CLASSES,
+      "sampler": "ddim",
+      "steps": flags.steps,
+      "clip": 0.0,
+      "guidance": flags.guidance,
+    }
   )
   batch = {
-    "image": jnp.zeros((1, *method.shape)),
-    "label": jnp.zeros(1, jnp.int32),
+    name: jnp.zeros((1, *x.shape), x.dtype)
+    for name, x in method.inputs().items()
   }
-  params, extra = jax.jit(method.init)(jax.random.key(0), batch)
-  sample = jax.jit(method.sample)
-  given = {"label": jnp.arange(flags.batch) % _CLASSES}
+  weights = methods.Weights(*jax.jit(method.init)(jax.random.key(0), batch))
+  sample = jax.jit(predict.output(method, "sample"))
+  conditions = predict.conditions(method, np.arange(flags.batch))
 
-  def run():
-    key = jax.random.key(1)
-    jax.block_until_ready(sample(params, extra, {}, given, key))
+  def run() -> None:
+    jax.block_until_ready(sample(weights, conditions, jax.random.key(1)))
 
   return run
 
 
-def peer(flags: argparse.Namespace) -> Callable[[], Any]:
+def peer(flags: argparse.Namespace) -> Callable[[], None]:
   """The same by Diffusers.
 
   Raises:
@@ -76,7 +80,7 @@ def peer(flags: argparse.Namespace) -> Callable[[], Any]:
   import diffusers  # noqa: PLC0415  optional, and slow to import
   import torch  # noqa: PLC0415
 
-  class Nothing(torch.nn.Module):
+  class NoDecoder(torch.nn.Module):
     """In place of the autoencoder: latents are what is timed."""
 
     config = types.SimpleNamespace(scaling_factor=1.0)
@@ -96,12 +100,12 @@ def peer(flags: argparse.Namespace) -> Callable[[], Any]:
     patch_size=patch,
   )
   pipe = diffusers.DiTPipeline(
-    transformer.eval(), Nothing(), diffusers.DDIMScheduler()
+    transformer.eval(), NoDecoder(), diffusers.DDIMScheduler()
   )
   pipe.set_progress_bar_config(disable=True)
   labels = [i % _CLASSES for i in range(flags.batch)]
 
-  def run():
+  def run() -> None:
     pipe(
       labels,
       guidance_scale=flags.guidance,
@@ -117,9 +121,9 @@ def _installed(name: str) -> bool:
 
 
 def race(
-  runners: dict[str, Callable[[], Any]], rounds: int
+  runners: dict[str, Callable[[], None]], rounds: int
 ) -> dict[str, np.ndarray]:
-  """Seconds of every round of each, in turn, after one round for nothing."""
+  """Seconds [rounds] of each, in turn, after a round that does not count."""
   for run in runners.values():
     run()
   laps = {name: [] for name in runners}
@@ -128,7 +132,7 @@ def race(
       start = time.perf_counter()
       run()
       laps[name].append(time.perf_counter() - start)
-  return {name: np.array(found) for name, found in laps.items()}
+  return {name: np.array(seconds) for name, seconds in laps.items()}
 
 
 def _parse_flags(argv: Sequence[str]) -> argparse.Namespace:
@@ -139,8 +143,10 @@ def _parse_flags(argv: Sequence[str]) -> argparse.Namespace:
   parser.add_argument("--variant", default="B/4", help="DiT size / patch side")
   parser.add_argument("--size", type=int, default=_SIZE, help="latent side")
   parser.add_argument("--batch", type=int, default=4, help="images at once")
-  parser.add_argument("--steps", type=int, default=50, help="of DDIM")
-  parser.add_argument("--guidance", type=float, default=4.0, help="scale")
+  parser.add_argument("--steps", type=int, default=50, help="steps of DDIM")
+  parser.add_argument(
+    "--guidance", type=float, default=4.0, help="guidance scale"
+  )
   parser.add_argument("--rounds", type=int, default=3, help="batches timed")
   parser.add_argument("--peer", action="store_true", help="Diffusers beside")
   return parser.parse_args(argv)
@@ -149,12 +155,7 @@ def _parse_flags(argv: Sequence[str]) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
   """Command line; returns the exit code."""
   flags = _parse_flags(sys.argv[1:] if argv is None else argv)
-  try:
-    measure(flags)
-  except errors.UserError as e:
-    print(f"error:\n{e.screen()}", file=sys.stderr)
-    return 2
-  return 0
+  return cli.run(lambda: measure(flags))
 
 
 def measure(flags: argparse.Namespace) -> None:
@@ -168,8 +169,8 @@ def measure(flags: argparse.Namespace) -> None:
     f"{flags.guidance:g}, float32, {jax.devices()[0].device_kind}"
   )
   laps = race(runners, flags.rounds)
-  for name, found in laps.items():
-    rates = ", ".join(f"{flags.batch / s:.3f}" for s in found)
+  for name, seconds in laps.items():
+    rates = ", ".join(f"{flags.batch / s:.3f}" for s in seconds)
     print(f"  {name:10} {rates} images/s")
   if flags.peer:
     ratios = laps["diffusers"] / laps["jmim"]

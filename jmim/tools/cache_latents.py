@@ -15,13 +15,13 @@ int32 [h w] in raster order, for a method of tokens (`discrete.mdm`).
 
 With --views=n the training split holds n passes of the training augmentation
 (crops and flips of encoded images are not crops and flips of latents), with
---views=0 one pass of the evaluation's crop. Printed at the end: the deviation
-of the latents, whose inverse is LDM's scale factor, or how many codes are used.
+--views=0 one pass of the evaluation's crop. Printed at the end: the standard
+deviation of the latents, whose inverse is LDM's scale factor, or how many codes
+are used.
 """
 
 import argparse
 import contextlib
-import dataclasses
 import io
 import json
 import pathlib
@@ -30,116 +30,40 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import registered
 
 from jmim.core import config as configs
 from jmim.core import errors
-from jmim.core import method as methods
-from jmim.data import augment
-from jmim.data import pipeline
 from jmim.metrics import latents
 from jmim.parallel import malloc
-from jmim.parallel import sharding
-from jmim.session import restore
 from jmim.session import session as sessions
+from jmim.tools import cli
+from jmim.tools import latent_encoder
 
-Rows = dict[str, np.ndarray]
-
-
-class Encoder:
-  """The trained autoencoder of a run, on batches of its own pipeline.
-
-  Attributes:
-    feature: name of what it makes: "moments" or "tokens".
-  """
-
-  def __init__(self, session: sessions.Session, output: str = "moments"):
-    """Takes the newest checkpoint's weights.
-
-    Args:
-      session: of the run.
-      output: "moments" or "codes".
-
-    Raises:
-      UserError: no checkpoint, or a method that does not encode.
-    """
-    self.parts = parts = session.parts
-    offered = parts.method.predict()
-    if output not in offered:
-      raise errors.UserError(
-        f"method.type={parts.config.method.type!r} offers "
-        f"{', '.join(sorted(offered))}",
-        f"a method that offers `{output}`",
-        "name the run of an autoencoder",
-        "method.type",
-      )
-    self.feature = {"codes": "tokens"}.get(output, output)
-    if jax.process_count() > 1:
-      raise errors.UserError(
-        f"{jax.process_count()} processes",
-        "one, which writes the files",
-        "run it on one host",
-        None,
-      )
-    state = restore.only_weights(session).point.state
-    weights = methods.Weights(state.params, state.extra, parts.consts)
-    everywhere, key = sharding.replicated(parts.mesh), jax.random.key(0)
-    compiled = jax.jit(offered[output], out_shardings=everywhere)
-    self._encode = lambda batch: compiled(weights, batch, key)
-    self._where = sharding.batch_sharding(parts.mesh)
-
-  def __call__(self, images: np.ndarray, step: int, training: bool):
-    """[b, h, w, k] float32 moments, or [b, n] tokens, of uint8 images."""
-    batch = {"image": jax.device_put(images, self._where)}
-    spec, key = self.parts.spec, jax.random.key(self.parts.config.seed)
-    if training:
-      batch = augment.augment_batch(spec, jax.random.fold_in(key, step), batch)
-    else:
-      batch = augment.prepare_batch(spec, batch)
-    found = np.asarray(self._encode(batch))
-    return found.reshape(len(found), -1) if self.feature == "tokens" else found
-
-  def rows(self, split: str, views: int) -> Iterator[Rows]:
-    """Batches of `feature`, "index", perhaps "label" of a source.
-
-    Args:
-      split: "train" or "eval".
-      views: passes of the training augmentation; 0: the evaluation's crop.
-    """
-    source, spec = self.parts.sources[split], self.parts.spec
-    if not views:
-      for i, batch in enumerate(pipeline.evaluation_batches(source, spec)):
-        yield self._kept(batch, batch["valid"], i, False)
-      return
-    left = len(source) * views
-    stream = pipeline.training_batches(
-      source, dataclasses.replace(spec, remainder="keep")
-    )
-    with contextlib.closing(stream):
-      for i, batch in enumerate(stream):
-        first = np.arange(spec.batch) < left
-        yield self._kept(batch, first, i, True)
-        left -= spec.batch
-        if left <= 0:
-          return
-
-  def _kept(self, batch, valid, step, training) -> Rows:
-    found = {self.feature: self(batch["image"], step, training)}
-    names = [n for n in ("index", "label") if n in batch]
-    found |= {n: batch[n] for n in names}
-    return {n: x[valid] for n, x in found.items()}
+Statistics = latents.Moments | latents.Codes
 
 
 def examples(
-  batches: Iterator[Rows], seen: Any, gaussian: bool, name: str, dtype: Any
+  batches: Iterator[latent_encoder.Rows],
+  statistics: Statistics,
+  gaussian: bool,
+  name: str,
+  dtype: str,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-  """(key, example) of every row; counts the feature `name` in `seen`."""
+  """(key, example) of every row.
+
+  Args:
+    batches: of an encoder.
+    statistics: count the encoded feature.
+    gaussian: moments have log variances.
+    name: of the encoded feature.
+    dtype: that it is stored in.
+  """
   number = 0
   for rows in batches:
-    seen.add(rows[name], gaussian)
+    statistics.add(rows[name], gaussian)
     for i in range(len(rows["index"])):
       one = {n: x[i] for n, x in rows.items()}
       one[name] = one[name].astype(dtype)
@@ -147,40 +71,52 @@ def examples(
       number += 1
 
 
-def _layout(encoder: Encoder, dtype: str) -> tuple[Rows, str, dict[str, Any]]:
-  """(features of TFDS, dtype of the encoded one, empty counts per split)."""
-  method = encoder.parts.method
-  side = method.size // method.net.size.factor
-  shape = (side, side, method.net.size.code * (2 - bool(method.n_codes)))
-  seen = {"train": latents.Moments(), "test": latents.Moments()}
+def _layout(
+  encoder: latent_encoder.Encoder, dtype: str
+) -> tuple[dict[str, Any], str, dict[str, Statistics]]:
+  """(features of TFDS, dtype of the encoded one, empty statistics by split)."""
+  codes = encoder.parts.method.n_codes
+  make = latents.Moments
   if encoder.feature == "tokens":
-    shape, dtype = (side * side,), "int32"
-    seen = {k: latents.Codes(np.zeros(method.n_codes, int)) for k in seen}
+    dtype, make = "int32", lambda: latents.Codes(np.zeros(codes, int))
+  statistics = {split: make() for split in ("train", "test")}
   features = {
     encoder.feature: tfds.features.Tensor(
-      shape=shape, dtype=np.dtype(dtype), encoding=tfds.features.Encoding.BYTES
+      shape=encoder.shape(),
+      dtype=np.dtype(dtype),
+      encoding=tfds.features.Encoding.BYTES,
     ),
     "index": np.int32,
   }
   classes = encoder.parts.sources["train"].num_classes
   if classes:
     features["label"] = tfds.features.ClassLabel(num_classes=classes)
-  return features, dtype, seen
+  return features, dtype, statistics
 
 
 def build(
   name: str,
   out: pathlib.Path,
-  encoder: Encoder,
+  encoder: latent_encoder.Encoder,
   views: int,
   dtype: str = "float16",
-) -> tuple[pathlib.Path, latents.Moments | latents.Codes]:
-  """Writes the data set; returns its folder and what training examples were.
+) -> tuple[pathlib.Path, Statistics]:
+  """Writes the data set.
+
+  Args:
+    name: of the data set.
+    out: data directory of TFDS.
+    encoder: makes the latents.
+    views: passes over the training split.
+    dtype: that moments are stored in.
+
+  Returns:
+    its folder, and the statistics of the training examples.
 
   Raises:
     UserError: it is there already.
   """
-  features, dtype, seen = _layout(encoder, dtype)
+  features, dtype, statistics = _layout(encoder, dtype)
   gaussian = not encoder.parts.method.n_codes
   about = {
     "method": json.loads(encoder.parts.config.method.to_json()),
@@ -191,7 +127,11 @@ def build(
   def split(name, source, passes):
     rows = encoder.rows(source, passes)
     return examples(
-      rows, seen[name], gaussian=gaussian, name=encoder.feature, dtype=dtype
+      rows,
+      statistics[name],
+      gaussian=gaussian,
+      name=encoder.feature,
+      dtype=dtype,
     )
 
   with registered.skip_registration():
@@ -232,7 +172,7 @@ def build(
     builder.download_and_prepare(
       download_config=tfds.download.DownloadConfig(try_download_gcs=False)
     )
-  return folder, seen["train"]
+  return folder, statistics["train"]
 
 
 def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -248,30 +188,30 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
   parser.add_argument(
     "--output", default="moments", choices=("moments", "codes")
   )
-  ours = [a for a in argv if a.startswith("--config.")]
-  args = parser.parse_args([a for a in argv if a not in ours])
-  return args, [a.removeprefix("--config.") for a in ours]
+  argv, overrides = cli.overrides(argv)
+  return parser.parse_args(argv), overrides
 
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Command line; returns the exit code."""
   args, overrides = parse(sys.argv[1:] if argv is None else argv)
-  try:
-    config = configs.override(configs.load(args.config), overrides)
-    workdir = pathlib.Path(args.workdir)
-    with sessions.open(config, workdir, write=False) as session:
-      folder, seen = build(
-        args.name,
-        args.out,
-        encoder=Encoder(session, args.output),
-        views=args.views,
-        dtype=args.dtype,
-      )
-  except errors.UserError as e:
-    print(f"error:\n{e.screen()}", file=sys.stderr)
-    return 2
-  print(f"{folder}\n{seen}")
-  return 0
+  return cli.run(lambda: cache(args, overrides))
+
+
+def cache(args: argparse.Namespace, overrides: Sequence[str]) -> None:
+  """Writes the data set and prints where it is; raises as `build`."""
+  config = configs.override(configs.load(args.config), overrides)
+  with sessions.open(
+    config, pathlib.Path(args.workdir), write=False
+  ) as session:
+    folder, statistics = build(
+      args.name,
+      args.out,
+      encoder=latent_encoder.Encoder(session, args.output),
+      views=args.views,
+      dtype=args.dtype,
+    )
+  print(f"{folder}\n{statistics}")
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
     python -m jmim.tools.check_curve WORKDIR [--curve docs/curves/NAME.json]
     python -m jmim.tools.check_curve WORKDIR --record NAME   makes a reference
 
-A reference holds, per metric, the value at some steps and how far a run of
-another seed or machine may be from it. Exit code: 0 within, 1 outside,
+A reference holds, per metric, the value at some steps and the error allowed to
+a run of another seed or machine. Exit code: 0 within, 1 outside,
 2 a mistake (no such file, another recipe).
 """
 
@@ -12,17 +12,24 @@ import argparse
 import json
 import pathlib
 import sys
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from jmim.core import base_config
+from jmim.core import config as configs
+from jmim.core import discovery
 from jmim.core import errors
+from jmim.core import field
 from jmim.runlog import console as consoles
 from jmim.runlog import writer
+from jmim.tools import cli
 
 CURVES = pathlib.Path(__file__).resolve().parents[2] / "docs" / "curves"
+# (metric, step, reference, run, allowed, within)
+Row = tuple[str, int, float, float, float, bool]
 # What makes two runs comparable; the rest may differ.
 RECIPE = ("method", "data", "optim", "schedule", "train", "ema")
 LOCAL = {
@@ -31,15 +38,37 @@ LOCAL = {
 }
 
 
-def recipe(config: dict[str, Any]) -> dict[str, Any]:
-  """The part of a config that fixes its curve."""
+def recipe(config: Mapping[str, Any]) -> dict[str, Any]:
+  """The part of a config that fixes its curve, as JSON values.
+
+  Args:
+    config: of a run, or what this returned for one of an older version.
+
+  Returns:
+    its sections of RECIPE, complete and with today's names.
+
+  Raises:
+    UserError: the method cannot be made.
+  """
+  sections = {name: _complete(name, config[name]) for name in RECIPE}
+  made = field.settings(discovery.make(config["method"]))
+  sections["method"] = {"type": config["method"]["type"], **made}
+  return json.loads(json.dumps(sections))
+
+
+def _complete(name: str, section: Mapping[str, Any]) -> dict[str, Any]:
+  """A section with the defaults of younger keys, without what is local."""
+  start = f"{name}."
+  defaults = {
+    key.removeprefix(start): known.default
+    for key, known in base_config.KEYS.items()
+    if key.startswith(start)
+  }
+  local = LOCAL.get(name, ())
   return {
-    section: {
-      k: v
-      for k, v in config[section].items()
-      if k not in LOCAL.get(section, ()) and not k.startswith("checkpoint_")
-    }
-    for section in RECIPE
+    k: v
+    for k, v in {**defaults, **section}.items()
+    if k not in local and not k.startswith("checkpoint_")
   }
 
 
@@ -50,45 +79,51 @@ def series(lines: Sequence[dict[str, Any]], metric: str) -> dict[int, float]:
 
 def compare(
   reference: dict[str, Any], lines: Sequence[dict[str, Any]]
-) -> list[tuple[str, int, float, float, float, bool]]:
-  """Rows (metric, step, reference, run, allowed, within).
+) -> list[Row]:
+  """Every point of the reference beside the run.
 
   Steps the run has not reached are left out; a step without a log line takes
   the line between its neighbours.
   """
   rows = []
   for metric, spec in reference["metrics"].items():
-    found = series(lines, metric)
-    if not found:
+    logged = series(lines, metric)
+    if not logged:
       continue
-    steps = sorted(found)
-    values = [found[s] for s in steps]
-    for step, want in zip(spec["steps"], spec["values"], strict=True):
+    steps = sorted(logged)
+    values = [logged[s] for s in steps]
+    for step, expected in zip(spec["steps"], spec["values"], strict=True):
       if not steps[0] <= step <= steps[-1]:
         continue
-      got = float(np.interp(step, steps, values))
-      allowed = max(spec["absolute"], spec["relative"] * abs(want))
-      within = bool(abs(got - want) <= allowed)
-      rows.append((metric, step, want, got, allowed, within))
+      value = float(np.interp(step, steps, values))
+      allowed = max(spec["absolute"], spec["relative"] * abs(expected))
+      within = bool(abs(value - expected) <= allowed)
+      rows.append((metric, step, expected, value, allowed, within))
   return rows
 
 
 def record(workdir: pathlib.Path, name: str, points: int = 12) -> pathlib.Path:
-  """Makes docs/curves/<name>.json from a finished run."""
+  """Makes docs/curves/<name>.json from a finished run.
+
+  Args:
+    workdir: of the run.
+    name: of the reference.
+    points: steps of each metric, evenly spread.
+  """
   lines = writer.read(workdir)
   config = json.loads((workdir / "config.json").read_text())
   metrics = {}
   bands = {"loss": (0.0, 0.15), "loss/loss": (0.0, 0.1)}
   bands |= {"probe/accuracy": (4.0, 0.0), "recon/mse": (0.0, 0.15)}
   for metric, (absolute, relative) in bands.items():
-    found = series(lines, metric)
-    if not found:
+    logged = series(lines, metric)
+    if not logged:
       continue
-    steps = sorted(found)
+    steps = sorted(logged)
     pick = np.unique(np.linspace(0, len(steps) - 1, points).round().astype(int))
     metrics[metric] = {
       "steps": [steps[i] for i in pick],
-      "values": [round(found[steps[i]], 5) for i in pick],
+      "values": [round(logged[steps[i]], 5) for i in pick],
       "absolute": absolute,
       "relative": relative,
     }
@@ -105,35 +140,24 @@ def find(config: dict[str, Any]) -> pathlib.Path:
   Raises:
     UserError: there is none; says what differs from the nearest.
   """
-  ours, best = recipe(config), None
-  for path in sorted(CURVES.glob("*.json")):
-    theirs = json.loads(path.read_text())["recipe"]
-    differs = [
-      f"{s}.{k}: {theirs[s].get(k)} -> {ours[s].get(k)}"
-      for s in RECIPE
-      for k in sorted(theirs[s].keys() | ours[s].keys())
-      if _value(theirs, s, k) != _value(ours, s, k)
-    ]
+  ours, nearest = recipe(config), None
+  known = sorted(CURVES.glob("*.json"))
+  for path in known:
+    theirs = recipe(json.loads(path.read_text())["recipe"])
+    differs = configs.changes(theirs, ours)
     if not differs:
       return path
-    if best is None or len(differs) < len(best[1]):
-      best = (path, differs)
-  near = f"nearest is {best[0].name}, with {'; '.join(best[1][:6])}" * bool(
-    best
-  )
+    if nearest is None or len(differs) < len(nearest[1]):
+      nearest = (path.name, differs)
+  near = ""
+  if nearest:
+    near = f" (nearest is {nearest[0]}, with {'; '.join(nearest[1][:6])})"
   raise errors.UserError(
-    f"no reference curve for this recipe ({near})",
-    f"one of {[p.stem for p in sorted(CURVES.glob('*.json'))]}",
+    f"no reference curve for this recipe{near}",
+    f"one of {[path.stem for path in known]}",
     "name one with --curve, or record one with --record",
     "--curve",
   )
-
-
-def _value(recipe: dict[str, Any], section: str, key: str) -> Any:
-  """A key as JSON; one younger than the recipe has its default."""
-  known = base_config.KEYS.get(f"{section}.{key}")
-  default = known.default if known else None
-  return json.loads(json.dumps(recipe[section].get(key, default)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -143,27 +167,32 @@ def main(argv: Sequence[str] | None = None) -> int:
   parser.add_argument("--curve", type=pathlib.Path, help="reference to use")
   parser.add_argument("--record", metavar="NAME", help="write a reference")
   args = parser.parse_args(argv)
-  try:
-    if not (args.workdir / "metrics.jsonl").is_file():
-      raise errors.UserError(
-        f"{args.workdir} has no metrics.jsonl",
-        "the workdir of a run",
-        "name a workdir of jmim.main",
-        "WORKDIR",
-      )
-    if args.record:
-      print(f"wrote {record(args.workdir, args.record)}")
-      return 0
-    config = json.loads((args.workdir / "config.json").read_text())
-    path = args.curve or find(config)
-    rows = compare(json.loads(path.read_text()), writer.read(args.workdir))
-  except errors.UserError as e:
-    print(f"error:\n{e.screen()}", file=sys.stderr)
-    return 2
+  return cli.run(lambda: check(args))
+
+
+def check(args: argparse.Namespace) -> int:
+  """Compares, or records; returns the exit code of `show`.
+
+  Raises:
+    UserError: no run there, or no reference for it.
+  """
+  if not (args.workdir / "metrics.jsonl").is_file():
+    raise errors.UserError(
+      f"{args.workdir} has no metrics.jsonl",
+      "the workdir of a run",
+      "name a workdir of jmim.main",
+      "WORKDIR",
+    )
+  if args.record:
+    print(f"wrote {record(args.workdir, args.record)}")
+    return 0
+  config = json.loads((args.workdir / "config.json").read_text())
+  path = args.curve or find(config)
+  rows = compare(json.loads(path.read_text()), writer.read(args.workdir))
   return show(path, rows)
 
 
-def show(path: pathlib.Path, rows: Sequence[tuple]) -> int:
+def show(path: pathlib.Path, rows: Sequence[Row]) -> int:
   """Prints the comparison; returns 0 if all is within (and there is some)."""
   consoles.Console().table(
     f"Against {path.name}",
@@ -172,10 +201,10 @@ def show(path: pathlib.Path, rows: Sequence[tuple]) -> int:
       (
         m,
         s,
-        *(consoles.number(v) for v in (want, got, allowed)),
+        *(consoles.number(v) for v in (expected, value, allowed)),
         "ok" if within else "OUTSIDE",
       )
-      for m, s, want, got, allowed, within in rows
+      for m, s, expected, value, allowed, within in rows
     ],
   )
   outside = sum(not row[-1] for row in rows)

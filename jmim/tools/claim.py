@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -31,10 +32,11 @@ from jmim.parallel import backend
 from jmim.parallel import malloc
 from jmim.runlog import console as consoles
 from jmim.tools import claims
+from jmim.tools import cli
 
 FOLDER = pathlib.Path("configs") / "claims"
 PREEMPTED = 75  # as jmim.main has it
-NOTE = "claim.json"  # in a run's folder: what it was asked to be
+RECORD = "claim.json"  # in a run's folder: recipe and config it was made of
 
 
 def load(slug: str) -> tuple[claims.Claim, str]:
@@ -93,9 +95,7 @@ def run(
   config = configs.override(configs.load(spec.config), items)
   validate.validate(config)
   workdir = root / name
-  _note(
-    workdir, {"recipe": spec.config, "config": json.loads(config.to_json())}
-  )
+  _record(workdir, spec.config, json.loads(config.to_json()))
   backend.keep_compiled(config.hardware.compile_cache)
   start = time.monotonic()
   train.run(config, workdir)
@@ -111,12 +111,12 @@ def _with_folders(item: str, root: pathlib.Path) -> str:
   return f"{before}{root / name}{_with_folders(after, root)}"
 
 
-def _note(workdir: pathlib.Path, asked: dict) -> None:
-  """Refuses a folder that holds the run of another question."""
-  path = workdir / NOTE
+def _record(workdir: pathlib.Path, recipe: str, config: dict[str, Any]) -> None:
+  """Writes what a run is made of; refuses a folder that holds another one."""
+  path = workdir / RECORD
   if path.exists():
     before = json.loads(path.read_text())["config"]
-    if changed := configs.changes(before, asked["config"]):
+    if changed := configs.changes(before, config):
       raise errors.UserError(
         f"{workdir} holds another run ({'; '.join(changed[:4])})",
         "the folder of this claim's run, or none",
@@ -124,7 +124,8 @@ def _note(workdir: pathlib.Path, asked: dict) -> None:
         "--runs",
       )
   workdir.mkdir(parents=True, exist_ok=True)
-  path.write_text(json.dumps(asked, indent=2) + "\n")
+  content = {"recipe": recipe, "config": config}
+  path.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def measure(
@@ -134,7 +135,7 @@ def measure(
   overrides: Sequence[str] = (),
 ) -> list[dict[str, claims.Metrics]]:
   """The results of all runs, one entry per seed; prints where it is."""
-  found = []
+  by_seed = []
   for seed in seeds:
     results = {}
     for name, spec in claim.runs.items():
@@ -148,37 +149,48 @@ def measure(
         name, spec, seed=seed, root=where, overrides=overrides
       )
       print(f"=== run {name}, seed {seed}: {seconds:.0f} s", flush=True)
-    found.append(results)
-  return found
+    by_seed.append(results)
+  return by_seed
 
 
 def report(
-  claim: claims.Claim, found: Sequence[dict[str, claims.Metrics]]
+  claim: claims.Claim, by_seed: Sequence[dict[str, claims.Metrics]]
 ) -> bool:
-  """Prints what was measured and which conditions hold; True if all do."""
-  console, show = consoles.Console(), consoles.number
-  shown = [m for m in claim.metrics if any(m in r for r in found[0].values())]
-  if shown:
+  """Prints what was measured and which conditions hold; True if all do.
+
+  Args:
+    claim: that was measured.
+    by_seed: run -> its metrics, of each seed.
+  """
+  console = consoles.Console()
+  known = lambda metric: any(metric in run for run in by_seed[0].values())
+  metrics = [metric for metric in claim.metrics if known(metric)]
+  if metrics:
     rows = [
-      (name, *(_mean_of([r[name].get(m) for r in found]) for m in shown))
+      (name, *(_mean_of([r[name].get(m) for r in by_seed]) for m in metrics))
       for name in claim.runs
     ]
-    console.table("Measured", ("run", *shown), rows)
-  rows, held = [], []
-  for condition in claim.conditions:
-    values = [float(condition.value(results)) for results in found]
-    mean = float(np.mean(values))
-    held.append(condition.holds(mean))
-    spread = f"{show(min(values))} .. {show(max(values))}"
-    spread = spread if len(values) > 1 else "one seed"
-    verdict = "PASS" if held[-1] else "FAIL"
-    rows.append(
-      (condition.text, show(mean), spread, condition.accept(), verdict)
-    )
+    console.table("Measured", ("run", *metrics), rows)
+  rows = [_checked(condition, by_seed) for condition in claim.conditions]
   header = ("condition", "measured", "seeds", "accept", "")
   console.table("Conditions", header, rows)
-  print("PASS" if all(held) else f"FAIL: {held.count(False)} of {len(held)}")
-  return bool(held) and all(held)
+  failed = sum(row[-1] == "FAIL" for row in rows)
+  print(f"FAIL: {failed} of {len(rows)}" if failed else "PASS")
+  return bool(rows) and not failed
+
+
+def _checked(
+  condition: claims.Condition, by_seed: Sequence[dict[str, claims.Metrics]]
+) -> tuple[str, str, str, str, str]:
+  """(text, mean, spread over seeds, thresholds, verdict) of a condition."""
+  show = consoles.number
+  values = [float(condition.value(results)) for results in by_seed]
+  mean = float(np.mean(values))
+  spread = "one seed"
+  if len(values) > 1:
+    spread = f"{show(min(values))} .. {show(max(values))}"
+  verdict = "PASS" if condition.holds(mean) else "FAIL"
+  return condition.text, show(mean), spread, condition.accept(), verdict
 
 
 def _mean_of(values: Sequence[float | None]) -> str:
@@ -203,38 +215,46 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
   parser.add_argument("--list", action="store_true", help="show all claims")
   parser.add_argument("--runs", type=pathlib.Path, help="keep the runs here")
   parser.add_argument("--seeds", help="comma-separated, instead of the claim's")
-  ours = [a for a in argv if a.startswith("--config.")]
-  args = parser.parse_args([a for a in argv if a not in ours])
+  argv, overrides = cli.overrides(argv)
+  args = parser.parse_args(argv)
   if not args.slug and not args.list:
     parser.error("name a claim, or --list")
-  return args, [a.removeprefix("--config.") for a in ours]
+  return args, overrides
 
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Command line; returns the exit code."""
   args, overrides = parse(sys.argv[1:] if argv is None else argv)
   try:
-    if args.list:
-      print(listing())
-      return 0
-    claim, text = load(args.slug)
-    seeds = [int(s) for s in args.seeds.split(",")] if args.seeds else None
-    print(text.strip())
-    with contextlib.ExitStack() as stack:
-      root = args.runs or pathlib.Path(
-        stack.enter_context(tempfile.TemporaryDirectory())
-      )
-      found = measure(claim, root, seeds or claim.seeds, overrides)
-      return 0 if report(claim, found) else 1
-  except errors.UserError as e:
-    print(f"error:\n{e.screen()}", file=sys.stderr)
-    return 2
+    return cli.run(lambda: check(args, overrides))
   except errors.Diverged as e:
     print(f"diverged: {e}", file=sys.stderr)
     return 3
   except errors.Preempted as e:
     print(f"stopped: {e}; the same command continues", file=sys.stderr)
     return PREEMPTED
+
+
+def check(args: argparse.Namespace, overrides: Sequence[str]) -> int:
+  """Lists claims, or measures one; 0 if all of its conditions hold, else 1.
+
+  Raises:
+    UserError: no such claim, or a mistake in a run.
+    Diverged: the loss of a run stayed non-finite.
+    Preempted: a signal came.
+  """
+  if args.list:
+    print(listing())
+    return 0
+  claim, text = load(args.slug)
+  seeds = [int(s) for s in args.seeds.split(",")] if args.seeds else claim.seeds
+  print(text.strip())
+  with contextlib.ExitStack() as stack:
+    root = args.runs or pathlib.Path(
+      stack.enter_context(tempfile.TemporaryDirectory())
+    )
+    by_seed = measure(claim, root, seeds, overrides)
+    return 0 if report(claim, by_seed) else 1
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ A file `configs/claims/<slug>.py` has a docstring with the claim in words and
       return claims.Claim(
         runs={
           "ours": claims.Run("configs/ours_digits.py"),
-          "base": claims.Run("configs/base_digits.py", ("method.depth=2",)),
+          "base": claims.Run("configs/base.py", ("method.dims.depth=2",)),
         },
         conditions=(
           claims.Condition(
-            "held-out error, ours / base",
-            lambda r: r["ours"]["loss/loss"] / r["base"]["loss/loss"],
+            text="held-out error, ours / base",
+            value=lambda r: r["ours"]["loss/loss"] / r["base"]["loss/loss"],
             at_most=0.9,
           ),
         ),
@@ -71,9 +71,9 @@ class Metrics(dict):
 
   def history(self, name: str) -> dict[int, float]:
     """step -> value of one metric, in the order of the steps."""
-    self[name]  # complains if there is none
-    found = {x["step"]: float(x[name]) for x in self._lines if name in x}
-    return dict(sorted(found.items()))
+    self[name]  # raises if there is none
+    values = {x["step"]: float(x[name]) for x in self._lines if name in x}
+    return dict(sorted(values.items()))
 
 
 def _is_number(value: Any) -> bool:

@@ -32,21 +32,34 @@ def stages(lines: Iterable[tuple[float, str]]) -> dict[str, float]:
 
   Args:
     lines: (seconds since the start, line) as they are printed.
+
+  Raises:
+    RuntimeError: the run ended earlier.
   """
-  found, last, wanted = {}, 0.0, list(STAGES)
+  durations, last, remaining = {}, 0.0, list(STAGES)
   for seconds, line in lines:
-    if wanted and line.startswith(wanted[0][1]):
-      name, _ = wanted.pop(0)
-      found[name], last = seconds - last, seconds
-  if wanted:
-    raise RuntimeError(f"the run ended before '{wanted[0][0]}' was done")
-  return found
+    if remaining and line.startswith(remaining[0][1]):
+      name, _ = remaining.pop(0)
+      durations[name], last = seconds - last, seconds
+  if remaining:
+    raise RuntimeError(f"the run ended before '{remaining[0][0]}' was done")
+  return durations
 
 
 def start(
   config: str, folder: pathlib.Path, name: str, flags: Sequence[str]
 ) -> dict[str, float]:
-  """Stages of a run of one step, whose caches are in `folder`."""
+  """Stages of a run of one step.
+
+  Args:
+    config: recipe.
+    folder: of its workdir and its compile cache.
+    name: of the workdir.
+    flags: more arguments of jmim.main.
+
+  Raises:
+    CalledProcessError: the run failed.
+  """
   command = [
     sys.executable,
     "-u",
@@ -65,10 +78,10 @@ def start(
   with subprocess.Popen(
     command, stdout=subprocess.PIPE, text=True, env=environment
   ) as process:
-    found = [(time.perf_counter() - began, x) for x in process.stdout]
+    lines = [(time.perf_counter() - began, x) for x in process.stdout]
   if process.returncode:
     raise subprocess.CalledProcessError(process.returncode, command)
-  return stages(found)
+  return stages(lines)
 
 
 def load() -> float:

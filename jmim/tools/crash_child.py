@@ -1,14 +1,16 @@
-"""A run that notes what it is doing: what `crash_test` starts and kills.
+"""A run that logs its phases: what `crash_test` starts and kills.
 
-    python -m jmim.tools.crash_child NOTES --config=... --workdir=...
+    python -m jmim.tools.crash_child FILE --config=... --workdir=...
 
-It is `jmim.main`, whose clock writes a line into the file NOTES whenever the
-run begins something else; `crash_watch` reads it.
+It is `jmim.main`, whose clock writes a line into FILE whenever the run begins
+another phase; `crash_watch` reads it.
 """
 
 import contextlib
 import pathlib
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 from jmim import main
 from jmim.parallel import malloc
@@ -23,29 +25,31 @@ NAMES = {
 }
 
 
-def noting(path: pathlib.Path) -> None:
-  """Has all clocks of this process note what they measure."""
+def log_phases(path: pathlib.Path) -> None:
+  """Has all clocks of this process write what they measure into a file."""
   measure, last = clocks.Clock.measure, []
   path.write_text("start\n")
 
-  def note(what: str) -> None:
-    if last[-1:] != [what]:
+  def log(phase: str) -> None:
+    if last[-1:] != [phase]:
       with path.open("a") as file:
-        file.write(f"{what}\n")
-    last[:] = [what]
+        file.write(f"{phase}\n")
+    last[:] = [phase]
 
   @contextlib.contextmanager
-  def measured(self, name: str, *args, **kwargs):
-    note(NAMES.get(name, name))
+  def measured(
+    self: clocks.Clock, name: str, *args: Any, **kwargs: Any
+  ) -> Iterator[None]:
+    log(NAMES.get(name, name))
     with measure(self, name, *args, **kwargs):
       yield
     # Between two steps, or (after "compile") still before the first.
-    note("start" if name == "compile" else "step")
+    log("start" if name == "compile" else "step")
 
   clocks.Clock.measure = measured
 
 
 if __name__ == "__main__":
   malloc.huge_pages()
-  noting(pathlib.Path(sys.argv.pop(1)))
+  log_phases(pathlib.Path(sys.argv.pop(1)))
   main.run()

@@ -70,8 +70,8 @@ def fingerprint(workdir: pathlib.Path) -> dict[str, str]:
     for value in event.summary.value
     if not meter.is_time(value.tag)
   )
-  found = {"arrays": [step, arrays], "metrics": lines, "board": board}
-  return {name: _hash(value) for name, value in found.items()}
+  remains = {"arrays": [step, arrays], "metrics": lines, "board": board}
+  return {name: _hash(value) for name, value in remains.items()}
 
 
 def _hash(value: object) -> str:
@@ -79,8 +79,8 @@ def _hash(value: object) -> str:
   return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def held_up(workdir: pathlib.Path, saves: int) -> float:
-  """For how many steps' time a save kept the steps waiting, on average.
+def save_cost(workdir: pathlib.Path, saves: int) -> float:
+  """How long a save kept the steps waiting, on average, in steps.
 
   Args:
     workdir: of a finished run.
@@ -93,43 +93,54 @@ def held_up(workdir: pathlib.Path, saves: int) -> float:
 
 
 class Child:
-  """A run in processes of its own."""
+  """A run in processes of its own.
+
+  Attributes:
+    log: file of what it prints.
+    watch: of its phases.
+    processes: the first of which writes the phases.
+  """
 
   def __init__(
     self, config: str, workdir: pathlib.Path, flags: Sequence[str], count: int
   ):
-    """Starts it; what it prints goes to workdir.log."""
-    self.log, self.watch = (
-      workdir.with_suffix(".log"),
-      crash_watch.Watch(workdir),
-    )
-    self.watch.notes.unlink(missing_ok=True)
+    """Starts it.
+
+    Args:
+      config: recipe.
+      workdir: of the run.
+      flags: more arguments of jmim.main.
+      count: processes.
+    """
+    self.log = workdir.with_suffix(".log")
+    self.watch = crash_watch.Watch(workdir)
+    self.watch.log.unlink(missing_ok=True)
     command = [sys.executable, "-m", "jmim.tools.crash_child"]
-    asked = [f"--config={config}", f"--workdir={workdir}", *flags]
-    together = [[]]
+    common = [f"--config={config}", f"--workdir={workdir}", *flags]
+    single = [[]]  # flags of each process
     if count > 1:
       where = f"--coordinator=127.0.0.1:{_free_port()}"
-      together = [
+      single = [
         [where, f"--processes={count}", f"--process={i}"] for i in range(count)
       ]
-    notes = [self.watch.notes, *[os.devnull] * (count - 1)]
+    phases = [self.watch.log, *[os.devnull] * (count - 1)]
     self._file = self.log.open("w")
     self.processes = [
       subprocess.Popen(
-        [*command, str(path), *asked, *own],
+        [*command, str(path), *common, *more],
         stdout=self._file,
         stderr=subprocess.STDOUT,
         start_new_session=True,
       )
-      for path, own in zip(notes, together, strict=True)
+      for path, more in zip(phases, single, strict=True)
     ]
 
   def running(self) -> bool:
     """Whether one of its processes is."""
     return any(p.poll() is None for p in self.processes)
 
-  def ended(self, seconds: float = 1e9) -> list[int] | None:
-    """Waits so long; exit codes, or None if it is not done by then."""
+  def wait(self, seconds: float = 1e9) -> list[int] | None:
+    """Exit codes, once it has ended; None if it has not within `seconds`."""
     end = time.monotonic() + seconds
     try:
       return [p.wait(max(0.0, end - time.monotonic())) for p in self.processes]
@@ -137,15 +148,15 @@ class Child:
       return None
 
   def kill(self, number: int) -> tuple[str, float]:
-    """Kills one process: what the run was at, seconds until others ended."""
+    """Kills one process: the run's phase, seconds until the others ended."""
     os.killpg(self.processes[number].pid, signal.SIGKILL)
-    start, hit = time.monotonic(), self.watch.now()
+    start, phase = time.monotonic(), self.watch.now()
     for process in self.processes:
       process.wait()
     self._file.close()
-    return hit, time.monotonic() - start
+    return phase, time.monotonic() - start
 
-  def doing(self) -> str:
+  def last_line(self) -> str:
     """The last line it printed."""
     lines = [x for x in self.log.read_text().splitlines() if x.strip()]
     return lines[-1].strip()[:60] if lines else "nothing printed"
@@ -158,18 +169,27 @@ def _free_port() -> int:
 
 
 class Test:
-  """Runs of one recipe, one of them untouched."""
+  """Runs of one recipe, one of them untouched.
+
+  Attributes:
+    options: of the command line.
+    folder: of the runs.
+    flags: arguments of jmim.main.
+    hits: phase -> kills in it.
+    durations: phase -> seconds it lasted, each time, in the untouched run.
+  """
 
   def __init__(self, options: argparse.Namespace, flags: Sequence[str]):
     """Keeps its arguments; see `main`."""
     self.options = options
-    given = options.workdir or tempfile.mkdtemp(prefix="crash")
-    self.folder = pathlib.Path(given).resolve()
+    folder = options.workdir or tempfile.mkdtemp(prefix="crash")
+    self.folder = pathlib.Path(folder).resolve()
     self.folder.mkdir(parents=True, exist_ok=True)
     cache = self.folder / "compiled"
     self.flags = [f"--config.hardware.compile_cache={cache}", *flags]
     self.rng = random.Random(options.seed)
     self.hits: collections.Counter[str] = collections.Counter()
+    self.durations: dict[str, list[float]] = {}
 
   def start(self, name: str, *more: str) -> Child:
     """Starts a run, or goes on with it; `more` flags."""
@@ -180,18 +200,20 @@ class Test:
   def untouched(self) -> dict[str, str] | None:
     """Fingerprint of a run that is let alone; None: it failed."""
     child = self.start("whole")
-    self.lasts = child.watch.until(child.running)
-    if any(codes := child.ended()):
+    self.durations = child.watch.until(child.running)
+    if any(codes := child.wait()):
       print(f"the untouched run failed: exit codes {codes}; see {child.log}")
       return None
-    shown = [f"{n} {sum(x):.1f} s in {len(x)}" for n, x in self.lasts.items()]
-    print("untouched: " + ", ".join(shown))
-    saves = child.watch.notes.read_text().split().count("save")
-    held = held_up(self.folder / "whole", saves)
-    print(f"each save held the steps up for the time of {held:.1f} steps")
-    found = fingerprint(self.folder / "whole")
-    print(f"arrays {found['arrays']}", flush=True)
-    return found
+    phases = [
+      f"{name} {sum(x):.1f} s in {len(x)}" for name, x in self.durations.items()
+    ]
+    print("untouched: " + ", ".join(phases))
+    saves = child.watch.log.read_text().split().count("save")
+    cost = save_cost(self.folder / "whole", saves)
+    print(f"each save held the steps up for the time of {cost:.1f} steps")
+    expected = fingerprint(self.folder / "whole")
+    print(f"arrays {expected['arrays']}", flush=True)
+    return expected
 
   def lap(self, name: str) -> bool:
     """A run to its end, killed on the way; False: it failed by itself."""
@@ -200,7 +222,7 @@ class Test:
       cold = ["--config.hardware.compile_cache="] * (phase == "compile")
       child = self.start(name, *cold)
       reached = child.watch.reaches(phase, nth, child.running)
-      codes = child.ended(seconds if reached else 1e9)
+      codes = child.wait(seconds if reached else 1e9)
       if codes is not None:
         return self._fine(child, codes)
       victim = self.rng.randrange(self.options.processes)
@@ -209,19 +231,19 @@ class Test:
       more = f", others ended after {waited:.1f} s" * (len(child.processes) > 1)
       print(
         f"kill {self.hits.total()} in {hit} (aimed at {phase} {nth} after "
-        f"{seconds:.3f} s){more}: {child.doing()}",
+        f"{seconds:.3f} s){more}: {child.last_line()}",
         flush=True,
       )
     child = self.start(name)
-    return self._fine(child, child.ended())
+    return self._fine(child, child.wait())
 
   def _aim(self) -> tuple[str, int, float]:
     """(phase, which of them, seconds after it began) of the next kill."""
-    known = [p for p in crash_watch.PHASES if p in self.lasts]
+    known = [p for p in crash_watch.PHASES if p in self.durations]
     phase = known[self.hits.total() % len(known)]
-    lasts = self.lasts[phase]
-    nth = self.rng.randint(1, min(_FIRST, len(lasts)))
-    return phase, nth, self.rng.uniform(0, lasts[nth - 1])
+    durations = self.durations[phase]
+    nth = self.rng.randint(1, min(_FIRST, len(durations)))
+    return phase, nth, self.rng.uniform(0, durations[nth - 1])
 
   def _fine(self, child: Child, codes: Sequence[int]) -> bool:
     if any(codes):
@@ -239,8 +261,8 @@ def run(options: argparse.Namespace, flags: Sequence[str]) -> bool:
     laps += 1
     if not test.lap(f"run{laps}"):
       return False
-    found = fingerprint(test.folder / f"run{laps}")
-    wrong = [n for n in expected if found[n] != expected[n]]
+    remains = fingerprint(test.folder / f"run{laps}")
+    wrong = [n for n in expected if remains[n] != expected[n]]
     alike = alike and not wrong
     end = f"DIFFERENT {wrong}" if wrong else "alike"
     print(f"run {laps} done: {end}", flush=True)
@@ -259,7 +281,7 @@ def main(argv: Sequence[str]) -> int:
   )
   parser.add_argument("--config", required=True, help="recipe")
   parser.add_argument("--kills", type=int, default=50)
-  parser.add_argument("--seed", type=int, default=0, help="of the moments")
+  parser.add_argument("--seed", type=int, default=0, help="seed of the moments")
   parser.add_argument("--workdir", help="kept; else a temporary one")
   parser.add_argument("--processes", type=int, default=1)
   options, flags = parser.parse_known_args(argv)

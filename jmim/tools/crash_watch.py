@@ -1,6 +1,6 @@
 """What a run is doing, seen from outside: where `crash_test` aims its kills.
 
-The run notes what it begins (`crash_child`); its saving and deleting go on in
+The run logs what it begins (`crash_child`); its saving and deleting go on in
 threads, and are seen by what they leave in the folder of checkpoints.
 """
 
@@ -14,26 +14,30 @@ _TICK = 2e-3  # seconds between two looks
 
 
 class Watch:
-  """Looks at one run."""
+  """Looks at one run.
+
+  Attributes:
+    log: the file into which the run writes its phases.
+  """
 
   def __init__(self, workdir: pathlib.Path):
     """Keeps where the run leaves its traces."""
-    self.notes = workdir.with_suffix(".notes")
+    self.log = workdir.with_suffix(".phases")
     self._checkpoints = workdir / "checkpoints"
 
   def now(self) -> str:
     """One of PHASES, or another name that the clock has."""
     try:
-      noted = self.notes.read_text().split()[-1]
+      logged = self.log.read_text().split()[-1]
     except (FileNotFoundError, IndexError):
       return "start"
-    if noted in ("start", "compile"):  # what is there was left by a kill
-      return noted
-    left = [p.name for p in self._checkpoints.iterdir()]
-    if "trash" in left:
+    if logged in ("start", "compile"):  # the folder is as a kill left it
+      return logged
+    names = [p.name for p in self._checkpoints.iterdir()]
+    if "trash" in names:
       return "clean-up"
-    saving = any("orbax-checkpoint-tmp" in name for name in left)
-    return "save" if saving else noted
+    saving = any("orbax-checkpoint-tmp" in name for name in names)
+    return "save" if saving else logged
 
   def reaches(self, phase: str, nth: int, running: Callable[[], bool]) -> bool:
     """Waits until a phase begins for the nth time; False: it never did."""
@@ -50,13 +54,13 @@ class Watch:
 
   def until(self, running: Callable[[], bool]) -> dict[str, list[float]]:
     """Phase -> seconds it lasted, each time, until the run has ended."""
-    found = collections.defaultdict(list)
+    durations = collections.defaultdict(list)
     before, since = "start", time.monotonic()
     while running():
       now = self.now()
       if now != before:
-        found[before].append(time.monotonic() - since)
+        durations[before].append(time.monotonic() - since)
         before, since = now, time.monotonic()
       time.sleep(_TICK)
-    found[before].append(time.monotonic() - since)
-    return dict(found)
+    durations[before].append(time.monotonic() - since)
+    return dict(durations)

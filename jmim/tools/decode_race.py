@@ -28,6 +28,7 @@ _BATCH = 64
 Box = tuple[int, int, int, int]
 # Makes all crops once.
 Runner = Callable[[], Iterator[np.ndarray]]
+Crop = Callable[[bytes, Box], np.ndarray]
 Runners = dict[str, Runner]
 
 
@@ -81,7 +82,7 @@ def contestants(files: Sequence[bytes], places: Sequence[Box]) -> Runners:
   """
   pairs = list(zip(files, places, strict=True))
 
-  def whole(make):
+  def whole(make: Crop) -> Iterator[np.ndarray]:
     for start in range(0, len(pairs), _BATCH):
       some = pairs[start : start + _BATCH]
       batch = np.empty((len(some), SIZE, SIZE, 3), np.uint8)
@@ -89,17 +90,17 @@ def contestants(files: Sequence[bytes], places: Sequence[Box]) -> Runners:
         batch[slot] = make(data, box)
       yield batch
 
-  def part(make):
+  def part(make: Crop) -> Iterator[np.ndarray]:
     return itertools.starmap(make, pairs)
 
-  found = {"Pillow": lambda: whole(_pillow)}
+  runners = {"Pillow": lambda: whole(_pillow)}
   if jpeg.available():
-    found["jmim turbo"] = lambda: whole(_turbo)
-    found["jmim turbo, without the resize"] = lambda: part(_turbo_decode)
-    found["  of which parsing (entropy decoding)"] = lambda: part(_parse)
+    runners["jmim turbo"] = lambda: whole(_turbo)
+    runners["jmim turbo, without the resize"] = lambda: part(_turbo_decode)
+    runners["  of which parsing (entropy decoding)"] = lambda: part(_parse)
   if importlib.util.find_spec("tensorflow"):
-    found["tf.data, bicubic"] = _tf_data(files, places)
-  return found
+    runners["tf.data, bicubic"] = _tf_data(files, places)
+  return runners
 
 
 def _pillow(data: bytes, box: Box) -> np.ndarray:
@@ -158,6 +159,11 @@ def race(runners: Runners, count: int, rounds: int) -> dict[str, float]:
 
   Of several rounds the fastest counts: what the rest of the machine does to
   caches and clock rate is not the program's.
+
+  Args:
+    runners: that make all crops once.
+    count: images of a round.
+    rounds: how many.
   """
   best = dict.fromkeys(runners, float("inf"))
   for _ in range(rounds):

@@ -19,6 +19,7 @@ import numpy as np
 
 from jmim.core import errors
 from jmim.nn.frozen import inception
+from jmim.tools import cli
 
 PUBLISHED = "6726825d"  # sha256 of the file begins so
 
@@ -32,31 +33,34 @@ def main(argv: Sequence[str] | None = None) -> int:
   parser.add_argument("out", type=pathlib.Path)
   parser.add_argument("--any", action="store_true", help="accept any hash")
   args = parser.parse_args(argv)
+  return cli.run(lambda: convert(args.source, args.out, accept=args.any))
+
+
+def convert(source: pathlib.Path, out: pathlib.Path, accept: bool) -> None:
+  """Writes the .npz and prints its hash; raises as `check` and `pick`."""
   import torch  # noqa: PLC0415  optional, and slow to load
 
-  try:
-    check(args.source, args.any)
-    state = torch.load(args.source, map_location="cpu", weights_only=True)
-    arrays = pick({n: x.numpy() for n, x in state.items()})
-  except errors.UserError as e:
-    print(f"error:\n{e.screen()}", file=sys.stderr)
-    return 2
-  np.savez(args.out, **arrays)
-  found = hashlib.sha256(args.out.read_bytes()).hexdigest()
-  print(f"{args.out}: sha256 {found}")
-  return 0
+  check(source, accept)
+  state = torch.load(source, map_location="cpu", weights_only=True)
+  np.savez(out, **pick({n: x.numpy() for n, x in state.items()}))
+  print(f"{out}: sha256 {hashlib.sha256(out.read_bytes()).hexdigest()}")
 
 
 def check(path: pathlib.Path, accept: bool) -> None:
-  """Raises UserError unless the file is the published one."""
+  """Raises UserError unless the file is the published one.
+
+  Args:
+    path: of the file.
+    accept: any file that is there.
+  """
   if not path.is_file():
     raise errors.UserError(
       f"no file {path}", "the published weights", "download them", "source"
     )
-  found = hashlib.sha256(path.read_bytes()).hexdigest()
-  if not accept and not found.startswith(PUBLISHED):
+  digest = hashlib.sha256(path.read_bytes()).hexdigest()
+  if not accept and not digest.startswith(PUBLISHED):
     raise errors.UserError(
-      f"{path} has sha256 {found}",
+      f"{path} has sha256 {digest}",
       f"{PUBLISHED}..., the published file",
       "fetch it again, or --any if you mean this one",
       "source",
@@ -69,18 +73,18 @@ def pick(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
   Raises:
     UserError: one is missing or has another shape.
   """
-  wanted = inception.shapes()
+  shapes = inception.shapes()
   wrong = [
-    n for n, s in wanted.items() if n not in state or state[n].shape != s
+    n for n, s in shapes.items() if n not in state or state[n].shape != s
   ]
   if wrong:
     raise errors.UserError(
       f"lacks {', '.join(wrong[:6])}",
-      f"{len(wanted)} arrays of the FID graph",
+      f"{len(shapes)} arrays of the FID graph",
       "use the weights of the FID graph, not torchvision's",
       "source",
     )
-  return {n: np.asarray(state[n], np.float32) for n in wanted}
+  return {n: np.asarray(state[n], np.float32) for n in shapes}
 
 
 if __name__ == "__main__":

@@ -14,12 +14,12 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from jmim.core import errors
 from jmim.core import version
 from jmim.data import pipeline
 from jmim.data import sources
 from jmim.evals import fid
 from jmim.evals.lib import extract
+from jmim.tools import cli
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,22 +42,23 @@ def main(argv: Sequence[str] | None = None) -> int:
   add("--encoder", default="", help="workdir of a run")
   add("--out", type=pathlib.Path, required=True)
   args = parser.parse_args(argv)
-  try:
-    network = extract.make(
-      args.inception, args.inception_sha256, args.encoder, "flags"
-    )
-    source = sources.build(args.name, args.split, args.data_dir)
-    spec = pipeline.Spec(
-      batch=args.batch,
-      size=args.size,
-      eval_crop=args.crop,
-      eval_resize=args.resize,
-      channels=args.channels,
-    )
-    reference = fid.measure(network, source, spec, args.limit or None)
-  except errors.UserError as e:
-    print(f"error:\n{e.screen()}", file=sys.stderr)
-    return 2
+  return cli.run(lambda: make(args))
+
+
+def make(args: argparse.Namespace) -> None:
+  """Measures, and writes the file; raises as `extract.make` and sources do."""
+  network = extract.make(
+    args.inception, args.inception_sha256, args.encoder, "flags"
+  )
+  source = sources.build(args.name, args.split, args.data_dir)
+  spec = pipeline.Spec(
+    batch=args.batch,
+    size=args.size,
+    eval_crop=args.crop,
+    eval_resize=args.resize,
+    channels=args.channels,
+  )
+  reference = fid.measure(network, source, spec, args.limit or None)
   about = {
     "data": args.name,
     "split": args.split,
@@ -69,7 +70,6 @@ def main(argv: Sequence[str] | None = None) -> int:
   reference.protocol.update(about)
   fid.save(args.out, reference)
   print(f"{args.out}: {network.name}\n{reference.protocol}")
-  return 0
 
 
 if __name__ == "__main__":

@@ -17,9 +17,11 @@ import ast
 import pathlib
 import re
 import sys
+from collections.abc import Iterable
 from collections.abc import Sequence
 
 from jmim.core import config as configs
+from jmim.core import discovery
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 METHODS = ROOT / "jmim" / "methods"
@@ -31,11 +33,11 @@ LARGE = re.compile(r"imagenet|k400|laion|df2k|shapenet|coco|openwebtext")
 
 def recipes() -> dict[str, list[str]]:
   """Method name -> names of its recipes."""
-  found: dict[str, list[str]] = {}
+  by_method: dict[str, list[str]] = {}
   for path in sorted((ROOT / "configs").glob("*.py")):
     name = configs.load(str(path)).method.type
-    found.setdefault(name, []).append(path.stem)
-  return found
+    by_method.setdefault(name, []).append(path.stem)
+  return by_method
 
 
 def goldens() -> set[str]:
@@ -61,24 +63,22 @@ def _methods(tree: ast.Module) -> set[str]:
 
 def rows() -> list[str]:
   """One line of Markdown per method."""
-  known, compared, found = recipes(), goldens(), []
-  for path in sorted(METHODS.rglob("*.py")):
-    if path.name.startswith("_"):
-      continue
-    name = ".".join(path.relative_to(METHODS).with_suffix("").parts)
+  known, compared, lines = recipes(), goldens(), []
+  for name in discovery.names():
+    path = METHODS / f"{name.replace('.', '/')}.py"
     doc = ast.get_docstring(ast.parse(path.read_text())) or name
-    own = known.get(name, [])
-    found.append(
+    names = known.get(name, [])
+    lines.append(
       _row(
         title(doc),
         f"[{name}]({path.relative_to(ROOT).as_posix()})",
         f"✓ {listed(doc)}" if name in compared else "",
         " ".join(f"✓ `{slug}`" for slug in claims(path.stem, doc)),
-        _list(r for r in own if not LARGE.search(r)),
-        _list(r for r in own if LARGE.search(r)),
+        _list(r for r in names if not LARGE.search(r)),
+        _list(r for r in names if LARGE.search(r)),
       )
     )
-  return found
+  return lines
 
 
 def claims(stem: str, doc: str) -> list[str]:
@@ -104,14 +104,14 @@ def title(doc: str) -> str:
 def listed(doc: str) -> str:
   """What a docstring says that `tests/golden` compares."""
   text = " ".join(doc.split())
-  found = re.search(
+  match = re.search(
     r"`tests/golden` compares (.*?)(?:[.;:]|,? with (?:those of )?the authors)",
     text,
   )
-  return found[1] if found else ""
+  return match[1] if match else ""
 
 
-def _list(names) -> str:
+def _list(names: Iterable[str]) -> str:
   return ", ".join(f"`{name}`" for name in names)
 
 

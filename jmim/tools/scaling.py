@@ -16,21 +16,21 @@ import json
 import pathlib
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import matplotlib.figure
 
 from jmim.core import config as configs
-from jmim.core import errors
 from jmim.parallel import malloc
 from jmim.parallel import topology
 from jmim.session import aot
-from jmim.tools import bench_step
+from jmim.tools import bench_sides
+from jmim.tools import cli
 
+Rows = list[dict[str, str | float]]
 SHOWN = ("flops", "memory", "sent", "traffic")
 
 
-def spread(rows: Sequence[dict[str, Any]], key: str) -> float:
+def spread(rows: Rows, key: str) -> float:
   """(largest - smallest) / smallest."""
   values = [row[key] for row in rows]
   return max(values) / min(values) - 1
@@ -38,23 +38,30 @@ def spread(rows: Sequence[dict[str, Any]], key: str) -> float:
 
 def chips(
   config: str, overrides: Sequence[str], names: Sequence[str], per_chip: int
-) -> list[dict[str, Any]]:
-  """One row per topology: what a chip does in a step."""
+) -> Rows:
+  """One row per topology: what a chip does in a step.
+
+  Args:
+    config: recipe.
+    overrides: "key=value" items.
+    names: topologies, as of --mode=dry_run.
+    per_chip: batch of a chip.
+  """
   rows = []
   for name in names:
     devices = topology.devices(name)
     batch = [f"data.batch={per_chip * len(devices)}"]
     made = configs.override(configs.load(config), [*overrides, *batch])
-    found = aot.measure(made, devices)
+    cost = aot.measure(made, devices)
     rows.append(
       {
         "at": name,
         "chips": len(devices),
-        "flops": found["flops"]["compiled"],
-        "memory": found["memory"]["peak"],
-        "traffic": found["traffic"],
-        "sent": sum(found["network"]["bytes"].values()),
-        "mfu_bound": found.get("mfu_bound", float("nan")),
+        "flops": cost["flops"]["compiled"],
+        "memory": cost["memory"]["peak"],
+        "traffic": cost["traffic"],
+        "sent": sum(cost["network"]["bytes"].values()),
+        "mfu_bound": cost.get("mfu_bound", float("nan")),
       }
     )
     print(
@@ -71,21 +78,28 @@ def chips(
 
 def masks(
   config: str, overrides: Sequence[str], ratios: Sequence[float], rounds: int
-) -> list[dict[str, Any]]:
-  """One row per share hidden: seconds of a step, and FLOPs of an image."""
+) -> Rows:
+  """One row per share hidden: seconds of a step, and FLOPs of an image.
+
+  Args:
+    config: recipe.
+    overrides: "key=value" items.
+    ratios: values of method.mask_ratio.
+    rounds: turns of each.
+  """
   sides = []
   try:
     for ratio in ratios:
-      own = [*overrides, f"method.mask_ratio={ratio}"]
-      spec = {"config": config, "overrides": own}
-      sides.append(bench_step.Side(["jmim.tools.bench_step", "--serve"], spec))
-    found = list(bench_step.turns(sides, 2, rounds))
+      masked = [*overrides, f"method.mask_ratio={ratio}"]
+      spec = {"config": config, "overrides": masked}
+      sides.append(bench_sides.Side(bench_sides.OURS, spec))
+    laps = list(bench_sides.turns(sides, 2, rounds))
   finally:
     for side in sides:
       side.close()
   rows = []
   for i, (ratio, side) in enumerate(zip(ratios, sides, strict=True)):
-    seconds = min(row[i]["seconds"] for row in found)
+    seconds = min(row[i]["seconds"] for row in laps)
     rows.append(
       {"at": str(ratio), "seconds": seconds, "flops": side.facts["flops"]}
     )
@@ -100,26 +114,26 @@ def masks(
   return rows
 
 
-def draw_chips(rows: Sequence[dict[str, Any]], path: pathlib.Path) -> None:
+def draw_chips(rows: Rows, path: pathlib.Path) -> None:
   """What a chip does, relative to the first row."""
   figure = matplotlib.figure.Figure(figsize=(6, 3.5), layout="constrained")
   axes = figure.subplots()
-  found = [r["chips"] for r in rows]
+  counts = [r["chips"] for r in rows]
   for key in SHOWN:
     share = [r[key] / rows[0][key] for r in rows]
-    axes.plot(found, share, marker="o", label=key)
+    axes.plot(counts, share, marker="o", label=key)
   axes.set_xscale("log", base=2)
-  axes.set_xticks(found, [str(n) for n in found])
+  axes.set_xticks(counts, [str(n) for n in counts])
   axes.set_ylim(0, 1.1 * axes.dataLim.ymax)
   axes.set(
     xlabel="chips, at a fixed batch per chip",
-    ylabel=f"of a chip, over that at {found[0]} chips",
+    ylabel=f"of a chip, over that at {counts[0]} chips",
   )
   axes.legend()
   figure.savefig(path, dpi=120)
 
 
-def draw_masks(rows: Sequence[dict[str, Any]], path: pathlib.Path) -> None:
+def draw_masks(rows: Rows, path: pathlib.Path) -> None:
   """Time of a step beside what FLOPs predict."""
   figure = matplotlib.figure.Figure(figsize=(6, 3.5), layout="constrained")
   axes = figure.subplots()
@@ -135,9 +149,7 @@ def draw_masks(rows: Sequence[dict[str, Any]], path: pathlib.Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Command line; returns the exit code."""
-  argv = list(sys.argv[1:] if argv is None else argv)
-  start = "--config."
-  overrides = [a.removeprefix(start) for a in argv if a.startswith(start)]
+  argv, overrides = cli.overrides(sys.argv[1:] if argv is None else argv)
   parser = argparse.ArgumentParser(
     prog="python -m jmim.tools.scaling",
     description=__doc__,
@@ -149,23 +161,27 @@ def main(argv: Sequence[str] | None = None) -> int:
   parser.add_argument("--out", required=True, help="folder of plot and JSON")
   parser.add_argument("--batch_per_chip", type=int, default=16)
   parser.add_argument("--rounds", type=int, default=5, help="turns (masks)")
-  flags = parser.parse_args([a for a in argv if not a.startswith(start)])
+  flags = parser.parse_args(argv)
+  return cli.run(lambda: plot(flags, overrides))
+
+
+def plot(flags: argparse.Namespace, overrides: Sequence[str]) -> None:
+  """Measures, draws, and writes the rows as JSON.
+
+  Raises:
+    UserError: the recipe, or a topology, is wrong.
+  """
   out, at = pathlib.Path(flags.out), flags.at.split(",")
-  try:
-    out.mkdir(parents=True, exist_ok=True)
-    if flags.what == "chips":
-      topology.prepare(at[-1])
-      rows = chips(flags.config, overrides, at, flags.batch_per_chip)
-      draw_chips(rows, out / "chips.png")
-    else:
-      shares = [float(x) for x in at]
-      rows = masks(flags.config, overrides, shares, flags.rounds)
-      draw_masks(rows, out / "masks.png")
-  except errors.UserError as e:
-    print(f"error:\n{e.screen()}", file=sys.stderr)
-    return 2
+  out.mkdir(parents=True, exist_ok=True)
+  if flags.what == "chips":
+    topology.prepare(at[-1])
+    rows = chips(flags.config, overrides, at, flags.batch_per_chip)
+    draw_chips(rows, out / "chips.png")
+  else:
+    shares = [float(x) for x in at]
+    rows = masks(flags.config, overrides, shares, flags.rounds)
+    draw_masks(rows, out / "masks.png")
   (out / f"{flags.what}.json").write_text(json.dumps(rows, indent=2) + "\n")
-  return 0
 
 
 if __name__ == "__main__":

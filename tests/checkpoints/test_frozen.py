@@ -47,6 +47,20 @@ def test_nothing_of_the_init_is_computed_or_kept(saved):
   np.testing.assert_array_equal(kernel, saved[2]["encoder"]["kernel"])
 
 
+def test_all_networks_of_a_method_by_their_names(saved):
+  path, sha256, tree = saved
+  networks = {
+    "teacher": method.Const(str(path), init, sha256),
+    "tokenizer": method.Const(str(path), init),
+  }
+  loaded = consts.load_all(networks)
+  assert list(loaded) == ["teacher", "tokenizer"]
+  for network in loaded.values():
+    np.testing.assert_array_equal(
+      network["encoder"]["kernel"], tree["encoder"]["kernel"]
+    )
+
+
 def test_another_hash_is_refused_and_shown(saved):
   path, sha256, _ = saved
   with pytest.raises(errors.UserError, match=sha256) as e:

@@ -1,12 +1,68 @@
-"""Methods and modules found by name, without registering or importing."""
-
+import dataclasses
 import sys
 
 import pytest
 import toys
 
 from jmim.core import discovery
+from jmim.core import errors
+from jmim.core import field
 from jmim.core import method
+
+
+def test_what_several_methods_share_is_no_method():
+  names = discovery.names()
+  assert {"mim.mae", "diffusion.dit"} < set(names) and names == sorted(names)
+  for name in names:
+    folder, _, file = name.rpartition(".")
+    assert folder not in ("", "parts") and not file.startswith("_")
+
+
+def test_a_section_becomes_a_method():
+  made = discovery.make({"type": "toys", "latent": 5})
+  assert isinstance(made, toys.Adversarial) and made.latent == 5
+
+
+def test_keys_of_older_configs_are_still_read():
+  flat = discovery.make({"type": "mim.mae", "width": 96, "heads": 2})
+  nested = {"type": "mim.mae", "dims": {"width": 96, "heads": 2}}
+  assert flat == discovery.make(nested) and flat.dims.width == 96
+
+
+@pytest.mark.parametrize(
+  "section, key",
+  [
+    ({"type": "mim.mea"}, "method.type"),
+    ({"type": "mim.mae", "mask_ratio": 1.5}, "method.mask_ratio"),
+    ({"type": "mim.mae", "maskratio": 0.5}, "method.maskratio"),
+  ],
+)
+def test_mistakes_name_their_key(section, key):
+  with pytest.raises(errors.UserError) as e:
+    discovery.make(section)
+  assert e.value.key == key
+
+
+@pytest.mark.parametrize(
+  "section, keys",
+  [
+    ({"decoder_heads": 5}, ("decoder_dims.width", "decoder_dims.heads")),
+    ({"heads": 5}, ("dims.width", "dims.heads")),
+  ],
+)
+def test_sizes_that_do_not_fit_name_the_keys_of_their_part(section, keys):
+  with pytest.raises(errors.UserError) as e:
+    discovery.make({"type": "mim.mae", **section})
+  assert e.value.key == ", ".join(f"method.{key}" for key in keys)
+
+
+def test_an_architecture_without_names_in_its_message_points_at_the_section():
+  @dataclasses.dataclass(frozen=True, kw_only=True)
+  class Never(method.Method):
+    size: int = field.value(1, "side")
+
+  assert discovery._keys_in("too large", Never) == []
+  assert discovery._keys_in("the size 5 is too large", Never) == ["size"]
 
 
 @pytest.mark.parametrize("name", discovery.names())

@@ -259,6 +259,18 @@ def test_fit():
   assert caught.value.key == "data.eval_crop"
 
 
+def test_a_crop_without_chance_is_the_centre_or_nothing():
+  image = _noise(20, 30)
+  plain = lambda **how: decode.plain(image, 8, crop="center", **how)
+  np.testing.assert_array_equal(plain(), decode.center(image, 8, 8))
+  np.testing.assert_array_equal(
+    plain(resize_to=12), decode.center(image, 8, 12)
+  )
+  assert decode.plain(image[:8, :8], 8, crop="none").shape == (8, 8, 3)
+  with pytest.raises(errors.UserError, match="the image is 20 x 30"):
+    decode.plain(image, 8, crop="none")
+
+
 def _png_header(width, height):
   """The start of a PNG that says how large it is, and one line of zeros."""
   chunk = lambda kind, data: (

@@ -1,12 +1,20 @@
-"""A method with every output an evaluator may ask for, and contexts on it."""
+"""A method with every output an evaluator may ask for, and contexts on it.
+
+`config.method.type = "evalkit"` finds it too, so that runs can be made of it.
+"""
 
 import dataclasses
+import json
+import types
 
 import einops
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jmim.checkpoints import store as checkpoint
+from jmim.core import config as configs
+from jmim.core import field
 from jmim.core import method
 from jmim.core import state as states
 from jmim.data import pipeline
@@ -14,63 +22,88 @@ from jmim.data import sources
 from jmim.evals.lib import context as contexts
 from jmim.parallel import sharding
 
-CHANNELS, DIM, PATCH = 3, 6, 2
+CHANNELS, CLASSES, DIM, PATCH = 3, 3, 6, 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Everything(method.Method):
   """One linear map of 2 x 2 patches; all outputs come from it."""
 
-  size: int = 4
+  size: int = field.value(4, "image side [pixels]", low=2)
+  gain: float = field.value(1.0, "factor on the features")
 
   def inputs(self):
-    return {"image": method.Input((self.size, self.size, CHANNELS))}
+    image = (self.size, self.size, CHANNELS)
+    return {
+      "image": method.Input(image),
+      "label": method.Input((), jnp.int32, high=CLASSES),
+    }
 
   def init(self, key, batch):
     shape = (PATCH**2 * CHANNELS, DIM)
-    return {
-      "main": {"dense": {"kernel": 0.2 * jax.random.normal(key, shape)}}
-    }, {}
+    kernel = 0.2 * jax.random.normal(key, shape)
+    return {"main": {"dense": {"kernel": kernel}}}, {}
 
-  def tokens(self, params, batch):
+  def tokens(self, weights, batch, key=None):
     """[b, h, w, DIM]."""
     patches = einops.rearrange(
       batch["image"], "b (h p) (w q) c -> b h w (p q c)", p=PATCH, q=PATCH
     )
-    return jnp.tanh(patches @ params["main"]["dense"]["kernel"])
+    kernel = weights.params["main"]["dense"]["kernel"]
+    return self.gain * jnp.tanh(patches @ kernel)
 
-  def loss(self, player, params, extra, consts, batch, draws, step):
-    value = (self.tokens(params, batch) ** 2).mean()
-    return value, {"double": 2 * value}
+  def loss(self, weights, batch, draws, step, player="main"):
+    value = (self.tokens(weights, batch) ** 2).mean()
+    return value, {"double": 2 * value, "each": value[None]}
+
+  def attention(self, weights, batch, key):
+    """[b, 2 layers, 2 heads, t, t]."""
+    t = einops.rearrange(self.tokens(weights, batch), "b h w d -> b (h w) d")
+    logits = jnp.einsum("bsd,btd->bst", t, t)
+    stacked = jnp.stack([logits, 3 * logits], 1)[:, :, None]
+    return jax.nn.softmax(jnp.concatenate([stacked, -stacked], 2))
+
+  def layers(self, weights, batch, key):
+    tokens = self.tokens(weights, batch)
+    return {
+      "first": tokens.mean((1, 2)),
+      "wide": tokens.reshape(len(tokens), -1),
+    }
+
+  def sample(self, weights, batch, key):
+    """Noise of (key, index), its mean moved by the label."""
+    b = len(jax.tree.leaves(batch)[0])
+    index = batch.get("index", jnp.arange(b))
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
+    shape = self.inputs()["image"].shape
+    noise = jax.vmap(lambda k: jax.random.normal(k, shape))(keys)
+    label = batch.get("label", jnp.zeros(b))
+    return 0.5 + 0.1 * noise + 0.2 * label[:, None, None, None]
+
+  def reconstruct(self, weights, batch, key):
+    """Half of each pixel; every second row is hidden."""
+    image = batch["image"]
+    row = (jnp.arange(self.size) % 2)[None, :, None, None]
+    return {"image": 0.5 * image, "mask": row + 0 * image[..., :1]}
 
   def predict(self):
-    def noise(p, e, c, b, k):
-      return jax.random.normal(k, b["image"].shape)
-
-    def attention(p, e, c, b, k):
-      t = einops.rearrange(self.tokens(p, b), "b h w d -> b (h w) d")
-      logits = jnp.einsum("bsd,btd->bst", t, t)
-      stacked = jnp.stack([logits, 3 * logits], 1)[:, :, None]
-      return jax.nn.softmax(jnp.concatenate([stacked, -stacked], 2))
-
     tokens = self.tokens
     return {
-      "features": lambda p, e, c, b, k: tokens(p, b).mean((1, 2)),
-      "cls": lambda p, e, c, b, k: tokens(p, b)[:, 0, 0],
-      "tokens": lambda p, e, c, b, k: tokens(p, b),
-      "layers": lambda p, e, c, b, k: {
-        "first": tokens(p, b).mean((1, 2)),
-        "wide": tokens(p, b).reshape(len(b["image"]), -1),
-      },
-      "logits": lambda p, e, c, b, k: tokens(p, b)[:, 0, 0, :3],
-      "attention": attention,
-      "sample": noise,
-      "restore": lambda p, e, c, b, k: {"image": b["image"] * 0.9 + 0.01},
-      "nll": lambda p, e, c, b, k: (b["image"] ** 2).sum((1, 2, 3)),
+      "tokens": tokens,
+      "layers": self.layers,
+      "attention": self.attention,
+      "sample": self.sample,
+      "reconstruct": self.reconstruct,
+      "features": lambda w, b, k: tokens(w, b).mean((1, 2)),
+      "cls": lambda w, b, k: tokens(w, b)[:, 0, 0],
+      "logits": lambda w, b, k: tokens(w, b)[:, 0, 0, :CLASSES],
+      "restore": lambda w, b, k: {"image": b["image"] * 0.9 + 0.01},
+      "nll": lambda w, b, k: (b["image"] ** 2).sum((1, 2, 3)),
+      "noise": lambda w, b, k: jax.random.normal(k, (len(b["image"]),)),
     }
 
 
-def source(n, seed, size=4, classes=3):
+def source(n, seed, size=4, classes=CLASSES):
   """Images whose brightest channel tells the class, through noise."""
   rng = np.random.default_rng(seed)
   labels = rng.integers(0, classes, n)
@@ -78,6 +111,11 @@ def source(n, seed, size=4, classes=3):
   images = noise + 60 * np.eye(classes, CHANNELS)[labels][:, None, None]
   arrays = {"image": images.astype(np.uint8), "label": labels}
   return sources.ArraySource(arrays, classes)
+
+
+def images(data):
+  """All images of a source, uint8 [n, h, w, c]."""
+  return np.stack([data[i]["image"] for i in range(len(data))])
 
 
 def context(
@@ -93,7 +131,7 @@ def context(
     size: image side.
     model: class of the method.
   """
-  toy = model(size=size)
+  made = model(size=size)
   mesh = sharding.make_mesh({"data": -1, "fsdp": 1}, jax.devices()[:devices])
   spec = pipeline.Spec(
     batch=batch,
@@ -105,10 +143,10 @@ def context(
     std=(1.0,) * CHANNELS,
   )
   data = data or {"train": source(n[0], 0, size), "eval": source(n[1], 1, size)}
-  first = toy.init(jax.random.key(0), None)
-  fresh = toy.init(jax.random.key(1), None)
-  made = contexts.Context(
-    toy,
+  first = made.init(jax.random.key(0), None)
+  fresh = made.init(jax.random.key(1), None)
+  over = contexts.Context(
+    made,
     mesh,
     spec=spec,
     sources=data,
@@ -116,21 +154,50 @@ def context(
     fresh=lambda: fresh,
     seed=0,
   )
-  made.start(state(*first))
-  return made
+  over.start(state(*first))
+  return over
 
 
-def state(params, extra, step=0):
+def stub(outputs):
+  """Stands for a context that yields these (output, entries) of batches."""
+  return types.SimpleNamespace(outputs=lambda *args, **kwargs: iter(outputs))
+
+
+def state(params, extra, step=0, ema=None):
+  """A state that evaluators can be pointed at."""
   zero = np.zeros((), np.int32)
-  step = np.asarray(step, np.int32)
   return states.State(
-    step=step,
+    step=np.asarray(step, np.int32),
     params=params,
     opt={},
-    ema={},
+    ema=ema or {},
     extra=extra,
     window={},
     counted=zero,
     skipped=zero,
     skipped_total=zero,
   )
+
+
+def workdir(folder, kind, params, extra=None, ema=None, method=None, **data):
+  """A run with one checkpoint, of a method of the test suite.
+
+  Args:
+    folder: of the run.
+    kind: module of its method.
+    params: player -> tree.
+    extra: of the method.
+    ema: like params.
+    method: keys of the section `method`.
+    **data: keys of the section `data`.
+  """
+  config = configs.base()
+  config.data.update(name="folder", **data)
+  config.method = configs.section(type=kind, **(method or {}))
+  settings = json.loads(config.to_json())
+  store = checkpoint.Checkpoints(folder)
+  one = state(params, extra or {}, step=3, ema=ema)
+  store.save(3, one, {"config": settings})
+  store.close()
+  (folder / "config.json").write_text(json.dumps(settings))
+  return folder

@@ -18,52 +18,50 @@ def choices(n, rng, position=False):
   return {"chosen": chosen, "time": rng.uniform(size=n), "label": label}
 
 
-def run(monkeypatch, found):
+def run(outputs, **fields):
   """The evaluator over given outputs, in two batches."""
-  half = len(found["time"]) // 2
+  half = len(outputs["time"]) // 2
   parts = [
-    {k: v[:half] for k, v in found.items()},
-    {k: v[half:] for k, v in found.items()},
+    ({k: v[:half] for k, v in outputs.items()}, {}),
+    ({k: v[half:] for k, v in outputs.items()}, {}),
   ]
-  context = evalkit.context()
-  valid = np.ones(half, bool)
-  monkeypatch.setattr(
-    context, "batches", lambda *a: iter([{"valid": valid}] * 2)
-  )
-  monkeypatch.setattr(context, "apply", lambda *a, key: parts[key])
-  return dict(experts.Evaluator(repeats=1).run(context))
+  evaluator = experts.Evaluator(repeats=1, **fields)
+  return dict(evaluator.run(evalkit.stub(parts)))
 
 
 @pytest.mark.parametrize("follows", ["class", "position"])
-def test_what_an_expert_follows_has_the_information(monkeypatch, follows):
+def test_what_an_expert_follows_has_the_information(follows):
   rng = np.random.default_rng(0)
-  found = run(monkeypatch, choices(400, rng, follows == "position"))
-  # Expert e is chosen for the kinds e and e - 1: log E - log 2.
-  wanted = np.log(E / 2) if follows == "class" else None
-  if wanted:
-    np.testing.assert_allclose(found["mi_class_00"], wanted, atol=0.01)
+  values = run(choices(400, rng, follows == "position"))
+  if follows == "class":
+    # Expert e is chosen for the kinds e and e - 1: log E - log 2.
+    np.testing.assert_allclose(values["mi_class_00"], np.log(E / 2), atol=0.01)
   other = {"class": "position", "position": "class"}[follows]
-  assert found[f"mi_{follows}_00"] > 0.5
+  assert values[f"mi_{follows}_00"] > 0.5
   for name in (f"mi_{other}_00", "mi_time_00", "mi_class_01", "mi_time_01"):
-    assert abs(found[name]) < 0.02, name
+    assert abs(values[name]) < 0.02, name
 
 
-def test_loads_are_shares_of_the_assignments(monkeypatch):
-  found = choices(40, np.random.default_rng(1))
-  found["chosen"][:, 1] = [0, 2]
-  shown = run(monkeypatch, found)
-  assert shown["load_max_01"] == 0.5 and shown["load_min_01"] == 0
-  assert shown["idle"] == 2 / (LAYERS * E) and shown["examples"] == 40
+def test_loads_are_shares_of_the_assignments():
+  outputs = choices(40, np.random.default_rng(1))
+  outputs["chosen"][:, 1] = [0, 2]
+  values = run(outputs)
+  assert values["load_max_01"] == 0.5 and values["load_min_01"] == 0
+  assert values["idle"] == 2 / (LAYERS * E) and values["examples"] == 40
+  # Of more experts than were ever chosen, the others are idle too.
+  more = run(outputs, experts=E + 3)
+  assert more["idle"] == (2 + 3 * LAYERS) / (LAYERS * (E + 3))
+  assert more["load_max_01"] == 0.5 and more["load_min_00"] == 0
 
 
 def test_information_is_unbiased_where_there_is_none():
   rng = np.random.default_rng(0)
-  found = [
+  values = [
     experts.information(rng.multinomial(300, np.full(32, 1 / 32)).reshape(4, 8))
     for _ in range(400)
   ]
   # The plain estimate has a mean of 21 / 600 = 0.035.
-  assert abs(np.mean(found)) < 0.003
+  assert abs(np.mean(values)) < 0.003
 
 
 def test_the_picture_shows_the_share_of_each_kind():

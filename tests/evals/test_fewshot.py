@@ -2,19 +2,13 @@ import evalkit
 import numpy as np
 import pytest
 import sklearn.datasets
+import sklearn.linear_model
 
 from jmim.data.builders import digits
 from jmim.evals import fewshot
-from jmim.metrics import ridge
 
-
-@pytest.mark.parametrize("n, d", [(40, 7), (7, 40)])
-def test_ridge_is_least_squares_with_the_penalty_as_rows(n, d):
-  rng = np.random.default_rng(0)
-  x, y = rng.normal(size=(n, d)), rng.normal(size=(n, 3))
-  more = np.concatenate([x, np.sqrt(5.0) * np.eye(d)])
-  want = np.linalg.lstsq(more, np.concatenate([y, np.zeros((d, 3))]))[0]
-  np.testing.assert_allclose(ridge.solve(x, y, 5.0), want, rtol=1e-9)
+WHOLE = pytest.param("cifar10", None, None, marks=pytest.mark.slow)
+SETS = [("digits/plain", None, None), ("cifar10", 3000, 500), WHOLE]
 
 
 def test_choice_is_balanced_random_and_nested():
@@ -55,3 +49,24 @@ def test_evaluator_improves_with_shots_and_counts_all():
   values = dict(fewshot.Evaluator(shots=(1, 20), seeds=4).run(context))
   assert values["20shot"] > values["1shot"] and values["20shot"] > 60
   assert values["examples"] == 53 and values["1shot_std"] > 0
+
+
+@pytest.mark.parametrize("name, n, m", SETS)
+@pytest.mark.parametrize("shots", [10, 100])
+def test_raw_pixels_equal_scikit_learn(pixels, name, n, m, shots):
+  (train, labels), (test, _) = pixels(name, "train", n), pixels(name, "test", m)
+  few = fewshot.choose(labels, shots, seed=0)
+  x, y = train[few].astype(np.float64), labels[few]
+  mean, std = x.mean(0), x.std(0) + 1e-5
+
+  def whiten(v):
+    return np.c_[(v - mean) / std, np.full(len(v), 100.0)]
+
+  # Its own solver, with nothing of ours; the constant column is penalised.
+  reference = sklearn.linear_model.Ridge(
+    alpha=1024.0, fit_intercept=False, solver="svd"
+  ).fit(whiten(x), 2.0 * np.eye(10)[y] - 1)
+  want = reference.predict(whiten(test))
+  got = fewshot.scores(train[few], y, test=test, classes=10, penalty=1024.0)
+  np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-7)
+  np.testing.assert_array_equal(got.argmax(1), want.argmax(1))

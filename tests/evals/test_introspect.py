@@ -1,14 +1,8 @@
-import hashlib
-
 import evalkit
 import numpy as np
 import pytest
-import skimage.metrics
 
-from jmim.core import errors
 from jmim.evals import introspect
-from jmim.evals import restoration
-from jmim.evals.lib import runner
 from jmim.metrics import representation
 
 
@@ -40,85 +34,25 @@ def test_outputs_that_a_method_lacks_can_be_left_out():
   assert set(found) == {"rank", "tokens"}
 
 
-def test_restoration_is_the_mean_over_images_of_scikit_images_values():
-  context = evalkit.context(size=16)
-  found = dict(restoration.Evaluator(crop=1).run(context))
-  images, _ = context.rows("pixels", "eval", None, "raw")
-  inner = images.astype(np.float64)[:, 1:-1, 1:-1]
-  out = np.round((inner * 0.9 + 0.01) * 255) / 255
-  kwargs = {"data_range": 1.0}
-  want = [
-    skimage.metrics.peak_signal_noise_ratio(a, b, **kwargs)
-    for a, b in zip(inner, out, strict=True)
+@pytest.mark.parametrize("prefix", [0, 1])
+def test_what_the_cls_token_or_the_mean_query_attends_to(prefix):
+  t = 4 + prefix
+  maps = np.random.default_rng(0).random((2, 3, t, t))
+  received = introspect._received(maps, (2, 2))
+  assert received.shape == (2, 3, 2, 2)
+  row = maps[:, :, 0, 1:] if prefix else maps.mean(2)
+  np.testing.assert_allclose(received.reshape(2, 3, 4), row)
+
+
+def test_the_neighbours_of_the_cka_are_its_first_diagonal():
+  context = evalkit.context()
+  rows = [
+    context.features(f"layers/{n}", "eval", 21, "raw")[0]
+    for n in ("first", "wide")
   ]
-  np.testing.assert_allclose(found["psnr"], np.mean(want), rtol=1e-4)
-  assert 0 < found["ssim"] < 1 and found["examples"] == 21
-  assert np.isfinite(found["psnr_y"]) and "lpips" not in found
-
-
-def test_weights_of_another_hash_are_refused(tmp_path):
-  path = tmp_path / "lpips.npz"
-  np.savez(path, x=np.zeros(1))
-  wrong = restoration.Evaluator(lpips=str(path), lpips_sha256="0" * 64)
-  with pytest.raises(errors.UserError, match="sha256"):
-    dict(wrong.run(evalkit.context(size=16)))
-  right = hashlib.sha256(path.read_bytes()).hexdigest()
-  _, details = restoration.Evaluator(
-    lpips=str(path), lpips_sha256=right
-  )._perceptual()
-  assert details == {"lpips_weights": f"sha256:{right}"}
-
-
-class Recorder:
-  """A console and a writer that remember."""
-
-  def __init__(self):
-    self.lines, self.rows, self.said = [], [], []
-
-  def print(self, text, style=None):
-    self.said.append(text)
-
-  def table(self, title, header, rows):
-    self.rows += rows
-
-  def scalars(self, step, values, **details):
-    self.lines.append((values, details))
-
-  def image(self, step, name, pixels):
-    return f"{name}.png"
-
-
-def test_every_result_line_has_its_protocol_and_what_the_run_added():
-  class Adds(introspect.base.Evaluator):
-    def run(self, context):
-      yield "value", 1.5
-      yield "protocol", {"weights_file": "sha256:abc"}
-
-  context, seen = evalkit.context(), Recorder()
-  data = {
-    k: 0
-    for k in (
-      "name",
-      "train_split",
-      "eval_split",
-      "eval_crop",
-      "eval_resize",
-      "size",
-      "channels",
-      "mean",
-      "std",
-    )
-  }
-  state = evalkit.state(*context.tree("raw"), step=4)
-  numbers = runner.run(
-    {"a": Adds()}, context, state=state, console=seen, writer=seen, data=data
-  )
-  assert numbers == {"a/value": 1.5}
-  assert seen.said == ["evaluating a (1 of 1)"]
-  ((values, details),) = seen.lines
-  assert values == numbers
-  protocol = details["protocol"]
-  assert protocol["weights_file"] == "sha256:abc"
-  for key in ("data.size", "data.mean", "weights", "predict", "seed", "git"):
-    assert key in protocol, key
-  assert any("sha256:abc" in cell for row in seen.rows for cell in row)
+  values = dict(introspect.Evaluator(limit=21)._similarity(context))
+  picture = values["cka"]
+  assert picture.shape == (48, 48, 3)  # two layers, 24 pixels each
+  np.testing.assert_array_equal(picture[0, 0], picture[-1, -1])  # 1 with itself
+  for name, x in zip(("first", "wide"), rows, strict=True):
+    assert values[f"rank_{name}"] == representation.effective_rank(x)

@@ -1,11 +1,9 @@
 import evalkit
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from jmim.evals import accuracy
-from jmim.evals import attentive
 from jmim.evals import linear
-from jmim.evals.lib import frozen
 
 
 def probe(**changes):
@@ -22,12 +20,12 @@ def probe(**changes):
 
 def test_a_grid_gives_each_head_what_it_gets_alone():
   together = dict(probe().run(evalkit.context()))
-  wanted = {"top1", "examples"} | {
+  names = {"top1", "examples"} | {
     f"{name}_lr{lr}"
     for name in ("cls", "layers/first", "layers/wide")
     for lr in (32, 1)
   }
-  assert set(together) == wanted
+  assert set(together) == names
   alone = dict(probe(predict=("cls",), lrs=(1.0,)).run(evalkit.context()))
   np.testing.assert_allclose(alone["cls_lr1"], together["cls_lr1"], rtol=1e-6)
   assert together["top1"] == max(v for k, v in together.items() if "_lr" in k)
@@ -40,52 +38,34 @@ def test_eight_devices_equal_one():
   assert one == eight
 
 
-def test_attentive_probe_learns_and_counts_all():
-  evaluator = attentive.Evaluator(lrs=(3e-2, 1e-6), heads=2, epochs=12.0)
-  values = dict(evaluator.run(evalkit.context()))
-  assert values["lr0.03"] == values["top1"] > 70
-  assert values["lr1e-06"] < values["top1"] and values["examples"] == 21
-
-
-def test_replay_shows_every_example_once_an_epoch():
-  context = evalkit.context()
-  outputs = {"x": np.arange(10, dtype=np.float32)}
-  batches = frozen.replay(
-    context, outputs, targets=np.arange(10), batch=4, steps=5
-  )
-  seen = []
-  for found, targets in batches:
-    np.testing.assert_array_equal(found["x"], targets)
-    seen += list(np.asarray(targets))
-  first, second = seen[:10], seen[10:]
-  assert sorted(first) == sorted(second) == list(range(10))
-  assert first != second
-
-
-def test_losses_of_heads_are_means_over_everything_else():
+def test_logits_and_statistics_by_hand():
   rng = np.random.default_rng(0)
-  logits = rng.normal(size=(2, 3, 4, 5)).astype(np.float32)
-  labels = rng.integers(0, 5, (3, 4))
-  logs = np.log(np.exp(logits) / np.exp(logits).sum(-1, keepdims=True))
-  want = (
-    -np.take_along_axis(logs, np.broadcast_to(labels, (2, 3, 4))[..., None], -1)
-    .mean((1, 2, 3))
-    .sum()
+  x = rng.normal(2.0, 3.0, (8, 5)).astype(np.float32)
+  params, extra = linear.init(jax.random.key(0), {"f": 5}, rates=2, classes=3)
+  head = params["main"]["f"]["layers"]
+  assert head["kernel"].shape == (2, 5, 3) and not head["bias"].any()
+  np.testing.assert_array_equal(head["kernel"][0], head["kernel"][1])
+  head["bias"] = jnp.array([[0.0, 1, 2], [3, 4, 5]])
+  scores, new = linear.logits(params, extra, {"f": x}, train=True)
+  z = (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-6)
+  want = np.einsum("bd,rdc->rbc", z, head["kernel"]) + head["bias"][:, None]
+  np.testing.assert_allclose(scores["f"], want, rtol=1e-4, atol=1e-5)
+  # Evaluation uses what training has recorded.
+  scores, same = linear.logits(params, new, {"f": x}, train=False)
+  z = (x - new["f"]["mean"]) / np.sqrt(new["f"]["var"] + 1e-6)
+  want = np.einsum("bd,rdc->rbc", z, head["kernel"]) + head["bias"][:, None]
+  np.testing.assert_allclose(scores["f"], want, rtol=1e-4, atol=1e-5)
+  assert jax.tree.all(
+    jax.tree.map(lambda a, b: bool((a == b).all()), new, same)
   )
-  got = frozen.soft_losses(logits, jax.numpy.asarray(labels))
-  np.testing.assert_allclose(got, want, rtol=1e-5)
 
 
-def test_accuracy_of_logits_by_hand():
-  context = evalkit.context()
-  logits, labels = context.features("logits", "eval", None, "raw")
-  assert len(labels) == 21
-  odds = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-  values = dict(accuracy.Evaluator().run(context))
-  np.testing.assert_allclose(
-    values["top1"], 100 * (odds.argmax(1) == labels).mean()
-  )
-  np.testing.assert_allclose(
-    values["nll"], -np.log(odds[np.arange(21), labels]).mean(), rtol=1e-5
-  )
-  assert "top5" not in values and values["examples"] == 21
+def test_rates_are_per_256_examples_and_warm_up_is_a_share():
+  params, _ = linear.init(jax.random.key(0), {"f": 2}, rates=2, classes=3)
+  made = probe(lrs=(0.1, 0.2), epochs=10.0, warmup_epochs=1.0)
+  optimizer = made.optimizer(params, batch=512, steps=100)
+  leaf = optimizer.leaves["main"]["f"]["layers"]["kernel"]
+  np.testing.assert_allclose(np.ravel(leaf.lr), [0.2, 0.4], rtol=1e-6)
+  # Of 100 steps ten are warm-up.
+  np.testing.assert_allclose(optimizer.schedule(10), 1.0)
+  np.testing.assert_allclose(optimizer.schedule(5), 0.5, atol=0.1)

@@ -1,5 +1,6 @@
 import types
 
+import evalkit
 import numpy as np
 import pytest
 
@@ -12,40 +13,28 @@ V, L = 6, 5
 CHAIN = markov.make(V)
 
 
-class Context:
+def context(power=1.0, n=6000, batch=512):
   """Batches of the chain, and a sampler that is the chain, sharpened."""
-
-  def __init__(self, power=1.0, n=6000, batch=512):
-    self.spec = types.SimpleNamespace(batch=batch)
-    self.n, self.size = n, batch
-    p, t = CHAIN.initial**power, CHAIN.transition**power
-    self.chain = markov.Chain(p / p.sum(), t / t.sum(1, keepdims=True))
-
-  def batches(self, split, limit):
-    assert split == "eval"
-    rng = np.random.default_rng(0)
-    for start in range(0, min(self.n, limit), self.size):
-      left = min(self.n, limit) - start
-      yield {
-        "tokens": CHAIN.draw(rng, self.size, L),
-        "valid": np.arange(self.size) < left,
-      }
-
-  def apply(self, name, batch, weights, key):
-    assert name == "generate" and weights == "raw"
-    rng = np.random.default_rng([1, key])
-    made = self.chain.draw(rng, self.size, L)
-    return {"tokens": made, "calls": np.full(self.size, L)}
-
-  gather = staticmethod(lambda x: x)
+  p, t = CHAIN.initial**power, CHAIN.transition**power
+  sampler = markov.Chain(p / p.sum(), t / t.sum(1, keepdims=True))
+  real = np.random.default_rng(0)
+  parts = []
+  for start in range(0, n, batch):
+    size = min(batch, n - start)
+    made = sampler.draw(np.random.default_rng([1, start]), size, L)
+    output = {"tokens": made, "calls": np.full(size, L)}
+    parts.append((output, {"tokens": CHAIN.draw(real, size, L)}))
+  over = evalkit.stub(parts)
+  over.spec = types.SimpleNamespace(batch=batch)
+  return over
 
 
-def run(context, **fields):
-  return dict(perplexity.Evaluator(examples=6000, **fields).run(context))
+def run(over, **fields):
+  return dict(perplexity.Evaluator(examples=6000, **fields).run(over))
 
 
 def test_the_chain_itself_has_its_own_entropy():
-  found = run(Context(), chain=V)
+  found = run(context(), chain=V)
   assert found["examples"] == 6000 and found["calls"] == L
   assert found["nll"] == pytest.approx(found["nll_chain"], abs=0.02)
   assert found["perplexity"] == pytest.approx(np.exp(found["nll"]))
@@ -56,34 +45,53 @@ def test_the_chain_itself_has_its_own_entropy():
 
 
 def test_a_lower_temperature_lowers_perplexity_and_entropy_together():
-  exact, sharp = run(Context(), chain=V), run(Context(power=2.0), chain=V)
+  exact, sharp = run(context(), chain=V), run(context(power=2.0), chain=V)
   for name in ("perplexity", "entropy", "unigram_entropy"):
     assert sharp[name] < exact[name] - 0.05, name
   assert sharp["tv"] > 5 * sharp["tv_exact"]
 
 
 def test_without_a_model_the_entropies_and_the_data_are_left():
-  found = run(Context())
+  found = run(context())
   assert "nll" not in found and "perplexity" not in found
   assert found["tv"] < 1.5 * found["tv_exact"]
 
 
 def test_a_run_that_is_not_there_is_named(tmp_path):
   with pytest.raises(errors.UserError, match="config.json"):
-    run(Context(), workdir=str(tmp_path))
+    run(context(), workdir=str(tmp_path))
 
 
-def test_entropy_of_a_sentence_is_that_of_its_histogram():
-  x = np.array([[0, 0, 0, 0], [0, 1, 2, 3], [5, 5, 2, 2], [1, 1, 1, 7]])
-  want = [0, np.log(4), np.log(2), metrics.entropy(np.array([0.75, 0.25]))]
-  np.testing.assert_allclose(metrics.sentence_entropy(x), want, atol=1e-12)
+@pytest.fixture
+def judge(tmp_path):
+  """A run that takes tokens for independent, and its distribution."""
+  shares = np.arange(1, V + 1) / (V * (V + 1) / 2)
+  params = {"main": {"logits": np.log(shares).astype(np.float32)}}
+  evalkit.workdir(tmp_path / "run", "tokenkit", params)
+  return str(tmp_path / "run"), shares
 
 
-def test_bigrams_count_neighbours_and_sampling_error_is_seen():
-  x = np.array([[0, 1, 1], [1, 1, 0]])
-  np.testing.assert_allclose(metrics.bigrams(x, 2), [[0, 0.25], [0.25, 0.5]])
-  assert metrics.total_variation(np.array([1, 0]), np.array([0.5, 0.5])) == 0.5
-  p, rng = np.array([0.7, 0.2, 0.1]), np.random.default_rng(0)
-  drawn = rng.multinomial(500, p, size=4000) / 500
-  seen = np.abs(drawn - p).sum(1).mean() / 2
-  assert metrics.sampling_error(p, 500) == pytest.approx(seen, rel=0.05)
+def test_another_run_scores_the_samples(judge):
+  workdir, shares = judge
+  over = context(n=1000)
+  x = np.concatenate([out["tokens"] for out, _ in over.outputs()])
+  values = run(over, workdir=workdir)
+  nats = -np.log(shares[x]).sum(1).mean() / L
+  assert values["nll"] == pytest.approx(nats, rel=1e-5)
+  assert values["perplexity"] == pytest.approx(np.exp(nats), rel=1e-5)
+  assert "nll_chain" not in values
+
+
+@pytest.mark.parametrize(
+  "tokens, text", [([[0] * (L + 1)], f"{L + 1},"), ([[V] * L], f"up to {V}")]
+)
+def test_tokens_that_the_run_does_not_read_are_refused(judge, tokens, text):
+  with pytest.raises(errors.UserError, match=text):
+    perplexity.scores(judge[0], np.array(tokens), 4)
+
+
+def test_a_run_without_a_likelihood_of_tokens_is_refused(tmp_path):
+  params = {"main": {"dense": {"kernel": np.zeros((12, 6), np.float32)}}}
+  evalkit.workdir(tmp_path, "evalkit", params)
+  with pytest.raises(errors.UserError, match="a run of evalkit"):
+    perplexity.scores(str(tmp_path), np.zeros((2, L), int), 4)

@@ -1,9 +1,9 @@
-import types
-
+import evalkit
 import numpy as np
 import pytest
+import sklearn.linear_model
+import sklearn.preprocessing
 
-from jmim.evals import knn
 from jmim.evals import probe
 
 
@@ -36,27 +36,27 @@ def test_scale_and_shift_of_features_do_not_matter(head):
   assert (plain == truth).mean() > 0.9
 
 
-@pytest.mark.parametrize("kind, key", [(probe, "accuracy"), (knn, "top1")])
-@pytest.mark.parametrize("name", ["image", "views", "video"])
-def test_pixels_stand_beside_methods_of_single_images(kind, key, name):
-  asked = []
+@pytest.mark.parametrize("penalty", [0.1, 10.0])
+def test_logistic_regression_is_penalised_on_standardised_features(penalty):
+  x, y = blobs()
+  test, _ = blobs(1)
+  scale = sklearn.preprocessing.StandardScaler().fit(x)
+  reference = sklearn.linear_model.LogisticRegression(C=1 / penalty)
+  reference.fit(scale.transform(x), y)
+  got = probe.fit("logistic", x, y, penalty).predict_proba(test)
+  want = reference.predict_proba(scale.transform(test))
+  np.testing.assert_allclose(got, want, atol=1e-3)
 
-  def features(what, split, limit, weights):
-    asked.append((what, split, limit, weights))
-    return blobs(split == "eval", 60)
 
-  context = types.SimpleNamespace(
-    method=types.SimpleNamespace(inputs=lambda: {name: None}),
-    features=features,
-    mesh=None,
+def test_pixels_and_the_untrained_network_stand_beside_it():
+  values = dict(probe.Evaluator().run(evalkit.context(n=(120, 53))))
+  assert set(values) == {
+    "accuracy",
+    "pixels_accuracy",
+    "untrained_accuracy",
+  }
+  assert min(values.values()) > 60
+  alone = dict(
+    probe.Evaluator(reference=False).run(evalkit.context(n=(120, 53)))
   )
-  made = kind.Evaluator(
-    train_limit=50, limit=0, **({"k": (5,)} if kind is knn else {})
-  )
-  found = dict(made.run(context))
-  lines = {f"{p}{key}" for p in ("", "untrained_")}
-  assert set(found) - {"examples"} == (
-    lines | {f"pixels_{key}"} if name == "image" else lines
-  )
-  assert ("features", "train", 50, "untrained") in asked
-  assert ("features", "eval", None, "raw") in asked
+  assert alone == {"accuracy": values["accuracy"]}

@@ -1,3 +1,4 @@
+import evalkit
 import numpy as np
 
 from jmim.evals import recon
@@ -38,20 +39,33 @@ def test_error_counts_hidden_pixels_only():
   np.testing.assert_allclose(error, (0.25, 0.5), rtol=1e-5)
 
 
-def test_sheet_shows_each_image_where_its_title_says():
-  n, side, scale = 4, 3, 2
-  columns = {
-    name: np.full((n, side, side, 3), value, np.uint8)
-    for name, value in (("original", 10), ("masked", 120))
-  }
-  columns["original"][3] = (201, 17, 33)
-  picture = recon.sheet(columns, pairs=2, scale=scale)
-  cell = side * scale
-  tiles = (picture == (201, 17, 33)).all(-1)
-  assert tiles.sum() == cell**2  # the fourth example, once, in one column
-  assert (picture == 120).all(-1).sum() == n * cell**2
+def test_the_errors_of_a_prediction_and_of_both_fillings():
+  context = evalkit.context(batch=8, n=(8, 21))
+  values = dict(recon.Evaluator(examples=3, batches=2).run(context))
+  images = np.concatenate(
+    [x for _, x in (context.rows("pixels", "eval", 16, "raw", "image"),)]
+  )
+  hidden = np.zeros((4, 4), bool)
+  hidden[1::2] = True
+  truth = images[:, hidden].astype(np.float64) / 255
+  pred = np.round(truth * 255 / 2) / 255
+  np.testing.assert_allclose(
+    values["mse"], ((pred - truth) ** 2).mean(), rtol=0.01
+  )
+  np.testing.assert_allclose(values["l1"], abs(pred - truth).mean(), rtol=0.01)
+  mean = images[:, ~hidden].astype(np.float64).mean(1, keepdims=True) / 255
+  np.testing.assert_allclose(
+    values["mse_colour"], ((mean - truth) ** 2).mean(), rtol=1e-4
+  )
+  assert {"l1_colour", "mse_nearest", "l1_nearest"} < set(values)
 
 
-def test_grey_images_are_drawn_too():
-  columns = {"original": np.full((2, 3, 3, 1), 77, np.uint8)}
-  assert (recon.sheet(columns, scale=1) == 77).all(-1).sum() == 2 * 9
+def test_the_sheet_shows_the_prediction_where_a_pixel_was_hidden():
+  truth = np.full((1, 2, 2, 3), 200, np.uint8)
+  pred = np.full((1, 2, 2, 3), 7, np.uint8)
+  hidden = np.array([[[True, False], [False, False]]])
+  picture = recon.Evaluator()._sheet(truth, pred, hidden)
+  shown = (picture == 7).all(-1).sum()
+  grey = (picture == recon.GREY).all(-1).sum()
+  # One pixel of two by two, 128 pixels wide, and a little of the titles.
+  assert 64**2 <= shown < 1.02 * 64**2 and 64**2 <= grey < 1.02 * 64**2

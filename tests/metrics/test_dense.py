@@ -56,8 +56,8 @@ def test_boundary_is_one_within_the_tolerance_and_falls_beyond():
   a[60:120, 50:140] = True
   assert dense.boundary(a, a) == 1.0
   assert dense.boundary(a, np.roll(a, 3, 0)) == 1.0
-  far = dense.boundary(a, np.roll(a, 8, 0))
-  assert 0.2 < far < 0.95
+  beyond = dense.boundary(a, np.roll(a, 8, 0))
+  assert 0.2 < beyond < 0.95
   assert dense.boundary(a, np.zeros_like(a)) == 0.0
   assert dense.boundary(np.zeros_like(a), np.zeros_like(a)) == 1.0
 

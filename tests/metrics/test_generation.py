@@ -48,8 +48,8 @@ def test_extrapolation_is_nearer_to_the_truth_than_all_samples():
   rng = np.random.default_rng(0)
   mean, cov = np.zeros(16), np.eye(16)
   x = rng.normal(size=(1500, 16))  # the true distance is 0
-  own = generation.of(x)
-  plain = generation.frechet(own.mean, own.covariance, mean, cov)
+  moments = generation.of(x)
+  plain = generation.frechet(moments.mean, moments.covariance, mean, cov)
   better = generation.frechet_infinity(x, mean, cov)
   assert abs(better) < 0.3 * plain
 
@@ -70,14 +70,14 @@ def test_kid_equals_scikit_learn_and_is_unbiased():
   rng = np.random.default_rng(1)
   same = [generation.mmd(*rng.normal(size=(2, 20, 4))) for _ in range(300)]
   assert abs(np.mean(same)) < 3 * np.std(same) / np.sqrt(300)
-  mean, deviation = generation.kernel_distance(x, y, size=150, subsets=30)
-  assert abs(mean - want) < 3 * deviation
+  mean, std = generation.kernel_distance(x, y, size=150, subsets=30)
+  assert abs(mean - want) < 3 * std
 
 
 def test_inception_score_by_hand():
   sure = np.log(np.eye(4)[np.arange(40) % 4] + 1e-12)
-  score, deviation = generation.inception_score(sure, splits=5)
-  np.testing.assert_allclose([score, deviation], [4, 0], atol=1e-6)
+  score, std = generation.inception_score(sure, splits=5)
+  np.testing.assert_allclose([score, std], [4, 0], atol=1e-6)
   assert generation.inception_score(np.zeros((40, 4)))[0] == pytest.approx(1)
   rng = np.random.default_rng(0)
   p = rng.dirichlet(np.ones(5), 30)

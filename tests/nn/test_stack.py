@@ -210,6 +210,19 @@ def test_layers_cut_apart_before_are_the_same(case, stop):
   _assert_close(found, wanted, rtol=1e-6)
 
 
+@pytest.mark.parametrize("scan", [False, True])
+def test_parameters_are_spread_where_nothing_scans(scan):
+  tree = {"a": {"layers": {"w": jnp.arange(6.0).reshape(3, 2)}}, "b": 1}
+  got = stack.unrolled(runtime.Runtime(scan=scan), tree)
+  if scan:
+    assert got is tree
+    return
+  assert got["b"] == 1 and len(got["a"]["layers"]) == 3
+  assert stack.unrolled(runtime.Runtime(), got)["a"] == got["a"]  # once
+  for i, layer in enumerate(got["a"]["layers"]):
+    np.testing.assert_array_equal(layer["w"], [2 * i, 2 * i + 1])
+
+
 def test_unstack_slices_with_the_gradient_of_slicing(normal):
   tree = {"a": normal(3, 2), "b": {"c": normal(3, 4, 5, seed=1)}}
   weights = [1.0, 10.0, 100.0]

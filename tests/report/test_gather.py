@@ -1,5 +1,4 @@
 import json
-import math
 
 import pytest
 import workdirs
@@ -40,11 +39,6 @@ def test_references_stand_beside_their_number(run):
   assert [row["key"] for row in newest["rows"]] == ["loss", "examples"]
 
 
-def test_a_prefix_without_its_number_is_no_reference():
-  assert gather.reference("pixels_top1", {"pixels_top1": 1}) is None
-  assert gather.reference("a_colour", {"a": 1}) == ("a", "colour")
-
-
 def test_the_recipe_says_what_differs_from_its_defaults(run):
   rows = {key: rest for key, *rest in run["config"]}
   assert rows["data.batch"] == ["64", "256", True]
@@ -68,18 +62,6 @@ def test_checkpoints_have_links_and_sizes(run):
   [one] = run["checkpoints"]
   assert (one["step"], one["link"]) == (200, "checkpoints/200")
   assert one["bytes"] == "1.5 MB"
-
-
-def test_long_curves_keep_their_extremes_and_ends():
-  n = 100_000
-  y = [math.sin(i) for i in range(n)]
-  y[77_777], y[50_001], y[60_000] = 9.0, -9.0, None
-  one = gather.thin({"x": list(range(n)), "y": y})
-  assert len(one["x"]) <= gather.POINTS + 2 and one["of"] == n
-  assert (one["x"][0], one["x"][-1]) == (0, n - 1)
-  points = dict(zip(one["x"], one["y"], strict=True))
-  assert points[77_777] == 9.0 and points[50_001] == -9.0
-  assert one["x"] == sorted(one["x"])
 
 
 def test_little_is_needed(tmp_path):

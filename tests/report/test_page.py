@@ -5,7 +5,6 @@ import html5lib
 import pytest
 import workdirs
 
-from jmim.report import __main__ as command
 from jmim.report import page
 
 
@@ -62,19 +61,18 @@ def test_values_of_a_run_are_no_markup(written):
   assert workdirs.EVIL in document.find(".//title").text
 
 
-def test_runs_beside_each_other(folders, tmp_path, capsys):
+def test_links_lead_from_the_page_to_the_folders(folders, tmp_path):
   out = tmp_path / "both.html"
-  assert command.main([*map(str, folders), f"--out={out}"]) == 0
-  assert capsys.readouterr().out == f"{out}\n"
+  page.write(folders, out)
   found = data(out.read_text())
   assert [run["name"].split("/")[-1] for run in found["runs"]] == ["a", "b"]
   assert found["title"] == "2 runs"
-  # Links lead from the page to the folder, wherever the page is.
   for run, folder in zip(found["runs"], folders, strict=True):
     link = out.parent / run["checkpoints"][0]["link"]
     assert link.resolve() == (folder / "checkpoints" / "200").resolve()
 
 
-def test_a_wrong_folder_is_a_screen(tmp_path, capsys):
-  assert command.main([str(tmp_path / "none")]) == 2
-  assert "workdir of a run" in capsys.readouterr().err
+def test_no_text_ends_the_script_that_holds_the_data():
+  text = page.embedded({"a": "</script><!-- & \u2028"})
+  assert not set("<>&\u2028") & set(text)
+  assert json.loads(text) == {"a": "</script><!-- & \u2028"}

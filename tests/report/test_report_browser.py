@@ -4,7 +4,7 @@ import browser
 import pytest
 import workdirs
 
-from jmim.report import gather
+from jmim.report import curves
 from jmim.report import page
 
 pytestmark = [
@@ -152,7 +152,7 @@ def test_a_long_run_is_drawn_from_few_points(window, tmp_path):
   points = window.value("""Math.max(...Object.values(JSON.parse(
     document.getElementById("data").textContent).runs[0].series)
     .map(s => s.x.length))""")
-  assert points <= gather.POINTS + 2
+  assert points <= curves.POINTS + 2
   assert min(drawn(window)) > 0.003
   assert window.trouble == []
 

@@ -7,12 +7,14 @@ import tinyrun
 
 from jmim.core import config as configs
 from jmim.core import errors
+from jmim.data import decode
 from jmim.data import sources
 from jmim.modes import sample
 from jmim.modes import train
 from jmim.nn.nets import autoencoder
 from jmim.session import session as sessions
 from jmim.tools import cache_latents
+from jmim.tools import latent_encoder
 
 
 def first_stage(data_dir):
@@ -74,17 +76,70 @@ def second_stage(config, data_dir, workdir):
 
 
 @pytest.fixture(scope="module")
+def pixels(tmp_path_factory):
+  """n_codes -> a run of a first stage whose latents are pixels."""
+  root = tmp_path_factory.mktemp("pixels")
+
+  def make(codes):
+    config = tinyrun.recipe(str(root / "data"))
+    config.data.update(train_split="train[:50]", eval_split="test[:20]")
+    config.method = configs.section(type="latentkit", n_codes=codes)
+    config.evals = configs.section()
+    config.train.update(total_steps=1, log_steps=1, checkpoint_steps=1)
+    if not (root / f"run{codes}").exists():
+      train.run(config, root / f"run{codes}")
+    return sessions.open(config, root / f"run{codes}", write=False)
+
+  return make
+
+
+@pytest.mark.parametrize("views", [0, 2])
+def test_pixels_that_are_latents_come_back(pixels, tmp_path, views):
+  with pixels(0) as run:
+    encoder = latent_encoder.Encoder(run)
+    _, seen = cache_latents.build("pixels", tmp_path, encoder, views, "float32")
+  stored = sources.build("pixels", "train", str(tmp_path))
+  assert len(stored) == 50 * max(1, views)
+  source, moments = run.parts.sources["train"], []
+  for i in range(len(stored)):
+    example = stored[i]
+    original = source[int(example["index"])]
+    image = decode.decode(original["image"], 1).astype(np.float32)
+    want = (image[::2, ::2] / 255 - 0.5) / 0.5
+    moments.append(example["moments"])
+    np.testing.assert_allclose(moments[-1][..., :1], want, atol=1e-6)
+    assert (moments[-1][..., 1:] == -3.0).all()
+    assert example["label"] == original["label"]
+  mean = np.stack(moments)[..., 0].astype(np.float64)
+  np.testing.assert_allclose(
+    seen.std, np.sqrt(mean.var() + np.exp(-3.0)), rtol=1e-5
+  )
+
+
+def test_codes_that_are_pixels_come_back_as_tokens(pixels, tmp_path):
+  with pixels(6) as run:
+    encoder = latent_encoder.Encoder(run, "codes")
+    _, seen = cache_latents.build("codes", tmp_path, encoder, 1)
+  stored = sources.build("codes", "train", str(tmp_path))
+  rows = np.stack([stored[i]["tokens"] for i in range(50)])
+  assert rows.shape == (50, 4) and rows.dtype == np.int32
+  counts = np.bincount(rows.ravel(), minlength=6)
+  np.testing.assert_array_equal(seen.counts, counts)
+  assert str(seen) == f"codes: {(counts > 0).sum()} of 6 used"
+
+
+@pytest.fixture(scope="module")
 def made(tmp_path_factory):
   """(config, workdir of the first stage, folder of latents, moments seen)."""
   root = tmp_path_factory.mktemp("latents")
   config = first_stage(str(root / "data"))
   workdir = root / "ae"
   train.run(config, workdir)
-  with sessions.open(config, workdir, write=False) as session:
-    encoder = cache_latents.Encoder(session)
+  with sessions.open(config, workdir, write=False) as run:
+    encoder = latent_encoder.Encoder(run)
     folder, seen = cache_latents.build("tiny_latents", root / "out", encoder, 2)
     # One image by hand, as the evaluation sees it.
-    source = session.parts.sources["eval"]
+    source = run.parts.sources["eval"]
     rows = next(encoder.rows("eval", 0))
   return config, workdir, root / "out", folder, seen, source, rows
 
@@ -111,16 +166,12 @@ def test_latents_are_a_data_set_of_both_splits(made):
   assert json.loads(about)["views"] == 2
 
 
-def test_it_is_not_overwritten_and_needs_an_autoencoder(made):
+def test_it_is_not_overwritten(made):
   config, workdir, out, *_ = made
-  with sessions.open(config, workdir, write=False) as session:
-    encoder = cache_latents.Encoder(session)
+  with sessions.open(config, workdir, write=False) as run:
+    encoder = latent_encoder.Encoder(run)
   with pytest.raises(errors.UserError, match="is there"):
     cache_latents.build("tiny_latents", out, encoder, 1)
-  toy = tinyrun.toy(str(out.parent / "data"))
-  with sessions.open(toy, out.parent / "toy", write=False) as other:
-    with pytest.raises(errors.UserError, match="offers features"):
-      cache_latents.Encoder(other)
 
 
 def test_a_second_stage_trains_on_them_and_samples_images(made, tmp_path):
@@ -129,7 +180,7 @@ def test_a_second_stage_trains_on_them_and_samples_images(made, tmp_path):
   train.run(config, tmp_path / "dit")
   losses = [x["loss"] for x in tinyrun.lines(tmp_path / "dit") if "loss" in x]
   assert len(losses) == 2 and np.isfinite(losses).all()
-  sample.run(config, tmp_path / "dit")
+  sample.sample(config, tmp_path / "dit")
   (part,) = (tmp_path / "dit" / "samples").glob("*/part_00000.npz")
   with np.load(part) as stored:
     images = stored["image"]
@@ -154,8 +205,8 @@ def test_codes_are_tokens_of_a_data_set(made, tmp_path):
   )
   train.run(config, tmp_path / "vq")
   out = tmp_path / "out"
-  with sessions.open(config, tmp_path / "vq", write=False) as session:
-    encoder = cache_latents.Encoder(session, "codes")
+  with sessions.open(config, tmp_path / "vq", write=False) as run:
+    encoder = latent_encoder.Encoder(run, "codes")
     _, seen = cache_latents.build("tiny_codes", out, encoder, 1)
   training = sources.build("tiny_codes", "train", str(out))
   rows = np.stack([training[i]["tokens"] for i in range(len(training))])
@@ -184,7 +235,7 @@ def test_codes_are_tokens_of_a_data_set(made, tmp_path):
   train.run(config, tmp_path / "mdm")
   found = {k: v for x in tinyrun.lines(tmp_path / "mdm") for k, v in x.items()}
   assert found["perplexity/calls"] == 8 and found["perplexity/entropy"] > 0
-  sample.run(config, tmp_path / "mdm")
+  sample.sample(config, tmp_path / "mdm")
   (part,) = (tmp_path / "mdm" / "samples").glob("*/part_00000.npz")
   with np.load(part) as stored:
     tokens = stored["tokens"]

@@ -68,6 +68,26 @@ def test_the_place_of_the_data_does_not_make_another_recipe(workdir):
   assert check_curve.main([str(workdir)]) == 0
 
 
+@pytest.mark.parametrize("name", ["mae_digits", "mae_cifar10"])
+def test_curves_of_recipes_with_older_names_are_those_of_todays(name):
+  config = json.loads(configs.load(f"configs/{name}.py").to_json())
+  assert check_curve.find(config).stem == name
+
+
+def test_a_recipe_is_complete_and_read_again(workdir):
+  config = json.loads((workdir / "config.json").read_text())
+  flat = config | {"method": {"type": "mim.mae", "width": 96, "heads": 2}}
+  nested = config | {
+    "method": {"type": "mim.mae", "dims": {"width": 96, "heads": 2}}
+  }
+  recipe = check_curve.recipe(flat)
+  assert recipe == check_curve.recipe(nested) == check_curve.recipe(recipe)
+  assert recipe["method"]["dims"]["width"] == 96
+  assert recipe["method"]["mask_ratio"] == 0.75
+  del config["optim"]["layer_decay"]  # a key younger than the record
+  assert check_curve.recipe(config)["optim"]["layer_decay"] == 1.0
+
+
 def test_no_workdir(tmp_path, capsys):
   assert check_curve.main([str(tmp_path)]) == 2
   assert "metrics.jsonl" in capsys.readouterr().err

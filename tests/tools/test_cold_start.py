@@ -16,12 +16,12 @@ LINES = [
 
 
 def test_a_stage_ends_with_its_line():
-  found = cold_start.stages(LINES)
-  assert list(found.values()) == [4.0, 5.0, 0.5]
-  assert sum(found.values()) == 9.5
+  durations = cold_start.stages(LINES)
+  assert list(durations.values()) == [4.0, 5.0, 0.5]
+  assert sum(durations.values()) == 9.5
 
 
-def test_a_run_that_ends_early_is_told():
+def test_a_run_that_ends_early_is_an_error():
   with pytest.raises(RuntimeError, match="first step"):
     cold_start.stages(LINES[:4])
 

@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import pkgutil
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 from typing import ClassVar
 
@@ -17,6 +18,12 @@ import numpy as np
 
 from jmim.core import discovery
 from jmim.core import field
+from jmim.evals.lib import context as contexts
+
+# (key, scalar), (key, uint8 picture [h, w, 3]), or (key, entries that the
+# protocol in the result line gets).
+Results = Iterator[tuple[str, float | np.ndarray | Mapping[str, Any]]]
+Features = tuple[np.ndarray, np.ndarray]  # [n, d], labels [n]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,19 +33,21 @@ class Evaluator:
   labelled: ClassVar[bool] = False  # whether it needs class labels
 
   predict: str = field.value(
-    "features", "output asked of the method; 'name/entry' for one of a dict"
+    "features", "output of the method; 'name/entry' for one of a dict"
   )
   weights: str = field.value("raw", "parameters used", choices=("raw", "ema"))
   every_steps: int = field.value(0, "steps between runs", low=0)
-  every_epochs: float = field.value(0.0, "or epochs", low=0)
-  every_images: int = field.value(0, "or images; always at the end", low=0)
+  every_epochs: float = field.value(0.0, "epochs between runs", low=0)
+  every_images: int = field.value(
+    0, "images between runs; it always runs at the end", low=0
+  )
 
   def needs(self) -> tuple[str, ...]:
     """Names of the predict functions it will ask for."""
     return (self.predict.partition("/")[0],)
 
-  def run(self, context: Any) -> Iterator[tuple[str, float | np.ndarray]]:
-    """Yields (key, scalar) and (key, uint8 picture [h, w, 3]).
+  def run(self, context: contexts.Context) -> Results:
+    """Yields numbers and pictures of the state that the context points at.
 
     A dict adds to the protocol in the result line what only the run of the
     evaluator can tell (the hash of weights, the name of a reference).
@@ -57,16 +66,18 @@ class Compared(Evaluator):
 
   train_limit: int = field.value(0, "training examples; 0: all", low=0)
   limit: int = field.value(0, "test examples; 0: all", low=0)
-  reference: bool = field.value(True, "also pixels and untrained weights")
+  reference: bool = field.value(True, "pixels and untrained weights too")
 
-  def lines(self, context: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Yields (prefix of the key, training, test), both (features, labels)."""
-    asked = {"": (self.predict, self.weights)}
+  def lines(
+    self, context: contexts.Context
+  ) -> Iterator[tuple[str, Features, Features]]:
+    """Yields (prefix of the key, training features, test features)."""
+    sources = {"": (self.predict, self.weights)}
     if self.reference:
       if "image" in context.method.inputs():
-        asked["pixels_"] = ("pixels", "raw")
-      asked["untrained_"] = (self.predict, "untrained")
-    for prefix, (name, weights) in asked.items():
+        sources["pixels_"] = ("pixels", "raw")
+      sources["untrained_"] = (self.predict, "untrained")
+    for prefix, (name, weights) in sources.items():
       train, test = (
         context.features(name, split, limit or None, weights)
         for split, limit in (("train", self.train_limit), ("eval", self.limit))

@@ -3,31 +3,38 @@
 import copy
 import math
 from collections.abc import Callable
+from collections.abc import Hashable
 from collections.abc import Iterator
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jmim.core import errors
 from jmim.core import method as methods
+from jmim.core import state as states
 from jmim.data import augment
-from jmim.data import entries
 from jmim.data import pipeline
-from jmim.parallel import sharding
+from jmim.data import sources as data_sources
+from jmim.evals.lib import devices
+from jmim.evals.lib import predict
 
-Tree = Any
+Arrays = devices.Arrays
+Output = np.ndarray | Arrays  # on the host: [b, ...], or a dict of such
+Shape = jax.ShapeDtypeStruct
+T = TypeVar("T")
 
 
 class Context:
   """Runs a method's predict functions over the data, on all devices.
 
   Attributes:
-    step: of the state being evaluated.
+    method: the method.
+    devices: those of the run.
+    spec: of the input pipeline and the normalisation.
+    sources: "train" and "eval".
     seed: of the run.
-    augment: how images were normalised (to draw them).
+    step: of the state being evaluated.
   """
 
   def __init__(
@@ -35,9 +42,9 @@ class Context:
     method: methods.Method,
     mesh: jax.sharding.Mesh,
     spec: pipeline.Spec,
-    sources: dict[str, Any],
-    consts: Tree,
-    fresh: Callable[[], tuple[Tree, Tree]],
+    sources: dict[str, data_sources.Source],
+    consts: methods.Tree,
+    fresh: Callable[[], tuple[methods.Tree, methods.Tree]],
     seed: int,
   ):
     """Keeps what does not change during a run.
@@ -45,37 +52,50 @@ class Context:
     Args:
       method: the method.
       mesh: devices.
-      spec: of the input pipeline.
+      spec: of the input pipeline and the normalisation.
       sources: "train" and "eval".
       consts: frozen networks.
       fresh: returns (params, extra) as they were before the first step.
       seed: of the run.
     """
-    self.method, self.mesh, self.spec = method, mesh, spec
-    self.augment, self.sources, self.consts = spec, sources, consts
-    self.seed, self._fresh = seed, fresh
-    self._sharding = sharding.batch_sharding(mesh)
-    self._everywhere = sharding.replicated(mesh)
+    self.method = method
+    self.devices = devices.Devices(mesh)
+    self.spec = spec
+    self.sources = sources
+    self.seed = seed
+    self._consts = consts
+    self._fresh = fresh
     self._compiled: dict[str, Callable] = {}
-    self._forever: dict[Any, Any] = {}
-    self._memo: dict[Any, Any] = {}
+    self._forever: dict[Hashable, object] = {}
+    self._memo: dict[Hashable, object] = {}
+    self._weights: dict[str, methods.Weights] = {}
     self.step = 0
 
-  def start(self, state: Any) -> None:
+  # --- the state
+
+  def start(self, state: states.State) -> None:
     """Points the context at a state."""
     self.step = int(state.step)
-    self._weights = {"raw": (state.params, state.extra)}
-    if state.ema:
-      self._weights["ema"] = (state.ema, state.extra)
+    trees = {"raw": state.params} | ({"ema": state.ema} if state.ema else {})
+    self._weights = {
+      name: methods.Weights(params, state.extra, self._consts)
+      for name, params in trees.items()
+    }
     self._memo = {}
 
   def stop(self) -> None:
     """Forgets the state, so that its buffers can be reused."""
     self._weights, self._memo = {}, {}
 
-  def batches(
-    self, split: str, limit: int | None = None
-  ) -> Iterator[dict[str, np.ndarray]]:
+  def weights(self, name: str) -> methods.Weights:
+    """What predict functions read, for "raw", "ema" or "untrained"."""
+    if name == "untrained" and name not in self._weights:
+      self._weights[name] = methods.Weights(*self._fresh(), self._consts)
+    return self._weights[name]
+
+  # --- outputs
+
+  def batches(self, split: str, limit: int | None = None) -> Iterator[Arrays]:
     """Local slices of global batches: each example once, the last padded.
 
     Args:
@@ -93,11 +113,11 @@ class Context:
   def apply(
     self,
     name: str,
-    batch: dict[str, np.ndarray],
+    batch: Arrays,
     weights: str,
     key: int = 0,
     whole: bool = False,
-  ) -> Any:
+  ) -> Output:
     """Output `name` for one local batch, as numpy of the whole global batch.
 
     Args:
@@ -108,39 +128,43 @@ class Context:
       key: seeds what the function draws.
       whole: every host holds the whole batch, of any length.
     """
+    put = self.devices.put_whole if whole else self.devices.put
+    make = lambda: self.output(name)
+    return self._run(name, make, put(batch), weights=weights, key=key)
+
+  def loss(self, batch: Arrays, weights: str, key: int = 0) -> Arrays:
+    """Mean losses (and logged values) of one batch under fixed draws.
+
+    Args:
+      batch: global and without fillers, of any length, on every host.
+      weights: "raw", "ema" or "untrained".
+      key: seeds the draws.
+    """
+    batch = self.devices.put_whole(batch)
+    make = lambda: predict.losses(self.method)
+    return self._run("<loss>", make, batch, weights=weights, key=key)
+
+  def _run(
+    self,
+    name: str,
+    make: Callable[[], Callable],
+    batch: dict[str, jax.Array],
+    weights: str,
+    key: int,
+  ) -> Output:
+    """What the function of a name gives for a batch of uint8, on the host."""
     if name not in self._compiled:
-      fn = self.output(name)
-      self._compiled[name] = self.jit(
-        lambda p, e, c, b, k: fn(
-          p, e, c, augment.prepare_batch(self.augment, b), k
-        )
+      fn, spec = make(), self.spec
+      self._compiled[name] = self.devices.jit(
+        lambda w, b, k: fn(w, augment.prepare_batch(spec, b), k)
       )
-    ready = (self.put_whole if whole else self.put)(batch)
-    return self._call(self._compiled[name], ready, weights, key)
+    key = jax.random.fold_in(jax.random.key(self.seed), key)
+    out = self._compiled[name](self.weights(weights), batch, key)
+    return jax.tree.map(np.asarray, out)
 
   def output(self, name: str) -> methods.Predict:
-    """The predict function of an output, or of one entry of it.
-
-    Raises:
-      UserError: (when called) the output has no such entry.
-    """
-    name, _, entry = name.partition("/")
-    fn = self.method.predict()[name]
-    if not entry:
-      return fn
-
-    def one(*args):
-      found = fn(*args)
-      if entry not in found:
-        raise errors.UserError(
-          f"output {name}/{entry}",
-          f"one of {', '.join(found)}",
-          "ask for one of these",
-          "evals.<name>.predict",
-        )
-      return found[entry]
-
-    return one
+    """The predict function of an output, or of one entry of it."""
+    return predict.output(self.method, name)
 
   def shape(self, name: str) -> tuple[int, ...]:
     """Shape of an output for one example, found without computing it."""
@@ -148,88 +172,61 @@ class Context:
 
   def widths(self, names: Sequence[str]) -> dict[str, int]:
     """Numbers per example of each output, and of each entry of a dict."""
-    found = {}
+    sizes = {}
     for name, entry in self._shapes(names).items():
       entries = entry if isinstance(entry, dict) else {"": entry}
       for key, x in entries.items():
-        found[f"{name}/{key}" if key else name] = math.prod(x.shape[1:])
-    return found
+        sizes[f"{name}/{key}" if key else name] = math.prod(x.shape[1:])
+    return sizes
 
-  def _shapes(self, names):
+  def _shapes(
+    self, names: Sequence[str]
+  ) -> dict[str, Shape | dict[str, Shape]]:
     b, inputs = self.spec.batch, self.method.inputs().items()
-    batch = {k: jax.ShapeDtypeStruct((b, *x.shape), x.dtype) for k, x in inputs}
-    params, extra = self.tree("raw")
+    batch = {k: Shape((b, *x.shape), x.dtype) for k, x in inputs}
+    weights, key = self.weights("raw"), jax.random.key(0)
     return {
-      name: jax.eval_shape(
-        self.output(name), params, extra, self.consts, batch, jax.random.key(0)
-      )
+      name: jax.eval_shape(self.output(name), weights, batch, key)
       for name in names
     }
 
-  def loss(
-    self, batch: dict[str, np.ndarray], weights: str, key: int = 0
-  ) -> dict[str, np.ndarray]:
-    """Mean losses (and logged aux) of one batch under fixed draws.
+  def pixels(self, images: np.ndarray) -> np.ndarray:
+    """uint8 images of those [b, h, w, c] in the units of the inputs."""
+    return np.asarray(augment.denormalise(self.spec, images))
+
+  # --- outputs of a whole split
+
+  def outputs(
+    self,
+    name: str,
+    split: str,
+    limit: int | None,
+    weights: str,
+    entries: Sequence[str] = (),
+    key: int = 0,
+  ) -> Iterator[tuple[Output, Arrays]]:
+    """An output and entries of the batch, batch by batch, without fillers.
 
     Args:
-      batch: global and without fillers, of any length, on every host.
+      name: a predict function, or "pixels", the raw image / 255.
+      split: "train" or "eval".
+      limit: see `batches`.
       weights: "raw", "ema" or "untrained".
-      key: seeds the draws.
+      entries: of the batch, such as "label".
+      key: of the first batch; each has the next.
+
+    Yields:
+      the output and the entries of the global batch, on every host.
     """
-    if "<loss>" not in self._compiled:
-      self._compiled["<loss>"] = self.jit(self._losses)
-    batch = self.put_whole(batch)
-    return self._call(self._compiled["<loss>"], batch, weights, key)
-
-  def _losses(self, params, extra, consts, batch, key):
-    batch = augment.prepare_batch(self.augment, batch)
-    draws = self.method.draw(key, batch, 0)
-    single, found = len(self.method.players) == 1, {}
-    for player in self.method.players:
-      value, aux = self.method.loss(
-        player, params, extra, consts, batch, draws, 0
-      )
-      found["loss" if single else f"loss/{player}"] = value
-      found |= {k: v for k, v in aux.items() if jnp.ndim(v) == 0}
-    return found
-
-  def jit(self, fn: Callable) -> Callable:
-    """Compiles a function whose results every host wants to read."""
-    # Replicated outputs are whole on every host: np.asarray works there.
-    return jax.jit(fn, out_shardings=self._everywhere)
-
-  def put(self, local: dict[str, np.ndarray]) -> dict[str, jax.Array]:
-    """Every host's slice of a batch as global arrays on the devices."""
-    put = lambda x: jax.make_array_from_process_local_data(self._sharding, x)
-    return {k: put(local[k]) for k in entries.readable(local)}
-
-  def put_whole(self, batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
-    """A batch that every host holds whole, split if its length allows."""
-
-    def put(x):
-      even = len(x) % self.mesh.size == 0
-      where = self._sharding if even else self._everywhere
-      return jax.make_array_from_callback(x.shape, where, lambda i: x[i])
-
-    return {k: put(batch[k]) for k in entries.readable(batch)}
-
-  def _call(self, fn, batch, weights, key):
-    params, extra = self.tree(weights)
-    key = jax.random.fold_in(jax.random.key(self.seed), key)
-    out = fn(params, extra, self.consts, batch, key)
-    return jax.tree.map(np.asarray, out)
-
-  def tree(self, weights: str) -> tuple[Tree, Tree]:
-    """(params, extra) of "raw", "ema" or "untrained"."""
-    if weights == "untrained" and weights not in self._weights:
-      self._weights[weights] = self._fresh()
-    return self._weights[weights]
-
-  def once(self, request: Any, make: Callable[[], Any]) -> Any:
-    """What no state changes: made when first asked for, kept for the run."""
-    if request not in self._forever:
-      self._forever[request] = make()
-    return self._forever[request]
+    gather = self.devices.gather
+    for i, batch in enumerate(self.batches(split, limit), key):
+      if name == "pixels":
+        out = gather(batch["image"]) / np.float32(255)
+      else:
+        out = self.apply(name, batch, weights, key=i)
+      valid = gather(batch["valid"])
+      out = jax.tree.map(lambda x, valid=valid: x[valid], out)
+      yield out, {k: gather(batch[k])[valid] for k in entries}
 
   def features(
     self, name: str, split: str, limit: int | None, weights: str
@@ -249,14 +246,10 @@ class Context:
     memo = self._forever if fixed else self._memo
     request = (name, split, limit, None if name == "pixels" else weights)
     if request not in memo:
-      memo[request] = self._features(name, split, limit, weights)
+      rows, labels = self.rows(name, split, limit, weights, entry="label")
+      rows = np.asarray(rows, np.float32).reshape(len(rows), -1)
+      memo[request] = rows, labels
     return memo[request]
-
-  def _features(self, name, split, limit, weights):
-    rows, labels = self.rows(
-      name, split, limit=limit, weights=weights, beside="label"
-    )
-    return np.asarray(rows, np.float32).reshape(len(rows), -1), labels
 
   def rows(
     self,
@@ -264,7 +257,7 @@ class Context:
     split: str,
     limit: int | None,
     weights: str,
-    beside: str = "index",
+    entry: str = "index",
   ) -> tuple[np.ndarray, np.ndarray]:
     """(outputs [n, ...], an entry of the batch [n]) on every host.
 
@@ -273,28 +266,20 @@ class Context:
       split: "train" or "eval".
       limit: see `batches`.
       weights: "raw", "ema" or "untrained".
-      beside: "index" (see `stored`), "label" or "image".
+      entry: "index" (see `stored`), "label" or "image".
     """
-    rows, others = [], []
-    for i, batch in enumerate(self.batches(split, limit)):
-      if name == "pixels":
-        out = self.gather(batch["image"]) / np.float32(255)
-      else:
-        out = self.apply(name, batch, weights, key=i)
-      valid = self.gather(batch["valid"])
-      rows.append(out[valid])
-      others.append(self.gather(batch[beside])[valid])
-    return np.concatenate(rows), np.concatenate(others)
+    parts = self.outputs(name, split, limit, weights, entries=(entry,))
+    rows, entries = zip(*((x, e[entry]) for x, e in parts), strict=True)
+    return np.concatenate(rows), np.concatenate(entries)
 
-  def on(self, sources: dict[str, Any]) -> "Context":
+  def once(self, request: Hashable, make: Callable[[], T]) -> T:
+    """What no state changes: made when first asked for, kept for the run."""
+    if request not in self._forever:
+      self._forever[request] = make()
+    return self._forever[request]
+
+  def on(self, sources: dict[str, data_sources.Source]) -> "Context":
     """The same weights and transforms over other "train" and "eval" data."""
     made = copy.copy(self)
     made.sources, made._memo, made._forever = sources, {}, {}
     return made
-
-  def gather(self, local: np.ndarray) -> np.ndarray:
-    """The global batch from every host's slice."""
-    if jax.process_count() == 1:
-      return local
-    whole = jax.make_array_from_process_local_data(self._sharding, local)
-    return np.asarray(jax.device_put(whole, self._everywhere))

@@ -14,7 +14,7 @@ def palette(n: int) -> np.ndarray:
 
 
 def classes(x: np.ndarray) -> np.ndarray:
-  """Class ids [n, h, w] -> uint8 [n, h, w, 3]."""
+  """Class ids [n, h, w] below 256 -> uint8 [n, h, w, 3]."""
   return palette(256)[x.astype(np.uint8)]
 
 

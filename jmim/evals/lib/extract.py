@@ -1,4 +1,4 @@
-"""What turns images into features for FID and its relatives; no evaluator.
+"""What turns images into features for FID and its relatives.
 
 Either the InceptionV3 of the original FID graph, with weights the user
 supplies, or the encoder of any run of this code base (for use offline: such
@@ -9,24 +9,23 @@ goes into every reference file and every result.
 import dataclasses
 import functools
 import hashlib
-import pathlib
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 
 from jmim.checkpoints import frozen as const_files
-from jmim.checkpoints import store as checkpoint
-from jmim.checkpoints import weights as run_weights
-from jmim.core import discovery
+from jmim.checkpoints import models
 from jmim.core import errors
+from jmim.core import method as methods
 from jmim.core import tree as trees
-from jmim.core import validate
 from jmim.core.settings import data as settings
 from jmim.data import augment
+from jmim.evals.lib import predict
 from jmim.nn.frozen import inception
+
+Arrays = dict[str, jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Extractor:
   """
 
   name: str
-  run: Callable[[jax.Array], dict[str, jax.Array]]
+  run: Callable[[jax.Array], Arrays]
 
 
 def make(weights: str, sha256: str, workdir: str, key: str) -> Extractor:
@@ -68,7 +67,7 @@ def make(weights: str, sha256: str, workdir: str, key: str) -> Extractor:
 
 def from_inception(path: str, sha256: str = "") -> Extractor:
   """InceptionV3 with the weights of an .npz; see `nn.frozen.inception`."""
-  arrays, found = const_files.read(
+  arrays, digest = const_files.read(
     "InceptionV3",
     path,
     sha256=sha256,
@@ -83,7 +82,7 @@ def from_inception(path: str, sha256: str = "") -> Extractor:
   arrays = jax.tree.map(jnp.asarray, arrays)
 
   @jax.jit
-  def run(arrays, images):
+  def run(arrays: Arrays, images: jax.Array) -> Arrays:
     out = inception.forward(arrays, inception.prepare(images))
     # The original Inception Score leaves the bias of the last layer out.
     logits = out["logits"] - arrays["fc.bias"]
@@ -95,45 +94,32 @@ def from_inception(path: str, sha256: str = "") -> Extractor:
 
   how = "bilinear to 299, no antialiasing"
   return Extractor(
-    f"InceptionV3 pool3 sha256:{found[:16]}, {how}",
+    f"InceptionV3 pool3 sha256:{digest[:16]}, {how}",
     functools.partial(run, arrays),
   )
 
 
 def from_run(workdir: str) -> Extractor:
-  """The `features` of a run's method, on images resized to its size."""
-  path = pathlib.Path(workdir).expanduser()
-  try:
-    config = ml_collections.ConfigDict(checkpoint.read_config(path))
-    params = run_weights.read_section(path, "params")
-  except FileNotFoundError as e:
+  """The `features` of a run's method, on images resized to its size.
+
+  Raises:
+    UserError: no such run, or one whose method has no features; (when called)
+      images of another number of channels.
+  """
+  model = models.of_run(workdir, key="encoder")
+  data, kind = model.config.data, model.config.method.type
+  if "features" not in model.method.predict():
     raise errors.UserError(
-      f"{workdir}: {e}",
-      "the workdir of a run with a checkpoint",
-      "name one",
-      "encoder",
-    ) from e
-  method = validate.build(
-    discovery.find(config.method.type), config.method, "method"
-  )
-  if "features" not in method.predict():
-    raise errors.UserError(
-      f"{config.method.type} offers no features",
+      f"{kind} offers no features",
       "an encoder",
       "name the run of another method",
       "encoder",
     )
-  try:
-    extra = trees.nested(run_weights.read_section(path, "extra"))
-  except FileNotFoundError:  # a method without saved statistics
-    extra = {}
-  consts = {n: const_files.load(n, c) for n, c in method.consts().items()}
-  data, weights = config.data, (trees.nested(params), extra, consts)
   spec = settings.Data(mean=tuple(data.mean), std=tuple(data.std))
-  shape = (data.size, data.size, data.channels)
+  features = predict.output(model.method, "features")
 
   @jax.jit
-  def run(weights, images):
+  def run(weights: methods.Weights, images: jax.Array) -> Arrays:
     if images.shape[-1] != data.channels:
       raise errors.UserError(
         f"images of {images.shape[-1]} channel(s)",
@@ -141,18 +127,20 @@ def from_run(workdir: str) -> Extractor:
         "use another encoder",
         "encoder",
       )
-    x = jax.image.resize(
-      images.astype(jnp.float32), (len(images), *shape), "bilinear"
-    )
+    shape = (len(images), data.size, data.size, data.channels)
+    x = jax.image.resize(images.astype(jnp.float32), shape, "bilinear")
     batch = {"image": augment.normalise(spec, x)}
-    key = jax.random.key(0)
-    fn = method.predict()["features"]
-    out = fn(*weights, batch, key)
+    out = features(weights, batch, jax.random.key(0))
     return {"features": out.reshape(len(images), -1).astype(jnp.float32)}
 
-  digest = hashlib.sha256()
-  for name in sorted(params):
-    digest.update(name.encode() + np.asarray(params[name]).tobytes())
-  what = f"{config.method.type} encoder sha256:{digest.hexdigest()[:16]}"
+  what = f"{kind} encoder sha256:{_digest(model.weights.params)[:16]}"
   name = f"{what}, bilinear to {data.size}"
-  return Extractor(name, functools.partial(run, weights))
+  return Extractor(name, functools.partial(run, model.weights))
+
+
+def _digest(params: methods.Tree) -> str:
+  """Hash of the names and the bytes of all leaves."""
+  digest = hashlib.sha256()
+  for name, leaf in sorted(trees.named(params).items()):
+    digest.update(name.encode() + np.asarray(leaf).tobytes())
+  return digest.hexdigest()

@@ -1,41 +1,52 @@
 """Small heads trained on frozen outputs of a method, many in one pass.
 
-Not an evaluator: `linear`, `attentive`, `segmentation` and `depth` stand on
-it. The grid of learning rates is dimension 0 of every parameter, below a path
-component `layers`: so the optimizers of the core treat each as its own layer
-(LARS takes norms per head), and all heads see the same batches.
+`linear`, `attentive` and `dense` stand on it. The grid of learning rates is
+dimension 0 of every parameter, below a path component `layers`: so optimizers
+treat each as a layer of its own (LARS takes norms per head), and all heads see
+the same batches.
 """
 
 import dataclasses
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jmim.core import method as methods
 from jmim.core.settings import optim as optim_settings
 from jmim.data import augment
 from jmim.data import pipeline
+from jmim.evals.lib import context as contexts
 from jmim.training import optim
 from jmim.training import schedule
 
 Outputs = dict[str, jax.Array]
-Tree = Any
+Tree = methods.Tree
+Optimizer = optim.Optimizer
+Batches = Iterator[tuple[Outputs, jax.Array]]
+# (params, extra, outputs, targets) -> sum of all heads' losses, new extra.
+Loss = Callable[[Tree, Tree, Outputs, jax.Array], tuple[jax.Array, Tree]]
 
 
-def flatten(found: dict[str, Any]) -> Outputs:
+def flatten(
+  outputs: Mapping[str, jax.Array | Mapping[str, jax.Array]],
+) -> Outputs:
   """{"layers": {"a": x}} -> {"layers/a": x}."""
   flat = {}
-  for name, value in found.items():
-    entries = value if isinstance(value, dict) else {"": value}
+  for name, value in outputs.items():
+    entries = value if isinstance(value, Mapping) else {"": value}
     flat |= {f"{name}/{k}" if k else name: v for k, v in entries.items()}
   return flat
 
 
-def forward(context: Any, names: tuple[str, ...], augmented: bool) -> Callable:
-  """Jitted (params, extra, consts, batch, key) -> outputs, on the devices.
+def forward(
+  context: contexts.Context, names: tuple[str, ...], augmented: bool
+) -> Callable[[methods.Weights, methods.Batch, jax.Array], Outputs]:
+  """Jitted (weights, batch, key) -> outputs, on the devices.
 
   Args:
     context: of the evaluation.
@@ -44,26 +55,26 @@ def forward(context: Any, names: tuple[str, ...], augmented: bool) -> Callable:
   """
   fns = {name: context.output(name) for name in names}
 
-  def run(params, extra, consts, batch, key):
+  def run(
+    weights: methods.Weights, batch: methods.Batch, key: jax.Array
+  ) -> Outputs:
     k_augment, k_draw = jax.random.split(key)
     if augmented:
-      batch = augment.augment_batch(context.augment, k_augment, batch)
+      batch = augment.augment_batch(context.spec, k_augment, batch)
     else:
-      batch = augment.prepare_batch(context.augment, batch)
-    return flatten(
-      {n: fn(params, extra, consts, batch, k_draw) for n, fn in fns.items()}
-    )
+      batch = augment.prepare_batch(context.spec, batch)
+    return flatten({n: fn(weights, batch, k_draw) for n, fn in fns.items()})
 
   return jax.jit(run)
 
 
 def stream(
-  context: Any,
+  context: contexts.Context,
   names: tuple[str, ...],
   weights: str,
   batch: int,
   steps: int,
-) -> Iterator[tuple[Outputs, jax.Array]]:
+) -> Batches:
   """(outputs, labels) of `steps` augmented training batches.
 
   The images come in the order of a training run with the same seed.
@@ -72,24 +83,24 @@ def stream(
   source, run = context.sources["train"], forward(context, names, True)
   host = (jax.process_index(), jax.process_count())
   batches = pipeline.training_batches(source, spec, 0, *host)
-  params, extra = context.tree(weights)
+  frozen = context.weights(weights)
   root = jax.random.fold_in(jax.random.key(context.seed), 2**32 - 2)
   try:
     for step in range(steps):
-      ready = context.put(next(batches))
+      ready = context.devices.put(next(batches))
       key = jax.random.fold_in(root, step)
-      yield run(params, extra, context.consts, ready, key), ready["label"]
+      yield run(frozen, ready, key), ready["label"]
   finally:
     batches.close()
 
 
 def replay(
-  context: Any,
+  context: contexts.Context,
   outputs: dict[str, np.ndarray],
   targets: np.ndarray,
   batch: int,
   steps: int,
-) -> Iterator[tuple[Outputs, jax.Array]]:
+) -> Batches:
   """(outputs, targets) of `steps` batches from outputs kept in memory.
 
   Every epoch is another order; batches may straddle two.
@@ -101,7 +112,7 @@ def replay(
       queue = np.concatenate([queue, rng.permutation(n)])
     index, queue = queue[:batch], queue[batch:]
     chosen = {k: x[index] for k, x in outputs.items()} | {"": targets[index]}
-    chosen = context.put_whole(chosen)
+    chosen = context.devices.put_whole(chosen)
     yield chosen, chosen.pop("")
 
 
@@ -111,15 +122,15 @@ def make_optimizer(
   steps: int,
   warmup: float,
   **settings: Any,
-) -> optim.Optimizer:
-  """An optimizer of the core with a learning rate for each head.
+) -> Optimizer:
+  """An optimizer of `training.optim` with a learning rate for each head.
 
   Args:
     params: {"main": tree} with leaves [heads, ...].
     lrs: peak rates, one per head.
     steps: of the whole schedule: warm-up, then half a cosine to 0.
     warmup: steps of it.
-    **settings: fields of `settings.optim.Optim`.
+    **settings: keys of `config.optim` of the chosen optimizer.
   """
   rate = schedule.make(optim_settings.Schedule(warmup_steps=warmup), 1.0, steps)
   made = optim.make(optim_settings.Optim(**settings), params, (), rate)
@@ -134,17 +145,16 @@ def make_optimizer(
 
 
 def fit(
-  loss: Callable[[Tree, Tree, Outputs, jax.Array], tuple[jax.Array, Tree]],
+  loss: Loss,
   params: Tree,
   extra: Tree,
-  optimizer: optim.Optimizer,
-  batches: Iterator[tuple[Outputs, jax.Array]],
+  optimizer: Optimizer,
+  batches: Batches,
 ) -> tuple[Tree, Tree]:
   """Trains heads.
 
   Args:
-    loss: (params, extra, outputs, targets) -> (sum of all heads' losses, new
-      extra).
+    loss: of all heads.
     params: {"main": tree}, before training.
     extra: running statistics.
     optimizer: of `params`.
@@ -155,21 +165,22 @@ def fit(
   """
 
   @jax.jit
-  def step(params, extra, state, outputs, targets, i):
-    outputs = jax.lax.stop_gradient(outputs)
+  def step(trained, batch, i):
+    params, extra, state = trained
+    outputs, targets = jax.lax.stop_gradient(batch)
     grad = jax.grad(loss, has_aux=True)
     grads, extra = grad(params, extra, outputs, targets)
     params, state = optimizer.update(grads, state, params, i)
     return params, extra, state
 
-  state = optimizer.init(params)
-  for i, (outputs, targets) in enumerate(batches):
-    params, extra, state = step(params, extra, state, outputs, targets, i)
-  return params, extra
+  trained = params, extra, optimizer.init(params)
+  for i, batch in enumerate(batches):
+    trained = step(trained, batch, i)
+  return trained[:2]
 
 
-def correct(
-  context: Any,
+def accuracy(
+  context: contexts.Context,
   names: tuple[str, ...],
   weights: str,
   logits: Callable[[Outputs], dict[str, jax.Array]],
@@ -188,15 +199,16 @@ def correct(
     {name: [heads] percent}, number of examples.
   """
   run = forward(context, names, False)
-  params, extra = context.tree(weights)
-  guess = context.jit(
+  frozen = context.weights(weights)
+  guess = context.devices.jit(
     lambda outputs: {n: x.argmax(-1) for n, x in logits(outputs).items()}
   )
   hits, total, key = {}, 0, jax.random.key(context.seed)
+  gather = context.devices.gather
   for batch in context.batches("eval", limit):
-    found = guess(run(params, extra, context.consts, context.put(batch), key))
-    truth, valid = (context.gather(batch[k]) for k in ("label", "valid"))
-    for name, x in found.items():
+    guesses = guess(run(frozen, context.devices.put(batch), key))
+    truth, valid = (gather(batch[k]) for k in ("label", "valid"))
+    for name, x in guesses.items():
       right = (np.asarray(x) == truth)[:, valid].sum(1)
       hits[name] = hits.get(name, 0) + right
     total += int(valid.sum())
@@ -217,7 +229,7 @@ def soft_losses(logits: jax.Array, labels: jax.Array) -> jax.Array:
 
 
 def plan(
-  context: Any, batch: int, epochs: float, examples: int
+  context: contexts.Context, batch: int, epochs: float, examples: int
 ) -> tuple[int, int]:
   """(batch, steps): 0 means the batch of the run; at least one step."""
   batch = batch or context.spec.batch

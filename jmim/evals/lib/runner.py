@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from jmim.core import state as states
 from jmim.core import version
 from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
@@ -13,7 +14,9 @@ from jmim.runlog import console as consoles
 from jmim.runlog import writer as writers
 
 
-def protocol(evaluator: base.Evaluator, data: Mapping[str, Any], seed: int):
+def protocol(
+  evaluator: base.Evaluator, data: Mapping[str, Any], seed: int
+) -> dict[str, Any]:
   """What a reader needs to repeat an evaluation, as JSON values."""
   keys = (
     "name",
@@ -38,7 +41,7 @@ def protocol(evaluator: base.Evaluator, data: Mapping[str, Any], seed: int):
 def run(
   evaluators: Mapping[str, base.Evaluator],
   context: contexts.Context,
-  state: Any,
+  state: states.State,
   console: consoles.Console,
   writer: writers.Writer | None,
   data: Mapping[str, Any],

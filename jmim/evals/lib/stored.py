@@ -1,17 +1,20 @@
 """What data sets store beside images, and data sets other than the run's.
 
-Not an evaluator; `dense` and `propagation` stand on it.
+`dense` and `propagation` stand on it.
 """
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from jmim.core import errors
 from jmim.data import sources
+from jmim.evals.lib import context as contexts
 
 
-def elsewhere(context: Any, name: str, data_dir: str) -> Any:
+def elsewhere(
+  context: contexts.Context, name: str, data_dir: str
+) -> contexts.Context:
   """A context on the splits "train" and "test" of another data set.
 
   Args:
@@ -31,7 +34,7 @@ def elsewhere(context: Any, name: str, data_dir: str) -> Any:
 
 
 def annotation(
-  context: Any, split: str, index: np.ndarray, name: str
+  context: contexts.Context, split: str, index: Sequence[int], name: str
 ) -> np.ndarray:
   """What the data set stores under a name: [n, ...], of examples `index`.
 

@@ -61,7 +61,7 @@ class ConvNet(method.Method):
   def vector(self, params, x) -> jax.Array:
     """[b, c]: mean over places of the last stage."""
     net = params["main"]["net"]
-    x = lpips.ready(self.rt.shard(x))
+    x = lpips.normalise(self.rt.shard(x))
     return lpips.features(self.layers, net, x)[-1].mean((1, 2))
 
   def scores(self, params, x) -> jax.Array:

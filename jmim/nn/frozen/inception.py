@@ -20,6 +20,7 @@ CLASSES = 1008
 POOLED = 2048
 SPATIAL = 7  # channels of the spatial features of sFID
 EPS = 1e-3
+WIDTH = "width of the block"
 
 Arrays = Mapping[str, jax.Array]
 Layer = tuple[str, int, int, tuple[int, int]]  # name, in, out, kernel
@@ -46,7 +47,8 @@ _BLOCKS = {
   "Mixed_7c": ("E", 2048, 0),
 }
 # kind -> branches; a branch is a chain of (name, out, kernel, stride), its
-# outs may be "own". A nested tuple of layers is a fork: all read the same.
+# out may be WIDTH: that of the block. A nested tuple of layers is a fork: all
+# read the same.
 _KINDS = {
   "A": (
     (("branch1x1", 64, (1, 1), 1),),
@@ -56,7 +58,7 @@ _KINDS = {
       ("branch3x3dbl_2", 96, (3, 3), 1),
       ("branch3x3dbl_3", 96, (3, 3), 1),
     ),
-    ("average", ("branch_pool", "own", (1, 1), 1)),
+    ("average", ("branch_pool", WIDTH, (1, 1), 1)),
   ),
   "B": (
     (("branch3x3", 384, (3, 3), 2),),
@@ -70,15 +72,15 @@ _KINDS = {
   "C": (
     (("branch1x1", 192, (1, 1), 1),),
     (
-      ("branch7x7_1", "own", (1, 1), 1),
-      ("branch7x7_2", "own", (1, 7), 1),
+      ("branch7x7_1", WIDTH, (1, 1), 1),
+      ("branch7x7_2", WIDTH, (1, 7), 1),
       ("branch7x7_3", 192, (7, 1), 1),
     ),
     (
-      ("branch7x7dbl_1", "own", (1, 1), 1),
-      ("branch7x7dbl_2", "own", (7, 1), 1),
-      ("branch7x7dbl_3", "own", (1, 7), 1),
-      ("branch7x7dbl_4", "own", (7, 1), 1),
+      ("branch7x7dbl_1", WIDTH, (1, 1), 1),
+      ("branch7x7dbl_2", WIDTH, (7, 1), 1),
+      ("branch7x7dbl_3", WIDTH, (1, 7), 1),
+      ("branch7x7dbl_4", WIDTH, (7, 1), 1),
       ("branch7x7dbl_5", 192, (1, 7), 1),
     ),
     ("average", ("branch_pool", 192, (1, 1), 1)),
@@ -115,7 +117,7 @@ _KINDS = {
 def layers() -> Iterator[Layer]:
   """Every convolution: name, channels in and out, kernel (height, width)."""
   yield from _STEM
-  for block, (kind, channels, own) in _BLOCKS.items():
+  for block, (kind, channels, block_width) in _BLOCKS.items():
     for branch in _KINDS[kind]:
       width = channels
       for part in branch:
@@ -123,20 +125,20 @@ def layers() -> Iterator[Layer]:
           continue
         forks = part if isinstance(part[0], tuple) else (part,)
         for name, out, kernel, _ in forks:
-          out = own if out == "own" else out
+          out = block_width if out == WIDTH else out
           yield f"{block}.{name}", width, out, kernel
         width = out
 
 
 def shapes() -> dict[str, tuple[int, ...]]:
   """Name -> shape of every array of a weight file, in the PyTorch layout."""
-  found = {}
+  arrays = {}
   for name, n_in, out, kernel in layers():
-    found[f"{name}.conv.weight"] = (out, n_in, *kernel)
+    arrays[f"{name}.conv.weight"] = (out, n_in, *kernel)
     for part in ("weight", "bias", "running_mean", "running_var"):
-      found[f"{name}.bn.{part}"] = (out,)
-  found |= {"fc.weight": (CLASSES, POOLED), "fc.bias": (CLASSES,)}
-  return found
+      arrays[f"{name}.bn.{part}"] = (out,)
+  arrays |= {"fc.weight": (CLASSES, POOLED), "fc.bias": (CLASSES,)}
+  return arrays
 
 
 def _pool(x, reduce, start, stride, padding):

@@ -53,15 +53,19 @@ ALEX = (
 
 
 def vgg(stages: Sequence[tuple[int, int]]) -> tuple[Layer, ...]:
-  """Layers of a VGG: (width, convolutions) of each stage; the last is seen."""
-  found, index = [], 0
+  """Layers of a VGG; the last of each stage is compared.
+
+  Args:
+    stages: (width, convolutions) of each.
+  """
+  layers, index = [], 0
   for width, n in stages:
     for i in range(n):
-      pool = 2 if found and i == 0 else 0
+      pool = 2 if layers and i == 0 else 0
       index += pool // 2  # the pooling has a number of its own
-      found.append(Layer(index=index, width=width, pool=pool, tap=i == n - 1))
+      layers.append(Layer(index=index, width=width, pool=pool, tap=i == n - 1))
       index += 2
-  return tuple(found)
+  return tuple(layers)
 
 
 VGG16 = vgg(((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)))
@@ -75,14 +79,14 @@ def small(width: int, stages: int = 3) -> tuple[Layer, ...]:
 def features(
   layers: Sequence[Layer], p: Mapping[str, jax.Array], x: jax.Array
 ) -> list[jax.Array]:
-  """What is compared: outputs [b, h, w, c] of the layers with `tap`.
+  """Outputs [b, h, w, c] of the layers with `tap`, which are compared.
 
   Args:
     layers: of the network.
     p: its arrays by torchvision's names.
     x: [b, h, w, c], shifted and scaled as the network wants it.
   """
-  found = []
+  taps = []
   for layer in layers:
     if layer.pool:
       side = (1, layer.pool, layer.pool, 1)
@@ -99,8 +103,8 @@ def features(
     )
     x = jax.nn.relu(x + p[f"features.{layer.index}.bias"])
     if layer.tap:
-      found.append(x)
-  return found
+      taps.append(x)
+  return taps
 
 
 def layer_distance(u: jax.Array, v: jax.Array, weight: jax.Array) -> jax.Array:
@@ -112,19 +116,20 @@ def layer_distance(u: jax.Array, v: jax.Array, weight: jax.Array) -> jax.Array:
     weight: [c], not negative.
   """
 
-  # Differentiable where all features of a place are 0, unlike the norm: there
-  # the gradient is 0.
+  # The gradient of the norm at 0, nan, is taken as 0: where all features of a
+  # place are 0, that of `unit` is finite, and no ReLU passes it on.
   def unit(x):
     square = (x**2).sum(-1, keepdims=True)
-    some = square > 0
-    norm = jnp.where(some, jnp.sqrt(jnp.where(some, square, 1.0)), 0.0)
+    positive = square > 0
+    root = jnp.sqrt(jnp.where(positive, square, 1.0))
+    norm = jnp.where(positive, root, 0.0)
     return x / (norm + 1e-10)
 
   return ((unit(u) - unit(v)) ** 2 @ weight).mean((1, 2))
 
 
-def ready(images: jax.Array) -> jax.Array:
-  """Images in -1 .. 1 as the networks want them."""
+def normalise(images: jax.Array) -> jax.Array:
+  """Images [b, h, w, 3] in -1 .. 1 as the networks read them."""
   return (images - jnp.asarray(SHIFT)) / jnp.asarray(SCALE)
 
 
@@ -138,7 +143,7 @@ def distance(
 
   Without "lin<k>" arrays all channels of a layer weigh alike (their mean).
   """
-  pairs = zip(*(features(layers, p, ready(x)) for x in (a, b)), strict=True)
+  pairs = zip(*(features(layers, p, normalise(x)) for x in (a, b)), strict=True)
   total = 0.0
   for k, (u, v) in enumerate(pairs):
     name, c = f"lin{k}.model.1.weight", u.shape[-1]
@@ -150,17 +155,24 @@ def distance(
 def random(
   key: jax.Array, layers: Sequence[Layer], channels: int = 3, lin: bool = True
 ) -> dict[str, jax.Array]:
-  """Arrays of a network with random weights, and layers weighed by `lin`."""
-  found: dict[str, jax.Array] = {}
+  """Arrays of a network with random weights.
+
+  Args:
+    key: of the weights.
+    layers: of the network.
+    channels: of the images.
+    lin: with weights of the channels, ~ U[0, 1).
+  """
+  arrays: dict[str, jax.Array] = {}
   taps = 0
   for layer in layers:
     key, k_conv, k_lin = jax.random.split(key, 3)
     shape = (layer.width, channels, layer.side, layer.side)
     init = jax.nn.initializers.he_normal(in_axis=1, out_axis=0)
-    found[f"features.{layer.index}.weight"] = init(k_conv, shape)
-    found[f"features.{layer.index}.bias"] = jnp.zeros(layer.width)
+    arrays[f"features.{layer.index}.weight"] = init(k_conv, shape)
+    arrays[f"features.{layer.index}.bias"] = jnp.zeros(layer.width)
     if layer.tap and lin:
       weight = jax.random.uniform(k_lin, (1, layer.width, 1, 1))
-      found[f"lin{taps}.model.1.weight"] = weight
+      arrays[f"lin{taps}.model.1.weight"] = weight
     taps, channels = taps + layer.tap, layer.width
-  return found
+  return arrays

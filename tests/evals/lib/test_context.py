@@ -1,50 +1,11 @@
 """What evaluators see: every example once, whatever batch and devices."""
 
 import evalkit
+import jax
 import numpy as np
 import pytest
 
 from jmim.core import errors
-from jmim.evals import knn
-from jmim.evals import loss
-
-
-@pytest.mark.parametrize("n", [1, 5, 15, 16, 17, 21, 27, 32, 40])
-def test_whole_batches_hold_every_example_once(n):
-  context = evalkit.context(16, n=(40, n))
-  batches = list(loss.whole_batches(context, "eval", None))
-  seen = np.concatenate([b["index"] for b in batches])
-  assert sorted(seen) == list(range(n))
-  sizes = [len(b["index"]) for b in batches]
-  assert max(sizes) <= 16 and (n < 16 or min(sizes) >= 8)
-  images = context.sources["eval"]
-  for batch in batches:
-    for index, image in zip(batch["index"], batch["image"], strict=True):
-      np.testing.assert_array_equal(image, images[int(index)]["image"])
-
-
-@pytest.mark.parametrize("batch", [8, 16, 24])
-def test_held_out_loss_is_the_mean_over_examples(batch):
-  context = evalkit.context(batch)
-  values = dict(loss.Evaluator().run(context))
-  data = context.sources["eval"]
-  images = np.stack([data[i]["image"] for i in range(21)])
-  want = context.method.tokens(
-    context.tree("raw")[0], {"image": images.astype(np.float32) / 255}
-  )
-  np.testing.assert_allclose(values["loss"], (want**2).mean(), rtol=1e-5)
-  np.testing.assert_allclose(values["double"], 2 * values["loss"], rtol=1e-6)
-  assert values["examples"] == 21
-
-
-def test_one_device_and_eight_and_any_batch_give_the_same_numbers():
-  evaluator = knn.Evaluator(k=(3, 1))
-  found = [
-    dict(evaluator.run(evalkit.context(batch, devices=devices)))
-    for batch, devices in ((16, 8), (8, 8), (5, 1))
-  ]
-  assert found[0] == found[1] == found[2]
-  assert found[0]["examples"] == 21 and found[0]["top1"] > 50
 
 
 def test_an_entry_of_a_dict_can_be_asked_for():
@@ -55,3 +16,107 @@ def test_an_entry_of_a_dict_can_be_asked_for():
   np.testing.assert_allclose(rows.reshape(21, 4, -1).mean(1), single, rtol=1e-5)
   with pytest.raises(errors.UserError, match="first, wide"):
     context.features("layers/last", "eval", None, "raw")
+
+
+@pytest.mark.parametrize("batch, devices", [(16, 8), (8, 8), (5, 1)])
+def test_rows_are_the_outputs_of_every_example_once(batch, devices):
+  context = evalkit.context(batch, devices=devices)
+  rows, index = context.rows("tokens", "eval", None, "raw")
+  assert sorted(index) == list(range(21))
+  images = evalkit.images(context.sources["eval"]).astype(np.float32) / 255
+  want = context.method.tokens(context.weights("raw"), {"image": images})
+  np.testing.assert_allclose(
+    rows, np.asarray(want)[index], rtol=1e-4, atol=1e-6
+  )
+  pixels, index = context.rows("pixels", "eval", 7, "raw")
+  assert len(index) == 7
+  np.testing.assert_allclose(pixels, images[index], rtol=1e-6)
+
+
+def test_outputs_come_without_fillers_each_batch_with_the_next_key():
+  context = evalkit.context(batch=8)
+  parts = list(
+    context.outputs(
+      "noise", "eval", None, "raw", entries=("index", "label"), key=3
+    )
+  )
+  assert [len(out) for out, _ in parts] == [8, 8, 5]
+  batches = list(context.batches("eval"))
+  for i, ((out, entries), batch) in enumerate(zip(parts, batches, strict=True)):
+    whole = context.apply("noise", batch, "raw", key=3 + i)
+    np.testing.assert_array_equal(out, whole[batch["valid"]])
+    np.testing.assert_array_equal(
+      entries["label"], batch["label"][batch["valid"]]
+    )
+  assert not np.array_equal(parts[0][0], parts[1][0])
+
+
+def test_shapes_are_found_without_computing(monkeypatch):
+  context = evalkit.context()
+  monkeypatch.setattr(context, "_run", None)
+  assert context.shape("tokens") == (2, 2, evalkit.DIM)
+  assert context.widths(("cls", "layers")) == {
+    "cls": evalkit.DIM,
+    "layers/first": evalkit.DIM,
+    "layers/wide": 4 * evalkit.DIM,
+  }
+
+
+def test_weights_are_those_of_the_state_or_of_the_start():
+  context = evalkit.context()
+  raw = context.weights("raw")
+  double = jax.tree.map(lambda x: 2 * x, raw.params)
+  context.start(evalkit.state(raw.params, {"a": 1}, step=5, ema=double))
+  assert context.step == 5 and context.weights("ema").extra == {"a": 1}
+  np.testing.assert_array_equal(
+    *(jax.tree.leaves(x)[0] for x in (context.weights("ema").params, double))
+  )
+  untrained = context.weights("untrained")
+  assert untrained is context.weights("untrained")
+  assert (
+    jax.tree.leaves(untrained.params)[0] != jax.tree.leaves(raw.params)[0]
+  ).any()
+  context.stop()
+  with pytest.raises(KeyError):
+    context.weights("raw")
+
+
+def test_features_are_remembered_until_the_state_changes(monkeypatch):
+  context, calls = evalkit.context(), []
+  apply = context.apply
+
+  def counted(name, batch, weights, key=0):
+    calls.append(weights)
+    return apply(name, batch, weights, key)
+
+  monkeypatch.setattr(context, "apply", counted)
+  for _ in range(2):
+    context.features("features", "eval", None, "raw")
+    context.features("features", "eval", None, "untrained")
+  assert calls == ["raw"] * 2 + ["untrained"] * 2  # of two batches
+  raw = context.weights("raw")
+  context.start(evalkit.state(raw.params, raw.extra, step=1))
+  context.features("features", "eval", None, "raw")
+  context.features("features", "eval", None, "untrained")
+  assert calls[4:] == ["raw"] * 2  # the untrained one never changes
+
+
+def test_what_no_state_changes_is_made_once():
+  context, made = evalkit.context(), []
+  for key in ("a", "a", "b"):
+    assert context.once(key, lambda key=key: made.append(key) or key) == key
+  assert made == ["a", "b"]
+
+
+def test_other_data_under_the_same_weights():
+  context = evalkit.context()
+  context.once("a", lambda: 1)
+  other = context.on({"train": None, "eval": evalkit.source(5, 9)})
+  assert len(other.rows("cls", "eval", None, "raw")[0]) == 5
+  assert len(context.rows("cls", "eval", None, "raw")[0]) == 21
+  assert other.once("a", lambda: 2) == 2
+
+
+def test_pixels_are_rounded_and_clipped():
+  shown = evalkit.context().pixels(np.array([[[[-1.0, 0.5, 2.0]]]]))
+  assert shown.dtype == np.uint8 and shown.ravel().tolist() == [0, 128, 255]

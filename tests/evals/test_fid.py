@@ -1,24 +1,12 @@
-import math
-
 import evalkit
 import numpy as np
 import pytest
 
-from jmim.core import config as configs
 from jmim.core import errors
-from jmim.data import augment
 from jmim.data import pipeline
 from jmim.evals import fid
-from jmim.evals import nll
-from jmim.evals import samples
 from jmim.evals.lib import extract
 from jmim.metrics import generation
-from jmim.modes import train
-from jmim.session import restore
-from jmim.session import session as sessions
-from jmim.session.hooks import evaluate
-from jmim.tools import inception_npz
-from jmim.tools import make_fid_stats
 
 
 def network(name="means of patches"):
@@ -98,8 +86,7 @@ def test_metrics_are_those_of_the_samples(reference, monkeypatch):
   while len(made) < 50:
     for batch in context.batches("eval", 21):
       out = context.apply("sample", batch, "raw", key=key)
-      pixels = np.asarray(augment.denormalise(context.augment, out))
-      made += list(pixels[batch["valid"]])
+      made += list(context.pixels(out)[batch["valid"]])
       key += 1
   x = network().run(np.stack(made[:50]))
   stored = fid.load(reference)
@@ -152,95 +139,3 @@ def test_a_reference_of_other_features_is_refused(reference, monkeypatch):
     dict(evaluator(reference).run(evalkit.context()))
   with pytest.raises(errors.UserError, match="make_fid_stats"):
     fid.load(__file__)
-
-
-def test_weights_are_checked_by_hash_and_structure(tmp_path):
-  path = tmp_path / "weights.npz"
-  np.savez(path, **{"fc.bias": np.zeros(3)})
-  with pytest.raises(errors.UserError, match="sha256"):
-    extract.from_inception(str(path), "0" * 64)
-  with pytest.raises(errors.UserError, match="Conv2d_1a_3x3"):
-    extract.from_inception(str(path))
-  with pytest.raises(errors.UserError, match="6726825d"):
-    inception_npz.check(path, accept=False)
-  inception_npz.check(path, accept=True)
-
-
-@pytest.mark.slow
-def test_the_encoder_of_a_run_makes_features(tmp_path, capsys):
-  config = configs.base()
-  config.data.update(
-    name="digits/plain",
-    data_dir=str(tmp_path / "data"),
-    batch=16,
-    size=8,
-    channels=1,
-    flip=False,
-    mean=(0.5,),
-    std=(0.5,),
-  )
-  config.method = configs.section(
-    type="mim.mae",
-    variant="Ti/4",
-    size=8,
-    channels=1,
-    width=16,
-    depth=1,
-    heads=2,
-    decoder_width=8,
-    decoder_depth=1,
-    decoder_heads=2,
-  )
-  config.train.update(total_steps=2, log_steps=2)
-  config.hardware.compile_cache = ""
-  train.run(config, tmp_path / "run")
-  made = extract.from_run(str(tmp_path / "run"))
-  images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), np.uint8)
-  features = np.asarray(made.run(images)["features"])
-  with sessions.open(config, tmp_path / "run", write=False) as session:
-    restored = restore.only_weights(session)
-    context = evaluate.make_context(
-      session.parts, restored.program, restored.batches
-    )
-    context.start(restored.point.state)
-    want = context.apply("features", {"image": images}, "raw", whole=True)
-  np.testing.assert_allclose(features, want, rtol=1e-4, atol=1e-5)
-  out = tmp_path / "stats.npz"
-  capsys.readouterr()
-  code = make_fid_stats.main(
-    [
-      "--name=digits/plain",
-      f"--data_dir={tmp_path / 'data'}",
-      "--split=test",
-      "--size=8",
-      "--limit=30",
-      f"--encoder={tmp_path / 'run'}",
-      f"--out={out}",
-      "--channels=1",
-    ]
-  )
-  assert code == 0 and made.name in capsys.readouterr().out
-  stored = fid.load(out)
-  assert stored.extractor == made.name and stored.protocol["images"] == 30
-
-
-def test_sample_grids_repeat_their_noise():
-  context = evalkit.context()
-  first = dict(samples.Evaluator(examples=9, columns=3).run(context))
-  other = evalkit.context(batch=16)
-  other.start(evalkit.state(*other.tree("untrained"), step=700))
-  again = dict(samples.Evaluator(examples=9, columns=3).run(other))
-  np.testing.assert_array_equal(first["grid"], again["grid"])
-  assert first["std"] == again["std"] > 10
-
-
-def test_bits_per_dimension_by_hand():
-  context = evalkit.context()
-  values = dict(nll.Evaluator().run(context))
-  images, _ = context.rows("pixels", "eval", None, "raw")
-  want = (images.astype(np.float64) ** 2).sum((1, 2, 3)).mean()
-  np.testing.assert_allclose(values["nats"], want, rtol=1e-5)
-  np.testing.assert_allclose(
-    values["bits_per_dim"], want / 48 / math.log(2), rtol=1e-5
-  )
-  assert values["examples"] == 21

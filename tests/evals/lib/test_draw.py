@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from jmim.evals.lib import draw
+
+
+def test_sheet_shows_each_image_where_its_title_says():
+  n, side, scale = 4, 3, 2
+  columns = {
+    name: np.full((n, side, side, 3), value, np.uint8)
+    for name, value in (("original", 10), ("masked", 120))
+  }
+  columns["original"][3] = (201, 17, 33)
+  picture = draw.sheet(columns, pairs=2, scale=scale)
+  cell = side * scale
+  tiles = (picture == (201, 17, 33)).all(-1)
+  assert tiles.sum() == cell**2  # the fourth example, once, in one column
+  assert (picture == 120).all(-1).sum() == n * cell**2
+
+
+def test_grey_images_are_drawn_too():
+  columns = {"original": np.full((2, 3, 3, 1), 77, np.uint8)}
+  assert (draw.sheet(columns, scale=1) == 77).all(-1).sum() == 2 * 9
+
+
+def test_heat_goes_from_dark_to_bright_and_is_clipped():
+  ramp = draw.heat(np.array([-5.0, 0.0, 0.5, 1.0, 9.0]), 0.0, 1.0)
+  brightness = ramp.sum(-1).astype(int)
+  assert (ramp[0] == ramp[1]).all() and (ramp[3] == ramp[4]).all()
+  assert brightness[1] < brightness[2] < brightness[3]
+  assert draw.heat(np.ones((2, 2)), 1.0, 1.0).shape == (2, 2, 3)  # no range
+
+
+@pytest.mark.parametrize("side", [(4, 6), (5, 7)])
+def test_enlarging_repeats_each_value(side):
+  x = np.arange(6).reshape(1, 2, 3)
+  big = draw.enlarge(x, side)
+  assert big.shape == (1, *side)
+  for i in range(side[0]):
+    for j in range(side[1]):
+      rows, columns = -(-side[0] // 2), -(-side[1] // 3)
+      assert big[0, i, j] == x[0, i // rows, j // columns]
+
+
+def test_classes_have_colours_of_their_own():
+  colours = draw.palette(21)
+  assert colours.dtype == np.uint8 and len({tuple(c) for c in colours}) == 21
+  assert (draw.classes(np.zeros((1, 2, 2), int)) == colours[0]).all()
+  assert colours[0].sum() < colours[1:].sum(1).min()

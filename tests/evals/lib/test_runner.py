@@ -1,0 +1,96 @@
+import evalkit
+import numpy as np
+
+from jmim.evals.lib import base
+from jmim.evals.lib import runner
+
+KEYS = (
+  "name",
+  "train_split",
+  "eval_split",
+  "eval_crop",
+  "eval_resize",
+  "size",
+  "channels",
+  "mean",
+  "std",
+)
+
+
+class Recorder:
+  """A console and a writer that remember."""
+
+  def __init__(self):
+    self.lines, self.rows, self.printed, self.pictures = [], [], [], []
+
+  def print(self, text, style=None):
+    self.printed.append(text)
+
+  def table(self, title, header, rows):
+    self.rows += rows
+
+  def scalars(self, step, values, **details):
+    self.lines.append((step, values, details))
+
+  def image(self, step, name, pixels):
+    self.pictures.append((step, name, pixels))
+    return f"{name}.png"
+
+
+class Adds(base.Evaluator):
+  def run(self, context):
+    yield "value", 1.5
+    yield "picture", np.zeros((2, 2, 3), np.uint8)
+    yield "protocol", {"weights_file": "sha256:abc", "reference": {"n": 3}}
+
+
+def run(recorder, writer, evaluators=None):
+  context = evalkit.context()
+  raw = context.weights("raw")
+  numbers = runner.run(
+    evaluators or {"a": Adds()},
+    context,
+    state=evalkit.state(raw.params, raw.extra, step=4),
+    console=recorder,
+    writer=writer,
+    data={k: 0 for k in KEYS},
+  )
+  return numbers, context
+
+
+def test_every_result_line_has_its_protocol_and_what_the_run_added():
+  seen = Recorder()
+  numbers, _ = run(seen, seen)
+  assert numbers == {"a/value": 1.5}
+  assert seen.printed == ["evaluating a (1 of 1)"]
+  ((step, values, details),) = seen.lines
+  assert step == 4 and values == numbers and details["eval"] == "a"
+  protocol = details["protocol"]
+  assert protocol["weights_file"] == "sha256:abc"
+  assert protocol["reference"] == {"n": 3}
+  for key in ("data.size", "data.mean", "weights", "predict", "seed", "git"):
+    assert key in protocol, key
+  shown = dict(seen.rows)
+  assert shown["a weights_file"] == "sha256:abc" and "a reference" not in shown
+  assert shown["a/picture"] == "a/picture.png"
+  assert [(s, n) for s, n, _ in seen.pictures] == [(4, "a/picture")]
+
+
+def test_without_a_writer_nothing_is_written():
+  seen = Recorder()
+  numbers, _ = run(seen, None)
+  assert numbers == {"a/value": 1.5} and not seen.lines and not seen.pictures
+  assert dict(seen.rows)["a/picture"] == "picture not written"
+
+
+def test_the_state_is_forgotten_afterwards():
+  _, context = run(Recorder(), None)
+  assert context.step == 4
+  assert not context._weights and not context._memo
+
+
+def test_the_type_of_a_protocol_is_the_module_of_the_evaluator():
+  found = runner.protocol(Adds(predict="cls"), {k: k for k in KEYS}, 7)
+  assert found["type"] == Adds.__module__
+  assert found["predict"] == "cls" and found["seed"] == 7
+  assert found["data.eval_crop"] == "eval_crop"

@@ -1,0 +1,38 @@
+import types
+
+import evalkit
+import numpy as np
+import pytest
+
+from jmim.core import errors
+from jmim.data import sources
+from jmim.evals.lib import stored
+
+
+def test_annotations_are_of_the_examples_asked_for():
+  depth = np.arange(12, dtype=np.float32).reshape(3, 2, 2)
+  source = sources.ArraySource(
+    {"image": np.zeros((3, 2, 2, 3)), "depth": depth}
+  )
+  context = types.SimpleNamespace(sources={"eval": source})
+  got = stored.annotation(context, "eval", np.array([2, 0]), "depth")
+  np.testing.assert_array_equal(got, depth[[2, 0]])
+  with pytest.raises(errors.UserError, match="image, depth"):
+    stored.annotation(context, "eval", [0], "semantic")
+
+
+def test_another_data_set_has_the_splits_train_and_test(monkeypatch):
+  context, asked = evalkit.context(), []
+
+  def build(name, split, data_dir):
+    asked.append((name, split, data_dir))
+    return evalkit.source(4, 0)
+
+  monkeypatch.setattr(sources, "build", build)
+  assert stored.elsewhere(context, "", "there") is context
+  other = stored.elsewhere(context, "shapes/small", "there")
+  assert asked == [
+    ("shapes/small", "train", "there"),
+    ("shapes/small", "test", "there"),
+  ]
+  assert len(other.sources["eval"]) == 4 and len(context.sources["eval"]) == 21

@@ -1,0 +1,60 @@
+import hashlib
+
+import evalkit
+import numpy as np
+import pytest
+import skimage.metrics
+
+from jmim.core import errors
+from jmim.evals import restoration
+
+
+def test_restoration_is_the_mean_over_images_of_scikit_images_values():
+  context = evalkit.context(size=16)
+  found = dict(restoration.Evaluator(crop=1).run(context))
+  images, _ = context.rows("pixels", "eval", None, "raw")
+  inner = images.astype(np.float64)[:, 1:-1, 1:-1]
+  out = np.round((inner * 0.9 + 0.01) * 255) / 255
+  kwargs = {"data_range": 1.0}
+  want = [
+    skimage.metrics.peak_signal_noise_ratio(a, b, **kwargs)
+    for a, b in zip(inner, out, strict=True)
+  ]
+  np.testing.assert_allclose(found["psnr"], np.mean(want), rtol=1e-4)
+  assert 0 < found["ssim"] < 1 and found["examples"] == 21
+  assert np.isfinite(found["psnr_y"]) and "lpips" not in found
+
+
+def test_weights_of_another_hash_are_refused(tmp_path):
+  path = tmp_path / "lpips.npz"
+  np.savez(path, x=np.zeros(1))
+  wrong = restoration.Evaluator(lpips=str(path), lpips_sha256="0" * 64)
+  with pytest.raises(errors.UserError, match="sha256"):
+    dict(wrong.run(evalkit.context(size=16)))
+  right = hashlib.sha256(path.read_bytes()).hexdigest()
+  _, details = restoration.Evaluator(
+    lpips=str(path), lpips_sha256=right
+  )._perceptual()
+  assert details == {"lpips_weights": f"sha256:{right}"}
+
+
+def test_a_target_of_the_method_comes_before_the_image():
+  image = np.full((2, 12, 12, 3), 0.5, np.float32)
+  batch = {"image": np.zeros((2, 12, 12, 3), np.uint8)}
+  context = evalkit.context(size=12)
+  context.outputs = lambda *args, **kwargs: iter(
+    [({"image": image, "target": image}, batch)]
+  )
+  values = dict(restoration.Evaluator().run(context))
+  assert values["psnr"] == np.inf and values["ssim"] == pytest.approx(1)
+  context.outputs = lambda *args, **kwargs: iter([({"image": image}, batch)])
+  values = dict(restoration.Evaluator().run(context))
+  assert values["psnr"] == pytest.approx(-20 * np.log10(128 / 255), rel=1e-6)
+
+
+def test_grey_and_small_images_leave_out_what_they_have_not():
+  evaluator = restoration.Evaluator()
+  grey = np.zeros((3, 10, 10, 1), np.uint8)
+  metrics = evaluator._measure(grey, grey + 51, None)
+  assert set(metrics) == {"psnr"}
+  np.testing.assert_allclose(metrics["psnr"], -20 * np.log10(0.2))

@@ -1,0 +1,27 @@
+import evalkit
+import numpy as np
+
+from jmim.evals import samples
+
+
+def test_sample_grids_repeat_their_noise():
+  context = evalkit.context()
+  first = dict(samples.Evaluator(examples=9, columns=3).run(context))
+  other = evalkit.context(batch=16)
+  untrained = other.weights("untrained")
+  other.start(evalkit.state(untrained.params, untrained.extra, step=700))
+  again = dict(samples.Evaluator(examples=9, columns=3).run(other))
+  np.testing.assert_array_equal(first["grid"], again["grid"])
+  assert first["std"] == again["std"] > 10
+
+
+def test_mean_and_std_are_of_the_pixels_that_are_drawn():
+  context = evalkit.context(batch=8)
+  values = dict(samples.Evaluator(examples=11, columns=4).run(context))
+  rows, labels = context.rows("sample", "eval", 11, "raw", entry="label")
+  pixels = context.pixels(rows)
+  assert len(pixels) == 11
+  assert values["mean"] == pixels.mean() and values["std"] == pixels.std()
+  # The condition of a sample is that of its example.
+  brightness = [rows[labels == c].mean() for c in range(evalkit.CLASSES)]
+  np.testing.assert_allclose(np.diff(brightness), 0.2, atol=0.03)

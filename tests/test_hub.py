@@ -1,0 +1,122 @@
+"""`jmim.load` of runs of toy methods; test_weights.py has exports."""
+
+import io
+import warnings
+
+import evalkit
+import jax
+import numpy as np
+import PIL.Image
+import pytest
+import tokenkit
+
+import jmim
+from jmim.core import errors
+from jmim.core import method as methods
+from jmim.data import augment
+from jmim.data import pipeline
+from jmim.data import sources
+
+DATA = {"size": 4, "channels": 3, "mean": (0.4,) * 3, "std": (0.2,) * 3}
+
+
+@pytest.fixture
+def params():
+  return evalkit.Everything().init(jax.random.key(0), None)[0]
+
+
+@pytest.fixture
+def run(tmp_path, params):
+  return evalkit.workdir(tmp_path / "run", "evalkit", params, **DATA)
+
+
+def images(n=5, side=4):
+  return evalkit.images(evalkit.source(n, 0, size=side))
+
+
+def test_outputs_are_those_of_the_method(run, params):
+  model = jmim.load(run)
+  x = (images() / np.float32(255) - 0.4) / np.float32(0.2)
+  want = model.method.layers(methods.Weights(params), {"image": x}, None)
+  got = model("layers", images())
+  assert set(got) == {"first", "wide"} and isinstance(got["wide"], np.ndarray)
+  np.testing.assert_allclose(got["wide"], want["wide"], rtol=1e-4, atol=1e-5)
+  np.testing.assert_array_equal(model("layers/wide", images()), got["wide"])
+  with pytest.raises(errors.UserError, match="output 'nothing'"):
+    model("nothing", images())
+
+
+def test_sample_i_depends_on_the_seed_and_i_only(run):
+  model = jmim.load(run)
+  many = model.sample(7, seed=1)
+  assert many.dtype == np.uint8 and many.shape == (7, 4, 4, 3)
+  np.testing.assert_array_equal(many[:3], model.sample(3, seed=1))
+  assert (many[:3] != model.sample(3, seed=2)).any()
+  # The classes in turn are ever brighter; one of them is that one.
+  brightness = many.mean((1, 2, 3))
+  assert brightness[0] < brightness[1] < brightness[2] > brightness[3]
+  same = model.sample(6, label=2, seed=1)
+  np.testing.assert_array_equal(same[[2, 5]], many[[2, 5]])
+  assert same.mean((1, 2, 3)).min() > brightness[1]
+
+
+def test_tokens_are_sampled_as_integers(tmp_path):
+  params = {"main": {"logits": np.zeros(6, np.float32)}}
+  evalkit.workdir(tmp_path, "tokenkit", params)
+  tokens = jmim.load(tmp_path).sample(4)
+  assert tokens.dtype == np.int32 and tokens.shape == (4, 5)
+  assert 0 <= tokens.min() and tokens.max() < 6
+  assert isinstance(jmim.load(tmp_path).method, tokenkit.Independent)
+
+
+def test_the_weights_of_the_mean(tmp_path, params):
+  ema = jax.tree.map(lambda x: 2 * x, params)
+  path = evalkit.workdir(tmp_path, "evalkit", params, ema=ema, **DATA)
+  raw, mean = (jmim.load(path, w)("cls", images()) for w in ("raw", "ema"))
+  assert not np.allclose(raw, mean)
+
+
+def test_another_config_of_the_same_weights(run):
+  model = jmim.load(run)
+  other = model.override("method.gain=3.0")
+  assert other.config["method"]["gain"] == 3.0
+  np.testing.assert_allclose(
+    other("cls", images()), 3 * model("cls", images()), rtol=1e-5
+  )
+  with pytest.raises(errors.UserError, match="gian"):
+    model.override("method.gian=3.0")
+
+
+@pytest.mark.parametrize("crop, side", [("center", 9), ("none", 4)])
+def test_images_are_seen_as_the_evaluation_sees_them(
+  tmp_path, params, crop, side
+):
+  data = DATA | {"eval_crop": crop, "eval_resize": 5 * (crop == "center")}
+  path = evalkit.workdir(tmp_path, "evalkit", params, **data)
+  given = images(3, side)
+  spec = pipeline.Spec(
+    batch=3,
+    size=4,
+    eval_crop=crop,
+    eval_resize=data["eval_resize"],
+    threads=0,
+  )
+  source = sources.ArraySource({"image": given, "label": np.arange(3)})
+  (batch,) = pipeline.evaluation_batches(source, spec)
+  order = np.argsort(batch["index"])
+  want = augment.normalise(
+    augment.Spec(mean=DATA["mean"], std=DATA["std"]), batch["image"][order]
+  )
+  with warnings.catch_warnings():
+    warnings.simplefilter("error")
+    got = jmim.load(path).preprocess(given)
+  np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def test_it_says_when_it_resizes(run):
+  model = jmim.load(run)
+  file = io.BytesIO()
+  PIL.Image.new("RGB", (7, 6), (102, 102, 102)).save(file, "png")
+  with pytest.warns(UserWarning, match="6 x 7 pixels is resized to 4 x 4"):
+    got = model.preprocess([file.getvalue()])
+  np.testing.assert_allclose(got, np.zeros((1, 4, 4, 3)), atol=1e-6)

@@ -1,0 +1,55 @@
+import json
+import sys
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from jmim.tools import bench_peer  # noqa: E402  needs them
+
+SPEC = {
+  "width": 16,
+  "depth": 1,
+  "heads": 2,
+  "hidden": 32,
+  "size": 8,
+  "patch": 4,
+  "channels": 3,
+  "decoder_width": 16,
+  "decoder_depth": 1,
+  "decoder_heads": 2,
+  "decoder_hidden": 32,
+  "mask_ratio": 0.5,
+  "norm_pix": False,
+  "batch": 2,
+  "dtype": "float32",
+  "lr": 1e-2,
+  "betas": (0.9, 0.95),
+  "weight_decay": 0.0,
+}
+
+
+def test_it_builds_what_the_config_says():
+  model = bench_peer.build(SPEC)
+  assert model.config.hidden_size == 16 and model.config.patch_size == 4
+  assert model.config.decoder_intermediate_size == 32
+  assert model.config._attn_implementation == "sdpa"
+
+
+def test_it_trains_and_answers_each_line(monkeypatch, capsys):
+  lines = [json.dumps(SPEC), "1", "30"]
+  stream = iter(line + "\n" for line in lines)
+
+  class Input:
+    def readline(self):
+      return next(stream)
+
+    def __iter__(self):
+      return stream
+
+  monkeypatch.setattr(sys, "stdin", Input())
+  bench_peer.main()
+  facts, first, last = map(json.loads, capsys.readouterr().out.splitlines())
+  assert facts["name"].startswith("transformers") and facts["parameters"] > 0
+  assert last["loss"] < first["loss"] and last["seconds"] > 0
