@@ -11,11 +11,12 @@ from jmim.methods.diffusion import dit_moe
 def full(method: dit_moe.DiTMoE) -> pieces.Table:
   """DiT with the experts of a layer as one array, expert first."""
   theirs, ours = "blocks.{i}.moe", "blocks/layers/ffn"
+  moe = method.net.ffn(parent=None)
   rules = dit.network(method.net, mlp=False)
   rules += pieces.dense(f"{theirs}.gate", f"{ours}/router", bias=False)
   for part in ("gate", "up", "down"):
     each = tuple(
-      f"{theirs}.experts.{e}.{part}_proj.weight" for e in range(method.experts)
+      f"{theirs}.experts.{e}.{part}_proj.weight" for e in range(moe.experts)
     )
     # A single expert is one array on either side: it has its axis by the op.
     rules.append(
@@ -26,7 +27,7 @@ def full(method: dit_moe.DiTMoE) -> pieces.Table:
         axis=0,
       )
     )
-    if method.shared:
+    if moe.shared:
       name = f"{theirs}.shared_experts.{part}_proj"
       rules += pieces.dense(name, f"{ours}/shared/{part}", bias=False)
   for name in ("q_norm", "k_norm") if method.net.qk_norm else ():

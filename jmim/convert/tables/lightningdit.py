@@ -91,6 +91,8 @@ def is_sit(method: lightningdit.LightningDiT) -> str | None:
   net = method.net
   if net.rms or net.swiglu or net.theta or net.qk_norm:
     return "norm, swiglu, rotary, qk_norm are 'layer' and False there"
+  if net.out != 2 * method.channels:
+    return "spare=False, which is True there"
   return None
 
 
@@ -107,7 +109,6 @@ FAMILIES = {
     methods=("diffusion.lightningdit",),
     table=family.main(sit),
     containers=("ema.", "model.", ""),
-    fixed={"spare": True},
     check=is_sit,
     priority=1,
   ),
