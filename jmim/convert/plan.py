@@ -167,9 +167,7 @@ def _first(side: str | tuple[str, ...]) -> str:
 
 def _differences(expected, stored, short) -> list[str]:
   """A line for each name or shape that differs."""
-  lines = [
-    f"missing: {n} {s}" for n, s in expected.items() if n not in stored
-  ]
+  lines = [f"missing: {n} {s}" for n, s in expected.items() if n not in stored]
   lines += [
     f"unknown: {short[n]} {s}" for n, s in stored.items() if n not in expected
   ]

@@ -46,12 +46,14 @@ class Written(NamedTuple):
   Attributes:
     family: the layout.
     method: the method.
+    like: leaf name -> shape and type, of all its leaves.
     ours: leaf name -> array, of the leaves that have a place there.
     theirs: their name -> array.
   """
 
   family: layouts.Family
   method: Any
+  like: dict[str, Any]
   ours: dict[str, np.ndarray]
   theirs: dict[str, np.ndarray]
 
@@ -68,29 +70,24 @@ def tiny(name, **fields):
   cls = discovery.find(name)
   entries = field.settings(cls.tiny())
   for key, value in renamed.current(cls, fields).items():
-    entries[key] = (
-      entries[key] | value if isinstance(value, dict) else value
-    )
+    entries[key] = entries[key] | value if isinstance(value, dict) else value
   return validate.build(cls, entries, "method")
 
 
 def shapes(method):
-  """{"params": ..., "extra": ...} as shapes."""
+  """Leaf name -> shape and type, of "params/..." and "extra/..."."""
   like = {
     n: jax.ShapeDtypeStruct((2, *i.shape), i.dtype)
     for n, i in method.inputs().items()
   }
   params, extra = jax.eval_shape(method.init, jax.random.key(0), like)
-  return {"params": params, "extra": extra}
+  return trees.named({"params": params, "extra": extra})
 
 
 def filled(like):
   """Leaf name -> random array of these shapes."""
   rng = np.random.default_rng(0)
-  return {
-    n: rng.normal(size=x.shape).astype(x.dtype)
-    for n, x in trees.named(like).items()
-  }
+  return {n: rng.normal(size=x.shape).astype(x.dtype) for n, x in like.items()}
 
 
 def weights(arrays):
@@ -103,14 +100,17 @@ def weights(arrays):
 
 def export(name, method, arrays=None):
   """What the family writes of these, or of random, leaves of the method."""
-  family = families.find(name)
-  arrays = filled(shapes(method)) if arrays is None else arrays
+  family, like = families.find(name), shapes(method)
+  arrays = filled(like) if arrays is None else arrays
   ours = {
-    n: x for n, x in arrays.items() if not layouts.matches(family.unsupported, n)
+    n: x
+    for n, x in arrays.items()
+    if not layouts.matches(family.unsupported, n)
   }
   rules = family.table(method)
   table.check_export(rules, ours)
-  return Written(family, method, ours, dict(table.export_stream(rules, ours)))
+  theirs = dict(table.export_stream(rules, ours))
+  return Written(family, method, like, ours, theirs)
 
 
 def load(written, theirs=None, **options):
@@ -119,7 +119,7 @@ def load(written, theirs=None, **options):
     written.family,
     written.method,
     weights=weights(written.theirs if theirs is None else theirs),
-    like=shapes(written.method),
+    like=written.like,
     **options,
   )
   return made, dict(made.leaves())
@@ -150,8 +150,7 @@ def check(name, method, arrays=None):
   assert back.keys() == written.ours.keys()
   for leaf, array in written.ours.items():
     np.testing.assert_array_equal(back[leaf], array, leaf)
-  every = set(trees.named(shapes(method)))
-  assert set(made.fresh) == every - set(written.ours)
+  assert set(made.fresh) == set(written.like) - set(written.ours)
   return written
 
 

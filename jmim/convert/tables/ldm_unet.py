@@ -181,8 +181,8 @@ def full(method: ldm.LDM) -> pieces.Table:
   Other contexts than that of classes are not covered.
   """
   theirs, ours = "model.diffusion_model.", f"{family.MAIN}net/"
-  rules = table.placed(network(method.net), theirs, ours)
-  if method.task == "class":
+  rules = table.placed(network(method.net()), theirs, ours)
+  if method.condition.task == "class":
     name = f"{family.MAIN}condition/classes"
     rules.append(
       table.Rule(theirs="cond_stage_model.embedding.weight", ours=name)

@@ -2,7 +2,10 @@
 
 import kit
 import numpy as np
+import peers
 import pytest
+
+from jmim.core import tree as trees
 
 ATTENTION = "Transformer/encoderblock_1/MultiHeadDotProductAttention_0"
 
@@ -58,3 +61,18 @@ def test_a_pool_of_both_is_refused(written):
   method = kit.tiny("vit", pool="cls_mean")
   why = written.family.objection("supervised.backbone", method)
   assert why == "pool is 'cls' or 'mean' there"
+
+
+def test_timm_reads_the_file_and_computes_the_same(tmp_path, written):
+  timm = peers.timm()
+  np.savez(
+    tmp_path / "x.npz", **{f"params/{n}": x for n, x in written.theirs.items()}
+  )
+  sizes = {k: v for k, v in peers.TIMM.items() if k != "mlp_ratio"}
+  theirs = timm.create_model("vit_base_patch16_224", num_classes=6, **sizes)
+  theirs.load_pretrained(str(tmp_path / "x.npz"))
+  ours, x = peers.images()
+  params = trees.nested(written.ours)["params"]
+  got = peers.logits(written.method, params, ours)
+  want = peers.run(theirs, x).numpy()
+  np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-3)

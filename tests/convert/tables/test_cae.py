@@ -42,7 +42,9 @@ def test_layer_scales_are_gammas(written):
   np.testing.assert_array_equal(
     written.theirs[f"{BLOCK}.gamma_2_cross"], written.ours[gamma][1]
   )
-  none = kit.check("cae", kit.tiny("mim.cae", layer_scale=0.0, decoder_scale=0.0))
+  none = kit.check(
+    "cae", kit.tiny("mim.cae", layer_scale=0.0, decoder_scale=0.0)
+  )
   assert not [n for n in none.theirs if "gamma" in n]
 
 

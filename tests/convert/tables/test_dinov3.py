@@ -2,9 +2,11 @@
 
 import kit
 import numpy as np
+import peers
 import pytest
 
 from jmim.convert.tables import dinov3 as tables
+from jmim.core import tree as trees
 
 PLAIN = dict(positions="rotary", registers=2, layer_scale=0.5, key_bias=False)
 CASES = {
@@ -58,3 +60,28 @@ def test_what_it_cannot_be(change, seen):
   family = kit.export("dinov3", kit.tiny("vit", **PLAIN)).family
   method = kit.tiny("vit", **PLAIN | change)
   assert seen in family.objection("supervised.backbone", method)
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_timm_reads_the_authors_names(tmp_path, gated):
+  """timm's own reader of Meta's files is the second opinion on the names."""
+  act = "swiglu" if gated else "gelu"
+  fields = PLAIN | dict(eps=1e-5, registers=4, act=act, mlp_ratio=3.0)
+  written = kit.export("dinov3", kit.tiny("vit", **fields))
+  torch, timm = peers.torch(), peers.timm()
+  torch.save(
+    {n: torch.tensor(x) for n, x in written.theirs.items()},
+    tmp_path / "theirs.pth",
+  )
+  theirs = timm.create_model(
+    f"vit_{'small_plus' if gated else 'small'}_patch16_dinov3_qkvb",
+    pretrained=True,
+    pretrained_cfg_overlay=dict(file=str(tmp_path / "theirs.pth")),
+    **peers.TIMM,
+  ).eval()
+  ours, x = peers.images()
+  with torch.no_grad():
+    want = theirs.forward_features(x).numpy()
+  params = trees.nested(written.ours)["params"]
+  got = peers.latent(written.method, params, ours)
+  np.testing.assert_allclose(got, want, atol=1e-4 * np.abs(want).max())

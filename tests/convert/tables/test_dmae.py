@@ -19,7 +19,7 @@ def test_a_projection_of_one_layer_has_no_number():
 
 
 def test_two_layers_are_numbered():
-  method = kit.tiny("distill.dmae", projection="mlp-2layer")
+  method = kit.tiny("distill.dmae", projection="mlp-1layer")
   written = kit.check("dmae", method)
   names = {n for n in written.theirs if n.startswith(HEADS)}
   assert names == {

@@ -83,7 +83,9 @@ def test_sit_has_the_names_of_dit():
 
 
 def test_a_sit_is_exported_as_one():
-  authors = lambda **f: families.for_export("authors", NAME, kit.tiny(NAME, **f))
+  authors = lambda **f: families.for_export(
+    "authors", NAME, kit.tiny(NAME, **f)
+  )
   assert authors(**SIT)[0] == "sit"
   assert authors()[0] == "lightningdit"
   assert authors(**SIT | dict(spare=False))[0] == "lightningdit"

@@ -74,5 +74,3 @@ def test_a_fine_tuned_classifier_learns_its_positions():
   np.testing.assert_array_equal(
     made.theirs["head.weight"], made.ours["params/main/head/head/kernel"].T
   )
-
-
