@@ -22,9 +22,9 @@ PARTS = {
 def student(method: maskalign.MaskAlign) -> pieces.Table:
   """Student, W and heads."""
   rules = pieces.encoder(method.encoder, "encoder/")
-  if method.fusion != "simple":
+  if method.alignment.fusion != "simple":
     rules.append(table.Rule(theirs="distill_weights", ours="fusion"))
-  for index, part in PARTS[method.projection.kind]:
+  for index, part in PARTS[method.alignment.head]:
     make = pieces.norm if part == "norm" else pieces.dense
     rules += make(f"distill_heads.{{i}}{index}", f"heads/layers/{part}")
   return rules

@@ -1,5 +1,6 @@
 """ViT and I-JEPA of Transformers: q, k and v apart, a config.json."""
 
+import converted
 import kit
 import numpy as np
 import peers
@@ -92,14 +93,16 @@ def test_the_library_computes_the_same_without_a_head(tmp_path):
 
 def test_an_exported_folder_is_all_transformers_needs(tmp_path):
   library = peers.transformers()
-  run = peers.workdir(tmp_path, "supervised.backbone", "timm_vit", **kit.VIT)
+  run = converted.workdir(
+    tmp_path, "supervised.backbone", "timm_vit", **kit.VIT
+  )
   exporting.run(run, "hf", tmp_path / "hub")
-  want = jmim.load(run)("logits", [peers.PICTURE])
+  want = jmim.load(run)("logits", [converted.PICTURE])
   auto = library.AutoModelForImageClassification
   theirs = auto.from_pretrained(tmp_path / "hub")
   processor = library.AutoImageProcessor.from_pretrained(tmp_path / "hub")
-  x = processor(peers.PICTURE, return_tensors="pt")["pixel_values"]
-  ours = jmim.load(tmp_path / "hub").preprocess([peers.PICTURE])
+  x = processor(converted.PICTURE, return_tensors="pt")["pixel_values"]
+  ours = jmim.load(tmp_path / "hub").preprocess([converted.PICTURE])
   # Their resize is torchvision's, ours Pillow's: rounding of pixels apart.
   np.testing.assert_allclose(
     np.moveaxis(x.numpy(), 1, -1), ours, atol=2.1 / 255 / 0.5

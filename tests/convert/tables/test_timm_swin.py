@@ -1,5 +1,6 @@
 """Swin of timm: merging before a stage, "head.fc"; SimMIM's backbone."""
 
+import converted
 import kit
 import numpy as np
 import peers
@@ -129,11 +130,11 @@ def test_an_exported_folder_is_all_timm_and_transformers_need(tmp_path):
     mixup=0.0,
     cutmix=0.0,
   )
-  run = peers.workdir(tmp_path, METHOD, NAME, **fields)
-  want = jmim.load(run)("logits", [peers.PICTURE])
+  run = converted.workdir(tmp_path, METHOD, NAME, **fields)
+  want = jmim.load(run)("logits", [converted.PICTURE])
   for format_ in ("timm", "hf"):
     exporting.run(run, format_, tmp_path / format_)
-  x = jmim.load(tmp_path / "timm").preprocess([peers.PICTURE])
+  x = jmim.load(tmp_path / "timm").preprocess([converted.PICTURE])
   x = peers.channels_first(x)
   folder = f"local-dir:{tmp_path / 'timm'}"
   theirs = peers.timm().create_model(folder, pretrained=True)

@@ -1,5 +1,6 @@
 """timm's VisionTransformer: its norms, and MAE's encoder."""
 
+import converted
 import kit
 import numpy as np
 import peers
@@ -106,12 +107,12 @@ def test_the_library_has_the_same_shapes(architecture):
 
 def test_an_exported_folder_is_all_timm_needs(tmp_path):
   timm = peers.timm()
-  run = peers.workdir(tmp_path, "supervised.backbone", NAME, **kit.VIT)
+  run = converted.workdir(tmp_path, "supervised.backbone", NAME, **kit.VIT)
   exporting.run(run, "timm", tmp_path / "hub")
   model = jmim.load(tmp_path / "hub")
   theirs = timm.create_model(f"local-dir:{tmp_path / 'hub'}", pretrained=True)
-  x = peers.channels_first(model.preprocess([peers.PICTURE]))
-  want = model("logits", [peers.PICTURE])
+  x = peers.channels_first(model.preprocess([converted.PICTURE]))
+  want = model("logits", [converted.PICTURE])
   np.testing.assert_allclose(peers.run(theirs, x).numpy(), want, atol=1e-4)
   data = timm.data.resolve_model_data_config(theirs)
   assert list(data["mean"]) == [0.1, 0.2, 0.3]
