@@ -53,7 +53,7 @@ ALLOWED = {
   # They meet: method, data and evaluators, each found by name at run time.
   "session": BELOW_SESSION,
   "convert.tables": {"convert", "core", "methods", "nn"},
-  "convert": BELOW_SESSION | {"convert.tables", "session"},
+  "convert": BELOW_SESSION | {"session"},
   "modes": BELOW_SESSION | {"convert", "report", "session"},
   # The doors.
   "hub": BELOW_SESSION | {"convert", "session"},

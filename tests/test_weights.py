@@ -22,6 +22,7 @@ from jmim.convert import table
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.core import tree as trees
+from jmim.core import validate
 from jmim.methods.mim import mae
 from jmim.modes import evaluate
 from jmim.modes import train
@@ -66,11 +67,11 @@ def theirs(recipe):
   """A random file of the authors' MAE."""
   config = configs.load(str(recipe))
   fields = {k: v for k, v in config.method.items() if k != "type"}
-  method = mae.MAE(**fields)
+  method = validate.build(mae.MAE, fields, "method")
   like = trees.named(importing.shapes(method))
   rng = np.random.default_rng(0)
   named = {n: rng.normal(size=x.shape).astype("f4") for n, x in like.items()}
-  rules = families.FAMILIES["mae"].table(method)
+  rules = families.find("mae").table(method)
   return dict(table.export_stream(rules, named))
 
 
@@ -292,7 +293,7 @@ def test_a_loaded_model_samples(tmp_path):
   like = trees.named(importing.shapes(method))
   rng = np.random.default_rng(0)
   named = {n: rng.normal(0, 0.1, x.shape).astype("f4") for n, x in like.items()}
-  rules = families.FAMILIES["dit"].table(method)
+  rules = families.find("dit").table(method)
   np.savez(tmp_path / "w.npz", **dict(table.export_stream(rules, named)))
   importing.run("dit", str(tmp_path / "w.npz"), config, tmp_path / "run")
   exporting.run(tmp_path / "run", "hf", tmp_path / "hub")

@@ -5,9 +5,9 @@
       --config=configs/mae_imagenet.py --out=runs/mae_b
 
 --config is a recipe (with its arguments, and --config.key=value); it is not
-needed where a config.json lies beside the weights. --from=auto asks that
-file. --resize takes positions of another grid. --ignore=REGEX,REGEX leaves
-arrays of theirs out. --list names the families.
+needed where a config.json lies beside the weights. --from=auto, the default,
+detects the family by that file. --resize takes positions of another grid.
+--ignore=REGEX,REGEX leaves arrays of theirs out. --list names the families.
 """
 
 import pathlib
@@ -29,16 +29,15 @@ def main(argv: Sequence[str]) -> None:
   Raises:
     UserError: a mistake in the flags, or weights that do not fit.
   """
-  given, overrides = parse(argv)
-  if "help" in given:
+  flags, overrides = parse(argv)
+  if "help" in flags:
     print(__doc__)
     return
-  if "list" in given:
-    for name, family in families.FAMILIES.items():
-      print(f"{name:26}{family.library:12}{', '.join(family.methods)}")
+  if "list" in flags:
+    print("\n".join(map(_row, families.names())))
     return
   for name in ("weights", "out"):
-    if not given.get(name):
+    if not flags.get(name):
       raise errors.UserError(
         f"no --{name}",
         "--from=FAMILY --weights=FILE --out=WORKDIR",
@@ -46,34 +45,44 @@ def main(argv: Sequence[str]) -> None:
         f"--{name}",
       )
   config = None
-  if given.get("config"):
-    config = configs.override(configs.load(given["config"]), overrides)
+  if flags.get("config"):
+    config = configs.override(configs.load(flags["config"]), overrides)
     validate.validate(config)
-  ignore = [p for p in given.get("ignore", "").split(",") if p]
-  out = pathlib.Path(given["out"]).expanduser()
+  ignore = [p for p in flags.get("ignore", "").split(",") if p]
+  out = pathlib.Path(flags["out"]).expanduser()
   lines = importing.run(
-    given.get("from", "auto"),
-    given["weights"],
+    flags.get("from", "auto"),
+    flags["weights"],
     config=config,
     out=out,
-    resize="resize" in given,
+    resize="resize" in flags,
     ignore=ignore,
   )
   print("\n".join([*lines, f"done: {out}"]))
 
 
+def _row(name: str) -> str:
+  """Name, library and methods of a family."""
+  family = families.find(name)
+  return f"{name:26}{family.library:12}{', '.join(family.methods)}"
+
+
 def parse(argv: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-  """({flag: value}, config overrides)."""
-  given, overrides = {}, []
+  """({flag: value}, config overrides).
+
+  Raises:
+    UserError: an unknown flag.
+  """
+  flags, overrides = {}, []
   for word in argv:
     name, _, value = word.removeprefix("--").partition("=")
     if word.startswith("--config."):
       overrides.append(word.removeprefix("--config."))
     elif word.startswith("--") and name in FLAGS:
-      given[name] = value
+      flags[name] = value
     else:
       raise validate.unknown(word, [f"--{f}" for f in FLAGS], word, "flags")
-  return given, overrides
+  return flags, overrides
 
 
 if __name__ == "__main__":

@@ -41,6 +41,9 @@ class Leaves(Mapping[str, np.ndarray]):
     Args:
       workdir: of the run.
       weights: "raw" or "ema".
+
+    Raises:
+      UserError: no checkpoint, or one without these weights.
     """
     self._store = checkpoint.Checkpoints(workdir, write=False)
     self.step = weight_files.newest(self._store)
@@ -100,33 +103,37 @@ def run(
     lines about what the format has no place for.
 
   Raises:
-    UserError: no checkpoint, or a method that cannot be said that way.
+    UserError: no checkpoint, or a method that the format cannot hold.
   """
   leaves = Leaves(workdir, weights)
   config = ml_collections.ConfigDict(checkpoint.read_config(workdir))
-  method, name, left = build.make_method(config), "", []
-  family = None
+  method, name, family = build.make_method(config), "", None
+  dropped: list[str] = []
   if library != "safetensors":
     name, family = families.for_export(library, config.method.type, method)
-    left = [n for n in leaves if layouts.matches(family.left_out, n)]
+    dropped = [n for n in leaves if layouts.matches(family.unsupported, n)]
   out.mkdir(parents=True, exist_ok=True)
   if family is None:
     files.write(out / WEIGHTS, leaves.specs(), leaves.items())
   else:
-    _write(family, method, leaves=leaves, left=left, out=out)
+    _write(family, method, leaves=leaves, dropped=dropped, out=out)
   leaves.close()
   describe(out, config, family, method)
-  note = {"family": name, "step": leaves.step, "weights": weights}
-  text = {"config": json.loads(config.to_json()), **note}
-  (out / JMIM).write_text(json.dumps(text, indent=2) + "\n")
+  content = {
+    "config": json.loads(config.to_json()),
+    "family": name,
+    "step": leaves.step,
+    "weights": weights,
+  }
+  (out / JMIM).write_text(json.dumps(content, indent=2) + "\n")
   (out / "README.md").write_text(card(workdir, config, name, leaves.step))
-  return [f"no place for: {n}" for n in left]
+  return [f"no place for: {n}" for n in dropped]
 
 
-def _write(family, method, leaves, left, out) -> None:
-  """The arrays in the layout of a family."""
+def _write(family, method, leaves, dropped, out) -> None:
+  """Writes the arrays in the layout of a family."""
   rules = family.table(method)
-  specs = {n: s for n, s in leaves.specs().items() if n not in left}
+  specs = {n: s for n, s in leaves.specs().items() if n not in dropped}
   tables.check_export(rules, specs)
   like = {n: np.broadcast_to(np.zeros((), d), s) for n, (s, d) in specs.items()}
   shapes = tables.shapes(rules, like)
@@ -137,8 +144,8 @@ def _write(family, method, leaves, left, out) -> None:
   name = WEIGHTS
   if family.write_config and "_class_name" in family.write_config(method):
     name = "diffusion_pytorch_model.safetensors"
-  wanted = {n: (s, np.dtype(np.float32)) for n, s in shapes.items()}
-  files.write(out / name, wanted, arrays)
+  theirs = {n: (s, np.dtype(np.float32)) for n, s in shapes.items()}
+  files.write(out / name, theirs, arrays)
 
 
 def describe(
@@ -147,23 +154,30 @@ def describe(
   family: layouts.Family | None,
   method: Any,
 ) -> None:
-  """config.json and preprocessor_config.json, where the library has them."""
+  """Writes config.json and preprocessor_config.json, where they exist.
+
+  Args:
+    out: the folder.
+    config: of the run.
+    family: layout of the weights; None: our own.
+    method: of the run.
+  """
   if family is None or family.write_config is None:
     return
-  image, own = preprocessing(config), family.write_config(method)
+  image, settings = preprocessing(config), family.write_config(method)
   if family.library == "timm":
-    own["pretrained_cfg"] = {
+    settings["pretrained_cfg"] = {
       "input_size": [method.channels, method.size, method.size],
       "mean": image["image_mean"],
       "std": image["image_std"],
       "interpolation": "bicubic",
       "fixed_input_size": True,
       "crop_pct": method.size / max(method.size, config.data.eval_resize),
-      "num_classes": own["num_classes"],
+      "num_classes": settings["num_classes"],
       "first_conv": "patch_embed.proj",
-      "classifier": own.pop("classifier", "head"),
+      "classifier": settings.pop("classifier", "head"),
     }
-  _dump(out / "config.json", own)
+  _dump(out / "config.json", settings)
   if family.library == "hf":
     _dump(out / "preprocessor_config.json", image)
 
@@ -180,7 +194,7 @@ def preprocessing(config: ml_collections.ConfigDict) -> dict[str, Any]:
   """
   data = config.data
   side = {"height": data.size, "width": data.size}
-  found = {
+  shared = {
     "do_resize": True,
     "do_rescale": True,
     "rescale_factor": 1 / 255,
@@ -190,13 +204,13 @@ def preprocessing(config: ml_collections.ConfigDict) -> dict[str, Any]:
     "resample": 3,
   }
   if data.eval_crop == "center":
-    return found | {
+    return shared | {
       "image_processor_type": "CLIPImageProcessor",
       "do_center_crop": True,
       "size": {"shortest_edge": data.eval_resize or data.size},
       "crop_size": side,
     }
-  return found | {"image_processor_type": "ViTImageProcessor", "size": side}
+  return shared | {"image_processor_type": "ViTImageProcessor", "size": side}
 
 
 def card(
@@ -205,7 +219,14 @@ def card(
   family: str,
   step: int,
 ) -> str:
-  """The model card: what it is, how to load it, what was measured."""
+  """The model card: what it is, how to load it, what was measured.
+
+  Args:
+    workdir: of the run.
+    config: of the run.
+    family: name of the layout; "": our own.
+    step: that was exported.
+  """
   lines = [
     "---",
     "library_name: jmim",
@@ -227,17 +248,17 @@ def card(
     "## Figures",
     "",
   ]
-  figures = measured(workdir)
+  figures = read_figures(workdir)
   lines += figures or ["No evaluation was logged."]
-  own = json.dumps(json.loads(config.method.to_json()), indent=2)
-  return "\n".join([*lines, "", "## Method", "", "```json", own, "```", ""])
+  method = json.dumps(json.loads(config.method.to_json()), indent=2)
+  return "\n".join([*lines, "", "## Method", "", "```json", method, "```", ""])
 
 
-def measured(workdir: pathlib.Path) -> list[str]:
-  """A table of the last value of each evaluation of a run."""
+def read_figures(workdir: pathlib.Path) -> list[str]:
+  """Lines of a table of the last value of each evaluation; [] without any."""
   last = {}
-  known = (workdir / "metrics.jsonl").is_file()  # not of converted weights
-  for line in writers.read(workdir) if known else ():
+  logged = (workdir / "metrics.jsonl").is_file()  # not of converted weights
+  for line in writers.read(workdir) if logged else ():
     if "eval" in line:
       last |= {
         key: (value, line["step"])

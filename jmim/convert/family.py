@@ -2,10 +2,12 @@
 
 A family is data: a table of names (`table`), what may stand around and beside
 them in a file, and, where the library keeps a config.json, the same options in
-its words. Both directions read the same description. `families` lists them.
+its words. Both directions read the same description. Each file of
+`convert.tables` ends with its families; `families` finds them.
 """
 
 import dataclasses
+import operator
 import re
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -26,7 +28,7 @@ class Family:
 
   Attributes:
     library: "authors", "hf" (transformers, diffusers), "timm", "big_vision".
-    methods: that it is for, as of `core.discovery.find`.
+    methods: methods that hold it, as `core.discovery.find` takes them.
     table: method -> rules; our names are "params/<player>/...", "extra/...".
     containers: prefixes of their names; the first that is there is the one
       that is read, what is outside of it is listed as ignored.
@@ -34,11 +36,17 @@ class Family:
     ignored: regexes of their arrays that hold nothing of ours.
     optional: regexes of our leaves that their files may lack all together
       (a decoder, a head); these stay fresh.
-    left_out: regexes of our leaves they have no place for; listed.
-    fixed: fields of the method that the layout fixes.
-    wants: other conditions on the method: None, or what is wrong.
+    unsupported: regexes of our leaves they have no place for; listed.
+    fixed: fields of the method that the layout fixes, by dotted name.
+    check: other conditions: method -> None, or what is wrong.
     read_config: their config.json -> fields of the method.
     write_config: method -> their config.json.
+    architectures: entries of `architectures` in a config.json that detect it;
+      they tell more than
+    model_types: values of `model_type` or `_class_name` that detect it.
+    timm_names: first words of timm's `architecture` that detect it.
+    priority: exports take the fitting family with the highest, where one is a
+      special case of another.
   """
 
   library: str
@@ -48,14 +56,18 @@ class Family:
   aliases: tuple[tuple[str, str], ...] = ()
   ignored: tuple[str, ...] = ()
   optional: tuple[str, ...] = ()
-  left_out: tuple[str, ...] = ()
+  unsupported: tuple[str, ...] = ()
   fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-  wants: Callable[[Any], str | None] = lambda method: None
+  check: Callable[[Any], str | None] = lambda method: None
   read_config: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
   write_config: Callable[[Any], dict[str, Any]] | None = None
+  architectures: tuple[str, ...] = ()
+  model_types: tuple[str, ...] = ()
+  timm_names: tuple[str, ...] = ()
+  priority: int = 0
 
   def objection(self, name: str, method: Any) -> str | None:
-    """Why a method cannot be said in this layout; None: it can.
+    """Why a method does not fit this layout; None: it does.
 
     Args:
       name: of the method ("mim.mae").
@@ -63,10 +75,11 @@ class Family:
     """
     if name not in self.methods:
       return f"it is for {', '.join(self.methods)}"
-    for field, value in self.fixed.items():
-      if getattr(method, field) != value:
-        return f"{field}={getattr(method, field)!r}, which is {value!r} there"
-    return self.wants(method)
+    for field, expected in self.fixed.items():
+      value = operator.attrgetter(field)(method)
+      if value != expected:
+        return f"{field}={value!r}, which is {expected!r} there"
+    return self.check(method)
 
   def names(self, theirs: Iterable[str]) -> tuple[dict[str, str], list[str]]:
     """Names as the table spells them.
@@ -78,19 +91,19 @@ class Family:
       {table's name: name in the file} and the names outside the container.
     """
     theirs = list(theirs)
-    inside = next(
+    container = next(
       (c for c in self.containers if any(n.startswith(c) for n in theirs)), ""
     )
-    found, outside = {}, []
+    inside, outside = {}, []
     for name in theirs:
-      if not name.startswith(inside):
+      if not name.startswith(container):
         outside.append(name)
         continue
-      short = name.removeprefix(inside)
+      short = name.removeprefix(container)
       for pattern, replacement in self.aliases:
         short = re.sub(pattern, replacement, short)
-      found[short] = name
-    return found, outside
+      inside[short] = name
+    return inside, outside
 
 
 def matches(patterns: Iterable[str], name: str) -> bool:

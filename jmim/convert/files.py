@@ -1,8 +1,8 @@
-"""Files of weights as lazy mappings: name -> array, read when asked for.
+"""Files of weights as lazy mappings: name -> array, read one at a time.
 
 `.safetensors`, `.npz`, torch's `.pth`, `.pt` and `.bin` (see `pickles`), a
-sharded `*.index.json`, or a folder that holds one of them. What a file is says
-its content, not its name.
+sharded `*.index.json`, or a folder that holds one of them. The content of a
+file decides what it is, not its name.
 """
 
 import dataclasses
@@ -24,6 +24,7 @@ import safetensors
 
 from jmim.checkpoints import npz
 from jmim.convert import pickles
+from jmim.convert import storage as storages
 from jmim.core import errors
 
 # In a folder, the first of these that is there.
@@ -68,10 +69,10 @@ class Weights(Mapping[str, np.ndarray]):
   """The arrays of a file; `weights[name]` reads one."""
 
   def __init__(self, entries: dict[str, Entry], where: str):
-    """Keeps what the readers found.
+    """Makes a mapping of the entries of a file.
 
     Args:
-      entries: of all arrays.
+      entries: name -> entry, of all arrays.
       where: the file, for messages.
     """
     self.entries, self.where = entries, where
@@ -79,10 +80,11 @@ class Weights(Mapping[str, np.ndarray]):
   def __getitem__(self, name: str) -> np.ndarray:
     entry = self.entries[name]
     try:
-      found = entry.read()
+      array = entry.read()
     except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError) as e:
       raise _error(self.where, f"{name} cannot be read ({e})") from e
-    return found.view(ml_dtypes.bfloat16) if found.dtype == "V2" else found
+    # numpy stores bfloat16, which it does not know, as two bytes.
+    return array.view(ml_dtypes.bfloat16) if array.dtype == "V2" else array
 
   def __iter__(self) -> Iterator[str]:
     return iter(self.entries)
@@ -91,11 +93,11 @@ class Weights(Mapping[str, np.ndarray]):
     return len(self.entries)
 
   def shape(self, name: str) -> tuple[int, ...]:
-    """Of an array, without reading it."""
+    """Shape of an array, without reading it."""
     return self.entries[name].shape
 
   def renamed(self, names: Mapping[str, str]) -> "Weights":
-    """Those of `names`, as {new: old}."""
+    """The arrays named by {new: old}, under their new names."""
     return Weights({n: self.entries[o] for n, o in names.items()}, self.where)
 
 
@@ -106,18 +108,18 @@ def read(path: str | pathlib.Path) -> Weights:
     UserError: nothing there, an unknown or damaged file, or a pickle that
       wants to do more than make tensors (it is not run).
   """
-  path = found = pathlib.Path(path).expanduser()
+  path = file = pathlib.Path(path).expanduser()
   if path.is_dir():
-    found = next((path / n for n in FOLDER if (path / n).is_file()), None)
-    if found is None:
+    file = next((path / n for n in FOLDER if (path / n).is_file()), None)
+    if file is None:
       raise _error(path, "no weights in this folder", ", ".join(FOLDER))
-  if not found.is_file():
+  if not file.is_file():
     raise _error(path, "no such file")
   try:
-    return Weights(_entries(found), str(found))
-  except pickles.Refused as e:
+    return Weights(_entries(file), str(file))
+  except storages.Refused as e:
     raise errors.UserError(
-      f"{found}: {e}",
+      f"{file}: {e}",
       "a file of tensors",
       "fetch it again, or ask for safetensors; a reader that runs pickles "
       "would run this one",
@@ -130,7 +132,7 @@ def read(path: str | pathlib.Path) -> Weights:
     KeyError,
     EOFError,
   ) as e:
-    raise _error(found, f"{type(e).__name__}: {e}") from e
+    raise _error(file, f"{type(e).__name__}: {e}") from e
 
 
 def _entries(path: pathlib.Path) -> dict[str, Entry]:
@@ -153,29 +155,29 @@ def _entries(path: pathlib.Path) -> dict[str, Entry]:
 
 def _safetensors(path: pathlib.Path) -> dict[str, Entry]:
   opened = safetensors.safe_open(str(path), "np")
-  found = {}
+  entries = {}
   for name in opened.keys():  # noqa: SIM118  it is no dict
     part = opened.get_slice(name)
     code = part.get_dtype()
     if code not in SAFE:
       raise ValueError(f"{name} has the element type {code}")
     dtype = np.dtype(getattr(ml_dtypes, SAFE[code], None) or SAFE[code])
-    found[name] = Entry(
+    entries[name] = Entry(
       tuple(part.get_shape()), dtype, lambda n=name: opened.get_tensor(n)
     )
-  return found
+  return entries
 
 
 def _npz(path: pathlib.Path) -> dict[str, Entry]:
   stored = np.load(path, allow_pickle=False)
-  found = {}
+  entries = {}
   for name in stored.files:
     with stored.zip.open(f"{name}.npy") as file:
       shape, dtype = npz.header(file)
     if dtype.hasobject:
-      raise pickles.Refused(f"{name} holds pickled objects; nothing was run")
-    found[name] = Entry(shape, dtype, lambda n=name: stored[n])
-  return found
+      raise storages.Refused(f"{name} holds pickled objects; nothing was run")
+    entries[name] = Entry(shape, dtype, lambda n=name: stored[n])
+  return entries
 
 
 def _torch(path: pathlib.Path) -> dict[str, Entry]:
@@ -189,12 +191,12 @@ def _sharded(path: pathlib.Path) -> dict[str, Entry]:
   """An index: {"weight_map": {name: file beside it}}."""
   names = json.loads(path.read_text())["weight_map"]
   files = {n: path.parent / n for n in sorted(set(names.values()))}
-  wrong = [n for n in files if pathlib.PurePath(n).name != n]
+  elsewhere = [n for n in files if pathlib.PurePath(n).name != n]
   lacking = [n for n, file in files.items() if not file.is_file()]
-  if wrong or lacking:
+  if elsewhere or lacking:
     raise ValueError(
-      f"its parts {', '.join((wrong or lacking)[:8])} are "
-      f"{'not beside it' if wrong else 'missing'}"
+      f"its parts {', '.join((elsewhere or lacking)[:8])} are "
+      f"{'not beside it' if elsewhere else 'missing'}"
     )
   parts = {n: _entries(file) for n, file in files.items()}
   absent = [n for n, file in names.items() if n not in parts[file]]
@@ -214,14 +216,14 @@ def write(
   The package's own writer wants all of them in memory at once.
 
   Args:
-    path: of the file; it appears when it is complete.
+    path: the file; it appears when it is complete.
     specs: name -> (shape, dtype).
     arrays: (name, array) in the order of `specs`.
-    metadata: strings of the header; Transformers wants {"format": "pt"}.
+    metadata: strings of the header; Transformers needs {"format": "pt"}.
   """
   path, at = pathlib.Path(path), 0
-  notes = {"format": "pt", **(metadata or {})}
-  header: dict[str, Any] = {"__metadata__": notes}
+  strings = {"format": "pt", **(metadata or {})}
+  header: dict[str, Any] = {"__metadata__": strings}
   for name, (shape, dtype) in specs.items():
     dtype = np.dtype(dtype)
     end = at + math.prod(shape) * dtype.itemsize
@@ -234,9 +236,9 @@ def write(
   with temporary.open("wb") as file:
     file.write(struct.pack("<Q", len(text)) + text)
     stream = iter(arrays)  # zip would hold each array while the next is made
-    for wanted, (shape, dtype) in specs.items():
+    for expected, (shape, dtype) in specs.items():
       name, array = next(stream)
-      assert (name, array.shape) == (wanted, tuple(shape)), (name, wanted)
+      assert (name, array.shape) == (expected, tuple(shape)), (name, expected)
       array = np.asarray(array, dtype, order="C")
       file.write(array.reshape(-1).view(np.uint8).data)
       del array

@@ -46,12 +46,12 @@ def run(
   """Converts a file of weights to a workdir.
 
   Args:
-    name: of the family; "auto": what the config.json beside it says.
+    name: the family; "auto": detected by the config.json beside the file.
     path: file or folder.
     config: of the run; None: made from the config.json beside the file.
     out: the workdir, without a checkpoint.
     resize: resize positions of another grid.
-    ignore: regexes of their names that are not wanted.
+    ignore: regexes of their names to leave out.
 
   Returns:
     lines about names without a partner.
@@ -81,7 +81,7 @@ def run(
       "--out",
     )
   like = shapes(method)
-  made = plans.make(
+  plan = plans.make(
     family,
     method,
     weights=weights,
@@ -89,10 +89,20 @@ def run(
     resize_positions=resize,
     ignore=ignore,
   )
-  named = load(made, method, like, config)
+  state = _state(load(plan, method, like, config))
+  content = json.loads(config.to_json())
+  source = {"family": name, "weights": weights.where}
+  store.save(0, state, {"config": content, "imported": source})
+  store.close()
+  (out / CONFIG).write_text(json.dumps(content, indent=2) + "\n")
+  return plan.lines()
+
+
+def _state(named: Mapping[str, jax.Array]) -> states.State:
+  """The state of step 0 with these leaves, and nothing to train them with."""
   zero = np.zeros((), np.int32)
   tree = {"params": {}, "extra": {}} | trees.nested(named)
-  state = states.State(
+  return states.State(
     step=zero,
     params=tree["params"],
     opt={},
@@ -103,12 +113,6 @@ def run(
     skipped=zero,
     skipped_total=zero,
   )
-  settings = json.loads(config.to_json())
-  notes = {"family": name, "weights": weights.where}
-  store.save(0, state, {"config": settings, "imported": notes})
-  store.close()
-  (out / CONFIG).write_text(json.dumps(settings, indent=2) + "\n")
-  return made.lines()
 
 
 def resolve(
@@ -116,18 +120,23 @@ def resolve(
 ) -> tuple[str, ml_collections.ConfigDict]:
   """The family's name and the config, from what is beside the weights.
 
+  Args:
+    name: the family, or "auto".
+    path: file or folder of the weights.
+    config: of the run, or None.
+
   Raises:
-    UserError: neither is given and no config.json tells.
+    UserError: a family or config is missing, and no config.json says it.
   """
   beside = settings(path)
   if name == "auto":
-    name = families.told(beside)
+    name = families.detect(beside)
     if not name:
       keys = ("architecture", "model_type", "_class_name")
       kind = next((beside[k] for k in keys if beside.get(k)), "")
       raise errors.UserError(
         f"{path}: config.json says {kind or 'nothing'}",
-        f"one of {', '.join(families.MODEL_TYPES)}, or --from",
+        f"one of {', '.join(families.detectable())}, or --from",
         "name the family",
         "--from",
       )
@@ -140,14 +149,23 @@ def resolve(
         "add --config=configs/<recipe>.py",
         "--config",
       )
-    config = derived(family, beside, processor(path))
+    config = derive(family, beside, processor(path))
   return name, config
 
 
-def derived(
+def derive(
   family: layouts.Family, beside: Mapping[str, Any], image: dict[str, Any]
 ) -> ml_collections.ConfigDict:
-  """A config from a library's config.json and its preprocessing."""
+  """A config from a library's config.json and its preprocessing.
+
+  Args:
+    family: has a `read_config`.
+    beside: the config.json.
+    image: keys of `config.data`, see `processor`.
+
+  Raises:
+    UserError: the config.json lacks a size.
+  """
   try:
     fields = family.read_config(beside)
   except KeyError as e:
@@ -171,8 +189,8 @@ def derived(
 
 
 def _folder(path: str) -> pathlib.Path:
-  found = pathlib.Path(path).expanduser()
-  return found if found.is_dir() else found.parent
+  where = pathlib.Path(path).expanduser()
+  return where if where.is_dir() else where.parent
 
 
 def settings(path: str) -> dict[str, Any]:
@@ -186,33 +204,41 @@ def processor(path: str) -> dict[str, Any]:
 
   Transformers' preprocessor_config.json, or timm's `pretrained_cfg`.
   """
-  file, timm = _folder(path) / PROCESSOR, settings(path).get("pretrained_cfg")
+  timm = settings(path).get("pretrained_cfg")
   if timm:
-    found = {"mean": tuple(timm["mean"]), "std": tuple(timm["std"])}
-    if timm.get("crop_pct") and timm.get("crop_mode", "center") == "center":
-      side = int(timm["input_size"][-1] / timm["crop_pct"])
-      found |= {"eval_crop": "center", "eval_resize": side}
-    return found
-  if not file.is_file():
-    return {}
-  given = json.loads(file.read_text())
-  found = {}
-  if given.get("do_normalize", True) and "image_mean" in given:
-    found = {
-      "mean": tuple(given["image_mean"]),
-      "std": tuple(given["image_std"]),
+    return _timm_processor(timm)
+  file = _folder(path) / PROCESSOR
+  return _hf_processor(json.loads(file.read_text())) if file.is_file() else {}
+
+
+def _timm_processor(config: Mapping[str, Any]) -> dict[str, Any]:
+  """Keys of `config.data` of a `pretrained_cfg`."""
+  keys = {"mean": tuple(config["mean"]), "std": tuple(config["std"])}
+  if config.get("crop_pct") and config.get("crop_mode", "center") == "center":
+    side = int(config["input_size"][-1] / config["crop_pct"])
+    keys |= {"eval_crop": "center", "eval_resize": side}
+  return keys
+
+
+def _hf_processor(config: Mapping[str, Any]) -> dict[str, Any]:
+  """Keys of `config.data` of a preprocessor_config.json."""
+  keys = {}
+  if config.get("do_normalize", True) and "image_mean" in config:
+    keys = {
+      "mean": tuple(config["image_mean"]),
+      "std": tuple(config["image_std"]),
     }
-  if given.get("do_center_crop"):
-    size = given.get("size", {})
+  if config.get("do_center_crop"):
+    size = config.get("size", {})
     side = size if isinstance(size, int) else size.get("shortest_edge", 0)
-    found |= {"eval_crop": "center", "eval_resize": side}
-  return found
+    keys |= {"eval_crop": "center", "eval_resize": side}
+  return keys
 
 
 def shapes(method: methods.Method) -> dict[str, Any]:
   """{"params": ..., "extra": ...} of a method, as shapes."""
-  made = jax.eval_shape(lambda: _init(method, 0))
-  return dict(zip(("params", "extra"), made, strict=True))
+  params, extra = jax.eval_shape(lambda: _init(method, 0))
+  return {"params": params, "extra": extra}
 
 
 def _init(method, seed):
@@ -224,24 +250,31 @@ def _init(method, seed):
 
 
 def load(
-  made: plans.Plan,
+  plan: plans.Plan,
   method: methods.Method,
   like: Any,
   config: ml_collections.ConfigDict,
 ) -> dict[str, jax.Array]:
-  """Leaf name -> array on the mesh of the config, the fresh ones included."""
+  """Leaf name -> array on the mesh of the config, the fresh ones included.
+
+  Args:
+    plan: the import.
+    method: makes the leaves that the file lacks.
+    like: shapes of the method, see `shapes`.
+    config: with the mesh, and the seed of fresh leaves.
+  """
   hardware = config.hardware
   mesh = sharding.make_mesh(hardware.mesh)
   layout = build.make_layout(hardware, mesh, method.axes())
   where = trees.named(layout.tree(like))
-  found = plans.place(made.pieces(), made.like, where)
-  if made.fresh:
+  placed = plans.place(plan.pieces(), plan.like, where)
+  if not plan.fresh:
+    return placed
 
-    def pick():
-      params, extra = _init(method, config.seed)
-      named = trees.named({"params": params, "extra": extra})
-      return {n: named[n] for n in made.fresh}
+  def pick():
+    params, extra = _init(method, config.seed)
+    named = trees.named({"params": params, "extra": extra})
+    return {n: named[n] for n in plan.fresh}
 
-    own = {n: where[n] for n in made.fresh}
-    found |= jax.jit(pick, out_shardings=own)()
-  return found
+  shardings = {n: where[n] for n in plan.fresh}
+  return placed | jax.jit(pick, out_shardings=shardings)()

@@ -9,8 +9,6 @@ Both formats: the zip of torch 1.6 and later, and the plain one before it.
 """
 
 import collections
-import dataclasses
-import math
 import pathlib
 import pickle
 import zipfile
@@ -19,6 +17,8 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
+
+from jmim.convert import storage as storages
 
 MAGIC = 0x1950A86A20F9469CFC6C  # first object of the format before torch 1.6
 DTYPES = {
@@ -50,10 +50,6 @@ NAMED = {
 }
 
 
-class Refused(ValueError):
-  """A pickle that wants more than tensors, or one that makes no sense."""
-
-
 class Inert:
   """Stands for an object that holds no tensors: keeps and does nothing."""
 
@@ -64,16 +60,7 @@ class Inert:
     del state
 
 
-class Sealed:
-  """What a pickle may hold but not change (its BUILD opcode)."""
-
-  __slots__ = ()
-
-  def __setstate__(self, state):
-    raise Refused("it changes objects of the reader")
-
-
-class Function(Sealed):
+class Function(storages.Sealed):
   """A function of ours that a pickle may call."""
 
   __slots__ = ("_call",)
@@ -86,114 +73,18 @@ class Function(Sealed):
     return self._call(*arguments)
 
 
-@dataclasses.dataclass(frozen=True)
-class Kind(Sealed):
-  """Element type of a storage or of a tensor."""
-
-  dtype: Any
-
-
-@dataclasses.dataclass(frozen=True)
-class Storage(Sealed):
-  """A flat array in the file.
-
-  Attributes:
-    dtype: of its elements.
-    numel: how many.
-    read: returns its bytes.
-  """
-
-  dtype: Any
-  numel: int
-  read: Callable[[], bytes]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Tensor(Sealed):
-  """A strided view of a storage; offset and stride in elements."""
-
-  storage: Storage
-  dtype: Any
-  offset: int
-  shape: tuple[int, ...]
-  stride: tuple[int, ...]
-
-  def read(self) -> np.ndarray:
-    """The array: a view of the storage if it is all of it, else a copy."""
-    flat = np.frombuffer(self.storage.read(), self.dtype)
-    size = np.dtype(self.dtype).itemsize
-    view = np.lib.stride_tricks.as_strided(
-      flat[self.offset :], self.shape, [s * size for s in self.stride]
-    )
-    return view if view.size == flat.size else view.copy()
-
-
-def _rebuild(storage, offset, shape, stride, *rest) -> Tensor:
-  """What torch._utils._rebuild_tensor(_v2) makes; checked to be inside."""
-  del rest
-  if not isinstance(storage, Storage):
-    raise Refused("a tensor without a storage")
-  return _inside(
-    Tensor(
-      storage=storage,
-      dtype=storage.dtype,
-      offset=offset,
-      shape=shape,
-      stride=stride,
-    )
-  )
-
-
-def _rebuild_typed(storage, offset, shape, stride, grad, hooks, kind, *rest):
-  """A tensor of an untyped storage (_rebuild_tensor_v3)."""
-  del grad, hooks, rest
-  if not isinstance(storage, Storage) or not isinstance(kind, Kind):
-    raise Refused("a tensor without a storage or type")
-  return _inside(
-    Tensor(
-      storage=storage,
-      dtype=kind.dtype,
-      offset=offset,
-      shape=shape,
-      stride=stride,
-    )
-  )
-
-
-def _inside(tensor: Tensor) -> Tensor:
-  numbers = [tensor.offset, *tensor.shape, *tensor.stride]
-  size = np.dtype(tensor.dtype).itemsize
-  have = tensor.storage.numel * np.dtype(tensor.storage.dtype).itemsize // size
-  if len(tensor.shape) != len(tensor.stride) or not all(
-    type(n) is int and n >= 0 for n in numbers
-  ):
-    raise Refused(f"a tensor of shape {tensor.shape}, stride {tensor.stride}")
-  pairs = zip(tensor.shape, tensor.stride, strict=True)
-  last = tensor.offset + sum((n - 1) * s for n, s in pairs)
-  if math.prod(tensor.shape) and last >= have:
-    raise Refused(f"a tensor of shape {tensor.shape} over {have} elements")
-  return dataclasses.replace(
-    tensor, shape=tuple(tensor.shape), stride=tuple(tensor.stride)
-  )
-
-
-def _parameter(data, *rest):
-  del rest
-  return data
-
-
 # Everything a pickle may name. What is Inert is read past: options of the run
 # and scalars, which stand beside the tensors in the authors' files.
 ALLOWED: dict[str, Any] = {
   "collections.OrderedDict": collections.OrderedDict,
-  "torch._utils._rebuild_tensor": Function(_rebuild),
-  "torch._utils._rebuild_tensor_v2": Function(_rebuild),
-  "torch._utils._rebuild_tensor_v3": Function(_rebuild_typed),
-  "torch._utils._rebuild_parameter": Function(_parameter),
+  "torch._utils._rebuild_tensor": Function(storages.rebuild),
+  "torch._utils._rebuild_tensor_v2": Function(storages.rebuild),
+  "torch._utils._rebuild_tensor_v3": Function(storages.rebuild_typed),
+  "torch._utils._rebuild_parameter": Function(storages.rebuild_parameter),
   "torch.Size": tuple,
-  "torch.storage.UntypedStorage": Kind(np.uint8),
-  **{f"torch.{n}Storage": Kind(d) for n, d in DTYPES.items()},
-  **{f"torch.{n}": Kind(d) for n, d in NAMED.items()},
+  "torch.storage.UntypedStorage": storages.Kind(np.uint8),
+  **{f"torch.{n}Storage": storages.Kind(d) for n, d in DTYPES.items()},
+  **{f"torch.{n}": storages.Kind(d) for n, d in NAMED.items()},
   **dict.fromkeys(
     (
       "argparse.Namespace",
@@ -211,7 +102,7 @@ ALLOWED: dict[str, Any] = {
 class _Unpickler(pickle.Unpickler):
   """Knows the names above and nothing else."""
 
-  def __init__(self, file, storage: Callable[..., Storage]):
+  def __init__(self, file, storage: Callable[..., storages.Storage]):
     super().__init__(file, encoding="utf-8")
     self._storage = storage
 
@@ -220,7 +111,7 @@ class _Unpickler(pickle.Unpickler):
     try:
       return ALLOWED[f"{module}.{name}"]
     except KeyError:
-      raise Refused(
+      raise storages.Refused(
         f"it asks for {module}.{name}, which no tensor needs; nothing of it "
         "was run"
       ) from None
@@ -228,10 +119,12 @@ class _Unpickler(pickle.Unpickler):
   def persistent_load(self, pid):
     """("storage", kind, key, device, elements, ...) -> Storage."""
     if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
-      raise Refused(f"an unknown reference {pid!r:.60}")
+      raise storages.Refused(f"an unknown reference {pid!r:.60}")
     _, kind, key, _, numel, *view = pid
-    if not isinstance(kind, Kind) or type(numel) is not int or any(view):
-      raise Refused(f"a storage {pid!r:.60}")
+    if (
+      not isinstance(kind, storages.Kind) or type(numel) is not int or any(view)
+    ):
+      raise storages.Refused(f"a storage {pid!r:.60}")
     return self._storage(kind.dtype, str(key), numel)
 
 
@@ -250,7 +143,7 @@ BROKEN = (
 )
 
 
-def read(path: pathlib.Path) -> dict[str, Tensor]:
+def read(path: pathlib.Path) -> dict[str, storages.Tensor]:
   """Dotted name -> tensor, of all dicts and lists in the file.
 
   Raises:
@@ -258,33 +151,37 @@ def read(path: pathlib.Path) -> dict[str, Tensor]:
   """
   try:
     if zipfile.is_zipfile(path):
-      found = _read_zip(zipfile.ZipFile(path))
+      content = _read_zip(zipfile.ZipFile(path))
     else:
-      found = _read_plain(path)
-    return dict(_flat("", found))
-  except Refused:
+      content = _read_plain(path)
+    return dict(_flat("", content))
+  except storages.Refused:
     raise
   except BROKEN as e:
-    raise Refused(f"damaged or no torch file ({type(e).__name__}: {e})") from e
+    raise storages.Refused(
+      f"damaged or no torch file ({type(e).__name__}: {e})"
+    ) from e
 
 
 def _read_zip(archive: zipfile.ZipFile) -> Any:
   names = archive.namelist()
   roots = [n.removesuffix("data.pkl") for n in names if n.endswith("/data.pkl")]
   if len(roots) != 1:
-    raise Refused("a zip without data.pkl")
+    raise storages.Refused("a zip without data.pkl")
   root = roots[0]
   if f"{root}constants.pkl" in names:
-    raise Refused("a TorchScript program; save its state_dict() instead")
+    raise storages.Refused(
+      "a TorchScript program; save its state_dict() instead"
+    )
   if f"{root}byteorder" in names and archive.read(f"{root}byteorder") == b"big":
-    raise Refused("big-endian numbers")
+    raise storages.Refused("big-endian numbers")
 
   def storage(dtype, key, numel):
     name = f"{root}data/{key}"
     size = numel * np.dtype(dtype).itemsize
     if name not in names or archive.getinfo(name).file_size < size:
-      raise Refused(f"the data of storage {key} is missing or cut")
-    return Storage(dtype, numel, lambda: archive.read(name)[:size])
+      raise storages.Refused(f"the data of storage {key} is missing or cut")
+    return storages.Storage(dtype, numel, lambda: archive.read(name)[:size])
 
   with archive.open(f"{root}data.pkl") as file:
     return _Unpickler(file, storage).load()
@@ -292,11 +189,11 @@ def _read_zip(archive: zipfile.ZipFile) -> Any:
 
 def _read_plain(path: pathlib.Path) -> Any:
   """Magic, version, machine, objects, keys, then (count, numbers) of each."""
-  wanted: dict[str, tuple[Any, int]] = {}
+  specs: dict[str, tuple[Any, int]] = {}
   offsets: dict[str, int] = {}
 
   def storage(dtype, key, numel):
-    wanted[key] = (dtype, numel)
+    specs[key] = (dtype, numel)
     size = numel * np.dtype(dtype).itemsize
 
     def cut():
@@ -304,27 +201,30 @@ def _read_plain(path: pathlib.Path) -> Any:
         file.seek(offsets[key])
         return file.read(size)
 
-    return Storage(dtype, numel, cut)
+    return storages.Storage(dtype, numel, cut)
 
   with path.open("rb") as file:
     load = lambda: _Unpickler(file, storage).load()
     if load() != MAGIC:
-      raise Refused("a pickle, but not one of torch")
+      raise storages.Refused("a pickle, but not one of torch")
     load(), load()
-    found, keys, length = load(), load(), path.stat().st_size
-    at = file.tell()
-  for key in map(str, keys):
-    dtype, numel = wanted[key]
+    content = load()
+    keys = [str(key) for key in load()]
+    at, length = file.tell(), path.stat().st_size
+  if lacking := sorted(set(specs) - set(keys)):
+    raise storages.Refused(f"the data of storage {lacking[0]} is missing")
+  for key in keys:
+    dtype, numel = specs[key]
     offsets[key] = at + 8
     at += 8 + numel * np.dtype(dtype).itemsize
     if at > length:
-      raise Refused(f"cut: {length} bytes, at least {at} expected")
-  return found
+      raise storages.Refused(f"cut: {length} bytes, at least {at} expected")
+  return content
 
 
 def _flat(prefix: str, node: Any):
   """(dotted name, tensor) of everything below a dict, list or tuple."""
-  if isinstance(node, Tensor):
+  if isinstance(node, storages.Tensor):
     yield prefix, node
   elif isinstance(node, dict | list | tuple):
     # Not node.items(), which an OrderedDict may have been given anew.

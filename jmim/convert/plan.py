@@ -58,23 +58,23 @@ class Plan:
     self, most: float = LAYERED
   ) -> Iterator[tuple[str, int | None, np.ndarray]]:
     """(our leaf name, layer, array), see `table.import_pieces`."""
-    for name, wanted in self.like.items():
-      if 0 in wanted.shape:  # a stack without layers: nothing of it is stored
-        yield name, None, np.zeros(wanted.shape, wanted.dtype)
+    for name, leaf in self.like.items():
+      if 0 in leaf.shape:  # a stack without layers: nothing of it is stored
+        yield name, None, np.zeros(leaf.shape, leaf.dtype)
     for name, layer, array in tables.import_pieces(
       self.table, self.weights, most
     ):
-      wanted = self.like[name]
+      leaf = self.like[name]
       if name in self.resized:
-        array = resize(array.astype(wanted.dtype), wanted.shape)
-      yield name, layer, array.astype(wanted.dtype, copy=False)
+        array = resize(array.astype(leaf.dtype), leaf.shape)
+      yield name, layer, array.astype(leaf.dtype, copy=False)
       del array  # before the next one is made
 
   def lines(self) -> list[str]:
     """What to tell the user about names that had no partner."""
-    found = [f"ignored: {n}" for n in self.ignored]
-    found += [f"stays fresh: {n}" for n in self.fresh]
-    return found + [f"resized: {n}" for n in self.resized]
+    lines = [f"ignored: {n}" for n in self.ignored]
+    lines += [f"stays fresh: {n}" for n in self.fresh]
+    return lines + [f"resized: {n}" for n in self.resized]
 
 
 def make(
@@ -89,53 +89,45 @@ def make(
 
   Args:
     family: layout of the file.
-    method: whose parameters are filled.
+    method: its parameters are filled.
     weights: the file.
     like: shapes of {"params": ..., "extra": ...} of the method.
     resize_positions: resize learned positions of another grid; fixed ones of
       another grid are then not compared.
-    ignore: more regexes of their names that are not wanted.
+    ignore: more regexes of their names to leave out.
 
   Raises:
     UserError: names or shapes that differ; all of them are listed.
   """
-  short, ignored = family.names(weights)
-  named = {
-    n: x
-    for n, x in trees.named(like).items()
-    if not families.matches(family.left_out, n)
-  }
-  read = [r for r in family.table(method) if not getattr(r, "unused", False)]
-  table, fresh = _without_optional(family, read, short)
-  fresh += [n for n in trees.named(like) if n not in named]
-  here = {n: x for n, x in named.items() if n not in fresh}
-  tables.check_export(table, here)
-  wanted = tables.shapes(table, here)
+  short, outside = family.names(weights)
+  rules, here, fresh = _applicable(family, method, short, trees.named(like))
+  tables.check_export(rules, here)
+  expected = tables.shapes(rules, here)
   patterns = (*family.ignored, *ignore)
-  skipped = [
-    n for n in short if n not in wanted and families.matches(patterns, n)
+  ignored = outside + [
+    short.pop(n)
+    for n in list(short)
+    if n not in expected and families.matches(patterns, n)
   ]
-  ignored = sorted(ignored + [short.pop(n) for n in skipped])
-  found = {n: weights.shape(o) for n, o in short.items()}
-  resized, table = [], list(table)
+  ignored.sort()
+  stored = {n: weights.shape(o) for n, o in short.items()}
+  resized: list[str] = []
   if resize_positions:
-    table, resized = _resizable(table, here, wanted, found)
-    gone = {r.theirs for r in family.table(method)} - {r.theirs for r in table}
-    dropped = [n for n in gone if n in short and n in wanted]
-    ignored += [short.pop(n) for n in dropped]
+    rules, dropped, resized = _resizable(rules, expected, stored)
     for name in dropped:
-      wanted.pop(name), found.pop(name)
-  lines = _differences(wanted, found, short)
+      del expected[name], stored[name]
+      ignored.append(short.pop(name))
+  lines = _differences(expected, stored, short)
   if lines:
     raise errors.UserError(
       f"{weights.where} does not fit:{errors.listed(lines)}",
-      f"the {len(wanted)} names and shapes of this family and config",
+      f"the {len(expected)} names and shapes of this family and config",
       "check --from and the sizes in --config; --resize takes positions of "
       "another grid, --ignore=REGEX leaves arrays out",
       "--from",
     )
   return Plan(
-    table=table,
+    table=rules,
     weights=weights.renamed(short),
     like=here,
     ignored=ignored,
@@ -144,54 +136,67 @@ def make(
   )
 
 
-def _without_optional(family, table, short):
-  """(table, our leaves) without the parts the file lacks as a whole."""
-  gone = []
+def _applicable(family, method, short, named):
+  """(rules, {our leaf: its shape}, our other leaves) that a file can fill.
+
+  Without what the family has no place for, and without its optional parts that
+  the file lacks as a whole.
+  """
+  rules = [r for r in family.table(method) if not getattr(r, "unused", False)]
+  lacking = []
   for pattern in family.optional:
-    part = [r for r in table if families.matches([pattern], _first(r.ours))]
+    part = [r for r in rules if families.matches([pattern], _first(r.ours))]
     firsts = [_first(r.theirs).replace("{i}", "0") for r in part]
     if not any(n in short for n in firsts):
-      gone += part
-  fresh = [
-    n
-    for r in gone
-    if isinstance(r, tables.Rule)
-    for n in ([r.ours] if isinstance(r.ours, str) else r.ours)
-  ]
-  return [r for r in table if not any(r is g for g in gone)], fresh
+      lacking += part
+  fresh = [n for r in lacking if isinstance(r, tables.Rule) for n in _ours(r)]
+  fresh += [n for n in named if families.matches(family.unsupported, n)]
+  here = {n: x for n, x in named.items() if n not in fresh}
+  return [r for r in rules if not any(r is x for x in lacking)], here, fresh
+
+
+def _ours(rule: tables.Rule) -> tuple[str, ...]:
+  return (rule.ours,) if isinstance(rule.ours, str) else rule.ours
 
 
 def _first(side: str | tuple[str, ...]) -> str:
   return side if isinstance(side, str) else side[0]
 
 
-def _differences(wanted, found, short) -> list[str]:
-  lines = [f"missing: {n} {s}" for n, s in wanted.items() if n not in found]
+def _differences(expected, stored, short) -> list[str]:
+  """A line for each name or shape that differs."""
+  lines = [f"missing: {n} {s}" for n, s in expected.items() if n not in stored]
   lines += [
-    f"unknown: {short[n]} {s}" for n, s in found.items() if n not in wanted
+    f"unknown: {short[n]} {s}" for n, s in stored.items() if n not in expected
   ]
-  for name, shape in wanted.items():
-    if name in found and found[name] != shape:
-      turned = " (transposed)" * (found[name] == shape[::-1])
+  for name, shape in expected.items():
+    if name in stored and stored[name] != shape:
+      transposed = " (transposed)" * (stored[name] == shape[::-1])
       lines.append(
-        f"shape of {short[name]}: {found[name]}, wanted {shape}{turned}"
+        f"shape of {short[name]}: {stored[name]}, expected {shape}{transposed}"
       )
   return lines
 
 
-def _resizable(table, here, wanted, found):
-  """(table without fixed positions of another grid, our learned ones)."""
-  resized, kept = [], []
-  for rule in table:
+def _resizable(rules, expected, stored):
+  """(other rules, names of fixed positions of another grid, learned ones).
+
+  The shapes that are expected of the learned ones become those stored.
+  """
+  kept, dropped, resized = [], [], []
+  for rule in rules:
     name = rule.theirs
-    other = name in wanted and name in found and wanted[name] != found[name]
+    other = (
+      name in expected and name in stored and expected[name] != stored[name]
+    )
     if other and isinstance(rule, tables.Constant):
+      dropped.append(name)
       continue
     kept.append(rule)
     if other and str(rule.ours).endswith(POSITIONS):
       resized.append(rule.ours)
-      wanted[name] = found[name]
-  return kept, resized
+      expected[name] = stored[name]
+  return kept, dropped, resized
 
 
 def resize(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -219,22 +224,22 @@ def place(
     like: leaf name -> its shape and type.
     shardings: leaf name -> where it lives.
   """
-  found: dict[str, jax.Array] = {}
+  placed: dict[str, jax.Array] = {}
   writers: dict[str, Any] = {}
   for name, layer, array in pieces:
     where = shardings[name]
     if layer is None:
-      found[name] = _put(array, where)
+      placed[name] = _put(array, where)
     else:
-      if name not in found:
+      if name not in placed:
         writers[name] = _writer(where)
         zeros = functools.partial(jnp.zeros, like[name].shape, like[name].dtype)
-        found[name] = jax.jit(zeros, out_shardings=where)()
+        placed[name] = jax.jit(zeros, out_shardings=where)()
       row = jax.NamedSharding(where.mesh, jax.P(*where.spec[1:]))
-      found[name] = writers[name](found[name], _put(array, row), layer)
-    found[name].block_until_ready()
+      placed[name] = writers[name](placed[name], _put(array, row), layer)
+    placed[name].block_until_ready()
     del array
-  return found
+  return placed
 
 
 def _put(array: np.ndarray, where: jax.sharding.NamedSharding) -> jax.Array:

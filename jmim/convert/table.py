@@ -10,42 +10,18 @@ that comes layer by layer (`import_pieces`), only a layer.
 
 import dataclasses
 import math
-from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
-import einops
 import numpy as np
 
+from jmim.convert import ops
 from jmim.core import errors
 from jmim.core import tree as trees
 
 Array = np.ndarray
-
-
-@dataclasses.dataclass(frozen=True)
-class Op:
-  """A change of layout and its inverse, on one (unstacked) array."""
-
-  to_ours: Callable[[Array], Array]
-  to_theirs: Callable[[Array], Array]
-
-
-SAME = Op(lambda x: x, lambda x: x)
-LINEAR = Op(lambda x: x.T, lambda x: x.T)  # torch [out, in], ours [in, out]
-ONE_OF = Op(lambda x: x.T[None], lambda x: x[0].T)  # ours [many, in, out]
-
-
-def patch_conv(channels: int) -> Op:
-  """Convolution [d, c, p, p] with stride p <-> linear [(p p c), d]."""
-
-  def to_theirs(x):
-    p = round((x.shape[0] / channels) ** 0.5)
-    return einops.rearrange(x, "(p q c) d -> d c p q", p=p, c=channels)
-
-  return Op(lambda x: einops.rearrange(x, "d c p q -> (p q c) d"), to_theirs)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,7 +41,7 @@ class Rule:
 
   theirs: str | tuple[str, ...]
   ours: str | tuple[str, ...]
-  op: Op = SAME
+  op: ops.Op = ops.SAME
   copies: int = 0
   axis: int = -1
 
@@ -94,15 +70,21 @@ Table = Sequence[Rule | Constant]
 
 def placed(table: Table, theirs: str, ours: str) -> list[Rule | Constant]:
   """The same table with prefixes before all of its names."""
-  join = lambda prefix, side: (
-    prefix + side if isinstance(side, str) else tuple(prefix + n for n in side)
-  )
   return [
     dataclasses.replace(
-      r, theirs=join(theirs, r.theirs), ours=join(ours, r.ours)
+      r, theirs=_prefixed(theirs, r.theirs), ours=_prefixed(ours, r.ours)
     )
     for r in table
   ]
+
+
+def _prefixed(
+  prefix: str, side: str | tuple[str, ...]
+) -> str | tuple[str, ...]:
+  """A rule's names with a prefix; a constant may have none of ours."""
+  if isinstance(side, tuple):
+    return tuple(prefix + name for name in side)
+  return prefix + side if side else ""
 
 
 def import_tree(table: Table, theirs: Mapping[str, Array]) -> dict[str, Any]:
@@ -111,10 +93,10 @@ def import_tree(table: Table, theirs: Mapping[str, Array]) -> dict[str, Any]:
   Raises:
     UserError: a name missing or left over, or a constant that differs.
   """
-  missing, left = unmatched(table, theirs)
-  if missing or left:
+  missing, unknown = unmatched(table, theirs)
+  if missing or unknown:
     raise errors.UserError(
-      f"weights lack {missing[:8]} and have unknown {left[:8]}",
+      f"weights lack {missing[:8]} and have unknown {unknown[:8]}",
       f"exactly the {len(table)} names of this family",
       "choose the family the weights come from",
       "--from",
@@ -129,7 +111,7 @@ def unmatched(
   used, missing = set(), []
   for rule in table:
     layers = [_layers(name, theirs) for name in _names(rule.theirs)]
-    names = [name for found in layers for name in found]
+    names = [name for every in layers for name in every]
     if (
       not names
       or not theirs.keys() >= set(names)
@@ -170,11 +152,11 @@ def import_pieces(
     if "{i}" in names[0] and not rule.copies:
       yield from _stacked(rule, layers, theirs=theirs, ours=ours, most=most)
       continue
-    found = _gather(rule, layers[0], theirs, len(ours))
+    parts = _gather(rule, layers[0], theirs, len(ours))
     for other in layers[1:]:
-      _check_copy(rule, other, found, theirs)
+      _check_copy(rule, other, parts, theirs)
     for name in ours:
-      yield name, None, found.pop(0)
+      yield name, None, parts.pop(0)
 
 
 def _stacked(rule, layers, theirs, ours, most):
@@ -198,8 +180,8 @@ def _stacked(rule, layers, theirs, ours, most):
 
 def _gather(rule, names, theirs, n) -> list[Array]:
   """The arrays of one layer in our layout, as n side by side."""
-  found = [np.asarray(rule.op.to_ours(theirs[x])) for x in names]
-  return _regroup(found, n, rule.axis)
+  arrays = [np.asarray(rule.op.to_ours(theirs[x])) for x in names]
+  return _regroup(arrays, n, rule.axis)
 
 
 def export_tree(
@@ -218,9 +200,9 @@ def export_tree(
 def check_export(table: Table, named: Mapping[str, Any]) -> None:
   """Raises UserError for a leaf no rule names, or a rule without its leaf."""
   rules = [rule for rule in table if isinstance(rule, Rule)]
-  wanted = {name for rule in rules for name in _names(rule.ours)}
-  if wanted != set(named):
-    wrong = sorted(wanted ^ set(named))
+  known = {name for rule in rules for name in _names(rule.ours)}
+  if known != set(named):
+    wrong = sorted(known ^ set(named))
     raise errors.UserError(
       f"no counterpart for {wrong[:8]}",
       "a model of this family",
@@ -239,16 +221,16 @@ def export_stream(
         yield rule.theirs, rule.value
       continue
     names = _names(rule.theirs)
-    own = [np.asarray(named[n]) for n in _names(rule.ours)]
+    leaves = [np.asarray(named[n]) for n in _names(rule.ours)]
     stacked = "{i}" in names[0] and not rule.copies
     parts = part = None
     # Layer by layer: what is side by side is joined for one layer at a time.
-    for i in range(len(own[0]) if stacked else max(1, rule.copies)):
-      part = [x[i] for x in own] if stacked else own
+    for i in range(len(leaves[0]) if stacked else max(1, rule.copies)):
+      part = [x[i] for x in leaves] if stacked else leaves
       parts = _regroup(part, len(names), rule.axis)
       for name, part in zip(names, parts, strict=True):
         yield name.replace("{i}", str(i)), rule.op.to_theirs(part)
-    del own, parts, part  # before the next leaf is read
+    del leaves, parts, part  # before the next leaf is read
 
 
 def shapes(table: Table, like: Any) -> dict[str, tuple[int, ...]]:
@@ -281,9 +263,9 @@ def _layers(pattern: str, theirs: Mapping[str, Array]) -> list[str]:
   return names
 
 
-def _check_copy(rule, names, found, theirs) -> None:
-  other = _gather(rule, names, theirs, len(found))
-  if not all(map(np.array_equal, found, other)):
+def _check_copy(rule, names, parts, theirs) -> None:
+  other = _gather(rule, names, theirs, len(parts))
+  if not all(map(np.array_equal, parts, other)):
     raise errors.UserError(
       f"{', '.join(names)}: not equal to that of layer 0",
       "copies of one array, as the published weights have them",

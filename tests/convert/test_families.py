@@ -1,283 +1,184 @@
-"""Every family: there and back bit-equal; what does not fit is named."""
+"""All families: found by walking, detected, and which one an export takes."""
 
-import dataclasses
+import pathlib
+import re
+import sys
+import types
 
-import jax
-import numpy as np
+import kit
 import pytest
 
 from jmim.convert import families
-from jmim.convert import files
-from jmim.convert import plan
-from jmim.convert import table
+from jmim.convert import family
 from jmim.core import discovery
 from jmim.core import errors
-from jmim.core import tree as trees
+from jmim.nn import sizes
+from jmim.nn.nets import vit
 
-VIT = dict(
-  variant="Ti/4",
-  size=16,
-  width=32,
-  depth=2,
-  heads=4,
-  classes=6,
-  mixup=0.0,
-  cutmix=0.0,
-)
-CLIP = dict(
-  pre_norm=True, patch_bias=False, head_bias=False, act="quick_gelu", eps=1e-5
-)
-BEIT = dict(key_bias=False, positions="none", layer_scale=0.5)
-DINO3 = dict(positions="rotary", registers=2, layer_scale=0.5, key_bias=False)
-GIANT = dict(layer_scale=0.5, pool="cls_mean", act="swiglu", mlp_ratio=2.75)
-# Of a method with options: those that each family is for.
-OPTIONS = {
-  "dinov2": dict(registers=2, layer_scale=0.5, pool="cls_mean"),
-  "open_clip": CLIP,
-  "hf_clip": CLIP,
-  "hf_vit": dict(qkv_bias=False),
-  "hf_ijepa": dict(cls=False, pool="mean"),
-  "hf_dinov2": dict(layer_scale=0.5, pool="cls_mean"),
-  "hf_dinov2_with_registers": dict(
-    layer_scale=0.5, registers=3, pool="cls_mean"
-  ),
-  "timm_vit": dict(
-    pool="mean", head_norm=True, final_norm=False, layer_scale=0.5
-  ),
-  "big_vision": {},
-  "beit": dict(relative="block", **BEIT),
-  "hf_beit": dict(relative="shared", **BEIT),
-  "timm_beit": BEIT
-  | dict(positions="learned", pool="mean", head_norm=True, final_norm=False),
-  "dinov3": DINO3 | dict(act="swiglu"),
-  "hf_dinov3": DINO3,
-}
-VIDEO = dict(decoder_ratio=0.0)
-SWIN = dict(
-  variant="SwinB/2",
-  size=16,
-  width=8,
-  depths=(2, 2),
-  heads=(2, 4),
-  window=4,
-  square=4,
-)
-SIT = dict(norm="layer", swiglu=False, rotary=False, qk_norm=False, spare=True)
-GIANTS = ("dinov2", "hf_dinov2")
-CASES = (
-  [("simmim swin", "mim.simmim")]
-  + [("lightningdit plain", "diffusion.lightningdit")]
-  + [(f"{family} giant", "supervised.backbone") for family in GIANTS]
-  + [(n, m) for n, f in families.FAMILIES.items() for m in f.methods]
-)
+ROOT = pathlib.Path(__file__).parents[2]
+TABLES = ROOT / "jmim/convert/tables"
 
 
-def tiny(family, name):
-  cls = discovery.find(name)
-  if "giant" in family:
-    return cls(**VIT, **GIANT)
-  if family in OPTIONS:
-    return cls(**VIT, **OPTIONS[family])
-  if "swin" in family and name == "mim.simmim":
-    return cls(**SWIN)
-  if family in ("sit", "lightningdit plain"):
-    return dataclasses.replace(cls.tiny(), **SIT)
-  if family == "hf_videomae":
-    return dataclasses.replace(cls.tiny(), **VIDEO)
-  return cls.tiny()
+def files():
+  return [p for p in sorted(TABLES.glob("*.py")) if p.name[0] != "_"]
 
 
-def shapes(method):
-  """{"params": ..., "extra": ...} as shapes."""
-  like = {
-    n: jax.ShapeDtypeStruct((2, *i.shape), i.dtype)
-    for n, i in method.inputs().items()
-  }
-  params, extra = jax.eval_shape(method.init, jax.random.key(0), like)
-  return {"params": params, "extra": extra}
+def module(name, **entries):
+  return types.SimpleNamespace(__name__=name, FAMILIES=entries)
 
 
-def filled(like):
-  """Random leaves of these shapes."""
-  rng = np.random.default_rng(0)
-  return {
-    n: rng.normal(size=x.shape).astype(x.dtype)
-    for n, x in trees.named(like).items()
-  }
+def some(**fields):
+  settings = dict(library="hf", methods=("a.b",), table=lambda m: [])
+  return family.Family(**settings | fields)
 
 
-def exported(family, method, arrays):
-  """What is written for the leaves that have a place."""
-  rules = family.table(method)
-  left = {n for n in arrays if _left_out(family, n)}
-  kept = {n: x for n, x in arrays.items() if n not in left}
-  table.check_export(rules, kept)
-  return dict(table.export_stream(rules, kept)), kept
+def test_families_of_all_files_are_in_alphabetical_order():
+  one, two, three = some(), some(), some()
+  known = families.collect([module("x", b=one, c=two), module("y", a=three)])
+  assert list(known.items()) == [("a", three), ("b", one), ("c", two)]
 
 
-def _left_out(family, name):
-  return any(trees.matches(p, name) for p in family.left_out)
+def test_a_name_in_two_files_is_an_error_that_names_both():
+  with pytest.raises(ValueError, match="'a' is in x and in y"):
+    families.collect([module("x", a=some()), module("y", a=some())])
 
 
-def weights(arrays):
-  entries = {
-    n: files.Entry(x.shape, x.dtype, lambda x=x: x) for n, x in arrays.items()
-  }
-  return files.Weights(entries, "test")
+def test_each_file_of_tables_ends_with_its_families():
+  ends = {p.stem: p.read_text().split("\n\n\n")[-1] for p in files()}
+  assert len(ends) > 25
+  # Tables of fixed fields may stand just before.
+  assert not [
+    n for n, end in ends.items() if "\nFAMILIES = {" not in f"\n{end}"
+  ]
 
 
-@pytest.mark.parametrize("family, name", CASES)
-def test_there_and_back_is_bit_equal(family, name):
-  found, method = families.FAMILIES[family.split()[0]], tiny(family, name)
-  assert found.objection(name, method) is None
-  like = shapes(method)
-  arrays = filled(like)
-  if family == "umd":  # one bias per channel there: equal over a patch
-    bias = arrays["params/main/pred/bias"].reshape(method.patch**2, -1)
-    bias[:] = bias[0]
-  theirs, kept = exported(found, method, arrays)
-  made = plan.make(found, method, weights(theirs), like)
-  shown = {n: x.shape for n, x in theirs.items()}
-  assert shown == table.shapes(found.table(method), kept)
-  back = dict(made.leaves())
-  assert back.keys() == kept.keys()
-  assert set(made.fresh) == set(trees.named(like)) - set(kept)
-  for leaf, array in kept.items():
-    np.testing.assert_array_equal(back[leaf], array, leaf)
+def test_each_file_of_tables_has_its_test():
+  tests = pathlib.Path(__file__).parent / "tables"
+  stems = {p.stem.removeprefix("test_") for p in tests.glob("test_*.py")}
+  assert stems == {p.stem for p in files()}
 
 
-@pytest.mark.parametrize("container", ["model.", "module."])
-def test_containers_are_opened_and_the_rest_is_listed(container):
-  found, method = families.FAMILIES["mae"], tiny("mae", "mim.mae")
-  like = shapes(method)
-  theirs, kept = exported(found, method, filled(like))
-  inside = {container + n: x for n, x in theirs.items()}
-  if container == "model.":
-    inside["optimizer.state.0.exp_avg"] = np.zeros(3)
-  made = plan.make(found, method, weights(inside), like)
-  assert dict(made.leaves()).keys() == kept.keys()
-  assert made.ignored == [n for n in inside if n.startswith("optimizer")]
+def test_methods_of_all_families_exist():
+  for name in families.names():
+    for method in families.find(name).methods:
+      assert discovery.module_exists(f"jmim.methods.{method}"), name
 
 
-def test_weights_without_the_decoder_leave_it_fresh():
-  found, method = families.FAMILIES["mae"], tiny("mae", "mim.mae")
-  like = shapes(method)
-  theirs, _ = exported(found, method, filled(like))
-  part = {
-    n: x for n, x in theirs.items() if "decoder" not in n and n != "mask_token"
-  }
-  made = plan.make(found, method, weights(part), like)
-  assert {n.split("/")[2] for n in made.fresh} == {"decoder"}
-  del part["norm.bias"]
-  part["decoder_norm.bias"] = theirs["decoder_norm.bias"]
-  with pytest.raises(errors.UserError, match="missing: norm.bias"):
-    plan.make(found, method, weights(part), like)
+def test_all_families_are_documented():
+  text = (ROOT / "docs/weights.md").read_text()
+  assert [n for n in families.names() if f"`{n}`" not in text] == []
 
 
-def test_a_decoder_without_blocks_goes_there_and_back():
-  found = families.FAMILIES["mae"]
-  method = dataclasses.replace(tiny("mae", "mim.mae"), decoder_depth=0)
-  like = shapes(method)
-  theirs, kept = exported(found, method, filled(like))
-  back = dict(plan.make(found, method, weights(theirs), like).leaves())
-  assert {n: x.shape for n, x in back.items()} == {
-    n: x.shape for n, x in kept.items()
-  }
-
-
-def turned(arrays):
-  arrays["blocks.1.mlp.fc1.weight"] = arrays["blocks.1.mlp.fc1.weight"].T
-
-
-def renamed(arrays):
-  arrays["blocks.0.attn.qkv.wait"] = arrays.pop("blocks.0.attn.qkv.weight")
-
-
-@pytest.mark.parametrize(
-  "change, seen",
-  [
-    (turned, [r"shape of blocks\.1\.mlp\.fc1\.weight: .*transposed"]),
-    (
-      renamed,
-      [
-        r"missing: blocks\.0\.attn\.qkv\.weight",
-        r"unknown: blocks\.0\.attn\.qkv\.wait",
-      ],
-    ),
-    (lambda w: w.update(extra=np.zeros(1)), ["unknown: extra"]),
-    (lambda w: w.pop("blocks.1.norm1.bias"), [r"missing: blocks\.1\.norm1"]),
-  ],
-)
-def test_each_difference_is_in_one_error(change, seen):
-  found, method = families.FAMILIES["mae"], tiny("mae", "mim.mae")
-  like = shapes(method)
-  theirs, _ = exported(found, method, filled(like))
-  change(theirs)
-  for text in seen:
-    with pytest.raises(errors.UserError, match=text):
-      plan.make(found, method, weights(theirs), like)
-
-
-def test_another_family_is_an_error_with_its_names():
-  method = tiny("hf_vit", "supervised.backbone")
-  like = shapes(method)
-  theirs, _ = exported(families.FAMILIES["hf_vit"], method, filled(like))
-  other = tiny("timm_vit", "supervised.backbone")
-  with pytest.raises(errors.UserError, match="unknown: vit.embeddings") as e:
-    plan.make(
-      families.FAMILIES["timm_vit"], other, weights(theirs), shapes(other)
-    )
-  assert "missing: patch_embed.proj.weight" in str(e.value)
+def test_an_unknown_name_lists_the_known_ones():
   with pytest.raises(errors.UserError, match="hf_vit_mae"):
     families.find("vit_mea")
 
 
-def test_positions_are_resized_only_when_asked():
-  found = families.FAMILIES["hf_vit"]
-  method = tiny("hf_vit", "supervised.backbone")
-  larger = dataclasses.replace(method, size=24)
-  theirs, kept = exported(found, method, filled(shapes(method)))
-  like = shapes(larger)
-  with pytest.raises(errors.UserError, match="shape of vit.embeddings.pos"):
-    plan.make(found, larger, weights(theirs), like)
-  made = plan.make(
-    found, larger, weights=weights(theirs), like=like, resize_positions=True
-  )
-  assert made.resized == ["params/main/encoder/pos_embed"]
-  got = dict(made.leaves())[made.resized[0]]
-  np.testing.assert_array_equal(got[:, 0], kept[made.resized[0]][:, 0])
-  assert got.shape == (1, 1 + 36, 32)
-  # Fixed positions of another grid are computed, not compared.
-  found, method = families.FAMILIES["mae"], tiny("mae", "mim.mae")
-  theirs, _ = exported(found, method, filled(shapes(method)))
-  larger = dataclasses.replace(method, size=24)
-  with pytest.raises(errors.UserError, match="shape of pos_embed"):
-    plan.make(found, larger, weights(theirs), shapes(larger))
-  made = plan.make(
-    found,
-    larger,
-    weights=weights(theirs),
-    like=shapes(larger),
-    resize_positions=True,
-  )
-  assert set(made.ignored) == {"pos_embed", "decoder_pos_embed"}
+def test_no_two_families_are_detected_by_one_word():
+  for field in ("architectures", "model_types", "timm_names"):
+    words = [
+      w for n in families.names() for w in getattr(families.find(n), field)
+    ]
+    assert len(words) == len(set(words)), field
+
+
+def test_what_is_detected_can_be_read():
+  for name in families.names():
+    found = families.find(name)
+    if found.architectures or found.model_types or found.timm_names:
+      assert found.read_config is not None, name
+
+
+@pytest.mark.parametrize(
+  "config, name",
+  [
+    ({"model_type": "vit_mae"}, "hf_vit_mae"),
+    ({"model_type": "clip_vision_model"}, "hf_clip"),
+    ({"_class_name": "AutoencoderKL"}, "diffusers_vae"),
+    ({"model_type": "swin", "architectures": ["SwinModel"]}, "hf_swin"),
+    (
+      {"model_type": "swin", "architectures": ["SwinForImageClassification"]},
+      "hf_swin_classifier",
+    ),
+    ({"architecture": "beitv2_base", "num_features": 8}, "timm_beit"),
+    ({"architecture": "vit_base", "num_features": 8}, "timm_vit"),
+    ({"architecture": "resnet_50", "num_features": 8}, ""),
+    # A config.json of something else that has a word of timm's.
+    ({"architecture": "vit_base", "model_type": "vit"}, "hf_vit"),
+    ({"model_type": "bert", "architectures": None}, ""),
+    ({}, ""),
+  ],
+)
+def test_a_config_tells_its_family(config, name):
+  assert families.detect(config) == name
+
+
+def test_words_of_a_config_are_listed():
+  words = families.detectable()
+  assert words == sorted(words)
+  assert {"vit_mae", "AutoencoderKL", "SwinForImageClassification"} < set(words)
+
+
+CLIP = dict(pre_norm=True, patch_bias=False, head_bias=False)
 
 
 def test_a_method_that_does_not_exist_there_is_refused():
-  method = tiny("hf_clip", "supervised.backbone")
+  method, name = kit.tiny("vit", **CLIP), "supervised.backbone"
   with pytest.raises(errors.UserError, match="big_vision: pre_norm=True"):
-    families.for_export("big_vision", "supervised.backbone", method)
-  assert families.for_export("hf", "supervised.backbone", method)[0] == (
-    "hf_clip"
-  )
+    families.for_export("big_vision", name, method)
+  assert families.for_export("hf", name, method)[0] == "hf_clip"
+  # Each family of this method says why; others are not named.
+  with pytest.raises(errors.UserError, match="hf_beit: registers=2") as e:
+    families.for_export("hf", name, kit.tiny(name))
+  assert "hf_vit: " in str(e.value) and "hf_vit_mae" not in str(e.value)
 
 
-def test_copies_that_differ_are_refused():
-  found, method = families.FAMILIES["diffusers_dit"], tiny("", "diffusion.dit")
-  like = shapes(method)
-  theirs, _ = exported(found, method, filled(like))
-  name = "transformer_blocks.1.norm1.emb.timestep_embedder.linear_1.bias"
-  theirs[name] = theirs[name] + 1
-  made = plan.make(found, method, weights(theirs), like)
-  with pytest.raises(errors.UserError, match="not equal to that of layer 0"):
-    dict(made.leaves())
+VITS = {
+  "dinov2": dict(registers=2, layer_scale=0.5),
+  "dinov3": dict(
+    positions="rotary", registers=2, layer_scale=0.5, key_bias=False
+  ),
+  "beit": dict(key_bias=False, positions="none", relative="block"),
+  "open_clip": CLIP,
+  "plain": {},
+  "ijepa": dict(cls=False, pool="mean"),
+  "hf_dinov2": dict(layer_scale=0.5, pool="cls_mean", mlp_ratio=4.0),
+}
+
+
+@pytest.mark.parametrize("case", VITS)
+@pytest.mark.parametrize("library", ["authors", "hf", "timm"])
+def test_no_vit_fits_two_families_of_a_library(case, library):
+  """Else which one is written would hang on the order of names."""
+  method = kit.tiny("vit", **VITS[case])
+  fitting = [
+    n
+    for n in families.names()
+    if families.find(n).library == library
+    and families.find(n).objection("supervised.backbone", method) is None
+  ]
+  assert len(fitting) <= 1
+
+
+def test_the_highest_priority_is_exported(monkeypatch):
+  known = {"a": some(), "b": some(priority=1), "c": some(library="timm")}
+  monkeypatch.setattr(families, "_all", lambda: known)
+  assert families.for_export("hf", "a.b", None) == ("b", known["b"])
+  assert families.for_export("timm", "a.b", None)[0] == "c"
+
+
+def test_the_documented_table_is_one(monkeypatch):
+  text = (ROOT / "docs/weights.md").read_text()
+  (code,) = re.findall(r'```python\n("""Weights of.*?)```', text, re.DOTALL)
+  package = types.ModuleType("my_lab")
+  package.denoise = types.SimpleNamespace(Denoise=object)
+  monkeypatch.setitem(sys.modules, "my_lab", package)
+  exec(code, entries := {})
+  documented = entries["FAMILIES"]["denoise"]
+  size = sizes.Size(width=32, depth=1, heads=2)
+  net = vit.ViT(size=size, patch=4, grid=(2, 2), cls=False)
+  rules = documented.table(types.SimpleNamespace(encoder=net))
+  names = {r.ours: r.theirs for r in rules}
+  assert names["params/main/head/kernel"] == "head.weight"
+  ours = "params/main/encoder/blocks/layers/attn/qkv/kernel"
+  assert names[ours] == "blocks.{i}.attn.qkv.weight"

@@ -1,20 +1,20 @@
 """Weights pass one leaf at a time, in and out."""
 
-import dataclasses
 import math
 import tracemalloc
 
 import jax
+import kit
 import numpy as np
 import pytest
 
 from jmim.convert import families
 from jmim.convert import files
 from jmim.convert import importing
+from jmim.convert import ops
 from jmim.convert import plan
 from jmim.convert import table
 from jmim.core import tree as trees
-from jmim.methods.supervised import backbone
 from jmim.parallel import sharding
 
 LEAVES, LAYERS, SIDE = 6, 4, 512
@@ -24,7 +24,7 @@ RULES = [
   table.Rule(
     theirs=f"b.{{i}}.w{j}.weight",
     ours=f"params/w{j}/layers/kernel",
-    op=table.LINEAR,
+    op=ops.LINEAR,
   )
   for j in range(LEAVES)
 ]
@@ -128,12 +128,11 @@ def test_export_holds_one_leaf(tmp_path, like, theirs):
 @pytest.mark.slow
 def test_a_network_of_seven_billion_goes_layer_by_layer(tmp_path):
   """DINOv3's ViT-7B: all names and shapes, and two layers as wide for real."""
-  family = families.FAMILIES["dinov3"]
-  method = backbone.Backbone(
+  family = families.find("dinov3")
+  sizes = dict(
     variant="B/16",
     size=64,
     width=4096,
-    depth=40,
     heads=32,
     mlp_ratio=2.0,
     act="swiglu",
@@ -143,13 +142,12 @@ def test_a_network_of_seven_billion_goes_layer_by_layer(tmp_path):
     qkv_bias=False,
     key_bias=False,
     classes=2,
-    mixup=0.0,
-    cutmix=0.0,
   )
+  method = kit.tiny("vit", depth=40, **sizes)
   like = importing.shapes(method)
   named = {n: x for n, x in trees.named(like).items() if "/head/" not in n}
   assert 6.6e9 < sum(x.size for x in named.values()) < 6.8e9
-  two = dataclasses.replace(method, depth=2)
+  two = kit.tiny("vit", depth=2, **sizes)
   like = importing.shapes(two)
   named = {n: x for n, x in trees.named(like).items() if "/head/" not in n}
   rules = family.table(two)

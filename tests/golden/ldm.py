@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jmim.convert import ops
+from jmim.convert import pieces
 from jmim.convert import table
 from jmim.convert.tables import ldm as convert
 from jmim.convert.tables import ldm_unet
@@ -126,7 +128,7 @@ def imported(m, theirs):
   """The parts that a case holds; running statistics are not ours."""
   rules = [
     table.Rule(theirs="quantize.embedding.weight", ours="autoencoder/codes"),
-    *convert.linear("decoder.conv_out", "autoencoder/last", convert.CONV),
+    *pieces.dense("decoder.conv_out", "autoencoder/last", ops.CONV),
     *table.placed(
       convert.critic(m.disc_layers), "discriminator.", "discriminator/"
     ),
@@ -156,7 +158,7 @@ def unet(case):
   )
   labels = c.get("num_classes") or 0
   net = dataclasses.replace(m.net, classes=max(0, labels - 1))
-  params = table.import_tree(ldm_unet.unet(m, bool(labels)), case.params)
+  params = table.import_tree(ldm_unet.network(net), case.params)
   x, t = nhwc(i["x"]), jnp.asarray(i["t"])
   label, context = (
     jnp.asarray(i[n]) if n in i else None for n in ("y", "context")

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jmim.convert import pieces
 from jmim.convert import table
 from jmim.convert.tables import mae as convert
 from jmim.core.settings import optim as optim_settings
@@ -136,7 +137,7 @@ def linear_probe(case):
   config = case.config
   model = learned_vit(config)
   body, head = split_head(case.params, ("head.",))
-  params = table.import_tree(convert.encoder(model, 3), body)
+  params = table.import_tree(pieces.encoder(model), body)
   assert config["pool"] == "cls"
   features = jax.jit(
     lambda x, p=params: model.apply({"params": p}, x)["latent"][:, 0]

@@ -4,6 +4,7 @@ import einops
 import jax
 import jax.numpy as jnp
 
+from jmim.convert import pieces
 from jmim.convert import table
 from jmim.convert.tables import maskalign as convert
 from jmim.methods.distill import maskalign
@@ -51,7 +52,7 @@ def run(case):
   own = {k: v for k, v in case.params.items() if k not in clip}
   names = convert.student(m)
   params = {"main": table.import_tree(names, own)}
-  consts = {"teacher": table.import_tree(convert.clip(m.guide), clip)}
+  consts = {"teacher": table.import_tree(pieces.clip(m.guide.patch), clip)}
   image = einops.rearrange(case.inputs["imgs"], "b c h w -> b h w c")
   batch = {"image": jnp.asarray(image)}
   (noise,) = (v for k, v in case.inputs.items() if k.endswith("noise"))

@@ -1,1 +1,4 @@
-"""One file per paper or library: the names of its arrays, and its families."""
+"""One file per paper or library: names of arrays; its `FAMILIES` at the end.
+
+A file that begins with an underscore holds what some of them share.
+"""

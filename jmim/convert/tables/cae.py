@@ -1,89 +1,70 @@
 """Weights of the authors' CAE (Atten4Vis/CAE)."""
 
+from jmim.convert import family
+from jmim.convert import ops
+from jmim.convert import pieces
 from jmim.convert import table
-from jmim.convert.tables import mae
-from jmim.convert.tables import simmim
 from jmim.methods.mim import cae
 from jmim.nn import posemb
 
-Table = list[table.Rule | table.Constant]
 
-
-def encoder(method: cae.CAE) -> Table:
-  """BEiT blocks under a row-first table."""
-  model = method.encoder
-  rules = [
-    rule
-    for rule in mae.encoder(model, 3, "encoder/")
-    if not rule.theirs.startswith("blocks.")
-  ]
-  rules += simmim.beit_blocks(
-    "blocks", "encoder/blocks", bool(method.layer_scale)
+def encoder(method: cae.CAE) -> pieces.Table:
+  """BEiT's blocks under a row-first table."""
+  return table.placed(
+    pieces.beit_encoder(method.encoder, "encoder/"), "encoder.", ""
   )
-  return [_below("encoder.", rule) for rule in rules]
 
 
-def _below(prefix: str, rule):
-  """The same rule with their name below a prefix."""
-  if isinstance(rule, table.Constant):
-    return table.Constant(
-      theirs=prefix + rule.theirs, value=rule.value, tolerance=rule.tolerance
-    )
-  return table.Rule(theirs=prefix + rule.theirs, ours=rule.ours, op=rule.op)
-
-
-def regressor(method: cae.CAE) -> Table:
-  """Cross-attending blocks."""
+def regressor(method: cae.CAE) -> pieces.Table:
+  """Cross-attending blocks; k has no bias."""
   theirs, ours = "regresser.regressor_blocks.{i}", "context/regressor"
-  layers = f"{ours}/blocks/layers"
+  layers, cross = f"{ours}/blocks/layers", f"{theirs}.cross_attn"
   rules = [table.Rule(theirs="mask_token", ours=f"{ours}/mask_token")]
   for name in "qkv":
+    kernel = f"{layers}/cross/{name}/kernel"
     rules.append(
-      table.Rule(
-        theirs=f"{theirs}.cross_attn.{name}.weight",
-        ours=f"{layers}/cross/{name}/kernel",
-        op=table.LINEAR,
-      )
+      table.Rule(theirs=f"{cross}.{name}.weight", ours=kernel, op=ops.LINEAR)
     )
-    if name != "k":
-      rules.append(
-        table.Rule(
-          theirs=f"{theirs}.cross_attn.{name}_bias",
-          ours=f"{layers}/cross/{name}/bias",
-        )
-      )
-    rules += mae.norm(f"{theirs}.norm1_{name}", f"{layers}/norm_{name}")
-  for i in (1, 2) if method.decoder_scale else ():
-    rules.append(
-      table.Rule(
-        theirs=f"{theirs}.gamma_{i}_cross", ours=f"{layers}/ls{i}/gamma"
-      )
-    )
+    rules += pieces.norm(f"{theirs}.norm1_{name}", f"{layers}/norm_{name}")
+  for name in "qv":
+    bias = f"{layers}/cross/{name}/bias"
+    rules.append(table.Rule(theirs=f"{cross}.{name}_bias", ours=bias))
+  if method.context.layer_scale:
+    rules += pieces.layer_scales(f"{theirs}.gamma_", layers, "_cross")
   return [
     *rules,
-    *mae.dense(f"{theirs}.cross_attn.proj", f"{layers}/cross/proj"),
-    *mae.norm(f"{theirs}.norm2_cross", f"{layers}/norm2"),
-    *mae.dense(f"{theirs}.mlp_cross.fc1", f"{layers}/mlp/fc1"),
-    *mae.dense(f"{theirs}.mlp_cross.fc2", f"{layers}/mlp/fc2"),
-    *mae.norm("regresser.norm", f"{ours}/norm"),
+    *pieces.dense(f"{cross}.proj", f"{layers}/cross/proj"),
+    *pieces.norm(f"{theirs}.norm2_cross", f"{layers}/norm2"),
+    *pieces.mlp(f"{theirs}.mlp_cross", f"{layers}/mlp"),
+    *pieces.norm("regresser.norm", f"{ours}/norm"),
   ]
 
 
-def full(method: cae.CAE) -> Table:
+def full(method: cae.CAE) -> pieces.Table:
   """Encoder, regressor, decoder and what joins unequal widths."""
-  width, ours = method.context.size.width, "context/decoder"
-  rows = posemb.sincos_2d(width, method.encoder.grid, "yx", prefix=1)
+  context, ours = method.context, "context/decoder"
+  rows = posemb.sincos_2d(context.size.width, context.grid, "yx", prefix=1)
   rules = [
     *encoder(method),
     *regressor(method),
     table.Constant(theirs="rd_pos_embed", value=rows[None]),
-    *simmim.beit_blocks(
-      "decoder.decoder_blocks", f"{ours}/blocks", bool(method.decoder_scale)
+    *pieces.beit_block(
+      "decoder.decoder_blocks.{i}",
+      f"{ours}/blocks/layers",
+      layer_scale=bool(context.layer_scale),
     ),
-    *mae.norm("decoder.norm", f"{ours}/norm"),
-    *mae.dense("decoder.head", f"{ours}/head"),
+    *pieces.norm("decoder.norm", f"{ours}/norm"),
+    *pieces.dense("decoder.head", f"{ours}/head"),
   ]
-  if width != method.encoder.size.width:
-    rules += mae.dense("encoder_to_regresser", "context/bridge/map")
-    rules += mae.norm("encoder_to_regresser_norm", "context/bridge/norm")
+  if context.size.width != method.encoder.size.width:
+    bridge = "encoder_to_regresser"
+    rules += pieces.dense(bridge, "context/bridge/map")
+    rules += pieces.norm(f"{bridge}_norm", "context/bridge/norm")
   return rules
+
+
+FAMILIES = {
+  "cae": family.Family(
+    library="authors", methods=("mim.cae",), table=family.main(full)
+  )
+}

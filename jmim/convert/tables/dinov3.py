@@ -1,23 +1,22 @@
-"""DINOv3: weights as its authors and Transformers have it, and its options.
+"""Weights of the authors' DINOv3 (facebookresearch/dinov3).
 
 For `supervised.backbone` with rotary positions. The authors keep the periods
 of these angles in bfloat16; like Transformers and timm we compute them in
 float32.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
+from jmim.convert import family
+from jmim.convert import ops
+from jmim.convert import pieces
 from jmim.convert import table
-from jmim.convert.tables import configs
-from jmim.convert.tables import mae
-from jmim.convert.tables import vits
+from jmim.convert.tables import _backbone
 from jmim.methods.supervised import backbone
 
-Table = list[table.Rule | table.Constant]
-ENCODER = vits.ENCODER
+FIXED = {k: v for k, v in _backbone.PLAIN.items() if k != "key_bias"} | dict(
+  positions="rotary", cls=True
+)
 
 
 def _without_keys(x: np.ndarray) -> np.ndarray:
@@ -31,43 +30,27 @@ def _with_keys(x: np.ndarray) -> np.ndarray:
 
 
 # Their bias of q, k and v, whose middle third is masked <-> q, v side by side.
-NO_KEY = table.Op(_without_keys, _with_keys)
+NO_KEY = ops.Op(_without_keys, _with_keys)
 
 
-def authors(method: backbone.Backbone) -> Table:
-  """facebookresearch/dinov3, with its masks and periods (not read)."""
-  theirs, ours = "blocks.{i}", f"{ENCODER}/blocks/layers"
-  size = method.encoder.size
-  width, depth = size.width, size.depth
+def full(method: backbone.Backbone) -> pieces.Table:
+  """The ViT with its masks and periods, which are written and not read."""
+  net = method.encoder
+  theirs, ours = "blocks.{i}", _backbone.BLOCKS
+  token = np.zeros((1, net.size.width), np.float32)
+  quarter = net.size.width // net.size.heads // 4
+  periods = net.theta ** (np.arange(quarter) / quarter)
   rules = [
-    r
-    for r in vits.timm(method)
-    if not r.theirs.endswith("qkv.bias") and ".mlp." not in r.theirs
-  ]
-  bias = (f"{ours}/attn/q_bias", f"{ours}/attn/v_bias")
-  if method.qkv_bias:
-    rules.append(
-      table.Rule(theirs=f"{theirs}.attn.qkv.bias", ours=bias, op=NO_KEY)
-    )
-    mask = np.repeat(np.float32([1, 0, 1]), width)
-    rules += [
-      table.Constant(
-        theirs=f"blocks.{i}.attn.qkv.bias_mask", value=mask, unused=True
-      )
-      for i in range(depth)
-    ]
-  if method.registers:
-    name = f"{ENCODER}/register_tokens"
-    rules.append(table.Rule(theirs="storage_tokens", ours=name))
-  quarter = width // size.heads // 4
-  periods = method.theta ** (np.arange(quarter) / quarter)
-  token = np.zeros((1, width), np.float32)
-  return [
-    *rules,
-    *_mlp(
+    *pieces.stem(net, "encoder/"),
+    *_backbone.registers("storage_tokens", method),
+    *pieces.norm(f"{theirs}.norm1", f"{ours}/norm1"),
+    *pieces.dense(f"{theirs}.attn.qkv", f"{ours}/attn/qkv", bias=False),
+    *pieces.dense(f"{theirs}.attn.proj", f"{ours}/attn/proj"),
+    *pieces.layer_scales(f"{theirs}.ls", ours, ".gamma"),
+    *pieces.norm(f"{theirs}.norm2", f"{ours}/norm2"),
+    *mlp(
       method,
       f"{theirs}.mlp",
-      ours=f"{ours}/mlp",
       gated=("w1", "w2", "w3"),
       plain=("fc1", "fc2"),
     ),
@@ -76,121 +59,79 @@ def authors(method: backbone.Backbone) -> Table:
       theirs="rope_embed.periods", value=periods.astype(np.float32), unused=True
     ),
   ]
-
-
-def _mlp(method, theirs, ours, gated, plain) -> Table:
-  """MLP or SwiGLU with these names of the layers."""
-  swiglu = method.act == "swiglu"
-  names = zip(
-    gated if swiglu else plain,
-    ("gate", "up", "down") if swiglu else ("fc1", "fc2"),
-    strict=True,
+  return rules + (
+    _bias(net.size.width, net.size.depth) if method.qkv_bias else []
   )
+
+
+def _bias(width: int, depth: int) -> pieces.Table:
+  """The bias of q, k and v with what masks that of k."""
+  theirs, ours = "blocks.{i}.attn.qkv", f"{_backbone.BLOCKS}/attn"
+  both = (f"{ours}/q_bias", f"{ours}/v_bias")
+  mask = np.repeat(np.float32([1, 0, 1]), width)
   return [
-    rule for a, b in names for rule in mae.dense(f"{theirs}.{a}", f"{ours}/{b}")
+    table.Rule(theirs=f"{theirs}.bias", ours=both, op=NO_KEY),
+    *(
+      table.Constant(
+        theirs=f"blocks.{i}.attn.qkv.bias_mask", value=mask, unused=True
+      )
+      for i in range(depth)
+    ),
   ]
 
 
-def transformers(method: backbone.Backbone) -> Table:
-  """DINOv3ViTModel, which has no classifier."""
-  stem, theirs = "embeddings", "layer.{i}"
-  ours, conv = f"{ENCODER}/blocks/layers", table.patch_conv(method.channels)
-  proj, attn = f"{ENCODER}/patch_embed/proj", f"{theirs}.attention"
-  token = np.zeros((1, 1, method.encoder.size.width), np.float32)
-  every = lambda leaf: tuple(f"{attn}.{n}_proj.{leaf}" for n in "qkv")
-  rules: Table = [
-    table.Rule(
-      theirs=f"{stem}.patch_embeddings.weight", ours=f"{proj}/kernel", op=conv
-    ),
-    table.Rule(theirs=f"{stem}.patch_embeddings.bias", ours=f"{proj}/bias"),
-    table.Rule(theirs=f"{stem}.cls_token", ours=f"{ENCODER}/cls_token"),
-    table.Rule(
-      theirs=f"{stem}.register_tokens", ours=f"{ENCODER}/register_tokens"
-    ),
-    table.Constant(theirs=f"{stem}.mask_token", value=token, unused=True),
-    table.Rule(
-      theirs=every("weight"), ours=f"{ours}/attn/qkv/kernel", op=table.LINEAR
-    ),
-    *mae.dense(f"{attn}.o_proj", f"{ours}/attn/proj"),
-    *_mlp(
-      method,
-      f"{theirs}.mlp",
-      ours=f"{ours}/mlp",
-      gated=("gate_proj", "up_proj", "down_proj"),
-      plain=("up_proj", "down_proj"),
-    ),
-    *mae.norm("norm", f"{ENCODER}/norm"),
+def mlp(
+  method: backbone.Backbone,
+  theirs: str,
+  gated: tuple[str, str, str],
+  plain: tuple[str, str],
+) -> pieces.Table:
+  """The MLP, or SwiGLU of three layers.
+
+  Args:
+    method: tells which.
+    theirs: name of the MLP.
+    gated: names of gate, up and down.
+    plain: names of an MLP's layers.
+  """
+  ours = f"{_backbone.BLOCKS}/mlp"
+  if method.act != "swiglu":
+    return pieces.mlp(theirs, ours, plain)
+  layers = zip(gated, ("gate", "up", "down"), strict=True)
+  return [
+    r for a, b in layers for r in pieces.dense(f"{theirs}.{a}", f"{ours}/{b}")
   ]
-  for i in (1, 2):
-    name = f"{theirs}.layer_scale{i}.lambda1"
-    rules.append(table.Rule(theirs=name, ours=f"{ours}/ls{i}/gamma"))
-    rules += mae.norm(f"{theirs}.norm{i}", f"{ours}/norm{i}")
-  if method.qkv_bias and method.key_bias:
-    rules.append(table.Rule(theirs=every("bias"), ours=f"{ours}/attn/qkv/bias"))
-  elif method.qkv_bias:
-    rules += [
-      table.Rule(theirs=f"{attn}.{n}_proj.bias", ours=f"{ours}/attn/{n}_bias")
-      for n in "qv"
-    ]
-  return rules
 
 
 def objection(method: backbone.Backbone) -> str | None:
-  """What a DINOv3 of Transformers cannot be."""
+  """What no DINOv3 can be, besides `FIXED`."""
   if not method.registers or not method.layer_scale:
     return "it has registers and LayerScale there"
   return None
 
 
 def authors_objection(method: backbone.Backbone) -> str | None:
-  """What a DINOv3 of the authors cannot be."""
+  """What a DINOv3 of the authors cannot be, besides `FIXED`."""
   if method.qkv_bias and method.key_bias:
     return "key_bias=True, where k has no bias there"
   return objection(method)
 
 
-def read(config: Mapping[str, Any]) -> dict[str, Any]:
-  """Transformers' DINOv3ViTModel: `supervised.backbone`."""
-  bias = config.get("query_bias", True)
-  configs.refuse(config, value_bias=bias, proj_bias=True, mlp_bias=True)
-  gated = config.get("use_gated_mlp", False)
-  if gated:
-    configs.refuse(config, hidden_act="silu")
-  style = configs.style({**config, "hidden_act": "gelu"} if gated else config)
-  return (
-    configs.body(config)
-    | style
-    | dict(
-      positions="rotary",
-      theta=float(config.get("rope_theta", 100.0)),
-      qkv_bias=bias,
-      key_bias=bias and config.get("key_bias", False),
-      layer_scale=config.get("layerscale_value", 1.0),
-      classes=2,
-      pool="cls",
-      registers=config["num_register_tokens"],
-    )
-    | ({"act": "swiglu"} if gated else {})
+FAMILIES = {
+  "dinov3": family.Family(
+    library="authors",
+    methods=_backbone.METHODS,
+    table=family.main(full),
+    containers=("teacher.backbone.", "model.", ""),
+    ignored=(
+      "^mask_token$",
+      r"^rope_embed\.",
+      r"bias_mask$",
+      r"^local_cls_norm\.",
+    ),
+    optional=_backbone.HEADS,
+    unsupported=_backbone.HEADS,
+    fixed=FIXED,
+    check=authors_objection,
   )
-
-
-def write(method: backbone.Backbone) -> dict[str, Any]:
-  """The inverse of `read`."""
-  gated = method.act == "swiglu"
-  config = configs.write_body(method, "dinov3_vit", "DINOv3ViTModel")
-  for key in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
-    del config[key]
-  return config | dict(
-    hidden_act="silu" if gated else configs.BACK[method.act],
-    use_gated_mlp=gated,
-    rope_theta=method.theta,
-    num_register_tokens=method.registers,
-    layer_norm_eps=method.eps,
-    layerscale_value=method.layer_scale,
-    attention_dropout=0.0,
-    query_bias=method.qkv_bias,
-    value_bias=method.qkv_bias,
-    key_bias=method.qkv_bias and method.key_bias,
-    proj_bias=True,
-    mlp_bias=True,
-  )
+}

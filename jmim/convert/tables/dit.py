@@ -1,41 +1,52 @@
 """Weights of the authors' DiT (facebookresearch/DiT)."""
 
+from jmim.convert import family
+from jmim.convert import ops
+from jmim.convert import pieces
 from jmim.convert import table
-from jmim.convert.tables import mae
 from jmim.methods.diffusion import dit
 from jmim.nn import posemb
+from jmim.nn.nets import dit as nets
 
-FFN = (("mlp.fc1", "mlp/fc1"), ("mlp.fc2", "mlp/fc2"))
 
-
-def full(method: dit.DiT, ffn=FFN) -> list[table.Rule | table.Constant]:
+def network(model: nets.DiT, mlp: bool = True) -> pieces.Table:
   """The whole network; its position table is checked, not imported.
 
   Args:
-    method: the method.
-    ffn: (their name, ours) of each linear layer after attention in a block.
+    model: the network.
+    mlp: each block has an MLP of two linear layers.
   """
-  conv = table.patch_conv(method.channels)
-  rows = posemb.sincos_2d(method.net_size.width, method.grid)
-  rules: list[table.Rule | table.Constant] = [
+  rows = posemb.sincos_2d(model.size.width, model.grid)
+  theirs, ours = "blocks.{i}", "blocks/layers"
+  rules = [
     table.Constant(theirs="pos_embed", value=rows[None]),
-    table.Rule(
-      theirs="x_embedder.proj.weight", ours="patch_embed/kernel", op=conv
+    *pieces.dense(
+      "x_embedder.proj", "patch_embed", op=ops.patch_conv(model.patch)
     ),
-    table.Rule(theirs="x_embedder.proj.bias", ours="patch_embed/bias"),
-    *mae.dense("t_embedder.mlp.0", "time_embed/fc1"),
-    *mae.dense("t_embedder.mlp.2", "time_embed/fc2"),
-    *mae.dense("final_layer.adaLN_modulation.1", "modulation"),
-    *mae.dense("final_layer.linear", "pred"),
+    *pieces.dense("t_embedder.mlp.0", "time_embed/fc1"),
+    *pieces.dense("t_embedder.mlp.2", "time_embed/fc2"),
+    *pieces.dense(f"{theirs}.attn.qkv", f"{ours}/attn/qkv"),
+    *pieces.dense(f"{theirs}.attn.proj", f"{ours}/attn/proj"),
+    *pieces.dense(f"{theirs}.adaLN_modulation.1", f"{ours}/modulation"),
+    *pieces.dense("final_layer.adaLN_modulation.1", "modulation"),
+    *pieces.dense("final_layer.linear", "pred"),
   ]
-  if method.classes:
+  if model.classes:
     name = "y_embedder.embedding_table.weight"
     rules.append(table.Rule(theirs=name, ours="label_embed/embedding"))
-  for theirs, ours in (
-    ("attn.qkv", "attn/qkv"),
-    ("attn.proj", "attn/proj"),
-    *ffn,
-    ("adaLN_modulation.1", "modulation"),
-  ):
-    rules += mae.dense(f"blocks.{{i}}.{theirs}", f"blocks/layers/{ours}")
-  return rules
+  return rules + (pieces.mlp(f"{theirs}.mlp", f"{ours}/mlp") if mlp else [])
+
+
+def full(method: dit.DiT) -> pieces.Table:
+  """The network."""
+  return network(method.net)
+
+
+FAMILIES = {
+  "dit": family.Family(
+    library="authors",
+    methods=("diffusion.dit",),
+    table=family.main(full),
+    containers=("ema.", "model.", ""),
+  )
+}

@@ -1,46 +1,47 @@
 """Weights of the authors' DiT-MoE (feizc/DiT-MoE)."""
 
+from jmim.convert import family
+from jmim.convert import ops
+from jmim.convert import pieces
 from jmim.convert import table
 from jmim.convert.tables import dit
-from jmim.convert.tables import mae
 from jmim.methods.diffusion import dit_moe
 
 
-def full(method: dit_moe.DiTMoE) -> list[table.Rule | table.Constant]:
+def full(method: dit_moe.DiTMoE) -> pieces.Table:
   """DiT with the experts of a layer as one array, expert first."""
-  rules = dit.full(method, ffn=())
-  block, ours = "blocks.{i}.moe", "blocks/layers/ffn"
-  rules.append(
-    table.Rule(
-      theirs=f"{block}.gate.weight",
-      ours=f"{ours}/router/kernel",
-      op=table.LINEAR,
-    )
-  )
+  theirs, ours = "blocks.{i}.moe", "blocks/layers/ffn"
+  moe = method.net.ffn(parent=None)
+  rules = dit.network(method.net, mlp=False)
+  rules += pieces.dense(f"{theirs}.gate", f"{ours}/router", bias=False)
   for part in ("gate", "up", "down"):
     each = tuple(
-      f"{block}.experts.{e}.{part}_proj.weight" for e in range(method.experts)
+      f"{theirs}.experts.{e}.{part}_proj.weight" for e in range(moe.experts)
     )
     # A single expert is one array on either side: it has its axis by the op.
     rules.append(
       table.Rule(
         theirs=each,
         ours=f"{ours}/experts/{part}/kernel",
-        op=table.ONE_OF,
+        op=ops.ONE_OF,
         axis=0,
       )
     )
-    if method.shared:
-      name = f"{block}.shared_experts.{part}_proj.weight"
-      rules.append(
-        table.Rule(
-          theirs=name, ours=f"{ours}/shared/{part}/kernel", op=table.LINEAR
-        )
-      )
-  if method.qk_norm:
-    for theirs, name in (("q_norm", "q_norm"), ("k_norm", "k_norm")):
-      norm = mae.norm(
-        f"blocks.{{i}}.attn.{theirs}", f"blocks/layers/attn/{name}"
-      )
-      rules += norm
+    if moe.shared:
+      name = f"{theirs}.shared_experts.{part}_proj"
+      rules += pieces.dense(name, f"{ours}/shared/{part}", bias=False)
+  for name in ("q_norm", "k_norm") if method.net.qk_norm else ():
+    rules += pieces.norm(
+      f"blocks.{{i}}.attn.{name}", f"blocks/layers/attn/{name}"
+    )
   return rules
+
+
+FAMILIES = {
+  "dit_moe": family.Family(
+    library="authors",
+    methods=("diffusion.dit_moe",),
+    table=family.main(full),
+    containers=("ema.", "model.", ""),
+  )
+}

@@ -3,100 +3,78 @@
 from collections.abc import Mapping
 from typing import Any
 
+from jmim.convert import family
+from jmim.convert import ops
+from jmim.convert import options
+from jmim.convert import pieces
 from jmim.convert import table
-from jmim.convert.tables import configs
-from jmim.convert.tables import mae
-from jmim.convert.tables import simmim
-from jmim.convert.tables import vits
-from jmim.methods.mim import simmim as methods
+from jmim.convert.tables import swin
+from jmim.methods.mim import simmim
 from jmim.methods.supervised import swin as classifiers
+from jmim.nn.nets import swin as nets
 
-Table = list[table.Rule | table.Constant]
-Method = methods.SimMIM | classifiers.Swin
+Method = simmim.SimMIM | classifiers.Swin
 
 
-def backbone(method: Method) -> Table:
+def backbone(model: nets.Swin) -> pieces.Table:
   """SwinModel below "swin.", without its mask token."""
-  stem, ours, c = "swin.embeddings", "encoder", method.channels
-  proj, conv = f"{ours}/patch_embed/proj", table.patch_conv(c)
-  theirs = f"{stem}.patch_embeddings.projection"
-  stages = range(len(method.encoder.size.depths))
+  embeddings = "swin.embeddings"
   return [
-    table.Rule(theirs=f"{theirs}.weight", ours=f"{proj}/kernel", op=conv),
-    table.Rule(theirs=f"{theirs}.bias", ours=f"{proj}/bias"),
-    *mae.norm(f"{stem}.norm", f"{ours}/patch_norm"),
-    *(rule for s in stages for rule in _stage(method, s)),
-    *mae.norm("swin.layernorm", f"{ours}/norm"),
+    *pieces.dense(
+      f"{embeddings}.patch_embeddings.projection",
+      "encoder/patch_embed/proj",
+      op=ops.patch_conv(model.patch),
+    ),
+    *pieces.norm(f"{embeddings}.norm", "encoder/patch_norm"),
+    *(r for s in range(len(model.size.depths)) for r in _stage(model, s)),
+    *pieces.norm("swin.layernorm", "encoder/norm"),
   ]
 
 
-def classifier(method: classifiers.Swin) -> Table:
-  """SwinForImageClassification."""
-  return backbone(method) + mae.dense("classifier", "head/out")
-
-
-def full(method: methods.SimMIM) -> Table:
-  """SwinForMaskedImageModeling."""
-  c, stem = method.channels, "swin.embeddings"
-  return [
-    *backbone(method),
-    table.Rule(theirs=f"{stem}.mask_token", ours="encoder/mask_token"),
-    table.Rule(
-      theirs="decoder.0.weight",
-      ours="head/kernel",
-      op=simmim.pixel_shuffle(c, True),
-    ),
-    table.Rule(
-      theirs="decoder.0.bias",
-      ours="head/bias",
-      op=simmim.pixel_shuffle(c, False),
-    ),
-  ]
-
-
-def _stage(method: Method, s: int) -> Table:
+def _stage(model: nets.Swin, s: int) -> pieces.Table:
   """Blocks of a stage, and the merging after it."""
   stage = f"swin.encoder.layers.{s}"
   theirs, ours = f"{stage}.blocks.{{i}}", f"encoder/stage{s}/layers/block"
-  own, name = f"{theirs}.attention.self", "relative_position_bias_table"
-  qkv = vits.separate(own, f"{ours}/attn/qkv", vits.QKV)
-  rules = [
-    *(qkv if method.qkv_bias else qkv[:1]),
-    table.Rule(theirs=f"{own}.{name}", ours=f"{ours}/relative/table"),
-    *mae.dense(f"{theirs}.attention.output.dense", f"{ours}/attn/proj"),
-    *mae.norm(f"{theirs}.layernorm_before", f"{ours}/norm1"),
-    *mae.norm(f"{theirs}.layernorm_after", f"{ours}/norm2"),
-    *mae.dense(f"{theirs}.intermediate.dense", f"{ours}/mlp/fc1"),
-    *mae.dense(f"{theirs}.output.dense", f"{ours}/mlp/fc2"),
-  ]
-  if s + 1 == len(method.encoder.size.depths):
-    return rules
-  down, merge = f"{stage}.downsample", f"encoder/merge{s}"
+  rules = pieces.hf_block(theirs, ours, model.qkv_bias, inner="self")
+  bias = f"{theirs}.attention.self.relative_position_bias_table"
+  rules.append(table.Rule(theirs=bias, ours=f"{ours}/relative/table"))
+  if s + 1 < len(model.size.depths):
+    rules += swin.merge(f"{stage}.downsample", f"encoder/merge{s}")
+  return rules
+
+
+def classifier(method: classifiers.Swin) -> pieces.Table:
+  """SwinForImageClassification."""
+  return backbone(method.encoder) + pieces.dense("classifier", "head/out")
+
+
+def full(method: simmim.SimMIM) -> pieces.Table:
+  """SwinForMaskedImageModeling."""
+  kernel, bias = ops.pixel_shuffle(method.encoder.stride)
+  token = "swin.embeddings.mask_token"
   return [
-    *rules,
-    *mae.norm(f"{down}.norm", f"{merge}/norm"),
-    table.Rule(
-      theirs=f"{down}.reduction.weight",
-      ours=f"{merge}/reduction/kernel",
-      op=table.LINEAR,
-    ),
+    *backbone(method.encoder),
+    table.Rule(theirs=token, ours="encoder/mask_token"),
+    table.Rule(theirs="decoder.0.weight", ours="head/kernel", op=kernel),
+    table.Rule(theirs="decoder.0.bias", ours="head/bias", op=bias),
   ]
 
 
 def read(config: Mapping[str, Any]) -> dict[str, Any]:
-  """Transformers' Swin: `mim.simmim` of a "SwinB" with these sizes."""
+  """SwinForMaskedImageModeling: `mim.simmim` of a "SwinB" of these sizes."""
   stride = config["patch_size"] * 2 ** (len(config["depths"]) - 1)
-  configs.refuse(config, encoder_stride=stride)
+  options.refuse(config, encoder_stride=stride)
   return _sizes(config) | dict(positions="none", patch_norm=True, square=stride)
 
 
 def read_classifier(config: Mapping[str, Any]) -> dict[str, Any]:
   """SwinForImageClassification: `supervised.swin`."""
-  return _sizes(config) | dict(classes=configs.classes(config))
+  return _sizes(config) | dict(classes=options.hf_classes(config))
 
 
 def _sizes(config: Mapping[str, Any]) -> dict[str, Any]:
-  configs.refuse(
+  """What both say of the network."""
+  options.refuse(
     config,
     use_absolute_embeddings=False,
     hidden_act="gelu",
@@ -104,8 +82,7 @@ def _sizes(config: Mapping[str, Any]) -> dict[str, Any]:
   )
   return dict(
     variant=f"SwinB/{config['patch_size']}",
-    size=config["image_size"],
-    channels=config.get("num_channels", 3),
+    **options.hf_image(config),
     width=config["embed_dim"],
     depths=tuple(config["depths"]),
     heads=tuple(config["num_heads"]),
@@ -142,5 +119,34 @@ def write(method: Method) -> dict[str, Any]:
 
 def write_classifier(method: classifiers.Swin) -> dict[str, Any]:
   """The inverse of `read_classifier`."""
-  own = dict(architectures=["SwinForImageClassification"])
-  return write(method) | configs.labels(method) | own
+  name = dict(architectures=["SwinForImageClassification"])
+  return write(method) | options.write_hf_labels(method) | name
+
+
+FAMILIES = {
+  "hf_swin": family.Family(
+    library="hf",
+    methods=("mim.simmim",),
+    table=family.main(full),
+    containers=("",),
+    ignored=(r"relative_position_index$", r"^(swin\.)?pooler\."),
+    optional=swin.HEAD,
+    check=swin.plain,
+    read_config=read,
+    write_config=write,
+    model_types=("swin",),
+  ),
+  "hf_swin_classifier": family.Family(
+    library="hf",
+    methods=("supervised.swin",),
+    table=family.main(classifier),
+    containers=("",),
+    aliases=((r"^(embeddings|encoder|layernorm)\.", r"swin.\1."),),
+    ignored=(*swin.COMPUTED, r"(^|\.)pooler\.", r"mask_token$"),
+    optional=swin.HEAD,
+    check=swin.plain,
+    read_config=read_classifier,
+    write_config=write_classifier,
+    architectures=("SwinForImageClassification",),
+  ),
+}

@@ -1,25 +1,27 @@
-"""Weights of latent diffusion: first stages, critic (authors', Diffusers')."""
+"""Weights of latent diffusion's first stages and critic (CompVis, taming).
+
+Diffusers has the same networks under other names: `Names` says how a library
+calls the parts of an encoder or decoder.
+"""
 
 import dataclasses
 from collections.abc import Callable
+from collections.abc import Mapping
 
-import einops
-
+from jmim.convert import family
+from jmim.convert import ops
+from jmim.convert import pieces
 from jmim.convert import table
-from jmim.convert.tables import mae
-from jmim.methods.latent import _autoencoder
+from jmim.methods.latent import autoencoder_kl
+from jmim.methods.latent import autoencoder_vq
 from jmim.nn.nets import codec
 
-Rules = list[table.Rule | table.Constant]
-CONV = table.Op(
-  lambda x: einops.rearrange(x, "o i h w -> h w i o"),
-  lambda x: einops.rearrange(x, "h w i o -> o i h w"),
-)
-POINT = table.Op(  # a 1 x 1 convolution, which is a linear map
-  lambda x: x[:, :, 0, 0].T, lambda x: x.T[:, :, None, None]
-)
+FirstStage = autoencoder_kl.AutoencoderKL | autoencoder_vq.AutoencoderVQ
+METHODS = ("latent.autoencoder_kl", "latent.autoencoder_vq")
 NET = "params/autoencoder/"
 CRITIC = "params/discriminator/"
+# Regexes of leaves that others do not have: the critic, the use of codes.
+CRITICS, COUNTS = (f"^{CRITIC}",), ("^extra/(used|total)$",)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,7 +32,7 @@ class Names:
     block: level, number -> residual block.
     attention: level, number -> attention of a level.
     resample: level -> convolution between levels.
-    middle: 0 and 1: its blocks; "attention".
+    middle: 0 and 1 -> its blocks; "attention".
     norm_out: the last norm.
     skip: convolution beside a block.
     attention_norm: norm of an attention.
@@ -42,13 +44,13 @@ class Names:
   block: Callable[[int, int], str]
   attention: Callable[[int, int], str]
   resample: Callable[[int], str]
-  middle: dict
+  middle: Mapping[int | str, str]
   norm_out: str
   skip: str
   attention_norm: str
   qkv: tuple[str, str, str]
   proj: str
-  point: table.Op
+  point: ops.Op
 
 
 def compvis(side: str) -> Names:
@@ -63,134 +65,127 @@ def compvis(side: str) -> Names:
     attention_norm="norm",
     qkv=("q", "k", "v"),
     proj="proj_out",
-    point=POINT,
+    point=ops.POINT,
   )
 
 
-def diffusers(side: str, levels: int) -> Names:
-  """Diffusers' names; its decoder counts levels from the coarsest."""
-  at = lambda level: level if side == "down" else levels - 1 - level
-  return Names(
-    block=lambda level, i: f"{side}_blocks.{at(level)}.resnets.{i}",
-    attention=lambda level, i: f"{side}_blocks.{at(level)}.attentions.{i}",
-    resample=lambda level: f"{side}_blocks.{at(level)}.{side}samplers.0.conv",
-    middle={
-      0: "mid_block.resnets.0",
-      1: "mid_block.resnets.1",
-      "attention": "mid_block.attentions.0",
-    },
-    norm_out="conv_norm_out",
-    skip="conv_shortcut",
-    attention_norm="group_norm",
-    qkv=("to_q", "to_k", "to_v"),
-    proj="to_out.0",
-    point=table.LINEAR,
-  )
-
-
-def linear(theirs: str, ours: str, op: table.Op) -> Rules:
-  """A map with bias, in some layout."""
-  return [
-    table.Rule(theirs=f"{theirs}.weight", ours=f"{ours}/kernel", op=op),
-    table.Rule(theirs=f"{theirs}.bias", ours=f"{ours}/bias"),
-  ]
-
-
-def block(theirs: str, ours: str, skip: str = "") -> Rules:
+def block(theirs: str, ours: str, skip: str = "") -> pieces.Table:
   """A residual block; `skip` names the map beside it, if there is one."""
-  rules: Rules = []
+  rules: pieces.Table = []
   for i in (1, 2):
-    rules += mae.norm(f"{theirs}.norm{i}", f"{ours}/norm{i}")
-    rules += linear(f"{theirs}.conv{i}", f"{ours}/conv{i}", CONV)
+    rules += pieces.norm(f"{theirs}.norm{i}", f"{ours}/norm{i}")
+    rules += pieces.dense(f"{theirs}.conv{i}", f"{ours}/conv{i}", op=ops.CONV)
   if skip:
-    rules += linear(f"{theirs}.{skip}", f"{ours}/skip", POINT)
+    rules += pieces.dense(f"{theirs}.{skip}", f"{ours}/skip", op=ops.POINT)
   return rules
 
 
-def attention(theirs: str, ours: str, names: Names) -> Rules:
+def attention(theirs: str, ours: str, names: Names) -> pieces.Table:
   """One head over all places; q, k and v are one matrix here."""
-  parts = tuple(f"{theirs}.{n}" for n in names.qkv)
-  weights, biases = (
-    tuple(f"{p}.{leaf}" for p in parts) for leaf in ("weight", "bias")
-  )
+  qkv, op = [f"{theirs}.{n}" for n in names.qkv], names.point
   return [
-    *mae.norm(f"{theirs}.{names.attention_norm}", f"{ours}/norm"),
-    table.Rule(theirs=weights, ours=f"{ours}/attn/qkv/kernel", op=names.point),
-    table.Rule(theirs=biases, ours=f"{ours}/attn/qkv/bias"),
-    *linear(f"{theirs}.{names.proj}", f"{ours}/attn/proj", names.point),
+    *pieces.norm(f"{theirs}.{names.attention_norm}", f"{ours}/norm"),
+    *pieces.fused(qkv, f"{ours}/attn/qkv", op=op),
+    *pieces.dense(f"{theirs}.{names.proj}", f"{ours}/attn/proj", op=op),
   ]
 
 
-def half(size: codec.Size, side: str, names: Names) -> Rules:
+def half(size: codec.Size, side: str, names: Names) -> pieces.Table:
   """The encoder ("down") or decoder ("up") without its 1 x 1 convolution."""
   down, count = side == "down", len(size.multipliers)
-  rules = linear("conv_in", "conv_in", CONV)
+  rules = pieces.dense("conv_in", "conv_in", op=ops.CONV)
   order = list(range(count)) if down else list(reversed(range(count)))
   width = 1 if down else size.multipliers[-1]
   for level in order:
     for i in range(size.blocks + (not down)):
-      own = f"{side}{level}_{i}"
-      new = size.multipliers[level]
-      rules += block(
-        names.block(level, i), own, names.skip if new != width else ""
-      )
+      ours, new = f"{side}{level}_{i}", size.multipliers[level]
+      skip = names.skip if new != width else ""
+      rules += block(names.block(level, i), ours, skip)
       width = new
       if 2**level in size.attend_at:
-        where = names.attention(level, i)
-        rules += attention(where, f"{own}_attention", names)
+        theirs = names.attention(level, i)
+        rules += attention(theirs, f"{ours}_attention", names)
     if level != order[-1]:
-      rules += linear(names.resample(level), f"{side}{level}_conv", CONV)
+      theirs = names.resample(level)
+      rules += pieces.dense(theirs, f"{side}{level}_conv", op=ops.CONV)
   for i in (0, 1):
     rules += block(names.middle[i], f"middle_{i}")
   rules += attention(names.middle["attention"], "middle_attention", names)
-  rules += mae.norm(names.norm_out, "norm_out")
-  return rules + (linear("conv_out", "conv_out", CONV) if down else [])
+  rules += pieces.norm(names.norm_out, "norm_out")
+  if down:
+    rules += pieces.dense("conv_out", "conv_out", op=ops.CONV)
+  return rules
 
 
-def autoencoder(size: codec.Size, naming: Callable[[str], Names]) -> Rules:
-  """Encoder, decoder and the maps between them; ours without a prefix."""
+def autoencoder(
+  size: codec.Size, naming: Callable[[str], Names]
+) -> pieces.Table:
+  """Encoder, decoder and the maps between them; ours without a prefix.
+
+  Args:
+    size: of the autoencoder.
+    naming: "down" or "up" -> names of that side.
+  """
+  encoder, decoder = (half(size, s, naming(s)) for s in ("down", "up"))
   return [
-    *table.placed(half(size, "down", naming("down")), "encoder.", "encoder/"),
-    *linear("quant_conv", "encoder/quant", POINT),
-    *linear("post_quant_conv", "decoder/post_quant", POINT),
-    *table.placed(half(size, "up", naming("up")), "decoder.", "decoder/"),
-    *linear("decoder.conv_out", "last", CONV),
+    *table.placed(encoder, "encoder.", "encoder/"),
+    *pieces.dense("quant_conv", "encoder/quant", op=ops.POINT),
+    *pieces.dense("post_quant_conv", "decoder/post_quant", op=ops.POINT),
+    *table.placed(decoder, "decoder.", "decoder/"),
+    *pieces.dense("decoder.conv_out", "last", op=ops.CONV),
   ]
 
 
-def critic(layers: int) -> Rules:
-  """taming's NLayerDiscriminator without its running statistics."""
-  rules = linear("main.0", "conv0", CONV)
+def critic(layers: int) -> pieces.Table:
+  """taming's NLayerDiscriminator without its running statistics.
+
+  Args:
+    layers: convolutions that halve, but for the first, with a norm each.
+  """
+  rules = pieces.dense("main.0", "conv0", op=ops.CONV)
   for n in range(1, layers + 1):
-    at = 3 * n - 1
-    rules.append(
-      table.Rule(theirs=f"main.{at}.weight", ours=f"conv{n}/kernel", op=CONV)
-    )
-    rules += mae.norm(f"main.{at + 1}", f"norm{n}")
-  return rules + linear(f"main.{3 * layers + 2}", "out", CONV)
+    at = 3 * n - 1  # a convolution, a norm, an activation
+    rules += pieces.dense(f"main.{at}", f"conv{n}", op=ops.CONV, bias=False)
+    rules += pieces.norm(f"main.{at + 1}", f"norm{n}")
+  return rules + pieces.dense(f"main.{3 * layers + 2}", "out", op=ops.CONV)
 
 
-def codebook(method: _autoencoder.FirstStage) -> Rules:
-  """The codes, whoever keeps them; [] where there are none."""
-  if not method.n_codes:
+def codebook(method: FirstStage) -> pieces.Table:
+  """The codes, trained or averaged; [] where there are none."""
+  if not method.net.codes:
     return []
-  where = "extra/codes" if getattr(method, "ema", 0) else f"{NET}codes"
-  return [table.Rule(theirs="quantize.embedding.weight", ours=where)]
+  ours = "extra/codes" if getattr(method, "ema", 0) else f"{NET}codes"
+  return [table.Rule(theirs="quantize.embedding.weight", ours=ours)]
 
 
-def first_stage(method: _autoencoder.FirstStage) -> Rules:
+def first_stage(method: FirstStage) -> pieces.Table:
   """The authors' AutoencoderKL or VQModel with its critic."""
   rules = table.placed(autoencoder(method.net.size, compvis), "", NET)
-  return (
-    rules
-    + codebook(method)
-    + table.placed(critic(method.disc_layers), "loss.discriminator.", CRITIC)
+  discriminator = critic(method.critic.layers)
+  return [
+    *rules,
+    *codebook(method),
+    *table.placed(discriminator, "loss.discriminator.", CRITIC),
+  ]
+
+
+FAMILIES = {
+  "ldm_first_stage": family.Family(
+    library="authors",
+    methods=METHODS,
+    table=first_stage,
+    containers=(
+      "state_dict.first_stage_model.",
+      "first_stage_model.",
+      "state_dict.",
+      "",
+    ),
+    ignored=(
+      r"running_(mean|var)$",
+      "num_batches_tracked$",
+      r"^loss\.(perceptual_loss|logvar)",
+    ),
+    optional=CRITICS,
+    unsupported=COUNTS,
   )
-
-
-def diffusers_first_stage(method: _autoencoder.FirstStage) -> Rules:
-  """Diffusers' AutoencoderKL or VQModel."""
-  size = method.net.size
-  naming = lambda side: diffusers(side, len(size.multipliers))
-  rules = table.placed(autoencoder(size, naming), "", NET)
-  return rules + codebook(method)
+}

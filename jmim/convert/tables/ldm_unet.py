@@ -1,163 +1,209 @@
-"""The UNet of latent diffusion under the authors' names."""
+"""Weights of latent diffusion's second stage (CompVis/latent-diffusion)."""
 
 import einops
 
+from jmim.convert import family
+from jmim.convert import ops
+from jmim.convert import pieces
 from jmim.convert import table
-from jmim.convert.tables import ldm
-from jmim.convert.tables import mae
-from jmim.methods.latent import ldm as methods
-
-Rules = list[table.Rule | table.Constant]
+from jmim.methods.latent import ldm
+from jmim.nn.nets import unet as nets
 
 
-def heads_first(heads: int) -> tuple[table.Op, table.Op]:
-  """(kernel, bias) of q, k and v that are told head by head there."""
+def heads_first(heads: int) -> tuple[ops.Op, ops.Op]:
+  """(kernel, bias) of q, k and v, which are dealt out head by head there.
+
+  Args:
+    heads: h; rows there are (h three d), columns here (three h d).
+  """
   there, here = "(h three d)", "(three h d)"
   size = dict(h=heads, three=3)
   return (
-    table.Op(
+    ops.Op(
       lambda w: einops.rearrange(w, f"{there} c 1 -> c {here}", **size),
       lambda w: einops.rearrange(w, f"c {here} -> {there} c 1", **size),
     ),
-    table.Op(
+    ops.Op(
       lambda b: einops.rearrange(b, f"{there} -> {here}", **size),
       lambda b: einops.rearrange(b, f"{here} -> {there}", **size),
     ),
   )
 
 
-CONV1D = table.Op(lambda x: x[:, :, 0].T, lambda x: x.T[:, :, None])
-
-
-def res(theirs: str, ours: str, skip: bool) -> Rules:
-  """A residual block."""
-  rules = mae.norm(f"{theirs}.in_layers.0", f"{ours}/norm1")
-  rules += ldm.linear(f"{theirs}.in_layers.2", f"{ours}/conv1", ldm.CONV)
-  rules += mae.dense(f"{theirs}.emb_layers.1", f"{ours}/time")
-  rules += mae.norm(f"{theirs}.out_layers.0", f"{ours}/norm2")
-  rules += ldm.linear(f"{theirs}.out_layers.3", f"{ours}/conv2", ldm.CONV)
+def res(theirs: str, ours: str, skip: bool) -> pieces.Table:
+  """A residual block, `skip`: with a convolution beside it."""
+  rules = [
+    *pieces.norm(f"{theirs}.in_layers.0", f"{ours}/norm1"),
+    *pieces.dense(f"{theirs}.in_layers.2", f"{ours}/conv1", op=ops.CONV),
+    *pieces.dense(f"{theirs}.emb_layers.1", f"{ours}/time"),
+    *pieces.norm(f"{theirs}.out_layers.0", f"{ours}/norm2"),
+    *pieces.dense(f"{theirs}.out_layers.3", f"{ours}/conv2", op=ops.CONV),
+  ]
   if skip:
-    rules += ldm.linear(f"{theirs}.skip_connection", f"{ours}/skip", ldm.CONV)
+    name = f"{theirs}.skip_connection"
+    rules += pieces.dense(name, f"{ours}/skip", op=ops.CONV)
   return rules
 
 
-def attention(m: methods.LDM, width: int, theirs: str, ours: str) -> Rules:
-  """Self-attention, or a transformer of cross-attention to the context."""
-  rules = mae.norm(f"{theirs}.norm", f"{ours}/norm")
-  if not m.transformer:
-    kernel, bias = heads_first(m.heads or width // m.head_width)
-    return rules + [
-      table.Rule(
-        theirs=f"{theirs}.qkv.weight", ours=f"{ours}/attn/qkv/kernel", op=kernel
-      ),
-      table.Rule(
-        theirs=f"{theirs}.qkv.bias", ours=f"{ours}/attn/qkv/bias", op=bias
-      ),
-      *ldm.linear(f"{theirs}.proj_out", f"{ours}/attn/proj", CONV1D),
-    ]
-  for name in ("proj_in", "proj_out"):
-    rules += ldm.linear(f"{theirs}.{name}", f"{ours}/{name}", ldm.POINT)
-  for i in range(m.transformer):
-    block = f"{theirs}.transformer_blocks.{i}"
-    for n in (1, 2, 3):
-      rules += mae.norm(f"{block}.norm{n}", f"{ours}/norm{n}_{i}")
-    for name, own in (("attn1", f"self_{i}"), ("attn2", f"cross_{i}")):
-      rules += [
-        table.Rule(
-          theirs=f"{block}.{name}.to_{x}.weight",
-          ours=f"{ours}/{own}/{x}/kernel",
-          op=table.LINEAR,
-        )
-        for x in "qkv"
-      ]
-      rules += mae.dense(f"{block}.{name}.to_out.0", f"{ours}/{own}/proj")
-    rules += mae.dense(f"{block}.ff.net.0.proj", f"{ours}/fc1_{i}")
-    rules += mae.dense(f"{block}.ff.net.2", f"{ours}/fc2_{i}")
-  return rules
-
-
-def unet(m: methods.LDM, labels: bool = False) -> Rules:
-  """The whole network; our names without a prefix.
+def attention(
+  net: nets.UNet, width: int, theirs: str, ours: str
+) -> pieces.Table:
+  """Self-attention, or a transformer of cross-attention to the context.
 
   Args:
-    m: the method.
-    labels: there is a table of labels that are added to the time.
+    net: the network.
+    width: channels of this level.
+    theirs: name of the layer.
+    ours: name of the layer.
   """
-  rules = mae.dense("time_embed.0", "time_embed/fc1")
-  rules += mae.dense("time_embed.2", "time_embed/fc2")
-  if labels:
-    rules.append(
-      table.Rule(theirs="label_emb.weight", ours="label_embed/embedding")
-    )
-  rules += ldm.linear("input_blocks.0.0", "conv_in", ldm.CONV)
-  widths, skips = [t * m.width for t in m.multipliers], [m.width]
-  at, width, last = 1, m.width, len(widths) - 1
+  rules = pieces.norm(f"{theirs}.norm", f"{ours}/norm")
+  if not net.transformer:
+    kernel, bias = heads_first(net.heads or width // net.head_width)
+    qkv, fused = f"{theirs}.qkv", f"{ours}/attn/qkv"
+    return [
+      *rules,
+      table.Rule(theirs=f"{qkv}.weight", ours=f"{fused}/kernel", op=kernel),
+      table.Rule(theirs=f"{qkv}.bias", ours=f"{fused}/bias", op=bias),
+      *pieces.dense(f"{theirs}.proj_out", f"{ours}/attn/proj", op=ops.POINT1D),
+    ]
+  for name in ("proj_in", "proj_out"):
+    rules += pieces.dense(f"{theirs}.{name}", f"{ours}/{name}", op=ops.POINT)
+  for i in range(net.transformer):
+    rules += _transformer(f"{theirs}.transformer_blocks.{i}", ours, i)
+  return rules
+
+
+def _transformer(theirs: str, ours: str, i: int) -> pieces.Table:
+  """Block i of self-attention, cross-attention and an MLP."""
+  rules: pieces.Table = []
+  for n in (1, 2, 3):
+    rules += pieces.norm(f"{theirs}.norm{n}", f"{ours}/norm{n}_{i}")
+  for name, layer in (("attn1", f"self_{i}"), ("attn2", f"cross_{i}")):
+    for x in "qkv":
+      there, here = f"{theirs}.{name}.to_{x}", f"{ours}/{layer}/{x}"
+      rules += pieces.dense(there, here, bias=False)
+    rules += pieces.dense(f"{theirs}.{name}.to_out.0", f"{ours}/{layer}/proj")
+  rules += pieces.dense(f"{theirs}.ff.net.0.proj", f"{ours}/fc1_{i}")
+  rules += pieces.dense(f"{theirs}.ff.net.2", f"{ours}/fc2_{i}")
+  return rules
+
+
+def network(net: nets.UNet) -> pieces.Table:
+  """The whole UNet; our names without a prefix.
+
+  They count what goes down ("input_blocks") and up ("output_blocks") in one
+  row each, resampling included in the former.
+  """
+  rules = pieces.dense("time_embed.0", "time_embed/fc1")
+  rules += pieces.dense("time_embed.2", "time_embed/fc2")
+  if net.classes:
+    name = "label_embed/embedding"
+    rules.append(table.Rule(theirs="label_emb.weight", ours=name))
+  rules += pieces.dense("input_blocks.0.0", "conv_in", op=ops.CONV)
+  widths = [times * net.width for times in net.multipliers]
+  # Widths of what goes up beside: each upward block reads one more of them.
+  skips = [net.width]
+  at, width = 1, net.width
   for level, new in enumerate(widths):
-    for i in range(m.blocks):
+    for i in range(net.blocks):
       rules += _stage(
-        m,
+        net,
         level,
         theirs=f"input_blocks.{at}",
         ours=f"down{level}_{i}",
-        new=new,
-        width=width,
+        widths=(width, new),
       )
       at, width = at + 1, new
       skips.append(width)
-    if level < last:
-      where = f"input_blocks.{at}.0"
-      rules += _resample(
-        m, where, convolution=where + ".op", ours=f"down{level}", how="half"
+    if level + 1 < len(widths):
+      where, ours = f"input_blocks.{at}.0", f"down{level}"
+      rules += (
+        res(where, f"{ours}_half", False)
+        if net.updown
+        else pieces.dense(f"{where}.op", f"{ours}_conv", op=ops.CONV)
       )
       at += 1
       skips.append(width)
   rules += res("middle_block.0", "middle_0", False)
-  rules += attention(m, width, "middle_block.1", "middle_attention")
+  rules += attention(net, width, "middle_block.1", "middle_attention")
   rules += res("middle_block.2", "middle_1", False)
-  at = 0
-  for level, new in reversed(list(enumerate(widths))):
-    for i in range(m.blocks + 1):
-      there = f"output_blocks.{at}"
-      rules += _stage(
-        m,
-        level,
-        theirs=there,
-        ours=f"up{level}_{i}",
-        new=new,
-        width=width + skips.pop(),
-      )
-      width = new
-      if level and i == m.blocks:
-        where = f"{there}.{1 + (2**level in m.attend_at)}"
-        rules += _resample(
-          m, where, convolution=where + ".conv", ours=f"up{level}", how="twice"
-        )
-      at += 1
-  rules += mae.norm("out.0", "norm_out")
-  return rules + ldm.linear("out.2", "conv_out", ldm.CONV)
+  return rules + _upward(net, widths, skips)
 
 
-def _stage(m, level, theirs, ours, new, width) -> Rules:
-  """A residual block and, at some levels, attention."""
-  rules = res(f"{theirs}.0", ours, new != width)
-  if 2**level in m.attend_at:
-    rules += attention(m, new, f"{theirs}.1", f"{ours}_attention")
-  return rules
+def _upward(
+  net: nets.UNet, widths: list[int], skips: list[int]
+) -> pieces.Table:
+  """The second half, coarsest level first, and the last layers.
 
-
-def _resample(m, block, convolution, ours, how) -> Rules:
-  if m.updown:
-    return res(block, f"{ours}_{how}", False)
-  return ldm.linear(convolution, f"{ours}_conv", ldm.CONV)
-
-
-def second_stage(m: methods.LDM) -> Rules:
-  """`model.diffusion_model` of the authors' checkpoints, and what it is told.
-
-  Contexts are not covered but for that of classes.
+  Args:
+    net: the network.
+    widths: channels of each level.
+    skips: channels of what the first half leaves, used up from the end.
   """
-  rules = table.placed(unet(m), "model.diffusion_model.", "params/main/net/")
-  if m.task == "class":
-    name = "cond_stage_model.embedding.weight"
-    rules.append(table.Rule(theirs=name, ours="params/main/condition/classes"))
+  rules: pieces.Table = []
+  at, width = 0, widths[-1]
+  for level, new in reversed(list(enumerate(widths))):
+    for i in range(net.blocks + 1):
+      theirs, ours = f"output_blocks.{at}", f"up{level}"
+      rules += _stage(
+        net,
+        level,
+        theirs=theirs,
+        ours=f"{ours}_{i}",
+        widths=(width + skips.pop(), new),
+      )
+      at, width = at + 1, new
+      if level and i == net.blocks:  # resampling comes last in its block
+        where = f"{theirs}.{1 + (2**level in net.attend_at)}"
+        rules += (
+          res(where, f"{ours}_twice", False)
+          if net.updown
+          else pieces.dense(f"{where}.conv", f"{ours}_conv", op=ops.CONV)
+        )
+  rules += pieces.norm("out.0", "norm_out")
+  return rules + pieces.dense("out.2", "conv_out", op=ops.CONV)
+
+
+def _stage(
+  net: nets.UNet, level: int, theirs: str, ours: str, widths: tuple[int, int]
+) -> pieces.Table:
+  """A residual block between two widths and, at some levels, attention."""
+  width, new = widths
+  rules = res(f"{theirs}.0", ours, new != width)
+  if 2**level in net.attend_at:
+    rules += attention(net, new, f"{theirs}.1", f"{ours}_attention")
   return rules
+
+
+def full(method: ldm.LDM) -> pieces.Table:
+  """`model.diffusion_model` of the authors' checkpoints, and the classes.
+
+  Other contexts than that of classes are not covered.
+  """
+  theirs, ours = "model.diffusion_model.", f"{family.MAIN}net/"
+  rules = table.placed(network(method.net()), theirs, ours)
+  if method.condition.task == "class":
+    name = f"{family.MAIN}condition/classes"
+    rules.append(
+      table.Rule(theirs="cond_stage_model.embedding.weight", ours=name)
+    )
+  return rules
+
+
+FAMILIES = {
+  "ldm": family.Family(
+    library="authors",
+    methods=("latent.ldm",),
+    table=full,
+    containers=("state_dict.", ""),
+    ignored=(
+      r"^(first_stage_model|cond_stage_model|model_ema)\.",
+      "^(betas|alphas|sqrt_|log_|posterior_|lvlb_|logvar)",
+      "^scale_factor$",
+    ),
+    unsupported=(
+      "^extra/scale$",
+      "^params/main/(log_var|condition/(tokens|segments))",
+    ),
+  )
+}

@@ -4,21 +4,25 @@ They turn numbers 2 j and 2 j + 1 of a head by one angle, we j and j + d/2:
 columns of q and k, and scales of their norms, are dealt out anew.
 """
 
+import dataclasses
+
 import einops
 import numpy as np
 
+from jmim.convert import family
+from jmim.convert import ops
+from jmim.convert import pieces
 from jmim.convert import table
 from jmim.convert.tables import dit
-from jmim.convert.tables import vits
 from jmim.methods.diffusion import lightningdit
 from jmim.nn import posemb
+from jmim.nn.nets import dit as nets
 
-Table = list[table.Rule | table.Constant]
 APART = "(h j two) ... -> (h two j) ..."
 TOGETHER = "(h two j) ... -> (h j two) ..."
 
 
-def halves(heads: int, parts: int) -> table.Op:
+def halves(heads: int, parts: int) -> ops.Op:
   """Pairs beside each other <-> half a head apart, of the first two parts.
 
   Args:
@@ -26,55 +30,50 @@ def halves(heads: int, parts: int) -> table.Op:
     parts: 3: q, k, v, of which v stays as it is; 1: one vector per head.
   """
 
-  def turn(pattern):
+  def reorder(pattern):
     def call(x):
       cut = np.split(x, parts)
-      turned = [einops.rearrange(c, pattern, h=heads, two=2) for c in cut[:2]]
-      return np.concatenate([*turned, *cut[2:]])
+      moved = [einops.rearrange(c, pattern, h=heads, two=2) for c in cut[:2]]
+      return np.concatenate([*moved, *cut[2:]])
 
     return call
 
-  ours, theirs = turn(APART), turn(TOGETHER)
-  return table.Op(lambda x: ours(x).T, lambda x: theirs(x.T))
+  ours, theirs = reorder(APART), reorder(TOGETHER)
+  return ops.Op(lambda x: ours(x).T, lambda x: theirs(x.T))
 
 
-def full(method: lightningdit.LightningDiT) -> Table:
+def full(method: lightningdit.LightningDiT) -> pieces.Table:
   """The whole network; tables of positions and angles are checked."""
-  block, ours = "blocks.{i}", "blocks/layers"
-  mlp = () if method.swiglu else dit.FFN
-  rules = dit.full(method, mlp)
-  if method.swiglu:
-    rules += vits.packed(f"{block}.mlp", ("w12", "w3"), f"{ours}/mlp")
-  if method.norm == "rms":
-    rules += [
-      table.Rule(theirs=f"{block}.norm{i}.weight", ours=f"{ours}/norm{i}/scale")
-      for i in (1, 2)
-    ]
-    rules.append(
-      table.Rule(theirs="final_layer.norm_final.weight", ours="norm/scale")
-    )
-  op = halves(1, 1) if method.rotary else table.SAME
-  for n in "qk" if method.qk_norm else "":
+  net, theirs, ours = method.net, "blocks.{i}", "blocks/layers"
+  rules = dit.network(net, mlp=not net.swiglu)
+  if net.swiglu:
+    rules += pieces.swiglu(f"{theirs}.mlp", f"{ours}/mlp", ("w12", "w3"))
+  scales = {}
+  if net.rms:
+    scales = {f"{theirs}.norm{i}": f"{ours}/norm{i}" for i in (1, 2)}
+    scales["final_layer.norm_final"] = "norm"
+  rules += [
+    table.Rule(theirs=f"{a}.weight", ours=f"{b}/scale")
+    for a, b in scales.items()
+  ]
+  op = halves(1, 1) if net.theta else ops.SAME
+  for n in "qk" if net.qk_norm else "":
     name = f"{ours}/attn/{n}_norm/scale"
     rules.append(
-      table.Rule(theirs=f"{block}.attn.{n}_norm.weight", ours=name, op=op)
+      table.Rule(theirs=f"{theirs}.attn.{n}_norm.weight", ours=name, op=op)
     )
-  return _turned(method, rules) if method.rotary else rules
+  return _rotary(net, rules) if net.theta else rules
 
 
-def _turned(method, rules: Table) -> Table:
+def _rotary(net: nets.DiT, rules: pieces.Table) -> pieces.Table:
   """With rotary positions: other columns of q and k, and fixed angles."""
-  size = method.net_size
-  op = halves(size.heads, 3)
+  op = halves(net.size.heads, 3)
   rules = [
-    r
-    if ".attn.qkv." not in r.theirs
-    else table.Rule(theirs=r.theirs, ours=r.ours, op=op)
+    dataclasses.replace(r, op=op) if ".attn.qkv." in r.theirs else r
     for r in rules
   ]
-  head = size.width // size.heads
-  angles = posemb.rotary(method.grid, head, lightningdit.THETA)
-  angles = np.repeat(angles, 2, axis=1)
+  head = net.size.width // net.size.heads
+  angles = np.repeat(posemb.rotary(net.grid, head, net.theta), 2, axis=1)
   return [
     *rules,
     table.Constant(theirs="feat_rope.freqs_cos", value=np.cos(angles)),
@@ -82,17 +81,35 @@ def _turned(method, rules: Table) -> Table:
   ]
 
 
-def sit(method: lightningdit.LightningDiT) -> Table:
+def sit(method: lightningdit.LightningDiT) -> pieces.Table:
   """SiT's names are those of DiT."""
-  return dit.full(method)
+  return dit.network(method.net)
 
 
 def is_sit(method: lightningdit.LightningDiT) -> str | None:
   """Why a method is not SiT's network; None: it is."""
-  made = (method.norm, method.swiglu, method.rotary, method.qk_norm)
-  plain = ("layer", False, False, False)
-  return (
-    None
-    if made == plain
-    else ("norm, swiglu, rotary, qk_norm are 'layer' and False there")
-  )
+  net = method.net
+  if net.rms or net.swiglu or net.theta or net.qk_norm:
+    return "norm, swiglu, rotary, qk_norm are 'layer' and False there"
+  if net.out != 2 * method.channels:
+    return "spare=False, which is True there"
+  return None
+
+
+FAMILIES = {
+  "lightningdit": family.Family(
+    library="authors",
+    methods=("diffusion.lightningdit",),
+    table=family.main(full),
+    containers=("ema.", "model.", ""),
+    aliases=((r"^module\.", ""),),
+  ),
+  "sit": family.Family(
+    library="authors",
+    methods=("diffusion.lightningdit",),
+    table=family.main(sit),
+    containers=("ema.", "model.", ""),
+    check=is_sit,
+    priority=1,
+  ),
+}

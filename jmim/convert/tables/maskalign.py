@@ -1,15 +1,15 @@
-"""Weights of the authors' MaskAlign and of its teachers.
+"""Weights of the authors' MaskAlign (OpenDriveLab/maskalign).
 
-A CLIP checkpoint of another grid: resize its `position_embedding.weight` with
-`nn.posemb.resize` (prefix 1, 16x16 to 14x14 for L/14) before reading it.
+Its teacher is a CLIP: `pieces.clip`. A checkpoint of another grid: resize its
+`position_embedding.weight` with `nn.posemb.resize` (prefix 1, 16x16 to 14x14
+for L/14) before reading it.
 """
 
+from jmim.convert import family
+from jmim.convert import pieces
 from jmim.convert import table
-from jmim.convert.tables import mae
 from jmim.methods.distill import maskalign
-from jmim.nn.nets import teacher as teachers
 
-Table = list[table.Rule | table.Constant]
 # Parts of a head in their order, inside a torch Sequential: (index, ours).
 PARTS = {
   "linear": (("", "out"),),
@@ -19,51 +19,21 @@ PARTS = {
 }
 
 
-def student(method: maskalign.MaskAlign) -> Table:
+def student(method: maskalign.MaskAlign) -> pieces.Table:
   """Student, W and heads."""
-  rules = mae.encoder(method.encoder, 3, "encoder/")
-  if method.fusion != "simple":
+  rules = pieces.encoder(method.encoder, "encoder/")
+  if method.alignment.fusion != "simple":
     rules.append(table.Rule(theirs="distill_weights", ours="fusion"))
-  for index, part in PARTS[method.head]:
-    make = mae.norm if part == "norm" else mae.dense
-    name = f"distill_heads.{{i}}{index}"
-    rules += make(name, f"heads/layers/{part}")
+  for index, part in PARTS[method.alignment.head]:
+    make = pieces.norm if part == "norm" else pieces.dense
+    rules += make(f"distill_heads.{{i}}{index}", f"heads/layers/{part}")
   return rules
 
 
-def clip(teacher: teachers.Teacher, theirs: str = "clip_model.") -> Table:
-  """A CLIP vision tower of the transformers library, without its post norm.
-
-  Args:
-    teacher: of the family "clip".
-    theirs: prefix of their names ("vision_model." in their checkpoints).
-  """
-  layer = f"{theirs}encoder.layers.{{i}}"
-  ours = "blocks/layers"
-  qkv = lambda leaf: tuple(f"{layer}.self_attn.{n}_proj.{leaf}" for n in "qkv")
-  names = f"{theirs}embeddings"
-  return [
-    table.Rule(theirs=f"{names}.class_embedding", ours="cls_token", op=VECTOR),
-    table.Rule(
-      theirs=f"{names}.position_embedding.weight", ours="pos_embed", op=MATRIX
-    ),
-    table.Rule(
-      theirs=f"{names}.patch_embedding.weight",
-      ours="patch_embed/proj/kernel",
-      op=table.patch_conv(3),
-    ),
-    *mae.norm(f"{theirs}pre_layrnorm", "norm_pre"),
-    table.Rule(
-      theirs=qkv("weight"), ours=f"{ours}/attn/qkv/kernel", op=table.LINEAR
-    ),
-    table.Rule(theirs=qkv("bias"), ours=f"{ours}/attn/qkv/bias"),
-    *mae.dense(f"{layer}.self_attn.out_proj", f"{ours}/attn/proj"),
-    *mae.norm(f"{layer}.layer_norm1", f"{ours}/norm1"),
-    *mae.norm(f"{layer}.layer_norm2", f"{ours}/norm2"),
-    *mae.dense(f"{layer}.mlp.fc1", f"{ours}/mlp/fc1"),
-    *mae.dense(f"{layer}.mlp.fc2", f"{ours}/mlp/fc2"),
-  ]
-
-
-VECTOR = table.Op(lambda x: x[None, None], lambda x: x[0, 0])  # [d], [1, 1, d]
-MATRIX = table.Op(lambda x: x[None], lambda x: x[0])  # [n, d], [1, n, d]
+FAMILIES = {
+  "maskalign": family.Family(
+    library="authors",
+    methods=("distill.maskalign",),
+    table=family.main(student),
+  )
+}

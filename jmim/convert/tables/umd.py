@@ -6,128 +6,96 @@ Their repeated blocks are already stacked, layer first.
 import einops
 import numpy as np
 
+from jmim.convert import family
+from jmim.convert import ops
+from jmim.convert import pieces
 from jmim.convert import table
 from jmim.methods.diffusion import umd
 
 BLOCK = "ScanCheckpointEncoder1DBlock_0"
 ATTENTION = "MultiHeadDotProductAttention_0"
-
-# Convolution [p, p, c, d] with stride p <-> linear [(p p c), d].
-EMBED = "p q c d -> (p q c) d"
+DENSE, NORM = ("kernel", "bias"), ("scale", "bias")
 
 
-def _patch(channels: int) -> table.Op:
-  def to_theirs(x):
-    p = round((len(x) / channels) ** 0.5)
-    return einops.rearrange(x, "(p q c) d -> p q c d", p=p, c=channels)
-
-  return table.Op(lambda x: einops.rearrange(x, EMBED), to_theirs)
-
-
-def _unpatch(channels: int, patch: int) -> table.Op:
-  """Flax ConvTranspose [p, p, d, c], flipped in space <-> [d, (p p c)]."""
+def unpatch(channels: int, patch: int) -> ops.Op:
+  """flax's ConvTranspose [p, p, d, c], flipped in space <-> [d, (p p c)]."""
+  sizes = dict(p=patch, q=patch, c=channels)
 
   def to_ours(x):
     return einops.rearrange(x[::-1, ::-1], "p q d c -> d (p q c)")
 
   def to_theirs(x):
-    y = einops.rearrange(x, "d (p q c) -> p q d c", p=patch, c=channels)
+    y = einops.rearrange(x, "d (p q c) -> p q d c", **sizes)
     return y[::-1, ::-1]
 
-  return table.Op(to_ours, to_theirs)
+  return ops.Op(to_ours, to_theirs)
 
 
-def _bias(channels: int, patch: int) -> table.Op:
+def repeated(channels: int, patch: int) -> ops.Op:
   """One bias per channel <-> one per output of a patch, all alike.
 
   The mean over a patch leads back (exactly: it is taken in float64), also of
   a gradient times p^2.
   """
-  repeat = lambda x: np.tile(x, patch**2)
 
   def mean(x):
     return x.reshape(-1, channels).mean(0, dtype=np.float64).astype(x.dtype)
 
-  return table.Op(repeat, mean)
+  return ops.Op(lambda x: np.tile(x, patch**2), mean)
 
 
-def _attention(ours: str, theirs: str, heads: int) -> list:
-  """q, k, v [l, w, h, d] <-> qkv [l, w, (3 h d)]; out [l, h, d, w]."""
-  inner = table.Op(
-    lambda x: x.reshape(*x.shape[:-2], -1),
-    lambda x: x.reshape(*x.shape[:-1], heads, -1),
-  )
-  outer = table.Op(
-    lambda x: einops.rearrange(x, "l h d w -> l (h d) w"),
-    lambda x: einops.rearrange(x, "l (h d) w -> l h d w", h=heads),
-  )
-  names = lambda leaf: tuple(
-    f"{theirs}/{n}/{leaf}" for n in ("query", "key", "value")
-  )
-  return [
-    table.Rule(theirs=names("kernel"), ours=f"{ours}/qkv/kernel", op=inner),
-    table.Rule(theirs=names("bias"), ours=f"{ours}/qkv/bias", op=inner),
-    table.Rule(
-      theirs=f"{theirs}/out/kernel", ours=f"{ours}/proj/kernel", op=outer
-    ),
-    table.Rule(theirs=f"{theirs}/out/bias", ours=f"{ours}/proj/bias"),
-  ]
-
-
-def _same(theirs: str, ours: str, *leaves: str) -> list[table.Rule]:
-  return [
-    table.Rule(theirs=f"{theirs}/{n}", ours=f"{ours}/{n}") for n in leaves
-  ]
-
-
-def _blocks(theirs: str, ours: str, method: umd.UMD) -> list:
+def _blocks(theirs: str, ours: str, heads: int, adaln: bool) -> pieces.Table:
   """One stack of blocks and the norm after it."""
-  inner, own = f"{theirs}/{BLOCK}", f"{ours}/layers"
-  dense, norm = ("kernel", "bias"), ("scale", "bias")
+  same, inner, layers = pieces.same, f"{theirs}/{BLOCK}", f"{ours}/layers"
   rules = [
-    *_same(f"{inner}/LayerNorm_0", f"{own}/norm1", *norm),
-    *_same(f"{inner}/LayerNorm_1", f"{own}/norm2", *norm),
-    *_same(f"{inner}/MlpBlock_0/Dense_0", f"{own}/mlp/fc1", *dense),
-    *_same(f"{inner}/MlpBlock_0/Dense_1", f"{own}/mlp/fc2", *dense),
-    *_attention(f"{own}/attn", f"{inner}/{ATTENTION}", method.net_size.heads),
-    *_same(f"{theirs}/encoder_norm", f"{ours}_norm", *norm),
+    *same(f"{inner}/LayerNorm_0", f"{layers}/norm1", *NORM),
+    *pieces.flax_attention(f"{inner}/{ATTENTION}", f"{layers}/attn", heads),
+    *same(f"{inner}/LayerNorm_1", f"{layers}/norm2", *NORM),
+    *same(f"{inner}/MlpBlock_0/Dense_0", f"{layers}/mlp/fc1", *DENSE),
+    *same(f"{inner}/MlpBlock_0/Dense_1", f"{layers}/mlp/fc2", *DENSE),
+    *same(f"{theirs}/encoder_norm", f"{ours}_norm", *NORM),
   ]
-  if method.adaln:
-    rules += _same(f"{inner}/Dense_0", f"{own}/modulation", *dense)
+  if adaln:
+    rules += same(f"{inner}/Dense_0", f"{layers}/modulation", *DENSE)
   return rules
 
 
-def full(method: umd.UMD) -> list:
+def full(method: umd.UMD) -> pieces.Table:
   """The whole network."""
-  patch, out = method.patch, 2 * method.channels
-  dense = ("kernel", "bias")
+  net, same = method.net, pieces.same
+  heads, conv = net.encoder.heads, ops.flax_patch_conv(net.patch)
+  pred = (net.out, net.patch)
   rules = [
-    table.Rule(
-      theirs="embedding/kernel",
-      ours="patch_embed/kernel",
-      op=_patch(method.channels),
-    ),
+    table.Rule(theirs="embedding/kernel", ours="patch_embed/kernel", op=conv),
     table.Rule(theirs="embedding/bias", ours="patch_embed/bias"),
     table.Rule(theirs="cls", ours="cls_token"),
     table.Rule(theirs="image_mask_embedding", ours="mask_token"),
     table.Rule(theirs="pos_embedding", ours="pos_embed"),
     table.Rule(theirs="dec_pos_embedding", ours="decoder_pos_embed"),
     table.Rule(
-      theirs="final_conv/kernel", ours="pred/kernel", op=_unpatch(out, patch)
+      theirs="final_conv/kernel", ours="pred/kernel", op=unpatch(*pred)
     ),
-    table.Rule(
-      theirs="final_conv/bias", ours="pred/bias", op=_bias(out, patch)
-    ),
-    *_same("time_trunk/Dense_0", "time_embed/fc1", *dense),
-    *_same("time_trunk/Dense_1", "time_embed/fc2", *dense),
-    *_blocks("Encoder", "encoder", method),
-    *_blocks("Decoder", "decoder", method),
+    table.Rule(theirs="final_conv/bias", ours="pred/bias", op=repeated(*pred)),
+    *same("time_trunk/Dense_0", "time_embed/fc1", *DENSE),
+    *same("time_trunk/Dense_1", "time_embed/fc2", *DENSE),
+    *_blocks("Encoder", "encoder", heads, net.adaln),
+    *_blocks("Decoder", "decoder", heads, net.adaln),
   ]
-  if method.adaln:
-    rules += _same("final_modulation", "modulation", *dense)
-  if method.classes:
+  if net.adaln:
+    rules += same("final_modulation", "modulation", *DENSE)
+  if net.classes:
     name = "label_emb/embedding/embedding"
     rules.append(table.Rule(theirs=name, ours="label_embed/embedding"))
-    rules += _same("label_trunk/Dense_0", "label_fc1", *dense)
-    rules += _same("label_trunk/Dense_1", "label_fc2", *dense)
+    rules += same("label_trunk/Dense_0", "label_fc1", *DENSE)
+    rules += same("label_trunk/Dense_1", "label_fc2", *DENSE)
   return rules
+
+
+FAMILIES = {
+  "umd": family.Family(
+    library="authors",
+    methods=("diffusion.umd", "diffusion.maskdit"),
+    table=family.main(full),
+    containers=("params/", ""),
+  )
+}

@@ -1,21 +1,18 @@
-import argparse
+"""Files of weights: every format, and what is damaged."""
+
 import collections
 import json
 import os
-import pathlib
 import pickle
-import sys
 
 import ml_dtypes
 import numpy as np
 import pytest
 import safetensors.numpy
+import torchfile
 
 from jmim.convert import files
 from jmim.core import errors
-
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
-import torchfile  # noqa: E402
 
 
 @pytest.fixture
@@ -88,83 +85,22 @@ def test_our_writer_is_read_by_the_package(tmp_path, arrays):
     np.testing.assert_array_equal(back[name], array, name)
 
 
-@pytest.mark.parametrize("save", [torchfile.save_zip, torchfile.save_plain])
-def test_nested_dicts_views_and_options_of_a_run(tmp_path, save):
-  base = np.arange(12, dtype=np.float32)
-  thing = {
-    "model": {
-      "turned": torchfile.Tensor(base, stride=(1, 4), shape=(4, 3)),
-      "part": torchfile.Tensor(base, stride=(1,), shape=(2,), offset=5),
-    },
-    "optimizer": {"state": [{"m": torchfile.Tensor(base)}]},
-    "args": argparse.Namespace(lr=0.1),
-    "epoch": 3,
-  }
-  save(tmp_path / "x", thing)
-  found = files.read(tmp_path / "x")
-  assert set(found) == {"model.turned", "model.part", "optimizer.state.0.m"}
-  np.testing.assert_array_equal(found["model.turned"], base.reshape(3, 4).T)
-  np.testing.assert_array_equal(found["model.part"], [5, 6])
+def test_a_refused_pickle_is_an_error_of_the_user(tmp_path):
+  path = tmp_path / "evil.pth"
+  path.write_bytes(pickle.dumps(os.getcwd, protocol=4))
+  with pytest.raises(errors.UserError, match="getcwd") as e:
+    files.read(path)
+  assert "evil.pth" in str(e.value) and e.value.key == "--weights"
 
 
 class Evil:
+  """Pickles as a call."""
+
   def __init__(self, call, *arguments):
     self.call = call, arguments
 
   def __reduce__(self):
     return self.call
-
-
-def save_bare(path, thing):
-  path.write_bytes(pickle.dumps(thing, protocol=4))
-
-
-@pytest.mark.parametrize(
-  "save", [torchfile.save_zip, torchfile.save_plain, save_bare]
-)
-@pytest.mark.parametrize("call", [os.system, eval, exec, os.remove])
-def test_a_pickle_that_calls_something_is_refused_unrun(tmp_path, save, call):
-  mark, path = tmp_path / "mark", tmp_path / "evil.pth"
-  mark.write_text("")
-  text = {
-    os.system: f"rm {mark}",
-    os.remove: str(mark),
-  }.get(call, f"__import__('os').remove({str(mark)!r})")
-  save(path, {"model": Evil(call, text)})
-  with pytest.raises(errors.UserError, match=call.__name__) as e:
-    files.read(path)
-  assert "nothing of it was run" in str(e.value)
-  assert mark.exists()
-
-
-@pytest.mark.parametrize(
-  "name",
-  [
-    "torch\nFloatStorage",
-    "torch._utils\n_rebuild_tensor_v2",
-    "argparse\nNamespace",
-  ],
-)
-def test_a_pickle_cannot_change_the_reader(tmp_path, arrays, name):
-  build = f"c{name}\n}}U\x05dtypeK\x01sb.".encode()
-  (tmp_path / "evil.pth").write_bytes(b"\x80\x02" + build)
-  with pytest.raises(errors.UserError, match=r"changes objects|TypeError"):
-    files.read(tmp_path / "evil.pth")
-  torchfile.save_zip(tmp_path / "good.pth", torch_dict(arrays))
-  same(files.read(tmp_path / "good.pth"), arrays)
-
-
-def test_a_dict_that_holds_itself_is_refused(tmp_path):
-  (tmp_path / "x").write_bytes(pickle.dumps(torchfile.MAGIC, protocol=2))
-  with (tmp_path / "x").open("ab") as file:
-    for head in (1001, {}):
-      pickle.dump(head, file, protocol=2)
-    loop = {}
-    loop["again"] = loop
-    pickle.dump(loop, file, protocol=2)
-    pickle.dump([], file, protocol=2)
-  with pytest.raises(errors.UserError, match="RecursionError"):
-    files.read(tmp_path / "x")
 
 
 def test_a_pickled_array_in_an_npz_is_refused_unrun(tmp_path):
@@ -175,22 +111,6 @@ def test_a_pickled_array_in_an_npz_is_refused_unrun(tmp_path):
   with pytest.raises(errors.UserError, match="evil holds pickled"):
     files.read(tmp_path / "x.npz")
   assert mark.exists()
-
-
-@pytest.mark.parametrize("save", [torchfile.save_zip, torchfile.save_plain])
-@pytest.mark.parametrize(
-  "view",
-  [
-    dict(shape=(4,), stride=(1,), offset=1),
-    dict(shape=(2, 4), stride=(1, 1)),
-    dict(shape=(2,), stride=(-1,), offset=3),
-    dict(shape=(10**9,), stride=(1,)),
-  ],
-)
-def test_a_tensor_beyond_its_storage_is_refused(tmp_path, save, view):
-  save(tmp_path / "x", {"a": torchfile.Tensor(np.zeros(4, np.float32), **view)})
-  with pytest.raises(errors.UserError, match="a tensor of shape"):
-    files.read(tmp_path / "x")
 
 
 @pytest.mark.parametrize("name", [n for n in SAVERS if "index" not in n])
@@ -242,25 +162,3 @@ def test_missing_files_and_parts_are_named(tmp_path, arrays):
   path.write_text(json.dumps({"weight_map": {"a": "../two.safetensors"}}))
   with pytest.raises(errors.UserError, match="not beside it"):
     files.read(path)
-
-
-def test_real_torch_files(tmp_path):
-  torch = pytest.importorskip("torch")
-  net = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.LayerNorm(2))
-  net[0].weight.data = net[0].weight.data.bfloat16()
-  state = {
-    "model": net.state_dict(),
-    "lr": 0.1,
-    "rng": torch.get_rng_state(),
-    "turned": torch.arange(6).reshape(2, 3).T,
-  }
-  for name, new in (("new.pth", True), ("old.pth", False)):
-    torch.save(state, tmp_path / name, _use_new_zipfile_serialization=new)
-    found = files.read(tmp_path / name)
-    assert found["model.0.weight"].dtype == ml_dtypes.bfloat16
-    np.testing.assert_array_equal(
-      found["model.0.weight"].astype(np.float32),
-      net[0].weight.detach().float().numpy(),
-    )
-    np.testing.assert_array_equal(found["turned"], [[0, 3], [1, 4], [2, 5]])
-    assert found["rng"].dtype == np.uint8

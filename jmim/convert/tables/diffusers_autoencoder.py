@@ -1,16 +1,18 @@
-"""Families of latent diffusion: both stages, and Diffusers' first stages."""
+"""First stages of latent diffusion as Diffusers has them."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from jmim.convert import family
-from jmim.convert.tables import configs
+from jmim.convert import ops
+from jmim.convert import options
+from jmim.convert import pieces
+from jmim.convert import table
 from jmim.convert.tables import ldm
-from jmim.convert.tables import ldm_unet
+from jmim.methods.latent import autoencoder_kl
+from jmim.methods.latent import autoencoder_vq
 from jmim.nn.nets import codec
 
-FIRST_STAGES = ("latent.autoencoder_kl", "latent.autoencoder_vq")
-CRITIC = ("^params/discriminator/",)
 OLDER = (  # names of attention in older files
   (r"\.query\.", ".to_q."),
   (r"\.key\.", ".to_k."),
@@ -21,11 +23,51 @@ PLAINEST = {"kl": "kl-f8", "vq": "vq-f4"}
 PLAIN, ATTENTIVE = "EncoderBlock2D", "AttnDownEncoderBlock2D"
 
 
+def names(side: str, levels: int) -> ldm.Names:
+  """Diffusers' names; its decoder counts levels from the coarsest.
+
+  Args:
+    side: "down" or "up".
+    levels: their number.
+  """
+  at = lambda level: level if side == "down" else levels - 1 - level
+  return ldm.Names(
+    block=lambda level, i: f"{side}_blocks.{at(level)}.resnets.{i}",
+    attention=lambda level, i: f"{side}_blocks.{at(level)}.attentions.{i}",
+    resample=lambda level: f"{side}_blocks.{at(level)}.{side}samplers.0.conv",
+    middle={
+      0: "mid_block.resnets.0",
+      1: "mid_block.resnets.1",
+      "attention": "mid_block.attentions.0",
+    },
+    norm_out="conv_norm_out",
+    skip="conv_shortcut",
+    attention_norm="group_norm",
+    qkv=("to_q", "to_k", "to_v"),
+    proj="to_out.0",
+    point=ops.LINEAR,
+  )
+
+
+def full(method: ldm.FirstStage) -> pieces.Table:
+  """AutoencoderKL or VQModel."""
+  size = method.net.size
+  naming = lambda side: names(side, len(size.multipliers))
+  rules = table.placed(ldm.autoencoder(size, naming), "", ldm.NET)
+  return rules + ldm.codebook(method)
+
+
+def same_width(method: autoencoder_kl.AutoencoderKL) -> str | None:
+  """Why a KL autoencoder does not fit: its code has a width of its own."""
+  size = method.net.size
+  return None if size.code == size.latent else "embed is latent there"
+
+
 def _sizes(config: Mapping[str, Any], kind: str) -> dict[str, Any]:
-  """What both of Diffusers' first stages say of their networks."""
+  """What both say of their networks; `kind` is "kl" or "vq"."""
   widths, z = config["block_out_channels"], config["latent_channels"]
   kinds = config["down_block_types"]
-  configs.refuse(
+  options.refuse(
     config,
     act_fn="silu",
     mid_block_add_attention=True,
@@ -49,31 +91,22 @@ def _sizes(config: Mapping[str, Any], kind: str) -> dict[str, Any]:
   )
 
 
-def read_vae(config: Mapping[str, Any]) -> dict[str, Any]:
+def read_kl(config: Mapping[str, Any]) -> dict[str, Any]:
   """Diffusers' AutoencoderKL: `latent.autoencoder_kl`."""
-  configs.refuse(config, use_quant_conv=True, use_post_quant_conv=True)
+  options.refuse(config, use_quant_conv=True, use_post_quant_conv=True)
   return _sizes(config, "kl")
 
 
 def read_vq(config: Mapping[str, Any]) -> dict[str, Any]:
   """Diffusers' VQModel: `latent.autoencoder_vq`."""
-  configs.refuse(config, norm_type="group", lookup_from_codebook=False)
+  options.refuse(config, norm_type="group", lookup_from_codebook=False)
   embed = config.get("vq_embed_dim") or config["latent_channels"]
   codes = config["num_vq_embeddings"]
   return _sizes(config, "vq") | dict(embed=embed, codes=codes)
 
 
-def write_vq(method: Any) -> dict[str, Any]:
-  """The inverse of `read_vq`."""
-  return write_vae(method) | {
-    "_class_name": "VQModel",
-    "num_vq_embeddings": method.codes,
-    "vq_embed_dim": method.net.size.code,
-  }
-
-
-def write_vae(method: Any) -> dict[str, Any]:
-  """The inverse of `read_vae`."""
+def write_kl(method: ldm.FirstStage) -> dict[str, Any]:
+  """The inverse of `read_kl`."""
   size = method.net.size
   n = len(size.multipliers)
   attends = [2**i in size.attend_at for i in range(n)]
@@ -96,66 +129,39 @@ def write_vae(method: Any) -> dict[str, Any]:
   }
 
 
-def _same(method) -> str | None:
-  size = method.net.size
-  return None if size.code == size.latent else "embed is latent there"
+def write_vq(method: autoencoder_vq.AutoencoderVQ) -> dict[str, Any]:
+  """The inverse of `read_vq`."""
+  return write_kl(method) | {
+    "_class_name": "VQModel",
+    "num_vq_embeddings": method.net.codes,
+    "vq_embed_dim": method.net.size.code,
+  }
 
 
 FAMILIES = {
-  "ldm_first_stage": family.Family(
-    library="authors",
-    methods=FIRST_STAGES,
-    table=ldm.first_stage,
-    containers=(
-      "state_dict.first_stage_model.",
-      "first_stage_model.",
-      "state_dict.",
-      "",
-    ),
-    ignored=(
-      r"running_(mean|var)$",
-      "num_batches_tracked$",
-      r"^loss\.(perceptual_loss|logvar)",
-    ),
-    optional=CRITIC,
-    left_out=("^extra/(used|total)$",),
-  ),
-  "ldm": family.Family(
-    library="authors",
-    methods=("latent.ldm",),
-    table=ldm_unet.second_stage,
-    containers=("state_dict.", ""),
-    ignored=(
-      r"^(first_stage_model|cond_stage_model|model_ema)\.",
-      "^(betas|alphas|sqrt_|log_|posterior_|lvlb_|logvar)",
-      "^scale_factor$",
-    ),
-    left_out=(
-      "^extra/scale$",
-      "^params/main/(log_var|condition/(tokens|segments))",
-    ),
-  ),
   "diffusers_vae": family.Family(
     library="hf",
-    methods=FIRST_STAGES[:1],
-    table=ldm.diffusers_first_stage,
+    methods=ldm.METHODS[:1],
+    table=full,
     containers=("",),
     aliases=OLDER,
-    optional=CRITIC,
-    left_out=CRITIC,
-    wants=_same,
-    read_config=read_vae,
-    write_config=write_vae,
+    optional=ldm.CRITICS,
+    unsupported=ldm.CRITICS,
+    check=same_width,
+    read_config=read_kl,
+    write_config=write_kl,
+    model_types=("AutoencoderKL",),
   ),
   "diffusers_vq": family.Family(
     library="hf",
-    methods=FIRST_STAGES[1:],
-    table=ldm.diffusers_first_stage,
+    methods=ldm.METHODS[1:],
+    table=full,
     containers=("",),
     aliases=OLDER,
-    optional=CRITIC,
-    left_out=(*CRITIC, "^extra/(used|total)$"),
+    optional=ldm.CRITICS,
+    unsupported=(*ldm.CRITICS, *ldm.COUNTS),
     read_config=read_vq,
     write_config=write_vq,
+    model_types=("VQModel",),
   ),
 }

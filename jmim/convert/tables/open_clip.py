@@ -1,0 +1,54 @@
+"""Weights of the image tower of OpenAI's CLIP and of OpenCLIP."""
+
+from jmim.convert import family
+from jmim.convert import ops
+from jmim.convert import pieces
+from jmim.convert import table
+from jmim.convert.tables import _backbone
+from jmim.convert.tables import hf_clip
+from jmim.methods.supervised import backbone
+
+
+def full(method: backbone.Backbone) -> pieces.Table:
+  """The tower and its projection, which is [in, out] as our kernels are."""
+  theirs, ours = "visual.transformer.resblocks.{i}", _backbone.BLOCKS
+  token, rows = "visual.class_embedding", "visual.positional_embedding"
+  attention, qkv = f"{theirs}.attn", f"{ours}/attn/qkv"
+  return [
+    table.Rule(theirs=token, ours="encoder/cls_token", op=ops.VECTOR),
+    table.Rule(theirs=rows, ours="encoder/pos_embed", op=ops.MATRIX),
+    *pieces.dense(
+      "visual.conv1",
+      "encoder/patch_embed/proj",
+      op=ops.patch_conv(method.encoder.patch),
+      bias=False,
+    ),
+    *pieces.norm("visual.ln_pre", "encoder/norm_pre"),
+    *pieces.norm(f"{theirs}.ln_1", f"{ours}/norm1"),
+    table.Rule(
+      theirs=f"{attention}.in_proj_weight", ours=f"{qkv}/kernel", op=ops.LINEAR
+    ),
+    table.Rule(theirs=f"{attention}.in_proj_bias", ours=f"{qkv}/bias"),
+    *pieces.dense(f"{attention}.out_proj", f"{ours}/attn/proj"),
+    *pieces.norm(f"{theirs}.ln_2", f"{ours}/norm2"),
+    *pieces.mlp(f"{theirs}.mlp", f"{ours}/mlp", ("c_fc", "c_proj")),
+    *pieces.norm("visual.ln_post", "encoder/norm"),
+    table.Rule(theirs="visual.proj", ours="head/out/kernel"),
+  ]
+
+
+FAMILIES = {
+  "open_clip": family.Family(
+    library="authors",
+    methods=_backbone.METHODS,
+    table=family.main(full),
+    containers=("state_dict.", "module.", ""),
+    ignored=(
+      r"^(transformer|token_embedding|ln_final|text)\b",
+      "^(positional_embedding|text_projection|logit_scale|logit_bias)$",
+      "^(input_resolution|context_length|vocab_size)$",
+    ),
+    fixed=hf_clip.FIXED,
+    check=_backbone.ungated,
+  )
+}

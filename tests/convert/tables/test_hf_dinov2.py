@@ -1,0 +1,96 @@
+"""DINOv2 of Transformers: LayerScale, registers, a whole mlp_ratio."""
+
+import kit
+import numpy as np
+import peers
+import pytest
+
+from jmim.convert.tables import hf_dinov2 as tables
+
+PLAIN = dict(layer_scale=0.5, pool="cls_mean")
+GIANT = PLAIN | dict(act="swiglu", mlp_ratio=2.75)  # 88, of a ratio of 4
+REGISTERS = PLAIN | dict(registers=3)
+CASES = {
+  "plain": ("hf_dinov2", PLAIN),
+  "giant": ("hf_dinov2", GIANT),
+  "unbiased": ("hf_dinov2", PLAIN | dict(qkv_bias=False)),
+  "registers": ("hf_dinov2_with_registers", REGISTERS),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_names_and_arrays(case):
+  name, fields = CASES[case]
+  written = kit.check(name, kit.tiny("vit", **fields))
+  stem = name.removeprefix("hf_")
+  assert all(n.startswith((f"{stem}.", "classifier.")) for n in written.theirs)
+  gated = f"{stem}.encoder.layer.0.mlp.weights_in.weight" in written.theirs
+  assert gated == (case == "giant")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_config(case):
+  name, fields = CASES[case]
+  method = kit.tiny("vit", **fields)
+  config = kit.check_config(name, method, "encoder", "head")
+  assert config["mlp_ratio"] == 4 and "intermediate_size" not in config
+  assert config["use_swiglu_ffn"] == (case == "giant")
+
+
+def test_a_mask_token_is_written_and_not_read():
+  written = kit.export("hf_dinov2", kit.tiny("vit", **PLAIN))
+  name = "dinov2.embeddings.mask_token"
+  assert not written.theirs[name].any()
+  made, _ = kit.load(written, written.theirs | {name: np.ones((1, 32))})
+  assert made.ignored == [name]
+
+
+@pytest.mark.parametrize(
+  "width, ratio, hidden", [(384, 4, 1024), (1536, 4, 4096)]
+)
+def test_swiglu_is_two_thirds_as_wide(width, ratio, hidden):
+  assert tables.swiglu_hidden(width, ratio) == hidden
+
+
+def test_a_ratio_that_is_not_whole_is_refused():
+  odd = kit.tiny("vit", **PLAIN | dict(mlp_ratio=2.6))
+  assert tables.whole_ratio(odd) == 0
+  assert "whole number" in tables.objection(odd)
+  assert tables.whole_ratio(kit.tiny("vit", **PLAIN, mlp_ratio=3.0)) == 3
+  bare = kit.tiny("vit", pool="cls_mean")
+  assert "layer_scale=0" in tables.objection(bare)
+  assert "registers=0" in tables.registers_objection(kit.tiny("vit", **PLAIN))
+
+
+@pytest.mark.parametrize(
+  "name, model, fields",
+  [
+    ("hf_dinov2", "Dinov2", {}),
+    ("hf_dinov2", "Dinov2", dict(use_swiglu_ffn=True)),
+    (
+      "hf_dinov2_with_registers",
+      "Dinov2WithRegisters",
+      dict(num_register_tokens=3),
+    ),
+  ],
+)
+def test_the_library_computes_the_same(tmp_path, name, model, fields):
+  library = peers.transformers()
+  sizes = {k: v for k, v in peers.HF.items() if k != "intermediate_size"}
+  config = getattr(library, f"{model}Config")(
+    **sizes, mlp_ratio=3, layerscale_value=0.5, num_labels=5, **fields
+  )
+  cls = getattr(library, f"{model}ForImageClassification")
+  theirs = peers.shake(cls(config))
+  theirs.save_pretrained(tmp_path / "theirs")
+  method, params, made = peers.read_folder(name, tmp_path / "theirs")
+  assert not made.fresh
+  assert all(n.endswith("mask_token") for n in made.ignored)
+  ours, x = peers.images()
+  want = peers.run(theirs, x).logits.numpy()
+  got = peers.logits(method, params, ours)
+  np.testing.assert_allclose(got, want, atol=1e-4)
+  peers.write(name, method, params, tmp_path / "ours")
+  again = peers.reread(cls, tmp_path / "ours")
+  got = peers.run(again, x).logits.numpy()
+  np.testing.assert_allclose(got, want, atol=1e-5)
