@@ -12,7 +12,7 @@ import optax
 
 from jmim.core import field
 from jmim.core import method
-from jmim.nn import norm
+from jmim.nn import losses
 from jmim.nn.frozen import lpips
 from jmim.nn.nets import autoencoder
 from jmim.nn.nets import codec
@@ -117,7 +117,7 @@ class FirstStage(method.Method):
 
   def errors_of(self, consts, x, made) -> jax.Array:
     """Per pixel and channel; an image's perceptual distance on all of them."""
-    found = norm.DISTANCES[self.pixel](x - made)
+    found = losses.DISTANCES[self.pixel](x - made)
     if self.layers:
       far = lpips.distance(self.layers, consts["perceptual"], x, made)
       found += self.perceptual_weight * far[:, None, None, None]

@@ -137,9 +137,9 @@ class AutoencoderVQ(_autoencoder.FirstStage):
     if not self.ema or player != self.players[0]:
       return extra
     old, new = (extra["used"], extra["total"]), (aux["count"], aux["sum"])
-    state = vq.moved(old, new, extra["codes"], self.ema)
+    state = vq.update(old, new, extra["codes"], self.ema)
     if self.restart:
-      state = vq.revived(state, aux["candidates"], self.restart)
+      state = vq.restart(state, aux["candidates"], self.restart)
     return dict(zip(("used", "total", "codes"), state, strict=True))
 
   def likelihood(self, pixels):

@@ -39,7 +39,7 @@ from jmim.methods.diffusion import _gaussian
 from jmim.methods.diffusion import _latent
 from jmim.methods.diffusion import _unet
 from jmim.methods.latent import _conditions
-from jmim.nn import norm
+from jmim.nn import losses
 from jmim.nn.nets import unet
 
 
@@ -173,7 +173,7 @@ class LDM(_conditions.Conditioned):
     raw = self.network(
       params, x_t, t=draws["t"], label=told, seed=draws.get("dropout")
     )
-    error = norm.DISTANCES[self.error](raw - draws["noise"]).mean((1, 2, 3))
+    error = losses.DISTANCES[self.error](raw - draws["noise"]).mean((1, 2, 3))
     aux = {"loss_unweighted": error.mean()}
     if self.measures:
       aux["latent_scale"] = self.scale(
