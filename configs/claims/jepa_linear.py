@@ -31,7 +31,7 @@ CASES = {
 def measured(objective: str, depth: int):
   """(90 % times, last amplitudes) of the four features."""
   rate, steps, _ = CASES[objective, depth]
-  times, found, _ = theory.simulate(
+  times, amplitudes, _ = theory.simulate(
     jax.random.key(0),
     LAM,
     rho=RHO,
@@ -42,17 +42,17 @@ def measured(objective: str, depth: int):
     steps=steps,
     every=10,
   )
-  found = np.asarray(found)
+  amplitudes = np.asarray(amplitudes)
   goal = 0.9 * theory.limit(RHO, depth, objective)
-  return times[(found >= goal).argmax(0)], found[-1]
+  return times[(amplitudes >= goal).argmax(0)], amplitudes[-1]
 
 
 def conditions(objective: str, depth: int):
   name = f"{objective.upper()}, {depth} layer(s)"
   order = CASES[objective, depth][2]
 
-  def worst(found, wanted):
-    return float(np.abs(found / wanted - 1).max())
+  def worst(values, reference):
+    return float(np.abs(values / reference - 1).max())
 
   yield claims.Condition(
     text=f"{name}: order {order} (1: as predicted)",
