@@ -30,13 +30,12 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="supervised.backbone",
-    variant=arg.variant,
     size=arg.size,
     classes=10,
-    pool="cls",
+    dims=dict(variant=arg.variant),
+    mixing=dict(mixup=0.8, cutmix=1.0),
     drop_path=0.1,
-    mixup=0.8,
-    cutmix=1.0,
+    pool="cls",
   )
   config.init_from.update(skip=("^main/head/",), reinit=("^main/head/",))
   config.optim.update(lr=5e-4, b2=0.999, weight_decay=0.05, layer_decay=0.75)

@@ -26,15 +26,11 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="supervised.finetune",
-    variant="Ti/4",
     size=32,
-    width=96,
-    depth=4,
-    heads=4,
     classes=10,
+    dims=dict(variant="Ti/4", width=96, depth=4, heads=4),
+    mixing=dict(mixup=0.8, cutmix=1.0),
     drop_path=0.1,
-    mixup=0.8,
-    cutmix=1.0,
   )
   config.init_from.update(
     skip=("^main/decoder/", "^main/encoder/norm/"),

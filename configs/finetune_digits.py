@@ -23,15 +23,11 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="supervised.finetune",
-    variant="Ti/4",
     size=32,
-    width=64,
-    depth=3,
-    heads=2,
     classes=10,
+    dims=dict(variant="Ti/4", width=64, depth=3, heads=2),
+    mixing=dict(mixup=0.2, cutmix=0.0),
     drop_path=0.05,
-    mixup=0.2,
-    cutmix=0.0,
   )
   config.init_from.update(
     skip=("^main/decoder/", "^main/encoder/norm/"),

@@ -43,13 +43,11 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="supervised.finetune",
-    variant=arg.variant,
     size=arg.size,
     classes=1000,
+    dims=dict(variant=arg.variant),
+    mixing=dict(mixup=0.8, cutmix=1.0, smoothing=0.1),
     drop_path=drop_path,
-    mixup=0.8,
-    cutmix=1.0,
-    smoothing=0.1,
   )
   config.init_from.update(
     skip=("^main/decoder/", "^main/encoder/norm/"),

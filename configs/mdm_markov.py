@@ -4,8 +4,8 @@
     python -m jmim.main --mode=sample --config=configs/mdm_markov.py \
       --workdir=runs/mdm --num=100
 
-Arguments: steps=2000, timed=False (True: the network is told the time, and the
-loss is the continuous one).
+Arguments: steps=2000, timed=False (True: the network is conditioned on the
+time, and the loss is the continuous one).
 
 The least possible loss is `perplexity/nll_chain`, the entropy of the chain per
 token: 1.7231 nats; the bound of the likelihood ends at 57.5 / 32 = 1.796 nats
@@ -21,12 +21,9 @@ def get_config(arg: str | None = None):
   config.data.update(name="markov/peaked", batch=64)
   config.method = configs.section(
     type="discrete.mdm",
-    codes=32,
-    length=32,
-    width=64,
-    depth=2,
-    heads=4,
-    timed=arg.timed,
+    network=dict(
+      codes=32, length=32, width=64, depth=2, heads=4, timed=arg.timed
+    ),
     objective="continuous" if arg.timed else "agnostic",
     nll_draws=16,
   )

@@ -31,8 +31,7 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="discrete.mdm",
-    codes=arg.codes,
-    length=arg.length,
+    network=dict(codes=arg.codes, length=arg.length),
     objective="continuous",
   )
   config.optim.update(lr=3e-4, b2=0.999, weight_decay=0.0, clip_norm=1.0)

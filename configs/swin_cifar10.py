@@ -31,13 +31,11 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="supervised.swin",
-    variant=arg.variant,
     size=arg.size,
-    window=arg.window,
     classes=10,
+    dims=dict(variant=arg.variant, window=arg.window),
+    mixing=dict(mixup=0.8, cutmix=1.0),
     drop_path=0.1,
-    mixup=0.8,
-    cutmix=1.0,
   )
   config.init_from.update(skip=("^main/head/",), reinit=("^main/head/",))
   config.optim.update(lr=5e-4, b2=0.999, weight_decay=0.05)

@@ -16,8 +16,8 @@ KEY = "fid/fid"
 # From scratch and short: all layers learn at one rate, nothing regularises.
 SHORT = (
   "optim.layer_decay=1.0",
-  "method.mixup=0.0",
-  "method.cutmix=0.0",
+  "method.mixing.mixup=0.0",
+  "method.mixing.cutmix=0.0",
   "method.drop_path=0.0",
   "schedule.warmup_steps=30",
   "evals.accuracy.every_steps=0",

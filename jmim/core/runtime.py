@@ -79,14 +79,14 @@ class Runtime:
     sharding = jax.sharding.NamedSharding(self.mesh, spec)
     return jax.lax.with_sharding_constraint(x, sharding)
 
-  def split(self, x: jax.Array, dim: int, batch: bool = True) -> jax.Array:
+  def shard_dim(self, x: jax.Array, dim: int, batch: bool = True) -> jax.Array:
     """Pins dimension `dim` to the mesh axis `tensor`, 0 to the batch axes.
 
     Nothing without such an axis, or where `dim` does not divide by it.
 
     Args:
-      x: activations, or (batch=False) parameters.
-      dim: heads, or the hidden width.
+      x: activations, or (batch=False) parameters, of any shape.
+      dim: the dimension of the heads, or of the hidden width.
       batch: whether dimension 0 is the batch.
     """
     ways = self.ways("tensor")

@@ -10,6 +10,9 @@ code of MDLM (kuleshov-group/mdlm@c112c52) does; N uniform steps from 1 to 0.
 That draw is where float32 noise lowers the temperature (`categorical`).
 """
 
+import functools
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,13 +21,16 @@ from jmim.diffusion import categorical
 from jmim.diffusion import discrete
 from jmim.diffusion import first_hitting
 
-NOISE = 2**22  # numbers drawn at a time
+NOISE = 2**22  # Gumbel numbers made at a time
 
 
 def _log_shares(
   schedule: discrete.Absorbing, steps: int
 ) -> tuple[jax.Array, jax.Array]:
-  """Logarithms [steps] of what stays masked in a step, and of what does not."""
+  """[steps] logarithms of m(s), and of m(t) - m(s), of each step from t to s.
+
+  The last step ends at s = 0, where no schedule leaves anything masked.
+  """
   levels = schedule.masked(np.linspace(1.0, 0.0, steps + 1))
   levels[-1] = 0.0
   with np.errstate(divide="ignore"):
@@ -54,45 +60,29 @@ def ancestral_sample(
     key: one for all, folded with the row, or [b], one per row.
     logits_fn: the network.
     init_tokens: [b, l] ints.
-    mask_id: of [MASK].
-    steps: N.
+    mask_id: id of [MASK].
+    steps: number N of steps.
     schedule: of the masking.
     precision: of the draws, see `categorical.draw`.
     limit: of the Gumbel noise, see `categorical.draw`.
-    timed: the network reads the time, so nothing can be kept.
+    timed: the network depends on the time, so no prediction can be kept.
     chunk: rows the network is run on at a time; 0: the batch.
   """
   b = len(init_tokens)
   keys = categorical.row_keys(key, b)
-  chunk = min(chunk, b) or b
   stay, go = _log_shares(schedule, steps)
   times = jnp.linspace(1.0, 0.0, steps + 1)
-
-  def refresh(carry):
-    x, logp, stale, calls, t = carry
-    some = jnp.nonzero(stale, size=chunk, fill_value=b)[0]
-    part = x[jnp.minimum(some, b - 1)]
-    new = discrete.subs(logits_fn(part, jnp.full(chunk, t)), part, mask_id)
-    at = lambda a: a.at[some]  #   fillers are out of range
-    return (
-      x,
-      at(logp).set(new, mode="drop"),
-      at(stale).set(False, mode="drop"),
-      at(calls).add(1, mode="drop"),
-      t,
-    )
+  refresh = functools.partial(
+    _refresh, logits_fn, mask_id=mask_id, chunk=min(chunk, b) or b
+  )
 
   def body(i, carry):
-    x, logp, stale, calls = carry
-    carry = (x, logp, stale, calls, times[i])
-    _, logp, _, calls, _ = jax.lax.while_loop(
-      lambda c: c[2].any(), refresh, carry
-    )
-    keys_now = jax.vmap(jax.random.fold_in, (0, None))(keys, i)
-    new = redrawn(
+    x, cache = carry
+    cache = refresh(x, cache, time=times[i])
+    new = redraw(
       x,
-      logp,
-      keys=keys_now,
+      cache.logp,
+      keys=jax.vmap(jax.random.fold_in, (0, None))(keys, i),
       stay=stay[i],
       go=go[i],
       mask_id=mask_id,
@@ -102,21 +92,51 @@ def ancestral_sample(
     stale = (new == mask_id).any(1)
     if not timed:
       stale &= (new != x).any(1)
-    return new, logp, stale, calls
+    return new, cache._replace(stale=stale)
 
   x = init_tokens.astype(jnp.int32)
-  like = jax.eval_shape(logits_fn, x, jnp.ones(b))
-  carry = (
-    x,
-    jnp.zeros(like.shape),
-    (x == mask_id).any(1),
-    jnp.zeros(b, jnp.int32),
+  cache = _Cache(
+    logp=jnp.zeros(jax.eval_shape(logits_fn, x, jnp.ones(b)).shape),
+    stale=(x == mask_id).any(1),
+    calls=jnp.zeros(b, jnp.int32),
   )
-  x, _, _, calls = jax.lax.fori_loop(0, steps, body, carry)
-  return first_hitting.Sampled(x, calls)
+  x, cache = jax.lax.fori_loop(0, steps, body, (x, cache))
+  return first_hitting.Sampled(x, cache.calls)
 
 
-def redrawn(
+class _Cache(NamedTuple):
+  """Predictions of rows that did not change.
+
+  Attributes:
+    logp: [b, l, k].
+    stale: [b] rows whose prediction is needed and no longer theirs.
+    calls: [b] predictions made so far.
+  """
+
+  logp: jax.Array
+  stale: jax.Array
+  calls: jax.Array
+
+
+def _refresh(logits_fn, x, cache, *, time, mask_id, chunk) -> _Cache:
+  """Predictions of all stale rows, `chunk` of them at a time."""
+  b = len(x)
+
+  def some(cache):
+    rows = jnp.nonzero(cache.stale, size=chunk, fill_value=b)[0]
+    part = x[jnp.minimum(rows, b - 1)]
+    new = discrete.subs(logits_fn(part, jnp.full(chunk, time)), part, mask_id)
+    # Rows that fill up the chunk are out of range, and dropped.
+    return _Cache(
+      logp=cache.logp.at[rows].set(new, mode="drop"),
+      stale=cache.stale.at[rows].set(False, mode="drop"),
+      calls=cache.calls.at[rows].add(1, mode="drop"),
+    )
+
+  return jax.lax.while_loop(lambda cache: cache.stale.any(), some, cache)
+
+
+def redraw(
   x: jax.Array,
   logp: jax.Array,
   keys: jax.Array,
@@ -126,35 +146,38 @@ def redrawn(
   precision: str,
   limit: float,
 ) -> jax.Array:
-  """One step for the masked tokens of [b, l]; noise is made for them alone.
+  """One step from t to s for the masked tokens of [b, l]; [b, l] int32.
 
-  They are taken together, so many at a time that the noise stays small: with
-  a vocabulary of 50,000 a number for every position would not fit.
+  Noise is made for them alone. They are taken together, so many at a time that
+  the noise stays small: with a vocabulary of 50,000 a number for every position
+  would not fit.
 
   Args:
-    x: tokens.
+    x: [b, l] tokens.
     logp: [b, l, k] predictions.
     keys: [b].
-    stay: log of how likely [MASK] is, against
-    go: log of how likely it is to be replaced.
-    mask_id: of [MASK].
+    stay: log m(s), how likely [MASK] stays,
+    go: log (m(t) - m(s)), how likely it is replaced; not normalised.
+    mask_id: id of [MASK].
     precision: of the draws.
     limit: of the noise.
   """
   (b, length), k = x.shape, logp.shape[-1]
   part = max(1, min(NOISE // k, -(-b * length // 16)))
   masked = (x == mask_id).ravel()
-  room = -(-b * length // part) * part
-  spots = jnp.nonzero(masked, size=room, fill_value=b * length)[0]
+  # All positions, rounded up to whole parts; those of masked tokens first.
+  capacity = -(-b * length // part) * part
+  spots = jnp.nonzero(masked, size=capacity, fill_value=b * length)[0]
   is_mask = jnp.arange(k) == mask_id
 
   def some(carry):
     flat, start = carry
     spot = jax.lax.dynamic_slice(spots, (start,), (part,))
     row, place = jnp.divmod(jnp.minimum(spot, b * length - 1), length)
-    own = jax.vmap(jax.random.fold_in)(keys[row], place)
+    key_of_place = jax.vmap(jax.random.fold_in)(keys[row], place)
+    # log q(x_s = k) = log p_k + log(m(t) - m(s)),  log q([MASK]) = log m(s).
     logq = jnp.where(is_mask, stay, logp[row, place] + go)
-    drawn = categorical.draw_rows(own, logq, precision, limit)
+    drawn = categorical.draw_rows(key_of_place, logq, precision, limit)
     return flat.at[spot].set(drawn, mode="drop"), start + part
 
   n = masked.sum()

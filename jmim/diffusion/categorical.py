@@ -47,8 +47,8 @@ def draw(
     precision: "f32" (G <= 15.94), "f32_high" (float32 numbers with the tail of
       a finer grid), "f64" (53-bit uniforms, logarithms and sums in float64,
       whatever jax_enable_x64 says).
-    limit: draw G conditional on G <= limit; 0: no limit. To show what a
-      coarser number would do.
+    limit: draw G conditional on G <= limit, to show what coarser numbers
+      would do; 0: no limit.
 
   Returns:
     [...] int32.
@@ -64,13 +64,14 @@ def draw(
     return _draw64(key, logp, limit)
   logp = logp.astype(jnp.float32)
   if limit:
+    # G <= M is u <= exp(-exp(-M)): u uniform up to there.
     tiny = jnp.finfo(jnp.float32).tiny
     u = jax.random.uniform(key, logp.shape, minval=tiny)
     noise = -jnp.log(-jnp.log(u * np.exp(-np.exp(-limit))))
   else:
     mode = "high" if precision == "f32_high" else "low"
     noise = jax.random.gumbel(key, logp.shape, jnp.float32, mode=mode)
-  return _first(logp + noise)
+  return _argmax(logp + noise)
 
 
 def _draw64(key, logp, limit):
@@ -86,10 +87,10 @@ def _draw64(key, logp, limit):
     # 27 + 26 bits; half a step keeps u off 0 and 1.
     whole = wide(high >> 5) * np.float64(2**26) + wide(low >> 6)
     u = (whole + np.float64(0.5)) * np.float64(2.0**-53 * scale)
-    return _first(wide(logp) - jnp.log(-jnp.log(u)))
+    return _argmax(wide(logp) - jnp.log(-jnp.log(u)))
 
 
-def _first(x: jax.Array) -> jax.Array:
+def _argmax(x: jax.Array) -> jax.Array:
   """argmax over the last dimension, int32.
 
   Two plain reductions: XLA's argmax is several times slower on CPU.
@@ -98,8 +99,8 @@ def _first(x: jax.Array) -> jax.Array:
   best = jax.lax.expand_dims(jax.lax.reduce_max(x, last), last)
   at = jax.lax.broadcasted_iota(jnp.int32, x.shape, x.ndim - 1)
   size = jnp.int32(x.shape[-1])
-  found = jax.lax.reduce_min(jnp.where(x >= best, at, size), last)
-  return jnp.minimum(found, size - 1)  # all NaN: still a class
+  first = jax.lax.reduce_min(jnp.where(x >= best, at, size), last)
+  return jnp.minimum(first, size - 1)  # all NaN: still a class
 
 
 def row_keys(key: jax.Array, rows: int) -> jax.Array:
@@ -112,6 +113,6 @@ def row_keys(key: jax.Array, rows: int) -> jax.Array:
 def draw_rows(
   keys: jax.Array, logp: jax.Array, precision: str, limit: float = 0.0
 ) -> jax.Array:
-  """`draw` with a key of its own for each row of [b, ..., k]."""
+  """`draw` with a separate key [b] for each row of [b, ..., k]: [b, ...]."""
   one = lambda k, p: draw(k, p, precision, limit)
   return jax.vmap(one)(keys, logp)

@@ -57,7 +57,7 @@ class Absorbing:
       )
 
   def masked(self, t: Array) -> Array:
-    """m(t) = 1 - alpha(t), any shape."""
+    """m(t) = 1 - alpha(t) of times of any shape."""
     if self.name == "cosine":  # 1 - cos, without its cancellation
       return 2 * library(t).sin(np.pi / 4 * t) ** 2
     return {"linear": t, "loglinear": (1 - self.eps) * t, "quadratic": t * t}[
@@ -81,14 +81,14 @@ class Absorbing:
 
 
 def subs(logits: jax.Array, tokens: jax.Array, mask_id: int) -> jax.Array:
-  """Log-probabilities that know what masked diffusion knows (SUBS; MDLM).
+  """Log-probabilities under masked diffusion's constraints (SUBS; MDLM).
 
-  [MASK] is never the answer, and a token that is seen is what it is.
+  [MASK] is never predicted, and an observed token is what it is.
 
   Args:
     logits: [..., k], index `mask_id` included.
     tokens: [...] ints, the state.
-    mask_id: of [MASK].
+    mask_id: id of [MASK].
 
   Returns:
     [..., k] float32; at observed positions 0 for the token, FLOOR for others.
@@ -130,5 +130,5 @@ def cross_entropy(
     tokens: [...] clean.
     masked: [...] bool.
   """
-  found = jnp.take_along_axis(logp, tokens[..., None], axis=-1)[..., 0]
-  return jnp.where(masked, -found, 0.0)
+  logp = jnp.take_along_axis(logp, tokens[..., None], axis=-1)[..., 0]
+  return jnp.where(masked, -logp, 0.0)

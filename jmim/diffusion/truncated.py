@@ -15,7 +15,7 @@ import numpy as np
 
 
 def gumbel_max(bits: int) -> float:
-  """Largest Gumbel number made of uniform multiples of 2^-bits.
+  """Largest Gumbel number -log(-log u) of uniform multiples u of 2^-bits.
 
   float32: 24 in PyTorch (16.6355), 23 in JAX; float64: 53 (36.7368).
   """
@@ -27,22 +27,24 @@ def trunc_probs(probs: np.ndarray, limit: float) -> np.ndarray:
 
   Args:
     probs: [k] nonnegative, not all 0; normalised here.
-    limit: M.
+    limit: largest Gumbel number M.
   """
   probs = np.asarray(probs, np.float64) / np.sum(probs, dtype=np.float64)
   rank = np.argsort(probs, kind="stable")
   p, k = probs[rank], len(probs)
-  tail = np.cumsum(p[::-1])[::-1]
-  left, a = k - np.arange(k), np.exp(-limit)
+  tail = np.cumsum(p[::-1])[::-1]  # S_i
+  count = k - np.arange(k)  # K - i + 1
+  a = np.exp(-limit)
   with np.errstate(divide="ignore", invalid="ignore"):
-    upper = (left - tail / p) * a
-    gap = -a * tail * (1 / np.concatenate([[0.0], p[:-1]]) - 1 / p)
+    # The exponents of beta_i: x, and y - x, which is -inf for i = 1.
+    x = (count - tail / p) * a
+    y_less_x = -a * tail * (1 / np.concatenate([[0.0], p[:-1]]) - 1 / p)
     # exp(x) - exp(y) = -exp(x) expm1(y - x): the two agree in 16 digits where
     # M is large, and both are tiny where it is small.
-    beta = np.where(p > 0, -np.exp(upper) * np.expm1(gap) / tail, 0.0)
-  found = np.empty(k)
-  found[rank] = p * np.cumsum(beta)
-  return found
+    beta = np.where(p > 0, -np.exp(x) * np.expm1(y_less_x) / tail, 0.0)
+  law = np.empty(k)
+  law[rank] = p * np.cumsum(beta)
+  return law
 
 
 def entropy(probs: np.ndarray) -> float:
@@ -54,15 +56,15 @@ def entropy(probs: np.ndarray) -> float:
 def step(
   probs: np.ndarray, unmask: float, limit: float
 ) -> tuple[float, np.ndarray]:
-  """One reverse step of one position: (probability to unmask, its tokens).
+  """One reverse step of one position, drawn with noise up to `limit`.
 
   Args:
-    probs: [k] of the tokens.
+    probs: [k] probabilities of the tokens.
     unmask: probability to unmask, without a limit.
-    limit: of the noise.
+    limit: largest Gumbel number.
 
   Returns:
-    The probability with the limit, and [k], given that it unmasks.
+    The probability to unmask, and [k] those of the tokens if it does.
   """
   both = np.append(np.asarray(probs, np.float64) * unmask, 1 - unmask)
   tokens = trunc_probs(both, limit)[:-1]
@@ -71,11 +73,18 @@ def step(
 
 
 def chain(probs: np.ndarray, steps: int, limit: float) -> np.ndarray:
-  """[k] law of the token that a position ends with after N uniform steps."""
+  """[k] law of the token that a position ends with after N uniform steps.
+
+  Args:
+    probs: [k] probabilities of the tokens, the same in every step.
+    steps: number N of steps.
+    limit: largest Gumbel number.
+  """
   probs = np.asarray(probs, np.float64)
-  found, masked = np.zeros(len(probs)), 1.0
-  for left in range(steps, 0, -1):  # from time left/N to (left - 1)/N
-    unmask, tokens = step(probs, 1 / left, limit)
-    found += masked * unmask * tokens
+  law, masked = np.zeros(len(probs)), 1.0
+  # From time n/N to (n - 1)/N, m(t) = t: unmasked with probability 1/n.
+  for n in range(steps, 0, -1):
+    unmask, tokens = step(probs, 1 / n, limit)
+    law += masked * unmask * tokens
     masked *= 1 - unmask
-  return found
+  return law

@@ -14,10 +14,10 @@ from jax import ad_checkpoint
 
 from jmim.core import runtime
 from jmim.nn import attention
-from jmim.nn import block
 from jmim.nn import mlp
 from jmim.nn import norm
 from jmim.nn import posemb
+from jmim.nn import qkv
 
 ZEROS = nn.initializers.zeros
 
@@ -32,10 +32,8 @@ def bare_norm(
 ) -> norm.LayerNorm | nn.RMSNorm:
   """LayerNorm, eps 1e-6, with or without scale and bias; or RMSNorm."""
   if rms:
-    return nn.RMSNorm(epsilon=1e-6, dtype=rt.dtype, name=name)
-  return norm.LayerNorm(
-    epsilon=1e-6, dtype=rt.dtype, use_bias=affine, use_scale=affine, name=name
-  )
+    return norm.rms_norm(rt, name)
+  return norm.layer_norm(rt, name, affine=affine)
 
 
 class AdaBlock(nn.Module, kw_only=True):
@@ -87,17 +85,17 @@ class AdaBlock(nn.Module, kw_only=True):
       6 * width, dtype=self.rt.dtype, kernel_init=ZEROS, name="modulation"
     )(cond)
     shift1, scale1, gate1, shift2, scale2, gate2 = jnp.split(mods, 6, axis=-1)
-    init = {"qkv_init": attention.separate_xavier} if self.separate else {}
+    init = {"qkv_init": qkv.separate_xavier} if self.separate else {}
     attn = attention.SelfAttention(
       heads=self.heads, rt=self.rt, qk_norm=self.qk_norm, name="attn", **init
     )
     inner = tuple(t for t in taps if t in attention.TAPS)
-    norm = lambda name: bare_norm(self.rt, name, self.affine, self.rms)
-    y = modulate(norm("norm1")(x), shift1, scale1)
+    normed = lambda name: bare_norm(self.rt, name, self.affine, self.rms)
+    y = modulate(normed("norm1")(x), shift1, scale1)
     y, found = attn(y, rotary=rotary, taps=inner)
     x = self.rt.shard(x + gate1[:, None] * y)
     x = ad_checkpoint.checkpoint_name(x, "middle")
-    y = modulate(norm("norm2")(x), shift2, scale2)
+    y = modulate(normed("norm2")(x), shift2, scale2)
     hidden = int(width * self.mlp_ratio)
     if self.swiglu:
       y = mlp.SwiGLU(int(2 / 3 * hidden), self.rt, bias=True, name="mlp")(y)
@@ -132,12 +130,12 @@ class TokenBlock(nn.Module):
       heads=self.heads,
       rt=self.rt,
       name="attn",
-      qkv_init=attention.separate_xavier,
-    )(block.layer_norm(self.rt, "norm1")(x), taps=inner)
+      qkv_init=qkv.separate_xavier,
+    )(norm.layer_norm(self.rt, "norm1")(x), taps=inner)
     x = self.rt.shard(x + y)
     x = ad_checkpoint.checkpoint_name(x, "middle")
     hidden = int(x.shape[-1] * self.mlp_ratio)
-    y = block.layer_norm(self.rt, "norm2")(x)
+    y = norm.layer_norm(self.rt, "norm2")(x)
     y = mlp.MLP(hidden, self.rt, "gelu_tanh", name="mlp")(y)
     x = self.rt.shard(x + y)[:, 1:]
     return x, {t: x if t == "block" else found[t] for t in taps}

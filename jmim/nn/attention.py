@@ -1,6 +1,6 @@
 """Multi-head attention with a choice of implementation, taps and biases."""
 
-import functools
+from typing import Any
 
 import einops
 import flax.linen as nn
@@ -12,19 +12,37 @@ from jax import ad_checkpoint
 from jmim.core import runtime
 from jmim.nn import dense
 from jmim.nn import flash
-from jmim.nn import lean
 from jmim.nn import norm
 from jmim.nn import posemb
+from jmim.nn import qkv
+from jmim.nn import recompute
 
 IMPLEMENTATIONS = ("einsum", "xla", "cudnn", "flash")
 TAPS = ("q", "k", "v", "attention")
 _PLAIN = runtime.Runtime()
 
 
-def probabilities(q, k, bias=None, mask=None, dtype=jnp.float32):
-  """softmax(q k^T / sqrt(d) + bias), computed in float32: [b, h, t, s]."""
-  # Scaling q, not the logits: [t, d] instead of [t, s] numbers, which halves
-  # the time of the backward pass on CPU where heads are small.
+def probabilities(
+  q: jax.Array,
+  k: jax.Array,
+  bias: jax.Array | None = None,
+  mask: jax.Array | None = None,
+  dtype: Any = jnp.float32,
+) -> jax.Array:
+  """softmax(q k^T / sqrt(d) + bias), computed in float32.
+
+  Args:
+    q: [b, h, t, d].
+    k: [b, h, s, d].
+    bias: broadcasts to [b, h, t, s]; added to the logits.
+    mask: [b, s] bool, True = the key may be seen.
+    dtype: of the result.
+
+  Returns:
+    [b, h, t, s]; of a query that sees no key 1 / s everywhere.
+  """
+  # (q / sqrt(d)) k^T, not (q k^T) / sqrt(d): [t, d] instead of [t, s] numbers,
+  # which halves the time of the backward pass on CPU where heads are small.
   q = q * q.shape[-1] ** -0.5
   logits = jnp.einsum(
     "bhtd,bhsd->bhts", q, k, preferred_element_type=jnp.float32
@@ -32,9 +50,10 @@ def probabilities(q, k, bias=None, mask=None, dtype=jnp.float32):
   if bias is not None:
     logits = logits + bias
   if mask is not None:
+    # Not -inf: of a query that sees no key the softmax would be NaN.
     floor = jnp.finfo(jnp.float32).min
     logits = jnp.where(mask[:, None, None, :], logits, floor)
-  return lean.softmax(logits, dtype)
+  return recompute.softmax(logits, dtype)
 
 
 def attend(
@@ -83,88 +102,6 @@ def attend(
   return einops.rearrange(out, "b t h d -> b h t d")
 
 
-def separate_xavier(key, shape, dtype=jnp.float32):
-  """Xavier-uniform of three [w, w] matrices, side by side: flax's q, k, v."""
-  parts = [(shape[0], shape[1] // 3)] * 3
-  init = nn.initializers.xavier_uniform()
-  keys = jax.random.split(key, 3)
-  drawn = [init(k, p, dtype) for k, p in zip(keys, parts, strict=True)]
-  return jnp.concatenate(drawn, axis=1)
-
-
-class RelativeBias(nn.Module, kw_only=True):
-  """Learned bias of the logits by relative position, one table per head.
-
-  Attributes:
-    heads: attention heads.
-    grid: (h, w) in tokens.
-    prefix: 1 if a class token comes first (BEiT's three extra entries).
-    std: of the initial table; 0: zeros.
-  """
-
-  heads: int
-  grid: tuple[int, int]
-  prefix: int = 0
-  std: float = 0.0
-
-  @nn.compact
-  def __call__(self) -> jax.Array:
-    """[heads, t, t] float32, t = prefix + h * w."""
-    index = posemb.relative_index(self.grid, self.prefix)
-    init = nn.initializers.normal(self.std)
-    shape = (int(index.max()) + 1, self.heads)
-    table = self.param("table", init, shape)
-    return einops.rearrange(table[index], "t s h -> h t s")
-
-
-def value_query_bias(module: nn.Module, width: int) -> jax.Array:
-  """[3 * width]: learned q and v biases around a zero k bias (BEiT)."""
-  zeros = nn.initializers.zeros_init()
-  q, v = (module.param(n, zeros, (width,)) for n in ("q_bias", "v_bias"))
-  return jnp.concatenate([q, jnp.zeros_like(q), v])
-
-
-class Qkv(nn.Module, kw_only=True):
-  """One product for q, k and v; columns ordered (q, k, v), head, dim.
-
-  Attributes:
-    heads: attention heads.
-    use_bias: has a bias of its own.
-    init: of the [w, 3w] kernel.
-    rt: execution choices.
-  """
-
-  heads: int
-  use_bias: bool
-  init: nn.initializers.Initializer
-  rt: runtime.Runtime = runtime.Runtime()
-
-  @nn.compact
-  def __call__(self, x: jax.Array, bias: jax.Array | None = None) -> jax.Array:
-    """[b, t, w], and a bias [3w] from elsewhere -> [3, b, h, t, d]."""
-    width, rt = x.shape[-1], self.rt
-    kernel = self.param("kernel", self.init, (width, 3 * width))
-    if self.use_bias:
-      bias = self.param("bias", nn.initializers.zeros_init(), (3 * width,))
-    x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=rt.dtype)
-    bias = 0 if bias is None else bias.astype(x.dtype)
-    sizes = {"three": 3, "h": self.heads}
-    if rt.ways("tensor") == 1:
-      y = ad_checkpoint.checkpoint_name(
-        dense.product(rt, x, kernel) + bias, "qkv"
-      )
-      return einops.rearrange(y, "b t (three h d) -> three b h t d", **sizes)
-    # A third of the columns of each chip is no set of heads: they are dealt
-    # out anew, which moves parameters instead of activations.
-    split = functools.partial(einops.rearrange, **sizes)
-    kernel = split(kernel, "w (three h d) -> w three h d")
-    y = jnp.einsum("btw,wshd->btshd", x, rt.split(kernel, 2, batch=False))
-    if not isinstance(bias, int):
-      y = y + split(bias, "(three h d) -> three h d")
-    y = ad_checkpoint.checkpoint_name(rt.split(y, 3), "qkv")
-    return einops.rearrange(y, "b t three h d -> three b h t d")
-
-
 class SelfAttention(nn.Module, kw_only=True):
   """Fused-qkv self-attention; qkv columns ordered (q, k, v), head, dim.
 
@@ -199,7 +136,7 @@ class SelfAttention(nn.Module, kw_only=True):
     rotary: jax.Array | None = None,
     taps: tuple[str, ...] = (),
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """[b, t, w] -> [b, t, w] and the taps asked for.
+    """[b, t, w] -> [b, t, w] and the requested taps.
 
     Args:
       x: [b, t, w]; w must divide by the number of heads.
@@ -213,38 +150,39 @@ class SelfAttention(nn.Module, kw_only=True):
     width = x.shape[-1]
     if width % self.heads:
       raise ValueError(f"width {width} does not divide by {self.heads} heads")
-    q, k, v = Qkv(
+    q, k, v = qkv.Qkv(
       heads=self.heads,
       use_bias=self.qkv_bias is True,
-      init=self.qkv_init,
+      kernel_init=self.qkv_init,
       rt=self.rt,
       name="qkv",
-    )(x, value_query_bias(self, width) if self.qkv_bias == "qv" else None)
+    )(x, qkv.value_query_bias(self, width) if self.qkv_bias == "qv" else None)
     if self.cosine:
       q, k = self._cosine(q, k)
     if self.qk_norm:
-      q, k = self._normed("q_norm")(q), self._normed("k_norm")(k)
+      q, k = self._norm("q_norm")(q), self._norm("k_norm")(k)
     if rotary is not None:
       q, k = posemb.rotate(q, rotary), posemb.rotate(k, rotary)
     y = attend(q, k, v, bias=bias, mask=mask, rt=self.rt)
-    y = einops.rearrange(self.rt.split(y, 1), "b h t d -> b t (h d)")
+    y = einops.rearrange(self.rt.shard_dim(y, 1), "b h t d -> b t (h d)")
     y = ad_checkpoint.checkpoint_name(y, "attention")
-    found = {"q": q, "k": k, "v": v}
+    tapped = {"q": q, "k": k, "v": v}
     if "attention" in taps:
-      found["attention"] = probabilities(q, k, bias, mask)
+      tapped["attention"] = probabilities(q, k, bias, mask)
     proj = dense.dense(self.rt, width, kernel_init=self.proj_init, name="proj")
-    return proj(y), {t: found[t] for t in taps}
+    return proj(y), {t: tapped[t] for t in taps}
 
-  def _normed(self, name):
-    if self.qk_norm == "rms":
-      return nn.RMSNorm(epsilon=1e-6, dtype=self.rt.dtype, name=name)
-    return norm.LayerNorm(epsilon=1e-6, dtype=self.rt.dtype, name=name)
+  def _norm(self, name: str) -> nn.Module:
+    """Of the width of a head."""
+    make = norm.rms_norm if self.qk_norm == "rms" else norm.layer_norm
+    return make(self.rt, name)
 
   def _cosine(self, q, k):
     """q and k of unit length, q times the learned scale and sqrt(d)."""
     init = nn.initializers.constant(np.log(10.0))
     scale = self.param("logit_scale", init, (self.heads, 1, 1))
-    # `attend` divides by sqrt(d), which cosine attention does not.
+    # Swin V2: cos(q, k) / tau with 1 / tau = exp(s) <= 100; `attend` divides by
+    # sqrt(d), which cosine attention does not.
     scale = jnp.exp(jnp.minimum(scale, np.log(100.0))) * q.shape[-1] ** 0.5
     return (norm.unit(q) * scale).astype(q.dtype), norm.unit(k).astype(k.dtype)
 
@@ -274,14 +212,14 @@ class CrossAttention(nn.Module, kw_only=True):
     """[b, t, w] -> [b, t, w].
 
     Args:
-      x: [b, t, w] what asks.
-      keys: [b, s, e] what is compared with.
-      values: [b, s, e] what is read; None: the keys.
+      x: [b, t, w] tokens, of which the queries are made.
+      keys: [b, s, e] tokens that are attended to.
+      values: [b, s, e] tokens that are read; None: the keys.
     """
     width, values = x.shape[-1], keys if values is None else values
     init = nn.initializers.variance_scaling
 
-    def split(tokens, name):
+    def project(tokens, name):
       y = dense.dense(
         self.rt,
         self.inner or width,
@@ -291,11 +229,11 @@ class CrossAttention(nn.Module, kw_only=True):
       )(tokens)
       return einops.rearrange(y, "b t (h d) -> b h t d", h=self.heads)
 
-    q, k, v = split(x, "q"), split(keys, "k"), split(values, "v")
-    y = attend(q, k, v, rt=self.rt)
+    q, k, v = project(x, "q"), project(keys, "k"), project(values, "v")
+    y = einops.rearrange(attend(q, k, v, rt=self.rt), "b h t d -> b t (h d)")
     return dense.dense(
       self.rt,
       width,
       kernel_init=nn.initializers.xavier_uniform(),
       name="proj",
-    )(einops.rearrange(y, "b h t d -> b t (h d)"))
+    )(y)

@@ -1,6 +1,8 @@
 """The pre-norm transformer block, with drop path and LayerScale."""
 
+import functools
 from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -12,24 +14,26 @@ from jmim.core import runtime
 from jmim.nn import attention
 from jmim.nn import mlp
 from jmim.nn import norm
-
-
-def layer_norm(
-  rt: runtime.Runtime, name: str, eps: float = 1e-6
-) -> norm.LayerNorm:
-  """LayerNorm with float32 statistics and the two-pass variance."""
-  return norm.LayerNorm(epsilon=eps, dtype=rt.dtype, name=name)
+from jmim.nn import posemb
+from jmim.nn import sizes
+from jmim.nn import stack
 
 
 def drop_path_rates(rate: float, depth: int) -> np.ndarray:
-  """[depth] rates rising linearly from 0 to `rate` (MAE fine-tuning)."""
+  """[depth] rates that rise linearly from 0 to `rate` (MAE fine-tuning)."""
   return np.linspace(0.0, rate, depth)
 
 
 def drop_path_scales(
   key: jax.Array, rates: Sequence[float] | np.ndarray, batch: int
 ) -> jax.Array:
-  """[layers, 2, b] factors of both residual branches: 0 or 1/(1 - rate)."""
+  """[layers, 2, b] factors of both residual branches: 0 or 1/(1 - rate).
+
+  Args:
+    key: random key.
+    rates: [layers] shares of the examples whose branch is dropped, below 1.
+    batch: number of examples b.
+  """
   keep = 1.0 - jnp.asarray(rates, jnp.float32)[:, None, None]
   u = jax.random.uniform(key, (keep.shape[0], 2, batch))
   return (u < keep) / keep
@@ -38,7 +42,14 @@ def drop_path_scales(
 def drop_path_draw(
   key: jax.Array, rate: float, depth: int, batch: int
 ) -> dict[str, jax.Array]:
-  """{"drop": [b, layers, 2]} for a method's draws; {} if the rate is 0."""
+  """{"drop": [b, layers, 2]} for a method's draws; {} if the rate is 0.
+
+  Args:
+    key: random key.
+    rate: of the last block, see `drop_path_rates`.
+    depth: number of layers.
+    batch: number of examples b.
+  """
   if not rate:
     return {}
   scales = drop_path_scales(key, drop_path_rates(rate, depth), batch)
@@ -46,7 +57,7 @@ def drop_path_draw(
 
 
 def drop_path_of(draws: dict[str, jax.Array]) -> jax.Array | None:
-  """[layers, 2, b] as the stacks take them, from `drop_path_draw`."""
+  """[layers, 2, b] as stacks take it, from `drop_path_draw`; None: none."""
   return jnp.moveaxis(draws["drop"], 0, -1) if "drop" in draws else None
 
 
@@ -77,7 +88,7 @@ class Block(nn.Module, kw_only=True):
     eps: of the LayerNorms.
     cosine: cosine attention.
     window: (h, w) tokens with a relative position bias of this block; None:
-      none. See `attention.RelativeBias`, also for window_prefix, window_std.
+      none. See `posemb.RelativeBias`, also for window_prefix, window_std.
   """
 
   heads: int
@@ -103,7 +114,7 @@ class Block(nn.Module, kw_only=True):
     rotary: jax.Array | None = None,
     taps: tuple[str, ...] = (),
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """[b, t, w] -> [b, t, w] and a dict of the taps asked for.
+    """[b, t, w] -> [b, t, w] and a dict of the requested taps.
 
     Args:
       x: [b, t, w].
@@ -129,24 +140,52 @@ class Block(nn.Module, kw_only=True):
       name="attn",
     )
     if self.window is not None:
-      own = attention.RelativeBias(
+      relative = posemb.RelativeBias(
         heads=self.heads,
         grid=self.window,
         prefix=self.window_prefix,
         std=self.window_std,
         name="relative",
       )()
-      bias = own if bias is None else bias + own
+      bias = relative if bias is None else bias + relative
     inner = tuple(t for t in taps if t != "block")
-    y = layer_norm(self.rt, "norm1", self.eps)(x)
-    y, found = attn(y, bias=bias, mask=mask, rotary=rotary, taps=inner)
+    y = norm.layer_norm(self.rt, "norm1", self.eps)(x)
+    y, tapped = attn(y, bias=bias, mask=mask, rotary=rotary, taps=inner)
     x = self.rt.shard(x + residual(y, 0))
     x = ad_checkpoint.checkpoint_name(x, "middle")
     hidden = int(x.shape[-1] * self.mlp_ratio)
-    y = layer_norm(self.rt, "norm2", self.eps)(x)
+    y = norm.layer_norm(self.rt, "norm2", self.eps)(x)
     if self.act == "swiglu":
       y = mlp.SwiGLU(hidden, self.rt, bias=True, name="mlp")(y)
     else:
       y = mlp.MLP(hidden, self.rt, self.act, name="mlp")(y)
     x = self.rt.shard(x + residual(y, 1))
-    return x, {t: x if t == "block" else found[t] for t in taps}
+    return x, {t: x if t == "block" else tapped[t] for t in taps}
+
+
+def make_stack(
+  size: sizes.Size,
+  rt: runtime.Runtime,
+  layer_scale: float = 0.0,
+  name: str | None = None,
+  **style: Any,
+) -> stack.Stack:
+  """The pre-norm blocks of a transformer, stacked.
+
+  Args:
+    size: depth, heads and MLP ratio; the width is that of the tokens.
+    rt: execution choices.
+    layer_scale: initial LayerScale factor; 0: no LayerScale.
+    name: of the module; None where `setup` names it.
+    **style: other options of `Block`.
+  """
+  make = functools.partial(
+    Block,
+    heads=size.heads,
+    mlp_ratio=size.mlp_ratio,
+    layer_scale=layer_scale,
+    rt=rt,
+    parent=None,
+    **style,
+  )
+  return stack.Stack(make, size.depth, rt, name=name)

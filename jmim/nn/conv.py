@@ -15,8 +15,10 @@ from jmim.core import runtime
 TORCH = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
-def group_norm(rt: runtime.Runtime, groups: int, name: str, eps: float = 1e-5):
-  """GroupNorm with float32 statistics."""
+def group_norm(
+  rt: runtime.Runtime, groups: int, name: str, eps: float = 1e-5
+) -> nn.GroupNorm:
+  """GroupNorm with float32 statistics and the two-pass variance."""
   return nn.GroupNorm(
     groups, epsilon=eps, dtype=rt.dtype, name=name, use_fast_variance=False
   )
@@ -25,13 +27,23 @@ def group_norm(rt: runtime.Runtime, groups: int, name: str, eps: float = 1e-5):
 def conv3(
   rt: runtime.Runtime,
   width: int,
-  name: str,
+  name: str | None,
   stride: int = 1,
   zero: bool = False,
   pad: tuple[int, int] = (1, 1),
   **more: Any,
 ) -> nn.Conv:
-  """3 x 3 convolution; `pad` pixels before and after, on both axes."""
+  """3 x 3 convolution, [b, h, w, c] -> [b, h', w', width].
+
+  Args:
+    rt: execution choices.
+    width: output channels.
+    name: of the module; None where `setup` names it.
+    stride: of both axes.
+    zero: starts at 0.
+    pad: pixels before and after, on both axes.
+    **more: of nn.Conv.
+  """
   init = {"kernel_init": nn.initializers.zeros} if zero else {}
   return nn.Conv(
     width,

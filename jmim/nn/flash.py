@@ -1,6 +1,6 @@
 """Flash attention on TPUs: the Pallas kernels of JAX, on any token count.
 
-The kernels work on tiles of 128 tokens, so tokens are filled up to a multiple
+The kernels work on tiles of 128 tokens, so tokens are padded to a multiple
 of that, with keys that nothing attends to. They never hold the logits of a head
 in main memory, and are meant for long sequences: a masked encoder's 50 tokens
 fill less than a tile.
@@ -15,26 +15,28 @@ P = jax.sharding.PartitionSpec
 TILE = 128
 
 
-def _filled(x: jax.Array, *dims: int) -> jax.Array:
-  """`x` with these dimensions filled up with zeros to a multiple of TILE."""
-  rest = [-n % TILE if d in dims else 0 for d, n in enumerate(x.shape)]
-  return jnp.pad(x, [(0, n) for n in rest])
+def _pad(x: jax.Array, *dims: int) -> jax.Array:
+  """`x` with these dimensions padded with zeros to a multiple of TILE."""
+  missing = [-n % TILE if d in dims else 0 for d, n in enumerate(x.shape)]
+  return jnp.pad(x, [(0, n) for n in missing])
 
 
 def _local(q, k, v, bias=None, mask=None) -> jax.Array:
   """As `attend`, on one device."""
-  # Half a second that only those who ask for it need to wait.
+  # Half a second of import that only its users need to wait.
   import jax.experimental.pallas.ops.tpu.flash_attention as kernels
 
   (b, h, t, d), s = q.shape, k.shape[2]
   seen = jnp.ones((b, s), jnp.int32) if mask is None else mask.astype(jnp.int32)
-  # Not by the kernels' own factor, which they apply to the bias as well.
-  q, k, v = (_filled(a, 2) for a in (q * d**-0.5, k, v))
+  # softmax(s q k^T + bias): not by the kernels' factor s, which they apply to
+  # the bias as well.
+  q, k, v = (_pad(a, 2) for a in (q * d**-0.5, k, v))
   if bias is not None:
-    bias = _filled(jnp.broadcast_to(bias, (b, h, t, s)).astype(q.dtype), 2, 3)
-  # A query sees the keys of its own segment; filled-up queries are cut off.
+    bias = _pad(jnp.broadcast_to(bias, (b, h, t, s)).astype(q.dtype), 2, 3)
+  # A query sees the keys of its segment: 1 of all queries and visible keys, 0
+  # of hidden and padded ones. Padded queries are cut off.
   segments = kernels.SegmentIds(
-    jnp.ones((b, q.shape[2]), jnp.int32), _filled(seen, 1)
+    jnp.ones((b, q.shape[2]), jnp.int32), _pad(seen, 1)
   )
   y = kernels.flash_attention(q, k, v, bias, segments)
   return y[:, :, :t]
@@ -50,11 +52,11 @@ def attend(
 ) -> jax.Array:
   """softmax(q k^T / sqrt(d) + bias) v; see `attention.attend`.
 
-  The compiler cannot split a kernel, so each device of the mesh is handed its
-  part of the batch and of the heads.
+  The compiler cannot partition a kernel, so each device of the mesh runs it on
+  its part of the batch and of the heads.
 
   Args:
-    rt: with the mesh.
+    rt: execution choices; its mesh splits batch and heads.
     q: [b, h, t, d].
     k: [b, h, s, d].
     v: [b, h, s, d].
@@ -70,18 +72,18 @@ def attend(
   batch = rt.batch_axes if b % rt.ways(*rt.batch_axes) == 0 else None
   heads = "tensor" if h % (n := rt.ways("tensor")) == 0 and n > 1 else None
   tokens = P(batch, heads)
-  given = {"q": q, "k": k, "v": v}
-  where = dict.fromkeys(given, tokens)
+  inputs = {"q": q, "k": k, "v": v}
+  specs = dict.fromkeys(inputs, tokens)
   if mask is not None:
-    given["mask"], where["mask"] = mask, P(batch)
+    inputs["mask"], specs["mask"] = mask, P(batch)
   if bias is not None:
-    given["bias"] = bias = bias.reshape((1,) * (4 - bias.ndim) + bias.shape)
+    inputs["bias"] = bias = bias.reshape((1,) * (4 - bias.ndim) + bias.shape)
     sides = zip((batch, heads), bias.shape, strict=False)
-    where["bias"] = P(*(axis if n > 1 else None for axis, n in sides))
+    specs["bias"] = P(*(axis if n > 1 else None for axis, n in sides))
   return jax.shard_map(
-    lambda given: _local(**given),
+    lambda inputs: _local(**inputs),
     mesh=rt.mesh,
-    in_specs=(where,),
+    in_specs=(specs,),
     out_specs=tokens,
     check_vma=False,
-  )(given)
+  )(inputs)

@@ -16,13 +16,16 @@ def normal_kernels(
 ) -> Any:
   """Every kernel drawn anew from N(0, std^2), biases 0, the rest as it is.
 
-  (BEiT, I-JEPA, Swin truncate at +-2 absolute, a hundred deviations away.)
+  (BEiT, I-JEPA, Swin truncate at +-2 absolute, a hundred times the std.)
 
   Args:
     key: random key.
     params: tree of parameters.
-    std: of the normal distribution.
-    truncate: cut it off at one deviation (CAE's constructors).
+    std: of the normal distribution, before it is truncated.
+    truncate: at one std on both sides (CAE's constructors).
+
+  Returns:
+    a tree of the same structure.
   """
   leaves, treedef = jax.tree_util.tree_flatten_with_path(params)
   keys = jax.random.split(key, len(leaves))
@@ -45,6 +48,7 @@ def normal_kernels(
 def shrink_with_depth(params: Any) -> Any:
   """attn.proj and mlp.fc2 of stacked block l = 1, 2, .. over sqrt(2 l) (BEiT).
 
+  The 2 l residual branches up to there then add up to the variance of one.
   Only leaves below a stack ("layers", see `nn.stack`) are changed.
   """
 
@@ -59,6 +63,8 @@ def shrink_with_depth(params: Any) -> Any:
   return jax.tree_util.tree_map_with_path(shrink, params)
 
 
-def mask_token(key: jax.Array, shape: tuple[int, ...], dtype=jnp.float32):
-  """Normal of deviation 0.02, truncated at one deviation (BEiT)."""
+def mask_token(
+  key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
+) -> jax.Array:
+  """Normal of std 0.02 in `shape`, truncated at one std (BEiT)."""
   return 0.02 * jax.random.truncated_normal(key, -1.0, 1.0, shape, dtype)

@@ -8,17 +8,23 @@ from jax import ad_checkpoint
 
 from jmim.core import runtime
 from jmim.nn import dense
-from jmim.nn import lean
+from jmim.nn import recompute
 
 ACTIVATIONS = {
-  "gelu": lean.gelu,
-  "gelu_tanh": lean.gelu_tanh,  # DiT, UMD
+  "gelu": recompute.gelu,
+  "gelu_tanh": recompute.gelu_tanh,  # DiT, UMD
   "quick_gelu": lambda x: x * jax.nn.sigmoid(1.702 * x),  # CLIP
 }
 
 
 class MLP(nn.Module):
-  """Linear, activation (exact erf GELU unless told), linear."""
+  """Linear, activation, linear.
+
+  Attributes:
+    hidden: width inside.
+    rt: execution choices.
+    act: one of ACTIVATIONS; GELU is exact (erf).
+  """
 
   hidden: int
   rt: runtime.Runtime = runtime.Runtime()
@@ -28,13 +34,17 @@ class MLP(nn.Module):
   def __call__(
     self, x: jax.Array, inner: Callable[[jax.Array], jax.Array] = lambda x: x
   ) -> jax.Array:
-    """[..., w] -> [..., w]; `inner` acts on the hidden layer (dropout)."""
-    kw = dict(kernel_init=nn.initializers.xavier_uniform())
-    y = dense.dense(self.rt, self.hidden, name="fc1", **kw)(x)
-    y = ad_checkpoint.checkpoint_name(self.rt.split(y, -1), "hidden")
-    return dense.dense(self.rt, x.shape[-1], name="fc2", **kw)(
-      inner(ACTIVATIONS[self.act](y))
-    )
+    """[..., w] -> [..., w].
+
+    Args:
+      x: tokens.
+      inner: acts on the hidden layer [..., hidden] (dropout).
+    """
+    init = nn.initializers.xavier_uniform()
+    y = dense.dense(self.rt, self.hidden, kernel_init=init, name="fc1")(x)
+    y = ad_checkpoint.checkpoint_name(self.rt.shard_dim(y, -1), "hidden")
+    y = inner(ACTIVATIONS[self.act](y))
+    return dense.dense(self.rt, x.shape[-1], kernel_init=init, name="fc2")(y)
 
 
 class SwiGLU(nn.Module):
@@ -57,5 +67,5 @@ class SwiGLU(nn.Module):
     kw = dict(use_bias=self.bias, kernel_init=init)
     y = nn.silu(dense.dense(self.rt, self.hidden, name="gate", **kw)(x))
     y = y * dense.dense(self.rt, self.hidden, name="up", **kw)(x)
-    y = ad_checkpoint.checkpoint_name(self.rt.split(y, -1), "hidden")
+    y = ad_checkpoint.checkpoint_name(self.rt.shard_dim(y, -1), "hidden")
     return dense.dense(self.rt, x.shape[-1], name="down", **kw)(y)

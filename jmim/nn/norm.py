@@ -1,4 +1,4 @@
-"""Normalisations and distances, float32 inside."""
+"""Normalisations, float32 inside: layers with parameters, and plain ones."""
 
 from typing import Any
 
@@ -6,7 +6,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jmim.nn import lean
+from jmim.core import runtime
+from jmim.nn import recompute
 
 
 class LayerNorm(nn.Module, kw_only=True):
@@ -31,43 +32,47 @@ class LayerNorm(nn.Module, kw_only=True):
     scale = self.param("scale", inits.ones, shape) if self.use_scale else 1.0
     bias = self.param("bias", inits.zeros, shape) if self.use_bias else 0.0
     dtype = x.dtype if self.dtype is None else self.dtype
-    return lean.layer_norm(x, scale, bias=bias, eps=self.epsilon, dtype=dtype)
+    return recompute.layer_norm(
+      x, scale, bias=bias, eps=self.epsilon, dtype=dtype
+    )
+
+
+def layer_norm(
+  rt: runtime.Runtime, name: str | None, eps: float = 1e-6, affine: bool = True
+) -> LayerNorm:
+  """The LayerNorm of every network here, in the dtype of `rt`.
+
+  Args:
+    rt: execution choices.
+    name: of the module; None where `setup` names it.
+    eps: added to the variance.
+    affine: has a learned scale and bias.
+  """
+  return LayerNorm(
+    epsilon=eps, dtype=rt.dtype, use_bias=affine, use_scale=affine, name=name
+  )
+
+
+def rms_norm(rt: runtime.Runtime, name: str, eps: float = 1e-6) -> nn.RMSNorm:
+  """x / sqrt(mean(x^2) + eps) with a learned scale, in the dtype of `rt`."""
+  return nn.RMSNorm(epsilon=eps, dtype=rt.dtype, name=name)
 
 
 def unit(x: jax.Array, eps: float = 1e-12) -> jax.Array:
-  """x / max(|x|, eps) over the last axis."""
+  """x / max(|x|, eps) over the last axis; [..., w] float32."""
   x = x.astype(jnp.float32)
   square = jnp.sum(x * x, axis=-1, keepdims=True)
   return x * jax.lax.rsqrt(jnp.maximum(square, eps * eps))
 
 
 def whiten(x: jax.Array, eps: float = 1e-5) -> jax.Array:
-  """LayerNorm without affine: mean 0, variance 1 over the last axis."""
+  """Mean 0 and variance 1 over the last axis; [..., w] float32."""
   x = x.astype(jnp.float32)
   mean, var = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
   return (x - mean) / jnp.sqrt(var + eps)
 
 
 def standardise(x: jax.Array, eps: float = 1e-6) -> jax.Array:
-  """Mean 0, unbiased variance 1 over the whole array (MaskAlign's "bn")."""
+  """Mean 0 and unbiased variance 1 over the whole array; float32."""
   x = x.astype(jnp.float32)
   return (x - x.mean()) / jnp.sqrt(x.var(ddof=1) + eps)
-
-
-def smooth_l1(gap: jax.Array) -> jax.Array:
-  """gap^2 / 2 where |gap| < 1, |gap| - 1/2 elsewhere."""
-  far = jnp.abs(gap)
-  return jnp.where(far < 1, 0.5 * gap * gap, far - 0.5)
-
-
-DISTANCES = {  # element by element
-  "smoothl1": lambda gap: 2 * smooth_l1(gap),  # the square below 1
-  "l2": jnp.square,
-  "l1": jnp.abs,
-}
-TARGETS = {
-  "whiten": whiten,
-  "none": lambda x: x.astype(jnp.float32),
-  "l2": unit,
-  "bn": standardise,
-}

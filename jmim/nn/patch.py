@@ -48,7 +48,7 @@ def to_grid(tokens: jax.Array, grid: tuple[int, int]) -> jax.Array:
 
 
 def pixels(tokens: jax.Array, patch: int) -> jax.Array:
-  """[b, n] values of the patches of a square -> [b, h, w, 1] of its pixels."""
+  """[b, n] values of a square of patches -> [b, h*p, w*p, 1] of its pixels."""
   return unpatchify(jnp.repeat(tokens[..., None], patch**2, axis=-1), patch)
 
 
@@ -65,7 +65,16 @@ def conv_bias_init(fan_in: int) -> nn.initializers.Initializer:
 def projection(
   width: int, fan_in: int, rt: runtime.Runtime, bias: bool = True
 ) -> nn.Dense:
-  """What stands for a convolution with stride = kernel, started as in MAE."""
+  """The layer `proj` that stands for a convolution with stride = kernel.
+
+  It starts as in MAE: Xavier of the flattened kernel, torch's default bias.
+
+  Args:
+    width: of the tokens.
+    fan_in: numbers of a patch, p*p*c.
+    rt: execution choices.
+    bias: has one.
+  """
   return dense.dense(
     rt,
     width,
@@ -77,7 +86,14 @@ def projection(
 
 
 class PatchEmbed(nn.Module, kw_only=True):
-  """Linear map of flattened patches (a convolution with stride = kernel)."""
+  """Linear map of flattened patches (a convolution with stride = kernel).
+
+  Attributes:
+    width: of the tokens.
+    patch: side p of a patch in pixels.
+    rt: execution choices.
+    bias: of the map.
+  """
 
   width: int
   patch: int

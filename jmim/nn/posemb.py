@@ -1,5 +1,7 @@
-"""Position embeddings: fixed sin-cos tables and resizing of learned ones."""
+"""Positions: tables, biases by relative position, rotations, resizing."""
 
+import einops
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -57,7 +59,8 @@ def relative_index(grid: tuple[int, int], prefix: int = 0) -> np.ndarray:
     grid: (h, w) in tokens.
     prefix: 0 or 1 class tokens.
   """
-  (h, w), yx = grid, np.indices(grid).reshape(2, -1)
+  h, w = grid
+  yx = np.indices(grid).reshape(2, -1)
   dy, dx = yx[:, :, None] - yx[:, None, :]
   patches = (dy + h - 1) * (2 * w - 1) + dx + w - 1
   if not prefix:
@@ -66,6 +69,31 @@ def relative_index(grid: tuple[int, int], prefix: int = 0) -> np.ndarray:
   index = np.pad(patches, ((1, 0), (1, 0)))
   index[0, :], index[:, 0], index[0, 0] = n, n + 1, n + 2
   return index
+
+
+class RelativeBias(nn.Module, kw_only=True):
+  """Learned bias of the logits by relative position, one table per head.
+
+  Attributes:
+    heads: attention heads.
+    grid: (h, w) in tokens.
+    prefix: 1 if a class token comes first (BEiT's three extra entries).
+    std: of the initial table; 0: zeros.
+  """
+
+  heads: int
+  grid: tuple[int, int]
+  prefix: int = 0
+  std: float = 0.0
+
+  @nn.compact
+  def __call__(self) -> jax.Array:
+    """[heads, t, t] float32, t = prefix + h * w."""
+    index = relative_index(self.grid, self.prefix)
+    init = nn.initializers.normal(self.std)
+    shape = (int(index.max()) + 1, self.heads)
+    table = self.param("table", init, shape)
+    return einops.rearrange(table[index], "t s h -> h t s")
 
 
 def rotary(
@@ -96,6 +124,7 @@ def rotary(
     for n in grid
   ]
   yx = np.stack(np.meshgrid(*places, indexing="ij"), axis=-1).reshape(-1, 2)
+  # [n, 2, d/4] -> [n, d/2]: the angles of y first, then those of x.
   angles = yx[:, :, None] * omega
   return angles.reshape(len(yx), -1).astype(np.float32)
 
@@ -103,9 +132,15 @@ def rotary(
 def rotate(x: jax.Array, angles: jax.Array) -> jax.Array:
   """Turns numbers j and j + d/2 of the last tokens by angle j; float32 inside.
 
+  So q . k depends on the difference of the angles of two tokens only (Su et
+  al. 2021, eq. 16; pairs are halves here, neighbours there).
+
   Args:
     x: [b, h, t, d].
     angles: [1 or b, n, d/2] of the last n tokens; those before stay.
+
+  Returns:
+    [b, h, t, d] in the dtype of x.
   """
   first = x.shape[2] - angles.shape[1]
   head, body = x[:, :, :first], x[:, :, first:].astype(jnp.float32)
@@ -154,7 +189,11 @@ def sinusoid(
 
 
 def _cubic(t: np.ndarray, a: float) -> np.ndarray:
-  """Keys' cubic kernel with parameter a at distances t >= 0."""
+  """Keys' cubic kernel with parameter a at distances t >= 0 (1981).
+
+  (a + 2) t^3 - (a + 3) t^2 + 1        t <= 1
+  a t^3 - 5 a t^2 + 8 a t - 4 a        1 < t < 2
+  """
   near = (a + 2) * t**3 - (a + 3) * t**2 + 1
   far = a * t**3 - 5 * a * t**2 + 8 * a * t - 4 * a
   return np.where(t <= 1, near, np.where(t < 2, far, 0.0))
@@ -167,6 +206,7 @@ def bicubic_matrix(n_in: int, n_out: int, a: float = -0.75) -> np.ndarray:
   a = -0.75, borders clamped, no antialiasing. `jax.image.resize` uses
   a = -0.5 and antialiases, so it gives other numbers.
   """
+  # Half-pixel centres: (o + 1/2) / n_out = (i + 1/2) / n_in.
   centre = (np.arange(n_out) + 0.5) * (n_in / n_out) - 0.5
   base = np.floor(centre).astype(int)
   weights = np.zeros((n_out, n_in))

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 
 from jmim.core import runtime
 from jmim.nn import attention
-from jmim.nn import block
 from jmim.nn import conv
+from jmim.nn import norm as norms
 
 ZEROS = nn.initializers.zeros
 
@@ -58,7 +58,7 @@ class SpatialTransformer(nn.Module, kw_only=True):
     _, h, _, c = x.shape
     rt = self.rt
     dense = lambda n, name, **kw: nn.Dense(n, dtype=rt.dtype, name=name, **kw)
-    norm = lambda name: block.layer_norm(rt, name, 1e-5)
+    norm = lambda name: norms.layer_norm(rt, name, 1e-5)
     look = functools.partial(
       attention.CrossAttention, heads=self.heads, qkv_bias=False, rt=rt
     )

@@ -14,7 +14,7 @@ NAMES = ("qkv", "attention", "middle", "hidden")
 
 
 def policy(rt: runtime.Runtime) -> Callable[..., Any] | None:
-  """What the backward pass finds instead of computing it again.
+  """What the backward pass reads instead of recomputing it.
 
   "full": the input of each block only. "dots": products with parameters.
   "names": of NAMES those of `remat_save`, and those of `remat_offload` in the
@@ -35,46 +35,54 @@ def policy(rt: runtime.Runtime) -> Callable[..., Any] | None:
 
 
 def unstack(tree: Any, depth: int) -> list[Any]:
-  """[depth, ...] leaves -> list of trees; its gradient is one concatenation.
+  """[depth, ...] leaves -> `depth` trees; its gradient is one concatenation.
 
   (The gradient of `leaf[i]` is a padded copy of the whole leaf, so indexing
   would cost depth^2 memory traffic in the backward pass.)
   """
   leaves, treedef = jax.tree.flatten(tree)
-  split = [jax.lax.split(leaf, (1,) * depth) for leaf in leaves]
+  slices = [jax.lax.split(leaf, (1,) * depth) for leaf in leaves]
   return [
-    treedef.unflatten([jnp.squeeze(parts[i], 0) for parts in split])
+    treedef.unflatten([jnp.squeeze(parts[i], 0) for parts in slices])
     for i in range(depth)
   ]
 
 
-def spread(tree: Any) -> Any:
-  """Parameters with the layers of every `Stack` cut apart, once.
+def unrolled(rt: runtime.Runtime, tree: Any) -> Any:
+  """Parameters for a loop that applies a network many times.
 
-  For a loop that applies unrolled layers many times (a sampler): the compiler
-  does not move the cuts out of it, and would copy all kernels in every turn.
-  `Stack` takes both forms; this one is for no other use.
+  Whoever calls a sampler or another predict function with such a loop does
+  this first, inside the compiled program:
+
+      weights = dataclasses.replace(
+        weights, params=stack.unrolled(method.rt, weights.params)
+      )
+
+  Where layers are not scanned, `Stack` cuts the stacked kernels apart in each
+  call. The compiler does not move these cuts out of the loop, and would copy
+  all kernels in every iteration; here they are cut once. A gradient with
+  respect to the result has its form, so training keeps the stacked one.
+
+  Args:
+    rt: of the method.
+    tree: nested dicts of parameters.
+
+  Returns:
+    the tree where `rt` scans; else with a tuple of layers in place of each
+    stacked `layers`, which `Stack` takes as well.
   """
+  return tree if rt.scan else _spread(tree)
+
+
+def _spread(tree: Any) -> Any:
   if not isinstance(tree, dict):
     return tree
   return {
     name: tuple(unstack(part, jax.tree.leaves(part)[0].shape[0]))
     if name == "layers" and not isinstance(part, tuple)
-    else spread(part)
+    else _spread(part)
     for name, part in tree.items()
   }
-
-
-def unrolled(rt: runtime.Runtime, tree: Any) -> Any:
-  """Parameters as a loop over a network wants them: `spread` without a scan.
-
-  Whoever calls a predict function does this, inside the compiled program.
-
-  Args:
-    rt: of the method.
-    tree: nested dicts of stacked parameters.
-  """
-  return tree if rt.scan else spread(tree)
 
 
 class Stack(nn.Module):
@@ -110,8 +118,8 @@ class Stack(nn.Module):
       x: [b, t, w].
       per_layer: keyword arguments with one slice per layer: [depth, ...].
       stop: early exit after this many layers; None: all.
-      cond: [b, ...], given to every layer, also when it is initialised.
-      **shared: keyword arguments given to every layer (bias, mask, taps).
+      cond: [b, ...] conditioning of every layer, also at initialisation.
+      **shared: other keyword arguments of every layer (bias, mask, taps).
 
     Returns:
       x after the last layer run, and its taps stacked: name -> [stop, ...].
@@ -123,10 +131,10 @@ class Stack(nn.Module):
     if cond is not None:
       shared["cond"] = cond
     params = self._params(layer, x, cond)
-    cut = lambda a: a if stop == self.depth else a[:stop]
-    per_layer = jax.tree.map(cut, per_layer or {})
-    apart = isinstance(params, tuple)
-    params = params[:stop] if apart else jax.tree.map(cut, params)
+    first = lambda a: a if stop == self.depth else a[:stop]
+    per_layer = jax.tree.map(first, per_layer or {})
+    spread = isinstance(params, tuple)
+    params = params[:stop] if spread else jax.tree.map(first, params)
 
     def apply(x, slices):
       p, kwargs = slices
@@ -136,26 +144,26 @@ class Stack(nn.Module):
       apply = jax.checkpoint(
         apply, policy=policy(self.rt), prevent_cse=not self.rt.scan
       )
-    if self.rt.scan and stop and not apart:
+    if self.rt.scan and stop and not spread:
       return jax.lax.scan(apply, x, (params, per_layer), unroll=self.rt.unroll)
     taps = []
-    params = params if apart else unstack(params, stop)
+    params = params if spread else unstack(params, stop)
     for slices in zip(params, unstack(per_layer, stop), strict=True):
-      x, found = apply(x, slices)
-      taps.append(found)
+      x, tapped = apply(x, slices)
+      taps.append(tapped)
     return x, jax.tree.map(lambda *a: jnp.stack(a), *taps) if taps else {}
 
   def _params(self, layer, x, cond):
-    """Stacked, or a tuple of layers if they were `spread`."""
+    """Stacked, or a tuple of layers (see `unrolled`)."""
     if self.has_variable("params", "layers"):
-      found = self.get_variable("params", "layers")
-      if isinstance(found, tuple):
-        return found
+      layers = self.get_variable("params", "layers")
+      if isinstance(layers, tuple):
+        return layers
     return self.param("layers", self._init, layer, x, cond)
 
   def _init(self, key, layer, x, cond):
     keys = jax.random.split(key, self.depth)
     # One example shows the shapes.
     one = lambda a: jnp.zeros((1, *a.shape[1:]), a.dtype)
-    given = {} if cond is None else {"cond": one(cond)}
-    return jax.vmap(lambda k: layer.init(k, one(x), **given)["params"])(keys)
+    more = {} if cond is None else {"cond": one(cond)}
+    return jax.vmap(lambda k: layer.init(k, one(x), **more)["params"])(keys)

@@ -1,6 +1,6 @@
 """Vector quantisation: nearest codes, both losses, moving-average codebooks.
 
-van den Oord et al. 2017; the losses as in taming-transformers@3ba01b2.
+van den Oord et al. 2017 (VQ-VAE); the losses as in taming-transformers@3ba01b2.
 """
 
 import jax
@@ -8,10 +8,11 @@ import jax.numpy as jnp
 
 
 def nearest(x: jax.Array, codes: jax.Array) -> jax.Array:
-  """[..., d] vectors, [k, d] codes -> [...] int32, the closest code."""
+  """[..., d] vectors, [k, d] codes -> [...] int32, the closest code (eq. 1)."""
   x = x.astype(jnp.float32)
-  far = (codes**2).sum(-1) - 2 * x @ codes.T  # |x - c|^2 - |x|^2
-  return jnp.argmin(far, axis=-1)
+  # |x - c|^2 = |x|^2 - 2 x.c + |c|^2, without |x|^2, which all codes share.
+  distance = (codes**2).sum(-1) - 2 * x @ codes.T
+  return jnp.argmin(distance, axis=-1)
 
 
 def uniform_codes(key: jax.Array, k: int, d: int) -> jax.Array:
@@ -20,73 +21,96 @@ def uniform_codes(key: jax.Array, k: int, d: int) -> jax.Array:
 
 
 def straight_through(z: jax.Array, quantised: jax.Array) -> jax.Array:
-  """The quantised values, with the gradient of z."""
+  """The quantised values [..., d], with the gradient of z (section 3.2)."""
   return z + jax.lax.stop_gradient(quantised - z)
 
 
 def losses(z: jax.Array, quantised: jax.Array) -> tuple[jax.Array, jax.Array]:
-  """(codebook, commitment): what moves the codes, and what moves z."""
+  """(codebook, commitment): the last two terms of eq. 3, without beta.
+
+  |sg(z) - e|^2 moves the codes, |z - sg(e)|^2 moves z; means over [..., d].
+  """
   fixed = jax.lax.stop_gradient
   codebook = ((quantised - fixed(z)) ** 2).mean()
   return codebook, ((fixed(quantised) - z) ** 2).mean()
 
 
 def perplexity(ids: jax.Array, k: int) -> jax.Array:
-  """exp of the entropy of the codes' use; k if all are used alike."""
+  """exp of the entropy of how codes are used; k if all are used equally.
+
+  Args:
+    ids: [...] codes.
+    k: number of codes.
+
+  Returns:
+    a scalar.
+  """
   share = jnp.bincount(ids.ravel(), length=k) / ids.size
   return jnp.exp(-jnp.sum(share * jnp.log(share + 1e-10)))
 
 
-def guesses(
-  wanted: jax.Array, known: jax.Array, k: int
+def baselines(
+  target: jax.Array, visible: jax.Array, k: int
 ) -> dict[str, jax.Array]:
-  """Accuracies of naming codes without looking at an image.
+  """Accuracies of predicting codes without looking at an image.
 
   Args:
-    wanted: [b, m] codes to be named.
-    known: [b, n] codes of the rest of each image, -1 where there is none.
+    target: [b, m] codes to be predicted.
+    visible: [b, n] codes of the rest of each image, -1 where there is none.
     k: number of codes.
 
   Returns:
-    commonest_token: of always naming the commonest of all wanted codes;
-    visible_token: of naming the commonest known code of each image.
+    commonest_token: of always predicting the commonest of all target codes;
+    visible_token: of predicting the commonest visible code of each image.
   """
-  share = jnp.bincount(wanted.ravel(), length=k).max() / wanted.size
-  alike = (known[:, :, None] == known[:, None]) & (known >= 0)[:, None]
-  best = alike.sum(-1).argmax(1, keepdims=True)
-  right = wanted == jnp.take_along_axis(known, best, axis=1)
+  share = jnp.bincount(target.ravel(), length=k).max() / target.size
+  # How often the code of each visible place occurs among the visible ones.
+  equal = (visible[:, :, None] == visible[:, None]) & (visible >= 0)[:, None]
+  place = equal.sum(-1).argmax(1, keepdims=True)
+  right = target == jnp.take_along_axis(visible, place, axis=1)
   return {"commonest_token": share, "visible_token": right.mean()}
 
 
 def statistics(
   z: jax.Array, ids: jax.Array, k: int
 ) -> tuple[jax.Array, jax.Array]:
-  """(how often each code was the nearest [k], sum of those vectors [k, d])."""
+  """Counts and sums of the vectors of each code.
+
+  Args:
+    z: [..., d] vectors.
+    ids: [...] their nearest codes.
+    k: number of codes.
+
+  Returns:
+    count [k], sum of the vectors [k, d]; float32.
+  """
   z = z.reshape(-1, z.shape[-1]).astype(jnp.float32)
   count = jnp.zeros(k).at[ids.ravel()].add(1.0)
   return count, jnp.zeros((k, z.shape[-1])).at[ids.ravel()].add(z)
 
 
-def moved(
+def update(
   old: tuple[jax.Array, jax.Array],
   new: tuple[jax.Array, jax.Array],
   codes: jax.Array,
   decay: float,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-  """A codebook that follows the means of its vectors.
+  """A codebook that follows the means of its vectors (appendix A.1).
 
-      n_k = d n_k + (1 - d) count_k;  m_k likewise;  code_k = m_k / n_k
+      N_k <- d N_k + (1 - d) n_k           n_k: how many vectors
+      m_k <- d m_k + (1 - d) sum_j z_kj    their sum
+      e_k  = m_k / N_k
 
-  A code that is no longer used (n_k below 1e-5) stays where it is.
+  A code that is no longer used (N_k below 1e-5) stays where it is.
 
   Args:
-    old: (n [k], m [k, d]), at the start (1, code).
+    old: (N [k], m [k, d]), at the start (1, code).
     new: `statistics` of this batch.
     codes: [k, d] so far.
     decay: d.
 
   Returns:
-    new n, new m, codes [k, d].
+    new N, new m, codes [k, d].
   """
   n, m = (decay * a + (1 - decay) * b for a, b in zip(old, new, strict=True))
   used = (n > 1e-5)[:, None]
@@ -113,26 +137,26 @@ def picked(
   return here, z[same.argmax(1), place] * here[:, None]
 
 
-def revived(
+def restart(
   state: tuple[jax.Array, jax.Array, jax.Array],
   candidates: jax.Array,
   least: float,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-  """Codes used less often than `least` start again at given vectors.
+  """Codes used less often than `least` start again at vectors of the batch.
 
   Args:
-    state: (n, m, codes) of `moved`.
+    state: (N, m, codes) of `update`.
     candidates: [k, d] vectors of the batch.
-    least: of n, the moving average of a code's use in a batch.
+    least: bound of N, the moving average of a code's uses in a batch.
 
   Returns:
-    the new state; n of those that start again is `least`.
+    the new state; N of those that start again is `least`.
   """
   n, m, codes = state
   dead = n < least
-  pick = lambda a, b: jnp.where(dead[:, None], a, b)
+  where_dead = lambda new, old: jnp.where(dead[:, None], new, old)
   return (
     jnp.where(dead, least, n),
-    pick(least * candidates, m),
-    pick(candidates, codes),
+    where_dead(least * candidates, m),
+    where_dead(candidates, codes),
   )

@@ -40,3 +40,24 @@ def test_values_do_not_change():
   rt = runtime.Runtime(mesh=mesh, batch_axes=("data",))
   x = np.arange(12.0, dtype=np.float32).reshape(4, 3)
   np.testing.assert_array_equal(jax.jit(rt.shard)(x), x)
+
+
+@pytest.mark.parametrize(
+  "dim, batch, spec",
+  [
+    (2, True, P(("data",), None, "tensor")),
+    (-1, True, P(("data",), None, "tensor")),
+    (1, False, P(None, "tensor", None)),
+    (0, False, P("tensor", None, None)),
+  ],
+)
+def test_one_dimension_is_sharded_over_tensor(dim, batch, spec):
+  mesh = jax.sharding.AbstractMesh((4, 2), ("data", "tensor"))
+  rt = runtime.Runtime(mesh=mesh, batch_axes=("data",))
+  jaxpr = jax.make_jaxpr(lambda x: rt.shard_dim(x, dim, batch))
+  (eqn,) = jaxpr(np.zeros((8, 6, 4))).eqns
+  assert eqn.params["sharding"].spec == spec
+  # Three heads over two chips, or no such axis: nothing is constrained.
+  assert jaxpr(np.zeros((3, 3, 3))).eqns == []
+  none = runtime.Runtime(batch_axes=("data",))
+  assert none.shard_dim(np.zeros(3), 0).shape == (3,)

@@ -12,10 +12,12 @@ import optax
 from jmim.convert import pieces
 from jmim.convert import table
 from jmim.convert.tables import mae as convert
+from jmim.core import method as methods
 from jmim.core.settings import optim as optim_settings
 from jmim.evals import knn
 from jmim.evals import linear
 from jmim.methods.mim import mae
+from jmim.methods.parts import mixing as mixings
 from jmim.methods.supervised import finetune as supervised
 from jmim.metrics import accuracy
 from jmim.nn import mix
@@ -29,13 +31,13 @@ SKIPPED = {}
 
 
 def run(case):
+  if "layer_decay" in case.config:
+    return finetune(case)
   if "in_chans" in case.config or "decoder_depth" in case.config:
     return pretraining(case)
   if "train_features" in case.inputs:
     return nearest_neighbours(case)
-  if "lars" in case.config:
-    return linear_probe(case)
-  return finetune(case)
+  return linear_probe(case)
 
 
 def described(case, name, *words):
@@ -207,15 +209,18 @@ def finetune(case):
   config, inputs = case.config, case.inputs
   (smoothing,) = described(case, "mixed_targets", "smoothing")
   m = supervised.Finetune(
-    variant=f"Ti/{config['patch_size']}",
     size=config["img_size"],
+    channels=inputs["imgs"].shape[1],
     classes=config["num_classes"],
-    width=config["embed_dim"],
-    depth=config["depth"],
-    heads=config["num_heads"],
-    mlp_ratio=float(config.get("mlp_ratio", 4)),
+    dims=sizes.Dims(
+      variant=f"Ti/{config['patch_size']}",
+      width=config["embed_dim"],
+      depth=config["depth"],
+      heads=config["num_heads"],
+      mlp_ratio=float(config.get("mlp_ratio", 4)),
+    ),
+    mixing=mixings.Mixing(smoothing=smoothing),
     drop_path=float(config.get("drop_path", 0)),
-    smoothing=smoothing,
   )
   names = convert.classifier(m)
   params = {"main": table.import_tree(names, case.params)}
@@ -223,20 +228,22 @@ def finetune(case):
     "image": images(inputs["imgs"]),
     "label": jnp.asarray(inputs["labels"]),
   }
+  # Nothing is dropped in the authors' run.
   draws = {
     "cut": jnp.asarray(config["use_cutmix"]),
     "lam": jnp.asarray(inputs.get("lam", 1.0)),
     "box": jnp.asarray(inputs.get("bbox", np.zeros(4, int)))[None],
-    "drop": jnp.ones((len(batch["image"]), config["depth"], 2)),
   }
   if config["use_cutmix"]:
     lam = mix.kept_share(draws["box"][0], batch["image"].shape[1:3])
     np.testing.assert_allclose(lam, inputs["lam_corrected"], rtol=1e-6)
-  x, targets = jax.jit(m.mixed)(batch, draws)
+  x, targets = jax.jit(m.mixing.apply, static_argnums=2)(
+    batch, draws, m.classes
+  )
   logits = jax.jit(m.logits)(params, x)
 
   def loss_of(params):
-    return m.loss("main", params, {}, {}, batch, draws, 0)[0]
+    return m.loss(methods.Weights(params), batch, draws, 0)[0]
 
   loss, grads = jax.jit(jax.value_and_grad(loss_of))(params)
   settings = optim_settings.Optim(

@@ -1,3 +1,5 @@
+import dataclasses
+
 import hypothesis
 import jax
 import jax.numpy as jnp
@@ -5,7 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from jmim.core import method as methods
+from jmim.core import runtime
 from jmim.masks import tokens as masking
+from jmim.methods.mim import mae
 
 _N = 12
 _SEEDS = st.integers(0, 2**31)
@@ -139,3 +144,39 @@ def test_masked_mean_of_nothing_is_zero_with_zero_gradient():
   )
   assert mean == 0
   np.testing.assert_array_equal(gradient, np.zeros((2, 3)))
+
+
+def test_filling_up():
+  x = jnp.ones((2, 5, 3))
+  same, seen = masking.fill_up(x, None, 5)
+  assert same is x and seen is None
+  more, seen = masking.fill_up(x, None, 4)
+  assert more.shape == (2, 8, 3) and not np.any(more[:, 5:])
+  np.testing.assert_array_equal(seen, [[True] * 5 + [False] * 3] * 2)
+  known = jnp.array([[True, False, True, True, True]] * 2)
+  _, seen = masking.fill_up(x, known, 4)
+  np.testing.assert_array_equal(seen[:, :5], known)
+
+
+def test_tokens_filled_up_change_no_loss():
+  method = mae.MAE.tiny()
+  rng = np.random.default_rng(0)
+  batch = {"image": rng.normal(size=(2, 16, 16, 3)).astype(np.float32)}
+  params, _ = method.init(jax.random.key(0), batch)
+  draws = method.drawn(jax.random.key(1), batch)
+
+  def loss(pad):
+    padded = dataclasses.replace(method, rt=runtime.Runtime(pad_tokens=pad))
+    of = lambda p: padded.loss(methods.Weights(p), batch, draws, 0)[0]
+    return jax.value_and_grad(of), str(jax.make_jaxpr(of)(params))
+
+  plain, text = loss(1)
+  padded, padded_text = loss(8)
+  # 4 kept patches and a class token fill up to 8, 17 of the decoder to 24.
+  assert "f32[2,8,32]" in padded_text and "f32[2,24,16]" in padded_text
+  assert "f32[2,8,32]" not in text
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
+    jax.jit(padded)(params),
+    jax.jit(plain)(params),
+  )

@@ -10,7 +10,6 @@ import pytest
 from jmim.methods.mim import cae
 from jmim.nn import patch as patching
 from jmim.nn import posemb
-from jmim.nn import vq
 
 TINY = dataclasses.replace(cae.CAE.tiny(), drop_path=0.0)
 KEY = jax.random.key(0)
@@ -106,14 +105,6 @@ def test_tokens_are_the_nearest_codes(case):
   given = dataclasses.replace(TINY, tokens="batch")
   np.testing.assert_array_equal(given.name({}, {"tokens": wanted}), wanted)
   assert given.consts() == {} and "tokens" in given.inputs()
-
-
-def test_guesses_without_the_image():
-  wanted = jnp.asarray([[0, 0, 1], [1, 1, 2]])
-  known = jnp.asarray([[0, 2, -1, 0], [-1, -1, 2, -1]])
-  found = vq.guesses(wanted, known, 3)
-  assert found["commonest_token"] == 0.5
-  assert found["visible_token"] == 0.5  # 0 twice, then 2 once
 
 
 def test_rows_come_first_in_the_table():

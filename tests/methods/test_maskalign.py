@@ -9,6 +9,7 @@ import pytest
 
 from jmim.masks import tokens as masking
 from jmim.methods.distill import maskalign
+from jmim.nn import losses
 from jmim.nn import norm
 from jmim.nn.nets import teacher as teachers
 
@@ -43,13 +44,13 @@ def test_w_starts_as_identity_and_a_hundredth(case):
 def test_the_loss_is_0_for_equal_features_and_the_square_nearby(case, out):
   gap = np.linspace(-3, 3, 61)
   wanted = np.where(np.abs(gap) < 1, gap**2, 2 * np.abs(gap) - 1)
-  found = norm.DISTANCES["smoothl1"](jnp.asarray(gap))
+  found = losses.DISTANCES["smoothl1"](jnp.asarray(gap))
   np.testing.assert_allclose(found, wanted, atol=1e-5)
   assert found[30] == 0
   loss, _ = jax.jit(lambda p: TINY.loss("main", p, {}, case[1], *case[2:], 0))(
     case[0]
   )
-  last = norm.DISTANCES["smoothl1"](out["x"][-1] - out["y"][-1]).mean()
+  last = losses.DISTANCES["smoothl1"](out["x"][-1] - out["y"][-1]).mean()
   np.testing.assert_allclose(loss, last, rtol=1e-5)
 
 

@@ -203,23 +203,6 @@ def test_width_must_divide_by_the_heads(fill, normal):
     fill(attention.SelfAttention(heads=4), normal(B, T, WIDTH))
 
 
-def test_relative_bias_depends_on_the_offset_only(fill):
-  module = attention.RelativeBias(heads=2, grid=(3, 4), prefix=1)
-  bias = np.asarray(module.apply(fill(module)))
-  yx = np.indices((3, 4)).reshape(2, -1).T
-  seen = {}
-  for a, b in np.ndindex(12, 12):
-    offset = tuple(yx[a] - yx[b])
-    value = bias[:, 1 + a, 1 + b]
-    np.testing.assert_array_equal(seen.setdefault(offset, value), value)
-  assert len({tuple(v) for v in seen.values()}) == 5 * 7
-  # The class token: one value as a query, one as a key, one for itself.
-  assert len({tuple(v) for v in bias[:, 0, 1:].T}) == 1
-  assert len({tuple(v) for v in bias[:, 1:, 0].T}) == 1
-  corner = [bias[0, 0, 0], bias[0, 0, 1], bias[0, 1, 0]]
-  assert len(set(map(float, corner))) == 3
-
-
 def test_key_bias_would_not_matter_and_is_not_there(fill, normal):
   x = normal(B, T, WIDTH)
   full, half = (

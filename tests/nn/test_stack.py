@@ -201,11 +201,14 @@ def test_layers_start_alike_in_law_but_not_in_value(normal):
 
 
 @pytest.mark.parametrize("stop", [None, 0, 2])
-def test_layers_cut_apart_before_are_the_same(case, stop):
+def test_layers_unrolled_before_a_loop_are_the_same(case, stop):
   layers, *rest = case
-  apart = stack.spread({"layers": layers})["layers"]
-  assert isinstance(apart, tuple) and len(apart) == DEPTH
-  found = _jit(functools.partial(_stacked, stop=stop))(apart, *rest)
+  tree = {"main": {"blocks": {"layers": layers}, "head": layers}}
+  spread = stack.unrolled(_RUNTIMES["unrolled"], tree)["main"]
+  _assert_close(spread["head"], layers, rtol=0)
+  each = spread["blocks"]["layers"]
+  assert isinstance(each, tuple) and len(each) == DEPTH
+  found = _jit(functools.partial(_stacked, stop=stop))(each, *rest)
   wanted = _jit(functools.partial(_stacked, stop=stop))(layers, *rest)
   _assert_close(found, wanted, rtol=1e-6)
 
@@ -243,3 +246,72 @@ def test_unstack_slices_with_the_gradient_of_slicing(normal):
     for cut in (lambda t: stack.unstack(t, 3), slices)
   )
   _assert_close(found, wanted, rtol=1e-6)
+
+
+def _named(**rt):
+  how = runtime.Runtime(remat="names", **rt)
+  layer = lambda: block.Block(heads=2, rt=how, parent=None)
+  return stack.Stack(layer, DEPTH, how)
+
+
+@pytest.fixture(scope="module")
+def blocks(normal):
+  x = normal(B, T, 8)
+  variables = _named().init(jax.random.key(0), x)
+  return variables, x
+
+
+def _gradient(module, variables, x):
+  loss = lambda v: (module.apply(v, x)[0] ** 2).sum()
+  return jax.grad(loss)(variables)
+
+
+def _products(jaxpr):
+  """Shapes of the outputs of all products, inner programs included."""
+  shapes = []
+  for eqn in jaxpr.eqns:
+    if eqn.primitive.name == "dot_general":
+      shapes.append(eqn.outvars[0].aval.shape)
+    for value in jax.tree.leaves(list(eqn.params.values())):
+      inner = getattr(value, "jaxpr", value)
+      if hasattr(inner, "eqns"):
+        shapes += _products(inner)
+  return shapes
+
+
+@pytest.mark.parametrize(
+  "name, shape", [("qkv", (B, T, 24)), ("hidden", (B, T, 32))]
+)
+@pytest.mark.parametrize("where", ["remat_save", "remat_offload"])
+def test_a_named_product_is_not_computed_again(blocks, name, shape, where):
+  def count(**rt):
+    jaxpr = jax.make_jaxpr(lambda v, x: _gradient(_named(**rt), v, x))(*blocks)
+    return _products(jaxpr.jaxpr).count(shape)
+
+  assert count() - count(**{where: (name,)}) == DEPTH
+
+
+@pytest.mark.parametrize("scan", [False, True])
+def test_keeping_names_changes_no_gradient(blocks, scan):
+  plain = _named()
+  plain = plain.clone(rt=runtime.Runtime())
+  wanted = _gradient(plain, *blocks)
+  kept = _named(remat_save=("qkv", "middle"), scan=scan)
+  found = jax.jit(lambda v, x: _gradient(kept, v, x))(*blocks)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-4),
+    found,
+    wanted,
+  )
+
+
+def test_blocks_have_all_the_names(blocks):
+  jaxpr = str(jax.make_jaxpr(lambda v, x: _named().apply(v, x)[0])(*blocks))
+  for name in stack.NAMES:
+    assert f"name={name}" in jaxpr
+
+
+def test_offloaded_tensors_go_to_the_host(blocks):
+  module = _named(remat_offload=("hidden",))
+  jaxpr = str(jax.make_jaxpr(lambda v, x: _gradient(module, v, x))(*blocks))
+  assert "Host" in jaxpr or "pinned_host" in jaxpr

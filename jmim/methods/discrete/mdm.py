@@ -14,7 +14,8 @@ A token is [MASK] with probability m(t). One network scores every position:
     continuous loss = E_t  m'(t)/m(t)  sum over masked of -log p(x_l) / L
 
 Both are 1/L of the same bound of -log p(x), for every schedule; neither the
-loss nor the best network needs t (`timed` tells it anyway). Samplers:
+loss nor the best network needs t (with `network.timed` it has it anyway).
+Samplers, `sampling.type`:
 
     fhs        one masked position at random per call, drawn from p: exact,
                L calls; `steps` < L calls reveal several at once
@@ -37,14 +38,32 @@ import jax
 import jax.numpy as jnp
 
 from jmim.core import field
+from jmim.core import method
+from jmim.core import randomness
 from jmim.diffusion import discrete
-from jmim.methods.discrete import _tokens
+from jmim.methods.parts import token_network
+from jmim.methods.parts import unmasking
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MDM(_tokens.Tokens):
+class MDM(method.Method):
   """Bidirectional transformer that fills in masked tokens."""
 
+  network: token_network.TokenNetwork = field.part(
+    token_network.TokenNetwork, "transformer over tokens", was="{}"
+  )
+  schedule: str = field.value(
+    "loglinear", "schedule of the masking", choices=discrete.SCHEDULES
+  )
+  eps: float = field.value(
+    1e-3,
+    "eps of the loglinear schedule; least time of the continuous loss",
+    above=0,
+    below=1,
+  )
+  sampling: unmasking.FirstHitting | unmasking.Ancestral = field.part(
+    unmasking.SAMPLERS, "sampler", was="{}", was_type="sampler"
+  )
   objective: str = field.value(
     "agnostic", "loss", choices=("agnostic", "continuous")
   )
@@ -53,63 +72,135 @@ class MDM(_tokens.Tokens):
   @classmethod
   def tiny(cls) -> "MDM":
     """Eight tokens of five, two blocks of width 32."""
-    return cls(codes=5, length=8, width=32, depth=2, heads=4, nll_draws=2)
+    network = token_network.TokenNetwork(
+      codes=5, length=8, width=32, depth=2, heads=4
+    )
+    return cls(network=network, nll_draws=2)
 
-  def inputs(self):
-    """Tokens."""
-    if self.timed and self.objective == "agnostic":
+  @property
+  def process(self) -> discrete.Absorbing:
+    """The forward process."""
+    return discrete.Absorbing(self.schedule, self.eps)
+
+  def inputs(self) -> dict[str, method.Input]:
+    """tokens [l].
+
+    Raises:
+      ValueError: fields that do not go together.
+    """
+    if self.network.timed and self.objective == "agnostic":
       raise ValueError("timed with objective 'agnostic', which has no time")
-    return super().inputs()
+    self.sampling.check()
+    return self.network.inputs()
 
-  def draw(self, key, batch, step):
-    """u [b], stratified, for n or t; scores [b, l] that say what is masked."""
-    k_u, k_scores = jax.random.split(key)
+  def init(
+    self, key: jax.Array, batch: method.Batch
+  ) -> tuple[method.Tree, method.Tree]:
+    """Parameters; no extra state."""
+    del batch
+    return {"main": self.network.init(key)}, {}
+
+  def draw(
+    self, keys: randomness.Keys, batch: method.Batch, step: jax.Array
+  ) -> method.Draws:
+    """u [b], stratified, for n or t; scores [b, l]: the least are masked."""
+    del step
     b = len(batch["tokens"])
-    return {
-      "u": discrete.strata(jax.random.uniform(k_u, (b,))),
-      "scores": jax.random.uniform(k_scores, (b, self.length)),
-    }
+    scores = jax.random.uniform(keys("scores"), (b, self.network.length))
+    u = discrete.strata(jax.random.uniform(keys("u"), (b,)))
+    return {"u": u, "scores": scores}
 
-  def bound(self, params, tokens, u, scores, agnostic: bool) -> jax.Array:
-    """[b] nats: an estimate of the bound of -log p from one masking."""
-    if agnostic:
-      n = discrete.count(u, self.length)
-      t, weight = jnp.ones(len(u)), self.length / n
+  def bound(
+    self,
+    params: method.Tree,
+    tokens: jax.Array,
+    draws: method.Draws,
+    agnostic: bool,
+  ) -> jax.Array:
+    """[b] nats: an estimate of the bound of -log p from one masking.
+
+    Args:
+      params: by player.
+      tokens: [b, l].
+      draws: u [b] and scores [b, l] of `draw`.
+      agnostic: n tokens are masked; else each with probability m(t).
+    """
+    net, u, scores = self.network, draws["u"], draws["scores"]
+    if agnostic:  # L mean over n = L/n sum
+      n = discrete.count(u, net.length)
+      t, weight = jnp.ones(len(u)), net.length / n
       masked = discrete.subset(scores, n)
-    else:
+    else:  # m'(t)/m(t) sum
       t = self.eps + (1 - self.eps) * u
       weight = self.process.weight(t)
       masked = scores < self.process.masked(t)[:, None]
-    x = jnp.where(masked, self.mask_id, tokens)
-    logp = discrete.subs(self.logits(params, x, t), x, self.mask_id)
+    x = jnp.where(masked, net.mask_id, tokens)
+    logits = net.logits(params["main"], x, t)
+    logp = discrete.subs(logits, x, net.mask_id)
     return weight * discrete.cross_entropy(logp, tokens, masked).sum(1)
 
-  def loss(self, player, params, extra, consts, batch, draws, step):
+  def loss(
+    self,
+    weights: method.Weights,
+    batch: method.Batch,
+    draws: method.Draws,
+    step: jax.Array,
+    player: str = "main",
+  ) -> method.Loss:
     """The bound in nats per token; perplexity is its exponential."""
-    nats = self.bound(
-      params,
-      batch["tokens"],
-      u=draws["u"],
-      scores=draws["scores"],
-      agnostic=self.objective == "agnostic",
-    )
-    return nats.mean() / self.length, {}
+    del step, player
+    agnostic = self.objective == "agnostic"
+    nats = self.bound(weights.params, batch["tokens"], draws, agnostic)
+    return nats.mean() / self.network.length, {}
 
-  def predict(self):
+  def predict(self) -> dict[str, method.Predict]:
     """features [b, w], nll [b], generate {tokens, calls}, sample [b, l]."""
     names = ("features", "nll", "generate", "sample")
     return {name: getattr(self, name) for name in names}
 
-  def nll(self, params, extra, consts, batch, key):
+  def features(
+    self, weights: method.Weights, batch: method.Batch, key: jax.Array
+  ) -> jax.Array:
+    """[b, w]: mean of the last latents; nothing is masked, time 0."""
+    del key
+    return self.network.features(weights.params["main"], batch["tokens"])
+
+  def nll(
+    self, weights: method.Weights, batch: method.Batch, key: jax.Array
+  ) -> jax.Array:
     """[b] nats: the bound, from `nll_draws` maskings of evenly spread sizes."""
-    tokens, draws = batch["tokens"], self.nll_draws
+    keys, tokens, n = randomness.Keys(key), batch["tokens"], self.nll_draws
 
-    def one(i, total):
-      found = self.draw(jax.random.fold_in(key, i), batch, 0)
-      u = (found["u"] + i) / draws
-      return total + self.bound(
-        params, tokens, u=u, scores=found["scores"], agnostic=not self.timed
-      )
+    def add(i, total):
+      draws = self.draw(keys.at(i), batch, 0)
+      draws |= {"u": (draws["u"] + i) / n}
+      agnostic = not self.network.timed
+      return total + self.bound(weights.params, tokens, draws, agnostic)
 
-    zero = jnp.zeros(len(tokens))
-    return jax.lax.fori_loop(0, draws, one, zero) / draws
+    return jax.lax.fori_loop(0, n, add, jnp.zeros(len(tokens))) / n
+
+  def generate(
+    self, weights: method.Weights, batch: method.Batch, key: jax.Array
+  ) -> dict[str, jax.Array]:
+    """tokens [b, l] and calls [b] of the network for each.
+
+    "prompt" [b, l], if the batch has it, holds known tokens, [MASK] elsewhere;
+    "index" [b], else 0 .. b - 1, numbers the samples.
+    """
+    net, b = self.network, len(jax.tree.leaves(batch)[0])
+    empty = jnp.full((b, net.length), net.mask_id)
+    index = batch.get("index", jnp.arange(b))
+    return self.sampling.sample(
+      jax.vmap(jax.random.fold_in, (None, 0))(key, index),
+      lambda x, t: net.logits(weights.params["main"], x, t),
+      self.rt.shard(batch.get("prompt", empty)),
+      mask_id=net.mask_id,
+      process=self.process,
+      timed=net.timed,
+    )._asdict()
+
+  def sample(
+    self, weights: method.Weights, batch: method.Batch, key: jax.Array
+  ) -> jax.Array:
+    """[b, l] int32; a sample is a function of (key, index, prompt) alone."""
+    return self.generate(weights, batch, key)["tokens"]

@@ -41,9 +41,9 @@ import jax.numpy as jnp
 from jmim.core import field
 from jmim.core import method
 from jmim.methods.mim import mae
+from jmim.nn import adapters
 from jmim.nn import norm
 from jmim.nn import sizes
-from jmim.nn.decoders import heads
 from jmim.nn.nets import vit
 
 LAYERS = {"none": 0, "fc-1layer": 1, "mlp-1layer": 2}
@@ -102,10 +102,10 @@ class DMAE(mae.MAE):
     )
 
   @property
-  def head(self) -> heads.Projection:
+  def head(self) -> adapters.Projection:
     """P, one per pair."""
     layers = LAYERS[self.projection]
-    return heads.Projection(self.teacher_size.width, layers, self.rt)
+    return adapters.Projection(self.teacher_size.width, layers, self.rt)
 
   def inputs(self):
     """Normalised images [size, size, channels]."""

@@ -41,16 +41,16 @@ from jmim.core import field
 from jmim.core import method
 from jmim.masks import tokens as masking
 from jmim.methods import outputs
+from jmim.nn import adapters
 from jmim.nn import block
-from jmim.nn import norm
+from jmim.nn import losses
 from jmim.nn import sizes
-from jmim.nn.decoders import heads as adapters
 from jmim.nn.nets import teacher as teachers
 from jmim.nn.nets import vit
 
 KINDS, VISIBLE = tuple(teachers.FAMILIES), ("attention", "random")
 FUSIONS, SIZE = ("linear", "sum", "simple"), ("width", "depth", "heads")
-TARGETS, DISTANCES = tuple(norm.TARGETS), tuple(norm.DISTANCES)
+TARGETS, DISTANCES = tuple(losses.TARGETS), tuple(losses.DISTANCES)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -187,7 +187,9 @@ class MaskAlign(method.Method):
     apply = lambda p, x: self.projection.apply({"params": p}, x)
     own = jax.tree.map(lambda p: p[rows], main["heads"]["layers"])
     x = jax.vmap(apply)(own, fused).astype(jnp.float32)
-    y = jnp.stack([norm.TARGETS[self.target](taught["block"][a]) for a in rows])
+    y = jnp.stack(
+      [losses.TARGETS[self.target](taught["block"][a]) for a in rows]
+    )
     ids = jnp.pad(mask.keep + 1, ((0, 0), (1, 0)))  # cls and kept patches
     y = jax.vmap(masking.take, (0, None))(y, ids)
     return {**taught, "mask": mask, "x": x, "y": y}
@@ -197,7 +199,7 @@ class MaskAlign(method.Method):
     w = teachers.layer_weights(self.layers, self.guide.size.depth)
     rows = np.flatnonzero(w)
     out = self.forward(params, consts, batch=batch, draws=draws, rows=rows)
-    cost = norm.DISTANCES[self.distance](out["x"] - out["y"])
+    cost = losses.DISTANCES[self.distance](out["x"] - out["y"])
     seen = masking.take(out["importance"][..., None], out["mask"].keep)
     aux = {"kept_importance": seen.mean() / out["importance"].mean()}
     return (cost.mean((1, 2, 3)) * w[rows]).sum(), aux

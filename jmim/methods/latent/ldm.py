@@ -44,7 +44,7 @@ from jmim.methods.parts import first_stage as stages
 from jmim.methods.parts import gaussian
 from jmim.methods.parts import guided
 from jmim.methods.parts import weighting as loss_weights
-from jmim.nn import norm
+from jmim.nn import losses
 from jmim.nn.nets import unet
 
 
@@ -136,7 +136,7 @@ class LDM(ddpm.DDPM):
       weights, batch, draws, first_stage=stage, label=self.labels
     )
     pred, target, w = self.predicted(weights, z, draws, shown)
-    error = norm.DISTANCES[self.error](pred - target).mean((1, 2, 3))
+    error = losses.DISTANCES[self.error](pred - target).mean((1, 2, 3))
     aux = {"loss_unweighted": error.mean()}
     aux |= stage.measure(weights, batch, draws)
     main, process = weights.params["main"], self.noise.process

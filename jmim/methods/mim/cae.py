@@ -218,7 +218,7 @@ class CAE(method.Method):
       "align": gap,
       "token_accuracy": right,
       "align_relative": gap / out["target"].var(),
-      **vq.guesses(tokens, known, self.vocabulary),
+      **vq.baselines(tokens, known, self.vocabulary),
     }
     return main + self.align * gap, aux
 

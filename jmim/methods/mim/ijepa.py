@@ -39,6 +39,7 @@ from jmim.masks import rectangles
 from jmim.masks import tokens as masking
 from jmim.methods import outputs
 from jmim.nn import initialise
+from jmim.nn import losses
 from jmim.nn import norm
 from jmim.nn import sizes
 from jmim.nn.decoders import ijepa as predictors
@@ -198,7 +199,7 @@ class IJEPA(method.Method):
   def loss(self, player, params, extra, consts, batch, draws, step):
     """Mean smooth L1; aux: deviation of the targets (0 when collapsed)."""
     out = self.forward(params, extra, batch, draws)
-    gap = norm.smooth_l1(out["pred"] - out["target"]).mean(-1)
+    gap = losses.smooth_l1(out["pred"] - out["target"]).mean(-1)
     spread = out["target_full"].std((0, 1)).mean()
     valid = out["valid"].astype(jnp.float32)
     return masking.masked_mean(gap, valid), {"target_std": spread}

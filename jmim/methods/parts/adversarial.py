@@ -20,7 +20,7 @@ import optax
 from jmim.core import field
 from jmim.core import method
 from jmim.core import runtime
-from jmim.nn import norm
+from jmim.nn import losses
 from jmim.nn.frozen import lpips
 from jmim.nn.nets import autoencoder
 from jmim.nn.nets import discriminator as critics
@@ -102,7 +102,7 @@ class Losses:
       x: images [b, h, w, c] in -1 .. 1.
       made: their reconstructions.
     """
-    errors = norm.DISTANCES[self.pixel](x - made)
+    errors = losses.DISTANCES[self.pixel](x - made)
     if self.layers:
       distance = lpips.distance(self.layers, consts["perceptual"], x, made)
       errors += self.perceptual_weight * distance[:, None, None, None]

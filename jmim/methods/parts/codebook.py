@@ -96,9 +96,9 @@ class Codebook:
   def moved(self, extra: method.Tree, aux: method.Tree) -> method.Tree:
     """New `extra` from that of a step and its `statistics`."""
     old, new = (extra["used"], extra["total"]), (aux["count"], aux["sum"])
-    state = vq.moved(old, new, extra["codes"], self.ema)
+    state = vq.update(old, new, extra["codes"], self.ema)
     if self.restart:
       # A mean over micro-batches, of which one has the vector.
       candidates = aux["candidates"] / aux["picked"][:, None]
-      state = vq.revived(state, candidates, self.restart)
+      state = vq.restart(state, candidates, self.restart)
     return dict(zip(("used", "total", "codes"), state, strict=True))

@@ -28,59 +28,19 @@ import dataclasses
 import flax.core
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
-from jmim.methods import outputs
+from jmim.methods.parts import mixing as mixings
 from jmim.methods.supervised import finetune
 from jmim.nn import mlp
 from jmim.nn import sizes
+from jmim.nn.decoders import heads
 from jmim.nn.nets import vit
 
-POOLS = ("cls", "mean", "cls_mean")
 POSITIONS = ("learned", "sincos", "rotary", "none")
 RELATIVE = ("none", "shared", "block")
 ACTS = (*mlp.ACTIVATIONS, "swiglu")
-
-
-class Head(nn.Module, kw_only=True):
-  """Pooled tokens, LayerNorm if `norm`, linear.
-
-  Attributes:
-    classes: outputs.
-    pool: one of POOLS.
-    prefix: tokens before the patches.
-    norm: LayerNorm before the linear layer.
-    bias: of the linear layer.
-    eps: of the LayerNorm.
-    dtype: of the computation.
-  """
-
-  classes: int
-  pool: str
-  prefix: int
-  norm: bool
-  bias: bool
-  eps: float
-  dtype: jnp.dtype
-
-  @nn.compact
-  def __call__(self, tokens: jax.Array) -> jax.Array:
-    """[b, prefix + n, w] -> [b, classes] float32."""
-    mean = lambda: tokens[:, self.prefix :].mean(1)
-    parts = {"cls": lambda: tokens[:, 0], "mean": mean}
-    x = jnp.concatenate([parts[p]() for p in self.pool.split("_")], axis=-1)
-    if self.norm:
-      norm = nn.LayerNorm(
-        self.eps, self.dtype, use_fast_variance=False, name="norm"
-      )
-      x = norm(x)
-    init = nn.initializers.normal(2e-5)
-    dense = nn.Dense(
-      self.classes, self.bias, self.dtype, kernel_init=init, name="out"
-    )
-    return dense(x).astype(jnp.float32)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,31 +53,31 @@ class Backbone(finetune.Finetune):
     "none", "biases by relative position (BEiT)", choices=RELATIVE
   )
   cls: bool = field.value(True, "put a class token first")
-  registers: int = field.value(0, "register tokens after it", low=0)
+  registers: int = field.value(
+    0, "register tokens after the class token", low=0
+  )
   qkv_bias: bool = field.value(True, "bias on q, k and v")
   key_bias: bool = field.value(True, "bias on k, if q and v have one")
   patch_bias: bool = field.value(True, "bias of the patch embedding")
-  layer_scale: float = field.value(0.0, "its start; 0: none", low=0.0)
-  act: str = field.value("gelu", "of the MLP", choices=ACTS)
-  eps: float = field.value(1e-6, "of the LayerNorms", above=0.0)
+  layer_scale: float = field.value(
+    0.0, "initial factor of LayerScale; 0: none", low=0.0
+  )
+  act: str = field.value("gelu", "activation of the MLP", choices=ACTS)
+  eps: float = field.value(1e-6, "eps of the LayerNorms", above=0.0)
   pre_norm: bool = field.value(False, "LayerNorm before the blocks (CLIP)")
   final_norm: bool = field.value(True, "LayerNorm after the last block")
-  pool: str = field.value("cls", "what the head reads", choices=POOLS)
-  head_norm: bool = field.value(False, "LayerNorm of what it reads")
+  pool: str = field.value("cls", "tokens the head pools", choices=heads.POOLS)
+  head_norm: bool = field.value(False, "LayerNorm of the pooled tokens")
   head_bias: bool = field.value(True, "bias of the classifier")
 
   @classmethod
   def tiny(cls) -> "Backbone":
     """What is off by default (but `relative`), two blocks of width 32."""
     return cls(
-      variant="Ti/4",
       size=16,
-      width=32,
-      depth=2,
-      heads=4,
       classes=6,
-      mixup=0.0,
-      cutmix=0.0,
+      dims=sizes.Dims(variant="Ti/4", width=32, depth=2, heads=4),
+      mixing=mixings.Mixing(mixup=0.0, cutmix=0.0),
       registers=2,
       layer_scale=0.5,
       pre_norm=True,
@@ -132,17 +92,15 @@ class Backbone(finetune.Finetune):
   @property
   def encoder(self) -> vit.ViT:
     """With the options of its family."""
-    names = ("width", "depth", "heads", "mlp_ratio")
-    size = sizes.custom(self.variant, **{k: getattr(self, k) for k in names})
-    patch = sizes.parse(self.variant)[1]
+    grid = self.dims.grid(self.size)
     bias = "qv" if self.qkv_bias and not self.key_bias else self.qkv_bias
     style = dict(qkv_bias=bias, act=self.act, eps=self.eps)
     if self.relative == "block":
-      style |= {"window": (self.size // patch,) * 2, "window_prefix": self.cls}
+      style |= {"window": grid, "window_prefix": self.cls}
     return vit.ViT(
-      size=size,
-      patch=patch,
-      grid=(self.size // patch,) * 2,
+      size=self.dims.size,
+      patch=self.dims.patch,
+      grid=grid,
       positions=self.positions,
       cls=self.cls,
       registers=self.registers,
@@ -157,35 +115,35 @@ class Backbone(finetune.Finetune):
     )
 
   @property
-  def head(self) -> Head:
+  def head(self) -> nn.Module:
     """The classifier."""
-    return Head(
+    return heads.PoolHead(
       classes=self.classes,
       pool=self.pool,
       prefix=self.encoder.prefix,
       norm=self.head_norm,
       bias=self.head_bias,
       eps=self.eps,
-      dtype=self.rt.dtype,
+      rt=self.rt,
     )
 
+  def read(self, latent: jax.Array) -> jax.Array:
+    """All tokens [b, t, w]: `pool` chooses."""
+    return latent
+
   def inputs(self) -> dict[str, method.Input]:
-    """Normalised images [size, size, channels] and class ids."""
+    """Normalised images [size, size, channels] and class ids.
+
+    Raises:
+      ValueError: fields that do not go together.
+    """
     if "cls" in self.pool and not self.cls:
       raise ValueError(f"pool {self.pool!r} without cls")
     if self.registers and self.relative != "none":
       raise ValueError(f"relative {self.relative!r} with registers")
-    heads = self.encoder.size.width // self.encoder.size.heads
-    if self.positions == "rotary" and heads % 4:
-      raise ValueError(f"rotary positions: {heads} per head, no multiple of 4")
+    per_head = self.dims.size.width // self.dims.size.heads
+    if self.positions == "rotary" and per_head % 4:
+      raise ValueError(
+        f"rotary positions: {per_head} per head, no multiple of 4"
+      )
     return super().inputs()
-
-  def read(self, latent) -> jax.Array:
-    """All tokens: `pool` chooses."""
-    return latent
-
-  def predict(self):
-    """logits [b, classes], and outputs of the encoder (see `outputs.vit`)."""
-    net = self.encoder
-    found = outputs.vit(self.encode, net.grid, self.cls, self.registers)
-    return self.with_logits(found)

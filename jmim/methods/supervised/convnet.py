@@ -30,7 +30,7 @@ class ConvNet(method.Method):
 
   size: int = field.value(32, "image side in pixels", low=4)
   width: int = field.value(32, "channels of the first stage", low=1)
-  classes: int = field.value(10, "labels", low=2)
+  classes: int = field.value(10, "number of classes", low=2)
 
   @classmethod
   def tiny(cls) -> "ConvNet":
@@ -39,16 +39,19 @@ class ConvNet(method.Method):
 
   @property
   def layers(self) -> tuple[lpips.Layer, ...]:
-    """Of the network."""
+    """Convolutions of the network, by stage."""
     return lpips.small(self.width)
 
-  def inputs(self):
+  def inputs(self) -> dict[str, method.Input]:
     """Images [size, size, 3] in -1 .. 1, and labels."""
     image = method.Input((self.size, self.size, 3))
     return {"image": image, "label": method.Input((), jnp.int32, self.classes)}
 
-  def init(self, key, batch):
+  def init(
+    self, key: jax.Array, batch: method.Batch
+  ) -> tuple[method.Tree, method.Tree]:
     """He's convolutions, a small linear map; no extra state."""
+    del batch
     k_net, k_head = jax.random.split(key)
     shape = (self.layers[-1].width, self.classes)
     head = {
@@ -58,30 +61,38 @@ class ConvNet(method.Method):
     net = lpips.random(k_net, self.layers, lin=False)
     return {"main": {"net": net, "head": head}}, {}
 
-  def vector(self, params, x) -> jax.Array:
-    """[b, c]: mean over places of the last stage."""
+  def vector(self, params: method.Tree, x: jax.Array) -> jax.Array:
+    """[b, c]: mean over places of the last stage, of images [b, h, w, 3]."""
     net = params["main"]["net"]
     x = lpips.normalise(self.rt.shard(x))
     return lpips.features(self.layers, net, x)[-1].mean((1, 2))
 
-  def scores(self, params, x) -> jax.Array:
-    """[b, k] logits."""
+  def scores(self, params: method.Tree, x: jax.Array) -> jax.Array:
+    """[b, k] logits of images [b, h, w, 3]."""
     head = params["main"]["head"]
     return self.vector(params, x) @ head["kernel"] + head["bias"]
 
-  def loss(self, player, params, extra, consts, batch, draws, step):
+  def loss(
+    self,
+    weights: method.Weights,
+    batch: method.Batch,
+    draws: method.Draws,
+    step: jax.Array,
+    player: str = "main",
+  ) -> method.Loss:
     """Cross entropy; aux: accuracy."""
-    scores, label = self.scores(params, batch["image"]), batch["label"]
+    del draws, step, player
+    scores, label = self.scores(weights.params, batch["image"]), batch["label"]
     cost = optax.softmax_cross_entropy_with_integer_labels(scores, label)
     return cost.mean(), {"accuracy": (scores.argmax(-1) == label).mean()}
 
-  def predict(self):
+  def predict(self) -> dict[str, method.Predict]:
     """features [b, c], logits [b, k]."""
     return {
-      "features": lambda p, e, c, b, k: self.vector(p, b["image"]),
-      "logits": lambda p, e, c, b, k: self.scores(p, b["image"]),
+      "features": lambda w, batch, key: self.vector(w.params, batch["image"]),
+      "logits": lambda w, batch, key: self.scores(w.params, batch["image"]),
     }
 
-  def groups(self):
-    """Convolutions are decayed, too."""
+  def groups(self) -> tuple[method.Group, ...]:
+    """Convolutions are decayed as well."""
     return (method.Group(pattern=r"weight$", decay=1.0),)

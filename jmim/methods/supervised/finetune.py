@@ -26,28 +26,39 @@ RandAugment and random erasing, which are `data.randaugment`, `.erase_share`.
 """
 
 import dataclasses
+from typing import ClassVar
 
+import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
+from jmim.core import randomness
 from jmim.methods import outputs
-from jmim.methods.supervised import _classifier
+from jmim.methods.parts import mixing as mixings
+from jmim.nn import block
+from jmim.nn import losses
 from jmim.nn import sizes
-from jmim.nn.decoders import heads as classifiers
+from jmim.nn.decoders import heads
 from jmim.nn.nets import vit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Finetune(_classifier.Classifier):
+class Finetune(method.Method):
   """Supervised ViT; see the module docstring for the loss."""
 
-  variant: str = field.value("B/16", "ViT size / patch side in pixels")
-  width: int = field.value(0, "width; 0: that of variant", low=0)
-  depth: int = field.value(0, "blocks; 0: those of variant", low=0)
-  heads: int = field.value(0, "heads; 0: those of variant", low=0)
-  mlp_ratio: float = field.value(
-    0.0, "MLP hidden / width; 0: that of variant", low=0
+  shared: ClassVar[tuple[str, ...]] = mixings.SHARED
+
+  size: int = field.value(224, "image side in pixels", low=1)
+  channels: int = field.value(3, "image channels", low=1)
+  classes: int = field.value(1000, "number of classes", low=2)
+  dims: sizes.Dims = field.part(sizes.Dims, "encoder", was="{}")
+  mixing: mixings.Mixing = field.part(
+    mixings.Mixing, "mixing of images and labels", was="{}"
+  )
+  drop_path: float = field.value(
+    0.1, "rate of the last block, rising from 0", low=0, below=1
   )
 
   @classmethod
@@ -58,51 +69,113 @@ class Finetune(_classifier.Classifier):
     not be the same computation; it has tests of its own.
     """
     return cls(
-      variant="Ti/4",
       size=16,
-      width=32,
-      depth=2,
-      heads=4,
       classes=6,
-      mixup=0.0,
-      cutmix=0.0,
+      dims=sizes.Dims(variant="Ti/4", width=32, depth=2, heads=4),
+      mixing=mixings.Mixing(mixup=0.0, cutmix=0.0),
     )
 
   @property
   def encoder(self) -> vit.ViT:
     """Learned positions, no final norm."""
-    size, patch = sizes.parse(self.variant)
-    size = sizes.override(
-      size,
-      width=self.width,
-      depth=self.depth,
-      heads=self.heads,
-      mlp_ratio=self.mlp_ratio,
-    )
-    grid = (self.size // patch,) * 2
     return vit.ViT(
-      size=size,
-      patch=patch,
-      grid=grid,
+      size=self.dims.size,
+      patch=self.dims.patch,
+      grid=self.dims.grid(self.size),
       positions="learned",
       final_norm=False,
       rt=self.rt,
     )
 
   @property
-  def head(self) -> classifiers.MeanPoolHead:
+  def head(self) -> nn.Module:
     """Mean of patch tokens, LayerNorm, linear."""
-    return classifiers.MeanPoolHead(self.classes, rt=self.rt)
+    return heads.MeanPoolHead(self.classes, rt=self.rt)
+
+  def read(self, latent: jax.Array) -> jax.Array:
+    """The tokens [b, n, w] of [b, t, w] that the head sees: the patches."""
+    return latent[:, 1:]
 
   def inputs(self) -> dict[str, method.Input]:
     """Normalised images [size, size, channels] and class ids."""
-    sizes.check(self.encoder.size, self.size, self.encoder.patch)
-    return self.image_inputs()
+    self.dims.check(self.size)
+    return {
+      "image": method.Input((self.size, self.size, self.channels)),
+      "label": method.Input((), jnp.int32, high=self.classes),
+    }
 
-  def read(self, latent) -> jax.Array:
-    """The patch tokens."""
-    return latent[:, 1:]
+  def init(
+    self, key: jax.Array, batch: method.Batch
+  ) -> tuple[method.Tree, method.Tree]:
+    """Parameters of encoder and head; no extra state."""
+    k_encoder, k_head = jax.random.split(key)
+    image = batch["image"][:1]
+    encoder = self.encoder.init(k_encoder, image)["params"]
+    latent = self.encoder.apply({"params": encoder}, image)["latent"]
+    head = self.head.init(k_head, self.read(latent))["params"]
+    return {"main": {"encoder": encoder, "head": head}}, {}
 
-  def predict(self):
+  def draw(
+    self, keys: randomness.Keys, batch: method.Batch, step: jax.Array
+  ) -> method.Draws:
+    """What is mixed (see `Mixing.draw`); drop [b, blocks, 2] factors."""
+    del step
+    b, depth = len(batch["image"]), self.encoder.size.blocks
+    drop = block.drop_path_draw(
+      keys("drop"), self.drop_path, depth=depth, batch=b
+    )
+    return self.mixing.draw(keys, batch) | drop
+
+  def logits(
+    self,
+    params: method.Tree,
+    images: jax.Array,
+    drop: jax.Array | None = None,
+  ) -> jax.Array:
+    """[b, classes] float32.
+
+    Args:
+      params: by player.
+      images: [b, size, size, channels].
+      drop: [blocks, 2, b] factors of residual branches; None: all 1.
+    """
+    main = params["main"]
+    out = self.encoder.apply({"params": main["encoder"]}, images, drop=drop)
+    return self.head.apply({"params": main["head"]}, self.read(out["latent"]))
+
+  def loss(
+    self,
+    weights: method.Weights,
+    batch: method.Batch,
+    draws: method.Draws,
+    step: jax.Array,
+    player: str = "main",
+  ) -> method.Loss:
+    """Soft cross entropy of the mixed batch."""
+    del step, player
+    images, targets = self.mixing.apply(batch, draws, self.classes)
+    logits = self.logits(weights.params, images, block.drop_path_of(draws))
+    return losses.soft_cross_entropy(logits, targets), {}
+
+  def predict(self) -> dict[str, method.Predict]:
     """logits [b, classes], and outputs of the encoder (see `outputs.vit`)."""
-    return self.with_logits(outputs.vit(self.encode, self.encoder.grid))
+    net = self.encoder
+    features = outputs.vit(self.encode, net.grid, net.cls, net.registers)
+    return {**features, "logits": self.classify}
+
+  def encode(
+    self,
+    weights: method.Weights,
+    batch: method.Batch,
+    taps: tuple[str, ...] = (),
+  ) -> dict[str, jax.Array]:
+    """The encoder's outputs, nothing mixed or dropped."""
+    variables = {"params": weights.params["main"]["encoder"]}
+    return self.encoder.apply(variables, batch["image"], taps=taps)
+
+  def classify(
+    self, weights: method.Weights, batch: method.Batch, key: jax.Array
+  ) -> jax.Array:
+    """[b, classes] logits, nothing mixed or dropped."""
+    del key
+    return self.logits(weights.params, batch["image"])

@@ -22,26 +22,40 @@ Windows must divide the grid of each stage, or be all of it; no padding.
 """
 
 import dataclasses
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
+from jmim.core import randomness
 from jmim.methods import outputs
-from jmim.methods.supervised import _classifier
-from jmim.methods.supervised import backbone
+from jmim.methods.parts import mixing as mixings
+from jmim.methods.parts import swin_dims
+from jmim.nn import block
 from jmim.nn import initialise
+from jmim.nn import losses
+from jmim.nn.decoders import heads
 from jmim.nn.nets import swin
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Swin(_classifier.Classifier):
+class Swin(method.Method):
   """Windows, shifts, merging; mean of the last tokens, linear."""
 
-  variant: str = field.value("SwinT/4", "SwinT, S, B, L / patch in pixels")
-  width: int = field.value(0, "first width; 0: that of variant", low=0)
-  depths: tuple = field.value((), "blocks per stage; (): those of variant")
-  heads: tuple = field.value((), "heads per stage; (): those of variant")
-  mlp_ratio: float = field.value(0.0, "MLP / width; 0: variant's", low=0)
-  window: int = field.value(0, "side in tokens; 0: that of variant", low=0)
+  shared: ClassVar[tuple[str, ...]] = mixings.SHARED
+
+  size: int = field.value(224, "image side in pixels", low=1)
+  channels: int = field.value(3, "image channels", low=1)
+  classes: int = field.value(1000, "number of classes", low=2)
+  dims: swin_dims.SwinDims = field.part(swin_dims.SwinDims, "encoder", was="{}")
+  mixing: mixings.Mixing = field.part(
+    mixings.Mixing, "mixing of images and labels", was="{}"
+  )
+  drop_path: float = field.value(
+    0.1, "rate of the last block, rising from 0", low=0, below=1
+  )
   qkv_bias: bool = field.value(True, "bias on q, k and v")
   patch_norm: bool = field.value(True, "LayerNorm on the patches")
 
@@ -49,58 +63,114 @@ class Swin(_classifier.Classifier):
   def tiny(cls) -> "Swin":
     """Two stages with windows of 4 on 8 x 8 patches, nothing mixed."""
     return cls(
-      variant="SwinT/2",
       size=16,
-      width=16,
-      depths=(2, 1),
-      heads=(2, 4),
-      window=4,
       classes=6,
-      mixup=0.0,
-      cutmix=0.0,
+      dims=swin_dims.SwinDims(
+        variant="SwinT/2", width=16, depths=(2, 1), heads=(2, 4), window=4
+      ),
+      mixing=mixings.Mixing(mixup=0.0, cutmix=0.0),
     )
 
   @property
   def encoder(self) -> swin.Swin:
     """The backbone; it has no mask token."""
-    given = ("width", "depths", "heads", "mlp_ratio", "window")
-    size = swin.custom(self.variant, **{k: getattr(self, k) for k in given})
-    patch = swin.parse(self.variant)[1]
     return swin.Swin(
-      size=size,
-      patch=patch,
-      grid=(self.size // patch,) * 2,
+      size=self.dims.size,
+      patch=self.dims.patch,
+      grid=self.dims.grid(self.size),
       patch_norm=self.patch_norm,
       qkv_bias=self.qkv_bias,
       rt=self.rt,
     )
 
   @property
-  def head(self) -> backbone.Head:
+  def head(self) -> heads.PoolHead:
     """Linear on the mean of all tokens."""
-    return backbone.Head(
-      classes=self.classes,
-      pool="mean",
-      prefix=0,
-      norm=False,
-      bias=True,
-      eps=swin.EPS,
-      dtype=self.rt.dtype,
-    )
+    return heads.PoolHead(classes=self.classes, pool="mean", rt=self.rt)
 
   def inputs(self) -> dict[str, method.Input]:
     """Normalised images [size, size, channels] and class ids."""
-    swin.check(self.encoder.size, self.size, self.encoder.patch)
-    return self.image_inputs()
+    self.dims.check(self.size)
+    return {
+      "image": method.Input((self.size, self.size, self.channels)),
+      "label": method.Input((), jnp.int32, high=self.classes),
+    }
 
-  def init(self, key, batch):
+  def init(
+    self, key: jax.Array, batch: method.Batch
+  ) -> tuple[method.Tree, method.Tree]:
     """Kernels N(0, 0.02^2); no extra state."""
-    params, extra = super().init(key, batch)
-    return {"main": initialise.normal_kernels(key, params["main"])}, extra
+    k_encoder, k_head = jax.random.split(key)
+    image = batch["image"][:1]
+    encoder = self.encoder.init(k_encoder, image)["params"]
+    latent = self.encoder.apply({"params": encoder}, image)["latent"]
+    head = self.head.init(k_head, latent)["params"]
+    params = {"encoder": encoder, "head": head}
+    return {"main": initialise.normal_kernels(key, params)}, {}
 
-  def predict(self):
+  def draw(
+    self, keys: randomness.Keys, batch: method.Batch, step: jax.Array
+  ) -> method.Draws:
+    """What is mixed (see `Mixing.draw`); drop [b, blocks, 2] factors."""
+    del step
+    b, depth = len(batch["image"]), self.dims.size.blocks
+    drop = block.drop_path_draw(
+      keys("drop"), self.drop_path, depth=depth, batch=b
+    )
+    return self.mixing.draw(keys, batch) | drop
+
+  def logits(
+    self,
+    params: method.Tree,
+    images: jax.Array,
+    drop: jax.Array | None = None,
+  ) -> jax.Array:
+    """[b, classes] float32 of images [b, size, size, channels].
+
+    `drop` [blocks, 2, b] are factors of residual branches; None: all 1.
+    """
+    main = params["main"]
+    out = self.encoder.apply({"params": main["encoder"]}, images, drop=drop)
+    return self.head.apply({"params": main["head"]}, out["latent"])
+
+  def loss(
+    self,
+    weights: method.Weights,
+    batch: method.Batch,
+    draws: method.Draws,
+    step: jax.Array,
+    player: str = "main",
+  ) -> method.Loss:
+    """Soft cross entropy of the mixed batch."""
+    del step, player
+    images, targets = self.mixing.apply(batch, draws, self.classes)
+    logits = self.logits(weights.params, images, block.drop_path_of(draws))
+    return losses.soft_cross_entropy(logits, targets), {}
+
+  def predict(self) -> dict[str, method.Predict]:
     """features [b, w], tokens [b, h, w, d] and logits [b, classes]."""
     side = self.size // self.encoder.stride
-    found = outputs.vit(self.encode, (side, side), cls=False)
+    offered = outputs.vit(self.encode, (side, side), cls=False)
     # Stages differ in width: no layers, no attention.
-    return self.with_logits({n: found[n] for n in ("features", "tokens")})
+    return {
+      "features": offered["features"],
+      "tokens": offered["tokens"],
+      "logits": self.classify,
+    }
+
+  def encode(
+    self,
+    weights: method.Weights,
+    batch: method.Batch,
+    taps: tuple[str, ...] = (),
+  ) -> dict[str, jax.Array]:
+    """The encoder's outputs, nothing mixed or dropped."""
+    variables = {"params": weights.params["main"]["encoder"]}
+    return self.encoder.apply(variables, batch["image"], taps=taps)
+
+  def classify(
+    self, weights: method.Weights, batch: method.Batch, key: jax.Array
+  ) -> jax.Array:
+    """[b, classes] logits, nothing mixed or dropped."""
+    del key
+    return self.logits(weights.params, batch["image"])

@@ -28,6 +28,7 @@ other method; `simulate` follows the exact flow.
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -37,23 +38,34 @@ from jmim.core import field
 from jmim.core import method
 
 OBJECTIVES = ("jepa", "mae")
+Number = Any  # a float, or an array of them
 
 
-def velocity(w, lam, rho, depth: int, objective: str):
-  """dw/dt of the amplitude of one feature in each layer."""
+def velocity(
+  w: Number, lam: Number, rho: Number, depth: int, objective: str
+) -> Number:
+  """dw/dt of the amplitude w of one feature in each layer; broadcasts."""
   if objective == "jepa":
     return lam * w ** (2 * depth) * (1 - w / rho)
   return lam * w**depth * (1 - w ** (depth + 1) / rho)
 
 
-def limit(rho, depth: int, objective: str):
-  """End-to-end amplitude w^L at which a feature ends."""
+def limit(rho: Number, depth: int, objective: str) -> np.ndarray:
+  """End-to-end amplitude w^L at which a feature of rho [...] ends."""
   power = depth if objective == "jepa" else depth / (depth + 1)
   return np.asarray(rho) ** power
 
 
-def closed_form(w, w0, lam, rho, depth: int):
-  """Time of JEPA from w0 to w, per layer amplitudes; nan beyond rho."""
+def closed_form(
+  w: Number, w0: Number, lam: Number, rho: Number, depth: int
+) -> np.ndarray:
+  """[d] times of JEPA from w0 to w, amplitudes per layer; nan beyond rho.
+
+  With dt = dw / (lambda w^(2L) (1 - w / rho)) in partial fractions:
+
+      lambda t = sum_{n=1}^{2L-1} rho^(n+1-2L) (w0^-n - w^-n) / n
+                 + rho^(1-2L) log(w (1 - w0/rho) / (w0 (1 - w/rho)))
+  """
   n = np.arange(1, 2 * depth)[:, None]
   w, w0, lam, rho = (
     np.atleast_1d(np.asarray(a, float)) for a in (w, w0, lam, rho)
@@ -64,27 +76,43 @@ def closed_form(w, w0, lam, rho, depth: int):
   return (series.sum(0) + rho ** (1.0 - 2 * depth) * log) / lam
 
 
-def time_to(share, lam, rho, depth: int, eps: float, objective: str):
-  """Time until w^L is `share` of its limit, by quadrature; nan if it falls.
+def time_to(
+  share: float,
+  lam: Number,
+  rho: Number,
+  depth: int,
+  eps: float,
+  objective: str,
+) -> np.ndarray:
+  """[d] times until w^L is `share` of its limit; nan if it falls.
 
-  Integrates dw / velocity over log w, Gauss-Legendre with 400 nodes.
+  Integrates dw / velocity over s = log w, Gauss-Legendre with 400 nodes.
+
+  Args:
+    share: of the limit.
+    lam: [d] or one, covariances Syx_ii.
+    rho: [d] or one, regression coefficients.
+    depth: layers L.
+    eps: initial amplitude of W, w^L.
+    objective: "jepa" or "mae".
   """
   nodes, weights = np.polynomial.legendre.leggauss(400)
   times = []
-  for one, r in zip(*np.broadcast_arrays(lam, rho), strict=True):
+  for a, r in zip(*np.broadcast_arrays(lam, rho), strict=True):
     start = np.log(eps) / depth
     end = np.log(share * limit(r, depth, objective)) / depth
     s = start + (end - start) * (nodes + 1) / 2
-    rate = velocity(
-      np.exp(s), one, rho=r, depth=depth, objective=objective
-    ) / np.exp(s)
-    spent = (weights / rate).sum() * (end - start) / 2
-    times.append(spent if end > start else np.nan)
+    w = np.exp(s)
+    speed = velocity(w, a, rho=r, depth=depth, objective=objective) / w
+    time = (weights / speed).sum() * (end - start) / 2
+    times.append(time if end > start else np.nan)
   return np.array(times)
 
 
-def initial(key, width: int, depth: int, eps: float, objective: str):
-  """Balanced layers [L, d, d] and V [d, d]: see the module docstring."""
+def initial(
+  key: jax.Array, width: int, depth: int, eps: float, objective: str
+) -> dict[str, jax.Array]:
+  """Balanced `layers` [L, d, d] and `v` [d, d]: see the module docstring."""
   normal = jax.random.normal(key, (depth, width, width))
   u = jnp.concatenate([jnp.eye(width)[None], jnp.linalg.qr(normal)[0]])
   scale = eps ** (1 / depth)
@@ -94,28 +122,56 @@ def initial(key, width: int, depth: int, eps: float, objective: str):
 
 
 def product(layers: jax.Array) -> jax.Array:
-  """W_L ... W_1 of [L, d, d]."""
+  """W_L ... W_1 [d, d] of layers [L, d, d]."""
   w = layers[0]
   for layer in layers[1:]:
     w = layer @ w
   return w
 
 
-def gradients(params, sxx, syx, objective: str):
-  """Of the expected loss, the target stopped; same tree as `params`."""
+def gradients(
+  params: dict[str, jax.Array],
+  sxx: jax.Array,
+  syx: jax.Array,
+  objective: str,
+) -> dict[str, jax.Array]:
+  """Gradient of the expected loss, the target stopped.
+
+      E = V W Sxx - W Syx (JEPA), V W Sxx - Syx (MAE)
+      dL/dV = E W^T,   dL/dW_a = (V W_L ... W_{a+1})^T E (W_{a-1} ... W_1)^T
+
+  Args:
+    params: layers [L, d, d], v [d, d].
+    sxx: [d, d].
+    syx: [d, d].
+    objective: "jepa" or "mae".
+
+  Returns:
+    the same tree as `params`.
+  """
   layers, v = params["layers"], params["v"]
-  w, d = product(layers), layers.shape[-1]
-  wanted = w @ syx if objective == "jepa" else syx
-  error = v @ w @ sxx - wanted
-  found, eye = [], jnp.eye(d)
+  w, eye = product(layers), jnp.eye(layers.shape[-1])
+  target = w @ syx if objective == "jepa" else syx
+  error = v @ w @ sxx - target
+  grads = []
   for a in range(len(layers)):
     after = product(jnp.concatenate([eye[None], layers[a + 1 :]]))
     before = product(jnp.concatenate([eye[None], layers[:a]]))
-    found.append(after.T @ v.T @ error @ before.T)
-  return {"layers": jnp.stack(found), "v": error @ w.T}
+    grads.append(after.T @ v.T @ error @ before.T)
+  return {"layers": jnp.stack(grads), "v": error @ w.T}
 
 
-def simulate(key, lam, rho, depth, eps, objective, rate, steps, every=1):
+def simulate(
+  key: jax.Array,
+  lam: Number,
+  rho: Number,
+  depth: int,
+  eps: float,
+  objective: str,
+  rate: float,
+  steps: int,
+  every: int = 1,
+) -> tuple[np.ndarray, jax.Array, dict[str, jax.Array]]:
   """Gradient descent on the expected loss.
 
   Args:
@@ -126,7 +182,7 @@ def simulate(key, lam, rho, depth, eps, objective, rate, steps, every=1):
     eps: initial amplitude of W.
     objective: "jepa" or "mae".
     rate: step in time.
-    steps: how many.
+    steps: number of steps.
     every: steps between records.
 
   Returns:
@@ -144,48 +200,70 @@ def simulate(key, lam, rho, depth, eps, objective, rate, steps, every=1):
     return params, jnp.linalg.norm(product(params["layers"]), axis=0)
 
   start = initial(key, len(lam), depth=depth, eps=eps, objective=objective)
-  last, found = jax.lax.scan(record, start, None, length=steps // every)
-  return rate * every * np.arange(1, len(found) + 1), found, last
+  last, amplitudes = jax.lax.scan(record, start, None, length=steps // every)
+  times = rate * every * np.arange(1, len(amplitudes) + 1)
+  return times, amplitudes, last
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DeepLinear(method.Method):
   """A deep linear network on pairs."""
 
-  dims: int = field.value(8, "width d of x and y", low=1)
+  width: int = field.value(8, "width d of x and y", low=1, was="dims")
   depth: int = field.value(2, "encoder layers L", low=1)
   eps: float = field.value(0.01, "initial amplitude of W", above=0.0)
-  objective: str = field.value("jepa", "what V W x meets", choices=OBJECTIVES)
+  objective: str = field.value(
+    "jepa", "loss: target W y (jepa) or y (mae)", choices=OBJECTIVES
+  )
 
   @classmethod
   def tiny(cls) -> "DeepLinear":
     """Two layers that start large enough to move."""
     return cls(eps=0.5)
 
-  def inputs(self):
+  def inputs(self) -> dict[str, method.Input]:
     """Pairs: x and y, [2, d]."""
-    return {"points": method.Input((2, self.dims))}
+    return {"points": method.Input((2, self.width))}
 
-  def init(self, key, batch):
+  def init(
+    self, key: jax.Array, batch: method.Batch
+  ) -> tuple[method.Tree, method.Tree]:
     """Balanced layers; no extra state."""
-    own = initial(
-      key, self.dims, depth=self.depth, eps=self.eps, objective=self.objective
+    del batch
+    start = initial(
+      key,
+      self.width,
+      depth=self.depth,
+      eps=self.eps,
+      objective=self.objective,
     )
-    return {"main": {"encoder": {"layers": own["layers"]}, "v": own["v"]}}, {}
+    encoder = {"layers": start["layers"]}
+    return {"main": {"encoder": encoder, "v": start["v"]}}, {}
 
-  def loss(self, player, params, extra, consts, batch, draws, step):
+  def loss(
+    self,
+    weights: method.Weights,
+    batch: method.Batch,
+    draws: method.Draws,
+    step: jax.Array,
+    player: str = "main",
+  ) -> method.Loss:
     """Half the squared error, summed over d, mean over the batch."""
-    w = product(params["main"]["encoder"]["layers"])
+    del draws, step, player
+    main = weights.params["main"]
+    w = product(main["encoder"]["layers"])
     x, y = batch["points"][:, 0], batch["points"][:, 1]
     encoded = jax.lax.stop_gradient(y @ w.T)
     target = encoded if self.objective == "jepa" else y
-    error = x @ w.T @ params["main"]["v"].T - target
+    error = x @ w.T @ main["v"].T - target
     return 0.5 * (error**2).sum(-1).mean(), {}
 
-  def predict(self):
+  def predict(self) -> dict[str, method.Predict]:
     """features [b, d]: W x."""
-    return {
-      "features": lambda p, e, c, b, k: (
-        b["points"][:, 0] @ product(p["main"]["encoder"]["layers"]).T
-      )
-    }
+
+    def features(weights, batch, key):
+      del key
+      w = product(weights.params["main"]["encoder"]["layers"])
+      return batch["points"][:, 0] @ w.T
+
+    return {"features": features}

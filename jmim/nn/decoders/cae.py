@@ -13,10 +13,10 @@ from jmim.core import runtime
 from jmim.nn import attention
 from jmim.nn import block
 from jmim.nn import mlp
+from jmim.nn import norm as norms
 from jmim.nn import posemb
 from jmim.nn import sizes
 from jmim.nn import stack
-from jmim.nn.nets import vit
 
 
 class RegressorBlock(nn.Module, kw_only=True):
@@ -61,7 +61,7 @@ class RegressorBlock(nn.Module, kw_only=True):
         return y
       return block.LayerScale(self.layer_scale, name=f"ls{i}")(y)
 
-    norm = functools.partial(block.layer_norm, self.rt)
+    norm = functools.partial(norms.layer_norm, self.rt)
     look = attention.CrossAttention(
       heads=self.heads, qkv_bias="qv", rt=self.rt, name="cross"
     )
@@ -109,7 +109,7 @@ class Regressor(nn.Module):
     )
     blocks = stack.Stack(make, self.size.depth, self.rt, name="blocks")
     x, _ = blocks(self.rt.shard(x), visible=visible, where=where)
-    return block.layer_norm(self.rt, "norm")(x)
+    return norms.layer_norm(self.rt, "norm")(x)
 
 
 class LatentDecoder(nn.Module, kw_only=True):
@@ -130,11 +130,11 @@ class LatentDecoder(nn.Module, kw_only=True):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """[b, m, w] -> [b, m, out] float32."""
-    blocks = vit.make_stack(
+    blocks = block.make_stack(
       self.size, self.rt, self.layer_scale, "blocks", qkv_bias="qv"
     )
     x, _ = blocks(self.rt.shard(x))
-    x = block.layer_norm(self.rt, "norm")(x)
+    x = norms.layer_norm(self.rt, "norm")(x)
     init = nn.initializers.xavier_uniform()
     dense = nn.Dense(
       self.out, dtype=self.rt.dtype, kernel_init=init, name="head"
@@ -155,7 +155,7 @@ class Bridge(nn.Module):
     dense = nn.Dense(
       self.width, dtype=self.rt.dtype, kernel_init=init, name="map"
     )
-    return block.layer_norm(self.rt, "norm")(dense(x))
+    return norms.layer_norm(self.rt, "norm")(dense(x))
 
 
 class Context(nn.Module, kw_only=True):

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from jmim.core import runtime
 from jmim.masks import tokens as masking
 from jmim.nn import attention
-from jmim.nn import block
 from jmim.nn import mlp
+from jmim.nn import norm as norms
 from jmim.nn import posemb
 from jmim.nn import sizes
 from jmim.nn import stack
@@ -84,7 +84,7 @@ class PostNormBlock(nn.Module, kw_only=True):
 
     def add(x, y, norm, site):
       y = dropout(y, keys, self.rate, 8 * index + site)
-      return block.layer_norm(self.rt, norm)(x + y)
+      return norms.layer_norm(self.rt, norm)(x + y)
 
     memory = x if memory is None else memory
     # Packed in one matrix in torch, which its Xavier bound depends on.
@@ -148,6 +148,6 @@ class CrossDecoder(nn.Module, kw_only=True):
     blocks = stack.Stack(make, self.size.depth, self.rt, name="blocks")
     index = {"index": jnp.arange(self.size.depth)}
     y, _ = blocks(self.rt.shard(y), per_layer=index, memory=memory, keys=keys)
-    y = block.layer_norm(self.rt, "norm")(y)
+    y = norms.layer_norm(self.rt, "norm")(y)
     y = nn.Dense(self.out, dtype=dtype, kernel_init=init, name="pred")(y)
     return y[:, 1:].astype(jnp.float32)

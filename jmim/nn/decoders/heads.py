@@ -1,4 +1,4 @@
-"""Classifier heads and their loss."""
+"""Classifier heads."""
 
 import flax.linen as nn
 import jax
@@ -6,10 +6,9 @@ import jax.numpy as jnp
 
 from jmim.core import runtime
 from jmim.nn import attention
-from jmim.nn import block
-from jmim.nn import lean
+from jmim.nn import dense
 from jmim.nn import mlp
-from jmim.nn import patch
+from jmim.nn import norm
 
 
 def batch_norm(
@@ -56,13 +55,11 @@ class MeanPoolHead(nn.Module):
   @nn.compact
   def __call__(self, patches: jax.Array) -> jax.Array:
     """[b, n, w] patch tokens, cls excluded -> [b, classes] float32 logits."""
-    x = block.layer_norm(self.rt, "fc_norm")(patches.mean(1))
+    x = norm.layer_norm(self.rt, "fc_norm")(patches.mean(1))
     # torch truncates at 2 absolute, far outside of any std used here.
     init = nn.initializers.normal(self.init_std)
-    dense = nn.Dense(
-      self.classes, dtype=self.rt.dtype, kernel_init=init, name="head"
-    )
-    return dense(x).astype(jnp.float32)
+    linear = dense.dense(self.rt, self.classes, kernel_init=init, name="head")
+    return linear(x).astype(jnp.float32)
 
 
 class AttentivePool(nn.Module, kw_only=True):
@@ -79,83 +76,50 @@ class AttentivePool(nn.Module, kw_only=True):
     b, _, w = tokens.shape
     query = self.param("query", nn.initializers.normal(0.02), (1, 1, w))
     query = jnp.broadcast_to(query, (b, 1, w))
-    x = block.layer_norm(self.rt, "norm1")(tokens)
-    look = attention.CrossAttention(heads=self.heads, rt=self.rt, name="cross")
-    y = query + look(query, x)
-    z = block.layer_norm(self.rt, "norm2")(y)
+    x = norm.layer_norm(self.rt, "norm1")(tokens)
+    attend = attention.CrossAttention(
+      heads=self.heads, rt=self.rt, name="cross"
+    )
+    y = query + attend(query, x)
+    z = norm.layer_norm(self.rt, "norm2")(y)
     y = y + mlp.MLP(int(w * self.mlp_ratio), self.rt, name="mlp")(z)
-    head = nn.Dense(self.classes, dtype=self.rt.dtype, name="head")
+    head = dense.dense(self.rt, self.classes, name="head")
     return head(y[:, 0]).astype(jnp.float32)
 
 
-def soft_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
-  """-sum_c target_c log softmax(logits)_c, mean over the batch.
-
-  Args:
-    logits: [b, c].
-    targets: [b, c] probabilities.
-  """
-  return -(targets * jax.nn.log_softmax(logits)).sum(-1).mean()
+POOLS = ("cls", "mean", "cls_mean")
 
 
-class Projection(nn.Module):
-  """Maps features of a student to the width of a teacher (DMAE).
-
-  Torch's default initialisation: kernels and biases uniform in
-  +-1/sqrt(width in).
+class PoolHead(nn.Module, kw_only=True):
+  """Pooled tokens, LayerNorm if `norm`, linear.
 
   Attributes:
-    width: of the output.
-    layers: 1: linear; 2: linear, GELU, linear.
+    classes: outputs.
+    pool: one of POOLS.
+    prefix: tokens before the patches.
+    norm: LayerNorm before the linear layer.
+    bias: of the linear layer.
+    eps: of the LayerNorm.
     rt: execution choices.
   """
 
-  width: int
-  layers: int = 1
+  classes: int
+  pool: str = "mean"
+  prefix: int = 0
+  norm: bool = False
+  bias: bool = True
+  eps: float = 1e-6
   rt: runtime.Runtime = runtime.Runtime()
 
   @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    """[..., w] -> [..., width]."""
-    for i in range(self.layers):
-      init = patch.conv_bias_init(x.shape[-1])
-      dense = nn.Dense(
-        self.width,
-        dtype=self.rt.dtype,
-        kernel_init=init,
-        bias_init=init,
-        name=f"fc{i + 1}",
-      )
-      x = dense(x if i == 0 else lean.gelu(x))
-    return x
-
-
-ALIGN = ("linear", "ln-linear", "mlp", "mlp-ln")
-
-
-class Align(nn.Module):
-  """Adapter from a student's features to a teacher's (MaskAlign).
-
-  Attributes:
-    width: of the output.
-    kind: linear; LayerNorm, linear; linear, GELU, linear; or linear,
-      LayerNorm, linear. Xavier kernels, no initial bias.
-    rt: execution choices.
-  """
-
-  width: int
-  kind: str = "linear"
-  rt: runtime.Runtime = runtime.Runtime()
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    """[..., w] -> [..., width]."""
-    init = nn.initializers.xavier_uniform()
-    kw = dict(dtype=self.rt.dtype, kernel_init=init)
-    if self.kind.startswith("mlp"):
-      x = nn.Dense(x.shape[-1], name="fc", **kw)(x)
-    if self.kind == "mlp":
-      x = lean.gelu(x)
-    if self.kind in ("ln-linear", "mlp-ln"):
-      x = block.layer_norm(self.rt, "norm")(x)
-    return nn.Dense(self.width, name="out", **kw)(x)
+  def __call__(self, tokens: jax.Array) -> jax.Array:
+    """[b, prefix + n, w] -> [b, classes] float32 logits."""
+    pooled = {"cls": tokens[:, 0], "mean": tokens[:, self.prefix :].mean(1)}
+    x = jnp.concatenate([pooled[p] for p in self.pool.split("_")], axis=-1)
+    if self.norm:
+      x = norm.layer_norm(self.rt, "norm", self.eps)(x)
+    init = nn.initializers.normal(2e-5)
+    linear = dense.dense(
+      self.rt, self.classes, use_bias=self.bias, kernel_init=init, name="out"
+    )
+    return linear(x).astype(jnp.float32)

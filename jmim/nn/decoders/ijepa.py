@@ -6,9 +6,9 @@ import jax.numpy as jnp
 
 from jmim.core import runtime
 from jmim.nn import block
+from jmim.nn import norm
 from jmim.nn import posemb
 from jmim.nn import sizes
-from jmim.nn.nets import vit
 
 
 class Predictor(nn.Module, kw_only=True):
@@ -52,7 +52,7 @@ class Predictor(nn.Module, kw_only=True):
     token = self.param("mask_token", normal, (1, 1, width)).astype(dtype)
     x = dense(width, "embed")(context) + table[where]
     x = jnp.concatenate([x, token + table[targets]], axis=1)
-    blocks = vit.make_stack(self.size, self.rt, name="blocks")
+    blocks = block.make_stack(self.size, self.rt, name="blocks")
     x, _ = blocks(self.rt.shard(x), mask=valid)
-    x = block.layer_norm(self.rt, "norm")(x[:, context.shape[1] :])
+    x = norm.layer_norm(self.rt, "norm")(x[:, context.shape[1] :])
     return dense(self.out, "proj")(x).astype(jnp.float32)

@@ -8,9 +8,9 @@ from jmim.core import runtime
 from jmim.masks import tokens as masking
 from jmim.nn import block
 from jmim.nn import dense
+from jmim.nn import norm
 from jmim.nn import posemb
 from jmim.nn import sizes
-from jmim.nn.nets import vit
 
 
 class MaskedDecoder(nn.Module, kw_only=True):
@@ -45,7 +45,7 @@ class MaskedDecoder(nn.Module, kw_only=True):
     t = y.shape[1]
     y, valid = masking.fill_up(y, None, self.rt.pad_tokens)
     seen = {} if valid is None else {"mask": valid}
-    y = vit.make_stack(self.size, self.rt, name="blocks")(y, **seen)[0][:, :t]
-    y = block.layer_norm(self.rt, "norm")(y)
+    y = block.make_stack(self.size, self.rt, name="blocks")(y, **seen)[0][:, :t]
+    y = norm.layer_norm(self.rt, "norm")(y)
     y = dense.dense(self.rt, self.out, kernel_init=init, name="pred")(y)
     return y[:, 1:].astype(jnp.float32)

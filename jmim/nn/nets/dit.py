@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jmim.core import runtime
 from jmim.masks import tokens as masking
 from jmim.nn import adaln
-from jmim.nn import block
+from jmim.nn import norm
 from jmim.nn import patch as patching
 from jmim.nn import posemb
 from jmim.nn import sizes
@@ -175,7 +175,7 @@ class MaskedDiT(nn.Module, kw_only=True):
     cls = self.param("cls_token", normal(self.cls_std), (1, self.cls, width))
     tokens = self._prepend(cls, tokens)
     y = self._blocks("encoder", self.size.depth)(tokens, cond=cond)[0]
-    y = block.layer_norm(rt, "encoder_norm")(y)
+    y = norm.layer_norm(rt, "encoder_norm")(y)
     found = y[:, : self.cls].mean(1, keepdims=True)
     y = self._decode(y[:, self.cls :], found, cond=cond, mask=mask, n=n)
     pred = patching.unpatchify(y.astype(jnp.float32), self.patch, self.grid)
@@ -197,7 +197,7 @@ class MaskedDiT(nn.Module, kw_only=True):
     position = self.param("decoder_pos_embed", normal(n**-0.5), (1, n, width))
     y = self._prepend(found, y + position.astype(rt.dtype))
     y = self._blocks("decoder", self.decoder_depth)(y, cond=cond)[0]
-    y = block.layer_norm(rt, "decoder_norm")(y)[:, 1:]
+    y = norm.layer_norm(rt, "decoder_norm")(y)[:, 1:]
     if self.adaln:
       mods = nn.Dense(
         2 * width, dtype=rt.dtype, kernel_init=adaln.ZEROS, name="modulation"

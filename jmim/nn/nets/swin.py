@@ -16,6 +16,7 @@ import numpy as np
 from jmim.core import runtime
 from jmim.nn import block
 from jmim.nn import initialise
+from jmim.nn import norm
 from jmim.nn import patch as patching
 from jmim.nn import stack
 
@@ -181,7 +182,7 @@ class Merge(nn.Module):
     x = einops.rearrange(
       x, "b (h p w q) c -> b (h w) (q p c)", h=h // 2, p=2, w=w // 2, q=2
     )
-    x = block.layer_norm(self.rt, "norm", EPS)(x)
+    x = norm.layer_norm(self.rt, "norm", EPS)(x)
     return nn.Dense(
       x.shape[-1] // 2, use_bias=False, dtype=self.rt.dtype, name="reduction"
     )(x)
@@ -247,7 +248,7 @@ class Swin(nn.Module, kw_only=True):
     )
     x = x(images)
     if self.patch_norm:
-      x = block.layer_norm(self.rt, "patch_norm", EPS)(x)
+      x = norm.layer_norm(self.rt, "patch_norm", EPS)(x)
     if self.maskable:
       token = self.param(
         "mask_token", initialise.mask_token, (1, 1, size.width)
@@ -266,7 +267,7 @@ class Swin(nn.Module, kw_only=True):
         x = Merge(self.rt, name=f"merge{i}")(x, grid)
         grid = (grid[0] // 2, grid[1] // 2)
       found[f"stage{i + 1}"] = x
-    return {"latent": block.layer_norm(self.rt, "norm", EPS)(x), **found}
+    return {"latent": norm.layer_norm(self.rt, "norm", EPS)(x), **found}
 
   def _stage(self, i, x, grid, drop):
     size, depth = self.size, self.size.depths[i]

@@ -1,7 +1,7 @@
 """A bidirectional transformer from tokens to logits of tokens.
 
-With `timed` every block is DiT's, told the time by adaLN-Zero (Peebles and Xie
-2023); without, a plain pre-norm block.
+With `timed` every block is DiT's, conditioned on the time by adaLN-Zero
+(Peebles and Xie 2023); without, a plain pre-norm block.
 """
 
 import functools
@@ -13,6 +13,8 @@ import jax.numpy as jnp
 from jmim.core import runtime
 from jmim.nn import adaln
 from jmim.nn import block
+from jmim.nn import dense
+from jmim.nn import norm
 from jmim.nn import sizes
 from jmim.nn import stack
 
@@ -27,7 +29,7 @@ class TokenDiT(nn.Module, kw_only=True):
     size: width, depth, heads, MLP ratio.
     vocabulary: ids it reads and scores.
     length: tokens.
-    timed: it is told the time.
+    timed: conditioned on the time.
     rt: execution choices.
   """
 
@@ -45,7 +47,7 @@ class TokenDiT(nn.Module, kw_only=True):
 
     Args:
       tokens: ids below `vocabulary`.
-      t: [b] times in [0, 1]; needed if `timed`, else not looked at.
+      t: [b] times in [0, 1]; needed if `timed`, else ignored.
 
     Returns:
       logits: [b, length, vocabulary] float32.
@@ -61,28 +63,32 @@ class TokenDiT(nn.Module, kw_only=True):
     )
     position = self.param("pos_embed", NORMAL, (self.length, width))
     x = rt.shard(embed(tokens) + position.astype(rt.dtype))
-    more, cond = {}, None
-    if self.timed:
-      embed_time = adaln.TimeEmbed(
-        width=width, hidden=width, rt=rt, name="time_embed"
-      )
-      cond = nn.silu(embed_time(TIMES * t))
-      more, kind = {"cond": cond}, adaln.AdaBlock
-    else:
-      kind = functools.partial(block.Block, act="gelu_tanh")
+    cond = self._condition(t) if self.timed else None
+    style = {} if self.timed else {"act": "gelu_tanh"}
     make = functools.partial(
-      kind, size.heads, size.mlp_ratio, rt=rt, parent=None
+      adaln.AdaBlock if self.timed else block.Block,
+      heads=size.heads,
+      mlp_ratio=size.mlp_ratio,
+      rt=rt,
+      parent=None,
+      **style,
     )
-    latent, _ = stack.Stack(make, size.depth, rt, name="blocks")(x, **more)
+    latent, _ = stack.Stack(make, size.depth, rt, name="blocks")(x, cond=cond)
+    y = norm.layer_norm(rt, "norm", affine=not self.timed)(latent)
     if self.timed:
-      mods = nn.Dense(
-        2 * width, dtype=rt.dtype, kernel_init=adaln.ZEROS, name="modulation"
+      mods = dense.dense(
+        rt, 2 * width, kernel_init=adaln.ZEROS, name="modulation"
       )(cond)
-      y = adaln.bare_norm(rt, "norm", affine=False)(latent)
       y = adaln.modulate(y, *jnp.split(mods, 2, axis=-1))
-    else:
-      y = block.layer_norm(rt, "norm")(latent)
-    logits = nn.Dense(
-      self.vocabulary, dtype=rt.dtype, kernel_init=adaln.ZEROS, name="logits"
+    logits = dense.dense(
+      rt, self.vocabulary, kernel_init=adaln.ZEROS, name="logits"
     )(y)
     return {"logits": logits.astype(jnp.float32), "latent": latent}
+
+  def _condition(self, t: jax.Array) -> jax.Array:
+    """[b] times -> [b, width], through its SiLU."""
+    width = self.size.width
+    embed = adaln.TimeEmbed(
+      width=width, hidden=width, rt=self.rt, name="time_embed"
+    )
+    return nn.silu(embed(TIMES * t))

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 
 from jmim.core import runtime
 from jmim.nn import attention
-from jmim.nn import block
 from jmim.nn import mlp
+from jmim.nn import norm as norms
 from jmim.nn import stack
 
 NORMAL = nn.initializers.normal(0.02)
@@ -29,7 +29,7 @@ class Block(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> tuple[jax.Array, dict]:
     """[b, t, w] -> [b, t, w], and no taps."""
-    norm = functools.partial(block.layer_norm, self.rt, eps=1e-5)
+    norm = functools.partial(norms.layer_norm, self.rt, eps=1e-5)
     y = norm("norm1")(x)
     look = attention.CrossAttention(
       heads=self.heads,
@@ -85,7 +85,7 @@ class TokenEncoder(nn.Module, kw_only=True):
       parent=None,
     )
     x, _ = stack.Stack(make, self.depth, self.rt, name="blocks")(x)
-    return block.layer_norm(self.rt, "norm", 1e-5)(x)
+    return norms.layer_norm(self.rt, "norm", 1e-5)(x)
 
 
 def points(xy: jax.Array, side: int) -> jax.Array:

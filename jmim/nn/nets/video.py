@@ -16,9 +16,9 @@ from jmim.core import runtime
 from jmim.masks import tokens as masking
 from jmim.nn import block
 from jmim.nn import initialise
+from jmim.nn import norm
 from jmim.nn import patch as patching
 from jmim.nn import sizes
-from jmim.nn.nets import vit
 
 
 def tubelets(video: jax.Array, frames: int, patch: int) -> jax.Array:
@@ -135,7 +135,7 @@ class Encoder(nn.Module, kw_only=True):
     blocks = _blocks(self, "blocks")
     per_layer = {} if drop is None else {"drop": drop}
     x, _ = blocks(self.rt.shard(x), per_layer=per_layer)
-    return block.layer_norm(self.rt, "norm")(x)
+    return norm.layer_norm(self.rt, "norm")(x)
 
 
 class Decoder(nn.Module, kw_only=True):
@@ -171,13 +171,13 @@ class Decoder(nn.Module, kw_only=True):
     seen = dense(width, use_bias=False, name="embed")(latent)
     x = [seen + table[keep], token + table[wanted]]
     x, _ = _blocks(self, "blocks")(self.rt.shard(jnp.concatenate(x, axis=1)))
-    x = block.layer_norm(self.rt, "norm")(x[:, latent.shape[1] :])
+    x = norm.layer_norm(self.rt, "norm")(x[:, latent.shape[1] :])
     return dense(self.out, name="head")(x).astype(jnp.float32)
 
 
 def _blocks(owner, name: str):
   """The stack of an encoder or decoder above."""
-  return vit.make_stack(
+  return block.make_stack(
     owner.size,
     owner.rt,
     owner.layer_scale,

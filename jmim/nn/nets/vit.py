@@ -1,6 +1,5 @@
 """Vision transformer (Dosovitskiy et al. 2021)."""
 
-import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,33 +10,12 @@ import jax.numpy as jnp
 
 from jmim.core import runtime
 from jmim.masks import tokens as masking
-from jmim.nn import attention
 from jmim.nn import block
 from jmim.nn import initialise
+from jmim.nn import norm as norms
 from jmim.nn import patch as patching
 from jmim.nn import posemb
 from jmim.nn import sizes
-from jmim.nn import stack
-
-
-def make_stack(
-  size: sizes.Size,
-  rt: runtime.Runtime,
-  layer_scale: float = 0.0,
-  name: str | None = None,
-  **style: Any,
-) -> stack.Stack:
-  """The stacked pre-norm blocks of a `Size`; `style`: of `block.Block`."""
-  make = functools.partial(
-    block.Block,
-    heads=size.heads,
-    mlp_ratio=size.mlp_ratio,
-    layer_scale=layer_scale,
-    rt=rt,
-    parent=None,
-    **style,
-  )
-  return stack.Stack(make, size.depth, rt, name=name)
 
 
 class ViT(nn.Module, kw_only=True):
@@ -109,11 +87,11 @@ class ViT(nn.Module, kw_only=True):
       )
     self.pos_embed = self._positions()
     if self.relative:
-      self.rel_pos_bias = attention.RelativeBias(
+      self.rel_pos_bias = posemb.RelativeBias(
         heads=size.heads, grid=self.grid, prefix=self.prefix
       )
-    self.blocks = make_stack(size, self.rt, self.layer_scale, **style)
-    norm = lambda: block.layer_norm(self.rt, None, style.get("eps", 1e-6))
+    self.blocks = block.make_stack(size, self.rt, self.layer_scale, **style)
+    norm = lambda: norms.layer_norm(self.rt, None, style.get("eps", 1e-6))
     if self.pre_norm:
       self.norm_pre = norm()
     if self.final_norm:

@@ -190,7 +190,9 @@ def test_one_and_eight_devices_make_the_same_images(params):
 
 def test_the_loop_of_sampling_does_not_cut_the_layers_apart(params):
   given = {"index": np.arange(B), "label": np.arange(B) % 3}
-  spread = lambda p, *more: TINY.sample(methods.Weights(stack.spread(p)), *more)
+  spread = lambda p, *more: TINY.sample(
+    methods.Weights(stack.unrolled(TINY.rt, p)), *more
+  )
   made = jax.make_jaxpr(spread)(params, given, jax.random.key(0))
   (loop,) = [e for e in made.eqns if e.primitive.name == "scan"]
   shapes = [v.aval.shape for v in loop.invars]

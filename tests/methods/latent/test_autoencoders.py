@@ -132,12 +132,12 @@ def test_averaged_codes_go_to_their_vectors_and_dead_ones_start_again():
   state = (jnp.ones(3), codes, codes)
   for _ in range(60):
     new = vq.statistics(z, vq.nearest(z, state[2]), 3)
-    state = vq.moved(state[:2], new, state[2], 0.9)
+    state = vq.update(state[:2], new, state[2], 0.9)
   for k in (0, 1):
     mean = np.asarray(z)[50 * k : 50 * k + 50].mean(0)
     np.testing.assert_allclose(state[2][k], mean, atol=2e-2)
   np.testing.assert_allclose(state[2][2], codes[2], rtol=1e-5)
-  n, total, again = vq.revived(state, z[:3], 0.1)
+  n, total, again = vq.restart(state, z[:3], 0.1)
   np.testing.assert_array_equal(again[2], z[2])
   np.testing.assert_allclose(total[2] / n[2], z[2], rtol=1e-6)
   np.testing.assert_array_equal(again[:2], state[2][:2])

@@ -1,4 +1,4 @@
-"""Functions whose backward pass keeps little: the input, not what came of it.
+"""Functions whose backward pass keeps their input only, and recomputes.
 
 Automatic differentiation keeps each step of a GELU or a LayerNorm for the
 backward pass, which costs more time in memory than computing them again. The
@@ -8,6 +8,8 @@ derivatives here are written out, and computed in the backward pass. They are
 
 import functools
 import math
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,17 +17,19 @@ import jax.numpy as jnp
 # What it computes is not kept. CSE: in unrolled layers XLA may find the same
 # expression in the forward pass and keep it after all; where that would cost
 # (erf, tanh) the derivative is therefore written in -x.
-_again = functools.partial(jax.checkpoint, prevent_cse=False)
+_remat = functools.partial(jax.checkpoint, prevent_cse=False)
 
 
-def _slope(slope):
-  """The derivative rule of y(x), element by element, from dy/dx in float32."""
+def _tangent(
+  derivative: Callable[[jax.Array], jax.Array],
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
+  """(x, dx) -> y'(x) dx of an elementwise y, from y' in float32."""
 
-  @_again
-  def change(x, dx):
-    return dx * slope(x.astype(jnp.float32)).astype(dx.dtype)
+  @_remat
+  def tangent(x, dx):
+    return dx * derivative(x.astype(jnp.float32)).astype(dx.dtype)
 
-  return change
+  return tangent
 
 
 @jax.custom_jvp
@@ -38,7 +42,8 @@ def gelu(x: jax.Array) -> jax.Array:
   return 0.5 * x * (1 + jax.lax.erf(x * math.sqrt(0.5)))
 
 
-def _gelu_slope(x):
+def _gelu_derivative(x):
+  # Phi(x) + x phi(x), with Phi(x) = (1 - erf(-x / sqrt(2))) / 2.
   phi = jnp.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
   return 0.5 * (1 - jax.lax.erf(x * -math.sqrt(0.5))) + x * phi
 
@@ -49,55 +54,68 @@ def gelu_tanh(x: jax.Array) -> jax.Array:
   return jax.nn.gelu(x, approximate=True)
 
 
-def _gelu_tanh_slope(x):
+def _gelu_tanh_derivative(x):
+  # y = x (1 - t) / 2 with t = tanh(c (x + a x^3)), c negative (see _remat):
+  # y' = (1 - t) / 2 - x (1 - t^2) c (1 + 3 a x^2) / 2,  3 a = 0.134145.
   c = -math.sqrt(2 / math.pi)
   t = jnp.tanh(c * (x + 0.044715 * x**3))
   return 0.5 * (1 - t) - 0.5 * x * (1 - t * t) * c * (1 + 0.134145 * x * x)
 
 
-_GELU, _GELU_TANH = _slope(_gelu_slope), _slope(_gelu_tanh_slope)
+_gelu_tangent = _tangent(_gelu_derivative)
+_gelu_tanh_tangent = _tangent(_gelu_tanh_derivative)
 
 
 @gelu.defjvp
 def _(primals, tangents):
-  return gelu(*primals), _GELU(*primals, *tangents)
+  return gelu(*primals), _gelu_tangent(*primals, *tangents)
 
 
 @gelu_tanh.defjvp
 def _(primals, tangents):
-  return gelu_tanh(*primals), _GELU_TANH(*primals, *tangents)
+  return gelu_tanh(*primals), _gelu_tanh_tangent(*primals, *tangents)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def softmax(x: jax.Array, dtype=jnp.float32) -> jax.Array:
-  """Over the last axis, in float32; rounded to `dtype`, and so kept."""
+def softmax(x: jax.Array, dtype: Any = jnp.float32) -> jax.Array:
+  """Over the last axis, in float32; rounded to `dtype`, and so kept.
+
+  Args:
+    x: [..., n] logits.
+    dtype: of the result [..., n].
+  """
   return jax.nn.softmax(x.astype(jnp.float32), axis=-1).astype(dtype)
 
 
 @softmax.defjvp
 def _(dtype, primals, tangents):
+  # dy = y (dx - sum y dx): the result is kept, the exponentials are not.
   y, dx = softmax(*primals, dtype), tangents[0].astype(jnp.float32)
   y32 = y.astype(jnp.float32)
-  change = y32 * (dx - jnp.sum(y32 * dx, axis=-1, keepdims=True))
-  return y, change.astype(dtype)
+  dy = y32 * (dx - jnp.sum(y32 * dx, axis=-1, keepdims=True))
+  return y, dy.astype(dtype)
 
 
 def _statistics(x, eps):
-  """Mean and 1 / deviation over the last axis, float32, in two passes."""
+  """Mean and 1 / std over the last axis, float32, in two passes."""
   x = x.astype(jnp.float32)
   mean = x.mean(-1, keepdims=True)
   variance = jnp.square(x - mean).mean(-1, keepdims=True)
   return mean, jax.lax.rsqrt(variance + eps)
 
 
-def _normed(x, scale, bias, mean, rate, dtype):
-  y = (x.astype(jnp.float32) - mean) * (rate * scale) + bias
+def _normalised(x, scale, bias, mean, inv_std, dtype):
+  y = (x.astype(jnp.float32) - mean) * (inv_std * scale) + bias
   return y.astype(dtype)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(3, 4))
 def layer_norm(
-  x: jax.Array, scale: jax.Array, bias: jax.Array, eps: float, dtype
+  x: jax.Array,
+  scale: jax.Array | float,
+  bias: jax.Array | float,
+  eps: float,
+  dtype: Any,
 ) -> jax.Array:
   """(x - mean) / sqrt(variance + eps) * scale + bias over the last axis.
 
@@ -106,23 +124,25 @@ def layer_norm(
     scale: [w] or a number, float32.
     bias: [w] or a number, float32.
     eps: added to the variance.
-    dtype: of the result; statistics are float32.
+    dtype: of the result [..., w]; statistics are float32.
   """
-  return _normed(x, scale, bias, *_statistics(x, eps), dtype)
+  return _normalised(x, scale, bias, *_statistics(x, eps), dtype)
 
 
-@functools.partial(_again, static_argnums=(7,))
-def _layer_norm_change(x, scale, mean, rate, dx, dscale, dbias, dtype):
+@functools.partial(_remat, static_argnums=(7,))
+def _layer_norm_tangent(x, scale, mean, inv_std, dx, dscale, dbias, dtype):
+  # With u = (x - mean) / std: du = (dx - mean(dx) - u mean(u dx)) / std,
+  # and dy = scale du + u dscale + dbias.
   x, dx = (a.astype(jnp.float32) for a in (x, dx))
-  unit = (x - mean) * rate
+  unit = (x - mean) * inv_std
   along = jnp.mean(unit * dx, axis=-1, keepdims=True)
   dx = dx - dx.mean(-1, keepdims=True) - unit * along
-  return (rate * scale * dx + unit * dscale + dbias).astype(dtype)
+  return (inv_std * scale * dx + unit * dscale + dbias).astype(dtype)
 
 
 @layer_norm.defjvp
 def _(eps, dtype, primals, tangents):
   x, scale, bias = primals
-  mean, rate = _statistics(x, eps)
-  y = _normed(x, scale, bias=bias, mean=mean, rate=rate, dtype=dtype)
-  return y, _layer_norm_change(x, scale, mean, rate, *tangents, dtype)
+  mean, inv_std = _statistics(x, eps)
+  y = _normalised(x, scale, bias=bias, mean=mean, inv_std=inv_std, dtype=dtype)
+  return y, _layer_norm_tangent(x, scale, mean, inv_std, *tangents, dtype)

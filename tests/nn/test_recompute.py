@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jmim.nn import lean
 from jmim.nn import norm
+from jmim.nn import recompute
 
 PAIRS = {
-  "gelu": (lean.gelu, functools.partial(jax.nn.gelu, approximate=False)),
-  "gelu_tanh": (lean.gelu_tanh, functools.partial(jax.nn.gelu)),
-  "softmax": (lean.softmax, jax.nn.softmax),
+  "gelu": (recompute.gelu, functools.partial(jax.nn.gelu, approximate=False)),
+  "gelu_tanh": (recompute.gelu_tanh, functools.partial(jax.nn.gelu)),
+  "softmax": (recompute.softmax, jax.nn.softmax),
 }
 
 
@@ -73,16 +73,18 @@ def test_backward_passes_keep_one_array_only(dtype, normal):
     return sum(getattr(a, "size", 0) >= x.size for a in kept)
 
   assert large(lambda x: 0.5 * x * (1 + jax.lax.erf(x))) > 1  # of the plain one
-  assert large(lean.gelu) == large(lean.gelu_tanh) == 1
-  assert large(lambda x: lean.softmax(x, dtype)) == 1
-  layer = lambda x, s, b: lean.layer_norm(x, s, bias=b, eps=1e-6, dtype=dtype)
+  assert large(recompute.gelu) == large(recompute.gelu_tanh) == 1
+  assert large(lambda x: recompute.softmax(x, dtype)) == 1
+  layer = lambda x, s, b: recompute.layer_norm(
+    x, s, bias=b, eps=1e-6, dtype=dtype
+  )
   assert large(layer, jnp.ones(8), jnp.ones(8)) == 1
 
 
 def test_results_have_the_dtype_asked_for(normal):
   x = jnp.asarray(normal(4, 8), jnp.bfloat16)
-  assert lean.softmax(x).dtype == jnp.float32
-  assert lean.softmax(x, jnp.bfloat16).dtype == jnp.bfloat16
+  assert recompute.softmax(x).dtype == jnp.float32
+  assert recompute.softmax(x, jnp.bfloat16).dtype == jnp.bfloat16
   assert (
     norm.LayerNorm()
     .apply({"params": {"scale": jnp.ones(8), "bias": jnp.zeros(8)}}, x)
