@@ -53,7 +53,7 @@ def regressor(method: cae.CAE) -> Table:
         )
       )
     rules += mae.norm(f"{theirs}.norm1_{name}", f"{layers}/norm_{name}")
-  for i in (1, 2) if method.decoder_scale else ():
+  for i in (1, 2) if method.context.layer_scale else ():
     rules.append(
       table.Rule(
         theirs=f"{theirs}.gamma_{i}_cross", ours=f"{layers}/ls{i}/gamma"
@@ -78,7 +78,9 @@ def full(method: cae.CAE) -> Table:
     *regressor(method),
     table.Constant(theirs="rd_pos_embed", value=rows[None]),
     *simmim.beit_blocks(
-      "decoder.decoder_blocks", f"{ours}/blocks", bool(method.decoder_scale)
+      "decoder.decoder_blocks",
+      f"{ours}/blocks",
+      bool(method.context.layer_scale),
     ),
     *mae.norm("decoder.norm", f"{ours}/norm"),
     *mae.dense("decoder.head", f"{ours}/head"),

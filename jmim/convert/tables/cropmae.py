@@ -8,7 +8,7 @@ from jmim.nn import posemb
 
 def full(method: cropmae.CropMAE) -> list[table.Rule | table.Constant]:
   """Encoder and decoder."""
-  rows = posemb.sincos_2d(method.decoder_width, method.grid, prefix=1)
+  rows = posemb.sincos_2d(method.decoder.size.width, method.grid, prefix=1)
   theirs, ours = "decoder_blocks.{i}", "decoder/blocks/layers"
   split = lambda leaf: tuple(f"{ours}/cross/{n}/{leaf}" for n in "qkv")
   look, own = f"{theirs}.multihead_attn", f"{theirs}.self_attn"

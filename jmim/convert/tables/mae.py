@@ -82,7 +82,7 @@ def classifier(method: finetune.Finetune) -> list[table.Rule | table.Constant]:
 
 def full(method: mae.MAE) -> list[table.Rule | table.Constant]:
   """Encoder and decoder, as in the authors' `*_full` files."""
-  width = method.decoder_width
+  width = method.decoder.size.width
   rows = posemb.sincos_2d(width, method.grid, method.order, prefix=1)
   return [
     *encoder(method.encoder, method.channels, "encoder/"),

@@ -22,9 +22,9 @@ PARTS = {
 def student(method: maskalign.MaskAlign) -> Table:
   """Student, W and heads."""
   rules = mae.encoder(method.encoder, 3, "encoder/")
-  if method.fusion != "simple":
+  if method.alignment.fusion != "simple":
     rules.append(table.Rule(theirs="distill_weights", ours="fusion"))
-  for index, part in PARTS[method.head]:
+  for index, part in PARTS[method.alignment.head]:
     make = mae.norm if part == "norm" else mae.dense
     name = f"distill_heads.{{i}}{index}"
     rules += make(name, f"heads/layers/{part}")

@@ -80,7 +80,7 @@ def pixel_shuffle(channels: int, conv: bool) -> table.Op:
 
 def full(method: simmim.SimMIM) -> Table:
   """Backbone and head."""
-  body = swin if method.windowed else vit
+  body = swin if method.backbone.windowed else vit
   c = method.channels
   return [
     *body(method),
@@ -110,18 +110,20 @@ def vit(method: simmim.SimMIM) -> Table:
     table.Rule(theirs="encoder.cls_token", ours="encoder/cls_token"),
   ]
   blocks = beit_blocks(
-    "encoder.blocks", "encoder/blocks", bool(method.layer_scale)
+    "encoder.blocks", "encoder/blocks", bool(method.backbone.layer_scale)
   )
-  if not method.qkv_bias:
+  if not method.backbone.qkv_bias:
     blocks = [r for r in blocks if not r.theirs.endswith(("q_bias", "v_bias"))]
   rules += blocks
-  own = relative(method.relative, method.grid, method.encoder_size.depth)
+  own = relative(
+    method.backbone.relative, method.grid, method.backbone.size.depth
+  )
   rules += table.placed(own, "encoder.", "encoder/")
-  if method.positions == "learned":
+  if method.backbone.positions == "learned":
     rules.append(
       table.Rule(theirs="encoder.pos_embed", ours="encoder/pos_embed")
     )
-  if method.final_norm:
+  if method.backbone.final_norm:
     rules += mae.norm("encoder.norm", "encoder/norm")
   return rules
 
