@@ -59,8 +59,8 @@ class DMAE(mae.MAE):
   teacher_dims: sizes.Dims = field.part(
     sizes.Dims, "encoder of the teacher", was="teacher_{}", variant="L/16"
   )
-  student_blocks: tuple = field.value((8,), "blocks that learn, from 0")
-  teacher_blocks: tuple = field.value((17,), "blocks they copy, from 0")
+  student_blocks: tuple = field.value((8,), "student blocks that learn, from 0")
+  teacher_blocks: tuple = field.value((17,), "teacher blocks copied, from 0")
   distance: str = field.value(
     "L1", "distance between the features", choices=("L1", "L2")
   )

@@ -69,7 +69,7 @@ class MaskAlign(method.Method):
     "attention", "what the kept patches are drawn by", choices=tuple(NOISE)
   )
   alignment: alignments.Alignment = field.part(
-    alignments.Alignment, "layers compared, and how", was="{}"
+    alignments.Alignment, "alignment with the teacher", was="{}"
   )
 
   @classmethod

@@ -64,7 +64,7 @@ class CAE(method.Method):
     tokenizers.Tokenizer, "tokens of the patches", was="{}"
   )
   masked: int = field.value(98, "patches hidden", low=1)
-  blockwise: bool = field.value(True, "hide rectangles; else at random")
+  blockwise: bool = field.value(True, "rectangles hidden; else patches")
   align: float = field.value(2.0, "weight of the alignment", low=0.0)
   drop_path: float = field.value(0.1, "drop path of the last block", low=0.0)
   beit_init: bool = field.value(False, "kernels as BEiT's; else Xavier")

@@ -62,7 +62,7 @@ class IJEPA(method.Method):
     multi_block.MultiBlock, "context and targets", was="{}"
   )
   target: momentum.Momentum = field.part(
-    momentum.Momentum, "how the target encoder follows", was="{}"
+    momentum.Momentum, "momentum of the target encoder", was="{}"
   )
 
   @classmethod

@@ -55,7 +55,7 @@ class SimMIM(method.Method):
   size: int = field.value(224, "image side [pixels]", low=1)
   channels: int = field.value(3, "image channels", low=1)
   backbone: backbones.Backbone = field.part(
-    backbones.Backbone, "ViT or Swin", was="{}"
+    backbones.Backbone, "ViT or Swin that sees mask tokens", was="{}"
   )
   drop_path: float = field.value(
     0.0, "drop path of the last block; rises from 0", low=0.0

@@ -24,7 +24,7 @@ class Masks:
   )
   mask: str = field.value(
     "tube",
-    "the same cells at all steps, or random tokens",
+    "encoder's mask: the same cells at all steps, or random tokens",
     choices=("tube", "random"),
   )
   decoder_ratio: float = field.value(

@@ -25,7 +25,7 @@ class Tokenizer:
   vocabulary: int = field.value(8192, "number of different tokens", low=2)
   source: str = field.value(
     "batch",
-    "entry `tokens` of the batch, or nearest rows of a table of patches",
+    "source: `tokens` of the batch, or nearest rows of a table of patches",
     choices=SOURCES,
     was="tokens",
   )

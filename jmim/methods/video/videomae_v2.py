@@ -63,9 +63,9 @@ class VideoMAE(method.Method):
     sizes.Blocks, "decoder", was="decoder_{}", width=0, depth=4, heads=0
   )
   masks: dual_masks.Masks = field.part(dual_masks.Masks, "masks", was="{}")
-  normalise: bool = field.value(True, "targets per tubelet and channel")
+  normalise: bool = field.value(True, "normalise tubelets and channels")
   cosine: bool = field.value(False, "cosine attention")
-  layer_scale: float = field.value(0.0, "LayerScale; 0: none", low=0.0)
+  layer_scale: float = field.value(0.0, "initial LayerScale; 0: none", low=0.0)
   drop_path: float = field.value(0.0, "drop path of the last block", low=0.0)
   mean: tuple = field.value((0.485, 0.456, 0.406), "mean of normalisation")
   std: tuple = field.value((0.229, 0.224, 0.225), "std of normalisation")
