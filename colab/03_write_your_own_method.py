@@ -10,8 +10,8 @@
 # %% [markdown]
 # ## The method
 #
-# Read it beside its equations: `draw` makes all randomness of a step, `loss` is
-# then a plain function of arrays.
+# Read it beside its equations: `draw` makes all randomness of a step, from keys
+# it asks for by name; `loss` is then a plain function of arrays.
 
 # %%
 # !mkdir -p my_lab
@@ -27,7 +27,7 @@
 # ## Train it
 #
 # `method.type` is a module path, the other keys of `config.method` are the
-# fields of the class.
+# fields of the class; the sizes of the encoder are a section, `method.dims`.
 
 # %%
 # !$JMIM --config=my_lab/denoise_digits.py --workdir=runs/notebook_03
@@ -49,15 +49,16 @@
 import jax
 import numpy as np
 
+from jmim.core import method as methods
 from my_lab import denoise
 
 method = denoise.Denoise(size=8)
 rng = np.random.default_rng(0)
 batch = {"image": rng.normal(size=(4, 8, 8, 3)).astype("float32")}
-params, extra = method.init(jax.random.key(0), batch)
-draws = method.draw(jax.random.key(1), batch, 0)
+weights = methods.Weights(*method.init(jax.random.key(0), batch))
+draws = method.drawn(jax.random.key(1), batch)
 loss = lambda sigma: denoise.Denoise(size=8, sigma=sigma).loss(
-  "main", params, extra, {}, batch, draws, 0
+  weights, batch, draws, 0
 )[0]
 print({name: value.shape for name, value in draws.items()})
 print([float(loss(sigma)) for sigma in (0.0, 0.5, 0.5, 2.0)])

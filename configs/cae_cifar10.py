@@ -1,7 +1,7 @@
 """CAE on CIFAR-10 with 256 k-means codes of 4x4 patches as tokens.
 
     python -m jmim.main --config=configs/cae_cifar10.py --workdir=runs/cae \
-      --config.method.codebook=runs/codes --config.data.data_dir=DIR
+      --config.method.tokenizer.codebook=runs/codes --config.data.data_dir=DIR
 
 Arguments: align=2.0, steps=1500. `runs/codes`: a run of codebook_cifar10, or an
 .npz of `codes` [256, 48], centroids of normalised patches.
@@ -25,16 +25,10 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="mim.cae",
-    variant="Ti/4",
+    dims=dict(variant="Ti/4", width=96, depth=4, heads=4),
     size=32,
-    width=96,
-    depth=4,
-    heads=4,
-    regressor_depth=2,
-    decoder_depth=1,
-    vocabulary=256,
-    tokens="codebook",
-    codebook="",
+    regressor=dict(depth=2, decoder_depth=1),
+    tokenizer=dict(vocabulary=256, source="codebook", codebook=""),
     masked=32,
     align=arg.align,
     drop_path=0.0,

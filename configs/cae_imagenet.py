@@ -1,7 +1,8 @@
 """CAE pre-training on ImageNet-1k, the recipe of the paper.
 
     python -m jmim.main --config=configs/cae_imagenet.py:variant=L/16 \
-      --config.method.codebook=CODES --config.data.data_dir=DIR --workdir=W
+      --config.method.tokenizer.codebook=CODES --workdir=W \
+      --config.data.data_dir=DIR
 
 Arguments: variant=B/16 | L/16, epochs=800, batch=2048. The authors' tokens are
 DALL-E's (8192 codes); here those of a frozen table of patches.
@@ -33,14 +34,11 @@ def get_config(arg: str | None = None):
   scale = 1e-5 if arg.variant.startswith("L") else 0.1
   config.method = configs.section(
     type="mim.cae",
-    variant=arg.variant,
+    dims=dict(variant=arg.variant),
     size=224,
     layer_scale=scale,
-    decoder_scale=scale,
-    regressor_depth=4,
-    decoder_depth=4,
-    vocabulary=8192,
-    tokens="codebook",
+    regressor=dict(layer_scale=scale, depth=4, decoder_depth=4),
+    tokenizer=dict(vocabulary=8192, source="codebook"),
     masked=98,
     align=2.0,
     drop_path=0.1,

@@ -38,11 +38,9 @@ def get_config(arg: str | None = None):
     starts = (0, steps * 200 // 300, steps * 250 // 300, steps * 275 // 300)
   config.method = configs.section(
     type="mim.colormae",
-    variant=arg.variant,
+    dims=dict(variant=arg.variant),
     size=224,
-    decoder_width=512,
-    decoder_depth=8,
-    decoder_heads=16,
+    decoder_dims=dict(width=512, depth=8, heads=16),
     mask_ratio=0.75,
     norm_pix=True,
     colours=colours,

@@ -30,14 +30,9 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="mim.cropmae",
-    variant="Ti/4",
+    dims=dict(variant="Ti/4", width=96, depth=4, heads=4),
     size=48,
-    width=96,
-    depth=4,
-    heads=4,
-    decoder_width=64,
-    decoder_depth=2,
-    decoder_heads=4,
+    decoder_dims=dict(width=64, depth=2, heads=4),
     decoder_mlp=256,
     dropout=0.0,
     mask_ratio=0.985,

@@ -30,11 +30,9 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="mim.cropmae",
-    variant=arg.variant,
+    dims=dict(variant=arg.variant),
     size=224,
-    decoder_width=256,
-    decoder_depth=4,
-    decoder_heads=8,
+    decoder_dims=dict(width=256, depth=4, heads=8),
     dropout=0.1,
     mask_ratio=0.985,
     norm_pix=True,

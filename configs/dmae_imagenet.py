@@ -31,15 +31,13 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="distill.dmae",
-    variant=arg.variant,
+    dims=dict(variant=arg.variant),
     size=224,
-    decoder_width=512,
-    decoder_depth=8,
-    decoder_heads=16,
+    decoder_dims=dict(width=512, depth=8, heads=16),
     mask_ratio=arg.mask_ratio,
     norm_pix=False,
     teacher="",
-    teacher_variant="L/16",
+    teacher_dims=dict(variant="L/16"),
     student_blocks=(8,),
     teacher_blocks=(17,),
     distance="L1",

@@ -24,18 +24,11 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="mim.ijepa",
-    variant="Ti/4",
+    dims=dict(variant="Ti/4", width=96, depth=4, heads=4),
     size=32,
-    width=96,
-    depth=4,
-    heads=4,
-    predictor_width=48,
-    predictor_depth=2,
-    predictor_heads=4,
-    targets=2,
-    min_keep=4,
-    momentum=0.996,
-    momentum_steps=arg.steps,
+    predictor_dims=dict(width=48, depth=2, heads=4),
+    masks=dict(targets=2, min_keep=4),
+    target=dict(momentum=0.996, steps=arg.steps),
   )
   config.optim.update(name="adamw", lr=1e-3, b2=0.999, weight_decay=0.05)
   config.schedule.update(name="cosine", warmup_steps=150)

@@ -31,15 +31,11 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="mim.ijepa",
-    variant=arg.variant,
+    dims=dict(variant=arg.variant),
     size=224,
-    predictor_width=384,
-    predictor_depth=DEPTHS.get(arg.variant[0], 12),
-    targets=4,
-    context_tokens=112,
-    min_keep=10,
-    momentum=0.996,
-    momentum_steps=arg.epochs * IMAGES // arg.batch,
+    predictor_dims=dict(width=384, depth=DEPTHS.get(arg.variant[0], 12)),
+    masks=dict(targets=4, context_tokens=112, min_keep=10),
+    target=dict(momentum=0.996, steps=arg.epochs * IMAGES // arg.batch),
   )
   config.optim.update(
     name="adamw", lr=1e-3, b2=0.999, weight_decay=0.04, weight_decay_end=0.4

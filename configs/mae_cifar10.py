@@ -38,14 +38,9 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="mim.mae",
-    variant="Ti/4",
+    dims=dict(variant="Ti/4", width=96, depth=4, heads=4),
     size=32,
-    width=96,
-    depth=4,
-    heads=4,
-    decoder_width=48,
-    decoder_depth=1,
-    decoder_heads=4,
+    decoder_dims=dict(width=48, depth=1, heads=4),
     mask_ratio=0.75,
     norm_pix=arg.norm_pix,
   )

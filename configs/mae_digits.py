@@ -30,14 +30,9 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="mim.mae",
-    variant="Ti/4",
+    dims=dict(variant="Ti/4", width=64, depth=3, heads=2),
     size=32,
-    width=64,
-    depth=3,
-    heads=2,
-    decoder_width=48,
-    decoder_depth=2,
-    decoder_heads=2,
+    decoder_dims=dict(width=48, depth=2, heads=2),
     mask_ratio=0.6,
     norm_pix=False,
   )

@@ -36,11 +36,9 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="mim.mae",
-    variant=arg.variant,
+    dims=dict(variant=arg.variant),
     size=arg.size,
-    decoder_width=512,
-    decoder_depth=8,
-    decoder_heads=16,
+    decoder_dims=dict(width=512, depth=8, heads=16),
     mask_ratio=0.75,
     norm_pix=True,
   )

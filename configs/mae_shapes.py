@@ -25,14 +25,9 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="mim.mae",
-    variant="Ti/4",
+    dims=dict(variant="Ti/4", width=96, depth=4, heads=3),
     size=32,
-    width=96,
-    depth=4,
-    heads=3,
-    decoder_width=48,
-    decoder_depth=2,
-    decoder_heads=3,
+    decoder_dims=dict(width=48, depth=2, heads=3),
     mask_ratio=0.75,
     norm_pix=True,
   )

@@ -27,24 +27,17 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="distill.maskalign",
-    variant="Ti/4",
+    dims=dict(variant="Ti/4", width=128, depth=4, heads=4),
     size=32,
-    width=128,
-    depth=4,
-    heads=4,
     drop_path=0.0,
     teacher="",
     teacher_kind="dino",
-    teacher_variant="Ti/4",
-    teacher_width=128,
-    teacher_depth=4,
-    teacher_heads=4,
+    teacher_dims=dict(variant="Ti/4", width=128, depth=4, heads=4),
     mean=mean,
     std=std,
     mask_ratio=0.7,
-    fusion=arg.fusion,
+    alignment=dict(fusion=arg.fusion, layers="top3"),
     visible=arg.visible,
-    layers="top3",
   )
   config.optim.update(name="adamw", lr=1e-3, b2=0.95, weight_decay=0.05)
   config.schedule.update(name="cosine", warmup_steps=80)

@@ -32,15 +32,14 @@ def get_config(arg: str | None = None):
   same = arg.variant[0] == arg.teacher[0]
   config.method = configs.section(
     type="distill.maskalign",
-    variant=arg.variant,
+    dims=dict(variant=arg.variant),
     size=224,
     drop_path=0.2 if arg.variant.startswith("L") else 0.1,
     teacher="",
     teacher_kind="clip",
-    teacher_variant=arg.teacher,
+    teacher_dims=dict(variant=arg.teacher),
     mask_ratio=0.7,
-    fusion="linear" if same else "sum",
-    layers="top5",
+    alignment=dict(fusion="linear" if same else "sum", layers="top5"),
   )
   config.optim.update(
     name="adamw", lr=1.5e-4, lr_batch=256, b1=0.9, b2=0.95, weight_decay=0.05

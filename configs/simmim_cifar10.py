@@ -24,11 +24,8 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="mim.simmim",
-    variant="Ti/4",
+    backbone=dict(variant="Ti/4", width=128, depths=(4,), heads=(4,)),
     size=32,
-    width=128,
-    depths=(4,),
-    heads=(4,),
     square=arg.square,
     mask_ratio=0.6,
     all_pixels=arg.all_pixels,

@@ -33,7 +33,7 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="mim.simmim",
-    variant=arg.variant,
+    backbone=dict(variant=arg.variant),
     size=size,
     square=32,
     mask_ratio=0.6,

@@ -25,16 +25,11 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="supervised.finetune",
-    variant="Ti/4",
+    dims=dict(variant="Ti/4", width=128, depth=4, heads=4),
     size=32,
-    width=128,
-    depth=4,
-    heads=4,
     classes=10,
     drop_path=0.0,
-    mixup=0.0,
-    cutmix=0.0,
-    smoothing=0.0,
+    mixing=dict(mixup=0.0, cutmix=0.0, smoothing=0.0),
   )
   config.optim.update(name="adamw", lr=1e-3, b2=0.999, weight_decay=0.05)
   config.schedule.update(name="cosine", warmup_steps=100)

@@ -39,13 +39,12 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="video.videomae_v2",
-    variant=arg.variant,
+    dims=dict(variant=arg.variant),
     size=224,
     frames=16,
     tubelet=2,
-    decoder_depth=4,
-    mask_ratio=0.9,
-    decoder_ratio=0.5,
+    decoder_dims=dict(depth=4),
+    masks=dict(mask_ratio=0.9, decoder_ratio=0.5),
   )
   rate = (6e-4 if giant else 1e-3) * videos / 256
   config.optim.update(

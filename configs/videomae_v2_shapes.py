@@ -28,19 +28,12 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="video.videomae_v2",
-    variant="Ti/4",
+    dims=dict(variant="Ti/4", width=96, depth=4, heads=4),
     size=32,
     frames=8,
     tubelet=2,
-    width=96,
-    depth=4,
-    heads=4,
-    decoder_width=48,
-    decoder_depth=2,
-    decoder_heads=4,
-    mask_ratio=0.9,
-    mask=arg.mask,
-    decoder_ratio=arg.decoder_ratio,
+    decoder_dims=dict(width=48, depth=2, heads=4),
+    masks=dict(mask_ratio=0.9, mask=arg.mask, decoder_ratio=arg.decoder_ratio),
     mean=half,
     std=quarter,
   )

@@ -13,6 +13,7 @@ import tokenkit
 import jmim
 from jmim.core import errors
 from jmim.core import method as methods
+from jmim.core.settings import data as settings
 from jmim.data import augment
 from jmim.data import pipeline
 from jmim.data import sources
@@ -105,7 +106,7 @@ def test_images_are_seen_as_the_evaluation_sees_them(
   (batch,) = pipeline.evaluation_batches(source, spec)
   order = np.argsort(batch["index"])
   want = augment.normalise(
-    augment.Spec(mean=DATA["mean"], std=DATA["std"]), batch["image"][order]
+    settings.Data(mean=DATA["mean"], std=DATA["std"]), batch["image"][order]
   )
   with warnings.catch_warnings():
     warnings.simplefilter("error")

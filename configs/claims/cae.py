@@ -14,7 +14,8 @@ C. An attentive probe at least 2 points above a linear probe of the class token.
 
 from jmim.tools import claims
 
-RECIPE, CODES = "configs/cae_cifar10.py", "method.codebook={workdir:codes}"
+RECIPE = "configs/cae_cifar10.py"
+CODES = "method.tokenizer.codebook={workdir:codes}"
 RIGHT, GAP = "loss/token_accuracy", "loss/align_relative"
 NO_PROBE = ("evals.probe=None",)
 LEAN = (*NO_PROBE, "evals.cls=None", "evals.attentive=None")

@@ -2,8 +2,8 @@
 
 CIFAR-10, patch 4, MAE 96x4 / 48x1, 75 % hidden, 400 steps, each colour with
 the same seed and data. (The spectrum and clumping of the masks, claim A of the
-card, is exact statistics: tests/nn/test_noise.py.) k-NN on all 10,000 test
-images: with 2,000 chance alone moves a difference by more than a point.
+card, is exact statistics: tests/masks/test_coloured.py.) k-NN on all 10,000
+test images: with 2,000 chance alone moves a difference by more than a point.
 
 B. Held-out loss: red > green > white >= blue.
 C. Green represents about as well as white. The card: k-NN at most 0.5 points

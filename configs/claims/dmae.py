@@ -55,7 +55,11 @@ def lost(name: str):
 
 
 def get_claim() -> claims.Claim:
-  bigger = ("method.width=192", "method.depth=6", "method.heads=6")
+  bigger = (
+    "method.dims.width=192",
+    "method.dims.depth=6",
+    "method.dims.heads=6",
+  )
   head_only = (
     TEACHER,
     "init_from.path={workdir:plain}",

@@ -28,7 +28,11 @@ FAST = tuple(
 
 
 def get_claim() -> claims.Claim:
-  size = ("method.width=128", "method.depth=4", "method.heads=4")
+  size = (
+    "method.dims.width=128",
+    "method.dims.depth=4",
+    "method.dims.heads=4",
+  )
   lean = ("evals.probe=None",)
   plain = ("evals.probe.reference=False",)
   return claims.Claim(

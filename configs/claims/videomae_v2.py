@@ -19,7 +19,9 @@ import jax
 import jax.numpy as jnp
 
 from jmim.cost import flops
+from jmim.methods.parts import dual_masks
 from jmim.methods.video import videomae_v2
+from jmim.nn import sizes
 from jmim.tools import claims
 
 RECIPE, LOSS = "configs/videomae_v2_shapes.py:steps=1000", "loss/loss"
@@ -29,24 +31,17 @@ PROBE, FRESH = "probe/accuracy", "probe/untrained_accuracy"
 def decoder_flops(ratio: float) -> int:
   """Of one clip of the card: 8 frames of 32 pixels, patch 4."""
   m = videomae_v2.VideoMAE(
-    variant="Ti/4",
     size=32,
     frames=8,
-    width=96,
-    depth=4,
-    heads=4,
-    decoder_width=48,
-    decoder_depth=2,
-    decoder_heads=4,
-    decoder_ratio=ratio,
+    dims=sizes.Dims(variant="Ti/4", width=96, depth=4, heads=4),
+    decoder_dims=sizes.Blocks(width=48, depth=2, heads=4),
+    masks=dual_masks.Masks(decoder_ratio=ratio),
   )
-  k, wanted = m.counts
-  latent, ids = jnp.zeros((1, k, 96)), jnp.zeros((1, k), int)
-  places = jnp.zeros((1, wanted), int)
-  shapes = jax.eval_shape(
-    m.decoder.init, jax.random.key(0), latent, ids, places
-  )
-  return flops.count(m.decoder.apply, shapes, latent, ids, places)
+  visible, decoded = m.masks.counts(m.grid)
+  latent = jnp.zeros((1, visible, m.dims.size.width))
+  ids = jnp.zeros((1, visible), int), jnp.zeros((1, decoded), int)
+  shapes = jax.eval_shape(m.decoder.init, jax.random.key(0), latent, *ids)
+  return flops.count(m.decoder.apply, shapes, latent, *ids)
 
 
 def get_claim() -> claims.Claim:

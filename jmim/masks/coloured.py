@@ -41,9 +41,9 @@ def transfer(
   Args:
     colour: one of COLOURS.
     side: of the patterns.
-    red: sigma of red noise, in patches.
-    blue: sigma of blue noise.
-    green: weak and strong sigma of green and purple noise.
+    red: sigma of red noise [patches].
+    blue: sigma of blue noise [patches].
+    green: weak and strong sigma of green and purple noise [patches].
   """
   band = gaussian(side, green[0]) - gaussian(side, green[1])
   one = np.ones_like(band)
@@ -72,12 +72,24 @@ def ranks(x: jax.Array) -> jax.Array:
 
 def rescale(x: jax.Array) -> jax.Array:
   """[.., m, m] -> least 0 and greatest 1 in each pattern."""
-  low, high = (f(x, axis=(-2, -1), keepdims=True) for f in (jnp.min, jnp.max))
+  low = jnp.min(x, axis=(-2, -1), keepdims=True)
+  high = jnp.max(x, axis=(-2, -1), keepdims=True)
   return (x - low) / (high - low)
 
 
-def coloured(white: jax.Array, response: jax.Array, passes: int = 1):
-  """Patterns in [0, 1]: filtered `passes` times, by rank in between."""
+def coloured(
+  white: jax.Array, response: jax.Array, passes: int = 1
+) -> jax.Array:
+  """Patterns in [0, 1]: filtered `passes` times, by rank in between.
+
+  Args:
+    white: [.., m, m] uniform noise.
+    response: [m, m // 2 + 1] transfer function, see `transfer`.
+    passes: filterings; more than one sharpen the band.
+
+  Returns:
+    [.., m, m], least 0 and greatest 1 in each pattern.
+  """
   x = filtered(white, response)
   for _ in range(passes - 1):
     x = filtered(ranks(x), response)
@@ -88,12 +100,12 @@ def window(patterns: jax.Array, crop: jax.Array, side: int) -> jax.Array:
   """One crop and flip for all: [p, m, m] -> [p, side, side].
 
   Args:
-    patterns: noise.
+    patterns: [p, m, m] noise.
     crop: [4] int: top, left, mirror left-right, mirror top-bottom.
-    side: of the crop.
+    side: of the crop, at most m.
   """
-  top, left, mirror, upside = (crop[i] for i in range(4))
+  top, left, mirror, upside_down = (crop[i] for i in range(4))
   shape = (len(patterns), side, side)
   x = jax.lax.dynamic_slice(patterns, (0 * top, top, left), shape)
   x = jnp.where(mirror > 0, x[:, :, ::-1], x)
-  return jnp.where(upside > 0, x[:, ::-1], x)
+  return jnp.where(upside_down > 0, x[:, ::-1], x)

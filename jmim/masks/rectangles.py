@@ -4,15 +4,22 @@ Shapes are static: what varies in number is padded, with a `valid` beside it.
 Letters: b batch, t target blocks, h w grid, n = h w cells, k kept.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 TRIES = 20  # of I-JEPA, before a target may overlap the context
 
+Grid = tuple[int, int]
+Range = tuple[float, float]
 
-def block_size(u, grid, scale, aspect, xp=np):
-  """(height, width) of I-JEPA's blocks: one uniform u fixes both.
+
+def block_size(
+  u: Any, grid: Grid, scale: Range, aspect: Range, xp: Any = np
+) -> tuple[Any, Any]:
+  """(height, width) of I-JEPA's blocks, in patches: one uniform u fixes both.
 
   Args:
     u: in [0, 1); any shape.
@@ -20,37 +27,60 @@ def block_size(u, grid, scale, aspect, xp=np):
     scale: least and greatest area, as a share of the grid.
     aspect: least and greatest height / width.
     xp: numpy or jax.numpy.
+
+  Returns:
+    two float arrays of the shape of u; whole numbers.
   """
   mix = lambda r: r[0] + u * (r[1] - r[0])
   area, ratio = xp.floor(grid[0] * grid[1] * mix(scale)), mix(aspect)
-  high, wide = xp.round(xp.sqrt(area * ratio)), xp.round(xp.sqrt(area / ratio))
-  return xp.minimum(high, grid[0] - 1), xp.minimum(wide, grid[1] - 1)
+  height = xp.round(xp.sqrt(area * ratio))
+  width = xp.round(xp.sqrt(area / ratio))
+  return xp.minimum(height, grid[0] - 1), xp.minimum(width, grid[1] - 1)
 
 
-def most_cells(grid, scale, aspect) -> int:
+def most_cells(grid: Grid, scale: Range, aspect: Range) -> int:
   """Cells of the largest block that `block_size` can give."""
-  high, wide = block_size(np.linspace(0, 1, 4097), grid, scale, aspect)
-  return int((high * wide).max())
+  height, width = block_size(np.linspace(0, 1, 4097), grid, scale, aspect)
+  return int((height * width).max())
 
 
-def cells(corner: jax.Array, size, grid: tuple[int, int]) -> jax.Array:
-  """[.., n] bool: the cells of rectangles at corner [.., 2] (y, x)."""
+def cells(corner: jax.Array, size: Any, grid: Grid) -> jax.Array:
+  """The cells of rectangles.
+
+  Args:
+    corner: [.., 2] (y, x) of the first cell.
+    size: (height, width), two numbers or arrays [..].
+    grid: (h, w) in cells.
+
+  Returns:
+    [.., n] bool.
+  """
   yx = jnp.asarray(np.indices(grid).reshape(2, -1))
   y, x = (corner[..., i, None] for i in range(2))
-  high, wide = (jnp.asarray(s)[..., None] for s in size)
-  rows = (yx[0] >= y) & (yx[0] < y + high)
-  return rows & (yx[1] >= x) & (yx[1] < x + wide)
+  height, width = (jnp.asarray(s)[..., None] for s in size)
+  rows = (yx[0] >= y) & (yx[0] < y + height)
+  return rows & (yx[1] >= x) & (yx[1] < x + width)
 
 
-def corners(key: jax.Array, shape: tuple[int, ...], size, grid) -> jax.Array:
+def corners(
+  key: jax.Array, shape: tuple[int, ...], size: Any, grid: Grid
+) -> jax.Array:
   """[*shape, 2] uniform over 0 .. side - size - 1 (I-JEPA's excluded end)."""
-  room = jnp.stack([g - s for g, s in zip(grid, size, strict=True)])
+  choices = jnp.stack([g - s for g, s in zip(grid, size, strict=True)])
   u = jax.random.uniform(key, (*shape, 2))
-  return jnp.floor(u * room).astype(jnp.int32)
+  return jnp.floor(u * choices).astype(jnp.int32)
 
 
 def ids(inside: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
-  """The first k cells of [.., n] bool, ascending, and which are real."""
+  """The first k cells that are set, padded with others.
+
+  Args:
+    inside: [.., n] bool.
+    k: static length of the lists.
+
+  Returns:
+    [.., k] int32, ascending where real, and [.., k] bool, True = real.
+  """
   order = jnp.argsort(~inside, axis=-1, stable=True)[..., :k]
   count = inside.sum(-1, keepdims=True)
   return order.astype(jnp.int32), jnp.arange(k) < count
@@ -59,18 +89,28 @@ def ids(inside: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
 def multi_block(
   key: jax.Array,
   batch: int,
-  grid: tuple[int, int],
+  grid: Grid,
   targets: int,
-  target_scale: tuple[float, float],
-  target_aspect: tuple[float, float],
-  context_scale: tuple[float, float],
+  target_scale: Range,
+  target_aspect: Range,
+  context_scale: Range,
   min_keep: int,
 ) -> tuple[jax.Array, jax.Array]:
   """I-JEPA's masks: sizes drawn once per batch, places per image.
 
-  A context block loses the cells of all targets; a place that leaves at most
-  `min_keep` is drawn again, and after every 20 the last target still heeded
-  is no longer.
+  A context block loses the cells of all targets; a place where it keeps at
+  most `min_keep` is drawn again. After every `TRIES` places one target less,
+  from the last, is taken out of the context.
+
+  Args:
+    key: random key.
+    batch: b.
+    grid: (h, w) in patches.
+    targets: t.
+    target_scale: least and greatest area of a target, as a share of the grid.
+    target_aspect: least and greatest height / width of a target.
+    context_scale: least and greatest area of the (square) context block.
+    min_keep: cells of the context must exceed it.
 
   Returns:
     context [b, n] bool, targets [b, t, n] bool.
@@ -81,31 +121,40 @@ def multi_block(
   )
   target_size = size(k_t, target_scale, target_aspect)
   at = corners(k_at, (batch, targets), target_size, grid)
-  found = cells(at, target_size, grid)
-  size_c = size(k_c, context_scale, (1.0, 1.0))
-  at = corners(k_ac, (batch, targets + 1, TRIES), size_c, grid)
-  block = cells(at, size_c, grid)  # [b, stage, try, n]
-  taken = jnp.cumsum(found, axis=1) > 0  # by the first 1, 2, .. targets
-  none = jnp.zeros_like(taken[:, :1])
-  heeded = jnp.concatenate([taken[:, ::-1], none], axis=1)
-  left = (block & ~heeded[:, :, None]).reshape(batch, -1, block.shape[-1])
-  first = jnp.argmax(left.sum(-1) > min_keep, axis=1)
-  return jax.vmap(lambda rows, i: rows[i])(left, first), found
+  target_cells = cells(at, target_size, grid)
+  context_size = size(k_c, context_scale, (1.0, 1.0))
+  at = corners(k_ac, (batch, targets + 1, TRIES), context_size, grid)
+  block = cells(at, context_size, grid)  # [b, stage, try, n]
+  # What is taken out at each stage: the union of all targets, of all but the
+  # last, .., of none.
+  unions = jnp.cumsum(target_cells, axis=1) > 0  # of the first 1, 2, .. t
+  none = jnp.zeros_like(unions[:, :1])
+  removed = jnp.concatenate([unions[:, ::-1], none], axis=1)
+  context = (block & ~removed[:, :, None]).reshape(batch, -1, block.shape[-1])
+  first = jnp.argmax(context.sum(-1) > min_keep, axis=1)
+  return jax.vmap(lambda rows, i: rows[i])(context, first), target_cells
 
 
 def block_wise(
   key: jax.Array,
-  grid: tuple[int, int],
+  grid: Grid,
   masked: int,
   min_area: int = 16,
   aspect: float = 0.3,
 ) -> jax.Array:
   """[n] bool with exactly `masked` cells set, rectangle by rectangle (CAE).
 
-  Area uniform between `min_area` and what is missing, aspect log-uniform in
-  (aspect, 1 / aspect); a rectangle counts if it adds a cell and not too many.
-  `min_area` is at most a quarter of `masked`: on a small grid hardly any
-  rectangle of 16 cells fits.
+  Area uniform between `min_area` and the number still missing, aspect
+  log-uniform in (aspect, 1 / aspect); a rectangle counts if it adds at least
+  one cell and no more than are missing.
+
+  Args:
+    key: random key.
+    grid: (h, w) in patches.
+    masked: cells to set.
+    min_area: of a rectangle; at most a quarter of `masked`, since on a small
+      grid hardly any rectangle of 16 cells fits.
+    aspect: least height / width.
   """
   h, w = grid
   min_area = min(min_area, masked // 4)
@@ -120,17 +169,18 @@ def block_wise(
       jax.random.uniform(k_aspect, (), minval=log[0], maxval=log[1])
     )
     size = jnp.round(jnp.sqrt(jnp.stack([area * ratio, area / ratio])))
-    room = jnp.asarray(grid) - size  # >= 1 where the rectangle may be
-    place = jnp.floor(jax.random.uniform(k_place, (2,)) * (room + 1))
+    slack = jnp.asarray(grid) - size
+    place = jnp.floor(jax.random.uniform(k_place, (2,)) * (slack + 1))
     new = mask | cells(place, size, grid)
     added = new.sum() - mask.sum()
-    fits = (room > 0).all() & (added > 0) & (added <= missing)
+    # The authors want h < H and w < W.
+    fits = (slack > 0).all() & (added > 0) & (added <= missing)
     return key, jnp.where(fits, new, mask)
 
   start = (key, jnp.zeros(h * w, bool))
   return jax.lax.while_loop(lambda s: s[1].sum() < masked, attempt, start)[1]
 
 
-def scattered(key: jax.Array, grid: tuple[int, int], masked: int) -> jax.Array:
+def scattered(key: jax.Array, grid: Grid, masked: int) -> jax.Array:
   """[n] bool with `masked` cells set at random."""
   return jax.random.permutation(key, jnp.arange(grid[0] * grid[1])) < masked

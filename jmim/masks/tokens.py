@@ -119,12 +119,12 @@ def restore(kept: jax.Array, fill: jax.Array, mask: Mask) -> jax.Array:
 def fill_up(
   x: jax.Array, valid: jax.Array | None, multiple: int
 ) -> tuple[jax.Array, jax.Array | None]:
-  """Tokens that nothing attends to, up to a multiple.
+  """Appends tokens that nothing attends to, up to a multiple.
 
   Args:
     x: [b, t, d].
     valid: [b, t] bool, True = may be attended to; None: all may.
-    multiple: that the number of tokens shall divide by.
+    multiple: of which the number of tokens becomes one.
 
   Returns:
     [b, t + more, d] with zeros at the end, and which may be attended to.

@@ -2,15 +2,41 @@
 
 from collections.abc import Callable
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from jmim.core import method
 from jmim.nn import patch as patching
 
+Encode = Callable[..., dict[str, jax.Array]]
+
+
+def encoder(
+  net: nn.Module,
+  params: Callable[[method.Weights], method.Tree] = (
+    lambda weights: weights.params["main"]["encoder"]
+  ),
+) -> Encode:
+  """`encode` of a network on whole images, nothing masked.
+
+  Args:
+    net: a `ViT`, or what is called like one.
+    params: its parameters among all weights.
+
+  Returns:
+    (weights, batch, taps=()) -> the network's outputs.
+  """
+
+  def encode(weights, batch, taps=()):
+    variables = {"params": params(weights)}
+    return net.apply(variables, batch["image"], taps=taps)
+
+  return encode
+
 
 def vit(
-  encode: Callable[..., dict[str, jax.Array]],
+  encode: Encode,
   grid: tuple[int, int],
   cls: bool = True,
   registers: int = 0,

@@ -34,6 +34,11 @@ SIZES = {
   "XL": Size(width=1152, depth=28, heads=16),
   "G": Size(width=1408, depth=40, heads=16),
 }
+# Chen et al. 2023 (CAE): the small ones have more heads.
+TWELVE_HEADS = SIZES | {
+  "Ti": Size(width=192, depth=12, heads=12),
+  "S": Size(width=384, depth=12, heads=12),
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,8 +58,14 @@ class Dims:
   @property
   def size(self) -> Size:
     """The variant's size with the overrides."""
+    return self.size_in(SIZES)
+
+  def size_in(self, sizes: Mapping[str, Size]) -> Size:
+    """As `size`, of a paper with another table of variants."""
     names = ("width", "depth", "heads", "mlp_ratio")
-    return override(parse(self.variant)[0], **{k: vars(self)[k] for k in names})
+    return override(
+      parse(self.variant, sizes)[0], **{k: vars(self)[k] for k in names}
+    )
 
   @property
   def patch(self) -> int:
@@ -65,28 +76,53 @@ class Dims:
     """(h, w) in patches of an image of that side."""
     return (side // self.patch,) * 2
 
-  def check(self, side: int, table: bool = True) -> None:
-    """Raises ValueError where a ViT on images of that side cannot be built."""
-    check(self.size, side, self.patch, table=table)
+  def check(self, side: int, table: bool = True, prefix: str = "") -> None:
+    """Raises ValueError where a ViT on images of that side cannot be built.
+
+    See `check` for `table` and `prefix`.
+    """
+    check(self.size, side, self.patch, prefix=prefix, table=table)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Blocks:
   """Blocks that follow an encoder: a decoder, a predictor."""
 
-  width: int = field.value(512, "width", low=4)
+  width: int = field.value(512, "width; 0: follows from the encoder", low=0)
   depth: int = field.value(8, "blocks", low=0)
-  heads: int = field.value(16, "attention heads", low=1)
+  heads: int = field.value(
+    16, "attention heads; 0: follow from the encoder", low=0
+  )
 
-  def size(self, mlp_ratio: float = 4.0) -> Size:
-    """As a transformer's size; its MLPs are `mlp_ratio` times as wide."""
+  def size(self, mlp_ratio: float = 4.0, encoder: Size | None = None) -> Size:
+    """As a transformer's size.
+
+    Args:
+      mlp_ratio: hidden width of the MLPs over the width.
+      encoder: its width and heads hold where those here are 0.
+
+    Raises:
+      ValueError: 0, and no encoder.
+    """
+    if not encoder and not (self.width and self.heads):
+      raise ValueError("width or heads 0: there is no encoder to follow")
     return Size(
-      width=self.width, depth=self.depth, heads=self.heads, mlp_ratio=mlp_ratio
+      width=self.width or encoder.width,
+      depth=self.depth,
+      heads=self.heads or encoder.heads,
+      mlp_ratio=mlp_ratio,
     )
 
-  def check(self, prefix: str = "decoder_") -> None:
-    """Raises ValueError where they cannot be built; they have a table."""
-    check(self.size(), side=1, patch=1, prefix=prefix)
+  def check(
+    self,
+    prefix: str = "decoder_",
+    encoder: Size | None = None,
+    table: bool = True,
+  ) -> None:
+    """Raises ValueError where they cannot be built; see `size` and `check`."""
+    check(
+      self.size(encoder=encoder), side=1, patch=1, prefix=prefix, table=table
+    )
 
 
 def parse(

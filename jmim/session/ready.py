@@ -83,7 +83,7 @@ def prepare(session: sessions.Session) -> Ready:
   weights.check_trainable(session.keeper.store)
   batches, program = restore.begin(session)
   if session.parts.evaluators:  # or their first error would come after hours
-    pipeline.look(
+    pipeline.check_example(
       session.parts.sources["eval"], session.parts.spec, training=False
     )
   point = _resume(session, program, batches)

@@ -32,7 +32,6 @@ from jmim.data import sources
 from jmim.data import views
 from jmim.data import worker
 from jmim.session import build
-from jmim.session import checks
 from jmim.tools import cli
 from jmim.tools import decode_race
 
@@ -150,8 +149,7 @@ def _subject(
   if flags.config:
     config = configs.override(configs.load(flags.config), overrides)
     validate.validate(config)
-    checks.check_data(config.data)
-    spec = build.make_specs(config)[0]
+    spec = build.make_spec(config)
     source = build.make_sources(config)["train"]
   else:
     source = sources.ArraySource({"image": files})

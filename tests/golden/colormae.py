@@ -8,41 +8,45 @@ made from theirs, filters and patterns from the white noise.
 import jax
 import jax.numpy as jnp
 
-from jmim.masks import coloured as noise
+from jmim.masks import coloured
 from jmim.methods.mim import colormae
+from jmim.nn import sizes
 
 SKIPPED = {}
 
 
-def run(case):
-  config = case.config
-  m = colormae.ColorMAE(
-    variant="Ti/4",
+def method(config):
+  return colormae.ColorMAE(
     size=4 * config["window"],
+    dims=sizes.Dims(variant="Ti/4"),
     mask_ratio=config["mask_ratio"],
     pattern_size=config["pattern_size"],
-    sigma_red=config["sigma_red"],
-    sigma_blue=config["sigma_blue"],
+    sigma_red=float(config["sigma_red"]),
+    sigma_blue=float(config["sigma_blue"]),
     sigma_green=tuple(config["sigma_green"]),
     patterns=config["patterns"],
   )
-  m.inputs()
-  white, found = jnp.asarray(case.inputs["white"]), {}
+
+
+def run(case):
+  config = case.config
+  m = method(config)
+  m.inputs()  # checks that the case fits together
+  white, crop = (jnp.asarray(case.inputs[name]) for name in ("white", "crop"))
+  outputs = {}
   for colour in sorted({name.split("/")[0] for name in case.outputs}):
-    mine = jax.jit(noise.filtered)(white, m.response(colour))
-    theirs = jnp.asarray(case.outputs[f"{colour}/pattern"])
-    crop = jnp.asarray(case.inputs["crop"])
-    windows = noise.window(theirs, crop, config["window"])
-    index = jnp.arange(config["batch"]) % config["patterns"]
-    windows = windows[index]
+    filtered = jax.jit(coloured.filtered)(white, m.response(colour))
+    patterns = jnp.asarray(case.outputs[f"{colour}/pattern"])
+    windows = coloured.window(patterns, crop, config["window"])
+    windows = windows[jnp.arange(config["batch"]) % config["patterns"]]
     mask = m.mask({"noise": -windows.reshape(len(windows), -1)})
     top = windows.max((1, 2), keepdims=True)
-    found |= {
-      f"{colour}/filtered": mine,
-      f"{colour}/pattern": noise.rescale(mine),
+    outputs |= {
+      f"{colour}/filtered": filtered,
+      f"{colour}/pattern": coloured.rescale(filtered),
       f"{colour}/windows": windows / top,
       f"{colour}/mask": mask.mask,
       f"{colour}/ids_keep": mask.keep,
       f"{colour}/ids_restore": mask.restore,
     }
-  return found
+  return outputs

@@ -1,35 +1,41 @@
 """DMAE (UCSC-VLAA/DMAE): one distillation step."""
 
-import einops
+import golden_kit
 import jax
 import jax.numpy as jnp
 
-from jmim.convert import table
 from jmim.convert.tables import dmae as convert
+from jmim.core import method as methods
 from jmim.methods.distill import dmae
+from jmim.nn import sizes
 
 SKIPPED = {}
 
 
+def encoder(config, patch):
+  return sizes.Dims(
+    variant=f"Ti/{patch}",
+    width=config["embed_dim"],
+    depth=config["depth"],
+    heads=config["num_heads"],
+    mlp_ratio=float(config.get("mlp_ratio", 4)),
+  )
+
+
 def method(config):
-  s, t = config["student"], config["teacher"]
-  assert config["layernorm_eps"] == 1e-6
+  assert config["layernorm_eps"] == 1e-6  # a constant of the networks
+  student, patch = config["student"], config["patch_size"]
   return dmae.DMAE(
-    variant=f"Ti/{config['patch_size']}",
     size=config["img_size"],
-    width=s["embed_dim"],
-    depth=s["depth"],
-    heads=s["num_heads"],
-    mlp_ratio=4.0,
-    decoder_width=s["decoder_embed_dim"],
-    decoder_depth=s["decoder_depth"],
-    decoder_heads=s["decoder_num_heads"],
+    dims=encoder(student, patch),
+    decoder_dims=sizes.Blocks(
+      width=student["decoder_embed_dim"],
+      depth=student["decoder_depth"],
+      heads=student["decoder_num_heads"],
+    ),
     mask_ratio=config["mask_ratio"],
     norm_pix=config["norm_pix_loss"],
-    teacher_variant=f"Ti/{config['patch_size']}",
-    teacher_width=t["embed_dim"],
-    teacher_depth=t["depth"],
-    teacher_heads=t["num_heads"],
+    teacher_dims=encoder(config["teacher"], patch),
     student_blocks=tuple(config["student_aligned_blocks_0based"]),
     teacher_blocks=tuple(config["teacher_aligned_blocks_0based"]),
     distance=config["distance"],
@@ -40,36 +46,28 @@ def method(config):
 def run(case):
   m = method(case.config)
   m.inputs()  # checks that the case fits together
-  part = lambda p: {
-    k.removeprefix(p): v for k, v in case.params.items() if k.startswith(p)
-  }
   names = convert.student(m)
-  params = {"main": table.import_tree(names, part("student/"))}
-  teacher = table.import_tree(convert.teacher(m), part("teacher/"))
-  consts = {"teacher": teacher}
-  image = einops.rearrange(case.inputs["imgs"], "b c h w -> b h w c")
-  batch = {"image": jnp.asarray(image)}
+  batch = {"image": golden_kit.images(case.inputs["imgs"])}
+  student = golden_kit.below(case.params, "student/")
+  params = golden_kit.import_main(m, names, student, batch)
+  like = jax.eval_shape(m.consts()["teacher"].init, jax.random.key(0))
+  teacher = golden_kit.below(case.params, "teacher/")
+  teacher = golden_kit.import_tree(convert.teacher(m), teacher, like)
   draws = {"noise": jnp.asarray(case.inputs["noise"])}
-
-  def loss_of(params):
-    return m.loss("main", params, {}, consts, batch, draws, 0)[0]
-
-  loss, grads = jax.jit(jax.value_and_grad(loss_of))(params)
-  out = jax.jit(lambda p: m.losses(p, consts, batch, draws))(params)
-  theirs = table.export_tree(names, grads["main"], constants=False)
-  found = {
+  weights = methods.Weights(params, {}, {"teacher": teacher})
+  (loss, _), grads = golden_kit.loss_and_grads(m, weights, batch, draws)
+  out = jax.jit(m.losses)(weights, batch, draws)
+  outputs = {
     "ids_keep": out["mask"].keep,
     "ids_restore": out["mask"].restore,
     "mask": out["mask"].mask,
     "pred": out["pred"],
     "loss_recon": out["recon"],
     "loss_total": loss,
+    **golden_kit.named_grads(case, names, grads),
   }
-  for i, (student, teacher) in enumerate(out["pairs"]):
-    found[f"student_feat{i}"] = student
-    found[f"teacher_feat{i}"] = teacher
-    found[f"loss_distill{i}"] = out["distill"][i]
-  for name in case.outputs:
-    if name.startswith("grad/"):
-      found[name] = theirs[name.removeprefix("grad/")]
-  return found
+  for i, (of_student, of_teacher) in enumerate(out["pairs"]):
+    outputs[f"student_feat{i}"] = of_student
+    outputs[f"teacher_feat{i}"] = of_teacher
+    outputs[f"loss_distill{i}"] = out["distill"][i]
+  return outputs

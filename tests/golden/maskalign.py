@@ -1,13 +1,16 @@
 """MaskAlign (OpenDriveLab/maskalign) with a CLIP teacher."""
 
-import einops
+import golden_kit
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jmim.convert import pieces
-from jmim.convert import table
 from jmim.convert.tables import maskalign as convert
+from jmim.core import method as methods
 from jmim.methods.distill import maskalign
+from jmim.methods.parts import alignment
+from jmim.nn import sizes
 
 SKIPPED = {}
 # The authors' names of the heads.
@@ -21,62 +24,67 @@ HEADS = {
 
 def method(config):
   s, t = config["student"], config["teacher"]
+  # Constants of the networks.
   assert s["layernorm_eps"] == 1e-6 and t["layernorm_eps"] == 1e-5
-  assert t["mlp"] == 4 * t["hidden"] and "quick_gelu" in t["act"]
+  assert "quick_gelu" in t["act"]
+  variant = f"Ti/{config['patch_size']}"
   return maskalign.MaskAlign(
-    variant=f"Ti/{config['patch_size']}",
     size=config["img_size"],
-    width=s["embed_dim"],
-    depth=s["depth"],
-    heads=s["heads"],
+    dims=sizes.Dims(
+      variant=variant,
+      width=s["embed_dim"],
+      depth=s["depth"],
+      heads=s["heads"],
+      mlp_ratio=float(s.get("mlp_ratio", 4)),
+    ),
     drop_path=0.0,
     teacher_kind="clip",
-    teacher_variant=f"Ti/{config['patch_size']}",
-    teacher_width=t["hidden"],
-    teacher_depth=t["depth"],
-    teacher_heads=t["heads"],
+    teacher_dims=sizes.Dims(
+      variant=variant,
+      width=t["hidden"],
+      depth=t["depth"],
+      heads=t["heads"],
+      mlp_ratio=t["mlp"] / t["hidden"],
+    ),
     mask_ratio=config["mask_ratio"],
     visible=config["mask_type"],
-    fusion=config["fusion_type"],
-    head=HEADS[config["head_type"]],
-    layers=config["loss_weights"],
-    target=config["target_norm"],
-    distance=config["loss_type"],
+    alignment=alignment.Alignment(
+      fusion=config["fusion_type"],
+      head=HEADS[config["head_type"]],
+      layers=config["loss_weights"],
+      target=config["target_norm"] or "none",
+      distance=config["loss_type"],
+    ),
   )
 
 
 def run(case):
   m = method(case.config)
-  m.inputs()
+  m.inputs()  # checks that the case fits together
   clip = {k: v for k, v in case.params.items() if k.startswith("clip_model.")}
-  own = {k: v for k, v in case.params.items() if k not in clip}
+  student = {k: v for k, v in case.params.items() if k not in clip}
   names = convert.student(m)
-  params = {"main": table.import_tree(names, own)}
-  consts = {"teacher": table.import_tree(pieces.clip(m.guide.patch), clip)}
-  image = einops.rearrange(case.inputs["imgs"], "b c h w -> b h w c")
-  batch = {"image": jnp.asarray(image)}
+  batch = {"image": golden_kit.images(case.inputs["imgs"])}
+  params = golden_kit.import_main(m, names, student, batch)
+  like = jax.eval_shape(m.guide.init, jax.random.key(0))
+  teacher = golden_kit.import_tree(pieces.clip(m.guide.patch), clip, like)
   (noise,) = (v for k, v in case.inputs.items() if k.endswith("noise"))
   draws = {"noise": jnp.asarray(noise)}
-
-  def loss_of(params):
-    return m.loss("main", params, {}, consts, batch, draws, 0)[0]
-
-  loss, grads = jax.jit(jax.value_and_grad(loss_of))(params)
-  out = jax.jit(lambda p: m.forward(p, consts, batch, draws))(params)
-  theirs = table.export_tree(names, grads["main"], constants=False)
-  found = {
+  weights = methods.Weights(params, {}, {"teacher": teacher})
+  (loss, _), grads = golden_kit.loss_and_grads(m, weights, batch, draws)
+  rows = np.arange(m.guide.size.depth)
+  out = jax.jit(lambda w: m.forward(w, batch, draws, rows))(weights)
+  outputs = {
     "ids_keep": out["mask"].keep,
     "loss": loss,
     "importance": out["importance"],
     "teacher_hidden0": out["embedded"],
+    **golden_kit.named_grads(case, names, grads),
   }
   for i, (x, y, t) in enumerate(
     zip(out["x"], out["y"], out["block"], strict=True)
   ):
-    found[f"student{i}"] = x
-    found[f"teacher{i}"] = y
-    found[f"teacher_hidden{i + 1}"] = t
-  for name in case.outputs:
-    if name.startswith("grad/"):
-      found[name] = theirs[name.removeprefix("grad/")]
-  return {k: v for k, v in found.items() if k in case.outputs}
+    outputs[f"student{i}"] = x
+    outputs[f"teacher{i}"] = y
+    outputs[f"teacher_hidden{i + 1}"] = t
+  return {k: v for k, v in outputs.items() if k in case.outputs}

@@ -32,13 +32,13 @@ def test_the_blur_is_the_periodic_convolution_with_the_kernel(white):
   x = np.arange(-6, 7)  # int(4 * 1.5 + 0.5) = 6
   kernel = np.exp(-0.5 * (x / 1.5) ** 2)
   kernel /= kernel.sum()
-  wanted = np.asarray(white, np.float64)
+  expected = np.asarray(white, np.float64)
   for axis in (1, 2):
-    wanted = sum(
-      k * np.roll(wanted, i, axis) for i, k in zip(x, kernel, strict=True)
+    expected = sum(
+      k * np.roll(expected, i, axis) for i, k in zip(x, kernel, strict=True)
     )
-  found = noise.filtered(white, noise.transfer("red", M, red=1.5))
-  np.testing.assert_allclose(found, wanted, atol=1e-5)
+  blurred = noise.filtered(white, noise.transfer("red", M, red=1.5))
+  np.testing.assert_allclose(blurred, expected, atol=1e-5)
 
 
 def test_extreme_widths(white):
@@ -69,11 +69,11 @@ def test_patterns_fill_0_to_1_and_passes_sharpen_the_band(white, passes):
 
 def test_window_crops_and_flips(white):
   plain = np.asarray(white)[:, 2 : 2 + G, 7 : 7 + G]
-  for mirror, upside in np.ndindex(2, 2):
-    crop = jnp.asarray([2, 7, mirror, upside])
-    wanted = plain[:, ::-1] if upside else plain
-    wanted = wanted[:, :, ::-1] if mirror else wanted
-    np.testing.assert_array_equal(noise.window(white, crop, G), wanted)
+  for mirror, upside_down in np.ndindex(2, 2):
+    crop = jnp.asarray([2, 7, mirror, upside_down])
+    expected = plain[:, ::-1] if upside_down else plain
+    expected = expected[:, :, ::-1] if mirror else expected
+    np.testing.assert_array_equal(noise.window(white, crop, G), expected)
 
 
 @functools.cache
@@ -97,16 +97,16 @@ def masks(colour, n=600):
 )
 def test_spectrum_and_clumping_of_the_masks(colour, shares, distance):
   """Claim A of the card, with its tolerances."""
-  found = masks(colour)
-  assert (found.sum((1, 2)) == G * G - 49).all()
-  power = np.abs(np.fft.fft2(found - found.mean((1, 2), keepdims=True))) ** 2
+  drawn = masks(colour)
+  assert (drawn.sum((1, 2)) == G * G - 49).all()
+  power = np.abs(np.fft.fft2(drawn - drawn.mean((1, 2), keepdims=True))) ** 2
   f = np.hypot(*np.meshgrid(np.fft.fftfreq(G), np.fft.fftfreq(G)))
   edges = [(f > 0) & (f < 0.15), (f >= 0.15) & (f < 0.35), f >= 0.35]
   total = power.sum()
   for band, share in zip(edges, shares, strict=True):
     assert abs(power[:, band].sum() / total - share) < 0.02
-  gaps = [
+  distances = [
     cv2.distanceTransform(m.astype(np.uint8), cv2.DIST_L2, 5)[m == 1]
-    for m in found
+    for m in drawn
   ]
-  assert abs(np.concatenate(gaps).mean() - distance) < 0.05
+  assert abs(np.concatenate(distances).mean() - distance) < 0.05

@@ -1,5 +1,6 @@
 import dataclasses
 
+import cv2
 import hypothesis
 import jax
 import jax.numpy as jnp
@@ -38,6 +39,9 @@ def _equal(a, b):
   [
     (100, 0.9, 9),
     (196, 0.75, 49),
+    (196, 0.95, 9),
+    (196, 0.98, 3),
+    (196, 0.985, 2),
     (196, 0.6, 78),
     (256, 0.75, 64),
     (50, 0.8, 9),
@@ -130,6 +134,41 @@ def test_booleans_of_another_count_are_made_to_fit():
   found = _from_booleans(masked, keep=2)
   np.testing.assert_array_equal(found.keep, [[1, 2], [2, 0]])
   np.testing.assert_array_equal(found.mask, [[1, 0, 0, 1, 1], [0, 1, 0, 1, 1]])
+
+
+@pytest.mark.parametrize(
+  "size, square, patch, hidden", [(192, 32, 4, 22), (224, 32, 16, 30)]
+)
+def test_the_mask_has_whole_squares_and_exactly_the_ceiling(
+  size, square, patch, hidden
+):
+  scores = jax.random.uniform(
+    jax.random.key(0), (5, size // square, size // square)
+  )
+  mask = masking.squares(scores, 0.6, (size // patch,) * 2)
+  per = square // patch
+  cells = np.asarray(mask).reshape(5, size // square, per, size // square, per)
+  assert (cells == cells[:, :, :1, :, :1]).all()
+  assert (cells[:, :, 0, :, 0].sum((1, 2)) == hidden).all()
+
+
+@pytest.mark.parametrize(
+  "size, square, mean",
+  [
+    (192, 32, 15.2),
+    (192, 16, 7.2),
+    (192, 8, 3.7),
+    (192, 4, 2.1),
+    (192, 64, 36.2),
+    (32, 8, 4.6),
+  ],
+)
+def test_average_distance_to_the_nearest_visible_pixel(size, square, mean):
+  rng, side = np.random.default_rng(0), size // square
+  scores = jnp.asarray(rng.random((200, side, side), np.float32))
+  masks = np.asarray(masking.squares(scores, 0.6, (size, size)), np.uint8)
+  distance = [cv2.distanceTransform(m, cv2.DIST_L2, 5)[m == 1] for m in masks]
+  assert abs(np.concatenate(distance).mean() - mean) < max(0.3, 0.03 * mean)
 
 
 def test_masked_mean_counts_masked_values_over_the_whole_batch():

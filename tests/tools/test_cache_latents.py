@@ -180,7 +180,7 @@ def test_a_second_stage_trains_on_them_and_samples_images(made, tmp_path):
   train.run(config, tmp_path / "dit")
   losses = [x["loss"] for x in tinyrun.lines(tmp_path / "dit") if "loss" in x]
   assert len(losses) == 2 and np.isfinite(losses).all()
-  sample.sample(config, tmp_path / "dit")
+  sample.run(config, tmp_path / "dit")
   (part,) = (tmp_path / "dit" / "samples").glob("*/part_00000.npz")
   with np.load(part) as stored:
     images = stored["image"]
@@ -235,7 +235,7 @@ def test_codes_are_tokens_of_a_data_set(made, tmp_path):
   train.run(config, tmp_path / "mdm")
   found = {k: v for x in tinyrun.lines(tmp_path / "mdm") for k, v in x.items()}
   assert found["perplexity/calls"] == 8 and found["perplexity/entropy"] > 0
-  sample.sample(config, tmp_path / "mdm")
+  sample.run(config, tmp_path / "mdm")
   (part,) = (tmp_path / "mdm" / "samples").glob("*/part_00000.npz")
   with np.load(part) as stored:
     tokens = stored["tokens"]

@@ -53,156 +53,140 @@ LAYERS = {"none": 0, "fc-1layer": 1, "mlp-1layer": 2}
 class DMAE(mae.MAE):
   """Masked autoencoder that copies features of a larger one."""
 
-  norm_pix: bool = field.value(False, "normalise each target patch")
-  teacher: str = field.value("", "path of the teacher encoder (.npz)")
+  norm_pix: bool = field.redefault(mae.MAE, "norm_pix", False)
+  teacher: str = field.value("", "path of the teacher's encoder (.npz)")
   teacher_sha256: str = field.value("", "hash of that file; empty: any")
-  teacher_variant: str = field.value("L/16", "teacher size / patch side")
-  teacher_width: int = field.value(0, "teacher width; 0: that of variant")
-  teacher_depth: int = field.value(0, "teacher blocks; 0: those of variant")
-  teacher_heads: int = field.value(0, "teacher heads; 0: those of variant")
-  student_blocks: tuple = field.value((8,), "blocks that learn, from 0")
-  teacher_blocks: tuple = field.value((17,), "blocks they copy, from 0")
+  teacher_dims: sizes.Dims = field.part(
+    sizes.Dims, "encoder of the teacher", was="teacher_{}", variant="L/16"
+  )
+  student_blocks: tuple = field.value((8,), "student blocks that learn, from 0")
+  teacher_blocks: tuple = field.value((17,), "teacher blocks copied, from 0")
   distance: str = field.value(
-    "L1", "between the features", choices=("L1", "L2")
+    "L1", "distance between the features", choices=("L1", "L2")
   )
   projection: str = field.value(
-    "fc-1layer", "student to teacher width", choices=tuple(LAYERS)
+    "fc-1layer", "map from student to teacher width", choices=tuple(LAYERS)
   )
-  weight: float = field.value(1.0, "of the distillation losses", low=0.0)
+  weight: float = field.value(1.0, "weight of the distillation", low=0.0)
 
   @classmethod
   def tiny(cls) -> "DMAE":
     """The tiny MAE with a teacher of three blocks."""
-    small = {k: v for k, v in vars(mae.MAE.tiny()).items() if k != "norm_pix"}
-    return cls(
-      **small,
-      teacher_variant="Ti/4",
-      teacher_width=48,
-      teacher_depth=3,
-      teacher_heads=4,
+    return dataclasses.replace(
+      super().tiny(),
+      teacher_dims=sizes.Dims(variant="Ti/4", width=48, depth=3, heads=4),
       student_blocks=(0,),
       teacher_blocks=(1,),
     )
 
   @property
-  def teacher_size(self) -> sizes.Size:
-    """The teacher's size with the overrides."""
-    return sizes.custom(
-      self.teacher_variant,
-      width=self.teacher_width,
-      depth=self.teacher_depth,
-      heads=self.teacher_heads,
-    )
-
-  @property
   def teacher_encoder(self) -> vit.ViT:
-    """The whole encoder; `features` runs only what it needs."""
-    return vit.ViT(
-      size=self.teacher_size, patch=self.patch, grid=self.grid, rt=self.rt
-    )
+    """The whole encoder; `teacher_features` runs only what it needs."""
+    return vit.build(self.teacher_dims, self.size, rt=self.rt)
 
   @property
   def head(self) -> adapters.Projection:
     """P, one per pair."""
-    layers = LAYERS[self.projection]
-    return adapters.Projection(self.teacher_size.width, layers, self.rt)
+    width = self.teacher_dims.size.width
+    return adapters.Projection(width, LAYERS[self.projection], self.rt)
 
-  def inputs(self):
+  def inputs(self) -> dict[str, method.Input]:
     """Normalised images [size, size, channels]."""
-    sizes.check(self.teacher_size, self.size, self.patch, "teacher_")
-    self._check_pairs()
-    return super().inputs()
-
-  def _check_pairs(self):
-    pairs, (student, teacher) = (
-      self._pairs,
-      (
-        self.encoder_size,
-        self.teacher_size,
-      ),
-    )
-    if sizes.parse(self.teacher_variant)[1] != self.patch:
+    student, teacher = self.dims.size, self.teacher_dims.size
+    self.teacher_dims.check(self.size, prefix="teacher_")
+    if self.teacher_dims.patch != self.dims.patch:
       raise ValueError(
-        f"teacher_variant {self.teacher_variant} and variant {self.variant} "
-        "have different patches"
+        f"teacher_dims: patch {self.teacher_dims.patch} for {self.dims.patch}"
       )
     if len(self.student_blocks) != len(self.teacher_blocks):
       raise ValueError(
         f"{len(self.student_blocks)} student_blocks and "
         f"{len(self.teacher_blocks)} teacher_blocks"
       )
-    for name, block, size in (
-      *(("student_blocks", s, student) for s, _ in pairs),
-      *(("teacher_blocks", t, teacher) for _, t in pairs),
-    ):
-      if not 0 <= block < size.depth:
-        raise ValueError(f"{name}: {block} of {size.depth} blocks")
+    depths = {"student_blocks": student.depth, "teacher_blocks": teacher.depth}
+    for name, depth in depths.items():
+      for block in getattr(self, name):
+        if not 0 <= block < depth:
+          raise ValueError(f"{name}: {block} of {depth} blocks")
     if self.projection == "none" and student.width != teacher.width:
       raise ValueError(
-        f"projection 'none' with width {student.width} and teacher_width "
-        f"{teacher.width}"
+        f"projection 'none' between widths {student.width} and {teacher.width}"
       )
+    return super().inputs()
 
-  @property
-  def _pairs(self):
-    return list(zip(self.student_blocks, self.teacher_blocks, strict=False))
-
-  def consts(self):
+  def consts(self) -> dict[str, method.Const]:
     """The teacher's encoder."""
     image = jnp.zeros((1, self.size, self.size, self.channels))
     init = lambda key: self.teacher_encoder.init(key, image)["params"]
-    return {
-      "teacher": method.Const(self.teacher, init, self.teacher_sha256 or None)
-    }
+    sha256 = self.teacher_sha256 or None
+    return {"teacher": method.Const(self.teacher, init, sha256)}
 
-  def init(self, key, batch):
+  def init(
+    self, key: jax.Array, batch: method.Batch
+  ) -> tuple[method.Tree, method.Tree]:
     """The MAE's parameters and one projection per pair."""
     k_mae, k_heads = jax.random.split(key)
     params, extra = super().init(k_mae, batch)
     if LAYERS[self.projection]:
-      x = jnp.zeros((1, 1, self.encoder_size.width))
+      x = jnp.zeros((1, 1, self.dims.size.width))
       params["main"]["heads"] = {
         str(i): self.head.init(k, x)["params"]
-        for i, k in enumerate(jax.random.split(k_heads, len(self._pairs)))
+        for i, k in enumerate(
+          jax.random.split(k_heads, len(self.student_blocks))
+        )
       }
     return params, extra
 
-  def features(self, consts, batch, mask) -> jax.Array:
-    """Teacher block outputs [t, b, 1 + k, w] up to the last one copied."""
+  def teacher_features(
+    self, weights: method.Weights, batch: method.Batch, keep: jax.Array
+  ) -> jax.Array:
+    """[blocks, b, 1 + k, w] of the kept patches, to the last block copied."""
     out = self.teacher_encoder.apply(
-      {"params": consts["teacher"]},
+      {"params": weights.consts["teacher"]},
       batch["image"],
-      mask,
+      keep,
       stop=max(self.teacher_blocks) + 1,
       taps=("block",),
     )
     return jax.lax.stop_gradient(out["block"])
 
-  def distance_of(self, head, student, teacher) -> jax.Array:
+  def distance_of(
+    self, head: method.Tree | None, student: jax.Array, teacher: jax.Array
+  ) -> jax.Array:
     """L_d of one pair: [b, t, d_s] against [b, t, d_t]."""
     if head is not None:
       student = norm.unit(self.head.apply({"params": head}, student))
       teacher = norm.unit(teacher)
-    gap = teacher.astype(jnp.float32) - student.astype(jnp.float32)
-    return jnp.abs(gap).mean() if self.distance == "L1" else (gap**2).mean()
+    error = teacher.astype(jnp.float32) - student.astype(jnp.float32)
+    return (jnp.abs(error) if self.distance == "L1" else error**2).mean()
 
-  def losses(self, params, consts, batch, draws) -> dict:
+  def losses(
+    self, weights: method.Weights, batch: method.Batch, draws: method.Draws
+  ) -> dict[str, jax.Array]:
     """The outputs of the MAE, `recon`, `distill` (list) and features."""
-    out = self.forward(params, batch, draws, taps=("block",))
-    teacher = self.features(consts, batch, out["mask"])
-    own = params["main"].get("heads", {})
-    pairs = [(out["block"][s], teacher[t]) for s, t in self._pairs]
+    out = self.forward(weights.params, batch, draws, taps=("block",))
+    teacher = self.teacher_features(weights, batch, out["mask"].keep)
+    heads = weights.params["main"].get("heads", {})
+    blocks = zip(self.student_blocks, self.teacher_blocks, strict=True)
+    pairs = [(out["block"][s], teacher[t]) for s, t in blocks]
     distill = [
-      self.distance_of(own.get(str(i)), *pair) for i, pair in enumerate(pairs)
+      self.distance_of(heads.get(str(i)), *pair) for i, pair in enumerate(pairs)
     ]
     recon = self.reconstruction_loss(out, batch)
     return {**out, "pairs": pairs, "recon": recon, "distill": distill}
 
-  def loss(self, player, params, extra, consts, batch, draws, step):
+  def loss(
+    self,
+    weights: method.Weights,
+    batch: method.Batch,
+    draws: method.Draws,
+    step: jax.Array,
+    player: str = "main",
+  ) -> method.Loss:
     """The MAE loss and the distances of the pairs; aux: how many are seen."""
-    del player, extra, step
-    out = self.losses(params, consts, batch, draws)
-    named = {f"distill{i}": v for i, v in enumerate(out["distill"])}
-    named["visible"] = jnp.float32(out["mask"].keep.shape[1])
-    total = out["recon"] + self.weight * sum(out["distill"])
-    return total, {"recon": out["recon"], **named}
+    del step, player
+    out = self.losses(weights, batch, draws)
+    aux = {f"distill{i}": x for i, x in enumerate(out["distill"])}
+    aux["recon"] = out["recon"]
+    aux["visible"] = jnp.float32(out["mask"].keep.shape[1])
+    return out["recon"] + self.weight * sum(out["distill"]), aux

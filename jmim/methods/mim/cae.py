@@ -23,8 +23,9 @@ Reference (ViT-B/16, ImageNet-1k linear probe / attentive probe / fine-tuned):
 Following the released code: the target is the current encoder; Xavier kernels
 (`beit_init`: their constructors' scheme); rows first in the sin-cos table; cls
 and mask token are decayed. What differs: without the DALL-E tokenizer, tokens
-come with the image (`tokens="batch"`) or name the nearest of a frozen table of
-patches ("codebook"); drop path only in the encoder. Weights: family `cae`.
+come with the image (`tokenizer.source="batch"`) or are the nearest rows of a
+frozen table of patches ("codebook"); drop path only in the encoder. Weights:
+family `cae`.
 
     python -m jmim.main --config=configs/cae_imagenet.py ...
 """
@@ -33,80 +34,61 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jmim.core import field
 from jmim.core import method
+from jmim.core import randomness
 from jmim.masks import rectangles
 from jmim.masks import tokens as masking
 from jmim.methods import outputs
+from jmim.methods.parts import regressor as regressors
+from jmim.methods.parts import tokenizer as tokenizers
 from jmim.nn import block
 from jmim.nn import initialise
-from jmim.nn import patch as patching
 from jmim.nn import sizes
-from jmim.nn import vq
-from jmim.nn.decoders import cae as contexts
+from jmim.nn.decoders import cae as decoders
 from jmim.nn.nets import vit
-
-SOURCES = ("batch", "codebook")
-SIZES = sizes.SIZES | {
-  "Ti": sizes.Size(width=192, depth=12, heads=12),
-  "S": sizes.Size(width=384, depth=12, heads=12),
-}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CAE(method.Method):
   """Encoder, latent regressor and token decoder."""
 
-  variant: str = field.value("B/16", "encoder size / patch side in pixels")
-  size: int = field.value(224, "image side in pixels", low=1)
-  width: int = field.value(0, "encoder width; 0: that of variant", low=0)
-  depth: int = field.value(0, "encoder blocks; 0: those of variant", low=0)
-  heads: int = field.value(0, "encoder heads; 0: those of variant", low=0)
-  layer_scale: float = field.value(0.1, "of the encoder; L: 1e-5", low=0.0)
-  decoder_width: int = field.value(0, "0: the encoder's", low=0)
-  decoder_heads: int = field.value(0, "0: the encoder's", low=0)
-  decoder_scale: float = field.value(0.1, "LayerScale there", low=0.0)
-  regressor_depth: int = field.value(4, "regressor blocks", low=0)
-  decoder_depth: int = field.value(4, "decoder blocks", low=0)
-  vocabulary: int = field.value(8192, "tokens", low=2)
-  tokens: str = field.value("batch", "their source", choices=SOURCES)
-  codebook: str = field.value("", "path of the table of patches (.npz)")
-  codebook_sha256: str = field.value("", "hash of that file; empty: any")
+  size: int = field.value(224, "image side [pixels]", low=1)
+  dims: sizes.Dims = field.part(sizes.Dims, "encoder", was="{}")
+  layer_scale: float = field.value(0.1, "initial LayerScale; 0: none", low=0.0)
+  regressor: regressors.Regressor = field.part(
+    regressors.Regressor, "regressor and decoder", was="{}"
+  )
+  tokenizer: tokenizers.Tokenizer = field.part(
+    tokenizers.Tokenizer, "tokens of the patches", was="{}"
+  )
   masked: int = field.value(98, "patches hidden", low=1)
-  blockwise: bool = field.value(True, "hide rectangles; else at random")
+  blockwise: bool = field.value(True, "rectangles hidden; else patches")
   align: float = field.value(2.0, "weight of the alignment", low=0.0)
-  drop_path: float = field.value(0.1, "of the encoder's last block", low=0.0)
-  beit_init: bool = field.value(False, "N(0, 0.02^2), smaller with depth")
+  drop_path: float = field.value(0.1, "drop path of the last block", low=0.0)
+  beit_init: bool = field.value(False, "kernels as BEiT's; else Xavier")
 
   @classmethod
   def tiny(cls) -> "CAE":
     """16 patches, unequal widths, a codebook of 8."""
     return cls(
-      variant="Ti/4",
       size=16,
-      width=32,
-      depth=2,
-      heads=4,
-      decoder_width=16,
-      decoder_heads=2,
-      regressor_depth=2,
-      decoder_depth=1,
-      vocabulary=8,
-      tokens="codebook",
+      dims=sizes.Dims(variant="Ti/4", width=32, depth=2, heads=4),
+      regressor=regressors.Regressor(
+        width=16, depth=2, heads=2, decoder_depth=1
+      ),
+      tokenizer=tokenizers.Tokenizer(vocabulary=8, source="codebook"),
       masked=8,
     )
 
   @property
   def encoder(self) -> vit.ViT:
     """Sees the visible, or the hidden patches."""
-    own = {k: getattr(self, k) for k in ("width", "depth", "heads")}
-    size, p = sizes.parse(self.variant, SIZES)
     return vit.ViT(
-      size=sizes.override(size, **own),
-      patch=p,
-      grid=(self.size // p,) * 2,
+      size=self.dims.size_in(sizes.TWELVE_HEADS),
+      patch=self.dims.patch,
+      grid=self.dims.grid(self.size),
       order="yx",
       layer_scale=self.layer_scale,
       style={"qkv_bias": "qv"},
@@ -114,121 +96,96 @@ class CAE(method.Method):
     )
 
   @property
-  def context(self) -> contexts.Context:
+  def context(self) -> decoders.RegressorDecoder:
     """Bridge, regressor and decoder."""
-    e = self.encoder
-    width, heads = self.decoder_width or e.size.width, self.decoder_heads
-    size = sizes.Size(
-      width=width, depth=self.regressor_depth, heads=heads or e.size.heads
-    )
-    return contexts.Context(
-      size=size,
-      depth=self.decoder_depth,
-      grid=e.grid,
-      out=self.vocabulary,
-      layer_scale=self.decoder_scale,
-      rt=self.rt,
-    )
+    return self.regressor.net(self.encoder, self.tokenizer.vocabulary)
 
-  def inputs(self):
+  def inputs(self) -> dict[str, method.Input]:
     """Normalised images [size, size, 3]; tokens [n] unless `codebook`."""
-    e = self.encoder
-    sizes.check(e.size, self.size, e.patch)
-    sizes.check(self.context.size, self.size, e.patch, "decoder_")
-    n = e.grid[0] ** 2
+    sizes.check(self.encoder.size, self.size, self.dims.patch)
+    self.regressor.check(self.encoder.size)
+    n = self.encoder.grid[0] ** 2
     if self.masked >= n:
       raise ValueError(f"masked {self.masked} of {n} patches")
-    tokens = {"tokens": method.Input((n,), jnp.int32, self.vocabulary)}
     image = {"image": method.Input((self.size, self.size, 3))}
-    return image | (tokens if self.tokens == "batch" else {})
+    return image | self.tokenizer.inputs(n)
 
-  def consts(self):
-    """The codebook [vocabulary, p*p*3], of normalised pixels."""
-    shape = (self.vocabulary, 3 * self.encoder.patch**2)
-    init = lambda key: {"codes": jax.random.normal(key, shape)}
-    sha256 = self.codebook_sha256 or None
-    own = {"codebook": method.Const(self.codebook, init, sha256)}
-    return own if self.tokens == "codebook" else {}
+  def consts(self) -> dict[str, method.Const]:
+    """The codebook, if tokens come from one."""
+    return self.tokenizer.consts(self.dims.patch)
 
-  def init(self, key, batch):
+  def init(
+    self, key: jax.Array, batch: method.Batch
+  ) -> tuple[method.Tree, method.Tree]:
     """Xavier kernels, small ones for patches or, `beit_init`, everywhere."""
     k_encoder, k_context, k_normal = jax.random.split(key, 3)
     z, i = jnp.zeros((1, 1, self.encoder.size.width)), jnp.zeros((1, 1), int)
-    own = self.context.init(k_context, z, z, i, i)["params"]
     encoder = self.encoder.init(k_encoder, batch["image"][:1])["params"]
-    params = {"encoder": encoder, "context": own}
+    context = self.context.init(k_context, z, z, i, i)["params"]
+    params = {"encoder": encoder, "context": context}
     small = initialise.normal_kernels(k_normal, params, truncate=True)
     if self.beit_init:
       return {"main": initialise.shrink_with_depth(small)}, {}
+    # The last initialisation of the authors' is Xavier's, of linear layers
+    # only: the convolution keeps the small one.
     encoder["patch_embed"] = small["encoder"]["patch_embed"]
     return {"main": params}, {}
 
-  def draw(self, key, batch, step):
+  def draw(
+    self, keys: randomness.Keys, batch: method.Batch, step: jax.Array
+  ) -> method.Draws:
     """mask [b, n] bool with `masked` ones; drop path of both branches."""
-    k_mask, k_seen, k_hidden = jax.random.split(key, 3)
-    b, grid = len(batch["image"]), self.encoder.grid
+    del step
+    b, e = len(batch["image"]), self.encoder
     sample = rectangles.block_wise if self.blockwise else rectangles.scattered
-    one = lambda k: sample(k, grid, self.masked)
-    mask = jax.vmap(one)(jax.random.split(k_mask, b))
-    drop = lambda k: block.drop_path_draw(
-      k, self.drop_path, self.encoder.size.depth, b
-    )
-    return {"mask": mask, "seen": drop(k_seen), "hidden": drop(k_hidden)}
+    mask = jax.vmap(lambda key: sample(key, e.grid, self.masked))
+    drop = {
+      name: block.drop_path_draw(keys(name), self.drop_path, e.size.depth, b)
+      for name in ("seen", "hidden")
+    }
+    return {"mask": mask(jax.random.split(keys("mask"), b)), **drop}
 
-  def forward(self, params, batch, draws) -> dict[str, jax.Array]:
+  def forward(
+    self, params: method.Tree, batch: method.Batch, draws: method.Draws
+  ) -> dict[str, jax.Array]:
     """visible [b, 1 + k, w], pred, target [b, m, w], logits [b, m, v], ids."""
     main, mask = params["main"], draws["mask"]
-    seen = masking.from_booleans(mask, mask.shape[1] - self.masked)
-    hidden = masking.from_booleans(~mask, self.masked)
-    see = lambda split, name: self.encoder.apply(
+    visible = masking.from_booleans(mask, mask.shape[1] - self.masked).keep
+    hidden = masking.from_booleans(~mask, self.masked).keep
+    encode = lambda keep, name: self.encoder.apply(
       {"params": main["encoder"]},
       batch["image"],
-      split,
+      keep,
       drop=block.drop_path_of(draws.get(name, {})),
     )["latent"]
-    z_v, z_m = see(seen, "seen"), see(hidden, "hidden")
+    z_v, z_m = encode(visible, "seen"), encode(hidden, "hidden")
     out = self.context.apply(
-      {"params": main["context"]},
-      z_v[:, 1:],
-      z_m[:, 1:],
-      seen.keep,
-      hidden.keep,
+      {"params": main["context"]}, z_v[:, 1:], z_m[:, 1:], visible, hidden
     )
-    return {**out, "visible": z_v, "ids": hidden.keep}
+    return {**out, "visible": z_v, "ids": hidden}
 
-  def name(self, consts, batch) -> jax.Array:
-    """[b, n] token of every patch."""
-    if self.tokens == "batch":
-      return batch["tokens"]
-    x = patching.patchify(batch["image"], self.encoder.patch)
-    return vq.nearest(x, consts["codebook"]["codes"])
-
-  def loss(self, player, params, extra, consts, batch, draws, step):
+  def loss(
+    self,
+    weights: method.Weights,
+    batch: method.Batch,
+    draws: method.Draws,
+    step: jax.Array,
+    player: str = "main",
+  ) -> method.Loss:
     """Cross entropy and alignment; aux: both, accuracy and baselines."""
-    out = self.forward(params, batch, draws)
-    names = self.name(consts, batch)
-    tokens = jnp.take_along_axis(names, out["ids"], axis=1)
-    cost = optax.softmax_cross_entropy_with_integer_labels
-    main = cost(out["logits"], tokens).mean()
-    gap = ((out["pred"] - out["target"]) ** 2).mean()
-    right = (out["logits"].argmax(-1) == tokens).mean()
-    known = jnp.where(draws["mask"], -1, names)
-    aux = {
-      "main": main,
-      "align": gap,
-      "token_accuracy": right,
-      "align_relative": gap / out["target"].var(),
-      **vq.baselines(tokens, known, self.vocabulary),
-    }
-    return main + self.align * gap, aux
+    del step, player
+    out = self.forward(weights.params, batch, draws)
+    tokens = self.tokenizer.ids(weights, batch, self.dims.patch)
+    main, aux = self.tokenizer.cross_entropy(out["logits"], tokens, out["ids"])
+    error = ((out["pred"] - out["target"]) ** 2).mean()
+    aux |= {"main": main, "align": error}
+    aux["align_relative"] = error / out["target"].var()
+    return main + self.align * error, aux
 
-  def predict(self):
+  def predict(self) -> dict[str, method.Predict]:
     """Outputs of the encoder, see `methods.outputs`."""
-    encode = lambda p, b, taps: self.encoder.apply(
-      {"params": p["main"]["encoder"]}, b["image"], taps=taps
-    )
-    return outputs.vit(encode, self.encoder.grid)
+    return outputs.vit(outputs.encoder(self.encoder), self.encoder.grid)
 
-  def groups(self):
+  def groups(self) -> tuple[method.Group, ...]:
     """cls and mask token are decayed."""
     return (method.Group(pattern=r"/(cls|mask)_token$", decay=1.0),)

@@ -1,14 +1,16 @@
 r"""A codebook of patches, the smallest tokenizer: k-means by gradient.
 
 Lloyd 1982; MacQueen 1967 (online). Stage one of methods that predict tokens
-(`mim.cae` with tokens="codebook"), where no trained tokenizer is at hand:
+(`mim.cae` with tokenizer.source="codebook"), where no trained tokenizer is at
+hand:
 
     c_k   = codes, started at random patches of the first batch
     q(x)  = argmin_k |x - c_k|^2
     loss  = mean over patches and channels of (x - c_q(x))^2
 
 Only the nearest code moves, towards the patches it stands for. There are no
-published figures. Point `method.codebook` of the next stage at the workdir.
+published figures. Point `method.tokenizer.codebook` of the next stage at the
+workdir.
 
     python -m jmim.main --config=configs/codebook_cifar10.py --workdir=W ...
 """
@@ -28,9 +30,9 @@ from jmim.nn import vq
 class Codebook(method.Method):
   """k-means over patches of normalised pixels."""
 
-  patch: int = field.value(4, "side of a patch in pixels", low=1)
-  size: int = field.value(32, "image side in pixels", low=1)
+  size: int = field.value(32, "image side [pixels]", low=1)
   channels: int = field.value(3, "image channels", low=1)
+  patch: int = field.value(4, "side of a patch [pixels]", low=1)
   codes: int = field.value(256, "size of the codebook", low=2)
 
   @classmethod
@@ -38,7 +40,7 @@ class Codebook(method.Method):
     """Eight codes of 16 patches per image."""
     return cls(size=16, codes=8)
 
-  def inputs(self):
+  def inputs(self) -> dict[str, method.Input]:
     """Normalised images [size, size, channels]."""
     if self.size % self.patch:
       raise ValueError(
@@ -46,27 +48,40 @@ class Codebook(method.Method):
       )
     return {"image": method.Input((self.size, self.size, self.channels))}
 
-  def init(self, key, batch):
+  def init(
+    self, key: jax.Array, batch: method.Batch
+  ) -> tuple[method.Tree, method.Tree]:
     """Random patches of the batch; no extra state."""
     x = patching.patchify(batch["image"], self.patch)
     x = x.reshape(-1, x.shape[-1]).astype(jnp.float32)
-    picked = jax.random.choice(key, x, (self.codes,), replace=False)
-    return {"main": {"codes": picked}}, {}
+    codes = jax.random.choice(key, x, (self.codes,), replace=False)
+    return {"main": {"codes": codes}}, {}
 
-  def loss(self, player, params, extra, consts, batch, draws, step):
+  def loss(
+    self,
+    weights: method.Weights,
+    batch: method.Batch,
+    draws: method.Draws,
+    step: jax.Array,
+    player: str = "main",
+  ) -> method.Loss:
     """Squared distance to the nearest code; aux: share of codes in use."""
-    codes = params["main"]["codes"]
+    del draws, step, player
+    codes = weights.params["main"]["codes"]
     x = patching.patchify(batch["image"], self.patch).astype(jnp.float32)
     ids = vq.nearest(x, codes)
     used = jnp.zeros(self.codes).at[ids.ravel()].set(1.0).mean()
     return ((x - codes[ids]) ** 2).mean(), {"codes_used": used}
 
-  def predict(self):
-    """features [b, k]: how often each code occurs in an image."""
+  def predict(self) -> dict[str, method.Predict]:
+    """features [b, codes]: how often each code occurs in an image."""
+    return {"features": self.histogram}
 
-    def features(p, e, c, b, k):
-      x = patching.patchify(b["image"], self.patch)
-      ids = vq.nearest(x, p["main"]["codes"])
-      return jax.nn.one_hot(ids, self.codes).mean(1)
-
-    return {"features": features}
+  def histogram(
+    self, weights: method.Weights, batch: method.Batch, key: jax.Array
+  ) -> jax.Array:
+    """[b, codes] shares of the patches of an image; sums to 1."""
+    del key
+    x = patching.patchify(batch["image"], self.patch)
+    ids = vq.nearest(x, weights.params["main"]["codes"])
+    return jax.nn.one_hot(ids, self.codes).mean(1)

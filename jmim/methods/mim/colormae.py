@@ -36,9 +36,12 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jmim.core import field
-from jmim.masks import coloured as noise
+from jmim.core import method
+from jmim.core import randomness
+from jmim.masks import coloured
 from jmim.methods.mim import mae
 
 
@@ -48,31 +51,35 @@ class ColorMAE(mae.MAE):
 
   order: ClassVar[str] = "yx"
 
-  colours: tuple = field.value(("green",), "noise, one after the other")
-  start_steps: tuple = field.value((0,), "step from which each is used")
+  colours: tuple = field.value(
+    ("green",), "colours of the noise, one after the other"
+  )
+  start_steps: tuple = field.value((0,), "steps from which each colour is used")
   sigma_red: float = field.value(1.5, "blur of red [patches]", low=0.0)
   sigma_blue: float = field.value(1.0, "blur of blue [patches]", low=0.0)
-  sigma_green: tuple = field.value((0.8, 2.0), "weak, strong blur of green")
-  pattern_size: int = field.value(64, "side m of the patterns", low=1)
+  sigma_green: tuple = field.value(
+    (0.8, 2.0), "weak and strong blur of green and purple [patches]"
+  )
+  pattern_size: int = field.value(64, "side m of the patterns [patches]", low=1)
   passes: int = field.value(1, "filterings, by rank in between", low=1)
-  patterns: int = field.value(0, "size of a fixed bank; 0: endless", low=0)
+  patterns: int = field.value(0, "patterns of a fixed bank; 0: endless", low=0)
   bank_seed: int = field.value(0, "seed of the fixed bank", low=0)
 
   @classmethod
   def tiny(cls) -> "ColorMAE":
     """The tiny MAE, red after green."""
-    return cls(
-      **vars(mae.MAE.tiny()),
+    return dataclasses.replace(
+      super().tiny(),
       pattern_size=8,
       colours=("green", "red"),
       start_steps=(0, 2),
     )
 
-  def inputs(self):
+  def inputs(self) -> dict[str, method.Input]:
     """Normalised images [size, size, channels]."""
-    unknown = [c for c in self.colours if c not in noise.COLOURS]
+    unknown = [c for c in self.colours if c not in coloured.COLOURS]
     if unknown or not self.colours:
-      raise ValueError(f"colours {self.colours} not of {noise.COLOURS}")
+      raise ValueError(f"colours {self.colours} not of {coloured.COLOURS}")
     starts = tuple(self.start_steps)
     rising = all(a < b for a, b in zip(starts, starts[1:], strict=False))
     if len(starts) != len(self.colours) or starts[:1] != (0,) or not rising:
@@ -87,9 +94,9 @@ class ColorMAE(mae.MAE):
       )
     return super().inputs()
 
-  def response(self, colour: str):
-    """Transfer function of a colour, as configured."""
-    return noise.transfer(
+  def response(self, colour: str) -> np.ndarray:
+    """[m, m // 2 + 1] transfer function of a colour, as configured."""
+    return coloured.transfer(
       colour,
       self.pattern_size,
       red=self.sigma_red,
@@ -97,31 +104,33 @@ class ColorMAE(mae.MAE):
       green=tuple(self.sigma_green),
     )
 
-  def draw(self, key, batch, step):
+  def draw(
+    self, keys: randomness.Keys, batch: method.Batch, step: jax.Array
+  ) -> method.Draws:
     """noise [b, n]: minus the windows, so that the largest are kept."""
-    k_white, k_crop = jax.random.split(key)
     b, m, g = len(batch["image"]), self.pattern_size, self.grid[0]
+    k_white = keys("white")
     if self.patterns:
       # Without the barrier the compiler would compute the bank itself.
       k_white = jax.lax.optimization_barrier(jax.random.key(self.bank_seed))
     white = jax.random.uniform(k_white, (self.patterns or b, m, m))
     responses = jnp.stack([self.response(c) for c in self.colours])
     now = jnp.sum(jnp.asarray(step) >= jnp.asarray(self.start_steps)) - 1
-    bank = noise.coloured(white, responses[now], self.passes)
+    bank = coloured.coloured(white, responses[now], self.passes)
     # A further crop and flip for each further block of the bank.
     blocks = -(-b // len(bank))
-    crops = [
-      self._crop(jax.random.fold_in(k_crop, i), m - g) for i in range(blocks)
+    windows = [
+      coloured.window(bank, self._crop(keys.at(i)), g) for i in range(blocks)
     ]
-    found = jnp.concatenate([noise.window(bank, c, g) for c in crops])[:b]
-    return {"noise": -found.reshape(b, -1)}
+    return {"noise": -jnp.concatenate(windows)[:b].reshape(b, -1)}
 
-  def _crop(self, key, room):
+  def _crop(self, keys: randomness.Keys) -> jax.Array:
     """[4] top, left and two coins."""
-    k_corner, k_flip = jax.random.split(key)
-    corner = jax.random.randint(k_corner, (2,), 0, room + 1)
-    return jnp.concatenate([corner, jax.random.randint(k_flip, (2,), 0, 2)])
+    last = self.pattern_size - self.grid[0]
+    corner = jax.random.randint(keys("corner"), (2,), 0, last + 1)
+    flips = jax.random.randint(keys("flips"), (2,), 0, 2)
+    return jnp.concatenate([corner, flips])
 
-  def groups(self):
+  def groups(self) -> tuple[method.Group, ...]:
     """Only kernels are decayed."""
     return ()

@@ -41,7 +41,7 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
-from jmim.methods import outputs
+from jmim.core import randomness
 from jmim.methods.mim import mae
 from jmim.nn import sizes
 from jmim.nn.decoders import cross
@@ -59,103 +59,122 @@ STRATEGIES = {
 class CropMAE(mae.MAE):
   """Siamese masked autoencoder over two crops."""
 
-  variant: str = field.value("S/16", "encoder size / patch side in pixels")
-  decoder_width: int = field.value(256, "decoder width", low=4)
-  decoder_depth: int = field.value(4, "decoder blocks", low=0)
-  decoder_heads: int = field.value(8, "decoder heads", low=1)
-  decoder_mlp: int = field.value(2048, "hidden width of its MLPs", low=1)
-  dropout: float = field.value(0.1, "in the decoder", low=0.0, below=1.0)
-  mask_ratio: float = field.value(
-    0.985, "share of the target's patches hidden", low=0.0, below=1.0
+  dims: sizes.Dims = field.redefault(mae.MAE, "dims", variant="S/16")
+  decoder_dims: sizes.Blocks = field.redefault(
+    mae.MAE, "decoder_dims", width=256, depth=4, heads=8
   )
+  decoder_mlp: int = field.value(
+    2048, "hidden width of the decoder's MLPs", low=1
+  )
+  dropout: float = field.value(
+    0.1, "dropout in the decoder", low=0.0, below=1.0
+  )
+  mask_ratio: float = field.redefault(mae.MAE, "mask_ratio", 0.985)
   strategy: str = field.value(
-    "GlobalToLocal", "source to target", choices=tuple(STRATEGIES)
+    "GlobalToLocal",
+    "views that are source and target",
+    choices=tuple(STRATEGIES),
   )
 
   @classmethod
   def tiny(cls) -> "CropMAE":
     """The tiny MAE with half of the patches visible."""
-    return cls(**vars(mae.MAE.tiny()) | {"mask_ratio": 0.5, "decoder_mlp": 32})
+    return dataclasses.replace(super().tiny(), mask_ratio=0.5, decoder_mlp=32)
 
   @property
   def decoder(self) -> cross.CrossDecoder:
-    """Looks the target up in the source."""
-    size = sizes.Size(
-      width=self.decoder_width,
-      depth=self.decoder_depth,
-      heads=self.decoder_heads,
-    )
+    """Reconstructs the target from what it finds in the source."""
     return cross.CrossDecoder(
-      size=size,
+      size=self.decoder_dims.size(encoder=self.dims.size),
       grid=self.grid,
-      out=self.patch**2 * self.channels,
+      out=self.dims.patch**2 * self.channels,
       hidden=self.decoder_mlp,
       rate=self.dropout,
       rt=self.rt,
     )
 
-  def inputs(self):
+  def inputs(self) -> dict[str, method.Input]:
     """Two normalised views [2, size, size, channels]."""
     image = super().inputs()["image"]
     return {"views": method.Input((2, *image.shape))}
 
-  def views(self, batch) -> tuple[jax.Array, jax.Array]:
+  def views(self, batch: method.Batch) -> tuple[jax.Array, jax.Array]:
     """Source and target [b, size, size, channels]."""
     source, target, apart = STRATEGIES[self.strategy]
     views = batch["views"]
     return jnp.roll(views[:, source], apart, axis=0), views[:, target]
 
-  def init(self, key, batch):
+  def init(
+    self, key: jax.Array, batch: method.Batch
+  ) -> tuple[method.Tree, method.Tree]:
     """Parameters of encoder and decoder; no extra state."""
     k_encoder, k_decoder, k_mask = jax.random.split(key, 3)
-    source, _ = (x[:1] for x in self.views(batch))
-    mask = self.mask(super().draw(k_mask, {"image": source}, 0))
+    batch = {"views": batch["views"][:1]}
+    source, _ = self.views(batch)
+    mask = self.mask(self.drawn(k_mask, batch))
     encoder = self.encoder.init(k_encoder, source)["params"]
-    n, w = self.grid[0] * self.grid[1], self.encoder_size.width
+    n, w = self.grid[0] * self.grid[1], self.dims.size.width
     latents = (jnp.zeros((1, 1 + k, w)) for k in (mask.keep.shape[1], n))
     decoder = self.decoder.init(k_decoder, *latents, mask)["params"]
     return {"main": {"encoder": encoder, "decoder": decoder}}, {}
 
-  def draw(self, key, batch, step):
+  def draw(
+    self, keys: randomness.Keys, batch: method.Batch, step: jax.Array
+  ) -> method.Draws:
     """noise [b, n] ~ U[0, 1) and dropout keys [b, 2]."""
-    k_noise, k_drop = jax.random.split(key)
     views = batch["views"]
-    noise = super().draw(k_noise, {"image": views[:, 0]}, step)
-    return noise | cross.dropout_draw(k_drop, self.dropout, len(views))
+    noise = super().draw(keys, {"image": views[:, 0]}, step)
+    drop = cross.dropout_draw(keys("dropout"), self.dropout, len(views))
+    return {**noise, **drop}
 
-  def forward(self, params, batch, draws, taps=()) -> dict[str, jax.Array]:
+  def forward(
+    self,
+    params: method.Tree,
+    batch: method.Batch,
+    draws: method.Draws,
+    taps: tuple[str, ...] = (),
+  ) -> dict[str, jax.Array]:
     """source [b, 1 + n, w], latent [b, 1 + k, w], pred [b, n, d], mask."""
     main, mask = params["main"], self.mask(draws)
-    first, second = self.views(batch)
-    see = lambda *args: self.encoder.apply(
-      {"params": main["encoder"]}, *args, taps=taps
-    )
-    source, out = see(first)["latent"], see(second, mask)
+    source, target = self.views(batch)
+    encoder = {"params": main["encoder"]}
+    memory = self.encoder.apply(encoder, source)["latent"]
+    out = self.encoder.apply(encoder, target, mask.keep, taps=taps)
     pred = self.decoder.apply(
       {"params": main["decoder"]},
       out["latent"],
-      source,
+      memory,
       mask,
       draws.get("dropout"),
     )
-    return {**out, "source": source, "pred": pred, "mask": mask}
+    return {**out, "source": memory, "pred": pred, "mask": mask}
 
-  def loss(self, player, params, extra, consts, batch, draws, step):
+  def loss(
+    self,
+    weights: method.Weights,
+    batch: method.Batch,
+    draws: method.Draws,
+    step: jax.Array,
+    player: str = "main",
+  ) -> method.Loss:
     """Mean squared error over the hidden patches of the target."""
-    out = self.forward(params, batch, draws)
+    del step, player
+    out = self.forward(weights.params, batch, draws)
     _, target = self.views(batch)
     return self.reconstruction_loss(out, {"image": target}), {}
 
-  def predict(self):
-    """Outputs of the encoder on view 0 (see `methods.outputs`); reconstruct."""
+  def encode(
+    self,
+    weights: method.Weights,
+    batch: method.Batch,
+    taps: tuple[str, ...] = (),
+  ) -> dict[str, jax.Array]:
+    """The encoder's outputs for all patches of view 0."""
+    return super().encode(weights, {"image": batch["views"][:, 0]}, taps)
 
-    def encode(params, batch, taps):
-      return self.encode(params, {"image": batch["views"][:, 0]}, taps)
-
-    def reconstruct(p, e, c, b, k):
-      drawn = {"image": self.views(b)[1], **b}
-      return super(CropMAE, self).reconstruct(
-        p, e, consts=c, batch=drawn, key=k
-      )
-
-    return outputs.vit(encode, self.grid) | {"reconstruct": reconstruct}
+  def reconstruct(
+    self, weights: method.Weights, batch: method.Batch, key: jax.Array
+  ) -> dict[str, jax.Array]:
+    """image [b, h, w, c] of the target, and mask [b, h, w, 1]."""
+    _, target = self.views(batch)
+    return super().reconstruct(weights, {**batch, "image": target}, key)

@@ -32,14 +32,13 @@ import dataclasses
 from typing import ClassVar
 
 import jax
-import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
 from jmim.core import randomness
 from jmim.masks import tokens as masking
 from jmim.methods import outputs
-from jmim.nn import patch as patching
+from jmim.methods.parts import pixels
 from jmim.nn import sizes
 from jmim.nn.decoders import mae as decoders
 from jmim.nn.nets import vit
@@ -79,19 +78,13 @@ class MAE(method.Method):
   @property
   def encoder(self) -> vit.ViT:
     """Sees visible patches only."""
-    return vit.ViT(
-      size=self.dims.size,
-      patch=self.dims.patch,
-      grid=self.grid,
-      order=self.order,
-      rt=self.rt,
-    )
+    return vit.build(self.dims, self.size, order=self.order, rt=self.rt)
 
   @property
   def decoder(self) -> decoders.MaskedDecoder:
     """Predicts the pixels of every patch."""
     return decoders.MaskedDecoder(
-      size=self.decoder_dims.size(self.dims.mlp_ratio or 4.0),
+      size=self.decoder_dims.size(self.dims.mlp_ratio or 4.0, self.dims.size),
       grid=self.grid,
       out=self.dims.patch**2 * self.channels,
       order=self.order,
@@ -101,7 +94,7 @@ class MAE(method.Method):
   def inputs(self) -> dict[str, method.Input]:
     """Normalised images [size, size, channels]."""
     self.dims.check(self.size)
-    self.decoder_dims.check()
+    self.decoder_dims.check(encoder=self.dims.size)
     return {"image": method.Input((self.size, self.size, self.channels))}
 
   def init(
@@ -111,8 +104,9 @@ class MAE(method.Method):
     k_encoder, k_decoder, k_mask = jax.random.split(key, 3)
     image = batch["image"][:1]
     mask = self.mask(self.drawn(k_mask, {"image": image}))
-    encoder = self.encoder.init(k_encoder, image, mask)["params"]
-    latent = self.encoder.apply({"params": encoder}, image, mask)["latent"]
+    encoder = self.encoder.init(k_encoder, image, mask.keep)["params"]
+    variables = {"params": encoder}
+    latent = self.encoder.apply(variables, image, mask.keep)["latent"]
     decoder = self.decoder.init(k_decoder, latent, mask)["params"]
     return {"main": {"encoder": encoder, "decoder": decoder}}, {}
 
@@ -137,21 +131,22 @@ class MAE(method.Method):
     draws: method.Draws,
     taps: tuple[str, ...] = (),
   ) -> dict[str, jax.Array]:
-    """tokens, latent, taps, pred [b, n, p*p*c], mask, under given draws."""
+    """What the loss and pictures need, under given draws.
+
+    Returns:
+      tokens [b, n, w], latent [b, 1 + k, w], taps, pred [b, n, p*p*c] and
+      mask, a `masking.Mask`.
+    """
     main, mask = params["main"], self.mask(draws)
     out = self.encoder.apply(
-      {"params": main["encoder"]}, batch["image"], mask, taps=taps
+      {"params": main["encoder"]}, batch["image"], mask.keep, taps=taps
     )
     pred = self.decoder.apply({"params": main["decoder"]}, out["latent"], mask)
     return {**out, "pred": pred, "mask": mask}
 
   def target(self, images: jax.Array) -> jax.Array:
     """[b, n, p*p*c] float32 pixels, normalised per patch if `norm_pix`."""
-    t = patching.patchify(images.astype(jnp.float32), self.dims.patch)
-    if not self.norm_pix:
-      return t
-    mean, var = t.mean(-1, keepdims=True), t.var(-1, keepdims=True, ddof=1)
-    return (t - mean) / jnp.sqrt(var + 1e-6)
+    return pixels.target(images, self.dims.patch, self.norm_pix)
 
   def loss(
     self,
@@ -174,7 +169,7 @@ class MAE(method.Method):
     return masking.masked_mean(error.mean(-1), out["mask"].mask)
 
   def predict(self) -> dict[str, method.Predict]:
-    """Outputs of the encoder (see `outputs.vit`), and reconstruct."""
+    """Outputs of the encoder (see `outputs.vit`), and `reconstruct`."""
     features = outputs.vit(self.encode, self.grid)
     return {**features, "reconstruct": self.reconstruct}
 
@@ -191,24 +186,15 @@ class MAE(method.Method):
   def reconstruct(
     self, weights: method.Weights, batch: method.Batch, key: jax.Array
   ) -> dict[str, jax.Array]:
-    """Pixels of every patch, in the units of the input, and the mask.
-
-    With `norm_pix` the prediction is scaled back with the true mean and
-    deviation of each patch, as the authors draw it.
-
-    Returns:
-      image [b, h, w, c] prediction, mask [b, h, w, 1] (1 = hidden).
-    """
-    images = batch["image"]
+    """image [b, h, w, c], predicted, and mask [b, h, w, 1]; see `pixels`."""
     out = self.forward(weights.params, batch, self.drawn(key, batch))
-    pred = out["pred"]
-    if self.norm_pix:
-      t = patching.patchify(images.astype(jnp.float32), self.dims.patch)
-      var = t.var(-1, keepdims=True, ddof=1)
-      pred = pred * jnp.sqrt(var + 1e-6) + t.mean(-1, keepdims=True)
-    mask = jnp.broadcast_to(out["mask"].mask[..., None], pred.shape)
-    pixels = lambda x: patching.unpatchify(x, self.dims.patch, self.grid)
-    return {"image": pixels(pred), "mask": pixels(mask)[..., :1]}
+    return pixels.picture(
+      out["pred"],
+      out["mask"].mask,
+      images=batch["image"],
+      patch=self.dims.patch,
+      normalise=self.norm_pix,
+    )
 
   def groups(self) -> tuple[method.Group, ...]:
     """Besides kernels, cls and mask tokens are decayed (released code)."""

@@ -7,7 +7,7 @@ and gradients of both backbones.
 Large squares of the image are hidden; the backbone sees all tokens, a learned
 one in place of each hidden patch, and one linear layer paints the pixels:
 
-    m     = ceil(N r) of the N squares of `square` pixels     draw
+    m     = 1 on ceil(N r) of the N squares of `square` pixels     draw
     x     = e(patches) (1 - m) + mask_token m
     z     = ViT or Swin (x)
     pred  = pixels of W z, `stride` x `stride` of them per output token
@@ -30,7 +30,6 @@ Weights: family `simmim`.
 """
 
 import dataclasses
-import functools
 
 import flax.linen as nn
 import jax
@@ -38,98 +37,56 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
+from jmim.core import randomness
 from jmim.masks import tokens as masking
 from jmim.methods import outputs
+from jmim.methods.parts import backbone as backbones
 from jmim.nn import block
 from jmim.nn import initialise
 from jmim.nn import patch as patching
-from jmim.nn import sizes
 from jmim.nn.nets import swin
 from jmim.nn.nets import vit
-
-POSITIONS, TABLES = ("none", "learned"), ("shared", "block", "none")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SimMIM(method.Method):
   """Masked pixels under a backbone that sees mask tokens."""
 
-  variant: str = field.value("B/16", "B/16, L/16 .. or SwinB/4, SwinL/4")
-  size: int = field.value(224, "image side in pixels", low=1)
+  size: int = field.value(224, "image side [pixels]", low=1)
   channels: int = field.value(3, "image channels", low=1)
-  width: int = field.value(0, "first width; 0: that of variant", low=0)
-  depths: tuple = field.value((), "blocks per stage; (): those of variant")
-  heads: tuple = field.value((), "heads per stage; (): those of variant")
-  mlp_ratio: float = field.value(0.0, "MLP / width; 0: variant's", low=0)
-  window: int = field.value(0, "Swin window; 0: that of variant", low=0)
-  positions: str = field.value("none", "absolute", choices=POSITIONS)
-  relative: str = field.value("shared", "tables of a ViT", choices=TABLES)
-  qkv_bias: bool = field.value(True, "bias on q and v (ViT) or q, k, v (Swin)")
-  layer_scale: float = field.value(0.1, "LayerScale of a ViT; 0: none", low=0)
-  drop_path: float = field.value(0.0, "drop path of the last block", low=0.0)
-  final_norm: bool = field.value(True, "LayerNorm at the end of a ViT")
-  patch_norm: bool = field.value(True, "LayerNorm on the patches of a Swin")
-  square: int = field.value(32, "side of a hidden square in pixels", low=1)
-  mask_ratio: float = field.value(0.6, "share of them", low=0.0, high=1.0)
+  backbone: backbones.Backbone = field.part(
+    backbones.Backbone, "ViT or Swin that sees mask tokens", was="{}"
+  )
+  drop_path: float = field.value(
+    0.0, "drop path of the last block; rises from 0", low=0.0
+  )
+  square: int = field.value(32, "side of a hidden square [pixels]", low=1)
+  mask_ratio: float = field.value(
+    0.6, "share of the squares hidden", low=0.0, high=1.0
+  )
   all_pixels: bool = field.value(False, "loss on visible pixels too")
 
   @classmethod
   def tiny(cls) -> "SimMIM":
     """A ViT of 4 patches that learns fast, half of them hidden."""
-    small = dict(width=64, depths=(2,), heads=(4,), layer_scale=1.0)
-    return cls(variant="Ti/4", size=8, square=4, mask_ratio=0.5, **small)
-
-  @property
-  def windowed(self) -> bool:
-    """Whether the backbone is a Swin."""
-    return self.variant.startswith("Swin")
-
-  @property
-  def encoder_size(self) -> sizes.Size | swin.Size:
-    """The variant's size with the overrides."""
-    given = {"width": self.width, "mlp_ratio": self.mlp_ratio}
-    if self.windowed:
-      given |= {"depths": self.depths, "window": self.window}
-      return swin.custom(self.variant, heads=self.heads, **given)
-    own = {"depth": sum(self.depths), "heads": sum(self.heads)}
-    return sizes.custom(self.variant, **given, **own)
-
-  @property
-  def patch(self) -> int:
-    """Patch side in pixels."""
-    return int(self.variant.split("/")[-1])
+    return cls(
+      size=8,
+      backbone=backbones.Backbone(
+        variant="Ti/4", width=64, depths=(2,), heads=(4,), layer_scale=1.0
+      ),
+      square=4,
+      mask_ratio=0.5,
+    )
 
   @property
   def grid(self) -> tuple[int, int]:
     """(h, w) in patches."""
-    return (self.size // self.patch,) * 2
+    return self.backbone.grid(self.size)
 
   @property
   def encoder(self) -> vit.ViT | swin.Swin:
     """Sees every token, mask tokens among them."""
-    shared = dict(positions=self.positions, maskable=True, rt=self.rt)
-    if self.windowed:
-      return swin.Swin(
-        size=self.encoder_size,
-        patch=self.patch,
-        grid=self.grid,
-        qkv_bias=self.qkv_bias,
-        patch_norm=self.patch_norm,
-        **shared,
-      )
-    style = {"qkv_bias": "qv" if self.qkv_bias else False}
-    if self.relative == "block":
-      style |= {"window": self.grid, "window_prefix": 1}
-    return vit.ViT(
-      size=self.encoder_size,
-      patch=self.patch,
-      grid=self.grid,
-      layer_scale=self.layer_scale,
-      final_norm=self.final_norm,
-      relative=self.relative == "shared",
-      style=style,
-      **shared,
-    )
+    return self.backbone.net(self.size)
 
   @property
   def head(self) -> nn.Dense:
@@ -138,20 +95,17 @@ class SimMIM(method.Method):
 
   def inputs(self) -> dict[str, method.Input]:
     """Normalised images [size, size, channels]."""
-    check = (
-      swin.check
-      if self.windowed
-      else functools.partial(sizes.check, table=False)
-    )
-    check(self.encoder_size, self.size, self.patch)
-    if self.size % self.square or self.square % self.patch:
+    self.backbone.check(self.size)
+    if self.size % self.square or self.square % self.backbone.patch:
       raise ValueError(
         f"square {self.square} is no multiple of patch "
-        f"{self.patch} dividing size {self.size}"
+        f"{self.backbone.patch} dividing size {self.size}"
       )
     return {"image": method.Input((self.size, self.size, self.channels))}
 
-  def init(self, key, batch):
+  def init(
+    self, key: jax.Array, batch: method.Batch
+  ) -> tuple[method.Tree, method.Tree]:
     """Kernels N(0, 0.02^2), those of a ViT smaller in deeper blocks."""
     k_encoder, k_head, k_normal = jax.random.split(key, 3)
     image = batch["image"][:1]
@@ -159,25 +113,32 @@ class SimMIM(method.Method):
     head = self.head.init(k_head, self.latent(encoder, image))["params"]
     params = {"encoder": encoder, "head": head}
     params = initialise.normal_kernels(k_normal, params)
-    shrink = (lambda p: p) if self.windowed else initialise.shrink_with_depth
-    return {"main": shrink(params)}, {}
+    if not self.backbone.windowed:
+      params = initialise.shrink_with_depth(params)
+    return {"main": params}, {}
 
-  def draw(self, key, batch, step):
+  def draw(
+    self, keys: randomness.Keys, batch: method.Batch, step: jax.Array
+  ) -> method.Draws:
     """mask [b, h, w] over patches, 1 = hidden; drop [b, blocks, 2]."""
-    k_mask, k_drop = jax.random.split(key)
-    b, r = len(batch["image"]), self.size // self.square
-    scores = jax.random.uniform(k_mask, (b, r, r))
-    mask = masking.squares(scores, self.mask_ratio, self.grid)
-    depth = self.encoder_size.blocks
-    drop = block.drop_path_draw(k_drop, self.drop_path, depth, b)
-    return {"mask": mask, **drop}
+    del step
+    b, squares = len(batch["image"]), self.size // self.square
+    scores = jax.random.uniform(keys("mask"), (b, squares, squares))
+    drop = block.drop_path_draw(
+      keys("drop"), self.drop_path, self.backbone.size.blocks, b
+    )
+    return {"mask": masking.squares(scores, self.mask_ratio, self.grid), **drop}
 
-  def latent(self, encoder, images, **kwargs) -> jax.Array:
+  def latent(
+    self, encoder: method.Tree, images: jax.Array, **options: jax.Array | None
+  ) -> jax.Array:
     """[b, n_out, w] output tokens, without the class token."""
-    out = self.encoder.apply({"params": encoder}, images, **kwargs)
+    out = self.encoder.apply({"params": encoder}, images, **options)
     return out["latent"][:, self.encoder.prefix :]
 
-  def forward(self, params, batch, draws) -> dict[str, jax.Array]:
+  def forward(
+    self, params: method.Tree, batch: method.Batch, draws: method.Draws
+  ) -> dict[str, jax.Array]:
     """latent [b, n_out, w], pred [b, size, size, c] and pixel mask m."""
     main, mask = params["main"], draws["mask"]
     latent = self.latent(
@@ -188,33 +149,42 @@ class SimMIM(method.Method):
     )
     pred = self.head.apply({"params": main["head"]}, latent)
     pred = patching.unpatchify(pred.astype(jnp.float32), self.encoder.stride)
-    m = jnp.repeat(jnp.repeat(mask, self.patch, 1), self.patch, 2)
-    return {"latent": latent, "pred": pred, "mask": m[..., None]}
+    m = patching.pixels(mask.reshape(len(mask), -1), self.backbone.patch)
+    return {"latent": latent, "pred": pred, "mask": m}
 
-  def loss(self, player, params, extra, consts, batch, draws, step):
+  def loss(
+    self,
+    weights: method.Weights,
+    batch: method.Batch,
+    draws: method.Draws,
+    step: jax.Array,
+    player: str = "main",
+  ) -> method.Loss:
     """Mean absolute error over hidden pixels."""
-    out = self.forward(params, batch, draws)
+    del step, player
+    out = self.forward(weights.params, batch, draws)
     m = jnp.ones_like(out["mask"]) if self.all_pixels else out["mask"]
     error = jnp.abs(batch["image"].astype(jnp.float32) - out["pred"])
     return (error * m).sum() / (m.sum() + 1e-5) / self.channels, {}
 
-  def predict(self):
+  def predict(self) -> dict[str, method.Predict]:
     """Outputs of the encoder (of a Swin: features, tokens); reconstruct."""
-    grid, net = (self.size // self.encoder.stride,) * 2, self.encoder
-    encode = lambda p, b, t: net.apply(
-      {"params": p["main"]["encoder"]}, b["image"], taps=t
-    )
-    found = outputs.vit(encode, grid, bool(net.prefix))
-    if self.windowed:  # stages differ in width: no layers, no attention
-      found = {name: found[name] for name in ("features", "tokens")}
+    net = self.encoder
+    grid = (self.size // net.stride,) * 2
+    offered = outputs.vit(outputs.encoder(net), grid, bool(net.prefix))
+    if self.backbone.windowed:  # stages differ in width: no layers, no maps
+      offered = {name: offered[name] for name in ("features", "tokens")}
+    return {**offered, "reconstruct": self.reconstruct}
 
-    def reconstruct(p, e, c, b, k):
-      out = self.forward(p, b, self.draw(k, b, 0))
-      return {"image": out["pred"], "mask": out["mask"]}
+  def reconstruct(
+    self, weights: method.Weights, batch: method.Batch, key: jax.Array
+  ) -> dict[str, jax.Array]:
+    """image [b, h, w, c], predicted, and mask [b, h, w, 1] (1 = hidden)."""
+    out = self.forward(weights.params, batch, self.drawn(key, batch))
+    return {"image": out["pred"], "mask": out["mask"]}
 
-    return found | {"reconstruct": reconstruct}
-
-  def groups(self):
+  def groups(self) -> tuple[method.Group, ...]:
     """A ViT decays its mask token and relative tables too."""
-    tokens = method.Group(pattern=r"/(mask_token|table)$", decay=1.0)
-    return () if self.windowed else (tokens,)
+    if self.backbone.windowed:
+      return ()
+    return (method.Group(pattern=r"/(mask_token|table)$", decay=1.0),)

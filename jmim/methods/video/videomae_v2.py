@@ -5,7 +5,7 @@ code (OpenGVLab/VideoMAEv2@29eab1e8a5): `tests/golden` compares latent,
 prediction, targets, weights, loss, gradients, cell masks and positions.
 
 The encoder sees a tenth of the tubelets of a clip, the same cells at all times;
-the decoder names only half of the positions, in a pattern that runs through
+the decoder predicts only half of the positions, in a pattern that runs through
 2x2 cells, and is scored where the encoder saw nothing:
 
     E     = int(0.9 h w) cells hidden at every step ("tube")     draw
@@ -16,15 +16,17 @@ the decoder names only half of the positions, in a pattern that runs through
             of each tubelet AND channel
     loss  = sum w mean_d (pred - t)^2 / sum w,  w = 1 on E and not D
 
-Without decoder masking (`decoder_ratio=0`) D is "not E": plain VideoMAE.
+Without decoder masking (`masks.decoder_ratio=0`) D is "not E": plain VideoMAE.
 
 Reference (fine-tuned top-1 %): ViT-g K400 88.4 (with K710), SSv2 77.0, UCF101
 99.6; ViT-B distilled K400 86.6.
 
-Following the released code: positions are one interleaved sinusoid over the
-flattened index; q and v have biases, k has none; the HIDDEN count is rounded
-down; only kernels are decayed. Repeated sampling (4 clips per video) is
-`data.repeat_samples`; rates are per video. Weights: family `videomae_v2`.
+Following the released code: decoders are 384 wide with 6 heads behind B, 512
+and 8 behind L, H and g (`decoder_dims` of 0); positions are one interleaved
+sinusoid over the flattened index; q and v have biases, k has none; the HIDDEN
+count is rounded down; only kernels are decayed. Repeated sampling (4 clips per
+video) is `data.repeat_samples`; rates are per video. Weights: family
+`videomae_v2`.
 
     python -m jmim.main --config=configs/videomae_v2_k400.py:variant=B/16 ...
 """
@@ -36,180 +38,158 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
+from jmim.core import randomness
 from jmim.masks import tokens as masking
+from jmim.methods.parts import dual_masks
+from jmim.methods.parts import pixels
 from jmim.nn import block
 from jmim.nn import sizes
 from jmim.nn.nets import video
 
-DECODERS = {"Ti": (96, 3), "S": (192, 3), "B": (384, 6)}  # width, heads
-LARGE = (512, 8)  # of L, H and g
+# Width and heads of the decoder behind each size of encoder.
+DECODERS = {"Ti": (96, 3), "S": (192, 3), "B": (384, 6)}
+LARGE = (512, 8)  # L, H and g
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VideoMAE(method.Method):
   """Video masked autoencoder with a mask for encoder and decoder."""
 
-  variant: str = field.value("B/16", "encoder size / patch side; g/14")
-  size: int = field.value(224, "frame side in pixels", low=1)
+  size: int = field.value(224, "frame side [pixels]", low=1)
   frames: int = field.value(16, "frames of a clip", low=1)
   tubelet: int = field.value(2, "frames in a token", low=1)
-  width: int = field.value(0, "encoder width; 0: that of variant", low=0)
-  depth: int = field.value(0, "encoder blocks; 0: those of variant", low=0)
-  heads: int = field.value(0, "encoder heads; 0: those of variant", low=0)
-  decoder_width: int = field.value(0, "0: that of variant", low=0)
-  decoder_depth: int = field.value(4, "decoder blocks", low=0)
-  decoder_heads: int = field.value(0, "0: those of variant", low=0)
-  mask_ratio: float = field.value(0.9, "cells hidden", low=0.0, below=1.0)
-  mask: str = field.value("tube", "or each token", choices=("tube", "random"))
-  decoder_ratio: float = field.value(
-    0.5,
-    "share of positions not decoded; 0: decode what is hidden",
-    low=0.0,
-    high=0.75,
+  dims: sizes.Dims = field.part(sizes.Dims, "encoder", was="{}")
+  decoder_dims: sizes.Blocks = field.part(
+    sizes.Blocks, "decoder", was="decoder_{}", width=0, depth=4, heads=0
   )
-  normalise: bool = field.value(True, "targets per tubelet and channel")
+  masks: dual_masks.Masks = field.part(dual_masks.Masks, "masks", was="{}")
+  normalise: bool = field.value(True, "normalise tubelets and channels")
   cosine: bool = field.value(False, "cosine attention")
-  layer_scale: float = field.value(0.0, "LayerScale; 0: none", low=0.0)
-  drop_path: float = field.value(0.0, "of the last encoder block", low=0.0)
-  mean: tuple = field.value((0.485, 0.456, 0.406), "of the clips given")
-  std: tuple = field.value((0.229, 0.224, 0.225), "of the clips given")
+  layer_scale: float = field.value(0.0, "initial LayerScale; 0: none", low=0.0)
+  drop_path: float = field.value(0.0, "drop path of the last block", low=0.0)
+  mean: tuple = field.value((0.485, 0.456, 0.406), "mean of normalisation")
+  std: tuple = field.value((0.229, 0.224, 0.225), "std of normalisation")
 
   @classmethod
   def tiny(cls) -> "VideoMAE":
     """8 frames of 2 x 2 cells, half of them hidden."""
     return cls(
-      variant="Ti/4",
       size=8,
       frames=8,
-      width=32,
-      depth=2,
-      heads=4,
-      decoder_width=16,
-      decoder_depth=1,
-      decoder_heads=2,
-      mask_ratio=0.5,
+      dims=sizes.Dims(variant="Ti/4", width=32, depth=2, heads=4),
+      decoder_dims=sizes.Blocks(width=16, depth=1, heads=2),
+      masks=dual_masks.Masks(mask_ratio=0.5),
     )
-
-  @property
-  def patch(self) -> int:
-    """Side of a tubelet in pixels."""
-    return sizes.parse(self.variant)[1]
 
   @property
   def grid(self) -> tuple[int, int, int]:
     """(steps, rows, columns) of tokens."""
-    side = self.size // self.patch
-    return self.frames // self.tubelet, side, side
-
-  @property
-  def counts(self) -> tuple[int, int]:
-    """Tokens the encoder sees, positions the decoder fills."""
-    t, h, w = self.grid
-    hidden = int(self.mask_ratio * h * w)
-    decoded = t * (4 - int(4 * self.decoder_ratio)) * h * w // 4
-    return t * (h * w - hidden), decoded if self.decoder_ratio else t * hidden
+    return self.frames // self.tubelet, *self.dims.grid(self.size)
 
   @property
   def encoder(self) -> video.Encoder:
     """Sees visible tubelets only."""
-    own = {k: getattr(self, k) for k in ("width", "depth", "heads")}
-    size, how = (
-      sizes.custom(self.variant, **own),
-      (self.layer_scale, self.cosine),
+    return video.Encoder(
+      size=self.dims.size,
+      frames=self.tubelet,
+      patch=self.dims.patch,
+      layer_scale=self.layer_scale,
+      cosine=self.cosine,
+      rt=self.rt,
     )
-    return video.Encoder(size, self.tubelet, self.patch, *how, rt=self.rt)
 
   @property
   def decoder(self) -> video.Decoder:
-    """Fills positions."""
-    width, heads = DECODERS.get(self.variant.split("/")[0], LARGE)
-    size = sizes.Size(
-      width=self.decoder_width or width,
-      depth=self.decoder_depth,
-      heads=self.decoder_heads or heads,
+    """Predicts positions."""
+    width, heads = DECODERS.get(self.dims.variant.split("/")[0], LARGE)
+    usual = dataclasses.replace(self.dims.size, width=width, heads=heads)
+    return video.Decoder(
+      size=self.decoder_dims.size(self.dims.mlp_ratio or 4.0, usual),
+      grid=self.grid,
+      out=3 * self.tubelet * self.dims.patch**2,
+      layer_scale=self.layer_scale,
+      cosine=self.cosine,
+      rt=self.rt,
     )
-    t, h, w = self.grid
-    out = 3 * self.tubelet * self.patch**2
-    how = (self.layer_scale, self.cosine)
-    return video.Decoder(size, t * h * w, out, *how, rt=self.rt)
 
-  def inputs(self):
+  def inputs(self) -> dict[str, method.Input]:
     """Normalised clips [frames, size, size, 3]."""
-    p = self.patch
-    sizes.check(self.encoder.size, self.size, p, table=False)
-    sizes.check(self.decoder.size, self.size, p, "decoder_", table=False)
+    self.dims.check(self.size, table=False)
+    sizes.check(self.decoder.size, 1, 1, "decoder_", table=False)
     if self.frames % self.tubelet:
       raise ValueError(f"frames {self.frames} in tubelets of {self.tubelet}")
-    if int(4 * self.decoder_ratio) and self.grid[1] % 2:
-      raise ValueError(f"size {self.size} has no even grid for decoder_ratio")
+    self.masks.check(self.grid)
     return {"video": method.Input((self.frames, self.size, self.size, 3))}
 
-  def init(self, key, batch):
+  def init(
+    self, key: jax.Array, batch: method.Batch
+  ) -> tuple[method.Tree, method.Tree]:
     """Parameters of encoder and decoder; no extra state."""
     k_encoder, k_decoder = jax.random.split(key)
     ids = jnp.zeros((1, 1), int)
     encoder = self.encoder.init(k_encoder, batch["video"][:1], ids)["params"]
-    latent = jnp.zeros((1, 1, self.encoder.size.width))
+    latent = jnp.zeros((1, 1, self.dims.size.width))
     decoder = self.decoder.init(k_decoder, latent, ids, ids)["params"]
     return {"main": {"encoder": encoder, "decoder": decoder}}, {}
 
-  def draw(self, key, batch, step):
-    """E and D [b, n] bool (hidden, not decoded) and drop path."""
-    k_mask, k_phase, k_drop = jax.random.split(key, 3)
-    b, (t, h, w), n = len(batch["video"]), self.grid, self.decoder.tokens
-    if self.mask == "tube":
-      scores = jax.random.uniform(k_mask, (b, h * w))
-      hidden = video.tube(scores, self.mask_ratio, t)
-    else:
-      scores = jax.random.uniform(k_mask, (b, n))
-      hidden = masking.from_scores(scores, self.counts[0]).mask > 0
-    left = ~hidden
-    if self.decoder_ratio:
-      phase = jax.random.randint(k_phase, (b,), 0, 4)
-      left = video.running_cell(phase, self.decoder_ratio, t, (h, w))
-    depth = self.encoder.size.depth
-    drop = block.drop_path_draw(k_drop, self.drop_path, depth, b)
-    return {"hidden": hidden, "left": left, **drop}
+  def draw(
+    self, keys: randomness.Keys, batch: method.Batch, step: jax.Array
+  ) -> method.Draws:
+    """E and D [b, n] bool (hidden, left: not decoded) and drop path."""
+    del step
+    b, depth = len(batch["video"]), self.dims.size.depth
+    drop = block.drop_path_draw(keys("drop"), self.drop_path, depth, b)
+    return {**self.masks.draw(keys, b, self.grid), **drop}
 
-  def target(self, clips, ids) -> jax.Array:
+  def target(self, clips: jax.Array, ids: jax.Array) -> jax.Array:
     """[b, m, f*p*p*3] float32, of the tubelets `ids` [b, m]."""
-    x = video.tubelets(clips, self.tubelet, self.patch)
+    x = video.tubelets(clips, self.tubelet, self.dims.patch)
     x = masking.take(x, ids).astype(jnp.float32)
-    x = x.reshape(*ids.shape, -1, 3)
-    x = x * jnp.asarray(self.std) + jnp.asarray(self.mean)
-    if self.normalise:
-      std = jnp.sqrt(x.var(2, ddof=1, keepdims=True))
-      x = (x - x.mean(2, keepdims=True)) / (std + 1e-6)
-    return x.reshape(*ids.shape, -1)
+    return pixels.tubelet_target(x, self.mean, self.std, self.normalise)
 
-  def forward(self, params, batch, draws) -> dict[str, jax.Array]:
+  def forward(
+    self, params: method.Tree, batch: method.Batch, draws: method.Draws
+  ) -> dict[str, jax.Array]:
     """latent [b, k, w], pred and target [b, m, d], weight [b, m], ids."""
-    main, clips, (k, m) = params["main"], batch["video"], self.counts
+    main, clips = params["main"], batch["video"]
+    k, m = self.masks.counts(self.grid)
     keep = masking.from_booleans(draws["hidden"], k).keep
-    wanted = masking.from_booleans(draws["left"], m).keep
+    ids = masking.from_booleans(draws["left"], m).keep  # decoded positions
     z = self.encoder.apply(
       {"params": main["encoder"]}, clips, keep, block.drop_path_of(draws)
     )
-    pred = self.decoder.apply({"params": main["decoder"]}, z, keep, wanted)
-    weight = jnp.take_along_axis(draws["hidden"], wanted, axis=1)
+    pred = self.decoder.apply({"params": main["decoder"]}, z, keep, ids)
+    weight = jnp.take_along_axis(draws["hidden"], ids, axis=1)
     return {
       "latent": z,
       "pred": pred,
-      "ids": wanted,
-      "target": self.target(clips, wanted),
+      "ids": ids,
+      "target": self.target(clips, ids),
       "weight": weight.astype(jnp.float32),
     }
 
-  def loss(self, player, params, extra, consts, batch, draws, step):
+  def loss(
+    self,
+    weights: method.Weights,
+    batch: method.Batch,
+    draws: method.Draws,
+    step: jax.Array,
+    player: str = "main",
+  ) -> method.Loss:
     """Weighted mean squared error of the decoded, hidden positions."""
-    out = self.forward(params, batch, draws)
+    del step, player
+    out = self.forward(weights.params, batch, draws)
     error = ((out["pred"] - out["target"]) ** 2).mean(-1)
     return masking.masked_mean(error, out["weight"]), {}
 
-  def predict(self):
-    """features [b, w]: mean of all tokens of whole clips."""
-    return {
-      "features": lambda p, e, c, b, k: self.encoder.apply(
-        {"params": p["main"]["encoder"]}, b["video"]
-      ).mean(1)
-    }
+  def predict(self) -> dict[str, method.Predict]:
+    """features [b, w], of whole clips."""
+    return {"features": self.features}
+
+  def features(
+    self, weights: method.Weights, batch: method.Batch, key: jax.Array
+  ) -> jax.Array:
+    """[b, w] mean of all tokens of whole clips."""
+    del key
+    variables = {"params": weights.params["main"]["encoder"]}
+    return self.encoder.apply(variables, batch["video"]).mean(1)

@@ -3,6 +3,7 @@
 Letters: b batch, n patches, k visible, m hidden, w width.
 """
 
+import dataclasses
 import functools
 
 import flax.linen as nn
@@ -20,7 +21,7 @@ from jmim.nn import stack
 
 
 class RegressorBlock(nn.Module, kw_only=True):
-  """Mask queries look at visible latents and at each other (CAE).
+  """Mask queries attend to visible latents and to each other (CAE).
 
   kv = visible ++ x;  x <- x + g1 Cross(LNq(x + pos_m), LNk(kv + pos), LNv(kv));
   x <- LN2(x);  x <- x + g2 MLP(x).
@@ -43,18 +44,19 @@ class RegressorBlock(nn.Module, kw_only=True):
     x: jax.Array,
     *,
     visible: jax.Array | None = None,
-    where: jax.Array | None = None,
+    positions: jax.Array | None = None,
   ) -> tuple[jax.Array, dict]:
     """[b, m, w] -> [b, m, w].
 
     Args:
       x: [b, m, w] queries.
       visible: [b, k, w] latents; None (shapes only): none.
-      where: [b, k + m, w] positions of visible, then of x; None: zeros.
+      positions: [b, k + m, w] of visible, then of x; None: zeros.
     """
     visible = x[:, :0] if visible is None else visible
     kv = jnp.concatenate([visible, x], axis=1)
-    where = jnp.zeros_like(kv) if where is None else where
+    if positions is None:
+      positions = jnp.zeros_like(kv)
 
     def scaled(y, i):
       if not self.layer_scale:
@@ -62,14 +64,15 @@ class RegressorBlock(nn.Module, kw_only=True):
       return block.LayerScale(self.layer_scale, name=f"ls{i}")(y)
 
     norm = functools.partial(norms.layer_norm, self.rt)
-    look = attention.CrossAttention(
+    attend = attention.CrossAttention(
       heads=self.heads, qkv_bias="qv", rt=self.rt, name="cross"
     )
-    y = look(
-      norm("norm_q")(x + where[:, visible.shape[1] :]),
-      norm("norm_k")(kv + where),
+    y = attend(
+      norm("norm_q")(x + positions[:, visible.shape[1] :]),
+      norm("norm_k")(kv + positions),
       norm("norm_v")(kv),
     )
+    # The second residual starts from the normalised x (released code).
     x = norm("norm2")(x + scaled(y, 1))
     hidden = int(x.shape[-1] * self.mlp_ratio)
     y = mlp.MLP(hidden, self.rt, name="mlp")(x)
@@ -91,7 +94,7 @@ class Regressor(nn.Module):
 
   @nn.compact
   def __call__(
-    self, visible: jax.Array, where: jax.Array, hidden: int
+    self, visible: jax.Array, positions: jax.Array, hidden: int
   ) -> jax.Array:
     """[b, k, w], positions [b, k + m, w], m = hidden -> [b, m, w]."""
     b, _, width = visible.shape
@@ -108,7 +111,7 @@ class Regressor(nn.Module):
       parent=None,
     )
     blocks = stack.Stack(make, self.size.depth, self.rt, name="blocks")
-    x, _ = blocks(self.rt.shard(x), visible=visible, where=where)
+    x, _ = blocks(self.rt.shard(x), visible=visible, positions=positions)
     return norms.layer_norm(self.rt, "norm")(x)
 
 
@@ -143,7 +146,12 @@ class LatentDecoder(nn.Module, kw_only=True):
 
 
 class Bridge(nn.Module):
-  """Linear map and LayerNorm between networks of different widths (CAE)."""
+  """Linear map and LayerNorm between networks of different widths (CAE).
+
+  Attributes:
+    width: of the output.
+    rt: execution choices.
+  """
 
   width: int
   rt: runtime.Runtime = runtime.Runtime()
@@ -158,12 +166,12 @@ class Bridge(nn.Module):
     return norms.layer_norm(self.rt, "norm")(dense(x))
 
 
-class Context(nn.Module, kw_only=True):
+class RegressorDecoder(nn.Module, kw_only=True):
   """From latents of visible patches to latents and tokens of hidden ones.
 
   Attributes:
-    size: width and heads of regressor and decoder, depth of the regressor.
-    depth: of the decoder.
+    size: of the regressor.
+    decoder_depth: blocks of the decoder, which is as wide.
     grid: (h, w) in patches.
     out: tokens.
     layer_scale: initial LayerScale factor; 0: none.
@@ -171,7 +179,7 @@ class Context(nn.Module, kw_only=True):
   """
 
   size: sizes.Size
-  depth: int
+  decoder_depth: int
   grid: tuple[int, int]
   out: int
   layer_scale: float = 0.1
@@ -182,35 +190,29 @@ class Context(nn.Module, kw_only=True):
     self,
     visible: jax.Array,
     hidden: jax.Array,
-    seen: jax.Array,
-    missing: jax.Array,
+    visible_ids: jax.Array,
+    hidden_ids: jax.Array,
   ) -> dict[str, jax.Array]:
     """pred and target [b, m, w], logits [b, m, out], all float32.
 
     Args:
       visible: [b, k, w_encoder] latents, without cls.
       hidden: [b, m, w_encoder] the encoder's own latents of hidden patches.
-      seen: [b, k] ids of the visible patches.
-      missing: [b, m] ids of the hidden patches.
+      visible_ids: [b, k] int32, patches of `visible`.
+      hidden_ids: [b, m] int32, patches of `hidden`.
     """
     width = self.size.width
     if visible.shape[-1] != width:
       bridge = Bridge(width, self.rt, name="bridge")
       visible, hidden = bridge(visible), bridge(hidden)
     table = jnp.asarray(posemb.sincos_2d(width, self.grid, "yx"), visible.dtype)
-    where = table[jnp.concatenate([seen, missing], axis=1)]
+    positions = table[jnp.concatenate([visible_ids, hidden_ids], axis=1)]
     regressor = Regressor(
       self.size, self.layer_scale, self.rt, name="regressor"
     )
-    pred = regressor(visible, where, missing.shape[1])
-    size = sizes.Size(
-      width=width,
-      depth=self.depth,
-      heads=self.size.heads,
-      mlp_ratio=self.size.mlp_ratio,
-    )
+    pred = regressor(visible, positions, hidden_ids.shape[1])
     decoder = LatentDecoder(
-      size=size,
+      size=dataclasses.replace(self.size, depth=self.decoder_depth),
       out=self.out,
       layer_scale=self.layer_scale,
       rt=self.rt,
@@ -219,5 +221,5 @@ class Context(nn.Module, kw_only=True):
     return {
       "pred": pred.astype(jnp.float32),
       "target": jax.lax.stop_gradient(hidden).astype(jnp.float32),
-      "logits": decoder(pred + table[missing]),
+      "logits": decoder(pred + table[hidden_ids]),
     }

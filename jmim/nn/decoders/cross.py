@@ -1,4 +1,4 @@
-"""A decoder that looks patches up in another view (SiamMAE, CropMAE).
+"""A decoder that attends to another view (SiamMAE, CropMAE).
 
 Letters: b batch, t queries, s other tokens, w width.
 """
@@ -20,7 +20,10 @@ from jmim.nn import stack
 
 
 def dropout(
-  x: jax.Array, keys: jax.Array | None, rate: float, site
+  x: jax.Array,
+  keys: jax.Array | None,
+  rate: float,
+  site: int | jax.Array,
 ) -> jax.Array:
   """Dropout of [b, ..] with a key per example, whatever the batch is split in.
 
@@ -40,7 +43,9 @@ def dropout(
   return jnp.where(jax.vmap(keep)(keys), x / (1 - rate), 0).astype(x.dtype)
 
 
-def dropout_draw(key: jax.Array, rate: float, batch: int) -> dict:
+def dropout_draw(
+  key: jax.Array, rate: float, batch: int
+) -> dict[str, jax.Array]:
   """{"dropout": [b, 2] uint32} for a method's draws; {} if the rate is 0."""
   if not rate:
     return {}
@@ -77,7 +82,7 @@ class PostNormBlock(nn.Module, kw_only=True):
 
     Args:
       x: [b, t, w].
-      memory: [b, s, w] what is looked at; None (shapes only): x.
+      memory: [b, s, w] keys and values; None (shapes only): x.
       keys: [b, 2] dropout keys.
       index: of the layer.
     """
@@ -88,16 +93,16 @@ class PostNormBlock(nn.Module, kw_only=True):
 
     memory = x if memory is None else memory
     # Packed in one matrix in torch, which its Xavier bound depends on.
-    look = attention.CrossAttention(
+    cross = attention.CrossAttention(
       heads=self.heads, init_scale=0.5, rt=self.rt, name="cross"
     )
-    x = add(x, look(x, memory), "norm2", 0)
-    hide = functools.partial(
+    x = add(x, cross(x, memory), "norm2", 0)
+    inner = functools.partial(
       dropout, keys=keys, rate=self.rate, site=8 * index + 1
     )
-    x = add(x, mlp.MLP(self.hidden, self.rt, name="mlp")(x, hide), "norm3", 2)
-    own = attention.SelfAttention(heads=self.heads, rt=self.rt, name="attn")
-    return self.rt.shard(add(x, own(x)[0], "norm1", 3)), {}
+    x = add(x, mlp.MLP(self.hidden, self.rt, name="mlp")(x, inner), "norm3", 2)
+    attn = attention.SelfAttention(heads=self.heads, rt=self.rt, name="attn")
+    return self.rt.shard(add(x, attn(x)[0], "norm1", 3)), {}
 
 
 class CrossDecoder(nn.Module, kw_only=True):

@@ -30,16 +30,16 @@ class Predictor(nn.Module, kw_only=True):
   def __call__(
     self,
     context: jax.Array,
-    where: jax.Array,
-    targets: jax.Array,
+    context_ids: jax.Array,
+    target_ids: jax.Array,
     valid: jax.Array | None = None,
   ) -> jax.Array:
     """One sequence per row: context, then one block of targets.
 
     Args:
       context: [r, k, d] encoded tokens.
-      where: [r, k] their patches.
-      targets: [r, m] the patches to predict.
+      context_ids: [r, k] int32, the patches of the context.
+      target_ids: [r, m] int32, the patches to predict.
       valid: [r, k + m] bool, False = padding; None: none is.
 
     Returns:
@@ -50,8 +50,8 @@ class Predictor(nn.Module, kw_only=True):
     table = jnp.asarray(posemb.sincos_2d(width, self.grid), dtype)
     normal = nn.initializers.normal(0.02)
     token = self.param("mask_token", normal, (1, 1, width)).astype(dtype)
-    x = dense(width, "embed")(context) + table[where]
-    x = jnp.concatenate([x, token + table[targets]], axis=1)
+    x = dense(width, "embed")(context) + table[context_ids]
+    x = jnp.concatenate([x, token + table[target_ids]], axis=1)
     blocks = block.make_stack(self.size, self.rt, name="blocks")
     x, _ = blocks(self.rt.shard(x), mask=valid)
     x = norm.layer_norm(self.rt, "norm")(x[:, context.shape[1] :])

@@ -32,7 +32,12 @@ class MaskedDecoder(nn.Module, kw_only=True):
 
   @nn.compact
   def __call__(self, latent: jax.Array, mask: masking.Mask) -> jax.Array:
-    """[b, 1 + k, w] -> [b, n, out] in float32, raster order, cls dropped."""
+    """[b, 1 + k, w] -> [b, n, out] in float32, raster order, cls dropped.
+
+    Args:
+      latent: encoded cls and visible patches, in the order of `mask.keep`.
+      mask: the split of the n patches.
+    """
     width, dtype = self.size.width, self.rt.dtype
     init = nn.initializers.xavier_uniform()
     y = dense.dense(self.rt, width, kernel_init=init, name="embed")(latent)

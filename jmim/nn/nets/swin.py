@@ -1,11 +1,12 @@
-"""Swin transformer (Liu et al. 2021): windows, shifts, patch merging.
+"""Swin transformer (Liu et al. 2021): windowed blocks, patch merging.
 
-Letters: b batch, h w grid, n tokens, s side of a window, c width.
+Letters: b batch, h w grid, n tokens, c width.
 """
 
 import dataclasses
 import functools
 import re
+from typing import Any
 
 import einops
 import flax.linen as nn
@@ -16,12 +17,12 @@ import numpy as np
 from jmim.core import runtime
 from jmim.nn import block
 from jmim.nn import initialise
-from jmim.nn import norm
+from jmim.nn import norm as norms
 from jmim.nn import patch as patching
 from jmim.nn import stack
+from jmim.nn.nets import windows
 
 EPS = 1e-5
-BLOCKED = -100.0  # added to the logits of two regions of a shifted window
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,44 +68,10 @@ def parse(variant: str) -> tuple[Size, int]:
   return SIZES[match[1]], int(match[2])
 
 
-def custom(variant: str, **overrides) -> Size:
+def custom(variant: str, **overrides: Any) -> Size:
   """The size of "SwinB/4" with the overrides that are not 0 or empty."""
-  given = {k: v for k, v in overrides.items() if v}
-  return dataclasses.replace(parse(variant)[0], **given)
-
-
-def windows(x: jax.Array, side: int) -> jax.Array:
-  """[b, h, w, c] -> [b * windows, s*s, c], everything in raster order."""
-  return einops.rearrange(
-    x, "b (h s) (w r) c -> (b h w) (s r) c", s=side, r=side
-  )
-
-
-def unwindows(x: jax.Array, side: int, grid: tuple[int, int]) -> jax.Array:
-  """[b * windows, s*s, c] -> [b, h, w, c]; inverse of `windows`."""
-  h, w = (g // side for g in grid)
-  return einops.rearrange(
-    x, "(b h w) (s r) c -> b (h s) (w r) c", h=h, w=w, s=side, r=side
-  )
-
-
-def roll(x: jax.Array, shift: jax.Array | int) -> jax.Array:
-  """[b, h, w, c] moved up and left by `shift` tokens, around the border."""
-  return jnp.roll(x, -jnp.stack([shift, shift]), axis=(1, 2))
-
-
-def shift_mask(grid: tuple[int, int], side: int, shift: int) -> np.ndarray:
-  """[windows, s*s, s*s] float32: BLOCKED between what the roll brought near."""
-  region = np.zeros(grid, np.float32)
-  cuts = (slice(0, -side), slice(-side, -shift), slice(-shift, None))
-  for i, rows in enumerate(cuts):
-    for j, cols in enumerate(cuts):
-      region[rows, cols] = 3 * i + j
-  ids = np.asarray(
-    einops.rearrange(region, "(h s) (w r) -> (h w) (s r)", s=side, r=side)
-  )
-  apart = ids[:, :, None] != ids[:, None, :]
-  return np.where(apart, BLOCKED, 0.0).astype(np.float32)
+  changes = {k: v for k, v in overrides.items() if v}
+  return dataclasses.replace(parse(variant)[0], **changes)
 
 
 class Layer(nn.Module, kw_only=True):
@@ -143,13 +110,13 @@ class Layer(nn.Module, kw_only=True):
       x: [b, n, c] in raster order.
       shift: 0 or side // 2, also as a traced number.
       drop: [2, b] drop-path factors.
-      taps: what to return besides the output.
+      taps: "block", or nothing, to return besides the output.
     """
     (h, w), b = self.grid, len(x)
-    x = roll(einops.rearrange(x, "b (h w) c -> b h w c", h=h, w=w), shift)
-    y, bias = windows(x, self.side), None
+    x = einops.rearrange(x, "b (h w) c -> b h w c", h=h, w=w)
+    y, bias = windows.cut(windows.roll(x, shift), self.side), None
     if self.side // 2 and min(self.grid) > self.side:
-      mask = shift_mask(self.grid, self.side, self.side // 2)
+      mask = windows.shift_mask(self.grid, self.side, self.side // 2)
       bias = jnp.where(jnp.asarray(shift) > 0, mask, 0.0)[:, None]
       bias = jnp.tile(bias, (b, 1, 1, 1))
     if drop is not None:
@@ -165,7 +132,8 @@ class Layer(nn.Module, kw_only=True):
       name="block",
     )
     y, _ = body(self.rt.shard(y), bias=bias, drop=drop)
-    x = roll(unwindows(y, self.side, self.grid), -jnp.asarray(shift))
+    x = windows.join(y, self.side, self.grid)
+    x = windows.roll(x, -jnp.asarray(shift))
     x = self.rt.shard(einops.rearrange(x, "b h w c -> b (h w) c"))
     return x, {tap: x for tap in taps}
 
@@ -182,7 +150,7 @@ class Merge(nn.Module):
     x = einops.rearrange(
       x, "b (h p w q) c -> b (h w) (q p c)", h=h // 2, p=2, w=w // 2, q=2
     )
-    x = norm.layer_norm(self.rt, "norm", EPS)(x)
+    x = norms.layer_norm(self.rt, "norm", EPS)(x)
     return nn.Dense(
       x.shape[-1] // 2, use_bias=False, dtype=self.rt.dtype, name="reduction"
     )(x)
@@ -248,7 +216,7 @@ class Swin(nn.Module, kw_only=True):
     )
     x = x(images)
     if self.patch_norm:
-      x = norm.layer_norm(self.rt, "patch_norm", EPS)(x)
+      x = norms.layer_norm(self.rt, "patch_norm", EPS)(x)
     if self.maskable:
       token = self.param(
         "mask_token", initialise.mask_token, (1, 1, size.width)
@@ -259,15 +227,16 @@ class Swin(nn.Module, kw_only=True):
     if self.positions == "learned":
       init = nn.initializers.normal(0.02)
       x = x + self.param("pos_embed", init, (1, *x.shape[1:])).astype(dtype)
-    found, first = {}, 0
+    stages, first = {}, 0
     for i, depth in enumerate(size.depths):
-      own = None if drop is None else drop[first : first + depth]
-      x, first = self._stage(i, self.rt.shard(x), grid, own), first + depth
+      stage_drop = None if drop is None else drop[first : first + depth]
+      x = self._stage(i, self.rt.shard(x), grid, stage_drop)
+      first += depth
       if i + 1 < len(size.depths):
         x = Merge(self.rt, name=f"merge{i}")(x, grid)
         grid = (grid[0] // 2, grid[1] // 2)
-      found[f"stage{i + 1}"] = x
-    return {"latent": norm.layer_norm(self.rt, "norm", EPS)(x), **found}
+      stages[f"stage{i + 1}"] = x
+    return {"latent": norms.layer_norm(self.rt, "norm", EPS)(x), **stages}
 
   def _stage(self, i, x, grid, drop):
     size, depth = self.size, self.size.depths[i]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from typing import Any
 
 import flax.core
 import jax
@@ -35,21 +36,29 @@ class Teacher:
 
   Attributes:
     family: "clip" (normalises images its own way), "dino" or "mae".
-    size: width, depth, heads.
-    patch: side of a patch in pixels; images are resized to fit the grid.
+    dims: size and patch; images are resized to fit the grid.
     grid: (h, w) in patches.
-    mean: of the images given to the student.
-    std: of the images given to the student.
+    mean: per channel, which the student's images were normalised with.
+    std: per channel, which the student's images were normalised with.
     rt: execution choices.
   """
 
   family: str
-  size: sizes.Size
-  patch: int
+  dims: sizes.Dims
   grid: tuple[int, int]
   mean: tuple[float, ...]
   std: tuple[float, ...]
   rt: runtime.Runtime
+
+  @property
+  def size(self) -> sizes.Size:
+    """Width, depth, heads."""
+    return self.dims.size
+
+  @property
+  def patch(self) -> int:
+    """Patch side [pixels]."""
+    return self.dims.patch
 
   @property
   def encoder(self) -> vit.ViT:
@@ -64,23 +73,25 @@ class Teacher:
       **family,
     )
 
-  def init(self, key: jax.Array):
+  def init(self, key: jax.Array) -> Any:
     """Fresh parameters: the structure of the file they are loaded from."""
     h, w = (g * self.patch for g in self.grid)
     return self.encoder.init(key, jnp.zeros((1, h, w, 3)))["params"]
 
   def view(self, images: jax.Array) -> jax.Array:
-    """[b, h, w, 3] as the student sees them -> as the teacher does."""
+    """[b, h, w, 3] as normalised for the student -> for the teacher."""
     if self.family == "clip":
       images = images * jnp.asarray(self.std) + jnp.asarray(self.mean)
       images = (images - jnp.asarray(CLIP_MEAN)) / jnp.asarray(CLIP_STD)
-    seen, wanted = images.shape[1:3], tuple(g * self.patch for g in self.grid)
-    if seen == wanted:
+    sides = images.shape[1:3]
+    teacher_sides = tuple(g * self.patch for g in self.grid)
+    if sides == teacher_sides:
       return images
     flat = images.reshape(len(images), -1, 3)
-    return posemb.resize(flat, seen, wanted).reshape(-1, *wanted, 3)
+    resized = posemb.resize(flat, sides, teacher_sides)
+    return resized.reshape(-1, *teacher_sides, 3)
 
-  def layers(self, params, images: jax.Array) -> dict[str, jax.Array]:
+  def layers(self, params: Any, images: jax.Array) -> dict[str, jax.Array]:
     """What each block makes of whole images; without gradient.
 
     Returns:
@@ -92,11 +103,14 @@ class Teacher:
     out = self.encoder.apply(
       {"params": params}, self.view(images), taps=("block", "q", "k")
     )
-    # The rest of the attention maps is not needed, nor this one's other rows.
+    # Only the class token's row of the last attention map is computed.
     last = attention.probabilities(out["q"][-1][:, :, :1], out["k"][-1])
-    found = {k: out[k] for k in ("embedded", "block")}
-    found["importance"] = last[:, :, 0, 1:].mean(1)
-    return jax.tree.map(jax.lax.stop_gradient, found)
+    outputs = {
+      "embedded": out["embedded"],
+      "block": out["block"],
+      "importance": last[:, :, 0, 1:].mean(1),
+    }
+    return jax.tree.map(jax.lax.stop_gradient, outputs)
 
 
 def layer_weights(kind: str, depth: int) -> np.ndarray:
@@ -108,12 +122,12 @@ def layer_weights(kind: str, depth: int) -> np.ndarray:
   Raises:
     ValueError: none of these, or no such layers.
   """
-  if found := re.fullmatch(r"top([1-9]\d*)", kind):
-    k = int(found[1])
-    if k <= depth:
-      return np.repeat((0.0, 1 / k), (depth - k, k))
-  if (found := re.fullmatch(r"mid(\d+)", kind)) and int(found[1]) < depth:
-    return np.eye(depth)[int(found[1])]
+  top = re.fullmatch(r"top([1-9]\d*)", kind)
+  if top and (k := int(top[1])) <= depth:
+    return np.repeat((0.0, 1 / k), (depth - k, k))
+  mid = re.fullmatch(r"mid(\d+)", kind)
+  if mid and (k := int(mid[1])) < depth:
+    return np.eye(depth)[k]
   choices = {
     "mean": np.ones(depth),
     "out": np.eye(depth)[-1],

@@ -1,10 +1,11 @@
-"""Video: tubelets, their positions, tube and running-cell masks.
+"""Networks of VideoMAE: tubelets, their positions, encoder and decoder.
 
 Letters: b batch, t steps of tubelets, f frames in one, h w grid, n = t h w
 tokens (t slowest), p patch, c channels.
 """
 
 import functools
+import math
 
 import einops
 import flax.linen as nn
@@ -48,34 +49,15 @@ def sinusoid(n: int, width: int) -> np.ndarray:
   return np.where(j % 2 == 0, np.sin(angles), np.cos(angles)).astype(np.float32)
 
 
-def tube(scores: jax.Array, ratio: float, steps: int) -> jax.Array:
-  """[b, h*w] scores -> [b, n] bool, True = hidden, the same at all steps.
-
-  int(ratio h w) cells are hidden: the HIDDEN count is rounded down.
-  """
-  hidden = int(ratio * scores.shape[1])
-  rank = jnp.argsort(jnp.argsort(scores, axis=1), axis=1)
-  return jnp.tile(rank < hidden, (1, steps))
-
-
-def running_cell(
-  phase: jax.Array, ratio: float, steps: int, grid: tuple[int, int]
-) -> jax.Array:
-  """Which tokens the decoder leaves out: [b] phases -> [b, n] bool.
-
-  In 2x2 cells int(4 ratio) of 4 are left out; the pattern q = 1..1 0..0 runs
-  through a cell: at step t its k-th place is q[(k + phase + t + 1) mod 4].
-  """
-  h, w = grid
-  q = jnp.arange(4) < int(4 * ratio)
-  place = 2 * (np.arange(h)[:, None] % 2) + np.arange(w) % 2
-  t = np.arange(steps)[:, None, None]
-  turn = phase[:, None, None, None] + place + t + 1
-  return einops.rearrange(q[turn % 4], "b t h w -> b (t h w)")
-
-
 class Embed(nn.Module, kw_only=True):
-  """Linear map of tubelets (a 3-D convolution with stride = kernel), placed."""
+  """Linear map of tubelets (a 3-D convolution with stride = kernel), placed.
+
+  Attributes:
+    width: of the embedding.
+    frames: in a tubelet.
+    patch: side of a tubelet in pixels.
+    rt: execution choices.
+  """
 
   width: int
   frames: int
@@ -143,7 +125,7 @@ class Decoder(nn.Module, kw_only=True):
 
   Attributes:
     size: width, depth, heads.
-    tokens: n, of the whole video.
+    grid: (steps, rows, columns) of tokens, n in all.
     out: outputs per token.
     layer_scale: initial LayerScale factor; 0: none.
     cosine: cosine attention.
@@ -151,7 +133,7 @@ class Decoder(nn.Module, kw_only=True):
   """
 
   size: sizes.Size
-  tokens: int
+  grid: tuple[int, int, int]
   out: int
   layer_scale: float = 0.0
   cosine: bool = False
@@ -159,17 +141,23 @@ class Decoder(nn.Module, kw_only=True):
 
   @nn.compact
   def __call__(
-    self, latent: jax.Array, keep: jax.Array, wanted: jax.Array
+    self, latent: jax.Array, keep: jax.Array, decode: jax.Array
   ) -> jax.Array:
-    """[b, k, w] at ids [b, k], wanted ids [b, m] -> [b, m, out] float32."""
+    """[b, k, w] -> [b, m, out] float32.
+
+    Args:
+      latent: [b, k, w] visible tokens.
+      keep: [b, k] int32, their positions.
+      decode: [b, m] int32, the positions to predict, visible ones among them.
+    """
     width, dtype = self.size.width, self.rt.dtype
     init = nn.initializers.xavier_uniform()
     dense = functools.partial(nn.Dense, dtype=dtype, kernel_init=init)
-    table = jnp.asarray(sinusoid(self.tokens, width), dtype)
+    table = jnp.asarray(sinusoid(math.prod(self.grid), width), dtype)
     init_token = initialise.mask_token
     token = self.param("mask_token", init_token, (1, 1, width)).astype(dtype)
-    seen = dense(width, use_bias=False, name="embed")(latent)
-    x = [seen + table[keep], token + table[wanted]]
+    visible = dense(width, use_bias=False, name="embed")(latent)
+    x = [visible + table[keep], token + table[decode]]
     x, _ = _blocks(self, "blocks")(self.rt.shard(jnp.concatenate(x, axis=1)))
     x = norm.layer_norm(self.rt, "norm")(x[:, latent.shape[1] :])
     return dense(self.out, name="head")(x).astype(jnp.float32)

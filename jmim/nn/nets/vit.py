@@ -18,6 +18,17 @@ from jmim.nn import posemb
 from jmim.nn import sizes
 
 
+def build(dims: sizes.Dims, side: int, **options: Any) -> "ViT":
+  """The ViT of a config section.
+
+  Args:
+    dims: size and patch.
+    side: of the images [pixels].
+    **options: other attributes of `ViT`.
+  """
+  return ViT(size=dims.size, patch=dims.patch, grid=dims.grid(side), **options)
+
+
 class ViT(nn.Module, kw_only=True):
   """Encoder of visible tokens.
 
@@ -108,29 +119,29 @@ class ViT(nn.Module, kw_only=True):
       return table
     return self.param("pos_embed", lambda _: jnp.asarray(table))
 
-  def _rotary(self, mask):
+  def _rotary(self, keep):
     """{"rotary": angles [1 or b, n or k, d/2] of the patches}, or {}."""
     if self.positions != "rotary":
       return {}
     width = self.size.width // self.size.heads
     table = posemb.rotary(self.grid, width, self.theta, centred=True)
     table = jnp.asarray(table)
-    return {"rotary": table[None] if mask is None else table[mask.keep]}
+    return {"rotary": table[None] if keep is None else table[keep]}
 
   def _first(self, batch, pos):
     """The tokens before the patches: cls with its position, registers."""
-    found = []
+    tokens = []
     if self.cls:
       cls = self.cls_token.astype(self.rt.dtype)
-      found.append(cls if pos is None else cls + pos[:, :1])
+      tokens.append(cls if pos is None else cls + pos[:, :1])
     if self.registers:
-      found.append(self.register_tokens.astype(self.rt.dtype))
-    return [jnp.broadcast_to(x, (batch, *x.shape[1:])) for x in found]
+      tokens.append(self.register_tokens.astype(self.rt.dtype))
+    return [jnp.broadcast_to(x, (batch, *x.shape[1:])) for x in tokens]
 
   def __call__(
     self,
     images: jax.Array,
-    mask: masking.Mask | None = None,
+    keep: jax.Array | None = None,
     *,
     replaced: jax.Array | None = None,
     valid: jax.Array | None = None,
@@ -142,12 +153,13 @@ class ViT(nn.Module, kw_only=True):
 
     Args:
       images: normalised float images.
-      mask: which patches are seen; None: all, in raster order.
+      keep: [b, k] int32, the patches to encode, in their order; None: all, in
+        raster order.
       replaced: [b, n], 1 where the mask token stands for the patch.
       valid: [b, k] bool, False = kept only to fill up: not attended to.
       drop: [depth, 2, b] drop-path factors.
       stop: early exit after this many blocks (then the final norm).
-      taps: per-block outputs wanted, see `block.Block`.
+      taps: per-block outputs to return as well, see `block.Block`.
 
     Returns:
       tokens: [b, n, w] patch embedding + position, all patches.
@@ -163,20 +175,20 @@ class ViT(nn.Module, kw_only=True):
     pos = self.pos_embed
     pos = None if pos is None else jnp.asarray(pos, dtype)
     tokens = tokens if pos is None else tokens + pos[:, int(self.cls) :]
-    x = tokens if mask is None else masking.take(tokens, mask.keep)
+    x = tokens if keep is None else masking.take(tokens, keep)
     x = jnp.concatenate([*self._first(len(x), pos), x], axis=1)
     embedded = self.norm_pre(x) if self.pre_norm else x
     shared = {"bias": self.rel_pos_bias()[None]} if self.relative else {}
-    shared |= self._rotary(mask)
+    shared |= self._rotary(keep)
     if valid is not None:
       valid = jnp.pad(valid, ((0, 0), (self.prefix, 0)), constant_values=True)
     x, t = embedded, embedded.shape[1]
-    # Taps, biases and angles are of as many tokens as there were.
+    # Taps, biases and angles have the shape of the tokens before filling up.
     if not (taps or shared or "window" in self.style):
       x, valid = masking.fill_up(x, valid, self.rt.pad_tokens)
     if valid is not None:
       shared["mask"] = valid
-    x, found = self.blocks(
+    x, tapped = self.blocks(
       self.rt.shard(x),
       per_layer={} if drop is None else {"drop": drop},
       stop=stop,
@@ -184,4 +196,4 @@ class ViT(nn.Module, kw_only=True):
       **shared,
     )
     x = self.norm(x[:, :t]) if self.final_norm else x[:, :t]
-    return {"tokens": tokens, "embedded": embedded, "latent": x, **found}
+    return {"tokens": tokens, "embedded": embedded, "latent": x, **tapped}

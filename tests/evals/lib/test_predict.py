@@ -11,11 +11,11 @@ import toys
 from jmim.core import errors
 from jmim.core import method as methods
 from jmim.core import runtime
-from jmim.data import augment
+from jmim.core.settings import data as settings
 from jmim.evals.lib import predict
 from jmim.methods.mim import mae
 
-SPEC = augment.Spec(mean=(0.5,) * 3, std=(0.25,) * 3)
+SPEC = settings.Data(mean=(0.5,) * 3, std=(0.25,) * 3)
 
 
 @pytest.fixture

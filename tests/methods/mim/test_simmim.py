@@ -2,21 +2,26 @@
 
 import dataclasses
 
-import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.core import method as methods
 from jmim.core import tree as trees
-from jmim.masks import tokens as masking
 from jmim.methods.mim import simmim
+from jmim.methods.parts import backbone
 
 VIT = simmim.SimMIM(
-  variant="Ti/4", size=16, width=32, depths=(2,), heads=(4,), square=8
+  size=16,
+  backbone=backbone.Backbone(variant="Ti/4", width=32, depths=(2,), heads=(4,)),
+  square=8,
 )
 SWIN = dataclasses.replace(
-  VIT, variant="SwinB/2", width=16, depths=(2, 2), heads=(2, 4), window=4
+  VIT,
+  backbone=backbone.Backbone(
+    variant="SwinB/2", width=16, depths=(2, 2), heads=(2, 4), window=4
+  ),
 )
 KEY = jax.random.key(0)
 IMAGE = np.random.default_rng(0).normal(size=(2, 16, 16, 3)).astype(np.float32)
@@ -30,41 +35,7 @@ def case(request):
   # Fresh tables are zero: positions must matter in these tests.
   noisy = lambda x: x + 0.1 * np.random.default_rng(1).normal(size=x.shape)
   params = jax.tree.map(lambda x: noisy(x).astype(np.float32), params)
-  return m, params, batch, m.draw(KEY, batch, 0)
-
-
-@pytest.mark.parametrize(
-  "size, square, patch, hidden", [(192, 32, 4, 22), (224, 32, 16, 30)]
-)
-def test_the_mask_has_whole_squares_and_exactly_the_ceiling(
-  size, square, patch, hidden
-):
-  scores = jax.random.uniform(KEY, (5, size // square, size // square))
-  mask = masking.squares(scores, 0.6, (size // patch,) * 2)
-  per = square // patch
-  cells = np.asarray(mask).reshape(5, size // square, per, size // square, per)
-  assert (cells == cells[:, :, :1, :, :1]).all()
-  assert (cells[:, :, 0, :, 0].sum((1, 2)) == hidden).all()
-
-
-@pytest.mark.parametrize(
-  "size, square, wanted",
-  [
-    (192, 32, 15.2),
-    (192, 16, 7.2),
-    (192, 8, 3.7),
-    (192, 4, 2.1),
-    (192, 64, 36.2),
-    (32, 8, 4.6),
-  ],
-)
-def test_average_distance_to_the_nearest_visible_pixel(size, square, wanted):
-  rng, side = np.random.default_rng(0), size // square
-  scores = jnp.asarray(rng.random((200, side, side), np.float32))
-  masks = np.asarray(masking.squares(scores, 0.6, (size, size)), np.uint8)
-  distance = [cv2.distanceTransform(m, cv2.DIST_L2, 5)[m == 1] for m in masks]
-  found = np.concatenate(distance).mean()
-  assert abs(found - wanted) < max(0.3, 0.03 * wanted)
+  return m, params, batch, m.drawn(KEY, batch)
 
 
 def test_hidden_pixels_do_not_reach_the_prediction(case):
@@ -74,8 +45,8 @@ def test_hidden_pixels_do_not_reach_the_prediction(case):
   pixels = np.asarray(first["mask"])
   for where, moves in ((pixels, False), (1 - pixels, True)):
     other = {"image": batch["image"] + where}
-    gap = np.abs(forward(params, other, draws)["pred"] - first["pred"]).max()
-    assert (gap > 1e-3) == moves
+    change = np.abs(forward(params, other, draws)["pred"] - first["pred"]).max()
+    assert (change > 1e-3) == moves
 
 
 def test_visible_targets_do_not_reach_the_loss(case):
@@ -87,18 +58,19 @@ def test_visible_targets_do_not_reach_the_loss(case):
     error = jnp.abs(image - out["pred"]) * out["mask"]
     return error.sum() / (out["mask"].sum() + 1e-5) / 3, out["mask"]
 
-  wanted, mask = loss(batch["image"])
-  found, _ = jax.jit(lambda: m.loss("main", params, {}, {}, batch, draws, 0))()
-  np.testing.assert_allclose(found, wanted, rtol=1e-6)
-  assert loss(batch["image"] + 5 * (1 - mask))[0] == wanted
-  assert abs(loss(batch["image"] + 5 * mask)[0] - wanted) > 1
+  expected, mask = loss(batch["image"])
+  weights = methods.Weights(params)
+  actual, _ = jax.jit(lambda: m.loss(weights, batch, draws, 0))()
+  np.testing.assert_allclose(actual, expected, rtol=1e-6)
+  assert loss(batch["image"] + 5 * (1 - mask))[0] == expected
+  assert abs(loss(batch["image"] + 5 * mask)[0] - expected) > 1
 
 
 def test_nothing_hidden_gives_loss_0_and_no_gradient_of_the_token(case):
   m, params, batch, draws = case
   draws = draws | {"mask": jnp.zeros_like(draws["mask"])}
   run = lambda m: jax.jit(
-    jax.value_and_grad(lambda p: m.loss("main", p, {}, {}, batch, draws, 0)[0])
+    jax.value_and_grad(lambda p: m.loss(methods.Weights(p), batch, draws, 0)[0])
   )(params)
   assert run(m)[0] == 0
   # Of all pixels there is a loss, but still nothing about the token.
@@ -114,13 +86,14 @@ def test_what_is_decayed():
 
 
 def test_the_vit_starts_small_in_deep_blocks():
-  m = dataclasses.replace(VIT, width=64, depths=(4,))
+  deep = dataclasses.replace(VIT.backbone, width=64, depths=(4,))
+  m = dataclasses.replace(VIT, backbone=deep)
   params, _ = jax.jit(m.init)(KEY, {"image": IMAGE})
   named = trees.named(params["main"]["encoder"])
   for leaf, shrunk in (("attn/proj", True), ("attn/qkv", False)):
     std = np.asarray(named[f"blocks/layers/{leaf}/kernel"]).std((1, 2))
-    wanted = 0.02 / (np.sqrt(2 * np.arange(1, 5)) if shrunk else np.ones(4))
-    np.testing.assert_allclose(std, wanted, rtol=0.06)
+    expected = 0.02 / (np.sqrt(2 * np.arange(1, 5)) if shrunk else np.ones(4))
+    np.testing.assert_allclose(std, expected, rtol=0.06)
   token = np.abs(named["mask_token"]).max()
   assert 0 < token <= 0.02
   assert not np.any(named["rel_pos_bias/table"])
@@ -130,3 +103,32 @@ def test_squares_that_do_not_fit_are_named():
   for square in (6, 12):
     with pytest.raises(ValueError, match="square"):
       dataclasses.replace(VIT, square=square).inputs()
+
+
+def test_a_swin_offers_no_layers_since_their_widths_differ():
+  plain = {"features", "tokens", "reconstruct"}
+  assert set(SWIN.predict()) == plain
+  assert set(VIT.predict()) == plain | {"cls", "layers", "attention"}
+
+
+def test_features_see_no_mask_token(case):
+  m, params, batch, _ = case
+  weights = methods.Weights(params)
+  features = jax.jit(m.predict()["features"])
+  first = features(weights, batch, KEY)
+  changed = jax.tree.map(lambda x: x, params)
+  changed["main"]["encoder"]["mask_token"] += 5
+  second = features(methods.Weights(changed), batch, KEY)
+  np.testing.assert_array_equal(first, second)
+  whole = m.latent(params["main"]["encoder"], batch["image"])
+  np.testing.assert_allclose(first, whole.mean(1), atol=1e-5)
+
+
+def test_the_reconstruction_is_that_of_the_masked_image(case):
+  m, params, batch, _ = case
+  shown = jax.jit(m.predict()["reconstruct"])(
+    methods.Weights(params), batch, KEY
+  )
+  out = m.forward(params, batch, m.drawn(KEY, batch))
+  np.testing.assert_allclose(shown["image"], out["pred"], atol=1e-4)
+  np.testing.assert_array_equal(shown["mask"], out["mask"])

@@ -7,11 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.core import method as methods
 from jmim.core import runtime
 from jmim.core import tree as trees
 from jmim.masks import tokens as masking
 from jmim.methods.mim import mae
 from jmim.nn import patch as patching
+from jmim.nn import sizes
 
 B, N, KEEP, PIXELS = 3, 16, 4, 48
 TINY = mae.MAE.tiny()
@@ -58,7 +60,7 @@ def _repaint(images, where, seed=9):
 
 
 def _loss(method, params, batch, draws):
-  return method.loss("main", params, {}, {}, batch, draws, 0)
+  return method.loss(methods.Weights(params), batch, draws, 0)
 
 
 def test_the_smallest_noise_is_kept(out, draws):
@@ -85,11 +87,11 @@ def test_visible_targets_do_not_reach_the_loss(batch, out):
     error = (out["pred"] - TINY.target(images)) ** 2
     return masking.masked_mean(error.mean(-1), mask)
 
-  wanted = loss(batch["image"])
+  expected = loss(batch["image"])
   visible = _repaint(batch["image"], mask == 0)
-  assert loss(visible["image"]) == wanted
+  assert loss(visible["image"]) == expected
   hidden = _repaint(batch["image"], mask == 1)
-  assert abs(loss(hidden["image"]) - wanted) > 1e-2
+  assert abs(loss(hidden["image"]) - expected) > 1e-2
 
 
 @pytest.mark.parametrize("norm_pix", [False, True])
@@ -97,15 +99,15 @@ def test_target_is_the_patch_normalised_by_its_unbiased_variance(
   batch, norm_pix
 ):
   method = dataclasses.replace(TINY, norm_pix=norm_pix)
-  wanted = np.asarray(patching.patchify(batch["image"], 4), np.float64)
+  expected = np.asarray(patching.patchify(batch["image"], 4), np.float64)
   if norm_pix:
-    mean = wanted.mean(-1, keepdims=True)
-    var = ((wanted - mean) ** 2).sum(-1, keepdims=True) / (PIXELS - 1)
-    wanted = (wanted - mean) / np.sqrt(var + 1e-6)
-  found = method.target(batch["image"])
-  assert found.dtype == jnp.float32
+    mean = expected.mean(-1, keepdims=True)
+    var = ((expected - mean) ** 2).sum(-1, keepdims=True) / (PIXELS - 1)
+    expected = (expected - mean) / np.sqrt(var + 1e-6)
+  actual = method.target(batch["image"])
+  assert actual.dtype == jnp.float32
   # The biased variance would be 1 % off.
-  np.testing.assert_allclose(found, wanted, atol=1e-5)
+  np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
 def test_a_flat_patch_has_a_finite_target():
@@ -118,11 +120,11 @@ def test_loss_is_the_mean_square_error_of_hidden_patches(
 ):
   error = np.asarray(out["pred"] - TINY.target(batch["image"]), np.float64)
   rows = (error**2).mean(-1)
-  wanted = np.mean(
+  expected = np.mean(
     [rows[b, n] for b, n in np.ndindex(B, N) if out["mask"].mask[b, n]]
   )
   loss, aux = _jit(lambda *a: _loss(TINY, *a))(params, batch, draws)
-  np.testing.assert_allclose(loss, wanted, rtol=1e-5)
+  np.testing.assert_allclose(loss, expected, rtol=1e-5)
   assert aux == {}
 
 
@@ -139,17 +141,17 @@ def test_nothing_masked_gives_zero_loss_and_zero_gradient(params, batch, draws):
 def test_bfloat16_loss_is_float32_and_close(params, batch, draws):
   rt = runtime.Runtime(dtype=jnp.bfloat16, scan=True)
   half = dataclasses.replace(TINY, rt=rt)
-  found, wanted = (
+  actual, expected = (
     _jit(lambda *a, m=m: _loss(m, *a)[0])(params, batch, draws)
     for m in (half, TINY)
   )
-  assert found.dtype == jnp.float32
-  np.testing.assert_allclose(found, wanted, rtol=0.02)
+  assert actual.dtype == jnp.float32
+  np.testing.assert_allclose(actual, expected, rtol=0.02)
 
 
 def test_noise_is_uniform_and_depends_on_the_key_only(batch):
   many = {"image": np.zeros((500, 16, 16, 3), np.float32)}
-  draw = _jit(TINY.draw)
+  draw = _jit(TINY.drawn)
   noise = np.asarray(draw(_KEY, many, 3)["noise"])
   assert noise.shape == (500, N)
   assert noise.min() >= 0 and noise.max() < 1
@@ -174,21 +176,25 @@ class Perfect(mae.MAE):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_reconstruction_is_in_the_units_of_the_image(norm_pix, channels):
   method = Perfect(
-    variant="Ti/4", size=16, channels=channels, norm_pix=norm_pix
+    dims=sizes.Dims(variant="Ti/4"),
+    size=16,
+    channels=channels,
+    norm_pix=norm_pix,
   )
   rng = np.random.default_rng(0)
   images = 3 + 2 * rng.normal(size=(B, 16, 16, channels)).astype(np.float32)
   reconstruct = _jit(method.predict()["reconstruct"])
-  found = reconstruct({}, {}, {}, {"image": images}, _KEY)
-  np.testing.assert_allclose(found["image"], images, atol=1e-5)
+  shown = reconstruct(methods.Weights({}), {"image": images}, _KEY)
+  np.testing.assert_allclose(shown["image"], images, atol=1e-5)
 
 
 def test_reconstruction_mask_shows_the_hidden_patches(batch, params):
-  found = _jit(TINY.predict()["reconstruct"])(params, {}, {}, batch, _KEY)
-  hidden = TINY.mask(TINY.draw(_KEY, batch, 0)).mask
-  wanted = np.kron(np.asarray(hidden).reshape(B, 4, 4), np.ones((4, 4)))
-  np.testing.assert_array_equal(found["mask"][..., 0], wanted)
-  assert found["image"].shape == batch["image"].shape
+  weights = methods.Weights(params)
+  shown = _jit(TINY.predict()["reconstruct"])(weights, batch, _KEY)
+  hidden = TINY.mask(TINY.drawn(_KEY, batch)).mask
+  pixels = np.kron(np.asarray(hidden).reshape(B, 4, 4), np.ones((4, 4)))
+  np.testing.assert_array_equal(shown["mask"][..., 0], pixels)
+  assert shown["image"].shape == batch["image"].shape
 
 
 def test_features_are_those_of_the_unmasked_encoder(params, batch, draws):
@@ -196,29 +202,30 @@ def test_features_are_those_of_the_unmasked_encoder(params, batch, draws):
   out = _jit(everything.forward)(params, batch, draws)
   latent = np.asarray(out["latent"])
   raster = masking.take(latent[:, 1:], out["mask"].restore)
-  wanted = {
+  expected = {
     "features": latent[:, 1:].mean(1),
     "cls": latent[:, 0],
     "tokens": raster.reshape(B, *TINY.grid, -1),
   }
   predict = TINY.predict()
-  assert set(predict) == {*wanted, "layers", "attention", "reconstruct"}
-  for name, value in wanted.items():
-    found, again = (
-      _jit(predict[name])(params, {}, {}, batch, jax.random.key(seed))
+  assert set(predict) == {*expected, "layers", "attention", "reconstruct"}
+  for name, value in expected.items():
+    first, second = (
+      _jit(predict[name])(methods.Weights(params), batch, jax.random.key(seed))
       for seed in (0, 1)
     )
-    np.testing.assert_allclose(found, value, atol=1e-5)
-    np.testing.assert_array_equal(found, again)
+    np.testing.assert_allclose(first, value, atol=1e-5)
+    np.testing.assert_array_equal(first, second)
 
 
 def test_layers_and_attention_are_those_of_the_blocks(params, batch):
   predict = TINY.predict()
-  layers = _jit(predict["layers"])(params, {}, {}, batch, _KEY)
+  weights = methods.Weights(params)
+  layers = _jit(predict["layers"])(weights, batch, _KEY)
   assert list(layers) == ["block_01", "block_02"]
   # The final norm of the last block's tokens gives the latent again.
   norm = params["main"]["encoder"]["norm"]
-  out = TINY.encode(params, batch, ("block", "attention"))
+  out = TINY.encode(weights, batch, ("block", "attention"))
   last = out["block"][-1]
   z = (last - last.mean(-1, keepdims=True)) / jnp.sqrt(
     last.var(-1, keepdims=True) + 1e-6
@@ -228,7 +235,7 @@ def test_layers_and_attention_are_those_of_the_blocks(params, batch):
   )
   for i, mean in enumerate(layers.values()):
     np.testing.assert_allclose(mean, out["block"][i, :, 1:].mean(1), atol=1e-5)
-  maps = _jit(predict["attention"])(params, {}, {}, batch, _KEY)
+  maps = _jit(predict["attention"])(weights, batch, _KEY)
   np.testing.assert_allclose(maps.sum(-1), 1, rtol=1e-5)
   for i in range(2):
     np.testing.assert_allclose(maps[:, i], out["attention"][i], atol=1e-5)
@@ -237,7 +244,7 @@ def test_layers_and_attention_are_those_of_the_blocks(params, batch):
 def test_features_of_bfloat16_are_float32(params, batch):
   method = dataclasses.replace(TINY, rt=runtime.Runtime(dtype=jnp.bfloat16))
   shape = jax.eval_shape(
-    method.predict()["features"], params, {}, {}, batch, _KEY
+    method.predict()["features"], methods.Weights(params), batch, _KEY
   )
   assert shape.dtype == jnp.float32
 
@@ -294,8 +301,8 @@ def test_a_model_has_no_other_parameters(starts):
   layers = [f"blocks/layers/{n}" for n in block]
   encoder = ["cls_token", "norm", "patch_embed/proj", *layers]
   decoder = ["mask_token", "embed", "norm", "pred", *layers]
-  wanted = {f"main/encoder/{n}" for n in encoder}
-  assert names == wanted | {f"main/decoder/{n}" for n in decoder}
+  expected = {f"main/encoder/{n}" for n in encoder}
+  assert names == expected | {f"main/decoder/{n}" for n in decoder}
 
 
 def test_cls_and_mask_tokens_alone_are_decayed_besides_kernels(starts):
@@ -307,19 +314,33 @@ def test_cls_and_mask_tokens_alone_are_decayed_besides_kernels(starts):
   ]
 
 
-def test_given_sizes_override_the_variant():
-  method = mae.MAE(variant="L/16", depth=3)
-  size = method.encoder_size
-  assert (size.width, size.depth, size.heads) == (1024, 3, 16)
+def test_sizes_reach_both_networks():
+  method = mae.MAE(
+    dims=sizes.Dims(variant="L/16", depth=3, mlp_ratio=2.0),
+    decoder_dims=sizes.Blocks(width=0, depth=2, heads=0),
+  )
+  for net, depth in ((method.encoder, 3), (method.decoder, 2)):
+    size = sizes.Size(width=1024, depth=depth, heads=16, mlp_ratio=2.0)
+    assert net.size == size
   assert method.grid == (14, 14)
+  # A ratio of the variant is that of the encoder only.
+  giant = mae.MAE(dims=sizes.Dims(variant="g/14"))
+  assert giant.decoder.size.mlp_ratio == 4.0
 
 
 @pytest.mark.parametrize(
   ("change", "message"),
   [
     ({"size": 18}, "side 18 does not divide by patch 4"),
-    ({"heads": 5}, "width 32 does not divide by 5 heads"),
-    ({"variant": "Q/4"}, "variant 'Q/4'"),
+    (
+      {"dims": sizes.Dims(variant="Ti/4", heads=5)},
+      "width 192 does not divide by 5 heads",
+    ),
+    ({"dims": sizes.Dims(variant="Q/4")}, "variant 'Q/4'"),
+    (
+      {"decoder_dims": sizes.Blocks(width=18, heads=3)},
+      "decoder_width 18 does not divide by 4",
+    ),
   ],
 )
 def test_impossible_sizes_are_refused(change, message):

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.core import method as methods
 from jmim.methods.distill import dmae
 from jmim.methods.mim import mae
-from jmim.nn import norm
+from jmim.nn import sizes
 
 TINY = dmae.DMAE.tiny()
 KEY = jax.random.key(0)
@@ -22,11 +23,17 @@ def case():
   batch = {"image": image.astype(np.float32)}
   params, _ = jax.jit(TINY.init)(KEY, batch)
   consts = {"teacher": jax.jit(TINY.consts()["teacher"].init)(KEY)}
-  return params, consts, batch, TINY.draw(KEY, batch, 0)
+  return params, consts, batch, TINY.drawn(KEY, batch)
+
+
+def with_teacher(method, **changes):
+  """The method with other sizes of its teacher."""
+  dims = dataclasses.replace(method.teacher_dims, **changes)
+  return dataclasses.replace(method, teacher_dims=dims)
 
 
 def loss_of(method, params, consts, batch, draws):
-  return method.loss("main", params, {}, consts, batch, draws, 0)
+  return method.loss(methods.Weights(params, {}, consts), batch, draws, 0)
 
 
 def test_weight_0_is_plain_mae(case):
@@ -64,18 +71,10 @@ def test_the_sum_is_weighted_and_the_teacher_gets_no_gradient(case):
   assert not any(np.any(g) for g in jax.tree.leaves(grads))
 
 
-@pytest.mark.parametrize("ratio, visible", [(0.75, 49), (0.95, 9), (0.98, 3)])
-def test_counts_are_those_of_the_released_code(ratio, visible):
-  """The paper says 10 and 4; the aux of every step says what it was."""
-  m = dmae.DMAE(mask_ratio=ratio)
-  draws = {"noise": jax.random.uniform(KEY, (1, 196))}
-  assert m.mask(draws).keep.shape[1] == visible
-
-
 def test_a_teacher_cut_after_the_copied_block_gives_the_same(case):
   params, consts, batch, draws = case
   depth = TINY.teacher_blocks[-1] + 1
-  cut = dataclasses.replace(TINY, teacher_depth=depth)
+  cut = with_teacher(TINY, depth=depth)
   teacher = dict(consts["teacher"])
   teacher["blocks"] = jax.tree.map(lambda x: x[:depth], teacher["blocks"])
   whole = loss_of(TINY, params, consts=consts, batch=batch, draws=draws)[1]
@@ -87,25 +86,29 @@ def test_a_teacher_cut_after_the_copied_block_gives_the_same(case):
 
 @pytest.mark.parametrize("distance", ["L1", "L2"])
 def test_distance_is_0_for_equal_features_and_ignores_scale(distance):
-  m = dataclasses.replace(
-    TINY, teacher_width=32, distance=distance, student_blocks=(1,)
-  )
+  m = dataclasses.replace(TINY, distance=distance)
+  m = with_teacher(m, width=32)
   x = jnp.asarray(np.random.default_rng(1).normal(size=(2, 5, 32)), jnp.float32)
   same = {"fc1": {"kernel": jnp.eye(32), "bias": jnp.zeros(32)}}
   np.testing.assert_allclose(m.distance_of(same, x, x), 0, atol=1e-7)
   y = x[:, ::-1]
-  near, far = (m.distance_of(same, x, s * y) for s in (1.0, 7.0))
-  assert near > 1e-3
-  np.testing.assert_allclose(near, far, rtol=1e-5)
-  gap = np.asarray(norm.unit(x) - norm.unit(y))
-  wanted = np.abs(gap).mean() if distance == "L1" else (gap**2).mean()
-  np.testing.assert_allclose(near, wanted, rtol=1e-5)
+  once, scaled = (m.distance_of(same, x, s * y) for s in (1.0, 7.0))
+  assert once > 1e-3
+  np.testing.assert_allclose(once, scaled, rtol=1e-5)
+  unit = lambda a: np.asarray(a) / np.linalg.norm(a, axis=-1, keepdims=True)
+  error = unit(x) - unit(y)
+  expected = np.abs(error).mean() if distance == "L1" else (error**2).mean()
+  np.testing.assert_allclose(once, expected, rtol=1e-5)
+  # Without a projection, features are compared as they are.
+  raw = np.abs(x - y).mean() if distance == "L1" else ((x - y) ** 2).mean()
+  np.testing.assert_allclose(m.distance_of(None, x, y), raw, rtol=1e-5)
 
 
 def test_both_nets_see_the_same_patches(case):
   """Hidden pixels reach neither; visible ones reach both."""
   params, consts, batch, draws = case
-  run = jax.jit(lambda b: TINY.losses(params, consts, b, draws)["pairs"][0])
+  weights = methods.Weights(params, {}, consts)
+  run = jax.jit(lambda b: TINY.losses(weights, b, draws)["pairs"][0])
   mask = np.asarray(TINY.mask(draws).mask).reshape(2, 4, 4)
   hidden = np.kron(mask, np.ones((4, 4)))[..., None]
   first = run(batch)
@@ -121,7 +124,11 @@ def test_both_nets_see_the_same_patches(case):
     ({"student_blocks": (2,)}, "student_blocks"),
     ({"teacher_blocks": (0, 1)}, "teacher_blocks"),
     ({"projection": "none"}, "projection"),
-    ({"teacher_variant": "Ti/8"}, "teacher_variant"),
+    ({"teacher_dims": sizes.Dims(variant="Ti/8")}, "teacher_dims: patch 8"),
+    (
+      {"teacher_dims": sizes.Dims(variant="Ti/4", heads=5)},
+      "teacher_width 192 does not divide by 5 teacher_heads",
+    ),
   ],
 )
 def test_what_does_not_fit_is_named(change, word):
@@ -133,8 +140,7 @@ def test_what_does_not_fit_is_named(change, word):
 def test_other_projections_train(case, projection):
   _, _, batch, draws = case
   m = dataclasses.replace(
-    TINY,
-    teacher_width=32,
+    with_teacher(TINY, width=32),
     projection=projection,
     student_blocks=(0, 1),
     teacher_blocks=(1, 2),

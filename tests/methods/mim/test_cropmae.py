@@ -3,12 +3,13 @@
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.core import method as methods
 from jmim.methods.mim import cropmae
-from jmim.nn.decoders import cross
+from jmim.methods.parts import pixels
+from jmim.nn import patch as patching
 
 TINY = dataclasses.replace(cropmae.CropMAE.tiny(), dropout=0.0)
 KEY = jax.random.key(0)
@@ -19,14 +20,7 @@ BATCH = {"views": VIEWS.astype(np.float32)}
 @pytest.fixture(scope="module")
 def case():
   params, _ = jax.jit(TINY.init)(KEY, BATCH)
-  return params, TINY.draw(KEY, BATCH, 0)
-
-
-@pytest.mark.parametrize("ratio, visible", [(0.985, 2), (0.95, 9), (0.75, 49)])
-def test_visible_patches_of_224_pixels(ratio, visible):
-  m = cropmae.CropMAE(mask_ratio=ratio)
-  draws = {"noise": jax.random.uniform(KEY, (1, 196))}
-  assert m.mask(draws).keep.shape[1] == visible
+  return params, TINY.drawn(KEY, BATCH)
 
 
 def test_the_source_has_no_order(case):
@@ -82,27 +76,45 @@ def test_strategies_choose_the_views(strategy, source, target):
   np.testing.assert_array_equal(b, BATCH["views"][:, target])
 
 
-def test_dropout_is_a_function_of_the_example():
-  """Not of what else is in the batch, and its mean is what went in."""
-  x = jnp.ones((4, 50, 64))
-  keys = cross.dropout_draw(KEY, 0.25, 4)["dropout"]
-  whole = cross.dropout(x, keys, 0.25, 3)
-  np.testing.assert_array_equal(
-    cross.dropout(x[2:], keys[2:], 0.25, 3), whole[2:]
-  )
-  assert set(np.unique(whole)) == {0.0, np.float32(1 / 0.75)}
-  assert abs(whole.mean() - 1) < 0.02
-  assert (cross.dropout(x, keys, 0.25, 4) != whole).any()
-  assert cross.dropout_draw(KEY, 0.0, 4) == {}
-
-
 def test_dropout_reaches_the_training_loss(case):
   params, draws = case
   m = dataclasses.replace(TINY, dropout=0.1)
-  drawn = m.draw(KEY, BATCH, 0)
-  loss = lambda d: float(m.loss("main", params, {}, {}, BATCH, d, 0)[0])
+  weights, drawn = methods.Weights(params), m.drawn(KEY, BATCH)
+  loss = lambda d: float(m.loss(weights, BATCH, d, 0)[0])
   other = drawn | {"dropout": drawn["dropout"] + 1}
   assert loss(drawn) != loss(other)
+  # Without keys, as in an evaluation of given draws, nothing is dropped.
   np.testing.assert_allclose(
-    loss(draws), float(TINY.loss("main", params, {}, {}, BATCH, draws, 0)[0])
+    loss(draws), float(TINY.loss(weights, BATCH, draws, 0)[0])
   )
+
+
+def test_a_foreign_source_is_the_view_of_the_next_example():
+  m = dataclasses.replace(TINY, strategy="ForeignToLocal")
+  source, target = m.views(BATCH)
+  np.testing.assert_array_equal(source, BATCH["views"][::-1, 0])
+  np.testing.assert_array_equal(target, BATCH["views"][:, 1])
+
+
+def test_features_are_of_view_0_and_pictures_of_the_target(case):
+  params, _ = case
+  weights, predict = methods.Weights(params), TINY.predict()
+  features = predict["features"](weights, BATCH, KEY)
+  latent = TINY.encoder.apply(
+    {"params": params["main"]["encoder"]}, BATCH["views"][:, 0]
+  )["latent"]
+  np.testing.assert_allclose(features, latent[:, 1:].mean(1), atol=1e-5)
+  shown = predict["reconstruct"](weights, BATCH, KEY)
+  out = TINY.forward(params, BATCH, TINY.drawn(KEY, BATCH))
+  patches = patching.patchify(BATCH["views"][:, 1], 4)
+  mean, std = pixels.statistics(patches)
+  expected = patching.unpatchify(out["pred"] * std + mean, 4)
+  np.testing.assert_allclose(shown["image"], expected, atol=1e-4)
+
+
+def test_published_decoders_are_narrow_with_wide_mlps():
+  m = cropmae.CropMAE()
+  size = m.decoder.size
+  assert (size.width, size.depth, size.heads) == (256, 4, 8)
+  assert m.decoder.hidden == 2048
+  assert (m.dims.variant, m.mask_ratio) == ("S/16", 0.985)

@@ -23,14 +23,14 @@ def with_colours(*names, **changes):
 @pytest.mark.parametrize("colour", ["white", "red", "blue", "green", "purple"])
 def test_every_colour_keeps_the_same_count(colour):
   m = with_colours(colour)
-  mask = m.mask(m.draw(KEY, BATCH, 0))
+  mask = m.mask(m.drawn(KEY, BATCH))
   assert mask.keep.shape == (5, 4)
   np.testing.assert_array_equal(mask.mask.sum(1), 12)
 
 
 def test_white_windows_are_mae_given_minus_the_noise():
   m = with_colours("white", pattern_size=4)
-  draws = m.draw(KEY, BATCH, 0)
+  draws = m.drawn(KEY, BATCH)
   plain = mae.MAE.tiny()
   for a, b in zip(m.mask(draws), plain.mask(draws), strict=True):
     np.testing.assert_array_equal(a, b)
@@ -46,35 +46,34 @@ def test_colours_change_at_their_steps():
   m = dataclasses.replace(
     TINY, colours=("white", "red", "blue"), start_steps=(0, 10, 20)
   )
-  draw = jax.jit(lambda step: m.draw(KEY, BATCH, step)["noise"])
+  draw = jax.jit(lambda step: m.drawn(KEY, BATCH, step)["noise"])
   for step, colour in ((0, "white"), (9, "white"), (10, "red"), (30, "blue")):
-    wanted = with_colours(colour).draw(KEY, BATCH, 0)["noise"]
-    np.testing.assert_allclose(draw(step), wanted, atol=1e-5)
+    expected = with_colours(colour).drawn(KEY, BATCH)["noise"]
+    np.testing.assert_allclose(draw(step), expected, atol=1e-5)
 
 
 def test_a_fixed_bank_gives_slot_b_the_pattern_b_mod_p():
   m = with_colours("green", patterns=2)
   a, b = (
-    np.asarray(m.draw(jax.random.key(k), BATCH, 0)["noise"]) for k in (0, 1)
+    np.asarray(m.drawn(jax.random.key(k), BATCH)["noise"]) for k in (0, 1)
   )
   crops = np.sort(a[0]), np.sort(a[2])
   # Another block of the bank: another crop of the same pattern.
   assert not np.array_equal(*crops)
-  bank = m.draw
-  again = np.asarray(bank(jax.random.key(0), BATCH, 7)["noise"])
-  np.testing.assert_array_equal(a, again)
+  later = np.asarray(m.drawn(jax.random.key(0), BATCH, 7)["noise"])
+  np.testing.assert_array_equal(a, later)
   assert not np.array_equal(a, b)
   whole = dataclasses.replace(m, pattern_size=4)
   first, second = (
-    np.asarray(whole.draw(jax.random.key(k), BATCH, 0)["noise"]) for k in (0, 1)
+    np.asarray(whole.drawn(jax.random.key(k), BATCH)["noise"]) for k in (0, 1)
   )
-  # Without room to crop, draws differ by flips only.
+  # Where a window is a whole pattern, draws differ by flips only.
   for row in range(5):
     np.testing.assert_allclose(np.sort(first[row]), np.sort(second[row]))
 
 
 def test_an_endless_bank_has_no_two_patterns_alike():
-  noise = np.asarray(with_colours("green").draw(KEY, BATCH, 0)["noise"])
+  noise = np.asarray(with_colours("green").drawn(KEY, BATCH)["noise"])
   assert np.abs(np.corrcoef(noise) - np.eye(5)).max() < 0.99
 
 
@@ -100,5 +99,5 @@ def test_what_does_not_fit_is_named(change, word):
 
 
 def test_draws_are_jittable_with_a_traced_step():
-  draw = jax.jit(lambda k, s: TINY.draw(k, BATCH, s)["noise"])
+  draw = jax.jit(lambda k, s: TINY.drawn(k, BATCH, s)["noise"])
   assert jnp.isfinite(draw(KEY, 1)).all()

@@ -7,13 +7,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.core import method as methods
 from jmim.methods.mim import cae
-from jmim.nn import patch as patching
 from jmim.nn import posemb
+from jmim.nn import sizes
+from jmim.nn.decoders import cae as decoders
 
 TINY = dataclasses.replace(cae.CAE.tiny(), drop_path=0.0)
 KEY = jax.random.key(0)
 IMAGE = np.random.default_rng(0).normal(size=(3, 16, 16, 3)).astype(np.float32)
+
+
+def with_part(method, name, **changes):
+  """The method with other fields of one of its parts."""
+  part = dataclasses.replace(getattr(method, name), **changes)
+  return dataclasses.replace(method, **{name: part})
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +30,7 @@ def case():
   batch = {"image": IMAGE}
   params, _ = jax.jit(TINY.init)(KEY, batch)
   consts = {"codebook": TINY.consts()["codebook"].init(KEY)}
-  return params, consts, batch, TINY.draw(KEY, batch, 0)
+  return params, consts, batch, TINY.drawn(KEY, batch)
 
 
 def pixels(mask):
@@ -34,7 +42,7 @@ def pixels(mask):
 @pytest.mark.parametrize("blockwise", [True, False])
 def test_exactly_so_many_patches_are_hidden(blockwise):
   m = dataclasses.replace(TINY, blockwise=blockwise, masked=7)
-  mask = np.asarray(m.draw(KEY, {"image": IMAGE}, 0)["mask"])
+  mask = np.asarray(m.drawn(KEY, {"image": IMAGE})["mask"])
   np.testing.assert_array_equal(mask.sum(1), 7)
 
 
@@ -52,59 +60,63 @@ def test_each_branch_sees_its_own_patches(case):
 
 
 def test_the_decoder_sees_predictions_only(case):
-  """Its gradient with respect to visible latents passes the regressor."""
+  """Its logits come of the predictions and the places of hidden patches."""
   params, _, batch, draws = case
   out = TINY.forward(params, batch, draws)
-  own = params["main"]["context"]["decoder"]
-  from jmim.nn.decoders import cae as context  # noqa: PLC0415
-
   c = TINY.context
-  decoder = context.LatentDecoder(
-    size=dataclasses.replace(c.size, depth=c.depth),
+  decoder = decoders.LatentDecoder(
+    size=dataclasses.replace(c.size, depth=c.decoder_depth),
     out=c.out,
     layer_scale=c.layer_scale,
   )
   table = posemb.sincos_2d(c.size.width, c.grid, "yx")[out["ids"]]
-  logits = decoder.apply({"params": own}, out["pred"] + table)
+  variables = {"params": params["main"]["context"]["decoder"]}
+  logits = decoder.apply(variables, out["pred"] + table)
   np.testing.assert_allclose(logits, out["logits"], atol=1e-5)
 
 
 def test_no_gradient_through_the_target_and_none_with_weight_0(case):
   params, consts, batch, draws = case
 
-  def grads(m, draws):
-    fn = lambda p: m.loss("main", p, {}, consts, batch, draws, 0)[0]
-    return jax.jit(jax.grad(fn))(params)
+  def loss(m, params, image):
+    weights = methods.Weights(params, {}, consts)
+    return m.loss(weights, {"image": image}, draws, 0)
 
   off = dataclasses.replace(TINY, align=0.0)
-  fn = lambda m, x: m.loss("main", params, {}, consts, {"image": x}, draws, 0)
   # Hidden pixels reach the loss through tokens and target only.
   hidden = pixels(draws["mask"])
-  flow = lambda m: np.asarray(
-    jax.grad(lambda x: fn(m, x)[0])(jnp.asarray(IMAGE))
-  )
   for m in (TINY, off):
-    assert not (flow(m) * hidden).any()
-  a, b = grads(TINY, draws), grads(off, draws)
+    to_pixels = jax.grad(lambda x, m=m: loss(m, params, x)[0])
+    assert not (np.asarray(to_pixels(jnp.asarray(IMAGE))) * hidden).any()
+  a, b = (
+    jax.jit(jax.grad(lambda p, m=m: loss(m, p, IMAGE)[0]))(params)
+    for m in (TINY, off)
+  )
   same = jax.tree.map(lambda x, y: bool((x == y).all()), a, b)
   decoder = same["main"]["context"]["decoder"]
   assert all(jax.tree.leaves(decoder))  # alignment does not reach it
   assert not all(jax.tree.leaves(same["main"]["encoder"]))
-  loss, aux = fn(off, IMAGE)
-  assert loss == aux["main"]
-  loss, aux = fn(TINY, IMAGE)
-  np.testing.assert_allclose(loss, aux["main"] + 2 * aux["align"], rtol=1e-6)
+  total, aux = loss(off, params, IMAGE)
+  assert total == aux["main"]
+  total, aux = loss(TINY, params, IMAGE)
+  np.testing.assert_allclose(total, aux["main"] + 2 * aux["align"], rtol=1e-6)
 
 
-def test_tokens_are_the_nearest_codes(case):
-  _, consts, batch, _ = case
-  x = np.asarray(patching.patchify(IMAGE, 4))
-  codes = np.asarray(consts["codebook"]["codes"])
-  wanted = ((x[:, :, None] - codes) ** 2).sum(-1).argmin(-1)
-  np.testing.assert_array_equal(TINY.name(consts, batch), wanted)
-  given = dataclasses.replace(TINY, tokens="batch")
-  np.testing.assert_array_equal(given.name({}, {"tokens": wanted}), wanted)
+def test_tokens_of_the_batch_or_of_the_codebook_are_named(case):
+  """Either source gives the same loss for the same tokens."""
+  params, consts, batch, draws = case
+  weights = methods.Weights(params, {}, consts)
+  tokens = TINY.tokenizer.ids(weights, batch, 4)
+  given = with_part(TINY, "tokenizer", source="batch")
   assert given.consts() == {} and "tokens" in given.inputs()
+  losses = [
+    m.loss(methods.Weights(params, {}, c), b, draws, 0)[1]["main"]
+    for m, c, b in (
+      (TINY, consts, batch),
+      (given, {}, batch | {"tokens": tokens}),
+    )
+  ]
+  np.testing.assert_allclose(*losses, rtol=1e-6)
 
 
 def test_rows_come_first_in_the_table():
@@ -115,7 +127,7 @@ def test_rows_come_first_in_the_table():
 
 
 def test_equal_widths_have_no_bridge():
-  m = dataclasses.replace(TINY, decoder_width=0)
+  m = with_part(TINY, "regressor", width=0)
   shapes = jax.eval_shape(m.init, KEY, {"image": IMAGE})[0]
   assert set(shapes["main"]["context"]) == {"regressor", "decoder"}
 
@@ -130,7 +142,7 @@ def test_equal_widths_have_no_bridge():
   ],
 )
 def test_published_sizes(variant, width, depth, heads):
-  size = cae.CAE(variant=variant).encoder.size
+  size = cae.CAE(dims=sizes.Dims(variant=variant)).encoder.size
   assert (size.width, size.depth, size.heads) == (width, depth, heads)
 
 
@@ -144,14 +156,22 @@ def test_only_the_patch_embedding_starts_small(case):
 
 
 def test_beit_init_is_small_and_truncated():
-  m = dataclasses.replace(TINY, beit_init=True, depth=3)
+  m = with_part(dataclasses.replace(TINY, beit_init=True), "dims", depth=3)
   params, _ = m.init(KEY, {"image": IMAGE})
   layers = params["main"]["encoder"]["blocks"]["layers"]
   top = np.abs(layers["attn"]["proj"]["kernel"]).max((1, 2))
-  wanted = 0.02 / np.sqrt(2 * np.arange(1, 4))
-  assert (top <= wanted + 1e-6).all() and (top > 0.9 * wanted).all()
+  expected = 0.02 / np.sqrt(2 * np.arange(1, 4))
+  assert (top <= expected + 1e-6).all() and (top > 0.9 * expected).all()
 
 
-def test_what_does_not_fit_is_named():
-  with pytest.raises(ValueError, match="masked"):
-    dataclasses.replace(TINY, masked=16).inputs()
+@pytest.mark.parametrize(
+  "method, message",
+  [
+    (dataclasses.replace(TINY, masked=16), "masked 16 of 16 patches"),
+    (with_part(TINY, "regressor", heads=3), "regressor width 16"),
+    (with_part(TINY, "dims", heads=5), "width 32 does not divide by 5"),
+  ],
+)
+def test_what_does_not_fit_is_named(method, message):
+  with pytest.raises(ValueError, match=message):
+    method.inputs()

@@ -1,0 +1,61 @@
+"""What the adapters of several slugs need."""
+
+import einops
+import jax
+import jax.numpy as jnp
+
+from jmim.convert import table
+from jmim.core import method as methods
+from jmim.core import tree as trees
+
+
+def images(array):
+  """[b, c, h, w] -> [b, h, w, c]."""
+  return jnp.asarray(einops.rearrange(array, "b c h w -> b h w c"))
+
+
+def below(params, prefix):
+  """Those whose names begin with a prefix, without it."""
+  return {
+    k.removeprefix(prefix): v for k, v in params.items() if k.startswith(prefix)
+  }
+
+
+def import_tree(rules, theirs, like):
+  """`table.import_tree` as a tree like `like`, where a stack may be empty.
+
+  A stack of no layers has no array in a file that a rule could find.
+  """
+  empty = {n: x for n, x in trees.named(like).items() if 0 in x.shape}
+  ours = lambda r: {r.ours} if isinstance(r.ours, str) else set(r.ours)
+  found = table.import_tree(
+    [r for r in rules if not ours(r) & set(empty)], theirs
+  )
+  zeros = {n: jnp.zeros(x.shape, x.dtype) for n, x in empty.items()}
+  return trees.nested(trees.named(found) | zeros)
+
+
+def import_main(method, rules, theirs, batch):
+  """The parameters of the player "main", as `method.init` makes them."""
+  like, _ = jax.eval_shape(method.init, jax.random.key(0), batch)
+  return {"main": import_tree(rules, theirs, like["main"])}
+
+
+def loss_and_grads(method, weights, batch, draws):
+  """((loss, aux), gradient of the parameters of "main")."""
+
+  def loss(params):
+    moved = methods.Weights(params, weights.extra, weights.consts)
+    return method.loss(moved, batch, draws, 0)
+
+  (loss, aux), grads = jax.jit(jax.value_and_grad(loss, has_aux=True))(
+    weights.params
+  )
+  return (loss, aux), grads["main"]
+
+
+def named_grads(case, rules, grads):
+  """The outputs "grad/<their name>" of a case."""
+  theirs = table.export_tree(rules, grads, constants=False)
+  names = [name for name in case.outputs if name.startswith("grad/")]
+  return {name: theirs[name.removeprefix("grad/")] for name in names}
