@@ -22,7 +22,12 @@ _CACHE = pathlib.Path("~/.cache/jmim/tests").expanduser()
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 
-import jax  # noqa: E402
+import ledger  # noqa: E402
+import released  # noqa: E402
+
+from jmim.core import discovery  # noqa: E402
+
+HERE = pathlib.Path(__file__).parent
 
 
 def pytest_addoption(parser):
@@ -35,6 +40,17 @@ def pytest_addoption(parser):
     "--method",
     action="append",
     help="method to check the contract of, instead of all below jmim/methods",
+  )
+  parser.addoption(
+    "--all",
+    action="store_true",
+    help="slow tests too, and the whole contract for all methods",
+  )
+  parser.addoption(
+    "--write-ledger",
+    action="store_true",
+    help="--all, and notes in tests/contract/verified.json which methods "
+    "passed the whole contract",
   )
 
 
@@ -49,13 +65,39 @@ def tfds_dir():
 
 @pytest.fixture(scope="module", autouse=True)
 def _forget_programs():
-  """Frees the programs that a module compiled when it ends.
-
-  Each maps dozens of pieces of memory, and a process may have 65,530 of them
-  (Linux's vm.max_map_count): some hundred tests later the compiler would crash.
-  """
+  """Frees compiled programs between modules, once there are many."""
   yield
-  jax.clear_caches()
+  released.release()
+
+
+def pytest_configure(config):
+  """What `--all` and `--write-ledger` mean; the order of the work."""
+  everything = config.getoption("--all") or config.getoption("--write-ledger")
+  if everything and config.option.markexpr == "not slow":
+    config.option.markexpr = ""
+  # The order of collection, below, is that of the work.
+  config.option.loadscopereorder = False
+  if config.getoption("--write-ledger") and not hasattr(config, "workerinput"):
+    today = ledger.now(discovery.names())
+    config.pluginmanager.register(ledger.Recorder(today))
+
+
+# Folders whose files take long, longest first: what is left when one process
+# has nothing to do any more must be short. Each file is done by one process.
+LONG = ("modes", "", "contract", "tools", "methods", "golden", "evals")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+  """With `-n`, what takes long is begun first."""
+  if hasattr(config, "workerinput"):
+    turn = {folder: i for i, folder in enumerate(LONG)}
+    items.sort(key=lambda item: turn.get(_folder(item), len(LONG)))
+
+
+def _folder(item):
+  parts = item.path.relative_to(HERE).parts
+  return parts[0] if len(parts) > 1 else ""
 
 
 @pytest.hookimpl(optionalhook=True)

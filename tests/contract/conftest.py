@@ -1,15 +1,38 @@
-"""Which methods the contract is checked for."""
+"""Which methods the contract is checked for, and how much of it."""
 
 import pathlib
 import sys
 
+import ledger
+import pytest
+
 from jmim.core import discovery
 
-# `import harness` from any working directory, and methods beside it.
-sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path.cwd())]
+HERE = pathlib.Path(__file__).parent
+# Methods beside the working directory.
+sys.path[:0] = [str(pathlib.Path.cwd())]
 
 
 def pytest_generate_tests(metafunc):
   if "name" in metafunc.fixturenames:
-    given = metafunc.config.getoption("--method")
-    metafunc.parametrize("name", given or discovery.names(), scope="module")
+    asked = metafunc.config.getoption("--method")
+    metafunc.parametrize("name", asked or discovery.names(), scope="module")
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` looks at the marks
+def pytest_collection_modifyitems(config, items):
+  """Marks as slow what the ledger spares: of a method, all but `short`."""
+  if config.getoption("--method"):
+    return
+  today = ledger.now(discovery.names())
+  whole = ledger.whole(
+    today,
+    ledger.read(),
+    kinds=lambda name: ledger.kinds(discovery.find(name)),
+    size=ledger.sizes(discovery.names()).__getitem__,
+  )
+  for item in items:
+    name = getattr(item, "callspec", None) and item.callspec.params.get("name")
+    if name in today and HERE in item.path.parents and name not in whole:
+      if not item.get_closest_marker("short"):
+        item.add_marker("slow")

@@ -1,10 +1,11 @@
 """What must hold for every method found under jmim/methods.
 
-`--method=my_lab.denoise` checks another one instead.
+Tests marked `short` always run for all of them; the others where `ledger.py`
+says so, or with `--all`. `--method=my_lab.denoise` checks another one instead,
+with all tests.
 """
 
 import dataclasses
-import itertools
 
 import chex
 import harness
@@ -12,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import released
 
 from jmim.checkpoints import store as checkpoint
 from jmim.core import discovery
@@ -28,15 +30,27 @@ from jmim.training import step as core_step
 def runs(name):
   """The runs of one method; forgotten, with their programs, after its tests."""
   yield harness.Runs(name)
-  jax.clear_caches()
+  released.release()
 
 
 def losses(metrics):
+  """[steps, players]."""
   return np.array(
     [[v for k, v in sorted(m.items()) if k.startswith("loss")] for m in metrics]
   )
 
 
+def agree(run, reference):
+  """Losses and gradients of a step, within what float32 leaves open."""
+  (state, metrics), (expected, numbers) = run, reference
+  np.testing.assert_allclose(losses([metrics]), losses([numbers]), rtol=1e-5)
+  size = max(np.abs(g).max() for g in jax.tree.leaves(expected.opt))
+  chex.assert_trees_all_close(
+    state.opt, expected.opt, rtol=1e-3, atol=1e-5 * size
+  )
+
+
+@pytest.mark.short
 def test_documented(name):
   cls = discovery.find(name)
   module = __import__(cls.__module__, fromlist=["_"])
@@ -47,80 +61,112 @@ def test_documented(name):
       assert field.metadata.get("doc"), f"{field.name} has no documentation"
 
 
+@pytest.mark.short
 def test_params_are_float32_and_named_by_player(runs):
-  state, _ = runs.trained
+  state, _ = runs.after()
   assert set(state.params) == set(runs.cls.players)
   for leaf_name, leaf in trees.named(state.params).items():
     assert leaf.dtype == jnp.float32, leaf_name
 
 
-def test_traced_once(runs):
-  assert runs.trained
-  assert len(runs.of().traces) == 1
+@pytest.mark.short
+def test_a_step_is_finite_and_the_same_again(runs):
+  state, metrics = runs.after()
+  assert np.isfinite(losses([metrics])).all()
+  assert losses([metrics]).dtype == np.float32
+  assert int(state.skipped_total) == 0
+  chex.assert_tree_all_finite((state.params, state.opt))
+  run = runs.of()
+  again, _ = run.run(run.start(runs.noisy), 1, harness.make_batch(run.method))
+  chex.assert_trees_all_equal(jax.device_get(again), state)
+  assert len(run.traces) == 1
 
 
-def test_finite(runs):
+@pytest.mark.short
+def test_every_trainable_leaf_gets_a_gradient_and_no_frozen_one(runs):
+  state, _ = runs.after()
+  for player, optimizer in runs.of().step.optimizers.items():
+    # Of plain SGD the optimizer's state is the gradient.
+    grads = trees.named(state.opt[player])
+    for leaf, setting in trees.named(optimizer.leaves).items():
+      found = [n for n in grads if n.endswith("/" + leaf)]
+      assert bool(found) != setting.frozen, leaf
+      for n in found:
+        assert np.abs(grads[n]).max() > 0, f"{leaf} gets no gradient"
+
+
+@pytest.mark.parametrize(
+  "fsdp", [pytest.param(8, marks=pytest.mark.short), pytest.param(1)]
+)
+def test_eight_devices_agree_with_one(runs, fsdp):
+  run = runs.after(devices=8, fsdp=fsdp)
+  agree(run, runs.after())
+  chex.assert_trees_all_close(
+    run[0].extra, runs.after()[0].extra, rtol=1e-3, atol=1e-5
+  )
+
+
+def test_training_is_traced_once_and_finite(runs):
   state, metrics = runs.trained
+  assert len(runs.of("adamw").traces) == 1
   assert np.isfinite(losses(metrics)).all()
   assert int(state.skipped_total) == 0
   chex.assert_tree_all_finite(state.params)
 
 
 def test_bf16_is_finite_and_near_float32(runs):
-  method, _ = harness.with_runtime(runs.cls, dtype=jnp.bfloat16)
-  found = harness.gradients(method, runs.of().consts)(*runs.given)
-  for player, ((loss, _), grads) in found.items():
-    chex.assert_tree_all_finite((loss, grads))
-    for leaf in jax.tree.leaves(grads):
-      assert leaf.dtype == jnp.float32
-    np.testing.assert_allclose(loss, runs.found[player][0][0], rtol=0.1)
+  state, metrics = runs.after(dtype=jnp.bfloat16)
+  chex.assert_tree_all_finite((state.params, state.opt))
+  for leaf in jax.tree.leaves(state.opt):
+    assert leaf.dtype == jnp.float32
+  expected = losses([runs.after()[1]])
+  np.testing.assert_allclose(losses([metrics]), expected, rtol=0.1)
 
 
 def test_overfits_one_batch(runs):
   """The first player's loss falls under fixed draws on one batch."""
-  run, state = runs.of(), runs.init()
-  _, batch, draws = runs.given
-  player = run.method.players[0]
-  fixed = lambda state: runs.gradients(state, batch, draws)[player][0][0]
-  before = fixed(state)
+  run = runs.of("adamw")
+  method, state = run.method, run.start()
+  batch = harness.make_batch(method)
+  draws = jax.jit(method.drawn)(jax.random.key(0), batch)
+
+  @jax.jit
+  def loss(params, extra):
+    weights = methods.Weights(params, extra, run.consts)
+    return method.loss(weights, batch, draws, 0, method.players[0])[0]
+
+  before = loss(state.params, state.extra)
   state, _ = run.run(state, 60, batch)
-  assert fixed(state) < 0.9 * before
-
-
-def test_every_trainable_leaf_gets_a_gradient_and_no_frozen_one(runs):
-  run, (state, _, _) = runs.of(), runs.given
-  for player in run.method.players:
-    optimizer = run.step.optimizers[player]
-    settings = trees.named(optimizer.leaves)
-    grads = trees.named({player: runs.found[player][1]})
-    for leaf, g in grads.items():
-      if not settings[leaf].frozen:
-        assert np.abs(g).max() > 0, f"{leaf} gets no gradient"
-    opt = trees.named(
-      jax.eval_shape(optimizer.init, {player: state.params[player]})
-    )
-    for leaf, setting in settings.items():
-      held = [n for n in opt if n.endswith("/" + leaf)]
-      assert bool(held) != setting.frozen, leaf
+  assert loss(state.params, state.extra) < 0.9 * before
 
 
 def test_counted_work_is_that_of_the_gradient_program(runs):
   """Once or three times a forward product, against what is differentiated."""
   run = runs.of()
   method, batch = run.method, harness.make_batch(run.method)
-  state = jax.eval_shape(run.step.init, batch, run.consts)
   draws = jax.eval_shape(method.drawn, jax.random.key(0), batch)
-  program = harness.gradients(method, run.consts)
-  wanted = flops.count(program, state, batch, draws)
-  found = run.step.work(state, run.consts, batch)
-  assert found.trained <= found.forward
+
+  def gradients(state, batch, draws):
+    def of(player):
+      def loss(trained):
+        params = state.params | {player: trained}
+        weights = methods.Weights(params, state.extra, run.consts)
+        return method.loss(weights, batch, draws, 0, player)[0]
+
+      return jax.grad(loss)(state.params[player])
+
+    return {player: of(player) for player in method.players}
+
+  expected = flops.count(gradients, runs.fresh, batch, draws)
+  work = run.step.work(runs.fresh, run.consts, batch)
+  assert work.trained <= work.forward
   # The first layers need no gradient of their input.
-  assert found.forward + found.trained <= wanted <= 1.02 * found.step
+  assert work.forward + work.trained <= expected <= 1.02 * work.step
 
 
 def test_resume_is_bit_equal(runs, tmp_path):
-  run = runs.of()
-  half, _ = run.run(runs.init(), 2)
+  run = runs.of("adamw")
+  half, _ = run.run(run.start(), 2)
   store = checkpoint.Checkpoints(tmp_path)
   store.save(2, half, {})
   store.close()
@@ -132,11 +178,11 @@ def test_resume_is_bit_equal(runs, tmp_path):
   store.close()
   chex.assert_trees_all_equal(restored, half)
   resumed, metrics = run.run(restored, 2)
-  whole, told = runs.trained
+  whole, logged = runs.trained
   chex.assert_trees_all_equal(resumed, whole)
-  chex.assert_trees_all_equal(metrics, told[2:])
+  chex.assert_trees_all_equal(metrics, logged[2:])
   # One run that is let alone; and one that is killed after its third step.
-  for name, parts in (("whole", [told]), ("cut", [told[:3], metrics])):
+  for name, parts in (("whole", [logged]), ("cut", [logged[:3], metrics])):
     for start, part in zip((0, 2), parts, strict=False):
       write(tmp_path / name, start, part)
   lines = [writer.read(tmp_path / name) for name in ("whole", "cut")]
@@ -146,10 +192,10 @@ def test_resume_is_bit_equal(runs, tmp_path):
 
 def write(workdir, start, metrics):
   """metrics.jsonl and TensorBoard of a run that goes on after `start`."""
-  found = writer.Writer(workdir, start)
+  log = writer.Writer(workdir, start)
   for step, values in enumerate(metrics, start + 1):
-    found.scalars(step, values)
-  found.close()
+    log.scalars(step, values)
+  log.close()
 
 
 def board(workdir):
@@ -158,15 +204,6 @@ def board(workdir):
     (e.step, v.tag, repr(v.simple_value))
     for e in events.read(workdir / "tensorboard")
     for v in e.summary.value
-  )
-
-
-@pytest.mark.parametrize("fsdp", [1, 8])
-def test_eight_devices_agree_with_one(runs, fsdp):
-  run = runs.of(devices=8, fsdp=fsdp)
-  _, metrics = run.run(runs.init(run), 4)
-  np.testing.assert_allclose(
-    losses(metrics), losses(runs.trained[1]), rtol=1e-5
   )
 
 
@@ -180,110 +217,50 @@ def test_eight_devices_agree_with_one(runs, fsdp):
   ids=str,
 )
 def test_hardware_choices_do_not_change_losses_and_gradients(runs, how):
-  method, _ = harness.with_runtime(runs.cls, **how)
-  found = harness.gradients(method, runs.of().consts)(*runs.given)
-  for player, ((loss, _), grads) in found.items():
-    (wanted, _), slopes = runs.found[player]
-    np.testing.assert_allclose(loss, wanted, rtol=1e-5)
-    size = max(np.abs(g).max() for g in jax.tree.leaves(slopes))
-    chex.assert_trees_all_close(grads, slopes, rtol=1e-3, atol=1e-5 * size)
-
-
-def test_draw_depends_on_key_and_step_only(name):
-  method = discovery.find(name).tiny()
-  batch, other = (harness.make_batch(method, seed) for seed in (0, 1))
-  key = jax.random.key(5)
-  with jax.debug_key_reuse(True):
-    first = method.drawn(key, batch, 3)
-  chex.assert_trees_all_equal(first, method.drawn(key, batch, 3))
-  chex.assert_trees_all_equal(first, method.drawn(key, other, 3))
-  if jax.tree.leaves(first):
-    moved = method.drawn(jax.random.key(6), batch, 3)
-    same = jax.tree.map(lambda a, b: bool((a == b).all()), first, moved)
-    assert not all(jax.tree.leaves(same))
-
-
-def alike(draws):
-  """Pairs of leaves whose first numbers are in the same (or reverse) order.
-
-  Equal numbers are, affine images of them are, and so is what any monotone
-  function makes of them (the logit-normal times of a flow, say).
-  """
-  orders = {}
-  for name, leaf in trees.named(draws).items():
-    first = np.ravel(leaf)[:16]
-    if len(np.unique(first)) == 16:
-      orders[name] = np.argsort(first)
-  return [
-    (a, b)
-    for a, b in itertools.combinations(orders, 2)
-    if (orders[a] == orders[b]).all() or (orders[a] == orders[b][::-1]).all()
-  ]
-
-
-def test_draws_that_share_their_numbers_are_seen():
-  key = jax.random.key(0)
-  x = jax.random.normal(key, (16, 4))
-  y = jax.random.normal(jax.random.split(key, 3)[1], (16, 4))
-  again = jax.random.normal(jax.random.fold_in(key, 1), (16, 4))
-  time = jax.nn.sigmoid(x.ravel()[:16])
-  assert alike({"x": x, "y": y}) == []
-  assert alike({"y": y, "again": again}) == [("again", "y")]
-  assert alike({"x": x, "time": time, "y": y}) == [("time", "x")]
-  assert alike({"x": x, "y": 3 - 2 * x}) == [("x", "y")]
-
-
-def test_no_two_draws_are_made_of_the_same_numbers(name):
-  """Not the same, nor a monotone image: no two leaves are in one order."""
-  method = discovery.find(name).tiny()
-  batch = harness.make_batch(method, batch=16)
-  draws = jax.device_get(method.drawn(jax.random.key(5), batch))
-  microbatch.check(draws, 16, method.shared)
-  assert alike(draws) == []
-
-
-def test_loss_is_deterministic_and_differentiable_given_draws(runs):
-  for loss, _ in (loss for loss, _ in runs.found.values()):
-    assert loss.shape == () and loss.dtype == jnp.float32
-  chex.assert_trees_all_equal(runs.found, runs.gradients(*runs.given))
+  agree(runs.after(**how), runs.after())
 
 
 def test_predictions_have_the_batch_first_and_are_finite(runs):
-  run = runs.of()
-  state, batch = runs.init(), harness.make_batch(run.method)
-  offered = run.method.predict()
+  state, method = runs.fresh, runs.of().method
+  offered = method.predict()
   assert offered, "evaluators have nothing to ask for"
-  for what, fn in offered.items():
-    key = jax.random.key(0)
-    weights = methods.Weights(state.params, state.extra, run.consts)
-    out = jax.jit(fn)(weights, batch, key)
-    for leaf in jax.tree.leaves(out):
-      assert len(leaf) == harness.BATCH, what
-      assert np.isfinite(leaf).all(), what
+
+  @jax.jit  # all in one: they share an encoder
+  def predictions(weights, batch, key):
+    return {what: fn(weights, batch, key) for what, fn in offered.items()}
+
+  weights = methods.Weights(state.params, state.extra, runs.consts)
+  batch = harness.make_batch(method)
+  out = predictions(weights, batch, jax.random.key(0))
+  for leaf_name, leaf in trees.named(out).items():
+    assert len(leaf) == harness.BATCH, leaf_name
+    assert np.isfinite(leaf).all(), leaf_name
 
 
 def test_accumulation_is_the_mean_of_parts(runs):
   """Which equals the whole batch where a loss is a mean over examples."""
-  run = runs.of(accumulate=2)
-  _, metrics = run.run(runs.init(run), 2)
+  state, metrics = runs.after(accumulate=2)
   if runs.cls.per_example:
-    np.testing.assert_allclose(
-      losses(metrics), losses(runs.trained[1])[:2], rtol=1e-4
+    expected, numbers = runs.after()
+    np.testing.assert_allclose(losses([metrics]), losses([numbers]), rtol=1e-4)
+    size = max(np.abs(g).max() for g in jax.tree.leaves(expected.opt))
+    chex.assert_trees_all_close(
+      state.opt, expected.opt, rtol=1e-3, atol=1e-4 * size
     )
     return
   first = runs.cls.players[0]
-  name = methods.loss_name(run.method, first)
-  wanted = mean_of_parts(run, runs.init(), first)
-  np.testing.assert_allclose(metrics[0][name], wanted, rtol=1e-4)
+  name = methods.loss_name(runs.of().method, first)
+  expected = mean_of_parts(runs, first)
+  np.testing.assert_allclose(metrics[name], expected, rtol=1e-4)
 
 
-def mean_of_parts(run, state, player):
-  """Mean loss of a player on each half of the first batch, at the start."""
-  batch = harness.make_batch(run.method, seed=0)
+def mean_of_parts(runs, player):
+  """Mean loss of a player on each half of the batch, at the noisy start."""
+  method, state = runs.of().method, runs.fresh.replace(params=runs.noisy)
+  batch = harness.make_batch(method)
   _, key = core_step.keys(0, state.step)
-  method = run.method
   draws = jax.jit(method.drawn)(key, batch, state.step)
-  weights = methods.Weights(state.params, state.extra, run.consts)
+  weights = methods.Weights(state.params, state.extra, runs.consts)
 
   @jax.jit
   def loss(batch, draws):
