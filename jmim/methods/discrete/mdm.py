@@ -93,16 +93,12 @@ class MDM(method.Method):
     self.sampling.check()
     return self.network.inputs()
 
-  def init(
-    self, key: jax.Array, batch: method.Batch
-  ) -> tuple[method.Tree, method.Tree]:
+  def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Parameters; no extra state."""
     del batch
     return {"main": self.network.init(key)}, {}
 
-  def draw(
-    self, keys: randomness.Keys, batch: method.Batch, step: jax.Array
-  ) -> method.Draws:
+  def draw(self, keys, batch, step) -> method.Draws:
     """u [b], stratified, for n or t; scores [b, l]: the least are masked."""
     del step
     b = len(batch["tokens"])
@@ -139,14 +135,7 @@ class MDM(method.Method):
     logp = discrete.subs(logits, x, net.mask_id)
     return weight * discrete.cross_entropy(logp, tokens, masked).sum(1)
 
-  def loss(
-    self,
-    weights: method.Weights,
-    batch: method.Batch,
-    draws: method.Draws,
-    step: jax.Array,
-    player: str = "main",
-  ) -> method.Loss:
+  def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """The bound in nats per token; perplexity is its exponential."""
     del step, player
     agnostic = self.objective == "agnostic"
@@ -158,16 +147,12 @@ class MDM(method.Method):
     names = ("features", "nll", "generate", "sample")
     return {name: getattr(self, name) for name in names}
 
-  def features(
-    self, weights: method.Weights, batch: method.Batch, key: jax.Array
-  ) -> jax.Array:
+  def features(self, weights, batch, key) -> jax.Array:
     """[b, w]: mean of the last latents; nothing is masked, time 0."""
     del key
     return self.network.features(weights.params["main"], batch["tokens"])
 
-  def nll(
-    self, weights: method.Weights, batch: method.Batch, key: jax.Array
-  ) -> jax.Array:
+  def nll(self, weights, batch, key) -> jax.Array:
     """[b] nats: the bound, from `nll_draws` maskings of evenly spread sizes."""
     keys, tokens, n = randomness.Keys(key), batch["tokens"], self.nll_draws
 
@@ -179,9 +164,7 @@ class MDM(method.Method):
 
     return jax.lax.fori_loop(0, n, add, jnp.zeros(len(tokens))) / n
 
-  def generate(
-    self, weights: method.Weights, batch: method.Batch, key: jax.Array
-  ) -> dict[str, jax.Array]:
+  def generate(self, weights, batch, key) -> dict[str, jax.Array]:
     """tokens [b, l] and calls [b] of the network for each.
 
     "prompt" [b, l], if the batch has it, holds known tokens, [MASK] elsewhere;
@@ -199,8 +182,6 @@ class MDM(method.Method):
       timed=net.timed,
     )._asdict()
 
-  def sample(
-    self, weights: method.Weights, batch: method.Batch, key: jax.Array
-  ) -> jax.Array:
+  def sample(self, weights, batch, key) -> jax.Array:
     """[b, l] int32; a sample is a function of (key, index, prompt) alone."""
     return self.generate(weights, batch, key)["tokens"]

@@ -121,9 +121,7 @@ class DMAE(mae.MAE):
     sha256 = self.teacher_sha256 or None
     return {"teacher": method.Const(self.teacher, init, sha256)}
 
-  def init(
-    self, key: jax.Array, batch: method.Batch
-  ) -> tuple[method.Tree, method.Tree]:
+  def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """The MAE's parameters and one projection per pair."""
     k_mae, k_heads = jax.random.split(key)
     params, extra = super().init(k_mae, batch)
@@ -175,14 +173,7 @@ class DMAE(mae.MAE):
     recon = self.reconstruction_loss(out, batch)
     return {**out, "pairs": pairs, "recon": recon, "distill": distill}
 
-  def loss(
-    self,
-    weights: method.Weights,
-    batch: method.Batch,
-    draws: method.Draws,
-    step: jax.Array,
-    player: str = "main",
-  ) -> method.Loss:
+  def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """The MAE loss and the distances of the pairs; aux: how many are seen."""
     del step, player
     out = self.losses(weights, batch, draws)

@@ -38,7 +38,6 @@ import numpy as np
 
 from jmim.core import field
 from jmim.core import method
-from jmim.core import randomness
 from jmim.masks import tokens as masking
 from jmim.methods import outputs
 from jmim.methods.parts import alignment as alignments
@@ -112,18 +111,14 @@ class MaskAlign(method.Method):
     sha256 = self.teacher_sha256 or None
     return {"teacher": method.Const(self.teacher, self.guide.init, sha256)}
 
-  def init(
-    self, key: jax.Array, batch: method.Batch
-  ) -> tuple[method.Tree, method.Tree]:
+  def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Student, W and one head per teacher layer (stacked)."""
     k_encoder, k_heads = jax.random.split(key)
     encoder = self.encoder.init(k_encoder, batch["image"][:1])["params"]
     heads = self.alignment.init(k_heads, self.dims.size, self.guide.size)
     return {"main": {"encoder": encoder, **heads}}, {}
 
-  def draw(
-    self, keys: randomness.Keys, batch: method.Batch, step: jax.Array
-  ) -> method.Draws:
+  def draw(self, keys, batch, step) -> method.Draws:
     """noise [b, n]: Exp(1), or U[0, 1) of random masking; drop path."""
     del step
     b, e = len(batch["image"]), self.encoder
@@ -168,14 +163,7 @@ class MaskAlign(method.Method):
     y = self.alignment.targets(guide["block"], rows, mask.keep)
     return {**guide, "mask": mask, "x": x, "y": y}
 
-  def loss(
-    self,
-    weights: method.Weights,
-    batch: method.Batch,
-    draws: method.Draws,
-    step: jax.Array,
-    player: str = "main",
-  ) -> method.Loss:
+  def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Weighted distances of the layers whose weight is not 0."""
     del step, player
     w = self.alignment.weights(self.guide.size.depth)
@@ -190,9 +178,7 @@ class MaskAlign(method.Method):
     features = outputs.vit(outputs.encoder(self.encoder), self.encoder.grid)
     return {**features, "importance": self.importance}
 
-  def importance(
-    self, weights: method.Weights, batch: method.Batch, key: jax.Array
-  ) -> jax.Array:
+  def importance(self, weights, batch, key) -> jax.Array:
     """[b, n] attention of the teacher's class token to the patches."""
     del key
     teacher = weights.consts["teacher"]

@@ -37,7 +37,6 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
-from jmim.core import randomness
 from jmim.masks import rectangles
 from jmim.masks import tokens as masking
 from jmim.methods import outputs
@@ -114,9 +113,7 @@ class CAE(method.Method):
     """The codebook, if tokens come from one."""
     return self.tokenizer.consts(self.dims.patch)
 
-  def init(
-    self, key: jax.Array, batch: method.Batch
-  ) -> tuple[method.Tree, method.Tree]:
+  def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Xavier kernels, small ones for patches or, `beit_init`, everywhere."""
     k_encoder, k_context, k_normal = jax.random.split(key, 3)
     z, i = jnp.zeros((1, 1, self.encoder.size.width)), jnp.zeros((1, 1), int)
@@ -131,9 +128,7 @@ class CAE(method.Method):
     encoder["patch_embed"] = small["encoder"]["patch_embed"]
     return {"main": params}, {}
 
-  def draw(
-    self, keys: randomness.Keys, batch: method.Batch, step: jax.Array
-  ) -> method.Draws:
+  def draw(self, keys, batch, step) -> method.Draws:
     """mask [b, n] bool with `masked` ones; drop path of both branches."""
     del step
     b, e = len(batch["image"]), self.encoder
@@ -164,14 +159,7 @@ class CAE(method.Method):
     )
     return {**out, "visible": z_v, "ids": hidden}
 
-  def loss(
-    self,
-    weights: method.Weights,
-    batch: method.Batch,
-    draws: method.Draws,
-    step: jax.Array,
-    player: str = "main",
-  ) -> method.Loss:
+  def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Cross entropy and alignment; aux: both, accuracy and baselines."""
     del step, player
     out = self.forward(weights.params, batch, draws)

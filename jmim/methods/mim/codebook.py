@@ -48,23 +48,14 @@ class Codebook(method.Method):
       )
     return {"image": method.Input((self.size, self.size, self.channels))}
 
-  def init(
-    self, key: jax.Array, batch: method.Batch
-  ) -> tuple[method.Tree, method.Tree]:
+  def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Random patches of the batch; no extra state."""
     x = patching.patchify(batch["image"], self.patch)
     x = x.reshape(-1, x.shape[-1]).astype(jnp.float32)
     codes = jax.random.choice(key, x, (self.codes,), replace=False)
     return {"main": {"codes": codes}}, {}
 
-  def loss(
-    self,
-    weights: method.Weights,
-    batch: method.Batch,
-    draws: method.Draws,
-    step: jax.Array,
-    player: str = "main",
-  ) -> method.Loss:
+  def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Squared distance to the nearest code; aux: share of codes in use."""
     del draws, step, player
     codes = weights.params["main"]["codes"]
@@ -77,9 +68,7 @@ class Codebook(method.Method):
     """features [b, codes]: how often each code occurs in an image."""
     return {"features": self.histogram}
 
-  def histogram(
-    self, weights: method.Weights, batch: method.Batch, key: jax.Array
-  ) -> jax.Array:
+  def histogram(self, weights, batch, key) -> jax.Array:
     """[b, codes] shares of the patches of an image; sums to 1."""
     del key
     x = patching.patchify(batch["image"], self.patch)

@@ -104,9 +104,7 @@ class ColorMAE(mae.MAE):
       green=tuple(self.sigma_green),
     )
 
-  def draw(
-    self, keys: randomness.Keys, batch: method.Batch, step: jax.Array
-  ) -> method.Draws:
+  def draw(self, keys, batch, step) -> method.Draws:
     """noise [b, n]: minus the windows, so that the largest are kept."""
     b, m, g = len(batch["image"]), self.pattern_size, self.grid[0]
     k_white = keys("white")

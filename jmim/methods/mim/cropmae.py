@@ -41,7 +41,6 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
-from jmim.core import randomness
 from jmim.methods.mim import mae
 from jmim.nn import sizes
 from jmim.nn.decoders import cross
@@ -104,9 +103,7 @@ class CropMAE(mae.MAE):
     views = batch["views"]
     return jnp.roll(views[:, source], apart, axis=0), views[:, target]
 
-  def init(
-    self, key: jax.Array, batch: method.Batch
-  ) -> tuple[method.Tree, method.Tree]:
+  def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Parameters of encoder and decoder; no extra state."""
     k_encoder, k_decoder, k_mask = jax.random.split(key, 3)
     batch = {"views": batch["views"][:1]}
@@ -118,9 +115,7 @@ class CropMAE(mae.MAE):
     decoder = self.decoder.init(k_decoder, *latents, mask)["params"]
     return {"main": {"encoder": encoder, "decoder": decoder}}, {}
 
-  def draw(
-    self, keys: randomness.Keys, batch: method.Batch, step: jax.Array
-  ) -> method.Draws:
+  def draw(self, keys, batch, step) -> method.Draws:
     """noise [b, n] ~ U[0, 1) and dropout keys [b, 2]."""
     views = batch["views"]
     noise = super().draw(keys, {"image": views[:, 0]}, step)
@@ -149,14 +144,7 @@ class CropMAE(mae.MAE):
     )
     return {**out, "source": memory, "pred": pred, "mask": mask}
 
-  def loss(
-    self,
-    weights: method.Weights,
-    batch: method.Batch,
-    draws: method.Draws,
-    step: jax.Array,
-    player: str = "main",
-  ) -> method.Loss:
+  def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Mean squared error over the hidden patches of the target."""
     del step, player
     out = self.forward(weights.params, batch, draws)
@@ -172,9 +160,7 @@ class CropMAE(mae.MAE):
     """The encoder's outputs for all patches of view 0."""
     return super().encode(weights, {"image": batch["views"][:, 0]}, taps)
 
-  def reconstruct(
-    self, weights: method.Weights, batch: method.Batch, key: jax.Array
-  ) -> dict[str, jax.Array]:
+  def reconstruct(self, weights, batch, key) -> dict[str, jax.Array]:
     """image [b, h, w, c] of the target, and mask [b, h, w, 1]."""
     _, target = self.views(batch)
     return super().reconstruct(weights, {**batch, "image": target}, key)

@@ -36,7 +36,6 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
-from jmim.core import randomness
 from jmim.masks import tokens as masking
 from jmim.methods import outputs
 from jmim.methods.parts import momentum
@@ -98,9 +97,7 @@ class IJEPA(method.Method):
     self.masks.check(self.encoder.grid)
     return {"image": method.Input((self.size, self.size, self.channels))}
 
-  def init(
-    self, key: jax.Array, batch: method.Batch
-  ) -> tuple[method.Tree, method.Tree]:
+  def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Kernels N(0, 0.02^2); the target starts as a copy of the encoder."""
     k_encoder, k_predictor, k_normal = jax.random.split(key, 3)
     image, e = batch["image"][:1], self.encoder
@@ -111,9 +108,7 @@ class IJEPA(method.Method):
     params = initialise.normal_kernels(k_normal, params)
     return {"main": params}, {"target": params["encoder"]}
 
-  def draw(
-    self, keys: randomness.Keys, batch: method.Batch, step: jax.Array
-  ) -> method.Draws:
+  def draw(self, keys, batch, step) -> method.Draws:
     """context [b, 1, k], targets [b, t, m] int32; *_valid: not padding."""
     del step
     key, b = keys("blocks"), len(batch["image"])
@@ -160,14 +155,7 @@ class IJEPA(method.Method):
       "target_full": full,
     }
 
-  def loss(
-    self,
-    weights: method.Weights,
-    batch: method.Batch,
-    draws: method.Draws,
-    step: jax.Array,
-    player: str = "main",
-  ) -> method.Loss:
+  def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Mean smooth L1; aux: std of the targets (0 when collapsed)."""
     del step, player
     out = self.forward(weights, batch, draws)
@@ -175,13 +163,7 @@ class IJEPA(method.Method):
     loss = masking.masked_mean(distance, out["valid"].astype(jnp.float32))
     return loss, {"target_std": out["target_full"].std((0, 1)).mean()}
 
-  def after(
-    self,
-    weights: method.Weights,
-    aux: method.Tree,
-    step: jax.Array,
-    player: str = "main",
-  ) -> method.Tree:
+  def after(self, weights, aux, step, player="main") -> method.Tree:
     """The momentum step of the target encoder."""
     del aux, player
     encoder, target = weights.params["main"]["encoder"], weights.extra["target"]

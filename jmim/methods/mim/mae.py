@@ -35,7 +35,6 @@ import jax
 
 from jmim.core import field
 from jmim.core import method
-from jmim.core import randomness
 from jmim.masks import tokens as masking
 from jmim.methods import outputs
 from jmim.methods.parts import pixels
@@ -97,9 +96,7 @@ class MAE(method.Method):
     self.decoder_dims.check(encoder=self.dims.size)
     return {"image": method.Input((self.size, self.size, self.channels))}
 
-  def init(
-    self, key: jax.Array, batch: method.Batch
-  ) -> tuple[method.Tree, method.Tree]:
+  def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Parameters of encoder and decoder; no extra state."""
     k_encoder, k_decoder, k_mask = jax.random.split(key, 3)
     image = batch["image"][:1]
@@ -110,9 +107,7 @@ class MAE(method.Method):
     decoder = self.decoder.init(k_decoder, latent, mask)["params"]
     return {"main": {"encoder": encoder, "decoder": decoder}}, {}
 
-  def draw(
-    self, keys: randomness.Keys, batch: method.Batch, step: jax.Array
-  ) -> method.Draws:
+  def draw(self, keys, batch, step) -> method.Draws:
     """noise [b, n] ~ U[0, 1): the patches with the smallest are kept."""
     del step
     shape = (len(batch["image"]), self.grid[0] * self.grid[1])
@@ -148,14 +143,7 @@ class MAE(method.Method):
     """[b, n, p*p*c] float32 pixels, normalised per patch if `norm_pix`."""
     return pixels.target(images, self.dims.patch, self.norm_pix)
 
-  def loss(
-    self,
-    weights: method.Weights,
-    batch: method.Batch,
-    draws: method.Draws,
-    step: jax.Array,
-    player: str = "main",
-  ) -> method.Loss:
+  def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Mean squared error over the hidden patches."""
     del step, player
     out = self.forward(weights.params, batch, draws)
@@ -183,9 +171,7 @@ class MAE(method.Method):
     variables = {"params": weights.params["main"]["encoder"]}
     return self.encoder.apply(variables, batch["image"], taps=taps)
 
-  def reconstruct(
-    self, weights: method.Weights, batch: method.Batch, key: jax.Array
-  ) -> dict[str, jax.Array]:
+  def reconstruct(self, weights, batch, key) -> dict[str, jax.Array]:
     """image [b, h, w, c], predicted, and mask [b, h, w, 1]; see `pixels`."""
     out = self.forward(weights.params, batch, self.drawn(key, batch))
     return pixels.picture(

@@ -37,7 +37,6 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
-from jmim.core import randomness
 from jmim.masks import tokens as masking
 from jmim.methods import outputs
 from jmim.methods.parts import backbone as backbones
@@ -103,9 +102,7 @@ class SimMIM(method.Method):
       )
     return {"image": method.Input((self.size, self.size, self.channels))}
 
-  def init(
-    self, key: jax.Array, batch: method.Batch
-  ) -> tuple[method.Tree, method.Tree]:
+  def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Kernels N(0, 0.02^2), those of a ViT smaller in deeper blocks."""
     k_encoder, k_head, k_normal = jax.random.split(key, 3)
     image = batch["image"][:1]
@@ -117,9 +114,7 @@ class SimMIM(method.Method):
       params = initialise.shrink_with_depth(params)
     return {"main": params}, {}
 
-  def draw(
-    self, keys: randomness.Keys, batch: method.Batch, step: jax.Array
-  ) -> method.Draws:
+  def draw(self, keys, batch, step) -> method.Draws:
     """mask [b, h, w] over patches, 1 = hidden; drop [b, blocks, 2]."""
     del step
     b, squares = len(batch["image"]), self.size // self.square
@@ -152,14 +147,7 @@ class SimMIM(method.Method):
     m = patching.pixels(mask.reshape(len(mask), -1), self.backbone.patch)
     return {"latent": latent, "pred": pred, "mask": m}
 
-  def loss(
-    self,
-    weights: method.Weights,
-    batch: method.Batch,
-    draws: method.Draws,
-    step: jax.Array,
-    player: str = "main",
-  ) -> method.Loss:
+  def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Mean absolute error over hidden pixels."""
     del step, player
     out = self.forward(weights.params, batch, draws)
@@ -176,9 +164,7 @@ class SimMIM(method.Method):
       offered = {name: offered[name] for name in ("features", "tokens")}
     return {**offered, "reconstruct": self.reconstruct}
 
-  def reconstruct(
-    self, weights: method.Weights, batch: method.Batch, key: jax.Array
-  ) -> dict[str, jax.Array]:
+  def reconstruct(self, weights, batch, key) -> dict[str, jax.Array]:
     """image [b, h, w, c], predicted, and mask [b, h, w, 1] (1 = hidden)."""
     out = self.forward(weights.params, batch, self.drawn(key, batch))
     return {"image": out["pred"], "mask": out["mask"]}

@@ -47,9 +47,7 @@ class ConvNet(method.Method):
     image = method.Input((self.size, self.size, 3))
     return {"image": image, "label": method.Input((), jnp.int32, self.classes)}
 
-  def init(
-    self, key: jax.Array, batch: method.Batch
-  ) -> tuple[method.Tree, method.Tree]:
+  def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """He's convolutions, a small linear map; no extra state."""
     del batch
     k_net, k_head = jax.random.split(key)
@@ -72,14 +70,7 @@ class ConvNet(method.Method):
     head = params["main"]["head"]
     return self.vector(params, x) @ head["kernel"] + head["bias"]
 
-  def loss(
-    self,
-    weights: method.Weights,
-    batch: method.Batch,
-    draws: method.Draws,
-    step: jax.Array,
-    player: str = "main",
-  ) -> method.Loss:
+  def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Cross entropy; aux: accuracy."""
     del draws, step, player
     scores, label = self.scores(weights.params, batch["image"]), batch["label"]

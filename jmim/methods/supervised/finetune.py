@@ -34,7 +34,6 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
-from jmim.core import randomness
 from jmim.methods import outputs
 from jmim.methods.parts import mixing as mixings
 from jmim.nn import block
@@ -104,9 +103,7 @@ class Finetune(method.Method):
       "label": method.Input((), jnp.int32, high=self.classes),
     }
 
-  def init(
-    self, key: jax.Array, batch: method.Batch
-  ) -> tuple[method.Tree, method.Tree]:
+  def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Parameters of encoder and head; no extra state."""
     k_encoder, k_head = jax.random.split(key)
     image = batch["image"][:1]
@@ -115,9 +112,7 @@ class Finetune(method.Method):
     head = self.head.init(k_head, self.read(latent))["params"]
     return {"main": {"encoder": encoder, "head": head}}, {}
 
-  def draw(
-    self, keys: randomness.Keys, batch: method.Batch, step: jax.Array
-  ) -> method.Draws:
+  def draw(self, keys, batch, step) -> method.Draws:
     """What is mixed (see `Mixing.draw`); drop [b, blocks, 2] factors."""
     del step
     b, depth = len(batch["image"]), self.encoder.size.blocks
@@ -143,14 +138,7 @@ class Finetune(method.Method):
     out = self.encoder.apply({"params": main["encoder"]}, images, drop=drop)
     return self.head.apply({"params": main["head"]}, self.read(out["latent"]))
 
-  def loss(
-    self,
-    weights: method.Weights,
-    batch: method.Batch,
-    draws: method.Draws,
-    step: jax.Array,
-    player: str = "main",
-  ) -> method.Loss:
+  def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Soft cross entropy of the mixed batch."""
     del step, player
     images, targets = self.mixing.apply(batch, draws, self.classes)
@@ -173,9 +161,7 @@ class Finetune(method.Method):
     variables = {"params": weights.params["main"]["encoder"]}
     return self.encoder.apply(variables, batch["image"], taps=taps)
 
-  def classify(
-    self, weights: method.Weights, batch: method.Batch, key: jax.Array
-  ) -> jax.Array:
+  def classify(self, weights, batch, key) -> jax.Array:
     """[b, classes] logits, nothing mixed or dropped."""
     del key
     return self.logits(weights.params, batch["image"])

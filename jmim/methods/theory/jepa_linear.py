@@ -225,9 +225,7 @@ class DeepLinear(method.Method):
     """Pairs: x and y, [2, d]."""
     return {"points": method.Input((2, self.width))}
 
-  def init(
-    self, key: jax.Array, batch: method.Batch
-  ) -> tuple[method.Tree, method.Tree]:
+  def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Balanced layers; no extra state."""
     del batch
     start = initial(
@@ -240,14 +238,7 @@ class DeepLinear(method.Method):
     encoder = {"layers": start["layers"]}
     return {"main": {"encoder": encoder, "v": start["v"]}}, {}
 
-  def loss(
-    self,
-    weights: method.Weights,
-    batch: method.Batch,
-    draws: method.Draws,
-    step: jax.Array,
-    player: str = "main",
-  ) -> method.Loss:
+  def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Half the squared error, summed over d, mean over the batch."""
     del draws, step, player
     main = weights.params["main"]

@@ -38,7 +38,6 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
-from jmim.core import randomness
 from jmim.masks import tokens as masking
 from jmim.methods.parts import dual_masks
 from jmim.methods.parts import pixels
@@ -121,9 +120,7 @@ class VideoMAE(method.Method):
     self.masks.check(self.grid)
     return {"video": method.Input((self.frames, self.size, self.size, 3))}
 
-  def init(
-    self, key: jax.Array, batch: method.Batch
-  ) -> tuple[method.Tree, method.Tree]:
+  def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Parameters of encoder and decoder; no extra state."""
     k_encoder, k_decoder = jax.random.split(key)
     ids = jnp.zeros((1, 1), int)
@@ -132,9 +129,7 @@ class VideoMAE(method.Method):
     decoder = self.decoder.init(k_decoder, latent, ids, ids)["params"]
     return {"main": {"encoder": encoder, "decoder": decoder}}, {}
 
-  def draw(
-    self, keys: randomness.Keys, batch: method.Batch, step: jax.Array
-  ) -> method.Draws:
+  def draw(self, keys, batch, step) -> method.Draws:
     """E and D [b, n] bool (hidden, left: not decoded) and drop path."""
     del step
     b, depth = len(batch["video"]), self.dims.size.depth
@@ -168,14 +163,7 @@ class VideoMAE(method.Method):
       "weight": weight.astype(jnp.float32),
     }
 
-  def loss(
-    self,
-    weights: method.Weights,
-    batch: method.Batch,
-    draws: method.Draws,
-    step: jax.Array,
-    player: str = "main",
-  ) -> method.Loss:
+  def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Weighted mean squared error of the decoded, hidden positions."""
     del step, player
     out = self.forward(weights.params, batch, draws)
@@ -186,9 +174,7 @@ class VideoMAE(method.Method):
     """features [b, w], of whole clips."""
     return {"features": self.features}
 
-  def features(
-    self, weights: method.Weights, batch: method.Batch, key: jax.Array
-  ) -> jax.Array:
+  def features(self, weights, batch, key) -> jax.Array:
     """[b, w] mean of all tokens of whole clips."""
     del key
     variables = {"params": weights.params["main"]["encoder"]}
