@@ -117,7 +117,11 @@ FAMILIES = {
       (r"attention\.query\.bias$", "attention.q_bias"),
       (r"attention\.value\.bias$", "attention.v_bias"),
     ),
-    fixed=dict(cosine=False, layer_scale=0.0, decoder_ratio=0.0),
+    fixed={
+      "cosine": False,
+      "layer_scale": 0.0,
+      "masks.decoder_ratio": 0.0,
+    },
     check=objection,
     read_config=read,
     write_config=write,

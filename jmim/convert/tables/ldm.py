@@ -154,14 +154,14 @@ def codebook(method: FirstStage) -> pieces.Table:
   """The codes, trained or averaged; [] where there are none."""
   if not method.net.codes:
     return []
-  ours = "extra/codes" if getattr(method, "ema", 0) else f"{NET}codes"
+  ours = "extra/codes" if method.codebook.ema else f"{NET}codes"
   return [table.Rule(theirs="quantize.embedding.weight", ours=ours)]
 
 
 def first_stage(method: FirstStage) -> pieces.Table:
   """The authors' AutoencoderKL or VQModel with its critic."""
   rules = table.placed(autoencoder(method.net.size, compvis), "", NET)
-  discriminator = critic(method.critic.layers)
+  discriminator = critic(method.losses.critic.layers)
   return [
     *rules,
     *codebook(method),

@@ -63,8 +63,8 @@ def _blocks(theirs: str, ours: str, heads: int, adaln: bool) -> pieces.Table:
 def full(method: umd.UMD) -> pieces.Table:
   """The whole network."""
   net, same = method.net, pieces.same
-  heads, conv = net.encoder.heads, ops.flax_patch_conv(net.patch)
-  pred = (net.out, net.patch)
+  heads, conv = net.size.heads, ops.flax_patch_conv(net.patch)
+  pred = (2 * net.channels, net.patch)
   rules = [
     table.Rule(theirs="embedding/kernel", ours="patch_embed/kernel", op=conv),
     table.Rule(theirs="embedding/bias", ours="patch_embed/bias"),
