@@ -5,7 +5,7 @@ Data: TFDS `imagenet2012` as ArrayRecord in --config.data.data_dir.
 
     python -m jmim.main --config=configs/autoencoder_kl_imagenet.py \
       --workdir=DIR --config.data.data_dir=DATA \
-      --config.method.perceptual_path=VGG.npz
+      --config.method.losses.perceptual_path=VGG.npz
 
 VGG.npz: VGG16's and LPIPS' weights under torchvision's names ("features.0.
 weight", ..., "lin4.model.1.weight"). Published weights instead of training:

@@ -4,7 +4,7 @@ Data: TFDS `cifar10` as ArrayRecord in --config.data.data_dir.
 
     python -m jmim.main --config=configs/ddpm_cifar10.py --workdir=runs/ddpm \
       --config.data.data_dir=DIR
-    ... --config.method.schedule=cosine --config.method.prediction=v
+    ... --config.method.noise.schedule=cosine --config.method.prediction=v
     python -m jmim.main --mode=sample --config=configs/ddpm_cifar10.py \
       --workdir=runs/ddpm --config.data.data_dir=DIR --sampler=unipc --steps=20
 

@@ -9,7 +9,7 @@ images, encoded in every step):
       --config=configs/autoencoder_kl_imagenet.py --name=imagenet256_latents \
       --out=DIR --config.data.data_dir=IMAGES
     python -m jmim.main --config=configs/dit_imagenet256.py --workdir=DIR2 \
-      --config.data.data_dir=DIR --config.method.first_stage_path=runs/vae
+      --config.data.data_dir=DIR --config.method.first_stage.path=runs/vae
     python -m jmim.main --mode=sample ... --num=50000 --weights=ema \
       --guidance=1.5 --sampler=ddpm --steps=250
 

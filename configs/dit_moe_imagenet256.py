@@ -4,7 +4,7 @@ Data and first stage as for `configs/dit_imagenet256.py` (the authors' cache is
 centre crops and their mirror images, --views=2).
 
     python -m jmim.main --config=configs/dit_moe_imagenet256.py --workdir=DIR2 \
-      --config.data.data_dir=DIR --config.method.first_stage_path=runs/vae
+      --config.data.data_dir=DIR --config.method.first_stage.path=runs/vae
     python -m jmim.main --mode=sample ... --num=50000 --weights=ema --guidance=2
     python -m jmim.main --mode=dry_run --topology=v5p:4x4x8 \
       --config=configs/dit_moe_imagenet256.py:variant=G/2,experts=16 \

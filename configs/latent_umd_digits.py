@@ -4,7 +4,7 @@
     python -m jmim.tools.cache_latents --workdir=AE --name=digits_latents \
       --config=configs/autoencoder_kl_digits.py --out=DIR
     python -m jmim.main --config=configs/latent_umd_digits.py:autoencoder=AE \
-      --workdir=W --config.data.data_dir=DIR --config.method.latent_scale=S
+      --workdir=W --config.data.data_dir=DIR --config.method.first_stage.scale=S
 
 S is printed by the second command. Arguments: autoencoder= (its run),
 steps=1500, masked=True (False: a DiT split in two). Not measured here.

@@ -10,7 +10,7 @@ Data: `imagenet256_latents` with four augmented views, see dit_imagenet256:
     python -m jmim.main --workdir=runs/umd_ft --config.data.data_dir=DIR \
       --config=configs/latent_umd_imagenet256.py:finetune=True \
       --config.init_from.path=runs/umd \
-      --config.method.first_stage_path=runs/vae
+      --config.method.first_stage.path=runs/vae
 
 Arguments: finetune=False, variant=L/2, epochs=0.0 (800; fine-tuning 50),
 batch=0 (1024; 256). An epoch is one over the images: with four views, a

@@ -4,7 +4,7 @@ Data: latents of a vq-f4 first stage, cached with jmim.tools.cache_latents as
 in dit_imagenet256 (configs/autoencoder_vq_imagenet.py, --views=2).
 
     python -m jmim.main --config=configs/ldm_imagenet256.py --workdir=W \
-      --config.data.data_dir=DIR --config.method.first_stage_path=runs/vq
+      --config.data.data_dir=DIR --config.method.first_stage.path=runs/vq
     python -m jmim.main --mode=sample ... --num=50000 --weights=ema \
       --guidance=1.5 --steps=250
 

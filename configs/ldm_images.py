@@ -2,7 +2,7 @@
 
     python -m jmim.main --config=configs/ldm_images.py:model=churches \
       --workdir=W --config.data.name=folder --config.data.data_dir=IMAGES \
-      --config.method.first_stage_path=RUN
+      --config.method.first_stage.path=RUN
 
 RUN is the first stage: a run of autoencoder_kl_imagenet or _vq_imagenet, or
 published weights (`python -m jmim.convert --from=ldm_first_stage`).

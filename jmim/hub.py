@@ -68,7 +68,7 @@ class Model:
     """The same weights under another config.
 
     Args:
-      *items: "key=value", as after --config.; "method.steps=50", say.
+      *items: "key=value", as after --config.; "method.sampling.steps=50", say.
 
     Raises:
       UserError: unknown key or wrong type.

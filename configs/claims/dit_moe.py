@@ -16,7 +16,7 @@ from jmim.tools import claims
 RECIPE = "configs/dit_moe_digits.py"
 LEAN = "evals.samples=None"
 # One expert is always chosen, with a score of 1.
-DENSE = ("method.experts=1", "method.chosen=1", "method.mlp_ratio=8.0")
+DENSE = ("method.experts=1", "method.chosen=1", "method.dims.mlp_ratio=8.0")
 
 
 def beyond_class(name: str):

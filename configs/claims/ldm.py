@@ -37,7 +37,7 @@ def classifier(workdir):
 def samples(workdir, guidance: float) -> np.ndarray:
   """uint8 [N, 32, 32, 3], the classes in turn."""
   model = jmim.load(workdir, weights="ema")
-  return model.override(f"method.guidance={guidance}").sample(N)
+  return model.override(f"method.sampling.guidance={guidance}").sample(N)
 
 
 def distance(results, name: str) -> float:
@@ -73,12 +73,12 @@ def get_claim() -> claims.Claim:
       "first_stage": claims.Run(
         "configs/autoencoder_kl_digits.py",
         (
-          "method.perceptual=small",
-          "method.perceptual_path={workdir:classifier}",
+          "method.losses.perceptual=small",
+          "method.losses.perceptual_path={workdir:classifier}",
         ),
       ),
       "latents": claims.Run(
-        RECIPE, ("method.first_stage_path={workdir:first_stage}", *LEAN)
+        RECIPE, ("method.first_stage.path={workdir:first_stage}", *LEAN)
       ),
       "pixels": claims.Run(f"{RECIPE}:pixels=True,steps=400", LEAN),
     },

@@ -27,26 +27,22 @@ from jmim.tools import claims
 RECIPE, V = "configs/mdm_markov.py", 32
 LEAN = ("evals.perplexity=None",)
 LIMITS = (3.0, 5.0, 8.0, 16.0)
-FHS = ("fhs", 0, "f32_high", 0.0, 4096)
-EXACT = ("ancestral", 1000, "f64", 0.0, 4096)
+# Keys of method.sampling, and how many samples are made with them.
+FHS = (("type=fhs",), 4096)
+ANCESTRAL = ("type=ancestral", "steps=1000", "cache_rows=128")
+EXACT = ((*ANCESTRAL, "precision=f64"), 4096)
 
 
 def limited(limit: float):
   """The ancestral sampler with noise up to `limit`."""
-  return ("ancestral", 1000, "f32", limit, 512)
+  return (*ANCESTRAL, "precision=f32", f"noise_limit={limit}"), 512
 
 
 @functools.cache
-def sampled(workdir, sampler, steps, precision, limit, n):
+def sampled(workdir, sampling, n):
   """{tokens [n, L], calls [n]} of the network of a run."""
-  model = jmim.load(workdir).override(
-    f"method.sampler={sampler}",
-    f"method.steps={steps}",
-    f"method.precision={precision}",
-    f"method.noise_limit={limit}",
-    "method.cache_rows=128",
-  )
-  return model("generate", index=np.arange(n))
+  keys = [f"method.sampling.{key}" for key in sampling]
+  return jmim.load(workdir).override(*keys)("generate", index=np.arange(n))
 
 
 def of(results, how, name="tokens"):

@@ -3,7 +3,7 @@
 The meta data of a checkpoint names the schema it was written by. To change what
 a checkpoint holds, raise SCHEMA, add a function that turns the meta data of the
 old schema into that of the new one, and keep a small checkpoint of the old one
-below tests/checkpoints/schemas.
+below tests/core/checkpoints.
 
     schema 1   arrays: name -> [shape, dtype]
     schema 2   arrays: name -> [shape, dtype, checksum or None]; digest of meta

@@ -38,9 +38,10 @@ _SHORT = {
   "num": "sample.num",
   "seed": "sample.seed",
   "weights": "sample.weights",
-  "guidance": "method.guidance",
+  "guidance": "method.sampling.guidance",
+  # The older key: a field of `sampling` in some methods, its type in others.
   "sampler": "method.sampler",
-  "steps": "method.steps",
+  "steps": "method.sampling.steps",
 }
 flags.DEFINE_string("num", None, "--mode=sample: images to sample")
 flags.DEFINE_string("seed", None, "--mode=sample: seed of the samples")

@@ -10,7 +10,7 @@ from jmim.checkpoints import migrate
 from jmim.checkpoints import store as checkpoint
 from jmim.checkpoints import weights
 
-OLD = pathlib.Path(__file__).parent / "schemas"
+OLD = pathlib.Path(__file__).parents[1] / "core" / "checkpoints"
 
 
 def test_there_is_a_way_from_every_schema_to_this_one():
@@ -39,7 +39,7 @@ def wanted():
 
 @pytest.mark.parametrize("schema", range(1, migrate.SCHEMA))
 def test_a_checkpoint_of_an_older_version_is_restored(schema):
-  store = checkpoint.Checkpoints(OLD / str(schema), write=False)
+  store = checkpoint.Checkpoints(OLD / f"schema_{schema}", write=False)
   try:
     found = store.restore(store.latest(), wanted())
     meta = store.meta(store.latest())
