@@ -67,7 +67,7 @@ def test_an_array_may_have_got_a_new_name(monkeypatch):
   like = wanted()
   main = like["params"]["main"]
   main["weight"] = main.pop("kernel")
-  store = checkpoint.Checkpoints(OLD / "1", write=False)
+  store = checkpoint.Checkpoints(OLD / "schema_1", write=False)
   try:
     found = store.restore(12, like)
     read = weights.section(store, 12, "params")
