@@ -1,0 +1,41 @@
+import dataclasses
+
+import golden_kit
+import jax
+import numpy as np
+import pytest
+
+from jmim.convert import table
+from jmim.convert.tables import mae as convert
+from jmim.core import errors
+from jmim.core import tree as trees
+from jmim.methods.mim import mae
+from jmim.nn import sizes
+
+BATCH = {"image": np.zeros((1, 16, 16, 3), np.float32)}
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_a_stack_without_layers_is_read_back(depth):
+  m = dataclasses.replace(
+    mae.MAE.tiny(),
+    decoder_dims=sizes.Blocks(width=16, depth=depth, heads=2),
+  )
+  params, _ = m.init(jax.random.key(0), BATCH)
+  names = convert.full(m)
+  theirs = table.export_tree(names, params["main"])
+  assert any("decoder_blocks" in name for name in theirs) == bool(depth)
+  back = golden_kit.import_main(m, names, theirs, BATCH)
+  assert jax.tree.structure(back) == jax.tree.structure(params)
+  for name, leaf in trees.named(params).items():
+    np.testing.assert_array_equal(trees.named(back)[name], leaf, name)
+
+
+def test_a_file_that_lacks_layers_is_refused():
+  m = mae.MAE.tiny()
+  params, _ = m.init(jax.random.key(0), BATCH)
+  names = convert.full(m)
+  theirs = table.export_tree(names, params["main"])
+  few = {k: v for k, v in theirs.items() if "decoder_blocks" not in k}
+  with pytest.raises(errors.UserError, match="decoder_blocks"):
+    golden_kit.import_main(m, names, few, BATCH)
