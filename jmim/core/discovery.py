@@ -6,8 +6,14 @@ Nothing is registered: a file is there, or it is not.
 import importlib
 import importlib.util
 import pkgutil
+import re
+from collections.abc import Mapping
+from typing import Any
 
+from jmim.core import errors
+from jmim.core import field
 from jmim.core import method
+from jmim.core import validate
 
 
 def find(name: str) -> type[method.Method]:
@@ -48,10 +54,58 @@ def module_exists(module_name: str) -> bool:
 def names() -> list[str]:
   """All methods below jmim/methods, as `find` takes them.
 
-  Files that begin with an underscore hold what methods share.
+  Each is a file of a folder, but those of `parts`; files that begin with an
+  underscore hold what methods share.
   """
   root = importlib.import_module("jmim.methods")
   prefix = root.__name__ + "."
   modules = pkgutil.walk_packages(root.__path__, prefix)
-  found = [m.name[len(prefix) :] for m in modules if not m.ispkg]
-  return sorted(n for n in found if not n.rpartition(".")[2].startswith("_"))
+  names = [m.name.removeprefix(prefix) for m in modules if not m.ispkg]
+
+  def is_method(name: str) -> bool:
+    folder, _, file = name.rpartition(".")
+    return folder not in ("", "parts") and not file.startswith("_")
+
+  return sorted(filter(is_method, names))
+
+
+def make(section: Mapping[str, Any], path: str = "method") -> method.Method:
+  """The method of a section of a config.
+
+  Args:
+    section: `type`, and fields of its class.
+    path: of the section, for messages.
+
+  Raises:
+    UserError: unknown type, field or value, or an architecture that cannot
+      be built.
+  """
+  name = section["type"]
+  try:
+    cls = find(name)
+  except KeyError:
+    raise errors.UserError(
+      f"{path}.type={name!r}",
+      "one of " + ", ".join(names()),
+      "name a module below jmim/methods, or a full module path",
+      f"{path}.type",
+    ) from None
+  made = validate.build(cls, section, path)
+  try:
+    made.inputs()
+  except ValueError as e:
+    keys = ", ".join(f"{path}.{key}" for key in _keys_in(str(e), cls))
+    raise errors.UserError(
+      str(e),
+      "an architecture that fits together",
+      f"change {keys or f'{path}.dims or {path}.size'}",
+      keys or path,
+    ) from e
+  return made
+
+
+def _keys_in(text: str, cls: type[method.Method]) -> list[str]:
+  """Keys of a class that a message names: "decoder_width", of decoder_dims."""
+  words = set(re.findall(r"\w+", text))
+  flat = lambda key: key.replace("dims.", "").rpartition(".")[2]
+  return [key for key in field.documented(cls) if flat(key) in words]

@@ -11,13 +11,20 @@ from typing import Any
 from jmim.core import runtime as runtimes
 
 
-def value(default: Any, doc: str, *, was: str = "", **limits: Any) -> Any:
+def value(
+  default: Any,
+  doc: str,
+  *,
+  was: str | Mapping[str, Any] = "",
+  **limits: Any,
+) -> Any:
   """A documented hyper-parameter.
 
   Args:
     default: its value when the config does not name it; fixes its type.
     doc: what it is, with its unit; a phrase that stands alone.
-    was: an older name, which configs of older runs have; see `core.renamed`.
+    was: an older name, which configs of older runs have (see `core.renamed`);
+      or several, name -> what makes today's value of the older one, or None.
     **limits: any of choices=(...), low=, high=, above=, below=
       (inclusive, inclusive, exclusive, exclusive).
   """
@@ -26,7 +33,7 @@ def value(default: Any, doc: str, *, was: str = "", **limits: Any) -> Any:
 
 
 def part(
-  kinds: type | Mapping[str, type],
+  kinds: Any,
   doc: str,
   *,
   was: str = "",
@@ -36,16 +43,20 @@ def part(
   """Something that several methods are made of, with fields of its own.
 
   Args:
-    kinds: its class; or name -> class, of which the first is the default and
-      the section's key `type` chooses.
+    kinds: its class, or an instance, the default; or name -> such, of which
+      the first is the default and the section's key `type` chooses.
     doc: what it does in this method.
     was: pattern of the flat keys that its fields used to be: "{}" if they had
       the same names beside the method's own, "decoder_{}" with that prefix.
     was_type: flat key that used to choose its kind.
-    **defaults: of its fields, where they differ from those of the class.
+    **defaults: of the fields of a class, where they differ from its own.
   """
-  known = dict(kinds) if isinstance(kinds, Mapping) else {"": kinds}
-  default = next(iter(known.values()))(**defaults)
+  kinds = kinds if isinstance(kinds, Mapping) else {"": kinds}
+  known = {
+    name: kind(**defaults) if isinstance(kind, type) else kind
+    for name, kind in kinds.items()
+  }
+  default = next(iter(known.values()))
   metadata = {"doc": doc, "parts": known, "was": was, "was_type": was_type}
   return dataclasses.field(default=default, metadata=metadata)
 
@@ -60,9 +71,23 @@ def redefault(cls: type, name: str, default: Any = None, **changes: Any) -> Any:
     **changes: of the fields of a part.
   """
   known = cls.__dataclass_fields__[name]
+  metadata = dict(known.metadata)
   if changes:
     default = dataclasses.replace(known.default, **changes)
-  return dataclasses.field(default=default, metadata=known.metadata)
+    kind = kind_of(metadata["parts"], default)
+    metadata["parts"] = {**metadata["parts"], kind: default}
+  return dataclasses.field(default=default, metadata=metadata)
+
+
+def replace(instance: Any, **changes: Any) -> Any:
+  """An instance with other values; a part's may be a dict of changes to it.
+
+  replace(method, size=8, dims={"width": 32}, noise={"times": 20})
+  """
+  for name, change in changes.items():
+    if isinstance(change, Mapping):
+      changes[name] = replace(getattr(instance, name), **change)
+  return dataclasses.replace(instance, **changes)
 
 
 def runtime() -> Any:
@@ -81,9 +106,14 @@ def configured(cls: type) -> dict[str, dataclasses.Field]:
   return {f.name: f for f in fields if f.metadata.get("config", True)}
 
 
-def kind_of(known: Mapping[str, type], instance: Any) -> str:
-  """The name under which a part's class is one of its kinds."""
-  return next(name for name, cls in known.items() if type(instance) is cls)
+def kind_of(known: Mapping[str, Any], instance: Any) -> str:
+  """The name of the kind that a part is of.
+
+  Args:
+    known: name -> default instance, the metadata `parts` of a field.
+    instance: of the class of one of them.
+  """
+  return next(n for n, own in known.items() if type(instance) is type(own))
 
 
 def settings(instance: Any) -> dict[str, Any]:
@@ -109,6 +139,6 @@ def documented(cls: type) -> dict[str, dataclasses.Field]:
       found[name] = field
       continue
     for kind in kinds.values():
-      inner = documented(kind)
+      inner = documented(type(kind))
       found |= {f"{name}.{key}": f for key, f in inner.items()}
   return found

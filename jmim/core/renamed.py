@@ -4,34 +4,83 @@ A field that was renamed, or that moved into a part, says so itself (`was`);
 the table of a class is read off its fields.
 """
 
+import dataclasses
+from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
+from typing import NamedTuple
 
 from jmim.core import field
 
 
-def table(cls: type) -> dict[str, str]:
-  """Older flat key -> dotted key, of a documented dataclass."""
+class Move(NamedTuple):
+  """Where the value of an older key belongs.
+
+  Attributes:
+    key: dotted key of today; "": nowhere, as only another kind of a part has
+      it. (A complete config of an older run has such keys, which never acted.)
+    convert: makes today's value of the older one; None: the same.
+  """
+
+  key: str
+  convert: Callable[[Any], Any] | None = None
+
+
+def table(cls: type, entries: Mapping[str, Any]) -> dict[str, Move]:
+  """Older flat key -> where it belongs, of a documented dataclass.
+
+  Args:
+    cls: the class.
+    entries: its section, which may choose the kinds of parts.
+  """
+  renamed: dict[str, Move] = {}
+  for name, f in field.configured(cls).items():
+    if "parts" in f.metadata:
+      renamed |= _of_part(name, f, entries)
+    else:
+      older = _older(f, "")
+      renamed |= {old: Move(name, make) for old, make in older.items() if old}
+  return renamed
+
+
+def _older(f: dataclasses.Field, default: str) -> Mapping[str, Any]:
+  """Older name -> conversion or None, of one field."""
+  was = f.metadata.get("was") or default
+  return was if isinstance(was, Mapping) else {was: None}
+
+
+def _of_part(
+  name: str, part: dataclasses.Field, entries: Mapping[str, Any]
+) -> dict[str, Move]:
+  """Older flat keys of the fields of a part."""
+  kinds, was, was_type = (
+    part.metadata[key] for key in ("parts", "was", "was_type")
+  )
+  section = entries.get(name)
+  chosen = section.get("type") if hasattr(section, "get") else None
+  chosen = chosen or entries.get(was_type) or field.kind_of(kinds, part.default)
+  # What the chosen kind has wins over what only others have.
+  moves: dict[str, Move] = {}
+  for kind in sorted(kinds, key=lambda kind: kind == chosen) if was else ():
+    for key, inner in field.configured(type(kinds[kind])).items():
+      there = f"{name}.{key}" if kind == chosen else ""
+      for old, make in _older(inner, key).items():
+        moves[was.format(old)] = Move(there, make)
+  return moves | ({was_type: Move(f"{name}.type")} if was_type else {})
+
+
+def moves(cls: type, entries: Mapping[str, Any]) -> dict[str, Move]:
+  """Those of the older keys that a section has."""
   own = field.configured(cls)
-  found = {}
-  for name, f in own.items():
-    was = f.metadata.get("was")
-    kinds = f.metadata.get("parts")
-    if kinds is None:
-      found |= {was: name} if was else {}
-      continue
-    if f.metadata["was_type"]:
-      found[f.metadata["was_type"]] = f"{name}.type"
-    for kind in kinds.values() if was else ():
-      for key, inner in field.configured(kind).items():
-        old = was.format(inner.metadata.get("was") or key)
-        found[old] = f"{name}.{key}"
-  return {old: new for old, new in found.items() if old not in own}
 
+  def older(key: str) -> bool:
+    # A part may have the name that one of its values had.
+    return key not in own or (
+      "parts" in own[key].metadata and not hasattr(entries[key], "items")
+    )
 
-def moves(cls: type, entries: Mapping[str, Any]) -> dict[str, str]:
-  """Those of the older keys that a section has: older key -> dotted key."""
-  return {old: new for old, new in table(cls).items() if old in entries}
+  known = table(cls, entries).items()
+  return {old: move for old, move in known if old in entries and older(old)}
 
 
 def current(cls: type, entries: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,12 +89,15 @@ def current(cls: type, entries: Mapping[str, Any]) -> dict[str, Any]:
   (It comes from an override: a recipe has one or the other.)
   """
   known = moves(cls, entries)
-  found = {k: v for k, v in entries.items() if k not in known}
-  for old, new in known.items():
-    *above, last = new.split(".")
-    node = found
-    for section in above:
-      node[section] = dict(node.get(section, {}))
-      node = node[section]
-    node[last] = entries[old]
-  return found
+  section = {k: v for k, v in entries.items() if k not in known}
+  for old, move in known.items():
+    *above, last = move.key.split(".")
+    if not last:
+      continue
+    node = section
+    for name in above:
+      node[name] = dict(node.get(name, {}))
+      node = node[name]
+    value = entries[old]
+    node[last] = move.convert(value) if move.convert else value
+  return section

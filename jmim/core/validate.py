@@ -190,8 +190,7 @@ def _part(known: dataclasses.Field, entries: Any, path: str) -> Any:
       f"set one of its keys, e.g. {path}.{keys[0]}=...",
       path,
     )
-  was = field.kind_of(kinds, default)
-  kind = entries.get("type", was)
+  kind = entries.get("type", field.kind_of(kinds, default))
   if kind not in kinds:
     choices = [name for name in kinds if name]
     raise errors.UserError(
@@ -202,8 +201,8 @@ def _part(known: dataclasses.Field, entries: Any, path: str) -> Any:
       "choose an allowed value",
       f"{path}.type",
     )
-  start = default if kind == was else None
-  return build(kinds[kind], entries, path, start)
+  start = kinds[kind]
+  return build(type(start), entries, path, start)
 
 
 def validate(config: ml_collections.ConfigDict) -> None:
