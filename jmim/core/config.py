@@ -201,8 +201,8 @@ def _clear_older(config: ml_collections.ConfigDict, path: str) -> None:
     cls = discovery.find(config.method.type)
   except KeyError:  # `session.build` says what there is instead
     return
-  for old, new in renamed.moves(cls, config.method).items():
-    if new == key or new.startswith(f"{key}."):
+  for old, move in renamed.moves(cls, config.method).items():
+    if move.key == key or move.key.startswith(f"{key}."):
       del config.method[old]
 
 

@@ -101,9 +101,9 @@ def _renamed(instance: Any, section: Any, path: str) -> list[str]:
   """Of a documented dataclass, then of its parts that have a section."""
   cls = type(instance)
   lines = [
-    f"{path}.{old} is {path}.{new} now"
-    for old, new in renamed.moves(cls, section).items()
-    if new
+    f"{path}.{old} is {path}.{move.key} now"
+    for old, move in renamed.moves(cls, section).items()
+    if move.key
   ]
   for name, f in field.configured(cls).items():
     if "parts" in f.metadata and hasattr(section.get(name), "items"):

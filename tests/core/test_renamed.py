@@ -59,11 +59,34 @@ def test_a_section_gets_todays_names(entries, expected):
 
 
 def test_moves_are_the_older_keys_that_are_there():
-  assert renamed.moves(Model, {"ratio": 1, "pace_speed": 2, "share": 3}) == {
-    "ratio": "share",
-    "pace_speed": "pace.rate",
-  }
+  entries = {"ratio": 1, "pace_speed": 2, "share": 3}
+  keys = {k: m.key for k, m in renamed.moves(Model, entries).items()}
+  assert keys == {"ratio": "share", "pace_speed": "pace.rate"}
   assert renamed.moves(Model, {"share": 3, "pace": {}}) == {}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Converted:
+  """Values that were said in other words."""
+
+  low: bool = field.value(
+    False, "low", was={"high": lambda x: not x, "is_low": None}
+  )
+
+
+@pytest.mark.parametrize(
+  "entries, low",
+  [({"high": False}, True), ({"is_low": True}, True), ({"low": True}, True)],
+)
+def test_an_older_value_is_converted(entries, low):
+  assert renamed.current(Converted, entries) == {"low": low}
+  assert validate.build(Converted, entries, "m") == Converted(low=low)
+
+
+def test_what_only_another_kind_has_never_acted_and_is_dropped():
+  complete = {"pace_kind": "fast", "pace_speed": 2.0, "pace_factor": 3.0}
+  assert renamed.moves(Model, complete)["pace_speed"].key == ""
+  assert validate.build(Model, complete, "m") == Model(pace=Fast(factor=3.0))
 
 
 def test_older_names_build_what_todays_build():
