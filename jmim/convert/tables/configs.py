@@ -340,7 +340,7 @@ def read_dit(config: Config) -> dict[str, Any]:
 
 def write_dit(method: Any) -> dict[str, Any]:
   """The inverse of `read_dit`."""
-  size = method.net_size
+  size = method.dims.size
   return {
     "_class_name": "DiTTransformer2DModel",
     "_diffusers_version": "0.30.0",
@@ -350,8 +350,8 @@ def write_dit(method: Any) -> dict[str, Any]:
     "out_channels": method.net.out,
     "num_layers": size.depth,
     "sample_size": method.size,
-    "patch_size": method.patch,
-    "num_embeds_ada_norm": method.classes,
+    "patch_size": method.dims.patch,
+    "num_embeds_ada_norm": method.labels.classes,
     "activation_fn": "gelu-approximate",
     "norm_type": "ada_norm_zero",
     "norm_elementwise_affine": False,

@@ -16,7 +16,7 @@ def full(method: dit.DiT, ffn=FFN) -> list[table.Rule | table.Constant]:
     ffn: (their name, ours) of each linear layer after attention in a block.
   """
   conv = table.patch_conv(method.channels)
-  rows = posemb.sincos_2d(method.net_size.width, method.grid)
+  rows = posemb.sincos_2d(method.dims.size.width, method.dims.grid(method.size))
   rules: list[table.Rule | table.Constant] = [
     table.Constant(theirs="pos_embed", value=rows[None]),
     table.Rule(
@@ -28,7 +28,7 @@ def full(method: dit.DiT, ffn=FFN) -> list[table.Rule | table.Constant]:
     *mae.dense("final_layer.adaLN_modulation.1", "modulation"),
     *mae.dense("final_layer.linear", "pred"),
   ]
-  if method.classes:
+  if method.labels.classes:
     name = "y_embedder.embedding_table.weight"
     rules.append(table.Rule(theirs=name, ours="label_embed/embedding"))
   for theirs, ours in (

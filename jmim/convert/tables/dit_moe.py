@@ -30,7 +30,7 @@ def full(method: dit_moe.DiTMoE) -> list[table.Rule | table.Constant]:
         axis=0,
       )
     )
-    if method.shared:
+    if method.shared_ratio:
       name = f"{block}.shared_experts.{part}_proj.weight"
       rules.append(
         table.Rule(

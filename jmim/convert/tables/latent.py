@@ -67,7 +67,7 @@ def write_vq(method: Any) -> dict[str, Any]:
   """The inverse of `read_vq`."""
   return write_vae(method) | {
     "_class_name": "VQModel",
-    "num_vq_embeddings": method.codes,
+    "num_vq_embeddings": method.codebook.codes,
     "vq_embed_dim": method.net.size.code,
   }
 

@@ -7,10 +7,12 @@ import einops
 
 from jmim.convert import table
 from jmim.convert.tables import mae
-from jmim.methods.latent import _autoencoder
+from jmim.methods.latent import autoencoder_kl
+from jmim.methods.latent import autoencoder_vq
 from jmim.nn.nets import codec
 
 Rules = list[table.Rule | table.Constant]
+FirstStage = autoencoder_kl.AutoencoderKL | autoencoder_vq.AutoencoderVQ
 CONV = table.Op(
   lambda x: einops.rearrange(x, "o i h w -> h w i o"),
   lambda x: einops.rearrange(x, "h w i o -> o i h w"),
@@ -170,25 +172,27 @@ def critic(layers: int) -> Rules:
   return rules + linear(f"main.{3 * layers + 2}", "out", CONV)
 
 
-def codebook(method: _autoencoder.FirstStage) -> Rules:
+def codebook(method: FirstStage) -> Rules:
   """The codes, whoever keeps them; [] where there are none."""
-  if not method.n_codes:
+  if not method.net.codes:
     return []
-  where = "extra/codes" if getattr(method, "ema", 0) else f"{NET}codes"
+  where = "extra/codes" if method.codebook.ema else f"{NET}codes"
   return [table.Rule(theirs="quantize.embedding.weight", ours=where)]
 
 
-def first_stage(method: _autoencoder.FirstStage) -> Rules:
+def first_stage(method: FirstStage) -> Rules:
   """The authors' AutoencoderKL or VQModel with its critic."""
   rules = table.placed(autoencoder(method.net.size, compvis), "", NET)
   return (
     rules
     + codebook(method)
-    + table.placed(critic(method.disc_layers), "loss.discriminator.", CRITIC)
+    + table.placed(
+      critic(method.losses.disc_layers), "loss.discriminator.", CRITIC
+    )
   )
 
 
-def diffusers_first_stage(method: _autoencoder.FirstStage) -> Rules:
+def diffusers_first_stage(method: FirstStage) -> Rules:
   """Diffusers' AutoencoderKL or VQModel."""
   size = method.net.size
   naming = lambda side: diffusers(side, len(size.multipliers))

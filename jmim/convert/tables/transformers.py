@@ -88,7 +88,7 @@ def _video_blocks(theirs: str, ours: str) -> Table:
 def dit(method: dits.DiT) -> Table:
   """DiTTransformer2DModel: every block has its copy of the embeddings."""
   block, ours = "transformer_blocks.{i}", "blocks/layers"
-  emb, depth = f"{block}.norm1.emb", method.net_size.depth
+  emb, depth = f"{block}.norm1.emb", method.dims.size.depth
   conv = table.patch_conv(method.channels)
   rules: Table = [
     table.Rule(
