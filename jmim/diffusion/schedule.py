@@ -31,10 +31,11 @@ def betas(
 ) -> np.ndarray:
   """[steps] float64 variances of one step, by the name of the schedule.
 
-  linear, scaled_linear (linear in the square root; LDM), quadratic and sigmoid
-  run from `start` to `end`, root_linear from and to their square roots; the others have no such ends: cosine (Nichol and
-  Dhariwal 2021, capped at 0.999), sqrt (Li et al. 2022, Diffusion-LM), vp (Song
-  et al. 2021: 0.1 to 20 per unit of time).
+  linear, scaled_linear (linear in the square root; LDM), root_linear (in the
+  square; LDM's "sqrt"), quadratic and sigmoid run from `start` to `end`, of
+  root_linear from and to their square roots; the others have no such ends:
+  cosine (Nichol and Dhariwal 2021, capped at 0.999), sqrt (Li et al. 2022,
+  Diffusion-LM), vp (Song et al. 2021: 0.1 to 20 per unit of time).
 
   Raises:
     ValueError: unknown name.

@@ -6,12 +6,13 @@ from jmim.convert import table
 from jmim.convert.tables import ldm
 from jmim.convert.tables import mae
 from jmim.methods.latent import ldm as methods
+from jmim.nn.nets import unet as nets
 
 Rules = list[table.Rule | table.Constant]
 
 
 def heads_first(heads: int) -> tuple[table.Op, table.Op]:
-  """(kernel, bias) of q, k and v that are told head by head there."""
+  """(kernel, bias) of q, k and v that stand head by head there."""
   there, here = "(h three d)", "(three h d)"
   size = dict(h=heads, three=3)
   return (
@@ -41,11 +42,18 @@ def res(theirs: str, ours: str, skip: bool) -> Rules:
   return rules
 
 
-def attention(m: methods.LDM, width: int, theirs: str, ours: str) -> Rules:
-  """Self-attention, or a transformer of cross-attention to the context."""
+def attention(depth: int, heads: int, theirs: str, ours: str) -> Rules:
+  """Self-attention, or a transformer of cross-attention to the context.
+
+  Args:
+    depth: blocks of the transformer; 0: self-attention.
+    heads: of q, k and v that stand head by head; 0: q of all heads comes first.
+    theirs: their name.
+    ours: our name.
+  """
   rules = mae.norm(f"{theirs}.norm", f"{ours}/norm")
-  if not m.transformer:
-    kernel, bias = heads_first(m.heads or width // m.head_width)
+  if not depth:
+    kernel, bias = heads_first(heads) if heads else (CONV1D, table.SAME)
     return rules + [
       table.Rule(
         theirs=f"{theirs}.qkv.weight", ours=f"{ours}/attn/qkv/kernel", op=kernel
@@ -57,7 +65,7 @@ def attention(m: methods.LDM, width: int, theirs: str, ours: str) -> Rules:
     ]
   for name in ("proj_in", "proj_out"):
     rules += ldm.linear(f"{theirs}.{name}", f"{ours}/{name}", ldm.POINT)
-  for i in range(m.transformer):
+  for i in range(depth):
     block = f"{theirs}.transformer_blocks.{i}"
     for n in (1, 2, 3):
       rules += mae.norm(f"{block}.norm{n}", f"{ours}/norm{n}_{i}")
@@ -76,88 +84,98 @@ def attention(m: methods.LDM, width: int, theirs: str, ours: str) -> Rules:
   return rules
 
 
-def unet(m: methods.LDM, labels: bool = False) -> Rules:
+def unet(net: nets.UNet, by_head: bool = True) -> Rules:
   """The whole network; our names without a prefix.
 
   Args:
-    m: the method.
-    labels: there is a table of labels that are added to the time.
+    net: the network.
+    by_head: q, k and v of self-attention stand head by head, as in all
+      published weights; else (`use_new_attention_order`) q of all heads first.
   """
   rules = mae.dense("time_embed.0", "time_embed/fc1")
   rules += mae.dense("time_embed.2", "time_embed/fc2")
-  if labels:
+  if net.classes:
     rules.append(
       table.Rule(theirs="label_emb.weight", ours="label_embed/embedding")
     )
   rules += ldm.linear("input_blocks.0.0", "conv_in", ldm.CONV)
-  widths, skips = [t * m.width for t in m.multipliers], [m.width]
-  at, width, last = 1, m.width, len(widths) - 1
+  widths, skips = [t * net.width for t in net.multipliers], [net.width]
+  at, width, last = 1, net.width, len(widths) - 1
   for level, new in enumerate(widths):
-    for i in range(m.blocks):
-      rules += _stage(
-        m,
-        level,
-        theirs=f"input_blocks.{at}",
-        ours=f"down{level}_{i}",
-        new=new,
-        width=width,
-      )
+    attends = 2**level in net.attend_at
+    for i in range(net.blocks):
+      there, ours = f"input_blocks.{at}", f"down{level}_{i}"
+      rules += res(f"{there}.0", ours, new != width)
+      if attends:
+        heads = net.heads_at(new) * by_head
+        rules += attention(
+          net.transformer, heads, f"{there}.1", f"{ours}_attention"
+        )
       at, width = at + 1, new
       skips.append(width)
     if level < last:
       where = f"input_blocks.{at}.0"
       rules += _resample(
-        m, where, convolution=where + ".op", ours=f"down{level}", how="half"
+        net, where, convolution=where + ".op", ours=f"down{level}", how="half"
       )
       at += 1
       skips.append(width)
   rules += res("middle_block.0", "middle_0", False)
-  rules += attention(m, width, "middle_block.1", "middle_attention")
+  heads = net.heads_at(width) * by_head
+  rules += attention(
+    net.transformer, heads, "middle_block.1", "middle_attention"
+  )
   rules += res("middle_block.2", "middle_1", False)
-  at = 0
-  for level, new in reversed(list(enumerate(widths))):
-    for i in range(m.blocks + 1):
-      there = f"output_blocks.{at}"
-      rules += _stage(
-        m,
-        level,
-        theirs=there,
-        ours=f"up{level}_{i}",
-        new=new,
-        width=width + skips.pop(),
-      )
-      width = new
-      if level and i == m.blocks:
-        where = f"{there}.{1 + (2**level in m.attend_at)}"
-        rules += _resample(
-          m, where, convolution=where + ".conv", ours=f"up{level}", how="twice"
-        )
-      at += 1
+  rules += _up(net, by_head, width, skips)
   rules += mae.norm("out.0", "norm_out")
   return rules + ldm.linear("out.2", "conv_out", ldm.CONV)
 
 
-def _stage(m, level, theirs, ours, new, width) -> Rules:
-  """A residual block and, at some levels, attention."""
-  rules = res(f"{theirs}.0", ours, new != width)
-  if 2**level in m.attend_at:
-    rules += attention(m, new, f"{theirs}.1", f"{ours}_attention")
+def _up(net, by_head, width, skips) -> Rules:
+  """The half that goes up, from `width`; takes the widths of the skips."""
+  rules: Rules = []
+  widths, at = [t * net.width for t in net.multipliers], 0
+  for level, new in reversed(list(enumerate(widths))):
+    attends = 2**level in net.attend_at
+    for i in range(net.blocks + 1):
+      there, ours = f"output_blocks.{at}", f"up{level}_{i}"
+      rules += res(f"{there}.0", ours, new != width + skips.pop())
+      if attends:
+        heads = net.heads_at(new, up=True) * by_head
+        rules += attention(
+          net.transformer, heads, f"{there}.1", f"{ours}_attention"
+        )
+      width = new
+      if level and i == net.blocks:
+        where = f"{there}.{1 + attends}"
+        rules += _resample(
+          net,
+          where,
+          convolution=where + ".conv",
+          ours=f"up{level}",
+          how="twice",
+        )
+      at += 1
   return rules
 
 
-def _resample(m, block, convolution, ours, how) -> Rules:
-  if m.updown:
+def _resample(net, block, convolution, ours, how) -> Rules:
+  if net.updown:
     return res(block, f"{ours}_{how}", False)
+  if not net.resample_conv:
+    return []
   return ldm.linear(convolution, f"{ours}_conv", ldm.CONV)
 
 
 def second_stage(m: methods.LDM) -> Rules:
-  """`model.diffusion_model` of the authors' checkpoints, and what it is told.
+  """`model.diffusion_model` of the authors' checkpoints, and its condition.
 
   Contexts are not covered but for that of classes.
   """
-  rules = table.placed(unet(m), "model.diffusion_model.", "params/main/net/")
-  if m.task == "class":
+  rules = table.placed(
+    unet(m.net()), "model.diffusion_model.", "params/main/net/"
+  )
+  if m.condition.task == "class":
     name = "cond_stage_model.embedding.weight"
     rules.append(table.Rule(theirs=name, ours="params/main/condition/classes"))
   return rules

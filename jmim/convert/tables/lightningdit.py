@@ -54,17 +54,22 @@ def full(method: lightningdit.LightningDiT) -> Table:
       table.Rule(theirs="final_layer.norm_final.weight", ours="norm/scale")
     )
   op = halves(1, 1) if method.rotary else table.SAME
+  leaves = [("weight", "scale")] + [("bias", "bias")] * (method.norm == "layer")
   for n in "qk" if method.qk_norm else "":
-    name = f"{ours}/attn/{n}_norm/scale"
-    rules.append(
-      table.Rule(theirs=f"{block}.attn.{n}_norm.weight", ours=name, op=op)
-    )
+    rules += [
+      table.Rule(
+        theirs=f"{block}.attn.{n}_norm.{theirs}",
+        ours=f"{ours}/attn/{n}_norm/{leaf}",
+        op=op,
+      )
+      for theirs, leaf in leaves
+    ]
   return _turned(method, rules) if method.rotary else rules
 
 
 def _turned(method, rules: Table) -> Table:
   """With rotary positions: other columns of q and k, and fixed angles."""
-  size = method.net_size
+  size = method.dims.size
   op = halves(size.heads, 3)
   rules = [
     r
@@ -73,7 +78,9 @@ def _turned(method, rules: Table) -> Table:
     for r in rules
   ]
   head = size.width // size.heads
-  angles = posemb.rotary(method.grid, head, lightningdit.THETA)
+  angles = posemb.rotary(
+    method.dims.grid(method.size), head, lightningdit.THETA
+  )
   angles = np.repeat(angles, 2, axis=1)
   return [
     *rules,
@@ -90,9 +97,8 @@ def sit(method: lightningdit.LightningDiT) -> Table:
 def is_sit(method: lightningdit.LightningDiT) -> str | None:
   """Why a method is not SiT's network; None: it is."""
   made = (method.norm, method.swiglu, method.rotary, method.qk_norm)
-  plain = ("layer", False, False, False)
+  if made == ("layer", False, False, False) and method.adaln_shift:
+    return None
   return (
-    None
-    if made == plain
-    else ("norm, swiglu, rotary, qk_norm are 'layer' and False there")
+    "norm is 'layer', adaln_shift True, swiglu, rotary, qk_norm False there"
   )

@@ -1,6 +1,7 @@
 """Weights of the authors' UMD (philippe-eecs/small-vision, flax).
 
-Their repeated blocks are already stacked, layer first.
+Their repeated blocks are already stacked, layer first, where they are scanned
+(as in all released weights).
 """
 
 import einops
@@ -9,7 +10,8 @@ import numpy as np
 from jmim.convert import table
 from jmim.methods.diffusion import umd
 
-BLOCK = "ScanCheckpointEncoder1DBlock_0"
+SCANNED = "ScanCheckpointEncoder1DBlock_0"
+UNROLLED = "Encoder1DBlock_{i}"
 ATTENTION = "MultiHeadDotProductAttention_0"
 
 # Convolution [p, p, c, d] with stride p <-> linear [(p p c), d].
@@ -52,14 +54,14 @@ def _bias(channels: int, patch: int) -> table.Op:
 
 
 def _attention(ours: str, theirs: str, heads: int) -> list:
-  """q, k, v [l, w, h, d] <-> qkv [l, w, (3 h d)]; out [l, h, d, w]."""
+  """q, k, v [..., w, h, d] <-> qkv [..., w, (3 h d)]; out [..., h, d, w]."""
   inner = table.Op(
     lambda x: x.reshape(*x.shape[:-2], -1),
     lambda x: x.reshape(*x.shape[:-1], heads, -1),
   )
   outer = table.Op(
-    lambda x: einops.rearrange(x, "l h d w -> l (h d) w"),
-    lambda x: einops.rearrange(x, "l (h d) w -> l h d w", h=heads),
+    lambda x: einops.rearrange(x, "... h d w -> ... (h d) w"),
+    lambda x: einops.rearrange(x, "... (h d) w -> ... h d w", h=heads),
   )
   names = lambda leaf: tuple(
     f"{theirs}/{n}/{leaf}" for n in ("query", "key", "value")
@@ -80,16 +82,16 @@ def _same(theirs: str, ours: str, *leaves: str) -> list[table.Rule]:
   ]
 
 
-def _blocks(theirs: str, ours: str, method: umd.UMD) -> list:
-  """One stack of blocks and the norm after it."""
-  inner, own = f"{theirs}/{BLOCK}", f"{ours}/layers"
+def _blocks(theirs: str, ours: str, method: umd.UMD, block: str) -> list:
+  """One stack of blocks and the norm after it; `block`: their name."""
+  inner, own = f"{theirs}/{block}", f"{ours}/layers"
   dense, norm = ("kernel", "bias"), ("scale", "bias")
   rules = [
     *_same(f"{inner}/LayerNorm_0", f"{own}/norm1", *norm),
     *_same(f"{inner}/LayerNorm_1", f"{own}/norm2", *norm),
     *_same(f"{inner}/MlpBlock_0/Dense_0", f"{own}/mlp/fc1", *dense),
     *_same(f"{inner}/MlpBlock_0/Dense_1", f"{own}/mlp/fc2", *dense),
-    *_attention(f"{own}/attn", f"{inner}/{ATTENTION}", method.net_size.heads),
+    *_attention(f"{own}/attn", f"{inner}/{ATTENTION}", method.dims.size.heads),
     *_same(f"{theirs}/encoder_norm", f"{ours}_norm", *norm),
   ]
   if method.adaln:
@@ -97,9 +99,10 @@ def _blocks(theirs: str, ours: str, method: umd.UMD) -> list:
   return rules
 
 
-def full(method: umd.UMD) -> list:
-  """The whole network."""
-  patch, out = method.patch, 2 * method.channels
+def full(method: umd.UMD, scanned: bool = True) -> list:
+  """The whole network; `scanned`: their blocks are stacked."""
+  patch, out = method.dims.patch, 2 * method.channels
+  block = SCANNED if scanned else UNROLLED
   dense = ("kernel", "bias")
   rules = [
     table.Rule(
@@ -120,12 +123,12 @@ def full(method: umd.UMD) -> list:
     ),
     *_same("time_trunk/Dense_0", "time_embed/fc1", *dense),
     *_same("time_trunk/Dense_1", "time_embed/fc2", *dense),
-    *_blocks("Encoder", "encoder", method),
-    *_blocks("Decoder", "decoder", method),
+    *_blocks("Encoder", "encoder", method, block),
+    *_blocks("Decoder", "decoder", method, block),
   ]
   if method.adaln:
     rules += _same("final_modulation", "modulation", *dense)
-  if method.classes:
+  if method.labels.classes:
     name = "label_emb/embedding/embedding"
     rules.append(table.Rule(theirs=name, ours="label_embed/embedding"))
     rules += _same("label_trunk/Dense_0", "label_fc1", *dense)
