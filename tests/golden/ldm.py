@@ -10,22 +10,15 @@ import numpy as np
 from jmim.convert import table
 from jmim.convert.tables import ldm as convert
 from jmim.convert.tables import ldm_unet
+from jmim.core import field
 from jmim.core import method as methods
 from jmim.diffusion import sampler
 from jmim.methods.latent import autoencoder_kl
 from jmim.methods.latent import autoencoder_vq
 from jmim.methods.latent import ldm
-from jmim.methods.parts import adversarial
-from jmim.methods.parts import codebook
-from jmim.methods.parts import conditions
-from jmim.methods.parts import first_stage
-from jmim.methods.parts import gaussian
-from jmim.methods.parts import guided
 from jmim.nn import vq
 from jmim.nn.frozen import lpips
 from jmim.nn.nets import autoencoder
-from jmim.nn.nets import codec
-from jmim.nn.nets import unet as nets
 
 SKIPPED = {}
 # Their names: "linear" and "sqrt_linear" in the root of beta and in beta.
@@ -36,7 +29,6 @@ SCHEDULES = {
   "cosine": "cosine",
 }
 EMBEDDING = table.Rule(theirs="quantize.embedding.weight", ours="codes")
-NO_STAGE = first_stage.FirstStage(variant="none")
 
 
 def run(case):
@@ -61,18 +53,16 @@ def nchw(x):
 def dims(config, kind):
   """The autoencoder's; theirs counts resolutions, ours factors."""
   assert config["in_channels"] == config["out_ch"]
-  side, levels = config["resolution"], range(len(config["ch_mult"]))
-  factors = (2**n for n in levels)
-  return codec.Dims(
+  side, attended = config["resolution"], config["attn_resolutions"]
+  factors = [2**n for n in range(len(config["ch_mult"]))]
+  return dict(
     variant=f"{kind}-f4",
     width=config["ch"],
     multipliers=tuple(config["ch_mult"]),
     latent=config["z_channels"],
     embed=config["embed_dim"],
     blocks=config["num_res_blocks"],
-    attend_at=tuple(
-      f for f in factors if side // f in config["attn_resolutions"]
-    ),
+    attend_at=tuple(f for f in factors if side // f in attended),
   )
 
 
@@ -80,9 +70,8 @@ def normal(case):
   """The autoencoder with a Gaussian posterior."""
   c = case.config
   assert c["double_z"]
-  m = autoencoder_kl.AutoencoderKL(
-    size=c["resolution"], channels=c["in_channels"], dims=dims(c, "kl")
-  )
+  sizes = {"size": c["resolution"], "channels": c["in_channels"]}
+  m = field.replace(autoencoder_kl.AutoencoderKL(), **sizes, dims=dims(c, "kl"))
   names = convert.autoencoder(m.net.size, convert.compvis)
   params = {"autoencoder": table.import_tree(names, case.params)}
   x, noise = nhwc(case.inputs["x"]), nhwc(case.inputs["eps"])
@@ -90,7 +79,7 @@ def normal(case):
   mean, log_var = autoencoder.posterior(moments)
   z = autoencoder.drawn(moments, noise)
   decode, weights = jax.jit(m.net.decode), methods.Weights(params)
-  restored = jax.jit(m.restore)(weights, {"image": x}, None)["image"]
+  restored = jax.jit(m.restore)(weights, {"image": x}, None)
   return {
     "encoder_h": nchw(hidden),
     "mean": nchw(mean),
@@ -98,7 +87,7 @@ def normal(case):
     "kl": autoencoder.divergence(moments),
     "z": nchw(z),
     "rec": nchw(decode(params["autoencoder"], z)),
-    "rec_from_mean": nchw(restored),
+    "rec_from_mean": nchw(restored["image"]),
   }
 
 
@@ -106,12 +95,9 @@ def quantised(case):
   """The autoencoder with a codebook, whole."""
   c = case.config
   assert not c["double_z"]
-  m = autoencoder_vq.AutoencoderVQ(
-    size=c["resolution"],
-    channels=c["in_channels"],
-    dims=dims(c, "vq"),
-    codebook=codes(c),
-  )
+  sizes = {"size": c["resolution"], "channels": c["in_channels"]}
+  options = {"dims": dims(c, "vq"), "codebook": codes(c)}
+  m = field.replace(autoencoder_vq.AutoencoderVQ(), **sizes, **options)
   names = [*convert.autoencoder(m.net.size, convert.compvis), EMBEDDING]
   params = table.import_tree(names, case.params)
   x = nhwc(case.inputs["x"])
@@ -128,7 +114,7 @@ def quantised(case):
 
 
 def codes(config):
-  return codebook.Codebook(
+  return dict(
     codes=config["n_embed"],
     beta=config.get("beta", 0.25),
     legacy=config.get("legacy", True),
@@ -139,10 +125,11 @@ def adversaries(case):
   """Losses around an encoder's output and a decoder of one convolution."""
   c, i = case.config, case.inputs
   assert not c["perceptual_weight"]
-  m = autoencoder_vq.AutoencoderVQ(
-    dims=codec.Dims(variant="vq-f4", embed=c["embed_dim"]),
+  m = field.replace(
+    autoencoder_vq.AutoencoderVQ(),
+    dims=dict(embed=c["embed_dim"]),
     codebook=codes(c),
-    losses=adversarial.Losses(
+    losses=dict(
       pixel=c["pixel_loss"],
       perceptual_weight=c["perceptual_weight"],
       disc_layers=c["disc_num_layers"],
@@ -209,11 +196,12 @@ def second_stage(config):
   transformer = get("use_spatial_transformer", False)
   # Only where heads are counted, by the legacy rule, do both ways differ.
   apart = going_up > 0 and get("legacy", True) and not transformer
-  return ldm.LDM(
-    first_stage=NO_STAGE,
+  return field.replace(
+    ldm.LDM(),
+    first_stage={"variant": "none"},
     size=config["image_size"],
     channels=config["out_channels"],
-    dims=nets.Dims(
+    dims=dict(
       width=config["model_channels"],
       multipliers=tuple(get("channel_mult", (1, 2, 4, 8))),
       blocks=config["num_res_blocks"],
@@ -226,7 +214,7 @@ def second_stage(config):
       resample_conv=get("conv_resample", True),
       dropout=get("dropout", 0.0),
     ),
-    condition=conditions.Condition(
+    condition=dict(
       transformer=get("transformer_depth", 1) if transformer else 0,
       context=get("context_dim") or 1,
     ),
@@ -259,28 +247,25 @@ def unet(case):
     return eps, seen["middle_1"], seen["time_embed"]
 
   eps, middle, time = jax.jit(apply)(params)
-  return {
-    "eps": nchw(eps),
-    "mid": nchw(middle["__call__"][0]),
-    "time_emb": time["__call__"][0],
-  }
+  inner = {"mid": nchw(middle["__call__"][0]), "time_emb": time["__call__"][0]}
+  return {"eps": nchw(eps), **inner}
 
 
 def ddim(case):
   """The path, and the states under recorded outputs of a network."""
   c = case.config
   i = {k: jnp.asarray(v) for k, v in case.inputs.items()}
-  m = ldm.LDM(
-    first_stage=NO_STAGE,
+  m = field.replace(
+    ldm.LDM(),
+    first_stage={"variant": "none"},
     channels=i["x_T"].shape[-1],  # in whatever layout: there is no network
-    noise=gaussian.Gaussian(
+    noise=dict(
       schedule=SCHEDULES[c["schedule"]],
       times=c["T"],
       beta_start=c["linear_start"],
       beta_end=c["linear_end"],
-      spacing="offset",
     ),
-    sampling=guided.Guided(
+    sampling=dict(
       steps=c["S"], eta=c["eta"], guidance=c["guidance_scale"], clip=0.0
     ),
   )
