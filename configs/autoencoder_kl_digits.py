@@ -5,7 +5,8 @@
 Arguments: steps=800, disc_start=400, perceptual= (a run of convnet_digits).
 
 The critic plays in the second half. The card asks for one to two minutes of
-training. With `method.losses.perceptual=small` of the claim `ldm`: PSNR 26.5 dB.
+training. With `method.losses.perceptual=small` of the claim `ldm`: PSNR
+26.5 dB.
 """
 
 from jmim.core import config as configs

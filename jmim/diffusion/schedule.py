@@ -15,6 +15,7 @@ import numpy as np
 NAMES = (
   "linear",
   "scaled_linear",
+  "root_linear",
   "quadratic",
   "cosine",
   "sqrt",
@@ -30,10 +31,11 @@ def betas(
 ) -> np.ndarray:
   """[steps] float64 variances of one step, by the name of the schedule.
 
-  linear, scaled_linear (linear in the square root; LDM), quadratic and sigmoid
-  run from `start` to `end`; the others have no such ends: cosine (Nichol and
-  Dhariwal 2021, capped at 0.999), sqrt (Li et al. 2022, Diffusion-LM), vp (Song
-  et al. 2021: 0.1 to 20 per unit of time).
+  linear, scaled_linear (linear in the square root; LDM), root_linear (in the
+  square; LDM's "sqrt"), quadratic and sigmoid run from `start` to `end`, of
+  root_linear from and to their square roots; the others have no such ends:
+  cosine (Nichol and Dhariwal 2021, capped at 0.999), sqrt (Li et al. 2022,
+  Diffusion-LM), vp (Song et al. 2021: 0.1 to 20 per unit of time).
 
   Raises:
     ValueError: unknown name.
@@ -43,6 +45,8 @@ def betas(
     return start + (end - start) * u
   if name == "scaled_linear":
     return np.linspace(start**0.5, end**0.5, steps) ** 2
+  if name == "root_linear":
+    return np.sqrt(np.linspace(start, end, steps))
   if name == "quadratic":
     return start + (end - start) * u**2
   if name == "sigmoid":

@@ -22,9 +22,12 @@ from jmim.nn import qkv
 ZEROS = nn.initializers.zeros
 
 
-def modulate(x: jax.Array, shift: jax.Array, scale: jax.Array) -> jax.Array:
-  """x (1 + scale) + shift; x [b, t, w], shift and scale [b, w]."""
-  return x * (1 + scale[:, None]) + shift[:, None]
+def modulate(
+  x: jax.Array, shift: jax.Array | None, scale: jax.Array
+) -> jax.Array:
+  """x (1 + scale) + shift; x [b, t, w], scale and shift (or None) [b, w]."""
+  scaled = x * (1 + scale[:, None])
+  return scaled if shift is None else scaled + shift[:, None]
 
 
 def bare_norm(
@@ -46,6 +49,8 @@ class AdaBlock(nn.Module, kw_only=True):
     separate: q, k, v are initialised as three matrices (UMD).
     rt: execution choices.
     qk_norm: norm of q and k, see `attention.SelfAttention`.
+    qk_eps: of that norm.
+    shift: modulations are scale and shift; else scale only.
     rms: RMSNorm with a scale in place of LayerNorm.
     swiglu: `mlp.SwiGLU` with biases in place of the MLP.
     ffn: makes another network in place of the MLP, (x, taps) -> (y, found),
@@ -58,6 +63,8 @@ class AdaBlock(nn.Module, kw_only=True):
   separate: bool = False
   rt: runtime.Runtime = runtime.Runtime()
   qk_norm: bool | str = False
+  qk_eps: float = 1e-6
+  shift: bool = True
   rms: bool = False
   swiglu: bool = False
   ffn: Callable[..., nn.Module] | None = None
@@ -81,13 +88,15 @@ class AdaBlock(nn.Module, kw_only=True):
         of `ffn`.
     """
     width = x.shape[-1]
-    mods = nn.Dense(
-      6 * width, dtype=self.rt.dtype, kernel_init=ZEROS, name="modulation"
-    )(cond)
-    shift1, scale1, gate1, shift2, scale2, gate2 = jnp.split(mods, 6, axis=-1)
+    (shift1, scale1, gate1), (shift2, scale2, gate2) = self._modulation(cond)
     init = {"qkv_init": qkv.separate_xavier} if self.separate else {}
     attn = attention.SelfAttention(
-      heads=self.heads, rt=self.rt, qk_norm=self.qk_norm, name="attn", **init
+      heads=self.heads,
+      rt=self.rt,
+      qk_norm=self.qk_norm,
+      qk_eps=self.qk_eps,
+      name="attn",
+      **init,
     )
     inner = tuple(t for t in taps if t in attention.TAPS)
     normed = lambda name: bare_norm(self.rt, name, self.affine, self.rms)
@@ -107,6 +116,19 @@ class AdaBlock(nn.Module, kw_only=True):
       found |= more
     x = self.rt.shard(x + gate2[:, None] * y)
     return x, {t: x if t == "block" else found[t] for t in taps}
+
+  def _modulation(self, cond):
+    """(shift, scale, gate) [b, w] of attention and of the MLP."""
+    each = 3 if self.shift else 2
+    mods = nn.Dense(
+      2 * each * cond.shape[-1],
+      dtype=self.rt.dtype,
+      kernel_init=ZEROS,
+      name="modulation",
+    )(cond)
+    parts = jnp.split(mods, 2 * each, axis=-1)
+    none = [] if self.shift else [None]
+    return none + parts[:each], none + parts[each:]
 
 
 class TokenBlock(nn.Module):

@@ -114,8 +114,8 @@ class SelfAttention(nn.Module, kw_only=True):
       starts at ln 10 (Swin V2, VideoMAE V2).
     qkv_init: of the [w, 3w] kernel; Xavier over all of it in MAE and DiT.
     proj_init: of the [w, w] kernel of the output.
-    qk_norm: LayerNorm (eps 1e-6) of the q and k of each head (ViT-22B);
-      "rms": RMSNorm.
+    qk_norm: LayerNorm of each head's q and k (ViT-22B); "rms": RMSNorm.
+    qk_eps: of that norm.
   """
 
   heads: int
@@ -125,6 +125,7 @@ class SelfAttention(nn.Module, kw_only=True):
   qkv_init: nn.initializers.Initializer = nn.initializers.xavier_uniform()
   proj_init: nn.initializers.Initializer = nn.initializers.xavier_uniform()
   qk_norm: bool | str = False
+  qk_eps: float = 1e-6
 
   @nn.compact
   def __call__(
@@ -147,8 +148,7 @@ class SelfAttention(nn.Module, kw_only=True):
       taps: any of "q", "k", "v" ([b, h, t, d]) and "attention"
         ([b, h, t, t] float32 probabilities).
     """
-    width = x.shape[-1]
-    if width % self.heads:
+    if (width := x.shape[-1]) % self.heads:
       raise ValueError(f"width {width} does not divide by {self.heads} heads")
     q, k, v = qkv.Qkv(
       heads=self.heads,
@@ -175,7 +175,7 @@ class SelfAttention(nn.Module, kw_only=True):
   def _norm(self, name: str) -> nn.Module:
     """Of the width of a head."""
     make = norm.rms_norm if self.qk_norm == "rms" else norm.layer_norm
-    return make(self.rt, name)
+    return make(self.rt, name, self.qk_eps)
 
   def _cosine(self, q, k):
     """q and k of unit length, q times the learned scale and sqrt(d)."""

@@ -5,8 +5,8 @@ and the k largest of s,
 
     y = sum_{e in top k} s_e SwiGLU_e(x)  [+ SwiGLU_shared(x)]
 
-The scores are not renormalised. Without a capacity no token is ever dropped,
-however they are routed; how that is computed is `Runtime.experts`:
+Which experts and weights: `nn.routing`. Without a capacity no token is ever
+dropped, however they are routed; how that is computed is `Runtime.experts`:
 
     dense   every expert on every token, all but k weights 0: E/k times the work
     ragged  tokens sorted by expert, one `jax.lax.ragged_dot` per matrix
@@ -21,7 +21,6 @@ an example, so the result does not depend on the mesh.
 import functools
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -29,6 +28,7 @@ import jax.numpy as jnp
 
 from jmim.core import runtime
 from jmim.nn import mlp
+from jmim.nn import routing as routings
 
 P = jax.sharding.PartitionSpec
 IMPLEMENTATIONS = ("dense", "ragged")
@@ -36,48 +36,7 @@ AXIS = "expert"
 Weights = Mapping[str, jax.Array]  # gate, up [e, d, h]; down [e, h, d]
 
 
-class Routing(NamedTuple):
-  """Which experts see which token.
-
-  Attributes:
-    scores: [..., e] float32 softmax over experts.
-    chosen: [..., k] int32 experts, the best first.
-    weights: [..., k] their scores.
-  """
-
-  scores: jax.Array
-  chosen: jax.Array
-  weights: jax.Array
-
-
-def route(logits: jax.Array, k: int) -> Routing:
-  """The k experts of each token, from logits [..., e]."""
-  scores = jax.nn.softmax(logits.astype(jnp.float32), axis=-1)
-  weights, chosen = jax.lax.top_k(scores, k)
-  return Routing(scores, chosen, weights)
-
-
-def load(chosen: jax.Array, experts: int) -> jax.Array:
-  """[e] shares of all assignments [..., k] that go to each expert."""
-  return jax.nn.one_hot(chosen.reshape(-1), experts).mean(0)
-
-
-def balance(routing: Routing) -> jax.Array:
-  """E sum_e share_e P_e, P_e the mean score: 1 if either is uniform.
-
-  The shares are constants: the gradient flows through the scores alone.
-  """
-  experts = routing.scores.shape[-1]
-  share = jax.lax.stop_gradient(load(routing.chosen, experts))
-  return experts * (share * routing.scores.reshape(-1, experts).mean(0)).sum()
-
-
-def entropy(scores: jax.Array) -> jax.Array:
-  """Mean over tokens of the entropy of scores [..., e], in nats."""
-  return jax.scipy.special.entr(scores).sum(-1).mean()
-
-
-def dense(x: jax.Array, routing: Routing, w: Weights) -> jax.Array:
+def dense(x: jax.Array, routing: routings.Routing, w: Weights) -> jax.Array:
   """All experts on all tokens x [b, t, d]; exact."""
   experts = w["gate"].shape[0]
   mix = jax.nn.one_hot(routing.chosen, experts, dtype=x.dtype)
@@ -131,7 +90,7 @@ def exchanged(
 
 
 def ragged(
-  x: jax.Array, routing: Routing, w: Weights, rt: runtime.Runtime
+  x: jax.Array, routing: routings.Routing, w: Weights, rt: runtime.Runtime
 ) -> jax.Array:
   """Sorted dispatch of x [b, t, d], on the devices where the tokens are."""
   shards = rt.ways(AXIS)
@@ -173,7 +132,7 @@ def queue(chosen: jax.Array, experts: int) -> jax.Array:
 
 def limited(
   x: jax.Array,
-  routing: Routing,
+  routing: routings.Routing,
   w: Weights,
   capacity: float,
   rt: runtime.Runtime,
@@ -250,6 +209,8 @@ class MoE(nn.Module, kw_only=True):
     hidden: hidden width of a routed expert.
     shared: hidden width of the expert of all tokens; 0: there is none.
     capacity: see the module; 0: nothing is dropped.
+    normalise: see `routing.route`.
+    balance_examples: the balance loss is that of each example, averaged.
     rt: execution choices.
   """
 
@@ -258,6 +219,8 @@ class MoE(nn.Module, kw_only=True):
   hidden: int
   shared: int = 0
   capacity: float = 0.0
+  normalise: bool = False
+  balance_examples: bool = False
   rt: runtime.Runtime = runtime.Runtime()
 
   @nn.compact
@@ -273,7 +236,8 @@ class MoE(nn.Module, kw_only=True):
     """
     init = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
     router = nn.Dense(self.experts, False, kernel_init=init, name="router")
-    routing = route(router(x.astype(jnp.float32)), self.chosen)
+    logits = router(x.astype(jnp.float32))
+    routing = routings.route(logits, self.chosen, self.normalise)
     w = Experts(self.experts, self.hidden, self.rt, name="experts")(x.shape[-1])
     y, dropped = self._routed(x, routing, w)
     if self.shared:
@@ -283,9 +247,9 @@ class MoE(nn.Module, kw_only=True):
       "moe_out": lambda: y,
       "chosen": lambda: routing.chosen,
       "weights": lambda: routing.weights,
-      "load": lambda: load(routing.chosen, self.experts),
-      "balance": lambda: balance(routing),
-      "entropy": lambda: entropy(routing.scores),
+      "load": lambda: routings.load(routing.chosen, self.experts),
+      "balance": lambda: routings.balance(routing, self.balance_examples),
+      "entropy": lambda: routings.entropy(routing.scores),
       "dropped": lambda: dropped,
     }
     return y, {t: found[t]() for t in taps}

@@ -11,15 +11,17 @@ from jmim.diffusion import solvers
 from jmim.diffusion import targets
 
 SKIPPED = {}
-SCHEDULES = {"squaredcos_cap_v2": "cosine"}
+SCHEDULES = {"squaredcos_cap_v2": "cosine"}  # others have the same names
 
 
 def run(case):
   c, i = case.config, {k: jnp.asarray(v) for k, v in case.inputs.items()}
   name = SCHEDULES.get(c["beta_schedule"], c["beta_schedule"])
-  process = schedule.make(name, c["T"], c["beta_start"], c["beta_end"])
+  start, end = c["beta_start"], c["beta_end"]
+  process = schedule.make(name, c["T"], start=start, end=end)
   a, s = process.at(targets.expand(i["t"], i["x0"].ndim))
-  visited = respace.visited("leading", c["T"], c["steps"])
+  spacing = c.get("timestep_spacing", "leading")
+  visited = respace.visited(spacing, c["T"], c["steps"])
   return {
     "betas": np.float32(process.beta),
     "alphas_cumprod": np.float32(process.power),
@@ -56,7 +58,7 @@ def ddim(c, i, levels):
 
 def ddpm(c, i, process):
   """One step from the time given to the one before it, unguided."""
-  kind = c["variance"].removeprefix("fixed_")
+  kind = c["variance"].split("_")[1]  # fixed_small, also fixed_small_log
   first = len(process) - 1 - c["ddpm_step_t"]
   levels = process.levels().part(first, first + 1)
   denoise = recorded(i["eps_cond"], i["eps_cond"], 1.0)

@@ -1,6 +1,6 @@
 """LDM (CompVis/latent-diffusion, taming-transformers): both stages, DDIM."""
 
-import dataclasses
+import re
 
 import einops
 import jax
@@ -12,7 +12,8 @@ from jmim.convert import pieces
 from jmim.convert import table
 from jmim.convert.tables import ldm as convert
 from jmim.convert.tables import ldm_unet
-from jmim.diffusion import guidance
+from jmim.core import field
+from jmim.core import method as methods
 from jmim.diffusion import sampler
 from jmim.methods.latent import autoencoder_kl
 from jmim.methods.latent import autoencoder_vq
@@ -22,14 +23,25 @@ from jmim.nn.frozen import lpips
 from jmim.nn.nets import autoencoder
 
 SKIPPED = {}
+# Their names: "linear" and "sqrt_linear" in the root of beta and in beta.
+SCHEDULES = {
+  "linear": "scaled_linear",
+  "sqrt_linear": "linear",
+  "sqrt": "root_linear",
+  "cosine": "cosine",
+}
+EMBEDDING = table.Rule(theirs="quantize.embedding.weight", ours="codes")
 
 
 def run(case):
-  if "double_z" in case.config:
-    return gaussian(case)
-  if "n_embed" in case.config:
-    return quantised(case)
-  return ddim(case) if "eta" in case.config else unet(case)
+  config = case.config
+  if "disc_loss" in config:
+    found = adversaries(case)
+  elif "ch_mult" in config:
+    found = quantised(case) if "n_embed" in config else normal(case)
+  else:
+    found = unet(case) if "model_channels" in config else ddim(case)
+  return {name: x for name, x in found.items() if name in case.outputs}
 
 
 def nhwc(x):
@@ -40,29 +52,36 @@ def nchw(x):
   return einops.rearrange(np.asarray(x), "b h w c -> b c h w")
 
 
-def gaussian(case):
-  c = case.config
-  assert c["double_z"] and c["in_channels"] == c["out_ch"]
-  m = autoencoder_kl.AutoencoderKL(
-    size=c["resolution"],
-    channels=c["in_channels"],
-    width=c["ch"],
-    multipliers=tuple(c["ch_mult"]),
-    latent=c["z_channels"],
-    embed=c["embed_dim"],
-    blocks=c["num_res_blocks"],
-    attend_at=tuple(c["resolution"] // r for r in c["attn_resolutions"]),
-    variant="kl-f4",
-    disc_start=0,
+def dims(config, kind):
+  """The autoencoder's; theirs counts resolutions, ours factors."""
+  assert config["in_channels"] == config["out_ch"]
+  side, attended = config["resolution"], config["attn_resolutions"]
+  factors = [2**n for n in range(len(config["ch_mult"]))]
+  return dict(
+    variant=f"{kind}-f4",
+    width=config["ch"],
+    multipliers=tuple(config["ch_mult"]),
+    latent=config["z_channels"],
+    embed=config["embed_dim"],
+    blocks=config["num_res_blocks"],
+    attend_at=tuple(f for f in factors if side // f in attended),
   )
+
+
+def normal(case):
+  """The autoencoder with a Gaussian posterior."""
+  c = case.config
+  assert c["double_z"]
+  sizes = {"size": c["resolution"], "channels": c["in_channels"]}
+  m = field.replace(autoencoder_kl.AutoencoderKL(), **sizes, dims=dims(c, "kl"))
   names = convert.autoencoder(m.net.size, convert.compvis)
   params = {"autoencoder": table.import_tree(names, case.params)}
   x, noise = nhwc(case.inputs["x"]), nhwc(case.inputs["eps"])
   moments, hidden = jax.jit(m.net.encode)(params["autoencoder"], x)
   mean, log_var = autoencoder.posterior(moments)
   z = autoencoder.drawn(moments, noise)
-  decode = jax.jit(m.net.decode)
-  restored = jax.jit(m.restore)(params, {}, {}, {"image": x}, None)["image"]
+  decode, weights = jax.jit(m.net.decode), methods.Weights(params)
+  restored = jax.jit(m.restore)(weights, {"image": x}, None)
   return {
     "encoder_h": nchw(hidden),
     "mean": nchw(mean),
@@ -70,53 +89,88 @@ def gaussian(case):
     "kl": autoencoder.divergence(moments),
     "z": nchw(z),
     "rec": nchw(decode(params["autoencoder"], z)),
-    "rec_from_mean": nchw(restored),
+    "rec_from_mean": nchw(restored["image"]),
   }
 
 
 def quantised(case):
+  """The autoencoder with a codebook, whole."""
+  c = case.config
+  assert not c["double_z"]
+  sizes = {"size": c["resolution"], "channels": c["in_channels"]}
+  options = {"dims": dims(c, "vq"), "codebook": codes(c)}
+  m = field.replace(autoencoder_vq.AutoencoderVQ(), **sizes, **options)
+  names = [*convert.autoencoder(m.net.size, convert.compvis), EMBEDDING]
+  params = table.import_tree(names, case.params)
+  x = nhwc(case.inputs["x"])
+  z, hidden = jax.jit(m.net.encode)(params, x)
+  q, ids, loss = jax.jit(m.codebook.quantise)(params["codes"], z)
+  return {
+    "encoder_h": nchw(hidden),
+    "z": nchw(z),
+    "zq": nchw(q),
+    "indices": np.asarray(ids).ravel(),
+    "codebook_loss": loss,
+    "rec": nchw(jax.jit(m.net.decode)(params, z)),
+  }
+
+
+def codes(config):
+  return dict(
+    codes=config["n_embed"],
+    beta=config.get("beta", 0.25),
+    legacy=config.get("legacy", True),
+  )
+
+
+def adversaries(case):
   """Losses around an encoder's output and a decoder of one convolution."""
   c, i = case.config, case.inputs
   assert not c["perceptual_weight"]
-  m = autoencoder_vq.AutoencoderVQ(
-    codes=c["n_embed"],
-    embed=c["embed_dim"],
-    beta=c["beta"],
-    legacy=c["legacy"],
-    pixel=c["pixel_loss"],
-    disc_layers=c["disc_num_layers"],
-    disc_width=c["disc_ndf"],
-    disc_weight=c["disc_weight"],
-    disc_loss=c["disc_loss"],
-    disc_start=c["disc_start"],
+  m = field.replace(
+    autoencoder_vq.AutoencoderVQ(),
+    dims=dict(embed=c["embed_dim"]),
+    codebook=codes(c),
+    losses=dict(
+      pixel=c["pixel_loss"],
+      perceptual_weight=c["perceptual_weight"],
+      disc_layers=c["disc_num_layers"],
+      disc_width=c["disc_ndf"],
+      disc_weight=c["disc_weight"],
+      disc_loss=c["disc_loss"],
+      disc_start=c["disc_start"],
+    ),
   )
-  params = imported(m, case.params)
-  z, x = nhwc(i["z"]), nhwc(i["x"])
-  codes = params["autoencoder"]["codes"]
-  on = jnp.float32(c["global_step"] >= c["disc_start"])
+  weights = methods.Weights(imported(m, case.params))
+  params, losses = weights.params["autoencoder"], m.losses
+  z, x, step = nhwc(i["z"]), nhwc(i["x"]), c["global_step"]
 
   def total(z):
-    q, ids, codebook = m.quantise(codes, z)
-    parts = m.fool(params, {}, x, q, on)
-    return parts["total"] + codebook, (q, ids, codebook, parts)
+    q, ids, loss_q = m.codebook.quantise(params["codes"], z)
+    loss, terms = losses.generator_loss(
+      weights, x, q, step, net=m.net, likelihood=lambda errors: errors.mean()
+    )
+    return loss + loss_q, (q, ids, loss_q, terms)
 
-  (loss, (q, ids, codebook, parts)), grad = jax.jit(
+  (loss, (q, ids, loss_q, terms)), grad = jax.jit(
     jax.value_and_grad(total, has_aux=True)
   )(z)
-  made = m.net.pixels(params["autoencoder"], q)
-  real, fake = m.judge(params, x), m.judge(params, made)
+  made = m.net.pixels(params, q)
+  of_critic, _ = losses.critic_loss(weights, x, made, step)
+  logits = [losses.critic_logits(weights.params, a) for a in (x, made)]
   return {
     "indices": np.asarray(ids).ravel(),
     "zq": nchw(q),
-    "codebook_loss": codebook,
+    "codebook_loss": loss_q,
     "rec": nchw(made),
     "total_loss": loss,
-    "d_weight": parts["disc_weight"],
-    "g_loss": parts["adversarial"],
-    "nll_loss": parts["nll"],
-    "perplexity": vq.perplexity(ids, m.codes),
-    "disc_loss": on * m.judged(real, fake),
-    "logits_real": nchw(real),
+    "d_weight": terms["disc_weight"],
+    "g_loss": terms["adversarial"],
+    "nll_loss": terms["nll"],
+    "perplexity": vq.perplexity(ids, m.codebook.codes),
+    "disc_loss": of_critic,
+    "logits_real": nchw(logits[0]),
+    "logits_fake": nchw(logits[1]),
     "grad_z": nchw(grad),
     "lpips_layer": lpips.layer_distance(
       nhwc(i["feat0"]), nhwc(i["feat1"]), jnp.asarray(i["lin_w"][0, :, 0, 0])
@@ -126,87 +180,107 @@ def quantised(case):
 
 def imported(m, theirs):
   """The parts that a case holds; running statistics are not ours."""
+  critic = convert.critic(m.losses.disc_layers)
   rules = [
-    table.Rule(theirs="quantize.embedding.weight", ours="autoencoder/codes"),
+    *table.placed([EMBEDDING], "", "autoencoder/"),
     *pieces.dense("decoder.conv_out", "autoencoder/last", ops.CONV),
-    *table.placed(
-      convert.critic(m.disc_layers), "discriminator.", "discriminator/"
-    ),
+    *table.placed(critic, "discriminator.", "discriminator/"),
   ]
-  kept = {k: v for k, v in theirs.items() if "running_" not in k}
+  ignored = re.compile("running_|num_batches")
+  kept = {k: v for k, v in theirs.items() if not ignored.search(k)}
   return jax.tree.map(jnp.asarray, table.import_tree(rules, kept))
+
+
+def second_stage(config):
+  """The method of a UNet's constructor, whose defaults are the authors'."""
+  get, each = config.get, config.get("num_head_channels", -1)
+  heads, going_up = get("num_heads", -1), get("num_heads_upsample", -1)
+  transformer = get("use_spatial_transformer", False)
+  # Only where heads are counted, by the legacy rule, do both ways differ.
+  apart = going_up > 0 and get("legacy", True) and not transformer
+  return field.replace(
+    ldm.LDM(),
+    first_stage={"variant": "none"},
+    size=config["image_size"],
+    channels=config["out_channels"],
+    dims=dict(
+      width=config["model_channels"],
+      multipliers=tuple(get("channel_mult", (1, 2, 4, 8))),
+      blocks=config["num_res_blocks"],
+      attend_at=tuple(config["attention_resolutions"]),
+      heads=0 if each > 0 else heads,
+      head_width=max(1, each),
+      up_heads=going_up if apart else 0,
+      scale_shift=get("use_scale_shift_norm", False),
+      updown=get("resblock_updown", False),
+      resample_conv=get("conv_resample", True),
+      dropout=get("dropout", 0.0),
+    ),
+    condition=dict(
+      transformer=get("transformer_depth", 1) if transformer else 0,
+      context=get("context_dim") or 1,
+    ),
+  )
 
 
 def unet(case):
   """The network with a context, what its middle and time embedding give."""
   c, i = case.config, case.inputs
-  each = c.get("num_head_channels", -1)
-  m = ldm.LDM(
-    first_stage="none",
-    size=c["image_size"],
-    channels=c["out_channels"],
-    width=c["model_channels"],
-    multipliers=tuple(c["channel_mult"]),
-    blocks=c["num_res_blocks"],
-    attend_at=tuple(c["attention_resolutions"]),
-    heads=0 if each > 0 else c["num_heads"],
-    head_width=max(1, each),
-    scale_shift=c.get("use_scale_shift_norm", False),
-    updown=c.get("resblock_updown", False),
-    transformer=c.get("transformer_depth", 1) * c["use_spatial_transformer"],
-    context=c.get("context_dim", 1),
-  )
-  labels = c.get("num_classes") or 0
-  net = dataclasses.replace(m.net, classes=max(0, labels - 1))
-  params = table.import_tree(ldm_unet.network(net), case.params)
+  m, labels = second_stage(c), c.get("num_classes") or 0
+  # Their table has no row of its own for "none": ours is their last.
+  net = m.net().clone(classes=max(0, labels - 1))
+  by_head = not c.get("use_new_attention_order", False)
+  params = table.import_tree(ldm_unet.network(net, by_head), case.params)
   x, t = nhwc(i["x"]), jnp.asarray(i["t"])
-  label, context = (
-    jnp.asarray(i[n]) if n in i else None for n in ("y", "context")
-  )
+  label = jnp.asarray(i["y"]) if labels else None
+  context = jnp.asarray(i["context"]) if net.transformer else None
 
   def apply(params):
-    wanted = ("middle_1", "time_embed")
+    names = ("middle_1", "time_embed")
     eps, seen = net.apply(
       {"params": params},
       x,
       t,
       label,
       context,
-      capture_intermediates=lambda net, _: net.name in wanted,
+      capture_intermediates=lambda net, _: net.name in names,
     )
     seen = seen["intermediates"]
     return eps, seen["middle_1"], seen["time_embed"]
 
   eps, middle, time = jax.jit(apply)(params)
-  return {
-    "eps": nchw(eps),
-    "mid": nchw(middle["__call__"][0]),
-    "time_emb": time["__call__"][0],
-  }
+  inner = {"mid": nchw(middle["__call__"][0]), "time_emb": time["__call__"][0]}
+  return {"eps": nchw(eps), **inner}
 
 
 def ddim(case):
   """The path, and the states under recorded outputs of a network."""
   c = case.config
   i = {k: jnp.asarray(v) for k, v in case.inputs.items()}
-  assert c["schedule"] == "linear"  # in the square root of beta: ours "scaled"
-  m = ldm.LDM(
-    first_stage="none",
-    times=c["T"],
-    steps=c["S"],
-    eta=c["eta"],
-    beta_start=c["linear_start"],
-    beta_end=c["linear_end"],
-    guidance=c["guidance_scale"],
-    channels=i["x_T"].shape[-1],
+  m = field.replace(
+    ldm.LDM(),
+    first_stage={"variant": "none"},
+    channels=i["x_T"].shape[-1],  # in whatever layout: there is no network
+    noise=dict(
+      schedule=SCHEDULES[c["schedule"]],
+      times=c["T"],
+      beta_start=c["linear_start"],
+      beta_end=c["linear_end"],
+    ),
+    sampling=dict(
+      steps=c["S"], eta=c["eta"], guidance=c["guidance_scale"], clip=0.0
+    ),
   )
-  path, process = m.table, m.process
+  path, process = m.noise.table(m.sampling), m.noise.process
 
   def denoise(x, level):
-    eps = guidance.combine(
-      i["eps_cond"][level.index], i["eps_uncond"][level.index], m.guidance
+    eps = m.sampling.combine(
+      i["eps_cond"][level.index],
+      i["eps_uncond"][level.index],
+      time=level.time / m.noise.end,
+      channels=m.channels,
     )
-    return m.output(eps, x, level)
+    return m.noise.output(eps, x, level, channels=m.channels, clip=0.0)
 
   _, states = sampler.sample(
     path, denoise, x=i["x_T"], noise=i["noise"], callback=sampler.trajectory

@@ -178,24 +178,6 @@ def test_first_choices_come_before_second_ones():
   )
 
 
-def test_balance_is_1_where_scores_or_shares_are_uniform(normal):
-  flat = moe.route(jnp.zeros((7, E)), K)
-  np.testing.assert_allclose(moe.balance(flat), 1, rtol=1e-6)
-  each = moe.route(5 * jnp.tile(jnp.eye(E), (3, 1)), 1)
-  np.testing.assert_allclose(moe.balance(each), 1, rtol=1e-6)
-  routing = moe.route(normal(50, E), K)
-  np.testing.assert_allclose(moe.load(routing.chosen, E).sum(), 1, rtol=1e-6)
-
-
-def test_balance_pulls_through_the_scores_only(normal):
-  logits = jnp.asarray(normal(30, E))
-  routing = moe.route(logits, K)
-  share = moe.load(routing.chosen, E)
-  wanted = jax.grad(lambda z: E * (jax.nn.softmax(z).mean(0) * share).sum())
-  found = jax.grad(lambda z: moe.balance(moe.route(z, K)))
-  np.testing.assert_allclose(found(logits), wanted(logits), atol=1e-7)
-
-
 def test_permuted_experts_with_their_router_change_nothing(given):
   variables, x = given
   order = np.array([2, 0, 3, 1])

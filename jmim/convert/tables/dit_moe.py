@@ -1,5 +1,7 @@
 """Weights of the authors' DiT-MoE (feizc/DiT-MoE)."""
 
+import dataclasses
+
 from jmim.convert import family
 from jmim.convert import ops
 from jmim.convert import pieces
@@ -30,11 +32,22 @@ def full(method: dit_moe.DiTMoE) -> pieces.Table:
     if moe.shared:
       name = f"{theirs}.shared_experts.{part}_proj"
       rules += pieces.dense(name, f"{ours}/shared/{part}", bias=False)
-  for name in ("q_norm", "k_norm") if method.net.qk_norm else ():
+  if not method.net.qk_norm:
+    return rules
+  for name in ("q_norm", "k_norm"):
     rules += pieces.norm(
       f"blocks.{{i}}.attn.{name}", f"blocks/layers/attn/{name}"
     )
-  return rules
+  return [_flash(rule) for rule in rules]
+
+
+def _flash(rule: table.Rule | table.Constant) -> table.Rule | table.Constant:
+  """Attention with norms of q and k is another class, with names of its own."""
+  theirs = rule.theirs
+  if isinstance(theirs, str):
+    theirs = theirs.replace(".attn.qkv.", ".attn.Wqkv.")
+    theirs = theirs.replace(".attn.proj.", ".attn.out_proj.")
+  return dataclasses.replace(rule, theirs=theirs)
 
 
 FAMILIES = {

@@ -45,20 +45,19 @@ def res(theirs: str, ours: str, skip: bool) -> pieces.Table:
   return rules
 
 
-def attention(
-  net: nets.UNet, width: int, theirs: str, ours: str
-) -> pieces.Table:
+def attention(depth: int, heads: int, theirs: str, ours: str) -> pieces.Table:
   """Self-attention, or a transformer of cross-attention to the context.
 
   Args:
-    net: the network.
-    width: channels of this level.
+    depth: blocks of the transformer; 0: self-attention.
+    heads: h, where q, k and v are dealt out head by head; 0: q of all heads
+      comes first.
     theirs: name of the layer.
     ours: name of the layer.
   """
   rules = pieces.norm(f"{theirs}.norm", f"{ours}/norm")
-  if not net.transformer:
-    kernel, bias = heads_first(net.heads or width // net.head_width)
+  if not depth:
+    kernel, bias = heads_first(heads) if heads else (ops.POINT1D, ops.SAME)
     qkv, fused = f"{theirs}.qkv", f"{ours}/attn/qkv"
     return [
       *rules,
@@ -68,7 +67,7 @@ def attention(
     ]
   for name in ("proj_in", "proj_out"):
     rules += pieces.dense(f"{theirs}.{name}", f"{ours}/{name}", op=ops.POINT)
-  for i in range(net.transformer):
+  for i in range(depth):
     rules += _transformer(f"{theirs}.transformer_blocks.{i}", ours, i)
   return rules
 
@@ -88,11 +87,16 @@ def _transformer(theirs: str, ours: str, i: int) -> pieces.Table:
   return rules
 
 
-def network(net: nets.UNet) -> pieces.Table:
+def network(net: nets.UNet, by_head: bool = True) -> pieces.Table:
   """The whole UNet; our names without a prefix.
 
   They count what goes down ("input_blocks") and up ("output_blocks") in one
   row each, resampling included in the former.
+
+  Args:
+    net: the network.
+    by_head: q, k and v of self-attention are dealt out head by head, as in all
+      published weights; else (`use_new_attention_order`) q of all heads first.
   """
   rules = pieces.dense("time_embed.0", "time_embed/fc1")
   rules += pieces.dense("time_embed.2", "time_embed/fc2")
@@ -112,26 +116,26 @@ def network(net: nets.UNet) -> pieces.Table:
         theirs=f"input_blocks.{at}",
         ours=f"down{level}_{i}",
         widths=(width, new),
+        heads=net.heads_at(new) * by_head,
       )
       at, width = at + 1, new
       skips.append(width)
     if level + 1 < len(widths):
-      where, ours = f"input_blocks.{at}.0", f"down{level}"
-      rules += (
-        res(where, f"{ours}_half", False)
-        if net.updown
-        else pieces.dense(f"{where}.op", f"{ours}_conv", op=ops.CONV)
-      )
+      where = f"input_blocks.{at}.0"
+      rules += _resample(net, where, "op", f"down{level}", "half")
       at += 1
       skips.append(width)
   rules += res("middle_block.0", "middle_0", False)
-  rules += attention(net, width, "middle_block.1", "middle_attention")
+  heads = net.heads_at(width) * by_head
+  rules += attention(
+    net.transformer, heads, "middle_block.1", "middle_attention"
+  )
   rules += res("middle_block.2", "middle_1", False)
-  return rules + _upward(net, widths, skips)
+  return rules + _upward(net, widths, skips, by_head)
 
 
 def _upward(
-  net: nets.UNet, widths: list[int], skips: list[int]
+  net: nets.UNet, widths: list[int], skips: list[int], by_head: bool
 ) -> pieces.Table:
   """The second half, coarsest level first, and the last layers.
 
@@ -139,6 +143,7 @@ def _upward(
     net: the network.
     widths: channels of each level.
     skips: channels of what the first half leaves, used up from the end.
+    by_head: see `network`.
   """
   rules: pieces.Table = []
   at, width = 0, widths[-1]
@@ -151,28 +156,51 @@ def _upward(
         theirs=theirs,
         ours=f"{ours}_{i}",
         widths=(width + skips.pop(), new),
+        heads=net.heads_at(new, up=True) * by_head,
       )
       at, width = at + 1, new
       if level and i == net.blocks:  # resampling comes last in its block
         where = f"{theirs}.{1 + (2**level in net.attend_at)}"
-        rules += (
-          res(where, f"{ours}_twice", False)
-          if net.updown
-          else pieces.dense(f"{where}.conv", f"{ours}_conv", op=ops.CONV)
-        )
+        rules += _resample(net, where, "conv", ours, "twice")
   rules += pieces.norm("out.0", "norm_out")
   return rules + pieces.dense("out.2", "conv_out", op=ops.CONV)
 
 
 def _stage(
-  net: nets.UNet, level: int, theirs: str, ours: str, widths: tuple[int, int]
+  net: nets.UNet,
+  level: int,
+  theirs: str,
+  ours: str,
+  widths: tuple[int, int],
+  heads: int,
 ) -> pieces.Table:
   """A residual block between two widths and, at some levels, attention."""
   width, new = widths
   rules = res(f"{theirs}.0", ours, new != width)
   if 2**level in net.attend_at:
-    rules += attention(net, new, f"{theirs}.1", f"{ours}_attention")
+    rules += attention(
+      net.transformer, heads, f"{theirs}.1", f"{ours}_attention"
+    )
   return rules
+
+
+def _resample(
+  net: nets.UNet, theirs: str, convolution: str, ours: str, how: str
+) -> pieces.Table:
+  """Between two levels; without convolutions there is nothing to convert.
+
+  Args:
+    net: the network.
+    theirs: name of the block.
+    convolution: name of a convolution in it.
+    ours: name of the level.
+    how: "half" or "twice".
+  """
+  if net.updown:
+    return res(theirs, f"{ours}_{how}", False)
+  if not net.resample_conv:
+    return []
+  return pieces.dense(f"{theirs}.{convolution}", f"{ours}_conv", op=ops.CONV)
 
 
 def full(method: ldm.LDM) -> pieces.Table:

@@ -57,11 +57,16 @@ def full(method: lightningdit.LightningDiT) -> pieces.Table:
     for a, b in scales.items()
   ]
   op = halves(1, 1) if net.theta else ops.SAME
+  leaves = [("weight", "scale")] + ([] if net.rms else [("bias", "bias")])
   for n in "qk" if net.qk_norm else "":
-    name = f"{ours}/attn/{n}_norm/scale"
-    rules.append(
-      table.Rule(theirs=f"{theirs}.attn.{n}_norm.weight", ours=name, op=op)
-    )
+    rules += [
+      table.Rule(
+        theirs=f"{theirs}.attn.{n}_norm.{there}",
+        ours=f"{ours}/attn/{n}_norm/{leaf}",
+        op=op,
+      )
+      for there, leaf in leaves
+    ]
   return _rotary(net, rules) if net.theta else rules
 
 
@@ -89,8 +94,10 @@ def sit(method: lightningdit.LightningDiT) -> pieces.Table:
 def is_sit(method: lightningdit.LightningDiT) -> str | None:
   """Why a method is not SiT's network; None: it is."""
   net = method.net
-  if net.rms or net.swiglu or net.theta or net.qk_norm:
-    return "norm, swiglu, rotary, qk_norm are 'layer' and False there"
+  if net.rms or net.swiglu or net.theta or net.qk_norm or not net.shift:
+    return (
+      "norm is 'layer', adaln_shift True, swiglu, rotary, qk_norm False there"
+    )
   if net.out != 2 * method.channels:
     return "spare=False, which is True there"
   return None

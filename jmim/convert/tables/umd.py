@@ -1,6 +1,7 @@
 """Weights of the authors' UMD (philippe-eecs/small-vision, flax).
 
-Their repeated blocks are already stacked, layer first.
+Their repeated blocks are already stacked, layer first, where they are scanned
+(as in all released weights).
 """
 
 import einops
@@ -11,8 +12,10 @@ from jmim.convert import ops
 from jmim.convert import pieces
 from jmim.convert import table
 from jmim.methods.diffusion import umd
+from jmim.nn.nets import dit as nets
 
-BLOCK = "ScanCheckpointEncoder1DBlock_0"
+SCANNED = "ScanCheckpointEncoder1DBlock_0"
+UNROLLED = "Encoder1DBlock_{i}"
 ATTENTION = "MultiHeadDotProductAttention_0"
 DENSE, NORM = ("kernel", "bias"), ("scale", "bias")
 
@@ -44,9 +47,12 @@ def repeated(channels: int, patch: int) -> ops.Op:
   return ops.Op(lambda x: np.tile(x, patch**2), mean)
 
 
-def _blocks(theirs: str, ours: str, heads: int, adaln: bool) -> pieces.Table:
-  """One stack of blocks and the norm after it."""
-  same, inner, layers = pieces.same, f"{theirs}/{BLOCK}", f"{ours}/layers"
+def _blocks(
+  theirs: str, ours: str, net: nets.MaskedDiT, block: str
+) -> pieces.Table:
+  """One stack of blocks and the norm after it; `block`: their name."""
+  same, inner, layers = pieces.same, f"{theirs}/{block}", f"{ours}/layers"
+  heads = net.size.heads
   rules = [
     *same(f"{inner}/LayerNorm_0", f"{layers}/norm1", *NORM),
     *pieces.flax_attention(f"{inner}/{ATTENTION}", f"{layers}/attn", heads),
@@ -55,15 +61,16 @@ def _blocks(theirs: str, ours: str, heads: int, adaln: bool) -> pieces.Table:
     *same(f"{inner}/MlpBlock_0/Dense_1", f"{layers}/mlp/fc2", *DENSE),
     *same(f"{theirs}/encoder_norm", f"{ours}_norm", *NORM),
   ]
-  if adaln:
+  if net.adaln:
     rules += same(f"{inner}/Dense_0", f"{layers}/modulation", *DENSE)
   return rules
 
 
-def full(method: umd.UMD) -> pieces.Table:
-  """The whole network."""
+def full(method: umd.UMD, scanned: bool = True) -> pieces.Table:
+  """The whole network; `scanned`: their blocks are stacked."""
   net, same = method.net, pieces.same
-  heads, conv = net.size.heads, ops.flax_patch_conv(net.patch)
+  block = SCANNED if scanned else UNROLLED
+  conv = ops.flax_patch_conv(net.patch)
   pred = (2 * net.channels, net.patch)
   rules = [
     table.Rule(theirs="embedding/kernel", ours="patch_embed/kernel", op=conv),
@@ -78,8 +85,8 @@ def full(method: umd.UMD) -> pieces.Table:
     table.Rule(theirs="final_conv/bias", ours="pred/bias", op=repeated(*pred)),
     *same("time_trunk/Dense_0", "time_embed/fc1", *DENSE),
     *same("time_trunk/Dense_1", "time_embed/fc2", *DENSE),
-    *_blocks("Encoder", "encoder", heads, net.adaln),
-    *_blocks("Decoder", "decoder", heads, net.adaln),
+    *_blocks("Encoder", "encoder", net, block),
+    *_blocks("Decoder", "decoder", net, block),
   ]
   if net.adaln:
     rules += same("final_modulation", "modulation", *DENSE)

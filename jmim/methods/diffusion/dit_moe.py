@@ -73,6 +73,10 @@ class DiTMoE(dit.DiT):
     "most tokens of an expert / its fair share, more are dropped; 0: no limit",
     low=0,
   )
+  normalise: bool = field.value(False, "weights of a token's experts sum to 1")
+  balance_examples: bool = field.value(
+    False, "balance the experts within each image, not within the batch"
+  )
   qk_norm: bool = field.value(False, "LayerNorm of q and k (XL, G)")
 
   @classmethod
@@ -91,6 +95,8 @@ class DiTMoE(dit.DiT):
       hidden=int(size.mlp_ratio * size.width),
       shared=int(self.shared_ratio * size.width),
       capacity=self.capacity,
+      normalise=self.normalise,
+      balance_examples=self.balance_examples,
     )
     return super().net.clone(qk_norm=self.qk_norm, ffn=make)
 

@@ -66,7 +66,8 @@ class LightningDiT(dit.DiT):
   norm: str = field.value("rms", "norm of the blocks", choices=("rms", "layer"))
   swiglu: bool = field.value(True, "SwiGLU instead of an MLP")
   rotary: bool = field.value(True, "rotary positions")
-  qk_norm: bool = field.value(True, "RMSNorm of q and k")
+  qk_norm: bool = field.value(True, "norm of q and k, the kind of the blocks'")
+  adaln_shift: bool = field.value(True, "shifts beside the scales of adaLN")
   direction: float = field.value(1.0, "weight of the cosine", low=0.0)
 
   @classmethod
@@ -83,9 +84,12 @@ class LightningDiT(dit.DiT):
   @property
   def net(self) -> nets.DiT:
     """DiT's network with other blocks."""
+    rms = self.norm == "rms"
     return super().net.clone(
-      qk_norm="rms" if self.qk_norm else False,
-      rms=self.norm == "rms",
+      qk_norm=self.qk_norm and ("rms" if rms else True),
+      qk_eps=1e-6 if rms else 1e-5,
+      shift=self.adaln_shift,
+      rms=rms,
       swiglu=self.swiglu,
       theta=THETA if self.rotary else 0.0,
     )

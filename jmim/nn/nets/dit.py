@@ -33,6 +33,8 @@ class DiT(nn.Module, kw_only=True):
     classes: labels 0 .. classes - 1, `classes` = none; 0: no label table.
     rt: execution choices.
     qk_norm: norm of q and k, see `attention.SelfAttention`.
+    qk_eps: of that norm.
+    shift: the blocks' modulations have a shift, see `adaln.AdaBlock`.
     ffn: of the blocks instead of an MLP, see `adaln.AdaBlock`.
     rms: RMSNorm in place of LayerNorm.
     swiglu: SwiGLU of two thirds of the MLP's width in its place.
@@ -46,6 +48,8 @@ class DiT(nn.Module, kw_only=True):
   classes: int = 0
   rt: runtime.Runtime = runtime.Runtime()
   qk_norm: bool | str = False
+  qk_eps: float = 1e-6
+  shift: bool = True
   ffn: Callable[..., nn.Module] | None = None
   rms: bool = False
   swiglu: bool = False
@@ -92,6 +96,8 @@ class DiT(nn.Module, kw_only=True):
       mlp_ratio=self.size.mlp_ratio,
       rt=rt,
       qk_norm=self.qk_norm,
+      qk_eps=self.qk_eps,
+      shift=self.shift,
       ffn=self.ffn,
       rms=self.rms,
       swiglu=self.swiglu,

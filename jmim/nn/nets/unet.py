@@ -83,7 +83,11 @@ class UNet(nn.Module, kw_only=True):
     groups: of the norms.
     updown: sides change in residual blocks, by means and repetition, instead
       of in convolutions.
+    resample_conv: without `updown`, sides change in convolutions; else by
+      means and repetition alone.
     head_width: channels of a head, where `heads` does not fix their number.
+    up_heads: attention heads going up, where `heads` fixes their number; 0: as
+      many.
     rt: execution choices.
   """
 
@@ -99,7 +103,9 @@ class UNet(nn.Module, kw_only=True):
   transformer: int = 0
   groups: int = 32
   updown: bool = False
+  resample_conv: bool = True
   head_width: int = 32
+  up_heads: int = 0
   rt: runtime.Runtime = runtime.Runtime()
 
   @nn.compact
@@ -191,12 +197,16 @@ class UNet(nn.Module, kw_only=True):
     if self.updown:
       times = y.shape[-1] // self.width
       return self._res(times, f"{name}_half", "half")(y, emb)
+    if not self.resample_conv:
+      return conv.half(y)
     return conv.conv3(self.rt, y.shape[-1], f"{name}_conv", 2)(y)
 
   def _larger(self, y, emb, name):
     if self.updown:
       times = y.shape[-1] // self.width
       return self._res(times, f"{name}_twice", "twice")(y, emb)
+    if not self.resample_conv:
+      return conv.twice(y)
     return conv.conv3(self.rt, y.shape[-1], f"{name}_conv")(conv.twice(y))
 
   def _stage(self, y, emb, context, times, level, name):
@@ -207,7 +217,7 @@ class UNet(nn.Module, kw_only=True):
     return y
 
   def _attention(self, y, context, name):
-    heads = self.heads or y.shape[-1] // self.head_width
+    heads = self.heads_at(y.shape[-1], up=name.startswith("up"))
     if not self.transformer:
       return spatial.SpatialAttention(heads, self.groups, self.rt, name=name)(y)
     return spatial.SpatialTransformer(
@@ -217,6 +227,12 @@ class UNet(nn.Module, kw_only=True):
       rt=self.rt,
       name=name,
     )(y, context)
+
+  def heads_at(self, width: int, up: bool = False) -> int:
+    """Attention heads where the map has `width` channels, going down or up."""
+    if not self.heads:
+      return width // self.head_width
+    return (self.up_heads or self.heads) if up else self.heads
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -237,6 +253,8 @@ class Dims:
   )
   scale_shift: bool = field.value(False, "time as scale and shift")
   updown: bool = field.value(False, "resample in residual blocks")
+  resample_conv: bool = field.value(True, "else resample by convolutions")
+  up_heads: int = field.value(0, "heads going up; 0: as heads", low=0)
 
   def net(self, **options: Any) -> UNet:
     """The network; `options`: the other fields of `UNet`."""
@@ -250,6 +268,8 @@ class Dims:
       groups=self.norm_groups,
       scale_shift=self.scale_shift,
       updown=self.updown,
+      resample_conv=self.resample_conv,
+      up_heads=self.up_heads,
       **options,
     )
 
