@@ -1,6 +1,6 @@
 """LDM on the scattered digits: the small-scale claim of the paper's card.
 
-A UNet on 8 x 8 x 3 latents of autoencoder_kl_digits, told the digit; with
+A UNet on 8 x 8 x 3 latents of autoencoder_kl_digits, given the digit; with
 pixels=True the same UNet on the 32 x 32 images.
 
     python -m jmim.main --config=configs/autoencoder_kl_digits.py --workdir=AE

@@ -1,4 +1,4 @@
-"""LDM-4 on ImageNet at 256 x 256, told the class (cin256-v2 of the authors).
+"""LDM-4 on ImageNet at 256 x 256, given the class (cin256-v2 of the authors).
 
 Data: latents of a vq-f4 first stage, cached with jmim.tools.cache_latents as
 in dit_imagenet256 (configs/autoencoder_vq_imagenet.py, --views=2).

@@ -13,6 +13,7 @@ import functools
 import jax
 import numpy as np
 
+from jmim.methods.parts import amplitudes
 from jmim.methods.theory import jepa_linear as theory
 from jmim.tools import claims
 
@@ -31,7 +32,7 @@ CASES = {
 def measured(objective: str, depth: int):
   """(90 % times, last amplitudes) of the four features."""
   rate, steps, _ = CASES[objective, depth]
-  times, amplitudes, _ = theory.simulate(
+  times, reached, _ = theory.simulate(
     jax.random.key(0),
     LAM,
     rho=RHO,
@@ -42,9 +43,9 @@ def measured(objective: str, depth: int):
     steps=steps,
     every=10,
   )
-  amplitudes = np.asarray(amplitudes)
-  goal = 0.9 * theory.limit(RHO, depth, objective)
-  return times[(amplitudes >= goal).argmax(0)], amplitudes[-1]
+  reached = np.asarray(reached)
+  goal = 0.9 * amplitudes.limit(RHO, depth, objective)
+  return times[(reached >= goal).argmax(0)], reached[-1]
 
 
 def conditions(objective: str, depth: int):
@@ -65,7 +66,7 @@ def conditions(objective: str, depth: int):
     text=f"{name}: times, largest relative error",
     value=lambda r: worst(
       measured(objective, depth)[0],
-      theory.time_to(
+      amplitudes.time_to(
         0.9, LAM, rho=RHO, depth=depth, eps=EPS, objective=objective
       ),
     ),
@@ -74,7 +75,7 @@ def conditions(objective: str, depth: int):
   yield claims.Condition(
     text=f"{name}: ends, largest relative error",
     value=lambda r: worst(
-      measured(objective, depth)[1], theory.limit(RHO, depth, objective)
+      measured(objective, depth)[1], amplitudes.limit(RHO, depth, objective)
     ),
     at_most=0.01,
   )

@@ -28,7 +28,7 @@ class Level(NamedTuple):
 
   Attributes:
     index: number of the call.
-    time: what the network is told.
+    time: input of the network.
     signal: factor of x0 in x.
     noise: factor of eps in x.
     to_signal: the same of the level the step leads to.
@@ -118,7 +118,7 @@ def _step(table, denoise, row, carry, z):
   return (new, anchor, tuple(seen[: table.memory - 1])), out
 
 
-def _deviation(table: Table, row, out: targets.Output) -> jax.Array:
+def _std(table: Table, row, out: targets.Output) -> jax.Array:
   if not table.learned:
     return row["std"]
   return row["std"] * jnp.exp(0.5 * out.log_var)
@@ -159,7 +159,7 @@ def sample(
     z = noise(row["level"].index) if callable(noise) else z
     (x, anchor, past), out = _step(table, denoise, row=row, carry=carry, z=z)
     if table.std.any():
-      x = x + _deviation(table, row, out) * z
+      x = x + _std(table, row, out) * z
     record = None
     if callback is not None:
       x, record = callback(row["level"], x, out)
@@ -193,7 +193,7 @@ def noises(table: Table, denoise: Denoise, path: jax.Array) -> jax.Array:
 
   def one(row, x, new):
     (mean, _, _), out = _step(table, denoise, row=row, carry=(x, x, ()), z=None)
-    std = _deviation(table, row, out)
+    std = _std(table, row, out)
     return jnp.where(std > 0, (new - mean) / jnp.where(std > 0, std, 1.0), 0.0)
 
   rows = _rows(table, path.dtype)

@@ -1,11 +1,16 @@
 """Samplers as tables of coefficients, see `jmim.diffusion.sampler`.
 
-a: signal, s: noise, lambda = log(a / s), h: step of lambda. All are computed
-in float64 from a path (`schedule.Levels`) of any schedule.
+Those of one or two calls per step; `jmim.diffusion.multistep` has those that
+remember. a: signal, s: noise, sigma = s / a. All are computed in float64 from
+a path (`schedule.Levels`) of any schedule.
 """
+
+import dataclasses
 
 import numpy as np
 
+from jmim.diffusion import coefficients
+from jmim.diffusion import multistep
 from jmim.diffusion import sampler
 from jmim.diffusion import schedule
 from jmim.diffusion import variance
@@ -20,39 +25,12 @@ NAMES = (
   "dpmpp_2s",
   "unipc",
 )
-X, ANCHOR, EPS, X0 = 0, 1, 2, 3  # columns of `Table.out`
-
-
-def _blank(levels: schedule.Levels, memory: int = 1) -> sampler.Table:
-  """A table of one call per step whose anchor is x and whose rest is 0."""
-  n, q = len(levels), variance.posterior(levels)
-  anchor = np.zeros((n, 2 + memory))
-  anchor[:, 0] = 1.0
-  large = np.log(np.maximum(q.beta, 1e-20))
-  level = sampler.Level(
-    np.arange(n),
-    levels.time[:-1],
-    signal=levels.signal[:-1],
-    noise=levels.noise[:-1],
-    to_signal=levels.signal[1:],
-    to_noise=levels.noise[1:],
-    log_small=q.log_var,
-    log_large=large,
-    scales=_scales(levels.signal[:-1], levels.noise[:-1]),
-  )
-  out = np.zeros((n, 3 + memory))
-  return sampler.Table(
-    level=level, anchor=anchor, out=out, std=np.zeros(n), churn=np.zeros(n)
-  )
-
-
-def _scales(signal: np.ndarray, noise: np.ndarray) -> tuple:
-  with np.errstate(divide="ignore", invalid="ignore"):  # pure noise: inf
-    return 1 / signal, noise / signal
-
-
-def _replace(table: sampler.Table, **changes) -> sampler.Table:
-  return sampler.Table(**{**vars(table), **changes})
+X, ANCHOR, EPS, X0 = (
+  coefficients.X,
+  coefficients.ANCHOR,
+  coefficients.EPS,
+  coefficients.X0,
+)
 
 
 def ddpm(levels: schedule.Levels, kind: str = "small") -> sampler.Table:
@@ -67,11 +45,11 @@ def ddpm(levels: schedule.Levels, kind: str = "small") -> sampler.Table:
   """
   if kind not in variance.KINDS:
     raise ValueError(f"variance {kind!r}: one of {', '.join(variance.KINDS)}")
-  table, q = _blank(levels), variance.posterior(levels)
+  table, q = coefficients.blank(levels), variance.posterior(levels)
   table.out[:, X], table.out[:, X0] = q.of_x, q.of_x0
   size = {"small": q.var, "large": q.beta, "learned": np.ones(len(levels))}
   std = np.where(levels.noise[1:] > 0, np.sqrt(size[kind]), 0.0)
-  return _replace(table, std=std, learned=kind == "learned")
+  return dataclasses.replace(table, std=std, learned=kind == "learned")
 
 
 def ddim(
@@ -85,7 +63,7 @@ def ddim(
     std: [n] deviations instead of eta's; with kappa sqrt(...) of ResShift's
       posterior this is its sampler, on the residual x - y.
   """
-  table = _blank(levels)
+  table = coefficients.blank(levels)
   a, s = levels.signal, levels.noise
   if std is None and eta == 0:
     std = np.zeros(len(levels))
@@ -94,7 +72,7 @@ def ddim(
     std = eta * s[1:] / s[:-1] * np.sqrt(beta)
   table.out[:, X0] = a[1:]
   table.out[:, EPS] = np.sqrt(np.maximum(s[1:] ** 2 - std**2, 0.0))
-  return _replace(table, std=std)
+  return dataclasses.replace(table, std=std)
 
 
 def euler(levels: schedule.Levels) -> sampler.Table:
@@ -128,172 +106,52 @@ def heun(
   """
   a, sigma = levels.signal, levels.noise / levels.signal
   n = len(levels)
-  gain = np.where(
+  # Algorithm 2, line 3: gamma_i; line 5: sigma_hat = sigma + gamma sigma.
+  gamma = np.where(
     (sigma[:-1] >= low) & (sigma[:-1] <= high), min(churn / n, 2**0.5 - 1), 0.0
   )
-  hat = sigma[:-1] * (1 + gain)
+  hat = sigma[:-1] * (1 + gamma)
+  # Line 9: the correction is left out where the path ends clean (sigma 0).
   calls = [(i, k) for i in range(n) for k in range(1 + bool(sigma[i + 1]))]
   rows, added = [], []
   anchor = np.zeros((len(calls), 4))
   out = np.zeros((len(calls), 5))
   for j, (i, second) in enumerate(calls):
+    # In x / a the step is h = sigma_{i+1} - sigma_hat; `scale` leads back to x.
     scale, step = a[i + 1] / a[i], a[i + 1] * (sigma[i + 1] - hat[i])
-    here = (a[i + 1], sigma[i + 1]) if second else (a[i], hat[i])
-    lam = -np.log(here[1])
-    told = levels.time_at(lam) if gain[i] and not second else None
-    told = levels.time[i + second] if told is None else told
-    rows.append(
-      (told, here[0], here[0] * here[1], a[i + 1], levels.noise[i + 1])
-    )
-    if second:  # base + step / 2 ((base - x0_before) / sigma + eps)
-      anchor[j, 1] = 1.0
+    signal, ratio = (a[i + 1], sigma[i + 1]) if second else (a[i], hat[i])
+    raised = gamma[i] and not second  # the time of sigma_hat, off the path
+    time = levels.time_at(-np.log(ratio)) if raised else None
+    time = levels.time[i + second] if time is None else time
+    rows.append((time, signal, signal * ratio, a[i + 1], levels.noise[i + 1]))
+    if second:
+      # Line 11: x_hat + h / 2 (d + d'), d = (x_hat - x0) / sigma_hat of the
+      # first call, which the anchor and the output before this one give back.
       half = step / 2 / hat[i]
+      anchor[j, 1] = 1.0
       out[j, [ANCHOR, EPS, X0 + 1]] = scale + half / a[i], step / 2, -half
-    else:
+    else:  # line 8: x_hat + h d
       anchor[j, 0] = 1.0
       out[j, [X, EPS]] = scale, step
+    # Line 6: sqrt(sigma_hat^2 - sigma^2) S_noise of new noise.
     spread = np.sqrt(max(hat[i] ** 2 - sigma[i] ** 2, 0.0))
     added.append(0.0 if second else a[i] * inflate * spread)
-  nothing = np.full(len(calls), np.log(1e-20))
   rows = np.asarray(rows).T
+  unused = np.full(len(calls), np.log(1e-20))  # variances of a posterior
   level = sampler.Level(
-    np.arange(len(calls)), *rows, nothing, nothing, _scales(rows[1], rows[2])
+    np.arange(len(calls)),
+    *rows,
+    log_small=unused,
+    log_large=unused,
+    scales=coefficients.scales(rows[1], rows[2]),
   )
-  zeros = np.zeros(len(calls))
   return sampler.Table(
-    level=level, anchor=anchor, out=out, std=zeros, churn=np.asarray(added)
+    level=level,
+    anchor=anchor,
+    out=out,
+    std=np.zeros(len(calls)),
+    churn=np.asarray(added),
   )
-
-
-def _exponential(levels: schedule.Levels, i: int, j: int):
-  """(s_j / s_i, -a_j expm1(-h)) of the exact step for a constant x0."""
-  lam = levels.log_snr_half
-  h = lam[j] - lam[i]
-  return levels.noise[j] / levels.noise[i], -levels.signal[j] * np.expm1(-h)
-
-
-def dpmpp_2m(levels: schedule.Levels) -> sampler.Table:
-  """DPM-Solver++(2M) (Lu et al. 2022): two-step, one call per step.
-
-  The first step, and the last if it ends clean, are of first order.
-  """
-  table, lam = _blank(levels, memory=2), levels.log_snr_half
-  for i in range(len(levels)):
-    keep, gain = _exponential(levels, i, i + 1)
-    more = 0.0
-    if i and np.isfinite(lam[i + 1]):
-      more = (lam[i + 1] - lam[i]) / (lam[i] - lam[i - 1]) / 2
-    table.out[i, [X, X0, X0 + 1]] = keep, gain * (1 + more), -gain * more
-  return table
-
-
-def dpmpp_2s(levels: schedule.Levels) -> sampler.Table:
-  """DPM-Solver++(2S): pairs of steps, the second of which starts over.
-
-  Levels 0, 2, 4, ... are of second order, those between are stepping stones.
-  A step that is left, and one that ends clean, are of first order.
-  """
-  table, lam = _blank(levels, memory=2), levels.log_snr_half
-  noisy = len(levels) - int(levels.noise[-1] == 0)
-  for i in range(len(levels)):
-    if i % 2 == 0 or i >= noisy:
-      table.out[i, [X, X0]] = _exponential(levels, i, i + 1)
-      continue
-    keep, gain = _exponential(levels, i - 1, i + 1)
-    more = (lam[i + 1] - lam[i - 1]) / (lam[i] - lam[i - 1]) / 2
-    table.anchor[i, :2] = 0.0, 1.0
-    table.out[i, [ANCHOR, X0, X0 + 1]] = keep, gain * more, gain * (1 - more)
-  return table
-
-
-def _unipc(lam: np.ndarray, h: float) -> tuple[np.ndarray, np.ndarray]:
-  """(rho of the predictor, rho of the corrector), B(h) = expm1(-h).
-
-  Args:
-    lam: lambda of the outputs used, the newest first.
-    h: step.
-  """
-  order, hh = len(lam), -h
-  points = np.append((lam[1:] - lam[0]) / h, 1.0)
-  phi, factorial, b = np.expm1(hh) / hh - 1, 1.0, []
-  for k in range(1, order + 1):
-    b.append(phi * factorial / np.expm1(hh))
-    factorial *= k + 1
-    phi = phi / hh - 1 / factorial
-  powers = np.vander(points, order, increasing=True).T
-  b = np.asarray(b)
-  # The choice of the paper's code where the system is under-determined.
-  half = np.asarray([0.5])
-  corrector = half if order == 1 else np.linalg.solve(powers, b)
-  if order <= 2:
-    return half[: order - 1], corrector
-  return np.linalg.solve(powers[:-1, :-1], b[:-1]), corrector
-
-
-def unipc(levels: schedule.Levels, order: int = 2) -> sampler.Table:
-  """UniPC-p, B_2(h), predicting x0 (Zhao et al. 2023): one call per step.
-
-  Each call first corrects the state it was made at, then predicts the next.
-
-  Args:
-    levels: path.
-    order: p, 1 to 3; lower at both ends.
-  """
-  n, lam = len(levels), levels.log_snr_half
-  table = _blank(levels, memory=order + 1)
-  clean = levels.noise[-1] == 0
-  orders = [min(order, i + 1, n - i if clean else n) for i in range(n)]
-  for i in range(n):
-    if i:
-      row = table.anchor[i]
-      row[:] = 0.0
-      _unipc_row(
-        levels,
-        i - 1,
-        j=i,
-        order=orders[i - 1],
-        row=row,
-        base=1,
-        first=2,
-        corrected=True,
-      )
-    if np.isfinite(lam[i + 1]):
-      row = table.out[i]
-      _unipc_row(
-        levels,
-        i,
-        j=i + 1,
-        order=orders[i],
-        row=row,
-        base=ANCHOR,
-        first=X0,
-        corrected=False,
-      )
-    else:
-      table.out[i, [ANCHOR, X0]] = _exponential(levels, i, i + 1)
-  return table
-
-
-def _unipc_row(levels, i, j, order, row, base, first, corrected):
-  """Adds the step from level i to j to a row.
-
-  `base`: column of the start; `first`: column of the newest output, which is
-  that of level j if corrected and of level i if not.
-  """
-  lam = levels.log_snr_half
-  seen = lam[i - np.arange(order)]
-  predictor, corrector = _unipc(seen, lam[j] - lam[i])
-  row[base], gain = _exponential(levels, i, j)
-  at = first + corrected  # the output of level i
-  row[at] += gain
-  rho = corrector if corrected else predictor
-  points = list((seen[1:] - seen[0]) / (lam[j] - lam[i]))
-  columns = [at + k for k in range(1, order)]
-  if corrected:
-    points, columns = [*points, 1.0], [*columns, first]
-  for weight, point, column in zip(rho, points, columns, strict=True):
-    row[column] += gain * weight / point
-    row[at] -= gain * weight / point
 
 
 def make(
@@ -321,9 +179,9 @@ def make(
     "euler": euler,
     "euler_ancestral": euler_ancestral,
     "heun": heun,
-    "dpmpp_2m": dpmpp_2m,
-    "dpmpp_2s": dpmpp_2s,
-    "unipc": unipc,
+    "dpmpp_2m": multistep.dpmpp_2m,
+    "dpmpp_2s": multistep.dpmpp_2s,
+    "unipc": multistep.unipc,
   }
   if name not in plain:
     raise ValueError(f"sampler {name!r} is none of {', '.join(NAMES)}")

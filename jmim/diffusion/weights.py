@@ -14,7 +14,7 @@ NAMES = ("uniform", "min_snr", "edm")
 
 
 def min_snr(kind: str, snr: jax.Array, gamma: float = 5.0) -> jax.Array:
-  """min(SNR, gamma) on the x0 error, told in terms of `kind` (Hang et al.).
+  """min(SNR, gamma) on the x0 error, for the error of `kind` (Hang et al.).
 
   The error of eps is SNR times that of x0, the error of v (SNR + 1) times.
 

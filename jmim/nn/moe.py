@@ -72,21 +72,24 @@ def exchanged(
   """`grouped` where every device along AXIS holds E / shards of the experts.
 
   Inside `shard_map`: rows [m, d] and ids [m] (of all E) are this device's, k
-  of them in a row belonging to one token. Each device has room for the worst
+  of them in a row belonging to one token. Each device has slots for the worst
   case, all tokens of all devices to its own experts: nothing is dropped.
   """
-  own = w["gate"].shape[0]
-  to = ids // own
-  rank = jnp.cumsum(jax.nn.one_hot(to, shards, dtype=jnp.int32), axis=0)
-  place = to, jnp.take_along_axis(rank, to[:, None], 1)[:, 0] - 1
-  room = len(rows) // k * min(k, own)
-  swap = lambda a: jax.lax.all_to_all(a, AXIS, 0, 0, tiled=True)
-  sent = jnp.zeros((shards, room, rows.shape[1]), rows.dtype)
+  local = w["gate"].shape[0]  # experts of a device
+  # A row goes to the device `dest`, in the next slot that is free there.
+  dest = ids // local
+  rank = jnp.cumsum(jax.nn.one_hot(dest, shards, dtype=jnp.int32), axis=0)
+  place = dest, jnp.take_along_axis(rank, dest[:, None], 1)[:, 0] - 1
+  slots = len(rows) // k * min(k, local)
+  sent = jnp.zeros((shards, slots, rows.shape[1]), rows.dtype)
   sent = sent.at[place].set(rows)
-  names = jnp.full((shards, room), own).at[place].set(ids % own)
-  got, names = swap(sent), swap(names)
-  y = grouped(got.reshape(shards * room, -1), names.reshape(-1), w)
-  return swap(y.reshape(got.shape))[place]
+  # An empty slot belongs to expert `local`, which there is not.
+  expert_ids = jnp.full((shards, slots), local).at[place].set(ids % local)
+  exchange = lambda a: jax.lax.all_to_all(a, AXIS, 0, 0, tiled=True)
+  received, expert_ids = exchange(sent), exchange(expert_ids)
+  y = received.reshape(shards * slots, -1)
+  y = grouped(y, expert_ids.reshape(-1), w)
+  return exchange(y.reshape(received.shape))[place]
 
 
 def ragged(
@@ -140,12 +143,12 @@ def limited(
   """Dispatch with a capacity: (y [b, t, d], share of assignments dropped)."""
   experts, (_, t, d) = w["gate"].shape[0], x.shape
   k = routing.chosen.shape[-1]
-  room = math.ceil(capacity * t * k / experts)
+  size = math.ceil(capacity * t * k / experts)  # slots of an expert
   rank = queue(routing.chosen, experts)
 
   def fill(x, chosen, rank):
     rows = jnp.repeat(x, k, axis=0)
-    slots = jnp.zeros((experts, room, d), x.dtype)
+    slots = jnp.zeros((experts, size, d), x.dtype)
     return slots.at[chosen.ravel(), rank.ravel()].set(rows, mode="drop")
 
   def read(y, chosen, rank):
@@ -163,7 +166,7 @@ def limited(
   y = rt.shard(held(jnp.einsum("bech,ehd->becd", h, w["down"])))
   y = jax.vmap(read)(y, routing.chosen, rank)
   y = jnp.einsum("btkd,btk->btd", y, routing.weights.astype(y.dtype))
-  return y, (rank >= room).mean()
+  return y, (rank >= size).mean()
 
 
 class Kernel(nn.Module):
@@ -242,7 +245,7 @@ class MoE(nn.Module, kw_only=True):
     y, dropped = self._routed(x, routing, w)
     if self.shared:
       y = y + mlp.SwiGLU(self.shared, self.rt, name="shared")(x)
-    found = {
+    tapped = {
       "moe_in": lambda: x,
       "moe_out": lambda: y,
       "chosen": lambda: routing.chosen,
@@ -252,7 +255,7 @@ class MoE(nn.Module, kw_only=True):
       "entropy": lambda: routings.entropy(routing.scores),
       "dropped": lambda: dropped,
     }
-    return y, {t: found[t]() for t in taps}
+    return y, {t: tapped[t]() for t in taps}
 
   def _routed(self, x, routing, w):
     """The routed part, and the share of assignments dropped."""

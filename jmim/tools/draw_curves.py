@@ -8,6 +8,7 @@ import numpy as np
 
 from jmim.diffusion import first_hitting
 from jmim.diffusion import truncated
+from jmim.methods.parts import amplitudes
 from jmim.methods.theory import jepa_linear as theory
 
 KEY = 3
@@ -21,7 +22,7 @@ def jepa_linear(path: pathlib.Path) -> None:
   for axes, (objective, rate, steps) in zip(
     figure.subplots(1, 2), settings, strict=True
   ):
-    times, amplitudes, _ = theory.simulate(
+    times, reached, _ = theory.simulate(
       jax.random.key(KEY),
       lam,
       rho=rho,
@@ -32,10 +33,10 @@ def jepa_linear(path: pathlib.Path) -> None:
       steps=steps,
       every=50,
     )
-    final = theory.limit(rho, 2, objective)
+    final = amplitudes.limit(rho, 2, objective)
     for i, pair in enumerate(zip(lam, rho, strict=True)):
       label = "covariance {}, regression {}".format(*pair)
-      axes.plot(times, amplitudes[:, i] / final[i], label=label)
+      axes.plot(times, reached[:, i] / final[i], label=label)
     axes.set(title=objective.upper(), xlabel="time", ylabel="share learned")
   axes.legend()
   figure.savefig(path, dpi=90)

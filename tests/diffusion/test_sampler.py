@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jmim.diffusion import guidance
+from jmim.diffusion import multistep
 from jmim.diffusion import respace
 from jmim.diffusion import sampler
 from jmim.diffusion import schedule
@@ -164,7 +165,7 @@ def error(name, n):
     ("dpmpp_2m", 2),
     ("dpmpp_2s", 2),
     ("unipc", 2),
-    (lambda p: solvers.unipc(p, 3), 3),
+    (lambda p: multistep.unipc(p, 3), 3),
   ],
   ids=["ddim", "euler", "heun", "dpmpp_2m", "dpmpp_2s", "unipc2", "unipc3"],
 )
@@ -218,7 +219,7 @@ def test_noise_is_recovered_from_a_path():
   )
   np.testing.assert_allclose(record["x"][:-1], path[1:-1], atol=2e-3)
   with pytest.raises(ValueError, match="one call"):
-    sampler.noises(solvers.dpmpp_2m(PATH), network, path)
+    sampler.noises(multistep.dpmpp_2m(PATH), network, path)
 
 
 def test_ddim_is_inverted_by_walking_back():
@@ -291,7 +292,7 @@ def test_sampling_is_differentiable():
     denoise = lambda x, level: targets.output(
       "x0", scale * X0, x=x, a=level.signal, s=level.noise
     )
-    return sampler.sample(solvers.dpmpp_2m(PATH), denoise, START)[0].sum()
+    return sampler.sample(multistep.dpmpp_2m(PATH), denoise, START)[0].sum()
 
   np.testing.assert_allclose(jax.grad(last)(1.0), X0.sum(), rtol=1e-4)
 

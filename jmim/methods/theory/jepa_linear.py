@@ -21,14 +21,14 @@ deeper. Reference: 90 % times of lambda (1 .8 .5 .3), rho (.2 .6 .9 .8), L = 2,
 eps = .01: JEPA 948 570 811 1390, MAE 9.66 12.2 19.6 32.7.
 
 The class trains the network on pairs (`points` [2, d]: x, then y) like any
-other method; `simulate` follows the exact flow.
+other method; `simulate` follows the exact flow, `parts.amplitudes` its closed
+form.
 
     python -m jmim.tools.claim jepa_linear
     python -m jmim.main --config=YOUR_RECIPE with method.type=theory.jepa_linear
 """
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -36,77 +36,7 @@ import numpy as np
 
 from jmim.core import field
 from jmim.core import method
-
-OBJECTIVES = ("jepa", "mae")
-Number = Any  # a float, or an array of them
-
-
-def velocity(
-  w: Number, lam: Number, rho: Number, depth: int, objective: str
-) -> Number:
-  """dw/dt of the amplitude w of one feature in each layer; broadcasts."""
-  if objective == "jepa":
-    return lam * w ** (2 * depth) * (1 - w / rho)
-  return lam * w**depth * (1 - w ** (depth + 1) / rho)
-
-
-def limit(rho: Number, depth: int, objective: str) -> np.ndarray:
-  """End-to-end amplitude w^L at which a feature of rho [...] ends."""
-  power = depth if objective == "jepa" else depth / (depth + 1)
-  return np.asarray(rho) ** power
-
-
-def closed_form(
-  w: Number, w0: Number, lam: Number, rho: Number, depth: int
-) -> np.ndarray:
-  """[d] times of JEPA from w0 to w, amplitudes per layer; nan beyond rho.
-
-  With dt = dw / (lambda w^(2L) (1 - w / rho)) in partial fractions:
-
-      lambda t = sum_{n=1}^{2L-1} rho^(n+1-2L) (w0^-n - w^-n) / n
-                 + rho^(1-2L) log(w (1 - w0/rho) / (w0 (1 - w/rho)))
-  """
-  n = np.arange(1, 2 * depth)[:, None]
-  w, w0, lam, rho = (
-    np.atleast_1d(np.asarray(a, float)) for a in (w, w0, lam, rho)
-  )
-  series = rho ** (n + 1 - 2 * depth) * (w0 ** (-n) - w ** (-n)) / n
-  with np.errstate(invalid="ignore"):
-    log = np.log(w / w0) - np.log((1 - w / rho) / (1 - w0 / rho))
-  return (series.sum(0) + rho ** (1.0 - 2 * depth) * log) / lam
-
-
-def time_to(
-  share: float,
-  lam: Number,
-  rho: Number,
-  depth: int,
-  eps: float,
-  objective: str,
-) -> np.ndarray:
-  """[d] times until w^L is `share` of its limit; nan if it falls.
-
-  Integrates dw / velocity over s = log w, Gauss-Legendre with 400 nodes.
-
-  Args:
-    share: of the limit.
-    lam: [d] or one, covariances Syx_ii.
-    rho: [d] or one, regression coefficients.
-    depth: layers L.
-    eps: initial amplitude of W, w^L.
-    objective: "jepa" or "mae".
-  """
-  nodes, weights = np.polynomial.legendre.leggauss(400)
-  times = []
-  for a, r in zip(*np.broadcast_arrays(lam, rho), strict=True):
-    start = np.log(eps) / depth
-    end = np.log(share * limit(r, depth, objective)) / depth
-    s = start + (end - start) * (nodes + 1) / 2
-    w = np.exp(s)
-    speed = velocity(w, a, rho=r, depth=depth, objective=objective) / w
-    time = (weights / speed).sum() * (end - start) / 2
-    times.append(time if end > start else np.nan)
-  return np.array(times)
+from jmim.methods.parts import amplitudes
 
 
 def initial(
@@ -163,8 +93,8 @@ def gradients(
 
 def simulate(
   key: jax.Array,
-  lam: Number,
-  rho: Number,
+  lam: amplitudes.Number,
+  rho: amplitudes.Number,
   depth: int,
   eps: float,
   objective: str,
@@ -200,9 +130,9 @@ def simulate(
     return params, jnp.linalg.norm(product(params["layers"]), axis=0)
 
   start = initial(key, len(lam), depth=depth, eps=eps, objective=objective)
-  last, amplitudes = jax.lax.scan(record, start, None, length=steps // every)
-  times = rate * every * np.arange(1, len(amplitudes) + 1)
-  return times, amplitudes, last
+  last, reached = jax.lax.scan(record, start, None, length=steps // every)
+  times = rate * every * np.arange(1, len(reached) + 1)
+  return times, reached, last
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -213,7 +143,7 @@ class DeepLinear(method.Method):
   depth: int = field.value(2, "encoder layers L", low=1)
   eps: float = field.value(0.01, "initial amplitude of W", above=0.0)
   objective: str = field.value(
-    "jepa", "loss: target W y (jepa) or y (mae)", choices=OBJECTIVES
+    "jepa", "loss: target W y (jepa) or y (mae)", choices=amplitudes.OBJECTIVES
   )
 
   @classmethod

@@ -91,7 +91,7 @@ class TokenEncoder(nn.Module, kw_only=True):
 def points(xy: jax.Array, side: int) -> jax.Array:
   """Tokens of places: [..., 2] (x, y) in 0 .. 1 -> [...] int32.
 
-  round(y (side - 1)) side + round(x (side - 1)), as layouts are told.
+  round(y (side - 1)) side + round(x (side - 1)), as in the tokens of a layout.
   """
   at = (xy * (side - 1)).round().astype("int32")
   return at[..., 1] * side + at[..., 0]
@@ -106,7 +106,7 @@ def layout(
   crop; a place is one of the d x d points, d = floor(sqrt(vocabulary)).
 
   Args:
-    categories: [b, n] int; below 0: no object, told as vocabulary - 1.
+    categories: [b, n] int; below 0: no object, written vocabulary - 1.
     boxes: [b, n, 4] (x, y, width, height) in shares of the image.
     crop: [b, 4], the same.
     vocabulary: ids.

@@ -9,6 +9,7 @@ import pytest
 
 from jmim.core import method as methods
 from jmim.core import validate
+from jmim.methods.parts import amplitudes
 from jmim.methods.theory import jepa_linear as theory
 from jmim.nn import stack
 
@@ -25,7 +26,7 @@ KEY = jax.random.key(0)
 )
 def test_times_of_the_table(depth, eps, jepa, mae):
   for objective, wanted in (("jepa", jepa), ("mae", mae)):
-    found = theory.time_to(
+    found = amplitudes.time_to(
       0.9, LAM, rho=RHO, depth=depth, eps=eps, objective=objective
     )
     np.testing.assert_allclose(found, wanted, rtol=6e-3)
@@ -41,7 +42,7 @@ def test_times_of_the_table(depth, eps, jepa, mae):
 def test_depth_and_small_starts_bias_jepa_towards_large_rho(eps, jepa, mae):
   for objective, wanted in (("jepa", jepa), ("mae", mae)):
     for depth, ratio in zip((1, 2, 3, 5), wanted, strict=True):
-      low, high = theory.time_to(
+      low, high = amplitudes.time_to(
         0.9,
         1.0,
         rho=np.array([0.45, 0.9]),
@@ -55,21 +56,21 @@ def test_depth_and_small_starts_bias_jepa_towards_large_rho(eps, jepa, mae):
 @pytest.mark.parametrize("depth", [1, 2, 4])
 def test_the_closed_form_is_the_quadrature(depth):
   for share, eps in ((0.9, 0.01), (0.5, 1e-4)):
-    fits = theory.limit(RHO, depth, "jepa") * share > eps
-    w = (share * theory.limit(RHO, depth, "jepa")) ** (1 / depth)
-    found = theory.closed_form(
+    fits = amplitudes.limit(RHO, depth, "jepa") * share > eps
+    w = (share * amplitudes.limit(RHO, depth, "jepa")) ** (1 / depth)
+    found = amplitudes.closed_form(
       w, eps ** (1 / depth), lam=LAM, rho=RHO, depth=depth
     )
-    wanted = theory.time_to(
+    wanted = amplitudes.time_to(
       share, LAM, rho=RHO, depth=depth, eps=eps, objective="jepa"
     )
     np.testing.assert_allclose(found[fits], wanted[fits], rtol=1e-5)
 
 
 def test_time_is_inverse_to_lambda_exactly():
-  for objective in theory.OBJECTIVES:
+  for objective in amplitudes.OBJECTIVES:
     a, b = (
-      theory.time_to(
+      amplitudes.time_to(
         0.9, s * LAM, rho=RHO, depth=2, eps=0.01, objective=objective
       )
       for s in (1, 4)
@@ -98,7 +99,7 @@ def run(objective, depth, rate, steps, eps=0.01, every=50):
 
 def reached(times, found, depth, objective):
   """Interpolated 90 % times of the features."""
-  goal = 0.9 * theory.limit(RHO, depth, objective)
+  goal = 0.9 * amplitudes.limit(RHO, depth, objective)
   first = (found >= goal).argmax(0)
   cols = np.arange(len(goal))
   low, high = found[first - 1, cols], found[first, cols]
@@ -113,17 +114,17 @@ def test_descent_on_matrices_follows_the_theory(objective, rate, steps, order):
   times, found, _ = run(objective, 2, rate, steps)
   at = reached(times, found, 2, objective)
   assert list(np.argsort(at)) == order
-  wanted = theory.time_to(
+  wanted = amplitudes.time_to(
     0.9, LAM, rho=RHO, depth=2, eps=0.01, objective=objective
   )
   np.testing.assert_allclose(at, wanted, rtol=0.02)
-  final = theory.limit(RHO, 2, objective)
+  final = amplitudes.limit(RHO, 2, objective)
   np.testing.assert_allclose(found[-1], final, rtol=0.01)
 
 
 def test_layers_stay_balanced():
   """W_{a+1}^T W_{a+1} = W_a W_a^T and V^T V = W_L W_L^T."""
-  for objective in theory.OBJECTIVES:
+  for objective in amplitudes.OBJECTIVES:
     _, _, last = run(objective, 2, 0.002, 2000, eps=0.5)
     a, b = last["layers"]
     np.testing.assert_allclose(b.T @ b, a @ a.T, atol=2e-4)
@@ -157,7 +158,7 @@ def test_without_the_stopped_target_the_encoder_collapses():
   assert np.abs(v.T @ v - last @ last.T).max() > 0.1
 
 
-@pytest.mark.parametrize("objective", theory.OBJECTIVES)
+@pytest.mark.parametrize("objective", amplitudes.OBJECTIVES)
 def test_gradients_are_those_of_the_loss_of_the_method(objective):
   """On a sample, with its own second moments."""
   m = theory.DeepLinear(width=3, depth=3, eps=0.4, objective=objective)
