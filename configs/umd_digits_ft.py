@@ -25,18 +25,15 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="diffusion.umd",
-    variant="Ti/2",
     size=8,
     channels=1,
-    width=64,
-    depth=4,
-    heads=4,
+    dims=dict(variant="Ti/2", width=64, depth=4, heads=4),
     decoder_depth=2,
-    classes=10,
+    labels=dict(classes=10),
     clean_share=0.05,
     clean_mask=0.75,
     noised_mask=0.0,
-    guidance=2.0,
+    sampling=dict(guidance=2.0),
   )
   config.init_from.reinit = ("/label_",)  # its table and the layers after it
   config.optim.update(lr=1e-3, b2=0.999, weight_decay=0.0, clip_norm=1.0)

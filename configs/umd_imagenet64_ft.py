@@ -36,15 +36,14 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="diffusion.umd",
-    variant=arg.variant,
     size=64,
+    dims=dict(variant=arg.variant),
     decoder_depth=4,
-    classes=1000,
+    labels=dict(classes=1000),
     clean_share=SHARES[arg.kind],
     clean_mask=0.75,
     noised_mask=0.0,
-    guidance=1.5,
-    steps=125,
+    sampling=dict(guidance=1.5, steps=125),
   )
   config.init_from.reinit = ("/label_",)  # its table and the layers after it
   config.optim.update(

@@ -14,6 +14,7 @@ from jax import ad_checkpoint
 
 from jmim.core import runtime
 from jmim.nn import attention
+from jmim.nn import dense
 from jmim.nn import mlp
 from jmim.nn import norm
 from jmim.nn import posemb
@@ -81,8 +82,8 @@ class AdaBlock(nn.Module, kw_only=True):
         of `ffn`.
     """
     width = x.shape[-1]
-    mods = nn.Dense(
-      6 * width, dtype=self.rt.dtype, kernel_init=ZEROS, name="modulation"
+    mods = dense.dense(
+      self.rt, 6 * width, kernel_init=ZEROS, name="modulation"
     )(cond)
     shift1, scale1, gate1, shift2, scale2, gate2 = jnp.split(mods, 6, axis=-1)
     init = {"qkv_init": qkv.separate_xavier} if self.separate else {}
@@ -165,12 +166,12 @@ class TimeEmbed(nn.Module, kw_only=True):
   @nn.compact
   def __call__(self, t: jax.Array) -> jax.Array:
     """[b] -> [b, width]."""
-    kw: dict[str, Any] = {"dtype": self.rt.dtype}
+    kw: dict[str, Any] = {}
     if self.std:
       kw["kernel_init"] = nn.initializers.normal(self.std)
     x = posemb.sinusoid(t, self.waves, self.order, self.inclusive)
-    x = nn.silu(nn.Dense(self.hidden, name="fc1", **kw)(x))
-    return nn.Dense(self.width, name="fc2", **kw)(x)
+    x = nn.silu(dense.dense(self.rt, self.hidden, name="fc1", **kw)(x))
+    return dense.dense(self.rt, self.width, name="fc2", **kw)(x)
 
 
 def label_table(classes: int, width: int, rt: runtime.Runtime) -> nn.Embed:
