@@ -81,7 +81,8 @@ def parse(argv: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     elif word.startswith("--") and name in FLAGS:
       flags[name] = value
     else:
-      raise validate.unknown(word, [f"--{f}" for f in FLAGS], word, "flags")
+      flag = word.partition("=")[0]
+      raise validate.unknown(flag, [f"--{f}" for f in FLAGS], flag, "flags")
   return flags, overrides
 
 

@@ -1,7 +1,7 @@
 r"""The many-step sampler of masked diffusion, with cached predictions.
 
 From time t to s < t a masked token stays so with probability m(s)/m(t), else
-it is drawn from the prediction; a token that is seen never changes:
+it is drawn from the prediction; an observed token never changes:
 
     q(x_s = k)  ~  p_k (m(t) - m(s)),   q(x_s = [MASK])  ~  m(s)
 

@@ -96,8 +96,8 @@ def subs(logits: jax.Array, tokens: jax.Array, mask_id: int) -> jax.Array:
   at = jnp.arange(logits.shape[-1])
   logits = logits.astype(jnp.float32)
   logp = jax.nn.log_softmax(logits + jnp.where(at == mask_id, FLOOR, 0.0))
-  seen = jnp.where(at == tokens[..., None], 0.0, FLOOR)
-  return jnp.where((tokens == mask_id)[..., None], logp, seen)
+  observed = jnp.where(at == tokens[..., None], 0.0, FLOOR)
+  return jnp.where((tokens == mask_id)[..., None], logp, observed)
 
 
 def subset(scores: jax.Array, n: jax.Array) -> jax.Array:

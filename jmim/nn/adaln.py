@@ -14,6 +14,7 @@ from jax import ad_checkpoint
 
 from jmim.core import runtime
 from jmim.nn import attention
+from jmim.nn import dense
 from jmim.nn import mlp
 from jmim.nn import norm
 from jmim.nn import posemb
@@ -120,11 +121,8 @@ class AdaBlock(nn.Module, kw_only=True):
   def _modulation(self, cond):
     """(shift, scale, gate) [b, w] of attention and of the MLP."""
     each = 3 if self.shift else 2
-    mods = nn.Dense(
-      2 * each * cond.shape[-1],
-      dtype=self.rt.dtype,
-      kernel_init=ZEROS,
-      name="modulation",
+    mods = dense.dense(
+      self.rt, 2 * each * cond.shape[-1], kernel_init=ZEROS, name="modulation"
     )(cond)
     parts = jnp.split(mods, 2 * each, axis=-1)
     none = [] if self.shift else [None]
@@ -187,12 +185,12 @@ class TimeEmbed(nn.Module, kw_only=True):
   @nn.compact
   def __call__(self, t: jax.Array) -> jax.Array:
     """[b] -> [b, width]."""
-    kw: dict[str, Any] = {"dtype": self.rt.dtype}
+    kw: dict[str, Any] = {}
     if self.std:
       kw["kernel_init"] = nn.initializers.normal(self.std)
     x = posemb.sinusoid(t, self.waves, self.order, self.inclusive)
-    x = nn.silu(nn.Dense(self.hidden, name="fc1", **kw)(x))
-    return nn.Dense(self.width, name="fc2", **kw)(x)
+    x = nn.silu(dense.dense(self.rt, self.hidden, name="fc1", **kw)(x))
+    return dense.dense(self.rt, self.width, name="fc2", **kw)(x)
 
 
 def label_table(classes: int, width: int, rt: runtime.Runtime) -> nn.Embed:

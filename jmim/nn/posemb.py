@@ -194,9 +194,9 @@ def _cubic(t: np.ndarray, a: float) -> np.ndarray:
   (a + 2) t^3 - (a + 3) t^2 + 1        t <= 1
   a t^3 - 5 a t^2 + 8 a t - 4 a        1 < t < 2
   """
-  near = (a + 2) * t**3 - (a + 3) * t**2 + 1
-  far = a * t**3 - 5 * a * t**2 + 8 * a * t - 4 * a
-  return np.where(t <= 1, near, np.where(t < 2, far, 0.0))
+  inner = (a + 2) * t**3 - (a + 3) * t**2 + 1
+  outer = a * t**3 - 5 * a * t**2 + 8 * a * t - 4 * a
+  return np.where(t <= 1, inner, np.where(t < 2, outer, 0.0))
 
 
 def bicubic_matrix(n_in: int, n_out: int, a: float = -0.75) -> np.ndarray:

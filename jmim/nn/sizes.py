@@ -152,9 +152,10 @@ def custom(variant: str, **overrides: float) -> Size:
   return override(parse(variant)[0], **overrides)
 
 
-def override(size: Size, **given: float) -> Size:
-  """`size` with the fields that are given and not 0."""
-  return dataclasses.replace(size, **{k: v for k, v in given.items() if v})
+def override(size: Size, **overrides: float) -> Size:
+  """`size` with those of the overrides that are not 0."""
+  changes = {k: v for k, v in overrides.items() if v}
+  return dataclasses.replace(size, **changes)
 
 
 def check(

@@ -112,7 +112,7 @@ def test_edm_and_straight_paths():
   # LightningDiT: t = s u / (1 + (s - 1) u).
   np.testing.assert_allclose(path.signal, 0.3 * u / (1 - 0.7 * u))
   np.testing.assert_allclose(path.signal + path.noise, 1.0)
-  np.testing.assert_allclose(schedule.straight(u, told="noise").time, 1 - u)
+  np.testing.assert_allclose(schedule.straight(u, time="noise").time, 1 - u)
 
 
 def test_time_between_levels_is_interpolated():

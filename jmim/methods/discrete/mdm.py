@@ -8,7 +8,7 @@ ours (the authors' names are not known here, so there is no conversion).
 
 A token is [MASK] with probability m(t). One network scores every position:
 
-    log p    = SUBS(net(x))          [MASK] never, what is seen stays
+    log p    = SUBS(net(x))          never [MASK]; observed tokens stay
     agnostic   loss = E_n  mean over the n masked tokens of -log p(x_l),
                n uniform on 1 .. L, a uniform subset of n masked
     continuous loss = E_t  m'(t)/m(t)  sum over masked of -log p(x_l) / L
@@ -71,9 +71,9 @@ class MDM(method.Method):
 
   @classmethod
   def tiny(cls) -> "MDM":
-    """Eight tokens of five, two blocks of width 32."""
+    """Eight tokens of seven, two blocks of width 32."""
     network = token_network.TokenNetwork(
-      codes=5, length=8, width=32, depth=2, heads=4
+      codes=7, length=8, width=32, depth=2, heads=4
     )
     return cls(network=network, nll_draws=2)
 

@@ -31,8 +31,8 @@ class Mixing:
     """Whether a batch is mixed or cut, and how.
 
     Returns:
-      cut: bool [], cutmix instead of mixup; lam: float [], share of the own
-      image under mixup; box: int32 [1, 4], (y0, y1, x0, x1) pasted by cutmix.
+      cut: bool [], cutmix instead of mixup; lam: float [], share of an image
+      itself under mixup; box: int32 [1, 4], (y0, y1, x0, x1) cutmix pastes.
     """
     beta = lambda name, a: (
       jax.random.beta(keys(name), a, a) if a else jnp.float32(1)
