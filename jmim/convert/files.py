@@ -106,7 +106,7 @@ def read(path: str | pathlib.Path) -> Weights:
 
   Raises:
     UserError: nothing there, an unknown or damaged file, or a pickle that
-      wants to do more than make tensors (it is not run).
+      would do more than make tensors (it is not run).
   """
   path = file = pathlib.Path(path).expanduser()
   if path.is_dir():
@@ -213,7 +213,7 @@ def write(
 ) -> None:
   """Writes a .safetensors one array at a time.
 
-  The package's own writer wants all of them in memory at once.
+  The package's own writer needs all of them in memory at once.
 
   Args:
     path: the file; it appears when it is complete.

@@ -64,22 +64,9 @@ def run(
   method = build.make_method(config)
   config = assemble.resolved(config, method, {})
   family = families.find(name)
-  why = family.objection(config.method.type, method)
-  if why:
-    raise errors.UserError(
-      f"--from={name} with {config.method.type}: {why}",
-      "a method of this layout",
-      "change --from or the config",
-      "--from",
-    )
+  _check_fit(name, family, config.method.type, method)
   store = checkpoint.Checkpoints(out)
-  if store.latest() is not None:
-    raise errors.UserError(
-      f"--out={out} has a checkpoint already",
-      "a new folder",
-      "choose another",
-      "--out",
-    )
+  _check_new(store, out)
   like = shapes(method)
   plan = plans.make(
     family,
@@ -96,6 +83,29 @@ def run(
   store.close()
   (out / CONFIG).write_text(json.dumps(content, indent=2) + "\n")
   return plan.lines()
+
+
+def _check_fit(name, family, method_name, method) -> None:
+  """Raises UserError where the method does not fit the layout."""
+  why = family.objection(method_name, method)
+  if why:
+    raise errors.UserError(
+      f"--from={name} with {method_name}: {why}",
+      "a method of this layout",
+      "change --from or the config",
+      "--from",
+    )
+
+
+def _check_new(store: checkpoint.Checkpoints, out: pathlib.Path) -> None:
+  """Raises UserError where a run is already."""
+  if store.latest() is not None:
+    raise errors.UserError(
+      f"--out={out} has a checkpoint already",
+      "a new folder",
+      "choose another",
+      "--out",
+    )
 
 
 def _state(named: Mapping[str, jax.Array]) -> states.State:
@@ -126,7 +136,7 @@ def resolve(
     config: of the run, or None.
 
   Raises:
-    UserError: a family or config is missing, and no config.json says it.
+    UserError: there is no family or config, and no config.json has it.
   """
   beside = settings(path)
   if name == "auto":

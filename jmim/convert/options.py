@@ -121,7 +121,7 @@ def timm_arguments(
   example: str,
   defaults: Callable[[re.Match], dict[str, Any]],
 ) -> dict[str, Any]:
-  """What a network of timm is made with: its name says it, or `model_args`.
+  """Arguments of a network of timm: those of its name, and `model_args`.
 
   Args:
     config: config.json, with `architecture`.

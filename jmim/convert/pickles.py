@@ -106,7 +106,7 @@ class _Unpickler(pickle.Unpickler):
     super().__init__(file, encoding="utf-8")
     self._storage = storage
 
-  def find_class(self, module, name):
+  def find_class(self, module: str, name: str) -> Any:
     """The stand-in of a global name; nothing is imported."""
     try:
       return ALLOWED[f"{module}.{name}"]
@@ -116,7 +116,7 @@ class _Unpickler(pickle.Unpickler):
         "was run"
       ) from None
 
-  def persistent_load(self, pid):
+  def persistent_load(self, pid: Any) -> storages.Storage:
     """("storage", kind, key, device, elements, ...) -> Storage."""
     if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
       raise storages.Refused(f"an unknown reference {pid!r:.60}")

@@ -13,7 +13,7 @@ import numpy as np
 
 
 class Refused(ValueError):
-  """A pickle that wants more than tensors, or one that makes no sense."""
+  """A pickle that needs more than tensors, or one that makes no sense."""
 
 
 class Sealed:

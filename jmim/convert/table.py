@@ -173,7 +173,7 @@ def _stacked(rule, layers, theirs, ours, most):
     ]
     for stack in stacks:
       stack[i] = parts.pop(0)
-      del stack  # of whoever it is handed to
+      del stack  # the caller may free it
   while stacks:
     yield ours[-len(stacks)], None, stacks.pop(0)
 

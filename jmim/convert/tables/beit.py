@@ -31,7 +31,7 @@ def full(method: backbone.Backbone) -> pieces.Table:
 
 
 def objection(method: backbone.Backbone) -> str | None:
-  """What a BEiT cannot be, whoever has it, besides `FIXED`."""
+  """What no BEiT of any library can be, besides `FIXED`."""
   if method.positions not in ("learned", "none"):
     return f"positions={method.positions!r}, 'learned' or 'none' there"
   if method.act == "swiglu":

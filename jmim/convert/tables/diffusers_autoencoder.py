@@ -75,7 +75,7 @@ def _sizes(config: Mapping[str, Any], kind: str) -> dict[str, Any]:
     out_channels=config["in_channels"],
   )
   n = len(widths)
-  near = f"{kind}-f{2 ** (n - 1)}"  # says nothing that is not said below
+  near = f"{kind}-f{2 ** (n - 1)}"  # all its sizes are set below
   if near not in codec.SIZES or codec.SIZES[near].attend_at:
     near = PLAINEST[kind]
   return dict(

@@ -1,7 +1,6 @@
 """Weights of latent diffusion's first stages and critic (CompVis, taming).
 
-Diffusers has the same networks under other names: `Names` says how a library
-calls the parts of an encoder or decoder.
+Diffusers has the same networks under other names: a library's are its `Names`.
 """
 
 import dataclasses

@@ -11,7 +11,7 @@ from jmim.nn.nets import unet as nets
 
 
 def heads_first(heads: int) -> tuple[ops.Op, ops.Op]:
-  """(kernel, bias) of q, k and v, which are dealt out head by head there.
+  """(kernel, bias) of q, k and v, which alternate head by head there.
 
   Args:
     heads: h; rows there are (h three d), columns here (three h d).

@@ -1,7 +1,7 @@
 """Weights of the authors' LightningDiT (hustvl/LightningDiT) and SiT.
 
-They turn numbers 2 j and 2 j + 1 of a head by one angle, we j and j + d/2:
-columns of q and k, and scales of their norms, are dealt out anew.
+Rotary positions turn features 2 j and 2 j + 1 of a head by one angle there, j
+and j + d/2 here: columns of q and k, and scales of their norms, are reordered.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ TOGETHER = "(h two j) ... -> (h j two) ..."
 
 
 def halves(heads: int, parts: int) -> ops.Op:
-  """Pairs beside each other <-> half a head apart, of the first two parts.
+  """Pairs side by side <-> pairs half a head apart, in the first two parts.
 
   Args:
     heads: attention heads in each part.

@@ -22,7 +22,7 @@ def full(method: backbone.Backbone) -> pieces.Table:
 
 
 def _defaults(match: re.Match) -> dict[str, Any]:
-  """The arguments of "beit_base_patch16_224" and its kin."""
+  """The arguments of names such as "beit_base_patch16_224"."""
   size = sizes.SIZES[SIZES[match[1]]]
   return dict(
     img_size=int(match[3]),

@@ -26,7 +26,7 @@ def full(method: Method) -> pieces.Table:
 
 
 def _defaults(match: re.Match) -> dict[str, Any]:
-  """The arguments of "swin_base_patch4_window7_224" and its kin."""
+  """The arguments of names such as "swin_base_patch4_window7_224"."""
   size = nets.SIZES[SIZES[match[1]]]
   return dict(
     img_size=int(match[4]),

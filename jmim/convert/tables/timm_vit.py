@@ -44,7 +44,7 @@ def objection(method: backbone.Backbone) -> str | None:
 
 
 def _defaults(match: re.Match) -> dict[str, Any]:
-  """The arguments of "vit_base_patch16_224" and its kin."""
+  """The arguments of names such as "vit_base_patch16_224"."""
   size = sizes.SIZES[SIZES[match[1]]]
   return dict(
     img_size=int(match[3]),
