@@ -1,5 +1,7 @@
 """Weights of the authors' DiT-MoE (feizc/DiT-MoE)."""
 
+import dataclasses
+
 from jmim.convert import table
 from jmim.convert.tables import dit
 from jmim.convert.tables import mae
@@ -37,10 +39,18 @@ def full(method: dit_moe.DiTMoE) -> list[table.Rule | table.Constant]:
           theirs=name, ours=f"{ours}/shared/{part}/kernel", op=table.LINEAR
         )
       )
-  if method.qk_norm:
-    for theirs, name in (("q_norm", "q_norm"), ("k_norm", "k_norm")):
-      norm = mae.norm(
-        f"blocks.{{i}}.attn.{theirs}", f"blocks/layers/attn/{name}"
-      )
-      rules += norm
-  return rules
+  if not method.qk_norm:
+    return rules
+  for n in "qk":
+    theirs, name = f"blocks.{{i}}.attn.{n}_norm", f"blocks/layers/attn/{n}_norm"
+    rules += mae.norm(theirs, name)
+  return [_flash(rule) for rule in rules]
+
+
+def _flash(rule):
+  """Attention with norms of q and k is another class, with names of its own."""
+  theirs = rule.theirs
+  if isinstance(theirs, str):
+    theirs = theirs.replace(".attn.qkv.", ".attn.Wqkv.")
+    theirs = theirs.replace(".attn.proj.", ".attn.out_proj.")
+  return dataclasses.replace(rule, theirs=theirs)
