@@ -118,7 +118,7 @@ class CAE(method.Method):
     k_encoder, k_context, k_normal = jax.random.split(key, 3)
     z, i = jnp.zeros((1, 1, self.encoder.size.width)), jnp.zeros((1, 1), int)
     encoder = self.encoder.init(k_encoder, batch["image"][:1])["params"]
-    context = self.context.init(k_context, z, z, i, i)["params"]
+    context = self.context.init(k_context, z, z, i, hidden_ids=i)["params"]
     params = {"encoder": encoder, "context": context}
     small = initialise.normal_kernels(k_normal, params, truncate=True)
     if self.beit_init:
@@ -154,8 +154,9 @@ class CAE(method.Method):
       drop=block.drop_path_of(draws.get(name, {})),
     )["latent"]
     z_v, z_m = encode(visible, "seen"), encode(hidden, "hidden")
+    context = {"params": main["context"]}
     out = self.context.apply(
-      {"params": main["context"]}, z_v[:, 1:], z_m[:, 1:], visible, hidden
+      context, z_v[:, 1:], z_m[:, 1:], visible, hidden_ids=hidden
     )
     return {**out, "visible": z_v, "ids": hidden}
 

@@ -140,7 +140,7 @@ class CropMAE(mae.MAE):
       out["latent"],
       memory,
       mask,
-      draws.get("dropout"),
+      keys=draws.get("dropout"),
     )
     return {**out, "source": memory, "pred": pred, "mask": mask}
 

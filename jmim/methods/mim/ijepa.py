@@ -142,7 +142,7 @@ class IJEPA(method.Method):
       per_target(s),
       per_target(ids),
       target_ids,
-      jnp.concatenate([per_target(ids_valid), valid], axis=1),
+      valid=jnp.concatenate([per_target(ids_valid), valid], axis=1),
     )
     target = {"params": weights.extra["target"]}
     full = self.encoder.apply(target, images)["latent"].astype(jnp.float32)

@@ -80,7 +80,7 @@ class ViT(nn.Module, kw_only=True):
     """Pixels per output token and axis."""
     return self.patch
 
-  def setup(self):
+  def setup(self) -> None:
     """Declares parameters; see the class attributes."""
     size, style = self.size, dict(self.style)
     init = nn.initializers.normal(0.02)
