@@ -13,7 +13,7 @@ import functools
 import jax
 import numpy as np
 
-from jmim.methods.theory import jepa_linear as theory
+from jmim.methods.parts import deep_linear
 from jmim.tools import claims
 
 LAM, RHO = np.array([1, 0.8, 0.5, 0.3]), np.array([0.2, 0.6, 0.9, 0.8])
@@ -31,7 +31,7 @@ CASES = {
 def measured(objective: str, depth: int):
   """(90 % times, last amplitudes) of the four features."""
   rate, steps, _ = CASES[objective, depth]
-  times, amplitudes, _ = theory.simulate(
+  times, amplitudes, _ = deep_linear.simulate(
     jax.random.key(0),
     LAM,
     rho=RHO,
@@ -43,7 +43,7 @@ def measured(objective: str, depth: int):
     every=10,
   )
   amplitudes = np.asarray(amplitudes)
-  goal = 0.9 * theory.limit(RHO, depth, objective)
+  goal = 0.9 * deep_linear.limit(RHO, depth, objective)
   return times[(amplitudes >= goal).argmax(0)], amplitudes[-1]
 
 
@@ -65,7 +65,7 @@ def conditions(objective: str, depth: int):
     text=f"{name}: times, largest relative error",
     value=lambda r: worst(
       measured(objective, depth)[0],
-      theory.time_to(
+      deep_linear.time_to(
         0.9, LAM, rho=RHO, depth=depth, eps=EPS, objective=objective
       ),
     ),
@@ -74,7 +74,7 @@ def conditions(objective: str, depth: int):
   yield claims.Condition(
     text=f"{name}: ends, largest relative error",
     value=lambda r: worst(
-      measured(objective, depth)[1], theory.limit(RHO, depth, objective)
+      measured(objective, depth)[1], deep_linear.limit(RHO, depth, objective)
     ),
     at_most=0.01,
   )

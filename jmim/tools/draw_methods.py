@@ -25,7 +25,7 @@ from jmim.diffusion import first_hitting
 from jmim.diffusion import truncated
 from jmim.evals.lib import draw as sheets
 from jmim.masks import tokens as masking
-from jmim.methods.theory import jepa_linear as theory
+from jmim.methods.parts import deep_linear
 
 OUT = pathlib.Path("docs") / "images" / "methods"
 GREY, SIDE, ROWS = 120, 224, 4
@@ -213,7 +213,7 @@ def jepa_linear(path: pathlib.Path) -> None:
   for axes, (objective, rate, steps) in zip(
     plt.subplots(1, 2), settings, strict=True
   ):
-    times, found, _ = theory.simulate(
+    times, found, _ = deep_linear.simulate(
       jax.random.key(KEY),
       lam,
       rho=rho,
@@ -224,7 +224,7 @@ def jepa_linear(path: pathlib.Path) -> None:
       steps=steps,
       every=50,
     )
-    final = theory.limit(rho, 2, objective)
+    final = deep_linear.limit(rho, 2, objective)
     for i, pair in enumerate(zip(lam, rho, strict=True)):
       label = "covariance {}, regression {}".format(*pair)
       axes.plot(times, found[:, i] / final[i], label=label)
