@@ -13,8 +13,7 @@ import functools
 import jax
 import numpy as np
 
-from jmim.methods.parts import amplitudes
-from jmim.methods.theory import jepa_linear as theory
+from jmim.methods.parts import deep_linear
 from jmim.tools import claims
 
 LAM, RHO = np.array([1, 0.8, 0.5, 0.3]), np.array([0.2, 0.6, 0.9, 0.8])
@@ -32,7 +31,7 @@ CASES = {
 def measured(objective: str, depth: int):
   """(90 % times, last amplitudes) of the four features."""
   rate, steps, _ = CASES[objective, depth]
-  times, reached, _ = theory.simulate(
+  times, amplitudes, _ = deep_linear.simulate(
     jax.random.key(0),
     LAM,
     rho=RHO,
@@ -43,17 +42,17 @@ def measured(objective: str, depth: int):
     steps=steps,
     every=10,
   )
-  reached = np.asarray(reached)
-  goal = 0.9 * amplitudes.limit(RHO, depth, objective)
-  return times[(reached >= goal).argmax(0)], reached[-1]
+  amplitudes = np.asarray(amplitudes)
+  goal = 0.9 * deep_linear.limit(RHO, depth, objective)
+  return times[(amplitudes >= goal).argmax(0)], amplitudes[-1]
 
 
 def conditions(objective: str, depth: int):
   name = f"{objective.upper()}, {depth} layer(s)"
   order = CASES[objective, depth][2]
 
-  def worst(values, expected):
-    return float(np.abs(values / expected - 1).max())
+  def worst(values, reference):
+    return float(np.abs(values / reference - 1).max())
 
   yield claims.Condition(
     text=f"{name}: order {order} (1: as predicted)",
@@ -66,7 +65,7 @@ def conditions(objective: str, depth: int):
     text=f"{name}: times, largest relative error",
     value=lambda r: worst(
       measured(objective, depth)[0],
-      amplitudes.time_to(
+      deep_linear.time_to(
         0.9, LAM, rho=RHO, depth=depth, eps=EPS, objective=objective
       ),
     ),
@@ -75,7 +74,7 @@ def conditions(objective: str, depth: int):
   yield claims.Condition(
     text=f"{name}: ends, largest relative error",
     value=lambda r: worst(
-      measured(objective, depth)[1], amplitudes.limit(RHO, depth, objective)
+      measured(objective, depth)[1], deep_linear.limit(RHO, depth, objective)
     ),
     at_most=0.01,
   )

@@ -8,8 +8,7 @@ import numpy as np
 
 from jmim.diffusion import first_hitting
 from jmim.diffusion import truncated
-from jmim.methods.parts import amplitudes
-from jmim.methods.theory import jepa_linear as theory
+from jmim.methods.parts import deep_linear
 
 KEY = 3
 
@@ -22,7 +21,7 @@ def jepa_linear(path: pathlib.Path) -> None:
   for axes, (objective, rate, steps) in zip(
     figure.subplots(1, 2), settings, strict=True
   ):
-    times, reached, _ = theory.simulate(
+    times, reached, _ = deep_linear.simulate(
       jax.random.key(KEY),
       lam,
       rho=rho,
@@ -33,7 +32,7 @@ def jepa_linear(path: pathlib.Path) -> None:
       steps=steps,
       every=50,
     )
-    final = amplitudes.limit(rho, 2, objective)
+    final = deep_linear.limit(rho, 2, objective)
     for i, pair in enumerate(zip(lam, rho, strict=True)):
       label = "covariance {}, regression {}".format(*pair)
       axes.plot(times, reached[:, i] / final[i], label=label)

@@ -21,8 +21,7 @@ deeper. Reference: 90 % times of lambda (1 .8 .5 .3), rho (.2 .6 .9 .8), L = 2,
 eps = .01: JEPA 948 570 811 1390, MAE 9.66 12.2 19.6 32.7.
 
 The class trains the network on pairs (`points` [2, d]: x, then y) like any
-other method; `simulate` follows the exact flow, `parts.amplitudes` its closed
-form.
+other method; `parts.deep_linear` has the closed forms and the exact flow.
 
     python -m jmim.tools.claim jepa_linear
     python -m jmim.main --config=YOUR_RECIPE with method.type=theory.jepa_linear
@@ -31,108 +30,10 @@ form.
 import dataclasses
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
 from jmim.core import field
 from jmim.core import method
-from jmim.methods.parts import amplitudes
-
-
-def initial(
-  key: jax.Array, width: int, depth: int, eps: float, objective: str
-) -> dict[str, jax.Array]:
-  """Balanced `layers` [L, d, d] and `v` [d, d]: see the module docstring."""
-  normal = jax.random.normal(key, (depth, width, width))
-  u = jnp.concatenate([jnp.eye(width)[None], jnp.linalg.qr(normal)[0]])
-  scale = eps ** (1 / depth)
-  layers = scale * jnp.einsum("aij,akj->aik", u[1:], u[:-1])
-  first = u[-1] if objective == "jepa" else u[0]
-  return {"layers": layers, "v": scale * first @ u[-1].T}
-
-
-def product(layers: jax.Array) -> jax.Array:
-  """W_L ... W_1 [d, d] of layers [L, d, d]."""
-  w = layers[0]
-  for layer in layers[1:]:
-    w = layer @ w
-  return w
-
-
-def gradients(
-  params: dict[str, jax.Array],
-  sxx: jax.Array,
-  syx: jax.Array,
-  objective: str,
-) -> dict[str, jax.Array]:
-  """Gradient of the expected loss, the target stopped.
-
-      E = V W Sxx - W Syx (JEPA), V W Sxx - Syx (MAE)
-      dL/dV = E W^T,   dL/dW_a = (V W_L ... W_{a+1})^T E (W_{a-1} ... W_1)^T
-
-  Args:
-    params: layers [L, d, d], v [d, d].
-    sxx: [d, d].
-    syx: [d, d].
-    objective: "jepa" or "mae".
-
-  Returns:
-    the same tree as `params`.
-  """
-  layers, v = params["layers"], params["v"]
-  w, eye = product(layers), jnp.eye(layers.shape[-1])
-  target = w @ syx if objective == "jepa" else syx
-  error = v @ w @ sxx - target
-  grads = []
-  for a in range(len(layers)):
-    after = product(jnp.concatenate([eye[None], layers[a + 1 :]]))
-    before = product(jnp.concatenate([eye[None], layers[:a]]))
-    grads.append(after.T @ v.T @ error @ before.T)
-  return {"layers": jnp.stack(grads), "v": error @ w.T}
-
-
-def simulate(
-  key: jax.Array,
-  lam: amplitudes.Number,
-  rho: amplitudes.Number,
-  depth: int,
-  eps: float,
-  objective: str,
-  rate: float,
-  steps: int,
-  every: int = 1,
-) -> tuple[np.ndarray, jax.Array, dict[str, jax.Array]]:
-  """Gradient descent on the expected loss.
-
-  Args:
-    key: of the orthogonal matrices.
-    lam: [d] covariances Syx_ii.
-    rho: [d] regression coefficients.
-    depth: layers L.
-    eps: initial amplitude of W.
-    objective: "jepa" or "mae".
-    rate: step in time.
-    steps: number of steps.
-    every: steps between records.
-
-  Returns:
-    times [r], amplitudes [r, d] of each feature in W, the last parameters.
-  """
-  lam, rho = jnp.asarray(lam, jnp.float32), jnp.asarray(rho, jnp.float32)
-  sxx, syx = jnp.diag(lam / rho), jnp.diag(lam)
-
-  def step(params, _):
-    g = gradients(params, sxx, syx, objective)
-    return jax.tree.map(lambda p, x: p - rate * x, params, g), None
-
-  def record(params, _):
-    params, _ = jax.lax.scan(step, params, None, length=every)
-    return params, jnp.linalg.norm(product(params["layers"]), axis=0)
-
-  start = initial(key, len(lam), depth=depth, eps=eps, objective=objective)
-  last, reached = jax.lax.scan(record, start, None, length=steps // every)
-  times = rate * every * np.arange(1, len(reached) + 1)
-  return times, reached, last
+from jmim.methods.parts import deep_linear
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -143,7 +44,7 @@ class DeepLinear(method.Method):
   depth: int = field.value(2, "encoder layers L", low=1)
   eps: float = field.value(0.01, "initial amplitude of W", above=0.0)
   objective: str = field.value(
-    "jepa", "loss: target W y (jepa) or y (mae)", choices=amplitudes.OBJECTIVES
+    "jepa", "loss: target W y (jepa) or y (mae)", choices=deep_linear.OBJECTIVES
   )
 
   @classmethod
@@ -155,10 +56,12 @@ class DeepLinear(method.Method):
     """Pairs: x and y, [2, d]."""
     return {"points": method.Input((2, self.width))}
 
-  def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
+  def init(
+    self, key: jax.Array, batch: method.Batch
+  ) -> tuple[method.Tree, method.Tree]:
     """Balanced layers; no extra state."""
     del batch
-    start = initial(
+    start = deep_linear.initial(
       key,
       self.width,
       depth=self.depth,
@@ -168,11 +71,18 @@ class DeepLinear(method.Method):
     encoder = {"layers": start["layers"]}
     return {"main": {"encoder": encoder, "v": start["v"]}}, {}
 
-  def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
+  def loss(
+    self,
+    weights: method.Weights,
+    batch: method.Batch,
+    draws: method.Draws,
+    step: jax.Array,
+    player: str = "main",
+  ) -> method.Loss:
     """Half the squared error, summed over d, mean over the batch."""
     del draws, step, player
     main = weights.params["main"]
-    w = product(main["encoder"]["layers"])
+    w = deep_linear.product(main["encoder"]["layers"])
     x, y = batch["points"][:, 0], batch["points"][:, 1]
     encoded = jax.lax.stop_gradient(y @ w.T)
     target = encoded if self.objective == "jepa" else y
@@ -184,7 +94,7 @@ class DeepLinear(method.Method):
 
     def features(weights, batch, key):
       del key
-      w = product(weights.params["main"]["encoder"]["layers"])
+      w = deep_linear.product(weights.params["main"]["encoder"]["layers"])
       return batch["points"][:, 0] @ w.T
 
     return {"features": features}
