@@ -59,22 +59,6 @@ def test_so_many_batches_are_copied_before_they_are_asked_for(
   stream.close()
 
 
-def test_a_batch_that_was_looked_at_is_pushed_back():
-  closed = []
-
-  def numbers():
-    try:
-      yield from range(3)
-    finally:
-      closed.append(True)
-
-  stream = numbers()
-  again = feed.push_back(next(stream), stream)
-  assert next(again) == 0 and next(again) == 1
-  again.close()
-  assert closed
-
-
 def test_closing_ends_the_stream_behind():
   mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("data",))
   where = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
