@@ -117,6 +117,12 @@ class Run:
     """Fresh or restored state, compiled step, start-up tables."""
     parts = self.parts
     weights.check_trainable(self.keeper.store)
+    pipeline.check_example(
+      parts.sources["train"],
+      parts.spec,
+      training=True,
+      inputs=parts.method.inputs(),
+    )
     batch = self._build()
     if parts.evaluators:  # or their first error would come after hours
       pipeline.check_example(parts.sources["eval"], parts.spec, training=False)
