@@ -37,7 +37,7 @@ Arrays = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Rules:
-  """The section `config.init_from`; see `base_config`."""
+  """The section `config.init_from`; see `settings.run.InitFrom`."""
 
   path: str
   weights: str

@@ -4,25 +4,12 @@ A batch is a function of (seed, step): `order` says which examples it holds, and
 what is random about an example is drawn from (seed, epoch, index). So the
 batches do not depend on the number of hosts, workers or threads, and a run
 resumes at any step without replaying what came before.
-
-Grain makes batches ahead in threads or worker processes, one batch each, and
-hands them out in order. At most `prefetch` batches are in memory, whatever the
-source (with more workers than that, one per worker).
 """
 
-import atexit
-import contextlib
 import dataclasses
-import functools
-import gc
-import logging
-import weakref
-from collections.abc import Callable
 from collections.abc import Iterator
 
-import grain
 import numpy as np
-from absl import flags
 
 from jmim.core import errors
 from jmim.data import inputs as checks
@@ -30,13 +17,11 @@ from jmim.data import order
 from jmim.data import reader
 from jmim.data import sources
 from jmim.data import specs
+from jmim.data import stream
 from jmim.data import views
 from jmim.data import worker
 
 Spec = specs.Spec
-# A batch, and why examples were left out of it: {index: "name: reason"}.
-Made = tuple[reader.Batch, dict[int, str]]
-
 # Nobody trains this long; Grain wants a length.
 _ENDLESS = 2**48
 
@@ -68,16 +53,16 @@ def training_batches(
   """
   mine = order.host_slice(spec.batch, process_index, process_count)
   _length(source)
-  stream = stream_of(source, spec)
+  slots = stream_of(source, spec)
   examples = _reader(source, spec, training=True)
-  repeats = stream.repeats()[mine]
+  repeats = slots.repeats()[mine]
 
-  def batch(step: int) -> Made:
-    epoch, index = stream.slots(step)
+  def batch(step: int) -> stream.Made:
+    epoch, index = slots.slots(step)
     return examples.read(index[mine], epoch[mine], repeats)
 
-  steps = _Steps(batch, _ENDLESS, examples.stop)
-  return _prefetched(steps, spec, start_step, _Skipped(source, spec))
+  steps = stream.Steps(batch, _ENDLESS, examples.stop)
+  return stream.open(steps, spec, start_step, stream.Skipped(source, spec))
 
 
 def stream_of(
@@ -133,7 +118,7 @@ def evaluation_batches(
   mine = order.host_slice(spec.batch, process_index, process_count)
   examples = _reader(source, spec, training=False)
 
-  def batch(step: int) -> Made:
+  def batch(step: int) -> stream.Made:
     position = step * spec.batch + np.arange(spec.batch)[mine]
     real = position < count
     # A limited part is not the first ones: files are often sorted by class.
@@ -149,9 +134,9 @@ def evaluation_batches(
     made["index"] = np.where(valid, made["index"], -1).astype(np.int32)
     return made | {"valid": valid}, bad
 
-  steps = _Steps(batch, -(-count // spec.batch), examples.stop)
+  steps = stream.Steps(batch, -(-count // spec.batch), examples.stop)
   here = dataclasses.replace(spec, workers=0)
-  return _prefetched(steps, here, 0, _Skipped(source, spec))
+  return stream.open(steps, here, 0, stream.Skipped(source, spec))
 
 
 def check_example(
@@ -206,97 +191,3 @@ def _reader(
     worker.one_thread_per_image()
   skip = spec.on_bad_record == "skip"
   return reader.Reader(source, views.Maker(spec, training), spec.seed, skip)
-
-
-class _Skipped:
-  """Names the examples left out, once each, and how many there may be."""
-
-  def __init__(self, source: sources.Source, spec: Spec):
-    self._n, self._share = len(source), spec.max_bad_share
-    self._bad: set[int] = set()
-
-  def warn(self, bad: dict[int, str]) -> None:
-    """Logs what is new; raises UserError if there are too many."""
-    for index, reason in bad.items():
-      if index in self._bad:
-        continue
-      self._bad.add(index)
-      logging.warning("skipped %s (%d so far)", reason, len(self._bad))
-      if len(self._bad) > self._share * self._n:
-        raise errors.UserError(
-          f"{len(self._bad)} of {self._n} examples are broken; the last: "
-          f"{reason}",
-          f"at most {self._share:.1%}",
-          "look at those named in the warnings, or raise data.max_bad_share",
-          "data.max_bad_share",
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class _Steps:
-  """Random access over steps, which is what Grain reads from."""
-
-  batch: Callable[[int], Made]
-  length: int
-  stop: Callable[[], None]
-
-  def __len__(self) -> int:
-    return self.length
-
-  def __getitem__(self, step: int) -> Made:
-    return self.batch(step)
-
-
-def _prefetched(
-  steps: _Steps, spec: Spec, start: int, skipped: _Skipped
-) -> Iterator[reader.Batch]:
-  """Batches from `start` on, in order, made ahead by threads or processes."""
-  assert start >= 0, start
-  options = grain.ReadOptions(
-    num_threads=spec.threads,
-    prefetch_buffer_size=1 if spec.workers else spec.prefetch,
-  )
-  data = grain.MapDataset.source(steps)[start:].to_iter_dataset(options)
-  if spec.workers:
-    # Grain reads one of its flags when it starts a process; in a notebook or
-    # a test nobody has parsed any, and absl refuses.
-    if not flags.FLAGS.is_parsed():
-      flags.FLAGS.mark_as_parsed()
-    ahead = max(1, spec.prefetch // spec.workers)
-    data = data.mp_prefetch(
-      grain.MultiprocessingOptions(spec.workers, ahead),
-      worker_init_fn=worker.start,
-    )
-  stream = _handed_out(iter(data), steps, spec, skipped)
-  # Also where the interpreter ends with an open stream: later it is too late
-  # to give back memory that is shared with workers.
-  at_exit = functools.partial(_close, weakref.ref(stream))
-  atexit.register(at_exit)
-  weakref.finalize(stream, atexit.unregister, at_exit).atexit = False
-  return stream
-
-
-def _handed_out(
-  batches: Iterator[Made], steps: _Steps, spec: Spec, skipped: _Skipped
-) -> Iterator[reader.Batch]:
-  """Batches that nobody else holds."""
-  try:
-    with worker.hold_signals() if spec.workers else contextlib.nullcontext():
-      made = next(batches, None)
-    while made is not None:
-      batch, bad = made
-      if spec.workers:  # from shared memory, which Grain takes away
-        batch = {k: np.array(x) for k, x in batch.items()}
-      skipped.warn(bad)
-      del made
-      yield batch
-      made = next(batches, None)
-  finally:  # maybe when there are no more functions of this module
-    steps.stop()
-    batches.close()
-
-
-def _close(stream: weakref.ref[Iterator[reader.Batch]]) -> None:
-  if (still_open := stream()) is not None:
-    still_open.close()
-    gc.collect()  # what Grain's iterators still hold

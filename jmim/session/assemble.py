@@ -166,6 +166,10 @@ def make(
   )
   total = length(config.train, "total", "train")
   checks.check_durations(config, total, examples)
+  if not stand_in:
+    pipeline.check_example(
+      data["train"], spec, training=True, inputs=method.inputs()
+    )
   return Parts(
     config=config,
     mesh=model.mesh,

@@ -93,7 +93,7 @@ class Step:
     ema_warmup: bool = True,
     place: Callable[[Tree], Tree] = lambda grads: grads,
   ):
-    """Keeps its arguments; see `core.base_config` for their meaning.
+    """Keeps its arguments; see `core.settings` for their meaning.
 
     `place` says where gradients lie (`sharding.Layout.gradients`).
     """

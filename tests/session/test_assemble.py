@@ -115,6 +115,24 @@ def test_durations_are_resolved_with_the_data(folder):
   assert float(schedule(1)) == pytest.approx(1 / 2.5)
 
 
+@pytest.mark.parametrize(
+  ("entry", "words"),
+  [
+    ({"vector": toys.method.Input((3,))}, "'vector', which the method reads"),
+    ({"image": toys.method.Input((2, 2, 1), range=(0.0, 1.0))}, "'image' with"),
+    ({"label": toys.method.Input((), np.int32, 0)}, "'label' with the number"),
+  ],
+)
+def test_what_the_method_reads_is_looked_for_in_an_example(
+  folder, monkeypatch, entry, words
+):
+  monkeypatch.setattr(toys.Adversarial, "init", lambda self, key, b: ({}, {}))
+  monkeypatch.setattr(toys.Adversarial, "inputs", lambda self: entry)
+  monkeypatch.setattr(toys.Adversarial, "players", ())
+  with pytest.raises(errors.UserError, match=words):
+    assemble.make(config(folder))
+
+
 def test_the_config_that_is_kept_is_complete(folder):
   given = config(folder, "method.latent=5")
   kept = assemble.make(given).config
