@@ -5,6 +5,8 @@ import pathlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "jmim").rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+RECIPES = sorted((ROOT / "configs").rglob("*.py"))
 
 
 def name_of(path: pathlib.Path, root: pathlib.Path = ROOT) -> str:
@@ -36,6 +38,11 @@ def imports(source: str, names: set[str]) -> set[str]:
       full = {alias.name: f"{base}.{alias.name}" for alias in node.names}
       modules |= {name if name in names else base for name in full.values()}
   return modules
+
+
+def imported(path: pathlib.Path) -> set[str]:
+  """Modules that a file of this checkout imports."""
+  return imports(path.read_text(), NAMES)
 
 
 def functions(tree: ast.AST) -> list[ast.FunctionDef]:

@@ -129,11 +129,12 @@ def test_overfits_one_batch(runs):
   method, state = run.method, run.start()
   batch = harness.make_batch(method)
   draws = jax.jit(method.drawn)(jax.random.key(0), batch)
+  player = method.players[0]
 
   @jax.jit
   def loss(params, extra):
     weights = methods.Weights(params, extra, run.consts)
-    return method.loss(weights, batch, draws, 0, method.players[0])[0]
+    return method.loss(weights, batch, draws, 0, player=player)[0]
 
   before = loss(state.params, state.extra)
   state, _ = run.run(state, 60, batch)
@@ -151,7 +152,7 @@ def test_counted_work_is_that_of_the_gradient_program(runs):
       def loss(trained):
         params = state.params | {player: trained}
         weights = methods.Weights(params, state.extra, run.consts)
-        return method.loss(weights, batch, draws, 0, player)[0]
+        return method.loss(weights, batch, draws, 0, player=player)[0]
 
       return jax.grad(loss)(state.params[player])
 
@@ -264,7 +265,7 @@ def mean_of_parts(runs, player):
 
   @jax.jit
   def loss(batch, draws):
-    return method.loss(weights, batch, draws, state.step, player)[0]
+    return method.loss(weights, batch, draws, state.step, player=player)[0]
 
   batches = microbatch.split(batch, 2)
   parts = microbatch.split(draws, 2, method.shared)
