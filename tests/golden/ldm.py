@@ -34,13 +34,14 @@ EMBEDDING = table.Rule(theirs="quantize.embedding.weight", ours="codes")
 
 
 def run(case):
-  config = case.config
-  if "disc_loss" in config:
-    found = adversaries(case)
-  elif "ch_mult" in config:
-    found = quantised(case) if "n_embed" in config else normal(case)
-  else:
-    found = unet(case) if "model_channels" in config else ddim(case)
+  kinds = {  # key of a config -> what such a case is about
+    "disc_loss": adversaries,
+    "n_embed": quantised,
+    "ch_mult": normal,
+    "model_channels": unet,
+    "linear_start": ddim,
+  }
+  found = next(f for key, f in kinds.items() if key in case.config)(case)
   return {name: x for name, x in found.items() if name in case.outputs}
 
 
@@ -54,7 +55,6 @@ def nchw(x):
 
 def dims(config, kind):
   """The autoencoder's; theirs counts resolutions, ours factors."""
-  assert config["in_channels"] == config["out_ch"]
   side, attended = config["resolution"], config["attn_resolutions"]
   factors = [2**n for n in range(len(config["ch_mult"]))]
   return dict(
@@ -66,6 +66,17 @@ def dims(config, kind):
     blocks=config["num_res_blocks"],
     attend_at=tuple(f for f in factors if side // f in attended),
   )
+
+
+def stage(config):
+  """The first stage; both numbers of a Gaussian need a double z."""
+  assert config["in_channels"] == config["out_ch"]
+  sizes = {"size": config["resolution"], "channels": config["in_channels"]}
+  if config["double_z"]:
+    m = autoencoder_kl.AutoencoderKL()
+    return field.replace(m, **sizes, dims=dims(config, "kl"))
+  m, options = autoencoder_vq.AutoencoderVQ(), {"codebook": codes(config)}
+  return field.replace(m, **sizes, **options, dims=dims(config, "vq"))
 
 
 def normal(case):
@@ -95,11 +106,7 @@ def normal(case):
 
 def quantised(case):
   """The autoencoder with a codebook, whole."""
-  c = case.config
-  assert not c["double_z"]
-  sizes = {"size": c["resolution"], "channels": c["in_channels"]}
-  options = {"dims": dims(c, "vq"), "codebook": codes(c)}
-  m = field.replace(autoencoder_vq.AutoencoderVQ(), **sizes, **options)
+  m = stage(case.config)
   names = [*convert.autoencoder(m.net.size, convert.compvis), EMBEDDING]
   params = table.import_tree(names, case.params)
   x = nhwc(case.inputs["x"])
@@ -116,31 +123,30 @@ def quantised(case):
 
 
 def codes(config):
-  return dict(
-    codes=config["n_embed"],
-    beta=config.get("beta", 0.25),
-    legacy=config.get("legacy", True),
+  beta, legacy = config.get("beta", 0.25), config.get("legacy", True)
+  return dict(codes=config["n_embed"], beta=beta, legacy=legacy)
+
+
+def critical(config):
+  """The method of the losses; what encodes is not there."""
+  assert not config["perceptual_weight"]  # no case has such a network
+  return field.replace(
+    autoencoder_vq.AutoencoderVQ(),
+    dims=dict(embed=config["embed_dim"]),
+    codebook=codes(config),
+    losses=dict(
+      pixel=config["pixel_loss"],
+      disc_layers=config["disc_num_layers"],
+      disc_width=config["disc_ndf"],
+      **{n: config[n] for n in ("disc_weight", "disc_loss", "disc_start")},
+    ),
   )
 
 
 def adversaries(case):
   """Losses around an encoder's output and a decoder of one convolution."""
   c, i = case.config, case.inputs
-  assert not c["perceptual_weight"]
-  m = field.replace(
-    autoencoder_vq.AutoencoderVQ(),
-    dims=dict(embed=c["embed_dim"]),
-    codebook=codes(c),
-    losses=dict(
-      pixel=c["pixel_loss"],
-      perceptual_weight=c["perceptual_weight"],
-      disc_layers=c["disc_num_layers"],
-      disc_width=c["disc_ndf"],
-      disc_weight=c["disc_weight"],
-      disc_loss=c["disc_loss"],
-      disc_start=c["disc_start"],
-    ),
-  )
+  m = critical(c)
   weights = methods.Weights(imported(m, case.params))
   params, losses = weights.params["autoencoder"], m.losses
   z, x, step = nhwc(i["z"]), nhwc(i["x"]), c["global_step"]
@@ -178,17 +184,21 @@ def adversaries(case):
   }
 
 
-def imported(m, theirs):
-  """The parts that a case holds; running statistics are not ours."""
+def rules(m):
+  """Names of the parts that a case holds."""
   critic = convert.critic(m.losses.disc_layers)
-  rules = [
+  return [
     *table.placed([EMBEDDING], "", "autoencoder/"),
     *pieces.dense("decoder.conv_out", "autoencoder/last", ops.CONV),
     *table.placed(critic, "discriminator.", "discriminator/"),
   ]
+
+
+def imported(m, theirs):
+  """The parts that a case holds; running statistics are not ours."""
   ignored = re.compile("running_|num_batches")
   kept = {k: v for k, v in theirs.items() if not ignored.search(k)}
-  return jax.tree.map(jnp.asarray, table.import_tree(rules, kept))
+  return jax.tree.map(jnp.asarray, table.import_tree(rules(m), kept))
 
 
 def second_stage(config):
@@ -236,21 +246,14 @@ def unet(case):
   context = jnp.asarray(i["context"]) if net.transformer else None
 
   def apply(params):
-    names = ("middle_1", "time_embed")
-    eps, seen = net.apply(
-      {"params": params},
-      x,
-      t,
-      label,
-      context,
-      capture_intermediates=lambda net, _: net.name in names,
-    )
-    seen = seen["intermediates"]
-    return eps, seen["middle_1"], seen["time_embed"]
+    known = lambda net, _: net.name in ("middle_1", "time_embed")
+    options = {"context": context, "capture_intermediates": known}
+    return net.apply({"params": params}, x, t, label, **options)
 
-  eps, middle, time = jax.jit(apply)(params)
-  inner = {"mid": nchw(middle["__call__"][0]), "time_emb": time["__call__"][0]}
-  return {"eps": nchw(eps), **inner}
+  eps, seen = jax.jit(apply)(params)
+  inner = {k: v["__call__"][0] for k, v in seen["intermediates"].items()}
+  mid, time = nchw(inner["middle_1"]), inner["time_embed"]
+  return {"eps": nchw(eps), "mid": mid, "time_emb": time}
 
 
 def ddim(case):
@@ -285,7 +288,7 @@ def ddim(case):
   _, states = sampler.sample(
     path, denoise, x=i["x_T"], noise=i["noise"], callback=sampler.trajectory
   )
-  f = lambda x: np.float32(x[::-1])  #   ascending, as recorded
+  f = lambda x: np.float32(x[::-1])  # ascending, as recorded
   return {
     "betas": np.float32(process.beta),
     "alphas_cumprod": np.float32(process.power),
