@@ -53,11 +53,30 @@ def _head(node: ast.expr) -> str:
   return sources.dotted(node).partition(".")[0]
 
 
+def takes_many(tree: ast.Module) -> set[str]:
+  """Names of the functions and lambdas of a module that take *args."""
+  found = {f.name for f in sources.functions(tree) if f.args.vararg}
+  for node in ast.walk(tree):
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
+      if node.value.args.vararg:
+        found |= {t.id for t in node.targets if isinstance(t, ast.Name)}
+  return found
+
+
+# Functions of jmim that hand on what another function takes.
+LISTS |= {
+  name
+  for path in sources.FILES
+  for name in takes_many(ast.parse(path.read_text()))
+  if not name.startswith("_")
+}
+
+
 def long_calls(source: str) -> list[tuple[int, str]]:
   """(line, callee) of calls with more than MOST positional arguments."""
   tree = ast.parse(source)
   known, calls = foreign(tree), []
-  lists = LISTS | {f.name for f in sources.functions(tree) if f.args.vararg}
+  lists = LISTS | takes_many(tree)
   for node in ast.walk(tree):
     if not isinstance(node, ast.Call):
       continue

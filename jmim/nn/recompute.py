@@ -129,10 +129,15 @@ def layer_norm(
   return _normalised(x, scale, bias, *_statistics(x, eps), dtype)
 
 
-@functools.partial(_remat, static_argnums=(7,))
-def _layer_norm_tangent(x, scale, mean, inv_std, dx, dscale, dbias, dtype):
+@functools.partial(_remat, static_argnums=(3,))
+def _layer_norm_tangent(primals, statistics, tangents, dtype):
   # With u = (x - mean) / std: du = (dx - mean(dx) - u mean(u dx)) / std,
   # and dy = scale du + u dscale + dbias.
+  (x, scale), (mean, inv_std), (dx, dscale, dbias) = (
+    primals,
+    statistics,
+    tangents,
+  )
   x, dx = (a.astype(jnp.float32) for a in (x, dx))
   unit = (x - mean) * inv_std
   along = jnp.mean(unit * dx, axis=-1, keepdims=True)
@@ -145,4 +150,4 @@ def _(eps, dtype, primals, tangents):
   x, scale, bias = primals
   mean, inv_std = _statistics(x, eps)
   y = _normalised(x, scale, bias=bias, mean=mean, inv_std=inv_std, dtype=dtype)
-  return y, _layer_norm_tangent(x, scale, mean, inv_std, *tangents, dtype)
+  return y, _layer_norm_tangent((x, scale), (mean, inv_std), tangents, dtype)

@@ -69,7 +69,7 @@ def _loss(method, optimizer, player, trainable, state, consts, batch, draws):
   own = {player: state.params[player]}
   params = state.params | optimizer.merge(trainable, own)
   weights = methods.Weights(params, state.extra, consts)
-  return method.loss(weights, batch, draws, state.step, player)
+  return method.loss(weights, batch, draws, state.step, player=player)
 
 
 class Step:

@@ -110,7 +110,7 @@ def export(name, method, arrays=None):
   rules = family.table(method)
   table.check_export(rules, ours)
   theirs = dict(table.export_stream(rules, ours))
-  return Written(family, method, like, ours, theirs)
+  return Written(family, method, like=like, ours=ours, theirs=theirs)
 
 
 def load(written, theirs=None, **options):

@@ -111,7 +111,9 @@ def block(p, name, x, c, config, grid):
   else:
     shift1, scale1, gate1, shift2, scale2, gate2 = np.split(mods, 6, axis=1)
   y = modulate(block_norm(p, f"{name}.norm1", x), shift1, scale1)
-  x = x + gate1[:, None] * attention(p, f"{name}.attn", y, config, grid)
+  x = x + gate1[:, None] * attention(
+    p, f"{name}.attn", y, config=config, grid=grid
+  )
   y = modulate(block_norm(p, f"{name}.norm2", x), shift2, scale2)
   return x + gate2[:, None] * feed_forward(p, name, y, config)
 
@@ -128,7 +130,7 @@ def forward(config, p, x, t, y):
   emb = linear(p, "t_embedder.mlp.2", silu(linear(p, "t_embedder.mlp.0", emb)))
   cond = silu(emb + p["y_embedder.embedding_table.weight"][y])
   for i in range(config["depth"]):
-    tokens = block(p, f"blocks.{i}", tokens, cond, config, grid)
+    tokens = block(p, f"blocks.{i}", tokens, c=cond, config=config, grid=grid)
   mods = linear(p, "final_layer.adaLN_modulation.1", cond)
   h = block_norm(p, "final_layer.norm_final", tokens)
   h = modulate(h, *np.split(mods, 2, axis=1))

@@ -112,9 +112,9 @@ def transformer(p, name, x, context, heads, depth):
   for i in range(depth):
     at = f"{name}.transformer_blocks.{i}"
     z = layer_norm(p, f"{at}.norm1", y)
-    y = y + look(p, f"{at}.attn1", z, z, heads)
+    y = y + look(p, f"{at}.attn1", z, context=z, heads=heads)
     z = layer_norm(p, f"{at}.norm2", y)
-    y = y + look(p, f"{at}.attn2", z, context, heads)
+    y = y + look(p, f"{at}.attn2", z, context=context, heads=heads)
     z = linear(p, f"{at}.ff.net.0.proj", layer_norm(p, f"{at}.norm3", y))
     value, gate = np.split(z, 2, axis=-1)
     gate = gate * (1 + erf(gate / np.sqrt(2))) / 2
@@ -140,13 +140,24 @@ def unet(config, p, x, t, y=None, context=None):
       heads = x.shape[1] // each
     if get("use_spatial_transformer"):
       return transformer(
-        p, name, x, context, heads, config["transformer_depth"]
+        p,
+        name,
+        x,
+        context=context,
+        heads=heads,
+        depth=config["transformer_depth"],
       )
-    return attention(p, name, x, heads, get("use_new_attention_order", False))
+    return attention(
+      p,
+      name,
+      x,
+      heads=heads,
+      new_order=get("use_new_attention_order", False),
+    )
 
   def resample(name, x, change, leaf, stride):
     if get("resblock_updown"):
-      return res(p, name, x, emb, change)
+      return res(p, name, x, emb, change=change)
     if not get("conv_resample", True):
       return change(x)
     return conv(p, f"{name}.{leaf}", twice(x) if leaf == "conv" else x, stride)
@@ -163,7 +174,7 @@ def unet(config, p, x, t, y=None, context=None):
       skips.append(h)
       at += 1
     if level < levels - 1:
-      h = resample(f"input_blocks.{at}.0", h, half, "op", 2)
+      h = resample(f"input_blocks.{at}.0", h, half, leaf="op", stride=2)
       skips.append(h)
       at, ds = at + 1, 2 * ds
   h = res(p, "middle_block.0", h, emb)
@@ -179,6 +190,7 @@ def unet(config, p, x, t, y=None, context=None):
         h = attend(f"output_blocks.{at}.1", h, up_heads)
       if level and i == config["num_res_blocks"]:
         where = f"output_blocks.{at}.{1 + attends}"
-        h, ds = resample(where, h, twice, "conv", 1), ds // 2
+        h = resample(where, h, twice, leaf="conv", stride=1)
+        ds = ds // 2
       at += 1
   return conv(p, "out.2", silu(group_norm(p, "out.0", h))), middle, time

@@ -93,7 +93,9 @@ def read(name, config, file, **fields):
   cls = discovery.find(family.methods[0])
   entries = family.read_config(config) | fields
   method = validate.build(cls, entries, "method")
-  written = kit.Written(family, method, kit.shapes(method), {}, {})
+  written = kit.Written(
+    family, method, like=kit.shapes(method), ours={}, theirs={}
+  )
   made, leaves = kit.load(written, dict(file))
   assert family.objection(family.methods[0], method) is None
   return method, trees.nested(leaves)["params"], made

@@ -108,8 +108,12 @@ def test_heun_is_the_algorithm_of_the_paper():
     x0 = x * 0.5 / (1 + level.noise) + 0.1 * jnp.sin(x) + 0.01 * level.time
     return targets.output("x0", x0, x=x, a=level.signal, s=level.noise)
 
+  unused = dict.fromkeys(("to_signal", "to_noise", "log_small", "log_large"))
+
   def d(x, s):
-    level = sampler.Level(0, np.log(s) / 4, 1.0, s, *[None] * 4, (None, None))
+    level = sampler.Level(
+      0, np.log(s) / 4, signal=1.0, noise=s, **unused, scales=(None, None)
+    )
     return denoise(x, level).eps
 
   x, call = START * 5.0, 0

@@ -120,10 +120,10 @@ def test_the_bound_teaches_the_variance_only_where_the_mean_is_detached():
   x = targets.noised(X0, EPS, a, s)
 
   def bits(v):
-    return bound.bits(X0, x, t, X0, bound.log_var(v, t)).sum()
+    return bound.bits(X0, x, t, x0_hat=X0, log_var=bound.log_var(v, t)).sum()
 
   # With the true mean the KL is least, 0, at the posterior's own variance.
   small = -np.ones_like(X0)
-  terms = bound.bits(X0, x, t, X0, bound.log_var(small, t))
+  terms = bound.bits(X0, x, t, x0_hat=X0, log_var=bound.log_var(small, t))
   np.testing.assert_allclose(terms[1:], 0.0, atol=1e-5)
   assert np.abs(jax.grad(bits)(np.zeros_like(X0))).min() > 0

@@ -43,7 +43,12 @@ def test_the_errors_of_a_prediction_and_of_both_fillings():
   context = evalkit.context(batch=8, n=(8, 21))
   values = dict(recon.Evaluator(examples=3, batches=2).run(context))
   images = np.concatenate(
-    [x for _, x in (context.rows("pixels", "eval", 16, "raw", "image"),)]
+    [
+      x
+      for _, x in (
+        context.rows("pixels", "eval", 16, weights="raw", entry="image"),
+      )
+    ]
   )
   hidden = np.zeros((4, 4), bool)
   hidden[1::2] = True

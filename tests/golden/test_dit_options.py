@@ -126,7 +126,7 @@ def test_network_and_table_equal_the_one_written_in_numpy(slug, config):
   x, t, y = normal(2, 3, 4, 4), np.array([0.3, 0.8]), np.array([1, 3])
   found = m.net.apply({"params": back}, jnp.moveaxis(x, 1, -1), t, y)["pred"]
   wide = {k: v.astype(np.float64) for k, v in theirs.items()}
-  expected = numpydit.forward(config, wide, x, t, y)
+  expected = numpydit.forward(config, wide, x, t=t, y=y)
   np.testing.assert_allclose(
     jnp.moveaxis(found, -1, 1), expected, atol=1e-4 * np.abs(expected).max()
   )

@@ -68,7 +68,7 @@ def run(case):
   loss, aux = jax.jit(m.loss)(weights, batch, draws, 0)
   found = {"loss": loss, "alphas_cumprod": np.float32(m.noise.process.power)}
   if n0 < b:
-    found |= noised(m, params, batch, draws, b - n0) | {
+    found |= noised(m, params, batch, draws, count=b - n0) | {
       "eps_loss": aux["loss_eps"],
       "x0_loss": aux["loss_x0"],
       "dit_loss": (aux["loss_eps"] + aux["loss_x0"]) / 2,

@@ -10,6 +10,7 @@ from jmim.masks import rectangles
 KEY = jax.random.key(0)
 GRID = (16, 16)
 SCALES = ((0.15, 0.2), (0.75, 1.5), (0.85, 1.0))
+ROLES = ("target_scale", "target_aspect", "context_scale")
 
 
 def test_cells_are_those_of_the_rectangle():
@@ -41,7 +42,10 @@ def test_corners_are_uniform_and_leave_the_last_place_out():
 
 
 def masks(n=200, seed=0, min_keep=10):
-  make = lambda k: rectangles.multi_block(k, n, GRID, 4, *SCALES, min_keep)
+  scales = dict(zip(ROLES, SCALES, strict=True))
+  make = lambda k: rectangles.multi_block(
+    k, n, GRID, targets=4, **scales, min_keep=min_keep
+  )
   return jax.tree.map(np.asarray, jax.jit(make)(jax.random.key(seed)))
 
 

@@ -26,7 +26,7 @@ def test_padding_is_before_and_after_as_it_says(stride, pad, fill, normal):
   module = conv.conv3(RT, 5, None, stride, pad=pad)
   variables = fill(module, x)
   p = variables["params"]
-  wanted = _slow(x, p["kernel"], p["bias"], stride, pad)
+  wanted = _slow(x, p["kernel"], p["bias"], stride, pad=pad)
   np.testing.assert_allclose(module.apply(variables, x), wanted, atol=1e-4)
 
 

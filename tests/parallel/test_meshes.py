@@ -70,7 +70,9 @@ def make(name, sizes, devices, zero=False, accumulate=1, **rt):
   run = jax.jit(step, out_shardings=(where, sharding.replicated(mesh)))
   compiled = run.lower(abstract, {}, batch).compile()
   cost = hlo_cost.cost(compiled.as_text(), devices=devices)
-  return step, Program(compiled, where, layout, batch, cost)
+  return step, Program(
+    compiled=compiled, where=where, place=layout, batch=batch, cost=cost
+  )
 
 
 @functools.cache

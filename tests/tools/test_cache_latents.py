@@ -97,7 +97,9 @@ def pixels(tmp_path_factory):
 def test_pixels_that_are_latents_come_back(pixels, tmp_path, views):
   with pixels(0) as run:
     encoder = latent_encoder.Encoder(run)
-    _, seen = cache_latents.build("pixels", tmp_path, encoder, views, "float32")
+    _, seen = cache_latents.build(
+      "pixels", tmp_path, encoder, views, dtype="float32"
+    )
   stored = sources.build("pixels", "train", str(tmp_path))
   assert len(stored) == 50 * max(1, views)
   source, moments = run.parts.sources["train"], []

@@ -53,7 +53,7 @@ def test_players_move_in_turn_and_the_second_sees_the_first():
   def by_hand(player, params):
     def loss(trained):
       weights = method.Weights(params | {player: trained}, state.extra)
-      return toy.loss(weights, batch, draws, 0, player)
+      return toy.loss(weights, batch, draws, 0, player=player)
 
     (value, _), grads = jax.value_and_grad(loss, has_aux=True)(params[player])
     trained = jax.tree.map(lambda p, g: p - LR * g, params[player], grads)

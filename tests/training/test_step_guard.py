@@ -17,7 +17,7 @@ class Cliff(toys.MLP):
   """From step 1 on, the loss is finite and its gradient is not; no extra."""
 
   def loss(self, weights, batch, draws, step, player="main"):
-    value, aux = super().loss(weights, batch, draws, step, player)
+    value, aux = super().loss(weights, batch, draws, step, player=player)
     kernel = weights.params["main"]["head"]["kernel"]
     return value + jnp.sqrt(0.0 * kernel.sum() + (step < 1)), aux
 

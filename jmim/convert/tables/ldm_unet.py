@@ -122,7 +122,9 @@ def network(net: nets.UNet, by_head: bool = True) -> pieces.Table:
       skips.append(width)
     if level + 1 < len(widths):
       where = f"input_blocks.{at}.0"
-      rules += _resample(net, where, "op", f"down{level}", "half")
+      rules += _resample(
+        net, where, convolution="op", ours=f"down{level}", how="half"
+      )
       at += 1
       skips.append(width)
   rules += res("middle_block.0", "middle_0", False)
@@ -161,7 +163,9 @@ def _upward(
       at, width = at + 1, new
       if level and i == net.blocks:  # resampling comes last in its block
         where = f"{theirs}.{1 + (2**level in net.attend_at)}"
-        rules += _resample(net, where, "conv", ours, "twice")
+        rules += _resample(
+          net, where, convolution="conv", ours=ours, how="twice"
+        )
   rules += pieces.norm("out.0", "norm_out")
   return rules + pieces.dense("out.2", "conv_out", op=ops.CONV)
 

@@ -135,7 +135,9 @@ class DDPM(method.Method):
     """(prediction, target, w_t [b, 1, 1, 1]) of data x at the drawn times."""
     t, eps = draws["t"], draws["noise"]
     x_t, a, s = self.noise.add(x, t, eps)
-    pred = self.network(weights.params, x_t, t, shown, draws.get("dropout"))
+    pred = self.network(
+      weights.params, x_t, t, shown, seed=draws.get("dropout")
+    )
     target = targets.target(self.prediction, x, eps=eps, a=a, s=s)
     return pred, target, loss_weights.make(self.weight, self.prediction, a, s)
 

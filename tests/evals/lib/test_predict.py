@@ -103,7 +103,7 @@ def test_losses_of_all_players_are_named_as_they_are_logged():
   assert set(values) == {"loss/generator", "loss/discriminator", "fake"}
   draws = toy.drawn(key, batch)
   for player in toy.players:
-    want = toy.loss(weights, batch, draws, 0, player)[0]
+    want = toy.loss(weights, batch, draws, 0, player=player)[0]
     np.testing.assert_allclose(values[f"loss/{player}"], want, rtol=1e-6)
   single = evalkit.Everything()
   weights = methods.Weights(*single.init(key, None))

@@ -42,7 +42,7 @@ def reference(torch, p, x):
   f = torch.nn.functional
 
   def conv(name, x, stride=1, padding=0):
-    y = f.conv2d(x, p[f"{name}.conv.weight"], None, stride, padding)
+    y = f.conv2d(x, p[f"{name}.conv.weight"], None, stride, padding=padding)
     bn = [
       p[f"{name}.bn.{n}"]
       for n in ("running_mean", "running_var", "weight", "bias")
