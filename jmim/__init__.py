@@ -4,7 +4,7 @@
 """
 
 
-def load(path, weights="raw"):
+def load(path: str, weights: str = "raw") -> object:
   """A folder or file of weights as a frozen model; see `jmim.hub`.
 
   Args:

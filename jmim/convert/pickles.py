@@ -53,7 +53,7 @@ NAMED = {
 class Inert:
   """Stands for an object that holds no tensors: keeps and does nothing."""
 
-  def __init__(self, *args, **kwargs):
+  def __init__(self, *args: Any, **kwargs: Any):
     del args, kwargs
 
   def __setstate__(self, state):

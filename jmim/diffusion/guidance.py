@@ -29,7 +29,9 @@ def combine(
   return jnp.concatenate([guided[..., :channels], rest[..., channels:]], -1)
 
 
-def interval(scale: float, time: jax.Array, low: float, high: float):
+def interval(
+  scale: float, time: jax.Array, low: float, high: float
+) -> jax.Array:
   """`scale` where low <= time <= high, else 1 (Kynkaanniemi et al. 2024)."""
   return jnp.where((time >= low) & (time <= high), scale, 1.0)
 

@@ -7,6 +7,7 @@ Tables are float64 numpy and are cast once, where they meet float32 arrays:
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -62,7 +63,9 @@ def betas(
   return from_cumulative(f, steps)
 
 
-def from_cumulative(f, steps: int, most: float = 0.999) -> np.ndarray:
+def from_cumulative(
+  f: Callable[[np.ndarray], np.ndarray], steps: int, most: float = 0.999
+) -> np.ndarray:
   """beta_i = min(1 - f((i + 1) / T) / f(i / T), most), f = signal^2 of [0, 1].
 
   Equal to the authors' loop in Python floats.

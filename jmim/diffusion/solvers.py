@@ -80,7 +80,7 @@ def euler(levels: schedule.Levels) -> sampler.Table:
   return ddim(levels, 0.0)
 
 
-def euler_ancestral(levels: schedule.Levels, eta: float = 1.0):
+def euler_ancestral(levels: schedule.Levels, eta: float = 1.0) -> sampler.Table:
   """k-diffusion's ancestral Euler: DDIM with eta, in x / a and s / a."""
   return ddim(levels, eta)
 

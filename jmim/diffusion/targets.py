@@ -16,6 +16,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+Factor = jax.Array | float  # a or s: one, or one per example
+
 KINDS = ("eps", "x0", "v", "velocity")
 
 
@@ -40,12 +42,14 @@ def expand(a: jax.Array, ndim: int) -> jax.Array:
   return a.reshape(a.shape + (1,) * (ndim - a.ndim))
 
 
-def noised(x0: jax.Array, eps: jax.Array, a, s) -> jax.Array:
+def noised(x0: jax.Array, eps: jax.Array, a: Factor, s: Factor) -> jax.Array:
   """x_t = a x0 + s eps."""
   return a * x0 + s * eps
 
 
-def target(kind: str, x0: jax.Array, eps: jax.Array, a, s) -> jax.Array:
+def target(
+  kind: str, x0: jax.Array, eps: jax.Array, a: Factor, s: Factor
+) -> jax.Array:
   """What the network should predict.
 
   Raises:
@@ -57,7 +61,9 @@ def target(kind: str, x0: jax.Array, eps: jax.Array, a, s) -> jax.Array:
   return {"eps": eps, "x0": x0, "velocity": x0 - eps}[kind]
 
 
-def to_x0(kind: str, pred: jax.Array, x: jax.Array, a, s) -> jax.Array:
+def to_x0(
+  kind: str, pred: jax.Array, x: jax.Array, a: Factor, s: Factor
+) -> jax.Array:
   """Data implied by a prediction at x; of "eps" it needs a > 0."""
   _check(kind)
   if kind == "x0":
@@ -69,7 +75,9 @@ def to_x0(kind: str, pred: jax.Array, x: jax.Array, a, s) -> jax.Array:
   return (x + s * pred) / (a + s)
 
 
-def to_eps(kind: str, pred: jax.Array, x: jax.Array, a, s) -> jax.Array:
+def to_eps(
+  kind: str, pred: jax.Array, x: jax.Array, a: Factor, s: Factor
+) -> jax.Array:
   """Noise implied by a prediction at x; of "x0" it needs s > 0."""
   _check(kind)
   if kind == "eps":
@@ -90,8 +98,8 @@ def output(
   kind: str,
   pred: jax.Array,
   x: jax.Array,
-  a,
-  s,
+  a: Factor,
+  s: Factor,
   clip: float = 0.0,
   reproject: bool = True,
   scales: tuple[Any, Any] | None = None,

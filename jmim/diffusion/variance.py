@@ -57,13 +57,17 @@ def posterior(levels: schedule.Levels) -> Posterior:
     )
 
 
-def learned(v: jax.Array, log_small: jax.Array, log_large: jax.Array):
+def learned(
+  v: jax.Array, log_small: jax.Array, log_large: jax.Array
+) -> jax.Array:
   """log Sigma from the network's v, unclamped: -1 small, +1 large."""
   share = (v + 1) / 2
   return share * log_large + (1 - share) * log_small
 
 
-def gaussian_kl(mean1, log_var1, mean2, log_var2) -> jax.Array:
+def gaussian_kl(
+  mean1: jax.Array, log_var1: jax.Array, mean2: jax.Array, log_var2: jax.Array
+) -> jax.Array:
   """KL(N1 || N2) of diagonal Gaussians, element by element, in nats."""
   return 0.5 * (
     -1.0
@@ -79,7 +83,9 @@ def _normal_cdf(x: jax.Array) -> jax.Array:
   return 0.5 * (1.0 + jnp.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3)))
 
 
-def discretised_log_likelihood(x, mean, log_scale) -> jax.Array:
+def discretised_log_likelihood(
+  x: jax.Array, mean: jax.Array, log_scale: jax.Array
+) -> jax.Array:
   """log P of x on the grid of 8-bit images in [-1, 1], in nats.
 
   Bins of +-1/255; the outermost reach to infinity.

@@ -44,7 +44,9 @@ def bound(process: schedule.Schedule, t: jax.Array) -> jax.Array:
   return schedule.pick(np.append(w[0], w), t)
 
 
-def make(name: str, kind: str, a: jax.Array, s: jax.Array, **options):
+def make(
+  name: str, kind: str, a: jax.Array, s: jax.Array, **options: float
+) -> jax.Array:
   """The weight `name` for a network predicting `kind` at (signal, noise).
 
   Raises:
@@ -61,11 +63,15 @@ def make(name: str, kind: str, a: jax.Array, s: jax.Array, **options):
   raise ValueError(f"weight {name!r} is none of {', '.join(NAMES)}")
 
 
-def lognormal(normal: jax.Array, mean=-1.2, std=1.2) -> jax.Array:
+def lognormal(
+  normal: jax.Array, mean: float = -1.2, std: float = 1.2
+) -> jax.Array:
   """sigma = exp(mean + std n), n ~ N(0, 1): EDM's training noise."""
   return jnp.exp(mean + std * normal)
 
 
-def logit_normal(normal: jax.Array, mean=0.0, std=1.0) -> jax.Array:
+def logit_normal(
+  normal: jax.Array, mean: float = 0.0, std: float = 1.0
+) -> jax.Array:
   """u = sigmoid(mean + std n) in (0, 1): rectified flow's training time."""
   return jax.nn.sigmoid(mean + std * normal)

@@ -57,7 +57,9 @@ def select(ok: jax.Array, new: Tree, old: Tree) -> Tree:
   return jax.tree.map(lambda a, b: jnp.where(ok, a, b), new, old)
 
 
-def ema_update(ema: Tree, params: Tree, step, decay: float, warmup: bool):
+def ema_update(
+  ema: Tree, params: Tree, step: jax.Array, decay: float, warmup: bool
+) -> Tree:
   """d ema + (1 - d) params, with d = min(decay, (1 + t) / (10 + t))."""
   t = jnp.asarray(step, jnp.float32)
   d = jnp.minimum(decay, (1 + t) / (10 + t)) if warmup else decay

@@ -8,6 +8,7 @@ The decoder ends before its last convolution, see `nn.nets.autoencoder`.
 """
 
 import dataclasses
+from typing import Any
 
 import einops
 import flax.linen as nn
@@ -94,7 +95,7 @@ SIZES = {
 }
 
 
-def size(variant: str, **changes) -> Size:
+def size(variant: str, **changes: Any) -> Size:
   """A size of the table, with those changes that are not 0 or empty.
 
   Raises:
