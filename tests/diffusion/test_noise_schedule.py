@@ -27,6 +27,8 @@ def test_known_values():
   np.testing.assert_allclose(
     root.power, [0.9, 0.6351, 0.2598, 0.0026], atol=5e-5
   )
+  square = schedule.make("root_linear", 3, 0.01, 0.09)
+  np.testing.assert_allclose(square.beta, [0.1, 0.05**0.5, 0.3])
 
 
 def test_an_unknown_name_lists_the_known_ones():

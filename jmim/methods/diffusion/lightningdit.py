@@ -23,6 +23,9 @@ half of the output), noise.shift=1.
 Reference (ImageNet 256, latents of VA-VAE f16d32, XL/1, FID without / with
 guidance): 64 epochs 5.14 / 2.11, 800 epochs 2.17 / 1.35.
 
+Their other blocks: norm="layer" (of q and k as well, with scale and bias),
+adaln_shift=False (`wo_shift`: the blocks' adaLN only scales).
+
 Following the released code: the network is given u, not u times 1000; the fixed
 table of positions is added beside the rotary ones; `guidance_channels=3` guides
 the first three channels only. Weights: family `lightningdit`.
@@ -66,7 +69,7 @@ class LightningDiT(dit.DiT):
   norm: str = field.value("rms", "norm of the blocks", choices=("rms", "layer"))
   swiglu: bool = field.value(True, "SwiGLU instead of an MLP")
   rotary: bool = field.value(True, "rotary positions")
-  qk_norm: bool = field.value(True, "norm of q and k, the kind of the blocks'")
+  qk_norm: bool = field.value(True, "norm of q and k, of the kind `norm`")
   adaln_shift: bool = field.value(True, "shifts beside the scales of adaLN")
   direction: float = field.value(1.0, "weight of the cosine", low=0.0)
 
