@@ -13,8 +13,9 @@ OURS = [*sources.FILES, *sources.TESTS, *sources.RECIPES]
 MOST = 4  # positional arguments of a call
 FIELDS = 3  # of a class that may be made without keywords
 # Methods of arrays, strings and sets, which take as many values as there are,
-# and of Flax, which hands on those of an initialiser.
-LISTS = {"reshape", "transpose", "format", "union", "param"}
+# of Flax, which hands on those of an initialiser, and of two fixtures that take
+# a shape and the arguments of a network.
+LISTS = {"reshape", "transpose", "format", "union", "param", "normal", "fill"}
 # Of networks: the parameters, or a key, come before the arguments.
 FLAX = {"apply", "init"}
 # Positional all the same, and why.
@@ -204,14 +205,14 @@ def test_classes_of_many_fields_take_keywords_only():
 # Rooms that are not annotated yet.
 NOT_YET: set[str] = set()
 # Arguments of the contract, whose types `core.method` gives once for all.
-CONTRACT = {"weights", "batch", "draws", "key", "keys", "step", "player"}
+CONTRACT = {"weights", "batch", "draws", "key", "keys", "step", "player", "aux"}
 
 
 def unannotated(source: str, known: set[str] = frozenset()) -> list[str]:
   """Public functions and methods with an argument or a result of no type.
 
-  Not those inside functions; `known` arguments need none; `self` and `cls` need none, nor do the results
-  of special methods (`__call__` does).
+  Not those inside functions; `known` arguments, `self` and `cls` need none, nor
+  do the results of special methods (`__call__` does).
   """
   found = []
 

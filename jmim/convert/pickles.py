@@ -68,7 +68,7 @@ class Function(storages.Sealed):
   def __init__(self, call: Callable[..., Any]):
     self._call = call
 
-  def __call__(self, *arguments):
+  def __call__(self, *arguments: Any) -> Any:
     """What the function returns."""
     return self._call(*arguments)
 

@@ -58,10 +58,10 @@ def select(ok: jax.Array, new: Tree, old: Tree) -> Tree:
 
 
 def ema_update(
-  ema: Tree, params: Tree, step: jax.Array, decay: float, warmup: bool
+  ema: Tree, params: Tree, step: Any, decay: float, warmup: bool
 ) -> Tree:
   """d ema + (1 - d) params, with d = min(decay, (1 + t) / (10 + t))."""
-  t = jnp.asarray(step, jnp.float32)
+  t = jnp.float32(step)
   d = jnp.minimum(decay, (1 + t) / (10 + t)) if warmup else decay
   return jax.tree.map(lambda e, p: e + (1 - d) * (p - e), ema, params)
 
@@ -282,11 +282,8 @@ class Step:
       (loss, aux), grads = compute(trainable, batch, draws)
       return loss, aux, grads
     n, shared = self.accumulate, self.method.shared
-    batches, drawn = (
-      microbatch.split(batch, n),
-      microbatch.split(draws, n, shared),
-    )
-    parts = list(zip(batches, drawn, strict=True))
+    drawn = microbatch.split(draws, n, shared)
+    parts = list(zip(microbatch.split(batch, n), drawn, strict=True))
     # Stacked so that a scan holds the memory of one micro-batch only.
     stacked = jax.tree.map(lambda *x: jnp.stack(x), *parts)
     first = jax.eval_shape(compute, trainable, *parts[0])
