@@ -127,3 +127,21 @@ def test_the_gradient_is_finite_where_nothing_answers():
   assert np.isfinite(grad).all() and grad[0, 0, 0].any()
   grad[0, 0, 0] = 0
   assert not grad.any()
+
+
+def test_distances_of_features_have_finite_gradients_where_all_are_dead():
+  layers = lpips.small(4, 2)
+  p = lpips.random(jax.random.key(0), layers)
+  p = p | {n: x - 99.0 for n, x in p.items() if n.endswith("bias")}
+  x = jnp.ones((1, 8, 8, 3))
+  value, grad = jax.value_and_grad(
+    lambda y: lpips.distance(layers, p, x, y).sum()
+  )(0.5 * x)
+  assert value == 0 and not np.asarray(grad).any()
+
+
+def test_vgg_counts_like_torchvision():
+  convolutions = [layer.index for layer in lpips.VGG16]
+  assert convolutions == [0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28]
+  seen = [layer.index for layer in lpips.VGG16 if layer.tap]
+  assert seen == [2, 7, 14, 21, 28]

@@ -1,0 +1,40 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jmim.methods.parts import codebook as codebooks
+from jmim.nn import vq
+
+
+@pytest.mark.parametrize("legacy", [True, False])
+def test_beta_is_on_the_side_that_legacy_says(legacy):
+  codebook = codebooks.Codebook(legacy=legacy, beta=0.25)
+  codes = jnp.asarray([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
+  z = jnp.full((1, 1, 1, 3), 0.8)
+  loss = lambda codes, z: codebook.quantise(codes, z)[2]
+  g_codes, g_z = jax.grad(loss, (0, 1))(codes, z)
+  pull = 2 * 0.2 / 3  # of a mean square over three channels
+  sides = (0.25, 1.0) if legacy else (1.0, 0.25)
+  np.testing.assert_allclose(g_codes[1], pull * sides[0], rtol=1e-5)
+  np.testing.assert_allclose(g_z[0, 0, 0], -pull * sides[1], rtol=1e-5)
+  assert not g_codes[0].any()
+
+
+def test_averaged_codes_go_to_their_vectors_and_dead_ones_start_again():
+  rng = np.random.default_rng(0)
+  centres = np.array([[2.0, 0.0], [-2.0, 0.0]], np.float32)
+  z = jnp.asarray(np.repeat(centres, 50, 0) + 0.1 * rng.normal(size=(100, 2)))
+  codes = jnp.asarray([[1.0, 0.0], [-1.0, 0.1], [0.0, 90.0]])
+  state = (jnp.ones(3), codes, codes)
+  for _ in range(60):
+    new = vq.statistics(z, vq.nearest(z, state[2]), 3)
+    state = vq.update(state[:2], new, state[2], 0.9)
+  for k in (0, 1):
+    mean = np.asarray(z)[50 * k : 50 * k + 50].mean(0)
+    np.testing.assert_allclose(state[2][k], mean, atol=2e-2)
+  np.testing.assert_allclose(state[2][2], codes[2], rtol=1e-5)
+  n, total, again = vq.restart(state, z[:3], 0.1)
+  np.testing.assert_array_equal(again[2], z[2])
+  np.testing.assert_allclose(total[2] / n[2], z[2], rtol=1e-6)
+  np.testing.assert_array_equal(again[:2], state[2][:2])
