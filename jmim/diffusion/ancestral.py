@@ -162,7 +162,7 @@ def redraw(
     precision: of the draws.
     limit: of the noise.
   """
-  (b, length), k = x.shape, logp.shape[-1]
+  b, length, k = logp.shape
   part = max(1, min(NOISE // k, -(-b * length // 16)))
   masked = (x == mask_id).ravel()
   # All positions, rounded up to whole parts; those of masked tokens first.

@@ -31,7 +31,8 @@ def trunc_probs(probs: np.ndarray, limit: float) -> np.ndarray:
   """
   probs = np.asarray(probs, np.float64) / np.sum(probs, dtype=np.float64)
   rank = np.argsort(probs, kind="stable")
-  p, k = probs[rank], len(probs)
+  p = probs[rank]
+  k = len(p)
   tail = np.cumsum(p[::-1])[::-1]  # S_i
   count = k - np.arange(k)  # K - i + 1
   a = np.exp(-limit)
@@ -81,7 +82,8 @@ def chain(probs: np.ndarray, steps: int, limit: float) -> np.ndarray:
     limit: largest Gumbel number.
   """
   probs = np.asarray(probs, np.float64)
-  law, masked = np.zeros(len(probs)), 1.0
+  law = np.zeros(len(probs))
+  masked = 1.0
   # From time n/N to (n - 1)/N, m(t) = t: unmasked with probability 1/n.
   for n in range(steps, 0, -1):
     unmask, tokens = step(probs, 1 / n, limit)

@@ -216,7 +216,8 @@ class CrossAttention(nn.Module, kw_only=True):
       keys: [b, s, e] tokens that are attended to.
       values: [b, s, e] tokens that are read; None: the keys.
     """
-    width, values = x.shape[-1], keys if values is None else values
+    width = x.shape[-1]
+    values = keys if values is None else values
     init = nn.initializers.variance_scaling
 
     def project(tokens, name):

@@ -26,7 +26,8 @@ def _local(q, k, v, bias=None, mask=None) -> jax.Array:
   # Half a second of import that only its users need to wait.
   import jax.experimental.pallas.ops.tpu.flash_attention as kernels
 
-  (b, h, t, d), s = q.shape, k.shape[2]
+  b, h, t, d = q.shape
+  s = k.shape[2]
   seen = jnp.ones((b, s), jnp.int32) if mask is None else mask.astype(jnp.int32)
   # softmax(s q k^T + bias): not by the kernels' factor s, which they apply to
   # the bias as well.
@@ -75,7 +76,8 @@ def attend(
   inputs = {"q": q, "k": k, "v": v}
   specs = dict.fromkeys(inputs, tokens)
   if mask is not None:
-    inputs["mask"], specs["mask"] = mask, P(batch)
+    inputs["mask"] = mask
+    specs["mask"] = P(batch)
   if bias is not None:
     inputs["bias"] = bias = bias.reshape((1,) * (4 - bias.ndim) + bias.shape)
     sides = zip((batch, heads), bias.shape, strict=False)

@@ -28,9 +28,10 @@ class LayerNorm(nn.Module, kw_only=True):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """[..., w] -> [..., w]."""
-    shape, inits = (x.shape[-1],), nn.initializers
-    scale = self.param("scale", inits.ones, shape) if self.use_scale else 1.0
-    bias = self.param("bias", inits.zeros, shape) if self.use_bias else 0.0
+    shape = (x.shape[-1],)
+    ones, zeros = nn.initializers.ones, nn.initializers.zeros
+    scale = self.param("scale", ones, shape) if self.use_scale else 1.0
+    bias = self.param("bias", zeros, shape) if self.use_bias else 0.0
     dtype = x.dtype if self.dtype is None else self.dtype
     return recompute.layer_norm(
       x, scale, bias=bias, eps=self.epsilon, dtype=dtype

@@ -67,7 +67,9 @@ def relative_index(grid: tuple[int, int], prefix: int = 0) -> np.ndarray:
     return patches
   n = (2 * h - 1) * (2 * w - 1)
   index = np.pad(patches, ((1, 0), (1, 0)))
-  index[0, :], index[:, 0], index[0, 0] = n, n + 1, n + 2
+  index[0, :] = n
+  index[:, 0] = n + 1
+  index[0, 0] = n + 2
   return index
 
 
@@ -172,7 +174,8 @@ def sinusoid(
   """
   if width % 2 or order not in TIME_ORDERS:
     raise ValueError(f"even width and one of {TIME_ORDERS}: {width}, {order!r}")
-  half, top = width // 2, -np.log(10000.0)
+  half = width // 2
+  top = -np.log(10000.0)
   i = np.arange(half, dtype=np.float32)
   # In float32, and in the order of the released codes: at t = 999 a frequency
   # rounded otherwise turns an angle by 5e-5, and weights were trained with it.

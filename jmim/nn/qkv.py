@@ -64,7 +64,8 @@ class Qkv(nn.Module, kw_only=True):
   @nn.compact
   def __call__(self, x: jax.Array, bias: jax.Array | None = None) -> jax.Array:
     """[b, t, w], and a bias [3w] from elsewhere -> [3, b, h, t, d]."""
-    width, rt = x.shape[-1], self.rt
+    rt = self.rt
+    width = x.shape[-1]
     kernel = self.param("kernel", self.kernel_init, (width, 3 * width))
     if self.use_bias:
       bias = self.param("bias", nn.initializers.zeros_init(), (3 * width,))

@@ -62,7 +62,7 @@ class DDPM(method.Method):
   )
   sampling: guided.Guided = field.part(guided.Guided, "sampler", was="{}")
   prediction: str = field.value(
-    "eps", "what the network predicts", choices=targets.KINDS
+    "eps", "quantity that the network predicts", choices=targets.KINDS
   )
   weight: str = field.value(
     "uniform", "weight of the loss over times", choices=("uniform", "min_snr")

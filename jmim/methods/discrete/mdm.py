@@ -121,15 +121,16 @@ class MDM(method.Method):
       draws: u [b] and scores [b, l] of `draw`.
       agnostic: n tokens are masked; else each with probability m(t).
     """
-    net, u, scores = self.network, draws["u"], draws["scores"]
+    net, u = self.network, draws["u"]
     if agnostic:  # L mean over n = L/n sum
       n = discrete.count(u, net.length)
-      t, weight = jnp.ones(len(u)), net.length / n
-      masked = discrete.subset(scores, n)
+      t = jnp.ones(len(u))
+      weight = net.length / n
+      masked = discrete.subset(draws["scores"], n)
     else:  # m'(t)/m(t) sum
       t = self.eps + (1 - self.eps) * u
       weight = self.process.weight(t)
-      masked = scores < self.process.masked(t)[:, None]
+      masked = draws["scores"] < self.process.masked(t)[:, None]
     x = jnp.where(masked, net.mask_id, tokens)
     logits = net.logits(params["main"], x, t)
     logp = discrete.subs(logits, x, net.mask_id)
@@ -154,7 +155,8 @@ class MDM(method.Method):
 
   def nll(self, weights, batch, key) -> jax.Array:
     """[b] nats: the bound, from `nll_draws` maskings of evenly spread sizes."""
-    keys, tokens, n = randomness.Keys(key), batch["tokens"], self.nll_draws
+    keys = randomness.Keys(key)
+    tokens, n = batch["tokens"], self.nll_draws
 
     def add(i, total):
       draws = self.draw(keys.at(i), batch, 0)
@@ -170,7 +172,8 @@ class MDM(method.Method):
     "prompt" [b, l], if the batch has it, holds known tokens, [MASK] elsewhere;
     "index" [b], else 0 .. b - 1, numbers the samples.
     """
-    net, b = self.network, len(jax.tree.leaves(batch)[0])
+    net = self.network
+    b = len(jax.tree.leaves(batch)[0])
     empty = jnp.full((b, net.length), net.mask_id)
     index = batch.get("index", jnp.arange(b))
     return self.sampling.sample(

@@ -65,7 +65,7 @@ class MaskAlign(method.Method):
   std: tuple = field.value((0.229, 0.224, 0.225), "std of normalisation")
   mask_ratio: float = field.value(0.7, "share hidden", low=0.0, below=1.0)
   visible: str = field.value(
-    "attention", "what the kept patches are drawn by", choices=tuple(NOISE)
+    "attention", "weights of the draw of kept patches", choices=tuple(NOISE)
   )
   alignment: alignments.Alignment = field.part(
     alignments.Alignment, "alignment with the teacher", was="{}"

@@ -124,7 +124,8 @@ def gradients(
     the same tree as `params`.
   """
   layers, v = params["layers"], params["v"]
-  w, eye = product(layers), jnp.eye(layers.shape[-1])
+  w = product(layers)
+  eye = jnp.eye(len(w))
   target = w @ syx if objective == "jepa" else syx
   error = v @ w @ sxx - target
   grads = []

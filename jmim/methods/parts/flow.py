@@ -31,7 +31,9 @@ class Flow:
   """Direction of time, training times, and the sampler's steps."""
 
   time: str = field.value(
-    "signal", "what is 1 at the end: signal or noise", choices=schedules.TIMES
+    "signal",
+    "quantity whose share is the network's time",
+    choices=schedules.TIMES,
   )
   uniform: bool = field.value(False, "times uniform, not logit-normal")
   shift: float = field.value(

@@ -53,7 +53,8 @@ class Mixing:
     self, batch: method.Batch, draws: method.Draws, classes: int
   ) -> tuple[jax.Array, jax.Array]:
     """Images [b, h, w, c] and soft targets [b, classes] under given draws."""
-    x, box = batch["image"], draws["box"][0]
+    x = batch["image"]
+    box = draws["box"][0]
     # A clipped box is smaller: lam of a cut batch is the share that stays.
     kept = mix.kept_share(box, x.shape[1:3])
     lam = jnp.where(draws["cut"], kept, draws["lam"])

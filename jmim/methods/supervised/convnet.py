@@ -73,7 +73,8 @@ class ConvNet(method.Method):
   def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Cross entropy; aux: accuracy."""
     del draws, step, player
-    scores, label = self.scores(weights.params, batch["image"]), batch["label"]
+    scores = self.scores(weights.params, batch["image"])
+    label = batch["label"]
     cost = optax.softmax_cross_entropy_with_integer_labels(scores, label)
     return cost.mean(), {"accuracy": (scores.argmax(-1) == label).mean()}
 

@@ -115,9 +115,11 @@ class Finetune(method.Method):
   def draw(self, keys, batch, step) -> method.Draws:
     """What is mixed (see `Mixing.draw`); drop [b, blocks, 2] factors."""
     del step
-    b, depth = len(batch["image"]), self.encoder.size.blocks
     drop = block.drop_path_draw(
-      keys("drop"), self.drop_path, depth=depth, batch=b
+      keys("drop"),
+      self.drop_path,
+      depth=self.dims.size.blocks,
+      batch=len(batch["image"]),
     )
     return self.mixing.draw(keys, batch) | drop
 

@@ -53,7 +53,8 @@ class TokenDiT(nn.Module, kw_only=True):
       logits: [b, length, vocabulary] float32.
       latent: [b, length, width] after the last block.
     """
-    size, rt, width = self.size, self.rt, self.size.width
+    size, rt = self.size, self.rt
+    width = size.width
     embed = nn.Embed(
       self.vocabulary,
       width,

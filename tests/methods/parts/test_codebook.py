@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.core import randomness
 from jmim.methods.parts import codebook as codebooks
 from jmim.nn import vq
 
@@ -38,3 +39,14 @@ def test_averaged_codes_go_to_their_vectors_and_dead_ones_start_again():
   np.testing.assert_array_equal(again[2], z[2])
   np.testing.assert_allclose(total[2] / n[2], z[2], rtol=1e-6)
   np.testing.assert_array_equal(again[:2], state[2][:2])
+
+
+def test_draws_are_vectors_of_the_batch_where_codes_start_again():
+  keys = randomness.Keys(jax.random.key(0))
+  part = codebooks.Codebook(codes=500, ema=0.9, restart=0.1)
+  draws = part.draw(keys, (4, 9))
+  assert 0 <= draws["pick"].min() and draws["pick"].max() == 35
+  np.testing.assert_array_equal(draws["row"], np.arange(4))
+  assert codebooks.Codebook().draw(keys, (4, 9)) == {}
+  with pytest.raises(ValueError, match="without ema"):
+    codebooks.Codebook(restart=0.1).check()

@@ -16,3 +16,29 @@ def test_a_code_is_smaller_by_the_factor_in_the_name(name):
   assert moments.shape == (1, 64 // factor, 64 // factor, 2 * net.size.code)
   z = jax.ShapeDtypeStruct(moments.shape[:3] + (net.size.code,), jnp.float32)
   assert jax.eval_shape(net.decode, params, z).shape == image.shape
+
+
+def test_a_change_of_0_is_none_and_unknown_names_are_listed():
+  plain = codec.size("kl-f8")
+  assert codec.size("kl-f8", width=0, attend_at=()) == plain
+  assert codec.size("kl-f8", blocks=1).blocks == 1
+  with pytest.raises(ValueError, match="kl-f8, kl-f16"):
+    codec.size("kl-f9")
+  with pytest.raises(ValueError, match="vq-f4"):
+    codec.Dims(variant="kl-f8").size(3, "vq")
+
+
+@pytest.mark.parametrize(
+  "fields, side, seen",
+  [({}, 30, "does not divide by 8"), (dict(width=6), 32, "by 1 groups")],
+)
+def test_images_that_cannot_be_coded_are_refused(fields, side, seen):
+  size = codec.size("kl-f8", **fields)
+  if size.width % size.groups:
+    with pytest.raises(ValueError, match="groups"):
+      size.check(side)
+  elif side % size.factor:
+    with pytest.raises(ValueError, match=seen):
+      size.check(side)
+  else:
+    size.check(side)

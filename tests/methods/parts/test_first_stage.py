@@ -1,0 +1,89 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jmim.core import method as methods
+from jmim.core import randomness
+from jmim.methods.parts import first_stage as stages
+
+KL = stages.FirstStage(variant="kl-f4", width=4, blocks=1, path="W", scale=0.5)
+VQ = stages.FirstStage(variant="vq-f4", width=4, blocks=1, codes=8, scale=2.0)
+SHAPE = (2, 2, 3)
+RNG = np.random.default_rng(0)
+MOMENTS = RNG.normal(size=(3, 2, 2, 6)).astype(np.float32)
+NOTHING = methods.Weights({})
+
+
+def draw(stage):
+  keys = randomness.Keys(jax.random.key(0))
+  return stage.draw(keys, (3, *SHAPE))
+
+
+def test_latents_of_moments_are_scaled_samples_of_the_posterior():
+  draws, batch = draw(KL), {"moments": MOMENTS}
+  mean, log_var = np.split(MOMENTS, 2, axis=-1)
+  wanted = 0.5 * (mean + np.exp(log_var / 2) * draws["posterior"])
+  np.testing.assert_allclose(KL.encode(NOTHING, batch, draws), wanted, 1e-5)
+  np.testing.assert_allclose(  # without the draw: as they are
+    KL.encode(NOTHING, {"moments": mean}, {}), 0.5 * mean
+  )
+
+
+def test_a_quantised_stage_has_no_posterior_and_reads_what_is_stored():
+  assert draw(VQ) == {}
+  z = MOMENTS[..., :3]
+  np.testing.assert_allclose(VQ.encode(NOTHING, {"moments": z}, {}), 2.0 * z)
+  assert VQ.inputs(SHAPE)["moments"].shape == SHAPE
+  assert KL.inputs(SHAPE)["moments"].shape == (2, 2, 6)
+
+
+def test_the_scale_is_measured_once_and_kept():
+  stage = dataclasses.replace(VQ, scale=0.0)
+  batch = {"moments": MOMENTS[..., :3]}
+  fresh = methods.Weights({}, stage.extra())
+  scale = stage.measure(fresh, batch, {})["latent_scale"]
+  np.testing.assert_allclose(scale, 1 / batch["moments"].std(), rtol=1e-5)
+  z = stage.encode(fresh, batch, {})
+  np.testing.assert_allclose(z.std(), 1.0, rtol=1e-5)
+  kept = methods.Weights({}, {"scale": jnp.float32(0.25)})
+  again = stage.encode(kept, batch, {})
+  np.testing.assert_allclose(again, 0.25 * batch["moments"])
+  assert stage.measure(kept, batch, {})["latent_scale"] == 0.25
+
+
+def test_decoding_undoes_the_scale():
+  params = jax.eval_shape(KL.net.init, jax.random.key(0))
+  params = jax.tree.map(
+    lambda s: 0.1 * RNG.normal(size=s.shape).astype(s.dtype), params
+  )
+  weights = methods.Weights({}, {}, {"first_stage": params})
+  z = MOMENTS[:1, :, :, :3]
+  wanted = KL.net.decode(params, z)
+  np.testing.assert_allclose(KL.decode(weights, 0.5 * z), wanted, atol=1e-5)
+  assert wanted.shape == (1, 8, 8, 3)
+
+
+def test_without_a_first_stage_images_are_what_is_diffused():
+  stage, x = stages.FirstStage(), {"image": MOMENTS}
+  assert stage.encode(NOTHING, x, {}) is MOMENTS
+  assert stage.decode(NOTHING, MOMENTS) is MOMENTS
+  assert stage.consts() == stage.extra() == {} and stage.factor == 1
+  fn = lambda weights, batch, key: 0
+  assert stage.on_latents(fn, None) is fn
+
+
+@pytest.mark.parametrize(
+  "fields, shape, seen",
+  [
+    (dict(variant="vq-f4"), SHAPE, "vq needs some"),
+    (dict(variant="kl-f4", codes=8), SHAPE, "kl has none"),
+    (dict(variant="kl-f4"), (2, 2, 4), "latents have 3"),
+    (dict(variant="kl-f4", scale=0.0), SHAPE, "measures none"),
+  ],
+)
+def test_fields_that_do_not_go_together_are_refused(fields, shape, seen):
+  with pytest.raises(ValueError, match=seen):
+    stages.FirstStage(**fields).inputs(shape)

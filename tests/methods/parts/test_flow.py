@@ -1,0 +1,67 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jmim.core import randomness
+from jmim.methods.parts import flow
+from jmim.methods.parts import guided
+
+RNG = np.random.default_rng(0)
+X = RNG.uniform(-1, 1, (4, 3, 3, 2)).astype(np.float32)
+TIMES = ("signal", "noise")
+
+
+def draws_of(noise, shape=X.shape):
+  return noise.draw(randomness.Keys(jax.random.key(0)), shape)
+
+
+@pytest.mark.parametrize("time", TIMES)
+def test_paths_are_straight_and_the_velocity_is_their_slope(time):
+  noise = flow.Flow(time=time)
+  draws = draws_of(noise)
+  x_t, a, s = noise.add(X, draws["t"], draws["noise"])
+  np.testing.assert_allclose(a + s, 1.0, rtol=1e-6)
+  step = 1e-2
+  later, _, _ = noise.add(X, draws["t"] + step, draws["noise"])
+  slope = noise.velocity(X, draws["noise"])
+  np.testing.assert_allclose((later - x_t) / step, slope, atol=1e-3)
+  # At the end of the data, the data.
+  end = jnp.full(4, noise.clean)
+  np.testing.assert_allclose(noise.add(X, end, draws["noise"])[0], X, atol=1e-6)
+
+
+def test_the_two_directions_are_each_other_mirrored():
+  there, back = (flow.Flow(time=t) for t in TIMES)
+  draws = draws_of(there)
+  other = 1 - draws["t"]
+  np.testing.assert_allclose(
+    there.add(X, draws["t"], draws["noise"])[0],
+    back.add(X, other, draws["noise"])[0],
+    atol=1e-6,
+  )
+  np.testing.assert_allclose(
+    there.velocity(X, draws["noise"]), -back.velocity(X, draws["noise"])
+  )
+
+
+def test_times_are_logit_normal_or_uniform():
+  for uniform, inner in ((False, 0.683), (True, 0.462)):
+    # Within sigmoid(-1) .. sigmoid(1): one deviation, or their distance.
+    t = np.asarray(draws_of(flow.Flow(uniform=uniform), (4000, 2))["t"])
+    share = np.mean(np.abs(t - 0.5) < 1 / (1 + np.exp(-1.0)) - 0.5)
+    np.testing.assert_allclose(share, inner, atol=0.03)
+
+
+def test_only_the_first_channels_are_the_velocity():
+  noise, draws = flow.Flow(spare=True), draws_of(flow.Flow())
+  v = noise.velocity(X, draws["noise"])
+  raw = jnp.concatenate([v, 9 * jnp.ones_like(v)], -1)
+  np.testing.assert_array_equal(noise.errors(raw, X, draws)["flow"], 0.0)
+  assert noise.outputs == 2
+
+
+def test_samplers_that_need_a_posterior_are_refused():
+  with pytest.raises(ValueError, match="straight paths"):
+    flow.Flow().check(guided.Guided(sampler="ddpm"))
+  flow.Flow().check(guided.Guided(sampler="euler"))

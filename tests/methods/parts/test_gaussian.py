@@ -1,0 +1,77 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jmim.core import randomness
+from jmim.methods.parts import gaussian
+from jmim.methods.parts import guided
+
+TIMES = 10
+PLAIN = gaussian.Gaussian(times=TIMES, beta_start=1e-3, beta_end=0.3)
+LEARNED = gaussian.Gaussian(
+  times=TIMES,
+  beta_start=1e-3,
+  beta_end=0.3,
+  learn_variance=True,
+  variance="learned",
+)
+RNG = np.random.default_rng(0)
+X = RNG.uniform(-1, 1, (4, 3, 3, 2)).astype(np.float32)
+
+
+def draws_of(noise, x=X, seed=0):
+  return noise.draw(randomness.Keys(jax.random.key(seed)), x.shape)
+
+
+def test_times_are_all_of_them_alike_and_noise_is_normal():
+  big = np.zeros((5000, 2))
+  draws = draws_of(PLAIN, big)
+  shares = np.bincount(draws["t"], minlength=TIMES) / 5000
+  np.testing.assert_allclose(shares, 1 / TIMES, atol=0.02)
+  np.testing.assert_allclose(draws["noise"].std(), 1.0, atol=0.03)
+
+
+def test_data_and_noise_are_mixed_with_unit_power():
+  draws = draws_of(PLAIN)
+  x_t, a, s = PLAIN.add(X, draws["t"], draws["noise"])
+  np.testing.assert_allclose(a**2 + s**2, 1.0, rtol=1e-6)
+  np.testing.assert_allclose(x_t, a * X + s * draws["noise"], atol=1e-6)
+  np.testing.assert_allclose(
+    a.ravel(), PLAIN.process.signal[draws["t"]], rtol=1e-6
+  )
+
+
+def test_the_true_noise_has_no_error_and_the_bound_is_least_with_it():
+  draws = draws_of(LEARNED) | {"t": jnp.array([1, 3, 6, 9])}
+  v = -jnp.ones_like(X)  # the posterior's own variance
+  right = LEARNED.errors(jnp.concatenate([draws["noise"], v], -1), X, draws)
+  np.testing.assert_allclose(right["mse"], 0.0)
+  np.testing.assert_allclose(right["vb"], 0.0, atol=1e-5)
+  off = jnp.concatenate([draws["noise"] + 0.3, v], -1)
+  assert (LEARNED.errors(off, X, draws)["vb"] > 1e-4).all()
+  assert set(PLAIN.errors(draws["noise"], X, draws)) == {"mse"}
+
+
+def test_the_bound_teaches_the_variance_only():
+  draws = draws_of(LEARNED)
+  raw = jnp.asarray(RNG.normal(size=(*X.shape[:3], 4)), jnp.float32)
+  grad = jax.grad(lambda r: LEARNED.errors(r, X, draws)["vb"].sum())(raw)
+  assert not np.asarray(grad[..., :2]).any()
+  assert np.asarray(grad[..., 2:]).any()
+
+
+def test_outputs_are_one_per_channel_and_one_for_the_variance():
+  assert (PLAIN.outputs, LEARNED.outputs) == (1, 2)
+  assert PLAIN.end == TIMES and PLAIN.clean == 0
+
+
+def test_what_does_not_go_together_is_refused():
+  sampling = guided.Guided(steps=5)
+  LEARNED.check(sampling)
+  with pytest.raises(ValueError, match="predicts none"):
+    LEARNED.check(sampling, learns=False)
+  with pytest.raises(ValueError, match="without noise.learn_variance"):
+    gaussian.Gaussian(variance="learned").check(sampling)
+  with pytest.raises(ValueError, match="sampling steps"):
+    PLAIN.check(guided.Guided(steps=TIMES + 1))

@@ -1,0 +1,82 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jmim.methods.parts import gaussian
+from jmim.methods.parts import guided
+
+NOISE = gaussian.Gaussian(times=12, beta_start=1e-3, beta_end=0.4)
+GUIDED = guided.Guided(steps=4, guidance=3.0)
+KEY = jax.random.key(0)
+RNG = np.random.default_rng(0)
+COND, NULL = RNG.normal(size=(2, 2, 3, 3, 4)).astype(np.float32)
+
+
+def network(x, t, label):
+  """Depends on everything; label 9 stands for none."""
+  scale = jnp.where(label == 9, 0.0, label + 1.0)[:, None, None, None]
+  return 0.3 * jnp.tanh(x) + 0.1 * scale + 0.01 * t[:, None, None, None]
+
+
+def sample(sampling=GUIDED, index=(0, 1, 2), label=(0, 1, 2)):
+  label, index = jnp.asarray(label), jnp.asarray(index)
+  return np.asarray(
+    sampling.sample(
+      NOISE,
+      network,
+      condition=(label, jnp.full_like(label, 9)),
+      shape=(2, 2, 3),
+      batch={"index": index, "label": label},
+      key=KEY,
+    )
+  )
+
+
+@pytest.mark.parametrize("sampler, eta", [("ddim", 0.0), ("ddim", 1.0)])
+def test_a_sample_does_not_depend_on_the_batch_it_is_made_in(sampler, eta):
+  sampling = dataclasses.replace(GUIDED, sampler=sampler, eta=eta)
+  alone = sample(sampling, index=(2,), label=(2,))
+  np.testing.assert_allclose(sample(sampling)[2:], alone, atol=1e-6)
+  turned = sample(sampling, index=(2, 0, 1), label=(2, 0, 1))
+  np.testing.assert_allclose(sample(sampling)[[2, 0, 1]], turned, atol=1e-6)
+
+
+def test_guidance_moves_samples_and_1_is_the_conditional_network_alone():
+  one, three = sample(dataclasses.replace(GUIDED, guidance=1.0)), sample()
+  assert np.abs(one - three).max() > 0.01
+  never = dataclasses.replace(GUIDED, guidance_interval=(2.0, 3.0))
+  np.testing.assert_allclose(sample(never), one, atol=1e-5)
+
+
+def test_guidance_is_of_the_first_channels_and_of_some_times_only():
+  part = dataclasses.replace(GUIDED, guidance_channels=1)
+  found = part.combine(COND, NULL, 0.5, channels=4)
+  np.testing.assert_allclose(found[..., 1:], COND[..., 1:])
+  np.testing.assert_allclose(
+    found[..., 0], (3 * COND - 2 * NULL)[..., 0], atol=1e-5
+  )
+  late = dataclasses.replace(GUIDED, guidance_interval=(0.3, 1.0))
+  np.testing.assert_allclose(
+    late.combine(COND, NULL, 0.2, channels=4), COND, atol=1e-6
+  )
+
+
+def test_rescaled_guidance_has_the_deviation_of_the_condition():
+  rescaled = dataclasses.replace(GUIDED, guidance_rescale=1.0)
+  found = np.asarray(rescaled.combine(COND, NULL, 0.5, channels=3))
+  axes = (1, 2, 3)
+  np.testing.assert_allclose(
+    found[..., :3].std(axes), COND[..., :3].std(axes), rtol=1e-5
+  )
+  # What is not diffused (a variance) is not rescaled.
+  np.testing.assert_allclose(
+    found[..., 3], (3 * COND - 2 * NULL)[..., 3], atol=1e-5
+  )
+
+
+def test_an_interval_has_two_ends():
+  with pytest.raises(ValueError, match="two times"):
+    dataclasses.replace(GUIDED, guidance_interval=(0.1,)).check()

@@ -1,0 +1,72 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jmim.core import runtime
+from jmim.nn import adaln
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(2, 5, 8)).astype(np.float32)
+COND = RNG.normal(size=(2, 8)).astype(np.float32)
+
+
+def test_modulation_is_scale_and_shift_about_one():
+  shift, scale = RNG.normal(size=(2, 2, 8))
+  found = adaln.modulate(X, shift, scale)
+  np.testing.assert_allclose(
+    found, X * (1 + scale[:, None]) + shift[:, None], rtol=1e-5
+  )
+  np.testing.assert_allclose(
+    adaln.modulate(X, None, scale), X * (1 + scale[:, None]), rtol=1e-6
+  )
+
+
+@pytest.mark.parametrize("shift, parts", [(True, 6), (False, 4)])
+def test_a_block_starts_as_the_identity(shift, parts):
+  block = adaln.AdaBlock(heads=2, shift=shift)
+  variables = block.init(jax.random.key(0), X, cond=COND)
+  kernel = variables["params"]["modulation"]["kernel"]
+  assert kernel.shape == (8, parts * 8) and not np.asarray(kernel).any()
+  np.testing.assert_array_equal(block.apply(variables, X, cond=COND)[0], X)
+
+
+def test_gates_scale_what_a_block_adds(fill):
+  block = adaln.AdaBlock(heads=2)
+  variables = fill(block, X, cond=COND)
+  mods = variables["params"]["modulation"]
+  mods["kernel"][:] = 0
+  mods["bias"][:] = 0
+  mods["bias"][40:] = 1.0  # the second gate alone
+  one = block.apply(variables, X, cond=COND)[0] - X
+  mods["bias"][40:] = 2.0
+  two = block.apply(variables, X, cond=COND)[0] - X
+  assert np.abs(one).max() > 0.01
+  np.testing.assert_allclose(two, 2 * one, atol=1e-5)
+
+
+def test_a_token_block_sees_the_condition_and_gives_its_token_away(fill):
+  block = adaln.TokenBlock(heads=2)
+  variables = fill(block, X, cond=COND)
+  found = block.apply(variables, X, cond=COND)[0]
+  other = block.apply(variables, X, cond=-COND)[0]
+  assert found.shape == X.shape
+  assert np.abs(found - other).max() > 1e-3
+  # Other tokens reach a token, as the condition does: it is one of them.
+  turned = block.apply(variables, X[:, ::-1], cond=COND)[0]
+  np.testing.assert_allclose(turned[:, ::-1], found, atol=1e-5)
+
+
+def test_times_have_embeddings_of_their_own(fill):
+  embed = adaln.TimeEmbed(width=8, hidden=16, waves=32)
+  t = jnp.arange(20.0)
+  variables = fill(embed, t)
+  found = np.asarray(embed.apply(variables, t))
+  distance = np.abs(found[:, None] - found[None]).max(-1) + np.eye(20)
+  assert distance.min() > 1e-3
+
+
+def test_a_table_of_labels_has_a_row_for_none():
+  table = adaln.label_table(5, 8, runtime.Runtime())
+  variables = table.init(jax.random.key(0), np.array([0]))
+  assert variables["params"]["embedding"].shape == (6, 8)
