@@ -90,8 +90,7 @@ def softmax(x: jax.Array, dtype: Any = jnp.float32) -> jax.Array:
 @softmax.defjvp
 def _(dtype, primals, tangents):
   # dy = y (dx - sum y dx): the result is kept, the exponentials are not.
-  y = softmax(*primals, dtype)
-  dx = tangents[0].astype(jnp.float32)
+  y, dx = softmax(*primals, dtype), tangents[0].astype(jnp.float32)
   y32 = y.astype(jnp.float32)
   dy = y32 * (dx - jnp.sum(y32 * dx, axis=-1, keepdims=True))
   return y, dy.astype(dtype)
@@ -127,19 +126,11 @@ def layer_norm(
     eps: added to the variance.
     dtype: of the result [..., w]; statistics are float32.
   """
-  mean, inv_std = _statistics(x, eps)
-  return _normalised(x, scale, bias, mean=mean, inv_std=inv_std, dtype=dtype)
+  return _normalised(x, scale, bias, *_statistics(x, eps), dtype)
 
 
 @functools.partial(_remat, static_argnums=(3,))
-<<<<<<< HEAD
 def _layer_norm_tangent(primals, statistics, tangents, dtype):
-=======
-def _layer_norm_tangent(inputs, statistics, tangents, dtype):
-  x, scale = inputs
-  mean, inv_std = statistics
-  dx, dscale, dbias = tangents
->>>>>>> h-nets
   # With u = (x - mean) / std: du = (dx - mean(dx) - u mean(u dx)) / std,
   # and dy = scale du + u dscale + dbias.
   (x, scale), (mean, inv_std), (dx, dscale, dbias) = (
@@ -158,11 +149,5 @@ def _layer_norm_tangent(inputs, statistics, tangents, dtype):
 def _(eps, dtype, primals, tangents):
   x, scale, bias = primals
   mean, inv_std = _statistics(x, eps)
-<<<<<<< HEAD
   y = _normalised(x, scale, bias=bias, mean=mean, inv_std=inv_std, dtype=dtype)
   return y, _layer_norm_tangent((x, scale), (mean, inv_std), tangents, dtype)
-=======
-  y = _normalised(x, scale, bias, mean=mean, inv_std=inv_std, dtype=dtype)
-  dy = _layer_norm_tangent((x, scale), (mean, inv_std), tangents, dtype)
-  return y, dy
->>>>>>> h-nets
