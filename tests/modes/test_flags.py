@@ -109,7 +109,7 @@ def test_the_recipe_is_loaded_with_its_argument_and_overrides(recipe):
 def test_short_flags_are_keys_of_the_config_of_samples(recipe):
   parse(f"--config={recipe}", "--mode=sample", "--num=9", "--steps=4")
   config = flags.load_config([])
-  assert config.sample.num == 9 and config.method.steps == 4
+  assert config.sample.num == 9 and config.method.sampling.steps == 4
   assert config.sample.seed == 0  # not given: as it is in the recipe
 
 
