@@ -183,7 +183,7 @@ def test_classes_of_many_fields_take_keywords_only():
 # Types.
 
 # Rooms that are not annotated yet.
-NOT_YET: set[str] = set()
+NOT_YET = {"convert", "diffusion", "methods", "nn", "tools", "training"}
 
 
 def unannotated(source: str) -> list[str]:
