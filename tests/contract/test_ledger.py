@@ -144,14 +144,6 @@ def test_another_version_of_a_library_counts_as_a_change(root):
   assert {"jax", "jaxlib", "flax", "optax", "numpy"} == set(ledger.versions())
 
 
-def test_a_renamed_file_is_a_change(root):
-  stored = now(root)
-  (root / "jmim/nn/rare.py").rename(root / "jmim/nn/rarer.py")
-  path = root / "jmim/methods/mim/a.py"
-  path.write_text(path.read_text().replace("rare", "rarer"))
-  assert whole(root, stored) == ["mim.a", "mim.b"]
-
-
 def test_a_test_more_makes_all_whole(root):
   stored = now(root)
   append(root, "tests/contract/test_methods.py", "def test_new(runs): pass\n")
