@@ -303,4 +303,4 @@ def test_a_loaded_model_samples(tmp_path):
   np.testing.assert_array_equal(
     images[:2], jmim.load(tmp_path / "run").sample(2, seed=1)
   )
-  assert jax.tree.leaves(model.params)
+  assert jax.tree.leaves(model.weights.params)

@@ -53,6 +53,8 @@ TAPS = ("balance", "load", "entropy", "dropped")
 class DiTMoE(dit.DiT):
   """Diffusion transformer with sparse experts."""
 
+  per_example = False  # the balance loss is of the shares of a batch
+
   noise: gaussian.Gaussian | flow.Flow = field.part(
     {
       "ddpm": gaussian.Gaussian(variance="learned", learn_variance=True),
