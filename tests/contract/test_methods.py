@@ -264,9 +264,11 @@ def mean_of_parts(runs, player):
   weights = methods.Weights(state.params, state.extra, runs.consts)
 
   @jax.jit
-  def loss(batch, draws):
+  def loss(weights, batch, draws):
     return method.loss(weights, batch, draws, state.step, player=player)[0]
 
   batches = microbatch.split(batch, 2)
   parts = microbatch.split(draws, 2, method.shared)
-  return np.mean([loss(b, d) for b, d in zip(batches, parts, strict=True)])
+  return np.mean(
+    [loss(weights, b, d) for b, d in zip(batches, parts, strict=True)]
+  )
