@@ -1,7 +1,10 @@
+import dataclasses
+
 from jmim.convert.tables import _backbone
 from jmim.methods.supervised import backbone
 
 METHOD = backbone.Backbone.tiny()
+PLAIN = dataclasses.replace(METHOD, registers=0, act="gelu")
 
 
 def test_a_classifier_is_one_linear_layer_with_or_without_a_bias():
@@ -11,7 +14,9 @@ def test_a_classifier_is_one_linear_layer_with_or_without_a_bias():
 
 
 def test_registers_have_a_rule_where_there_are_some():
-  assert _backbone.registers("reg", METHOD) == []
+  (rule,) = _backbone.registers("reg", METHOD)
+  assert rule.ours == "encoder/register_tokens"
+  assert _backbone.registers("reg", PLAIN) == []
 
 
 def test_a_config_of_transformers_is_read_as_it_was_written():
@@ -25,4 +30,5 @@ def test_a_config_of_transformers_is_read_as_it_was_written():
 
 
 def test_a_gated_mlp_is_named():
-  assert _backbone.ungated(METHOD) is None
+  assert "swiglu" in _backbone.ungated(METHOD)
+  assert _backbone.ungated(PLAIN) is None
