@@ -33,7 +33,7 @@ def test_predictions_are_of_the_mean_and_the_loss_of_a_sample():
   fill = lambda s: 0.2 * rng.normal(size=s.shape).astype(s.dtype)
   weights = methods.Weights(jax.tree.map(fill, shapes))
   moments = METHOD.moments(weights, batch, None)
-  mean = np.asarray(moments)[..., :3]
+  mean = np.asarray(moments)[..., :4]
   np.testing.assert_allclose(
     METHOD.features(weights, batch, None), mean.mean((1, 2)), rtol=1e-5
   )
