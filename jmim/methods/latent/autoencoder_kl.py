@@ -45,6 +45,7 @@ class AutoencoderKL(method.Method):
 
   players = ("autoencoder", "discriminator")
   per_example = False  # batch statistics, and one weight per batch
+  n_codes = 0  # no codebook: what is encoded are moments of a Gaussian
 
   size: int = field.value(256, "image side [pixels]", low=1)
   channels: int = field.value(3, "image channels", low=1)

@@ -77,6 +77,11 @@ class AutoencoderVQ(method.Method):
     return autoencoder.Autoencoder(size, self.codebook.codes, self.rt)
 
   @property
+  def n_codes(self) -> int:
+    """Size of the codebook."""
+    return self.codebook.codes
+
+  @property
   def places(self) -> int:
     """Codes of an image."""
     return (self.size // self.net.size.factor) ** 2
