@@ -1,3 +1,5 @@
+import dataclasses
+
 import evalkit
 import jax
 import jax.numpy as jnp
@@ -42,7 +44,7 @@ def test_entries_of_dicts_become_outputs_of_their_own():
 
 def test_training_batches_are_augmented_evaluation_is_not():
   context = evalkit.context()
-  context.augment = context.augment.__class__(flip=True)
+  context.spec = dataclasses.replace(context.spec, flip=True)
   (batch,) = [context.devices.put(b) for b in context.batches("eval", 16)]
   weights, key = context.weights("raw"), jax.random.key(0)
   plain, flipped = (
