@@ -76,7 +76,7 @@ def test_the_fields_of_a_duration_say_their_unit_and_are_0():
   assert docs["warmup_steps"] == "warm-up [optimizer steps]"
   assert docs["warmup_epochs"] == "warm-up [passes over the data]"
   assert docs["warmup_images"] == "warm-up [examples seen]"
-  assert dataclasses.astuple(Section()) == (0, 0.0, 0, 0, 0.0, 0)
+  assert dataclasses.astuple(Section())[:6] == (0, 0.0, 0, 0, 0.0, 0)
 
 
 def test_stems_are_told_apart():
