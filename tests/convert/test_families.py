@@ -55,7 +55,8 @@ def test_each_file_of_tables_ends_with_its_families():
 def test_each_file_of_tables_has_its_test():
   tests = pathlib.Path(__file__).parent / "tables"
   stems = {p.stem.removeprefix("test_") for p in tests.glob("test_*.py")}
-  assert stems == {p.stem for p in files()}
+  # `_backbone` has what several tables share, and no family.
+  assert stems - {"backbone"} == {p.stem for p in files()}
 
 
 def test_methods_of_all_families_exist():
