@@ -113,44 +113,52 @@ def heun(
   hat = sigma[:-1] * (1 + gamma)
   # Line 9: the correction is left out where the path ends clean (sigma 0).
   calls = [(i, k) for i in range(n) for k in range(1 + bool(sigma[i + 1]))]
-  rows, added = [], []
-  anchor = np.zeros((len(calls), 4))
-  out = np.zeros((len(calls), 5))
+  anchor, out = np.zeros((len(calls), 4)), np.zeros((len(calls), 5))
+  churned = np.zeros(len(calls))
   for j, (i, second) in enumerate(calls):
     # In x / a the step is h = sigma_{i+1} - sigma_hat; `scale` leads back to x.
     scale, step = a[i + 1] / a[i], a[i + 1] * (sigma[i + 1] - hat[i])
-    signal, ratio = (a[i + 1], sigma[i + 1]) if second else (a[i], hat[i])
-    raised = gamma[i] and not second  # the time of sigma_hat, off the path
-    time = levels.time_at(-np.log(ratio)) if raised else None
-    time = levels.time[i + second] if time is None else time
-    rows.append((time, signal, signal * ratio, a[i + 1], levels.noise[i + 1]))
     if second:
       # Line 11: x_hat + h / 2 (d + d'), d = (x_hat - x0) / sigma_hat of the
       # first call, which the anchor and the output before this one give back.
       half = step / 2 / hat[i]
       anchor[j, 1] = 1.0
       out[j, [ANCHOR, EPS, X0 + 1]] = scale + half / a[i], step / 2, -half
-    else:  # line 8: x_hat + h d
-      anchor[j, 0] = 1.0
-      out[j, [X, EPS]] = scale, step
+      continue
     # Line 6: sqrt(sigma_hat^2 - sigma^2) S_noise of new noise.
     spread = np.sqrt(max(hat[i] ** 2 - sigma[i] ** 2, 0.0))
-    added.append(0.0 if second else a[i] * inflate * spread)
+    churned[j] = a[i] * inflate * spread
+    anchor[j, 0] = 1.0
+    out[j, [X, EPS]] = scale, step  # line 8: x_hat + h d
+  return sampler.Table(
+    level=_heun_level(levels, hat, calls),
+    anchor=anchor,
+    out=out,
+    std=np.zeros(len(calls)),
+    churn=churned,
+  )
+
+
+def _heun_level(
+  levels: schedule.Levels, hat: np.ndarray, calls: list[tuple[int, int]]
+) -> sampler.Level:
+  """Where the calls (step, whether it is the second) stand; hat: sigma_hat."""
+  rows, a = [], levels.signal
+  for i, second in calls:
+    at, time = a[i + second], levels.time[i + second]
+    sigma = levels.noise[i + second] / at
+    ratio = sigma if second else hat[i]
+    if ratio != sigma:  # raised, off the path
+      time = levels.time_at(-np.log(ratio))
+    rows.append((time, at, at * ratio, a[i + 1], levels.noise[i + 1]))
   rows = np.asarray(rows).T
   unused = np.full(len(calls), np.log(1e-20))  # variances of a posterior
-  level = sampler.Level(
+  return sampler.Level(
     np.arange(len(calls)),
     *rows,
     log_small=unused,
     log_large=unused,
     scales=coefficients.scales(rows[1], rows[2]),
-  )
-  return sampler.Table(
-    level=level,
-    anchor=anchor,
-    out=out,
-    std=np.zeros(len(calls)),
-    churn=np.asarray(added),
   )
 
 

@@ -184,3 +184,19 @@ def block_wise(
 def scattered(key: jax.Array, grid: Grid, masked: int) -> jax.Array:
   """[n] bool with `masked` cells set at random."""
   return jax.random.permutation(key, jnp.arange(grid[0] * grid[1])) < masked
+
+
+def holes(u: jax.Array, side: int) -> jax.Array:
+  """[b, side, side, 1] float32, 1 in a rectangle of a quarter to half a side.
+
+  Args:
+    u: [b, 4] in [0, 1): extent and corner, (y, x) each.
+    side: of the image [pixels].
+  """
+  extent = side * (0.25 + 0.25 * u[:, :2])
+  corner = u[:, 2:] * (side - extent)
+  at = jnp.arange(side) + 0.5
+  low, high = corner[..., None], (corner + extent)[..., None]
+  inside = (at > low) & (at < high)  # [b, 2, side]
+  both = inside[:, 0, :, None] & inside[:, 1, None, :]
+  return both[..., None].astype(jnp.float32)

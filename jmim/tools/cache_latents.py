@@ -26,6 +26,7 @@ import io
 import json
 import pathlib
 import sys
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
@@ -94,6 +95,36 @@ def _layout(
   return features, dtype, statistics
 
 
+def _builder(
+  name: str,
+  features: dict[str, Any],
+  description: str,
+  splits: Callable[[], dict[str, Iterator[tuple[str, dict[str, Any]]]]],
+) -> type[tfds.core.GeneratorBasedBuilder]:
+  """A data set of TFDS whose examples are made by iterators."""
+  with registered.skip_registration():
+
+    class Latents(tfds.core.GeneratorBasedBuilder):
+      VERSION = tfds.core.Version("1.0.0")
+
+      def _info(self):
+        return tfds.core.DatasetInfo(
+          builder=self,
+          features=tfds.features.FeaturesDict(features),
+          description=description,
+        )
+
+      def _split_generators(self, dl_manager):
+        del dl_manager
+        return splits()
+
+      def _generate_examples(self):
+        raise AssertionError("splits are generators")
+
+  Latents.name = name
+  return Latents
+
+
 def build(
   name: str,
   out: pathlib.Path,
@@ -134,30 +165,13 @@ def build(
       dtype=dtype,
     )
 
-  with registered.skip_registration():
-
-    class Latents(tfds.core.GeneratorBasedBuilder):
-      VERSION = tfds.core.Version("1.0.0")
-
-      def _info(self):
-        return tfds.core.DatasetInfo(
-          builder=self,
-          features=tfds.features.FeaturesDict(features),
-          description=json.dumps(about, indent=2),
-        )
-
-      def _split_generators(self, dl_manager):
-        del dl_manager
-        return {
-          "train": split("train", "train", views),
-          "test": split("test", "eval", 0),
-        }
-
-      def _generate_examples(self):
-        raise AssertionError("splits are generators")
-
-  Latents.name = name
-  builder = Latents(data_dir=out, file_format="array_record")
+  splits = lambda: {
+    "train": split("train", "train", views),
+    "test": split("test", "eval", 0),
+  }
+  builder = _builder(name, features, json.dumps(about, indent=2), splits)(
+    data_dir=out, file_format="array_record"
+  )
   folder = pathlib.Path(builder.data_dir)
   if folder.exists():
     raise errors.UserError(

@@ -118,3 +118,12 @@ def test_scattered_cells_are_a_uniform_choice():
   np.testing.assert_array_equal(drawn.sum(1), 5)
   share = drawn.mean(0)
   assert (np.abs(share - 5 / 12) < 4 * np.sqrt(0.25 / 2000)).all()
+
+
+def test_a_hole_is_a_quarter_to_half_of_each_side_inside_of_the_image():
+  u = np.random.default_rng(0).random((200, 4)).astype(np.float32)
+  hole = np.asarray(rectangles.holes(u, 32))[..., 0]
+  height, width = hole.max(2).sum(1), hole.max(1).sum(1)
+  for extent in (height, width):
+    assert extent.min() >= 7 and extent.max() <= 17
+  np.testing.assert_array_equal(hole.sum((1, 2)), height * width)

@@ -151,7 +151,11 @@ class DiT(method.Method):
 
   def predict(self) -> dict[str, method.Predict]:
     """features [b, w]: mean of the last tokens of clean images; sample."""
-    features = self.first_stage.on_latents(self.features, self.drawn)
+
+    def features(weights, batch, key):
+      z = self.first_stage.encode(weights, batch, self.drawn(key, batch))
+      return self.features(weights, {**batch, "image": z}, key)
+
     sample = {"sample": self.sample} if self.first_stage.decodes else {}
     return {"features": features, **sample}
 

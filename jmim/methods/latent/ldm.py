@@ -104,13 +104,14 @@ class LDM(ddpm.DDPM):
 
   def sample_reads(self) -> tuple[str, ...]:
     """What the condition is made of, but for labels."""
-    return conditions.READS.get(self.condition.task, ())
+    return self.condition.reads()
 
   def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Parameters; the scale of the latents if it is to be measured."""
     del batch
     k_net, k_condition = jax.random.split(key)
-    channels = self.channels + self.condition.channels(self.channels)
+    channels, beside = self.channels, self.condition.channels
+    channels += beside.number(channels) if beside else 0
     x, t = jnp.zeros((1, self.size, self.size, channels)), jnp.zeros(1)
     wide, uses = self.condition.context, self.condition.transformer
     context = {"context": jnp.zeros((1, 1, wide))} if uses else {}
@@ -176,8 +177,11 @@ class LDM(ddpm.DDPM):
 
   def sample(self, weights, batch, key) -> jax.Array:
     """Images; where there is an image with a hole, the hole is filled."""
-    batch = self.condition.with_hole(batch, key)
-    return self.condition.fill(super().sample(weights, batch, key), batch)
+    channels = self.condition.channels
+    if not channels:
+      return super().sample(weights, batch, key)
+    batch = channels.with_hole(batch, key)
+    return channels.fill(super().sample(weights, batch, key), batch)
 
   def restore(self, weights, batch, key) -> dict[str, jax.Array]:
     """image [b, H, W, c]: `sample`, to be compared with the batch's own."""

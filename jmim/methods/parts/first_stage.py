@@ -9,7 +9,6 @@ step sees a fresh sample. Without a first stage the images are the latents.
 """
 
 import dataclasses
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -180,21 +179,3 @@ class FirstStage:
       return {}
     z = self.unscaled(weights, batch, draws)
     return {"latent_scale": self.factor_of(weights, z)}
-
-  def on_latents(
-    self, fn: method.Predict, drawn: Callable[..., method.Draws]
-  ) -> method.Predict:
-    """A predict function whose batch has latents as its "image".
-
-    Args:
-      fn: reads "image" [b, h, w, c].
-      drawn: (key, batch) -> draws of the method.
-    """
-    if not self.net:
-      return fn
-
-    def call(weights, batch, key):
-      z = self.encode(weights, batch, drawn(key, batch))
-      return fn(weights, {**batch, "image": z}, key)
-
-    return call

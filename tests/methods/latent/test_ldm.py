@@ -9,6 +9,7 @@ from jmim.core import field
 from jmim.core import method as methods
 from jmim.core import renamed
 from jmim.core import validate
+from jmim.masks import rectangles
 from jmim.methods.diffusion import dit
 from jmim.methods.diffusion import dit_moe
 from jmim.methods.diffusion import lightningdit
@@ -130,7 +131,8 @@ def test_a_hole_is_filled_and_the_rest_is_kept():
   consts = frozen(method)
   key = jax.random.key(2)
   made = jit(method.sample)(methods.Weights(params, extra, consts), batch, key)
-  hole = method.condition.hole(jax.random.uniform(key, (B, 4)), 16)
+  u = method.condition.channels.with_hole(batch, key)["hole"]
+  hole = rectangles.holes(u, 16)
   share = np.asarray(hole).mean((1, 2, 3))
   assert (share > 0.02).all() and (share < 0.3).all()
   changed = np.abs(made - batch["image"]) > 0

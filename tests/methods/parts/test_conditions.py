@@ -1,7 +1,6 @@
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -12,10 +11,7 @@ from jmim.methods.parts import first_stage as stages
 from jmim.methods.parts import labels
 
 PIXELS = stages.FirstStage()
-RNG = np.random.default_rng(0)
-IMAGES = RNG.uniform(-1, 1, (3, 8, 8, 3)).astype(np.float32)
 CLASS = conditions.Condition(task="class", transformer=1, context=6)
-HOLE = conditions.Condition(task="inpaint")
 
 
 def weights_of(condition, classes=0):
@@ -38,44 +34,6 @@ def test_dropped_contexts_are_those_of_none():
   shown = CLASS.in_training(weights, batch, draws, PIXELS, label=label)
   table = weights.params["main"]["condition"]["classes"]
   np.testing.assert_array_equal(shown["context"][:, 0], table[np.array([4, 0])])
-
-
-def test_a_hole_is_a_quarter_to_half_of_each_side_inside_of_the_image():
-  u = RNG.random((200, 4)).astype(np.float32)
-  hole = np.asarray(HOLE.hole(u, 32))[..., 0]
-  height, width = hole.max(2).sum(1), hole.max(1).sum(1)
-  for extent in (height, width):
-    assert extent.min() >= 7 and extent.max() <= 17
-  np.testing.assert_array_equal(hole.sum((1, 2)), height * width)
-
-
-def test_inpainting_shows_the_image_without_its_hole_and_where_it_is():
-  batch = {"image": IMAGES, "hole": RNG.random((3, 4)).astype(np.float32)}
-  found = HOLE.shown(weights_of(HOLE), batch, PIXELS, None)["concat"]
-  hole = np.asarray(HOLE.hole(batch["hole"], 8))
-  assert found.shape[-1] - 3 == HOLE.channels(3) - 3 == 1
-  np.testing.assert_array_equal(
-    found[..., :3], np.where(hole > 0, -1.0, IMAGES)
-  )
-  np.testing.assert_array_equal(found[..., 3:], 2 * hole - 1)
-  made = HOLE.fill(jnp.zeros_like(IMAGES), batch)
-  np.testing.assert_array_equal(made, np.where(hole > 0, 0.0, IMAGES))
-
-
-def test_a_semantic_map_is_linear_in_its_classes():
-  part = conditions.Condition(task="semantic", segments=4)
-  weights = weights_of(part)
-  kernel = weights.params["main"]["condition"]["segments"]["kernel"]
-  maps = RNG.integers(0, 4, (2, 8, 8))
-  shown = part.shown(weights, {"segmentation": maps}, PIXELS, None)
-  np.testing.assert_allclose(shown["concat"], np.asarray(kernel)[maps], 1e-6)
-
-
-def test_layouts_and_tokens_know_what_stands_for_none():
-  ids = jnp.arange(6).reshape(1, 6)
-  for task, null in (("layout", 15), ("tokens", 0)):
-    part = conditions.Condition(task=task, vocabulary=16, transformer=1)
-    np.testing.assert_array_equal(part.null_ids(ids, 0), np.full((1, 6), null))
 
 
 def test_draws_are_those_of_the_task():
@@ -105,3 +63,18 @@ def test_tasks_whose_condition_cannot_be_made_are_refused(
 ):
   with pytest.raises(ValueError, match=seen):
     condition.inputs(8, PIXELS, classes)
+
+
+def test_one_task_makes_a_context_or_channels():
+  for task in conditions.TASKS:
+    part = conditions.Condition(task=task)
+    made = [bool(part.contexts), bool(part.channels)]
+    assert sum(made) == (task != "none")
+
+
+def test_sampling_reads_what_the_condition_is_made_of():
+  reads = lambda task: conditions.Condition(task=task).reads()
+  assert reads("layout") == ("objects", "crop")
+  assert reads("inpaint") == reads("superres") == ("image",)
+  assert reads("semantic") == ("segmentation",)
+  assert reads("class") == reads("none") == ()

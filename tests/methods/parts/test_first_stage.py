@@ -71,8 +71,6 @@ def test_without_a_first_stage_images_are_what_is_diffused():
   assert stage.encode(NOTHING, x, {}) is MOMENTS
   assert stage.decode(NOTHING, MOMENTS) is MOMENTS
   assert stage.consts() == stage.extra() == {} and stage.factor == 1
-  fn = lambda weights, batch, key: 0
-  assert stage.on_latents(fn, None) is fn
 
 
 @pytest.mark.parametrize(
