@@ -18,7 +18,7 @@ masked=False (True: MaskDiT, half of the patches hidden).
 
 Reference (the authors'; not repeated here; FID): after 400 k steps without
 guidance S/2 68.4, B/2 43.5, L/2 23.3, XL/2 19.5; XL/2 after 7 M 9.62, with
-guidance 1.5 2.27. Without first_stage_path it trains, but does not sample.
+guidance 1.5 2.27. Without first_stage.path it trains, but does not sample.
 """
 
 from jmim.core import config as configs

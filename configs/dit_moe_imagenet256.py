@@ -15,7 +15,7 @@ as the authors train S and B), batch=1024, steps=1000000. On several chips give
 hardware.mesh.expert a divisor of `experts`.
 
 Reference (the authors'; not repeated here): G/2-16E2A at 512 x 512, guided,
-with synthetic images besides, FID-50K 1.80. Without first_stage_path it
+with synthetic images besides, FID-50K 1.80. Without first_stage.path it
 trains, but does not sample.
 """
 

@@ -10,6 +10,11 @@ stop (SIGTERM, SIGINT, maintenance) and saved: start it again; 130 or 143 ended
 at once. See docs/faults.md.
 """
 
+from jmim.parallel import malloc
+
+if __name__ == "__main__":
+  malloc.huge_pages()  # starts anew: before JAX is imported, not after
+
 import importlib
 import os
 import sys
@@ -23,7 +28,6 @@ from jmim.core import errors
 from jmim.core import files
 from jmim.modes import flags
 from jmim.modes import usage
-from jmim.parallel import malloc
 
 # EX_TEMPFAIL of sysexits.h: to be tried again.
 PREEMPTED = 75

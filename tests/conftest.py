@@ -22,7 +22,9 @@ _CACHE = pathlib.Path("~/.cache/jmim/tests").expanduser()
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 
+import jax  # noqa: E402
 import ledger  # noqa: E402
+import numpy as np  # noqa: E402
 import released  # noqa: E402
 
 from jmim.core import discovery  # noqa: E402
@@ -61,6 +63,46 @@ def tfds_dir():
   if not (path / "cifar10").is_dir():
     pytest.skip(f"no CIFAR-10 at {path}")
   return str(path)
+
+
+@pytest.fixture
+def restored_flags():
+  """Flags of the command line are afterwards what they were."""
+  from absl import flags  # noqa: PLC0415  few tests need them
+
+  values = {n: f.value for n, f in flags.FLAGS._flags().items()}
+  yield
+  for name, value in values.items():
+    flags.FLAGS[name].value = value
+
+
+@pytest.fixture(scope="session")
+def fill():
+  """Variables of a module, every leaf normal: no bias or scale is trivial.
+
+  Nothing is compiled for it, unlike for `module.init`.
+  """
+
+  def variables(module, *args, seed=0, scale=0.3, **kwargs):
+    rng = np.random.default_rng(seed)
+    shapes = jax.eval_shape(
+      lambda key: module.init(key, *args, **kwargs), jax.random.key(0)
+    )
+    return jax.tree.map(
+      lambda s: (scale * rng.normal(size=s.shape)).astype(s.dtype), shapes
+    )
+
+  return variables
+
+
+@pytest.fixture(scope="session")
+def normal():
+  """Standard normal float32 arrays, made by numpy."""
+
+  def draw(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+  return draw
 
 
 @pytest.fixture(scope="module", autouse=True)

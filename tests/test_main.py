@@ -5,11 +5,12 @@ import inspect
 import sys
 
 import pytest
-from absl import flags as absl_flags
 
 from jmim import main
 from jmim.core import errors
 from jmim.modes import flags
+
+pytestmark = pytest.mark.usefixtures("restored_flags")
 
 
 @pytest.mark.parametrize(
@@ -75,11 +76,3 @@ def test_a_run_needs_a_workdir_and_a_description_does_not(
   main.main(overrides)
   # The other hosts come before anything of the mode is imported.
   assert called[1:] == [main.JOIN, main.MODES["train"]]
-
-
-@pytest.fixture(autouse=True)
-def _restore_flags():
-  values = {n: f.value for n, f in absl_flags.FLAGS._flags().items()}
-  yield
-  for name, value in values.items():
-    absl_flags.FLAGS[name].value = value

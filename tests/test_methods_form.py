@@ -236,7 +236,7 @@ def test_docs_that_lean_on_others_are_seen():
     "of": "of the critic",
     "its": "Its start",
     "same": "the same for evaluation",
-    "what": "What the network is told",
+    "what": "What the network gets",
     "as": "as many as there are",
     "empty": " ",
   }

@@ -2,9 +2,6 @@
 
 import sources
 
-# Modules without a file of tests of their own, and what tests them.
-ELSEWHERE: dict[str, str] = {}
-
 
 def mirror(name: str) -> str:
   """`jmim.nn.nets.vit` -> `tests/nn/nets/test_vit.py`; `_a` -> `test_a.py`."""
@@ -12,9 +9,9 @@ def mirror(name: str) -> str:
   return "/".join(["tests", *folders, f"test_{last.lstrip('_')}.py"])
 
 
-def alone(names, files, elsewhere):
-  """Modules that have neither a mirror among `files` nor a reason."""
-  return [n for n in names if mirror(n) not in files and n not in elsewhere]
+def alone(names, files):
+  """Modules without a mirror among `files`."""
+  return [n for n in names if mirror(n) not in files]
 
 
 def modules():
@@ -25,18 +22,11 @@ def modules():
 
 def test_every_module_has_its_tests():
   files = {str(p.relative_to(sources.ROOT)) for p in sources.TESTS}
-  found = alone(modules(), files, ELSEWHERE)
+  found = alone(modules(), files)
   assert not found, "\n".join(map(mirror, found))
-
-
-def test_exceptions_are_modules_without_tests():
-  files = {str(p.relative_to(sources.ROOT)) for p in sources.TESTS}
-  for name in ELSEWHERE:
-    assert name in sources.NAMES and mirror(name) not in files, name
 
 
 def test_a_module_alone_is_seen():
   names = ["jmim.hub", "jmim.nn.nets.vit", "jmim.nn.block"]
   files = {"tests/test_hub.py", "tests/nn/test_vit.py"}
-  assert alone(names, files, {}) == ["jmim.nn.nets.vit", "jmim.nn.block"]
-  assert alone(names, files, {"jmim.nn.block": "x"}) == ["jmim.nn.nets.vit"]
+  assert alone(names, files) == ["jmim.nn.nets.vit", "jmim.nn.block"]

@@ -8,6 +8,7 @@ import pathlib
 import pytest
 
 from jmim.core import config as configs
+from jmim.core import discovery
 from jmim.data import pipeline
 from jmim.session import build
 
@@ -39,7 +40,7 @@ def test_examples_of_both_splits(config, request, tmp_path_factory):
   else:
     config.data.data_dir = str(tmp_path_factory.getbasetemp() / "made")
   spec, splits = build.make_spec(config), build.make_sources(config)
-  inputs = build.make_method(config).inputs()
+  inputs = discovery.make(config.method).inputs()
   pipeline.check_example(splits["train"], spec, training=True, inputs=inputs)
   made = pipeline.check_example(splits["eval"], spec, training=False)
   for name, needed in inputs.items():

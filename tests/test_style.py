@@ -36,7 +36,7 @@ def test_file_parses_has_no_tabs_and_is_short(path):
   ast.parse(path.read_text())
   assert not [i for i, line in enumerate(lines, 1) if re.match(r" *\t", line)]
   if METHODS in path.parents:
-    assert lines_of_code(path.read_text()) <= 130
+    assert lines_of_code(path.read_text()) <= 130 and len(lines) <= 205
   else:
     assert len(lines) <= 300
 
@@ -60,4 +60,4 @@ def test_places_without_the_formatter_are_counted():
 
 def test_the_formatter_is_hardly_ever_kept_away():
   texts = {path: path.read_text() for path in OURS}
-  assert sum(map(unformatted, texts.values())) < 60
+  assert sum(map(unformatted, texts.values())) <= 1

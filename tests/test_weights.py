@@ -20,6 +20,7 @@ from jmim.convert import files
 from jmim.convert import importing
 from jmim.convert import table
 from jmim.core import config as configs
+from jmim.core import discovery
 from jmim.core import errors
 from jmim.core import tree as trees
 from jmim.core import validate
@@ -289,7 +290,7 @@ def test_a_loaded_model_samples(tmp_path):
     mlp_ratio=4.0,
   )
   config.hardware.compile_cache = ""
-  method = importing.build.make_method(config)
+  method = discovery.make(config.method)
   like = trees.named(importing.shapes(method))
   rng = np.random.default_rng(0)
   named = {n: rng.normal(0, 0.1, x.shape).astype("f4") for n, x in like.items()}

@@ -14,7 +14,6 @@ Only parameters are taken: optimizer and step start afresh, an EMA starts as a
 copy of the parameters.
 """
 
-import dataclasses
 import pathlib
 import re
 from collections.abc import Mapping
@@ -31,41 +30,28 @@ from jmim.checkpoints import weights
 from jmim.core import errors
 from jmim.core import patterns
 from jmim.core import tree as trees
+from jmim.core.settings import run as settings
 
 Arrays = dict[str, np.ndarray]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Rules:
-  """The section `config.init_from`; see `settings.run.InitFrom`."""
-
-  path: str
-  weights: str
-  rename: Sequence[tuple[str, str]]
-  skip: Sequence[str]
-  reinit: Sequence[str]
-  resize: Sequence[str]
-
-
-def load(config: Mapping[str, Any], params: Any) -> Arrays:
+def load(rules: settings.InitFrom, params: Any) -> Arrays:
   """Our leaf names -> loaded values, without those that stay fresh.
 
   Args:
-    config: the section `init_from`; empty, or without a path: nothing is
-      loaded.
+    rules: the section `init_from`; without a path nothing is loaded.
     params: arrays or shapes of all players.
 
   Raises:
     UserError: nothing there, a bad rule, or names or shapes that no rule
       covers; all of them are listed.
   """
-  if not config or not config["path"]:
-    return {}
-  rules = Rules(**config)
-  return match(_read(rules), params, rules)
+  return match(_read(rules), params, rules) if rules.path else {}
 
 
-def match(saved: Mapping[str, Any], params: Any, rules: Rules) -> Arrays:
+def match(
+  saved: Mapping[str, Any], params: Any, rules: settings.InitFrom
+) -> Arrays:
   """Applies the rules to saved arrays; see `load`."""
   _check_regexes(rules)
   hit = lambda regexes, name: any(trees.matches(r, name) for r in regexes)
@@ -117,12 +103,12 @@ def apply(state: Any, loaded: Arrays) -> Any:
   return state.replace(params=params, ema=ema)
 
 
-def _read(rules: Rules) -> Arrays:
+def _read(rules: settings.InitFrom) -> Arrays:
   """Player/leaf name -> array of a run's newest checkpoint or an .npz."""
   path = pathlib.Path(rules.path).expanduser()
   if path.suffix == ".npz" and path.is_file():
     return npz.read(path, "init_from.path")
-  section = {"raw": "params", "ema": "ema"}[rules.weights]
+  section = weights.SECTIONS[rules.weights]
   try:
     return weights.read_section(path, section)
   except FileNotFoundError as e:
@@ -134,7 +120,7 @@ def _read(rules: Rules) -> Arrays:
     ) from e
 
 
-def _check_regexes(rules: Rules) -> None:
+def _check_regexes(rules: settings.InitFrom) -> None:
   """Raises UserError for an entry of a rule that cannot be one."""
   key = "init_from.rename"
   for rule in rules.rename:
@@ -151,7 +137,7 @@ def _check_regexes(rules: Rules) -> None:
       patterns.check(pattern, f"init_from.{name}")
 
 
-def _error(rules: Rules, lines: Sequence[str]) -> errors.UserError:
+def _error(rules: settings.InitFrom, lines: Sequence[str]) -> errors.UserError:
   return errors.UserError(
     f"{rules.path} does not fit:{errors.listed(lines)}",
     "every name and shape to agree, or to be covered by a rule",

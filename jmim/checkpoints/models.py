@@ -19,8 +19,6 @@ from jmim.core import errors
 from jmim.core import method as methods
 from jmim.core import tree as trees
 
-SECTIONS = {"raw": "params", "ema": "ema"}  # of a checkpoint
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Model:
@@ -71,7 +69,11 @@ def of_run(
     UserError: no config or checkpoint, no EMA, or as `of_arrays`.
   """
   path = pathlib.Path(workdir).expanduser()
-  source = SECTIONS[which]
+  if which not in weights.SECTIONS:
+    raise errors.UserError(
+      f"weights {which!r}", "raw or ema", "choose one of them", "weights"
+    )
+  source = weights.SECTIONS[which]
   try:
     config = ml_collections.ConfigDict(checkpoint.read_config(path))
     sections = {"params": weights.read_section(path, source)}

@@ -16,6 +16,8 @@ from jmim.checkpoints import folder as saved
 from jmim.checkpoints import store as checkpoint
 from jmim.core import errors
 
+SECTIONS = {"raw": "params", "ema": "ema"}  # of a checkpoint
+
 
 def newest(store: checkpoint.Checkpoints, before: int | None = None) -> int:
   """The newest step, or the newest of those before one.

@@ -23,9 +23,9 @@ from jmim.convert import families
 from jmim.convert import family as layouts
 from jmim.convert import files
 from jmim.convert import table as tables
+from jmim.core import discovery
 from jmim.core import errors
 from jmim.runlog import writer as writers
-from jmim.session import build
 
 FORMATS = ("safetensors", "timm", "hf", "authors", "big_vision")
 JMIM = "jmim.json"
@@ -47,7 +47,7 @@ class Leaves(Mapping[str, np.ndarray]):
     """
     self._store = checkpoint.Checkpoints(workdir, write=False)
     self.step = weight_files.newest(self._store)
-    source = {"raw": "params", "ema": "ema"}[weights]
+    source = weight_files.SECTIONS[weights]
     self._where = {
       _target(name, source): (name.partition("/")[0], spec)
       for name, spec in self._store.meta(self.step)["arrays"].items()
@@ -107,18 +107,21 @@ def run(
   """
   leaves = Leaves(workdir, weights)
   config = ml_collections.ConfigDict(checkpoint.read_config(workdir))
-  method, name, family = build.make_method(config), "", None
+  method, name, family = discovery.make(config.method), "", None
   dropped: list[str] = []
   if library != "safetensors":
     name, family = families.for_export(library, config.method.type, method)
     dropped = [n for n in leaves if layouts.matches(family.unsupported, n)]
+  described = describe(config, family, method)
   out.mkdir(parents=True, exist_ok=True)
   if family is None:
     files.write(out / WEIGHTS, leaves.specs(), leaves.items())
   else:
     _write(family, method, leaves=leaves, dropped=dropped, out=out)
   leaves.close()
-  describe(out, config, family, method)
+  for file, settings in described.items():
+    text = json.dumps(settings, indent=2, sort_keys=True)
+    (out / file).write_text(text + "\n")
   content = {
     "config": json.loads(config.to_json()),
     "family": name,
@@ -139,31 +142,27 @@ def _write(family, method, leaves, dropped, out) -> None:
   shapes = tables.shapes(rules, like)
   arrays = tables.export_stream(rules, leaves)
   if family.library == "big_vision":
-    files.write_npz(out / "model.npz", ((f"params/{n}", x) for n, x in arrays))
+    named = ((f"params/{n}", x) for n, x in arrays)
+    files.write_npz(out / family.file, named)
     return
-  name = WEIGHTS
-  if family.write_config and "_class_name" in family.write_config(method):
-    name = "diffusion_pytorch_model.safetensors"
   theirs = {n: (s, np.dtype(np.float32)) for n, s in shapes.items()}
-  files.write(out / name, theirs, arrays)
+  files.write(out / family.file, theirs, arrays)
 
 
 def describe(
-  out: pathlib.Path,
   config: ml_collections.ConfigDict,
   family: layouts.Family | None,
   method: Any,
-) -> None:
-  """Writes config.json and preprocessor_config.json, where they exist.
+) -> dict[str, dict[str, Any]]:
+  """config.json and preprocessor_config.json by name, where they exist.
 
   Args:
-    out: the folder.
     config: of the run.
     family: layout of the weights; None: our own.
     method: of the run.
   """
   if family is None or family.write_config is None:
-    return
+    return {}
   image, settings = preprocessing(config), family.write_config(method)
   if family.library == "timm":
     settings["pretrained_cfg"] = {
@@ -177,13 +176,10 @@ def describe(
       "first_conv": "patch_embed.proj",
       "classifier": settings.pop("classifier", "head"),
     }
-  _dump(out / "config.json", settings)
+  described = {"config.json": settings}
   if family.library == "hf":
-    _dump(out / "preprocessor_config.json", image)
-
-
-def _dump(path: pathlib.Path, content: dict[str, Any]) -> None:
-  path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+    described["preprocessor_config.json"] = image
+  return described
 
 
 def preprocessing(config: ml_collections.ConfigDict) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from jmim.convert import table as tables
 
 MAIN = "params/main/"
 
+# Regexes of leaves that many files lack.
+HEAD, DECODER = (f"^{MAIN}head/",), (f"^{MAIN}decoder/",)
 # What authors' checkpoints put around a state dict.
 CONTAINERS = ("model.", "state_dict.", "module.", "")
 
@@ -45,6 +47,7 @@ class Family:
       they tell more than
     model_types: values of `model_type` or `_class_name` that detect it.
     timm_names: first words of timm's `architecture` that detect it.
+    file: of the weights in an exported folder.
     priority: exports take the fitting family with the highest, where one is a
       special case of another.
   """
@@ -64,6 +67,7 @@ class Family:
   architectures: tuple[str, ...] = ()
   model_types: tuple[str, ...] = ()
   timm_names: tuple[str, ...] = ()
+  file: str = "model.safetensors"
   priority: int = 0
 
   def objection(self, name: str, method: Any) -> str | None:
@@ -109,6 +113,17 @@ class Family:
 def matches(patterns: Iterable[str], name: str) -> bool:
   """Whether any of the regexes is found in a name."""
   return any(re.search(p, name) for p in patterns)
+
+
+def hf_prefix(name: str, *more: str) -> tuple[str, str]:
+  """The alias of a bare model of Transformers, whose names lack "<name>.".
+
+  Args:
+    name: that a model with a head puts before the names of the bare one.
+    more: parts of the model besides embeddings, encoder and layernorm.
+  """
+  parts = "|".join(("embeddings", "encoder", "layernorm", *more))
+  return rf"^({parts})\.", rf"{name}.\1."
 
 
 def main(make: Callable[[Any], tables.Table]) -> Callable[[Any], tables.Table]:

@@ -209,7 +209,6 @@ def write(
   path: str | pathlib.Path,
   specs: Mapping[str, tuple[tuple[int, ...], Any]],
   arrays: Iterable[tuple[str, np.ndarray]],
-  metadata: Mapping[str, str] | None = None,
 ) -> None:
   """Writes a .safetensors one array at a time.
 
@@ -219,11 +218,10 @@ def write(
     path: the file; it appears when it is complete.
     specs: name -> (shape, dtype).
     arrays: (name, array) in the order of `specs`.
-    metadata: strings of the header; Transformers needs {"format": "pt"}.
   """
   path, at = pathlib.Path(path), 0
-  strings = {"format": "pt", **(metadata or {})}
-  header: dict[str, Any] = {"__metadata__": strings}
+  # Transformers reads no other format.
+  header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
   for name, (shape, dtype) in specs.items():
     dtype = np.dtype(dtype)
     end = at + math.prod(shape) * dtype.itemsize

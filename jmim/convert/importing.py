@@ -22,6 +22,7 @@ from jmim.convert import family as layouts
 from jmim.convert import files
 from jmim.convert import plan as plans
 from jmim.core import config as configs
+from jmim.core import discovery
 from jmim.core import errors
 from jmim.core import method as methods
 from jmim.core import state as states
@@ -61,7 +62,7 @@ def run(
   """
   weights = files.read(path)
   name, config = resolve(name, path, config)
-  method = build.make_method(config)
+  method = discovery.make(config.method)
   config = assemble.resolved(config, method, {})
   family = families.find(name)
   _check_fit(name, family, config.method.type, method)

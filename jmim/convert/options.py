@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jmim.core import errors
+from jmim.nn import sizes
 
 Config = Mapping[str, Any]
 # Activations: Transformers' and timm's names -> ours, and back.
@@ -146,3 +147,56 @@ def timm_arguments(
   unknown = {k: v for k, v in changes.items() if k not in args}
   refuse(unknown, **dict.fromkeys(unknown))
   return args | changes
+
+
+def timm_sizes(match: re.Match, letters: Mapping[str, str]) -> dict[str, Any]:
+  """Arguments that a name such as "vit_base_patch16_224" gives a ViT.
+
+  Args:
+    match: of its word for a size, its patch and its image.
+    letters: word -> key of `sizes.SIZES`.
+  """
+  size = sizes.SIZES[letters[match[1]]]
+  return dict(
+    img_size=int(match[3]),
+    patch_size=int(match[2]),
+    in_chans=3,
+    embed_dim=size.width,
+    depth=size.depth,
+    num_heads=size.heads,
+    mlp_ratio=size.mlp_ratio,
+    qkv_bias=True,
+  )
+
+
+def timm_dims(args: Config) -> dict[str, Any]:
+  """What a ViT of timm has of its arguments whatever else it is."""
+  return dict(
+    variant=f"B/{args['patch_size']}",
+    size=args["img_size"],
+    channels=args["in_chans"],
+    width=args["embed_dim"],
+    depth=args["depth"],
+    heads=args["num_heads"],
+    mlp_ratio=float(args["mlp_ratio"]),
+    qkv_bias=args["qkv_bias"],
+  )
+
+
+def timm_classes(config: Config) -> int:
+  """At least two, as `hf_classes`."""
+  return max(2, config.get("num_classes", 1000))
+
+
+def write_timm(method: Any) -> dict[str, Any]:
+  """The inverse of `timm_dims`, but for `qkv_bias`."""
+  net = method.encoder
+  return dict(
+    img_size=method.size,
+    patch_size=net.patch,
+    in_chans=method.channels,
+    embed_dim=net.size.width,
+    depth=net.size.depth,
+    num_heads=net.size.heads,
+    mlp_ratio=net.size.mlp_ratio,
+  )

@@ -13,6 +13,7 @@ from jmim.nn.nets import vit
 
 Table = list[table.Rule | table.Constant]
 QKV = ("query", "key", "value")
+DENSE, NORM = ("kernel", "bias"), ("scale", "bias")  # leaves of flax
 
 
 # Layers.
@@ -90,6 +91,16 @@ def layer_scales(theirs: str, ours: str, leaf: str = "") -> Table:
   ]
 
 
+def qv_biases(
+  theirs: str, ours: str, names: tuple[str, str] = ("q_bias", "v_bias")
+) -> Table:
+  """Biases of an attention whose k has none; `names` are theirs."""
+  return [
+    table.Rule(theirs=f"{theirs}.{a}", ours=f"{ours}/{b}")
+    for a, b in zip(names, ("q_bias", "v_bias"), strict=True)
+  ]
+
+
 # Blocks.
 
 
@@ -120,10 +131,7 @@ def beit_block(
   """A block of BEiT's authors: k has no bias, LayerScales are "gamma_1", 2."""
   rules = block(theirs, ours, qkv_bias=False)
   if qv_bias:
-    rules += [
-      table.Rule(theirs=f"{theirs}.attn.{b}", ours=f"{ours}/attn/{b}")
-      for b in ("q_bias", "v_bias")
-    ]
+    rules += qv_biases(f"{theirs}.attn", f"{ours}/attn")
   if layer_scale:
     rules += layer_scales(f"{theirs}.gamma_", ours)
   return rules
@@ -165,6 +173,18 @@ def flax_attention(theirs: str, ours: str, heads: int) -> Table:
   ]
 
 
+def flax_block(theirs: str, ours: str, heads: int) -> Table:
+  """A pre-norm block of big_vision, with flax's names."""
+  attention = f"{theirs}/MultiHeadDotProductAttention_0"
+  return [
+    *same(f"{theirs}/LayerNorm_0", f"{ours}/norm1", *NORM),
+    *flax_attention(attention, f"{ours}/attn", heads),
+    *same(f"{theirs}/LayerNorm_1", f"{ours}/norm2", *NORM),
+    *same(f"{theirs}/MlpBlock_0/Dense_0", f"{ours}/mlp/fc1", *DENSE),
+    *same(f"{theirs}/MlpBlock_0/Dense_1", f"{ours}/mlp/fc2", *DENSE),
+  ]
+
+
 # Encoders.
 
 
@@ -177,12 +197,8 @@ def stem(model: vit.ViT, prefix: str = "") -> Table:
     model: the ViT.
     prefix: of our names, with its slash ("encoder/").
   """
-  rules = dense(
-    "patch_embed.proj",
-    f"{prefix}patch_embed/proj",
-    op=ops.patch_conv(model.patch),
-    bias=model.patch_bias,
-  )
+  ours, conv = f"{prefix}patch_embed/proj", ops.patch_conv(model.patch)
+  rules = dense("patch_embed.proj", ours, op=conv, bias=model.patch_bias)
   if model.positions == "sincos":
     rows = posemb.sincos_2d(
       model.size.width, model.grid, model.order, prefix=int(model.cls)
@@ -202,12 +218,9 @@ def stem(model: vit.ViT, prefix: str = "") -> Table:
 def encoder(model: vit.ViT, prefix: str = "") -> Table:
   """timm's ViT, and DINO's and DINOv2's; see `stem`."""
   style, ours = dict(model.style), f"{prefix}blocks/layers"
-  rules = stem(model, prefix) + block(
-    "blocks.{i}",
-    ours,
-    qkv_bias=bool(style.get("qkv_bias", True)),
-    gated=style.get("act") == "swiglu",
-  )
+  bias, gated = bool(style.get("qkv_bias", True)), style.get("act") == "swiglu"
+  rules = stem(model, prefix)
+  rules += block("blocks.{i}", ours, qkv_bias=bias, gated=gated)
   if model.layer_scale:
     rules += layer_scales("blocks.{i}.ls", ours, ".gamma")
   return rules
@@ -215,15 +228,11 @@ def encoder(model: vit.ViT, prefix: str = "") -> Table:
 
 def beit_encoder(model: vit.ViT, prefix: str = "") -> Table:
   """The ViT of BEiT's authors, with its biases by relative position."""
-  style = dict(model.style)
-  blocks = beit_block(
-    "blocks.{i}",
-    f"{prefix}blocks/layers",
-    qv_bias=bool(style["qkv_bias"]),
-    layer_scale=bool(model.layer_scale),
-  )
-  tables = table.placed(relative(model), "", prefix)
-  return [*stem(model, prefix), *blocks, *tables]
+  bias, scaled = bool(model.style["qkv_bias"]), bool(model.layer_scale)
+  ours = f"{prefix}blocks/layers"
+  rules = stem(model, prefix)
+  rules += beit_block("blocks.{i}", ours, qv_bias=bias, layer_scale=scaled)
+  return rules + table.placed(relative(model), "", prefix)
 
 
 def relative(model: vit.ViT) -> Table:
@@ -273,16 +282,12 @@ def clip(patch: int, theirs: str = "clip_model.") -> Table:
   """
   layer, ours = f"{theirs}encoder.layers.{{i}}", "blocks/layers"
   stem_, attention = f"{theirs}embeddings", f"{layer}.self_attn"
+  conv = ops.patch_conv(patch)
   token, rows = f"{stem_}.class_embedding", f"{stem_}.position_embedding.weight"
   return [
     table.Rule(theirs=token, ours="cls_token", op=ops.VECTOR),
     table.Rule(theirs=rows, ours="pos_embed", op=ops.MATRIX),
-    *dense(
-      f"{stem_}.patch_embedding",
-      "patch_embed/proj",
-      op=ops.patch_conv(patch),
-      bias=False,
-    ),
+    *dense(f"{stem_}.patch_embedding", "patch_embed/proj", conv, bias=False),
     *norm(f"{theirs}pre_layrnorm", "norm_pre"),
     *fused([f"{attention}.{n}_proj" for n in "qkv"], f"{ours}/attn/qkv"),
     *dense(f"{attention}.out_proj", f"{ours}/attn/proj"),

@@ -53,14 +53,12 @@ class Constant:
   Attributes:
     theirs: their name.
     value: what it must be.
-    tolerance: largest absolute difference.
     ours: the leaf name it would have, for the parts a file may lack.
     unused: no output of ours depends on it: written, and not read.
   """
 
   theirs: str
   value: Array
-  tolerance: float = 1e-5
   ours: str = ""
   unused: bool = False
 
@@ -277,7 +275,7 @@ def _check_copy(rule, names, parts, theirs) -> None:
 def _check_constant(rule: Constant, value: Array) -> None:
   if value.shape != rule.value.shape:
     seen = f"shape {value.shape}, expected {rule.value.shape}"
-  elif not np.allclose(value, rule.value, atol=rule.tolerance):
+  elif not np.allclose(value, rule.value, atol=1e-5):
     seen = f"values differ by {np.abs(value - rule.value).max():.2g}"
   else:
     return

@@ -10,7 +10,7 @@ from jmim.diffusion import sampler
 from jmim.diffusion import schedule
 from jmim.diffusion import variance
 
-X, ANCHOR, EPS, X0 = 0, 1, 2, 3  # columns of `Table.out`
+COLUMNS = X, ANCHOR, EPS, X0 = range(4)  # of `Table.out`
 
 
 def blank(levels: schedule.Levels, memory: int = 1) -> sampler.Table:

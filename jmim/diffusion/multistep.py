@@ -15,7 +15,7 @@ from jmim.diffusion import coefficients
 from jmim.diffusion import sampler
 from jmim.diffusion import schedule
 
-X, ANCHOR, X0 = coefficients.X, coefficients.ANCHOR, coefficients.X0
+X, ANCHOR, _, X0 = coefficients.COLUMNS
 
 
 def dpmpp_2m(levels: schedule.Levels) -> sampler.Table:

@@ -7,6 +7,7 @@ Tables are float64 numpy and are cast once, where they meet float32 arrays:
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import jax
@@ -112,7 +113,7 @@ class Levels:
     """From data to noise: DDIM along it inverts DDIM."""
     return Levels(self.time[::-1], self.signal[::-1], self.noise[::-1])
 
-  @property
+  @functools.cached_property
   def log_snr_half(self) -> np.ndarray:
     """lambda = log(signal / noise); inf where clean."""
     with np.errstate(divide="ignore"):
@@ -138,17 +139,17 @@ class Schedule:
   beta: np.ndarray
   times: np.ndarray | None = None
 
-  @property
+  @functools.cached_property
   def power(self) -> np.ndarray:
     """[T] float64 signal^2, the cumulative product of 1 - beta."""
     return np.cumprod(1.0 - self.beta)
 
-  @property
+  @functools.cached_property
   def signal(self) -> np.ndarray:
     """[T] float64."""
     return np.sqrt(self.power)
 
-  @property
+  @functools.cached_property
   def noise(self) -> np.ndarray:
     """[T] float64."""
     return np.sqrt(1.0 - self.power)

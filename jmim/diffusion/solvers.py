@@ -25,12 +25,7 @@ NAMES = (
   "dpmpp_2s",
   "unipc",
 )
-X, ANCHOR, EPS, X0 = (
-  coefficients.X,
-  coefficients.ANCHOR,
-  coefficients.EPS,
-  coefficients.X0,
-)
+X, ANCHOR, EPS, X0 = coefficients.COLUMNS
 
 
 def ddpm(levels: schedule.Levels, kind: str = "small") -> sampler.Table:

@@ -120,8 +120,12 @@ class Evaluator(base.Evaluator):
     guess = self._guess(
       context, params, extra=extra, x=x_test, side=y.shape[1:]
     )
-    yield from self._scores(y, y_test, guess, classes)
-    best = self._best(y_test, guess, classes)
+    scores = [self._values(y_test, g, classes) for g in guess]
+    best = self._best(scores)
+    yield from scores[best].items()
+    for lr, values in zip(self.lrs, scores, strict=True):
+      yield from ((f"{k}_lr{lr:g}", v) for k, v in values.items())
+    yield from self._blind(y, y_test, classes)
     yield "sheet", self._sheet(context, y_test, guess[best])
     yield "examples", len(x_test)
 
@@ -198,20 +202,15 @@ class Evaluator(base.Evaluator):
       "pixel_accuracy": dense.pixel_accuracy(counts),
     }
 
-  def _best(self, truth: np.ndarray, guess: np.ndarray, classes: int) -> int:
-    first = [
-      next(iter(self._values(truth, g, classes).values())) for g in guess
-    ]
+  def _best(self, scores: list[dict[str, float]]) -> int:
+    """Number of the rate whose first score is best."""
+    first = [next(iter(values.values())) for values in scores]
     return int(np.argmin(first) if self.task == "depth" else np.argmax(first))
 
-  def _scores(
-    self, y: np.ndarray, truth: np.ndarray, guess: np.ndarray, classes: int
+  def _blind(
+    self, y: np.ndarray, truth: np.ndarray, classes: int
   ) -> base.Results:
-    """Of the best rate, of each, and of a head that sees no image."""
-    scores = [self._values(truth, g, classes) for g in guess]
-    yield from scores[self._best(truth, guess, classes)].items()
-    for lr, values in zip(self.lrs, scores, strict=True):
-      yield from ((f"{k}_lr{lr:g}", v) for k, v in values.items())
+    """Scores of a head that sees no image."""
     if self.task == "depth":
       blind = np.full(truth.shape, np.exp(np.log(y).mean()))
     else:

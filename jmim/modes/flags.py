@@ -8,7 +8,9 @@ import ml_collections
 from absl import flags
 
 from jmim.core import config as configs
+from jmim.core import discovery
 from jmim.core import errors
+from jmim.core import renamed
 from jmim.core import validate
 
 MODES = ("train", "eval", "sample", "describe", "dry_run", "export")
@@ -39,13 +41,14 @@ _SHORT = {
   "seed": "sample.seed",
   "weights": "sample.weights",
   "guidance": "method.sampling.guidance",
-  # The older key: a field of `sampling` in some methods, its type in others.
-  "sampler": "method.sampler",
+  "sampler": "method.sampling.sampler",
   "steps": "method.sampling.steps",
 }
 flags.DEFINE_string("num", None, "--mode=sample: images to sample")
 flags.DEFINE_string("seed", None, "--mode=sample: seed of the samples")
-flags.DEFINE_string("weights", None, "--mode=sample, export: raw or ema")
+flags.DEFINE_enum(
+  "weights", None, ("raw", "ema"), "--mode=sample, export: whose weights"
+)
 flags.DEFINE_string("guidance", None, "--mode=sample: classifier-free guidance")
 flags.DEFINE_string(
   "sampler", None, "--mode=sample: sampler, as of jmim/diffusion/solvers.py"
@@ -134,12 +137,26 @@ def load_config(overrides: Sequence[str]) -> ml_collections.ConfigDict:
       "name one; `ls configs` shows those that are here",
       "--config",
     )
-  short = _SHORT if mode() == "sample" else {}
+  config = configs.load(_CONFIG.value)
+  short = _short(config) if mode() == "sample" else {}
   values = {key: flags.FLAGS[name].value for name, key in short.items()}
   more = [f"{key}={value}" for key, value in values.items() if value]
-  config = configs.override(configs.load(_CONFIG.value), [*overrides, *more])
+  config = configs.override(config, [*overrides, *more])
   validate.validate(config)
   return config
+
+
+def _short(config: ml_collections.ConfigDict) -> dict[str, str]:
+  """Flag -> key of the config, where a method may have its own for one."""
+  try:
+    cls = discovery.find(config.method.type or "none")
+  except KeyError:  # which `validate` reports
+    return _SHORT
+  # The sampler is a field of `sampling` in some methods, its type in others.
+  older = renamed.table(cls, config.method)
+  return _SHORT | (
+    {"sampler": f"method.{older['sampler'].key}"} if "sampler" in older else {}
+  )
 
 
 def workdir() -> pathlib.Path | None:

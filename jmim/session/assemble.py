@@ -11,6 +11,7 @@ import jax
 import ml_collections
 
 from jmim.checkpoints import frozen as const_files
+from jmim.core import discovery
 from jmim.core import field
 from jmim.core import method as methods
 from jmim.core import units
@@ -111,7 +112,7 @@ def prepare(
     UserError: at the first thing that cannot work.
   """
   validate.validate(config)
-  method = build.make_method(config)
+  method = discovery.make(config.method)
   hardware = config.hardware
   mesh = sharding.make_mesh(hardware.mesh, devices)
   layout = build.make_layout(hardware, mesh, method.axes())

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import ml_collections
 
 from jmim.core import config as configs
-from jmim.core import discovery
 from jmim.core import errors
 from jmim.core import field
 from jmim.core import method as methods
@@ -27,16 +26,6 @@ from jmim.data import sources
 from jmim.evals.lib import base as eval_base
 from jmim.nn import stack
 from jmim.parallel import sharding
-
-
-def make_method(config: ml_collections.ConfigDict) -> methods.Method:
-  """The method of `config.method`.
-
-  Raises:
-    UserError: unknown type, field or value, or an architecture that cannot
-      be built.
-  """
-  return discovery.make(config.method)
 
 
 def make_evaluators(

@@ -110,24 +110,10 @@ def write(
 
 def defaults(parts: assemble.Parts) -> dict[str, Any]:
   """Dotted key -> default, of all fields of the method and the evaluators."""
-  values: dict[str, Any] = {}
-  for path, owner in owners(parts).items():
-    for name, known in field.configured(type(owner)).items():
-      default = known.default
-      if "parts" in known.metadata:
-        default = field.settings(default)
-      values |= _flat(f"{path}.{name}", default)
-  return values
-
-
-def _flat(path: str, value: Any) -> dict[str, Any]:
-  """Dotted key -> value of a nested dict."""
-  if not isinstance(value, dict):
-    return {path: value}
   return {
-    key: leaf
-    for name, inner in value.items()
-    for key, leaf in _flat(f"{path}.{name}", inner).items()
+    f"{path}.{key}": value
+    for path, owner in owners(parts).items()
+    for key, value in configs.flat(field.settings(type(owner)())).items()
   }
 
 

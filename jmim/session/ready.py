@@ -16,6 +16,8 @@ from jmim.checkpoints import init_from
 from jmim.checkpoints import weights
 from jmim.core import state as states
 from jmim.core import units
+from jmim.core import validate
+from jmim.core.settings import run as settings
 from jmim.cost import summary
 from jmim.data import pipeline
 from jmim.parallel import sharding
@@ -88,7 +90,10 @@ def prepare(session: sessions.Session) -> Ready:
     )
   point = _resume(session, program, batches)
   start = point.step if point else 0
-  rules = {} if point else session.parts.config.init_from.to_dict()
+  rules = settings.InitFrom()  # where a run goes on, nothing is loaded
+  if not point:
+    section = session.parts.config.init_from
+    rules = validate.build(settings.InitFrom, section, "init_from")
   loaded = init_from.load(rules, program.abstract.params)
   writer = _begin_files(session, start)
   facts = _show(session, program)

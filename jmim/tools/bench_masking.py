@@ -44,14 +44,14 @@ def method(
   return discovery.make(
     {
       "type": "diffusion.maskdit",
-      "variant": variant,
+      "dims": {"variant": variant},
       "size": SIDE,
       "channels": CHANNELS,
-      "classes": 1000,
-      "clip": 0.0,
+      "labels": {"classes": 1000},
+      "sampling": {"clip": 0.0},
       "decoder_depth": decoder,
       "noised_mask": hidden,
-      "schedule": "linear",
+      "noise": {"schedule": "linear"},
       **fields,
     }
   )

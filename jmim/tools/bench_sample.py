@@ -39,14 +39,16 @@ def ours(flags: argparse.Namespace) -> Callable[[], None]:
   method = discovery.make(
     {
       "type": "diffusion.dit",
-      "variant": flags.variant,
+      "dims": {"variant": flags.variant},
       "size": flags.size,
       "channels": _CHANNELS,
-      "classes": _CLASSES,
-      "sampler": "ddim",
-      "steps": flags.steps,
-      "clip": 0.0,
-      "guidance": flags.guidance,
+      "labels": {"classes": _CLASSES},
+      "sampling": {
+        "sampler": "ddim",
+        "steps": flags.steps,
+        "clip": 0.0,
+        "guidance": flags.guidance,
+      },
     }
   )
   batch = {

@@ -68,19 +68,19 @@ def mae(images: np.ndarray) -> Columns:
 
 def umd(images: np.ndarray) -> Columns:
   """The mask of a clean image, and of images noised to three times."""
-  m = make("diffusion.umd", variant="B/4", size=64)
+  m = make("diffusion.umd", dims={"variant": "B/4"}, size=64)
   draws = draws_of(m)
 
   def masked(pictures: np.ndarray, ratio: float) -> np.ndarray:
     keep = masking.keep_count(draws["scores"].shape[1], ratio)
     mask = masking.from_scores(jnp.asarray(draws["scores"]), keep).mask
-    return hide(pictures, np.asarray(mask).reshape(-1, *m.grid))
+    return hide(pictures, np.asarray(mask).reshape(-1, *m.dims.grid(m.size)))
 
   x = images[:, ::7, ::7] / 127.5 - 1.0  # as they were before enlarging
   eps = np.random.default_rng(KEY).normal(size=x.shape)
   columns = {"clean": masked(images, m.clean_mask)}
   for t in (200, 500, 800):
-    a, s = map(float, m.process.at(jnp.asarray(t)))
+    a, s = map(float, m.noise.process.at(jnp.asarray(t)))
     noised = np.clip(127.5 * (a * x + s * eps + 1.0), 0, 255).astype(np.uint8)
     big = sheets.enlarge(noised, (SIDE, SIDE))
     columns[f"time {t}"] = masked(big, m.noised_mask)
@@ -100,8 +100,9 @@ def simmim(images: np.ndarray) -> Columns:
   """Squares of three sizes."""
   columns = {"image": images}
   for square in (16, 32, 56):
-    variant = {"variant": "B/8"} if square == 56 else {}
-    m = make("mim.simmim", square=square, **variant)
+    patch = 8 if square == 56 else 16
+    backbone = {"variant": f"B/{patch}"}
+    m = make("mim.simmim", square=square, backbone=backbone)
     columns[f"{square} px"] = hide(images, draws_of(m)["mask"])
   return columns
 
@@ -132,7 +133,7 @@ def maskalign(images: np.ndarray) -> Columns:
 
 def ijepa(images: np.ndarray) -> Columns:
   """The context and the four blocks to predict from it."""
-  draws, n = draws_of(make("mim.ijepa", variant="H/14")), 256
+  draws, n = draws_of(make("mim.ijepa", dims={"variant": "H/14"})), 256
   columns = {"image": images}
 
   def shown(ids: np.ndarray, valid: np.ndarray) -> np.ndarray:

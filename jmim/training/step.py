@@ -227,7 +227,7 @@ class Step:
     """The draws of a step, those per example sharded like the batch."""
     method = self.method
     draws = method.draw(randomness.Keys(key), batch, step)
-    microbatch.check(draws, len(jax.tree.leaves(batch)[0]), method.shared)
+    microbatch.check(draws, methods.batch_size(batch), method.shared)
     return {
       name: value
       if name in method.shared
@@ -270,8 +270,9 @@ class Step:
     }
     if taken := {"loss", "grad_norm"} & aux.keys():
       raise ValueError(f"aux of {player} has {taken}, names of the trainer")
-    suffix = "" if len(self.method.players) == 1 else f"/{player}"
-    metrics = {f"loss{suffix}": loss, f"grad_norm{suffix}": norm, **scalars}
+    name = methods.loss_name(self.method, player)
+    size = name.replace("loss", "grad_norm", 1)
+    metrics = {name: loss, size: norm, **scalars}
     fine = jnp.isfinite(loss) & jnp.isfinite(norm) & finite(extra)
     return state, metrics, fine, grads
 

@@ -8,20 +8,12 @@ from jmim.checkpoints import store as checkpoint
 from jmim.core import errors
 from jmim.core import state as states
 from jmim.core import tree as trees
+from jmim.core.settings import run as settings
 from jmim.nn import posemb
 
-EMPTY = {
-  "path": "x",
-  "weights": "raw",
-  "rename": (),
-  "skip": (),
-  "reinit": (),
-  "resize": (),
-}
 
-
-def rules(**own):
-  return init_from.Rules(**{**EMPTY, **own})
+def rules(path="x", **own):
+  return settings.InitFrom(path=str(path), **own)
 
 
 def tree(shift=0.0):
@@ -124,15 +116,9 @@ def test_a_run_starts_where_another_ended(tmp_path):
   store.save(3, state(tree(5.0), tree(7.0)), {})
   store.close()
   for weights, shift in (("raw", 5.0), ("ema", 7.0)):
-    config = {
-      **EMPTY,
-      "path": str(tmp_path),
-      "weights": weights,
-      "reinit": ("head",),
-      "skip": ("head",),
-    }
+    section = rules(tmp_path, weights=weights, reinit=("head",), skip=("head",))
     fresh = jax.device_put(state(tree(0.0), tree(0.0)), jax.devices()[0])
-    loaded = init_from.load(config, fresh.params)
+    loaded = init_from.load(section, fresh.params)
     begun = init_from.apply(fresh, loaded)
     for got in (begun.params, begun.ema):
       kernel = got["main"]["encoder"]["kernel"]
@@ -147,17 +133,16 @@ def test_a_run_starts_where_another_ended(tmp_path):
 def test_named_arrays_of_a_file(tmp_path):
   path = tmp_path / "weights.npz"
   np.savez(path, **saved())
-  found = init_from.load({**EMPTY, "path": str(path)}, tree())
+  found = init_from.load(rules(path), tree())
   np.testing.assert_array_equal(
     found["main/head/bias"], saved()["main/head/bias"]
   )
 
 
 def test_nothing_there(tmp_path):
-  config = {**EMPTY, "path": str(tmp_path / "none")}
   with pytest.raises(errors.UserError) as e:
-    init_from.load(config, tree())
+    init_from.load(rules(tmp_path / "none"), tree())
   assert e.value.key == "init_from.path"
-  assert init_from.load({**EMPTY, "path": ""}, tree()) == {}
+  assert init_from.load(rules(""), tree()) == {}
   untouched = state(tree())
   assert init_from.apply(untouched, {}) is untouched

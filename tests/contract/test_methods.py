@@ -106,6 +106,27 @@ def test_eight_devices_agree_with_one(runs, fsdp):
   )
 
 
+def test_training_on_eight_devices_agrees_with_one(runs):
+  """Two steps of AdamW with clipping and an EMA, of sharded leaves."""
+  one, many = runs.of("adamw"), runs.of("adamw", devices=8, fsdp=8)
+  expected, _ = one.run(one.start(), 2)
+  state, metrics = many.run(many.start(), 2)
+  trained = runs.trained[1][:2]
+  np.testing.assert_allclose(losses(metrics), losses(trained), rtol=1e-5)
+  # Adam makes large steps of gradients that are rounding, as those of the
+  # biases of keys are: a few numbers of a leaf may differ.
+  start = trees.named(one.start().params)
+  for part in ("params", "ema"):
+    found, wanted = (
+      trees.named(jax.device_get(getattr(s, part))) for s in (state, expected)
+    )
+    assert found.keys() == wanted.keys() == start.keys()
+    for name, leaf in wanted.items():
+      apart = np.abs(found[name] - leaf).sum()
+      moved = np.abs(leaf - np.asarray(start[name])).sum()
+      assert apart <= 0.02 * moved, f"{part}: {name}"
+
+
 def test_training_is_traced_once_and_finite(runs):
   state, metrics = runs.trained
   assert len(runs.of("adamw").traces) == 1

@@ -38,6 +38,23 @@ VIT = dict(
   pool="cls",
   head_norm=False,
 )
+# What makes it, by `tiny("vit", **...)`, the ViT of others.
+BEIT = dict(key_bias=False, positions="none", layer_scale=0.5, relative="block")
+BEIT_MEAN = dict(pool="mean", head_norm=True, final_norm=False)
+CLIP = dict(
+  pre_norm=True, patch_bias=False, head_bias=False, act="quick_gelu", eps=1e-5
+)
+DINOV3 = dict(positions="rotary", registers=2, layer_scale=0.5, key_bias=False)
+# `mim.simmim` on a Swin.
+SIMMIM_SWIN = dict(
+  variant="SwinB/2",
+  size=16,
+  width=8,
+  depths=(2, 2),
+  heads=(2, 4),
+  window=4,
+  square=4,
+)
 
 
 class Written(NamedTuple):

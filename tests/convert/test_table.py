@@ -1,5 +1,6 @@
 """Tables read in both directions, on rules written out here."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -103,6 +104,7 @@ def rename(arrays):
     (lambda w: w.pop("b.1.k.weight"), r"b\.\{i\}\.k"),
     (rename, "b.1.fc.wait"),
     (lambda w: w.update(fixed=FIXED + 1), "fixed: values differ by 1"),
+    (lambda w: w.update(fixed=FIXED + 1e-3), "fixed: values differ by 0.001"),
     (lambda w: w.update(fixed=FIXED.T), r"fixed: shape \(3, 2\)"),
     (lambda w: w.update({"c.2.emb": np.zeros(2)}), "c.2.emb: not equal"),
   ],
@@ -114,7 +116,9 @@ def test_what_does_not_fit_is_named(theirs, change, seen):
 
 
 def test_small_differences_of_a_constant_are_rounding(theirs):
-  table.import_tree(RULES, theirs | {"fixed": FIXED + 1e-6})
+  found = table.import_tree(RULES, theirs | {"fixed": FIXED + 1e-6})
+  expected = table.import_tree(RULES, theirs)
+  jax.tree.map(np.testing.assert_array_equal, found, expected)
 
 
 def test_leaves_and_rules_must_be_the_same(theirs):

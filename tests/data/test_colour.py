@@ -1,7 +1,6 @@
 """Changes of colour against Pillow, colorsys and scipy."""
 
 import colorsys
-import functools
 
 import jax
 import numpy as np
@@ -12,11 +11,6 @@ from scipy import ndimage
 
 from jmim.data import colour
 from jmim.data import randaugment
-
-# Compiled once and run once: optimising takes longer than it saves.
-_jit = functools.partial(
-  jax.jit, compiler_options={"xla_backend_optimization_level": 0}
-)
 
 
 def _images(n=3, h=17, w=21, seed=0):
@@ -39,7 +33,7 @@ _FACTORS = np.array([0.3, 1.0, 1.7], "f4")
 )
 def test_changes_are_those_of_pillow(function, enhance, limit):
   images = _images()
-  found = np.asarray(_jit(function)(images, _FACTORS))
+  found = np.asarray(jax.jit(function)(images, _FACTORS))
   for image, factor, result in zip(images, _FACTORS, found, strict=True):
     exact = enhance(Image.fromarray(image.astype("u1"))).enhance(float(factor))
     # Pillow rounds to whole levels in between.
@@ -49,7 +43,7 @@ def test_changes_are_those_of_pillow(function, enhance, limit):
 def test_hue_is_that_of_colorsys():
   images, shifts = _images(h=4, w=5), np.array([0.0, 0.3, -0.45], "f4")
   images[:, 0] = images[:, 0, :, :1]  # grey has no hue
-  found = np.asarray(_jit(colour.hue)(images, shifts))
+  found = np.asarray(jax.jit(colour.hue)(images, shifts))
   for image, shift, result in zip(images, shifts, found, strict=True):
     for pixel, out in zip(
       image.reshape(-1, 3), result.reshape(-1, 3), strict=True
@@ -63,7 +57,7 @@ def test_jitter_applies_the_changes_in_the_order_given():
   images = _images()
   factors = np.array([[0.6, 1.3, 0.4, 0.1]] * 3, "f4")
   order = np.array([[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]])
-  found = np.asarray(_jit(colour.jittered)(images, factors, order))
+  found = np.asarray(jax.jit(colour.jittered)(images, factors, order))
   changes = [colour.brightness, colour.contrast, colour.saturation, colour.hue]
   for i in range(3):
     exact = images[i : i + 1]
@@ -74,7 +68,7 @@ def test_jitter_applies_the_changes_in_the_order_given():
 
 def test_blur_is_that_of_scipy():
   images, sigma = _images(), np.array([0.3, 1.0, 1.4], "f4")
-  found = np.asarray(_jit(colour.blur, static_argnums=2)(images, sigma, 4))
+  found = np.asarray(jax.jit(colour.blur, static_argnums=2)(images, sigma, 4))
   for image, s, result in zip(images, sigma, found, strict=True):
     exact = ndimage.gaussian_filter(
       image, (s, s, 0), mode="mirror", radius=(4, 4, 0)

@@ -11,18 +11,12 @@ from jmim.core import randomness
 from jmim.core.settings import data as settings
 from jmim.data import geometry
 
-# Compiled once and run once: optimising takes longer than it saves.
-_jit = functools.partial(
-  jax.jit, compiler_options={"xla_backend_optimization_level": 0}
-)
-
-
-_flipped = _jit(geometry.flipped)
-_crop_padded = _jit(geometry.crop_padded, static_argnums=2)
-_resize = _jit(geometry.crop_and_resize)
-_maps = _jit(geometry.crop_maps, static_argnums=2)
+_flipped = jax.jit(geometry.flipped)
+_crop_padded = jax.jit(geometry.crop_padded, static_argnums=2)
+_resize = jax.jit(geometry.crop_and_resize)
+_maps = jax.jit(geometry.crop_maps, static_argnums=2)
 _boxes = functools.partial(
-  _jit(geometry.crop_boxes, static_argnums=(1, 2, 3, 4)), jax.random.key(0)
+  jax.jit(geometry.crop_boxes, static_argnums=(1, 2, 3, 4)), jax.random.key(0)
 )
 H, W = 20, 24
 

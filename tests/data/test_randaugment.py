@@ -1,7 +1,5 @@
 """RandAugment against Pillow."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,11 +9,6 @@ from PIL import ImageEnhance
 from PIL import ImageOps
 
 from jmim.data import randaugment
-
-# Compiled once and run once: optimising takes longer than it saves.
-_jit = functools.partial(
-  jax.jit, compiler_options={"xla_backend_optimization_level": 0}
-)
 
 
 def _images(n=3, h=17, w=21, seed=0):
@@ -74,7 +67,7 @@ def _pillow_operations(level, sign):
   }
 
 
-_operations = _jit(randaugment.operations)
+_operations = jax.jit(randaugment.operations)
 
 
 @pytest.mark.parametrize(("level", "sign"), [(9.0, 1.0), (4.4, -1.0)])
@@ -99,7 +92,7 @@ def test_randaugment_draws_half_of_two_operations():
   spec = randaugment.Spec(std=0.0)
   n = 600
   images = np.repeat(_images(1, 8, 8), n, 0)
-  run = _jit(randaugment.randaugment, static_argnums=2)
+  run = jax.jit(randaugment.randaugment, static_argnums=2)
   found = np.asarray(run(jax.random.key(0), images, spec))
   same = (found == images).all((1, 2, 3)).mean()
   # Untouched: both coins fall to no (1/4), or what is done does nothing.

@@ -113,7 +113,7 @@ def test_prompts_are_conditioned_on():
   assert tv < 1.5 * metrics.sampling_error(wanted, N)
 
 
-def test_a_timed_network_is_told_when():
+def test_a_timed_network_gets_descending_times():
   net = chainnet.Counted(NET)
   sample(2000, net=net, schedule=discrete.Absorbing("cosine"))
   times = np.stack(net.times, axis=1)

@@ -43,7 +43,7 @@ def test_learned_range_reaches_both_ends():
   np.testing.assert_allclose(ends, [-4.0, -3.0, -2.0])
 
 
-def test_the_bound_teaches_the_variance_only_where_the_mean_is_detached():
+def test_the_bound_is_0_at_the_posterior_and_moves_every_variance():
   process = schedule.make("linear", 10, 1e-3, 0.2)
   bound, t = variance.Bound(process), np.array([0, 1, 5, 9])
   a, s = (x.reshape(4, 1, 1, 1) for x in process.at(t))

@@ -21,7 +21,6 @@ from jmim.methods.parts import labels
 from jmim.nn import sizes
 
 SKIPPED = {}
-SAMPLED = ("ddpm_", "ddim_")
 SCHEDULES = {"linear": "linear", "squaredcos_cap_v2": "cosine"}
 VARIANCES = {
   "LEARNED_RANGE": "learned",

@@ -78,11 +78,11 @@ def run(case):
 
   loss, grads = jax.jit(jax.value_and_grad(loss_of))(weights.params)
   theirs = table.export_tree(names, grads["main"], constants=False)
-  z, out = jax.jit(m.forward, static_argnums=3)(weights, batch, draws, TAPS)
+  z, out = jax.jit(m.denoised, static_argnums=3)(weights, batch, draws, TAPS)
   sorted_runs = dataclasses.replace(
     m, rt=dataclasses.replace(m.rt, experts="ragged")
   )
-  _, other = jax.jit(sorted_runs.forward)(weights, batch, draws)
+  _, other = jax.jit(sorted_runs.denoised)(weights, batch, draws)
   order = np.argsort(out["chosen"], axis=-1)
   chosen = lambda x: einops.rearrange(
     np.take_along_axis(np.asarray(x), order, -1), "l b t k -> l (b t) k"

@@ -1,8 +1,12 @@
-"""What the adapters of several slugs need."""
+"""What the adapters of several slugs need, and their tests."""
+
+import importlib.util
+import pathlib
 
 import einops
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jmim.convert import table
 from jmim.core import method as methods
@@ -59,3 +63,43 @@ def named_grads(case, rules, grads):
   theirs = table.export_tree(rules, grads, constants=False)
   names = [name for name in case.outputs if name.startswith("grad/")]
   return {name: theirs[name.removeprefix("grad/")] for name in names}
+
+
+# For tests of adapters.
+
+
+def adapter(slug):
+  """The module beside this one."""
+  path = pathlib.Path(__file__).parent / f"{slug}.py"
+  spec = importlib.util.spec_from_file_location(f"golden_{slug}", path)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module
+
+
+def normal(*shape, seed=0):
+  """Standard normal float32 array."""
+  return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def weights(shapes, seed=1, scale=0.2):
+  """A tree of these shapes, every leaf normal."""
+  rng = np.random.default_rng(seed)
+  return jax.tree.map(
+    lambda s: (scale * rng.normal(size=s.shape)).astype(np.float32), shapes
+  )
+
+
+class Everything:
+  """Whatever is asked for is in it."""
+
+  def __contains__(self, name):
+    return True
+
+
+class Asked:
+  """What an adapter reads of a golden case; every output is asked for."""
+
+  def __init__(self, config, inputs, params=None):
+    self.config, self.inputs, self.params = config, inputs, params
+    self.outputs = Everything()

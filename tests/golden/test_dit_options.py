@@ -1,8 +1,6 @@
 """Adapters of DiT and its children on options the given cases leave out."""
 
-import importlib.util
-import pathlib
-
+import golden_kit
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -86,18 +84,6 @@ OPTIONS = [
 ]
 
 
-def adapter(slug):
-  path = pathlib.Path(__file__).parent / f"{slug}.py"
-  spec = importlib.util.spec_from_file_location(f"golden_{slug}", path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
-
-
-def normal(*shape, seed=0):
-  return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-
-
 def built(module, config):
   """The method of a config, in the authors' words."""
   if hasattr(module, "diffusion"):
@@ -109,21 +95,22 @@ def random(m):
   """Parameters, none of them trivial."""
   batch = {"image": jnp.zeros((1, *m.shape))}
   shapes = jax.eval_shape(lambda k: m.init(k, batch)[0], jax.random.key(0))
-  rng = np.random.default_rng(3)
-  return jax.tree.map(
-    lambda s: (0.3 * rng.normal(size=s.shape)).astype(np.float32), shapes
-  )
+  return golden_kit.weights(shapes, seed=3, scale=0.3)
 
 
 @pytest.mark.parametrize("slug, config", OPTIONS)
 def test_network_and_table_equal_the_one_written_in_numpy(slug, config):
-  module = adapter(slug)
+  module = golden_kit.adapter(slug)
   m = built(module, config)
   params, rules = random(m)["main"], module.convert.full(m)
   theirs = table.export_tree(rules, params)
   back = table.import_tree(rules, theirs)
   jax.tree.map(np.testing.assert_array_equal, back, params)
-  x, t, y = normal(2, 3, 4, 4), np.array([0.3, 0.8]), np.array([1, 3])
+  x, t, y = (
+    golden_kit.normal(2, 3, 4, 4),
+    np.array([0.3, 0.8]),
+    np.array([1, 3]),
+  )
   found = m.net.apply({"params": back}, jnp.moveaxis(x, 1, -1), t, y)["pred"]
   wide = {k: v.astype(np.float64) for k, v in theirs.items()}
   expected = numpydit.forward(config, wide, x, t=t, y=y)
@@ -144,13 +131,13 @@ class Case:
 
 def stored(slug):
   """Inputs of a slug; of two images."""
-  x = lambda seed: normal(2, 3, 4, 4, seed=seed)
+  x = lambda seed: golden_kit.normal(2, 3, 4, 4, seed=seed)
   y, times = np.array([0, 3]), np.array([0.2, 0.7], np.float32)
   if slug == "lightningdit":
     return {"x1": x(1), "x0": x(2), "z": x(3), "y": y, "t": times}
   common = {"x": x(1), "noise": x(2), "y": y, "t": np.array([0, 40])}
   flow = {"rf_z": x(3), "rf_y": np.array([0, 1]), "rf_t": times}
-  sample_noise = normal(5, 4, 3, 4, 4, seed=4)
+  sample_noise = golden_kit.normal(5, 4, 3, 4, 4, seed=4)
   sample = {"sample_z": x(3), "sample_noise": sample_noise, "sample_y": y}
   return common | (flow if slug == "dit_moe" else sample)
 
@@ -165,7 +152,7 @@ ASKED = {
 @pytest.mark.slow
 @pytest.mark.parametrize("slug, config", OPTIONS)
 def test_adapters_run_with_every_option(slug, config):
-  module = adapter(slug)
+  module = golden_kit.adapter(slug)
   m = built(module, config)
   params, rules = random(m)["main"], module.convert.full(m)
   theirs = table.export_tree(rules, params)

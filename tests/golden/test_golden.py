@@ -6,9 +6,9 @@ own code. tests/golden/<slug>.py is the adapter of a slug: `run(case)` returns
 tests/goldens.py says how near is equal.
 """
 
-import importlib.util
 import pathlib
 
+import golden_kit
 import goldens
 import pytest
 
@@ -19,10 +19,7 @@ def adapter(slug: str):
   path = HERE / f"{slug}.py"
   if not path.exists():
     return None
-  spec = importlib.util.spec_from_file_location(f"golden_{slug}", path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
+  return golden_kit.adapter(slug)
 
 
 def pytest_generate_tests(metafunc):

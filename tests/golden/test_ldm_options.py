@@ -1,8 +1,6 @@
 """The adapters of LDM and the DDPM report on options not in the given cases."""
 
-import importlib.util
-import pathlib
-
+import golden_kit
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,38 +34,6 @@ CRITIC = {
   "global_step": 5,
   "disc_start": 6,
 }
-
-
-def adapter(slug):
-  path = pathlib.Path(__file__).parent / f"{slug}.py"
-  spec = importlib.util.spec_from_file_location(f"golden_{slug}", path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
-
-
-def normal(*shape, seed=0):
-  return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-
-
-class Everything:
-  def __contains__(self, name):
-    return True
-
-
-class Case:
-  """What an adapter reads of a golden case; every output is asked for."""
-
-  def __init__(self, config, inputs, params=None):
-    self.config, self.inputs, self.params = config, inputs, params
-    self.outputs = Everything()
-
-
-def weights(shapes):
-  rng = np.random.default_rng(1)
-  return jax.tree.map(
-    lambda s: (0.2 * rng.normal(size=s.shape)).astype(np.float32), shapes
-  )
 
 
 def ddim(alpha, steps, eta, case):
@@ -106,10 +72,14 @@ def test_ddim_on_each_schedule_is_that_of_the_formula(name):
   config |= dict(eta=0.7, guidance_scale=1.0)
   shape = (4, 2, 1, 2, 2)
   case = {
-    n: normal(*shape, seed=i) for i, n in enumerate(("eps_cond", "noise"))
+    n: golden_kit.normal(*shape, seed=i)
+    for i, n in enumerate(("eps_cond", "noise"))
   }
-  case |= {"eps_uncond": case["eps_cond"], "x_T": normal(*shape[1:], seed=9)}
-  found = adapter("ldm").ddim(Case(config, case))
+  case |= {
+    "eps_uncond": case["eps_cond"],
+    "x_T": golden_kit.normal(*shape[1:], seed=9),
+  }
+  found = golden_kit.adapter("ldm").ddim(golden_kit.Asked(config, case))
   beta = theirs(name, config["T"], 1e-3, 0.03)
   np.testing.assert_allclose(found["betas"], beta, rtol=1e-6)
   steps = np.arange(0, config["T"], config["T"] // config["S"]) + 1
@@ -128,19 +98,21 @@ def test_ddim_on_each_schedule_is_that_of_the_formula(name):
   ],
 )
 def test_first_stages_of_any_size_pass_through_the_table(changes):
-  module, config = adapter("ldm"), {**STAGE, **changes}
+  module, config = golden_kit.adapter("ldm"), {**STAGE, **changes}
   codes = config.get("n_embed", 0)
   config["double_z"] = not codes
   net = module.stage(config).net
-  params = weights(jax.eval_shape(net.init, jax.random.key(0)))
+  params = golden_kit.weights(jax.eval_shape(net.init, jax.random.key(0)))
   rules = module.convert.autoencoder(net.size, module.convert.compvis)
   rules = [*rules, module.EMBEDDING] if codes else rules
   side = 8 // net.size.factor
   inputs = {
-    "x": normal(2, 2, 8, 8),
-    "eps": normal(2, net.size.code, side, side),
+    "x": golden_kit.normal(2, 2, 8, 8),
+    "eps": golden_kit.normal(2, net.size.code, side, side),
   }
-  found = module.run(Case(config, inputs, table.export_tree(rules, params)))
+  found = module.run(
+    golden_kit.Asked(config, inputs, table.export_tree(rules, params))
+  )
   z, hidden = jax.jit(net.encode)(params, jnp.moveaxis(inputs["x"], 1, -1))
   np.testing.assert_allclose(found["encoder_h"], module.nchw(hidden), atol=1e-5)
   assert hidden.shape[-1] == config["z_channels"] * (1 if codes else 2)
@@ -152,7 +124,7 @@ def test_first_stages_of_any_size_pass_through_the_table(changes):
 @pytest.mark.slow
 @pytest.mark.parametrize("start, on", [(6, 0.0), (5, 1.0)])
 def test_losses_of_a_first_stage_follow_their_options(start, on):
-  module, config = adapter("ldm"), {**CRITIC, "disc_start": start}
+  module, config = golden_kit.adapter("ldm"), {**CRITIC, "disc_start": start}
   m = module.critical(config)
   image = jnp.zeros((1, 16, 16, 3))
   critic = jax.eval_shape(m.losses.critic.init, jax.random.key(0), image)
@@ -160,12 +132,18 @@ def test_losses_of_a_first_stage_follow_their_options(start, on):
   last = {"kernel": kernel, "bias": jax.ShapeDtypeStruct((3,), "f")}
   codes = jax.ShapeDtypeStruct((config["n_embed"], width), "f")
   shapes = {"autoencoder": {"last": last, "codes": codes}}
-  params = weights(shapes | {"discriminator": critic["params"]})
+  params = golden_kit.weights(shapes | {"discriminator": critic["params"]})
   held = table.export_tree(module.rules(m), params)
-  inputs = {"z": normal(2, width, 16, 16), "x": normal(2, 3, 16, 16, seed=1)}
-  inputs |= {"feat0": normal(2, 3, 2, 2), "feat1": normal(2, 3, 2, 2, seed=2)}
+  inputs = {
+    "z": golden_kit.normal(2, width, 16, 16),
+    "x": golden_kit.normal(2, 3, 16, 16, seed=1),
+  }
+  inputs |= {
+    "feat0": golden_kit.normal(2, 3, 2, 2),
+    "feat1": golden_kit.normal(2, 3, 2, 2, seed=2),
+  }
   inputs["lin_w"] = np.ones((1, 3, 1, 1), np.float32)
-  found = module.run(Case(config, inputs, held))
+  found = module.run(golden_kit.Asked(config, inputs, held))
   nll = ((found["rec"] - inputs["x"]) ** 2).mean()
   gap = ((found["zq"] - inputs["z"]) ** 2).mean()
   np.testing.assert_allclose(found["nll_loss"], nll, rtol=1e-4)
@@ -178,16 +156,16 @@ def test_losses_of_a_first_stage_follow_their_options(start, on):
 
 
 def test_report_on_other_schedules_variances_and_spacings():
-  module, shape = adapter("ddpm_report"), (2, 1, 2, 2)
+  module, shape = golden_kit.adapter("ddpm_report"), (2, 1, 2, 2)
   config = dict(T=20, steps=4, beta_schedule="sigmoid", beta_start=1e-3)
   config |= dict(beta_end=0.1, guidance=1.5, eta=1.0, variance="fixed_large")
   config |= dict(ddpm_step_t=0, timestep_spacing="trailing")
   names = ("x0", "eps", "x", "ddpm_noise")
-  inputs = {n: normal(*shape, seed=i) for i, n in enumerate(names)}
+  inputs = {n: golden_kit.normal(*shape, seed=i) for i, n in enumerate(names)}
   for n in ("eps_cond", "eps_uncond", "noise"):
-    inputs[n] = normal(4, *shape, seed=len(n))
+    inputs[n] = golden_kit.normal(4, *shape, seed=len(n))
   inputs["t"] = np.array([0, 19])
-  found = module.run(Case(config, inputs))
+  found = module.run(golden_kit.Asked(config, inputs))
   gate = 1 / (1 + np.exp(-np.linspace(-6, 6, 20)))
   beta = 1e-3 + 0.099 * gate
   np.testing.assert_allclose(found["betas"], beta, rtol=1e-6)

@@ -1,8 +1,6 @@
 """The adapter of UMD on modes that the given cases leave out."""
 
-import importlib.util
-import pathlib
-
+import golden_kit
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -45,26 +43,6 @@ MODES = {
 B = 5
 
 
-def adapter():
-  path = pathlib.Path(__file__).parent / "umd.py"
-  spec = importlib.util.spec_from_file_location("golden_umd", path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
-
-
-class Case:
-  """What `umd.run` reads of a golden case; every output is asked for."""
-
-  class outputs:
-    def __contains__(self, name):
-      return True
-
-  def __init__(self, config, inputs, params):
-    self.config, self.inputs, self.params = config, inputs, params
-    self.outputs = Case.outputs()
-
-
 def stored(config, n0):
   """Inputs as a case stores them: what a mode does not use is not there."""
   rng, (h, c) = np.random.default_rng(2), (8, config["channels"])
@@ -93,10 +71,7 @@ def exported(module, config):
   shapes = jax.eval_shape(
     lambda key: m.init(key, {"image": image})[0], jax.random.key(0)
   )
-  rng = np.random.default_rng(1)
-  params = jax.tree.map(
-    lambda s: (0.2 * rng.normal(size=s.shape)).astype(np.float32), shapes
-  )["main"]
+  params = golden_kit.weights(shapes)["main"]
   # Theirs has one bias per channel.
   bias = params["pred"]["bias"]
   params["pred"]["bias"] = np.resize(bias[: 2 * m.channels], bias.shape)
@@ -112,7 +87,7 @@ def hidden(scores, ratio):
 
 
 def test_scores_of_clean_rows_are_those_of_the_last_rows():
-  module, config = adapter(), {**BASE, "mask_ratio": 0.0}
+  module, config = golden_kit.adapter("umd"), {**BASE, "mask_ratio": 0.0}
   inputs = stored(config, 2)
   scores = module.drawn(module.method(config), inputs, B)["scores"]
   np.testing.assert_array_equal(scores[B - 2 :], inputs["mask_noise_clean"])
@@ -122,10 +97,10 @@ def test_scores_of_clean_rows_are_those_of_the_last_rows():
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_each_row_has_its_own_scores_and_share_of_the_loss(mode):
-  module, config = adapter(), {**BASE, **MODES[mode]}
+  module, config = golden_kit.adapter("umd"), {**BASE, **MODES[mode]}
   n0 = int(B * config["no_noise_prob"])
   inputs = stored(config, n0)
-  found = module.run(Case(config, inputs, exported(module, config)))
+  found = module.run(golden_kit.Asked(config, inputs, exported(module, config)))
   assert all(np.isfinite(x).all() for x in found.values())
   c, image, loss = config["channels"], inputs["image"], 0.0
   if n0:

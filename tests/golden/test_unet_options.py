@@ -1,8 +1,6 @@
 """The adapter of LDM's UNet on options that the given cases leave out."""
 
-import importlib.util
-import pathlib
-
+import golden_kit
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -51,25 +49,6 @@ OPTIONS = {
 }
 
 
-def adapter():
-  path = pathlib.Path(__file__).parent / "ldm.py"
-  spec = importlib.util.spec_from_file_location("golden_ldm", path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
-
-
-def normal(*shape, seed=0):
-  return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-
-
-class Case:
-  """What `ldm.unet` reads of a golden case."""
-
-  def __init__(self, config, inputs, params):
-    self.config, self.inputs, self.params = config, inputs, params
-
-
 def exported(module, config, inputs):
   """Random weights of the network that a config describes, in their names."""
   net = module.second_stage(config).net()
@@ -79,24 +58,21 @@ def exported(module, config, inputs):
   shapes = jax.eval_shape(
     lambda key: net.init(key, x, inputs["t"], y, context), jax.random.key(0)
   )["params"]
-  rng = np.random.default_rng(1)
-  params = jax.tree.map(
-    lambda s: (0.2 * rng.normal(size=s.shape)).astype(np.float32), shapes
-  )
+  params = golden_kit.weights(shapes)
   by_head = not config.get("use_new_attention_order", False)
   return table.export_tree(ldm_unet.network(net, by_head), params)
 
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_unet_equals_the_one_written_in_numpy(name):
-  module, config = adapter(), {**PLAIN, **OPTIONS[name]}
-  inputs = {"x": normal(2, 3, 4, 4), "t": np.array([3, 700])}
+  module, config = golden_kit.adapter("ldm"), {**PLAIN, **OPTIONS[name]}
+  inputs = {"x": golden_kit.normal(2, 3, 4, 4), "t": np.array([3, 700])}
   if "num_classes" in config:
     inputs["y"] = np.array([0, config["num_classes"] - 1])
   if "context_dim" in config:
-    inputs["context"] = normal(2, 3, config["context_dim"], seed=2)
+    inputs["context"] = golden_kit.normal(2, 3, config["context_dim"], seed=2)
   params = exported(module, config, inputs)
-  found = module.unet(Case(config, inputs, params))
+  found = module.unet(golden_kit.Asked(config, inputs, params))
   wide = {k: v.astype(np.float64) for k, v in params.items()}
   eps, middle, time = numpyunet.unet(config, wide, **inputs)
   for key, expected in (("eps", eps), ("mid", middle), ("time_emb", time)):

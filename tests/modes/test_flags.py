@@ -5,16 +5,11 @@ import pathlib
 import pytest
 from absl import flags as absl_flags
 
+from jmim.core import config as configs
 from jmim.core import errors
 from jmim.modes import flags
 
-
-@pytest.fixture(autouse=True)
-def _restore_flags():
-  values = {n: f.value for n, f in absl_flags.FLAGS._flags().items()}
-  yield
-  for name, value in values.items():
-    absl_flags.FLAGS[name].value = value
+pytestmark = pytest.mark.usefixtures("restored_flags")
 
 
 @pytest.fixture
@@ -111,6 +106,24 @@ def test_short_flags_are_keys_of_the_config_of_samples(recipe):
   config = flags.load_config([])
   assert config.sample.num == 9 and config.method.sampling.steps == 4
   assert config.sample.seed == 0  # not given: as it is in the recipe
+
+
+@pytest.mark.parametrize(
+  "kind, key",
+  [
+    ("diffusion.ddpm", "method.sampling.sampler"),
+    ("discrete.mdm", "method.sampling.type"),
+  ],
+)
+def test_the_short_sampler_is_the_key_of_the_method(recipe, kind, key):
+  parse(f"--config={recipe}", "--mode=sample", "--sampler=euler_ancestral")
+  if kind == "discrete.mdm":
+    parse(f"--config={recipe}", "--mode=sample", "--sampler=ancestral")
+  recipe.write_text(recipe.read_text().replace("'toys'", repr(kind)))
+  config = flags.load_config([])
+  found = configs.flat(config.to_dict())
+  assert found[key] in ("euler_ancestral", "ancestral")
+  assert "method.sampler" not in found
 
 
 def test_without_a_recipe_nothing_runs():

@@ -1,5 +1,3 @@
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,12 +9,8 @@ from jmim.nn import attention
 _ON_CPU = ["einsum", "xla"]
 B, H, T, S, D = 2, 3, 5, 7, 4
 
-# Compiled once and run once: optimising takes longer than it saves.
-_jit = functools.partial(
-  jax.jit, compiler_options={"xla_backend_optimization_level": 0}
-)
 
-_attend = _jit(attention.attend, static_argnames="rt")
+_attend = jax.jit(attention.attend, static_argnames="rt")
 
 
 def _by(implementation):
@@ -97,7 +91,7 @@ def test_large_logits_do_not_overflow(qkv):
 
 def test_bfloat16_keeps_the_softmax_in_float32(qkv):
   q, k, v = (a.astype(jnp.bfloat16) for a in qkv)
-  p = _jit(attention.probabilities)(q, k, None, None)
+  p = jax.jit(attention.probabilities)(q, k, None, None)
   assert p.dtype == jnp.float32
   # Of the rounded inputs: only the rounding of the inputs may be seen.
   np.testing.assert_allclose(p, _reference(q, k, v)[1], atol=1e-6)
@@ -120,7 +114,7 @@ HEADS, WIDTH = 2, 6
 def layer(fill, normal):
   """x, variables, and the jitted layer as a function of them."""
   x, module = normal(B, T, WIDTH), attention.SelfAttention(heads=HEADS)
-  return x, fill(module, x), _jit(module.apply, static_argnames="taps")
+  return x, fill(module, x), jax.jit(module.apply, static_argnames="taps")
 
 
 def _heads(params, x):
@@ -189,7 +183,7 @@ def test_both_implementations_have_the_same_gradient(layer):
     y, _ = attention.SelfAttention(heads=HEADS, rt=rt).apply(variables, x)
     return (y**2).sum()
 
-  gradient = _jit(jax.grad(loss), static_argnums=1)
+  gradient = jax.jit(jax.grad(loss), static_argnums=1)
   ours, theirs = (gradient(variables, name) for name in _ON_CPU)
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),

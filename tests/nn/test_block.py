@@ -1,5 +1,3 @@
-import functools
-
 import jax
 import numpy as np
 import pytest
@@ -8,11 +6,6 @@ from scipy import special
 from jmim.nn import block
 
 B, T, W, HEADS = 3, 5, 8, 2
-
-# Compiled once and run once: optimising takes longer than it saves.
-_jit = functools.partial(
-  jax.jit, compiler_options={"xla_backend_optimization_level": 0}
-)
 
 
 def _norm(p, x, eps=1e-6):
@@ -49,7 +42,7 @@ def case(fill, normal):
   """x, variables and jitted apply of a block with LayerScale."""
   module, x = block.Block(heads=HEADS, layer_scale=0.1), normal(B, T, W)
   variables = fill(module, x, scale=0.5)
-  return x, variables, _jit(module.apply, static_argnames="taps")
+  return x, variables, jax.jit(module.apply, static_argnames="taps")
 
 
 def test_equals_the_pre_norm_block_with_everything_on(case, normal):

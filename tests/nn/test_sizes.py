@@ -8,6 +8,8 @@ def test_a_variant_is_a_size_on_patches():
   assert (dims.size.width, dims.size.depth, dims.size.heads) == (1024, 24, 16)
   assert (dims.patch, dims.grid(224)) == (14, (16, 16))
   assert dims.size.blocks == 24
+  size = sizes.Dims(variant="g/14").size
+  assert int(size.width * size.mlp_ratio) == 6144
 
 
 def test_overrides_win_and_zero_means_that_of_the_variant():
@@ -17,10 +19,14 @@ def test_overrides_win_and_zero_means_that_of_the_variant():
   assert sizes.Dims(variant="B/16", mlp_ratio=2.0).size.mlp_ratio == 2.0
 
 
-@pytest.mark.parametrize("variant", ["B", "B/0", "C/16", "B/16/2", "B-16"])
+@pytest.mark.parametrize(
+  "variant",
+  ["B", "B/", "B/0", "B16", "b/16", "C/16", "B/16/2", "B-16"],
+)
 def test_other_names_are_refused_with_the_known_ones(variant):
-  with pytest.raises(ValueError, match="Ti, S, B, L, H"):
+  with pytest.raises(ValueError, match="Ti, S, B, L, H, g") as e:
     sizes.parse(variant)
+  assert repr(variant) in str(e.value)
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,6 @@ from jmim.nn import stack
 
 B, T, W, DEPTH = 2, 3, 4, 3
 
-# Compiled once and run once: optimising takes longer than it saves.
-_jit = functools.partial(
-  jax.jit, compiler_options={"xla_backend_optimization_level": 0}
-)
-
 
 class Layer(nn.Module):
   """x + drop * tanh(linear(x) + bias): cheap to compile."""
@@ -89,12 +84,12 @@ def case(fill, normal):
 
 @pytest.fixture(scope="module")
 def wanted(case):
-  return _jit(_loss(_loop))(*case)
+  return jax.jit(_loss(_loop))(*case)
 
 
 @pytest.mark.parametrize("name", _RUNTIMES)
 def test_equals_a_loop_over_single_layers(case, wanted, name):
-  found = _jit(_loss(_stacked, rt=_RUNTIMES[name]))(*case)
+  found = jax.jit(_loss(_stacked, rt=_RUNTIMES[name]))(*case)
   _assert_close(found, wanted, rtol=1e-5, atol=1e-5)
 
 
@@ -116,7 +111,7 @@ def test_blocks_scanned_and_unrolled_equal_single_blocks(fill, normal):
 
   def run(function):
     loss = lambda v: (function(v) ** 3).sum()
-    return _jit(jax.value_and_grad(loss))(variables)
+    return jax.jit(jax.value_and_grad(loss))(variables)
 
   reference = run(loop)
   for name in ("unrolled", "scan_full"):
@@ -163,7 +158,7 @@ def test_early_exit_runs_the_first_layers_only(case, name, stop):
 
 
 def test_layers_after_the_exit_get_no_gradient(case):
-  _, (gradient, *_) = _jit(_loss(_stacked, stop=2))(*case)
+  _, (gradient, *_) = jax.jit(_loss(_stacked, stop=2))(*case)
   for leaf in jax.tree.leaves(gradient):
     assert np.abs(leaf[:2]).min(axis=tuple(range(1, leaf.ndim))).all()
     assert not np.any(leaf[2])
@@ -179,13 +174,13 @@ def test_exit_outside_the_stack_is_refused(case, stop):
 def test_no_layers_are_the_identity(normal, scan):
   module = stack.Stack(_make, 0, runtime.Runtime(scan=scan))
   x = normal(B, T, W)
-  (y, taps), _ = _jit(module.init_with_output)(jax.random.key(0), x)
+  (y, taps), _ = jax.jit(module.init_with_output)(jax.random.key(0), x)
   np.testing.assert_array_equal(y, x)
   assert taps == {}
 
 
 def test_layers_start_alike_in_law_but_not_in_value(normal):
-  initialise = lambda rt: _jit(stack.Stack(_make, DEPTH, rt).init)
+  initialise = lambda rt: jax.jit(stack.Stack(_make, DEPTH, rt).init)
   x, key = normal(B, T, W), jax.random.key(0)
   params = initialise(runtime.Runtime())(key, x)
   kernel = np.asarray(params["params"]["layers"]["dense"]["kernel"])
@@ -208,8 +203,8 @@ def test_layers_unrolled_before_a_loop_are_the_same(case, stop):
   _assert_close(spread["head"], layers, rtol=0)
   each = spread["blocks"]["layers"]
   assert isinstance(each, tuple) and len(each) == DEPTH
-  found = _jit(functools.partial(_stacked, stop=stop))(each, *rest)
-  wanted = _jit(functools.partial(_stacked, stop=stop))(layers, *rest)
+  found = jax.jit(functools.partial(_stacked, stop=stop))(each, *rest)
+  wanted = jax.jit(functools.partial(_stacked, stop=stop))(layers, *rest)
   _assert_close(found, wanted, rtol=1e-6)
 
 
@@ -242,7 +237,7 @@ def test_unstack_slices_with_the_gradient_of_slicing(normal):
 
   _assert_close(stack.unstack(tree, 3), slices(tree), rtol=0)
   found, wanted = (
-    _jit(jax.grad(lambda t, cut=cut: total(cut(t))))(tree)
+    jax.jit(jax.grad(lambda t, cut=cut: total(cut(t))))(tree)
     for cut in (lambda t: stack.unstack(t, 3), slices)
   )
   _assert_close(found, wanted, rtol=1e-6)

@@ -6,6 +6,7 @@ import pytest
 import toys
 
 from jmim.core import config as configs
+from jmim.core import discovery
 from jmim.core import errors
 from jmim.core.settings import optim as settings
 from jmim.data import combine
@@ -121,22 +122,22 @@ def test_names_of_remat_need_their_kind():
 
 def test_older_keys_are_named_with_what_they_are_called_now():
   made = config(width=48, decoder_depth=2, mask_ratio=0.5)
-  method = build.make_method(made)
+  method = discovery.make(made.method)
   assert method.dims.width == 48 and method.decoder_dims.depth == 2
   assert set(build.renamed_keys(made, method, {})) == {
     "method.width is method.dims.width now",
     "method.decoder_depth is method.decoder_dims.depth now",
   }
   today = config(dims=configs.section(width=48), mask_ratio=0.5)
-  assert build.renamed_keys(today, build.make_method(today), {}) == ()
+  assert build.renamed_keys(today, discovery.make(today.method), {}) == ()
   assert made.method.width == 48  # the given one is not changed
 
 
 def test_an_architecture_that_cannot_be_built_is_an_error_of_the_user():
   with pytest.raises(errors.UserError, match="divide by patch 5"):
-    build.make_method(config(dims=configs.section(variant="Ti/5")))
+    discovery.make(config(dims=configs.section(variant="Ti/5")).method)
   with pytest.raises(errors.UserError) as caught:
-    build.make_method(config("method.dims.widht=3"))
+    discovery.make(config("method.dims.widht=3").method)
   assert caught.value.key == "method.dims.widht"
 
 
@@ -161,8 +162,8 @@ def test_evaluators_are_checked_against_the_method():
 def test_a_method_may_be_any_module():
   made = config()
   made.method = configs.section(type="toys", size=4)
-  assert build.make_method(made) == toys.Adversarial(size=4)
+  assert discovery.make(made.method) == toys.Adversarial(size=4)
   made.method.type = "toyz"
   with pytest.raises(errors.UserError) as caught:
-    build.make_method(made)
+    discovery.make(made.method)
   assert caught.value.key == "method.type"

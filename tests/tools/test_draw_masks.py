@@ -32,3 +32,16 @@ def test_the_sheet_of_mae_hides_what_its_titles_say(ratio):
   grey = (columns[f"{ratio:.0%} hidden"] == draw_masks.GREY).all(-1)
   assert abs(grey.mean() - ratio) < 1 / 196
   assert (columns["image"] == 7).all()
+
+
+@pytest.mark.parametrize("name", draw_masks.SHEETS)
+def test_every_sheet_can_be_drawn(name):
+  rows, side = draw_masks.ROWS, draw_masks.SIDE
+  images = np.full((rows, side, side, 3), 7, np.uint8)
+  columns = draw_masks.SHEETS[name](images)
+  for title, pictures in columns.items():
+    assert pictures.shape == images.shape, title
+    assert pictures.dtype == np.uint8, title
+  # Something is hidden, and not everything.
+  grey = [(x == draw_masks.GREY).all(-1).mean() for x in columns.values()]
+  assert 0 < max(grey) < 1

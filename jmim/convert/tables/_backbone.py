@@ -12,8 +12,6 @@ from jmim.convert import table
 
 METHODS = ("supervised.backbone",)
 ENCODER, BLOCKS, HEAD = "encoder", "encoder/blocks/layers", "head"
-# Regexes of the classifier, which many files lack.
-HEADS = ("^params/main/head/",)
 # Fields of a ViT without anything special.
 PLAIN = dict(
   positions="learned",

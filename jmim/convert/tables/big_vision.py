@@ -7,26 +7,18 @@ from jmim.convert import table
 from jmim.convert.tables import _backbone
 from jmim.methods.supervised import backbone
 
-DENSE, NORM = ("kernel", "bias"), ("scale", "bias")
-
 
 def full(method: backbone.Backbone) -> pieces.Table:
   """Pool "tok" or "gap"; the names of an .npz."""
-  net, same = method.encoder, pieces.same
-  theirs, ours = "Transformer/encoderblock_{i}", _backbone.BLOCKS
-  attention = f"{theirs}/MultiHeadDotProductAttention_0"
+  net, block = method.encoder, "Transformer/encoderblock_{i}"
   patches, conv = "encoder/patch_embed/proj", ops.flax_patch_conv(net.patch)
   rules = [
     table.Rule(theirs="embedding/kernel", ours=f"{patches}/kernel", op=conv),
     table.Rule(theirs="embedding/bias", ours=f"{patches}/bias"),
     table.Rule(theirs="pos_embedding", ours="encoder/pos_embed"),
-    *same(f"{theirs}/LayerNorm_0", f"{ours}/norm1", *NORM),
-    *pieces.flax_attention(attention, f"{ours}/attn", net.size.heads),
-    *same(f"{theirs}/LayerNorm_1", f"{ours}/norm2", *NORM),
-    *same(f"{theirs}/MlpBlock_0/Dense_0", f"{ours}/mlp/fc1", *DENSE),
-    *same(f"{theirs}/MlpBlock_0/Dense_1", f"{ours}/mlp/fc2", *DENSE),
-    *same("Transformer/encoder_norm", "encoder/norm", *NORM),
-    *same("head", "head/out", *DENSE),
+    *pieces.flax_block(block, _backbone.BLOCKS, net.size.heads),
+    *pieces.same("Transformer/encoder_norm", "encoder/norm", *pieces.NORM),
+    *pieces.same("head", "head/out", *pieces.DENSE),
   ]
   if net.cls:
     rules.append(table.Rule(theirs="cls", ours="encoder/cls_token"))
@@ -46,7 +38,7 @@ FAMILIES = {
     methods=_backbone.METHODS,
     table=family.main(full),
     containers=("params/img/", "params/", ""),
-    optional=_backbone.HEADS,
+    optional=family.HEAD,
     aliases=(
       ("^Transformer/posembed_input/pos_embedding$", "pos_embedding"),
       ("MultiHeadDotProductAttention_1/", "MultiHeadDotProductAttention_0/"),
@@ -56,5 +48,6 @@ FAMILIES = {
     ignored=("^pre_logits/",),
     fixed=_backbone.PLAIN | dict(registers=0, layer_scale=0.0, qkv_bias=True),
     check=objection,
+    file="model.npz",
   )
 }

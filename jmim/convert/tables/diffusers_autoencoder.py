@@ -19,6 +19,7 @@ OLDER = (  # names of attention in older files
   (r"\.value\.", ".to_v."),
   (r"\.proj_attn\.", ".to_out.0."),
 )
+FILE = "diffusion_pytorch_model.safetensors"
 PLAINEST = {"kl": "kl-f8", "vq": "vq-f4"}
 PLAIN, ATTENTIVE = "EncoderBlock2D", "AttnDownEncoderBlock2D"
 
@@ -151,6 +152,7 @@ FAMILIES = {
     read_config=read_kl,
     write_config=write_kl,
     model_types=("AutoencoderKL",),
+    file=FILE,
   ),
   "diffusers_vq": family.Family(
     library="hf",
@@ -163,5 +165,6 @@ FAMILIES = {
     read_config=read_vq,
     write_config=write_vq,
     model_types=("VQModel",),
+    file=FILE,
   ),
 }

@@ -106,5 +106,6 @@ FAMILIES = {
     read_config=read,
     write_config=write,
     model_types=("DiTTransformer2DModel",),
+    file="diffusion_pytorch_model.safetensors",
   )
 }

@@ -33,8 +33,8 @@ FAMILIES = {
       "",
     ),
     ignored=("^mask_token$", "^head\\."),
-    optional=_backbone.HEADS,
-    unsupported=_backbone.HEADS,
+    optional=family.HEAD,
+    unsupported=family.HEAD,
     fixed=_backbone.PLAIN | {"cls": True},
     check=objection,
   )

@@ -129,8 +129,8 @@ FAMILIES = {
       r"bias_mask$",
       r"^local_cls_norm\.",
     ),
-    optional=_backbone.HEADS,
-    unsupported=_backbone.HEADS,
+    optional=family.HEAD,
+    unsupported=family.HEAD,
     fixed=FIXED,
     check=authors_objection,
   )

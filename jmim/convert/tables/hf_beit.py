@@ -16,10 +16,7 @@ def full(method: backbone.Backbone) -> pieces.Table:
   """BeitForImageClassification."""
   theirs, ours = "beit.encoder.layer.{i}", _backbone.BLOCKS
   attention = f"{theirs}.attention.attention"
-  leaves = {
-    f"{attention}.query.bias": f"{ours}/attn/q_bias",
-    f"{attention}.value.bias": f"{ours}/attn/v_bias",
-  }
+  biases, leaves = ("query.bias", "value.bias"), {}
   name = "relative_position_bias.relative_position_bias_table"
   if method.relative == "block":
     leaves[f"{attention}.{name}"] = f"{ours}/relative/table"
@@ -32,6 +29,7 @@ def full(method: backbone.Backbone) -> pieces.Table:
   rules = [
     *pieces.hf_embeddings(method.encoder, "beit.embeddings", "encoder"),
     *pieces.hf_block(theirs, ours, qkv_bias=False),
+    *pieces.qv_biases(attention, f"{ours}/attn", biases),
     *(table.Rule(theirs=a, ours=b) for a, b in leaves.items()),
     *norm,
     *_backbone.head("classifier"),
@@ -85,9 +83,9 @@ FAMILIES = {
     methods=_backbone.METHODS,
     table=family.main(full),
     containers=("",),
-    aliases=((r"^(embeddings|encoder|layernorm|pooler)\.", r"beit.\1."),),
+    aliases=(family.hf_prefix("beit", "pooler"),),
     ignored=(r"relative_position_index$", r"mask_token$", r"^lm_head\."),
-    optional=_backbone.HEADS,
+    optional=family.HEAD,
     fixed=beit.FIXED | {"qkv_bias": True},
     check=beit.objection,
     read_config=read,

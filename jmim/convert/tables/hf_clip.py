@@ -86,7 +86,7 @@ FAMILIES = {
       ),
     ),
     ignored=(r"^text_", r"^logit_scale$", r"position_ids$"),
-    optional=_backbone.HEADS,
+    optional=family.HEAD,
     fixed=FIXED,
     check=_backbone.ungated,
     read_config=read,

@@ -105,16 +105,15 @@ def write(method: backbone.Backbone) -> dict[str, Any]:
 
 
 FIXED = _backbone.PLAIN | dict(cls=True, pool="cls_mean")
-PARTS = r"^(embeddings|encoder|layernorm)\."
 FAMILIES = {
   "hf_dinov2": family.Family(
     library="hf",
     methods=_backbone.METHODS,
     table=family.main(full),
     containers=("",),
-    aliases=((PARTS, r"dinov2.\1."),),
+    aliases=(family.hf_prefix("dinov2"),),
     ignored=(r"mask_token$",),
-    optional=_backbone.HEADS,
+    optional=family.HEAD,
     fixed=FIXED | dict(registers=0),
     check=objection,
     read_config=read,
@@ -126,9 +125,9 @@ FAMILIES = {
     methods=_backbone.METHODS,
     table=family.main(full),
     containers=("",),
-    aliases=((PARTS, r"dinov2_with_registers.\1."),),
+    aliases=(family.hf_prefix("dinov2_with_registers"),),
     ignored=(r"mask_token$",),
-    optional=_backbone.HEADS,
+    optional=family.HEAD,
     fixed=FIXED,
     check=registers_objection,
     read_config=read,

@@ -32,12 +32,9 @@ def full(method: videomae_v2.VideoMAE) -> pieces.Table:
 
 def _block(theirs: str, ours: str) -> pieces.Table:
   """A block whose keys have no bias."""
-  return pieces.hf_block(theirs, ours, qkv_bias=False) + [
-    table.Rule(
-      theirs=f"{theirs}.attention.attention.{b}", ours=f"{ours}/attn/{b}"
-    )
-    for b in ("q_bias", "v_bias")
-  ]
+  rules = pieces.hf_block(theirs, ours, qkv_bias=False)
+  attention = f"{theirs}.attention.attention"
+  return rules + pieces.qv_biases(attention, f"{ours}/attn")
 
 
 def objection(method: videomae_v2.VideoMAE) -> str | None:
@@ -61,11 +58,8 @@ def read(config: Mapping[str, Any]) -> dict[str, Any]:
     decoder_intermediate_size=4 * decoder_width,
   )
   return dict(
-    variant=f"B/{config['patch_size']}",
+    **options.hf_dims({"mlp_ratio": 4.0} | dict(config)),
     size=config["image_size"],
-    width=width,
-    depth=config["num_hidden_layers"],
-    heads=config["num_attention_heads"],
     frames=config["num_frames"],
     tubelet=config["tubelet_size"],
     decoder_width=decoder_width,

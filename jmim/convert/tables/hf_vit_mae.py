@@ -80,9 +80,9 @@ FAMILIES = {
     containers=("",),
     aliases=(
       (r"^decoder\.decoder_encoder\.layer\.", "decoder.decoder_layers."),
-      (r"^(embeddings|encoder|layernorm)\.", r"vit.\1."),
+      family.hf_prefix("vit"),
     ),
-    optional=("^params/main/decoder/",),
+    optional=family.DECODER,
     read_config=read,
     write_config=write,
     model_types=("vit_mae",),

@@ -41,7 +41,7 @@ FAMILIES = {
     library="authors",
     methods=("mim.mae", "mim.colormae"),
     table=family.main(full),
-    optional=("^params/main/decoder/",),
+    optional=family.DECODER,
     ignored=("^(head|fc_norm)\\.",),
   ),
   "mae_finetuned": family.Family(

@@ -9,7 +9,6 @@ from jmim.convert import table
 from jmim.methods.supervised import swin as classifiers
 from jmim.nn.nets import swin
 
-HEAD = ("^params/main/head/",)
 # Fixed tables that a model computes.
 COMPUTED = (r"relative_position_index$", r"attn_mask$")
 
@@ -77,6 +76,6 @@ FAMILIES = {
     methods=("supervised.swin",),
     table=family.main(classifier),
     ignored=COMPUTED,
-    optional=HEAD,
+    optional=family.HEAD,
   )
 }

@@ -11,7 +11,6 @@ from jmim.convert import table
 from jmim.convert.tables import _backbone
 from jmim.convert.tables import beit
 from jmim.methods.supervised import backbone
-from jmim.nn import sizes
 
 SIZES = {"base": "B", "large": "L"}
 
@@ -23,16 +22,7 @@ def full(method: backbone.Backbone) -> pieces.Table:
 
 def _defaults(match: re.Match) -> dict[str, Any]:
   """The arguments of names such as "beit_base_patch16_224"."""
-  size = sizes.SIZES[SIZES[match[1]]]
-  return dict(
-    img_size=int(match[3]),
-    patch_size=int(match[2]),
-    in_chans=3,
-    embed_dim=size.width,
-    depth=size.depth,
-    num_heads=size.heads,
-    mlp_ratio=4.0,
-    qkv_bias=True,
+  return options.timm_sizes(match, SIZES) | dict(
     init_values=0.1,
     global_pool="avg",
     use_abs_pos_emb=False,
@@ -50,14 +40,7 @@ def read(config: Mapping[str, Any]) -> dict[str, Any]:
     _defaults,
   )
   return dict(
-    variant=f"B/{args['patch_size']}",
-    size=args["img_size"],
-    channels=args["in_chans"],
-    width=args["embed_dim"],
-    depth=args["depth"],
-    heads=args["num_heads"],
-    mlp_ratio=float(args["mlp_ratio"]),
-    qkv_bias=args["qkv_bias"],
+    **options.timm_dims(args),
     key_bias=False,
     layer_scale=args["init_values"] or 0.0,
     **beit.pooling(args["global_pool"] == "avg"),
@@ -65,21 +48,13 @@ def read(config: Mapping[str, Any]) -> dict[str, Any]:
     relative=beit.relative(
       args["use_rel_pos_bias"], args["use_shared_rel_pos_bias"]
     ),
-    classes=max(2, config.get("num_classes", 1000)),
+    classes=options.timm_classes(config),
   )
 
 
 def write(method: backbone.Backbone) -> dict[str, Any]:
   """The inverse of `read`."""
-  net = method.encoder
-  args = dict(
-    img_size=method.size,
-    patch_size=net.patch,
-    in_chans=method.channels,
-    embed_dim=net.size.width,
-    depth=net.size.depth,
-    num_heads=net.size.heads,
-    mlp_ratio=net.size.mlp_ratio,
+  args = options.write_timm(method) | dict(
     qkv_bias=method.qkv_bias,
     init_values=method.layer_scale,
     global_pool="avg" if method.pool == "mean" else "token",
@@ -90,7 +65,7 @@ def write(method: backbone.Backbone) -> dict[str, Any]:
   return dict(
     architecture="beit_base_patch16_224",
     num_classes=method.classes,
-    num_features=net.size.width,
+    num_features=args["embed_dim"],
     model_args=args,
   )
 
@@ -100,7 +75,7 @@ FAMILIES = {
     library="timm",
     methods=_backbone.METHODS,
     table=family.main(full),
-    optional=_backbone.HEADS,
+    optional=family.HEAD,
     ignored=(r"relative_position_index$",),
     fixed=beit.FIXED | {"eps": 1e-6},
     check=beit.objection,

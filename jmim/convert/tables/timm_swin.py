@@ -61,7 +61,7 @@ def read(config: Mapping[str, Any]) -> dict[str, Any]:
     window=args["window_size"],
     mlp_ratio=float(args["mlp_ratio"]),
     qkv_bias=args["qkv_bias"],
-    classes=max(2, config.get("num_classes", 1000)),
+    classes=options.timm_classes(config),
   )
 
 

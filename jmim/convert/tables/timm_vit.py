@@ -10,11 +10,9 @@ from jmim.convert import pieces
 from jmim.convert.tables import _backbone
 from jmim.methods.mim import mae
 from jmim.methods.supervised import backbone
-from jmim.nn import sizes
 
 SIZES = {"tiny": "Ti", "small": "S", "base": "B", "large": "L", "huge": "H"}
 POOL = {"cls": "token", "mean": "avg"}
-DECODER = ("^params/main/decoder/",)
 
 
 def classifier(method: backbone.Backbone) -> pieces.Table:
@@ -45,16 +43,7 @@ def objection(method: backbone.Backbone) -> str | None:
 
 def _defaults(match: re.Match) -> dict[str, Any]:
   """The arguments of names such as "vit_base_patch16_224"."""
-  size = sizes.SIZES[SIZES[match[1]]]
-  return dict(
-    img_size=int(match[3]),
-    patch_size=int(match[2]),
-    in_chans=3,
-    embed_dim=size.width,
-    depth=size.depth,
-    num_heads=size.heads,
-    mlp_ratio=size.mlp_ratio,
-    qkv_bias=True,
+  return options.timm_sizes(match, SIZES) | dict(
     init_values=None,
     class_token=True,
     pre_norm=False,
@@ -75,15 +64,8 @@ def read(config: Mapping[str, Any]) -> dict[str, Any]:
   mean = args["global_pool"] == "avg"
   normed = mean if args["fc_norm"] is None else args["fc_norm"]
   return dict(
-    variant=f"B/{args['patch_size']}",
-    size=args["img_size"],
-    channels=args["in_chans"],
-    width=args["embed_dim"],
-    depth=args["depth"],
-    heads=args["num_heads"],
-    mlp_ratio=float(args["mlp_ratio"]),
-    classes=max(2, config.get("num_classes", 1000)),
-    qkv_bias=args["qkv_bias"],
+    **options.timm_dims(args),
+    classes=options.timm_classes(config),
     layer_scale=args["init_values"] or 0.0,
     cls=args["class_token"],
     pre_norm=args["pre_norm"],
@@ -98,15 +80,8 @@ def read(config: Mapping[str, Any]) -> dict[str, Any]:
 def write(method: backbone.Backbone | mae.MAE) -> dict[str, Any]:
   """The inverse of `read`; of MAE: the encoder without a classifier."""
   net = method.encoder
-  size, style = net.size, dict(net.style)
-  args = dict(
-    img_size=method.size,
-    patch_size=net.patch,
-    in_chans=method.channels,
-    embed_dim=size.width,
-    depth=size.depth,
-    num_heads=size.heads,
-    mlp_ratio=size.mlp_ratio,
+  style = dict(net.style)
+  args = options.write_timm(method) | dict(
     qkv_bias=style.get("qkv_bias", True),
     init_values=net.layer_scale or None,
     class_token=net.cls,
@@ -118,7 +93,7 @@ def write(method: backbone.Backbone | mae.MAE) -> dict[str, Any]:
   return dict(
     architecture="vit_base_patch16_224",
     num_classes=getattr(method, "classes", 0),
-    num_features=size.width,
+    num_features=args["embed_dim"],
     model_args=args,
   )
 
@@ -128,7 +103,7 @@ FAMILIES = {
     library="timm",
     methods=_backbone.METHODS,
     table=family.main(classifier),
-    optional=_backbone.HEADS,
+    optional=family.HEAD,
     fixed=dict(
       positions="learned",
       registers=0,
@@ -146,8 +121,8 @@ FAMILIES = {
     library="timm",
     methods=("mim.mae", "mim.colormae"),
     table=family.main(encoder),
-    optional=DECODER,
-    unsupported=DECODER,
+    optional=family.DECODER,
+    unsupported=family.DECODER,
     ignored=("^(head|fc_norm)\\.",),
     write_config=write,
   ),

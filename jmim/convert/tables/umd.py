@@ -16,8 +16,6 @@ from jmim.nn.nets import dit as nets
 
 SCANNED = "ScanCheckpointEncoder1DBlock_0"
 UNROLLED = "Encoder1DBlock_{i}"
-ATTENTION = "MultiHeadDotProductAttention_0"
-DENSE, NORM = ("kernel", "bias"), ("scale", "bias")
 
 
 def unpatch(channels: int, patch: int) -> ops.Op:
@@ -52,17 +50,12 @@ def _blocks(
 ) -> pieces.Table:
   """One stack of blocks and the norm after it; `block`: their name."""
   same, inner, layers = pieces.same, f"{theirs}/{block}", f"{ours}/layers"
-  heads = net.size.heads
   rules = [
-    *same(f"{inner}/LayerNorm_0", f"{layers}/norm1", *NORM),
-    *pieces.flax_attention(f"{inner}/{ATTENTION}", f"{layers}/attn", heads),
-    *same(f"{inner}/LayerNorm_1", f"{layers}/norm2", *NORM),
-    *same(f"{inner}/MlpBlock_0/Dense_0", f"{layers}/mlp/fc1", *DENSE),
-    *same(f"{inner}/MlpBlock_0/Dense_1", f"{layers}/mlp/fc2", *DENSE),
-    *same(f"{theirs}/encoder_norm", f"{ours}_norm", *NORM),
+    *pieces.flax_block(inner, layers, net.size.heads),
+    *same(f"{theirs}/encoder_norm", f"{ours}_norm", *pieces.NORM),
   ]
   if net.adaln:
-    rules += same(f"{inner}/Dense_0", f"{layers}/modulation", *DENSE)
+    rules += same(f"{inner}/Dense_0", f"{layers}/modulation", *pieces.DENSE)
   return rules
 
 
@@ -83,18 +76,18 @@ def full(method: umd.UMD, scanned: bool = True) -> pieces.Table:
       theirs="final_conv/kernel", ours="pred/kernel", op=unpatch(*pred)
     ),
     table.Rule(theirs="final_conv/bias", ours="pred/bias", op=repeated(*pred)),
-    *same("time_trunk/Dense_0", "time_embed/fc1", *DENSE),
-    *same("time_trunk/Dense_1", "time_embed/fc2", *DENSE),
+    *same("time_trunk/Dense_0", "time_embed/fc1", *pieces.DENSE),
+    *same("time_trunk/Dense_1", "time_embed/fc2", *pieces.DENSE),
     *_blocks("Encoder", "encoder", net, block),
     *_blocks("Decoder", "decoder", net, block),
   ]
   if net.adaln:
-    rules += same("final_modulation", "modulation", *DENSE)
+    rules += same("final_modulation", "modulation", *pieces.DENSE)
   if net.classes:
     name = "label_emb/embedding/embedding"
     rules.append(table.Rule(theirs=name, ours="label_embed/embedding"))
-    rules += same("label_trunk/Dense_0", "label_fc1", *DENSE)
-    rules += same("label_trunk/Dense_1", "label_fc2", *DENSE)
+    rules += same("label_trunk/Dense_0", "label_fc1", *pieces.DENSE)
+    rules += same("label_trunk/Dense_1", "label_fc2", *pieces.DENSE)
   return rules
 
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
+from jmim.data import entries
 from jmim.parallel import sharding
 
 Arrays = dict[str, np.ndarray]
-UNUSED = ("valid", "index")  # entries of a batch that no method reads
 
 
 class Devices:
@@ -32,7 +32,7 @@ class Devices:
   def put(self, local: Arrays) -> dict[str, jax.Array]:
     """Every host's slice of a batch as global arrays, split over the batch."""
     put = lambda x: jax.make_array_from_process_local_data(self._batch, x)
-    return {k: put(v) for k, v in local.items() if k not in UNUSED}
+    return {k: put(local[k]) for k in entries.readable(local)}
 
   def put_whole(self, batch: Arrays) -> dict[str, jax.Array]:
     """A batch that every host holds whole, split if its length allows."""
@@ -42,7 +42,7 @@ class Devices:
       where = self._batch if even else self._everywhere
       return jax.make_array_from_callback(x.shape, where, lambda i: x[i])
 
-    return {k: put(v) for k, v in batch.items() if k not in UNUSED}
+    return {k: put(batch[k]) for k in entries.readable(batch)}
 
   def gather(self, local: np.ndarray) -> np.ndarray:
     """The global batch [b, ...] from every host's slice."""

@@ -23,6 +23,7 @@ softmax is 1, which adds a projection of it).
 import dataclasses
 import functools
 from typing import Any
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -68,6 +69,8 @@ class DDPM(method.Method):
     "uniform", "weight of the loss over times", choices=("uniform", "min_snr")
   )
 
+  measures: ClassVar[bool] = False  # the scale of latents, on the first batch
+
   @classmethod
   def tiny(cls) -> "DDPM":
     """Two levels of width 16 on an 8-pixel image."""
@@ -98,7 +101,8 @@ class DDPM(method.Method):
     self.dims.check(self.size)
     self.sampling.check()
     self.noise.check(self.sampling, learns=False)
-    return self.first_stage.inputs(self.shape) | self.labels.inputs()
+    images = self.first_stage.inputs(self.shape, self.measures)
+    return images | self.labels.inputs()
 
   def consts(self) -> dict[str, method.Const]:
     """The first stage, in latent mode."""

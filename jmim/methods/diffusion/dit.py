@@ -137,11 +137,22 @@ class DiT(method.Method):
     self, weights: method.Weights, batch: method.Batch, draws: method.Draws
   ) -> dict[str, jax.Array]:
     """Each term of the loss per image: mse [b], vb [b] in bits."""
-    z = self.first_stage.encode(weights, batch, draws)
+    z, out = self.denoised(weights, batch, draws)
+    return self.noise.errors(out["pred"], z, draws)
+
+  def denoised(
+    self,
+    weights: method.Weights,
+    batch: method.Batch,
+    draws: method.Draws,
+    taps: tuple[str, ...] = (),
+  ) -> tuple[Array, dict[str, Array]]:
+    """(data z, the network's outputs at the drawn times); taps [depth, ...]."""
+    z = self.first_stage.encode(weights, batch, draws).astype(jnp.float32)
     x_t, _, _ = self.noise.add(z, draws["t"], draws["noise"])
-    label = self.labels.dropped(batch, draws)
-    raw = self.network(weights.params, x_t, draws["t"], label)
-    return self.noise.errors(raw, z, draws)
+    label, params = self.labels.dropped(batch, draws), weights.params["main"]
+    out = self.net.apply({"params": params}, x_t, draws["t"], label, taps=taps)
+    return z, out
 
   def network(
     self, params: method.Tree, x: Array, t: Array, label: Array | None
@@ -151,18 +162,12 @@ class DiT(method.Method):
 
   def predict(self) -> dict[str, method.Predict]:
     """features [b, w]: mean of the last tokens of clean images; sample."""
-
-    def features(weights, batch, key):
-      z = self.first_stage.encode(weights, batch, self.drawn(key, batch))
-      return self.features(weights, {**batch, "image": z}, key)
-
     sample = {"sample": self.sample} if self.first_stage.decodes else {}
-    return {"features": features, **sample}
+    return {"features": self.features, **sample}
 
   def features(self, weights, batch, key) -> jax.Array:
     """Mean of the tokens after the last block, of clean images, no label."""
-    del key
-    x = batch["image"]
+    x = self.first_stage.encode(weights, batch, self.drawn(key, batch))
     clean, none = jnp.full(len(x), self.noise.clean), self.labels.none(len(x))
     out = self.net.apply({"params": weights.params["main"]}, x, clean, none)
     return out["latent"].mean(1).astype(jnp.float32)

@@ -111,7 +111,7 @@ class DiTMoE(dit.DiT):
   def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """The denoising loss; the balance losses in its gradient only."""
     del step, player
-    z, out = self.forward(weights, batch, draws, TAPS)
+    z, out = self.denoised(weights, batch, draws, TAPS)
     terms = self.noise.errors(out["pred"], z, draws)
     bias = self.balance * out["balance"].sum()
     loss = sum(terms.values()).mean() + bias - jax.lax.stop_gradient(bias)
@@ -125,20 +125,6 @@ class DiTMoE(dit.DiT):
       "dropped": out["dropped"].mean(),
     }
 
-  def forward(
-    self,
-    weights: method.Weights,
-    batch: method.Batch,
-    draws: method.Draws,
-    taps: tuple[str, ...] = (),
-  ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """(data z, the network's outputs at the drawn times); taps [depth, ...]."""
-    z = self.first_stage.encode(weights, batch, draws)
-    x_t, _, _ = self.noise.add(z, draws["t"], draws["noise"])
-    label, params = self.labels.dropped(batch, draws), weights.params["main"]
-    out = self.net.apply({"params": params}, x_t, draws["t"], label, taps=taps)
-    return z, out
-
   def predict(self) -> dict[str, method.Predict]:
     """As DiT, and the errors and the experts of held-out images."""
     return {**super().predict(), "errors": self.errors, "experts": self.routed}
@@ -146,13 +132,13 @@ class DiTMoE(dit.DiT):
   def errors(self, weights, batch, key) -> dict[str, jax.Array]:
     """Per image [b]: mse and vb, or flow, at random times."""
     draws = self.drawn(key, batch)
-    z, out = self.forward(weights, batch, draws)
+    z, out = self.denoised(weights, batch, draws)
     return self.noise.errors(out["pred"], z, draws)
 
   def routed(self, weights, batch, key) -> dict[str, jax.Array]:
     """chosen [b, depth, t, k] experts, time [b] in [0, 1), label [b]."""
     draws = self.drawn(key, batch)
-    _, out = self.forward(weights, batch, draws, ("chosen",))
+    _, out = self.denoised(weights, batch, draws, ("chosen",))
     time = self.noise.share(draws["t"])
     label = self.labels.dropped(batch, draws)
     label = jnp.zeros(len(time), jnp.int32) if label is None else label

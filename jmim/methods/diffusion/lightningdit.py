@@ -36,7 +36,6 @@ the first three channels only. Weights: family `lightningdit`.
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
@@ -108,12 +107,9 @@ class LightningDiT(dit.DiT):
     self, weights: method.Weights, batch: method.Batch, draws: method.Draws
   ) -> dict[str, jax.Array]:
     """Each term of the loss per image: mse [b], cos [b]."""
-    x = self.first_stage.encode(weights, batch, draws).astype(jnp.float32)
-    x_u, _, _ = self.noise.add(x, draws["t"], draws["noise"])
-    label = self.labels.dropped(batch, draws)
-    raw = self.network(weights.params, x_u, draws["t"], label)
-    v = raw[..., : self.channels]
-    w = self.noise.velocity(x, draws["noise"])
+    z, out = self.denoised(weights, batch, draws)
+    v = out["pred"][..., : self.channels]
+    w = self.noise.velocity(z, draws["noise"])
     cos = (norms.unit(v, 1e-8) * norms.unit(w, 1e-8)).sum(-1)
-    mse = self.noise.errors(raw, x, draws)["flow"]
+    mse = self.noise.errors(out["pred"], z, draws)["flow"]
     return {"mse": mse, "cos": (1 - cos).mean((1, 2))}

@@ -72,9 +72,7 @@ class UMD(dit.DiT):
   noised_mask: float = field.value(
     0.375, "m1, share of patches hidden in noised images", low=0.0, below=1.0
   )
-  probe_time: int = field.value(
-    0, "time of features; 0: of clean images", low=0
-  )
+  probe_time: int = field.value(0, "time of features; 0: clean", low=0)
 
   @classmethod
   def tiny(cls) -> "UMD":
@@ -165,12 +163,13 @@ class UMD(dit.DiT):
 
   def predict(self) -> dict[str, method.Predict]:
     """features [b, w], sample, reconstruct, errors of both tasks."""
-    outputs = {"reconstruct": self.reconstruct, "errors": self.errors}
-    return super().predict() | outputs
+    own = {"reconstruct": self.reconstruct, "errors": self.errors}
+    return super().predict() | own
 
   def features(self, weights, batch, key) -> jax.Array:
     """Mean of the class tokens, nothing masked; see `probe_time`."""
-    x, t = batch["image"], jnp.full(len(batch["image"]), self.probe_time)
+    x = self.first_stage.encode(weights, batch, self.drawn(key, batch))
+    t = jnp.full(len(x), self.probe_time)
     if self.probe_time:
       x, _, _ = self.noise.add(x, t - 1, jax.random.normal(key, x.shape))
     return self.forward(weights.params, x, t, None)["pre_logits"]

@@ -144,7 +144,8 @@ class AutoencoderKL(method.Method):
 
   def errors(self, weights, batch, key) -> dict[str, jax.Array]:
     """Per image: pixel [b], of `restore`; kl [b], in nats."""
-    x, made = batch["image"], self.restore(weights, batch, key)["image"]
-    moments = self.moments(weights, batch, key)
+    x, moments = batch["image"], self.moments(weights, batch, key)
+    mean, _ = autoencoder.posterior(moments)
+    made = self.net.decode(weights.params["autoencoder"], mean)
     pixel = self.losses.errors(weights.consts, x, made).mean((1, 2, 3))
     return {"pixel": pixel, "kl": autoencoder.divergence(moments)}

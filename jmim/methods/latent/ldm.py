@@ -53,6 +53,7 @@ class LDM(ddpm.DDPM):
   """Diffusion on a UNet in the latents of a first stage."""
 
   per_example = False  # the scale of the first batch
+  measures = True
 
   dims: unet.Dims = field.redefault(ddpm.DDPM, "dims", dropout=0.0)
   first_stage: stages.FirstStage = field.redefault(
@@ -94,13 +95,9 @@ class LDM(ddpm.DDPM):
 
   def inputs(self) -> dict[str, method.Input]:
     """Images or moments, labels, and what the condition reads."""
-    self.dims.check(self.size)
-    self.sampling.check()
-    self.noise.check(self.sampling, learns=False)
-    side, classes = self.size * self.first_stage.factor, self.labels.classes
-    images = self.first_stage.inputs(self.shape, measures=True)
-    condition = self.condition.inputs(side, self.first_stage, classes)
-    return images | self.labels.inputs() | condition
+    stage, classes = self.first_stage, self.labels.classes
+    side = self.size * stage.factor
+    return super().inputs() | self.condition.inputs(side, stage, classes)
 
   def sample_reads(self) -> tuple[str, ...]:
     """What the condition is made of, but for labels."""

@@ -170,9 +170,11 @@ class Condition:
     classes: int,
   ) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
     """(what is shown, the same with the context of none)."""
-    show = lambda ids: self.shown(weights, batch, first_stage, ids)
     ids, null = self._ids(batch, classes)
-    return show(ids), show(null)
+    shown = self.shown(weights, batch, first_stage, ids)
+    if ids is None:  # channels are shown always, and made once
+      return shown, shown
+    return shown, self.shown(weights, batch, first_stage, null)
 
   def _ids(self, batch, classes):
     """(ids of the context, those of none) [b, n]; None: no context."""

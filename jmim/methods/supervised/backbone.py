@@ -97,10 +97,9 @@ class Backbone(finetune.Finetune):
     style = dict(qkv_bias=bias, act=self.act, eps=self.eps)
     if self.relative == "block":
       style |= {"window": grid, "window_prefix": self.cls}
-    return vit.ViT(
-      size=self.dims.size,
-      patch=self.dims.patch,
-      grid=grid,
+    return vit.build(
+      self.dims,
+      self.size,
       positions=self.positions,
       cls=self.cls,
       registers=self.registers,

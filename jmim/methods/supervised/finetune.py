@@ -77,13 +77,8 @@ class Finetune(method.Method):
   @property
   def encoder(self) -> vit.ViT:
     """Learned positions, no final norm."""
-    return vit.ViT(
-      size=self.dims.size,
-      patch=self.dims.patch,
-      grid=self.dims.grid(self.size),
-      positions="learned",
-      final_norm=False,
-      rt=self.rt,
+    return vit.build(
+      self.dims, self.size, positions="learned", final_norm=False, rt=self.rt
     )
 
   @property
@@ -160,8 +155,7 @@ class Finetune(method.Method):
     taps: tuple[str, ...] = (),
   ) -> dict[str, jax.Array]:
     """The encoder's outputs, nothing mixed or dropped."""
-    variables = {"params": weights.params["main"]["encoder"]}
-    return self.encoder.apply(variables, batch["image"], taps=taps)
+    return outputs.encoder(self.encoder)(weights, batch, taps)
 
   def classify(self, weights, batch, key) -> jax.Array:
     """[b, classes] logits, nothing mixed or dropped."""

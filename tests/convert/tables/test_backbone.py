@@ -1,6 +1,7 @@
 import dataclasses
 
 from jmim.convert.tables import _backbone
+from jmim.core import validate
 from jmim.methods.supervised import backbone
 
 METHOD = backbone.Backbone.tiny()
@@ -20,13 +21,15 @@ def test_registers_have_a_rule_where_there_are_some():
 
 
 def test_a_config_of_transformers_is_read_as_it_was_written():
-  body = _backbone.write_hf(METHOD, "vit", "ViTForImageClassification")
-  found = _backbone.read_hf(body)
+  body = _backbone.write_hf(PLAIN, "vit", "ViTForImageClassification")
   assert body["model_type"] == "vit"
-  assert found["qkv_bias"] == METHOD.qkv_bias
-  assert found["classes"] == METHOD.classes
-  again = _backbone.write_hf(METHOD, "vit", "ViTForImageClassification")
-  assert again == body
+  found = _backbone.read_hf(body)
+  again = validate.build(backbone.Backbone, found, "method")
+  assert again.encoder.size == PLAIN.encoder.size
+  for name in ("size", "channels", "classes", "act", "eps", "qkv_bias"):
+    assert getattr(again, name) == getattr(PLAIN, name) == found[name], name
+  written = _backbone.write_hf(again, "vit", "ViTForImageClassification")
+  assert written == body
 
 
 def test_a_gated_mlp_is_named():

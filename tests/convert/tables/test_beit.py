@@ -7,15 +7,11 @@ import pytest
 from jmim.convert.tables import beit as tables
 from jmim.core import errors
 
-PLAIN = dict(
-  key_bias=False, positions="none", layer_scale=0.5, relative="block"
-)
-MEAN = dict(pool="mean", head_norm=True, final_norm=False)
 CASES = {
-  "block": PLAIN,
-  "shared": PLAIN | dict(relative="shared"),
-  "mean": PLAIN | MEAN | dict(positions="learned", relative="none"),
-  "unbiased": PLAIN | dict(qkv_bias=False, layer_scale=0.0),
+  "block": kit.BEIT,
+  "shared": kit.BEIT | dict(relative="shared"),
+  "mean": kit.BEIT | kit.BEIT_MEAN | dict(positions="learned", relative="none"),
+  "unbiased": kit.BEIT | dict(qkv_bias=False, layer_scale=0.0),
 }
 
 
@@ -28,7 +24,7 @@ def test_names_and_arrays(case):
 
 
 def test_each_block_has_its_table_and_the_same_indices():
-  written = kit.export("beit", kit.tiny("vit", **PLAIN))
+  written = kit.export("beit", kit.tiny("vit", **kit.BEIT))
   name = "blocks.1.attn.relative_position_bias_table"
   ours = "params/main/encoder/blocks/layers/relative/table"
   np.testing.assert_array_equal(written.theirs[name], written.ours[ours][1])
@@ -52,7 +48,7 @@ def test_each_block_has_its_table_and_the_same_indices():
   ],
 )
 def test_what_it_cannot_be(change, seen):
-  method = kit.tiny("vit", **PLAIN | change)
+  method = kit.tiny("vit", **kit.BEIT | change)
   family = tables.FAMILIES["beit"]
   assert seen in family.objection("supervised.backbone", method)
 

@@ -8,11 +8,10 @@ import pytest
 from jmim.convert.tables import dinov3 as tables
 from jmim.core import tree as trees
 
-PLAIN = dict(positions="rotary", registers=2, layer_scale=0.5, key_bias=False)
 CASES = {
-  "plain": PLAIN,
-  "gated": PLAIN | dict(act="swiglu"),
-  "unbiased": PLAIN | dict(qkv_bias=False),
+  "plain": kit.DINOV3,
+  "gated": kit.DINOV3 | dict(act="swiglu"),
+  "unbiased": kit.DINOV3 | dict(qkv_bias=False),
 }
 
 
@@ -26,7 +25,7 @@ def test_names_and_arrays(case):
 
 
 def test_the_bias_of_k_is_masked_and_zero():
-  written = kit.export("dinov3", kit.tiny("vit", **PLAIN))
+  written = kit.export("dinov3", kit.tiny("vit", **kit.DINOV3))
   q, k, v = np.split(written.theirs["blocks.1.attn.qkv.bias"], 3)
   attn = "params/main/encoder/blocks/layers/attn"
   np.testing.assert_array_equal(q, written.ours[f"{attn}/q_bias"][1])
@@ -42,7 +41,7 @@ def test_a_bias_of_k_in_a_file_is_not_read():
 
 
 def test_periods_are_a_geometric_row_from_one():
-  written = kit.export("dinov3", kit.tiny("vit", **PLAIN, theta=16.0))
+  written = kit.export("dinov3", kit.tiny("vit", **kit.DINOV3, theta=16.0))
   periods = written.theirs["rope_embed.periods"]  # a quarter of a head of 8
   np.testing.assert_allclose(periods, [1, 4])
 
@@ -57,8 +56,8 @@ def test_periods_are_a_geometric_row_from_one():
   ],
 )
 def test_what_it_cannot_be(change, seen):
-  family = kit.export("dinov3", kit.tiny("vit", **PLAIN)).family
-  method = kit.tiny("vit", **PLAIN | change)
+  family = kit.export("dinov3", kit.tiny("vit", **kit.DINOV3)).family
+  method = kit.tiny("vit", **kit.DINOV3 | change)
   assert seen in family.objection("supervised.backbone", method)
 
 
@@ -66,7 +65,7 @@ def test_what_it_cannot_be(change, seen):
 def test_timm_reads_the_authors_names(tmp_path, gated):
   """timm's own reader of Meta's files is the second opinion on the names."""
   act = "swiglu" if gated else "gelu"
-  fields = PLAIN | dict(eps=1e-5, registers=4, act=act, mlp_ratio=3.0)
+  fields = kit.DINOV3 | dict(eps=1e-5, registers=4, act=act, mlp_ratio=3.0)
   written = kit.export("dinov3", kit.tiny("vit", **fields))
   torch, timm = peers.torch(), peers.timm()
   torch.save(

@@ -5,14 +5,12 @@ import numpy as np
 import peers
 import pytest
 
-PLAIN = dict(
-  key_bias=False, positions="none", layer_scale=0.5, relative="block"
-)
-MEAN = dict(pool="mean", head_norm=True, final_norm=False)
 CASES = {
-  "block": PLAIN | MEAN,
-  "shared": PLAIN | dict(relative="shared", layer_scale=0.0),
-  "absolute": PLAIN | MEAN | dict(positions="learned", relative="none"),
+  "block": kit.BEIT | kit.BEIT_MEAN,
+  "shared": kit.BEIT | dict(relative="shared", layer_scale=0.0),
+  "absolute": kit.BEIT
+  | kit.BEIT_MEAN
+  | dict(positions="learned", relative="none"),
 }
 NAME = "hf_beit"
 

@@ -8,15 +8,12 @@ import pytest
 from jmim.convert import families
 from jmim.convert.tables import hf_clip as tables
 
-CLIP = dict(
-  pre_norm=True, patch_bias=False, head_bias=False, act="quick_gelu", eps=1e-5
-)
 NAME = "hf_clip"
 
 
 @pytest.fixture(scope="module")
 def written():
-  return kit.check(NAME, kit.tiny("vit", **CLIP))
+  return kit.check(NAME, kit.tiny("vit", **kit.CLIP))
 
 
 def test_tokens_and_positions_have_no_axis_of_images(written):
@@ -45,7 +42,7 @@ def test_a_whole_clip_is_read_without_its_text_tower(written):
 
 
 def test_config():
-  method = kit.tiny("vit", mlp_ratio=3.0, **CLIP)
+  method = kit.tiny("vit", mlp_ratio=3.0, **kit.CLIP)
   config = kit.check_config(NAME, method, "encoder", "head")
   assert config["projection_dim"] == 6
   whole = {

@@ -5,11 +5,10 @@ import numpy as np
 import peers
 import pytest
 
-PLAIN = dict(positions="rotary", registers=2, layer_scale=0.5, key_bias=False)
 CASES = {
-  "plain": PLAIN,
-  "all": PLAIN | dict(key_bias=True, theta=50.0),
-  "gated": PLAIN | dict(act="swiglu", qkv_bias=False),
+  "plain": kit.DINOV3,
+  "all": kit.DINOV3 | dict(key_bias=True, theta=50.0),
+  "gated": kit.DINOV3 | dict(act="swiglu", qkv_bias=False),
 }
 NAME = "hf_dinov3"
 

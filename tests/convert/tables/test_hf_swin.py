@@ -10,19 +10,9 @@ import pytest
 from jmim.convert import families
 from jmim.core import method as methods
 
-SWIN = dict(
-  variant="SwinB/2",
-  size=16,
-  width=8,
-  depths=(2, 2),
-  heads=(2, 4),
-  window=4,
-  square=4,
-)
-
 
 def test_names_and_arrays_of_simmim():
-  written = kit.check("hf_swin", kit.tiny("mim.simmim", **SWIN))
+  written = kit.check("hf_swin", kit.tiny("mim.simmim", **kit.SIMMIM_SWIN))
   authors = kit.export("simmim", written.method).theirs
   np.testing.assert_array_equal(
     written.theirs["decoder.0.weight"], authors["decoder.0.weight"]
@@ -44,7 +34,7 @@ def test_names_and_arrays_of_the_classifier(bias):
 
 
 def test_config():
-  method = kit.tiny("mim.simmim", **SWIN)
+  method = kit.tiny("mim.simmim", **kit.SIMMIM_SWIN)
   config = kit.check_config("hf_swin", method, "encoder")
   assert config["encoder_stride"] == 4
   method = kit.tiny("supervised.swin")

@@ -7,14 +7,10 @@ import pytest
 
 from jmim.core import tree as trees
 
-CLIP = dict(
-  pre_norm=True, patch_bias=False, head_bias=False, act="quick_gelu", eps=1e-5
-)
-
 
 @pytest.fixture(scope="module")
 def written():
-  return kit.check("open_clip", kit.tiny("vit", **CLIP))
+  return kit.check("open_clip", kit.tiny("vit", **kit.CLIP))
 
 
 def test_the_projection_is_laid_out_as_ours(written):
@@ -59,7 +55,7 @@ def test_the_library_computes_the_same():
   )
   ours, x = peers.images()
   want = peers.run(theirs, x).numpy()
-  fields = CLIP | dict(act="gelu", classes=8, mlp_ratio=3.0)
+  fields = kit.CLIP | dict(act="gelu", classes=8, mlp_ratio=3.0)
   written = kit.export("open_clip", kit.tiny("vit", **fields))
   state = {f"visual.{n}": p.numpy() for n, p in theirs.state_dict().items()}
   made, leaves = kit.load(written, state)

@@ -4,15 +4,6 @@ import kit
 import numpy as np
 import pytest
 
-SWIN = dict(
-  variant="SwinB/2",
-  size=16,
-  width=8,
-  depths=(2, 2),
-  heads=(2, 4),
-  window=4,
-  square=4,
-)
 VITS = {
   "shared": {},
   "block": dict(relative="block"),
@@ -27,7 +18,7 @@ def test_names_and_arrays_of_a_vit(fields):
 
 
 def test_names_and_arrays_of_a_swin():
-  written = kit.check("simmim", kit.tiny("mim.simmim", **SWIN))
+  written = kit.check("simmim", kit.tiny("mim.simmim", **kit.SIMMIM_SWIN))
   assert "encoder.layers.0.downsample.reduction.weight" in written.theirs
   assert "encoder.layers.1.downsample.norm.weight" not in written.theirs
 
@@ -59,7 +50,7 @@ def test_indices_of_relative_positions_are_written():
 
 
 def test_tables_that_are_computed_are_ignored_of_a_swin():
-  written = kit.export("simmim", kit.tiny("mim.simmim", **SWIN))
+  written = kit.export("simmim", kit.tiny("mim.simmim", **kit.SIMMIM_SWIN))
   more = {"encoder.layers.0.blocks.1.attn_mask": np.zeros(2)}
   made, _ = kit.load(written, written.theirs | more)
   assert made.ignored == sorted(more)

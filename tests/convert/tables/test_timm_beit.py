@@ -12,14 +12,10 @@ from jmim.core import errors
 from jmim.core import validate
 
 NAME = "timm_beit"
-PLAIN = dict(
-  key_bias=False, positions="none", layer_scale=0.5, relative="block"
-)
-MEAN = dict(pool="mean", head_norm=True, final_norm=False)
 CASES = {
-  "block": PLAIN | MEAN,
-  "shared": PLAIN | dict(relative="shared", positions="learned"),
-  "unbiased": PLAIN | MEAN | dict(qkv_bias=False, layer_scale=0.0),
+  "block": kit.BEIT | kit.BEIT_MEAN,
+  "shared": kit.BEIT | dict(relative="shared", positions="learned"),
+  "unbiased": kit.BEIT | kit.BEIT_MEAN | dict(qkv_bias=False, layer_scale=0.0),
 }
 
 
@@ -89,7 +85,7 @@ def test_the_library_has_the_same_shapes():
 
 
 def test_layer_scales_are_gammas():
-  written = kit.export(NAME, kit.tiny("vit", **PLAIN))
+  written = kit.export(NAME, kit.tiny("vit", **kit.BEIT))
   np.testing.assert_array_equal(
     written.theirs["blocks.1.gamma_2"],
     written.ours["params/main/encoder/blocks/layers/ls2/gamma"][1],

@@ -16,15 +16,6 @@ from jmim.core import tree as trees
 from jmim.core import validate
 
 NAME, METHOD = "timm_swin", "supervised.swin"
-SIMMIM = dict(
-  variant="SwinB/2",
-  size=16,
-  width=8,
-  depths=(2, 2),
-  heads=(2, 4),
-  window=4,
-  square=4,
-)
 ARGS = dict(
   img_size=16,
   patch_size=2,
@@ -46,7 +37,7 @@ def test_names_and_arrays():
 
 
 def test_of_simmim_only_the_backbone_has_a_place():
-  written = kit.check(NAME, kit.tiny("mim.simmim", **SIMMIM))
+  written = kit.check(NAME, kit.tiny("mim.simmim", **kit.SIMMIM_SWIN))
   every = set(written.like)
   assert every - set(written.ours) == {
     "params/main/encoder/mask_token",
@@ -103,7 +94,7 @@ def test_the_library_has_the_same_shapes(architecture):
 
 def test_the_library_loads_the_backbone_of_simmim(tmp_path):
   peers.timm()
-  written = kit.export(NAME, kit.tiny("mim.simmim", **SIMMIM))
+  written = kit.export(NAME, kit.tiny("mim.simmim", **kit.SIMMIM_SWIN))
   config = written.family.write_config(written.method)
   peers.save(tmp_path / "ours", config, written.theirs)
   theirs = peers.retimm(config, tmp_path / "ours").eval()

@@ -34,7 +34,7 @@ def test_maskdit_has_the_same_names():
 
 def test_blocks_stay_stacked_and_heads_are_an_axis():
   written = check()
-  block = f"Encoder/{tables.SCANNED}/{tables.ATTENTION}"
+  block = f"Encoder/{tables.SCANNED}/MultiHeadDotProductAttention_0"
   ours = written.ours["params/main/encoder/layers/attn/qkv/kernel"]
   width, heads = 32, 4
   for i, name in enumerate(("query", "key", "value")):

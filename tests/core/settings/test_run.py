@@ -1,10 +1,7 @@
 """The sections of a run: they build what the base says, and no more."""
 
-import dataclasses
-
 import pytest
 
-from jmim.checkpoints import init_from
 from jmim.core import config as configs
 from jmim.core import validate
 from jmim.core.settings import run
@@ -22,8 +19,3 @@ SECTIONS = {
 def test_the_section_of_the_base_builds_the_defaults(name):
   section = configs.base()[name]
   assert validate.build(SECTIONS[name], section, name) == SECTIONS[name]()
-
-
-def test_rules_of_another_runs_parameters_are_the_keys_of_the_section():
-  names = {f.name for f in dataclasses.fields(run.InitFrom)}
-  assert names == {f.name for f in dataclasses.fields(init_from.Rules)}

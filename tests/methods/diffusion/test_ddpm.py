@@ -1,5 +1,4 @@
 import dataclasses
-import functools
 
 import jax
 import numpy as np
@@ -8,13 +7,9 @@ import pytest
 from jmim.core import field
 from jmim.core import method as methods
 from jmim.methods.diffusion import ddpm
-from jmim.methods.diffusion import dit
 
 B = 4
-UNET, DIT = ddpm.DDPM.tiny(), dit.DiT.tiny()
-_jit = functools.partial(
-  jax.jit, compiler_options={"xla_backend_optimization_level": 0}
-)
+UNET = ddpm.DDPM.tiny()
 
 
 @pytest.fixture(scope="module")
@@ -25,21 +20,21 @@ def batch():
 
 
 def start(method, batch):
-  return _jit(method.init)(jax.random.key(0), batch)[0]
+  return jax.jit(method.init)(jax.random.key(0), batch)[0]
 
 
 def loss_of(method, params, batch, draws):
-  return _jit(lambda p: method.loss(methods.Weights(p), batch, draws, 0))(
+  return jax.jit(lambda p: method.loss(methods.Weights(p), batch, draws, 0))(
     params
   )
 
 
-@pytest.mark.parametrize("method", [UNET, DIT], ids=["unet", "dit"])
-def test_the_prediction_starts_at_zero(method, batch):
-  params, draws = start(method, batch), method.drawn(jax.random.key(1), batch)
-  _, aux = loss_of(method, params, batch, draws)
-  loss = aux.get("loss_mse", aux.get("loss_unweighted"))
-  np.testing.assert_allclose(loss, (draws["noise"] ** 2).mean(), rtol=1e-5)
+def test_the_prediction_starts_at_zero(batch):
+  params, draws = start(UNET, batch), UNET.drawn(jax.random.key(1), batch)
+  _, aux = loss_of(UNET, params, batch, draws)
+  np.testing.assert_allclose(
+    aux["loss_unweighted"], (draws["noise"] ** 2).mean(), rtol=1e-5
+  )
 
 
 @pytest.mark.parametrize("prediction", ["x0", "v", "velocity"])
@@ -51,18 +46,6 @@ def test_other_predictions_have_their_own_target(prediction, batch):
   target = {"x0": x, "v": a * eps - s * x, "velocity": x - eps}[prediction]
   loss, _ = loss_of(method, params, batch, draws)
   np.testing.assert_allclose(loss, (target**2).mean(), rtol=1e-5)
-
-
-def test_the_bound_does_not_teach_the_mean(batch):
-  params, draws = start(DIT, batch), DIT.drawn(jax.random.key(1), batch)
-  draws["t"] = draws["t"].at[0].set(0)  # the likelihood's branch too
-
-  def vb(p):
-    return DIT.terms(methods.Weights(p), batch, draws)["vb"].sum()
-
-  grad = _jit(jax.grad(vb))(params)["main"]["pred"]["kernel"]
-  channels = np.asarray(grad).reshape(-1, 2, 2, 6)
-  assert not channels[..., :3].any() and np.abs(channels[..., 3:]).max() > 0
 
 
 def test_min_snr_weighs_by_time(batch):

@@ -30,6 +30,28 @@ def test_the_loss_is_the_mean_of_its_terms():
   np.testing.assert_allclose(aux["loss_vb"], terms["vb"].mean(), rtol=1e-6)
 
 
+def test_the_prediction_starts_at_zero():
+  params, _ = jax.jit(METHOD.init)(jax.random.key(0), BATCH)
+  draws = METHOD.drawn(jax.random.key(1), BATCH)
+  _, aux = jax.jit(METHOD.loss)(methods.Weights(params), BATCH, draws, 0)
+  np.testing.assert_allclose(
+    aux["loss_mse"], (draws["noise"] ** 2).mean(), rtol=1e-5
+  )
+
+
+def test_the_bound_does_not_teach_the_mean():
+  params, _ = jax.jit(METHOD.init)(jax.random.key(0), BATCH)
+  draws = METHOD.drawn(jax.random.key(1), BATCH)
+  draws["t"] = draws["t"].at[0].set(0)  # the likelihood's branch too
+
+  def vb(p):
+    return METHOD.terms(methods.Weights(p), BATCH, draws)["vb"].sum()
+
+  grad = jax.jit(jax.grad(vb))(params)["main"]["pred"]["kernel"]
+  channels = np.asarray(grad).reshape(-1, 2, 2, 6)
+  assert not channels[..., :3].any() and np.abs(channels[..., 3:]).max() > 0
+
+
 def test_without_a_learned_variance_there_is_half_the_output_and_no_bound():
   plain = field.replace(
     METHOD, noise=dict(learn_variance=False, variance="small")
@@ -54,9 +76,9 @@ def test_a_dropped_label_is_none():
 def test_features_know_no_label():
   weights = filled()
   unlabelled = {**BATCH, "label": np.array([2, 0, 1])}
-  features = jax.jit(METHOD.features)
+  features, key = jax.jit(METHOD.features), jax.random.key(0)
   np.testing.assert_array_equal(
-    features(weights, BATCH, None), features(weights, unlabelled, None)
+    features(weights, BATCH, key), features(weights, unlabelled, key)
   )
 
 

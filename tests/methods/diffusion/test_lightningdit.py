@@ -14,16 +14,12 @@ LIGHTNING = discovery.find("diffusion.lightningdit")
 
 
 @pytest.fixture(scope="module")
-def given():
+def given(fill):
   """(method, shaken parameters, batch)."""
   m, rng = LIGHTNING.tiny(), np.random.default_rng(0)
   image = rng.normal(size=(2, 8, 8, 3)).astype(np.float32)
   batch = {"image": jnp.asarray(image), "label": jnp.asarray([0, 2])}
-  shapes, _ = jax.eval_shape(m.init, jax.random.key(0), batch)
-  params = jax.tree.map(
-    lambda s: jnp.asarray(0.2 * rng.normal(size=s.shape), s.dtype), shapes
-  )
-  return m, params, batch
+  return m, jax.device_put(fill(m, batch, scale=0.2)[0]), batch
 
 
 def test_the_velocity_is_zero_at_the_start(given):

@@ -1,6 +1,5 @@
 import dataclasses
 
-import jax
 import numpy as np
 import pytest
 
@@ -26,12 +25,10 @@ def test_the_likelihood_is_laplace_with_a_scale(s):
   assert best.likelihood(errors) < method.likelihood(errors)
 
 
-def test_predictions_are_of_the_mean_and_the_loss_of_a_sample():
+def test_predictions_are_of_the_mean_and_the_loss_of_a_sample(fill):
   rng = np.random.default_rng(0)
   batch = {"image": rng.uniform(-1, 1, (2, 8, 8, 3)).astype(np.float32)}
-  shapes, _ = jax.eval_shape(METHOD.init, jax.random.key(0), batch)
-  fill = lambda s: 0.2 * rng.normal(size=s.shape).astype(s.dtype)
-  weights = methods.Weights(jax.tree.map(fill, shapes))
+  weights = methods.Weights(fill(METHOD, batch, scale=0.2)[0])
   moments = METHOD.moments(weights, batch, None)
   mean = np.asarray(moments)[..., :4]
   np.testing.assert_allclose(

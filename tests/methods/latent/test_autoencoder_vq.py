@@ -1,5 +1,3 @@
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,26 +5,15 @@ import pytest
 
 from jmim.core import field
 from jmim.core import method as methods
-from jmim.methods.latent import autoencoder_kl
 from jmim.methods.latent import autoencoder_vq
 from jmim.training import microbatch
 
 B = 2
-SMALL = dict(width=4, multipliers=(1, 2), blocks=1)
-CRITIC = dict(disc_layers=1, disc_width=4, disc_start=3)
-KL = field.replace(
-  autoencoder_kl.AutoencoderKL(size=8),
-  dims=SMALL,
-  losses=dict(**CRITIC, disc_weight=0.3),
-)
 VQ = field.replace(
   autoencoder_vq.AutoencoderVQ(size=8),
-  dims=SMALL,
-  losses=CRITIC,
+  dims=dict(width=4, multipliers=(1, 2), blocks=1),
+  losses=dict(disc_layers=1, disc_width=4, disc_start=3),
   codebook=dict(codes=6),
-)
-jit = functools.partial(
-  jax.jit, compiler_options={"xla_backend_optimization_level": 0}
 )
 
 
@@ -36,22 +23,17 @@ def batch():
   return {"image": rng.uniform(-1, 1, (B, 8, 8, 3)).astype(np.float32)}
 
 
-@functools.cache
-def start(method):
-  return jit(method.init)(jax.random.key(0), {"image": jnp.ones((B, 8, 8, 3))})
-
-
 def averaged(codes):
   return field.replace(VQ, codebook=dict(codes=codes, ema=0.5, restart=0.1))
 
 
 def test_codes_of_moving_averages_are_extra_state(batch):
   method = averaged(6)
-  params, extra = jit(method.init)(jax.random.key(0), batch)
+  params, extra = jax.jit(method.init)(jax.random.key(0), batch)
   assert "codes" not in params["autoencoder"]
   draws = method.drawn(jax.random.key(1), batch)
   weights = methods.Weights(params, extra)
-  _, aux = jit(method.loss)(weights, batch, draws, 0)
+  _, aux = jax.jit(method.loss)(weights, batch, draws, 0)
   new = method.after(weights, aux, 0, player="autoencoder")
   used = np.asarray(aux["count"]) > 0
   moved = np.abs(new["codes"] - extra["codes"]).max(1) > 0
@@ -66,12 +48,12 @@ def test_restarts_are_vectors_of_the_batch_under_accumulation(codes):
   rng, b = np.random.default_rng(0), 8
   method = averaged(codes)
   batch = {"image": rng.uniform(-1, 1, (b, 8, 8, 3)).astype(np.float32)}
-  params, extra = jit(method.init)(jax.random.key(0), batch)
+  params, extra = jax.jit(method.init)(jax.random.key(0), batch)
   weights = methods.Weights(params, extra)
   draws = method.drawn(jax.random.key(1), batch)
   microbatch.check(draws, b, method.shared)
-  z = np.asarray(jit(method.moments)(weights, batch, None)).reshape(-1, 3)
-  run = jit(lambda x, d: method.loss(weights, x, d, 0)[1])
+  z = np.asarray(jax.jit(method.moments)(weights, batch, None)).reshape(-1, 3)
+  run = jax.jit(lambda x, d: method.loss(weights, x, d, 0)[1])
   parts = zip(
     microbatch.split(batch, 2),
     microbatch.split(draws, 2, method.shared),

@@ -19,9 +19,6 @@ from jmim.methods.parts import weighting
 from jmim.nn.nets import token_encoder as tokens
 
 B = 2
-jit = functools.partial(
-  jax.jit, compiler_options={"xla_backend_optimization_level": 0}
-)
 
 SMALL = field.replace(
   ldm.LDM(),
@@ -73,18 +70,20 @@ def given(method, seed=0):
 def frozen(method):
   if "first_stage" not in method.consts():
     return {}
-  return {"first_stage": jit(method.first_stage.net.init)(jax.random.key(1))}
+  return {
+    "first_stage": jax.jit(method.first_stage.net.init)(jax.random.key(1))
+  }
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_starts_at_zero_and_sees_its_condition(task):
   method = make(task)
   batch, key = given(method), jax.random.key(0)
-  params, extra = jit(method.init)(key, batch)
+  params, extra = jax.jit(method.init)(key, batch)
   consts = frozen(method)
-  draws = jit(method.drawn)(key, batch)
+  draws = jax.jit(method.drawn)(key, batch)
 
-  @jit
+  @jax.jit
   def apply(params, batch):
     weights = methods.Weights(params, extra, consts)
     shown, _ = method.guiding(weights, batch | draws)
@@ -105,9 +104,9 @@ def test_every_task_starts_at_zero_and_sees_its_condition(task):
 def test_the_scale_is_that_of_the_first_batch_and_stays():
   method = make("none")
   consts = frozen(method)
-  params, extra = jit(method.init)(jax.random.key(0), given(method))
+  params, extra = jax.jit(method.init)(jax.random.key(0), given(method))
 
-  @jit
+  @jax.jit
   def step(extra, batch):
     draws = method.drawn(jax.random.key(3), batch)
     weights = methods.Weights(params, extra, consts)
@@ -127,10 +126,12 @@ def test_the_scale_is_that_of_the_first_batch_and_stays():
 def test_a_hole_is_filled_and_the_rest_is_kept():
   method = make("inpaint")
   batch = given(method)
-  params, extra = jit(method.init)(jax.random.key(0), batch)
+  params, extra = jax.jit(method.init)(jax.random.key(0), batch)
   consts = frozen(method)
   key = jax.random.key(2)
-  made = jit(method.sample)(methods.Weights(params, extra, consts), batch, key)
+  made = jax.jit(method.sample)(
+    methods.Weights(params, extra, consts), batch, key
+  )
   u = method.condition.channels.with_hole(batch, key)["hole"]
   hole = rectangles.holes(u, 16)
   share = np.asarray(hole).mean((1, 2, 3))
@@ -207,14 +208,14 @@ def test_a_transformer_reads_moments_and_samples_images():
   draws = method.drawn(jax.random.key(0), batch)
   mean, log_var = np.split(np.asarray(batch["moments"]), 2, -1)
   z = mean + np.exp(log_var / 2) * np.asarray(draws["posterior"])
-  params, _ = jit(method.init)(jax.random.key(0), batch)
+  params, _ = jax.jit(method.init)(jax.random.key(0), batch)
   weights = methods.Weights(params, {}, frozen(method))
   encoded = method.first_stage.encode(weights, batch, draws)
   np.testing.assert_allclose(encoded, 0.18215 * z, rtol=1e-5)
   index = {"index": jnp.arange(B)}
-  made = jit(method.sample)(weights, index, draws_key())
+  made = jax.jit(method.sample)(weights, index, draws_key())
   assert made.shape == (B, 16, 16, 3)
-  features = jit(method.predict()["features"])
+  features = jax.jit(method.predict()["features"])
   assert np.isfinite(features(weights, batch, draws_key())).all()
 
 

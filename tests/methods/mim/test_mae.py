@@ -1,5 +1,4 @@
 import dataclasses
-import functools
 import re
 
 import jax
@@ -18,11 +17,7 @@ from jmim.nn import sizes
 B, N, KEEP, PIXELS = 3, 16, 4, 48
 TINY = mae.MAE.tiny()
 _KEY = jax.random.key(0)
-# Compiled once and run once: optimising takes longer than it saves.
-_jit = functools.partial(
-  jax.jit, compiler_options={"xla_backend_optimization_level": 0}
-)
-_forward = _jit(TINY.forward)
+_forward = jax.jit(TINY.forward)
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +32,9 @@ def draws():
 
 
 @pytest.fixture(scope="module")
-def params(batch):
+def params(fill, batch):
   """Every leaf normal, so that no bias or scale is trivial."""
-  rng = np.random.default_rng(2)
-  shapes, _ = jax.eval_shape(TINY.init, _KEY, batch)
-  fill = lambda s: (0.2 * rng.normal(size=s.shape)).astype(s.dtype)
-  return jax.tree.map(fill, shapes)
+  return fill(TINY, batch, seed=2, scale=0.2)[0]
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +115,7 @@ def test_loss_is_the_mean_square_error_of_hidden_patches(
   expected = np.mean(
     [rows[b, n] for b, n in np.ndindex(B, N) if out["mask"].mask[b, n]]
   )
-  loss, aux = _jit(lambda *a: _loss(TINY, *a))(params, batch, draws)
+  loss, aux = jax.jit(lambda *a: _loss(TINY, *a))(params, batch, draws)
   np.testing.assert_allclose(loss, expected, rtol=1e-5)
   assert aux == {}
 
@@ -131,7 +123,9 @@ def test_loss_is_the_mean_square_error_of_hidden_patches(
 def test_nothing_masked_gives_zero_loss_and_zero_gradient(params, batch, draws):
   method = dataclasses.replace(TINY, mask_ratio=0.0)
   assert not method.mask(draws).mask.any()
-  step = _jit(jax.value_and_grad(lambda p: _loss(method, p, batch, draws)[0]))
+  step = jax.jit(
+    jax.value_and_grad(lambda p: _loss(method, p, batch, draws)[0])
+  )
   loss, gradient = step(params)
   assert loss == 0
   for leaf in jax.tree.leaves(gradient):
@@ -142,7 +136,7 @@ def test_bfloat16_loss_is_float32_and_close(params, batch, draws):
   rt = runtime.Runtime(dtype=jnp.bfloat16, scan=True)
   half = dataclasses.replace(TINY, rt=rt)
   actual, expected = (
-    _jit(lambda *a, m=m: _loss(m, *a)[0])(params, batch, draws)
+    jax.jit(lambda *a, m=m: _loss(m, *a)[0])(params, batch, draws)
     for m in (half, TINY)
   )
   assert actual.dtype == jnp.float32
@@ -151,7 +145,7 @@ def test_bfloat16_loss_is_float32_and_close(params, batch, draws):
 
 def test_noise_is_uniform_and_depends_on_the_key_only(batch):
   many = {"image": np.zeros((500, 16, 16, 3), np.float32)}
-  draw = _jit(TINY.drawn)
+  draw = jax.jit(TINY.drawn)
   noise = np.asarray(draw(_KEY, many, 3)["noise"])
   assert noise.shape == (500, N)
   assert noise.min() >= 0 and noise.max() < 1
@@ -183,14 +177,14 @@ def test_reconstruction_is_in_the_units_of_the_image(norm_pix, channels):
   )
   rng = np.random.default_rng(0)
   images = 3 + 2 * rng.normal(size=(B, 16, 16, channels)).astype(np.float32)
-  reconstruct = _jit(method.predict()["reconstruct"])
+  reconstruct = jax.jit(method.predict()["reconstruct"])
   shown = reconstruct(methods.Weights({}), {"image": images}, _KEY)
   np.testing.assert_allclose(shown["image"], images, atol=1e-5)
 
 
 def test_reconstruction_mask_shows_the_hidden_patches(batch, params):
   weights = methods.Weights(params)
-  shown = _jit(TINY.predict()["reconstruct"])(weights, batch, _KEY)
+  shown = jax.jit(TINY.predict()["reconstruct"])(weights, batch, _KEY)
   hidden = TINY.mask(TINY.drawn(_KEY, batch)).mask
   pixels = np.kron(np.asarray(hidden).reshape(B, 4, 4), np.ones((4, 4)))
   np.testing.assert_array_equal(shown["mask"][..., 0], pixels)
@@ -199,7 +193,7 @@ def test_reconstruction_mask_shows_the_hidden_patches(batch, params):
 
 def test_features_are_those_of_the_unmasked_encoder(params, batch, draws):
   everything = dataclasses.replace(TINY, mask_ratio=0.0)
-  out = _jit(everything.forward)(params, batch, draws)
+  out = jax.jit(everything.forward)(params, batch, draws)
   latent = np.asarray(out["latent"])
   raster = masking.take(latent[:, 1:], out["mask"].restore)
   expected = {
@@ -211,7 +205,9 @@ def test_features_are_those_of_the_unmasked_encoder(params, batch, draws):
   assert set(predict) == {*expected, "layers", "attention", "reconstruct"}
   for name, value in expected.items():
     first, second = (
-      _jit(predict[name])(methods.Weights(params), batch, jax.random.key(seed))
+      jax.jit(predict[name])(
+        methods.Weights(params), batch, jax.random.key(seed)
+      )
       for seed in (0, 1)
     )
     np.testing.assert_allclose(first, value, atol=1e-5)
@@ -221,7 +217,7 @@ def test_features_are_those_of_the_unmasked_encoder(params, batch, draws):
 def test_layers_and_attention_are_those_of_the_blocks(params, batch):
   predict = TINY.predict()
   weights = methods.Weights(params)
-  layers = _jit(predict["layers"])(weights, batch, _KEY)
+  layers = jax.jit(predict["layers"])(weights, batch, _KEY)
   assert list(layers) == ["block_01", "block_02"]
   # The final norm of the last block's tokens gives the latent again.
   norm = params["main"]["encoder"]["norm"]
@@ -235,7 +231,7 @@ def test_layers_and_attention_are_those_of_the_blocks(params, batch):
   )
   for i, mean in enumerate(layers.values()):
     np.testing.assert_allclose(mean, out["block"][i, :, 1:].mean(1), atol=1e-5)
-  maps = _jit(predict["attention"])(weights, batch, _KEY)
+  maps = jax.jit(predict["attention"])(weights, batch, _KEY)
   np.testing.assert_allclose(maps.sum(-1), 1, rtol=1e-5)
   for i in range(2):
     np.testing.assert_allclose(maps[:, i], out["attention"][i], atol=1e-5)
@@ -255,7 +251,7 @@ _SEEDS = 48
 @pytest.fixture(scope="module")
 def starts(batch):
   """Leaf name -> [seed, ...] fresh parameters."""
-  init = _jit(jax.vmap(lambda key: TINY.init(key, batch)[0]))
+  init = jax.jit(jax.vmap(lambda key: TINY.init(key, batch)[0]))
   keys = jax.random.split(_KEY, _SEEDS)
   return {n: np.asarray(x) for n, x in trees.named(init(keys)).items()}
 

@@ -1,5 +1,3 @@
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,25 +6,13 @@ import pytest
 from jmim.core import field
 from jmim.core import method as methods
 from jmim.methods.latent import autoencoder_kl
-from jmim.methods.latent import autoencoder_vq
 from jmim.nn.nets import autoencoder
 
 B = 2
-SMALL = dict(width=4, multipliers=(1, 2), blocks=1)
-CRITIC = dict(disc_layers=1, disc_width=4, disc_start=3)
 KL = field.replace(
   autoencoder_kl.AutoencoderKL(size=8),
-  dims=SMALL,
-  losses=dict(**CRITIC, disc_weight=0.3),
-)
-VQ = field.replace(
-  autoencoder_vq.AutoencoderVQ(size=8),
-  dims=SMALL,
-  losses=CRITIC,
-  codebook=dict(codes=6),
-)
-jit = functools.partial(
-  jax.jit, compiler_options={"xla_backend_optimization_level": 0}
+  dims=dict(width=4, multipliers=(1, 2), blocks=1),
+  losses=dict(disc_layers=1, disc_width=4, disc_start=3, disc_weight=0.3),
 )
 
 
@@ -36,21 +22,23 @@ def batch():
   return {"image": rng.uniform(-1, 1, (B, 8, 8, 3)).astype(np.float32)}
 
 
-@functools.cache
-def start(method):
-  return jit(method.init)(jax.random.key(0), {"image": jnp.ones((B, 8, 8, 3))})
+@pytest.fixture(scope="module")
+def start(batch):
+  return jax.jit(KL.init)(jax.random.key(0), batch)
 
 
 def norm(tree):
   return float(np.sqrt(sum((np.asarray(x) ** 2).sum() for x in tree)))
 
 
-def test_the_critic_moves_the_last_kernel_as_strongly_as_its_weight_says(batch):
-  params, _ = start(KL)
+def test_the_critic_moves_the_last_kernel_as_strongly_as_its_weight_says(
+  start, batch
+):
+  params, _ = start
   x, noise = batch["image"], KL.drawn(jax.random.key(1), batch)["noise"]
-  moments = jit(KL.moments)(methods.Weights(params), batch, None)
+  moments = jax.jit(KL.moments)(methods.Weights(params), batch, None)
   z = autoencoder.drawn(moments, noise)
-  features = jit(KL.net.features)(params["autoencoder"], z)
+  features = jax.jit(KL.net.features)(params["autoencoder"], z)
 
   def parts(kernel):
     last = {**params["autoencoder"]["last"], "kernel": kernel}
@@ -67,17 +55,17 @@ def test_the_critic_moves_the_last_kernel_as_strongly_as_its_weight_says(batch):
     return jnp.stack([terms["nll"], adversarial])
 
   kernel = params["autoencoder"]["last"]["kernel"]
-  grads = jit(jax.jacrev(parts))(kernel)
+  grads = jax.jit(jax.jacrev(parts))(kernel)
   np.testing.assert_allclose(
     norm(grads[1:]), KL.losses.disc_weight * norm(grads[:1]), rtol=1e-3
   )
 
 
-def test_the_critic_waits_for_its_start(batch):
-  params, extra = start(KL)
+def test_the_critic_waits_for_its_start(start, batch):
+  params, extra = start
   draws = KL.drawn(jax.random.key(1), batch)
 
-  @jit
+  @jax.jit
   def losses(step):
     inputs = methods.Weights(params, extra), batch, draws, step
     return (

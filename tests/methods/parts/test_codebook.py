@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,18 +29,28 @@ def test_averaged_codes_go_to_their_vectors_and_dead_ones_start_again():
   centres = np.array([[2.0, 0.0], [-2.0, 0.0]], np.float32)
   z = jnp.asarray(np.repeat(centres, 50, 0) + 0.1 * rng.normal(size=(100, 2)))
   codes = jnp.asarray([[1.0, 0.0], [-1.0, 0.1], [0.0, 90.0]])
-  state = (jnp.ones(3), codes, codes)
+  part = codebooks.Codebook(codes=3, ema=0.9)
+  rows = z[:, None]  # examples of one vector each
+
+  def moved(part, extra, draws):
+    ids = vq.nearest(rows, extra["codes"])
+    return part.moved(extra, part.statistics(rows, ids, draws))
+
+  extra = part.extra(codes)
   for _ in range(60):
-    new = vq.statistics(z, vq.nearest(z, state[2]), 3)
-    state = vq.update(state[:2], new, state[2], 0.9)
+    extra = moved(part, extra, {})
   for k in (0, 1):
     mean = np.asarray(z)[50 * k : 50 * k + 50].mean(0)
-    np.testing.assert_allclose(state[2][k], mean, atol=2e-2)
-  np.testing.assert_allclose(state[2][2], codes[2], rtol=1e-5)
-  n, total, again = vq.restart(state, z[:3], 0.1)
-  np.testing.assert_array_equal(again[2], z[2])
-  np.testing.assert_allclose(total[2] / n[2], z[2], rtol=1e-6)
-  np.testing.assert_array_equal(again[:2], state[2][:2])
+    np.testing.assert_allclose(extra["codes"][k], mean, atol=2e-2)
+  np.testing.assert_allclose(extra["codes"][2], codes[2], rtol=1e-5)
+  restarting = dataclasses.replace(part, restart=0.1)
+  draws = {"pick": jnp.arange(3), "row": jnp.arange(100)}
+  again, left = moved(restarting, extra, draws), moved(part, extra, {})
+  np.testing.assert_array_equal(again["codes"][2], z[2])
+  np.testing.assert_allclose(
+    again["total"][2] / again["used"][2], z[2], rtol=1e-6
+  )
+  np.testing.assert_array_equal(again["codes"][:2], left["codes"][:2])
 
 
 def test_draws_are_vectors_of_the_batch_where_codes_start_again():

@@ -38,6 +38,12 @@ def test_decoders_of_the_published_sizes():
   ):
     size = videomae_v2.VideoMAE(dims=sizes.Dims(variant=variant)).decoder.size
     assert (size.width, size.heads, size.depth) == (width, heads, 4)
+  for variant, grid, counts in (
+    ("B/16", (8, 14, 14), (160, 784)),
+    ("g/14", (8, 16, 16), (208, 1024)),
+  ):
+    m = videomae_v2.VideoMAE(dims=sizes.Dims(variant=variant))
+    assert m.grid == grid and m.masks.counts(m.grid) == counts
 
 
 def test_without_decoder_masking_it_is_videomae(case):

@@ -1,5 +1,3 @@
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,11 +14,6 @@ _SPLIT = masking.Mask(
   keep=np.array([[4, 0, 3], [1, 5, 2]], np.int32),
   restore=np.array([[1, 3, 4, 2, 0, 5], [3, 0, 2, 4, 5, 1]], np.int32),
   mask=np.array([[0, 1, 1, 0, 0, 1], [1, 0, 0, 1, 1, 0]], np.float32),
-)
-
-# Compiled once and run once: optimising takes longer than it saves.
-_jit = functools.partial(
-  jax.jit, compiler_options={"xla_backend_optimization_level": 0}
 )
 
 
@@ -51,14 +44,14 @@ def test_decoder_puts_tokens_back_and_adds_positions(fill, latent):
     tokens[b, _SPLIT.keep[b]] = y[b, 1:]
   tokens = _norm(p["norm"], tokens + posemb.sincos_2d(8, GRID))
   expected = tokens @ p["pred"]["kernel"] + p["pred"]["bias"]
-  actual = _jit(model.apply)(variables, latent, _SPLIT)
+  actual = jax.jit(model.apply)(variables, latent, _SPLIT)
   np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
 def test_decoder_does_not_depend_on_the_order_of_kept_tokens(fill, latent):
   model, order = _decoder(1), np.array([1, 2, 0])
   variables = fill(model, latent, _SPLIT)
-  apply = _jit(model.apply)
+  apply = jax.jit(model.apply)
   expected = apply(variables, latent, _SPLIT)
   shuffled = np.concatenate([latent[:, :1], latent[:, 1:][:, order]], axis=1)
   split = masking.from_ids(_SPLIT.keep[:, order], 6)
@@ -74,7 +67,7 @@ def test_decoder_does_not_depend_on_the_order_of_kept_tokens(fill, latent):
 def test_decoder_predicts_float32_under_bfloat16(fill, latent):
   rt = runtime.Runtime(dtype=jnp.bfloat16)
   variables = fill(_decoder(0), latent, _SPLIT)
-  expected = _jit(_decoder(0).apply)(variables, latent, _SPLIT)
-  actual = _jit(_decoder(0, rt=rt).apply)(variables, latent, _SPLIT)
+  expected = jax.jit(_decoder(0).apply)(variables, latent, _SPLIT)
+  actual = jax.jit(_decoder(0, rt=rt).apply)(variables, latent, _SPLIT)
   assert actual.dtype == jnp.float32
   np.testing.assert_allclose(actual, expected, atol=0.05)

@@ -138,10 +138,3 @@ def test_distances_of_features_have_finite_gradients_where_all_are_dead():
     lambda y: lpips.distance(layers, p, x, y).sum()
   )(0.5 * x)
   assert value == 0 and not np.asarray(grad).any()
-
-
-def test_vgg_counts_like_torchvision():
-  convolutions = [layer.index for layer in lpips.VGG16]
-  assert convolutions == [0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28]
-  seen = [layer.index for layer in lpips.VGG16 if layer.tap]
-  assert seen == [2, 7, 14, 21, 28]

@@ -1,4 +1,3 @@
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -17,7 +16,7 @@ def test_divergence_is_zero_only_of_the_standard_normal():
   assert autoencoder.posterior(loud)[1].max() == 20
 
 
-def test_a_draw_without_noise_is_the_mean_and_decoding_quantises():
+def test_a_draw_without_noise_is_the_mean_and_decoding_quantises(fill):
   moments = jnp.asarray(np.random.default_rng(0).normal(size=(1, 2, 2, 6)))
   mean, log_var = autoencoder.posterior(moments)
   np.testing.assert_array_equal(autoencoder.drawn(moments, 0.0), mean)
@@ -25,11 +24,7 @@ def test_a_draw_without_noise_is_the_mean_and_decoding_quantises():
     autoencoder.drawn(moments, 1.0) - mean, np.exp(log_var / 2), rtol=1e-5
   )
   net = autoencoder.Autoencoder(codec.size("vq-f4", width=4, blocks=1), 5)
-  shapes = jax.eval_shape(net.init, jax.random.key(0))
-  rng = np.random.default_rng(1)
-  params = jax.tree.map(
-    lambda s: 0.3 * rng.normal(size=s.shape).astype(s.dtype), shapes
-  )
+  params = fill(net, seed=1)
   codes = params["codes"]
   near = codes[[[0, 3], [2, 4]]][None]
   exact, off = net.decode(params, near), net.decode(params, near + 1e-4)

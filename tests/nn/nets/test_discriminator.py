@@ -1,8 +1,10 @@
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.core import runtime
 from jmim.nn.nets import discriminator
 
 RNG = np.random.default_rng(0)
@@ -23,13 +25,27 @@ def test_the_least_side_leaves_one_logit_and_one_less_leaves_none(layers):
   assert 0 in shape(side - 1)
 
 
-def test_three_layers_see_patches_of_70_pixels():
+def test_three_layers_see_patches_of_70_pixels(monkeypatch, fill):
+  # Statistics of a batch would see all of it.
+  monkeypatch.setattr(discriminator, "BatchNorm", Unnormalised)
   net = discriminator.PatchGAN(3, 4)
-  field = 1
-  for stride in (1, 1, 2, 2, 2):
-    field = (field - 1) * stride + 4
-  assert field == 70
+  x = RNG.normal(size=(1, 128, 128, 3)).astype(np.float32)
+  variables = fill(net, x)
+  middle = lambda x: net.apply(variables, x)[0, 7, 7, 0]
+  reached = np.abs(jax.grad(middle)(x)).sum((0, 3)) > 0
+  for axis in (0, 1):
+    (where,) = reached.any(axis).nonzero()
+    assert where[-1] - where[0] + 1 == len(where) == 70
   assert net.least_side() == 24  # 70 pixels, of which 46 may be padding
+
+
+class Unnormalised(nn.Module):
+  """Stands where a norm does."""
+
+  rt: runtime.Runtime = runtime.Runtime()
+
+  def __call__(self, x):
+    return x
 
 
 def test_batch_norm_is_of_the_batch_at_hand(fill):

@@ -1,4 +1,3 @@
-import functools
 import math
 
 import jax
@@ -15,11 +14,6 @@ from jmim.nn.nets import vit
 SIZE = sizes.Size(width=16, depth=2, heads=2)
 GRID, P, B = (2, 3), 4, 2
 KEEP = np.array([[4, 0, 3], [1, 5, 2]], np.int32)
-
-# Compiled once and run once: optimising takes longer than it saves.
-_jit = functools.partial(
-  jax.jit, compiler_options={"xla_backend_optimization_level": 0}
-)
 
 
 def _model(**options):
@@ -44,7 +38,7 @@ def variables(fill, images):
 
 @pytest.fixture(scope="module")
 def apply():
-  return _jit(_model().apply, static_argnames=("stop", "taps"))
+  return jax.jit(_model().apply, static_argnames=("stop", "taps"))
 
 
 @pytest.fixture(scope="module")
@@ -104,24 +98,24 @@ def test_taps_and_early_exit_agree(apply, variables, images, full):
 def test_without_final_norm_the_last_block_comes_out(variables, images, full):
   model = _model(final_norm=False)
   params = {k: v for k, v in variables["params"].items() if k != "norm"}
-  latent = _jit(model.apply)({"params": params}, images)["latent"]
+  latent = jax.jit(model.apply)({"params": params}, images)["latent"]
   np.testing.assert_allclose(latent, full["block"][-1], atol=1e-5)
 
 
 def test_learned_positions_start_as_the_table(variables, images, full):
   model = _model(positions="learned")
-  start = _jit(lambda k: model.init(k, images)["params"]["pos_embed"])
+  start = jax.jit(lambda k: model.init(k, images)["params"]["pos_embed"])
   pos = start(jax.random.key(0))
   np.testing.assert_array_equal(pos[0], posemb.sincos_2d(16, GRID, prefix=1))
   params = {**variables["params"], "pos_embed": pos}
-  latent = _jit(model.apply)({"params": params}, images)["latent"]
+  latent = jax.jit(model.apply)({"params": params}, images)["latent"]
   np.testing.assert_allclose(latent, full["latent"], atol=1e-5)
 
 
 def test_without_cls_only_patches_come_out(variables, images):
   model = _model(cls=False)
   params = {k: v for k, v in variables["params"].items() if k != "cls_token"}
-  run = _jit(model.apply, static_argnames="stop")
+  run = jax.jit(model.apply, static_argnames="stop")
   out = run({"params": params}, images, KEEP, stop=0)
   kept = [np.asarray(out["tokens"])[b, KEEP[b]] for b in range(B)]
   expected = _norm(params["norm"], np.stack(kept))
@@ -141,7 +135,7 @@ def test_bfloat16_stays_close_on_float32_parameters(
   model = _model(rt=runtime.Runtime(dtype=jnp.bfloat16, scan=True))
   for leaf in jax.tree.leaves(fill(model, images)):
     assert leaf.dtype == np.float32
-  out = _jit(model.apply, static_argnames="taps")(
+  out = jax.jit(model.apply, static_argnames="taps")(
     variables, images, taps=("block",)
   )
   assert out["latent"].dtype == out["block"].dtype == jnp.bfloat16
@@ -192,7 +186,7 @@ def test_registers_stand_behind_cls_and_have_no_position(fill, images):
     size=SIZE, patch=P, grid=GRID, positions="learned", registers=2
   )
   variables = fill(model, images)
-  out, params = _jit(model.apply)(variables, images), variables["params"]
+  out, params = jax.jit(model.apply)(variables, images), variables["params"]
   rows, registers = out["embedded"], params["register_tokens"]
   expected = np.broadcast_to(registers, (B, 2, 16))
   np.testing.assert_array_equal(rows[:, 1:3], expected)
@@ -205,8 +199,8 @@ def test_a_token_stands_for_replaced_patches(fill, images):
   model = _model(maskable=True)
   variables = fill(model, images)
   replaced = np.array([[0, 1, 0, 0, 1, 0], [1, 0, 0, 0, 0, 0]], np.float32)
-  out = _jit(model.apply)(variables, images, replaced=replaced)
-  params, plain = variables["params"], _jit(model.apply)(variables, images)
+  out = jax.jit(model.apply)(variables, images, replaced=replaced)
+  params, plain = variables["params"], jax.jit(model.apply)(variables, images)
   token = params["mask_token"][0, 0] + posemb.sincos_2d(16, GRID)
   expected = np.where(replaced[..., None] == 1, token, plain["tokens"])
   np.testing.assert_allclose(out["tokens"], expected, atol=1e-5)
@@ -223,7 +217,7 @@ def test_rotary_angles_are_those_of_the_kept_patches(fill, images):
   """All patches, in another order: the same latents in that order."""
   model = vit.ViT(size=SIZE, patch=P, grid=GRID, positions="rotary")
   variables = fill(model, images)
-  run = _jit(model.apply)
+  run = jax.jit(model.apply)
   whole = run(variables, images)["latent"]
   order = np.array([[5, 1, 0, 2, 4, 3]] * B)
   moved = run(variables, images, order)["latent"]
