@@ -20,10 +20,10 @@ from jmim.training import optim
 from jmim.training import schedule
 from jmim.training import step as steps
 
-BATCH = 8
+BATCH, RATE = 8, 3e-3
 OPTIM = {
   "sgd": settings.Optim(name="sgd", momentum=0.0, weight_decay=0.0),
-  "adamw": settings.Optim(clip_norm=1.0),
+  "adamw": settings.Optim(clip_norm=1.0, eps=1e-5),
 }
 
 
@@ -88,7 +88,7 @@ def with_runtime(cls, devices=1, fsdp=1, **rt):
 
 def make_step(method, params, name="sgd", accumulate=1):
   """The step of a method, with one optimizer for all its players."""
-  rate = schedule.make(settings.Schedule(name="constant"), 3e-3, 1)
+  rate = schedule.make(settings.Schedule(name="constant"), RATE, 1)
   optimizers = {
     p: optim.make(OPTIM[name], {p: params[p]}, method.groups(), rate)
     for p in method.players

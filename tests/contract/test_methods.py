@@ -113,18 +113,18 @@ def test_training_on_eight_devices_agrees_with_one(runs):
   state, metrics = many.run(many.start(), 2)
   trained = runs.trained[1][:2]
   np.testing.assert_allclose(losses(metrics), losses(trained), rtol=1e-5)
-  # Adam makes large steps of gradients that are rounding, as those of the
-  # biases of keys are: a few numbers of a leaf may differ.
-  start = trees.named(one.start().params)
+  # Gradients that are rounding, as of the biases of keys, are below Adam's
+  # epsilon here: what they move is a hundredth of one rate.
+  start, least = trees.named(one.start().params), 1e-2 * harness.RATE
   for part in ("params", "ema"):
     found, wanted = (
       trees.named(jax.device_get(getattr(s, part))) for s in (state, expected)
     )
     assert found.keys() == wanted.keys() == start.keys()
     for name, leaf in wanted.items():
-      apart = np.abs(found[name] - leaf).sum()
-      moved = np.abs(leaf - np.asarray(start[name])).sum()
-      assert apart <= 0.02 * moved, f"{part}: {name}"
+      apart = np.abs(found[name] - leaf).mean()
+      moved = np.abs(leaf - np.asarray(start[name])).mean()
+      assert apart <= 0.02 * moved + least, f"{part}: {name}"
 
 
 def test_training_is_traced_once_and_finite(runs):
