@@ -21,7 +21,7 @@ def test_a_stack_without_layers_is_read_back(depth):
     mae.MAE.tiny(),
     decoder_dims=sizes.Blocks(width=16, depth=depth, heads=2),
   )
-  params, _ = m.init(jax.random.key(0), BATCH)
+  params, _ = jax.jit(m.init)(jax.random.key(0), BATCH)
   names = convert.full(m)
   theirs = table.export_tree(names, params["main"])
   assert any("decoder_blocks" in name for name in theirs) == bool(depth)
@@ -33,7 +33,7 @@ def test_a_stack_without_layers_is_read_back(depth):
 
 def test_a_file_that_lacks_layers_is_refused():
   m = mae.MAE.tiny()
-  params, _ = m.init(jax.random.key(0), BATCH)
+  params, _ = jax.jit(m.init)(jax.random.key(0), BATCH)
   names = convert.full(m)
   theirs = table.export_tree(names, params["main"])
   few = {k: v for k, v in theirs.items() if "decoder_blocks" not in k}

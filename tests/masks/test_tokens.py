@@ -201,7 +201,7 @@ def test_tokens_filled_up_change_no_loss():
   method = mae.MAE.tiny()
   rng = np.random.default_rng(0)
   batch = {"image": rng.normal(size=(2, 16, 16, 3)).astype(np.float32)}
-  params, _ = method.init(jax.random.key(0), batch)
+  params, _ = jax.jit(method.init)(jax.random.key(0), batch)
   draws = method.drawn(jax.random.key(1), batch)
 
   def loss(pad):

@@ -25,7 +25,7 @@ def test_modulation_is_scale_and_shift_about_one():
 @pytest.mark.parametrize("shift, parts", [(True, 6), (False, 4)])
 def test_a_block_starts_as_the_identity(shift, parts):
   block = adaln.AdaBlock(heads=2, shift=shift)
-  variables = block.init(jax.random.key(0), X, cond=COND)
+  variables = jax.jit(block.init)(jax.random.key(0), X, cond=COND)
   kernel = variables["params"]["modulation"]["kernel"]
   assert kernel.shape == (8, parts * 8) and not np.asarray(kernel).any()
   np.testing.assert_array_equal(block.apply(variables, X, cond=COND)[0], X)

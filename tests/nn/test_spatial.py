@@ -10,10 +10,10 @@ CONTEXT = RNG.normal(size=(2, 5, 6)).astype(np.float32)
 
 def test_both_start_as_the_identity():
   attention = spatial.SpatialAttention(2, 4)
-  found, _ = attention.init_with_output(jax.random.key(0), X)
+  found, _ = jax.jit(attention.init_with_output)(jax.random.key(0), X)
   np.testing.assert_array_equal(found, X)
   net = spatial.SpatialTransformer(heads=2, groups=4)
-  found, _ = net.init_with_output(jax.random.key(0), X, CONTEXT)
+  found, _ = jax.jit(net.init_with_output)(jax.random.key(0), X, CONTEXT)
   np.testing.assert_array_equal(found, X)
 
 

@@ -25,7 +25,7 @@ def given(fill):
 def test_the_velocity_is_zero_at_the_start(given):
   m, _, batch = given
   params, _ = jax.jit(m.init)(jax.random.key(0), batch)
-  v = m.network(params, batch["image"], jnp.ones(2), batch["label"])
+  v = jax.jit(m.network)(params, batch["image"], jnp.ones(2), batch["label"])
   np.testing.assert_array_equal(v, 0)
 
 

@@ -26,7 +26,7 @@ def test_no_row_is_clean_and_half_of_the_patches_are_hidden():
   draws = METHOD.drawn(jax.random.key(1), batch)
   init = jax.eval_shape(METHOD.init, jax.random.key(0), batch)[0]
   zeros = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), init)
-  loss, aux = METHOD.loss(methods.Weights(zeros), batch, draws, 0)
+  loss, aux = jax.jit(METHOD.loss)(methods.Weights(zeros), batch, draws, 0)
   assert set(aux) == {"loss_eps", "loss_x0"}
   # A network of zeros: the mean squares of noise and data on their patches.
   patches = lambda x: x.reshape(b, 4, 4, 4, 4, 3).transpose(0, 1, 3, 2, 4, 5)

@@ -131,7 +131,9 @@ def test_features_see_everything_and_no_label(params, batch):
   relabelled = {**batch, "label": batch["label"] * 0}
   np.testing.assert_array_equal(clean, features(weights, relabelled, key))
   noised = dataclasses.replace(TINY, probe_time=5)
-  assert np.abs(clean - noised.features(weights, batch, key)).max() > 0.01
+  assert (
+    np.abs(clean - jax.jit(noised.features)(weights, batch, key)).max() > 0.01
+  )
 
 
 def test_errors_are_those_of_the_two_tasks(params, batch):

@@ -33,7 +33,8 @@ def with_teacher(method, **changes):
 
 
 def loss_of(method, params, consts, batch, draws):
-  return method.loss(methods.Weights(params, {}, consts), batch, draws, 0)
+  loss = lambda w, batch, draws: method.loss(w, batch, draws, 0)
+  return jax.jit(loss)(methods.Weights(params, {}, consts), batch, draws)
 
 
 def test_weight_0_is_plain_mae(case):
@@ -145,8 +146,8 @@ def test_other_projections_train(case, projection):
     student_blocks=(0, 1),
     teacher_blocks=(1, 2),
   )
-  params, _ = m.init(KEY, batch)
-  consts = {"teacher": m.consts()["teacher"].init(KEY)}
+  params, _ = jax.jit(m.init)(KEY, batch)
+  consts = {"teacher": jax.jit(m.consts()["teacher"].init)(KEY)}
   _, aux = loss_of(m, params, consts=consts, batch=batch, draws=draws)
   assert sorted(aux) == ["distill0", "distill1", "recon", "visible"]
   assert len(params["main"].get("heads", {})) == 2 * (projection != "none")

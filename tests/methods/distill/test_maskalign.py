@@ -61,7 +61,8 @@ def test_importance_is_a_part_of_a_softmax(out):
 def test_nothing_masked_in_order_gives_the_whole_map(case):
   m = dataclasses.replace(TINY, mask_ratio=0.0, visible="random")
   raster = jnp.tile(jnp.arange(16.0) / 16, (2, 1))
-  out = m.forward(*case[:2], {"noise": raster}, ROWS)
+  forward = jax.jit(lambda w, b: m.forward(w, b, {"noise": raster}, ROWS))
+  out = forward(*case[:2])
   np.testing.assert_allclose(out["y"], norm.whiten(out["block"]), atol=1e-6)
 
 

@@ -1,5 +1,6 @@
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 
@@ -29,14 +30,18 @@ def test_predictions_are_of_the_mean_and_the_loss_of_a_sample(fill):
   rng = np.random.default_rng(0)
   batch = {"image": rng.uniform(-1, 1, (2, 8, 8, 3)).astype(np.float32)}
   weights = methods.Weights(fill(METHOD, batch, scale=0.2)[0])
-  moments = METHOD.moments(weights, batch, None)
-  mean = np.asarray(moments)[..., :4]
-  np.testing.assert_allclose(
-    METHOD.features(weights, batch, None), mean.mean((1, 2)), rtol=1e-5
-  )
-  made = METHOD.restore(weights, batch, None)["image"]
-  decode = METHOD.net.decode(weights.params["autoencoder"], mean)
+
+  @jax.jit
+  def outputs(weights, batch):
+    moments = METHOD.moments(weights, batch, None)
+    decode = METHOD.net.decode(weights.params["autoencoder"], moments[..., :4])
+    features = METHOD.features(weights, batch, None)
+    made = METHOD.restore(weights, batch, None)["image"]
+    return moments, decode, features, made, METHOD.errors(weights, batch, None)
+
+  moments, decode, features, made, errors = outputs(weights, batch)
+  mean = np.asarray(moments)[..., :4].mean((1, 2))
+  np.testing.assert_allclose(features, mean, rtol=1e-5)
   np.testing.assert_allclose(made, decode, atol=1e-5)
-  errors = METHOD.errors(weights, batch, None)
   wanted = np.abs(made - batch["image"]).mean((1, 2, 3))
   np.testing.assert_allclose(errors["pixel"], wanted, rtol=1e-5)

@@ -62,7 +62,7 @@ def test_each_branch_sees_its_own_patches(case):
 def test_the_decoder_sees_predictions_only(case):
   """Its logits come of the predictions and the places of hidden patches."""
   params, _, batch, draws = case
-  out = TINY.forward(params, batch, draws)
+  out = jax.jit(TINY.forward)(params, batch, draws)
   c = TINY.context
   decoder = decoders.LatentDecoder(
     size=dataclasses.replace(c.size, depth=c.decoder_depth),
@@ -71,34 +71,35 @@ def test_the_decoder_sees_predictions_only(case):
   )
   table = posemb.sincos_2d(c.size.width, c.grid, "yx")[out["ids"]]
   variables = {"params": params["main"]["context"]["decoder"]}
-  logits = decoder.apply(variables, out["pred"] + table)
+  logits = jax.jit(decoder.apply)(variables, out["pred"] + table)
   np.testing.assert_allclose(logits, out["logits"], atol=1e-5)
 
 
 def test_no_gradient_through_the_target_and_none_with_weight_0(case):
   params, consts, batch, draws = case
 
-  def loss(m, params, image):
-    weights = methods.Weights(params, {}, consts)
-    return m.loss(weights, {"image": image}, draws, 0)
+  def derivatives(m):
+    """(loss, aux), (gradient by the parameters, by the image)."""
+
+    def loss(params, image):
+      weights = methods.Weights(params, {}, consts)
+      return m.loss(weights, {"image": image}, draws, 0)
+
+    slope = jax.jit(jax.value_and_grad(loss, (0, 1), has_aux=True))
+    return slope(params, jnp.asarray(IMAGE))
 
   off = dataclasses.replace(TINY, align=0.0)
+  (total, aux), (a, to_pixels) = derivatives(TINY)
+  (total_off, aux_off), (b, to_pixels_off) = derivatives(off)
   # Hidden pixels reach the loss through tokens and target only.
   hidden = pixels(draws["mask"])
-  for m in (TINY, off):
-    to_pixels = jax.grad(lambda x, m=m: loss(m, params, x)[0])
-    assert not (np.asarray(to_pixels(jnp.asarray(IMAGE))) * hidden).any()
-  a, b = (
-    jax.jit(jax.grad(lambda p, m=m: loss(m, p, IMAGE)[0]))(params)
-    for m in (TINY, off)
-  )
+  for slope in (to_pixels, to_pixels_off):
+    assert not (np.asarray(slope) * hidden).any()
   same = jax.tree.map(lambda x, y: bool((x == y).all()), a, b)
   decoder = same["main"]["context"]["decoder"]
   assert all(jax.tree.leaves(decoder))  # alignment does not reach it
   assert not all(jax.tree.leaves(same["main"]["encoder"]))
-  total, aux = loss(off, params, IMAGE)
-  assert total == aux["main"]
-  total, aux = loss(TINY, params, IMAGE)
+  assert total_off == aux_off["main"]
   np.testing.assert_allclose(total, aux["main"] + 2 * aux["align"], rtol=1e-6)
 
 
@@ -157,7 +158,7 @@ def test_only_the_patch_embedding_starts_small(case):
 
 def test_beit_init_is_small_and_truncated():
   m = with_part(dataclasses.replace(TINY, beit_init=True), "dims", depth=3)
-  params, _ = m.init(KEY, {"image": IMAGE})
+  params, _ = jax.jit(m.init)(KEY, {"image": IMAGE})
   layers = params["main"]["encoder"]["blocks"]["layers"]
   top = np.abs(layers["attn"]["proj"]["kernel"]).max((1, 2))
   expected = 0.02 / np.sqrt(2 * np.arange(1, 4))

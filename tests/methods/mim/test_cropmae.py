@@ -26,9 +26,10 @@ def case():
 def test_the_source_has_no_order(case):
   """Its tokens in another order change nothing: no positions there."""
   params, draws = case
-  out = TINY.forward(params, BATCH, draws)
-  decode = lambda source: TINY.decoder.apply(
-    {"params": params["main"]["decoder"]}, out["latent"], source, out["mask"]
+  out = jax.jit(TINY.forward)(params, BATCH, draws)
+  variables = {"params": params["main"]["decoder"]}
+  decode = jax.jit(
+    lambda x: TINY.decoder.apply(variables, out["latent"], x, out["mask"])
   )
   order = np.random.default_rng(1).permutation(17)
   np.testing.assert_allclose(

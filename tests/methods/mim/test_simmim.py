@@ -120,7 +120,7 @@ def test_features_see_no_mask_token(case):
   changed["main"]["encoder"]["mask_token"] += 5
   second = features(methods.Weights(changed), batch, KEY)
   np.testing.assert_array_equal(first, second)
-  whole = m.latent(params["main"]["encoder"], batch["image"])
+  whole = jax.jit(m.latent)(params["main"]["encoder"], batch["image"])
   np.testing.assert_allclose(first, whole.mean(1), atol=1e-5)
 
 

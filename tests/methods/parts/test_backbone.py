@@ -59,7 +59,8 @@ def test_options_of_a_vit_reach_the_network():
     positions="learned",
   )
   net = part.net(8)
-  params = net.init(jax.random.key(0), np.zeros((1, 8, 8, 3)))["params"]
+  images = np.zeros((1, 8, 8, 3))
+  params = jax.eval_shape(net.init, jax.random.key(0), images)["params"]
   layers = params["blocks"]["layers"]
   assert "norm" not in params and "pos_embed" in params
   assert "ls1" not in layers and set(layers["attn"]["qkv"]) == {"kernel"}

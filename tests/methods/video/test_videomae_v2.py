@@ -52,8 +52,8 @@ def test_without_decoder_masking_it_is_videomae(case):
   plain = dataclasses.replace(TINY, masks=masks)
   drawn = plain.drawn(KEY, BATCH)
   np.testing.assert_array_equal(drawn["left"], ~drawn["hidden"])
-  loss, _ = plain.loss(methods.Weights(params), BATCH, drawn, 0)
-  out = plain.forward(params, BATCH, drawn)
+  loss, _ = jax.jit(plain.loss)(methods.Weights(params), BATCH, drawn, 0)
+  out = jax.jit(plain.forward)(params, BATCH, drawn)
   assert out["weight"].all()
   expected = ((out["pred"] - out["target"]) ** 2).mean()
   np.testing.assert_allclose(loss, expected, rtol=1e-6)
@@ -63,7 +63,7 @@ def test_targets_that_do_not_count(case):
   """Those of visible or not decoded positions leave the loss as it is."""
   params, draws = case
   hidden, left = np.asarray(draws["hidden"]), np.asarray(draws["left"])
-  out = TINY.forward(params, BATCH, draws)
+  out = jax.jit(TINY.forward)(params, BATCH, draws)
 
   def loss(scale):
     x = BATCH["video"] * scale + scale
@@ -77,7 +77,7 @@ def test_targets_that_do_not_count(case):
     return 1 + full * ramp
 
   unchanged = loss(np.float32(1))
-  whole, _ = TINY.loss(methods.Weights(params), BATCH, draws, 0)
+  whole, _ = jax.jit(TINY.loss)(methods.Weights(params), BATCH, draws, 0)
   np.testing.assert_allclose(unchanged, whole, rtol=1e-5)
   assert loss(pixels(~hidden | left)) == unchanged
   assert loss(pixels(hidden & ~left)) != unchanged

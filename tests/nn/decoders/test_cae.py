@@ -59,11 +59,12 @@ def test_a_permutation_of_hidden_patches_permutes_predictions(run, latents):
 
 def test_no_gradient_reaches_the_target(variables, latents):
   visible, hidden = map(jnp.asarray, latents)
-  grad = jax.grad(
-    lambda h: NET.apply(variables, visible, h, VISIBLE_IDS, HIDDEN_IDS)[
-      "target"
-    ].sum()
-  )(hidden)
+
+  def target(h):
+    out = NET.apply(variables, visible, h, VISIBLE_IDS, HIDDEN_IDS)
+    return out["target"].sum()
+
+  grad = jax.jit(jax.grad(target))(hidden)
   assert not np.any(grad)
 
 

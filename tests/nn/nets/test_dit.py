@@ -19,11 +19,12 @@ MASKED = dit.MaskedDiT(**BODY, decoder_depth=1, channels=3)
 
 @functools.cache
 def zeros(net):
-  return net.init(jax.random.key(0), X, T, LABEL)
+  return jax.jit(net.init)(jax.random.key(0), X, T, LABEL)
 
 
 def test_the_prediction_starts_at_zero_and_the_blocks_at_the_identity():
-  out = PLAIN.apply(zeros(PLAIN), X, T, LABEL, taps=("block",))
+  apply = functools.partial(PLAIN.apply, taps=("block",))
+  out = jax.jit(apply)(zeros(PLAIN), X, T, LABEL)
   assert out["pred"].shape == (2, 8, 8, 6)
   assert not np.asarray(out["pred"]).any()
   np.testing.assert_array_equal(*out["block"])

@@ -23,7 +23,7 @@ def case(request, fill):
 
 def test_logits_start_at_zero_whatever_the_tokens(case):
   net, _, tokens, times = case
-  out, _ = net.init_with_output(jax.random.key(0), tokens, times)
+  out, _ = jax.jit(net.init_with_output)(jax.random.key(0), tokens, times)
   np.testing.assert_array_equal(out["logits"], np.zeros((B, L, V)))
   assert np.abs(out["latent"]).max() > 0
 
