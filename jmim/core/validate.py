@@ -202,7 +202,24 @@ def _part(known: dataclasses.Field, entries: Any, path: str) -> Any:
       f"{path}.type",
     )
   start = kinds[kind]
-  return build(type(start), entries, path, start)
+  return build(type(start), _fitting(kinds, kind, entries), path, start)
+
+
+def _fitting(
+  kinds: Mapping[str, Any], kind: str, entries: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Entries of a part without defaults that only another kind has.
+
+  A complete config, as a run stores it, keeps them when its type is changed.
+  """
+  known = field.configured(type(kinds[kind]))
+  defaults = [field.settings(part) for part in kinds.values()]
+  return {
+    name: value
+    for name, value in entries.items()
+    if name in known
+    or not any(name in other and other[name] == value for other in defaults)
+  }
 
 
 def validate(config: ml_collections.ConfigDict) -> None:

@@ -250,6 +250,9 @@ def test_a_part_is_built_from_its_section_and_its_defaults_there():
     ({"type": "line", "low": 1}, Line(low=1.0)),
     ({"type": "arc"}, Arc()),
     ({"type": "arc", "turns": 2}, Arc(turns=2)),
+    # A complete section of the other kind, its type changed.
+    ({**vars(Line()), "type": "arc"}, Arc()),
+    ({**vars(Arc()), "type": "line"}, Line()),
   ],
 )
 def test_the_type_of_a_section_chooses_the_kind_of_a_part(shape, expected):
@@ -267,6 +270,7 @@ def test_the_type_of_a_section_chooses_the_kind_of_a_part(shape, expected):
     ({"shape": "arc"}, "p.shape", "section"),
     ({"shape": {"type": "ark"}}, "p.shape.type", "line, arc"),
     ({"shape": {"turns": 2}}, "p.shape.turns", "p.shape (Line)"),
+    ({"shape": {"type": "arc", "low": 9}}, "p.shape.low", "p.shape (Arc)"),
     ({"shape": {"type": "arc", "turn": 2}}, "p.shape.turn", "p.shape.turns"),
     ({"dept": 3}, "p.dept", "p.flat.depth"),
   ],
