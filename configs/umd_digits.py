@@ -11,7 +11,7 @@ Arguments: steps=1500, classes=0 (10: conditional on the digit).
 
 Held-out error of hidden pixels / of the noise, the authors' code: UMD 0.162 /
 0.180, DiT 0.557 / 0.154, MaskDiT 0.197 / 0.170, MAE 0.155 / 1.007. Measured
-here (one seed): 0.166 / 0.189, 0.661 / 0.160, 0.202 / 0.183, 0.158 / 0.994.
+here (one seed): 0.164 / 0.184, 0.632 / 0.156, 0.201 / 0.178, 0.158 / 1.005.
 `python -m jmim.tools.claim umd` trains all four and compares; 6 to 10 minutes
 each on one core that is shared with other work.
 """
