@@ -19,6 +19,7 @@ import numpy as np
 from etils import epath
 
 from jmim.core import errors
+from jmim.data import splits
 
 _HEADER, _FOOTER = 12, 4
 
@@ -116,7 +117,10 @@ class TfRecordSource:
 
   Attributes:
     num_classes: as given.
+    classes: their names, or empty.
   """
+
+  classes: tuple[str, ...] = ()
 
   def __init__(
     self,
@@ -157,6 +161,11 @@ class TfRecordSource:
       record = file.read(end - start - _HEADER - _FOOTER)
     example = parse_example(record)
     return {k: v[0] if len(v) == 1 else v for k, v in example.items()}
+
+  def places(self) -> np.ndarray:
+    """int64 [n]: where examples lie; see `splits.common`."""
+    found = [splits.places(p, within=np.zeros(1)) for p in self._paths]
+    return np.concatenate(found)[self._table[0]] + self._table[1]
 
   def name(self, i: int) -> str:
     """File, and where in it the record begins."""

@@ -20,6 +20,7 @@ from jmim.runlog import clock as clocks
 from jmim.runlog import console as consoles
 from jmim.runlog import writer as writers
 from jmim.session import assemble
+from jmim.session import data_facts
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -109,6 +110,8 @@ def open(
   parts = assemble.make(config)
   for line in parts.renamed:
     console.print(line, style="yellow")
+  facts = data_facts.of(parts.sources)
+  data_facts.show(console, parts.sources, facts)
   boards.check(parts.config)
   _check_best(parts)
   group = hosts.group(parts.config.hardware.host_timeout)
@@ -122,7 +125,7 @@ def open(
   )
   with contextlib.ExitStack() as closing:
     closing.callback(keeper.store.close)
-    yield Session(
+    session = Session(
       workdir=pathlib.Path(workdir),
       parts=parts,
       console=console,
@@ -132,6 +135,19 @@ def open(
       writes=first and write,
       closing=closing,
     )
+    _compare_data(session, facts, refuse=write)
+    yield session
+
+
+def _compare_data(
+  session: Session, facts: data_facts.Facts, refuse: bool
+) -> None:
+  """Says how the data differ from those that the run was trained on."""
+  if not session.keeper.store.latest():
+    return
+  learnt = "label" in session.parts.method.inputs()
+  for line in data_facts.compare(session.workdir, facts, refuse and learnt):
+    session.console.print(f"changed: {line}", style="yellow")
 
 
 def _check_best(parts: assemble.Parts) -> None:
