@@ -8,6 +8,8 @@ for). `build` is the way in; what a user can get wrong raises `UserError`.
 import functools
 import os
 import pathlib
+import zipfile
+import zlib
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -137,18 +139,31 @@ def arrays(folder: pathlib.Path, split: str) -> ArraySource:
   """The arrays of `<split>.npz`: "image" uint8 [n, h, w, c], "label" ...
 
   Raises:
-    UserError: no such file.
+    UserError: no such file, or nothing in it that can be read.
   """
   path = folder / f"{split}.npz"
+  expected = "np.savez(path, image=uint8 [n, h, w, c], label=int [n])"
   if not path.is_file():
     raise errors.UserError(
       f"no file {path}",
-      "np.savez(path, image=uint8 [n, h, w, c], label=int [n])",
+      expected,
       "correct the folder or the split",
       "data.train_split",
     )
-  with np.load(path) as file:
-    return ArraySource(dict(file), origin=str(path))
+  try:
+    with np.load(path) as file:
+      found = {name: np.atleast_1d(x) for name, x in file.items()}
+  # Cut short, no archive, or Python's objects, which are code.
+  except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    seen = f"{path}: {errors.first_line(error)}"
+    raise errors.UserError(
+      seen, expected, "copy or write it again", "data.data_dir"
+    ) from error
+  if not any(map(len, found.values())):
+    raise errors.UserError(
+      f"{path} holds no example", expected, "write it again", "data.data_dir"
+    )
+  return ArraySource(found, origin=str(path))
 
 
 def build(

@@ -16,6 +16,7 @@ from typing import Any
 from etils import epath
 
 from jmim.core import errors
+from jmim.data import paths
 
 IMAGES = ("jpg", "jpeg", "png", "webp", "bmp")
 # Pictures all the same; other members (captions, arrays) go without a word.
@@ -79,8 +80,8 @@ class _Found:
   def add(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
     folder, _, base = member.name.rpartition("/")
     stem, _, rest = base.partition(".")
-    if not stem:
-      return  # hidden
+    if not stem or any(map(paths.is_system, folder.split("/"))):
+      return  # hidden, or left by a system
     if rest.lower().endswith("cls.txt"):
       rest = rest[: -len(".txt")]
     key = f"{folder}/{stem}"

@@ -5,10 +5,7 @@ per example, is kept beside other caches. After that every example is one or
 two reads at a known place, in any order: no shuffle buffer, exact resume.
 """
 
-import hashlib
-import json
 import logging
-import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +14,7 @@ import numpy as np
 from etils import epath
 
 from jmim.core import errors
+from jmim.data import index_cache
 from jmim.data import paths
 from jmim.data import splits
 from jmim.data import tar_index
@@ -91,6 +89,14 @@ class TarSource:
     names = self._table["names"].tolist()
     if not classes and _all_numbers(names):
       values = [int(name) for name in names]
+      if not -1 <= min(values) <= max(values) < 2**31 - 1:
+        raise errors.UserError(
+          f"{self._shards[0]} and others: labels from {min(values)} to "
+          f"{max(values)}",
+          "numbers of classes: 0, 1 ...; -1: no label",
+          "build the shards again",
+          "data.data_dir",
+        )
       # Labels of -1 alone: stored, but of no class.
       self.num_classes = max(values) + 1 if max(values) >= 0 else None
     else:
@@ -185,40 +191,19 @@ def _elsewhere(folder: str, split: str, cache: pathlib.Path) -> Sequence[str]:
   return () if _all_numbers(names) else names
 
 
-def _state(path: str) -> list[Any]:
-  """What changes if a file does."""
-  if "://" in path:
-    stat = epath.Path(path).stat()
-    return [path, stat.length, stat.mtime]
-  # Not by etils, which wants to know the name of the owner.
-  stat = os.stat(path)
-  return [os.path.abspath(path), stat.st_size, int(stat.st_mtime)]
-
-
 def _indexed(shards: list[str], cache: pathlib.Path) -> dict[str, np.ndarray]:
-  """The index of the shards, from the cache if they have not changed.
+  """The index of the shards.
 
   Returns:
     int64 [n] "shard", "start", "size", "label" (number of its name in "names",
     or _MISSING); "names": sorted texts of the labels; "left_out": a text.
   """
-  # 2: of the form above.
-  state = json.dumps([2, *map(_state, shards)])
-  digest = hashlib.sha256(state.encode()).hexdigest()[:24]
-  path = cache / f"tar-{digest}.npz"
-  if not path.exists():
-    table = _index(shards)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Renamed when complete: another process may be at it too.
-    scratch = path.with_suffix(f".{os.getpid()}.npz")
-    np.savez(scratch, **table)
-    scratch.rename(path)
-  with np.load(path) as file:
-    return dict(file)
+  # tar2: of this form.
+  return index_cache.load(cache, "tar2", shards, lambda: _index(shards))
 
 
-def _index(paths_of_shards: list[str]) -> dict[str, np.ndarray]:
-  read = [tar_index.read(path) for path in paths_of_shards]
+def _index(shards: list[str]) -> dict[str, np.ndarray]:
+  read = [tar_index.read(path) for path in shards]
   rows = [(i, *row) for i, shard in enumerate(read) for row in shard.rows]
   names = sorted({row[3] for row in rows if row[3] is not None})
   numbers = {name: i for i, name in enumerate(names)} | {None: _MISSING}

@@ -116,7 +116,7 @@ def build(
     path = root / f"{split}.npy"
     if not path.is_file():
       raise _missing(path)
-    return TextSource(kind, np.load(path, mmap_mode="r"), length, str(path))
+    return TextSource(kind, _ids(path), length, str(path))
   files = _files(root, split)
   where = str(files[0]) if len(files) == 1 else str(root / split)
   if kind == "byte":
@@ -134,6 +134,23 @@ def build(
     where=where,
     alphabet=alphabet,
   )
+
+
+def _ids(path: pathlib.Path) -> np.ndarray:
+  """Integers [n], mapped."""
+  try:
+    ids = np.load(path, mmap_mode="r")
+    seen = f"{ids.dtype} {list(ids.shape)}"
+  except (ValueError, EOFError) as error:
+    ids, seen = np.zeros(()), errors.first_line(error)
+  if ids.ndim != 1 or ids.dtype.kind not in "iu":
+    raise errors.UserError(
+      f"{path}: {seen}",
+      "np.save(path, ids), integers [n]",
+      "write it again",
+      "data.data_dir",
+    )
+  return ids
 
 
 def _alphabet(root: pathlib.Path, files: list[pathlib.Path]) -> str:

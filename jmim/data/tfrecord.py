@@ -7,9 +7,6 @@ records of TFDS are `tf.train.Example` messages; the few wire types these use
 are read here.
 """
 
-import hashlib
-import json
-import os
 import pathlib
 import struct
 from collections.abc import Iterator
@@ -19,6 +16,7 @@ import numpy as np
 from etils import epath
 
 from jmim.core import errors
+from jmim.data import index_cache
 from jmim.data import splits
 
 _HEADER, _FOOTER = 12, 4
@@ -31,7 +29,7 @@ def offsets(path: str) -> np.ndarray:
     UserError: the file ends within a record.
   """
   starts, place = [0], 0
-  end = epath.Path(path).stat().length
+  end = index_cache.state(path)[1]
   with epath.Path(path).open("rb") as file:
     while place < end:
       file.seek(place)
@@ -181,14 +179,5 @@ def _indexed(path: str, cache: pathlib.Path) -> np.ndarray:
       "copy or build it again",
       "data.data_dir",
     )
-  stat = epath.Path(path).stat()
-  state = json.dumps([path, stat.length, stat.mtime])
-  digest = hashlib.sha256(state.encode()).hexdigest()[:24]
-  kept = cache / f"tfrecord-{digest}.npy"
-  if not kept.exists():
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    # Renamed when complete: another process may be at it too.
-    scratch = kept.with_suffix(f".{os.getpid()}.npy")
-    np.save(scratch, offsets(path))
-    scratch.rename(kept)
-  return np.load(kept)
+  make = lambda: {"starts": offsets(path)}
+  return index_cache.load(cache, "tfrecord", [path], make)["starts"]

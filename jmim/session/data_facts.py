@@ -8,6 +8,7 @@ train, eval    examples, and of each class if that is known at once
 import itertools
 import json
 import pathlib
+from collections.abc import Container
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -24,6 +25,9 @@ from jmim.runlog import console as consoles
 Facts = dict[str, Any]
 NAME = "data.json"
 _LISTED = 10  # most classes that are printed one by one
+_COUNTED = 10**6  # most classes that are counted
+# What is a list of names, and the input of a method that holds their numbers.
+_NUMBERED = {"classes": "label", "alphabet": "tokens"}
 
 
 def of(sources: Mapping[str, Any]) -> Facts:
@@ -32,6 +36,7 @@ def of(sources: Mapping[str, Any]) -> Facts:
   names = getattr(train, "classes", ())
   return {
     "classes": list(names),
+    "alphabet": list(getattr(splits.whole(train), "alphabet", "")),
     "num_classes": train.num_classes,
     **{name: _counts(_plain(source)) for name, source in sources.items()},
   }
@@ -44,7 +49,7 @@ def _plain(source: Any) -> Any:
 def _counts(source: Any) -> dict[str, Any]:
   labels = splits.labels_of(source)
   counts = None
-  if labels is not None and source.num_classes:
+  if labels is not None and 0 < (source.num_classes or 0) <= _COUNTED:
     known = labels[(labels >= 0) & (labels < source.num_classes)]
     counts = np.bincount(known, minlength=source.num_classes).tolist()
   return {"examples": len(source), "counts": counts}
@@ -114,17 +119,19 @@ def write(workdir: pathlib.Path, facts: Facts) -> None:
   files.replace(workdir / NAME, json.dumps(facts) + "\n")
 
 
-def compare(workdir: pathlib.Path, now: Facts, refuse: bool) -> list[str]:
+def compare(
+  workdir: pathlib.Path, now: Facts, learnt: Container[str] = ()
+) -> list[str]:
   """What differs from the data that a run was last trained on.
 
   Args:
     workdir: of the run; older ones have no data.json, and nothing is compared.
     now: facts of this start.
-    refuse: whether classes of other numbers are an error, as they are to
-      weights that have learnt them.
+    learnt: inputs that weights have learnt: that their numbers mean something
+      else ("label", "tokens") is an error, else it is only told.
 
   Raises:
-    UserError: they are.
+    UserError: they do.
   """
   path = workdir / NAME
   if not path.exists():
@@ -136,24 +143,43 @@ def compare(workdir: pathlib.Path, now: Facts, refuse: bool) -> list[str]:
     for name in ("train", "eval")
     if before[name]["examples"] != now[name]["examples"]
   ]
-  old, new = before["classes"], now["classes"]
   if before["num_classes"] != now["num_classes"]:
     text = f"data: {before['num_classes']} -> {now['num_classes']} classes"
-    for word, one, other in (("new", new, old), ("gone", old, new)):
-      names = [name for name in one if name not in set(other)]
-      text += f"; {word}: {paths.some(names)}" if names else ""
-    found.append(text)
-  moved = [i for i, n in enumerate(zip(old, new, strict=False)) if n[0] != n[1]]
-  if moved:
-    text = f"class {moved[0]} was {old[moved[0]]!r}, is {new[moved[0]]!r} now"
-    text = f"{len(moved)} classes have other numbers: {paths.printable(text)}"
-    if refuse:
-      raise errors.UserError(
-        f"{text}; " + "; ".join(found),
-        f"the {len(old)} classes that the run has learnt: {paths.some(old)}",
-        "restore the data, or begin a run in another --workdir (init_from "
-        "keeps the weights)",
-        "data.data_dir",
-      )
-    found.append(f"data: {text}")
+    found.append(text + _exchanged(before["classes"], now["classes"]))
+  for key, entry in _NUMBERED.items():
+    if moved := _moved(before[key], now[key]):
+      text = f"data: {len(moved)} {key} have other numbers: {moved[0]}"
+      if entry in learnt:
+        raise _learnt(text, found, before[key])
+      found.append(text)
   return found
+
+
+def _exchanged(old: Sequence[str], new: Sequence[str]) -> str:
+  """What came and what went."""
+  text = ""
+  for word, one, other in (("new", new, old), ("gone", old, new)):
+    names = [name for name in one if name not in set(other)]
+    text += f"; {word}: {paths.some(names)}" if names else ""
+  return text
+
+
+def _moved(old: Sequence[str], new: Sequence[str]) -> list[str]:
+  """A text for each number that has another name."""
+  return [
+    paths.printable(f"{i} was {one!r}, is {other!r} now")
+    for i, (one, other) in enumerate(zip(old, new, strict=False))
+    if one != other
+  ]
+
+
+def _learnt(
+  text: str, found: Sequence[str], old: Sequence[str]
+) -> errors.UserError:
+  return errors.UserError(
+    "; ".join([text, *found]),
+    f"those that the run has learnt: {len(old)}: {paths.some(old)}",
+    "restore the data, or begin a run in another --workdir (init_from keeps "
+    "the weights)",
+    "data.data_dir",
+  )

@@ -135,18 +135,22 @@ def open(
       writes=first and write,
       closing=closing,
     )
-    _compare_data(session, facts, refuse=write)
+    _compare_data(session, facts, write)
     yield session
 
 
 def _compare_data(
-  session: Session, facts: data_facts.Facts, refuse: bool
+  session: Session, facts: data_facts.Facts, train: bool
 ) -> None:
-  """Says how the data differ from those that the run was trained on."""
+  """Says how the data differ from those that the run was trained on.
+
+  Raises:
+    UserError: training cannot go on, as labels mean something else.
+  """
   if not session.keeper.store.latest():
     return
-  learnt = "label" in session.parts.method.inputs()
-  for line in data_facts.compare(session.workdir, facts, refuse and learnt):
+  learnt = session.parts.method.inputs() if train else ()
+  for line in data_facts.compare(session.workdir, facts, learnt):
     session.console.print(f"changed: {line}", style="yellow")
 
 

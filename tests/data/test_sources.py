@@ -68,3 +68,32 @@ def test_a_slice_of_every_source_without_files_of_its_own(tmp_path):
   part = sources.build("synthetic", "[100:103]")
   assert len(part) == 3 and part[0]["image"] == whole[100]["image"]
   assert len(sources.build("synthetic", "train[-25%:]")) == 128
+
+
+@pytest.mark.parametrize(
+  "content",
+  [
+    {},
+    {"image": np.zeros((0, 2, 2, 3), np.uint8)},
+    {"image": np.array([None, "x"])},
+    b"no archive",
+    b"",
+    -100,
+    60,
+  ],
+  ids=["nothing", "empty", "objects", "text", "no bytes", "cut", "cut early"],
+)
+def test_npz_files_that_hold_nothing_to_read(tmp_path, content):
+  path = tmp_path / "train.npz"
+  if isinstance(content, dict):
+    np.savez(path, **content)
+  elif isinstance(content, bytes):
+    path.write_bytes(content)
+  else:
+    np.savez(path, image=np.zeros((4, 2, 2, 3), np.uint8))
+    path.write_bytes(path.read_bytes()[:content])
+  with pytest.raises(errors.UserError) as caught:
+    sources.build("array", "train", str(tmp_path))
+  assert (
+    caught.value.key == "data.data_dir" and "train.npz" in caught.value.seen
+  )

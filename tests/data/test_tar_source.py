@@ -130,6 +130,13 @@ def test_all_labels_of_minus_one_are_none(tmp_path):
   assert source.num_classes is None and "label" not in source[0]
 
 
+@pytest.mark.parametrize("label", ["-2", "2147483647", "9" * 30])
+def test_numbers_that_are_no_labels_are_told(tmp_path, label):
+  _shard(tmp_path / "d/train-0.tar", ["1", label])
+  with pytest.raises(errors.UserError, match=label):
+    tar_source.TarSource(str(tmp_path / "d"), "train", tmp_path / "i")
+
+
 def test_pictures_of_other_formats_are_counted(tmp_path, caplog):
   with tarfile.open(tmp_path / "train-0.tar", "w") as tar:
     for name in ("a.png", "b.gif", "c.tiff", "d.gif", "e.txt"):

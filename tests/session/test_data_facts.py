@@ -104,27 +104,49 @@ def test_classes_of_other_numbers_are_refused(tmp_path, before, now, refuse):
   data_facts.write(tmp_path, _facts(before))
   if refuse:
     with pytest.raises(errors.UserError, match=before[0]) as caught:
-      data_facts.compare(tmp_path, _facts(now), refuse)
+      data_facts.compare(tmp_path, _facts(now), ("image", "label"))
     assert caught.value.key == "data.data_dir"
   else:
-    told = data_facts.compare(tmp_path, _facts(now), refuse)
+    told = data_facts.compare(tmp_path, _facts(now), ("image",))
     assert any(repr(now[0]) in line for line in told)
 
 
 def test_what_leaves_all_numbers_as_they_are_is_only_told(tmp_path):
   data_facts.write(tmp_path, _facts(("cat", "dog"), train=[0, 1, 1]))
   same = _facts(("cat", "dog"), train=[1, 0, 0])
-  assert data_facts.compare(tmp_path, same, refuse=True) == []
+  assert data_facts.compare(tmp_path, same, ("label",)) == []
   more = _facts(("cat", "dog", "emu"), train=[0, 1, 2, 2])
-  assert data_facts.compare(tmp_path, more, refuse=True) == [
+  assert data_facts.compare(tmp_path, more, ("label",)) == [
     "data.train: 3 -> 4 examples",
     "data: 2 -> 3 classes; new: emu",
   ]
   fewer = _facts(("cat",), train=[0], test=[0])
-  assert data_facts.compare(tmp_path, fewer, refuse=True)[-1] == (
+  assert data_facts.compare(tmp_path, fewer, ("label",))[-1] == (
     "data: 2 -> 1 classes; gone: dog"
   )
 
 
+def test_characters_of_other_numbers_are_refused(tmp_path):
+  def facts(text):
+    (tmp_path / "train.txt").write_text(text)
+    source = sources.build("text/char:2", "train", str(tmp_path))
+    return data_facts.of({"train": source, "eval": source})
+
+  data_facts.write(tmp_path, facts("bcbc"))
+  later = facts("bcbcdd")  # a character behind the others
+  assert data_facts.compare(tmp_path, later, ("tokens",)) == [
+    "data.train: 2 -> 3 examples",
+    "data.eval: 2 -> 3 examples",
+  ]
+  with pytest.raises(errors.UserError, match="1 was 'b', is 'a' now"):
+    data_facts.compare(tmp_path, facts("abcabc"), ("tokens",))
+
+
+def test_a_label_of_a_thousand_million_takes_no_memory():
+  facts = _facts((), train=[0, 10**9])
+  assert facts["train"]["counts"] is None
+  assert "1000000001 classes" in data_facts.lines(facts)[0]
+
+
 def test_an_older_run_has_nothing_to_compare(tmp_path):
-  assert data_facts.compare(tmp_path, _facts(("cat",)), refuse=True) == []
+  assert data_facts.compare(tmp_path, _facts(("cat",)), ("label",)) == []
