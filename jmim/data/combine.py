@@ -56,6 +56,7 @@ class Cached:
 
   Attributes:
     num_classes: of the source.
+    source: what is cached.
   """
 
   def __init__(self, source: sources.Source, limit: int, shares: int = 1):
@@ -71,7 +72,7 @@ class Cached:
       raise errors.UserError(
         f"data.cache={limit}", "a number of bytes", "raise it", "data.cache"
       )
-    self._source, self._limit = source, limit // shares
+    self.source, self._limit = source, limit // shares
     self.num_classes = source.num_classes
     self._kept: dict[int, dict[str, Any]] = {}
     self._lock, self._bytes = threading.Lock(), 0
@@ -88,12 +89,12 @@ class Cached:
     self.__dict__.update(state, _lock=threading.Lock())
 
   def __len__(self) -> int:
-    return len(self._source)
+    return len(self.source)
 
   def __getitem__(self, i: int) -> dict[str, Any]:
     kept = self._kept.get(i)
     if kept is None:
-      kept = self._source[i]
+      kept = self.source[i]
       size = sum(map(_size, kept.values()))
       with self._lock:
         if i not in self._kept and self._bytes + size <= self._limit:
@@ -103,7 +104,7 @@ class Cached:
 
   def name(self, i: int) -> str:
     """The name in the source."""
-    return self._source.name(i)
+    return self.source.name(i)
 
 
 def _size(value: Any) -> int:

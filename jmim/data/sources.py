@@ -5,8 +5,11 @@ stay encoded until `decode` (reading is cheap, decoding is what threads are
 for). `build` is the way in; what a user can get wrong raises `UserError`.
 """
 
+import functools
 import os
 import pathlib
+import zipfile
+import zlib
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -15,16 +18,20 @@ from typing import Protocol
 import numpy as np
 
 from jmim.core import errors
-
-_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-_USUAL_SPLITS = ("train", "val", "valid", "validation", "test")
+from jmim.data import folder_source
+from jmim.data import paths
+from jmim.data import splits
 
 
 class Source(Protocol):
   """What the pipeline reads.
 
-  A source may also have `__getitems__(list of indices) -> list of examples`
-  where reading many at once is faster.
+  A source may also have
+
+      __getitems__(list of indices) -> list of examples: many at once, faster
+      column(name) -> an entry of all examples, or None: without reading them
+      places() -> int64 [n]: where examples lie, see `splits.common`
+      classes: names of the classes, in the order of their numbers
 
   Attributes:
     num_classes: number of labels, or None if unknown or unlabelled.
@@ -50,7 +57,10 @@ class ArraySource:
   """
 
   def __init__(
-    self, arrays: Mapping[str, Sequence], num_classes: int | None = None
+    self,
+    arrays: Mapping[str, Sequence],
+    num_classes: int | None = None,
+    origin: str = "",
   ):
     """Wraps equally long arrays; nothing is copied.
 
@@ -58,6 +68,7 @@ class ArraySource:
       arrays: "image": uint8 [n, h, w, c] or a list of n encoded files; "label":
         int [n], optional; others are passed on.
       num_classes: of "label".
+      origin: the file they come from, if any.
 
     Raises:
       UserError: the arrays differ in length.
@@ -70,6 +81,7 @@ class ArraySource:
         "pass one element per example in every array",
       )
     self._arrays, self._len = dict(arrays), next(iter(lengths.values()))
+    self._origin = origin or id(self)
     if num_classes is None and "label" in arrays and self._len:
       num_classes = int(np.max(arrays["label"])) + 1
     self.num_classes = num_classes
@@ -80,106 +92,17 @@ class ArraySource:
   def __getitem__(self, i: int) -> dict[str, Any]:
     return {key: array[i] for key, array in self._arrays.items()}
 
+  def column(self, name: str) -> Sequence | None:
+    """An entry of all examples at once; None: there is none."""
+    return self._arrays.get(name)
+
   def name(self, i: int) -> str:
     """What to call example `i` in a message."""
     return f"array element {i}"
 
-
-class FolderSource:
-  """Image files below a folder; sub-folders, if any, are the classes.
-
-  Attributes:
-    classes: sorted sub-folder names; empty for a flat folder.
-    num_classes: their number, or None for a flat folder.
-  """
-
-  def __init__(self, root: pathlib.Path, split: str):
-    """Lists the files; reads none.
-
-    Args:
-      root: folder with the sub-folder `split`, or itself the one to read.
-      split: name of the sub-folder.
-
-    Raises:
-      UserError: no such folder, no image in it, or images beside classes.
-    """
-    self._folder = folder = _split_folder(root, split)
-    self.classes = tuple(
-      entry.name for entry in _visible(folder) if entry.is_dir()
-    )
-    flat = [e.name for e in _visible(folder) if _is_image(e.name)]
-    nested = [list(_walk(folder, name)) for name in self.classes]
-    files = sum(map(len, nested))
-    if bool(flat) == bool(files):
-      raise errors.UserError(
-        f"{folder} holds {len(flat)} images, its sub-folders {files}",
-        f"images ({' '.join(_EXTENSIONS)}) either in it, without labels, or "
-        "in one sub-folder per class",
-        "point data.data_dir at such a folder",
-        "data.data_dir",
-      )
-    if flat:
-      self.classes, nested = (), [flat]
-    self._files = [name for names in nested for name in names]
-    self._labels = np.repeat(np.arange(len(nested)), list(map(len, nested)))
-    self.num_classes = len(self.classes) or None
-
-  def __len__(self) -> int:
-    return len(self._files)
-
-  def __getitem__(self, i: int) -> dict[str, Any]:
-    with open(self.name(i), "rb") as file:
-      example: dict[str, Any] = {"image": file.read()}
-    if self.classes:
-      example["label"] = int(self._labels[i])
-    return example
-
-  def name(self, i: int) -> str:
-    """The path of file `i`."""
-    return os.path.join(self._folder, self._files[i])
-
-
-def _is_image(name: str) -> bool:
-  return name.lower().endswith(_EXTENSIONS)
-
-
-def _visible(folder: pathlib.Path) -> list[os.DirEntry]:
-  with os.scandir(folder) as entries:
-    kept = [entry for entry in entries if not entry.name.startswith(".")]
-  return sorted(kept, key=lambda entry: entry.name)
-
-
-def _walk(folder: pathlib.Path, name: str):
-  """Sorted paths, relative to `folder`, of the images anywhere in `name`."""
-  for entry in _visible(folder / name):
-    path = os.path.join(name, entry.name)
-    if entry.is_dir():
-      yield from _walk(folder, path)
-    elif _is_image(path):
-      yield path
-
-
-def _split_folder(root: pathlib.Path, split: str) -> pathlib.Path:
-  """`root / split` if there is one, else `root`, unless it holds splits."""
-  if split and (root / split).is_dir():
-    return root / split
-  if not root.is_dir():
-    raise errors.UserError(
-      f"no folder {root}",
-      "a folder of images",
-      "check the path",
-      "data.data_dir",
-    )
-  # Falling back here would make classes of the splits.
-  splits = [name for name in _USUAL_SPLITS if (root / name).is_dir()]
-  if splits:
-    raise errors.UserError(
-      f"no split {split!r} in {root}",
-      f"one of {', '.join(splits)}",
-      "name one of them",
-      "data.train_split",
-    )
-  return root
+  def places(self) -> np.ndarray:
+    """int64 [n]: where examples lie; see `splits.common`."""
+    return splits.places(self._origin, within=np.arange(len(self)))
 
 
 def default_dir() -> pathlib.Path:
@@ -207,28 +130,49 @@ def synthetic(count: int = 512, size: int = 256) -> ArraySource:
     coarse = rng.integers(0, 256, (size // 8 + 1, size // 8 + 1, 3), np.uint8)
     image = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
     files.append(cv2.imencode(".jpg", image)[1].tobytes())
-  return ArraySource({"image": files, "label": np.arange(count) % 10})
+  return ArraySource(
+    {"image": files, "label": np.arange(count) % 10}, origin="synthetic"
+  )
 
 
 def arrays(folder: pathlib.Path, split: str) -> ArraySource:
   """The arrays of `<split>.npz`: "image" uint8 [n, h, w, c], "label" ...
 
   Raises:
-    UserError: no such file.
+    UserError: no such file, or nothing in it that can be read.
   """
   path = folder / f"{split}.npz"
+  expected = "np.savez(path, image=uint8 [n, h, w, c], label=int [n])"
   if not path.is_file():
     raise errors.UserError(
       f"no file {path}",
-      "np.savez(path, image=uint8 [n, h, w, c], label=int [n])",
+      expected,
       "correct the folder or the split",
       "data.train_split",
     )
-  with np.load(path) as file:
-    return ArraySource(dict(file))
+  try:
+    with np.load(path) as file:
+      found = {name: np.atleast_1d(x) for name, x in file.items()}
+  # Cut short, no archive, or Python's objects, which are code.
+  except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    seen = f"{path}: {errors.first_line(error)}"
+    raise errors.UserError(
+      seen, expected, "copy or write it again", "data.data_dir"
+    ) from error
+  if not any(map(len, found.values())):
+    raise errors.UserError(
+      f"{path} holds no example", expected, "write it again", "data.data_dir"
+    )
+  return ArraySource(found, origin=str(path))
 
 
-def build(name: str, split: str, data_dir: str = "") -> Source:
+def build(
+  name: str,
+  split: str,
+  data_dir: str = "",
+  like: Source | None = None,
+  trained_on: bool = False,
+) -> Source:
   """Opens a data set.
 
   Args:
@@ -237,39 +181,74 @@ def build(name: str, split: str, data_dir: str = "") -> Source:
       `cifar10:3.0.2`, `digits/scattered`. Those of jmim/data/builders are
       prepared when they are first asked for.
     split: a sub-folder, the beginning of the shards' names, a file name, or a
-      TFDS split, possibly sliced: "train[:80%]".
+      TFDS split; possibly sliced, see `splits`: "train[:80%]".
     data_dir: the folder, or the TFDS data directory; "" is `default_dir()`.
+    like: the split trained on, whose classes or characters are those of this
+      one; None: that of the name "train", where there is one.
+    trained_on: whether this is that split: its own classes hold.
 
   Returns:
     A random access source with at least one example.
 
   Raises:
-    UserError: unknown data set or split, or nothing there.
+    UserError: unknown data set or split, or nothing there; a class that the
+      split trained on has not.
   """
-  if name == "synthetic":
-    return synthetic()
-  if name.partition("/")[0] == "text":
-    from jmim.data import text_source
-
-    return text_source.build(name, split, data_dir)
-  if name not in ("folder", "tar", "array"):
-    root = pathlib.Path(data_dir).expanduser() if data_dir else default_dir()
+  root = paths.expand(data_dir)
+  kind = "text" if name.partition("/")[0] == "text" else name
+  if kind not in ("folder", "tar", "array", "synthetic", "text"):
     # Imported here, as TFDS takes a second that users of folders need not wait.
+    from etils import epath
+
     from jmim.data import tfds_source
 
-    return tfds_source.build(name, split, root, index_dir())
-  if not data_dir:
+    kind_of_path = epath.Path if "://" in root else pathlib.Path
+    folder = kind_of_path(root) if data_dir else default_dir()
+    return tfds_source.build(name, split, folder, index_dir())
+  if not data_dir and kind != "synthetic":
     raise errors.UserError(
       f'data.name = "{name}" without a data_dir',
       "the path of a folder",
       "set it",
       "data.data_dir",
     )
+  open_whole = functools.partial(
+    _whole, name, root=root, like=splits.whole(like), trained_on=trained_on
+  )
+  if _is_a_name(root, split):
+    return open_whole(split)
+  return splits.open(split, open_whole)
+
+
+def _whole(
+  name: str, split: str, root: str, like: Source | None, trained_on: bool
+) -> Source:
+  """A whole split of a data set that is not of TFDS; see `build`."""
+  if name == "synthetic":
+    return synthetic()
+  if name == "array":
+    return arrays(pathlib.Path(root), split)
+  classes = getattr(like, "classes", None) or None
+  if name == "folder":
+    return folder_source.FolderSource(
+      pathlib.Path(root), split, classes=classes, trained_on=trained_on
+    )
   if name == "tar":
     from jmim.data import tar_source
 
-    return tar_source.TarSource(data_dir, split, index_dir())
-  folder = pathlib.Path(data_dir).expanduser()
-  return (
-    arrays(folder, split) if name == "array" else FolderSource(folder, split)
-  )
+    return tar_source.TarSource(
+      root, split, index_dir(), classes=classes, trained_on=trained_on
+    )
+  from jmim.data import text_source
+
+  alphabet = getattr(like, "alphabet", "")
+  return text_source.build(name, split, root, alphabet)
+
+
+def _is_a_name(root: str, split: str) -> bool:
+  """Whether something there is called like that, brackets and all."""
+  if not os.path.isdir(root) or "[" not in split:
+    return False
+  if os.path.exists(os.path.join(root, split)):
+    return True
+  return any(name.startswith(split) for name in os.listdir(root))

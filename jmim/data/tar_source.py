@@ -5,30 +5,42 @@ per example, is kept beside other caches. After that every example is one or
 two reads at a known place, in any order: no shuffle buffer, exact resume.
 """
 
-import hashlib
-import json
-import os
+import logging
 import pathlib
-import tarfile
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from etils import epath
 
 from jmim.core import errors
+from jmim.data import index_cache
+from jmim.data import paths
+from jmim.data import splits
+from jmim.data import tar_index
 
-_IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-_LABELS = (".cls", ".cls.txt")
+_MISSING = -1  # in the index, in place of the number of a label
 
 
 class TarSource:
   """Examples of all shards of one split, in the order of names and members.
 
+  An image without a label, among images with one, has the label -1.
+
   Attributes:
-    num_classes: the largest label plus one, None without labels.
+    classes: names, those of the training split, sorted; empty if labels are
+      numbers.
+    num_classes: how many, or the largest label plus one; None without labels.
   """
 
-  def __init__(self, folder: str, split: str, cache: pathlib.Path):
+  def __init__(
+    self,
+    folder: str,
+    split: str,
+    cache: pathlib.Path,
+    classes: Sequence[str] | None = None,
+    trained_on: bool = False,
+  ):
     """Finds the shards and indexes them, unless that was done before.
 
     Args:
@@ -36,12 +48,15 @@ class TarSource:
         (gs://, s3://) where etils knows how to read it.
       split: the beginning of the names of the shards.
       cache: folder that the index is kept in.
+      classes: of the split trained on; None: of the shards "train*.tar", if
+        there are any, else of those that are read.
+      trained_on: whether this is that split: its own classes hold.
 
     Raises:
-      UserError: no shards, or no images in them.
+      UserError: no shards, no images in them, or shards that cannot be read;
+        numbers beside names of classes; a class that `classes` lacks.
     """
-    root = epath.Path(folder)
-    self._shards = sorted(map(str, root.glob(f"{split}*.tar")))
+    self._shards = _find(folder, split)
     if not self._shards:
       raise errors.UserError(
         f"no {split}*.tar in {folder}",
@@ -50,71 +65,157 @@ class TarSource:
         "data.train_split",
       )
     self._table = _indexed(self._shards, cache)
-    labels = self._table["label"]
-    if not len(labels):
+    if left_out := str(self._table["left_out"]):
+      logging.warning("%s, %s: left out: %s", folder, split, left_out)
+    if not len(self):
       raise errors.UserError(
-        f"no member of {len(self._shards)} shards ends in {', '.join(_IMAGES)}",
+        f"no member of {len(self._shards)} shards ends in "
+        + ", ".join(f".{kind}" for kind in tar_index.IMAGES)
+        + (f"; left out: {left_out}" if left_out else ""),
         "images",
         "look at `tar tf` of the first shard",
         "data.data_dir",
       )
-    self.num_classes = int(labels.max()) + 1 if labels.min() >= 0 else None
+    self.classes: tuple[str, ...] = ()
+    self.num_classes = self._labels = None
+    if len(self._table["names"]):
+      if classes is None and not trained_on:
+        classes = _elsewhere(folder, split, cache)
+      self._read_labels(classes or ())
+      self._say_missing()
+
+  def _read_labels(self, classes: Sequence[str]) -> None:
+    """Numbers of the labels: as stored, or of names in a list of classes."""
+    names = self._table["names"].tolist()
+    if not classes and _all_numbers(names):
+      values = [int(name) for name in names]
+      if not -1 <= min(values) <= max(values) < 2**31 - 1:
+        raise errors.UserError(
+          f"{self._shards[0]} and others: labels from {min(values)} to "
+          f"{max(values)}",
+          "numbers of classes: 0, 1 ...; -1: no label",
+          "build the shards again",
+          "data.data_dir",
+        )
+      # Labels of -1 alone: stored, but of no class.
+      self.num_classes = max(values) + 1 if max(values) >= 0 else None
+    else:
+      self.classes = tuple(classes) or tuple(names)
+      self._check_names(names)
+      numbers = {name: i for i, name in enumerate(self.classes)}
+      values = [numbers[name] for name in names]
+      self.num_classes = len(self.classes)
+    if self.num_classes:
+      # The last one is for `_MISSING`.
+      self._labels = np.array([*values, -1], np.int64)[self._table["label"]]
+
+  def _check_names(self, names: Sequence[str]) -> None:
+    numbers = [name for name in names if tar_index.is_number(name)]
+    if unknown := [name for name in names if name not in set(self.classes)]:
+      raise errors.UserError(
+        f"{self._shards[0]} and others have {len(unknown)} classes that the "
+        f"split trained on has not: {paths.some(unknown)}",
+        f"some of its {len(self.classes)} classes: {paths.some(self.classes)}",
+        "build the shards again",
+        "data.eval_split",
+      )
+    if numbers and len(numbers) < len(names):
+      word = next(name for name in names if name not in numbers)
+      raise errors.UserError(
+        f"{self._shards[0]} and others: the labels {numbers[0]!r} and {word!r}",
+        "numbers, or names of classes",
+        "build the shards again",
+        "data.data_dir",
+      )
+
+  def _say_missing(self) -> None:
+    missing = np.flatnonzero(self._table["label"] == _MISSING)
+    if len(missing):
+      names = [self.name(int(i)) for i in missing]
+      logging.warning(
+        "%d of %d images have no label: %s",
+        len(names),
+        len(self),
+        paths.some(names),
+      )
 
   def __len__(self) -> int:
     return len(self._table["label"])
 
   def __getitem__(self, i: int) -> dict[str, Any]:
-    shard, start, size, label = (
-      int(self._table[k][i]) for k in ("shard", "start", "size", "label")
+    shard, start, size = (
+      int(self._table[k][i]) for k in ("shard", "start", "size")
     )
     with epath.Path(self._shards[shard]).open("rb") as file:
       file.seek(start)
       example: dict[str, Any] = {"image": file.read(size)}
-    if self.num_classes is not None:
-      example["label"] = label
+    if self._labels is not None:
+      example["label"] = int(self._labels[i])
     return example
+
+  def column(self, name: str) -> np.ndarray | None:
+    """int64 [n]: the labels of all examples, -1 for none; None: no labels."""
+    return self._labels if name == "label" else None
 
   def name(self, i: int) -> str:
     """The shard, and where in it the image begins."""
     shard = self._shards[int(self._table["shard"][i])]
     return f"{shard}, byte {int(self._table['start'][i])}"
 
+  def places(self) -> np.ndarray:
+    """int64 [n]: where examples lie; see `splits.common`."""
+    found = [splits.places(p, within=np.zeros(1)) for p in self._shards]
+    return np.concatenate(found)[self._table["shard"]] + self._table["start"]
+
+
+def _find(folder: str, split: str) -> list[str]:
+  """Sorted paths of `<split>*.tar`, whatever characters are in them."""
+  root = epath.Path(folder)
+  if not root.is_dir():
+    raise paths.missing(folder)
+  return sorted(
+    str(path)
+    for path in root.iterdir()
+    if path.name.startswith(split) and path.name.endswith(".tar")
+  )
+
+
+def _all_numbers(names: Sequence[str]) -> bool:
+  return all(tar_index.is_number(name) for name in names)
+
+
+def _elsewhere(folder: str, split: str, cache: pathlib.Path) -> Sequence[str]:
+  """Names of the classes of "train*.tar", if there are such shards."""
+  shards = [] if split.startswith("train") else _find(folder, "train")
+  names = _indexed(shards, cache)["names"].tolist() if shards else []
+  return () if _all_numbers(names) else names
+
 
 def _indexed(shards: list[str], cache: pathlib.Path) -> dict[str, np.ndarray]:
-  """The index of the shards, from the cache if they have not changed."""
-  stats = [epath.Path(shard).stat() for shard in shards]
-  state = [[p, s.length, s.mtime] for p, s in zip(shards, stats, strict=True)]
-  digest = hashlib.sha256(json.dumps(state).encode()).hexdigest()[:24]
-  path = cache / f"tar-{digest}.npz"
-  if not path.exists():
-    rows = [row for i, p in enumerate(shards) for row in _index_one(i, p)]
-    columns = np.array(rows, np.int64).reshape(-1, 4).T
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Renamed when complete: another process may be at it too.
-    scratch = path.with_suffix(f".{os.getpid()}.npz")
-    names = ("shard", "start", "size", "label")
-    np.savez(scratch, **dict(zip(names, columns, strict=True)))
-    scratch.rename(path)
-  with np.load(path) as file:
-    return dict(file)
+  """The index of the shards.
+
+  Returns:
+    int64 [n] "shard", "start", "size", "label" (number of its name in "names",
+    or _MISSING); "names": sorted texts of the labels; "left_out": a text.
+  """
+  # tar2: of this form.
+  return index_cache.load(cache, "tar2", shards, lambda: _index(shards))
 
 
-def _index_one(number: int, path: str) -> list[tuple[int, int, int, int]]:
-  """(shard, first byte, bytes, label or -1) of each image of one shard."""
-  images, labels = {}, {}
-  with epath.Path(path).open("rb") as file, tarfile.open(fileobj=file) as tar:
-    for member in tar:
-      folder, _, base = member.name.rpartition("/")
-      stem, dot, kind = base.partition(".")
-      key, kind = f"{folder}/{stem}", dot + kind.lower()
-      if not member.isfile() or not stem:
-        continue
-      if kind in _IMAGES:
-        images[key] = (member.offset_data, member.size)
-      elif kind in _LABELS:
-        labels[key] = int(tar.extractfile(member).read())
-      elif kind == ".json":
-        notes = json.loads(tar.extractfile(member).read())
-        if isinstance(notes, dict) and isinstance(notes.get("label"), int):
-          labels[key] = notes["label"]
-  return [(number, *images[key], labels.get(key, -1)) for key in images]
+def _index(shards: list[str]) -> dict[str, np.ndarray]:
+  read = [tar_index.read(path) for path in shards]
+  rows = [(i, *row) for i, shard in enumerate(read) for row in shard.rows]
+  names = sorted({row[3] for row in rows if row[3] is not None})
+  numbers = {name: i for i, name in enumerate(names)} | {None: _MISSING}
+  columns = np.array([(*r[:3], numbers[r[3]]) for r in rows], np.int64)
+  shard, start, size, label = columns.reshape(-1, 4).T
+  kinds = sorted({kind for shard in read for kind in shard.left_out})
+  counts = [(sum(s.left_out.get(k, 0) for s in read), k) for k in kinds]
+  return {
+    "shard": shard,
+    "start": start,
+    "size": size,
+    "label": label,
+    "names": np.array(names, str),
+    "left_out": np.array(", ".join(f"{n} {kind}" for n, kind in counts)),
+  }

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 
 from jmim.core import errors
+from jmim.data import paths
+from jmim.data import splits
 
 _NAME = re.compile(r"text/(byte|char|ids):(\d+)")
 _UNKNOWN = "\N{REPLACEMENT CHARACTER}"
@@ -31,9 +33,11 @@ class TextSource:
     alphabet: character of each token; empty: they are bytes, or ids of a
       tokenizer that is not known here.
     kind: "byte", "char" or "ids".
+    sequence: True; neighbours belong together.
   """
 
   num_classes = None
+  sequence = True
 
   def __init__(
     self,
@@ -70,6 +74,10 @@ class TextSource:
     """The file and the position in it."""
     return f"{self._where}, tokens from {i * self._length}"
 
+  def places(self) -> np.ndarray:
+    """int64 [n]: where examples lie; see `splits.common`."""
+    return splits.places(self._where, within=np.arange(len(self)))
+
   def text(self, tokens: np.ndarray) -> str:
     """Tokens [l] as a reader wants them; ids stay numbers."""
     if self.kind == "byte":
@@ -79,13 +87,17 @@ class TextSource:
     return " ".join(map(str, tokens))
 
 
-def build(name: str, split: str, data_dir: str) -> TextSource:
+def build(
+  name: str, split: str, data_dir: str, alphabet: str = ""
+) -> TextSource:
   """Opens a split.
 
   Args:
     name: "text/<kind>:<length>".
     split: name of a file without its ending, or of a folder.
     data_dir: folder.
+    alphabet: of the split trained on; "": that of the name "train", if there
+      is one, else of this split.
 
   Raises:
     UserError: another name, no such file, or too little in it.
@@ -98,29 +110,23 @@ def build(name: str, split: str, data_dir: str) -> TextSource:
       'write it like "text/byte:1024"',
       "data.name",
     )
-  if not data_dir:
-    raise errors.UserError(
-      f'data.name = "{name}" without a data_dir',
-      "the path of a folder",
-      "set it",
-      "data.data_dir",
-    )
   kind, length = match[1], int(match[2])
-  root = pathlib.Path(data_dir).expanduser()
+  root = pathlib.Path(data_dir)
   if kind == "ids":
     path = root / f"{split}.npy"
     if not path.is_file():
       raise _missing(path)
-    return TextSource(kind, np.load(path, mmap_mode="r"), length, str(path))
-  paths = _files(root, split)
-  where = str(paths[0]) if len(paths) == 1 else str(root / split)
+    return TextSource(kind, _ids(path), length, str(path))
+  files = _files(root, split)
+  where = str(files[0]) if len(files) == 1 else str(root / split)
   if kind == "byte":
-    return TextSource(kind, _bytes(paths), length, where)
-  alphabet = _alphabet(root, paths)
-  codes = np.frombuffer(_read(paths).encode("utf-32-le"), np.uint32)
+    return TextSource(kind, _bytes(files), length, where)
+  alphabet = alphabet or _alphabet(root, files)
+  codes = np.frombuffer(_read(files).encode("utf-32-le"), np.uint32)
   known = np.frombuffer(alphabet[1:].encode("utf-32-le"), np.uint32)
   at = np.searchsorted(known, codes)
-  is_known = known[np.minimum(at, len(known) - 1)] == codes
+  is_known = at < len(known)
+  is_known[is_known] = known[at[is_known]] == codes[is_known]
   return TextSource(
     kind,
     np.where(is_known, at + 1, 0),
@@ -128,6 +134,23 @@ def build(name: str, split: str, data_dir: str) -> TextSource:
     where=where,
     alphabet=alphabet,
   )
+
+
+def _ids(path: pathlib.Path) -> np.ndarray:
+  """Integers [n], mapped."""
+  try:
+    ids = np.load(path, mmap_mode="r")
+    seen = f"{ids.dtype} {list(ids.shape)}"
+  except (ValueError, EOFError) as error:
+    ids, seen = np.zeros(()), errors.first_line(error)
+  if ids.ndim != 1 or ids.dtype.kind not in "iu":
+    raise errors.UserError(
+      f"{path}: {seen}",
+      "np.save(path, ids), integers [n]",
+      "write it again",
+      "data.data_dir",
+    )
+  return ids
 
 
 def _alphabet(root: pathlib.Path, files: list[pathlib.Path]) -> str:
@@ -144,10 +167,17 @@ def _files(root: pathlib.Path, split: str) -> list[pathlib.Path]:
   single = root / f"{split}.txt"
   if single.is_file():
     return [single]
-  files = sorted((root / split).rglob("*.txt"))
+  folder = root / split
+  files = sorted(p for p in folder.rglob("*.txt") if not _hidden(p, folder))
   if not files:
     raise _missing(single)
   return files
+
+
+def _hidden(path: pathlib.Path, folder: pathlib.Path) -> bool:
+  """Whether a system has left it there: `._a.txt`, `__MACOSX/a.txt`."""
+  parts = path.relative_to(folder).parts
+  return any(part.startswith(".") or paths.is_system(part) for part in parts)
 
 
 def _missing(path: pathlib.Path) -> errors.UserError:
@@ -159,12 +189,12 @@ def _missing(path: pathlib.Path) -> errors.UserError:
   )
 
 
-def _bytes(paths: list[pathlib.Path]) -> np.ndarray:
+def _bytes(files: list[pathlib.Path]) -> np.ndarray:
   """All files, with a new line between them; a single one is only mapped."""
-  if len(paths) == 1 and paths[0].stat().st_size:
-    return np.memmap(paths[0], np.uint8, "r")
-  return np.frombuffer(b"\n".join(p.read_bytes() for p in paths), np.uint8)
+  if len(files) == 1 and files[0].stat().st_size:
+    return np.memmap(files[0], np.uint8, "r")
+  return np.frombuffer(b"\n".join(p.read_bytes() for p in files), np.uint8)
 
 
-def _read(paths: list[pathlib.Path]) -> str:
-  return "\n".join(p.read_text("utf-8", errors="replace") for p in paths)
+def _read(files: list[pathlib.Path]) -> str:
+  return "\n".join(p.read_text("utf-8", errors="replace") for p in files)

@@ -18,12 +18,14 @@ import tempfile
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import naming
 from tensorflow_datasets.core import read_only_builder
 
 from jmim.core import errors
 from jmim.data import builders
+from jmim.data import splits
 from jmim.data import tfrecord
 
 
@@ -32,11 +34,27 @@ class TfdsSource:
 
   Attributes:
     num_classes: of the feature "label", or None.
+    classes: their names, or empty.
   """
 
-  def __init__(self, data: Any, name: str, num_classes: int | None):
-    """Wraps `data`, a TFDS data source; `name` says which in messages."""
-    self._data, self._name, self.num_classes = data, name, num_classes
+  def __init__(
+    self,
+    data: Any,
+    name: str,
+    label: tfds.features.ClassLabel | None,
+    files: Sequence[tuple[str, int, int]],
+  ):
+    """Wraps a TFDS data source.
+
+    Args:
+      data: the source.
+      name: says which it is in messages.
+      label: the feature.
+      files: (path, first record, number of records) it is made of.
+    """
+    self._data, self._name, self._files = data, name, files
+    self.num_classes = getattr(label, "num_classes", None)
+    self.classes = tuple(getattr(label, "names", ()))
 
   def __len__(self) -> int:
     return len(self._data)
@@ -51,6 +69,14 @@ class TfdsSource:
   def name(self, i: int) -> str:
     """Data set, split and position within the split."""
     return f"{self._name}, example {i}"
+
+  def places(self) -> np.ndarray:
+    """int64 [n]: where examples lie; see `splits.common`."""
+    parts = [
+      splits.places(path, within=np.arange(skip, skip + take))
+      for path, skip, take in self._files
+    ]
+    return np.concatenate(parts)
 
 
 def build(
@@ -75,12 +101,15 @@ def build(
   decoders = None
   if isinstance(features.get("image"), tfds.features.Image):
     decoders = {"image": tfds.decode.SkipDecoding()}
-  classes = getattr(features.get("label"), "num_classes", None)
+  label = features.get("label")
   full = f"{builder.info.full_name} {split}"
   try:
     if builder.info.file_format == tfds.core.FileFormat.TFRECORD:
       parts = _tfrecords(builder, split, name, root)
-      return tfrecord.TfRecordSource(parts, full, classes, cache)
+      classes = getattr(label, "num_classes", None)
+      source = tfrecord.TfRecordSource(parts, full, classes, cache)
+      source.classes = tuple(getattr(label, "names", ()))
+      return source
     data = builder.as_data_source(split=split, decoders=decoders)
     if not len(data):
       raise ValueError("it is empty")
@@ -95,7 +124,15 @@ def build(
       "name one of them",
       "data.train_split",
     ) from error
-  return TfdsSource(data, full, classes)
+  return TfdsSource(data, full, label, _files(builder, split))
+
+
+def _files(
+  builder: tfds.core.DatasetBuilder, split: str
+) -> list[tuple[str, int, int]]:
+  """(path, first record, records) of the files of a split."""
+  files = builder.info.splits[split].file_instructions
+  return [(str(f.filename), f.skip, f.take) for f in files]
 
 
 def _no_random_access(
@@ -112,7 +149,7 @@ def _no_random_access(
 def _tfrecords(
   builder: tfds.core.DatasetBuilder, split: str, name: str, root: pathlib.Path
 ) -> list[tuple[str, int, int]]:
-  """(path, first record, records or -1) of the files of a split.
+  """(path, first record, records) of the files of a split.
 
   Only features that are stored as they are used: encoded images, labels and
   other numbers. A data set with others (boxes, sequences) must be converted.
@@ -121,10 +158,10 @@ def _tfrecords(
   features = builder.info.features.values()
   if not all(isinstance(f, flat) or _is_scalar(f) for f in features):
     raise _no_random_access(builder, name, root)
-  files = builder.info.splits[split].file_instructions
+  files = _files(builder, split)
   if not files:
     raise ValueError("it is empty")
-  return [(str(f.filename), f.skip, f.take) for f in files]
+  return files
 
 
 def _is_scalar(feature: tfds.features.FeatureConnector) -> bool:

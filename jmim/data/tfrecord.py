@@ -7,9 +7,6 @@ records of TFDS are `tf.train.Example` messages; the few wire types these use
 are read here.
 """
 
-import hashlib
-import json
-import os
 import pathlib
 import struct
 from collections.abc import Iterator
@@ -19,6 +16,8 @@ import numpy as np
 from etils import epath
 
 from jmim.core import errors
+from jmim.data import index_cache
+from jmim.data import splits
 
 _HEADER, _FOOTER = 12, 4
 
@@ -30,7 +29,7 @@ def offsets(path: str) -> np.ndarray:
     UserError: the file ends within a record.
   """
   starts, place = [0], 0
-  end = epath.Path(path).stat().length
+  end = index_cache.state(path)[1]
   with epath.Path(path).open("rb") as file:
     while place < end:
       file.seek(place)
@@ -116,7 +115,10 @@ class TfRecordSource:
 
   Attributes:
     num_classes: as given.
+    classes: their names, or empty.
   """
+
+  classes: tuple[str, ...] = ()
 
   def __init__(
     self,
@@ -158,6 +160,11 @@ class TfRecordSource:
     example = parse_example(record)
     return {k: v[0] if len(v) == 1 else v for k, v in example.items()}
 
+  def places(self) -> np.ndarray:
+    """int64 [n]: where examples lie; see `splits.common`."""
+    found = [splits.places(p, within=np.zeros(1)) for p in self._paths]
+    return np.concatenate(found)[self._table[0]] + self._table[1]
+
   def name(self, i: int) -> str:
     """File, and where in it the record begins."""
     number, start, _ = self._table[:, i].tolist()
@@ -172,14 +179,5 @@ def _indexed(path: str, cache: pathlib.Path) -> np.ndarray:
       "copy or build it again",
       "data.data_dir",
     )
-  stat = epath.Path(path).stat()
-  state = json.dumps([path, stat.length, stat.mtime])
-  digest = hashlib.sha256(state.encode()).hexdigest()[:24]
-  kept = cache / f"tfrecord-{digest}.npy"
-  if not kept.exists():
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    # Renamed when complete: another process may be at it too.
-    scratch = kept.with_suffix(f".{os.getpid()}.npy")
-    np.save(scratch, offsets(path))
-    scratch.rename(kept)
-  return np.load(kept)
+  make = lambda: {"starts": offsets(path)}
+  return index_cache.load(cache, "tfrecord", [path], make)["starts"]

@@ -23,6 +23,7 @@ from jmim.core.settings import optim as optim_settings
 from jmim.data import combine
 from jmim.data import pipeline
 from jmim.data import sources
+from jmim.data import splits
 from jmim.evals.lib import base as eval_base
 from jmim.nn import stack
 from jmim.parallel import sharding
@@ -138,29 +139,44 @@ def make_sources(config: ml_collections.ConfigDict) -> dict[str, Any]:
   """The "train" and the "eval" source.
 
   Raises:
-    UserError: there is no such data set or split.
+    UserError: there is no such data set or split, or only evaluators would see
+      a class.
   """
-  found = {}
-  for name in ("train", "eval"):
-    split = config.data[f"{name}_split"]
-    try:
-      found[name] = sources.build(config.data.name, split, config.data.data_dir)
-    except errors.UserError as e:
-      # A source does not know which of the two splits it was asked for.
-      if e.key != "data.train_split":
-        raise
-      key = f"data.{name}_split"
-      raise errors.UserError(e.seen, e.expected, e.fix, key) from e
-  if config.data.mixture:
-    found["train"] = _mixture(config)
-  if limit := config.data.cache:
+  data = config.data
+  train = _open(data, "train", trained_on=True)
+  if data.eval_share:
+    train, held = splits.hold_out(train, data.eval_share)
+  else:
+    held = _open(data, "eval", like=train)
+  if data.mixture:
+    train = _mixture(config, train)
+  if limit := data.cache:
     processes = max(1, config.hardware.data_workers)
-    found["train"] = combine.Cached(found["train"], limit, processes)
-  return found
+    train = combine.Cached(train, limit, processes)
+  return {"train": train, "eval": held}
 
 
-def _mixture(config: ml_collections.ConfigDict) -> combine.Mixture:
-  """The training sources of `data.mixture`."""
+def _open(data: ml_collections.ConfigDict, which: str, **how: Any) -> Any:
+  """The split of `data.train_split` or `data.eval_split`."""
+  key = f"data.{which}_split"
+  try:
+    return sources.build(
+      data.name, data[f"{which}_split"], data.data_dir, **how
+    )
+  except errors.UserError as e:
+    # A source does not know which of the two splits it was asked for.
+    if e.key not in ("data.train_split", "data.eval_split"):
+      raise
+    fix = e.fix
+    if which == "eval" and e.key == "data.train_split":
+      fix += ", or set data.eval_share to hold out a part of the other"
+    raise errors.UserError(e.seen, e.expected, fix, key) from e
+
+
+def _mixture(
+  config: ml_collections.ConfigDict, train: sources.Source
+) -> combine.Mixture:
+  """The training sources of `data.mixture`; `train` is that of `data.name`."""
   data = config.data
   for entry in data.mixture:
     pair = isinstance(entry, tuple | list) and len(entry) == 2
@@ -179,7 +195,12 @@ def _mixture(config: ml_collections.ConfigDict) -> combine.Mixture:
       "data.remainder",
     )
   names, weights = zip(*data.mixture, strict=True)
-  parts = [sources.build(n, data.train_split, data.data_dir) for n in names]
+  parts = [
+    train
+    if name == data.name
+    else sources.build(name, data.train_split, data.data_dir)
+    for name in names
+  ]
   return combine.Mixture(parts, weights)
 
 

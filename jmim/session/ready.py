@@ -24,6 +24,7 @@ from jmim.parallel import sharding
 from jmim.runlog import console as consoles
 from jmim.runlog import writer as writers
 from jmim.session import batches as feeds
+from jmim.session import data_facts
 from jmim.session import manifest
 from jmim.session import program as programs
 from jmim.session import restore
@@ -149,6 +150,8 @@ def _begin_files(
   with session.saving():
     for line in manifest.config(session.workdir, start, session.parts):
       session.console.print(f"changed: {line}", style="yellow")
+    facts = data_facts.of(session.parts.sources)
+    data_facts.write(session.workdir, facts)
   return session.open_writer(start)
 
 

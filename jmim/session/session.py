@@ -20,6 +20,7 @@ from jmim.runlog import clock as clocks
 from jmim.runlog import console as consoles
 from jmim.runlog import writer as writers
 from jmim.session import assemble
+from jmim.session import data_facts
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -109,6 +110,8 @@ def open(
   parts = assemble.make(config)
   for line in parts.renamed:
     console.print(line, style="yellow")
+  facts = data_facts.of(parts.sources)
+  data_facts.show(console, parts.sources, facts)
   boards.check(parts.config)
   _check_best(parts)
   group = hosts.group(parts.config.hardware.host_timeout)
@@ -122,7 +125,7 @@ def open(
   )
   with contextlib.ExitStack() as closing:
     closing.callback(keeper.store.close)
-    yield Session(
+    session = Session(
       workdir=pathlib.Path(workdir),
       parts=parts,
       console=console,
@@ -132,6 +135,23 @@ def open(
       writes=first and write,
       closing=closing,
     )
+    _compare_data(session, facts, write)
+    yield session
+
+
+def _compare_data(
+  session: Session, facts: data_facts.Facts, train: bool
+) -> None:
+  """Says how the data differ from those that the run was trained on.
+
+  Raises:
+    UserError: training cannot go on, as labels mean something else.
+  """
+  if not session.keeper.store.latest():
+    return
+  learnt = session.parts.method.inputs() if train else ()
+  for line in data_facts.compare(session.workdir, facts, learnt):
+    session.console.print(f"changed: {line}", style="yellow")
 
 
 def _check_best(parts: assemble.Parts) -> None:

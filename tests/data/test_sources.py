@@ -9,66 +9,6 @@ from jmim.data import pipeline
 from jmim.data import sources
 
 
-def _touch(folder, *names):
-  for name in names:
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(str(name).encode())
-
-
-def _names(source):
-  return [source[i]["image"].decode() for i in range(len(source))]
-
-
-def test_sub_folders_are_classes_in_sorted_order(tmp_path):
-  _touch(tmp_path, "dog/b.JPG", "dog/a.png", "cat/x.jpeg", "eel/deep/y.webp")
-  _touch(tmp_path, "dog/notes.txt", ".cache/z.jpg", "cat/._x.jpeg", "readme.md")
-  source = sources.build("folder", "train", str(tmp_path))
-  assert source.classes == ("cat", "dog", "eel") and source.num_classes == 3
-  assert _names(source) == [
-    "cat/x.jpeg",
-    "dog/a.png",
-    "dog/b.JPG",
-    "eel/deep/y.webp",
-  ]
-  assert [source[i]["label"] for i in range(4)] == [0, 1, 1, 2]
-  assert source.name(1) == str(tmp_path / "dog/a.png")
-
-
-def test_a_flat_folder_has_no_labels(tmp_path):
-  _touch(tmp_path, "b.bmp", "a.jpg")
-  source = sources.build("folder", "train", str(tmp_path))
-  assert _names(source) == ["a.jpg", "b.bmp"]
-  assert source.num_classes is None and "label" not in source[0]
-
-
-def test_the_split_is_a_sub_folder_if_there_is_one(tmp_path):
-  _touch(tmp_path, "train/a/1.png", "train/b/2.png", "val/a/3.png")
-  train = sources.build("folder", "train", str(tmp_path))
-  val = sources.build("folder", "val", str(tmp_path))
-  assert _names(train) == ["train/a/1.png", "train/b/2.png"]
-  assert _names(val) == ["val/a/3.png"] and val.num_classes == 1
-
-
-def test_a_missing_split_does_not_turn_the_splits_into_classes(tmp_path):
-  _touch(tmp_path, "train/a/1.png", "val/a/3.png")
-  with pytest.raises(errors.UserError, match="train, val") as caught:
-    sources.build("folder", "test", str(tmp_path))
-  assert caught.value.key == "data.train_split"
-
-
-def test_folders_without_images_or_with_mixed_ones(tmp_path):
-  _touch(tmp_path, "mixed/a/1.png", "mixed/2.png", "texts/a.txt")
-  (tmp_path / "empty").mkdir()
-  for name in ("mixed", "texts", "empty", "absent"):
-    with pytest.raises(errors.UserError, match=name) as caught:
-      sources.build("folder", "x", str(tmp_path / name))
-    assert caught.value.key == "data.data_dir"
-  with pytest.raises(errors.UserError) as caught:
-    sources.build("folder", "train", "")
-  assert caught.value.key == "data.data_dir"
-
-
 def test_arrays():
   arrays = {"image": np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3)}
   source = sources.ArraySource(arrays | {"label": [4, 1]})
@@ -117,3 +57,43 @@ def test_synthetic_images_decode_and_differ():
   (batch, *_) = pipeline.evaluation_batches(source, spec, limit=4)
   flat = batch["image"].reshape(4, -1)
   assert len(np.unique(flat, axis=0)) == 4 and flat.std(1).min() > 20
+
+
+def test_a_slice_of_every_source_without_files_of_its_own(tmp_path):
+  np.savez(tmp_path / "train.npz", image=np.arange(10), label=np.arange(10) % 3)
+  part = sources.build("array", "train[3:5]", str(tmp_path))
+  assert [(x["image"], x["label"]) for x in part] == [(3, 0), (4, 1)]
+  assert part.num_classes == 3
+  whole = sources.build("synthetic", "train")
+  part = sources.build("synthetic", "[100:103]")
+  assert len(part) == 3 and part[0]["image"] == whole[100]["image"]
+  assert len(sources.build("synthetic", "train[-25%:]")) == 128
+
+
+@pytest.mark.parametrize(
+  "content",
+  [
+    {},
+    {"image": np.zeros((0, 2, 2, 3), np.uint8)},
+    {"image": np.array([None, "x"])},
+    b"no archive",
+    b"",
+    -100,
+    60,
+  ],
+  ids=["nothing", "empty", "objects", "text", "no bytes", "cut", "cut early"],
+)
+def test_npz_files_that_hold_nothing_to_read(tmp_path, content):
+  path = tmp_path / "train.npz"
+  if isinstance(content, dict):
+    np.savez(path, **content)
+  elif isinstance(content, bytes):
+    path.write_bytes(content)
+  else:
+    np.savez(path, image=np.zeros((4, 2, 2, 3), np.uint8))
+    path.write_bytes(path.read_bytes()[:content])
+  with pytest.raises(errors.UserError) as caught:
+    sources.build("array", "train", str(tmp_path))
+  assert (
+    caught.value.key == "data.data_dir" and "train.npz" in caught.value.seen
+  )

@@ -2,11 +2,15 @@
 
 import io
 import json
+import logging
 import tarfile
 
 import pytest
 
 from jmim.core import errors
+from jmim.data import sources
+from jmim.data import splits
+from jmim.data import tar_index
 from jmim.data import tar_source
 
 
@@ -54,7 +58,7 @@ def test_tar_shards_are_indexed_once(shards, tmp_path, monkeypatch):
   def never(*args):
     raise AssertionError("read again")
 
-  monkeypatch.setattr(tar_source, "_index_one", never)
+  monkeypatch.setattr(tar_index, "read", never)
   assert len(tar_source.TarSource(str(shards), "train", cache)) == 12
   with tarfile.open(shards / "train-003.tar", "w") as tar:
     _add(tar, "new.jpg", b"new")
@@ -71,3 +75,72 @@ def test_no_shards_and_no_images(shards, tmp_path):
   with pytest.raises(errors.UserError) as caught:
     tar_source.TarSource(str(shards), "other", tmp_path)
   assert caught.value.key == "data.data_dir"
+
+
+def _shard(path, labels, kind="cls"):
+  path.parent.mkdir(exist_ok=True)
+  with tarfile.open(path, "w") as tar:
+    for i, label in enumerate(labels):
+      _add(tar, f"{i:03}.png", f"{path.name} {i}".encode())
+      if label is not None:
+        _add(tar, f"{i:03}.{kind}", label.encode())
+
+
+def _labels(source):
+  return [source[i]["label"] for i in range(len(source))]
+
+
+def test_one_image_without_a_label_leaves_the_others_theirs(tmp_path, caplog):
+  _shard(tmp_path / "d/train-0.tar", ["2", None, "0", "1", ""])
+  with caplog.at_level(logging.WARNING):
+    source = tar_source.TarSource(str(tmp_path / "d"), "train", tmp_path / "i")
+  (said,) = caplog.messages
+  assert "2 of 5 images have no label" in said and source.name(1) in said
+  assert source.num_classes == 3 and _labels(source) == [2, -1, 0, 1, -1]
+  assert source.column("label").tolist() == [2, -1, 0, 1, -1]
+
+
+def test_names_of_classes_are_numbered_as_in_the_training_shards(
+  tmp_path, monkeypatch
+):
+  monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+  folder = tmp_path / "d"
+  _shard(folder / "train-0.tar", ["emu", "cat"])
+  _shard(folder / "train-1.tar", ["dog\n", "cat"])
+  _shard(folder / "test-0.tar", ["emu", "dog"])
+  _shard(folder / "odd-0.tar", ["ant", "dog"])
+  _shard(folder / "mixed-0.tar", ["1", "dog"])
+  open_ = lambda split, **how: sources.build("tar", split, str(folder), **how)
+  train = open_("train")
+  assert train.classes == ("cat", "dog", "emu") and train.num_classes == 3
+  assert _labels(train) == [2, 0, 1, 0]
+  test = open_("test")
+  assert test.classes == train.classes and _labels(test) == [2, 1]
+  assert _labels(open_("odd", trained_on=True)) == [0, 1]
+  for wrong, how in (("odd", {}), ("mixed", {"trained_on": True})):
+    with pytest.raises(errors.UserError, match="ant|'1' and 'dog'"):
+      open_(wrong, **how)
+  assert splits.common(train, open_("train-1")) == 2
+  assert _labels(open_("train[1:3]")) == [0, 1]
+
+
+def test_all_labels_of_minus_one_are_none(tmp_path):
+  _shard(tmp_path / "d/train-0.tar", ["-1", "-1"])
+  source = tar_source.TarSource(str(tmp_path / "d"), "train", tmp_path / "i")
+  assert source.num_classes is None and "label" not in source[0]
+
+
+@pytest.mark.parametrize("label", ["-2", "2147483647", "9" * 30])
+def test_numbers_that_are_no_labels_are_told(tmp_path, label):
+  _shard(tmp_path / "d/train-0.tar", ["1", label])
+  with pytest.raises(errors.UserError, match=label):
+    tar_source.TarSource(str(tmp_path / "d"), "train", tmp_path / "i")
+
+
+def test_pictures_of_other_formats_are_counted(tmp_path, caplog):
+  with tarfile.open(tmp_path / "train-0.tar", "w") as tar:
+    for name in ("a.png", "b.gif", "c.tiff", "d.gif", "e.txt"):
+      _add(tar, name, b"x")
+  with caplog.at_level(logging.WARNING):
+    tar_source.TarSource(str(tmp_path), "train", tmp_path / "i")
+  assert "2 .gif, 1 .tiff" in caplog.text and "txt" not in caplog.text

@@ -4,6 +4,7 @@ import pytest
 from jmim.core import errors
 from jmim.data import pipeline
 from jmim.data import sources
+from jmim.data import splits
 
 
 @pytest.fixture
@@ -73,3 +74,53 @@ def test_batches_of_tokens(folder):
   np.testing.assert_array_equal(
     batch["tokens"], [source[i]["tokens"] for i in batch["index"]]
   )
+
+
+def test_characters_are_those_of_the_split_trained_on(tmp_path):
+  (tmp_path / "learn.txt").write_text("abcd", "utf-8")
+  (tmp_path / "check.txt").write_text("dxab", "utf-8")
+  open_ = lambda split, **how: sources.build(
+    "text/char:4", split, str(tmp_path), **how
+  )
+  trained = open_("learn", trained_on=True)
+  for like in (trained, splits.Subset(trained, [0])):
+    test = open_("check", like=like)
+    assert test[0]["tokens"].tolist() == [4, 0, 1, 2]
+    assert test.text(test[0]["tokens"])[:1] == "d"
+
+
+def test_what_systems_leave_among_texts_is_not_read(tmp_path):
+  for name in ("a.txt", "._a.txt", "__MACOSX/a.txt", ".x/b.txt", "c/d.txt"):
+    path = tmp_path / "train" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("good" if path.stem in "ad" and "_" not in name else "bad!")
+  _, rows = read("text/byte:9", "train", str(tmp_path))
+  assert bytes(rows[0].tolist()) == b"good\ngood" and len(rows) == 1
+
+
+def test_a_training_text_without_a_character(tmp_path):
+  (tmp_path / "train.txt").write_text("")
+  (tmp_path / "test.txt").write_text("abcd")
+  _, rows = read("text/char:4", "test", str(tmp_path))
+  assert rows[0].tolist() == [0, 0, 0, 0]
+  with pytest.raises(errors.UserError, match="0 tokens"):
+    read("text/char:4", "train", str(tmp_path))
+
+
+def test_slices_are_of_pieces(folder):
+  source, rows = read("text/ids:3", "test[1:3]", folder)
+  assert [r.tolist() for r in rows] == [[3, 4, 5], [6, 7, 8]]
+  assert "tokens from 3" in source.name(0)
+
+
+@pytest.mark.parametrize(
+  "ids",
+  [np.zeros((4, 4), int), np.zeros(9), np.array([None] * 9), b"", b"text"],
+  ids=["2-D", "floats", "objects", "no bytes", "text"],
+)
+def test_ids_are_one_line_of_integers(tmp_path, ids):
+  path = tmp_path / "train.npy"
+  path.write_bytes(ids) if isinstance(ids, bytes) else np.save(path, ids)
+  with pytest.raises(errors.UserError, match="train.npy") as caught:
+    read("text/ids:3", "train", str(tmp_path))
+  assert caught.value.key == "data.data_dir"

@@ -9,6 +9,7 @@ import pytest
 from jmim.core import errors
 from jmim.data import pipeline
 from jmim.data import sources
+from jmim.data import splits
 
 _COMMAND = "tfds build {} --data_dir={} --file_format=array_record"
 
@@ -169,3 +170,12 @@ def test_a_folder_that_cannot_be_written(tmp_path):
   (tmp_path / "file").write_text("")
   error = _error("digits/plain", "train", str(tmp_path / "file"))
   assert error.key == "data.data_dir" and "cannot be prepared" in error.seen
+
+
+def test_slices_that_overlap_and_names_of_classes(digits_dir):
+  one, other, test = (
+    sources.build("digits/plain", split, digits_dir)
+    for split in ("train[:100]", "train[90:200]", "test")
+  )
+  assert splits.common(one, other) == 10 and splits.common(one, test) == 0
+  assert one.classes == tuple("0123456789")

@@ -8,6 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from jmim.core import errors
+from jmim.data import splits
 from jmim.data import tfrecord
 
 
@@ -86,6 +87,10 @@ def test_tfrecords_in_any_order(tmp_path):
   for i in (14, 0, 9, 10):
     assert source[i] == {"image": b"x" * wanted[i], "label": wanted[i]}
   assert "1.tfrecord" in source.name(12)
+  again = tfrecord.TfRecordSource(
+    [(paths[1], 6, 3)], "some/1.0.0", 20, tmp_path / "index"
+  )
+  assert splits.common(source, again) == 1  # record 6 of the second file
   cut = tmp_path / "cut.tfrecord"
   cut.write_bytes((tmp_path / "0.tfrecord").read_bytes()[:-3])
   with pytest.raises(errors.UserError, match="within record 9"):

@@ -86,6 +86,35 @@ def test_both_splits_are_opened_and_a_missing_one_names_its_key(arrays):
   assert caught.value.key == "data.eval_split"
 
 
+def test_a_share_is_held_out_in_place_of_a_split(arrays):
+  made = config(f"data.data_dir={arrays}", "data.eval_share=0.25")
+  splits = build.make_sources(made)
+  train, held = splits["train"], splits["eval"]
+  assert len(train) == 9 and len(held) == 3
+  assert sorted([*train.index, *held.index]) == list(range(12))
+  # Of a mixture the same examples are not trained on.
+  parts = "data.mixture=(('array', 1), ('array', 3.0))"
+  both = build.make_sources(
+    config(f"data.data_dir={arrays}", "data.eval_share=0.25", parts)
+  )["train"]
+  assert len(both) == 18
+  with pytest.raises(errors.UserError) as caught:
+    build.make_sources(
+      config(f"data.data_dir={arrays}", "data.eval_share=0.99")
+    )
+  assert caught.value.key == "data.eval_share"
+
+
+def test_a_class_that_only_the_test_split_has_names_its_key(tmp_path):
+  for path in ("train/cat/1.png", "test/cat/1.png", "test/ant/1.png"):
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_bytes(b"x")
+  made = config(f"data.data_dir={tmp_path}", "data.name=folder")
+  with pytest.raises(errors.UserError, match="ant") as caught:
+    build.make_sources(made)
+  assert caught.value.key == "data.eval_split"
+
+
 def test_a_mixture_and_a_cache_wrap_the_training_split(arrays):
   items = (f"data.data_dir={arrays}", "data.eval_split=train")
   parts = "data.mixture=(('array', 1), ('array', 3.0))"

@@ -34,6 +34,8 @@ def test_a_fresh_run_is_ready_for_its_first_step(toy, tmp_path):
   assert config["method"]["latent"] == 3  # complete
   notes = json.loads((tmp_path / "run.json").read_text())
   assert [x["step"] for x in notes["starts"]] == [0]
+  facts = json.loads((tmp_path / "data.json").read_text())
+  assert facts["train"]["examples"] == 1397 and facts["num_classes"] == 10
 
 
 def test_a_run_that_is_there_goes_on_and_names_what_changed(

@@ -3,12 +3,15 @@
 import contextlib
 import dataclasses
 import errno
+import json
+import shutil
 
 import pytest
 
 from jmim.checkpoints import store as checkpoint
 from jmim.core import config as configs
 from jmim.core import errors
+from jmim.core import method as methods
 from jmim.runlog import writer as writers
 from jmim.session import assemble
 from jmim.session import session as sessions
@@ -83,4 +86,30 @@ def test_keys_with_another_name_are_named_first(
     assemble, "make", lambda c: dataclasses.replace(make(c), renamed=(line,))
   )
   with sessions.open(toy, tmp_path, write=write):
-    assert capsys.readouterr().out == line + "\n"
+    assert capsys.readouterr().out.startswith(line + "\n")
+
+
+def test_data_that_changed_since_the_run_began_are_told(
+  toy, trained, tmp_path, capsys, monkeypatch
+):
+  workdir = tmp_path / "run"
+  shutil.copytree(trained, workdir)
+  path = workdir / "data.json"
+  facts = json.loads(path.read_text())
+  facts["train"]["examples"] -= 1
+  facts["classes"].reverse()
+  path.write_text(json.dumps(facts))
+  with sessions.open(toy, workdir):
+    out = capsys.readouterr().out
+  assert "data.train: 1,397 examples" in out
+  assert "changed: data.train: 1396 -> 1397" in out
+  assert "changed: data: 10 classes have other numbers" in out
+  # Of weights that have learnt the labels.
+  made = assemble.make(toy)
+  needs = made.method.inputs() | {"label": methods.Input((), "int32", 10)}
+  monkeypatch.setattr(type(made.method), "inputs", lambda self: needs)
+  with pytest.raises(errors.UserError, match="other numbers"):
+    with sessions.open(toy, workdir):
+      pass
+  with sessions.open(toy, workdir, write=False):  # only to look at it
+    assert "other numbers" in capsys.readouterr().out

@@ -20,9 +20,16 @@ class Data:
     "", "TFDS data directory or folder of images; '': ~/.cache/jmim"
   )
   train_split: str = field.value(
-    "train", "split trained on; slices of TFDS work"
+    "train", "split trained on; slices: 'train[:80%]', 'train[100:200]'"
   )
-  eval_split: str = field.value("test", "held-out split that evaluators use")
+  eval_split: str = field.value("test", "split that evaluators use")
+  eval_share: float = field.value(
+    0.0,
+    "share of train_split held out for evaluators, in place of eval_split; "
+    "0: none",
+    low=0,
+    high=0.9,
+  )
   mixture: tuple = field.value(
     (), "((name, weight), ...): train on several data sets; `name` is for eval"
   )

@@ -22,6 +22,7 @@ def protocol(
     "name",
     "train_split",
     "eval_split",
+    "eval_share",
     "eval_crop",
     "eval_resize",
     "size",

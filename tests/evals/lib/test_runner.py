@@ -8,6 +8,7 @@ KEYS = (
   "name",
   "train_split",
   "eval_split",
+  "eval_share",
   "eval_crop",
   "eval_resize",
   "size",

@@ -1,0 +1,185 @@
+"""What data a run is on: printed, kept in data.json, compared at each start.
+
+classes        names, in the order of their numbers; none: not known
+num_classes    how many, or null
+train, eval    examples, and of each class if that is known at once
+"""
+
+import itertools
+import json
+import pathlib
+from collections.abc import Container
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from jmim.core import errors
+from jmim.core import files
+from jmim.data import combine
+from jmim.data import paths
+from jmim.data import splits
+from jmim.runlog import console as consoles
+
+Facts = dict[str, Any]
+NAME = "data.json"
+_LISTED = 10  # most classes that are printed one by one
+_COUNTED = 10**6  # most classes that are counted
+# What is a list of names, and the input of a method that holds their numbers.
+_NUMBERED = {"classes": "label", "alphabet": "tokens"}
+
+
+def of(sources: Mapping[str, Any]) -> Facts:
+  """Facts of the sources "train" and "eval", as JSON values."""
+  train = _plain(sources["train"])
+  names = getattr(train, "classes", ())
+  return {
+    "classes": list(names),
+    "alphabet": list(getattr(splits.whole(train), "alphabet", "")),
+    "num_classes": train.num_classes,
+    **{name: _counts(_plain(source)) for name, source in sources.items()},
+  }
+
+
+def _plain(source: Any) -> Any:
+  return source.source if isinstance(source, combine.Cached) else source
+
+
+def _counts(source: Any) -> dict[str, Any]:
+  labels = splits.labels_of(source)
+  counts = None
+  if labels is not None and 0 < (source.num_classes or 0) <= _COUNTED:
+    known = labels[(labels >= 0) & (labels < source.num_classes)]
+    counts = np.bincount(known, minlength=source.num_classes).tolist()
+  return {"examples": len(source), "counts": counts}
+
+
+def lines(facts: Facts) -> list[str]:
+  """A line on each split, to be printed."""
+  return [
+    f"data.{name}: {facts[name]['examples']:,} examples"
+    + _classes(facts, facts[name]["counts"])
+    for name in ("train", "eval")
+  ]
+
+
+def _classes(facts: Facts, counts: Sequence[int] | None) -> str:
+  n = facts["num_classes"]
+  if not n:
+    return ", no labels"
+  if not counts:
+    return f", {n} classes"
+  used = f"{np.count_nonzero(counts)} of {n} classes"
+  if n > _LISTED:
+    return f", {used}, {min(counts)} to {max(counts)} each"
+  names = facts["classes"] or range(n)
+  each = (f"{name} {k}" for name, k in zip(names, counts, strict=False))
+  return paths.printable(f", {used}: {', '.join(each)}")
+
+
+def warnings(sources: Mapping[str, Any], facts: Facts) -> list[str]:
+  """Why numbers of evaluators may not mean what one thinks."""
+  train, held = _plain(sources["train"]), _plain(sources["eval"])
+  found = []
+  same = sum(splits.common(p, held) for p in getattr(train, "parts", (train,)))
+  if same:
+    found.append(
+      f"{same:,} of the {len(held):,} examples that evaluators test on are the "
+      "SAME as trained on, so no number is of unseen ones; for a test split "
+      "set data.eval_share=0.1, or slices: data.train_split=train[:90%] and "
+      "data.eval_split=train[90%:]"
+    )
+  trained, tested = (facts[name]["counts"] for name in ("train", "eval"))
+  if trained and tested:
+    names = facts["classes"] or [str(i) for i in range(len(tested))]
+    known = itertools.zip_longest(trained, tested, fillvalue=0)
+    seen_never = [now and not before for before, now in known]
+    unseen = list(itertools.compress(names, seen_never))
+    if unseen:
+      found.append(
+        f"no example to train on of {len(unseen)} classes that are tested: "
+        + paths.some(unseen)
+      )
+  return found
+
+
+def show(
+  console: consoles.Console, sources: Mapping[str, Any], facts: Facts
+) -> None:
+  """Prints the facts, and warnings that nobody should miss."""
+  for line in lines(facts):
+    console.print(line)
+  for line in warnings(sources, facts):
+    console.print(f"warning: {line}", style="bold red")
+
+
+def write(workdir: pathlib.Path, facts: Facts) -> None:
+  """Writes data.json; raises OSError if it cannot."""
+  files.replace(workdir / NAME, json.dumps(facts) + "\n")
+
+
+def compare(
+  workdir: pathlib.Path, now: Facts, learnt: Container[str] = ()
+) -> list[str]:
+  """What differs from the data that a run was last trained on.
+
+  Args:
+    workdir: of the run; older ones have no data.json, and nothing is compared.
+    now: facts of this start.
+    learnt: inputs that weights have learnt: that their numbers mean something
+      else ("label", "tokens") is an error, else it is only told.
+
+  Raises:
+    UserError: they do.
+  """
+  path = workdir / NAME
+  if not path.exists():
+    return []
+  before = json.loads(path.read_text())
+  found = [
+    f"data.{name}: {before[name]['examples']} -> {now[name]['examples']} "
+    "examples"
+    for name in ("train", "eval")
+    if before[name]["examples"] != now[name]["examples"]
+  ]
+  if before["num_classes"] != now["num_classes"]:
+    text = f"data: {before['num_classes']} -> {now['num_classes']} classes"
+    found.append(text + _exchanged(before["classes"], now["classes"]))
+  for key, entry in _NUMBERED.items():
+    if moved := _moved(before[key], now[key]):
+      text = f"data: {len(moved)} {key} have other numbers: {moved[0]}"
+      if entry in learnt:
+        raise _learnt(text, found, before[key])
+      found.append(text)
+  return found
+
+
+def _exchanged(old: Sequence[str], new: Sequence[str]) -> str:
+  """What came and what went."""
+  text = ""
+  for word, one, other in (("new", new, old), ("gone", old, new)):
+    names = [name for name in one if name not in set(other)]
+    text += f"; {word}: {paths.some(names)}" if names else ""
+  return text
+
+
+def _moved(old: Sequence[str], new: Sequence[str]) -> list[str]:
+  """A text for each number that has another name."""
+  return [
+    paths.printable(f"{i} was {one!r}, is {other!r} now")
+    for i, (one, other) in enumerate(zip(old, new, strict=False))
+    if one != other
+  ]
+
+
+def _learnt(
+  text: str, found: Sequence[str], old: Sequence[str]
+) -> errors.UserError:
+  return errors.UserError(
+    "; ".join([text, *found]),
+    f"those that the run has learnt: {len(old)}: {paths.some(old)}",
+    "restore the data, or begin a run in another --workdir (init_from keeps "
+    "the weights)",
+    "data.data_dir",
+  )
