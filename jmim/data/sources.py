@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from jmim.core import errors
+from jmim.data import labels
 
 _EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 _USUAL_SPLITS = ("train", "val", "valid", "validation", "test")
@@ -47,6 +48,7 @@ class ArraySource:
 
   Attributes:
     num_classes: as given, else the largest label plus one, None without labels.
+    fault: why "label" holds no class ids; "": it does, see `labels`.
   """
 
   def __init__(
@@ -70,15 +72,21 @@ class ArraySource:
         "pass one element per example in every array",
       )
     self._arrays, self._len = dict(arrays), next(iter(lengths.values()))
-    if num_classes is None and "label" in arrays and self._len:
-      num_classes = int(np.max(arrays["label"])) + 1
-    self.num_classes = num_classes
+    found = labels.read(arrays.get("label", ()))
+    if "label" in arrays:
+      self._arrays["label"] = found.values
+    self.fault = found.fault
+    self.num_classes = None if found.fault else num_classes or found.classes
 
   def __len__(self) -> int:
     return self._len
 
   def __getitem__(self, i: int) -> dict[str, Any]:
     return {key: array[i] for key, array in self._arrays.items()}
+
+  def column(self, name: str) -> Sequence | None:
+    """An entry of all examples at once; None: there is none."""
+    return self._arrays.get(name)
 
   def name(self, i: int) -> str:
     """What to call example `i` in a message."""
@@ -214,7 +222,7 @@ def arrays(folder: pathlib.Path, split: str) -> ArraySource:
   """The arrays of `<split>.npz`: "image" uint8 [n, h, w, c], "label" ...
 
   Raises:
-    UserError: no such file.
+    UserError: no such file, or one that cannot be read.
   """
   path = folder / f"{split}.npz"
   if not path.is_file():
@@ -224,8 +232,9 @@ def arrays(folder: pathlib.Path, split: str) -> ArraySource:
       "correct the folder or the split",
       "data.train_split",
     )
-  with np.load(path) as file:
-    return ArraySource(dict(file))
+  from jmim.data import npz
+
+  return ArraySource(npz.read(path))
 
 
 def build(name: str, split: str, data_dir: str = "") -> Source:
