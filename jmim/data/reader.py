@@ -89,6 +89,7 @@ class Reader:
     self._seed, self._rules = seed, rules
     reads = {name for name, _ in rules.reads} or {"label"}
     self._needed = reads | set(_PIXELS)
+    self._kept = self._needed | set(entries.sent(())) if rules.reads else None
     self._filled = rules.unlabelled and source.num_classes is not None
     self._stopped = False
 
@@ -159,7 +160,7 @@ class Reader:
         if self._filled:
           arrays = [{"label": _NO_LABEL} | made for made in arrays]
         self._rules.check(arrays[0], name)
-        return index, arrays
+        return index, [self._only_read(made) for made in arrays]
       except decode.BadImage as error:
         if not self._rules.skip_bad:
           raise _broken(f"{name}: {error}") from error
@@ -171,6 +172,12 @@ class Reader:
       "look at them",
       "data.name",
     )
+
+  def _only_read(self, arrays: Batch) -> Batch:
+    """Without what the method does not read, if that is known."""
+    if self._kept is None:
+      return arrays
+    return {name: x for name, x in arrays.items() if name in self._kept}
 
 
 def _stored(source: sources.Source, index: int) -> dict[str, Any]:
