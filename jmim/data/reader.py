@@ -166,9 +166,8 @@ class Reader:
           raise _broken(f"{name}: {error}") from error
         bad[index] = f"{name}: {error}"
     raise errors.UserError(
-      f"no readable image from {self._source.name(first)} to "
-      f"{self._source.name(index)}",
-      "images",
+      f"no readable example from {self._source.name(first)} to {bad[index]}",
+      "examples that can be read",
       "look at them",
       "data.name",
     )

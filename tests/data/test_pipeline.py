@@ -264,7 +264,7 @@ def test_a_broken_file_does_not_count_in_an_evaluation(broken):
 def test_nothing_but_broken_files_is_an_error_even_if_skipped():
   source = sources.ArraySource({"image": [b"no image"] * 5})
   spec = pipeline.Spec(batch=2, size=6, on_bad_record="skip")
-  with pytest.raises(errors.UserError, match="no readable image"):
+  with pytest.raises(errors.UserError, match="no readable example"):
     next(pipeline.training_batches(source, spec))
 
 
