@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from jmim.core import errors
+from jmim.data import labels
 from jmim.data import sources
 
 
@@ -78,6 +79,7 @@ class Cached:
     self._lock, self._bytes = threading.Lock(), 0
     if hasattr(source, "parts"):
       self.parts, self.weights = source.parts, source.weights
+    self.fault = labels.fault(source)
 
   def __getstate__(self) -> dict[str, Any]:
     # A copy for another process starts empty: what is kept does not travel.
@@ -101,6 +103,10 @@ class Cached:
           self._kept[i] = kept
           self._bytes += size
     return kept
+
+  def column(self, name: str) -> Sequence | None:
+    """An entry of all examples, where the source has it at once."""
+    return next(labels.columns(self._source, name), None)
 
   def name(self, i: int) -> str:
     """The name in the source."""

@@ -7,30 +7,30 @@ folders. `quick_resize` is several times faster and a little less exact; with
 are not done here; they run on the device.
 """
 
-import io
 import math
 
 import cv2
 import numpy as np
 from PIL import Image
-from PIL import ImageOps
 
 from jmim.core import errors
+from jmim.data import formats
+from jmim.data import window
 
 _MODES = {1: "L", 3: "RGB"}
 _CROP_TRIES = 10
+# Pixels of a resized image, of which a crop is taken; above, only the crop is
+# made.
+_MOST_RESIZED = 2**24
 
 
-class BadImage(ValueError):
-  """The bytes are not an image that can be read; says why."""
+BadImage = formats.BadImage
 
 
 def decode(image: bytes | np.ndarray, channels: int) -> np.ndarray:
   """Decodes to RGB or grey, upright, 8 bits.
 
-  EXIF rotation is applied; CMYK, palette, grey, 1-bit and 16-bit images are
-  converted; transparency is dropped, showing the colour stored below it; of an
-  animation the first frame is taken.
+  What its values mean: see `formats`.
 
   Args:
     image: an encoded file, or uint8 [h, w] or [h, w, 1 | 3 | 4].
@@ -43,48 +43,23 @@ def decode(image: bytes | np.ndarray, channels: int) -> np.ndarray:
     BadImage: the bytes cannot be decoded, or the array is not an image.
   """
   assert channels in _MODES, channels
-  if isinstance(image, np.ndarray):
-    picture = _from_array(image)
-  else:
-    picture = _from_bytes(image)
-  return _to_array(picture.convert(_MODES[channels]))
+  mode = _MODES[channels]
+  if not isinstance(image, np.ndarray):
+    return _to_array(formats.read(image, mode))
+  return _to_array(_from_array(image).convert(mode))
 
 
 def _from_array(image: np.ndarray) -> Image.Image:
   if image.ndim == 2:
     image = image[..., None]
   if image.dtype != np.uint8 or image.ndim != 3 or 0 in image.shape:
-    raise BadImage(f"an array {image.dtype}{list(image.shape)}, not uint8 hwc")
+    raise BadImage(
+      f"an array {image.dtype}{list(image.shape)}; pixels are uint8 [h, w, c], "
+      "from 0 to 255"
+    )
   if image.shape[-1] not in (1, 3, 4):
     raise BadImage(f"an array with {image.shape[-1]} channels, not 1, 3 or 4")
   return _to_picture(image)
-
-
-def _from_bytes(data: bytes) -> Image.Image:
-  """Opens, decodes and turns upright; any colour mode of 8 bits."""
-  try:
-    with Image.open(io.BytesIO(data)) as picture:
-      picture.load()
-      return _eight_bits(ImageOps.exif_transpose(picture))
-  except MemoryError:
-    raise
-  except Exception as error:
-    # Corrupt files surface as nearly any exception (OSError, SyntaxError,
-    # struct.error, DecompressionBombError ...); all of them mean the same here,
-    # as no other I/O happens inside.
-    raise BadImage(f"{type(error).__name__}: {error}") from error
-
-
-def _eight_bits(picture: Image.Image) -> Image.Image:
-  """Rescales deep grey images, which Pillow would clip, and drops palettes."""
-  if picture.mode == "P" and "transparency" in picture.info:
-    return picture.convert("RGBA")
-  if not picture.mode.startswith(("I", "F")):
-    return picture
-  deep = np.asarray(picture)
-  if picture.mode == "F" or deep.min() < 0 or deep.max() > 65535:
-    raise BadImage(f"pixels of mode {picture.mode} without a known range")
-  return Image.fromarray(((deep.astype(np.int64) + 128) // 257).astype("u1"))
 
 
 def _to_picture(image: np.ndarray) -> Image.Image:
@@ -205,9 +180,11 @@ def center(image: np.ndarray, size: int, resize_to: int) -> np.ndarray:
   height, width = image.shape[:2]
   short = min(height, width)
   # The long side is rounded down, as torchvision does.
-  shape = (resize_to * side // short for side in (height, width))
+  shape = [resize_to * side // short for side in (height, width)]
+  top, left = (round((side - size) / 2) for side in shape)
+  if shape[0] * shape[1] > _MOST_RESIZED:
+    return window.resized(image, shape, top, left, size=size)
   image = resize(image, *shape)
-  top, left = (round((side - size) / 2) for side in image.shape[:2])
   return image[top : top + size, left : left + size]
 
 

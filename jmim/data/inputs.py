@@ -11,6 +11,7 @@ from jmim.core import method
 from jmim.core.settings import data as settings
 from jmim.data import augment
 from jmim.data import entries
+from jmim.data import labels
 
 Inputs = Mapping[str, method.Input]
 
@@ -148,8 +149,9 @@ def _check_values(name: str, values: np.ndarray, needed: method.Input) -> None:
   if not values.size:
     return
   least, greatest = values.min(), values.max()
-  if whole and needed.high is not None and greatest >= needed.high:
-    raise wrong(f"the number {greatest}", f"numbers below {needed.high}")
+  if whole and needed.high is not None:
+    if not (least >= 0 and greatest < needed.high):
+      raise out_of_range(name, values, needed.high)
   if needed.range is None:
     return
   low, high = needed.range
@@ -158,6 +160,84 @@ def _check_values(name: str, values: np.ndarray, needed: method.Input) -> None:
     raise wrong(
       f"values from {least:.6g} to {greatest:.6g}",
       f"values from {low:.6g} to {high:.6g}",
+    )
+
+
+def out_of_range(
+  name: str, values: np.ndarray, high: int, where: str = ""
+) -> errors.UserError:
+  """What is said of whole numbers that are not all in [0, high).
+
+  Args:
+    name: of the entry.
+    values: [...] integers, at least one of them out of range.
+    high: bound of the method.
+    where: which example they are of, with what separates it from the rest.
+  """
+  least, greatest = int(values.min()), int(values.max())
+  expected = f"numbers from 0 to {high - 1}, as the method reads it"
+  fix = "correct the data set, or choose a method for it"
+  if name == "label":
+    fix = f"make the method's number of classes {greatest + 1} or more"
+    if least < 0:
+      fix = "leave out the examples without a label (-1), or label them"
+    elif greatest == high and least:
+      fix = "count classes from 0: subtract 1; or " + fix
+  seen = greatest if greatest >= high else least
+  return errors.UserError(
+    f"{where}{name!r} with the number {seen}",
+    expected,
+    fix,
+    "method.classes" if name == "label" and least >= 0 else "data.name",
+  )
+
+
+def check_stored(source: Any, inputs: Inputs, unlabelled: bool = False) -> None:
+  """Raises UserError for whole numbers that no method can read.
+
+  Args:
+    source: whose columns are looked at, if it has them in memory; others are
+      checked as their examples are read.
+    inputs: of the method.
+    unlabelled: whether labels may be -1: no label.
+  """
+  for name, needed in inputs.items():
+    if needed.high is None:
+      continue
+    if name == "label":
+      _check_labels(source)
+    for column in labels.columns(source, name):
+      try:
+        values = np.asarray(column)
+      except ValueError:
+        continue  # of different lengths: the batch is refused, with a name
+      if name == "label" and unlabelled:
+        values = values[values != labels.UNLABELLED]
+      if values.size and values.dtype.kind in "iu":
+        if not (values.min() >= 0 and values.max() < needed.high):
+          raise out_of_range(name, values, needed.high)
+    if name == "label":
+      _check_classes(source, needed.high)
+
+
+def _check_labels(source: Any) -> None:
+  if fault := labels.fault(source):
+    raise errors.UserError(
+      fault,
+      "a class per example: whole numbers [n] or [n, 1], or one-hot rows",
+      "correct the labels, or choose a method that reads none",
+      "data.name",
+    )
+
+
+def _check_classes(source: Any, high: int) -> None:
+  if (source.num_classes or 0) > high:
+    raise errors.UserError(
+      f"{source.num_classes} classes in the data, {high} in the method",
+      f"at most {high}",
+      f"set the method's number of classes to {source.num_classes}; if labels "
+      "begin at 1, subtract 1 from them",
+      "method.classes",
     )
 
 

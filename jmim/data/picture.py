@@ -1,14 +1,10 @@
 """One image, of which boxes are cut out; decoded as little as possible."""
 
-import io
-
 import numpy as np
-from PIL import Image
 
 from jmim.data import decode
+from jmim.data import formats
 from jmim.data import jpeg
-
-_ORIENTATION = 0x0112  # of EXIF
 
 # (top, left, height, width), in pixels.
 Box = tuple[int, int, int, int]
@@ -97,25 +93,10 @@ class Picture:
 
 def _plain_size(image: bytes | np.ndarray) -> tuple[int, int] | None:
   """(height, width) of a JPEG that is stored upright and is not CMYK."""
-  if isinstance(image, np.ndarray) or image[:2] != b"\xff\xd8":
+  if not isinstance(image, bytes) or image[:2] != b"\xff\xd8":
     return None
   try:
     size = jpeg.size(image)
   except jpeg.Unsuited:
     return None
-  if image.find(b"Exif\0\0", 0, 1 << 17) >= 0 and _orientation(image) != 1:
-    return None
-  return size
-
-
-def _orientation(data: bytes) -> int:
-  """1: upright. The pixels are not decoded."""
-  try:
-    with Image.open(io.BytesIO(data)) as picture:
-      return picture.getexif().get(_ORIENTATION, 1)
-  except MemoryError:
-    raise
-  except Exception:
-    # As in `decode`: corrupt files surface as nearly any exception. The
-    # general decoder will say what is wrong.
-    return 0
+  return size if formats.stored_upright(image) else None

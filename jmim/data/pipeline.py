@@ -158,11 +158,17 @@ def check_example(
 
   Raises:
     UserError: as `training_batches`; or an input that is missing, or of
-      another shape, kind or range.
+      another shape, kind or range, in this example or, where all of them lie
+      in memory, in any.
   """
+  if inputs is not None:
+    checks.check_stored(source, inputs, unlabelled=not training)
   zero = np.zeros(1, int)
   batch = _reader(source, spec, training).read(zero, zero, zero)[0]
   if inputs is not None:
+    if inputs.keys() - batch.keys():  # tell what else there is
+      everything = dataclasses.replace(spec, reads=())
+      batch = _reader(source, everything, training).read(zero, zero, zero)[0]
     checks.check_example(spec, batch, inputs)
   return batch
 
@@ -190,4 +196,6 @@ def _reader(
   if spec.decoder == "turbo":
     worker.one_thread_per_image()
   skip = spec.on_bad_record == "skip"
-  return reader.Reader(source, views.Maker(spec, training), spec.seed, skip)
+  # In evaluation an example without a label stays: who reads it leaves it out.
+  rules = reader.Rules(spec.reads, skip_bad=skip, unlabelled=not training)
+  return reader.Reader(source, views.Maker(spec, training), spec.seed, rules)

@@ -1,13 +1,18 @@
 """Makes one batch: reads, decodes and crops many examples into arrays."""
 
+import dataclasses
+import errno
 from collections.abc import Callable
-from collections.abc import Iterable
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
 
 from jmim.core import errors
 from jmim.data import decode
+from jmim.data import entries
+from jmim.data import inputs
+from jmim.data import labels
 from jmim.data import sources
 
 Batch = dict[str, np.ndarray]
@@ -16,13 +21,61 @@ Make = Callable[[dict[str, Any], list[np.random.Generator], str], list[Batch]]
 
 # So many broken examples in a row are no accident.
 _MAX_BAD_RUN = 100
+# Of an OSError: what is wrong with one file, not with its disk.
+_ABOUT_A_FILE = frozenset(
+  (
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENXIO,
+    errno.ESTALE,
+    errno.ENAMETOOLONG,
+  )
+)
+_NO_LABEL = np.array(labels.UNLABELLED, np.int32)
+_PIXELS = entries.among(entries.ENTRIES, entries.PIXELS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+  """Which examples make a batch.
+
+  Attributes:
+    reads: see `specs.Spec`.
+    skip_bad: put the next intact example in the place of a broken one,
+      instead of raising.
+    unlabelled: take examples whose label is -1 where it is read.
+  """
+
+  reads: tuple[tuple[str, int | None], ...] = ()
+  skip_bad: bool = False
+  unlabelled: bool = False
+
+  def check(self, arrays: Batch, name: str) -> None:
+    """Looks at what a method reads of an example, called `name`.
+
+    Raises:
+      BadImage: it has no label.
+      UserError: a whole number is out of its range.
+    """
+    for key, high in self.reads:
+      x = np.asarray(arrays.get(key, labels.UNLABELLED))
+      if key == "label" and (x == labels.UNLABELLED).any():
+        if not self.unlabelled:
+          raise decode.BadImage("no label, which the method reads")
+      elif high is not None and key in arrays and x.size:
+        if not (x.min() >= 0 and x.max() < high):
+          raise inputs.out_of_range(key, x, high, f"{name}: ")
 
 
 class Reader:
   """Reads and makes batches; safe to call from many threads and processes."""
 
   def __init__(
-    self, source: sources.Source, make: Make, seed: int, skip_bad: bool
+    self, source: sources.Source, make: Make, seed: int, rules: Rules
   ):
     """Prepares to read; reads nothing yet.
 
@@ -30,11 +83,14 @@ class Reader:
       source: at least one example.
       make: see `views.Maker`.
       seed: of what is random about an example.
-      skip_bad: put the next intact example in the place of a broken one,
-        instead of raising.
+      rules: which examples make a batch.
     """
     self._source, self._make = source, make
-    self._seed, self._skip_bad = seed, skip_bad
+    self._seed, self._rules = seed, rules
+    reads = {name for name, _ in rules.reads} or {"label"}
+    self._needed = reads | set(_PIXELS)
+    self._kept = self._needed | set(entries.sent(())) if rules.reads else None
+    self._filled = rules.unlabelled and source.num_classes is not None
     self._stopped = False
 
   def stop(self) -> None:
@@ -64,81 +120,114 @@ class Reader:
     starts = np.flatnonzero((repeat == 0) | (np.arange(len(repeat)) == 0))
     slots = np.split(np.arange(len(index)), starts[1:])
     batch, used, bad = {}, [], {}
-    for group, example in zip(
-      slots, self._fetch(index[starts].tolist()), strict=True
-    ):
+    fetched = self._fetch(index[starts].tolist())
+    for group, example in zip(slots, fetched, strict=True):
       if self._stopped:
         raise RuntimeError("nobody will ask for this batch")
       draws = [(int(epoch[i]), int(repeat[i])) for i in group]
       intact, arrays = self._intact(int(index[group[0]]), draws, example, bad)
       for slot, made in zip(group.tolist(), arrays, strict=True):
-        put(batch, slot, made, len(index))
+        put(batch, slot, made, slots=len(index), needed=self._needed)
       used += [intact] * len(arrays)
     return batch | {"index": np.array(used, np.int32)}, bad
 
-  def _fetch(self, index: list[int]) -> Iterable[dict[str, Any]]:
-    """The examples as stored: at once if the source can, else one by one."""
+  def _fetch(self, index: list[int]) -> list[dict[str, Any] | None]:
+    """The examples as stored, if the source can give many; None: not yet."""
     if hasattr(self._source, "__getitems__"):
-      return self._source.__getitems__(index)
-    return (self._source[i] for i in index)
+      try:
+        return self._source.__getitems__(index)
+      except decode.BadImage:
+        pass  # one by one will tell which
+    return [None] * len(index)
 
   def _intact(
     self,
     first: int,
     draws: list[tuple[int, int]],
-    example: dict[str, Any],
+    example: dict[str, Any] | None,
     bad: dict[int, str],
   ) -> tuple[int, list[Batch]]:
     """Example `first`, or the next that is intact: (index, arrays)."""
     n = len(self._source)
     for offset in range(min(n, _MAX_BAD_RUN)):
       index = (first + offset) % n
-      if offset:
-        example = self._source[index]
       rngs = [example_rng(self._seed, e, index, r) for e, r in draws]
       name = self._source.name(index)
       try:
-        return index, self._make(example, rngs, name)
+        if offset or example is None:
+          example = _stored(self._source, index)
+        arrays = self._make(example, rngs, name)
+        if self._filled:
+          arrays = [{"label": _NO_LABEL} | made for made in arrays]
+        self._rules.check(arrays[0], name)
+        return index, [self._only_read(made) for made in arrays]
       except decode.BadImage as error:
-        if not self._skip_bad:
+        if not self._rules.skip_bad:
           raise _broken(f"{name}: {error}") from error
         bad[index] = f"{name}: {error}"
     raise errors.UserError(
-      f"no readable image from {self._source.name(first)} to "
-      f"{self._source.name(index)}",
-      "images",
+      f"no readable example from {self._source.name(first)} to {bad[index]}",
+      "examples that can be read",
       "look at them",
       "data.name",
     )
 
+  def _only_read(self, arrays: Batch) -> Batch:
+    """Without what the method does not read, if that is known."""
+    if self._kept is None:
+      return arrays
+    return {name: x for name, x in arrays.items() if name in self._kept}
 
-def put(batch: Batch, slot: int, arrays: Batch, slots: int) -> None:
+
+def _stored(source: sources.Source, index: int) -> dict[str, Any]:
+  """An example, or BadImage if its file is not there or is no file.
+
+  Other errors of a disk or network pass: they are not about one example.
+  """
+  try:
+    return source[index]
+  except OSError as error:
+    if error.errno not in _ABOUT_A_FILE:
+      raise
+    raise decode.BadImage(f"cannot be read: {error.strerror}") from error
+
+
+def put(
+  batch: Batch, slot: int, arrays: Batch, slots: int, needed: Container[str]
+) -> None:
   """Writes what was made of one slot into a batch of so many.
 
   At once, not all together in the end: so many arrays are memory that is given
   back and faulted in again with every batch, a fifth of the time with "turbo".
+  What is not needed, and missing or of another shape or type than in the first
+  slot, is left out of the batch.
 
   Args:
     batch: filled so far; empty before the first slot, which says what is in it.
     slot: where to, in [0, slots).
     arrays: name -> [...].
     slots: of the batch.
+    needed: names that somebody reads.
 
   Raises:
-    UserError: this slot differs from the first in names, shapes or types.
+    UserError: this slot differs from the first in what is needed.
   """
   if not batch:
     for name, x in arrays.items():
       batch[name] = np.empty((slots, *x.shape), x.dtype)
-  if _kinds(arrays) != _kinds(batch, 1):
-    raise errors.UserError(
-      f"examples of {_kinds(batch, 1)} and of {_kinds(arrays)} in a batch",
-      "the same arrays of one shape",
-      "store them at one size; for images, set data.host_crop",
-      "data.name",
-    )
-  for name, x in arrays.items():
-    batch[name][slot] = x
+  here, first = _kinds(arrays), _kinds(batch, 1)
+  for name in here.keys() | first.keys():
+    if here.get(name) == first.get(name):
+      batch[name][slot] = arrays[name]
+    elif name in needed:
+      raise errors.UserError(
+        f"examples of {first} and of {here} in a batch",
+        f"{name!r} in all of them, of one shape",
+        "store them at one size; for images, set data.host_crop",
+        "data.name",
+      )
+    else:
+      batch.pop(name, None)
 
 
 def _kinds(arrays: Batch, leave: int = 0) -> dict[str, tuple]:
@@ -149,7 +238,7 @@ def _kinds(arrays: Batch, leave: int = 0) -> dict[str, tuple]:
 def _broken(seen: str) -> errors.UserError:
   return errors.UserError(
     seen,
-    "an image that decodes",
+    "an example that can be read",
     'mend or remove it, or set data.on_bad_record to "skip"',
     "data.on_bad_record",
   )

@@ -8,8 +8,6 @@ for). `build` is the way in; what a user can get wrong raises `UserError`.
 import functools
 import os
 import pathlib
-import zipfile
-import zlib
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +17,7 @@ import numpy as np
 
 from jmim.core import errors
 from jmim.data import folder_source
+from jmim.data import labels
 from jmim.data import paths
 from jmim.data import splits
 
@@ -54,6 +53,7 @@ class ArraySource:
 
   Attributes:
     num_classes: as given, else the largest label plus one, None without labels.
+    fault: why "label" holds no class ids; "": it does, see `labels`.
   """
 
   def __init__(
@@ -82,9 +82,11 @@ class ArraySource:
       )
     self._arrays, self._len = dict(arrays), next(iter(lengths.values()))
     self._origin = origin or id(self)
-    if num_classes is None and "label" in arrays and self._len:
-      num_classes = int(np.max(arrays["label"])) + 1
-    self.num_classes = num_classes
+    found = labels.read(arrays.get("label", ()))
+    if "label" in arrays:
+      self._arrays["label"] = found.values
+    self.fault = found.fault
+    self.num_classes = None if found.fault else num_classes or found.classes
 
   def __len__(self) -> int:
     return self._len
@@ -150,15 +152,9 @@ def arrays(folder: pathlib.Path, split: str) -> ArraySource:
       "correct the folder or the split",
       "data.train_split",
     )
-  try:
-    with np.load(path) as file:
-      found = {name: np.atleast_1d(x) for name, x in file.items()}
-  # Cut short, no archive, or Python's objects, which are code.
-  except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-    seen = f"{path}: {errors.first_line(error)}"
-    raise errors.UserError(
-      seen, expected, "copy or write it again", "data.data_dir"
-    ) from error
+  from jmim.data import npz
+
+  found = npz.read(path)
   if not any(map(len, found.values())):
     raise errors.UserError(
       f"{path} holds no example", expected, "write it again", "data.data_dir"

@@ -26,12 +26,15 @@ class Spec(data.Data):
     threads: that decode, in each process; 0 decodes when a batch is asked for.
     workers: processes that decode; 0: none but this one.
     prefetch: batches held ready or in the making.
+    reads: what a method reads: names, and bounds of whole numbers (exclusive;
+      None: not known); empty: nobody has said.
   """
 
   seed: int = 0
   threads: int = hardware.Hardware.data_threads
   workers: int = hardware.Hardware.data_workers
   prefetch: int = hardware.Hardware.prefetch
+  reads: tuple[tuple[str, int | None], ...] = ()
 
   def __post_init__(self):
     for name, f in field.configured(data.Data).items():

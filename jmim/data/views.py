@@ -9,6 +9,7 @@ from jmim.core import errors
 from jmim.data import decode
 from jmim.data import entries
 from jmim.data import maps
+from jmim.data import numbers
 from jmim.data import picture
 from jmim.data import specs
 
@@ -47,24 +48,20 @@ class Maker:
       BadImage: it cannot be decoded.
       UserError: nothing in it can be used, or it has the wrong size.
     """
-    numbers = {
-      key: _number(value)
-      for key, value in example.items()
-      if key not in entries.FEATURES and _is_number(value)
-    }
+    stored = numbers.of(example)
     if self._spec.frames:
       video = self._feature(example, "video")
-      return [numbers | self._clip(video, rng, name) for rng in rngs]
+      return [stored | self._clip(video, rng, name) for rng in rngs]
     pictures = self._pictures(example)
     made: list[Arrays] = [{} for _ in rngs]
-    if "image" in example or not (pictures or numbers.keys() - {"label"}):
+    if "image" in example or not (pictures or stored.keys() - {"label"}):
       image = self._feature(example, "image")
-      made = self._stills(image, numbers, rngs, name=name)
+      made = self._stills(image, stored, rngs, name=name)
     for arrays, rng in zip(made, rngs, strict=True):
       for key, opened in pictures.items():
         cut, _ = self._cut(opened, rng, name)
         arrays[key] = cut if entries.of(key).several else cut[0]
-    return [numbers | arrays for arrays in made]
+    return [stored | arrays for arrays in made]
 
   def _feature(self, example: dict[str, Any], name: str) -> Any:
     if name not in example:
@@ -101,7 +98,7 @@ class Maker:
   def _stills(
     self,
     image: Any,
-    numbers: Arrays,
+    stored: Arrays,
     rngs: list[np.random.Generator],
     *,
     name: str,
@@ -115,22 +112,22 @@ class Maker:
       if self._makes("image"):
         images, box = self._cut([opened], rng, name)
         arrays["image"] = images[0]
-        arrays |= self._maps(numbers, opened.size, box)
+        arrays |= self._maps(stored, opened.size, box)
       if self._makes("locals"):
         arrays |= self._locals(opened, rng)
       made.append(arrays)
     return made
 
   def _maps(
-    self, numbers: Arrays, size: tuple[int, int], box: maps.Box | None
+    self, stored: Arrays, size: tuple[int, int], box: maps.Box | None
   ) -> Arrays:
     """The maps that show an image of a size, cut as the image was."""
     if box is None:
       return {}
     return {
-      key: maps.cut(numbers[key], box, self._spec.size)
-      for key in entries.among(numbers, entries.MAP)
-      if entries.fits(numbers[key].shape, *size)
+      key: maps.cut(stored[key], box, self._spec.size)
+      for key in entries.among(stored, entries.MAP)
+      if entries.fits(stored[key].shape, *size)
     }
 
   def _views(self, opened: picture.Picture, rng: np.random.Generator) -> Arrays:
@@ -238,12 +235,3 @@ def _scaled(
   )
   height, width = max(1, height), max(1, width)
   return min(top, other[0] - height), min(left, other[1] - width), height, width
-
-
-def _is_number(value: Any) -> bool:
-  return np.asarray(value).dtype.kind in "biuf"
-
-
-def _number(value: Any) -> np.ndarray:
-  value = np.asarray(value)
-  return value.astype(np.float32 if value.dtype.kind == "f" else np.int32)

@@ -80,10 +80,10 @@ class Evaluator(base.Evaluator):
     """Rank of each layer, CKA of neighbours, and a picture of all."""
     name, limit = self.layers, self.limit
     names = [n.partition("/")[2] for n in context.widths((name,))]
-    rows = [
-      context.features(f"{name}/{n}", "eval", limit, self.weights)[0]
-      for n in names
-    ]
+    outputs = (
+      context.rows(f"{name}/{n}", "eval", limit, self.weights)[0] for n in names
+    )
+    rows = [x.astype(np.float32).reshape(len(x), -1) for x in outputs]
     cka = np.array(
       [[representation.linear_cka(a, b) for a in rows] for b in rows]
     )

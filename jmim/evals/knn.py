@@ -16,6 +16,7 @@ import numpy as np
 from jmim.core import field
 from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
+from jmim.evals.lib import finite
 from jmim.metrics import accuracy
 from jmim.metrics import neighbours
 
@@ -39,7 +40,11 @@ def votes(
     temperature: T.
     classes: number of classes.
     mesh: devices that share the training rows; None: one.
+
+  Raises:
+    NotComputed: a feature is not finite.
   """
+  finite.check(train, test)
   similar, near = neighbours.nearest(train, labels, test=test, k=k, mesh=mesh)
   return neighbours.votes(
     similar, near, ks=(k,), temperature=temperature, classes=classes
@@ -58,6 +63,7 @@ class Evaluator(base.Compared):
   def run(self, context: contexts.Context) -> base.Results:
     """Yields top1 (percent) per k, and the reference lines."""
     for prefix, (train, labels), (test, truth) in self.lines(context):
+      finite.check(train, test)
       classes = int(max(labels.max(), truth.max())) + 1
       most = min(max(self.k), len(train))
       similar, near = neighbours.nearest(

@@ -18,6 +18,7 @@ import sklearn.preprocessing
 from jmim.core import field
 from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
+from jmim.evals.lib import finite
 
 
 def fit(
@@ -31,7 +32,11 @@ def fit(
     labels: [n].
     penalty: weight of |w|^2 against the sum of losses over examples (sklearn's
       alpha; 1 / C of logistic regression).
+
+  Raises:
+    NotComputed: a feature is not finite.
   """
+  finite.check(features)
   model = {
     "ridge": lambda: sklearn.linear_model.RidgeClassifier(alpha=penalty),
     "logistic": lambda: sklearn.linear_model.LogisticRegression(
@@ -55,4 +60,5 @@ class Evaluator(base.Compared):
     """Yields accuracy (percent) and the reference lines."""
     for prefix, train, test in self.lines(context):
       model = fit(self.head, *train, self.penalty)
+      finite.check(test[0])
       yield f"{prefix}accuracy", 100.0 * float(model.score(*test))

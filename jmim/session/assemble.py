@@ -152,7 +152,7 @@ def make(
   method = model.method
   evaluators = build.make_evaluators(config, method)
   renamed = build.renamed_keys(config, method, evaluators)
-  spec = build.make_spec(config)
+  spec = build.make_spec(config, method.inputs())
   inputs.check_settings(spec, method.inputs(), config.method.type)
   sharding.check_batch(config.data.batch, config.optim.accumulate, model.mesh)
   data = stand_in or build.make_sources(config)

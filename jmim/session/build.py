@@ -102,8 +102,15 @@ def _renamed(instance: Any, section: Any, path: str) -> list[str]:
   return lines
 
 
-def make_spec(config: ml_collections.ConfigDict) -> pipeline.Spec:
+def make_spec(
+  config: ml_collections.ConfigDict,
+  inputs: Mapping[str, methods.Input] | None = None,
+) -> pipeline.Spec:
   """What batches are made of and how, on the host and on the device.
+
+  Args:
+    config: of the run.
+    inputs: of the method; None: nothing is known of who reads the batches.
 
   Raises:
     UserError: values of `config.data` that do not go together.
@@ -114,6 +121,7 @@ def make_spec(config: ml_collections.ConfigDict) -> pipeline.Spec:
     threads=hardware.data_threads,
     workers=hardware.data_workers,
     prefetch=hardware.prefetch,
+    reads=tuple((name, x.high) for name, x in (inputs or {}).items()),
   )
   spec = validate.build(pipeline.Spec, config.data, "data", loading)
   spec.check_augmentation()

@@ -16,6 +16,7 @@ from jmim.core import patterns
 from jmim.core import tree as trees
 from jmim.core import units
 from jmim.cost import profile
+from jmim.data import labels
 from jmim.evals.lib import base as eval_base
 
 
@@ -24,13 +25,18 @@ def check_labels(
 ) -> None:
   """Raises UserError if an evaluator needs labels that the data lacks."""
   for name, evaluator in evaluators.items():
-    if evaluator.labelled and data["train"].num_classes is None:
-      raise errors.UserError(
-        f"evals.{name} on data without labels",
-        "a class label per image",
-        f"put classes in sub-folders, or set evals.{name}=None",
-        f"evals.{name}",
-      )
+    if not evaluator.labelled:
+      continue
+    for split, source in data.items():
+      if source.num_classes is None:
+        why = labels.fault(source)
+        raise errors.UserError(
+          f"evals.{name} on data.{split}_split, "
+          + (f"which has {why}" if why else "where no example has a label"),
+          "a class label per image",
+          f"put classes in sub-folders, or set evals.{name}=None",
+          f"evals.{name}",
+        )
 
 
 def check_durations(

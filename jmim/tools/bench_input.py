@@ -92,9 +92,8 @@ def shares(
     count: examples that are made.
   """
   make = views.Maker(spec, training=True)
-  examples = reader.Reader(
-    source, make, spec.seed, spec.on_bad_record == "skip"
-  )
+  rules = reader.Rules(skip_bad=spec.on_bad_record == "skip")
+  examples = reader.Reader(source, make, spec.seed, rules)
   stream = pipeline.stream_of(source, spec)
   epoch, index = (x[:count] for x in stream.slots(0))
   slots = index, epoch, stream.repeats()[:count]

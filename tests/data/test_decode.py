@@ -296,3 +296,22 @@ def test_an_image_of_absurd_size_is_refused_before_memory_is_taken(
   peak = tracemalloc.get_traced_memory()[1]
   tracemalloc.stop()
   assert peak < 10**7
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("short, long", [(1, 20000), (2, 30000), (1, 10**7)])
+def test_a_thin_picture_is_cropped_in_little_memory(short, long, wide):
+  image = np.full((long, short, 3), 50, np.uint8)
+  image[long // 2 :] = 150
+  image = image.transpose(1, 0, 2) if wide else image
+  tracemalloc.start()
+  found = decode.center(image, 224, 256)
+  assert tracemalloc.get_traced_memory()[1] < 2**22
+  tracemalloc.stop()
+  assert found.shape == (224, 224, 3)
+  found = found.transpose(1, 0, 2) if wide else found
+  # The step in the middle of the long side, and nothing across it.
+  assert (found == found[:, :1]).all()
+  line = found[:, 0, 0].astype(int)
+  assert np.abs(line + line[::-1] - 200).max() <= 1
+  assert line[0] < 60 and (np.diff(line[40:-40]) >= 0).all()

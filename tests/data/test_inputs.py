@@ -99,8 +99,14 @@ def test_numbers_are_left_to_the_examples():
     (
       {"label": np.array([4], np.int32)},
       {"label": LABEL},
+      "method.classes",
+      ["'label'", "number 4", "from 0 to 3", "classes 5"],
+    ),
+    (
+      {"tokens": np.array([[0, -1]], np.int32)},
+      {"tokens": method.Input((2,), jnp.int32, 4)},
       "data.name",
-      ["'label'", "number 4", "below 4"],
+      ["'tokens'", "number -1", "from 0 to 3"],
     ),
     (
       {"tokens": np.zeros((1, 2), "f4")},
@@ -190,3 +196,40 @@ def test_the_pipeline_checks_the_first_example():
   with pytest.raises(errors.UserError, match="'vector' with values"):
     pipeline.check_example(source, spec, training=True, inputs=read)
   assert pipeline.check_example(source, spec, training=True)["index"] == [0]
+
+
+@pytest.mark.parametrize(
+  ("name", "stored", "key", "words"),
+  [
+    # Only the last example shows it.
+    ("label", [0, 1, 4], "method.classes", ["number 4", "classes 5"]),
+    ("label", [1, 2, 4], "method.classes", ["subtract 1"]),
+    ("label", [[0], [1], [4]], "method.classes", ["number 4"]),
+    ("label", np.eye(5)[[0, 1, 2]], "method.classes", ["5 classes", "4 in"]),
+    ("label", [0.0, 1.0, 0.5], "data.name", ["fractional", "0.5"]),
+    ("label", [0, 1, np.nan], "data.name", ["NaN"]),
+    ("label", [[1, 0], [0, 1], [1, 1]], "data.name", ["2 numbers per label"]),
+    ("label", ["cat", "dog", "cat"], "data.name", ["not numbers"]),
+    ("label", [0, 1, -1], "data.name", ["number -1"]),
+    ("label", [0, 1, -100], "data.name", ["labels from -100 to 1"]),
+    ("tokens", [[0, 1], [2, 3], [3, 4]], "data.name", ["number 4"]),
+    ("tokens", [[0, 1], [2, 3], [3, -1]], "data.name", ["number -1"]),
+  ],
+)
+def test_all_numbers_in_memory_are_looked_at(name, stored, key, words):
+  source = sources.ArraySource({name: stored})
+  shape = () if name == "label" else (2,)
+  read = {name: method.Input(shape, jnp.int32, 4)}
+  with pytest.raises(errors.UserError) as caught:
+    inputs.check_stored(source, read)
+  assert caught.value.key == key
+  for word in words:
+    assert word in str(caught.value)
+  inputs.check_stored(source, {"image": IMAGE})  # nobody reads them
+
+
+def test_evaluation_may_have_examples_without_a_label():
+  source = sources.ArraySource({"label": [0, -1, 3]})
+  inputs.check_stored(source, {"label": LABEL}, unlabelled=True)
+  with pytest.raises(errors.UserError):
+    inputs.check_stored(source, {"label": method.Input((), jnp.int32, 3)}, True)

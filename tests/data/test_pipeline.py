@@ -264,7 +264,7 @@ def test_a_broken_file_does_not_count_in_an_evaluation(broken):
 def test_nothing_but_broken_files_is_an_error_even_if_skipped():
   source = sources.ArraySource({"image": [b"no image"] * 5})
   spec = pipeline.Spec(batch=2, size=6, on_bad_record="skip")
-  with pytest.raises(errors.UserError, match="no readable image"):
+  with pytest.raises(errors.UserError, match="no readable example"):
     next(pipeline.training_batches(source, spec))
 
 
@@ -295,6 +295,43 @@ def test_examples_that_make_no_batch_are_explained(second):
   with pytest.raises(errors.UserError, match="in a batch") as caught:
     next(pipeline.training_batches(source, pipeline.Spec(batch=2, size=6)))
   assert caught.value.key == "data.name"
+
+
+_UNUSED = {
+  "ragged": [[1], [1, 2], [3], [1, 2, 3]],
+  "shapes": [np.zeros((n, 5)) for n in (1, 2, 1, 3)],
+  "types": [1, 0.5, 1, 0.5],
+  "texts": ["a", "bc", "", "d"],
+  "rows": [[[1], [1, 2]]] * 4,
+  "objects": [{"box": [1, 2]}] * 4,
+  "nothing": [None, 1, None, 2],
+  "hashes": [2**60, 2**61, 1, 2],
+}
+
+
+@pytest.mark.parametrize(
+  "make", [pipeline.training_batches, pipeline.evaluation_batches]
+)
+@pytest.mark.parametrize("reads", [(), (("image", None),)])
+def test_what_nobody_reads_stops_nobody(make, reads):
+  image = np.arange(4 * 12, dtype=np.uint8).reshape(4, 2, 2, 3)
+  source = sources.ArraySource(
+    {"image": image, "vector": image[:, 0], **_UNUSED}
+  )
+  spec = pipeline.Spec(batch=4, size=2, threads=0, reads=reads)
+  batch = next(make(source, spec))
+  extra = {"valid"} if reads else {"valid", "vector"}
+  assert set(batch) - extra == {"image", "index"}
+  np.testing.assert_array_equal(batch["image"], image[batch["index"]])
+
+
+@pytest.mark.parametrize("name", ["ragged", "shapes", "types"])
+def test_what_differs_and_is_read_is_named(name):
+  arrays = {"image": np.zeros((4, 2, 2, 3), np.uint8), name: _UNUSED[name]}
+  reads = (("image", None), (name, None))
+  spec = pipeline.Spec(batch=4, size=2, threads=0, reads=reads)
+  with pytest.raises(errors.UserError, match=f"'{name}' in all of them"):
+    next(pipeline.training_batches(sources.ArraySource(arrays), spec))
 
 
 @pytest.mark.parametrize(

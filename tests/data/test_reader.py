@@ -1,5 +1,7 @@
 """Batches put together from examples, slot by slot."""
 
+import errno
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,8 @@ from jmim.data import reader
 from jmim.data import sources
 
 ZERO = np.zeros(4, int)
+RULES = reader.Rules()
+SKIP = reader.Rules(skip_bad=True)
 
 
 def _source(n=5):
@@ -33,7 +37,7 @@ def test_what_is_random_is_a_function_of_seed_epoch_example_and_repeat():
 
 
 def test_slots_hold_their_examples_and_repeats_are_drawn_anew():
-  made = reader.Reader(_source(), _draws, seed=3, skip_bad=False)
+  made = reader.Reader(_source(), _draws, seed=3, rules=RULES)
   index, repeat = np.array([4, 4, 1, 1]), np.array([0, 1, 0, 1])
   batch, bad = made.read(index, ZERO, repeat)
   assert not bad and batch["index"].dtype == np.int32
@@ -46,7 +50,7 @@ def test_slots_hold_their_examples_and_repeats_are_drawn_anew():
 
 
 def test_a_batch_may_begin_within_the_repeats_of_an_example():
-  made = reader.Reader(_source(), _draws, seed=3, skip_bad=False)
+  made = reader.Reader(_source(), _draws, seed=3, rules=RULES)
   whole, _ = made.read(np.full(4, 2), ZERO, np.arange(4))
   end, _ = made.read(np.full(2, 2), ZERO[:2], np.array([2, 3]))
   np.testing.assert_array_equal(whole["drawn"][2:], end["drawn"])
@@ -59,18 +63,18 @@ def _broken(example, rngs, name):
 
 
 def test_a_broken_example_is_named_or_replaced_by_the_next():
-  strict = reader.Reader(_source(), _broken, seed=0, skip_bad=False)
+  strict = reader.Reader(_source(), _broken, seed=0, rules=RULES)
   with pytest.raises(errors.UserError, match="array element 1: cut short") as e:
     strict.read(np.array([0, 1]), ZERO[:2], ZERO[:2])
   assert e.value.key == "data.on_bad_record"
-  lenient = reader.Reader(_source(), _broken, seed=0, skip_bad=True)
+  lenient = reader.Reader(_source(), _broken, seed=0, rules=SKIP)
   batch, bad = lenient.read(np.array([0, 1, 4]), ZERO[:3], ZERO[:3])
   assert batch["index"].tolist() == [0, 3, 4] == batch["number"].tolist()
   assert set(bad) == {1, 2} and "cut short" in bad[1]
 
 
 def test_a_reader_that_was_stopped_gives_up():
-  made = reader.Reader(_source(), _draws, seed=0, skip_bad=False)
+  made = reader.Reader(_source(), _draws, seed=0, rules=RULES)
   made.stop()
   with pytest.raises(RuntimeError):
     made.read(np.array([0]), ZERO[:1], ZERO[:1])
@@ -79,10 +83,97 @@ def test_a_reader_that_was_stopped_gives_up():
 @pytest.mark.parametrize(
   "other", [{"x": np.zeros(3)}, {"y": np.zeros(2)}, {"x": np.zeros(2, "f4")}]
 )
-def test_slots_of_a_batch_are_alike(other):
+def test_slots_of_a_batch_are_alike_in_what_is_needed(other):
   batch = {}
-  reader.put(batch, 1, {"x": np.ones(2)}, 3)
+  reader.put(batch, 1, {"x": np.ones(2)}, slots=3, needed="x")
   assert batch["x"].shape == (3, 2) and batch["x"][1].all()
   with pytest.raises(errors.UserError, match="in a batch") as e:
-    reader.put(batch, 2, other, 3)
+    reader.put(batch, 2, other, slots=3, needed="x")
   assert e.value.key == "data.name"
+  reader.put(batch, 2, other | {"z": np.zeros(1)}, slots=3, needed="")
+  assert not batch  # and what comes late is not put in half a batch
+
+
+class _Files:
+  """Examples of which some cannot be opened, as of a disk that changes."""
+
+  num_classes = None
+
+  def __init__(self, failures):
+    self.failures = failures
+
+  def __len__(self):
+    return 6
+
+  def __getitem__(self, i):
+    if i in self.failures:
+      raise self.failures[i]
+    return {"number": i}
+
+  def name(self, i):
+    return f"file {i}"
+
+
+GONE = {
+  1: FileNotFoundError(errno.ENOENT, "No such file"),
+  2: OSError(errno.ELOOP, "Too many links"),
+  4: PermissionError(errno.EACCES, "Permission denied"),
+}
+
+
+def test_a_file_that_cannot_be_opened_is_a_bad_record():
+  index = np.array([0, 1, 4])
+  lenient = reader.Reader(_Files(GONE), _draws, seed=0, rules=SKIP)
+  batch, bad = lenient.read(index, ZERO[:3], ZERO[:3])
+  assert batch["number"].tolist() == [0, 3, 5] and set(bad) == {1, 2, 4}
+  assert bad[1] == "file 1: cannot be read: No such file"
+  strict = reader.Reader(_Files(GONE), _draws, seed=0, rules=RULES)
+  with pytest.raises(errors.UserError, match="file 1: cannot") as e:
+    strict.read(index, ZERO[:3], ZERO[:3])
+  assert e.value.key == "data.on_bad_record"
+
+
+def test_a_disk_that_fails_is_no_bad_record():
+  broken = {1: OSError(errno.EIO, "Input/output error")}
+  lenient = reader.Reader(_Files(broken), _draws, seed=0, rules=SKIP)
+  with pytest.raises(OSError, match="Input/output"):
+    lenient.read(np.array([0, 1]), ZERO[:2], ZERO[:2])
+
+
+def _read_all(values, rules, name="label", classes=None):
+  """The entry of a batch of all examples that hold these values."""
+  examples = [{} if v is None else {name: v} for v in values]
+  source = _Files({})
+  source.num_classes = classes
+  make = lambda example, rngs, called: [
+    {k: np.int32(v) for k, v in examples[example["number"]].items()}
+  ]
+  index = np.arange(len(values))
+  made = reader.Reader(source, make, seed=0, rules=rules)
+  return made.read(index, np.zeros_like(index), np.zeros_like(index))
+
+
+@pytest.mark.parametrize("none", [-1, None])
+def test_an_example_without_the_label_that_is_read_is_bad(none):
+  reads = (("label", 3),)
+  with pytest.raises(errors.UserError, match="file 1: no label"):
+    _read_all([2, none, 0], reader.Rules(reads))
+  values = [2, none, 0, 1, 1, 1]
+  batch, bad = _read_all(values, reader.Rules(reads, skip_bad=True))
+  assert batch["label"].tolist() == [2, 0, 0, 1, 1, 1] and set(bad) == {1}
+  evaluated = reader.Rules(reads, unlabelled=True)
+  batch, bad = _read_all(values, evaluated, classes=3)
+  assert batch["label"].tolist() == [2, -1, 0, 1, 1, 1] and not bad
+
+
+@pytest.mark.parametrize("evaluated", [False, True])
+@pytest.mark.parametrize(
+  ("name", "value"), [("label", 3), ("tokens", [0, 3]), ("tokens", [-1, 0])]
+)
+def test_numbers_out_of_range_are_named_with_their_example(
+  name, value, evaluated
+):
+  rules = reader.Rules(((name, 3),), skip_bad=True, unlabelled=evaluated)
+  with pytest.raises(errors.UserError, match=f"file 1: '{name}' with the"):
+    _read_all([np.zeros_like(value), value], rules, name)
+  _read_all([np.zeros_like(value), value], reader.Rules((("x", 3),)), name)

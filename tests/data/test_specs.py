@@ -57,7 +57,7 @@ def test_how_it_is_loaded_is_said_by_the_hardware(field, key):
 
 def test_every_setting_of_the_data_is_one_of_the_spec():
   names = {f.name for f in dataclasses.fields(settings.Data)}
-  own = {"seed", "threads", "workers", "prefetch"}
+  own = {"seed", "threads", "workers", "prefetch", "reads"}
   assert {f.name for f in dataclasses.fields(specs.Spec)} == names | own
   plain = specs.Spec()
   assert all(

@@ -120,7 +120,7 @@ def test_durations_are_resolved_with_the_data(folder):
   [
     ({"vector": toys.method.Input((3,))}, "'vector', which the method reads"),
     ({"image": toys.method.Input((2, 2, 1), range=(0.0, 1.0))}, "'image' with"),
-    ({"label": toys.method.Input((), np.int32, 0)}, "'label' with the number"),
+    ({"label": toys.method.Input((), np.int32, 0)}, "1 classes in the data, 0"),
   ],
 )
 def test_what_the_method_reads_is_looked_for_in_an_example(

@@ -1,6 +1,7 @@
 """What evaluators see of a run: outputs by name, over a split."""
 
 import copy
+import dataclasses
 import math
 from collections.abc import Callable
 from collections.abc import Hashable
@@ -17,6 +18,7 @@ from jmim.data import augment
 from jmim.data import pipeline
 from jmim.data import sources as data_sources
 from jmim.evals.lib import devices
+from jmim.evals.lib import labelled
 from jmim.evals.lib import predict
 
 Arrays = devices.Arrays
@@ -98,17 +100,21 @@ class Context:
   def batches(self, split: str, limit: int | None = None) -> Iterator[Arrays]:
     """Local slices of global batches: each example once, the last padded.
 
+    Where the method reads labels, those without one are fillers too.
+
     Args:
       split: "train" or "eval".
       limit: the first so many of a fixed shuffled order; None: all.
     """
-    return pipeline.evaluation_batches(
+    batches = pipeline.evaluation_batches(
       self.sources[split],
       self.spec,
       limit=limit,
       process_index=jax.process_index(),
       process_count=jax.process_count(),
     )
+    read = "label" in self.method.inputs()
+    return labelled.valid(batches, split) if read else batches
 
   def apply(
     self,
@@ -140,6 +146,7 @@ class Context:
       weights: "raw", "ema" or "untrained".
       key: seeds the draws.
     """
+    labelled.check(batch, *self.method.inputs())
     batch = self.devices.put_whole(batch)
     make = lambda: predict.losses(self.method)
     return self._run("<loss>", make, batch, weights=weights, key=key)
@@ -224,6 +231,7 @@ class Context:
         out = gather(batch["image"]) / np.float32(255)
       else:
         out = self.apply(name, batch, weights, key=i)
+      labelled.check(batch, *entries)
       valid = gather(batch["valid"])
       out = jax.tree.map(lambda x, valid=valid: x[valid], out)
       yield out, {k: gather(batch[k])[valid] for k in entries}
@@ -232,6 +240,8 @@ class Context:
     self, name: str, split: str, limit: int | None, weights: str
   ) -> tuple[np.ndarray, np.ndarray]:
     """(outputs [n, d] float32, labels [n]) of a split, on every host.
+
+    Those without a label are left out and counted; UserError if none is left.
 
     Args:
       name: a predict function; or "pixels", the raw image / 255, flattened.
@@ -246,9 +256,11 @@ class Context:
     memo = self._forever if fixed else self._memo
     request = (name, split, limit, None if name == "pixels" else weights)
     if request not in memo:
-      rows, labels = self.rows(name, split, limit, weights, entry="label")
+      rows, classes = self.rows(name, split, limit, weights, entry="label")
       rows = np.asarray(rows, np.float32).reshape(len(rows), -1)
-      memo[request] = rows, labels
+      if not (kept := labelled.those(classes, split)).all():
+        rows, classes = rows[kept], classes[kept]
+      memo[request] = rows, classes
     return memo[request]
 
   def rows(
@@ -282,4 +294,6 @@ class Context:
     """The same weights and transforms over other "train" and "eval" data."""
     made = copy.copy(self)
     made.sources, made._memo, made._forever = sources, {}, {}
+    # The bounds of what is read are those of the run's own data.
+    made.spec = dataclasses.replace(self.spec, reads=())
     return made

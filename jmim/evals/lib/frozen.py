@@ -19,8 +19,11 @@ import numpy as np
 from jmim.core import method as methods
 from jmim.core.settings import optim as optim_settings
 from jmim.data import augment
+from jmim.data import labels
 from jmim.data import pipeline
 from jmim.evals.lib import context as contexts
+from jmim.evals.lib import finite
+from jmim.evals.lib import labelled
 from jmim.training import optim
 from jmim.training import schedule
 
@@ -77,20 +80,23 @@ def stream(
 ) -> Batches:
   """(outputs, labels) of `steps` augmented training batches.
 
-  The images come in the order of a training run with the same seed.
+  The images come in the order of a training run with the same seed; those
+  without a label are left out, and their number is logged.
   """
   spec = dataclasses.replace(context.spec, batch=batch)
   source, run = context.sources["train"], forward(context, names, True)
   host = (jax.process_index(), jax.process_count())
   batches = pipeline.training_batches(source, spec, 0, *host)
+  full = labelled.batches(batches, len(source))
   frozen = context.weights(weights)
   root = jax.random.fold_in(jax.random.key(context.seed), 2**32 - 2)
   try:
     for step in range(steps):
-      ready = context.devices.put(next(batches))
+      ready = context.devices.put(next(full))
       key = jax.random.fold_in(root, step)
       yield run(frozen, ready, key), ready["label"]
   finally:
+    full.close()
     batches.close()
 
 
@@ -196,22 +202,35 @@ def accuracy(
     limit: examples used; None: all.
 
   Returns:
-    {name: [heads] percent}, number of examples.
+    {name: [heads] percent}, number of examples: of those with a label.
+
+  Raises:
+    UserError: none has a label.
+    NotComputed: logits that are not finite.
   """
   run = forward(context, names, False)
   frozen = context.weights(weights)
   guess = context.devices.jit(
-    lambda outputs: {n: x.argmax(-1) for n, x in logits(outputs).items()}
+    lambda outputs: {
+      n: (x.argmax(-1), jnp.isfinite(x).all((0, -1)))
+      for n, x in logits(outputs).items()
+    }
   )
-  hits, total, key = {}, 0, jax.random.key(context.seed)
+  hits, total, without = {}, 0, 0
+  key = jax.random.key(context.seed)
   gather = context.devices.gather
   for batch in context.batches("eval", limit):
     guesses = guess(run(frozen, context.devices.put(batch), key))
     truth, valid = (gather(batch[k]) for k in ("label", "valid"))
-    for name, x in guesses.items():
+    lacks = valid & (truth == labels.UNLABELLED)
+    valid, without = valid & ~lacks, without + int(lacks.sum())
+    for name, (x, whole) in guesses.items():
+      if not np.asarray(whole)[valid].all():
+        raise finite.broken(int((~np.asarray(whole)[valid]).sum()), len(truth))
       right = (np.asarray(x) == truth)[:, valid].sum(1)
       hits[name] = hits.get(name, 0) + right
     total += int(valid.sum())
+  labelled.tell("eval", without, without + total)
   return {name: 100.0 * x / total for name, x in hits.items()}, total
 
 

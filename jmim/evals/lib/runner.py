@@ -10,6 +10,7 @@ from jmim.core import state as states
 from jmim.core import version
 from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
+from jmim.evals.lib import finite
 from jmim.runlog import console as consoles
 from jmim.runlog import writer as writers
 
@@ -66,21 +67,25 @@ def run(
     # Some take minutes or hours, and nothing else is printed before the end.
     console.print(f"evaluating {name} ({i} of {len(evaluators)})", "dim")
     values, details = {}, protocol(evaluator, data, context.seed)
-    for key, value in evaluator.run(context):
-      label = f"{name}/{key}"
-      if isinstance(value, Mapping):
-        details |= value
-        rows += [
-          (f"{name} {k}", str(v))
-          for k, v in value.items()
-          if not isinstance(v, Mapping)  # only in the file
-        ]
-      elif np.ndim(value):
-        path = writer and writer.image(context.step, label, value)
-        rows.append((label, str(path) if path else "picture not written"))
-      else:
-        values[label] = value
-        rows.append((label, consoles.number(value)))
+    try:
+      for key, value in evaluator.run(context):
+        label = f"{name}/{key}"
+        if isinstance(value, Mapping):
+          details |= value
+          rows += [
+            (f"{name} {k}", str(v))
+            for k, v in value.items()
+            if not isinstance(v, Mapping)  # only in the file
+          ]
+        elif np.ndim(value):
+          path = writer and writer.image(context.step, label, value)
+          rows.append((label, str(path) if path else "picture not written"))
+        else:
+          values[label] = value
+          rows.append((label, consoles.number(value)))
+    except finite.NotComputed as why:
+      details["not_computed"] = why.seen
+      rows.append((name, f"not computed: {why.seen}"))
     if writer:
       writer.scalars(context.step, values, eval=name, protocol=details)
     numbers |= values

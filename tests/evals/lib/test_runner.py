@@ -2,6 +2,7 @@ import evalkit
 import numpy as np
 
 from jmim.evals.lib import base
+from jmim.evals.lib import finite
 from jmim.evals.lib import runner
 
 KEYS = (
@@ -43,6 +44,13 @@ class Adds(base.Evaluator):
     yield "value", 1.5
     yield "picture", np.zeros((2, 2, 3), np.uint8)
     yield "protocol", {"weights_file": "sha256:abc", "reference": {"n": 3}}
+
+
+class Breaks(base.Evaluator):
+  def run(self, context):
+    yield "before", 1.0
+    finite.check(np.array([[1.0], [np.nan]]))
+    yield "value", 2.0
 
 
 def run(recorder, writer, evaluators=None):
@@ -95,3 +103,14 @@ def test_the_type_of_a_protocol_is_the_module_of_the_evaluator():
   assert found["type"] == Adds.__module__
   assert found["predict"] == "cls" and found["seed"] == 7
   assert found["data.eval_crop"] == "eval_crop"
+
+
+def test_what_is_not_computed_is_said_and_the_rest_goes_on():
+  seen = Recorder()
+  numbers, _ = run(seen, seen, {"a": Breaks(), "b": Adds()})
+  assert numbers == {"a/before": 1.0, "b/value": 1.5}
+  said = "the outputs of 1 of 2 examples are NaN or infinite"
+  assert ("a", f"not computed: {said}") in seen.rows
+  protocols = [details["protocol"] for _, _, details in seen.lines]
+  assert protocols[0]["not_computed"] == said
+  assert "not_computed" not in protocols[1]

@@ -1,0 +1,126 @@
+"""Encoded files to upright pictures of 8 bits, and what their values mean.
+
+    stored as                       read as
+    grey, RGB, palette, 1 bit       the colours it shows
+    CMYK, YCCK, LAB                 RGB by Pillow's formula; profiles are unused
+    16 bit, grey                    v / 257, rounded
+    16 bit, colour or transparent   the upper 8 bits
+    floats, 32 bit                  refused: their range is not known
+    transparency                    dropped: the colour that lies below it
+    animation                       its first frame
+    orientation by EXIF or XMP      turned upright; not readable: as stored
+    more than `jpeg.MAX_PIXELS`     refused, before anything is decoded
+
+All decoders hold to it: `jmim.data.jpeg` is given only what needs none of this.
+"""
+
+import io
+
+import numpy as np
+from PIL import ExifTags
+from PIL import Image
+
+from jmim.data import jpeg
+
+_TURNS = {
+  2: Image.Transpose.FLIP_LEFT_RIGHT,
+  3: Image.Transpose.ROTATE_180,
+  4: Image.Transpose.FLIP_TOP_BOTTOM,
+  5: Image.Transpose.TRANSPOSE,
+  6: Image.Transpose.ROTATE_270,
+  7: Image.Transpose.TRANSVERSE,
+  8: Image.Transpose.ROTATE_90,
+}
+
+
+class BadImage(ValueError):
+  """An example that is no picture, or not one that can be read; says why."""
+
+
+def read(data: bytes, mode: str) -> Image.Image:
+  """Opens, decodes and turns upright.
+
+  Args:
+    data: an encoded file.
+    mode: "RGB" or "L".
+
+  Raises:
+    BadImage: it cannot be decoded, or is too large.
+  """
+  try:
+    with Image.open(io.BytesIO(data)) as picture:
+      width, height = picture.size
+      if width * height > jpeg.MAX_PIXELS:
+        raise BadImage(
+          f"{height} x {width} pixels, above the limit of {jpeg.MAX_PIXELS}"
+        )
+      picture.load()
+      turn = _TURNS.get(orientation(picture))
+      plain = _eight_bits(picture)
+      if plain.mode != mode:
+        plain = plain.convert(mode)
+      return plain if turn is None else plain.transpose(turn)
+  except (MemoryError, BadImage):
+    raise
+  except Exception as error:
+    # Corrupt files surface as nearly any exception (OSError, SyntaxError,
+    # struct.error, DecompressionBombError ...); all of them mean the same here,
+    # as no other I/O happens inside.
+    raise BadImage(f"{type(error).__name__}: {error}") from error
+
+
+def orientation(picture: Image.Image) -> int:
+  """By EXIF, else by XMP; 1 is upright, as is what cannot be read.
+
+  Args:
+    picture: opened; of a PNG also loaded, as notes may follow the pixels.
+  """
+  try:
+    found = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    return found if found in _TURNS else 1
+  except MemoryError:
+    raise
+  except Exception:
+    # Notes that are damaged surface as nearly any exception too, and the
+    # pixels are whole.
+    return 1
+
+
+def stored_upright(data: bytes) -> bool:
+  """Whether a JPEG needs no turn; its pixels are not decoded."""
+  if not _has_notes(data):
+    return True
+  try:
+    with Image.open(io.BytesIO(data)) as picture:
+      return orientation(picture) == 1
+  except MemoryError:
+    raise
+  except Exception:
+    return False  # as in `read`, which will say what is wrong
+
+
+def _has_notes(data: bytes) -> bool:
+  """Whether a JPEG may have EXIF or XMP: a segment APP1 before its pixels."""
+  place = 2
+  while place + 4 <= len(data) and data[place] == 0xFF:
+    marker = data[place + 1]
+    if marker == 0xDA:
+      return False
+    if marker == 0xE1:
+      return True
+    fill = marker == 0xFF
+    length = int.from_bytes(data[place + 2 : place + 4], "big")
+    place += 1 if fill else 2 + length
+  return True  # an odd one, at which Pillow should look
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+  """Rescales deep grey images, which Pillow would clip, and drops palettes."""
+  if picture.mode == "P" and "transparency" in picture.info:
+    return picture.convert("RGBA")
+  if not picture.mode.startswith(("I", "F")):
+    return picture
+  deep = np.asarray(picture)
+  if picture.mode == "F" or deep.min() < 0 or deep.max() > 65535:
+    raise BadImage(f"pixels of mode {picture.mode} without a known range")
+  return Image.fromarray(((deep.astype(np.uint32) + 128) // 257).astype("u1"))

@@ -1,0 +1,180 @@
+"""Encoded files, and what their values mean; alike in every decoder."""
+
+import io
+import struct
+import tracemalloc
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+from PIL import PngImagePlugin
+
+from jmim.data import decode
+from jmim.data import formats
+from jmim.data import jpeg
+from jmim.data import picture
+
+XMP = (
+  b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description '
+  b'tiff:Orientation="%d"/></rdf:RDF></x:xmpmeta>'
+)
+_TURBO = pytest.mark.skipif(not jpeg.available(), reason="no libjpeg-turbo")
+DECODERS = ["pillow", pytest.param("turbo", marks=_TURBO)]
+
+
+def _image(h=24, w=40):
+  """Smooth, and different in its four corners."""
+  y, x = np.mgrid[:h, :w]
+  return np.stack([x * 6, y * 10, (x + y) * 3], -1).astype("u1")
+
+
+def _file(image, kind="jpeg", **options):
+  file = io.BytesIO()
+  made = Image.fromarray(image) if isinstance(image, np.ndarray) else image
+  options = {"quality": 95} | options if kind == "jpeg" else options
+  made.save(file, kind, **options)
+  return file.getvalue()
+
+
+def _exif(orientation):
+  exif = Image.Exif()
+  exif[0x0112] = orientation
+  return exif.tobytes()
+
+
+def _raw_exif(kind, count, value):
+  """EXIF of one entry, orientation, with a type, count and bytes of choice."""
+  entry = struct.pack("<HHI", 0x0112, kind, count) + value
+  return b"Exif\0\0II*\0\x08\0\0\0\x01\0" + entry + bytes(4)
+
+
+UPRIGHT = {
+  "none": {},
+  "0": {"exif": _exif(0)},
+  "9": {"exif": _exif(9)},
+  "text": {"exif": _raw_exif(2, 4, b"6ab\0")},
+  "cut short": {"exif": _exif(6)[:20]},
+  "no header": {"exif": b"Exif\0\0" + b"\xff" * 30},
+  "empty": {"exif": b"Exif\0\0"},
+  "place beyond the end": {"exif": _raw_exif(3, 9, b"\xff\xff\xff\x7f")},
+  "XMP 1": {"xmp": XMP % 1},
+  "XMP 9": {"xmp": XMP % 9},
+  "XMP of something else": {"xmp": b"<x:xmpmeta/>"},
+}
+TURNED = {
+  "EXIF": {"exif": _exif(6)},
+  "XMP": {"xmp": XMP % 6},
+  "both": {"exif": _exif(6), "xmp": XMP % 3},
+  "odd EXIF and XMP": {"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0", "xmp": XMP % 6},
+  "after a long profile": {"exif": _exif(6), "icc_profile": bytes(200_000)},
+}
+
+
+def _pixels(data, decoder):
+  opened = picture.Picture(data, 3, decoder=decoder)
+  found, _ = opened.cut((0, 0, *opened.size), 24)
+  return opened.size, found.astype(int)
+
+
+@pytest.mark.filterwarnings("ignore:(Corrupt EXIF|Truncated)")
+@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("notes", UPRIGHT)
+def test_odd_notes_leave_whole_pixels_as_they_are(notes, decoder):
+  size, found = _pixels(_file(_image(), **UPRIGHT[notes]), decoder)
+  _, want = _pixels(_image(), decoder)
+  assert size == (24, 40) and np.abs(found - want).mean() < 3
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("notes", TURNED)
+def test_orientation_is_obeyed_wherever_it_stands(notes, decoder):
+  size, found = _pixels(_file(_image(), **TURNED[notes]), decoder)
+  _, want = _pixels(np.ascontiguousarray(np.rot90(_image(), -1)), decoder)
+  assert size == (40, 24) and np.abs(found - want).mean() < 3
+
+
+@pytest.mark.parametrize("kind", ["png", "webp"])
+def test_orientation_by_xmp_in_other_formats(kind):
+  options = {"lossless": True} if kind == "webp" else {}
+  if kind == "png":
+    options["pnginfo"] = PngImagePlugin.PngInfo()
+    options["pnginfo"].add_itxt("XML:com.adobe.xmp", (XMP % 8).decode())
+  else:
+    options["xmp"] = XMP % 8
+  found = decode.decode(_file(_image(), kind, **options), 3)
+  np.testing.assert_array_equal(found, np.rot90(_image(), 1))
+
+
+def test_the_header_of_a_jpeg_tells_whether_it_is_upright():
+  upright = _file(_image())
+  assert formats.stored_upright(upright)
+  assert formats.stored_upright(_file(_image(), exif=_exif(1)))
+  assert not formats.stored_upright(_file(_image(), exif=_exif(3)))
+  assert not formats.stored_upright(upright[:2] + b"\0" + upright[2:])
+
+
+def _png_header(width, height):
+  """A PNG that says it is of that size, with hardly any pixels."""
+  chunk = lambda kind, data: (
+    struct.pack(">I", len(data))
+    + kind
+    + data
+    + struct.pack(">I", zlib.crc32(kind + data))
+  )
+  header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+  pixels = zlib.compress(bytes(1000))
+  parts = (b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")
+  return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+def _jpeg_header(width, height):
+  data = bytearray(_file(_image()))
+  place = data.index(b"\xff\xc0") + 5
+  data[place : place + 4] = struct.pack(">HH", height, width)
+  return bytes(data)
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("make", [_png_header, _jpeg_header])
+@pytest.mark.parametrize(
+  "size", [(60000, 60000), (13400, 13400), (3000, 60000)]
+)
+def test_what_is_too_large_is_not_decoded(make, size, decoder, monkeypatch):
+  # Whatever Pillow itself is told to allow.
+  monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+  tracemalloc.start()
+  with pytest.raises(formats.BadImage, match=f"limit of {jpeg.MAX_PIXELS}"):
+    picture.Picture(make(*size), 3, decoder=decoder)
+  assert tracemalloc.get_traced_memory()[1] < 2**20
+  tracemalloc.stop()
+
+
+def test_pillow_refuses_it_too():
+  with pytest.raises(formats.BadImage, match=f"limit of {jpeg.MAX_PIXELS}"):
+    formats.read(_png_header(60000, 60000), "RGB")
+
+
+def test_values_without_a_range_are_bad():
+  floats = Image.fromarray(np.ones((4, 4), np.float32))
+  with pytest.raises(formats.BadImage, match="without a known range"):
+    formats.read(_file(floats, "tiff"), "L")
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp", "png"])
+def test_of_an_animation_the_first_frame_is_read(kind):
+  frames = [Image.new("RGB", (6, 6), c) for c in ("#ff0000", "#0000ff")]
+  options = {"lossless": True} if kind == "webp" else {}
+  options |= {"save_all": True, "append_images": frames[1:], "duration": 9}
+  found = decode.decode(_file(frames[0], kind, **options), 3)
+  assert (found == [255, 0, 0]).all()
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("mode", ["CMYK", "L", "RGB"])
+def test_colours_of_a_jpeg_are_alike_in_every_decoder(mode, decoder):
+  data = _file(Image.fromarray(_image()).convert(mode))
+  _, found = _pixels(data, decoder)
+  _, want = _pixels(decode.decode(data, 3), decoder)
+  assert np.abs(found - want).max() <= 1
