@@ -48,7 +48,9 @@ def meta(where: pathlib.Path) -> dict[str, Any]:
   # screen of its own.
   check_sizes(where)
   try:
-    stored = json.loads((where / "meta" / "metadata").read_text())
+    stored = json.loads(
+      (where / "meta" / "metadata").read_text(encoding="utf-8")
+    )
     checksum_then, schema = stored.pop("digest", None), stored["schema"]
     if (checksum_then or schema > 1) and checksum_then != digest(stored):
       raise ValueError("the digest of its meta data is another")
@@ -158,7 +160,7 @@ def check_sizes(where: pathlib.Path) -> None:
   is damaged: then the digest and the checksums decide.
   """
   try:
-    before = dict(json.loads((where / SIZES).read_text()))
+    before = dict(json.loads((where / SIZES).read_text(encoding="utf-8")))
   except (FileNotFoundError, ValueError, TypeError):
     return
   now = _sizes(where)

@@ -285,4 +285,6 @@ class Checkpoints:
 
 def read_config(workdir: pathlib.Path) -> dict[str, Any]:
   """The resolved config of a run (workdir/config.json)."""
-  return json.loads((pathlib.Path(workdir) / "config.json").read_text())
+  return json.loads(
+    (pathlib.Path(workdir) / "config.json").read_text(encoding="utf-8")
+  )
