@@ -209,7 +209,7 @@ def load(path: str | pathlib.Path, weights: str = "raw") -> Model:
     return Model(models.of_run(folder, weights))
   about = folder / exporting.JMIM
   if about.is_file():
-    exported = json.loads(about.read_text())
+    exported = json.loads(about.read_text(encoding="utf-8"))
     config = ml_collections.ConfigDict(exported["config"])
     if not exported["family"]:
       return _plain(path, config)

@@ -28,6 +28,7 @@ from jmim.core import errors
 from jmim.core import files
 from jmim.modes import flags
 from jmim.modes import usage
+from jmim.runlog import streams
 
 # EX_TEMPFAIL of sysexits.h: to be tried again.
 PREEMPTED = 75
@@ -100,6 +101,7 @@ def cli() -> None:
 
 def run() -> None:
   """Runs one command: errors of users become one screen and exit code 2."""
+  streams.install()
   try:
     main(parse(sys.argv))
   except errors.UserError as e:

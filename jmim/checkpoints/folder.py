@@ -16,6 +16,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from jmim.checkpoints import checksum
+from jmim.checkpoints import manager
 from jmim.checkpoints import migrate
 from jmim.core import errors
 from jmim.core import files
@@ -47,7 +48,9 @@ def meta(where: pathlib.Path) -> dict[str, Any]:
   # screen of its own.
   check_sizes(where)
   try:
-    stored = json.loads((where / "meta" / "metadata").read_text())
+    stored = json.loads(
+      (where / "meta" / "metadata").read_text(encoding="utf-8")
+    )
     checksum_then, schema = stored.pop("digest", None), stored["schema"]
     if (checksum_then or schema > 1) and checksum_then != digest(stored):
       raise ValueError("the digest of its meta data is another")
@@ -90,19 +93,21 @@ def arrays(where: pathlib.Path, specs: Mapping[str, Any]) -> dict[str, Any]:
 
   Raises:
     Damaged: Orbax cannot read it.
+    UserError: as `manager.Link`.
   """
-  place = where / "state"
   try:
     # Not through a Checkpointer: it would wait for the other hosts, of which
     # one may find damage and never come.
     handler = ocp.PyTreeCheckpointHandler()
-    shape = handler.metadata(place).tree
-    like = trees.map_named(lambda n, x: specs.get(n, ocp.PLACEHOLDER), shape)
-    how = trees.map_named(lambda n, x: _how(specs.get(n)), shape)
-    args = ocp.args.PyTreeRestore(item=like, restore_args=how)
-    with contextlib.closing(handler):
+    with contextlib.closing(handler), manager.Link(where / "state") as place:
+      shape = handler.metadata(place).tree
+      like = trees.map_named(lambda n, x: specs.get(n, ocp.PLACEHOLDER), shape)
+      how = trees.map_named(lambda n, x: _how(specs.get(n)), shape)
+      args = ocp.args.PyTreeRestore(item=like, restore_args=how)
       everything = trees.named(handler.restore(place, args=args))
     return {name: everything[name] for name in specs}
+  except errors.UserError:  # which is a ValueError
+    raise
   except Exception as e:
     # Orbax raises a bare Exception where the file of an array is broken.
     if type(e) is Exception or isinstance(e, _BROKEN):
@@ -155,7 +160,7 @@ def check_sizes(where: pathlib.Path) -> None:
   is damaged: then the digest and the checksums decide.
   """
   try:
-    before = dict(json.loads((where / SIZES).read_text()))
+    before = dict(json.loads((where / SIZES).read_text(encoding="utf-8")))
   except (FileNotFoundError, ValueError, TypeError):
     return
   now = _sizes(where)

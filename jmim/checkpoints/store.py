@@ -22,6 +22,7 @@ import orbax.checkpoint as ocp
 from jmim.checkpoints import checksum
 from jmim.checkpoints import compare
 from jmim.checkpoints import folder as saved
+from jmim.checkpoints import manager
 from jmim.core import errors
 from jmim.core import tree as trees
 from jmim.parallel import hosts
@@ -55,6 +56,7 @@ class Checkpoints:
     """
     self.group = group or hosts.Group()
     self.path = pathlib.Path(workdir).resolve() / "checkpoints"
+    self._link = manager.Link(self.path)
     self._keep = keep if callable(keep) else lambda s: sorted(s)[-keep:]
     self._write, self._sweeper = write, threading.Thread()
     self._sweeper.start()
@@ -65,21 +67,8 @@ class Checkpoints:
     self._sweeper.join()
     if self._write:  # here, since Orbax would do it in the background
       self._clean()
-    return ocp.CheckpointManager(
-      self.path,
-      item_names=("state", "meta"),
-      options=ocp.CheckpointManagerOptions(
-        create=self._write,
-        read_only=not self._write,
-        save_interval_steps=int(self._write),
-        # A folder that cannot be made is an error here and now; else threads
-        # of Orbax wait ten minutes for it, also when the program ends.
-        async_options=ocp.AsyncOptions(
-          create_directories_asynchronously=False,
-          timeout_secs=_PATIENCE * (self.group.seconds or 300),
-        ),
-      ),
-    )
+    patience = _PATIENCE * (self.group.seconds or 300)
+    return manager.open(self._link, self.path, self._write, patience)
 
   def latest(self) -> int | None:
     """The newest complete step, or None."""
@@ -223,6 +212,7 @@ class Checkpoints:
       raise errors.NotSaved(f"{self.path}: {errors.first_line(e)}") from e
     finally:
       self._manager.close()
+      self._link.close()
 
   # --- reading
 
@@ -295,4 +285,6 @@ class Checkpoints:
 
 def read_config(workdir: pathlib.Path) -> dict[str, Any]:
   """The resolved config of a run (workdir/config.json)."""
-  return json.loads((pathlib.Path(workdir) / "config.json").read_text())
+  return json.loads(
+    (pathlib.Path(workdir) / "config.json").read_text(encoding="utf-8")
+  )

@@ -121,15 +121,19 @@ def run(
   leaves.close()
   for file, settings in described.items():
     text = json.dumps(settings, indent=2, sort_keys=True)
-    (out / file).write_text(text + "\n")
+    (out / file).write_text(text + "\n", encoding="utf-8")
   content = {
     "config": json.loads(config.to_json()),
     "family": name,
     "step": leaves.step,
     "weights": weights,
   }
-  (out / JMIM).write_text(json.dumps(content, indent=2) + "\n")
-  (out / "README.md").write_text(card(workdir, config, name, leaves.step))
+  (out / JMIM).write_text(
+    json.dumps(content, indent=2) + "\n", encoding="utf-8"
+  )
+  (out / "README.md").write_text(
+    card(workdir, config, name, leaves.step), encoding="utf-8"
+  )
   return [f"no place for: {n}" for n in dropped]
 
 

@@ -189,7 +189,7 @@ def _torch(path: pathlib.Path) -> dict[str, Entry]:
 
 def _sharded(path: pathlib.Path) -> dict[str, Entry]:
   """An index: {"weight_map": {name: file beside it}}."""
-  names = json.loads(path.read_text())["weight_map"]
+  names = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
   files = {n: path.parent / n for n in sorted(set(names.values()))}
   elsewhere = [n for n in files if pathlib.PurePath(n).name != n]
   lacking = [n for n, file in files.items() if not file.is_file()]

@@ -82,7 +82,9 @@ def run(
   source = {"family": name, "weights": weights.where}
   store.save(0, state, {"config": content, "imported": source})
   store.close()
-  (out / CONFIG).write_text(json.dumps(content, indent=2) + "\n")
+  (out / CONFIG).write_text(
+    json.dumps(content, indent=2) + "\n", encoding="utf-8"
+  )
   return plan.lines()
 
 
@@ -207,7 +209,7 @@ def _folder(path: str) -> pathlib.Path:
 def settings(path: str) -> dict[str, Any]:
   """The config.json beside weights; {} if there is none."""
   file = _folder(path) / CONFIG
-  return json.loads(file.read_text()) if file.is_file() else {}
+  return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def processor(path: str) -> dict[str, Any]:
@@ -219,7 +221,11 @@ def processor(path: str) -> dict[str, Any]:
   if timm:
     return _timm_processor(timm)
   file = _folder(path) / PROCESSOR
-  return _hf_processor(json.loads(file.read_text())) if file.is_file() else {}
+  return (
+    _hf_processor(json.loads(file.read_text(encoding="utf-8")))
+    if file.is_file()
+    else {}
+  )
 
 
 def _timm_processor(config: Mapping[str, Any]) -> dict[str, Any]:

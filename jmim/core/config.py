@@ -18,6 +18,7 @@ from jmim.core import base_config
 from jmim.core import discovery
 from jmim.core import errors
 from jmim.core import field
+from jmim.core import files
 from jmim.core import renamed
 from jmim.core import units
 from jmim.core import validate
@@ -52,9 +53,8 @@ def parse_arg(arg: str | None, **known: Any) -> ml_collections.ConfigDict:
     name, _, text = item.partition("=")
     if name not in known:
       raise validate.unknown(name, known, "--config", "the recipe's arguments")
-    values[name] = validate.typed(
-      f"--config {name}", _literal(text), known[name]
-    )
+    value = text if isinstance(known[name], str) else _literal(text)
+    values[name] = validate.typed(f"--config {name}", value, known[name])
   return ml_collections.ConfigDict(values)
 
 
@@ -64,7 +64,10 @@ def load(spec: str) -> ml_collections.ConfigDict:
   Raises:
     UserError: no such file, no get_config in it, or a key it should not set.
   """
-  path, _, arg = spec.partition(":")
+  # A colon may be in the path, too.
+  stem, suffix, arg = spec.partition(".py:")
+  path = stem + suffix.removesuffix(":")
+  path = str(files.home(path, "--config"))
   if not pathlib.Path(path).is_file():
     known = sorted(str(p) for p in pathlib.Path("configs").glob("*.py"))
     near = difflib.get_close_matches(path, known, 3, 0.0)
@@ -106,7 +109,10 @@ def load(spec: str) -> ml_collections.ConfigDict:
 def override(
   config: ml_collections.ConfigDict, items: Iterable[str]
 ) -> ml_collections.ConfigDict:
-  """Applies "optim.lr=1e-3" items, typed like the value they replace.
+  """Applies "optim.lr=1e-3" items, typed like the default of their key.
+
+  A key whose type is text gets the very text, "2024_10" or "None" too; the
+  others a Python literal.
 
   Setting one unit of a duration clears its other units, so that a run of 800
   epochs can be cut with train.total_steps=100. `evals.<name>=None` removes an
@@ -126,14 +132,16 @@ def override(
         "give it a value",
         path,
       )
-    node, last, value = _section(config, path), _last(path), _literal(text)
-    if node is config.evals and value is None:
+    node, last = _section(config, path), _last(path)
+    if node is config.evals and text == "None":
       if last not in node:
         evaluators = [f"evals.{name}" for name in node]
         raise validate.unknown(path, evaluators, path, "the evaluators")
       del node[last]
       continue
-    value = validate.typed(path, value, _like(config, node, path))
+    like = _like(config, node, path)
+    value = text if isinstance(like, str) else _literal(text)
+    value = validate.typed(path, value, like)
     if value:
       _clear_units(node, last)
     _clear_older(config, path)
@@ -166,7 +174,7 @@ def _like(
 ) -> Any:
   """What fixes the type of a key: its default, or the section there.
 
-  None where only the class that the section configures knows.
+  None where the class that the section configures will check it.
   """
   key, now = validate.without_player(path), node.get(_last(path))
   if key in base_config.KEYS:
@@ -176,7 +184,26 @@ def _like(
   if path.split(".")[0] not in validate.OPEN:
     known = {*validate.paths(config), *base_config.KEYS}
     raise validate.unknown(path, known, path)
-  return None
+  return "" if _is_text(config, path) else None
+
+
+def _is_text(config: ml_collections.ConfigDict, path: str) -> bool:
+  """Whether a key of the method or of an evaluator has text for a value."""
+  if _last(path) == "type":
+    return True
+  owner, *rest = path.split(".")
+  find, section = discovery.find, config[owner]
+  if owner == "evals":
+    find, section = discovery.find_evaluator, section.get(rest[0], {})
+    rest = rest[1:]
+  try:
+    cls = find(section.get("type") or "none")
+  except KeyError:  # `session.build` says what there is instead
+    return False
+  key = ".".join(rest)
+  moved = renamed.table(cls, section).get(key)
+  known = field.documented(cls).get(moved.key if moved else key)
+  return known is not None and isinstance(known.default, str)
 
 
 def _last(path: str) -> str:

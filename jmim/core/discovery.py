@@ -1,4 +1,4 @@
-"""Methods by name: modules below jmim/methods, or of anyone else.
+"""Methods and evaluators by name: modules of jmim, or of anyone else.
 
 Nothing is registered: a file is there, or it is not.
 """
@@ -37,6 +37,20 @@ def find(name: str) -> type[method.Method]:
     ]
     if found:
       return found[-1]
+  raise KeyError(name)
+
+
+def find_evaluator(name: str) -> type:
+  """The class `Evaluator` of jmim/evals/<name>.py, or of any module path.
+
+  Raises:
+    KeyError: there is no such module.
+  """
+  for module_name in (f"jmim.evals.{name}", name):
+    if module_exists(module_name):
+      module = importlib.import_module(module_name)
+      if hasattr(module, "Evaluator"):
+        return module.Evaluator
   raise KeyError(name)
 
 

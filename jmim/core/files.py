@@ -14,14 +14,36 @@ def check_writable(folder: pathlib.Path, key: str) -> None:
     folder: which may not be there yet.
     key: flag or config key that names it.
   """
-  parent = next(p for p in (folder, *folder.parents) if p.exists())
-  if not parent.is_dir() or not os.access(parent, os.W_OK):
+  try:
+    parent = next(p for p in (folder, *folder.parents) if p.exists())
+    wrong = not parent.is_dir() or not os.access(parent, os.W_OK)
+    text = f"cannot write into {parent}"
+  except OSError as e:  # too long a name, say
+    wrong, text = True, errors.first_line(e)
+  if wrong:
     raise errors.UserError(
-      f"{key}={folder}: cannot write into {parent}",
+      f"{key}={folder}: {text}",
       "a folder that can be created",
       "choose another place",
       key,
     )
+
+
+def home(path: str | pathlib.Path, key: str) -> pathlib.Path:
+  """A path with `~` and `~name` made out.
+
+  Raises:
+    UserError: there is no such user, or no home.
+  """
+  try:
+    return pathlib.Path(path).expanduser()
+  except RuntimeError as e:
+    raise errors.UserError(
+      f"{key}={path}: {errors.first_line(e)}",
+      "a path, with ~ only where there is a home",
+      "write the path out, or set HOME",
+      key,
+    ) from e
 
 
 def replace(path: pathlib.Path, data: bytes | str) -> None:

@@ -17,8 +17,11 @@ def git_id() -> str:
   if not (root / ".git").exists():
     return ""
   command = ["git", "-C", str(root), "describe", "--always", "--dirty"]
-  done = subprocess.run(command, capture_output=True, text=True, check=False)
-  return done.stdout.strip()
+  try:
+    done = subprocess.run(command, capture_output=True, check=False)
+  except OSError:  # git is not here
+    return ""
+  return done.stdout.decode().strip()
 
 
 def code_hash() -> str:

@@ -33,7 +33,7 @@ def run(
         "add it",
         f"--{name}",
       )
-  folder = pathlib.Path(out).expanduser()
+  folder = files.home(out, "--out")
   files.check_writable(folder, "--out")
   lines = exporting.run(workdir, format, folder, weights or "raw")
   print("\n".join([*lines, f"done: {folder}"]))

@@ -6,9 +6,10 @@
 Image i is a function of (sample.seed, i) and of nothing else: not of the batch,
 the number of devices, or of how many images are asked for. They are written in
 parts, `samples/<settings>/part_00000.npz` (uint8 "image", "label", "index"),
-with a picture beside it; parts that are there are not made again, so the same
-command resumes, and a larger --num continues. A method of tokens writes int32
-"tokens" in place of "image", and a text file, one line per sample, beside it.
+with a picture beside it. What is in a part is not made again, with whatever
+sample.batch: the same command resumes, and a larger --num continues. A method
+of tokens writes int32 "tokens" in place of "image", and a text file, one line
+per sample, beside it.
 """
 
 import hashlib
@@ -16,23 +17,22 @@ import json
 import math
 import pathlib
 import time
-import zipfile
 from collections.abc import Callable
 from typing import Any
 
-import einops
 import jax
 import ml_collections
 import numpy as np
-import PIL.Image
 
 from jmim.core import errors
+from jmim.core import files
 from jmim.core import method as methods
 from jmim.core import state as states
 from jmim.evals.lib import predict
 from jmim.parallel import sharding
 from jmim.session import assemble
 from jmim.session import restore
+from jmim.session import samples
 from jmim.session import session as sessions
 
 
@@ -41,6 +41,7 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
 
   Raises:
     UserError: no checkpoint, a method that does not sample, or no EMA.
+    NotSaved: the images cannot be written.
   """
   with sessions.open(config, workdir, write=False) as session:
     check(session.parts)
@@ -103,8 +104,9 @@ def open_folder(session: sessions.Session, step: int) -> pathlib.Path:
   name = f"step{step}_{config.weights}_seed{config.seed}_{mark}"
   folder = session.workdir / "samples" / name
   if jax.process_index() == 0:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "protocol.json").write_text(text + "\n")
+    with session.saving():
+      folder.mkdir(parents=True, exist_ok=True)
+      files.replace(folder / "protocol.json", text + "\n")
   return folder
 
 
@@ -115,26 +117,37 @@ def make(session: sessions.Session, point: restore.Point) -> None:
   ways = math.prod(parts.mesh.shape[a] for a in sharding.BATCH_AXES)
   batch = -(-config.batch // ways) * ways
   draw = sampler(parts, point.state, batch)
-  text = getattr(parts.sources["eval"], "text", numbers)
+  text = getattr(parts.sources["eval"], "text", samples.numbers)
+  if jax.process_index() == 0:
+    with session.saving():
+      lines = samples.tidy(folder)
+    for line in lines:
+      console.print(line, style="yellow")
+  session.group.barrier("samples tidied")
+  held = samples.held(folder)
   made, seconds = 0, 0.0  # seconds: without the first part, which compiles
-  for start in range(0, config.num, config.batch):
-    index = np.arange(start, min(start + config.batch, config.num))
-    path = folder / f"part_{start // config.batch:05d}.npz"
-    if _complete(path, index):
-      continue
+  missing = np.setdiff1d(np.arange(config.num), held)
+  for start in range(0, len(missing), config.batch):
+    index = missing[start : start + config.batch]
     begun = time.monotonic()
     rows = draw(index)
     lap = time.monotonic() - begun
     rate = f", {len(index) / lap:.2f} images/s"
     rate = rate if made else " (compiling included)"
     made, seconds = made + len(index), seconds + lap * bool(made)
+    name = "a part"
     if jax.process_index() == 0:
-      write(path, rows, text)
-    console.print(f"{path.name}: {len(index)} images, {lap:.1f} s{rate}")
+      with session.saving():
+        name = samples.write(folder, rows, text).name
+    console.print(f"{name}: {len(index)} images, {lap:.1f} s{rate}")
   timed = made - min(made, config.batch)
   if timed > 0:
     console.print(f"{timed / seconds:.2f} images/s without the first part")
-  console.print(f"done: {config.num} images in {folder}, {made} of them new")
+  more = np.count_nonzero(held >= config.num)
+  more = f" (and {more} of larger numbers)" if more else ""
+  console.print(
+    f"done: {config.num} images in {folder}{more}, {made} of them new"
+  )
 
 
 def sampler(
@@ -174,59 +187,3 @@ def sampler(
     return {k: v[: len(index)] for k, v in {name: made, **inputs}.items()}
 
   return images
-
-
-def _complete(path: pathlib.Path, index: np.ndarray) -> bool:
-  """Whether a part holds the images of these numbers."""
-  if not path.exists():
-    return False
-  try:
-    with np.load(path) as stored:
-      return np.array_equal(stored["index"][: len(index)], index)
-  except (zipfile.BadZipFile, ValueError, KeyError):
-    return False  # cut by a crash: made again
-
-
-def numbers(tokens: np.ndarray) -> str:
-  """Tokens that nobody can read."""
-  return " ".join(map(str, tokens))
-
-
-def write(
-  path: pathlib.Path,
-  rows: dict[str, np.ndarray],
-  text: Callable[[np.ndarray], str] = numbers,
-) -> None:
-  """One part and its picture; the part appears only when it is whole.
-
-  Args:
-    path: of the part.
-    rows: "image" [n, h, w, c] or "tokens" [n, l], and what goes with them.
-    text: makes a line of the tokens of a sample.
-  """
-  temporary = path.with_suffix(".tmp.npz")
-  np.savez(temporary, **rows)
-  temporary.replace(path)
-  if "tokens" in rows:
-    lines = [repr(text(row))[1:-1] for row in rows["tokens"]]
-    path.with_suffix(".txt").write_text("\n".join(lines) + "\n")
-    return
-  PIL.Image.fromarray(grid(rows["image"])).save(path.with_suffix(".png"))
-
-
-def grid(images: np.ndarray, space: int = 2, side: int = 0) -> np.ndarray:
-  """uint8 [n, h, w, c] as one picture [H, W, 3], as square as can be.
-
-  Args:
-    images: c is 1 or 3.
-    space: white pixels between them.
-    side: enlarge images to about so many pixels; 0: 48.
-  """
-  factor = max(1, round((side or 48) / images.shape[1]))
-  images = images.repeat(factor, 1).repeat(factor, 2)
-  images = np.broadcast_to(images, (*images.shape[:3], 3))
-  columns = math.ceil(len(images) ** 0.5)
-  rows = -(-len(images) // columns)
-  pad = ((0, rows * columns - len(images)), (0, space), (0, space), (0, 0))
-  images = np.pad(images, pad, constant_values=255)
-  return einops.rearrange(images, "(r c) h w k -> (r h) (c w) k", r=rows)

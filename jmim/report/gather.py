@@ -79,7 +79,7 @@ def gather(
 
 
 def _json(path: pathlib.Path) -> dict[str, Any]:
-  return json.loads(path.read_text()) if path.exists() else {}
+  return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def title(config: Mapping[str, Any]) -> str:

@@ -46,8 +46,13 @@ def render(runs: Sequence[dict[str, Any]], now: datetime.datetime) -> str:
   """The page: a template with style, program and data in it."""
   title = runs[0]["title"] if len(runs) == 1 else f"{len(runs)} runs"
   data = {"runs": runs, "made": f"{now:%Y-%m-%d %H:%M} UTC", "title": title}
-  parts = {n: (_HERE / f"report.{n}").read_text() for n in ("css", "js")}
-  template = string.Template((_HERE / "report.html").read_text())
+  parts = {
+    n: (_HERE / f"report.{n}").read_text(encoding="utf-8")
+    for n in ("css", "js")
+  }
+  template = string.Template(
+    (_HERE / "report.html").read_text(encoding="utf-8")
+  )
   return template.substitute(
     title=html.escape(title), data=embedded(data), **parts
   )

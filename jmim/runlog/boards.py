@@ -67,7 +67,7 @@ class Wandb:
       files.replace(path, secrets.token_hex(4))
     settings = {
       "project": config.logging.wandb_project,
-      "id": path.read_text().strip(),
+      "id": path.read_text(encoding="utf-8").strip(),
       "name": workdir.resolve().name,
       "dir": str(workdir),
       "config": json.loads(config.to_json()),

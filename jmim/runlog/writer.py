@@ -145,7 +145,7 @@ def _truncate(path: pathlib.Path, step: int) -> None:
 
 def complete(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
   """Lines of workdir/metrics.jsonl, without one that a crash has cut."""
-  text = (pathlib.Path(workdir) / "metrics.jsonl").read_text()
+  text = (pathlib.Path(workdir) / "metrics.jsonl").read_text(encoding="utf-8")
   lines = []
   for line in text.splitlines():
     try:
@@ -157,5 +157,5 @@ def complete(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
 
 def read(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
   """All lines of workdir/metrics.jsonl."""
-  text = (pathlib.Path(workdir) / "metrics.jsonl").read_text()
+  text = (pathlib.Path(workdir) / "metrics.jsonl").read_text(encoding="utf-8")
   return [json.loads(line) for line in text.splitlines()]

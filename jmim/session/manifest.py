@@ -95,7 +95,11 @@ def write(
     OSError: it cannot be written.
   """
   path = workdir / "run.json"
-  before = json.loads(path.read_text())["starts"] if path.exists() else []
+  before = (
+    json.loads(path.read_text(encoding="utf-8"))["starts"]
+    if path.exists()
+    else []
+  )
   hardware = {"rows": devices(parts.mesh, peak) + program(compiled)}
   content = {
     "total": parts.total,

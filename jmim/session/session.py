@@ -21,6 +21,7 @@ from jmim.runlog import console as consoles
 from jmim.runlog import writer as writers
 from jmim.session import assemble
 from jmim.session import data_facts
+from jmim.session import lock as locks
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,7 @@ class Session:
     writes: whether this process writes the files of the run: the first host
       does, of a run that is trained.
     closing: callbacks for the end of the session, the last one first.
+    lock: on the workdir, where this process writes.
   """
 
   workdir: pathlib.Path
@@ -47,6 +49,7 @@ class Session:
   clock: clocks.Clock
   writes: bool
   closing: contextlib.ExitStack
+  lock: locks.Lock | None = None
 
   def warn(self, text: str) -> None:
     """Prints a line that nobody should miss."""
@@ -102,7 +105,8 @@ def open(
     write: False: only to look at it; nothing is created or changed.
 
   Raises:
-    UserError: a mistake in the config, data or workdir.
+    UserError: a mistake in the config, data or workdir, or another process
+      that trains it.
     NotSaved: at the end: something could not be written.
   """
   first = jax.process_index() == 0  # the host that writes and prints
@@ -115,18 +119,22 @@ def open(
   boards.check(parts.config)
   _check_best(parts)
   group = hosts.group(parts.config.hardware.host_timeout)
-  keeper = keepers.Keeper(
-    pathlib.Path(workdir),
-    parts.config.train,
-    every=parts.steps("keep_every"),
-    warn=lambda text: console.print(text, style="bold red"),
-    write=write,
-    group=group,
-  )
+  workdir = pathlib.Path(workdir)
   with contextlib.ExitStack() as closing:
+    lock = locks.hold(workdir, group, console.print) if write else None
+    if lock:
+      closing.callback(lock.release)
+    keeper = keepers.Keeper(
+      workdir,
+      parts.config.train,
+      every=parts.steps("keep_every"),
+      warn=lambda text: console.print(text, style="bold red"),
+      write=write,
+      group=group,
+    )
     closing.callback(keeper.store.close)
     session = Session(
-      workdir=pathlib.Path(workdir),
+      workdir=workdir,
       parts=parts,
       console=console,
       group=group,
@@ -134,6 +142,7 @@ def open(
       clock=clocks.Clock(),
       writes=first and write,
       closing=closing,
+      lock=lock,
     )
     _compare_data(session, facts, write)
     yield session

@@ -50,7 +50,7 @@ def stream(
 def read(workdir: pathlib.Path) -> list[list[int]]:
   """The windows of a run; none if it has no such file."""
   path = pathlib.Path(workdir) / "skips.json"
-  return json.loads(path.read_text()) if path.exists() else []
+  return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
 def add(workdir: pathlib.Path, step: int, count: int) -> None:

@@ -101,9 +101,10 @@ class Stop:
       return
     self.signal = name = signal.Signals(number).name
     text = f"\n{name}: saving at the next step; once more ends at once\n"
-    os.write(
-      sys.stderr.fileno() if _has_descriptor(sys.stderr) else 2, text.encode()
-    )
+    with contextlib.suppress(OSError):  # a log that is full stops no signal
+      os.write(
+        sys.stderr.fileno() if _has_descriptor(sys.stderr) else 2, text.encode()
+      )
     self._pass_on()
 
   def due(self, step: int) -> bool:

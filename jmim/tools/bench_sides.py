@@ -41,6 +41,7 @@ class Side:
       stdin=subprocess.PIPE,
       stdout=subprocess.PIPE,
       text=True,
+      encoding="utf-8",
       env=env,
     )
     self.facts = self.ask(spec)

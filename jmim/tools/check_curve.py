@@ -111,7 +111,7 @@ def record(workdir: pathlib.Path, name: str, points: int = 12) -> pathlib.Path:
     points: steps of each metric, evenly spread.
   """
   lines = writer.read(workdir)
-  config = json.loads((workdir / "config.json").read_text())
+  config = json.loads((workdir / "config.json").read_text(encoding="utf-8"))
   metrics = {}
   bands = {"loss": (0.0, 0.15), "loss/loss": (0.0, 0.1)}
   bands |= {"probe/accuracy": (4.0, 0.0), "recon/mse": (0.0, 0.15)}
@@ -130,7 +130,7 @@ def record(workdir: pathlib.Path, name: str, points: int = 12) -> pathlib.Path:
   path = CURVES / f"{name}.json"
   path.parent.mkdir(parents=True, exist_ok=True)
   content = {"recipe": recipe(config), "metrics": metrics}
-  path.write_text(json.dumps(content, indent=1) + "\n")
+  path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
   return path
 
 
@@ -143,7 +143,7 @@ def find(config: dict[str, Any]) -> pathlib.Path:
   ours, nearest = recipe(config), None
   known = sorted(CURVES.glob("*.json"))
   for path in known:
-    theirs = recipe(json.loads(path.read_text())["recipe"])
+    theirs = recipe(json.loads(path.read_text(encoding="utf-8"))["recipe"])
     differs = configs.changes(theirs, ours)
     if not differs:
       return path
@@ -186,9 +186,13 @@ def check(args: argparse.Namespace) -> int:
   if args.record:
     print(f"wrote {record(args.workdir, args.record)}")
     return 0
-  config = json.loads((args.workdir / "config.json").read_text())
+  config = json.loads(
+    (args.workdir / "config.json").read_text(encoding="utf-8")
+  )
   path = args.curve or find(config)
-  rows = compare(json.loads(path.read_text()), writer.read(args.workdir))
+  rows = compare(
+    json.loads(path.read_text(encoding="utf-8")), writer.read(args.workdir)
+  )
   return show(path, rows)
 
 

@@ -115,7 +115,7 @@ def _record(workdir: pathlib.Path, recipe: str, config: dict[str, Any]) -> None:
   """Writes what a run is made of; refuses a folder that holds another one."""
   path = workdir / RECORD
   if path.exists():
-    before = json.loads(path.read_text())["config"]
+    before = json.loads(path.read_text(encoding="utf-8"))["config"]
     if changed := configs.changes(before, config):
       raise errors.UserError(
         f"{workdir} holds another run ({'; '.join(changed[:4])})",
@@ -125,7 +125,7 @@ def _record(workdir: pathlib.Path, recipe: str, config: dict[str, Any]) -> None:
       )
   workdir.mkdir(parents=True, exist_ok=True)
   content = {"recipe": recipe, "config": config}
-  path.write_text(json.dumps(content, indent=2) + "\n")
+  path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def measure(

@@ -76,7 +76,11 @@ def start(
   environment.pop("JAX_COMPILATION_CACHE_DIR", None)  # it would win
   began = time.perf_counter()
   with subprocess.Popen(
-    command, stdout=subprocess.PIPE, text=True, env=environment
+    command,
+    stdout=subprocess.PIPE,
+    text=True,
+    encoding="utf-8",
+    env=environment,
   ) as process:
     lines = [(time.perf_counter() - began, x) for x in process.stdout]
   if process.returncode:

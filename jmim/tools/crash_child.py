@@ -28,11 +28,11 @@ NAMES = {
 def log_phases(path: pathlib.Path) -> None:
   """Has all clocks of this process write what they measure into a file."""
   measure, last = clocks.Clock.measure, []
-  path.write_text("start\n")
+  path.write_text("start\n", encoding="utf-8")
 
   def log(phase: str) -> None:
     if last[-1:] != [phase]:
-      with path.open("a") as file:
+      with path.open("a", encoding="utf-8") as file:
         file.write(f"{phase}\n")
     last[:] = [phase]
 

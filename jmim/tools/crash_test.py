@@ -124,7 +124,7 @@ class Child:
         [where, f"--processes={count}", f"--process={i}"] for i in range(count)
       ]
     phases = [self.watch.log, *[os.devnull] * (count - 1)]
-    self._file = self.log.open("w")
+    self._file = self.log.open("w", encoding="utf-8")
     self.processes = [
       subprocess.Popen(
         [*command, str(path), *common, *more],
@@ -158,7 +158,9 @@ class Child:
 
   def last_line(self) -> str:
     """The last line it printed."""
-    lines = [x for x in self.log.read_text().splitlines() if x.strip()]
+    lines = [
+      x for x in self.log.read_text(encoding="utf-8").splitlines() if x.strip()
+    ]
     return lines[-1].strip()[:60] if lines else "nothing printed"
 
 
@@ -208,7 +210,7 @@ class Test:
       f"{name} {sum(x):.1f} s in {len(x)}" for name, x in self.durations.items()
     ]
     print("untouched: " + ", ".join(phases))
-    saves = child.watch.log.read_text().split().count("save")
+    saves = child.watch.log.read_text(encoding="utf-8").split().count("save")
     cost = save_cost(self.folder / "whole", saves)
     print(f"each save held the steps up for the time of {cost:.1f} steps")
     expected = fingerprint(self.folder / "whole")

@@ -28,7 +28,7 @@ class Watch:
   def now(self) -> str:
     """One of PHASES, or another name that the clock has."""
     try:
-      logged = self.log.read_text().split()[-1]
+      logged = self.log.read_text(encoding="utf-8").split()[-1]
     except (FileNotFoundError, IndexError):
       return "start"
     if logged in ("start", "compile"):  # the folder is as a kill left it

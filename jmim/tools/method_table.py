@@ -44,7 +44,9 @@ def goldens() -> set[str]:
   """Methods that a golden adapter runs."""
   paths = (ROOT / "tests" / "golden").glob("*.py")
   trees = [
-    ast.parse(p.read_text()) for p in paths if not p.name.startswith("test_")
+    ast.parse(p.read_text(encoding="utf-8"))
+    for p in paths
+    if not p.name.startswith("test_")
   ]
   return set().union(*map(_methods, trees))
 
@@ -66,7 +68,7 @@ def rows() -> list[str]:
   known, compared, lines = recipes(), goldens(), []
   for name in discovery.names():
     path = METHODS / f"{name.replace('.', '/')}.py"
-    doc = ast.get_docstring(ast.parse(path.read_text())) or name
+    doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or name
     names = known.get(name, [])
     lines.append(
       _row(
@@ -137,7 +139,8 @@ def main(argv: Sequence[str] | None = None) -> int:
   parser.add_argument("--write", action="store_true", help="into README.md")
   if parser.parse_args(argv).write:
     path = ROOT / "README.md"
-    path.write_text(put(path.read_text()))
+    text = put(path.read_text(encoding="utf-8"))
+    path.write_text(text, encoding="utf-8")
   else:
     print(table())
   return 0

@@ -181,7 +181,9 @@ def plot(flags: argparse.Namespace, overrides: Sequence[str]) -> None:
     shares = [float(x) for x in at]
     rows = masks(flags.config, overrides, shares, flags.rounds)
     draw_masks(rows, out / "masks.png")
-  (out / f"{flags.what}.json").write_text(json.dumps(rows, indent=2) + "\n")
+  (out / f"{flags.what}.json").write_text(
+    json.dumps(rows, indent=2) + "\n", encoding="utf-8"
+  )
 
 
 if __name__ == "__main__":

@@ -263,3 +263,53 @@ def test_changes_between_two_configs(config):
   assert "seed: 0 -> 3" in lines and "evals.knn.type: knn -> None" in lines
   assert len(lines) == 3
   assert configs.changes(after, after) == []
+
+
+VERY_TEXT = ("2024_10", "2024.10", "1e-4", "0x10", "None", "on", "True", "'a'")
+
+
+@pytest.mark.parametrize("text", VERY_TEXT)
+@pytest.mark.parametrize(
+  "key",
+  (
+    "data.data_dir",
+    "train.keep_best",
+    "method.dims.variant",
+    "evals.probe.predict",
+    "optim.players.main.name",
+  ),
+)
+def test_a_key_of_text_gets_the_very_text(config, key, text):
+  found = configs.override(config, [f"{key}={text}"])
+  assert validate.get(found, key) == text
+
+
+def test_an_argument_of_text_gets_the_very_text():
+  found = configs.parse_arg("data=2024_10,n=0x10", data="a", n=1)
+  assert (found.data, found.n) == ("2024_10", 16)
+
+
+@pytest.mark.parametrize(
+  "item",
+  (
+    "data.batch=None",
+    "data.batch=1e3",
+    "ema.warmup=on",
+    "optim.lr=None",
+    "optim.lr=1e-4x",
+    "init_from.skip=abc",
+  ),
+)
+def test_a_key_of_another_type_gets_it_or_an_error(config, item):
+  with pytest.raises(errors.UserError, match=item.partition("=")[0]):
+    configs.override(config, [item])
+
+
+def test_the_path_of_a_recipe_may_have_a_colon_and_a_home(
+  tmp_path, monkeypatch
+):
+  monkeypatch.setenv("HOME", str(tmp_path))
+  (tmp_path / "a:b").mkdir()
+  recipe(tmp_path / "a:b", ["return configs.section(got=arg)"])
+  found = configs.load("~/a:b/recipe.py:x:y")
+  assert found.got == "x:y"

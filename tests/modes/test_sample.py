@@ -71,8 +71,7 @@ def test_images_are_written_resumed_and_continued(run, capsys):
   picture = PIL.Image.open(folder / "part_00000.png")
   assert picture.size == (3 * 50, 3 * 50)
   sample.run(ask("sample.num=14", "sample.batch=8"), workdir)
-  # The second part held 2 of 6 images, so it was made again.
-  assert "6 of them new" in capsys.readouterr().out
+  assert "4 of them new" in capsys.readouterr().out
   folder, more = made(workdir)
   np.testing.assert_allclose(
     np.float32(more["image"][:10]), first["image"], atol=1
@@ -81,7 +80,18 @@ def test_images_are_written_resumed_and_continued(run, capsys):
   assert " 0 of them new" in capsys.readouterr().out
   (folder / "part_00001.npz").write_bytes(b"PK cut by a crash")
   sample.run(ask("sample.num=14", "sample.batch=8"), workdir)
+  shown = capsys.readouterr().out
+  assert "part_00001.npz is damaged" in shown and "2 of them new" in shown
+  # Another batch, more, then fewer: each image once.
+  sample.run(ask("sample.num=20", "sample.batch=16"), workdir)
   assert "6 of them new" in capsys.readouterr().out
+  sample.run(ask("sample.num=5", "sample.batch=3"), workdir)
+  shown = capsys.readouterr().out
+  assert "15 of larger numbers" in shown and " 0 of them new" in shown
+  folder, all_of_them = made(workdir)
+  assert sorted(all_of_them["index"]) == list(range(20))
+  first_ones = all_of_them["image"][np.argsort(all_of_them["index"])[:10]]
+  np.testing.assert_allclose(np.float32(first_ones), first["image"], atol=1)
 
 
 def test_other_settings_have_another_folder(run):
@@ -126,14 +136,3 @@ def test_a_method_that_does_not_sample_is_named(run):
   )
   with pytest.raises(errors.UserError, match="mim.mae"):
     sample.run(config, workdir)
-
-
-def test_the_grid_is_as_square_as_can_be():
-  images = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.ones(
-    (5, 24, 24, 3), np.uint8
-  )
-  found = sample.grid(images)
-  assert found.shape == (2 * 50, 3 * 50, 3)
-  np.testing.assert_array_equal(found[0, [0, 50, 100], 0], [0, 1, 2])
-  assert (found[50, 0] == 3).all()
-  assert (found[50:, 100:] == 255).all()

@@ -97,9 +97,4 @@ def find(name: str) -> type[Evaluator]:
   Raises:
     KeyError: there is no such module.
   """
-  for module_name in (f"jmim.evals.{name}", name):
-    if discovery.module_exists(module_name):
-      module = importlib.import_module(module_name)
-      if hasattr(module, "Evaluator"):
-        return module.Evaluator
-  raise KeyError(name)
+  return discovery.find_evaluator(name)

@@ -47,7 +47,9 @@ class Save:
 
     Raises:
       NotSaved: too many writes in a row failed.
+      UserError: another process has taken the workdir.
     """
+    self._check_lock()
     state = self._loop.state
     jax.block_until_ready(state)  # steps under way are no part of saving
     with self._session.clock.measure("checkpoint"):
@@ -57,11 +59,16 @@ class Save:
     """Saves and waits until it is on the disk.
 
     Raises:
-      NotSaved: too many writes in a row failed.
+      NotSaved, UserError: as `begin`.
     """
+    self._check_lock()
     keeper, state = self._session.keeper, self._loop.state
     with self._session.clock.measure("checkpoint"):
       keeper.save_and_wait(step, state, self._meta(step), self._writer)
+
+  def _check_lock(self) -> None:
+    if self._session.lock:
+      self._session.lock.check()
 
   def _meta(self, step: int) -> dict[str, Any]:
     """What the checkpoint of a step holds beside the state."""

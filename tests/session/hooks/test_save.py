@@ -5,6 +5,7 @@ import types
 import pytest
 
 from jmim.core import config as configs
+from jmim.core import errors
 from jmim.runlog import clock as clocks
 from jmim.session.hooks import save
 
@@ -27,7 +28,7 @@ def keeper():
   return Keeper()
 
 
-def make(keeper, every=4, total=10):
+def make(keeper, every=4, total=10, lock=None):
   config = configs.base()
   config.seed = 7
   session = types.SimpleNamespace(
@@ -36,6 +37,7 @@ def make(keeper, every=4, total=10):
     ),
     keeper=keeper,
     clock=clocks.Clock(),
+    lock=lock,
   )
   loop = types.SimpleNamespace(state="state")
   spikes = types.SimpleNamespace(recent=[0.5, 0.25])
@@ -65,3 +67,14 @@ def test_a_checkpoint_knows_all_that_a_run_goes_on_with(keeper):
 def test_the_last_one_is_waited_for(keeper):
   make(keeper).finish(10)
   assert [x[:2] for x in keeper.saved] == [("finished", 10)]
+
+
+@pytest.mark.parametrize("how", ("begin", "finish"))
+def test_nothing_is_saved_into_a_workdir_that_another_run_took(keeper, how):
+  class Lost:
+    def check(self):
+      raise errors.UserError("taken", "ours", "end")
+
+  with pytest.raises(errors.UserError, match="taken"):
+    getattr(make(keeper, lock=Lost()), how)(4)
+  assert not keeper.saved

@@ -1,0 +1,78 @@
+"""What is printed never ends a run: a full disk, a closed pipe, any locale.
+
+A log that is redirected to a full disk, or piped into a program that has ended,
+loses lines; the run goes on. Signs that the locale has no code for are shown as
+escapes.
+"""
+
+import atexit
+import contextlib
+import os
+import sys
+from typing import Any
+
+
+class Patient:
+  """A text stream whose writes may fail.
+
+  Attributes:
+    failed: called once, with the first error.
+  """
+
+  def __init__(self, stream: Any, failed: Any = lambda error: None):
+    """Wraps a stream."""
+    self._stream, self.failed = stream, failed
+
+  def write(self, text: str) -> int:
+    """Writes what can be written; the length of the text."""
+    self._try(self._stream.write, text)
+    return len(text)
+
+  def writelines(self, lines: Any) -> None:
+    """Writes several."""
+    for line in lines:
+      self.write(line)
+
+  def flush(self) -> None:
+    """Has it leave the process, where it can."""
+    self._try(self._stream.flush)
+
+  def _try(self, act: Any, *args: Any) -> None:
+    try:
+      act(*args)
+    except OSError as e:
+      failed, self.failed = self.failed, lambda error: None
+      failed(e)
+
+  def __getattr__(self, name: str) -> Any:
+    return getattr(self._stream, name)
+
+
+def install() -> None:
+  """Makes sys.stdout and sys.stderr such streams, until the process ends."""
+  for name in ("stdout", "stderr"):
+    stream = getattr(sys, name)
+    if isinstance(stream, Patient):
+      continue
+    if stream is None:  # closed by whoever started us
+      stream = open(os.devnull, "w", encoding="utf-8")
+    elif hasattr(stream, "reconfigure"):
+      stream.reconfigure(errors="backslashreplace")
+    setattr(sys, name, Patient(stream))
+    atexit.register(_leave, stream)
+  sys.stdout.failed = lambda e: print(
+    f"standard output cannot be written ({e}); the run goes on",
+    file=sys.stderr,
+  )
+
+
+def _leave(stream: Any) -> None:
+  """Empties a stream; what cannot be written is dropped.
+
+  Else Python would try at the very end, and end with exit code 120.
+  """
+  try:
+    stream.flush()
+  except OSError:
+    with contextlib.suppress(OSError), open(os.devnull, "wb") as nowhere:
+      os.dup2(nowhere.fileno(), stream.fileno())

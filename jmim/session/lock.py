@@ -1,0 +1,266 @@
+"""One process trains a workdir: the file `lock` in it says which.
+
+    host, pid, since     for the people who read it
+    place, begun         kernel and pid namespace; when the process began
+
+It is made by a hard link, which is one step on network disks too (where flock
+often is none), and its time is set every BEAT seconds. A holder that died
+without removing it is recognised: in the same place by its process, which is
+gone (or is a later one with the same number); from elsewhere by its time, which
+no longer changes. That is watched: clocks of two hosts may differ.
+"""
+
+import contextlib
+import datetime
+import errno
+import json
+import os
+import pathlib
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from jmim.core import errors
+from jmim.parallel import hosts
+
+NAME = "lock"
+BEAT = 5.0  # seconds between two signs of life
+# Seconds without one after which a holder elsewhere is dead: a network disk may
+# show another host what changed half a minute late.
+DEAD = 60.0
+_WANTED = (
+  "one run in a workdir at a time",
+  "wait for that run, end it, or choose another --workdir",
+  "--workdir",
+)
+_LONG = 3600.0  # seconds that no two clocks differ by
+_BOOT = pathlib.Path("/proc/sys/kernel/random/boot_id")
+# What `link` raises where there are no hard links.
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+class Lock:
+  """Holds a workdir from its making until `release`."""
+
+  def __init__(
+    self,
+    workdir: pathlib.Path,
+    say: Callable[[str], None] = lambda text: None,
+    pause: float = 0.5,
+  ):
+    """Takes the lock; the folder is made.
+
+    Args:
+      workdir: of the run.
+      say: prints a line, where something is waited for.
+      pause: seconds between two looks at another's lock.
+
+    Raises:
+      UserError: another process holds it.
+      OSError: it cannot be written.
+    """
+    self.path = pathlib.Path(workdir).absolute() / NAME
+    self._text = json.dumps(_ourselves())
+    self._say, self._pause = say, pause
+    self._end = threading.Event()
+    self.path.parent.mkdir(parents=True, exist_ok=True)
+    while not self._make():
+      self._leave_to(_read(self.path))
+    self._thread = threading.Thread(target=self._live, daemon=True)
+    self._thread.start()
+
+  def _make(self) -> bool:
+    """Makes the file, unless there is one."""
+    own = self.path.with_name(f"{NAME}.{secrets.token_hex(4)}.tmp")
+    try:
+      own.write_text(self._text, encoding="utf-8")
+      os.link(own, self.path)
+    except FileExistsError:
+      return False
+    except OSError as e:
+      if e.errno not in _NO_LINKS:
+        raise
+      return self._make_alone()
+    finally:
+      with contextlib.suppress(OSError):
+        own.unlink(missing_ok=True)
+    return True
+
+  def _make_alone(self) -> bool:
+    """The same without hard links: for a moment the file is empty."""
+    try:
+      with self.path.open("x", encoding="utf-8") as file:
+        file.write(self._text)
+    except FileExistsError:
+      return False
+    return True
+
+  def _leave_to(self, holder: dict[str, Any]) -> None:
+    """Removes the lock of a holder that is dead.
+
+    Raises:
+      UserError: it lives.
+    """
+    if holder.get("place") and holder["place"] == place():
+      dead = begun(holder["pid"]) != holder["begun"]
+    else:
+      dead = self._is_silent(holder)
+    if not dead:
+      raise _held(self.path.parent, holder)
+    # By another name first: of several that find it only one removes it, and
+    # none removes what the first has made since.
+    mine = self.path.with_name(f"{NAME}.{secrets.token_hex(4)}.tmp")
+    with contextlib.suppress(FileNotFoundError):
+      self.path.rename(mine)
+      if _read(mine) == holder:
+        mine.unlink()
+      else:
+        mine.rename(self.path)
+
+  def _is_silent(self, holder: dict[str, Any]) -> bool:
+    """Whether nothing changes the lock for DEAD seconds."""
+    before = now = _time(self.path)
+    if self._age(before) > _LONG:
+      return True
+    end = time.monotonic() + DEAD
+    self._say(
+      f"{_who(holder)} held {self.path.parent}: waiting up to {DEAD:.0f} s "
+      "for a sign of life"
+    )
+    while now == before and now is not None and time.monotonic() < end:
+      time.sleep(self._pause)
+      now = _time(self.path)
+    return now is None or now == before
+
+  def _age(self, then: float | None) -> float:
+    """Seconds since a time, by the clock of the disk."""
+    own = self.path.with_name(f"{NAME}.{secrets.token_hex(4)}.tmp")
+    try:
+      own.touch()
+      return own.stat().st_mtime - (then or 0)
+    finally:
+      own.unlink(missing_ok=True)
+
+  def _live(self) -> None:
+    """The thread: gives signs of life."""
+    while not self._end.wait(BEAT):
+      # What is wrong with the disk is said where the run writes to it.
+      with contextlib.suppress(OSError):
+        if self._ours():
+          os.utime(self.path)
+        elif not self.path.exists():  # the folder was away for a while
+          self._make()
+
+  def _ours(self) -> bool:
+    return _read(self.path) == json.loads(self._text)
+
+  def check(self) -> None:
+    """Raises UserError if another process has taken the workdir.
+
+    It does where this one was stopped for longer than DEAD seconds.
+    """
+    holder = _read(self.path)
+    if holder and not self._ours():
+      raise _held(self.path.parent, holder)
+
+  def release(self) -> None:
+    """Gives the workdir back."""
+    self._end.set()
+    self._thread.join()
+    with contextlib.suppress(OSError):  # then its holder will be found dead
+      if self._ours():
+        self.path.unlink()
+
+
+def _ourselves() -> dict[str, Any]:
+  now = datetime.datetime.now(datetime.UTC)
+  return {
+    "host": socket.gethostname(),
+    "pid": os.getpid(),
+    "since": f"{now:%Y-%m-%d %H:%M:%S} UTC",
+    "place": place(),
+    "begun": begun(os.getpid()),
+    "mark": secrets.token_hex(8),
+  }
+
+
+def place() -> str:
+  """What processes that see each other's numbers have in common."""
+  try:
+    boot = _BOOT.read_text(encoding="utf-8").strip()
+    return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+  except OSError:  # no Linux
+    return ""
+
+
+def begun(pid: int) -> str:
+  """When a process began, in ticks of its kernel; "": there is none."""
+  try:
+    text = pathlib.Path(f"/proc/{pid}/stat").read_text(
+      encoding="utf-8", errors="replace"
+    )
+  except OSError:
+    return ""
+  # After the name of the program, which may hold anything.
+  state, *fields = text.rpartition(")")[2].split()
+  return "" if state in "ZX" else fields[18]
+
+
+def _read(path: pathlib.Path) -> dict[str, Any]:
+  """Who holds a lock; {} where nobody can be read."""
+  try:
+    found = json.loads(path.read_text(encoding="utf-8"))
+  except (OSError, ValueError):
+    return {}
+  return found if isinstance(found, dict) else {}
+
+
+def _time(path: pathlib.Path) -> float | None:
+  """When a file was changed; None: it is gone."""
+  try:
+    return path.stat().st_mtime
+  except FileNotFoundError:
+    return None
+
+
+def hold(
+  workdir: pathlib.Path, group: hosts.Group, say: Callable[[str], None]
+) -> Lock | None:
+  """Has the first host take the lock, and all know; None on the others.
+
+  Args:
+    workdir: of the run.
+    group: its processes; all call this.
+    say: prints a line.
+
+  Raises:
+    UserError: another run holds it.
+    NotSaved: it cannot be written.
+  """
+  take = lambda: None if group.index else Lock(workdir, say)
+  patience = 1 + int(DEAD // max(1, group.seconds))
+  kinds = (errors.UserError, OSError)
+  made, error = group.attempt("workdir held", take, kinds, patience)
+  if error is None:
+    return made
+  if isinstance(error, errors.UserError):
+    raise error
+  if error.errno is None:  # what the first host was told
+    raise errors.UserError(str(error), *_WANTED)
+  text = f"{workdir}: {errors.first_line(error)}"
+  raise errors.NotSaved(text) from error
+
+
+def _who(holder: dict[str, Any]) -> str:
+  pid, host = holder.get("pid", "unknown"), holder.get("host", "unknown")
+  return f"process {pid} on host {host}"
+
+
+def _held(workdir: pathlib.Path, holder: dict[str, Any]) -> errors.UserError:
+  since = holder.get("since", "an unknown time")
+  return errors.UserError(
+    f"{workdir} is being trained by {_who(holder)}, since {since}", *_WANTED
+  )

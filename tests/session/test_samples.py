@@ -1,0 +1,71 @@
+"""Parts of a folder of samples."""
+
+import numpy as np
+import pytest
+
+from jmim.session import samples
+
+
+def put(folder, numbers, name=None):
+  """A part with these images."""
+  shape = (len(numbers), 4, 4, 3)
+  rows = {"image": np.zeros(shape, np.uint8), "index": np.array(numbers)}
+  if name is None:
+    return samples.write(folder, rows)
+  np.savez(folder / name, **rows)
+  return folder / name
+
+
+def test_each_part_is_another_file_with_its_picture(tmp_path):
+  for numbers in ([0, 1], [5, 2], [9]):
+    put(tmp_path, numbers)
+  names = sorted(p.name for p in tmp_path.iterdir())
+  assert names == [
+    f"part_0000{i}.{kind}" for i in range(3) for kind in ("npz", "png")
+  ]
+  assert sorted(samples.held(tmp_path)) == [0, 1, 2, 5, 9]
+  (tmp_path / "part_00001.npz").unlink()
+  assert put(tmp_path, [7]).name == "part_00001.npz"  # the first free name
+
+
+def test_what_is_held_twice_or_cut_is_removed(tmp_path):
+  # Those of an older version: 16 at a time, then 8 over the first of them.
+  put(tmp_path, range(8), "part_00000.npz")
+  put(tmp_path, range(8, 16), "part_00001.npz")
+  put(tmp_path, range(14, 20), "part_00002.npz")
+  put(tmp_path, [30, 30], "part_00003.npz")
+  (tmp_path / "part_00004.npz").write_bytes(b"PK cut")
+  (tmp_path / "part_00005.tmp.npz").write_bytes(b"of a run that was killed")
+  (tmp_path / "part_00002.png").write_bytes(b"")
+  lines = samples.tidy(tmp_path)
+  assert [x.split()[0] for x in lines] == [
+    f"part_0000{i}.npz" for i in (2, 3, 4)
+  ]
+  assert sorted(samples.held(tmp_path)) == list(range(16))
+  assert len(list(tmp_path.iterdir())) == 2
+  assert samples.tidy(tmp_path) == []
+
+
+@pytest.mark.parametrize("more", ({"label": np.zeros(3)}, {"index": 1}))
+def test_a_part_whose_arrays_do_not_agree_is_not_whole(tmp_path, more):
+  rows = {"image": np.zeros((2, 4, 4, 3)), "index": np.arange(2)}
+  np.savez(tmp_path / "part_00000.npz", **(rows | more))
+  assert samples.index(tmp_path / "part_00000.npz") is None
+
+
+def test_tokens_are_text_too(tmp_path):
+  rows = {"tokens": np.arange(6).reshape(2, 3), "index": np.arange(2)}
+  path = samples.write(tmp_path, rows, lambda row: "é" * len(row) + "\n")
+  text = path.with_suffix(".txt").read_text(encoding="utf-8")
+  assert text == "ééé\\n\nééé\\n\n"
+
+
+def test_the_grid_is_as_square_as_can_be():
+  images = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.ones(
+    (5, 24, 24, 3), np.uint8
+  )
+  found = samples.grid(images)
+  assert found.shape == (2 * 50, 3 * 50, 3)
+  np.testing.assert_array_equal(found[0, [0, 50, 100], 0], [0, 1, 2])
+  assert (found[50, 0] == 3).all()
+  assert (found[50:, 100:] == 255).all()
