@@ -34,6 +34,7 @@ from jmim.core.settings import data as settings
 from jmim.data import augment
 from jmim.data import decode
 from jmim.data import given
+from jmim.data import plain
 from jmim.evals.lib import predict
 
 Images = given.Image | Iterable[given.Image]
@@ -99,11 +100,12 @@ class Model:
     """
     data = self._model.config.data
     ready = [
-      decode.plain(
+      plain.cut(
         self._resized(decode.decode(image, data.channels)),
         data.size,
         crop=data.eval_crop,
         resize_to=data.eval_resize,
+        kernel=data.kernel,
       )
       for image in given.images(images)
     ]
@@ -113,7 +115,7 @@ class Model:
     """The image [h, w, c]; resized if it must be of a size and is not."""
     data = self._model.config.data
     h, w = image.shape[:2]
-    if data.eval_crop == "center" or (h, w) == (data.size, data.size):
+    if data.eval_crop != "none" or (h, w) == (data.size, data.size):
       return image
     warnings.warn(
       f"an image of {h} x {w} pixels is resized to {data.size} x {data.size}: "
