@@ -2,7 +2,7 @@
 
 import jmim
 model = jmim.load("runs/digits")        # or an export, or a hub folder
-vectors = model("features", images)     # uint8 images of any size
+vectors = model("features", images)     # uint8 images of any size, or paths
 """
 
 import dataclasses
@@ -33,9 +33,11 @@ from jmim.core import tree as trees
 from jmim.core.settings import data as settings
 from jmim.data import augment
 from jmim.data import decode
+from jmim.data import given
+from jmim.data import plain
 from jmim.evals.lib import predict
 
-Images = Iterable[bytes | np.ndarray]
+Images = given.Image | Iterable[given.Image]
 Output = np.ndarray | dict[str, np.ndarray]
 
 
@@ -85,24 +87,27 @@ class Model:
     size are resized, and a warning says so.
 
     Args:
-      images: uint8 arrays [h, w, c] of any size, encoded bytes, or one array
-        [b, h, w, c].
+      images: uint8 arrays [h, w, c] of any size, encoded bytes, paths or
+        pictures of Pillow; or one array [b, h, w, c]. One image alone is a
+        batch of one. See `data.given`.
 
     Returns:
       float32 [b, size, size, c], normalised.
 
     Raises:
+      UserError: no images, or files that are not there.
       BadImage: one cannot be decoded.
     """
     data = self._model.config.data
     ready = [
-      decode.plain(
+      plain.cut(
         self._resized(decode.decode(image, data.channels)),
         data.size,
         crop=data.eval_crop,
         resize_to=data.eval_resize,
+        kernel=data.kernel,
       )
-      for image in images
+      for image in given.images(images)
     ]
     return np.asarray(augment.normalise(self._spec, np.stack(ready)))
 
@@ -110,7 +115,7 @@ class Model:
     """The image [h, w, c]; resized if it must be of a size and is not."""
     data = self._model.config.data
     h, w = image.shape[:2]
-    if data.eval_crop == "center" or (h, w) == (data.size, data.size):
+    if data.eval_crop != "none" or (h, w) == (data.size, data.size):
       return image
     warnings.warn(
       f"an image of {h} x {w} pixels is resized to {data.size} x {data.size}: "
@@ -137,12 +142,15 @@ class Model:
         dimension.
 
     Returns:
-      numpy arrays [b, ...], or a dict of them.
+      numpy arrays [b, ...], or a dict of them; b is 1 for one image.
 
     Raises:
-      UserError: the model has no such output.
+      UserError: the model has no such output, an entry is out of its range, or
+        as `preprocess`.
     """
     self._check(name)
+    for key, values in batch.items():
+      self._check_entry(key, np.asarray(values))
     if images is not None:
       batch["image"] = self.preprocess(images)
     make = lambda: predict.output(self.method, name)
@@ -156,17 +164,37 @@ class Model:
     int32 [num, l] of a method that samples tokens.
 
     Args:
-      num: how many.
+      num: how many, at least 1.
       label: class of all; None: the classes in turn.
       seed: of the noise.
 
     Raises:
-      UserError: the model does not sample.
+      UserError: the model does not sample, has no such class, or what it
+        sampled is not finite.
     """
     self._check("sample")
+    if not isinstance(num, int | np.integer) or num < 1:
+      raise errors.UserError(f"num={num!r}", "1 or more", "correct it", "num")
     batch = predict.conditions(self.method, np.arange(num), label)
     make = lambda: predict.samples(self.method, self._spec)
-    return self._run("<samples>", make, batch, seed)
+    made, finite = self._run("<samples>", make, batch, seed)
+    predict.require_finite(finite, "samples")
+    return made
+
+  def _check_entry(self, name: str, values: np.ndarray) -> None:
+    """Raises UserError for labels (or ids) that are none of the method's."""
+    known = self.method.inputs().get(name)
+    if known is None or known.high is None:
+      return
+    whole = np.issubdtype(values.dtype, np.integer)
+    if not whole or ((values < 0) | (values >= known.high)).any():
+      ends = f", {values.min()} to {values.max()}" if values.size else ""
+      raise errors.UserError(
+        f"{name}: {values.dtype}{list(values.shape)}{ends}",
+        f"integers from 0 to {known.high - 1}",
+        "correct them",
+        name,
+      )
 
   def _check(self, name: str) -> None:
     """Raises UserError for an output that the model has not."""
@@ -198,12 +226,20 @@ def load(path: str | pathlib.Path, weights: str = "raw") -> Model:
 
   Args:
     path: workdir, folder, or file of weights with a config beside it.
-    weights: of a run: "raw" or "ema".
+    weights: "raw" or "ema"; what is no run has those that were exported.
 
   Raises:
-    UserError: nothing there that can be read, or names or shapes that differ.
+    UserError: nothing there that can be read, names or shapes that differ, or
+      weights that are not there.
   """
   path = pathlib.Path(path).expanduser()
+  if not path.exists():
+    raise errors.UserError(
+      f"{path}: no such file or folder",
+      "a workdir, an export, a folder of the hub or a file of weights",
+      "correct the path",
+      "path",
+    )
   folder = path if path.is_dir() else path.parent
   if (folder / "checkpoints").is_dir():
     return Model(models.of_run(folder, weights))
@@ -211,11 +247,27 @@ def load(path: str | pathlib.Path, weights: str = "raw") -> Model:
   if about.is_file():
     exported = json.loads(about.read_text(encoding="utf-8"))
     config = ml_collections.ConfigDict(exported["config"])
+    _check_weights(path, weights, exported.get("weights", "raw"))
     if not exported["family"]:
       return _plain(path, config)
     return _foreign(path, exported["family"], config)
+  _check_weights(path, weights, "raw")
   name, config = importing.resolve("auto", str(path), None)
   return _foreign(path, name, config)
+
+
+def _check_weights(path: pathlib.Path, asked: str, there: str) -> None:
+  """Raises UserError where others than the only weights are asked for.
+
+  "raw" is the default and takes what is there.
+  """
+  if asked not in ("raw", there):
+    raise errors.UserError(
+      f"weights={asked!r} of {path}",
+      f"{there!r}, which is what it holds",
+      "load the run, or export it with --weights=ema",
+      "weights",
+    )
 
 
 def _plain(path: pathlib.Path, config: ml_collections.ConfigDict) -> Model:

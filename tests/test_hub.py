@@ -121,3 +121,52 @@ def test_it_says_when_it_resizes(run):
   with pytest.warns(UserWarning, match="6 x 7 pixels is resized to 4 x 4"):
     got = model.preprocess([file.getvalue()])
   np.testing.assert_allclose(got, np.zeros((1, 4, 4, 3)), atol=1e-6)
+
+
+def test_one_image_alone_is_a_batch_of_one(run):
+  model, x = jmim.load(run), images(1)[0]
+  want = model("cls", [x])
+  assert want.shape[0] == 1
+  for alone in (x, jax.numpy.asarray(x), PIL.Image.fromarray(x), x[None]):
+    np.testing.assert_array_equal(model("cls", alone), want)
+
+
+def test_samples_that_are_not_finite_are_refused(tmp_path, params):
+  bad = jax.tree.map(lambda x: x.at[0].set(np.nan), params)
+  path = evalkit.workdir(tmp_path, "evalkit", bad, **DATA)
+  with pytest.raises(errors.UserError, match="3 of 3 samples: NaN"):
+    jmim.load(path).sample(3)
+
+
+def test_tokens_drawn_by_nan_are_refused(tmp_path):
+  params = {"main": {"logits": np.full(6, np.nan, np.float32)}}
+  evalkit.workdir(tmp_path, "tokenkit", params)
+  with pytest.raises(errors.UserError, match="2 of 2 samples"):
+    jmim.load(tmp_path).sample(2)
+
+
+@pytest.mark.parametrize("label", [-1, evalkit.CLASSES, 1.5, True, "1"])
+def test_labels_out_of_range_are_refused(run, label):
+  with pytest.raises(errors.UserError, match="0 to 2"):
+    jmim.load(run).sample(2, label=label)
+
+
+@pytest.mark.parametrize("label", [[3], [-1], [0.5]])
+def test_entries_out_of_range_are_refused(run, label):
+  with pytest.raises(errors.UserError, match="integers from 0 to 2"):
+    jmim.load(run)("cls", images(1), label=label)
+
+
+def test_nothing_is_sampled_of_nothing(run):
+  for num in (0, -1, 2.0):
+    with pytest.raises(errors.UserError, match="num="):
+      jmim.load(run).sample(num)
+
+
+def test_what_is_not_there_is_named(run, monkeypatch):
+  with pytest.raises(errors.UserError, match="no such file or folder"):
+    jmim.load(run / "nothing")  # not the run around it
+  with pytest.raises(errors.UserError, match="raw or ema"):
+    jmim.load(run, weights="EMA")
+  monkeypatch.setenv("HOME", str(run.parent))
+  assert jmim.load("~/run").offers

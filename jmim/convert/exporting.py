@@ -22,6 +22,7 @@ from jmim.checkpoints import weights as weight_files
 from jmim.convert import families
 from jmim.convert import family as layouts
 from jmim.convert import files
+from jmim.convert import preprocessing
 from jmim.convert import table as tables
 from jmim.core import discovery
 from jmim.core import errors
@@ -167,15 +168,16 @@ def describe(
   """
   if family is None or family.write_config is None:
     return {}
-  image, settings = preprocessing(config), family.write_config(method)
+  image, settings = preprocessing.to_hf(config), family.write_config(method)
   if family.library == "timm":
     settings["pretrained_cfg"] = {
       "input_size": [method.channels, method.size, method.size],
       "mean": image["image_mean"],
       "std": image["image_std"],
-      "interpolation": "bicubic",
+      "interpolation": config.data.kernel,
       "fixed_input_size": True,
       "crop_pct": method.size / max(method.size, config.data.eval_resize),
+      "crop_mode": "squash" if config.data.eval_crop == "squash" else "center",
       "num_classes": settings["num_classes"],
       "first_conv": "patch_embed.proj",
       "classifier": settings.pop("classifier", "head"),
@@ -184,33 +186,6 @@ def describe(
   if family.library == "hf":
     described["preprocessor_config.json"] = image
   return described
-
-
-def preprocessing(config: ml_collections.ConfigDict) -> dict[str, Any]:
-  """The evaluation's preprocessing in the words of Transformers.
-
-  With data.eval_crop="center": short side to eval_resize, centre crop; else
-  the image is taken as it is, at the method's size.
-  """
-  data = config.data
-  side = {"height": data.size, "width": data.size}
-  shared = {
-    "do_resize": True,
-    "do_rescale": True,
-    "rescale_factor": 1 / 255,
-    "do_normalize": True,
-    "image_mean": list(data.mean),
-    "image_std": list(data.std),
-    "resample": 3,
-  }
-  if data.eval_crop == "center":
-    return shared | {
-      "image_processor_type": "CLIPImageProcessor",
-      "do_center_crop": True,
-      "size": {"shortest_edge": data.eval_resize or data.size},
-      "crop_size": side,
-    }
-  return shared | {"image_processor_type": "ViTImageProcessor", "size": side}
 
 
 def card(

@@ -43,6 +43,8 @@ class Family:
     check: other conditions: method -> None, or what is wrong.
     read_config: their config.json -> fields of the method.
     write_config: method -> their config.json.
+    resized: (fields of the method, another image side) -> fields for images of
+      that side, where the library takes them; None: it takes none.
     architectures: entries of `architectures` in a config.json that detect it;
       they tell more than
     model_types: values of `model_type` or `_class_name` that detect it.
@@ -64,6 +66,7 @@ class Family:
   check: Callable[[Any], str | None] = lambda method: None
   read_config: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
   write_config: Callable[[Any], dict[str, Any]] | None = None
+  resized: Callable[[Mapping[str, Any], int], dict[str, Any]] | None = None
   architectures: tuple[str, ...] = ()
   model_types: tuple[str, ...] = ()
   timm_names: tuple[str, ...] = ()

@@ -21,6 +21,7 @@ from jmim.convert import families
 from jmim.convert import family as layouts
 from jmim.convert import files
 from jmim.convert import plan as plans
+from jmim.convert import preprocessing
 from jmim.core import config as configs
 from jmim.core import discovery
 from jmim.core import errors
@@ -177,7 +178,7 @@ def derive(
     image: keys of `config.data`, see `processor`.
 
   Raises:
-    UserError: the config.json lacks a size.
+    UserError: the config.json lacks a size, or the preprocessing has another.
   """
   try:
     fields = family.read_config(beside)
@@ -188,13 +189,20 @@ def derive(
       "add it, or use --config",
       "--config",
     ) from e
+  seen = image.get("size", fields["size"])
+  if seen != fields["size"]:
+    if family.resized is None:
+      raise errors.UserError(
+        f"preprocessing to {seen} pixels beside a network of {fields['size']}",
+        "the same: this network takes images of one size",
+        "correct preprocessor_config.json, or give a recipe with --config",
+        "--weights",
+      )
+    fields = family.resized(fields, seen)
   config = configs.base()
   config.method = configs.section(type=family.methods[0], **fields)
   config.data.update(
-    name="folder",
-    size=fields["size"],
-    frames=fields.get("frames", 0),
-    **image,
+    {"name": "folder", "size": seen, "frames": fields.get("frames", 0)} | image
   )
   if fields.get("channels") in (1, 3):  # not of latents
     config.data.channels = fields["channels"]
@@ -219,37 +227,11 @@ def processor(path: str) -> dict[str, Any]:
   """
   timm = settings(path).get("pretrained_cfg")
   if timm:
-    return _timm_processor(timm)
+    return preprocessing.from_timm(timm)
   file = _folder(path) / PROCESSOR
-  return (
-    _hf_processor(json.loads(file.read_text(encoding="utf-8")))
-    if file.is_file()
-    else {}
-  )
-
-
-def _timm_processor(config: Mapping[str, Any]) -> dict[str, Any]:
-  """Keys of `config.data` of a `pretrained_cfg`."""
-  keys = {"mean": tuple(config["mean"]), "std": tuple(config["std"])}
-  if config.get("crop_pct") and config.get("crop_mode", "center") == "center":
-    side = int(config["input_size"][-1] / config["crop_pct"])
-    keys |= {"eval_crop": "center", "eval_resize": side}
-  return keys
-
-
-def _hf_processor(config: Mapping[str, Any]) -> dict[str, Any]:
-  """Keys of `config.data` of a preprocessor_config.json."""
-  keys = {}
-  if config.get("do_normalize", True) and "image_mean" in config:
-    keys = {
-      "mean": tuple(config["image_mean"]),
-      "std": tuple(config["image_std"]),
-    }
-  if config.get("do_center_crop"):
-    size = config.get("size", {})
-    side = size if isinstance(size, int) else size.get("shortest_edge", 0)
-    keys |= {"eval_crop": "center", "eval_resize": side}
-  return keys
+  if not file.is_file():
+    return {}
+  return preprocessing.from_hf(json.loads(file.read_text(encoding="utf-8")))
 
 
 def shapes(method: methods.Method) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def hf_dims(config: Config) -> dict[str, Any]:
   hidden = config.get("intermediate_size", None)
   hidden = int(width * config["mlp_ratio"]) if hidden is None else hidden
   return dict(
-    variant=f"B/{config['patch_size']}",
+    variant=f"B/{side(config, 'patch_size')}",
     width=width,
     depth=config["num_hidden_layers"],
     heads=config["num_attention_heads"],
@@ -67,9 +67,25 @@ def hf_dims(config: Config) -> dict[str, Any]:
   )
 
 
+def side(config: Config, key: str) -> int:
+  """A side in pixels or patches, written as a number or as two equal ones.
+
+  Raises:
+    UserError: two that differ.
+    KeyError: there is none.
+  """
+  value = config[key]
+  if not isinstance(value, list | tuple):
+    return value
+  if len(set(value)) != 1:
+    refuse(config, **{key: [value[0]] * 2})
+  return value[0]
+
+
 def hf_image(config: Config) -> dict[str, Any]:
   """Side and channels of the images of a vision model of Transformers."""
-  return dict(size=config["image_size"], channels=config.get("num_channels", 3))
+  channels = config.get("num_channels", 3)
+  return dict(size=side(config, "image_size"), channels=channels)
 
 
 def hf_style(config: Config) -> dict[str, Any]:

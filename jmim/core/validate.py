@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
@@ -20,8 +21,13 @@ _ALIKE = 0.65  # least likeness of a misspelt name, of 1
 
 
 def typed(path: str, value: Any, like: Any) -> Any:
-  """`value` as the type of `like`; int to float and list to tuple only."""
+  """`value` as the type of `like`; int to float and list to tuple only.
+
+  Raises:
+    UserError: another type, or a number that is not finite (1e999, nan).
+  """
   kind = type(like)
+  _check_finite(path, value)
   if isinstance(like, ml_collections.ConfigDict):
     raise errors.UserError(
       f"{path}={value!r}",
@@ -47,8 +53,24 @@ def typed(path: str, value: Any, like: Any) -> Any:
   )
 
 
+def _check_finite(path: str, value: Any) -> None:
+  """Raises UserError for NaN, inf, and whole numbers beyond any float."""
+  try:
+    finite = not isinstance(value, int | float) or math.isfinite(value)
+  except OverflowError:
+    finite = False
+  if not finite:
+    raise errors.UserError(
+      f"{path}={str(value)[:40]}",
+      "a finite number",
+      "give a number within the range of a float",
+      path,
+    )
+
+
 def _element(path: str, value: Any, like: tuple) -> Any:
   """One entry of a tuple, typed like the first of `like`."""
+  _check_finite(path, value)
   return typed(path, value, like[0]) if like else value
 
 

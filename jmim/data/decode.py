@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from jmim.core import errors
 from jmim.data import formats
 from jmim.data import window
 
@@ -134,44 +133,16 @@ def _smoothing(factor: float, linear: bool) -> tuple[int, float]:
   return taps, max(0.1, 0.4 * factor - (0.17 if linear else 0.05))
 
 
-def fit(
-  image: np.ndarray,
-  size: int,
-  name: str = "the image",
-  key: str = "data.host_crop",
+def center(
+  image: np.ndarray, size: int, resize_to: int, kernel: str = "bicubic"
 ) -> np.ndarray:
-  """The image itself, for data that needs no crop.
-
-  Args:
-    image: uint8 [h, w, c].
-    size: what height and width must be, in pixels.
-    name: which image, for the message.
-    key: config key of the crop that was set to "none", for the message.
-
-  Returns:
-    `image`, uint8 [size, size, c].
-
-  Raises:
-    UserError: the image has another size.
-  """
-  height, width = image.shape[:2]
-  if (height, width) != (size, size):
-    raise errors.UserError(
-      f"{name} is {height} x {width} pixels",
-      f'{size} x {size}, as the crop is "none"',
-      f'set {key} to "center", or data.size to the size of the images',
-      key,
-    )
-  return image
-
-
-def center(image: np.ndarray, size: int, resize_to: int) -> np.ndarray:
   """Short side to `resize_to`, then the central square of `size`.
 
   Args:
     image: uint8 [h, w, c].
     size: side of the result, in pixels.
     resize_to: length of the short side before the crop, at least `size`.
+    kernel: as of `resize`.
 
   Returns:
     uint8 [size, size, c].
@@ -183,38 +154,9 @@ def center(image: np.ndarray, size: int, resize_to: int) -> np.ndarray:
   shape = [resize_to * side // short for side in (height, width)]
   top, left = (round((side - size) / 2) for side in shape)
   if shape[0] * shape[1] > _MOST_RESIZED:
-    return window.resized(image, shape, top, left, size=size)
-  image = resize(image, *shape)
+    return window.resized(image, shape, top, left, size=size, kernel=kernel)
+  image = resize(image, *shape, kernel=kernel)
   return image[top : top + size, left : left + size]
-
-
-def plain(
-  image: np.ndarray,
-  size: int,
-  crop: str,
-  resize_to: int = 0,
-  name: str = "the image",
-  key: str = "data.eval_crop",
-) -> np.ndarray:
-  """A crop without chance: what evaluation sees of an image.
-
-  Args:
-    image: uint8 [h, w, c].
-    size: side of the result, in pixels.
-    crop: "center", or "none": the image must be of that size.
-    resize_to: short side before a centre crop; 0: `size`.
-    name: which image, for messages.
-    key: config key of the crop, for messages.
-
-  Returns:
-    uint8 [size, size, c].
-
-  Raises:
-    UserError: as `fit`.
-  """
-  if crop == "center":
-    return center(image, size, resize_to or size)
-  return fit(image, size, name, key)
 
 
 def resized_crop(

@@ -11,6 +11,7 @@ from jmim.data import entries
 from jmim.data import maps
 from jmim.data import numbers
 from jmim.data import picture
+from jmim.data import plain
 from jmim.data import specs
 
 Arrays = dict[str, np.ndarray]
@@ -182,18 +183,21 @@ class Maker:
     """
     spec = self._spec
     size, first = spec.size, opened[0].size
-    if self._crop in ("center", "none"):
-      plain = functools.partial(
-        decode.plain,
+    if self._crop in ("center", "none", "squash"):
+      cut = functools.partial(
+        plain.cut,
         crop=self._crop,
         resize_to=self._resize,
         name=name,
         key="data.host_crop" if self._training else "data.eval_crop",
+        kernel=spec.kernel,
       )
-      cut = np.stack([plain(p.pixels, size) for p in opened])
+      shown = np.stack([cut(p.pixels, size) for p in opened])
       if self._crop == "none":
-        return cut, None
-      return cut, maps.central(*first, size, self._resize or size)
+        return shown, None
+      if self._crop == "squash":  # the picture is a square by then
+        first = (size, size)
+      return shown, maps.central(*first, size, self._resize or size)
     # Shares of the first, so that a small picture is cut like a large one.
     box = decode.crop_box(*first, spec.crop_scale, spec.crop_ratio, rng)
     cut = [p.cut(_scaled(box, first, p.size), size) for p in opened]

@@ -10,11 +10,14 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-_BICUBIC = Image.Resampling.BICUBIC
-
 
 def resized(
-  image: np.ndarray, shape: Sequence[int], top: int, left: int, size: int
+  image: np.ndarray,
+  shape: Sequence[int],
+  top: int,
+  left: int,
+  size: int,
+  kernel: str = "bicubic",
 ) -> np.ndarray:
   """What `decode.resize` to `shape` shows in a square, to a level of rounding.
 
@@ -24,6 +27,7 @@ def resized(
     top: of the square, in pixels of the resized; so are the next two.
     left: of the square.
     size: side of the square, which lies in `shape`.
+    kernel: as of `decode.resize`.
 
   Returns:
     uint8 [size, size, c].
@@ -35,9 +39,10 @@ def resized(
   picture = Image.fromarray(image[..., 0] if channels == 1 else image)
   # One axis after the other, as for the whole: there is rounding in between.
   wide = (columns[0], 0, columns[1], height)
-  picture = picture.resize((size, height), _BICUBIC, wide)
+  filter_ = Image.Resampling[kernel.upper()]
+  picture = picture.resize((size, height), filter_, wide)
   tall = (0, rows[0], size, rows[1])
-  found = np.asarray(picture.resize((size, size), _BICUBIC, tall))
+  found = np.asarray(picture.resize((size, size), filter_, tall))
   return found.reshape(size, size, channels)
 
 
@@ -47,6 +52,6 @@ def _span(
   """The stored pixels that some resized ones need, and their place therein."""
   by = stored / resized
   first, last = start * by, min(stored, (start + size) * by)
-  reach = 2 * max(1.0, by) + 1  # of the bicubic kernel
+  reach = 2 * max(1.0, by) + 1  # of the widest kernel, the bicubic
   low, high = max(0, int(first - reach)), min(stored, math.ceil(last + reach))
   return slice(low, high), (first - low, last - low)

@@ -88,6 +88,18 @@ class Table:
     """Whether it needs noise."""
     return bool(self.std.any() or self.churn.any())
 
+  def check(self, name: str) -> None:
+    """Raises ValueError if a coefficient is not finite; `name`: the sampler's.
+
+    Samplers in s / a or its logarithm cannot begin where a = 0.
+    """
+    weights = (self.anchor, self.out, self.std, self.churn)
+    if not all(np.isfinite(w).all() for w in weights):
+      raise ValueError(
+        f"sampler {name!r} cannot walk these levels (pure noise first, as "
+        "with zero_snr, or leave the range of numbers)"
+      )
+
 
 def _mix(table: np.ndarray, row: jax.Array, terms: list) -> jax.Array:
   """sum_j row_j terms_j, without the columns that are 0 in all rows."""

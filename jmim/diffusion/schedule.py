@@ -157,6 +157,30 @@ class Schedule:
   def __len__(self) -> int:
     return len(self.beta)
 
+  def check(self, kind: str = "eps") -> None:
+    """Raises ValueError where a prediction would be divided by zero.
+
+    x0 = (x - s eps) / a has no value in pure noise, where a = 0; of "v" and
+    "x0" there is no division. eps = (x - a x0) / s needs s > 0 everywhere.
+
+    Args:
+      kind: of the prediction, see `diffusion.targets`.
+    """
+    if not ((self.beta > 0) & (self.beta <= 1)).all():
+      raise ValueError(
+        "a schedule (beta_start, beta_end) with a step outside (0, 1]: "
+        f"{self.beta.min():.3g} to {self.beta.max():.3g}"
+      )
+    least = np.finfo(np.float32).tiny  # less is 0 on most devices
+    if self.noise.min() < least:
+      raise ValueError("beta_start: no noise at all at first")
+    if kind == "eps" and self.signal.min() < least:
+      raise ValueError(
+        "the last level is pure noise (zero_snr, or beta_end), where a "
+        "network that predicts noise divides by zero: x0 = (x - s eps) / a "
+        "(predict 'v' or 'x0' where the method can, or end with some signal)"
+      )
+
   def at(self, t: jax.Array) -> tuple[jax.Array, jax.Array]:
     """(signal, noise) float32 of integer times, in the shape of `t`."""
     return pick(self.signal, t), pick(self.noise, t)

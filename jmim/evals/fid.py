@@ -19,6 +19,7 @@ import json
 import pathlib
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -107,24 +108,61 @@ def measure(
     spec: of the evaluation transform.
     limit: images, a fixed random part; None: all.
     keep: features kept, of a fixed random part.
+
+  Returns:
+    The statistics; their protocol says how many images they hold and how many
+    were skipped as unreadable.
+
+  Raises:
+    UserError: fewer than two images, or features that are not finite.
   """
   moments: dict[str, generation.Moments] = {}
   for batch in pipeline.evaluation_batches(source, spec, limit):
-    outputs = network.run(jnp.asarray(batch["image"]))
+    outputs = _features(network, batch["image"])
     for name in {"features", "spatial"} & outputs.keys():
-      rows = np.asarray(outputs[name])[batch["valid"]]
+      rows = outputs[name][batch["valid"]]
       moments.setdefault(name, generation.Moments()).add(rows)
+  count = moments["features"].count
+  if count < 2:
+    raise errors.UserError(
+      f"{count} readable image(s) for reference statistics",
+      "at least 2",
+      "use another split or limit",
+      "data.name",
+    )
   kept = []
-  few = min(keep, moments["features"].count)
+  few = min(keep, count)
   for batch in pipeline.evaluation_batches(source, spec, few):
-    rows = network.run(jnp.asarray(batch["image"]))["features"]
-    kept.append(np.asarray(rows)[batch["valid"]])
+    rows = _features(network, batch["image"])["features"]
+    kept.append(rows[batch["valid"]])
+  wanted = len(source) if limit is None else min(limit, len(source))
   return Reference(
     extractor=network.name,
-    protocol={"images": moments["features"].count},
+    protocol={"images": count, "skipped": wanted - count},
     moments={n: (m.mean, m.covariance) for n, m in moments.items()},
     features=np.concatenate(kept).astype(np.float32),
   )
+
+
+def _features(
+  network: extract.Extractor, images: np.ndarray | jax.Array
+) -> dict[str, np.ndarray]:
+  """What the network makes of uint8 images [b, h, w, c], on the host.
+
+  Raises:
+    UserError: some of it is not finite: no metric would be a number.
+  """
+  outputs = network.run(jnp.asarray(images))
+  outputs = {k: np.asarray(x) for k, x in outputs.items()}
+  wrong = [k for k, x in outputs.items() if not np.isfinite(x).all()]
+  if wrong:
+    raise errors.UserError(
+      f"{', '.join(wrong)} of {network.name}: NaN or infinite",
+      "finite features",
+      "use a network with sound weights",
+      "evals.<name>.encoder",
+    )
+  return outputs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -152,6 +190,7 @@ class Evaluator(base.Evaluator):
         "raise evals.<name>.samples, or set allow_few=True",
         "evals.<name>.samples",
       )
+    _check_enough("samples", self.samples, self)
     network = extract.make(
       self.inception, self.inception_sha256, self.encoder, "evals.<name>"
     )
@@ -163,6 +202,7 @@ class Evaluator(base.Evaluator):
         "use the same network for both",
         "evals.<name>.reference",
       )
+    _check_enough("images of the reference", len(reference.features), self)
     outputs = self._outputs(context, network)
     yield from self._values(outputs, reference)
     yield "samples", len(outputs["features"])
@@ -202,8 +242,7 @@ class Evaluator(base.Evaluator):
       ):
         images = context.pixels(out)[: self.samples - count]
         images = context.devices.put_whole({"": images})[""]
-        features = network.run(images)
-        parts.append({k: np.asarray(x) for k, x in features.items()})
+        parts.append(_features(network, images))
         count, key = count + len(images), key + 1
         if count == self.samples:
           break
@@ -238,3 +277,16 @@ class Evaluator(base.Evaluator):
     )
     yield "precision", precision
     yield "recall", recall
+
+
+def _check_enough(what: str, count: int, evaluator: Evaluator) -> None:
+  """Raises UserError where no example has so many neighbours, or no pair."""
+  least = max(evaluator.neighbours + 1, 3 if evaluator.infinity else 2)
+  if count < least:
+    raise errors.UserError(
+      f"{count} {what}",
+      f"at least {least}: neighbour {evaluator.neighbours} of each is asked "
+      "for",
+      "take more of them, or fewer neighbours",
+      "evals.<name>.neighbours",
+    )

@@ -44,6 +44,12 @@ def most_cells(grid: Grid, scale: Range, aspect: Range) -> int:
   return int((height * width).max())
 
 
+def fewest_cells(grid: Grid, scale: Range, aspect: Range) -> int:
+  """Cells of the smallest block that `block_size` can give; 0: none at all."""
+  height, width = block_size(np.linspace(0, 1, 4097), grid, scale, aspect)
+  return int((height * width).min())
+
+
 def cells(corner: jax.Array, size: Any, grid: Grid) -> jax.Array:
   """The cells of rectangles.
 

@@ -25,7 +25,9 @@ class Moments:
   scatter: np.ndarray | float = 0.0
 
   def add(self, x: np.ndarray) -> None:
-    """Adds rows [n, d], without losing digits to a large mean."""
+    """Adds rows [n, d], n >= 0, without losing digits to a large mean."""
+    if not len(x):  # a batch of nothing but skipped images: no mean
+      return
     # Chan, Golub and LeVeque 1979: the scatter of a union is that of its parts
     # and of their means.
     x = x.astype(np.float64)
@@ -39,7 +41,9 @@ class Moments:
 
   @property
   def covariance(self) -> np.ndarray:
-    """[d, d], divided by n - 1."""
+    """[d, d], divided by n - 1; n >= 2, else ValueError."""
+    if self.count < 2:
+      raise ValueError(f"a covariance of {self.count} rows")
     return self.scatter / (self.count - 1)
 
 
@@ -96,7 +100,12 @@ def frechet_infinity(
     cov: [d, d] of the reference.
     seed: of the parts, which are drawn without replacement.
     points: sizes.
+
+  Raises:
+    ValueError: fewer than 3 samples: no line.
   """
+  if len(x) < 3:
+    raise ValueError(f"an extrapolation from {len(x)} samples")
   rng, n = np.random.default_rng(seed), len(x)
   sizes = np.linspace(max(2, n // 10), n, points).astype(int)
   distances = []
@@ -121,7 +130,12 @@ def kernel_distance(
     size: rows of a subset of each, at most n and m.
     subsets: drawn with replacement of subsets, not of rows.
     seed: of the draw.
+
+  Raises:
+    ValueError: fewer than 2 rows: no pair.
   """
+  if min(len(x), len(y), size) < 2:
+    raise ValueError(f"pairs among {len(x)} and {len(y)} rows")
   rng, size = np.random.default_rng(seed), min(size, len(x), len(y))
   values = [
     mmd(*(z[rng.choice(len(z), size, replace=False)] for z in (x, y)))
@@ -146,11 +160,11 @@ def inception_score(
 
   Args:
     logits: [n, classes].
-    splits: parts, as in the original code.
+    splits: parts, as in the original code; of fewer rows one part each.
   """
   logs = scipy.special.log_softmax(logits.astype(np.float64), axis=1)
   scores = []
-  for part in np.array_split(logs, splits):
+  for part in np.array_split(logs, min(splits, len(logs))):
     p = np.exp(part)
     scores.append(np.exp((p * (part - np.log(p.mean(0)))).sum(1).mean()))
   return float(np.mean(scores)), float(np.std(scores))
@@ -184,7 +198,12 @@ def precision_recall(
     real: [n, d] features.
     fake: [m, d] features of samples.
     k: the ball of an example reaches to its k-th neighbour.
+
+  Raises:
+    ValueError: no more than k rows of either.
   """
+  if min(len(real), len(fake)) <= k:
+    raise ValueError(f"neighbour {k} among {len(real)} and {len(fake)} rows")
   return (
     covered(fake, real, radii(real, k)),
     covered(real, fake, radii(fake, k)),

@@ -163,7 +163,7 @@ def sampler(
   Returns:
     indices [<= batch] -> {"image" uint8 [n, h, w, c], "label" [n], "index"
     [n]} on every host; "tokens" int32 [n, l] in place of "image" if that is
-    what the method samples.
+    what the method samples. It raises UserError where some are not finite.
   """
   config, where = parts.config.sample, sharding.batch_sharding(parts.mesh)
   compiled = jax.jit(
@@ -182,7 +182,8 @@ def sampler(
       k: jax.make_array_from_callback(v.shape, where, lambda s, v=v: v[s])
       for k, v in inputs.items()
     }
-    made = np.asarray(compiled(weights, put, key))
+    made, finite = map(np.asarray, compiled(weights, put, key))
+    predict.require_finite(finite[: len(index)], "samples")
     name = "image" if made.dtype == np.uint8 else "tokens"
     return {k: v[: len(index)] for k, v in {name: made, **inputs}.items()}
 

@@ -220,16 +220,37 @@ def bicubic_matrix(n_in: int, n_out: int, a: float = -0.75) -> np.ndarray:
   return weights
 
 
+def smooth_matrix(n_in: int, n_out: int, a: float = -0.5) -> np.ndarray:
+  """[n_out, n_in] float64 weights of torch's bicubic resize with antialias.
+
+  The kernel is as wide as the axis shrinks, weights outside are left out, and
+  a row sums to 1; a = -0.5 there.
+  """
+  factor = n_in / n_out
+  centre = (np.arange(n_out)[:, None] + 0.5) * factor - 0.5
+  distance = np.abs(np.arange(n_in) - centre) / max(factor, 1.0)
+  weights = _cubic(distance, a)
+  return weights / weights.sum(1, keepdims=True)
+
+
 def resize(
   table: jax.Array,
   grid_in: tuple[int, int],
   grid_out: tuple[int, int],
   prefix: int = 0,
+  antialias: bool = False,
 ) -> jax.Array:
   """Resizes learned positions [..., prefix + h*w, d] to another grid.
 
   Prefix rows (cls, registers) are kept; the patch part is resized exactly
   as torch's bicubic interpolation does (see `bicubic_matrix`).
+
+  Args:
+    table: [..., prefix + h*w, d].
+    grid_in: (h, w) of the table.
+    grid_out: of the result.
+    prefix: rows before those of the patches.
+    antialias: smooth where the grid shrinks, see `smooth_matrix`.
 
   Raises:
     ValueError: if the table does not have prefix + h*w rows.
@@ -238,8 +259,9 @@ def resize(
     raise ValueError(f"{table.shape} is not {prefix} + a {grid_in} grid")
   head, body = table[..., :prefix, :], table[..., prefix:, :]
   body = body.reshape(*body.shape[:-2], *grid_in, body.shape[-1])
+  matrix = smooth_matrix if antialias else bicubic_matrix
   rows, cols = (
-    bicubic_matrix(i, o).astype(np.float32)
+    matrix(i, o).astype(np.float32)
     for i, o in zip(grid_in, grid_out, strict=True)
   )
   body = jnp.einsum("yh,xw,...hwd->...yxd", rows, cols, body)

@@ -160,12 +160,16 @@ def make(
   config = resolved(config, method, evaluators)
   stream = pipeline.stream_of(data["train"], spec)
   examples = stream.epoch_examples * spec.repeat_samples
-  length = lambda section, stem, where: round(
-    units.steps(
-      section, stem, batch=config.data.batch, examples=examples, where=where
-    )
+  length = lambda section, stem, where: units.steps(
+    section, stem, batch=config.data.batch, examples=examples, where=where
   )
-  total = length(config.train, "total", "train")
+
+  def interval(*where) -> int:
+    """0: none; one shorter than a step is every step, not never."""
+    steps = length(*where)
+    return max(1, round(steps)) if steps else 0
+
+  total = round(length(config.train, "total", "train"))
   checks.check_durations(config, total, examples)
   if not stand_in:
     pipeline.check_example(
@@ -181,12 +185,12 @@ def make(
     sources=data,
     spec=spec,
     evaluators={
-      name: (e, length(vars(e), "every", f"evals.{name}"))
+      name: (e, interval(vars(e), "every", f"evals.{name}"))
       for name, e in evaluators.items()
     },
     examples=examples,
     total=total,
-    checkpoint_every=length(config.train, "checkpoint", "train"),
+    checkpoint_every=interval(config.train, "checkpoint", "train"),
     renamed=renamed,
   )
 

@@ -44,10 +44,18 @@ def check_durations(
 ) -> None:
   """Raises UserError unless the run has a length, and its parts are in it."""
   if total < 1:
+    given = {u: config.train[f"total_{u}"] for u in units.UNITS}
+    set_ = [f"train.total_{u}={v}" for u, v in given.items() if v]
+    seen = "train.total_steps, _epochs and _images are all 0"
+    if set_:
+      seen = (
+        f"{set_[0]} of {examples:,} examples in batches of "
+        f"{config.data.batch:,}: rounds to no step"
+      )
     raise errors.UserError(
-      "train.total_steps, _epochs and _images are all 0",
-      "the length of the run",
-      "set one of them",
+      seen,
+      "a run of at least one step",
+      "set one of them, or lengthen it",
       "train.total_steps",
     )
   profile.steps(config.train.profile_steps, total)

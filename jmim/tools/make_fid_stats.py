@@ -14,6 +14,7 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
+from jmim.core import files
 from jmim.core import version
 from jmim.data import pipeline
 from jmim.data import sources
@@ -47,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def make(args: argparse.Namespace) -> None:
   """Measures, and writes the file; raises as `extract.make` and sources do."""
+  out = args.out.expanduser()
+  files.check_writable(out.parent, "--out")
   network = extract.make(
     args.inception, args.inception_sha256, args.encoder, "flags"
   )
@@ -68,8 +71,8 @@ def make(args: argparse.Namespace) -> None:
     "git": version.git_id(),
   }
   reference.protocol.update(about)
-  fid.save(args.out, reference)
-  print(f"{args.out}: {network.name}\n{reference.protocol}")
+  fid.save(out, reference)
+  print(f"{out}: {network.name}\n{reference.protocol}")
 
 
 if __name__ == "__main__":

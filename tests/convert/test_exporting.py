@@ -92,21 +92,6 @@ def test_weights_that_a_run_lacks_are_refused(tmp_path, run):
     exporting.run(tmp_path / "nothing", "hf", tmp_path)
 
 
-@pytest.mark.parametrize("crop", ["center", "resize"])
-def test_preprocessing_goes_there_and_back(tmp_path, crop):
-  config = configs.base()
-  config.data.update(
-    size=16, mean=(0.1,) * 3, std=(0.5,) * 3, eval_crop=crop, eval_resize=20
-  )
-  image = exporting.preprocessing(config)
-  (tmp_path / "preprocessor_config.json").write_text(json.dumps(image))
-  keys = importing.processor(str(tmp_path))
-  assert keys["mean"] == (0.1,) * 3 and keys["std"] == (0.5,) * 3
-  center = {"eval_crop": "center", "eval_resize": 20}
-  assert keys.items() >= center.items() or crop != "center"
-  assert ("eval_crop" in keys) == (crop == "center")
-
-
 def test_the_card_has_the_last_figure_of_each_evaluation(tmp_path):
   assert exporting.read_figures(tmp_path) == []
   lines = [

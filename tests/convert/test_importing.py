@@ -60,43 +60,39 @@ def test_what_is_missing_is_said(tmp_path, name, config, seen):
     importing.resolve(name, path, None)
 
 
-HF = dict(
-  do_normalize=True, image_mean=[0.1, 0.2, 0.3], image_std=[0.5, 0.5, 0.5]
-)
-NORM = dict(mean=(0.1, 0.2, 0.3), std=(0.5, 0.5, 0.5))
-TIMM = dict(mean=[0.1, 0.2, 0.3], std=[0.5, 0.5, 0.5], input_size=[3, 224, 224])
+SMALLER = dict(do_normalize=False, size={"height": 8, "width": 8})
 
 
-@pytest.mark.parametrize(
-  "file, content, want",
-  [
-    ("preprocessor_config", HF, NORM),
-    ("preprocessor_config", HF | dict(do_normalize=False), {}),
-    (
-      "preprocessor_config",
-      HF | dict(do_center_crop=True, size={"shortest_edge": 256}),
-      NORM | dict(eval_crop="center", eval_resize=256),
-    ),
-    (
-      "preprocessor_config",
-      HF | dict(do_center_crop=True, size=248),
-      NORM | dict(eval_crop="center", eval_resize=248),
-    ),
-    ("config", {"pretrained_cfg": TIMM}, NORM),
-    (
-      "config",
-      {"pretrained_cfg": TIMM | dict(crop_pct=0.875)},
-      NORM | dict(eval_crop="center", eval_resize=256),
-    ),
-    (
-      "config",
-      {"pretrained_cfg": TIMM | dict(crop_pct=0.875, crop_mode="squash")},
-      NORM,
-    ),
-  ],
-)
-def test_preprocessing_is_read_as_keys_of_data(tmp_path, file, content, want):
-  assert importing.processor(beside(tmp_path, **{file: content})) == want
+def test_preprocessing_to_another_side_is_followed_or_refused(tmp_path):
+  """Of a network of 16 pixels: DINOv2's takes 8, ViTMAE's does not."""
+  method = kit.tiny("vit", layer_scale=0.5, pool="cls_mean")
+  dinov2 = families.find("hf_dinov2").write_config(method)
+  path = beside(tmp_path, config=dinov2, preprocessor_config=SMALLER)
+  _, config = importing.resolve("auto", path, None)
+  assert config.data.size == config.method.size == 8
+  assert config.method.table_size == 16
+  made = importing.discovery.make(config.method)
+  shape = trees.named(importing.shapes(made))["params/main/encoder/pos_embed"]
+  assert shape.shape == (1, 1 + 16, 32)
+  path = beside(tmp_path, config=vit_mae(), preprocessor_config=SMALLER)
+  with pytest.raises(errors.UserError, match="8 pixels beside .* 16"):
+    importing.resolve("auto", path, None)
+
+
+def test_a_size_may_be_a_list_of_two(tmp_path):
+  path = beside(tmp_path, config=vit_mae(image_size=[16, 16]))
+  assert importing.resolve("auto", path, None)[1].data.size == 16
+  path = beside(tmp_path, config=vit_mae(image_size=[16, 32]))
+  with pytest.raises(errors.UserError, match="image_size"):
+    importing.resolve("auto", path, None)
+
+
+def test_preprocessing_is_that_of_the_library_that_wrote_it(tmp_path):
+  timm = dict(mean=[0.1] * 3, std=[0.5] * 3)
+  path = beside(tmp_path, config={"pretrained_cfg": timm})
+  assert importing.processor(path)["std"] == (0.5,) * 3
+  path = beside(tmp_path, config={}, preprocessor_config=SMALLER)
+  assert importing.processor(path)["std"] == (1.0,) * 3
 
 
 def test_nothing_beside_the_weights_says_nothing(tmp_path):

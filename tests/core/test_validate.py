@@ -315,3 +315,16 @@ def test_without_a_near_miss_the_next_section_that_exists_is_listed():
   for name in ("a.b.zzz", "a.b.zzz.yyy"):
     e = validate.unknown(name, known, name)
     assert e.expected == "known keys: a.b.depth, a.b.width"
+
+
+@pytest.mark.parametrize(
+  "value", [float("inf"), -float("inf"), float("nan"), 10**400]
+)
+def test_numbers_that_are_not_finite_are_refused(value):
+  for given, like in ((value, 1.0), ((0.5, value), (0.5,)), ((value,), ())):
+    with pytest.raises(errors.UserError, match="a finite number"):
+      validate.typed("optim.lr", given, like)
+  config = configs.override(configs.base(), ["optim.lr=1e30"])
+  assert config.optim.lr == 1e30
+  with pytest.raises(errors.UserError, match="a finite number"):
+    configs.override(config, ["optim.lr=1e999"])

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import strategies as st
 from PIL import Image
 
-from jmim.core import errors
 from jmim.data import decode
 
 
@@ -249,26 +248,6 @@ def test_fallback_is_a_central_box():
   assert box == (0, 36, 20, 27)
   box = decode.crop_box(30, 30, scale=(1, 1), ratio=(0.9, 0.95), rng=rng)
   assert box == (0, 1, 30, 28)
-
-
-def test_fit():
-  image = _noise(8, 8)
-  assert decode.fit(image, 8) is image
-  with pytest.raises(errors.UserError, match="cat.png is 8 x 6") as caught:
-    decode.fit(image[:, :6], 8, "cat.png", "data.eval_crop")
-  assert caught.value.key == "data.eval_crop"
-
-
-def test_a_crop_without_chance_is_the_centre_or_nothing():
-  image = _noise(20, 30)
-  plain = lambda **how: decode.plain(image, 8, crop="center", **how)
-  np.testing.assert_array_equal(plain(), decode.center(image, 8, 8))
-  np.testing.assert_array_equal(
-    plain(resize_to=12), decode.center(image, 8, 12)
-  )
-  assert decode.plain(image[:8, :8], 8, crop="none").shape == (8, 8, 3)
-  with pytest.raises(errors.UserError, match="the image is 20 x 30"):
-    decode.plain(image, 8, crop="none")
 
 
 def _png_header(width, height):

@@ -4,6 +4,7 @@ import pytest
 
 from jmim.core import errors
 from jmim.data import pipeline
+from jmim.data import sources
 from jmim.evals import fid
 from jmim.evals.lib import extract
 from jmim.metrics import generation
@@ -42,7 +43,9 @@ def test_statistics_are_of_every_image_once(reference):
   np.testing.assert_allclose(
     found.moments["features"][1], np.cov(x.T), rtol=1e-5
   )
-  assert found.protocol == {"images": 53} and len(found.features) == 40
+  assert (
+    found.protocol == {"images": 53, "skipped": 0} and len(found.features) == 40
+  )
   kept = {tuple(row) for row in found.features}
   assert len(kept) == 40 and kept <= {tuple(r) for r in x.astype(np.float32)}
 
@@ -117,7 +120,8 @@ def test_a_split_of_the_run_is_a_reference_measured_once(monkeypatch):
   again = dict(evaluator("train").run(context))
   other = dict(evaluator("eval").run(context))
   assert asked == [40, 21] and first["fid"] == again["fid"] != other["fid"]
-  assert first["protocol"]["reference"] == {"file": "train", "images": 40}
+  held = {"file": "train", "images": 40, "skipped": 0}
+  assert first["protocol"]["reference"] == held
 
 
 @pytest.mark.parametrize(
@@ -126,6 +130,9 @@ def test_a_split_of_the_run_is_a_reference_measured_once(monkeypatch):
     ({"allow_few": False}, "at least 10,000"),
     ({"encoder": ""}, "exactly one network"),
     ({"inception": "x.npz"}, "exactly one network"),
+    ({"samples": 3}, "3 samples"),
+    ({"samples": 5, "neighbours": 5}, "at least 6"),
+    ({"samples": 2, "neighbours": 1, "infinity": True}, "at least 3"),
   ],
 )
 def test_what_is_refused(reference, changes, text):
@@ -139,3 +146,44 @@ def test_a_reference_of_other_features_is_refused(reference, monkeypatch):
     dict(evaluator(reference).run(evalkit.context()))
   with pytest.raises(errors.UserError, match="make_fid_stats"):
     fid.load(__file__)
+
+
+def broken(data, *which):
+  """The images of a source as it has them, some of them unreadable."""
+  images = [data[i]["image"] for i in range(len(data))]
+  files = [b"" if i in which else x for i, x in enumerate(images)]
+  return sources.ArraySource({"image": files}), [
+    x for i, x in enumerate(images) if i not in which
+  ]
+
+
+@pytest.mark.parametrize("bad", [(8,), (0, 1, 2, 3), (3, 8)])
+def test_skipped_images_leave_the_statistics_of_the_others(bad):
+  """Also where they are a whole batch."""
+  source, images = broken(evalkit.source(9, 3), *bad)
+  spec = pipeline.Spec(
+    batch=4, size=4, threads=0, on_bad_record="skip", max_bad_share=0.9
+  )
+  found = fid.measure(network(), source, spec)
+  x = network().run(np.stack(images))["features"].astype(np.float64)
+  mean, cov = found.moments["features"]
+  np.testing.assert_allclose(mean, x.mean(0), rtol=1e-6)
+  np.testing.assert_allclose(cov, np.cov(x.T), rtol=1e-5)
+  assert found.protocol == {"images": 9 - len(bad), "skipped": len(bad)}
+  assert np.isfinite(found.features).all()
+
+
+def test_statistics_of_one_image_are_refused():
+  source, _ = broken(evalkit.source(4, 3), 0, 1, 2)
+  spec = pipeline.Spec(
+    batch=4, size=4, threads=0, on_bad_record="skip", max_bad_share=0.9
+  )
+  with pytest.raises(errors.UserError, match="1 readable image"):
+    fid.measure(network(), source, spec)
+
+
+def test_features_that_are_not_finite_are_refused():
+  run = lambda images: {"features": np.full((len(images), 3), np.nan)}
+  spec = pipeline.Spec(batch=16, size=4, threads=0)
+  with pytest.raises(errors.UserError, match="features of lost: NaN"):
+    fid.measure(extract.Extractor("lost", run), evalkit.source(16, 3), spec)

@@ -100,3 +100,30 @@ def test_precision_and_recall_equal_scikit_learn():
     got = generation.precision_recall(x, y, k)
     np.testing.assert_allclose(got, (precision, recall))
   assert generation.precision_recall(x, x + 1e3) == (0.0, 0.0)
+
+
+def test_nothing_adds_nothing_to_moments():
+  x, _ = sets(n=7)
+  found = generation.Moments()
+  for part in (x[:0], x[:4], x[:0], x[4:], x[:0]):
+    found.add(part)
+  np.testing.assert_allclose(found.mean, x.mean(0))
+  np.testing.assert_allclose(found.covariance, np.cov(x.T))
+
+
+@pytest.mark.parametrize(
+  "measure",
+  [
+    lambda x: generation.precision_recall(x, x),
+    lambda x: generation.kernel_distance(x[:1], x),
+    lambda x: generation.frechet_infinity(x[:2], x[0], np.eye(8)),
+    lambda x: generation.of(x[:1]).covariance,
+  ],
+)
+def test_too_few_rows_are_never_a_number(measure):
+  with pytest.raises(ValueError):
+    measure(sets(n=3)[0])
+
+
+def test_inception_score_of_fewer_rows_than_parts_is_a_number():
+  assert generation.inception_score(np.zeros((3, 4))) == (1.0, 0.0)

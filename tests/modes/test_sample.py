@@ -6,6 +6,7 @@ import pytest
 
 from jmim.core import config as configs
 from jmim.core import errors
+from jmim.methods.parts import first_stage
 from jmim.modes import sample
 from jmim.modes import train
 
@@ -117,6 +118,18 @@ def test_mistakes_name_the_key(run, change, key):
   with pytest.raises(errors.UserError) as e:
     sample.run(configs.override(config, items), workdir)
   assert e.value.key == key
+
+
+def test_samples_that_are_not_finite_are_never_written(run, monkeypatch):
+  config, workdir = run
+  config = configs.override(config, ["evals.samples=None", "sample.seed=77"])
+  decode = first_stage.FirstStage.decode
+  lost = lambda *args: decode(*args).at[1].set(np.nan)
+  monkeypatch.setattr(first_stage.FirstStage, "decode", lost)
+  before = {*(workdir / "samples").rglob("*.npz")}
+  with pytest.raises(errors.UserError, match="1 of 3 samples: NaN"):
+    sample.run(configs.override(config, ["sample.num=3"]), workdir)
+  assert {*(workdir / "samples").rglob("*.npz")} == before
 
 
 def test_a_method_that_does_not_sample_is_named(run):

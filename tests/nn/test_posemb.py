@@ -3,6 +3,7 @@ import math
 import hypothesis
 import jax.numpy as jnp
 import numpy as np
+import PIL.Image
 import pytest
 from hypothesis import strategies as st
 
@@ -185,3 +186,19 @@ def test_relative_bias_depends_on_the_offset_only(fill):
   assert len({tuple(v) for v in bias[:, 1:, 0].T}) == 1
   corner = [bias[0, 0, 0], bias[0, 0, 1], bias[0, 1, 0]]
   assert len(set(map(float, corner))) == 3
+
+
+@pytest.mark.parametrize("grid", [(2, 3), (7, 5), (5, 9)])
+def test_a_smooth_resize_equals_pillow(grid):
+  """Pillow's bicubic filter is antialiased, with a = -0.5."""
+  table = np.random.default_rng(0).normal(size=(2 + 35, 3)).astype("f4")
+  found = posemb.resize(
+    jnp.asarray(table), (7, 5), grid, prefix=2, antialias=True
+  )
+  np.testing.assert_array_equal(found[:2], table[:2])
+  for i in range(3):
+    plane = PIL.Image.fromarray(table[2:, i].reshape(7, 5))
+    want = np.asarray(plane.resize(grid[::-1], PIL.Image.Resampling.BICUBIC))
+    np.testing.assert_allclose(
+      found[2:, i].reshape(grid), want, rtol=1e-4, atol=1e-5
+    )

@@ -68,3 +68,13 @@ def test_a_rule_is_a_pair_of_the_right_kind():
   checks.check_rule(("a", ("fsdp", None)), tuple | list, "x")
   for rule in ("ab", ("a",), ("a", 3), ("a", "b", "c")):
     assert key_of(checks.check_rule, rule, tuple | list, "x") == "x"
+
+
+@pytest.mark.parametrize(
+  "item", ["train.total_epochs=0.01", "train.total_images=3"]
+)
+def test_a_length_that_rounds_to_no_step_is_named(item):
+  config = configs.override(configs.base(), [item, "data.batch=8"])
+  with pytest.raises(errors.UserError, match="rounds to no step") as e:
+    checks.check_durations(config, 0, 36)
+  assert item in e.value.seen

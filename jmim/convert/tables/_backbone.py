@@ -15,6 +15,7 @@ ENCODER, BLOCKS, HEAD = "encoder", "encoder/blocks/layers", "head"
 # Fields of a ViT without anything special.
 PLAIN = dict(
   positions="learned",
+  table_size=0,
   pre_norm=False,
   patch_bias=True,
   final_norm=True,

@@ -81,7 +81,7 @@ def _sizes(config: Mapping[str, Any], kind: str) -> dict[str, Any]:
     near = PLAINEST[kind]
   return dict(
     variant=near,
-    size=config["sample_size"],
+    size=options.side(config, "sample_size"),
     channels=config["in_channels"],
     width=widths[0],
     multipliers=tuple(w // widths[0] for w in widths),

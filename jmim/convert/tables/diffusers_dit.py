@@ -61,7 +61,7 @@ def read(config: Mapping[str, Any]) -> dict[str, Any]:
   options.refuse({"out_channels": out}, out_channels=channels * (1 + learned))
   return dict(
     variant=f"B/{config['patch_size']}",
-    size=config["sample_size"],
+    size=options.side(config, "sample_size"),
     channels=channels,
     width=heads * config["attention_head_dim"],
     depth=config["num_layers"],

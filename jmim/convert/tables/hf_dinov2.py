@@ -100,11 +100,19 @@ def write(method: backbone.Backbone) -> dict[str, Any]:
       use_swiglu_ffn=method.act == "swiglu",
       layerscale_value=method.layer_scale,
       use_mask_token=True,
+      image_size=method.table_size or method.size,
     )
   )
 
 
-FIXED = _backbone.PLAIN | dict(cls=True, pool="cls_mean")
+def resized(fields: Mapping[str, Any], size: int) -> dict[str, Any]:
+  """The fields for images of another side: positions are resized to it."""
+  return {**fields, "size": size, "table_size": fields["size"]}
+
+
+FIXED = {k: v for k, v in _backbone.PLAIN.items() if k != "table_size"} | dict(
+  cls=True, pool="cls_mean"
+)
 FAMILIES = {
   "hf_dinov2": family.Family(
     library="hf",
@@ -118,6 +126,7 @@ FAMILIES = {
     check=objection,
     read_config=read,
     write_config=write,
+    resized=resized,
     model_types=("dinov2",),
   ),
   "hf_dinov2_with_registers": family.Family(
@@ -132,6 +141,7 @@ FAMILIES = {
     check=registers_objection,
     read_config=read,
     write_config=write,
+    resized=resized,
     model_types=("dinov2_with_registers",),
   ),
 }

@@ -113,6 +113,7 @@ FAMILIES = {
     check=dinov3.objection,
     read_config=read,
     write_config=write,
+    resized=lambda fields, size: {**fields, "size": size},  # nothing stored
     model_types=("dinov3_vit",),
   )
 }

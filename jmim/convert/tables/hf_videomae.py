@@ -59,7 +59,7 @@ def read(config: Mapping[str, Any]) -> dict[str, Any]:
   )
   return dict(
     **options.hf_dims({"mlp_ratio": 4.0} | dict(config)),
-    size=config["image_size"],
+    size=options.side(config, "image_size"),
     frames=config["num_frames"],
     tubelet=config["tubelet_size"],
     decoder_width=decoder_width,

@@ -71,11 +71,12 @@ class Data:
   )
   eval_crop: str = field.value(
     "none",
-    "how the host cuts an image for evaluation: 'none' or 'center'",
-    choices=("none", "center"),
+    "how the host cuts an image for evaluation: 'none', 'center' (short side "
+    "to eval_resize), or 'squash' (both sides to it), then the central square",
+    choices=("none", "center", "squash"),
   )
   eval_resize: int = field.value(
-    0, "short side before the centre crop [pixels]; 0: size", low=0
+    0, "short side, or both, before the crop [pixels]; 0: size", low=0
   )
   crop_scale: tuple = field.value(
     (0.2, 1.0), "least and greatest area of a random resized crop [share]"

@@ -198,7 +198,14 @@ class Context:
     }
 
   def pixels(self, images: np.ndarray) -> np.ndarray:
-    """uint8 images of those [b, h, w, c] in the units of the inputs."""
+    """uint8 images of those [b, h, w, c] in the units of the inputs.
+
+    Raises:
+      UserError: some are NaN or infinite.
+    """
+    axes = tuple(range(1, np.ndim(images)))
+    finite = np.isfinite(images).all(axes)
+    predict.require_finite(finite, "images to be shown or measured")
     return np.asarray(augment.denormalise(self.spec, images))
 
   # --- outputs of a whole split

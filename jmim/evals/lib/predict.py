@@ -69,19 +69,50 @@ def samples(
     name: of the output: images as the inputs are, or tokens.
 
   Returns:
-    (weights, batch, key) -> uint8 [b, h, w, c], or integers [b, l].
+    (weights, batch, key) -> (uint8 [b, h, w, c] or integers [b, l], bool [b]:
+    whether a sample and the parameters behind it are finite, see
+    `require_finite`).
   """
   fn = output(method, name)
 
   def call(
     weights: methods.Weights, batch: methods.Batch, key: jax.Array
-  ) -> jax.Array:
+  ) -> tuple[jax.Array, jax.Array]:
     value = fn(weights, batch, key)
+    # Tokens drawn by NaN are tokens: only the parameters show it.
+    sound = [jnp.isfinite(x).all() for x in jax.tree.leaves(weights.params)]
+    finite = jnp.stack(sound).all() & jnp.isfinite(value).all(
+      tuple(range(1, value.ndim))
+    )
     if jnp.issubdtype(value.dtype, jnp.integer):
-      return value
-    return augment.denormalise(spec, value)
+      return value, finite
+    return augment.denormalise(spec, value), finite
 
   return call
+
+
+def require_finite(finite: np.ndarray, what: str) -> None:
+  """Refuses to go on with samples that are no numbers.
+
+  As pixels they would be black, white or grey, like any picture.
+
+  Args:
+    finite: bool [n], of each sample.
+    what: they are, for the message.
+
+  Raises:
+    UserError: some are not finite.
+  """
+  if np.all(finite):
+    return
+  raise errors.UserError(
+    f"{int(np.sum(~np.asarray(finite)))} of {len(finite)} {what}: NaN or "
+    "infinite values, in them or in the parameters",
+    "finite numbers",
+    "use an earlier checkpoint, a lower optim.lr or hardware.dtype=f32; of "
+    "diffusion, other method.noise or method.sampling",
+    "method",
+  )
 
 
 def conditions(
@@ -96,14 +127,35 @@ def conditions(
 
   Returns:
     index [b] int32; label [b] int32 where the method reads one.
+
+  Raises:
+    UserError: no such class, or a method without classes.
   """
   index = np.asarray(index, np.int32)
   known = method.inputs().get("label")
+  if label is not None:
+    _check_label(label, known.high if known else 0)
   if known is None:
     return {"index": index}
   turns = index % known.high
   labels = turns if label is None else np.full_like(index, label)
   return {"index": index, "label": labels}
+
+
+def _check_label(label: int, classes: int) -> None:
+  """Raises UserError unless it is a class; an embedding takes any number."""
+  if not isinstance(label, int | np.integer) or isinstance(label, bool):
+    seen = f"label={label!r} ({type(label).__name__})"
+  elif not 0 <= label < classes:
+    seen = f"label={label}"
+  else:
+    return
+  raise errors.UserError(
+    seen,
+    f"None or a class, 0 to {classes - 1}" if classes else "None: no classes",
+    "correct it",
+    "label",
+  )
 
 
 def losses(method: methods.Method) -> Losses:

@@ -99,8 +99,8 @@ class DDPM(method.Method):
     if self.weight == "min_snr" and self.prediction == "velocity":
       raise ValueError("weight 'min_snr' has no form for prediction 'velocity'")
     self.dims.check(self.size)
-    self.sampling.check()
-    self.noise.check(self.sampling, learns=False)
+    self.sampling.check(self.labels.drop if self.labels.classes else None)
+    self.noise.check(self.sampling, learns=False, kind=self.prediction)
     images = self.first_stage.inputs(self.shape, self.measures)
     return images | self.labels.inputs()
 

@@ -105,7 +105,7 @@ class DiT(method.Method):
   def inputs(self) -> dict[str, method.Input]:
     """Normalised images (or moments) and, if conditional, labels."""
     self.dims.check(self.size)
-    self.sampling.check()
+    self.sampling.check(self.labels.drop if self.labels.classes else None)
     self.noise.check(self.sampling)
     return self.first_stage.inputs(self.shape) | self.labels.inputs()
 

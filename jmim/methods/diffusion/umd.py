@@ -101,7 +101,7 @@ class UMD(dit.DiT):
   def inputs(self) -> dict[str, method.Input]:
     """Normalised images (or moments) and, if conditional, labels."""
     self.dims.check(self.size, table=False)
-    self.sampling.check()
+    self.sampling.check(self.labels.drop if self.labels.classes else None)
     self.noise.check(self.sampling, learns=False)
     return self.first_stage.inputs(self.shape) | self.labels.inputs()
 

@@ -97,6 +97,8 @@ class LDM(ddpm.DDPM):
     """Images or moments, labels, and what the condition reads."""
     stage, classes = self.first_stage, self.labels.classes
     side = self.size * stage.factor
+    if self.condition.contexts:
+      self.sampling.check(self.labels.drop)
     return super().inputs() | self.condition.inputs(side, stage, classes)
 
   def sample_reads(self) -> tuple[str, ...]:

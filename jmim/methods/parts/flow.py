@@ -64,6 +64,7 @@ class Flow:
         f"sampling.sampler {sampling.sampler!r} on straight paths: one of "
         + ", ".join(SAMPLERS)
       )
+    self.table(sampling).check(sampling.sampler)
 
   def draw(
     self, keys: randomness.Keys, shape: tuple[int, ...]

@@ -14,6 +14,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jmim.core import field
 from jmim.core import method
@@ -39,7 +40,9 @@ class Gaussian:
     1e-4, "first beta (linear and alike)", above=0
   )
   beta_end: float = field.value(0.02, "last beta (linear and alike)", above=0)
-  zero_snr: bool = field.value(False, "end in pure noise (Lin et al. 2024)")
+  zero_snr: bool = field.value(
+    False, "end in pure noise (Lin et al. 2024); not where noise is predicted"
+  )
   spacing: str = field.value(
     "even", "which times sampling visits", choices=respace.SPACINGS
   )
@@ -76,14 +79,20 @@ class Gaussian:
     """Outputs of the network per channel."""
     return 1 + self.learn_variance
 
-  def check(self, sampling: guided.Guided, learns: bool = True) -> None:
+  def check(
+    self, sampling: guided.Guided, learns: bool = True, kind: str = "eps"
+  ) -> None:
     """Raises ValueError for fields that do not go together.
 
     Args:
       sampling: its sampler is to walk through these times.
       learns: whether the method's network can learn the variance.
+      kind: of the prediction, see `diffusion.targets`.
     """
     respace.visited(self.spacing, self.times, sampling.steps)
+    self.process.check(kind)
+    with np.errstate(all="ignore"):  # `check` says what became of it
+      self.table(sampling).check(sampling.sampler)
     if self.learn_variance and not learns:
       raise ValueError("noise.learn_variance: this network predicts none")
     if self.variance == "learned" and not self.learn_variance:

@@ -56,8 +56,17 @@ class Guided:
   )
   rt: runtime.Runtime = field.runtime()
 
-  def check(self) -> None:
-    """Raises ValueError for fields that do not go together."""
+  def check(self, drop: float | None = None) -> None:
+    """Raises ValueError for fields that do not go together.
+
+    Args:
+      drop: share of conditions dropped in training; None: there are none.
+    """
+    if drop == 0 and self.guidance != 1:
+      raise ValueError(
+        f"sampling.guidance={self.guidance} with labels.drop=0: guidance is by "
+        "a prediction without a condition, which was never trained"
+      )
     if len(self.guidance_interval) != 2:
       raise ValueError(
         f"sampling.guidance_interval {self.guidance_interval}: two times"

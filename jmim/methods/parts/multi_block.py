@@ -44,6 +44,16 @@ class MultiBlock:
       low, high = getattr(self, name)
       if not 0 < low <= high:
         raise ValueError(f"{name} {(low, high)} is not 0 < least <= greatest")
+    for name, aspect in (
+      ("target_scale", self.target_aspect),
+      ("context_scale", (1.0, 1.0)),
+    ):
+      scale = getattr(self, name)
+      if not rectangles.fewest_cells(grid, scale, aspect):
+        raise ValueError(
+          f"{name} {tuple(scale)}: on a grid of {grid[0]} x {grid[1]} some "
+          "blocks round to no patch"
+        )
     k, _ = self.lengths(grid)
     if self.min_keep >= k:
       raise ValueError(f"min_keep {self.min_keep} of {k} tokens")

@@ -48,6 +48,12 @@ class Backbone(finetune.Finetune):
   """A ViT of any family; see the module docstring."""
 
   positions: str = field.value("learned", "positions", choices=POSITIONS)
+  table_size: int = field.value(
+    0,
+    "image side that learned positions are stored for, resized to `size` "
+    "(DINOv2) [pixels]; 0: size",
+    low=0,
+  )
   theta: float = field.value(100.0, "base of rotary positions", above=0.0)
   relative: str = field.value(
     "none", "biases by relative position (BEiT)", choices=RELATIVE
@@ -101,6 +107,7 @@ class Backbone(finetune.Finetune):
       self.dims,
       self.size,
       positions=self.positions,
+      table_grid=self.dims.grid(self.table_size) if self.table_size else None,
       cls=self.cls,
       registers=self.registers,
       layer_scale=self.layer_scale,
@@ -136,6 +143,13 @@ class Backbone(finetune.Finetune):
     Raises:
       ValueError: fields that do not go together.
     """
+    if self.table_size and self.positions != "learned":
+      raise ValueError(f"table_size with positions {self.positions!r}")
+    if self.table_size % self.dims.patch:
+      raise ValueError(
+        f"table_size {self.table_size}: no multiple of the patch, "
+        f"{self.dims.patch}"
+      )
     if "cls" in self.pool and not self.cls:
       raise ValueError(f"pool {self.pool!r} without cls")
     if self.registers and self.relative != "none":

@@ -39,6 +39,8 @@ class ViT(nn.Module, kw_only=True):
     positions: "sincos" (fixed), "learned", "none", or "rotary": q and k of
       the patches are turned, see `posemb.rotary` (centred: DINOv3).
     theta: base of the rotary frequencies.
+    table_grid: (h, w) that learned positions are stored for, resized to `grid`
+      as DINOv2 does it; None: `grid`.
     order: of the sin-cos table, see `posemb.sincos_2d`.
     cls: put a class token first.
     layer_scale: initial LayerScale factor; 0: none.
@@ -57,6 +59,7 @@ class ViT(nn.Module, kw_only=True):
   patch: int
   grid: tuple[int, int]
   positions: str = "sincos"
+  table_grid: tuple[int, int] | None = None
   order: str = "xy"
   cls: bool = True
   layer_scale: float = 0.0
@@ -112,12 +115,19 @@ class ViT(nn.Module, kw_only=True):
     """[1, cls + n, w] table or parameter; None: no positions."""
     if self.positions in ("none", "rotary"):
       return None
+    stored, prefix = self.table_grid or self.grid, int(self.cls)
     table = posemb.sincos_2d(
-      self.size.width, self.grid, self.order, prefix=int(self.cls)
+      self.size.width, stored, self.order, prefix=prefix
     )[None]
     if self.positions == "sincos":
       return table
-    return self.param("pos_embed", lambda _: jnp.asarray(table))
+    table = self.param("pos_embed", lambda _: jnp.asarray(table))
+    if stored == self.grid:
+      return table
+    # The release with registers smooths, the one without does not.
+    return posemb.resize(
+      table, stored, self.grid, prefix, antialias=bool(self.registers)
+    )
 
   def _rotary(self, keep):
     """{"rotary": angles [1 or b, n or k, d/2] of the patches}, or {}."""

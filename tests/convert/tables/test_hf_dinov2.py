@@ -1,11 +1,15 @@
 """DINOv2 of Transformers: LayerScale, registers, a whole mlp_ratio."""
 
+import jax
 import kit
 import numpy as np
 import peers
 import pytest
 
+from jmim.convert import families
 from jmim.convert.tables import hf_dinov2 as tables
+from jmim.core import method as methods
+from jmim.nn import posemb
 
 PLAIN = dict(layer_scale=0.5, pool="cls_mean")
 GIANT = PLAIN | dict(act="swiglu", mlp_ratio=2.75)  # 88, of a ratio of 4
@@ -94,3 +98,46 @@ def test_the_library_computes_the_same(tmp_path, name, model, fields):
   again = peers.reread(cls, tmp_path / "ours")
   got = peers.run(again, x).logits.numpy()
   np.testing.assert_allclose(got, want, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", ["plain", "registers"])
+def test_positions_of_another_size_go_in_and_out_as_they_are(case):
+  """The table is that of the file; the network reads it resized."""
+  name, fields = CASES[case]
+  method = kit.tiny("vit", size=8, table_size=16, **fields)
+  written = kit.check(name, method)
+  stem = name.removeprefix("hf_")
+  table = written.theirs[f"{stem}.embeddings.position_embeddings"]
+  assert table.shape == (1, 1 + 16, 32)
+  family = families.find(name)
+  config = family.write_config(method)
+  assert config["image_size"] == 16
+  read = family.resized(family.read_config(config), 8)
+  assert (read["size"], read["table_size"]) == (8, 16)
+
+
+@pytest.mark.parametrize("registers", [0, 2])
+def test_positions_of_another_size_are_resized_in_the_network(registers):
+  fields = PLAIN | dict(registers=registers)
+  large, small = (
+    kit.tiny("vit", size=8, table_size=side, **fields) for side in (16, 0)
+  )
+  x = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("f4")
+  params, _ = large.init(jax.random.key(0), {"image": x})
+  table = jax.random.normal(jax.random.key(1), (1, 17, 32))
+  params["main"]["encoder"]["pos_embed"] = table
+  resized = posemb.resize(table, (4, 4), (2, 2), 1, antialias=registers > 0)
+  other = jax.tree.map(lambda a: a, params)
+  other["main"]["encoder"]["pos_embed"] = resized
+  tokens = [
+    m.predict()["cls"](methods.Weights(p), {"image": x}, None)
+    for m, p in ((large, params), (small, other))
+  ]
+  np.testing.assert_allclose(*tokens, rtol=1e-5, atol=1e-5)
+
+
+def test_a_size_of_the_table_without_a_table_is_refused():
+  for changes in (dict(table_size=18), dict(positions="rotary")):
+    method = kit.tiny("vit", **(dict(table_size=16) | changes))
+    with pytest.raises(ValueError, match="table_size"):
+      method.inputs()

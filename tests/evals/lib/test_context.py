@@ -120,3 +120,11 @@ def test_other_data_under_the_same_weights():
 def test_pixels_are_rounded_and_clipped():
   shown = evalkit.context().pixels(np.array([[[[-1.0, 0.5, 2.0]]]]))
   assert shown.dtype == np.uint8 and shown.ravel().tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_pixels_that_are_no_numbers_are_refused(value):
+  images = np.zeros((3, 2, 2, 3))
+  images[1, 0, 1] = value
+  with pytest.raises(errors.UserError, match="1 of 3 images"):
+    evalkit.context().pixels(images)

@@ -1,4 +1,5 @@
 import dataclasses
+import types
 
 import evalkit
 import jax
@@ -68,15 +69,31 @@ def test_an_encoder_gives_the_same_either_way():
 def test_samples_are_pixels_and_tokens_stay(everything):
   method, weights, batch = everything
   key = jax.random.key(0)
-  pixels = predict.samples(method, SPEC)(weights, batch, key)
+  pixels, finite = predict.samples(method, SPEC)(weights, batch, key)
+  assert finite.tolist() == [True] * 5
   normalised = method.sample(weights, batch, key)
   assert pixels.dtype == np.uint8
   want = np.clip(np.round((normalised * 0.25 + 0.5) * 255), 0, 255)
   np.testing.assert_allclose(pixels, want, atol=1)
   tokens = tokenkit.Independent()
   weights = methods.Weights(*tokens.init(key, None))
-  made = predict.samples(tokens, SPEC)(weights, {"index": jnp.arange(4)}, key)
+  given = {"index": jnp.arange(4)}
+  made, finite = predict.samples(tokens, SPEC)(weights, given, key)
+  assert finite.all() and finite.shape == (4,)
   assert made.dtype == jnp.int32 and made.shape == (4, 5)
+
+
+def test_a_sample_that_is_not_finite_is_told_from_the_others(everything):
+  method, weights, batch = everything
+  lost = lambda w, b, k: method.sample(w, b, k).at[1, 0, 0, 0].set(jnp.inf)
+  odd = types.SimpleNamespace(
+    predict=lambda: {"sample": lost}, rt=runtime.Runtime()
+  )
+  _, finite = predict.samples(odd, SPEC)(weights, batch, jax.random.key(0))
+  assert finite.tolist() == [True, False, True, True, True]
+  predict.require_finite(finite[2:], "pictures")
+  with pytest.raises(errors.UserError, match="1 of 5 pictures"):
+    predict.require_finite(finite, "pictures")
 
 
 def test_conditions_are_the_classes_in_turn_or_one():

@@ -1,9 +1,12 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jmim.core import randomness
+from jmim.diffusion import targets
 from jmim.methods.parts import gaussian
 from jmim.methods.parts import guided
 
@@ -75,3 +78,59 @@ def test_what_does_not_go_together_is_refused():
     gaussian.Gaussian(variance="learned").check(sampling)
   with pytest.raises(ValueError, match="sampling steps"):
     PLAIN.check(guided.Guided(steps=TIMES + 1))
+
+
+@pytest.mark.parametrize(
+  "fields",
+  [
+    {"zero_snr": True},
+    {"beta_end": 1.0},  # pure noise without being asked for
+    {"times": 1000, "beta_end": 0.5},  # the signal is 0 in float32
+  ],
+)
+def test_noise_predicted_in_pure_noise_is_refused_and_v_is_not(fields):
+  noise = dataclasses.replace(PLAIN, **fields)
+  for sampler in ("ddim", "ddpm", "dpmpp_2m"):
+    sampling = guided.Guided(steps=5, sampler=sampler)
+    with pytest.raises(ValueError, match="divides by zero"):
+      noise.check(sampling)
+    for kind in ("v", "x0", "velocity"):
+      noise.check(sampling, kind=kind)
+
+
+@pytest.mark.parametrize("kind", ["v", "x0", "velocity"])
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm", "unipc"])
+def test_from_pure_noise_the_right_prediction_leads_to_the_data(kind, sampler):
+  """A network that knows the data (0.5 everywhere) and sees zero SNR."""
+  noise = dataclasses.replace(PLAIN, zero_snr=True)
+  sampling = guided.Guided(steps=5, sampler=sampler)
+  data = jnp.full((3, 3, 2), 0.5)
+  signal, power = noise.process.signal, noise.process.noise
+
+  def network(x, t, condition):
+    a, s = (v[t.astype(int)].reshape(-1, 1, 1, 1) for v in (signal, power))
+    return targets.target(kind, data, eps=(x - a * data) / s, a=a, s=s)
+
+  with jax.disable_jit():
+    made = sampling.sample(
+      noise,
+      network,
+      condition=(None, None),
+      shape=data.shape,
+      batch={"index": jnp.arange(2)},
+      key=jax.random.key(0),
+      kind=kind,
+    )
+  np.testing.assert_allclose(made, jnp.stack([data] * 2), atol=1e-4)
+
+
+def test_schedules_and_samplers_without_numbers_are_refused():
+  sampling = guided.Guided(steps=5)
+  with pytest.raises(ValueError, match="outside"):
+    dataclasses.replace(PLAIN, beta_end=1.5).check(sampling)
+  with pytest.raises(ValueError, match="no noise at all"):
+    dataclasses.replace(PLAIN, beta_start=1e-20).check(sampling, kind="x0")
+  zero = dataclasses.replace(PLAIN, zero_snr=True)
+  for name in ("heun", "dpmpp_2s"):
+    with pytest.raises(ValueError, match=f"'{name}' cannot walk"):
+      zero.check(guided.Guided(steps=5, sampler=name), kind="v")

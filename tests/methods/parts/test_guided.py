@@ -80,3 +80,13 @@ def test_rescaled_guidance_has_the_deviation_of_the_condition():
 def test_an_interval_has_two_ends():
   with pytest.raises(ValueError, match="two times"):
     dataclasses.replace(GUIDED, guidance_interval=(0.1,)).check()
+
+
+@pytest.mark.parametrize("scale", [0.0, 2.0])
+def test_guidance_by_what_was_never_trained_is_refused(scale):
+  some = dataclasses.replace(GUIDED, guidance=scale)
+  some.check(0.1)
+  some.check()  # nothing to guide by
+  dataclasses.replace(GUIDED, guidance=1.0).check(0.0)
+  with pytest.raises(ValueError, match="labels.drop=0"):
+    some.check(0.0)

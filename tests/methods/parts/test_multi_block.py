@@ -52,3 +52,23 @@ def test_a_cut_context_is_the_beginning_of_the_whole_one():
 def test_what_no_grid_can_have_is_named(changes, message):
   with pytest.raises(ValueError, match=message):
     multi_block.MultiBlock(**changes).check(GRID)
+
+
+@pytest.mark.parametrize(
+  "grid, changes, name",
+  [
+    ((4, 4), dict(target_scale=(0.05, 0.2)), "target_scale"),
+    ((8, 8), dict(target_scale=(0.01, 0.2)), "target_scale"),
+    (
+      (8, 8),
+      dict(target_scale=(0.02, 0.2), target_aspect=(0.1, 8.0)),
+      "target",
+    ),
+    ((4, 4), dict(context_scale=(0.01, 1.0)), "context_scale"),
+  ],
+)
+def test_blocks_that_round_to_nothing_are_named(grid, changes, name):
+  blocks = multi_block.MultiBlock(min_keep=0, **changes)
+  with pytest.raises(ValueError, match=f"{name}.* no patch"):
+    blocks.check(grid)
+  multi_block.MultiBlock(min_keep=0).check(grid)
