@@ -59,9 +59,17 @@ class Rules:
 
     Raises:
       BadImage: it has no label.
-      UserError: a whole number is out of its range.
+      UserError: a whole number is out of its range, or something is missing.
     """
     for key, high in self.reads:
+      if key != "label" and key not in arrays and not self.unlabelled:
+        there = ", ".join(entries.readable(arrays))
+        raise errors.UserError(
+          f"{name} with {there or 'nothing that can be read'}",
+          f"{key!r}, which the method reads, in every example",
+          "correct the data set, or choose a method for it",
+          "data.name",
+        )
       x = np.asarray(arrays.get(key, labels.UNLABELLED))
       if key == "label" and (x == labels.UNLABELLED).any():
         if not self.unlabelled:

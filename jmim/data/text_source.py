@@ -67,8 +67,10 @@ class TextSource:
 
   def __getitem__(self, i: int) -> dict[str, Any]:
     start = i * self._length
-    piece = self._tokens[start : start + self._length]
-    return {"tokens": np.asarray(piece, np.int32)}
+    piece = np.asarray(self._tokens[start : start + self._length])
+    tokens = piece.astype(np.int32)
+    # What needs more bits, or is no whole number, stays to be refused.
+    return {"tokens": tokens if (tokens == piece).all() else piece}
 
   def name(self, i: int) -> str:
     """The file and the position in it."""

@@ -175,6 +175,8 @@ def make(
     pipeline.check_example(
       data["train"], spec, training=True, inputs=method.inputs()
     )
+    if evaluators:
+      inputs.check_stored(data["eval"], method.inputs(), unlabelled=True)
   return Parts(
     config=config,
     mesh=model.mesh,

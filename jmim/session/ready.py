@@ -19,7 +19,6 @@ from jmim.core import units
 from jmim.core import validate
 from jmim.core.settings import run as settings
 from jmim.cost import summary
-from jmim.data import inputs
 from jmim.data import pipeline
 from jmim.parallel import sharding
 from jmim.runlog import console as consoles
@@ -87,10 +86,9 @@ def prepare(session: sessions.Session) -> Ready:
   weights.check_trainable(session.keeper.store)
   batches, program = restore.begin(session)
   if session.parts.evaluators:  # or their first error would come after hours
-    source = session.parts.sources["eval"]
-    pipeline.check_example(source, session.parts.spec, training=False)
-    read = session.parts.method.inputs()
-    inputs.check_stored(source, read, unlabelled=True)
+    pipeline.check_example(
+      session.parts.sources["eval"], session.parts.spec, training=False
+    )
   point = _resume(session, program, batches)
   start = point.step if point else 0
   rules = settings.InitFrom()  # where a run goes on, nothing is loaded

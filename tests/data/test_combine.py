@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 
 from jmim.data import combine
+from jmim.data import labels
 from jmim.data import pipeline
 from jmim.data import sources
 
@@ -45,3 +46,14 @@ def test_a_mixture_trains_on_its_parts_by_weight():
   assert (values == 10).sum() == 2500
   np.testing.assert_array_equal(values == 10, index < 5)
   assert "label" not in batches[0]
+
+
+def test_what_is_cached_still_shows_its_labels_at_once():
+  source = sources.ArraySource({"label": [[2], [0]]})
+  cached = combine.Cached(source, 1000)
+  assert cached.column("label").tolist() == [2, 0]
+  assert cached.column("tokens") is None and not cached.fault
+  odd = sources.ArraySource({"label": [0.5, 1.0]})
+  assert "fractional" in combine.Cached(odd, 1000).fault
+  both = combine.Mixture([source, odd], [1, 1])
+  assert "fractional" in labels.fault(combine.Cached(both, 1000))

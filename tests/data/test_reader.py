@@ -140,6 +140,15 @@ def test_a_disk_that_fails_is_no_bad_record():
     lenient.read(np.array([0, 1]), ZERO[:2], ZERO[:2])
 
 
+@pytest.mark.parametrize("others", [[], [[1, 2]]])
+def test_what_is_read_and_missing_is_named(others):
+  rules = reader.Rules((("tokens", None),), skip_bad=True)
+  with pytest.raises(
+    errors.UserError, match=f"file {len(others)} with nothing"
+  ):
+    _read_all([*others, None], rules, "tokens")
+
+
 def _read_all(values, rules, name="label", classes=None):
   """The entry of a batch of all examples that hold these values."""
   examples = [{} if v is None else {name: v} for v in values]
@@ -176,4 +185,4 @@ def test_numbers_out_of_range_are_named_with_their_example(
   rules = reader.Rules(((name, 3),), skip_bad=True, unlabelled=evaluated)
   with pytest.raises(errors.UserError, match=f"file 1: '{name}' with the"):
     _read_all([np.zeros_like(value), value], rules, name)
-  _read_all([np.zeros_like(value), value], reader.Rules((("x", 3),)), name)
+  _read_all([np.zeros_like(value), value], reader.Rules(), name)

@@ -124,3 +124,14 @@ def test_ids_are_one_line_of_integers(tmp_path, ids):
   with pytest.raises(errors.UserError, match="train.npy") as caught:
     read("text/ids:3", "train", str(tmp_path))
   assert caught.value.key == "data.data_dir"
+
+
+@pytest.mark.parametrize("odd", [2**32 + 1, -(2**40), 1.5])
+def test_ids_that_are_no_int32_do_not_become_others(tmp_path, odd):
+  np.save(tmp_path / "train.npy", np.array([0, 1, 2, odd]))
+  source = sources.build("text/ids:2", "train", str(tmp_path))
+  assert source[0]["tokens"].tolist() == [0, 1]
+  assert source[1]["tokens"].tolist() == [2, odd]
+  spec = pipeline.Spec(batch=2, size=1, threads=0, reads=(("tokens", 3),))
+  with pytest.raises(errors.UserError, match="tokens"):
+    next(pipeline.training_batches(source, spec))

@@ -6,6 +6,7 @@ import pytest
 
 from jmim.core import config as configs
 from jmim.core import errors
+from jmim.data import sources
 from jmim.evals import knn
 from jmim.evals import loss
 from jmim.session import checks
@@ -25,6 +26,20 @@ def test_labels_are_needed_by_some_evaluators_only():
   assert key_of(checks.check_labels, {"b": knn.Evaluator()}, data) == "evals.b"
   data["train"].num_classes = 3
   checks.check_labels({"b": knn.Evaluator()}, data)
+
+
+@pytest.mark.parametrize("split", ["train", "eval"])
+@pytest.mark.parametrize(
+  ("stored", "word"),
+  [([-1, -1], "no example has a label"), ([0.5, 1], "fractional labels")],
+)
+def test_evaluators_need_labels_in_both_splits(split, stored, word):
+  data = {s: sources.ArraySource({"label": [0, 1]}) for s in ("train", "eval")}
+  checks.check_labels({"b": knn.Evaluator()}, data)
+  data[split] = sources.ArraySource({"label": stored})
+  with pytest.raises(errors.UserError, match=word) as caught:
+    checks.check_labels({"b": knn.Evaluator()}, data)
+  assert f"data.{split}_split" in str(caught.value)
 
 
 @pytest.mark.parametrize(
