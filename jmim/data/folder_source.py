@@ -102,9 +102,9 @@ class FolderSource:
       example["label"] = int(self._labels[i])
     return example
 
-  def column(self, name: str) -> np.ndarray | None:
-    """int64 [n]: the labels of all examples; None: a flat folder, or others."""
-    return self._labels if name == "label" else None
+  def labels(self) -> np.ndarray | None:
+    """int64 [n]: the labels of all examples; None: a flat folder."""
+    return self._labels
 
   def name(self, i: int) -> str:
     """The path of file `i`."""

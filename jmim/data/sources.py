@@ -29,6 +29,7 @@ class Source(Protocol):
 
       __getitems__(list of indices) -> list of examples: many at once, faster
       column(name) -> an entry of all examples, or None: without reading them
+      labels() -> int64 [n], -1 for none, or None: the same of labels alone
       places() -> int64 [n]: where examples lie, see `splits.common`
       classes: names of the classes, in the order of their numbers
 

@@ -142,10 +142,16 @@ class Subset:
 
   def column(self, name: str) -> Any:
     """An entry of these examples at once; None: only reading tells."""
-    values = _column(self.source, name)
+    column = getattr(self.source, "column", None)
+    values = column and column(name)
     if values is None or isinstance(values, np.ndarray):
       return None if values is None else values[self.index]
     return [values[i] for i in self.index]
+
+  def labels(self) -> np.ndarray | None:
+    """int64 [n]: the labels of these examples; None: only reading tells."""
+    found = labels_of(self.source)
+    return None if found is None else found[self.index]
 
   def name(self, i: int) -> str:
     """The name in the whole."""
@@ -161,17 +167,12 @@ def whole(source: Any) -> Any:
   return source.source if isinstance(source, Subset) else source
 
 
-def _column(source: Any, name: str) -> Any:
-  column = getattr(source, "column", None)
-  return column and column(name)
-
-
 def labels_of(source: Any) -> np.ndarray | None:
   """int64 [n]: the labels of all examples, if known without reading them."""
-  values = _column(source, "label")
-  if values is None:
-    return None
-  array = np.asarray(values)
+  if hasattr(source, "labels"):
+    return source.labels()
+  column = getattr(source, "column", None)
+  array = np.asarray(column("label") if column else None)
   whole_numbers = array.ndim == 1 and array.dtype.kind in "iu"
   return array.astype(np.int64) if whole_numbers else None
 

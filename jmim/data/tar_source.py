@@ -153,9 +153,9 @@ class TarSource:
       example["label"] = int(self._labels[i])
     return example
 
-  def column(self, name: str) -> np.ndarray | None:
+  def labels(self) -> np.ndarray | None:
     """int64 [n]: the labels of all examples, -1 for none; None: no labels."""
-    return self._labels if name == "label" else None
+    return self._labels
 
   def name(self, i: int) -> str:
     """The shard, and where in it the image begins."""

@@ -40,7 +40,7 @@ def test_sub_folders_are_classes_in_sorted_order(tmp_path):
     "dog/b.JPG",
     "eel/deep/y.webp",
   ]
-  assert _labels(source) == source.column("label").tolist() == [0, 1, 1, 2]
+  assert _labels(source) == source.labels().tolist() == [0, 1, 1, 2]
   assert source.name(1) == str(tmp_path / "dog/a.png")
 
 
@@ -49,7 +49,7 @@ def test_a_flat_folder_has_no_labels(tmp_path):
   source = _open(tmp_path)
   assert _names(source) == ["a.jpg", "b.bmp"]
   assert source.num_classes is None and "label" not in source[0]
-  assert source.column("label") is None
+  assert source.labels() is None
 
 
 def test_the_split_is_a_sub_folder_if_there_is_one(tmp_path):

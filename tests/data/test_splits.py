@@ -87,6 +87,7 @@ def test_a_part_gives_all_that_the_whole_gives():
   part = splits.Subset(_source(20, labels), np.array([3, 17, 5]))
   assert _images(part) == [3, 17, 5]
   assert part.num_classes == 4 and part.name(1) == "array element 17"
+  assert part.labels().tolist() == [3, 1, 1]
   assert part.column("label").tolist() == [3, 1, 1]
   assert part.column("absent") is None
   assert splits.whole(part) is part.source
@@ -112,7 +113,7 @@ def test_a_share_is_disjoint_complete_and_fair_to_classes():
   labels = np.repeat([0, 1, 2], [50, 30, 20])
   train, held = splits.hold_out(_source(100, labels), 0.1)
   assert sorted(_images(train) + _images(held)) == list(range(100))
-  counts = np.bincount(held.column("label"), minlength=3)
+  counts = np.bincount(held.labels(), minlength=3)
   assert counts.tolist() == [5, 3, 2]
   again = splits.hold_out(_source(100, labels), 0.1)[1]
   assert _images(again) == _images(held)

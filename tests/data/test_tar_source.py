@@ -97,7 +97,7 @@ def test_one_image_without_a_label_leaves_the_others_theirs(tmp_path, caplog):
   (said,) = caplog.messages
   assert "2 of 5 images have no label" in said and source.name(1) in said
   assert source.num_classes == 3 and _labels(source) == [2, -1, 0, 1, -1]
-  assert source.column("label").tolist() == [2, -1, 0, 1, -1]
+  assert source.labels().tolist() == [2, -1, 0, 1, -1]
 
 
 def test_names_of_classes_are_numbered_as_in_the_training_shards(
