@@ -53,7 +53,8 @@ def _tuples(value: Any) -> Any:
 def changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
   """Dotted keys of a stored config whose values are others now."""
   old, new = configs.flat(before), configs.flat(now)
-  return sorted(k for k, v in old.items() if new.get(k) != v)
+  # A section that was empty is no key.
+  return sorted(k for k, v in old.items() if v != {} and new.get(k) != v)
 
 
 def of_weights(keys: list[str], before: dict[str, Any]) -> list[str]:

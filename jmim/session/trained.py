@@ -67,6 +67,8 @@ def is_finished(session: sessions.Session) -> bool:
   known = before.get("evals", now["evals"])
   keys += [f"evals.{n}.type" for n in now["evals"] if n not in known]
   if keys:
+    weights = run_config.of_weights(keys, before)  # they come first
+    keys = [*weights, *(k for k in keys if k not in weights)]
     _refuse(session, newest, _lines(keys, before, now))
   return not _left(session, newest)
 
