@@ -101,7 +101,11 @@ def cli() -> None:
 
 def run() -> None:
   """Runs one command: errors of users become one screen and exit code 2."""
-  streams.install()
+  with streams.patient():
+    _run()
+
+
+def _run() -> None:
   try:
     main(parse(sys.argv))
   except errors.UserError as e:

@@ -261,6 +261,8 @@ def test_a_checkpoint_of_another_model(call, images, trained, tmp_path):
   workdir = tmp_path / "run"
   shutil.copytree(trained, workdir)
   argv = command(images, workdir, "method.dims.width=32")
+  check(*call(*argv), "method.dims.width: 16 -> 32", "is finished")
+  argv = command(images, workdir, "method.dims.width=32", "train.total_steps=4")
   check(*call(*argv), "--workdir", "another model", "shape of", "(16")
   assert [p.name for p in (workdir / "checkpoints").iterdir()] == ["2"]
 

@@ -6,16 +6,27 @@ import ml_collections
 
 from jmim.session import restore
 from jmim.session import session as sessions
+from jmim.session import trained
 from jmim.session.hooks import evaluate
 
 
-def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
+def run(
+  config: ml_collections.ConfigDict,
+  workdir: pathlib.Path,
+  allow_changes: bool = False,
+) -> None:
   """Evaluates the newest checkpoint: one table, and files in workdir/eval.
 
+  Args:
+    config: whose evaluators and data are used.
+    workdir: of the run.
+    allow_changes: as of `trained.check`.
+
   Raises:
-    UserError: also if there is no checkpoint.
+    UserError: also if there is no checkpoint, or it is of another config.
   """
   with sessions.open(config, workdir, write=False) as session:
+    trained.check(session, allow_changes)
     restored = restore.only_weights(session)
     writer = session.open_eval_writer(restored.point.step)
     evaluations = evaluate.Evaluate(

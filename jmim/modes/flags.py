@@ -12,13 +12,17 @@ from jmim.core import discovery
 from jmim.core import errors
 from jmim.core import files
 from jmim.core import renamed
+from jmim.core import run_config
 from jmim.core import validate
 
 MODES = ("train", "eval", "sample", "describe", "dry_run", "export")
 FORMATS = ("safetensors", "timm", "hf", "authors", "big_vision")
 
 _CONFIG = flags.DEFINE_string(
-  "config", None, "Recipe, with its arguments: path.py or path.py:name=value"
+  "config",
+  None,
+  "Recipe, with its arguments: path.py or path.py:name=value. Not needed by "
+  "--mode=eval and sample: the config of the run is in its workdir",
 )
 _WORKDIR = flags.DEFINE_string(
   "workdir", None, "Folder of the run: the same again resumes it"
@@ -55,6 +59,11 @@ flags.DEFINE_string(
   "sampler", None, "--mode=sample: sampler, as of jmim/diffusion/solvers.py"
 )
 flags.DEFINE_string("steps", None, "--mode=sample: sampling steps")
+flags.DEFINE_bool(
+  "allow_changes",
+  False,
+  "--mode=eval, sample: also where the method is not what was trained",
+)
 flags.DEFINE_integer(
   "replay_step",
   None,
@@ -77,9 +86,9 @@ flags.DEFINE_bool(
 
 # Mode -> the flags that it takes beside those of every mode.
 _TAKES = {
-  "sample": tuple(_SHORT),
-  "eval": (),
-  "replay": ("replay_step",),
+  "sample": (*_SHORT, "allow_changes"),
+  "eval": ("allow_changes",),
+  "replay": ("replay_step", "allow_changes"),
   "dry_run": ("topology", "slices", "tune"),
   "export": ("out", "format", "weights"),
 }
@@ -101,7 +110,8 @@ def options() -> dict[str, Any]:
   for name in dict.fromkeys(n for names in _TAKES.values() for n in names):
     if name not in taken and values[name].value != values[name].default:
       raise _of_another_mode(name)
-  return {n: values[n].value for n in taken if mode() != "sample"}
+  keys = _SHORT if mode() == "sample" else ()  # in the config already
+  return {n: values[n].value for n in taken if n not in keys}
 
 
 def _of_another_mode(name: str) -> errors.UserError:
@@ -131,20 +141,27 @@ def load_config(overrides: Sequence[str]) -> ml_collections.ConfigDict:
   Raises:
     UserError: no recipe, or a mistake in it.
   """
-  if not _CONFIG.value:
-    raise errors.UserError(
-      "no --config",
-      "a recipe, e.g. --config=configs/mae_digits.py",
-      "name one; `ls configs` shows those that are here",
-      "--config",
-    )
-  config = configs.load(_CONFIG.value)
+  config = _config()
   short = _short(config) if mode() == "sample" else {}
   values = {key: flags.FLAGS[name].value for name, key in short.items()}
   more = [f"{key}={value}" for key, value in values.items() if value]
   config = configs.override(config, [*overrides, *more])
   validate.validate(config)
   return config
+
+
+def _config() -> ml_collections.ConfigDict:
+  """That of the recipe; without one, that of the run which is looked at."""
+  if _CONFIG.value:
+    return configs.load(_CONFIG.value)
+  if _MODE.value in ("eval", "sample") and _WORKDIR.value:
+    return run_config.load(workdir())
+  raise errors.UserError(
+    "no --config",
+    "a recipe, e.g. --config=configs/mae_digits.py",
+    "name one; `ls configs` shows those that are here",
+    "--config",
+  )
 
 
 def _short(config: ml_collections.ConfigDict) -> dict[str, str]:

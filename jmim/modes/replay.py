@@ -15,10 +15,14 @@ import ml_collections
 from jmim.session import diagnose
 from jmim.session import restore
 from jmim.session import session as sessions
+from jmim.session import trained
 
 
 def run(
-  config: ml_collections.ConfigDict, workdir: pathlib.Path, replay_step: int
+  config: ml_collections.ConfigDict,
+  workdir: pathlib.Path,
+  replay_step: int,
+  allow_changes: bool = False,
 ) -> dict[str, Any]:
   """Re-runs one step and prints its metrics and examples; writes nothing.
 
@@ -26,6 +30,7 @@ def run(
     config: of the run.
     workdir: of the run.
     replay_step: the first one is 1; a checkpoint before it must be there.
+    allow_changes: as of `trained.check`.
 
   Returns:
     step, examples, metrics of the step, and names of what is not finite.
@@ -34,6 +39,7 @@ def run(
     UserError: no checkpoint before that step.
   """
   with sessions.open(config, workdir, write=False) as session:
+    trained.check(session, allow_changes)
     restored = restore.before(session, replay_step)
     program, batches = restored.program, restored.batches
     step = jax.jit(program.step, out_shardings=(program.shardings, None))

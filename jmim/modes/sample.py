@@ -24,6 +24,7 @@ import jax
 import ml_collections
 import numpy as np
 
+from jmim.core import config as configs
 from jmim.core import errors
 from jmim.core import files
 from jmim.core import method as methods
@@ -34,19 +35,43 @@ from jmim.session import assemble
 from jmim.session import restore
 from jmim.session import samples
 from jmim.session import session as sessions
+from jmim.session import trained
 
 
-def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
+def run(
+  config: ml_collections.ConfigDict,
+  workdir: pathlib.Path,
+  allow_changes: bool = False,
+) -> None:
   """Makes `sample.num` images from the newest checkpoint of workdir.
+
+  Args:
+    config: of the run, and of the samples.
+    workdir: of the run.
+    allow_changes: as of `trained.check`.
 
   Raises:
     UserError: no checkpoint, a method that does not sample, or no EMA.
     NotSaved: the images cannot be written.
   """
+  config = with_weights(config)
   with sessions.open(config, workdir, write=False) as session:
     check(session.parts)
+    trained.check(session, allow_changes)
+    which = {"ema": "the EMA", "raw": "the parameters"}[config.sample.weights]
+    session.console.print(f"samples of {which} (--weights=raw or ema)")
     point = restore.only_weights(session).point
     make(session, point)
+
+
+def with_weights(
+  config: ml_collections.ConfigDict,
+) -> ml_collections.ConfigDict:
+  """The config with sample.weights chosen: the EMA where there is one."""
+  if config.sample.weights != "auto":
+    return config
+  chosen = "ema" if config.ema.decay else "raw"
+  return configs.override(config, [f"sample.weights={chosen}"])
 
 
 def check(parts: assemble.Parts) -> None:
@@ -93,7 +118,8 @@ def protocol(parts: assemble.Parts, step: int) -> dict[str, Any]:
   """Everything the images depend on, apart from their numbers."""
   config = json.loads(parts.config.to_json())
   settings = {k: config["sample"][k] for k in ("seed", "label", "weights")}
-  return {"step": step, "method": config["method"], **settings}
+  pixels = {k: config["data"][k] for k in ("mean", "std")}
+  return {"step": step, "method": config["method"], **pixels, **settings}
 
 
 def open_folder(session: sessions.Session, step: int) -> pathlib.Path:

@@ -17,6 +17,7 @@ from jmim.session import loop as loops
 from jmim.session import ready as readiness
 from jmim.session import session as sessions
 from jmim.session import stopping
+from jmim.session import trained
 from jmim.session.hooks import evaluate
 from jmim.session.hooks import log
 from jmim.session.hooks import save
@@ -27,14 +28,23 @@ from jmim.session.hooks import trace
 def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
   """Trains, evaluates, draws, checkpoints; continues what is in workdir.
 
+  A run that is finished is left as it is.
+
   Raises:
-    UserError: a mistake in the config, data or workdir.
+    UserError: a mistake in the config, data or workdir; or a finished run with
+      another config.
     Diverged: the loss stayed non-finite.
     Preempted: a signal came; everything is saved.
     NotSaved: the workdir could not be written, again and again.
     HostsMissing: other processes did not come.
   """
   with sessions.open(config, workdir) as session:
+    if trained.is_finished(session):
+      session.console.print(
+        f"{workdir} is finished, after {session.parts.total} steps: nothing to "
+        "do; raise train.total_* to go on with it"
+      )
+      return
     ready = readiness.prepare(session)
     session.group.barrier("ready")
     with stopping.Stop(jax.process_count()) as stop:

@@ -5,10 +5,10 @@ loses lines; the run goes on. Signs that the locale has no code for are shown as
 escapes.
 """
 
-import atexit
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -48,22 +48,30 @@ class Patient:
     return getattr(self._stream, name)
 
 
-def install() -> None:
-  """Makes sys.stdout and sys.stderr such streams, until the process ends."""
-  for name in ("stdout", "stderr"):
-    stream = getattr(sys, name)
-    if isinstance(stream, Patient):
-      continue
-    if stream is None:  # closed by whoever started us
-      stream = open(os.devnull, "w", encoding="utf-8")
-    elif hasattr(stream, "reconfigure"):
-      stream.reconfigure(errors="backslashreplace")
-    setattr(sys, name, Patient(stream))
-    atexit.register(_leave, stream)
+@contextlib.contextmanager
+def patient() -> Iterator[None]:
+  """Has sys.stdout and sys.stderr be such streams within."""
+  before = sys.stdout, sys.stderr
+  out, err = map(_usable, before)
+  sys.stdout, sys.stderr = Patient(out), Patient(err)
   sys.stdout.failed = lambda e: print(
     f"standard output cannot be written ({e}); the run goes on",
     file=sys.stderr,
   )
+  try:
+    yield
+  finally:
+    sys.stdout, sys.stderr = before
+    _leave(out)
+    _leave(err)
+
+
+def _usable(stream: Any) -> Any:
+  if stream is None:  # closed by whoever started us
+    return open(os.devnull, "w", encoding="utf-8")
+  if hasattr(stream, "reconfigure"):
+    stream.reconfigure(errors="backslashreplace")
+  return stream
 
 
 def _leave(stream: Any) -> None:

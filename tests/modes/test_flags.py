@@ -55,9 +55,19 @@ def test_what_is_no_flag_is_named(argv, seen):
   "argv, mode, options",
   [
     ([], "train", {}),
-    (["--mode=eval"], "eval", {}),
-    (["--mode=eval", "--replay_step=3"], "replay", {"replay_step": 3}),
-    (["--mode=sample", "--num=4"], "sample", {}),  # a key of the config
+    (["--mode=eval"], "eval", {"allow_changes": False}),
+    (
+      ["--mode=eval", "--replay_step=3"],
+      "replay",
+      {"replay_step": 3, "allow_changes": False},
+    ),
+    # --num is a key of the config.
+    (["--mode=sample", "--num=4"], "sample", {"allow_changes": False}),
+    (
+      ["--mode=sample", "--allow_changes"],
+      "sample",
+      {"allow_changes": True},
+    ),
     (
       ["--mode=dry_run", "--topology=cpu:8", "--tune"],
       "dry_run",

@@ -7,6 +7,7 @@ import pytest
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.methods.parts import first_stage
+from jmim.core import run_config
 from jmim.modes import sample
 from jmim.modes import train
 
@@ -49,7 +50,7 @@ def run(tmp_path_factory):
 
 
 def made(workdir):
-  (folder,) = (workdir / "samples").iterdir()
+  (folder,) = (workdir / "samples").glob("*_ema_*")
   parts = [np.load(p) for p in sorted(folder.glob("*.npz"))]
   joined = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
   return folder, joined
@@ -98,14 +99,52 @@ def test_images_are_written_resumed_and_continued(run, capsys):
 def test_other_settings_have_another_folder(run):
   config, workdir = run
   before = set((workdir / "samples").iterdir())
-  changed = configs.override(
-    config, ["sample.num=8", "sample.label=3", "sample.weights=ema"]
-  )
+  changed = configs.override(config, ["sample.num=8", "sample.label=3"])
   sample.run(changed, workdir)
   (new,) = set((workdir / "samples").iterdir()) - before
   assert "_ema_" in new.name
   with np.load(new / "part_00000.npz") as found:
     np.testing.assert_array_equal(found["label"], [3] * 8)
+
+
+def test_a_run_with_an_ema_is_sampled_with_it(run, capsys):
+  config, workdir = run
+  for items, words in (
+    (["sample.num=4"], "samples of the EMA"),
+    (["sample.num=4", "sample.weights=raw"], "samples of the parameters"),
+  ):
+    sample.run(configs.override(config, items), workdir)
+    assert words in capsys.readouterr().out
+  names = [p.name for p in (workdir / "samples").iterdir()]
+  assert {n.split("_")[1] for n in names} == {"ema", "raw"}
+  assert sample.with_weights(configs.base()).sample.weights == "raw"
+
+
+@pytest.mark.parametrize(
+  "items, key",
+  [
+    (["method.noise.times=30"], "method.noise.times"),
+    (["data.mean=(0.4,)"], "data.mean"),
+    (["data.std=(0.6,)", "method.sampling.steps=1"], "data.std"),
+  ],
+)
+def test_a_run_is_sampled_as_it_was_trained(run, capsys, items, key):
+  config, workdir = run
+  changed = configs.override(config, [*items, "sample.num=2"])
+  with pytest.raises(errors.UserError, match="allow_changes") as e:
+    sample.run(changed, workdir)
+  assert e.value.key == key and f"changed: {key}" in capsys.readouterr().out
+  sample.run(changed, workdir, allow_changes=True)
+  assert "2 of them new" in capsys.readouterr().out
+
+
+def test_without_a_recipe_the_config_is_that_of_the_run(run, capsys):
+  config, workdir = run
+  found = run_config.load(workdir)
+  assert found.data.data_dir == config.data.data_dir
+  sample.run(configs.override(found, ["sample.num=3"]), workdir)
+  shown = capsys.readouterr().out
+  assert "samples of the EMA" in shown and "changed" not in shown
 
 
 @pytest.mark.parametrize(

@@ -156,14 +156,44 @@ def test_no_trace_unless_asked_for(recipe, tmp_path, monkeypatch):
   assert not (tmp_path / "profile").exists()
 
 
-def test_a_finished_run_says_so_and_changes_nothing(recipe, tmp_path, capsys):
-  config = tinyrun.small(recipe, total_steps=2)
+def content(workdir):
+  """Path -> (bytes, time) of every file of a run."""
+  files = [p for p in sorted(workdir.rglob("*")) if p.is_file()]
+  return {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in files}
+
+
+def test_a_finished_run_says_so_and_changes_nothing(
+  recipe, tmp_path, capsys, monkeypatch
+):
+  config = tinyrun.small(recipe, keep=("loss",), total_steps=2)
   train.run(config, tmp_path)
-  before = (tmp_path / "metrics.jsonl").read_text()
+  before = content(tmp_path)
   capsys.readouterr()
+  monkeypatch.setattr(train.readiness, "prepare", pytest.fail)
+  config.hardware.prefetch = 3  # how it would be run does not matter
+  train.run(config, tmp_path)
+  shown = capsys.readouterr().out
+  assert "is finished, after 2 steps: nothing to do" in shown
+  assert "compiled" not in shown and content(tmp_path) == before
+  for item in ("optim.lr=0.5", "train.total_steps=1", "evals.loss=None"):
+    with pytest.raises(errors.UserError, match="more steps") as e:
+      train.run(configs.override(config, [item]), tmp_path)
+    assert e.value.key.startswith(item.partition("=")[0])
+    assert content(tmp_path) == before
+
+
+def test_what_a_finished_run_still_lacks_is_made_up_for(
+  recipe, tmp_path, capsys
+):
+  config = tinyrun.small(recipe, keep=("loss",), total_steps=2)
+  train.run(config, tmp_path)
+  path = tmp_path / "metrics.jsonl"
+  lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+  kept = [x for x in lines if json.loads(x).get("eval") != "loss"]
+  path.write_text("".join(kept), encoding="utf-8")
   train.run(config, tmp_path)
   assert "resumed from step 2" in capsys.readouterr().out
-  assert (tmp_path / "metrics.jsonl").read_text() == before
+  assert [x.get("eval") for x in writer.read(tmp_path)].count("loss") == 1
 
 
 def test_an_evaluation_lost_to_a_crash_is_made_up_for(

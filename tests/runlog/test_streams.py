@@ -2,6 +2,7 @@
 
 import errno
 import io
+import os
 import sys
 
 import pytest
@@ -36,37 +37,44 @@ def test_lines_are_lost_and_the_rest_is_written():
   assert made.encoding == "ascii"
 
 
-def test_a_closed_pipe_and_a_full_disk_end_nothing(monkeypatch, tmp_path):
+def test_a_full_disk_ends_nothing(monkeypatch):
   # As a process has them: text, in a locale of ASCII, on a full device.
   full = open("/dev/full", "w", encoding="ascii", buffering=1)
   seen = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
   monkeypatch.setattr(sys, "stdout", full)
   monkeypatch.setattr(sys, "stderr", seen)
-  left = []
-  monkeypatch.setattr(streams.atexit, "register", lambda *a: left.append(a))
-  streams.install()
-  streams.install()  # again: nothing more
-  assert len(left) == 2
-  print("é", "─" * 5, flush=True)
-  print("x" * 100_000)
-  print("ü", file=sys.stderr, flush=True)
+  with streams.patient():
+    print("é", "─" * 5, flush=True)
+    print("x" * 100_000)
+    print("ü", file=sys.stderr, flush=True)
+    print("left over")
+  assert sys.stdout is full
   shown = seen.buffer.getvalue().decode("ascii")
   assert shown.count("No space left") == 1 and "\\xfc" in shown
-  for act, *args in left[:1]:
-    act(*args)
   full.close()  # raises nothing: what was left has gone
+
+
+def test_a_program_that_reads_no_more_ends_nothing(monkeypatch):
+  ours, theirs = os.pipe()
+  os.close(ours)
+  pipe = os.fdopen(theirs, "w", encoding="utf-8")
+  monkeypatch.setattr(sys, "stdout", pipe)
+  with streams.patient():
+    print("to nobody", flush=True)
+    print("to nobody")
+  pipe.close()
 
 
 def test_no_stream_at_all(monkeypatch):
   monkeypatch.setattr(sys, "stdout", None)
-  monkeypatch.setattr(streams.atexit, "register", lambda *a: None)
-  streams.install()
-  print("nowhere")
-  assert not sys.stdout.isatty()
+  with streams.patient():
+    print("nowhere")
+    assert not sys.stdout.isatty()
 
 
-@pytest.fixture(autouse=True)
-def restored(monkeypatch):
-  """Streams are afterwards what they were."""
-  for name in ("stdout", "stderr"):
-    monkeypatch.setattr(sys, name, getattr(sys, name))
+def test_streams_are_put_back_after_an_exit():
+  before = sys.stdout
+  with pytest.raises(SystemExit), streams.patient():
+    assert sys.stdout is not before
+    sys.exit(2)
+  assert sys.stdout is before

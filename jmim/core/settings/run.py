@@ -112,7 +112,11 @@ class Sample:
   label: int = field.value(
     -1, "class of all images; -1: the classes in turn", low=-1
   )
-  weights: str = field.value("raw", "parameters used", choices=("raw", "ema"))
+  weights: str = field.value(
+    "auto",
+    "parameters used; auto: their EMA where the run has one (ema.decay)",
+    choices=("auto", "raw", "ema"),
+  )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

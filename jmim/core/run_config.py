@@ -1,0 +1,79 @@
+"""The config that a run was trained with, as workdir/config.json has it."""
+
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import ml_collections
+
+from jmim.core import config as configs
+from jmim.core import errors
+
+# Keys beside those of the method that say what weights mean: which pixels they
+# were trained on.
+_PIXELS = ("data.mean", "data.std", "data.size", "data.channels")
+# Sections of the method that say how it is sampled, not what it has learnt.
+_ASKED = ("method.sampling.",)
+
+
+def load(workdir: pathlib.Path) -> ml_collections.ConfigDict:
+  """The config of a run, complete; a key that is newer is at its default.
+
+  Raises:
+    UserError: the folder has none that can be read.
+  """
+  path = pathlib.Path(workdir) / "config.json"
+  try:
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    sections = dict(stored)
+  except (OSError, ValueError, TypeError) as e:
+    raise errors.UserError(
+      f"no --config, and none in {workdir} ({errors.first_line(e)})",
+      "a recipe, or the workdir of a run",
+      "add --config=RECIPE, or correct --workdir",
+      "--config",
+    ) from e
+  config = configs.base().to_dict()
+  for name, section in sections.items():
+    fresh = config.get(name)
+    # Of the method and the evaluators their classes know the defaults.
+    fill = isinstance(fresh, dict) and name not in ("method", "evals")
+    config[name] = fresh | section if fill else section
+  return ml_collections.ConfigDict(_tuples(config))
+
+
+def _tuples(value: Any) -> Any:
+  """The same with tuples where JSON has lists."""
+  if isinstance(value, Mapping):
+    return {k: _tuples(v) for k, v in value.items()}
+  return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+  """Dotted keys of a stored config whose values are others now."""
+  old, new = configs.flat(before), configs.flat(now)
+  # A section that was empty is no key.
+  return sorted(k for k, v in old.items() if v != {} and new.get(k) != v)
+
+
+def of_weights(keys: list[str], before: dict[str, Any]) -> list[str]:
+  """Those of some changed keys without which weights mean something else.
+
+  All of the method but how it is sampled, what pixels are, and whether there
+  is an EMA.
+
+  Args:
+    keys: dotted.
+    before: the config that the run was trained with.
+  """
+  has_ema = before.get("ema", {}).get("decay", 0) > 0
+  return [
+    key
+    for key in keys
+    if key.startswith("method.")
+    and not key.startswith(_ASKED)
+    or key in _PIXELS
+    or key == "ema.decay"
+    and not has_ema
+  ]
