@@ -56,7 +56,7 @@ def run(
     ignore: regexes of their names to leave out.
 
   Returns:
-    lines about names without a partner.
+    lines about names without a partner, and the scale of latents.
 
   Raises:
     UserError: something does not fit; nothing has been written.
@@ -84,9 +84,12 @@ def run(
   store.save(0, state, {"config": content, "imported": source})
   store.close()
   (out / CONFIG).write_text(
-    json.dumps(content, indent=2) + "\n", encoding="utf-8"
+    json.dumps(content, indent=2) + "
+", encoding="utf-8"
   )
-  return plan.lines()
+  scale = getattr(method, "latent_scale", 0)  # of an autoencoder
+  told = f"models of these latents: method.first_stage.scale={scale}"
+  return plan.lines() + [told] * bool(scale)
 
 
 def _check_fit(name, family, method_name, method) -> None:

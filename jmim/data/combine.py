@@ -106,7 +106,7 @@ class Cached:
 
   def column(self, name: str) -> Sequence | None:
     """An entry of all examples, where the source has it at once."""
-    return next(labels.columns(self._source, name), None)
+    return next(labels.columns(self.source, name), None)
 
   def name(self, i: int) -> str:
     """The name in the source."""

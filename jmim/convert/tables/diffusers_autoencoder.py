@@ -20,6 +20,7 @@ OLDER = (  # names of attention in older files
   (r"\.proj_attn\.", ".to_out.0."),
 )
 FILE = "diffusion_pytorch_model.safetensors"
+SCALE = 0.18215  # where a config.json says none
 PLAINEST = {"kl": "kl-f8", "vq": "vq-f4"}
 PLAIN, ATTENTIVE = "EncoderBlock2D", "AttnDownEncoderBlock2D"
 
@@ -74,7 +75,11 @@ def _sizes(config: Mapping[str, Any], kind: str) -> dict[str, Any]:
     mid_block_add_attention=True,
     norm_num_groups=codec.Size(width=widths[0]).groups,
     out_channels=config["in_channels"],
+    latents_mean=None,
+    latents_std=None,
   )
+  if config.get("shift_factor"):  # z is scaled here, not moved
+    options.refuse(config, shift_factor=None)
   n = len(widths)
   near = f"{kind}-f{2 ** (n - 1)}"  # all its sizes are set below
   if near not in codec.SIZES or codec.SIZES[near].attend_at:
@@ -85,6 +90,7 @@ def _sizes(config: Mapping[str, Any], kind: str) -> dict[str, Any]:
     channels=config["in_channels"],
     width=widths[0],
     multipliers=tuple(w // widths[0] for w in widths),
+    latent_scale=config.get("scaling_factor", SCALE),
     latent=z,
     embed=z,
     blocks=config["layers_per_block"],
@@ -126,7 +132,7 @@ def write_kl(method: ldm.FirstStage) -> dict[str, Any]:
     "norm_num_groups": size.groups,
     "sample_size": method.size,
     "act_fn": "silu",
-    "scaling_factor": 0.18215,
+    "scaling_factor": method.latent_scale or SCALE,
   }
 
 

@@ -57,6 +57,12 @@ class AutoencoderKL(method.Method):
     1e-6, "weight of the divergence, beside a sum over pixels", low=0.0
   )
   log_scale: float = field.value(0.0, "s, log variance of the likelihood")
+  latent_scale: float = field.value(
+    0.0,
+    "factor of the latents in models of them, where the weights came with one; "
+    "0: none",
+    low=0.0,
+  )
 
   @classmethod
   def tiny(cls) -> "AutoencoderKL":

@@ -57,6 +57,12 @@ class AutoencoderVQ(method.Method):
   codebook: codebooks.Codebook = field.part(
     codebooks.Codebook, "codebook", was="{}"
   )
+  latent_scale: float = field.value(
+    0.0,
+    "factor of the latents in models of them, where the weights came with one; "
+    "0: none",
+    low=0.0,
+  )
 
   @classmethod
   def tiny(cls) -> "AutoencoderVQ":

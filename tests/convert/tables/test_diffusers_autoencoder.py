@@ -6,6 +6,7 @@ import numpy as np
 import peers
 import pytest
 
+from jmim.convert import families
 from jmim.convert.tables import diffusers_autoencoder as tables
 from jmim.core import errors
 from jmim.nn import vq
@@ -164,3 +165,31 @@ def test_the_library_computes_the_same_as_vq(tmp_path, embed):
   peers.check_diffusers_reads(
     "diffusers_vq", method, params=params, theirs=theirs, folder=folder
   )
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("scale", [0.13025, 0.3611])
+def test_the_scale_of_latents_goes_in_and_out(name, scale):
+  family = families.find(name)
+  config = family.write_config(kit.tiny(METHODS[name])) | dict(
+    scaling_factor=scale
+  )
+  fields = family.read_config(config)
+  assert fields["latent_scale"] == scale
+  made = kit.tiny(METHODS[name], latent_scale=scale)
+  assert family.write_config(made)["scaling_factor"] == scale
+  del config["scaling_factor"]  # Diffusers' default
+  assert family.read_config(config)["latent_scale"] == 0.18215
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize(
+  "more",
+  [dict(shift_factor=0.1159), dict(latents_mean=[0.1]), dict(latents_std=[2])],
+)
+def test_latents_that_are_moved_are_refused(name, more):
+  family = families.find(name)
+  config = family.write_config(kit.tiny(METHODS[name]))
+  family.read_config(config | dict(shift_factor=None, latents_mean=None))
+  with pytest.raises(errors.UserError, match=next(iter(more))):
+    family.read_config(config | more)
