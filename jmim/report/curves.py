@@ -70,7 +70,7 @@ def thin(curve: Curve, limit: int = POINTS) -> Curve:
 def overlays(
   curves: Mapping[str, Curve], evals: Sequence[Mapping[str, Any]]
 ) -> dict[str, str]:
-  """Training curve -> the same number on held-out images."""
+  """Training curve -> the same number on the eval split."""
   pairs = {}
   for one in evals:
     if one["type"].endswith(".loss"):

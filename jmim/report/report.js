@@ -110,7 +110,7 @@ class Chart {
     for (const run of RUNS) {
       const held = run.overlays[key];
       if (run.series[key]) this.lines.push({ run, data: run.series[key], name: "" });
-      if (held) this.lines.push({ run, data: run.series[held], name: "held out" });
+      if (held) this.lines.push({ run, data: run.series[held], name: "eval split" });
     }
     const all = this.lines.flatMap((l) => l.data.y).filter((v) => v != null);
     const low = all.reduce((a, b) => Math.min(a, b), Infinity);
@@ -142,7 +142,7 @@ class Chart {
     const dashed = this.lines.some((l) => l.name);
     this.node = h("div", { class: "card" }, h("div", { class: "head" },
       h("h3", {}, NAMES[key] || key,
-        dashed && h("span", { class: "soft" }, "  ○ held out")), toggle), this.plot);
+        dashed && h("span", { class: "soft" }, "  ○ eval split")), toggle), this.plot);
     charts.push(this);
   }
 
