@@ -104,6 +104,17 @@ def section(
   return {n.removeprefix(start): x for n, x in arrays.items()}
 
 
+def verify(store: checkpoint.Checkpoints, step: int) -> None:
+  """Reads all of a checkpoint, a section at a time, in memory of the host.
+
+  Raises:
+    Damaged: unreadable, or not what was saved.
+  """
+  first = lambda name: name.split("/")[0]
+  for part in dict.fromkeys(map(first, store.meta(step)["arrays"])):
+    _read(store, step, lambda n, part=part: first(n) == part)
+
+
 def _read(
   store: checkpoint.Checkpoints, step: int, chosen: Callable[[str], bool]
 ) -> dict[str, np.ndarray]:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from jmim.checkpoints import store as checkpoint
+from jmim.checkpoints import weights
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.core import run_config
@@ -43,7 +44,7 @@ def check(session: sessions.Session, allow: bool = False) -> None:
 
 
 def is_finished(session: sessions.Session) -> bool:
-  """Whether a run has nothing left to do; nothing is read but meta data.
+  """Whether a run has nothing left to do; its last checkpoint is verified.
 
   Raises:
     UserError: it has done all its steps, and the config is another.
@@ -58,17 +59,16 @@ def is_finished(session: sessions.Session) -> bool:
   )
   if newest < total:
     return False
-  try:
-    store.meta(newest)
-  except errors.Damaged:
-    return False  # it goes on from the one before
+  read = lambda: None if session.group.index else weights.verify(store, newest)
+  if session.group.attempt("last checkpoint", read, errors.Damaged, 4)[1]:
+    return False  # the run goes on from the one before
   before, now = _configs(session)
   keys = _outside(run_config.changed(before, now))
   known = before.get("evals", now["evals"])
   keys += [f"evals.{n}.type" for n in now["evals"] if n not in known]
   if keys:
-    weights = run_config.of_weights(keys, before)  # they come first
-    keys = [*weights, *(k for k in keys if k not in weights)]
+    first = run_config.of_weights(keys, before)
+    keys = [*first, *(k for k in keys if k not in first)]
     _refuse(session, newest, _lines(keys, before, now))
   return not _left(session, newest)
 

@@ -1,5 +1,7 @@
 """Weights of a checkpoint without the rest."""
 
+import shutil
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -94,3 +96,19 @@ def test_converted_weights_are_not_trained_in_place(tmp_path):
     weights.check_trainable(made)
   made.close()
   assert "init_from.path" in e.value.fix
+
+
+def test_all_of_a_checkpoint_is_verified(saved, tmp_path):
+  workdir = shutil.copytree(saved[0], tmp_path / "run")
+  store = checkpoint.Checkpoints(workdir, write=False)
+  weights.verify(store, 7)
+  path = max(
+    (workdir / "checkpoints/7/state").rglob("d/*"),
+    key=lambda p: p.stat().st_size,
+  )
+  data = bytearray(path.read_bytes())
+  data[len(data) // 2] ^= 1
+  path.write_bytes(data)
+  with pytest.raises(errors.Damaged):
+    weights.verify(store, 7)
+  store.close()
