@@ -136,7 +136,7 @@ def compare(
   path = workdir / NAME
   if not path.exists():
     return []
-  before = json.loads(path.read_text())
+  before = json.loads(path.read_text(encoding="utf-8"))
   found = [
     f"data.{name}: {before[name]['examples']} -> {now[name]['examples']} "
     "examples"

@@ -49,13 +49,13 @@ class Context:
     fresh: Callable[[], tuple[methods.Tree, methods.Tree]],
     seed: int,
   ):
-    """Keeps what does not change during a run.
+    """Keeps what does not change during a run; arguments as the attributes.
 
     Args:
       method: the method.
       mesh: devices.
-      spec: of the input pipeline and the normalisation.
-      sources: "train" and "eval".
+      spec: of the input pipeline.
+      sources: by split.
       consts: frozen networks.
       fresh: returns (params, extra) as they were before the first step.
       seed: of the run.
@@ -250,13 +250,7 @@ class Context:
 
     Those without a label are left out and counted; UserError if none is left.
 
-    Args:
-      name: a predict function; or "pixels", the raw image / 255, flattened.
-      split: "train" or "eval".
-      limit: see `batches`.
-      weights: "raw", "ema" or "untrained".
-
-    Asked twice for the same, it answers from memory: outputs that depend on
+    Arguments as of `outputs`; pixels are flattened. Asked twice for the same, it answers from memory: outputs that depend on
     the state until the next evaluation, the others for the whole run.
     """
     fixed = name == "pixels" or weights == "untrained"
@@ -281,10 +275,10 @@ class Context:
     """(outputs [n, ...], an entry of the batch [n]) on every host.
 
     Args:
-      name: a predict function, or "pixels", the raw image / 255.
+      name: as of `outputs`; so are split, limit and weights.
       split: "train" or "eval".
-      limit: see `batches`.
-      weights: "raw", "ema" or "untrained".
+      limit: of examples.
+      weights: of which state.
       entry: "index" (see `stored`), "label" or "image".
     """
     parts = self.outputs(name, split, limit, weights, entries=(entry,))
