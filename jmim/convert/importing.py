@@ -84,8 +84,7 @@ def run(
   store.save(0, state, {"config": content, "imported": source})
   store.close()
   (out / CONFIG).write_text(
-    json.dumps(content, indent=2) + "
-", encoding="utf-8"
+    json.dumps(content, indent=2) + "\n", encoding="utf-8"
   )
   scale = getattr(method, "latent_scale", 0)  # of an autoencoder
   told = f"models of these latents: method.first_stage.scale={scale}"

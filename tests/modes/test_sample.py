@@ -6,8 +6,8 @@ import pytest
 
 from jmim.core import config as configs
 from jmim.core import errors
-from jmim.methods.parts import first_stage
 from jmim.core import run_config
+from jmim.methods.parts import first_stage
 from jmim.modes import sample
 from jmim.modes import train
 

@@ -250,8 +250,9 @@ class Context:
 
     Those without a label are left out and counted; UserError if none is left.
 
-    Arguments as of `outputs`; pixels are flattened. Asked twice for the same, it answers from memory: outputs that depend on
-    the state until the next evaluation, the others for the whole run.
+    Arguments as of `outputs`; pixels are flattened. Asked twice for the same,
+    it answers from memory: outputs that depend on the state until the next
+    evaluation, the others for the whole run.
     """
     fixed = name == "pixels" or weights == "untrained"
     memo = self._forever if fixed else self._memo
