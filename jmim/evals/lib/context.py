@@ -203,8 +203,7 @@ class Context:
     Raises:
       UserError: some are NaN or infinite.
     """
-    axes = tuple(range(1, np.ndim(images)))
-    finite = np.isfinite(images).all(axes)
+    finite = np.isfinite(images).all(tuple(range(1, np.ndim(images))))
     predict.require_finite(finite, "images to be shown or measured")
     return np.asarray(augment.denormalise(self.spec, images))
 
