@@ -255,11 +255,37 @@ def flat(config: Mapping[str, Any]) -> dict[str, Any]:
   return {path: validate.get(config, path) for path in validate.paths(config)}
 
 
-def changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-  """One line per key in which two configs (as nested dicts) differ."""
-  old, new = flat(before), flat(after)
-  return [
-    f"{key}: {old.get(key)} -> {new.get(key)}"
+def changes(
+  before: Mapping[str, Any],
+  after: Mapping[str, Any],
+  defaults: Mapping[str, Any] | None = None,
+) -> dict[str, str]:
+  """Dotted key -> "key: old -> new" of what differs between two configs.
+
+  A key that only the later one has is no change while it is at its default.
+
+  Args:
+    before: nested dict.
+    after: nested dict.
+    defaults: dotted key -> value, of keys below `method` and `evals`.
+  """
+  known = {key: f.default for key, f in base_config.KEYS.items()}
+  known |= defaults or {}
+  # A section without anything in it is no key.
+  old, new = (
+    {key: _listed(value) for key, value in flat(config).items() if value != {}}
+    for config in (before, after)
+  )
+  old = {k: _listed(known[k]) for k in new if k in known} | old
+  return {
+    key: f"{key}: {old.get(key)} -> {new.get(key)}"
     for key in sorted(old.keys() | new.keys())
     if old.get(key) != new.get(key)
-  ]
+  }
+
+
+def _listed(value: Any) -> Any:
+  """A value with lists for tuples, as JSON has it."""
+  if isinstance(value, tuple | list):
+    return [_listed(x) for x in value]
+  return value

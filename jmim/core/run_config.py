@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,14 +51,7 @@ def _tuples(value: Any) -> Any:
   return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
-def changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-  """Dotted keys of a stored config whose values are others now."""
-  old, new = configs.flat(before), configs.flat(now)
-  # A section that was empty is no key.
-  return sorted(k for k, v in old.items() if v != {} and new.get(k) != v)
-
-
-def of_weights(keys: list[str], before: dict[str, Any]) -> list[str]:
+def of_weights(keys: Iterable[str], before: Mapping[str, Any]) -> list[str]:
   """Those of some changed keys without which weights mean something else.
 
   All of the method but how it is sampled, what pixels are, and whether there

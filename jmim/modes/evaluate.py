@@ -5,7 +5,6 @@ import pathlib
 import ml_collections
 
 from jmim.session import restore
-from jmim.session import session as sessions
 from jmim.session import trained
 from jmim.session.hooks import evaluate
 
@@ -25,8 +24,7 @@ def run(
   Raises:
     UserError: also if there is no checkpoint, or it is of another config.
   """
-  with sessions.open(config, workdir, write=False) as session:
-    trained.check(session, allow_changes)
+  with trained.open(config, workdir, allow_changes) as session:
     restored = restore.only_weights(session)
     writer = session.open_eval_writer(restored.point.step)
     evaluations = evaluate.Evaluate(

@@ -14,7 +14,6 @@ import ml_collections
 
 from jmim.session import diagnose
 from jmim.session import restore
-from jmim.session import session as sessions
 from jmim.session import trained
 
 
@@ -38,8 +37,7 @@ def run(
   Raises:
     UserError: no checkpoint before that step.
   """
-  with sessions.open(config, workdir, write=False) as session:
-    trained.check(session, allow_changes)
+  with trained.open(config, workdir, allow_changes) as session:
     restored = restore.before(session, replay_step)
     program, batches = restored.program, restored.batches
     step = jax.jit(program.step, out_shardings=(program.shardings, None))

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import ml_collections
 
 from jmim.core import config as configs
+from jmim.core import discovery
 from jmim.core import errors
 from jmim.core import field
 from jmim.core import method as methods
@@ -38,7 +39,7 @@ def make_evaluators(
     path = f"evals.{name}"
     kind = entries.get("type", "") if hasattr(entries, "get") else ""
     try:
-      cls = eval_base.find(kind) if kind else None
+      cls = discovery.find_evaluator(kind) if kind else None
     except KeyError:
       cls = None
     if cls in (None, eval_base.Evaluator):

@@ -51,7 +51,14 @@ def config(
   if path.exists() and step:
     before = modern(checkpoint.read_config(workdir), parts)
   files.replace(path, json.dumps(now, indent=2) + "\n")
-  return configs.changes(before, now)
+  return [*changes(before, now, parts).values()]
+
+
+def changes(
+  before: dict[str, Any], now: dict[str, Any], parts: assemble.Parts
+) -> dict[str, str]:
+  """`configs.changes` from the config of a run, `modern`, to that of now."""
+  return configs.changes(before, now, defaults(parts))
 
 
 def modern(config: dict[str, Any], parts: assemble.Parts) -> dict[str, Any]:

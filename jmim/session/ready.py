@@ -150,8 +150,7 @@ def _begin_files(
   with session.saving():
     for line in manifest.config(session.workdir, start, session.parts):
       session.console.print(f"changed: {line}", style="yellow")
-    facts = data_facts.of(session.parts.sources)
-    data_facts.write(session.workdir, facts)
+    data_facts.write(session.workdir, session.facts)
   return session.open_writer(start)
 
 

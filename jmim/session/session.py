@@ -38,6 +38,7 @@ class Session:
     writes: whether this process writes the files of the run: the first host
       does, of a run that is trained.
     closing: callbacks for the end of the session, the last one first.
+    facts: of its data, see `data_facts`.
     lock: on the workdir, where this process writes.
   """
 
@@ -49,6 +50,7 @@ class Session:
   clock: clocks.Clock
   writes: bool
   closing: contextlib.ExitStack
+  facts: data_facts.Facts
   lock: locks.Lock | None = None
 
   def warn(self, text: str) -> None:
@@ -142,15 +144,14 @@ def open(
       clock=clocks.Clock(),
       writes=first and write,
       closing=closing,
+      facts=facts,
       lock=lock,
     )
-    _compare_data(session, facts, write)
+    _compare_data(session, write)
     yield session
 
 
-def _compare_data(
-  session: Session, facts: data_facts.Facts, train: bool
-) -> None:
+def _compare_data(session: Session, train: bool) -> None:
   """Says how the data differ from those that the run was trained on.
 
   Raises:
@@ -159,7 +160,7 @@ def _compare_data(
   if not session.keeper.store.latest():
     return
   learnt = session.parts.method.inputs() if train else ()
-  for line in data_facts.compare(session.workdir, facts, learnt):
+  for line in data_facts.compare(session.workdir, session.facts, learnt):
     session.console.print(f"changed: {line}", style="yellow")
 
 

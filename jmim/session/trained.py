@@ -1,11 +1,15 @@
 """What a run was trained with, beside the config it is looked at with."""
 
+import contextlib
 import json
+import pathlib
+from collections.abc import Iterator
 from typing import Any
+
+import ml_collections
 
 from jmim.checkpoints import store as checkpoint
 from jmim.checkpoints import weights
-from jmim.core import config as configs
 from jmim.core import errors
 from jmim.core import run_config
 from jmim.runlog import writer as writers
@@ -14,6 +18,27 @@ from jmim.session import session as sessions
 
 # Sections that are asked for anew each time, and change no weights.
 _ASKED = ("sample", "hardware", "logging")
+
+
+@contextlib.contextmanager
+def open(
+  config: ml_collections.ConfigDict,
+  workdir: pathlib.Path,
+  allow_changes: bool = False,
+) -> Iterator[sessions.Session]:
+  """Opens a run to look at it; nothing in it is created or changed.
+
+  Args:
+    config: what it is looked at with.
+    workdir: of the run.
+    allow_changes: as of `check`.
+
+  Raises:
+    UserError: as `sessions.open` and `check`.
+  """
+  with sessions.open(config, workdir, write=False) as session:
+    check(session, allow_changes)
+    yield session
 
 
 def check(session: sessions.Session, allow: bool = False) -> None:
@@ -26,12 +51,10 @@ def check(session: sessions.Session, allow: bool = False) -> None:
   Raises:
     UserError: such a key differs.
   """
-  before, now = _configs(session)
-  keys = _outside(run_config.changed(before, now))
-  lines = _lines(keys, before, now)
+  before, lines = _changes(session)
   for line in lines.values():
     session.console.print(f"changed: {line}", style="yellow")
-  wrong = run_config.of_weights(keys, before)
+  wrong = run_config.of_weights(lines, before)
   if wrong and not allow and session.keeper.store.latest():
     raise errors.UserError(
       f"{session.workdir} was trained with another config:"
@@ -62,14 +85,10 @@ def is_finished(session: sessions.Session) -> bool:
   read = lambda: None if session.group.index else weights.verify(store, newest)
   if session.group.attempt("last checkpoint", read, errors.Damaged, 4)[1]:
     return False  # the run goes on from the one before
-  before, now = _configs(session)
-  keys = _outside(run_config.changed(before, now))
-  known = before.get("evals", now["evals"])
-  keys += [f"evals.{n}.type" for n in now["evals"] if n not in known]
-  if keys:
-    first = run_config.of_weights(keys, before)
-    keys = [*first, *(k for k in keys if k not in first)]
-    _refuse(session, newest, _lines(keys, before, now))
+  before, lines = _changes(session)
+  if lines:
+    first = run_config.of_weights(lines, before)
+    _refuse(session, newest, {k: lines[k] for k in (*first, *lines)})
   return not _left(session, newest)
 
 
@@ -94,30 +113,21 @@ def _left(session: sessions.Session, step: int) -> list[str]:
   return [name for name in session.parts.evaluators if name not in done]
 
 
-def _configs(
+def _changes(
   session: sessions.Session,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-  """(the config of the run with today's names of keys, the config now)."""
-  now = json.loads(session.parts.config.to_json())
+) -> tuple[dict[str, Any], dict[str, str]]:
+  """The config of the run with today's names of keys; key -> what changed.
+
+  Not of sections that are asked for anew each time.
+  """
   try:
     before = checkpoint.read_config(session.workdir)
   except (OSError, ValueError):
     text = "config.json cannot be read: nothing to compare the config with"
     session.console.print(text, style="yellow")
-    return {}, now
-  before = {"method": {}, "evals": {}} | before
-  return manifest.modern(before, session.parts), now
-
-
-def _outside(keys: list[str]) -> list[str]:
-  """Those of no section that is asked for anew each time."""
-  return [key for key in keys if key.split(".")[0] not in _ASKED]
-
-
-def _lines(
-  keys: list[str], before: dict[str, Any], now: dict[str, Any]
-) -> dict[str, str]:
-  """Key -> what it was and what it is."""
-  old, new = configs.flat(before), configs.flat(now)
-  show = lambda values, key: values.get(key, "not there")
-  return {k: f"{k}: {show(old, k)} -> {show(new, k)}" for k in keys}
+    return {}, {}
+  before = manifest.modern({"method": {}, "evals": {}} | before, session.parts)
+  now = json.loads(session.parts.config.to_json())
+  lines = manifest.changes(before, now, session.parts)
+  asked = lambda key: key.split(".")[0] in _ASKED
+  return before, {key: x for key, x in lines.items() if not asked(key)}

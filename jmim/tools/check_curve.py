@@ -144,7 +144,7 @@ def find(config: dict[str, Any]) -> pathlib.Path:
   known = sorted(CURVES.glob("*.json"))
   for path in known:
     theirs = recipe(json.loads(path.read_text(encoding="utf-8"))["recipe"])
-    differs = configs.changes(theirs, ours)
+    differs = [*configs.changes(theirs, ours).values()]
     if not differs:
       return path
     if nearest is None or len(differs) < len(nearest[1]):

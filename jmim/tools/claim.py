@@ -118,7 +118,7 @@ def _record(workdir: pathlib.Path, recipe: str, config: dict[str, Any]) -> None:
     before = json.loads(path.read_text(encoding="utf-8"))["config"]
     if changed := configs.changes(before, config):
       raise errors.UserError(
-        f"{workdir} holds another run ({'; '.join(changed[:4])})",
+        f"{workdir} holds another run ({'; '.join([*changed.values()][:4])})",
         "the folder of this claim's run, or none",
         "remove it, or give another --runs",
         "--runs",

@@ -141,11 +141,7 @@ def test_overrides_do_not_touch_anything_else(config):
     config, ["optim.lr=0.5", "optim.players.main.b1=0.5"]
   )
   changed = configs.changes(config.to_dict(), found.to_dict())
-  assert {line.split(":")[0] for line in changed} == {
-    "optim.lr",
-    "optim.players",
-    "optim.players.main.b1",
-  }
+  assert changed.keys() == {"optim.lr", "optim.players.main.b1"}
 
 
 @pytest.mark.parametrize(
@@ -260,9 +256,33 @@ def test_a_player_has_the_common_settings_and_its_own(config):
 def test_changes_between_two_configs(config):
   after = configs.override(config, ["seed=3", "evals.knn=None"]).to_dict()
   lines = configs.changes(config.to_dict(), after)
-  assert "seed: 0 -> 3" in lines and "evals.knn.type: knn -> None" in lines
-  assert len(lines) == 3
-  assert configs.changes(after, after) == []
+  assert lines["seed"] == "seed: 0 -> 3" and len(lines) == 3
+  assert lines["evals.knn.type"] == "evals.knn.type: knn -> None"
+  assert configs.changes(after, after) == {}
+
+
+def test_a_newer_key_is_no_change_while_it_is_at_its_default(config):
+  now = config.to_dict()
+  now["evals"] = {"x": {"type": "loss", "limit": 3}}
+  before = {**now, "evals": {}}
+  data = now["data"]
+  before["data"] = {"batch": 1 + data["batch"], "name": data["name"]}
+  found = configs.changes(before, now, {"evals.x.limit": 3})
+  assert found.keys() == {"data.batch", "evals.x.type"}
+  now["data"] = {**now["data"], "eval_share": 0.5}
+  found = configs.changes(before, now, {"evals.x.limit": 2})
+  assert found.keys() == {
+    "data.batch",
+    "data.eval_share",
+    "evals.x.limit",
+    "evals.x.type",
+  }
+
+
+def test_lists_are_tuples_that_json_has_read():
+  before = {"a": ((1, 2), 3), "b": {}, "c": {"d": 0}}
+  assert configs.changes(before, {"a": [[1, 2], 3], "c": {"d": 0}}) == {}
+  assert configs.changes(before, {"a": [[1, 2], 4]}).keys() == {"a", "c.d"}
 
 
 VERY_TEXT = ("2024_10", "2024.10", "1e-4", "0x10", "None", "on", "True", "'a'")

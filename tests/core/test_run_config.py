@@ -40,12 +40,6 @@ def test_a_folder_without_one_is_named(tmp_path, text):
     run_config.load(tmp_path)
 
 
-def test_only_keys_that_the_run_had_are_compared():
-  before = {"a": {"b": 1, "c": [1]}, "d": 2, "evals": {}}
-  now = {"a": {"b": 2, "c": [1], "new": 0}, "evals": {"x": {"type": "loss"}}}
-  assert run_config.changed(before, now) == ["a.b", "d"]
-
-
 @pytest.mark.parametrize(
   "key, decay, wanted",
   (

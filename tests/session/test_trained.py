@@ -74,7 +74,7 @@ def test_a_run_is_finished_when_nothing_is_left(toy, run, tmp_path):
     with pytest.raises(errors.UserError, match="is finished, after 4 steps"):
       finished(item)
   toy = with_loss(toy)
-  with pytest.raises(errors.UserError, match="evals.loss.type: not there"):
+  with pytest.raises(errors.UserError, match="evals.loss.type: None -> loss"):
     finished()
 
 

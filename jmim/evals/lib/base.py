@@ -6,7 +6,6 @@ outputs by name and yields (key, value); it knows nothing of methods.
 """
 
 import dataclasses
-import importlib
 import importlib.util
 import pkgutil
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from jmim.core import discovery
 from jmim.core import field
 from jmim.evals.lib import context as contexts
 
@@ -89,12 +87,3 @@ def names() -> list[str]:
   """All evaluator modules."""
   package = importlib.import_module("jmim.evals")
   return [m.name for m in pkgutil.iter_modules(package.__path__) if not m.ispkg]
-
-
-def find(name: str) -> type[Evaluator]:
-  """The class `Evaluator` of jmim/evals/<name>.py, or of any module path.
-
-  Raises:
-    KeyError: there is no such module.
-  """
-  return discovery.find_evaluator(name)

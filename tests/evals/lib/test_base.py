@@ -4,6 +4,7 @@ import types
 import numpy as np
 import pytest
 
+from jmim.core import discovery
 from jmim.evals import knn
 from jmim.evals import probe
 from jmim.evals.lib import base
@@ -13,7 +14,7 @@ def test_every_file_of_the_folder_is_an_evaluator():
   names = base.names()
   assert {"knn", "fid", "loss"} < set(names) and "lib" not in names
   for name in names:
-    cls = base.find(name)
+    cls = discovery.find_evaluator(name)
     assert issubclass(cls, base.Evaluator) and cls is not base.Evaluator
     assert cls.__module__ == f"jmim.evals.{name}"
 
@@ -21,12 +22,12 @@ def test_every_file_of_the_folder_is_an_evaluator():
 @pytest.mark.parametrize("name", ["knm", "os.path", "", "lib"])
 def test_what_is_no_evaluator_is_a_key_error(name):
   with pytest.raises(KeyError):
-    base.find(name)
+    discovery.find_evaluator(name)
 
 
 @pytest.mark.parametrize("name", base.names())
 def test_every_field_is_documented_by_a_phrase_that_stands_alone(name):
-  for f in dataclasses.fields(base.find(name)):
+  for f in dataclasses.fields(discovery.find_evaluator(name)):
     doc = f.metadata["doc"]
     first = doc.split()[0].strip(",;:")
     assert first not in (
@@ -45,7 +46,7 @@ def test_every_field_is_documented_by_a_phrase_that_stands_alone(name):
 
 @pytest.mark.parametrize("name", base.names())
 def test_it_says_which_outputs_it_will_ask_for(name):
-  for output in base.find(name)().needs():
+  for output in discovery.find_evaluator(name)().needs():
     assert output and "/" not in output
 
 
