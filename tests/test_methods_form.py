@@ -259,7 +259,9 @@ def test_docs_of_fields_stand_alone():
   assert set(docs) >= set(base_config.KEYS)
   classes = {
     **{f"method {n}": discovery.find(n) for n in discovery.names()},
-    **{f"evaluator {n}": evaluators.find(n) for n in evaluators.names()},
+    **{
+      f"evaluator {n}": discovery.find_evaluator(n) for n in evaluators.names()
+    },
   }
   for owner, cls in classes.items():
     docs |= {f"{owner}: {key}": doc for key, doc in docs_of(cls).items()}

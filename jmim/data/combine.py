@@ -106,7 +106,8 @@ class Cached:
 
   def column(self, name: str) -> Sequence | None:
     """An entry of all examples, where the source has it at once."""
-    return next(labels.columns(self.source, name), None)
+    column = getattr(self.source, "column", None)
+    return column and column(name)
 
   def name(self, i: int) -> str:
     """The name in the source."""

@@ -17,7 +17,7 @@ import numpy as np
 from jmim.core import errors
 from jmim.data import paths
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+_ENDINGS = tuple(f".{kind}" for kind in paths.PICTURES)
 _USUAL_SPLITS = ("train", "val", "valid", "validation", "test")
 
 
@@ -64,7 +64,7 @@ class FolderSource:
       raise errors.UserError(
         f"{folder} holds {len(flat)} images, its sub-folders {files}"
         + found.left_out(),
-        f"images ({' '.join(EXTENSIONS)}) either in it, without labels, or "
+        f"images ({' '.join(_ENDINGS)}) either in it, without labels, or "
         "in one sub-folder per class",
         "point data.data_dir at such a folder",
         "data.data_dir",
@@ -113,8 +113,8 @@ class FolderSource:
   def places(self) -> np.ndarray:
     """int64 [n]: where examples lie; see `splits.common`."""
     folder = os.path.realpath(self._folder)
-    paths = (os.path.join(folder, key) for key in self.keys)
-    return np.fromiter(map(hash, paths), np.int64, len(self.keys))
+    files = (os.path.join(folder, key) for key in self.keys)
+    return np.fromiter(map(hash, files), np.int64, len(self.keys))
 
 
 class _List:
@@ -141,7 +141,7 @@ class _List:
 
   def _read_or_not(self, path: str) -> list[str]:
     """[path] of an image; the others are noted."""
-    if path.lower().endswith(EXTENSIONS):
+    if path.lower().endswith(_ENDINGS):
       return [path]
     self._unread[os.path.splitext(path)[1].lower()].append(path)
     return []

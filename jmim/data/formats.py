@@ -55,11 +55,7 @@ def read(data: bytes, mode: str) -> Image.Image:
           f"{height} x {width} pixels, above the limit of {jpeg.MAX_PIXELS}"
         )
       picture.load()
-      turn = _TURNS.get(orientation(picture))
-      plain = _eight_bits(picture)
-      if plain.mode != mode:
-        plain = plain.convert(mode)
-      return plain if turn is None else plain.transpose(turn)
+      return upright(picture, mode)
   except (MemoryError, BadImage):
     raise
   except Exception as error:
@@ -67,6 +63,23 @@ def read(data: bytes, mode: str) -> Image.Image:
     # struct.error, DecompressionBombError ...); all of them mean the same here,
     # as no other I/O happens inside.
     raise BadImage(f"{type(error).__name__}: {error}") from error
+
+
+def upright(picture: Image.Image, mode: str) -> Image.Image:
+  """A picture of 8 bits that needs no turn.
+
+  Args:
+    picture: opened, and loaded.
+    mode: as of `read`.
+
+  Raises:
+    BadImage: the range of its pixels is not known.
+  """
+  turn = _TURNS.get(orientation(picture))
+  plain = _eight_bits(picture)
+  if plain.mode != mode:
+    plain = plain.convert(mode)
+  return plain if turn is None else plain.transpose(turn)
 
 
 def orientation(picture: Image.Image) -> int:

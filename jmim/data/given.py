@@ -3,7 +3,6 @@
 One image is one image: an array [h, w, c] is never h grey ones.
 """
 
-import io
 import os
 import pathlib
 from collections.abc import Iterable
@@ -11,14 +10,15 @@ from typing import Any
 
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
 
 from jmim.core import errors
+from jmim.data import formats
 
 # An array is numpy's, JAX's, or whatever numpy can read.
 Image = bytes | str | os.PathLike | PIL.Image.Image | Any
 _SINGLE = (bytes, bytearray, str, os.PathLike, PIL.Image.Image)
 _CHANNELS = (1, 3, 4)
+_GREY = ("1", "L", "LA", "I", "I;16", "I;16B", "F")
 
 
 def images(given: Image | Iterable[Image]) -> list[bytes | np.ndarray]:
@@ -53,7 +53,7 @@ def _image(given: Image, name: str) -> bytes | np.ndarray:
   if isinstance(given, str | os.PathLike):
     return _read(pathlib.Path(given).expanduser(), name)
   if isinstance(given, PIL.Image.Image):
-    return _encoded(given)
+    return _pixels(given)
   if isinstance(given, bytes | bytearray):
     return bytes(given)
   if not hasattr(given, "__array__"):
@@ -85,13 +85,11 @@ def _read(path: pathlib.Path, name: str) -> bytes:
     ) from e
 
 
-def _encoded(picture: PIL.Image.Image) -> bytes:
-  """A picture, upright, as a file without loss: then it is read like any."""
-  upright, file = PIL.ImageOps.exif_transpose(picture), io.BytesIO()
-  if upright.mode in ("HSV", "LAB", "RGBX", "RGBa", "La"):  # no file has these
-    upright = upright.convert("RGB")
-  upright.save(file, "tiff")
-  return file.getvalue()
+def _pixels(picture: PIL.Image.Image) -> np.ndarray:
+  """uint8 [h, w] of a grey picture, else [h, w, 3], upright."""
+  picture.load()
+  mode = "L" if picture.mode in _GREY else "RGB"
+  return np.asarray(formats.upright(picture, mode))
 
 
 def _not_images(name: str, seen: str) -> errors.UserError:

@@ -150,8 +150,7 @@ def _check_values(name: str, values: np.ndarray, needed: method.Input) -> None:
     return
   least, greatest = values.min(), values.max()
   if whole and needed.high is not None:
-    if not (least >= 0 and greatest < needed.high):
-      raise out_of_range(name, values, needed.high)
+    check_range(name, values, needed.high)
   if needed.range is None:
     return
   low, high = needed.range
@@ -163,19 +162,22 @@ def _check_values(name: str, values: np.ndarray, needed: method.Input) -> None:
     )
 
 
-def out_of_range(
+def check_range(
   name: str, values: np.ndarray, high: int, where: str = ""
-) -> errors.UserError:
-  """What is said of whole numbers that are not all in [0, high).
+) -> None:
+  """Raises UserError for whole numbers that are not all in [0, high).
 
   Args:
     name: of the entry.
-    values: [...] integers, at least one of them out of range.
+    values: [...] integers.
     high: bound of the method.
     where: which example they are of, with what separates it from the rest.
   """
+  if not values.size:
+    return
   least, greatest = int(values.min()), int(values.max())
-  expected = f"numbers from 0 to {high - 1}, as the method reads it"
+  if least >= 0 and greatest < high:
+    return
   fix = "correct the data set, or choose a method for it"
   if name == "label":
     fix = f"make the method's number of classes {greatest + 1} or more"
@@ -184,9 +186,9 @@ def out_of_range(
     elif greatest == high and least:
       fix = "count classes from 0: subtract 1; or " + fix
   seen = greatest if greatest >= high else least
-  return errors.UserError(
+  raise errors.UserError(
     f"{where}{name!r} with the number {seen}",
-    expected,
+    f"numbers from 0 to {high - 1}, as the method reads it",
     fix,
     "method.classes" if name == "label" and least >= 0 else "data.name",
   )
@@ -213,9 +215,8 @@ def check_stored(source: Any, inputs: Inputs, unlabelled: bool = False) -> None:
         continue  # of different lengths: the batch is refused, with a name
       if name == "label" and unlabelled:
         values = values[values != labels.UNLABELLED]
-      if values.size and values.dtype.kind in "iu":
-        if not (values.min() >= 0 and values.max() < needed.high):
-          raise out_of_range(name, values, needed.high)
+      if values.dtype.kind in "iu":
+        check_range(name, values, needed.high)
     if name == "label":
       _check_classes(source, needed.high)
 

@@ -10,6 +10,10 @@ import numpy as np
 from jmim.core import errors
 from jmim.data import entries
 
+EXPECTED = "np.savez(path, image=uint8 [n, h, w, c], label=int [n])"
+_BROKEN = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
+_KNOWN = entries.ENTRIES.keys() | entries.FEATURES
+
 
 def read(path: pathlib.Path) -> dict[str, np.ndarray]:
   """Name -> [n, ...] of an .npz.
@@ -22,7 +26,8 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
     path: of a file that `np.savez` wrote.
 
   Raises:
-    UserError: it is no such file, or its pictures are Python objects.
+    UserError: it is no such file, nothing is in it, or its pictures are Python
+      objects.
   """
   try:
     with np.lib.npyio.NpzFile(path) as file:
@@ -30,11 +35,8 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
   except errors.UserError:  # a ValueError too
     raise
   except _BROKEN as error:
-    raise errors.UserError(
-      f"{path} cannot be read: {errors.first_line(error)}",
-      "np.savez(path, image=uint8 [n, h, w, c], label=int [n])",
-      "write it again",
-      "data.data_dir",
+    raise _wrong(
+      f"{path} cannot be read: {errors.first_line(error)}"
     ) from error
   found = {name: x for name, x in arrays.items() if x is not None and x.ndim}
   known = [len(x) for name, x in found.items() if name in _KNOWN]
@@ -45,11 +47,13 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
   }
   if left := sorted(arrays.keys() - kept.keys()):
     logging.warning("%s: nothing is made of %s", path, ", ".join(left))
+  if not any(map(len, kept.values())):
+    raise _wrong(f"{path} holds no example")
   return kept
 
 
-_BROKEN = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
-_KNOWN = entries.ENTRIES.keys() | entries.FEATURES
+def _wrong(seen: str) -> errors.UserError:
+  return errors.UserError(seen, EXPECTED, "write it again", "data.data_dir")
 
 
 def _array(

@@ -15,6 +15,8 @@ _SYSTEM = {
   "$recycle.bin",
   "system volume information",
 }
+# Endings of files that are read as pictures, see `formats`.
+PICTURES = ("jpg", "jpeg", "png", "webp", "bmp")
 _FEW = 3  # names that stand for many
 
 

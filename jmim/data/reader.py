@@ -74,9 +74,8 @@ class Rules:
       if key == "label" and (x == labels.UNLABELLED).any():
         if not self.unlabelled:
           raise decode.BadImage("no label, which the method reads")
-      elif high is not None and key in arrays and x.size:
-        if not (x.min() >= 0 and x.max() < high):
-          raise inputs.out_of_range(key, x, high, f"{name}: ")
+      elif high is not None and key in arrays:
+        inputs.check_range(key, x, high, f"{name}: ")
 
 
 class Reader:

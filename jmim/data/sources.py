@@ -144,23 +144,18 @@ def arrays(folder: pathlib.Path, split: str) -> ArraySource:
   Raises:
     UserError: no such file, or nothing in it that can be read.
   """
+  # Here, as it imports JAX, and sources are to be cheap.
+  from jmim.data import npz
+
   path = folder / f"{split}.npz"
-  expected = "np.savez(path, image=uint8 [n, h, w, c], label=int [n])"
   if not path.is_file():
     raise errors.UserError(
       f"no file {path}",
-      expected,
+      npz.EXPECTED,
       "correct the folder or the split",
       "data.train_split",
     )
-  from jmim.data import npz
-
-  found = npz.read(path)
-  if not any(map(len, found.values())):
-    raise errors.UserError(
-      f"{path} holds no example", expected, "write it again", "data.data_dir"
-    )
-  return ArraySource(found, origin=str(path))
+  return ArraySource(npz.read(path), origin=str(path))
 
 
 def build(

@@ -18,7 +18,6 @@ from etils import epath
 from jmim.core import errors
 from jmim.data import paths
 
-IMAGES = ("jpg", "jpeg", "png", "webp", "bmp")
 # Pictures all the same; other members (captions, arrays) go without a word.
 _UNREAD = ("gif", "tif", "tiff", "heic", "heif", "avif", "jp2", "ppm", "pgm")
 _AFTER = 2**20  # bytes looked at behind the end of an archive
@@ -87,7 +86,7 @@ class _Found:
     key = f"{folder}/{stem}"
     middle, _, kind = rest.rpartition(".")
     kind = kind.lower()
-    if kind in IMAGES:
+    if kind in paths.PICTURES:
       self._add_image(key, middle, member)
     elif kind in _UNREAD:
       self.left_out[f".{kind}"] += 1

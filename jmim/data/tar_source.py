@@ -70,7 +70,7 @@ class TarSource:
     if not len(self):
       raise errors.UserError(
         f"no member of {len(self._shards)} shards ends in "
-        + ", ".join(f".{kind}" for kind in tar_index.IMAGES)
+        + ", ".join(f".{kind}" for kind in paths.PICTURES)
         + (f"; left out: {left_out}" if left_out else ""),
         "images",
         "look at `tar tf` of the first shard",

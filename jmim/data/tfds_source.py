@@ -41,7 +41,8 @@ class TfdsSource:
     self,
     data: Any,
     name: str,
-    label: tfds.features.ClassLabel | None,
+    num_classes: int | None,
+    classes: tuple[str, ...],
     files: Sequence[tuple[str, int, int]],
   ):
     """Wraps a TFDS data source.
@@ -49,12 +50,12 @@ class TfdsSource:
     Args:
       data: the source.
       name: says which it is in messages.
-      label: the feature.
+      num_classes: of the feature "label".
+      classes: their names, if they have some.
       files: (path, first record, number of records) it is made of.
     """
     self._data, self._name, self._files = data, name, files
-    self.num_classes = getattr(label, "num_classes", None)
-    self.classes = tuple(getattr(label, "names", ()))
+    self.num_classes, self.classes = num_classes, classes
 
   def __len__(self) -> int:
     return len(self._data)
@@ -98,18 +99,18 @@ def build(
   """
   builder = _find(name, root)
   features = dict(builder.info.features.items())
-  decoders = None
-  if isinstance(features.get("image"), tfds.features.Image):
-    decoders = {"image": tfds.decode.SkipDecoding()}
+  encoded = isinstance(features.get("image"), tfds.features.Image)
+  decoders = {"image": tfds.decode.SkipDecoding()} if encoded else None
   label = features.get("label")
+  classes = {
+    "num_classes": getattr(label, "num_classes", None),
+    "classes": tuple(getattr(label, "names", ())),
+  }
   full = f"{builder.info.full_name} {split}"
   try:
     if builder.info.file_format == tfds.core.FileFormat.TFRECORD:
       parts = _tfrecords(builder, split, name, root)
-      classes = getattr(label, "num_classes", None)
-      source = tfrecord.TfRecordSource(parts, full, classes, cache)
-      source.classes = tuple(getattr(label, "names", ()))
-      return source
+      return tfrecord.TfRecordSource(parts, full, cache=cache, **classes)
     data = builder.as_data_source(split=split, decoders=decoders)
     if not len(data):
       raise ValueError("it is empty")
@@ -124,7 +125,7 @@ def build(
       "name one of them",
       "data.train_split",
     ) from error
-  return TfdsSource(data, full, label, _files(builder, split))
+  return TfdsSource(data, full, files=_files(builder, split), **classes)
 
 
 def _files(

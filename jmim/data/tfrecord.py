@@ -118,14 +118,13 @@ class TfRecordSource:
     classes: their names, or empty.
   """
 
-  classes: tuple[str, ...] = ()
-
   def __init__(
     self,
     parts: list[tuple[str, int, int]],
     name: str,
     num_classes: int | None,
     cache: pathlib.Path,
+    classes: tuple[str, ...] = (),
   ):
     """Indexes the files, unless that was done before.
 
@@ -134,8 +133,9 @@ class TfRecordSource:
       name: of the data set, for messages.
       num_classes: of the feature "label".
       cache: folder that the index is kept in.
+      classes: their names, if they have some.
     """
-    self._name, self.num_classes = name, num_classes
+    self._name, self.num_classes, self.classes = name, num_classes, classes
     self._paths = [path for path, _, _ in parts]
     rows = []
     for number, (path, skip, take) in enumerate(parts):

@@ -17,7 +17,6 @@ import numpy as np
 from jmim.core import field
 from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
-from jmim.evals.lib import finite
 from jmim.metrics import accuracy
 from jmim.metrics import ridge
 
@@ -75,7 +74,6 @@ class Evaluator(base.Evaluator):
     test, truth = context.features(
       self.predict, "eval", self.limit or None, self.weights
     )
-    finite.check(train, test)
     classes = int(max(labels.max(), truth.max())) + 1
     for shots in self.shots:
       percent = []

@@ -60,5 +60,4 @@ class Evaluator(base.Compared):
     """Yields accuracy (percent) and the reference lines."""
     for prefix, train, test in self.lines(context):
       model = fit(self.head, *train, self.penalty)
-      finite.check(test[0])
       yield f"{prefix}accuracy", 100.0 * float(model.score(*test))

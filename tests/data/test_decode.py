@@ -1,11 +1,10 @@
 import io
-import struct
 import tracemalloc
-import zlib
 
 import cv2
 import hypothesis
 import numpy as np
+import pngkit
 import pytest
 from hypothesis import strategies as st
 from PIL import Image
@@ -250,19 +249,6 @@ def test_fallback_is_a_central_box():
   assert box == (0, 1, 30, 28)
 
 
-def _png_header(width, height):
-  """The start of a PNG that says how large it is, and one line of zeros."""
-  chunk = lambda kind, data: (
-    struct.pack(">I", len(data))
-    + kind
-    + data
-    + struct.pack(">I", zlib.crc32(kind + data))
-  )
-  head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-  body = zlib.compress(b"\0" * 1000)
-  return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body)
-
-
 @pytest.mark.parametrize(
   "width, height", [(10**5, 10**5), (2**31 - 1, 2), (1, 2**31 - 1), (0, 9)]
 )
@@ -271,7 +257,7 @@ def test_an_image_of_absurd_size_is_refused_before_memory_is_taken(
 ):
   tracemalloc.start()
   with pytest.raises(decode.BadImage):
-    decode.decode(_png_header(width, height), 3)
+    decode.decode(pngkit.png_header(width, height), 3)
   peak = tracemalloc.get_traced_memory()[1]
   tracemalloc.stop()
   assert peak < 10**7

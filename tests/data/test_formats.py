@@ -3,9 +3,9 @@
 import io
 import struct
 import tracemalloc
-import zlib
 
 import numpy as np
+import pngkit
 import pytest
 from PIL import Image
 from PIL import PngImagePlugin
@@ -115,20 +115,6 @@ def test_the_header_of_a_jpeg_tells_whether_it_is_upright():
   assert not formats.stored_upright(upright[:2] + b"\0" + upright[2:])
 
 
-def _png_header(width, height):
-  """A PNG that says it is of that size, with hardly any pixels."""
-  chunk = lambda kind, data: (
-    struct.pack(">I", len(data))
-    + kind
-    + data
-    + struct.pack(">I", zlib.crc32(kind + data))
-  )
-  header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-  pixels = zlib.compress(bytes(1000))
-  parts = (b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")
-  return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
-
-
 def _jpeg_header(width, height):
   data = bytearray(_file(_image()))
   place = data.index(b"\xff\xc0") + 5
@@ -137,7 +123,7 @@ def _jpeg_header(width, height):
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
-@pytest.mark.parametrize("make", [_png_header, _jpeg_header])
+@pytest.mark.parametrize("make", [pngkit.png_header, _jpeg_header])
 @pytest.mark.parametrize(
   "size", [(60000, 60000), (13400, 13400), (3000, 60000)]
 )
@@ -153,7 +139,7 @@ def test_what_is_too_large_is_not_decoded(make, size, decoder, monkeypatch):
 
 def test_pillow_refuses_it_too():
   with pytest.raises(formats.BadImage, match=f"limit of {jpeg.MAX_PIXELS}"):
-    formats.read(_png_header(60000, 60000), "RGB")
+    formats.read(pngkit.png_header(60000, 60000), "RGB")
 
 
 def test_values_without_a_range_are_bad():

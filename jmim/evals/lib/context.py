@@ -18,6 +18,7 @@ from jmim.data import augment
 from jmim.data import pipeline
 from jmim.data import sources as data_sources
 from jmim.evals.lib import devices
+from jmim.evals.lib import finite
 from jmim.evals.lib import labelled
 from jmim.evals.lib import predict
 
@@ -247,11 +248,10 @@ class Context:
   ) -> tuple[np.ndarray, np.ndarray]:
     """(outputs [n, d] float32, labels [n]) of a split, on every host.
 
-    Those without a label are left out and counted; UserError if none is left.
-
-    Arguments as of `outputs`; pixels are flattened. Asked twice for the same,
-    it answers from memory: outputs that depend on the state until the next
-    evaluation, the others for the whole run.
+    Those without a label are left out and counted: UserError if none is left.
+    NotComputed if outputs are not finite. Arguments as of `outputs`; pixels are
+    flattened. Asked twice for the same, it answers from memory: outputs that
+    depend on the state until the next evaluation, the others for the whole run.
     """
     fixed = name == "pixels" or weights == "untrained"
     memo = self._forever if fixed else self._memo
@@ -259,8 +259,8 @@ class Context:
     if request not in memo:
       rows, classes = self.rows(name, split, limit, weights, entry="label")
       rows = np.asarray(rows, np.float32).reshape(len(rows), -1)
-      if not (kept := labelled.those(classes, split)).all():
-        rows, classes = rows[kept], classes[kept]
+      rows, classes = labelled.only(rows, classes, split)
+      finite.check(rows)
       memo[request] = rows, classes
     return memo[request]
 

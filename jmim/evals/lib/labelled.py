@@ -38,6 +38,15 @@ def those(values: np.ndarray, split: str) -> np.ndarray:
   return kept
 
 
+def only(
+  rows: np.ndarray, values: np.ndarray, split: str
+) -> tuple[np.ndarray, np.ndarray]:
+  """Rows [n, ...] and labels [n] of `those` that have a label."""
+  kept = those(values, split)
+  # Not copied where nothing is left out: they may be large.
+  return (rows, values) if kept.all() else (rows[kept], values[kept])
+
+
 def tell(split: str, without: int, total: int) -> None:
   """Logs how many of `total` examples have no label.
 
