@@ -172,11 +172,7 @@ def make(
   total = round(length(config.train, "total", "train"))
   checks.check_durations(config, total, examples)
   if not stand_in:
-    pipeline.check_example(
-      data["train"], spec, training=True, inputs=method.inputs()
-    )
-    if evaluators:
-      inputs.check_stored(data["eval"], method.inputs(), unlabelled=True)
+    _check_data(data, spec, method.inputs(), evaluated=bool(evaluators))
   return Parts(
     config=config,
     mesh=model.mesh,
@@ -195,6 +191,18 @@ def make(
     checkpoint_every=interval(config.train, "checkpoint", "train"),
     renamed=renamed,
   )
+
+
+def _check_data(
+  data: dict[str, Any],
+  spec: pipeline.Spec,
+  read: inputs.Inputs,
+  evaluated: bool,
+) -> None:
+  """Raises UserError for data that the method cannot read."""
+  pipeline.check_example(data["train"], spec, training=True, inputs=read)
+  if evaluated:
+    inputs.check_stored(data["eval"], read, unlabelled=True)
 
 
 def make_consts(method: methods.Method, empty: bool) -> dict[str, Any]:

@@ -180,13 +180,17 @@ def build(
       "remove it, or choose a --name",
       "--name",
     )
-  # TFDS prints progress bars and a path of its own.
+  _write(builder)
+  return folder, statistics["train"]
+
+
+def _write(builder: tfds.core.DatasetBuilder) -> None:
+  """Makes the files; TFDS would print progress bars and a path of its own."""
   mute = io.StringIO()
   with contextlib.redirect_stdout(mute), contextlib.redirect_stderr(mute):
     builder.download_and_prepare(
       download_config=tfds.download.DownloadConfig(try_download_gcs=False)
     )
-  return folder, statistics["train"]
 
 
 def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:

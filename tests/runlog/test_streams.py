@@ -54,7 +54,7 @@ def test_a_full_disk_ends_nothing(monkeypatch):
   full.close()  # raises nothing: what was left has gone
 
 
-def test_a_program_that_reads_no_more_ends_nothing(monkeypatch):
+def test_a_program_that_reads_no_more_ends_nothing(monkeypatch, capsys):
   ours, theirs = os.pipe()
   os.close(ours)
   pipe = os.fdopen(theirs, "w", encoding="utf-8")
@@ -63,6 +63,7 @@ def test_a_program_that_reads_no_more_ends_nothing(monkeypatch):
     print("to nobody", flush=True)
     print("to nobody")
   pipe.close()
+  assert capsys.readouterr().err.count("the run goes on") == 1
 
 
 def test_no_stream_at_all(monkeypatch):
