@@ -222,19 +222,22 @@ def put(
   if not batch:
     for name, x in arrays.items():
       batch[name] = np.empty((slots, *x.shape), x.dtype)
-  here, first = _kinds(arrays), _kinds(batch, 1)
-  for name in here.keys() | first.keys():
-    if here.get(name) == first.get(name):
-      batch[name][slot] = arrays[name]
-    elif name in needed:
+  odd = [*(batch.keys() - arrays.keys())]
+  for name, x in arrays.items():
+    into = batch.get(name)
+    if into is None or into.dtype != x.dtype or into.shape[1:] != x.shape:
+      odd.append(name)
+    else:
+      into[slot] = x
+  for name in odd:
+    if name in needed:
       raise errors.UserError(
-        f"examples of {first} and of {here} in a batch",
+        f"examples of {_kinds(batch, 1)} and of {_kinds(arrays)} in a batch",
         f"{name!r} in all of them, of one shape",
         "store them at one size; for images, set data.host_crop",
         "data.name",
       )
-    else:
-      batch.pop(name, None)
+    batch.pop(name, None)
 
 
 def _kinds(arrays: Batch, leave: int = 0) -> dict[str, tuple]:
