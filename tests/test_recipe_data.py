@@ -11,6 +11,7 @@ from jmim.core import config as configs
 from jmim.core import discovery
 from jmim.data import pipeline
 from jmim.session import build
+from jmim.session import opened
 
 FOLDER = pathlib.Path(__file__).parents[1] / "configs"
 SETS = ("digits/", "shapes/", "cifar10")
@@ -39,7 +40,7 @@ def test_examples_of_both_splits(config, request, tmp_path_factory):
     config.data.data_dir = request.getfixturevalue("tfds_dir")
   else:
     config.data.data_dir = str(tmp_path_factory.getbasetemp() / "made")
-  spec, splits = build.make_spec(config), build.make_sources(config)
+  spec, splits = build.make_spec(config), opened.make_sources(config)
   inputs = discovery.make(config.method).inputs()
   pipeline.check_example(splits["train"], spec, training=True, inputs=inputs)
   made = pipeline.check_example(splits["eval"], spec, training=False)

@@ -195,4 +195,10 @@ def _reader(
   skip = spec.on_bad_record == "skip"
   # In evaluation an example without a label stays: who reads it leaves it out.
   rules = reader.Rules(spec.reads, skip_bad=skip, unlabelled=not training)
-  return reader.Reader(source, views.Maker(spec, training), spec.seed, rules)
+  return reader.Reader(
+    source,
+    views.Maker(spec, training),
+    seed=spec.seed,
+    rules=rules,
+    threads=spec.threads,
+  )

@@ -3,7 +3,6 @@
 import dataclasses
 import errno
 from collections.abc import Callable
-from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,11 @@ from jmim.data import decode
 from jmim.data import entries
 from jmim.data import inputs
 from jmim.data import labels
+from jmim.data import pool
+from jmim.data import slots
 from jmim.data import sources
 
-Batch = dict[str, np.ndarray]
+Batch = slots.Batch
 # (example, a generator per slot, its name) -> arrays of each slot.
 Make = Callable[[dict[str, Any], list[np.random.Generator], str], list[Batch]]
 
@@ -82,7 +83,13 @@ class Reader:
   """Reads and makes batches; safe to call from many threads and processes."""
 
   def __init__(
-    self, source: sources.Source, make: Make, seed: int, rules: Rules
+    self,
+    source: sources.Source,
+    make: Make,
+    *,
+    seed: int,
+    rules: Rules,
+    threads: int = 1,
   ):
     """Prepares to read; reads nothing yet.
 
@@ -91,6 +98,7 @@ class Reader:
       make: see `views.Maker`.
       seed: of what is random about an example.
       rules: which examples make a batch.
+      threads: that make the examples of a batch; below 2 the caller does.
     """
     self._source, self._make = source, make
     self._seed, self._rules = seed, rules
@@ -98,11 +106,12 @@ class Reader:
     self._needed = reads | set(_PIXELS)
     self._kept = self._needed | set(entries.sent(())) if rules.reads else None
     self._filled = rules.unlabelled and source.num_classes is not None
-    self._stopped = False
+    self._pool, self._stopped = pool.Pool(threads), False
 
   def stop(self) -> None:
     """Makes the reads in progress give up, as their threads hold up exit."""
     self._stopped = True
+    self._pool.stop()
 
   def read(
     self, index: np.ndarray, epoch: np.ndarray, repeat: np.ndarray
@@ -125,18 +134,25 @@ class Reader:
       RuntimeError: `stop` was called.
     """
     starts = np.flatnonzero((repeat == 0) | (np.arange(len(repeat)) == 0))
-    slots = np.split(np.arange(len(index)), starts[1:])
-    batch, used, bad = {}, [], {}
+    groups = np.split(np.arange(len(index)), starts[1:])
     fetched = self._fetch(index[starts].tolist())
-    for group, example in zip(slots, fetched, strict=True):
+
+    batch = slots.Slots(len(index), self._needed)
+
+    def fill(group: int) -> dict[int, str]:
       if self._stopped:
         raise RuntimeError("nobody will ask for this batch")
-      draws = [(int(epoch[i]), int(repeat[i])) for i in group]
-      intact, arrays = self._intact(int(index[group[0]]), draws, example, bad)
-      for slot, made in zip(group.tolist(), arrays, strict=True):
-        put(batch, slot, made, slots=len(index), needed=self._needed)
-      used += [intact] * len(arrays)
-    return batch | {"index": np.array(used, np.int32)}, bad
+      at = groups[group]
+      draws = [*zip(epoch[at].tolist(), repeat[at].tolist(), strict=True)]
+      made, bad = self._intact(int(index[at[0]]), draws, fetched[group])
+      for slot, arrays in zip(at.tolist(), made, strict=True):
+        batch.put(slot, arrays)
+      return bad
+
+    bad = {}
+    for found in self._pool.map(fill, range(len(groups))):
+      bad |= found
+    return batch.batch(), bad
 
   def _fetch(self, index: list[int]) -> list[dict[str, Any] | None]:
     """The examples as stored, if the source can give many; None: not yet."""
@@ -152,10 +168,9 @@ class Reader:
     first: int,
     draws: list[tuple[int, int]],
     example: dict[str, Any] | None,
-    bad: dict[int, str],
-  ) -> tuple[int, list[Batch]]:
-    """Example `first`, or the next that is intact: (index, arrays)."""
-    n = len(self._source)
+  ) -> tuple[list[Batch], dict[int, str]]:
+    """Example `first`, or the next that is intact; and what is wrong so far."""
+    n, bad = len(self._source), {}
     for offset in range(min(n, _MAX_BAD_RUN)):
       index = (first + offset) % n
       rngs = [example_rng(self._seed, e, index, r) for e, r in draws]
@@ -167,7 +182,8 @@ class Reader:
         if self._filled:
           arrays = [{"label": _NO_LABEL} | made for made in arrays]
         self._rules.check(arrays[0], name)
-        return index, [self._only_read(made) for made in arrays]
+        used = {"index": np.int32(index)}
+        return [self._only_read(made) | used for made in arrays], bad
       except decode.BadImage as error:
         if not self._rules.skip_bad:
           raise _broken(f"{name}: {error}") from error
@@ -197,52 +213,6 @@ def _stored(source: sources.Source, index: int) -> dict[str, Any]:
     if error.errno not in _ABOUT_A_FILE:
       raise
     raise decode.BadImage(f"cannot be read: {error.strerror}") from error
-
-
-def put(
-  batch: Batch, slot: int, arrays: Batch, slots: int, needed: Container[str]
-) -> None:
-  """Writes what was made of one slot into a batch of so many.
-
-  At once, not all together in the end: so many arrays are memory that is given
-  back and faulted in again with every batch, a fifth of the time with "turbo".
-  What is not needed, and missing or of another shape or type than in the first
-  slot, is left out of the batch.
-
-  Args:
-    batch: filled so far; empty before the first slot, which says what is in it.
-    slot: where to, in [0, slots).
-    arrays: name -> [...].
-    slots: of the batch.
-    needed: names that somebody reads.
-
-  Raises:
-    UserError: this slot differs from the first in what is needed.
-  """
-  if not batch:
-    for name, x in arrays.items():
-      batch[name] = np.empty((slots, *x.shape), x.dtype)
-  odd = [*(batch.keys() - arrays.keys())]
-  for name, x in arrays.items():
-    into = batch.get(name)
-    if into is None or into.dtype != x.dtype or into.shape[1:] != x.shape:
-      odd.append(name)
-    else:
-      into[slot] = x
-  for name in odd:
-    if name in needed:
-      raise errors.UserError(
-        f"examples of {_kinds(batch, 1)} and of {_kinds(arrays)} in a batch",
-        f"{name!r} in all of them, of one shape",
-        "store them at one size; for images, set data.host_crop",
-        "data.name",
-      )
-    batch.pop(name, None)
-
-
-def _kinds(arrays: Batch, leave: int = 0) -> dict[str, tuple]:
-  """Name -> (type, *shape) without the first `leave` dimensions."""
-  return {name: (x.dtype.name, *x.shape[leave:]) for name, x in arrays.items()}
 
 
 def _broken(seen: str) -> errors.UserError:

@@ -1,7 +1,8 @@
 """Batches made ahead by Grain, in order, and closed without a trace.
 
-Threads or worker processes make one batch each. At most `prefetch` batches are
-in memory, whatever the source (with more workers than that, one per worker).
+All threads of a process decode for one batch, or the next (`pool`); worker
+processes make a batch each. At most `prefetch` batches are in memory, whatever
+the threads and the source (with more workers than that, one per worker).
 """
 
 import atexit
@@ -89,9 +90,11 @@ def open(
     An iterator; its `close()`, or dropping it, ends threads and processes.
   """
   assert start >= 0, start
+  ahead = 1 if spec.workers else spec.prefetch
+  # Threads that wait for those of the reader; a second one, so that these have
+  # the next batch to go on with while the last pictures of one are made.
   options = grain.ReadOptions(
-    num_threads=spec.threads,
-    prefetch_buffer_size=1 if spec.workers else spec.prefetch,
+    num_threads=min(spec.threads, ahead, 2), prefetch_buffer_size=ahead
   )
   data = grain.MapDataset.source(steps)[start:].to_iter_dataset(options)
   if spec.workers:

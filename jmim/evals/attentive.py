@@ -21,10 +21,8 @@ from jmim.nn.decoders import heads as classifiers
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Evaluator(base.Evaluator):
+class Evaluator(base.Fitted):
   """Attentive-probe accuracy in percent."""
-
-  labelled = True
 
   predict: str = field.value("tokens", "patch tokens [b, h, w, d] or [b, n, d]")
   lrs: tuple[float, ...] = field.value(
@@ -41,6 +39,7 @@ class Evaluator(base.Evaluator):
 
   def run(self, context: contexts.Context) -> base.Results:
     """Yields top1 (best rate) and lr<rate> for all."""
+    context = context.fitted_on(self.train_split)
     source = context.sources["train"]
     batch, steps = frozen.plan(context, self.batch, self.epochs, len(source))
     shape = context.shape(self.predict)

@@ -55,10 +55,8 @@ def scores(
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Evaluator(base.Evaluator):
+class Evaluator(base.Fitted):
   """Few-shot accuracy in percent: mean and standard deviation over seeds."""
-
-  labelled = True
 
   shots: tuple[int, ...] = field.value((1, 5, 10, 100), "examples per class")
   seeds: int = field.value(3, "repeats with other examples", low=1)
@@ -68,6 +66,7 @@ class Evaluator(base.Evaluator):
 
   def run(self, context: contexts.Context) -> base.Results:
     """Yields <s>shot and, with several seeds, <s>shot_std."""
+    context = context.fitted_on(self.train_split)
     train, labels = context.features(
       self.predict, "train", self.train_limit or None, self.weights
     )

@@ -74,10 +74,8 @@ def loss(
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Evaluator(base.Evaluator):
+class Evaluator(base.Fitted):
   """Linear-probe accuracy in percent of every head of the grid."""
-
-  labelled = True
 
   predict: tuple[str, ...] = field.value(
     ("cls", "features"), "outputs probed; of a dict, every entry"
@@ -103,6 +101,7 @@ class Evaluator(base.Evaluator):
 
   def run(self, context: contexts.Context) -> base.Results:
     """Yields top1 (best head) and <feature>_lr<rate> for all."""
+    context = context.fitted_on(self.train_split)
     source = context.sources["train"]
     batch, steps = frozen.plan(context, self.batch, self.epochs, len(source))
     dims = context.widths(self.predict)

@@ -24,6 +24,7 @@ from jmim.evals.lib import base as eval_base
 from jmim.parallel import sharding
 from jmim.session import build
 from jmim.session import checks
+from jmim.session import opened
 from jmim.training import optim
 from jmim.training import schedule
 from jmim.training import step as steps
@@ -58,6 +59,7 @@ class Parts:
     shapes: of its parameters, player -> tree.
     consts: its frozen networks.
     sources: "train" and "eval".
+    splits: others that evaluators fit on, as they are written.
     spec: of the input pipeline and of the augmentation on the device.
     evaluators: name -> (evaluator, steps between its runs or 0).
     examples: slots of one epoch: its examples, each as often as it is
@@ -74,6 +76,7 @@ class Parts:
   shapes: Any
   consts: Any
   sources: dict[str, Any]
+  splits: dict[str, Any]
   spec: pipeline.Spec
   evaluators: dict[str, tuple[eval_base.Evaluator, int]]
   examples: int
@@ -155,8 +158,9 @@ def make(
   spec = build.make_spec(config, method.inputs())
   inputs.check_settings(spec, method.inputs(), config.method.type)
   sharding.check_batch(config.data.batch, config.optim.accumulate, model.mesh)
-  data = stand_in or build.make_sources(config)
-  checks.check_labels(evaluators, data)
+  data = stand_in or opened.make_sources(config)
+  further = {} if stand_in else opened.make_splits(config, evaluators, data)
+  checks.check_labels(evaluators, data, further)
   config = resolved(config, method, evaluators)
   stream = pipeline.stream_of(data["train"], spec)
   examples = stream.epoch_examples * spec.repeat_samples
@@ -172,7 +176,8 @@ def make(
   total = round(length(config.train, "total", "train"))
   checks.check_durations(config, total, examples)
   if not stand_in:
-    _check_data(data, spec, method.inputs(), evaluated=bool(evaluators))
+    tested = [data["eval"], *further.values()] if evaluators else []
+    _check_data(data["train"], tested, spec, method.inputs())
   return Parts(
     config=config,
     mesh=model.mesh,
@@ -181,6 +186,7 @@ def make(
     shapes=model.shapes,
     consts=make_consts(method, empty=bool(stand_in)),
     sources=data,
+    splits=further,
     spec=spec,
     evaluators={
       name: (e, interval(vars(e), "every", f"evals.{name}"))
@@ -194,15 +200,12 @@ def make(
 
 
 def _check_data(
-  data: dict[str, Any],
-  spec: pipeline.Spec,
-  read: inputs.Inputs,
-  evaluated: bool,
+  train: Any, tested: Sequence[Any], spec: pipeline.Spec, read: inputs.Inputs
 ) -> None:
   """Raises UserError for data that the method cannot read."""
-  pipeline.check_example(data["train"], spec, training=True, inputs=read)
-  if evaluated:
-    inputs.check_stored(data["eval"], read, unlabelled=True)
+  pipeline.check_example(train, spec, training=True, inputs=read)
+  for source in tested:
+    inputs.check_stored(source, read, unlabelled=True)
 
 
 def make_consts(method: methods.Method, empty: bool) -> dict[str, Any]:

@@ -21,10 +21,7 @@ from jmim.core import renamed
 from jmim.core import runtime
 from jmim.core import validate
 from jmim.core.settings import optim as optim_settings
-from jmim.data import combine
 from jmim.data import pipeline
-from jmim.data import sources
-from jmim.data import splits
 from jmim.evals.lib import base as eval_base
 from jmim.nn import stack
 from jmim.parallel import sharding
@@ -142,75 +139,6 @@ def make_schedule(
 ) -> optim_settings.Schedule:
   """The shape of the learning rate; durations are in the config's units."""
   return validate.build(optim_settings.Schedule, config.schedule, "schedule")
-
-
-def make_sources(config: ml_collections.ConfigDict) -> dict[str, Any]:
-  """The "train" and the "eval" source.
-
-  Raises:
-    UserError: there is no such data set or split, or only evaluators would see
-      a class.
-  """
-  data = config.data
-  train = _open(data, "train", trained_on=True)
-  if data.eval_share:
-    train, held = splits.hold_out(train, data.eval_share)
-  else:
-    held = _open(data, "eval", like=train)
-  if data.mixture:
-    train = _mixture(config, train)
-  if limit := data.cache:
-    processes = max(1, config.hardware.data_workers)
-    train = combine.Cached(train, limit, processes)
-  return {"train": train, "eval": held}
-
-
-def _open(data: ml_collections.ConfigDict, which: str, **how: Any) -> Any:
-  """The split of `data.train_split` or `data.eval_split`."""
-  key = f"data.{which}_split"
-  try:
-    return sources.build(
-      data.name, data[f"{which}_split"], data.data_dir, **how
-    )
-  except errors.UserError as e:
-    # A source does not know which of the two splits it was asked for.
-    if e.key not in ("data.train_split", "data.eval_split"):
-      raise
-    fix = e.fix
-    if which == "eval" and e.key == "data.train_split":
-      fix += ", or set data.eval_share to hold out a part of the other"
-    raise errors.UserError(e.seen, e.expected, fix, key) from e
-
-
-def _mixture(
-  config: ml_collections.ConfigDict, train: sources.Source
-) -> combine.Mixture:
-  """The training sources of `data.mixture`; `train` is that of `data.name`."""
-  data = config.data
-  for entry in data.mixture:
-    pair = isinstance(entry, tuple | list) and len(entry) == 2
-    if not pair or not isinstance(entry[1], int | float) or entry[1] <= 0:
-      raise errors.UserError(
-        f"data.mixture has the entry {entry!r}",
-        "pairs (name, weight > 0)",
-        "write data.mixture=(('cifar10', 0.7), ('digits/scattered', 0.3))",
-        "data.mixture",
-      )
-  if data.remainder == "drop":
-    raise errors.UserError(
-      "data.mixture with data.remainder='drop'",
-      "a mixture, whose parts have epochs of their own",
-      "set data.remainder='keep'",
-      "data.remainder",
-    )
-  names, weights = zip(*data.mixture, strict=True)
-  parts = [
-    train
-    if name == data.name
-    else sources.build(name, data.train_split, data.data_dir)
-    for name in names
-  ]
-  return combine.Mixture(parts, weights)
 
 
 def make_layout(

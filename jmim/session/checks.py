@@ -17,26 +17,62 @@ from jmim.core import tree as trees
 from jmim.core import units
 from jmim.cost import profile
 from jmim.data import labels
+from jmim.data import paths
+from jmim.data import splits
 from jmim.evals.lib import base as eval_base
 
 
 def check_labels(
-  evaluators: Mapping[str, eval_base.Evaluator], data: Mapping[str, Any]
+  evaluators: Mapping[str, eval_base.Evaluator],
+  data: Mapping[str, Any],
+  further: Mapping[str, Any],
 ) -> None:
-  """Raises UserError if an evaluator needs labels that the data lacks."""
+  """Raises UserError if an evaluator needs labels that its data lacks.
+
+  Args:
+    evaluators: by name.
+    data: "train" and "eval".
+    further: splits that evaluators fit on, as they are written.
+  """
   for name, evaluator in evaluators.items():
     if not evaluator.labelled:
       continue
-    for split, source in data.items():
+    used = {f"data.{split}_split": source for split, source in data.items()}
+    if own := getattr(evaluator, "train_split", ""):
+      key = f"evals.{name}.train_split"
+      _check_apart(further[own], data["eval"], key)
+      used = {key: further[own], "data.eval_split": data["eval"]}
+    for key, source in used.items():
       if source.num_classes is None:
         why = labels.fault(source)
         raise errors.UserError(
-          f"evals.{name} on data.{split}_split, "
+          f"{key} for evals.{name}, "
           + (f"which has {why}" if why else "where no example has a label"),
           "a class label per image",
-          f"put classes in sub-folders, or set evals.{name}=None",
+          f"put classes in sub-folders, name a split with labels in "
+          f"evals.{name}.train_split, or set evals.{name}=None",
           f"evals.{name}",
         )
+
+
+def _check_apart(own: Any, held: Any, key: str) -> None:
+  """Raises UserError unless a test on `held` tells of what fits `own`."""
+  if same := splits.common(own, held):
+    raise errors.UserError(
+      f"{same:,} of the {len(held):,} examples of data.eval_split in {key}",
+      "others to fit on than to test on",
+      "name another split, or a part of it: train[:90%]",
+      key,
+    )
+  one, other = (list(getattr(x, "classes", ())) for x in (own, held))
+  if one != other:
+    raise errors.UserError(
+      f"the classes {paths.some(one)} in {key} and {paths.some(other)} in "
+      "data.eval_split",
+      "the same ones in the same order",
+      "name a split with those classes",
+      key,
+    )
 
 
 def check_durations(

@@ -4,16 +4,21 @@
     python -m jmim.tools.bench_input --config=configs/mae_imagenet.py \
       --config.data.data_dir=DIR --needs=2000
 
+    python -m jmim.tools.bench_input --host
+
 Without a config: 256 photograph-like JPEGs of 500 x 375, made from the two
 photographs that scikit-learn ships, random resized crop to 224. Printed are the
 rate per core and per host, the time of a batch, where the time goes, and in the
 same run, in turn and on one core, the same work by Pillow (torchvision's
-arithmetic) and, if TensorFlow is installed, by tf.data: `decode_race`.
+arithmetic) and, if TensorFlow is installed, by tf.data: `decode_race`. With
+`--host` instead: a table of threads and worker processes, beside one thread on
+one core, in turn.
 """
 
 import argparse
 import cProfile
 import dataclasses
+import itertools
 import os
 import sys
 import time
@@ -28,12 +33,17 @@ from jmim.data import decode
 from jmim.data import jpeg
 from jmim.data import pipeline
 from jmim.data import reader
+from jmim.data import slots
 from jmim.data import sources
 from jmim.data import views
 from jmim.data import worker
 from jmim.session import build
+from jmim.session import opened
 from jmim.tools import cli
 from jmim.tools import decode_race
+
+# Of the table of a host.
+_WORKERS, _THREADS = (0, 1, 2), (1, 2, 4, 8, 16)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,6 +91,32 @@ def pipeline_rates(
   )
 
 
+def host_rates(
+  source: sources.Source, spec: pipeline.Spec, seconds: float, rounds: int
+) -> tuple[float, dict[tuple[int, int], float]]:
+  """Images/s of one core, and of the whole host by (workers, threads).
+
+  All in turn, as the machine may not be ours alone; medians of the rounds.
+
+  Args:
+    source: of images.
+    spec: of the pipeline.
+    seconds: of each measurement.
+    rounds: measurements of each.
+  """
+  alone = dataclasses.replace(spec, threads=1, workers=0)
+  grid = [*itertools.product(_WORKERS, _THREADS)]
+  one, host = [], {place: [] for place in grid}
+  for _ in range(rounds):
+    with decode_race.one_core():
+      one.append(pipeline_rates(source, alone, seconds).images)
+    for workers, threads in grid:
+      how = dataclasses.replace(spec, threads=threads, workers=workers)
+      rates = pipeline_rates(source, how, seconds)
+      host[workers, threads].append(rates.images)
+  return np.median(one), {k: np.median(x) for k, x in host.items()}
+
+
 def shares(
   source: sources.Source, spec: pipeline.Spec, count: int
 ) -> dict[str, float]:
@@ -93,13 +129,13 @@ def shares(
   """
   make = views.Maker(spec, training=True)
   rules = reader.Rules(skip_bad=spec.on_bad_record == "skip")
-  examples = reader.Reader(source, make, spec.seed, rules)
+  examples = reader.Reader(source, make, seed=spec.seed, rules=rules)
   stream = pipeline.stream_of(source, spec)
   epoch, index = (x[:count] for x in stream.slots(0))
-  slots = index, epoch, stream.repeats()[:count]
-  examples.read(*slots)  # takes memory that the next ones find ready
+  places = index, epoch, stream.repeats()[:count]
+  examples.read(*places)  # takes memory that the next ones find ready
   profile = cProfile.Profile(builtins=False)
-  profile.runcall(examples.read, *slots)
+  profile.runcall(examples.read, *places)
   kind = type(source)
   read = getattr(kind, "__getitems__", kind.__getitem__)
   resized = _inside(profile, decode.resize, decode.quick_resize)
@@ -107,7 +143,7 @@ def shares(
     "read": _inside(profile, read),
     "decode": _inside(profile, views.Maker.__call__) - resized,
     "resize": resized,
-    "copy": _inside(profile, reader.put),
+    "copy": _inside(profile, slots.Slots.put),
   }
   whole = _inside(profile, reader.Reader.read)
   spent["draws and the rest"] = whole - sum(spent.values())
@@ -129,6 +165,9 @@ def _parse_flags(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
   parser.add_argument(
     "--seconds", type=float, default=10.0, help="how long the pipeline runs"
   )
+  parser.add_argument(
+    "--host", action="store_true", help="by threads and worker processes"
+  )
   parser.add_argument("--needs", type=float, help="images/s of the step")
   for name in ("threads", "workers"):
     parser.add_argument(
@@ -149,7 +188,7 @@ def _subject(
     config = configs.override(configs.load(flags.config), overrides)
     validate.validate(config)
     spec = build.make_spec(config)
-    source = build.make_sources(config)["train"]
+    source = opened.make_sources(config)["train"]
   else:
     source = sources.ArraySource({"image": files})
     spec = pipeline.Spec(
@@ -163,6 +202,22 @@ def _subject(
   return source, dataclasses.replace(spec, **counts)
 
 
+def _print_host(
+  source: sources.Source, spec: pipeline.Spec, seconds: float, rounds: int
+) -> None:
+  one, host = host_rates(source, spec, seconds, rounds)
+  cores = len(os.sched_getaffinity(0))
+  print(
+    f"one thread on one core: {one:.0f} images/s; {cores} cores: "
+    f"{cores * one:.0f} at most, of which\n"
+    f"{'threads':10}" + "".join(f"{n:>14}" for n in _THREADS)
+  )
+  for workers in _WORKERS:
+    row = [host[workers, threads] for threads in _THREADS]
+    cells = (f"{x:7.0f} ({x / one / cores:4.0%})" for x in row)
+    print(f"{workers} workers " + "".join(f"{cell:>14}" for cell in cells))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
   """Command line; returns the exit code."""
   flags, overrides = _parse_flags(sys.argv[1:] if argv is None else argv)
@@ -173,6 +228,9 @@ def measure(flags: argparse.Namespace, overrides: Sequence[str]) -> None:
   """Measures and prints; raises UserError if the data cannot be read."""
   worker.one_thread_per_image()
   files = decode_race.photographs(flags.images)
+  source, spec = _subject(flags, overrides, files)
+  if flags.host:
+    return _print_host(source, spec, flags.seconds, flags.rounds)
   kilobytes = np.mean([len(f) for f in files]) / 1000
   print(
     f"one core, {len(files)} JPEGs of 500 x 375 ({kilobytes:.0f} kB) -> 224"
@@ -187,7 +245,6 @@ def measure(flags: argparse.Namespace, overrides: Sequence[str]) -> None:
     print(f"  {name:38} {1 / each:7.0f} images/s{ratios}")
   if not jpeg.available():
     print('  jmim turbo: not installed; pip install "jmim[fast]"')
-  source, spec = _subject(flags, overrides, files)
   print(
     f"this host: batch {spec.batch}, {spec.workers} workers, "
     f"{spec.threads} threads each, decoder {spec.decoder}"

@@ -80,20 +80,6 @@ def test_a_reader_that_was_stopped_gives_up():
     made.read(np.array([0]), ZERO[:1], ZERO[:1])
 
 
-@pytest.mark.parametrize(
-  "other", [{"x": np.zeros(3)}, {"y": np.zeros(2)}, {"x": np.zeros(2, "f4")}]
-)
-def test_slots_of_a_batch_are_alike_in_what_is_needed(other):
-  batch = {}
-  reader.put(batch, 1, {"x": np.ones(2)}, slots=3, needed="x")
-  assert batch["x"].shape == (3, 2) and batch["x"][1].all()
-  with pytest.raises(errors.UserError, match="in a batch") as e:
-    reader.put(batch, 2, other, slots=3, needed="x")
-  assert e.value.key == "data.name"
-  reader.put(batch, 2, other | {"z": np.zeros(1)}, slots=3, needed="")
-  assert not batch  # and what comes late is not put in half a batch
-
-
 class _Files:
   """Examples of which some cannot be opened, as of a disk that changes."""
 

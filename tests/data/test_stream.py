@@ -1,5 +1,7 @@
 """Batches made ahead: how many, and what is left when they are not wanted."""
 
+import dataclasses
+import itertools
 import logging
 import pathlib
 import subprocess
@@ -29,7 +31,8 @@ def _source(n=_N, shape=(6, 6, 3), label=True):
 
 
 def _workers():
-  return [t for t in threading.enumerate() if "grain-prefetch" in t.name]
+  mine = ("grain-prefetch", "jmim-decode")
+  return [t for t in threading.enumerate() if t.name.startswith(mine)]
 
 
 @pytest.mark.parametrize("how", ["close", "drop"])
@@ -52,27 +55,66 @@ class _Counting:
   num_classes = None
 
   def __init__(self):
-    self.read = 0
+    self.read, self.lock = 0, threading.Lock()
 
   def __len__(self):
     return 1000
 
   def __getitem__(self, i):
-    self.read += 1
+    with self.lock:
+      self.read += 1
     return {"image": np.zeros((6, 6, 3), np.uint8)}
 
   def name(self, i):
     return str(i)
 
 
-def test_no_more_than_prefetch_batches_are_made_ahead():
+@pytest.mark.parametrize("threads", [1, 2, 16])
+def test_no_more_than_prefetch_batches_are_made_ahead(threads):
   source = _Counting()
-  spec = pipeline.Spec(batch=4, size=6, threads=1, prefetch=3)
+  spec = pipeline.Spec(batch=4, size=6, threads=threads, prefetch=3)
   iterator = pipeline.training_batches(source, spec)
   for taken in range(1, 20):
     next(iterator)
     assert 4 * taken <= source.read <= 4 * (taken + 3)
   iterator.close()
+
+
+class _Together(_Counting):
+  """Gives out examples in companies of five, and none before."""
+
+  def __init__(self):
+    super().__init__()
+    self.barrier = threading.Barrier(5, timeout=60)
+
+  def __getitem__(self, i):
+    self.barrier.wait()
+    return super().__getitem__(i)
+
+
+def test_all_threads_decode_for_one_batch():
+  source = _Together()
+  spec = pipeline.Spec(batch=10, size=6, threads=5, prefetch=1)
+  iterator = pipeline.training_batches(source, spec)
+  assert len(next(iterator)["index"]) == 10  # else: BrokenBarrierError
+  iterator.close()
+  source.barrier.abort()
+
+
+@pytest.mark.parametrize("threads", [0, 1, 2, 16])
+@pytest.mark.parametrize("prefetch", [1, 3])
+def test_how_batches_are_made_changes_nothing(threads, prefetch, caplog):
+  spec = pipeline.Spec(batch=7, size=4, host_crop="resized", seed=5)
+  batches = lambda spec: itertools.islice(
+    pipeline.training_batches(_source(), spec), 5
+  )
+  mine = dataclasses.replace(spec, threads=threads, prefetch=prefetch)
+  with caplog.at_level(logging.WARNING):
+    for ours, plain in zip(batches(mine), batches(spec), strict=True):
+      assert ours.keys() == plain.keys() == {"image", "label", "index"}
+      for name, x in plain.items():
+        np.testing.assert_array_equal(ours[name], x)
+  assert not caplog.records  # Grain's advice is none to our users
 
 
 def test_starting_far_away_reads_no_more_than_at_the_beginning():

@@ -55,6 +55,7 @@ def test_a_small_training_set_has_fewer_neighbours():
     method=types.SimpleNamespace(inputs=dict),
     features=lambda name, split, *rest: (rows[split], labels[split]),
     devices=types.SimpleNamespace(mesh=None),
+    fitted_on=lambda split: context,
   )
   evaluator = knn.Evaluator(k=(200,), reference=False, temperature=1e6)
   # All four vote alike, whatever is near: class 1 wins.

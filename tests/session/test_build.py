@@ -1,7 +1,6 @@
 """From a section of a config to one object."""
 
 import jax
-import numpy as np
 import pytest
 import toys
 
@@ -9,7 +8,6 @@ from jmim.core import config as configs
 from jmim.core import discovery
 from jmim.core import errors
 from jmim.core.settings import optim as settings
-from jmim.data import combine
 from jmim.data import pipeline
 from jmim.methods.mim import mae
 from jmim.parallel import sharding
@@ -21,17 +19,6 @@ def config(*items, **method):
   made.method = configs.section(type="mim.mae", **method)
   made.data.name = "array"
   return configs.override(made, items)
-
-
-@pytest.fixture
-def arrays(tmp_path):
-  """A folder of one split of 12 images."""
-  np.savez(
-    tmp_path / "train.npz",
-    image=np.zeros((12, 8, 8, 3), np.uint8),
-    label=np.arange(12) % 3,
-  )
-  return str(tmp_path)
 
 
 def test_a_spec_is_the_data_the_seed_and_how_it_is_loaded():
@@ -75,56 +62,6 @@ def test_a_schedule_keeps_the_units_of_the_config():
   assert build.make_schedule(made) == settings.Schedule(
     warmup_epochs=2.0, name="rsqrt"
   )
-
-
-def test_both_splits_are_opened_and_a_missing_one_names_its_key(arrays):
-  made = config(f"data.data_dir={arrays}", "data.eval_split=train")
-  splits = build.make_sources(made)
-  assert len(splits["train"]) == len(splits["eval"]) == 12
-  with pytest.raises(errors.UserError) as caught:
-    build.make_sources(config(f"data.data_dir={arrays}"))
-  assert caught.value.key == "data.eval_split"
-
-
-def test_a_share_is_held_out_in_place_of_a_split(arrays):
-  made = config(f"data.data_dir={arrays}", "data.eval_share=0.25")
-  splits = build.make_sources(made)
-  train, held = splits["train"], splits["eval"]
-  assert len(train) == 9 and len(held) == 3
-  assert sorted([*train.index, *held.index]) == list(range(12))
-  # Of a mixture the same examples are not trained on.
-  parts = "data.mixture=(('array', 1), ('array', 3.0))"
-  both = build.make_sources(
-    config(f"data.data_dir={arrays}", "data.eval_share=0.25", parts)
-  )["train"]
-  assert len(both) == 18
-  with pytest.raises(errors.UserError) as caught:
-    build.make_sources(
-      config(f"data.data_dir={arrays}", "data.eval_share=0.99")
-    )
-  assert caught.value.key == "data.eval_share"
-
-
-def test_a_class_that_only_the_test_split_has_names_its_key(tmp_path):
-  for path in ("train/cat/1.png", "test/cat/1.png", "test/ant/1.png"):
-    (tmp_path / path).parent.mkdir(parents=True)
-    (tmp_path / path).write_bytes(b"x")
-  made = config(f"data.data_dir={tmp_path}", "data.name=folder")
-  with pytest.raises(errors.UserError, match="ant") as caught:
-    build.make_sources(made)
-  assert caught.value.key == "data.eval_split"
-
-
-def test_a_mixture_and_a_cache_wrap_the_training_split(arrays):
-  items = (f"data.data_dir={arrays}", "data.eval_split=train")
-  parts = "data.mixture=(('array', 1), ('array', 3.0))"
-  source = build.make_sources(config(*items, parts, "data.cache=1000"))["train"]
-  assert isinstance(source, combine.Cached)
-  assert len(source) == 24 and source.weights == (1, 3.0)
-  for wrong in ("data.mixture=(('array', 0),)", "data.mixture=('array',)"):
-    with pytest.raises(errors.UserError) as caught:
-      build.make_sources(config(*items, wrong))
-    assert caught.value.key == "data.mixture"
 
 
 def test_choices_of_the_hardware_are_made_for_the_devices():

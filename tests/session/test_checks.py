@@ -22,10 +22,11 @@ def key_of(check, *args):
 
 def test_labels_are_needed_by_some_evaluators_only():
   data = {"train": types.SimpleNamespace(num_classes=None)}
-  checks.check_labels({"a": loss.Evaluator()}, data)
-  assert key_of(checks.check_labels, {"b": knn.Evaluator()}, data) == "evals.b"
+  checks.check_labels({"a": loss.Evaluator()}, data, {})
+  near = {"b": knn.Evaluator()}
+  assert key_of(checks.check_labels, near, data, {}) == "evals.b"
   data["train"].num_classes = 3
-  checks.check_labels({"b": knn.Evaluator()}, data)
+  checks.check_labels(near, data, {})
 
 
 @pytest.mark.parametrize("split", ["train", "eval"])
@@ -35,11 +36,37 @@ def test_labels_are_needed_by_some_evaluators_only():
 )
 def test_evaluators_need_labels_in_both_splits(split, stored, word):
   data = {s: sources.ArraySource({"label": [0, 1]}) for s in ("train", "eval")}
-  checks.check_labels({"b": knn.Evaluator()}, data)
+  checks.check_labels({"b": knn.Evaluator()}, data, {})
   data[split] = sources.ArraySource({"label": stored})
   with pytest.raises(errors.UserError, match=word) as caught:
-    checks.check_labels({"b": knn.Evaluator()}, data)
+    checks.check_labels({"b": knn.Evaluator()}, data, {})
   assert f"data.{split}_split" in str(caught.value)
+
+
+def _split(label, origin="", classes=()):
+  source = sources.ArraySource({"label": label}, origin=origin)
+  source.classes = classes
+  return source
+
+
+def test_labels_to_fit_on_may_be_those_of_another_split():
+  data = {"train": _split([-1, -1]), "eval": _split([0, 1])}
+  near = {"b": knn.Evaluator(train_split="labelled")}
+  checks.check_labels(near, data, {"labelled": _split([1, 0])})
+  for own, seen in (
+    (_split([-1]), "evals.b.train_split for evals.b, where no"),
+    (_split([0, 1], classes=("b", "a")), "the classes b, a"),
+  ):
+    with pytest.raises(errors.UserError, match=seen):
+      checks.check_labels(near, data, {"labelled": own})
+
+
+def test_what_is_tested_on_is_not_fitted():
+  data = {"train": _split([-1]), "eval": _split([0, 1], "one file")}
+  own = {"test": _split([0, 1], "one file")}
+  near = {"b": knn.Evaluator(train_split="test")}
+  key = key_of(checks.check_labels, near, data, own)
+  assert key == "evals.b.train_split"
 
 
 @pytest.mark.parametrize(

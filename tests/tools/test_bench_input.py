@@ -18,3 +18,23 @@ def test_a_recipe_that_cannot_be_read_is_one_error(tmp_path, capsys):
   for key, value in (("data.flipp", "1"), ("data.std", "(0,)")):
     assert bench_input.main([*flags, f"--config.{key}={value}"]) == 2
     assert key in capsys.readouterr().err
+
+
+def test_a_host_is_measured_beside_one_of_its_cores(monkeypatch, capsys):
+  monkeypatch.setattr(bench_input, "_WORKERS", (0,))
+  monkeypatch.setattr(bench_input, "_THREADS", (1, 3))
+  flags = ["--host", "--images=4", "--rounds=1", "--seconds=0.1"]
+  assert bench_input.main(flags) == 0
+  text = capsys.readouterr().out
+  one, cores, most = map(
+    float,
+    re.search(
+      r"one core: (\d+) images/s; (\d+) cores: (\d+) at most", text
+    ).groups(),
+  )
+  assert abs(most - cores * one) <= cores
+  assert re.search(r"threads +1 +3\n", text)
+  cells = re.findall(r"(\d+) \( *(\d+)%\)", text)
+  assert len(cells) == 2
+  for rate, share in cells:
+    assert abs(float(share) - 100 * float(rate) / most) < 2

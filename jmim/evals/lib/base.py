@@ -54,13 +54,26 @@ class Evaluator:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Compared(Evaluator):
+class Fitted(Evaluator):
+  """Fits something on labelled examples and tests it on others.
+
+  The examples to fit on may be others than those that the run is trained on,
+  which need no labels then.
+  """
+
+  labelled = True
+
+  train_split: str = field.value(
+    "", "split of the run's data set to fit on; '': data.train_split"
+  )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Compared(Fitted):
   """Of labelled features, with the same of pixels and of an untrained network.
 
   Pixels only where the method reads images, not clips or several views.
   """
-
-  labelled = True
 
   train_limit: int = field.value(0, "training examples; 0: all", low=0)
   limit: int = field.value(0, "test examples; 0: all", low=0)
@@ -70,6 +83,7 @@ class Compared(Evaluator):
     self, context: contexts.Context
   ) -> Iterator[tuple[str, Features, Features]]:
     """Yields (prefix of the key, training features, test features)."""
+    context = context.fitted_on(self.train_split)
     sources = {"": (self.predict, self.weights)}
     if self.reference:
       if "image" in context.method.inputs():

@@ -2,10 +2,11 @@
 
 import copy
 import dataclasses
-import math
+import types
 from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -24,7 +25,6 @@ from jmim.evals.lib import predict
 
 Arrays = devices.Arrays
 Output = np.ndarray | Arrays  # on the host: [b, ...], or a dict of such
-Shape = jax.ShapeDtypeStruct
 T = TypeVar("T")
 
 
@@ -36,6 +36,7 @@ class Context:
     devices: those of the run.
     spec: of the input pipeline and the normalisation.
     sources: "train" and "eval".
+    splits: further splits of the data set, as they are written.
     seed: of the run.
     step: of the state being evaluated.
   """
@@ -49,6 +50,7 @@ class Context:
     consts: methods.Tree,
     fresh: Callable[[], tuple[methods.Tree, methods.Tree]],
     seed: int,
+    splits: Mapping[str, data_sources.Source] = types.MappingProxyType({}),
   ):
     """Keeps what does not change during a run; arguments as the attributes.
 
@@ -60,12 +62,11 @@ class Context:
       consts: frozen networks.
       fresh: returns (params, extra) as they were before the first step.
       seed: of the run.
+      splits: see `fitted_on`.
     """
-    self.method = method
-    self.devices = devices.Devices(mesh)
-    self.spec = spec
-    self.sources = sources
-    self.seed = seed
+    self.method, self.devices = method, devices.Devices(mesh)
+    self.spec, self.seed = spec, seed
+    self.sources, self.splits = sources, splits
     self._consts = consts
     self._fresh = fresh
     self._compiled: dict[str, Callable] = {}
@@ -180,23 +181,11 @@ class Context:
 
   def widths(self, names: Sequence[str]) -> dict[str, int]:
     """Numbers per example of each output, and of each entry of a dict."""
-    sizes = {}
-    for name, entry in self._shapes(names).items():
-      entries = entry if isinstance(entry, dict) else {"": entry}
-      for key, x in entries.items():
-        sizes[f"{name}/{key}" if key else name] = math.prod(x.shape[1:])
-    return sizes
+    return predict.widths(self._shapes(names))
 
-  def _shapes(
-    self, names: Sequence[str]
-  ) -> dict[str, Shape | dict[str, Shape]]:
-    b, inputs = self.spec.batch, self.method.inputs().items()
-    batch = {k: Shape((b, *x.shape), x.dtype) for k, x in inputs}
-    weights, key = self.weights("raw"), jax.random.key(0)
-    return {
-      name: jax.eval_shape(self.output(name), weights, batch, key)
-      for name in names
-    }
+  def _shapes(self, names: Sequence[str]) -> dict[str, predict.Shapes]:
+    weights, batch = self.weights("raw"), self.spec.batch
+    return predict.shapes(self.method, weights, names=names, batch=batch)
 
   def pixels(self, images: np.ndarray) -> np.ndarray:
     """uint8 images of those [b, h, w, c] in the units of the inputs.
@@ -255,7 +244,8 @@ class Context:
     """
     fixed = name == "pixels" or weights == "untrained"
     memo = self._forever if fixed else self._memo
-    request = (name, split, limit, None if name == "pixels" else weights)
+    used = None if name == "pixels" else weights
+    request = (name, self.sources[split], limit, used)
     if request not in memo:
       rows, classes = self.rows(name, split, limit, weights, entry="label")
       rows = np.asarray(rows, np.float32).reshape(len(rows), -1)
@@ -290,6 +280,14 @@ class Context:
     if request not in self._forever:
       self._forever[request] = make()
     return self._forever[request]
+
+  def fitted_on(self, split: str) -> "Context":
+    """The same with another split of the data set as "train"; "": itself."""
+    if not split:
+      return self
+    made = copy.copy(self)
+    made.sources = self.sources | {"train": self.splits[split]}
+    return made
 
   def on(self, sources: dict[str, data_sources.Source]) -> "Context":
     """The same weights and transforms over other "train" and "eval" data."""

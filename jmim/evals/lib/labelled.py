@@ -57,7 +57,8 @@ def tell(split: str, without: int, total: int) -> None:
     raise errors.UserError(
       f"none of the {total} examples of data.{split}_split has a label",
       "labelled examples",
-      "name a split with labels, or set the evaluator to None",
+      "name a split with labels (evals.<name>.train_split, if only the "
+      "evaluator is to have another), or set the evaluator to None",
       f"data.{split}_split",
     )
   if without:

@@ -4,7 +4,10 @@ A method computes outputs and knows no execution; evaluators, `jmim.load` and
 --mode=sample ask for them here, and compile what they get.
 """
 
+import math
 from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +22,10 @@ from jmim.nn import stack
 Losses = Callable[
   [methods.Weights, methods.Batch, jax.Array], dict[str, jax.Array]
 ]
+
+
+# Of an output: its shape and type, or those of its entries.
+Shapes = jax.ShapeDtypeStruct | dict[str, jax.ShapeDtypeStruct]
 
 
 def output(method: methods.Method, name: str) -> methods.Predict:
@@ -56,6 +63,40 @@ def output(method: methods.Method, name: str) -> methods.Predict:
     return value[entry]
 
   return call
+
+
+def shapes(
+  method: methods.Method,
+  weights: methods.Weights,
+  names: Sequence[str],
+  batch: int,
+) -> dict[str, Shapes]:
+  """Shapes of outputs by name, found without computing them.
+
+  Args:
+    method: offers the outputs.
+    weights: of it, or their shapes.
+    names: see `output`.
+    batch: examples in the batch.
+  """
+  made = {
+    name: jax.ShapeDtypeStruct((batch, *x.shape), x.dtype)
+    for name, x in method.inputs().items()
+  }
+  return {
+    name: jax.eval_shape(output(method, name), weights, made, jax.random.key(0))
+    for name in names
+  }
+
+
+def widths(found: Mapping[str, Shapes]) -> dict[str, int]:
+  """Numbers per example of outputs; "name/entry" where one has entries."""
+  sizes = {}
+  for name, entry in found.items():
+    entries = entry if isinstance(entry, dict) else {"": entry}
+    for key, x in entries.items():
+      sizes[f"{name}/{key}" if key else name] = math.prod(x.shape[1:])
+  return sizes
 
 
 def samples(

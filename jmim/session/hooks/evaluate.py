@@ -71,6 +71,7 @@ def make_context(
     parts.mesh,
     spec=parts.spec,
     sources=parts.sources,
+    splits=parts.splits,
     consts=parts.consts,
     fresh=lambda: _fresh(program, batches),
     seed=parts.config.seed,

@@ -73,6 +73,7 @@ def test_pixels_stand_beside_methods_of_single_images(kind, key, name):
   context = types.SimpleNamespace(
     method=types.SimpleNamespace(inputs=lambda: {name: None}),
     features=features,
+    fitted_on=lambda split: context,
     devices=types.SimpleNamespace(mesh=None),
   )
   made = kind.Evaluator(

@@ -128,3 +128,15 @@ def test_pixels_that_are_no_numbers_are_refused(value):
   images[1, 0, 1] = value
   with pytest.raises(errors.UserError, match="1 of 3 images"):
     evalkit.context().pixels(images)
+
+
+def test_a_split_of_its_own_to_fit_on():
+  own = evalkit.source(7, 5, 4)
+  context = evalkit.context(n=(40, 21))
+  assert context.fitted_on("") is context
+  context.splits = {"labelled": own}
+  other = context.fitted_on("labelled")
+  ask = lambda over, split: over.features("features", split, None, "raw")
+  assert len(ask(context, "train")[1]) == 40
+  np.testing.assert_array_equal(ask(other, "train")[1], own.column("label"))
+  assert ask(other, "eval")[0] is ask(context, "eval")[0]  # made once

@@ -31,6 +31,7 @@ class _Context(contexts.Context):
 
   def __init__(self, **outputs):
     self._outputs, self._memo, self._forever = outputs, {}, {}
+    self.sources = {split: object() for split in outputs}
     self.method = types.SimpleNamespace(inputs=dict)
     self.devices = types.SimpleNamespace(mesh=None)
 

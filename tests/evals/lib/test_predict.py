@@ -38,6 +38,23 @@ def test_an_output_or_an_entry_of_it(everything):
     predict.output(method, "layers/narrow")(weights, batch, key)
 
 
+def test_shapes_are_found_without_computing(everything):
+  method, weights, batch = everything
+  names = ("tokens", "layers", "layers/wide")
+  found = predict.shapes(method, weights, names=names, batch=5)
+  for name in names:
+    value = predict.output(method, name)(weights, batch, jax.random.key(0))
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), value) == jax.tree.map(
+      lambda x: (x.shape, x.dtype), found[name]
+    )
+  tokens = method.tokens(weights, batch, None)
+  assert predict.widths(found) == {
+    "tokens": tokens[0].size,
+    **{f"layers/{k}": x.shape[1] for k, x in found["layers"].items()},
+    "layers/wide": found["layers/wide"].shape[1],
+  }
+
+
 @pytest.mark.parametrize("scan", [False, True])
 def test_layers_come_apart_where_the_runtime_does_not_scan(scan):
   rt = runtime.Runtime(scan=scan)

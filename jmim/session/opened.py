@@ -1,0 +1,105 @@
+"""The data sets of a config, opened."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import ml_collections
+
+from jmim.core import errors
+from jmim.data import combine
+from jmim.data import sources
+from jmim.data import splits
+from jmim.evals.lib import base as eval_base
+
+
+def make_sources(config: ml_collections.ConfigDict) -> dict[str, Any]:
+  """The "train" and the "eval" source.
+
+  Raises:
+    UserError: there is no such data set or split, or only evaluators would see
+      a class.
+  """
+  data = config.data
+  train = _open(data, data.train_split, "data.train_split", trained_on=True)
+  if data.eval_share:
+    train, held = splits.hold_out(train, data.eval_share)
+  else:
+    held = _open(data, data.eval_split, "data.eval_split", like=train)
+  if data.mixture:
+    train = _mixture(config, train)
+  if limit := data.cache:
+    processes = max(1, config.hardware.data_workers)
+    train = combine.Cached(train, limit, processes)
+  return {"train": train, "eval": held}
+
+
+def make_splits(
+  config: ml_collections.ConfigDict,
+  evaluators: Mapping[str, eval_base.Evaluator],
+  data: Mapping[str, Any],
+) -> dict[str, Any]:
+  """The splits that evaluators fit on instead of that of the run.
+
+  Args:
+    config: of the run.
+    evaluators: by name.
+    data: what `make_sources` made.
+
+  Raises:
+    UserError: there is no such split.
+  """
+  train, found = data["train"], {}
+  like = train.source if isinstance(train, combine.Cached) else train
+  for name, evaluator in evaluators.items():
+    text = getattr(evaluator, "train_split", "")
+    if text and text not in found:
+      key = f"evals.{name}.train_split"
+      found[text] = _open(config.data, text, key, like=like)
+  return found
+
+
+def _open(
+  data: ml_collections.ConfigDict, split: str, key: str, **how: Any
+) -> Any:
+  """A split of the data set, named by a key of the config."""
+  try:
+    return sources.build(data.name, split, data.data_dir, **how)
+  except errors.UserError as e:
+    # A source does not know for which key it was asked.
+    if e.key not in ("data.train_split", "data.eval_split"):
+      raise
+    fix = e.fix
+    if key == "data.eval_split" and e.key == "data.train_split":
+      fix += ", or set data.eval_share to hold out a part of the other"
+    raise errors.UserError(e.seen, e.expected, fix, key) from e
+
+
+def _mixture(
+  config: ml_collections.ConfigDict, train: sources.Source
+) -> combine.Mixture:
+  """The training sources of `data.mixture`; `train` is that of `data.name`."""
+  data = config.data
+  for entry in data.mixture:
+    pair = isinstance(entry, tuple | list) and len(entry) == 2
+    if not pair or not isinstance(entry[1], int | float) or entry[1] <= 0:
+      raise errors.UserError(
+        f"data.mixture has the entry {entry!r}",
+        "pairs (name, weight > 0)",
+        "write data.mixture=(('cifar10', 0.7), ('digits/scattered', 0.3))",
+        "data.mixture",
+      )
+  if data.remainder == "drop":
+    raise errors.UserError(
+      "data.mixture with data.remainder='drop'",
+      "a mixture, whose parts have epochs of their own",
+      "set data.remainder='keep'",
+      "data.remainder",
+    )
+  names, weights = zip(*data.mixture, strict=True)
+  parts = [
+    train
+    if name == data.name
+    else sources.build(name, data.train_split, data.data_dir)
+    for name in names
+  ]
+  return combine.Mixture(parts, weights)

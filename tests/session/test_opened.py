@@ -1,0 +1,98 @@
+"""The data sets of a config, opened."""
+
+import numpy as np
+import pytest
+
+from jmim.core import config as configs
+from jmim.core import errors
+from jmim.data import combine
+from jmim.evals import fewshot
+from jmim.evals import knn
+from jmim.evals import loss
+from jmim.session import opened
+
+
+def config(*items):
+  made = configs.base()
+  made.data.name = "array"
+  return configs.override(made, items)
+
+
+@pytest.fixture
+def arrays(tmp_path):
+  """A folder of one split of 12 images."""
+  np.savez(
+    tmp_path / "train.npz",
+    image=np.zeros((12, 8, 8, 3), np.uint8),
+    label=np.arange(12) % 3,
+  )
+  return str(tmp_path)
+
+
+def test_both_splits_are_opened_and_a_missing_one_names_its_key(arrays):
+  made = config(f"data.data_dir={arrays}", "data.eval_split=train")
+  splits = opened.make_sources(made)
+  assert len(splits["train"]) == len(splits["eval"]) == 12
+  with pytest.raises(errors.UserError) as caught:
+    opened.make_sources(config(f"data.data_dir={arrays}"))
+  assert caught.value.key == "data.eval_split"
+
+
+def test_a_share_is_held_out_in_place_of_a_split(arrays):
+  made = config(f"data.data_dir={arrays}", "data.eval_share=0.25")
+  splits = opened.make_sources(made)
+  train, held = splits["train"], splits["eval"]
+  assert len(train) == 9 and len(held) == 3
+  assert sorted([*train.index, *held.index]) == list(range(12))
+  # Of a mixture the same examples are not trained on.
+  parts = "data.mixture=(('array', 1), ('array', 3.0))"
+  both = opened.make_sources(
+    config(f"data.data_dir={arrays}", "data.eval_share=0.25", parts)
+  )["train"]
+  assert len(both) == 18
+  with pytest.raises(errors.UserError) as caught:
+    opened.make_sources(
+      config(f"data.data_dir={arrays}", "data.eval_share=0.99")
+    )
+  assert caught.value.key == "data.eval_share"
+
+
+def test_a_class_that_only_the_test_split_has_names_its_key(tmp_path):
+  for path in ("train/cat/1.png", "test/cat/1.png", "test/ant/1.png"):
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_bytes(b"x")
+  made = config(f"data.data_dir={tmp_path}", "data.name=folder")
+  with pytest.raises(errors.UserError, match="ant") as caught:
+    opened.make_sources(made)
+  assert caught.value.key == "data.eval_split"
+
+
+def test_a_mixture_and_a_cache_wrap_the_training_split(arrays):
+  items = (f"data.data_dir={arrays}", "data.eval_split=train")
+  parts = "data.mixture=(('array', 1), ('array', 3.0))"
+  source = opened.make_sources(config(*items, parts, "data.cache=1000"))[
+    "train"
+  ]
+  assert isinstance(source, combine.Cached)
+  assert len(source) == 24 and source.weights == (1, 3.0)
+  for wrong in ("data.mixture=(('array', 0),)", "data.mixture=('array',)"):
+    with pytest.raises(errors.UserError) as caught:
+      opened.make_sources(config(*items, wrong))
+    assert caught.value.key == "data.mixture"
+
+
+def test_a_split_that_evaluators_fit_on_is_opened_once(arrays):
+  made = config(f"data.data_dir={arrays}", "data.eval_share=0.25")
+  data = opened.make_sources(made)
+  evaluators = {
+    "near": knn.Evaluator(train_split="train[:6]"),
+    "few": fewshot.Evaluator(train_split="train[:6]"),
+    "own": knn.Evaluator(),
+    "loss": loss.Evaluator(),
+  }
+  found = opened.make_splits(made, evaluators, data)
+  assert list(found) == ["train[:6]"] and len(found["train[:6]"]) == 6
+  evaluators["other"] = knn.Evaluator(train_split="labelled")
+  with pytest.raises(errors.UserError, match="labelled.npz") as caught:
+    opened.make_splits(made, evaluators, data)
+  assert caught.value.key == "evals.other.train_split"
