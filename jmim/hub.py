@@ -29,6 +29,7 @@ from jmim.convert import plan as plans
 from jmim.core import config as configs
 from jmim.core import discovery
 from jmim.core import errors
+from jmim.core import home
 from jmim.core import tree as trees
 from jmim.core.settings import data as settings
 from jmim.data import augment
@@ -232,7 +233,7 @@ def load(path: str | pathlib.Path, weights: str = "raw") -> Model:
     UserError: nothing there that can be read, names or shapes that differ, or
       weights that are not there.
   """
-  path = pathlib.Path(path).expanduser()
+  path = home.expand(path, "path")
   if not path.exists():
     raise errors.UserError(
       f"{path}: no such file or folder",

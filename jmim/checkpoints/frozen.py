@@ -11,25 +11,37 @@ import numpy as np
 
 from jmim.checkpoints import compare
 from jmim.checkpoints import npz
+from jmim.checkpoints import store
 from jmim.checkpoints import weights
 from jmim.core import errors
+from jmim.core import home
 from jmim.core import method
 from jmim.core import tree as trees
 
 
-def load(name: str, const: method.Const) -> Any:
+def load(
+  name: str, const: method.Const, data: Mapping[str, Any] | None = None
+) -> Any:
   """The tree of one `method.Const` from its .npz file, or from a run.
 
   Array names in the file are leaf names ("encoder/blocks/.../kernel"). The
   workdir of a run (a directory, with a checkpoint) has many networks: that one
   is taken which has all of the names ("main/encoder/blocks/.../kernel").
 
+  Args:
+    name: of the network, for messages.
+    const: what is wanted.
+    data: section `data` of the config that wants it; None: not known.
+
   Raises:
-    UserError: no such file, another hash, other names or shapes.
+    UserError: no such file, another hash, other names or shapes, or a run on
+      images normalised otherwise.
   """
-  path, key = pathlib.Path(const.path).expanduser(), "method (const path)"
+  key = "method (const path)"
+  path = home.expand(const.path, key)
   like = jax.eval_shape(const.init, jax.random.key(0))
   if const.path and path.is_dir() and not const.sha256:
+    _check_agrees(f"{name}: {path}", path, const.agrees, data or {})
     return _pick(name, path, like)
   saved, _ = read(
     name,
@@ -42,9 +54,11 @@ def load(name: str, const: method.Const) -> Any:
   return trees.map_named(lambda n, s: jnp.asarray(saved[n], s.dtype), like)
 
 
-def load_all(consts: Mapping[str, method.Const]) -> dict[str, method.Tree]:
-  """Name -> tree of the frozen networks of a method; raises as `load`."""
-  return {name: load(name, const) for name, const in consts.items()}
+def load_all(
+  consts: Mapping[str, method.Const], data: Mapping[str, Any] | None = None
+) -> dict[str, method.Tree]:
+  """Name -> tree of the frozen networks of a method; see `load`."""
+  return {name: load(name, const, data) for name, const in consts.items()}
 
 
 def read(
@@ -62,7 +76,7 @@ def read(
   Raises:
     UserError: no such file, another hash, or as `npz.read`.
   """
-  file = pathlib.Path(path).expanduser()
+  file = home.expand(path, key)
   if not file.is_file():
     raise errors.UserError(
       f"{name}: no file {file}",
@@ -99,6 +113,37 @@ def check(
       "use the weights of the configured architecture",
       key,
     )
+
+
+def _check_agrees(
+  what: str,
+  workdir: pathlib.Path,
+  agrees: Mapping[str, tuple[str, float]],
+  data: Mapping[str, Any],
+) -> None:
+  """Raises UserError if a run says that its network is used otherwise."""
+  try:
+    run = store.read_config(workdir)
+  except FileNotFoundError:
+    return
+  theirs, ours = run.get("method", {}), run.get("data", {})
+  wanted = {
+    field: (key, value, theirs.get(field) or value)
+    for field, (key, value) in agrees.items()
+    if value
+  } | {
+    f"data.{key}": (f"data.{key}", data[key], ours.get(key, data[key]))
+    for key in ("mean", "std")
+    if key in data
+  }
+  for field, (key, mine, other) in wanted.items():
+    if np.shape(mine) != np.shape(other) or not np.allclose(mine, other):
+      raise errors.UserError(
+        f"{what} was trained with {field}={other}, and {key}={mine}",
+        "the same: its weights mean nothing else",
+        f"set {key}={other}",
+        key,
+      )
 
 
 def _pick(name: str, workdir: pathlib.Path, like: Any) -> Any:

@@ -14,7 +14,6 @@ Only parameters are taken: optimizer and step start afresh, an EMA starts as a
 copy of the parameters.
 """
 
-import pathlib
 import re
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -28,6 +27,7 @@ from jmim.checkpoints import npz
 from jmim.checkpoints import positions
 from jmim.checkpoints import weights
 from jmim.core import errors
+from jmim.core import home
 from jmim.core import patterns
 from jmim.core import tree as trees
 from jmim.core.settings import run as settings
@@ -105,7 +105,7 @@ def apply(state: Any, loaded: Arrays) -> Any:
 
 def _read(rules: settings.InitFrom) -> Arrays:
   """Player/leaf name -> array of a run's newest checkpoint or an .npz."""
-  path = pathlib.Path(rules.path).expanduser()
+  path = home.expand(rules.path, "init_from.path")
   if path.suffix == ".npz" and path.is_file():
     return npz.read(path, "init_from.path")
   section = weights.SECTIONS[rules.weights]

@@ -16,6 +16,7 @@ from jmim.checkpoints import store as checkpoint
 from jmim.checkpoints import weights
 from jmim.core import discovery
 from jmim.core import errors
+from jmim.core import home
 from jmim.core import method as methods
 from jmim.core import tree as trees
 
@@ -50,7 +51,7 @@ def of_arrays(
   method = discovery.make(config.method)
   tree = {"params": {}, "extra": {}} | trees.nested(arrays)
   params, extra = jax.device_put((tree["params"], tree["extra"]))
-  consts = frozen.load_all(method.consts())
+  consts = frozen.load_all(method.consts(), config.data)
   made = methods.Weights(params, extra, consts)
   return Model(config=config, method=method, weights=made)
 
@@ -68,7 +69,7 @@ def of_run(
   Raises:
     UserError: no config or checkpoint, no EMA, or as `of_arrays`.
   """
-  path = pathlib.Path(workdir).expanduser()
+  path = home.expand(workdir, key)
   if which not in weights.SECTIONS:
     raise errors.UserError(
       f"weights {which!r}", "raw or ema", "choose one of them", "weights"

@@ -10,7 +10,6 @@ detects the family by that file. --resize takes positions of another grid.
 --ignore=REGEX,REGEX leaves arrays of theirs out. --list names the families.
 """
 
-import pathlib
 import sys
 from collections.abc import Sequence
 
@@ -18,6 +17,7 @@ from jmim.convert import families
 from jmim.convert import importing
 from jmim.core import config as configs
 from jmim.core import errors
+from jmim.core import home
 from jmim.core import validate
 
 FLAGS = ("from", "weights", "out", "config", "resize", "ignore", "list", "help")
@@ -49,7 +49,7 @@ def main(argv: Sequence[str]) -> None:
     config = configs.override(configs.load(flags["config"]), overrides)
     validate.validate(config)
   ignore = [p for p in flags.get("ignore", "").split(",") if p]
-  out = pathlib.Path(flags["out"]).expanduser()
+  out = home.expand(flags["out"], "--out")
   lines = importing.run(
     flags.get("from", "auto"),
     flags["weights"],

@@ -26,6 +26,7 @@ from jmim.checkpoints import npz
 from jmim.convert import pickles
 from jmim.convert import storage as storages
 from jmim.core import errors
+from jmim.core import home
 
 # In a folder, the first of these that is there.
 FOLDER = (
@@ -108,7 +109,7 @@ def read(path: str | pathlib.Path) -> Weights:
     UserError: nothing there, an unknown or damaged file, or a pickle that
       would do more than make tensors (it is not run).
   """
-  path = file = pathlib.Path(path).expanduser()
+  path = file = home.expand(path, "--weights")
   if path.is_dir():
     file = next((path / n for n in FOLDER if (path / n).is_file()), None)
     if file is None:

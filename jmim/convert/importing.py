@@ -25,6 +25,7 @@ from jmim.convert import preprocessing
 from jmim.core import config as configs
 from jmim.core import discovery
 from jmim.core import errors
+from jmim.core import home
 from jmim.core import method as methods
 from jmim.core import state as states
 from jmim.core import tree as trees
@@ -212,7 +213,7 @@ def derive(
 
 
 def _folder(path: str) -> pathlib.Path:
-  where = pathlib.Path(path).expanduser()
+  where = home.expand(path, "--weights")
   return where if where.is_dir() else where.parent
 
 

@@ -18,7 +18,7 @@ from jmim.core import base_config
 from jmim.core import discovery
 from jmim.core import errors
 from jmim.core import field
-from jmim.core import files
+from jmim.core import home
 from jmim.core import renamed
 from jmim.core import units
 from jmim.core import validate
@@ -67,7 +67,7 @@ def load(spec: str) -> ml_collections.ConfigDict:
   # A colon may be in the path, too.
   stem, suffix, arg = spec.partition(".py:")
   path = stem + suffix.removesuffix(":")
-  path = str(files.home(path, "--config"))
+  path = str(home.expand(path, "--config"))
   if not pathlib.Path(path).is_file():
     known = sorted(str(p) for p in pathlib.Path("configs").glob("*.py"))
     near = difflib.get_close_matches(path, known, 3, 0.0)

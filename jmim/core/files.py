@@ -29,23 +29,6 @@ def check_writable(folder: pathlib.Path, key: str) -> None:
     )
 
 
-def home(path: str | pathlib.Path, key: str) -> pathlib.Path:
-  """A path with `~` and `~name` made out.
-
-  Raises:
-    UserError: there is no such user, or no home.
-  """
-  try:
-    return pathlib.Path(path).expanduser()
-  except RuntimeError as e:
-    raise errors.UserError(
-      f"{key}={path}: {errors.first_line(e)}",
-      "a path, with ~ only where there is a home",
-      "write the path out, or set HOME",
-      key,
-    ) from e
-
-
 def replace(path: pathlib.Path, data: bytes | str) -> None:
   """Makes `data` the content of a file: all of it, or the old content stays.
 

@@ -9,6 +9,7 @@ computed elsewhere, and evaluated twice on the same draws.
 
 import dataclasses
 from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 from typing import ClassVar
 
@@ -65,12 +66,17 @@ class Const:
     path: checkpoint or exported weights to load.
     init: key -> tree, the structure expected (and the offline fallback of
       tests).
-    sha256: hash that the file must have; None: not checked.
+    sha256: hash that the file must have; None or "": not checked.
+    agrees: field of the method that trained it -> (our key, our value): a run
+      that knows another value is refused; 0: not known.
   """
 
   path: str
   init: Callable[[jax.Array], Tree]
   sha256: str | None = None
+  agrees: Mapping[str, tuple[str, float]] = dataclasses.field(
+    default_factory=dict
+  )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

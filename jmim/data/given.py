@@ -12,6 +12,7 @@ import numpy as np
 import PIL.Image
 
 from jmim.core import errors
+from jmim.core import home
 from jmim.data import formats
 
 # An array is numpy's, JAX's, or whatever numpy can read.
@@ -51,7 +52,7 @@ def images(given: Image | Iterable[Image]) -> list[bytes | np.ndarray]:
 def _image(given: Image, name: str) -> bytes | np.ndarray:
   """One image; `name` is for messages."""
   if isinstance(given, str | os.PathLike):
-    return _read(pathlib.Path(given).expanduser(), name)
+    return _read(home.expand(given, None), name)
   if isinstance(given, PIL.Image.Image):
     return _pixels(given)
   if isinstance(given, bytes | bytearray):

@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from jmim.core import errors
+from jmim.core import home
 from jmim.data import folder_source
 from jmim.data import labels
 from jmim.data import paths
@@ -111,7 +112,7 @@ class ArraySource:
 def default_dir() -> pathlib.Path:
   """Where data sets are kept if no directory is given."""
   cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-  return pathlib.Path(cache).expanduser() / "jmim" / "data"
+  return home.expand(cache, "XDG_CACHE_HOME") / "jmim" / "data"
 
 
 def index_dir() -> pathlib.Path:

@@ -26,6 +26,7 @@ import numpy as np
 from jmim.checkpoints import npz
 from jmim.core import errors
 from jmim.core import field
+from jmim.core import home
 from jmim.data import pipeline
 from jmim.data import sources
 from jmim.evals.lib import base
@@ -71,7 +72,7 @@ def load(path: str | pathlib.Path, key: str = "reference") -> Reference:
   Raises:
     UserError: no such file, or another kind of file.
   """
-  file = pathlib.Path(path).expanduser()
+  file = home.expand(path, key)
   try:
     arrays = npz.read(file, key)
     about = json.loads(str(arrays["protocol"]))

@@ -8,10 +8,10 @@ of the line it stands in. Nothing is computed.
 """
 
 import dataclasses
-import pathlib
 
 from jmim.core import errors
 from jmim.core import field
+from jmim.core import home
 from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.runlog import writer
@@ -30,7 +30,7 @@ class Evaluator(base.Evaluator):
 
   def run(self, context: contexts.Context) -> base.Results:
     """Yields the value and where it comes from."""
-    path = pathlib.Path(self.workdir).expanduser()
+    path = home.expand(self.workdir, "evals.<name>.workdir")
     try:
       lines = [line for line in writer.read(path) if self.key in line]
     except FileNotFoundError:

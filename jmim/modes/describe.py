@@ -53,7 +53,7 @@ def costs(method: methods.Method, batch: int) -> dict[str, int]:
   }
   key = jax.random.key(0)
   params, extra = jax.eval_shape(method.init, key, inputs)
-  consts = assemble.make_consts(method, empty=True)
+  consts = assemble.make_consts(method, {}, empty=True)
 
   def losses(params, rest):
     extra, consts, batch = rest

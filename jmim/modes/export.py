@@ -5,6 +5,7 @@ import pathlib
 from jmim.convert import exporting
 from jmim.core import errors
 from jmim.core import files
+from jmim.core import home
 
 
 def run(
@@ -33,7 +34,7 @@ def run(
         "add it",
         f"--{name}",
       )
-  folder = files.home(out, "--out")
+  folder = home.expand(out, "--out")
   files.check_writable(folder, "--out")
   lines = exporting.run(workdir, format, folder, weights or "raw")
   print("\n".join([*lines, f"done: {folder}"]))

@@ -10,7 +10,7 @@ from absl import flags
 from jmim.core import config as configs
 from jmim.core import discovery
 from jmim.core import errors
-from jmim.core import files
+from jmim.core import home
 from jmim.core import renamed
 from jmim.core import run_config
 from jmim.core import validate
@@ -179,7 +179,7 @@ def _short(config: ml_collections.ConfigDict) -> dict[str, str]:
 
 def workdir() -> pathlib.Path | None:
   """The folder of the run, if one is given."""
-  return files.home(_WORKDIR.value, "--workdir") if _WORKDIR.value else None
+  return home.expand(_WORKDIR.value, "--workdir") if _WORKDIR.value else None
 
 
 def parse(argv: Sequence[str]) -> list[str]:

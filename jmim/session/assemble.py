@@ -4,6 +4,7 @@ Nothing is compiled and nothing is written before all of it has passed.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -184,7 +185,7 @@ def make(
     layout=model.layout,
     method=method,
     shapes=model.shapes,
-    consts=make_consts(method, empty=bool(stand_in)),
+    consts=make_consts(method, config.data, empty=bool(stand_in)),
     sources=data,
     splits=further,
     spec=spec,
@@ -208,12 +209,14 @@ def _check_data(
     inputs.check_stored(source, read, unlabelled=True)
 
 
-def make_consts(method: methods.Method, empty: bool) -> dict[str, Any]:
+def make_consts(
+  method: methods.Method, data: Mapping[str, Any], empty: bool
+) -> dict[str, Any]:
   """Its frozen networks by name; `empty`: their shapes, nothing is read."""
+  if not empty:
+    return const_files.load_all(method.consts(), data)
   return {
     name: jax.eval_shape(const.init, jax.random.key(0))
-    if empty
-    else const_files.load(name, const)
     for name, const in method.consts().items()
   }
 

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 
 from jmim.core import files
+from jmim.core import home
 from jmim.core import version
 from jmim.data import pipeline
 from jmim.data import sources
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def make(args: argparse.Namespace) -> None:
   """Measures, and writes the file; raises as `extract.make` and sources do."""
-  out = args.out.expanduser()
+  out = home.expand(args.out, "--out")
   files.check_writable(out.parent, "--out")
   network = extract.make(
     args.inception, args.inception_sha256, args.encoder, "flags"

@@ -1,3 +1,5 @@
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -143,3 +145,32 @@ def test_a_run_must_have_one_network_that_fits(tmp_path):
     load(tmp_path / "c")
   with pytest.raises(errors.UserError, match="without a hash"):
     load(twice, sha256="0" * 64)
+
+
+@pytest.mark.parametrize(
+  ("field", "key", "ours", "theirs"),
+  [
+    ("method.latent_scale", "method.first_stage.scale", 0.18215, 0.13025),
+    ("data.mean", "data.mean", (0.485, 0.456, 0.406), (0.5, 0.5, 0.5)),
+    ("data.std", "data.std", (0.5, 0.5, 0.5), (0.5,)),
+  ],
+)
+def test_a_network_is_used_as_its_run_says(tmp_path, field, key, ours, theirs):
+  path = run_of(tmp_path, {"main": {"net": init(jax.random.key(1))}})
+  section, name = field.split(".")
+
+  def used(told, ours):
+    config = {"method": {}, "data": {}}
+    config[section][name] = told
+    (path / "config.json").write_text(json.dumps(config))
+    agrees = {name: (key, ours)} if section == "method" else {}
+    data = {name: ours} if section == "data" else {}
+    const = method.Const(str(path), init, agrees=agrees)
+    return consts.load("teacher", const, data)
+
+  assert used(ours, ours).keys() == init(jax.random.key(0)).keys()
+  with pytest.raises(errors.UserError) as caught:
+    used(theirs, ours)
+  assert caught.value.key == key and name in caught.value.seen
+  if section == "method":
+    used(0.0, ours)  # not known

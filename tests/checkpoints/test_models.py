@@ -51,7 +51,9 @@ def test_a_folder_without_a_run_names_the_key_that_asked(tmp_path, params):
 
 
 def test_a_model_of_arrays_by_their_names(params):
-  config = models.ml_collections.ConfigDict({"method": {"type": "evalkit"}})
+  config = models.ml_collections.ConfigDict(
+    {"method": {"type": "evalkit"}, "data": {}}
+  )
   kernel = params["main"]["dense"]["kernel"]
   model = models.of_arrays(config, {"params/main/dense/kernel": kernel})
   assert equal(model.weights.params, params) and model.weights.extra == {}

@@ -91,9 +91,3 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path, name):
   (tmp_path / "file").write_text("", encoding="utf-8")
   with pytest.raises(errors.UserError, match="another place"):
     files.check_writable(tmp_path / name, "--workdir")
-
-
-def test_a_home_that_is_not_there_is_refused():
-  with pytest.raises(errors.UserError, match="write the path out"):
-    files.home("~nobody_of_that_name/run", "--workdir")
-  assert files.home("runs/~", "--workdir") == pathlib.Path("runs/~")

@@ -211,7 +211,7 @@ def test_frozen_networks_are_shapes_where_nothing_is_read():
     def consts(self):
       return {"teacher": const}
 
-  shapes = assemble.make_consts(Frozen(), empty=True)
+  shapes = assemble.make_consts(Frozen(), {}, empty=True)
   assert shapes["teacher"]["w"] == jax.ShapeDtypeStruct((3,), np.float32)
   with pytest.raises(errors.UserError, match="no file"):
-    assemble.make_consts(Frozen(), empty=False)
+    assemble.make_consts(Frozen(), {}, empty=False)

@@ -116,7 +116,9 @@ class Context:
       process_count=jax.process_count(),
     )
     read = "label" in self.method.inputs()
-    return labelled.valid(batches, split) if read else batches
+    if not read:
+      return batches
+    return labelled.valid(batches, split, self.devices.total)
 
   def apply(
     self,

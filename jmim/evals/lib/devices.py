@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 
 from jmim.data import entries
 from jmim.parallel import sharding
@@ -43,6 +44,13 @@ class Devices:
       return jax.make_array_from_callback(x.shape, where, lambda i: x[i])
 
     return {k: put(batch[k]) for k in entries.readable(batch)}
+
+  def total(self, *counts: int) -> list[int]:
+    """Sums over all hosts of numbers that each has counted."""
+    if jax.process_count() == 1:
+      return [*counts]
+    found = multihost_utils.process_allgather(np.array(counts, np.int32))
+    return found.sum(0, np.int64).tolist()
 
   def gather(self, local: np.ndarray) -> np.ndarray:
     """The global batch [b, ...] from every host's slice."""

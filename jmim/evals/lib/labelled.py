@@ -1,7 +1,9 @@
 """Examples without a label (-1): left out of what needs one, and counted."""
 
 import logging
+from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -103,22 +105,30 @@ def batches(stream: Iterator[Arrays], examples: int) -> Iterator[Arrays]:
     tell("train", len(without), len(seen) or 1)
 
 
-def valid(stream: Iterator[Arrays], split: str) -> Iterator[Arrays]:
+def valid(
+  stream: Iterator[Arrays], split: str, total: Callable[..., Sequence[int]]
+) -> Iterator[Arrays]:
   """Batches of one pass with "valid", which examples without a label are not.
 
   Args:
     stream: dicts of arrays [b, ...], this host's slices; some without labels.
     split: "train" or "eval", for messages.
+    total: counts of this host -> sums over all hosts, which ask together.
+
+  Raises:
+    UserError: (at the end) no host has an example with a label.
   """
-  without = total = 0
+  without = real = 0
   for batch in stream:
     if "label" in batch:
       lacks = batch["valid"] & (batch["label"] == labels.UNLABELLED)
-      without, total = without + lacks.sum(), total + batch["valid"].sum()
+      without, real = without + lacks.sum(), real + batch["valid"].sum()
       batch["valid"] = batch["valid"] & ~lacks
     yield batch
+  # Of all hosts: one that raised alone would leave the others waiting for it.
+  without, real = total(int(without), int(real))
   if without:
-    tell(split, int(without), int(total))
+    tell(split, without, real)
 
 
 def check(batch: Any, *names: str) -> None:

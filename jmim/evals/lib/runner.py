@@ -40,6 +40,49 @@ def protocol(
   }
 
 
+@dataclasses.dataclass
+class _Found:
+  """What one evaluator has yielded: numbers, protocol, lines of the table."""
+
+  details: dict[str, Any]
+  values: dict[str, float] = dataclasses.field(default_factory=dict)
+  rows: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+
+  def add(
+    self,
+    name: str,
+    key: str,
+    value: Any,
+    *,
+    writer: writers.Writer | None,
+    step: int,
+  ) -> None:
+    """Takes what `name` yields under `key`; pictures are written at once."""
+    label = f"{name}/{key}"
+    if isinstance(value, Mapping):
+      self.details |= value
+      self.rows += [
+        (f"{name} {k}", str(v))
+        for k, v in value.items()
+        if not isinstance(v, Mapping)  # only in the file
+      ]
+    elif np.ndim(value):
+      path = writer and writer.image(step, label, value)
+      self.rows.append((label, str(path) if path else "picture not written"))
+    elif np.isfinite(value):
+      self.values[label] = value
+      self.rows.append((label, consoles.number(value)))
+    else:
+      self.not_computed(label, f"it is {value}")
+
+  def not_computed(self, label: str, why: str) -> None:
+    """Says why a number, or all of an evaluator, is missing."""
+    known = self.details.get("not_computed")
+    text = f"{label}: {why}"
+    self.details["not_computed"] = f"{known}; {text}" if known else text
+    self.rows.append((label, f"not computed: {why}"))
+
+
 def run(
   evaluators: Mapping[str, base.Evaluator],
   context: contexts.Context,
@@ -66,29 +109,17 @@ def run(
   for i, (name, evaluator) in enumerate(evaluators.items(), 1):
     # Some take minutes or hours, and nothing else is printed before the end.
     console.print(f"evaluating {name} ({i} of {len(evaluators)})", "dim")
-    values, details = {}, protocol(evaluator, data, context.seed)
+    found = _Found(details=protocol(evaluator, data, context.seed))
     try:
       for key, value in evaluator.run(context):
-        label = f"{name}/{key}"
-        if isinstance(value, Mapping):
-          details |= value
-          rows += [
-            (f"{name} {k}", str(v))
-            for k, v in value.items()
-            if not isinstance(v, Mapping)  # only in the file
-          ]
-        elif np.ndim(value):
-          path = writer and writer.image(context.step, label, value)
-          rows.append((label, str(path) if path else "picture not written"))
-        else:
-          values[label] = value
-          rows.append((label, consoles.number(value)))
+        found.add(name, key, value, writer=writer, step=context.step)
     except finite.NotComputed as why:
-      details["not_computed"] = why.seen
-      rows.append((name, f"not computed: {why.seen}"))
+      found.not_computed(name, why.seen)
     if writer:
+      values, details = found.values, found.details
       writer.scalars(context.step, values, eval=name, protocol=details)
-    numbers |= values
+    rows += found.rows
+    numbers |= found.values
   context.stop()
   console.table(f"Evaluation at step {context.step}", ("", "value"), rows)
   return numbers

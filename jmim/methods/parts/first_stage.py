@@ -20,8 +20,6 @@ from jmim.core import runtime
 from jmim.nn.nets import autoencoder
 from jmim.nn.nets import codec
 
-Shape = tuple[int, int, int]
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FirstStage:
@@ -85,7 +83,7 @@ class FirstStage:
     return self.net.size.factor if self.net else 1
 
   def inputs(
-    self, shape: Shape, measures: bool = False
+    self, shape: tuple[int, int, int], measures: bool = False
   ) -> dict[str, method.Input]:
     """Images, or moments, where [h, w, c] of `shape` are diffused.
 
@@ -118,7 +116,8 @@ class FirstStage:
     """The first stage, where it is needed: to encode, or to decode."""
     if not self.net or self.read == "moments" and not self.decodes:
       return {}
-    const = method.Const(self.path, self.net.init, self.sha256 or None)
+    agrees = {"latent_scale": ("method.first_stage.scale", self.scale)}
+    const = method.Const(self.path, self.net.init, self.sha256, agrees)
     return {"first_stage": const}
 
   def draw(

@@ -142,3 +142,17 @@ def test_what_is_no_label_is_named():
     labelled.those(np.zeros((3, 4), np.int32), "eval")
   with pytest.raises(errors.UserError, match="without 'label'"):
     labelled.check({"image": 0}, "image", "label")
+
+
+@pytest.mark.parametrize(("elsewhere", "fails"), [(0, True), (2, False)])
+def test_a_host_without_labels_asks_the_others(elsewhere, fails):
+  batch = {"label": np.full(3, -1), "valid": np.array([True, True, False])}
+  other = 5  # examples of another host, of which some have a label
+  total = lambda *mine: [mine[0] + other - elsewhere, mine[1] + other]
+  batches = labelled.valid(iter([batch]), "eval", total)
+  assert not next(batches)["valid"].any()
+  if fails:
+    with pytest.raises(errors.UserError, match="none of the 7 examples"):
+      next(batches)
+  else:
+    assert next(batches, None) is None

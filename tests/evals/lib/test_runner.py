@@ -1,6 +1,10 @@
 import evalkit
+import jax
 import numpy as np
+import pytest
 
+from jmim.evals import loss
+from jmim.evals import mean
 from jmim.evals.lib import base
 from jmim.evals.lib import finite
 from jmim.evals.lib import runner
@@ -112,5 +116,43 @@ def test_what_is_not_computed_is_said_and_the_rest_goes_on():
   said = "the outputs of 1 of 2 examples are NaN or infinite"
   assert ("a", f"not computed: {said}") in seen.rows
   protocols = [details["protocol"] for _, _, details in seen.lines]
-  assert protocols[0]["not_computed"] == said
+  assert protocols[0]["not_computed"] == f"a: {said}"
   assert "not_computed" not in protocols[1]
+
+
+class Diverged(base.Evaluator):
+  def run(self, context):
+    yield "mean", float("nan")
+    yield "nats", np.float32(np.inf)
+    yield "examples", 3
+
+
+def test_what_is_no_number_is_not_written_as_one():
+  seen = Recorder()
+  numbers, _ = run(seen, seen, {"a": Diverged()})
+  assert numbers == {"a/examples": 3}
+  assert ("a/mean", "not computed: it is nan") in seen.rows
+  ((_, values, details),) = seen.lines
+  assert values == numbers
+  said = details["protocol"]["not_computed"]
+  assert said == "a/mean: it is nan; a/nats: it is inf"
+
+
+@pytest.mark.parametrize(
+  "evaluator", [loss.Evaluator(), mean.Evaluator(predict="layers")]
+)
+def test_of_weights_that_are_nan_no_number_is_made(evaluator):
+  seen, context = Recorder(), evalkit.context()
+  raw = context.weights("raw")
+  params = jax.tree.map(lambda x: x * np.nan, raw.params)
+  made = lambda params: runner.run(
+    {"a": evaluator},
+    context,
+    state=evalkit.state(params, raw.extra, step=4),
+    console=seen,
+    writer=None,
+    data={k: 0 for k in KEYS},
+  )
+  whole = made(raw.params)
+  assert len(whole) > 1 and np.isfinite([*whole.values()]).all()
+  assert made(params).keys() == {"a/examples"}
