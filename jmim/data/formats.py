@@ -17,6 +17,7 @@ All decoders hold to it: `jmim.data.jpeg` is given only what needs none of this.
 import io
 
 import numpy as np
+import PIL
 from PIL import ExifTags
 from PIL import Image
 
@@ -58,6 +59,10 @@ def read(data: bytes, mode: str) -> Image.Image:
       return upright(picture, mode)
   except (MemoryError, BadImage):
     raise
+  except PIL.UnidentifiedImageError as error:
+    # Its own words name an object in memory.
+    text = f"{len(data)} bytes that are no picture in a known format"
+    raise BadImage(text) from error
   except Exception as error:
     # Corrupt files surface as nearly any exception (OSError, SyntaxError,
     # struct.error, DecompressionBombError ...); all of them mean the same here,

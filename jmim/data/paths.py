@@ -16,7 +16,10 @@ _SYSTEM = {
   "system volume information",
 }
 # Endings of files that are read as pictures, see `formats`.
-PICTURES = ("jpg", "jpeg", "png", "webp", "bmp")
+PICTURES = (
+  *("jpg", "jpeg", "png", "webp", "bmp"),
+  *("gif", "tif", "tiff", "pgm", "ppm"),
+)
 _FEW = 3  # names that stand for many
 
 

@@ -192,6 +192,7 @@ def _reader(
 ) -> reader.Reader:
   if spec.decoder == "turbo":
     worker.one_thread_per_image()
+  worker.expect_odd_pictures()
   skip = spec.on_bad_record == "skip"
   # In evaluation an example without a label stays: who reads it leaves it out.
   rules = reader.Rules(spec.reads, skip_bad=skip, unlabelled=not training)

@@ -19,7 +19,7 @@ from jmim.core import errors
 from jmim.data import paths
 
 # Pictures all the same; other members (captions, arrays) go without a word.
-_UNREAD = ("gif", "tif", "tiff", "heic", "heif", "avif", "jp2", "ppm", "pgm")
+_UNREAD = ("heic", "heif", "avif", "jp2", "jxl", "svg")
 _AFTER = 2**20  # bytes looked at behind the end of an archive
 _WHOLE = re.compile(r"[+-]?\d+")
 

@@ -199,7 +199,7 @@ def _indexed(shards: list[str], cache: pathlib.Path) -> dict[str, np.ndarray]:
     or _MISSING); "names": sorted texts of the labels; "left_out": a text.
   """
   # tar2: of this form.
-  return index_cache.load(cache, "tar2", shards, lambda: _index(shards))
+  return index_cache.load(cache, "tar3", shards, lambda: _index(shards))
 
 
 def _index(shards: list[str]) -> dict[str, np.ndarray]:

@@ -199,4 +199,5 @@ def _bytes(files: list[pathlib.Path]) -> np.ndarray:
 
 
 def _read(files: list[pathlib.Path]) -> str:
-  return "\n".join(p.read_text("utf-8", errors="replace") for p in files)
+  # Not as text, where each end of a line would become "\n".
+  return b"\n".join(p.read_bytes() for p in files).decode(errors="replace")

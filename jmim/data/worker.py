@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Iterator
 
 import cv2
@@ -34,6 +35,7 @@ def start(worker: int, workers: int) -> None:
   """
   del worker, workers
   one_thread_per_image()
+  expect_odd_pictures()
   if threading.current_thread() is threading.main_thread():
     # A terminal or scheduler sends them to the parent too, which saves and
     # then closes the workers in order.
@@ -45,6 +47,11 @@ def start(worker: int, workers: int) -> None:
 def one_thread_per_image() -> None:
   """Keeps OpenCV from splitting an image over threads that are all busy."""
   cv2.setNumThreads(0)
+
+
+def expect_odd_pictures() -> None:
+  """Silences Pillow about files of which `formats` says what is done."""
+  warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def _follow_parent() -> None:

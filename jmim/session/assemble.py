@@ -67,6 +67,7 @@ class Parts:
       repeated.
     total: steps of the run.
     checkpoint_every: steps; 0: only at the end.
+    keep_every: steps between checkpoints that stay; 0: none does.
     renamed: a line for every key of the config that has another name now.
   """
 
@@ -83,24 +84,13 @@ class Parts:
   examples: int
   total: int
   checkpoint_every: int
+  keep_every: int
   renamed: tuple[str, ...] = ()
 
   @property
   def batch(self) -> int:
     """Total batch."""
     return self.config.data.batch
-
-  def steps(self, stem: str) -> int:
-    """A duration of the section `train`, in steps."""
-    return round(
-      units.steps(
-        self.config.train,
-        stem,
-        batch=self.batch,
-        examples=self.examples,
-        where="train",
-      )
-    )
 
 
 def prepare(
@@ -196,6 +186,7 @@ def make(
     examples=examples,
     total=total,
     checkpoint_every=interval(config.train, "checkpoint", "train"),
+    keep_every=interval(config.train, "keep_every", "train"),
     renamed=renamed,
   )
 

@@ -129,7 +129,7 @@ def open(
     keeper = keepers.Keeper(
       workdir,
       parts.config.train,
-      every=parts.steps("keep_every"),
+      every=parts.keep_every,
       warn=lambda text: console.print(text, style="bold red"),
       write=write,
       group=group,

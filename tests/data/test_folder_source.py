@@ -119,7 +119,7 @@ def test_folders_without_images_or_with_mixed_ones(tmp_path):
     "@eaDir/1.png",
     "$RECYCLE.BIN/1.png",
     "notes/readme.txt",
-    "anim/1.gif",
+    "anim/1.heic",
     "Ant/__MACOSX/1.png",
     "Ant/@eaDir/x/1.jpg",
   ],
@@ -135,24 +135,24 @@ def test_folders_that_are_no_classes(tmp_path, extra):
 
 
 def test_what_is_left_out_is_said_once_by_name_and_number(tmp_path, caplog):
-  _touch(tmp_path, "a/1.png", *(f"a/{i}.gif" for i in range(5)), "b/2.png")
-  _touch(tmp_path, "b/x.TIFF", "notes/x.txt")
+  _touch(tmp_path, "a/1.png", *(f"a/{i}.heic" for i in range(5)), "b/2.png")
+  _touch(tmp_path, "b/x.AVIF", "notes/x.txt")
   with caplog.at_level(logging.WARNING):
     source = _open(tmp_path)
   (said,) = caplog.messages
   assert len(source) == 2
   for text in (
-    "5 .gif (a/0.gif",
-    "1 .tiff (b/x.TIFF)",
+    "5 .heic (a/0.heic",
+    "1 .avif (b/x.AVIF)",
     "1 sub-folders",
     "note",
   ):
     assert text in said
   caplog.clear()
   with caplog.at_level(logging.WARNING), pytest.raises(errors.UserError) as e:
-    _touch(tmp_path, "only/a/1.gif")
+    _touch(tmp_path, "only/a/1.heic")
     _open(tmp_path / "only")
-  assert "1 .gif" in e.value.seen and not caplog.messages
+  assert "1 .heic" in e.value.seen and not caplog.messages
 
 
 def test_a_link_to_a_folder_above_is_not_followed_in_circles(tmp_path):

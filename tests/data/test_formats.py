@@ -13,6 +13,7 @@ from PIL import PngImagePlugin
 from jmim.data import decode
 from jmim.data import formats
 from jmim.data import jpeg
+from jmim.data import paths
 from jmim.data import picture
 
 XMP = (
@@ -164,3 +165,26 @@ def test_colours_of_a_jpeg_are_alike_in_every_decoder(mode, decoder):
   _, found = _pixels(data, decoder)
   _, want = _pixels(decode.decode(data, 3), decoder)
   assert np.abs(found - want).max() <= 1
+
+
+@pytest.mark.parametrize("ending", paths.PICTURES)
+def test_every_ending_that_is_listed_can_be_read(ending):
+  image = _image()
+  kind = Image.registered_extensions()[f".{ending}"]
+  grey = ending == "pgm"
+  stored = Image.fromarray(image).convert("L") if grey else image
+  read = decode.decode(_file(stored, kind), 1 if grey else 3)
+  wanted = np.asarray(stored) if grey else image
+  exact = ending in ("png", "bmp", "tif", "tiff", "ppm", "pgm")
+  error = np.abs(read.reshape(wanted.shape).astype(int) - wanted)
+  # GIF has 256 colours, JPEG and WebP lose some.
+  assert error.max() == 0 if exact else error.mean() < 8
+
+
+def test_of_a_file_of_several_pictures_the_first_is_read():
+  first, second = _image(), 255 - _image()
+  for kind in ("tiff", "gif"):
+    pages = [Image.fromarray(second)]
+    data = _file(first, kind, save_all=True, append_images=pages)
+    read = decode.decode(data, 3).astype(int)
+    assert np.abs(read - first).mean() < 8 < np.abs(read - second).mean()

@@ -85,7 +85,7 @@ def test_labels_that_cannot_be_read_name_shard_and_member(read, name, content):
     (["a/0.jpg", "b/0.jpg", "./c/0.webp"], [0, 1, 2]),
     (["._0.png", ".x/0.png", "0.png"], [1, 2]),
     (["__MACOSX/0.png", "d/@eaDir/1.png", "d/0.png"], [2]),
-    (["0.png", "0.gif"], [0]),
+    (["0.png", "0.heic"], [0]),
   ],
 )
 def test_which_pictures_are_examples(read, names, found):

@@ -139,8 +139,8 @@ def test_numbers_that_are_no_labels_are_told(tmp_path, label):
 
 def test_pictures_of_other_formats_are_counted(tmp_path, caplog):
   with tarfile.open(tmp_path / "train-0.tar", "w") as tar:
-    for name in ("a.png", "b.gif", "c.tiff", "d.gif", "e.txt"):
+    for name in ("a.png", "b.heic", "c.avif", "d.heic", "e.txt"):
       _add(tar, name, b"x")
   with caplog.at_level(logging.WARNING):
     tar_source.TarSource(str(tmp_path), "train", tmp_path / "i")
-  assert "2 .gif, 1 .tiff" in caplog.text and "txt" not in caplog.text
+  assert "1 .avif, 2 .heic" in caplog.text and "txt" not in caplog.text

@@ -103,6 +103,7 @@ def test_durations_are_resolved_with_the_data(folder):
       folder,
       "schedule.warmup_epochs=1",
       "train.checkpoint_images=80",
+      "train.keep_every_epochs=0.01",
       "evals.knn.every_epochs=2",
       "optim.lr=1.0",
     )
@@ -110,6 +111,7 @@ def test_durations_are_resolved_with_the_data(folder):
   # 40 images, batch 16: 2.5 steps an epoch.
   assert (parts.examples, parts.batch, parts.total) == (40, 16, 25)
   assert parts.checkpoint_every == 5
+  assert parts.keep_every == 1  # shorter than a step: each, not none
   assert parts.evaluators["knn"][1] == 5
   schedule = assemble.make_step(parts).optimizers["generator"].schedule
   assert float(schedule(1)) == pytest.approx(1 / 2.5)
