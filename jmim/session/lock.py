@@ -13,6 +13,8 @@ no longer changes. That is watched: clocks of two hosts may differ.
 import contextlib
 import datetime
 import errno
+import hashlib
+import itertools
 import json
 import os
 import pathlib
@@ -67,32 +69,32 @@ class Lock:
     self._say, self._pause = say, pause
     self._end = threading.Event()
     self.path.parent.mkdir(parents=True, exist_ok=True)
-    while not self._make():
+    while not self._make(self.path):
       self._leave_to(_read(self.path))
     self._thread = threading.Thread(target=self._live, daemon=True)
     self._thread.start()
 
-  def _make(self) -> bool:
-    """Makes the file, unless there is one."""
+  def _make(self, path: pathlib.Path) -> bool:
+    """Makes a file that says who we are, unless there is one."""
     own = self.path.with_name(f"{NAME}.{secrets.token_hex(4)}.tmp")
     try:
       own.write_text(self._text, encoding="utf-8")
-      os.link(own, self.path)
+      os.link(own, path)
     except FileExistsError:
       return False
     except OSError as e:
       if e.errno not in _NO_LINKS:
         raise
-      return self._make_alone()
+      return self._make_alone(path)
     finally:
       with contextlib.suppress(OSError):
         own.unlink(missing_ok=True)
     return True
 
-  def _make_alone(self) -> bool:
+  def _make_alone(self, path: pathlib.Path) -> bool:
     """The same without hard links: for a moment the file is empty."""
     try:
-      with self.path.open("x", encoding="utf-8") as file:
+      with path.open("x", encoding="utf-8") as file:
         file.write(self._text)
     except FileExistsError:
       return False
@@ -104,25 +106,32 @@ class Lock:
     Raises:
       UserError: it lives.
     """
-    if holder.get("place") and holder["place"] == place():
-      dead = begun(holder["pid"]) != holder["begun"]
-    else:
-      dead = self._is_silent(holder)
-    if not dead:
+    if not self._is_dead(holder, self.path):
       raise _held(self.path.parent, holder)
-    # By another name first: of several that find it only one removes it, and
-    # none removes what the first has made since.
-    mine = self.path.with_name(f"{NAME}.{secrets.token_hex(4)}.tmp")
-    with contextlib.suppress(FileNotFoundError):
-      self.path.rename(mine)
-      if _read(mine) == holder:
-        mine.unlink()
-      else:
-        mine.rename(self.path)
+    # Of several that find it one removes it: who made the file of that name. A
+    # late one, who makes it again, finds another lock and leaves it alone.
+    stem = f"{NAME}.{_digest(holder)}"
+    for turn in itertools.count():
+      right = self.path.with_name(f"{stem}.{turn}.tmp")
+      if self._make(right):
+        break
+      if not self._is_dead(_read(right), right):
+        time.sleep(self._pause)
+        return
+    if _read(self.path) == holder:
+      self.path.unlink()
+    for each in range(turn + 1):
+      self.path.with_name(f"{stem}.{each}.tmp").unlink(missing_ok=True)
 
-  def _is_silent(self, holder: dict[str, Any]) -> bool:
-    """Whether nothing changes the lock for DEAD seconds."""
-    before = now = _time(self.path)
+  def _is_dead(self, holder: dict[str, Any], path: pathlib.Path) -> bool:
+    """Whether who made the file at `path` is gone."""
+    if holder.get("place") and holder["place"] == place():
+      return begun(holder["pid"]) != holder["begun"]
+    return self._is_silent(holder, path)
+
+  def _is_silent(self, holder: dict[str, Any], path: pathlib.Path) -> bool:
+    """Whether nothing changes a file for DEAD seconds."""
+    before = now = _time(path)
     if self._age(before) > _LONG:
       return True
     end = time.monotonic() + DEAD
@@ -132,7 +141,7 @@ class Lock:
     )
     while now == before and now is not None and time.monotonic() < end:
       time.sleep(self._pause)
-      now = _time(self.path)
+      now = _time(path)
     return now is None or now == before
 
   def _age(self, then: float | None) -> float:
@@ -152,7 +161,7 @@ class Lock:
         if self._ours():
           os.utime(self.path)
         elif not self.path.exists():  # the folder was away for a while
-          self._make()
+          self._make(self.path)
 
   def _ours(self) -> bool:
     return _read(self.path) == json.loads(self._text)
@@ -207,6 +216,11 @@ def begun(pid: int) -> str:
   # After the name of the program, which may hold anything.
   state, *fields = text.rpartition(")")[2].split()
   return "" if state in "ZX" else fields[18]
+
+
+def _digest(holder: dict[str, Any]) -> str:
+  text = json.dumps(holder, sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _read(path: pathlib.Path) -> dict[str, Any]:

@@ -146,13 +146,14 @@ def test_without_hard_links_too(tmp_path, monkeypatch):
   assert not list(tmp_path.iterdir())
 
 
-def test_of_many_at_once_one_gets_a_dead_holders_lock(tmp_path):
+@pytest.mark.parametrize("_", range(5))
+def test_of_many_at_once_one_gets_a_dead_holders_lock(tmp_path, _):
   put(tmp_path, pid=ended())
   got, refused = [], []
 
   def take():
     try:
-      got.append(locks.Lock(tmp_path))
+      got.append(locks.Lock(tmp_path, pause=0.01))
     except errors.UserError as e:
       refused.append(e)
 
@@ -162,7 +163,34 @@ def test_of_many_at_once_one_gets_a_dead_holders_lock(tmp_path):
   for thread in threads:
     thread.join()
   assert len(got) == 1 and len(refused) == 7
+  assert [path.name for path in tmp_path.iterdir()] == [locks.NAME]
   got[0].release()
+
+
+def test_who_found_it_too_late_leaves_the_next_one_alone(tmp_path):
+  """As a process that was stopped after it had read the dead one's lock."""
+  put(tmp_path, pid=ended())
+  dead = locks._read(tmp_path / locks.NAME)
+  first = locks.Lock(tmp_path)
+  late = locks.Lock.__new__(locks.Lock)
+  late.path, late._text = first.path, locks.json.dumps(locks._ourselves())
+  late._leave_to(dead)
+  assert first._ours()
+  with pytest.raises(errors.UserError):
+    late._leave_to(locks._read(first.path))
+  first.release()
+  assert not list(tmp_path.iterdir())
+
+
+def test_a_takeover_that_was_begun_by_one_who_died_goes_on(tmp_path):
+  put(tmp_path, pid=ended())
+  dead = locks._read(tmp_path / locks.NAME)
+  right = tmp_path / f"{locks.NAME}.{locks._digest(dead)}.0.tmp"
+  text = (tmp_path / locks.NAME).read_text(encoding="utf-8")
+  right.write_text(text, encoding="utf-8")
+  held = locks.Lock(tmp_path)
+  assert [path.name for path in tmp_path.iterdir()] == [locks.NAME]
+  held.release()
 
 
 def test_other_hosts_hold_nothing_and_hear_of_it(tmp_path, monkeypatch):
