@@ -159,30 +159,6 @@ def center(
   return image[top : top + size, left : left + size]
 
 
-def resized_crop(
-  image: np.ndarray,
-  size: int,
-  scale: tuple[float, float],
-  ratio: tuple[float, float],
-  rng: np.random.Generator,
-) -> np.ndarray:
-  """A random box of random area and aspect, resized to a square.
-
-  Args:
-    image: uint8 [h, w, c].
-    size: side of the result, in pixels.
-    scale: smallest and largest area of the box, as a share of the image.
-    ratio: smallest and largest width / height of the box.
-    rng: consumed; the result is a function of its state.
-
-  Returns:
-    uint8 [size, size, c].
-  """
-  top, left, h, w = crop_box(*image.shape[:2], scale, ratio, rng)
-  # Cropped before it is resized, so that no pixel outside the box bleeds in.
-  return resize(image[top : top + h, left : left + w], size, size)
-
-
 def crop_box(
   height: int,
   width: int,

@@ -186,19 +186,6 @@ def test_center_equals_pillow(shape, channels):
   np.testing.assert_array_equal(found.squeeze(), expected)
 
 
-def test_resized_crop_equals_pillow_on_its_box():
-  image, scale, ratio = _noise(50, 70), (0.2, 0.6), (3 / 4, 4 / 3)
-  found = decode.resized_crop(
-    image, 24, scale=scale, ratio=ratio, rng=np.random.default_rng(5)
-  )
-  top, left, h, w = decode.crop_box(
-    50, 70, scale=scale, ratio=ratio, rng=np.random.default_rng(5)
-  )
-  box = Image.fromarray(image).crop((left, top, left + w, top + h))
-  expected = box.resize((24, 24), Image.Resampling.BICUBIC)
-  np.testing.assert_array_equal(found, np.asarray(expected))
-
-
 @hypothesis.given(
   st.integers(1, 400),
   st.integers(1, 400),

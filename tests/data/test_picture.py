@@ -92,3 +92,12 @@ def _counted(function, calls):
 def test_what_is_no_image_says_so():
   with pytest.raises(decode.BadImage):
     picture.Picture(b"no image", 3)
+
+
+@pytest.mark.parametrize("kernel", ["bicubic", "bilinear"])
+def test_a_cut_is_resized_with_the_kernel_asked_for(kernel):
+  image = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
+  found, _ = picture.Picture(image, 3, kernel=kernel).cut((5, 9, 30, 40), 24)
+  box = PIL.Image.fromarray(image).crop((9, 5, 49, 35))
+  expected = box.resize((24, 24), PIL.Image.Resampling[kernel.upper()])
+  np.testing.assert_array_equal(found, np.asarray(expected))

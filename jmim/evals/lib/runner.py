@@ -26,6 +26,7 @@ def protocol(
     "eval_share",
     "eval_crop",
     "eval_resize",
+    "kernel",
     "size",
     "channels",
     "mean",

@@ -16,6 +16,7 @@ KEYS = (
   "eval_share",
   "eval_crop",
   "eval_resize",
+  "kernel",
   "size",
   "channels",
   "mean",
@@ -81,7 +82,7 @@ def test_every_result_line_has_its_protocol_and_what_the_run_added():
   protocol = details["protocol"]
   assert protocol["weights_file"] == "sha256:abc"
   assert protocol["reference"] == {"n": 3}
-  for key in ("data.size", "data.mean", "weights", "predict", "seed", "git"):
+  for key in ("data.kernel", "data.mean", "weights", "predict", "seed", "git"):
     assert key in protocol, key
   shown = dict(seen.rows)
   assert shown["a weights_file"] == "sha256:abc" and "a reference" not in shown
