@@ -19,7 +19,6 @@ _KERNELS = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 _BILINEAR = r"(ViT|VideoMAE|DINOv3ViT)"
 _CENTER = r"(Bit|CLIP|DeiT|VideoMAE)"
 _SQUARE = r"(ViT|DeiT|Beit|DINOv3ViT)"  # a whole number as `size`
-_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _UNKNOWN = ("do_pad", "do_flip_channel_order", "crop_pct")
 
 Keys = dict[str, Any]
@@ -49,8 +48,11 @@ def _normalisation(config: Mapping[str, Any]) -> Keys:
   if not config.get("do_normalize", True):
     mean, std = (0.0,) * 3, (1.0,) * 3
   else:
-    mean = config.get("image_mean", _IMAGENET[0])
-    std = config.get("image_std", _IMAGENET[1])
+    # Each processor has others of its own, so there is nothing to fall back on.
+    missing = [k for k in ("image_mean", "image_std") if k not in config]
+    if missing:
+      raise _refused(f"no {' and no '.join(missing)}", "both, in the file")
+    mean, std = config["image_mean"], config["image_std"]
   if abs(scale - 1) < 1e-6:  # 1 / 255, in as many digits as a file has
     scale = 1.0
   return {

@@ -124,7 +124,19 @@ def test_what_has_no_words_here_is_refused_by_name(changes, text):
   ],
 )
 def test_what_a_file_leaves_out_is_what_its_processor_takes(config, want):
-  assert preprocessing.from_hf(config).items() >= want.items()
+  said = dict(image_mean=[0.1] * 3, image_std=[0.2] * 3)
+  found = preprocessing.from_hf(config | said)
+  assert found.items() >= want.items()
+  assert found["mean"] == (0.1,) * 3 and found["std"] == (0.2,) * 3
+
+
+@pytest.mark.parametrize("key", ["image_mean", "image_std"])
+def test_a_normalisation_that_is_not_said_is_refused(key):
+  left = {k: v for k, v in HF.items() if k != key}
+  with pytest.raises(errors.UserError, match=f"no {key}"):
+    preprocessing.from_hf(left)
+  plain = preprocessing.from_hf(left | dict(do_normalize=False))
+  assert plain["mean"] == (0.0,) * 3 and plain["std"] == (1.0,) * 3
 
 
 TIMM = dict(mean=[0.1, 0.2, 0.3], std=[0.5] * 3, input_size=[3, 224, 224])
