@@ -202,4 +202,5 @@ def _reader(
     seed=spec.seed,
     rules=rules,
     threads=spec.threads,
+    processes=max(1, spec.workers),
   )

@@ -90,6 +90,7 @@ class Reader:
     seed: int,
     rules: Rules,
     threads: int = 1,
+    processes: int = 1,
   ):
     """Prepares to read; reads nothing yet.
 
@@ -99,6 +100,7 @@ class Reader:
       seed: of what is random about an example.
       rules: which examples make a batch.
       threads: that make the examples of a batch; below 2 the caller does.
+      processes: readers at work on this machine at the same time.
     """
     self._source, self._make = source, make
     self._seed, self._rules = seed, rules
@@ -106,7 +108,7 @@ class Reader:
     self._needed = reads | set(_PIXELS)
     self._kept = self._needed | set(entries.sent(())) if rules.reads else None
     self._filled = rules.unlabelled and source.num_classes is not None
-    self._pool, self._stopped = pool.Pool(threads), False
+    self._pool, self._stopped = pool.Pool(threads, processes), False
 
   def stop(self) -> None:
     """Makes the reads in progress give up, as their threads hold up exit."""
@@ -135,39 +137,49 @@ class Reader:
     """
     starts = np.flatnonzero((repeat == 0) | (np.arange(len(repeat)) == 0))
     groups = np.split(np.arange(len(index)), starts[1:])
-    fetched = self._fetch(index[starts].tolist())
-
+    firsts = index[starts].tolist()
+    fetched = self._fetch(firsts)
     batch = slots.Slots(len(index), self._needed)
 
-    def fill(group: int) -> dict[int, str]:
+    def fetch(group: int) -> dict[str, Any] | decode.BadImage:
       if self._stopped:
         raise RuntimeError("nobody will ask for this batch")
+      try:
+        return _stored(self._source, firsts[group])
+      except decode.BadImage as error:
+        return error
+
+    def fill(group: int, example: Any = None) -> dict[int, str]:
+      if self._stopped:
+        raise RuntimeError("nobody will ask for this batch")
+      example = fetched[group] if fetched else example
       at = groups[group]
       draws = [*zip(epoch[at].tolist(), repeat[at].tolist(), strict=True)]
-      made, bad = self._intact(int(index[at[0]]), draws, fetched[group])
+      made, bad = self._intact(firsts[group], draws, example)
       for slot, arrays in zip(at.tolist(), made, strict=True):
         batch.put(slot, arrays)
       return bad
 
     bad = {}
-    for found in self._pool.map(fill, range(len(groups))):
+    read = None if fetched else fetch
+    for found in self._pool.map(read, fill, range(len(groups))):
       bad |= found
     return batch.batch(), bad
 
-  def _fetch(self, index: list[int]) -> list[dict[str, Any] | None]:
-    """The examples as stored, if the source can give many; None: not yet."""
+  def _fetch(self, index: list[int]) -> list[dict[str, Any]]:
+    """The examples as stored, if the source can give many, else none."""
     if hasattr(self._source, "__getitems__"):
       try:
         return self._source.__getitems__(index)
       except decode.BadImage:
         pass  # one by one will tell which
-    return [None] * len(index)
+    return []
 
   def _intact(
     self,
     first: int,
     draws: list[tuple[int, int]],
-    example: dict[str, Any] | None,
+    example: dict[str, Any] | decode.BadImage,
   ) -> tuple[list[Batch], dict[int, str]]:
     """Example `first`, or the next that is intact; and what is wrong so far."""
     n, bad = len(self._source), {}
@@ -176,8 +188,10 @@ class Reader:
       rngs = [example_rng(self._seed, e, index, r) for e, r in draws]
       name = self._source.name(index)
       try:
-        if offset or example is None:
+        if offset:
           example = _stored(self._source, index)
+        elif isinstance(example, decode.BadImage):
+          raise example
         arrays = self._make(example, rngs, name)
         if self._filled:
           arrays = [{"label": _NO_LABEL} | made for made in arrays]

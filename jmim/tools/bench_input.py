@@ -37,6 +37,7 @@ from jmim.data import slots
 from jmim.data import sources
 from jmim.data import views
 from jmim.data import worker
+from jmim.parallel import malloc
 from jmim.session import build
 from jmim.session import opened
 from jmim.tools import cli
@@ -267,4 +268,5 @@ def measure(flags: argparse.Namespace, overrides: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+  malloc.huge_pages()  # as of a run
   sys.exit(main())

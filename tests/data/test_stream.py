@@ -31,7 +31,7 @@ def _source(n=_N, shape=(6, 6, 3), label=True):
 
 
 def _workers():
-  mine = ("grain-prefetch", "jmim-decode")
+  mine = ("grain-prefetch", "jmim-decode", "jmim-read")
   return [t for t in threading.enumerate() if t.name.startswith(mine)]
 
 
@@ -143,7 +143,7 @@ def test_batches_in_the_making_are_given_up():
   before = set(_workers())
   source = _Gated(order.Order(n=1000, batch=4, seed=0).slots(0)[1])
   iterator = pipeline.training_batches(
-    source, pipeline.Spec(batch=4, size=6, threads=2)
+    source, pipeline.Spec(batch=4, size=6, threads=2, prefetch=1)
   )
   next(iterator)
   mine = set(_workers()) - before
