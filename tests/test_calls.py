@@ -136,7 +136,7 @@ def positional(cls: type) -> list[str]:
     named -= {"parent", "name"}
   fields = [f for f in dataclasses.fields(cls) if f.init and f.name in named]
   names = [f.name for f in fields if not f.kw_only]
-  return names if len(fields) > FIELDS else []
+  return names if len(names) > FIELDS else []
 
 
 def classes() -> list[type]:

@@ -75,7 +75,7 @@ class Const:
   init: Callable[[jax.Array], Tree]
   sha256: str | None = None
   agrees: Mapping[str, tuple[str, float]] = dataclasses.field(
-    default_factory=dict
+    default_factory=dict, kw_only=True
   )
 
 

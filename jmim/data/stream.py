@@ -1,8 +1,8 @@
 """Batches made ahead by Grain, in order, and closed without a trace.
 
 All threads of a process decode for one batch, or the next (`pool`); worker
-processes make a batch each. At most `prefetch` batches are in memory, whatever
-the threads and the source (with more workers than that, one per worker).
+processes make batches of their own. At most `prefetch` batches are in memory,
+whatever the threads and the source; with workers at most three of each.
 """
 
 import atexit
@@ -90,7 +90,7 @@ def open(
     An iterator; its `close()`, or dropping it, ends threads and processes.
   """
   assert start >= 0, start
-  ahead = 1 if spec.workers else spec.prefetch
+  ahead = min(2, spec.prefetch) if spec.workers else spec.prefetch
   # Threads that wait for those of the reader; a second one, so that these have
   # the next batch to go on with while the last pictures of one are made.
   options = grain.ReadOptions(

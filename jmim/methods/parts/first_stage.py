@@ -117,7 +117,7 @@ class FirstStage:
     if not self.net or self.read == "moments" and not self.decodes:
       return {}
     agrees = {"latent_scale": ("method.first_stage.scale", self.scale)}
-    const = method.Const(self.path, self.net.init, self.sha256, agrees)
+    const = method.Const(self.path, self.net.init, self.sha256, agrees=agrees)
     return {"first_stage": const}
 
   def draw(
