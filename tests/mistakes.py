@@ -66,6 +66,16 @@ MISTAKES = [
     ["method.decoder_dims.heads", "method.decoder_dims.width", "5"],
   ),
   (
+    "decoder of another width than CRATE's encoder",
+    ["method.type=mim.crate_mae", "method.decoder_dims.width=32"],
+    ["method.decoder_dims.width", "32", "16"],
+  ),
+  (
+    "MLP of blocks that have none",
+    ["method.type=mim.crate_mae", "method.dims.mlp_ratio=2.0"],
+    ["method.dims.mlp_ratio", "no MLP"],
+  ),
+  (
     "heads under their older name",
     ["method.heads=5"],
     ["method.dims.heads", "method.dims.width", "5"],

@@ -3,6 +3,7 @@
     rank       = exp of the entropy of the singular values of the features
     cka_ij     = |X_i'X_j|^2 / (|X_i'X_i| |X_j'X_j|) of layers i, j (centred)
     distance   = mean of sum_k a_qk |pos_q - pos_k| per head, in pixels
+    nmi        = I(q; k) / sqrt(H(q) H(k)) per head, p(q, k) = a_qk / patches
 
 Pictures: attention of the cls token (without one: the mean over queries) in
 the last layer, per head; the first three principal components of the patch
@@ -22,7 +23,7 @@ from jmim.metrics import representation
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluator(base.Evaluator):
-  """Effective rank, CKA, attention distance; pictures of tokens."""
+  """Effective rank, CKA, distance and NMI of attention; pictures."""
 
   predict: str = field.value("tokens", "patch tokens [b, h, w, d]")
   features: str = field.value("features", "output whose rank is measured")
@@ -52,10 +53,11 @@ class Evaluator(base.Evaluator):
     colours = representation.principal_colours(tokens)
     sheet = {"image": images, "PCA": big(colours)}
     if self.attention:
-      maps, distances = self._attention(context, tokens.shape[1:3], images)
-      for layer, values in enumerate(distances.mean(0)):
-        for head, value in enumerate(values):
-          yield f"distance_layer{layer + 1}_head{head + 1}", float(value)
+      maps, numbers = self._attention(context, tokens.shape[1:3], images)
+      for name, by_image in numbers.items():
+        for layer, values in enumerate(by_image.mean(0)):
+          for head, value in enumerate(values):
+            yield f"{name}_layer{layer + 1}_head{head + 1}", float(value)
       for head in range(min(4, maps.shape[1])):
         heat = [draw.heat(m, m.min(), m.max()) for m in maps[:, head]]
         sheet[f"head {head + 1}"] = big(np.stack(heat))
@@ -65,16 +67,25 @@ class Evaluator(base.Evaluator):
 
   def _attention(
     self, context: contexts.Context, grid: tuple[int, int], images: np.ndarray
-  ) -> tuple[np.ndarray, np.ndarray]:
-    """([examples, heads, h, w] last maps, [limit, layers, heads] distances)."""
-    patch, distances, last = images.shape[1] / grid[0], [], []
+  ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """[examples, heads, h, w] last maps; name -> [limit, layers, heads]."""
+    patch, last = images.shape[1] / grid[0], []
+    distances, shared = [], []
     for maps, _ in context.outputs(
       self.attention, "eval", self.limit, self.weights
     ):
       distances.append(representation.attention_distance(maps, grid, patch))
+      # One image at a time: logarithms of all of them would take gigabytes.
+      shared += [
+        representation.mutual_information(
+          representation.among_patches(image, grid)
+        )
+        for image in maps
+      ]
       if sum(map(len, last)) < self.examples:
         last.append(_received(maps[:, -1], grid))
-    return np.concatenate(last)[: self.examples], np.concatenate(distances)
+    numbers = {"distance": np.concatenate(distances), "nmi": np.stack(shared)}
+    return np.concatenate(last)[: self.examples], numbers
 
   def _similarity(self, context: contexts.Context) -> base.Results:
     """Rank of each layer, CKA of neighbours, and a picture of all."""

@@ -107,6 +107,19 @@ def simmim(images: np.ndarray) -> Columns:
   return columns
 
 
+def crate_mae(images: np.ndarray) -> Columns:
+  """What MAE's encoder sees, and the mask tokens that this one sees beside."""
+  m = make("mim.crate_mae")
+  mask = mask_of(m)
+  white = np.full_like(images, 255)
+  hidden = sheets.enlarge(mask.astype(bool), (SIDE, SIDE))[..., None]
+  return {
+    "image": images,
+    "MAE's encoder": np.where(hidden, white, images),
+    "CRATE-MAE's": hide(images, mask),
+  }
+
+
 def colormae(images: np.ndarray) -> Columns:
   """One mask of each colour."""
   columns = {}
@@ -205,6 +218,7 @@ SHEETS = {
     mae,
     dmae,
     simmim,
+    crate_mae,
     colormae,
     maskalign,
     ijepa,

@@ -23,6 +23,12 @@ def test_numbers_and_pictures_of_an_encoder():
   distances = [k for k in found if k.startswith("distance")]
   assert len(distances) == 2 * 2  # layers, heads
   assert all(0 <= found[k] <= 2 * 2**0.5 for k in distances)
+  maps, _ = context.rows("attention", "eval", 21, "raw")
+  patches = representation.among_patches(maps, (4, 4))
+  want = representation.mutual_information(patches).mean(0)
+  for layer, head in np.ndindex(2, 2):
+    value = found[f"nmi_layer{layer + 1}_head{head + 1}"]
+    np.testing.assert_allclose(value, want[layer, head], rtol=1e-4)
   for name in ("tokens", "cka"):
     assert found[name].dtype == np.uint8 and found[name].ndim == 3
 
