@@ -108,7 +108,7 @@ class DiffRate(method.Method):
     Raises:
       ValueError: fields that do not go together.
     """
-    self.classifier.dims.check(self.size, prefix="classifier.")
+    self.classifier.dims.check(self.size)
     patches, blocks = self.extent
     self.counts.check(patches, blocks)
     self.lists.check(blocks, 1 + patches, self.classifier.least)
