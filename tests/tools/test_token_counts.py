@@ -8,7 +8,7 @@ from jmim.core import field
 from jmim.methods.supervised import diffrate
 from jmim.tools import token_counts
 
-METHOD = diffrate.DiffRate.tiny()
+METHOD = field.replace(diffrate.DiffRate.tiny(), counts={"granularity": 4})
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from jmim.nn import sizes
 METHOD = field.replace(
   diffrate.DiffRate.tiny(),
   classifier={"dims": sizes.Dims(variant="Ti/4", width=32, depth=4, heads=4)},
-  counts={"untouched": (0, 2)},
+  counts={"untouched": (0, 2), "granularity": 4},
 )
 
 

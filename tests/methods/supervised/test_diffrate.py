@@ -14,7 +14,10 @@ from jmim.methods.supervised import backbone
 from jmim.methods.supervised import diffrate
 from jmim.methods.supervised import finetune
 
-TINY = diffrate.DiffRate.tiny()
+TINY = field.replace(
+  diffrate.DiffRate.tiny(),
+  counts={"granularity": 4, "target": 0.3, "flops_unit": 1e6},
+)
 DEIT = field.replace(TINY, classifier={"kind": "backbone"})
 HOLDERS = {"finetune": finetune.Finetune, "backbone": backbone.Backbone}
 KEY = jax.random.key(0)
