@@ -197,7 +197,7 @@ def masked_softmax(
   Args:
     logits: [b, h, t, t].
     mask: [b, t], 1 = alive; a token that is not still sees itself.
-    eps: of DynamicViT, where this is from.
+    eps: keeps a row of nothing finite.
   """
   t = logits.shape[-1]
   logits = logits.astype(jnp.float32)

@@ -37,9 +37,7 @@ def number(text):
 
 def kind(case):
   """MAE's head has a norm of its own; DeiT's reads the class token."""
-  mean = "fc_norm.weight" in case.params
-  assert mean == ("mae" in case.config["variant"].lower())
-  return "finetune" if mean else "backbone"
+  return "finetune" if "fc_norm.weight" in case.params else "backbone"
 
 
 def method(case):
@@ -81,7 +79,9 @@ def weights(m, case):
     for k in token_counts.KINDS
   }
   theta = {n: x for n, x in case.params.items() if n.startswith(tuple(learned))}
-  theirs = {n: x for n, x in case.params.items() if "_ddp." not in n}
+  # Without the final norm, if there is one that MAE's classifier leaves out.
+  unread = r"_ddp\.|^norm\." if m.classifier.kind == "finetune" else r"_ddp\."
+  theirs = {n: x for n, x in case.params.items() if not re.search(unread, n)}
   held, names = KINDS[m.classifier.kind]
   dims = m.classifier.dims
   same = held(size=m.size, classes=m.classes, dims=dims)

@@ -34,7 +34,7 @@ class Compressed:
   def _start(self, params, images):
     """Tokens that enter the first block, and the blocks' parameters."""
     out = self.net.apply({"params": params}, images, stop=0)
-    return out["embedded"], params["blocks"]["layers"]
+    return self.net.rt.shard(out["embedded"]), params["blocks"]["layers"]
 
   def removed(
     self,
