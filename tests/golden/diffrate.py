@@ -11,23 +11,19 @@ from jmim.convert import table
 from jmim.convert.tables import diffrate as convert
 from jmim.convert.tables import mae as mae_names
 from jmim.convert.tables import timm_vit
+from jmim.core import discovery
 from jmim.core import field
 from jmim.core import method as methods
 from jmim.methods.parts import classifier
 from jmim.methods.parts import mixing
 from jmim.methods.parts import token_counts
-from jmim.methods.supervised import backbone
 from jmim.methods.supervised import diffrate
-from jmim.methods.supervised import finetune
 from jmim.nn import compress
 from jmim.nn import sizes
 
 SKIPPED = {}
-# Of the classifier: the method that holds it here, and its names.
-KINDS = {
-  "backbone": (backbone.Backbone, timm_vit.classifier),
-  "finetune": (finetune.Finetune, mae_names.classifier),
-}
+# The authors' names of a classifier that this method holds.
+NAMES = {"backbone": timm_vit.classifier, "finetune": mae_names.classifier}
 
 
 def number(text):
@@ -82,10 +78,10 @@ def weights(m, case):
   # Without the final norm, if there is one that MAE's classifier leaves out.
   unread = r"_ddp\.|^norm\." if m.classifier.kind == "finetune" else r"_ddp\."
   theirs = {n: x for n, x in case.params.items() if not re.search(unread, n)}
-  held, names = KINDS[m.classifier.kind]
+  held = discovery.find(f"supervised.{m.classifier.kind}")
   dims = m.classifier.dims
   same = held(size=m.size, classes=m.classes, dims=dims)
-  frozen = table.import_tree(names(same), theirs)
+  frozen = table.import_tree(NAMES[m.classifier.kind](same), theirs)
   params = {"main": table.import_tree(convert.counts(m), theta)}
   return methods.Weights(params, {}, {"classifier": frozen})
 
