@@ -92,10 +92,11 @@ def run(
   """
   items = [_with_folders(x, root) for x in spec.overrides]
   items = [*items, f"seed={seed}", *overrides]
-  config = configs.override(configs.load(spec.config), items)
+  recipe = _with_folders(spec.config, root)
+  config = configs.override(configs.load(recipe), items)
   validate.validate(config)
   workdir = root / name
-  _record(workdir, spec.config, json.loads(config.to_json()))
+  _record(workdir, recipe, json.loads(config.to_json()))
   backend.keep_compiled(config.hardware.compile_cache)
   start = time.monotonic()
   train.run(config, workdir)

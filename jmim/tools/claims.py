@@ -39,7 +39,7 @@ class Run:
     config: recipe, as --config takes it ("configs/umd_digits.py:steps=900").
     overrides: "key=value" items, as after --config. on the command line;
       "{workdir:NAME}" stands for the folder of the run NAME, which must come
-      before this one.
+      before this one; also in arguments of the recipe.
   """
 
   config: str

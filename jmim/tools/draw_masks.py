@@ -17,6 +17,7 @@ from jmim.core import method as methods
 from jmim.data import sources
 from jmim.evals.lib import draw as sheets
 from jmim.masks import tokens as masking
+from jmim.nn import compress
 
 GREY, SIDE, ROWS = 120, 224, 4
 KEY = 3
@@ -131,8 +132,7 @@ def colormae(images: np.ndarray) -> Columns:
 
 def maskalign(images: np.ndarray) -> Columns:
   """Kept patches drawn by an importance: here, the contrast of a patch."""
-  cells = images.reshape(len(images), 14, 16, 14, 16, 3).astype(np.float32)
-  contrast = cells.std((2, 4)).mean(-1) + 2.0
+  contrast = _contrast(images)
   p = contrast.reshape(len(images), -1) / contrast.sum((1, 2))[:, None]
   columns = {"image": images}
   heat = sheets.heat(contrast, contrast.min(), contrast.max())
@@ -141,6 +141,27 @@ def maskalign(images: np.ndarray) -> Columns:
     m = make("distill.maskalign", visible=name)
     mask = np.asarray(m.mask(jnp.asarray(p), draws_of(m)).mask)
     columns[name] = hide(images, mask.reshape(-1, 14, 14))
+  return columns
+
+
+def _contrast(images: np.ndarray) -> np.ndarray:
+  """[n, 14, 14] of each patch of 16 pixels, where attention is not trained."""
+  cells = images.reshape(len(images), 14, 16, 14, 16, 3).astype(np.float32)
+  return cells.std((2, 4)).mean(-1) + 2.0
+
+
+def diffrate(images: np.ndarray) -> Columns:
+  """What a published list leaves of an importance: here, the contrast."""
+  m = make("supervised.diffrate", lists={"published": "mae_b_11.5g"})
+  contrast = jnp.asarray(_contrast(images).reshape(len(images), -1))
+  ids = np.asarray(compress.by_importance(contrast))
+  columns = {"image": images}
+  for block in (3, 6, 9, 12):
+    left = min(m.lists.kept[1][:block])
+    gone = np.ones((len(images), 1 + contrast.shape[1]), bool)
+    np.put_along_axis(gone, ids[:, :left], False, 1)
+    mask = gone[:, 1:].reshape(-1, 14, 14)
+    columns[f"block {block}: {left}"] = hide(images, mask)
   return columns
 
 
@@ -221,6 +242,7 @@ SHEETS = {
     crate_mae,
     colormae,
     maskalign,
+    diffrate,
     ijepa,
     cropmae,
     cae,

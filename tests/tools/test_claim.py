@@ -10,6 +10,7 @@ from jmim.core import errors
 from jmim.core import validate
 from jmim.modes import train
 from jmim.tools import claim
+from jmim.tools import claims
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CLAIM = """
@@ -109,6 +110,18 @@ def test_runs_are_kept_and_not_mixed_up(lab, tmp_path, capsys):
   assert "optim.lr" in capsys.readouterr().err
 
 
+def test_a_recipe_may_be_given_the_folder_of_a_run(lab, tmp_path):
+  """As an argument, as in an override."""
+  text = (tmp_path / "recipe.py").read_text()
+  text = text.replace("get_config()", "get_config(arg)")
+  text = text.replace('"digits/plain"', "arg")
+  (tmp_path / "recipe.py").write_text(text)
+  spec = claims.Run("recipe.py:{workdir:first}", ("train.total_steps=2",))
+  claim.run("second", spec, seed=0, root=tmp_path / "runs")
+  ((config, _),) = lab
+  assert config.data.name == str(tmp_path / "runs" / "first")
+
+
 def test_list_names_every_claim(lab, capsys):
   assert claim.main(["--list"]) == 0
   assert capsys.readouterr().out.split() == ["toy", "Longer", "is", "better."]
@@ -145,11 +158,14 @@ def test_the_runs_of_every_claim_are_configs(path, tmp_path, monkeypatch):
   assert text.strip() and made.conditions
   before = set()
   for name, spec in made.runs.items():
-    asked = re.findall(r"{workdir:(\w+)}", " ".join(spec.overrides))
+    named = " ".join((spec.config, *spec.overrides))
+    asked = re.findall(r"{workdir:(\w+)}", named)
     assert set(asked) <= before
     before.add(name)
     items = [x.replace("{workdir:", f"{tmp_path}/{{") for x in spec.overrides]
-    config = configs.override(configs.load(spec.config), items)
+    # What a recipe reads from a run that comes before is not there yet.
+    recipe = re.sub(r"(?<=[:,])\w+={workdir:\w+}", "", spec.config)
+    config = configs.override(configs.load(recipe.rstrip(":,")), items)
     validate.validate(config)
     # What takes longer than the run itself is switched off.
     types = {section.type for section in config.evals.values()}

@@ -5,7 +5,7 @@ kind of the nearest thing), caption, instance and semantic masks, depth, and
 boxes. `moving`: clips of 64 px with exact flow and masks; `image` is the first
 frame. `directions`: clips of 32 px in which one thing moves in one of eight
 directions, the class. `points`: 3-D clouds of things made of solids, with part
-labels.
+labels. `spots`: one shape of 8 px, the class, anywhere on 32 px of noise.
 
 Every example is a function of (config, split, number).
 """
@@ -19,6 +19,7 @@ import tensorflow_datasets as tfds
 from jmim.data import encode
 from jmim.data.procedural import scenes
 from jmim.data.procedural import solids
+from jmim.data.procedural import spots
 
 _SEED = 0
 _SPLITS = ("train", "test")
@@ -29,7 +30,7 @@ class ShapesConfig(tfds.core.BuilderConfig):
   """What an example is.
 
   Attributes:
-    kind: "scene" | "clip" | "glide" | "cloud".
+    kind: "scene" | "clip" | "glide" | "cloud" | "spot".
     size: image side in pixels; points of a cloud.
     frames: of a clip.
     train: examples of the train split.
@@ -78,6 +79,13 @@ class Shapes(tfds.core.GeneratorBasedBuilder):
         "1.2.0": "a smoother texture, a faster thing, more test clips",
       },
     ),
+    ShapesConfig(
+      name="spots",
+      description="one shape of 8 x 8 on 32 x 32 of noise",
+      kind="spot",
+      train=8000,
+      test=2000,
+    ),
   ]
 
   def _info(self) -> tfds.core.DatasetInfo:
@@ -87,6 +95,7 @@ class Shapes(tfds.core.GeneratorBasedBuilder):
       "clip": _clip_features,
       "glide": _glide_features,
       "cloud": _cloud_features,
+      "spot": _spot_features,
     }[config.kind]
     return tfds.core.DatasetInfo(
       builder=self,
@@ -100,8 +109,13 @@ class Shapes(tfds.core.GeneratorBasedBuilder):
 
   def _generate_examples(self, split: str) -> Iterator[tuple[str, dict]]:
     config = self.builder_config
-    make = {"scene": scene, "clip": clip, "glide": glide, "cloud": cloud}
-    make = make[config.kind]
+    make = {
+      "scene": scene,
+      "clip": clip,
+      "glide": glide,
+      "cloud": cloud,
+      "spot": spot,
+    }[config.kind]
     for i in range(getattr(config, split)):
       yield f"{i:06d}", make(config, example_rng(config.name, split, i))
 
@@ -203,6 +217,21 @@ def cloud(config: ShapesConfig, rng: np.random.Generator) -> dict:
   label = int(rng.integers(len(solids.CLASSES)))
   points, part = solids.cloud(label, config.size, rng)
   return {"points": points, "part": part, "label": label}
+
+
+def _spot_features(config) -> dict:
+  shape = (config.size, config.size, 3)
+  return {
+    "image": tfds.features.Image(shape=shape, encoding_format="png"),
+    "label": tfds.features.ClassLabel(names=spots.KINDS),
+  }
+
+
+def spot(config: ShapesConfig, rng: np.random.Generator) -> dict:
+  """One image of one small shape; the label is its kind."""
+  label = int(rng.integers(len(spots.KINDS)))
+  image = _bytes(spots.spot(config.size, label, rng))
+  return {"image": encode.png(image), "label": label}
 
 
 def _bytes(image: np.ndarray) -> np.ndarray:

@@ -29,7 +29,18 @@ def rng(name="small", split="train", i=0):
   return shapes.example_rng(name, split, i)
 
 
-@pytest.mark.parametrize("name", ["small", "moving", "directions", "points"])
+def is_made(name, made, stored):
+  """Whether two examples are the same, by what is never equal by chance."""
+  if name == "spots":  # only the image
+    pixels = decode.decode(made["image"].getvalue(), 3)
+    return np.array_equal(pixels, decode.decode(stored["image"], 3))
+  key = {"points": "points", "directions": "video"}.get(name, "instance")
+  return np.array_equal(made[key], stored[key])
+
+
+@pytest.mark.parametrize(
+  "name", ["small", "moving", "directions", "points", "spots"]
+)
 def test_what_is_read_is_what_was_made(built, name):
   for split, count in (("train", 6), ("test", 3)):
     source = built(name, split)
@@ -39,12 +50,12 @@ def test_what_is_read_is_what_was_made(built, name):
       "moving": shapes.clip,
       "directions": shapes.glide,
       "points": shapes.cloud,
+      "spots": shapes.spot,
     }[name]
     made = [make(config(name), rng(name, split, i)) for i in range(count)]
     for i in range(count):
       stored = source[i]
-      key = {"points": "points", "directions": "video"}.get(name, "instance")
-      (twin,) = [m for m in made if np.array_equal(m[key], stored[key])]
+      (twin,) = [m for m in made if is_made(name, m, stored)]
       for feature, value in stored.items():
         if feature == "image":
           want = decode.decode(twin["image"].getvalue(), 3)
@@ -62,3 +73,9 @@ def test_class_can_be_learned_from_pixels_only_in_part():
   ]
   counts = np.bincount(labels, minlength=5)
   assert counts.min() > 20 and counts.max() < 65
+
+
+def test_spots_are_of_each_kind_as_often():
+  labels = [shapes.spot(config("spots"), rng("spots", i=i)) for i in range(400)]
+  counts = np.bincount([x["label"] for x in labels], minlength=4)
+  assert counts.min() > 75 and counts.max() < 125
