@@ -109,11 +109,12 @@ def split(
 def loss(
   branch: Callable[..., tuple[jax.Array, Tree]],
   params: Tree,
-  *args: Tree,
+  given: Tree,
+  *,
   budgets: Sequence[int],
   count: Count,
 ) -> tuple[jax.Array, Tree]:
-  """branch(budget, params, *args) with the smallest budget that holds a count.
+  """branch(budget, params, given) with the smallest budget that holds a count.
 
   It can be differentiated once, in reverse, with respect to `params` only: the
   forward pass computes the gradient as well, inside the same branch. Otherwise
@@ -121,10 +122,10 @@ def loss(
   them, and zeros of the size of all activations would be written in each step.
 
   Args:
-    branch: (budget, params, *args) -> (float32 scalar, aux); it closes over no
+    branch: (budget, params, given) -> (float32 scalar, aux); it closes over no
       array. `aux` has no gradient, and is of the same shapes for all budgets.
     params: what is differentiated.
-    *args: trees of arrays; no gradient.
+    given: a tree of arrays; no gradient.
     budgets: rising, as of `levels`.
     count: at most the last budget; may be traced.
 
@@ -132,16 +133,16 @@ def loss(
     (scalar, aux).
   """
   if len(budgets) == 1:
-    return branch(budgets[0], params, *args)
+    return branch(budgets[0], params, given)
   cases = [functools.partial(branch, budget) for budget in budgets]
   graded = [jax.value_and_grad(case, has_aux=True) for case in cases]
 
   @jax.custom_vjp
-  def chosen(params, index, args):
-    return jax.lax.switch(index, cases, params, *args)
+  def chosen(params, index, given):
+    return jax.lax.switch(index, cases, params, given)
 
-  def forward(params, index, args):
-    return jax.lax.switch(index, graded, params, *args)
+  def forward(params, index, given):
+    return jax.lax.switch(index, graded, params, given)
 
   def backward(grads, cotangents):
     scale = cotangents[0]
@@ -149,4 +150,4 @@ def loss(
 
   chosen.defvjp(forward, backward)
   index = jnp.searchsorted(jnp.asarray(budgets), count)
-  return chosen(params, index, args)
+  return chosen(params, index, given)

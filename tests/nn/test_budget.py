@@ -112,14 +112,15 @@ def exact_loss(params, count):
 def make(budgets):
   """(params, count) -> (loss, aux) and its gradient, jitted."""
 
-  def branch(k, params, batch, noise, count):
+  def branch(k, params, given):
+    batch, noise, count = given
     mask, valid = budget.split(noise, count, k)
     out = TINY.masked(params, batch, mask, valid)
     return TINY.reconstruction_loss(out, batch), {"budget": jnp.int32(k)}
 
   def loss(params, count):
     return budget.loss(
-      branch, params, BATCH, NOISE, count, budgets=budgets, count=count
+      branch, params, (BATCH, NOISE, count), budgets=budgets, count=count
     )
 
   return loss

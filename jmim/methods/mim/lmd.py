@@ -41,6 +41,7 @@ from jmim.core import method
 from jmim.methods.mim import mae
 from jmim.methods.parts import curriculum as curricula
 from jmim.methods.parts import first_stage as stages
+from jmim.methods.parts import latent_mode
 from jmim.nn import budget as budgets
 from jmim.nn import sizes
 from jmim.nn.decoders import mae as decoders
@@ -91,7 +92,7 @@ class LMD(mae.MAE):
 
   def consts(self) -> dict[str, method.Const]:
     """The first stage, to read images or to decode."""
-    return self.first_stage.consts(own_scale=True)
+    return latent_mode.consts(self.first_stage)
 
   def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Parameters of encoder and decoder; no extra state."""
@@ -109,7 +110,7 @@ class LMD(mae.MAE):
     self, weights: method.Weights, batch: method.Batch
   ) -> method.Batch:
     """image [b, size, size, channels], what `mim.mae` is given as images."""
-    return {"image": self.first_stage.mode(weights, batch)}
+    return {"image": latent_mode.latents(self.first_stage, weights, batch)}
 
   def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Mean squared error over the patches hidden in this step."""
@@ -118,7 +119,8 @@ class LMD(mae.MAE):
     counts = self.curriculum.counts(n, self.mask_ratio)
     count = budgets.at(counts, step)
 
-    def of_budget(budget, params, z, draws, count):
+    def of_budget(budget, params, given):
+      z, draws, count = given
       mask, valid = budgets.split(draws["noise"], count, budget)
       out = self.masked(params, z, mask, valid)
       return self.reconstruction_loss(out, z), {}
@@ -126,9 +128,7 @@ class LMD(mae.MAE):
     loss, _ = budgets.loss(
       of_budget,
       weights.params,
-      self.latents(weights, batch),
-      draws,
-      count,
+      (self.latents(weights, batch), draws, count),
       budgets=budgets.levels(counts, self.curriculum.budgets),
       count=count,
     )

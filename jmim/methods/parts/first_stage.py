@@ -2,7 +2,6 @@
 
     z = scale (mean + std noise)             a sample of the posterior (KL)
     z = scale E(x)                           before quantisation (VQ)
-    z = scale mean                           the posterior's mode, nothing drawn
 
 Latents are made of stored moments (`python -m jmim.tools.cache_latents`) or of
 the images themselves. The posterior's noise is among the draws, so that every
@@ -113,17 +112,11 @@ class FirstStage:
       return {"image": method.Input((side, side, size.channels))}
     return {"moments": method.Input((*shape[:2], (1 + kl) * shape[2]))}
 
-  def consts(self, own_scale: bool = False) -> dict[str, method.Const]:
-    """The first stage, where it is needed: to encode, or to decode.
-
-    Args:
-      own_scale: the method's scale stands, whatever factor the weights came
-        with.
-    """
+  def consts(self) -> dict[str, method.Const]:
+    """The first stage, where it is needed: to encode, or to decode."""
     if not self.net or self.read == "moments" and not self.decodes:
       return {}
     agrees = {"latent_scale": ("method.first_stage.scale", self.scale)}
-    agrees = {} if own_scale else agrees
     const = method.Const(self.path, self.net.init, self.sha256, agrees)
     return {"first_stage": const}
 
@@ -154,15 +147,6 @@ class FirstStage:
     if not self.net:
       return batch["image"]
     z = self.unscaled(weights, batch, draws)
-    return self.factor_of(weights, z) * z
-
-  def mode(self, weights: method.Weights, batch: method.Batch) -> jax.Array:
-    """As `encode`, at the mode of a Gaussian posterior: nothing is drawn."""
-    if not self.net:
-      return batch["image"]
-    z = self.unscaled(weights, batch, {})
-    if not self.net.codes:
-      z, _ = autoencoder.posterior(z)
     return self.factor_of(weights, z) * z
 
   def decode(self, weights: method.Weights, z: jax.Array) -> jax.Array:

@@ -40,23 +40,6 @@ def test_a_quantised_stage_has_no_posterior_and_reads_what_is_stored():
   assert KL.inputs(SHAPE)["moments"].shape == (2, 2, 6)
 
 
-def test_the_mode_is_the_mean_of_the_posterior_and_nothing_is_drawn():
-  mean = MOMENTS[..., :3]
-  found = KL.mode(NOTHING, {"moments": MOMENTS})
-  np.testing.assert_array_equal(found, 0.5 * mean)
-  found = VQ.mode(NOTHING, {"moments": mean})
-  np.testing.assert_array_equal(found, 2.0 * mean)
-  images = {"image": MOMENTS}
-  assert stages.FirstStage().mode(NOTHING, images) is MOMENTS
-
-
-def test_a_scale_of_ones_own_is_not_compared_with_that_of_the_weights():
-  (const,) = KL.consts().values()
-  assert const.agrees == {"latent_scale": ("method.first_stage.scale", 0.5)}
-  (const,) = KL.consts(own_scale=True).values()
-  assert const.agrees == {} and const.path == "W"
-
-
 def test_the_scale_is_measured_once_and_kept():
   stage = dataclasses.replace(VQ, scale=0.0)
   batch = {"moments": MOMENTS[..., :3]}
