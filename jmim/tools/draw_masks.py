@@ -116,6 +116,20 @@ def colormae(images: np.ndarray) -> Columns:
   return columns
 
 
+def lmd(images: np.ndarray) -> Columns:
+  """The same draw at four times of the curriculum, on patches of 32 pixels."""
+  m, columns = make("mim.lmd"), {"image": images}
+  scores = jnp.asarray(draws_of(m)["noise"])
+  counts = m.curriculum.counts(scores.shape[1], m.mask_ratio)
+  for share in (0, 1 / 3, 1 / 2, 2 / 3):
+    count = int(counts[round(share * len(counts))])
+    mask = np.asarray(masking.from_scores(scores, count).mask)
+    columns[f"{share:.0%} of the steps"] = hide(
+      images, mask.reshape(-1, *m.grid)
+    )
+  return columns
+
+
 def maskalign(images: np.ndarray) -> Columns:
   """Kept patches drawn by an importance: here, the contrast of a patch."""
   cells = images.reshape(len(images), 14, 16, 14, 16, 3).astype(np.float32)
@@ -206,6 +220,7 @@ SHEETS = {
     dmae,
     simmim,
     colormae,
+    lmd,
     maskalign,
     ijepa,
     cropmae,
