@@ -94,6 +94,11 @@ MISTAKES = [
   ("mask all", ["method.mask_ratio=1.0"], ["method.mask_ratio", "< 1.0"]),
   ("method", ["method.type=mim.mea"], ["method.type", "mim.mae"]),
   ("method's class", ["method.type=mim.mae.MAE"], ["method.type", "mim.mae"]),
+  (
+    "ratio of a curriculum that falls",
+    ["method.type=mim.lmd", "method.mask_ratio=0.1"],
+    ["method.curriculum.start", "method.mask_ratio"],
+  ),
   ("size of method and data", ["data.size=16"], ["data.size", "method.size"]),
   (
     "method of one channel",

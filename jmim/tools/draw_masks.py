@@ -130,6 +130,20 @@ def colormae(images: np.ndarray) -> Columns:
   return columns
 
 
+def lmd(images: np.ndarray) -> Columns:
+  """The same draw at four times of the curriculum, on patches of 32 pixels."""
+  m, columns = make("mim.lmd"), {"image": images}
+  scores = jnp.asarray(draws_of(m)["noise"])
+  counts = m.curriculum.counts(scores.shape[1], m.mask_ratio)
+  for share in (0, 1 / 3, 1 / 2, 2 / 3):
+    count = int(counts[round(share * len(counts))])
+    mask = np.asarray(masking.from_scores(scores, count).mask)
+    columns[f"{share:.0%} of the steps"] = hide(
+      images, mask.reshape(-1, *m.grid)
+    )
+  return columns
+
+
 def maskalign(images: np.ndarray) -> Columns:
   """Kept patches drawn by an importance: here, the contrast of a patch."""
   contrast = _contrast(images)
@@ -241,6 +255,7 @@ SHEETS = {
     simmim,
     crate_mae,
     colormae,
+    lmd,
     maskalign,
     diffrate,
     ijepa,

@@ -145,6 +145,16 @@ def direction(
 ) -> optax.GradientTransformation:
   """The optax chain that turns gradients into a step of unit rate.
 
+  `adan` (Xie et al. 2022), d the change of the gradient g since the last step
+  (0 at the first), each average with the correction of Adam's:
+
+      m = ema(g, b1), v = ema(d, b2), n = ema((g + (1 - b2) d)^2, b3)
+      step = (m + (1 - b2) v) / (sqrt(n) + eps) + decay p
+
+  as optax and the card of LMD have it. The paper calls 1 - b2 what is b2 here,
+  and so weights d and v by 0.92, not 0.08, at b2 = 0.92 (from memory: its code
+  was not at hand).
+
   Args:
     cfg: of the player.
     factors: on the weight decay, one per leaf.
@@ -152,10 +162,12 @@ def direction(
   """
   decay = weighted_decay(weight_decay, factors)
   adam = optax.scale_by_adam(cfg.b1, cfg.b2, cfg.eps)
+  adan = optax.scale_by_adan(cfg.b1, cfg.b2, b3=cfg.b3, eps=cfg.eps)
   lion = optax.scale_by_lion(cfg.b1, cfg.b2)
   trace = optax.trace(cfg.momentum)
   chain = {
     "adamw": (adam, decay),
+    "adan": (adan, decay),
     "lion": (lion, decay),
     "sgd": (decay, trace),
     "lars": (decay, trust_ratio(cfg.trust), trace),

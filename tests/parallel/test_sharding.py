@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 
 from jmim.core import errors
+from jmim.core import tree as trees
+from jmim.core.settings import optim as settings
 from jmim.parallel import sharding
+from jmim.training import optim
 
 P = jax.sharding.PartitionSpec
 
@@ -149,6 +152,26 @@ def test_optimizer_state_and_ema_lie_where_their_parameters_lie():
     str(s.spec) for s in jax.tree.leaves(sharding.Layout(mesh(1, 8)).tree(tree))
   }
   assert len(specs) == 1
+
+
+@pytest.mark.parametrize("name, arrays", [("adamw", 2), ("adan", 4)])
+def test_every_array_of_an_optimizer_lies_where_its_parameter_lies(
+  name, arrays
+):
+  params = {"main": {"dense": {"kernel": array(16, 64), "bias": array(64)}}}
+  cfg = settings.Optim(name=name)
+  made = optim.make(cfg, params, groups=(), schedule=lambda step: 1e-3)
+  state = jax.eval_shape(made.init, params)
+  layout = sharding.Layout(mesh(1, 8), min_size=64)
+  where = layout.tree({"opt": state, "params": params})
+  for leaf in ("kernel", "bias"):
+    found = [
+      str(s.spec)
+      for n, s in trees.named(where).items()
+      if n.endswith(f"dense/{leaf}")
+    ]
+    assert len(found) == arrays + 1 and len(set(found)) == 1
+    assert "fsdp" in found[0]
 
 
 @pytest.mark.parametrize("sizes", [(8, 1), (2, 4), (1, 8)])

@@ -117,7 +117,7 @@ def test_clipping_is_by_the_global_norm_before_everything_else():
   close(found, optax_run(tx, SHAPES))
 
 
-@pytest.mark.parametrize("name", ["adamw", "sgd", "lion", "lars"])
+@pytest.mark.parametrize("name", ["adamw", "adan", "sgd", "lion", "lars"])
 def test_a_stack_trains_like_its_layers_one_by_one(name):
   shapes = {"main": {"layers": {"kernel": (3, 4, 5), "bias": (3, 4)}}}
   own = {"name": name, "weight_decay": 0.1, "lr_mults": (("kernel", 0.5),)}
@@ -145,6 +145,42 @@ def test_lion_is_the_sign_of_an_interpolation():
     p = p - LR * (np.sign(0.9 * m + 0.1 * g) + 0.2 * p)
     m = 0.99 * m + 0.01 * g
   np.testing.assert_allclose(found["main"]["dense"]["kernel"], p, rtol=1e-5)
+
+
+def test_adan_follows_gradients_and_their_differences():
+  """Its formulas in float64, Adam's bias corrections on each average."""
+  own = {"b1": 0.98, "b2": 0.92, "b3": 0.9, "eps": 1e-6, "weight_decay": 0.2}
+  first, found = run(SHAPES, name="adan", **own)
+  for name, decay in (("kernel", 0.2), ("bias", 0.0)):
+    pick = lambda t, n=name: np.float64(t["main"]["dense"][n])
+    p, last, m, v, n = pick(first), None, 0.0, 0.0, 0.0
+    for t in range(1, 5):
+      g = pick(normal(t, SHAPES))
+      d = 0 * g if last is None else g - last
+      last = g
+      m, v = 0.98 * m + 0.02 * g, 0.92 * v + 0.08 * d
+      n = 0.9 * n + 0.1 * (g + 0.08 * d) ** 2
+      up = m / (1 - 0.98**t) + 0.08 * v / (1 - 0.92**t)
+      step = up / (np.sqrt(n / (1 - 0.9**t)) + 1e-6)
+      p = p - LR * (step + decay * p)
+    np.testing.assert_allclose(pick(found), p, rtol=2e-5, atol=1e-6)
+
+
+def test_adan_of_equal_gradients_is_adam_with_its_third_decay():
+  """Differences are 0: v stays 0, and n is Adam's second moment."""
+  params = normal(0, SHAPES)
+  grads = normal(1, SHAPES)
+  ends = []
+  for own in (
+    {"name": "adan", "b1": 0.9, "b2": 0.92, "b3": 0.95},
+    {"name": "adamw", "b1": 0.9, "b2": 0.95},
+  ):
+    made = optim.make(settings.Optim(**own), params, (), lambda step: LR)
+    state, now = made.init(params), params
+    for step in range(3):
+      now, state = made.update(grads, state, now, step)
+    ends.append(now)
+  close(*ends)
 
 
 def momentum(p, grads, decay, adapt=lambda d, p: d):

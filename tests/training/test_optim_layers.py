@@ -103,7 +103,7 @@ PARAMS = {
 }
 
 
-@pytest.mark.parametrize("name", ["adamw", "lion", "sgd", "lars"])
+@pytest.mark.parametrize("name", ["adamw", "adan", "lion", "sgd", "lars"])
 def test_frozen_parameters_have_no_state_and_do_not_move(name):
   cfg = settings.Optim(name=name, freeze=("encoder/",))
   made = optim.make(cfg, PARAMS, (), lambda step: jnp.float32(0.1))

@@ -11,7 +11,7 @@ class Optim:
   """An optimizer; `optim.players.<player>` overrides any of it for one."""
 
   name: str = field.value(
-    "adamw", "optimizer", choices=("adamw", "lion", "sgd", "lars")
+    "adamw", "optimizer", choices=("adamw", "adan", "lion", "sgd", "lars")
   )
   lr: float = field.value(1e-3, "peak learning rate; see lr_batch", low=0)
   lr_batch: int = field.value(
@@ -21,21 +21,23 @@ class Optim:
     low=0,
   )
   b1: float = field.value(
-    0.9, "first-moment decay (adamw, lion)", low=0, below=1
+    0.9, "first-moment decay (adamw, lion; adan: 0.98)", low=0, below=1
   )
   b2: float = field.value(
     0.95,
-    "second-moment decay (adamw, lion); 0.999 to fine-tune",
+    "second-moment decay (adamw, lion), 0.999 to fine-tune; of differences of "
+    "gradients (adan: 0.92)",
     low=0,
     below=1,
   )
-  eps: float = field.value(1e-8, "epsilon of Adam", low=0)
+  b3: float = field.value(0.99, "second-moment decay of adan", low=0, below=1)
+  eps: float = field.value(1e-8, "epsilon of Adam and Adan", low=0)
   momentum: float = field.value(0.9, "momentum (sgd, lars)", low=0, below=1)
   trust: float = field.value(0.001, "trust coefficient of LARS", above=0)
   weight_decay: float = field.value(
     0.05,
-    "weight decay, decoupled (adamw, lion) or added to the gradient (sgd, "
-    "lars)",
+    "weight decay, decoupled (adamw, adan, lion) or added to the gradient "
+    "(sgd, lars)",
     low=0,
   )
   weight_decay_end: float = field.value(

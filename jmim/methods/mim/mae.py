@@ -132,11 +132,24 @@ class MAE(method.Method):
       tokens [b, n, w], latent [b, 1 + k, w], taps, pred [b, n, p*p*c] and
       mask, a `masking.Mask`.
     """
-    main, mask = params["main"], self.mask(draws)
+    return self.masked(params, batch, self.mask(draws), taps=taps)
+
+  def masked(
+    self,
+    params: method.Tree,
+    batch: method.Batch,
+    mask: masking.Mask,
+    valid: jax.Array | None = None,
+    taps: tuple[str, ...] = (),
+  ) -> dict[str, jax.Array]:
+    """As `forward`, of a given mask; valid [b, k]: see `nn.budget`."""
+    main, some = params["main"], {} if valid is None else {"valid": valid}
     out = self.encoder.apply(
-      {"params": main["encoder"]}, batch["image"], mask.keep, taps=taps
+      {"params": main["encoder"]}, batch["image"], mask.keep, taps=taps, **some
     )
-    pred = self.decoder.apply({"params": main["decoder"]}, out["latent"], mask)
+    pred = self.decoder.apply(
+      {"params": main["decoder"]}, out["latent"], mask, **some
+    )
     return {**out, "pred": pred, "mask": mask}
 
   def target(self, images: jax.Array) -> jax.Array:

@@ -21,6 +21,7 @@ class MaskedDecoder(nn.Module, kw_only=True):
     grid: (h, w) in patches.
     out: outputs per patch, p*p*c.
     order: of the sin-cos table.
+    sign: of the table: 1 adds it, -1 subtracts it (LMD).
     rt: execution choices.
   """
 
@@ -28,24 +29,36 @@ class MaskedDecoder(nn.Module, kw_only=True):
   grid: tuple[int, int]
   out: int
   order: str = "xy"
+  sign: int = 1
   rt: runtime.Runtime = runtime.Runtime()
 
   @nn.compact
-  def __call__(self, latent: jax.Array, mask: masking.Mask) -> jax.Array:
+  def __call__(
+    self,
+    latent: jax.Array,
+    mask: masking.Mask,
+    valid: jax.Array | None = None,
+  ) -> jax.Array:
     """[b, 1 + k, w] -> [b, n, out] in float32, raster order, cls dropped.
 
     Args:
       latent: encoded cls and visible patches, in the order of `mask.keep`.
       mask: the split of the n patches.
+      valid: [b, k] bool, False = kept only to fill up (see `nn.budget`): a mask
+        token stands there too; None: all are visible.
     """
     width, dtype = self.size.width, self.rt.dtype
     init = nn.initializers.xavier_uniform()
     y = dense.dense(self.rt, width, kernel_init=init, name="embed")(latent)
     normal = nn.initializers.normal(0.02)
     token = self.param("mask_token", normal, (1, 1, width))
-    patches = masking.restore(y[:, 1:], token, mask)
+    kept = y[:, 1:]
+    if valid is not None:
+      kept = jnp.where(valid[..., None], kept, token.astype(dtype))
+    patches = masking.restore(kept, token, mask)
     y = jnp.concatenate([y[:, :1], patches], axis=1)
     table = posemb.sincos_2d(width, self.grid, self.order, prefix=1)
+    table = self.sign * table
     y = self.rt.shard(y + jnp.asarray(table, dtype))
     t = y.shape[1]
     y, valid = masking.fill_up(y, None, self.rt.pad_tokens)

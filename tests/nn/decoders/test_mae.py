@@ -71,3 +71,33 @@ def test_decoder_predicts_float32_under_bfloat16(fill, latent):
   actual = jax.jit(_decoder(0, rt=rt).apply)(variables, latent, _SPLIT)
   assert actual.dtype == jnp.float32
   np.testing.assert_allclose(actual, expected, atol=0.05)
+
+
+def test_the_sign_of_the_table_is_its_sign(fill, latent):
+  """At depth 0 both predictions are exact in closed form."""
+  variables = fill(_decoder(0), latent, _SPLIT)
+  p = variables["params"]
+  y = latent @ p["embed"]["kernel"] + p["embed"]["bias"]
+  tokens = np.tile(p["mask_token"], (B, 6, 1))
+  for b in range(B):
+    tokens[b, _SPLIT.keep[b]] = y[b, 1:]
+  for sign in (1, -1):
+    z = _norm(p["norm"], tokens + sign * posemb.sincos_2d(8, GRID))
+    expected = z @ p["pred"]["kernel"] + p["pred"]["bias"]
+    found = jax.jit(_decoder(0, sign=sign).apply)(variables, latent, _SPLIT)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_tokens_that_fill_up_are_mask_tokens(fill, latent):
+  """Of three kept tokens two valid ones: as if two had been kept."""
+  model = _decoder(1)
+  variables = fill(model, latent, _SPLIT)
+  apply = jax.jit(model.apply)
+  valid = np.arange(3) < np.full((B, 1), 2)
+  split = masking.from_ids(_SPLIT.keep[:, :2], 6)
+  expected = apply(variables, latent[:, :3], split)
+  found = apply(variables, latent, _SPLIT, valid)
+  np.testing.assert_allclose(found, expected, atol=1e-5)
+  other = latent.copy()
+  other[:, 3] = np.nan  # whatever it holds
+  np.testing.assert_array_equal(apply(variables, other, _SPLIT, valid), found)
