@@ -84,6 +84,16 @@ MISTAKES = [
   ("mask all", ["method.mask_ratio=1.0"], ["method.mask_ratio", "< 1.0"]),
   ("method", ["method.type=mim.mea"], ["method.type", "mim.mae"]),
   ("method's class", ["method.type=mim.mae.MAE"], ["method.type", "mim.mae"]),
+  (
+    "layer of a teacher",
+    ["method.type=distill.mr_mae", "method.teacher.layer=40"],
+    ["method.teacher.layer", "40 of 12 blocks"],
+  ),
+  (
+    "no weights of a teacher",
+    ["method.type=distill.mr_mae"],
+    ["teacher: no file", "workdir of a run"],
+  ),
   ("size of method and data", ["data.size=16"], ["data.size", "method.size"]),
   (
     "method of one channel",

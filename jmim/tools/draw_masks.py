@@ -116,18 +116,34 @@ def colormae(images: np.ndarray) -> Columns:
   return columns
 
 
-def maskalign(images: np.ndarray) -> Columns:
-  """Kept patches drawn by an importance: here, the contrast of a patch."""
+def contrasts(images: np.ndarray) -> tuple[np.ndarray, Columns]:
+  """An importance [n, 196], here the contrast of a patch, and its picture."""
   cells = images.reshape(len(images), 14, 16, 14, 16, 3).astype(np.float32)
   contrast = cells.std((2, 4)).mean(-1) + 2.0
   p = contrast.reshape(len(images), -1) / contrast.sum((1, 2))[:, None]
-  columns = {"image": images}
   heat = sheets.heat(contrast, contrast.min(), contrast.max())
-  columns["importance"] = sheets.enlarge(heat, (SIDE, SIDE))
+  drawn = sheets.enlarge(heat, (SIDE, SIDE))
+  return p, {"image": images, "importance": drawn}
+
+
+def maskalign(images: np.ndarray) -> Columns:
+  """Kept patches drawn by an importance."""
+  p, columns = contrasts(images)
   for name in ("attention", "random"):
     m = make("distill.maskalign", visible=name)
     mask = np.asarray(m.mask(jnp.asarray(p), draws_of(m)).mask)
     columns[name] = hide(images, mask.reshape(-1, 14, 14))
+  return columns
+
+
+def mr_mae(images: np.ndarray) -> Columns:
+  """Visible patches at random, and guided by an importance."""
+  p, columns = contrasts(images)
+  taught = {"teacher": {"importance": jnp.asarray(p)}}
+  for visible in ("random", "attention"):
+    m = make("distill.mr_mae", visible=visible)
+    mask = m.mask(m.guided(draws_of(m), taught)).mask
+    columns[visible] = hide(images, np.asarray(mask).reshape(-1, *m.grid))
   return columns
 
 
@@ -207,6 +223,7 @@ SHEETS = {
     simmim,
     colormae,
     maskalign,
+    mr_mae,
     ijepa,
     cropmae,
     cae,

@@ -21,6 +21,7 @@ class MaskedDecoder(nn.Module, kw_only=True):
     grid: (h, w) in patches.
     out: outputs per patch, p*p*c.
     order: of the sin-cos table.
+    cls: the first of the encoded tokens is a class token.
     rt: execution choices.
   """
 
@@ -28,11 +29,12 @@ class MaskedDecoder(nn.Module, kw_only=True):
   grid: tuple[int, int]
   out: int
   order: str = "xy"
+  cls: bool = True
   rt: runtime.Runtime = runtime.Runtime()
 
   @nn.compact
   def __call__(self, latent: jax.Array, mask: masking.Mask) -> jax.Array:
-    """[b, 1 + k, w] -> [b, n, out] in float32, raster order, cls dropped.
+    """[b, cls + k, w] -> [b, n, out] in float32, raster order, cls dropped.
 
     Args:
       latent: encoded cls and visible patches, in the order of `mask.keep`.
@@ -43,9 +45,10 @@ class MaskedDecoder(nn.Module, kw_only=True):
     y = dense.dense(self.rt, width, kernel_init=init, name="embed")(latent)
     normal = nn.initializers.normal(0.02)
     token = self.param("mask_token", normal, (1, 1, width))
-    patches = masking.restore(y[:, 1:], token, mask)
-    y = jnp.concatenate([y[:, :1], patches], axis=1)
-    table = posemb.sincos_2d(width, self.grid, self.order, prefix=1)
+    first = int(self.cls)
+    patches = masking.restore(y[:, first:], token, mask)
+    y = jnp.concatenate([y[:, :first], patches], axis=1)
+    table = posemb.sincos_2d(width, self.grid, self.order, prefix=first)
     y = self.rt.shard(y + jnp.asarray(table, dtype))
     t = y.shape[1]
     y, valid = masking.fill_up(y, None, self.rt.pad_tokens)
@@ -53,4 +56,4 @@ class MaskedDecoder(nn.Module, kw_only=True):
     y = block.make_stack(self.size, self.rt, name="blocks")(y, **seen)[0][:, :t]
     y = norm.layer_norm(self.rt, "norm")(y)
     y = dense.dense(self.rt, self.out, kernel_init=init, name="pred")(y)
-    return y[:, 1:].astype(jnp.float32)
+    return y[:, first:].astype(jnp.float32)
