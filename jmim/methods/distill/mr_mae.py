@@ -60,14 +60,16 @@ class MRMAE(mae.MAE):
   dims: sizes.Dims | mcmae_dims.MCMAEDims = field.part(
     {"vit": sizes.Dims, "mcmae": mcmae_dims.MCMAEDims}, "encoder"
   )
-  teacher: teachers.Teacher = field.part(teachers.Teacher, "what is mimicked")
+  teacher: teachers.Teacher = field.part(
+    teachers.Teacher, "teacher that is mimicked"
+  )
   second: teachers.Teacher = field.part(
-    teachers.Teacher, "another that is mimicked", family="none"
+    teachers.Teacher, "second teacher, if there is one", family="none"
   )
   mean: tuple = field.value((0.485, 0.456, 0.406), "mean of normalisation")
   std: tuple = field.value((0.229, 0.224, 0.225), "std of normalisation")
   mimicry: mimicries.Mimicry = field.part(
-    mimicries.Mimicry, "what mimics, and targets"
+    mimicries.Mimicry, "mimicking: layers and targets"
   )
   weight: float = field.value(1.0, "weight of the mimic losses", low=0.0)
   visible: str = field.value(
@@ -100,7 +102,7 @@ class MRMAE(mae.MAE):
   def parts(self) -> dict[str, teachers.Teacher]:
     """The teachers that there are, by name."""
     known = {"teacher": self.teacher, "second": self.second}
-    return {name: part for name, part in known.items() if part}
+    return {name: part for name, part in known.items() if part.exists}
 
   @property
   def guides(self) -> dict[str, nets.Teacher]:

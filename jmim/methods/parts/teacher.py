@@ -24,8 +24,8 @@ class Teacher:
   family: str = field.value(
     "clip", "kind of network; none: no teacher", choices=(NONE, *nets.FAMILIES)
   )
-  path: str = field.value("", "its weights: an .npz, or the workdir of a run")
-  sha256: str = field.value("", "hash of that file; empty: any")
+  path: str = field.value("", "weights: an .npz, or the workdir of a run")
+  sha256: str = field.value("", "hash of the .npz; empty: any")
   dims: sizes.Dims = field.part(sizes.Dims, "size and patch")
   layer: int = field.value(
     -1, "block whose output is read, from 0, or from -1, the last, downwards"
@@ -49,7 +49,8 @@ class Teacher:
   )
   rt: runtime.Runtime = field.runtime()
 
-  def __bool__(self) -> bool:
+  @property
+  def exists(self) -> bool:
     """Whether there is one."""
     return self.family != NONE
 
@@ -105,7 +106,7 @@ class Teacher:
       grid: (h, w) in patches.
       key: of this part in the method, for messages.
     """
-    if not self:
+    if not self.exists:
       return
     self.dims.check(grid[0] * self.dims.patch, prefix=f"{key}.dims.")
     depth = self.dims.size.depth
