@@ -99,6 +99,16 @@ MISTAKES = [
     ["method.type=mim.lmd", "method.mask_ratio=0.1"],
     ["method.curriculum.start", "method.mask_ratio"],
   ),
+  (
+    "layer of a teacher",
+    ["method.type=distill.mr_mae", "method.teacher.layer=40"],
+    ["method.teacher.layer", "40 of 12 blocks"],
+  ),
+  (
+    "no weights of a teacher",
+    ["method.type=distill.mr_mae"],
+    ["teacher: no file", "workdir of a run"],
+  ),
   ("size of method and data", ["data.size=16"], ["data.size", "method.size"]),
   (
     "method of one channel",

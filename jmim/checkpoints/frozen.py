@@ -118,7 +118,7 @@ def check(
 def _check_agrees(
   what: str,
   workdir: pathlib.Path,
-  agrees: Mapping[str, tuple[str, float]],
+  agrees: Mapping[str, tuple[str, Any]],
   data: Mapping[str, Any],
 ) -> None:
   """Raises UserError if a run says that its network is used otherwise."""
@@ -126,15 +126,17 @@ def _check_agrees(
     run = store.read_config(workdir)
   except FileNotFoundError:
     return
-  theirs, ours = run.get("method", {}), run.get("data", {})
-  wanted = {
-    field: (key, value, theirs.get(field) or value)
-    for field, (key, value) in agrees.items()
-    if value
-  } | {
-    f"data.{key}": (f"data.{key}", data[key], ours.get(key, data[key]))
+  ours = {
+    f"data.{key}": (f"data.{key}", data[key])
     for key in ("mean", "std")
     if key in data
+  } | {field: entry for field, entry in agrees.items() if entry[1]}
+  theirs = run.get("method", {}) | {
+    f"data.{key}": value for key, value in run.get("data", {}).items()
+  }
+  wanted = {
+    field: (key, value, theirs.get(field) or value)
+    for field, (key, value) in ours.items()
   }
   for field, (key, mine, other) in wanted.items():
     if np.shape(mine) != np.shape(other) or not np.allclose(mine, other):

@@ -68,13 +68,14 @@ class Const:
       tests).
     sha256: hash that the file must have; None or "": not checked.
     agrees: field of the method that trained it -> (our key, our value): a run
-      that knows another value is refused; 0: not known.
+      that knows another value is refused; 0: not known. "data.mean" and
+      "data.std": per channel, where its images are not normalised as ours.
   """
 
   path: str
   init: Callable[[jax.Array], Tree]
   sha256: str | None = None
-  agrees: Mapping[str, tuple[str, float]] = dataclasses.field(
+  agrees: Mapping[str, tuple[str, Any]] = dataclasses.field(
     default_factory=dict, kw_only=True
   )
 

@@ -47,9 +47,18 @@ def to_grid(tokens: jax.Array, grid: tuple[int, int]) -> jax.Array:
   return einops.rearrange(tokens, "b (h w) d -> b h w d", h=h, w=w)
 
 
-def pixels(tokens: jax.Array, patch: int) -> jax.Array:
-  """[b, n] values of a square of patches -> [b, h*p, w*p, 1] of its pixels."""
-  return unpatchify(jnp.repeat(tokens[..., None], patch**2, axis=-1), patch)
+def pixels(
+  tokens: jax.Array, patch: int, grid: tuple[int, int] | None = None
+) -> jax.Array:
+  """[b, n] values of patches -> [b, h*p, w*p, 1] of their pixels.
+
+  Args:
+    tokens: [b, n].
+    patch: side p of a patch in pixels.
+    grid: (h, w) in patches; None: a square.
+  """
+  tokens = jnp.repeat(tokens[..., None], patch**2, axis=-1)
+  return unpatchify(tokens, patch, grid)
 
 
 def conv_bias_init(fan_in: int) -> nn.initializers.Initializer:

@@ -144,13 +144,19 @@ def lmd(images: np.ndarray) -> Columns:
   return columns
 
 
-def maskalign(images: np.ndarray) -> Columns:
-  """Kept patches drawn by an importance: here, the contrast of a patch."""
-  contrast = _contrast(images)
+def contrasts(images: np.ndarray) -> tuple[np.ndarray, Columns]:
+  """An importance [n, 196], here the contrast of a patch, and its picture."""
+  cells = images.reshape(len(images), 14, 16, 14, 16, 3).astype(np.float32)
+  contrast = cells.std((2, 4)).mean(-1) + 2.0
   p = contrast.reshape(len(images), -1) / contrast.sum((1, 2))[:, None]
-  columns = {"image": images}
   heat = sheets.heat(contrast, contrast.min(), contrast.max())
-  columns["importance"] = sheets.enlarge(heat, (SIDE, SIDE))
+  drawn = sheets.enlarge(heat, (SIDE, SIDE))
+  return p, {"image": images, "importance": drawn}
+
+
+def maskalign(images: np.ndarray) -> Columns:
+  """Kept patches drawn by an importance."""
+  p, columns = contrasts(images)
   for name in ("attention", "random"):
     m = make("distill.maskalign", visible=name)
     mask = np.asarray(m.mask(jnp.asarray(p), draws_of(m)).mask)
@@ -158,24 +164,28 @@ def maskalign(images: np.ndarray) -> Columns:
   return columns
 
 
-def _contrast(images: np.ndarray) -> np.ndarray:
-  """[n, 14, 14] of each patch of 16 pixels, where attention is not trained."""
-  cells = images.reshape(len(images), 14, 16, 14, 16, 3).astype(np.float32)
-  return cells.std((2, 4)).mean(-1) + 2.0
-
-
 def diffrate(images: np.ndarray) -> Columns:
   """What a published list leaves of an importance: here, the contrast."""
   m = make("supervised.diffrate", lists={"published": "mae_b_11.5g"})
-  contrast = jnp.asarray(_contrast(images).reshape(len(images), -1))
-  ids = np.asarray(compress.by_importance(contrast))
-  columns = {"image": images}
+  p, columns = contrasts(images)
+  ids = np.asarray(compress.by_importance(jnp.asarray(p)))
   for block in (3, 6, 9, 12):
     left = min(m.lists.kept[1][:block])
-    gone = np.ones((len(images), 1 + contrast.shape[1]), bool)
+    gone = np.ones((len(images), 1 + p.shape[1]), bool)
     np.put_along_axis(gone, ids[:, :left], False, 1)
     mask = gone[:, 1:].reshape(-1, 14, 14)
     columns[f"block {block}: {left}"] = hide(images, mask)
+  return columns
+
+
+def mr_mae(images: np.ndarray) -> Columns:
+  """Visible patches at random, and guided by an importance."""
+  p, columns = contrasts(images)
+  taught = {"teacher": {"importance": jnp.asarray(p)}}
+  for visible in ("random", "attention"):
+    m = make("distill.mr_mae", visible=visible)
+    mask = m.mask(m.guided(draws_of(m), taught)).mask
+    columns[visible] = hide(images, np.asarray(mask).reshape(-1, *m.grid))
   return columns
 
 
@@ -258,6 +268,7 @@ SHEETS = {
     lmd,
     maskalign,
     diffrate,
+    mr_mae,
     ijepa,
     cropmae,
     cae,

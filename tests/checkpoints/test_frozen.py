@@ -174,3 +174,20 @@ def test_a_network_is_used_as_its_run_says(tmp_path, field, key, ours, theirs):
   assert caught.value.key == key and name in caught.value.seen
   if section == "method":
     used(0.0, ours)  # not known
+
+
+def test_a_network_may_see_images_normalised_its_own_way(tmp_path):
+  path = run_of(tmp_path, {"main": {"net": init(jax.random.key(1))}})
+  own, other = (0.48, 0.46, 0.41), (0.5, 0.5, 0.5)
+  told = json.dumps({"method": {}, "data": {"mean": own}})
+  (path / "config.json").write_text(told)
+
+  def used(mean):
+    agrees = {"data.mean": ("method.teacher.mean", mean)}
+    const = method.Const(str(path), init, agrees=agrees)
+    return consts.load("teacher", const, {"mean": other})
+
+  used(own)
+  with pytest.raises(errors.UserError, match="0.48") as caught:
+    used(other)
+  assert caught.value.key == "method.teacher.mean"

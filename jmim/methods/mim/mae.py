@@ -87,6 +87,7 @@ class MAE(method.Method):
       grid=self.grid,
       out=self.dims.patch**2 * self.channels,
       order=self.order,
+      cls=self.encoder.cls,
       rt=self.rt,
     )
 
@@ -171,7 +172,7 @@ class MAE(method.Method):
 
   def predict(self) -> dict[str, method.Predict]:
     """Outputs of the encoder (see `outputs.vit`), and `reconstruct`."""
-    features = outputs.vit(self.encode, self.grid)
+    features = outputs.vit(self.encode, self.grid, self.encoder.cls)
     return {**features, "reconstruct": self.reconstruct}
 
   def encode(
@@ -186,7 +187,13 @@ class MAE(method.Method):
 
   def reconstruct(self, weights, batch, key) -> dict[str, jax.Array]:
     """image [b, h, w, c], predicted, and mask [b, h, w, 1]; see `pixels`."""
-    out = self.forward(weights.params, batch, self.drawn(key, batch))
+    draws = self.drawn(key, batch)
+    return self.picture(self.forward(weights.params, batch, draws), batch)
+
+  def picture(
+    self, out: dict[str, jax.Array], batch: method.Batch
+  ) -> dict[str, jax.Array]:
+    """What `forward` predicted as an image, see `reconstruct`."""
     return pixels.picture(
       out["pred"],
       out["mask"].mask,

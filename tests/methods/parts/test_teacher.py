@@ -1,0 +1,65 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jmim.methods.parts import teacher
+from jmim.nn import sizes
+from jmim.nn.nets import teacher as nets
+
+DIMS = sizes.Dims(variant="Ti/14", width=16, depth=2, heads=2)
+DINOV2 = teacher.Teacher(
+  family="dinov2_registers", dims=DIMS, layer=-2, norm=True, table_size=70
+)
+MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
+
+
+def test_there_may_be_none():
+  none = teacher.Teacher(family="none", layer=99)
+  assert DINOV2.exists and not none.exists
+  none.check((2, 2))
+
+
+def test_what_it_asks_for_is_what_is_built():
+  net = DINOV2.net((2, 2), MEAN, STD)
+  assert net.encoder.table_grid == (5, 5) and net.encoder.registers == 4
+  like = jax.eval_shape(net.init, jax.random.key(0))
+  assert like["pos_embed"].shape == (1, 26, 16) and "norm" in like
+  out = jax.eval_shape(
+    lambda p, x: net.read(p, x, layer=DINOV2.layer),
+    like,
+    jnp.zeros((3, 28, 28, 3)),
+  )
+  assert out["patches"].shape == (3, 4, 16)
+
+
+def test_a_run_must_have_seen_the_images_that_it_sees_here():
+  agreed = lambda part: part.const(part.net((2, 2), MEAN, STD), "k").agrees
+  assert agreed(DINOV2) == {
+    "data.mean": ("k.mean", MEAN),
+    "data.std": ("k.std", STD),
+  }
+  clip = dataclasses.replace(DINOV2, family="clip", table_size=0)
+  assert agreed(clip)["data.mean"] == ("k.mean", nets.CLIP_MEAN)
+  own = dataclasses.replace(clip, mean=STD, std=MEAN)
+  assert agreed(own)["data.std"] == ("k.std", MEAN)
+  np.testing.assert_equal(own.net((2, 2), MEAN, STD).statistics, (STD, MEAN))
+
+
+@pytest.mark.parametrize(
+  "change, word",
+  [
+    ({"dims": sizes.Dims(variant="Ti/14", heads=5)}, "t.dims.width 192"),
+    ({"layer": 2}, "t.layer: 2 of 2"),
+    ({"layer": -3}, "t.layer: -3 of 2"),
+    ({"norm": False, "project": 8}, "t.norm=True"),
+    ({"family": "mae"}, "t.table_size"),
+    ({"table_size": 71}, "t.table_size 71"),
+    ({"mean": (0.5,)}, "t.mean"),
+  ],
+)
+def test_what_does_not_fit_is_named(change, word):
+  with pytest.raises(ValueError, match=word):
+    dataclasses.replace(DINOV2, **change).check((2, 2), "t")
