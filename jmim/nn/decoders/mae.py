@@ -1,5 +1,7 @@
 """The decoder of MAE (He et al. 2022)."""
 
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -30,27 +32,68 @@ class MaskedDecoder(nn.Module, kw_only=True):
   order: str = "xy"
   rt: runtime.Runtime = runtime.Runtime()
 
-  @nn.compact
-  def __call__(self, latent: jax.Array, mask: masking.Mask) -> jax.Array:
+  def __call__(
+    self,
+    latent: jax.Array,
+    mask: masking.Mask,
+    valid: jax.Array | None = None,
+  ) -> jax.Array:
     """[b, 1 + k, w] -> [b, n, out] in float32, raster order, cls dropped.
 
     Args:
       latent: encoded cls and visible patches, in the order of `mask.keep`.
       mask: the split of the n patches.
+      valid: [b, k] bool, False = kept only to fill up: a mask token stands
+        there too; None: all are visible.
+    """
+    return self.run(latent, mask, valid)["pred"]
+
+  @nn.compact
+  def run(
+    self,
+    latent: jax.Array,
+    mask: masking.Mask,
+    valid: jax.Array | None = None,
+    *,
+    bias_of: Callable[[jax.Array], jax.Array] | None = None,
+    taps: tuple[str, ...] = (),
+  ) -> dict[str, jax.Array]:
+    """As a call, with what is on the way.
+
+    Args:
+      latent: as of a call.
+      mask: as of a call.
+      valid: as of a call.
+      bias_of: makes a bias of attention, see `block.Block`.
+      taps: per-block outputs to return as well, see `block.Block`.
+
+    Returns:
+      pred: [b, n, out] float32, raster order, cls dropped.
+      patches: [b, n, width] without positions: visible tokens as they are
+        embedded, the mask token elsewhere.
+      latent: [b, 1 + n, width] after the final norm.
+      and each tap: [blocks, b, 1 + n, ...].
     """
     width, dtype = self.size.width, self.rt.dtype
     init = nn.initializers.xavier_uniform()
     y = dense.dense(self.rt, width, kernel_init=init, name="embed")(latent)
     normal = nn.initializers.normal(0.02)
     token = self.param("mask_token", normal, (1, 1, width))
-    patches = masking.restore(y[:, 1:], token, mask)
+    kept = y[:, 1:]
+    if valid is not None:
+      kept = jnp.where(valid[..., None], kept, token.astype(dtype))
+    patches = masking.restore(kept, token, mask)
     y = jnp.concatenate([y[:, :1], patches], axis=1)
     table = posemb.sincos_2d(width, self.grid, self.order, prefix=1)
     y = self.rt.shard(y + jnp.asarray(table, dtype))
     t = y.shape[1]
-    y, valid = masking.fill_up(y, None, self.rt.pad_tokens)
-    seen = {} if valid is None else {"mask": valid}
-    y = block.make_stack(self.size, self.rt, name="blocks")(y, **seen)[0][:, :t]
-    y = norm.layer_norm(self.rt, "norm")(y)
-    y = dense.dense(self.rt, self.out, kernel_init=init, name="pred")(y)
-    return y[:, 1:].astype(jnp.float32)
+    # Taps and biases have the shape of the tokens before filling up.
+    fill = 1 if taps or bias_of is not None else self.rt.pad_tokens
+    y, seen = masking.fill_up(y, None, fill)
+    seen = {} if seen is None else {"mask": seen}
+    blocks = block.make_stack(self.size, self.rt, name="blocks")
+    y, tapped = blocks(y, taps=taps, bias_of=bias_of, **seen)
+    y = norm.layer_norm(self.rt, "norm")(y[:, :t])
+    pred = dense.dense(self.rt, self.out, kernel_init=init, name="pred")(y)
+    pred = pred[:, 1:].astype(jnp.float32)
+    return {"pred": pred, "patches": patches, "latent": y, **tapped}

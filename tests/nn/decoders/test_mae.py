@@ -71,3 +71,45 @@ def test_decoder_predicts_float32_under_bfloat16(fill, latent):
   actual = jax.jit(_decoder(0, rt=rt).apply)(variables, latent, _SPLIT)
   assert actual.dtype == jnp.float32
   np.testing.assert_allclose(actual, expected, atol=0.05)
+
+
+def test_what_is_kept_to_fill_up_becomes_the_mask_token(fill, latent):
+  model = _decoder(1)
+  variables = fill(model, latent, _SPLIT)
+  valid = np.array([[True] * 3, [True, True, False]])
+  run = jax.jit(model.apply)
+  other = latent.copy()
+  other[1, 3] += 9
+  found = run(variables, latent, _SPLIT, valid)
+  np.testing.assert_array_equal(found, run(variables, other, _SPLIT, valid))
+  whole = run(variables, latent, _SPLIT)
+  np.testing.assert_allclose(found[0], whole[0], atol=1e-6)
+  two = masking.from_ids(_SPLIT.keep[1:, :2], 6)
+  alone = _decoder(1).apply(variables, latent[1:, :3], two)
+  np.testing.assert_allclose(found[1:], alone, atol=1e-5)
+
+
+def test_hooks_and_taps_see_the_tokens_that_enter(fill, latent):
+  model = _decoder(2, rt=runtime.Runtime(pad_tokens=8))
+  variables = fill(model, latent, _SPLIT)
+  plain = model.apply(variables, latent, _SPLIT)
+  shapes = []
+
+  def nothing(normed):
+    shapes.append(normed.shape)
+    return jnp.zeros((normed.shape[1],) * 2)
+
+  out = model.apply(
+    variables, latent, _SPLIT, bias_of=nothing, taps=("normed",), method="run"
+  )
+  np.testing.assert_allclose(out["pred"], plain, atol=1e-5)
+  assert shapes == [(B, 7, 8)] * 2  # not filled up
+  p = variables["params"]
+  entered = out["patches"] + posemb.sincos_2d(8, GRID)
+  norm1 = jax.tree.map(lambda a: a[0], p["blocks"]["layers"]["norm1"])
+  wanted = _norm(norm1, entered)
+  np.testing.assert_allclose(out["normed"][0, :, 1:], wanted, atol=1e-5)
+  hidden = np.asarray(_SPLIT.mask, bool)
+  np.testing.assert_array_equal(
+    out["patches"][hidden], np.tile(p["mask_token"][0], (6, 1))
+  )
