@@ -136,8 +136,14 @@ class MAE(method.Method):
     out = self.encoder.apply(
       {"params": main["encoder"]}, batch["image"], mask.keep, taps=taps
     )
-    pred = self.decoder.apply({"params": main["decoder"]}, out["latent"], mask)
-    return {**out, "pred": pred, "mask": mask}
+    decoded = self.decode(main["decoder"], out["latent"], mask)
+    return {**out, **decoded, "mask": mask}
+
+  def decode(
+    self, decoder: method.Tree, latent: jax.Array, mask: masking.Mask
+  ) -> dict[str, jax.Array]:
+    """pred [b, n, p*p*c] from the latents [b, 1 + k, w] of visible patches."""
+    return {"pred": self.decoder.apply({"params": decoder}, latent, mask)}
 
   def target(self, images: jax.Array) -> jax.Array:
     """[b, n, p*p*c] float32 pixels, normalised per patch if `norm_pix`."""
