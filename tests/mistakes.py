@@ -219,5 +219,10 @@ MISTAKES = [
   ("bare word", ["train"], ["train"]),
   ("config file", ["--config=configs/mea.py"], ["--config", "no such file"]),
   ("argument of the recipe", [f"{ASKED}:stepz=3"], ["--config", "steps"]),
+  (
+    "host of a recipe",
+    [f"--config={ROOT / 'configs' / 'mto_cifar10.py'}:host=swin"],
+    ["--config", "host=swin", "simmim or mae"],
+  ),
   ("type of the argument", [f"{ASKED}:steps=few"], ["--config", "int"]),
 ]

@@ -177,6 +177,16 @@ RECIPES = {
     "config.optim = configs.section(lr=0.1)",
     ["optim.", "base()"],
   ),
+  "mixing that attends to nothing": (
+    "config.method = configs.section(type='mim.mixedae', topk_ratio=1e-3,"
+    " size=config.method.size, dims=dict(variant='Ti/4'))",
+    ["method.topk_ratio"],
+  ),
+  "masked tokens in windows": (
+    "config.method = configs.section(type='mim.mto', size=config.method.size,"
+    " backbone=dict(variant='SwinB/4'))",
+    ["method.backbone.variant", "ViT", "windows"],
+  ),
   "no method": ("config.method.type = ''", ["method.type"]),
   "config not returned": ("return None", ["--config", "return config"]),
 }
@@ -192,6 +202,8 @@ def test_a_recipe_that_is_wrong(call, images, tmp_path, line, words):
   own = [
     a for a in TINY if not line.startswith("config.train") or "total" not in a
   ]
+  if line.startswith("config.method = "):
+    own = [a for a in own if not a.startswith("method.")]
   argv = [f"--config={recipe}", f"--workdir={tmp_path / 'run'}"]
   argv += [f"--config.{a}" for a in (*own, f"data.data_dir={images}")]
   check(*call(*argv), *words)

@@ -72,6 +72,11 @@ def from_ids(keep: jax.Array, n: int) -> Mask:
   return from_scores(scores.at[rows, keep].set(jnp.arange(k)), k)
 
 
+def squares_hidden(side: int, ratio: float) -> int:
+  """Squares of side x side that `squares` hides, ceil(side^2 ratio)."""
+  return int(np.ceil(side * side * ratio))
+
+
 def squares(
   scores: jax.Array, ratio: float, grid: tuple[int, int]
 ) -> jax.Array:
@@ -86,7 +91,7 @@ def squares(
     [b, h, w] float32, 1 = hidden, constant inside a square.
   """
   b, r, _ = scores.shape
-  hidden = int(np.ceil(r * r * ratio))
+  hidden = squares_hidden(r, ratio)
   rank = jnp.argsort(jnp.argsort(scores.reshape(b, -1), axis=1), axis=1)
   mask = (rank < hidden).astype(jnp.float32).reshape(b, r, r)
   return jnp.repeat(jnp.repeat(mask, grid[0] // r, 1), grid[1] // r, 2)

@@ -1,5 +1,9 @@
 """Multi-head attention with a choice of implementation, taps and biases."""
 
+import dataclasses
+import functools
+import logging
+from collections.abc import Callable
 from typing import Any
 
 import einops
@@ -19,7 +23,29 @@ from jmim.nn import recompute
 
 IMPLEMENTATIONS = ("einsum", "xla", "cudnn", "flash")
 TAPS = ("q", "k", "v", "attention")
+# [b, h, t, s] float32 logits, bias and mask included -> changed ones.
+Edit = Callable[[jax.Array], jax.Array]
 _PLAIN = runtime.Runtime()
+
+
+def by_einsum(rt: runtime.Runtime) -> runtime.Runtime:
+  """`rt` with attention by einsum: no other lets its logits be changed.
+
+  The log says so, once, where `rt` asks for another.
+  """
+  if rt.attention in IMPLEMENTATIONS[1:]:
+    _say_einsum(rt.attention)
+    return dataclasses.replace(rt, attention="einsum")
+  return rt
+
+
+@functools.cache
+def _say_einsum(implementation):
+  logging.getLogger("jmim").warning(
+    "attention whose logits a method changes runs as 'einsum', whatever "
+    "hardware.attention (%r) says",
+    implementation,
+  )
 
 
 def probabilities(
@@ -27,9 +53,11 @@ def probabilities(
   k: jax.Array,
   bias: jax.Array | None = None,
   mask: jax.Array | None = None,
+  *,
   dtype: Any = jnp.float32,
+  edit: Edit | None = None,
 ) -> jax.Array:
-  """softmax(q k^T / sqrt(d) + bias), computed in float32.
+  """softmax(edit(q k^T / sqrt(d) + bias)), computed in float32.
 
   Args:
     q: [b, h, t, d].
@@ -37,6 +65,7 @@ def probabilities(
     bias: broadcasts to [b, h, t, s]; added to the logits.
     mask: [b, s] bool, True = the key may be seen.
     dtype: of the result.
+    edit: changes the logits last, after bias and mask; None: nothing does.
 
   Returns:
     [b, h, t, s]; of a query that sees no key 1 / s everywhere.
@@ -53,6 +82,8 @@ def probabilities(
     # Not -inf: of a query that sees no key the softmax would be NaN.
     floor = jnp.finfo(jnp.float32).min
     logits = jnp.where(mask[:, None, None, :], logits, floor)
+  if edit is not None:
+    logits = edit(logits)
   return recompute.softmax(logits, dtype)
 
 
@@ -63,9 +94,10 @@ def attend(
   *,
   bias: jax.Array | None = None,
   mask: jax.Array | None = None,
+  edit: Edit | None = None,
   rt: runtime.Runtime = _PLAIN,
 ) -> jax.Array:
-  """softmax(q k^T / sqrt(d) + bias) v, the softmax in float32.
+  """softmax(edit(q k^T / sqrt(d) + bias)) v, the softmax in float32.
 
   Args:
     q: [b, h, t, d].
@@ -73,6 +105,7 @@ def attend(
     v: [b, h, s, d].
     bias: broadcasts to [b, h, t, s]; added to the logits.
     mask: [b, s] bool, True = the key may be seen.
+    edit: see `probabilities`; runs by einsum whatever `rt` says.
     rt: its `attention` is "einsum" (ours; fastest on CPU), "xla" or "cudnn"
       (both `jax.nn.dot_product_attention`; cudnn is flash attention and wants
       bf16 or f16 on a GPU), or "flash" (TPUs, split over the mesh, see
@@ -87,8 +120,10 @@ def attend(
   implementation = rt.attention
   if implementation not in IMPLEMENTATIONS:
     raise ValueError(f"attention {implementation!r} not in {IMPLEMENTATIONS}")
+  if edit is not None:
+    implementation = by_einsum(rt).attention
   if implementation == "einsum":
-    p = probabilities(q, k, bias=bias, mask=mask, dtype=v.dtype)
+    p = probabilities(q, k, bias, mask, dtype=v.dtype, edit=edit)
     return jnp.einsum("bhts,bhsd->bhtd", p, v)
   if implementation == "flash":
     return flash.attend(rt, q, k=k, v=v, bias=bias, mask=mask)
@@ -135,6 +170,7 @@ class SelfAttention(nn.Module, kw_only=True):
     bias: jax.Array | None = None,
     mask: jax.Array | None = None,
     rotary: jax.Array | None = None,
+    edit: Edit | None = None,
     taps: tuple[str, ...] = (),
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """[b, t, w] -> [b, t, w] and the requested taps.
@@ -145,6 +181,7 @@ class SelfAttention(nn.Module, kw_only=True):
       mask: [b, t] bool, True = may be attended to.
       rotary: [1 or b, n, d/2] angles of the last n tokens, see
         `posemb.rotate`; after the norm of q and k.
+      edit: changes the logits [b, h, t, t], see `probabilities`.
       taps: any of "q", "k", "v" ([b, h, t, d]) and "attention"
         ([b, h, t, t] float32 probabilities).
     """
@@ -163,12 +200,12 @@ class SelfAttention(nn.Module, kw_only=True):
       q, k = self._norm("q_norm")(q), self._norm("k_norm")(k)
     if rotary is not None:
       q, k = posemb.rotate(q, rotary), posemb.rotate(k, rotary)
-    y = attend(q, k, v, bias=bias, mask=mask, rt=self.rt)
+    y = attend(q, k, v, bias=bias, mask=mask, edit=edit, rt=self.rt)
     y = einops.rearrange(self.rt.shard_dim(y, 1), "b h t d -> b t (h d)")
     y = ad_checkpoint.checkpoint_name(y, "attention")
     tapped = {"q": q, "k": k, "v": v}
     if "attention" in taps:
-      tapped["attention"] = probabilities(q, k, bias, mask)
+      tapped["attention"] = probabilities(q, k, bias, mask, edit=edit)
     proj = dense.dense(self.rt, width, kernel_init=self.proj_init, name="proj")
     return proj(y), {t: tapped[t] for t in taps}
 

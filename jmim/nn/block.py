@@ -1,6 +1,7 @@
 """The pre-norm transformer block, with drop path and LayerScale."""
 
 import functools
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
@@ -112,6 +113,8 @@ class Block(nn.Module, kw_only=True):
     bias: jax.Array | None = None,
     mask: jax.Array | None = None,
     rotary: jax.Array | None = None,
+    edit: attention.Edit | None = None,
+    bias_of: Callable[[jax.Array], jax.Array] | None = None,
     taps: tuple[str, ...] = (),
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """[b, t, w] -> [b, t, w] and a dict of the requested taps.
@@ -122,7 +125,11 @@ class Block(nn.Module, kw_only=True):
       bias: additive attention bias, broadcasts to [b, h, t, t].
       mask: [b, t] bool, True = may be attended to.
       rotary: angles of the last tokens, see `attention.SelfAttention`.
-      taps: "block" (the output), or those of `attention.SelfAttention`.
+      edit: changes the logits of attention, see `attention.probabilities`.
+      bias_of: makes a further bias from the normed input [b, t, w] that
+        attention reads; as `edit` it runs by einsum, in float32.
+      taps: "block" (the output), "normed" (what attention reads, [b, t, w]),
+        or those of `attention.SelfAttention`.
     """
 
     def residual(y, branch):
@@ -135,7 +142,7 @@ class Block(nn.Module, kw_only=True):
     attn = attention.SelfAttention(
       heads=self.heads,
       qkv_bias=self.qkv_bias,
-      rt=self.rt,
+      rt=self.rt if bias_of is None else attention.by_einsum(self.rt),
       cosine=self.cosine,
       name="attn",
     )
@@ -148,9 +155,14 @@ class Block(nn.Module, kw_only=True):
         name="relative",
       )()
       bias = relative if bias is None else bias + relative
-    inner = tuple(t for t in taps if t != "block")
-    y = norm.layer_norm(self.rt, "norm1", self.eps)(x)
-    y, tapped = attn(y, bias=bias, mask=mask, rotary=rotary, taps=inner)
+    inner = tuple(t for t in taps if t not in ("block", "normed"))
+    normed = norm.layer_norm(self.rt, "norm1", self.eps)(x)
+    if bias_of is not None:
+      made = bias_of(normed)
+      bias = made if bias is None else bias + made
+    y, tapped = attn(
+      normed, bias=bias, mask=mask, rotary=rotary, edit=edit, taps=inner
+    )
     x = self.rt.shard(x + residual(y, 0))
     x = ad_checkpoint.checkpoint_name(x, "middle")
     hidden = int(x.shape[-1] * self.mlp_ratio)
@@ -160,7 +172,8 @@ class Block(nn.Module, kw_only=True):
     else:
       y = mlp.MLP(hidden, self.rt, self.act, name="mlp")(y)
     x = self.rt.shard(x + residual(y, 1))
-    return x, {t: x if t == "block" else tapped[t] for t in taps}
+    tapped |= {"block": x, "normed": normed}
+    return x, {t: tapped[t] for t in taps}
 
 
 def make_stack(

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from jmim.core import runtime
 
+_Partial = jax.tree_util.Partial
 # Tensors that blocks name for remat="names".
 NAMES = ("qkv", "attention", "middle", "hidden")
 
@@ -107,34 +108,51 @@ class Stack(nn.Module):
     self,
     x: jax.Array,
     *,
-    per_layer: dict[str, jax.Array] | None = None,
+    per_layer: dict[str, Any] | None = None,
+    start: int = 0,
     stop: int | None = None,
     cond: jax.Array | None = None,
     **shared: Any,
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Runs layers 0 .. stop-1.
+    """Runs layers start .. stop-1.
+
+    Segments one after the other are the whole stack, and may differ in the
+    number of tokens.
 
     Args:
       x: [b, t, w].
-      per_layer: keyword arguments with one slice per layer: [depth, ...].
-      stop: early exit after this many layers; None: all.
+      per_layer: keyword arguments with one slice per layer, trees of arrays
+        [depth, ...].
+      start: first layer.
+      stop: early exit before this layer; None: none.
       cond: [b, ...] conditioning of every layer, also at initialisation.
-      **shared: other keyword arguments of every layer (bias, mask, taps).
+      **shared: other keyword arguments of every layer (bias, mask, taps). Of
+        a function that is a `jax.tree_util.Partial` of arrays [depth, ...]
+        each layer gets its slice.
 
     Returns:
-      x after the last layer run, and its taps stacked: name -> [stop, ...].
+      x after the last layer run, and the taps of those run, stacked: name ->
+      [stop - start, ...].
+
+    Raises:
+      ValueError: on layers that are none.
     """
     layer = self.make()
     stop = self.depth if stop is None else stop
     if not 0 <= stop <= self.depth:
       raise ValueError(f"early exit {stop} outside 0..{self.depth}")
+    if not 0 <= start <= stop:
+      raise ValueError(f"first layer {start} outside 0..{stop}")
     if cond is not None:
       shared["cond"] = cond
     params = self._params(layer, x, cond)
-    first = lambda a: a if stop == self.depth else a[:stop]
-    per_layer = jax.tree.map(first, per_layer or {})
+    count = stop - start
+    run = lambda a: a if count == self.depth else a[start:stop]
+    own = {k: f for k, f in shared.items() if isinstance(f, _Partial)}
+    shared = {k: a for k, a in shared.items() if k not in own}
+    per_layer = jax.tree.map(run, (per_layer or {}) | own)
     spread = isinstance(params, tuple)
-    params = params[:stop] if spread else jax.tree.map(first, params)
+    params = run(params) if spread else jax.tree.map(run, params)
 
     def apply(x, slices):
       p, kwargs = slices
@@ -144,11 +162,11 @@ class Stack(nn.Module):
       apply = jax.checkpoint(
         apply, policy=policy(self.rt), prevent_cse=not self.rt.scan
       )
-    if self.rt.scan and stop and not spread:
+    if self.rt.scan and count and not spread:
       return jax.lax.scan(apply, x, (params, per_layer), unroll=self.rt.unroll)
     taps = []
-    params = params if spread else unstack(params, stop)
-    for slices in zip(params, unstack(per_layer, stop), strict=True):
+    params = params if spread else unstack(params, count)
+    for slices in zip(params, unstack(per_layer, count), strict=True):
       x, tapped = apply(x, slices)
       taps.append(tapped)
     return x, jax.tree.map(lambda *a: jnp.stack(a), *taps) if taps else {}

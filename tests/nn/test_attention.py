@@ -252,3 +252,54 @@ def test_cross_attention_of_tokens_to_themselves_is_self_attention(
   np.testing.assert_allclose(found, wanted, atol=1e-5)
   other = cross.apply({"params": params}, x, x, 2 * x)
   assert np.abs(other - found).max() > 1e-2
+
+
+def _largest(logits, keep=3):
+  """All but the `keep` largest of a row become the least float."""
+  least = jax.lax.top_k(logits, keep)[0][..., -1:]
+  return jnp.where(logits >= least, logits, jnp.finfo(jnp.float32).min)
+
+
+@pytest.mark.parametrize("rt", [_by("einsum"), _by("xla"), _by("cudnn")])
+def test_logits_are_changed_after_bias_and_mask(qkv, key_mask, normal, rt):
+  bias = 3 * normal(B, H, T, S)
+  found = attention.attend(*qkv, bias=bias, mask=key_mask, edit=_largest, rt=rt)
+  q, k, v = qkv
+  logits = np.einsum("bhtd,bhsd->bhts", q, k) / np.sqrt(D) + bias
+  logits = np.where(key_mask[:, None, None], logits, -np.inf)
+  p = np.exp(logits - logits.max(-1, keepdims=True))
+  p *= np.argsort(np.argsort(-logits)) < 3  # of the visible ones
+  wanted = p / p.sum(-1, keepdims=True) @ v
+  np.testing.assert_allclose(found, wanted, atol=2e-6)
+  probabilities = attention.probabilities(q, k, bias, key_mask, edit=_largest)
+  assert (np.count_nonzero(probabilities, axis=-1) <= 3).all()
+  np.testing.assert_allclose(probabilities.sum(-1), 1, atol=1e-6)
+
+
+def test_no_change_of_logits_is_the_same_program(layer, qkv):
+  plain = jax.make_jaxpr(lambda *a: attention.attend(*a))(*qkv)
+  given = jax.make_jaxpr(lambda *a: attention.attend(*a, edit=None))(*qkv)
+  kept = jax.make_jaxpr(lambda *a: attention.attend(*a, edit=lambda y: y))(*qkv)
+  assert str(plain) == str(given) == str(kept)
+
+
+def test_the_log_says_once_that_einsum_runs(qkv, caplog):
+  attention._say_einsum.cache_clear()
+  for _ in range(2):
+    attention.attend(*qkv, edit=_largest, rt=_by("xla"))
+    attention.attend(*qkv, edit=_largest, rt=_by("einsum"))
+  (record,) = caplog.records
+  assert "runs as 'einsum'" in record.getMessage()
+  assert "hardware.attention ('xla')" in record.getMessage()
+
+
+def test_the_tap_of_attention_has_the_changed_logits(layer):
+  x, variables, _ = layer
+  module = attention.SelfAttention(heads=HEADS)
+  names = ("attention", "v")
+  y, taps = module.apply(variables, x, edit=_largest, taps=names)
+  assert (np.count_nonzero(taps["attention"], axis=-1) == 3).all()
+  seen = np.einsum("bhts,bhsd->bthd", taps["attention"], taps["v"])
+  proj = variables["params"]["proj"]
+  wanted = seen.reshape(B, T, WIDTH) @ proj["kernel"] + proj["bias"]
+  np.testing.assert_allclose(y, wanted, atol=2e-6)

@@ -1,8 +1,11 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import special
 
+from jmim.core import runtime
+from jmim.nn import attention
 from jmim.nn import block
 
 B, T, W, HEADS = 3, 5, 8, 2
@@ -116,3 +119,56 @@ def test_drop_path_scales_are_unbiased_and_independent():
       assert abs((branch == 0).mean() - rate) < 4 * sigma
   correlation = np.corrcoef(scales[1:].reshape(4, n)) - np.eye(4)
   assert np.abs(correlation).max() < 4 / np.sqrt(n)
+
+
+def _distance(normed):
+  """[b, 1, t, t] minus the squared distances of the rows."""
+  gaps = normed[:, :, None] - normed[:, None]
+  return -(gaps**2).sum(-1)[:, None]
+
+
+def test_a_bias_is_made_from_what_attention_reads(case, normal):
+  x, variables, apply = case
+  bias = normal(HEADS, T, T)
+  apply = jax.jit(
+    block.Block(heads=HEADS, layer_scale=0.1).apply,
+    static_argnames=("taps", "bias_of"),
+  )
+  names = ("block", "normed", "attention")
+  y, taps = apply(variables, x, bias=bias, bias_of=_distance, taps=names)
+  normed = _norm(variables["params"]["norm1"], x)
+  np.testing.assert_allclose(taps["normed"], normed, atol=1e-5)
+  wanted, probabilities = _reference(
+    variables,
+    x,
+    drop=np.ones((2, B)),
+    bias=bias + np.asarray(_distance(normed)),
+    mask=np.ones((B, T), bool),
+  )
+  np.testing.assert_allclose(y, wanted, atol=2e-5)
+  np.testing.assert_allclose(taps["attention"], probabilities, atol=1e-5)
+  np.testing.assert_array_equal(taps["block"], y)
+
+
+def test_a_made_bias_stays_float32_and_runs_by_einsum(case, caplog):
+  """-1e9 in bfloat16 logits of another implementation would be rounded."""
+  x, variables, _ = case
+  rt = runtime.Runtime(dtype=jnp.bfloat16, attention="xla")
+  hide = lambda normed: jnp.zeros((T, T), jnp.float32).at[:, 1].set(-1e9)
+  attention._say_einsum.cache_clear()
+  module = block.Block(heads=HEADS, layer_scale=0.1, rt=rt)
+  _, taps = module.apply(variables, x, bias_of=hide, taps=("attention",))
+  assert taps["attention"].dtype == jnp.float32
+  np.testing.assert_array_equal(taps["attention"][..., 1], 0)
+  assert "'einsum'" in caplog.text
+
+
+def test_hooks_that_are_not_used_cost_nothing(case):
+  x, variables, _ = case
+
+  def program(**hooks):
+    module = block.Block(heads=HEADS, layer_scale=0.1)
+    return str(jax.make_jaxpr(lambda v: module.apply(v, x, **hooks))(variables))
+
+  same = program(edit=None, bias_of=None, bias=None)
+  assert program() == same == program(edit=lambda logits: logits)

@@ -43,3 +43,31 @@ def test_targets_are_float32_and_of_the_scale_their_names_say(normal):
   np.testing.assert_allclose((made["l2"] ** 2).sum(-1), 1, rtol=1e-5)
   np.testing.assert_allclose(made["whiten"].var(-1), 1, rtol=1e-4)
   np.testing.assert_allclose(made["bn"].var(ddof=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("tau", [0.25, 1.0])
+def test_the_contrast_of_clustered_and_of_equal_tokens_is_known(tau):
+  """64 tokens of 4 labels: one direction each, and one for all."""
+  labels = np.arange(64)[None] % 4
+  apart = 3 * np.eye(8, dtype=np.float32)[labels]
+  found = losses.supervised_contrastive(apart, labels, tau)
+  np.testing.assert_allclose(found, np.log(15 + 48 * np.exp(-1 / tau)), 1e-6)
+  if tau == 0.25:
+    np.testing.assert_allclose(found, 2.765, atol=5e-4)
+  alike = np.ones((1, 64, 8), np.float32)
+  found = losses.supervised_contrastive(alike, labels, tau)
+  np.testing.assert_allclose(found, np.log(63), rtol=1e-6)
+
+
+def test_the_contrast_is_the_mean_over_tokens_and_positives(normal):
+  x, labels, tau = normal(2, 5, 3), np.array([[0, 1, 0, 0, 2]] * 2), 0.5
+  u = x / np.linalg.norm(x, axis=-1, keepdims=True)
+  e = np.exp(np.einsum("bnw,bmw->bnm", u, u) / tau)
+  wanted = np.zeros(2)
+  for b, j in np.ndindex(2, 5):
+    others = [k for k in range(5) if k != j]
+    same = [i for i in others if labels[b, i] == labels[b, j]]
+    terms = [np.log(e[b, j, i] / e[b, j, others].sum()) for i in same]
+    wanted[b] -= np.mean(terms) / 5 if terms else 0
+  found = losses.supervised_contrastive(x, labels, tau)
+  np.testing.assert_allclose(found, wanted, rtol=1e-5)

@@ -310,3 +310,103 @@ def test_offloaded_tensors_go_to_the_host(blocks):
   module = _named(remat_offload=("hidden",))
   jaxpr = str(jax.make_jaxpr(lambda v, x: _gradient(module, v, x))(*blocks))
   assert "Host" in jaxpr or "pinned_host" in jaxpr
+
+
+@pytest.mark.parametrize("name", ["unrolled", "scan", "scan_full", "full"])
+@pytest.mark.parametrize("cut", [0, 1, 2, 3])
+def test_segments_one_after_the_other_are_the_stack(case, wanted, name, cut):
+  """Values, taps and gradients, those of what a layer has of its own too."""
+
+  def run(layers, x, drop, bias):
+    module = stack.Stack(_make, DEPTH, _RUNTIMES[name])
+    taps = []
+    for start, stop in ((0, cut), (cut, None)):
+      x, found = module.apply(
+        {"params": {"layers": layers}},
+        x,
+        per_layer={"drop": drop},
+        start=start,
+        stop=stop,
+        bias=bias,
+      )
+      taps += [found["tanh"]] if found else []
+    return x, {"tanh": jnp.concatenate(taps)}
+
+  found = jax.jit(_loss(run))(*case)
+  _assert_close(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["unrolled", "scan"])
+def test_tokens_may_become_fewer_between_segments(case, name):
+  layers, x, drop, bias = case
+
+  class Thin(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+      blocks = stack.Stack(_make, DEPTH, _RUNTIMES[name], name="blocks")
+      run = functools.partial(blocks, per_layer={"drop": drop}, bias=bias)
+      x, _ = run(x, stop=1)
+      return run(x[:, :2], start=1)
+
+  y, taps = Thin().apply({"params": {"blocks": {"layers": layers}}}, x)
+  wanted, found = _loop(*case)
+  assert taps["tanh"].shape == (DEPTH - 1, B, 2, W)
+  np.testing.assert_allclose(y, wanted[:, :2], rtol=1e-5)  # tokens are apart
+  np.testing.assert_allclose(taps["tanh"], found["tanh"][1:, :, :2], rtol=1e-5)
+  both = Thin().init(jax.random.key(0), x)["params"]["blocks"]["layers"]
+  assert both["dense"]["kernel"].shape == (DEPTH, W, W)
+
+
+@pytest.mark.parametrize("start", [-1, 3])
+def test_first_layer_after_the_exit_is_refused(case, start):
+  layers, x, *_ = case
+  module = stack.Stack(_make, DEPTH)
+  with pytest.raises(ValueError, match=rf"first layer {start} outside 0..2"):
+    module.apply({"params": {"layers": layers}}, x, start=start, stop=2)
+
+
+def test_running_all_layers_is_the_program_it_was(case):
+  def program(**options):
+    layers, x, *_ = case
+    module = stack.Stack(_make, DEPTH)
+    run = lambda p: module.apply({"params": {"layers": p}}, x, **options)
+    return str(jax.make_jaxpr(run)(layers))
+
+  assert program() == program(start=0, stop=DEPTH)
+  assert program(start=1).count("tanh") == DEPTH - 1
+
+
+@pytest.mark.parametrize("name", ["unrolled", "scan", "scan_dots"])
+def test_layers_may_have_functions_of_their_own(fill, normal, name):
+  """Hooks of attention that depend on the layer."""
+  make = lambda: block.Block(heads=2, parent=None)
+  x, levels = normal(B, T, 8), jnp.array([0.0, 1.0, 4.0])
+  module = stack.Stack(make, DEPTH, _RUNTIMES[name])
+  variables = fill(module, x)
+  scale = lambda level, logits: logits * level
+  add = lambda level, normed: level * jnp.eye(T)
+
+  def hooks(levels):
+    return {
+      "edit": jax.tree_util.Partial(scale, levels),
+      "bias_of": jax.tree_util.Partial(add, levels),
+    }
+
+  def loss(variables):
+    y, taps = module.apply(variables, x, **hooks(levels), taps=("attention",))
+    return (y**3).sum(), taps["attention"]
+
+  def loop(variables):
+    y, taps = x, []
+    for i in range(DEPTH):
+      p = jax.tree.map(lambda a, i=i: a[i], variables["params"]["layers"])
+      y, found = make().apply(
+        {"params": p}, y, **hooks(levels[i]), taps=("attention",)
+      )
+      taps.append(found["attention"])
+    return (y**3).sum(), jnp.stack(taps)
+
+  run = lambda f: jax.jit(jax.value_and_grad(f, has_aux=True))(variables)
+  found, wanted = run(loss), run(loop)
+  np.testing.assert_allclose(found[0][1][0], 1 / T, rtol=1e-6)
+  _assert_close(found, wanted, rtol=2e-4, atol=2e-4)

@@ -148,10 +148,19 @@ class MAE(method.Method):
     out = self.encoder.apply(
       {"params": main["encoder"]}, batch["image"], mask.keep, taps=taps, **some
     )
-    pred = self.decoder.apply(
-      {"params": main["decoder"]}, out["latent"], mask, **some
-    )
-    return {**out, "pred": pred, "mask": mask}
+    decoded = self.decode(main["decoder"], out["latent"], mask, **some)
+    return {**out, **decoded, "mask": mask}
+
+  def decode(
+    self,
+    decoder: method.Tree,
+    latent: jax.Array,
+    mask: masking.Mask,
+    **some: jax.Array,
+  ) -> dict[str, jax.Array]:
+    """pred [b, n, p*p*c] from the latents of visible patches; some: `valid`."""
+    variables = {"params": decoder}
+    return {"pred": self.decoder.apply(variables, latent, mask, **some)}
 
   def target(self, images: jax.Array) -> jax.Array:
     """[b, n, p*p*c] float32 pixels, normalised per patch if `norm_pix`."""

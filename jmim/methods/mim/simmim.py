@@ -30,6 +30,7 @@ Weights: family `simmim`.
 """
 
 import dataclasses
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -124,36 +125,57 @@ class SimMIM(method.Method):
     )
     return {"mask": masking.squares(scores, self.mask_ratio, self.grid), **drop}
 
-  def latent(
-    self, encoder: method.Tree, images: jax.Array, **options: jax.Array | None
-  ) -> jax.Array:
+  def latent(self, encoder: method.Tree, images: jax.Array) -> jax.Array:
     """[b, n_out, w] output tokens, without the class token."""
-    out = self.encoder.apply({"params": encoder}, images, **options)
+    out = self.encoder.apply({"params": encoder}, images)
     return out["latent"][:, self.encoder.prefix :]
 
   def forward(
-    self, params: method.Tree, batch: method.Batch, draws: method.Draws
+    self,
+    params: method.Tree,
+    batch: method.Batch,
+    draws: method.Draws,
+    **options: Any,
   ) -> dict[str, jax.Array]:
-    """latent [b, n_out, w], pred [b, size, size, c] and pixel mask m."""
+    """What the loss and pictures need, under given draws.
+
+    Args:
+      params: of the method.
+      batch: images.
+      draws: mask and drop path.
+      **options: others of the encoder.
+
+    Returns:
+      latent [b, n_out, w], pred [b, size, size, c], pixel mask m, and all that
+      the encoder returns as `encoded`.
+    """
     main, mask = params["main"], draws["mask"]
-    latent = self.latent(
-      main["encoder"],
+    encoded = self.encoder.apply(
+      {"params": main["encoder"]},
       batch["image"],
       drop=block.drop_path_of(draws),
       replaced=mask.reshape(len(mask), -1),
+      **options,
     )
+    latent = encoded["latent"][:, self.encoder.prefix :]
     pred = self.head.apply({"params": main["head"]}, latent)
     pred = patching.unpatchify(pred.astype(jnp.float32), self.encoder.stride)
     m = patching.pixels(mask.reshape(len(mask), -1), self.backbone.patch)
-    return {"latent": latent, "pred": pred, "mask": m}
+    return {"latent": latent, "pred": pred, "mask": m, "encoded": encoded}
 
   def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Mean absolute error over hidden pixels."""
     del step, player
     out = self.forward(weights.params, batch, draws)
+    return self.reconstruction_loss(out, batch), {}
+
+  def reconstruction_loss(
+    self, out: dict[str, jax.Array], batch: method.Batch
+  ) -> jax.Array:
+    """L1 of what `forward` returns over hidden pixels, or over all."""
     m = jnp.ones_like(out["mask"]) if self.all_pixels else out["mask"]
     error = jnp.abs(batch["image"].astype(jnp.float32) - out["pred"])
-    return (error * m).sum() / (m.sum() + 1e-5) / self.channels, {}
+    return (error * m).sum() / (m.sum() + 1e-5) / self.channels
 
   def predict(self) -> dict[str, method.Predict]:
     """Outputs of the encoder (of a Swin: features, tokens); reconstruct."""

@@ -1,5 +1,6 @@
 """Vision transformer (Dosovitskiy et al. 2021)."""
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 
 from jmim.core import runtime
 from jmim.masks import tokens as masking
+from jmim.nn import attention
 from jmim.nn import block
 from jmim.nn import initialise
 from jmim.nn import norm as norms
@@ -148,51 +150,111 @@ class ViT(nn.Module, kw_only=True):
       tokens.append(self.register_tokens.astype(self.rt.dtype))
     return [jnp.broadcast_to(x, (batch, *x.shape[1:])) for x in tokens]
 
+  def _table(self):
+    """Positions in the dtype of the tokens, or None."""
+    pos = self.pos_embed
+    return None if pos is None else jnp.asarray(pos, self.rt.dtype)
+
+  def embed(
+    self, images: jax.Array, replaced: jax.Array | None = None
+  ) -> jax.Array:
+    """[b, n, w] `tokens` of images, without running a block.
+
+    Args:
+      images: normalised float images.
+      replaced: [b, n], 1 where the mask token stands for the patch.
+    """
+    return self._embed(images, replaced)[0]
+
+  def _embed(self, images, replaced):
+    """Tokens of all patches, and the positions they have."""
+    dtype, tokens = self.rt.dtype, self.patch_embed(images)
+    if replaced is not None:
+      m = replaced[..., None].astype(dtype)
+      tokens = tokens * (1 - m) + self.mask_embed.astype(dtype) * m
+    pos = self._table()
+    return tokens if pos is None else tokens + pos[:, int(self.cls) :], pos
+
   def __call__(
     self,
-    images: jax.Array,
+    images: jax.Array | None = None,
     keep: jax.Array | None = None,
     *,
+    tokens: jax.Array | None = None,
+    stream: jax.Array | None = None,
     replaced: jax.Array | None = None,
     valid: jax.Array | None = None,
     drop: jax.Array | None = None,
+    start: int = 0,
     stop: int | None = None,
+    edit: attention.Edit | None = None,
+    bias_of: Callable[[jax.Array], jax.Array] | None = None,
     taps: tuple[str, ...] = (),
   ) -> dict[str, jax.Array]:
     """Encodes the kept patches of [b, h*p, w*p, c] images.
 
     Args:
-      images: normalised float images.
+      images: normalised float images; None: `tokens` or `stream` is given.
       keep: [b, k] int32, the patches to encode, in their order; None: all, in
-        raster order.
+        raster order. Of a `stream`: the patches it has (for rotary positions).
+      tokens: [b, n, w] in place of images, see `embed`.
+      stream: [b, prefix + k, w] in place of images: what enters block `start`.
       replaced: [b, n], 1 where the mask token stands for the patch.
       valid: [b, k] bool, False = kept only to fill up: not attended to.
       drop: [depth, 2, b] drop-path factors.
-      stop: early exit after this many blocks (then the final norm).
+      start: first block that is run.
+      stop: early exit before this block (then the final norm).
+      edit: changes the logits of attention, see `block.Block`; one per block
+        as `stack.Stack` says.
+      bias_of: makes a bias of attention from what it reads; as `edit`.
       taps: per-block outputs to return as well, see `block.Block`.
 
     Returns:
-      tokens: [b, n, w] patch embedding + position, all patches.
-      embedded: [b, prefix + k, w] what enters the first block.
-      latent: [b, prefix + k, w] after the final norm.
-      and each tap: [blocks, ...].
+      tokens: [b, n, w] patch embedding + position, all patches (none of a
+        `stream`).
+      embedded: [b, prefix + k, w] what enters the first block that is run.
+      stream: [b, prefix + k, w] what leaves the last.
+      latent: [b, prefix + k, w], the same after the final norm.
+      and each tap: [blocks run, ...].
+
+    Raises:
+      ValueError: where not exactly one of images, tokens and stream is given.
     """
-    dtype = self.rt.dtype
-    tokens = self.patch_embed(images)
-    if replaced is not None:
-      m = replaced[..., None].astype(dtype)
-      tokens = tokens * (1 - m) + self.mask_embed.astype(dtype) * m
-    pos = self.pos_embed
-    pos = None if pos is None else jnp.asarray(pos, dtype)
-    tokens = tokens if pos is None else tokens + pos[:, int(self.cls) :]
+    if sum(a is not None for a in (images, tokens, stream)) != 1:
+      raise ValueError("give one of images, tokens and stream")
+    entered = {}
+    if stream is None:
+      if tokens is None:
+        tokens, pos = self._embed(images, replaced)
+      else:
+        pos = self._table()
+      entered = {"tokens": tokens}
+      stream = self._enter(tokens, keep, pos)
+    run = {"drop": drop, "start": start, "stop": stop, "taps": taps}
+    hooks = {"edit": edit, "bias_of": bias_of}
+    x, tapped = self._run(stream, keep, valid, hooks=hooks, **run)
+    latent = self.norm(x) if self.final_norm else x
+    return entered | {
+      "embedded": stream,
+      "stream": x,
+      "latent": latent,
+      **tapped,
+    }
+
+  def _enter(self, tokens, keep, pos):
+    """[b, prefix + k, w] what enters the first block."""
     x = tokens if keep is None else masking.take(tokens, keep)
     x = jnp.concatenate([*self._first(len(x), pos), x], axis=1)
-    embedded = self.norm_pre(x) if self.pre_norm else x
+    return self.norm_pre(x) if self.pre_norm else x
+
+  def _run(self, x, keep, valid, *, hooks, drop, taps, **run):
+    """Blocks start .. stop-1 of [b, t, w]: the stream after them, and taps."""
+    hooks = {name: f for name, f in hooks.items() if f is not None}
     shared = {"bias": self.rel_pos_bias()[None]} if self.relative else {}
-    shared |= self._rotary(keep)
+    shared |= self._rotary(keep) | hooks
     if valid is not None:
       valid = jnp.pad(valid, ((0, 0), (self.prefix, 0)), constant_values=True)
-    x, t = embedded, embedded.shape[1]
+    t = x.shape[1]
     # Taps, biases and angles have the shape of the tokens before filling up.
     if not (taps or shared or "window" in self.style):
       x, valid = masking.fill_up(x, valid, self.rt.pad_tokens)
@@ -201,9 +263,8 @@ class ViT(nn.Module, kw_only=True):
     x, tapped = self.blocks(
       self.rt.shard(x),
       per_layer={} if drop is None else {"drop": drop},
-      stop=stop,
       taps=taps,
+      **run,
       **shared,
     )
-    x = self.norm(x[:, :t]) if self.final_norm else x[:, :t]
-    return {"tokens": tokens, "embedded": embedded, "latent": x, **tapped}
+    return x[:, :t], tapped

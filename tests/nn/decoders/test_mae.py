@@ -101,3 +101,29 @@ def test_tokens_that_fill_up_are_mask_tokens(fill, latent):
   other = latent.copy()
   other[:, 3] = np.nan  # whatever it holds
   np.testing.assert_array_equal(apply(variables, other, _SPLIT, valid), found)
+
+
+def test_hooks_and_taps_see_the_tokens_that_enter(fill, latent):
+  model = _decoder(2, rt=runtime.Runtime(pad_tokens=8))
+  variables = fill(model, latent, _SPLIT)
+  plain = model.apply(variables, latent, _SPLIT)
+  shapes = []
+
+  def nothing(normed):
+    shapes.append(normed.shape)
+    return jnp.zeros((normed.shape[1],) * 2)
+
+  out = model.apply(
+    variables, latent, _SPLIT, bias_of=nothing, taps=("normed",), method="run"
+  )
+  np.testing.assert_allclose(out["pred"], plain, atol=1e-5)
+  assert shapes == [(B, 7, 8)] * 2  # not filled up
+  p = variables["params"]
+  entered = out["patches"] + posemb.sincos_2d(8, GRID)
+  norm1 = jax.tree.map(lambda a: a[0], p["blocks"]["layers"]["norm1"])
+  wanted = _norm(norm1, entered)
+  np.testing.assert_allclose(out["normed"][0, :, 1:], wanted, atol=1e-5)
+  hidden = np.asarray(_SPLIT.mask, bool)
+  np.testing.assert_array_equal(
+    out["patches"][hidden], np.tile(p["mask_token"][0], (6, 1))
+  )

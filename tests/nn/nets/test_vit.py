@@ -228,3 +228,81 @@ def test_a_section_of_a_config_builds_it():
   dims = sizes.Dims(variant="Ti/4", width=16, depth=2, heads=2)
   model = vit.build(dims, 12, cls=False)
   assert model == vit.ViT(size=SIZE, patch=4, grid=(3, 3), cls=False)
+
+
+def test_tokens_stand_for_the_images_they_are_made_of(apply, variables, images):
+  tokens = _model().apply(variables, images, method="embed")
+  whole, given = (
+    apply(variables, images, KEEP),
+    apply(variables, None, KEEP, tokens=tokens),
+  )
+  for name in ("tokens", "embedded", "stream", "latent"):
+    np.testing.assert_array_equal(given[name], whole[name])
+
+
+def test_embedded_tokens_have_the_mask_token(fill, images):
+  model = _model(maskable=True)
+  variables = fill(model, images)
+  replaced = np.array([[0, 1, 0, 0, 1, 0]] * B, np.float32)
+  found = model.apply(variables, images, replaced, method="embed")
+  out = model.apply(variables, images, replaced=replaced, stop=0)
+  np.testing.assert_array_equal(found, out["tokens"])
+
+
+@pytest.mark.parametrize("scan", [False, True])
+def test_segments_of_a_stream_are_the_encoder(variables, images, full, scan):
+  model = _model(rt=runtime.Runtime(scan=scan))
+  first = model.apply(variables, images, stop=1)
+  second = model.apply(
+    variables, stream=first["stream"], start=1, taps=("block",)
+  )
+  np.testing.assert_allclose(second["latent"], full["latent"], atol=1e-5)
+  np.testing.assert_allclose(second["block"], full["block"][1:], atol=1e-5)
+  assert "tokens" not in second
+  # Fewer tokens in the second: those of a stream from which they were cut.
+  kept = first["stream"][:, :3]
+  short = model.apply(variables, stream=kept, start=1)["latent"]
+  valid = np.arange(len(GRID) * 3) < 2
+  padded = model.apply(
+    variables,
+    stream=first["stream"],
+    start=1,
+    valid=np.broadcast_to(valid, (B, 6)),
+  )
+  np.testing.assert_allclose(short, padded["latent"][:, :3], atol=1e-5)
+
+
+@pytest.mark.parametrize("given", [(), ("images", "tokens"), ("tokens",) * 2])
+def test_one_input_is_given(variables, images, given):
+  inputs = dict.fromkeys(given, images)
+  if len(inputs) == 1:
+    inputs["stream"] = images
+  with pytest.raises(ValueError, match="one of images, tokens and stream"):
+    _model().apply(variables, **inputs)
+
+
+def test_what_attention_reads_is_the_norm_of_what_enters(
+  apply, variables, images
+):
+  out = apply(variables, images, KEEP, taps=("normed", "block"))
+  norms = variables["params"]["blocks"]["layers"]["norm1"]
+  first, second = (jax.tree.map(lambda a, i=i: a[i], norms) for i in range(2))
+  wanted = [_norm(first, out["embedded"]), _norm(second, out["block"][0])]
+  np.testing.assert_allclose(out["normed"], wanted, atol=1e-5)
+
+
+def test_hooks_reach_the_blocks_whose_they_are(variables, images, full):
+  """In the second block alone: nobody sees another token than itself."""
+  lone = lambda on, logits: logits - on * 1e9 * (1 - jnp.eye(7))
+  edit = jax.tree_util.Partial(lone, jnp.array([0.0, 1.0]))
+  bias_of = lambda normed: 0 * normed[:, None, :, :1]
+  # Tokens are not filled up to 8: hooks have the shape of the 7.
+  model = _model(rt=runtime.Runtime(pad_tokens=8))
+  out = model.apply(
+    variables, images, edit=edit, bias_of=bias_of, taps=("block", "attention")
+  )
+  np.testing.assert_allclose(out["block"][0], full["block"][0], atol=1e-5)
+  diagonal = np.broadcast_to(np.eye(7), out["attention"][1].shape)
+  np.testing.assert_allclose(out["attention"][1], diagonal, atol=1e-6)
+  plain = model.apply(variables, images, edit=edit)["latent"]
+  np.testing.assert_allclose(out["latent"], plain, atol=1e-6)
