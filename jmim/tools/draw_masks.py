@@ -16,12 +16,7 @@ from jmim.core import discovery
 from jmim.core import method as methods
 from jmim.data import sources
 from jmim.evals.lib import draw as sheets
-from jmim.masks import groups
 from jmim.masks import tokens as masking
-from jmim.nn import compress
-from jmim.nn import patch as patching
-from jmim.nn import posemb
-from jmim.nn import singularity
 
 GREY, SIDE, ROWS = 120, 224, 4
 KEY = 3
@@ -168,20 +163,6 @@ def maskalign(images: np.ndarray) -> Columns:
   return columns
 
 
-def diffrate(images: np.ndarray) -> Columns:
-  """What a published list leaves of an importance: here, the contrast."""
-  m = make("supervised.diffrate", lists={"published": "mae_b_11.5g"})
-  p, columns = contrasts(images)
-  ids = np.asarray(compress.by_importance(jnp.asarray(p)))
-  for block in (3, 6, 9, 12):
-    left = min(m.lists.kept[1][:block])
-    gone = np.ones((len(images), 1 + p.shape[1]), bool)
-    np.put_along_axis(gone, ids[:, :left], False, 1)
-    mask = gone[:, 1:].reshape(-1, 14, 14)
-    columns[f"block {block}: {left}"] = hide(images, mask)
-  return columns
-
-
 def mr_mae(images: np.ndarray) -> Columns:
   """Visible patches at random, and guided by an importance."""
   p, columns = contrasts(images)
@@ -261,40 +242,6 @@ def videomae_v2(images: np.ndarray) -> Columns:
   }
 
 
-def mixedae(images: np.ndarray) -> Columns:
-  """The mixed image of a group of four, and what each gave to it."""
-  m = make("mim.mixedae")
-  draws = jax.tree.map(jnp.asarray, draws_of(m))
-  grouped = groups.gather(jnp.asarray(images), m.group)
-  mixed = groups.mix(grouped, draws["assign"][:: m.group], m.dims.patch)
-  mask = np.asarray(m.mask(draws).mask).reshape(-1, *m.grid)
-  return {
-    "image": images,
-    "mixed (encoder)": np.repeat(np.asarray(mixed), m.group, axis=0),
-    "decoder": hide(images, mask),
-  }
-
-
-def mto(images: np.ndarray) -> Columns:
-  """A mask of SimMIM, and what of it visible tokens do not read.
-
-  By the pixels of the patches and their positions, as no network is trained.
-  """
-  m = make("mim.mto")
-  mask = draws_of(m)["mask"]
-  patches = patching.patchify(jnp.asarray(images / 255.0), 16)
-  hidden = jnp.asarray(mask.reshape(len(mask), -1))
-  x = jnp.where(hidden[..., None] > 0, 0.5, patches)
-  x = x + posemb.sincos_2d(x.shape[-1], m.grid)
-  counts = m.tokens.counts(m.masked, m.backbone.size.blocks)
-  columns = {"hidden": hide(images, mask)}
-  for layer in (0, 4, 8):
-    bias = singularity.recalibration(x, hidden, counts[layer], 0.1)
-    unread = np.asarray(bias.min((1, 2)) < 0).reshape(mask.shape)
-    columns[f"unread, block {layer + 1}"] = hide(images, unread)
-  return columns
-
-
 SHEETS = {
   sheet.__name__: sheet
   for sheet in (
@@ -305,14 +252,11 @@ SHEETS = {
     colormae,
     lmd,
     maskalign,
-    diffrate,
     mr_mae,
     ijepa,
     cropmae,
     cae,
     videomae_v2,
     umd,
-    mixedae,
-    mto,
   )
 }

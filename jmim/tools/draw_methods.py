@@ -2,7 +2,7 @@
 
     python -m jmim.tools.draw_methods [--out docs/images/methods] [NAME ...]
 
-Sheets of masks are made by `draw_masks`, figures by `draw_curves`.
+Sheets are made by `draw_masks` and `draw_tokens`, figures by `draw_curves`.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import PIL.Image
 from jmim.evals.lib import draw as sheets
 from jmim.tools import draw_curves
 from jmim.tools import draw_masks
+from jmim.tools import draw_tokens
 
 OUT = pathlib.Path("docs") / "images" / "methods"
 
@@ -22,7 +23,8 @@ OUT = pathlib.Path("docs") / "images" / "methods"
 def main(argv: Sequence[str] | None = None) -> int:
   """Command line; returns the exit code."""
   parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-  known = (*draw_masks.SHEETS, *draw_curves.FIGURES)
+  drawn = draw_masks.SHEETS | draw_tokens.SHEETS
+  known = (*drawn, *draw_curves.FIGURES)
   parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
   parser.add_argument("--out", type=pathlib.Path, default=OUT)
   args = parser.parse_args(argv)
@@ -35,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
       draw_curves.FIGURES[name](path)
     else:
       pictures = draw_masks.pictures(draw_masks.ROWS)
-      columns = draw_masks.SHEETS[name](pictures)
+      columns = drawn[name](pictures)
       picture = sheets.sheet(columns, pairs=1, scale=1)
       image = PIL.Image.fromarray(picture)
       image.reduce(2).quantize(64).save(path, optimize=True)

@@ -5,6 +5,7 @@ import pytest
 from jmim.tools import draw_curves
 from jmim.tools import draw_masks
 from jmim.tools import draw_methods
+from jmim.tools import draw_tokens
 
 
 @pytest.fixture
@@ -13,6 +14,7 @@ def sheets(monkeypatch):
   columns = {"image": np.full((2, 32, 32, 3), 9, np.uint8)}
   monkeypatch.setattr(draw_masks, "pictures", lambda n: None)
   monkeypatch.setattr(draw_masks, "SHEETS", {"one": lambda images: columns})
+  monkeypatch.setattr(draw_tokens, "SHEETS", {})
   figure = lambda path: path.write_bytes(b"figure")
   monkeypatch.setattr(draw_curves, "FIGURES", {"two": figure})
 

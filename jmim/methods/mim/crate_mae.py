@@ -122,7 +122,13 @@ class CrateMAE(mae.MAE):
     decoder = self.decoder.init(k_decoder, latent)["params"]
     return {"main": {"encoder": encoder, "decoder": decoder}}, {}
 
-  def forward(self, params, batch, draws, taps=()) -> dict[str, jax.Array]:
+  def forward(
+    self,
+    params: method.Tree,
+    batch: method.Batch,
+    draws: method.Draws,
+    taps: tuple[str, ...] = (),
+  ) -> dict[str, jax.Array]:
     """What the loss and pictures need, under given draws.
 
     Returns:

@@ -38,6 +38,7 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
+from jmim.masks import tokens as masking
 from jmim.methods.mim import mae
 from jmim.methods.parts import curriculum as curricula
 from jmim.methods.parts import first_stage as stages
@@ -106,6 +107,10 @@ class LMD(mae.MAE):
     shape = (method.batch_size(batch), self.grid[0] * self.grid[1])
     return {"noise": jax.random.uniform(keys("noise"), shape)}
 
+  def mask(self, draws: method.Draws) -> masking.Mask:
+    """That of MAE, or one that is given."""
+    return draws["mask"] if "mask" in draws else super().mask(draws)
+
   def latents(
     self, weights: method.Weights, batch: method.Batch
   ) -> method.Batch:
@@ -122,7 +127,7 @@ class LMD(mae.MAE):
     def of_budget(budget, params, given):
       z, draws, count = given
       mask, valid = budgets.split(draws["noise"], count, budget)
-      out = self.masked(params, z, mask, valid)
+      out = self.forward(params, z, {"mask": mask}, valid=valid)
       return self.reconstruction_loss(out, z), {}
 
     loss, _ = budgets.loss(

@@ -126,25 +126,15 @@ class MAE(method.Method):
     batch: method.Batch,
     draws: method.Draws,
     taps: tuple[str, ...] = (),
+    **some: jax.Array,
   ) -> dict[str, jax.Array]:
-    """What the loss and pictures need, under given draws.
+    """What the loss and pictures need, under given draws; some: `valid` [b, k].
 
     Returns:
       tokens [b, n, w], latent [b, 1 + k, w], taps, pred [b, n, p*p*c] and
       mask, a `masking.Mask`.
     """
-    return self.masked(params, batch, self.mask(draws), taps=taps)
-
-  def masked(
-    self,
-    params: method.Tree,
-    batch: method.Batch,
-    mask: masking.Mask,
-    valid: jax.Array | None = None,
-    taps: tuple[str, ...] = (),
-  ) -> dict[str, jax.Array]:
-    """As `forward`, of a given mask; valid [b, k]: see `nn.budget`."""
-    main, some = params["main"], {} if valid is None else {"valid": valid}
+    main, mask = params["main"], self.mask(draws)
     out = self.encoder.apply(
       {"params": main["encoder"]}, batch["image"], mask.keep, taps=taps, **some
     )

@@ -64,7 +64,7 @@ class MixedAE(mae.MAE):
 
   group: int = field.value(4, "images mixed into one (G)", low=2)
   mix_mode: str = field.value(
-    "homologous", "or plain mixing", choices=("homologous", "naive")
+    "homologous", "mixing, homologous or plain", choices=("homologous", "naive")
   )
   topk_ratio: float = field.value(
     0.0, "share of the patches each attends to; 0: 1 / group", low=0, high=1
@@ -139,7 +139,13 @@ class MixedAE(mae.MAE):
     """Of each image: kept is what it gives to its group's mixed image."""
     return groups.split(draws["assign"], self.group)
 
-  def forward(self, params, batch, draws, taps=()) -> dict[str, jax.Array]:
+  def forward(
+    self,
+    params: method.Tree,
+    batch: method.Batch,
+    draws: method.Draws,
+    taps: tuple[str, ...] = (),
+  ) -> dict[str, jax.Array]:
     """As MAE's; latent and taps are of the mixed images.
 
     Also mixed [g, size, size, c], and the sources assign [g, n] of each.

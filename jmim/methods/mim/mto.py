@@ -49,7 +49,7 @@ class MTO(simmim.SimMIM):
   """SimMIM whose masked tokens are kept apart."""
 
   tokens: singularity.Singularity = field.part(
-    singularity.Singularity, "what keeps masked tokens apart"
+    singularity.Singularity, "terms and biases that keep masked tokens apart"
   )
 
   def inputs(self) -> dict[str, method.Input]:

@@ -32,7 +32,7 @@ class MTOMAE(mae.MAE):
   """MAE whose decoder keeps its masked tokens apart."""
 
   tokens: singularity.Singularity = field.part(
-    singularity.Singularity, "what keeps masked tokens apart"
+    singularity.Singularity, "terms and biases that keep masked tokens apart"
   )
 
   @classmethod
@@ -43,11 +43,15 @@ class MTOMAE(mae.MAE):
     return dataclasses.replace(plain, decoder_dims=deeper)
 
   def decode(
-    self, decoder: method.Tree, latent: jax.Array, mask: masking.Mask
+    self,
+    decoder: method.Tree,
+    latent: jax.Array,
+    mask: masking.Mask,
+    **some: jax.Array,
   ) -> dict[str, jax.Array]:
     """As MAE's; unless all is switched off, what `opened` returns."""
     decode = self.opened if self.tokens.on else super().decode
-    return decode(decoder, latent, mask)
+    return decode(decoder, latent, mask, **some)
 
   def opened(
     self, decoder: method.Tree, latent: jax.Array, mask: masking.Mask

@@ -97,7 +97,7 @@ class Teacher:
       "data.mean": (f"{key}.mean", mean),
       "data.std": (f"{key}.std", std),
     }
-    return method.Const(self.path, net.init, self.sha256 or None, agrees)
+    return method.Const(self.path, net.init, self.sha256, agrees=agrees)
 
   def check(self, grid: tuple[int, int], key: str = "teacher") -> None:
     """Raises ValueError for fields that do not go together.

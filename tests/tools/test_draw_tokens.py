@@ -1,0 +1,32 @@
+"""Sheets of methods that mix, drop or leave tokens unread."""
+
+import numpy as np
+import pytest
+
+from jmim.tools import draw_masks
+from jmim.tools import draw_tokens
+
+
+@pytest.mark.parametrize("name", draw_tokens.SHEETS)
+def test_every_sheet_can_be_drawn(name):
+  rows, side = draw_masks.ROWS, draw_masks.SIDE
+  images = np.full((rows, side, side, 3), 7, np.uint8)
+  columns = draw_tokens.SHEETS[name](images)
+  for title, pictures in columns.items():
+    assert pictures.shape == images.shape, title
+    assert pictures.dtype == np.uint8, title
+  grey = [(x == draw_masks.GREY).all(-1).mean() for x in columns.values()]
+  assert 0 < max(grey) < 1
+
+
+def test_of_a_group_each_patch_is_given_by_one_image():
+  side = draw_masks.SIDE
+  shades = 9 * np.arange(4, dtype=np.uint8)[:, None, None, None]
+  images = np.broadcast_to(shades, (4, side, side, 3))
+  columns = draw_tokens.mixedae(images)
+  mixed, decoder = columns["mixed (encoder)"][0], columns["decoder"]
+  for i in range(4):
+    given = (mixed == 9 * i).all(-1)
+    np.testing.assert_array_equal(
+      (decoder[i] == draw_masks.GREY).all(-1), ~given
+    )
