@@ -47,6 +47,11 @@ class Encoder(nn.Module, kw_only=True):
   order: str = "xy"
   rt: runtime.Runtime = runtime.Runtime()
 
+  @property
+  def cls(self) -> bool:
+    """Whether the first token is a class token: it always is."""
+    return True
+
   @nn.compact
   def __call__(
     self,
