@@ -7,7 +7,9 @@
       --workdir=W --config.data.data_dir=DIR --config.method.first_stage.scale=S
 
 S is printed by the second command. Arguments: autoencoder= (its run),
-steps=1500, masked=True (False: a DiT split in two). Not measured here.
+steps=1500, masked=True (False: a DiT split in two). Measured, with the first
+stage of `claim ldm` (S 0.413), on 800 test images: squared error of the noise
+0.173, of hidden latents 0.476 (their variance is 1).
 """
 
 from jmim.core import config as configs
