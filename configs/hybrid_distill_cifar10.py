@@ -37,11 +37,11 @@ def get_config(arg: str | None = None):
     type="distill.hybrid",
     dims=student,
     size=32,
-    mim_teacher=dict(family="mae", dims=student),
+    mim_teacher=dict(family="mae", dims=dict(student)),
     cl_teacher=dict(
       family="dino",
       dims=dict(variant="Ti/4", width=128, depth=4, heads=4),
-      norm=True,
+      norm=False,  # a classifier that pools has none of its own
     ),
     relations=dict(weight=arg.alpha, layers=(-2,)),
     features=dict(weight=arg.beta),

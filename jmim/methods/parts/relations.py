@@ -74,8 +74,9 @@ class Relations:
         )
     if not self.heads and student.heads != teacher.heads:
       raise ValueError(
-        f"{student.heads} heads of the student, {teacher.heads} of the teacher:"
-        f" set {key}.heads to a number that divides both widths"
+        f"{key}.heads: the student has {student.heads}, its teacher "
+        f"{teacher.heads}; give a number that divides both widths, "
+        f"{student.width} and {teacher.width}"
       )
 
   def maps(self, tokens: Mapping[str, jax.Array], kind: str) -> jax.Array:

@@ -65,7 +65,7 @@ def test_a_copy_of_the_teacher_has_loss_0(distance):
   assert draws == {}
   found, _ = loss(m, copied(weights), batch, draws)
   np.testing.assert_allclose(found, 0.0, atol=1e-5)
-  # The same student with its own weights, and one that drops tokens.
+  # The same student with weights of its own.
   assert loss(m, weights, batch, draws)[0] > 0.01
 
 
@@ -166,7 +166,10 @@ def test_evaluators_see_all_patches():
     ({"mim_teacher": {"layer": 40}}, "mim_teacher.layer: 40 of 2"),
     ({"cl_teacher": {"norm": False, "project": 4}}, "cl_teacher.norm"),
     ({"relations": {"layers": (2,)}}, "relations.layers: 2 of 2 teacher"),
-    ({"mim_teacher": {"dims": {"heads": 3}}}, "set relations.heads"),
+    (
+      {"mim_teacher": {"dims": {"heads": 3}}},
+      "relations.heads: the student has 4",
+    ),
     ({"dropping": {"ratio": 0.9}}, "dropping.ratio 0.9 leaves 0 of 16"),
     ({"mim_teacher": NONE, "cl_teacher": NONE}, "nothing to learn"),
     (

@@ -102,7 +102,7 @@ OTHER = sizes.Size(width=24, depth=2, heads=3)
 @pytest.mark.parametrize(
   "change, teacher, word",
   [
-    ({}, OTHER, "4 heads of the student, 3 of the teacher"),
+    ({}, OTHER, "the student has 4, its teacher 3"),
     ({"heads": 5}, OTHER, "heads 5 does not divide"),
     ({"layers": (2,), "heads": 2}, OTHER, "layers: 2 of 2 teacher blocks"),
     ({"layers": (-4,)}, SMALL, "layers: -4 of 3 student blocks"),
