@@ -29,6 +29,29 @@ def diffrate(images: np.ndarray) -> draw_masks.Columns:
   return columns
 
 
+def hybrid(images: np.ndarray) -> draw_masks.Columns:
+  """What three stages leave: at random, then the patches least like others.
+
+  By the pixels of the patches, less their mean, as no network is trained.
+  """
+  m = draw_masks.make("distill.hybrid")
+  noise = jnp.asarray(draw_masks.draws_of(m)["noise"])
+  x = patching.patchify(jnp.asarray(images / 255.0), 16)
+  x = x - x.mean(1, keepdims=True)
+  ids = np.tile(np.arange(x.shape[1]), (len(images), 1))
+  columns = {"image": images}
+  stages = m.dropping.stage_counts(x.shape[1], m.dims.size.depth)
+  for block, count in stages.items():
+    live = jnp.take_along_axis(x, ids[..., None], axis=1)
+    stay = m.dropping.kept(live, count, None if block else noise)
+    ids = np.take_along_axis(ids, np.asarray(stay), axis=1)
+    gone = np.ones(x.shape[:2], bool)
+    np.put_along_axis(gone, ids, False, 1)
+    hidden = draw_masks.hide(images, gone.reshape(-1, *m.encoder.grid))
+    columns[f"block {block + 1}: {count}"] = hidden
+  return columns
+
+
 def mixedae(images: np.ndarray) -> draw_masks.Columns:
   """The mixed image of a group of four, and what each gave to it."""
   m = draw_masks.make("mim.mixedae")
@@ -63,4 +86,9 @@ def mto(images: np.ndarray) -> draw_masks.Columns:
   return columns
 
 
-SHEETS = {"diffrate": diffrate, "mixedae": mixedae, "mto": mto}
+SHEETS = {
+  "diffrate": diffrate,
+  "hybrid_distill": hybrid,
+  "mixedae": mixedae,
+  "mto": mto,
+}
