@@ -14,7 +14,16 @@ from jmim.methods.mim import mae
 from jmim.nn import budget
 
 N = 16
-TINY = mae.MAE.tiny()
+
+
+class Given(mae.MAE):
+  """MAE of a mask that may be given, as `mim.lmd` makes it."""
+
+  def mask(self, draws):
+    return draws["mask"] if "mask" in draws else super().mask(draws)
+
+
+TINY = Given.tiny()
 RNG = np.random.default_rng(0)
 BATCH = {"image": RNG.normal(size=(3, 16, 16, 3)).astype(np.float32)}
 NOISE = RNG.random((3, N), np.float32)
@@ -115,7 +124,7 @@ def make(budgets):
   def branch(k, params, given):
     batch, noise, count = given
     mask, valid = budget.split(noise, count, k)
-    out = TINY.masked(params, batch, mask, valid)
+    out = TINY.forward(params, batch, {"mask": mask}, valid=valid)
     return TINY.reconstruction_loss(out, batch), {"budget": jnp.int32(k)}
 
   def loss(params, count):

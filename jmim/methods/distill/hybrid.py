@@ -27,11 +27,10 @@ memory):
     | 83.7          | 85.1          | 87.6          |
 
 Of the paper: both teachers, features and relations of intermediate layers,
-alpha = beta = 1, progressive dropping, sizes and epochs. From memory or our
-reconstruction: all else, that is the form of both losses, the layer (the last
-but one), r = 0.3, the stages, what is dropped, the optimizer. Where only
-relations are learned, the final norm and the blocks after the last that is
-compared get no gradient.
+alpha = beta = 1, dropping, sizes and epochs. From memory or our reconstruction:
+the form of both losses, the layer (the last but one), r = 0.3, the stages, what
+is dropped, the optimizer. With relations alone, what follows the last compared
+layer gets no gradient.
 
     python -m jmim.main --config=configs/hybrid_distill_cifar10.py \
       --config.method.mim_teacher.path=runs/mae \
@@ -68,10 +67,11 @@ class HybridDistill(method.Method):
     teachers.Teacher, "teacher of features", family="deit", norm=True
   )
   relations: relating.Relations = field.part(
-    relating.Relations, "what is learned of the one"
+    relating.Relations, "relations learned of the MIM teacher"
   )
   features: final_features.FinalFeatures = field.part(
-    final_features.FinalFeatures, "what is learned of the other"
+    final_features.FinalFeatures,
+    "features learned of the other teacher",
   )
   dropping: droppings.Dropping = field.part(
     droppings.Dropping, "tokens that the student drops"
@@ -112,11 +112,7 @@ class HybridDistill(method.Method):
     return {name: of(part) for name, part in self.parts.items()}
 
   def inputs(self) -> dict[str, method.Input]:
-    """Normalised images [size, size, 3].
-
-    Raises:
-      ValueError: fields that do not go together.
-    """
+    """Normalised images [size, size, 3]; ValueError if fields do not agree."""
     self.dims.check(self.size)
     grid, student = self.dims.grid(self.size), self.dims.size
     if not self.parts:
@@ -165,7 +161,9 @@ class HybridDistill(method.Method):
       tapped=numbers if "mim_teacher" in self.parts else (),
     )
 
-  def relation_loss(self, weights, batch, out) -> jax.Array:
+  def relation_loss(
+    self, weights: method.Weights, batch: method.Batch, out: method.Tree
+  ) -> jax.Array:
     """L_rel of what `forward` returns."""
     net, numbers = self.guides["mim_teacher"], self.relations.numbers
     taught = net.read(
@@ -177,7 +175,9 @@ class HybridDistill(method.Method):
     prefix = (self.encoder.prefix, net.encoder.prefix)
     return self.relations.loss(layers, taught, prefix)
 
-  def feature_loss(self, weights, batch, out) -> jax.Array:
+  def feature_loss(
+    self, weights: method.Weights, batch: method.Batch, out: method.Tree
+  ) -> jax.Array:
     """L_feat of what `forward` returns."""
     taught = self.guides["cl_teacher"].read(
       weights.consts["cl_teacher"],

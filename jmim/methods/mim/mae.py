@@ -130,9 +130,8 @@ class MAE(method.Method):
   ) -> dict[str, jax.Array]:
     """What the loss and pictures need, under given draws; some: `valid` [b, k].
 
-    Returns:
-      tokens [b, n, w], latent [b, 1 + k, w], taps, pred [b, n, p*p*c] and
-      mask, a `masking.Mask`.
+    tokens [b, n, w], latent [b, 1 + k, w], taps, pred [b, n, p*p*c] and mask, a
+    `masking.Mask`.
     """
     main, mask = params["main"], self.mask(draws)
     out = self.encoder.apply(

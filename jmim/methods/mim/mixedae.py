@@ -146,10 +146,7 @@ class MixedAE(mae.MAE):
     draws: method.Draws,
     taps: tuple[str, ...] = (),
   ) -> dict[str, jax.Array]:
-    """As MAE's; latent and taps are of the mixed images.
-
-    Also mixed [g, size, size, c], and the sources assign [g, n] of each.
-    """
+    """As MAE's, of mixed [g, size, size, c] with sources assign [g, n]."""
     main, mask = params["main"], self.mask(draws)
     assign = self.rt.shard(draws["assign"][:: self.group])
     grouped = self.rt.shard(groups.gather(batch["image"], self.group))

@@ -37,7 +37,7 @@ class Dropping:
   stages: int = field.value(3, "stages, evenly over the blocks", low=1)
   first: str = field.value(
     "random",
-    "what the first stage drops, which sees embeddings only",
+    "tokens that the first stage drops, which sees embeddings only",
     choices=("random", "redundant"),
   )
 
@@ -117,11 +117,11 @@ class Dropping:
       the patches that are left; layers: number -> q, k, v [b, h, prefix + k,
       w / h] and the ids alive there.
     """
-    apply = lambda *a, **how: net.apply({"params": params}, *a, **how)
+    call = lambda *a, **how: net.apply({"params": params}, *a, **how)
     depth, p, n = net.size.depth, net.prefix, net.grid[0] * net.grid[1]
     tapped, counts = set(tapped), self.stage_counts(n, depth)
     ids = jnp.broadcast_to(jnp.arange(n, dtype=jnp.int32), (len(images), n))
-    x, layers = apply(images, stop=0)["stream"], {}
+    x, layers = call(images, stop=0)["stream"], {}
     cuts = {0, depth, *counts, *tapped, *(i + 1 for i in tapped)}
     for start, stop in itertools.pairwise(sorted(cuts)):
       if start in counts:
@@ -129,7 +129,7 @@ class Dropping:
         x = jnp.concatenate([x[:, :p], masking.take(x[:, p:], stay)], axis=1)
         ids = jnp.take_along_axis(ids, stay, axis=1)
       taps = QKV if start in tapped else ()
-      out = apply(stream=x, keep=ids, start=start, stop=stop, taps=taps)
+      out = call(stream=x, keep=ids, start=start, stop=stop, taps=taps)
       x = out["stream"]
       if taps:
         layers[start] = {name: out[name][0] for name in QKV} | {"ids": ids}

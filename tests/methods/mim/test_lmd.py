@@ -125,7 +125,9 @@ def test_hidden_patches_reach_no_prediction_and_visible_targets_no_loss(params):
   count = int(m.curriculum.counts(N, 0.75)[12])
   mask, valid = lmd.budgets.split(DRAWS["noise"], count, 13)
   assert count < 13 and not valid.all()
-  forward = jax.jit(lambda batch: m.masked(params, batch, mask, valid)["pred"])
+  forward = jax.jit(
+    lambda batch: m.forward(params, batch, {"mask": mask}, valid=valid)["pred"]
+  )
   pred, hidden = forward(z), np.asarray(mask.mask) == 1
   np.testing.assert_array_equal(forward(repaint(Z, hidden)), pred)
   seen = np.abs(np.asarray(forward(repaint(Z, ~hidden))) - pred)

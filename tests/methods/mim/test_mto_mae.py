@@ -46,7 +46,10 @@ def test_visible_tokens_do_not_read_mask_tokens_in_the_first_block(case, batch):
   weights, draws = case
   out = TINY.forward(weights.params, batch, draws)
   decoder = weights.params["main"]["decoder"]
-  moved = {**decoder, "mask_token": decoder["mask_token"] + 1}
+  token = decoder["mask_token"]
+  # Not by a constant, which the norm would take away.
+  ramp = np.linspace(-3, 3, token.shape[-1], dtype=np.float32)
+  moved = {**decoder, "mask_token": token + ramp}
   found = TINY.opened(moved, out["latent"], out["mask"])
   visible = np.asarray(out["mask"].mask) == 0
   # What the second block reads, of layers 0, 1 and the output.

@@ -26,7 +26,7 @@ def net_and_params(positions="sincos", grid=(4, 4), patch=2):
   return net, params
 
 
-def run(part, net, params, images, noise=None, tapped=()):
+def run(part, net, params, images, *, noise=None, tapped=()):
   def program(images, noise):
     return part.run(net, params, images, noise=noise, tapped=tapped)
 
@@ -45,7 +45,7 @@ def test_137_96_and_67_of_196_tokens_are_alive(normal):
   net, params = net_and_params(grid=(14, 14), patch=1)
   noise = jax.random.uniform(KEY, (2, 196))
   images = normal(2, 14, 14, 3)
-  out = run(PART, net, params, images, noise, tapped=(0, 1, 2))
+  out = run(PART, net, params, images, noise=noise, tapped=(0, 1, 2))
   before = {*range(196)}, {*range(196)}
   for number, count in enumerate((137, 96, 67)):
     layer = out["layers"][number]
@@ -96,13 +96,13 @@ def test_dropped_pixels_are_not_seen(normal):
   """Those of the first stage, bit for bit."""
   net, params = net_and_params()
   noise, images = normal(2, 16), normal(2, 8, 8, 3, seed=1)
-  first = run(PART, net, params, images, noise, tapped=(0,))
+  first = run(PART, net, params, images, noise=noise, tapped=(0,))
   gone = np.ones((2, 16))
   np.put_along_axis(gone, np.asarray(first["layers"][0]["ids"]), 0, 1)
   assert gone.sum() == 2 * 5
   pixels = np.kron(gone.reshape(2, 4, 4), np.ones((2, 2)))[..., None]
   changed = (images + 50 * pixels).astype(np.float32)
-  other = run(PART, net, params, changed, noise, tapped=(0,))
+  other = run(PART, net, params, changed, noise=noise, tapped=(0,))
   np.testing.assert_array_equal(first["latent"], other["latent"])
   np.testing.assert_array_equal(first["ids"], other["ids"])
 
