@@ -161,9 +161,7 @@ class HybridDistill(method.Method):
       tapped=numbers if "mim_teacher" in self.parts else (),
     )
 
-  def relation_loss(
-    self, weights: method.Weights, batch: method.Batch, out: method.Tree
-  ) -> jax.Array:
+  def _relation_loss(self, weights, batch, out) -> jax.Array:
     """L_rel of what `forward` returns."""
     net, numbers = self.guides["mim_teacher"], self.relations.numbers
     taught = net.read(
@@ -175,9 +173,7 @@ class HybridDistill(method.Method):
     prefix = (self.encoder.prefix, net.encoder.prefix)
     return self.relations.loss(layers, taught, prefix)
 
-  def feature_loss(
-    self, weights: method.Weights, batch: method.Batch, out: method.Tree
-  ) -> jax.Array:
+  def _feature_loss(self, weights, batch, out) -> jax.Array:
     """L_feat of what `forward` returns."""
     taught = self.guides["cl_teacher"].read(
       weights.consts["cl_teacher"],
@@ -193,9 +189,9 @@ class HybridDistill(method.Method):
     del step, player
     out, on, found = self.forward(weights, batch, draws), self.parts, {}
     if "mim_teacher" in on:
-      found["relations"] = self.relation_loss(weights, batch, out)
+      found["relations"] = self._relation_loss(weights, batch, out)
     if "cl_teacher" in on:
-      found["features"] = self.feature_loss(weights, batch, out)
+      found["features"] = self._feature_loss(weights, batch, out)
     terms = [getattr(self, n).weight * x for n, x in found.items()]
     return sum(terms), found
 
