@@ -38,7 +38,7 @@ def check_labels(
     if not evaluator.labelled:
       continue
     used = {f"data.{split}_split": source for split, source in data.items()}
-    if own := getattr(evaluator, "train_split", ""):
+    if own := evaluator.train_split:
       key = f"evals.{name}.train_split"
       _check_apart(further[own], data["eval"], key)
       used = {key: further[own], "data.eval_split": data["eval"]}

@@ -51,7 +51,7 @@ def make_splits(
   train, found = data["train"], {}
   like = train.source if isinstance(train, combine.Cached) else train
   for name, evaluator in evaluators.items():
-    text = getattr(evaluator, "train_split", "")
+    text = evaluator.train_split
     if text and text not in found:
       key = f"evals.{name}.train_split"
       found[text] = _open(config.data, text, key, like=like)

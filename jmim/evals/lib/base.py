@@ -29,6 +29,7 @@ class Evaluator:
   """Base of all evaluators: when it runs and on which weights."""
 
   labelled: ClassVar[bool] = False  # whether it needs class labels
+  train_split: ClassVar[str] = ""  # see `Fitted`
 
   predict: str = field.value(
     "features", "output of the method; 'name/entry' for one of a dict"

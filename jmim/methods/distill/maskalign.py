@@ -108,8 +108,9 @@ class MaskAlign(method.Method):
 
   def consts(self) -> dict[str, method.Const]:
     """The teacher."""
-    sha256 = self.teacher_sha256 or None
-    return {"teacher": method.Const(self.teacher, self.guide.init, sha256)}
+    init, agrees = self.guide.init, self.guide.agrees("method")
+    const = method.Const(self.teacher, init, self.teacher_sha256, agrees=agrees)
+    return {"teacher": const}
 
   def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Student, W and one head per teacher layer (stacked)."""

@@ -92,11 +92,7 @@ class Teacher:
       net: as `net` makes it.
       key: of this part in the config, for messages ("method.teacher").
     """
-    mean, std = net.statistics
-    agrees = {
-      "data.mean": (f"{key}.mean", mean),
-      "data.std": (f"{key}.std", std),
-    }
+    agrees = net.agrees(key)
     return method.Const(self.path, net.init, self.sha256, agrees=agrees)
 
   def check(self, grid: tuple[int, int], key: str = "teacher") -> None:

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +14,6 @@ import numpy as np
 
 from jmim.core import runtime
 from jmim.nn import attention
-from jmim.nn import block
 from jmim.nn import norm
 from jmim.nn import resample
 from jmim.nn import sizes
@@ -101,6 +101,18 @@ class Teacher:
     clip = (CLIP_MEAN, CLIP_STD)
     mean, std = clip if self.family == "clip" else (self.mean, self.std)
     return tuple(self.own_mean or mean), tuple(self.own_std or std)
+
+  def agrees(self, key: str) -> dict[str, tuple[str, tuple[float, ...]]]:
+    """What a run that trained it must have been given, for `method.Const`.
+
+    Args:
+      key: of the section of the config that holds `mean` and `std`.
+    """
+    mean, std = self.statistics
+    return {
+      "data.mean": (f"{key}.mean", mean),
+      "data.std": (f"{key}.std", std),
+    }
 
   @property
   def encoder(self) -> vit.ViT:
@@ -200,27 +212,16 @@ class Teacher:
     self, params: Any, images: jax.Array, wanted: Mapping[int, set[str]]
   ) -> dict[int, dict[str, jax.Array]]:
     """Taps of single blocks: number -> tap -> array."""
-    net, images = self._net(params), self.view(images)
-    x = self.encoder.apply({"params": net}, images, stop=0)["embedded"]
-    found, done = {}, 0
+    run = functools.partial(self.encoder.apply, {"params": self._net(params)})
+    x, found, done = run(self.view(images), stop=0)["stream"], {}, 0
     for number in sorted(wanted):
-      x, _ = self._blocks(net, x, range(done, number))
-      done = number + 1
-      x, taps = self._blocks(net, x, range(number, done), wanted[number])
-      found[number] = {name: tap[0] for name, tap in taps.items()}
+      if done < number:
+        x = run(stream=x, start=done, stop=number)["stream"]
+      names, done = tuple(sorted(wanted[number])), number + 1
+      out = run(stream=x, start=number, stop=done, taps=names)
+      found[number] = {name: out[name][0] for name in names}
+      x = out["stream"]
     return found
-
-  def _blocks(self, net, x, which, taps=()):
-    """Consecutive blocks, by number; their taps are stacked."""
-    if not which:
-      return x, {}
-    size = dataclasses.replace(self.size, depth=len(which))
-    own = lambda leaf: leaf[which.start : which.stop]
-    layers = jax.tree.map(own, net["blocks"]["layers"])
-    scale, style = self.encoder.layer_scale, dict(self.encoder.style)
-    stack = block.make_stack(size, self.rt, scale, **style)
-    params = {"params": {"layers": layers}}
-    return stack.apply(params, x, taps=tuple(sorted(taps)))
 
   def _finish(self, params: Any, x: jax.Array) -> jax.Array:
     """[b, t, d] -> [b, t, width]: the norm and the projection."""

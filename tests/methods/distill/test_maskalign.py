@@ -13,6 +13,7 @@ from jmim.methods.distill import maskalign
 from jmim.methods.parts import alignment
 from jmim.nn import norm
 from jmim.nn import sizes
+from jmim.nn.nets import teacher
 
 TINY = dataclasses.replace(maskalign.MaskAlign.tiny(), drop_path=0.0)
 KEY, ROWS = jax.random.key(0), np.arange(2)
@@ -144,3 +145,12 @@ def test_attention_keeps_more_importance_than_chance(case):
 def test_what_does_not_fit_is_named(change, word):
   with pytest.raises(ValueError, match=word):
     dataclasses.replace(TINY, **change).inputs()
+
+
+@pytest.mark.parametrize("kind", ["clip", "dino"])
+def test_a_run_that_teaches_was_normalised_as_its_kind_is(kind):
+  """So that a converted CLIP is taken, whatever the student's images are."""
+  m = dataclasses.replace(TINY, teacher_kind=kind, mean=(0.1, 0.2, 0.3))
+  key, mean = m.consts()["teacher"].agrees["data.mean"]
+  assert key == "method.mean"
+  assert mean == (teacher.CLIP_MEAN if kind == "clip" else (0.1, 0.2, 0.3))
