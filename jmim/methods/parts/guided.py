@@ -140,6 +140,8 @@ class Guided:
     shape: tuple[int, ...],
     batch: method.Batch,
     key: jax.Array,
+    of: jax.Array | None = None,
+    share: float = 1.0,
     **options: Any,
   ) -> jax.Array:
     """Samples [b, *shape] of what is diffused.
@@ -153,9 +155,11 @@ class Guided:
       batch: "index" [b], else 0 .. b - 1, is the number of each sample; another
         entry shows b.
       key: of all samples.
+      of: data [b, *shape] to begin with, noised (SDEdit); None: pure noise.
+      share: of the calls, the last of the path, that are then made.
       **options: of `noise.output`.
     """
-    channels, table = shape[-1], noise.table(self)
+    channels, table = shape[-1], noise.table(self, share)
     output = functools.partial(
       noise.output, channels=channels, clip=self.clip, **options
     )
@@ -171,5 +175,9 @@ class Guided:
       return self.rt.shard(jax.vmap(one)(at))
 
     # Numbers 0 .. n - 1 are the sampler's calls; n is the state it begins in.
-    z, _ = samplers.sample(table, denoise, normal(len(table)), normal)
+    z = normal(len(table))
+    if of is not None:
+      first = table.level
+      z = targets.noised(of, z, float(first.signal[0]), float(first.noise[0]))
+    z, _ = samplers.sample(table, denoise, z, normal)
     return z
