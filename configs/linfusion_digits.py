@@ -12,8 +12,8 @@ finer level and 64 at its coarser. The last command doubles each sample by
 SDEdit, to 32 px, which neither has seen.
 
 Arguments: stage=student (host), host= (its run), form=linear (softmax, plain,
-unnormalised, causal, bidirectional), rungs=0 of the ladder, steps=0: 2000 of
-the host, 1200 of a student.
+unnormalised, causal, bidirectional), rungs=0 of the ladder, steps=0: 1500 of
+the host, 1000 of a student.
 `python -m jmim.tools.claim linfusion` compares forms.
 
 Not yet measured here.
@@ -22,7 +22,7 @@ Not yet measured here.
 from jmim.core import config as configs
 from jmim.core import errors
 
-STEPS = {"host": 2000, "student": 1200}
+STEPS = {"host": 1500, "student": 1000}
 SIDE = 16
 # What a student has of its host.
 MODEL = dict(
