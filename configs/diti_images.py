@@ -1,9 +1,9 @@
 """DiTi of published size: CelebA at 64 px, FFHQ and LSUN Bedroom at 128.
 
-    python -m jmim.convert --from=pdae_host --weights=FILE --out=host.npz \
+    python -m jmim.convert --from=pdae_host --weights=FILE --out=HOST \
       --config=configs/diti_images.py:data=ffhq,stage=host
     python -m jmim.main --config=configs/diti_images.py:data=ffhq --workdir=W \
-      --config.data.data_dir=IMAGES --config.method.host.path=host.npz
+      --config.data.data_dir=IMAGES --config.method.host.path=HOST
 
 FILE is PDAE's frozen DDPM; or train one, stage=host. CelebA is `celeb_a` of
 TFDS, the others are folders of images.

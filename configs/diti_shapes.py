@@ -3,26 +3,22 @@
     python -m jmim.main --config=configs/diti_shapes.py:stage=host \
       --workdir=HOST
     python -m jmim.main --config=configs/diti_shapes.py:host=HOST --workdir=W
-    python -m jmim.main --mode=sample --workdir=W --num=64 --weights=ema \
-      --config=configs/diti_shapes.py:host=HOST
+    python -m jmim.tools.draw_swaps --workdir=W --out=swaps.png
 
-The host is a DDPM on the pixels. Noise hides texture and tint at t = 250 of
-1000 (the best guess is wrong once in four), kind, place and size at 550 to 650.
-`attributes` probes the code, and the half that times below 500 may read.
+Noise hides texture and tint at t = 250 of 1000 (the best guess is wrong once in
+four), kind, place and size at 550 to 650. `attributes` probes the code, and the
+half that times below 500 may read.
 
 Arguments: stage=diti (host), host= (its run), blocks=8 (1: PDAE), mode=base
 (stop_grad, dual), steps=0: 2000 of the host, 1000 of the code.
-`python -m jmim.tools.claim diti` compares with PDAE.
-
-Not yet measured here.
+`python -m jmim.tools.claim diti` compares with PDAE. Not yet measured here.
 """
 
 from jmim.core import config as configs
 from jmim.core import errors
 
-STEPS = {"host": 2000, "diti": 1000}
-COARSE, FINE = ("label", "place", "large"), ("texture", "warm")
-CODE = 64
+STEPS, CODE = {"host": 2000, "diti": 1000}, 64
+ATTRIBUTES = ("label", "place", "large", "texture", "warm")
 UNET = dict(
   width=32,
   multipliers=(1, 2),
@@ -45,9 +41,9 @@ def get_config(arg: str | None = None):
       f"stage={arg.stage}", "diti or host", "name one of them", "--config"
     )
   config = configs.base()
-  half = (0.5, 0.5, 0.5)
+  half = dict(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
   config.data.update(
-    name="shapes/attributes", batch=32, size=16, flip=False, mean=half, std=half
+    name="shapes/attributes", batch=32, size=16, flip=False, **half
   )
   if arg.stage == "host":
     config.method = configs.section(type="diffusion.ddpm", size=16, dims=UNET)
@@ -75,7 +71,11 @@ def get_config(arg: str | None = None):
     config.evals.attributes = configs.section(
       type="attributes",
       weights="ema",
-      classes=(*COARSE, *FINE),
+      classes=ATTRIBUTES,
       parts=(f":{CODE // 2}", ":"),
+    )
+    config.evals.samples = configs.section(type="samples", weights="ema")
+    config.evals.restoration = configs.section(
+      type="restoration", weights="ema", limit=64
     )
   return config

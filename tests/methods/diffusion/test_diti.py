@@ -129,7 +129,8 @@ def test_what_is_trained_is_none_of_the_host(weights, batch):
 
 
 def test_samples_follow_their_number_and_read_the_image(weights, batch):
-  sample = jax.jit(lambda b: TINY.sample(weights, b, jax.random.key(2)))
+  walks = TINY.walks(weights)
+  sample = jax.jit(lambda b: walks.sample(b, jax.random.key(2)))
   whole = sample(batch)
   part = {"image": batch["image"][2:], "index": np.array([2, 3])}
   np.testing.assert_allclose(sample(part), whole[2:], atol=1e-5)
@@ -143,7 +144,7 @@ def test_a_counterfactual_begins_at_the_image_and_ends_at_the_other(
   walks, x = TINY.walks(weights), batch["image"][:2]
   other = batch["image"][2:]
   go = jax.jit(lambda share: walks.counterfactual(x, other, share))
-  back = lambda x: TINY.restore(weights, {"image": x}, None)["image"]
+  back = lambda x: walks.restore({"image": x}, None)["image"]
   np.testing.assert_allclose(go(0.0), back(x), atol=1e-4)
   np.testing.assert_allclose(go(1.0), back(other), atol=1e-4)
   # Of some blocks alone, with the noise kept, both codes are in it.
@@ -156,7 +157,7 @@ def test_a_manipulation_of_no_strength_is_the_image(weights, batch, normal):
   go = lambda strength: walks.manipulated(
     x, normal(12), jnp.ones(12), strength=strength
   )
-  same = TINY.restore(weights, {"image": x}, None)["image"]
+  same = walks.restore({"image": x}, None)["image"]
   np.testing.assert_allclose(go(0.0), same, atol=1e-5)
   assert np.abs(go(1.0) - same).max() > 1e-4
 
