@@ -10,8 +10,7 @@ four), kind, place and size at 550 to 650. `attributes` probes the code, and the
 half that times below 500 may read.
 
 Arguments: stage=diti (host), host= (its run), blocks=8 (1: PDAE), mode=base
-(stop_grad, dual), steps=0: 2000 of the host, 1000 of the code.
-`python -m jmim.tools.claim diti` compares with PDAE. Not yet measured here.
+(stop_grad, dual), steps=0: 2000 of the host, 1000 of the code. Not measured.
 """
 
 from jmim.core import config as configs
@@ -72,6 +71,7 @@ def get_config(arg: str | None = None):
       type="attributes",
       weights="ema",
       classes=ATTRIBUTES,
+      train_limit=1000,
       parts=(f":{CODE // 2}", ":"),
     )
     config.evals.samples = configs.section(type="samples", weights="ema")

@@ -244,5 +244,15 @@ MISTAKES = [
     [f"--config={ROOT / 'configs' / 'mto_cifar10.py'}:host=swin"],
     ["--config", "host=swin", "simmim or mae"],
   ),
+  (
+    "data of a recipe",
+    [f"--config={ROOT / 'configs' / 'diti_images.py'}:data=faces"],
+    ["--config", "data=faces", "celeba, ffhq, bedroom"],
+  ),
+  (
+    "stage of a recipe with a host",
+    [f"--config={ROOT / 'configs' / 'diti_shapes.py'}:stage=teacher"],
+    ["--config", "stage=teacher", "diti or host"],
+  ),
   ("type of the argument", [f"{ASKED}:steps=few"], ["--config", "int"]),
 ]
