@@ -18,12 +18,18 @@ samples by the evaluators `samples` and `restoration`).
 """
 
 from jmim.core import config as configs
+from jmim.core import errors
 
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, stage="diffusion", autoencoder="", start="", steps=0, lowres=False
   )
+  if arg.stage not in ("diffusion", "align", "control"):
+    text = "correct it; the autoencoder is configs/autoencoder_inr_shapes.py"
+    raise errors.UserError(
+      f"stage={arg.stage}", "diffusion, align or control", text, "--config"
+    )
   fresh = arg.stage == "diffusion"
   config = configs.base()
   config.data.update(

@@ -245,4 +245,9 @@ MISTAKES = [
     ["--config", "host=swin", "simmim or mae"],
   ),
   ("type of the argument", [f"{ASKED}:steps=few"], ["--config", "int"]),
+  (
+    "stage of a recipe with stages",
+    [f"--config={ROOT / 'configs' / 'arbscale_shapes.py'}:stage=autoencoder"],
+    ["--config", "stage=autoencoder", "autoencoder_inr_shapes"],
+  ),
 ]
