@@ -140,6 +140,7 @@ class Guided:
     shape: tuple[int, ...],
     batch: method.Batch,
     key: jax.Array,
+    start: Callable[[jax.Array], jax.Array] | None = None,
     **options: Any,
   ) -> jax.Array:
     """Samples [b, *shape] of what is diffused.
@@ -153,6 +154,8 @@ class Guided:
       batch: "index" [b], else 0 .. b - 1, is the number of each sample; another
         entry shows b.
       key: of all samples.
+      start: standard normal [b, *shape] -> the state sampling begins in; None:
+        that noise itself.
       **options: of `noise.output`.
     """
     channels, table = shape[-1], noise.table(self)
@@ -171,5 +174,7 @@ class Guided:
       return self.rt.shard(jax.vmap(one)(at))
 
     # Numbers 0 .. n - 1 are the sampler's calls; n is the state it begins in.
-    z, _ = samplers.sample(table, denoise, normal(len(table)), normal)
+    first = normal(len(table))
+    first = first if start is None else start(first)
+    z, _ = samplers.sample(table, denoise, first, normal)
     return z
