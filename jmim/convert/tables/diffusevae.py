@@ -10,7 +10,7 @@ from jmim.convert import family
 from jmim.convert import ops
 from jmim.convert import pieces
 from jmim.convert import table
-from jmim.convert.tables import ldm_unet
+from jmim.convert.tables import _unet
 from jmim.methods.latent import diffusevae
 from jmim.methods.latent import diffusevae_vae
 from jmim.nn import block_string
@@ -60,7 +60,7 @@ def first(method: diffusevae_vae.VAE) -> pieces.Table:
 
 def second(method: diffusevae.DiffuseVAE) -> pieces.Table:
   """The UNet of the second stage."""
-  return table.placed(ldm_unet.network(method.net()), "decoder.", "")
+  return table.placed(_unet.network(method.net()), "decoder.", "")
 
 
 def _no_code(method: diffusevae.DiffuseVAE) -> str | None:

@@ -140,6 +140,8 @@ class Guided:
     shape: tuple[int, ...],
     batch: method.Batch,
     key: jax.Array,
+    of: jax.Array | None = None,
+    share: float = 1.0,
     start: Callable[[jax.Array], jax.Array] | None = None,
     **options: Any,
   ) -> jax.Array:
@@ -154,11 +156,13 @@ class Guided:
       batch: "index" [b], else 0 .. b - 1, is the number of each sample; another
         entry shows b.
       key: of all samples.
-      start: standard normal [b, *shape] -> the state sampling begins in; None:
-        that noise itself.
+      of: data [b, *shape] to begin with, noised (SDEdit); None: pure noise.
+      share: of the calls, the last of the path, that are then made.
+      start: standard normal [b, *shape] -> the noise to begin with; None: as it
+        is.
       **options: of `noise.output`.
     """
-    channels, table = shape[-1], noise.table(self)
+    channels, table = shape[-1], noise.table(self, share)
     output = functools.partial(
       noise.output, channels=channels, clip=self.clip, **options
     )
@@ -174,7 +178,10 @@ class Guided:
       return self.rt.shard(jax.vmap(one)(at))
 
     # Numbers 0 .. n - 1 are the sampler's calls; n is the state it begins in.
-    first = normal(len(table))
-    first = first if start is None else start(first)
-    z, _ = samplers.sample(table, denoise, first, normal)
+    z = normal(len(table))
+    z = z if start is None else start(z)
+    if of is not None:
+      first = table.level
+      z = targets.noised(of, z, float(first.signal[0]), float(first.noise[0]))
+    z, _ = samplers.sample(table, denoise, z, normal)
     return z

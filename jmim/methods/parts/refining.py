@@ -56,6 +56,7 @@ class Refiner:
     *,
     index: Array,
     key: Array,
+    of: Array | None = None,
     start: Callable[[Array], Array] | None = None,
   ) -> Array:
     """Images [b, h, w, c] around codes [b, Z].
@@ -65,7 +66,8 @@ class Refiner:
       code: what is decoded and refined.
       index: [b] numbers of the noises: equal numbers share all of theirs.
       key: of all noises.
-      start: standard normal [b, h, w, c] -> u where sampling begins; None: the
+      of: image to begin with, noised; None: pure noise.
+      start: standard normal [b, h, w, c] -> the noise to begin with; None: the
         temperature times it.
     """
     return self.sampling.sample(
@@ -75,6 +77,7 @@ class Refiner:
       shape=self.shape,
       batch={"index": index},
       key=key,
+      of=of,
       start=start or (lambda n: self.temperature * n),
       reproject=False,
     )
@@ -119,13 +122,13 @@ class Refiner:
     x, (k_code, k_noise) = batch["image"], jax.random.split(key)
     normal = lambda k: jax.random.normal(k, (1, 1, self.coarse.width))
     noise = jax.vmap(normal)(_keys(k_code, _numbers(batch)))
-    first = self.noise.table(self.sampling).level
     image = self.refine(
       weights,
       self.coarse.encode(weights, x, noise),
       index=_numbers(batch),
       key=k_noise,
-      start=lambda n: first.signal[0] * x + first.noise[0] * n,
+      of=x,
+      start=lambda n: n,
     )
     return {"image": image}
 
