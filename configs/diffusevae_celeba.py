@@ -51,8 +51,8 @@ def get_config(arg: str | None = None):
   config = configs.base()
   mean, std = (0.0, 1.0) if first else (0.5, 0.5)
   config.data.update(name="folder", size=side, batch=batches[not first])
-  config.data.update(host_crop="center", eval_crop="center")
-  config.data.update(flip=side == 256 or not first)
+  cut = dict(host_crop="center", eval_crop="center")
+  config.data.update(**cut, flip=side == 256 or not first)
   config.data.update(mean=(mean,) * 3, std=(std,) * 3)
   dims = dict(encoder_widths=widths, decoder_widths=widths)
   dims |= dict(encoder=f"{ends[0]},{DOWN}", decoder=f"{UP},{ends[1]}")
@@ -73,8 +73,7 @@ def get_config(arg: str | None = None):
     dims=configs.section(width=128, multipliers=multipliers, **unet),
   )
   config.optim.update(lr=rate, clip_norm=1.0)
-  config.schedule.warmup_steps = 5000
-  config.ema.decay = 0.9999
+  config.schedule.warmup_steps, config.ema.decay = 5000, 0.9999
   config.train.total_epochs = 1000.0 if side == 256 else 500.0
   samples = dict(type="samples", weights="ema", every_steps=10_000)
   config.evals = configs.section(samples=configs.section(**samples))
