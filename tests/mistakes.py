@@ -244,6 +244,11 @@ MISTAKES = [
     [f"--config={ROOT / 'configs' / 'mto_cifar10.py'}:host=swin"],
     ["--config", "host=swin", "simmim or mae"],
   ),
+  (
+    "stage of a recipe",
+    [f"--config={ROOT / 'configs' / 'diffusevae_digits.py'}:stage=vae"],
+    ["--config", "stage=vae", "refiner or plain"],
+  ),
   ("type of the argument", [f"{ASKED}:steps=few"], ["--config", "int"]),
   (
     "stage of a recipe with stages",
