@@ -7,7 +7,7 @@
       --workdir=W2 --config.data.data_dir=IMAGES \
       --config.method.first_stage.scale=S
     python -m jmim.main --mode=sample --workdir=W2 --num=1000 \
-      --config.method.first_stage.side=512
+      --config.method.first_stage.implicit.side=512
 
 AE is a run of autoencoder_inr_images, S is `latent_scale` in the log of W.
 

@@ -9,7 +9,7 @@ through the frozen decoder.
     python -m jmim.main --config=$C:stage=align,autoencoder=AE,start=W \
       --workdir=W2
     python -m jmim.main --mode=sample --workdir=W2 --num=16 \
-      --config.method.first_stage.side=100
+      --config.method.first_stage.implicit.side=100
 
 Arguments: stage=diffusion (align; control: as align, without the image's
 error), autoencoder= (its run), start= (a run of diffusion), steps=0 (0: 1500,

@@ -194,8 +194,8 @@ RECIPES = {
   ),
   "side of images that have one": (
     "config.method = configs.section(type='latent.ldm', size=8,"
-    " first_stage=dict(variant='kl-f4', side=64))",
-    ["first_stage.side 64", "first_stage.implicit.hidden=()"],
+    " first_stage=dict(variant='kl-f4', implicit=dict(side=64)))",
+    ["first_stage.implicit.side 64", "first_stage.implicit.hidden=()"],
   ),
   "no method": ("config.method.type = ''", ["method.type"]),
   "config not returned": ("return None", ["--config", "return config"]),

@@ -39,7 +39,7 @@ START = ("init_from.path={workdir:diffusion}",)
 def samples(workdir, side: int) -> np.ndarray:
   """[N, side, side, 3] in 0 .. 1, of the same latents for every side."""
   model = jmim.load(workdir, weights="ema")
-  made = model.override(f"method.first_stage.side={side}").sample(N)
+  made = model.override(f"method.first_stage.implicit.side={side}").sample(N)
   return made / 255.0
 
 

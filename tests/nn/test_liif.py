@@ -67,7 +67,7 @@ def test_colours_are_those_of_the_equations(cell, ensemble, normal):
   found = function(cell, ensemble)(p, features, place, size)
   expected = [
     [
-      slow(p, f, at, size if cell else None, ensemble)
+      slow(p, f, at, size if cell else None, ensemble=ensemble)
       for at, size in zip(*rows, strict=True)
     ]
     for f, *rows in zip(features, place, size, strict=True)

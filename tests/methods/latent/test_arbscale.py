@@ -97,7 +97,9 @@ def test_without_alignment_it_is_the_loss_of_the_noise():
 
 def test_one_latent_is_sampled_at_any_size():
   key, index = jax.random.key(3), {"index": jnp.arange(2)}
-  at = lambda **f: jax.jit(field.replace(SMALL, first_stage=f).sample)
+  at = lambda **f: jax.jit(
+    field.replace(SMALL, first_stage=dict(implicit=f)).sample
+  )
   assert at()(weights(), index, key).shape == (2, 16, 16, 3)
   large = at(side=21)(weights(), index, key)
   z = jax.jit(

@@ -65,7 +65,7 @@ def test_a_finer_truth_is_reduced_before_it_is_encoded(fill):
   errors = jax.jit(lambda w, b: finer.errors(w, b, None))(weights, given)
   wanted = np.abs(restored["image"] - given["image"]).mean((1, 2, 3))
   np.testing.assert_allclose(errors["pixel"], wanted, rtol=1e-5)
-  other = field.replace(finer, side=11).restore
+  other = field.replace(finer, implicit=dict(side=11)).restore
   shape = jax.eval_shape(lambda w, b: other(w, b, None), weights, given)
   assert shape["image"].shape == (2, 11, 11, 3)
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.core import field
 from jmim.core import method as methods
 from jmim.core import randomness
 from jmim.methods.parts import first_stage as stages
@@ -101,7 +102,7 @@ ANY = stages.FirstStage(
 
 
 def test_with_an_implicit_function_images_of_any_side_are_decoded():
-  stage = dataclasses.replace(ANY, side=11)
+  stage = field.replace(ANY, implicit=dict(side=11))
   assert draw(stage) == {} and stage.inputs(SHAPE)["image"].shape == (8, 8, 3)
   params = jax.jit(stage.net.init)(jax.random.key(0))
   weights, z = (
@@ -121,4 +122,4 @@ def test_with_an_implicit_function_images_of_any_side_are_decoded():
 
 def test_a_side_needs_an_implicit_function():
   with pytest.raises(ValueError, match="need such a function"):
-    dataclasses.replace(KL, side=16).inputs(SHAPE)
+    field.replace(KL, implicit=dict(side=16)).inputs(SHAPE)

@@ -77,13 +77,15 @@ def test_decoding_has_the_side_of_the_images_or_the_one_it_is_given():
   z = jax.ShapeDtypeStruct((1, 3, 3, 3), jnp.float32)
   side = lambda net: jax.eval_shape(net.decode, params(NET), z).shape[1]
   assert side(NET) == 6
-  assert side(dataclasses.replace(NET, side=13)) == 13
+  larger = dataclasses.replace(NET.implicit, side=13)
+  assert side(dataclasses.replace(NET, implicit=larger)) == 13
 
 
 def build(variant, **fields):
-  fields = dict(width=4, blocks=1, codes=0, side=0) | fields
-  implicit = liif.Dims(hidden=fields.pop("hidden", ()))
-  anysize.check(variant, fields["codes"], implicit, fields["side"])
+  own = {n: fields.pop(n) for n in ("hidden", "side") if n in fields}
+  implicit = liif.Dims(**{"hidden": ()} | own)
+  fields = dict(width=4, blocks=1, codes=0) | fields
+  anysize.check(variant, fields["codes"], implicit)
   rt = runtime.Runtime()
   return anysize.build(variant, implicit=implicit, rt=rt, **fields)
 
@@ -91,7 +93,7 @@ def build(variant, **fields):
 def test_a_variant_is_built_with_a_function_or_without():
   assert isinstance(build("kl-f4"), autoencoder.Autoencoder)
   net = build("ae-f4", hidden=(5,), side=9)
-  assert (net.gaussian, net.side, net.size.factor) == (False, 9, 4)
+  assert (net.gaussian, net.implicit.side, net.size.factor) == (False, 9, 4)
   assert build("kl-f4-z32", hidden=(5,)).gaussian
 
 
