@@ -81,6 +81,11 @@ class AutoencoderINR(method.Method):
       rt=self.rt,
     )
 
+  @property
+  def n_codes(self) -> int | None:
+    """0: what is encoded are moments of a Gaussian; None: plain codes."""
+    return 0 if self.net.gaussian else None
+
   def inputs(self) -> dict[str, method.Input]:
     """Images [image, image, channels] in -1 .. 1."""
     self.net.size.check(self.size)
