@@ -253,6 +253,14 @@ MISTAKES = [
     "stage of a recipe with a host",
     [f"--config={ROOT / 'configs' / 'diti_shapes.py'}:stage=teacher"],
     ["--config", "stage=teacher", "diti or host"],
+    "stage of a recipe",
+    [f"--config={ROOT / 'configs' / 'diffusevae_digits.py'}:stage=vae"],
+    ["--config", "stage=vae", "refiner or plain"],
   ),
   ("type of the argument", [f"{ASKED}:steps=few"], ["--config", "int"]),
+  (
+    "stage of a recipe with stages",
+    [f"--config={ROOT / 'configs' / 'arbscale_shapes.py'}:stage=autoencoder"],
+    ["--config", "stage=autoencoder", "autoencoder_inr_shapes"],
+  ),
 ]
