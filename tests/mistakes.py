@@ -148,6 +148,26 @@ MISTAKES = [
     ["evals.probe.predict", "features", "reconstruct"],
   ),
   (
+    "attribute that the data lack",
+    ["evals.probe.type=attributes", "evals.probe.binary=('smile',)"],
+    ["evals.probe.binary", "no 'smile'", "image, label"],
+  ),
+  (
+    "no attribute to probe",
+    ["evals.probe.type=attributes"],
+    ["evals.probe.classes", "image, label"],
+  ),
+  (
+    "part outside the vector",
+    [
+      "evals.probe.type=attributes",
+      "evals.probe.predict=features",
+      "evals.probe.classes=('label',)",
+      "evals.probe.parts=(':8', '8:17')",
+    ],
+    ["evals.probe.parts", "8:17", "<= 16"],
+  ),
+  (
     "best by nothing",
     ["train.keep_best=fid/fid"],
     ["train.keep_best", "probe"],
