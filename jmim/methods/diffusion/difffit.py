@@ -36,6 +36,7 @@ decay; decay would draw it to the host's instead of to 0.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -51,6 +52,13 @@ from jmim.nn import stack
 from jmim.nn.nets import dit as nets
 
 TABLE = "label_embed"
+# Of the linked code: "bias", "norm", "gamma", "y_embed".
+WORDS = ("bias", "norm", "gamma", TABLE)
+
+
+def is_tuned(name: str, words: Sequence[str] = WORDS) -> bool:
+  """Whether a parameter is tuned: its name holds one of the words."""
+  return any(word in name for word in words)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,7 +72,7 @@ class DiffFit(dit.DiT):
     choices=("difffit", "bitfit", "full", "scratch"),
   )
   tuned: tuple = field.value(
-    ("bias", "norm", TABLE), "words in names of the host that are tuned"
+    WORDS, "words in names of parameters that are tuned"
   )
   scales: places.Scales = field.part(places.Scales, "new scale factors")
   host_classes: int = field.value(
@@ -134,7 +142,7 @@ class DiffFit(dit.DiT):
     if self.renews and name.startswith(TABLE):
       return False
     words = {"full": ("",), "bitfit": ("bias", TABLE)}
-    return any(word in name for word in words.get(self.mode, self.tuned))
+    return is_tuned(name, words.get(self.mode, self.tuned))
 
   def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """added, new and gamma, see `parts/host.py`; no extra state."""

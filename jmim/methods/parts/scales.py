@@ -9,7 +9,8 @@
     time        the embedding of time
     final       the last layer
 
-Names of parameters are those of `nn.nets.dit.DiT`. All begin at 1.
+Names of parameters are those of `nn.nets.dit.DiT`. All begin at 1. Blocks with
+a context (`nn.context_block`) have scales of their own, BLOCK.
 """
 
 import dataclasses
@@ -32,6 +33,34 @@ MAPS = {
   "time": "time_embed/fc2",
   "final": "pred",
 }
+
+# The same of the scales of a block with a context.
+BLOCK = {
+  "gamma_attn1": "self/proj",
+  "gamma_attn2": "cross/proj",
+  "gamma_ff": "fc2",
+} | {
+  f"{name}/gamma_{x}": f"{name}/{layer}"
+  for name in ("self", "cross")
+  for x, layer in {"q": "q", "k": "k", "v": "v", "fnn": "proj"}.items()
+}
+
+
+def fold_block(tree: Any) -> dict[str, Any]:
+  """Parameters of a block with a context, its scales merged into its maps.
+
+  Args:
+    tree: of a `context_block.Block` with any scales and no suffix.
+
+  Returns:
+    those of the same block without scales.
+  """
+  leaves, gammas = trees.named(tree), {}
+  for scale, layer in BLOCK.items():
+    if (gamma := leaves.pop(scale, None)) is not None:
+      name = f"{layer}/{scaled.NAME}"
+      gammas[name] = gammas.get(name, 1.0) * gamma
+  return scaled.folded(trees.nested(leaves | gammas))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

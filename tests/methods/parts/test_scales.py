@@ -5,6 +5,7 @@ import pytest
 
 from jmim.core import tree as trees
 from jmim.methods.parts import scales
+from jmim.nn import context_block
 
 KERNELS = {
   "blocks/layers/attn/qkv": (5, 8, 24),
@@ -68,3 +69,20 @@ def test_blocks_that_are_none_are_refused(first, stop):
   with pytest.raises(ValueError, match=r"scales\.first"):
     scales.Scales(first=first, stop=stop).check(5)
   scales.Scales(first=4).check(5)
+
+
+@pytest.mark.parametrize("scaled", [("block",), ("attention",), None])
+def test_a_folded_block_with_a_context_is_one_without_scales(scaled):
+  net = context_block.Block(
+    heads=2, attention_bias=True, scales=scaled or context_block.SCALES
+  )
+  x = jax.random.normal(jax.random.key(0), (2, 3, 8))
+  context = jax.random.normal(jax.random.key(1), (2, 4, 5))
+  start = net.init(jax.random.key(2), x, context)["params"]
+  rng = np.random.default_rng(0)
+  noise = lambda w: w + 0.3 * rng.normal(size=w.shape).astype(np.float32)
+  params = jax.tree.map(noise, start)
+  want, _ = net.apply({"params": params}, x, context)
+  folded = scales.fold_block(params)
+  got, _ = net.clone(scales=()).apply({"params": folded}, x, context)
+  np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
