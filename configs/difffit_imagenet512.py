@@ -6,23 +6,20 @@ HOST is the published DiT-XL/2 of 256 px, read once:
       --config=configs/dit_imagenet256.py
     python -m jmim.main --workdir=runs/W --config.data.data_dir=DIR \
       --config=configs/difffit_imagenet512.py:host=runs/dit_xl
-    python -m jmim.tools.mount --part=runs/W --host=runs/other --out=PART
 
-Latents of the data (`imagenet512_latents`, `food101_latents`, ...) are made
-once by `jmim.tools.cache_latents`, as for configs/dit_imagenet256.py.
-
+Latents of the data (`food101_latents`, say) are made as for dit_imagenet256.
 Arguments: host="", set=imagenet512 (of SETS), mode=difffit (bitfit, full,
 scratch), stop=0 (block before which scales end; 0: the last; 14 was best on
 Food-101), batch=256. To sample, add --config.method.first_stage.path=VAE.
 
-Reference (the authors'; not repeated here), FID, DiffFit / all tuned: Food
-6.96 / 10.46, SUN 8.55 / 7.96, DF-20M 17.35 / 17.26, Caltech 33.84 / 35.25, CUB
-5.48 / 5.68, ArtBench 20.87 / 25.31, Flowers 20.18 / 21.05, Cars 9.90 / 9.79;
-ImageNet 512, guidance 1.5, 25 epochs: 3.02. Steps, rates, EMA and classes of
-the sets are partly from memory.
+Reference (not repeated here), FID, DiffFit / all tuned: Food 6.96 / 10.46, SUN
+8.55 / 7.96, DF-20M 17.35 / 17.26, Caltech 33.84 / 35.25, CUB 5.48 / 5.68,
+ArtBench 20.87 / 25.31, Flowers 20.18 / 21.05, Cars 9.90 / 9.79; ImageNet 512,
+guidance 1.5, 25 epochs: 3.02. Steps, rates, EMA, classes: partly from memory.
 """
 
 from jmim.core import config as configs
+from jmim.core import errors
 
 # Data set -> classes.
 SETS = {
@@ -42,6 +39,9 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, host="", set="imagenet512", mode="difffit", stop=0, batch=256
   )
+  if arg.set not in SETS:
+    known = ", ".join(SETS)
+    raise errors.UserError(f"set={arg.set}", known, "name one", "--config")
   config, fine = configs.base(), arg.set == "imagenet512"
   config.data.update(
     name=f"{arg.set}_latents",
@@ -64,10 +64,10 @@ def get_config(arg: str | None = None):
     channels=4,
     labels=configs.section(classes=SETS[arg.set]),
     first_stage=configs.section(variant="kl-f8"),
-    noise=configs.section(schedule="linear"),
     sampling=configs.section(clip=0.0, steps=250, sampler="ddpm"),
   )
-  config.method.sampling.guidance = 1.5 if fine else 1.0
+  if fine:
+    config.method.sampling.update(guidance=1.5, guidance_channels=3)
   few = arg.mode in ("difffit", "bitfit") and not fine
   config.optim.update(lr=1e-3 if few else 1e-4, b2=0.999, weight_decay=0.0)
   config.schedule.update(name="constant", warmup_steps=0)

@@ -244,5 +244,10 @@ MISTAKES = [
     [f"--config={ROOT / 'configs' / 'mto_cifar10.py'}:host=swin"],
     ["--config", "host=swin", "simmim or mae"],
   ),
+  (
+    "data set of a recipe",
+    [f"--config={ROOT / 'configs' / 'difffit_imagenet512.py'}:set=birds"],
+    ["--config", "set=birds", "cub200"],
+  ),
   ("type of the argument", [f"{ASKED}:steps=few"], ["--config", "int"]),
 ]

@@ -156,8 +156,6 @@ def test_a_folder_of_images_that_is_wrong(
   assert not list(workdir.glob("checkpoints/*"))
 
 
-
-
 def hosted(more=""):
   """The line of a recipe of a method that is laid over a host."""
   return (

@@ -1,8 +1,8 @@
 """DiffFit: a hundredth of the parameters adapts a model nearly as all do.
 
-A DiT of the 8 x 8 digits 0 to 4 (3000 steps), adapted to 5 to 9 by 1000 steps
-of DiffFit, BitFit and all parameters, beside 1000 steps from scratch. Exact, by
-shapes alone:
+A DiT of the 8 x 8 digits 0 to 4 (3000 steps), adapted to 5 to 9 by 300 steps
+of DiffFit, BitFit and all parameters, beside 300 steps from scratch. (1500, as
+the card has it, train 900 such images from scratch.) Exact, by shapes alone:
 
 A. Tuned are less than 2 % of this small model's parameters, and of DiT-XL/2
    with the 101 classes of Food-101 less than 0.12 %.
@@ -13,7 +13,7 @@ Held-out loss of the EMA under the same draws:
 
 C. DiffFit at most 1.01 of BitFit.
 D. Both at most 0.8 of scratch.
-E. DiffFit within 15 % of full. (The card says 10 %, of 1500 steps.)
+E. DiffFit within 15 % of full. (The card says 10 %, of other images.)
 """
 
 import functools
