@@ -24,7 +24,7 @@ UNET = dict(
   attend_at=(2,),
   heads=2,
   norm_groups=8,
-  dropout=0,
+  dropout=0.0,
   scale_shift=True,
   updown=True,
 )

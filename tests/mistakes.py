@@ -256,6 +256,9 @@ MISTAKES = [
     "stage of a recipe",
     [f"--config={ROOT / 'configs' / 'diffusevae_digits.py'}:stage=vae"],
     ["--config", "stage=vae", "refiner or plain"],
+    "data set of a recipe",
+    [f"--config={ROOT / 'configs' / 'difffit_imagenet512.py'}:set=birds"],
+    ["--config", "set=birds", "cub200"],
   ),
   ("type of the argument", [f"{ASKED}:steps=few"], ["--config", "int"]),
   (
