@@ -224,5 +224,10 @@ MISTAKES = [
     [f"--config={ROOT / 'configs' / 'mto_cifar10.py'}:host=swin"],
     ["--config", "host=swin", "simmim or mae"],
   ),
+  (
+    "stage of a recipe",
+    [f"--config={ROOT / 'configs' / 'linfusion_digits.py'}:stage=teacher"],
+    ["--config", "stage=teacher", "student or host"],
+  ),
   ("type of the argument", [f"{ASKED}:steps=few"], ["--config", "int"]),
 ]
