@@ -259,6 +259,9 @@ MISTAKES = [
     "data set of a recipe",
     [f"--config={ROOT / 'configs' / 'difffit_imagenet512.py'}:set=birds"],
     ["--config", "set=birds", "cub200"],
+    "stage of a recipe",
+    [f"--config={ROOT / 'configs' / 'linfusion_digits.py'}:stage=teacher"],
+    ["--config", "stage=teacher", "student or host"],
   ),
   ("type of the argument", [f"{ASKED}:steps=few"], ["--config", "int"]),
   (
