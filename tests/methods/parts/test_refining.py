@@ -59,7 +59,6 @@ def make(form=1, network=None, **sampling):
     prior=code_prior.Prior(),
     noise=NOISE,
     sampling=guided.Guided(**sampling),
-    temperature=1.0,
     network=network or oracle(form),
     shape=(4, 4, 1),
   )
@@ -206,8 +205,9 @@ def last_noise(params, u, t, shown):
 def test_the_temperature_scales_the_noise_that_sampling_begins_in(weights):
   refiner = make(1, last_noise, clip=0.0)
   one = run(refiner, "sample", weights, INDEX)
-  warm = dataclasses.replace(refiner, temperature=0.5)
-  half = run(warm, "sample", weights, INDEX)
+  half = run(
+    make(1, last_noise, clip=0.0, temperature=0.5), "sample", weights, INDEX
+  )
   np.testing.assert_allclose(half, 0.5 * one, rtol=1e-5)
 
 
