@@ -90,7 +90,7 @@ def test_with_exact_noise_every_sample_is_the_image(
   np.testing.assert_allclose(made, np.repeat(X0, 3, 0), atol=2e-4)
 
 
-def posterior(x, eps, c, level, z):
+def posterior(x, eps, c, *, level, z):
   """DiffuseVAE's form 2, step by step: k1, k2 and (1 - k2) c."""
   power, before = level.signal**2, level.to_signal**2
   beta = 1 - power / before
@@ -127,7 +127,7 @@ def test_one_step_of_form_2_is_that_of_the_paper(sampler, normal):
   u = row[0] * (x - c) + row[2] * out.eps + row[3] * out.x0
   made = u + c + table.std[3] * z
   wanted = (
-    posterior(x, eps, c, level, z)
+    posterior(x, eps, c, level=level, z=z)
     if sampler == "ddpm"
     else ddim(x, eps, c, level)
   )
