@@ -251,6 +251,7 @@ class LinFusion(method.Method):
   def merged(self, weights: method.Weights, own: Any) -> method.Weights:
     """Weights of the host's method, with own parameters laid over them."""
     tree = hosts.laid(weights.consts["host"], own)
+    tree.setdefault("condition", {})  # stored features have no parameters
     return method.Weights({"main": tree}, {}, weights.consts)
 
   def tapped(

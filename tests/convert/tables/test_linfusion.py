@@ -7,7 +7,9 @@ from jmim.convert import families
 from jmim.convert.tables import linfusion as tables
 from jmim.nn.nets import unet
 
-DEEP = dict(multipliers=(1, 2, 2), size=8, blocks=2, attend_at=(2, 4))
+DEEP = dict(
+  size=8, dims=dict(multipliers=(1, 2, 2), blocks=2, attend_at=(2, 4))
+)
 
 
 @pytest.mark.parametrize("fields", [{}, dict(bottleneck=-1), DEEP])
