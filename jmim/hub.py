@@ -6,7 +6,6 @@ vectors = model("features", images)     # uint8 images of any size, or paths
 """
 
 import dataclasses
-import json
 import pathlib
 import warnings
 from collections.abc import Callable
@@ -16,21 +15,13 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 
-from jmim.checkpoints import compare
 from jmim.checkpoints import models
-from jmim.convert import exporting
-from jmim.convert import families
-from jmim.convert import files
-from jmim.convert import importing
-from jmim.convert import plan as plans
+from jmim.convert import opening
 from jmim.core import config as configs
 from jmim.core import discovery
 from jmim.core import errors
-from jmim.core import home
-from jmim.core import tree as trees
 from jmim.core.settings import data as settings
 from jmim.data import augment
 from jmim.data import decode
@@ -222,79 +213,19 @@ class Model:
     return jax.tree.map(np.asarray, out)
 
 
-def load(path: str | pathlib.Path, weights: str = "raw") -> Model:
+def load(
+  path: str | pathlib.Path, weights: str = "raw", host: str | None = None
+) -> Model:
   """A run, an export, a folder of the Hugging Face hub, or a file in one.
 
   Args:
     path: workdir, folder, or file of weights with a config beside it.
     weights: "raw" or "ema"; what is no run has those that were exported.
+    host: of weights that are laid over one: another of the same shape, a run
+      or an .npz. None: the one that they were trained on.
 
   Raises:
-    UserError: nothing there that can be read, names or shapes that differ, or
-      weights that are not there.
+    UserError: nothing there that can be read, names or shapes that differ,
+      weights that are not there, or a host that they were not trained on.
   """
-  path = home.expand(path, "path")
-  if not path.exists():
-    raise errors.UserError(
-      f"{path}: no such file or folder",
-      "a workdir, an export, a folder of the hub or a file of weights",
-      "correct the path",
-      "path",
-    )
-  folder = path if path.is_dir() else path.parent
-  if (folder / "checkpoints").is_dir():
-    return Model(models.of_run(folder, weights))
-  about = folder / exporting.JMIM
-  if about.is_file():
-    exported = json.loads(about.read_text(encoding="utf-8"))
-    config = ml_collections.ConfigDict(exported["config"])
-    _check_weights(path, weights, exported.get("weights", "raw"))
-    if not exported["family"]:
-      return _plain(path, config)
-    return _foreign(path, exported["family"], config)
-  _check_weights(path, weights, "raw")
-  name, config = importing.resolve("auto", str(path), None)
-  return _foreign(path, name, config)
-
-
-def _check_weights(path: pathlib.Path, asked: str, there: str) -> None:
-  """Raises UserError where others than the only weights are asked for.
-
-  "raw" is the default and takes what is there.
-  """
-  if asked not in ("raw", there):
-    raise errors.UserError(
-      f"weights={asked!r} of {path}",
-      f"{there!r}, which is what it holds",
-      "load the run, or export it with --weights=ema",
-      "weights",
-    )
-
-
-def _plain(path: pathlib.Path, config: ml_collections.ConfigDict) -> Model:
-  """A file with names of jmim."""
-  stored = files.read(path)
-  like = trees.named(importing.shapes(discovery.make(config.method)))
-  wrong = compare.differences({n: stored.entries[n] for n in stored}, like)
-  if wrong:
-    raise errors.UserError(
-      f"{path}: " + "; ".join(wrong[:8]),
-      "the arrays of its config",
-      "export the run again",
-      "path",
-    )
-  return Model(models.of_arrays(config, dict(stored)))
-
-
-def _foreign(
-  path: pathlib.Path, name: str, config: ml_collections.ConfigDict
-) -> Model:
-  """The layout of a family; what it lacks is not offered."""
-  method, family = discovery.make(config.method), families.find(name)
-  like = importing.shapes(method)
-  plan = plans.make(family, method, files.read(path), like)
-  arrays = importing.load(plan, method, like, config)
-  parts = {n.split("/")[2] for n in plan.fresh}
-  outputs = {"head": ["logits"], "decoder": ["reconstruct"]}
-  withheld = [n for part in parts for n in outputs.get(part, [])]
-  return Model(models.of_arrays(config, arrays), withheld)
+  return Model(*opening.model(path, weights, host))

@@ -148,6 +148,26 @@ MISTAKES = [
     ["evals.probe.predict", "features", "reconstruct"],
   ),
   (
+    "attribute that the data lack",
+    ["evals.probe.type=attributes", "evals.probe.binary=('smile',)"],
+    ["evals.probe.binary", "no 'smile'", "image, label"],
+  ),
+  (
+    "no attribute to probe",
+    ["evals.probe.type=attributes"],
+    ["evals.probe.classes", "image, label"],
+  ),
+  (
+    "part outside the vector",
+    [
+      "evals.probe.type=attributes",
+      "evals.probe.predict=features",
+      "evals.probe.classes=('label',)",
+      "evals.probe.parts=(':8', '8:17')",
+    ],
+    ["evals.probe.parts", "8:17", "<= 16"],
+  ),
+  (
     "best by nothing",
     ["train.keep_best=fid/fid"],
     ["train.keep_best", "probe"],
@@ -223,6 +243,36 @@ MISTAKES = [
     "host of a recipe",
     [f"--config={ROOT / 'configs' / 'mto_cifar10.py'}:host=swin"],
     ["--config", "host=swin", "simmim or mae"],
+  ),
+  (
+    "data of a recipe",
+    [f"--config={ROOT / 'configs' / 'diti_images.py'}:data=faces"],
+    ["--config", "data=faces", "celeba, ffhq, bedroom"],
+  ),
+  (
+    "stage of a recipe that trains its host",
+    [f"--config={ROOT / 'configs' / 'diti_shapes.py'}:stage=teacher"],
+    ["--config", "stage=teacher", "diti or host"],
+  ),
+  (
+    "stage of a recipe that has two",
+    [f"--config={ROOT / 'configs' / 'diffusevae_digits.py'}:stage=vae"],
+    ["--config", "stage=vae", "refiner or plain"],
+  ),
+  (
+    "data set of a recipe",
+    [f"--config={ROOT / 'configs' / 'difffit_imagenet512.py'}:set=birds"],
+    ["--config", "set=birds", "cub200"],
+  ),
+  (
+    "stage of a recipe",
+    [f"--config={ROOT / 'configs' / 'linfusion_digits.py'}:stage=teacher"],
+    ["--config", "stage=teacher", "student or host"],
+  ),
+  (
+    "stage of a recipe with stages",
+    [f"--config={ROOT / 'configs' / 'arbscale_shapes.py'}:stage=autoencoder"],
+    ["--config", "stage=autoencoder", "autoencoder_inr_shapes"],
   ),
   ("type of the argument", [f"{ASKED}:steps=few"], ["--config", "int"]),
 ]

@@ -3,6 +3,7 @@
 import hashlib
 import pathlib
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -10,9 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jmim.checkpoints import compare
+from jmim.checkpoints import identity
 from jmim.checkpoints import npz
 from jmim.checkpoints import store
 from jmim.checkpoints import weights
+from jmim.core import config as configs
 from jmim.core import errors
 from jmim.core import home
 from jmim.core import method
@@ -37,21 +40,30 @@ def load(
     UserError: no such file, another hash, other names or shapes, or a run on
       images normalised otherwise.
   """
-  key = "method (const path)"
-  path = home.expand(const.path, key)
+  path = home.expand(const.path, identity.key(name))
   like = jax.eval_shape(const.init, jax.random.key(0))
-  if const.path and path.is_dir() and not const.sha256:
+  digests = []
+  if const.path and path.is_dir():
     _check_agrees(f"{name}: {path}", path, const.agrees, data or {})
-    return _pick(name, path, like)
-  saved, _ = read(
-    name,
-    const.path,
-    sha256=const.sha256,
-    key=key,
-    expected="an .npz of weights, or (without a hash) the workdir of a run",
-  )
+    tree = _pick(name, path, like, const.weights)
+  else:
+    tree, digest = _of_file(name, const.path, like)
+    digests.append(digest)
+  if const.sha256 and const.sha256 not in digests:
+    digests.append(identity.digest(tree))
+    key = identity.key(name)
+    _check_hash(f"{name}: {path}", const.sha256, digests, key)
+  return tree
+
+
+def _of_file(name: str, path: str, like: Any) -> tuple[Any, str]:
+  """(the tree of an .npz, hash of the file)."""
+  expected = "an .npz of weights, or the workdir of a run"
+  key = identity.key(name)
+  saved, digest = read(name, path, sha256=None, key=key, expected=expected)
   check(saved, trees.named(like), key, f"{name}: {path}")
-  return trees.map_named(lambda n, s: jnp.asarray(saved[n], s.dtype), like)
+  tree = trees.map_named(lambda n, s: jnp.asarray(saved[n], s.dtype), like)
+  return tree, digest
 
 
 def load_all(
@@ -85,14 +97,20 @@ def read(
       key,
     )
   digest = hashlib.sha256(file.read_bytes()).hexdigest()
-  if sha256 and digest != sha256:
+  if sha256:
+    _check_hash(f"{name}: {file}", sha256, [digest], key)
+  return npz.read(file, key), digest
+
+
+def _check_hash(what: str, wanted: str, found: Sequence[str], key: str) -> None:
+  """Raises UserError unless one of the hashes is that wanted."""
+  if wanted not in found:
     raise errors.UserError(
-      f"{name}: {file} has sha256 {digest}",
-      sha256,
+      f"{what} has sha256 {', its arrays '.join(found)}",
+      wanted,
       "fetch the right file, or change the hash if you mean this one",
       key,
     )
-  return npz.read(file, key), digest
 
 
 def check(
@@ -131,7 +149,7 @@ def _check_agrees(
     for key in ("mean", "std")
     if key in data
   } | {field: entry for field, entry in agrees.items() if entry[1]}
-  theirs = run.get("method", {}) | {
+  theirs = configs.flat(run.get("method", {})) | {
     f"data.{key}": value for key, value in run.get("data", {}).items()
   }
   wanted = {
@@ -139,7 +157,7 @@ def _check_agrees(
     for field, (key, value) in ours.items()
   }
   for field, (key, mine, other) in wanted.items():
-    if np.shape(mine) != np.shape(other) or not np.allclose(mine, other):
+    if not _same(mine, other):
       raise errors.UserError(
         f"{what} was trained with {field}={other}, and {key}={mine}",
         "the same: its weights mean nothing else",
@@ -148,16 +166,26 @@ def _check_agrees(
       )
 
 
-def _pick(name: str, workdir: pathlib.Path, like: Any) -> Any:
-  """The part of a run's newest parameters that has the names of `like`."""
+def _same(mine: Any, other: Any) -> bool:
+  """Whether two words are equal, or two (lists of) numbers nearly."""
+  if isinstance(mine, str) or isinstance(other, str):
+    return mine == other
+  return np.shape(mine) == np.shape(other) and np.allclose(mine, other)
+
+
+def _pick(name: str, workdir: pathlib.Path, like: Any, which: str) -> Any:
+  """The part of a run's newest weights that has the names of `like`.
+
+  `which`: "raw" or "ema".
+  """
   try:
-    saved = weights.read_section(workdir, "params")
+    saved = weights.read_section(workdir, weights.SECTIONS[which])
   except FileNotFoundError as e:
     raise errors.UserError(
       f"{name}: {e}",
-      "the workdir of a run with a checkpoint",
-      "finish that run first",
-      "method (const path)",
+      f"the workdir of a run with a checkpoint that has {which} weights",
+      "finish that run first, or name another",
+      identity.key(name),
     ) from e
   shapes = trees.named(like)
   first = next(iter(shapes))
@@ -172,7 +200,7 @@ def _pick(name: str, workdir: pathlib.Path, like: Any) -> Any:
       f"{name}: {workdir} has {len(prefixes)} networks that fit",
       f"one with the {len(shapes)} arrays of the configured architecture",
       "use a run of the configured architecture",
-      "method (const path)",
+      identity.key(name),
     )
   return trees.map_named(
     lambda n, s: jnp.asarray(saved[prefixes[0] + n], s.dtype), like

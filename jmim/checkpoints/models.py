@@ -12,6 +12,7 @@ import jax
 import ml_collections
 
 from jmim.checkpoints import frozen
+from jmim.checkpoints import identity
 from jmim.checkpoints import store as checkpoint
 from jmim.checkpoints import weights
 from jmim.core import discovery
@@ -37,27 +38,63 @@ class Model:
 
 
 def of_arrays(
-  config: ml_collections.ConfigDict, arrays: Mapping[str, jax.typing.ArrayLike]
+  config: ml_collections.ConfigDict,
+  arrays: Mapping[str, jax.typing.ArrayLike],
+  known: identity.Digests | None = None,
+  where: str | pathlib.Path = "weights",
 ) -> Model:
   """The model of a config around its leaves.
 
   Args:
     config: complete.
     arrays: leaf name ("params/...", "extra/...") -> array.
+    known: hashes of the frozen networks they were trained on.
+    where: they come from, for messages.
 
   Raises:
-    UserError: the method, or one of its frozen networks, cannot be made.
+    UserError: the method, or one of its frozen networks, cannot be made, or
+      it is not the one known.
   """
   method = discovery.make(config.method)
   tree = {"params": {}, "extra": {}} | trees.nested(arrays)
   params, extra = jax.device_put((tree["params"], tree["extra"]))
   consts = frozen.load_all(method.consts(), config.data)
+  identity.check(consts, known or {}, where)
   made = methods.Weights(params, extra, consts)
   return Model(config=config, method=method, weights=made)
 
 
+def on_host(
+  config: ml_collections.ConfigDict, known: identity.Digests, host: str
+) -> tuple[ml_collections.ConfigDict, identity.Digests]:
+  """(the config with another host, the hashes without that of its own).
+
+  Args:
+    config: of a method with a part `host`.
+    known: hashes of its frozen networks.
+    host: path, as `method.host.path`.
+
+  Raises:
+    UserError: the method has no host.
+  """
+  if not hasattr(discovery.make(config.method), identity.HOST):
+    raise errors.UserError(
+      f"host={host} for {config.method.type}, which is laid over none",
+      "weights of a method with method.host",
+      "leave it out",
+      identity.HOST,
+    )
+  config = ml_collections.ConfigDict(config.to_dict())
+  section = {**config.method.get(identity.HOST, {}), "path": host, "sha256": ""}
+  config.method[identity.HOST] = ml_collections.ConfigDict(section)
+  return config, {n: x for n, x in known.items() if n != identity.HOST}
+
+
 def of_run(
-  workdir: str | pathlib.Path, which: str = "raw", key: str | None = None
+  workdir: str | pathlib.Path,
+  which: str = "raw",
+  key: str | None = None,
+  host: str | None = None,
 ) -> Model:
   """The model of a run's newest checkpoint.
 
@@ -65,6 +102,7 @@ def of_run(
     workdir: of the run.
     which: "raw" or "ema".
     key: config key of the workdir, for messages.
+    host: another one than it was trained on, see `on_host`.
 
   Raises:
     UserError: no config or checkpoint, no EMA, or as `of_arrays`.
@@ -94,4 +132,7 @@ def of_run(
     for section, leaves in sections.items()
     for name, array in leaves.items()
   }
-  return of_arrays(config, arrays)
+  known = identity.read(path)
+  if host:
+    config, known = on_host(config, known, host)
+  return of_arrays(config, arrays, known, path)

@@ -17,6 +17,7 @@ from typing import Any
 import ml_collections
 import numpy as np
 
+from jmim.checkpoints import identity
 from jmim.checkpoints import store as checkpoint
 from jmim.checkpoints import weights as weight_files
 from jmim.convert import families
@@ -123,19 +124,35 @@ def run(
   for file, settings in described.items():
     text = json.dumps(settings, indent=2, sort_keys=True)
     (out / file).write_text(text + "\n", encoding="utf-8")
-  content = {
-    "config": json.loads(config.to_json()),
-    "family": name,
-    "step": leaves.step,
-    "weights": weights,
-  }
-  (out / JMIM).write_text(
-    json.dumps(content, indent=2) + "\n", encoding="utf-8"
+  write_note(
+    out,
+    config,
+    family=name,
+    step=leaves.step,
+    weights=weights,
+    consts=identity.read(workdir),
   )
   (out / "README.md").write_text(
     card(workdir, config, name, leaves.step), encoding="utf-8"
   )
   return [f"no place for: {n}" for n in dropped]
+
+
+def write_note(
+  out: pathlib.Path, config: ml_collections.ConfigDict, **about: Any
+) -> None:
+  """Writes jmim.json.
+
+  Args:
+    out: the folder.
+    config: of the run.
+    **about: family (name, or "": our own names), step, weights ("raw" or
+      "ema"), consts (`identity.Digests` of its frozen networks).
+  """
+  content = {"config": json.loads(config.to_json()), **about}
+  (out / JMIM).write_text(
+    json.dumps(content, indent=2) + "\n", encoding="utf-8"
+  )
 
 
 def _write(family, method, leaves, dropped, out) -> None:

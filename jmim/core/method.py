@@ -66,10 +66,12 @@ class Const:
     path: checkpoint or exported weights to load.
     init: key -> tree, the structure expected (and the offline fallback of
       tests).
-    sha256: hash that the file must have; None or "": not checked.
-    agrees: field of the method that trained it -> (our key, our value): a run
-      that knows another value is refused; 0: not known. "data.mean" and
+    sha256: hash that the file, or its arrays (`checkpoints.identity`), must
+      have; None or "": not checked.
+    agrees: dotted field of the method that trained it -> (our key, our value):
+      a run that knows another value is refused; 0: not known. "data.mean" and
       "data.std": per channel, where its images are not normalised as ours.
+    weights: of a run: "raw" or "ema".
   """
 
   path: str
@@ -78,6 +80,7 @@ class Const:
   agrees: Mapping[str, tuple[str, Any]] = dataclasses.field(
     default_factory=dict, kw_only=True
   )
+  weights: str = dataclasses.field(default="raw", kw_only=True)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

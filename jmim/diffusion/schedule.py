@@ -109,6 +109,10 @@ class Levels:
     rows = slice(start, None if stop is None else stop + 1)
     return Levels(self.time[rows], self.signal[rows], self.noise[rows])
 
+  def last(self, share: float) -> "Levels":
+    """The last steps, that share of them, rounded; at least one."""
+    return self.part(len(self) - max(1, round(share * len(self))))
+
   def reverse(self) -> "Levels":
     """From data to noise: DDIM along it inverts DDIM."""
     return Levels(self.time[::-1], self.signal[::-1], self.noise[::-1])

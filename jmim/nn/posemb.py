@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jmim.nn import resize as resizing
+
 
 def sincos_1d(positions: np.ndarray, width: int) -> np.ndarray:
   """[n] positions -> [n, width] float64: sin(p w_k) then cos(p w_k).
@@ -24,6 +26,7 @@ def sincos_2d(
   grid: tuple[int, int],
   order: str = "xy",
   prefix: int = 0,
+  step: float = 1.0,
 ) -> np.ndarray:
   """Fixed 2-D table [prefix + h*w, width], float32, rows in raster order.
 
@@ -33,6 +36,8 @@ def sincos_2d(
     order: "xy": the first half encodes the column x, the second the row y
       (MAE, MoCo v3); "yx": row first (CAE, mmpretrain).
     prefix: rows of zeros put first, one per cls / register token.
+    step: between neighbours; 1/2: a grid twice as fine covers what the coarse
+      one did.
 
   Raises:
     ValueError: width not a multiple of 4, or an unknown order.
@@ -41,7 +46,7 @@ def sincos_2d(
     raise ValueError(f"2-D sin-cos width must divide by 4, got {width}")
   if order not in ("xy", "yx"):
     raise ValueError(f"axis order must be 'xy' or 'yx', got {order!r}")
-  y, x = np.meshgrid(*(np.arange(s) for s in grid), indexing="ij")
+  y, x = np.meshgrid(*(step * np.arange(s) for s in grid), indexing="ij")
   first, second = (x, y) if order == "xy" else (y, x)
   table = np.concatenate(
     [sincos_1d(first, width // 2), sincos_1d(second, width // 2)], axis=1
@@ -191,48 +196,6 @@ def sinusoid(
   return jnp.concatenate(waves[:: 1 if order == "sin_cos" else -1], axis=-1)
 
 
-def _cubic(t: np.ndarray, a: float) -> np.ndarray:
-  """Keys' cubic kernel with parameter a at distances t >= 0 (1981).
-
-  (a + 2) t^3 - (a + 3) t^2 + 1        t <= 1
-  a t^3 - 5 a t^2 + 8 a t - 4 a        1 < t < 2
-  """
-  inner = (a + 2) * t**3 - (a + 3) * t**2 + 1
-  outer = a * t**3 - 5 * a * t**2 + 8 * a * t - 4 * a
-  return np.where(t <= 1, inner, np.where(t < 2, outer, 0.0))
-
-
-def bicubic_matrix(n_in: int, n_out: int, a: float = -0.75) -> np.ndarray:
-  """[n_out, n_in] float64 weights of torch's bicubic resize of one axis.
-
-  `interpolate(mode="bicubic", align_corners=False)`: half-pixel centres,
-  a = -0.75, borders clamped, no antialiasing. `jax.image.resize` uses
-  a = -0.5 and antialiases, so it gives other numbers.
-  """
-  # Half-pixel centres: (o + 1/2) / n_out = (i + 1/2) / n_in.
-  centre = (np.arange(n_out) + 0.5) * (n_in / n_out) - 0.5
-  base = np.floor(centre).astype(int)
-  weights = np.zeros((n_out, n_in))
-  for tap in range(-1, 3):
-    index = np.clip(base + tap, 0, n_in - 1)
-    value = _cubic(np.abs(centre - (base + tap)), a)
-    np.add.at(weights, (np.arange(n_out), index), value)
-  return weights
-
-
-def smooth_matrix(n_in: int, n_out: int, a: float = -0.5) -> np.ndarray:
-  """[n_out, n_in] float64 weights of torch's bicubic resize with antialias.
-
-  The kernel is as wide as the axis shrinks, weights outside are left out, and
-  a row sums to 1; a = -0.5 there.
-  """
-  factor = n_in / n_out
-  centre = (np.arange(n_out)[:, None] + 0.5) * factor - 0.5
-  distance = np.abs(np.arange(n_in) - centre) / max(factor, 1.0)
-  weights = _cubic(distance, a)
-  return weights / weights.sum(1, keepdims=True)
-
-
 def resize(
   table: jax.Array,
   grid_in: tuple[int, int],
@@ -243,14 +206,15 @@ def resize(
   """Resizes learned positions [..., prefix + h*w, d] to another grid.
 
   Prefix rows (cls, registers) are kept; the patch part is resized exactly
-  as torch's bicubic interpolation does (see `bicubic_matrix`).
+  as torch's bicubic interpolation does (see `nn.resize.bicubic_matrix`).
 
   Args:
     table: [..., prefix + h*w, d].
     grid_in: (h, w) of the table.
     grid_out: of the result.
     prefix: rows before those of the patches.
-    antialias: smooth where the grid shrinks, see `smooth_matrix`.
+    antialias: smooth where the grid shrinks, see
+      `nn.resize.smooth_matrix`.
 
   Raises:
     ValueError: if the table does not have prefix + h*w rows.
@@ -259,7 +223,7 @@ def resize(
     raise ValueError(f"{table.shape} is not {prefix} + a {grid_in} grid")
   head, body = table[..., :prefix, :], table[..., prefix:, :]
   body = body.reshape(*body.shape[:-2], *grid_in, body.shape[-1])
-  matrix = smooth_matrix if antialias else bicubic_matrix
+  matrix = resizing.MATRICES["smooth" if antialias else "bicubic"]
   rows, cols = (
     matrix(i, o).astype(np.float32)
     for i, o in zip(grid_in, grid_out, strict=True)

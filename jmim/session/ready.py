@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jmim.checkpoints import identity
 from jmim.checkpoints import init_from
 from jmim.checkpoints import weights
 from jmim.core import state as states
@@ -136,6 +137,8 @@ def _resume(
   )
   if not newest:
     return None
+  known = identity.read(session.workdir)
+  identity.check(session.parts.consts, known, session.workdir)
   point = restore.newest(session, program, batches)
   session.console.print(f"resumed from step {point.step}")
   return point
@@ -151,6 +154,7 @@ def _begin_files(
     for line in manifest.config(session.workdir, start, session.parts):
       session.console.print(f"changed: {line}", style="yellow")
     data_facts.write(session.workdir, session.facts)
+    identity.write(session.workdir, session.parts.consts)
   return session.open_writer(start)
 
 

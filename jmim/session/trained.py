@@ -8,6 +8,7 @@ from typing import Any
 
 import ml_collections
 
+from jmim.checkpoints import identity
 from jmim.checkpoints import store as checkpoint
 from jmim.checkpoints import weights
 from jmim.core import errors
@@ -49,7 +50,7 @@ def check(session: sessions.Session, allow: bool = False) -> None:
     allow: keys that change what the weights mean may differ too.
 
   Raises:
-    UserError: such a key differs.
+    UserError: such a key differs, or a frozen network is another one.
   """
   before, lines = _changes(session)
   for line in lines.values():
@@ -64,6 +65,9 @@ def check(session: sessions.Session, allow: bool = False) -> None:
       "--allow_changes, if that is meant",
       wrong[0],
     )
+  if not allow and session.keeper.store.latest():
+    known = identity.read(session.workdir)
+    identity.check(session.parts.consts, known, session.workdir)
 
 
 def is_finished(session: sessions.Session) -> bool:

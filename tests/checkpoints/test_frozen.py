@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jmim.checkpoints import frozen as consts
+from jmim.checkpoints import identity
 from jmim.checkpoints import store as checkpoint
 from jmim.core import errors
 from jmim.core import method
@@ -100,7 +101,7 @@ def test_other_names_or_shapes_are_named(saved, change, line):
   assert e.value.seen == f"teacher: {path} differs; {line}"
 
 
-def run_of(tmp_path, params):
+def run_of(tmp_path, params, ema=()):
   """The workdir of a run whose newest checkpoint holds these parameters."""
   store = checkpoint.Checkpoints(tmp_path)
   store.save(
@@ -109,7 +110,7 @@ def run_of(tmp_path, params):
       step=jnp.int32(1),
       params=params,
       opt={},
-      ema={},
+      ema=dict(ema),
       extra={},
       window={},
       counted=jnp.int32(0),
@@ -143,25 +144,56 @@ def test_a_run_must_have_one_network_that_fits(tmp_path):
   (tmp_path / "c").mkdir()
   with pytest.raises(errors.UserError, match="no checkpoint"):
     load(tmp_path / "c")
-  with pytest.raises(errors.UserError, match="without a hash"):
-    load(twice, sha256="0" * 64)
+
+
+def test_a_run_has_the_hash_of_its_arrays(tmp_path, saved):
+  path, of_file, tree = saved
+  run, sha256 = run_of(tmp_path / "run", {"main": tree}), identity.digest(tree)
+  assert sha256 != of_file
+  for there in (run, path):  # the same network, however it is stored
+    found = load(there, sha256=sha256)
+    jax.tree.map(np.testing.assert_array_equal, found, tree)
+    with pytest.raises(errors.UserError, match=sha256) as e:
+      load(there, sha256="0" * 64)
+    assert e.value.expected == "0" * 64
+
+
+def test_raw_weights_or_their_mean(tmp_path):
+  tree = init(jax.random.key(1))
+  mean = jax.tree.map(lambda x: 2 * x, tree)
+  run = run_of(tmp_path / "run", {"main": tree}, ema={"main": mean})
+
+  def kernel(workdir, weights):
+    const = method.Const(str(workdir), init, weights=weights)
+    return consts.load("teacher", const)["encoder"]["kernel"]
+
+  np.testing.assert_array_equal(kernel(run, "raw"), tree["encoder"]["kernel"])
+  np.testing.assert_array_equal(kernel(run, "ema"), mean["encoder"]["kernel"])
+  bare = run_of(tmp_path / "bare", {"main": tree})
+  with pytest.raises(errors.UserError, match="no ema"):
+    kernel(bare, "ema")
 
 
 @pytest.mark.parametrize(
   ("field", "key", "ours", "theirs"),
   [
     ("method.latent_scale", "method.first_stage.scale", 0.18215, 0.13025),
+    ("method.noise.schedule", "method.noise.schedule", "linear", "cosine"),
     ("data.mean", "data.mean", (0.485, 0.456, 0.406), (0.5, 0.5, 0.5)),
     ("data.std", "data.std", (0.5, 0.5, 0.5), (0.5,)),
   ],
 )
 def test_a_network_is_used_as_its_run_says(tmp_path, field, key, ours, theirs):
   path = run_of(tmp_path, {"main": {"net": init(jax.random.key(1))}})
-  section, name = field.split(".")
+  section, name = field.split(".", 1)
 
   def used(told, ours):
     config = {"method": {}, "data": {}}
-    config[section][name] = told
+    *parts, last = field.split(".")
+    node = config
+    for part in parts:
+      node = node.setdefault(part, {})
+    node[last] = told
     (path / "config.json").write_text(json.dumps(config))
     agrees = {name: (key, ours)} if section == "method" else {}
     data = {name: ours} if section == "data" else {}
@@ -173,7 +205,7 @@ def test_a_network_is_used_as_its_run_says(tmp_path, field, key, ours, theirs):
     used(theirs, ours)
   assert caught.value.key == key and name in caught.value.seen
   if section == "method":
-    used(0.0, ours)  # not known
+    used(type(ours)(), ours)  # not known
 
 
 def test_a_network_may_see_images_normalised_its_own_way(tmp_path):

@@ -10,8 +10,8 @@ import numpy as np
 from jmim.convert import ops
 from jmim.convert import pieces
 from jmim.convert import table
+from jmim.convert.tables import _unet as unets
 from jmim.convert.tables import ldm as convert
-from jmim.convert.tables import ldm_unet
 from jmim.core import field
 from jmim.core import method as methods
 from jmim.diffusion import sampler
@@ -240,7 +240,7 @@ def unet(case):
   # Their table has no row of its own for "none": ours is their last.
   net = m.net().clone(classes=max(0, labels - 1))
   by_head = not c.get("use_new_attention_order", False)
-  params = table.import_tree(ldm_unet.network(net, by_head), case.params)
+  params = table.import_tree(unets.network(net, by_head), case.params)
   x, t = nhwc(i["x"]), jnp.asarray(i["t"])
   label = jnp.asarray(i["y"]) if labels else None
   context = jnp.asarray(i["context"]) if net.transformer else None

@@ -8,7 +8,7 @@ import numpyunet
 import pytest
 
 from jmim.convert import table
-from jmim.convert.tables import ldm_unet
+from jmim.convert.tables import _unet as unets
 
 PLAIN = {
   "image_size": 4,
@@ -60,7 +60,7 @@ def exported(module, config, inputs):
   )["params"]
   params = golden_kit.weights(shapes)
   by_head = not config.get("use_new_attention_order", False)
-  return table.export_tree(ldm_unet.network(net, by_head), params)
+  return table.export_tree(unets.network(net, by_head), params)
 
 
 @pytest.mark.parametrize("name", OPTIONS)

@@ -101,6 +101,10 @@ class LDM(ddpm.DDPM):
       self.sampling.check(self.labels.drop)
     return super().inputs() | self.condition.inputs(side, stage, classes)
 
+  def consts(self) -> dict[str, method.Const]:
+    """The first stage, and features of no text."""
+    return super().consts() | self.condition.consts()
+
   def sample_reads(self) -> tuple[str, ...]:
     """What the condition is made of, but for labels."""
     return self.condition.reads()
@@ -169,7 +173,7 @@ class LDM(ddpm.DDPM):
   def predict(self) -> dict[str, method.Predict]:
     """errors; sample, and restore where there is an image to compare."""
     outputs = super().predict()
-    restores = self.condition.task in ("inpaint", "superres")
+    restores = "image" in self.condition.reads()
     if restores and "sample" in outputs:
       outputs["restore"] = self.restore
     return outputs

@@ -1,7 +1,7 @@
 """What a latent diffusion model is conditioned on: a context, or more channels.
 
-    class, tokens, layout        cross-attention, see `parts/contexts.py`
-    inpaint, superres, semantic  channels, see `parts/channels.py`
+    class, tokens, layout, context  cross-attention, see `parts/contexts.py`
+    inpaint, superres, lowres, semantic  channels, see `parts/channels.py`
 
 Contexts are dropped with probability `labels.drop` in training, for guidance.
 """
@@ -15,6 +15,7 @@ from jmim.core import field
 from jmim.core import method
 from jmim.core import randomness
 from jmim.core import runtime
+from jmim.diffusion import targets
 from jmim.methods.parts import channels
 from jmim.methods.parts import contexts
 from jmim.methods.parts import first_stage as stages
@@ -25,7 +26,7 @@ TASKS = ("none", *contexts.TASKS, *channels.TASKS)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Condition:
-  """Fields and functions of the six tasks.
+  """Fields and functions of the tasks.
 
   Functions take the params of their own networks: the tree of `init`.
   """
@@ -33,7 +34,14 @@ class Condition:
   task: str = field.value("none", "kind of condition", choices=TASKS)
   context: int = field.value(512, "width of the context", low=1)
   vocabulary: int = field.value(8192, "ids of tokens", low=2)
-  tokens: int = field.value(77, "number of tokens (task tokens)", low=1)
+  tokens: int = field.value(
+    77, "number of tokens (tasks tokens and context)", low=1
+  )
+  null: str = field.value(
+    "",
+    "features of no text, an .npz of `context` [tokens, context], for task "
+    "context; empty: zeros",
+  )
   objects: int = field.value(30, "most objects of a layout", low=1)
   token_depth: int = field.value(16, "blocks of the tokens' encoder", low=0)
   token_heads: int = field.value(8, "heads of 64 in that encoder", low=1)
@@ -41,6 +49,9 @@ class Condition:
     0, "blocks of cross-attention to a context; 0: self-attention", low=0
   )
   segments: int = field.value(182, "classes of a semantic map", low=2)
+  reduction: int = field.value(
+    8, "side of an image over that of its low resolution (lowres)", low=2
+  )
   rt: runtime.Runtime = field.runtime()
 
   @property
@@ -48,12 +59,12 @@ class Condition:
     """What makes a context, if the task has one."""
     if self.task not in contexts.TASKS:
       return None
-    length = {"class": 1, "tokens": self.tokens, "layout": 3 * self.objects + 2}
+    length = {"class": 1, "layout": 3 * self.objects + 2}
     return contexts.Context(
       task=self.task,
       width=self.context,
       vocabulary=self.vocabulary,
-      length=length[self.task],
+      length=length.get(self.task, self.tokens),
       depth=self.token_depth,
       heads=self.token_heads,
       rt=self.rt,
@@ -64,7 +75,8 @@ class Condition:
     """What makes more channels, if the task has them."""
     if self.task not in channels.TASKS:
       return None
-    return channels.Channels(task=self.task, segments=self.segments, rt=self.rt)
+    options = {"segments": self.segments, "reduction": self.reduction}
+    return channels.Channels(task=self.task, rt=self.rt, **options)
 
   def inputs(
     self, side: int, first_stage: stages.FirstStage, classes: int
@@ -87,26 +99,38 @@ class Condition:
       )
     if (self.task == "class") != bool(classes):
       raise ValueError(f"condition.task {self.task!r} with {classes} classes")
+    if self.null and self.task != "context":
+      raise ValueError(
+        f"condition.null with condition.task {self.task!r}: features of no "
+        "text go with those of texts, task 'context'"
+      )
     if self.channels:
-      self.channels.check(first_stage)
+      self.channels.check(first_stage, side)
     return self._entries(side)
+
+  def consts(self) -> dict[str, method.Const]:
+    """The features of no text, where they are not zeros."""
+    if not self.null:
+      return {}
+    shape = (self.tokens, self.context)
+    init = lambda key: {"context": jax.random.normal(key, shape)}
+    return {"null": method.Const(self.null, init)}
 
   def _entries(self, side):
     """Of a batch, beside image and label."""
-    ids = lambda shape, high: method.Input(shape, jnp.int32, high)
+    entry = method.Input
+    ids = lambda shape, high: entry(shape, jnp.int32, high)
     entries = {
       "tokens": {"tokens": ids((self.tokens,), self.vocabulary)},
-      "layout": {
-        "objects": method.Input((self.objects, 5)),
-        "crop": method.Input((4,)),
-      },
+      "context": {"context": entry((self.tokens, self.context))},
+      "layout": {"objects": entry((self.objects, 5)), "crop": entry((4,))},
       "semantic": {"segmentation": ids((side, side), self.segments)},
     }
     return entries.get(self.task, {})
 
   def reads(self) -> tuple[str, ...]:
     """Entries of a batch that sampling reads, beside the label."""
-    if self.task in ("inpaint", "superres"):
+    if self.task in channels.RESTORED:
       return ("image",)
     return tuple(self._entries(1))
 
@@ -120,7 +144,7 @@ class Condition:
     self, keys: randomness.Keys, shape: tuple[int, ...]
   ) -> dict[str, jax.Array]:
     """label_drop [b] of contexts of tokens, hole [b, 4]; all ~ U[0, 1)."""
-    if self.task in ("tokens", "layout"):
+    if self.contexts and self.task != "class":  # whose labels draw it
       return {"label_drop": jax.random.uniform(keys("label_drop"), shape[:1])}
     return self.channels.draw(keys, shape[0]) if self.channels else {}
 
@@ -156,10 +180,10 @@ class Condition:
     label: labels.Labels,
   ) -> dict[str, jax.Array]:
     """What is shown when some contexts are dropped."""
-    ids, null = self._ids(batch, label.classes)
+    ids, null = self._ids(weights, batch, label.classes)
     if ids is not None:
-      drop = (draws["label_drop"] < label.drop)[:, None]
-      ids = jnp.where(drop, null, ids)
+      drop = draws["label_drop"] < label.drop
+      ids = jnp.where(targets.expand(drop, ids.ndim), null, ids)
     return self.shown(weights, batch | draws, first_stage, ids)
 
   def guiding(
@@ -170,15 +194,18 @@ class Condition:
     classes: int,
   ) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
     """(what is shown, the same with the context of none)."""
-    ids, null = self._ids(batch, classes)
+    ids, null = self._ids(weights, batch, classes)
     shown = self.shown(weights, batch, first_stage, ids)
     if ids is None:  # channels are shown always, and made once
       return shown, shown
     return shown, self.shown(weights, batch, first_stage, null)
 
-  def _ids(self, batch, classes):
-    """(ids of the context, those of none) [b, n]; None: no context."""
+  def _ids(self, weights, batch, classes):
+    """(ids of the context, those of none) [b, n, ...]; None: no context."""
     if not self.contexts:
       return None, None
     ids = self.contexts.ids(batch)
+    if "null" in weights.consts:
+      null = weights.consts["null"]["context"]
+      return ids, jnp.broadcast_to(null, ids.shape)
     return ids, self.contexts.null_ids(ids, classes)

@@ -106,9 +106,17 @@ class Flow:
     error = raw[..., : x.shape[-1]] - self.velocity(x, draws["noise"])
     return {"flow": (error**2).mean((1, 2, 3))}
 
-  def table(self, sampling: guided.Guided) -> samplers.Table:
-    """The sampler along the path, shorter steps near noise for s < 1."""
+  def table(
+    self, sampling: guided.Guided, share: float = 1.0
+  ) -> samplers.Table:
+    """The sampler along the path, shorter steps near noise for s < 1.
+
+    Args:
+      sampling: which sampler, in how many steps.
+      share: of the steps, the last, that are made.
+    """
     levels = schedules.straight(sampling.steps, self.shift, time=self.time)
+    levels = levels.last(share)
     return solvers.make(sampling.sampler, levels, eta=sampling.eta)
 
   def output(

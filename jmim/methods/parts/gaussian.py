@@ -140,14 +140,16 @@ class Gaussian:
       terms["vb"] = bound.bits(x, x_t, t=t, x0_hat=x0, log_var=log_var)
     return terms
 
-  def table(self, sampling: guided.Guided) -> samplers.Table:
-    """The sampler along the times it visits."""
+  def table(
+    self, sampling: guided.Guided, share: float = 1.0
+  ) -> samplers.Table:
+    """The sampler along the times it visits, or the last share of them."""
     visited = respace.visited(self.spacing, self.times, sampling.steps)
     # LDM's path, whose network is given one time late, ends at the first time.
     end = 0 if self.spacing == "offset" else None
     return solvers.make(
       sampling.sampler,
-      self.process.levels(visited, end),
+      self.process.levels(visited, end).last(share),
       eta=sampling.eta,
       kind=self.variance,
     )
@@ -161,6 +163,7 @@ class Gaussian:
     channels: int,
     clip: float,
     kind: str = "eps",
+    reproject: bool = True,
   ) -> targets.Output:
     """What the sampler needs of a (guided) raw prediction at x.
 
@@ -171,6 +174,7 @@ class Gaussian:
       channels: c.
       clip: limit of |x0|; 0: none.
       kind: of the prediction, see `diffusion.targets`.
+      reproject: noise follows a clipped x0, see `targets.output`.
     """
     made = targets.output(
       kind,
@@ -179,6 +183,7 @@ class Gaussian:
       a=level.signal,
       s=level.noise,
       clip=clip,
+      reproject=reproject,
       scales=level.scales,
     )
     if not self.learn_variance:

@@ -51,6 +51,9 @@ class Guided:
   guidance_rescale: float = field.value(
     0.0, "share in which guidance keeps the std", low=0.0, high=1.0
   )
+  temperature: float = field.value(
+    1.0, "factor of the noise that sampling begins with", above=0.0
+  )
   clip: float = field.value(
     1.0, "limit of |x0| while sampling; 0: none (latents)", low=0.0
   )
@@ -140,6 +143,9 @@ class Guided:
     shape: tuple[int, ...],
     batch: method.Batch,
     key: jax.Array,
+    of: jax.Array | None = None,
+    share: float = 1.0,
+    start: Callable[[jax.Array], jax.Array] | None = None,
     **options: Any,
   ) -> jax.Array:
     """Samples [b, *shape] of what is diffused.
@@ -153,9 +159,13 @@ class Guided:
       batch: "index" [b], else 0 .. b - 1, is the number of each sample; another
         entry shows b.
       key: of all samples.
+      of: data [b, *shape] to begin with, noised (SDEdit); None: pure noise.
+      share: of the calls, the last of the path, that are then made.
+      start: standard normal [b, *shape] -> the noise to begin with; None: as it
+        is. Pure noise has the temperature as a factor.
       **options: of `noise.output`.
     """
-    channels, table = shape[-1], noise.table(self)
+    channels, table = shape[-1], noise.table(self, share)
     output = functools.partial(
       noise.output, channels=channels, clip=self.clip, **options
     )
@@ -171,5 +181,12 @@ class Guided:
       return self.rt.shard(jax.vmap(one)(at))
 
     # Numbers 0 .. n - 1 are the sampler's calls; n is the state it begins in.
-    z, _ = samplers.sample(table, denoise, normal(len(table)), normal)
+    z = normal(len(table))
+    z = z if start is None else start(z)
+    if of is None and self.temperature != 1:
+      z = self.temperature * z
+    if of is not None:
+      first = table.level
+      z = targets.noised(of, z, float(first.signal[0]), float(first.noise[0]))
+    z, _ = samplers.sample(table, denoise, z, normal)
     return z

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from jmim.core import field
 from jmim.core import method
 from jmim.core import runtime
-from jmim.nn import resample
+from jmim.nn import resize
 from jmim.nn import sizes
 from jmim.nn.nets import teacher as nets
 
@@ -45,7 +45,7 @@ class Teacher:
   )
   std: tuple = field.value((), "std of its normalisation; (): as mean")
   resize: str = field.value(
-    "bicubic", "how images are resized", choices=tuple(resample.MATRICES)
+    "bicubic", "how images are resized", choices=tuple(resize.MATRICES)
   )
   rt: runtime.Runtime = field.runtime()
 

@@ -15,7 +15,7 @@ import numpy as np
 from jmim.core import runtime
 from jmim.nn import attention
 from jmim.nn import norm
-from jmim.nn import resample
+from jmim.nn import resize
 from jmim.nn import sizes
 from jmim.nn.nets import vit
 
@@ -58,7 +58,7 @@ class Teacher:
     own_mean: per channel, which the teacher was trained with; (): CLIP's of a
       CLIP, else the student's.
     own_std: per channel, as `own_mean`.
-    resize: how images are resized, one of `resample.MATRICES`.
+    resize: how images are resized, one of `resize.MATRICES`.
     table_grid: (h, w) that learned positions are stored for (DINOv2: 37, 37);
       None: `grid`.
     final_norm: the norm after the last block is read too (CLIP's `ln_post`),
@@ -149,7 +149,7 @@ class Teacher:
       images = images * std + mean
       images = (images - jnp.asarray(own[0])) / jnp.asarray(own[1])
     sides = tuple(g * self.patch for g in self.grid)
-    return resample.images(images, sides, self.resize)
+    return resize.images(images, sides, self.resize)
 
   def read(
     self,

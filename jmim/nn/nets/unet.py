@@ -2,7 +2,8 @@
 
 Rombach et al. 2022 (CompVis/latent-diffusion@a506df5, `UNetModel`): residual
 blocks with the time embedding added (or as scale and shift), self-attention
-or, with a context, transformer blocks with cross-attention. Images NHWC.
+or, with a context, transformer blocks with cross-attention; `nn/unet.py` has
+its layers. Images NHWC.
 """
 
 import dataclasses
@@ -14,107 +15,28 @@ import jax
 import jax.numpy as jnp
 
 from jmim.core import field
-from jmim.core import runtime
 from jmim.nn import adaln
 from jmim.nn import conv
-from jmim.nn import spatial
-
-ZEROS = nn.initializers.zeros
+from jmim.nn import unet
 
 
-class ResBlock(nn.Module, kw_only=True):
-  """GN SiLU conv, + time, GN SiLU dropout conv; 1 x 1 skip if widths differ.
-
-  Attributes:
-    width: channels of the output.
-    dropout: rate; needs the rng "dropout" where it is not 0.
-    scale_shift: time acts as h (1 + scale) + shift after the second norm.
-    groups: of the norms; with one channel each, a time that is only added
-      would be normalised away.
-    rt: execution choices.
-    resample: changes the side on the way, of the input too: "half" or "twice"
-      of `nn.conv`; "": not.
-  """
-
-  width: int
-  dropout: float = 0.0
-  scale_shift: bool = False
-  groups: int = 32
-  rt: runtime.Runtime = runtime.Runtime()
-  resample: str = ""
-
-  @nn.compact
-  def __call__(self, x: jax.Array, emb: jax.Array) -> jax.Array:
-    """x [b, h, w, c], emb [b, e] through its SiLU -> [b, h, w, width]."""
-    rt, width = self.rt, self.width
-    y = nn.silu(conv.group_norm(rt, self.groups, "norm1")(x))
-    if self.resample:
-      x, y = (getattr(conv, self.resample)(a) for a in (x, y))
-    y = conv.conv3(rt, width, "conv1")(y)
-    mods = nn.Dense(width * (1 + self.scale_shift), dtype=rt.dtype, name="time")
-    mods = mods(emb)[:, None, None]
-    norm = conv.group_norm(rt, self.groups, "norm2")
-    if self.scale_shift:
-      scale, shift = jnp.split(mods, 2, axis=-1)
-      y = norm(y) * (1 + scale) + shift
-    else:
-      y = norm(y + mods)
-    y = nn.Dropout(self.dropout, deterministic=not self.dropout)(nn.silu(y))
-    y = conv.conv3(rt, width, "conv2", zero=True)(y)
-    if x.shape[-1] != width:
-      x = nn.Conv(width, (1, 1), dtype=rt.dtype, name="skip")(x)
-    return rt.shard(x + y)
-
-
-class UNet(nn.Module, kw_only=True):
+class UNet(unet.Layers, kw_only=True):
   """Noisy image and time to a prediction of the same side.
 
   Attributes:
-    width: channels of the finest level; a multiple of `heads`.
-    multipliers: of each level, finest first.
-    out: channels of the prediction.
-    blocks: residual blocks per level going down; one more going up.
-    attend_at: downsampling factors (1, 2, 4, ...) with attention.
-    heads: attention heads; 0: `head_width` channels per head.
-    classes: labels, `classes` = none, added to the time; 0: no table.
-    dropout: rate in the residual blocks.
-    scale_shift: see `ResBlock`.
-    transformer: blocks of cross-attention to a context; 0: self-attention.
-    groups: of the norms.
-    updown: sides change in residual blocks, by means and repetition, instead
-      of in convolutions.
-    resample_conv: without `updown`, sides change in convolutions; else by
-      means and repetition alone.
-    head_width: channels of a head, where `heads` does not fix their number.
-    up_heads: attention heads going up, where `heads` fixes their number; 0: as
-      many.
-    rt: execution choices.
+    upward: whether it goes up again; else the output is the middle's map.
   """
 
-  width: int = 128
-  multipliers: Sequence[int] = (1, 2, 2, 4)
-  out: int = 3
-  blocks: int = 2
-  attend_at: Sequence[int] = (4, 8)
-  heads: int = 4
-  classes: int = 0
-  dropout: float = 0.0
-  scale_shift: bool = False
-  transformer: int = 0
-  groups: int = 32
-  updown: bool = False
-  resample_conv: bool = True
-  head_width: int = 32
-  up_heads: int = 0
-  rt: runtime.Runtime = runtime.Runtime()
+  upward: bool = True
 
-  @nn.compact
   def __call__(
     self,
     x: jax.Array,
     t: jax.Array,
     label: jax.Array | None = None,
     context: jax.Array | None = None,
+    *,
+    code: jax.Array | None = None,
   ) -> jax.Array:
     """Predicts for [b, h, w, c]; h and w divide by 2^(levels - 1).
 
@@ -123,52 +45,37 @@ class UNet(nn.Module, kw_only=True):
       t: [b] times.
       label: [b] int; needed if there are classes.
       context: [b, s, e]; needed if there is a transformer.
+      code: [b, d]; needed if it is to do something.
 
     Returns:
-      [b, h, w, out] float32, 0 at the start.
-    """
-    rt = self.rt
-    emb = self._embed(t, label)
-    levels = len(self.multipliers)
-    y = rt.shard(conv.conv3(rt, self.width, "conv_in")(x.astype(rt.dtype)))
-    skips = [y]
-    for level, times in enumerate(self.multipliers):
-      for i in range(self.blocks):
-        y = self._stage(
-          y,
-          emb,
-          context=context,
-          times=times,
-          level=level,
-          name=f"down{level}_{i}",
-        )
-        skips.append(y)
-      if level < levels - 1:
-        y = self._smaller(y, emb, f"down{level}")
-        skips.append(y)
-    y = self._res(times, "middle_0")(y, emb)
-    y = self._attention(y, context, "middle_attention")
-    y = self._res(times, "middle_1")(y, emb)
-    for level, times in reversed(list(enumerate(self.multipliers))):
-      for i in range(self.blocks + 1):
-        y = jnp.concatenate([y, skips.pop()], axis=-1)
-        y = self._stage(
-          y,
-          emb,
-          context=context,
-          times=times,
-          level=level,
-          name=f"up{level}_{i}",
-        )
-      if level:
-        y = self._larger(y, emb, f"up{level}")
-    y = nn.silu(conv.group_norm(rt, self.groups, "norm_out")(y))
-    return conv.conv3(rt, self.out, "conv_out", zero=True)(y).astype(
-      jnp.float32
-    )
+      [b, h, w, out] float32, 0 at the start; or what the middle gives, float32.
 
-  def _embed(self, t, label):
-    """[b, 4 width] time and label embedding, through the blocks' SiLU."""
+    Raises:
+      ValueError: a code is there and not used, or used and not there.
+    """
+    return self.tapped(x, t, label, context, code=code)[0]
+
+  @nn.compact
+  def tapped(
+    self,
+    x: jax.Array,
+    t: jax.Array,
+    label: jax.Array | None = None,
+    context: jax.Array | None = None,
+    *,
+    code: jax.Array | None = None,
+  ) -> tuple[jax.Array, unet.Taps]:
+    """The prediction and what is inside; arguments are those of a call."""
+    self._known(code)
+    emb, scale = self._embed(t, label, code), self._code_scale(code)
+    seen = unet.Seen(emb, scale, context, {})
+    skips = self._down(x, seen)
+    middle = y = self._middle(skips[-1], seen)
+    y = self._up(y, seen, skips) if self.upward else y.astype(jnp.float32)
+    return y, unet.Taps(emb, tuple(skips), middle, seen.tokens)
+
+  def _embed(self, t, label, code):
+    """[b, 4 width] of time, label and code, through the blocks' SiLU."""
     wide = 4 * self.width
     emb = adaln.TimeEmbed(
       width=wide,
@@ -180,59 +87,61 @@ class UNet(nn.Module, kw_only=True):
     )(t)
     if self.classes:
       emb = emb + adaln.label_table(self.classes, wide, self.rt)(label)
+    if self.code == "added":
+      hidden = nn.silu(self._dense(wide, "code_fc1")(code))
+      emb = emb + self._dense(wide, "code_fc2")(hidden)
     return nn.silu(emb)
 
-  def _res(self, times, name, resample=""):
-    return ResBlock(
-      width=times * self.width,
-      dropout=self.dropout,
-      scale_shift=self.scale_shift,
-      groups=self.groups,
-      rt=self.rt,
-      resample=resample,
-      name=name,
-    )
+  def _down(self, x, seen):
+    """All skips, finest first; the last is what the middle reads."""
+    rt, levels = self.rt, len(self.multipliers)
+    y = rt.shard(conv.conv3(rt, self.stem, "conv_in")(x.astype(rt.dtype)))
+    skips = [y]
+    for level, blocks in enumerate(self.blocks_at):
+      for i in range(blocks):
+        y = self._stage(y, seen, level=level, i=i, name=f"down{level}_{i}")
+        skips.append(y)
+      if level < levels - 1:
+        y = self._change(y, seen, name=f"down{level}", how="half")
+        skips.append(y)
+    return skips
 
-  def _smaller(self, y, emb, name):
-    if self.updown:
-      times = y.shape[-1] // self.width
-      return self._res(times, f"{name}_half", "half")(y, emb)
-    if not self.resample_conv:
-      return conv.half(y)
-    return conv.conv3(self.rt, y.shape[-1], f"{name}_conv", 2)(y)
 
-  def _larger(self, y, emb, name):
-    if self.updown:
-      times = y.shape[-1] // self.width
-      return self._res(times, f"{name}_twice", "twice")(y, emb)
-    if not self.resample_conv:
-      return conv.twice(y)
-    return conv.conv3(self.rt, y.shape[-1], f"{name}_conv")(conv.twice(y))
+class Branch(unet.Layers, kw_only=True):
+  """A second middle, way up and head that read the skips of a UNet.
 
-  def _stage(self, y, emb, context, times, level, name):
-    """A residual block and, at some levels, attention."""
-    y = self._res(times, name)(y, emb)
-    if 2**level in self.attend_at:
-      y = self._attention(y, context, f"{name}_attention")
-    return y
+  Its fields are those of that UNet, but for what its own code does ("added" is
+  the UNet's alone). It has no embedding of its own.
+  """
 
-  def _attention(self, y, context, name):
-    heads = self.heads_at(y.shape[-1], up=name.startswith("up"))
-    if not self.transformer:
-      return spatial.SpatialAttention(heads, self.groups, self.rt, name=name)(y)
-    return spatial.SpatialTransformer(
-      heads=heads,
-      depth=self.transformer,
-      groups=self.groups,
-      rt=self.rt,
-      name=name,
-    )(y, context)
+  @nn.compact
+  def __call__(
+    self,
+    skips: Sequence[jax.Array],
+    emb: jax.Array,
+    *,
+    context: jax.Array | None = None,
+    code: jax.Array | None = None,
+  ) -> jax.Array:
+    """A prediction beside the UNet's own.
 
-  def heads_at(self, width: int, up: bool = False) -> int:
-    """Attention heads where the map has `width` channels, going down or up."""
-    if not self.heads:
-      return width // self.head_width
-    return (self.up_heads or self.heads) if up else self.heads
+    Args:
+      skips: of the UNet's taps.
+      emb: of the UNet's taps.
+      context: [b, s, e]; needed if there is a transformer.
+      code: [b, d]; needed if it is to do something.
+
+    Returns:
+      [b, h, w, out] float32, 0 at the start.
+
+    Raises:
+      ValueError: a code is there and not used, used and not there, or added.
+    """
+    self._known(code)
+    if self.code == "added":
+      raise ValueError("code='added' in a branch, which has no embedding")
+    seen = unet.Seen(emb, self._code_scale(code), context, {})
+    return self._up(self._middle(skips[-1], seen), seen, skips)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -244,7 +153,13 @@ class Dims:
     (1, 2, 2, 4), "widths of the levels over the finest one's, finest first"
   )
   blocks: int = field.value(2, "residual blocks per level", low=1)
+  level_blocks: tuple = field.value(
+    (), "residual blocks of each level, finest first; (): `blocks` in all"
+  )
   attend_at: tuple = field.value((4, 8), "downsampling factors with attention")
+  attend_first: bool = field.value(
+    False, "attention after the first block of such a level alone"
+  )
   heads: int = field.value(4, "attention heads; 0: by head_width", low=0)
   head_width: int = field.value(32, "channels of a head", low=1)
   norm_groups: int = field.value(32, "groups of the norms", low=1)
@@ -255,14 +170,26 @@ class Dims:
   updown: bool = field.value(False, "resample in residual blocks")
   resample_conv: bool = field.value(True, "else resample by convolutions")
   up_heads: int = field.value(0, "heads going up; 0: as heads", low=0)
+  wide_stem: bool = field.value(
+    False, "first convolution as wide as the finest level; else width"
+  )
 
   def net(self, **options: Any) -> UNet:
     """The network; `options`: the other fields of `UNet`."""
-    return UNet(
+    return UNet(**self.fields(), **options)
+
+  def branch(self, **options: Any) -> Branch:
+    """A branch of that network; `options`: the other fields of `Branch`."""
+    return Branch(**self.fields(), **options)
+
+  def fields(self) -> dict[str, Any]:
+    """What the network has of these dimensions; dropout is its caller's."""
+    return dict(
       width=self.width,
       multipliers=self.multipliers,
-      blocks=self.blocks,
+      blocks=self.level_blocks or self.blocks,
       attend_at=self.attend_at,
+      attend_first=self.attend_first,
       heads=self.heads,
       head_width=self.head_width,
       groups=self.norm_groups,
@@ -270,7 +197,7 @@ class Dims:
       updown=self.updown,
       resample_conv=self.resample_conv,
       up_heads=self.up_heads,
-      **options,
+      wide_stem=self.wide_stem,
     )
 
   def check(self, side: int) -> None:
@@ -281,6 +208,7 @@ class Dims:
         f"image side (size) {side} does not divide by {least}: "
         f"{len(self.multipliers)} multipliers, each level half of the one above"
       )
+    self._check_blocks()
     for times in self.multipliers:
       width = times * self.width
       if self.heads and width % self.heads:
@@ -293,3 +221,12 @@ class Dims:
         raise ValueError(
           f"width {width} does not divide by {self.norm_groups} norm_groups"
         )
+
+  def _check_blocks(self):
+    """A number for each level, or none."""
+    blocks, levels = self.level_blocks, len(self.multipliers)
+    if blocks and (len(blocks) != levels or min(blocks) < 1):
+      raise ValueError(
+        f"dims.level_blocks={blocks} with {levels} multipliers: one number, at "
+        "least 1, for each level"
+      )

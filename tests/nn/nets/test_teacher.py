@@ -10,7 +10,7 @@ from jmim.core import runtime
 from jmim.core import tree as trees
 from jmim.nn import norm
 from jmim.nn import posemb
-from jmim.nn import resample
+from jmim.nn import resize
 from jmim.nn import sizes
 from jmim.nn.nets import teacher as teachers
 
@@ -59,7 +59,7 @@ def test_a_teacher_may_have_statistics_of_its_own(images):
 @pytest.mark.parametrize("kind", ["bilinear", "smooth"])
 def test_each_teacher_has_its_own_resizing(images, kind):
   half = dataclasses.replace(DINO, dims=sizes.Dims(variant="Ti/2"), resize=kind)
-  expected = resample.images(jnp.asarray(images[1]), (6, 6), kind)
+  expected = resize.images(jnp.asarray(images[1]), (6, 6), kind)
   np.testing.assert_array_equal(half.view(jnp.asarray(images[1])), expected)
 
 

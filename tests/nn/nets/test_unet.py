@@ -1,10 +1,12 @@
 import dataclasses
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.core import tree as trees
 from jmim.nn.nets import unet
 
 RNG = np.random.default_rng(0)
@@ -83,6 +85,8 @@ def test_dims_make_the_network_they_name():
     (dict(heads=3), 8, "by 3 heads"),
     (dict(heads=0, head_width=5), 8, "head_width 5"),
     (dict(norm_groups=3), 8, "3 norm_groups"),
+    (dict(level_blocks=(1, 2, 3)), 8, "level_blocks"),
+    (dict(level_blocks=(1, 0)), 8, "at least 1"),
   ],
 )
 def test_dims_that_cannot_be_built_are_refused(fields, side, seen):
@@ -98,3 +102,91 @@ def test_a_context_is_needed_by_a_transformer(fill):
   moved = np.abs(apply(context + 1.0) - apply(context))
   assert moved.max() > 1e-4
   assert jnp.isfinite(moved).all()
+
+
+SCALED = dict(updown=True, scale_shift=True)
+BRANCH = dataclasses.replace(DIMS, **SCALED).branch()
+
+
+def test_taps_are_what_the_way_up_reads(fill):
+  """The network's own way up, with its parameters, as a branch of itself."""
+  model = net(**SCALED)
+  variables = fill(model, X, T)
+  found, taps = model.apply(variables, X, T, method="tapped")
+  np.testing.assert_array_equal(found, model.apply(variables, X, T))
+  branch = BRANCH
+  np.testing.assert_allclose(
+    branch.apply(variables, taps.skips, taps.emb), found, atol=1e-6
+  )
+  assert [x.shape[1] for x in taps.skips] == [8, 8, 4, 4]
+  stops = model.clone(upward=False)
+  np.testing.assert_array_equal(stops.apply(variables, X, T), taps.middle)
+  names = set(jax.eval_shape(stops.init, jax.random.key(0), X, T)["params"])
+  assert not any(n.startswith(("up", "norm_out", "conv_out")) for n in names)
+
+
+@pytest.mark.parametrize("transformer", [0, 2])
+def test_taps_of_attention_are_named_by_their_parameters(fill, transformer):
+  model = net(transformer=transformer, attend_first=True)
+  model = model.clone(blocks=(1, 2))
+  context = RNG.normal(size=(2, 3, 6)).astype(np.float32)
+  variables = fill(model, X, T, None, context)
+  options = {"method": "tapped"}
+  _, taps = model.apply(variables, X, T, None, context, **options)
+  names = {n.rpartition("/")[0] for n in trees.named(variables["params"])}
+  parents = {n.rpartition("/")[0] for n in names}
+  assert set(taps.attention) <= parents
+  # The first block of level 1, down and up, and the middle.
+  assert len(taps.attention) == 3 * max(1, transformer)
+  assert {x.shape for x in taps.attention.values()} == {(2, 16, 16)}
+
+
+@pytest.mark.parametrize("code", ["added", "scale"])
+def test_a_code_reaches_every_pixel(fill, code):
+  model, z = net(code=code, scale_shift=True), RNG.normal(size=(2, 5))
+  variables = fill(model, X, T, code=z)
+  apply = jax.jit(lambda z: model.apply(variables, X, T, code=z))
+  moved = np.abs(apply(z + 1.0) - apply(z)).max(-1)
+  assert moved.min() > 1e-4
+  with pytest.raises(ValueError, match="code"):
+    model.apply(variables, X, T)
+  with pytest.raises(ValueError, match="code"):
+    net().init(jax.random.key(0), X, T, code=z)
+
+
+def test_a_branch_reads_given_skips_and_starts_at_zero(fill):
+  model, z = net(**SCALED), RNG.normal(size=(2, 5)).astype(np.float32)
+  _, taps = model.apply(fill(model, X, T), X, T, method="tapped")
+  branch = BRANCH.clone(code="scale")
+  start = jax.jit(branch.init_with_output)
+  found, variables = start(jax.random.key(0), taps.skips, taps.emb, code=z)
+  assert not np.asarray(found).any()
+  names = set(variables["params"])
+  assert "code_embed" in names and "time_embed" not in names
+  assert not any(n.startswith("down") for n in names)
+  with pytest.raises(ValueError, match="no embedding"):
+    branch.clone(code="added").apply(variables, taps.skips, taps.emb, code=z)
+
+
+class Doubled(nn.Module):
+  """Stands where attention does: twice the map, whatever the context."""
+
+  heads: int
+  groups: int
+  rt: object
+
+  @nn.compact
+  def __call__(self, x, context):
+    return x * self.param("two", lambda _: 2 * jnp.ones(())), {"own": x}
+
+
+def test_another_mixer_of_maps_stands_where_attention_does():
+  model = net(mixer=Doubled)
+  variables = jax.jit(model.init)(jax.random.key(0), X, T)
+  mixers = {n for n in variables["params"] if n.endswith("_attention")}
+  assert all(list(variables["params"][n]) == ["two"] for n in mixers)
+  _, taps = model.apply(variables, X, T, method="tapped")
+  assert set(taps.attention) == {f"{n}/own" for n in mixers}
+  np.testing.assert_allclose(
+    taps.skips[-1], 2 * taps.attention["down1_0_attention/own"]
+  )

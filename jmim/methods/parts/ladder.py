@@ -1,0 +1,62 @@
+"""Samples larger than a network was trained for: SDEdit, rung by rung.
+
+Meng et al. 2022, as LinFusion and others climb to 16 K: a sample at the side
+of training has the composition; doubled, noised and denoised again it gets the
+detail of its new side.
+
+    z_0     = sampler, from noise, at side n
+    z_{i+1} = sampler, from a_k z + s_k eps on,  z = E(twice(D(z_i)))
+
+with k the first of the last `strength` of the sampler's calls.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from jmim.core import field
+from jmim.core import method
+from jmim.methods.parts import first_stage as stages
+from jmim.nn import resize
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ladder:
+  """How often a sample is doubled, and how much of it is made anew."""
+
+  rungs: int = field.value(0, "times that a sample's side is doubled", low=0)
+  strength: float = field.value(
+    0.7, "share of the sampler's calls after each doubling", above=0, high=1.0
+  )
+
+  def check(self, first_stage: stages.FirstStage) -> None:
+    """Raises ValueError where latents cannot be doubled as images."""
+    if self.rungs and not first_stage.decodes:
+      raise ValueError(
+        f"ladder.rungs={self.rungs} with first_stage.variant "
+        f"{first_stage.variant!r} and no first_stage.path: a sample is doubled "
+        "as an image, and encoded again"
+      )
+
+  def twice(
+    self,
+    weights: method.Weights,
+    z: jax.Array,
+    first_stage: stages.FirstStage,
+  ) -> jax.Array:
+    """[b, h, w, c] what was diffused, of twice the side: [b, 2 h, 2 w, c].
+
+    Args:
+      weights: with the first stage among the consts, if there is one.
+      z: in the units of what is diffused.
+      first_stage: between images and z; the mean of its posterior is taken.
+    """
+    image = first_stage.decode(weights, z)
+    height, width = image.shape[1:3]
+    image = resize.images(image, (2 * height, 2 * width))
+    stage = dataclasses.replace(first_stage, read="images")
+    b, h, w, c = z.shape
+    draws = {"posterior": jnp.zeros((b, 2 * h, 2 * w, c))}
+    kl = stage.variant.startswith("kl")
+    return stage.encode(weights, {"image": image}, draws if kl else {})
