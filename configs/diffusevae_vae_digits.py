@@ -2,7 +2,7 @@
 
     python -m jmim.main --config=configs/diffusevae_vae_digits.py --workdir=V
     python -m jmim.tools.fit_codes --config=configs/diffusevae_vae_digits.py \
-      --workdir=V --out=prior.npz
+      --workdir=V --out=prior.npz --components=3
 
 Then configs/diffusevae_digits.py. Arguments: steps=4000, alpha=0.02. An image
 has 64 numbers where one of CIFAR-10 has 3072, and the squared error is a sum:
