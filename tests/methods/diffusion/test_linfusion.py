@@ -55,10 +55,10 @@ def test_only_self_attentions_are_trained():
   attention = set(trees.named(consts()["host"]["net"]))
   kept = {f"net/{n}" for n in attention if "/self_" in n}
   own = weights_of(TINY)
-  assert named(own, "added") == kept and len(kept) == 4 * 5
+  assert named(own, "added") == kept and len(kept) == 7 * 5
   assert all(not x.any() for x in jax.tree.leaves(own.params["main"]["added"]))
   new = named(own, "new")
-  assert len(new) == 4 * 2 * 6 and all("_features/" in n for n in new)
+  assert len(new) == 7 * 2 * 6 and all("_features/" in n for n in new)
   fresh = weights_of(field.replace(TINY, start="fresh"))
   assert named(fresh, "new") == new | kept and not named(fresh, "added")
   plain = weights_of(field.replace(TINY, form="plain"))
@@ -97,8 +97,9 @@ def test_the_loss_has_three_terms():
   found = {n: float(x) for n, x in each.items()}
   # Attentions count alike, however many tokens they have.
   assert found == {"noise": 9.0, "taught": 4.0, "features": 4.0}
-  assert TINY.total(each) == 9.0 + 0.5 * 4.0 + 0.5 * 4.0
-  other = field.replace(TINY, taught=1.0, features=0.0)
+  whole = linfusion.LinFusion()
+  assert whole.total(each) == 9.0 + 0.5 * 4.0 + 0.5 * 4.0
+  other = field.replace(whole, taught=1.0, features=0.0)
   assert other.total(each) == 13.0
 
 
@@ -109,23 +110,24 @@ def test_features_are_what_attention_adds_in_ones_own_forward_pass():
 
   @jax.jit
   def features(bias):
-    place = merged["net"]["up1_1_attention"]["self_0"]["proj"]
+    place = merged["net"]["up0_1_attention"]["self_0"]["proj"]
     place["bias"] = place["bias"] + bias
     x, shown = batch["image"], {"context": batch["context"]}
     return FLAT.tapped(merged, x, draws["t"], shown, form="linear")[1]
 
-  # Sorted by name: down, middle, and up twice, of which this is the last.
+  # Sorted by name; of these up0_1 is the last that runs.
   before, after = features(jnp.float32(0)), features(jnp.float32(1))
-  assert len(before) == 4
-  for one, other in zip(before[:3], after[:3], strict=True):
-    np.testing.assert_array_equal(one, other)
-  np.testing.assert_allclose(after[3] - before[3], 1.0, atol=1e-5)
+  moved = [
+    float(np.abs(a - b).max()) for a, b in zip(before, after, strict=True)
+  ]
+  assert len(moved) == 7 and np.flatnonzero(moved).tolist() == [4]
+  np.testing.assert_allclose(after[4] - before[4], 1.0, atol=1e-5)
 
 
 @pytest.mark.parametrize("form", ["linear", "unnormalised"])
 def test_errors_at_another_size(form):
   """The same parameters; of an image whose side is doubled."""
-  small = field.replace(FLAT, form=form, tokens=4)
+  small = field.replace(FLAT, form=form, tokens=16)
   large = field.replace(small, size=2 * FLAT.size)
   own, batch = weights_of(small, 0), given(small)
   sides = (2 * FLAT.size,) * 2
@@ -184,4 +186,9 @@ def test_hosts_that_cannot_be_are_refused(fields, said):
 def test_a_run_with_another_process_is_no_host():
   agrees = TINY.consts()["host"].agrees
   assert agrees["noise.times"] == ("method.noise.times", 20)
+  assert agrees["noise.beta_end"] == ("method.noise.beta_end", 0.5)
   assert agrees["prediction"] == ("method.prediction", "eps")
+  assert "first_stage.scale" not in agrees  # of images
+  latents = field.replace(TINY, channels=4, first_stage=dict(variant="kl-f8"))
+  agrees = latents.consts()["host"].agrees
+  assert agrees["first_stage.scale"] == ("method.first_stage.scale", 0.18215)
