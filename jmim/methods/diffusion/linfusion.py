@@ -128,8 +128,11 @@ class LinFusion(method.Method):
 
   @classmethod
   def tiny(cls) -> "LinFusion":
-    """4 x 4 images, three vectors as context, attention at both levels."""
-    small = dict(width=16, multipliers=(1, 2), blocks=1, attend_at=(1, 2))
+    """4 x 4 images, three vectors as context; it begins far from its host.
+
+    A host of random numbers can be copied, and hardly learns the noise.
+    """
+    small = dict(width=16, multipliers=(1, 2), blocks=1, attend_at=(2,))
     return field.replace(
       cls(),
       size=4,
@@ -141,6 +144,9 @@ class LinFusion(method.Method):
       sampling=dict(steps=3),
       ladder=dict(rungs=1),
       bottleneck=4,
+      start="fresh",
+      taught=5.0,
+      features=5.0,
     )
 
   @property

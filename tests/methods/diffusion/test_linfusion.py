@@ -12,7 +12,7 @@ from jmim.methods.diffusion import linfusion
 from jmim.methods.latent import ldm
 from jmim.nn import resize
 
-TINY = linfusion.LinFusion.tiny()
+TINY = field.replace(linfusion.LinFusion.tiny(), start="host")
 FLAT = field.replace(TINY, ladder=dict(rungs=0))
 SAME = field.replace(FLAT, form="softmax")
 KEY = jax.random.key(0)
@@ -55,10 +55,10 @@ def test_only_self_attentions_are_trained():
   attention = set(trees.named(consts()["host"]["net"]))
   kept = {f"net/{n}" for n in attention if "/self_" in n}
   own = weights_of(TINY)
-  assert named(own, "added") == kept and len(kept) == 7 * 5
+  assert named(own, "added") == kept and len(kept) == 4 * 5
   assert all(not x.any() for x in jax.tree.leaves(own.params["main"]["added"]))
   new = named(own, "new")
-  assert len(new) == 7 * 2 * 6 and all("_features/" in n for n in new)
+  assert len(new) == 4 * 2 * 6 and all("_features/" in n for n in new)
   fresh = weights_of(field.replace(TINY, start="fresh"))
   assert named(fresh, "new") == new | kept and not named(fresh, "added")
   plain = weights_of(field.replace(TINY, form="plain"))
@@ -110,24 +110,24 @@ def test_features_are_what_attention_adds_in_ones_own_forward_pass():
 
   @jax.jit
   def features(bias):
-    place = merged["net"]["up0_1_attention"]["self_0"]["proj"]
+    place = merged["net"]["up1_1_attention"]["self_0"]["proj"]
     place["bias"] = place["bias"] + bias
     x, shown = batch["image"], {"context": batch["context"]}
     return FLAT.tapped(merged, x, draws["t"], shown, form="linear")[1]
 
-  # Sorted by name; of these up0_1 is the last that runs.
+  # Sorted by name; up1_1 is the last that runs.
   before, after = features(jnp.float32(0)), features(jnp.float32(1))
   moved = [
     float(np.abs(a - b).max()) for a, b in zip(before, after, strict=True)
   ]
-  assert len(moved) == 7 and np.flatnonzero(moved).tolist() == [4]
-  np.testing.assert_allclose(after[4] - before[4], 1.0, atol=1e-5)
+  assert len(moved) == 4 and np.flatnonzero(moved).tolist() == [3]
+  np.testing.assert_allclose(after[3] - before[3], 1.0, atol=1e-5)
 
 
 @pytest.mark.parametrize("form", ["linear", "unnormalised"])
 def test_errors_at_another_size(form):
   """The same parameters; of an image whose side is doubled."""
-  small = field.replace(FLAT, form=form, tokens=16)
+  small = field.replace(FLAT, form=form, tokens=4)
   large = field.replace(small, size=2 * FLAT.size)
   own, batch = weights_of(small, 0), given(small)
   sides = (2 * FLAT.size,) * 2
