@@ -148,6 +148,26 @@ MISTAKES = [
     ["evals.probe.predict", "features", "reconstruct"],
   ),
   (
+    "attribute that the data lack",
+    ["evals.probe.type=attributes", "evals.probe.binary=('smile',)"],
+    ["evals.probe.binary", "no 'smile'", "image, label"],
+  ),
+  (
+    "no attribute to probe",
+    ["evals.probe.type=attributes"],
+    ["evals.probe.classes", "image, label"],
+  ),
+  (
+    "part outside the vector",
+    [
+      "evals.probe.type=attributes",
+      "evals.probe.predict=features",
+      "evals.probe.classes=('label',)",
+      "evals.probe.parts=(':8', '8:17')",
+    ],
+    ["evals.probe.parts", "8:17", "<= 16"],
+  ),
+  (
     "best by nothing",
     ["train.keep_best=fid/fid"],
     ["train.keep_best", "probe"],
@@ -228,6 +248,13 @@ MISTAKES = [
     "stage of a recipe",
     [f"--config={ROOT / 'configs' / 'linfusion_digits.py'}:stage=teacher"],
     ["--config", "stage=teacher", "student or host"],
+    [f"--config={ROOT / 'configs' / 'diffusevae_digits.py'}:stage=vae"],
+    ["--config", "stage=vae", "refiner or plain"],
   ),
   ("type of the argument", [f"{ASKED}:steps=few"], ["--config", "int"]),
+  (
+    "stage of a recipe with stages",
+    [f"--config={ROOT / 'configs' / 'arbscale_shapes.py'}:stage=autoencoder"],
+    ["--config", "stage=autoencoder", "autoencoder_inr_shapes"],
+  ),
 ]

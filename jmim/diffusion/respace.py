@@ -71,7 +71,43 @@ def offset(steps: int, count: int) -> np.ndarray:
   return found[::-1]
 
 
-SPACINGS = ("even", "leading", "trailing", "countdown", "offset")
+def stride(steps: int, count: int) -> np.ndarray:
+  """Descending multiples of the integer that gives exactly `count` of them.
+
+  Raises:
+    ValueError: no such integer.
+  """
+  return spaced(steps, f"ddim{count}")[::-1]
+
+
+def quadratic(steps: int, count: int) -> np.ndarray:
+  """Descending squares of even numbers, from 0.8 T to 0 (Song et al. 2021).
+
+  int(linspace(0, sqrt(0.8 T), count)^2); what is there twice, near 0, counts
+  once, so that there may be fewer than `count`.
+  """
+  roots = np.linspace(0, np.sqrt(steps * 0.8), count)
+  return np.unique((roots**2).astype(int))[::-1]
+
+
+def rounded(steps: int, count: int) -> np.ndarray:
+  """Descending int(linspace(0, T - 1, count + 1)): both ends (PDAE).
+
+  One more than `count`; where that is more than there are, each once.
+  """
+  return np.unique(np.linspace(0, steps - 1, count + 1).astype(int))[::-1]
+
+
+BY_NAME = {
+  "leading": leading,
+  "trailing": trailing,
+  "countdown": countdown,
+  "offset": offset,
+  "stride": stride,
+  "quadratic": quadratic,
+  "rounded": rounded,
+}
+SPACINGS = ("even", *BY_NAME)
 
 
 def visited(name: str, steps: int, count: int) -> np.ndarray:
@@ -84,12 +120,6 @@ def visited(name: str, steps: int, count: int) -> np.ndarray:
     raise ValueError(f"{count} sampling steps of {steps} times")
   if name == "even":
     return spaced(steps, count)[::-1]
-  found = {
-    "leading": leading,
-    "trailing": trailing,
-    "countdown": countdown,
-    "offset": offset,
-  }
-  if name not in found:
+  if name not in BY_NAME:
     raise ValueError(f"spacing {name!r} is none of {', '.join(SPACINGS)}")
-  return found[name](steps, count)
+  return BY_NAME[name](steps, count)

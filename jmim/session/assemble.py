@@ -22,6 +22,7 @@ from jmim.data import augment
 from jmim.data import inputs
 from jmim.data import pipeline
 from jmim.evals.lib import base as eval_base
+from jmim.evals.lib import predict
 from jmim.parallel import sharding
 from jmim.session import build
 from jmim.session import checks
@@ -119,11 +120,26 @@ def prepare(
 
 def trace_parameters(method: methods.Method, batch: int) -> Any:
   """Shapes of its parameters, player -> tree; nothing is computed."""
+  return _trace(method, batch)[0]
+
+
+def _trace(method: methods.Method, batch: int) -> tuple[Any, Any]:
+  """Shapes of (params, extra)."""
   shapes = {
     name: jax.ShapeDtypeStruct((batch, *x.shape), x.dtype)
     for name, x in method.inputs().items()
   }
-  return jax.eval_shape(method.init, jax.random.key(0), shapes)[0]
+  return jax.eval_shape(method.init, jax.random.key(0), shapes)
+
+
+def trace_widths(
+  method: methods.Method, batch: int, names: Sequence[str]
+) -> dict[str, int]:
+  """Numbers per example of outputs, see `predict.widths`."""
+  params, extra = _trace(method, batch)
+  consts = make_consts(method, {}, empty=True)
+  weights = methods.Weights(params, extra, consts)
+  return predict.widths(predict.shapes(method, weights, names, batch))
 
 
 def make(
@@ -167,6 +183,8 @@ def make(
   total = round(length(config.train, "total", "train"))
   checks.check_durations(config, total, examples)
   if not stand_in:
+    widths = lambda names: trace_widths(method, config.data.batch, names)
+    checks.check_evaluators(evaluators, data, further, widths)
     tested = [data["eval"], *further.values()] if evaluators else []
     _check_data(data["train"], tested, spec, method.inputs())
   return Parts(

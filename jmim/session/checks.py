@@ -4,6 +4,7 @@ Each function looks at several sections of a config, or at a section beside
 the method or the data, and raises UserError naming the key to change.
 """
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -35,12 +36,13 @@ def check_labels(
     further: splits that evaluators fit on, as they are written.
   """
   for name, evaluator in evaluators.items():
-    if not evaluator.labelled:
-      continue
     used = {f"data.{split}_split": source for split, source in data.items()}
     if own := evaluator.train_split:
       key = f"evals.{name}.train_split"
       _check_apart(further[own], data["eval"], key)
+    if not evaluator.labelled:
+      continue
+    if own:
       used = {key: further[own], "data.eval_split": data["eval"]}
     for key, source in used.items():
       if source.num_classes is None:
@@ -53,6 +55,27 @@ def check_labels(
           f"evals.{name}.train_split, or set evals.{name}=None",
           f"evals.{name}",
         )
+
+
+def check_evaluators(
+  evaluators: Mapping[str, eval_base.Evaluator],
+  data: Mapping[str, Any],
+  further: Mapping[str, Any],
+  widths: Callable[[Sequence[str]], Mapping[str, int]],
+) -> None:
+  """Raises UserError for what an evaluator itself cannot work on.
+
+  Args:
+    evaluators: by name.
+    data: "train" and "eval".
+    further: splits that evaluators fit on, as they are written.
+    widths: names of outputs -> numbers per example.
+  """
+  for name, evaluator in evaluators.items():
+    own = evaluator.train_split
+    sources = {"train": further[own] if own else data["train"]}
+    sources["eval"] = data["eval"]
+    evaluator.check(f"evals.{name}", sources, widths)
 
 
 def _check_apart(own: Any, held: Any, key: str) -> None:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from jmim.diffusion import respace
+from jmim.diffusion import schedule
 
 
 def test_spacings():
@@ -41,3 +42,39 @@ def test_visited_descends_within_the_times(name):
   assert visited[0] <= 999 and visited[-1] >= 0
   with pytest.raises(ValueError, match="sampling steps"):
     respace.visited(name, 10, 11)
+
+
+def test_quadratic_times_are_dense_near_data_and_there_once():
+  """The list of DDIM's code, whose first times are the same."""
+  roots = np.linspace(0, np.sqrt(0.8 * 100), 20)
+  listed = [int(s) for s in list(roots**2)]
+  assert len(set(listed)) < len(listed)
+  visited = respace.visited("quadratic", 100, 20)
+  assert list(visited) == sorted(set(listed), reverse=True)
+  gaps = -np.diff(respace.visited("quadratic", 1000, 10))
+  assert gaps.sum() == 800 and (np.diff(gaps) < 0).all()
+
+
+def test_rounded_times_are_one_more_and_hold_both_ends():
+  visited = respace.visited("rounded", 1000, 100)
+  assert len(visited) == 101 and list(visited[[0, -1]]) == [999, 0]
+  assert list(visited[:2]) == [999, 989]  # 989.01 loses its fraction
+  every = respace.visited("rounded", 7, 7)
+  np.testing.assert_array_equal(every, np.arange(7)[::-1])
+
+
+def test_a_stride_gives_exactly_as_many_times():
+  for count in (2, 5, 20):
+    visited = respace.visited("stride", 20, count)
+    assert len(visited) == count and visited[-1] == 0
+    assert len(set(np.diff(visited))) <= 1
+  with pytest.raises(ValueError, match="no integer stride gives 6 of 20"):
+    respace.visited("stride", 20, 6)
+
+
+@pytest.mark.parametrize("name", ["stride", "quadratic"])
+def test_a_respaced_process_keeps_the_signal_of_its_times(name):
+  process = schedule.make("linear", 1000)
+  kept = respace.visited(name, 1000, 50)[::-1]
+  fewer = process.respaced(kept)
+  np.testing.assert_allclose(fewer.power, process.power[kept], rtol=1e-9)

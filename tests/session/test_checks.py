@@ -7,6 +7,7 @@ import pytest
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.data import sources
+from jmim.evals import attributes
 from jmim.evals import knn
 from jmim.evals import loss
 from jmim.session import checks
@@ -67,6 +68,30 @@ def test_what_is_tested_on_is_not_fitted():
   near = {"b": knn.Evaluator(train_split="test")}
   key = key_of(checks.check_labels, near, data, own)
   assert key == "evals.b.train_split"
+  # Nor where what is fitted needs no classes.
+  probes = {"c": attributes.Evaluator(train_split="test")}
+  key = key_of(checks.check_labels, probes, data, own)
+  assert key == "evals.c.train_split"
+  checks.check_labels(probes, data, {"test": _split([-1])})
+
+
+def test_an_evaluator_sees_the_data_that_it_will_fit_and_test():
+  data = {s: sources.ArraySource({"tone": [0.5]}) for s in ("train", "eval")}
+  own = {"other": sources.ArraySource({"hue": [0.5]})}
+  widths = lambda names: {name: 4 for name in names}
+  check = lambda **keys: checks.check_evaluators(
+    {"a": loss.Evaluator(), "b": attributes.Evaluator(**keys)},
+    data,
+    own,
+    widths,
+  )
+  check(real=("tone",), parts=(":4",))
+  with pytest.raises(errors.UserError) as caught:
+    check(real=("tone",), parts=(":5",))
+  assert caught.value.key == "evals.b.parts"
+  with pytest.raises(errors.UserError) as caught:
+    check(real=("tone",), train_split="other")
+  assert caught.value.key == "evals.b.real"
 
 
 @pytest.mark.parametrize(

@@ -89,8 +89,17 @@ def attention(theirs: str, ours: str, names: Names) -> pieces.Table:
   ]
 
 
-def half(size: codec.Size, side: str, names: Names) -> pieces.Table:
-  """The encoder ("down") or decoder ("up") without its 1 x 1 convolution."""
+def half(
+  size: codec.Size, side: str, names: Names, flat: bool = False
+) -> pieces.Table:
+  """The encoder ("down") or decoder ("up") without its 1 x 1 convolution.
+
+  Args:
+    size: of the autoencoder.
+    side: which of them.
+    names: of that side.
+    flat: a decoder that stays at the code's side, see `codec.Decoder`.
+  """
   down, count = side == "down", len(size.multipliers)
   rules = pieces.dense("conv_in", "conv_in", op=ops.CONV)
   order = list(range(count)) if down else list(reversed(range(count)))
@@ -104,13 +113,14 @@ def half(size: codec.Size, side: str, names: Names) -> pieces.Table:
       if 2**level in size.attend_at:
         theirs = names.attention(level, i)
         rules += attention(theirs, f"{ours}_attention", names)
-    if level != order[-1]:
+    if level != order[-1] and not flat:
       theirs = names.resample(level)
       rules += pieces.dense(theirs, f"{side}{level}_conv", op=ops.CONV)
   for i in (0, 1):
     rules += block(names.middle[i], f"middle_{i}")
   rules += attention(names.middle["attention"], "middle_attention", names)
-  rules += pieces.norm(names.norm_out, "norm_out")
+  if not flat:
+    rules += pieces.norm(names.norm_out, "norm_out")
   if down:
     rules += pieces.dense("conv_out", "conv_out", op=ops.CONV)
   return rules

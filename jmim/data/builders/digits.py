@@ -2,7 +2,9 @@
 
 `plain` holds them as they are. `scattered` puts each, twice as large, at a
 random place on a coloured background: small enough for a laptop, but no
-longer solvable pixel by pixel, so that representations differ.
+longer solvable pixel by pixel, so that representations differ. `low` and `high`
+are the scans of 0 to 4 and of 5 to 9: what a model that was trained on the one
+is adapted to, with as many classes.
 
 The split is by scan: no placement of a test digit is ever trained on.
 """
@@ -32,11 +34,13 @@ class DigitsConfig(tfds.core.BuilderConfig):
     canvas: side of the images in pixels; 8 leaves the scan as it is, grey.
     train_placements: images made of each scan of the train split.
     test_placements: images made of each scan of the test split.
+    digits: those that are kept; classes are counted from 0 in this order.
   """
 
   canvas: int = 8
   train_placements: int = 1
   test_placements: int = 1
+  digits: tuple[int, ...] = tuple(range(10))
 
 
 class Digits(tfds.core.GeneratorBasedBuilder):
@@ -52,6 +56,12 @@ class Digits(tfds.core.GeneratorBasedBuilder):
       train_placements=8,
       test_placements=2,
     ),
+    DigitsConfig(
+      name="low", description="0 to 4, 8 x 8 grey", digits=(0, 1, 2, 3, 4)
+    ),
+    DigitsConfig(
+      name="high", description="5 to 9, 8 x 8 grey", digits=(5, 6, 7, 8, 9)
+    ),
   ]
 
   def _info(self) -> tfds.core.DatasetInfo:
@@ -63,13 +73,20 @@ class Digits(tfds.core.GeneratorBasedBuilder):
       features=tfds.features.FeaturesDict(
         {
           "image": tfds.features.Image(shape=shape, encoding_format="png"),
-          "label": tfds.features.ClassLabel(num_classes=10),
+          "label": self._label(),
           "source_id": np.int64,
         }
       ),
       supervised_keys=("image", "label"),
       homepage="https://archive.ics.uci.edu/dataset/80",
     )
+
+  def _label(self) -> tfds.features.ClassLabel:
+    """Classes without names where they are the digits themselves."""
+    digits = self.builder_config.digits
+    if digits == tuple(range(10)):
+      return tfds.features.ClassLabel(num_classes=10)
+    return tfds.features.ClassLabel(names=[str(digit) for digit in digits])
 
   def _split_generators(self, dl_manager) -> dict[str, Iterator]:
     del dl_manager  # nothing to download
@@ -80,6 +97,8 @@ class Digits(tfds.core.GeneratorBasedBuilder):
     placements = getattr(config, f"{split}_placements")
     scans = datasets.load_digits()
     for source in source_ids(split):
+      if scans.target[source] not in config.digits:
+        continue
       for k in range(placements):
         # Values of the scans are 0 .. 16.
         image = (scans.images[source] * 255 / 16).round().astype(np.uint8)
@@ -89,7 +108,7 @@ class Digits(tfds.core.GeneratorBasedBuilder):
           f"{source:04d}_{k}",
           {
             "image": encode.png(image),
-            "label": int(scans.target[source]),
+            "label": config.digits.index(scans.target[source]),
             "source_id": int(source),
           },
         )

@@ -6,6 +6,9 @@ boxes. `moving`: clips of 64 px with exact flow and masks; `image` is the first
 frame. `directions`: clips of 32 px in which one thing moves in one of eight
 directions, the class. `points`: 3-D clouds of things made of solids, with part
 labels. `spots`: one shape of 8 px, the class, anywhere on 32 px of noise.
+`attributes` (16 px) and `attributes32`: one thing, and a label or a number for
+each of its attributes, coarse and fine. `zoom`: soft forms of 64 px, and the
+numbers that they can be rendered from at any other size.
 
 Every example is a function of (config, split, number).
 """
@@ -17,9 +20,11 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from jmim.data import encode
+from jmim.data.procedural import attributes
 from jmim.data.procedural import scenes
 from jmim.data.procedural import solids
 from jmim.data.procedural import spots
+from jmim.data.procedural import zoom
 
 _SEED = 0
 _SPLITS = ("train", "test")
@@ -30,7 +35,7 @@ class ShapesConfig(tfds.core.BuilderConfig):
   """What an example is.
 
   Attributes:
-    kind: "scene" | "clip" | "glide" | "cloud" | "spot".
+    kind: "scene" | "clip" | "glide" | "cloud" | "spot" | "look" | "zoom".
     size: image side in pixels; points of a cloud.
     frames: of a clip.
     train: examples of the train split.
@@ -86,21 +91,37 @@ class Shapes(tfds.core.GeneratorBasedBuilder):
       train=8000,
       test=2000,
     ),
+    ShapesConfig(
+      name="attributes",
+      description="one thing on 16 x 16, a label per attribute",
+      kind="look",
+      size=16,
+      train=8000,
+      test=2000,
+    ),
+    ShapesConfig(
+      name="attributes32",
+      description="one thing on 32 x 32, a label per attribute",
+      kind="look",
+      train=8000,
+      test=2000,
+    ),
+    ShapesConfig(
+      name="zoom",
+      description="soft forms on 64 x 64, with their numbers",
+      kind="zoom",
+      size=64,
+      train=4000,
+    ),
   ]
 
   def _info(self) -> tfds.core.DatasetInfo:
     config = self.builder_config
-    make = {
-      "scene": _scene_features,
-      "clip": _clip_features,
-      "glide": _glide_features,
-      "cloud": _cloud_features,
-      "spot": _spot_features,
-    }[config.kind]
+    features, _ = _OF_KIND[config.kind]
     return tfds.core.DatasetInfo(
       builder=self,
       description=__doc__,
-      features=tfds.features.FeaturesDict(make(config)),
+      features=tfds.features.FeaturesDict(features(config)),
     )
 
   def _split_generators(self, dl_manager) -> dict[str, Iterator]:
@@ -109,13 +130,7 @@ class Shapes(tfds.core.GeneratorBasedBuilder):
 
   def _generate_examples(self, split: str) -> Iterator[tuple[str, dict]]:
     config = self.builder_config
-    make = {
-      "scene": scene,
-      "clip": clip,
-      "glide": glide,
-      "cloud": cloud,
-      "spot": spot,
-    }[config.kind]
+    _, make = _OF_KIND[config.kind]
     for i in range(getattr(config, split)):
       yield f"{i:06d}", make(config, example_rng(config.name, split, i))
 
@@ -234,5 +249,50 @@ def spot(config: ShapesConfig, rng: np.random.Generator) -> dict:
   return {"image": encode.png(image), "label": label}
 
 
+def _look_features(config) -> dict:
+  shape = (config.size, config.size, 3)
+  named = attributes.CLASSES.items()
+  return {
+    "image": tfds.features.Image(shape=shape, encoding_format="png"),
+    **{k: tfds.features.ClassLabel(names=v) for k, v in named},
+    **dict.fromkeys(attributes.NUMBERS, np.float32),
+  }
+
+
+def look(config: ShapesConfig, rng: np.random.Generator) -> dict:
+  """One thing with all its attributes; the label is its kind."""
+  drawn = attributes.draw(rng)
+  image = _bytes(attributes.render(drawn, config.size))
+  return {"image": encode.png(image), **drawn.values}
+
+
+def _zoom_features(config) -> dict:
+  shape = (config.size, config.size, 3)
+  return {
+    "image": tfds.features.Image(shape=shape, encoding_format="png"),
+    "label": tfds.features.ClassLabel(names=zoom.FORMS),
+    "scene": tfds.features.Tensor(shape=zoom.SHAPE, dtype=np.float32),
+  }
+
+
+def forms(config: ShapesConfig, rng: np.random.Generator) -> dict:
+  """One scene to zoom into; the label is the kind of its foremost form."""
+  drawn = zoom.draw(rng)
+  image = _bytes(zoom.render(drawn, config.size))
+  label, numbers = drawn.forms[-1].kind, zoom.pack(drawn)
+  return {"image": encode.png(image), "label": label, "scene": numbers}
+
+
 def _bytes(image: np.ndarray) -> np.ndarray:
   return image.round().clip(0, 255).astype(np.uint8)
+
+
+_OF_KIND = {
+  "scene": (_scene_features, scene),
+  "clip": (_clip_features, clip),
+  "glide": (_glide_features, glide),
+  "cloud": (_cloud_features, cloud),
+  "spot": (_spot_features, spot),
+  "look": (_look_features, look),
+  "zoom": (_zoom_features, forms),
+}

@@ -8,8 +8,10 @@ outputs by name and yields (key, value); it knows nothing of methods.
 import dataclasses
 import importlib.util
 import pkgutil
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 from typing import ClassVar
 
@@ -44,6 +46,22 @@ class Evaluator:
   def needs(self) -> tuple[str, ...]:
     """Names of the predict functions it will ask for."""
     return (self.predict.partition("/")[0],)
+
+  def check(
+    self,
+    path: str,
+    sources: Mapping[str, Any],
+    widths: Callable[[Sequence[str]], Mapping[str, int]],
+  ) -> None:
+    """Raises UserError for data or outputs that it cannot work on.
+
+    Called before anything is compiled; by default all is well.
+
+    Args:
+      path: of its section in the config, for messages.
+      sources: "train", which it fits on, and "eval".
+      widths: names of outputs -> numbers per example, see `Context.widths`.
+    """
 
   def run(self, context: contexts.Context) -> Results:
     """Yields numbers and pictures of the state that the context points at.

@@ -1,9 +1,11 @@
 """What data sets store beside images, and data sets other than the run's.
 
-`dense` and `propagation` stand on it.
+`dense`, `propagation` and `attributes` stand on it.
 """
 
+from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -45,12 +47,83 @@ def annotation(
     UserError: the data set has nothing of that name.
   """
   source = context.sources[split]
-  first = source[int(index[0])]
-  if name not in first:
-    raise errors.UserError(
-      f"no {name!r} in the data set",
-      f"one of {', '.join(first)}",
-      "choose another annotation or data set",
-      "evals.<name>.data",
-    )
+  value(source[int(index[0])], name)
   return np.stack([np.asarray(source[int(i)][name]) for i in index])
+
+
+def numbers(
+  context: contexts.Context,
+  split: str,
+  index: Sequence[int],
+  names: Sequence[str],
+) -> dict[str, np.ndarray]:
+  """Numbers that the data set stores: name -> [n, k], see `vector`.
+
+  Args:
+    context: of the run.
+    split: "train" or "eval".
+    index: n examples.
+    names: of k numbers each.
+
+  Raises:
+    UserError: the data set has nothing of a name, or no numbers.
+  """
+  source, rows = context.sources[split], {name: [] for name in names}
+  for i in index:
+    example = source[int(i)]
+    for name, found in rows.items():
+      found.append(vector(example, name))
+  return {name: np.stack(found) for name, found in rows.items()}
+
+
+def vector(
+  example: Mapping[str, Any], name: str, key: str = "evals.<name>.data"
+) -> np.ndarray:
+  """[k] numbers of one name: k = 1, or a vector, or all names within it.
+
+  Args:
+    example: as stored.
+    name: of an entry; "attributes/Male": of one within another.
+    key: of the config, for messages.
+
+  Raises:
+    UserError: there is none, or it is a text, say.
+  """
+  found = value(example, name, key)
+  parts = found.values() if isinstance(found, Mapping) else [found]
+  arrays = [np.asarray(part) for part in parts]
+  if not arrays or any(array.dtype.kind not in "biuf" for array in arrays):
+    raise errors.UserError(
+      f"{name!r}, which the data set stores as {type(found).__name__}",
+      "numbers",
+      "choose another annotation",
+      key,
+    )
+  return np.concatenate([array.ravel() for array in arrays])
+
+
+def value(
+  example: Mapping[str, Any], name: str, key: str = "evals.<name>.data"
+) -> Any:
+  """What an example has under a name; arguments as of `vector`.
+
+  Raises:
+    UserError: nothing.
+  """
+  found = example
+  for part in name.split("/"):
+    if not isinstance(found, Mapping) or part not in found:
+      raise errors.UserError(
+        f"no {name!r} in the data set",
+        f"one of {', '.join(names(example))}",
+        "choose another annotation or data set",
+        key,
+      )
+    found = found[part]
+  return found
+
+
+def names(example: Mapping[str, Any]) -> list[str]:
+  """All that an example has, with what is within it."""
+  inner = {k: v for k, v in example.items() if isinstance(v, Mapping)}
+  return [*example, *(f"{k}/{n}" for k, v in inner.items() for n in names(v))]

@@ -173,7 +173,7 @@ class LDM(ddpm.DDPM):
   def predict(self) -> dict[str, method.Predict]:
     """errors; sample, and restore where there is an image to compare."""
     outputs = super().predict()
-    restores = self.condition.task in ("inpaint", "superres")
+    restores = "image" in self.condition.reads()
     if restores and "sample" in outputs:
       outputs["restore"] = self.restore
     return outputs

@@ -2,6 +2,7 @@
 
 inpaint   E(image with a hole), hole
 superres  image of the latents' side
+lowres    E(image reduced, its pixels repeated), scaled as what is diffused
 semantic  map of classes, half the side twice, 1 x 1 to 3
 """
 
@@ -17,9 +18,12 @@ from jmim.core import runtime
 from jmim.masks import rectangles
 from jmim.methods.parts import first_stage as stages
 from jmim.nn import conv
+from jmim.nn import resize
 from jmim.nn.nets import autoencoder
 
-TASKS = ("inpaint", "superres", "semantic")
+TASKS = ("inpaint", "superres", "lowres", "semantic")
+# Those whose result is to be compared with the image of the batch.
+RESTORED = ("inpaint", "superres", "lowres")
 SEGMENT_CHANNELS = 3
 
 
@@ -30,11 +34,13 @@ class Channels:
   Attributes:
     task: one of TASKS.
     segments: classes of a semantic map.
+    reduction: side of an image over that of its low resolution.
     rt: execution choices.
   """
 
   task: str
   segments: int
+  reduction: int = 8
   rt: runtime.Runtime
 
   @property
@@ -44,8 +50,8 @@ class Channels:
 
   def number(self, latent: int) -> int:
     """Channels beside the `latent` ones that are diffused."""
-    more = {"inpaint": latent + 1, "superres": 3, "semantic": SEGMENT_CHANNELS}
-    return more[self.task]
+    more = {"superres": 3, "semantic": SEGMENT_CHANNELS}
+    return more.get(self.task, latent + (self.task == "inpaint"))
 
   def init(self, key: jax.Array) -> method.Tree:
     """Parameters of the map, where there is one."""
@@ -55,8 +61,13 @@ class Channels:
       "segments": self.net.init(key, jnp.zeros((1, self.segments)))["params"]
     }
 
-  def check(self, first_stage: stages.FirstStage) -> None:
-    """Raises ValueError for a first stage that the task cannot be made with."""
+  def check(self, first_stage: stages.FirstStage, side: int) -> None:
+    """Raises ValueError for what the task cannot be made with.
+
+    Args:
+      first_stage: between the image and what is diffused.
+      side: of the image [pixels].
+    """
     whole = not first_stage.net or first_stage.read == "images"
     if self.task != "semantic" and not whole:
       raise ValueError(
@@ -65,6 +76,11 @@ class Channels:
     if self.task == "superres" and first_stage.factor == 1:
       raise ValueError(
         "condition.task 'superres' needs a first_stage, for its factor"
+      )
+    if self.task == "lowres" and side % self.reduction:
+      raise ValueError(
+        f"condition.task 'lowres' with condition.reduction={self.reduction}, "
+        f"which does not divide the side {side}"
       )
     if self.task == "semantic" and first_stage.factor not in (1, 4):
       raise ValueError(
@@ -105,6 +121,8 @@ class Channels:
     """
     if self.task == "inpaint":
       return self._around_a_hole(weights, batch, first_stage)
+    if self.task == "lowres":
+      return self._low_resolution(weights, batch["image"], first_stage)
     f = first_stage.factor
     if self.task == "superres":
       b, side = len(batch["image"]), batch["image"].shape[1] // f
@@ -119,8 +137,22 @@ class Channels:
     f = first_stage.factor
     hole = rectangles.holes(batch["hole"], batch["image"].shape[1])
     x = jnp.where(hole > 0, -1.0, batch["image"])
-    if first_stage.net:
-      x, _ = first_stage.net.encode(weights.consts["first_stage"], x)
-      x = x if first_stage.codes else autoencoder.posterior(x)[0]
+    x = _encoded(weights, x, first_stage)
     small = 2 * hole[:, f // 2 :: f, f // 2 :: f] - 1
-    return jax.lax.stop_gradient(jnp.concatenate([x, small], -1))
+    return jnp.concatenate([x, small], -1)
+
+  def _low_resolution(self, weights, x, first_stage):
+    """Its code, of a picture in which a pixel is a square of many."""
+    sides = x.shape[1:3]
+    small = tuple(n // self.reduction for n in sides)
+    coarse = resize.images(resize.images(x, small, "smooth"), sides, "nearest")
+    z = _encoded(weights, coarse, first_stage)
+    return first_stage.factor_of(weights) * z if first_stage.net else z
+
+
+def _encoded(weights, x, first_stage):
+  """Images, or the mode of their latents before the scale; no gradient."""
+  if first_stage.net:
+    x, _ = first_stage.net.encode(weights.consts["first_stage"], x)
+    x = autoencoder.posterior(x)[0] if first_stage.net.gaussian else x
+  return jax.lax.stop_gradient(x)

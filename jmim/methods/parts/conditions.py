@@ -1,7 +1,7 @@
 """What a latent diffusion model is conditioned on: a context, or more channels.
 
     class, tokens, layout, context  cross-attention, see `parts/contexts.py`
-    inpaint, superres, semantic     channels, see `parts/channels.py`
+    inpaint, superres, lowres, semantic  channels, see `parts/channels.py`
 
 Contexts are dropped with probability `labels.drop` in training, for guidance.
 """
@@ -49,6 +49,9 @@ class Condition:
     0, "blocks of cross-attention to a context; 0: self-attention", low=0
   )
   segments: int = field.value(182, "classes of a semantic map", low=2)
+  reduction: int = field.value(
+    8, "side of an image over that of its low resolution (lowres)", low=2
+  )
   rt: runtime.Runtime = field.runtime()
 
   @property
@@ -72,7 +75,8 @@ class Condition:
     """What makes more channels, if the task has them."""
     if self.task not in channels.TASKS:
       return None
-    return channels.Channels(task=self.task, segments=self.segments, rt=self.rt)
+    options = {"segments": self.segments, "reduction": self.reduction}
+    return channels.Channels(task=self.task, rt=self.rt, **options)
 
   def inputs(
     self, side: int, first_stage: stages.FirstStage, classes: int
@@ -101,7 +105,7 @@ class Condition:
         "text go with those of texts, task 'context'"
       )
     if self.channels:
-      self.channels.check(first_stage)
+      self.channels.check(first_stage, side)
     return self._entries(side)
 
   def consts(self) -> dict[str, method.Const]:
@@ -114,21 +118,19 @@ class Condition:
 
   def _entries(self, side):
     """Of a batch, beside image and label."""
-    ids = lambda shape, high: method.Input(shape, jnp.int32, high)
+    entry = method.Input
+    ids = lambda shape, high: entry(shape, jnp.int32, high)
     entries = {
       "tokens": {"tokens": ids((self.tokens,), self.vocabulary)},
-      "context": {"context": method.Input((self.tokens, self.context))},
-      "layout": {
-        "objects": method.Input((self.objects, 5)),
-        "crop": method.Input((4,)),
-      },
+      "context": {"context": entry((self.tokens, self.context))},
+      "layout": {"objects": entry((self.objects, 5)), "crop": entry((4,))},
       "semantic": {"segmentation": ids((side, side), self.segments)},
     }
     return entries.get(self.task, {})
 
   def reads(self) -> tuple[str, ...]:
     """Entries of a batch that sampling reads, beside the label."""
-    if self.task in ("inpaint", "superres"):
+    if self.task in channels.RESTORED:
       return ("image",)
     return tuple(self._entries(1))
 
@@ -161,7 +163,8 @@ class Condition:
       first_stage: encodes the image with a hole.
       ids: of the context, or of none; None: the task has no context.
     """
-    params = weights.params["main"]["condition"]
+    # A checkpoint keeps no empty tree, that of a task without parameters.
+    params = weights.params["main"].get("condition", {})
     if ids is not None:
       return {"context": self.contexts.embed(params, ids)}
     if not self.channels:

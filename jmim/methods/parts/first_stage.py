@@ -1,11 +1,12 @@
 """Images or latents: a frozen first stage between images and what is diffused.
 
     z = scale (mean + std noise)             a sample of the posterior (KL)
-    z = scale E(x)                           before quantisation (VQ)
+    z = scale E(x)                           before quantisation (VQ), or plain
 
 Latents are made of stored moments (`python -m jmim.tools.cache_latents`) or of
 the images themselves. The posterior's noise is among the draws, so that every
 step sees a fresh sample. Without a first stage the images are the latents.
+With an implicit function behind its decoder they are decoded at any size.
 """
 
 import dataclasses
@@ -17,6 +18,8 @@ from jmim.core import field
 from jmim.core import method
 from jmim.core import randomness
 from jmim.core import runtime
+from jmim.nn import liif
+from jmim.nn.nets import anysize
 from jmim.nn.nets import autoencoder
 from jmim.nn.nets import codec
 
@@ -57,15 +60,16 @@ class FirstStage:
     low=0,
     was="latent_scale",
   )
+  implicit: liif.Dims = field.part(
+    liif.Dims, "implicit function behind the decoder", hidden=()
+  )
   rt: runtime.Runtime = field.runtime()
 
   @property
-  def net(self) -> autoencoder.Autoencoder | None:
+  def net(self) -> autoencoder.Autoencoder | anysize.AnySize | None:
     """The autoencoder, if there is one."""
-    if self.variant == "none":
-      return None
-    size = codec.size(self.variant, width=self.width, blocks=self.blocks)
-    return autoencoder.Autoencoder(size, self.codes, self.rt)
+    names = ("width", "blocks", "codes", "implicit", "rt")
+    return anysize.build(self.variant, **{n: getattr(self, n) for n in names})
 
   @property
   def decodes(self) -> bool:
@@ -96,21 +100,18 @@ class FirstStage:
     """
     if not self.net:
       return {"image": method.Input(shape)}
-    size, kl = self.net.size, self.variant.startswith("kl")
+    size = self.net.size
+    anysize.check(self.variant, self.codes, self.implicit)
     if self.measured and not measures:
       raise ValueError("first_stage.scale 0: this method measures none")
     if shape[2] != size.code:
       raise ValueError(f"channels {shape[2]}, but latents have {size.code}")
-    if kl == bool(self.codes):
-      raise ValueError(
-        f"first_stage.codes {self.codes} with first_stage.variant "
-        f"{self.variant!r}: vq needs some, kl has none"
-      )
     if self.read == "images":
       side = shape[0] * size.factor
       size.check(side)
       return {"image": method.Input((side, side, size.channels))}
-    return {"moments": method.Input((*shape[:2], (1 + kl) * shape[2]))}
+    moments = (1 + self.net.gaussian) * shape[2]
+    return {"moments": method.Input((*shape[:2], moments))}
 
   def consts(self) -> dict[str, method.Const]:
     """The first stage, where it is needed: to encode, or to decode."""
@@ -124,7 +125,7 @@ class FirstStage:
     self, keys: randomness.Keys, shape: tuple[int, ...]
   ) -> dict[str, jax.Array]:
     """posterior: noise [b, h, w, c] of a KL first stage, or nothing."""
-    if not self.net or self.net.codes:
+    if not self.net or not self.net.gaussian:
       return {}
     return {"posterior": jax.random.normal(keys("posterior"), shape)}
 

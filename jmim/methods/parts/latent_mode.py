@@ -1,7 +1,7 @@
 """Latents at the mode of the posterior, for methods that diffuse nothing.
 
     z = scale mean(E(x))          a Gaussian posterior (KL)
-    z = scale E(x)                before quantisation (VQ)
+    z = scale E(x)                before quantisation (VQ), or plain
 
 of a `first_stage.FirstStage`; nothing is drawn. Without one the images are the
 latents. LMD (Ma et al. 2024) does not scale: its factor is 1, whatever factor
@@ -24,7 +24,7 @@ def latents(
   if not stage.net:
     return batch["image"]
   z = stage.unscaled(weights, batch, {})
-  if not stage.net.codes:
+  if stage.net.gaussian:
     z, _ = autoencoder.posterior(z)
   return stage.factor_of(weights, z) * z
 

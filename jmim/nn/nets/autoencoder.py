@@ -34,9 +34,14 @@ class Autoencoder:
   rt: runtime.Runtime = runtime.Runtime()
 
   @property
+  def gaussian(self) -> bool:
+    """Whether mean and log variance of a posterior are encoded."""
+    return not self.codes
+
+  @property
   def encoder(self) -> codec.Encoder:
     """Two numbers per latent channel, or one."""
-    return codec.Encoder(self.size, self.rt, 1 if self.codes else 2)
+    return codec.Encoder(self.size, self.rt, 1 + self.gaussian)
 
   @property
   def decoder(self) -> codec.Decoder:

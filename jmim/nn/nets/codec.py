@@ -36,6 +36,8 @@ class Size:
       always has it.
     embed: channels of the code, after a 1 x 1 convolution; 0: `latent`.
     channels: of the images.
+    norm_groups: of the norms; 0: 32 as published, of other widths one per 4
+      channels.
   """
 
   width: int = 128
@@ -45,6 +47,7 @@ class Size:
   attend_at: tuple[int, ...] = ()
   embed: int = 0
   channels: int = 3
+  norm_groups: int = 0
 
   @property
   def factor(self) -> int:
@@ -58,8 +61,20 @@ class Size:
 
   @property
   def groups(self) -> int:
-    """Of the norms: 32 as published; of other widths one per 4 channels."""
-    return max(1, self.width // 4) if self.width % 32 else 32
+    """Of the norms."""
+    usual = max(1, self.width // 4) if self.width % 32 else 32
+    return self.norm_groups or usual
+
+  @property
+  def flat(self) -> "Size":
+    """That of a decoder which stays at the code's side.
+
+    All of its levels have that side, so attention is at every one of them or
+    at none: as the coarsest level of the encoder has it.
+    """
+    everywhere = tuple(2**n for n in range(len(self.multipliers)))
+    attends = self.factor in self.attend_at
+    return dataclasses.replace(self, attend_at=everywhere if attends else ())
 
   def check(self, side: int) -> None:
     """Raises ValueError unless images of this side can be coded."""
@@ -74,7 +89,8 @@ class Size:
       )
 
 
-# Of the paper's table, all with 2 blocks per level, images of 256 pixels.
+# Of the paper's table, all with 2 blocks per level, images of 256 pixels; then
+# those of Kim and Kim 2024 ("ae": neither a posterior nor a codebook).
 SIZES = {
   "kl-f4": Size(width=128, multipliers=(1, 2, 4), latent=3),
   "kl-f8": Size(width=128, multipliers=(1, 2, 4, 4), latent=4),
@@ -92,6 +108,8 @@ SIZES = {
   "vq-f16": Size(
     width=128, multipliers=(1, 1, 2, 2, 4), latent=8, attend_at=(16,)
   ),
+  "ae-f4": Size(width=128, multipliers=(1, 2, 4), latent=3),
+  "kl-f4-z32": Size(width=128, multipliers=(1, 2, 4), latent=32),
 }
 
 
@@ -122,12 +140,15 @@ class Dims:
   embed: int = field.value(0, "channels of the code; 0: latent", low=0)
   blocks: int = field.value(0, "blocks per level; 0: those of variant", low=0)
   attend_at: tuple = field.value((), "downsampling factors with attention")
+  norm_groups: int = field.value(
+    0, "groups of the norms; 0: 32, or one per 4 channels", low=0
+  )
 
-  def size(self, channels: int, kind: str) -> Size:
+  def size(self, channels: int, kind: str | tuple[str, ...]) -> Size:
     """The variant's size with the overrides, for images of so many channels.
 
     Raises:
-      ValueError: the variant is not of that kind, "kl" or "vq".
+      ValueError: the variant is of no such kind: "kl", "vq" or "ae".
     """
     if not self.variant.startswith(kind):
       raise ValueError(
@@ -249,11 +270,20 @@ class Encoder(_Levels):
 
 
 class Decoder(_Levels):
-  """Codes to the features that the last convolution reads."""
+  """Codes to the features that the last convolution reads.
+
+  Attributes:
+    size: of the autoencoder.
+    rt: execution choices.
+    flat: stays at the code's side and ends without a norm; `size.flat` is then
+      its size.
+  """
+
+  flat: bool = False
 
   @nn.compact
   def __call__(self, z: jax.Array) -> jax.Array:
-    """[b, h, w, code] -> [b, H, W, width * multipliers[0]]."""
+    """[b, h, w, code] -> [b, H, W, width * multipliers[0]]; flat: h, w."""
     s, last = self.size, len(self.size.multipliers) - 1
     y = nn.Dense(
       s.latent, dtype=self.rt.dtype, kernel_init=conv.TORCH, name="post_quant"
@@ -262,6 +292,6 @@ class Decoder(_Levels):
     y = self._middle(self.rt.shard(y))
     for level in reversed(range(last + 1)):
       y = self._blocks(y, level, s.blocks + 1, "up")
-      if level:
+      if level and not self.flat:
         y = self._conv(y.shape[-1], f"up{level}_conv")(conv.twice(y))
-    return self._norm(y)
+    return y if self.flat else self._norm(y)

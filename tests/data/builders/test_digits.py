@@ -49,6 +49,25 @@ def test_plain_is_the_scans_themselves(digits_dir):
   assert sorted(seen) == list(range(1797))
 
 
+def test_low_and_high_are_the_scans_of_five_digits_each(tmp_path):
+  scans, seen = datasets.load_digits(), {}
+  for config, first in (("low", 0), ("high", 5)):
+    for split in ("train", "test"):
+      images, labels, ids = _read(config, split, str(tmp_path), 1)
+      assert set(labels) == set(range(5))
+      np.testing.assert_array_equal(labels + first, scans.target[ids])
+      expected = np.rint(scans.images[ids] * 255 / 16)
+      np.testing.assert_array_equal(images[..., 0], expected)
+      assert set(ids) <= set(digits.source_ids(split))
+      seen.setdefault(split, []).extend(ids)
+    source = sources.build(f"digits/{config}", "test", str(tmp_path))
+    assert source.num_classes == 5
+    assert source.classes == tuple(str(first + k) for k in range(5))
+  # Together they are all scans of a split, each once.
+  for split, ids in seen.items():
+    np.testing.assert_array_equal(sorted(ids), digits.source_ids(split))
+
+
 def test_no_scan_is_in_both_splits(digits_dir):
   ids = {}
   for split, copies in (("train", 8), ("test", 2)):

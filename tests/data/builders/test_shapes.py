@@ -6,6 +6,8 @@ import pytest
 from jmim.data import decode
 from jmim.data import sources
 from jmim.data.builders import shapes
+from jmim.data.procedural import attributes
+from jmim.data.procedural import zoom
 
 
 def config(name, **changes):
@@ -31,28 +33,33 @@ def rng(name="small", split="train", i=0):
 
 def is_made(name, made, stored):
   """Whether two examples are the same, by what is never equal by chance."""
-  if name == "spots":  # only the image
+  if name in ("spots", "attributes"):  # only the image
     pixels = decode.decode(made["image"].getvalue(), 3)
     return np.array_equal(pixels, decode.decode(stored["image"], 3))
-  key = {"points": "points", "directions": "video"}.get(name, "instance")
+  key = {"points": "points", "directions": "video", "zoom": "scene"}
+  key = key.get(name, "instance")
   return np.array_equal(made[key], stored[key])
 
 
-@pytest.mark.parametrize(
-  "name", ["small", "moving", "directions", "points", "spots"]
-)
+MADE_BY = {
+  "small": shapes.scene,
+  "moving": shapes.clip,
+  "directions": shapes.glide,
+  "points": shapes.cloud,
+  "spots": shapes.spot,
+  "attributes": shapes.look,
+  "zoom": shapes.forms,
+}
+
+
+@pytest.mark.parametrize("name", MADE_BY)
 def test_what_is_read_is_what_was_made(built, name):
   for split, count in (("train", 6), ("test", 3)):
     source = built(name, split)
     assert len(source) == count
-    make = {
-      "small": shapes.scene,
-      "moving": shapes.clip,
-      "directions": shapes.glide,
-      "points": shapes.cloud,
-      "spots": shapes.spot,
-    }[name]
-    made = [make(config(name), rng(name, split, i)) for i in range(count)]
+    made = [
+      MADE_BY[name](config(name), rng(name, split, i)) for i in range(count)
+    ]
     for i in range(count):
       stored = source[i]
       (twin,) = [m for m in made if is_made(name, m, stored)]
@@ -64,6 +71,37 @@ def test_what_is_read_is_what_was_made(built, name):
           assert value.decode() == twin["caption"]
         else:
           np.testing.assert_array_equal(value, twin[feature], feature)
+
+
+def test_older_configs_have_the_data_that_they_had():
+  """Their place in the list seeds them: new ones come after."""
+  names = [c.name for c in shapes.Shapes.BUILDER_CONFIGS]
+  assert names[:10] == [
+    "small",
+    "medium",
+    "large",
+    "moving",
+    "points",
+    "directions",
+    "spots",
+    "attributes",
+    "attributes32",
+    "zoom",
+  ]
+
+
+def test_pictures_can_be_rendered_again_from_what_is_stored(built):
+  pixels = lambda x: x.round().clip(0, 255).astype(np.uint8)
+  for name, size in (("attributes", 16), ("attributes32", 32)):
+    for stored in built(name, "train").__getitems__(range(6)):
+      again = attributes.render(attributes.of(stored), size)
+      image = decode.decode(stored["image"], 3)
+      np.testing.assert_array_equal(pixels(again), image)
+  for stored in built("zoom", "test").__getitems__(range(3)):
+    scene = zoom.unpack(stored["scene"])
+    image = decode.decode(stored["image"], 3)
+    np.testing.assert_array_equal(pixels(zoom.render(scene, 64)), image)
+    assert stored["label"] == scene.forms[-1].kind
 
 
 def test_class_can_be_learned_from_pixels_only_in_part():

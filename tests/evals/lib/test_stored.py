@@ -21,6 +21,26 @@ def test_annotations_are_of_the_examples_asked_for():
     stored.annotation(context, "eval", [0], "semantic")
 
 
+def test_numbers_of_a_name_are_a_row_whatever_they_are_stored_as():
+  rows = [
+    {"a": i, "v": [i, 2 * i], "d": {"x": i > 0, "y": {"z": -i}}, "t": b"no"}
+    for i in range(3)
+  ]
+  context = types.SimpleNamespace(sources={"train": rows})
+  names = ["a", "v", "d/x", "d/y/z"]
+  found = stored.numbers(context, "train", np.array([2, 1]), names)
+  want = {"a": [[2], [1]], "v": [[2, 4], [1, 2]], "d/x": [[1], [1]]}
+  for name, values in (want | {"d/y/z": [[-2], [-1]]}).items():
+    np.testing.assert_array_equal(found[name], values)
+  assert stored.names(rows[0]) == ["a", "v", "d", "t", "d/x", "d/y", "d/y/z"]
+  for name, word in (("t", "numbers"), ("d/q", "d/x"), ("a/b", "no 'a/b'")):
+    with pytest.raises(errors.UserError, match=word) as caught:
+      stored.vector(rows[0], name, "evals.mine.real")
+    assert caught.value.key == "evals.mine.real"
+  flags = {"d": {"x": True, "y": False}}
+  np.testing.assert_array_equal(stored.vector(flags, "d"), [1, 0])
+
+
 def test_another_data_set_has_the_splits_train_and_test(monkeypatch):
   context, asked = evalkit.context(), []
 
