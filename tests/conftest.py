@@ -22,6 +22,7 @@ _CACHE = pathlib.Path("~/.cache/jmim/tests").expanduser()
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 
+import hypothesis  # noqa: E402
 import jax  # noqa: E402
 import ledger  # noqa: E402
 import numpy as np  # noqa: E402
@@ -30,6 +31,10 @@ import released  # noqa: E402
 from jmim.core import discovery  # noqa: E402
 
 HERE = pathlib.Path(__file__).parent
+
+# A machine under load is slow, not wrong.
+hypothesis.settings.register_profile("jmim", deadline=None)
+hypothesis.settings.load_profile("jmim")
 
 
 def pytest_addoption(parser):
