@@ -96,7 +96,10 @@ class Program:
   entry: str
 
   def walk(self) -> Iterator[tuple[Op, Computation, int, bool]]:
-    """(op, its computation, times it runs, inside a fusion) of the program."""
+    """(op, its computation, times it runs, inside a fusion) of the program.
+
+    Of a conditional one branch runs: the dearest counts, as in `cost.flops`.
+    """
     yield from self._walk(self.entry, 1, False)
 
   def _walk(self, name, times, fused):
@@ -108,9 +111,15 @@ class Program:
         yield from self._walk(op.called["body"][0], n, fused)
       elif op.opcode in _CALLERS:
         inner = fused or op.opcode == "fusion"
-        for names in op.called.values():
-          for called in names:
-            yield from self._walk(called, times, inner)
+        called = [n for names in op.called.values() for n in names]
+        if op.opcode == "conditional":
+          called = [max(called, key=self._written)]
+        for one in called:
+          yield from self._walk(one, times, inner)
+
+  def _written(self, name: str) -> int:
+    """Bytes that the operations of a computation write: which is dearer."""
+    return sum(op.bytes * n for op, _, n, _ in self._walk(name, 1, False))
 
   def trips(self, loop: Op, computation: Computation) -> int:
     """How often a loop runs: by the compiler's note, or by its condition.

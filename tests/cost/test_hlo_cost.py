@@ -190,3 +190,19 @@ def test_collectives_of_a_compiled_program():
   found = compiled(jnp.matmul, x, w, out_shardings=where())
   assert found.sent() == {"all-reduce": 2 * 16 * 4 * 4 * 7 / 8}
   assert found.flops == 2 * 16 * 4 * 8  # an eighth of the 64
+
+
+def test_of_branches_the_dearest_counts():
+  """One of them runs, so their sum is no cost of a step."""
+  rng = np.random.default_rng(0)
+  w = jnp.asarray(rng.normal(size=(32, 32)), jnp.float32)
+
+  def layers(n):
+    return lambda x: functools.reduce(lambda y, _: jnp.tanh(y @ w), range(n), x)
+
+  def step(index, x):
+    return jax.lax.switch(index, [layers(n) for n in (1, 3, 2)], x)
+
+  lowered = jax.jit(step).lower(jnp.int32(0), jnp.zeros((64, 32)))
+  found = hlo_cost.cost(lowered.compile().as_text())
+  assert found.flops == 3 * 2 * 64 * 32 * 32
