@@ -14,8 +14,8 @@ with other self-attentions, `nn/linear_attention.py`; all else is frozen:
 
 f_l: output of self-attention l, after its projection and before the residual,
 in the student's own forward pass. Means over all elements. q, k, v and proj
-are the host's plus what is learned so a run holds the mixers
-alone and can be mounted on another host of the shape.
+are the host's plus what is learned, so a run holds the mixers alone and can be
+mounted on another host of the shape.
 
 Reference (COCO-2014, 30,000 captions, guidance 7.5, FID / CLIP score; from
 memory): SD-1.5 12.86 / 0.321, LinFusion 12.57 / 0.323.
