@@ -42,11 +42,11 @@ def get_config(arg: str | None = None):
     dims=configs.section(
       width=320, multipliers=(1, 2, 4, 4), attend_at=(1, 2, 4), heads=8
     ),
-    first_stage=configs.section(variant="kl-f8"),
+    first_stage=configs.section(variant="kl-f8", scale=0.18215),
+    noise=configs.section(beta_start=0.00085, beta_end=0.012),
     condition=configs.section(task="context", context=768, transformer=1),
     sampling=configs.section(steps=50, guidance=7.5),
-    bottleneck=arg.bottleneck,
-    start=arg.start,
+    mixers=configs.section(bottleneck=arg.bottleneck, start=arg.start),
   )
   config.optim.update(lr=1e-4, b2=0.999, weight_decay=0.0)
   config.schedule.update(name="constant", warmup_steps=0)

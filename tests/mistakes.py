@@ -246,6 +246,8 @@ MISTAKES = [
   ),
   (
     "stage of a recipe",
+    [f"--config={ROOT / 'configs' / 'linfusion_digits.py'}:stage=teacher"],
+    ["--config", "stage=teacher", "student or host"],
     [f"--config={ROOT / 'configs' / 'diffusevae_digits.py'}:stage=vae"],
     ["--config", "stage=vae", "refiner or plain"],
   ),

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jmim.convert import table
 from jmim.convert.tables import linfusion as convert
 from jmim.methods.diffusion import linfusion
+from jmim.methods.parts import copying
 from jmim.nn import linear_attention
 
 SKIPPED = {}
@@ -50,6 +51,9 @@ def run(case):
       for n in ("noise_pred", "noise_pred_teacher", "noise")
     )
     taught = [jnp.asarray(case.inputs["teacher_feat"])]
-    terms = linfusion.terms((student, [y]), (teacher, taught), noise)
-    outputs["loss"] = linfusion.LinFusion().total(terms)
+    m, b = linfusion.LinFusion(), len(noise)
+    t, w = jnp.zeros(b, int), jnp.ones((b, 1, 1, 1))
+    each = {"noise": m.weighed({}, t, student - noise, w)[0]}
+    each |= copying.terms((student, [y]), (teacher, taught))
+    outputs["loss"] = m.copying.total(each)
   return outputs

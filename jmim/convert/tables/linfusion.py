@@ -51,8 +51,8 @@ def places(net: unet.UNet) -> list[str]:
 
 def full(method: linfusion.LinFusion) -> pieces.Table:
   """All mixers of a student."""
-  rules, one = [], mixer(method.bottleneck)
-  for number, place in enumerate(places(method.net(method.form))):
+  rules, one = [], mixer(method.mixers.bottleneck)
+  for number, place in enumerate(places(method.net())):
     rules += table.placed(one, f"{number}.", f"{family.MAIN}new/net/{place}/")
   return rules
 
@@ -63,6 +63,6 @@ FAMILIES = {
     methods=("diffusion.linfusion",),
     table=full,
     # Whole attentions, not what they add to a host's.
-    fixed={"start": "fresh", "form": "linear"},
+    fixed={"mixers.start": "fresh", "mixers.form": "linear"},
   )
 }

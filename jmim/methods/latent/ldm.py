@@ -140,12 +140,19 @@ class LDM(ddpm.DDPM):
       weights, batch, draws, first_stage=stage, label=self.labels
     )
     pred, target, w = self.predicted(weights, z, draws, shown)
-    error = losses.DISTANCES[self.error](pred - target).mean((1, 2, 3))
-    aux = {"loss_unweighted": error.mean()}
-    aux |= stage.measure(weights, batch, draws)
-    main, process = weights.params["main"], self.noise.process
-    error = w[:, 0, 0, 0] * error
-    return self.weighting.loss(main, error, draws["t"], process), aux
+    loss, error = self.weighed(
+      weights.params["main"], draws["t"], pred - target, w
+    )
+    aux = {"loss_unweighted": error}
+    return loss, aux | stage.measure(weights, batch, draws)
+
+  def weighed(
+    self, params: method.Tree, t: jax.Array, gap: jax.Array, w: jax.Array
+  ) -> tuple[jax.Array, jax.Array]:
+    """(weighed, plain) error; gap: prediction - target; w: [b, 1, 1, 1]."""
+    error = losses.DISTANCES[self.error](gap).mean((1, 2, 3))
+    weighed, process = w[:, 0, 0, 0] * error, self.noise.process
+    return self.weighting.loss(params, weighed, t, process), error.mean()
 
   def after(self, weights, aux, step, player="main") -> method.Tree:
     """Keeps the scale of the first batch."""

@@ -53,6 +53,13 @@ class Channels:
     more = {"superres": 3, "semantic": SEGMENT_CHANNELS}
     return more.get(self.task, latent + (self.task == "inpaint"))
 
+  def entries(self, side: int) -> dict[str, method.Input]:
+    """What is read of a batch, beside the image [side pixels]."""
+    if self.task != "semantic":
+      return {}
+    classes = method.Input((side, side), jnp.int32, self.segments)
+    return {"segmentation": classes}
+
   def init(self, key: jax.Array) -> method.Tree:
     """Parameters of the map, where there is one."""
     if self.task != "semantic":

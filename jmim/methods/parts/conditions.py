@@ -34,14 +34,8 @@ class Condition:
   task: str = field.value("none", "kind of condition", choices=TASKS)
   context: int = field.value(512, "width of the context", low=1)
   vocabulary: int = field.value(8192, "ids of tokens", low=2)
-  tokens: int = field.value(
-    77, "number of tokens (tasks tokens and context)", low=1
-  )
-  null: str = field.value(
-    "",
-    "features of no text, an .npz of `context` [tokens, context], for task "
-    "context; empty: zeros",
-  )
+  tokens: int = field.value(77, "tokens of a text", low=1)
+  null: str = field.value("", "features of no text (.npz); empty: zeros")
   objects: int = field.value(30, "most objects of a layout", low=1)
   token_depth: int = field.value(16, "blocks of the tokens' encoder", low=0)
   token_heads: int = field.value(8, "heads of 64 in that encoder", low=1)
@@ -49,9 +43,7 @@ class Condition:
     0, "blocks of cross-attention to a context; 0: self-attention", low=0
   )
   segments: int = field.value(182, "classes of a semantic map", low=2)
-  reduction: int = field.value(
-    8, "side of an image over that of its low resolution (lowres)", low=2
-  )
+  reduction: int = field.value(8, "image over reduced side (lowres)", low=2)
   rt: runtime.Runtime = field.runtime()
 
   @property
@@ -67,6 +59,7 @@ class Condition:
       length=length.get(self.task, self.tokens),
       depth=self.token_depth,
       heads=self.token_heads,
+      null=self.null,
       rt=self.rt,
     )
 
@@ -100,33 +93,20 @@ class Condition:
     if (self.task == "class") != bool(classes):
       raise ValueError(f"condition.task {self.task!r} with {classes} classes")
     if self.null and self.task != "context":
-      raise ValueError(
-        f"condition.null with condition.task {self.task!r}: features of no "
-        "text go with those of texts, task 'context'"
-      )
+      raise ValueError(f"condition.null with condition.task {self.task!r}")
     if self.channels:
       self.channels.check(first_stage, side)
     return self._entries(side)
 
   def consts(self) -> dict[str, method.Const]:
     """The features of no text, where they are not zeros."""
-    if not self.null:
-      return {}
-    shape = (self.tokens, self.context)
-    init = lambda key: {"context": jax.random.normal(key, shape)}
-    return {"null": method.Const(self.null, init)}
+    return self.contexts.consts() if self.contexts else {}
 
   def _entries(self, side):
     """Of a batch, beside image and label."""
-    entry = method.Input
-    ids = lambda shape, high: entry(shape, jnp.int32, high)
-    entries = {
-      "tokens": {"tokens": ids((self.tokens,), self.vocabulary)},
-      "context": {"context": entry((self.tokens, self.context))},
-      "layout": {"objects": entry((self.objects, 5)), "crop": entry((4,))},
-      "semantic": {"segmentation": ids((side, side), self.segments)},
-    }
-    return entries.get(self.task, {})
+    if self.contexts:
+      return self.contexts.entries()
+    return self.channels.entries(side) if self.channels else {}
 
   def reads(self) -> tuple[str, ...]:
     """Entries of a batch that sampling reads, beside the label."""
@@ -206,7 +186,4 @@ class Condition:
     if not self.contexts:
       return None, None
     ids = self.contexts.ids(batch)
-    if "null" in weights.consts:
-      null = weights.consts["null"]["context"]
-      return ids, jnp.broadcast_to(null, ids.shape)
-    return ids, self.contexts.null_ids(ids, classes)
+    return ids, self.contexts.null_ids(ids, classes, weights.consts)

@@ -7,6 +7,8 @@ context   features that are stored with the examples (of a text), as they are
 """
 
 import dataclasses
+import types
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +33,7 @@ class Context:
     length: tokens.
     depth: blocks of the transformer.
     heads: of 64 in it.
+    null: file of the vectors of no text, for the task "context"; "": zeros.
     rt: execution choices.
   """
 
@@ -40,6 +43,7 @@ class Context:
   length: int
   depth: int
   heads: int
+  null: str = ""
   rt: runtime.Runtime
 
   @property
@@ -53,6 +57,26 @@ class Context:
       heads=self.heads,
       rt=self.rt,
     )
+
+  def entries(self) -> dict[str, method.Input]:
+    """What is read of a batch, beside the label."""
+    if self.task == "tokens":
+      ids = method.Input((self.length,), jnp.int32, self.vocabulary)
+      return {"tokens": ids}
+    if self.task == "layout":
+      objects = (self.length - 2) // 3
+      return {"objects": method.Input((objects, 5)), "crop": method.Input((4,))}
+    if self.task == "context":
+      return {"context": method.Input((self.length, self.width))}
+    return {}
+
+  def consts(self) -> dict[str, method.Const]:
+    """The vectors of no text, where they are not zeros."""
+    if not self.null:
+      return {}
+    shape = (self.length, self.width)
+    init = lambda key: {"context": jax.random.normal(key, shape)}
+    return {"null": method.Const(self.null, init)}
 
   def init(self, key: jax.Array, classes: int) -> method.Tree:
     """Parameters: a table of classes and of none, or those of the network."""
@@ -73,8 +97,24 @@ class Context:
     boxes = batch["objects"][..., 1:]
     return token_encoder.layout(kinds, boxes, batch["crop"], self.vocabulary)
 
-  def null_ids(self, ids: jax.Array, classes: int) -> jax.Array:
-    """The ids of no context: the last class, "none" objects, padding 0."""
+  def null_ids(
+    self,
+    ids: jax.Array,
+    classes: int,
+    consts: Mapping[str, method.Tree] = types.MappingProxyType({}),
+  ) -> jax.Array:
+    """The ids of no context, as many as `ids`.
+
+    Args:
+      ids: of contexts.
+      classes: labels there are; their number stands for none.
+      consts: with "null", where the vectors of no text are not zeros.
+
+    Returns:
+      the last class, "none" objects, padding 0, or those vectors.
+    """
+    if self.null:
+      return jnp.broadcast_to(consts["null"]["context"], ids.shape)
     null = {"class": classes, "layout": self.vocabulary - 1}
     return jnp.full_like(ids, null.get(self.task, 0))
 

@@ -11,12 +11,14 @@ with k the first of the last `strength` of the sampler's calls.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
+from jmim.core import randomness
 from jmim.methods.parts import first_stage as stages
 from jmim.nn import resize
 
@@ -39,24 +41,49 @@ class Ladder:
         "as an image, and encoded again"
       )
 
+  def climb(
+    self,
+    again: Callable[..., jax.Array],
+    image: jax.Array,
+    *,
+    weights: method.Weights,
+    first_stage: stages.FirstStage,
+    keys: randomness.Keys,
+  ) -> jax.Array:
+    """Images [b, h, w, c] of 2^rungs times the side.
+
+    Args:
+      again: `Guided.sample` but for shape, key, of and share.
+      image: [b, h, w, c], sampled at the side of training.
+      weights: with the first stage among the consts, if there is one.
+      first_stage: between images and what is diffused.
+      keys: one for each rung is taken.
+    """
+    for i in range(self.rungs):
+      z = self.twice(weights, image, first_stage)
+      options = dict(of=z, share=self.strength)
+      z = again(shape=z.shape[1:], key=keys(f"rung {i}"), **options)
+      image = first_stage.decode(weights, z)
+    return image
+
   def twice(
     self,
     weights: method.Weights,
-    z: jax.Array,
+    image: jax.Array,
     first_stage: stages.FirstStage,
   ) -> jax.Array:
-    """[b, h, w, c] what was diffused, of twice the side: [b, 2 h, 2 w, c].
+    """What is diffused of images doubled in height and width.
 
     Args:
-      weights: with the first stage among the consts, if there is one.
-      z: in the units of what is diffused.
-      first_stage: between images and z; the mean of its posterior is taken.
+      weights: see `climb`.
+      image: [b, h, w, c].
+      first_stage: see `climb`; the mean of its posterior is taken.
     """
-    image = first_stage.decode(weights, z)
-    height, width = image.shape[1:3]
+    b, height, width, _ = image.shape
     image = resize.images(image, (2 * height, 2 * width))
     stage = dataclasses.replace(first_stage, read="images")
-    b, h, w, c = z.shape
-    draws = {"posterior": jnp.zeros((b, 2 * h, 2 * w, c))}
-    kl = stage.variant.startswith("kl")
-    return stage.encode(weights, {"image": image}, draws if kl else {})
+    if not stage.variant.startswith("kl"):
+      return stage.encode(weights, {"image": image}, {})
+    h, w = (2 * n // stage.factor for n in (height, width))
+    mean = jnp.zeros((b, h, w, stage.net.size.code))
+    return stage.encode(weights, {"image": image}, {"posterior": mean})

@@ -7,19 +7,18 @@ from jmim.convert import families
 from jmim.convert.tables import linfusion as tables
 from jmim.nn.nets import unet
 
+NARROW = dict(mixers=dict(bottleneck=-1))
 DEEP = dict(
   size=8, dims=dict(multipliers=(1, 2, 2), blocks=2, attend_at=(2, 4))
 )
 
 
-@pytest.mark.parametrize("fields", [{}, dict(bottleneck=-1), DEEP])
+@pytest.mark.parametrize("fields", [{}, NARROW, DEEP])
 def test_names_and_arrays(fields):
-  written = kit.check(
-    "linfusion", kit.tiny("diffusion.linfusion", start="fresh", **fields)
-  )
+  written = kit.check("linfusion", kit.tiny("diffusion.linfusion", **fields))
   assert len(written.theirs) == len(written.like)  # and nothing of the host
   has = [n for n in written.theirs if ".to_q_." in n]
-  assert bool(has) == (fields.get("bottleneck") != -1)
+  assert bool(has) == (fields is not NARROW)
 
 
 def test_the_order_of_stable_diffusion():
@@ -39,6 +38,6 @@ def test_the_order_of_stable_diffusion():
 
 
 def test_what_is_added_to_a_host_has_no_place():
-  added = kit.tiny("diffusion.linfusion", start="host")
+  added = kit.tiny("diffusion.linfusion", mixers=dict(start="host"))
   why = families.find("linfusion").objection("diffusion.linfusion", added)
-  assert why == "start='host', which is 'fresh' there"
+  assert why == "mixers.start='host', which is 'fresh' there"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jmim.core import method as methods
+from jmim.core import randomness
 from jmim.methods.parts import first_stage as stages
 from jmim.methods.parts import ladder
 from jmim.nn import resize
@@ -22,7 +23,7 @@ def test_images_are_resized(normal):
   np.testing.assert_allclose(found, 0.25, atol=1e-6)
 
 
-def test_latents_are_decoded_and_the_mean_of_twice_the_image_taken(normal):
+def test_latents_are_the_mean_of_twice_the_image(normal):
   stage = stages.FirstStage(
     variant="kl-f4", width=4, blocks=1, path="W", scale=0.5
   )
@@ -34,11 +35,29 @@ def test_latents_are_decoded_and_the_mean_of_twice_the_image_taken(normal):
   def both(z):
     image = stage.net.decode(params, z / 0.5)
     moments, _ = stage.net.encode(params, resize.images(image, (16, 16)))
-    return LADDER.twice(weights, z, stage), 0.5 * moments[..., :3]
+    return LADDER.twice(weights, image, stage), 0.5 * moments[..., :3]
 
   found, wanted = both(z)
   np.testing.assert_allclose(found, wanted, atol=1e-5)
   assert found.shape == (1, 4, 4, 3)
+
+
+def test_each_rung_has_its_own_key_and_begins_at_the_one_before(normal):
+  seen = []
+
+  def again(shape, key, of, share):
+    assert of.shape[1:] == shape and share == 0.7
+    seen.append(jax.random.key_data(key).tolist())
+    return of + 1
+
+  x, keys = normal(2, 4, 4, 3), randomness.Keys(jax.random.key(0))
+  options = dict(weights=EMPTY, first_stage=stages.FirstStage(), keys=keys)
+  found = LADDER.climb(again, x, **options)
+  up = lambda x, n: resize.images(x, (n, n))
+  np.testing.assert_allclose(found, up(up(x, 8) + 1, 16) + 1, atol=1e-5)
+  assert seen[0] != seen[1]
+  still = ladder.Ladder().climb(again, x, **options)
+  assert still is x and len(seen) == 2
 
 
 def test_latents_that_cannot_be_decoded_are_refused():
