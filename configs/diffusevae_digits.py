@@ -10,7 +10,7 @@
 Arguments: stage=refiner (plain: the same UNet without a condition), vae= (the
 run of the first stage), form=1 (2), code=False (True: the code is added to the
 time), drop=0.0 (share of steps without condition, for --guidance), prior= (file
-of jmim.tools.fit_codes with 10 components; empty: N(0, I)), steps=3000.
+of jmim.tools.fit_codes; empty: N(0, I)), components=3 (of it), steps=3000.
 `python -m jmim.tools.claim diffusevae` compares.
 """
 
@@ -30,7 +30,7 @@ DIMS = dict(width=32, multipliers=(1, 2), blocks=1, attend_at=(16,), heads=1)
 
 
 def get_config(arg: str | None = None):
-  arg = configs.parse_arg(arg, **ARGUMENTS, prior="", steps=3000)
+  arg = configs.parse_arg(arg, **ARGUMENTS, prior="", components=3, steps=3000)
   if arg.stage not in ("refiner", "plain"):
     text = "correct it; the VAE is configs/diffusevae_vae_digits.py"
     raise errors.UserError(
@@ -59,7 +59,7 @@ def get_config(arg: str | None = None):
     config.method = configs.section(
       type="latent.diffusevae",
       coarse=configs.section(dims=configs.section(**VAE), channels=1, **vae),
-      prior=configs.section(path=arg.prior),
+      prior=configs.section(path=arg.prior, components=arg.components),
       **shared,
     )
   config.optim.update(lr=5e-4, b2=0.999, weight_decay=0.0, clip_norm=1.0)
