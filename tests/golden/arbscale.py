@@ -43,7 +43,6 @@ def nchw(x):
 def first_stage(config):
   """The autoencoder; theirs counts resolutions, ours factors."""
   c, i = config["ddconfig"], config["liifconfig"]
-  assert c["in_channels"] == c["out_ch"] and not c["dropout"]
   factors = [2**n for n in range(len(c["ch_mult"]))]
   kind = "kl" if c["double_z"] else "ae"
   m = field.replace(

@@ -14,8 +14,8 @@ with other self-attentions, `nn/linear_attention.py`; all else is frozen:
 
 f_l: output of self-attention l, after its projection and before the residual,
 in the student's own forward pass. Means over all elements. q, k, v and proj
-are the host's plus what is learned so a run holds the mixers
-alone and can be mounted on another host of the shape.
+are the host's plus what is learned, so a run holds the mixers alone and can be
+mounted on another host of the shape.
 
 Reference (COCO-2014, 30,000 captions, guidance 7.5, FID / CLIP score; from
 memory): SD-1.5 12.86 / 0.321, LinFusion 12.57 / 0.323.
@@ -47,7 +47,7 @@ from jmim.diffusion import targets
 from jmim.diffusion import weights as loss_weights
 from jmim.methods.latent import ldm
 from jmim.methods.parts import conditions
-from jmim.methods.parts import copying
+from jmim.methods.parts import copying as copies
 from jmim.methods.parts import first_stage as stages
 from jmim.methods.parts import host as hosts
 from jmim.methods.parts import ladder as ladders
@@ -72,7 +72,7 @@ class LinFusion(ldm.LDM):
   )
   host: hosts.Host = field.part(hosts.Host, "trained latent diffusion model")
   mixers: mixing.Mixers = field.part(mixing.Mixers, "attention of the student")
-  copying: copying.Copying = field.part(copying.Copying, "what is copied")
+  copying: copies.Copying = field.part(copies.Copying, "what is copied")
   ladder: ladders.Ladder = field.part(ladders.Ladder, "larger samples")
 
   @classmethod
@@ -147,12 +147,12 @@ class LinFusion(ldm.LDM):
     ours, theirs, (target, w) = self.both(weights, batch, draws)
     host, t = weights.consts["host"], draws["t"]
     noise, _ = self.weighed(host, t, ours[0] - target, w)
-    each = {"noise": noise, **copying.terms(ours, theirs)}
+    each = {"noise": noise, **copies.terms(ours, theirs)}
     return self.copying.total(each), {f"loss_{n}": x for n, x in each.items()}
 
   def both(
     self, weights: method.Weights, batch: method.Batch, draws: method.Draws
-  ) -> tuple[copying.Seen, copying.Seen, tuple[jax.Array, jax.Array]]:
+  ) -> tuple[copies.Seen, copies.Seen, tuple[jax.Array, jax.Array]]:
     """(student, host, (target, its weights)) at the drawn times."""
     z, t = self.first_stage.encode(weights, batch, draws), draws["t"]
     x, a, s = self.noise.add(z, t, draws["noise"])
@@ -160,7 +160,7 @@ class LinFusion(ldm.LDM):
     w = loss_weights.make(self.weight, self.prediction, a, s)
     own = self.merged(weights)
     shown, _ = self.guiding(own, batch)
-    see = functools.partial(copying.see, x=x, t=t, **shown)
+    see = functools.partial(copies.see, x=x, t=t, **shown)
     ours = see(self.net(), own.params["main"]["net"])
     theirs = see(self.plain.net(), weights.consts["host"]["net"])
     return ours, jax.lax.stop_gradient(theirs), (target, w)
@@ -176,10 +176,10 @@ class LinFusion(ldm.LDM):
     return {"errors": self.errors, **sample}
 
   def errors(self, weights, batch, key) -> dict[str, jax.Array]:
-    """[b] each, at random times: see `copying.errors`."""
+    """[b] each, at random times: see `copies.errors`."""
     draws = self.drawn(key, batch)
     ours, theirs, (target, _) = self.both(weights, batch, draws)
-    return copying.errors(ours, theirs, target)
+    return copies.errors(ours, theirs, target)
 
   def sample(self, weights, batch, key) -> jax.Array:
     """Images of side size * 2^rungs (times the first stage's factor)."""
