@@ -1,8 +1,7 @@
 """DiTi on one thing at 16 px: a host, then its code in blocks of time.
 
-    python -m jmim.main --config=configs/diti_shapes.py:stage=host \
-      --workdir=HOST
-    python -m jmim.main --config=configs/diti_shapes.py:host=HOST --workdir=W
+    python -m jmim.main --config=configs/diti_shapes.py:stage=host --workdir=H
+    python -m jmim.main --config=configs/diti_shapes.py:host=H --workdir=W
     python -m jmim.tools.draw_swaps --workdir=W --out=swaps.png
 
 Noise hides texture and tint at t = 250 of 1000 (the best guess is wrong once in
@@ -10,8 +9,7 @@ four), kind, place and size at 550 to 650. `attributes` probes the code, and the
 half that times below 500 may read.
 
 Arguments: stage=diti (host), host= (its run), blocks=8 (1: PDAE), mode=base
-(stop_grad, dual), steps=0: 2000 of the host, 1000 of the code.
-`python -m jmim.tools.claim diti` compares with PDAE. Not yet measured here.
+(stop_grad, dual), steps=0: 2000 (host), 1000. Not measured here.
 """
 
 from jmim.core import config as configs
@@ -72,6 +70,7 @@ def get_config(arg: str | None = None):
       type="attributes",
       weights="ema",
       classes=ATTRIBUTES,
+      train_limit=1000,
       parts=(f":{CODE // 2}", ":"),
     )
     config.evals.samples = configs.section(type="samples", weights="ema")
