@@ -47,15 +47,19 @@ class Evaluator(base.Fitted):
   labelled = False  # ids may be others than labels
 
   gallery: str = field.value(
-    "", "name of a data set; 'eval': the queries' own split; '': train_split"
+    "",
+    "data set searched; 'eval': the split of the queries; '': train_split",
   )
-  gallery_dir: str = field.value("", "its data.data_dir")
-  gallery_split: str = field.value("train", "its split")
+  gallery_dir: str = field.value("", "folder of that data set, as data_dir")
+  gallery_split: str = field.value("train", "split of that data set")
   id: str = field.value("label", "stored id of a query")
   gallery_id: str = field.value(
-    "", "that of the gallery; 'index': the place in it; '': as of queries"
+    "",
+    "stored id in the gallery; 'index': the place in it; '': as of queries",
   )
-  gallery_predict: str = field.value("", "its output; '': as of queries")
+  gallery_predict: str = field.value(
+    "", "output of the method in the gallery; '': as of queries"
+  )
   k: tuple[int, ...] = field.value((1, 5), "how many answers are looked at")
   limit: int = field.value(0, "queries; 0: all", low=0)
   gallery_limit: int = field.value(
