@@ -140,6 +140,8 @@ class Work:
       valid = local["valid"]
       numbers = np.where(valid, index[local["index"]], -1).astype(np.int32)
       names = [n for n in entries.readable(local) if n in parts.inputs]
+      if "label" in names:
+        _require_labels(local["label"][valid])
       batch = {name: put(local[name]) for name in names}
       batch["index"] = put(np.maximum(numbers, 0))
       kept = {n: local[n] for n in ("label",) if n in local}
@@ -150,6 +152,16 @@ class Work:
     """Of all hosts."""
     where = sharding.replicated(self.parts.mesh)
     return np.asarray(jax.device_put(x, where))
+
+
+def _require_labels(labels: np.ndarray) -> None:
+  if (labels < 0).any():
+    raise errors.UserError(
+      f"{int((labels < 0).sum())} of {len(labels)} examples without a label",
+      "a class for each, which a model is told",
+      "leave them out: name a part of the split that has labels",
+      "data.eval_split",
+    )
 
 
 def _require_finite(finite: np.ndarray) -> None:
