@@ -250,7 +250,19 @@ MISTAKES = [
     [f"--config={ROOT / 'configs' / 'mto_cifar10.py'}:host=swin"],
     ["--config", "host=swin", "simmim or mae"],
   ),
+  (
+    "stage of a recipe",
+    [f"--config={ROOT / 'configs' / 'linfusion_digits.py'}:stage=teacher"],
+    ["--config", "stage=teacher", "student or host"],
+    [f"--config={ROOT / 'configs' / 'diffusevae_digits.py'}:stage=vae"],
+    ["--config", "stage=vae", "refiner or plain"],
+  ),
   ("type of the argument", [f"{ASKED}:steps=few"], ["--config", "int"]),
+  (
+    "stage of a recipe with stages",
+    [f"--config={ROOT / 'configs' / 'arbscale_shapes.py'}:stage=autoencoder"],
+    ["--config", "stage=autoencoder", "autoencoder_inr_shapes"],
+  ),
 ]
 
 # (id, changes of a command with the recipe PROCEDURE, what the screen holds).

@@ -200,6 +200,16 @@ RECIPES = {
     " backbone=dict(variant='SwinB/4'))",
     ["method.backbone.variant", "ViT", "windows"],
   ),
+  "all pixels of a side that is drawn": (
+    "config.method = configs.section(type='latent.autoencoder_inr', size=32,"
+    " pixels=dict(count=0))",
+    ["pixels.count=0", "(64, 256)"],
+  ),
+  "side of images that have one": (
+    "config.method = configs.section(type='latent.ldm', size=8,"
+    " first_stage=dict(variant='kl-f4', implicit=dict(side=64)))",
+    ["first_stage.implicit.side 64", "first_stage.implicit.hidden=()"],
+  ),
   "no method": ("config.method.type = ''", ["method.type"]),
   "config not returned": ("return None", ["--config", "return config"]),
 }

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jmim.core import errors
+from jmim.core import method as methods
 from jmim.core import procedure as procedures
 from jmim.core import randomness
 from jmim.data import augment
@@ -25,6 +26,8 @@ from jmim.parallel import sharding
 from jmim.session import applied
 
 Rows = dict[str, np.ndarray]
+Batch = dict[str, jax.Array]
+Weights = dict[str, methods.Weights]  # of the models, by name
 # (weights by name, fitted, batch, key) -> arrays.
 Program = Callable[..., Any]
 
@@ -77,12 +80,18 @@ class Work:
     draws = procedures.drawn(parts.procedure, key, models, batch)
     return models, batch, draws
 
-  def collect(self, weights, batch, key) -> dict[str, jax.Array]:
+  def collect(
+    self, weights: Weights, batch: Batch, key: jax.Array
+  ) -> dict[str, jax.Array]:
     """What a fit reads of a batch."""
     return self.parts.procedure.collect(*self._begin(weights, batch, key))
 
   def apply(
-    self, weights, fitted, batch, key
+    self,
+    weights: Weights,
+    fitted: procedures.Arrays,
+    batch: Batch,
+    key: jax.Array,
   ) -> tuple[dict[str, jax.Array], jax.Array]:
     """(results as they are stored, whether those of an example are finite)."""
     procedure = self.parts.procedure

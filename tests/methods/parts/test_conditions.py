@@ -36,9 +36,40 @@ def test_dropped_contexts_are_those_of_none():
   np.testing.assert_array_equal(shown["context"][:, 0], table[np.array([4, 0])])
 
 
+TEXT = conditions.Condition(task="context", transformer=1, context=6, tokens=5)
+
+
+def test_stored_features_are_the_context_and_zeros_or_a_file_that_of_none(
+  normal,
+):
+  batch = {"context": normal(2, 5, 6)}
+  assert TEXT.inputs(8, PIXELS, 0)["context"].shape == (5, 6)
+  assert TEXT.init(jax.random.key(0), 0) == {} == TEXT.consts()
+  weights = weights_of(TEXT)
+  shown, null = TEXT.guiding(weights, batch, PIXELS, 0)
+  assert shown["context"] is batch["context"] and not null["context"].any()
+  # Those of no text are a const, the same for all.
+  stored = dataclasses.replace(TEXT, null="empty.npz")
+  const = stored.consts()["null"]
+  made = const.init(jax.random.key(0))
+  assert const.path == "empty.npz" and made["context"].shape == (5, 6)
+  weights = methods.Weights(weights.params, {}, {"null": made})
+  _, null = stored.guiding(weights, batch, PIXELS, 0)
+  np.testing.assert_array_equal(null["context"][1], made["context"])
+  # A text is dropped whole.
+  draws, label = {"label_drop": np.array([0.05, 0.5])}, labels.Labels(drop=0.1)
+  shown = stored.in_training(weights, batch, draws, PIXELS, label=label)
+  wanted = np.stack([made["context"], batch["context"][1]])
+  np.testing.assert_array_equal(shown["context"], wanted)
+  other = dataclasses.replace(CLASS, null="empty.npz")
+  with pytest.raises(ValueError, match="task 'class'"):
+    other.inputs(8, PIXELS, 4)
+
+
 def test_draws_are_those_of_the_task():
   for task, name in (
     ("tokens", {"label_drop"}),
+    ("context", {"label_drop"}),
     ("layout", {"label_drop"}),
     ("inpaint", {"hole"}),
     ("class", set()),  # the labels' own
@@ -77,4 +108,13 @@ def test_sampling_reads_what_the_condition_is_made_of():
   assert reads("layout") == ("objects", "crop")
   assert reads("inpaint") == reads("superres") == ("image",)
   assert reads("semantic") == ("segmentation",)
+  assert reads("context") == ("context",)
   assert reads("class") == reads("none") == ()
+
+
+def test_a_task_without_parameters_needs_no_tree_of_them():
+  """As of a run that was loaded: empty trees are not stored."""
+  shown = conditions.Condition().guiding(
+    methods.Weights({"main": {"net": {}}}), {}, PIXELS, 0
+  )
+  assert shown == ({}, {})

@@ -20,7 +20,7 @@ def of(task, length=6):
 
 
 @pytest.mark.parametrize(
-  "task, null", [("layout", 15), ("tokens", 0), ("class", 4)]
+  "task, null", [("layout", 15), ("tokens", 0), ("class", 4), ("context", 0)]
 )
 def test_every_task_knows_what_stands_for_none(task, null):
   ids = jnp.arange(6).reshape(1, 6)
@@ -51,3 +51,9 @@ def test_tokens_and_layouts_go_through_a_network_of_their_length():
   assert jax.jit(part.embed)(params, ids).shape == (1, 8, 6)
   tokens = {"tokens": np.array([[1, 2]])}
   assert of("tokens").ids(tokens) is tokens["tokens"]
+
+
+def test_stored_features_are_their_own_vectors():
+  part, batch = of("context"), {"context": np.ones((2, 6, 6))}
+  ids = part.ids(batch)
+  assert part.embed(part.init(jax.random.key(0), 0), ids) is batch["context"]

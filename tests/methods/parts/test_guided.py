@@ -44,6 +44,30 @@ def test_a_sample_does_not_depend_on_the_batch_it_is_made_in(sampler, eta):
   np.testing.assert_allclose(sample(sampling)[[2, 0, 1]], turned, atol=1e-6)
 
 
+def test_a_sample_can_begin_at_data_that_is_noised():
+  """SDEdit, with a network that knows the noise: the data comes back."""
+  x = RNG.normal(size=(2, 2, 2, 3)).astype(np.float32)
+  a, s = NOISE.process.signal, NOISE.process.noise
+
+  def knows(y, t, label):
+    at = t.astype(int)[:, None, None, None]
+    return (y - jnp.asarray(a)[at] * x) / jnp.asarray(s)[at]
+
+  plain = guided.Guided(steps=4, clip=0.0)
+  options = dict(condition=(None, None), shape=(2, 2, 3), batch={"image": x})
+  edit = lambda **kw: plain.sample(NOISE, knows, key=KEY, **options, **kw)
+  np.testing.assert_allclose(edit(of=x, share=0.5), x, atol=1e-4)
+  # It walks the end of the path.
+  near, far = NOISE.table(plain, 0.5), NOISE.table(plain)
+  assert len(near) == 2 and len(far) == 4 == len(NOISE.table(plain, 1.0))
+  np.testing.assert_array_equal(near.level.time, far.level.time[2:])
+  zero = lambda y, t, label: 0 * y
+  begun = plain.sample(NOISE, zero, key=KEY, of=x, share=0.25, **options)
+  fresh = plain.sample(NOISE, zero, key=KEY, of=0 * x, share=0.25, **options)
+  # Without noise to take away x0 = x / a: linear in what it began with.
+  np.testing.assert_allclose(begun - fresh, x, atol=1e-5)
+
+
 def test_guidance_moves_samples_and_1_is_the_conditional_network_alone():
   one, three = sample(dataclasses.replace(GUIDED, guidance=1.0)), sample()
   assert np.abs(one - three).max() > 0.01
@@ -90,3 +114,17 @@ def test_guidance_by_what_was_never_trained_is_refused(scale):
   dataclasses.replace(GUIDED, guidance=1.0).check(0.0)
   with pytest.raises(ValueError, match="labels.drop=0"):
     some.check(0.0)
+
+
+def test_the_noise_that_sampling_begins_with_can_be_changed():
+  """Without any predicted noise DDIM scales its start."""
+  plain = guided.Guided(steps=4, clip=0.0)
+  still = lambda x, t, label: 0 * x
+  options = dict(condition=(None, None), shape=(2, 2, 3), key=KEY)
+  run = lambda **kw: plain.sample(
+    NOISE, still, batch={"index": jnp.arange(2)}, **options, **kw
+  )
+  np.testing.assert_allclose(run(start=lambda n: 0.5 * n), run() / 2, rtol=1e-5)
+  x = RNG.normal(size=(2, 2, 2, 3)).astype(np.float32)
+  quiet = run(start=lambda n: 0 * n, of=x)  # the data as the path has it first
+  np.testing.assert_allclose(quiet, x, rtol=1e-4)
