@@ -5,9 +5,7 @@ split): not of the batch, nor of the devices, nor of how many are asked for.
 """
 
 import functools
-from collections.abc import Callable
 from collections.abc import Iterator
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,8 +26,6 @@ from jmim.session import applied
 Rows = dict[str, np.ndarray]
 Batch = dict[str, jax.Array]
 Weights = dict[str, methods.Weights]  # of the models, by name
-# (weights by name, fitted, batch, key) -> arrays.
-Program = Callable[..., Any]
 
 
 def chosen(n: int, num: int) -> np.ndarray:
