@@ -170,6 +170,9 @@ class Dims:
   updown: bool = field.value(False, "resample in residual blocks")
   resample_conv: bool = field.value(True, "else resample by convolutions")
   up_heads: int = field.value(0, "heads going up; 0: as heads", low=0)
+  wide_stem: bool = field.value(
+    False, "first convolution as wide as the finest level; else width"
+  )
 
   def net(self, **options: Any) -> UNet:
     """The network; `options`: the other fields of `UNet`."""
@@ -194,6 +197,7 @@ class Dims:
       updown=self.updown,
       resample_conv=self.resample_conv,
       up_heads=self.up_heads,
+      wide_stem=self.wide_stem,
     )
 
   def check(self, side: int) -> None:
