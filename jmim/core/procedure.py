@@ -60,14 +60,17 @@ class Model:
 
   Attributes:
     method: of the run.
-    weights: of it: arrays or, before anything is loaded, their shapes.
+    weights: of it: arrays, or their shapes.
     key: config key of its path, for messages.
+    shapes: nothing is to be computed yet: of its diffusion model what is no
+      function can be looked at.
     given: a diffusion model that is no run's, see `of`.
   """
 
   method: methods.Method | None = None
   weights: methods.Weights | None = None
   key: str = "procedure"
+  shapes: bool = False
   given: Any = None
 
   @classmethod
@@ -82,10 +85,19 @@ class Model:
     Raises:
       UserError: it is no diffusion model.
     """
-    made = self.given or self.method.diffuser(self.weights)
+    made = self.given or self._of_method()
     if made is None:
       raise self._cannot("a diffusion model", "a diffusion method")
     return made
+
+  def _of_method(self) -> Any:
+    if not self.shapes:
+      return self.method.diffuser(self.weights)
+    # Some methods put their weights together first.
+    found = []
+    look = lambda weights: found.append(self.method.diffuser(weights))
+    jax.eval_shape(look, self.weights)
+    return found[0]
 
   def output(self, name: str, batch: Batch, key: jax.Array) -> Any:
     """An output of the method for a batch, see `Method.predict`.

@@ -49,10 +49,15 @@ class Given:
     """It as a procedure sees it.
 
     Args:
-      weights: inside a program: its arguments; None: those that it has.
+      weights: inside a program: its arguments; None: before there is one.
     """
-    weights = self.weights if weights is None else weights
-    return procedures.Model(method=self.method, weights=weights, key=self.key)
+    shapes = weights is None
+    return procedures.Model(
+      method=self.method,
+      weights=self.weights if shapes else weights,
+      key=self.key,
+      shapes=shapes,
+    )
 
   def unrolled(self, weights: methods.Weights) -> procedures.Model:
     """It inside a program that calls the network many times."""

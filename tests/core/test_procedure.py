@@ -70,3 +70,18 @@ def test_a_model_is_a_diffuser_or_says_that_it_is_none():
   with pytest.raises(errors.UserError, match="'logits'") as e:
     other.output("logits", {}, jax.random.key(0))
   assert e.value.key == key
+
+
+def test_of_shapes_nothing_is_computed():
+  @dataclasses.dataclass(frozen=True, kw_only=True)
+  class Sum(toys.MLP):
+    def diffuser(self, weights):
+      total = weights.params["a"] + weights.params["b"]  # no sum of shapes
+      return toydiffusion.pixels() if total.shape == (2,) else None
+
+  leaf = jax.ShapeDtypeStruct((2,), jnp.float32)
+  weights = procedure.methods.Weights({"a": leaf, "b": leaf})
+  known = procedure.Model(method=Sum(), weights=weights, shapes=True)
+  assert known.diffuser.shape == (4, 4, 2)
+  with pytest.raises(TypeError):
+    _ = dataclasses.replace(known, shapes=False).diffuser

@@ -10,6 +10,8 @@ import toydiffusion
 
 from jmim.core import discovery
 from jmim.core import field
+from jmim.core import method
+from jmim.core import procedure
 from jmim.diffusion import model
 from jmim.diffusion import sampler
 from jmim.diffusion import solvers
@@ -22,14 +24,39 @@ DIT = dit.DiT.tiny()
 GUIDED = field.replace(DIT, sampling=dict(guidance=2.0, clip=0.0, eta=1.0))
 
 
-def test_every_diffusion_method_offers_it_and_no_other_does():
-  offered = {
-    name
-    for name in discovery.names()
-    if discovery.find(name).diffuser is not discovery.method.Method.diffuser
-  }
-  assert {"diffusion.ddpm", "diffusion.dit", "latent.ldm"} < offered
-  assert not {n for n in offered if n.startswith(("mim.", "distill."))}
+OFFERED = [
+  name
+  for name in discovery.names()
+  if discovery.find(name).diffuser is not method.Method.diffuser
+]
+
+
+def test_diffusion_methods_offer_it_and_no_others():
+  assert {"diffusion.ddpm", "diffusion.dit", "latent.ldm"} < {*OFFERED}
+  assert {"diffusion.difffit", "diffusion.linfusion"} < {*OFFERED}
+  assert not {n for n in OFFERED if n.startswith(("mim.", "distill."))}
+
+
+@pytest.mark.parametrize("name", OFFERED)
+def test_every_one_has_its_shapes_and_calls_its_network(name):
+  """Nothing is computed: methods whose weights are laid over others too."""
+  made = discovery.find(name).tiny()
+  shapes = _shapes(made)
+  known = procedure.Model(method=made, weights=shapes, shapes=True).diffuser
+  assert known.shape == made.shape and len(known.image) == 3
+  levels = known.levels(made.sampling.steps)
+  row = jax.tree.map(lambda x: x[0], solvers.ddim(levels).level)
+  spec = lambda x: jax.ShapeDtypeStruct((2, *x.shape), x.dtype)
+  batch = {n: spec(x) for n, x in known.reads.items()}
+  x = jax.ShapeDtypeStruct((2, *known.shape), jnp.float32)
+
+  def call(weights, batch, x):
+    frozen = made.diffuser(weights)
+    told, nothing = frozen.tell(batch)
+    return frozen.denoise(told, nothing, scale=2.0)(x, row)
+
+  out = jax.eval_shape(call, shapes, batch, x)
+  assert out.x0.shape == out.eps.shape == (2, *known.shape)
 
 
 def test_sampling_with_it_is_the_methods_own_sampling():
