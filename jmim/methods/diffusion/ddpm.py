@@ -30,8 +30,10 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
+from jmim.diffusion import model
 from jmim.diffusion import targets
 from jmim.diffusion import weights as loss_weights
+from jmim.methods.parts import diffusers
 from jmim.methods.parts import first_stage as stages
 from jmim.methods.parts import gaussian
 from jmim.methods.parts import guided
@@ -177,13 +179,12 @@ class DDPM(method.Method):
 
   def sample(self, weights, batch, key) -> jax.Array:
     """Images [b, h, w, c] in the units of the input; see `parts/guided.py`."""
-    z = self.sampling.sample(
-      self.noise,
-      functools.partial(self.network, weights.params),
-      condition=self.guiding(weights, batch),
-      shape=self.shape,
-      batch=batch,
-      key=key,
-      kind=self.prediction,
-    )
+    network = functools.partial(self.network, weights.params)
+    shown = self.guiding(weights, batch)
+    options = dict(shape=self.shape, batch=batch, key=key, kind=self.prediction)
+    z = self.sampling.sample(self.noise, network, condition=shown, **options)
     return self.first_stage.decode(weights, z)
+
+  def diffuser(self, weights: method.Weights) -> model.Diffuser:
+    """A run of it, frozen."""
+    return diffusers.of(self, weights, kind=self.prediction)

@@ -44,6 +44,7 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
+from jmim.diffusion import model
 from jmim.methods.diffusion import dit
 from jmim.methods.parts import host as hosts
 from jmim.methods.parts import scales as places
@@ -188,8 +189,15 @@ class DiffFit(dit.DiT):
     """As DiT's."""
     return super().features(self.fold(weights), batch, key)
 
+  def _apart(self, weights: method.Weights) -> method.Weights:
+    """Folded, for a network that is called many times."""
+    tree = self.fold(weights).params["main"]
+    return self._with(weights, stack.unrolled(self.rt, tree))
+
   def sample(self, weights, batch, key) -> jax.Array:
     """As DiT's."""
-    tree = self.fold(weights).params["main"]
-    apart = self._with(weights, stack.unrolled(self.rt, tree))
-    return super().sample(apart, batch, key)
+    return super().sample(self._apart(weights), batch, key)
+
+  def diffuser(self, weights: method.Weights) -> model.Diffuser:
+    """As DiT's."""
+    return super().diffuser(self._apart(weights))

@@ -43,6 +43,7 @@ import jax
 from jmim.core import field
 from jmim.core import method
 from jmim.core import randomness
+from jmim.diffusion import model
 from jmim.diffusion import targets
 from jmim.diffusion import weights as loss_weights
 from jmim.methods.latent import ldm
@@ -196,3 +197,7 @@ class LinFusion(ldm.LDM):
     return self.ladder.climb(
       again, image, weights=own, first_stage=self.first_stage, keys=keys
     )
+
+  def diffuser(self, weights: method.Weights) -> model.Diffuser:
+    """A run of it, frozen, without the ladder."""
+    return super().diffuser(self.merged(weights))

@@ -5,7 +5,8 @@
 
 Latents are made of stored moments (`python -m jmim.tools.cache_latents`) or of
 the images themselves. The posterior's noise is among the draws, so that every
-step sees a fresh sample. Without a first stage the images are the latents.
+step sees a fresh sample. Without a first stage the images are the latents, or
+("fold2") their squares of 2 x 2 pixels: exact both ways, and noise stays noise.
 With an implicit function behind its decoder they are decoded at any size.
 """
 
@@ -19,9 +20,9 @@ from jmim.core import method
 from jmim.core import randomness
 from jmim.core import runtime
 from jmim.nn import liif
+from jmim.nn import patch
 from jmim.nn.nets import anysize
 from jmim.nn.nets import autoencoder
-from jmim.nn.nets import codec
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,8 +31,8 @@ class FirstStage:
 
   variant: str = field.value(
     "none",
-    "frozen autoencoder, see `nn.nets.codec.SIZES`",
-    choices=("none", *codec.SIZES),
+    "frozen autoencoder, see `nn.nets.codec.SIZES`; fold2: squares of pixels",
+    choices=anysize.VARIANTS,
     was="first_stage",
   )
   path: str = field.value(
@@ -84,7 +85,7 @@ class FirstStage:
   @property
   def factor(self) -> int:
     """Side of an image over that of what is diffused."""
-    return self.net.size.factor if self.net else 1
+    return self.net.size.factor if self.net else 1 + (self.variant == "fold2")
 
   def inputs(
     self, shape: tuple[int, int, int], measures: bool = False
@@ -99,7 +100,7 @@ class FirstStage:
       ValueError: fields that do not go together.
     """
     if not self.net:
-      return {"image": method.Input(shape)}
+      return {"image": method.Input(patch.unfolded(shape, self.factor))}
     size = self.net.size
     anysize.check(self.variant, self.codes, self.implicit)
     if self.measured and not measures:
@@ -146,14 +147,14 @@ class FirstStage:
   ) -> jax.Array:
     """[b, h, w, c] what is diffused: scaled latents, or the images."""
     if not self.net:
-      return batch["image"]
+      return patch.fold(batch["image"], self.factor)
     z = self.unscaled(weights, batch, draws)
     return self.factor_of(weights, z) * z
 
   def decode(self, weights: method.Weights, z: jax.Array) -> jax.Array:
     """What was diffused [b, h, w, c] -> images."""
     if not self.net:
-      return z
+      return patch.unfold(z, self.factor)
     z = z / self.factor_of(weights)
     return self.net.decode(weights.consts["first_stage"], z)
 

@@ -14,12 +14,12 @@ import dataclasses
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
 from jmim.core import randomness
 from jmim.methods.parts import first_stage as stages
+from jmim.methods.parts import latent_mode
 from jmim.nn import resize
 
 
@@ -79,11 +79,6 @@ class Ladder:
       image: [b, h, w, c].
       first_stage: see `climb`; the mean of its posterior is taken.
     """
-    b, height, width, _ = image.shape
+    height, width = image.shape[1:3]
     image = resize.images(image, (2 * height, 2 * width))
-    stage = dataclasses.replace(first_stage, read="images")
-    if not stage.variant.startswith("kl"):
-      return stage.encode(weights, {"image": image}, {})
-    h, w = (2 * n // stage.factor for n in (height, width))
-    mean = jnp.zeros((b, h, w, stage.net.size.code))
-    return stage.encode(weights, {"image": image}, {"posterior": mean})
+    return latent_mode.encoded(first_stage, weights, image)
