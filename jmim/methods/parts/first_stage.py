@@ -63,20 +63,12 @@ class FirstStage:
   implicit: liif.Dims = field.part(
     liif.Dims, "implicit function behind the decoder", hidden=()
   )
-  side: int = field.value(
-    0,
-    "side of decoded images [pixels], with an implicit function; 0: that of "
-    "those encoded",
-    low=0,
-  )
   rt: runtime.Runtime = field.runtime()
 
   @property
   def net(self) -> autoencoder.Autoencoder | anysize.AnySize | None:
     """The autoencoder, if there is one."""
-    if self.variant == "none":
-      return None
-    names = ("width", "blocks", "codes", "implicit", "side", "rt")
+    names = ("width", "blocks", "codes", "implicit", "rt")
     return anysize.build(self.variant, **{n: getattr(self, n) for n in names})
 
   @property
@@ -109,7 +101,7 @@ class FirstStage:
     if not self.net:
       return {"image": method.Input(shape)}
     size = self.net.size
-    anysize.check(self.variant, self.codes, self.implicit, self.side)
+    anysize.check(self.variant, self.codes, self.implicit)
     if self.measured and not measures:
       raise ValueError("first_stage.scale 0: this method measures none")
     if shape[2] != size.code:
