@@ -138,6 +138,33 @@ MISTAKES = [
     ["data.host_crop=resized", "data.device_crop=pad"],
     ["data.device_crop", "none"],
   ),
+  (
+    "a picture without its sides",
+    ["data.pictures=('garment',64,48)"],
+    ["data.pictures", "(name, height, width)"],
+  ),
+  (
+    "a picture of a known name",
+    ["data.pictures=(('image',64,48),)"],
+    ["data.pictures", "'image' is there"],
+  ),
+  (
+    "groups for a method of images",
+    ["data.group=label", "data.members=2"],
+    ["data.members", "(2, 32, 32, 3)"],
+  ),
+  ("groups of no size", ["data.group=label"], ["data.members", "at least 1"]),
+  ("groups by no id", ["data.members=2"], ["data.members", "data.group"]),
+  (
+    "groups by a picture",
+    ["data.group=image", "data.members=2"],
+    ["data.group", "a stored id"],
+  ),
+  (
+    "a list that is not there",
+    ["data.keep=/nowhere/list.npy"],
+    ["data.keep", "/nowhere/list.npy"],
+  ),
   ("evaluator", ["evals.probe.type=prob"], ["evals.probe.type", "probe"]),
   ("evaluator that is none", ["evals.probe.type=base"], ["evals.probe.type"]),
   ("evaluator to remove", ["evals.fid=None"], ["evals.fid", "evals.probe"]),

@@ -25,14 +25,32 @@ def augment_batch(spec: settings.Data, key: jax.Array, batch: Batch) -> Batch:
     spec: which changes; `entries` says what is done to which entry.
     key: of all draws.
     batch: as it travels. Maps and rectangles are moved with their image, and
-      stay as they are in a batch without it.
+      stay as they are in a batch without it; members of a group are changed
+      one by one.
 
   Returns:
     The batch, its pixels float32.
   """
+  if not spec.group:
+    return _augmented(spec, key, batch)
+  kinds = (entries.MAP, entries.VIEW_BOXES, entries.RECTANGLES)
+  apart = entries.among(batch, entries.PIXELS, *kinds, data=spec)
+  flat = {k: batch[k].reshape(-1, *batch[k].shape[2:]) for k in apart}
+  done = _augmented(spec, key, flat)
+  together = {
+    k: x.reshape(-1, spec.members, *x.shape[1:]) for k, x in done.items()
+  }
+  return {**batch, **together}
+
+
+def _augmented(spec: settings.Data, key: jax.Array, batch: Batch) -> Batch:
+  """`augment_batch` of examples that are no groups."""
   keys = randomness.Keys(key)
   changed: Batch = {}
-  for name, entry in entries.among(batch, entries.PIXELS).items():
+  for name, entry in entries.among(batch, entries.PIXELS, data=spec).items():
+    if entry.still:
+      changed[name] = normalise(spec, batch[name])
+      continue
     own = randomness.Keys(keys(name))
     stored = batch[name]  # [b, h, w, c] or [b, n, h, w, c]
     images = stored.reshape(-1, *stored.shape[-3:])
@@ -52,7 +70,7 @@ def augment_batch(spec: settings.Data, key: jax.Array, batch: Batch) -> Batch:
 
 def prepare_batch(spec: settings.Data, batch: Batch) -> Batch:
   """A batch for evaluation: pixels normalised and nothing else."""
-  pixels = entries.among(batch, entries.PIXELS)
+  pixels = entries.among(batch, entries.PIXELS, data=spec)
   normal = {name: normalise(spec, batch[name]) for name in pixels}
   return {**batch, **normal} if normal else batch
 

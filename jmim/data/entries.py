@@ -12,7 +12,8 @@
 
 A name that is not in the table is a number of the data set, passed on as int32
 or float32: any of them may be an input of a method. A new kind of picture or
-map is one line here.
+map is one line here; `data.pictures` adds pictures of one data set, and
+`data.group` gives all but its id a dimension of members (`table`).
 """
 
 import dataclasses
@@ -54,8 +55,8 @@ class Entry:
     sent: whether it travels to the devices even if the method does not read
       it: pictures and labels are what evaluators look at.
     corner: of rectangles, the place of x; y, width, height follow.
-    still: whether it was made from an image as it was, and would no longer fit
-      one that is cropped or mirrored.
+    still: whether it stays as it is stored, and would no longer fit an image
+      that is cropped or mirrored.
     remedy: what to set for a batch to have it.
   """
 
@@ -173,17 +174,63 @@ PICTURES = {
 FEATURES = frozenset(f for e in ENTRIES.values() for f in e.features)
 
 
-def of(name: str) -> Entry:
-  """The entry of a name; unknown ones are numbers as stored."""
-  return ENTRIES.get(name, Entry())
+def named(data: settings.Data | None) -> dict[str, Entry]:
+  """Entries of `data.pictures`: each shown as it is stored."""
+  return {
+    name: Entry(
+      kind=PIXELS,
+      several=ALIKE if len(sides) > 2 else "",
+      features=(name,),
+      shape=lambda data, sides=tuple(sides): (*sides, data.channels),
+      dtype=np.uint8,
+      still=True,
+      remedy=f"store {name!r}, or take it out of data.pictures",
+    )
+    for name, *sides in (data.pictures if data else ())
+  }
 
 
-def among(names: Iterable[str], *kinds: str) -> dict[str, Entry]:
+def table(data: settings.Data | None) -> dict[str, Entry]:
+  """All entries under some settings; None: those that all data sets share."""
+  whole = ENTRIES | named(data)
+  if data is None or not data.group:
+    return whole
+  return {
+    name: entry if name == data.group else _grouped(entry)
+    for name, entry in whole.items()
+  }
+
+
+def _grouped(entry: Entry) -> Entry:
+  """An entry of which an example holds one per member."""
+  if entry.shape is None:
+    return entry
+
+  def shape(data: settings.Data) -> Shape | None:
+    one = entry.shape(data)
+    return one if one is None else (data.members, *one)
+
+  return dataclasses.replace(entry, shape=shape)
+
+
+def of(name: str, data: settings.Data | None = None) -> Entry:
+  """The entry of a name; unknown ones are numbers as stored.
+
+  Args:
+    name: of an entry.
+    data: settings, for entries that depend on them.
+  """
+  return table(data).get(name, Entry())
+
+
+def among(
+  names: Iterable[str], *kinds: str, data: settings.Data | None = None
+) -> dict[str, Entry]:
   """Those of some names that are of these kinds, in the order of the table."""
   present = set(names)
   return {
     name: entry
-    for name, entry in ENTRIES.items()
+    for name, entry in table(data).items()
     if name in present and entry.kind in kinds
   }
 

@@ -29,7 +29,7 @@ def on_devices(
   """
   travels = {}
   for name in entries.sent(inputs):
-    entry = entries.of(name)
+    entry = entries.of(name, data)
     shape = entry.shape and entry.shape(data)
     if shape is None and name in inputs:
       shape = tuple(inputs[name].shape)
@@ -47,7 +47,7 @@ def check_settings(data: settings.Data, inputs: Inputs, reader: str) -> None:
     reader: name of the method, for messages.
   """
   for name, needed in inputs.items():
-    entry = entries.of(name)
+    entry = entries.of(name, data)
     if entry.kind == entries.MAP:
       _check_map(data, name, needed, reader)
     if entry.shape is None:
@@ -62,17 +62,38 @@ def check_settings(data: settings.Data, inputs: Inputs, reader: str) -> None:
         "data.views" if name == "views" else "method.type",
       )
     if shape != tuple(needed.shape):
-      raise errors.UserError(
-        f"data.size={data.size}, data.channels={data.channels}: {name} {shape}",
-        f"{reader} is built for {tuple(needed.shape)}",
-        "make data.size and method.size (and channels) the same",
-        "data.size",
-      )
+      raise _other_shape(data, name, shape=shape, needed=needed, reader=reader)
+
+
+def _other_shape(
+  data: settings.Data,
+  name: str,
+  *,
+  shape: tuple[int, ...],
+  needed: method.Input,
+  reader: str,
+) -> errors.UserError:
+  """For an entry that the settings make of another shape than is read."""
+  seen = f"data.size={data.size}, data.channels={data.channels}"
+  fix = "make data.size and method.size (and channels) the same"
+  key = "data.size"
+  if name in entries.named(data):
+    seen, key = f"data.pictures, data.channels={data.channels}", "data.pictures"
+    fix = f"give {name!r} that size, or the method the other"
+  if len(shape) != len(needed.shape) and data.group:
+    seen, key = f"data.members={data.members}", "data.members"
+    fix = "set data.group and data.members for a method that reads groups only"
+  return errors.UserError(
+    f"{seen}: {name} {shape}",
+    f"{reader} is built for {tuple(needed.shape)}",
+    fix,
+    key,
+  )
 
 
 def _made(data: settings.Data) -> list[str]:
   """Entries that the settings make, whatever the data set stores."""
-  shapes = {name: e.shape for name, e in entries.ENTRIES.items() if e.shape}
+  shapes = {name: e.shape for name, e in entries.table(data).items() if e.shape}
   return [name for name, shape in shapes.items() if shape(data) is not None]
 
 
@@ -88,7 +109,8 @@ def _check_map(
       image.remedy,
       "method.type",
     )
-  if not entries.fits(needed.shape, data.size, data.size):
+  shape = needed.shape[1:] if data.group else needed.shape
+  if not entries.fits(shape, data.size, data.size):
     raise errors.UserError(
       f"{reader} reads {name} {tuple(needed.shape)}",
       "a square map, as images are",
@@ -114,7 +136,7 @@ def check_example(
       raise errors.UserError(
         f"examples with {', '.join(there) or 'nothing that can be read'}",
         f"{name!r}, which the method reads",
-        entries.of(name).remedy,
+        entries.of(name, data).remedy,
         "data.name",
       )
     values = np.asarray(jax.device_get(ready[name]))
@@ -125,13 +147,15 @@ def check_example(
         "make the sizes of the method those of the data",
         "data.name",
       )
-    _check_values(name, values, needed)
+    pixels = entries.of(name, data).kind == entries.PIXELS
+    _check_values(name, values, needed, pixels)
   _check_moves(data, batch, inputs)
 
 
-def _check_values(name: str, values: np.ndarray, needed: method.Input) -> None:
+def _check_values(
+  name: str, values: np.ndarray, needed: method.Input, pixels: bool
+) -> None:
   """Kind and range of the values of one entry."""
-  pixels = entries.of(name).kind == entries.PIXELS
 
   def wrong(seen: str, expected: str) -> errors.UserError:
     return errors.UserError(
@@ -259,11 +283,11 @@ def _check_moves(
     )
   kinds = (entries.PIXELS, entries.MAP, entries.RECTANGLES)
   moved = list(entries.among(inputs, *kinds))
-  still = [name for name in inputs if entries.of(name).still]
+  still = [name for name in inputs if entries.of(name, data).still]
   if moved and still:
     raise errors.UserError(
-      f"{', '.join(moved)}, cropped or mirrored; and {', '.join(still)}, made "
-      "of the image as it was",
+      f"{', '.join(moved)}, cropped or mirrored; and {', '.join(still)}, which "
+      "stays as it is stored",
       "inputs that show the same",
       "set data.flip=False and data.device_crop='none'",
       "data.flip" if data.flip else "data.device_crop",

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from jmim.core import errors
+from jmim.data import groups
 from jmim.data import inputs as checks
 from jmim.data import order
 from jmim.data import reader
@@ -196,9 +197,12 @@ def _reader(
   skip = spec.on_bad_record == "skip"
   # In evaluation an example without a label stays: who reads it leaves it out.
   rules = reader.Rules(spec.reads, skip_bad=skip, unlabelled=not training)
+  make = views.Maker(spec, training)
+  if spec.group:
+    make = groups.Maker(make=make, key=spec.group, members=spec.members)
   return reader.Reader(
     source,
-    views.Maker(spec, training),
+    make,
     seed=spec.seed,
     rules=rules,
     threads=spec.threads,

@@ -7,6 +7,7 @@ from jmim.core import field
 from jmim.core import validate
 from jmim.core.settings import data
 from jmim.core.settings import hardware
+from jmim.data import entries
 from jmim.data import jpeg
 
 # Field -> key of `hardware` that it comes from.
@@ -59,6 +60,8 @@ class Spec(data.Data):
       f"a divisor of batch = {self.batch}",
     )
     self._check_turbo()
+    self._check_pictures()
+    self._check_group()
 
   def _check(self, name: str, fine: bool, expected: str) -> None:
     if not fine:
@@ -84,6 +87,39 @@ class Spec(data.Data):
         'pip install "jmim[fast]", or set data.decoder to "pillow"',
         "data.decoder",
       )
+
+  def _check_pictures(self) -> None:
+    """Names are new, and sides are whole numbers."""
+    named = set()
+    for entry in self.pictures:
+      name, *sides = entry if isinstance(entry, tuple | list) else (entry,)
+      whole = [isinstance(x, int) and x > 0 for x in sides]
+      self._check(
+        "pictures",
+        isinstance(name, str) and len(sides) in (2, 3) and all(whole),
+        "entries (name, height, width) or (name, number, height, width): "
+        "(('garment', 64, 48),)",
+      )
+      self._check(
+        "pictures",
+        name not in named and name not in entries.ENTRIES,
+        f"names of their own; {name!r} is there already",
+      )
+      named.add(name)
+
+  def _check_group(self) -> None:
+    """Groups have an id and a size."""
+    self._check(
+      "members",
+      bool(self.members) == bool(self.group),
+      "at least 1 with data.group, and 0 without",
+    )
+    kind = entries.of(self.group, self).kind
+    self._check(
+      "group",
+      not self.group or kind == entries.NUMBERS,
+      "a stored id: a whole number, or a text",
+    )
 
   def check_augmentation(self) -> None:
     """Raises UserError for what cannot be done on the device.

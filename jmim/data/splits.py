@@ -115,11 +115,13 @@ class Subset:
     num_classes: of the whole.
     classes: names of the classes of the whole; empty: not known.
     fault: of the labels of the whole, see `labels`.
+    kept: of the list of examples that the whole was cut to, see `keep`.
   """
 
   def __init__(self, source: Any, index: np.ndarray):
     """Wraps a source; reads nothing."""
     index = np.asarray(index, np.int64)
+    self.kept = getattr(source, "kept", "")
     if isinstance(source, Subset):
       source, index = source.source, source.index[index]
     self.source, self.index = source, index

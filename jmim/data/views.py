@@ -10,6 +10,7 @@ from jmim.data import decode
 from jmim.data import entries
 from jmim.data import maps
 from jmim.data import numbers
+from jmim.data import own_size
 from jmim.data import picture
 from jmim.data import plain
 from jmim.data import specs
@@ -22,8 +23,9 @@ class Maker:
 
   Stored pictures that it reads: "image"; "video", frames [t, h, w, c] or a
   list of encoded ones; "low" and "high", two images of one picture; see
-  `entries`. Numbers under other names ("label", "points", "tokens" ...) pass
-  through, as int32 or float32; maps are cut with their image.
+  `entries`; and those of `data.pictures`. Numbers under other names ("label",
+  "points", "tokens" ...) pass through, as int32 or float32; maps are cut with
+  their image.
   """
 
   def __init__(self, spec: specs.Spec, training: bool):
@@ -31,6 +33,7 @@ class Maker:
     self._spec, self._training = spec, training
     self._crop = spec.host_crop if training else spec.eval_crop
     self._resize = 0 if training else spec.eval_resize
+    self._named = entries.named(spec)
 
   def __call__(
     self, example: dict[str, Any], rngs: list[np.random.Generator], name: str
@@ -49,7 +52,8 @@ class Maker:
       BadImage: it cannot be decoded.
       UserError: nothing in it can be used, or it has the wrong size.
     """
-    stored = numbers.of(example)
+    stored = numbers.of(example, self._named)
+    stored |= own_size.of(example, self._spec, name)
     if self._spec.frames:
       video = self._feature(example, "video")
       return [stored | self._clip(video, rng, name) for rng in rngs]
@@ -87,7 +91,7 @@ class Maker:
     return {
       key: [self._open(example[f], True) for f in entry.features]
       for key, entry in entries.PICTURES.items()
-      if all(f in example for f in entry.features)
+      if all(f in example and f not in self._named for f in entry.features)
     }
 
   def _makes(self, name: str) -> bool:

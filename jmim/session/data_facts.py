@@ -3,6 +3,7 @@
 classes        names, in the order of their numbers; none: not known
 num_classes    how many, or null
 train, eval    examples, and of each class if that is known at once
+keep           hash of the list that `data.keep` names; absent without one
 """
 
 import itertools
@@ -18,6 +19,7 @@ import numpy as np
 from jmim.core import errors
 from jmim.core import files
 from jmim.data import combine
+from jmim.data import keep
 from jmim.data import paths
 from jmim.data import splits
 from jmim.runlog import console as consoles
@@ -34,11 +36,13 @@ def of(sources: Mapping[str, Any]) -> Facts:
   """Facts of the sources "train" and "eval", as JSON values."""
   train = _plain(sources["train"])
   names = getattr(train, "classes", ())
+  kept = keep.digest(train)
   return {
     "classes": list(names),
     "alphabet": list(getattr(splits.whole(train), "alphabet", "")),
     "num_classes": train.num_classes,
     **{name: _counts(_plain(source)) for name, source in sources.items()},
+    **({"keep": kept} if kept else {}),
   }
 
 
@@ -143,6 +147,8 @@ def compare(
     for name in ("train", "eval")
     if before[name]["examples"] != now[name]["examples"]
   ]
+  if before.get("keep", "") != now.get("keep", ""):
+    found.append("data.keep: another list of examples")
   if before["num_classes"] != now["num_classes"]:
     text = f"data: {before['num_classes']} -> {now['num_classes']} classes"
     found.append(text + _exchanged(before["classes"], now["classes"]))

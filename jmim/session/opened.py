@@ -7,6 +7,8 @@ import ml_collections
 
 from jmim.core import errors
 from jmim.data import combine
+from jmim.data import groups
+from jmim.data import keep
 from jmim.data import sources
 from jmim.data import splits
 from jmim.evals.lib import base as eval_base
@@ -21,16 +23,36 @@ def make_sources(config: ml_collections.ConfigDict) -> dict[str, Any]:
   """
   data = config.data
   train = _open(data, data.train_split, "data.train_split", trained_on=True)
+  whole = train
+  if data.keep:
+    train = keep.part(train, data.keep)
+  if data.group:  # what is kept in memory are members, not groups
+    train = _grouped(_cached(config, train), data)
   if data.eval_share:
     train, held = splits.hold_out(train, data.eval_share)
   else:
-    held = _open(data, data.eval_split, "data.eval_split", like=train)
+    held = _open(data, data.eval_split, "data.eval_split", like=whole)
+    held = _grouped(held, data)
   if data.mixture:
     train = _mixture(config, train)
-  if limit := data.cache:
-    processes = max(1, config.hardware.data_workers)
-    train = combine.Cached(train, limit, processes)
+  if not data.group:
+    train = _cached(config, train)
   return {"train": train, "eval": held}
+
+
+def _cached(config: ml_collections.ConfigDict, source: Any) -> Any:
+  """A source with the memory that `data.cache` gives it."""
+  if not config.data.cache:
+    return source
+  processes = max(1, config.hardware.data_workers)
+  return combine.Cached(source, config.data.cache, processes)
+
+
+def _grouped(source: Any, data: ml_collections.ConfigDict) -> Any:
+  """A source of groups, if the section `data` asks for them."""
+  if not data.group:
+    return source
+  return groups.Grouped(source, data.group, data.members)
 
 
 def make_splits(
@@ -48,13 +70,15 @@ def make_splits(
   Raises:
     UserError: there is no such split.
   """
-  train, found = data["train"], {}
-  like = train.source if isinstance(train, combine.Cached) else train
+  found, like = {}, data["train"]
+  while isinstance(like, combine.Cached | groups.Grouped | splits.Subset):
+    like = like.source
   for name, evaluator in evaluators.items():
     text = evaluator.train_split
     if text and text not in found:
       key = f"evals.{name}.train_split"
-      found[text] = _open(config.data, text, key, like=like)
+      own = _open(config.data, text, key, like=like)
+      found[text] = _grouped(own, config.data)
   return found
 
 
@@ -79,6 +103,13 @@ def _mixture(
 ) -> combine.Mixture:
   """The training sources of `data.mixture`; `train` is that of `data.name`."""
   data = config.data
+  if data.group:
+    raise errors.UserError(
+      f"data.mixture with data.group={data.group!r}",
+      "groups of one data set: ids of several may be the same",
+      "leave one of them out",
+      "data.group",
+    )
   for entry in data.mixture:
     pair = isinstance(entry, tuple | list) and len(entry) == 2
     if not pair or not isinstance(entry[1], int | float) or entry[1] <= 0:
@@ -96,6 +127,13 @@ def _mixture(
       "data.remainder",
     )
   names, weights = zip(*data.mixture, strict=True)
+  if data.keep and data.name not in names:
+    raise errors.UserError(
+      f"data.keep for {data.name}, which is not in data.mixture",
+      "a list of examples of a data set that is trained on",
+      "set data.keep='', or data.name to the one that it lists",
+      "data.keep",
+    )
   parts = [
     train
     if name == data.name

@@ -5,6 +5,7 @@ import pytest
 
 from jmim.core import errors
 from jmim.data import combine
+from jmim.data import keep
 from jmim.data import sources
 from jmim.data import splits
 from jmim.session import data_facts
@@ -150,3 +151,16 @@ def test_a_label_of_a_thousand_million_takes_no_memory():
 
 def test_an_older_run_has_nothing_to_compare(tmp_path):
   assert data_facts.compare(tmp_path, _facts(("cat",)), ("label",)) == []
+
+
+def test_another_list_of_examples_is_told_and_none_leaves_no_trace(tmp_path):
+  source, facts = _source([0, 1, 0, 1]), []
+  for name in ("0 1", "2 3"):
+    (tmp_path / "list.txt").write_text(name)
+    part = keep.part(source, str(tmp_path / "list.txt"))
+    facts.append(data_facts.of({"train": part, "eval": source}))
+  data_facts.write(tmp_path, facts[0])
+  assert data_facts.compare(tmp_path, facts[0]) == []
+  told = data_facts.compare(tmp_path, facts[1])
+  assert told == ["data.keep: another list of examples"]
+  assert "keep" not in data_facts.of({"train": source, "eval": source})

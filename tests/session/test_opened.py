@@ -6,6 +6,7 @@ import pytest
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.data import combine
+from jmim.data import groups
 from jmim.evals import fewshot
 from jmim.evals import knn
 from jmim.evals import loss
@@ -96,3 +97,45 @@ def test_a_split_that_evaluators_fit_on_is_opened_once(arrays):
   with pytest.raises(errors.UserError, match="labelled.npz") as caught:
     opened.make_splits(made, evaluators, data)
   assert caught.value.key == "evals.other.train_split"
+
+
+def test_a_list_of_examples_is_kept_and_the_rest_is_not_trained_on(
+  arrays, tmp_path
+):
+  (tmp_path / "list.txt").write_text("1 2 5 8")
+  items = [f"data.data_dir={arrays}", f"data.keep={tmp_path}/list.txt"]
+  train = opened.make_sources(config(*items, "data.eval_split=train"))
+  assert train["train"].index.tolist() == [1, 2, 5, 8]
+  assert len(train["eval"]) == 12  # another split is whole
+  held = opened.make_sources(config(*items, "data.eval_share=0.25"))
+  both = [*held["train"].index, *held["eval"].index]
+  assert sorted(both) == [1, 2, 5, 8]
+  other = "data.mixture=(('digits/plain', 1),)"
+  with pytest.raises(errors.UserError) as caught:
+    opened.make_sources(config(*items, "data.eval_split=train", other))
+  assert caught.value.key == "data.keep"
+
+
+def test_groups_are_of_every_split_and_held_out_whole(arrays):
+  items = [
+    f"data.data_dir={arrays}",
+    "data.eval_split=train",
+    "data.group=label",
+    "data.members=4",
+  ]
+  for cached in ([], ["data.cache=100000"]):
+    made = config(*items, *cached)
+    data = opened.make_sources(made)
+    for source in data.values():
+      assert len(source) == 3 and isinstance(source, groups.Grouped)
+    own = isinstance(data["train"].source, combine.Cached)
+    assert own == bool(cached)
+    asked = {"knn": knn.Evaluator(train_split="train")}
+    (fitted,) = opened.make_splits(made, asked, data).values()
+    assert isinstance(fitted, groups.Grouped)
+  data = opened.make_sources(config(*items, "data.eval_share=0.3"))
+  labels = [{s[i]["label"] for i in range(len(s))} for s in data.values()]
+  assert labels[0] | labels[1] == {0, 1, 2} and not labels[0] & labels[1]
+  with pytest.raises(errors.UserError) as caught:
+    opened.make_sources(config(*items, "data.mixture=(('array', 1),)"))
+  assert caught.value.key == "data.group"

@@ -33,6 +33,19 @@ class Data:
   mixture: tuple = field.value(
     (), "((name, weight), ...): train on several data sets; `name` is for eval"
   )
+  keep: str = field.value(
+    "",
+    "file that lists the examples of train_split to keep, by position from 0: "
+    ".npy or text; '': all",
+  )
+  group: str = field.value(
+    "",
+    "stored id ('label', 'clip'): examples that share it make one, of "
+    "`members` of them; '': each is one",
+  )
+  members: int = field.value(
+    0, "examples of a group in one of a batch; 0: no groups", low=0
+  )
   cache: int = field.value(
     0, "bytes of encoded examples kept in memory; 0: none", low=0
   )
@@ -94,6 +107,11 @@ class Data:
     "bicubic",
     "filter of the resize; turbo knows bicubic only",
     choices=("bicubic", "bilinear"),
+  )
+  pictures: tuple = field.value(
+    (),
+    "((name, height, width), ...), or (name, n, height, width) for n of them: "
+    "further stored pictures that a method reads, at sizes of their own",
   )
   views: int = field.value(
     0, "crops of one image in `views`; 0: `image`", low=0

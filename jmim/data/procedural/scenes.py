@@ -96,7 +96,11 @@ def local(thing: Thing, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 def inside(thing: Thing, size: int) -> np.ndarray:
   """bool [size, size]: pixels whose centre lies in the shape."""
-  v, u = local(thing, size)
+  return form(KINDS[thing.kind], *local(thing, size))
+
+
+def form(kind: str, v: np.ndarray, u: np.ndarray) -> np.ndarray:
+  """bool: which places (v, u), in units of the radius, lie in a shape."""
   square = np.maximum(abs(u), abs(v))
   radius = u**2 + v**2
   return {
@@ -105,7 +109,7 @@ def inside(thing: Thing, size: int) -> np.ndarray:
     "triangle": (v < 0.5) & (v > 1.732 * abs(u) - 1),
     "cross": (square < 0.95) & (np.minimum(abs(u), abs(v)) < 0.32),
     "ring": (radius < 1) & (radius > 0.25),
-  }[KINDS[thing.kind]]
+  }[kind]
 
 
 def paint(thing: Thing, size: int) -> np.ndarray:

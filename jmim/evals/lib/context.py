@@ -296,5 +296,5 @@ class Context:
     made = copy.copy(self)
     made.sources, made._memo, made._forever = sources, {}, {}
     # The bounds of what is read are those of the run's own data.
-    made.spec = dataclasses.replace(self.spec, reads=())
+    made.spec = dataclasses.replace(self.spec, reads=(), group="", members=0)
     return made

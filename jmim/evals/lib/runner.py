@@ -14,6 +14,9 @@ from jmim.evals.lib import finite
 from jmim.runlog import console as consoles
 from jmim.runlog import writer as writers
 
+# Keys of `data` that are told where somebody set them.
+_IF_SET = ("keep", "group", "members", "pictures")
+
 
 def protocol(
   evaluator: base.Evaluator, data: Mapping[str, Any], seed: int
@@ -36,6 +39,7 @@ def protocol(
     "type": type(evaluator).__module__,
     **dataclasses.asdict(evaluator),
     **{f"data.{k}": data[k] for k in keys},
+    **{f"data.{k}": data[k] for k in _IF_SET if data.get(k)},
     "seed": seed,
     "git": version.git_id(),
   }

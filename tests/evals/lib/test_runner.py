@@ -103,6 +103,14 @@ def test_the_state_is_forgotten_afterwards():
   assert not context._weights and not context._memo
 
 
+def test_keys_that_nobody_set_are_in_no_protocol():
+  data = {k: k for k in KEYS}
+  plain = runner.protocol(Adds(), data | {"group": "", "members": 0}, 7)
+  assert plain == runner.protocol(Adds(), data, 7)
+  told = runner.protocol(Adds(), data | {"group": "clip", "members": 2}, 7)
+  assert told == plain | {"data.group": "clip", "data.members": 2}
+
+
 def test_the_type_of_a_protocol_is_the_module_of_the_evaluator():
   found = runner.protocol(Adds(predict="cls"), {k: k for k in KEYS}, 7)
   assert found["type"] == Adds.__module__
