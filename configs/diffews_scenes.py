@@ -14,6 +14,7 @@ Not yet measured here.
 """
 
 from jmim.core import config as configs
+from jmim.core import errors
 from jmim.data.builders import scenes
 
 CLASSES = 8
@@ -21,9 +22,13 @@ CLASSES = 8
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, base="", steps=2000, fold=0, shots=2)
+  if arg.fold not in range(4):
+    raise errors.UserError(
+      f"fold={arg.fold}", "0, 1, 2 or 3", "name one of them", "--config"
+    )
   config = configs.base()
   half = (0.5, 0.5, 0.5)
-  held_out = [arg.fold % 4, arg.fold % 4 + 4]
+  held_out = [arg.fold, arg.fold + 4]
   learned = [c for c in range(CLASSES) if c not in held_out]
   config.data.update(
     name="scenes/episodes",

@@ -88,7 +88,7 @@ class DiffewS(method.Method):
       dims=dict(**small, level_heads=(2, 4), norm_groups=4),
       first_stage=dict(variant="none"),
       episode=dict(scenes=3, shots=2),
-      prompt=dict(context=6, tokens=3),
+      prompt=dict(context=6, tokens=3, path="W"),
     )
 
   @property
