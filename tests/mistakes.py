@@ -277,20 +277,25 @@ MISTAKES = [
     ["--config", "data=faces", "celeba, ffhq, bedroom"],
   ),
   (
-    "stage of a recipe with a host",
+    "stage of a recipe that trains its host",
     [f"--config={ROOT / 'configs' / 'diti_shapes.py'}:stage=teacher"],
     ["--config", "stage=teacher", "diti or host"],
-    "stage of a recipe",
+  ),
+  (
+    "stage of a recipe that has two",
     [f"--config={ROOT / 'configs' / 'diffusevae_digits.py'}:stage=vae"],
     ["--config", "stage=vae", "refiner or plain"],
+  ),
+  (
     "data set of a recipe",
     [f"--config={ROOT / 'configs' / 'difffit_imagenet512.py'}:set=birds"],
     ["--config", "set=birds", "cub200"],
+  ),
+  (
     "stage of a recipe",
     [f"--config={ROOT / 'configs' / 'linfusion_digits.py'}:stage=teacher"],
     ["--config", "stage=teacher", "student or host"],
   ),
-  ("type of the argument", [f"{ASKED}:steps=few"], ["--config", "int"]),
   (
     "fold of a recipe",
     [f"--config={ROOT / 'configs' / 'diffews_coco20i.py'}:fold=4"],
@@ -301,4 +306,5 @@ MISTAKES = [
     [f"--config={ROOT / 'configs' / 'arbscale_shapes.py'}:stage=autoencoder"],
     ["--config", "stage=autoencoder", "autoencoder_inr_shapes"],
   ),
+  ("type of the argument", [f"{ASKED}:steps=few"], ["--config", "int"]),
 ]

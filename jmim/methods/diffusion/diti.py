@@ -1,6 +1,7 @@
-r"""DiTi: Exploring Diffusion Time-steps for Unsupervised Representations.
+r"""DiTi: a code, in blocks of time, of what a frozen diffusion model loses.
 
-Yue, Wang, Sun, Ji, Chang, Zhang, ICLR 2024. Equal to the authors' code
+Yue, Wang, Sun, Ji, Chang, Zhang, "Exploring Diffusion Time-steps for
+Unsupervised Representation Learning", ICLR 2024. Equal to the authors' code
 (yue-zhongqi/diti@ca4ed6c): `tests/golden` compares prefixes, coefficients,
 predictions, the loss of each mode, gradients, samplers and inversion.
 
