@@ -115,6 +115,19 @@ def test_a_mistake_is_one_screen_and_leaves_no_trace(
   assert not workdir.exists()
 
 
+@pytest.mark.parametrize(
+  "changes, words",
+  [m[1:] for m in mistakes.PROCEDURES],
+  ids=[m[0] for m in mistakes.PROCEDURES],
+)
+def test_a_mistake_with_a_procedure(call, tmp_path, changes, words):
+  workdir = tmp_path / "run"
+  recipe = f"--config={mistakes.PROCEDURE}"
+  code, err = call(recipe, f"--workdir={workdir}", *changes)
+  check(code, err, *words)
+  assert not workdir.exists()
+
+
 # Mistakes in files rather than on the command line.
 
 
@@ -338,6 +351,19 @@ def test_a_checkpoint_of_another_model(call, images, trained, tmp_path):
   argv = command(images, workdir, "method.dims.width=32", "train.total_steps=4")
   check(*call(*argv), "--workdir", "another model", "shape of", "(16")
   assert [p.name for p in (workdir / "checkpoints").iterdir()] == ["2"]
+
+
+def test_a_run_that_is_no_diffusion_model(call, trained, tmp_path):
+  key = "procedure.source.path"
+  code, err = call(
+    f"--config={mistakes.PROCEDURE}",
+    "--mode=apply",
+    f"--workdir={tmp_path / 'run'}",
+    f"--config.{key}={trained}",
+  )
+  check(code, err, key, "mim.mae", "diffusion model")
+  # What is trained is no place for what a procedure makes.
+  assert not (tmp_path / "run").exists()
 
 
 def test_a_checkpoint_that_cannot_be_read(images, trained, tmp_path):
