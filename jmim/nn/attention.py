@@ -149,17 +149,10 @@ class Attend(nn.Module, kw_only=True):
   rt: runtime.Runtime = _PLAIN
 
   def __call__(
-    self,
-    q: jax.Array,
-    k: jax.Array,
-    v: jax.Array,
-    *,
-    bias: jax.Array | None = None,
-    mask: jax.Array | None = None,
-    edit: Edit | None = None,
+    self, q: jax.Array, k: jax.Array, v: jax.Array, **more: Any
   ) -> jax.Array:
-    """[b, h, t, d], [b, h, s, d] twice -> [b, h, t, d]; see `attend`."""
-    return attend(q, k, v, bias=bias, mask=mask, edit=edit, rt=self.rt)
+    """[b, h, t, d], [b, h, s, d] twice -> [b, h, t, d]; more: of `attend`."""
+    return attend(q, k, v, rt=self.rt, **more)
 
 
 class SelfAttention(nn.Module, kw_only=True):

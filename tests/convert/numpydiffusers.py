@@ -90,7 +90,7 @@ class UNet:
 
   def transformer(self, name, x, heads):
     b, c, h, w = x.shape
-    y = group_norm(self.p, f"{name}.norm", x, self.groups, 1e-6)
+    y = group_norm(self.p, f"{name}.norm", x, self.groups, eps=1e-6)
     y = y.reshape(b, c, h * w).swapaxes(1, 2)
     y = layers.linear(self.p, f"{name}.proj_in", y)
     i = 0

@@ -71,7 +71,9 @@ class DiffewS(method.Method):
     head_width=64,
     dropout=0.0,
   )
-  prompt: prompts.Prompt = field.part(prompts.Prompt, "what it is always told")
+  prompt: prompts.Prompt = field.part(
+    prompts.Prompt, "constant time and prompt"
+  )
   first_stage: stages.FirstStage = field.part(
     stages.FirstStage, "images or latents", variant="kl-f8", read="images"
   )
@@ -192,7 +194,7 @@ class DiffewS(method.Method):
       n: functools.partial(self.segment, kind=k) for n, k in kinds.items()
     }
 
-  def segment(self, weights, batch, key, kind="") -> dict[str, Array]:
+  def segment(self, weights, batch, key, kind: str = "") -> dict[str, Array]:
     """support, image [b, H, W, 3]; support_mask, truth, mask; class [b]."""
     del key
     scenes, masks = self.episode.testing(batch, kind)

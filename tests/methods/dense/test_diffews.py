@@ -49,7 +49,7 @@ def test_an_empty_bank_is_the_plain_network(weights, query):
   params = {"params": weights.params["main"]["net"]}
   told = jnp.zeros((B, M.prompt.tokens, M.prompt.context))
   t = jnp.full(B, M.prompt.time)
-  plain = jax.jit(M.net.apply)(params, z, t, None, told)
+  plain = jax.jit(M.net.apply)(params, z, t, context=told)
   np.testing.assert_allclose(query(weights, z, {}), plain, atol=1e-6)
 
 
