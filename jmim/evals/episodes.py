@@ -5,9 +5,9 @@
     fb_iou = (IoU of the foreground + IoU of the background) / 2, over all
 
 As papers on COCO-20i and PASCAL-5i count, in percent. The output has `mask` and
-`truth` (bool [b, h, w]) and `class` [b]; of images that it has beside them
-(`image`, `support` ...) a sheet shows the first. Folds are splits of the data:
-classes that nobody trained on.
+`truth` (bool [b, h, w]) and `class` [b]; a sheet shows them beside `support`,
+`support_mask` and `image`, if it has these. Folds are splits of the data, whose
+classes nobody trained on.
 """
 
 import dataclasses
@@ -19,6 +19,8 @@ from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import draw
 from jmim.metrics import dense
+
+SHOWN = ("support", "support_mask", "image", "truth", "mask")  # in this order
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,10 +48,9 @@ class Evaluator(base.Evaluator):
 
   def _sheet(self, context, out):
     columns = {}
-    for name, x in out.items():
-      x = x[: self.examples]
-      if x.ndim == 4:
-        columns[name] = context.pixels(x)
-      elif x.ndim == 3:
-        columns[name] = np.repeat(255 * (x > 0)[..., None], 3, -1)
-    return draw.sheet({n: x.astype(np.uint8) for n, x in columns.items()})
+    for name in filter(out.__contains__, SHOWN):
+      x = out[name][: self.examples]
+      masks = lambda x: np.repeat(255 * (x > 0)[..., None], 3, -1)
+      shown = context.pixels(x) if x.ndim == 4 else masks(x)
+      columns[name] = shown.astype(np.uint8)
+    return draw.sheet(columns)

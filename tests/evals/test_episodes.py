@@ -35,3 +35,17 @@ def test_intersections_and_unions_are_summed_before_they_are_divided():
   assert found["fb_iou"] == pytest.approx(50 * (inside + outside))
   assert found["examples"] == 3
   assert found["sheet"].ndim == 3 and found["sheet"].std() > 0
+
+
+def test_a_sheet_has_columns_in_one_order(monkeypatch):
+  """Outputs of a compiled function come sorted by name."""
+  context, titles = evalkit.context(size=4), []
+  show = lambda columns: titles.extend(columns) or np.zeros((1, 1, 3))
+  monkeypatch.setattr(episodes.draw, "sheet", show)
+  out = dict(sorted(outputs().items()))
+  for left_out in ((), ("support", "support_mask")):
+    titles.clear()
+    some = {n: x for n, x in out.items() if n not in left_out}
+    context.outputs = lambda *args, some=some, **kwargs: iter([(some, {})])
+    dict(episodes.Evaluator().run(context))
+    assert titles == [n for n in episodes.SHOWN if n in some]
