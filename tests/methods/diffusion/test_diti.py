@@ -44,7 +44,7 @@ def z(weights, batch):
   return TINY.features(weights, batch, None)
 
 
-def value_and_grad(m, weights, batch, z, draws):
+def value_and_grad(m, weights, batch, *, z, draws):
   """(loss, gradient of the code)."""
 
   def loss(z):
@@ -56,7 +56,7 @@ def value_and_grad(m, weights, batch, z, draws):
 def test_the_code_beyond_a_prefix_has_no_gradient(weights, batch, z, draws):
   found = {
     mode: value_and_grad(
-      dataclasses.replace(TINY, mode=mode), weights, batch, z, draws
+      dataclasses.replace(TINY, mode=mode), weights, batch, z=z, draws=draws
     )
     for mode in ("base", "stop_grad", "dual")
   }
@@ -96,7 +96,7 @@ def test_one_block_is_pdae(weights, batch, z, draws):
   expected = (w * np.asarray(error) ** 2).mean()
   for mode in ("base", "stop_grad"):
     m = dataclasses.replace(PDAE, mode=mode)
-    loss, grad = value_and_grad(m, weights, batch, z, draws)
+    loss, grad = value_and_grad(m, weights, batch, z=z, draws=draws)
     np.testing.assert_allclose(loss, expected, rtol=1e-4)
     assert (np.asarray(grad) != 0).all()
 
