@@ -14,8 +14,8 @@ from jmim.session import build
 from jmim.session import opened
 
 FOLDER = pathlib.Path(__file__).parents[1] / "configs"
-SETS = ("digits/", "shapes/", "cifar10")
-SLOW = ("digits/scattered", "shapes/")  # half a minute each to make
+SETS = ("digits/", "shapes/", "scenes/", "cifar10")
+SLOW = ("digits/scattered", "shapes/", "scenes/")  # half a minute each
 
 
 def recipes():

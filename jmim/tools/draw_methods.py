@@ -2,7 +2,8 @@
 
     python -m jmim.tools.draw_methods [--out docs/images/methods] [NAME ...]
 
-Sheets are made by `draw_masks` and `draw_tokens`, figures by `draw_curves`.
+Sheets are made by `draw_masks` and `draw_tokens`, figures by `draw_curves` and
+`draw_scenes`.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import PIL.Image
 from jmim.evals.lib import draw as sheets
 from jmim.tools import draw_curves
 from jmim.tools import draw_masks
+from jmim.tools import draw_scenes
 from jmim.tools import draw_tokens
 
 OUT = pathlib.Path("docs") / "images" / "methods"
@@ -24,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
   """Command line; returns the exit code."""
   parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
   drawn = draw_masks.SHEETS | draw_tokens.SHEETS
-  known = (*drawn, *draw_curves.FIGURES)
+  figures = draw_curves.FIGURES | draw_scenes.FIGURES
+  known = (*drawn, *figures)
   parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
   parser.add_argument("--out", type=pathlib.Path, default=OUT)
   args = parser.parse_args(argv)
@@ -33,8 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
   args.out.mkdir(parents=True, exist_ok=True)
   for name in args.names or known:
     path = args.out / f"{name}.png"
-    if name in draw_curves.FIGURES:
-      draw_curves.FIGURES[name](path)
+    if name in figures:
+      figures[name](path)
     else:
       pictures = draw_masks.pictures(draw_masks.ROWS)
       columns = drawn[name](pictures)

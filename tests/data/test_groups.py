@@ -238,3 +238,19 @@ def test_a_method_reads_members_or_is_told_the_key():
   with pytest.raises(errors.UserError) as caught:
     inputs.check_settings(spec, {"image": method.Input((8, 8, 3))}, "mim.some")
   assert caught.value.key == "data.members"
+
+
+def test_eight_devices_change_members_as_one_does():
+  spec = dataclasses.replace(
+    _SPEC, batch=8, device_crop="pad", pad=2, jitter=(0.4, 0.4, 0.4, 0.1)
+  )
+  batch = take(spec, 1)[0]
+  batch = {k: batch[k] for k in ("image", "depth", "label")}
+  change = jax.jit(lambda b: augment.augment_batch(spec, jax.random.key(2), b))
+  mesh = jax.sharding.Mesh(np.array(jax.devices()), ("data",))
+  where = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+  one, many = change(batch), change(jax.device_put(batch, where))
+  for name, x in one.items():
+    np.testing.assert_allclose(x, many[name], atol=1e-5, err_msg=name)
+  plain = augment.prepare_batch(spec, batch)
+  assert not np.array_equal(one["image"], plain["image"])

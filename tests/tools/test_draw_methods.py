@@ -5,6 +5,7 @@ import pytest
 from jmim.tools import draw_curves
 from jmim.tools import draw_masks
 from jmim.tools import draw_methods
+from jmim.tools import draw_scenes
 from jmim.tools import draw_tokens
 
 
@@ -17,6 +18,7 @@ def sheets(monkeypatch):
   monkeypatch.setattr(draw_tokens, "SHEETS", {})
   figure = lambda path: path.write_bytes(b"figure")
   monkeypatch.setattr(draw_curves, "FIGURES", {"two": figure})
+  monkeypatch.setattr(draw_scenes, "FIGURES", {})
 
 
 def test_all_pictures_or_those_named_are_written(sheets, tmp_path, capsys):

@@ -1,0 +1,161 @@
+r"""A small convolutional classifier with a head for each of several attributes.
+
+Several attributes of a picture (what it shows, in which colour, where) are told
+by one network: the convolutions of `supervised.convnet`, of which means over a
+coarse grid of cells are kept, so that places can be told too,
+
+    u_k    = relu(conv_k(pool(u_{k-1})))             widths w, 2 w, 4 w
+    f      = means of u_last over g x g cells, one after another
+    z_a    = W_a f + b_a                             one map per attribute
+    loss   = sum_a w_a (-log softmax(z_a)_y_a) / sum_a w_a
+
+Trained on pictures whose attributes are known, it measures those of others:
+edits, or samples. An attribute is any entry of the data with classes from 0:
+the class itself ("label") is one. There is no paper and no published figure;
+the loss is that of multi-task learning with one head per task (Caruana 1997).
+
+    python -m jmim.main --config=configs/attributes_scenes.py --workdir=W
+"""
+
+import dataclasses
+
+import einops
+import jax
+import jax.numpy as jnp
+import optax
+
+from jmim.core import field
+from jmim.core import method
+from jmim.nn.frozen import lpips
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Attributes(method.Method):
+  """Convolutions, means over cells, a linear map per attribute."""
+
+  size: int = field.value(32, "image side in pixels", low=4)
+  width: int = field.value(16, "channels of the first stage", low=1)
+  cells: int = field.value(4, "cells per axis that means are taken of", low=1)
+  attributes: tuple[str, ...] = field.value(
+    ("label",), "entries of the data that are told, one head each"
+  )
+  classes: tuple[int, ...] = field.value((10,), "classes of each of them")
+  shares: tuple[float, ...] = field.value(
+    (), "weights of their losses; (): all alike"
+  )
+
+  @classmethod
+  def tiny(cls) -> "Attributes":
+    """An 8-pixel image, widths 4, 8 and 16, three heads."""
+    return cls(
+      size=8,
+      width=4,
+      cells=2,
+      attributes=("label", "kind", "place"),
+      classes=(3, 2, 4),
+    )
+
+  @property
+  def layers(self) -> tuple[lpips.Layer, ...]:
+    """Convolutions of the network, by stage."""
+    return lpips.small(self.width)
+
+  @property
+  def side(self) -> int:
+    """Places per axis in the last stage."""
+    return self.size // 2 ** sum(layer.pool > 0 for layer in self.layers)
+
+  def inputs(self) -> dict[str, method.Input]:
+    """Images [size, size, 3] in -1 .. 1, and a class per attribute.
+
+    Raises:
+      ValueError: classes or shares that are not one per attribute, or cells
+        that the last stage cannot be cut into.
+    """
+    count = len(self.attributes)
+    if not count or len(set(self.attributes)) < count:
+      raise ValueError(
+        f"method.attributes={self.attributes}: name one entry of the data or "
+        "more, none twice"
+      )
+    if len(self.classes) != count or min(self.classes) < 2:
+      raise ValueError(
+        f"method.classes={self.classes} for method.attributes of {count}: give "
+        "each a number of classes, 2 or more"
+      )
+    if self.shares and (len(self.shares) != count or min(self.shares) <= 0):
+      raise ValueError(
+        f"method.shares={self.shares} for method.attributes of {count}: give "
+        "each a weight above 0, or none"
+      )
+    if self.side % self.cells:
+      raise ValueError(
+        f"method.cells={self.cells} with {self.side} places per axis: choose a "
+        "divisor"
+      )
+    image = method.Input((self.size, self.size, 3))
+    return {"image": image} | {
+      name: method.Input((), jnp.int32, classes)
+      for name, classes in zip(self.attributes, self.classes, strict=True)
+    }
+
+  def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
+    """He's convolutions, small linear maps; no extra state."""
+    del batch
+    k_net, *k_heads = jax.random.split(key, 1 + len(self.attributes))
+    width = self.layers[-1].width * self.cells**2
+    heads = {
+      name: {
+        "kernel": 0.01 * jax.random.normal(k, (width, classes)),
+        "bias": jnp.zeros(classes),
+      }
+      for name, classes, k in zip(
+        self.attributes, self.classes, k_heads, strict=True
+      )
+    }
+    net = lpips.random(k_net, self.layers, lin=False)
+    return {"main": {"net": net, "heads": heads}}, {}
+
+  def vector(self, params: method.Tree, x: jax.Array) -> jax.Array:
+    """[b, cells * cells * c]: means over cells of images [b, h, w, 3]."""
+    x = lpips.normalise(self.rt.shard(x))
+    last = lpips.features(self.layers, params["main"]["net"], x)[-1]
+    # Without a word XLA cuts the cells over the devices, and not the batch.
+    means = einops.reduce(
+      self.rt.shard(last),
+      "b (i h) (j w) c -> b (i j c)",
+      "mean",
+      i=self.cells,
+      j=self.cells,
+    )
+    return self.rt.shard(means)
+
+  def scores(self, params: method.Tree, x: jax.Array) -> dict[str, jax.Array]:
+    """Attribute -> [b, k] logits, of images [b, h, w, 3]."""
+    vector, heads = self.vector(params, x), params["main"]["heads"]
+    linear = lambda head: vector @ head["kernel"] + head["bias"]
+    return {name: linear(heads[name]) for name in self.attributes}
+
+  def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
+    """Mean cross entropy of the heads; aux: accuracy of each."""
+    del draws, step, player
+    scores = self.scores(weights.params, batch["image"])
+    shares = self.shares or (1.0,) * len(scores)
+    total, aux = 0.0, {}
+    for share, (name, logits) in zip(shares, scores.items(), strict=True):
+      truth = batch[name]
+      cost = optax.softmax_cross_entropy_with_integer_labels(logits, truth)
+      total += share / sum(shares) * cost.mean()
+      aux[f"accuracy_{name}"] = (logits.argmax(-1) == truth).mean()
+    return total, aux
+
+  def predict(self) -> dict[str, method.Predict]:
+    """features [b, d]; logits: attribute -> [b, k]."""
+    return {
+      "features": lambda w, batch, key: self.vector(w.params, batch["image"]),
+      "logits": lambda w, batch, key: self.scores(w.params, batch["image"]),
+    }
+
+  def groups(self) -> tuple[method.Group, ...]:
+    """Convolutions are decayed as well."""
+    return (method.Group(pattern=r"weight$", decay=1.0),)
