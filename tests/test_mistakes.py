@@ -71,7 +71,7 @@ def command(folder, workdir, *changes):
 
 
 @pytest.fixture
-def call(monkeypatch, capfd):
+def call(monkeypatch, capfd, restored_flags):
   """Runs jmim.main as the shell would; returns (exit code, stderr)."""
 
   def compiled(*args, **kwargs):

@@ -79,3 +79,6 @@ def test_folding_and_back():
   )
   np.testing.assert_array_equal(patching.unfold(folded, 2), x)
   assert patching.fold(x, 1) is x and patching.unfold(x, 1) is x
+  assert patching.unfolded((2, 3, 12), 2) == (4, 6, 3)
+  with pytest.raises(ValueError, match="channels 3"):
+    patching.unfolded((2, 3, 3), 2)

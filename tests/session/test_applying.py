@@ -66,3 +66,13 @@ def test_results_must_be_finite(made):
   with pytest.raises(errors.UserError, match="2 of 2 results") as e:
     [*made.results("eval", np.array([1, 2]), {"count": np.float64("nan")})]
   assert e.value.key == "procedure"
+
+
+def test_a_model_is_told_no_label_that_is_none(made, monkeypatch):
+  source = made.parts.sources["eval"]
+  read = type(source).__getitem__
+  none = lambda self, i: read(self, i) | {"label": np.int32(-1)}
+  monkeypatch.setattr(type(source), "__getitem__", none)
+  with pytest.raises(errors.UserError, match="without a label") as e:
+    results(made, [1, 2])
+  assert e.value.key == "data.eval_split"

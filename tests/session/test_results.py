@@ -28,7 +28,9 @@ def test_evaluators_see_what_is_stored(stored):
   parts, where = stored
   context = results.Results(parts, where)
   context.start(results.NO_STATE)
-  seen = [*context.outputs("apply/many", "eval", None, "raw", ("label",))]
+  seen = [
+    *context.outputs("apply/many", "eval", None, "raw", entries=("label",))
+  ]
   values = np.concatenate([x for x, _ in seen])
   labels = np.concatenate([e["label"] for _, e in seen])
   assert sorted(values) == [0, 10, 20, 30, 40, 50]

@@ -132,6 +132,11 @@ class AnySize:
     return self.render(params, z, tuple(sides))
 
 
+# Images as they are, or their squares of pixels (`nn.patch.fold`).
+WITHOUT = ("none", "fold2")
+VARIANTS = (*WITHOUT, *codec.SIZES)
+
+
 def build(
   variant: str,
   *,
@@ -144,14 +149,14 @@ def build(
   """An autoencoder of `codec.SIZES`, with an implicit function or without.
 
   Args:
-    variant: its name, which begins with its kind; "none": None.
+    variant: its name, which begins with its kind; of WITHOUT: None.
     width: of the finest level; 0: that of the variant.
     blocks: per level; 0: those of the variant.
     codes: of the codebook; 0: none.
     implicit: the function; without hidden layers: none.
     rt: execution choices.
   """
-  if variant == "none":
+  if variant in WITHOUT:
     return None
   size = codec.size(variant, width=width, blocks=blocks)
   if not implicit.hidden:

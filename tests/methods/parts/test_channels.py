@@ -88,3 +88,13 @@ def test_a_semantic_map_is_linear_in_its_classes():
 def test_tasks_that_a_first_stage_does_not_allow_are_refused(task, stage, seen):
   with pytest.raises(ValueError, match=seen):
     of(task).check(stage, 8)
+
+
+def test_folded_images_are_shown_folded_around_a_hole():
+  fold, part = stages.FirstStage(variant="fold2"), of("inpaint")
+  batch = {"image": IMAGES, "hole": RNG.random((3, 4)).astype(np.float32)}
+  found = part.make({}, NOTHING, batch, fold)
+  assert found.shape == (3, 4, 4, part.number(12))
+  hole = np.asarray(rectangles.holes(batch["hole"], 8))
+  shown = fold.decode(NOTHING, found[..., :12])
+  np.testing.assert_array_equal(shown, np.where(hole > 0, -1.0, IMAGES))

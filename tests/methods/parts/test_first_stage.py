@@ -90,6 +90,23 @@ def test_fields_that_do_not_go_together_are_refused(fields, shape, seen):
     stages.FirstStage(**fields).inputs(shape)
 
 
+def test_folding_is_a_permutation_both_ways():
+  fold = stages.FirstStage(variant="fold2")
+  images = RNG.normal(size=(2, 8, 8, 3)).astype("f4")
+  z = fold.encode(NOTHING, {"image": images}, {})
+  assert z.shape == (2, 4, 4, 12) and fold.decodes and not fold.consts()
+  np.testing.assert_array_equal(np.sort(z.ravel()), np.sort(images.ravel()))
+  np.testing.assert_array_equal(fold.decode(NOTHING, z), images)
+  # A square of pixels is what the channels are.
+  np.testing.assert_array_equal(
+    z[0, 1, 2].reshape(2, 2, 3), images[0, 2:4, 4:6]
+  )
+  assert fold.inputs((4, 4, 12))["image"].shape == (8, 8, 3)
+  assert fold.inputs((4, 4, 4))["image"].shape == (8, 8, 1)
+  with pytest.raises(ValueError, match="channels 3"):
+    fold.inputs((4, 4, 3))
+
+
 ANY = stages.FirstStage(
   variant="ae-f4",
   width=4,
@@ -123,20 +140,3 @@ def test_with_an_implicit_function_images_of_any_side_are_decoded():
 def test_a_side_needs_an_implicit_function():
   with pytest.raises(ValueError, match="need such a function"):
     field.replace(KL, implicit=dict(side=16)).inputs(SHAPE)
-
-
-def test_folding_is_a_permutation_both_ways():
-  fold = stages.FirstStage(variant="fold2")
-  images = RNG.normal(size=(2, 8, 8, 3)).astype("f4")
-  z = fold.encode(NOTHING, {"image": images}, {})
-  assert z.shape == (2, 4, 4, 12) and fold.decodes and not fold.consts()
-  np.testing.assert_array_equal(np.sort(z.ravel()), np.sort(images.ravel()))
-  np.testing.assert_array_equal(fold.decode(NOTHING, z), images)
-  # A square of pixels is what the channels are.
-  np.testing.assert_array_equal(
-    z[0, 1, 2].reshape(2, 2, 3), images[0, 2:4, 4:6]
-  )
-  assert fold.inputs((4, 4, 12))["image"].shape == (8, 8, 3)
-  assert fold.inputs((4, 4, 4))["image"].shape == (8, 8, 1)
-  with pytest.raises(ValueError, match="channels 3"):
-    fold.inputs((4, 4, 3))
