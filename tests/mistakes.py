@@ -303,6 +303,11 @@ MISTAKES = [
     ["--config", "stage=teacher", "student or host"],
   ),
   (
+    "fold of a recipe",
+    [f"--config={ROOT / 'configs' / 'diffews_coco20i.py'}:fold=4"],
+    ["--config", "fold=4", "0, 1, 2 or 3"],
+  ),
+  (
     "stage of a recipe with stages",
     [f"--config={ROOT / 'configs' / 'arbscale_shapes.py'}:stage=autoencoder"],
     ["--config", "stage=autoencoder", "autoencoder_inr_shapes"],

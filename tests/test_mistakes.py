@@ -220,6 +220,21 @@ RECIPES = {
     " first_stage=dict(variant='kl-f4', implicit=dict(side=64)))",
     ["first_stage.implicit.side 64", "first_stage.implicit.hidden=()"],
   ),
+  "supports beyond the scenes": (
+    "config.method = configs.section(type='dense.diffews', size=32,"
+    " channels=3, first_stage=dict(variant='none'), episode=dict(shots=7))",
+    ["episode.shots=7", "episode.scenes=6"],
+  ),
+  "masks among stored moments": (
+    "config.method = configs.section(type='dense.diffews', size=8,"
+    " first_stage=dict(read='moments'))",
+    ["first_stage.read='images'", "masks are encoded"],
+  ),
+  "heads of other levels": (
+    "config.method = configs.section(type='diffusion.ddpm', size=32,"
+    " dims=dict(level_heads=(1, 2)))",
+    ["dims.level_heads=(1, 2)", "4 multipliers"],
+  ),
   "no host": (
     hosted(),
     ["method.host.path", "no file", "workdir of a run"],

@@ -5,6 +5,9 @@ rules say how their names meet; whatever no rule covers must agree in name and
 shape, or the run does not start, and every difference is listed:
 
     rename  ((regex, replacement), ...) applied in order to the saved names
+    copies  ((regex, replacement), ...): a saved array is also ours under the
+            new name; where that reads more input channels it is repeated, and
+            divided by how often (a second stem)
     skip    saved names (after renaming) that are left out: the decoder
     reinit  our names that stay freshly initialised: the new head
     resize  our position tables, resized bicubically from another grid
@@ -31,6 +34,7 @@ from jmim.core import home
 from jmim.core import patterns
 from jmim.core import tree as trees
 from jmim.core.settings import run as settings
+from jmim.nn import conv
 
 Arrays = dict[str, np.ndarray]
 
@@ -67,6 +71,7 @@ def match(
   ours = {
     n: x for n, x in trees.named(params).items() if not hit(rules.reinit, n)
   }
+  renamed |= _copied(renamed, ours, rules)
   for name in ours.keys() & renamed.keys():
     if hit(rules.resize, name):
       try:
@@ -103,6 +108,23 @@ def apply(state: Any, loaded: Arrays) -> Any:
   return state.replace(params=params, ema=ema)
 
 
+def _copied(saved, ours, rules):
+  """Arrays under further names, as wide as those want them."""
+  made: Arrays = {}
+  for pattern, replacement in rules.copies:
+    for name, value in saved.items():
+      other = re.sub(pattern, replacement, name)
+      if other == name:
+        continue
+      if other in saved or other in made:
+        raise _error(rules, [f"two arrays are copied to {other}"])
+      wanted = ours[other].shape if other in ours else value.shape
+      made[other] = value
+      if len(wanted) > 1 and wanted[-2] > value.shape[-2]:
+        made[other] = np.asarray(conv.widened(value, wanted[-2]))
+  return made
+
+
 def _read(rules: settings.InitFrom) -> Arrays:
   """Player/leaf name -> array of a run's newest checkpoint or an .npz."""
   path = home.expand(rules.path, "init_from.path")
@@ -122,16 +144,16 @@ def _read(rules: settings.InitFrom) -> Arrays:
 
 def _check_regexes(rules: settings.InitFrom) -> None:
   """Raises UserError for an entry of a rule that cannot be one."""
-  key = "init_from.rename"
-  for rule in rules.rename:
-    if not isinstance(rule, tuple | list) or len(rule) != 2:
-      raise errors.UserError(
-        f"{key} has the entry {rule!r}",
-        "pairs (regex, replacement)",
-        f"write {key}=((regex, replacement),)",
-        key,
-      )
-    patterns.check(rule[0], key)
+  for key in ("init_from.rename", "init_from.copies"):
+    for rule in getattr(rules, key.removeprefix("init_from.")):
+      if not isinstance(rule, tuple | list) or len(rule) != 2:
+        raise errors.UserError(
+          f"{key} has the entry {rule!r}",
+          "pairs (regex, replacement)",
+          f"write {key}=((regex, replacement),)",
+          key,
+        )
+      patterns.check(rule[0], key)
   for name in ("skip", "reinit", "resize"):
     for pattern in getattr(rules, name):
       patterns.check(pattern, f"init_from.{name}")

@@ -2,6 +2,7 @@
 
 IoU_c  = TP_c / (TP_c + FP_c + FN_c)       mIoU: mean over classes
 RMSE   = sqrt(mean (d - d*)^2)
+FB-IoU = (IoU of the things + IoU of all else) / 2
 J      = IoU of a region;  F = 2 P R / (P + R) of its boundary (DAVIS)
 """
 
@@ -71,3 +72,35 @@ def boundary(
   recall = (a & near[1]).sum() / a.sum()
   total = precision + recall
   return float(2 * precision * recall / total) if total else 0.0
+
+
+def by_class(
+  truth: np.ndarray, guess: np.ndarray, classes: np.ndarray
+) -> dict[str, float | dict[int, float]]:
+  """Few-shot segmentation: masks of one class each, of several classes.
+
+  Intersections and unions are summed over the examples before they are
+  divided: `miou`, the mean over classes; `fb_iou`, the mean of foreground and
+  background over all examples; `each`, class -> IoU. Percent; of a class that
+  nobody sees nothing counts.
+
+  Args:
+    truth: bool [n, h, w].
+    guess: bool [n, h, w].
+    classes: int [n], that of each mask.
+  """
+  both = (truth & guess).sum((1, 2))
+  either = (truth | guess).sum((1, 2))
+  each = {}
+  for c in np.unique(classes).tolist():
+    own = classes == c
+    if either[own].sum():
+      each[c] = 100.0 * float(both[own].sum() / either[own].sum())
+  outside = (~truth & ~guess).sum() / max(1, (~truth | ~guess).sum())
+  inside = both.sum() / max(1, either.sum())
+  mean = float(np.mean([*each.values()])) if each else 0.0
+  return {
+    "miou": mean,
+    "fb_iou": 50.0 * float(inside + outside),
+    "each": each,
+  }

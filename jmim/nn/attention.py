@@ -137,6 +137,24 @@ def attend(
   return einops.rearrange(out, "b t h d -> b h t d")
 
 
+class Attend(nn.Module, kw_only=True):
+  """`attend` under a name: what it reads and gives can be hooked, `nn.hooks`.
+
+  It has no parameters, and adds nothing to a program.
+
+  Attributes:
+    rt: execution choices.
+  """
+
+  rt: runtime.Runtime = _PLAIN
+
+  def __call__(
+    self, q: jax.Array, k: jax.Array, v: jax.Array, **more: Any
+  ) -> jax.Array:
+    """[b, h, t, d], [b, h, s, d] twice -> [b, h, t, d]; more: of `attend`."""
+    return attend(q, k, v, rt=self.rt, **more)
+
+
 class SelfAttention(nn.Module, kw_only=True):
   """Fused-qkv self-attention; qkv columns ordered (q, k, v), head, dim.
 
@@ -200,7 +218,8 @@ class SelfAttention(nn.Module, kw_only=True):
       q, k = self._norm("q_norm")(q), self._norm("k_norm")(k)
     if rotary is not None:
       q, k = posemb.rotate(q, rotary), posemb.rotate(k, rotary)
-    y = attend(q, k, v, bias=bias, mask=mask, edit=edit, rt=self.rt)
+    attended = Attend(rt=self.rt, name="attend")
+    y = attended(q, k, v, bias=bias, mask=mask, edit=edit)
     y = einops.rearrange(self.rt.shard_dim(y, 1), "b h t d -> b t (h d)")
     y = ad_checkpoint.checkpoint_name(y, "attention")
     tapped = {"q": q, "k": k, "v": v}
@@ -268,7 +287,8 @@ class CrossAttention(nn.Module, kw_only=True):
       return einops.rearrange(y, "b t (h d) -> b h t d", h=self.heads)
 
     q, k, v = project(x, "q"), project(keys, "k"), project(values, "v")
-    y = einops.rearrange(attend(q, k, v, rt=self.rt), "b h t d -> b t (h d)")
+    y = Attend(rt=self.rt, name="attend")(q, k, v)
+    y = einops.rearrange(y, "b h t d -> b t (h d)")
     return dense.dense(
       self.rt,
       width,

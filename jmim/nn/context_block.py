@@ -69,7 +69,7 @@ class ScaledAttention(nn.Module, kw_only=True):
       )
       for name, tokens in (("q", x), ("k", keys), ("v", keys))
     )
-    y = attention.attend(q, k, v, rt=self.rt)
+    y = attention.Attend(rt=self.rt, name="attend")(q, k, v)
     y = einops.rearrange(y, "b h t d -> b t (h d)")
     return scaled(y, "proj", "gamma_fnn", width=width, bias=True)
 

@@ -8,6 +8,7 @@ from typing import Any
 import einops
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from jmim.core import runtime
 
@@ -65,3 +66,17 @@ def twice(x: jax.Array) -> jax.Array:
 def half(x: jax.Array) -> jax.Array:
   """[b, h, w, c] -> [b, h/2, w/2, c], mean of 2 x 2."""
   return einops.reduce(x, "b (h p) (w q) c -> b h w c", "mean", p=2, q=2)
+
+
+def widened(kernel: jax.Array, channels: int) -> jax.Array:
+  """A kernel that reads more channels: repeated, and divided by how often.
+
+  Of the same input several times over it makes what the kernel makes of one.
+
+  Args:
+    kernel: [.., c, d].
+    channels: that it is to read, a multiple of c.
+  """
+  times = channels // kernel.shape[-2]
+  reps = (1,) * (kernel.ndim - 2) + (times, 1)
+  return jnp.tile(kernel, reps) / times

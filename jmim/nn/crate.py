@@ -114,7 +114,7 @@ class SubspaceAttention(nn.Module, kw_only=True):
     w = ad_checkpoint.checkpoint_name(w, "qkv")
     w = einops.rearrange(w, "b t (h d) -> b h t d", h=self.heads)
     w = rt.shard_dim(w, 1)
-    y = attention.attend(w, w, w, mask=mask, rt=rt)
+    y = attention.Attend(rt=rt, name="attend")(w, w, w, mask=mask)
     y = einops.rearrange(rt.shard_dim(y, 1), "b h t d -> b t (h d)")
     y = ad_checkpoint.checkpoint_name(y, "attention")
     if self.heads > 1:

@@ -258,7 +258,7 @@ class LinearAttention(nn.Module, kw_only=True):
     k = project(add(keys, "k_features"), "k")
     v = project(keys, "v")
     if self.form == "softmax":
-      y = attention.attend(q, k, v, rt=self.rt)
+      y = attention.Attend(rt=self.rt, name="attend")(q, k, v)
     else:
       options = dict(form=self.form, chunk=self.chunk, tokens=self.tokens)
       y = attend(q, k, v, **options)

@@ -57,7 +57,8 @@ class Attention(nn.Module, kw_only=True):
     )(x)
     bias = None if size is None else _log(size)[:, None, None]
     if mask is None:
-      y = attention.attend(q, k, v, bias=bias, rt=self.rt)
+      attended = attention.Attend(rt=self.rt, name="attend")
+      y = attended(q, k, v, bias=bias)
       first = attention.probabilities(q[:, :, :1], k, bias)
     else:
       scaled = q * q.shape[-1] ** -0.5

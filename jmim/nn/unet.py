@@ -1,8 +1,8 @@
 """Layers of the time-conditional UNet of latent diffusion and its relatives.
 
 Rombach et al. 2022 (CompVis/latent-diffusion@a506df5, `UNetModel`), Dhariwal
-and Nichol 2021 (guided-diffusion); a code as a second scale and shift: Zhang et
-al. 2022 (PDAE). `nets/unet.py` has the networks. Images NHWC.
+and Nichol 2021 (guided-diffusion). `unet_blocks.py` has the residual block,
+`spatial.py` its attention, `nets/unet.py` the networks. Images NHWC.
 """
 
 from collections.abc import Callable
@@ -14,9 +14,11 @@ import jax
 import jax.numpy as jnp
 
 from jmim.core import runtime
+from jmim.nn import bank as banks
 from jmim.nn import context_block
 from jmim.nn import conv
 from jmim.nn import spatial
+from jmim.nn import unet_blocks
 
 CODES = ("", "added", "scale")
 
@@ -25,14 +27,12 @@ class Seen(NamedTuple):
   """What all layers read, and what attention leaves behind.
 
   Attributes:
-    emb: [b, e] time, label and an added code, through the blocks' SiLU.
-    code: [b, e] that is a scale and shift, through its SiLU; or None.
+    told: modulations of the residual blocks, time and label first.
     context: [b, s, d] of cross-attention; or None.
     tokens: filled on the way, see `Taps.attention`.
   """
 
-  emb: jax.Array
-  code: jax.Array | None
+  told: tuple[unet_blocks.Modulation, ...]
   context: jax.Array | None
   tokens: dict[str, jax.Array]
 
@@ -41,77 +41,21 @@ class Taps(NamedTuple):
   """What is inside a network.
 
   Attributes:
-    emb: [b, 4 width], what the residual blocks read of time and label.
+    emb: [b, e], what the residual blocks read of time and label.
     skips: maps that the way up reads, finest first: of the first convolution,
       of each block (and its attention) and of each change of side.
     middle: [b, h', w', c], the map behind the middle.
     attention: path of parameters -> [b, h w, c], what each self-attention
       gave, its output projection included, before it is added.
+    bank: of each self-attention by the same name its own keys and values, [b,
+      heads, h w, d], after the linear maps; {} where others stand for them.
   """
 
   emb: jax.Array
   skips: tuple[jax.Array, ...]
   middle: jax.Array
   attention: dict[str, jax.Array]
-
-
-class ResBlock(nn.Module, kw_only=True):
-  """GN SiLU conv, + time, GN SiLU dropout conv; 1 x 1 skip if widths differ.
-
-  Attributes:
-    width: channels of the output.
-    dropout: rate; needs the rng "dropout" where it is not 0.
-    scale_shift: time acts as h (1 + scale) + shift after the second norm.
-    groups: of the norms; with one channel each, a time that is only added
-      would be normalised away.
-    rt: execution choices.
-    resample: changes the side on the way, of the input too: "half" or "twice"
-      of `nn.conv`; "": not.
-  """
-
-  width: int
-  dropout: float = 0.0
-  scale_shift: bool = False
-  groups: int = 32
-  rt: runtime.Runtime = runtime.Runtime()
-  resample: str = ""
-
-  @nn.compact
-  def __call__(
-    self, x: jax.Array, emb: jax.Array, code: jax.Array | None = None
-  ) -> jax.Array:
-    """One map to the next.
-
-    Args:
-      x: [b, h, w, c].
-      emb: [b, e] time, through its SiLU.
-      code: [b, e], through its SiLU: a scale and shift after the time's.
-
-    Returns:
-      [b, h, w, width]; another side if it is resampled.
-    """
-    rt, width = self.rt, self.width
-    y = nn.silu(conv.group_norm(rt, self.groups, "norm1")(x))
-    if self.resample:
-      x, y = (getattr(conv, self.resample)(a) for a in (x, y))
-    y = conv.conv3(rt, width, "conv1")(y)
-    mods = nn.Dense(width * (1 + self.scale_shift), dtype=rt.dtype, name="time")
-    mods = mods(emb)[:, None, None]
-    norm = conv.group_norm(rt, self.groups, "norm2")
-    if self.scale_shift:
-      scale, shift = jnp.split(mods, 2, axis=-1)
-      y = norm(y) * (1 + scale) + shift
-    else:
-      y = norm(y + mods)
-    if code is not None:
-      mods = nn.Dense(2 * width, dtype=rt.dtype, name="code")(code)
-      scale, shift = jnp.split(mods[:, None, None], 2, axis=-1)
-      y = y * (1 + scale) + shift
-    y = nn.Dropout(self.dropout, deterministic=not self.dropout)(nn.silu(y))
-    y = conv.conv3(rt, width, "conv2", zero=True)(y)
-    if x.shape[-1] != width:
-      x = nn.Conv(width, (1, 1), dtype=rt.dtype, name="skip")(x)
-    return rt.shard(x + y)
+  bank: banks.Bank
 
 
 class Layers(nn.Module, kw_only=True):
@@ -125,10 +69,11 @@ class Layers(nn.Module, kw_only=True):
       level; one more going up.
     attend_at: downsampling factors (1, 2, 4, ...) with attention.
     attend_first: there it follows the first block of a level alone.
-    heads: attention heads; 0: `head_width` channels per head.
+    heads: attention heads, a number or one for each level; 0: `head_width`
+      channels per head.
     classes: labels, `classes` = none, added to the time; 0: no table.
     dropout: rate in the residual blocks.
-    scale_shift: see `ResBlock`.
+    scale_shift: time acts as a scale and shift; else it is added.
     transformer: blocks of cross-attention to a context; 0: self-attention.
     self_attention: stands where it does, see `context_block`; None: that one.
     mixer: makes what stands where `nn.spatial`'s attention or transformer
@@ -142,6 +87,8 @@ class Layers(nn.Module, kw_only=True):
       means and repetition alone.
     wide_stem: the first convolution is as wide as the finest level
       (guided-diffusion); else `width` channels.
+    time_width: of the embedding of time and label; 0: 4 width.
+    time_waves: numbers of its sinusoid; 0: width.
     head_width: channels of a head, where `heads` does not fix their number.
     up_heads: attention heads going up, where `heads` fixes their number; 0: as
       many.
@@ -154,7 +101,7 @@ class Layers(nn.Module, kw_only=True):
   blocks: int | Sequence[int] = 2
   attend_at: Sequence[int] = (4, 8)
   attend_first: bool = False
-  heads: int = 4
+  heads: int | Sequence[int] = 4
   classes: int = 0
   dropout: float = 0.0
   scale_shift: bool = False
@@ -166,6 +113,8 @@ class Layers(nn.Module, kw_only=True):
   updown: bool = False
   resample_conv: bool = True
   wide_stem: bool = False
+  time_width: int = 0
+  time_waves: int = 0
   head_width: int = 32
   up_heads: int = 0
   rt: runtime.Runtime = runtime.Runtime()
@@ -182,11 +131,18 @@ class Layers(nn.Module, kw_only=True):
     """Channels of the first convolution."""
     return self.width * (self.multipliers[0] if self.wide_stem else 1)
 
-  def heads_at(self, width: int, up: bool = False) -> int:
-    """Attention heads where the map has `width` channels, going down or up."""
-    if not self.heads:
-      return width // self.head_width
-    return (self.up_heads or self.heads) if up else self.heads
+  @property
+  def embedded(self) -> int:
+    """Width of the embedding of time and label."""
+    return self.time_width or 4 * self.width
+
+  def heads_at(self, level: int, up: bool = False) -> int:
+    """Attention heads of a level, going down or up."""
+    heads = self.heads
+    if not heads:
+      return self.width * self.multipliers[level] // self.head_width
+    heads = heads if isinstance(heads, int) else heads[level]
+    return (self.up_heads or heads) if up else heads
 
   def attends(self, level: int, i: int) -> bool:
     """Whether attention follows block i of a level."""
@@ -203,17 +159,19 @@ class Layers(nn.Module, kw_only=True):
   def _dense(self, width, name):
     return nn.Dense(width, dtype=self.rt.dtype, name=name)
 
-  def _code_scale(self, code):
-    """[b, 4 width] for the blocks' second scale and shift, or None."""
-    if self.code != "scale":
-      return None
-    return nn.silu(self._dense(4 * self.width, "code_embed")(code))
+  def _told(self, emb, code, more):
+    """Modulations: time and label, a code of that kind, and more."""
+    form = "scale_shift" if self.scale_shift else "added"
+    told = [unet_blocks.Modulation("time", emb, form)]
+    if self.code == "scale":
+      code = nn.silu(self._dense(self.embedded, "code_embed")(code))
+      told.append(unet_blocks.Modulation("code", code))
+    return (*told, *more)
 
   def _res(self, times, name, resample=""):
-    return ResBlock(
+    return unet_blocks.ResBlock(
       width=times * self.width,
       dropout=self.dropout,
-      scale_shift=self.scale_shift,
       groups=self.groups,
       rt=self.rt,
       resample=resample,
@@ -222,14 +180,14 @@ class Layers(nn.Module, kw_only=True):
 
   def _stage(self, y, seen, *, level, i, name):
     """Residual block i of a level and, at some, attention."""
-    y = self._res(self.multipliers[level], name)(y, seen.emb, seen.code)
+    y = self._res(self.multipliers[level], name)(y, seen.told)
     if self.attends(level, i):
-      y = self._attention(y, seen, f"{name}_attention")
+      y = self._attention(y, seen, level=level, name=f"{name}_attention")
     return y
 
-  def _attention(self, y, seen, name):
+  def _attention(self, y, seen, *, level, name):
     plug = self.mixer or self._spatial
-    heads = self.heads_at(y.shape[-1], up=name.startswith("up"))
+    heads = self.heads_at(level, up=name.startswith("up"))
     made = plug(heads=heads, groups=self.groups, rt=self.rt, name=name)
     y, tokens = made(y, seen.context)
     seen.tokens.update({f"{name}/{part}": x for part, x in tokens.items()})
@@ -245,7 +203,7 @@ class Layers(nn.Module, kw_only=True):
     """Another side, "half" or "twice" of `nn.conv`."""
     if self.updown:
       times = y.shape[-1] // self.width
-      return self._res(times, f"{name}_{how}", how)(y, seen.emb, seen.code)
+      return self._res(times, f"{name}_{how}", how)(y, seen.told)
     if not self.resample_conv:
       return getattr(conv, how)(y)
     layer = f"{name}_conv"
@@ -255,9 +213,9 @@ class Layers(nn.Module, kw_only=True):
 
   def _middle(self, y, seen):
     times = self.multipliers[-1]
-    y = self._res(times, "middle_0")(y, seen.emb, seen.code)
-    y = self._attention(y, seen, "middle_attention")
-    return self._res(times, "middle_1")(y, seen.emb, seen.code)
+    y = self._res(times, "middle_0")(y, seen.told)
+    y = self._attention(y, seen, level=-1, name="middle_attention")
+    return self._res(times, "middle_1")(y, seen.told)
 
   def _up(self, y, seen, skips):
     """[b, h, w, out] float32 from the middle's map and all skips."""

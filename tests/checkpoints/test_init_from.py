@@ -70,6 +70,32 @@ def test_two_arrays_of_one_name_are_a_mistake():
     init_from.match(theirs, tree(), rules(rename=(("[ab]$", "c"),)))
 
 
+def test_a_copy_of_more_input_channels_is_repeated_and_divided():
+  """Of the same input twice it makes what the first makes of one."""
+  theirs = {"main/stem/kernel": np.arange(6.0).reshape(1, 3, 2)}
+  theirs["main/stem/bias"] = np.ones(2)
+  fit = lambda n: {
+    "main": {
+      "stem": {"kernel": np.zeros((1, 3, 2)), "bias": np.zeros(2)},
+      "other": {"kernel": np.zeros((1, n, 2)), "bias": np.zeros(2)},
+    }
+  }
+  also = rules(copies=(("/stem/", "/other/"),))
+  found = init_from.match(theirs, fit(6), also)
+  x, first = np.array([1.0, -2.0, 0.5]), theirs["main/stem/kernel"][0]
+  second = found["main/other/kernel"][0]
+  np.testing.assert_allclose(np.tile(x, 2) @ second, x @ first)
+  np.testing.assert_array_equal(found["main/other/bias"], np.ones(2))
+  np.testing.assert_array_equal(
+    init_from.match(theirs, fit(3), also)["main/other/kernel"][0], first
+  )
+  with pytest.raises(errors.UserError, match="main/other/kernel"):
+    init_from.match(theirs, fit(4), also)
+  twice = rules(copies=(("/stem/", "/other/"), ("/stem/", "/other/")))
+  with pytest.raises(errors.UserError, match="copied to main/other"):
+    init_from.match(theirs, fit(6), twice)
+
+
 def test_positions_are_resized_only_when_asked():
   old, new = np.random.default_rng(0).normal(size=(1, 17, 8)), (1, 37, 8)
   ours = {"main": {"pos_embed": jax.ShapeDtypeStruct(new, np.float32)}}
@@ -87,6 +113,7 @@ def test_positions_are_resized_only_when_asked():
     ({"skip": ("(",)}, "init_from.skip"),
     ({"rename": ("a",)}, "init_from.rename"),
     ({"rename": ((1, "b"),)}, "init_from.rename"),
+    ({"copies": ("a",)}, "init_from.copies"),
   ],
 )
 def test_bad_rules_name_their_key(own, key):

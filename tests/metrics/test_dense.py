@@ -85,3 +85,27 @@ def test_boundary_equals_its_definition_with_another_library():
     p = (eb & skimage.morphology.dilation(ea, disk)).sum() / eb.sum()
     r = (ea & skimage.morphology.dilation(eb, disk)).sum() / ea.sum()
     np.testing.assert_allclose(dense.boundary(a, b), 2 * p * r / (p + r))
+
+
+def test_masks_by_class_equal_scikit_learn_over_all_pixels_of_a_class():
+  rng = np.random.default_rng(1)
+  truth, guess = rng.random((2, 6, 5, 5)) < 0.4
+  classes = np.array([2, 0, 2, 2, 0, 5])
+  found = dense.by_class(truth, guess, classes)
+  score = sklearn.metrics.jaccard_score
+  for c, value in found["each"].items():
+    own = classes == c
+    assert value == pytest.approx(
+      100 * score(truth[own].ravel(), guess[own].ravel())
+    )
+  assert found["miou"] == pytest.approx(np.mean([*found["each"].values()]))
+  both = [score(t.ravel(), g.ravel()) for t, g in ((truth, guess),)]
+  both += [score(~truth.ravel(), ~guess.ravel())]
+  assert found["fb_iou"] == pytest.approx(50 * sum(both))
+
+
+def test_a_class_that_nobody_sees_does_not_count():
+  empty, full = np.zeros((1, 2, 2), bool), np.ones((1, 2, 2), bool)
+  truth, guess = np.concatenate([empty, full]), np.concatenate([empty, full])
+  found = dense.by_class(truth, guess, np.array([0, 1]))
+  assert found["each"] == {1: 100.0} and found["miou"] == 100.0

@@ -1,32 +1,6 @@
-"""The residual block and what both networks are made of."""
-
-import jax
-import numpy as np
-import pytest
+"""What both networks are made of."""
 
 from jmim.nn import unet
-
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(2, 4, 4, 8)).astype(np.float32)
-EMB = RNG.normal(size=(2, 6)).astype(np.float32)
-CODE = RNG.normal(size=(2, 5)).astype(np.float32)
-
-
-@pytest.mark.parametrize("scale_shift", [False, True])
-def test_a_code_is_a_second_scale_and_shift(fill, scale_shift):
-  """A code whose map is 0 changes nothing; its shift comes after the time's."""
-  net = unet.ResBlock(width=8, groups=2, scale_shift=scale_shift)
-  params = fill(net, X, EMB, CODE)["params"]
-  see = lambda params, *code: net.apply({"params": params}, X, EMB, *code)
-  zero = params | {"code": jax.tree.map(np.zeros_like, params["code"])}
-  plain = {k: v for k, v in params.items() if k != "code"}
-  np.testing.assert_array_equal(see(zero, CODE), see(plain))
-  assert np.abs(see(params, CODE) - see(plain)).max() > 1e-2
-  # A code of scale -1 forgets the image and the time: its shift is left.
-  bias = np.concatenate([-np.ones(8), np.ones(8)]).astype(np.float32)
-  zero["code"] = zero["code"] | {"bias": bias}
-  inner = see(zero, CODE) - X
-  np.testing.assert_allclose(inner[0], inner[1], atol=1e-5)
 
 
 def test_blocks_are_a_number_or_one_for_each_level():

@@ -65,7 +65,7 @@ def _rest(net, by_head, prefix=""):
   """Middle, way up (coarsest level first) and head; `prefix` of theirs."""
   code, middle = net.code == "scale", f"{prefix}middle_block"
   width = net.multipliers[-1] * net.width
-  heads = net.heads_at(width) * by_head
+  heads = net.heads_at(-1) * by_head
   rules = [
     *layers.res(f"{middle}.0", "middle_0", False, code),
     *layers.attention(
@@ -96,7 +96,7 @@ def _stage(net, theirs, ours, read, *, level, i, by_head, up=False):
   rules = layers.res(f"{theirs}.0", ours, read != width, net.code == "scale")
   if not net.attends(level, i):
     return rules
-  heads = net.heads_at(width, up) * by_head
+  heads = net.heads_at(level, up) * by_head
   name = f"{ours}_attention"
   return rules + layers.attention(net.transformer, heads, f"{theirs}.1", name)
 

@@ -21,6 +21,10 @@ class InitFrom:
   rename: tuple = field.value(
     (), "((regex, replacement), ...) on the names of that run"
   )
+  copies: tuple = field.value(
+    (),
+    "((regex, replacement), ...): arrays that are ours under a second name too",
+  )
   skip: tuple = field.value((), "regexes of names there that are left out")
   reinit: tuple = field.value((), "regexes of our names that stay fresh")
   resize: tuple = field.value(

@@ -16,8 +16,10 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.nn import adaln
+from jmim.nn import bank as banks
 from jmim.nn import conv
 from jmim.nn import unet
+from jmim.nn import unet_blocks
 
 
 class UNet(unet.Layers, kw_only=True):
@@ -37,6 +39,9 @@ class UNet(unet.Layers, kw_only=True):
     context: jax.Array | None = None,
     *,
     code: jax.Array | None = None,
+    modulations: Sequence[unet_blocks.Modulation] = (),
+    bank: banks.Bank | None = None,
+    stem: str = "conv_in",
   ) -> jax.Array:
     """Predicts for [b, h, w, c]; h and w divide by 2^(levels - 1).
 
@@ -46,14 +51,19 @@ class UNet(unet.Layers, kw_only=True):
       label: [b] int; needed if there are classes.
       context: [b, s, e]; needed if there is a transformer.
       code: [b, d]; needed if it is to do something.
+      modulations: what the residual blocks are told beside time and code.
+      bank: keys and values that each self-attention sees beside its own.
+      stem: name of the first convolution; another one may read other channels.
 
     Returns:
       [b, h, w, out] float32, 0 at the start; or what the middle gives, float32.
 
     Raises:
-      ValueError: a code is there and not used, or used and not there.
+      ValueError: a code is there and not used, or used and not there; or a
+        bank of other self-attentions.
     """
-    return self.tapped(x, t, label, context, code=code)[0]
+    more = dict(modulations=modulations, bank=bank, stem=stem)
+    return self.tapped(x, t, label, context, code=code, **more)[0]
 
   @nn.compact
   def tapped(
@@ -64,23 +74,34 @@ class UNet(unet.Layers, kw_only=True):
     context: jax.Array | None = None,
     *,
     code: jax.Array | None = None,
+    modulations: Sequence[unet_blocks.Modulation] = (),
+    bank: banks.Bank | None = None,
+    stem: str = "conv_in",
   ) -> tuple[jax.Array, unet.Taps]:
     """The prediction and what is inside; arguments are those of a call."""
     self._known(code)
-    emb, scale = self._embed(t, label, code), self._code_scale(code)
-    seen = unet.Seen(emb, scale, context, {})
-    skips = self._down(x, seen)
-    middle = y = self._middle(skips[-1], seen)
-    y = self._up(y, seen, skips) if self.upward else y.astype(jnp.float32)
-    return y, unet.Taps(emb, tuple(skips), middle, seen.tokens)
+    emb = self._embed(t, label, code)
+    seen = unet.Seen(self._told(emb, code, modulations), context, {})
+    with banks.shown(self.path, bank) as own:
+      skips = self._down(x, seen, stem)
+      middle = y = self._middle(skips[-1], seen)
+      y = self._up(y, seen, skips) if self.upward else y.astype(jnp.float32)
+    taps = unet.Taps(
+      emb=emb,
+      skips=tuple(skips),
+      middle=middle,
+      attention=seen.tokens,
+      bank=own,
+    )
+    return y, taps
 
   def _embed(self, t, label, code):
-    """[b, 4 width] of time, label and code, through the blocks' SiLU."""
-    wide = 4 * self.width
+    """[b, e] of time, label and code, through the blocks' SiLU."""
+    wide = self.embedded
     emb = adaln.TimeEmbed(
       width=wide,
       hidden=wide,
-      waves=self.width,
+      waves=self.time_waves or self.width,
       std=0.0,
       rt=self.rt,
       name="time_embed",
@@ -92,10 +113,10 @@ class UNet(unet.Layers, kw_only=True):
       emb = emb + self._dense(wide, "code_fc2")(hidden)
     return nn.silu(emb)
 
-  def _down(self, x, seen):
+  def _down(self, x, seen, stem):
     """All skips, finest first; the last is what the middle reads."""
     rt, levels = self.rt, len(self.multipliers)
-    y = rt.shard(conv.conv3(rt, self.stem, "conv_in")(x.astype(rt.dtype)))
+    y = rt.shard(conv.conv3(rt, self.stem, stem)(x.astype(rt.dtype)))
     skips = [y]
     for level, blocks in enumerate(self.blocks_at):
       for i in range(blocks):
@@ -122,6 +143,7 @@ class Branch(unet.Layers, kw_only=True):
     *,
     context: jax.Array | None = None,
     code: jax.Array | None = None,
+    modulations: Sequence[unet_blocks.Modulation] = (),
   ) -> jax.Array:
     """A prediction beside the UNet's own.
 
@@ -130,6 +152,7 @@ class Branch(unet.Layers, kw_only=True):
       emb: of the UNet's taps.
       context: [b, s, e]; needed if there is a transformer.
       code: [b, d]; needed if it is to do something.
+      modulations: of the residual blocks, beside time and code.
 
     Returns:
       [b, h, w, out] float32, 0 at the start.
@@ -140,7 +163,7 @@ class Branch(unet.Layers, kw_only=True):
     self._known(code)
     if self.code == "added":
       raise ValueError("code='added' in a branch, which has no embedding")
-    seen = unet.Seen(emb, self._code_scale(code), context, {})
+    seen = unet.Seen(self._told(emb, code, modulations), context, {})
     return self._up(self._middle(skips[-1], seen), seen, skips)
 
 
@@ -161,6 +184,9 @@ class Dims:
     False, "attention after the first block of such a level alone"
   )
   heads: int = field.value(4, "attention heads; 0: by head_width", low=0)
+  level_heads: tuple = field.value(
+    (), "attention heads of each level, finest first; (): `heads` in all"
+  )
   head_width: int = field.value(32, "channels of a head", low=1)
   norm_groups: int = field.value(32, "groups of the norms", low=1)
   dropout: float = field.value(
@@ -173,6 +199,10 @@ class Dims:
   wide_stem: bool = field.value(
     False, "first convolution as wide as the finest level; else width"
   )
+  time_width: int = field.value(
+    0, "embedding of time and label; 0: 4 width", low=0
+  )
+  time_waves: int = field.value(0, "sinusoid of a time; 0: width", low=0)
 
   def net(self, **options: Any) -> UNet:
     """The network; `options`: the other fields of `UNet`."""
@@ -190,7 +220,7 @@ class Dims:
       blocks=self.level_blocks or self.blocks,
       attend_at=self.attend_at,
       attend_first=self.attend_first,
-      heads=self.heads,
+      heads=self.level_heads or self.heads,
       head_width=self.head_width,
       groups=self.norm_groups,
       scale_shift=self.scale_shift,
@@ -198,6 +228,8 @@ class Dims:
       resample_conv=self.resample_conv,
       up_heads=self.up_heads,
       wide_stem=self.wide_stem,
+      time_width=self.time_width,
+      time_waves=self.time_waves,
     )
 
   def check(self, side: int) -> None:
@@ -208,12 +240,13 @@ class Dims:
         f"image side (size) {side} does not divide by {least}: "
         f"{len(self.multipliers)} multipliers, each level half of the one above"
       )
-    self._check_blocks()
-    for times in self.multipliers:
+    self._check_levels()
+    counts = self.level_heads or (self.heads,) * len(self.multipliers)
+    for times, heads in zip(self.multipliers, counts, strict=True):
       width = times * self.width
-      if self.heads and width % self.heads:
-        raise ValueError(f"width {width} does not divide by {self.heads} heads")
-      if not self.heads and width % self.head_width:
+      if heads and width % heads:
+        raise ValueError(f"width {width} does not divide by {heads} heads")
+      if not heads and width % self.head_width:
         raise ValueError(
           f"width {width} does not divide by head_width {self.head_width}"
         )
@@ -222,11 +255,13 @@ class Dims:
           f"width {width} does not divide by {self.norm_groups} norm_groups"
         )
 
-  def _check_blocks(self):
+  def _check_levels(self):
     """A number for each level, or none."""
-    blocks, levels = self.level_blocks, len(self.multipliers)
-    if blocks and (len(blocks) != levels or min(blocks) < 1):
-      raise ValueError(
-        f"dims.level_blocks={blocks} with {levels} multipliers: one number, at "
-        "least 1, for each level"
-      )
+    levels = len(self.multipliers)
+    for name in ("level_blocks", "level_heads"):
+      each = getattr(self, name)
+      if each and (len(each) != levels or min(each) < 1):
+        raise ValueError(
+          f"dims.{name}={each} with {levels} multipliers: one number, at least "
+          "1, for each level"
+        )

@@ -4,12 +4,14 @@ import math
 
 import jax
 import kit
+import numpy as np
 import pytest
 
 from jmim.convert import families
 from jmim.convert import table
 from jmim.convert.tables import diffusers_unet as tables
 from jmim.core import errors
+from jmim.core import tree as trees
 from jmim.core import validate
 from jmim.methods.latent import ldm
 
@@ -43,18 +45,26 @@ def tiny(**fields):
   return kit.tiny("latent.ldm", **TEXT | fields)
 
 
-@pytest.mark.parametrize("fields", [{}, DEEP, dict(heads=0, head_width=8)])
+EACH = dict(level_heads=(4, 2), level_blocks=(1, 2), attend_at=(1,))
+ODD = dict(  # widths 16 and 24: the finest is no unit of the others
+  width=8, multipliers=(2, 3), wide_stem=True, time_width=64, time_waves=16
+)
+
+
+@pytest.mark.parametrize(
+  "fields", [{}, DEEP, dict(heads=0, head_width=8), EACH, ODD]
+)
 def test_names_arrays_and_config(fields):
   method = tiny(first_stage="kl-f8", channels=4, **fields)
   kit.check(NAME, method)
   config = kit.check_config(NAME, method)
   again = validate.build(ldm.LDM, families.find(NAME).read_config(config), "m")
   ours, theirs = method.net(), again.net()
-  assert theirs.clone(heads=0, head_width=8) == ours.clone(
-    heads=0, head_width=8
-  )
-  widths = [16, 32]
-  assert [*map(theirs.heads_at, widths)] == [*map(ours.heads_at, widths)]
+  every = range(len(ours.multipliers))
+  assert [*map(theirs.heads_at, every)] == [*map(ours.heads_at, every)]
+  assert theirs.blocks_at == ours.blocks_at
+  same = dict(heads=0, head_width=8, blocks=1)
+  assert theirs.clone(**same) == ours.clone(**same)
 
 
 def test_stable_diffusion_has_its_shapes_and_859_million_parameters():
@@ -84,7 +94,6 @@ def test_stable_diffusion_has_its_shapes_and_859_million_parameters():
   "other",
   [
     dict(use_linear_projection=True),
-    dict(attention_head_dim=[5, 10, 20, 8]),
     dict(addition_embed_type="text_time"),
     dict(up_block_types=["UpBlock2D"] * 4),
   ],
@@ -100,8 +109,27 @@ def test_other_networks_are_refused_by_name(other):
     (dict(task="none", transformer=0), "it has a context"),
     (dict(updown=True), "in convolutions"),
     (dict(scale_shift=True), "times are added"),
-    (dict(level_blocks=(1, 2)), "as many blocks"),
+    (dict(attend_first=True), "every block"),
+    (dict(time_width=20), "finest level's width"),
   ],
 )
 def test_methods_that_it_cannot_be(fields, why):
   assert why in tables.objection(tiny(**fields))
+
+
+def test_stable_diffusion_2_has_linear_maps_and_its_own_heads():
+  """The same leaves from either way of writing a map of one place."""
+  heads = dict(attention_head_dim=[5, 10, 20, 20], cross_attention_dim=1024)
+  second = families.find("diffusers_unet2")
+  fields = second.read_config(SD | heads | dict(use_linear_projection=True))
+  net = validate.build(ldm.LDM, fields, "method").net()
+  assert [net.heads_at(i) for i in range(4)] == [5, 10, 20, 20]
+  method = tiny(first_stage="kl-f8", channels=4)
+  written = kit.check("diffusers_unet2", method)
+  other = kit.export(NAME, method)
+  name = "mid_block.attentions.0.proj_in.weight"
+  assert written.theirs[name].ndim == 2 and other.theirs[name].ndim == 4
+  read = table.import_tree(tables.network(method.net()), written.theirs)
+  leaf = "middle_attention/proj_in/kernel"
+  ours = written.ours[f"params/main/net/{leaf}"]
+  np.testing.assert_array_equal(trees.named(read)[leaf], ours)

@@ -56,10 +56,12 @@ def test_time_and_label_reach_every_pixel(fill, updown):
 
 
 def test_heads_are_so_many_or_so_wide_and_may_differ_going_up():
-  assert net().heads_at(16) == 2
-  assert net(up_heads=4).heads_at(16, up=True) == 4
-  wide = unet.UNet(heads=0, head_width=8)
-  assert wide.heads_at(32) == wide.heads_at(32, up=True) == 4
+  assert net().heads_at(1) == 2
+  assert net(up_heads=4).heads_at(1, up=True) == 4
+  wide = unet.UNet(width=16, multipliers=(1, 2), heads=0, head_width=8)
+  assert wide.heads_at(1) == wide.heads_at(-1, up=True) == 4
+  each = wide.clone(heads=(2, 8))
+  assert [each.heads_at(level) for level in (0, 1, -1)] == [2, 8, 8]
 
 
 def test_resampling_without_convolutions_has_no_parameters():
@@ -87,6 +89,8 @@ def test_dims_make_the_network_they_name():
     (dict(norm_groups=3), 8, "3 norm_groups"),
     (dict(level_blocks=(1, 2, 3)), 8, "level_blocks"),
     (dict(level_blocks=(1, 0)), 8, "at least 1"),
+    (dict(level_heads=(1,)), 8, "level_heads"),
+    (dict(level_heads=(1, 5)), 8, "by 5 heads"),
   ],
 )
 def test_dims_that_cannot_be_built_are_refused(fields, side, seen):

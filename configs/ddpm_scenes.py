@@ -1,0 +1,51 @@
+"""DDPM on scenes of one thing, conditional on its colour: a base for others.
+
+Images are folded to 16 x 16 x 12 (exact, and noise stays noise), which makes a
+step four times as cheap as on 32 px.
+
+    python -m jmim.main --config=configs/ddpm_scenes.py --workdir=BASE
+    python -m jmim.main --mode=sample --config=configs/ddpm_scenes.py \
+      --workdir=BASE --num=64 --weights=ema
+
+Argument: steps=3000.
+
+Not yet measured here.
+"""
+
+from jmim.core import config as configs
+
+
+def get_config(arg: str | None = None):
+  arg = configs.parse_arg(arg, steps=3000)
+  config = configs.base()
+  half = (0.5, 0.5, 0.5)
+  config.data.update(
+    name="scenes/one", batch=32, size=32, flip=False, mean=half, std=half
+  )
+  config.method = configs.section(
+    type="diffusion.ddpm",
+    size=16,
+    channels=12,
+    first_stage=dict(variant="fold2"),
+    dims=dict(
+      width=32,
+      multipliers=(1, 2),
+      blocks=1,
+      attend_at=(1, 2),
+      heads=2,
+      dropout=0.0,
+    ),
+    labels=dict(classes=5),
+    sampling=dict(steps=50),
+  )
+  config.optim.update(lr=1e-3, b2=0.999, weight_decay=0.0, clip_norm=1.0)
+  config.schedule.update(name="constant", warmup_steps=50)
+  config.ema.decay = 0.995
+  config.train.update(
+    total_steps=arg.steps, checkpoint_steps=1000, log_steps=50
+  )
+  config.evals = configs.section(
+    errors=configs.section(type="mean", limit=512, weights="ema"),
+    samples=configs.section(type="samples", weights="ema"),
+  )
+  return config
