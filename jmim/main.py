@@ -38,6 +38,7 @@ MODES = {
   "eval": "jmim.modes.evaluate:run",
   "replay": "jmim.modes.replay:run",
   "sample": "jmim.modes.sample:run",
+  "apply": "jmim.modes.apply:run",
   "describe": "jmim.modes.describe:run",
   "dry_run": "jmim.modes.dry_run:run",
   "export": "jmim.modes.export:run",

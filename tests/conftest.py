@@ -44,6 +44,11 @@ def pytest_addoption(parser):
     help="method to check the contract of, instead of all below jmim/methods",
   )
   parser.addoption(
+    "--procedure",
+    action="append",
+    help="procedure to check the contract of, instead of all of them",
+  )
+  parser.addoption(
     "--all",
     action="store_true",
     help="slow tests too, and the whole contract for all methods",

@@ -33,6 +33,13 @@ def base() -> ml_collections.ConfigDict:
   return config
 
 
+def procedure() -> ml_collections.ConfigDict:
+  """A fresh config of a procedure, which trains nothing."""
+  config = ml_collections.ConfigDict(field.settings(base_config.Applied()))
+  config.evals = ml_collections.ConfigDict()
+  return config
+
+
 def section(**entries: Any) -> ml_collections.ConfigDict:
   """A sub-config: `config.method = configs.section(type="mim.mae")`."""
   return ml_collections.ConfigDict(entries)
@@ -157,9 +164,11 @@ def _section(
   *sections, _ = path.split(".")
   node = config
   for depth, part in enumerate(sections):
-    # Sections that are made by naming a key of them: the settings of a player,
-    # and the parts of a method or an evaluator.
-    inside = {"method": 1, "evals": 2}.get(sections[0], len(sections))
+    # Sections that are made by naming a key of them: parts, and the settings of
+    # a player.
+    inside = {"method": 1, "procedure": 1, "evals": 2}.get(
+      sections[0], len(sections)
+    )
     new = depth >= inside or depth and sections[depth - 1] == "players"
     if new and part not in node:
       node[part] = ml_collections.ConfigDict()
@@ -177,12 +186,13 @@ def _like(
   None where the class that the section configures will check it.
   """
   key, now = validate.without_player(path), node.get(_last(path))
-  if key in base_config.KEYS:
-    return base_config.KEYS[key].default
+  keys = base_config.keys(config)
+  if key in keys:
+    return keys[key].default
   if isinstance(now, ml_collections.ConfigDict):
     return now
   if path.split(".")[0] not in validate.OPEN:
-    known = {*validate.paths(config), *base_config.KEYS}
+    known = {*validate.paths(config), *keys}
     raise validate.unknown(path, known, path)
   return "" if _is_text(config, path) else None
 
@@ -192,12 +202,11 @@ def _is_text(config: ml_collections.ConfigDict, path: str) -> bool:
   if _last(path) == "type":
     return True
   owner, *rest = path.split(".")
-  find, section = discovery.find, config[owner]
+  section = config[owner]
   if owner == "evals":
-    find, section = discovery.find_evaluator, section.get(rest[0], {})
-    rest = rest[1:]
+    section, rest = section.get(rest[0], {}), rest[1:]
   try:
-    cls = find(section.get("type") or "none")
+    cls = discovery.FIND[owner](section.get("type") or "none")
   except KeyError:  # `session.build` says what there is instead
     return False
   key = ".".join(rest)

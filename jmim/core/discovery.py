@@ -1,4 +1,4 @@
-"""Methods and evaluators by name: modules of jmim, or of anyone else.
+"""Methods, procedures and evaluators by name: modules of jmim, or others.
 
 Nothing is registered: a file is there, or it is not.
 """
@@ -7,12 +7,14 @@ import importlib
 import importlib.util
 import pkgutil
 import re
+from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
 
 from jmim.core import errors
 from jmim.core import field
 from jmim.core import method
+from jmim.core import procedure
 from jmim.core import validate
 
 
@@ -24,6 +26,16 @@ def find(name: str) -> type[method.Method]:
   Raises:
     KeyError: no such module, or no Method subclass in it.
   """
+  return _find(name, method.Method)
+
+
+def find_procedure(name: str) -> type[procedure.Procedure]:
+  """The procedure class of "edit.img2img"; see `find`."""
+  return _find(name, procedure.Procedure)
+
+
+def _find(name: str, base: type) -> Any:
+  """The last class of a module that is a `base`."""
   for module_name in (f"jmim.methods.{name}", name):
     if not module_exists(module_name):
       continue
@@ -32,7 +44,7 @@ def find(name: str) -> type[method.Method]:
       v
       for v in vars(module).values()
       if isinstance(v, type)
-      and issubclass(v, method.Method)
+      and issubclass(v, base)
       and v.__module__ == module.__name__
     ]
     if found:
@@ -54,6 +66,14 @@ def find_evaluator(name: str) -> type:
   raise KeyError(name)
 
 
+# Section of a config -> what finds the class that it configures.
+FIND = {
+  "method": find,
+  "procedure": find_procedure,
+  "evals": find_evaluator,
+}
+
+
 def module_exists(module_name: str) -> bool:
   """Whether a module can be found, its parents included."""
   parts = module_name.split(".")
@@ -71,6 +91,28 @@ def names() -> list[str]:
   Each is a file of a folder, but those of `parts`; files that begin with an
   underscore hold what methods share.
   """
+  return _having(find)
+
+
+def procedures() -> list[str]:
+  """All procedures below jmim/methods, as `find_procedure` takes them."""
+  return _having(find_procedure)
+
+
+def _having(find_it: Callable[[str], type]) -> list[str]:
+  """Modules of methods in which something is found."""
+
+  def has(name: str) -> bool:
+    try:
+      return bool(find_it(name))
+    except KeyError:
+      return False
+
+  return [name for name in _modules() if has(name)]
+
+
+def _modules() -> list[str]:
+  """Files of methods and procedures, as `find` takes them."""
   root = importlib.import_module("jmim.methods")
   prefix = root.__name__ + "."
   modules = pkgutil.walk_packages(root.__path__, prefix)
@@ -98,12 +140,7 @@ def make(section: Mapping[str, Any], path: str = "method") -> method.Method:
   try:
     cls = find(name)
   except KeyError:
-    raise errors.UserError(
-      f"{path}.type={name!r}",
-      "one of " + ", ".join(names()),
-      "name a module below jmim/methods, or a full module path",
-      f"{path}.type",
-    ) from None
+    raise _unknown(f"{path}.type", name, names()) from None
   made = validate.build(cls, section, path)
   try:
     made.inputs()
@@ -116,6 +153,29 @@ def make(section: Mapping[str, Any], path: str = "method") -> method.Method:
       keys or path,
     ) from e
   return made
+
+
+def make_procedure(section: Mapping[str, Any]) -> procedure.Procedure:
+  """The procedure of a section of a config.
+
+  Raises:
+    UserError: unknown type, field or value.
+  """
+  try:
+    cls = find_procedure(section["type"])
+  except KeyError:
+    key = "procedure.type"
+    raise _unknown(key, section["type"], procedures()) from None
+  return validate.build(cls, section, "procedure")
+
+
+def _unknown(key: str, name: str, known: list[str]) -> errors.UserError:
+  return errors.UserError(
+    f"{key}={name!r}",
+    "one of " + ", ".join(known),
+    "name a module below jmim/methods, or a full module path",
+    key,
+  )
 
 
 def _keys_in(text: str, cls: type[method.Method]) -> list[str]:

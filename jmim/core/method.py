@@ -203,6 +203,15 @@ class Method:
     """Entries of a batch that `sample` needs, beside "label"."""
     return ()
 
+  def diffuser(self, weights: Weights) -> Any:
+    """Frozen, as functions of arrays: a `diffusion.model.Diffuser`.
+
+    Of methods whose runs can be inverted and edited (`core.procedure`); None:
+    this is none.
+    """
+    del weights
+    return None
+
   def groups(self) -> tuple[Group, ...]:
     """Optimizer rules; by default only kernels are decayed."""
     return ()

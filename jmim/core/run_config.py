@@ -8,6 +8,7 @@ from typing import Any
 
 import ml_collections
 
+from jmim.core import base_config
 from jmim.core import config as configs
 from jmim.core import errors
 
@@ -35,11 +36,12 @@ def load(workdir: pathlib.Path) -> ml_collections.ConfigDict:
       "add --config=RECIPE, or correct --workdir",
       "--config",
     ) from e
-  config = configs.base().to_dict()
+  fresh_config = configs.procedure if "procedure" in sections else configs.base
+  config = fresh_config().to_dict()
   for name, section in sections.items():
     fresh = config.get(name)
     # Of the method and the evaluators their classes know the defaults.
-    fill = isinstance(fresh, dict) and name not in ("method", "evals")
+    fill = isinstance(fresh, dict) and name not in base_config.INSIDE
     config[name] = fresh | section if fill else section
   return ml_collections.ConfigDict(_tuples(config))
 

@@ -15,7 +15,7 @@ from jmim.core import field
 from jmim.core import renamed
 
 # Sections whose keys are the fields of a class, checked by `build`.
-OPEN = ("method", "evals")
+OPEN = tuple(base_config.INSIDE)
 
 _ALIKE = 0.65  # least likeness of a misspelt name, of 1
 
@@ -250,11 +250,13 @@ def validate(config: ml_collections.ConfigDict) -> None:
   Raises:
     UserError: naming the first key that is wrong.
   """
-  keys = base_config.KEYS
+  keys = base_config.keys(config)
   for path in paths(config.to_dict()):
     top = path.split(".")[0]
     known = without_player(path)
-    if top in OPEN and path != "method.type" or known == f"{top}.players":
+    if (
+      top in OPEN and path not in base_config.TYPES or known == f"{top}.players"
+    ):
       continue
     if known not in keys:
       raise unknown(path, keys, path)
@@ -262,11 +264,9 @@ def validate(config: ml_collections.ConfigDict) -> None:
     typed(path, value, keys[known].default)
     check_limits(path, value, keys[known].metadata)
   for path in keys:
-    if not get(config, path) and path in ("method.type", "data.name"):
-      doc = keys[path].metadata["doc"]
-      raise errors.UserError(
-        f"{path} is empty", doc, "set it in the recipe", path
-      )
+    if not get(config, path) and path in base_config.needed(config):
+      doc, fix = keys[path].metadata["doc"], "set it in the recipe"
+      raise errors.UserError(f"{path} is empty", doc, fix, path)
 
 
 def without_player(path: str) -> str:

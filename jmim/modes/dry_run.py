@@ -2,8 +2,8 @@
 
     python -m jmim.main --mode=dry_run --topology=v5e:16x16 --config=...
 
-The real train step is compiled for a topology that is not attached; see
-`session.aot`.
+The real train step (or the program of a procedure) is compiled for a topology
+that is not attached; see `session.aot`.
 """
 
 import json
@@ -20,6 +20,7 @@ from jmim.parallel import chips
 from jmim.parallel import topology as topologies
 from jmim.runlog import console as consoles
 from jmim.session import aot
+from jmim.session import applied_aot
 
 # What --tune tries, in this order.
 TRIED = (
@@ -88,7 +89,7 @@ def report(
   if tune:
     made = _tune(config, devices, slices, console)
   else:
-    made = aot.measure(config, devices, slices)
+    made = _measure(config, devices, slices)
     show(console, made)
   if out is not None:
     out.mkdir(parents=True, exist_ok=True)
@@ -97,11 +98,20 @@ def report(
   return made
 
 
+def _measure(
+  config: ml_collections.ConfigDict, devices: list[Any], slices: int
+) -> dict[str, Any]:
+  """The step of a method, or what a procedure makes of a batch."""
+  measure = applied_aot.measure if "procedure" in config else aot.measure
+  return measure(config, devices, slices)
+
+
 def show(console: consoles.Console, report: dict[str, Any]) -> None:
   """Prints a report of `aot.measure`."""
+  owner = report.get("method") or report["procedure"]
   axes = " x ".join(f"{k}={v}" for k, v in report["mesh"].items() if v > 1)
   console.print(
-    f"{report['method']['type']}: {report['parameters']:,} parameters, batch "
+    f"{owner['type']}: {report['parameters']:,} parameters, batch "
     f"{report['batch']:,} on {report['devices']} {report['device']} "
     f"({axes or 1}),"
     f" compiled in {report['compile_seconds']:.0f} s",
@@ -127,7 +137,7 @@ def _tune(
     items = [f"{k}={v}" for k, v in changes.items()]
     name = " ".join(i.partition(".")[2] for i in items) or "as it is"
     try:
-      report = aot.measure(configs.override(config, items), devices, slices)
+      report = _measure(configs.override(config, items), devices, slices)
     except aot.TooBig as e:
       failure = e
       rows.append((name, f"{e.used / chips.GIB:.2f}", "too big", "", ""))

@@ -15,7 +15,7 @@ from jmim.core import renamed
 from jmim.core import run_config
 from jmim.core import validate
 
-MODES = ("train", "eval", "sample", "describe", "dry_run", "export")
+MODES = ("train", "eval", "sample", "apply", "describe", "dry_run", "export")
 FORMATS = ("safetensors", "timm", "hf", "authors", "big_vision")
 
 _CONFIG = flags.DEFINE_string(
@@ -147,7 +147,26 @@ def load_config(overrides: Sequence[str]) -> ml_collections.ConfigDict:
   more = [f"{key}={value}" for key, value in values.items() if value]
   config = configs.override(config, [*overrides, *more])
   validate.validate(config)
+  _check_mode(config)
   return config
+
+
+def _check_mode(config: ml_collections.ConfigDict) -> None:
+  """Raises UserError for a procedure that is trained, or a method applied."""
+  if "procedure" in config and _MODE.value not in ("apply", "dry_run"):
+    raise errors.UserError(
+      f"--mode={_MODE.value} with the procedure {config.procedure.type}",
+      "a method: a procedure trains nothing",
+      "use --mode=apply, or dry_run",
+      "--mode",
+    )
+  if "procedure" not in config and _MODE.value == "apply":
+    raise errors.UserError(
+      f"--mode=apply with the method {config.method.type}",
+      "a recipe with config.procedure (configs.procedure())",
+      "train it, or name the recipe of a procedure that reads its run",
+      "procedure",
+    )
 
 
 def _config() -> ml_collections.ConfigDict:

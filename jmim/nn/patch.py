@@ -41,6 +41,27 @@ def unpatchify(
   )
 
 
+def fold(images: jax.Array, side: int) -> jax.Array:
+  """Space to depth: [b, h*p, w*p, c] -> [b, h, w, p*p*c], p = side.
+
+  A permutation; 1 leaves images as they are. The channels are those of
+  `patchify`.
+  """
+  if side == 1:
+    return images
+  grid = (images.shape[1] // side, images.shape[2] // side)
+  return to_grid(patchify(images, side), grid)
+
+
+def unfold(folded: jax.Array, side: int) -> jax.Array:
+  """Inverse of `fold`: [b, h, w, p*p*c] -> [b, h*p, w*p, c], p = side."""
+  if side == 1:
+    return folded
+  grid = folded.shape[1:3]
+  tokens = einops.rearrange(folded, "b h w d -> b (h w) d")
+  return unpatchify(tokens, side, grid)
+
+
 def to_grid(tokens: jax.Array, grid: tuple[int, int]) -> jax.Array:
   """[b, h*w, d] in raster order -> [b, h, w, d]: tokens as a feature map."""
   h, w = grid

@@ -132,13 +132,17 @@ def _trace(method: methods.Method, batch: int) -> tuple[Any, Any]:
   return jax.eval_shape(method.init, jax.random.key(0), shapes)
 
 
+def abstract(method: methods.Method, batch: int = 1) -> methods.Weights:
+  """Shapes of its weights; nothing is computed or read."""
+  params, extra = _trace(method, batch)
+  return methods.Weights(params, extra, make_consts(method, {}, empty=True))
+
+
 def trace_widths(
   method: methods.Method, batch: int, names: Sequence[str]
 ) -> dict[str, int]:
   """Numbers per example of outputs, see `predict.widths`."""
-  params, extra = _trace(method, batch)
-  consts = make_consts(method, {}, empty=True)
-  weights = methods.Weights(params, extra, consts)
+  weights = abstract(method, batch)
   return predict.widths(predict.shapes(method, weights, names, batch))
 
 

@@ -48,15 +48,17 @@ def make_evaluators(
       )
     evaluator = validate.build(cls, entries, path)
     offered = method.predict()
+    owner = config.get("method") or config.procedure
     for wanted in evaluator.needs():
       if wanted not in offered:
         raise errors.UserError(
           f"{path}.predict={wanted!r}",
-          f"what {config.method.type} offers: {', '.join(sorted(offered))}",
+          f"what {owner.type} offers: {', '.join(sorted(offered))}",
           "ask for one of these, or remove the evaluator",
           f"{path}.predict",
         )
-    if evaluator.weights == "ema" and not config.ema.decay:
+    ema = "ema" in config and config.ema.decay
+    if evaluator.weights == "ema" and not ema:
       raise errors.UserError(
         f"{path}.weights='ema' with ema.decay=0",
         "an EMA to evaluate",

@@ -75,6 +75,7 @@ def write(
   folder: pathlib.Path,
   rows: dict[str, np.ndarray],
   text: Callable[[np.ndarray], str] = numbers,
+  sheet: np.ndarray | None = None,
 ) -> pathlib.Path:
   """Another part and its picture; the part appears only when it is whole.
 
@@ -82,6 +83,7 @@ def write(
     folder: of the parts.
     rows: "image" [n, h, w, c] or "tokens" [n, l], and what goes with them.
     text: makes a line of the tokens of a sample.
+    sheet: uint8 [n, h, w, c], the picture of each; None: "image", if any.
 
   Returns:
     The path of the part.
@@ -93,13 +95,15 @@ def write(
   with temporary.open("wb") as file:  # as a path it would get another suffix
     np.savez(file, **rows)
   temporary.replace(path)
-  if "tokens" in rows:
+  if "tokens" in rows and sheet is None:
     lines = [repr(text(row))[1:-1] for row in rows["tokens"]]
     path.with_suffix(".txt").write_text(
       "\n".join(lines) + "\n", encoding="utf-8"
     )
     return path
-  PIL.Image.fromarray(grid(rows["image"])).save(path.with_suffix(".png"))
+  sheet = rows.get("image") if sheet is None else sheet
+  if sheet is not None and sheet.dtype == np.uint8:
+    PIL.Image.fromarray(grid(sheet)).save(path.with_suffix(".png"))
   return path
 
 

@@ -21,22 +21,17 @@ are used.
 """
 
 import argparse
-import contextlib
-import io
 import json
 import pathlib
 import sys
-from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow_datasets as tfds
-from tensorflow_datasets.core import registered
 
 from jmim.core import config as configs
-from jmim.core import errors
+from jmim.data import write
 from jmim.metrics import latents
 from jmim.parallel import malloc
 from jmim.session import session as sessions
@@ -52,8 +47,8 @@ def examples(
   gaussian: bool,
   name: str,
   dtype: str,
-) -> Iterator[tuple[str, dict[str, Any]]]:
-  """(key, example) of every row.
+) -> Iterator[dict[str, Any]]:
+  """The example of every row.
 
   Args:
     batches: of an encoder.
@@ -62,14 +57,12 @@ def examples(
     name: of the encoded feature.
     dtype: that it is stored in.
   """
-  number = 0
   for rows in batches:
     statistics.add(rows[name], gaussian)
     for i in range(len(rows["index"])):
       one = {n: x[i] for n, x in rows.items()}
       one[name] = one[name].astype(dtype)
-      yield f"{number:012d}", one
-      number += 1
+      yield one
 
 
 def _layout(
@@ -82,47 +75,13 @@ def _layout(
     dtype, make = "int32", lambda: latents.Codes(np.zeros(codes, int))
   statistics = {split: make() for split in ("train", "test")}
   features = {
-    encoder.feature: tfds.features.Tensor(
-      shape=encoder.shape(),
-      dtype=np.dtype(dtype),
-      encoding=tfds.features.Encoding.BYTES,
-    ),
+    encoder.feature: write.tensor(encoder.shape(), dtype),
     "index": np.int32,
   }
   classes = encoder.parts.sources["train"].num_classes
   if classes:
-    features["label"] = tfds.features.ClassLabel(num_classes=classes)
+    features["label"] = write.label(classes)
   return features, dtype, statistics
-
-
-def _builder(
-  name: str,
-  features: dict[str, Any],
-  description: str,
-  splits: Callable[[], dict[str, Iterator[tuple[str, dict[str, Any]]]]],
-) -> type[tfds.core.GeneratorBasedBuilder]:
-  """A data set of TFDS whose examples are made by iterators."""
-  with registered.skip_registration():
-
-    class Latents(tfds.core.GeneratorBasedBuilder):
-      VERSION = tfds.core.Version("1.0.0")
-
-      def _info(self):
-        return tfds.core.DatasetInfo(
-          builder=self,
-          features=tfds.features.FeaturesDict(features),
-          description=description,
-        )
-
-      def _split_generators(self, dl_manager):
-        del dl_manager
-        return splits()
-
-      def _generate_examples(self):
-        raise AssertionError("splits are generators")
-
-  Latents.name = name
-  return Latents
 
 
 def build(
@@ -169,28 +128,14 @@ def build(
     "train": split("train", "train", views),
     "test": split("test", "eval", 0),
   }
-  builder = _builder(name, features, json.dumps(about, indent=2), splits)(
-    data_dir=out, file_format="array_record"
+  folder = write.dataset(
+    name,
+    out,
+    features=features,
+    description=json.dumps(about, indent=2),
+    splits=splits,
   )
-  folder = pathlib.Path(builder.data_dir)
-  if folder.exists():
-    raise errors.UserError(
-      f"{folder} is there",
-      "a new data set",
-      "remove it, or choose a --name",
-      "--name",
-    )
-  _write(builder)
   return folder, statistics["train"]
-
-
-def _write(builder: tfds.core.DatasetBuilder) -> None:
-  """Makes the files; TFDS would print progress bars and a path of its own."""
-  mute = io.StringIO()
-  with contextlib.redirect_stdout(mute), contextlib.redirect_stderr(mute):
-    builder.download_and_prepare(
-      download_config=tfds.download.DownloadConfig(try_download_gcs=False)
-    )
 
 
 def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:

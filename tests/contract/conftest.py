@@ -17,6 +17,10 @@ def pytest_generate_tests(metafunc):
   if "name" in metafunc.fixturenames:
     asked = metafunc.config.getoption("--method")
     metafunc.parametrize("name", asked or discovery.names(), scope="module")
+  if "procedure_name" in metafunc.fixturenames:
+    asked = metafunc.config.getoption("--procedure")
+    known = asked or discovery.procedures()
+    metafunc.parametrize("procedure_name", known, scope="module")
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` looks at the marks

@@ -120,6 +120,31 @@ class Sample:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Apply:
+  """What --mode=apply makes; how is said by the procedure's fields."""
+
+  num: int = field.value(
+    0,
+    "examples of each split, in a fixed random order; more later continues; 0: "
+    "all",
+    low=0,
+  )
+  splits: tuple = field.value(
+    ("eval",),
+    "parts of the data that are worked on, of 'train' and 'eval': what "
+    "data.train_split and data.eval_split name",
+  )
+  fit_num: int = field.value(
+    0, "training examples that a fit reads; 0: all", low=0
+  )
+  store: str = field.value(
+    "",
+    "name of the data set, in data.data_dir, that results are stored as for "
+    "another run; '': none",
+  )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Logging:
   """Boards beside metrics.jsonl and TensorBoard, which are always there."""
 

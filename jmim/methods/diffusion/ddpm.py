@@ -30,8 +30,10 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
+from jmim.diffusion import model
 from jmim.diffusion import targets
 from jmim.diffusion import weights as loss_weights
+from jmim.methods.parts import diffusers
 from jmim.methods.parts import first_stage as stages
 from jmim.methods.parts import gaussian
 from jmim.methods.parts import guided
@@ -187,3 +189,8 @@ class DDPM(method.Method):
       kind=self.prediction,
     )
     return self.first_stage.decode(weights, z)
+
+  def diffuser(self, weights: method.Weights) -> model.Diffuser:
+    """A run of it, frozen."""
+    tell = functools.partial(self.guiding, weights)
+    return diffusers.of(self, weights, tell=tell, kind=self.prediction)

@@ -33,6 +33,8 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
+from jmim.diffusion import model
+from jmim.methods.parts import diffusers
 from jmim.methods.parts import first_stage as stages
 from jmim.methods.parts import gaussian
 from jmim.methods.parts import guided
@@ -183,3 +185,7 @@ class DiT(method.Method):
       key=key,
     )
     return self.first_stage.decode(weights, z)
+
+  def diffuser(self, weights: method.Weights) -> model.Diffuser:
+    """A run of it, frozen."""
+    return diffusers.of(self, weights, tell=self.labels.condition)

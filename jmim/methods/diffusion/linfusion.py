@@ -46,8 +46,10 @@ from jmim.core import field
 from jmim.core import method
 from jmim.core import randomness
 from jmim.core import tree as trees
+from jmim.diffusion import model
 from jmim.diffusion import targets
 from jmim.methods.parts import conditions
+from jmim.methods.parts import diffusers
 from jmim.methods.parts import first_stage as stages
 from jmim.methods.parts import gaussian
 from jmim.methods.parts import guided
@@ -308,6 +310,18 @@ class LinFusion(method.Method):
       z, key = self.ladder.twice(weights, z, stage), keys(f"rung {i}")
       z = run(shape=z.shape[1:], key=key, of=z, share=self.ladder.strength)
     return stage.decode(weights, z)
+
+  def diffuser(self, weights: method.Weights) -> model.Diffuser:
+    """A run of it, frozen, without the ladder."""
+    own = self.merged(weights, weights.params["main"])
+    classes, stage = self.labels.classes, self.first_stage
+    return diffusers.of(
+      self,
+      weights,
+      tell=lambda batch: self.condition.guiding(own, batch, stage, classes),
+      network=functools.partial(self.network, own.params["main"]),
+      kind=self.prediction,
+    )
 
 
 def terms(ours: Tapped, theirs: Tapped, target: Array) -> dict[str, Array]:

@@ -5,7 +5,8 @@
 
 Latents are made of stored moments (`python -m jmim.tools.cache_latents`) or of
 the images themselves. The posterior's noise is among the draws, so that every
-step sees a fresh sample. Without a first stage the images are the latents.
+step sees a fresh sample. Without a first stage the images are the latents, or
+("fold2") their squares of 2 x 2 pixels: exact both ways, and noise stays noise.
 With an implicit function behind its decoder they are decoded at any size.
 """
 
@@ -19,6 +20,7 @@ from jmim.core import method
 from jmim.core import randomness
 from jmim.core import runtime
 from jmim.nn import liif
+from jmim.nn import patch
 from jmim.nn.nets import anysize
 from jmim.nn.nets import autoencoder
 from jmim.nn.nets import codec
@@ -30,8 +32,8 @@ class FirstStage:
 
   variant: str = field.value(
     "none",
-    "frozen autoencoder, see `nn.nets.codec.SIZES`",
-    choices=("none", *codec.SIZES),
+    "frozen autoencoder, see `nn.nets.codec.SIZES`; fold2: squares of pixels",
+    choices=("none", "fold2", *codec.SIZES),
     was="first_stage",
   )
   path: str = field.value(
@@ -74,7 +76,7 @@ class FirstStage:
   @property
   def net(self) -> autoencoder.Autoencoder | anysize.AnySize | None:
     """The autoencoder, if there is one."""
-    if self.variant == "none":
+    if self.variant not in codec.SIZES:
       return None
     names = ("width", "blocks", "codes", "implicit", "side", "rt")
     return anysize.build(self.variant, **{n: getattr(self, n) for n in names})
@@ -92,7 +94,18 @@ class FirstStage:
   @property
   def factor(self) -> int:
     """Side of an image over that of what is diffused."""
-    return self.net.size.factor if self.net else 1
+    return self.net.size.factor if self.net else 1 + (self.variant == "fold2")
+
+  def image(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """[h, w, c] of the images of what is diffused, [h, w, c] of `shape`.
+
+    Raises:
+      ValueError: squares of pixels that the channels do not make.
+    """
+    (h, w, c), n = shape, self.factor
+    if not self.net and c % n**2:
+      raise ValueError(f"channels {c}, but those of squares are {n**2} each")
+    return (n * h, n * w, self.net.size.channels if self.net else c // n**2)
 
   def inputs(
     self, shape: tuple[int, int, int], measures: bool = False
@@ -107,7 +120,7 @@ class FirstStage:
       ValueError: fields that do not go together.
     """
     if not self.net:
-      return {"image": method.Input(shape)}
+      return {"image": method.Input(self.image(shape))}
     size = self.net.size
     anysize.check(self.variant, self.codes, self.implicit, self.side)
     if self.measured and not measures:
@@ -115,9 +128,8 @@ class FirstStage:
     if shape[2] != size.code:
       raise ValueError(f"channels {shape[2]}, but latents have {size.code}")
     if self.read == "images":
-      side = shape[0] * size.factor
-      size.check(side)
-      return {"image": method.Input((side, side, size.channels))}
+      size.check(shape[0] * size.factor)
+      return {"image": method.Input(self.image(shape))}
     moments = (1 + self.net.gaussian) * shape[2]
     return {"moments": method.Input((*shape[:2], moments))}
 
@@ -154,14 +166,14 @@ class FirstStage:
   ) -> jax.Array:
     """[b, h, w, c] what is diffused: scaled latents, or the images."""
     if not self.net:
-      return batch["image"]
+      return patch.fold(batch["image"], self.factor)
     z = self.unscaled(weights, batch, draws)
     return self.factor_of(weights, z) * z
 
   def decode(self, weights: method.Weights, z: jax.Array) -> jax.Array:
     """What was diffused [b, h, w, c] -> images."""
     if not self.net:
-      return z
+      return patch.unfold(z, self.factor)
     z = z / self.factor_of(weights)
     return self.net.decode(weights.consts["first_stage"], z)
 

@@ -115,9 +115,12 @@ class Flow:
       sampling: which sampler, in how many steps.
       share: of the steps, the last, that are made.
     """
-    levels = schedules.straight(sampling.steps, self.shift, time=self.time)
-    levels = levels.last(share)
+    levels = self.levels(sampling.steps).last(share)
     return solvers.make(sampling.sampler, levels, eta=sampling.eta)
+
+  def levels(self, steps: int) -> schedules.Levels:
+    """The path of a sampler, from noise to data."""
+    return schedules.straight(steps, self.shift, time=self.time)
 
   def output(
     self,

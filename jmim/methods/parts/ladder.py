@@ -13,11 +13,11 @@ with k the first of the last `strength` of the sampler's calls.
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
 from jmim.methods.parts import first_stage as stages
+from jmim.methods.parts import latent_mode
 from jmim.nn import resize
 
 
@@ -55,8 +55,4 @@ class Ladder:
     image = first_stage.decode(weights, z)
     height, width = image.shape[1:3]
     image = resize.images(image, (2 * height, 2 * width))
-    stage = dataclasses.replace(first_stage, read="images")
-    b, h, w, c = z.shape
-    draws = {"posterior": jnp.zeros((b, 2 * h, 2 * w, c))}
-    kl = stage.variant.startswith("kl")
-    return stage.encode(weights, {"image": image}, draws if kl else {})
+    return latent_mode.encoded(first_stage, weights, image)

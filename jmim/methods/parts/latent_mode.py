@@ -1,11 +1,12 @@
-"""Latents at the mode of the posterior, for methods that diffuse nothing.
+"""Latents at the mode of the posterior, or with its noise given.
 
     z = scale mean(E(x))          a Gaussian posterior (KL)
     z = scale E(x)                before quantisation (VQ), or plain
 
-of a `first_stage.FirstStage`; nothing is drawn. Without one the images are the
-latents. LMD (Ma et al. 2024) does not scale: its factor is 1, whatever factor
-the weights of the first stage came with.
+of a `first_stage.FirstStage`, for methods that diffuse nothing and for models
+that are frozen; nothing is drawn. Without one the images are the latents. LMD
+(Ma et al. 2024) does not scale: its factor is 1, whatever factor the weights of
+the first stage came with.
 """
 
 import dataclasses
@@ -14,6 +15,7 @@ import jax
 
 from jmim.core import method
 from jmim.methods.parts import first_stage as stages
+from jmim.nn import patch
 from jmim.nn.nets import autoencoder
 
 
@@ -22,11 +24,35 @@ def latents(
 ) -> jax.Array:
   """[b, h, w, c] scaled latents of stored moments or of images; no gradient."""
   if not stage.net:
-    return batch["image"]
+    return patch.fold(batch["image"], stage.factor)
   z = stage.unscaled(weights, batch, {})
   if stage.net.gaussian:
     z, _ = autoencoder.posterior(z)
   return stage.factor_of(weights, z) * z
+
+
+def encoded(
+  stage: stages.FirstStage,
+  weights: method.Weights,
+  images: jax.Array,
+  noise: jax.Array | None = None,
+) -> jax.Array:
+  """[b, h, w, c] scaled latents of images, with their gradient.
+
+  Args:
+    stage: with its weights among the consts, if it has any.
+    weights: of a method that was trained: of its scale, if that is measured.
+    images: [b, H, W, C], normalised.
+    noise: of the posterior [b, h, w, c]; None: none, its mean.
+  """
+  if not stage.net:
+    return patch.fold(images, stage.factor)
+  z, _ = stage.net.encode(weights.consts["first_stage"], images)
+  if stage.net.gaussian and noise is None:
+    z, _ = autoencoder.posterior(z)
+  elif stage.net.gaussian:
+    z = autoencoder.drawn(z, noise)
+  return stage.factor_of(weights) * z
 
 
 def consts(stage: stages.FirstStage) -> dict[str, method.Const]:

@@ -1,0 +1,129 @@
+"""A procedure compiled ahead of time, for devices that are not attached.
+
+Its models may be no more than recipes: shapes are enough.
+"""
+
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+
+from jmim.core import config as configs
+from jmim.core import errors
+from jmim.core import method as methods
+from jmim.cost import estimate
+from jmim.cost import flops
+from jmim.cost import hlo_cost
+from jmim.data import entries
+from jmim.parallel import chips
+from jmim.parallel import sharding
+from jmim.session import aot
+from jmim.session import applied
+from jmim.session import applying
+from jmim.session import given
+
+
+def shapes(parts: applied.Parts, where: Any) -> dict[str, Any]:
+  """Shapes of a batch on the devices; where: its sharding."""
+  made = {
+    name: jax.ShapeDtypeStruct(
+      (parts.config.data.batch, *entry.shape),
+      jnp.uint8 if entries.of(name).kind == entries.PIXELS else entry.dtype,
+      sharding=where,
+    )
+    for name, entry in parts.inputs.items()
+  }
+  made["index"] = jax.ShapeDtypeStruct(
+    (parts.config.data.batch,), jnp.int32, sharding=where
+  )
+  return made
+
+
+def abstract(weights: methods.Weights, layout: sharding.Layout) -> Any:
+  """Shapes of a model's arrays with their shardings."""
+  shaped = lambda x, where: jax.ShapeDtypeStruct(
+    x.shape, x.dtype, sharding=where
+  )
+  return jax.tree.map(shaped, weights, layout.tree(weights))
+
+
+def measure(
+  config: ml_collections.ConfigDict, devices: list[Any], slices: int = 1
+) -> dict[str, Any]:
+  """Compiles what is made of a batch; the report of `cost.estimate`.
+
+  "Model" FLOPs are those of the products of the program, as it is traced.
+  Arguments as of `aot.measure`.
+
+  Raises:
+    UserError: a mistake in the config, or it does not fit.
+  """
+  config = configs.override(config, [f"evals.{n}=None" for n in config.evals])
+  parts = applied.make(config, given.shapes, devices, data=False)
+  work = applying.Work(parts, load=False)
+  arguments = _arguments(parts, work)
+  start = time.perf_counter()
+  where = sharding.replicated(parts.mesh)
+  lowered = jax.jit(work.apply, out_shardings=where).lower(*arguments)
+  try:
+    compiled, text = aot.compile_with_text(lowered)
+  except jax.errors.JaxRuntimeError as e:
+    raise _too_big(str(e)) from e
+  seconds = time.perf_counter() - start
+  batch = config.data.batch
+  weights = jax.tree.leaves(arguments[0])
+  facts = estimate.Facts(
+    devices=len(devices),
+    hosts=len({d.process_index for d in devices}),
+    batch=batch,
+    parameters=sum(x.size for x in weights),
+    split=parts.mesh.shape["tensor"] * parts.mesh.shape["expert"],
+    itemsize=jnp.dtype(parts.procedure.rt.dtype).itemsize,
+    model_flops=flops.count(work.apply, *arguments) // batch,
+    memory=aot.memory(compiled),
+    compile_seconds=seconds,
+  )
+  cost = hlo_cost.cost(text, slices, len(devices))
+  report = estimate.report(cost, facts, chips.find(devices[0]))
+  return report | {
+    "device": devices[0].device_kind,
+    "slices": slices,
+    "mesh": dict(parts.mesh.shape),
+    "procedure": parts.config.procedure.to_dict(),
+    "hardware": parts.config.hardware.to_dict(),
+  }
+
+
+def _arguments(parts: applied.Parts, work: applying.Work) -> tuple[Any, ...]:
+  """(weights, fitted, batch, key) of the program, as shapes."""
+  everywhere = sharding.replicated(parts.mesh)
+  batch = shapes(parts, sharding.batch_sharding(parts.mesh))
+  weights = {
+    name: abstract(one.weights, parts.layout(one))
+    for name, one in parts.given.items()
+  }
+  key = jax.eval_shape(lambda: jax.random.key(0))
+  key = jax.ShapeDtypeStruct(key.shape, key.dtype, sharding=everywhere)
+  if not parts.procedure.fits:
+    return weights, {}, batch, key
+  rows = jax.eval_shape(work.collect, weights, batch, key)
+  fitted = parts.procedure.fitted_like(rows)
+  return weights, fitted, batch, key
+
+
+def _too_big(text: str) -> errors.UserError:
+  """The compiler's error as ours."""
+  match = aot.FULL.search(text) or aot.FULL_ALONE.search(text)
+  if not match:
+    return errors.UserError(
+      errors.first_line(RuntimeError(text)),
+      "a program that this compiler takes",
+      "try other hardware.* keys, or report it with the config",
+      "hardware",
+    )
+  unit = {"K": 2**10, "M": 2**20, "G": 2**30}
+  used, limit = (float(t[:-1]) * unit[t[-1]] for t in match.groups())
+  fix = "use a smaller data.batch, or raise hardware.mesh.fsdp"
+  return aot.TooBig(used, limit, fix)

@@ -1,0 +1,102 @@
+"""What a procedure has fitted, and all that it and its results depend on.
+
+    fitted/<mark>.npz    arrays; the mark is a hash of the protocol
+    fitted/<mark>.json   the protocol: hashes of models, fields, data, seed
+
+Made once: another start with the same protocol reads it.
+"""
+
+import hashlib
+import json
+import pathlib
+import zipfile
+from typing import Any
+
+import jax
+import numpy as np
+
+from jmim.core import files
+from jmim.core import procedure as procedures
+from jmim.core import tree as trees
+from jmim.session import applied
+from jmim.session import applying
+
+_UNREADABLE = (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError)
+
+
+def protocol(parts: applied.Parts) -> dict[str, Any]:
+  """Everything that results depend on, apart from their numbers."""
+  config = json.loads(parts.config.to_json())
+  unread = ("batch", "data_dir", "train_split")
+  data = {k: x for k, x in config["data"].items() if k not in unread}
+  models = {name: one.sha256 for name, one in parts.given.items()}
+  fit = fit_protocol(parts) if parts.procedure.fits else None
+  return {
+    "procedure": _without_paths(parts, config["procedure"]),
+    "models": models,
+    "data": data if parts.config.data.name else {},
+    "seed": config["seed"],
+    "fit": fit and mark(fit),
+  }
+
+
+def fit_protocol(parts: applied.Parts) -> dict[str, Any]:
+  """The same of a fit."""
+  config = json.loads(parts.config.to_json())
+  section = _without_paths(parts, config["procedure"])
+  fields = {k: x for k, x in section.items() if k not in parts.procedure.asked}
+  unread = ("batch", "data_dir", "eval_split")
+  data = {k: x for k, x in config["data"].items() if k not in unread}
+  return {
+    "procedure": fields,
+    "models": {name: one.sha256 for name, one in parts.given.items()},
+    "data": data if parts.config.data.name else {},
+    "seed": config["seed"],
+    "fit_num": config["apply"]["fit_num"],
+  }
+
+
+def _without_paths(
+  parts: applied.Parts, section: dict[str, Any]
+) -> dict[str, Any]:
+  """Without where models lie: their hashes say what they are."""
+  return {k: x for k, x in section.items() if k not in parts.given}
+
+
+def mark(about: dict[str, Any]) -> str:
+  """A short name of a protocol."""
+  text = json.dumps(about, sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def fitted(
+  work: applying.Work, workdir: pathlib.Path
+) -> tuple[procedures.Arrays, str]:
+  """(what is fitted, a line on where it comes from).
+
+  It is read where it is in the workdir; else made, and kept there.
+
+  Raises:
+    OSError: it cannot be written.
+  """
+  parts = work.parts
+  if not parts.procedure.fits:
+    return {}, "nothing to fit"
+  about = fit_protocol(parts)
+  path = workdir / "fitted" / f"{mark(about)}.npz"
+  try:
+    with np.load(path) as stored:
+      return trees.nested(dict(stored)), f"fit read from {path}"
+  except _UNREADABLE:
+    pass
+  made = parts.procedure.fit(work.rows(parts.config.apply.fit_num))
+  made = jax.tree.map(np.asarray, made)
+  if jax.process_index() == 0:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+      np.savez(file, **trees.named(made))
+    temporary.replace(path)
+    text = json.dumps(about, indent=2, sort_keys=True) + "\n"
+    files.replace(path.with_suffix(".json"), text)
+  return made, f"fit written to {path}"

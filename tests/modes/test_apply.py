@@ -1,0 +1,259 @@
+"""--mode=apply with a run of a tiny UNet, in process."""
+
+import dataclasses
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import PIL.Image
+import pytest
+
+from jmim.core import config as configs
+from jmim.core import errors
+from jmim.core import field
+from jmim.core import procedure
+from jmim.data import sources
+from jmim.modes import apply
+from jmim.modes import dry_run
+from jmim.modes import train
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Halfway(procedure.Procedure):
+  """Images moved towards the mean of others; `mean` is fitted."""
+
+  fits = True
+  asked = ("share",)
+
+  source: procedure.Needs = field.part(procedure.Needs, "any diffusion model")
+  share: float = field.value(0.5, "share of the way", low=0.0, high=1.0)
+
+  def models(self):
+    return {"source": self.source}
+
+  def inputs(self, models):
+    image = procedure.Input(models["source"].diffuser.image)
+    return {"image": image}
+
+  def collect(self, models, batch, draws):
+    return {"z": models["source"].diffuser.encode(batch["image"])}
+
+  def fit(self, rows):
+    total, n = 0.0, 0
+    for row in rows:
+      total, n = total + row["z"].astype(np.float64).sum(0), n + len(row["z"])
+    return {"mean": total / n}
+
+  def fitted_like(self, rows):
+    return {"mean": rows["z"].update(shape=rows["z"].shape[1:])}
+
+  def apply(self, models, fitted, batch, draws):
+    source = models["source"].diffuser
+    z = source.encode(batch["image"])
+    moved = (1 - self.share) * z + self.share * jnp.float32(fitted["mean"])
+    return {"image": source.decode(moved), "norm": (moved**2).mean((1, 2, 3))}
+
+  def pictures(self):
+    return ("image",)
+
+
+def data_of(config, data_dir):
+  config.data.update(
+    name="digits/plain",
+    data_dir=data_dir,
+    batch=16,
+    size=8,
+    channels=1,
+    flip=False,
+    mean=(0.5,),
+    std=(0.5,),
+  )
+  config.hardware.compile_cache = ""
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+  """(data_dir, workdir) of a run of two steps."""
+  data_dir = str(tmp_path_factory.mktemp("data"))
+  config = configs.base()
+  data_of(config, data_dir)
+  config.method = configs.section(
+    type="diffusion.dit",
+    size=8,
+    channels=1,
+    dims=configs.section(variant="S/4", width=16, depth=1, heads=2),
+    labels=configs.section(classes=10),
+    noise=configs.section(times=20),
+    sampling=configs.section(steps=2),
+  )
+  config.train.update(total_steps=2, log_steps=1)
+  config.ema.decay = 0.9
+  config.evals = configs.section()
+  workdir = tmp_path_factory.mktemp("run")
+  train.run(config, workdir)
+  return data_dir, workdir
+
+
+@pytest.fixture
+def recipe(source):
+  """The config of SDEdit with that run."""
+  data_dir, workdir = source
+  config = configs.procedure()
+  data_of(config, data_dir)
+  config.procedure = configs.section(
+    type="edit.img2img",
+    source=configs.section(path=str(workdir)),
+    steps=3,
+    sampler="ddpm",
+    told="random",
+    guidance=2.0,
+  )
+  config.apply.num = 20
+  config.evals = configs.section(
+    change=configs.section(type="restoration", predict="apply", examples=4)
+  )
+  return config
+
+
+def held(workdir, split="eval"):
+  (folder,) = (workdir / "applied").iterdir()
+  paths = sorted((folder / split).glob("part_*.npz"))
+  parts = [np.load(p) for p in paths]
+  joined = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
+  order = np.argsort(joined["index"])
+  return folder, {k: x[order] for k, x in joined.items()}
+
+
+def test_results_are_written_resumed_and_continued(recipe, tmp_path, capsys):
+  apply.run(recipe, tmp_path)
+  shown = capsys.readouterr().out
+  assert "source: diffusion.dit" in shown and "20 of them new" in shown
+  folder, first = held(tmp_path)
+  assert first["image"].dtype == np.uint8 and first["image"].std() > 1
+  assert first["image"].shape == (20, 8, 8, 1)
+  assert len(set(first["index"])) == 20 and max(first["index"]) > 20
+  assert len(set(first["label"])) > 3
+  picture = PIL.Image.open(folder / "eval" / "part_00000.png")
+  assert picture.size[0] > 100
+  line = json.loads((tmp_path / "eval" / "metrics.jsonl").read_text())
+  assert line["eval"] == "change" and 0 < line["change/psnr"] < 60
+  assert list((tmp_path / "eval" / "images").glob("change_sheet*.png"))
+  about = json.loads((folder / "protocol.json").read_text())
+  assert len(about["models"]["source"]) == 64
+  # More of them, in other batches: the first ones are as they were.
+  more = configs.override(recipe, ["apply.num=30", "data.batch=8"])
+  apply.run(more, tmp_path)
+  assert "10 of them new" in capsys.readouterr().out
+  _, all_of_them = held(tmp_path)
+  assert len(all_of_them["index"]) == 30
+  same = np.isin(all_of_them["index"], first["index"])
+  found = np.float32(all_of_them["image"][same])
+  np.testing.assert_allclose(found, first["image"], atol=1)
+  apply.run(more, tmp_path)
+  assert " 0 of them new" in capsys.readouterr().out
+  (folder / "eval" / "part_00001.npz").write_bytes(b"PK cut by a crash")
+  apply.run(more, tmp_path)
+  shown = capsys.readouterr().out
+  assert "part_00001.npz is damaged" in shown and "4 of them new" in shown
+
+
+def test_results_are_a_data_set_of_the_next_run(recipe, tmp_path, capsys):
+  config = configs.override(
+    recipe,
+    [
+      "apply.store=edited",
+      "apply.splits=('train', 'eval')",
+      "procedure.strength=0.0",
+      f"data.data_dir={tmp_path}",
+    ],
+  )
+  apply.run(config, tmp_path / "made")
+  assert "stored: " in capsys.readouterr().out
+  for split, name in (("train", "train"), ("test", "eval")):
+    stored = sources.build("edited", split, str(tmp_path))
+    _, rows = held(tmp_path / "made", name)
+    assert len(stored) == 20 and stored.num_classes == 10
+    got = {int(stored[i]["index"]): stored[i] for i in range(20)}
+    for i, index in enumerate(rows["index"]):
+      assert got[index]["label"] == rows["label"][i]
+  apply.run(config, tmp_path / "made")
+  assert "stored before" in capsys.readouterr().out
+  other = configs.override(config, ["seed=1"])
+  with pytest.raises(errors.UserError, match="is there") as e:
+    apply.run(other, tmp_path / "made")
+  assert e.value.key == "apply.store"
+
+
+def test_a_fit_is_made_once(recipe, source, tmp_path, capsys):
+  config = configs.override(recipe, ["evals.change=None", "apply.num=8"])
+  config.procedure = configs.section(
+    type=__name__, source=configs.section(path=str(source[1]))
+  )
+  apply.run(config, tmp_path)
+  assert "fit written to" in capsys.readouterr().out
+  (path,) = (tmp_path / "fitted").glob("*.npz")
+  with np.load(path) as fitted:
+    mean = fitted["mean"]
+  train_split = sources.build("digits/plain", "train", source[0])
+  assert mean.shape == (8, 8, 1) and mean.dtype == np.float64
+  assert len(train_split) > 100
+  # Where it ends is all that is asked for: the fit stays.
+  apply.run(configs.override(config, ["procedure.share=1.0"]), tmp_path)
+  assert "fit read from" in capsys.readouterr().out
+  folders = sorted((tmp_path / "applied").iterdir())
+  assert len(folders) == 2
+  whole = [np.load(next((f / "eval").glob("*.npz")))["image"] for f in folders]
+  still = [x for x in whole if not np.ptp(x, axis=0).max()]
+  assert len(still) == 1  # share 1: all are the mean
+  pixels = np.round((mean * 0.5 + 0.5) * 255)
+  np.testing.assert_allclose(still[0][0], pixels, atol=1)
+  # Other examples to fit on are another fit.
+  apply.run(configs.override(config, ["apply.fit_num=10"]), tmp_path)
+  assert "fit written to" in capsys.readouterr().out
+
+
+def wrong(recipe, tmp_path, *items):
+  with pytest.raises(errors.UserError) as e:
+    apply.run(configs.override(recipe, items), tmp_path / "new")
+  assert not (tmp_path / "new").exists()
+  return e.value.key
+
+
+def test_mistakes_leave_no_trace(recipe, source, tmp_path):
+  at = lambda *items: wrong(recipe, tmp_path, *items)
+  assert at("procedure.source.path=") == "procedure.source.path"
+  assert at(f"procedure.source.path={tmp_path}/no") == "procedure.source.path"
+  assert at("procedure.source.sha256=12ab") == "procedure.source.sha256"
+  assert at("procedure.steps=21") == "procedure.steps"
+  key = at("procedure.told=label", "procedure.label=10")
+  assert key == "procedure.label"
+  assert at("data.mean=(0.4,)") == "data.mean"
+  assert at("data.size=16") == "data.size"
+  assert at("data.batch=12") == "data.batch"
+  assert at("apply.splits=('test',)") == "apply.splits"
+  assert at("evals.change.predict=sample") == "evals.change.predict"
+  with pytest.raises(errors.UserError) as e:
+    apply.run(recipe, source[1])
+  assert e.value.key == "--workdir"
+
+
+def test_a_dry_run_needs_neither_run_nor_data(recipe, source, tmp_path):
+  import jax  # noqa: PLC0415
+
+  text = (
+    "from jmim.core import run_config\n"
+    f"get_config = lambda arg=None: run_config.load({str(source[1])!r})\n"
+  )
+  (tmp_path / "recipe.py").write_text(text)
+  config = configs.override(
+    recipe,
+    [
+      "procedure.source.path=",
+      f"procedure.source.recipe={tmp_path / 'recipe.py'}",
+      "data.data_dir=nowhere",
+    ],
+  )
+  made = dry_run.report(config, jax.devices()[:2])
+  assert made["batch"] == 16 and made["devices"] == 2
+  assert made["procedure"]["type"] == "edit.img2img"
+  assert made["flops"]["model_per_image"] > 1000
