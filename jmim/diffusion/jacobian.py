@@ -136,26 +136,3 @@ def along(
 def level_of(table: sampler.Table, call: int) -> sampler.Level:
   """The level of one call of a sampler."""
   return jax.tree.map(lambda a: jnp.asarray(a)[call], table.level)
-
-
-def moved(
-  denoise: sampler.Denoise,
-  x: jax.Array,
-  level: sampler.Level,
-  direction: jax.Array,
-  sizes: jax.Array,
-) -> jax.Array:
-  """x0 at x + size direction: LOCO-Edit's look along a singular vector.
-
-  Args:
-    denoise: as a sampler calls it.
-    x: [b, ...] states.
-    level: of them.
-    direction: [b, ...] of length 1.
-    sizes: [m].
-
-  Returns:
-    [m, b, ...].
-  """
-  one = lambda size: denoise(x + size * direction, level).x0
-  return jax.lax.map(one, sizes)

@@ -35,7 +35,12 @@ def norms(bases: Bases, x: jax.Array) -> jax.Array:
 
 
 def log_weights(
-  bases: Bases, priors: Sequence[float], x: jax.Array, s: Factor, g: Factor
+  bases: Bases,
+  priors: Sequence[float],
+  x: jax.Array,
+  *,
+  s: Factor,
+  g: Factor,
 ) -> jax.Array:
   """log p(k | x) [..., K] of x [..., n].
 
@@ -61,7 +66,12 @@ def _log_priors(bases, priors, s, g):
 
 
 def log_density(
-  bases: Bases, priors: Sequence[float], x: jax.Array, s: Factor, g: Factor
+  bases: Bases,
+  priors: Sequence[float],
+  x: jax.Array,
+  *,
+  s: Factor,
+  g: Factor,
 ) -> jax.Array:
   """log p(x) [...] of noisy x [..., n], exactly; arguments: `log_weights`."""
   _, phi = _gain(s, g)
@@ -72,10 +82,15 @@ def log_density(
 
 
 def denoised(
-  bases: Bases, priors: Sequence[float], x: jax.Array, s: Factor, g: Factor
+  bases: Bases,
+  priors: Sequence[float],
+  x: jax.Array,
+  *,
+  s: Factor,
+  g: Factor,
 ) -> jax.Array:
   """E[x0 | x] [..., n]; arguments are those of `log_weights`."""
-  w = jnp.exp(log_weights(bases, priors, x, s, g))
+  w = jnp.exp(log_weights(bases, priors, x, s=s, g=g))
   gain, _ = _gain(s, g)
   parts = jnp.stack([x @ u @ u.T for u in bases], -2)
   return gain * (w[..., None] * parts).sum(-2)

@@ -28,7 +28,9 @@ METHODS = ROOT / "jmim" / "methods"
 BEGIN, END = "<!-- methods:begin -->", "<!-- methods:end -->"
 HEAD = "| method | file | golden | claim | small recipes | large recipes |"
 # In the names of recipes.
-LARGE = re.compile(r"imagenet|k400|laion|df2k|shapenet|coco|openwebtext")
+LARGE = re.compile(
+  r"imagenet|k400|laion|df2k|shapenet|coco|openwebtext|published"
+)
 
 
 def recipes() -> dict[str, list[str]]:

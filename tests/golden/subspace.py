@@ -43,8 +43,8 @@ def run(case):
   @jax.jit
   def at(s, g):
     x = s * x0 + g * eps
-    f = lambda x: low_rank.denoised(bases, m.shares, x, s, g)
-    w = jnp.exp(low_rank.log_weights(bases, m.shares, x, s, g))
+    f = lambda x: low_rank.denoised(bases, m.shares, x, s=s, g=g)
+    w = jnp.exp(low_rank.log_weights(bases, m.shares, x, s=s, g=g))
     return f(x), w, jacobian.singular_values(f, x[:1])[0]
 
   rows = [at(*level) for level in zip(s, g, strict=True)]

@@ -8,8 +8,8 @@ any optimizer trains it, the second how the figures of the paper's claim are
 made: full batch, new noise in every step, many starts at once.
 """
 
+import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,8 @@ from jmim.diffusion import low_rank
 Bases = tuple[jax.Array, ...]
 
 
-class Descent(NamedTuple):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Descent:
   """How `descend` trains.
 
   Attributes:
@@ -72,7 +73,7 @@ def errors(
     g: factor of the noise: one, or [b].
   """
   x = jnp.asarray(s)[..., None] * x0 + jnp.asarray(g)[..., None] * noise
-  out = low_rank.denoised(bases, priors, x, s, g)
+  out = low_rank.denoised(bases, priors, x, s=s, g=g)
   return ((out - x0) ** 2).sum(-1)
 
 

@@ -147,7 +147,7 @@ class Subspace(method.Method):
 
     def network(x, t, told):
       del told
-      return low_rank.denoised(bases, self.shares, x, 1.0, jnp.exp(4 * t))
+      return low_rank.denoised(bases, self.shares, x, s=1.0, g=jnp.exp(4 * t))
 
     def output(raw, x, level, clip=0.0):
       a, s = level.signal, level.noise
