@@ -41,7 +41,7 @@ def test_loss_of_a_fresh_network_is_that_of_its_target():
 
 def test_samples_are_those_of_their_numbers_and_of_the_exact_path():
   """A fresh network's path is x = z sqrt(sigma^2 + 1/4): its end is z / 2."""
-  sample = jax.jit(field.replace(M, steps=18).sample)
+  sample = jax.jit(field.replace(M, steps=36).sample)
   many = sample(fresh(), BATCH | {"index": jnp.arange(3)}, KEY)
   alone = sample(fresh(), {"index": jnp.array([2])}, KEY)
   np.testing.assert_allclose(many[2], alone[0], atol=1e-5)
