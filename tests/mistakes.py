@@ -5,6 +5,7 @@ import pathlib
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "configs" / "mae_digits.py"
 ASKED = f"--config={RECIPE}"
+PROCEDURE = ROOT / "configs" / "img2img_digits.py"
 
 # (id, changes of a right command, what the screen must hold).
 MISTAKES = [
@@ -238,6 +239,11 @@ MISTAKES = [
     ["hardware.remat_save", "remat='names'"],
   ),
   ("sampling flag without its mode", ["--num=9"], ["--num", "sample.num"]),
+  (
+    "a method that is applied",
+    ["--mode=apply"],
+    ["procedure", "mim.mae", "configs.procedure()"],
+  ),
   ("unknown mode", ["--mode=trian"], ["--mode", "train"]),
   ("nothing to evaluate", ["--mode=eval"], ["--workdir", "--mode=train"]),
   ("unknown flag", ["--workdri=x"], ["workdri", "--workdir"]),
@@ -249,5 +255,63 @@ MISTAKES = [
     [f"--config={ROOT / 'configs' / 'mto_cifar10.py'}:host=swin"],
     ["--config", "host=swin", "simmim or mae"],
   ),
+  (
+    "stage of a recipe",
+    [f"--config={ROOT / 'configs' / 'linfusion_digits.py'}:stage=teacher"],
+    ["--config", "stage=teacher", "student or host"],
+    [f"--config={ROOT / 'configs' / 'diffusevae_digits.py'}:stage=vae"],
+    ["--config", "stage=vae", "refiner or plain"],
+  ),
   ("type of the argument", [f"{ASKED}:steps=few"], ["--config", "int"]),
+  (
+    "stage of a recipe with stages",
+    [f"--config={ROOT / 'configs' / 'arbscale_shapes.py'}:stage=autoencoder"],
+    ["--config", "stage=autoencoder", "autoencoder_inr_shapes"],
+  ),
+]
+
+# (id, changes of a command with the recipe PROCEDURE, what the screen holds).
+PROCEDURES = [
+  ("a procedure that is trained", [], ["--mode", "edit.img2img", "=apply"]),
+  ("evaluated as a run", ["--mode=eval"], ["--mode", "edit.img2img"]),
+  (
+    "no model",
+    ["--mode=apply"],
+    ["procedure.source.path", "is empty", "workdir of a trained run"],
+  ),
+  (
+    "no such run",
+    ["--mode=apply", "--config.procedure.source.path=runs/none"],
+    ["procedure.source.path", "runs/none", "no such file"],
+  ),
+  (
+    "misspelt key of a procedure",
+    ["--mode=apply", "--config.procedure.strengh=0.2"],
+    ["procedure.strengh", "procedure.strength"],
+  ),
+  (
+    "misspelt key of a model",
+    ["--mode=apply", "--config.procedure.source.pth=W"],
+    ["procedure.source.pth", "procedure.source.path"],
+  ),
+  (
+    "no such procedure",
+    ["--mode=apply", "--config.procedure.type=edit.img2im"],
+    ["procedure.type", "edit.img2img"],
+  ),
+  (
+    "strength beyond all steps",
+    ["--mode=apply", "--config.procedure.strength=1.5"],
+    ["procedure.strength", "<= 1.0"],
+  ),
+  (
+    "a key of training",
+    ["--mode=apply", "--config.optim.lr=0.1"],
+    ["optim.lr"],
+  ),
+  (
+    "misspelt key of apply",
+    ["--mode=apply", "--config.apply.nmu=3"],
+    ["apply.nmu", "apply.num"],
+  ),
 ]

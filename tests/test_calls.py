@@ -204,8 +204,10 @@ def test_classes_of_many_fields_take_keywords_only():
 
 # Rooms that are not annotated yet.
 NOT_YET: set[str] = set()
-# Arguments of the contract, whose types `core.method` gives once for all.
+# Arguments of the contracts, whose types `core.method` and `core.procedure`
+# give once for all.
 CONTRACT = {"weights", "batch", "draws", "key", "keys", "step", "player", "aux"}
+CONTRACT |= {"models", "example", "fitted"}
 
 
 def unannotated(source: str, known: set[str] = frozenset()) -> list[str]:

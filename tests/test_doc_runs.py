@@ -30,6 +30,8 @@ ONLY_READ = (
   (r"scaling masks", "a timing of minutes; test_bench_step.py"),
   (r"cold_start", "a timing; test_cold_start.py"),
   (r"wandb", "needs W&B; tests/core/test_boards.py"),
+  (r"--mode=apply", "takes a trained run; tests/modes/test_apply.py"),
+  (r"ldm_digits\.py:pixels", "minutes; test_docs.py shortens it"),
   (r"claim (umd|SLUG)", "half an hour; test_claim.py"),
   (r"check_curve", "needs a whole run; test_check_curve.py"),
   (r"--config=\.\.\.", "a form of a command"),

@@ -117,6 +117,65 @@ def test_the_documented_method_passes_the_contract(lab):
   assert re.search(r"\d\d passed", done.stdout)
 
 
+PROCEDURES = DOCS / "procedures.md"
+
+
+@pytest.fixture
+def tweedie(tmp_path):
+  """The files of docs/procedures.md."""
+  files = ["my_lab/tweedie.py", "my_lab/tweedie_digits.py"]
+  return write_files(PROCEDURES, files, tmp_path)
+
+
+def test_the_documented_procedure_passes_the_contract(tweedie):
+  start = "-m pytest tests/contract"
+  arguments = [
+    a.replace("tests/", f"{ROOT}/tests/") for a in command(start, PROCEDURES)
+  ]
+  done = run(arguments, tweedie, f"--rootdir={ROOT}", "-q")
+  assert done.returncode == 0, done.stdout
+  assert re.search(r"\d passed|\.{8}", done.stdout)
+
+
+@pytest.mark.slow
+def test_the_documented_procedure_is_applied(tweedie):
+  data = f"--config.data.data_dir={tweedie}/data"
+  done = run(
+    ["-m", "jmim.main", "--config=configs/ldm_digits.py:pixels=True,steps=2"],
+    tweedie,
+    "--workdir=runs/ldm",
+    "--config.data.batch=8",
+    "--config.schedule.warmup_steps=0",
+    "--config.evals.errors=None",
+    "--config.evals.samples=None",
+    data,
+  )
+  assert done.returncode == 0, done.stderr
+  done = run(
+    command("-m jmim.main --mode=apply --config=my_lab", PROCEDURES),
+    tweedie,
+    "--config.apply.num=8",
+    "--config.data.batch=8",
+    data,
+  )
+  assert done.returncode == 0, done.stderr
+  assert "8 of them new" in done.stdout and "restored/psnr" in done.stdout
+
+
+def test_the_table_of_procedures_names_every_member():
+  from jmim.core import procedure  # noqa: PLC0415
+
+  text = PROCEDURES.read_text()
+  members = [
+    n
+    for n, v in vars(procedure.Procedure).items()
+    if not n.startswith("_") and n not in ("tiny", "rt", "fits")
+  ]
+  assert "apply" in members
+  for name in members:
+    assert f"`{name}" in text, name
+
+
 def test_the_contract_table_names_every_member():
   from jmim.core import method  # noqa: PLC0415
 

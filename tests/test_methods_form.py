@@ -260,6 +260,10 @@ def test_docs_of_fields_stand_alone():
   classes = {
     **{f"method {n}": discovery.find(n) for n in discovery.names()},
     **{
+      f"procedure {n}": discovery.find_procedure(n)
+      for n in discovery.procedures()
+    },
+    **{
       f"evaluator {n}": discovery.find_evaluator(n) for n in evaluators.names()
     },
   }

@@ -71,7 +71,7 @@ def command(folder, workdir, *changes):
 
 
 @pytest.fixture
-def call(monkeypatch, capfd):
+def call(monkeypatch, capfd, restored_flags):
   """Runs jmim.main as the shell would; returns (exit code, stderr)."""
 
   def compiled(*args, **kwargs):
@@ -111,6 +111,19 @@ def test_a_mistake_is_one_screen_and_leaves_no_trace(
 ):
   workdir = tmp_path / "run"
   code, err = call(*command(images, workdir, *changes))
+  check(code, err, *words)
+  assert not workdir.exists()
+
+
+@pytest.mark.parametrize(
+  "changes, words",
+  [m[1:] for m in mistakes.PROCEDURES],
+  ids=[m[0] for m in mistakes.PROCEDURES],
+)
+def test_a_mistake_with_a_procedure(call, tmp_path, changes, words):
+  workdir = tmp_path / "run"
+  recipe = f"--config={mistakes.PROCEDURE}"
+  code, err = call(recipe, f"--workdir={workdir}", *changes)
   check(code, err, *words)
   assert not workdir.exists()
 
@@ -186,6 +199,16 @@ RECIPES = {
     "config.method = configs.section(type='mim.mto', size=config.method.size,"
     " backbone=dict(variant='SwinB/4'))",
     ["method.backbone.variant", "ViT", "windows"],
+  ),
+  "all pixels of a side that is drawn": (
+    "config.method = configs.section(type='latent.autoencoder_inr', size=32,"
+    " pixels=dict(count=0))",
+    ["pixels.count=0", "(64, 256)"],
+  ),
+  "side of images that have one": (
+    "config.method = configs.section(type='latent.ldm', size=8,"
+    " first_stage=dict(variant='kl-f4', implicit=dict(side=64)))",
+    ["first_stage.implicit.side 64", "first_stage.implicit.hidden=()"],
   ),
   "no method": ("config.method.type = ''", ["method.type"]),
   "config not returned": ("return None", ["--config", "return config"]),
@@ -277,6 +300,19 @@ def test_a_checkpoint_of_another_model(call, images, trained, tmp_path):
   argv = command(images, workdir, "method.dims.width=32", "train.total_steps=4")
   check(*call(*argv), "--workdir", "another model", "shape of", "(16")
   assert [p.name for p in (workdir / "checkpoints").iterdir()] == ["2"]
+
+
+def test_a_run_that_is_no_diffusion_model(call, trained, tmp_path):
+  key = "procedure.source.path"
+  code, err = call(
+    f"--config={mistakes.PROCEDURE}",
+    "--mode=apply",
+    f"--workdir={tmp_path / 'run'}",
+    f"--config.{key}={trained}",
+  )
+  check(code, err, key, "mim.mae", "diffusion model")
+  # What is trained is no place for what a procedure makes.
+  assert not (tmp_path / "run").exists()
 
 
 def test_a_checkpoint_that_cannot_be_read(images, trained, tmp_path):

@@ -23,7 +23,7 @@ def recipes():
   for path in sorted(FOLDER.glob("*.py")):
     config = configs.load(str(path))
     marks = [pytest.mark.slow] * config.data.name.startswith(SLOW)
-    if config.data.name.startswith(SETS):
+    if config.data.name.startswith(SETS) and "method" in config:
       yield pytest.param(config, id=path.stem, marks=marks)
 
 

@@ -15,8 +15,9 @@ from jmim.core import errors
 # Keys beside those of the method that say what weights mean: which pixels they
 # were trained on.
 _PIXELS = ("data.mean", "data.std", "data.size", "data.channels")
-# Sections of the method that say how it is sampled, not what it has learnt.
-_ASKED = ("method.sampling.",)
+# Keys of the method that say how it is sampled, not what it has learnt: those
+# that begin so.
+_ASKED = ("method.sampling.", "method.first_stage.implicit.side")
 
 
 def load(workdir: pathlib.Path) -> ml_collections.ConfigDict:

@@ -135,10 +135,13 @@ def encode(
 ) -> Array:
   """The noises with which a model's sampler walks from x to z.
 
+  Those of the states of `posterior`, by differences that are small: what the
+  model lacks of z and of the noise in x, over a deviation that is small too.
+
   Args:
-    table: a stochastic sampler along the path. Where its last step adds no
-      noise (it leads to clean data), z is reached but for the model's error
-      there.
+    table: a stochastic sampler along the path, of memory 1. Where its last
+      step adds no noise (it leads to clean data), z is reached but for the
+      model's error there.
     denoise: of the model.
     z: data [b, ...].
     x: state at the first level, `begun`.
@@ -148,9 +151,57 @@ def encode(
 
   Returns:
     [n, b, ...]; 0 where the sampler adds none.
+
+  Raises:
+    ValueError: not as much noise, a sampler that remembers, or two whose
+      means are not the same.
   """
-  path = posterior(drawn_by or table, z, x, noise)
-  return samplers.noises(table, denoise, path)
+  drawn = drawn_by or table
+  if table.memory > 1 or (table.out != drawn.out).any():
+    raise ValueError("a sampler that remembers, or another one's states")
+  if len(noise) != len(table) - 1:
+    raise ValueError(f"noise of {len(noise)} steps for {len(table) - 1}")
+  level, (of_x, _, of_eps, of_x0) = table.level, table.out.T
+  # Of the true noise in x in the mean of the next state.
+  share = of_x * level.noise + of_eps
+  z, x = jnp.asarray(z), jnp.asarray(x)
+  rows = samplers.rows_of(table, x.dtype) | {
+    name: jnp.asarray(column, x.dtype)
+    for name, column in (
+      ("of_eps", of_eps),
+      ("of_x0", of_x0),
+      ("share", share),
+      ("drawn", drawn.std),
+    )
+  }
+  eps = targets.to_eps("x0", z, x=x, a=level.signal[0], s=level.noise[0])
+
+  def gap(row, x, eps):
+    """(the true mean of the next state less the model's, its deviation)."""
+    out = denoise(x, row["level"])
+    gap = row["of_eps"] * (eps - out.eps) + row["of_x0"] * (z - out.x0)
+    return gap, samplers.deviation(table, row, out)
+
+  def step(carry, row_and_noise):
+    (x, eps), (row, n) = carry, row_and_noise
+    lacks, std = gap(row, x, eps)
+    spread, to = row["drawn"] * n, row["level"]
+    eps = (row["share"] * eps + spread) / to.to_noise
+    x = to.to_signal * z + to.to_noise * eps
+    return (x, eps), _over(lacks + spread, std)
+
+  first = jax.tree.map(lambda a: a[:-1], rows)
+  (x, eps), found = jax.lax.scan(step, (x, eps), (first, jnp.asarray(noise)))
+  # The last state is z itself, whatever would have been drawn.
+  row = jax.tree.map(lambda a: a[-1], rows)
+  lacks, std = gap(row, x, eps)
+  there = (1 - row["level"].to_signal) * z - row["share"] * eps
+  return jnp.concatenate([found, _over(lacks + there, std)[None]])
+
+
+def _over(x: Array, std: Array) -> Array:
+  """x / std, 0 where there is none."""
+  return jnp.where(std > 0, x / jnp.where(std > 0, std, 1.0), 0.0)
 
 
 def decode(

@@ -13,6 +13,7 @@ states live in `denoise` and `callback`, which are plain functions of arrays.
 
 import dataclasses
 from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
 
@@ -109,7 +110,7 @@ def _mix(table: np.ndarray, row: jax.Array, terms: list) -> jax.Array:
   return sum(row[j] * terms[j] for j in used)
 
 
-def _rows(table: Table, dtype: Any) -> dict[str, Any]:
+def rows_of(table: Table, dtype: Any) -> dict[str, Any]:
   """The table as arrays with the call as dimension 0, at least float32."""
   dtype = jnp.promote_types(dtype, jnp.float32)
   cast = lambda a: jnp.asarray(a, dtype)
@@ -130,7 +131,10 @@ def _step(table, denoise, row, carry, z):
   return (new, anchor, tuple(seen[: table.memory - 1])), out
 
 
-def _std(table: Table, row, out: targets.Output) -> jax.Array:
+def deviation(
+  table: Table, row: Mapping[str, Any], out: targets.Output
+) -> jax.Array:
+  """Of the noise that a step adds, whose row is one of `rows_of`."""
   if not table.learned:
     return row["std"]
   return row["std"] * jnp.exp(0.5 * out.log_var)
@@ -171,7 +175,7 @@ def sample(
     z = noise(row["level"].index) if callable(noise) else z
     (x, anchor, past), out = _step(table, denoise, row=row, carry=carry, z=z)
     if table.std.any():
-      x = x + _std(table, row, out) * z
+      x = x + deviation(table, row, out) * z
     record = None
     if callback is not None:
       x, record = callback(row["level"], x, out)
@@ -179,7 +183,7 @@ def sample(
 
   past = (jnp.zeros_like(x),) * (table.memory - 1)
   (x, _, _), records = jax.lax.scan(
-    body, (x, x, past), (_rows(table, x.dtype), noise if given else None)
+    body, (x, x, past), (rows_of(table, x.dtype), noise if given else None)
   )
   return x, records
 
@@ -205,10 +209,10 @@ def noises(table: Table, denoise: Denoise, path: jax.Array) -> jax.Array:
 
   def one(row, x, new):
     (mean, _, _), out = _step(table, denoise, row=row, carry=(x, x, ()), z=None)
-    std = _std(table, row, out)
+    std = deviation(table, row, out)
     return jnp.where(std > 0, (new - mean) / jnp.where(std > 0, std, 1.0), 0.0)
 
-  rows = _rows(table, path.dtype)
+  rows = rows_of(table, path.dtype)
   return jax.lax.map(lambda a: one(*a), (rows, path[:-1], path[1:]))
 
 

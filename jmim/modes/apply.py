@@ -142,12 +142,12 @@ def _evaluate(
   workdir: pathlib.Path,
   console: consoles.Console,
 ) -> None:
-  """Runs the evaluators on the results; their numbers are in workdir/eval."""
+  """Runs the evaluators on the results; the numbers are of this start."""
   if not parts.evaluators:
     return
   writer = None
   if jax.process_index() == 0:
-    writer = writers.Writer(workdir / "eval")
+    writer = writers.Writer(workdir, -1)
   runner.run(
     parts.evaluators,
     context,

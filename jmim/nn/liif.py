@@ -13,7 +13,9 @@ For each of four shifts v of (-1, -1), (-1, 1), (1, -1), (1, 1):
     area   = |rel_0 rel_1| + 1e-9
 
 and the colour is the mean of the four, each weighted by the area of the shift
-diagonally opposite.
+diagonally opposite. (So at the centre of a cell that cell alone counts; but in
+the last row and column, where two shifts end in one cell, all areas are 0 there
+and the four count alike, as in the authors' code.)
 """
 
 import dataclasses
@@ -44,6 +46,9 @@ class Dims:
   )
   cell: bool = field.value(True, "it is given the size of a pixel")
   ensemble: bool = field.value(True, "mean of four cells; else the nearest one")
+  side: int = field.value(
+    0, "side of decoded images [pixels]; 0: that of the images", low=0
+  )
   chunk: int = field.value(
     65_536, "places of an image rendered at a time; for memory only", low=1
   )
@@ -59,15 +64,19 @@ class Dims:
     )
 
 
+def line(n: int) -> np.ndarray:
+  """[n] float32 centres of the pixels of an axis.
+
+  In the authors' order of operations: where areas vanish, and, without an
+  ensemble, on the border of two cells, rounding decides.
+  """
+  k = np.arange(n, dtype=np.float32)
+  return np.float32(-1 + 1 / n) + np.float32(2 / n) * k
+
+
 def places(sides: tuple[int, int]) -> np.ndarray:
   """[h * w, 2] float32 centres of the pixels of a grid, in raster order."""
-  # In float32 and the authors' order: without an ensemble a place on the border
-  # of two cells belongs to the one that rounding chooses.
-  lines = [
-    np.float32(-1 + 1 / n) + np.float32(2 / n) * np.arange(n, dtype=np.float32)
-    for n in sides
-  ]
-  grid = np.stack(np.meshgrid(*lines, indexing="ij"), axis=-1)
+  grid = np.stack(np.meshgrid(*map(line, sides), indexing="ij"), axis=-1)
   return grid.reshape(-1, 2)
 
 
@@ -118,13 +127,17 @@ class Implicit(nn.Module, kw_only=True):
       place: [b, q, 2] in -1 .. 1.
       cell: [b, q, 2], or what broadcasts to it.
     """
-    sides = jnp.asarray(features.shape[1:3], jnp.float32)
+    sides = np.asarray(features.shape[1:3], np.float32)
     shifts, eps = (SHIFTS, EPS) if self.ensemble else (((0, 0),), 0.0)
-    shifts = jnp.asarray(shifts, jnp.float32)[:, None]
-    moved = place[:, None] + (shifts / sides + eps)  # [b, 4, q, 2]
+    shifts = np.asarray(np.asarray(shifts) / sides + eps, np.float32)
+    moved = place[:, None] + shifts[:, None]  # [b, 4, q, 2]
     moved = jnp.clip(moved, -1 + EPS, 1 - EPS)
     index = jnp.round(((moved + 1) * sides - 1) / 2).astype(jnp.int32)
-    rel = (place[:, None] - (-1 + (2 * index + 1) / sides)) * sides
+    centre = [
+      jnp.asarray(line(n))[index[..., axis]]
+      for axis, n in enumerate(features.shape[1:3])
+    ]
+    rel = (place[:, None] - jnp.stack(centre, -1)) * sides
     take = jax.vmap(lambda f, i: f[i[..., 0], i[..., 1]])
     seen = [take(features.astype(jnp.float32), index), rel]
     if self.cell:

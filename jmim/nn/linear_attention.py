@@ -18,6 +18,7 @@ added, hence a token's own weight twice. How the last three are scaled is ours.
 """
 
 import functools
+from typing import Any
 
 import einops
 import flax.linen as nn
@@ -27,6 +28,7 @@ import jax.numpy as jnp
 from jmim.core import runtime
 from jmim.nn import attention
 from jmim.nn import conv
+from jmim.nn import dense
 from jmim.nn import norm
 from jmim.nn import patch
 
@@ -179,6 +181,14 @@ def _past(q, k, v, chunk):
   return tuple(_joined(x)[:, :, :t] for x in found)
 
 
+def linear(
+  rt: runtime.Runtime, features: int, fan_in: int, **options: Any
+) -> nn.Dense:
+  """A linear map that starts as torch's, whose bias depends on its inputs."""
+  start = dict(kernel_init=conv.TORCH, bias_init=patch.conv_bias_init(fan_in))
+  return dense.dense(rt, features, **start, **options)
+
+
 class Features(nn.Module, kw_only=True):
   """x + F(x): Linear to M, LayerNorm, LeakyReLU, Linear; torch's start.
 
@@ -195,21 +205,11 @@ class Features(nn.Module, kw_only=True):
     """[b, t, w] -> the same."""
     if self.mid < 0:
       return 2 * x
-
-    def linear(x, features, name):
-      bias = patch.conv_bias_init(x.shape[-1])
-      return nn.Dense(
-        features,
-        dtype=self.rt.dtype,
-        kernel_init=conv.TORCH,
-        bias_init=bias,
-        name=name,
-      )(x)
-
-    width = x.shape[-1]
-    y = linear(x, self.mid or width, "fc1")
-    y = norm.layer_norm(self.rt, "norm", 1e-5)(y)
-    return x + linear(nn.leaky_relu(y, 0.01), width, "fc2")
+    rt, width = self.rt, x.shape[-1]
+    mid = self.mid or width
+    y = linear(rt, mid, width, name="fc1")(x)
+    y = nn.leaky_relu(norm.layer_norm(rt, "norm", 1e-5)(y), 0.01)
+    return x + linear(rt, width, mid, name="fc2")(y)
 
 
 class LinearAttention(nn.Module, kw_only=True):
@@ -221,7 +221,6 @@ class LinearAttention(nn.Module, kw_only=True):
     mid: M of F_q and F_k, see `Features`; "softmax" and "plain" have none.
     chunk: see `attend`; of memory, not of the result.
     tokens: see `attend`.
-    qkv_bias: q, k and v have biases.
     rt: execution choices.
   """
 
@@ -230,7 +229,6 @@ class LinearAttention(nn.Module, kw_only=True):
   mid: int = 0
   chunk: int = 0
   tokens: int = 0
-  qkv_bias: bool = False
   rt: runtime.Runtime = runtime.Runtime()
 
   @nn.compact
@@ -249,8 +247,8 @@ class LinearAttention(nn.Module, kw_only=True):
     width, keys = x.shape[-1], x if keys is None else keys
 
     def project(tokens, name):
-      bias = dict(use_bias=self.qkv_bias)
-      y = nn.Dense(width, dtype=self.rt.dtype, name=name, **bias)(tokens)
+      options = dict(use_bias=False, name=name)
+      y = linear(self.rt, width, tokens.shape[-1], **options)(tokens)
       return einops.rearrange(y, "b t (h d) -> b h t d", h=self.heads)
 
     featured = self.form not in ("softmax", "plain")
@@ -265,4 +263,4 @@ class LinearAttention(nn.Module, kw_only=True):
       options = dict(form=self.form, chunk=self.chunk, tokens=self.tokens)
       y = attend(q, k, v, **options)
     y = einops.rearrange(y, "b h t d -> b t (h d)")
-    return nn.Dense(width, dtype=self.rt.dtype, name="proj")(y)
+    return linear(self.rt, width, width, name="proj")(y)

@@ -62,6 +62,18 @@ def unfold(folded: jax.Array, side: int) -> jax.Array:
   return unpatchify(tokens, side, grid)
 
 
+def unfolded(shape: tuple[int, int, int], side: int) -> tuple[int, int, int]:
+  """[h*p, w*p, c] of images whose `fold` is [h, w, p*p*c].
+
+  Raises:
+    ValueError: channels that squares of p x p pixels do not make.
+  """
+  h, w, c = shape
+  if c % side**2:
+    raise ValueError(f"channels {c}, but those of squares are {side**2} each")
+  return (h * side, w * side, c // side**2)
+
+
 def to_grid(tokens: jax.Array, grid: tuple[int, int]) -> jax.Array:
   """[b, h*w, d] in raster order -> [b, h, w, d]: tokens as a feature map."""
   h, w = grid

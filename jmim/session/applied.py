@@ -67,9 +67,9 @@ class Numbers:
     return self._n
 
   def __getitem__(self, i: int) -> dict[str, Any]:
-    if not self.num_classes:
-      return {"number": np.int32(i)}
-    return {"label": np.int32(i % self.num_classes)}
+    classes = self.num_classes
+    label = {"label": np.int32(i % classes)} if classes else {}
+    return {"number": np.int32(i), **label}
 
   def name(self, i: int) -> str:
     """For messages."""

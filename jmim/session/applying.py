@@ -5,15 +5,14 @@ split): not of the batch, nor of the devices, nor of how many are asked for.
 """
 
 import functools
-from collections.abc import Callable
 from collections.abc import Iterator
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jmim.core import errors
+from jmim.core import method as methods
 from jmim.core import procedure as procedures
 from jmim.core import randomness
 from jmim.data import augment
@@ -25,8 +24,8 @@ from jmim.parallel import sharding
 from jmim.session import applied
 
 Rows = dict[str, np.ndarray]
-# (weights by name, fitted, batch, key) -> arrays.
-Program = Callable[..., Any]
+Batch = dict[str, jax.Array]
+Weights = dict[str, methods.Weights]  # of the models, by name
 
 
 def chosen(n: int, num: int) -> np.ndarray:
@@ -77,12 +76,18 @@ class Work:
     draws = procedures.drawn(parts.procedure, key, models, batch)
     return models, batch, draws
 
-  def collect(self, weights, batch, key) -> dict[str, jax.Array]:
+  def collect(
+    self, weights: Weights, batch: Batch, key: jax.Array
+  ) -> dict[str, jax.Array]:
     """What a fit reads of a batch."""
     return self.parts.procedure.collect(*self._begin(weights, batch, key))
 
   def apply(
-    self, weights, fitted, batch, key
+    self,
+    weights: Weights,
+    fitted: procedures.Arrays,
+    batch: Batch,
+    key: jax.Array,
   ) -> tuple[dict[str, jax.Array], jax.Array]:
     """(results as they are stored, whether those of an example are finite)."""
     procedure = self.parts.procedure
@@ -140,6 +145,8 @@ class Work:
       valid = local["valid"]
       numbers = np.where(valid, index[local["index"]], -1).astype(np.int32)
       names = [n for n in entries.readable(local) if n in parts.inputs]
+      if "label" in names:
+        _require_labels(local["label"][valid])
       batch = {name: put(local[name]) for name in names}
       batch["index"] = put(np.maximum(numbers, 0))
       kept = {n: local[n] for n in ("label",) if n in local}
@@ -150,6 +157,16 @@ class Work:
     """Of all hosts."""
     where = sharding.replicated(self.parts.mesh)
     return np.asarray(jax.device_put(x, where))
+
+
+def _require_labels(labels: np.ndarray) -> None:
+  if (labels < 0).any():
+    raise errors.UserError(
+      f"{int((labels < 0).sum())} of {len(labels)} examples without a label",
+      "a class for each, which a model is told",
+      "leave them out: name a part of the split that has labels",
+      "data.eval_split",
+    )
 
 
 def _require_finite(finite: np.ndarray) -> None:

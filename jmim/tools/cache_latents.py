@@ -107,7 +107,7 @@ def build(
     UserError: it is there already.
   """
   features, dtype, statistics = _layout(encoder, dtype)
-  gaussian = not encoder.parts.method.n_codes
+  gaussian = encoder.parts.method.n_codes == 0  # None: plain codes
   about = {
     "method": json.loads(encoder.parts.config.method.to_json()),
     "data": json.loads(encoder.parts.config.data.to_json()),

@@ -27,6 +27,7 @@ import numpy as np
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.core import validate
+from jmim.modes import apply
 from jmim.modes import train
 from jmim.parallel import backend
 from jmim.parallel import malloc
@@ -76,6 +77,8 @@ def run(
 ) -> tuple[claims.Metrics, float]:
   """Trains one run of a claim, or continues or reads one that is there.
 
+  One of a procedure is applied.
+
   Args:
     name: of the run.
     spec: recipe and overrides.
@@ -99,7 +102,8 @@ def run(
   _record(workdir, recipe, json.loads(config.to_json()))
   backend.keep_compiled(config.hardware.compile_cache)
   start = time.monotonic()
-  train.run(config, workdir)
+  mode = apply if "procedure" in config else train
+  mode.run(config, workdir)
   return claims.Metrics(workdir), time.monotonic() - start
 
 

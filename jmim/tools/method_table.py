@@ -29,15 +29,17 @@ BEGIN, END = "<!-- methods:begin -->", "<!-- methods:end -->"
 HEAD = "| method | file | golden | claim | small recipes | large recipes |"
 # In the names of recipes.
 LARGE = re.compile(
-  r"imagenet|k400|laion|df2k|shapenet|coco|openwebtext|published"
+  r"imagenet|_images|k400|laion|df2k|shapenet|coco|openwebtext|celeba|"
+  r"published"
 )
 
 
 def recipes() -> dict[str, list[str]]:
-  """Method name -> names of its recipes."""
+  """Name of a method or procedure -> names of its recipes."""
   by_method: dict[str, list[str]] = {}
   for path in sorted((ROOT / "configs").glob("*.py")):
-    name = configs.load(str(path)).method.type
+    config = configs.load(str(path))
+    name = (config.get("method") or config.procedure).type
     by_method.setdefault(name, []).append(path.stem)
   return by_method
 
@@ -66,9 +68,9 @@ def _methods(tree: ast.Module) -> set[str]:
 
 
 def rows() -> list[str]:
-  """One line of Markdown per method."""
+  """One line of Markdown per method and procedure."""
   known, compared, lines = recipes(), goldens(), []
-  for name in discovery.names():
+  for name in sorted([*discovery.names(), *discovery.procedures()]):
     path = METHODS / f"{name.replace('.', '/')}.py"
     doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or name
     names = known.get(name, [])

@@ -8,7 +8,7 @@ from jmim.core import base_config
 from jmim.core import config as configs
 from jmim.core import validate
 
-KEYS = base_config.KEYS
+KEYS = {**base_config.KEYS, **base_config.APPLIED}
 FREE = ("method.type", "data.name")  # a recipe must set them
 
 
@@ -53,7 +53,7 @@ def test_choices_are_of_one_type(path):
 def test_the_base_has_every_key_and_no_other():
   paths = set(validate.paths(configs.base().to_dict()))
   sections = {f"{s}.players" for s in base_config.PER_PLAYER} | {"evals"}
-  assert paths == set(KEYS) | sections
+  assert paths == set(base_config.KEYS) | sections
 
 
 def test_the_base_passes_its_own_checks_but_for_what_a_recipe_must_say():
@@ -104,3 +104,16 @@ def test_a_key_is_read_off_the_field_of_its_section(path, default):
 def test_every_section_documents_itself_where_it_is_shown_whole():
   for f in dataclasses.fields(base_config.Base):
     assert f.metadata["doc"].strip()
+
+
+def test_the_keys_are_those_of_a_method_or_of_a_procedure():
+  assert base_config.keys({}) is base_config.KEYS
+  assert "apply.num" not in base_config.KEYS
+  found = base_config.keys({"procedure": {}})
+  assert "apply.num" in found and "optim.lr" not in found
+  assert base_config.needed({}) == (
+    "method.type",
+    "procedure.type",
+    "data.name",
+  )
+  assert "data.name" not in base_config.needed({"procedure": {}})

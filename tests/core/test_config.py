@@ -38,6 +38,8 @@ def test_every_recipe_loads_is_valid_and_short(path):
   found = configs.load(str(path))
   validate.validate(found)
   assert len(path.read_text().splitlines()) <= 80
+  if "procedure" in found:
+    return
   for stem in ("total", "checkpoint"):
     units.steps(found.train, stem, found.data.batch, 1000)  # one unit at most
   assert units.steps(found.train, "total", found.data.batch, 1000) > 0
@@ -333,3 +335,36 @@ def test_the_path_of_a_recipe_may_have_a_colon_and_a_home(
   recipe(tmp_path / "a:b", ["return configs.section(got=arg)"])
   found = configs.load("~/a:b/recipe.py:x:y")
   assert found.got == "x:y"
+
+
+def test_a_procedure_has_a_config_of_its_own():
+  config = configs.procedure()
+  config.procedure = configs.section(type="edit.img2img")
+  validate.validate(config)  # it may read no data
+  made = configs.override(
+    config, ["procedure.source.path=1", "procedure.steps=3", "apply.num=4"]
+  )
+  assert made.procedure.source.path == "1" and made.procedure.steps == 3
+  assert made.apply.num == 4 and made.apply.splits == ("eval",)
+  for name in ("method", "optim", "schedule", "train"):
+    assert name not in config
+  for item, key in (
+    ("apply.nmu=3", "apply.nmu"),
+    ("optim.lr=1e-3", "optim.lr"),
+    ("apply.num=-1", "apply.num"),
+  ):
+    with pytest.raises(errors.UserError) as e:
+      validate.validate(configs.override(config, [item]))
+    assert e.value.key == key
+
+
+def test_a_procedure_among_what_is_trained_is_refused():
+  config = configs.base()
+  config.procedure = configs.section(type="edit.img2img")
+  with pytest.raises(errors.UserError, match="configs.procedure") as e:
+    validate.validate(config)
+  assert e.value.key == "procedure"
+  config = configs.procedure()
+  with pytest.raises(errors.UserError) as e:
+    validate.validate(config)
+  assert e.value.key == "procedure.type"

@@ -8,6 +8,7 @@ from jmim.core import discovery
 from jmim.core import errors
 from jmim.core import field
 from jmim.core import method
+from jmim.core import procedure
 
 
 def test_what_several_methods_share_is_no_method():
@@ -98,3 +99,25 @@ def test_below_a_module_that_is_no_package_there_is_nothing():
   assert discovery.module_exists("wave")
   assert not discovery.module_exists("wave.reader")
   assert not discovery.module_exists("jmim.methods.nothing.at.all")
+
+
+def test_procedures_are_found_as_methods_are():
+  known = discovery.procedures()
+  assert "edit.img2img" in known and not {*known} & {*discovery.names()}
+  for name in known:
+    cls = discovery.find_procedure(name)
+    assert issubclass(cls, procedure.Procedure)
+    assert cls.__module__ == f"jmim.methods.{name}"
+  made = discovery.make_procedure(
+    {"type": "edit.img2img", "source": {"path": "W"}, "steps": 7}
+  )
+  assert made.source.path == "W" and made.steps == 7
+  for name in ("edit.img2img", "mim.mae"):
+    find = (
+      discovery.find if name.startswith("edit") else discovery.find_procedure
+    )
+    with pytest.raises(KeyError):
+      find(name)
+  with pytest.raises(errors.UserError, match="edit.img2img") as e:
+    discovery.make_procedure({"type": "edit.img2im"})
+  assert e.value.key == "procedure.type"

@@ -48,6 +48,8 @@ def test_a_folder_without_one_is_named(tmp_path, text):
     ("method.dims.width", 0.9, True),
     ("method.type", 0.9, True),
     ("method.sampling.guidance", 0.9, False),
+    ("method.first_stage.implicit.side", 0.9, False),
+    ("method.first_stage.implicit.hidden", 0.9, True),
     ("data.mean", 0.9, True),
     ("data.size", 0.9, True),
     ("data.data_dir", 0.9, False),

@@ -78,6 +78,15 @@ def test_edm_and_straight_paths():
   np.testing.assert_allclose(schedule.straight(u, time="noise").time, 1 - u)
 
 
+def test_a_share_of_a_path_is_its_end():
+  path = schedule.make("linear").levels([8, 6, 4, 2])
+  part = path.last(0.5)
+  assert len(path) == 4 and len(part) == 2
+  np.testing.assert_array_equal(part.noise, path.noise[2:])
+  np.testing.assert_array_equal(part.time, path.time[2:])
+  assert len(path.last(1.0)) == 4 and len(path.last(0.01)) == 1
+
+
 def test_time_between_levels_is_interpolated():
   path = schedule.make("linear").levels()
   lam = path.log_snr_half

@@ -124,6 +124,11 @@ def held(workdir, split="eval"):
   return folder, {k: x[order] for k, x in joined.items()}
 
 
+def measured(workdir):
+  """The one line of metrics.jsonl, of the last start."""
+  return json.loads((workdir / "metrics.jsonl").read_text())
+
+
 def test_results_are_written_resumed_and_continued(recipe, tmp_path, capsys):
   apply.run(recipe, tmp_path)
   shown = capsys.readouterr().out
@@ -135,9 +140,10 @@ def test_results_are_written_resumed_and_continued(recipe, tmp_path, capsys):
   assert len(set(first["label"])) > 3
   picture = PIL.Image.open(folder / "eval" / "part_00000.png")
   assert picture.size[0] > 100
-  line = json.loads((tmp_path / "eval" / "metrics.jsonl").read_text())
+  line = measured(tmp_path)
   assert line["eval"] == "change" and 0 < line["change/psnr"] < 60
-  assert list((tmp_path / "eval" / "images").glob("change_sheet*.png"))
+  assert line["change/examples"] == 20
+  assert list((tmp_path / "images").glob("change_sheet*.png"))
   about = json.loads((folder / "protocol.json").read_text())
   assert len(about["models"]["source"]) == 64
   # More of them, in other batches: the first ones are as they were.
@@ -146,6 +152,7 @@ def test_results_are_written_resumed_and_continued(recipe, tmp_path, capsys):
   assert "10 of them new" in capsys.readouterr().out
   _, all_of_them = held(tmp_path)
   assert len(all_of_them["index"]) == 30
+  assert measured(tmp_path)["change/examples"] == 30
   same = np.isin(all_of_them["index"], first["index"])
   found = np.float32(all_of_them["image"][same])
   np.testing.assert_allclose(found, first["image"], atol=1)

@@ -68,3 +68,17 @@ def test_bias_is_uniform_within_the_bound_of_its_fan_in():
   # Kolmogorov-Smirnov: 1.95 / sqrt(n) is exceeded once in a thousand seeds.
   expected = np.linspace(-bound, bound, 4000)
   assert np.abs(np.sort(bias) - expected).max() < 2 * bound * 1.95 / 4000**0.5
+
+
+def test_folding_and_back():
+  x = np.arange(2 * 4 * 6 * 3).reshape(2, 4, 6, 3)
+  folded = patching.fold(x, 2)
+  assert folded.shape == (2, 2, 3, 12)
+  np.testing.assert_array_equal(
+    folded.reshape(2, 6, 12), patching.patchify(x, 2)
+  )
+  np.testing.assert_array_equal(patching.unfold(folded, 2), x)
+  assert patching.fold(x, 1) is x and patching.unfold(x, 1) is x
+  assert patching.unfolded((2, 3, 12), 2) == (4, 6, 3)
+  with pytest.raises(ValueError, match="channels 3"):
+    patching.unfolded((2, 3, 3), 2)

@@ -8,6 +8,7 @@ import pytest
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.core import validate
+from jmim.modes import apply
 from jmim.modes import train
 from jmim.tools import claim
 from jmim.tools import claims
@@ -120,6 +121,29 @@ def test_a_recipe_may_be_given_the_folder_of_a_run(lab, tmp_path):
   claim.run("second", spec, seed=0, root=tmp_path / "runs")
   ((config, _),) = lab
   assert config.data.name == str(tmp_path / "runs" / "first")
+
+
+def test_a_procedure_is_applied(lab, tmp_path, monkeypatch):
+  (tmp_path / "recipe.py").write_text(
+    "from jmim.core import config as configs\n"
+    "def get_config():\n"
+    "  config = configs.procedure()\n"
+    "  config.procedure = configs.section(type='edit.img2img')\n"
+    "  return config\n"
+  )
+  applied = []
+
+  def run(config, workdir):
+    applied.append(config)
+    (workdir / "metrics.jsonl").write_text('{"step": 0, "change/psnr": 9.0}\n')
+
+  monkeypatch.setattr(apply, "run", run)
+  source = "procedure.source.path={workdir:base}"
+  spec = claims.Run("recipe.py", (source,))
+  found, _ = claim.run("edited", spec, seed=3, root=tmp_path / "runs")
+  assert found["change/psnr"] == 9.0 and not lab
+  assert applied[0].procedure.source.path == str(tmp_path / "runs" / "base")
+  assert applied[0].seed == 3
 
 
 def test_list_names_every_claim(lab, capsys):

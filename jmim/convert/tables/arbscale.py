@@ -46,8 +46,7 @@ def baseline(method: autoencoder_inr.AutoencoderINR) -> str | None:
 
 def second_stage(method: arbscale.ArbScale) -> pieces.Table:
   """The UNet, and the measured factor of the latents."""
-  theirs, ours = "model.diffusion_model.", f"{family.MAIN}net/"
-  rules = table.placed(ldm_unet.network(method.net()), theirs, ours)
+  rules = ldm_unet.full(method)
   if method.first_stage.measured:
     rules.append(table.Rule(theirs="scale_factor", ours="extra/scale"))
   return rules
@@ -76,6 +75,6 @@ FAMILIES = {
       r"^(first_stage_model|cond_stage_model|model_ema)\.",
       "^(betas|alphas|sqrt_|log_|posterior_|lvlb_|logvar)",
     ),
-    unsupported=("^params/main/(log_var|condition/)",),
+    unsupported=("^params/main/(log_var|condition/(tokens|segments))",),
   ),
 }

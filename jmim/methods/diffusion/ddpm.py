@@ -179,18 +179,12 @@ class DDPM(method.Method):
 
   def sample(self, weights, batch, key) -> jax.Array:
     """Images [b, h, w, c] in the units of the input; see `parts/guided.py`."""
-    z = self.sampling.sample(
-      self.noise,
-      functools.partial(self.network, weights.params),
-      condition=self.guiding(weights, batch),
-      shape=self.shape,
-      batch=batch,
-      key=key,
-      kind=self.prediction,
-    )
+    network = functools.partial(self.network, weights.params)
+    shown = self.guiding(weights, batch)
+    options = dict(shape=self.shape, batch=batch, key=key, kind=self.prediction)
+    z = self.sampling.sample(self.noise, network, condition=shown, **options)
     return self.first_stage.decode(weights, z)
 
   def diffuser(self, weights: method.Weights) -> model.Diffuser:
     """A run of it, frozen."""
-    tell = functools.partial(self.guiding, weights)
-    return diffusers.of(self, weights, tell=tell, kind=self.prediction)
+    return diffusers.of(self, weights, kind=self.prediction)

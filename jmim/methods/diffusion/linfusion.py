@@ -36,6 +36,7 @@ we, start from the host's.
 
 import dataclasses
 import functools
+import operator
 import re
 from typing import Any
 
@@ -63,6 +64,7 @@ Array = jax.Array
 # (prediction [b, h, w, c], output [b, n, d] of each self-attention).
 Tapped = tuple[Array, list[Array]]
 
+BETAS = ("beta_start", "beta_end")
 NEW = re.compile(r"_attention/self_\d+/[qk]_features/")
 KEPT = re.compile(r"_attention/self_\d+/(q|k|v|proj)/")
 
@@ -128,7 +130,10 @@ class LinFusion(method.Method):
 
   @classmethod
   def tiny(cls) -> "LinFusion":
-    """4 x 4 latents of a 16-pixel image, three vectors as context."""
+    """4 x 4 images, three vectors as context; it begins far from its host.
+
+    A host of random numbers can be copied, and hardly learns the noise.
+    """
     small = dict(width=16, multipliers=(1, 2), blocks=1, attend_at=(2,))
     return field.replace(
       cls(),
@@ -141,6 +146,9 @@ class LinFusion(method.Method):
       sampling=dict(steps=3),
       ladder=dict(rungs=1),
       bottleneck=4,
+      start="fresh",
+      taught=5.0,
+      features=5.0,
     )
 
   @property
@@ -187,9 +195,10 @@ class LinFusion(method.Method):
 
   def consts(self) -> dict[str, method.Const]:
     """The host, the first stage, and features of no text."""
-    same = {"prediction": self.prediction, "noise.times": self.noise.times}
-    same["noise.schedule"] = self.noise.schedule
-    agrees = {name: (f"method.{name}", x) for name, x in same.items()}
+    names = [f"noise.{n}" for n in ("schedule", "times", *BETAS)]
+    names += ["prediction", *["first_stage.scale"] * bool(self.first_stage.net)]
+    value = {n: operator.attrgetter(n)(self) for n in names}
+    agrees = {n: (f"method.{n}", x) for n, x in value.items()}
     host = {"host": self.host.const(self.init_host, agrees)}
     return host | self.first_stage.consts() | self.condition.consts()
 

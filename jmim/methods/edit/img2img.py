@@ -18,6 +18,7 @@ frozen model here could be compared with. Its sampler is ancestral: `ddpm`, or
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,7 @@ import jax.numpy as jnp
 from jmim.core import field
 from jmim.core import procedure
 from jmim.diffusion import invert
+from jmim.diffusion import model
 from jmim.diffusion import sampler as samplers
 from jmim.diffusion import solvers
 
@@ -78,7 +80,7 @@ class Img2Img(procedure.Procedure):
     if self.told == "label" and self.label >= classes:
       raise ValueError(f"label={self.label} of {classes} classes of source")
 
-  def table(self, source) -> samplers.Table | None:
+  def table(self, source: model.Diffuser) -> samplers.Table | None:
     """The sampler along the last steps; None: there are none."""
     levels = source.levels(self.steps)
     levels, _ = invert.begun(levels, 0.0, noise=0.0, strength=self.strength)
@@ -119,7 +121,9 @@ class Img2Img(procedure.Procedure):
     label = draws.get("label", jnp.full_like(batch["label"], self.label))
     return {**batch, "label": label}
 
-  def edited(self, source, z, shown, draws) -> jax.Array:
+  def edited(
+    self, source: model.Diffuser, z: jax.Array, shown: Any, draws
+  ) -> jax.Array:
     """What is diffused [b, h, w, c], noised and denoised."""
     levels, x = invert.begun(
       source.levels(self.steps), z, draws["start"], self.strength

@@ -6,9 +6,9 @@ predicted z0, its renderings, and both terms of the alignment; the UNet is that
 of `latent.ldm`.
 
 LDM in the latents of `latent.autoencoder_inr`, whose decoder renders at any
-size (`first_stage.side`). With task "lowres" it is shown E of the image at low
-resolution, its pixels repeated. The second stage, `align`, fine-tunes the UNet
-through the frozen decoder IND:
+size (`first_stage.implicit.side`). With task "lowres" it is shown E of the
+image at low resolution, its pixels repeated. The second stage, `align`,
+fine-tunes the UNet through the frozen decoder IND:
 
     z0^  = (z_t - s_t e) / a_t               e = net(z_t, t);  w_t = a_t / s_t
     loss = mean |eps - e|^p + mean |w_t (y - IND(z0^ / scale))|^p     p = 2 or 1
@@ -116,7 +116,7 @@ class ArbScale(ldm.LDM):
   def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """That of LDM, or with the error of the image; aux: both terms."""
     if not self.align:
-      return super().loss(weights, batch, draws, step, player)
+      return super().loss(weights, batch, draws, step, player=player)
     stage = self.first_stage
     z = stage.encode(weights, batch, draws)
     shown = self.condition.in_training(

@@ -59,9 +59,6 @@ class AutoencoderINR(method.Method):
   pixels: drawn_pixels.Pixels = field.part(
     drawn_pixels.Pixels, "truth", count=4096, sides=(64, 256)
   )
-  side: int = field.value(
-    0, "side of restored images [pixels]; 0: that of the batch's", low=0
-  )
 
   @classmethod
   def tiny(cls) -> "AutoencoderINR":
@@ -83,6 +80,11 @@ class AutoencoderINR(method.Method):
       gaussian=self.dims.variant.startswith("kl"),
       rt=self.rt,
     )
+
+  @property
+  def n_codes(self) -> int | None:
+    """0: what is encoded are moments of a Gaussian; None: plain codes."""
+    return 0 if self.net.gaussian else None
 
   def inputs(self) -> dict[str, method.Input]:
     """Images [image, image, channels] in -1 .. 1."""
@@ -150,7 +152,7 @@ class AutoencoderINR(method.Method):
   def restore(self, weights, batch, key) -> dict[str, jax.Array]:
     """image [b, side, side, c]: rendered from the code."""
     del key
-    side = self.side or batch["image"].shape[1]
+    side = self.implicit.side or batch["image"].shape[1]
     return {"image": self.render(weights, self.code(weights, batch), side)}
 
   def errors(self, weights, batch, key) -> dict[str, jax.Array]:

@@ -18,6 +18,7 @@ from jmim.core import runtime
 from jmim.masks import rectangles
 from jmim.methods.parts import first_stage as stages
 from jmim.nn import conv
+from jmim.nn import patch
 from jmim.nn import resize
 from jmim.nn.nets import autoencoder
 
@@ -155,4 +156,6 @@ def _encoded(weights, x, first_stage):
   if first_stage.net:
     x, _ = first_stage.net.encode(weights.consts["first_stage"], x)
     x = autoencoder.posterior(x)[0] if first_stage.net.gaussian else x
+  else:
+    x = patch.fold(x, first_stage.factor)
   return jax.lax.stop_gradient(x)

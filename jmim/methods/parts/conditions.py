@@ -163,7 +163,8 @@ class Condition:
       first_stage: encodes the image with a hole.
       ids: of the context, or of none; None: the task has no context.
     """
-    params = weights.params["main"]["condition"]
+    # A checkpoint keeps no empty tree, that of a task without parameters.
+    params = weights.params["main"].get("condition", {})
     if ids is not None:
       return {"context": self.contexts.embed(params, ids)}
     if not self.channels:

@@ -13,7 +13,9 @@ import jax
 
 from jmim.core import method
 from jmim.diffusion import model
+from jmim.methods.parts import first_stage as stages
 from jmim.methods.parts import latent_mode
+from jmim.nn import patch
 
 PICTURES = ("image", "moments")
 
@@ -22,7 +24,7 @@ def of(
   owner: Any,
   weights: method.Weights,
   *,
-  tell: Callable[[method.Batch], tuple[Any, Any]],
+  tell: Callable[[method.Batch], tuple[Any, Any]] | None = None,
   network: Callable[..., jax.Array] | None = None,
   **options: Any,
 ) -> model.Diffuser:
@@ -31,7 +33,8 @@ def of(
   Args:
     owner: the method.
     weights: of a run of it.
-    tell: batch -> (what the network is told, the same of nothing).
+    tell: batch -> (what the network is told, the same of nothing); None:
+      `owner.guiding`.
     network: (x, times, told) -> raw; None: `owner.network` of the parameters.
     **options: of `owner.noise.output`.
   """
@@ -49,19 +52,29 @@ def of(
 
   made = model.Diffuser(
     shape=owner.shape,
-    image=stage.image(owner.shape),
+    image=_image(stage, owner.shape),
     schedule=getattr(noise, "process", None),  # straight paths have none
     spacing=getattr(noise, "spacing", ""),
     path=getattr(noise, "levels", None),
     network=network or functools.partial(owner.network, weights.params),
     output=output,
-    tell=tell,
+    tell=tell or functools.partial(owner.guiding, weights),
     reads=reads,
     random=bool(stage.net and stage.net.gaussian),
     encode=functools.partial(latent_mode.encoded, stage, weights),
     decode=functools.partial(stage.decode, weights),
   )
   return made if stage.decodes else _latents_only(made)
+
+
+def _image(
+  stage: stages.FirstStage, shape: tuple[int, int, int]
+) -> tuple[int, int, int]:
+  """[H, W, C] of the images of what is diffused."""
+  if not stage.net:
+    return patch.unfolded(shape, stage.factor)
+  h, w, _ = shape
+  return (h * stage.factor, w * stage.factor, stage.net.size.channels)
 
 
 def _latents_only(made: model.Diffuser) -> model.Diffuser:

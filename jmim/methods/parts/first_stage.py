@@ -23,7 +23,6 @@ from jmim.nn import liif
 from jmim.nn import patch
 from jmim.nn.nets import anysize
 from jmim.nn.nets import autoencoder
-from jmim.nn.nets import codec
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,7 +32,7 @@ class FirstStage:
   variant: str = field.value(
     "none",
     "frozen autoencoder, see `nn.nets.codec.SIZES`; fold2: squares of pixels",
-    choices=("none", "fold2", *codec.SIZES),
+    choices=anysize.VARIANTS,
     was="first_stage",
   )
   path: str = field.value(
@@ -65,20 +64,12 @@ class FirstStage:
   implicit: liif.Dims = field.part(
     liif.Dims, "implicit function behind the decoder", hidden=()
   )
-  side: int = field.value(
-    0,
-    "side of decoded images [pixels], with an implicit function; 0: that of "
-    "those encoded",
-    low=0,
-  )
   rt: runtime.Runtime = field.runtime()
 
   @property
   def net(self) -> autoencoder.Autoencoder | anysize.AnySize | None:
     """The autoencoder, if there is one."""
-    if self.variant not in codec.SIZES:
-      return None
-    names = ("width", "blocks", "codes", "implicit", "side", "rt")
+    names = ("width", "blocks", "codes", "implicit", "rt")
     return anysize.build(self.variant, **{n: getattr(self, n) for n in names})
 
   @property
@@ -96,17 +87,6 @@ class FirstStage:
     """Side of an image over that of what is diffused."""
     return self.net.size.factor if self.net else 1 + (self.variant == "fold2")
 
-  def image(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-    """[h, w, c] of the images of what is diffused, [h, w, c] of `shape`.
-
-    Raises:
-      ValueError: squares of pixels that the channels do not make.
-    """
-    (h, w, c), n = shape, self.factor
-    if not self.net and c % n**2:
-      raise ValueError(f"channels {c}, but those of squares are {n**2} each")
-    return (n * h, n * w, self.net.size.channels if self.net else c // n**2)
-
   def inputs(
     self, shape: tuple[int, int, int], measures: bool = False
   ) -> dict[str, method.Input]:
@@ -120,16 +100,17 @@ class FirstStage:
       ValueError: fields that do not go together.
     """
     if not self.net:
-      return {"image": method.Input(self.image(shape))}
+      return {"image": method.Input(patch.unfolded(shape, self.factor))}
     size = self.net.size
-    anysize.check(self.variant, self.codes, self.implicit, self.side)
+    anysize.check(self.variant, self.codes, self.implicit)
     if self.measured and not measures:
       raise ValueError("first_stage.scale 0: this method measures none")
     if shape[2] != size.code:
       raise ValueError(f"channels {shape[2]}, but latents have {size.code}")
     if self.read == "images":
-      size.check(shape[0] * size.factor)
-      return {"image": method.Input(self.image(shape))}
+      side = shape[0] * size.factor
+      size.check(side)
+      return {"image": method.Input((side, side, size.channels))}
     moments = (1 + self.net.gaussian) * shape[2]
     return {"moments": method.Input((*shape[:2], moments))}
 

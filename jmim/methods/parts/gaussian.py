@@ -163,6 +163,7 @@ class Gaussian:
     channels: int,
     clip: float,
     kind: str = "eps",
+    reproject: bool = True,
   ) -> targets.Output:
     """What the sampler needs of a (guided) raw prediction at x.
 
@@ -173,6 +174,7 @@ class Gaussian:
       channels: c.
       clip: limit of |x0|; 0: none.
       kind: of the prediction, see `diffusion.targets`.
+      reproject: noise follows a clipped x0, see `targets.output`.
     """
     made = targets.output(
       kind,
@@ -181,6 +183,7 @@ class Gaussian:
       a=level.signal,
       s=level.noise,
       clip=clip,
+      reproject=reproject,
       scales=level.scales,
     )
     if not self.learn_variance:

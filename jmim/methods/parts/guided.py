@@ -142,6 +142,7 @@ class Guided:
     key: jax.Array,
     of: jax.Array | None = None,
     share: float = 1.0,
+    start: Callable[[jax.Array], jax.Array] | None = None,
     **options: Any,
   ) -> jax.Array:
     """Samples [b, *shape] of what is diffused.
@@ -157,6 +158,8 @@ class Guided:
       key: of all samples.
       of: data [b, *shape] to begin with, noised (SDEdit); None: pure noise.
       share: of the calls, the last of the path, that are then made.
+      start: standard normal [b, *shape] -> the noise to begin with; None: as it
+        is.
       **options: of `noise.output`.
     """
     channels, table = shape[-1], noise.table(self, share)
@@ -176,6 +179,7 @@ class Guided:
 
     # Numbers 0 .. n - 1 are the sampler's calls; n is the state it begins in.
     z = normal(len(table))
+    z = z if start is None else start(z)
     if of is not None:
       first = table.level
       z = targets.noised(of, z, float(first.signal[0]), float(first.noise[0]))

@@ -28,18 +28,16 @@ class AnySize:
 
   Attributes:
     size: widths and depths.
-    implicit: the function behind the decoder; without hidden layers: the
-      baseline.
+    implicit: the function behind the decoder, and the side of what it decodes
+      (0: that of what was encoded); without hidden layers: the baseline.
     gaussian: the code is drawn from a posterior, whose mean and log variance
       are encoded; else it is what is encoded.
-    side: of a decoded image [pixels]; 0: that of the encoded one.
     rt: execution choices.
   """
 
   size: codec.Size
   implicit: liif.Dims
   gaussian: bool = True
-  side: int = 0
   rt: runtime.Runtime = runtime.Runtime()
 
   codes = 0  # no codebook
@@ -128,9 +126,15 @@ class AnySize:
     return made.reshape(len(z), *sides, -1)
 
   def decode(self, params: Any, z: jax.Array) -> jax.Array:
-    """[b, h, w, code] -> images of the side `side`, or of the encoded one."""
-    sides = [self.side or n * self.size.factor for n in z.shape[1:3]]
+    """[b, h, w, code] -> images of the side of `implicit`."""
+    side, factor = self.implicit.side, self.size.factor
+    sides = [side or n * factor for n in z.shape[1:3]]
     return self.render(params, z, tuple(sides))
+
+
+# Images as they are, or their squares of pixels (`nn.patch.fold`).
+WITHOUT = ("none", "fold2")
+VARIANTS = (*WITHOUT, *codec.SIZES)
 
 
 def build(
@@ -140,20 +144,20 @@ def build(
   blocks: int,
   codes: int,
   implicit: liif.Dims,
-  side: int,
   rt: runtime.Runtime,
-) -> autoencoder.Autoencoder | AnySize:
+) -> autoencoder.Autoencoder | AnySize | None:
   """An autoencoder of `codec.SIZES`, with an implicit function or without.
 
   Args:
-    variant: its name, which begins with its kind.
+    variant: its name, which begins with its kind; of WITHOUT: None.
     width: of the finest level; 0: that of the variant.
     blocks: per level; 0: those of the variant.
     codes: of the codebook; 0: none.
     implicit: the function; without hidden layers: none.
-    side: of decoded images, where there is a function; 0: of those encoded.
     rt: execution choices.
   """
+  if variant in WITHOUT:
+    return None
   size = codec.size(variant, width=width, blocks=blocks)
   if not implicit.hidden:
     return autoencoder.Autoencoder(size, codes, rt)
@@ -161,12 +165,11 @@ def build(
     size=size,
     implicit=implicit,
     gaussian=variant.startswith("kl"),
-    side=side,
     rt=rt,
   )
 
 
-def check(variant: str, codes: int, implicit: liif.Dims, side: int) -> None:
+def check(variant: str, codes: int, implicit: liif.Dims) -> None:
   """Raises ValueError for a kind of autoencoder with what it cannot have.
 
   Args as of `build`, the fields of a first stage.
@@ -181,8 +184,9 @@ def check(variant: str, codes: int, implicit: liif.Dims, side: int) -> None:
       f"first_stage.implicit.hidden={implicit.hidden} with first_stage.variant "
       f"{variant!r}: an implicit function is behind kl and ae"
     )
-  if (variant.startswith("ae") or side) and not implicit.hidden:
+  if (variant.startswith("ae") or implicit.side) and not implicit.hidden:
     raise ValueError(
-      f"first_stage.variant {variant!r}, first_stage.side {side} with "
-      "first_stage.implicit.hidden=(): ae, and a side, need such a function"
+      f"first_stage.variant {variant!r}, first_stage.implicit.side "
+      f"{implicit.side} with first_stage.implicit.hidden=(): ae, and a side, "
+      "need such a function"
     )

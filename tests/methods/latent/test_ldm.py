@@ -42,6 +42,7 @@ TASKS = {
     labels=dict(classes=3), condition=dict(transformer=1, context=6)
   ),
   "tokens": dict(condition=dict(tokens=5, vocabulary=9, **TOKENS)),
+  "context": dict(condition=dict(tokens=5, transformer=1, context=6)),
   "layout": dict(condition=dict(objects=2, vocabulary=16, **TOKENS)),
   "inpaint": dict(first_stage=dict(read="images")),
   "superres": dict(first_stage=dict(read="images")),

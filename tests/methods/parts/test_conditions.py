@@ -110,3 +110,11 @@ def test_sampling_reads_what_the_condition_is_made_of():
   assert reads("semantic") == ("segmentation",)
   assert reads("context") == ("context",)
   assert reads("class") == reads("none") == ()
+
+
+def test_a_task_without_parameters_needs_no_tree_of_them():
+  """As of a run that was loaded: empty trees are not stored."""
+  shown = conditions.Condition().guiding(
+    methods.Weights({"main": {"net": {}}}), {}, PIXELS, 0
+  )
+  assert shown == ({}, {})

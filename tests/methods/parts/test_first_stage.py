@@ -5,9 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.core import field
 from jmim.core import method as methods
 from jmim.core import randomness
 from jmim.methods.parts import first_stage as stages
+from jmim.nn import liif
 
 KL = stages.FirstStage(variant="kl-f4", width=4, blocks=1, path="W", scale=0.5)
 VQ = stages.FirstStage(variant="vq-f4", width=4, blocks=1, codes=8, scale=2.0)
@@ -86,3 +88,55 @@ def test_without_a_first_stage_images_are_what_is_diffused():
 def test_fields_that_do_not_go_together_are_refused(fields, shape, seen):
   with pytest.raises(ValueError, match=seen):
     stages.FirstStage(**fields).inputs(shape)
+
+
+def test_folding_is_a_permutation_both_ways():
+  fold = stages.FirstStage(variant="fold2")
+  images = RNG.normal(size=(2, 8, 8, 3)).astype("f4")
+  z = fold.encode(NOTHING, {"image": images}, {})
+  assert z.shape == (2, 4, 4, 12) and fold.decodes and not fold.consts()
+  np.testing.assert_array_equal(np.sort(z.ravel()), np.sort(images.ravel()))
+  np.testing.assert_array_equal(fold.decode(NOTHING, z), images)
+  # A square of pixels is what the channels are.
+  np.testing.assert_array_equal(
+    z[0, 1, 2].reshape(2, 2, 3), images[0, 2:4, 4:6]
+  )
+  assert fold.inputs((4, 4, 12))["image"].shape == (8, 8, 3)
+  assert fold.inputs((4, 4, 4))["image"].shape == (8, 8, 1)
+  with pytest.raises(ValueError, match="channels 3"):
+    fold.inputs((4, 4, 3))
+
+
+ANY = stages.FirstStage(
+  variant="ae-f4",
+  width=4,
+  blocks=1,
+  path="W",
+  scale=0.5,
+  read="images",
+  implicit=liif.Dims(hidden=(5,)),
+)
+
+
+def test_with_an_implicit_function_images_of_any_side_are_decoded():
+  stage = field.replace(ANY, implicit=dict(side=11))
+  assert draw(stage) == {} and stage.inputs(SHAPE)["image"].shape == (8, 8, 3)
+  params = jax.jit(stage.net.init)(jax.random.key(0))
+  weights, z = (
+    methods.Weights({}, {}, {"first_stage": params}),
+    MOMENTS[..., :3],
+  )
+  found = jax.jit(stage.decode)(weights, z)
+  render = jax.jit(stage.net.render, static_argnums=2)
+  np.testing.assert_allclose(found, render(params, 2 * z, (11, 11)), atol=1e-5)
+  assert jax.jit(ANY.decode)(weights, z).shape == (3, 8, 8, 3)
+  # Plain codes: nothing is drawn, and they are as they were encoded.
+  x = RNG.normal(size=(1, 8, 8, 3)).astype(np.float32)
+  code = jax.jit(stage.net.encode)(params, x)[0]
+  encode = jax.jit(lambda w, x: stage.encode(w, {"image": x}, {}))
+  np.testing.assert_allclose(encode(weights, x), 0.5 * code, rtol=1e-5)
+
+
+def test_a_side_needs_an_implicit_function():
+  with pytest.raises(ValueError, match="need such a function"):
+    field.replace(KL, implicit=dict(side=16)).inputs(SHAPE)

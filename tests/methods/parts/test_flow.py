@@ -65,3 +65,12 @@ def test_samplers_that_need_a_posterior_are_refused():
   with pytest.raises(ValueError, match="straight paths"):
     flow.Flow().check(guided.Guided(sampler="ddpm"))
   flow.Flow().check(guided.Guided(sampler="euler"))
+
+
+def test_a_share_of_the_path_ends_at_the_data():
+  sampling = guided.Guided(sampler="euler", steps=8)
+  whole = flow.Flow().table(sampling)
+  part = flow.Flow().table(sampling, 0.25)
+  assert len(part) == 2
+  np.testing.assert_array_equal(part.level.signal, whole.level.signal[6:])
+  np.testing.assert_array_equal(part.level.to_noise, whole.level.to_noise[6:])

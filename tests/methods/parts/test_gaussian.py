@@ -134,3 +134,17 @@ def test_schedules_and_samplers_without_numbers_are_refused():
   for name in ("heun", "dpmpp_2s"):
     with pytest.raises(ValueError, match=f"'{name}' cannot walk"):
       zero.check(guided.Guided(steps=5, sampler=name), kind="v")
+
+
+@pytest.mark.parametrize("reproject", [True, False])
+def test_noise_follows_a_clipped_image_or_stays(reproject):
+  noise = gaussian.Gaussian(times=10, beta_start=1e-3, beta_end=0.4)
+  level = noise.table(guided.Guided(steps=5)).level
+  first = jax.tree.map(lambda a: float(np.asarray(a)[0]), level)
+  x, eps = jnp.full((1, 1, 1, 1), 3.0), jnp.full((1, 1, 1, 1), 0.5)
+  options = {"channels": 1, "clip": 1.0, "reproject": reproject}
+  out = noise.output(eps, x, first, **options)
+  implied = (3.0 - first.signal) / first.noise
+  assert out.x0.item() == 1.0
+  wanted = implied if reproject else 0.5
+  np.testing.assert_allclose(out.eps.item(), wanted, rtol=1e-5)

@@ -114,3 +114,17 @@ def test_guidance_by_what_was_never_trained_is_refused(scale):
   dataclasses.replace(GUIDED, guidance=1.0).check(0.0)
   with pytest.raises(ValueError, match="labels.drop=0"):
     some.check(0.0)
+
+
+def test_the_noise_that_sampling_begins_with_can_be_changed():
+  """Without any predicted noise DDIM scales its start."""
+  plain = guided.Guided(steps=4, clip=0.0)
+  still = lambda x, t, label: 0 * x
+  options = dict(condition=(None, None), shape=(2, 2, 3), key=KEY)
+  run = lambda **kw: plain.sample(
+    NOISE, still, batch={"index": jnp.arange(2)}, **options, **kw
+  )
+  np.testing.assert_allclose(run(start=lambda n: 0.5 * n), run() / 2, rtol=1e-5)
+  x = RNG.normal(size=(2, 2, 2, 3)).astype(np.float32)
+  quiet = run(start=lambda n: 0 * n, of=x)  # the data as the path has it first
+  np.testing.assert_allclose(quiet, x, rtol=1e-4)

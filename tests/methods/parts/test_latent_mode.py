@@ -45,3 +45,30 @@ def test_the_factor_of_the_weights_is_not_compared():
   (const,) = latent_mode.consts(KL).values()
   assert known.agrees and const.agrees == {}
   assert (const.path, const.sha256) == (known.path, known.sha256)
+
+
+def test_images_are_encoded_with_noise_or_at_the_mode():
+  params = jax.eval_shape(KL.net.init, jax.random.key(0))
+  params = jax.tree.map(
+    lambda s: 0.1 * RNG.normal(size=s.shape).astype(s.dtype), params
+  )
+  weights = methods.Weights({}, {}, {"first_stage": params})
+  images = RNG.normal(size=(1, 8, 8, 3)).astype("f4")
+  noise = RNG.normal(size=(1, 2, 2, 3)).astype("f4")
+  encoded = jax.jit(lambda x, n: latent_mode.encoded(KL, weights, x, n))
+  batch = {"image": images}
+  stage = stages.dataclasses.replace(KL, read="images")
+  drawn = jax.jit(stage.encode)(weights, batch, {"posterior": noise})
+  np.testing.assert_allclose(encoded(images, noise), drawn, atol=1e-5)
+  mode = jax.jit(lambda b: latent_mode.latents(stage, weights, b))(batch)
+  np.testing.assert_allclose(encoded(images, None), mode, atol=1e-5)
+  slope = jax.grad(lambda x: encoded(x, noise).sum())(images)
+  assert np.abs(slope).max() > 0
+
+
+def test_folded_images_are_latents_and_come_back():
+  fold = stages.FirstStage(variant="fold2")
+  images = RNG.normal(size=(2, 8, 6, 3)).astype("f4")
+  z = latent_mode.encoded(fold, NOTHING, images)
+  assert z.shape == (2, 4, 3, 12)
+  np.testing.assert_array_equal(fold.decode(NOTHING, z), images)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -35,3 +37,21 @@ def test_a_change_of_0_is_none_and_unknown_names_are_listed():
 def test_images_that_cannot_be_coded_are_refused(fields, side, seen):
   with pytest.raises(ValueError, match=seen):
     codec.size("kl-f8", **fields).check(side)
+
+
+def test_groups_of_the_norms_can_be_given():
+  assert codec.size("kl-f8").groups == 32
+  assert codec.size("kl-f8", width=8).groups == 2
+  given = codec.Dims(variant="kl-f4", width=8, norm_groups=4).size(3, "kl")
+  assert given.groups == 4
+  with pytest.raises(ValueError, match="by 3 groups"):
+    codec.size("kl-f8", norm_groups=3).check(32)
+  image = jax.ShapeDtypeStruct((1, 16, 16, 3), jnp.float32)
+  run = lambda size: jax.make_jaxpr(
+    lambda key, x: codec.Encoder(size).init_with_output(key, x)[0]
+  )(jax.random.key(0), image)
+  two, four = (
+    str(run(dataclasses.replace(given, blocks=1, norm_groups=n)))
+    for n in (2, 4)
+  )
+  assert two != four
