@@ -61,7 +61,8 @@ def clustered(case, m):
   """What does not depend on the level, but for the first."""
   x0, label = np.float64(case.inputs["x0"]), case.inputs["label"]
   first, v = x0[label == 0], np.float64(case.params["V"])
-  given = [np.float64(u) for u in numbered(case.params, "Us")]
+  given = numbered(case.params, "Us") or numbered(case.params, "U")
+  given = [np.float64(u) for u in given]
   basis = subspaces.pca(first, m.dims[0])
   s, g = (float(case.inputs[k][0]) for k in ("s", "gamma"))
   return {
