@@ -256,18 +256,36 @@ MISTAKES = [
     ["--config", "host=swin", "simmim or mae"],
   ),
   (
-    "stage of a recipe",
-    [f"--config={ROOT / 'configs' / 'linfusion_digits.py'}:stage=teacher"],
-    ["--config", "stage=teacher", "student or host"],
+    "data of a recipe",
+    [f"--config={ROOT / 'configs' / 'diti_images.py'}:data=faces"],
+    ["--config", "data=faces", "celeba, ffhq, bedroom"],
+  ),
+  (
+    "stage of a recipe that trains its host",
+    [f"--config={ROOT / 'configs' / 'diti_shapes.py'}:stage=teacher"],
+    ["--config", "stage=teacher", "diti or host"],
+  ),
+  (
+    "stage of a recipe that has two",
     [f"--config={ROOT / 'configs' / 'diffusevae_digits.py'}:stage=vae"],
     ["--config", "stage=vae", "refiner or plain"],
   ),
-  ("type of the argument", [f"{ASKED}:steps=few"], ["--config", "int"]),
+  (
+    "data set of a recipe",
+    [f"--config={ROOT / 'configs' / 'difffit_imagenet512.py'}:set=birds"],
+    ["--config", "set=birds", "cub200"],
+  ),
+  (
+    "stage of a recipe",
+    [f"--config={ROOT / 'configs' / 'linfusion_digits.py'}:stage=teacher"],
+    ["--config", "stage=teacher", "student or host"],
+  ),
   (
     "stage of a recipe with stages",
     [f"--config={ROOT / 'configs' / 'arbscale_shapes.py'}:stage=autoencoder"],
     ["--config", "stage=autoencoder", "autoencoder_inr_shapes"],
   ),
+  ("type of the argument", [f"{ASKED}:steps=few"], ["--config", "int"]),
 ]
 
 # (id, changes of a command with the recipe PROCEDURE, what the screen holds).

@@ -169,6 +169,16 @@ def test_a_folder_of_images_that_is_wrong(
   assert not list(workdir.glob("checkpoints/*"))
 
 
+def hosted(more=""):
+  """The line of a recipe of a method that is laid over a host."""
+  return (
+    "config.method = configs.section(type='diffusion.difffit',"
+    " size=config.method.size,"
+    f" dims=dict(variant='S/4', width=16, depth=1, heads=2){more});"
+    " config.evals.probe.predict = 'features'"
+  )
+
+
 RECIPES = {
   "two durations": (
     "config.train.update(total_steps=10, total_epochs=2.0)",
@@ -209,6 +219,32 @@ RECIPES = {
     "config.method = configs.section(type='latent.ldm', size=8,"
     " first_stage=dict(variant='kl-f4', implicit=dict(side=64)))",
     ["first_stage.implicit.side 64", "first_stage.implicit.hidden=()"],
+  ),
+  "no host": (
+    hosted(),
+    ["method.host.path", "no file", "workdir of a run"],
+  ),
+  "a host that is no run": (
+    hosted(f", host=dict(path={str(ROOT / 'configs')!r})"),
+    ["method.host.path", "no checkpoint", "workdir of a run"],
+  ),
+  "scales in blocks that are none": (
+    hosted(", scales=dict(first=2)"),
+    ["method.scales.first", "of 1 blocks"],
+  ),
+  "labels of a host without new ones": (
+    hosted(", host_classes=3"),
+    ["method.host_classes", "labels.classes"],
+  ),
+  "stages of other times": (
+    "config.method = configs.section(type='diffusion.diti', size=32,"
+    " blocks=dict(stages=(50, 100), stage_widths=(10, 502)))",
+    ["blocks.stages=(50, 100)", "the last 1000", "noise.times"],
+  ),
+  "widths of stages that are not the code's": (
+    "config.method = configs.section(type='diffusion.diti', size=32,"
+    " blocks=dict(stages=(500, 1000), stage_widths=(10, 50)))",
+    ["blocks.stage_widths=(10, 50)", "60 numbers", "blocks.width"],
   ),
   "no method": ("config.method.type = ''", ["method.type"]),
   "config not returned": ("return None", ["--config", "return config"]),

@@ -31,7 +31,7 @@ from jmim.tools import fit_codes
 
 RECIPE = "configs/diffusevae_digits.py"
 N, LATE, PASSES = 1000, 0.7, 4
-LEAN = ("evals.samples=None", "evals.errors=None", "evals.conditions=None")
+LEAN = ("evals.errors=None",)
 
 
 @functools.cache
@@ -161,7 +161,7 @@ def get_claim() -> claims.Claim:
       "vae": claims.Run("configs/diffusevae_vae_digits.py"),
       "form1": refiner(1),
       "form2": refiner(2),
-      "plain": claims.Run(f"{RECIPE}:stage=plain", LEAN[:2]),
+      "plain": claims.Run(f"{RECIPE}:stage=plain", LEAN),
     },
     conditions=(
       *conditions(),

@@ -21,8 +21,6 @@ from jmim.core import home
 from jmim.core import method
 from jmim.core import tree as trees
 
-KEY = "method (const path)"
-
 
 def load(
   name: str, const: method.Const, data: Mapping[str, Any] | None = None
@@ -42,7 +40,7 @@ def load(
     UserError: no such file, another hash, other names or shapes, or a run on
       images normalised otherwise.
   """
-  path = home.expand(const.path, KEY)
+  path = home.expand(const.path, identity.key(name))
   like = jax.eval_shape(const.init, jax.random.key(0))
   digests = []
   if const.path and path.is_dir():
@@ -53,15 +51,17 @@ def load(
     digests.append(digest)
   if const.sha256 and const.sha256 not in digests:
     digests.append(identity.digest(tree))
-    _check_hash(f"{name}: {path}", const.sha256, digests)
+    key = identity.key(name)
+    _check_hash(f"{name}: {path}", const.sha256, digests, key)
   return tree
 
 
 def _of_file(name: str, path: str, like: Any) -> tuple[Any, str]:
   """(the tree of an .npz, hash of the file)."""
   expected = "an .npz of weights, or the workdir of a run"
-  saved, digest = read(name, path, sha256=None, key=KEY, expected=expected)
-  check(saved, trees.named(like), KEY, f"{name}: {path}")
+  key = identity.key(name)
+  saved, digest = read(name, path, sha256=None, key=key, expected=expected)
+  check(saved, trees.named(like), key, f"{name}: {path}")
   tree = trees.map_named(lambda n, s: jnp.asarray(saved[n], s.dtype), like)
   return tree, digest
 
@@ -102,9 +102,7 @@ def read(
   return npz.read(file, key), digest
 
 
-def _check_hash(
-  what: str, wanted: str, found: Sequence[str], key: str = KEY
-) -> None:
+def _check_hash(what: str, wanted: str, found: Sequence[str], key: str) -> None:
   """Raises UserError unless one of the hashes is that wanted."""
   if wanted not in found:
     raise errors.UserError(
@@ -187,7 +185,7 @@ def _pick(name: str, workdir: pathlib.Path, like: Any, which: str) -> Any:
       f"{name}: {e}",
       f"the workdir of a run with a checkpoint that has {which} weights",
       "finish that run first, or name another",
-      "method (const path)",
+      identity.key(name),
     ) from e
   shapes = trees.named(like)
   first = next(iter(shapes))
@@ -202,7 +200,7 @@ def _pick(name: str, workdir: pathlib.Path, like: Any, which: str) -> Any:
       f"{name}: {workdir} has {len(prefixes)} networks that fit",
       f"one with the {len(shapes)} arrays of the configured architecture",
       "use a run of the configured architecture",
-      "method (const path)",
+      identity.key(name),
     )
   return trees.map_named(
     lambda n, s: jnp.asarray(saved[prefixes[0] + n], s.dtype), like

@@ -25,6 +25,11 @@ HOST = "host"  # the network that weights are laid over, see parts/host.py
 Digests = dict[str, str]
 
 
+def key(name: str) -> str:
+  """The config key of a network's path, for messages."""
+  return f"method.{HOST}.path" if name == HOST else "method (const path)"
+
+
 def digest(tree: Any) -> str:
   """sha256 of a tree of arrays, leaf by leaf in the order of their names."""
   found = hashlib.sha256()
@@ -71,5 +76,5 @@ def check(consts: Mapping[str, Any], known: Digests, where: Any) -> None:
         f"{where} with another {name}, whose arrays have sha256 {found}",
         f"{known[name]}, which its weights were trained on",
         fix,
-        f"method.{name}.path",
+        key(name),
       )

@@ -17,7 +17,12 @@ from jmim.core import errors
 _PIXELS = ("data.mean", "data.std", "data.size", "data.channels")
 # Keys of the method that say how it is sampled, not what it has learnt: those
 # that begin so.
-_ASKED = ("method.sampling.", "method.first_stage.implicit.side")
+_ASKED = (
+  "method.sampling.",
+  "method.first_stage.implicit.side",
+  "method.prior.",
+  "method.noise.spacing",
+)
 
 
 def load(workdir: pathlib.Path) -> ml_collections.ConfigDict:

@@ -39,18 +39,22 @@ class ScaledAttention(nn.Module, kw_only=True):
     heads: attention heads.
     qkv_bias: bias on q, k and v.
     rt: execution choices.
+    inner: width of q, k and v, of all heads; 0: that of x.
   """
 
   heads: int
   qkv_bias: bool = False
   rt: runtime.Runtime = runtime.Runtime()
+  inner: int = 0
 
   @nn.compact
   def __call__(self, x: jax.Array, keys: jax.Array) -> jax.Array:
     """x [b, t, w], keys [b, s, e] -> [b, t, w]."""
     width = x.shape[-1]
 
-    def scaled(y, name, scale, bias):
+    inner = self.inner or width
+
+    def scaled(y, name, scale, width, bias):
       init = nn.initializers.xavier_uniform()
       layer = dense.dense(
         self.rt, width, use_bias=bias, kernel_init=init, name=name
@@ -59,7 +63,7 @@ class ScaledAttention(nn.Module, kw_only=True):
 
     q, k, v = (
       einops.rearrange(
-        scaled(tokens, name, f"gamma_{name}", self.qkv_bias),
+        scaled(tokens, name, f"gamma_{name}", width=inner, bias=self.qkv_bias),
         "b t (h d) -> b h t d",
         h=self.heads,
       )
@@ -67,7 +71,7 @@ class ScaledAttention(nn.Module, kw_only=True):
     )
     y = attention.attend(q, k, v, rt=self.rt)
     y = einops.rearrange(y, "b h t d -> b t (h d)")
-    return scaled(y, "proj", "gamma_fnn", True)
+    return scaled(y, "proj", "gamma_fnn", width=width, bias=True)
 
 
 class Block(nn.Module, kw_only=True):
@@ -82,6 +86,7 @@ class Block(nn.Module, kw_only=True):
     self_attention: stands where self-attention does; None: that one.
     suffix: of the names of all parameters.
     rt: execution choices.
+    inner: width of q, k and v, of all heads; 0: that of the tokens.
   """
 
   heads: int
@@ -91,6 +96,7 @@ class Block(nn.Module, kw_only=True):
   self_attention: SelfAttention | None = None
   suffix: str = ""
   rt: runtime.Runtime = runtime.Runtime()
+  inner: int = 0
 
   @nn.compact
   def __call__(
@@ -134,9 +140,10 @@ class Block(nn.Module, kw_only=True):
     options = {"heads": self.heads, "rt": self.rt, "name": self._named(name)}
     if name == "self" and self.self_attention is not None:
       return self.self_attention(**options)
+    options |= {"qkv_bias": self.attention_bias, "inner": self.inner}
     if "attention" in self.scales:
-      return ScaledAttention(qkv_bias=self.attention_bias, **options)
-    return attention.CrossAttention(qkv_bias=self.attention_bias, **options)
+      return ScaledAttention(**options)
+    return attention.CrossAttention(**options)
 
   def _mlp(self, z):
     """Four times as wide inside."""

@@ -26,6 +26,7 @@ def sincos_2d(
   grid: tuple[int, int],
   order: str = "xy",
   prefix: int = 0,
+  step: float = 1.0,
 ) -> np.ndarray:
   """Fixed 2-D table [prefix + h*w, width], float32, rows in raster order.
 
@@ -35,6 +36,8 @@ def sincos_2d(
     order: "xy": the first half encodes the column x, the second the row y
       (MAE, MoCo v3); "yx": row first (CAE, mmpretrain).
     prefix: rows of zeros put first, one per cls / register token.
+    step: between neighbours; 1/2: a grid twice as fine covers what the coarse
+      one did.
 
   Raises:
     ValueError: width not a multiple of 4, or an unknown order.
@@ -43,7 +46,7 @@ def sincos_2d(
     raise ValueError(f"2-D sin-cos width must divide by 4, got {width}")
   if order not in ("xy", "yx"):
     raise ValueError(f"axis order must be 'xy' or 'yx', got {order!r}")
-  y, x = np.meshgrid(*(np.arange(s) for s in grid), indexing="ij")
+  y, x = np.meshgrid(*(step * np.arange(s) for s in grid), indexing="ij")
   first, second = (x, y) if order == "xy" else (y, x)
   table = np.concatenate(
     [sincos_1d(first, width // 2), sincos_1d(second, width // 2)], axis=1

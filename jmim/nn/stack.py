@@ -172,11 +172,12 @@ class Stack(nn.Module):
     return x, jax.tree.map(lambda *a: jnp.stack(a), *taps) if taps else {}
 
   def _params(self, layer, x, cond):
-    """Stacked, or a tuple of layers (see `unrolled`)."""
+    """Stacked, or a tuple of layers (see `unrolled`).
+
+    There may be leaves among them that no layer has made (`nn.scaled`).
+    """
     if self.has_variable("params", "layers"):
-      layers = self.get_variable("params", "layers")
-      if isinstance(layers, tuple):
-        return layers
+      return self.get_variable("params", "layers")
     return self.param("layers", self._init, layer, x, cond)
 
   def _init(self, key, layer, x, cond):

@@ -43,4 +43,4 @@ def test_another_network_is_an_error_that_says_so():
   assert identity.digest(other) in e.value.seen and "mount" in e.value.fix
   with pytest.raises(errors.UserError, match="another teacher") as e:
     identity.check({"teacher": TREE}, known, "runs/x")
-  assert "mount" not in e.value.fix
+  assert "mount" not in e.value.fix and e.value.key == "method (const path)"

@@ -50,6 +50,8 @@ def test_a_folder_without_one_is_named(tmp_path, text):
     ("method.sampling.guidance", 0.9, False),
     ("method.first_stage.implicit.side", 0.9, False),
     ("method.first_stage.implicit.hidden", 0.9, True),
+    ("method.prior.path", 0.9, False),
+    ("method.noise.spacing", 0.9, False),
     ("data.mean", 0.9, True),
     ("data.size", 0.9, True),
     ("data.data_dir", 0.9, False),

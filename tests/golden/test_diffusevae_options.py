@@ -34,7 +34,7 @@ def inputs(config):
   return made
 
 
-def walk(config, given, c, form, kind):
+def walk(config, given, c, *, form, kind):
   """(x after the first step, the sample), as the card has it."""
   beta = np.linspace(config["beta_1"], config["beta_2"], config["T"])
   count, w = config["steps"], config["guidance_weight"]
@@ -89,7 +89,7 @@ def test_both_forms_on_other_variances_weights_and_steps(changes):
   c = 2 * made.astype(np.float64) - 1
   for form in (1, 2):
     for kind in ("ddpm", "ddim"):
-      wanted = walk(config, given, c, form, kind)
+      wanted = walk(config, given, c, form=form, kind=kind)
       for name, x in zip(("first", "last"), wanted, strict=True):
         got = found[f"form{form}_{kind}_{name}"]
         np.testing.assert_allclose(got, x, rtol=1e-4, atol=2e-4)

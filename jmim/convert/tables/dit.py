@@ -16,7 +16,7 @@ def network(model: nets.DiT, mlp: bool = True) -> pieces.Table:
     model: the network.
     mlp: each block has an MLP of two linear layers.
   """
-  rows = posemb.sincos_2d(model.size.width, model.grid)
+  rows = posemb.sincos_2d(model.size.width, model.grid, step=model.step)
   theirs, ours = "blocks.{i}", "blocks/layers"
   rules = [
     table.Constant(theirs="pos_embed", value=rows[None]),

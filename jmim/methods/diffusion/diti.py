@@ -1,6 +1,7 @@
-r"""DiTi: Exploring Diffusion Time-steps for Unsupervised Representations.
+r"""DiTi: a code, in blocks of time, of what a frozen diffusion model loses.
 
-Yue, Wang, Sun, Ji, Chang, Zhang, ICLR 2024. Equal to the authors' code
+Yue, Wang, Sun, Ji, Chang, Zhang, "Exploring Diffusion Time-steps for
+Unsupervised Representation Learning", ICLR 2024. Equal to the authors' code
 (yue-zhongqi/diti@ca4ed6c): `tests/golden` compares prefixes, coefficients,
 predictions, the loss of each mode, gradients, samplers and inversion.
 
@@ -171,9 +172,9 @@ class DiTi(method.Method):
     )
 
   def predict(self) -> dict[str, method.Predict]:
-    """features, errors with and without code, sample, restore."""
-    names = ("features", "errors", "sample", "restore")
-    return {name: getattr(self, name) for name in names}
+    """features, errors, and sample, restore, swapped: `CodeWalks`."""
+    own = {"features": self.features, "errors": self.errors}
+    return own | code_walks.outputs(self.walks)
 
   def features(self, weights, batch, key) -> Array:
     """Codes [b, d]."""
@@ -190,15 +191,3 @@ class DiTi(method.Method):
   def sample_reads(self) -> tuple[str, ...]:
     """The images whose codes are drawn."""
     return ("image",)
-
-  def sample(self, weights, batch, key) -> Array:
-    """Images with the codes of the batch's, from other noise."""
-    walks = self.walks(weights)
-    noise = walks.start(key, batch)
-    return walks.walk(noise, walks.encode(batch["image"]))
-
-  def restore(self, weights, batch, key) -> dict[str, Array]:
-    """image: through its code and its own noise, and back."""
-    del key
-    walks = self.walks(weights)
-    return {"image": walks.walk(*walks.inverted(batch["image"]))}

@@ -19,15 +19,16 @@ the condition (the second call of guidance) the network gets zeros beside the
 image, and still u + c.
 
     z     ~ N(0, I), or a mixture fitted to codes      `parts/code_prior.py`
-    u_T   = tau n;  tau: temperature                     `parts/refining.py`
+    u_T   = tau n;  tau: sampling.temperature            `parts/refining.py`
     e     = (1 + w) net(c, z) - w net(0, 0);  w = sampling.guidance - 1
 
 Reference (FID): CelebA-HQ 128 in 10 steps 16.47, DDIM 34.36; CIFAR-10 2.62 in
 1000 steps with a mixture and CelebA-64 3.97 (both from memory).
 
 Following the released code: x0 is clipped, and DDIM takes e as it was before;
-the last step of DDPM adds no noise. Of `interpolate` the way between two
-noises, on a circle, is ours. Weights: families `diffusevae` (the VAE) and
+the last step of DDPM adds no noise. Differs: a VAE of another side, whose image
+they resize, is refused. Of `interpolate` the way between two noises, on a
+circle, is ours. Weights: families `diffusevae` (the VAE) and
 `diffusevae_unet`.
 
     python -m jmim.main --config=configs/diffusevae_digits.py:vae=V,form=2 \
@@ -72,9 +73,6 @@ class DiffuseVAE(method.Method):
   )
   sampling: guided.Guided = field.part(
     guided.Guided, "sampler", sampler="ddpm", steps=1000
-  )
-  temperature: float = field.value(
-    1.0, "factor of the noise that sampling starts from", above=0.0
   )
 
   @classmethod
@@ -176,7 +174,6 @@ class DiffuseVAE(method.Method):
       prior=self.prior,
       noise=self.noise,
       sampling=self.sampling,
-      temperature=self.temperature,
       network=self.network,
       shape=self.shape,
     )

@@ -53,15 +53,15 @@ class VAE(method.Method):
 
   @classmethod
   def tiny(cls) -> "VAE":
-    """An 8-pixel image, a code of 6."""
-    widths = "8:8,4:12,1:6"
+    """A 4-pixel image, a code of 16."""
+    widths = "4:32,2:32,1:16"
     dims = dict(
-      encoder="8x1,8d2,8t4,4d4,4t1,1",
+      encoder="4x1,4d2,4t2,2d2,2t1,1",
       encoder_widths=widths,
-      decoder="1x1,1u4,1t4,4x1,4u2,4t8,8x2",
+      decoder="1x1,1u2,1t2,2x1,2u2,2t4,4x1",
       decoder_widths=widths,
     )
-    return field.replace(cls(), size=8, dims=dims)
+    return field.replace(cls(), size=4, dims=dims, alpha=0.05)
 
   @property
   def net(self) -> block_vae.BlockVAE:

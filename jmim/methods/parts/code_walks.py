@@ -5,6 +5,7 @@ are inverted with their own codes, changed on the way, and made again.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,8 @@ from jmim.methods.parts import gaussian
 from jmim.methods.parts import shifted
 from jmim.methods.parts import time_blocks
 from jmim.nn.nets import corrected
+
+CUTS = 4  # pictures between an image and one with the whole code of another
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -116,3 +119,41 @@ class CodeWalks:
     noise, z = self.inverted(x)
     moved = time_blocks.moved(z, direction, std, strength=strength, keep=keep)
     return self.walk(noise, moved)
+
+  # Outputs of a method.
+
+  def sample(self, batch: method.Batch, key: jax.Array) -> jax.Array:
+    """Images with the codes of the batch's, from other noise."""
+    return self.walk(self.start(key, batch), self.encode(batch["image"]))
+
+  def restore(self, batch: method.Batch, key: jax.Array) -> method.Batch:
+    """image: through its code and its own noise, and back."""
+    del key
+    return {"image": self.walk(*self.inverted(batch["image"]))}
+
+  def swapped(self, batch: method.Batch, key: jax.Array) -> method.Batch:
+    """image [b, CUTS + 1, h, w, c]: with ever more of its neighbour's code.
+
+    Images 2 i and 2 i + 1 are neighbours; in picture j the first j / CUTS of
+    the blocks are the neighbour's, the noise is the image's own.
+    """
+    del key
+    noise, z = self.inverted(batch["image"])
+    number = jnp.arange(len(z)) ^ 1
+    other = z[jnp.where(number < len(z), number, jnp.arange(len(z)))]
+    lasts = [self.blocks.blocks * j // CUTS for j in range(CUTS + 1)]
+    options = dict(first=0, times=self.noise.times)
+    mixed = [self.blocks.mixed(z, other, 1, last=n, **options) for n in lasts]
+    images = jax.lax.map(lambda code: self.walk(noise, code), jnp.stack(mixed))
+    return {"image": jnp.moveaxis(images, 0, 1)}
+
+
+def outputs(
+  make: Callable[[method.Weights], CodeWalks],
+) -> dict[str, method.Predict]:
+  """sample, restore and swapped, of what a method makes of its weights."""
+
+  def output(name):
+    return lambda weights, batch, key: getattr(make(weights), name)(batch, key)
+
+  return {name: output(name) for name in ("sample", "restore", "swapped")}

@@ -51,6 +51,9 @@ class Guided:
   guidance_rescale: float = field.value(
     0.0, "share in which guidance keeps the std", low=0.0, high=1.0
   )
+  temperature: float = field.value(
+    1.0, "factor of the noise that sampling begins with", above=0.0
+  )
   clip: float = field.value(
     1.0, "limit of |x0| while sampling; 0: none (latents)", low=0.0
   )
@@ -159,7 +162,7 @@ class Guided:
       of: data [b, *shape] to begin with, noised (SDEdit); None: pure noise.
       share: of the calls, the last of the path, that are then made.
       start: standard normal [b, *shape] -> the noise to begin with; None: as it
-        is.
+        is. Pure noise has the temperature as a factor.
       **options: of `noise.output`.
     """
     channels, table = shape[-1], noise.table(self, share)
@@ -180,6 +183,8 @@ class Guided:
     # Numbers 0 .. n - 1 are the sampler's calls; n is the state it begins in.
     z = normal(len(table))
     z = z if start is None else start(z)
+    if of is None and self.temperature != 1:
+      z = self.temperature * z
     if of is not None:
       first = table.level
       z = targets.noised(of, z, float(first.signal[0]), float(first.noise[0]))

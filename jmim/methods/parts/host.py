@@ -102,15 +102,25 @@ def laid(host: Any, own: Mapping[str, Any]) -> dict[str, Any]:
   Args:
     host: nested dict of arrays; it is not changed.
     own: "added" and "new", nested dicts with paths of the host; either may be
-      missing. Other entries are not looked at.
+      missing. Other entries are not looked at. Layers that `stack.unrolled`
+      took apart are stacked again.
 
   Raises:
     ValueError: "added" has a leaf that the host has not, or of another shape.
   """
-  arrays = trees.named(host)
+  arrays, own = trees.named(host), _restacked(own)
   for name, delta in trees.named(own.get("added", {})).items():
     if name not in arrays or arrays[name].shape != delta.shape:
       there = arrays[name].shape if name in arrays else "nothing"
       raise ValueError(f"added {name} {delta.shape} to {there} of the host")
     arrays[name] = arrays[name] + delta
   return trees.nested(arrays | trees.named(own.get("new", {})))
+
+
+def _restacked(tree: Any) -> Any:
+  """The inverse of `stack.unrolled`: tuples of layers as stacked leaves."""
+  if isinstance(tree, tuple):
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *tree)
+  if not isinstance(tree, Mapping):
+    return tree
+  return {name: _restacked(part) for name, part in tree.items()}

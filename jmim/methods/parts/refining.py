@@ -30,8 +30,7 @@ class Refiner:
     coarse: its VAE.
     prior: of its codes.
     noise: its process.
-    sampling: its sampler.
-    temperature: tau.
+    sampling: its sampler; tau is its temperature.
     network: (params, u, t, shown) -> predicted noise.
     shape: [h, w, c] of an image.
   """
@@ -40,7 +39,6 @@ class Refiner:
   prior: code_prior.Prior
   noise: gaussian.Gaussian
   sampling: guided.Guided
-  temperature: float
   network: Callable[..., Array]
   shape: tuple[int, int, int]
 
@@ -67,8 +65,8 @@ class Refiner:
       index: [b] numbers of the noises: equal numbers share all of theirs.
       key: of all noises.
       of: image to begin with, noised; None: pure noise.
-      start: standard normal [b, h, w, c] -> the noise to begin with; None: the
-        temperature times it.
+      start: standard normal [b, h, w, c] -> the noise to begin with; None: as
+        it is.
     """
     return self.sampling.sample(
       self.noise,
@@ -78,7 +76,7 @@ class Refiner:
       batch={"index": index},
       key=key,
       of=of,
-      start=start or (lambda n: self.temperature * n),
+      start=start,
       reproject=False,
     )
 
@@ -128,7 +126,6 @@ class Refiner:
       index=_numbers(batch),
       key=k_noise,
       of=x,
-      start=lambda n: n,
     )
     return {"image": image}
 
@@ -154,8 +151,7 @@ class Refiner:
       self.refine, weights, index=0 * numbers, key=k_noise
     )
     first = jnp.broadcast_to(ends[0], line.shape)
-    start = lambda n: self.temperature * circle(n)
-    return {"code": refine(line), "noise": refine(first, start=start)}
+    return {"code": refine(line), "noise": refine(first, start=circle)}
 
 
 def _numbers(batch):

@@ -39,6 +39,7 @@ class DiT(nn.Module, kw_only=True):
     rms: RMSNorm in place of LayerNorm.
     swiglu: SwiGLU of two thirds of the MLP's width in its place.
     theta: base of rotary positions by row and column; 0: none.
+    step: between neighbours in the table of positions, see `posemb.sincos_2d`.
   """
 
   size: sizes.Size
@@ -54,6 +55,7 @@ class DiT(nn.Module, kw_only=True):
   rms: bool = False
   swiglu: bool = False
   theta: float = 0.0
+  step: float = 1.0
 
   @nn.compact
   def __call__(
@@ -83,7 +85,7 @@ class DiT(nn.Module, kw_only=True):
     xavier = nn.initializers.xavier_uniform()
     tokens = rt.shard(patching.patchify(x, self.patch))
     tokens = dense(width, kernel_init=xavier, name="patch_embed")(tokens)
-    table = posemb.sincos_2d(width, self.grid)
+    table = posemb.sincos_2d(width, self.grid, step=self.step)
     tokens = tokens + jnp.asarray(table, rt.dtype)
     cond = adaln.TimeEmbed(width=width, hidden=width, rt=rt, name="time_embed")(
       t

@@ -14,14 +14,14 @@ PLAIN = dict(coarse=dict(code=False))
 def test_names_and_arrays_of_the_vae():
   written = kit.check(VAE, kit.tiny("latent.diffusevae_vae"))
   names = set(written.theirs)
-  # 8x1,8d2,8t4,4d4,4t1,1: a transition has one array, each block eight.
+  # 4x1,4d2,4t2,2d2,2t1,1: a transition has one array, each block eight.
   assert "enc.block_mod.2.weight" in names
   assert "enc.block_mod.2.bias" not in names
   assert written.theirs["enc.block_mod.5.c2.weight"].shape[2:] == (1, 1)
   assert written.theirs["enc.block_mod.3.c2.weight"].shape[2:] == (3, 3)
   assert {"enc.in_conv.weight", "enc.mu.weight", "dec.last_conv.bias"} <= names
   assert "enc.in_conv.bias" not in names
-  # 1u4 counts and has no arrays.
+  # 1u2 counts and has no arrays.
   assert not [n for n in names if n.startswith("dec.block_mod.1.")]
 
 

@@ -15,8 +15,8 @@ METHOD = diffusevae_vae.VAE.tiny()
 @pytest.fixture(scope="module")
 def made(fill):
   rng = np.random.default_rng(0)
-  batch = {"image": rng.uniform(0, 1, (4, 8, 8, 3)).astype(np.float32)}
-  params, _ = fill(METHOD, batch, scale=0.2)
+  batch = {"image": rng.uniform(0, 1, (4, 4, 4, 3)).astype(np.float32)}
+  params, _ = fill(METHOD, batch, scale=0.1)
   return methods.Weights(params), batch
 
 
@@ -56,7 +56,7 @@ def test_the_terms_are_those_of_their_formulas(made):
   kl = -0.5 * (1 + v - mean**2 - np.exp(v)).sum()
   np.testing.assert_allclose(aux["reconstruction"], squares, rtol=1e-5)
   np.testing.assert_allclose(aux["kl"], kl, rtol=1e-4)
-  np.testing.assert_allclose(loss, squares + 0.3 * kl, rtol=1e-5)
+  np.testing.assert_allclose(loss, squares + 0.3 * kl, rtol=1e-4)
 
 
 def test_outputs_are_of_the_mean_and_samples_of_their_number(made):
@@ -75,5 +75,5 @@ def test_outputs_are_of_the_mean_and_samples_of_their_number(made):
 
 def test_images_and_strings_must_be_of_the_size():
   assert METHOD.inputs()["image"].range == (0.0, 1.0)
-  with pytest.raises(ValueError, match=r"dims.encoder goes from side 8"):
+  with pytest.raises(ValueError, match=r"dims.encoder goes from side 4"):
     dataclasses.replace(METHOD, size=16).inputs()

@@ -125,6 +125,10 @@ def test_the_noise_that_sampling_begins_with_can_be_changed():
     NOISE, still, batch={"index": jnp.arange(2)}, **options, **kw
   )
   np.testing.assert_allclose(run(start=lambda n: 0.5 * n), run() / 2, rtol=1e-5)
+  cold = dataclasses.replace(plain, temperature=0.5).sample(
+    NOISE, still, batch={"index": jnp.arange(2)}, **options
+  )
+  np.testing.assert_allclose(cold, run() / 2, rtol=1e-5)
   x = RNG.normal(size=(2, 2, 2, 3)).astype(np.float32)
   quiet = run(start=lambda n: 0 * n, of=x)  # the data as the path has it first
   np.testing.assert_allclose(quiet, x, rtol=1e-4)

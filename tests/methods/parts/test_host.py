@@ -3,8 +3,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.core import runtime
 from jmim.core import tree as trees
 from jmim.methods.parts import host as hosts
+from jmim.nn import stack
 
 
 def init(key):
@@ -74,6 +76,14 @@ def test_the_gradient_of_an_addition_is_that_of_the_leaf():
   got = jax.grad(lambda a: loss(hosts.laid(HOST, {"added": a})))(added)
   want = jax.grad(loss)(HOST)
   np.testing.assert_array_equal(got["head"]["bias"], want["head"]["bias"])
+
+
+def test_layers_may_be_apart():
+  """As samplers and evaluators hand parameters on."""
+  own = {"added": jax.tree.map(jnp.ones_like, hosts.zeros(init, biases))}
+  apart = stack.unrolled(runtime.Runtime(), own)
+  assert isinstance(apart["added"]["blocks"]["layers"], tuple)
+  assert equal(hosts.laid(HOST, apart), hosts.laid(HOST, own))
 
 
 @pytest.mark.parametrize(

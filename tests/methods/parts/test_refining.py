@@ -59,7 +59,6 @@ def make(form=1, network=None, **sampling):
     prior=code_prior.Prior(),
     noise=NOISE,
     sampling=guided.Guided(**sampling),
-    temperature=1.0,
     network=network or oracle(form),
     shape=(4, 4, 1),
   )
@@ -91,7 +90,7 @@ def test_with_exact_noise_every_sample_is_the_image(
   np.testing.assert_allclose(made, np.repeat(X0, 3, 0), atol=2e-4)
 
 
-def posterior(x, eps, c, level, z):
+def posterior(x, eps, c, *, level, z):
   """DiffuseVAE's form 2, step by step: k1, k2 and (1 - k2) c."""
   power, before = level.signal**2, level.to_signal**2
   beta = 1 - power / before
@@ -128,7 +127,7 @@ def test_one_step_of_form_2_is_that_of_the_paper(sampler, normal):
   u = row[0] * (x - c) + row[2] * out.eps + row[3] * out.x0
   made = u + c + table.std[3] * z
   wanted = (
-    posterior(x, eps, c, level, z)
+    posterior(x, eps, c, level=level, z=z)
     if sampler == "ddpm"
     else ddim(x, eps, c, level)
   )
@@ -206,8 +205,9 @@ def last_noise(params, u, t, shown):
 def test_the_temperature_scales_the_noise_that_sampling_begins_in(weights):
   refiner = make(1, last_noise, clip=0.0)
   one = run(refiner, "sample", weights, INDEX)
-  warm = dataclasses.replace(refiner, temperature=0.5)
-  half = run(warm, "sample", weights, INDEX)
+  half = run(
+    make(1, last_noise, clip=0.0, temperature=0.5), "sample", weights, INDEX
+  )
   np.testing.assert_allclose(half, 0.5 * one, rtol=1e-5)
 
 

@@ -1,0 +1,79 @@
+"""DiTi of published size: CelebA at 64 px, FFHQ and LSUN Bedroom at 128.
+
+    python -m jmim.convert --from=pdae_host --weights=FILE --out=HOST \
+      --config=configs/diti_images.py:data=ffhq,stage=host
+    python -m jmim.main --config=configs/diti_images.py:data=ffhq --workdir=W \
+      --config.data.data_dir=IMAGES --config.method.host.path=HOST
+
+FILE is PDAE's frozen DDPM; or train one, stage=host. CelebA is `celeb_a` of
+TFDS, the others are folders of images.
+
+Arguments: data=celeba (ffhq, bedroom), stage=diti (host), blocks=64 (1: PDAE),
+mode=base (stop_grad, dual), batch=256.
+
+The UNets are from memory: their configs are not in the authors' repository.
+Differs: CelebA is cropped in the centre, not 12 pixels below it.
+
+Reference (from memory; linear probes on CelebA, 38 M images): AP .623, LFW r
+.617. Not repeated here.
+"""
+
+from jmim.core import config as configs
+from jmim.core import errors
+
+LARGE = dict(size=128, width=128, multipliers=(1, 1, 2, 3, 4), attend=3)
+LARGE["widths"] = (64, 128, 256, 256, 256)
+SMALL = dict(size=64, width=64, multipliers=(1, 2, 4, 8), attend=2)
+SMALL["widths"] = (64, 128, 128, 128)
+DATA = {  # its networks, images of training
+  "celeba": (SMALL, 38_000_000),
+  "ffhq": (LARGE, 64_000_000),
+  "bedroom": (LARGE, 70_000_000),
+}
+
+
+def get_config(arg: str | None = None):
+  arg = configs.parse_arg(
+    arg, data="celeba", stage="diti", blocks=64, mode="base", batch=256
+  )
+  for name, known in (("data", DATA), ("stage", ("diti", "host"))):
+    if (given := getattr(arg, name)) not in known:
+      raise errors.UserError(
+        f"{name}={given}", ", ".join(known), "name one of them", "--config"
+      )
+  nets, images = DATA[arg.data]
+  config = configs.base()
+  config.data.update(
+    name="celeb_a" if arg.data == "celeba" else "folder",
+    batch=arg.batch,
+    size=nets["size"],
+    flip=True,
+    host_crop="center",
+    eval_crop="center",
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+  )
+  dims = dict(width=nets["width"], multipliers=nets["multipliers"], heads=0)
+  dims |= dict(attend_at=(nets["size"] // 16,), head_width=64, dropout=0.0)
+  config.method = configs.section(
+    type="diffusion.ddpm" if arg.stage == "host" else "diffusion.diti",
+    size=nets["size"],
+    dims=dims | dict(scale_shift=True, updown=True),
+  )
+  if arg.stage == "diti":
+    encoder = {name: nets[name] for name in ("widths", "attend")}
+    config.method.update(
+      host=dict(weights="ema"),
+      encoder=encoder,
+      blocks=dict(blocks=arg.blocks),
+      mode=arg.mode,
+    )
+  config.optim.update(lr=2e-4, lr_batch=128, b2=0.999, weight_decay=0.0)
+  config.schedule.update(name="constant", warmup_steps=0)
+  config.ema.decay = 0.9999
+  config.train.update(
+    total_images=images, checkpoint_steps=10_000, log_steps=100
+  )
+  errors_of = configs.section(type="mean", every_steps=10_000, limit=2048)
+  config.evals = configs.section(errors=errors_of)
+  return config
