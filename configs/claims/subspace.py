@@ -10,8 +10,8 @@ B. The denoiser of a mixture of 2 x 3 dimensions trained by Adam and QR at s 1,
    g 0.1: 600 steps, rate 0.03, the best of 6 starts by loss; of each of 4 data
    sets the worst component. N_k = 2 points fail, 6 and 15 do not. Of N_k = d
    the card asks the same failure in every set; it is the edge, where clustering
-   with hard weights recovers, and one set in four came to 0.56 (the others 1.60,
-   1.25, 1.42): the mean is asked.
+   with hard weights recovers, and one set in four came to 0.56 (the others to
+   1.60, 1.25, 1.42): the mean is asked.
 C. K-subspaces of 3 x 4 dimensions from 16 points each, without noise: the best
    of 100 starts (the best of 20 was a local optimum, 1.41).
 D. The exact denoiser of 3, 5 and 8 dimensions of unequal weight along EDM's

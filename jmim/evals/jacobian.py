@@ -44,14 +44,14 @@ class Evaluator(base.Evaluator):
     True, "all singular values, hence ranks; False: of the directions alone"
   )
   share: float = field.value(
-    0.99, "of the root of the sum of squares", above=0.0, below=1.0
+    0.99, "share of all singular values in a rank", above=0.0, below=1.0
   )
   directions: int = field.value(3, "singular vectors shown", low=0)
   at: float = field.value(
     0.7, "share of the path still to go where they are", low=0.0, high=1.0
   )
   alpha: float = field.value(0.5, "length of a move, in those of the state")
-  iterations: int = field.value(20, "of the power iteration", low=1)
+  iterations: int = field.value(20, "steps of the power iteration", low=1)
 
   def needs(self) -> tuple[str, ...]:
     """No output: a diffusion model."""
@@ -133,7 +133,9 @@ class Evaluator(base.Evaluator):
     if self.directions:
       call = min(round((1 - self.at) * self.steps), self.steps - 1)
       level = jacobian.level_of(table, call)
-      found |= self._directions(model, denoise, states[call], level, start)
+      found |= self._directions(
+        model, denoise, states[call], level=level, key=start
+      )
     return found
 
   def _values(self, f: jacobian.Function, x: jax.Array) -> jax.Array:
