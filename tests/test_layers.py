@@ -36,7 +36,8 @@ ALLOWED = {
   "methods": ARRAYS | {"core"},
   "checkpoints": {"core", "nn", "parallel", "runlog"},
   "evals.lib": FILES_AND_CHIPS | {"data", "metrics", "nn", "training"},
-  "evals": FILES_AND_CHIPS | {"data", "evals.lib", "metrics", "nn"},
+  "evals": FILES_AND_CHIPS
+  | {"data", "diffusion", "evals.lib", "metrics", "nn"},
   # They meet: method, data and evaluators, each found by name at run time.
   "session": BELOW_SESSION,
   "convert.tables": {"convert", "core", "methods", "nn"},

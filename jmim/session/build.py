@@ -57,6 +57,13 @@ def make_evaluators(
           "ask for one of these, or remove the evaluator",
           f"{path}.predict",
         )
+    if evaluator.diffuses and not _diffuses(method):
+      raise errors.UserError(
+        f"{path} for {owner.type}, which is no diffusion model",
+        "a method whose denoiser can be looked into (Method.diffuser)",
+        f"remove it: {path}=None",
+        path,
+      )
     ema = "ema" in config and config.ema.decay
     if evaluator.weights == "ema" and not ema:
       raise errors.UserError(
@@ -67,6 +74,12 @@ def make_evaluators(
       )
     found[name] = evaluator
   return found
+
+
+def _diffuses(method: methods.Method) -> bool:
+  """Whether it offers a diffusion model; what a procedure made is none."""
+  own = getattr(type(method), "diffuser", None)
+  return own not in (None, methods.Method.diffuser)
 
 
 def renamed_keys(

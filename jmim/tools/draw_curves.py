@@ -6,9 +6,14 @@ import jax
 import matplotlib.figure
 import numpy as np
 
+from jmim.data.procedural import molrg
 from jmim.diffusion import first_hitting
+from jmim.diffusion import jacobian
+from jmim.diffusion import low_rank
+from jmim.diffusion import schedule
 from jmim.diffusion import truncated
 from jmim.methods.parts import deep_linear
+from jmim.metrics import subspaces
 
 KEY = 3
 
@@ -69,4 +74,47 @@ def mdm(path: pathlib.Path) -> None:
   figure.savefig(path, dpi=90)
 
 
-FIGURES = {"jepa_linear": jepa_linear, "mdm": mdm}
+def subspace(path: pathlib.Path) -> None:
+  """Rank of an exact denoiser along its path, and what PCA misses."""
+  figure = matplotlib.figure.Figure((9, 3), layout="constrained")
+  left, right = figure.subplots(1, 2)
+  dims, width = (3, 5, 8), 48
+  bases, priors = molrg.bases(width, dims), (1 / 3,) * 3
+  rng = np.random.default_rng(KEY)
+  x0, own = molrg.draw(rng, bases, (8, 8, 8))
+  noise = rng.normal(size=x0.shape)
+
+  @jax.jit
+  def ranks(g):
+    f = lambda x: low_rank.denoised(bases, priors, x, s=1.0, g=g)
+    return jacobian.rank(jacobian.singular_values(f, x0 + g * noise))
+
+  levels = schedule.karras(36, least=0.02, most=20.0).noise[:-1]
+  found = np.array([ranks(g) for g in levels])
+  for k, d in enumerate(dims):
+    mean = found[:, own == k].mean(1)
+    left.plot(levels, mean, label=f"points of {d} dimensions")
+  left.set(
+    title=f"Rank, {dims} of {width} dimensions",
+    xlabel="noise",
+    ylabel="rank",
+    xscale="log",
+  )
+  left.invert_xaxis()
+  left.legend()
+  counts = range(1, 17)
+  for d in (2, 4, 8):
+    truth = molrg.bases(width, (d,))
+    noisy = [
+      molrg.draw(rng, truth, (n,))[0]
+      + 0.05 / width**0.5 * rng.normal(size=(n, width))
+      for n in counts
+    ]
+    errors = [subspaces.distance(subspaces.pca(x, d), *truth) for x in noisy]
+    right.plot(counts, errors, label=f"d = {d}")
+  right.set(title="Error of PCA from N points", xlabel="N", ylabel="error")
+  right.legend()
+  figure.savefig(path, dpi=90)
+
+
+FIGURES = {"jepa_linear": jepa_linear, "mdm": mdm, "subspace": subspace}

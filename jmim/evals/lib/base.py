@@ -31,6 +31,8 @@ class Evaluator:
   """Base of all evaluators: when it runs and on which weights."""
 
   labelled: ClassVar[bool] = False  # whether it needs class labels
+  # Whether it needs a method that is a diffusion model (`predict.diffused`).
+  diffuses: ClassVar[bool] = False
   train_split: ClassVar[str] = ""  # see `Fitted`
 
   predict: str = field.value(

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,8 @@ from jmim.core.settings import data as settings
 from jmim.data import augment
 from jmim.nn import stack
 
+# (frozen diffusion model, batch, key) -> what is measured of it.
+Measure = Callable[[Any, methods.Batch, jax.Array], Any]
 Losses = Callable[
   [methods.Weights, methods.Batch, jax.Array], dict[str, jax.Array]
 ]
@@ -61,6 +64,31 @@ def output(method: methods.Method, name: str) -> methods.Predict:
         "evals.<name>.predict",
       )
     return value[entry]
+
+  return call
+
+
+def diffused(
+  method: methods.Method, spec: settings.Data, measure: Measure
+) -> methods.Predict:
+  """What is measured of a method's frozen diffusion model.
+
+  Args:
+    method: offers one (`Method.diffuser`).
+    spec: of the normalisation.
+    measure: of the model and a batch as the method reads it.
+
+  Returns:
+    (weights, batch of uint8, key) -> the result, to be compiled.
+  """
+
+  def call(
+    weights: methods.Weights, batch: methods.Batch, key: jax.Array
+  ) -> jax.Array | dict[str, jax.Array]:
+    params = stack.unrolled(method.rt, weights.params)
+    weights = methods.Weights(params, weights.extra, weights.consts)
+    prepared = augment.prepare_batch(spec, batch)
+    return measure(method.diffuser(weights), prepared, key)
 
   return call
 
