@@ -73,7 +73,7 @@ class LinFusion(ldm.LDM):
   )
   host: hosts.Host = field.part(hosts.Host, "trained latent diffusion model")
   mixers: mixing.Mixers = field.part(mixing.Mixers, "attention of the student")
-  copying: copies.Copying = field.part(copies.Copying, "what is copied")
+  copying: copies.Copying = field.part(copies.Copying, "weights of copies")
   ladder: ladders.Ladder = field.part(ladders.Ladder, "larger samples")
 
   @classmethod

@@ -151,7 +151,11 @@ def test_a_ladder_doubles_the_side_of_a_sample():
     ),
     (dict(noise=dict(learn_variance=True)), "predicts none"),
     (
-      dict(channels=4, first_stage=dict(variant="kl-f8", scale=0.0)),
+      dict(
+        channels=4,
+        first_stage=dict(variant="kl-f8", scale=0.0),
+        ladder=dict(rungs=0),
+      ),
       "first_stage.scale 0",
     ),
   ],
