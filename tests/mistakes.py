@@ -155,8 +155,8 @@ MISTAKES = [
   ),
   (
     "Jacobian of what is no denoiser",
-    ["evals.probe.type=jacobian"],
-    ["evals.probe", "no diffusion model", "evals.probe=None"],
+    ["evals.loss.type=jacobian"],
+    ["evals.loss", "no diffusion model", "evals.loss=None"],
   ),
   (
     "no attribute to probe",
