@@ -154,11 +154,6 @@ MISTAKES = [
     ["evals.probe.binary", "no 'smile'", "image, label"],
   ),
   (
-    "Jacobian of what is no denoiser",
-    ["evals.loss.type=jacobian"],
-    ["evals.loss", "no diffusion model", "evals.loss=None"],
-  ),
-  (
     "no attribute to probe",
     ["evals.probe.type=attributes"],
     ["evals.probe.classes", "image, label"],
