@@ -181,11 +181,6 @@ MISTAKES = [
     ["evals.probe.binary", "no 'smile'", "image, label"],
   ),
   (
-    "Jacobian of what is no denoiser",
-    ["evals.probe.type=jacobian"],
-    ["evals.probe", "no diffusion model", "evals.probe=None"],
-  ),
-  (
     "no attribute to probe",
     ["evals.probe.type=attributes"],
     ["evals.probe.classes", "image, label"],
