@@ -124,8 +124,11 @@ class Program:
   def trips(self, loop: Op, computation: Computation) -> int:
     """How often a loop runs: by the compiler's note, or by its condition.
 
+    A loop that draws numbers until they are accepted has no bound: it counts
+    once, as it neither multiplies matrices nor sends anything.
+
     Raises:
-      ValueError: neither tells.
+      ValueError: neither tells, of a loop that does.
     """
     known = re.search(r'"known_trip_count":\{"n":"(\d+)"', loop.attrs)
     if known:
@@ -136,6 +139,9 @@ class Program:
       for op in self._below(condition)
       if op.opcode == "constant" and re.fullmatch(r"-?\d+", op.inside)
     ]
+    body = self.computations[loop.called["body"][0]]
+    if not limits and not any(o.opcode in _DEAR for o in self._below(body)):
+      return 1
     if len(limits) != 1:
       raise ValueError(f"loop {loop.name}: condition with constants {limits}")
     counter = next(
@@ -195,6 +201,17 @@ def _constant(op: Op | None) -> int:
 
 
 _CALLERS = ("fusion", "call", "conditional", "async-start", "custom-call")
+_DEAR = (
+  "dot",
+  "convolution",
+  "custom-call",
+  "send",
+  *(
+    name + part
+    for name in ("all-reduce", "all-gather", "all-to-all", "reduce-scatter")
+    for part in ("", "-start")
+  ),
+)
 
 
 def shapes_of(text: str) -> tuple[Shape, ...]:

@@ -58,9 +58,18 @@ def test_a_turn_may_count_by_more_than_one(stride, times):
   assert turns(LOOP.replace("constant(1)", f"constant({stride})")) == times
 
 
-def test_a_loop_without_a_bound_is_an_error():
+UNBOUNDED = LOOP.replace("constant(6)", "parameter(1)")
+
+
+def test_a_dear_loop_without_a_bound_is_an_error():
+  sums = "negate(%x)\n  %z = bf16[4,8]{1,0} all-reduce(%y)"
   with pytest.raises(ValueError, match="loop"):
-    turns(LOOP.replace("constant(6)", "parameter(1)"))
+    turns(UNBOUNDED.replace("negate(%x)", sums))
+
+
+def test_draws_by_rejection_count_once():
+  """A beta distribution is drawn until the numbers are accepted."""
+  assert turns(UNBOUNDED) == 1
 
 
 def test_a_text_without_entry_is_an_error():

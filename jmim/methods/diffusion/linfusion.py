@@ -95,12 +95,6 @@ class LinFusion(ldm.LDM):
       copying=dict(prediction=5.0, features=5.0),
     )
 
-  @property
-  def plain(self) -> ldm.LDM:
-    """The method of the host."""
-    names = [f.name for f in dataclasses.fields(ldm.LDM)]
-    return ldm.LDM(**{name: getattr(self, name) for name in names})
-
   def net(self, dropout: float = 0.0) -> unet.UNet:
     """The student: the network of the host with other self-attentions."""
     return super().net(dropout).clone(self_attention=self.mixers.plug)

@@ -104,11 +104,11 @@ class ArbScale(ldm.LDM):
         f"{self.first_stage.read!r}: it is of 'eps', and of 'images'"
       )
     self.pixels.check()
-    return super().inputs()
+    return self.plain.inputs()
 
   def draw(self, keys, batch, step) -> method.Draws:
     """Those of LDM; in the alignment also of pixels."""
-    draws = super().draw(keys, batch, step)
+    draws = self.plain.draw(keys, batch, step)
     if not self.align:
       return draws
     return draws | self.pixels.draw(keys, (method.batch_size(batch),))
@@ -159,6 +159,11 @@ class ArbScale(ldm.LDM):
     features = net.features(params, z0 / self.first_stage.factor_of(weights))
     place, cell, truth = self.pixels.at(batch["image"], draws)
     return (a / s)[:, 0], truth, net.query(params, features, place, cell)
+
+  def predict(self) -> dict[str, method.Predict]:
+    """errors, and samples of any side where there is a way to images."""
+    sample = {"sample": self.sample} if self.first_stage.decodes else {}
+    return {"errors": self.errors, **sample}
 
   def errors(self, weights, batch, key) -> dict[str, jax.Array]:
     """eps [b], squared; image [b]: w_t |y - y^| of the drawn pixels."""

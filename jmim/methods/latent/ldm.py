@@ -88,6 +88,12 @@ class LDM(ddpm.DDPM):
       condition=dict(**ids, context=8, token_depth=1, token_heads=1),
     )
 
+  @property
+  def plain(self) -> "LDM":
+    """What a method that extends this one adds to."""
+    names = [f.name for f in dataclasses.fields(LDM)]
+    return LDM(**{name: getattr(self, name) for name in names})
+
   def net(self, dropout: float = 0.0) -> unet.UNet:
     """The network, without dropout unless it is asked for."""
     options = {"transformer": self.condition.transformer, "rt": self.rt}
@@ -127,9 +133,8 @@ class LDM(ddpm.DDPM):
 
   def draw(self, keys, batch, step) -> method.Draws:
     """Those of DDPM and those of the condition."""
-    shape = (method.batch_size(batch), *self.shape)
-    condition = self.condition.draw(keys, shape)
-    return super().draw(keys, batch, step) | condition
+    drawn = super().draw(keys, batch, step)
+    return drawn | self.condition.draw(keys, (len(drawn["t"]), *self.shape))
 
   def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Error of the noise; aux: the same without weights, and the scale."""
@@ -140,9 +145,8 @@ class LDM(ddpm.DDPM):
       weights, batch, draws, first_stage=stage, label=self.labels
     )
     pred, target, w = self.predicted(weights, z, draws, shown)
-    loss, error = self.weighed(
-      weights.params["main"], draws["t"], pred - target, w
-    )
+    main = weights.params["main"]
+    loss, error = self.weighed(main, draws["t"], pred - target, w)
     aux = {"loss_unweighted": error}
     return loss, aux | stage.measure(weights, batch, draws)
 
@@ -180,8 +184,7 @@ class LDM(ddpm.DDPM):
   def predict(self) -> dict[str, method.Predict]:
     """errors; sample, and restore where there is an image to compare."""
     outputs = super().predict()
-    restores = "image" in self.condition.reads()
-    if restores and "sample" in outputs:
+    if "image" in self.condition.reads() and "sample" in outputs:
       outputs["restore"] = self.restore
     return outputs
 
