@@ -6,7 +6,8 @@
 
 Arguments: blocks=crate | vit (the same pipeline on blocks of a ViT), steps=1500
 (the card; `python -m jmim.tools.claim crate_mae` has 500), norm_pix=True.
-Measured: nothing yet but a few steps.
+Measured after 500 steps: loss 0.784, 0.703 on blocks of a ViT; probe 32.9 %, no
+better than untrained (33.3 %).
 """
 
 from jmim.core import config as configs

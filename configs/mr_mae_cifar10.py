@@ -8,7 +8,8 @@
 Arguments: backbone=vit (mcmae), teacher=dino (none), visible=random
 (attention), steps=1500. The teacher is a ViT 128x4 of patch 4 trained with
 labels: the workdir of teacher_cifar10. Its claim compares 500 steps with and
-without it (python -m jmim.tools.claim mr_mae).
+without it (python -m jmim.tools.claim mr_mae): probe 51.4 and 42.9 %,
+reconstruction 0.734 and 0.740.
 """
 
 from jmim.core import config as configs
