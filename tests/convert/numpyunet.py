@@ -63,8 +63,11 @@ def softmax(x):
   return x / x.sum(-1, keepdims=True)
 
 
-def res(p, name, x, emb, change=lambda x: x):
-  """A residual block; scale and shift if its map of the time is as wide."""
+def res(p, name, x, emb, change=lambda x: x, told=None):
+  """A residual block; scale and shift if its map of the time is as wide.
+
+  `told` is a second vector (PDAE), whose scale and shift follow.
+  """
   y = change(silu(group_norm(p, f"{name}.in_layers.0", x)))
   y, x = conv(p, f"{name}.in_layers.2", y), change(x)
   mods = linear(p, f"{name}.emb_layers.1", silu(emb))[:, :, None, None]
@@ -73,6 +76,10 @@ def res(p, name, x, emb, change=lambda x: x):
     y = group_norm(p, f"{name}.out_layers.0", y) * (1 + scale) + shift
   else:
     y = group_norm(p, f"{name}.out_layers.0", y + mods)
+  if told is not None:
+    mods = linear(p, f"{name}.emb_z_layers.1", silu(told))[:, :, None, None]
+    scale, shift = np.split(mods, 2, axis=1)
+    y = y * (1 + scale) + shift
   y = conv(p, f"{name}.out_layers.3", silu(y))
   if f"{name}.skip_connection.weight" in p:
     x = conv(p, f"{name}.skip_connection", x)
@@ -123,8 +130,11 @@ def transformer(p, name, x, context, heads, depth):
   return x + conv(p, f"{name}.proj_out", y)
 
 
-def unet(config, p, x, t, y=None, context=None):
-  """(prediction, output of the middle block, time embedding)."""
+def unet(config, p, x, t, y=None, context=None, code=None):
+  """(prediction, output of the middle block, time embedding).
+
+  With a code those of PDAE's second middle and way up, "shift_".
+  """
   get, width = config.get, config["model_channels"]
   waves = np.exp(-np.log(1e4) * np.arange(width // 2) / (width // 2))
   waves = t[:, None] * waves
@@ -155,9 +165,9 @@ def unet(config, p, x, t, y=None, context=None):
       new_order=get("use_new_attention_order", False),
     )
 
-  def resample(name, x, change, leaf, stride):
+  def resample(name, x, change, leaf, stride, told=None):
     if get("resblock_updown"):
-      return res(p, name, x, emb, change=change)
+      return res(p, name, x, emb, change=change, told=told)
     if not get("conv_resample", True):
       return change(x)
     return conv(p, f"{name}.{leaf}", twice(x) if leaf == "conv" else x, stride)
@@ -177,20 +187,25 @@ def unet(config, p, x, t, y=None, context=None):
       h = resample(f"input_blocks.{at}.0", h, half, leaf="op", stride=2)
       skips.append(h)
       at, ds = at + 1, 2 * ds
-  h = res(p, "middle_block.0", h, emb)
-  h = attend("middle_block.1", h, heads)
-  middle = h = res(p, "middle_block.2", h, emb)
+  of, told = ("", None)
+  if code is not None:
+    of, told = "shift_", linear(p, "label_emb", code)
+  h = res(p, f"{of}middle_block.0", h, emb, told=told)
+  h = attend(f"{of}middle_block.1", h, heads)
+  middle = h = res(p, f"{of}middle_block.2", h, emb, told=told)
   at = 0
   for level in reversed(range(levels)):
     for i in range(config["num_res_blocks"] + 1):
       h = np.concatenate([h, skips.pop()], axis=1)
-      h = res(p, f"output_blocks.{at}.0", h, emb)
+      where = f"{of}output_blocks.{at}"
+      h = res(p, f"{where}.0", h, emb, told=told)
       attends = ds in config["attention_resolutions"]
       if attends:
-        h = attend(f"output_blocks.{at}.1", h, up_heads)
+        h = attend(f"{where}.1", h, up_heads)
       if level and i == config["num_res_blocks"]:
-        where = f"output_blocks.{at}.{1 + attends}"
-        h = resample(where, h, twice, leaf="conv", stride=1)
+        where = f"{where}.{1 + attends}"
+        h = resample(where, h, twice, leaf="conv", stride=1, told=told)
         ds = ds // 2
       at += 1
-  return conv(p, "out.2", silu(group_norm(p, "out.0", h))), middle, time
+  h = silu(group_norm(p, f"{of}out.0", h))
+  return conv(p, f"{of}out.2", h), middle, time

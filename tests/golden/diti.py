@@ -18,6 +18,9 @@ from jmim.methods.parts import shifted
 
 SKIPPED = {}
 BETAS = re.compile(r"linear (\S+?)\.\.(\S+)")
+# Of the samplers, in the meaning of what they made.
+SPACED = ("ddim_shift_sample", r"ddim(\d+)")
+GUIDED = ("masked_guided_sample", r"T//(\d+)")
 MODES = ("base", "stop_grad", "dual")
 
 
@@ -44,10 +47,17 @@ def build(config):
     blocks=dict(
       width=config["latent_dim"],
       blocks=config["k"],
-      stages=tuple(config["stages"] or ()),
-      stage_widths=tuple(config["dims_per_stage"] or ()),
+      stages=numbers(config["stages"]),
+      stage_widths=numbers(config["dims_per_stage"]),
     ),
   )
+
+
+def numbers(given):
+  """Of a list, or as the authors' configs have them: "50,100"."""
+  if isinstance(given, str):
+    given = given.split(",")
+  return tuple(int(x) for x in given or ())
 
 
 def rules(m):
@@ -59,17 +69,16 @@ def rules(m):
   ]
 
 
-def steps(case):
-  """Of both samplers; the config of a case does not have them."""
+def steps(case, name, pattern):
+  """Of a sampler; the config of a case does not have them."""
   if "steps" in case.config:
     return case.config["steps"]
-  said = case.info["out"]["out/ddim_shift_sample"]["meaning"]
-  return int(re.search(r"ddim(\d+)", said).group(1))
+  said = case.info["out"][f"out/{name}"]["meaning"]
+  return int(re.search(pattern, said).group(1))
 
 
 def run(case):
   m = build(case.config)
-  m.blocks.check(m.noise.times)
   trees = jax.tree.map(jnp.asarray, table.import_tree(rules(m), case.params))
   params = {"main": {"branch": trees["branch"]}}  # no case has an encoder
   weights = methods.Weights(params, {}, {"host": trees["host"]})
@@ -134,9 +143,11 @@ def parts(m, weights, *, x, z, draws):
 
 def samples(m, weights, case):
   """PDAE's sampler with the whole code; DiTi's, and its inversion."""
-  n, z = steps(case), jnp.asarray(case.inputs["z"])
+  z = jnp.asarray(case.inputs["z"])
   state, x = (golden_kit.images(case.inputs[k]) for k in ("x_T", "x0"))
+  n = steps(case, *GUIDED)
   guided = field.replace(m, sampling=dict(steps=n, inversion=n))
+  n = steps(case, *SPACED)
   spaced = field.replace(
     m, sampling=dict(path="spaced", masked=False, steps=n, inversion=n)
   )

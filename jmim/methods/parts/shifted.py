@@ -7,10 +7,11 @@
     guided   times 0, T // n, 2 T // n ..; down to data; up to pure noise
     spaced   times int(linspace(0, T - 1, n + 1)); between the first and last
 
-DiTi (yue-zhongqi/diti@ca4ed6c, `masked_guided_ddim`) and PDAE (ckczzj/PDAE,
+DiTi (yue-zhongqi/diti@ca4ed6c, `masked_guided_ddim`) and PDAE (there,
 `shift_ddim_sample_loop`). Below a share `stop` of the times nothing is told of
 the code: on the guided path the code is 0, and g of no code is still taken off;
-on the spaced path, where calls are counted instead, g is 0.
+on the spaced path, where calls are counted instead, g is 0 (one call sooner
+than in ckczzj/PDAE: a whole share leaves nothing).
 """
 
 import dataclasses
@@ -156,5 +157,5 @@ class Shifted:
       return (level.time >= int(self.stop * times)).astype(jnp.float32)
     if inverse:
       return jnp.float32(1)
-    left = calls - level.index  # PDAE counts n .. 1
+    left = calls - 1 - level.index  # calls after this one
     return (left >= int(self.stop * calls)).astype(jnp.float32)

@@ -9,7 +9,8 @@ Yue et al. 2024 (DiTi, yue-zhongqi/diti@ca4ed6c): T times fall in k blocks,
            = D_{j-1} + int(d_j / n_j) (p + 1)            p before it in there
 
 with stages that end at times s_j, have d_j of the d numbers (D_j up to and with
-it) and n_j blocks; a block is in the stage of its first time. k = 1 is PDAE
+it) and n_j blocks; a block is in the stage of its first time (a stage may have
+none: its numbers come with the next block). k = 1 is PDAE
 (Zhang et al. 2022): the whole code at all times.
 """
 
@@ -64,10 +65,11 @@ class TimeBlocks:
         f"blocks.stage_widths={widths} are {sum(widths)} numbers in all, the "
         f"code has {self.width} (blocks.width)"
       )
-    if missing := set(range(len(stages))) - set(self._stage_of(times)):
+    # Numbers of an earlier stage without a block come with the next stage.
+    if self._stage_of(times)[-1] + 1 < len(stages):
       raise ValueError(
-        f"blocks.stages={stages}: none of {self.blocks} blocks begins in stage "
-        f"{min(missing)}, whose numbers would never be read"
+        f"blocks.stages={stages}: none of {self.blocks} blocks begins in the "
+        "last, whose numbers would never be read"
       )
 
   def index(self, times: int) -> np.ndarray:

@@ -94,9 +94,9 @@ def ends(**fields):
 
 
 def test_where_it_stops_nothing_of_the_code_is_seen():
-  assert ends() > 0 == ends(stop=1.0)
-  # Of PDAE's n calls the one that is counted n is left.
-  assert 0 < ends(path="spaced", stop=1.0) < ends(path="spaced")
+  for path in ("guided", "spaced"):
+    whole = ends(path=path)
+    assert whole > ends(path=path, stop=0.5) > 0 == ends(path=path, stop=1.0)
 
 
 def test_a_mask_hides_what_a_time_may_not_read():

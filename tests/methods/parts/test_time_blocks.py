@@ -18,6 +18,12 @@ CASES = {
     ),
     40,
   ),
+  "a stage in which no block begins": (
+    time_blocks.TimeBlocks(
+      width=24, blocks=4, stages=(3, 9, 40), stage_widths=(7, 1, 16)
+    ),
+    40,
+  ),
   "more blocks than numbers": (
     time_blocks.TimeBlocks(width=3, blocks=7, **PLAIN),
     30,
@@ -129,7 +135,7 @@ def test_a_moved_code_goes_along_the_direction_by_its_deviations(normal):
     (dict(stages=(9, 30), stage_widths=(12, 12)), "the last 40"),
     (dict(stages=(30, 9, 40), stage_widths=(8, 8, 8)), "ascending"),
     (dict(stages=(9, 40), stage_widths=(12, 11)), "23 numbers"),
-    (dict(stages=(1, 2, 40), stage_widths=(8, 8, 8)), "stage 1"),
+    (dict(stages=(9, 39, 40), stage_widths=(8, 8, 8)), "begins in the last"),
   ],
 )
 def test_blocks_that_cannot_be_are_refused(fields, seen):
