@@ -68,7 +68,6 @@ def first_stage(config):
     ),
   )
   assert config["group_norm_eps"] == 1e-6  # that of `nn.nets.codec`
-  m.inputs()
   return m
 
 

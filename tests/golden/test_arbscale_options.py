@@ -168,6 +168,7 @@ def test_options_pass_through_the_table_and_agree(name):
     "liifconfig": CONFIG["liifconfig"] | function,
   }
   m = module.first_stage(config)
+  m.inputs()
   like = jax.eval_shape(m.net.init, jax.random.key(0))
   params = table.export_tree(
     module.convert.network(m.net), golden_kit.weights(like)

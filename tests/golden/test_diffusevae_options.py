@@ -127,6 +127,7 @@ def walk(config, given, c, *, form, kind):
 def test_both_forms_on_other_variances_weights_and_steps(changes):
   module, config = golden_kit.adapter("diffusevae"), CONFIG | changes
   first = module.vae(config)
+  first.inputs()
   shapes = jax.eval_shape(first.net.init, jax.random.key(0))
   params = golden_kit.weights(shapes)
   held = table.export_tree(module.convert.first(first), params)
