@@ -54,7 +54,6 @@ def refiner(config, form, kind):
 def run(case):
   i = {k: golden_kit.images(v) for k, v in case.inputs.items() if v.ndim == 4}
   first = vae(case.config)
-  first.inputs()
   params = {"main": table.import_tree(convert.first(first), case.params)}
   weights, batch = methods.Weights(params), {"image": i["x"]}
   draws = {"noise": i["eps_z"]}
