@@ -42,7 +42,7 @@ def place(m, theirs):
 
 
 def run(case):
-  (time,) = map(int, case.inputs["t"])
+  (time,) = set(map(int, np.ravel(case.inputs["t"])))
   assert time == case.config["timestep"]
   m = build(case.config, time, case.inputs["text"].shape[1])
   params = table.import_tree(convert.network(m.net), case.params)

@@ -23,7 +23,7 @@ def context(inputs):
 
 def mixer(config):
   assert config["heads"] * config["dim_head"] == config["dim"]
-  mid = config["projection_mid_dim"] or 0  # null: the width
+  mid = config.get("projection_mid_dim") or 0  # null: the width
   return linear_attention.LinearAttention(heads=config["heads"], mid=mid)
 
 

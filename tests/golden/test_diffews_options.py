@@ -49,6 +49,27 @@ OPTIONS = {
     "use_linear_projection": False,
     "first_attn1": DEEP,
   },
+  "three levels, each of its own": {
+    "block_out_channels": [8, 16, 12],
+    "attention_head_dim": [4, 2, 3],
+    "layers_per_block": [1, 2, 1],
+    "transformer_layers_per_block": [1, 1, 1],
+    "down_block_types": [
+      "DownBlock2D",
+      "CrossAttnDownBlock2D",
+      "DownBlock2D",
+    ],
+    "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+    "first_attn1": DEEP,
+    "nshot": 2,
+  },
+  "attention in the middle alone": {
+    "down_block_types": ["DownBlock2D"] * 2,
+    "up_block_types": ["UpBlock2D"] * 2,
+    "first_attn1": "mid_block.attentions.0.transformer_blocks.0.attn1",
+    "batch": 1,
+    "nshot": 2,
+  },
   "widths that are no multiples of the finest": {
     "block_out_channels": [8, 12],
     "attention_head_dim": [4, 3],

@@ -60,10 +60,18 @@ def test_the_attention_is_that_of_numpy(name):
   inputs = {"x": golden_kit.normal(B, T, D)}
   if length:
     inputs["context"] = golden_kit.normal(B, length, D, seed=1)
+  inputs["teacher_feat"] = golden_kit.normal(B, T, D, seed=2)
+  for seed, key in enumerate(("noise", "noise_pred", "noise_pred_teacher"), 3):
+    inputs[key] = golden_kit.normal(B, 3, 4, 4, seed=seed)
   case = golden_kit.Asked(config, inputs, exported(module, config))
-  case.outputs = ("q", "k", "v", "phi_q", "phi_k", "y")
   found = module.run(case)
   wanted = numpy_attention(case.params, inputs["x"], inputs.get("context"))
   np.testing.assert_allclose(found["y"], wanted, atol=1e-5)
   assert found["k"].shape == (B * HEADS, length or T, D // HEADS)
-  assert (found["phi_q"] > 0).all() and "loss" not in found
+  assert (found["phi_q"] > 0).all()
+  square = lambda a, b: np.mean((a - b) ** 2)
+  student = inputs["noise_pred"]
+  loss = square(student, inputs["noise"])
+  loss += 0.5 * square(student, inputs["noise_pred_teacher"])
+  loss += 0.5 * square(wanted, inputs["teacher_feat"])
+  assert found["loss"] == pytest.approx(loss, rel=1e-5)

@@ -46,15 +46,47 @@ def posterior(case, x, s, g):
   return w, np.einsum("nk,knd->nd", w, np.array(means))
 
 
+def derivative(case, x, s, g, h=1e-5):
+  """d E[x0 | x] / d x [outputs, inputs] by central differences."""
+  mean = lambda x: posterior(case, x, s, g)[1]
+  return (mean(x + h * np.eye(N)) - mean(x - h * np.eye(N))).T / (2 * h)
+
+
 def test_it_gives_the_exact_posterior(case):
   found = golden_kit.adapter("subspace").run(case)
   i = {k: np.float64(v) for k, v in case.inputs.items()}
   for t, (s, g) in enumerate(zip(i["s"], i["gamma"], strict=True)):
-    w, mean = posterior(case, s * i["x0"] + g * i["eps"], s, g)
-    np.testing.assert_allclose(found["weights"][t], w, atol=1e-4)
-    np.testing.assert_allclose(found["denoised"][t], mean, atol=1e-4)
+    x = s * i["x0"] + g * i["eps"]
+    w, mean = posterior(case, x, s, g)
+    np.testing.assert_allclose(found["weights"][t], w, atol=1e-6)
+    np.testing.assert_allclose(found["denoised"][t], mean, atol=1e-6)
+    jac = derivative(case, x[0], s, g)
+    values = np.linalg.svd(jac, compute_uv=False)
+    got = found["jac_singular_values"][t]
+    np.testing.assert_allclose(got, values, atol=1e-6)
+    share = np.sqrt(np.cumsum(values**2) / np.sum(values**2))
+    assert found["jac_rank99"][t] == 1 + np.argmax(share > 0.99)
   longest = [
     np.linalg.norm(i["x0"] @ case.params[f"Us{k}"], axis=1) for k in range(3)
   ]
   np.testing.assert_array_equal(found["hard_assign"], np.argmax(longest, 0))
-  assert np.trace(found["pca_basis_projector"]) == pytest.approx(DIMS[0])
+  whole = np.sum(np.max(longest, 0) ** 2)
+  assert found["clustering_objective"] == pytest.approx(whole, rel=1e-5)
+  # The first component's points fill its subspace.
+  own = np.float64(case.params["U0"])
+  np.testing.assert_allclose(
+    found["pca_basis_projector"], own @ own.T, atol=1e-6
+  )
+
+
+def test_the_loss_of_a_basis_is_its_expectation(case):
+  """By the covariance of what is left; the first level, the first component."""
+  found = golden_kit.adapter("subspace").run(case)
+  x = np.float64(case.inputs["x0"][case.inputs["label"] == 0])
+  s, g = (np.float64(case.inputs[k][0]) for k in ("s", "gamma"))
+  v = np.float64(case.params["V"])
+  kept = s / (s**2 + g**2) * v @ v.T
+  loss = np.sum((s * x @ kept - x) ** 2) + len(x) * g**2 * np.sum(kept**2)
+  assert found["expected_loss_V"] == pytest.approx(loss, rel=1e-5)
+  length = np.sum((x @ v) ** 2)
+  assert found["pca_objective"] == pytest.approx(length, rel=1e-5)

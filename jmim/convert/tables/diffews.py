@@ -43,10 +43,7 @@ def read(config: Mapping[str, Any]) -> dict[str, Any]:
     size=options.side(config, "sample_size"),
     channels=channels,
     dims=diffusers_unet.dims(config),
-    prompt=dict(
-      context=config["cross_attention_dim"],
-      transformer=config.get("transformer_layers_per_block", 1),
-    ),
+    prompt=diffusers_unet.told(config),
   )
 
 

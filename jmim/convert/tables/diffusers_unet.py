@@ -168,11 +168,23 @@ def read(config: Mapping[str, Any], linear: bool = False) -> dict[str, Any]:
     channels=channels,
     **dims(config),
     task="context",
-    context=config["cross_attention_dim"],
-    transformer=config.get("transformer_layers_per_block", 1),
+    **told(config),
     first_stage="kl-f8",
     latent_scale=0.18215,
     **NOISE,
+  )
+
+
+def told(config: Mapping[str, Any]) -> dict[str, int]:
+  """Width of the context, and the transformers' blocks: one for all levels.
+
+  Raises:
+    UserError: levels that differ.
+  """
+  known = {"transformer_layers_per_block": 1, **config}
+  return dict(
+    context=options.side(known, "cross_attention_dim"),
+    transformer=options.side(known, "transformer_layers_per_block"),
   )
 
 

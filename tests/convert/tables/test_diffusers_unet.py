@@ -96,6 +96,7 @@ def test_stable_diffusion_has_its_shapes_and_859_million_parameters():
     dict(use_linear_projection=True),
     dict(addition_embed_type="text_time"),
     dict(up_block_types=["UpBlock2D"] * 4),
+    dict(transformer_layers_per_block=[1, 2, 2, 2]),
   ],
 )
 def test_other_networks_are_refused_by_name(other):
