@@ -239,5 +239,19 @@ def test_links_between_pages_exist(page):
       assert anchor in anchors(to), target
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_headings_stand_apart(page):
+  text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.M)
+  assert not re.findall(r"\S\n(#+ .+)", text)
+
+
+@pytest.mark.parametrize("name", ["methods", "weights"])
+def test_a_table_says_a_thing_once(name):
+  text = (DOCS / f"{name}.md").read_text()
+  for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+    rows = re.findall(r"^\| *([\[`][^|]*?) *\|", table, re.MULTILINE)
+    assert len(rows) == len(set(rows)), rows
+
+
 def test_anchors_are_those_of_the_headings():
   assert {"exit-codes", "what-a-checkpoint-is"} <= anchors(DOCS / "faults.md")

@@ -54,6 +54,8 @@ def model(
     return _foreign(path, exported["family"], config, known)
   _check_weights(path, weights, "raw")
   name, config = importing.resolve("auto", str(path), None)
+  if host:
+    config, _ = models.on_host(config, {}, host)
   return _foreign(path, name, config)
 
 

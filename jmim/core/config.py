@@ -166,9 +166,7 @@ def _section(
   for depth, part in enumerate(sections):
     # Sections that are made by naming a key of them: parts, and the settings of
     # a player.
-    inside = {"method": 1, "procedure": 1, "evals": 2}.get(
-      sections[0], len(sections)
-    )
+    inside = base_config.INSIDE.get(sections[0], len(sections))
     new = depth >= inside or depth and sections[depth - 1] == "players"
     if new and part not in node:
       node[part] = ml_collections.ConfigDict()

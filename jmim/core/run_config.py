@@ -22,6 +22,7 @@ _ASKED = (
   "method.first_stage.implicit.side",
   "method.prior.",
   "method.noise.spacing",
+  "method.ladder.",
 )
 
 

@@ -201,16 +201,20 @@ def _constant(op: Op | None) -> int:
 
 
 _CALLERS = ("fusion", "call", "conditional", "async-start", "custom-call")
+COLLECTIVES = (
+  "all-gather",
+  "all-reduce",
+  "reduce-scatter",
+  "all-to-all",
+  "ragged-all-to-all",
+  "collective-permute",
+)
 _DEAR = (
   "dot",
   "convolution",
   "custom-call",
   "send",
-  *(
-    name + part
-    for name in ("all-reduce", "all-gather", "all-to-all", "reduce-scatter")
-    for part in ("", "-start")
-  ),
+  *(name + part for name in COLLECTIVES for part in ("", "-start")),
 )
 
 

@@ -8,14 +8,7 @@ import numpy as np
 
 from jmim.cost import hlo
 
-KINDS = (
-  "all-gather",
-  "all-reduce",
-  "reduce-scatter",
-  "all-to-all",
-  "ragged-all-to-all",
-  "collective-permute",
-)
+KINDS = hlo.COLLECTIVES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

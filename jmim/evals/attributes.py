@@ -148,7 +148,7 @@ class Evaluator(base.Fitted):
   ) -> list[probes.Target]:
     """All that is probed, read once from the data set."""
     asked = [(k, name) for k in probes.KINDS for name in getattr(self, k)]
-    names = sorted({name for _, name in asked})
+    names = {name: f"evals.<name>.{kind}" for kind, name in asked}
     fitted = stored.numbers(context, "train", train, names)
     tested = stored.numbers(context, "eval", test, names)
     made = [

@@ -190,5 +190,6 @@ class Evaluator(base.Fitted):
     entry = self.id if queries else self.gallery_id or self.id
     ids = index
     if entry != INDEX:
-      ids = stored.numbers(context, split, index, [entry])[entry][:, 0]
+      key = f"evals.<name>.{'id' if queries else 'gallery_id'}"
+      ids = stored.numbers(context, split, index, {entry: key})[entry][:, 0]
     return rows.reshape(len(rows), -1), ids.astype(np.int64), index

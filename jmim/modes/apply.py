@@ -61,6 +61,10 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     where, fitted = _begin(work, workdir, console)
     group.barrier("fitted")
     for split in parts.config.apply.splits:
+      if jax.process_index() == 0:
+        for line in samples.tidy(where / split):
+          console.print(line, style="yellow")
+      group.barrier(f"tidied {split}")  # before others look at what is held
       _apply(work, where / split, fitted, console)
       group.barrier(f"applied {split}")
     context = results.Results(parts, where)
@@ -121,8 +125,6 @@ def _apply(
   """Makes the parts of a split that are not there yet."""
   parts, split = work.parts, where.name
   first = jax.process_index() == 0
-  for line in samples.tidy(where) if first else ():
-    console.print(line, style="yellow")
   index = applying.chosen(len(parts.sources[split]), parts.config.apply.num)
   missing = index[~np.isin(index, samples.held(where))]
   begun, made = time.monotonic(), 0

@@ -180,6 +180,31 @@ def memory(compiled: Any) -> dict[str, int]:
   }
 
 
+def sizes(text: str, held: int) -> tuple[float, float] | None:
+  """(bytes a program needs, bytes of a chip); None: another error.
+
+  Args:
+    text: of the compiler.
+    held: bytes on a chip before the program begins.
+  """
+  match = FULL.search(text) or FULL_ALONE.search(text)
+  if not match:
+    return None
+  unit = {"K": 2**10, "M": 2**20, "G": 2**30}
+  used, limit = (float(t[:-1]) * unit[t[-1]] for t in match.groups())
+  return used + (held if match.re is FULL_ALONE else 0), limit
+
+
+def refused(text: str, what: str) -> errors.UserError:
+  """The compiler's error, where it is not about memory."""
+  return errors.UserError(
+    errors.first_line(RuntimeError(text)),
+    f"a {what} that this compiler takes",
+    "try other hardware.* keys, or report it with the config",
+    "hardware",
+  )
+
+
 def too_big(text: str, state: int, parts: assemble.Parts) -> errors.UserError:
   """The compiler's error as ours, with what would help.
 
@@ -188,17 +213,10 @@ def too_big(text: str, state: int, parts: assemble.Parts) -> errors.UserError:
     state: bytes of the training state on a chip.
     parts: of the run.
   """
-  match = FULL.search(text) or FULL_ALONE.search(text)
-  if not match:
-    return errors.UserError(
-      errors.first_line(RuntimeError(text)),
-      "a step that this compiler takes",
-      "try other hardware.* keys, or report it with the config",
-      "hardware",
-    )
-  unit = {"K": 2**10, "M": 2**20, "G": 2**30}
-  used, limit = (float(t[:-1]) * unit[t[-1]] for t in match.groups())
-  used += state if match.re is FULL_ALONE else 0
+  found = sizes(text, state)
+  if not found:
+    return refused(text, "step")
+  used, limit = found
   free, needed = limit - state, used - state
   lines = [f"the state takes {state / chips.GIB:.2f} GiB of it."]
   if state > limit / 2:

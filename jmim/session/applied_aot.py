@@ -3,6 +3,7 @@
 Its models may be no more than recipes: shapes are enough.
 """
 
+import math
 import time
 from typing import Any
 
@@ -64,16 +65,16 @@ def measure(
   parts = applied.make(config, given.shapes, devices, data=False)
   work = applying.Work(parts, load=False)
   arguments = _arguments(parts, work)
+  weights = jax.tree.leaves(arguments[0])
   start = time.perf_counter()
   where = sharding.replicated(parts.mesh)
   lowered = jax.jit(work.apply, out_shardings=where).lower(*arguments)
   try:
     compiled, text = aot.compile_with_text(lowered)
   except jax.errors.JaxRuntimeError as e:
-    raise _too_big(str(e)) from e
+    raise _too_big(str(e), _held(weights)) from e
   seconds = time.perf_counter() - start
   batch = config.data.batch
-  weights = jax.tree.leaves(arguments[0])
   facts = estimate.Facts(
     devices=len(devices),
     hosts=len({d.process_index for d in devices}),
@@ -113,17 +114,16 @@ def _arguments(parts: applied.Parts, work: applying.Work) -> tuple[Any, ...]:
   return weights, fitted, batch, key
 
 
-def _too_big(text: str) -> errors.UserError:
-  """The compiler's error as ours."""
-  match = aot.FULL.search(text) or aot.FULL_ALONE.search(text)
-  if not match:
-    return errors.UserError(
-      errors.first_line(RuntimeError(text)),
-      "a program that this compiler takes",
-      "try other hardware.* keys, or report it with the config",
-      "hardware",
-    )
-  unit = {"K": 2**10, "M": 2**20, "G": 2**30}
-  used, limit = (float(t[:-1]) * unit[t[-1]] for t in match.groups())
+def _too_big(text: str, held: int) -> errors.UserError:
+  """The compiler's error as ours; held: bytes of the models on a chip."""
+  found = aot.sizes(text, held)
+  if not found:
+    return aot.refused(text, "program")
   fix = "use a smaller data.batch, or raise hardware.mesh.fsdp"
-  return aot.TooBig(used, limit, fix)
+  return aot.TooBig(*found, fix)
+
+
+def _held(weights: list[jax.ShapeDtypeStruct]) -> int:
+  """Bytes of the models on a chip."""
+  part = lambda x: math.prod(x.sharding.shard_shape(x.shape))
+  return sum(part(x) * x.dtype.itemsize for x in weights)

@@ -18,6 +18,7 @@ import numpy as np
 from jmim.core import files
 from jmim.core import procedure as procedures
 from jmim.core import tree as trees
+from jmim.data import keep
 from jmim.session import applied
 from jmim.session import applying
 
@@ -27,14 +28,12 @@ _UNREADABLE = (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError)
 def protocol(parts: applied.Parts) -> dict[str, Any]:
   """Everything that results depend on, apart from their numbers."""
   config = json.loads(parts.config.to_json())
-  unread = ("batch", "data_dir", "train_split")
-  data = {k: x for k, x in config["data"].items() if k not in unread}
   models = {name: one.sha256 for name, one in parts.given.items()}
   fit = fit_protocol(parts) if parts.procedure.fits else None
   return {
     "procedure": _without_paths(parts, config["procedure"]),
     "models": models,
-    "data": data if parts.config.data.name else {},
+    "data": _data(parts, config["data"]),
     "seed": config["seed"],
     "fit": fit and mark(fit),
   }
@@ -45,15 +44,25 @@ def fit_protocol(parts: applied.Parts) -> dict[str, Any]:
   config = json.loads(parts.config.to_json())
   section = _without_paths(parts, config["procedure"])
   fields = {k: x for k, x in section.items() if k not in parts.procedure.asked}
-  unread = ("batch", "data_dir", "eval_split")
-  data = {k: x for k, x in config["data"].items() if k not in unread}
   return {
     "procedure": fields,
     "models": {name: one.sha256 for name, one in parts.given.items()},
-    "data": data if parts.config.data.name else {},
+    "data": _data(parts, config["data"], "eval_split"),
     "seed": config["seed"],
     "fit_num": config["apply"]["fit_num"],
   }
+
+
+def _data(
+  parts: applied.Parts, section: dict[str, Any], *unread: str
+) -> dict[str, Any]:
+  """Which examples there are: a list of them by what it holds."""
+  if not parts.config.data.name:
+    return {}
+  unread = ("batch", "data_dir", "keep", *unread)
+  data = {k: x for k, x in section.items() if k not in unread}
+  kept = keep.digest(parts.sources.get("train"))
+  return data | ({"kept": kept} if kept else {})
 
 
 def _without_paths(

@@ -147,12 +147,12 @@ def shapes(needs: procedures.Needs, key: str, *, rt: runtime.Runtime) -> Given:
 
 def _config(needs: procedures.Needs, key: str) -> ml_collections.ConfigDict:
   folder = home.expand(needs.path, f"{key}.path")
-  if needs.path and (folder / "config.json").is_file():
-    return run_config.load(folder)
   about = pathlib.Path(folder) / "jmim.json"
-  if needs.path and about.is_file():
+  if needs.path and about.is_file():  # its config.json may be a library's
     exported = json.loads(about.read_text(encoding="utf-8"))
     return ml_collections.ConfigDict(exported["config"])
+  if needs.path and (folder / "config.json").is_file():
+    return run_config.load(folder)
   if needs.recipe:
     return configs.load(needs.recipe)
   raise errors.UserError(

@@ -22,6 +22,8 @@ from jmim.core import errors
 from jmim.core import files
 from jmim.core import state as states
 from jmim.data import augment
+from jmim.data import paths
+from jmim.data import sources
 from jmim.data import splits
 from jmim.data import write
 from jmim.evals.lib import context as contexts
@@ -137,6 +139,17 @@ class Results(contexts.Context):
       "evals",
     )
 
+  def fitted_on(self, split: str) -> contexts.Context:
+    """Itself; there are no results of a split that an evaluator names."""
+    if split:
+      raise _elsewhere(f"an evaluator that fits on train_split={split!r}")
+    return self
+
+  def on(self, sources: Mapping[str, Any]) -> contexts.Context:
+    """Refused: of other data there are no results."""
+    del sources
+    raise _elsewhere("an evaluator that looks at data of its own")
+
   def batches(self, split: str, limit: int | None = None) -> Iterator[Rows]:
     """As of a method, of the examples that there are results of."""
     if split not in self._chosen:
@@ -196,6 +209,15 @@ class Results(contexts.Context):
     return self.results(next(iter(self._chosen)))[entry].shape[1:]
 
 
+def _elsewhere(seen: str) -> errors.UserError:
+  return errors.UserError(
+    seen,
+    "one that looks at results: nothing else was made",
+    "remove it; a run may read results that are stored (apply.store)",
+    "evals",
+  )
+
+
 def store(
   parts: applied.Parts, context: Results, say: Callable[[str], None]
 ) -> None:
@@ -210,9 +232,15 @@ def store(
     UserError: a data set of that name is there, of other results.
   """
   name, data = parts.config.apply.store, parts.config.data
-  about = fits.protocol(parts) | {"num": parts.config.apply.num}
-  text = json.dumps(about, indent=2, sort_keys=True)
-  path = write.folder_of(name, data.data_dir)
+  asked = {
+    "num": parts.config.apply.num,
+    "splits": sorted(STORED[s] for s in parts.config.apply.splits),
+  }
+  text = json.dumps(fits.protocol(parts) | asked, indent=2, sort_keys=True)
+  root = sources.default_dir()
+  if data.data_dir:
+    root = pathlib.Path(paths.expand(data.data_dir))
+  path = write.folder_of(name, root)
   known = path / "dataset_info.json"
   if known.is_file():
     if json.loads(known.read_text("utf-8")).get("description") == text:
@@ -231,7 +259,7 @@ def store(
   )
   made = write.dataset(
     name,
-    pathlib.Path(data.data_dir),
+    root,
     features=write.features_of(first, pictures, classes),
     description=text,
     splits=lambda: {split: each(x) for split, x in rows.items()},

@@ -9,6 +9,7 @@ import pytest
 from jmim.checkpoints import identity
 from jmim.convert import exporting
 from jmim.convert import opening
+from jmim.core import config as configs
 from jmim.core import errors
 
 
@@ -47,6 +48,17 @@ def test_nothing_there_is_a_mistake(tmp_path):
 def test_a_host_for_a_method_without_one_is_a_mistake(tmp_path):
   params, _ = evalkit.Everything().init(jax.random.key(0), None)
   evalkit.workdir(tmp_path, "evalkit", params)
+  with pytest.raises(errors.UserError, match="laid over none") as e:
+    opening.model(tmp_path, host="runs/host")
+  assert e.value.key == "host"
+
+
+def test_published_weights_take_no_host_in_silence(tmp_path, monkeypatch):
+  config = configs.base()
+  config.method = configs.section(type="supervised.convnet")
+  monkeypatch.setattr(
+    opening.importing, "resolve", lambda *_: ("timm_vit", config)
+  )
   with pytest.raises(errors.UserError, match="laid over none") as e:
     opening.model(tmp_path, host="runs/host")
   assert e.value.key == "host"

@@ -50,6 +50,7 @@ def test_a_folder_without_one_is_named(tmp_path, text):
     ("method.sampling.guidance", 0.9, False),
     ("method.prior.path", 0.9, False),
     ("method.noise.spacing", 0.9, False),
+    ("method.ladder.rungs", 0.9, False),
     ("method.first_stage.implicit.side", 0.9, False),
     ("method.first_stage.implicit.hidden", 0.9, True),
     ("data.mean", 0.9, True),

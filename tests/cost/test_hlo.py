@@ -61,8 +61,9 @@ def test_a_turn_may_count_by_more_than_one(stride, times):
 UNBOUNDED = LOOP.replace("constant(6)", "parameter(1)")
 
 
-def test_a_dear_loop_without_a_bound_is_an_error():
-  sums = "negate(%x)\n  %z = bf16[4,8]{1,0} all-reduce(%y)"
+@pytest.mark.parametrize("name", ["all-reduce", "collective-permute-start"])
+def test_a_dear_loop_without_a_bound_is_an_error(name):
+  sums = f"negate(%x)\n  %z = bf16[4,8]{{1,0}} {name}(%y)"
   with pytest.raises(ValueError, match="loop"):
     turns(UNBOUNDED.replace("negate(%x)", sums))
 

@@ -58,7 +58,18 @@ def test_a_fit_says_its_shapes_or_that_it_does_not(shapes, monkeypatch):
 
 def test_what_does_not_fit_says_by_how_much():
   text = "Ran out of memory. Used 20.00G of 15.75G hbm."
-  error = applied_aot._too_big(text)
+  error = applied_aot._too_big(text, 2**30)
   assert isinstance(error, aot.TooBig) and "data.batch" in error.fix
-  other = applied_aot._too_big("INTERNAL: Mosaic")
+  other = applied_aot._too_big("INTERNAL: Mosaic", 0)
   assert isinstance(other, errors.UserError) and "Mosaic" in other.seen
+  # Here the compiler speaks of temporaries; the models come on top.
+  text = "temporaries (15.50G) exceeds available HBM (15.00G)"
+  alone = applied_aot._too_big(text, 2 * 2**30)
+  assert (alone.used, alone.limit) == (17.5 * 2**30, 15 * 2**30)
+
+
+def test_a_chip_holds_its_shard_of_the_models():
+  mesh = jax.sharding.Mesh(np.array(jax.devices()[:2]), ("data",))
+  where = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+  whole = jax.ShapeDtypeStruct((8, 3), jnp.float32, sharding=where)
+  assert applied_aot._held([whole]) == 4 * 3 * 4

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import appliedkit
@@ -5,6 +6,8 @@ import numpy as np
 import pytest
 
 from jmim.core import config as configs
+from jmim.data import keep
+from jmim.data import sources
 from jmim.session import applied
 from jmim.session import applying
 from jmim.session import fits
@@ -47,6 +50,29 @@ def test_the_mark_of_results_is_that_of_what_they_depend_on(item, same):
     fits.mark(fits.protocol(work(*items).parts)) for items in ([], [item])
   )
   assert (one == other) == same
+
+
+def test_results_are_of_one_part_of_the_data(tmp_path):
+  listed = tmp_path / "kept.txt"
+
+  def mark(*items, numbers="0 1 2"):
+    listed.write_text(numbers)
+    config = configs.override(appliedkit.numbers(), items)
+    config.data.name = "array"
+    parts = applied.make(config, appliedkit.find)
+    source = sources.ArraySource({"label": np.arange(9)})
+    kept = keep.part(source, str(listed))
+    parts = dataclasses.replace(parts, sources={"train": kept})
+    return fits.mark(fits.protocol(parts)), fits.mark(fits.fit_protocol(parts))
+
+  one = mark()
+  train = mark("data.train_split=train[:5]")
+  assert one[0] != train[0] and one[1] != train[1]
+  held = mark("data.eval_split=other")
+  assert one[0] != held[0] and one[1] == held[1]
+  other = mark(numbers="0 1 3")
+  assert one[0] != other[0] and one[1] != other[1]
+  assert one == mark(f"data.keep={listed}")
 
 
 def test_fields_that_a_fit_does_not_read_keep_it(monkeypatch):

@@ -1,3 +1,5 @@
+import json
+
 import jax
 import numpy as np
 import pytest
@@ -5,6 +7,7 @@ import pytest
 from jmim.convert import opening
 from jmim.core import errors
 from jmim.core import procedure
+from jmim.core import run_config
 from jmim.core import runtime
 from jmim.session import given
 
@@ -66,6 +69,15 @@ def test_shapes_are_those_of_the_run_or_of_a_recipe(trained, tmp_path):
   with pytest.raises(errors.UserError) as e:
     given.shapes(procedure.Needs(path=str(tmp_path)), KEY, rt=RT)
   assert e.value.key == "procedure.source.recipe"
+
+
+def test_the_shapes_of_an_export_are_those_of_its_run(trained, tmp_path):
+  config = run_config.load(trained)
+  about = json.dumps({"config": json.loads(config.to_json()), "family": "x"})
+  (tmp_path / "jmim.json").write_text(about)
+  (tmp_path / "config.json").write_text('{"model_type": "vit"}')  # a library's
+  found = given.shapes(procedure.Needs(path=str(tmp_path)), KEY, rt=RT)
+  assert found.method.__class__ is read(path=str(trained)).method.__class__
 
 
 def test_a_hash_is_of_all_arrays(trained):

@@ -53,6 +53,14 @@ def test_what_is_not_there_is_named(stored):
   with pytest.raises(errors.UserError) as e:
     context.weights("untrained")
   assert e.value.key == "evals"
+  # Rows of other data would be taken for the results of these.
+  with pytest.raises(errors.UserError) as e:
+    context.on({"train": context.sources["eval"]})
+  assert e.value.key == "evals"
+  with pytest.raises(errors.UserError) as e:
+    context.fitted_on("labelled")
+  assert e.value.key == "evals"
+  assert context.fitted_on("") is context
 
 
 def test_pictures_stand_beside_each_other():
@@ -75,3 +83,26 @@ def test_a_data_set_is_written_once(stored, tmp_path):
   results.store(parts, context, lines.append)
   results.store(parts, context, lines.append)
   assert [line.split(":")[0] for line in lines] == ["stored", "stored before"]
+  # Of other splits it would be another data set.
+  config = configs.override(config, ["apply.splits=('train', 'eval')"])
+  parts = results.applied.dataclasses.replace(parts, config=config)
+  results.begin(parts, tmp_path)
+  rows = results.load(where / "eval", applying.chosen(6, 6))
+  results.add(where / "train", rows, ())
+  context = results.Results(parts, where)
+  with pytest.raises(errors.UserError) as e:
+    results.store(parts, context, lines.append)
+  assert e.value.key == "apply.store"
+
+
+def test_without_a_folder_a_data_set_lies_where_others_do(
+  stored, tmp_path, monkeypatch
+):
+  monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+  parts, where = stored
+  items = ["apply.store=made", "data.data_dir="]
+  config = configs.override(parts.config, items)
+  parts = results.applied.dataclasses.replace(parts, config=config)
+  results.store(parts, results.Results(parts, where), lambda line: None)
+  folder = tmp_path / "cache" / "jmim" / "data" / "made" / "1.0.0"
+  assert (folder / "dataset_info.json").is_file()

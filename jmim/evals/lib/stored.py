@@ -55,7 +55,7 @@ def numbers(
   context: contexts.Context,
   split: str,
   index: Sequence[int],
-  names: Sequence[str],
+  names: Mapping[str, str],
 ) -> dict[str, np.ndarray]:
   """Numbers that the data set stores: name -> [n, k], see `vector`.
 
@@ -63,7 +63,7 @@ def numbers(
     context: of the run.
     split: "train" or "eval".
     index: n examples.
-    names: of k numbers each.
+    names: of k numbers each -> key of the config that asks for it.
 
   Raises:
     UserError: the data set has nothing of a name, or no numbers.
@@ -72,7 +72,7 @@ def numbers(
   for i in index:
     example = source[int(i)]
     for name, found in rows.items():
-      found.append(vector(example, name))
+      found.append(vector(example, name, names[name]))
   return {name: np.stack(found) for name, found in rows.items()}
 
 

@@ -27,7 +27,7 @@ def test_numbers_of_a_name_are_a_row_whatever_they_are_stored_as():
     for i in range(3)
   ]
   context = types.SimpleNamespace(sources={"train": rows})
-  names = ["a", "v", "d/x", "d/y/z"]
+  names = dict.fromkeys(["a", "v", "d/x", "d/y/z"], "evals.mine.real")
   found = stored.numbers(context, "train", np.array([2, 1]), names)
   want = {"a": [[2], [1]], "v": [[2, 4], [1, 2]], "d/x": [[1], [1]]}
   for name, values in (want | {"d/y/z": [[-2], [-1]]}).items():
@@ -37,6 +37,9 @@ def test_numbers_of_a_name_are_a_row_whatever_they_are_stored_as():
     with pytest.raises(errors.UserError, match=word) as caught:
       stored.vector(rows[0], name, "evals.mine.real")
     assert caught.value.key == "evals.mine.real"
+  with pytest.raises(errors.UserError) as caught:
+    stored.numbers(context, "train", [0], {"q": "evals.mine.id"})
+  assert caught.value.key == "evals.mine.id"
   flags = {"d": {"x": True, "y": False}}
   np.testing.assert_array_equal(stored.vector(flags, "d"), [1, 0])
 
