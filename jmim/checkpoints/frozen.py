@@ -148,12 +148,12 @@ def _check_agrees(
     f"data.{key}": (f"data.{key}", data[key])
     for key in ("mean", "std")
     if key in data
-  } | {field: entry for field, entry in agrees.items() if entry[1]}
+  } | {field: entry for field, entry in agrees.items() if _told(entry[1])}
   theirs = configs.flat(run.get("method", {})) | {
     f"data.{key}": value for key, value in run.get("data", {}).items()
   }
   wanted = {
-    field: (key, value, theirs.get(field) or value)
+    field: (key, value, theirs[field] if _told(theirs.get(field)) else value)
     for field, (key, value) in ours.items()
   }
   for field, (key, mine, other) in wanted.items():
@@ -164,6 +164,11 @@ def _check_agrees(
         f"set {key}={other}",
         key,
       )
+
+
+def _told(value: Any) -> bool:
+  """Whether a field says something: False does, 0, "" and () do not."""
+  return isinstance(value, bool) or bool(value)
 
 
 def _same(mine: Any, other: Any) -> bool:

@@ -31,7 +31,12 @@ def _gain(s: Factor, g: Factor) -> tuple[jax.Array, jax.Array]:
 
 def norms(bases: Bases, x: jax.Array) -> jax.Array:
   """|U_k^T x|^2 of x [..., n]: [..., K]."""
-  return jnp.stack([((x @ u) ** 2).sum(-1) for u in bases], -1)
+  return jnp.stack([(_times(x, u) ** 2).sum(-1) for u in bases], -1)
+
+
+def _times(x, u):
+  """x u; phi makes of a rounded factor another component."""
+  return jnp.matmul(x, u, precision="highest")
 
 
 def log_weights(
@@ -92,7 +97,7 @@ def denoised(
   """E[x0 | x] [..., n]; arguments are those of `log_weights`."""
   w = jnp.exp(log_weights(bases, priors, x, s=s, g=g))
   gain, _ = _gain(s, g)
-  parts = jnp.stack([x @ u @ u.T for u in bases], -2)
+  parts = jnp.stack([_times(_times(x, u), u.T) for u in bases], -2)
   return gain * (w[..., None] * parts).sum(-2)
 
 

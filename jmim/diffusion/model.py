@@ -114,9 +114,7 @@ class Diffuser:
       return self.path(steps)
     spacing = spacing or self.spacing
     visited = respace.visited(spacing, len(self.schedule), steps)
-    # LDM's path, whose network is given one time late, ends at the first time.
-    end = 0 if spacing == "offset" else None
-    return self.schedule.levels(visited, end)
+    return self.schedule.levels(visited, respace.end(spacing))
 
   def denoise(
     self,

@@ -81,7 +81,9 @@ def stride(steps: int, count: int) -> np.ndarray:
 
 
 def quadratic(steps: int, count: int) -> np.ndarray:
-  """Descending squares of even numbers, from 0.8 T to 0 (Song et al. 2021).
+  """Descending squares of evenly spaced roots, from 0.8 T to 0.
+
+  Song et al. 2021:
 
   int(linspace(0, sqrt(0.8 T), count)^2); what is there twice, near 0, counts
   once, so that there may be fewer than `count`.
@@ -123,3 +125,11 @@ def visited(name: str, steps: int, count: int) -> np.ndarray:
   if name not in BY_NAME:
     raise ValueError(f"spacing {name!r} is none of {', '.join(SPACINGS)}")
   return BY_NAME[name](steps, count)
+
+
+def end(name: str) -> int | None:
+  """The time that a path of this name leads to; None: clean data.
+
+  That of LDM, whose network is given one time late, ends at the first time.
+  """
+  return 0 if name == "offset" else None

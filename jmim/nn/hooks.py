@@ -135,7 +135,7 @@ class _Names:
     """Hands every call of a module but the outermost to `around`."""
 
     def intercept(run, args, kwargs, context):
-      # A stack has a layer made once more to compare shapes of parameters.
+      # Layers that are made, to see their parameters, are not those that run.
       if context.method_name != "__call__" or context.module.is_initializing():
         return run(*args, **kwargs)
       return self._call(around, context.module, run=run, call=(args, kwargs))

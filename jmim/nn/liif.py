@@ -106,8 +106,8 @@ class Implicit(nn.Module, kw_only=True):
     out: channels of a colour.
     cell: the size of a pixel is among the inputs.
     ensemble: the mean of four cells; else the nearest one.
-    rt: execution choices. The first layer is float32 always: places are not
-      rounded.
+    rt: execution choices. The first layer is float32 always, also where
+      accelerators would round its factors: places are not rounded.
   """
 
   hidden: Sequence[int]
@@ -159,6 +159,7 @@ class Implicit(nn.Module, kw_only=True):
       x = nn.Dense(
         width,
         dtype=dtype,
+        precision=None if i else "highest",
         kernel_init=conv.TORCH,
         bias_init=patch.conv_bias_init(x.shape[-1]),
         name=f"fc{i}",

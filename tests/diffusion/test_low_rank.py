@@ -101,3 +101,11 @@ def test_the_best_subspace_of_the_expected_loss_is_that_of_pca():
   others = [np.linalg.qr(RNG.normal(size=(N, 3)))[0] for _ in range(50)]
   near = [np.linalg.qr(best + 0.1 * v)[0] for v in others]
   assert loss(best) < min(map(loss, others + near))
+
+
+def test_no_product_is_rounded_by_accelerators():
+  """phi |U^T x|^2 is some hundred: of bf16 another component would win."""
+  run = lambda x: low_rank.denoised(BASES, PRIORS, x, s=1.0, g=0.1)
+  products = str(jax.make_jaxpr(run)(X)).split("dot_general[")[1:]
+  assert len(products) == 3 * len(DIMS)
+  assert all("HIGHEST" in p.split("preferred")[0] for p in products)

@@ -172,3 +172,11 @@ def test_places_are_centres_of_pixels():
   np.testing.assert_allclose(places[:, 0, 0], [-0.5, 0.5])
   np.testing.assert_allclose(places[0, :, 1], [-0.75, -0.25, 0.25, 0.75])
   np.testing.assert_allclose(liif.cells((2, 4)), [1, 0.5])
+
+
+def test_places_are_not_rounded_by_accelerators(normal):
+  """By default their products have factors of bf16, also of float32."""
+  program = str(jax.make_jaxpr(function())(params(), *given(normal)))
+  products = [p.split("preferred")[0] for p in program.split("dot_general[")]
+  # Of the first layer, and of the mean of four.
+  assert ["HIGHEST" in p for p in products[1:]] == [True, False, False, True]

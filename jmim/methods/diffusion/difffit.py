@@ -129,11 +129,8 @@ class DiffFit(dit.DiT):
     found = super().consts()
     if self.mode == "scratch":
       return found
-    noise, scale = self.noise, self.first_stage.scale
-    agrees = {
-      f"noise.{n}": (f"method.noise.{n}", getattr(noise, n))
-      for n in ("schedule", "times", "beta_start", "beta_end")
-    }
+    scale, agrees = self.first_stage.scale, self.noise.agrees()
+    agrees["dims.heads"] = ("method.dims.heads", self.dims.heads)
     if self.first_stage.net:
       agrees["first_stage.scale"] = ("method.first_stage.scale", scale)
     return found | {"host": self.host.const(self.init_host, agrees)}

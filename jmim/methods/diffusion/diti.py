@@ -113,10 +113,8 @@ class DiTi(method.Method):
 
   def consts(self) -> dict[str, method.Const]:
     """The host, which predicts the noise of this process."""
-    names = ("schedule", "times", "beta_start", "beta_end")
-    known = {f"noise.{n}": getattr(self.noise, n) for n in names}
-    known["dims.heads"] = self.dims.heads
-    agrees = {name: (f"method.{name}", v) for name, v in known.items()}
+    agrees = self.noise.agrees()
+    agrees["dims.heads"] = ("method.dims.heads", self.dims.heads)
     agrees["prediction"] = ("method.host.path", "eps")
     return {"host": self.host.const(self.nets.init_host, agrees)}
 

@@ -55,8 +55,6 @@ from jmim.methods.parts import ladder as ladders
 from jmim.methods.parts import mixers as mixing
 from jmim.nn.nets import unet
 
-AGREE = ("schedule", "times", "beta_start", "beta_end")  # of `noise`
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LinFusion(ldm.LDM):
@@ -115,10 +113,11 @@ class LinFusion(ldm.LDM):
 
   def consts(self) -> dict[str, method.Const]:
     """The host, and what its method has."""
-    names = [f"noise.{n}" for n in AGREE] + ["prediction"]
+    names = ["prediction", "dims.heads"]
     names += ["first_stage.scale"] if self.first_stage.net else []
     value = {n: operator.attrgetter(n)(self) for n in names}
     agrees = {n: (f"method.{n}", x) for n, x in value.items()}
+    agrees |= self.noise.agrees()
     return super().consts() | {"host": self.host.const(self.init_host, agrees)}
 
   def init_host(self, key: jax.Array) -> method.Tree:

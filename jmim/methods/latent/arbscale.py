@@ -90,10 +90,12 @@ class ArbScale(ldm.LDM):
 
   def inputs(self) -> dict[str, method.Input]:
     """Images, and what the condition reads."""
-    if not self.first_stage.implicit.hidden:
+    stage = self.first_stage
+    if not (stage.net and stage.implicit.hidden):
       raise ValueError(
-        "first_stage.implicit.hidden=(): images of any size need an implicit "
-        "function; latent.ldm needs none"
+        f"first_stage.implicit.hidden={stage.implicit.hidden} with "
+        f"first_stage.variant {stage.variant!r}: images of any size need an "
+        "implicit function behind a decoder; latent.ldm needs none"
       )
     if self.align and (self.prediction, self.first_stage.read) != (
       "eps",
@@ -102,6 +104,10 @@ class ArbScale(ldm.LDM):
       raise ValueError(
         f"align with prediction {self.prediction!r} and first_stage.read="
         f"{self.first_stage.read!r}: it is of 'eps', and of 'images'"
+      )
+    if self.align and self.weight != "uniform":
+      raise ValueError(
+        f"align with weight {self.weight!r}: both of its errors are 'uniform'"
       )
     self.pixels.check()
     return self.plain.inputs()
@@ -155,8 +161,10 @@ class ArbScale(ldm.LDM):
     """
     x_t, a, s = self.noise.add(z, draws["t"], draws["noise"])
     z0 = targets.to_x0("eps", pred, x=x_t, a=a, s=s)
-    net, params = self.first_stage.net, weights.consts["first_stage"]
-    features = net.features(params, z0 / self.first_stage.factor_of(weights))
+    stage, params = self.first_stage, weights.consts["first_stage"]
+    # Of the first batch the scale is measured, here as where z was made.
+    scale = stage.factor_of(weights, stage.unscaled(weights, batch, draws))
+    net, features = stage.net, stage.net.features(params, z0 / scale)
     place, cell, truth = self.pixels.at(batch["image"], draws)
     return (a / s)[:, 0], truth, net.query(params, features, place, cell)
 

@@ -11,6 +11,7 @@ log variance of the reverse step (Nichol and Dhariwal 2021):
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -63,6 +64,12 @@ class Gaussian:
       end=self.beta_end,
       zero_snr=self.zero_snr,
     )
+
+  def agrees(self) -> dict[str, tuple[str, Any]]:
+    """What a frozen network of this process agrees in, see `method.Const`."""
+    names = ("schedule", "times", "beta_start", "beta_end", "zero_snr")
+    key = "noise.{}".format
+    return {key(n): (f"method.{key(n)}", getattr(self, n)) for n in names}
 
   @property
   def end(self) -> float:
@@ -145,11 +152,9 @@ class Gaussian:
   ) -> samplers.Table:
     """The sampler along the times it visits, or the last share of them."""
     visited = respace.visited(self.spacing, self.times, sampling.steps)
-    # LDM's path, whose network is given one time late, ends at the first time.
-    end = 0 if self.spacing == "offset" else None
     return solvers.make(
       sampling.sampler,
-      self.process.levels(visited, end).last(share),
+      self.process.levels(visited, respace.end(self.spacing)).last(share),
       eta=sampling.eta,
       kind=self.variance,
     )

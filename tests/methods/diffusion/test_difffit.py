@@ -281,6 +281,7 @@ def test_a_step_costs_less_than_tuning_everything():
 def test_a_host_of_another_shape_is_refused(tmp_path):
   const = TINY.consts()["host"]
   assert const.agrees["noise.times"] == ("method.noise.times", 20)
+  assert const.agrees["dims.heads"] == ("method.dims.heads", 4)
   assert "first_stage.scale" not in const.agrees
   path = tmp_path / "host.npz"
   frozen.save(path, start().consts["host"])

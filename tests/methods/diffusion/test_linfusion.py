@@ -170,6 +170,9 @@ def test_a_run_with_another_process_is_no_host():
   assert agrees["noise.times"] == ("method.noise.times", 20)
   assert agrees["noise.beta_end"] == ("method.noise.beta_end", 0.5)
   assert agrees["prediction"] == ("method.prediction", "eps")
+  # No shape tells either of them.
+  assert agrees["noise.zero_snr"] == ("method.noise.zero_snr", False)
+  assert agrees["dims.heads"] == ("method.dims.heads", 2)
   assert "first_stage.scale" not in agrees  # of images
   latents = field.replace(TINY, channels=4, first_stage=dict(variant="kl-f8"))
   agrees = latents.consts()["host"].agrees

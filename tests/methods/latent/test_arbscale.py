@@ -83,6 +83,16 @@ def test_the_image_moves_the_unet_and_nothing_else():
   assert all(np.abs(g).max() > 0 for g in jax.tree.leaves(grads))
 
 
+def test_the_first_batch_is_decoded_with_the_scale_that_it_measures():
+  method = field.replace(SMALL, first_stage=dict(scale=0.0))
+  draws, loss = jax.jit(method.drawn)(jax.random.key(2), batch()), method.loss
+  at = lambda x: dataclasses.replace(weights(), extra={"scale": x})
+  step = jax.jit(lambda x: loss(at(x), batch(), draws, 0))
+  first, aux = step(jnp.float32(0))
+  assert abs(aux["latent_scale"] - 1) > 0.1
+  np.testing.assert_allclose(step(aux["latent_scale"])[0], first, rtol=1e-5)
+
+
 def test_without_alignment_it_is_the_loss_of_the_noise():
   plain = dataclasses.replace(SMALL, align=False)
   draws = jax.jit(plain.drawn)(jax.random.key(2), batch())
@@ -134,6 +144,8 @@ def test_a_run_of_the_first_stage_has_the_arrays_of_the_const():
   "fields, seen",
   [
     (dict(first_stage=dict(implicit=dict(hidden=()))), "latent.ldm needs none"),
+    (dict(first_stage=dict(variant="none")), "latent.ldm needs none"),
+    (dict(weight="min_snr"), "both of its errors are 'uniform'"),
     (dict(prediction="v"), "it is of 'eps'"),
     (dict(first_stage=dict(read="moments")), "and of 'images'"),
     (dict(pixels=dict(sides=(5, 3))), "least and the greatest"),
