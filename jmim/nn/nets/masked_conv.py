@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jmim.core import runtime
 from jmim.nn import conv
 from jmim.nn import dense
+from jmim.nn import depthwise
 from jmim.nn import norm
 from jmim.nn import patch as patching
 from jmim.nn import recompute
@@ -129,13 +130,11 @@ class ConvBlock(nn.Module, kw_only=True):
     y = point(y, width, "conv1")
     if visible is not None:
       y = jnp.where(visible, y, 0)
-    y = nn.Conv(
-      width,
-      (KERNEL, KERNEL),
-      feature_group_count=width,
-      dtype=self.rt.dtype,
+    y = depthwise.Depthwise(
+      side=KERNEL,
       kernel_init=conv.TORCH,
       bias_init=patching.conv_bias_init(KERNEL**2),
+      rt=self.rt,
       name="depthwise",
     )(y)
     x = self.rt.shard(x + scaled(point(y, width, "conv2"), 0))
