@@ -46,7 +46,7 @@ def block_of(params, player, i):
 def names_of(case, prefix):
   """Numbers of the blocks that outputs "<prefix><i>" ask for."""
   rest = [n.removeprefix(prefix) for n in case.outputs if n.startswith(prefix)]
-  return [int(i) for i in rest if i.isdigit()]
+  return sorted({int(name.removesuffix("_half")) for name in rest})
 
 
 def run(case):
@@ -81,4 +81,4 @@ def run(case):
   for i in names_of(case, "dec_block"):
     variables = block_of(params, "decoder", i)
     results[f"dec_block{i}"], _ = decoder.apply(variables, out["latent"])
-  return results
+  return golden_kit.asked(case, results)

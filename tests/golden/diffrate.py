@@ -63,6 +63,7 @@ def method(case):
       target=float(config["target_flops"]),
       flops_unit=number(config["flops_unit_in_golden_loss"]),
       weight=float(config["flops_loss_weight"]),
+      mlp_ratio=4.0,  # of their count, whatever the network's is
     ),
   )
 
@@ -124,7 +125,7 @@ def run(case):
   ):
     outputs[f"train_block{i}"] = masked["x"] * masked["mask"][..., None]
     outputs[f"eval_block{i}"] = in_order(cut, "x")
-  return {k: v for k, v in outputs.items() if k in case.outputs}
+  return golden_kit.asked(case, outputs)
 
 
 def in_order(state, name):

@@ -65,6 +65,11 @@ def named_grads(case, rules, grads):
   return {name: theirs[name.removeprefix("grad/")] for name in names}
 
 
+def asked(case, outputs):
+  """Those that the case has."""
+  return {name: x for name, x in outputs.items() if name in case.outputs}
+
+
 # For tests of adapters.
 
 

@@ -66,7 +66,7 @@ def run(case):
   weights = methods.Weights(params)
   (loss, _), grads = golden_kit.loss_and_grads(m, weights, batch, draws)
   out = jax.jit(m.forward)(params, batch, draws)
-  return {
+  outputs = {
     "encoded": out["latent"],
     "pred": out["pred"],
     "mask": out["mask"].mask,
@@ -75,3 +75,4 @@ def run(case):
     **schedules(m),
     **golden_kit.named_grads(case, names, grads),
   }
+  return golden_kit.asked(case, outputs)

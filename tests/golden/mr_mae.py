@@ -19,7 +19,7 @@ SKIPPED = {}
 NAMES = ("teacher", "second")  # of our parts
 
 
-def method(config, widths=()):
+def method(config, channels, widths=()):
   """The method with teachers of these widths.
 
   Networks of teachers are not run: their features are inputs of the case.
@@ -37,6 +37,7 @@ def method(config, widths=()):
   none = {"teacher": teachers.Teacher(family="none")}
   m = mr_mae.MRMAE(
     size=config["img_size"],
+    channels=channels,
     dims=dims,
     decoder_dims=sizes.Blocks(
       width=config["decoder_dim"],
@@ -57,10 +58,12 @@ def run(case):
   given = {k: v for k, v in case.inputs.items() if k.startswith(tokens)}
   heads = {k: v for k, v in case.params.items() if k.startswith("mimic_head")}
   body = {k: v for k, v in case.params.items() if k not in heads}
-  m = method(case.config)
+  images = golden_kit.images(case.inputs["imgs"])
+  assert len(images) == case.config["batch"]
+  m = method(case.config, images.shape[-1])
   m.inputs()  # checks that the case fits together
   names = convert.full(m)
-  batch = {"image": golden_kit.images(case.inputs["imgs"])}
+  batch = {"image": images}
   params = golden_kit.import_main(m, names, body, batch)
   draws = {"noise": jnp.asarray(case.inputs["noise"])}
   weights = methods.Weights(params)
@@ -78,19 +81,20 @@ def run(case):
     "loss_recon": loss,
     **golden_kit.named_grads(case, names, grads),
   }
-  numbers = sorted(int(name.removeprefix(tokens)) for name in given)
+  numbers = sorted(name.removeprefix(tokens) for name in given)
   # The method holds two teachers; more of them take turns.
   for i in range(0, len(numbers), len(NAMES)):
     few = numbers[i : i + len(NAMES)]
     outputs |= mimicked(case, few, heads, out)
-  return outputs
+  return golden_kit.asked(case, outputs)
 
 
 def mimicked(case, numbers, heads, out):
   """The losses of some teachers, by their number."""
   names = dict(zip(numbers, NAMES, strict=False))
   every = {n: case.inputs[f"teacher_tokens{i}"] for i, n in names.items()}
-  m = method(case.config, [t.shape[-1] for t in every.values()])
+  widths = [t.shape[-1] for t in every.values()]
+  m = method(case.config, case.inputs["imgs"].shape[1], widths)
   assert {n: net.width for n, net in m.guides.items()} == {
     n: t.shape[-1] for n, t in every.items()
   }

@@ -12,8 +12,10 @@ Letters: n patches, g granularity, l blocks that are compressed, c candidates.
     N' = min(N, K_prune, K_merge), the N of the next block
 
 of width C, patches of p x p x d numbers, MLPs of r C. As in DiffRate's code the
-patch embedding is counted for the class token too, and the gradient of the
-min goes in full to both K, and none of it to N.
+patch embedding is counted for the class token too, the gradient of the min
+goes in full to both K, and none of it to N, and sums are made in this order in
+float32: the blocks first. That code has r = 4 whatever the network is
+(`mlp_ratio`).
 """
 
 import dataclasses
@@ -63,6 +65,12 @@ class TokenCounts:
     5.0, "factor of the squared distance to the target", low=0.0
   )
   free_steps: int = field.value(0, "first steps without that term", low=0)
+  mlp_ratio: float = field.value(
+    0.0,
+    "MLP hidden / width that FLOPs are counted with; 0: the network's "
+    "(the authors: 4)",
+    low=0.0,
+  )
 
   def check(self, patches: int, blocks: int) -> None:
     """Raises ValueError where nothing can be learned."""
@@ -112,6 +120,11 @@ class TokenCounts:
       merge_survival=survival["merge"],
     )
 
+  def counted(self, size: sizes.Size) -> sizes.Size:
+    """The size of a network as its FLOPs are counted."""
+    ratio = self.mlp_ratio or size.mlp_ratio
+    return dataclasses.replace(size, mlp_ratio=ratio)
+
   def penalty(self, cost: jax.Array, step: jax.Array) -> jax.Array:
     """weight (cost / flops_unit - target)^2, once it counts; a scalar."""
     weight = jnp.where(step < self.free_steps, 0.0, self.weight)
@@ -143,9 +156,9 @@ def flops(
   """
   tokens, w = jnp.float32(1 + patches), float(size.width)
   prune, merge = (jnp.asarray(k, jnp.float32) for k in kept)
-  total = tokens * w * patch**2 * 3 + w * classes
+  embedding, total = tokens * w * (patch**2 * 3), jnp.float32(0)
   for i in range(size.depth):
     total += 4 * tokens * w * w + 2 * tokens * tokens * w
     tokens = _least(tokens, prune[i], merge[i])
     total += 2 * size.mlp_ratio * tokens * w * w
-  return total
+  return total + embedding + w * classes

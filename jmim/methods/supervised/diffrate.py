@@ -146,7 +146,7 @@ class DiffRate(method.Method):
     """Multiply-adds with these counts, float32; see `token_counts.flops`."""
     return token_counts.flops(
       kept,
-      self.classifier.dims.size,
+      self.counts.counted(self.classifier.dims.size),
       patch=self.classifier.dims.patch,
       patches=self.extent[0],
       classes=self.classes,

@@ -63,6 +63,17 @@ def test_flops_of_one_block_by_hand():
   assert float(got) == want
 
 
+def test_mlps_may_be_counted_with_another_ratio():
+  """As the authors, who count 4 whatever the network's is."""
+  size = sizes.Size(width=8, depth=2, heads=2, mlp_ratio=2.0)
+  assert PART.counted(size) == size
+  four = token_counts.TokenCounts(mlp_ratio=4.0).counted(size)
+  more, less = (
+    float(token_counts.flops(([9, 5], [7, 7]), s, **HOW)) for s in (four, size)
+  )
+  assert more - less == 4 * (7 + 5) * 64
+
+
 def test_the_smallest_count_goes_on_to_the_next_block():
   cost = lambda prune, merge: float(
     token_counts.flops((prune, merge), SIZE, **HOW)
