@@ -35,6 +35,7 @@ ONLY_READ = (
   (r"claim (umd|SLUG)", "half an hour; test_claim.py"),
   (r"check_curve", "needs a whole run; test_check_curve.py"),
   (r"--config=\.\.\.", "a form of a command"),
+  (r"draw_(swaps|sizes)|fit_codes", "reads runs of minutes; tests/tools"),
   (r"=PART", "needs a run over a host; tests/convert/test_mounting.py"),
 )
 TINY = (

@@ -63,7 +63,7 @@ def test_all_clean_is_mae(params, batch, draws):
   object.__setattr__(theirs, "umd", method)
   loss, aux = loss_of(method, params, batch, draws)
   wanted, _ = loss_of(theirs, params, batch, draws)
-  np.testing.assert_allclose(loss, wanted, rtol=1e-6)
+  np.testing.assert_allclose(loss, wanted, rtol=5e-6)
   assert set(aux) == {"loss_mae"}
   # Noise, times and labels reach nothing.
   other = {**draws, "t": draws["t"] * 0, "noise": draws["noise"] * 2}
