@@ -109,16 +109,7 @@ def network(net: unet.UNet, linear: bool = False) -> pieces.Table:
 def _stage(
   net: unet.UNet, side: str, level: int, *, i: int, skip: bool, linear: bool
 ) -> pieces.Table:
-  """Residual block i of a level and, at some, a transformer.
-
-  Args:
-    net: the network.
-    side: "down" or "up"; that counts levels from the coarsest.
-    level: ours, from the finest.
-    i: of the block.
-    skip: its width changes.
-    linear: see `network`.
-  """
+  """Residual block i of a level and, at some, a transformer."""
   at = level if side == "down" else len(net.multipliers) - 1 - level
   theirs, ours = f"{side}_blocks.{at}", f"{side}{level}_{i}"
   rules = res(f"{theirs}.resnets.{i}", ours, skip)

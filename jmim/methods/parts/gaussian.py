@@ -141,8 +141,7 @@ class Gaussian:
       # The bound teaches the variance only: the mean is a constant to it.
       bound, t = variances.Bound(self.process), draws["t"]
       x_t, a, s = self.add(x, t, draws["noise"])
-      fixed = jax.lax.stop_gradient(eps)
-      x0 = targets.to_x0("eps", fixed, x=x_t, a=a, s=s)
+      x0 = targets.to_x0("eps", jax.lax.stop_gradient(eps), x=x_t, a=a, s=s)
       log_var = bound.log_var(v, t)
       terms["vb"] = bound.bits(x, x_t, t=t, x0_hat=x0, log_var=log_var)
     return terms
@@ -152,11 +151,9 @@ class Gaussian:
   ) -> samplers.Table:
     """The sampler along the times it visits, or the last share of them."""
     visited = respace.visited(self.spacing, self.times, sampling.steps)
+    path = self.process.levels(visited, respace.end(self.spacing)).last(share)
     return solvers.make(
-      sampling.sampler,
-      self.process.levels(visited, respace.end(self.spacing)).last(share),
-      eta=sampling.eta,
-      kind=self.variance,
+      sampling.sampler, path, eta=sampling.eta, kind=self.variance
     )
 
   def output(
@@ -193,7 +190,6 @@ class Gaussian:
     )
     if not self.learn_variance:
       return made
-    log_var = variances.learned(
-      raw[..., channels:], level.log_small, level.log_large
-    )
+    small, large = level.log_small, level.log_large
+    log_var = variances.learned(raw[..., channels:], small, large)
     return made._replace(log_var=log_var)
