@@ -16,6 +16,7 @@ def value(
   doc: str,
   *,
   was: str | Mapping[str, Any] = "",
+  asked: bool = False,
   **limits: Any,
 ) -> Any:
   """A documented hyper-parameter.
@@ -25,10 +26,13 @@ def value(
     doc: what it is, with its unit; a phrase that stands alone.
     was: an older name, which configs of older runs have (see `core.renamed`);
       or several, name -> what makes today's value of the older one, or None.
+    asked: it says what is asked of weights (how they are sampled, say), not
+      what they have learnt: it may differ from that of training.
     **limits: any of choices=(...), low=, high=, above=, below=
       (inclusive, inclusive, exclusive, exclusive).
   """
   metadata = {"doc": doc, **limits} | ({"was": was} if was else {})
+  metadata |= {"asked": True} if asked else {}
   return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -141,4 +145,20 @@ def documented(cls: type) -> dict[str, dataclasses.Field]:
     for kind in kinds.values():
       inner = documented(type(kind))
       found |= {f"{name}.{key}": f for key, f in inner.items()}
+  return found
+
+
+def asked(cls: type) -> set[str]:
+  """Dotted keys that may differ from those of training, see `value`.
+
+  All of a part whose class says `asked = True`: a sampler, for one.
+  """
+  found = set()
+  for name, field in configured(cls).items():
+    if field.metadata.get("asked"):
+      found.add(name)
+    for kind in map(type, field.metadata.get("parts", {}).values()):
+      whole = getattr(kind, "asked", False)
+      inner = {"type", *documented(kind)} if whole else asked(kind)
+      found |= {f"{name}.{key}" for key in inner}
   return found

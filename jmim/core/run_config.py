@@ -10,20 +10,13 @@ import ml_collections
 
 from jmim.core import base_config
 from jmim.core import config as configs
+from jmim.core import discovery
 from jmim.core import errors
+from jmim.core import field
 
 # Keys beside those of the method that say what weights mean: which pixels they
 # were trained on.
 _PIXELS = ("data.mean", "data.std", "data.size", "data.channels")
-# Keys of the method that say how it is sampled, not what it has learnt: those
-# that begin so.
-_ASKED = (
-  "method.sampling.",
-  "method.first_stage.implicit.side",
-  "method.prior.",
-  "method.noise.spacing",
-  "method.ladder.",
-)
 
 
 def load(workdir: pathlib.Path) -> ml_collections.ConfigDict:
@@ -63,19 +56,21 @@ def _tuples(value: Any) -> Any:
 def of_weights(keys: Iterable[str], before: Mapping[str, Any]) -> list[str]:
   """Those of some changed keys without which weights mean something else.
 
-  All of the method but how it is sampled, what pixels are, and whether there
-  is an EMA.
+  All of the method but what is asked of it (`field.asked`), what pixels are,
+  and whether there is an EMA.
 
   Args:
     keys: dotted.
     before: the config that the run was trained with.
   """
   has_ema = before.get("ema", {}).get("decay", 0) > 0
+  type_ = before.get("method", {}).get("type", "")
+  free = field.asked(discovery.find(type_)) if type_ else ()
   return [
     key
     for key in keys
     if key.startswith("method.")
-    and not key.startswith(_ASKED)
+    and key.removeprefix("method.") not in free
     or key in _PIXELS
     or key == "ema.decay"
     and not has_ema

@@ -47,10 +47,16 @@ class Dims:
   cell: bool = field.value(True, "it is given the size of a pixel")
   ensemble: bool = field.value(True, "mean of four cells; else the nearest one")
   side: int = field.value(
-    0, "side of decoded images [pixels]; 0: that of the images", low=0
+    0,
+    "side of decoded images [pixels]; 0: that of the images",
+    low=0,
+    asked=True,
   )
   chunk: int = field.value(
-    65_536, "places of an image rendered at a time; for memory only", low=1
+    65_536,
+    "places of an image rendered at a time; for memory only",
+    low=1,
+    asked=True,
   )
 
   def net(self, channels: int, rt: runtime.Runtime) -> "Implicit":

@@ -154,7 +154,10 @@ def _begin_files(
     for line in manifest.config(session.workdir, start, session.parts):
       session.console.print(f"changed: {line}", style="yellow")
     data_facts.write(session.workdir, session.facts)
-    identity.write(session.workdir, session.parts.consts)
+    consts = session.parts.consts
+    # Those of a resumed run were just compared with what stands there.
+    if not start or consts.keys() - identity.read(session.workdir).keys():
+      identity.write(session.workdir, consts)
   return session.open_writer(start)
 
 

@@ -5,7 +5,9 @@ import json
 import pytest
 
 from jmim.core import config as configs
+from jmim.core import discovery
 from jmim.core import errors
+from jmim.core import field
 from jmim.core import run_config
 from jmim.core import validate
 
@@ -62,5 +64,16 @@ def test_a_folder_without_one_is_named(tmp_path, text):
   ),
 )
 def test_which_keys_change_what_weights_mean(key, decay, wanted):
-  found = run_config.of_weights([key], {"ema": {"decay": decay}})
-  assert found == [key] * wanted
+  owners = {"prior": "latent.diffusevae", "ladder": "diffusion.linfusion"}
+  kind = owners.get(key.split(".")[1], "latent.arbscale")
+  before = {"method": {"type": kind}, "ema": {"decay": decay}}
+  assert run_config.of_weights([key], before) == [key] * wanted
+
+
+def test_each_method_says_what_is_asked_of_its_weights():
+  """The core knows none of these names: they stand with the fields."""
+  of = lambda name: field.asked(discovery.find(name))
+  assert {"sampling.steps", "noise.spacing"} <= of("diffusion.ddpm")
+  assert "episode.test_shots" in of("dense.diffews")
+  assert "sampling.type" in of("discrete.mdm")
+  assert not of("mim.mae")

@@ -7,6 +7,7 @@ estimation", Ghosh et al. 2020) by `python -m jmim.tools.fit_codes`:
 """
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,8 @@ from jmim.core import method
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Prior:
   """Where the mixture is, if there is one."""
+
+  asked: ClassVar[bool] = True  # a run may be sampled otherwise
 
   path: str = field.value(
     "", "mixture of Gaussians that jmim.tools.fit_codes wrote; empty: N(0, I)"

@@ -39,7 +39,9 @@ class Episodes:
   shots: int = field.value(
     2, "supports of a training episode, of which 1 to all are shown", low=1
   )
-  test_shots: int = field.value(1, "supports of a test episode", low=1)
+  test_shots: int = field.value(
+    1, "supports of a test episode", low=1, asked=True
+  )
   threshold: float = field.value(
     0.25,
     "least brightness of a pixel of the class, as a share of the brightest",

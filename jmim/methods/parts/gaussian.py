@@ -45,7 +45,7 @@ class Gaussian:
     False, "end in pure noise (Lin et al. 2024); not where noise is predicted"
   )
   spacing: str = field.value(
-    "even", "which times sampling visits", choices=respace.SPACINGS
+    "even", "times that sampling visits", choices=respace.SPACINGS, asked=True
   )
   variance: str = field.value(
     "small", "variance of the sampler ddpm", choices=variances.KINDS

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +31,8 @@ Output = Callable[[jax.Array, jax.Array, samplers.Level], targets.Output]
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Guided:
   """Sampler, steps and guidance."""
+
+  asked: ClassVar[bool] = True  # a run may be sampled otherwise
 
   sampler: str = field.value("ddim", "sampler", choices=solvers.NAMES)
   steps: int = field.value(50, "sampling steps", low=1)

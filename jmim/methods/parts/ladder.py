@@ -12,6 +12,7 @@ with k the first of the last `strength` of the sampler's calls.
 
 import dataclasses
 from collections.abc import Callable
+from typing import ClassVar
 
 import jax
 
@@ -26,6 +27,8 @@ from jmim.nn import resize
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Ladder:
   """How often a sample is doubled, and how much of it is made anew."""
+
+  asked: ClassVar[bool] = True  # a run may be sampled otherwise
 
   rungs: int = field.value(0, "times that a sample's side is doubled", low=0)
   strength: float = field.value(

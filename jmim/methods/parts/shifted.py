@@ -16,6 +16,7 @@ than in ckczzj/PDAE: a whole share leaves nothing).
 
 import dataclasses
 from collections.abc import Callable
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -61,6 +62,8 @@ def factors(
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Shifted:
   """The path, its steps, and what of a code is seen on it."""
+
+  asked: ClassVar[bool] = True  # a run may be sampled otherwise
 
   path: str = field.value(
     "guided", "DiTi's path or PDAE's", choices=("guided", "spaced")

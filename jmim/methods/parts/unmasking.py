@@ -4,6 +4,7 @@ Letters: b batch, l length, k = tokens and [MASK].
 """
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 
@@ -17,6 +18,8 @@ from jmim.diffusion import first_hitting
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FirstHitting:
   """One masked position at random per call, drawn from the prediction."""
+
+  asked: ClassVar[bool] = True  # a run may be sampled otherwise
 
   steps: int = field.value(0, "network calls; 0: one per token", low=0)
   order: int = field.value(
@@ -69,6 +72,8 @@ class FirstHitting:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Ancestral:
   """Steps in time, each a draw over tokens and [MASK] at every position."""
+
+  asked: ClassVar[bool] = True  # a run may be sampled otherwise
 
   steps: int = field.value(0, "steps in time; 0: one per token", low=0)
   precision: str = field.value(
