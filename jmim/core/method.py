@@ -240,6 +240,11 @@ def batch_size(batch: Batch) -> int:
   return len(jax.tree.leaves(batch)[0])
 
 
+def numbers(batch: Batch) -> jax.Array:
+  """[b] the numbers of a batch's examples; without any: 0, 1, ..."""
+  return batch.get("index", jnp.arange(batch_size(batch)))
+
+
 def loss_name(method: Method, player: str) -> str:
   """What the loss of a player is called in metrics and logs."""
   return "loss" if len(method.players) == 1 else f"loss/{player}"

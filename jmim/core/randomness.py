@@ -44,3 +44,13 @@ class Keys:
 
   def _fold(self, name: str) -> jax.Array:
     return jax.random.fold_in(self._key, zlib.crc32(name.encode()))
+
+
+def numbered(key: jax.Array, numbers: jax.Array) -> jax.Array:
+  """[n] keys: what is drawn with one depends on the key and its number alone.
+
+  Args:
+    key: of all, which has no other use.
+    numbers: [n] ints.
+  """
+  return jax.vmap(jax.random.fold_in, (None, 0))(key, numbers)

@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jmim.core import errors
 from jmim.core import files
 from jmim.core import procedure as procedures
 from jmim.core import tree as trees
@@ -93,11 +94,14 @@ def fitted(
     return {}, "nothing to fit"
   about = fit_protocol(parts)
   path = workdir / "fitted" / f"{mark(about)}.npz"
+  line = f"fit written to {path}"
   try:
     with np.load(path) as stored:
       return trees.nested(dict(stored)), f"fit read from {path}"
-  except _UNREADABLE:
+  except FileNotFoundError:
     pass
+  except _UNREADABLE as e:
+    line += f", anew: what was there {errors.first_line(e)}"
   made = parts.procedure.fit(work.rows(parts.config.apply.fit_num))
   made = jax.tree.map(np.asarray, made)
   if jax.process_index() == 0:
@@ -108,4 +112,4 @@ def fitted(
     temporary.replace(path)
     text = json.dumps(about, indent=2, sort_keys=True) + "\n"
     files.replace(path.with_suffix(".json"), text)
-  return made, f"fit written to {path}"
+  return made, line

@@ -54,3 +54,12 @@ def test_several_draws_of_the_same_names():
   assert len({*found, data(randomness.Keys(root)("noise"))}) == 6
   traced = jax.jit(lambda i: randomness.Keys(root).at(i)("noise"))(3)
   assert data(traced) == found[3]
+
+
+def test_a_numbered_key_does_not_depend_on_the_others():
+  key = jax.random.key(3)
+  data = lambda keys: np.asarray(jax.random.key_data(keys))
+  some = data(randomness.numbered(key, np.array([7, 2])))
+  all_ = data(randomness.numbered(key, np.arange(9)))
+  np.testing.assert_array_equal(some, all_[[7, 2]])
+  assert len(np.unique(all_, axis=0)) == 9

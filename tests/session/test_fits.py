@@ -31,7 +31,7 @@ def test_a_fit_is_made_once_and_kept_with_all_it_depends_on(tmp_path):
   assert float(other["count"]) == 4 and "written" in line
   path.write_bytes(b"cut")
   mended, line = fits.fitted(work(), tmp_path)
-  assert "written" in line
+  assert "written" in line and "anew" in line  # and what was wrong
   np.testing.assert_array_equal(mended["count"], made["count"])
 
 

@@ -175,9 +175,8 @@ class MDM(method.Method):
     net = self.network
     b = len(jax.tree.leaves(batch)[0])
     empty = jnp.full((b, net.length), net.mask_id)
-    index = batch.get("index", jnp.arange(b))
     return self.sampling.sample(
-      jax.vmap(jax.random.fold_in, (None, 0))(key, index),
+      randomness.numbered(key, method.numbers(batch)),
       lambda x, t: net.logits(weights.params["main"], x, t),
       self.rt.shard(batch.get("prompt", empty)),
       mask_id=net.mask_id,

@@ -27,7 +27,6 @@ which it does not reach. Weights: family `diffusevae`.
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
@@ -128,6 +127,6 @@ class VAE(method.Method):
 
   def sample(self, weights, batch, key) -> jax.Array:
     """Images [b, h, w, c] of codes of the prior."""
-    index = batch.get("index", jnp.arange(method.batch_size(batch)))
+    index = method.numbers(batch)
     code = self.prior.codes(weights, index, key=key, width=self.dims.code)
     return self.net.decode(weights.params["main"], code)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
+from jmim.core import randomness
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ class Prior:
       key: of all codes.
       width: of a code.
     """
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
+    keys = randomness.numbered(key, index)
     if not self.path:
       return jax.vmap(lambda k: jax.random.normal(k, (width,)))(keys)
     mixture = weights.consts["prior"]

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jmim.core import method
+from jmim.core import randomness
 from jmim.diffusion import between
 from jmim.methods.parts import gaussian
 from jmim.methods.parts import shifted
@@ -40,10 +41,10 @@ class CodeWalks:
 
   def start(self, key: jax.Array, batch: method.Batch) -> jax.Array:
     """Noise like the images of a batch, a function of key and number."""
-    shape = batch["image"].shape
-    numbers = batch.get("index", jnp.arange(shape[0]))
-    one = lambda i: jax.random.normal(jax.random.fold_in(key, i), shape[1:])
-    return self.nets.rt.shard(jax.vmap(one)(numbers))
+    shape = batch["image"].shape[1:]
+    keys = randomness.numbered(key, method.numbers(batch))
+    one = lambda k: jax.random.normal(k, shape)
+    return self.nets.rt.shard(jax.vmap(one)(keys))
 
   def encode(self, x: jax.Array) -> jax.Array:
     """Codes [b, d]."""

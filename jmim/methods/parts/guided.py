@@ -17,6 +17,7 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
+from jmim.core import randomness
 from jmim.core import runtime
 from jmim.diffusion import guidance as guiding
 from jmim.diffusion import sampler as samplers
@@ -175,8 +176,7 @@ class Guided:
     denoise = self.denoiser(
       network, output, condition=condition, end=noise.end, channels=channels
     )
-    index = batch.get("index", jnp.arange(method.batch_size(batch)))
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
+    keys = randomness.numbered(key, method.numbers(batch))
 
     def normal(call):
       at = jax.vmap(jax.random.fold_in, (0, None))(keys, call)

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from jmim.core import method
+from jmim.core import randomness
 from jmim.methods.parts import coarse as coarse_parts
 from jmim.methods.parts import code_prior
 from jmim.methods.parts import gaussian
@@ -84,7 +85,7 @@ class Refiner:
     self, weights: method.Weights, batch: method.Batch, key: Array
   ) -> tuple[Array, Array]:
     """(codes [b, Z] of the batch or of the prior, their numbers [b])."""
-    index = _numbers(batch)
+    index = method.numbers(batch)
     if "code" in batch:
       return batch["code"], index
     width = self.coarse.width
@@ -119,11 +120,11 @@ class Refiner:
     """image [b, h, w, c]: sampling from the noised image, with its code."""
     x, (k_code, k_noise) = batch["image"], jax.random.split(key)
     normal = lambda k: jax.random.normal(k, (1, 1, self.coarse.width))
-    noise = jax.vmap(normal)(_keys(k_code, _numbers(batch)))
+    noise = jax.vmap(normal)(randomness.numbered(k_code, method.numbers(batch)))
     image = self.refine(
       weights,
       self.coarse.encode(weights, x, noise),
-      index=_numbers(batch),
+      index=method.numbers(batch),
       key=k_noise,
       of=x,
     )
@@ -139,12 +140,14 @@ class Refiner:
     another, with the code of number 0.
     """
     k_code, k_noise = jax.random.split(key)
-    numbers = _numbers(batch)
+    numbers = method.numbers(batch)
     share = batch.get("share", jnp.linspace(0, 1, len(numbers)))
     ends, _ = self.codes(weights, {"index": jnp.arange(2)}, k_code)
     line = ends[0] + share[:, None] * (ends[1] - ends[0])
     # Of all numbers only 0 draws noise here: this key is nobody else's.
-    other = jax.random.normal(_keys(k_noise, jnp.arange(2))[1], self.shape)
+    other = jax.random.normal(
+      randomness.numbered(k_noise, jnp.arange(2))[1], self.shape
+    )
     angle = (jnp.pi / 2 * share)[:, None, None, None]
     circle = lambda n: jnp.cos(angle) * n + jnp.sin(angle) * other
     refine = functools.partial(
@@ -152,13 +155,3 @@ class Refiner:
     )
     first = jnp.broadcast_to(ends[0], line.shape)
     return {"code": refine(line), "noise": refine(first, start=circle)}
-
-
-def _numbers(batch):
-  """[b] the numbers of a batch's examples."""
-  return batch.get("index", jnp.arange(method.batch_size(batch)))
-
-
-def _keys(key, numbers):
-  """[b] the keys of numbers."""
-  return jax.vmap(jax.random.fold_in, (None, 0))(key, numbers)

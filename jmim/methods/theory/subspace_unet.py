@@ -27,6 +27,7 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
+from jmim.core import randomness
 from jmim.diffusion import model
 from jmim.diffusion import sampler
 from jmim.diffusion import schedule
@@ -130,8 +131,7 @@ class SubspaceUNet(method.Method):
 
   def sample(self, weights, batch, key) -> jax.Array:
     """[b, h, w, c] by Heun's sampler from sigma 80."""
-    index = batch.get("index", jnp.arange(method.batch_size(batch)))
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
+    keys = randomness.numbered(key, method.numbers(batch))
     noise = jax.vmap(lambda k: jax.random.normal(k, self.shape))(keys)
     made = self.diffuser(weights)
     levels = made.levels(self.steps)
