@@ -7,6 +7,12 @@ RECIPE = ROOT / "configs" / "mae_digits.py"
 ASKED = f"--config={RECIPE}"
 PROCEDURE = ROOT / "configs" / "img2img_digits.py"
 
+
+def recipe(name: str, argument: str) -> str:
+  """The flag of a recipe with an argument."""
+  return f"--config={ROOT / 'configs' / name}.py:{argument}"
+
+
 # (id, changes of a right command, what the screen must hold).
 MISTAKES = [
   ("misspelt key", ["data.bach=8"], ["data.bach", "data.batch"]),
@@ -274,42 +280,42 @@ MISTAKES = [
   ("argument of the recipe", [f"{ASKED}:stepz=3"], ["--config", "steps"]),
   (
     "host of a recipe",
-    [f"--config={ROOT / 'configs' / 'mto_cifar10.py'}:host=swin"],
+    [recipe("mto_cifar10", "host=swin")],
     ["--config", "host=swin", "simmim or mae"],
   ),
   (
     "data of a recipe",
-    [f"--config={ROOT / 'configs' / 'diti_images.py'}:data=faces"],
+    [recipe("diti_images", "data=faces")],
     ["--config", "data=faces", "celeba, ffhq, bedroom"],
   ),
   (
     "stage of a recipe that trains its host",
-    [f"--config={ROOT / 'configs' / 'diti_shapes.py'}:stage=teacher"],
+    [recipe("diti_shapes", "stage=teacher")],
     ["--config", "stage=teacher", "diti or host"],
   ),
   (
     "stage of a recipe that has two",
-    [f"--config={ROOT / 'configs' / 'diffusevae_digits.py'}:stage=vae"],
+    [recipe("diffusevae_digits", "stage=vae")],
     ["--config", "stage=vae", "refiner or plain"],
   ),
   (
     "data set of a recipe",
-    [f"--config={ROOT / 'configs' / 'difffit_imagenet512.py'}:set=birds"],
+    [recipe("difffit_imagenet512", "set=birds")],
     ["--config", "set=birds", "cub200"],
   ),
   (
     "stage of a recipe",
-    [f"--config={ROOT / 'configs' / 'linfusion_digits.py'}:stage=teacher"],
+    [recipe("linfusion_digits", "stage=teacher")],
     ["--config", "stage=teacher", "student or host"],
   ),
   (
     "fold of a recipe",
-    [f"--config={ROOT / 'configs' / 'diffews_coco20i.py'}:fold=4"],
+    [recipe("diffews_coco20i", "fold=4")],
     ["--config", "fold=4", "0, 1, 2 or 3"],
   ),
   (
     "stage of a recipe with stages",
-    [f"--config={ROOT / 'configs' / 'arbscale_shapes.py'}:stage=autoencoder"],
+    [recipe("arbscale_shapes", "stage=autoencoder")],
     ["--config", "stage=autoencoder", "autoencoder_inr_shapes"],
   ),
   ("type of the argument", [f"{ASKED}:steps=few"], ["--config", "int"]),
