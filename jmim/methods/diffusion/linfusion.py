@@ -178,6 +178,9 @@ class LinFusion(ldm.LDM):
   def sample(self, weights, batch, key) -> jax.Array:
     """Images of side size * 2^rungs (times the first stage's factor)."""
     own = self.merged(weights)
+    if not self.ladder.rungs:  # its key is that of one sampler: the host's
+      return super().sample(own, batch, key)
+    keys = randomness.Keys(key)
     again = functools.partial(
       self.sampling.sample,
       self.noise,
@@ -186,7 +189,7 @@ class LinFusion(ldm.LDM):
       batch=batch,
       kind=self.prediction,
     )
-    image, keys = super().sample(own, batch, key), randomness.Keys(key)
+    image = super().sample(own, batch, keys("image"))
     return self.ladder.climb(
       again, image, weights=own, first_stage=self.first_stage, keys=keys
     )
