@@ -124,6 +124,7 @@ class ArbScale(ldm.LDM):
     if not self.align:
       return super().loss(weights, batch, draws, step, player=player)
     stage = self.first_stage
+    weights = stage.settled(weights, batch, draws)
     z = stage.encode(weights, batch, draws)
     shown = self.condition.in_training(
       weights, batch, draws, first_stage=stage, label=self.labels
@@ -131,8 +132,8 @@ class ArbScale(ldm.LDM):
     pred, eps, _ = self.predicted(weights, z, draws, shown)
     w, truth, made = self.seen(weights, batch, draws, z, pred=pred)
     latent, image = self.terms(pred - eps, w * (truth - made))
-    aux = stage.measure(weights, batch, draws)
-    aux |= {"loss_latent": latent.mean(), "loss_image": image.mean()}
+    aux = {"loss_latent": latent.mean(), "loss_image": image.mean()}
+    aux |= stage.told(weights)
     main, process = weights.params["main"], self.noise.process
     return self.weighting.loss(main, latent + image, draws["t"], process), aux
 
@@ -153,7 +154,7 @@ class ArbScale(ldm.LDM):
     """(w_t [b, 1, 1], y [b, q, c], IND(z0^ / scale) [b, q, c]) where drawn.
 
     Args:
-      weights: with the frozen decoder.
+      weights: with the frozen decoder, and settled.
       batch: with images [b, n, n, c].
       draws: of `draw`.
       z: latents [b, h, w, c].
@@ -162,9 +163,8 @@ class ArbScale(ldm.LDM):
     x_t, a, s = self.noise.add(z, draws["t"], draws["noise"])
     z0 = targets.to_x0("eps", pred, x=x_t, a=a, s=s)
     stage, params = self.first_stage, weights.consts["first_stage"]
-    # Of the first batch the scale is measured, here as where z was made.
-    scale = stage.factor_of(weights, stage.unscaled(weights, batch, draws))
-    net, features = stage.net, stage.net.features(params, z0 / scale)
+    net, z0 = stage.net, z0 / stage.factor_of(weights)
+    features = net.features(params, z0)
     place, cell, truth = self.pixels.at(batch["image"], draws)
     return (a / s)[:, 0], truth, net.query(params, features, place, cell)
 
@@ -176,6 +176,7 @@ class ArbScale(ldm.LDM):
   def errors(self, weights, batch, key) -> dict[str, jax.Array]:
     """eps [b], squared; image [b]: w_t |y - y^| of the drawn pixels."""
     draws = self.drawn(key, batch)
+    weights = self.first_stage.settled(weights, batch, draws)
     z, eps = self.first_stage.encode(weights, batch, draws), draws["noise"]
     shown, _ = self.guiding(weights, batch | draws)
     x_t, a, s = self.noise.add(z, draws["t"], eps)

@@ -140,6 +140,7 @@ class LDM(ddpm.DDPM):
     """Error of the noise; aux: the same without weights, and the scale."""
     del step, player
     stage = self.first_stage
+    weights = stage.settled(weights, batch, draws)
     z = stage.encode(weights, batch, draws)
     shown = self.condition.in_training(
       weights, batch, draws, first_stage=stage, label=self.labels
@@ -147,8 +148,7 @@ class LDM(ddpm.DDPM):
     pred, target, w = self.predicted(weights, z, draws, shown)
     main = weights.params["main"]
     loss, error = self.weighed(main, draws["t"], pred - target, w)
-    aux = {"loss_unweighted": error}
-    return loss, aux | stage.measure(weights, batch, draws)
+    return loss, {"loss_unweighted": error, **stage.told(weights)}
 
   def weighed(
     self, params: method.Tree, t: jax.Array, gap: jax.Array, w: jax.Array

@@ -172,11 +172,19 @@ class FirstStage:
     """What a method keeps in `extra`: the scale, 0 until it is measured."""
     return {"scale": jnp.float32(0)} if self.measured else {}
 
-  def measure(
+  def settled(
     self, weights: method.Weights, batch: method.Batch, draws: method.Draws
-  ) -> dict[str, jax.Array]:
-    """latent_scale, measured on the first batch and kept; or nothing."""
+  ) -> method.Weights:
+    """Weights with their scale: that of this batch, if there was none yet.
+
+    A step begins with it: what it makes of other images, and what it decodes,
+    then has the scale of its latents also where that is measured first.
+    """
     if not self.measured:
-      return {}
-    z = self.unscaled(weights, batch, draws)
-    return {"latent_scale": self.factor_of(weights, z)}
+      return weights
+    scale = self.factor_of(weights, self.unscaled(weights, batch, draws))
+    return dataclasses.replace(weights, extra={**weights.extra, "scale": scale})
+
+  def told(self, weights: method.Weights) -> dict[str, jax.Array]:
+    """latent_scale of settled weights, which is to be kept; or nothing."""
+    return {"latent_scale": weights.extra["scale"]} if self.measured else {}

@@ -28,11 +28,11 @@ def batch():
 
 
 @functools.cache
-def weights():
+def weights(method=SMALL):
   rng = np.random.default_rng(1)
   noisy = lambda x: x + 0.05 * rng.normal(size=x.shape).astype(np.float32)
-  params, extra = jax.jit(SMALL.init)(jax.random.key(0), batch())
-  first = jax.jit(SMALL.first_stage.net.init)(jax.random.key(1))
+  params, extra = jax.jit(method.init)(jax.random.key(0), batch())
+  first = jax.jit(method.first_stage.net.init)(jax.random.key(1))
   params = jax.tree.map(noisy, params)
   return methods.Weights(params, extra, {"first_stage": first})
 
@@ -83,10 +83,12 @@ def test_the_image_moves_the_unet_and_nothing_else():
   assert all(np.abs(g).max() > 0 for g in jax.tree.leaves(grads))
 
 
-def test_the_first_batch_is_decoded_with_the_scale_that_it_measures():
-  method = field.replace(SMALL, first_stage=dict(scale=0.0))
+def test_the_first_batch_is_shown_and_decoded_with_the_scale_it_measures():
+  shown = dict(task="lowres", reduction=2)
+  method = field.replace(SMALL, first_stage=dict(scale=0.0), condition=shown)
   draws, loss = jax.jit(method.drawn)(jax.random.key(2), batch()), method.loss
-  at = lambda x: dataclasses.replace(weights(), extra={"scale": x})
+  own = weights(method)
+  at = lambda x: dataclasses.replace(own, extra={"scale": x})
   step = jax.jit(lambda x: loss(at(x), batch(), draws, 0))
   first, aux = step(jnp.float32(0))
   assert abs(aux["latent_scale"] - 1) > 0.1

@@ -46,14 +46,16 @@ def test_the_scale_is_measured_once_and_kept():
   stage = dataclasses.replace(VQ, scale=0.0)
   batch = {"moments": MOMENTS[..., :3]}
   fresh = methods.Weights({}, stage.extra())
-  scale = stage.measure(fresh, batch, {})["latent_scale"]
+  settled = stage.settled(fresh, batch, {})
+  scale = stage.told(settled)["latent_scale"]
   np.testing.assert_allclose(scale, 1 / batch["moments"].std(), rtol=1e-5)
   z = stage.encode(fresh, batch, {})
   np.testing.assert_allclose(z.std(), 1.0, rtol=1e-5)
   kept = methods.Weights({}, {"scale": jnp.float32(0.25)})
   again = stage.encode(kept, batch, {})
   np.testing.assert_allclose(again, 0.25 * batch["moments"])
-  assert stage.measure(kept, batch, {})["latent_scale"] == 0.25
+  settled = stage.settled(kept, batch, {})
+  assert stage.told(settled)["latent_scale"] == 0.25
 
 
 def test_decoding_undoes_the_scale():
