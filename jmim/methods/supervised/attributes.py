@@ -1,7 +1,7 @@
 r"""A small convolutional classifier with a head for each of several attributes.
 
 Several attributes of a picture (what it shows, in which colour, where) are told
-by one network: the convolutions of `supervised.convnet`, of which means over a
+by one network: that of `supervised.convnet`, which this extends. Means over a
 coarse grid of cells are kept, so that places can be told too,
 
     u_k    = relu(conv_k(pool(u_{k-1})))             widths w, 2 w, 4 w
@@ -26,15 +26,15 @@ import optax
 
 from jmim.core import field
 from jmim.core import method
+from jmim.methods.supervised import convnet
 from jmim.nn.frozen import lpips
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Attributes(method.Method):
+class Attributes(convnet.ConvNet):
   """Convolutions, means over cells, a linear map per attribute."""
 
-  size: int = field.value(32, "image side in pixels", low=4)
-  width: int = field.value(16, "channels of the first stage", low=1)
+  width: int = field.redefault(convnet.ConvNet, "width", 16)
   cells: int = field.value(4, "cells per axis that means are taken of", low=1)
   attributes: tuple[str, ...] = field.value(
     ("label",), "entries of the data that are told, one head each"
@@ -54,11 +54,6 @@ class Attributes(method.Method):
       attributes=("label", "kind", "place"),
       classes=(3, 2, 4),
     )
-
-  @property
-  def layers(self) -> tuple[lpips.Layer, ...]:
-    """Convolutions of the network, by stage."""
-    return lpips.small(self.width)
 
   @property
   def side(self) -> int:
@@ -148,14 +143,3 @@ class Attributes(method.Method):
       total += share / sum(shares) * cost.mean()
       aux[f"accuracy_{name}"] = (logits.argmax(-1) == truth).mean()
     return total, aux
-
-  def predict(self) -> dict[str, method.Predict]:
-    """features [b, d]; logits: attribute -> [b, k]."""
-    return {
-      "features": lambda w, batch, key: self.vector(w.params, batch["image"]),
-      "logits": lambda w, batch, key: self.scores(w.params, batch["image"]),
-    }
-
-  def groups(self) -> tuple[method.Group, ...]:
-    """Convolutions are decayed as well."""
-    return (method.Group(pattern=r"weight$", decay=1.0),)
