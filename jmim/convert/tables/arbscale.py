@@ -71,10 +71,7 @@ FAMILIES = {
     methods=("latent.arbscale",),
     table=second_stage,
     containers=("state_dict.", ""),
-    ignored=(
-      r"^(first_stage_model|cond_stage_model|model_ema)\.",
-      "^(betas|alphas|sqrt_|log_|posterior_|lvlb_|logvar)",
-    ),
-    unsupported=("^params/main/(log_var|condition/(tokens|segments))",),
+    ignored=ldm_unet.IGNORED,
+    unsupported=ldm_unet.UNSUPPORTED,
   ),
 }

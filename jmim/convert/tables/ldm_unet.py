@@ -22,20 +22,20 @@ def full(method: ldm.LDM) -> pieces.Table:
   return rules
 
 
+# What else a checkpoint of a diffusion model holds, and what has no name there.
+IGNORED = (
+  r"^(first_stage_model|cond_stage_model|model_ema)\.",
+  "^(betas|alphas|sqrt_|log_|posterior_|lvlb_|logvar)",
+)
+UNSUPPORTED = ("^params/main/(log_var|condition/(tokens|segments))",)
+
 FAMILIES = {
   "ldm": family.Family(
     library="authors",
     methods=("latent.ldm",),
     table=full,
     containers=("state_dict.", ""),
-    ignored=(
-      r"^(first_stage_model|cond_stage_model|model_ema)\.",
-      "^(betas|alphas|sqrt_|log_|posterior_|lvlb_|logvar)",
-      "^scale_factor$",
-    ),
-    unsupported=(
-      "^extra/scale$",
-      "^params/main/(log_var|condition/(tokens|segments))",
-    ),
+    ignored=(*IGNORED, "^scale_factor$"),
+    unsupported=("^extra/scale$", *UNSUPPORTED),
   )
 }
