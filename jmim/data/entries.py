@@ -174,7 +174,7 @@ PICTURES = {
 FEATURES = frozenset(f for e in ENTRIES.values() for f in e.features)
 
 
-def named(data: settings.Data | None) -> dict[str, Entry]:
+def named(data: settings.Data) -> dict[str, Entry]:
   """Entries of `data.pictures`: each shown as it is stored."""
   return {
     name: Entry(
@@ -186,14 +186,16 @@ def named(data: settings.Data | None) -> dict[str, Entry]:
       still=True,
       remedy=f"store {name!r}, or take it out of data.pictures",
     )
-    for name, *sides in (data.pictures if data else ())
+    for name, *sides in data.pictures
   }
 
 
 def table(data: settings.Data | None) -> dict[str, Entry]:
   """All entries under some settings; None: those that all data sets share."""
+  if data is None:  # asked for with every example
+    return ENTRIES
   whole = ENTRIES | named(data)
-  if data is None or not data.group:
+  if not data.group:
     return whole
   return {
     name: entry if name == data.group else _grouped(entry)

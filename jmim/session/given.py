@@ -20,7 +20,7 @@ from jmim.core import method as methods
 from jmim.core import procedure as procedures
 from jmim.core import run_config
 from jmim.core import runtime
-from jmim.nn import stack
+from jmim.evals.lib import predict
 from jmim.session import assemble
 
 # (folder or file, "raw" or "ema") -> (model, outputs that it lacks).
@@ -61,8 +61,7 @@ class Given:
 
   def unrolled(self, weights: methods.Weights) -> procedures.Model:
     """It inside a program that calls the network many times."""
-    params = stack.unrolled(self.method.rt, weights.params)
-    return self.model(methods.Weights(params, weights.extra, weights.consts))
+    return self.model(predict.unrolled(self.method, weights))
 
 
 def read(

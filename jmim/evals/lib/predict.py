@@ -4,6 +4,7 @@ A method computes outputs and knows no execution; evaluators, `jmim.load` and
 --mode=sample ask for them here, and compile what they get.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -31,6 +32,17 @@ Losses = Callable[
 Shapes = jax.ShapeDtypeStruct | dict[str, jax.ShapeDtypeStruct]
 
 
+def unrolled(
+  method: methods.Method, weights: methods.Weights
+) -> methods.Weights:
+  """Weights inside a program that may call the network many times.
+
+  Stacked layers are apart, once, where the runtime does not scan.
+  """
+  params = stack.unrolled(method.rt, weights.params)
+  return dataclasses.replace(weights, params=params)
+
+
 def output(method: methods.Method, name: str) -> methods.Predict:
   """The predict function of an output, or of one entry of it.
 
@@ -51,9 +63,7 @@ def output(method: methods.Method, name: str) -> methods.Predict:
   def call(
     weights: methods.Weights, batch: methods.Batch, key: jax.Array
   ) -> jax.Array | dict[str, jax.Array]:
-    params = stack.unrolled(method.rt, weights.params)
-    weights = methods.Weights(params, weights.extra, weights.consts)
-    value = fn(weights, batch, key)
+    value = fn(unrolled(method, weights), batch, key)
     if not entry:
       return value
     if entry not in value:
@@ -85,10 +95,8 @@ def diffused(
   def call(
     weights: methods.Weights, batch: methods.Batch, key: jax.Array
   ) -> jax.Array | dict[str, jax.Array]:
-    params = stack.unrolled(method.rt, weights.params)
-    weights = methods.Weights(params, weights.extra, weights.consts)
-    prepared = augment.prepare_batch(spec, batch)
-    return measure(method.diffuser(weights), prepared, key)
+    model = method.diffuser(unrolled(method, weights))
+    return measure(model, augment.prepare_batch(spec, batch), key)
 
   return call
 
