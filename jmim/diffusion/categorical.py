@@ -14,8 +14,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jmim.core import randomness
-
 PRECISIONS = ("f32", "f32_high", "f64")
 
 
@@ -109,7 +107,7 @@ def row_keys(key: jax.Array, rows: int) -> jax.Array:
   """[rows] keys, one per row; a key per row is kept as it is."""
   if key.ndim:
     return key
-  return randomness.numbered(key, jnp.arange(rows))
+  return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(rows))
 
 
 def draw_rows(
