@@ -101,7 +101,7 @@ class FirstStage:
     """
     if not self.net:
       return {"image": method.Input(patch.unfolded(shape, self.factor))}
-    size = self.net.size
+    size, moments = self.net.size, (1 + self.net.gaussian) * shape[2]
     anysize.check(self.variant, self.codes, self.implicit)
     if self.measured and not measures:
       raise ValueError("first_stage.scale 0: this method measures none")
@@ -111,7 +111,6 @@ class FirstStage:
       side = shape[0] * size.factor
       size.check(side)
       return {"image": method.Input((side, side, size.channels))}
-    moments = (1 + self.net.gaussian) * shape[2]
     return {"moments": method.Input((*shape[:2], moments))}
 
   def consts(self) -> dict[str, method.Const]:
@@ -164,8 +163,7 @@ class FirstStage:
     """The scale; measured on z where it has not been yet (1 without z)."""
     if not self.measured:
       return self.scale
-    fresh = 1.0 if z is None else 1 / z.std()
-    kept = weights.extra["scale"]
+    kept, fresh = weights.extra["scale"], 1.0 if z is None else 1 / z.std()
     return jnp.where(kept > 0, kept, fresh)
 
   def extra(self) -> dict[str, jax.Array]:
