@@ -123,16 +123,15 @@ class Work:
       made, finite = self._apply(self._weights, on_device, batch, key)
       valid = numbers >= 0
       _require_finite(np.asarray(finite)[valid])
-      kept = {"label": stored["label"]} if "label" in stored else {}
-      rows = {**kept, **{n: np.asarray(x) for n, x in made.items()}}
+      rows = stored | {n: np.asarray(x) for n, x in made.items()}
       rows["index"] = numbers
       yield {name: x[valid] for name, x in rows.items()}
 
   def batches(
     self, split: str, index: np.ndarray
   ) -> Iterator[tuple[np.ndarray, dict[str, jax.Array], Rows]]:
-    """(index of each example or -1, batch on the devices, the same here)."""
-    parts = self.parts
+    """(index of each example or -1, batch on the devices, its labels here)."""
+    parts, read = self.parts, self.parts.inputs  # which traces its models
     part = splits.Subset(parts.sources[split], index)
     stream = pipeline.evaluation_batches(
       part,
@@ -144,14 +143,13 @@ class Work:
     for local in stream:
       valid = local["valid"]
       numbers = np.where(valid, index[local["index"]], -1).astype(np.int32)
-      names = [n for n in entries.readable(local) if n in parts.inputs]
+      names = [n for n in entries.readable(local) if n in read]
       if "label" in names:
         _require_labels(local["label"][valid])
       batch = {name: put(local[name]) for name in names}
       batch["index"] = put(np.maximum(numbers, 0))
-      kept = {n: local[n] for n in ("label",) if n in local}
-      gathered = {n: self._gather(put(x)) for n, x in kept.items()}
-      yield self._gather(put(numbers)), batch, gathered
+      kept = {n: self._gather(put(local[n])) for n in ("label",) if n in local}
+      yield self._gather(put(numbers)), batch, kept
 
   def _gather(self, x: jax.Array) -> np.ndarray:
     """Of all hosts."""
