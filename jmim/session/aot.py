@@ -139,14 +139,34 @@ def measure(
     memory=memory(compiled),
     compile_seconds=time.perf_counter() - start,
   )
-  cost = hlo_cost.cost(text, slices, len(devices))
-  report = estimate.report(cost, facts, chips.find(devices[0]))
-  return report | {
+  return report(facts, text, parts, devices=devices, slices=slices)
+
+
+def report(
+  facts: estimate.Facts,
+  text: str,
+  parts: Any,
+  *,
+  devices: list[Any],
+  slices: int,
+) -> dict[str, Any]:
+  """That of `cost.estimate`, and what was compiled for what.
+
+  Args:
+    facts: of the program.
+    text: of it, compiled.
+    parts: of a method or a procedure.
+    devices: it was compiled for.
+    slices: among which they are.
+  """
+  cost, config = hlo_cost.cost(text, slices, len(devices)), parts.config
+  owner = "procedure" if "procedure" in config else "method"
+  return estimate.report(cost, facts, chips.find(devices[0])) | {
     "device": devices[0].device_kind,
     "slices": slices,
     "mesh": dict(parts.mesh.shape),
-    "method": parts.config.method.to_dict(),
-    "hardware": parts.config.hardware.to_dict(),
+    owner: config[owner].to_dict(),
+    "hardware": config.hardware.to_dict(),
   }
 
 

@@ -16,9 +16,7 @@ from jmim.core import errors
 from jmim.core import method as methods
 from jmim.cost import estimate
 from jmim.cost import flops
-from jmim.cost import hlo_cost
 from jmim.data import entries
-from jmim.parallel import chips
 from jmim.parallel import sharding
 from jmim.session import aot
 from jmim.session import applied
@@ -86,15 +84,7 @@ def measure(
     memory=aot.memory(compiled),
     compile_seconds=seconds,
   )
-  cost = hlo_cost.cost(text, slices, len(devices))
-  report = estimate.report(cost, facts, chips.find(devices[0]))
-  return report | {
-    "device": devices[0].device_kind,
-    "slices": slices,
-    "mesh": dict(parts.mesh.shape),
-    "procedure": parts.config.procedure.to_dict(),
-    "hardware": parts.config.hardware.to_dict(),
-  }
+  return aot.report(facts, text, parts, devices=devices, slices=slices)
 
 
 def _arguments(parts: applied.Parts, work: applying.Work) -> tuple[Any, ...]:
