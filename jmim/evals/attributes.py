@@ -80,15 +80,8 @@ class Evaluator(base.Fitted):
       for kind in probes.KINDS:
         for name in getattr(self, kind):
           stored.vector(source[0], name, f"{path}.{kind}")
-    entries = widths(self.needs())
-    if self.predict not in entries:
-      raise errors.UserError(
-        f"{path}.predict={self.predict!r}, which has entries",
-        f"one of them: {', '.join(entries)}",
-        "name one of these",
-        f"{path}.predict",
-      )
-    self.slices(entries[self.predict], f"{path}.parts")
+    width = base.width(widths(self.needs()), self.predict, f"{path}.predict")
+    self.slices(width, f"{path}.parts")
 
   def slices(self, width: int, key: str) -> dict[str, slice]:
     """Suffix of the keys -> part, for every part.

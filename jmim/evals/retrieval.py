@@ -86,18 +86,10 @@ class Evaluator(base.Fitted):
     gallery = self._source(sources, path)
     self._check_id(sources["eval"], self.id, f"{path}.id")
     self._check_id(gallery, self.gallery_id or self.id, f"{path}.gallery_id")
-    entries = widths(self.needs())
-    found = {}
+    entries, found = widths(self.needs()), {}
     for key in ("predict", "gallery_predict"):
       name = getattr(self, key) or self.predict
-      if name not in entries:
-        raise errors.UserError(
-          f"{path}.{key}={name!r}, which has entries",
-          f"one of them: {', '.join(entries)}",
-          "name one of these",
-          f"{path}.{key}",
-        )
-      found[key] = entries[name]
+      found[key] = base.width(entries, name, f"{path}.{key}")
     if len(set(found.values())) > 1:
       raise errors.UserError(
         f"{found['gallery_predict']} numbers per example in the gallery, "
@@ -141,9 +133,14 @@ class Evaluator(base.Fitted):
     lines = {"": self.weights}
     if self.reference:
       lines["untrained_"] = "untrained"
+    ids: tuple[np.ndarray, ...] = ()
     for prefix, weights in lines.items():
-      asked, asked_ids, at = self._rows(context, "eval", weights, queries=True)
-      rows, ids, places = self._rows(gallery, "train", weights)
+      asked, at = self._rows(context, "eval", weights, queries=True)
+      rows, places = self._rows(gallery, "train", weights)
+      ids = ids or (
+        self._ids(context, "eval", at, queries=True),
+        self._ids(gallery, "train", places),
+      )
       itself = None
       if same:  # of a limited gallery some queries are no part
         own = {int(place): row for row, place in enumerate(places)}
@@ -151,8 +148,7 @@ class Evaluator(base.Fitted):
       above = retrieval.wrong_above(
         asked,
         rows,
-        asked_ids,
-        ids,
+        *ids,
         itself=itself,
         mesh=context.devices.mesh,
       )
@@ -181,15 +177,25 @@ class Evaluator(base.Fitted):
     split: str,
     weights: str,
     queries: bool = False,
-  ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(vectors [n, d], ids [n], places in the split [n])."""
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """(vectors [n, d], places in the split [n])."""
     name = self.predict if queries else self.gallery_predict or self.predict
     limit = self.limit if queries else self.gallery_limit
     rows, index = context.rows(name, split, limit or None, weights)
     finite.check(rows)
-    entry = self.id if queries else self.gallery_id or self.id
-    ids = index
-    if entry != INDEX:
-      key = f"evals.<name>.{'id' if queries else 'gallery_id'}"
-      ids = stored.numbers(context, split, index, {entry: key})[entry][:, 0]
-    return rows.reshape(len(rows), -1), ids.astype(np.int64), index
+    return rows.reshape(len(rows), -1), index
+
+  def _ids(
+    self,
+    context: contexts.Context,
+    split: str,
+    index: np.ndarray,
+    queries: bool = False,
+  ) -> np.ndarray:
+    """int64 [n] ids of examples, read from the data set."""
+    name = self.id if queries else self.gallery_id or self.id
+    if name == INDEX:
+      return index.astype(np.int64)
+    key = f"evals.<name>.{'id' if queries else 'gallery_id'}"
+    found = stored.numbers(context, split, index, {name: key})[name]
+    return found[:, 0].astype(np.int64)

@@ -17,6 +17,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from jmim.core import errors
 from jmim.core import field
 from jmim.evals.lib import context as contexts
 
@@ -116,6 +117,27 @@ class Compared(Fitted):
         for split, limit in (("train", self.train_limit), ("eval", self.limit))
       )
       yield prefix, train, test
+
+
+def width(widths: Mapping[str, int], name: str, key: str) -> int:
+  """Numbers per example of an output that is to be a vector.
+
+  Args:
+    widths: of outputs and their entries, see `Context.widths`.
+    name: of the output, or "name/entry".
+    key: of the config, for messages.
+
+  Raises:
+    UserError: it has entries, or no such entry.
+  """
+  if name not in widths:
+    raise errors.UserError(
+      f"{key}={name!r}, which has entries",
+      f"one of them: {', '.join(widths)}",
+      "name one of these",
+      key,
+    )
+  return widths[name]
 
 
 def names() -> list[str]:
