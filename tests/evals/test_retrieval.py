@@ -10,6 +10,7 @@ from jmim.core import errors
 from jmim.data import sources
 from jmim.evals import retrieval
 from jmim.evals.lib import finite
+from jmim.evals.lib import stored
 from jmim.metrics import retrieval as metrics
 
 
@@ -66,6 +67,20 @@ def test_numbers_are_those_of_the_metric_on_the_rows_of_the_run():
   assert found["map"] == pytest.approx(want)
   assert found["top3"] == pytest.approx(100 * metrics.found(above, 3).mean())
   assert found["top1"] <= found["top3"]
+
+
+def test_ids_are_read_once_for_all_weights(monkeypatch):
+  seen, read = [], stored.numbers
+
+  def counted(over, split, *rest):
+    seen.append(split)
+    return read(over, split, *rest)
+
+  monkeypatch.setattr(stored, "numbers", counted)
+  found = values(
+    retrieval.Evaluator(predict="features"), context(source(40), source(21, 1))
+  )
+  assert seen == ["eval", "train"] and found["untrained_map"] > 0
 
 
 def test_one_device_and_eight_and_any_batch_give_the_same_numbers():
