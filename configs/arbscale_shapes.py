@@ -15,6 +15,10 @@ Arguments: stage=diffusion (align; control: as align, without the image's
 error), autoencoder= (its run), start= (a run of diffusion), steps=0 (0: 1500,
 and 300 of the others), lowres=False (True: shown the image at 8 pixels; its
 samples by the evaluators `samples` and `restoration`).
+
+Size: 2.8 M parameters.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs

@@ -6,6 +6,10 @@ Argument: steps=600. What it has learnt measures pictures that models make.
 
 Measured (one seed, two CPU cores, half a minute), on 2,000 test scenes: colour,
 place and texture 100.0 %, kind 99.8 %.
+
+Size: 0.039 M parameters.
+Time: half a minute on two CPU cores.
+Expect: colour, place and texture 100.0 %, kind 99.8 %.
 """
 
 from jmim.core import config as configs

@@ -7,6 +7,10 @@ image at sides 16 .. 64.
 
 Arguments: steps=1000, baseline=False (True: the usual decoder to 32 pixels,
 trained on those, and bicubic interpolation).
+
+Size: 2.52 M parameters.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs

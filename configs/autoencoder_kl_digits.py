@@ -7,6 +7,10 @@ Arguments: steps=800, disc_start=400, perceptual= (a run of convnet_digits).
 The critic plays in the second half. The card asks for one to two minutes of
 training. With `method.losses.perceptual=small` of the claim `ldm`: PSNR
 26.5 dB.
+
+Size: 2.74 M parameters.
+Time: one to two minutes (the card's wish; not measured).
+Expect: PSNR 26.5 dB with a perceptual loss.
 """
 
 from jmim.core import config as configs

@@ -16,6 +16,10 @@ crop=0.2 (least area of the crops).
 
 Reference (the authors'; not repeated here; rFID on OpenImages): f4 0.27, f8
 0.90, f16 0.87, f32 2.04.
+
+Size: 86.4 M parameters.
+Time: not measured.
+Expect: the authors' rFID on OpenImages, not repeated: f4 0.27, f8 0.90.
 """
 
 from jmim.core import config as configs

@@ -8,6 +8,10 @@ ema=0.0 (0.99: a codebook of moving averages with restart, not the authors').
 
 Reference (the authors'; not repeated here; rFID on OpenImages): f4 0.58, f8
 1.14, f8 with 256 codes 1.49, f16 5.15.
+
+Size: 58.1 M parameters.
+Time: not measured.
+Expect: the authors' rFID on OpenImages, not repeated: f4 0.58, f8 1.14.
 """
 
 from jmim.core import config as configs

@@ -5,6 +5,10 @@
 
 Arguments: align=2.0, steps=1500. `runs/codes`: a run of codebook_cifar10, or an
 .npz of `codes` [256, 48], centroids of normalised patches.
+
+Size: 0.815 M parameters.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs

@@ -12,6 +12,10 @@ script asks; their code drops these options and keeps 12 heads of 85 and 0.1.
 Reference (authors, with DALL-E tokens; not repeated here; linear / attentive
 probe / fine-tuned): B/16 800 epochs 68.9 / 75.9 / 83.8, L/16 1600 epochs
 77.8 / 81.2 / 86.2.
+
+Size: 149 M parameters.
+Time: not measured.
+Expect: the authors' fine-tuned top-1 of B/16, not repeated: 83.8 %.
 """
 
 from jmim.core import config as configs

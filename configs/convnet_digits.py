@@ -6,6 +6,10 @@ Arguments: steps=600, data=digits/scattered (cifar10, with
 --config.data.data_dir=DIR).
 
 Not yet measured here.
+
+Size: 0.0242 M parameters.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs

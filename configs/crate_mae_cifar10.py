@@ -5,9 +5,13 @@
     ... --config=configs/crate_mae_cifar10.py:blocks=vit
 
 Arguments: blocks=crate | vit (the same pipeline on blocks of a ViT), steps=1500
-(the card; `python -m jmim.tools.claim crate_mae` has 500), norm_pix=True.
-Measured after 500 steps: loss 0.784, 0.703 on blocks of a ViT; probe 32.9 %, no
-better than untrained (33.3 %).
+(`python -m jmim.tools.claim crate_mae` has 500 too), norm_pix=True. Measured:
+loss 0.702, probe 38.4 % (untrained 33.3 %); after 500 steps 0.784 (on blocks of
+a ViT 0.703) and 32.9 %.
+
+Size: 0.235 M parameters.
+Time: not measured.
+Expect: loss 0.702, probe 38.4 % (untrained 33.3 %).
 """
 
 from jmim.core import config as configs
@@ -36,7 +40,7 @@ def get_config(arg: str | None = None):
     norm_pix=arg.norm_pix,
   )
   config.optim.update(name="adamw", lr=1.5e-3, b2=0.95, weight_decay=0.05)
-  config.schedule.update(name="cosine", warmup_steps=arg.steps // 10)
+  config.schedule.update(name="cosine", warmup_share=0.1)
   config.train.update(total_steps=arg.steps, checkpoint_steps=500, log_steps=50)
   config.evals = configs.section(
     loss=configs.section(type="loss", every_steps=500, limit=2048),

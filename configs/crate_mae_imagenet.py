@@ -14,6 +14,10 @@ equally unverified: after 800 epochs CRATE-MAE-B is fine-tuned on CIFAR-10 to
 repeated nothing of it. All 197 positions pass 24 layers of 3 to 5 w^2
 multiply-adds per token, about 1.3 times what MAE-B costs, with 0.3 times its
 parameters.
+
+Size: 43.7 M parameters.
+Time: not measured.
+Expect: linear probe of B on CIFAR-10 80.9 % (from memory, not repeated).
 """
 
 from jmim.core import config as configs

@@ -6,6 +6,10 @@
 
 Arguments: strategy=GlobalToLocal (LocalToGlobal, SameViews), steps=1200.
 144 patches, 2 of them visible.
+
+Size: 0.595 M parameters.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs

@@ -12,6 +12,10 @@ Arguments: steps=800000, width=128, classes=10 (0: unconditional).
 
 Reference (original papers, unconditional, FID): DDPM 3.17, DDIM 50 steps 4.67,
 DDIM 10 steps 13.36. Not run here to its end.
+
+Size: 35.8 M parameters.
+Time: not measured.
+Expect: the authors' FID without classes, not repeated: 3.17.
 """
 
 from jmim.core import config as configs

@@ -10,6 +10,10 @@ step four times as cheap as on 32 px.
 Argument: steps=3000.
 
 Not yet measured here.
+
+Size: 0.721 M parameters.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs

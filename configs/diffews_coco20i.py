@@ -18,6 +18,10 @@ Arguments: fold=0 (to 3), steps=20000, batch=32 (authors: 4), shots=2, lr=2e-5
 
 Reference (the authors', in-context on more data; from memory): mIoU 71.3 with
 one shot, 72.2 with five. Not repeated here.
+
+Size: 866 M parameters.
+Time: not measured.
+Expect: mIoU of one shot 71.3 (the authors', from memory; not repeated).
 """
 
 from jmim.core import config as configs

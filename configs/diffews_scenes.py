@@ -11,6 +11,10 @@ supports of a training episode; the examples hold five).
 `python -m jmim.tools.claim diffews` compares.
 
 Not yet measured here.
+
+Size: 0.728 M parameters.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs

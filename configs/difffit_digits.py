@@ -11,6 +11,10 @@ what it is compared with), host="" (its run), steps=0 (0: 3000 of the host, 300
 of the others: a few times that trains these digits from scratch). As in the
 paper the rate of what is tuned is ten times that of all parameters. Measured by
 `python -m jmim.tools.claim difffit`.
+
+Size: 5064 parameters.
+Time: half a minute on one CPU core, after two for the host.
+Expect: loss 0.112 (0.102 with all tuned, 0.151 from scratch).
 """
 
 from jmim.core import config as configs

@@ -15,6 +15,10 @@ Reference (authors, no fine-tuning; not repeated here), top-1 at GFLOPs: MAE B
 82.86 (11.5), L 85.66 (42.3), H 86.66 (103.4); DeiT-S 79.54 (2.9), DeiT-B 81.50
 (11.5). Three epochs; the authors' repeated augmentation is
 data.repeat_samples=3, of which the card does not say the number.
+
+Size: 2156 parameters.
+Time: not measured.
+Expect: the authors' top-1 of L at 42.3 GFLOPs, not repeated: 85.66 %.
 """
 
 from jmim.core import config as configs

@@ -11,6 +11,10 @@ Arguments: model=hq256 (celeba64), stage=refiner (vae), vae= (its run), form=1
 Reference (the authors'; not repeated here; FID): CelebA-HQ 128 in 10 steps
 16.47; CelebA-64 3.97, as remembered. Of the block strings the first and last
 widths are known (64:64, 32:128, 16:256; 1:1024 at 256); the rest is ours.
+
+Size: 114 M parameters.
+Time: not measured.
+Expect: the authors' FID of CelebA-HQ in 10 steps, not repeated: 16.47.
 """
 
 from jmim.core import config as configs

@@ -16,6 +16,10 @@ refiner).
 
 Reference (the authors'; not repeated here; FID): 2.62 in 1000 steps with a
 mixture, as remembered. The total batch of the refiner is from memory, too.
+
+Size: 34.4 M parameters.
+Time: not measured.
+Expect: FID 2.62 in 1000 steps (the authors', from memory; not repeated).
 """
 
 from jmim.core import config as configs

@@ -12,6 +12,10 @@ run of the first stage), form=1 (2), code=False (True: the code is added to the
 time), drop=0.0 (share of steps without condition, for --guidance), prior= (file
 of jmim.tools.fit_codes; empty: N(0, I)), components=3 (of it), steps=3000.
 `python -m jmim.tools.claim diffusevae` compares.
+
+Size: 0.651 M parameters.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs

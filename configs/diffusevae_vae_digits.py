@@ -9,6 +9,10 @@ has 64 numbers where one of CIFAR-10 has 3072, and the squared error is a sum:
 with alpha=1 the divergence outweighs it and every code stays empty (3e-5 nats
 after 1500 steps), so alpha is about 64 / 3072. Here, codes begin to tell images
 apart after some 1200 steps.
+
+Size: 0.0706 M parameters.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs

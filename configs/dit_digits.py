@@ -9,6 +9,10 @@ Arguments: steps=3000, patch=2 (4: a coarser, worse model).
 Expected by the card (estimates, not yet measured here): with guidance 2 a
 classifier names at least 85 % of the samples as asked, with 1 at least 5
 points fewer; patch 2 has an error at least 5 % below that of patch 4.
+
+Size: 0.329 M parameters.
+Time: not measured.
+Expect: 85 % of samples named as asked, guidance 2 (estimate of the card).
 """
 
 from jmim.core import config as configs

@@ -7,6 +7,10 @@ Arguments: steps=2000, balance=0.01 (0: no balance loss), objective=ddpm (flow).
 Expected by the card (estimates, not yet measured here): the most loaded expert
 of a layer gets at most 0.35 of the assignments, the least loaded at least 0.02;
 with balance=0 the former is at least 1.3 times as large.
+
+Size: 1.06 M parameters.
+Time: not measured.
+Expect: share of an expert 0.148 at most, 0.102 at least (claim dit_moe).
 """
 
 from jmim.core import config as configs

@@ -16,6 +16,10 @@ Differs: CelebA is cropped in the centre, not 12 pixels below it.
 
 Reference (from memory; linear probes on CelebA, 38 M images): AP .623, LFW r
 .617. Not repeated here.
+
+Size: 53.5 M parameters.
+Time: not measured.
+Expect: AP .623 of linear probes on CelebA (from memory, not repeated).
 """
 
 from jmim.core import config as configs

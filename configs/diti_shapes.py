@@ -10,6 +10,10 @@ half that times below 500 may read.
 
 Arguments: stage=diti (host), host= (its run), blocks=8 (1: PDAE), mode=base
 (stop_grad, dual), steps=0: 2000 (host), 1000. Not measured here.
+
+Size: 0.87 M parameters.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs

@@ -6,6 +6,10 @@
 
 Arguments: weight=1.0, mask_ratio=0.75, steps=1000. The teacher is the
 encoder 192x6 of a run of mae_cifar10 (its workdir), or an .npz of it.
+
+Size: 0.506 M parameters.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs

@@ -8,6 +8,10 @@ The teacher is the .npz of the encoder of MAE ViT-L/16, 1600 epochs, raw pixels.
 
 Reference (authors; not repeated here): 84.0 after fine-tuning for 100 epochs
 at 75 %, 83.6 at 95 %, 82.4 at 98 %. 100 epochs are 31 k steps.
+
+Size: 112 M parameters.
+Time: not measured.
+Expect: the authors' fine-tuned top-1, not repeated: 84.0 %.
 """
 
 from jmim.core import config as configs

@@ -6,6 +6,10 @@
 
 Arguments: steps=3000. Without init_from.path it trains from scratch. Measured
 (one seed): 66.8 % after 3000 steps on an MAE of 3000 steps.
+
+Size: 0.46 M parameters.
+Time: not measured.
+Expect: 66.8 % after an MAE of 3000 steps.
 """
 
 from jmim.core import config as configs
@@ -37,7 +41,7 @@ def get_config(arg: str | None = None):
     reinit=("^main/head/", "pos_embed$"),
   )
   config.optim.update(lr=1e-3, b2=0.999, weight_decay=0.05, layer_decay=0.75)
-  config.schedule.update(warmup_steps=300, min_lr=1e-6)
+  config.schedule.update(warmup_share=0.1, min_lr=1e-6)
   config.train.update(total_steps=arg.steps, checkpoint_steps=500, log_steps=50)
   config.ema.decay = 0.999
   config.evals = configs.section(

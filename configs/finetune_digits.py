@@ -5,6 +5,10 @@
 
 Arguments: steps=1000. Without init_from.path it trains from scratch: the line
 to compare with. MAE's recipe for a small ViT: layer decay 0.75, mild mixing.
+
+Size: 0.158 M parameters.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs
@@ -34,7 +38,7 @@ def get_config(arg: str | None = None):
     reinit=("^main/head/", "pos_embed$"),
   )
   config.optim.update(lr=1e-3, b2=0.999, weight_decay=0.05, layer_decay=0.75)
-  config.schedule.update(warmup_steps=100, min_lr=1e-6)
+  config.schedule.update(warmup_share=0.1, min_lr=1e-6)
   config.train.update(total_steps=arg.steps, checkpoint_steps=250, log_steps=50)
   config.evals = configs.section(
     accuracy=configs.section(type="accuracy", every_steps=250)

@@ -11,6 +11,10 @@ layer decay, drop path. The authors' top-1 is 83.6 / 85.9 / 86.9 %; it was not
 repeated here. RandAugment's geometric operations are bilinear (docs/data.md).
 The encoder starts from an MAE run of configs/mae_imagenet.py at any `size`:
 its positions are a fixed table, and here a trained one at the new grid.
+
+Size: 86.6 M parameters.
+Time: not measured.
+Expect: the authors' top-1 of B / L / H, not repeated: 83.6 / 85.9 / 86.9 %.
 """
 
 from jmim.core import config as configs

@@ -13,6 +13,10 @@ Reference (authors; not repeated here; top-1 after fine-tuning): B with MAE and
 DeiT 83.7, L with MAE and CLIP 87.6; B with MAE and CLIP 85.1 is from memory.
 Learning rate, batch, warm-up, the layer that is compared and the share that is
 dropped are our choice: no code was released.
+
+Size: 85.6 M parameters.
+Time: not measured.
+Expect: the authors' fine-tuned top-1 of B, not repeated: 83.7 %.
 """
 
 from jmim.core import config as configs

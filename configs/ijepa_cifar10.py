@@ -4,6 +4,10 @@
       --config.data.data_dir=DIR --workdir=runs/ijepa
 
 Arguments: steps=1500.
+
+Size: 0.518 M parameters.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs

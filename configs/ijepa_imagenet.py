@@ -7,6 +7,10 @@ Arguments: variant=B/16 | L/16 | H/14 | g/16, epochs=300, batch=2048.
 
 Reference (authors; not repeated here): linear probe 72.9 (B/16, 600 epochs),
 77.5 (L/16, 600), 79.3 (H/14, 300).
+
+Size: 653 M parameters.
+Time: not measured.
+Expect: the authors' linear probe of B/16, 600 epochs, not repeated: 72.9 %.
 """
 
 from jmim.core import config as configs

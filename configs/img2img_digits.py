@@ -7,6 +7,10 @@
     ... --config.procedure.strength=0.3 --config.apply.store=edited
 
 Arguments: source= (a run of a diffusion method on digits/scattered), strength.
+
+Size: trains nothing.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs

@@ -10,6 +10,10 @@ S is printed by the second command. Arguments: autoencoder= (its run),
 steps=1500, masked=True (False: a DiT split in two). Measured, with the first
 stage of `claim ldm` (S 0.413), on 800 test images: squared error of the noise
 0.173, of hidden latents 0.476 (their variance is 1).
+
+Size: 0.497 M parameters.
+Time: not measured.
+Expect: squared error of the noise 0.173, of hidden latents 0.476.
 """
 
 from jmim.core import config as configs
@@ -43,7 +47,7 @@ def get_config(arg: str | None = None):
     noised_mask=0.375 * arg.masked,
   )
   config.optim.update(lr=2e-3, b2=0.95, weight_decay=0.05, clip_norm=1.0)
-  config.schedule.update(name="cosine", warmup_steps=arg.steps // 20)
+  config.schedule.update(name="cosine", warmup_share=0.05)
   config.ema.decay = 0.999
   config.train.update(total_steps=arg.steps, checkpoint_steps=500)
   config.evals = configs.section(

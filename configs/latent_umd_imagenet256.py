@@ -18,6 +18,10 @@ quarter of the data set.
 
 Reference (the authors'; not repeated here): 100-shot linear probe 54.4; after
 fine-tuning, FID 3.96, IS 212.6.
+
+Size: 611 M parameters.
+Time: not measured.
+Expect: the authors' FID after fine-tuning, not repeated: 3.96.
 """
 
 from jmim.core import config as configs

@@ -11,6 +11,10 @@ pixels=True the same UNet on the 32 x 32 images.
 
 Arguments: autoencoder= (its run), steps=1200, pixels=False.
 `python -m jmim.tools.claim ldm` compares.
+
+Size: 0.985 M parameters.
+Time: not measured.
+Expect: Frechet distance 0.017 of that in pixels, in 0.24 of the time (claim).
 """
 
 from jmim.core import config as configs

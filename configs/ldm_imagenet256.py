@@ -12,6 +12,10 @@ Arguments: steps=178000, batch=1200.
 
 Reference (the authors'; not repeated here): FID 3.60, IS 247.7 with guidance
 1.5 and 250 steps.
+
+Size: 401 M parameters.
+Time: not measured.
+Expect: the authors' FID with guidance 1.5, not repeated: 3.60.
 """
 
 from jmim.core import config as configs

@@ -13,6 +13,10 @@ superres, semantic (examples need a map "segmentation"); steps=500000, batch=48.
 Reference (the authors'; not repeated here; FID): CelebA-HQ 5.11, FFHQ 4.98,
 Bedrooms 2.95, Churches 4.02, inpainting of Places 1.50, super-resolution 2.8
 (the last two as remembered, not looked up).
+
+Size: 274 M parameters.
+Time: not measured.
+Expect: the authors' FID of CelebA-HQ, not repeated: 5.11.
 """
 
 from jmim.core import config as configs

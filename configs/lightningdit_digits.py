@@ -7,6 +7,10 @@
 Arguments: steps=3000, sit=False (True: SiT, the same network without RMSNorm,
 SwiGLU, rotary positions and normed q and k, and without the direction loss).
 Not yet run to its end here.
+
+Size: 0.329 M parameters.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs

@@ -15,6 +15,10 @@ Arguments: stage=student (host), host= (its run), form=linear (softmax, plain,
 unnormalised, causal, bidirectional), rungs=0 of the ladder, steps=0: 1500 of
 the host, 1000 of a student.
 `python -m jmim.tools.claim linfusion` compares forms; not yet measured here.
+
+Size: 0.159 M parameters.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs

@@ -15,6 +15,10 @@ released, and for weights of family `linfusion`).
 
 Reference (the authors'; not repeated here; from memory): COCO-2014 FID 12.57,
 CLIP score 0.323 with guidance 7.5; Stable Diffusion 1.5: 12.86, 0.321.
+
+Size: 99.2 M parameters.
+Time: not measured.
+Expect: FID 12.57 on COCO-2014 (the authors', from memory; not repeated).
 """
 
 from jmim.core import config as configs

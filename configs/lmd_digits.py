@@ -11,6 +11,10 @@ latents with three quarters hidden: the loss in training is that of the ratio of
 its step. `python -m jmim.tools.claim lmd` compares schedules: 0.615 with the
 cosine, 0.637 with the fixed ratio. Neither beats the probe of the untrained
 encoder (24.6 and 21.0 %, 26.6 %). The paper's numbers are not known.
+
+Size: 0.306 M parameters.
+Time: not measured.
+Expect: error of hidden latents 0.615 (claim lmd).
 """
 
 from jmim.core import config as configs
@@ -42,7 +46,7 @@ def get_config(arg: str | None = None):
   config.optim.update(
     name="adan", lr=2e-3, b1=0.98, b2=0.92, b3=0.9, clip_norm=10.0
   )
-  config.schedule.update(warmup_steps=arg.steps // 12, min_lr=1e-8)
+  config.schedule.update(warmup_share=1 / 12, min_lr=1e-8)
   config.train.update(total_steps=arg.steps, checkpoint_steps=400, log_steps=50)
   config.evals = configs.section(
     errors=configs.section(type="mean", limit=2048, every_steps=400),

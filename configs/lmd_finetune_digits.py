@@ -6,6 +6,10 @@
 AE is the run of configs/autoencoder_kl_digits.py, PRETRAINED that of
 lmd_digits. Arguments: autoencoder=, steps=1000. Without init_from.path it
 trains from scratch: the line to compare with. Not measured here.
+
+Size: 0.203 M parameters.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs
@@ -41,7 +45,7 @@ def get_config(arg: str | None = None):
   config.optim.update(
     name="adan", lr=1e-3, b1=0.98, b2=0.92, b3=0.99, layer_decay=0.75
   )
-  config.schedule.update(warmup_steps=arg.steps // 10, min_lr=1e-6)
+  config.schedule.update(warmup_share=0.1, min_lr=1e-6)
   config.train.update(total_steps=arg.steps, checkpoint_steps=250, log_steps=50)
   config.evals = configs.section(
     accuracy=configs.section(type="accuracy", every_steps=250)

@@ -11,6 +11,10 @@ The script's optimizer and mixing, at its base rate per 256; its epochs are
 blank (README: 100), its batch 64. Its random erasing acts on images, and cached
 latents have none. Accuracies are not known: those in the authors' README are
 MAE's. Nothing was trained here.
+
+Size: 85.9 M parameters.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs

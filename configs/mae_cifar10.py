@@ -18,6 +18,10 @@ docs/curves/mae_cifar10.json.
 
 `configs/finetune_cifar10.py` fine-tunes what comes out; `finetuned=` adds the
 accuracy of that run to the table.
+
+Size: 0.488 M parameters.
+Time: 8 to 20 minutes on two CPU cores, the last evaluation half as long again.
+Expect: probe 48.4 % (untrained 39.8 %, pixels 30.2 %).
 """
 
 from jmim.core import config as configs
@@ -45,7 +49,7 @@ def get_config(arg: str | None = None):
     norm_pix=arg.norm_pix,
   )
   config.optim.update(name="adamw", lr=1.5e-3, b2=0.95, weight_decay=0.05)
-  config.schedule.update(name="cosine", warmup_steps=arg.steps // 10)
+  config.schedule.update(name="cosine", warmup_share=0.1)
   config.train.update(total_steps=arg.steps, checkpoint_steps=500, log_steps=50)
   probe = configs.section(type="probe", train_limit=8000, limit=2000)
   config.evals = configs.section(

@@ -12,6 +12,10 @@ Arguments: steps=1000.
 Measured (one seed, two CPU cores, four minutes): probe accuracy 49.1 %,
 untrained 34.0 %, pixels 15.0 %; hidden-pixel error 0.0087, against 0.0126 for
 the nearest visible pixel. docs/curves/mae_digits.json holds the curve.
+
+Size: 0.215 M parameters.
+Time: 4 minutes on two CPU cores.
+Expect: probe 49.1 % (untrained 34.0 %, pixels 15.0 %).
 """
 
 from jmim.core import config as configs
@@ -37,13 +41,13 @@ def get_config(arg: str | None = None):
     norm_pix=False,
   )
   config.optim.update(lr=2e-3, weight_decay=0.05)
-  config.schedule.warmup_steps = 100
+  config.schedule.warmup_share = 0.1
   config.train.update(total_steps=arg.steps, checkpoint_steps=250, log_steps=50)
   config.evals = configs.section(
     loss=configs.section(type="loss", every_steps=500),
     probe=configs.section(
       type="probe", predict="tokens", penalty=100.0, train_limit=4000
     ),
-    recon=configs.section(type="recon", batches=4),
+    recon=configs.section(type="recon", batches=4, every_steps=250),
   )
   return config

@@ -14,6 +14,11 @@ Reference (top-1 %, 1600 epochs, after fine-tuning / linear probing): B 83.6 /
 repository has not repeated them. Cost: 800 epochs are 250 k steps of 4096
 images; B/16 is 59 GFLOP per image and step, L/16 125, H/14 291 (counted by
 the rule of cost/flops.py), that is 0.06, 0.13 and 0.30 ZFLOP in all.
+
+Size: 112 M parameters.
+Time: not measured.
+Expect: the authors' fine-tuned top-1 of B/16, 1600 epochs, not repeated: 83.6
+%.
 """
 
 from jmim.core import config as configs

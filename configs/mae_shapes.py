@@ -7,6 +7,10 @@ on patch tokens, and masks that follow the tokens through moving clips.
     python -m jmim.main --config=configs/mae_shapes.py --workdir=runs/shapes
 
 Arguments: steps=2000. Not yet run to its end here.
+
+Size: 0.516 M parameters.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs

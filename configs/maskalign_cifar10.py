@@ -6,6 +6,10 @@
 
 Arguments: fusion=linear, visible=attention, steps=800. The teacher is a ViT
 128x4 of patch 4 trained with labels: the workdir of teacher_cifar10.
+
+Size: 0.866 M parameters.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs

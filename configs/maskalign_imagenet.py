@@ -8,6 +8,10 @@ Students of another depth than their teacher join layers with fusion=sum.
 
 Reference (authors; not repeated here; fine-tuned): B/16 from CLIP-B/16 85.4,
 L/16 from CLIP-B/16 86.5, L/16 from CLIP-L/14 87.4.
+
+Size: 92.7 M parameters.
+Time: not measured.
+Expect: the authors' fine-tuned top-1 of B/16, not repeated: 85.4 %.
 """
 
 from jmim.core import config as configs

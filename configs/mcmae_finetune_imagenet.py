@@ -11,6 +11,10 @@ jmim.convert --from=mcmae): shortcuts, decoder and what mimics are left there.
 Top-1 of the authors: 85.0 (MCMAE-B, 1600 epochs), 85.8 (MR-MCMAE-B, 400); not
 repeated here. In half precision with 16-bit exponents (float16) their code may
 run into NaN: bfloat16 or float32.
+
+Size: 85.4 M parameters.
+Time: not measured.
+Expect: the authors' top-1 of MCMAE-B, not repeated: 85.0 %.
 """
 
 from jmim.core import config as configs

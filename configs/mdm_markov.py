@@ -10,6 +10,10 @@ time, and the loss is the continuous one).
 The least possible loss is `perplexity/nll_chain`, the entropy of the chain per
 token: 1.7231 nats; the bound of the likelihood ends at 57.5 / 32 = 1.796 nats
 (4096 sequences, seed 0).
+
+Size: 0.106 M parameters.
+Time: not measured.
+Expect: bound of the likelihood 1.796 nats per token (least possible 1.7231).
 """
 
 from jmim.core import config as configs

@@ -11,6 +11,10 @@ at equal schedule, 1.7 mIoU on ADE20K, 0.9 AP on COCO. From memory, unverified:
 83.9 top-1 after 1600 epochs; warm-up, batch, top-k, tau and lambda too. Of the
 mixed images nothing is hidden from the encoder, so it attends to 197 tokens
 where MAE's attends to 50 four times: the abstract says 3 % more time.
+
+Size: 112 M parameters.
+Time: not measured.
+Expect: top-1 of B/16 83.9 % after 1600 epochs (from memory, not repeated).
 """
 
 from jmim.core import config as configs

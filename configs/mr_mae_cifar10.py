@@ -10,6 +10,10 @@ Arguments: backbone=vit (mcmae), teacher=dino (none), visible=random
 labels: the workdir of teacher_cifar10. Its claim compares 500 steps with and
 without it (python -m jmim.tools.claim mr_mae): probe 51.4 and 42.9 %,
 reconstruction 0.734 and 0.740.
+
+Size: 0.5 M parameters.
+Time: not measured.
+Expect: probe 51.4 %, without the teacher 42.9 % (500 steps).
 """
 
 from jmim.core import config as configs
@@ -59,7 +63,7 @@ def get_config(arg: str | None = None):
     visible=arg.visible,
   )
   config.optim.update(name="adamw", lr=1.5e-3, b2=0.95, weight_decay=0.05)
-  config.schedule.update(name="cosine", warmup_steps=arg.steps // 10)
+  config.schedule.update(name="cosine", warmup_share=0.1)
   config.train.update(total_steps=arg.steps, checkpoint_steps=500, log_steps=50)
   config.evals = configs.section(
     loss=configs.section(type="loss", every_steps=500, limit=2048),

@@ -12,6 +12,10 @@ MCMAE's B is known in all its widths; of a ViT, --config.method.dims.variant.
 Reference (authors; not repeated here; top-1 after fine-tuning): ViT-B 85.0 (200
 epochs), MCMAE-B 85.8 (400). From memory of the paper: batch, weight 1, whitened
 targets; which teachers gave which figure is not known here.
+
+Size: 112 M parameters.
+Time: not measured.
+Expect: the authors' fine-tuned top-1 of MCMAE-B, not repeated: 85.8 %.
 """
 
 from jmim.core import config as configs

@@ -13,6 +13,10 @@ are of the layers of the encoder (SimMIM) or of the decoder (MAE), the last
 number that of the output. Measured by `python -m jmim.tools.claim mto`, on and
 off: k-NN 29.8 and 28.1 %, loss 0.631 and 0.614, entropy of the last block 0.68
 and 0.85.
+
+Size: 0.807 M parameters.
+Time: not measured.
+Expect: k-NN 29.8 %, loss 0.631; without MTO 28.1 %, 0.614.
 """
 
 from jmim.core import config as configs
@@ -58,7 +62,7 @@ def get_config(arg: str | None = None):
   config.optim.update(
     name="adamw", lr=1e-3, b2=0.999, weight_decay=0.05, clip_norm=5.0
   )
-  config.schedule.update(name="cosine", warmup_steps=arg.steps // 10)
+  config.schedule.update(name="cosine", warmup_share=0.1)
   config.train.update(total_steps=arg.steps, checkpoint_steps=400, log_steps=20)
   config.evals = configs.section(
     loss=configs.section(type="loss", every_steps=100, limit=2048),

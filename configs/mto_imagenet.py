@@ -10,6 +10,10 @@ of the host after twice the epochs, 83.8 for SimMIM B/16 (800). THE EQUATIONS
 ARE NOT THE PAPER'S (docstring of mim.mto), single figures of it are not known.
 Everything but `method.tokens` is the host's recipe; the rates of SimMIM are for
 batch 2048, of MAE per 256 images.
+
+Size: 86.3 M parameters.
+Time: not measured.
+Expect: the host's accuracy after twice its epochs (abstract; not repeated).
 """
 
 from jmim.core import config as configs

@@ -4,6 +4,10 @@
       --config.data.data_dir=DIR --workdir=runs/simmim
 
 Arguments: square=8 (pixels), all_pixels=False, steps=1200.
+
+Size: 0.807 M parameters.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs

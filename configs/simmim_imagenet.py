@@ -10,6 +10,10 @@ Reference (authors; not repeated here; fine-tuned): ViT-B 83.8 (800 epochs),
 Swin-B 82.8 at 192 pixels and 83.5 at 224 (100), 84.0 (800), Swin-L 85.4.
 Rates are for batch 2048: Swin-B of 100 epochs 2e-4, cosine to 1e-5; the others
 1e-4, a tenth of it from epoch 700 of 800.
+
+Size: 86.3 M parameters.
+Time: not measured.
+Expect: the authors' fine-tuned top-1 of ViT-B, not repeated: 83.8 %.
 """
 
 from jmim.core import config as configs

@@ -12,6 +12,10 @@ A start may end in a local optimum, as K-subspaces does: of 12 starts by
 `parts.subspaces.descend` on 2 x 60 points six came to an error of 0.03 to 0.07
 (the least is 0.03), six stayed at 0.44 to 0.49. Take the best of several seeds
 by `errors/x0` (here, with seeds 0, 1, 2: 0.599, 0.031, 0.585).
+
+Size: 288 parameters.
+Time: not measured.
+Expect: error 0.031 with the best of seeds 0, 1, 2.
 """
 
 from jmim.core import config as configs

@@ -8,6 +8,10 @@ Arguments: variant=SwinT/4, size=224, window=7, steps=5000. init_from.path may
 also be a run of `mim.simmim` with the same Swin (skip its mask token:
 --config.init_from.skip="('^main/head/','mask_token')"); without it training is
 from scratch. Not yet run to its end here.
+
+Size: 27.5 M parameters.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs

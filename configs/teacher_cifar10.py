@@ -5,6 +5,10 @@
 
 Arguments: steps=1500 (4 epochs). Its workdir is `method.teacher`, of the family
 "dino": learned positions and a class token.
+
+Size: 0.809 M parameters.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs

@@ -13,6 +13,10 @@ is what two CPU cores can train.
 
 Not yet run here to its end; the card expects the clean-feature probe of MAE to
 be the best, then UMD, then DiT, after 30 epochs or more.
+
+Size: 44.2 M parameters.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs

@@ -14,6 +14,10 @@ checkpoints. Alone:
       --config.evals.fid.encoder=runs/CLASSIFIER
 
 Arguments: steps=900.
+
+Size: 2.28 M parameters.
+Time: 10 minutes on one CPU core.
+Expect: Frechet distance 32.5 in a classifier's features (claim umd_cifar10).
 """
 
 from jmim.core import config as configs
@@ -42,7 +46,7 @@ def get_config(arg: str | None = None):
     sampling=configs.section(guidance=2.0, eta=0.0, steps=12),
   )
   config.optim.update(lr=1.5e-3, b2=0.95, weight_decay=0.05, clip_norm=1.0)
-  config.schedule.update(name="cosine", warmup_steps=arg.steps // 15)
+  config.schedule.update(name="cosine", warmup_share=1 / 15)
   config.ema.decay = 0.99
   third = arg.steps // 3
   config.train.update(total_steps=arg.steps, checkpoint_steps=third)

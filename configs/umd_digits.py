@@ -14,6 +14,10 @@ Held-out error of hidden pixels / of the noise, the authors' code: UMD 0.162 /
 here (one seed): 0.164 / 0.184, 0.632 / 0.156, 0.201 / 0.178, 0.158 / 1.005.
 `python -m jmim.tools.claim umd` trains all four and compares; 6 to 10 minutes
 each on one core that is shared with other work.
+
+Size: 0.478 M parameters.
+Time: 6 to 10 minutes on one CPU core.
+Expect: error of hidden pixels 0.164, of the noise 0.184.
 """
 
 from jmim.core import config as configs
@@ -43,7 +47,7 @@ def get_config(arg: str | None = None):
     noised_mask=0.375,
   )
   config.optim.update(lr=2e-3, b2=0.95, weight_decay=0.05, clip_norm=1.0)
-  config.schedule.update(name="cosine", warmup_steps=arg.steps // 20)
+  config.schedule.update(name="cosine", warmup_share=0.05)
   config.train.update(total_steps=arg.steps, checkpoint_steps=500)
   config.evals = configs.section(
     errors=configs.section(type="mean", repeats=4),

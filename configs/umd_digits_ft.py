@@ -6,6 +6,10 @@
       --workdir=W --num=100 --guidance=2 --weights=ema
 
 `runs/umd`: a run of umd_digits. Arguments: steps=500. Not yet measured here.
+
+Size: 0.495 M parameters.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs
@@ -37,7 +41,7 @@ def get_config(arg: str | None = None):
   )
   config.init_from.reinit = ("/label_",)  # its table and the layers after it
   config.optim.update(lr=1e-3, b2=0.999, weight_decay=0.0, clip_norm=1.0)
-  config.schedule.update(name="cosine", warmup_steps=arg.steps // 25)
+  config.schedule.update(name="cosine", warmup_share=0.04)
   config.ema.decay = 0.999
   config.train.update(total_steps=arg.steps, checkpoint_steps=500)
   config.evals = configs.section(

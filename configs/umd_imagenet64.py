@@ -11,6 +11,10 @@ Arguments: kind=umd (mae, dit, maskdit), variant=B/4, epochs=800, batch=1024.
 Reference (the authors'; this repository has not repeated them; 100-shot linear
 probe % / FID after 50 more epochs with labels): UMD 31.8 / 19.8, MAE 36.6 /
 26.8, DiT 25.6 / 18.9, MaskDiT 26.3 / 19.0. 800 epochs are 0.99 M steps.
+
+Size: 174 M parameters.
+Time: not measured.
+Expect: the authors' 100-shot probe of UMD, not repeated: 31.8 %.
 """
 
 from jmim.core import config as configs

@@ -11,6 +11,10 @@ times `videos`. Crops are random resized ones of the areas that the authors'
 four scales of the short side span (0.66^2 to 1), not at corners and centre.
 Reference (authors; not repeated here): g/14 on 1.35 M clips,
 fine-tuned: K400 87.2 (88.4 after K710), SSv2 77.0.
+
+Size: 94.2 M parameters.
+Time: not measured.
+Expect: the authors' K400 top-1 of g/14, fine-tuned, not repeated: 87.2 %.
 """
 
 from jmim.core import config as configs

@@ -7,6 +7,10 @@
 Arguments: decoder_ratio=0.5, mask=tube (random), steps=1000. Clips of 8 frames
 of 32 pixels, patch 4: 256 tokens, of which the encoder sees 28. The class of a
 clip is the direction of the motion, one of eight.
+
+Size: 0.522 M parameters.
+Time: not measured.
+Expect: not measured here.
 """
 
 from jmim.core import config as configs

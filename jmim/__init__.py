@@ -1,7 +1,14 @@
 """Masked image modelling and masked diffusion in JAX.
 
-`load` is the whole Python interface; everything else is `python -m jmim.main`.
+The Python interface: `load` for trained weights, `recipe`, `train` and `run`
+for runs (docs/python.md). The command line is `python -m jmim.main`.
 """
+
+# Importing jmim costs nothing: what a function needs is imported by its call.
+
+import importlib
+
+__version__ = "0.1.0"
 
 
 def load(path: str, weights: str = "raw", host: str | None = None) -> object:
@@ -16,6 +23,19 @@ def load(path: str, weights: str = "raw", host: str | None = None) -> object:
   Returns:
     `hub.Model`: `model("features", images)`, `model.sample(16)`.
   """
-  import importlib  # noqa: PLC0415  importing jmim must cost nothing
-
   return importlib.import_module("jmim.hub").load(path, weights, host)
+
+
+def recipe(name: str, *items: str) -> object:
+  """The config of a recipe with changed keys; see `jmim.running.recipe`."""
+  return importlib.import_module("jmim.running").recipe(name, *items)
+
+
+def train(config: object, workdir: object, **heard: object) -> object:
+  """Trains a run or goes on with it; see `jmim.running.train`."""
+  return importlib.import_module("jmim.running").train(config, workdir, **heard)
+
+
+def run(workdir: object) -> object:
+  """A run that is there; see `jmim.running.Run`."""
+  return importlib.import_module("jmim.running").Run(workdir)

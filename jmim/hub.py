@@ -3,6 +3,7 @@
 import jmim
 model = jmim.load("runs/digits")        # or an export, or a hub folder
 vectors = model("features", images)     # uint8 images of any size, or paths
+model.classify(["a.jpg"])               # names of classes, probabilities
 """
 
 import dataclasses
@@ -27,6 +28,7 @@ from jmim.data import augment
 from jmim.data import decode
 from jmim.data import given
 from jmim.data import plain
+from jmim.evals.lib import chunks
 from jmim.evals.lib import predict
 
 Images = given.Image | Iterable[given.Image]
@@ -41,6 +43,7 @@ class Model:
     config: of the run, a nested dict.
     weights: what its outputs are computed with.
     offers: names that calling it takes.
+    classes: their names, in the order of the logits; (): not known.
   """
 
   def __init__(self, model: models.Model, withheld: Collection[str] = ()):
@@ -52,7 +55,7 @@ class Model:
     """
     self._model, self._withheld = model, withheld
     self.method, self.weights = model.method, model.weights
-    self.config = model.config.to_dict()
+    self.config, self.classes = model.config.to_dict(), model.classes
     self.offers = tuple(n for n in self.method.predict() if n not in withheld)
     data = model.config.data
     self._spec = settings.Data(mean=tuple(data.mean), std=tuple(data.std))
@@ -67,6 +70,9 @@ class Model:
     Raises:
       UserError: unknown key or wrong type.
     """
+    if any(item.startswith("evals.") for item in items):
+      # Looks their classes up, which nothing else does here.
+      discovery.check_stored(self._model.config, "the config", ["evals"])
     config = configs.override(self._model.config, items)
     method = discovery.make(config.method)
     model = dataclasses.replace(self._model, config=config, method=method)
@@ -91,9 +97,10 @@ class Model:
       BadImage: one cannot be decoded.
     """
     data = self._model.config.data
+    most = data.get("max_pixels", settings.Data.max_pixels)
     ready = [
       plain.cut(
-        self._resized(decode.decode(image, data.channels)),
+        self._resized(decode.decode(image, data.channels, most)),
         data.size,
         crop=data.eval_crop,
         resize_to=data.eval_resize,
@@ -122,14 +129,19 @@ class Model:
     images: Images | None = None,
     *,
     seed: int = 0,
+    batch_size: int = 64,
     **batch: jax.typing.ArrayLike,
   ) -> Output:
-    """An output of the model for a batch.
+    """An output of the model for images, however many.
+
+    They are computed in batches, filled up to a power of two: programs are
+    compiled for a few sizes, not for each number of images.
 
     Args:
       name: one of `offers`; "name/entry": one entry of a dict.
       images: see `preprocess`; None where the output reads none.
-      seed: of what the output draws.
+      seed: of what the output draws, for each batch its own.
+      batch_size: most images that are computed at once.
       **batch: other entries of the batch (label, index), with a first
         dimension.
 
@@ -146,7 +158,36 @@ class Model:
     if images is not None:
       batch["image"] = self.preprocess(images)
     make = lambda: predict.output(self.method, name)
-    return self._run(name, make, batch, seed)
+    batch = {key: np.asarray(values) for key, values in batch.items()}
+    run = lambda part, start: self._run(name, make, part, seed, start=start)
+    return chunks.compute(run, batch, batch_size)
+
+  def classify(
+    self, images: Images, top: int = 5, batch_size: int = 64
+  ) -> list[list[tuple[str, float]]]:
+    """Of each image its likeliest classes and their probabilities.
+
+    Args:
+      images: see `preprocess`.
+      top: how many classes, the likeliest first.
+      batch_size: most images that are computed at once.
+
+    Returns:
+      one list of (name, probability in 0 ... 1) per image. Where names are not
+      known they are numbers.
+
+    Raises:
+      UserError: the model has no logits, or as `preprocess`.
+    """
+    logits = self("logits", images, batch_size=batch_size)
+    shares = np.exp(logits - logits.max(-1, keepdims=True))
+    shares /= shares.sum(-1, keepdims=True)
+    names = self.classes or [str(i) for i in range(logits.shape[-1])]
+    order = np.argsort(-shares, axis=-1, kind="stable")[:, :top]
+    return [
+      [(names[i], float(row[i])) for i in best]
+      for row, best in zip(shares, order, strict=True)
+    ]
 
   def sample(
     self, num: int, label: int | None = None, seed: int = 0
@@ -204,12 +245,18 @@ class Model:
     make: Callable[[], Callable],
     batch: Mapping[str, jax.typing.ArrayLike],
     seed: int,
+    start: int = 0,
   ) -> Output:
-    """What the function of a name gives, as numpy; compiled once."""
+    """What the function of a name gives, as numpy; compiled once.
+
+    `start` is the number of the first example among all that are asked for.
+    """
     if name not in self._compiled:
       self._compiled[name] = jax.jit(make())
     batch = {k: jnp.asarray(v) for k, v in batch.items()}
-    out = self._compiled[name](self.weights, batch, jax.random.key(seed))
+    key = jax.random.key(seed)
+    key = jax.random.fold_in(key, start) if start else key
+    out = self._compiled[name](self.weights, batch, key)
     return jax.tree.map(np.asarray, out)
 
 

@@ -1,8 +1,12 @@
 """The command line: one mode trains, the others look at a run or a recipe.
 
-    python -m jmim.main --config=configs/mae_digits.py --workdir=runs/digits
-    ... --config.optim.lr=1e-3      any key of the config
-    ... --config=configs/mae_imagenet.py:variant=L/16,size=224
+    jmim --config=mae_digits --workdir=runs/digits
+    jmim --config=mae_imagenet:variant=L/16,size=224 --config.optim.lr=1e-3 ...
+    jmim --list                          recipes; --config=path.py: your own
+    jmim --help --config=mae_digits      its arguments and keys
+    jmim doctor                          what is installed, and what is used
+
+`python -m jmim.main` is the same.
 
 Exit codes: 0 done, 2 a mistake of the user (one screen, no traceback),
 3 diverged, 4 the workdir cannot be written, 5 hosts are missing, 75 asked to
@@ -22,16 +26,12 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
-from absl import flags as absl_flags
-
 from jmim.core import errors
 from jmim.core import files
 from jmim.modes import flags
-from jmim.modes import usage
 from jmim.runlog import streams
+from jmim.screens import asked
 
-# EX_TEMPFAIL of sysexits.h: to be tried again.
-PREEMPTED = 75
 # Imported when they are run: with them comes all of JAX's world.
 MODES = {
   "train": "jmim.modes.train:run",
@@ -42,6 +42,7 @@ MODES = {
   "describe": "jmim.modes.describe:run",
   "dry_run": "jmim.modes.dry_run:run",
   "export": "jmim.modes.export:run",
+  "doctor": "jmim.modes.doctor:run",
 }
 JOIN = "jmim.parallel.joining:join"
 
@@ -56,7 +57,12 @@ def main(overrides: Sequence[str]) -> None:
     UserError: a mistake in flags or config.
   """
   mode, workdir, options = flags.mode(), flags.workdir(), flags.options()
+  if mode == "doctor":
+    _find(MODES[mode])(workdir)
+    return
   if mode == "export":  # the config is that of the workdir
+    if flags.has_recipe():
+      flags.load_config(overrides)  # imports the method, if it is not ours
     _find(MODES[mode])(workdir, **options)
     return
   config = flags.load_config(overrides)
@@ -86,17 +92,19 @@ def parse(argv: Sequence[str]) -> list[str]:
 
   Raises:
     UserError: an unknown flag or a value that a flag does not take.
-    SystemExit: after --help.
+    SystemExit: after --help, --list, --version or --completion.
   """
-  if "--help" in argv:
-    print(usage.text(__doc__, absl_flags.FLAGS, flags))
+  if screen := asked.screen(argv, __doc__):
+    print(screen)
     sys.exit(0)
-  return flags.parse(argv)
+  return flags.parse(asked.words(argv))
 
 
 def cli() -> None:
   """What the command `jmim` and `python -m jmim.main` start."""
   malloc.huge_pages()
+  if os.getcwd() not in sys.path:  # as `python -m jmim.main` has it
+    sys.path.insert(0, os.getcwd())
   run()
 
 
@@ -111,20 +119,21 @@ def _run() -> None:
     main(parse(sys.argv))
   except errors.UserError as e:
     print(f"error:\n{e.screen()}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(errors.MISTAKE)
   except errors.Diverged as e:
     print(f"diverged: {e}", file=sys.stderr)
-    sys.exit(3)
+    sys.exit(errors.DIVERGED)
   except errors.NotSaved as e:
     print(f"not saved: {e}", file=sys.stderr, flush=True)
     sys.stdout.flush()
-    os._exit(4)  # threads of Orbax may go on waiting for what failed
+    # Threads of Orbax may go on waiting for what failed.
+    os._exit(errors.NOT_SAVED)
   except errors.HostsMissing as e:
     print(f"hosts missing: {e}", file=sys.stderr, flush=True)
-    os._exit(5)  # JAX would wait for them
+    os._exit(errors.HOSTS_MISSING)  # JAX would wait for them
   except errors.Preempted as e:
     print(f"stopped: {e}; the same command resumes", file=sys.stderr)
-    sys.exit(PREEMPTED)
+    sys.exit(errors.PREEMPTED)
   except KeyboardInterrupt:
     print("interrupted: the same command resumes", file=sys.stderr)
     sys.exit(130)

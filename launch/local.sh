@@ -14,7 +14,7 @@ usage: launch/local.sh CONFIG WORKDIR [flags...]
   --supervise   start the run again when it crashes, after 1, 2, 4 ... 60
             seconds; give up after JMIM_CRASHES crashes without a new
             checkpoint, and at once where starting again cannot help
-            (exit codes 0 done, 2 a mistake, 3 diverged)
+            (exit codes 0 done, 2 a mistake, 3 diverged: docs/faults.md)
 
 environment:
   JMIM_CPU_DEVICES=8   simulate that many devices on the CPU
@@ -69,16 +69,8 @@ if [[ -z "$supervised" ]]; then
   exec "${command[@]}"
 fi
 
-newest() { # the step of the newest checkpoint, or 0
-  local path best=0
-  for path in "$workdir"/checkpoints/*/; do
-    path="$(basename "$path")"
-    if [[ "$path" =~ ^[0-9]+$ ]] && ((10#$path > best)); then
-      best=$((10#$path))
-    fi
-  done
-  echo "$best"
-}
+# shellcheck source-path=SCRIPTDIR source=crashes.bash
+source "$root/launch/crashes.bash"
 
 child='' signalled=''
 pass_on() { # a signal for this script is one for the run; twice, twice
@@ -91,9 +83,8 @@ trap 'pass_on INT' INT
 # In a process group of its own, so that Ctrl-C reaches it only through here;
 # and in the background, so that a signal for this script is heard at once.
 set -m
-crashes=0 pause="$first"
+at="$(newest "$workdir")" crashes=0 pause="$first"
 while true; do
-  before="$(newest)"
   "${command[@]}" &
   child=$!
   status=0
@@ -103,18 +94,14 @@ while true; do
     wait "$child" || status=$?
   done
   if [[ -n "$signalled" ]]; then exit "$status"; fi
-  case "$status" in
-  0 | 2 | 3) exit "$status" ;;
-  75) # the run was asked to stop, this script was not
-    log "stopped at step $(newest); starting it again"
+  if ends_it "$status"; then exit "$status"; fi
+  now="$(newest "$workdir")"
+  if ((status == 75)); then # the run was asked to stop, this script was not
+    log "stopped at step $now; starting it again"
     continue
-    ;;
-  esac
-  now="$(newest)"
-  if ((now > before)); then
-    crashes=0 pause="$first"
   fi
-  crashes=$((crashes + 1))
+  crashed "$now"
+  if ((crashes == 1)); then pause="$first"; fi
   if ((crashes >= limit)); then
     log "crash $crashes in a row at checkpoint $now (status $status): giving up"
     exit "$status"

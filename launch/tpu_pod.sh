@@ -15,9 +15,10 @@ actions:
            there, copy, run, show the log; make it anew when it was preempted.
            Leave it with Ctrl-C and come back: the run goes on meanwhile
   create   make the TPU
-  copy     send this checkout to all workers and install it there
-  run      start the run on all workers, in place of one that is there; it
-           goes on when you leave
+  copy     send this checkout to all workers and install it there; not under
+           a run that is there
+  run      start the run on all workers, in place of one that is there, which
+           is asked to save first; it goes on when you leave
   tail     show the log of worker 0 until the run ends; its exit code
   stop     ask the run to save and end (exit code 75)
   delete   give the TPU back
@@ -33,8 +34,9 @@ options:
   --delete-after     `train` gives the TPU back when the run has ended
   --dry              print every command instead of doing it
 
-environment: JMIM_CRASHES=3 (crashes of the run in a row before `train` gives
-up), JMIM_BACKOFF=30 (seconds between attempts to get a TPU or reach it)
+environment: JMIM_CRASHES=3 (crashes of the run in a row, without a new
+checkpoint, before `train` gives up), JMIM_BACKOFF=30 (seconds between attempts to get a TPU or reach it),
+JMIM_GRACE=120 (seconds that a run may take to save before it is killed)
 TEXT
 }
 
@@ -91,11 +93,14 @@ if [[ "$action" == train || "$action" == run ]]; then
   [[ " ${flags[*]} " == *" --config="* && " ${flags[*]} " == *" --workdir="* ]] ||
     usage_error "needs -- --config=RECIPE --workdir=FOLDER"
 fi
-limit="${JMIM_CRASHES:-3}" pause="${JMIM_BACKOFF:-30}"
+limit="${JMIM_CRASHES:-3}" pause="${JMIM_BACKOFF:-30}" grace="${JMIM_GRACE:-120}"
 [[ "$limit" =~ ^[1-9][0-9]*$ ]] ||
   usage_error "JMIM_CRASHES is '$limit', not a positive number"
 [[ "$pause" =~ ^[0-9]+$ ]] || usage_error "JMIM_BACKOFF is '$pause', not a number"
+[[ "$grace" =~ ^[0-9]+$ ]] || usage_error "JMIM_GRACE is '$grace', not a number"
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+# shellcheck source-path=SCRIPTDIR source=crashes.bash
+source "$root/launch/crashes.bash"
 
 # --- one command each
 
@@ -119,29 +124,37 @@ create() { tpu create "$name" --accelerator-type="$type" \
 
 delete() { tpu delete "$name" --quiet; }
 
+# Files of a worker's home: jmim.log, jmim.pid (of the run), jmim.exit.
+# shellcheck disable=SC2016  # the worker's shell expands them
+readonly ALIVE='pid="$(cat jmim.pid 2>/dev/null)" &&
+    grep -q jmim.main "/proc/$pid/cmdline" 2>/dev/null'
+# shellcheck disable=SC2016
+readonly FOLLOW='tail -n +1 --pid="$(cat jmim.pid)" -F jmim.log
+    n=0; until [ -s jmim.exit ]; do # a worker that was started anew left none
+      n=$((n + 1)); [ "$n" -le 100 ] || exit 137; sleep 0.1
+    done; exit "$(cat jmim.exit)"' \
+  BEGIN='rm -f jmim.exit jmim.pid; cd jmim' \
+  BEGUN='until [ -s ../jmim.pid ]; do sleep 0.1; done'
+readonly STOP="$ALIVE && kill -TERM \"\$pid\"" \
+  END="if $ALIVE; then kill -TERM \"\$pid\"; n=0
+      while [ \$n -lt $grace ] && $ALIVE; do sleep 1; n=\$((n + 1)); done
+      if $ALIVE; then kill -9 \"\$pid\"; fi
+    fi" \
+  IDLE="if $ALIVE; then exit 1; fi"
+
 copy() { # the checkout as it is now, and a Python 3.12 with what it needs
   local archive="${TMPDIR:-/tmp}/jmim-$name.tar.gz"
   call tar -C "$root" -czf "$archive" --exclude-vcs --exclude=.venv \
     --exclude=runs --exclude=__pycache__ .
   tpu scp "$archive" "$name:jmim.tar.gz" --worker=all
   # The system's Python is older than 3.11.
-  on all "rm -rf jmim && mkdir jmim && tar -xzf jmim.tar.gz -C jmim &&
+  on all "$END
+    rm -rf jmim && mkdir jmim && tar -xzf jmim.tar.gz -C jmim &&
     python3 -m pip install -q --user uv &&
     ~/.local/bin/uv venv -q --clear --python=3.12 jmim/.venv &&
     ~/.local/bin/uv pip install -q --python=jmim/.venv/bin/python -e './jmim[tpu]'"
   if [[ -n "$setup" ]]; then on all "$setup"; fi
 }
-
-# Files of a worker's home: jmim.log, jmim.pid (of the run), jmim.exit.
-# shellcheck disable=SC2016  # the worker's shell expands them
-readonly ALIVE='kill -0 "$(cat jmim.pid)"' \
-  FOLLOW='tail -n +1 --pid="$(cat jmim.pid)" -F jmim.log
-    until [ -s jmim.exit ]; do sleep 1; done; exit "$(cat jmim.exit)"' \
-  BEGIN='pid=$(cat jmim.pid 2>/dev/null) &&
-    grep -q jmim.main "/proc/$pid/cmdline" 2>/dev/null && kill -9 "$pid"
-    rm -f jmim.exit jmim.pid; cd jmim' \
-  BEGUN='until [ -s ../jmim.pid ]; do sleep 0.1; done' \
-  STOP='kill -TERM "$(cat jmim.pid)"'
 
 run() { # without a terminal, so that it goes on when the connection ends
   local command
@@ -149,7 +162,7 @@ run() { # without a terminal, so that it goes on when the connection ends
     --coordinator=auto "${flags[@]}")"
   command+='& echo $! >../jmim.pid; wait $!; echo $? >../jmim.exit'
   command="$(printf '%q' "$command")"
-  on all "$BEGIN; nohup bash -c $command >../jmim.log 2>&1 </dev/null & $BEGUN"
+  on all "$END; $BEGIN; nohup bash -c $command >../jmim.log 2>&1 </dev/null & $BEGUN"
 }
 
 # Their exit codes are those of the worker, or 255 if it cannot be reached.
@@ -159,30 +172,70 @@ follow() { on 0 "$FOLLOW"; }
 
 stop() { on all "$STOP"; }
 
-state() { # READY, CREATING, PREEMPTED ... or MISSING
-  gcloud compute tpus tpu-vm describe "$name" "${more[@]}" \
-    --format='value(state)' 2>/dev/null || echo MISSING
+state() { # READY, CREATING, PREEMPTED ..., MISSING, or UNKNOWN: nobody told
+  local said errors
+  errors="$(mktemp)"
+  if said="$(gcloud compute tpus tpu-vm describe "$name" "${more[@]}" \
+    --format='value(state)' 2>"$errors")"; then
+    printf '%s\n' "${said:-UNKNOWN}"
+  elif grep -q NOT_FOUND "$errors"; then
+    echo MISSING
+  else # the network, the login, the service: nothing about the TPU
+    log "$(tail -n 1 "$errors")"
+    echo UNKNOWN
+  fi
+  rm -f "$errors"
 }
 
 # --- all of them
 
-obtain() { # a TPU that is READY and has the code
+again() { # again WHAT: say it, and wait
+  log "$1: again in $pause s"
+  sleep "$pause"
+}
+
+made='' copied='' # this TPU is new; it has the code
+obtain() {        # a TPU that is READY
   local now
   while true; do
     now="$(state)"
     case "$now" in
     READY) return ;;
-    MISSING) if create && copy; then return; fi ;;
-    CREATING | STARTING | RESTARTING | REPAIRING) ;;
-    *) # PREEMPTED, TERMINATED, STOPPED ...: it cannot be started again
-      log "$name is $now: making it anew"
-      delete || true
-      continue
+    MISSING)
+      if create; then
+        made=yes copied=''
+        return
+      fi
       ;;
-    esac
-    log "$name is $now: again in $pause s"
-    sleep "$pause"
+    PREEMPTED | TERMINATED | STOPPED) # it cannot be started again
+      log "$name is $now: making it anew"
+      if delete; then continue; fi
+      ;;
+    esac # what is being made or repaired, or not known, is waited for
+    again "$name is $now"
   done
+}
+
+progress() { # the step of the newest checkpoint; where nobody tells, as before
+  local workdir steps
+  for workdir in "${flags[@]}"; do
+    if [[ "$workdir" == --workdir=* ]]; then break; fi
+  done
+  workdir="$(printf '%q' "${workdir#*=}")"
+  steps="$(on 0 "cd jmim; . launch/crashes.bash; newest $workdir")" || steps=''
+  if [[ "$steps" =~ ^[0-9]+$ ]]; then echo "$steps"; else echo "${at:-0}"; fi
+}
+
+begin() { # the run, unless it is there; 1: it may be there in part
+  local code=0
+  if [[ -z "$made" ]]; then
+    running || code=$?
+    if ((code == 255)); then return 1; fi
+    if ((code == 0)); then return 0; fi
+  fi
+  if [[ -z "$copied" ]]; then copy || return 1; fi
+  copied=yes
+  run || return 1
 }
 
 plan() { # --dry: the commands of an undisturbed run, and of a preemption
@@ -202,47 +255,46 @@ finish() { # finish CODE
 }
 
 train() {
-  local crashes=0 code started there=''
-  if [[ "$(state)" == READY ]]; then
-    if running; then there=yes; else copy; fi
-  fi
+  local code there=''
   while true; do
     obtain
-    started="$SECONDS"
+    if [[ -n "$made" ]]; then there=''; fi
+    if [[ -z "$there" ]]; then
+      if ! begin; then
+        # What has begun on some workers ends by itself, or is found.
+        again "could not reach all workers"
+        made=''
+        continue
+      fi
+      there=yes made=''
+    fi
     code=0
-    if [[ -z "$there" ]] && ! run; then
-      code=1
-      log "could not start it on all workers"
-    else
-      follow || code=$?
+    follow || code=$?
+    if ((code == 255)); then # nothing about the run, which may go on
+      again "the connection was lost"
+      continue
     fi
     there=''
-    while ((code == 255)) && [[ "$(state)" == READY ]]; do
-      log "the connection was lost: again in $pause s"
-      sleep "$pause"
-      code=0
-      follow || code=$?
-    done
-    case "$code" in
-    0 | 2 | 3) finish "$code" ;; # done, a mistake, diverged: see docs/faults.md
-    75 | 255) crashes=0 ;;
-    *)
-      # An hour of training is progress.
-      if ((SECONDS - started > 3600)); then crashes=0; fi
-      crashes=$((crashes + 1))
-      if ((crashes >= limit)); then
-        log "crash $crashes in a row (status $code): giving up"
-        finish "$code"
-      fi
-      log "crash $crashes of $limit (status $code): again in $pause s"
-      sleep "$pause"
-      ;;
-    esac
+    if ends_it "$code"; then finish "$code"; fi
+    if ((code == 75)); then continue; fi
+    crashed "$(progress)"
+    if ((crashes >= limit)); then
+      log "crash $crashes in a row at checkpoint $at (status $code): giving up"
+      finish "$code"
+    fi
+    again "crash $crashes of $limit at checkpoint $at (status $code)"
   done
 }
 
 case "$action" in
 train) if [[ -n "$dry" ]]; then plan; else train; fi ;;
 tail) follow ;;
+copy)
+  if ! on all "$IDLE"; then
+    log "a run is there, or a worker could not be asked: stop it first"
+    exit 1
+  fi
+  copy
+  ;;
 *) "$action" ;;
 esac

@@ -11,6 +11,10 @@ The key `tolerance` of a case's JSON says it, output by output:
     relative         this share of the largest value
     note             for people
 
+Where nothing is said of an output itself, and what is left is finer than
+float32 is at its largest value, it is ROUNDING times that value: tokens that an
+untrained network samples reach 1e5.
+
 <name> is an output or its first component ("grad" of "grad/x"). Integers are
 equal. Any other key is an error: a misspelt tolerance would be a wider one.
 """
@@ -25,6 +29,8 @@ import numpy as np
 
 GENERAL = {"grad_rel": 1e-3, "default_abs": 1e-4, "relative": 0.0}
 KINDS = ("abs", "rel", "outliers", "floor")
+FINEST = 2.0**-24  # rounding of one float32 number, as a share of it
+ROUNDING = 256 * FINEST  # of a chain of operations
 # Older forms, beside `tolerance`: the default; and a sentence, for people.
 OLDER = ("tolerance_abs", "tolerance_text")
 
@@ -135,7 +141,8 @@ def allowed(
   given = GENERAL | given
   if name.startswith("grad"):
     return given["grad_rel"] * scale
-  return given["default_abs"] + given["relative"] * scale
+  limit = given["default_abs"] + given["relative"] * scale
+  return limit if limit >= FINEST * scale else ROUNDING * scale
 
 
 def check(case: Case, name: str, got: Any) -> None:

@@ -6,6 +6,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "configs" / "mae_digits.py"
 ASKED = f"--config={RECIPE}"
 PROCEDURE = ROOT / "configs" / "img2img_digits.py"
+CODE = "--config.procedure.code.{}"
+PROTECT = f"--config={ROOT / 'configs' / 'diff_protect_digits.py'}"
+# Models are those of recipes then: none has to be trained.
+DRY = ("--mode=dry_run", "--topology=cpu:8")
 
 
 def recipe(name: str, argument: str) -> str:
@@ -132,6 +136,26 @@ MISTAKES = [
   ("split", ["data.train_split=trian"], ["data.train_split", "train"]),
   ("means of grey images", ["data.mean=(0.5,)"], ["data.mean", "3 number"]),
   ("means that are words", ["data.mean=('a','b','c')"], ["data.mean", "float"]),
+  (
+    "turned views",
+    ["data.views=2", "data.turn=True", "method.type=mim.cropmae"],
+    ["data.turn", "data.views"],
+  ),
+  (
+    "cycles without lengths",
+    ["schedule.name=cycles"],
+    ["schedule.cycles", "positive lengths"],
+  ),
+  (
+    "a floor for each cycle",
+    ["schedule.name=cycles", "schedule.cycles=(1.0, 2.0)"],
+    ["schedule.floors", "2 number(s)"],
+  ),
+  (
+    "a second drop before the first",
+    ["schedule.name=step", "schedule.drop_again=(0.5,)"],
+    ["schedule.drop_again", "above 1"],
+  ),
   ("no deviation", ["data.std=(0.2,0.0,0.2)"], ["data.std", "positive"]),
   ("one bound", ["data.crop_scale=(0.2,)"], ["data.crop_scale", "two"]),
   (
@@ -274,6 +298,8 @@ MISTAKES = [
   ),
   ("unknown mode", ["--mode=trian"], ["--mode", "train"]),
   ("nothing to evaluate", ["--mode=eval"], ["--workdir", "--mode=train"]),
+  ("seed beyond 32 bits", ["seed=4294967296"], ["seed", "<= 4294967295"]),
+  ("bucket", ["--workdir=gs://bucket/run"], ["--workdir", "mount the bucket"]),
   ("unknown flag", ["--workdri=x"], ["workdri", "--workdir"]),
   ("bare word", ["train"], ["train"]),
   ("config file", ["--config=configs/mea.py"], ["--config", "no such file"]),
@@ -299,6 +325,16 @@ MISTAKES = [
     ["--config", "stage=vae", "refiner or plain"],
   ),
   (
+    "task of a recipe",
+    [recipe("difface_ffhq512", "task=upscale")],
+    ["--config", "task=upscale", "faces, inpaint"],
+  ),
+  (
+    "network of a recipe",
+    [recipe("restorer_faces", "net=vit")],
+    ["--config", "net=vit", "conv, srcnn, swinir"],
+  ),
+  (
     "data set of a recipe",
     [recipe("difffit_imagenet512", "set=birds")],
     ["--config", "set=birds", "cub200"],
@@ -314,11 +350,71 @@ MISTAKES = [
     ["--config", "fold=4", "0, 1, 2 or 3"],
   ),
   (
+    "fold that there is not",
+    [recipe("segment_scenes", "fold=4")],
+    ["--config", "fold=4 of folds=4"],
+  ),
+  (
+    "words without a tokenizer",
+    ["data.text_words=('circle',)"],
+    ["data.text_words", "data.tokenizer=''"],
+  ),
+  (
+    "branches of a recipe",
+    [recipe("diffste_glyphs", "branches=words")],
+    ["--config", "branches=words", "both, text, char"],
+  ),
+  (
+    "edits that are no multiple of an origin's",
+    [recipe("oripid_published", "batch=510")],
+    ["--config", "batch=510", "members=4"],
+  ),
+  (
+    "task of a restorer",
+    [recipe("resshift_imagenet", "task=birds")],
+    ["--config", "task=birds", "sr or faces"],
+  ),
+  (
     "stage of a recipe with stages",
     [recipe("arbscale_shapes", "stage=autoencoder")],
     ["--config", "stage=autoencoder", "autoencoder_inr_shapes"],
   ),
+  (
+    "stage of a recipe whose first has its own",
+    [recipe("diffir_cifar10", "stage=prior")],
+    ["--config", "stage=prior", "diffir_prior_cifar10"],
+  ),
+  (
+    "patch of a recipe whose patches grow",
+    [recipe("diffir_gopro", "patch=224")],
+    ["--config", "patch=224", "192, 256, 320"],
+  ),
+  (
+    "stage of a recipe with two priors",
+    [recipe("cue_cifar10", "stage=both")],
+    ["--config", "stage=both", "enhance, noise, light"],
+  ),
+  (
+    "size of a recipe",
+    [recipe("mar_imagenet256", "size=XL")],
+    ["--config", "size=XL", "B, L, H"],
+  ),
+  (
+    "directions of a recipe",
+    [recipe("h_space_scenes", "directions=pcs")],
+    ["--config", "directions=pcs", "pca, steps, random"],
+  ),
+  (
+    "model of a recipe",
+    [recipe("h_space_celebahq", "model=vit")],
+    ["--config", "model=vit", "unet or dit"],
+  ),
   ("type of the argument", [f"{ASKED}:steps=few"], ["--config", "int"]),
+  (
+    "peak held beyond the run",
+    ["schedule.hold_steps=9"],
+    ["schedule.hold_steps", "a part of the run"],
+  ),
 ]
 
 # (id, changes of a command with the recipe PROCEDURE, what the screen holds).
@@ -361,8 +457,290 @@ PROCEDURES = [
     ["optim.lr"],
   ),
   (
+    "no result of an example",
+    ["--mode=apply", "--config.apply.repeats=0"],
+    ["apply.repeats", ">= 1"],
+  ),
+  (
+    "a place that no network has",
+    [
+      recipe("h_space_scenes", "directions=steps"),
+      "--mode=apply",
+      "--config.procedure.walk.place.at=behind",
+    ],
+    ["procedure.walk.place.at", "behind", "'after'"],
+  ),
+  (
+    "sides that attention has not",
+    [
+      recipe("diffumask_scenes", "num=4"),
+      *DRY,
+      "--config.procedure.sides=(8, 32)",
+    ],
+    ["procedure.sides", "sides [32]", "[8, 16]"],
+  ),
+  (
+    "a box of another that has no size",
+    [
+      recipe("segment_scenes", "pairs=scenes/one,read=instance"),
+      *DRY,
+      "--config.method.pasted.box=(0.4, 0.1)",
+    ],
+    ["method", "pasted.box", "least and greatest"],
+  ),
+  (
+    "affinities of more maps than there are",
+    [
+      recipe("affinity_scenes", "steps=9"),
+      *DRY,
+      "--config.method.widths=(4, 4, 4, 4)",
+    ],
+    ["method", "widths=(4, 4, 4, 4)", "3 maps"],
+  ),
+  (
+    "pixels that are folded beyond the image",
+    [
+      recipe("diffir_prior_cifar10", "steps=9"),
+      *DRY,
+      "--config.method.dims.unshuffle=2",
+    ],
+    ["method", "dims.unshuffle=2", "4, or 1"],
+  ),
+  (
+    "a critic where the restorer does not learn",
+    [
+      recipe("diffir_cifar10", "stage=condition"),
+      *DRY,
+      "--config.method.critic.weight=0.1",
+    ],
+    ["method", "critic.weight", "'joint'"],
+  ),
+  (
+    "neither of two models",
+    [
+      recipe("h_space_labels_scenes", "by=scores"),
+      "--mode=apply",
+    ],
+    ["procedure.source.path", "is empty"],
+  ),
+  (
+    "two kinds of codes of different views",
+    [
+      recipe("digit_imagenet256", "stage=ar"),
+      "--config.method.pixels.read=images",
+    ],
+    ["semantic.read", "pixels.read", "both are stored"],
+  ),
+  (
+    "masks of a stage that names the next code",
+    [
+      recipe("digit_imagenet256", "stage=ar"),
+      "--config.method.render.masks.least=0.5",
+    ],
+    ["method.render.masks"],
+  ),
+  (
+    "no such stage of DiGIT",
+    [recipe("digit_imagenet256", "stage=two")],
+    ["--config", "gpt, ar, nar"],
+  ),
+  (
+    "a probability above one",
+    [
+      recipe("digit_imagenet256", "stage=gpt"),
+      "--config.method.sampling.top_p=2.0",
+    ],
+    ["method.sampling.top_p", "<= 1.0"],
+  ),
+  (
     "misspelt key of apply",
     ["--mode=apply", "--config.apply.nmu=3"],
     ["apply.nmu", "apply.num"],
+  ),
+  (
+    "noise of DDIM beyond DDPM's",
+    ["--mode=apply", recipe("cycle_scenes", "num=8"), CODE.format("eta=2.0")],
+    ["procedure.code.eta", "<= 1.0"],
+  ),
+  (
+    "sampler that has no code",
+    [
+      "--mode=apply",
+      recipe("cycle_scenes", "num=8"),
+      CODE.format("sampler=heun"),
+    ],
+    ["procedure.code.sampler", "'ddim', 'ddpm'"],
+  ),
+  (
+    "field of a search among those of codes",
+    ["--mode=apply", recipe("cycle_scenes", "num=8"), CODE.format("skip=(3,)")],
+    ["procedure.code.skip"],
+  ),
+  (
+    "the best by nobody",
+    ["--mode=apply", recipe("cycle_scenes", "best=True")],
+    ["--config", "attributes=RUN"],
+  ),
+  (
+    "steps of Langevin that leap",
+    [
+      "--mode=apply",
+      recipe("langevin_scenes", "num=8"),
+      "--config.procedure.rate=4.0",
+    ],
+    ["procedure.rate", "< 4.0"],
+  ),
+  (
+    "hole that is not begun from noise",
+    [*DRY, "--config.procedure.hole=0.5"],
+    ["procedure.hole", "hole=0.5", "strength=0.6"],
+  ),
+  (
+    "no such attack",
+    [PROTECT, "--mode=apply", "--config.procedure.attack=sdss"],
+    ["procedure.attack", "'sds'", "'mist'"],
+  ),
+  (
+    "key of a budget beside it",
+    [PROTECT, "--mode=apply", "--config.procedure.epsilon=8.0"],
+    ["procedure.epsilon", "procedure.budget.epsilon"],
+  ),
+  (
+    "no change at all",
+    [PROTECT, "--mode=apply", "--config.procedure.budget.epsilon=0.0"],
+    ["procedure.budget.epsilon", "> 0"],
+  ),
+  (
+    "no such edit",
+    [PROTECT, *DRY, "--config.procedure.readout.kinds=('dreambooth',)"],
+    ["procedure.readout.kinds", "once, sdedit, inpaint"],
+  ),
+  (
+    "a texture finer than pixels",
+    [
+      PROTECT,
+      *DRY,
+      "--config.procedure.attack=encoder",
+      "--config.procedure.target.fields=64",
+    ],
+    ["procedure.target.fields", "fields=64 of an image (32, 32)"],
+  ),
+  (
+    "hole smaller than what is diffused",
+    [
+      PROTECT,
+      *DRY,
+      "--config.procedure.readout.kinds=('inpaint',)",
+      "--config.procedure.readout.hole=0.05",
+    ],
+    ["procedure.readout.kinds", "hole=0.05 of a side of 8 x 8"],
+  ),
+  # Methods whose keys are not those of the recipe of MISTAKES.
+  (
+    "nothing masked, sampled from all [MASK]",
+    [
+      recipe("vq_diffusion_digits", "masked=0.0"),
+      "--config.method.sampling.start=mask",
+    ],
+    ["method", "sampling.start 'mask'", "process.mask_last 0", "'prior'"],
+  ),
+  (
+    "kept and masked above one",
+    [
+      recipe("vq_diffusion_digits", "steps=200"),
+      "--config.method.process.keep_last=0.5",
+    ],
+    ["method", "kept and masked", "above 1"],
+  ),
+  (
+    "sharper codes without purity",
+    [
+      recipe("vq_diffusion_digits", "steps=200"),
+      "--config.method.sampling.sharpen=1.0",
+    ],
+    ["method", "sampling.sharpen 1.0", "'purity'"],
+  ),
+  (
+    "special token that is none of the words",
+    [recipe("t5_scenes", "steps=4"), "--config.method.sentinel=36"],
+    ["method", "sentinel 36 of network.words 36"],
+  ),
+  (
+    "a text that would never end",
+    [recipe("thinkdiff_scenes", "steps=4"), "--config.method.text.end=0"],
+    ["method", "text.end 0 is text.pad"],
+  ),
+  (
+    "grid of an image that is smaller than its pool",
+    [
+      recipe("thinkdiff_scenes", "steps=4"),
+      "--config.method.variant.pool=9",
+    ],
+    ["method", "variant.pool 9 of a grid of 8"],
+  ),
+  (
+    "what is told of a scene",
+    ["--mode=apply", recipe("prompted_scenes", "told=sound")],
+    ["--config", "image, text, both"],
+  ),
+  (
+    "a prompt of nothing",
+    [
+      *DRY,
+      recipe("prompted_scenes", "told=image"),
+      "--config.procedure.told.images=0",
+    ],
+    ["procedure.told", "told.images=0 without told.text"],
+  ),
+  (
+    "a prompt beside captions of labels",
+    [recipe("mmar_digits", "stage=2"), "--config.method.text.prompt=(1,)"],
+    ["method", "text.of", "text.prompt"],
+  ),
+  (
+    "a host of a model that is trained whole",
+    [recipe("mmar_digits", "stage=2"), "--config.method.host.path=runs/lm"],
+    ["method", "host.path", "network.lm.lora.rank 0", "init_from.path"],
+  ),
+  (
+    "a caption that is too long",
+    [
+      recipe("mmar_laion", "stage=2"),
+      "--config.method.text.length=2",
+      "--config.method.text.prompt=(1, 2, 3)",
+    ],
+    ["method", "text.prompt (1, 2, 3)", "text.length 2"],
+  ),
+  (
+    "a text and classes",
+    [
+      recipe("vq_diffusion_digits", "steps=200"),
+      "--config.method.condition.kind=text",
+    ],
+    ["method", "condition.kind 'text'", "condition.classes 10"],
+  ),
+  (
+    "no such degradation",
+    [
+      recipe("diffir_prior_cifar10", "steps=10"),
+      "--config.method.degraded.degradation=rain",
+    ],
+    ["method.degraded.degradation", "'rain'", "'motion'"],
+  ),
+  (
+    "a degradation that does nothing",
+    [
+      recipe("diffir_prior_cifar10", "steps=10"),
+      "--config.method.degraded.degradation=bicubic",
+    ],
+    ["degraded.factor=1", "'bicubic'", "2 or more"],
+  ),
+  (
+    "a factor of a degradation without one",
+    [
+      recipe("diffir_prior_cifar10", "steps=10"),
+      "--config.method.degraded.factor=4",
+    ],
+    ["degraded.factor=4", "'motion'", "degraded.factor=1"],
   ),
 ]

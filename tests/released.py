@@ -1,5 +1,6 @@
 """Frees compiled programs before a test process holds too many of them."""
 
+import gc
 import pathlib
 
 import jax
@@ -15,3 +16,4 @@ def release() -> None:
   maps = pathlib.Path("/proc/self/maps")
   if not maps.exists() or len(maps.read_text().splitlines()) > PIECES:
     jax.clear_caches()
+    gc.collect()

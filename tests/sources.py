@@ -1,6 +1,7 @@
 """Sources of jmim as text and syntax trees: what tests of form look at."""
 
 import ast
+import functools
 import pathlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -29,15 +30,24 @@ def imports(source: str, names: set[str]) -> set[str]:
   Returns:
     Dotted names; a relative import is given as it stands, with its dots.
   """
-  modules = set()
+  plain, pairs = _imports(source)
+  return plain | {
+    name if (name := f"{base}.{last}") in names else base
+    for base, last in pairs
+  }
+
+
+@functools.cache  # several tests ask for those of every file
+def _imports(source: str) -> tuple[set[str], set[tuple[str, str]]]:
+  """Modules of `import a.b`; ("a", "b") of `from a import b`."""
+  plain, pairs = set(), set()
   for node in ast.walk(ast.parse(source)):
     if isinstance(node, ast.Import):
-      modules |= {alias.name for alias in node.names}
+      plain |= {alias.name for alias in node.names}
     elif isinstance(node, ast.ImportFrom):
       base = "." * node.level + (node.module or "")
-      full = {alias.name: f"{base}.{alias.name}" for alias in node.names}
-      modules |= {name if name in names else base for name in full.values()}
-  return modules
+      pairs |= {(base, alias.name) for alias in node.names}
+  return plain, pairs
 
 
 def imported(path: pathlib.Path) -> set[str]:

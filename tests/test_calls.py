@@ -3,6 +3,7 @@
 import ast
 import builtins
 import dataclasses
+import functools
 import importlib
 import inspect
 
@@ -64,29 +65,34 @@ def takes_many(tree: ast.Module) -> set[str]:
   return found
 
 
-# Functions of jmim that hand on what another function takes.
-LISTS |= {
-  name
-  for path in sources.FILES
-  for name in takes_many(ast.parse(path.read_text()))
-  if not name.startswith("_")
-}
+@functools.cache  # every file is parsed for it
+def spared() -> set[str]:
+  """LISTS, and functions of jmim that hand on what another function takes."""
+  return LISTS | {
+    name
+    for path in sources.FILES
+    for name in takes_many(ast.parse(path.read_text()))
+    if not name.startswith("_")
+  }
 
 
 def long_calls(source: str) -> list[tuple[int, str]]:
   """(line, callee) of calls with more than MOST positional arguments."""
-  tree = ast.parse(source)
-  known, calls = foreign(tree), []
-  lists = LISTS | takes_many(tree)
+  tree, long = ast.parse(source), []
   for node in ast.walk(tree):
-    if not isinstance(node, ast.Call):
-      continue
-    plain = [a for a in node.args if not isinstance(a, ast.Starred)]
-    last = getattr(node.func, "attr", getattr(node.func, "id", ""))
-    spared = last in lists or _head(node.func) in known
-    if len(plain) > MOST + (last in FLAX) and not spared:
-      calls.append((node.lineno, ast.unparse(node.func)))
-  return calls
+    if isinstance(node, ast.Call):
+      plain = [a for a in node.args if not isinstance(a, ast.Starred)]
+      last = getattr(node.func, "attr", getattr(node.func, "id", ""))
+      if len(plain) > MOST + (last in FLAX):
+        long.append((node, last))
+  if not long:
+    return []
+  known, lists = foreign(tree), spared() | takes_many(tree)
+  return [
+    (node.lineno, ast.unparse(node.func))
+    for node, last in long
+    if last not in lists and _head(node.func) not in known
+  ]
 
 
 def test_long_calls_are_seen():

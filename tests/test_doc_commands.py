@@ -12,6 +12,7 @@ from absl import flags
 
 from jmim import main
 from jmim.core import config as configs
+from jmim.core import recipes
 from jmim.core import validate
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -23,8 +24,17 @@ def commands(page):
   blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.DOTALL | re.M)
   lines = "".join(blocks).replace("\\\n", " ").splitlines()
   found = [shlex.split(line, comments=True) for line in lines]
-  parts = (_split(words) for words in found)
+  parts = (_split(_whole(words)) for words in found)
   return [words for part in parts for words in part if words]
+
+
+def _whole(words):
+  """The command `jmim` in full."""
+  return (
+    ["python", "-m", "jmim.main", *words[1:]]
+    if words[:1] == ["jmim"]
+    else words
+  )
 
 
 def _split(words):
@@ -56,13 +66,18 @@ def named(cases):
 def check_flags(words):
   """Flags of jmim.main: known, of a value they take; keys of the config."""
   given = [w.removeprefix("--") for w in words if w.startswith("--")]
+  given = [g for g in given if g != "help"]  # absl's own
   for name, _, value in (g.partition("=") for g in given):
     if not name.startswith("config."):
-      flags.FLAGS[name].parser.parse(value)
+      flag = flags.FLAGS[name]
+      if value or not flag.boolean:
+        flag.parser.parse(value)
   recipe = [g.partition("=")[2] for g in given if g.startswith("config=")]
-  if recipe and recipe[0].startswith("configs/"):  # no RECIPE, no my_lab/
+  ours = recipe and recipe[0].partition(":")[0] in recipes.names()
+  if ours or recipe and recipe[0].startswith("configs/"):  # no my_lab/
     keys = [g.removeprefix("config.") for g in given if "config." in g[:7]]
-    config = configs.override(configs.load(str(ROOT / recipe[0])), keys)
+    spec = recipe[0] if ours else str(ROOT / recipe[0])
+    config = configs.override(configs.load(spec), keys)
     validate.validate(config)
 
 

@@ -16,10 +16,15 @@ import test_doc_commands as documented
 ROOT = documented.ROOT
 ONLY_READ = (
   (r"^(\S*pip install|\S*python3? -m venv|pip |\. )", "installs: .ci/run does"),
+  (r"_folder|runs/mine( |_ft|$)", "test_own_images.py runs it"),
+  (r"jmim.main (doctor|--list|--help|--completion)", "prints; tests/screens"),
   (r"-m pytest", "is what runs this, or in test_docs.py"),
   (r"my_lab|runs/stripes", "test_docs.py runs it"),
   (r"launch/", "test_doc_commands.py and test_launch.py run it"),
-  (r"tfds|DATA/downloads|bench_input --config", "needs ImageNet"),
+  (r"make_data", "needs archives; tests/tools/test_make_data.py"),
+  (r"bench_input --config", "needs ImageNet"),
+  (r"--head=", "needs a probe; tests/convert/test_exporting.py"),
+  (r"--push=", "needs a hub; tests/convert/test_hubs.py"),
   (r"--topology=v5[ep]|--at=v5e", "takes libtpu; test_dry_run.py"),
   (r"autoencoder_kl_imagenet|dit_imagenet256", "published size"),
   (r"-m jmim.main --config=configs/mae_imagenet", "published size"),
@@ -27,15 +32,25 @@ ONLY_READ = (
   (r"-m jmim.convert --from=mae", "weights of others; tests/convert"),
   (r"--peer", "needs PyTorch; test_bench_step.py"),
   (r"bench_masking --batch", "a timing; test_bench_masking.py"),
+  (r"make_codebook .*features", "reads a run; test_make_codebook.py"),
+  (
+    r"--config=configs/(ddpm|ldm_text|captioner|blob)_scenes",
+    "minutes; claims train it",
+  ),
+  (r"bench_sample .*digit", "a timing; test_bench_sample.py"),
   (r"scaling masks", "a timing of minutes; test_bench_step.py"),
   (r"cold_start", "a timing; test_cold_start.py"),
   (r"wandb", "needs W&B; tests/core/test_boards.py"),
   (r"--mode=apply", "takes a trained run; tests/modes/test_apply.py"),
   (r"ldm_digits\.py:pixels", "minutes; test_docs.py shortens it"),
-  (r"claim (umd|SLUG)", "half an hour; test_claim.py"),
+  (r"claim (umd|tad_sr|SLUG)", "half an hour; test_claim.py"),
   (r"check_curve", "needs a whole run; test_check_curve.py"),
   (r"--config=\.\.\.", "a form of a command"),
-  (r"draw_(swaps|sizes)|fit_codes", "reads runs of minutes; tests/tools"),
+  (r"diffir_cifar10\.py:first", "reads runs of minutes; its claim trains them"),
+  (
+    r"draw_(swaps|sizes|edits|outputs|words)|fit_codes",
+    "reads runs; tests/tools",
+  ),
   (r"=PART", "needs a run over a host; tests/convert/test_mounting.py"),
 )
 TINY = (
@@ -52,7 +67,7 @@ DIGITS = (*TINY, "--config.evals.probe=None", "--config.evals.recon.batches=1")
 CIFAR = (*TINY, *NONE, "--config.data.name=digits/scattered")
 RUN = (
   (r"--mode=describe", ()),
-  (r"--config=configs/mae_digits\.py", DIGITS),
+  (r"--config=(configs/)?mae_digits(\.py)?( |$)", DIGITS),
   (r"--config=configs/mae_cifar10\.py", CIFAR),
   (r"--config=configs/finetune_digits\.py", TINY),
   (r"--mode=eval --workdir=runs/digits", DIGITS),

@@ -8,6 +8,13 @@ import sys
 
 import pytest
 
+from jmim.core import base_config
+from jmim.core import discovery
+from jmim.core import field
+from jmim.evals.lib import base
+from jmim.runlog import clock
+from jmim.runlog import meter
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGE = DOCS / "add_a_method.md"
@@ -29,9 +36,8 @@ def write_files(page, wanted, folder):
 @pytest.fixture
 def lab(tmp_path):
   """The files of docs/add_a_method.md."""
-  return write_files(
-    PAGE, ["my_lab/denoise.py", "my_lab/denoise_digits.py"], tmp_path
-  )
+  files = ("denoise.py", "denoise_digits.py", "bright.py")
+  return write_files(PAGE, [f"my_lab/{name}" for name in files], tmp_path)
 
 
 def run(command, cwd, *more):
@@ -109,12 +115,31 @@ def test_the_documented_evaluator_is_used(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_documented_mask_is_used(lab):
+  done = run(command("-m jmim.main --config=configs/mae"), lab, *SHORT)
+  assert done.returncode == 0, done.stderr
+  assert "my_lab.bright on digits" in done.stdout
+
+
+@pytest.mark.slow
 def test_the_documented_method_passes_the_contract(lab):
   start = "-m pytest tests/contract"
   arguments = [a.replace("tests/", f"{ROOT}/tests/") for a in command(start)]
   done = run(arguments, lab, f"--rootdir={ROOT}", "-k", "denoise")
   assert done.returncode == 0, done.stdout
   assert re.search(r"\d\d passed", done.stdout)
+
+
+def test_keys_for_those_who_come_from_elsewhere_exist():
+  known = set(base_config.KEYS)
+  for name in ("mim.mae", "supervised.finetune", "diffusion.dit"):
+    keys = field.documented(discovery.find(name))
+    known |= {f"method.{key}" for key in keys}
+  text = (DOCS / "coming_from.md").read_text()
+  rows = re.findall(r"^\| [^|]*`-[^|]*\|([^|]*)\|$", text, re.MULTILINE)
+  named = re.findall(r"`([a-z]\w*(?:\.\w+)*)(?:=[^`]*)?`", " ".join(rows))
+  arguments = {"size", "weights"}  # of a recipe, and of an evaluator
+  assert len(named) > 50 and set(named) - known - arguments == set()
 
 
 PROCEDURES = DOCS / "procedures.md"
@@ -255,3 +280,23 @@ def test_a_table_says_a_thing_once(name):
 
 def test_anchors_are_those_of_the_headings():
   assert {"exit-codes", "what-a-checkpoint-is"} <= anchors(DOCS / "faults.md")
+
+
+def test_the_glossary_has_all_evaluators_and_columns():
+  text = (DOCS / "glossary.md").read_text()
+  results = text.partition("## Results")[2]
+  rows = set(re.findall(r"^\| `(\w+)` \|", results, re.MULTILINE))
+  assert rows == set(base.names())
+  line = meter.columns(
+    {"loss": 1.0},
+    {
+      "lr": 1.0,
+      "images_per_second": 1.0,
+      "mfu": 0.5,
+      "input_wait": 0.1,
+      "skipped_steps": 1,
+    },
+    60.0,
+  )
+  assert all(f"`{name}`" in text for name in [*line, "goodput"])
+  assert all(f"`{part}`" in text for part in clock.PARTS[1:])

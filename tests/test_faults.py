@@ -9,6 +9,7 @@ import tinyrun
 
 from jmim.checkpoints import store as checkpoint
 from jmim.core import errors
+from jmim.data import feed
 from jmim.modes import replay
 from jmim.modes import train
 from jmim.runlog import writer
@@ -19,13 +20,8 @@ from jmim.session.hooks import evaluate
 
 
 @pytest.fixture(scope="session")
-def data_dir(tmp_path_factory):
-  return str(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="session")
-def config(data_dir):
-  return tinyrun.toy(data_dir)
+def config(digits_home):
+  return tinyrun.toy(digits_home)
 
 
 @pytest.fixture(scope="session")
@@ -153,12 +149,40 @@ def test_a_diverged_run_says_which_leaves_and_examples(config, tmp_path):
   bad.data.std = (1e-38,)  # overflows in the loss
   with pytest.raises(errors.Diverged, match="steps 1 to 2.*grads/") as e:
     train.run(bad, tmp_path)
-  assert "--replay_step=1" in str(e.value)
+  assert "from the first step on" in str(e.value)
   report = json.loads((tmp_path / "diverged.json").read_text())
   assert report["steps"] == [1, 2] and any(
     name.startswith("metrics/loss") for name in report["not_finite"]
   )
   assert [len(x) for x in report["examples"].values()] == [32, 32]
+
+
+def test_a_divergence_pushes_no_good_checkpoint_out(
+  config, tmp_path, monkeypatch
+):
+  """Steps 5 on go wrong, whatever the steps between two log lines are."""
+  bad = tinyrun.small(
+    config, total_steps=40, checkpoint_steps=2, log_steps=40, max_skips=6
+  )
+  spoil = feed.batches
+
+  def spoilt(*args, start=0, **kwargs):
+    for i, batch in enumerate(spoil(*args, start=start, **kwargs), start):
+      wrong = i >= 4
+      yield {
+        k: x * float("nan") if wrong else x * 1.0 for k, x in batch.items()
+      }
+
+  with monkeypatch.context() as patch:
+    patch.setattr(feed, "batches", spoilt)
+    with pytest.raises(errors.Diverged, match=r"\(steps 5 to 1\d\)") as e:
+      train.run(bad, tmp_path)
+    assert checkpoint.Checkpoints(tmp_path, write=False).steps() == [2, 4]
+    assert "--replay_step=5, which goes on from checkpoint 4" in str(e.value)
+    found = replay.run(bad, tmp_path, 5)
+    assert found["not_finite"]
+  train.run(tinyrun.small(bad, total_steps=8), tmp_path)  # and is done
+  assert checkpoint.Checkpoints(tmp_path, write=False).steps() == [6, 8]
 
 
 def test_a_rollback_skips_the_window_and_survives_a_kill(

@@ -1,6 +1,7 @@
 """`jmim.load` of runs of toy methods; test_weights.py has exports."""
 
 import io
+import json
 import warnings
 
 import evalkit
@@ -15,6 +16,7 @@ from jmim.core import errors
 from jmim.core import method as methods
 from jmim.core.settings import data as settings
 from jmim.data import augment
+from jmim.data import decode
 from jmim.data import pipeline
 from jmim.data import sources
 
@@ -45,6 +47,50 @@ def test_outputs_are_those_of_the_method(run, params):
   np.testing.assert_array_equal(model("layers/wide", images()), got["wide"])
   with pytest.raises(errors.UserError, match="output 'nothing'"):
     model("nothing", images())
+
+
+def test_few_programs_serve_all_numbers_of_images(run):
+  model = jmim.load(run)
+  whole = model("layers/wide", images(7))
+  for size in (2, 3):
+    np.testing.assert_allclose(
+      model("layers/wide", images(7), batch_size=size), whole, rtol=1e-5
+    )
+  for n in range(1, 8):
+    model("layers/wide", images(n))
+  assert model._compiled["layers/wide"]._cache_size() <= 5  # 1, 2, 3, 4, 8
+  with pytest.raises(errors.UserError, match="batch_size=0"):
+    model("layers", images(), batch_size=0)
+
+
+def test_batches_draw_other_numbers(run, monkeypatch):
+  model, keys = jmim.load(run), []
+
+  def seen(weights, batch, key):
+    keys.append(jax.random.key_data(key).tolist())
+    return batch["image"]
+
+  monkeypatch.setitem(model._compiled, "layers/wide", seen)
+  for _ in range(2):
+    model("layers/wide", images(7), batch_size=4, seed=3)
+  assert keys[:2] == keys[2:] and keys[0] != keys[1]
+
+
+def test_classes_go_by_the_names_of_the_run(run):
+  assert jmim.load(run).classes == ()
+  (run / "data.json").write_text('{"classes": ["ant", "bee", "cat"]}')
+  model = jmim.load(run)
+  assert model.classes == ("ant", "bee", "cat")
+  logits = np.array([[0.0, 2.0, 1.0], [3.0, 0.0, 0.0]], np.float32)
+  model.__class__ = type(
+    "Known",
+    (type(model),),
+    {"__call__": lambda self, name, images, **how: logits},
+  )
+  first, second = model.classify(images(2), top=2)
+  assert [name for name, _ in first] == ["bee", "cat"]
+  assert first[0][1] == pytest.approx(np.exp(2) / np.exp([0, 1, 2]).sum())
+  assert second[0][0] == "ant" and len(second) == 2
 
 
 def test_sample_i_depends_on_the_seed_and_i_only(run):
@@ -170,3 +216,23 @@ def test_what_is_not_there_is_named(run, monkeypatch):
     jmim.load(run, weights="EMA")
   monkeypatch.setenv("HOME", str(run.parent))
   assert jmim.load("~/run").offers
+
+
+def test_pictures_that_are_too_large_are_refused_by_the_key(run):
+  file = io.BytesIO()
+  PIL.Image.new("RGB", (4, 4)).save(file, "png")
+  model = jmim.load(run)
+  assert model.preprocess([file.getvalue()]).shape == (1, 4, 4, 3)
+  with pytest.raises(decode.BadImage, match="limit of 15"):
+    model.override("data.max_pixels=15").preprocess([file.getvalue()])
+
+
+def test_an_evaluator_of_a_strangers_run_is_not_looked_up(tmp_path, params):
+  path = evalkit.workdir(tmp_path / "run", "evalkit", params, **DATA)
+  config = json.loads((path / "config.json").read_text())
+  config["evals"] = {"theirs": {"type": "a_stranger.of_evals"}}
+  (path / "config.json").write_text(json.dumps(config))
+  model = jmim.load(path)
+  assert model.override("method.gain=3.0").config["method"]["gain"] == 3.0
+  with pytest.raises(errors.UserError, match="a file says so"):
+    model.override("evals.theirs.limit=3")

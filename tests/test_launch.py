@@ -12,6 +12,8 @@ import subprocess
 import pytest
 import yaml
 
+from jmim.core import errors
+
 LAUNCH = pathlib.Path(__file__).resolve().parents[1] / "launch"
 # Notes its name and arguments, in one write as two may run at once, then does
 # what the test wrote for it.
@@ -253,16 +255,22 @@ def test_a_signal_is_for_all(desk):
 
 # --- a TPU pod
 
-# `describe` says the next line of `states`, the last one for ever; the home
-# of the workers is the folder `worker`, where what ssh is given is done; a
-# file `cut` there breaks the connection.
+# `describe` says the next line of `states`, the last one for ever, or fails as
+# gcloud does; the home of the workers is the folder `worker`, where what ssh is
+# given is done; a file `cut` there breaks the connection, `away` before it is.
 GCLOUD = """
 case "$*" in
 *" describe "*)
-  head -n 1 states
+  state="$(head -n 1 states)"
   if (($(wc -l <states) > 1)); then sed -i 1d states; fi
+  case "$state" in
+  MISSING) echo "ERROR: (gcloud) NOT_FOUND: Resource 'x'" >&2; exit 1 ;;
+  BLINK) echo "ERROR: (gcloud) network is unreachable" >&2; exit 1 ;;
+  *) echo "$state" ;;
+  esac
   ;;
 *" ssh "*)
+  if [[ -e worker/away ]]; then rm worker/away; exit 255; fi
   for a in "$@"; do
     if [[ "$a" == --command=* ]]; then command="${a#--command=}"; fi
   done
@@ -320,7 +328,7 @@ def test_a_pod_is_made_filled_and_started(pod):
     pod, "exit 0", states=("MISSING",), args=("--setup=echo mounted", "--spot")
   )
   assert code == 0, err
-  assert verbs(pod)[2:4] == ["create", "scp"]
+  assert verbs(pod)[:3] == ["describe", "create", "scp"]
   create = next(c for c in pod.calls if "create" in c)
   assert create == [
     "gcloud",
@@ -357,7 +365,7 @@ def test_a_preempted_pod_is_made_anew(pod):
     pod,
     "sleep 0.5; touch ../cut; exit 9",
     "exit 0",
-    states=("MISSING", "MISSING", "PREEMPTED", "PREEMPTED", "MISSING", "READY"),
+    states=("MISSING", "PREEMPTED", "MISSING", "READY"),
   )
   assert (code, out.count("run: ")) == (0, 2)
   assert [v for v in verbs(pod) if v in ("create", "scp", "delete")] == [
@@ -391,10 +399,76 @@ def test_coming_back_finds_the_run(pod):
   assert "scp" not in [c[4] for c in pod.calls[before:]]
 
 
+def live(pod, *, trap="echo saved; exit 75"):
+  """Starts a run on the worker, which goes on until it is told to end."""
+  plan = f"trap '{trap}' TERM; while [[ ! -e ../back ]]; do sleep 0.05; done"
+  (pod.path / "worker" / "plan").write_text(f"{plan}; exit 0\nexit 0\n")
+  assert pod.run("tpu_pod.sh", "copy", *POD)[0] == 0
+  assert pod.run("tpu_pod.sh", "run", *POD, *RUN)[0] == 0
+  return int((pod.path / "worker" / "jmim.pid").read_text())
+
+
+@pytest.mark.parametrize("blink", ("describe", "ssh"))
+def test_a_network_that_blinks_leaves_a_run_alone(pod, blink):
+  pid, before = live(pod), len(pod.calls)
+  if blink == "describe":
+    (pod.path / "states").write_text("BLINK\nBLINK\n\nREADY\n")
+  else:
+    (pod.path / "worker" / "away").touch()
+  process = pod.start("tpu_pod.sh", "train", *POD, *RUN)
+  assert process.stdout.readline().startswith("run: ")
+  assert pathlib.Path(f"/proc/{pid}").exists()
+  (pod.path / "worker" / "back").touch()
+  out, err = process.communicate()
+  assert process.returncode == 0 and "saved" not in out, err
+  done = [c[4] for c in pod.calls[before:] if c[0] == "gcloud"]
+  assert not {"scp", "create", "delete"} & {*done}
+  assert ("network is unreachable" in err) == (blink == "describe")
+
+
+def test_a_connection_lost_with_the_network_is_no_end_of_the_run(pod):
+  """The run of the first line goes on to its end: nothing starts another."""
+  plan = "sleep 0.3; touch ../cut; sleep 0.5; exit 0"
+  states = ("READY", "BLINK", "UNHEARD_OF", "READY")
+  code, out, err = trained(pod, plan, "exit 9", states=states)
+  assert code == 0, err
+  assert sum("nohup" in c[-2] for c in pod.calls if "ssh" in c) == 1
+  assert not {"create", "delete"} & {*verbs(pod)}
+
+
+def test_a_run_is_replaced_only_after_it_was_asked_to_save(pod):
+  pid = live(pod)
+  assert pod.run("tpu_pod.sh", "run", *POD, *RUN)[0] == 0
+  assert not pathlib.Path(f"/proc/{pid}").exists()
+  tail = pod.run("tpu_pod.sh", "tail", *POD)
+  assert tail[0] == 0 and "saved" not in tail[1]  # that is the second one
+
+
+def test_one_that_does_not_listen_is_killed_after_the_grace(pod):
+  pid = live(pod, trap="")
+  assert pod.run("tpu_pod.sh", "run", *POD, *RUN, JMIM_GRACE="1")[0] == 0
+  assert not pathlib.Path(f"/proc/{pid}").exists()
+
+
+def test_no_code_is_exchanged_under_a_run(pod):
+  pid = live(pod)
+  code, _, err = pod.run("tpu_pod.sh", "copy", *POD)
+  assert code == 1 and "stop it first" in err
+  assert (pod.path / "worker" / "jmim" / "jmim" / "main.py").is_file()
+  assert pathlib.Path(f"/proc/{pid}").exists()
+  assert pod.run("tpu_pod.sh", "stop", *POD)[0] == 0
+
+
+def test_a_worker_that_was_started_anew_is_no_riddle(pod):
+  (pod.path / "worker" / "jmim.pid").write_text("1\n")
+  (pod.path / "worker" / "jmim.log").touch()
+  assert trained(pod, "exit 0")[0] == 0
+
+
 def test_crashes_in_a_row_end_it(pod):
   code, out, err = trained(pod, *["exit 1"] * 9, JMIM_CRASHES="2")
   assert (code, out.count("run: ")) == (1, 2)
-  assert "crash 2 in a row (status 1)" in err
+  assert "crash 2 in a row at checkpoint 0 (status 1)" in err
 
 
 def test_a_run_that_was_asked_to_stop_is_started_again(pod):
@@ -442,12 +516,12 @@ def test_dry_prints_every_command_and_does_none(pod):
 # --- Slurm
 
 
-def batch(desk, *codes, **env):
-  """(exit code, calls) of a job whose tasks end with these codes."""
+def batch(desk, code, workdir="/runs/a", **env):
+  """(exit code, calls) of a job whose tasks end with this code."""
   for name in ("scontrol", "python"):
     desk.stub(name)
-  desk.stub("srun", f"exit {codes[0]}")
-  args = ("a b.py:x=1", "/runs/a", "--config.seed=1")
+  desk.stub("srun", f"exit {code}")
+  args = ("a b.py:x=1", workdir, "--config.seed=1")
   root = str(LAUNCH.parent)
   env = {"SLURM_SUBMIT_DIR": root, "SLURM_JOB_ID": "17", **env}
   return desk.run("slurm.sbatch", *args, **env)[0], desk.calls
@@ -477,27 +551,98 @@ def test_slurm_starts_a_task_per_gpu_which_asks_slurm_who_it_is(desk):
   assert "#SBATCH --requeue" in lines
 
 
-@pytest.mark.parametrize(
-  "code, restarts, again",
-  [
-    (75, 50, True),
-    (5, 50, True),
-    (134, 0, True),
-    (134, 20, False),
-    (2, 0, False),
-    (3, 0, False),
-    (4, 0, False),
-  ],
-)
-def test_slurm_queues_again_what_can_go_on(desk, code, restarts, again):
-  found, calls = batch(desk, code, SLURM_RESTART_COUNT=str(restarts))
-  assert found == code
-  assert (["scontrol", "requeue", "17"] in calls) == again
+@pytest.mark.parametrize("count", ["", "3", "x y", "9 9 9", "-1 2"])
+def test_slurm_counts_anew_where_its_count_is_broken(desk, count):
+  (desk.path / "out").mkdir()
+  (desk.path / "out" / "crashes").write_text(count)
+  code, calls = batch(desk, 1, workdir="out")
+  assert code == 1 and ["scontrol", "requeue", "17"] in calls
+  assert (desk.path / "out" / "crashes").read_text() == "0 1\n"
 
 
 def test_slurm_from_the_wrong_folder(desk):
   code, _ = batch(desk, 0, SLURM_SUBMIT_DIR=str(desk.path))
   assert (code, desk.calls) == (2, [])
+
+
+# --- all of them, on the same ends of a run
+
+
+def by_local(desk, plan):
+  desk.stub("python", WORKER.replace("../plan", "plan"))
+  (desk.path / "plan").write_text("\n".join(plan) + "\n")
+  (desk.path / "a.py").touch()
+  args = ("--supervise", "a.py", str(desk.path / "out"))
+  return desk.run("local.sh", *args)[:2]
+
+
+def by_slurm(desk, plan):
+  desk.stub("python")
+  desk.stub("scontrol", "touch queued")
+  desk.stub("srun", WORKER.replace("../plan", "plan"))
+  (desk.path / "plan").write_text("\n".join(plan) + "\n")
+  env = {"SLURM_SUBMIT_DIR": str(LAUNCH.parent), "SLURM_JOB_ID": "17"}
+  queued, outs = desk.path / "queued", ""
+  queued.touch()
+  while queued.exists():
+    queued.unlink()
+    count = str(outs.count("run: "))
+    code, out, _ = desk.run(
+      "slurm.sbatch",
+      "a.py",
+      str(desk.path / "out"),
+      SLURM_RESTART_COUNT=count,
+      **env,
+    )
+    outs += out
+  return code, outs
+
+
+def by_pod(desk, plan):
+  (desk.path / "worker" / "plan").write_text("\n".join(plan) + "\n")
+  flags = ("--config=a.py", f"--workdir={desk.path / 'out'}")
+  return desk.run("tpu_pod.sh", "train", *POD, "--", *flags)[:2]
+
+
+SAVES = "mkdir -p {out}/checkpoints/{step}; "
+
+
+@pytest.mark.parametrize("launcher", [by_local, by_slurm, by_pod])
+@pytest.mark.parametrize(
+  "ends, code, starts",
+  [
+    (["0"], 0, 1),
+    (["2"], 2, 1),
+    (["3"], 3, 1),
+    (["75"] * 5 + ["0"], 0, 6),  # time limits, however many
+    (["5", "134", "0"], 0, 3),
+    (["134", "5", "4", "0"], 4, 3),  # three in a row at the same checkpoint
+    (["1", "75", "1", "75", "139", "0"], 139, 5),  # nor is 75 progress
+    (["1", "1", "+5", "1", "+134", "4", "+2"], 2, 7),
+  ],
+  ids=str,
+)
+def test_every_launcher_has_the_same_table(pod, launcher, ends, code, starts):
+  """+: after a new checkpoint."""
+  plan = [
+    SAVES.format(out=pod.path / "out", step=i) * (end[0] == "+")
+    + f"exit {end.removeprefix('+')}"
+    for i, end in enumerate(ends, 1)
+  ]
+  found, out = launcher(pod, plan)
+  assert (found, out.count("run: ")) == (code, starts)
+
+
+def test_the_table_is_that_of_the_program_and_of_the_docs():
+  page = (LAUNCH.parent / "docs" / "faults.md").read_text()
+  rows = page.partition("## Exit codes")[2].partition("\n## ")[0].splitlines()
+  rows = [[x.strip() for x in row.split("|")[1:-1]] for row in rows]
+  codes = {c: row[2] for row in rows if row for c in row[0].split(", ")}
+  assert {c for c, again in codes.items() if again == "no"} == {"0", "2", "3"}
+  known = (errors.MISTAKE, errors.DIVERGED, errors.NOT_SAVED)
+  known += (errors.HOSTS_MISSING, errors.PREEMPTED)
+  assert {*map(str, known), "134"} < codes.keys()
+  assert codes[str(errors.PREEMPTED)] == "yes, always"
 
 
 # --- GKE

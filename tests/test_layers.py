@@ -45,7 +45,9 @@ ALLOWED = {
   "modes": BELOW_SESSION | {"convert", "report", "session"},
   # The doors.
   "hub": BELOW_SESSION | {"convert", "session"},
-  "main": {"core", "modes", "parallel", "runlog"},
+  "running": {"core", "hub", "modes", "parallel", "runlog", "session"},
+  "screens": {"core", "modes"},
+  "main": {"core", "modes", "parallel", "runlog", "screens"},
   "tools": BELOW_SESSION
   | {
     "convert",
@@ -54,6 +56,7 @@ ALLOWED = {
     "methods",
     "modes",
     "report",
+    "screens",
     "session",
   },
 }

@@ -43,8 +43,30 @@ def test_every_mode_has_a_function_that_takes_its_flags(name):
   assert flags.mode() == name
   module, _, function = main.MODES[name].partition(":")
   run = getattr(importlib.import_module(module), function)
-  first = () if name == "export" else ("config",)
+  first = () if name in ("export", "doctor") else ("config",)
   inspect.signature(run).bind(*first, "workdir", **flags.options())
+
+
+def test_the_command_sees_modules_of_the_current_folder(monkeypatch, tmp_path):
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setattr(sys, "path", list(sys.path))
+  monkeypatch.setattr(main.malloc, "huge_pages", lambda: None)
+  monkeypatch.setattr(main, "run", lambda: None)
+  main.cli()
+  main.cli()
+  assert sys.path[0] == str(tmp_path) and sys.path.count(str(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("word", ["--list", "--version", "--help"])
+def test_a_screen_ends_the_command(capsys, word):
+  with pytest.raises(SystemExit) as e:
+    main.parse(["jmim", word])
+  assert e.value.code == 0 and capsys.readouterr().out
+
+
+def test_the_doctor_needs_no_recipe(capsys):
+  main.main(main.parse(["jmim", "doctor"]))
+  assert "GB free in" in capsys.readouterr().out
 
 
 def test_every_mode_can_be_chosen():
@@ -76,3 +98,26 @@ def test_a_run_needs_a_workdir_and_a_description_does_not(
   main.main(overrides)
   # The other hosts come before anything of the mode is imported.
   assert called[1:] == [main.JOIN, main.MODES["train"]]
+
+
+def test_a_recipe_beside_an_export_imports_its_method(monkeypatch, tmp_path):
+  # The config of a run imports nothing; see core.discovery.check_stored.
+  recipe = tmp_path / "recipe.py"
+  recipe.write_text(
+    "from jmim.core import config as configs\n"
+    "import sys\n"
+    "def get_config():\n"
+    "  sys.seen_by_the_test = True\n"
+    "  config = configs.base()\n"
+    "  config.method.type, config.data.name = 'mim.mae', 'synthetic'\n"
+    "  return config\n"
+  )
+  monkeypatch.setattr(sys, "seen_by_the_test", False, raising=False)
+  done = []
+  monkeypatch.setattr(
+    main, "_find", lambda name: lambda *a, **k: done.append(a)
+  )
+  for more, seen in ([], False), ([f"--config={recipe}"], True):
+    main.main(main.parse(["jmim", "--mode=export", "--workdir=x", *more]))
+    assert sys.seen_by_the_test is seen
+  assert len(done) == 2

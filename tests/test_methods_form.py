@@ -2,7 +2,9 @@
 
 import ast
 import dataclasses
+import functools
 import itertools
+import operator
 import re
 
 import sources
@@ -271,3 +273,26 @@ def test_docs_of_fields_stand_alone():
     docs |= {f"{owner}: {key}": doc for key, doc in docs_of(cls).items()}
   found = leaning(docs)
   assert not found, "\n".join(f"{k}: {doc!r}" for k, doc in found.items())
+
+
+# Frozen networks.
+
+
+def test_frozen_networks_name_the_config_key_of_their_path():
+  """Where a message sends somebody, there is that path."""
+  seen = 0
+  for name in discovery.names():
+    made = discovery.find(name).tiny()
+    consts = made.consts()
+    assert len({c.key for c in consts.values()}) == len(consts), name
+    for const in consts.values():
+      room, _, key = const.key.partition(".")
+      assert room == "method" and key, f"{name}: {const.key}"
+      moved = operator.attrgetter(key)(made) + "elsewhere"
+      changes = functools.reduce(
+        lambda inner, k: {k: inner}, reversed(key.split(".")), moved
+      )
+      paths = [c.path for c in field.replace(made, **changes).consts().values()]
+      assert paths.count(moved) == 1, f"{name}: {const.key}"
+      seen += 1
+  assert seen > 10

@@ -18,6 +18,7 @@ import pytest
 from absl import flags
 
 from jmim import main
+from jmim.parallel import topology
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RECIPE = mistakes.ASKED
@@ -80,8 +81,10 @@ def call(monkeypatch, capfd, restored_flags):
   def run(*argv):
     monkeypatch.setattr(sys, "argv", ["jmim", *argv])
     monkeypatch.setattr(jax.stages.Lowered, "compile", compiled)
+    # It turns off the compile cache of this process.
+    monkeypatch.setattr(topology, "prepare", lambda text: None)
     capfd.readouterr()
-    for name in ("config", "workdir", "mode", "num", "replay_step"):
+    for name in ("config", "workdir", "mode", "topology", "num", "replay_step"):
       flags.FLAGS[name].value = flags.FLAGS[name].default
     with pytest.raises(SystemExit) as e:
       main.run()
@@ -179,6 +182,15 @@ def hosted(more=""):
   )
 
 
+def restoring(more):
+  """The line of a recipe of a small DifFace."""
+  return (
+    "config.method = configs.section(type='restore.difface', size=32,"
+    " dims=dict(multipliers=(1, 2), level_blocks=(), blocks=1, attend_at=()),"
+    f" {more}); config.evals.probe = None"
+  )
+
+
 RECIPES = {
   "two durations": (
     "config.train.update(total_steps=10, total_epochs=2.0)",
@@ -189,8 +201,12 @@ RECIPES = {
     ["evals.probe.every_"],
   ),
   "warm-up in epochs": (
-    "config.schedule.update(warmup_steps=0, warmup_epochs=90.0)",
+    "config.schedule.update(warmup_share=0.0, warmup_epochs=90.0)",
     ["schedule.warmup", "train.total"],
+  ),
+  "warm-up twice": (
+    "config.schedule.update(warmup_share=0.1, warmup_epochs=0.1)",
+    ["schedule.warmup_share", "warmup_epochs"],
   ),
   "key that does not exist": (
     "config.optim.learning = 0.1",
@@ -230,6 +246,16 @@ RECIPES = {
     " first_stage=dict(read='moments'))",
     ["first_stage.read='images'", "masks are encoded"],
   ),
+  "examples alone for a method of groups": (
+    "config.method = configs.section(type='edit.oripid', size=32, channels=3,"
+    " first_stage=dict(variant='none'));"
+    " config.evals.probe.predict = 'features'",
+    ["data.group=''", "(4, 32, 32, 3)", "data.members=4"],
+  ),
+  "a network on what are no pixels": (
+    "config.method = configs.section(type='edit.oripid', convolutions=8)",
+    ["method.convolutions=8", "method.first_stage.variant='none'"],
+  ),
   "heads of other levels": (
     "config.method = configs.section(type='diffusion.ddpm', size=32,"
     " dims=dict(level_heads=(1, 2)))",
@@ -260,6 +286,18 @@ RECIPES = {
     "config.method = configs.section(type='diffusion.diti', size=32,"
     " blocks=dict(stages=(500, 1000), stage_widths=(10, 50)))",
     ["blocks.stage_widths=(10, 50)", "60 numbers", "blocks.width"],
+  ),
+  "a restoration from beyond its path": (
+    restoring("contraction=dict(start=250)"),
+    ["contraction.start=250 of 250", "sampling.steps", "at most 249"],
+  ),
+  "a restorer that is no run": (
+    restoring(f"restorer=dict(host=dict(path={str(ROOT / 'configs')!r}))"),
+    ["method.restorer.host.path", "no checkpoint", "workdir of a run"],
+  ),
+  "queries of no data set": (
+    "config.evals.asked = configs.section(type='retrieval', queries='edits')",
+    ["evals.asked.queries", "edits"],
   ),
   "no method": ("config.method.type = ''", ["method.type"]),
   "config not returned": ("return None", ["--config", "return config"]),
@@ -295,7 +333,7 @@ def test_a_file_that_is_no_recipe(call, tmp_path, text, word):
 
 
 def test_no_config_and_no_workdir(call, tmp_path):
-  check(*call(f"--workdir={tmp_path}"), "--config", "configs/")
+  check(*call(f"--workdir={tmp_path}"), "--config", "mae_digits")
   check(*call(RECIPE), "--workdir")
   assert not list(tmp_path.iterdir())
 

@@ -127,3 +127,19 @@ def test_ci_is_executable_and_parses():
   path = ROOT / ".ci" / "run"
   assert os.access(path, os.X_OK)
   subprocess.run(["bash", "-n", str(path)], check=True)
+
+
+def test_the_page_of_dependencies_has_each_with_its_bound():
+  page = (ROOT / "docs" / "dependencies.md").read_text()
+  rows = dict(
+    re.findall(r"^\| ([\w.\-]+(?:\[\w+\])?) \| (\d[\d.]*) \|", page, re.M)
+  )
+  found = parsed(f"{name}>={floor}" for name, floor in rows.items())
+  floor = lambda req: next(iter(req.specifier)).version
+  assert found.keys() == REQUIRED.keys()
+  for name, requirement in REQUIRED.items():
+    assert floor(requirement).startswith(floor(found[name])), name
+  extras = set(
+    re.findall(r"`(\w+)`", page.partition("| extra |")[2].partition("##")[0])
+  )
+  assert set(EXTRAS) <= extras

@@ -20,13 +20,31 @@ RECIPE = ROOT / "tests" / "tools" / "crash_recipe.py"
 pytestmark = pytest.mark.slow
 
 
-def start(workdir, *flags):
-  """A long run, whose lines can be read while it goes on."""
+STUCK = """
+import sys, time
+from jmim import main
+from jmim.session import batches
+
+def never_returns(self, before=batches.Batches.__next__, count=[0]):
+  count[0] += 1
+  if count[0] == 12:
+    time.sleep(10000)
+  return before(self)
+
+batches.Batches.__next__ = never_returns
+main.run()
+"""
+
+
+def start(workdir, *flags, stuck=False):
+  """A long run, whose lines can be read while it goes on.
+
+  `stuck`: it waits for the batch of step 12, for ever.
+  """
   command = [
     sys.executable,
     "-u",
-    "-m",
-    "jmim.main",
+    *(("-c", STUCK) if stuck else ("-m", "jmim.main")),
     f"--config={RECIPE}:steps=100000",
     f"--workdir={workdir}",
     f"--config.data.data_dir={workdir.parent / 'data'}",
@@ -46,7 +64,7 @@ def start(workdir, *flags):
   )
 
 
-def pair(workdir, *flags, own=((), ())):
+def pair(workdir, *flags, own=((), ()), stuck=(False, False)):
   """Two processes of one run."""
   with socket.socket() as probe:
     probe.bind(("127.0.0.1", 0))
@@ -60,6 +78,7 @@ def pair(workdir, *flags, own=((), ())):
       "--config.hardware.host_timeout=60",
       *flags,
       *own[i],
+      stuck=stuck[i],
     )
     for i in range(2)
   ]
@@ -86,6 +105,15 @@ def test_a_signal_saves_and_the_exit_code_says_so(tmp_path, number):
   name = signal.Signals(number).name
   assert step >= 8 and f"stopped: {name} at step {step}: saved" in out
   assert "Traceback" not in out
+
+
+def test_a_signal_while_it_compiles_ends_at_once(tmp_path):
+  process = start(tmp_path / "run", "--config.hardware.compile_cache=")
+  assert any(line.startswith("peak ") for line in process.stdout)
+  process.send_signal(signal.SIGTERM)
+  out, _ = process.communicate()
+  assert process.returncode == 75, out
+  assert "SIGTERM before the first step" in out and "compiled in" not in out
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -120,6 +148,27 @@ def test_a_host_that_dies_ends_the_other(tmp_path):
   first.communicate()  # a hang would be one of this test
   second.communicate()
   assert first.returncode not in (0, 2)
+
+
+@pytest.mark.parametrize("count", (1, 2))
+def test_a_host_that_is_stuck_but_alive_ends_all(tmp_path, count):
+  """Its read of step 12 never comes back; its heart goes on beating."""
+  flags = (
+    "--config.hardware.host_timeout=10",
+    "--config.train.log_steps=4",
+    # Of two that share a core each has a slowest step of its own; the first to
+    # give up takes the other with it (134), before that has said anything.
+    "--config.hardware.stall_factor=0.01",
+  )
+  run = tmp_path / "run"
+  if count == 1:
+    processes = [start(run, *flags, stuck=True)]
+  else:
+    processes = pair(run, *flags, stuck=(False, True))
+  outs = [p.communicate()[0] for p in processes]
+  assert "waiting for a batch" in outs[-1] and "never_returns" in outs[-1]
+  assert all("the run stood still" in out for out in outs), "\n\n".join(outs)
+  assert {p.returncode for p in processes} == {5}
 
 
 def test_hosts_with_different_configs_are_told(tmp_path):

@@ -14,8 +14,16 @@ from jmim.session import build
 from jmim.session import opened
 
 FOLDER = pathlib.Path(__file__).parents[1] / "configs"
-SETS = ("digits/", "shapes/", "scenes/", "cifar10")
-SLOW = ("digits/scattered", "shapes/", "scenes/")  # half a minute each
+SETS = (
+  "digits/",
+  "shapes/",
+  "scenes/",
+  "faces/",
+  "glyphs/",
+  "regions/",
+  "cifar10",
+)
+SLOW = ("digits/scattered", *SETS[1:-1])
 
 
 def recipes():

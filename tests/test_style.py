@@ -43,7 +43,10 @@ def test_file_parses_has_no_tabs_and_is_short(path):
 
 def test_recipes_are_short():
   recipes = [p for p in sources.RECIPES if p.parent.name == "configs"]
-  lengths = {p.name: len(p.read_text().splitlines()) for p in recipes}
+  # What `jmim --list` shows stands in every one, at the end of its docstring.
+  facts = re.compile(r"\n\nSize: .*?(?=\n\"\"\")", re.DOTALL)
+  texts = {p.name: facts.sub("", p.read_text()) for p in recipes}
+  lengths = {name: len(text.splitlines()) for name, text in texts.items()}
   assert {name: n for name, n in lengths.items() if n > 80} == {}
 
 

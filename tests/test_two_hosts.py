@@ -18,7 +18,9 @@ from jmim.checkpoints import folder as saved
 from jmim.checkpoints import intact as fallback
 from jmim.checkpoints import store as checkpoint
 from jmim.core import errors
+from jmim.data import sources
 from jmim.parallel import hosts
+from jmim.session import agreement
 
 HERE = pathlib.Path(__file__).parent
 
@@ -123,6 +125,27 @@ def other_disk(index, where, folder):
     print("RESULT", e.seen)
 
 
+def other_data(index, where, folder):
+  """One sees more examples, and is told no by the user's lock."""
+  del folder
+  group = joined(index, where)
+  images = np.zeros((4 + index, 2, 2, 3), np.uint8)
+  source = sources.ArraySource({"image": images})
+
+  def taken():
+    if index:
+      raise errors.UserError("taken", "free", "wait", "--workdir")
+
+  for act in (
+    lambda: agreement.check_data(group, {"train": source}, {}, dict),
+    lambda: group.all_or_none("lock", taken, errors.UserError),
+  ):
+    try:
+      act()
+    except errors.UserError as e:
+      print("RESULT", e.seen, e.key)
+
+
 # --- the tests
 
 
@@ -173,7 +196,14 @@ def test_a_disk_that_is_full_for_one_host_stops_all(tmp_path):
   assert results[0] == "[2, 4, 6] [1, 3, 5, 7]"
 
 
+def test_hosts_with_other_data_end_and_errors_reach_all(tmp_path):
+  _, results = two("other_data", tmp_path, {})
+  seen = "the number of examples of data.train of hosts 1 is not that of host 0"
+  seen += " (5, not 4) data.data_dir"
+  assert results == [seen, "host 1: taken --workdir", seen, "taken --workdir"]
+
+
 def test_hosts_that_see_different_checkpoints_end(tmp_path):
   _, results = two("other_disk", tmp_path, {})
-  seen = "the newest checkpoint of hosts 1 is not that of host 0"
+  seen = "the newest checkpoint of hosts 1 is not that of host 0 (1, not 0)"
   assert results == [seen, seen]

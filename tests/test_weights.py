@@ -52,12 +52,7 @@ def get_config(arg=None):
 
 
 @pytest.fixture(scope="module")
-def data_dir(tmp_path_factory):
-  return str(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory, data_dir):
+def recipe(tmp_path_factory):
   path = tmp_path_factory.mktemp("recipe") / "tiny.py"
   path.write_text(RECIPE)
   return path
@@ -92,10 +87,10 @@ def converted(tmp_path_factory, recipe, theirs):
 
 
 def test_converted_weights_evaluate_and_start_a_run(
-  tmp_path, converted, recipe, data_dir
+  tmp_path, converted, recipe, digits_home
 ):
   config = configs.load(str(recipe))
-  config.data.data_dir = data_dir
+  config.data.data_dir = digits_home
   evaluate.run(config, converted)
   line = json.loads(
     (converted / "eval/metrics.jsonl").read_text().splitlines()[-1]

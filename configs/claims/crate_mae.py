@@ -2,7 +2,7 @@
 
 CIFAR-10, patch 4, width 96, 4 heads, 4 + 4 layers, 75 % hidden, normalised
 pixels, 500 steps of 128 (the card: 1500), against the same full-length pipeline
-on blocks of a ViT.
+on blocks of a ViT; C after the card's 1500 steps.
 
 A. Parameters at most 0.35 of those of the ViT pipeline (counted), final loss at
    most 1.25 of its loss and clearly below 1, which the mean of every position
@@ -12,6 +12,7 @@ B. The rate of the tokens in the subspaces of the heads is lower in the last
    everywhere and less than half of the numbers not to be 0 in late layers; both
    are printed, without a threshold.
 C. Ridge on mean-pooled tokens: at least 3 points above the untrained encoder.
+   (After 500 steps it is at 32.9 %, untrained 33.3.)
 """
 
 import jax
@@ -38,7 +39,8 @@ def parameters(blocks: str) -> int:
 def get_claim() -> claims.Claim:
   return claims.Claim(
     runs={
-      "crate": claims.Run(RECIPE, LEAN),
+      "crate": claims.Run(RECIPE, (*LEAN, "evals.probe=None")),
+      "long": claims.Run("configs/crate_mae_cifar10.py:steps=1500", LEAN),
       "vit": claims.Run(f"{RECIPE},blocks=vit", (*LEAN, "evals.probe=None")),
     },
     conditions=(
@@ -63,8 +65,8 @@ def get_claim() -> claims.Claim:
         at_most=1.0,
       ),
       claims.Condition(
-        text="C: probe points, trained - untrained",
-        value=lambda r: r["crate"][PROBE] - r["crate"][FRESH],
+        text="C: probe points, trained - untrained, 1500 steps",
+        value=lambda r: r["long"][PROBE] - r["long"][FRESH],
         at_least=3.0,
       ),
     ),

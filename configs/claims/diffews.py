@@ -24,7 +24,7 @@ def get_claim() -> claims.Claim:
   of = lambda name: lambda r: r["tuned"][ONE] - r["tuned"][f"{name}/miou"]
   return claims.Claim(
     runs={
-      "base": claims.Run("configs/ddpm_scenes.py", LESS),
+      "base": claims.Run("configs/ddpm_scenes.py", LESS, shared=True),
       "tuned": claims.Run(tuned),
       "random": claims.Run(RECIPE),
     },

@@ -37,7 +37,9 @@ def get_claim() -> claims.Claim:
   plain = ("evals.probe.reference=False",)
   return claims.Claim(
     runs={
-      "teacher": claims.Run("configs/teacher_cifar10.py:steps=780"),
+      "teacher": claims.Run(
+        "configs/teacher_cifar10.py:steps=780", shared=True
+      ),
       "ours": claims.Run(f"{RECIPE}400", (TEACHER, *plain)),
       "mae": claims.Run(
         "configs/mae_cifar10.py:steps=400",

@@ -22,7 +22,9 @@ PLAIN = ("evals.probe.reference=False", "evals.recon=None")
 def get_claim() -> claims.Claim:
   return claims.Claim(
     runs={
-      "teacher": claims.Run("configs/teacher_cifar10.py:steps=780"),
+      "teacher": claims.Run(
+        "configs/teacher_cifar10.py:steps=780", shared=True
+      ),
       "both": claims.Run(RECIPE, (TEACHER, *PLAIN)),
       "recon": claims.Run(f"{RECIPE},teacher=none", PLAIN),
     },

@@ -15,13 +15,19 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Title -> page, in the order of the menu; a page that is not there is skipped.
 PAGES = {
   "Quick start": "index.md",
+  "Your own images": "own_images.md",
+  "Coming from MAE, DiT or timm": "coming_from.md",
+  "Python": "python.md",
   "How a run works": "concepts.md",
+  "Glossary": "glossary.md",
   "The report of a run": "report.md",
+  "Recipes": "recipes.md",
+  "All keys": "keys.md",
   "Data": "data.md",
+  "Data: made, paired, spoilt": "data_special.md",
   "Methods: a gallery": "methods.md",
   "Diffusion": "diffusion.md",
-  "Discrete diffusion": "discrete.md",
-  "Latent diffusion": "latent.md",
+  "Procedures": "procedures.md",
   "Evaluators": "evals.md",
   "Before there are chips": "dry_run.md",
   "Scale": "scale.md",
@@ -30,17 +36,28 @@ PAGES = {
   "Add a method": "add_a_method.md",
   "Add a data set": "add_a_data_set.md",
   "Add an evaluator": "add_an_evaluator.md",
+  "Claims": "claims.md",
   "Benchmarks": "benchmarks.md",
+  "Dependencies": "dependencies.md",
+  "How data are read": "data_tests.md",
+  "How faults are met": "fault_tests.md",
   "Questions": "faq.md",
 }
 _LINK = re.compile(r"(?P<words>\[[^\]\[]*\])\((?P<target>(?:\.\./)+[^)\s]+)\)")
+
+
+def documented(path: pathlib.Path) -> bool:
+  """Whether a file of the repository has a place in the API."""
+  if path.suffix != ".py" or path.name.startswith("_") or not path.is_file():
+    return False
+  return ROOT / "jmim" in path.parents and bool(path.read_text().strip())
 
 
 def packages() -> dict[str, list[str]]:
   """Page of the API -> its modules: one page per folder below jmim."""
   found: dict[str, list[str]] = {}
   for path in sorted((ROOT / "jmim").rglob("*.py")):
-    if path.name.startswith("_") or not path.read_text().strip():
+    if not documented(path):
       continue
     module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
     package = module.rpartition(".")[0]
@@ -82,7 +99,7 @@ def on_page_markdown(markdown, page, config, files):
     target = posixpath.normpath(posixpath.join("docs", here, match["target"]))
     module = target.removesuffix(".py").replace("/", ".")
     package = module.rpartition(".")[0]
-    if module in packages().get(package, ()):
+    if documented(ROOT / target):
       return f"{match['words']}(api/{package}.md#{module})"
     return match["words"][1:-1]
 

@@ -6,7 +6,6 @@ and a checksum of every array after it was read.
 
 import contextlib
 import json
-import logging
 import pathlib
 import zlib
 from collections.abc import Mapping
@@ -28,21 +27,12 @@ SIZES = "sizes.json"  # in each checkpoint, once it is complete
 _BROKEN = (ValueError, LookupError, OSError, TypeError, AttributeError)
 
 
-def silence_orbax() -> None:
-  """Has Orbax no longer warn that a folder is only read: that is meant."""
-  logging.getLogger("absl").addFilter(_matters)  # added once only
-
-
-def _matters(record: logging.LogRecord) -> bool:
-  return "directory is read only" not in record.getMessage()
-
-
 def meta(where: pathlib.Path) -> dict[str, Any]:
   """The meta data of a checkpoint, in today's schema; see `metadata`.
 
   Raises:
     UserError: of a schema that this version does not know.
-    Damaged: unreadable.
+    Damaged: unreadable, or of another step than its name says.
   """
   # Before Orbax sees them: from each array that it cannot read it prints a
   # screen of its own.
@@ -54,6 +44,8 @@ def meta(where: pathlib.Path) -> dict[str, Any]:
     checksum_then, schema = stored.pop("digest", None), stored["schema"]
     if (checksum_then or schema > 1) and checksum_then != digest(stored):
       raise ValueError("the digest of its meta data is another")
+    if str(stored.get("step", where.name)) != where.name:
+      raise ValueError(f"renamed: it is of step {stored['step']}")
   except _BROKEN as e:
     raise damaged(where, e) from e
   if schema not in {*migrate.STEPS, migrate.SCHEMA}:

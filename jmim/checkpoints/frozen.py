@@ -40,26 +40,26 @@ def load(
     UserError: no such file, another hash, other names or shapes, or a run on
       images normalised otherwise.
   """
-  path = home.expand(const.path, identity.key(name))
+  path = home.expand(const.path, const.key)
   like = jax.eval_shape(const.init, jax.random.key(0))
   digests = []
   if const.path and path.is_dir():
-    _check_agrees(f"{name}: {path}", path, const.agrees, data or {})
-    tree = _pick(name, path, like, const.weights)
+    data = data if data and const.images else {}
+    _check_agrees(f"{name}: {path}", path, const.agrees, data)
+    tree = _pick(name, path, like, const)
   else:
-    tree, digest = _of_file(name, const.path, like)
+    tree, digest = _of_file(name, const, like)
     digests.append(digest)
   if const.sha256 and const.sha256 not in digests:
     digests.append(identity.digest(tree))
-    key = identity.key(name)
-    _check_hash(f"{name}: {path}", const.sha256, digests, key)
+    _check_hash(f"{name}: {path}", const.sha256, digests, const.key)
   return tree
 
 
-def _of_file(name: str, path: str, like: Any) -> tuple[Any, str]:
+def _of_file(name: str, const: method.Const, like: Any) -> tuple[Any, str]:
   """(the tree of an .npz, hash of the file)."""
   expected = "an .npz of weights, or the workdir of a run"
-  key = identity.key(name)
+  path, key = const.path, const.key
   saved, digest = read(name, path, sha256=None, key=key, expected=expected)
   check(saved, trees.named(like), key, f"{name}: {path}")
   tree = trees.map_named(lambda n, s: jnp.asarray(saved[n], s.dtype), like)
@@ -178,11 +178,11 @@ def _same(mine: Any, other: Any) -> bool:
   return np.shape(mine) == np.shape(other) and np.allclose(mine, other)
 
 
-def _pick(name: str, workdir: pathlib.Path, like: Any, which: str) -> Any:
-  """The part of a run's newest weights that has the names of `like`.
-
-  `which`: "raw" or "ema".
-  """
+def _pick(
+  name: str, workdir: pathlib.Path, like: Any, const: method.Const
+) -> Any:
+  """The part of a run's newest weights that has the names of `like`."""
+  which = const.weights
   try:
     saved = weights.read_section(workdir, weights.SECTIONS[which])
   except FileNotFoundError as e:
@@ -190,7 +190,7 @@ def _pick(name: str, workdir: pathlib.Path, like: Any, which: str) -> Any:
       f"{name}: {e}",
       f"the workdir of a run with a checkpoint that has {which} weights",
       "finish that run first, or name another",
-      identity.key(name),
+      const.key,
     ) from e
   shapes = trees.named(like)
   first = next(iter(shapes))
@@ -205,7 +205,7 @@ def _pick(name: str, workdir: pathlib.Path, like: Any, which: str) -> Any:
       f"{name}: {workdir} has {len(prefixes)} networks that fit",
       f"one with the {len(shapes)} arrays of the configured architecture",
       "use a run of the configured architecture",
-      identity.key(name),
+      const.key,
     )
   return trees.map_named(
     lambda n, s: jnp.asarray(saved[prefixes[0] + n], s.dtype), like

@@ -7,27 +7,25 @@ Written at each start of a run that has such networks, and exported with its
 weights: they mean nothing on another network, even of the same shape.
 """
 
+import dataclasses
 import hashlib
 import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import numpy as np
 
 from jmim.core import errors
 from jmim.core import files
+from jmim.core import method as methods
 from jmim.core import tree as trees
 
 NAME = "consts.json"
 HOST = "host"  # the network that weights are laid over, see parts/host.py
 
 Digests = dict[str, str]
-
-
-def key(name: str) -> str:
-  """The config key of a network's path, for messages."""
-  return f"method.{HOST}.path" if name == HOST else "method (const path)"
 
 
 def digest(tree: Any) -> str:
@@ -38,6 +36,13 @@ def digest(tree: Any) -> str:
     found.update(f"{name} {array.dtype} {array.shape}\n".encode())
     found.update(array.data)
   return found.hexdigest()
+
+
+def of_weights(weights: methods.Weights) -> str:
+  """Hash of all arrays of a model, its frozen networks included."""
+  arrays = jax.tree.map(np.asarray, weights)
+  names = [f.name for f in dataclasses.fields(weights)]
+  return digest({name: getattr(arrays, name) for name in names})
 
 
 def of(consts: Mapping[str, Any]) -> Digests:
@@ -54,17 +59,22 @@ def write(workdir: pathlib.Path, consts: Mapping[str, Any]) -> None:
 
 def read(workdir: pathlib.Path) -> Digests:
   """Name -> hash of the networks that a run was trained on; {}: not known."""
-  path = workdir / NAME
-  return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+  return files.read_json(workdir / NAME, {}, lambda x: isinstance(x, dict))
 
 
-def check(consts: Mapping[str, Any], known: Digests, where: Any) -> None:
+def check(
+  consts: Mapping[str, Any],
+  known: Digests,
+  where: Any,
+  wanted: Mapping[str, methods.Const],
+) -> None:
   """Raises UserError for a network that weights were not trained on.
 
   Args:
     consts: frozen networks by name.
     known: hashes that they must have; a name that is not in it has any.
     where: the weights are, for messages.
+    wanted: what the method says of them, by name.
   """
   for name in known.keys() & consts.keys():
     found = digest(consts[name])
@@ -76,5 +86,5 @@ def check(consts: Mapping[str, Any], known: Digests, where: Any) -> None:
         f"{where} with another {name}, whose arrays have sha256 {found}",
         f"{known[name]}, which its weights were trained on",
         fix,
-        key(name),
+        wanted[name].key,
       )

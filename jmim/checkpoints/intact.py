@@ -4,9 +4,11 @@ With several processes it is one that all of them can read.
 """
 
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Mapping
 from typing import Any
 
+from jmim.checkpoints import folder as saved
 from jmim.checkpoints import store as checkpoint
 from jmim.core import errors
 
@@ -21,7 +23,8 @@ def restore(
   """(step, state, meta) of the newest checkpoint that is intact.
 
   Damaged ones newer than that are moved to workdir/damaged, unless the store
-  only reads.
+  only reads. Then a run may go on beside it, and delete what is read here: what
+  is no longer there is not damaged.
 
   Args:
     store: of the run; it has one at least.
@@ -33,18 +36,29 @@ def restore(
   Raises:
     UserError: as that method, of the newest, if none is intact.
   """
-  steps = [s for s in store.steps()[::-1] if before is None or s < before]
-  bad = {}
-  for step in steps:
+  bad: dict[int, errors.Damaged] = {}
+  while steps := _left(store, before, bad):
+    step = steps[-1]
     try:
       meta = store.read_intact(step, "meta data", lambda s=step: store.meta(s))
       state = (how or store.restore)(step, like)
     except errors.Damaged as e:
-      bad[step] = e
-      warn(f"checkpoint {step} is damaged: {e.seen}")
+      if step in store.steps():  # else the run beside has deleted it
+        bad[step] = e
+        warn(f"checkpoint {step} is damaged: {e.seen}")
       continue
     if bad:
       warn(f"falling back to the checkpoint of step {step}")
       store.set_aside(bad)
     return step, state, meta
-  raise bad[steps[0]]
+  if bad:
+    raise bad[max(bad)]
+  raise saved.damaged(store.path, OSError("its checkpoints were deleted"))
+
+
+def _left(
+  store: checkpoint.Checkpoints, before: int | None, bad: Collection[int]
+) -> list[int]:
+  """The steps that may be tried, oldest first."""
+  fits = lambda step: step not in bad and (before is None or step < before)
+  return [*filter(fits, store.steps())]

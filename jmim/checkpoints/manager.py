@@ -12,6 +12,7 @@ import tempfile
 
 import orbax.checkpoint as ocp
 
+from jmim.checkpoints import quiet
 from jmim.core import errors
 
 # Names that stand for themselves in a pattern and in a URL.
@@ -85,6 +86,7 @@ def open(
   Raises:
     OSError: the folder cannot be made.
   """
+  quiet.orbax()
   if write and link.path != folder:
     folder.mkdir(parents=True, exist_ok=True)
   return ocp.CheckpointManager(

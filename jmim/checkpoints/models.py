@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import jax
 import ml_collections
 
+from jmim.checkpoints import classes
 from jmim.checkpoints import frozen
 from jmim.checkpoints import identity
 from jmim.checkpoints import store as checkpoint
@@ -30,11 +31,13 @@ class Model:
     config: of the run, complete.
     method: with the default runtime.
     weights: on the default device.
+    classes: names in the order of the logits; (): not known.
   """
 
   config: ml_collections.ConfigDict
   method: methods.Method
   weights: methods.Weights
+  classes: tuple[str, ...] = ()
 
 
 def of_arrays(
@@ -58,10 +61,24 @@ def of_arrays(
   method = discovery.make(config.method)
   tree = {"params": {}, "extra": {}} | trees.nested(arrays)
   params, extra = jax.device_put((tree["params"], tree["extra"]))
-  consts = frozen.load_all(method.consts(), config.data)
-  identity.check(consts, known or {}, where)
+  wanted = method.consts()
+  consts = frozen.load_all(wanted, config.data)
+  identity.check(consts, known or {}, where, wanted)
   made = methods.Weights(params, extra, consts)
   return Model(config=config, method=method, weights=made)
+
+
+def check_method(
+  config: ml_collections.ConfigDict, where: pathlib.Path, key: str
+) -> None:
+  """Raises UserError for a folder whose config is not of a method's run."""
+  if "method" not in config:
+    raise errors.UserError(
+      f"{where}: a config without a method",
+      "the workdir or an export of a run",
+      "name another folder",
+      key,
+    )
 
 
 def on_host(
@@ -115,6 +132,8 @@ def of_run(
   source = weights.SECTIONS[which]
   try:
     config = ml_collections.ConfigDict(checkpoint.read_config(path))
+    discovery.check_stored(config, path)
+    check_method(config, path, key)
     sections = {"params": weights.read_section(path, source)}
   except FileNotFoundError as e:
     raise errors.UserError(
@@ -135,4 +154,13 @@ def of_run(
   known = identity.read(path)
   if host:
     config, known = on_host(config, known, host)
-  return of_arrays(config, arrays, known, path)
+  try:
+    model = of_arrays(config, arrays, known, path)
+  except errors.UserError as e:
+    if key is None:
+      raise
+    # Its key is one of that run's config, which nobody can change from here.
+    raise errors.UserError(
+      f"{workdir}: {e.seen}", e.expected, e.fix, key
+    ) from e
+  return dataclasses.replace(model, classes=classes.of_run(path))

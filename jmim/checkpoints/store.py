@@ -5,8 +5,8 @@ is checked when it is read: a checksum of every array (`checksum`), a digest of
 the meta data, the sizes of files. What fails is set aside, for the one before.
 """
 
+import contextlib
 import errno
-import json
 import pathlib
 import shutil
 import threading
@@ -22,8 +22,10 @@ import orbax.checkpoint as ocp
 from jmim.checkpoints import checksum
 from jmim.checkpoints import compare
 from jmim.checkpoints import folder as saved
+from jmim.checkpoints import listing
 from jmim.checkpoints import manager
 from jmim.core import errors
+from jmim.core import files
 from jmim.core import tree as trees
 from jmim.parallel import hosts
 
@@ -61,9 +63,12 @@ class Checkpoints:
     self._write, self._sweeper = write, threading.Thread()
     self._sweeper.start()
     self._manager = self._open()
+    self._listed: list[int] = []
+    self._there = set(self.steps())  # and those that are being written
+    self._ours = {*self._there}  # all that we ever began, too
+    self._unsized = {*sorted(self._there)[-1:]}  # it may have been killed then
 
   def _open(self) -> ocp.CheckpointManager:
-    saved.silence_orbax()
     self._sweeper.join()
     if self._write:  # here, since Orbax would do it in the background
       self._clean()
@@ -72,47 +77,56 @@ class Checkpoints:
 
   def latest(self) -> int | None:
     """The newest complete step, or None."""
-    return self._manager.latest_step()
+    return max(self.steps(), default=None)
 
   def steps(self) -> list[int]:
-    """All complete steps, oldest first."""
-    return sorted(self._manager.all_steps())
+    """All complete steps, oldest first: of now, if the disk can be read."""
+    with contextlib.suppress(OSError):
+      self._listed = listing.steps(self.path)
+    return [*self._listed]
 
   def save(self, step: int, state: Any, meta: Mapping[str, Any]) -> None:
     """Starts saving a state; replaces nothing that is already there.
 
     Raises:
-      NotSaved: this one, or the one before it, cannot be written. What was
-        complete stays; another save may be tried.
+      NotSaved: this one, or the one before it, cannot be written.
+      UserError: another process has saved here meanwhile.
     """
-    if step in self._manager.all_steps():
+    self._check_ours()
+    if step in self._there:
       return
+    self._ours.add(step)
+    self._unsized.add(step)
+    described = saved.metadata(trees.named(state), {"step": step, **meta})
     args = ocp.args.Composite(
-      state=ocp.args.StandardSave(state),
-      meta=ocp.args.JsonSave(saved.metadata(trees.named(state), meta)),
+      state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(described)
     )
     self.wait()  # as `save` would
     for pause in _PAUSES:
       time.sleep(pause)
       error = self._attempt("checkpoints tidied", self._tidy)
       if error is None:
-        begin = lambda: self._begin(step, args)
+        # No `reload`, for what was deleted: it takes 2 ms for each one kept.
+        begin = lambda: self._manager.save(step, args=args)
         error = self._attempt(f"checkpoint {step} begun", begin)
       if error is None:
+        self._there.add(step)
         return
       failed = self._failed(error)
       if getattr(error, "errno", None) not in (errno.ENOENT, errno.ENOTEMPTY):
         break
     raise failed from error
 
+  def _check_ours(self) -> None:
+    """Raises UserError, on all hosts, if there are checkpoints not of us."""
+    # Orbax would leave out what is older than these, without a word.
+    look = lambda: jax.process_index() or listing.check(self.path, self._ours)
+    self.group.all_or_none("checkpoints looked at", look, errors.UserError)
+
   def _attempt(self, name: str, act: Callable[[], Any]) -> Exception | None:
     """Writes something; the error, if it cannot be written on all hosts."""
     # Theirs may have waited for ours, and ours then for the answer.
     return self.group.attempt(name, act, _UNWRITTEN, 2 * _PATIENCE)[1]
-
-  def _begin(self, step: int, args: ocp.args.Composite) -> None:
-    self._manager.reload()  # the first host may have deleted some
-    self._manager.save(step, args=args)
 
   def wait(self) -> None:
     """Waits for what is being written; raises NotSaved if it fails."""
@@ -139,7 +153,7 @@ class Checkpoints:
       time.sleep(pause)
       try:
         self._manager.close()
-        self._manager = self._open()
+        self._manager, self._there = self._open(), set(self.steps())
         break
       except _UNWRITTEN as e:
         text = f"{errors.first_line(error)}; then {errors.first_line(e)}"
@@ -154,9 +168,9 @@ class Checkpoints:
     steps = self.steps()
     stay = set(self._keep(steps))
     self._delete([step for step in steps if step not in stay])
-    for folder in self.path.iterdir():
-      if folder.name.isdigit():
-        saved.write_sizes(folder)
+    for step in self._unsized & stay:
+      saved.write_sizes(self.path / str(step))
+    self._unsized -= set(steps)
 
   def _delete(self, steps: Collection[int]) -> None:
     """Moves checkpoints to the trash: a kill leaves no half of one.
@@ -197,24 +211,25 @@ class Checkpoints:
     if error := self._attempt(name, act if first else lambda: None):
       raise self._failed(error) from error
     self._manager.reload()
+    self._there = set(self.steps())
 
-  def close(self) -> None:
+  def close(self, ours: bool = True) -> None:
     """Waits for what is being written; raises NotSaved if it fails.
 
-    Not for other hosts: they may be where this one never gets.
+    Not for other hosts: they may be where this one never gets. Nothing is
+    deleted unless the folder is `ours` still.
     """
     try:
       if self._write:
         self._manager.wait_until_finished()
-        self._tidy()
+        if ours and not listing.others(self.path, self._ours):
+          self._tidy()
         self._sweeper.join()
     except _UNWRITTEN as e:
       raise errors.NotSaved(f"{self.path}: {errors.first_line(e)}") from e
     finally:
       self._manager.close()
       self._link.close()
-
-  # --- reading
 
   def set_aside(self, steps: Collection[int]) -> None:
     """Moves damaged checkpoints to workdir/damaged, unless this only reads.
@@ -224,8 +239,7 @@ class Checkpoints:
     """
     if not self._write:
       return
-    move = lambda: self._move_aside(steps)
-    self._change("damaged checkpoints set aside", move)
+    self._change("damaged set aside", lambda: self._move_aside(steps))
 
   def _move_aside(self, steps: Collection[int]) -> None:
     for step in steps:
@@ -271,12 +285,7 @@ class Checkpoints:
   def read_intact(self, step: int, what: str, read: Callable[[], Any]) -> Any:
     """The result of `read`; Damaged on all hosts if it is on one."""
     name = f"{what} of checkpoint {step}"
-    result, error = self.group.attempt(name, read, errors.Damaged)
-    if error is None:
-      return result
-    if isinstance(error, errors.Damaged):
-      raise error
-    raise saved.damaged(self.path / str(step), error)
+    return self.group.all_or_none(name, read, errors.Damaged)
 
   def meta(self, step: int) -> dict[str, Any]:
     """The meta data of a checkpoint; raises as `folder.meta`."""
@@ -284,7 +293,7 @@ class Checkpoints:
 
 
 def read_config(workdir: pathlib.Path) -> dict[str, Any]:
-  """The resolved config of a run (workdir/config.json)."""
-  return json.loads(
-    (pathlib.Path(workdir) / "config.json").read_text(encoding="utf-8")
-  )
+  """The resolved config of a run; raises OSError or as `files.read_object`."""
+  path = pathlib.Path(workdir) / "config.json"
+  path.stat()  # none is no mistake in it
+  return files.read_object(path, None)

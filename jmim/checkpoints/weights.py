@@ -136,7 +136,8 @@ def read_section(workdir: pathlib.Path, name: str) -> dict[str, np.ndarray]:
 
   Args:
     workdir: of the run.
-    name: as of `section`.
+    name: as of `section`. "ema" of converted weights is what was converted:
+      whatever the authors published stands for both.
 
   Raises:
     FileNotFoundError: no checkpoint, or nothing of that section in it.
@@ -144,9 +145,13 @@ def read_section(workdir: pathlib.Path, name: str) -> dict[str, np.ndarray]:
   """
   store = checkpoint.Checkpoints(workdir, write=False)
   try:
-    step = store.latest()
-    if step is None:
-      raise FileNotFoundError(f"no checkpoint in {store.path}")
-    return section(store, step, name)
+    while steps := store.steps():
+      converted = name == "ema" and steps[-1] == 0
+      try:
+        return section(store, steps[-1], "params" if converted else name)
+      except errors.Damaged:
+        if steps[-1] in store.steps():  # else the run went on
+          raise
+    raise FileNotFoundError(f"no checkpoint in {store.path}")
   finally:
     store.close()

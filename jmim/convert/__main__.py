@@ -3,16 +3,19 @@
     python -m jmim.convert --from=hf_dinov2 --weights=DIR --out=runs/dinov2
     python -m jmim.convert --from=mae --weights=mae_pretrain_vit_base.pth \
       --config=configs/mae_imagenet.py --out=runs/mae_b
+    python -m jmim.convert --from=sd --weights=FILE --out=runs/sd
 
 --config is a recipe (with its arguments, and --config.key=value); it is not
 needed where a config.json lies beside the weights. --from=auto, the default,
-detects the family by that file. --resize takes positions of another grid.
+detects the family by that file. --from=sd makes three runs of a whole Stable
+Diffusion (`jmim.convert.bundle`). --resize takes positions of another grid.
 --ignore=REGEX,REGEX leaves arrays of theirs out. --list names the families.
 """
 
 import sys
 from collections.abc import Sequence
 
+from jmim.convert import bundle
 from jmim.convert import families
 from jmim.convert import importing
 from jmim.core import config as configs
@@ -45,19 +48,30 @@ def main(argv: Sequence[str]) -> None:
         f"--{name}",
       )
   config = None
+  if overrides and not flags.get("config"):
+    raise errors.UserError(
+      f"--config.{overrides[0]} without --config",
+      "a recipe that it changes",
+      "add --config=configs/<recipe>.py",
+      "--config",
+    )
   if flags.get("config"):
     config = configs.override(configs.load(flags["config"]), overrides)
     validate.validate(config)
   ignore = [p for p in flags.get("ignore", "").split(",") if p]
   out = home.expand(flags["out"], "--out")
-  lines = importing.run(
-    flags.get("from", "auto"),
-    flags["weights"],
-    config=config,
-    out=out,
-    resize="resize" in flags,
-    ignore=ignore,
-  )
+  name, weights = flags.get("from", "auto"), flags["weights"]
+  if name == bundle.NAME:
+    lines = bundle.run(weights, config, out, ignore)
+  else:
+    lines = importing.run(
+      name,
+      weights,
+      config=config,
+      out=out,
+      resize="resize" in flags,
+      ignore=ignore,
+    )
   print("\n".join([*lines, f"done: {out}"]))
 
 

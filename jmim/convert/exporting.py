@@ -5,21 +5,30 @@
 A folder in the manner of the Hugging Face hub: `model.safetensors`,
 `config.json`, `preprocessor_config.json` and a `README.md` with the figures of
 the run. The config of jmim goes along (`jmim.json`), so that `jmim.load` and
-`jmim.convert` read every format back. Arrays pass one at a time.
+`jmim.convert` read every format back. Arrays pass one at a time. A classifier
+that has no place of its own is written in another form (`equals`).
 """
 
+import dataclasses
+import functools
 import json
 import pathlib
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import ml_collections
 import numpy as np
 
+from jmim.checkpoints import classes
+from jmim.checkpoints import heads
 from jmim.checkpoints import identity
+from jmim.checkpoints import note
 from jmim.checkpoints import store as checkpoint
 from jmim.checkpoints import weights as weight_files
+from jmim.convert import card
+from jmim.convert import equals
 from jmim.convert import families
 from jmim.convert import family as layouts
 from jmim.convert import files
@@ -27,10 +36,8 @@ from jmim.convert import preprocessing
 from jmim.convert import table as tables
 from jmim.core import discovery
 from jmim.core import errors
-from jmim.runlog import writer as writers
 
 FORMATS = ("safetensors", "timm", "hf", "authors", "big_vision")
-JMIM = "jmim.json"
 WEIGHTS = "model.safetensors"
 
 
@@ -80,6 +87,14 @@ class Leaves(Mapping[str, np.ndarray]):
       n: (tuple(s), np.dtype(d)) for n, (_, (s, d, *_)) in self._where.items()
     }
 
+  def weights(self) -> files.Weights:
+    """The same as a file that was opened."""
+    entries = {
+      n: files.Entry(s, d, functools.partial(self.__getitem__, n))
+      for n, (s, d) in self.specs().items()
+    }
+    return files.Weights(entries, "the checkpoint")
+
   def close(self) -> None:
     """Closes the checkpoint."""
     self._store.close()
@@ -90,8 +105,33 @@ def _target(name: str, source: str) -> str:
   return f"params/{leaf}" if section == source else name
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Place:
+  """Where a run goes in a library.
+
+  Attributes:
+    config: of the run; `method` is what the library has a place for.
+    method: of that config.
+    leaves: of the method.
+    name: of the layout; "": our own.
+    family: the layout; None: our own.
+    lines: what to tell.
+  """
+
+  config: ml_collections.ConfigDict
+  method: Any
+  leaves: files.Weights
+  name: str = ""
+  family: layouts.Family | None = None
+  lines: tuple[str, ...] = ()
+
+
 def run(
-  workdir: pathlib.Path, library: str, out: pathlib.Path, weights: str = "raw"
+  workdir: pathlib.Path,
+  library: str,
+  out: pathlib.Path,
+  weights: str = "raw",
+  head: str = "",
 ) -> list[str]:
   """Writes the newest checkpoint of a run as a folder of weights.
 
@@ -100,6 +140,8 @@ def run(
     library: one of FORMATS.
     out: the folder.
     weights: "raw" or "ema".
+    head: name of the evaluator whose linear classifier goes with the encoder;
+      "": none.
 
   Returns:
     lines about what the format has no place for.
@@ -109,56 +151,81 @@ def run(
   """
   leaves = Leaves(workdir, weights)
   config = ml_collections.ConfigDict(checkpoint.read_config(workdir))
-  method, name, family = discovery.make(config.method), "", None
-  dropped: list[str] = []
-  if library != "safetensors":
-    name, family = families.for_export(library, config.method.type, method)
-    dropped = [n for n in leaves if layouts.matches(family.unsupported, n)]
-  described = describe(config, family, method)
+  discovery.check_stored(config, workdir)
+  fitted = heads.read(workdir, head, leaves.step, weights) if head else None
+  found = place(library, config, leaves.weights(), fitted)
+  names = classes.of_run(workdir)
+  described = describe(found.config, found.family, found.method, names)
   out.mkdir(parents=True, exist_ok=True)
-  if family is None:
-    files.write(out / WEIGHTS, leaves.specs(), leaves.items())
+  lines = list(found.lines)
+  if found.family is None:
+    files.write(out / WEIGHTS, found.leaves.specs(), found.leaves.items())
   else:
-    _write(family, method, leaves=leaves, dropped=dropped, out=out)
+    lines += _write(found.family, found.method, found.leaves, out)
   leaves.close()
   for file, settings in described.items():
     text = json.dumps(settings, indent=2, sort_keys=True)
     (out / file).write_text(text + "\n", encoding="utf-8")
-  write_note(
+  note.write(
     out,
-    config,
-    family=name,
+    found.config,
+    family=found.name,
     step=leaves.step,
     weights=weights,
-    consts=identity.read(workdir),
+    consts={} if found.config is not config else identity.read(workdir),
+    classes=list(names),
   )
-  (out / "README.md").write_text(
-    card(workdir, config, name, leaves.step), encoding="utf-8"
-  )
-  return [f"no place for: {n}" for n in dropped]
+  text = card.write(workdir, config, found.name, leaves.step, lines=lines)
+  (out / "README.md").write_text(text, encoding="utf-8")
+  return lines
 
 
-def write_note(
-  out: pathlib.Path, config: ml_collections.ConfigDict, **about: Any
-) -> None:
-  """Writes jmim.json.
+def place(
+  library: str,
+  config: ml_collections.ConfigDict,
+  leaves: files.Weights,
+  head: heads.Head | None = None,
+) -> Place:
+  """Where a run, or its encoder with a classifier, goes in a library.
 
   Args:
-    out: the folder.
+    library: one of FORMATS.
     config: of the run.
-    **about: family (name, or "": our own names), step, weights ("raw" or
-      "ema"), consts (`identity.Digests` of its frozen networks).
+    leaves: of its method.
+    head: a classifier that is to go with the encoder.
+
+  Raises:
+    UserError: nowhere; why.
   """
-  content = {"config": json.loads(config.to_json()), **about}
-  (out / JMIM).write_text(
-    json.dumps(content, indent=2) + "\n", encoding="utf-8"
-  )
+  method, own = discovery.make(config.method), library == "safetensors"
+  fits = lambda kind, method: own or families.fitting(library, kind, method)
+  tried = [(config.method.type, method, leaves)]
+  if head is not None or not fits(config.method.type, method):
+    known = equals.probed(method, leaves, head) if head else None
+    known = equals.finetuned(method, leaves) if known is None else known
+    tried = [(equals.NAME, x.method, x.leaves) for x in known] or tried
+  kind, best, leaves = next((x for x in tried if fits(*x[:2])), tried[0])
+  lines: tuple[str, ...] = ()
+  if best is not method:
+    config = ml_collections.ConfigDict(json.loads(config.to_json()))
+    config.method = ml_collections.ConfigDict(equals.section(best))
+    lines = (f"written as {kind}, which computes the same",)
+  found = Place(config=config, method=best, leaves=leaves, lines=lines)
+  if own:
+    return found
+  name, family = families.for_export(library, kind, best)
+  return dataclasses.replace(found, name=name, family=family)
 
 
-def _write(family, method, leaves, dropped, out) -> None:
-  """Writes the arrays in the layout of a family."""
-  rules = family.table(method)
-  specs = {n: s for n, s in leaves.specs().items() if n not in dropped}
+def _write(family, method, leaves, out) -> list[str]:
+  """Writes the arrays in the layout of a family; lines about the others."""
+  rules, specs = family.table(method), leaves.specs()
+  dropped = [n for n in leaves if layouts.matches(family.unsupported, n)]
+  beside = [n for n in dropped if layouts.matches(family.beside, n)]
+  if beside:
+    kept = {n: specs[n] for n in beside}
+    files.write(out / files.BESIDE, kept, ((n, leaves[n]) for n in beside))
+  specs = {n: s for n, s in specs.items() if n not in dropped}
   tables.check_export(rules, specs)
   like = {n: np.broadcast_to(np.zeros((), d), s) for n, (s, d) in specs.items()}
   shapes = tables.shapes(rules, like)
@@ -166,15 +233,21 @@ def _write(family, method, leaves, dropped, out) -> None:
   if family.library == "big_vision":
     named = ((f"params/{n}", x) for n, x in arrays)
     files.write_npz(out / family.file, named)
-    return
-  theirs = {n: (s, np.dtype(np.float32)) for n, s in shapes.items()}
-  files.write(out / family.file, theirs, arrays)
+  else:
+    theirs = {n: (s, np.dtype(np.float32)) for n, s in shapes.items()}
+    files.write(out / family.file, theirs, arrays)
+  lines = [
+    f"in {files.BESIDE}: {n}" if n in beside else f"no place for: {n}"
+    for n in dropped
+  ]
+  return [*lines, *family.notes]
 
 
 def describe(
   config: ml_collections.ConfigDict,
   family: layouts.Family | None,
   method: Any,
+  names: Sequence[str] = (),
 ) -> dict[str, dict[str, Any]]:
   """config.json and preprocessor_config.json by name, where they exist.
 
@@ -182,6 +255,7 @@ def describe(
     config: of the run.
     family: layout of the weights; None: our own.
     method: of the run.
+    names: of the classes, in the order of the logits; (): not known.
   """
   if family is None or family.write_config is None:
     return {}
@@ -199,65 +273,19 @@ def describe(
       "first_conv": "patch_embed.proj",
       "classifier": settings.pop("classifier", "head"),
     }
-  described = {"config.json": settings}
+  if len(names) == getattr(method, "classes", None):
+    settings |= _labels(family, names)
+  described = {"config.json": settings, **family.more(method)}
   if family.library == "hf":
     described["preprocessor_config.json"] = image
   return described
 
 
-def card(
-  workdir: pathlib.Path,
-  config: ml_collections.ConfigDict,
-  family: str,
-  step: int,
-) -> str:
-  """The model card: what it is, how to load it, what was measured.
-
-  Args:
-    workdir: of the run.
-    config: of the run.
-    family: name of the layout; "": our own.
-    step: that was exported.
-  """
-  lines = [
-    "---",
-    "library_name: jmim",
-    "tags: [jmim]",
-    "---",
-    "",
-    f"# {config.method.type} on {config.data.name}",
-    "",
-    f"Exported from step {step} of a run of jmim"
-    + (f", in the layout `{family}`." if family else "."),
-    "",
-    "```python",
-    "import jmim",
-    "",
-    'model = jmim.load("THIS_FOLDER")',
-    'print(model.offers, model.config["data"])',
-    "```",
-    "",
-    "## Figures",
-    "",
-  ]
-  figures = read_figures(workdir)
-  lines += figures or ["No evaluation was logged."]
-  method = json.dumps(json.loads(config.method.to_json()), indent=2)
-  return "\n".join([*lines, "", "## Method", "", "```json", method, "```", ""])
-
-
-def read_figures(workdir: pathlib.Path) -> list[str]:
-  """Lines of a table of the last value of each evaluation; [] without any."""
-  last = {}
-  logged = (workdir / "metrics.jsonl").is_file()  # not of converted weights
-  for line in writers.read(workdir) if logged else ():
-    if "eval" in line:
-      last |= {
-        key: (value, line["step"])
-        for key, value in line.items()
-        if "/" in key and isinstance(value, int | float)
-      }
-  if not last:
-    return []
-  rows = [f"| {k} | {v:.5g} | {s} |" for k, (v, s) in sorted(last.items())]
-  return ["| figure | value | step |", "|---|---|---|", *rows]
+def _labels(family: layouts.Family, names: Sequence[str]) -> dict[str, Any]:
+  """Names of the classes as a library has them in its config.json."""
+  if family.library == "timm":
+    return {"label_names": list(names)}
+  return dict(
+    id2label={str(i): name for i, name in enumerate(names)},
+    label2id={name: i for i, name in enumerate(names)},
+  )

@@ -60,6 +60,12 @@ def detectable() -> list[str]:
   return sorted({t for f in known for t in (*f.architectures, *f.model_types)})
 
 
+def fitting(library: str, name: str, method: Any) -> list[str]:
+  """The families of a library that can hold a method; see `for_export`."""
+  known = {n: f for n, f in _all().items() if f.library == library}
+  return [n for n, f in known.items() if f.objection(name, method) is None]
+
+
 def for_export(
   library: str, name: str, method: Any
 ) -> tuple[str, family.Family]:
@@ -76,11 +82,10 @@ def for_export(
     UserError: none can; why, for each.
   """
   known = {n: f for n, f in _all().items() if f.library == library}
-  why = {n: f.objection(name, method) for n, f in known.items()}
-  fitting = [n for n in known if why[n] is None]
-  if fitting:
-    best = max(fitting, key=lambda n: known[n].priority)
+  if fit := fitting(library, name, method):
+    best = max(fit, key=lambda n: known[n].priority)
     return best, known[best]
+  why = {n: f.objection(name, method) for n, f in known.items()}
   near = {n: w for n, w in why.items() if name in known[n].methods}
   reasons = "; ".join(f"{n}: {w}" for n, w in (near or why).items())
   raise errors.UserError(

@@ -39,8 +39,13 @@ class Family:
     optional: regexes of our leaves that their files may lack all together
       (a decoder, a head); these stay fresh.
     unsupported: regexes of our leaves they have no place for; listed.
+    beside: those of them without which outputs are others: an export keeps
+      them in a file of its own, with our names, and is read with them.
+    more: method -> other files of settings, by name.
+    notes: what is to be told of an export.
     fixed: fields of the method that the layout fixes, by dotted name.
     check: other conditions: method -> None, or what is wrong.
+    images: whether the preprocessing of images beside it is its own.
     read_config: their config.json -> fields of the method.
     write_config: method -> their config.json.
     resized: (fields of the method, another image side) -> fields for images of
@@ -62,8 +67,12 @@ class Family:
   ignored: tuple[str, ...] = ()
   optional: tuple[str, ...] = ()
   unsupported: tuple[str, ...] = ()
+  beside: tuple[str, ...] = ()
+  more: Callable[[Any], dict[str, dict[str, Any]]] = lambda method: {}
+  notes: tuple[str, ...] = ()
   fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   check: Callable[[Any], str | None] = lambda method: None
+  images: bool = True
   read_config: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
   write_config: Callable[[Any], dict[str, Any]] | None = None
   resized: Callable[[Mapping[str, Any], int], dict[str, Any]] | None = None

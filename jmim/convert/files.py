@@ -22,12 +22,28 @@ import ml_dtypes
 import numpy as np
 import safetensors
 
-from jmim.checkpoints import npz
 from jmim.convert import pickles
 from jmim.convert import storage as storages
 from jmim.core import errors
+from jmim.core import files as core_files
 from jmim.core import home
+from jmim.core import npy
 
+_INDEX = ".index.json"
+# What a file that is damaged raises, of any format, opened or read.
+_BROKEN = (
+  safetensors.SafetensorError,
+  zipfile.BadZipFile,
+  zlib.error,
+  OSError,
+  ValueError,
+  LookupError,
+  EOFError,
+  TypeError,
+  MemoryError,
+  RecursionError,
+  NotImplementedError,
+)
 # In a folder, the first of these that is there.
 FOLDER = (
   "model.safetensors",
@@ -40,6 +56,8 @@ FOLDER = (
   "model.npz",
   "diffusion_pytorch_model.bin",
 )
+# What a layout has no place for, with our names; `read` of a folder skips it.
+BESIDE = "jmim.safetensors"
 FLOAT8 = {"F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"}
 SAFE = {
   "F64": "float64",
@@ -82,7 +100,7 @@ class Weights(Mapping[str, np.ndarray]):
     entry = self.entries[name]
     try:
       array = entry.read()
-    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError) as e:
+    except _BROKEN as e:
       raise _error(self.where, f"{name} cannot be read ({e})") from e
     # numpy stores bfloat16, which it does not know, as two bytes.
     return array.view(ml_dtypes.bfloat16) if array.dtype == "V2" else array
@@ -96,6 +114,10 @@ class Weights(Mapping[str, np.ndarray]):
   def shape(self, name: str) -> tuple[int, ...]:
     """Shape of an array, without reading it."""
     return self.entries[name].shape
+
+  def specs(self) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    """Name -> (shape, dtype), of all arrays."""
+    return {n: (e.shape, np.dtype(e.dtype)) for n, e in self.entries.items()}
 
   def renamed(self, names: Mapping[str, str]) -> "Weights":
     """The arrays named by {new: old}, under their new names."""
@@ -126,18 +148,14 @@ def read(path: str | pathlib.Path) -> Weights:
       "would run this one",
       "--weights",
     ) from e
-  except (
-    safetensors.SafetensorError,
-    zipfile.BadZipFile,
-    ValueError,
-    KeyError,
-    EOFError,
-  ) as e:
+  except errors.UserError:  # a ValueError too
+    raise
+  except _BROKEN as e:
     raise _error(file, f"{type(e).__name__}: {e}") from e
 
 
 def _entries(path: pathlib.Path) -> dict[str, Entry]:
-  if path.name.endswith(".index.json"):
+  if path.name.endswith(_INDEX):
     return _sharded(path)
   with path.open("rb") as file:
     head = file.read(9)
@@ -174,9 +192,10 @@ def _npz(path: pathlib.Path) -> dict[str, Entry]:
   entries = {}
   for name in stored.files:
     with stored.zip.open(f"{name}.npy") as file:
-      shape, dtype = npz.header(file)
+      shape, dtype = npy.header(file)
     if dtype.hasobject:
       raise storages.Refused(f"{name} holds pickled objects; nothing was run")
+    npy.check(stored.zip, stored.zip.getinfo(f"{name}.npy"))
     entries[name] = Entry(shape, dtype, lambda n=name: stored[n])
   return entries
 
@@ -190,7 +209,13 @@ def _torch(path: pathlib.Path) -> dict[str, Entry]:
 
 def _sharded(path: pathlib.Path) -> dict[str, Entry]:
   """An index: {"weight_map": {name: file beside it}}."""
-  names = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+  names = core_files.read_object(path, "--weights")["weight_map"]
+  if not isinstance(names, dict) or not all(
+    isinstance(file, str) for file in names.values()
+  ):
+    raise ValueError("its weight_map does not name a file for each array")
+  if again := [n for n in names.values() if n.endswith(_INDEX)]:
+    raise ValueError(f"its part {again[0]} is an index too")
   files = {n: path.parent / n for n in sorted(set(names.values()))}
   elsewhere = [n for n in files if pathlib.PurePath(n).name != n]
   lacking = [n for n, file in files.items() if not file.is_file()]

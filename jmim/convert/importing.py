@@ -25,6 +25,7 @@ from jmim.convert import preprocessing
 from jmim.core import config as configs
 from jmim.core import discovery
 from jmim.core import errors
+from jmim.core import files as core_files
 from jmim.core import home
 from jmim.core import method as methods
 from jmim.core import state as states
@@ -166,7 +167,8 @@ def resolve(
         "add --config=configs/<recipe>.py",
         "--config",
       )
-    config = derive(family, beside, processor(path))
+    image = processor(path) if family.images else {}
+    config = derive(family, beside, image)
   return name, config
 
 
@@ -185,9 +187,12 @@ def derive(
   """
   try:
     fields = family.read_config(beside)
-  except KeyError as e:
+  except errors.UserError:  # a ValueError too
+    raise
+  except (KeyError, TypeError, ValueError, AttributeError) as e:
+    lacks = isinstance(e, KeyError)
     raise errors.UserError(
-      f"config.json has no {e}",
+      f"config.json has no {e}" if lacks else f"config.json: {e}",
       "every size of the network",
       "add it, or use --config",
       "--config",
@@ -220,7 +225,7 @@ def _folder(path: str) -> pathlib.Path:
 def settings(path: str) -> dict[str, Any]:
   """The config.json beside weights; {} if there is none."""
   file = _folder(path) / CONFIG
-  return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+  return core_files.read_object(file, "--weights") if file.is_file() else {}
 
 
 def processor(path: str) -> dict[str, Any]:
@@ -234,7 +239,7 @@ def processor(path: str) -> dict[str, Any]:
   file = _folder(path) / PROCESSOR
   if not file.is_file():
     return {}
-  return preprocessing.from_hf(json.loads(file.read_text(encoding="utf-8")))
+  return preprocessing.from_hf(core_files.read_object(file, "--weights"))
 
 
 def shapes(method: methods.Method) -> dict[str, Any]:

@@ -4,7 +4,6 @@ What is written is an export like any other, with the new host in its config
 and the hash of that in its note; the own arrays are copied as they are.
 """
 
-import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 from jmim.checkpoints import frozen
 from jmim.checkpoints import identity
 from jmim.checkpoints import models
+from jmim.checkpoints import note
 from jmim.checkpoints import store as checkpoint
 from jmim.convert import exporting
 from jmim.convert import files
@@ -51,6 +51,7 @@ def run(
   arrays, about = read(home.expand(part, "--part"), weights)
   known = about["consts"]
   config = ml_collections.ConfigDict(about.pop("config"))
+  discovery.check_stored(config, part)
   config, known = models.on_host(config, known, host)
   method = discovery.make(config.method)
   like = trees.named(importing.shapes(method))
@@ -61,7 +62,7 @@ def run(
   out.mkdir(parents=True, exist_ok=True)
   specs = {n: (tuple(x.shape), np.dtype(x.dtype)) for n, x in arrays.items()}
   files.write(out / exporting.WEIGHTS, specs, arrays.items())
-  exporting.write_note(out, config, **about)
+  note.write(out, config, **about)
   own, whole = (_numbers(x) for x in (arrays, trees.named(tree)))
   return [
     f"host: {host}, sha256 {about['consts'][identity.HOST]}",
@@ -79,9 +80,7 @@ def read(path: pathlib.Path, weights: str) -> tuple[Arrays, dict[str, Any]]:
   Raises:
     UserError: neither, or an export in the names of others.
   """
-  note = path / exporting.JMIM
-  if note.is_file():
-    about = json.loads(note.read_text(encoding="utf-8"))
+  if about := note.read(path):
     if about["family"]:
       raise errors.UserError(
         f"{path} is in the layout {about['family']}",
@@ -89,7 +88,7 @@ def read(path: pathlib.Path, weights: str) -> tuple[Arrays, dict[str, Any]]:
         "export it again",
         "--part",
       )
-    return dict(files.read(path)), {"consts": {}} | about
+    return dict(files.read(path)), about
   if not (path / "checkpoints").is_dir():
     raise errors.UserError(
       f"{path}: no run and no export",

@@ -4,16 +4,18 @@ A run, an export, a folder of the Hugging Face hub, or a file in one of these:
 what `jmim.load` takes.
 """
 
-import json
+import dataclasses
 import pathlib
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 
 import ml_collections
 
+from jmim.checkpoints import classes
 from jmim.checkpoints import compare
 from jmim.checkpoints import models
-from jmim.convert import exporting
+from jmim.checkpoints import note
 from jmim.convert import families
 from jmim.convert import files
 from jmim.convert import importing
@@ -41,17 +43,18 @@ def model(
   folder = path if path.is_dir() else path.parent
   if (folder / "checkpoints").is_dir():
     return models.of_run(folder, weights, host=host), ()
-  about = folder / exporting.JMIM
-  if about.is_file():
-    exported = json.loads(about.read_text(encoding="utf-8"))
-    config = ml_collections.ConfigDict(exported["config"])
-    _check_weights(path, weights, exported.get("weights", "raw"))
-    known = exported.get("consts", {})
+  if exported := note.read(folder):
+    config, known = exported["config"], exported["consts"]
+    models.check_method(config, folder, "path")
+    _check_weights(path, weights, exported["weights"])
     if host:
       config, known = models.on_host(config, known, host)
     if not exported["family"]:
-      return _plain(path, config, known)
-    return _foreign(path, exported["family"], config, known)
+      opened, lacks = _plain(path, config, known)
+    else:
+      opened, lacks = _foreign(path, exported["family"], config, known)
+    names = classes.of(exported)
+    return dataclasses.replace(opened, classes=names), lacks
   _check_weights(path, weights, "raw")
   name, config = importing.resolve("auto", str(path), None)
   if host:
@@ -92,6 +95,24 @@ def _plain(
   return models.of_arrays(config, dict(stored), known, path), ()
 
 
+def _beside(path: pathlib.Path, like: Mapping[str, Any]) -> dict[str, Any]:
+  """What an export keeps for want of a place in its layout, by our names."""
+  file = (path if path.is_dir() else path.parent) / files.BESIDE
+  if not file.is_file():
+    return {}
+  stored = files.read(file)
+  expected = {n: x for n, x in like.items() if n in stored}
+  wrong = compare.differences({n: stored.entries[n] for n in stored}, expected)
+  if wrong:
+    raise errors.UserError(
+      f"{file}: " + "; ".join(wrong[:8]),
+      "arrays of its config",
+      "export the run again",
+      "path",
+    )
+  return dict(stored)
+
+
 def _foreign(
   path: pathlib.Path,
   name: str,
@@ -103,6 +124,7 @@ def _foreign(
   like = importing.shapes(method)
   plan = plans.make(family, method, files.read(path), like)
   arrays = importing.load(plan, method, like, config)
+  arrays |= _beside(path, trees.named(like)) if known is not None else {}
   parts = {n.split("/")[2] for n in plan.fresh}
   outputs = {"head": ["logits"], "decoder": ["reconstruct"]}
   withheld = [n for part in parts for n in outputs.get(part, [])]

@@ -25,6 +25,8 @@ SAME = Op(lambda x: x, lambda x: x)
 LINEAR = Op(lambda x: x.T, lambda x: x.T)
 # One of several linear maps that are one array here, [many, in, out].
 ONE_OF = Op(lambda x: x.T[None], lambda x: x[0].T)
+# One number per head; theirs [h, 1, 1].
+HEADS = Op(lambda x: x[:, 0, 0], lambda x: x[:, None, None])
 # A token [d] and a table of positions [n, d]; ours begin with 1 image.
 VECTOR = Op(lambda x: x[None, None], lambda x: x[0, 0])
 MATRIX = Op(lambda x: x[None], lambda x: x[0])
@@ -33,9 +35,19 @@ CONV = Op(
   lambda x: einops.rearrange(x, "o i h w -> h w i o"),
   lambda x: einops.rearrange(x, "h w i o -> o i h w"),
 )
+# torch's transposed convolution [in, out, row, column]; ours is turned.
+TRANSPOSED = Op(
+  lambda x: einops.rearrange(x[:, :, ::-1, ::-1], "i o h w -> h w i o"),
+  lambda x: einops.rearrange(x[::-1, ::-1], "h w i o -> i o h w"),
+)
 # Convolutions of side 1, in two dimensions and in one: linear maps here.
 POINT = Op(lambda x: x[:, :, 0, 0].T, lambda x: x.T[:, :, None, None])
 POINT1D = Op(lambda x: x[:, :, 0].T, lambda x: x.T[:, :, None])
+
+
+def one_of(op: Op) -> Op:
+  """That of an array of which we have many, [1, ...] of ours at a time."""
+  return Op(lambda x: op.to_ours(x)[None], lambda x: op.to_theirs(x[0]))
 
 
 def patch_conv(patch: int) -> Op:

@@ -14,6 +14,12 @@ from jmim.core import errors
 from jmim.nn import sizes
 
 Config = Mapping[str, Any]
+# Of `text.clip`: stands in for the tower of images where there is none.
+NO_IMAGES = dict(
+  size=32,
+  channels=3,
+  dims=dict(variant="Ti/32", width=64, depth=1, heads=1),
+)
 # Activations: Transformers' and timm's names -> ours, and back.
 ACTS = {
   "gelu": "gelu",

@@ -11,7 +11,9 @@ Both formats: the zip of torch 1.6 and later, and the plain one before it.
 import collections
 import pathlib
 import pickle
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +21,9 @@ import ml_dtypes
 import numpy as np
 
 from jmim.convert import storage as storages
+from jmim.convert import unpickler
 
+_MOST_NODES, _DEEPEST, _LONGEST = 2**20, 64, 1000
 MAGIC = 0x1950A86A20F9469CFC6C  # first object of the format before torch 1.6
 DTYPES = {
   "Float": np.float32,
@@ -50,16 +54,6 @@ NAMED = {
 }
 
 
-class Inert:
-  """Stands for an object that holds no tensors: keeps and does nothing."""
-
-  def __init__(self, *args: Any, **kwargs: Any):
-    del args, kwargs
-
-  def __setstate__(self, state):
-    del state
-
-
 class Function(storages.Sealed):
   """A function of ours that a pickle may call."""
 
@@ -73,15 +67,22 @@ class Function(storages.Sealed):
     return self._call(*arguments)
 
 
+def _ordered(*pairs: Any) -> collections.OrderedDict:
+  """What a pickle makes by calling OrderedDict."""
+  if pairs:
+    unpickler.check_keys(key for key, _ in pairs[0])
+  return collections.OrderedDict(*pairs)
+
+
 # Everything a pickle may name. What is Inert is read past: options of the run
 # and scalars, which stand beside the tensors in the authors' files.
 ALLOWED: dict[str, Any] = {
-  "collections.OrderedDict": collections.OrderedDict,
+  "collections.OrderedDict": Function(_ordered),
   "torch._utils._rebuild_tensor": Function(storages.rebuild),
   "torch._utils._rebuild_tensor_v2": Function(storages.rebuild),
   "torch._utils._rebuild_tensor_v3": Function(storages.rebuild_typed),
   "torch._utils._rebuild_parameter": Function(storages.rebuild_parameter),
-  "torch.Size": tuple,
+  "torch.Size": Function(tuple),
   "torch.storage.UntypedStorage": storages.Kind(np.uint8),
   **{f"torch.{n}Storage": storages.Kind(d) for n, d in DTYPES.items()},
   **{f"torch.{n}": storages.Kind(d) for n, d in NAMED.items()},
@@ -94,38 +95,9 @@ ALLOWED: dict[str, Any] = {
       "numpy.core.multiarray.scalar",
       "numpy._core.multiarray.scalar",
     ),
-    Inert,
+    unpickler.Inert,
   ),
 }
-
-
-class _Unpickler(pickle.Unpickler):
-  """Knows the names above and nothing else."""
-
-  def __init__(self, file, storage: Callable[..., storages.Storage]):
-    super().__init__(file, encoding="utf-8")
-    self._storage = storage
-
-  def find_class(self, module: str, name: str) -> Any:
-    """The stand-in of a global name; nothing is imported."""
-    try:
-      return ALLOWED[f"{module}.{name}"]
-    except KeyError:
-      raise storages.Refused(
-        f"it asks for {module}.{name}, which no tensor needs; nothing of it "
-        "was run"
-      ) from None
-
-  def persistent_load(self, pid: Any) -> storages.Storage:
-    """("storage", kind, key, device, elements, ...) -> Storage."""
-    if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
-      raise storages.Refused(f"an unknown reference {pid!r:.60}")
-    _, kind, key, _, numel, *view = pid
-    if (
-      not isinstance(kind, storages.Kind) or type(numel) is not int or any(view)
-    ):
-      raise storages.Refused(f"a storage {pid!r:.60}")
-    return self._storage(kind.dtype, str(key), numel)
 
 
 # What a damaged pickle raises, besides the above.
@@ -137,7 +109,11 @@ BROKEN = (
   IndexError,
   AttributeError,
   KeyError,
-  UnicodeDecodeError,
+  OverflowError,
+  struct.error,
+  zipfile.BadZipFile,
+  zlib.error,
+  NotImplementedError,
   MemoryError,
   RecursionError,
 )
@@ -151,10 +127,10 @@ def read(path: pathlib.Path) -> dict[str, storages.Tensor]:
   """
   try:
     if zipfile.is_zipfile(path):
-      content = _read_zip(zipfile.ZipFile(path))
+      content = _read_zip(zipfile.ZipFile(path), path.stat().st_size)
     else:
       content = _read_plain(path)
-    return dict(_flat("", content))
+    return _Flat().of(content)
   except storages.Refused:
     raise
   except BROKEN as e:
@@ -163,28 +139,45 @@ def read(path: pathlib.Path) -> dict[str, storages.Tensor]:
     ) from e
 
 
-def _read_zip(archive: zipfile.ZipFile) -> Any:
-  names = archive.namelist()
-  roots = [n.removesuffix("data.pkl") for n in names if n.endswith("/data.pkl")]
+def _read_zip(archive: zipfile.ZipFile, length: int) -> Any:
+  members = {info.filename: info for info in archive.infolist()}
+  roots = [
+    n.removesuffix("data.pkl") for n in members if n.endswith("/data.pkl")
+  ]
   if len(roots) != 1:
     raise storages.Refused("a zip without data.pkl")
   root = roots[0]
-  if f"{root}constants.pkl" in names:
+  if f"{root}constants.pkl" in members:
     raise storages.Refused(
       "a TorchScript program; save its state_dict() instead"
     )
-  if f"{root}byteorder" in names and archive.read(f"{root}byteorder") == b"big":
+  for name, info in members.items():
+    _check_member(name, info, length)
+  order = f"{root}byteorder"
+  if order in members and archive.read(order) == b"big":
     raise storages.Refused("big-endian numbers")
 
   def storage(dtype, key, numel):
     name = f"{root}data/{key}"
     size = numel * np.dtype(dtype).itemsize
-    if name not in names or archive.getinfo(name).file_size < size:
+    if name not in members or members[name].file_size < size:
       raise storages.Refused(f"the data of storage {key} is missing or cut")
     return storages.Storage(dtype, numel, lambda: archive.read(name)[:size])
 
   with archive.open(f"{root}data.pkl") as file:
-    return _Unpickler(file, storage).load()
+    return unpickler.Unpickler(file, ALLOWED, storage).load()
+
+
+def _check_member(name: str, info: zipfile.ZipInfo, length: int) -> None:
+  """Raises Refused unless a member lies in the file as it is.
+
+  torch packs nothing; what is packed may be a thousand times as large.
+  """
+  packed = info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1
+  if packed or info.file_size != info.compress_size:
+    raise storages.Refused(f"{name:.80} is packed or encrypted")
+  if info.header_offset + info.file_size > length:
+    raise storages.Refused(f"{name:.80} is not all there")
 
 
 def _read_plain(path: pathlib.Path) -> Any:
@@ -204,16 +197,21 @@ def _read_plain(path: pathlib.Path) -> Any:
     return storages.Storage(dtype, numel, cut)
 
   with path.open("rb") as file:
-    load = lambda: _Unpickler(file, storage).load()
+    load = lambda: unpickler.Unpickler(file, ALLOWED, storage).load()
     if load() != MAGIC:
       raise storages.Refused("a pickle, but not one of torch")
     load(), load()
     content = load()
-    keys = [str(key) for key in load()]
+    keys = load()
+    if type(keys) is not list or not all(type(k) in (str, int) for k in keys):
+      raise storages.Refused("no list of storages")
+    keys = [str(key) for key in keys]
     at, length = file.tell(), path.stat().st_size
   if lacking := sorted(set(specs) - set(keys)):
     raise storages.Refused(f"the data of storage {lacking[0]} is missing")
   for key in keys:
+    if key not in specs:
+      raise storages.Refused(f"storage {key:.80} belongs to no tensor")
     dtype, numel = specs[key]
     offsets[key] = at + 8
     at += 8 + numel * np.dtype(dtype).itemsize
@@ -222,12 +220,35 @@ def _read_plain(path: pathlib.Path) -> Any:
   return content
 
 
-def _flat(prefix: str, node: Any):
-  """(dotted name, tensor) of everything below a dict, list or tuple."""
-  if isinstance(node, storages.Tensor):
-    yield prefix, node
-  elif isinstance(node, dict | list | tuple):
-    # Not node.items(), which an OrderedDict may have been given anew.
-    pairs = dict.items(node) if isinstance(node, dict) else enumerate(node)
-    for key, value in pairs:
-      yield from _flat(f"{prefix}.{key}" if prefix else str(key), value)
+class _Flat:
+  """Tensors of nested dicts and lists, by dotted name.
+
+  Lists that share their parts may be small in a file and endless to walk.
+  """
+
+  def __init__(self):
+    self._seen, self._found = 0, {}
+
+  def of(self, content: Any) -> dict[str, storages.Tensor]:
+    """Dotted name -> tensor of everything below `content`.
+
+    Raises:
+      Refused: it is nested too deeply, or never ends.
+    """
+    self._walk("", content, 0)
+    return self._found
+
+  def _walk(self, name: str, node: Any, depth: int) -> None:
+    self._seen += 1
+    if self._seen > _MOST_NODES or depth > _DEEPEST or len(name) > _LONGEST:
+      raise storages.Refused(
+        f"dicts and lists of more than {_MOST_NODES} entries, nested deeper "
+        f"than {_DEEPEST}, or names longer than {_LONGEST}"
+      )
+    if isinstance(node, storages.Tensor):
+      self._found[name] = node
+    elif isinstance(node, dict | list | tuple):
+      # Not node.items(), which an OrderedDict may have been given anew.
+      pairs = dict.items(node) if isinstance(node, dict) else enumerate(node)
+      for key, value in pairs:
+        self._walk(f"{name}.{key}" if name else str(key), value, depth + 1)

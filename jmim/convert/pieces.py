@@ -16,9 +16,6 @@ QKV = ("query", "key", "value")
 DENSE, NORM = ("kernel", "bias"), ("scale", "bias")  # leaves of flax
 
 
-# Layers.
-
-
 def dense(
   theirs: str, ours: str, op: ops.Op = ops.LINEAR, bias: bool = True
 ) -> Table:
@@ -101,9 +98,6 @@ def qv_biases(
   ]
 
 
-# Blocks.
-
-
 def block(
   theirs: str, ours: str, qkv_bias: bool = True, gated: bool = False
 ) -> Table:
@@ -183,9 +177,6 @@ def flax_block(theirs: str, ours: str, heads: int) -> Table:
     *same(f"{theirs}/MlpBlock_0/Dense_0", f"{ours}/mlp/fc1", *DENSE),
     *same(f"{theirs}/MlpBlock_0/Dense_1", f"{ours}/mlp/fc2", *DENSE),
   ]
-
-
-# Encoders.
 
 
 def stem(model: vit.ViT, prefix: str = "") -> Table:
@@ -280,15 +271,26 @@ def clip(patch: int, theirs: str = "clip_model.") -> Table:
     patch: side of a patch in pixels.
     theirs: prefix of their names ("vision_model." in their checkpoints).
   """
-  layer, ours = f"{theirs}encoder.layers.{{i}}", "blocks/layers"
-  stem_, attention = f"{theirs}embeddings", f"{layer}.self_attn"
-  conv = ops.patch_conv(patch)
+  stem_, conv = f"{theirs}embeddings", ops.patch_conv(patch)
   token, rows = f"{stem_}.class_embedding", f"{stem_}.position_embedding.weight"
   return [
     table.Rule(theirs=token, ours="cls_token", op=ops.VECTOR),
     table.Rule(theirs=rows, ours="pos_embed", op=ops.MATRIX),
     *dense(f"{stem_}.patch_embedding", "patch_embed/proj", conv, bias=False),
     *norm(f"{theirs}pre_layrnorm", "norm_pre"),
+    *clip_blocks(theirs),
+  ]
+
+
+def clip_blocks(theirs: str) -> Table:
+  """The blocks of either tower of CLIP in Transformers.
+
+  Args:
+    theirs: prefix of their names ("text_model.").
+  """
+  layer, ours = f"{theirs}encoder.layers.{{i}}", "blocks/layers"
+  attention = f"{layer}.self_attn"
+  return [
     *fused([f"{attention}.{n}_proj" for n in "qkv"], f"{ours}/attn/qkv"),
     *dense(f"{attention}.out_proj", f"{ours}/attn/proj"),
     *norm(f"{layer}.layer_norm1", f"{ours}/norm1"),

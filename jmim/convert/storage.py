@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+_MOST_AXES = 64
+
 
 class Refused(ValueError):
   """A pickle that needs more than tensors, or one that makes no sense."""
@@ -119,16 +121,22 @@ def rebuild_parameter(data: Any, *rest: Any) -> Any:
 
 def _inside(tensor: Tensor) -> Tensor:
   """The same tensor, if its numbers make sense and its storage has them."""
+  rows = (tensor.shape, tensor.stride)
+  if not all(type(x) in (tuple, list) and len(x) <= _MOST_AXES for x in rows):
+    raise Refused("a tensor of shape or stride that is none")
   numbers = [tensor.offset, *tensor.shape, *tensor.stride]
+  if not all(type(n) is int and 0 <= n < 2**63 for n in numbers):
+    # Not said, as it may be anything at all.
+    raise Refused("a tensor of shape or stride that is none")
   size = np.dtype(tensor.dtype).itemsize
   have = tensor.storage.numel * np.dtype(tensor.storage.dtype).itemsize // size
-  if len(tensor.shape) != len(tensor.stride) or not all(
-    type(n) is int and n >= 0 for n in numbers
-  ):
+  if len(tensor.shape) != len(tensor.stride):
     raise Refused(f"a tensor of shape {tensor.shape}, stride {tensor.stride}")
   pairs = zip(tensor.shape, tensor.stride, strict=True)
   last = tensor.offset + sum((n - 1) * s for n, s in pairs)
-  if math.prod(tensor.shape) and last >= have:
+  # A stride of 0 could make any number of elements of one.
+  count = math.prod(tensor.shape)
+  if count > have or (count and last >= have):
     raise Refused(f"a tensor of shape {tensor.shape} over {have} elements")
   return dataclasses.replace(
     tensor, shape=tuple(tensor.shape), stride=tuple(tensor.stride)

@@ -28,8 +28,9 @@ Array = np.ndarray
 class Rule:
   """Their name, our leaf name, and the change of layout between them.
 
-  Either may be a tuple of names: arrays of equal size that stand side by side
-  on an axis (of our layout) of what the other side holds as one.
+  Either may be a tuple of names: arrays that stand side by side on an axis (of
+  our layout) of what the other side holds as one, of equal size but for
+  `sizes`.
 
   Attributes:
     theirs: their name or names; "{i}" counts layers.
@@ -37,6 +38,7 @@ class Rule:
     op: from their layout to ours and back.
     copies: they store so many equal copies, "{i}", of our one array.
     axis: along which arrays stand side by side.
+    sizes: of each of theirs on that axis; (): they are equal.
   """
 
   theirs: str | tuple[str, ...]
@@ -44,6 +46,7 @@ class Rule:
   op: ops.Op = ops.SAME
   copies: int = 0
   axis: int = -1
+  sizes: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -225,7 +228,7 @@ def export_stream(
     # Layer by layer: what is side by side is joined for one layer at a time.
     for i in range(len(leaves[0]) if stacked else max(1, rule.copies)):
       part = [x[i] for x in leaves] if stacked else leaves
-      parts = _regroup(part, len(names), rule.axis)
+      parts = _regroup(part, len(names), rule.axis, rule.sizes)
       for name, part in zip(names, parts, strict=True):
         yield name.replace("{i}", str(i)), rule.op.to_theirs(part)
     del leaves, parts, part  # before the next leaf is read
@@ -243,12 +246,14 @@ def _names(side: str | tuple[str, ...]) -> tuple[str, ...]:
   return (side,) if isinstance(side, str) else side
 
 
-def _regroup(parts: Sequence[Array], n: int, axis: int) -> list[Array]:
-  """Arrays side by side on an axis, cut into n equal ones."""
+def _regroup(
+  parts: Sequence[Array], n: int, axis: int, sizes: tuple[int, ...] = ()
+) -> list[Array]:
+  """Arrays side by side on an axis, cut into n, of these sizes or equal."""
   if len(parts) == n:
     return list(parts)
   joined = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=axis)
-  return np.split(joined, n, axis=axis)
+  return np.split(joined, np.cumsum(sizes)[:-1] if sizes else n, axis=axis)
 
 
 def _layers(pattern: str, theirs: Mapping[str, Array]) -> list[str]:

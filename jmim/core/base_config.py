@@ -39,7 +39,10 @@ class Base:
   """A config: its sections, and the seed."""
 
   seed: int = field.value(
-    0, "seed of init, data order and draws; another for a repeat"
+    0,
+    "seed of init, data order and draws; another for a repeat",
+    low=0,
+    high=2**32 - 1,
   )
   method: Method = field.part(Method, "the method")
   data: data_settings.Data = field.part(data_settings.Data, "the data")
@@ -68,7 +71,10 @@ class Applied:
   """A config of what trains nothing."""
 
   seed: int = field.value(
-    0, "seed of draws; a result is a function of it and of its example"
+    0,
+    "seed of draws; a result is a function of it and of its example",
+    low=0,
+    high=2**32 - 1,
   )
   procedure: Procedure = field.part(Procedure, "the procedure")
   data: data_settings.Data = field.part(data_settings.Data, "the data")

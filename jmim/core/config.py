@@ -5,9 +5,7 @@ sets keys. Nothing here imports a method before a config names it.
 """
 
 import ast
-import difflib
 import importlib.util
-import pathlib
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
@@ -18,10 +16,13 @@ from jmim.core import base_config
 from jmim.core import discovery
 from jmim.core import errors
 from jmim.core import field
-from jmim.core import home
+from jmim.core import recipe_path
 from jmim.core import renamed
 from jmim.core import units
 from jmim.core import validate
+
+# Those of a duration, and the share of the run that some have instead.
+_UNITS = (*units.UNITS, "share")
 
 
 def base() -> ml_collections.ConfigDict:
@@ -71,20 +72,7 @@ def load(spec: str) -> ml_collections.ConfigDict:
   Raises:
     UserError: no such file, no get_config in it, or a key it should not set.
   """
-  # A colon may be in the path, too.
-  stem, suffix, arg = spec.partition(".py:")
-  path = stem + suffix.removesuffix(":")
-  path = str(home.expand(path, "--config"))
-  if not pathlib.Path(path).is_file():
-    known = sorted(str(p) for p in pathlib.Path("configs").glob("*.py"))
-    near = difflib.get_close_matches(path, known, 3, 0.0)
-    hint = ", ".join(near) or "see configs/ in the source tree"
-    raise errors.UserError(
-      f"--config={path}: no such file",
-      f"a recipe such as {hint}",
-      "name an existing recipe",
-      "--config",
-    )
+  path, arg = recipe_path.find(spec)
   module_spec = importlib.util.spec_from_file_location("recipe", path)
   if module_spec is None:
     raise errors.UserError(
@@ -123,15 +111,20 @@ def override(
 
   Setting one unit of a duration clears its other units, so that a run of 800
   epochs can be cut with train.total_steps=100. `evals.<name>=None` removes an
-  evaluator. What is not there is made: `optim.players.<player>.<key>`, and
-  keys below `method` and `evals.<name>`, which their classes check.
+  evaluator, `evals=None` all; so does None in the config itself. What is not
+  there is made: `optim.players.<player>.<key>`, and keys below `method` and
+  `evals.<name>`, which their classes check.
 
   Raises:
     UserError: unknown key or wrong type.
   """
   config = ml_collections.ConfigDict(config.to_dict())
+  _drop_none(config)
   for item in items:
     path, equals, text = item.partition("=")
+    if (path, text) == ("evals", "None"):
+      config.evals = ml_collections.ConfigDict()
+      continue
     if not equals:
       raise errors.UserError(
         f"--config.{path} without a value",
@@ -155,6 +148,14 @@ def override(
     with node.ignore_type():
       node[last] = value
   return config
+
+
+def _drop_none(config: ml_collections.ConfigDict) -> None:
+  """Removes evaluators that a recipe set to None."""
+  if config.get("evals") is None:
+    config.evals = ml_collections.ConfigDict()
+  for name in [n for n, section in config.evals.items() if section is None]:
+    del config.evals[name]
 
 
 def _section(
@@ -220,8 +221,8 @@ def _last(path: str) -> str:
 def _clear_units(node: ml_collections.ConfigDict, name: str) -> None:
   """Zeroes the other units of the duration that `name` sets."""
   stem, _, unit = name.rpartition("_")
-  if unit in units.UNITS:
-    for other in units.UNITS:
+  if unit in _UNITS:
+    for other in _UNITS:
       if f"{stem}_{other}" in node and other != unit:
         node[f"{stem}_{other}"] = type(node[f"{stem}_{other}"])(0)
 

@@ -7,7 +7,10 @@ import importlib
 import importlib.util
 import pkgutil
 import re
+import sys
 from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,17 +42,21 @@ def _find(name: str, base: type) -> Any:
   for module_name in (f"jmim.methods.{name}", name):
     if not module_exists(module_name):
       continue
-    module = importlib.import_module(module_name)
-    found = [
-      v
-      for v in vars(module).values()
-      if isinstance(v, type)
-      and issubclass(v, base)
-      and v.__module__ == module.__name__
-    ]
-    if found:
+    if found := _classes(module_name, base):
       return found[-1]
   raise KeyError(name)
+
+
+def _classes(module_name: str, base: type) -> list[Any]:
+  """Those of a module that are a `base`."""
+  module = importlib.import_module(module_name)
+  return [
+    v
+    for v in vars(module).values()
+    if isinstance(v, type)
+    and issubclass(v, base)
+    and v.__module__ == module.__name__
+  ]
 
 
 def find_evaluator(name: str) -> type:
@@ -72,6 +79,77 @@ FIND = {
   "procedure": find_procedure,
   "evals": find_evaluator,
 }
+
+
+_BASES = {"method": method.Method, "procedure": procedure.Procedure}
+# Section of a config -> package of ours in which its types are.
+_OURS = {
+  "method": "jmim.methods",
+  "procedure": "jmim.methods",
+  "evals": "jmim.evals",
+}
+
+
+def trusted(section: str, name: str) -> bool:
+  """Whether a type may be looked up because a file says so.
+
+  It is if it is one of ours, or if the program has imported its module before:
+  then nothing new is run.
+
+  Args:
+    section: one of `FIND`.
+    name: the type, "mim.mae" or "my_package.my_method".
+  """
+  if not name or name in sys.modules:
+    return True
+  package = _OURS[section]
+  path = name if name.startswith(f"{package}.") else f"{package}.{name}"
+  if not module_exists(path):
+    return False
+  # Where ours has no such class ("parts"), theirs of that name would be looked
+  # at, which may lie in this folder.
+  if section == "evals":
+    return hasattr(importlib.import_module(path), "Evaluator")
+  return bool(_classes(path, _BASES[section]))
+
+
+def check_stored(
+  config: Mapping[str, Any],
+  where: Any,
+  sections: Collection[str] = ("method", "procedure"),
+) -> None:
+  """Holds a config that was read from a file, and not made by a recipe.
+
+  Args:
+    config: of a run or an export.
+    where: its file or folder, for the message.
+    sections: those that will be looked up.
+
+  Raises:
+    UserError: it names a module that is neither ours nor imported.
+  """
+  for section, name in _types(config, sections):
+    if not isinstance(name, str) or not trusted(section, name):
+      raise errors.UserError(
+        f"{where}: its {section} has the type {str(name):.80}",
+        f"one of {_OURS[section]}: nothing is imported because a file says so",
+        f"if you trust it, name its recipe (--config), or import {name} before "
+        "(a recipe may do that)",
+        f"{section}.type",
+      )
+
+
+def _types(
+  config: Mapping[str, Any], sections: Collection[str]
+) -> Iterator[tuple[str, Any]]:
+  """(section, its type) of those that are there; None: it is no section."""
+  of = lambda one: one.get("type", "") if hasattr(one, "get") else None
+  for section in sections:
+    one = config.get(section, {})
+    if section == "evals" and hasattr(one, "values"):
+      yield from ((section, of(evaluator)) for evaluator in one.values())
+    else:
+      yield section, of(one)
 
 
 def module_exists(module_name: str) -> bool:

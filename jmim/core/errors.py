@@ -1,6 +1,12 @@
 """One way to tell a user what is wrong: seen, expected, remedy, key."""
 
+import errno
 from collections.abc import Sequence
+
+_FULL = "No space left on device"
+# What a program ends with; docs/faults.md has all of them.
+MISTAKE, DIVERGED, NOT_SAVED, HOSTS_MISSING = 2, 3, 4, 5
+PREEMPTED = 75  # EX_TEMPFAIL of sysexits.h: to be tried again
 
 INDENT = 11  # columns before the text of a screen: "expected: "
 
@@ -62,25 +68,62 @@ def listed(lines: Sequence[str], most: int = 60) -> str:
 def first_line(error: BaseException) -> str:
   """Type and message of an error from elsewhere, on one line."""
   text = str(error).strip().split("\n")[0][:200]
-  return f"{type(error).__name__}: {text}"
+  line = f"{type(error).__name__}: {text}"
+  if _is_full(error) and _FULL not in line:
+    return f"{_FULL} ({line})"
+  return line
+
+
+def _is_full(error: BaseException | None) -> bool:
+  """Whether a full disk is behind an error, however deep in it."""
+  while error is not None:
+    number = getattr(error, "errno", None)
+    if number in (errno.ENOSPC, errno.EDQUOT) or _FULL in str(error):
+      return True
+    error = error.__cause__ or error.__context__
+  return False
 
 
 class Diverged(RuntimeError):
   """Training stopped because the loss stayed non-finite."""
 
   @classmethod
-  def at(cls, step: int, skipped: int, names: Sequence[str] = ()) -> "Diverged":
+  def at(
+    cls,
+    step: int,
+    skipped: int,
+    names: Sequence[str] = (),
+    saved: int | None = None,
+  ) -> "Diverged":
     """After `skipped` steps in a row that were not finite, `step` the last.
 
-    `names`: what was not finite in that one.
+    Args:
+      step: the last of them.
+      skipped: how many they are.
+      names: what was not finite in the last.
+      saved: the newest checkpoint before the first; None: there is none.
     """
+    first = step - skipped + 1
     more = ", ..." * (len(names) > 4)
     leaves = f" In the last: {', '.join(names[:4])}{more}." if names else ""
     return cls(
       f"loss or gradient not finite in {skipped} steps in a row "
-      f"(steps {step - skipped + 1} to {step}); stopped.{leaves} The examples "
-      f"are in diverged.json; look closer with --mode=eval --replay_step="
-      f"{step - skipped + 1}. Try a lower "
-      "optim.lr, optim.clip_norm=1, or hardware.dtype=f32; the limit is "
-      "train.max_skips."
+      f"(steps {first} to {step}); stopped.{leaves} The examples are in "
+      f"diverged.json; {_closer(first, saved)}. Try a lower optim.lr, "
+      "optim.clip_norm=1, or hardware.dtype=f32; the limit is train.max_skips."
     )
+
+
+def _closer(step: int, saved: int | None) -> str:
+  """How to look at a step that went wrong, if that can be done."""
+  if saved is not None:
+    return (
+      f"look closer with --mode=eval --replay_step={step}, which goes on from "
+      f"checkpoint {saved}"
+    )
+  if step == 1:
+    return "it was so from the first step on"
+  return (
+    f"no checkpoint is from before step {step}: to look closer train in "
+    f"another workdir with train.checkpoint_steps={step - 1}"
+  )

@@ -4,6 +4,7 @@ A field is a value, with documentation and limits; or a part, which is a frozen
 dataclass with fields of its own and a sub-section of the config.
 """
 
+import copy
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -110,6 +111,19 @@ def configured(cls: type) -> dict[str, dataclasses.Field]:
   return {f.name: f for f in fields if f.metadata.get("config", True)}
 
 
+def kinds(known: dataclasses.Field, owner: Any = None) -> tuple[dict, Any]:
+  """(name -> default instance of each kind, the default) of a part's field.
+
+  Args:
+    known: the field.
+    owner: instance whose part is the default, and that of its kind, whatever
+      the class of the owner says; None: there is none.
+  """
+  default, found = getattr(owner, known.name, known.default), {}
+  found |= known.metadata["parts"]
+  return found | {kind_of(found, default): default}, default
+
+
 def kind_of(known: Mapping[str, Any], instance: Any) -> str:
   """The name of the kind that a part is of.
 
@@ -134,16 +148,24 @@ def settings(instance: Any) -> dict[str, Any]:
   return found
 
 
-def documented(cls: type) -> dict[str, dataclasses.Field]:
-  """Dotted key -> field of every value, those of all kinds of parts too."""
+def documented(cls: type, default: Any = None) -> dict[str, dataclasses.Field]:
+  """Dotted key -> field of every value, those of all kinds of parts too.
+
+  The default of a field is what a config has that does not name it: of a part
+  that whose owner chose it, not that of the part's class.
+
+  Args:
+    cls: of a method, a part or an evaluator.
+    default: an instance, whose values are the defaults; None: those of `cls`.
+  """
   found = {}
-  for name, field in configured(cls).items():
-    kinds = field.metadata.get("parts")
-    if kinds is None:
-      found[name] = field
+  for name, known in configured(cls).items():
+    if "parts" not in known.metadata:
+      found[name] = copy.copy(known)
+      found[name].default = getattr(default, name, known.default)
       continue
-    for kind in kinds.values():
-      inner = documented(type(kind))
+    for kind in kinds(known, default)[0].values():
+      inner = documented(type(kind), kind)
       found |= {f"{name}.{key}": f for key, f in inner.items()}
   return found
 

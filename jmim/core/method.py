@@ -56,6 +56,10 @@ class Input:
   high: int | None = None  # exclusive upper bound of integer inputs
   # Least and greatest value of float inputs, where a method relies on them.
   range: tuple[float, float] | None = None
+  # Whole numbers that every example has: where a text begins and ends.
+  holds: tuple[int, ...] = ()
+  # What the last place has one of, where examples end and are filled up.
+  closes: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +76,8 @@ class Const:
       a run that knows another value is refused; 0: not known. "data.mean" and
       "data.std": per channel, where its images are not normalised as ours.
     weights: of a run: "raw" or "ema".
+    key: config key of the path, for messages ("method.teacher.path").
+    images: whether it reads images, which are to be normalised as its own were.
   """
 
   path: str
@@ -81,6 +87,8 @@ class Const:
     default_factory=dict, kw_only=True
   )
   weights: str = dataclasses.field(default="raw", kw_only=True)
+  key: str = dataclasses.field(default="method", kw_only=True)
+  images: bool = dataclasses.field(default=True, kw_only=True)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -112,6 +120,7 @@ class Method:
   overridden. A method derives from this class, or from one paper it extends.
   """
 
+  # A property, where it depends on fields.
   players: ClassVar[tuple[str, ...]] = ("main",)
   # Whether losses are means over examples. Where they are not (statistics of
   # the batch, say), accumulation is another computation than a whole batch.
@@ -202,6 +211,15 @@ class Method:
   def sample_reads(self) -> tuple[str, ...]:
     """Entries of a batch that `sample` needs, beside "label"."""
     return ()
+
+  def written(self, tokens: Any) -> str | None:
+    """A line of text of sampled tokens [l].
+
+    Of methods that have words of their own; None: the data may know, or they
+    are numbers.
+    """
+    del tokens
+    return None
 
   def diffuser(self, weights: Weights) -> Any:
     """Frozen, as functions of arrays: a `diffusion.model.Diffuser`.

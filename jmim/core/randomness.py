@@ -9,6 +9,7 @@ another) gives two arrays the same numbers without a word: in JAX's threefry
 """
 
 import zlib
+from collections.abc import Callable
 
 import jax
 
@@ -54,3 +55,22 @@ def numbered(key: jax.Array, numbers: jax.Array) -> jax.Array:
     numbers: [n] ints.
   """
   return jax.vmap(jax.random.fold_in, (None, 0))(key, numbers)
+
+
+def normals(
+  key: jax.Array, numbers: jax.Array, shape: tuple[int, ...]
+) -> Callable[[int | jax.Array], jax.Array]:
+  """Number of a draw -> standard normal [n, *shape], a row for each of many.
+
+  Args:
+    key: of all draws, which has no other use.
+    numbers: [n] ints; a row depends on its number, not on its place.
+    shape: of a row.
+  """
+  keys = numbered(key, numbers)
+
+  def draw(call):
+    at = jax.vmap(jax.random.fold_in, (0, None))(keys, call)
+    return jax.vmap(lambda k: jax.random.normal(k, shape))(at)
+
+  return draw

@@ -13,6 +13,7 @@ from jmim.core import config as configs
 from jmim.core import discovery
 from jmim.core import errors
 from jmim.core import field
+from jmim.core import objects
 
 # Keys beside those of the method that say what weights mean: which pixels they
 # were trained on.
@@ -23,19 +24,25 @@ def load(workdir: pathlib.Path) -> ml_collections.ConfigDict:
   """The config of a run, complete; a key that is newer is at its default.
 
   Raises:
-    UserError: the folder has none that can be read.
+    UserError: the folder has none that can be read, or it names modules that
+      are not to be imported (see `discovery.check_stored`), or data that are
+      not to be (see `objects.check_data`).
   """
   path = pathlib.Path(workdir) / "config.json"
   try:
     stored = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(stored, dict):
+      raise ValueError(f"a {type(stored).__name__}")
     sections = dict(stored)
-  except (OSError, ValueError, TypeError) as e:
+  except (OSError, ValueError, RecursionError) as e:
     raise errors.UserError(
       f"no --config, and none in {workdir} ({errors.first_line(e)})",
       "a recipe, or the workdir of a run",
       "add --config=RECIPE, or correct --workdir",
       "--config",
     ) from e
+  discovery.check_stored(stored, path, sections=tuple(discovery.FIND))
+  objects.check_data(stored, path)
   fresh_config = configs.procedure if "procedure" in sections else configs.base
   config = fresh_config().to_dict()
   for name, section in sections.items():
@@ -65,7 +72,8 @@ def of_weights(keys: Iterable[str], before: Mapping[str, Any]) -> list[str]:
   """
   has_ema = before.get("ema", {}).get("decay", 0) > 0
   type_ = before.get("method", {}).get("type", "")
-  free = field.asked(discovery.find(type_)) if type_ else ()
+  known = type_ and discovery.trusted("method", type_)
+  free = field.asked(discovery.find(type_)) if known else ()
   return [
     key
     for key in keys

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -78,6 +79,31 @@ class Runtime:
     spec = P(*axes, *[None] * (x.ndim - len(axes)))
     sharding = jax.sharding.NamedSharding(self.mesh, spec)
     return jax.lax.with_sharding_constraint(x, sharding)
+
+  def on_batch(
+    self, fn: Callable[..., jax.Array], *arrays: jax.Array
+  ) -> jax.Array:
+    """fn of arrays, computed by each device on its part of the batch.
+
+    For what the compiler would gather whole on every chip, Fourier transforms
+    for one. A batch that does not divide is computed as it comes.
+
+    Args:
+      fn: of arrays whose dimension 0 is the batch, to one such; examples do
+        not depend on each other.
+      *arrays: what it reads.
+    """
+    ways = self.ways(*self.batch_axes)
+    if self.mesh is None or any(len(x) % ways for x in arrays):
+      return fn(*arrays)
+    split = P(self.batch_axes)
+    return jax.shard_map(
+      fn,
+      mesh=self.mesh,
+      in_specs=(split,) * len(arrays),
+      out_specs=split,
+      check_vma=False,
+    )(*arrays)
 
   def shard_dim(self, x: jax.Array, dim: int, batch: bool = True) -> jax.Array:
     """Pins dimension `dim` to the mesh axis `tensor`, 0 to the batch axes.

@@ -177,8 +177,7 @@ def build(
   Raises:
     UserError: unknown field, wrong type, value outside its limits.
   """
-  fields = field.configured(cls)
-  values = {}
+  fields, values = field.configured(cls), {}
   for name, value in renamed.current(cls, entries).items():
     key = f"{path}.{name}"
     if name == "type":
@@ -188,7 +187,7 @@ def build(
       raise unknown(key, known, key, f"the keys of {path} ({cls.__name__})")
     known = fields[name]
     if "parts" in known.metadata:
-      values[name] = _part(known, value, key)
+      values[name] = _part(known, value, key, start)
       continue
     if isinstance(value, ml_collections.ConfigDict):
       value = value.to_dict()
@@ -201,9 +200,9 @@ def build(
   )
 
 
-def _part(known: dataclasses.Field, entries: Any, path: str) -> Any:
+def _part(known: dataclasses.Field, entries: Any, path: str, owner: Any) -> Any:
   """The part of a field: its default, changed by a section of the config."""
-  kinds, default = known.metadata["parts"], known.default
+  kinds, default = field.kinds(known, owner)
   if not isinstance(entries, Mapping | ml_collections.ConfigDict):
     keys = [*field.configured(type(default))]
     raise errors.UserError(

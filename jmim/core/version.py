@@ -5,6 +5,7 @@ import hashlib
 import importlib.metadata
 import pathlib
 import subprocess
+import sys
 
 _PACKAGE = pathlib.Path(__file__).resolve().parents[1]
 _LIBRARIES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -22,6 +23,13 @@ def git_id() -> str:
   except OSError:  # git is not here
     return ""
   return done.stdout.decode().strip()
+
+
+def words() -> str:
+  """Version of jmim, and the commit in a checkout: "jmim 0.1.0 (1a2b3c4)"."""
+  commit = git_id()
+  package = sys.modules["jmim"]  # an import would be of the whole package
+  return f"jmim {package.__version__}" + (f" ({commit})" if commit else "")
 
 
 def code_hash() -> str:

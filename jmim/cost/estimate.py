@@ -1,7 +1,9 @@
 """What a compiled step will cost on its chips: one dictionary, and its tables.
 
 Times are those of a roofline: each resource as busy as its data sheet allows,
-all of them at once. So the MFU that follows is a bound, not a promise.
+all of them at once. So the MFU that follows is a bound, not a promise. Of the
+links it is not known how many a collective can use: those of one axis of the
+torus, or all; what depends on it is a range.
 """
 
 import dataclasses
@@ -13,6 +15,14 @@ from jmim.parallel import chips
 from jmim.runlog import console as consoles
 
 SHOWN = 8  # products in the report
+_WASTE = 1.1  # FLOPs with padding over those without, from which it is said
+# Of the memory of a chip, beside what the compiler plans for the step.
+LEFT_OUT = (
+  "batches held ready (hardware.prefetch)",
+  "programs of evaluators and their arrays",
+  "copies of arrays that are being saved",
+  "what the runtime keeps for itself",
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,23 +102,33 @@ def report(
 def roofline(
   cost: hlo_cost.Cost, facts: Facts, chip: chips.Chip
 ) -> dict[str, Any]:
-  """Least times of a step, and what follows from the longest."""
+  """Least times of a step, and what follows from the longest.
+
+  `..._one_axis`: with the links of one axis; else with all of them.
+  """
   seconds = {
-    "compute": cost.flops / chip.peak,
+    "compute": cost.filled(chip.unit) / chip.peak,
     "hbm": cost.traffic / chip.bandwidth,
     "ici": sum(cost.sent(between=False).values()) / chip.ici,
     "dcn": sum(cost.sent(between=True).values()) / chip.dcn,
   }
-  longest = max(seconds, key=seconds.get)
-  per_chip = facts.model_flops * facts.batch / facts.devices
-  rate = facts.batch / seconds[longest]
+  one_axis = seconds | {"ici": seconds["ici"] * chip.axes}
+  ideal = facts.model_flops * facts.batch / facts.devices / chip.peak
+  # The compiler may leave out what the model counts: no more than all is done.
+  least = max(*seconds.values(), ideal)
+  slower = max(*one_axis.values(), ideal)
   peak = facts.memory["peak"]
   return {
     "seconds": seconds,
-    "limited_by": longest,
-    "mfu_bound": per_chip / chip.peak / seconds[longest],
-    "images_per_second": rate,
-    "images_per_second_and_host": rate / facts.hosts,
+    "ici_one_axis": one_axis["ici"],
+    "limited_by": max(seconds, key=seconds.get),
+    "limited_by_one_axis": max(one_axis, key=one_axis.get),
+    "mfu_bound": ideal / least,
+    "mfu_bound_one_axis": ideal / slower,
+    "images_per_second": facts.batch / least,
+    "images_per_second_one_axis": facts.batch / slower,
+    "images_per_second_and_host": facts.batch / least / facts.hosts,
+    "memory_leaves_out": list(LEFT_OUT),
     "memory": facts.memory
     | {"limit": int(chip.hbm), "margin": int(chip.hbm - peak)},
   }
@@ -118,7 +138,7 @@ def products(cost: hlo_cost.Cost, unit: int) -> list[dict[str, Any]]:
   """The largest products, those of one place together, and their padding."""
   places: dict[tuple, float] = {}
   for p in cost.products:
-    key = (p.name, p.m, p.n, p.k)
+    key = (p.name, p.m, p.n, p.k, p.padded(unit))
     places[key] = places.get(key, 0) + p.flops * p.times
   largest = sorted(places.items(), key=lambda kv: -kv[1])[:SHOWN]
   return [
@@ -128,12 +148,10 @@ def products(cost: hlo_cost.Cost, unit: int) -> list[dict[str, Any]]:
       "n": n,
       "k": k,
       "share": flops / cost.flops,
-      "padded": hlo_cost.Product(
-        name=name, m=m, n=n, k=k, flops=0, times=1
-      ).padded(unit),
-      "advice": advice(m, n, k, unit),
+      "padded": padded,
+      "advice": advice(m, n, k, unit) if padded >= _WASTE else "",
     }
-    for (name, m, n, k), flops in largest
+    for (name, m, n, k, padded), flops in largest
   ]
 
 
@@ -143,7 +161,7 @@ def advice(m: int, n: int, k: int, unit: int) -> str:
   sides = {"m": (m, 8), "n": (n, unit), "k": (k, unit)}
   name = max(sides, key=lambda s: waste(*sides[s]))
   size, to = sides[name]
-  if waste(size, to) < 1.1:
+  if waste(size, to) < _WASTE:
     return ""
   return f"{name}={size} fills {size / (math.ceil(size / to) * to):.0%} of {to}"
 
@@ -154,6 +172,7 @@ def tables(numbers: dict[str, Any]) -> list[list[tuple[str, ...]]]:
   memory, flops, net = numbers["memory"], numbers["flops"], numbers["network"]
   rows = [("memory", "of a chip")]
   rows += [(name, byte(size)) for name, size in memory.items()]
+  rows += [("left out", text) for text in numbers.get("memory_leaves_out", ())]
   parts = [rows]
   rows = [
     ("work", "of a chip and step"),
@@ -192,10 +211,14 @@ def _times(numbers: dict[str, Any]) -> list[tuple[str, str]]:
   """Rows of the roofline."""
   rows = [("roofline", "least time of a step")]
   rows += [(k, f"{s * 1e3:.2f} ms") for k, s in numbers["seconds"].items()]
+  both = lambda key: (numbers[f"{key}_one_axis"], numbers[key])
+  span = lambda low, high: low if low == high else f"{low} to {high}"
+  shown = lambda key, form: span(*(format(x, form) for x in both(key)))
   return rows + [
-    ("limited by", numbers["limited_by"]),
-    ("MFU at most", f"{numbers['mfu_bound']:.1%}"),
-    ("images/s at most", f"{numbers['images_per_second']:,.0f}"),
+    ("ici, links of one axis", f"{numbers['ici_one_axis'] * 1e3:.2f} ms"),
+    ("limited by", span(*both("limited_by"))),
+    ("MFU at most", shown("mfu_bound", ".1%")),
+    ("images/s at most", shown("images_per_second", ",.0f")),
     (
       "images/s from each host",
       f"{numbers['images_per_second_and_host']:,.0f}",

@@ -2,11 +2,11 @@
 
 The rule: 2 m n k for every matrix product and convolution of the forward pass
 that the loss needs, times the trip count of the scans around it. In a training
-step those that a gradient passes through count three times (the backward pass
-has two products for each); those of a frozen teacher or tokenizer, or behind a
-stop_gradient, once (`cost.gradient_flops`). Element-wise work, recomputation
-and padding do not count. MFU (Chowdhery et al. 2022, PaLM, appendix B) is this
-number per second over the peak of the chips.
+step a product counts once more for each of its two sides whose gradient is
+needed (`cost.gradient_flops`): three times in all within what is trained, once
+in a frozen teacher or tokenizer, or behind a stop_gradient. Element-wise work,
+recomputation and padding do not count. MFU (Chowdhery et al. 2022, PaLM,
+appendix B) is this number per second over the peak of the chips.
 """
 
 import math
@@ -42,14 +42,28 @@ def _ragged(eqn: Any) -> int:
 
 
 def _conv(eqn: Any) -> int:
-  """2 outputs (kernel positions x input features of a group).
+  """2 (batch, features, input features of a group) (places that meet).
 
-  As if every window lay inside the image: positions in the padding count.
+  Along an axis these are the product of the two smaller numbers of places: of
+  the image, of the kernel, of the result. So a convolution costs as much as
+  each of its gradients, which are convolutions of the same three, whatever the
+  stride; padding counts where image and result are of one size, and zeros
+  between pixels that are spread (a transposed convolution) do not.
   """
-  kernel = eqn.invars[1].aval.shape
-  features = kernel[eqn.params["dimension_numbers"].rhs_spec[0]]
-  per_output = math.prod(kernel) // features
-  return 2 * math.prod(eqn.outvars[0].aval.shape) * per_output
+  numbers = eqn.params["dimension_numbers"]
+  image, kernel = (v.aval.shape for v in eqn.invars[:2])
+  result = eqn.outvars[0].aval.shape
+  specs = (numbers.lhs_spec, numbers.rhs_spec, numbers.out_spec)
+  places = zip(
+    *(
+      [shape[i] for i in spec[2:]]
+      for shape, spec in zip((image, kernel, result), specs, strict=True)
+    ),
+    strict=True,
+  )
+  meetings = math.prod(math.prod(sorted(n)[:2]) for n in places)
+  batch, features = (result[i] for i in numbers.out_spec[:2])
+  return 2 * batch * features * kernel[numbers.rhs_spec[1]] * meetings
 
 
 PRODUCTS = {

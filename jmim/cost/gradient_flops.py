@@ -1,9 +1,11 @@
-"""FLOPs of a training step: three times where a gradient passes, else once.
+"""FLOPs of a training step: a product, and what its gradients cost.
 
-By the rule of `cost.flops`. For y = x w (2mnk FLOPs) the backward pass has two
-products of the same cost: dx = dy w' and dw = x' dy. As in Chowdhery et al.
-2022 (PaLM, appendix B: 6N per token, of which 2N forward) both count wherever
-a gradient passes, even where x is data and the compiler leaves dx out.
+By the rule of `cost.flops`. For y = x w (2mnk FLOPs) the backward pass has up
+to two products of the same cost: dx = dy w' where x depends on what is trained,
+and dw = x' dy where w does. Of a network that is trained as a whole both count,
+three times the forward pass (as in Chowdhery et al. 2022, PaLM, appendix B: 6N
+per token, of which 2N forward), but in the first layer, whose input is data; of
+one that is frozen and passed through, dx alone.
 
 A gradient passes through a product whose result depends on what is trained and
 reaches the loss, both along values that can be differentiated: not through a
@@ -19,8 +21,6 @@ import jax.numpy as jnp
 
 from jmim.cost import flops
 
-TRAIN = 3  # times that a product with a gradient counts in a training step
-
 Marks = list[bool]  # one per variable
 
 
@@ -30,25 +30,25 @@ class Work:
 
   Attributes:
     forward: of all its products.
-    trained: of those of them that a gradient passes through.
+    backward: of those that its gradient needs beside them.
   """
 
   forward: int = 0
-  trained: int = 0
+  backward: int = 0
 
   def __add__(self, other: "Work") -> "Work":
-    return Work(self.forward + other.forward, self.trained + other.trained)
+    return Work(self.forward + other.forward, self.backward + other.backward)
 
   def __mul__(self, times: int) -> "Work":
-    return Work(self.forward * times, self.trained * times)
+    return Work(self.forward * times, self.backward * times)
 
   def __floordiv__(self, examples: int) -> "Work":
-    return Work(self.forward // examples, self.trained // examples)
+    return Work(self.forward // examples, self.backward // examples)
 
   @property
   def step(self) -> int:
     """Of a training step."""
-    return self.forward + (TRAIN - 1) * self.trained
+    return self.forward + self.backward
 
 
 def count(fn: Callable[..., Any], trained: Any, *args: Any) -> Work:
@@ -82,9 +82,8 @@ def _count(jaxpr: Any, marks: Marks, needed: Marks) -> tuple[Work, Marks]:
     ins, outs_needed = depend.of(eqn.invars), reach.of(eqn.outvars)
     outs = [any(ins)] * len(eqn.outvars)
     if cost := flops.product(eqn):
-      # Forward once; the two products of the backward pass (TRAIN - 1, see
-      # `Work.step`) only if the result both depends and reaches.
-      total += Work(cost, cost * (outs[0] and outs_needed[0]))
+      # A gradient of each side that depends, if the result reaches the loss.
+      total += Work(cost, cost * sum(ins) * outs_needed[0])
     elif parts := flops.inner(eqn.params):
       cost, outs = _count_inside(eqn, parts, ins, outs_needed)
       total += cost
@@ -119,7 +118,7 @@ def _count_inside(
     costs.append(cost)
     marks_of.append(outs)
   if name == "cond":  # the dearest branch; an output is marked by any branch
-    dearest = max(costs, key=lambda c: c.forward)
+    dearest = max(costs, key=lambda c: c.step)
     return dearest, [any(m) for m in zip(*marks_of, strict=True)]
   # Of a while loop the body has the outputs of the equation, its condition not.
   outs = [m for m in marks_of if len(m) == len(needed)]

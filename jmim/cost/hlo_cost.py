@@ -15,21 +15,9 @@ from jmim.cost import hlo
 from jmim.cost import hlo_collectives as collectives
 
 _FREE = {
-  "parameter",
-  "constant",
-  "tuple",
-  "get-tuple-element",
-  "bitcast",
-  "while",
-  "conditional",
-  "call",
-  "after-all",
-  "partition-id",
-  "replica-id",
-  "opt-barrier",
-  "iota",
-  "broadcast",
-  "add-dependency",
+  *("parameter", "constant", "tuple", "get-tuple-element", "bitcast"),
+  *("while", "conditional", "call", "after-all", "opt-barrier"),
+  *("partition-id", "replica-id", "iota", "broadcast", "add-dependency"),
 }
 _SLICES = ("dynamic-slice", "slice", "gather")
 
@@ -45,6 +33,7 @@ class Product:
     k: contracted in one pass; a gradient of parameters has a pass per image.
     flops: of one run.
     times: runs in a step.
+    window: of a convolution: places of its kernel, which are contracted too.
   """
 
   name: str
@@ -53,6 +42,7 @@ class Product:
   k: int
   flops: int
   times: int
+  window: int = 1
 
   def padded(self, unit: int) -> float:
     """FLOPs with sides rounded up to the matrix unit, over those without.
@@ -60,7 +50,8 @@ class Product:
     Rows are fed in eights, columns and contracted sides fill the unit.
     """
     up = lambda x, to: math.ceil(x / to) * to / x
-    return up(self.m, 8) * up(self.n, unit) * up(self.k, unit)
+    k = self.k * self.window
+    return up(self.m, 8) * up(self.n, unit) * up(k, unit)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +66,10 @@ class Cost:
   def flops(self) -> int:
     """Of all products."""
     return sum(p.flops * p.times for p in self.products)
+
+  def filled(self, unit: int) -> float:
+    """FLOPs of all products as the matrix unit does them: padded."""
+    return sum(p.flops * p.times * p.padded(unit) for p in self.products)
 
   def sent(self, between: bool | None = None) -> dict[str, float]:
     """Kind -> bytes sent per step; between slices, inside them, or both."""
@@ -164,12 +159,13 @@ def _convolution(
   out = op.shapes[0].dims
   window = dict(re.findall(r"(\w+)=([\dx_\-]+)", op.attr("window")))
   k, n, rows = rhs[rhs_at["i"]], out[out_at["f"]], out[out_at["b"]]
-  valid, spread = 1, 1
+  valid, spread, places = 1, 1, 1
   for d in (c for c in lhs_at if c.isdigit()):
     spread *= out[out_at[d]]
     take = lambda key, default, d=d: (
       window[key].split("x")[int(d)] if key in window else default
     )
+    places *= int(take("size", "1"))
     valid *= positions(
       lhs[lhs_at[d]],
       out[out_at[d]],
@@ -182,7 +178,14 @@ def _convolution(
   # The sides are independent, so pairs along each multiply (`positions`).
   flops = 2 * k * n * rows * valid
   return Product(
-    name=origin(op), m=rows * spread, n=n, k=k, flops=flops, times=times
+    name=origin(op),
+    m=rows * spread,
+    n=n,
+    k=k,
+    flops=flops,
+    times=times,
+    # A window that is the image is that of a gradient: a pass per place.
+    window=places if places < spread else 1,
   )
 
 

@@ -43,6 +43,16 @@ def modules(params: Any, depth: int = 3) -> list[tuple[str, str, str]]:
   ]
 
 
+def parts(params: Any) -> dict[str, int]:
+  """Part of the model -> its parameters: encoder, decoder, head."""
+  found: dict[str, int] = {}
+  for name, leaf in trees.named(params).items():
+    player, _, rest = name.partition("/")
+    part = rest.partition("/")[0] if len(params) == 1 else player
+    found[part] = found.get(part, 0) + leaf.size
+  return found
+
+
 def largest(
   tree: Any, shardings: Any, n: int = 10
 ) -> list[tuple[str, str, str, str]]:
@@ -98,17 +108,18 @@ def tables(
     work: FLOPs per image, by the rule of `cost.flops`.
   """
   n = sum(x.size for x in jax.tree.leaves(state.params))
-  cost, once = (consoles.size(x, "FLOP") for x in (work.step, work.trained))
-  parts = f"{gradient_flops.TRAIN} x {once} forward"
-  if rest := work.forward - work.trained:
-    parts += f" + {consoles.size(rest, 'FLOP')} without gradient"
+  step, forward, backward = (
+    consoles.size(x, "FLOP") for x in (work.step, work.forward, work.backward)
+  )
   return {
     "parameters": n,
     "modules": modules(state.params),
     "memory": memory(state, shardings),
     "largest": largest(state, shardings),
-    "cost": f"{n:,} parameters; {cost} per image and step "
-    f"({parts}: 2mnk of every matrix product and convolution)",
+    "short": f"{n:,} parameters: {_shares(parts(state.params))}; "
+    f"{step} per image and step",
+    "cost": f"{n:,} parameters; {step} per image and step ({forward} forward, "
+    f"{backward} backward: 2mnk of every matrix product and convolution)",
   }
 
 
@@ -118,7 +129,7 @@ def show(
   mesh: jax.sharding.Mesh,
   missed: dict[str, str],
 ) -> None:
-  """Prints model, mesh and array tables.
+  """Prints model, mesh and memory: in short, or in tables if it is verbose.
 
   Args:
     console: where.
@@ -126,25 +137,40 @@ def show(
     mesh: devices.
     missed: leaves the sharding rules could not be applied to.
   """
-  console.table("Model", ("module", "shape", "parameters"), made["modules"])
-  console.print(made["cost"])
+  if console.verbose:
+    console.table("Model", ("module", "shape", "parameters"), made["modules"])
+    console.print(made["cost"])
+  else:
+    console.print(made["short"])
   device = mesh.devices.flat[0]
   sizes = {k: v for k, v in mesh.shape.items() if v > 1} or {"data": 1}
   axes = " x ".join(f"{k}={v}" for k, v in sizes.items())
+  held = sum(float(row[2]) for row in made["memory"])
   console.print(
     f"mesh {axes} on {mesh.size} {device.device_kind} device(s), "
-    f"{jax.process_count()} process(es)"
+    f"{jax.process_count()} process(es); state {held:.2f} MB per device"
   )
-  console.table(
-    "Memory [MB]", ("part", "in all", "per device", "share"), made["memory"]
-  )
-  console.table(
-    "Ten largest arrays",
-    ("array", "shape", "MB", "sharding"),
-    made["largest"],
-  )
+  if console.verbose:
+    console.table(
+      "Memory [MB]", ("part", "in all", "per device", "share"), made["memory"]
+    )
+    console.table(
+      "Ten largest arrays",
+      ("array", "shape", "MB", "sharding"),
+      made["largest"],
+    )
   for name, reason in missed.items():
     console.print(f"replicated: {name} {reason}", style="yellow")
+
+
+def _shares(sizes: dict[str, int], most: int = 6) -> str:
+  """The largest parts of a model in a row: "encoder 453 k, decoder 35.4 k"."""
+  order = sorted(sizes.items(), key=lambda x: -x[1])
+  shown = [f"{name} {consoles.size(n)}" for name, n in order[:most]]
+  rest = sum(n for _, n in order[most:])
+  return ", ".join(
+    [*shown, *([f"others {consoles.size(rest)}"] if rest else [])]
+  )
 
 
 def peak(mesh: jax.sharding.Mesh) -> tuple[float, str]:

@@ -26,7 +26,11 @@ _MOST_RESIZED = 2**24
 BadImage = formats.BadImage
 
 
-def decode(image: bytes | np.ndarray, channels: int) -> np.ndarray:
+def decode(
+  image: bytes | np.ndarray,
+  channels: int,
+  max_pixels: int = formats.MAX_PIXELS,
+) -> np.ndarray:
   """Decodes to RGB or grey, upright, 8 bits.
 
   What its values mean: see `formats`.
@@ -34,17 +38,19 @@ def decode(image: bytes | np.ndarray, channels: int) -> np.ndarray:
   Args:
     image: an encoded file, or uint8 [h, w] or [h, w, 1 | 3 | 4].
     channels: 1 (grey) or 3 (RGB).
+    max_pixels: of the largest file that is decoded.
 
   Returns:
     uint8 [h, w, channels].
 
   Raises:
-    BadImage: the bytes cannot be decoded, or the array is not an image.
+    BadImage: the bytes cannot be decoded or hold too many pixels, or the array
+      is not an image.
   """
   assert channels in _MODES, channels
   mode = _MODES[channels]
   if not isinstance(image, np.ndarray):
-    return _to_array(formats.read(image, mode))
+    return _to_array(formats.read(image, mode, max_pixels))
   return _to_array(_from_array(image).convert(mode))
 
 

@@ -154,11 +154,16 @@ ENTRIES: dict[str, Entry] = {
   "semantic": _map(),
   "instance": _map(),
   "depth": _map(),
+  "structure": _map(),  # `nn.structure` of the whole image
+  "word_map": _map(),  # of `edit.diffumask`, as are these two
+  "seeds": _map(),
+  "mask": _map(),
   # Objects (class, x, y, width, height) and the part shown, in shares of an
   # image; see `nn.nets.token_encoder.layout`.
   "objects": Entry(kind=RECTANGLES, of="image", corner=1),
   "crop": Entry(kind=RECTANGLES, of="image"),
   "moments": Entry(still=True),
+  "marks": Entry(remedy="set data.tokenizer and data.text_words"),
   # Which example a slot holds, and whether it is one or a filler.
   "index": Entry(kind=SERVICE, dtype=np.int32),
   "valid": Entry(kind=SERVICE, dtype=np.bool_),
@@ -190,11 +195,21 @@ def named(data: settings.Data) -> dict[str, Entry]:
   }
 
 
+def made(data: settings.Data) -> dict[str, Entry]:
+  """`tokens`, those of `data.texts`, and marks, if `data.tokenizer` is set."""
+  if not data.tokenizer:
+    return {}
+  entry = Entry(shape=lambda data: (data.text_length,), dtype=np.int32)
+  marks = ("marks",) if data.text_words else ()
+  others = (name for name, _ in data.texts)
+  return dict.fromkeys(("tokens", *others, *marks), entry)
+
+
 def table(data: settings.Data | None) -> dict[str, Entry]:
   """All entries under some settings; None: those that all data sets share."""
   if data is None:  # asked for with every example
     return ENTRIES
-  whole = ENTRIES | named(data)
+  whole = ENTRIES | named(data) | made(data)
   if not data.group:
     return whole
   return {

@@ -18,6 +18,8 @@ from jmim.core import errors
 from jmim.data import paths
 
 _ENDINGS = tuple(f".{kind}" for kind in paths.PICTURES)
+_MANY = 2**22  # files of which it is said what they take
+_BYTES = 130  # of a path of 40 characters, and its label
 _USUAL_SPLITS = ("train", "val", "valid", "validation", "test")
 
 
@@ -96,8 +98,7 @@ class FolderSource:
     return len(self.keys)
 
   def __getitem__(self, i: int) -> dict[str, Any]:
-    with open(self.name(i), "rb") as file:
-      example: dict[str, Any] = {"image": file.read()}
+    example: dict[str, Any] = {"image": paths.read(self.name(i))}
     if self.classes:
       example["label"] = int(self._labels[i])
     return example
@@ -129,6 +130,7 @@ class _List:
     self._folder = folder
     self._unread = collections.defaultdict(list)  # ending -> paths
     self._folders: list[str] = []  # that are no classes
+    self._count = 0
     self.flat: list[str] = []
     self.classes: dict[str, list[str]] = {}
     for entry in _visible(folder):
@@ -142,6 +144,15 @@ class _List:
   def _read_or_not(self, path: str) -> list[str]:
     """[path] of an image; the others are noted."""
     if path.lower().endswith(_ENDINGS):
+      self._count += 1
+      if self._count == _MANY:
+        logging.warning(
+          "%s: more than %s files, and they are still being listed: each takes "
+          "some %d bytes in every process; shards (tar, ArrayRecord) take 24",
+          paths.printable(str(self._folder)),
+          f"{_MANY:,}",
+          _BYTES,
+        )
       return [path]
     self._unread[os.path.splitext(path)[1].lower()].append(path)
     return []

@@ -9,7 +9,8 @@
     transparency                    dropped: the colour that lies below it
     animation                       its first frame
     orientation by EXIF or XMP      turned upright; not readable: as stored
-    more than `jpeg.MAX_PIXELS`     refused, before anything is decoded
+    more pixels than `max_pixels`   refused, before anything is decoded
+    another format than `KNOWN`     refused; not given to any decoder
 
 All decoders hold to it: `jmim.data.jpeg` is given only what needs none of this.
 """
@@ -21,8 +22,10 @@ import PIL
 from PIL import ExifTags
 from PIL import Image
 
-from jmim.data import jpeg
-
+# Pillow would try everything it knows, and starts Ghostscript for EPS, which
+# runs a program that the file holds.
+KNOWN = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+MAX_PIXELS = 2**26  # where nobody says how many; the default of the key
 _TURNS = {
   2: Image.Transpose.FLIP_LEFT_RIGHT,
   3: Image.Transpose.ROTATE_180,
@@ -38,36 +41,66 @@ class BadImage(ValueError):
   """An example that is no picture, or not one that can be read; says why."""
 
 
-def read(data: bytes, mode: str) -> Image.Image:
+def read(data: bytes, mode: str, max_pixels: int = MAX_PIXELS) -> Image.Image:
   """Opens, decodes and turns upright.
 
   Args:
     data: an encoded file.
     mode: "RGB" or "L".
+    max_pixels: of the largest picture that is decoded.
 
   Raises:
     BadImage: it cannot be decoded, or is too large.
   """
   try:
-    with Image.open(io.BytesIO(data)) as picture:
-      width, height = picture.size
-      if width * height > jpeg.MAX_PIXELS:
-        raise BadImage(
-          f"{height} x {width} pixels, above the limit of {jpeg.MAX_PIXELS}"
-        )
+    with Image.open(io.BytesIO(data), formats=KNOWN) as picture:
+      _check_size(picture, max_pixels)
       picture.load()
+      _check_size(picture, max_pixels)  # frames of a GIF may enlarge it
       return upright(picture, mode)
   except (MemoryError, BadImage):
     raise
   except PIL.UnidentifiedImageError as error:
     # Its own words name an object in memory.
-    text = f"{len(data)} bytes that are no picture in a known format"
-    raise BadImage(text) from error
+    raise _unknown(data) from error
   except Exception as error:
     # Corrupt files surface as nearly any exception (OSError, SyntaxError,
     # struct.error, DecompressionBombError ...); all of them mean the same here,
     # as no other I/O happens inside.
     raise BadImage(f"{type(error).__name__}: {error}") from error
+
+
+def check(data: bytes, max_pixels: int = MAX_PIXELS) -> None:
+  """Looks at the header of a file that another decoder is to be given.
+
+  Args:
+    data: an encoded file.
+    max_pixels: as of `read`.
+
+  Raises:
+    BadImage: it is in no known format, or too large.
+  """
+  try:
+    with Image.open(io.BytesIO(data), formats=KNOWN) as picture:
+      _check_size(picture, max_pixels)
+  except (MemoryError, BadImage):
+    raise
+  except Exception as error:  # as in `read`
+    raise _unknown(data) from error
+
+
+def _check_size(picture: Image.Image, max_pixels: int) -> None:
+  width, height = picture.size
+  if width * height > max_pixels:
+    raise BadImage(
+      f"{height} x {width} pixels, above the limit of {max_pixels} "
+      "(data.max_pixels)"
+    )
+
+
+def _unknown(data: bytes) -> BadImage:
+  known = ", ".join(KNOWN)
+  return BadImage(f"{len(data)} bytes that are no picture in {known}")
 
 
 def upright(picture: Image.Image, mode: str) -> Image.Image:
@@ -109,7 +142,7 @@ def stored_upright(data: bytes) -> bool:
   if not _has_notes(data):
     return True
   try:
-    with Image.open(io.BytesIO(data)) as picture:
+    with Image.open(io.BytesIO(data), formats=["JPEG"]) as picture:
       return orientation(picture) == 1
   except MemoryError:
     raise

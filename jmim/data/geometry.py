@@ -1,4 +1,4 @@
-"""Where pixels go: crops and mirrors, of images and of all that goes with them.
+"""Where pixels go: crops, mirrors and turns of images and what goes with them.
 
 Draws come from keys by name; what is drawn for images is applied to their maps
 and boxes. Images are [b, h, w, c], uint8 or float32 in 0 ... 255; boxes are
@@ -19,7 +19,7 @@ _TRIES = 10
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Move:
-  """How each of b images is cropped, then mirrored.
+  """How each of b images is cropped, then mirrored, then turned.
 
   Attributes:
     side: (height, width) of the images.
@@ -27,18 +27,23 @@ class Move:
       reach beyond the image.
     pad: pixels of padding; None: what is left is resized to the whole.
     coin: bool [b], mirrored or not; None: none is.
+    turns: [b] quarters of a circle, 0 .. 3, against the clock; None: none is.
   """
 
   side: tuple[int, int]
   boxes: jax.Array | None = None
   pad: int | None = None
   coin: jax.Array | None = None
+  turns: jax.Array | None = None
 
   def repeat(self, n: int) -> "Move":
     """For b * n images, of which n in a row are moved alike."""
     each = lambda x: None if x is None else jnp.repeat(x, n, axis=0)
     return dataclasses.replace(
-      self, boxes=each(self.boxes), coin=each(self.coin)
+      self,
+      boxes=each(self.boxes),
+      coin=each(self.coin),
+      turns=each(self.turns),
     )
 
   def images(self, images: jax.Array) -> jax.Array:
@@ -47,31 +52,45 @@ class Move:
       images = crop_padded(images, self.boxes, self.pad)
     elif self.boxes is not None:
       images = crop_and_resize(images, self.boxes)
-    return images if self.coin is None else flipped(images, self.coin)
+    return self._mirrored_and_turned(images)
 
   def maps(self, maps: jax.Array) -> jax.Array:
     """Moves maps [b, h', w', ...] that show what the images show."""
     if self.boxes is not None:
       maps = crop_maps(maps, self.boxes, self.side)
-    return maps if self.coin is None else flipped(maps, self.coin)
+    return self._mirrored_and_turned(maps)
+
+  def _mirrored_and_turned(self, images: jax.Array) -> jax.Array:
+    if self.coin is not None:
+      images = flipped(images, self.coin)
+    return images if self.turns is None else turned(images, self.turns)
 
   def view_boxes(self, boxes: jax.Array) -> jax.Array:
-    """Turns the boxes [b, n, 4] of b * n views that are mirrored apart."""
+    """Mirrors the boxes [b, n, 4] of b * n views that are mirrored apart."""
     if self.coin is None:
       return boxes
     return mirrored(boxes, self.coin.reshape(boxes.shape[:2]))
 
   def rectangles(self, values: jax.Array, corner: int) -> jax.Array:
-    """Mirrors [b, ..., k] of which x, y, width, height begin at `corner`.
+    """Moves [b, ..., k] of which x, y, width, height begin at `corner`.
 
     They are shares of the image.
     """
-    if self.coin is None:
+    each = lambda x: x.reshape(-1, *[1] * (values.ndim - 1))
+    place = slice(corner, corner + 4)
+    if self.coin is not None:
+      right = values[..., corner] + values[..., corner + 2]
+      other = values.at[..., corner].set(1 - right)
+      values = jnp.where(each(self.coin), other, values)
+    if self.turns is None:
       return values
-    right = values[..., corner] + values[..., corner + 2]
-    turned = values.at[..., corner].set(1 - right)
-    coin = self.coin.reshape(-1, *[1] * (values.ndim - 1))
-    return jnp.where(coin, turned, values)
+    made = values
+    for quarters in (1, 2, 3):
+      x, y, wide, high = jnp.moveaxis(made[..., place], -1, 0)
+      box = jnp.stack([y, 1 - x - wide, high, wide], -1)
+      made = made.at[..., place].set(box)
+      values = jnp.where(each(self.turns) == quarters, made, values)
+    return values
 
 
 def draw(
@@ -80,24 +99,28 @@ def draw(
   batch: int,
   side: tuple[int, int],
 ) -> Move:
-  """The crop and the mirror of images in training.
+  """The crop, the mirror and the turn of images in training.
 
   Args:
-    spec: device_crop and its keys, flip.
-    keys: of which "crop" and "flip" are taken.
+    spec: device_crop and its keys, flip, turn.
+    keys: of which "crop", "flip" and "turn" are taken.
     batch: images.
     side: (height, width) of each.
   """
   coin = flip_coin(keys("flip"), batch) if spec.flip else None
+  turns = None
+  if spec.turn:
+    turns = jax.random.randint(keys("turn"), (batch,), 0, 4)
+  move = Move(side=side, coin=coin, turns=turns)
   if spec.device_crop == "none":
-    return Move(side=side, coin=coin)
+    return move
   if spec.device_crop == "pad":
     boxes = padded_boxes(keys("crop"), batch, side, spec.pad)
-    return Move(side=side, boxes=boxes, pad=spec.pad, coin=coin)
+    return dataclasses.replace(move, boxes=boxes, pad=spec.pad)
   boxes = crop_boxes(
     keys("crop"), batch, side=side, scale=spec.crop_scale, ratio=spec.crop_ratio
   )
-  return Move(side=side, boxes=boxes, coin=coin)
+  return dataclasses.replace(move, boxes=boxes)
 
 
 def flip_coin(key: jax.Array, batch: int) -> jax.Array:
@@ -109,6 +132,14 @@ def flipped(images: jax.Array, coin: jax.Array) -> jax.Array:
   """Mirrors those of [b, h, w, ...] whose coin [b] is True."""
   coin = coin.reshape(-1, *[1] * (images.ndim - 1))
   return jnp.where(coin, images[:, :, ::-1], images)
+
+
+def turned(images: jax.Array, turns: jax.Array) -> jax.Array:
+  """Square [b, h, h, ...], each by so many quarters [b], as `numpy.rot90`."""
+  turns = turns.reshape(-1, *[1] * (images.ndim - 1))
+  half = jnp.where(turns >= 2, images[:, ::-1, ::-1], images)
+  quarter = jnp.swapaxes(half, 1, 2)[:, ::-1]
+  return jnp.where(turns % 2 == 1, quarter, half)
 
 
 def padded_boxes(

@@ -1,10 +1,14 @@
 """Indices of large files, made once and kept beside other caches."""
 
+import concurrent.futures
+import contextlib
 import hashlib
 import json
 import logging
 import os
 import pathlib
+import secrets
+import zipfile
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -14,6 +18,12 @@ import numpy as np
 from etils import epath
 
 from jmim.core import errors
+from jmim.core import npy
+
+_THREADS = 16
+_LARGE = 2**16  # bytes, from which an array is mapped
+_LENGTHS = 26  # byte of a member's header at which they are
+_BROKEN = (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile)
 
 
 def state(path: str) -> list[Any]:
@@ -38,6 +48,9 @@ def load(
 ) -> dict[str, np.ndarray]:
   """The index of some files, from the cache if they have not changed.
 
+  Large arrays of it are mapped, not read: all processes of a machine share
+  them, and only what is used is in memory.
+
   Args:
     cache: folder of indices; where it cannot be written, nothing is kept.
     kind: beginning of the name; another one for another form of index.
@@ -48,17 +61,83 @@ def load(
   digest = hashlib.sha256(key.encode()).hexdigest()[:24]
   path = cache / f"{kind}-{digest}.npz"
   if path.exists():
-    with np.load(path) as file:
-      return dict(file)
+    try:
+      return _mapped(path)
+    except _BROKEN as error:
+      text = errors.first_line(error)
+      logging.warning("%s: %s: it is made anew", path, text)
+      path.unlink(missing_ok=True)
   table = dict(make())
-  # Renamed when complete: another process may be at it too.
-  scratch = path.with_suffix(f".{os.getpid()}.npz")
+  # Of processes that are at it too, on other hosts the number may be the same.
+  scratch = path.with_suffix(f".{os.getpid()}.{secrets.token_hex(4)}.npz")
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(scratch, **table)
-    scratch.rename(path)
-  except OSError as error:
+    _keep(scratch, path)
+    return _mapped(path)
+  except _BROKEN as error:
     logging.warning("no index is kept: %s", errors.first_line(error))
-    if scratch.exists():
-      scratch.unlink()
+  finally:
+    with contextlib.suppress(OSError):
+      scratch.unlink(missing_ok=True)
   return table
+
+
+def _keep(scratch: pathlib.Path, path: pathlib.Path) -> None:
+  """Gives a complete file its name, unless another process was first.
+
+  Theirs, which holds the same, is not replaced: they may have mapped it, and on
+  a network disk it would be gone from under them.
+  """
+  try:
+    os.link(scratch, path)
+  except FileExistsError:
+    pass
+  except OSError:  # a disk without hard links
+    scratch.rename(path)
+
+
+def each(files: Sequence[str], read: Callable[[str], Any]) -> list[Any]:
+  """What is read of each file, by many threads: most of the time is waiting."""
+  with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
+    return list(pool.map(read, files))
+
+
+class _Array(np.memmap):
+  """A mapped array; a worker process is sent its place, not its numbers."""
+
+  place: tuple[Any, ...] | None = None  # of a whole one, not of its slices
+
+  def __reduce__(self):
+    if self.place is None:
+      return np.array(self).__reduce__()
+    return _map, self.place
+
+
+def _map(
+  path: pathlib.Path, dtype: np.dtype, start: int, shape: tuple[int, ...]
+) -> np.ndarray:
+  made = _Array(path, dtype, "r", offset=start, shape=shape)
+  made.place = (path, dtype, start, shape)
+  return made
+
+
+def _mapped(path: pathlib.Path) -> dict[str, np.ndarray]:
+  """The arrays of an .npz that is not packed; large ones mapped."""
+  arrays = {}
+  with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+    for info in archive.infolist():
+      npy.check(archive, info)
+      with archive.open(info) as member:
+        shape, dtype = npy.header(member)
+        start = member.tell()
+      name = info.filename.removesuffix(".npy")
+      if info.file_size < _LARGE:
+        with archive.open(info) as member:
+          arrays[name] = np.lib.format.read_array(member)
+        continue
+      file.seek(info.header_offset + _LENGTHS)
+      lengths = np.frombuffer(file.read(4), "<u2")  # of name and extra
+      start += info.header_offset + _LENGTHS + 4 + int(lengths.sum())
+      arrays[name] = _map(path, dtype, start, shape)
+  return arrays

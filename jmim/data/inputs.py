@@ -12,6 +12,7 @@ from jmim.core.settings import data as settings
 from jmim.data import augment
 from jmim.data import entries
 from jmim.data import labels
+from jmim.data import moves
 
 Inputs = Mapping[str, method.Input]
 
@@ -80,9 +81,16 @@ def _other_shape(
   if name in entries.named(data):
     seen, key = f"data.pictures, data.channels={data.channels}", "data.pictures"
     fix = f"give {name!r} that size, or the method the other"
+  if name in entries.made(data):
+    seen, key = f"data.text_length={data.text_length}", "data.text_length"
+    fix = "make it the length that the method reads"
   if len(shape) != len(needed.shape) and data.group:
     seen, key = f"data.members={data.members}", "data.members"
     fix = "set data.group and data.members for a method that reads groups only"
+  elif tuple(needed.shape[1:]) == shape:
+    seen, key = "data.group=''", "data.group"
+    members = f"set data.members={needed.shape[0]}"
+    fix = f"name a stored id that examples share, and {members}"
   return errors.UserError(
     f"{seen}: {name} {shape}",
     f"{reader} is built for {tuple(needed.shape)}",
@@ -149,7 +157,7 @@ def check_example(
       )
     pixels = entries.of(name, data).kind == entries.PIXELS
     _check_values(name, values, needed, pixels)
-  _check_moves(data, batch, inputs)
+  moves.check(data, batch, inputs)
 
 
 def _check_values(
@@ -175,6 +183,20 @@ def _check_values(
   least, greatest = values.min(), values.max()
   if whole and needed.high is not None:
     check_range(name, values, needed.high)
+  if lacking := [n for n in needed.holds if n not in values]:
+    raise errors.UserError(
+      f"{name!r} without {lacking[0]} in the first example",
+      f"{lacking[0]} in every one, as the method reads it",
+      "make data.text_start, data.text_end those of the method's text",
+      "data.text_end",
+    )
+  if needed.closes and not np.isin(values[..., -1], needed.closes).all():
+    raise errors.UserError(
+      f"{name!r} that closes with {int(values.flat[-1])} in the first example",
+      f"one of {needed.closes}: the method's end and padding",
+      "make data.text_pad that of the method's text",
+      "data.text_pad",
+    )
   if needed.range is None:
     return
   low, high = needed.range
@@ -263,32 +285,4 @@ def _check_classes(source: Any, high: int) -> None:
       f"set the method's number of classes to {source.num_classes}; if labels "
       "begin at 1, subtract 1 from them",
       "method.classes",
-    )
-
-
-def _check_moves(
-  data: settings.Data, batch: Mapping[str, np.ndarray], inputs: Inputs
-) -> None:
-  """What goes with an image must be moved with it, or neither."""
-  crop = data.device_crop != "none"
-  if "image" not in batch or not (crop or data.flip):
-    return
-  rectangles = list(entries.among(inputs, entries.RECTANGLES))
-  if crop and rectangles:
-    raise errors.UserError(
-      f"data.device_crop={data.device_crop!r} with {', '.join(rectangles)}",
-      "images that are not cropped, as rectangles refer to all of them",
-      "set data.device_crop='none'",
-      "data.device_crop",
-    )
-  kinds = (entries.PIXELS, entries.MAP, entries.RECTANGLES)
-  moved = list(entries.among(inputs, *kinds))
-  still = [name for name in inputs if entries.of(name, data).still]
-  if moved and still:
-    raise errors.UserError(
-      f"{', '.join(moved)}, cropped or mirrored; and {', '.join(still)}, which "
-      "stays as it is stored",
-      "inputs that show the same",
-      "set data.flip=False and data.device_crop='none'",
-      "data.flip" if data.flip else "data.device_crop",
     )

@@ -24,9 +24,6 @@ _PIXELS = {3: 0, 1: 6}  # channels -> TJPF_RGB, TJPF_GRAY
 _PLAIN = (0, 1, 2)  # RGB, YCbCr, grey; not CMYK or YCCK
 _MCU_WIDTH = (8, 16, 16, 8, 8, 32, 8)  # of each subsampling, in pixels
 
-# What Pillow calls a decompression bomb.
-MAX_PIXELS = 178_956_970
-
 
 class Unsuited(ValueError):
   """Not a JPEG, or one that the general decoder must look at; says why."""
@@ -125,8 +122,6 @@ class _Decoder:
     height, width = self.get(_HEIGHT), self.get(_WIDTH)
     if self.get(_COLORSPACE) not in _PLAIN:
       raise Unsuited("CMYK")
-    if height * width > MAX_PIXELS:
-      raise Unsuited(f"{height} x {width} pixels")
     return height, width
 
 
@@ -134,7 +129,7 @@ def size(data: bytes) -> tuple[int, int]:
   """(height, width) of a JPEG, from its header.
 
   Raises:
-    Unsuited: not a JPEG, CMYK, or larger than MAX_PIXELS.
+    Unsuited: not a JPEG, or CMYK.
   """
   with _Decoder() as decoder:
     return decoder.size(data)

@@ -8,10 +8,19 @@ import zlib
 import numpy as np
 
 from jmim.core import errors
+from jmim.core import npy
 from jmim.data import entries
 
 EXPECTED = "np.savez(path, image=uint8 [n, h, w, c], label=int [n])"
-_BROKEN = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
+_BROKEN = (
+  OSError,
+  ValueError,
+  EOFError,
+  LookupError,
+  NotImplementedError,
+  zipfile.BadZipFile,
+  zlib.error,
+)
 _KNOWN = entries.ENTRIES.keys() | entries.FEATURES
 
 
@@ -31,6 +40,8 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
   """
   try:
     with np.lib.npyio.NpzFile(path) as file:
+      for info in file.zip.infolist():
+        _check(file, info)
       arrays = {name: _array(file, name, path) for name in file.files}
   except errors.UserError:  # a ValueError too
     raise
@@ -50,6 +61,16 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
   if not any(map(len, kept.values())):
     raise _wrong(f"{path} holds no example")
   return kept
+
+
+def _check(file: np.lib.npyio.NpzFile, info: zipfile.ZipInfo) -> None:
+  """Raises ValueError where a header claims more than there is."""
+  if not info.filename.endswith(".npy"):
+    return  # read as the bytes that it is
+  with file.zip.open(info) as member:
+    _, dtype = npy.header(member)
+  if not dtype.hasobject:  # of objects nothing is made
+    npy.check(file.zip, info)
 
 
 def _wrong(seen: str) -> errors.UserError:

@@ -41,10 +41,8 @@ def of(
         "correct the number in data.pictures",
         "data.pictures",
       )
-    shown = [
-      decode.resize(decode.decode(x, channels), height, width, spec.kernel)
-      for x in stored
-    ]
+    pixels = (decode.decode(x, channels, spec.max_pixels) for x in stored)
+    shown = [decode.resize(x, height, width, spec.kernel) for x in pixels]
     made[key] = np.stack(shown) if count else shown[0]
   return made
 

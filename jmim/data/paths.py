@@ -1,7 +1,9 @@
 """Paths of data, the same for every source, and names in messages."""
 
+import errno
 import os
 import pathlib
+import stat
 from collections.abc import Sequence
 
 from jmim.core import errors
@@ -33,6 +35,21 @@ def expand(data_dir: str | os.PathLike) -> str:
   if "://" in data_dir:
     return data_dir
   return str(pathlib.Path(os.path.expanduser(data_dir)))
+
+
+def read(path: str) -> bytes:
+  """All of a file; never of a pipe or a device, which may have no end.
+
+  Raises:
+    OSError: it cannot be read; ENXIO: it is no file.
+  """
+  # A pipe that nobody writes to would hold up opening it.
+  wait = getattr(os, "O_NONBLOCK", 0)
+  opener = lambda name, flags: os.open(name, flags | wait)
+  with open(path, "rb", opener=opener) as file:
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+      raise OSError(errno.ENXIO, "a pipe or a device, not a file", path)
+    return file.read()
 
 
 def missing(path: str | pathlib.Path) -> errors.UserError:

@@ -24,6 +24,7 @@ class Picture:
     decoder: str = "pillow",
     kernel: str = "bicubic",
     whole: bool = False,
+    max_pixels: int = formats.MAX_PIXELS,
   ):
     """Opens an image.
 
@@ -34,16 +35,17 @@ class Picture:
         resized by `decode.quick_resize`.
       kernel: "bicubic" or "bilinear" (with "pillow" only).
       whole: several boxes will be cut: decode once, all of it.
+      max_pixels: of the largest file that is decoded.
 
     Raises:
       BadImage: it cannot be read. Damage may show when a box is cut.
     """
     self._image, self._channels = image, channels
     self._quick, self._kernel = decoder == "turbo", kernel
-    self._pixels = None
-    size = _plain_size(image) if self._quick else None
+    self._pixels, self._max_pixels = None, max_pixels
+    size = _plain_size(image, max_pixels) if self._quick else None
     if size is None:
-      self._pixels = decode.decode(image, channels)
+      self._pixels = self._decoded()
     self.size = size or self._pixels.shape[:2]
     if whole:
       _ = self.pixels
@@ -80,23 +82,30 @@ class Picture:
       return decode.quick_resize(pixels, size, size), box
     return decode.resize(pixels, size, size, self._kernel), box
 
+  def _decoded(self) -> np.ndarray:
+    """All of it, by Pillow."""
+    return decode.decode(self._image, self._channels, self._max_pixels)
+
   def _jpeg(self, box: Box, denom: int = 1) -> tuple[np.ndarray, Box]:
     """By libjpeg-turbo, or by Pillow where that sees damage."""
     try:
       return jpeg.crop(self._image, box, self._channels, denom)
     except jpeg.Unsuited:
       # Pillow forgives what does no harm, and names what does.
-      self._pixels = decode.decode(self._image, self._channels)
+      self._pixels = self._decoded()
       top, left, height, width = box
       return self._pixels[top : top + height, left : left + width], box
 
 
-def _plain_size(image: bytes | np.ndarray) -> tuple[int, int] | None:
-  """(height, width) of a JPEG that is stored upright and is not CMYK."""
+def _plain_size(
+  image: bytes | np.ndarray, max_pixels: int
+) -> tuple[int, int] | None:
+  """(height, width) of a JPEG: stored upright, not CMYK, not too large."""
   if not isinstance(image, bytes) or image[:2] != b"\xff\xd8":
     return None
   try:
     size = jpeg.size(image)
   except jpeg.Unsuited:
     return None
-  return size if formats.stored_upright(image) else None
+  fine = size[0] * size[1] <= max_pixels and formats.stored_upright(image)
+  return size if fine else None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from jmim.core import errors
+from jmim.data import again
 from jmim.data import decode
 from jmim.data import entries
 from jmim.data import inputs
@@ -32,7 +33,6 @@ _ABOUT_A_FILE = frozenset(
     errno.EACCES,
     errno.EPERM,
     errno.ENXIO,
-    errno.ESTALE,
     errno.ENAMETOOLONG,
   )
 )
@@ -171,8 +171,8 @@ class Reader:
     if hasattr(self._source, "__getitems__"):
       try:
         return self._source.__getitems__(index)
-      except decode.BadImage:
-        pass  # one by one will tell which
+      except (decode.BadImage, OSError):
+        pass  # one by one will tell which, and try again
     return []
 
   def _intact(
@@ -219,12 +219,13 @@ class Reader:
 def _stored(source: sources.Source, index: int) -> dict[str, Any]:
   """An example, or BadImage if its file is not there or is no file.
 
-  Other errors of a disk or network pass: they are not about one example.
+  What may pass is tried again. Other errors of a disk or network are raised as
+  they are: they are not about one example.
   """
   try:
-    return source[index]
+    return again.attempt(lambda: source[index])
   except OSError as error:
-    if error.errno not in _ABOUT_A_FILE:
+    if error.errno not in _ABOUT_A_FILE | again.PASSING:
       raise
     raise decode.BadImage(f"cannot be read: {error.strerror}") from error
 

@@ -17,10 +17,14 @@ import numpy as np
 
 from jmim.core import errors
 from jmim.core import home
+from jmim.core import objects
 from jmim.data import folder_source
 from jmim.data import labels
 from jmim.data import paths
 from jmim.data import splits
+from jmim.data import table_source
+
+_KINDS = ("folder", "tar", "array", "synthetic", "text", *table_source.NAMES)
 
 
 class Source(Protocol):
@@ -170,9 +174,10 @@ def build(
 
   Args:
     name: "folder", "tar" (WebDataset), "array" (npz files), "synthetic",
-      "text/byte:1024" (see `text_source`), or a TFDS name: `cifar10`,
-      `cifar10:3.0.2`, `digits/scattered`. Those of jmim/data/builders are
-      prepared when they are first asked for.
+      "text/byte:1024" (see `text_source`), "csv" or "parquet" (see
+      `table_source`), "my_module.my_data" (see `object_source`), or a TFDS
+      name: `cifar10`, `cifar10:3.0.2`, `digits/scattered`. Those of
+      jmim/data/builders are prepared when they are first asked for.
     split: a sub-folder, the beginning of the shards' names, a file name, or a
       TFDS split; possibly sliced, see `splits`: "train[:80%]".
     data_dir: the folder, or the TFDS data directory; "" is `default_dir()`.
@@ -189,7 +194,14 @@ def build(
   """
   root = paths.expand(data_dir)
   kind = "text" if name.partition("/")[0] == "text" else name
-  if kind not in ("folder", "tar", "array", "synthetic", "text"):
+  if objects.is_name(name):
+    from jmim.data import object_source
+
+    of_object = functools.partial(
+      object_source.build, name, data_dir=root, like=splits.whole(like)
+    )
+    return splits.open(split, of_object)
+  if kind not in _KINDS:
     # Imported here, as TFDS takes a second that users of folders need not wait.
     from etils import epath
 
@@ -197,7 +209,9 @@ def build(
 
     kind_of_path = epath.Path if "://" in root else pathlib.Path
     folder = kind_of_path(root) if data_dir else default_dir()
-    return tfds_source.build(name, split, folder, index_dir())
+    found = tfds_source.build(name, split, folder, index_dir())
+    found.data_dir = data_dir  # where what belongs to it may lie too
+    return found
   if not data_dir and kind != "synthetic":
     raise errors.UserError(
       f'data.name = "{name}" without a data_dir',
@@ -225,6 +239,10 @@ def _whole(
   if name == "folder":
     return folder_source.FolderSource(
       pathlib.Path(root), split, classes=classes, trained_on=trained_on
+    )
+  if name in table_source.NAMES:
+    return table_source.build(
+      name, split, root, like=like, trained_on=trained_on
     )
   if name == "tar":
     from jmim.data import tar_source

@@ -9,6 +9,7 @@ from jmim.core.settings import data
 from jmim.core.settings import hardware
 from jmim.data import entries
 from jmim.data import jpeg
+from jmim.data import texts
 
 # Field -> key of `hardware` that it comes from.
 _HARDWARE = {
@@ -61,6 +62,7 @@ class Spec(data.Data):
     )
     self._check_turbo()
     self._check_pictures()
+    texts.check(self)
     self._check_group()
 
   def _check(self, name: str, fine: bool, expected: str) -> None:
@@ -139,6 +141,12 @@ class Spec(data.Data):
       len(self.jitter) == 4 and min(self.jitter) >= 0 and self.jitter[3] <= 0.5,
       "four strengths of at least 0: brightness, contrast, saturation, hue "
       "(at most 0.5)",
+    )
+    self._check(
+      "turn",
+      not (self.turn and (self.views or self.local_views)),
+      "False with data.views or data.local_views, whose boxes say where a "
+      "view is, not how it is turned",
     )
     self._check_one_crop()
     self._check_clips()

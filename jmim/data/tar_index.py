@@ -16,11 +16,15 @@ from typing import Any
 from etils import epath
 
 from jmim.core import errors
+from jmim.data import again
 from jmim.data import paths
 
 # Pictures all the same; other members (captions, arrays) go without a word.
 _UNREAD = ("heic", "heif", "avif", "jp2", "jxl", "svg")
 _AFTER = 2**20  # bytes looked at behind the end of an archive
+_GZIP = b"\x1f\x8b"
+_LARGEST_LABEL = 2**24  # bytes of a member that holds one
+_LONGEST_LABEL = 1000  # characters
 _WHOLE = re.compile(r"[+-]?\d+")
 
 
@@ -47,17 +51,33 @@ def read(path: str) -> Shard:
     UserError: no tar, or compressed; it is cut short; labels that cannot be
       read; several pictures of a key.
   """
-  found = _Found(path)
+  return again.read(path, lambda: _read(path))
+
+
+def _read(path: str) -> Shard:
+  found, last = _Found(path), "the beginning"
   with epath.Path(path).open("rb") as file:
+    if file.read(2) == _GZIP:
+      raise _damaged(path, "compressed")
+    file.seek(0)
     try:
       # Not compressed: the places would be those of another stream.
       with tarfile.open(fileobj=file, mode="r:") as tar:
+        before = -1
         for member in tar:
+          if member.size < 0 or member.offset <= before:
+            # Python's module would go back and forth for ever.
+            raise tarfile.ReadError(f"member {member.name!r:.99} has no size")
+          before, last = member.offset, f"member {member.name}"
+          if member.issparse():
+            raise tarfile.ReadError(f"member {member.name!r:.99} is sparse")
           if member.isfile():
             found.add(tar, member)
-        _check_end(path, file, tar.offset)
-    except (tarfile.TarError, EOFError) as error:
-      raise _damaged(path, f"{error}") from error
+        _check_end(path, file, tar.offset, last)
+    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
+      if isinstance(error, errors.UserError):
+        raise
+      raise _damaged(path, f"{error}, after {last:.200}") from error
   return Shard(rows=found.rows(), left_out=found.left_out)
 
 
@@ -91,6 +111,8 @@ class _Found:
     elif kind in _UNREAD:
       self.left_out[f".{kind}"] += 1
     elif kind in ("cls", "json"):
+      if member.size > _LARGEST_LABEL:
+        raise self._unreadable(member.name, f"a label of {member.size} bytes")
       label = self._label(kind, member.name, tar.extractfile(member).read())
       if label is not None:
         self._add_label((key, middle), label, member.name)
@@ -117,7 +139,7 @@ class _Found:
     """The label in a member; None if there is none in it."""
     try:
       value = data.decode() if kind == "cls" else json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
       raise self._unreadable(member, errors.first_line(error)) from error
     if kind == "json":
       value = value.get("label") if isinstance(value, dict) else None
@@ -126,9 +148,15 @@ class _Found:
     if isinstance(value, float) and value.is_integer():
       value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | str):
-      raise self._unreadable(member, f"the label {value!r}")
-    text = str(value).strip()
-    return (str(int(text)) if is_number(text) else text) or None
+      raise self._unreadable(member, f"the label {value!r:.80}")
+    text = f"{value:d}" if isinstance(value, int) else value.strip()
+    if len(text) > _LONGEST_LABEL:
+      raise self._unreadable(member, f"a label of {len(text)} characters")
+    if not is_number(text):
+      return text or None
+    if not -1 <= int(text) < 2**31 - 1:
+      raise self._unreadable(member, f"the label {text}, of no class")
+    return str(int(text))
 
   def _unreadable(self, member: str, seen: str) -> errors.UserError:
     return errors.UserError(
@@ -167,7 +195,7 @@ class _Found:
     return list(named)
 
 
-def _check_end(path: str, file: IO[bytes], offset: int) -> None:
+def _check_end(path: str, file: IO[bytes], offset: int, last: str) -> None:
   """Raises UserError unless the archive ends where its members do.
 
   A damaged or shortened header looks like an end to Python's module.
@@ -175,9 +203,9 @@ def _check_end(path: str, file: IO[bytes], offset: int) -> None:
   file.seek(offset)
   block = file.read(tarfile.BLOCKSIZE)
   if len(block) < tarfile.BLOCKSIZE or any(block):
-    raise _damaged(path, f"no header and no end at byte {offset}")
+    raise _damaged(path, f"no header and no end at byte {offset}, after {last}")
   if any(file.read(_AFTER)):
-    raise _damaged(path, f"it goes on after its end at byte {offset}")
+    raise _damaged(path, f"it goes on after its end, after {last}")
 
 
 def _damaged(path: str, seen: str) -> errors.UserError:

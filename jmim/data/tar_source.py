@@ -1,12 +1,15 @@
 """WebDataset shards: tar files of members `key.jpg`, `key.cls` and so on.
 
-The shards are indexed once, by reading their headers; the index, some 40 bytes
-per example, is kept beside other caches. After that every example is one or
-two reads at a known place, in any order: no shuffle buffer, exact resume.
+The shards are indexed once, by reading their headers; the index, 24 bytes per
+example, is kept beside other caches and mapped. After that every example is
+one or two reads at a known place, in any order: no shuffle buffer, exact
+resume.
 """
 
+import dataclasses
 import logging
 import pathlib
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -107,7 +110,7 @@ class TarSource:
       self.num_classes = len(self.classes)
     if self.num_classes:
       # The last one is for `_MISSING`.
-      self._labels = np.array([*values, -1], np.int64)[self._table["label"]]
+      self._labels = np.array([*values, -1], np.int64)
 
   def _check_names(self, names: Sequence[str]) -> None:
     numbers = [name for name in names if tar_index.is_number(name)]
@@ -150,12 +153,12 @@ class TarSource:
       file.seek(start)
       example: dict[str, Any] = {"image": file.read(size)}
     if self._labels is not None:
-      example["label"] = int(self._labels[i])
+      example["label"] = int(self._labels[self._table["label"][i]])
     return example
 
   def labels(self) -> np.ndarray | None:
     """int64 [n]: the labels of all examples, -1 for none; None: no labels."""
-    return self._labels
+    return None if self._labels is None else self._labels[self._table["label"]]
 
   def name(self, i: int) -> str:
     """The shard, and where in it the image begins."""
@@ -195,27 +198,60 @@ def _indexed(shards: list[str], cache: pathlib.Path) -> dict[str, np.ndarray]:
   """The index of the shards.
 
   Returns:
-    int64 [n] "shard", "start", "size", "label" (number of its name in "names",
-    or _MISSING); "names": sorted texts of the labels; "left_out": a text.
+    int64 [n] "start", "size"; int32 [n] "shard", "label" (number of its name in
+    "names", or _MISSING); "names": sorted texts of the labels; "left_out": a
+    text.
   """
-  # tar2: of this form.
-  return index_cache.load(cache, "tar3", shards, lambda: _index(shards))
+  # tar4: of this form.
+  return index_cache.load(cache, "tar4", shards, lambda: _index(shards))
 
 
 def _index(shards: list[str]) -> dict[str, np.ndarray]:
-  read = [tar_index.read(path) for path in shards]
-  rows = [(i, *row) for i, shard in enumerate(read) for row in shard.rows]
-  names = sorted({row[3] for row in rows if row[3] is not None})
-  numbers = {name: i for i, name in enumerate(names)} | {None: _MISSING}
-  columns = np.array([(*r[:3], numbers[r[3]]) for r in rows], np.int64)
-  shard, start, size, label = columns.reshape(-1, 4).T
-  kinds = sorted({kind for shard in read for kind in shard.left_out})
-  counts = [(sum(s.left_out.get(k, 0) for s in read), k) for k in kinds]
+  read = index_cache.each(shards, _columns)
+  names = sorted({name for one in read for name in one.names})
+  numbers = {name: i for i, name in enumerate(names)}
+  # Of each shard: the number of its n-th name; the last is for `_MISSING`.
+  tables = [
+    np.array([*(numbers[n] for n in one.names), _MISSING], np.int32)
+    for one in read
+  ]
+  kinds = sorted({kind for one in read for kind in one.left_out})
+  counts = [(sum(one.left_out.get(k, 0) for one in read), k) for k in kinds]
+  sizes = [len(one.label) for one in read]
   return {
-    "shard": shard,
-    "start": start,
-    "size": size,
-    "label": label,
+    "shard": np.repeat(np.arange(len(read), dtype=np.int32), sizes),
+    "start": np.concatenate([one.start for one in read]),
+    "size": np.concatenate([one.size for one in read]),
+    "label": np.concatenate(
+      [t[one.label] for t, one in zip(tables, read, strict=True)]
+    ),
     "names": np.array(names, str),
     "left_out": np.array(", ".join(f"{n} {kind}" for n, kind in counts)),
   }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Columns:
+  """A shard's images as arrays, which take a tenth of its rows."""
+
+  start: np.ndarray  # int64 [n]
+  size: np.ndarray  # int64 [n]
+  label: np.ndarray  # int32 [n]: a place in `names`, or _MISSING
+  names: tuple[str, ...]
+  left_out: Mapping[str, int]
+
+
+def _columns(path: str) -> _Columns:
+  shard = tar_index.read(path)
+  places: dict[str | None, int] = {None: _MISSING}
+  for *_, label in shard.rows:
+    places.setdefault(label, len(places) - 1)
+  rows = [(start, size, places[label]) for start, size, label in shard.rows]
+  start, size, label = np.array(rows, np.int64).reshape(-1, 3).T
+  return _Columns(
+    start=start,
+    size=size,
+    label=label.astype(np.int32),
+    names=tuple(name for name in places if name is not None),
+    left_out=shard.left_out,
+  )

@@ -13,6 +13,7 @@ left over is dropped. No example is stored twice, one file is mapped, not read.
 
 import pathlib
 import re
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -142,8 +143,10 @@ def _ids(path: pathlib.Path) -> np.ndarray:
   """Integers [n], mapped."""
   try:
     ids = np.load(path, mmap_mode="r")
+    if not isinstance(ids, np.ndarray):
+      raise ValueError("an archive of arrays")
     seen = f"{ids.dtype} {list(ids.shape)}"
-  except (ValueError, EOFError) as error:
+  except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
     ids, seen = np.zeros(()), errors.first_line(error)
   if ids.ndim != 1 or ids.dtype.kind not in "iu":
     raise errors.UserError(
@@ -170,7 +173,11 @@ def _files(root: pathlib.Path, split: str) -> list[pathlib.Path]:
   if single.is_file():
     return [single]
   folder = root / split
-  files = sorted(p for p in folder.rglob("*.txt") if not _hidden(p, folder))
+  files = sorted(
+    path
+    for path in folder.rglob("*.txt")
+    if path.is_file() and not _hidden(path, folder)
+  )
   if not files:
     raise _missing(single)
   return files

@@ -6,27 +6,34 @@ the builders in jmim/data/builders, one data set per module, named like it: they
 need no download and are prepared on first use.
 """
 
-import contextlib
 import difflib
-import importlib
-import io
-import logging
-import os
 import pathlib
-import pkgutil
-import tempfile
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
+from google.protobuf import json_format
 from tensorflow_datasets.core import naming
 from tensorflow_datasets.core import read_only_builder
 
 from jmim.core import errors
-from jmim.data import builders
+from jmim.data import formats
 from jmim.data import splits
+from jmim.data import tfds_features
+from jmim.data import tfds_prepare
 from jmim.data import tfrecord
+
+# What files of a data set that are damaged raise.
+_BROKEN = (
+  json_format.ParseError,
+  ValueError,
+  KeyError,
+  TypeError,
+  AttributeError,
+  RecursionError,
+)
 
 
 class TfdsSource:
@@ -61,11 +68,23 @@ class TfdsSource:
     return len(self._data)
 
   def __getitem__(self, i: int) -> dict[str, Any]:
-    return self._data[i]
+    return self._read(lambda: self._data[i])
 
   def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
     """Examples of many indices, in one read per file."""
-    return self._data.__getitems__(indices)
+    return self._read(lambda: self._data.__getitems__(indices))
+
+  def _read(self, read: Callable[[], Any]) -> Any:
+    """What is read; BadImage: it is damaged."""
+    try:
+      return read()
+    except (OSError, MemoryError, formats.BadImage):
+      raise
+    except Exception as error:
+      # Its reader checks hashes, and raises what C++ or protocol buffers do; as
+      # nothing but reading happens inside, all of it means damage.
+      text = f"a damaged record ({errors.first_line(error)})"
+      raise formats.BadImage(text) from error
 
   def name(self, i: int) -> str:
     """Data set, split and position within the split."""
@@ -99,8 +118,6 @@ def build(
   """
   builder = _find(name, root)
   features = dict(builder.info.features.items())
-  encoded = isinstance(features.get("image"), tfds.features.Image)
-  decoders = {"image": tfds.decode.SkipDecoding()} if encoded else None
   label = features.get("label")
   classes = {
     "num_classes": getattr(label, "num_classes", None),
@@ -111,6 +128,7 @@ def build(
     if builder.info.file_format == tfds.core.FileFormat.TFRECORD:
       parts = _tfrecords(builder, split, name, root)
       return tfrecord.TfRecordSource(parts, full, cache=cache, **classes)
+    decoders = tfds_features.decoders(builder.info.features)
     data = builder.as_data_source(split=split, decoders=decoders)
     if not len(data):
       raise ValueError("it is empty")
@@ -177,21 +195,29 @@ def _find(name: str, root: pathlib.Path) -> tfds.core.DatasetBuilder:
     parsed, parts = naming.parse_builder_name_kwargs(name)
   except ValueError as error:
     raise _unknown(name, root) from error
-  if parsed.name in _shipped():
-    name = _prepare(parsed.name, parts, root)
+  if parsed.name in tfds_prepare.shipped():
+    name = tfds_prepare.prepare(parsed.name, parts, root)
   try:
-    return read_only_builder.builder_from_files(name, data_dir=root)
+    with tfds_features.only_known():
+      return read_only_builder.builder_from_files(name, data_dir=root)
   except tfds.core.DatasetNotFoundError as error:
     known = parsed.name in _known() or parsed.name in _present(root)
     raise (_unprepared if known else _unknown)(name, root) from error
-
-
-def _shipped() -> list[str]:
-  return [module.name for module in pkgutil.iter_modules(builders.__path__)]
+  except errors.UserError:  # a ValueError too
+    raise
+  except _BROKEN as error:
+    raise errors.UserError(
+      f"{name} cannot be opened: {errors.first_line(error)}",
+      "the files of a data set of TFDS, dataset_info.json and features.json",
+      "copy or prepare it again",
+      "data.data_dir",
+    ) from error
 
 
 def _known() -> list[str]:
-  return _shipped() + tfds.list_builders(with_community_datasets=False)
+  return tfds_prepare.shipped() + tfds.list_builders(
+    with_community_datasets=False
+  )
 
 
 def _present(root: pathlib.Path) -> list[str]:
@@ -207,7 +233,9 @@ def _command(name: str, root: pathlib.Path) -> str:
 def _unknown(name: str, root: pathlib.Path) -> errors.UserError:
   base = name.split("/")[0].split(":")[0]
   # What is at hand comes first: the long list of TFDS would crowd it out.
-  here = list(dict.fromkeys(["folder", *_shipped(), *_present(root)]))
+  here = list(
+    dict.fromkeys(["folder", *tfds_prepare.shipped(), *_present(root)])
+  )
   near = difflib.get_close_matches(base, here)
   near += difflib.get_close_matches(base, set(_known()) - set(here))
   return errors.UserError(
@@ -230,71 +258,3 @@ def _unprepared(name: str, root: pathlib.Path) -> errors.UserError:
     f"correct data.data_dir, or run: {_command(name, root)}",
     "data.data_dir",
   )
-
-
-def _prepare(base: str, parts: dict[str, str], root: pathlib.Path) -> str:
-  """Writes a shipped data set into `root` unless it is there already.
-
-  Args:
-    base: name of the module in jmim/data/builders.
-    parts: "config" (else the first one) and "version" (else that of the code)
-      where the user gave them. Other versions may lie in `root`, but cannot be
-      made.
-    root: TFDS data directory, made if necessary.
-
-  Returns:
-    The full name. It has a version, so that no outdated data are read.
-  """
-  importlib.import_module(f"jmim.data.builders.{base}")
-  configs = tfds.builder_cls(base).builder_configs
-  config = parts.get("config")
-  if config is not None and config not in configs:
-    raise errors.UserError(
-      f"config {config!r} of {base}",
-      f"one of {', '.join(configs)}" if configs else "none: it has no configs",
-      "name one of them after the slash",
-      "data.name",
-    )
-  name = base + (f"/{config}" if config else "")
-  builder = tfds.builder(name, data_dir=root)
-  version = parts.get("version", str(builder.version))
-  target = pathlib.Path(builder.data_dir)
-  if version == str(builder.version) and not target.is_dir():
-    logging.info("preparing %s in %s, once", name, root)
-    _write(name, root, target)
-  return f"{name}:{version}"
-
-
-def _write(name: str, root: pathlib.Path, target: pathlib.Path) -> None:
-  """Builds beside `target`, then renames: complete or not there at all."""
-  try:
-    root.mkdir(parents=True, exist_ok=True)
-    _build_aside(name, root, target)
-  except OSError as error:
-    raise errors.UserError(
-      f"{name} cannot be prepared in {root}: {error}",
-      "a folder that can be written, with space left",
-      'name another one, or "" for the cache',
-      "data.data_dir",
-    ) from error
-
-
-def _build_aside(name: str, root: pathlib.Path, target: pathlib.Path) -> None:
-  with tempfile.TemporaryDirectory(prefix=".preparing-", dir=root) as scratch:
-    builder = tfds.builder(name, data_dir=scratch, file_format="array_record")
-    # TFDS prints the scratch path as where the data are; errors still raise.
-    mute = io.StringIO()
-    with contextlib.redirect_stdout(mute), contextlib.redirect_stderr(mute):
-      builder.download_and_prepare(
-        download_config=tfds.download.DownloadConfig(
-          try_download_gcs=False,
-          manual_dir=root,  # where a builder finds data sets it is made of
-        )
-      )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-      os.rename(builder.data_dir, target)
-    except OSError:
-      # Another process was first: it wrote the same.
-      if not target.is_dir():
-        raise

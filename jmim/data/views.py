@@ -14,6 +14,7 @@ from jmim.data import own_size
 from jmim.data import picture
 from jmim.data import plain
 from jmim.data import specs
+from jmim.data import texts
 
 Arrays = dict[str, np.ndarray]
 
@@ -34,6 +35,8 @@ class Maker:
     self._crop = spec.host_crop if training else spec.eval_crop
     self._resize = 0 if training else spec.eval_resize
     self._named = entries.named(spec)
+    made, reads = entries.made(spec), [name for name, _ in spec.reads]
+    self._told = [name for name in made if name in reads or not reads]
 
   def __call__(
     self, example: dict[str, Any], rngs: list[np.random.Generator], name: str
@@ -56,17 +59,36 @@ class Maker:
     stored |= own_size.of(example, self._spec, name)
     if self._spec.frames:
       video = self._feature(example, "video")
-      return [stored | self._clip(video, rng, name) for rng in rngs]
+      made = [self._clip(video, rng, name) for rng in rngs]
+    else:
+      made = self._images(example, stored, rngs, name=name)
+    if self._told:
+      telling = texts.of(self._spec)
+      for arrays, rng in zip(made, rngs, strict=True):
+        draws = rng if self._training else None  # of several texts, last of all
+        arrays |= telling.of(example, self._told, draws)
+    return [stored | arrays for arrays in made]
+
+  def _images(
+    self,
+    example: dict[str, Any],
+    stored: Arrays,
+    rngs: list[np.random.Generator],
+    *,
+    name: str,
+  ) -> list[Arrays]:
+    """What is made of stored pictures, and the maps that go with them."""
     pictures = self._pictures(example)
     made: list[Arrays] = [{} for _ in rngs]
-    if "image" in example or not (pictures or stored.keys() - {"label"}):
+    others = pictures or stored.keys() - {"label"} or self._spec.tokenizer
+    if "image" in example or not others:
       image = self._feature(example, "image")
       made = self._stills(image, stored, rngs, name=name)
     for arrays, rng in zip(made, rngs, strict=True):
       for key, opened in pictures.items():
         cut, _ = self._cut(opened, rng, name)
         arrays[key] = cut if entries.of(key).several else cut[0]
-    return [stored | arrays for arrays in made]
+    return made
 
   def _feature(self, example: dict[str, Any], name: str) -> Any:
     if name not in example:
@@ -83,7 +105,12 @@ class Maker:
     random = self._crop == "resized" or spec.views or spec.local_views
     decoder = spec.decoder if self._training and random else "pillow"
     return picture.Picture(
-      image, spec.channels, decoder=decoder, kernel=spec.kernel, whole=whole
+      image,
+      spec.channels,
+      decoder=decoder,
+      kernel=spec.kernel,
+      whole=whole,
+      max_pixels=spec.max_pixels,
     )
 
   def _pictures(self, example: dict[str, Any]) -> dict[str, list]:

@@ -35,6 +35,20 @@ def race(probs: jax.Array, u: jax.Array, offset: float = 1e-10) -> jax.Array:
   return jnp.argmax(clock, axis=-1).astype(jnp.int32)
 
 
+def pick(logp: jax.Array, u: jax.Array, offset: float = 1e-30) -> jax.Array:
+  """argmax log p + G, G = -log(offset - log(u + offset)): VQ-Diffusion's draw.
+
+  Args:
+    logp: [..., k], need not be normalised.
+    u: [..., k] uniform.
+    offset: against log 0.
+
+  Returns:
+    [...] int32.
+  """
+  return _argmax(logp - jnp.log(offset - jnp.log(u + offset)))
+
+
 def draw(
   key: jax.Array, logp: jax.Array, precision: str = "f32", limit: float = 0.0
 ) -> jax.Array:

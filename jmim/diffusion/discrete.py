@@ -11,9 +11,8 @@ otherwise, so the state of a sequence is the set of masked positions:
 are the same number whatever the schedule (Zheng et al. 2025; the weight is
 MDLM's, Sahoo et al. 2024), an upper bound of -log p(x).
 
-Formulas work on numpy (float64 for tables) and on JAX arrays alike. A
-process that also replaces tokens (VQ-Diffusion) would be a second class beside
-`Absorbing`, with the draws of `categorical`.
+Formulas work on numpy (float64 for tables) and on JAX arrays alike. The process
+that also replaces tokens (VQ-Diffusion) is in `replace`.
 """
 
 import dataclasses

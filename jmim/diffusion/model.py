@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jmim.diffusion import guidance
 from jmim.diffusion import respace
@@ -66,6 +67,7 @@ class Diffuser:
     can: what of "encode" and "decode" it can; the other raises ValueError.
     spacing: of the times that it samples by.
     path: steps -> levels, where there is no schedule.
+    guides: whether it was also trained without what it is told.
   """
 
   shape: Shape
@@ -81,22 +83,54 @@ class Diffuser:
   can: tuple[str, ...] = ("encode", "decode")
   spacing: str = "even"
   path: Callable[[int], schedules.Levels] | None = None
+  guides: bool = True
 
   def __post_init__(self):
     """Images are what is diffused where nothing else is said."""
     object.__setattr__(self, "image", self.image or self.shape)
 
-  def require(self, *wanted: str) -> None:
+  @property
+  def classes(self) -> int:
+    """Of labels that it is told; 0: it is told none."""
+    return self.reads["label"].high if "label" in self.reads else 0
+
+  def require(self, *wanted: str, of: str = "") -> None:
     """Raises ValueError unless it has what is wanted.
 
     Args:
       *wanted: "encode", "decode", or "times": discrete ones.
+      of: its name, for messages.
     """
+    who = f"{of} is a model" if of else "a model"
     if "times" in wanted and self.schedule is None:
-      raise ValueError("a model of straight paths, without discrete times")
+      raise ValueError(f"{who} of straight paths, without discrete times")
     for name in wanted:
       if name != "times" and name not in self.can:
-        raise ValueError(f"a model that cannot {name}")
+        raise ValueError(f"{who} that cannot {name}")
+
+  def check_guidance(
+    self,
+    scale: float | tuple[float, ...],
+    key: str = "guidance",
+    of: str = "a model",
+    unused: float = 1.0,
+  ) -> None:
+    """Raises ValueError for guidance that does nothing, or by noise.
+
+    Args:
+      scale: one or several.
+      key: of it, for messages.
+      of: its name, for messages.
+      unused: the scale that asks for nothing of a model that is told nothing.
+    """
+    scales = np.ravel(scale)
+    if not self.reads and (scales != unused).any():
+      raise ValueError(f"{key}={scale} of {of} that is told nothing")
+    if self.reads and not self.guides and (scales != 1).any():
+      raise ValueError(
+        f"{key}={scale} of {of} that always was told something "
+        "(labels.drop=0): what it predicts without was never trained"
+      )
 
   def levels(self, steps: int, spacing: str = "") -> schedules.Levels:
     """The path of a sampler, from noise to data.

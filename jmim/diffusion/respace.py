@@ -71,6 +71,23 @@ def offset(steps: int, count: int) -> np.ndarray:
   return found[::-1]
 
 
+def leading_offset(steps: int, count: int) -> np.ndarray:
+  """Descending i * (T // count) + 1, exactly `count`: Diffusers' DDIM of LDMs.
+
+  That is `leading`, with `steps_offset=1`.
+
+  Raises:
+    ValueError: the first would be T, which is no time.
+  """
+  found = leading(steps, count) + 1
+  if found[0] >= steps:
+    raise ValueError(
+      f"spacing 'leading_offset' with {count} steps visits time {found[0]} of "
+      f"{steps}"
+    )
+  return found
+
+
 def stride(steps: int, count: int) -> np.ndarray:
   """Descending multiples of the integer that gives exactly `count` of them.
 
@@ -105,6 +122,7 @@ BY_NAME = {
   "trailing": trailing,
   "countdown": countdown,
   "offset": offset,
+  "leading_offset": leading_offset,
   "stride": stride,
   "quadratic": quadratic,
   "rounded": rounded,
@@ -130,6 +148,6 @@ def visited(name: str, steps: int, count: int) -> np.ndarray:
 def end(name: str) -> int | None:
   """The time that a path of this name leads to; None: clean data.
 
-  That of LDM, whose network is given one time late, ends at the first time.
+  Those of LDM, whose network is given one time late, end at the first time.
   """
-  return 0 if name == "offset" else None
+  return 0 if name in ("offset", "leading_offset") else None

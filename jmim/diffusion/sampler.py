@@ -146,6 +146,8 @@ def sample(
   x: jax.Array,
   noise: Noise | None = None,
   callback: Callback | None = None,
+  *,
+  summed: bool = False,
 ) -> tuple[jax.Array, Any]:
   """Runs a sampler; differentiable, and one `lax.scan` whatever its length.
 
@@ -156,9 +158,11 @@ def sample(
     noise: [calls, *x.shape] standard normal, or index of the call -> such an
       array; None for samplers that need none.
     callback: (level, new x, output) -> (x to go on with, record).
+    summed: records are added up on the way: large ones of many calls would not
+      fit.
 
   Returns:
-    the last state, and the records stacked: [calls, ...].
+    the last state, and the records stacked, [calls, ...], or their sum.
 
   Raises:
     ValueError: the sampler needs noise and there is none, or not as much.
@@ -182,10 +186,24 @@ def sample(
     return (x, anchor, past), record
 
   past = (jnp.zeros_like(x),) * (table.memory - 1)
-  (x, _, _), records = jax.lax.scan(
-    body, (x, x, past), (rows_of(table, x.dtype), noise if given else None)
-  )
+  rows = (rows_of(table, x.dtype), noise if given else None)
+  run = _scan_summed if summed else jax.lax.scan
+  (x, _, _), records = run(body, (x, x, past), rows)
   return x, records
+
+
+def _scan_summed(body, carry, rows):
+  """`lax.scan` whose outputs are added up instead of stacked."""
+  first = jax.tree.map(lambda a: a[0], rows)
+  like = jax.eval_shape(body, carry, first)[1]
+  zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), like)
+
+  def added(state, row):
+    carry, total = state
+    carry, record = body(carry, row)
+    return (carry, jax.tree.map(jnp.add, total, record)), None
+
+  return jax.lax.scan(added, (carry, zeros), rows)[0]
 
 
 def noises(table: Table, denoise: Denoise, path: jax.Array) -> jax.Array:

@@ -16,6 +16,7 @@ import numpy as np
 
 NAMES = (
   "linear",
+  "linear_last",
   "scaled_linear",
   "root_linear",
   "quadratic",
@@ -33,7 +34,8 @@ def betas(
 ) -> np.ndarray:
   """[steps] float64 variances of one step, by the name of the schedule.
 
-  linear, scaled_linear (linear in the square root; LDM), root_linear (in the
+  linear, linear_last (the same, but the last is 0.999; Li et al. 2022,
+  SRDiff), scaled_linear (linear in the square root; LDM), root_linear (in the
   square; LDM's "sqrt"), quadratic and sigmoid run from `start` to `end`, of
   root_linear from and to their square roots; the others have no such ends:
   cosine (Nichol and Dhariwal 2021, capped at 0.999), sqrt (Li et al. 2022,
@@ -45,6 +47,8 @@ def betas(
   u = np.linspace(0.0, 1.0, steps)
   if name == "linear":
     return start + (end - start) * u
+  if name == "linear_last":
+    return np.append(betas("linear", steps, start, end)[:-1], 0.999)
   if name == "scaled_linear":
     return np.linspace(start**0.5, end**0.5, steps) ** 2
   if name == "root_linear":

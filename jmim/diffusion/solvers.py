@@ -48,23 +48,30 @@ def ddpm(levels: schedule.Levels, kind: str = "small") -> sampler.Table:
 
 
 def ddim(
-  levels: schedule.Levels, eta: float = 0.0, std: np.ndarray | None = None
+  levels: schedule.Levels,
+  eta: float | np.ndarray = 0.0,
+  std: np.ndarray | None = None,
 ) -> sampler.Table:
   """x_s = a_s x0 + sqrt(s_s^2 - std^2) eps + std z (Song et al. 2021).
 
   Args:
     levels: path; also one that runs from data to noise (inversion).
-    eta: 0 deterministic, 1 the variance of DDPM's posterior.
+    eta: 0 deterministic, 1 the variance of DDPM's posterior; one number or [n].
     std: [n] deviations instead of eta's; with kappa sqrt(...) of ResShift's
       posterior this is its sampler, on the residual x - y.
+
+  Raises:
+    ValueError: eta adds more noise than a level has.
   """
   table = coefficients.blank(levels)
   a, s = levels.signal, levels.noise
-  if std is None and eta == 0:
+  if std is None and not np.any(eta):
     std = np.zeros(len(levels))
   elif std is None:
     beta = s[:-1] ** 2 - (a[:-1] / a[1:] * s[1:]) ** 2
     std = eta * s[1:] / s[:-1] * np.sqrt(beta)
+    if (std > s[1:] * (1 + 1e-9)).any():
+      raise ValueError(f"eta={np.max(eta):g} adds more noise than a level has")
   table.out[:, X0] = a[1:]
   table.out[:, EPS] = np.sqrt(np.maximum(s[1:] ** 2 - std**2, 0.0))
   return dataclasses.replace(table, std=std)

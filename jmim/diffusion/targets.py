@@ -130,6 +130,37 @@ def output(
   return Output(x0, eps, **more)
 
 
+def edm_target(
+  x0: jax.Array, eps: jax.Array, a: Factor, s: Factor, data: float
+) -> jax.Array:
+  """F of `edm` where x_t = a x0 + s eps: (s x0 - d^2 a eps) / (d r).
+
+  With r = sqrt(s^2 + d^2 a^2), which also divides what the network sees of
+  x_t. Of d = 1 it is -v.
+
+  Args:
+    x0: data.
+    eps: noise.
+    a: signal.
+    s: noise.
+    data: d, the deviation of the data.
+  """
+  return (s * x0 - data**2 * a * eps) / (data * edm_size(a, s, data))
+
+
+def edm_to_x0(
+  pred: jax.Array, x: jax.Array, a: Factor, s: Factor, data: float
+) -> jax.Array:
+  """Data implied by F at x_t: (d^2 a / r^2) x_t + (s d / r) F."""
+  r = edm_size(a, s, data)
+  return data**2 * a / r**2 * x + s * data / r * pred
+
+
+def edm_size(a: Factor, s: Factor, data: float) -> Factor:
+  """r, the deviation of x_t."""
+  return (s**2 + data**2 * a**2) ** 0.5
+
+
 class Preconditioning(NamedTuple):
   """EDM: D(x) = skip x + out F(inside x, time)."""
 

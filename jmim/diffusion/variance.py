@@ -100,6 +100,11 @@ def discretised_log_likelihood(
   )
 
 
+def per_row(x: jax.Array) -> jax.Array:
+  """[b, ...] -> [b], the mean over all but the first dimension."""
+  return x.mean(tuple(range(1, x.ndim)))
+
+
 class Bound:
   """The terms of the variational bound along all times of a schedule."""
 
@@ -140,6 +145,4 @@ class Bound:
     mean = lambda d: at(c.of_x0) * d + at(c.of_x) * x
     kl = gaussian_kl(mean(x0), at(c.log_var), mean(x0_hat), log_var)
     nll = -discretised_log_likelihood(x0, mean(x0_hat), 0.5 * log_var)
-    axes = tuple(range(1, x.ndim))
-    term = jnp.where(where == 0, nll, kl)
-    return term.mean(axes) / np.log(2.0)
+    return per_row(jnp.where(where == 0, nll, kl)) / np.log(2.0)

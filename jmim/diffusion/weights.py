@@ -44,6 +44,12 @@ def bound(process: schedule.Schedule, t: jax.Array) -> jax.Array:
   return schedule.pick(np.append(w[0], w), t)
 
 
+def check(name: str, kind: str) -> None:
+  """Raises ValueError for a weight without a form for predictions of a kind."""
+  if name == "min_snr" and kind == "velocity":
+    raise ValueError("weight 'min_snr' has no form for prediction 'velocity'")
+
+
 def make(
   name: str, kind: str, a: jax.Array, s: jax.Array, **options: float
 ) -> jax.Array:

@@ -13,11 +13,14 @@ from jmim.core import field
 from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.metrics import accuracy
+from jmim.runlog import readings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluator(base.Evaluator):
   """Accuracy in percent over the evaluation split, each example once."""
+
+  reads = ((r"top\d+", readings.PERCENT), ("nll", readings.LESS))
 
   labelled = True
 

@@ -18,11 +18,14 @@ from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import frozen
 from jmim.nn.decoders import heads as classifiers
+from jmim.runlog import readings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluator(base.Fitted):
   """Attentive-probe accuracy in percent."""
+
+  reads = ((r"top1|lr.+", readings.PERCENT),)
 
   predict: str = field.value("tokens", "patch tokens [b, h, w, d] or [b, n, d]")
   lrs: tuple[float, ...] = field.value(

@@ -39,11 +39,18 @@ from jmim.evals.lib import context as contexts
 from jmim.evals.lib import finite
 from jmim.evals.lib import probes
 from jmim.evals.lib import stored
+from jmim.runlog import readings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluator(base.Fitted):
   """Scores of every attribute, from every part of the vector."""
+
+  reads = (
+    (r".*_(accuracy|ap)(_\d+to\d+)?", readings.PERCENT),
+    (r".*_mse(_\d+to\d+)?", readings.LESS),
+    (r".*_r(_\d+to\d+)?", readings.MORE),
+  )
 
   labelled = False  # attributes may be stored without a class
 

@@ -31,6 +31,7 @@ from jmim.evals.lib import draw
 from jmim.evals.lib import frozen
 from jmim.evals.lib import stored
 from jmim.metrics import dense
+from jmim.runlog import readings
 
 
 def maps(
@@ -60,6 +61,11 @@ def maps(
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluator(base.Evaluator):
   """Segmentation (percent) or depth (unit of the data) from patch tokens."""
+
+  reads = (
+    (r"(miou|pixel_accuracy)(_lr.+)?", readings.PERCENT),
+    (r"(rmse|abs_rel)(_lr.+)?", readings.LESS),
+  )
 
   predict: str = field.value("tokens", "patch tokens [b, h, w, d]")
   task: str = field.value(

@@ -19,6 +19,7 @@ from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import draw
 from jmim.metrics import dense
+from jmim.runlog import readings
 
 SHOWN = ("support", "support_mask", "image", "truth", "mask")  # in this order
 
@@ -26,6 +27,8 @@ SHOWN = ("support", "support_mask", "image", "truth", "mask")  # in this order
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluator(base.Evaluator):
   """mIoU by class and FB-IoU of predicted masks."""
+
+  reads = ((r"(.+_)?iou(_.+)?|miou", readings.PERCENT),)
 
   predict: str = field.value("segment", "dict with mask, truth and class")
   limit: int = field.value(1000, "episodes; 0: all", low=0)

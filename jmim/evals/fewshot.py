@@ -19,6 +19,7 @@ from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.metrics import accuracy
 from jmim.metrics import ridge
+from jmim.runlog import readings
 
 CONSTANT = 100.0  # the column that makes up for a bias under the penalty
 
@@ -57,6 +58,8 @@ def scores(
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluator(base.Fitted):
   """Few-shot accuracy in percent: mean and standard deviation over seeds."""
+
+  reads = ((r"\d+shot", readings.PERCENT),)
 
   shots: tuple[int, ...] = field.value((1, 5, 10, 100), "examples per class")
   seeds: int = field.value(3, "repeats with other examples", low=1)

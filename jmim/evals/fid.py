@@ -33,6 +33,7 @@ from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import extract
 from jmim.metrics import generation
+from jmim.runlog import readings
 
 FEW = 10_000
 SPLITS = ("train", "eval")  # of the run, in place of a reference file
@@ -169,6 +170,11 @@ def _features(
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluator(base.Evaluator):
   """FID, sFID, IS, KID, precision and recall of a method's samples."""
+
+  reads = (
+    (r"s?fid|fid_infinity|kid", readings.LESS),
+    ("is|precision|recall", readings.MORE),
+  )
 
   predict: str = field.value("sample", "images [b, h, w, c], as the inputs")
   reference: str = field.value(

@@ -19,6 +19,7 @@ from jmim.evals.lib import context as contexts
 from jmim.evals.lib import finite
 from jmim.metrics import accuracy
 from jmim.metrics import neighbours
+from jmim.runlog import readings
 
 
 def votes(
@@ -54,6 +55,8 @@ def votes(
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluator(base.Compared):
   """k-NN accuracy in percent, with pixels and untrained beside it."""
+
+  reads = ((r"top1.*", readings.PERCENT),)
 
   k: tuple[int, ...] = field.value(
     (20, 10, 100, 200), "numbers of neighbours; the first is `top1`"

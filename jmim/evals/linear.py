@@ -13,15 +13,18 @@ more than one head that is optimistic, and the table lists all of them.
 """
 
 import dataclasses
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jmim.core import field
 from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import frozen
 from jmim.nn.decoders import heads
+from jmim.runlog import readings
 
 
 def init(
@@ -77,6 +80,8 @@ def loss(
 class Evaluator(base.Fitted):
   """Linear-probe accuracy in percent of every head of the grid."""
 
+  reads = ((r"top1|.+_lr.+", readings.PERCENT),)
+
   predict: tuple[str, ...] = field.value(
     ("cls", "features"), "outputs probed; of a dict, every entry"
   )
@@ -100,7 +105,7 @@ class Evaluator(base.Fitted):
     return tuple(name.partition("/")[0] for name in self.predict)
 
   def run(self, context: contexts.Context) -> base.Results:
-    """Yields top1 (best head) and <feature>_lr<rate> for all."""
+    """Yields the best head, its top1, and <feature>_lr<rate> for all."""
     context = context.fitted_on(self.train_split)
     source = context.sources["train"]
     batch, steps = frozen.plan(context, self.batch, self.epochs, len(source))
@@ -121,11 +126,28 @@ class Evaluator(base.Fitted):
       logits=lambda outputs: logits(params, extra, outputs, train=False)[0],
       limit=self.limit or None,
     )
+    yield "head", self.best(params, extra, percent)
     yield "top1", max(float(x.max()) for x in percent.values())
     for name, accuracies in percent.items():
       for lr, accuracy in zip(self.lrs, accuracies, strict=True):
         yield f"{name}_lr{lr:g}", float(accuracy)
     yield "examples", total
+
+  def best(
+    self,
+    params: frozen.Tree,
+    extra: frozen.Tree,
+    percent: Mapping[str, np.ndarray],
+  ) -> base.Head:
+    """The head of the highest accuracy, its BatchNorm folded into it."""
+    name = max(percent, key=lambda n: percent[n].max())
+    i = int(np.argmax(percent[name]))
+    layers, kept = jax.device_get((params["main"][name]["layers"], extra[name]))
+    kernel = layers["kernel"][i] / np.sqrt(kept["var"] + 1e-6)[:, None]
+    bias = layers["bias"][i] - kept["mean"] @ kernel
+    return base.Head(
+      predict=name, weights=self.weights, kernel=kernel, bias=bias
+    )
 
   def optimizer(
     self, params: frozen.Tree, batch: int, steps: int

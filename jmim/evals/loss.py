@@ -16,6 +16,7 @@ import numpy as np
 from jmim.core import field
 from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
+from jmim.runlog import readings
 
 
 def whole_batches(
@@ -53,6 +54,8 @@ def whole_batches(
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluator(base.Evaluator):
   """Losses and logged values on the evaluation split."""
+
+  reads = ((r"loss(/.+)?", readings.LESS),)
 
   limit: int = field.value(0, "examples used; 0: all", low=0)
 

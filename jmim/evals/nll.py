@@ -16,11 +16,17 @@ import numpy as np
 from jmim.core import field
 from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
+from jmim.runlog import readings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluator(base.Evaluator):
   """Nats per example and bits per dimension, each example once."""
+
+  reads = (
+    ("nats", readings.Reading("nats", readings.LOWER)),
+    ("bits_per_dim", readings.Reading("bits", readings.LOWER)),
+  )
 
   predict: str = field.value("nll", "nats per example [b]")
   limit: int = field.value(0, "examples; 0: all", low=0)

@@ -24,11 +24,14 @@ from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import predict
 from jmim.metrics import tokens as metrics
+from jmim.runlog import readings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluator(base.Evaluator):
   """Perplexity, entropies, bigrams, and network calls per sample."""
+
+  reads = ((r"perplexity|nll|tv", readings.LESS),)
 
   predict: str = field.value("generate", "dict of tokens [b, l], calls [b]")
   examples: int = field.value(1024, "samples", low=2)

@@ -19,6 +19,7 @@ from jmim.core import field
 from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import finite
+from jmim.runlog import readings
 
 
 def fit(
@@ -49,15 +50,42 @@ def fit(
   )
 
 
+def plain(model: sklearn.pipeline.Pipeline) -> tuple[np.ndarray, np.ndarray]:
+  """float32 (kernel [d, classes], bias [classes]) of what `fit` made.
+
+  Of features as they are. A class that no example had scores -1e4, and of two
+  classes either has half of the decision.
+  """
+  scale, head = model[0], model[-1]
+  w = np.atleast_2d(head.coef_).T / scale.scale_[:, None]
+  b = np.atleast_1d(head.intercept_) - scale.mean_ @ w
+  if w.shape[1] == 1:
+    w, b = np.concatenate([-w, w], axis=1) / 2, np.append(-b, b) / 2
+  kernel = np.zeros((len(w), 1 + int(head.classes_.max())))
+  bias = np.full(kernel.shape[1], -1e4)
+  kernel[:, head.classes_], bias[head.classes_] = w, b
+  return kernel.astype(np.float32), bias.astype(np.float32)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluator(base.Compared):
   """Probe accuracy in percent, with pixels and untrained beside it."""
+
+  reads = (("accuracy", readings.PERCENT),)
 
   head: str = field.value("ridge", "classifier", choices=("ridge", "logistic"))
   penalty: float = field.value(1.0, "weight of the L2 penalty", above=0)
 
   def run(self, context: contexts.Context) -> base.Results:
-    """Yields accuracy (percent) and the reference lines."""
+    """Yields accuracy (percent), its head, and the reference lines."""
     for prefix, train, test in self.lines(context):
       model = fit(self.head, *train, self.penalty)
+      if not prefix:
+        kernel, bias = plain(model)
+        yield (
+          "head",
+          base.Head(
+            predict=self.predict, weights=self.weights, kernel=kernel, bias=bias
+          ),
+        )
       yield f"{prefix}accuracy", 100.0 * float(model.score(*test))

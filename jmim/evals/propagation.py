@@ -27,6 +27,7 @@ from jmim.evals.lib import context as contexts
 from jmim.evals.lib import draw
 from jmim.evals.lib import stored
 from jmim.metrics import dense
+from jmim.runlog import readings
 
 
 def propagate(
@@ -102,6 +103,8 @@ def score(truth: np.ndarray, guess: np.ndarray) -> tuple[float, float]:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluator(base.Evaluator):
   """J, F and their mean in percent, over clips of the evaluation split."""
+
+  reads = ((r"jf|j|f", readings.PERCENT),)
 
   predict: str = field.value("tokens", "patch tokens [b, h, w, d]")
   data: str = field.value("shapes/moving", "data set; '': the run's own")

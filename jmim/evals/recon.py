@@ -1,7 +1,8 @@
 """Reconstruction pictures: original, masked, reconstruction.
 
-The reconstruction shows the prediction where a pixel was hidden and the
-original elsewhere. Its error over hidden pixels stands beside two fillings
+The original is the image, or the `target` that a method gives of it. The
+reconstruction shows the prediction where a pixel was hidden and the original
+elsewhere. Its error over hidden pixels stands beside two fillings
 that need no network, on the same masks:
 
     mse      = mean over hidden pixels of (prediction - original)^2, in [0, 1]
@@ -19,6 +20,7 @@ from jmim.core import field
 from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import draw
+from jmim.runlog import readings
 
 GREY = 120
 
@@ -57,7 +59,9 @@ def hidden_error(
 class Evaluator(base.Evaluator):
   """A sheet of reconstructions, and their error beside simple fillings."""
 
-  predict: str = field.value("reconstruct", "returns image and mask")
+  reads = ((r"mse|l1", readings.LESS),)
+
+  predict: str = field.value("reconstruct", "image, mask, perhaps target")
   examples: int = field.value(16, "images drawn", low=1)
   batches: int = field.value(1, "batches the errors are averaged over", low=1)
 
@@ -69,7 +73,10 @@ class Evaluator(base.Evaluator):
       self.predict, "eval", limit, self.weights, entries=("image",)
     ):
       pred, hidden = context.pixels(out["image"]), out["mask"][..., 0] > 0.5
-      triples = (batch["image"], pred, hidden)
+      truth = batch["image"]
+      if "target" in out:
+        truth = context.pixels(out["target"])
+      triples = (truth, pred, hidden)
       errors += [_errors(*x) for x in zip(*triples, strict=True) if x[2].any()]
       first = first or triples
     means = np.mean(errors, axis=0)

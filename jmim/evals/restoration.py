@@ -4,10 +4,11 @@
     LPIPS: AlexNet, v0.1, with weights the user supplies
 
 Mean over images, each once. The method's `restore` gives `image` and, unless
-the batch's own image is what should come out, `target`; both as the inputs
-are (normalised). They are rounded to 8 bits first, as files would be; `crop`
-pixels at the border do not count (super-resolution papers leave out as many
-as the factor). Y is BT.601 luma in 16 .. 235.
+the batch's own image is what should come out, `target`; all as the inputs are
+(normalised). They are rounded to 8 bits first, as files would be; `crop` pixels
+at the border do not count (super-resolution papers leave out as many as the
+factor). Y is BT.601 luma in 16 .. 235. It may also give `input`, what was to be
+restored: it is drawn, and measured where it is of the target's size.
 """
 
 import dataclasses
@@ -23,6 +24,7 @@ from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import draw
 from jmim.metrics import restoration
+from jmim.runlog import readings
 
 # Images [n, h, w, c] in 0 .. 1, twice -> [n].
 Distance = Callable[[np.ndarray, np.ndarray], jax.Array]
@@ -32,7 +34,15 @@ Distance = Callable[[np.ndarray, np.ndarray], jax.Array]
 class Evaluator(base.Evaluator):
   """PSNR in decibels, SSIM and LPIPS, and a sheet of the first images."""
 
-  predict: str = field.value("restore", "dict with image, perhaps target")
+  reads = (
+    (r"psnr.*", readings.Reading("dB", readings.HIGHER)),
+    ("ssim", readings.MORE),
+    ("lpips", readings.LESS),
+  )
+
+  predict: str = field.value(
+    "restore", "dict with image, perhaps target and input"
+  )
   crop: int = field.value(0, "border left out [pixels]", low=0)
   lpips: str = field.value("", ".npz of AlexNet and LPIPS weights; '': none")
   lpips_sha256: str = field.value("", "hash the file must have")
@@ -40,27 +50,40 @@ class Evaluator(base.Evaluator):
   examples: int = field.value(8, "images drawn", low=1)
 
   def run(self, context: contexts.Context) -> base.Results:
-    """Yields psnr, psnr_y, ssim, lpips (with weights) and a sheet."""
+    """Yields psnr, psnr_y, ssim, lpips (with weights) and a sheet.
+
+    psnr_input where the input is of the target's size.
+    """
     distance, details = self._perceptual()
+    told = f"{self.predict}/target" in context.widths((self.predict,))
     rows, first = [], None
     for out, batch in context.outputs(
       self.predict,
       "eval",
       self.limit or None,
       self.weights,
-      entries=("image",),
+      entries=() if told else ("image",),
     ):
-      restored, target = context.pixels(out["image"]), batch["image"]
-      if "target" in out:
-        target = context.pixels(out["target"])
-      rows.append(self._measure(restored, target, distance))
-      first = first or (target, restored)
+      shown = {name: context.pixels(x) for name, x in out.items()}
+      shown = {"target": batch["image"]} | shown if "image" in batch else shown
+      rows.append(self._measures(shown, distance))
+      first = first or {k: x[: self.examples] for k, x in shown.items()}
     for name in rows[0]:
       yield name, float(np.concatenate([r[name] for r in rows]).mean())
     yield "examples", sum(len(r["psnr"]) for r in rows)
     yield "details", details
-    target, restored = (x[: self.examples] for x in first)
-    yield "sheet", draw.sheet({"target": target, "restored": restored})
+    yield "sheet", _sheet(first)
+
+  def _measures(
+    self, shown: dict[str, np.ndarray], distance: Distance | None
+  ) -> dict[str, np.ndarray]:
+    """Metric -> [n], for uint8 image, target and perhaps input."""
+    target = shown["target"]
+    found = self._measure(shown["image"], target, distance)
+    given = shown.get("input")
+    if given is not None and given.shape == target.shape:
+      found["psnr_input"] = self._measure(given, target, None)["psnr"]
+    return found
 
   def _measure(
     self, restored: np.ndarray, target: np.ndarray, distance: Distance | None
@@ -97,3 +120,12 @@ class Evaluator(base.Evaluator):
       lambda a, b: fn(arrays, put(a), put(b)),
       {"lpips_weights": f"sha256:{digest}"},
     )
+
+
+def _sheet(shown: dict[str, np.ndarray]) -> np.ndarray:
+  """A picture of what came in, if it is known, what came out, and the truth."""
+  side = shown["target"].shape[1:3]
+  columns = {"target": shown["target"], "restored": shown["image"]}
+  if "input" in shown:
+    columns = {"input": draw.enlarge(shown["input"], side), **columns}
+  return draw.sheet(columns)

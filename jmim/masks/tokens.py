@@ -149,3 +149,8 @@ def masked_mean(values: jax.Array, mask: jax.Array) -> jax.Array:
   """
   mask = jnp.broadcast_to(mask, values.shape)
   return jnp.sum(values * mask) / jnp.maximum(jnp.sum(mask), 1.0)
+
+
+def row_means(values: jax.Array, mask: jax.Array) -> jax.Array:
+  """As `masked_mean` of each row: [b, ..., n], [b, n] or alike -> [b]."""
+  return jax.vmap(masked_mean)(values, mask)

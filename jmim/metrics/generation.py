@@ -60,6 +60,20 @@ def _root(c: np.ndarray) -> np.ndarray:
   return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
 
 
+def spread(x: np.ndarray, labels: np.ndarray) -> float:
+  """Root of the mean squared distance to the mean of the own class.
+
+  Args:
+    x: [n, d] features.
+    labels: [n] ints; every class counts by its examples.
+  """
+  x, total = x.astype(np.float64), 0.0
+  for label in np.unique(labels):
+    rows = x[labels == label]
+    total += ((rows - rows.mean(0)) ** 2).sum()
+  return float(np.sqrt(total / len(x)))
+
+
 def frechet(
   mean: np.ndarray, cov: np.ndarray, mean2: np.ndarray, cov2: np.ndarray
 ) -> float:

@@ -165,3 +165,27 @@ def found(above: np.ndarray, k: int) -> np.ndarray:
   """
   first = above[:, 0]
   return np.where(first < 0, np.nan, (first < k).astype(np.float64))
+
+
+def in_table(
+  scores: np.ndarray, own: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """How many wrong ones come before the right one, in both directions.
+
+  Those that are equally high come before it.
+
+  Args:
+    scores: [n, k], of whatever kind, the higher the better.
+    own: int [n], the column that is right for each row.
+
+  Returns:
+    int [n] of the rows; and of the columns that are right for some row, for
+    which the best of their rows counts.
+  """
+  n, k = scores.shape
+  right = np.arange(k) == own[:, None]
+  mine = scores[np.arange(n), own]
+  of_rows = ((scores >= mine[:, None] - _SLACK) & ~right).sum(1)
+  best = np.where(right, scores, -np.inf).max(0)
+  of_columns = ((scores >= best - _SLACK) & ~right).sum(0)
+  return of_rows, of_columns[right.any(0)]

@@ -11,6 +11,7 @@ command resumes, and a larger apply.num continues. Then the evaluators of the
 recipe look at them, and apply.store=NAME makes a data set of them.
 """
 
+import functools
 import pathlib
 import time
 
@@ -25,8 +26,11 @@ from jmim.evals.lib import runner
 from jmim.parallel import hosts
 from jmim.runlog import console as consoles
 from jmim.runlog import writer as writers
+from jmim.session import agreement
 from jmim.session import applied
+from jmim.session import applied_aot
 from jmim.session import applying
+from jmim.session import checks
 from jmim.session import fits
 from jmim.session import given
 from jmim.session import lock as locks
@@ -50,10 +54,14 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
   find = lambda needs, key, rt: given.read(
     needs, key, open_it=opening.model, rt=rt
   )
-  parts = applied.make(config, find)
+  group = hosts.group(config.hardware.host_timeout)
+  make = lambda: applied.make(config, find)
+  parts = group.all_or_none("parts made", make, errors.UserError, patience=8)
+  models = lambda: {name: x.sha256 for name, x in parts.given.items()}
+  agreement.check_data(group, parts.sources, {}, models)
   workdir = pathlib.Path(workdir)
   _check_folder(workdir)
-  group = hosts.group(parts.config.hardware.host_timeout)
+  _check_evaluators(parts)
   lock = locks.hold(workdir, group, console.print)
   try:
     _show(console, parts)
@@ -88,6 +96,31 @@ def _check_folder(workdir: pathlib.Path) -> None:
       "choose another --workdir",
       "--workdir",
     )
+
+
+def _check_evaluators(parts: applied.Parts) -> None:
+  """Raises UserError for an evaluator that cannot work on the results."""
+  traced = functools.cache(functools.partial(applied_aot.widths, parts))
+  widths = lambda names: traced(tuple(names))
+  for name, evaluator in parts.evaluators.items():
+    if evaluator.train_split:
+      raise errors.UserError(
+        f"evals.{name}.train_split={evaluator.train_split!r}",
+        "results: of another split there are none",
+        "leave it empty, or remove the evaluator",
+        f"evals.{name}.train_split",
+      )
+    asked, known = evaluator.predict, (applied.OUTPUT,)
+    entries = [asked] if isinstance(asked, str) else asked
+    entries = [entry for entry in entries if "/" in entry]
+    if entries and set(entries) - widths(known).keys():
+      raise errors.UserError(
+        f"evals.{name}.predict={asked!r}",
+        f"one of {', '.join(widths(known))}",
+        "ask for one of these",
+        f"evals.{name}.predict",
+      )
+  checks.check_evaluators(parts.evaluators, parts.sources, {}, widths)
 
 
 def _show(console: consoles.Console, parts: applied.Parts) -> None:
@@ -125,7 +158,7 @@ def _apply(
   """Makes the parts of a split that are not there yet."""
   parts, split = work.parts, where.name
   first = jax.process_index() == 0
-  index = applying.chosen(len(parts.sources[split]), parts.config.apply.num)
+  index = applying.asked(parts, split)
   missing = index[~np.isin(index, samples.held(where))]
   begun, made = time.monotonic(), 0
   for rows in work.results(split, missing, fitted) if len(missing) else ():

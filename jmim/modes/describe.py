@@ -16,7 +16,6 @@ import ml_collections
 from jmim.core import method as methods
 from jmim.core import tree as trees
 from jmim.cost import flops_by_leaf
-from jmim.cost import gradient_flops
 from jmim.cost import summary
 from jmim.parallel import sharding
 from jmim.runlog import console as consoles
@@ -117,8 +116,8 @@ def show(
   lines.append(("in all", "", f"{count:,}", consoles.size(forward), ""))
   console.table(title, HEADER, lines)
   console.print(
-    f"FLOPs: forward, per example; those that a gradient passes through cost "
-    f"{gradient_flops.TRAIN} x as much in a training step. Products of two "
+    "FLOPs: forward, per example; in a training step a product costs as much "
+    "again for each of its two sides whose gradient is needed. Products of two "
     "activations count for the module used last before them."
   )
   axes = " x ".join(f"{k}={v}" for k, v in model.mesh.shape.items())

@@ -164,6 +164,7 @@ def _columns(report: dict[str, Any]) -> tuple[str, str, str, str]:
     f"{report['memory']['peak'] / chips.GIB:.2f}",
     f"{report['flops']['compiled_over_model']:.2f}",
     f"{report['network']['over_minimum']:.2f}",
+    f"{report.get('mfu_bound_one_axis', 0):.1%} to "
     f"{report.get('mfu_bound', 0):.1%}",
   )
 

@@ -13,13 +13,16 @@ def run(
   config: ml_collections.ConfigDict,
   workdir: pathlib.Path,
   allow_changes: bool = False,
-) -> None:
+) -> dict[str, float]:
   """Evaluates the newest checkpoint: one table, and files in workdir/eval.
 
   Args:
     config: whose evaluators and data are used.
     workdir: of the run.
     allow_changes: as of `trained.check`.
+
+  Returns:
+    "evaluator/number" -> value.
 
   Raises:
     UserError: also if there is no checkpoint, or it is of another config.
@@ -30,4 +33,4 @@ def run(
     evaluations = evaluate.Evaluate(
       session, restored.program, restored.batches, writer
     )
-    evaluations.run(list(session.parts.evaluators), restored.point.state)
+    return evaluations.run(list(session.parts.evaluators), restored.point.state)

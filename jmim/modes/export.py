@@ -3,6 +3,7 @@
 import pathlib
 
 from jmim.convert import exporting
+from jmim.convert import hubs
 from jmim.core import errors
 from jmim.core import files
 from jmim.core import home
@@ -13,6 +14,9 @@ def run(
   out: str | None,
   format: str,
   weights: str | None,
+  head: str | None = None,
+  push: str | None = None,
+  private: bool = False,
 ) -> None:
   """Writes the newest checkpoint of a run as a folder of weights.
 
@@ -21,6 +25,9 @@ def run(
     out: folder to write.
     format: one of `exporting.FORMATS`.
     weights: "raw" or "ema"; None: raw.
+    head: evaluator whose linear classifier goes with the encoder.
+    push: "user/name", where the folder is then uploaded to on the hub.
+    private: the repository is made a private one.
 
   Raises:
     UserError: a flag is missing, no checkpoint, or a method that the format
@@ -36,5 +43,11 @@ def run(
       )
   folder = home.expand(out, "--out")
   files.check_writable(folder, "--out")
-  lines = exporting.run(workdir, format, folder, weights or "raw")
+  if push:
+    hubs.check(push)
+  lines = exporting.run(
+    workdir, format, folder, weights=weights or "raw", head=head or ""
+  )
   print("\n".join([*lines, f"done: {folder}"]))
+  if push:
+    print(f"uploaded: {hubs.push(folder, push, private)}")

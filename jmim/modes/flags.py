@@ -15,14 +15,23 @@ from jmim.core import renamed
 from jmim.core import run_config
 from jmim.core import validate
 
-MODES = ("train", "eval", "sample", "apply", "describe", "dry_run", "export")
+MODES = (
+  "train",
+  "eval",
+  "sample",
+  "apply",
+  "describe",
+  "dry_run",
+  "export",
+  "doctor",
+)
 FORMATS = ("safetensors", "timm", "hf", "authors", "big_vision")
 
 _CONFIG = flags.DEFINE_string(
   "config",
   None,
-  "Recipe, with its arguments: path.py or path.py:name=value. Not needed by "
-  "--mode=eval and sample: the config of the run is in its workdir",
+  "Recipe, with its arguments: name or path.py, name:key=value. Not needed "
+  "by --mode=eval and sample: the config of the run is in its workdir",
 )
 _WORKDIR = flags.DEFINE_string(
   "workdir", None, "Folder of the run: the same again resumes it"
@@ -75,6 +84,17 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_string("out", None, "--mode=export: folder to write")
 flags.DEFINE_string(
+  "head",
+  None,
+  "--mode=export: evaluator (a probe) whose classifier goes with the encoder",
+)
+flags.DEFINE_string(
+  "push", None, "--mode=export: user/name on the hub to upload it to"
+)
+flags.DEFINE_bool(
+  "private", False, "--mode=export --push: make a repository that is private"
+)
+flags.DEFINE_string(
   "topology", None, "--mode=dry_run: chips to compile for: v5e:16x16, cpu:8"
 )
 flags.DEFINE_integer(
@@ -84,13 +104,32 @@ flags.DEFINE_bool(
   "tune", False, "--mode=dry_run: try remat, ZeRO and accumulation too"
 )
 
+flags.DEFINE_bool(
+  "verbose",
+  False,
+  "--mode=train: every module, the memory by part, the largest arrays",
+)
+
+# These print a screen and end; `screens.asked` reads them.
+flags.DEFINE_bool("version", False, "Show the version of jmim")
+flags.DEFINE_bool(
+  "list", False, "Show the recipes that come with jmim; --list=WORD: some"
+)
+flags.DEFINE_enum(
+  "completion",
+  None,
+  ("bash", "zsh"),
+  "Print what makes the shell complete flags, recipes and keys",
+)
+
 # Mode -> the flags that it takes beside those of every mode.
 _TAKES = {
+  "train": ("verbose",),
   "sample": (*_SHORT, "allow_changes"),
   "eval": ("allow_changes",),
   "replay": ("replay_step", "allow_changes"),
   "dry_run": ("topology", "slices", "tune"),
-  "export": ("out", "format", "weights"),
+  "export": ("out", "format", "weights", "head", "push", "private"),
 }
 
 
@@ -130,6 +169,11 @@ def _of_another_mode(name: str) -> errors.UserError:
 def processes() -> tuple[str | None, int | None, int | None]:
   """(coordinator, processes of the run, number of this one)."""
   return _COORDINATOR.value, _PROCESSES.value, _PROCESS.value
+
+
+def has_recipe() -> bool:
+  """Whether --config is given."""
+  return bool(_CONFIG.value)
 
 
 def load_config(overrides: Sequence[str]) -> ml_collections.ConfigDict:
@@ -177,8 +221,8 @@ def _config() -> ml_collections.ConfigDict:
     return run_config.load(workdir())
   raise errors.UserError(
     "no --config",
-    "a recipe, e.g. --config=configs/mae_digits.py",
-    "name one; `ls configs` shows those that are here",
+    "a recipe, e.g. --config=mae_digits",
+    "name one of `jmim --list`, or the path of your own",
     "--config",
   )
 

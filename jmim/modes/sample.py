@@ -42,13 +42,16 @@ def run(
   config: ml_collections.ConfigDict,
   workdir: pathlib.Path,
   allow_changes: bool = False,
-) -> None:
+) -> pathlib.Path:
   """Makes `sample.num` images from the newest checkpoint of workdir.
 
   Args:
     config: of the run, and of the samples.
     workdir: of the run.
     allow_changes: as of `trained.check`.
+
+  Returns:
+    the folder of the samples.
 
   Raises:
     UserError: no checkpoint, a method that does not sample, or no EMA.
@@ -61,7 +64,7 @@ def run(
     which = {"ema": "the EMA", "raw": "the parameters"}[config.sample.weights]
     session.console.print(f"samples of {which} (--weights=raw or ema)")
     point = restore.only_weights(session).point
-    make(session, point)
+    return make(session, point)
 
 
 def with_weights(
@@ -122,6 +125,17 @@ def protocol(parts: assemble.Parts, step: int) -> dict[str, Any]:
   return {"step": step, "method": config["method"], **pixels, **settings}
 
 
+def reader(parts: assemble.Parts) -> Callable[[np.ndarray], str]:
+  """What makes a line of sampled tokens [l]: the method, data, or nobody."""
+  known = getattr(parts.sources["eval"], "text", samples.numbers)
+
+  def text(tokens):
+    line = parts.method.written(tokens)
+    return known(tokens) if line is None else line
+
+  return text
+
+
 def open_folder(session: sessions.Session, step: int) -> pathlib.Path:
   """The folder of the samples of one protocol; the first host makes it."""
   config = session.parts.config.sample
@@ -136,14 +150,18 @@ def open_folder(session: sessions.Session, step: int) -> pathlib.Path:
   return folder
 
 
-def make(session: sessions.Session, point: restore.Point) -> None:
-  """Samples the parts that are not there yet; prints images per second."""
+def make(session: sessions.Session, point: restore.Point) -> pathlib.Path:
+  """Samples the parts that are not there yet; prints images per second.
+
+  Returns:
+    the folder of all of them.
+  """
   parts, console = session.parts, session.console
   config, folder = parts.config.sample, open_folder(session, point.step)
   ways = math.prod(parts.mesh.shape[a] for a in sharding.BATCH_AXES)
   batch = -(-config.batch // ways) * ways
   draw = sampler(parts, point.state, batch)
-  text = getattr(parts.sources["eval"], "text", samples.numbers)
+  text = reader(parts)
   if jax.process_index() == 0:
     with session.saving():
       lines = samples.tidy(folder)
@@ -174,6 +192,7 @@ def make(session: sessions.Session, point: restore.Point) -> None:
   console.print(
     f"done: {config.num} images in {folder}{more}, {made} of them new"
   )
+  return folder
 
 
 def sampler(

@@ -4,6 +4,7 @@ The order of what is done after a step is that of the loop below; each of these
 is a file of `jmim/session/hooks`.
 """
 
+import contextlib
 import pathlib
 from typing import NoReturn
 
@@ -12,12 +13,14 @@ import ml_collections
 
 from jmim.core import errors
 from jmim.report import page
+from jmim.runlog import console as consoles
 from jmim.runlog import meter
 from jmim.session import loop as loops
 from jmim.session import ready as readiness
 from jmim.session import session as sessions
 from jmim.session import stopping
 from jmim.session import trained
+from jmim.session import watchdog
 from jmim.session.hooks import evaluate
 from jmim.session.hooks import log
 from jmim.session.hooks import save
@@ -25,10 +28,23 @@ from jmim.session.hooks import spike
 from jmim.session.hooks import trace
 
 
-def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
+def run(
+  config: ml_collections.ConfigDict,
+  workdir: pathlib.Path,
+  verbose: bool = False,
+  quiet: bool = False,
+  heard: sessions.Heard | None = None,
+) -> None:
   """Trains, evaluates, draws, checkpoints; continues what is in workdir.
 
   A run that is finished is left as it is.
+
+  Args:
+    config: of the run.
+    workdir: its folder.
+    verbose: print every module, the memory by part and the largest arrays.
+    quiet: print nothing.
+    heard: called with each line of metrics.jsonl, on the first host.
 
   Raises:
     UserError: a mistake in the config, data or workdir; or a finished run with
@@ -38,7 +54,12 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     NotSaved: the workdir could not be written, again and again.
     HostsMissing: other processes did not come.
   """
-  with sessions.open(config, workdir) as session:
+  with contextlib.ExitStack() as early, contextlib.ExitStack() as stack:
+    early.enter_context(stopping.leaving())
+    quiet = quiet or jax.process_index() != 0
+    console = consoles.Console(quiet=quiet, verbose=verbose)
+    opened = sessions.open(config, workdir, console=console, heard=heard)
+    session = stack.enter_context(opened)
     if trained.is_finished(session):
       session.console.print(
         f"{workdir} is finished, after {session.parts.total} steps: nothing to "
@@ -47,18 +68,25 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
       return
     ready = readiness.prepare(session)
     session.group.barrier("ready")
-    with stopping.Stop(jax.process_count()) as stop:
-      _train(session, ready, stop)
+    early.close()
+    with (
+      stopping.Stop(jax.process_count()) as stop,
+      watchdog.watching(session) as watch,
+    ):
+      _train(session, ready, stop, watch)
       _finish(session)
 
 
 def _train(
-  session: sessions.Session, ready: readiness.Ready, stop: stopping.Stop
+  session: sessions.Session,
+  ready: readiness.Ready,
+  stop: stopping.Stop,
+  watch: watchdog.Watchdog,
 ) -> None:
   """Steps until the end of the run, or until a signal."""
   total, start = session.parts.total, ready.point.step
   loop = loops.make(session, ready)
-  logs = log.Log(session, ready, loop)
+  logs = log.Log(session, ready, loop, watch.during)
   spikes = spike.Spikes(session, ready, loop)
   saves = save.Save(session, ready, loop, spikes)
   evaluations = evaluate.Evaluate(
@@ -66,16 +94,21 @@ def _train(
   )
 
   def leave() -> NoReturn:
-    saves.finish(loop.step)
+    with watch.during(watchdog.SAVE):
+      done = "saved" if saves.finish(loop.step) else saves.why_not
     _report(session)
-    raise errors.Preempted(f"{stop.signal} at step {loop.step}: saved")
+    raise errors.Preempted(f"{stop.signal} at step {loop.step}: {done}")
 
   def evaluate_now(names: list[str]) -> None:
     """What a signal cuts short is made up for when the run is resumed."""
     if not names:
       return
     try:
-      with session.clock.measure("eval"), stop.cutting():
+      with (
+        watch.during(", ".join(names)),
+        session.clock.measure("eval"),
+        stop.cutting(),
+      ):
         evaluations.run(names, loop.state)
     except stopping.Signalled:
       leave()
@@ -87,20 +120,27 @@ def _train(
     session.clock.lap()
     traces = trace.Trace(session, start, ready.compiled)
     for step, metrics in loop.steps(before=traces.before):
-      traces.after(step, loop.state)
+      watch.step()
+      with watch.during("trace"):
+        traces.after(step, loop.state)
       session.console.advance(step)
       spikes.add(metrics[loop.loss])
       if logs.due(step):
         logs.write(step)
-        if spikes.handle(step):  # the run is back at an earlier step
+        with watch.during("look at spikes"):
+          back = spikes.handle(step)
+        if back:  # the run is at an earlier step
           logs.go_to(loop.step)
           continue
+      logs.check(step)
       if saves.due(step, logged=logs.due(step)):
-        saves.begin(step)
+        with watch.during(watchdog.SAVE):
+          saves.begin(step)
       if stop.due(step):
         leave()
       evaluate_now(evaluations.due(step))
-    saves.finish(total)
+    with watch.during(watchdog.SAVE):
+      saves.finish(total)
 
 
 def _finish(session: sessions.Session) -> None:

@@ -110,7 +110,7 @@ class AdaBlock(nn.Module, kw_only=True):
     if self.swiglu:
       y = mlp.SwiGLU(int(2 / 3 * hidden), self.rt, bias=True, name="mlp")(y)
     elif self.ffn is None:
-      y = mlp.MLP(hidden, self.rt, "gelu_tanh", name="mlp")(y)
+      y = mlp.MLP(hidden=hidden, rt=self.rt, act="gelu_tanh", name="mlp")(y)
     else:
       outer = tuple(t for t in taps if t not in (*inner, "block"))
       y, more = self.ffn(rt=self.rt, name="ffn")(y, outer)
@@ -156,7 +156,7 @@ class TokenBlock(nn.Module):
     x = ad_checkpoint.checkpoint_name(x, "middle")
     hidden = int(x.shape[-1] * self.mlp_ratio)
     y = norm.layer_norm(self.rt, "norm2")(x)
-    y = mlp.MLP(hidden, self.rt, "gelu_tanh", name="mlp")(y)
+    y = mlp.MLP(hidden=hidden, rt=self.rt, act="gelu_tanh", name="mlp")(y)
     x = self.rt.shard(x + y)[:, 1:]
     return x, {t: x if t == "block" else found[t] for t in taps}
 

@@ -44,6 +44,26 @@ class Projection(nn.Module):
     return x
 
 
+class NormedProjection(nn.Module, kw_only=True):
+  """Linear, GELU, linear, and a norm of T5: no mean, no bias (ThinkDiff).
+
+  Attributes:
+    width: of the output.
+    eps: of the norm.
+    rt: execution choices.
+  """
+
+  width: int
+  eps: float = 1e-6
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """[..., w] -> [..., width]."""
+    maps = Projection(self.width, layers=2, rt=self.rt, name="maps")
+    return norm.rms_norm(self.rt, "norm", self.eps)(maps(self.rt.shard(x)))
+
+
 class Align(nn.Module):
   """Adapter from a student's features to a teacher's (MaskAlign).
 

@@ -25,6 +25,7 @@ IMPLEMENTATIONS = ("einsum", "xla", "cudnn", "flash")
 TAPS = ("q", "k", "v", "attention")
 # [b, h, t, s] float32 logits, bias and mask included -> changed ones.
 Edit = Callable[[jax.Array], jax.Array]
+Some = jax.Array | None
 _PLAIN = runtime.Runtime()
 
 
@@ -263,7 +264,7 @@ class CrossAttention(nn.Module, kw_only=True):
 
   @nn.compact
   def __call__(
-    self, x: jax.Array, keys: jax.Array, values: jax.Array | None = None
+    self, x: jax.Array, keys: jax.Array, values: Some = None, bias: Some = None
   ) -> jax.Array:
     """[b, t, w] -> [b, t, w].
 
@@ -271,6 +272,7 @@ class CrossAttention(nn.Module, kw_only=True):
       x: [b, t, w] tokens, of which the queries are made.
       keys: [b, s, e] tokens that are attended to.
       values: [b, s, e] tokens that are read; None: the keys.
+      bias: broadcasts to [b, h, t, s]; added to the logits.
     """
     width = x.shape[-1]
     values = keys if values is None else values
@@ -287,7 +289,7 @@ class CrossAttention(nn.Module, kw_only=True):
       return einops.rearrange(y, "b t (h d) -> b h t d", h=self.heads)
 
     q, k, v = project(x, "q"), project(keys, "k"), project(values, "v")
-    y = Attend(rt=self.rt, name="attend")(q, k, v)
+    y = Attend(rt=self.rt, name="attend")(q, k, v, bias=bias)
     y = einops.rearrange(y, "b h t d -> b t (h d)")
     return dense.dense(
       self.rt,

@@ -45,9 +45,9 @@ def shown(
   def intercept(run, args, kwargs, context):
     module = context.module
     path = module.path[len(above) :] if module.path else ()
-    if not isinstance(module, attention.Attend) or not _SELF.fullmatch(
-      path[-2]
-    ):
+    # The layers of a stack count from where they are themselves.
+    owner = path[-2] if len(path) > 1 else ""
+    if not isinstance(module, attention.Attend) or not _SELF.fullmatch(owner):
       return run(*args, **kwargs)
     q, k, v = args
     name = "/".join(path[:-1])

@@ -13,6 +13,7 @@ from jax import ad_checkpoint
 
 from jmim.core import runtime
 from jmim.nn import attention
+from jmim.nn import dropout
 from jmim.nn import mlp
 from jmim.nn import norm
 from jmim.nn import posemb
@@ -90,6 +91,8 @@ class Block(nn.Module, kw_only=True):
     cosine: cosine attention.
     window: (h, w) tokens with a relative position bias of this block; None:
       none. See `posemb.RelativeBias`, also for window_prefix, window_std.
+    dropout: of both branches and of the MLP's hidden layer, where there are
+      keys for it (timm's `proj_drop`).
   """
 
   heads: int
@@ -103,6 +106,7 @@ class Block(nn.Module, kw_only=True):
   window: tuple[int, int] | None = None
   window_prefix: int = 0
   window_std: float = 0.0
+  dropout: float = 0.0
 
   @nn.compact
   def __call__(
@@ -110,6 +114,8 @@ class Block(nn.Module, kw_only=True):
     x: jax.Array,
     *,
     drop: jax.Array | None = None,
+    keys: jax.Array | None = None,
+    index: jax.Array | int = 0,
     bias: jax.Array | None = None,
     mask: jax.Array | None = None,
     rotary: jax.Array | None = None,
@@ -122,6 +128,8 @@ class Block(nn.Module, kw_only=True):
     Args:
       x: [b, t, w].
       drop: [2, b] factors of the two branches (`drop_path_scales`).
+      keys: [b, 2] dropout keys (`nn.dropout`); None: no dropout.
+      index: of the layer, for these keys.
       bias: additive attention bias, broadcasts to [b, h, t, t].
       mask: [b, t] bool, True = may be attended to.
       rotary: angles of the last tokens, see `attention.SelfAttention`.
@@ -132,7 +140,11 @@ class Block(nn.Module, kw_only=True):
         or those of `attention.SelfAttention`.
     """
 
+    def dropped(y, site):
+      return dropout.dropout(y, keys, self.dropout, 3 * index + site)
+
     def residual(y, branch):
+      y = dropped(y, 2 * branch)
       if self.layer_scale:
         y = LayerScale(self.layer_scale, name=f"ls{branch + 1}")(y)
       if drop is not None:
@@ -155,13 +167,13 @@ class Block(nn.Module, kw_only=True):
         name="relative",
       )()
       bias = relative if bias is None else bias + relative
-    inner = tuple(t for t in taps if t not in ("block", "normed"))
+    tapped_inside = tuple(t for t in taps if t not in ("block", "normed"))
     normed = norm.layer_norm(self.rt, "norm1", self.eps)(x)
     if bias_of is not None:
       made = bias_of(normed)
       bias = made if bias is None else bias + made
     y, tapped = attn(
-      normed, bias=bias, mask=mask, rotary=rotary, edit=edit, taps=inner
+      normed, bias=bias, mask=mask, rotary=rotary, edit=edit, taps=tapped_inside
     )
     x = self.rt.shard(x + residual(y, 0))
     x = ad_checkpoint.checkpoint_name(x, "middle")
@@ -170,7 +182,8 @@ class Block(nn.Module, kw_only=True):
     if self.act == "swiglu":
       y = mlp.SwiGLU(hidden, self.rt, bias=True, name="mlp")(y)
     else:
-      y = mlp.MLP(hidden, self.rt, self.act, name="mlp")(y)
+      inner = functools.partial(dropped, site=1)
+      y = mlp.MLP(hidden=hidden, rt=self.rt, act=self.act, name="mlp")(y, inner)
     x = self.rt.shard(x + residual(y, 1))
     tapped |= {"block": x, "normed": normed}
     return x, {t: tapped[t] for t in taps}

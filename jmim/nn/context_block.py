@@ -10,6 +10,7 @@ mkshing/DiffFit-pytorch@78dc2d1:
 
 from collections.abc import Callable
 from collections.abc import Sequence
+from typing import Any
 
 import einops
 import flax.linen as nn
@@ -118,26 +119,39 @@ class Block(nn.Module, kw_only=True):
       raise ValueError(f"scales {sorted(unknown)}: known are {SCALES}")
     found = {}
     for n, name in enumerate(("self", "cross", "ff"), 1):
-      z = norms.layer_norm(self.rt, self._named(f"norm{n}"), 1e-5)(x)
+      z = norms.layer_norm(self.rt, self.named(f"norm{n}"), 1e-5)(x)
       if name == "ff":
         y = self._mlp(z)
+      elif name == "self":
+        y = self.attention(name)(z, z)
       else:
-        keys = z if name == "self" else context
-        y = self._attention(name)(z, keys)
+        y = self.cross(z, context)
       found[name] = y
       if "block" in self.scales:
         scale = ("attn1", "attn2", "ff")[n - 1]
-        gamma = ones(self, self._named(f"gamma_{scale}"), x.shape[-1])
+        gamma = ones(self, self.named(f"gamma_{scale}"), x.shape[-1])
         y = y * gamma.astype(self.rt.dtype)
       x = x + y
+      if name == "self":
+        x = self.joined(x, context)
     return x, found
 
-  def _named(self, name):
+  def cross(self, z: jax.Array, context: Any) -> jax.Array:
+    """What attention to the context gives."""
+    return self.attention("cross")(z, context)
+
+  def joined(self, x: jax.Array, context: Any) -> jax.Array:
+    """What comes between self-attention and the context: here nothing."""
+    del context
+    return x
+
+  def named(self, name: str) -> str:
+    """A name of parameters."""
     return f"{name}{self.suffix}"
 
-  def _attention(self, name):
+  def attention(self, name: str) -> nn.Module:
     """The module "self" or "cross"."""
-    options = {"heads": self.heads, "rt": self.rt, "name": self._named(name)}
+    options = {"heads": self.heads, "rt": self.rt, "name": self.named(name)}
     if name == "self" and self.self_attention is not None:
       return self.self_attention(**options)
     options |= {"qkv_bias": self.attention_bias, "inner": self.inner}
@@ -149,7 +163,7 @@ class Block(nn.Module, kw_only=True):
     """Four times as wide inside."""
     width = z.shape[-1]
     layer = lambda n, name: nn.Dense(
-      n, dtype=self.rt.dtype, name=self._named(name)
+      n, dtype=self.rt.dtype, name=self.named(name)
     )
     z = layer(4 * width * (1 + self.gated), "fc1")(z)
     if self.gated:

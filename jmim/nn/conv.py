@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jmim.core import runtime
+from jmim.nn import dense
 
 # Torch's default: uniform, of a third of the variance of LeCun's.
 TORCH = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
@@ -55,6 +56,65 @@ def conv3(
     name=name,
     **init,
     **more,
+  )
+
+
+def mirrored(x: jax.Array, pixels: int = 1) -> jax.Array:
+  """[b, h, w, c] with mirrored borders (torch's ReflectionPad2d), h, w > it."""
+  pad = (pixels, pixels)
+  return jnp.pad(x, ((0, 0), pad, pad, (0, 0)), mode="reflect")
+
+
+def transposed(
+  rt: runtime.Runtime, width: int, name: str | None, stride: int
+) -> nn.ConvTranspose:
+  """[b, h, w, c] -> [b, s h, s w, width], s = stride, even.
+
+  torch's ConvTranspose2d of a kernel of 2 s with padding s / 2. The kernel
+  [2 s, 2 s, c, width] is that of the convolution of what is spread, theirs
+  turned by 180 degrees.
+  """
+  before = 2 * stride - 1 - stride // 2
+  return nn.ConvTranspose(
+    width,
+    (2 * stride, 2 * stride),
+    strides=(stride, stride),
+    padding=((before, before), (before, before)),
+    dtype=rt.dtype,
+    name=name,
+  )
+
+
+def conv1(
+  rt: runtime.Runtime, width: int, name: str | None, bias: bool = True
+) -> nn.Dense:
+  """1 x 1 convolution, [b, h, w, c] -> [b, h, w, width], begun as torch does.
+
+  Args:
+    rt: execution choices.
+    width: output channels.
+    name: of the module; None where `setup` names it.
+    bias: has one.
+  """
+  return dense.dense(rt, width, use_bias=bias, kernel_init=TORCH, name=name)
+
+
+def down2(rt: runtime.Runtime, width: int, name: str | None) -> nn.Conv:
+  """2 x 2 convolution in steps of 2, [b, h, w, c] -> [b, h/2, w/2, width].
+
+  Args:
+    rt: execution choices.
+    width: output channels.
+    name: of the module; None where `setup` names it.
+  """
+  return nn.Conv(
+    width,
+    (2, 2),
+    strides=2,
+    padding="VALID",
+    dtype=rt.dtype,
+    kernel_init=TORCH,
+    name=name,
   )
 
 

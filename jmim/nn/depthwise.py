@@ -96,13 +96,13 @@ class Depthwise(nn.Module, kw_only=True):
   Attributes:
     side: of the kernel, odd.
     kernel_init: of [side, side, 1, c].
-    bias_init: of [c].
+    bias_init: of [c]; None: without a bias.
     rt: execution choices.
   """
 
   side: int
   kernel_init: Any
-  bias_init: Any
+  bias_init: Any = None
   rt: runtime.Runtime = runtime.Runtime()
 
   @nn.compact
@@ -112,7 +112,9 @@ class Depthwise(nn.Module, kw_only=True):
     kernel = self.param(
       "kernel", self.kernel_init, (self.side, self.side, 1, width)
     )
-    bias = self.param("bias", self.bias_init, (width,))
+    bias = 0.0
+    if self.bias_init is not None:
+      bias = self.param("bias", self.bias_init, (width,)).astype(dtype)
     # Whole on every chip: the compiler must not split x as the kernel lies.
     kernel = self.rt.constrain(kernel[:, :, 0].astype(dtype), None)
-    return conv(x.astype(dtype), kernel) + bias.astype(dtype)
+    return conv(x.astype(dtype), kernel) + bias

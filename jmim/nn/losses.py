@@ -1,5 +1,7 @@
 """Losses that several methods choose from, and what they make of targets."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -17,6 +19,65 @@ def soft_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
     a scalar.
   """
   return -(targets * jax.nn.log_softmax(logits)).sum(-1).mean()
+
+
+def smooth_cross_entropy(
+  logits: jax.Array, labels: jax.Array, smoothing: float
+) -> jax.Array:
+  """Cross entropy with s / c on each class and 1 - s more on the label.
+
+  Args:
+    logits: [..., c].
+    labels: [...] ints.
+    smoothing: s.
+
+  Returns:
+    [...] float32 nats.
+  """
+  logp = jax.nn.log_softmax(logits.astype(jnp.float32))
+  own = jnp.take_along_axis(logp, labels[..., None], axis=-1)[..., 0]
+  return -((1 - smoothing) * own + smoothing * logp.mean(-1))
+
+
+def cross_entropy_in_pieces(
+  x: jax.Array,
+  labels: jax.Array,
+  scores: Callable[[jax.Array], jax.Array],
+  piece: int,
+) -> jax.Array:
+  """-log softmax(scores(x))_label, never all scores of a sequence at once.
+
+  In the backward pass too: they are computed again. (Of 150,000 words and 64
+  places a row of a batch has 39 MB of them.)
+
+  Args:
+    x: [b, n, w].
+    labels: [b, n] ints.
+    scores: [b, k, w] -> logits [b, k, c].
+    piece: k, places at once.
+
+  Returns:
+    [b, n] float32 nats.
+  """
+
+  @jax.checkpoint
+  def nats(pair):
+    logits = scores(pair[0]).astype(jnp.float32)
+    own = jnp.take_along_axis(logits, pair[1][..., None], axis=-1)[..., 0]
+    return jax.nn.logsumexp(logits, axis=-1) - own
+
+  n = x.shape[1]
+  if n <= piece:
+    return nats((x, labels))
+  more = -n % piece
+
+  def cut(a):
+    a = jnp.pad(a, ((0, 0), (0, more), *((0, 0),) * (a.ndim - 2)))
+    a = a.reshape(len(a), -1, piece, *a.shape[2:])
+    return jnp.moveaxis(a, 1, 0)
+
+  found = jnp.moveaxis(jax.lax.map(nats, (cut(x), cut(labels))), 0, 1)
+  return found.reshape(len(x), -1)[:, :n]
 
 
 def supervised_contrastive(
@@ -47,6 +108,34 @@ def supervised_contrastive(
   positive = (labels[:, :, None] == labels[:, None]) & ~self
   total = jnp.where(positive, log_p, 0).sum(-1)
   return -(total / jnp.maximum(positive.sum(-1), 1)).mean(-1)
+
+
+def paired(
+  logits: jax.Array, same: jax.Array | None = None
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+  """Each row is to find its column and each column its row (CLIP).
+
+      mean_i (CE(logits_i., i) + CE(logits_.i, i)) / 2         i < n
+
+  Args:
+    logits: [n, m], pairs on the diagonal; m >= n: columns after the first n are
+      nobody's, and wrong for every row.
+    same: [n, m] bool, symmetric: pairs that are no negatives of each other;
+      None: all others are.
+
+  Returns:
+    a float32 scalar, and the shares of rows and of columns whose greatest is
+    their own.
+  """
+  logits, n = logits.astype(jnp.float32), len(logits)
+  if same is not None:
+    other = ~jnp.eye(*logits.shape, dtype=bool)
+    logits = jnp.where(same & other, jnp.finfo(jnp.float32).min, logits)
+  own, place = jnp.diagonal(logits), jnp.arange(n)
+  ways = ((logits, 1), (logits[:, :n], 0))
+  nats = [jax.nn.logsumexp(x, axis=a) - own for x, a in ways]
+  right = tuple((x.argmax(a) == place).mean() for x, a in ways)
+  return sum(nats).mean() / 2, right
 
 
 def smooth_l1(error: jax.Array) -> jax.Array:

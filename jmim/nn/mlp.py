@@ -17,18 +17,20 @@ ACTIVATIONS = {
 }
 
 
-class MLP(nn.Module):
+class MLP(nn.Module, kw_only=True):
   """Linear, activation, linear.
 
   Attributes:
     hidden: width inside.
     rt: execution choices.
     act: one of ACTIVATIONS; GELU is exact (erf).
+    kernel_init: of both maps.
   """
 
   hidden: int
   rt: runtime.Runtime = runtime.Runtime()
   act: str = "gelu"
+  kernel_init: nn.initializers.Initializer = nn.initializers.xavier_uniform()
 
   @nn.compact
   def __call__(
@@ -40,7 +42,7 @@ class MLP(nn.Module):
       x: tokens.
       inner: acts on the hidden layer [..., hidden] (dropout).
     """
-    init = nn.initializers.xavier_uniform()
+    init = self.kernel_init
     y = dense.dense(self.rt, self.hidden, kernel_init=init, name="fc1")(x)
     y = ad_checkpoint.checkpoint_name(self.rt.shard_dim(y, -1), "hidden")
     y = inner(ACTIVATIONS[self.act](y))

@@ -54,6 +54,28 @@ def layer_norm(
   )
 
 
+class BiasFree(nn.Module, kw_only=True):
+  """x / sqrt(variance + eps) with a learned scale: the mean stays in x.
+
+  (Restormer's LayerNorm "BiasFree".)
+
+  Attributes:
+    epsilon: added to the variance.
+    dtype: of the result.
+  """
+
+  epsilon: float = 1e-5
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """[..., w] -> [..., w]."""
+    scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
+    x = x.astype(jnp.float32)
+    inverse = jax.lax.rsqrt(x.var(-1, keepdims=True) + self.epsilon)
+    return (x * (inverse * scale)).astype(self.dtype)
+
+
 def rms_norm(rt: runtime.Runtime, name: str, eps: float = 1e-6) -> nn.RMSNorm:
   """x / sqrt(mean(x^2) + eps) with a learned scale, in the dtype of `rt`."""
   return nn.RMSNorm(epsilon=eps, dtype=rt.dtype, name=name)

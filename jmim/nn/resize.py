@@ -44,6 +44,13 @@ def bilinear_matrix(n_in: int, n_out: int) -> np.ndarray:
   return np.maximum(1 - distance, 0.0)
 
 
+def corners_matrix(n_in: int, n_out: int) -> np.ndarray:
+  """[n_out, n_in] float64, bilinear with `align_corners=True`: ends on ends."""
+  centre = np.linspace(0, n_in - 1, n_out)
+  distance = np.abs(np.arange(n_in) - centre[:, None])
+  return np.maximum(1 - distance, 0.0)
+
+
 def bicubic_matrix(n_in: int, n_out: int, a: float = -0.75) -> np.ndarray:
   """[n_out, n_in] float64 weights of torch's bicubic resize of one axis.
 
@@ -112,6 +119,7 @@ def nearest_matrix(n_in: int, n_out: int) -> np.ndarray:
 MATRICES = {
   "bicubic": bicubic_matrix,
   "bilinear": bilinear_matrix,
+  "corners": corners_matrix,
   "smooth": smooth_matrix,
   "matlab": matlab_matrix,
   "area": area_matrix,

@@ -110,7 +110,7 @@ class Block(nn.Module, kw_only=True):
     x = state["x"]
     y = norm.layer_norm(self.rt, "norm2")(x)
     hidden = int(x.shape[-1] * self.mlp_ratio)
-    y = mlp.MLP(hidden, self.rt, name="mlp")(y)
+    y = mlp.MLP(hidden=hidden, rt=self.rt, name="mlp")(y)
     x = self.rt.shard(x + _dropped(y, drop, 1))
     return state | {"x": x}, importance
 

@@ -162,7 +162,9 @@ class Stack(nn.Module):
       apply = jax.checkpoint(
         apply, policy=policy(self.rt), prevent_cse=not self.rt.scan
       )
-    if self.rt.scan and count and not spread:
+    # Of a fresh stack only the shape is asked for: one layer is traced.
+    scan = self.rt.scan or self.is_initializing()
+    if scan and count and not spread:
       return jax.lax.scan(apply, x, (params, per_layer), unroll=self.rt.unroll)
     taps = []
     params = params if spread else unstack(params, count)

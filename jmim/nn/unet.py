@@ -12,6 +12,7 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jmim.core import runtime
 from jmim.nn import bank as banks
@@ -28,13 +29,15 @@ class Seen(NamedTuple):
 
   Attributes:
     told: modulations of the residual blocks, time and label first.
-    context: [b, s, d] of cross-attention; or None.
+    context: [b, s, d] of cross-attention, several by name, or None.
     tokens: filled on the way, see `Taps.attention`.
+    ups: filled on the way, see `Taps.ups`.
   """
 
   told: tuple[unet_blocks.Modulation, ...]
-  context: jax.Array | None
+  context: jax.Array | spatial.Contexts | None
   tokens: dict[str, jax.Array]
+  ups: list[jax.Array]
 
 
 class Taps(NamedTuple):
@@ -49,6 +52,7 @@ class Taps(NamedTuple):
       gave, its output projection included, before it is added.
     bank: of each self-attention by the same name its own keys and values, [b,
       heads, h w, d], after the linear maps; {} where others stand for them.
+    ups: maps of each block (and its attention) of the way up, coarsest first.
   """
 
   emb: jax.Array
@@ -56,6 +60,7 @@ class Taps(NamedTuple):
   middle: jax.Array
   attention: dict[str, jax.Array]
   bank: banks.Bank
+  ups: tuple[jax.Array, ...] = ()
 
 
 class Layers(nn.Module, kw_only=True):
@@ -75,9 +80,13 @@ class Layers(nn.Module, kw_only=True):
     dropout: rate in the residual blocks.
     scale_shift: time acts as a scale and shift; else it is added.
     transformer: blocks of cross-attention to a context; 0: self-attention.
+    contexts: those by name, each with a transformer of its own in every place;
+      (): one, without a name.
+    join: makes one map of those of several transformers.
     self_attention: stands where it does, see `context_block`; None: that one.
     mixer: makes what stands where `nn.spatial`'s attention or transformer
-      does, called alike, from (heads=, groups=, rt=, name=); None: those.
+      does, called alike, from (heads=, groups=, factor=, rt=, name=), factor
+      how much smaller the map is than the finest; None: those.
     code: what a code vector does: "added" to the time; "scale": a second scale
       and shift in each residual block; "": there is none.
     groups: of the norms.
@@ -89,9 +98,14 @@ class Layers(nn.Module, kw_only=True):
       (guided-diffusion); else `width` channels.
     time_width: of the embedding of time and label; 0: 4 width.
     time_waves: numbers of its sinusoid; 0: width.
+    time_order: of its sinusoid, see `posemb.sinusoid`.
+    time_inclusive: of its sinusoid, see there too.
     head_width: channels of a head, where `heads` does not fix their number.
     up_heads: attention heads going up, where `heads` fixes their number; 0: as
       many.
+    norm_eps: of the norms, but for those of transformers.
+    late_pad: convolutions that halve the side pad behind alone, not on either
+      side.
     rt: execution choices.
   """
 
@@ -106,6 +120,8 @@ class Layers(nn.Module, kw_only=True):
   dropout: float = 0.0
   scale_shift: bool = False
   transformer: int = 0
+  contexts: Sequence[spatial.Context] = ()
+  join: Callable[[Sequence[jax.Array]], jax.Array] = spatial.mean
   self_attention: context_block.SelfAttention | None = None
   mixer: Callable[..., nn.Module] | None = None
   code: str = ""
@@ -115,8 +131,12 @@ class Layers(nn.Module, kw_only=True):
   wide_stem: bool = False
   time_width: int = 0
   time_waves: int = 0
+  time_order: str = "cos_sin"
+  time_inclusive: bool = False
   head_width: int = 32
   up_heads: int = 0
+  norm_eps: float = 1e-5
+  late_pad: bool = False
   rt: runtime.Runtime = runtime.Runtime()
 
   @property
@@ -149,6 +169,18 @@ class Layers(nn.Module, kw_only=True):
     here = 2**level in self.attend_at
     return here and not (self.attend_first and i)
 
+  def scales(self, taps: Taps) -> tuple[jax.Array, ...]:
+    """The last map of each level, [b, h, w, c] of 2 levels + 1 scales.
+
+    Going down (finest first), of the middle, and going up (coarsest first).
+    """
+    blocks = np.asarray(self.blocks_at)
+    # Before the blocks of a level there is the first convolution, or a change.
+    down = np.cumsum(1 + blocks) - 1
+    up = np.cumsum(1 + blocks[::-1]) - 1
+    at = lambda maps, places: [maps[i] for i in places]
+    return (*at(taps.skips, down), taps.middle, *at(taps.ups, up))
+
   def _known(self, code):
     """Raises ValueError unless there is a code where one is read."""
     if self.code not in CODES:
@@ -175,6 +207,7 @@ class Layers(nn.Module, kw_only=True):
       groups=self.groups,
       rt=self.rt,
       resample=resample,
+      eps=self.norm_eps,
       name=name,
     )
 
@@ -186,9 +219,13 @@ class Layers(nn.Module, kw_only=True):
     return y
 
   def _attention(self, y, seen, *, level, name):
-    plug = self.mixer or self._spatial
     heads = self.heads_at(level, up=name.startswith("up"))
-    made = plug(heads=heads, groups=self.groups, rt=self.rt, name=name)
+    options = dict(heads=heads, groups=self.groups, rt=self.rt, name=name)
+    if self.mixer:
+      factor = 2 ** (level % len(self.multipliers))
+      made = self.mixer(factor=factor, **options)
+    else:
+      made = self._spatial(**options)
     y, tokens = made(y, seen.context)
     seen.tokens.update({f"{name}/{part}": x for part, x in tokens.items()})
     return y
@@ -196,8 +233,14 @@ class Layers(nn.Module, kw_only=True):
   def _spatial(self, **options):
     options["self_attention"] = self.self_attention
     if not self.transformer:
-      return spatial.SpatialAttention(**options)
-    return spatial.SpatialTransformer(depth=self.transformer, **options)
+      return spatial.SpatialAttention(eps=self.norm_eps, **options)
+    options["depth"] = self.transformer
+    if not self.contexts:
+      return spatial.SpatialTransformer(**options)
+    own = {n: options.pop(n) for n in ("name", "heads")}
+    return spatial.SeveralTransformers(
+      contexts=self.contexts, join=self.join, options=options, **own
+    )
 
   def _change(self, y, seen, *, name, how):
     """Another side, "half" or "twice" of `nn.conv`."""
@@ -208,7 +251,8 @@ class Layers(nn.Module, kw_only=True):
       return getattr(conv, how)(y)
     layer = f"{name}_conv"
     if how == "half":
-      return conv.conv3(self.rt, y.shape[-1], layer, 2)(y)
+      pad = (0, 1) if self.late_pad else (1, 1)
+      return conv.conv3(self.rt, y.shape[-1], layer, 2, pad=pad)(y)
     return conv.conv3(self.rt, y.shape[-1], layer)(conv.twice(y))
 
   def _middle(self, y, seen):
@@ -224,8 +268,10 @@ class Layers(nn.Module, kw_only=True):
       for i in range(blocks + 1):
         y = jnp.concatenate([y, skips.pop()], axis=-1)
         y = self._stage(y, seen, level=level, i=i, name=f"up{level}_{i}")
+        seen.ups.append(y)
       if level:
         y = self._change(y, seen, name=f"up{level}", how="twice")
-    y = nn.silu(conv.group_norm(self.rt, self.groups, "norm_out")(y))
+    norm = conv.group_norm(self.rt, self.groups, "norm_out", self.norm_eps)
+    y = nn.silu(norm(y))
     y = conv.conv3(self.rt, self.out, "conv_out", zero=True)(y)
     return y.astype(jnp.float32)

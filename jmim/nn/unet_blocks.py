@@ -49,6 +49,7 @@ class ResBlock(nn.Module, kw_only=True):
     rt: execution choices.
     resample: changes the side on the way, of the input too: "half" or "twice"
       of `nn.conv`; "": not.
+    eps: of the norms.
   """
 
   width: int
@@ -56,6 +57,7 @@ class ResBlock(nn.Module, kw_only=True):
   groups: int = 32
   rt: runtime.Runtime = runtime.Runtime()
   resample: str = ""
+  eps: float = 1e-5
 
   @nn.compact
   def __call__(self, x: jax.Array, told: Sequence[Modulation]) -> jax.Array:
@@ -72,7 +74,7 @@ class ResBlock(nn.Module, kw_only=True):
       ValueError: a form that is not known, or no map of this side.
     """
     rt, width = self.rt, self.width
-    y = nn.silu(conv.group_norm(rt, self.groups, "norm1")(x))
+    y = nn.silu(conv.group_norm(rt, self.groups, "norm1", self.eps)(x))
     if self.resample:
       x, y = (getattr(conv, self.resample)(a) for a in (x, y))
     y = conv.conv3(rt, width, "conv1")(y)
@@ -80,7 +82,7 @@ class ResBlock(nn.Module, kw_only=True):
     for form, made in parts:
       if form == "added":
         y = y + made[0]
-    y = conv.group_norm(rt, self.groups, "norm2")(y)
+    y = conv.group_norm(rt, self.groups, "norm2", self.eps)(y)
     for form, made in parts:
       if form != "added":
         y = y * (1 + made[0])

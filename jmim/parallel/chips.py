@@ -19,6 +19,7 @@ class Chip:
     hbm: memory [bytes].
     bandwidth: of that memory [bytes/s].
     ici: what all links to neighbours send together [bytes/s].
+    axes: of the torus of its links; a ring along one has that share of them.
     dcn: share of a host's network that one chip has [bytes/s].
     unit: side of the matrix unit: products are padded to multiples of it.
   """
@@ -29,21 +30,46 @@ class Chip:
   ici: float
   dcn: float
   unit: int
+  axes: int = 1
 
 
 GIB = 2**30
 _V5E = Chip(
-  peak=197e12, hbm=16 * GIB, bandwidth=819e9, ici=200e9, dcn=3.1e9, unit=128
+  peak=197e12,
+  hbm=16 * GIB,
+  bandwidth=819e9,
+  ici=200e9,
+  dcn=3.1e9,
+  unit=128,
+  axes=2,
 )
 _V5P = Chip(
-  peak=459e12, hbm=95 * GIB, bandwidth=2765e9, ici=600e9, dcn=6.2e9, unit=128
+  peak=459e12,
+  hbm=95 * GIB,
+  bandwidth=2765e9,
+  ici=600e9,
+  dcn=6.2e9,
+  unit=128,
+  axes=3,
 )
 _V6E = Chip(
-  peak=918e12, hbm=32 * GIB, bandwidth=1640e9, ici=448e9, dcn=6.2e9, unit=256
+  peak=918e12,
+  hbm=32 * GIB,
+  bandwidth=1640e9,
+  ici=448e9,
+  dcn=6.2e9,
+  unit=256,
+  axes=2,
 )
 CHIPS = {  # beginning of `device_kind`
   "TPU v4": Chip(
-    peak=275e12, hbm=32 * GIB, bandwidth=1228e9, ici=300e9, dcn=6.2e9, unit=128
+    peak=275e12,
+    hbm=32 * GIB,
+    bandwidth=1228e9,
+    ici=300e9,
+    dcn=6.2e9,
+    unit=128,
+    axes=3,
   ),
   "TPU v5 lite": _V5E,
   "TPU v5e": _V5E,

@@ -1,5 +1,6 @@
 """Several processes that meet: by name, in time, with the same config."""
 
+import functools
 import hashlib
 import itertools
 import json
@@ -19,8 +20,11 @@ from absl import flags
 from jax._src import distributed
 
 from jmim.core import errors
+from jmim.parallel import meetings
 
 AUTO = "auto"
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_SHORT = 12  # letters of a value that is shown; hashes are longer
 # Has Orbax wait by JAX's service, with a time-out and names, not by the
 # devices, which would wait for ever.
 _ORBAX = "experimental_orbax_use_distributed_barrier"
@@ -47,6 +51,7 @@ def start(
       where,
       count,
       index,
+      **_listens(coordinator),
       initialization_timeout=seconds,
       heartbeat_timeout_seconds=seconds,
       shutdown_timeout_seconds=seconds,
@@ -60,6 +65,18 @@ def start(
       "--coordinator",
     ) from e
   flags.FLAGS[_ORBAX].value = True
+
+
+def _listens(coordinator: str) -> dict[str, str]:
+  """Where process 0 listens, for JAX; {}: at this port of all its addresses.
+
+  Whoever reaches that port can speak for a host of the run: those that meet on
+  one machine are reached from nowhere else.
+  """
+  host = coordinator.rpartition(":")[0]
+  if host not in _LOOPBACK:
+    return {}
+  return {"coordinator_bind_address": coordinator}
 
 
 def gather(
@@ -79,26 +96,13 @@ def gather(
   """
   if count == 1:
     return {index: value}
-  client = distributed.global_state.client
-  client.key_value_set(f"jmim/{name}/{index}", value or "-")
-  values, missing = {}, []
-  for host in range(count):
-    try:
-      # Whoever is late has had all the time of those before it, too.
-      patience = 1 if missing else seconds
-      key = f"jmim/{name}/{host}"
-      values[host] = client.blocking_key_value_get(key, 1000 * patience)
-    except RuntimeError as e:
-      if "DEADLINE_EXCEEDED" not in str(e):
-        raise
-      missing.append(host)
-  if missing:
-    raise errors.HostsMissing(
-      f"hosts {', '.join(map(str, missing))} of {count} did not reach "
-      f"'{name}' within {seconds} s; look at their logs, or raise "
-      "hardware.host_timeout"
-    )
-  return {host: "" if x == "-" else x for host, x in values.items()}
+  room = _room(distributed.global_state.client)
+  return room.meet(name, value, seconds=seconds, index=index, count=count)
+
+
+@functools.lru_cache(1)
+def _room(client: Any) -> meetings.Room:
+  return meetings.Room(client)
 
 
 class Group:
@@ -108,12 +112,27 @@ class Group:
     seconds: after which a host counts as missing.
     index: this host.
     count: hosts.
+    meeting: where it waits for the others now, or "".
   """
 
   def __init__(self, seconds: int = 0, index: int = 0, count: int = 1):
     """Keeps its arguments; one process by default."""
     self.seconds, self.index, self.count = seconds, index, count
+    self.meeting = ""
     self._numbers = itertools.count()  # names of meetings must not come twice
+
+  def _gather(self, name: str, value: str, patience: int = 1) -> dict[int, str]:
+    self.meeting = name
+    try:
+      return gather(
+        name,
+        value,
+        seconds=patience * self.seconds,
+        index=self.index,
+        count=self.count,
+      )
+    finally:
+      self.meeting = ""
 
   def attempt(
     self,
@@ -135,7 +154,8 @@ class Group:
 
     Returns:
       (what `act` returned, or None; the error, or None). Every host gets the
-      error of the first host that has one.
+      error of the first host that has one: a UserError or Damaged as such,
+      others as an OSError.
 
     Raises:
       HostsMissing: as `gather`.
@@ -147,19 +167,38 @@ class Group:
       error = e
     if self.count == 1:
       return result, error
-    reports = gather(
-      f"{name} ({next(self._numbers)})",
-      _pack(error),
-      seconds=patience * self.seconds,
-      index=self.index,
-      count=self.count,
-    )
+    name = f"{name} ({next(self._numbers)})"
+    reports = self._gather(name, _pack(error), patience)
     first = next((h for h in sorted(reports) if reports[h]), None)
     if first not in (None, self.index):
-      number, text = json.loads(reports[first])
-      text = f"host {first}: {text}"
-      error = OSError(number, text) if number else OSError(text)
+      error = _unpack(f"host {first}", reports[first])
     return result, error
+
+  def all_or_none(
+    self,
+    name: str,
+    act: Callable[[], Any],
+    kinds: type[Exception],
+    patience: int = 1,
+  ) -> Any:
+    """What `act` returns; if it raises one of `kinds` on any host, all do."""
+    result, error = self.attempt(name, act, kinds, patience)
+    if error:
+      raise error
+    return result
+
+  def of_first(self, name: str, value: str) -> str:
+    """What the first host brings; all must call this in the same order.
+
+    A network disk may show another host an old file, or list, for a minute.
+
+    Raises:
+      HostsMissing: as `gather`.
+    """
+    if self.count == 1:
+      return value
+    name = f"{name} ({next(self._numbers)})"
+    return self._gather(name, "" if self.index else value)[0]
 
   def barrier(self, name: str) -> None:
     """Waits until every host is here; the name comes once per run.
@@ -167,7 +206,7 @@ class Group:
     Raises:
       HostsMissing: naming those that did not come.
     """
-    gather(name, "", seconds=self.seconds, index=self.index, count=self.count)
+    self._gather(name, "")
 
   def agree(
     self,
@@ -184,17 +223,16 @@ class Group:
       fix: what to do where they differ.
       keys: what -> key or flag to change.
     """
-    text = json.dumps(dict(values))
-    texts = gather(
-      name, text, seconds=self.seconds, index=self.index, count=self.count
-    )
+    texts = self._gather(name, json.dumps(dict(values)))
     by_host = {host: json.loads(text) for host, text in texts.items()}
     for what, first in by_host[min(by_host)].items():
       other = [h for h, v in by_host.items() if v[what] != first]
       if other:
+        theirs = by_host[other[0]][what]
+        short = max(len(theirs), len(first)) <= _SHORT
         raise errors.UserError(
           f"the {what} of hosts {', '.join(map(str, other))} is not that of "
-          "host 0",
+          "host 0" + f" ({theirs}, not {first})" * short,
           f"the same {what} on all hosts",
           fix,
           keys.get(what),
@@ -210,8 +248,20 @@ def _pack(error: Exception | None) -> str:
   """An error as text for the other hosts; "" if there is none."""
   if error is None:
     return ""
-  text = getattr(error, "seen", None) or errors.first_line(error)
-  return json.dumps([getattr(error, "errno", None), text])
+  if isinstance(error, errors.UserError):
+    told = (error.seen, error.expected, error.fix, error.key)
+    return json.dumps([isinstance(error, errors.Damaged), told])
+  return json.dumps([getattr(error, "errno", None), errors.first_line(error)])
+
+
+def _unpack(host: str, text: str) -> Exception:
+  """The error of another host."""
+  what, told = json.loads(text)
+  if isinstance(told, str):
+    told = f"{host}: {told}"
+    return OSError(what, told) if what else OSError(told)
+  kind = errors.Damaged if what else errors.UserError
+  return kind(f"{host}: {told[0]}", *told[1:])
 
 
 def digest(text: str) -> str:

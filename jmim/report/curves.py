@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 from typing import TypedDict
 
+from jmim.runlog import events
+
 Line = Mapping[str, Any]  # of metrics.jsonl
 POINTS = 4000  # most points of a curve; beyond, each stretch keeps its extremes
-_NOT_CURVES = ("step", "eval", "protocol")
 
 
 class Curve(TypedDict):
@@ -38,9 +39,7 @@ def series(lines: Iterable[Line]) -> dict[str, Curve]:
   """Name -> curve of each number of the log."""
   curves: dict[str, Curve] = {}
   for line in lines:
-    for key, value in line.items():
-      if key in _NOT_CURVES or isinstance(value, list | dict):
-        continue
+    for key, value in events.numbers(line):
       empty = Curve(x=[], y=[], eval=line.get("eval", ""), of=0)
       curve = curves.setdefault(key, empty)
       curve["x"].append(line["step"])

@@ -23,6 +23,7 @@ from jmim.report import pictures
 from jmim.report import results
 from jmim.runlog import clock
 from jmim.runlog import console
+from jmim.runlog import readings
 from jmim.runlog import writer
 
 # Facts that are the median over all log lines.
@@ -64,7 +65,8 @@ def gather(
   return {
     "name": "/".join(workdir.resolve().parts[-2:]),
     "title": title(config),
-    "facts": facts(lines, config, notes),
+    "facts": [*headline(evals), *facts(lines, config, notes)],
+    "headline": next((r["told"] for _, r in _ranked(evals) if r["told"]), ""),
     "series": series,
     "overlays": curves.overlays(series, evals),
     "references": results.reference_keys(evals),
@@ -88,6 +90,27 @@ def title(config: Mapping[str, Any]) -> str:
   return f"{method} on {config.get('data', {}).get('name', 'its data')}"
 
 
+def headline(evals: Sequence[results.Result]) -> list[list[str]]:
+  """[label, text] of the number that says most; none without evaluations."""
+  for name, row in _ranked(evals):
+    if row["value"] is not None:
+      reading = readings.Reading(row["unit"])
+      shown = readings.number(row["value"], reading)
+      return [[readings.label(name, row["key"]), shown]]
+  return []
+
+
+def _ranked(
+  evals: Sequence[results.Result],
+) -> list[tuple[str, results.Row]]:
+  """Numbers with reference lines first, then those with a unit; no others."""
+  every = [(one["name"], row) for one in evals for row in one["rows"]]
+  told = [pair for pair in every if pair[1]["told"]]
+  measured = [pair for pair in every if pair[1]["unit"] and pair not in told]
+  # Of what is told, percent and the like say more than an error per pixel.
+  return sorted(told, key=lambda pair: not pair[1]["unit"]) + measured
+
+
 def facts(
   lines: Sequence[curves.Line],
   config: Mapping[str, Any],
@@ -98,6 +121,10 @@ def facts(
   total = notes.get("total") or config.get("train", {}).get("total_steps", 0)
   step = max((line["step"] for line in lines), default=0)
   summary = [["steps", f"{step:,}" + (f" of {total:,}" if total else "")]]
+  data = config.get("data", {})
+  if data.get("name"):
+    where = f" in {data['data_dir']}" if data.get("data_dir") else ""
+    summary.append(["data", f"{data['name']}{where}"])
   if notes:
     summary.append(["parameters", console.size(notes["model"]["parameters"])])
   if not train:
@@ -110,11 +137,19 @@ def facts(
     ]
     if values:
       summary.append([name, form.format(statistics.median(values))])
-  seconds = _seconds(train, config.get("data", {}).get("batch", 0))
+  seconds = _seconds(train, data.get("batch", 0))
   summary.append(["time training", clock.human(seconds)])
+  if share := _share(train[-1]):
+    summary.append(["time in all", clock.human(seconds / share)])
   if skipped := train[-1].get("skipped_steps"):
     summary.append(["skipped steps", str(skipped)])
   return summary
+
+
+def _share(line: curves.Line) -> float:
+  """Of the whole time, that of training: steps, and waiting for input."""
+  parts = (line.get(f"goodput/{name}") for name in ("steps", "input"))
+  return sum(curves.number(x) or 0.0 for x in parts)
 
 
 def _seconds(train: Sequence[curves.Line], batch: int) -> float:
@@ -164,7 +199,7 @@ def _flat(node: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, Any]]:
 
 
 def checkpoints(workdir: pathlib.Path) -> list[dict[str, Any]]:
-  """Complete checkpoints: step, link from the report, bytes, time."""
+  """Complete checkpoints: step, folder in the workdir, bytes, time."""
   folders = [p for p in (workdir / "checkpoints").glob("*") if p.name.isdigit()]
   table = []
   for path in sorted(folders, key=lambda p: int(p.name)):
@@ -173,7 +208,7 @@ def checkpoints(workdir: pathlib.Path) -> list[dict[str, Any]]:
     table.append(
       {
         "step": int(path.name),
-        "link": f"checkpoints/{path.name}",
+        "folder": f"checkpoints/{path.name}",
         "bytes": console.size(sum(sizes.values()), "B") if sizes else "",
         "time": f"{when:%Y-%m-%d %H:%M} UTC",
       }

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import string
+import urllib.parse
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,9 +38,17 @@ def write(
     start = path.resolve().parent
     base = pathlib.Path(os.path.relpath(workdir.resolve(), start)).as_posix()
     for one in run["checkpoints"]:
-      one["link"] = one["link"] if base == "." else f"{base}/{one['link']}"
+      one["link"] = link(base, one["folder"])
   files.replace(path, render(runs, datetime.datetime.now(datetime.UTC)))
   return path
+
+
+def link(base: str, folder: str) -> str:
+  """A relative link to a folder, whatever is in its name.
+
+  A colon is escaped too, or a run in `javascript:...` would be a program.
+  """
+  return urllib.parse.quote(folder if base == "." else f"{base}/{folder}")
 
 
 def render(runs: Sequence[dict[str, Any]], now: datetime.datetime) -> str:

@@ -3,14 +3,16 @@
 // text nodes and attributes only, never as markup.
 (() => {
 const DATA = JSON.parse(document.getElementById("data").textContent);
+// Names come from runs: "constructor" is one of a metric, not of an object.
+const bare = (o) => Object.assign(Object.create(null), o);
 const RUNS = DATA.runs, MANY = RUNS.length > 1;
 const COLOURS = ["#2f7bea", "#e8762c", "#2ea36a", "#c64b8c", "#8b6be0",
                  "#12a3b8", "#b9900c", "#80868f"];
-const NAMES = {
+const NAMES = bare({
   lr: "learning rate", images_per_second: "images per second", mfu: "MFU",
   input_wait: "input wait", grad_norm: "gradient norm",
   skipped_steps: "skipped steps", "goodput/steps": "goodput",
-};
+});
 const SHARE = /^(mfu|input_wait|goodput.*)$/;
 const FIRST = [/^loss/, /^lr$/, /^images_per_second$/, /^mfu$/,
                /^goodput\/steps$/, /^input_wait$/, /^grad_norm/];
@@ -19,6 +21,8 @@ const PER_GROUP = 12; // charts shown before the rest is folded
 RUNS.forEach((run, i) => {
   run.colour = COLOURS[i % COLOURS.length];
   run.on = true;
+  for (const part of ["series", "overlays", "references", "pictures"])
+    run[part] = bare(run[part]);
 });
 
 function h(tag, attributes, ...children) {
@@ -43,6 +47,10 @@ function show(value, key = "") {
   return String(+value.toPrecision(size >= 1000 ? 6 : 4));
 }
 
+// A number of an evaluation with its unit: "48.40 %".
+const measured = (row) => (row.value != null && row.unit
+  ? `${row.value.toFixed(2)} ${row.unit}` : show(row.value));
+
 function table(head, rows, right = 1) {
   const cell = (tag) => (text, i) =>
     h(tag, { class: i >= right ? "right" : null }, text);
@@ -60,6 +68,27 @@ function section(id, title, ...content) {
     h("section", { id }, h("h2", {}, title), content));
   document.querySelector("#nav div").append(
     h("a", { href: `#${id}` }, title));
+}
+
+// --- reference lines: of each run, or of several that have the same
+
+function ownLines(found, run, lines) {
+  for (const [name, value] of Object.entries(lines)) {
+    if (value == null) continue;
+    const key = `${name} ${value}`;
+    const one = found.get(key) || { name, value, runs: [] };
+    one.runs.push(run);
+    found.set(key, one);
+  }
+}
+
+function shared(found) {
+  const all = [...found.values()];
+  return all.map(({ name, value, runs }) => {
+    const alone = all.filter((one) => one.name === name).length === 1;
+    return alone ? [name, value, null]
+      : [`${name} of ${runs.map((r) => r.name).join(", ")}`, value, runs[0].colour];
+  });
 }
 
 // --- curves: one x axis for all of them
@@ -182,11 +211,12 @@ class Chart {
     return [x0, x1, zero ? low : low - pad, high + pad];
   }
 
+  // [name, value, colour]: each run's own lines, once where they agree.
   references() {
-    const found = {};
+    const found = new Map();
     for (const { run, name } of this.visible())
-      if (!name) Object.assign(found, run.references[this.key] || {});
-    return Object.entries(found).filter((r) => r[1] != null);
+      if (!name) ownLines(found, run, run.references[this.key] || {});
+    return shared(found);
   }
 
   draw() {
@@ -234,9 +264,9 @@ class Chart {
       c.fillText(short(v), Math.min(this.px(v), right - 10), bottom + 16);
     c.setLineDash([5, 4]);
     c.textAlign = "left";
-    for (const [name, v] of this.references()) {
+    for (const [name, v, colour] of this.references()) {
       const y = this.py(v);
-      c.strokeStyle = css("--soft");
+      c.strokeStyle = colour || css("--soft");
       c.beginPath();
       c.moveTo(left, y);
       c.lineTo(right, y);
@@ -496,13 +526,16 @@ function results() {
 function result(name, found) {
   const keys = [...new Set(found.flatMap((r) => r.one.rows.map((row) => row.key)))];
   const row = (r, key) => r.one.rows.find((x) => x.key === key);
-  const lines = (key) => Object.assign({},
-    ...found.map((r) => (row(r, key) || { lines: {} }).lines));
-  const barred = keys.filter((k) => Object.keys(lines(k)).length);
+  const lines = (key) => {
+    const own = new Map();
+    found.forEach((r) => ownLines(own, r.run, (row(r, key) || { lines: {} }).lines));
+    return shared(own);
+  };
+  const barred = keys.filter((k) => lines(k).length);
   const plain = keys.filter((k) => !barred.includes(k));
   const cell = (key) => [key, ...found.map((r) => {
     const one = row(r, key);
-    return one ? show(one.value) : "";
+    return one ? measured(one) : "";
   })];
   const head = MANY ? ["", ...found.map((r) => h("span", {}, dot(r.run)))] : null;
   const few = plain.length ? table(head, plain.slice(0, 8).map(cell)) : null;
@@ -520,14 +553,17 @@ function result(name, found) {
 function bars(key, found, lines) {
   const values = found.filter(([, row]) => row).map(([run, row]) =>
     [MANY ? run.name : "this run", row.value, run.colour]);
-  const all = [...values, ...Object.entries(lines)];
+  const all = [...values, ...lines.map(([name, value]) => [name, value])];
+  const rows = found.map(([, row]) => row).filter((row) => row);
+  const told = MANY ? [] : rows.map((row) => row.told).filter((text) => text);
   const most = Math.max(...all.map((v) => Math.abs(v[1] || 0))) || 1;
   return h("div", { class: "bars" }, h("div", { class: "what" }, key),
     all.map(([label, value, colour]) => h("div", { class: "bar" },
       h("span", { class: "soft", title: label }, label),
       h("i", { style: `width:${(100 * Math.abs(value || 0)) / most}%;` +
         (colour ? `background:${colour}` : "") }),
-      h("span", {}, show(value)))));
+      h("span", {}, measured({ value, unit: rows[0].unit })))),
+    told.map((text) => h("p", { class: "soft" }, text)));
 }
 
 // --- recipe
@@ -607,7 +643,7 @@ function saved() {
   section("checkpoints", "Checkpoints", RUNS.map((run) => [label(run),
     run.checkpoints.length ? h("div", { class: "card" }, table(
       ["step", "folder", "size", "saved"], run.checkpoints.map((c) => [
-        c.step.toLocaleString("en"), h("a", { href: c.link }, c.link), c.bytes,
+        c.step.toLocaleString("en"), h("a", { href: c.link }, c.folder), c.bytes,
         c.time]), 9)) : h("p", { class: "soft" }, "None yet.")]));
 }
 
@@ -623,7 +659,8 @@ function overview() {
   if (!MANY) {
     section("overview", "Overview", h("div", { class: "grid facts" },
       RUNS[0].facts.map(([name, value]) => h("div", { class: "card" },
-        h("span", { class: "soft" }, name), h("b", { class: "num" }, value)))));
+        h("span", { class: "soft" }, name), h("b", { class: "num" }, value)))),
+      RUNS[0].headline && h("p", {}, RUNS[0].headline));
     return;
   }
   const names = [...new Set(RUNS.flatMap((r) => r.facts.map((f) => f[0])))];

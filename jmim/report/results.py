@@ -1,7 +1,6 @@
 """Results of evaluators: the newest numbers, reference lines beside them."""
 
 import json
-import re
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from typing import Any
 from typing import TypedDict
 
 from jmim.report import curves
+from jmim.runlog import readings
 
 
 class Row(TypedDict):
@@ -17,12 +17,16 @@ class Row(TypedDict):
   Attributes:
     key: its name.
     value: None: not finite.
+    unit: of it: "%", "dB" or "".
     lines: name of a reference line -> its value.
+    told: whether it is better than these, in words; "" without any.
   """
 
   key: str
   value: float | None
+  unit: str
   lines: dict[str, float | None]
+  told: str
 
 
 class Result(TypedDict):
@@ -43,12 +47,7 @@ class Result(TypedDict):
   protocol: list[list[str]]
 
 
-# Names of reference lines: "pixels_accuracy" is one of "accuracy",
-# "mse_nearest" one of "mse".
-_REFERENCES = (
-  re.compile(r"(?P<line>pixels|untrained)_(?P<of>.+)"),
-  re.compile(r"(?P<of>.+)_(?P<line>nearest|colour)"),
-)
+_NO_READS: Mapping[str, readings.Reading] = {}
 
 
 def evaluations(lines: Iterable[curves.Line]) -> list[Result]:
@@ -66,34 +65,35 @@ def evaluations(lines: Iterable[curves.Line]) -> list[Result]:
         name=name,
         type=protocol.get("type", ""),
         step=line["step"],
-        rows=rows(values),
+        rows=rows(values, readings.loaded(line.get("reads"))),
         protocol=[[k, text(v)] for k, v in protocol.items()],
       )
     )
   return results
 
 
-def reference(key: str, values: Mapping[str, Any]) -> tuple[str, str] | None:
-  """(number, line) if `key` is a reference line of another number."""
-  for pattern in _REFERENCES:
-    match = pattern.fullmatch(key)
-    if match and match["of"] in values:
-      return match["of"], match["line"]
-  return None
-
-
-def rows(values: Mapping[str, Any]) -> list[Row]:
+def rows(
+  values: Mapping[str, Any], reads: Mapping[str, readings.Reading] = _NO_READS
+) -> list[Row]:
   """One row per number that is no reference line."""
-  table = {
-    k: Row(key=k, value=curves.number(v), lines={})
-    for k, v in values.items()
-    if not reference(k, values)
-  }
-  for key, value in values.items():
-    if pair := reference(key, values):
-      of, line = pair
-      table[of]["lines"][line] = curves.number(value)
-  return list(table.values())
+  table = []
+  for key, lines in readings.compared(values).items():
+    reading = reads.get(key, readings.PLAIN)
+    shown = {name: curves.number(v) for name, v in lines.items()}
+    finite = {k: v for k, v in shown.items() if v is not None}
+    value = curves.number(values[key])
+    table.append(
+      Row(
+        key=key,
+        value=value,
+        unit=reading.unit,
+        lines=shown,
+        told=""
+        if value is None
+        else readings.sentence(key, value, finite, reading),
+      )
+    )
+  return table
 
 
 def reference_keys(

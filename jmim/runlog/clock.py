@@ -27,6 +27,9 @@ class Clock:
 
   Unmeasured time is time of steps. The sums of a run go on over its restarts:
   a `snapshot` is kept with each checkpoint.
+
+  Attributes:
+    doing: the activity that is measured now, or "".
   """
 
   def __init__(
@@ -39,6 +42,7 @@ class Clock:
     self._last = self._began = now()
     self._window = collections.Counter()
     self._run = collections.Counter()
+    self.doing = ""
     self._before = 0.0  # seconds of the run before `_began`
 
   @contextlib.contextmanager
@@ -52,10 +56,11 @@ class Clock:
       hidden: called after the body; if true, the time overlapped device work
         and is not charged to `name`.
     """
-    start = self._now()
+    start, self.doing = self._now(), name
     try:
       yield
     finally:
+      self.doing = ""
       spent = self._now() - start
       if not hidden():
         self._window[name] += spent

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import os
 import sys
+import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -15,6 +16,11 @@ import rich.console
 import rich.progress
 import rich.table
 import rich.text
+
+from jmim.runlog import clock
+
+# Columns of a log line that the live line has beside its bar.
+_LIVE = ("loss", "left")
 
 
 def size(n: float, unit: str = "") -> str:
@@ -42,16 +48,39 @@ def _width() -> int | None:
   return int(os.environ.get("COLUMNS") or 120)
 
 
+class _Lasting(rich.progress.ProgressColumn):
+  """How long something that is not a step has been going on."""
+
+  def render(self, task: rich.progress.Task) -> rich.text.Text:
+    """Seconds and minutes, or nothing."""
+    since = task.fields.get("since")
+    text = "" if since is None else clock.human(time.monotonic() - since)
+    return rich.text.Text(text, style="dim")
+
+
+def _text(form: str, **kwargs: Any) -> rich.progress.TextColumn:
+  """A column of the live line, which is one line however narrow it is."""
+  column = rich.table.Column(no_wrap=True, overflow="ellipsis", **kwargs)
+  return rich.progress.TextColumn(form, markup=False, table_column=column)
+
+
 class Console:
   """Prints for one process; every other host stays silent.
 
-  On a terminal a progress bar follows the run; elsewhere (a file, a pipe, a
-  notebook) every log line is plain text.
+  On a terminal log lines scroll by above a live line: a progress bar, or what
+  is being waited for and how long already. Elsewhere (a file, a pipe, a
+  notebook) everything is plain lines.
+
+  Attributes:
+    verbose: whether the long tables are wanted.
   """
 
-  def __init__(self, quiet: bool = False, console: Any = None):
+  def __init__(
+    self, quiet: bool = False, console: Any = None, verbose: bool = False
+  ):
     """With `quiet` nothing is printed; `console` is replaced in tests."""
     width = _width()
+    self.verbose = verbose
     self._console = console or rich.console.Console(
       quiet=quiet,
       highlight=False,
@@ -67,7 +96,10 @@ class Console:
   def table(
     self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
   ) -> None:
-    """A small table; columns that hold numbers should be strings already."""
+    """A small table; columns that hold numbers should be strings already.
+
+    The first column is names, on the left; the others are on the right.
+    """
     table = rich.table.Table(
       title=title,
       title_justify="left",
@@ -94,17 +126,38 @@ class Console:
       yield
       return
     with rich.progress.Progress(
-      rich.progress.BarColumn(24),
-      rich.progress.TextColumn("{task.completed}/{task.total}"),
-      rich.progress.TextColumn("{task.fields[info]}"),
+      rich.progress.BarColumn(16),
+      _text("{task.completed}/{task.total}"),
+      _text("{task.fields[info]}"),
+      _Lasting(),
       console=self._console,
     ) as bar:
-      task = bar.add_task("", total=total, completed=done, info="")
+      task = bar.add_task("", total=total, completed=done, info="", since=None)
       self._update = functools.partial(bar.update, task)
       try:
         yield
       finally:
         self._update = None
+
+  @contextlib.contextmanager
+  def busy(self, text: str) -> Iterator[None]:
+    """Says what is waited for: with a clock on a terminal, else in a line."""
+    if self._update:
+      self._update(info=text, since=time.monotonic(), refresh=True)
+      try:
+        yield
+      finally:
+        self._update(info="", since=None)
+    elif self._redraws():
+      columns = (rich.progress.SpinnerColumn(), _text("{task.description}"))
+      with rich.progress.Progress(
+        *columns, _Lasting(), console=self._console, transient=True
+      ) as line:
+        line.add_task(text, since=time.monotonic())
+        yield
+    else:
+      self.print(f"{text} ...", "dim")
+      yield
 
   def _redraws(self) -> bool:
     """Whether lines can be written over; the output of a notebook's ! cannot.
@@ -121,9 +174,25 @@ class Console:
       self._update(completed=step)
 
   def log(self, step: int, total: int, values: Mapping[str, Any]) -> None:
-    """One log line: beside the bar on a terminal, else as plain text."""
-    info = "  ".join(f"{k} {v}" for k, v in values.items())
+    """One log line; on a terminal as much of it as fits into its width.
+
+    Args:
+      step: steps done.
+      total: of the run.
+      values: name -> text, the most important first.
+    """
+    words = [
+      f"step {step:>7}/{total}",
+      *(f"{k} {v}" for k, v in values.items()),
+    ]
+    if not self._redraws():
+      self.print("  ".join(words))
+      return
+    line = words.pop(0)
+    for word in words:
+      if len(line) + 2 + len(word) <= self._console.width:
+        line += f"  {word}"
+    self.print(line)
     if self._update:
-      self._update(completed=step, info=info)
-    else:
-      self.print(f"step {step:>7}/{total}  {info}")
+      shown = [f"{k} {values[k]}" for k in _LIVE if k in values]
+      self._update(completed=step, info="  ".join(shown))

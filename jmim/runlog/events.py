@@ -5,14 +5,18 @@ record at the end, and may lack some that metrics.jsonl has. `mend` makes the
 files agree with the lines of metrics.jsonl, keeping the times of day.
 """
 
+import contextlib
 import math
+import os
 import pathlib
 import socket
 import struct
 import time
+from collections.abc import Container
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,10 +25,14 @@ import tensorboardX.record_writer
 import tensorboardX.summary
 
 from jmim.core import files
+from jmim.runlog import event_index
 
 Event = tensorboardX.proto.event_pb2.Event
 Line = Mapping[str, Any]
 _KIND = "events.out.tfevents."
+# Where in its run a line of metrics.jsonl is: Unix time [s], epochs, images.
+PLACES = ("time", "epoch", "images")
+CONFIG = "config/text_summary"  # as the plugin for texts has it
 
 
 def record(event: Event) -> bytes:
@@ -69,12 +77,35 @@ def image(tag: str, pixels: np.ndarray, step: int) -> Event:
   return _event(summary, tag, step)
 
 
+def description(config: Mapping[str, Any]) -> list[bytes]:
+  """Records that show a config as text and hyper-parameters.
+
+  The text, of the tag CONFIG, comes last: where it is, all is, also after a
+  crash.
+
+  Args:
+    config: dotted key -> value.
+  """
+  rows = "\n".join(f"| {k} | {v} |" for k, v in config.items())
+  text = f"| key | value |\n|---|---|\n{rows}"
+  plain = {
+    k: v if isinstance(v, bool | int | float | str) else str(v)
+    for k, v in config.items()
+  }
+  experiment, start, _ = tensorboardX.summary.hparams(plain, {"loss": 0.0})
+  made = [experiment, start, tensorboardX.summary.text(CONFIG, text)]
+  tags = (*(x.value[0].tag for x in made[:-1]), CONFIG)
+  return [record(_event(x, t, 0)) for x, t in zip(made, tags, strict=True)]
+
+
 def _event(summary: Any, tag: str, step: int) -> Event:
   summary.value[0].tag = tag  # as it is, not as tensorboardX cleans it
   return Event(wall_time=time.time(), step=step, summary=summary)
 
 
-def mend(folder: pathlib.Path, step: int, lines: Iterable[Line]) -> None:
+def mend(
+  folder: pathlib.Path, step: int, lines: Iterable[Line]
+) -> frozenset[str]:
   """Makes the files agree with the lines up to `step`.
 
   Args:
@@ -82,40 +113,84 @@ def mend(folder: pathlib.Path, step: int, lines: Iterable[Line]) -> None:
     step: that the run continues after.
     lines: of metrics.jsonl up to that step.
 
+  Returns:
+    tags of what stays.
+
   Does nothing where they agree; else all goes into one new file, before the
-  old ones are removed.
+  old ones are removed. No event that stays is made: its bytes are copied.
   """
   folder.mkdir(parents=True, exist_ok=True)
-  paths, lines = _paths(folder), list(lines)
-  before = [e for path in paths for e in records(path)]
-  done = {x["eval"] for x in lines if "eval" in x and x["step"] == step}
-  kept = {}
-  for event in before:
-    if event is not None and event.summary.value:
-      tag = event.summary.value[0].tag
-      if event.step < step or event.step == step and _stays(event, tag, done):
-        kept.setdefault((event.step, tag), event)
-  numbers_of = {
-    (x["step"], tag): float(value) for x in lines for tag, value in numbers(x)
-  }
-  missing = [
-    scalar(tag, value, at)
-    for (at, tag), value in numbers_of.items()
-    if (at, tag) not in kept
-  ]
+  paths = _paths(folder)
+  found = event_index.read(paths)
+  done, numbers_of = set(), {}
+  for line in lines:
+    if "eval" in line and line["step"] == step:
+      done.add(line["eval"])
+    for tag, value in numbers(line):
+      numbers_of[line["step"], tag] = float(value)
+  kept = _kept(found, step, done)
+  tags = [found.tags[tag] for tag in found.tag[kept].tolist()]
+  for place in zip(found.step[kept].tolist(), tags, strict=True):
+    numbers_of.pop(place, None)
   heads = len(paths)  # each file begins with its version
-  if len(paths) == 1 and not missing and len(before) == len(kept) + heads:
-    return
-  events = sorted([*kept.values(), *missing], key=lambda e: e.step)
-  new = _new_path(folder)
-  files.replace(new, b"".join(map(record, [_version(), *events])))
-  for path in paths:
-    path.unlink()
+  agree = found.whole and len(found.step) == len(kept) + heads
+  if len(paths) != 1 or not agree or numbers_of:
+    _rewrite(folder, paths, found, kept=kept, missing=numbers_of)
+    for path in paths:
+      path.unlink()
+  return frozenset(tags)
+
+
+def _kept(
+  found: event_index.Index, step: int, done: Container[str]
+) -> np.ndarray:
+  """Which events stay, in order: of each step and tag the first."""
+  again = np.array([tag.split("/")[0] not in done for tag in found.tags], bool)
+  valued = found.tag >= 0
+  # A picture of an evaluation that will be done again goes.
+  undone = found.image & valued
+  undone[undone] = again[found.tag[undone]]
+  stays = valued & ((found.step < step) | (found.step == step) & ~undone)
+  (at,) = np.nonzero(stays)
+  pairs = np.stack([found.step[at], found.tag[at]], axis=1)
+  _, first = np.unique(pairs, axis=0, return_index=True)
+  return at[np.sort(first)]
+
+
+def _rewrite(
+  folder: pathlib.Path,
+  paths: Sequence[pathlib.Path],
+  found: event_index.Index,
+  *,
+  kept: np.ndarray,
+  missing: Mapping[tuple[int, str], float],
+) -> None:
+  """One new file of the events that stay and those that are missing."""
+  new = [record(scalar(tag, value, at)) for (at, tag), value in missing.items()]
+  steps = np.array([*found.step[kept].tolist(), *(at for at, _ in missing)])
+  target = _new_path(folder)
+  temporary = target.with_name(f"{target.name}.tmp")
+  with contextlib.ExitStack() as stack:
+    stack.callback(temporary.unlink, missing_ok=True)
+    sources = [stack.enter_context(path.open("rb")) for path in paths]
+    file = stack.enter_context(temporary.open("wb"))
+    file.write(record(_version()))
+    for i in np.argsort(steps, kind="stable").tolist():
+      if i >= len(kept):
+        file.write(new[i - len(kept)])
+        continue
+      source = sources[found.file[kept[i]]]
+      source.seek(int(found.start[kept[i]]))
+      file.write(source.read(int(found.size[kept[i]])))
+    file.flush()
+    os.fsync(file.fileno())
+    temporary.replace(target)
 
 
 def numbers(line: Line) -> list[tuple[str, float | str]]:
   """(tag, number) of a line of metrics.jsonl; "nan" and its like too."""
-  plain = {k: v for k, v in line.items() if k not in ("step", "eval")}
+  known = ("step", "eval", *PLACES)
+  plain = {k: v for k, v in line.items() if k not in known}
   return [(k, v) for k, v in plain.items() if _is_number(v)]
 
 
@@ -123,13 +198,6 @@ def _is_number(value: Any) -> bool:
   if isinstance(value, str):
     return value in ("nan", "inf", "-inf")
   return isinstance(value, int | float)
-
-
-def _stays(event: Event, tag: str, done: set[str]) -> bool:
-  """Whether a picture is of an evaluation that will not be done again."""
-  return not event.summary.value[0].HasField("image") or (
-    tag.split("/")[0] in done
-  )
 
 
 def _paths(folder: pathlib.Path) -> list[pathlib.Path]:

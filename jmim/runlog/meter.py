@@ -9,7 +9,7 @@ from jmim.runlog import clock as clocks
 from jmim.runlog import console
 
 # Values that the clock decides: they differ between two runs that are alike.
-_TIMES = ("images_per_second", "mfu", "input_wait")
+_TIMES = ("images_per_second", "mfu", "input_wait", "time")
 GOODPUT = "goodput/"
 
 
@@ -101,11 +101,11 @@ def columns(
   losses = {k: v for k, v in mean.items() if k.split("/")[0] == "loss"}
   shown = {k: console.number(v) for k, v in losses.items()}
   shown |= {
-    "lr": f"{speed['lr']:.2e}",
+    "left": clocks.human(remaining),
     "img/s": f"{speed['images_per_second']:,.0f}",
+    "lr": f"{speed['lr']:.2e}",
     "MFU": f"{speed['mfu']:.1%}",
     "wait": f"{speed['input_wait']:.1%}",
-    "left": clocks.human(remaining),
   }
   if speed["skipped_steps"]:
     shown["skipped"] = str(speed["skipped_steps"])

@@ -19,6 +19,10 @@ import PIL.Image
 from jmim.core import files
 from jmim.runlog import events
 
+LINES = "metrics.jsonl"
+HEADS = "heads"
+_UNSAFE = r"[^\w.\-]"  # in names of files
+
 
 def _raise(error: OSError) -> None:
   raise error
@@ -37,6 +41,8 @@ class Writer:
     step: int = 0,
     failed: Callable[[OSError], None] = _raise,
     board: Any = None,
+    place: Callable[[int], Mapping[str, float]] | None = None,
+    heard: Callable[[Mapping[str, Any]], None] | None = None,
   ):
     """Opens the files of a run that continues after `step`.
 
@@ -46,12 +52,15 @@ class Writer:
       failed: called with what could not be written; if it returns, that is
         tried again with the next line.
       board: of `runlog.boards`, which gets the same; or None.
+      place: step -> where in the run that is (`events.PLACES`), for each line.
+      heard: called with each line.
 
     Raises:
       OSError: the files cannot be opened.
     """
     self.workdir, self._failed = pathlib.Path(workdir), failed
-    self._board = board
+    self._board, self._place = board, place or (lambda step: {})
+    self._heard = heard or (lambda line: None)
     self._lines, self._events = self._open(step)
 
   def _open(self, step: int) -> tuple[files.Appender, files.Appender]:
@@ -62,7 +71,7 @@ class Writer:
       _truncate(path, step)
     lines = files.Appender(path)
     folder = self.workdir / "tensorboard"
-    events.mend(folder, step, read(self.workdir))
+    self._tags = events.mend(folder, step, read(self.workdir))
     return lines, events.appender(folder)
 
   def rewind(self, step: int) -> None:
@@ -81,8 +90,10 @@ class Writer:
 
     Non-finite numbers become strings ("nan"), which JSON has no number for.
     """
-    line = {"step": step, **{k: _number(v) for k, v in values.items()}}
-    self._add(self._lines, [(json.dumps({**line, **details}) + "\n").encode()])
+    found = {**self._place(step), **values}
+    line = {"step": step, **{k: _number(v) for k, v in found.items()}}
+    line |= details
+    self._add(self._lines, [(json.dumps(line) + "\n").encode()])
     numbers = dict(events.numbers(line))
     records = [
       events.record(events.scalar(t, v, step)) for t, v in numbers.items()
@@ -90,22 +101,49 @@ class Writer:
     self._add(self._events, records)
     if self._board:
       self._board.scalars(step, numbers)
+    self._heard(line)
+
+  def describe(self, config: Mapping[str, Any]) -> None:
+    """Shows the config in TensorBoard, as text and as hyper-parameters; once.
+
+    Args:
+      config: dotted key -> value.
+    """
+    if events.CONFIG not in self._tags:
+      self._add(self._events, events.description(config))
 
   def image(self, step: int, name: str, pixels: np.ndarray) -> pathlib.Path:
     """Saves uint8 [h, w, 3] as images/<name>_<step>.png; returns the path.
 
     Whatever the name, the file is in that folder.
     """
-    safe = re.sub(r"[^\w.\-]", "_", name)
+    safe = re.sub(_UNSAFE, "_", name)
     path = self.workdir / "images" / f"{safe}_{step:08d}.png"
     try:
-      PIL.Image.fromarray(pixels).save(path)
+      with files.writing(path) as file:
+        PIL.Image.fromarray(pixels).save(file, "png")
     except OSError as e:  # a picture that is lost can be drawn again
       self._failed(e)
     self._add(self._events, [events.record(events.image(name, pixels, step))])
     if self._board:
       self._board.image(step, name, pixels)
     return path
+
+  def head(self, step: int, name: str, **content: Any) -> None:
+    """Keeps what an evaluator has fitted, as heads/<name>.npz; the newest only.
+
+    Args:
+      step: of the network it was fitted on.
+      name: of the evaluator.
+      **content: arrays and texts.
+    """
+    path = self.workdir / HEADS / f"{re.sub(_UNSAFE, '_', name)}.npz"
+    try:
+      path.parent.mkdir(exist_ok=True)
+      with files.writing(path) as file:
+        np.savez(file, step=step, **content)
+    except OSError as e:  # it can be fitted again
+      self._failed(e)
 
   def _add(self, where: files.Appender, records: Any) -> None:
     try:
@@ -144,15 +182,31 @@ def _truncate(path: pathlib.Path, step: int) -> None:
 
 
 def complete(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
-  """Lines of workdir/metrics.jsonl, without one that a crash has cut."""
-  text = (pathlib.Path(workdir) / "metrics.jsonl").read_text(encoding="utf-8")
-  lines = []
-  for line in text.splitlines():
-    try:
-      lines.append(json.loads(line))
-    except json.JSONDecodeError:
-      continue  # half a line
-  return lines
+  """Lines of workdir/metrics.jsonl, without what a crash or a disk has cut."""
+  return [line for line in _parsed(workdir) if line is not None]
+
+
+def broken(workdir: str | pathlib.Path) -> int:
+  """How many lines of workdir/metrics.jsonl, before the last, are none."""
+  if not (pathlib.Path(workdir) / LINES).exists():
+    return 0
+  return sum(line is None for line in _parsed(workdir)[:-1])
+
+
+def _parsed(workdir: str | pathlib.Path) -> list[dict[str, Any] | None]:
+  data = (pathlib.Path(workdir) / LINES).read_bytes()
+  text = data.decode("utf-8", errors="replace")
+  return [*map(_line, text.split("\n")[: -1 if text[-1:] == "\n" else None])]
+
+
+def _line(text: str) -> dict[str, Any] | None:
+  """A line of numbers; None for what is none."""
+  try:
+    line = json.loads(text)
+  except (ValueError, RecursionError):
+    return None
+  good = isinstance(line, dict) and isinstance(line.get("step"), int)
+  return line if good else None
 
 
 def read(workdir: str | pathlib.Path) -> list[dict[str, Any]]:

@@ -235,6 +235,13 @@ def _check_apply(
       "set it in the recipe",
       "data.name",
     )
+  if asked.repeats > 1 and not reads_data:
+    raise errors.UserError(
+      f"apply.repeats={asked.repeats}: {config.procedure.type} reads no data",
+      "examples that several results can be of",
+      "raise apply.num instead",
+      "apply.repeats",
+    )
   missing = [] if asked.num else ["num"]
   if procedure.fits and not asked.fit_num:
     missing.append("fit_num")

@@ -5,6 +5,7 @@ Its models may be no more than recipes: shapes are enough.
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -17,6 +18,7 @@ from jmim.core import method as methods
 from jmim.cost import estimate
 from jmim.cost import flops
 from jmim.data import entries
+from jmim.evals.lib import predict
 from jmim.parallel import sharding
 from jmim.session import aot
 from jmim.session import applied
@@ -85,6 +87,18 @@ def measure(
     compile_seconds=seconds,
   )
   return aot.report(facts, text, parts, devices=devices, slices=slices)
+
+
+def widths(parts: applied.Parts, names: Sequence[str]) -> dict[str, int]:
+  """Numbers per example of the results; nothing is compiled or computed.
+
+  Args:
+    parts: of the procedure.
+    names: of its outputs: "apply".
+  """
+  work = applying.Work(parts, load=False)
+  made, _ = jax.eval_shape(work.apply, *_arguments(parts, work))
+  return predict.widths(dict.fromkeys(names, made))
 
 
 def _arguments(parts: applied.Parts, work: applying.Work) -> tuple[Any, ...]:

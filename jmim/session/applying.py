@@ -1,7 +1,9 @@
 """A procedure at work: what its fit reads, what it makes of examples.
 
 What is made of an example is a function of (seed, split, its index in the
-split): not of the batch, nor of the devices, nor of how many are asked for.
+split): not of the batch, nor of the devices, nor of how many are asked for. Of
+a split of n examples, numbers from n on are further results of the same ones
+(`apply.repeats`): number i is of example i modulo n.
 """
 
 import functools
@@ -35,6 +37,14 @@ def chosen(n: int, num: int) -> np.ndarray:
   larger `num` has those of a smaller one.
   """
   return order.permutation(n, 0, 0, np.arange(min(num, n) if num else n))
+
+
+def asked(parts: applied.Parts, split: str) -> np.ndarray:
+  """int64: numbers of the results that are asked for, see above."""
+  n = len(parts.sources[split])
+  once = chosen(n, parts.config.apply.num)
+  again = n * np.arange(parts.config.apply.repeats)
+  return (again[:, None] + once).ravel()
 
 
 def key_of(seed: int, name: str) -> jax.Array:
@@ -114,6 +124,11 @@ class Work:
   ) -> Iterator[Rows]:
     """What is made of some examples of a split, batch by batch.
 
+    Args:
+      split: "train" or "eval".
+      index: numbers of the results, as `asked`.
+      fitted: of the fit.
+
     Raises:
       UserError: some of it is no finite number.
     """
@@ -132,7 +147,8 @@ class Work:
   ) -> Iterator[tuple[np.ndarray, dict[str, jax.Array], Rows]]:
     """(index of each example or -1, batch on the devices, its labels here)."""
     parts, read = self.parts, self.parts.inputs  # which traces its models
-    part = splits.Subset(parts.sources[split], index)
+    source = parts.sources[split]
+    part = splits.Subset(source, index % len(source))
     stream = pipeline.evaluation_batches(
       part,
       parts.spec,

@@ -24,6 +24,7 @@ from jmim.data import pipeline
 from jmim.evals.lib import base as eval_base
 from jmim.evals.lib import predict
 from jmim.parallel import sharding
+from jmim.session import adapted
 from jmim.session import build
 from jmim.session import checks
 from jmim.session import opened
@@ -162,14 +163,20 @@ def make(
   Raises:
     UserError: at the first thing that cannot work.
   """
+  data = stand_in
+  if config.data.get("follow_labels") and not stand_in:
+    validate.validate(config)
+    data = opened.make_sources(config)
+    config = adapted.to_labels(config, data["train"])
   model = prepare(config, devices)
   method = model.method
   evaluators = build.make_evaluators(config, method)
   renamed = build.renamed_keys(config, method, evaluators)
   spec = build.make_spec(config, method.inputs())
+  build.make_schedule(config)  # its mistakes come before any file
   inputs.check_settings(spec, method.inputs(), config.method.type)
   sharding.check_batch(config.data.batch, config.optim.accumulate, model.mesh)
-  data = stand_in or opened.make_sources(config)
+  data = data or opened.make_sources(config)
   further = {} if stand_in else opened.make_splits(config, evaluators, data)
   checks.check_labels(evaluators, data, further)
   config = resolved(config, method, evaluators)

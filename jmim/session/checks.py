@@ -117,9 +117,11 @@ def check_durations(
       "set one of them, or lengthen it",
       "train.total_steps",
     )
+  _check_share(config.schedule)
   profile.steps(config.train.profile_steps, total)
-  for stem in ("warmup", "cooldown"):
-    part = units.steps(
+  parts = {}
+  for stem in ("warmup", "hold", "stair", "cooldown"):
+    part = parts[stem] = units.steps(
       config.schedule,
       stem,
       batch=config.data.batch,
@@ -133,6 +135,28 @@ def check_durations(
         "shorten it, or lengthen train.total_*",
         f"schedule.{stem}_steps",
       )
+  risen = parts["warmup"] + parts["hold"]
+  if parts["hold"] and risen > total + 1e-6:
+    raise errors.UserError(
+      f"schedule.warmup and schedule.hold: {risen:,.0f} steps in a run of "
+      f"{total:,}",
+      "a run that outlasts both",
+      "shorten one of them, or lengthen train.total_*",
+      "schedule.hold_steps",
+    )
+
+
+def _check_share(schedule: ml_collections.ConfigDict) -> None:
+  """Raises UserError for a warm-up that is given twice."""
+  given = [u for u in units.UNITS if schedule[f"warmup_{u}"]]
+  if schedule.get("warmup_share") and given:
+    raise errors.UserError(
+      f"schedule.warmup_share={schedule.warmup_share} and "
+      f"warmup_{given[0]}={schedule[f'warmup_{given[0]}']}",
+      "a share of the run, or a duration",
+      "set the other to 0",
+      "schedule.warmup_share",
+    )
 
 
 def check_parameters(

@@ -4,11 +4,14 @@ classes        names, in the order of their numbers; none: not known
 num_classes    how many, or null
 train, eval    examples, and of each class if that is known at once
 keep           hash of the list that `data.keep` names; absent without one
+alphabet       characters or words, in the order of their tokens
+tokenizer      what makes tokens of texts; absent where they are stored
 """
 
 import itertools
 import json
 import pathlib
+import types
 from collections.abc import Container
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -28,21 +31,31 @@ Facts = dict[str, Any]
 NAME = "data.json"
 _LISTED = 10  # most classes that are printed one by one
 _COUNTED = 10**6  # most classes that are counted
+_NO_TEXTS: Mapping[str, Any] = types.MappingProxyType({})
 # What is a list of names, and the input of a method that holds their numbers.
 _NUMBERED = {"classes": "label", "alphabet": "tokens"}
 
 
-def of(sources: Mapping[str, Any]) -> Facts:
-  """Facts of the sources "train" and "eval", as JSON values."""
+def of(
+  sources: Mapping[str, Any], texts: Mapping[str, Any] = _NO_TEXTS
+) -> Facts:
+  """Facts of the sources "train" and "eval", as JSON values.
+
+  Args:
+    sources: by name.
+    texts: of their tokenizer, see `texts.facts`.
+  """
   train = _plain(sources["train"])
   names = getattr(train, "classes", ())
   kept = keep.digest(train)
+  words = getattr(splits.whole(train), "alphabet", "")
   return {
     "classes": list(names),
-    "alphabet": list(getattr(splits.whole(train), "alphabet", "")),
+    "alphabet": list(words),
     "num_classes": train.num_classes,
     **{name: _counts(_plain(source)) for name, source in sources.items()},
     **({"keep": kept} if kept else {}),
+    **texts,
   }
 
 
@@ -123,13 +136,26 @@ def write(workdir: pathlib.Path, facts: Facts) -> None:
   files.replace(workdir / NAME, json.dumps(facts) + "\n")
 
 
+def fits(content: Any) -> bool:
+  """Whether something can be what `write` has written."""
+  try:
+    counts = [content[name]["examples"] for name in ("train", "eval")]
+    lists = [content[name] for name in ("classes", "alphabet")]
+    number = content["num_classes"]
+  except (LookupError, TypeError):
+    return False
+  whole = all(isinstance(x, int) for x in (*counts, number or 0))
+  return whole and all(isinstance(x, list) for x in lists)
+
+
 def compare(
   workdir: pathlib.Path, now: Facts, learnt: Container[str] = ()
 ) -> list[str]:
   """What differs from the data that a run was last trained on.
 
   Args:
-    workdir: of the run; older ones have no data.json, and nothing is compared.
+    workdir: of the run; older ones have no data.json, and nothing is compared
+      then, nor where it is broken.
     now: facts of this start.
     learnt: inputs that weights have learnt: that their numbers mean something
       else ("label", "tokens") is an error, else it is only told.
@@ -137,10 +163,9 @@ def compare(
   Raises:
     UserError: they do.
   """
-  path = workdir / NAME
-  if not path.exists():
+  before = files.read_json(workdir / NAME, None, fits)
+  if before is None:
     return []
-  before = json.loads(path.read_text(encoding="utf-8"))
   found = [
     f"data.{name}: {before[name]['examples']} -> {now[name]['examples']} "
     "examples"
@@ -152,6 +177,12 @@ def compare(
   if before["num_classes"] != now["num_classes"]:
     text = f"data: {before['num_classes']} -> {now['num_classes']} classes"
     found.append(text + _exchanged(before["classes"], now["classes"]))
+  old, new = (facts.get("tokenizer", "none") for facts in (before, now))
+  if old != new:
+    text = f"data.tokenizer: {old} -> {new}"
+    if "tokens" in learnt:
+      raise _learnt(text, found, [old])
+    found.append(text)
   for key, entry in _NUMBERED.items():
     if moved := _moved(before[key], now[key]):
       text = f"data: {len(moved)} {key} have other numbers: {moved[0]}"

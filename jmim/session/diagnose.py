@@ -77,4 +77,6 @@ def diverged(
       files.replace(session.workdir / "diverged.json", text + "\n")
     except OSError as e:
       session.warn(f"diverged.json not written: {e}")
-  return errors.Diverged.at(step, skipped, names)
+  before = [s for s in session.keeper.store.steps() if s < first]
+  saved = before[-1] if before else None
+  return errors.Diverged.at(step, skipped, names, saved)

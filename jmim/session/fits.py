@@ -20,6 +20,7 @@ from jmim.core import files
 from jmim.core import procedure as procedures
 from jmim.core import tree as trees
 from jmim.data import keep
+from jmim.data import texts
 from jmim.session import applied
 from jmim.session import applying
 
@@ -60,10 +61,11 @@ def _data(
   """Which examples there are: a list of them by what it holds."""
   if not parts.config.data.name:
     return {}
-  unread = ("batch", "data_dir", "keep", *unread)
+  unread = ("batch", "data_dir", "keep", *texts.KEYS, *unread)
   data = {k: x for k, x in section.items() if k not in unread}
   kept = keep.digest(parts.sources.get("train"))
-  return data | ({"kept": kept} if kept else {})
+  told = texts.protocol(section)
+  return data | told | ({"kept": kept} if kept else {})
 
 
 def _without_paths(
@@ -106,10 +108,8 @@ def fitted(
   made = jax.tree.map(np.asarray, made)
   if jax.process_index() == 0:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
+    with files.writing(path) as file:
       np.savez(file, **trees.named(made))
-    temporary.replace(path)
     text = json.dumps(about, indent=2, sort_keys=True) + "\n"
     files.replace(path.with_suffix(".json"), text)
   return made, line

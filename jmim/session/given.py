@@ -1,17 +1,14 @@
 """The frozen models of a procedure: a run, an export, or shapes of a recipe."""
 
 import dataclasses
-import json
-import pathlib
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import ml_collections
-import numpy as np
 
 from jmim.checkpoints import identity
 from jmim.checkpoints import models as frozen
+from jmim.checkpoints import note
 from jmim.core import config as configs
 from jmim.core import discovery
 from jmim.core import errors
@@ -93,7 +90,7 @@ def read(
     raise errors.UserError(
       f"{path}={needs.path!r}: {e.seen}", e.expected, e.fix, where
     ) from e
-  found = digest(model.weights)
+  found = identity.of_weights(model.weights)
   if needs.sha256 not in ("", found):
     raise errors.UserError(
       f"{path}={needs.path!r}, whose arrays have sha256 {found}",
@@ -109,13 +106,6 @@ def read(
     key=path,
     sha256=found,
   )
-
-
-def digest(weights: methods.Weights) -> str:
-  """Hash of all arrays of a model, its frozen networks included."""
-  arrays = jax.tree.map(np.asarray, weights)
-  names = [f.name for f in dataclasses.fields(weights)]
-  return identity.digest({name: getattr(arrays, name) for name in names})
 
 
 def _which(needs: procedures.Needs) -> str:
@@ -146,10 +136,9 @@ def shapes(needs: procedures.Needs, key: str, *, rt: runtime.Runtime) -> Given:
 
 def _config(needs: procedures.Needs, key: str) -> ml_collections.ConfigDict:
   folder = home.expand(needs.path, f"{key}.path")
-  about = pathlib.Path(folder) / "jmim.json"
-  if needs.path and about.is_file():  # its config.json may be a library's
-    exported = json.loads(about.read_text(encoding="utf-8"))
-    return ml_collections.ConfigDict(exported["config"])
+  exported = note.read(folder) if needs.path else None
+  if exported:  # its config.json may be a library's
+    return exported["config"]
   if needs.path and (folder / "config.json").is_file():
     return run_config.load(folder)
   if needs.recipe:

@@ -172,8 +172,16 @@ class Lock:
     It does where this one was stopped for longer than DEAD seconds.
     """
     holder = _read(self.path)
-    if holder and not self._ours():
+    if holder and holder != json.loads(self._text):
       raise _held(self.path.parent, holder)
+
+  def lost(self) -> bool:
+    """Whether `check` raises."""
+    try:
+      self.check()
+    except errors.UserError:
+      return True
+    return False
 
   def release(self) -> None:
     """Gives the workdir back."""
@@ -245,6 +253,8 @@ def hold(
 ) -> Lock | None:
   """Has the first host take the lock, and all know; None on the others.
 
+  Those only see whether they can write there.
+
   Args:
     workdir: of the run.
     group: its processes; all call this.
@@ -254,18 +264,28 @@ def hold(
     UserError: another run holds it.
     NotSaved: it cannot be written.
   """
-  take = lambda: None if group.index else Lock(workdir, say)
+  take = lambda: _try(workdir) if group.index else Lock(workdir, say)
   patience = 1 + int(DEAD // max(1, group.seconds))
   kinds = (errors.UserError, OSError)
   made, error = group.attempt("workdir held", take, kinds, patience)
   if error is None:
     return made
+  if made:  # it is another host that cannot go on
+    made.release()
   if isinstance(error, errors.UserError):
     raise error
-  if error.errno is None:  # what the first host was told
-    raise errors.UserError(str(error), *_WANTED)
   text = f"{workdir}: {errors.first_line(error)}"
   raise errors.NotSaved(text) from error
+
+
+def _try(workdir: pathlib.Path) -> None:
+  """Writes and removes a file: this host, too, will save there."""
+  workdir.mkdir(parents=True, exist_ok=True)
+  own = workdir / f"{NAME}.{secrets.token_hex(4)}.tmp"
+  try:
+    own.write_text("written?", encoding="utf-8")
+  finally:
+    own.unlink(missing_ok=True)
 
 
 def _who(holder: dict[str, Any]) -> str:

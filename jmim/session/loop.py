@@ -14,6 +14,7 @@ import jax
 from jmim.core import method as methods
 from jmim.core import state as states
 from jmim.runlog import clock as clocks
+from jmim.session import program as programs
 from jmim.session import ready as readiness
 from jmim.session import restore
 from jmim.session import session as sessions
@@ -25,9 +26,15 @@ Metrics = dict[str, jax.Array]
 def make(session: sessions.Session, ready: readiness.Ready) -> "Loop":
   """The loop of a run that is ready; its loss is that of the first player."""
   method, consts = session.parts.method, ready.program.consts
+
+  def advance(state, batch):
+    state, metrics = ready.compiled(state, consts, batch)
+    metrics[programs.SKIPPED].copy_to_host_async()  # nobody waits for it later
+    return state, metrics
+
   return Loop(
     ready.point,
-    lambda state, batch: ready.compiled(state, consts, batch),
+    advance,
     ready.batches,
     total=session.parts.total,
     loss=methods.loss_name(method, method.players[0]),
@@ -42,6 +49,8 @@ class Loop:
     step: steps done.
     state: after them.
     loss: name of the loss that tells whether a step is done, and is watched.
+    skipped: not finite steps in a row, of what the devices have done for
+      certain: some steps before the last one.
   """
 
   def __init__(
@@ -65,6 +74,7 @@ class Loop:
       clock: measures the time in which the devices wait for input.
     """
     self.step, self.state, self.loss = point.step, point.state, loss
+    self.skipped = 0
     self._advance, self._batches = advance, batches
     self._total, self._clock = total, clock
     self._running: collections.deque[Metrics] = collections.deque()
@@ -88,7 +98,9 @@ class Loop:
       self.state, metrics = self._advance(self.state, batch)
       self._running.append(metrics)
       if len(self._running) > AHEAD:
-        jax.block_until_ready(self._running.popleft())
+        done = self._running.popleft()
+        jax.block_until_ready(done)
+        self.skipped = int(done[programs.SKIPPED])
       self.step += 1
       yield self.step, metrics
 
@@ -100,5 +112,5 @@ class Loop:
 
   def go_to(self, point: restore.Point) -> None:
     """Goes on from another point; the batches have been moved there."""
-    self.step, self.state = point.step, point.state
+    self.step, self.state, self.skipped = point.step, point.state, 0
     self._running.clear()

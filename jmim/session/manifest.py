@@ -17,7 +17,6 @@ from typing import Any
 
 import jax
 
-from jmim.checkpoints import store as checkpoint
 from jmim.core import config as configs
 from jmim.core import field
 from jmim.core import files
@@ -47,9 +46,8 @@ def config(
   """
   path = workdir / "config.json"
   now = json.loads(parts.config.to_json())
-  before = now
-  if path.exists() and step:
-    before = modern(checkpoint.read_config(workdir), parts)
+  before = files.read_json(path, now) if step else now
+  before = modern(before, parts)
   files.replace(path, json.dumps(now, indent=2) + "\n")
   return [*changes(before, now, parts).values()]
 
@@ -63,7 +61,7 @@ def changes(
 
 def modern(config: dict[str, Any], parts: assemble.Parts) -> dict[str, Any]:
   """The config of an older run with today's names of keys."""
-  config = dict(config)
+  config = {"method": {}, "evals": {}} | config
   for path, owner in owners(parts).items():
     top, _, name = path.partition(".")
     section = config[top].get(name) if name else config[top]
@@ -102,11 +100,7 @@ def write(
     OSError: it cannot be written.
   """
   path = workdir / "run.json"
-  before = (
-    json.loads(path.read_text(encoding="utf-8"))["starts"]
-    if path.exists()
-    else []
-  )
+  before = files.read_json(path, {}).get("starts", [])
   hardware = {"rows": devices(parts.mesh, peak) + program(compiled)}
   content = {
     "total": parts.total,

@@ -4,15 +4,19 @@ Shapes are enough: nothing is computed before `init` or a compiled step runs.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
+from jax.extend import core as jaxprs
 
 from jmim.core import state as states
 from jmim.cost import gradient_flops
 from jmim.parallel import sharding
 from jmim.session import assemble
 from jmim.training import step as steps
+
+SKIPPED = "skipped"  # steps in a row, up to now, that were not finite
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,6 +27,7 @@ class Program:
     step: the step function.
     consts: the frozen networks of the method, arrays or shapes.
     batch: shapes of a batch.
+    fresh: `step.init`, traced.
     abstract: shapes of the state.
     shardings: of the state.
     missed: name -> reason, of arrays that a sharding rule could not split.
@@ -32,6 +37,7 @@ class Program:
   step: steps.Step
   consts: Any
   batch: Any
+  fresh: jaxprs.ClosedJaxpr
   abstract: states.State
   shardings: states.State
   missed: dict[str, str]
@@ -52,17 +58,39 @@ class Program:
 
   def init(self, batch: Any) -> states.State:
     """A fresh state on the devices; of the batch only the shapes matter."""
-    init = jax.jit(self.step.init, out_shardings=self.shardings)
-    return init(batch, self.consts)
+    return self._made(batch, lambda state: state)
+
+  def init_weights(self, batch: Any) -> tuple[Any, Any]:
+    """(params, extra) of `init`, without what trains them."""
+    return self._made(batch, lambda state: (state.params, state.extra))
+
+  def _made(self, batch: Any, part: Callable[[states.State], Any]) -> Any:
+    """A part of a fresh state; the method is not traced again."""
+    init = jaxprs.jaxpr_as_fun(self.fresh)
+
+    def made(*given):
+      leaves = init(*given)
+      return part(jax.tree.unflatten(jax.tree.structure(self.abstract), leaves))
+
+    made = jax.jit(made, out_shardings=part(self.shardings))
+    return made(*jax.tree.leaves((batch, self.consts)))
 
   def lower(self, state: Any) -> jax.stages.Lowered:
     """The step, to be compiled; it gives up the buffers of its state.
 
+    Among its metrics is SKIPPED: the state's, which can be looked at when the
+    state itself has been given up.
+
     Args:
       state: arrays, or shapes with shardings.
     """
+
+    def step(state, consts, batch):
+      state, metrics = self.step(state, consts, batch)
+      return state, metrics | {SKIPPED: state.skipped}
+
     where = (self.shardings, sharding.replicated(self.mesh))
-    step = jax.jit(self.step, donate_argnums=0, out_shardings=where)
+    step = jax.jit(step, donate_argnums=0, out_shardings=where)
     return step.lower(state, self.consts, self.batch)
 
 
@@ -77,12 +105,14 @@ def make(parts: assemble.Parts, batch: Any) -> Program:
   shapes = jax.tree.map(
     lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), batch
   )
-  abstract = jax.eval_shape(step.init, shapes, parts.consts)
+  traced = jax.make_jaxpr(step.init, return_shape=True)
+  fresh, abstract = traced(shapes, parts.consts)
   shardings, missed = parts.layout.plan(abstract)
   return Program(
     step=step,
     consts=parts.consts,
     batch=shapes,
+    fresh=fresh,
     abstract=abstract,
     shardings=shardings,
     missed=missed,

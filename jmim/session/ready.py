@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jmim.checkpoints import identity
 from jmim.checkpoints import init_from
 from jmim.checkpoints import weights
+from jmim.core import errors
 from jmim.core import state as states
 from jmim.core import units
 from jmim.core import validate
@@ -24,6 +25,7 @@ from jmim.data import pipeline
 from jmim.parallel import sharding
 from jmim.runlog import console as consoles
 from jmim.runlog import writer as writers
+from jmim.session import agreement
 from jmim.session import batches as feeds
 from jmim.session import data_facts
 from jmim.session import manifest
@@ -96,7 +98,9 @@ def prepare(session: sessions.Session) -> Ready:
   if not point:
     section = session.parts.config.init_from
     rules = validate.build(settings.InitFrom, section, "init_from")
-  loaded = init_from.load(rules, program.abstract.params)
+  load = lambda: init_from.load(rules, program.abstract.params)
+  loaded = session.group.all_or_none("start read", load, errors.UserError, 8)
+  agreement.check_loaded(session.group, loaded)
   writer = _begin_files(session, start)
   facts = _show(session, program)
   if point is None:
@@ -138,7 +142,8 @@ def _resume(
   if not newest:
     return None
   known = identity.read(session.workdir)
-  identity.check(session.parts.consts, known, session.workdir)
+  parts, where = session.parts, session.workdir
+  identity.check(parts.consts, known, where, parts.method.consts())
   point = restore.newest(session, program, batches)
   session.console.print(f"resumed from step {point.step}")
   return point
@@ -184,6 +189,7 @@ def _compile(
   """Compiles the step, and the checksums of a save beside it."""
   with (
     session.clock.measure("compile"),
+    session.console.busy("compiling the train step"),
     futures.ThreadPoolExecutor(1) as beside,
   ):
     checksums = beside.submit(session.keeper.compile_checksums, state)

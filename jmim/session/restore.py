@@ -1,6 +1,7 @@
 """A state of a run on the devices, and what belongs to it."""
 
 import dataclasses
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -81,6 +82,9 @@ def newest(
     how=how,
   )
   session.clock.resume(meta.get("clock", {}))
+  text = json.dumps(skips.read(session.workdir))
+  written = json.loads(session.group.of_first("skips read", text))
+  batches.skips = [*skips.after(step, meta, written)]
   batches.go_to(step)
   return Point(step=step, state=state, losses=tuple(meta.get("losses", ())))
 

@@ -9,10 +9,12 @@ holds is not made again.
 """
 
 import json
+import math
 import pathlib
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import einops
@@ -115,21 +117,24 @@ class Results(contexts.Context):
     self._where, self._read, self._split = where, {}, "eval"
     self._pictures = parts.procedure.pictures()
     self._chosen = {
-      split: applying.chosen(len(parts.sources[split]), parts.config.apply.num)
-      for split in parts.config.apply.splits
+      split: applying.asked(parts, split) for split in parts.config.apply.splits
     }
     super().__init__(
       parts.face,
       parts.mesh,
       spec=parts.spec,
       sources={
-        split: splits.Subset(parts.sources[split], index)
-        for split, index in self._chosen.items()
+        split: splits.Subset(parts.sources[split], self.origins(parts, split))
+        for split in self._chosen
       },
       consts={},
       fresh=self._no_weights,
       seed=parts.config.seed,
     )
+
+  def origins(self, parts: applied.Parts, split: str) -> np.ndarray:
+    """int64: the example of the split that each result was made of."""
+    return self._chosen[split] % len(parts.sources[split])
 
   def _no_weights(self):
     raise errors.UserError(
@@ -206,7 +211,20 @@ class Results(contexts.Context):
   def shape(self, name: str) -> tuple[int, ...]:
     """Shape of an output for one example."""
     entry = name.partition("/")[2]
-    return self.results(next(iter(self._chosen)))[entry].shape[1:]
+    return self._first[entry].shape[1:]
+
+  def widths(self, names: Sequence[str]) -> dict[str, int]:
+    """As of a method, of what is stored."""
+    whole = {f"{applied.OUTPUT}/{n}": x for n, x in self._first.items()}
+    asked = [
+      path for name in names for path in whole if name in (path, applied.OUTPUT)
+    ]
+    return {path: math.prod(whole[path].shape[1:]) for path in asked}
+
+  @property
+  def _first(self) -> Rows:
+    """Results of the first split there is."""
+    return self.results(next(iter(self._chosen)))
 
 
 def _elsewhere(seen: str) -> errors.UserError:
@@ -221,7 +239,10 @@ def _elsewhere(seen: str) -> errors.UserError:
 def store(
   parts: applied.Parts, context: Results, say: Callable[[str], None]
 ) -> None:
-  """Writes the results as a data set, once.
+  """Writes the results as a data set, once, with their `origin`.
+
+  That is the place of an example in its split, which several results share
+  where `apply.repeats` asks for them.
 
   Args:
     parts: of the procedure.
@@ -234,6 +255,7 @@ def store(
   name, data = parts.config.apply.store, parts.config.data
   asked = {
     "num": parts.config.apply.num,
+    "repeats": parts.config.apply.repeats,
     "splits": sorted(STORED[s] for s in parts.config.apply.splits),
   }
   text = json.dumps(fits.protocol(parts) | asked, indent=2, sort_keys=True)
@@ -251,7 +273,10 @@ def store(
     for n in parts.procedure.pictures()
     if context.results(parts.config.apply.splits[0])[n].ndim == 4
   )
-  rows = {STORED[s]: context.results(s) for s in parts.config.apply.splits}
+  rows = {
+    STORED[s]: {"origin": context.origins(parts, s), **context.results(s)}
+    for s in parts.config.apply.splits
+  }
   first = next(iter(rows.values()))
   classes = next(iter(parts.sources.values())).num_classes or 0
   each = lambda x: (

@@ -15,6 +15,8 @@ import einops
 import numpy as np
 import PIL.Image
 
+from jmim.core import files
+
 _UNREADABLE = (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError)
 
 
@@ -91,19 +93,16 @@ def write(
   taken = {p.name for p in paths(folder)}
   names = (f"part_{i:05d}.npz" for i in range(len(taken) + 1))
   path = folder / next(name for name in names if name not in taken)
-  temporary = path.with_suffix(".tmp")
-  with temporary.open("wb") as file:  # as a path it would get another suffix
+  with files.writing(path) as file:
     np.savez(file, **rows)
-  temporary.replace(path)
   if "tokens" in rows and sheet is None:
     lines = [repr(text(row))[1:-1] for row in rows["tokens"]]
-    path.with_suffix(".txt").write_text(
-      "\n".join(lines) + "\n", encoding="utf-8"
-    )
+    files.replace(path.with_suffix(".txt"), "\n".join(lines) + "\n")
     return path
   sheet = rows.get("image") if sheet is None else sheet
   if sheet is not None and sheet.dtype == np.uint8:
-    PIL.Image.fromarray(grid(sheet)).save(path.with_suffix(".png"))
+    with files.writing(path.with_suffix(".png")) as file:
+      PIL.Image.fromarray(grid(sheet)).save(file, "png")
   return path
 
 

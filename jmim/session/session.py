@@ -7,21 +7,32 @@ the devices yet: see `restore` (to look at a run) and `ready` (to train it).
 import contextlib
 import dataclasses
 import pathlib
+import time
+from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import ml_collections
 
+from jmim.checkpoints import identity
 from jmim.checkpoints import keeper as keepers
+from jmim.core import config as configs
 from jmim.core import errors
+from jmim.data import texts
 from jmim.parallel import hosts
 from jmim.runlog import boards
 from jmim.runlog import clock as clocks
 from jmim.runlog import console as consoles
 from jmim.runlog import writer as writers
+from jmim.session import agreement
 from jmim.session import assemble
 from jmim.session import data_facts
 from jmim.session import lock as locks
+from jmim.session import small_files
+
+Heard = Callable[[Mapping[str, Any]], None]  # gets a line of metrics.jsonl
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,6 +51,7 @@ class Session:
     closing: callbacks for the end of the session, the last one first.
     facts: of its data, see `data_facts`.
     lock: on the workdir, where this process writes.
+    heard: called with each line of metrics.jsonl; None: nobody listens.
   """
 
   workdir: pathlib.Path
@@ -52,6 +64,7 @@ class Session:
   closing: contextlib.ExitStack
   facts: data_facts.Facts
   lock: locks.Lock | None = None
+  heard: Heard | None = None
 
   def warn(self, text: str) -> None:
     """Prints a line that nobody should miss."""
@@ -78,7 +91,15 @@ class Session:
       board = boards.open(self.parts.config, self.workdir, self.warn)
       if board:
         self.closing.callback(board.close)
-      writer = writers.Writer(self.workdir, step, self.keeper.failed, board)
+      writer = writers.Writer(
+        self.workdir,
+        step,
+        self.keeper.failed,
+        board,
+        place=self._place,
+        heard=self.heard,
+      )
+      writer.describe(configs.flat(self.parts.config))
     self.closing.callback(self._close_writer, writer)
     return writer
 
@@ -86,9 +107,15 @@ class Session:
     """The same in workdir/eval, which leaves those of the run alone."""
     if jax.process_index():
       return None
-    writer = writers.Writer(self.workdir / "eval", step)
+    writer = writers.Writer(self.workdir / "eval", step, place=self._place)
     self.closing.callback(self._close_writer, writer)
     return writer
+
+  def _place(self, step: int) -> dict[str, float]:
+    """Where in the run a step is, and when that was."""
+    images = step * self.parts.batch
+    epoch = images / self.parts.examples
+    return {"time": round(time.time(), 3), "epoch": epoch, "images": images}
 
   def _close_writer(self, writer: writers.Writer) -> None:
     with self.saving():
@@ -97,7 +124,11 @@ class Session:
 
 @contextlib.contextmanager
 def open(
-  config: ml_collections.ConfigDict, workdir: pathlib.Path, write: bool = True
+  config: ml_collections.ConfigDict,
+  workdir: pathlib.Path,
+  write: bool = True,
+  console: consoles.Console | None = None,
+  heard: Heard | None = None,
 ) -> Iterator[Session]:
   """Opens a run; its end waits for the last checkpoint and closes the files.
 
@@ -105,6 +136,8 @@ def open(
     config: of the run; it is checked, and all its parts are built.
     workdir: folder of the run.
     write: False: only to look at it; nothing is created or changed.
+    console: prints; None: a plain one of the first host.
+    heard: called with each line of metrics.jsonl, once it is written.
 
   Raises:
     UserError: a mistake in the config, data or workdir, or another process
@@ -112,29 +145,35 @@ def open(
     NotSaved: at the end: something could not be written.
   """
   first = jax.process_index() == 0  # the host that writes and prints
-  console = consoles.Console(quiet=not first)
-  parts = assemble.make(config)
-  for line in parts.renamed:
-    console.print(line, style="yellow")
-  facts = data_facts.of(parts.sources)
+  console = console or consoles.Console(quiet=not first)
+  group = hosts.group(config.hardware.host_timeout)
+  parts = _make(config, group, console)
+  facts = data_facts.of(parts.sources, texts.facts(parts.spec))
   data_facts.show(console, parts.sources, facts)
   boards.check(parts.config)
   _check_best(parts)
-  group = hosts.group(parts.config.hardware.host_timeout)
   workdir = pathlib.Path(workdir)
   with contextlib.ExitStack() as closing:
     lock = locks.hold(workdir, group, console.print) if write else None
     if lock:
       closing.callback(lock.release)
+    look = lambda: small_files.check(workdir, write) if first else []
+    lines, error = group.attempt("small files looked at", look, OSError)
+    if error:
+      raise errors.NotSaved(f"{workdir}: {errors.first_line(error)}")
+    warn = lambda text: console.print(text, style="bold red")
+    for line in lines:
+      warn(line)
     keeper = keepers.Keeper(
       workdir,
       parts.config.train,
       every=parts.keep_every,
-      warn=lambda text: console.print(text, style="bold red"),
+      warn=warn,
       write=write,
       group=group,
     )
-    closing.callback(keeper.store.close)
+    store = keeper.store
+    closing.callback(lambda: store.close(ours=not (lock and lock.lost())))
     session = Session(
       workdir=workdir,
       parts=parts,
@@ -146,9 +185,40 @@ def open(
       closing=closing,
       facts=facts,
       lock=lock,
+      heard=heard,
     )
     _compare_data(session, write)
     yield session
+
+
+def _make(
+  config: ml_collections.ConfigDict,
+  group: hosts.Group,
+  console: consoles.Console,
+) -> assemble.Parts:
+  """The parts of a run, in which all hosts agree; says what it changed.
+
+  Raises:
+    UserError: a mistake, on any of them, or they differ.
+  """
+  make = lambda: assemble.make(config)
+  # A file that one host lacks ends all of them; lists of files may take long.
+  parts = group.all_or_none("parts made", make, errors.UserError, patience=8)
+  agreement.check_data(
+    group,
+    {**parts.sources, **parts.splits},
+    {
+      "length in steps": parts.total,
+      "length of an epoch": parts.examples,
+      "tokenizer": texts.facts(parts.spec).get("tokenizer", "none"),
+    },
+    lambda: identity.of(parts.consts),
+  )
+  for line in parts.renamed:
+    console.print(line, style="yellow")
+  if left_out := [n for n in config.evals if n not in parts.config.evals]:
+    console.print(f"without labels, left out: evals {', '.join(left_out)}")
+  return parts
 
 
 def _compare_data(session: Session, train: bool) -> None:

@@ -2,8 +2,9 @@
 
 The data position of a run that was never rolled back is its step. A rollback
 to step s after step t moves all later steps t - s batches on, so that the
-window that went wrong is not met again. The windows are kept in
-workdir/skips.json: [[s, t - s], ...].
+window that went wrong is not met again. The windows [[s, t - s], ...] are in
+every checkpoint, and in workdir/skips.json, where those are too that came after
+the newest checkpoint.
 """
 
 import itertools
@@ -11,12 +12,14 @@ import json
 import pathlib
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
 from jmim.core import files
 
 Skips = Sequence[Sequence[int]]
+NAME = "skips.json"
 
 
 def position(step: int, skips: Skips) -> int:
@@ -48,14 +51,34 @@ def stream(
 
 
 def read(workdir: pathlib.Path) -> list[list[int]]:
-  """The windows of a run; none if it has no such file."""
-  path = pathlib.Path(workdir) / "skips.json"
-  return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+  """The windows of a run; none if it has no such file, or a broken one."""
+  return files.read_json(pathlib.Path(workdir) / NAME, [], fits)
+
+
+def fits(content: Any) -> bool:
+  """Whether something is a list of windows."""
+  whole = lambda x: isinstance(x, int) and not isinstance(x, bool) and x >= 0
+  return isinstance(content, list) and all(
+    isinstance(pair, list) and len(pair) == 2 and all(map(whole, pair))
+    for pair in content
+  )
+
+
+def after(step: int, meta: Mapping[str, Any], written: Skips) -> Skips:
+  """The windows of a run that goes on from a checkpoint.
+
+  Args:
+    step: of the checkpoint.
+    meta: of the checkpoint; older ones have no windows.
+    written: those of skips.json, which also has those of rollbacks to the
+      checkpoint, and to later ones.
+  """
+  if "skips" not in meta:
+    return written
+  return [*meta["skips"], *(pair for pair in written if pair[0] >= step)]
 
 
 def add(workdir: pathlib.Path, step: int, count: int) -> None:
   """Has `count` batches after `step` skipped from now on; raises OSError."""
   windows = [*read(workdir), [step, count]]
-  files.replace(
-    pathlib.Path(workdir) / "skips.json", json.dumps(windows) + "\n"
-  )
+  files.replace(pathlib.Path(workdir) / NAME, json.dumps(windows) + "\n")

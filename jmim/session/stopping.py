@@ -10,6 +10,7 @@ listens too: the second signal ends such a process as well.
 
 import contextlib
 import ctypes
+import functools
 import os
 import signal
 import socket
@@ -19,6 +20,8 @@ from collections.abc import Callable
 from collections.abc import Iterator
 
 from jax.experimental import multihost_utils
+
+from jmim.core import errors
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _PAUSE = 0.3  # seconds after which the thread acts for the main one
@@ -57,14 +60,7 @@ class Stop:
 
   def _start_thread(self) -> None:
     """Starts the thread; Python's part in C writes to it at once."""
-    ours, theirs = socket.socketpair()
-    theirs.setblocking(False)
-    before = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-    thread = threading.Thread(target=self._watch, args=(ours,), daemon=True)
-    thread.start()
-    self._undo.callback(thread.join)
-    self._undo.callback(theirs.close)  # which ends the thread
-    self._undo.callback(signal.set_wakeup_fd, before)
+    _listen(self._watch, self._undo)
 
   def _watch(self, ours: socket.socket) -> None:
     """The thread: acts on a signal that the main thread does not handle."""
@@ -129,6 +125,55 @@ class Stop:
       self._cut = False
 
 
+@contextlib.contextmanager
+def leaving() -> Iterator[None]:
+  """Within, the first signal ends the process with 75: nothing is to be saved.
+
+  At once, also while the main thread is in a compiler for minutes: schedulers
+  do not wait so long.
+  """
+  with contextlib.ExitStack() as undo:
+    if threading.current_thread() is threading.main_thread():
+      for number in SIGNALS:
+        if address := _foreign(number):  # of JAX's preemption service
+          undo.callback(_libc().signal, number, address)
+        before = signal.signal(number, lambda *_: None)  # the thread acts
+        undo.callback(signal.signal, number, before or signal.SIG_DFL)
+      _listen(_leave, undo)
+    yield
+
+
+def _leave(ours: socket.socket) -> None:
+  """The thread of `leaving`."""
+  with ours:
+    while data := ours.recv(16):
+      for number in filter(SIGNALS.__contains__, data):
+        text = f"\n{signal.Signals(number).name} before the first step: there "
+        text += "is nothing to save; the same command starts again\n"
+        with contextlib.suppress(OSError):
+          os.write(2, text.encode())
+        os._exit(errors.PREEMPTED)
+
+
+def _listen(
+  watch: Callable[[socket.socket], None], undo: contextlib.ExitStack
+) -> None:
+  """Has a thread read the numbers of signals; Python's part in C writes them.
+
+  Args:
+    watch: the thread, until nothing more comes.
+    undo: gets a callback that ends it.
+  """
+  ours, theirs = socket.socketpair()
+  theirs.setblocking(False)
+  before = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+  thread = threading.Thread(target=watch, args=(ours,), daemon=True)
+  thread.start()
+  undo.callback(thread.join)
+  undo.callback(theirs.close)  # which ends the thread
+  undo.callback(signal.set_wakeup_fd, before)
+
+
 def _handler_of_jax(undo: contextlib.ExitStack) -> Callable[[], object]:
   """Calls what JAX's preemption service does at SIGTERM.
 
@@ -137,18 +182,29 @@ def _handler_of_jax(undo: contextlib.ExitStack) -> Callable[[], object]:
   Args:
     undo: gets a callback that puts it back where it was.
   """
+  number = int(signal.SIGTERM)
+  address = _foreign(number)
+  if not address:
+    return lambda: None  # there is no service
+  undo.callback(_libc().signal, number, address)
+  handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(address)
+  return lambda: handler(number)
+
+
+def _foreign(number: int) -> int:
+  """Address of a handler that was not set through Python; 0: there is none."""
+  address = _libc().signal(number, None)
+  _libc().signal(number, address)
+  known = address in (None, 0, 1) or callable(signal.getsignal(number))
+  return 0 if known else address
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
   libc = ctypes.CDLL(None)
   libc.signal.restype = ctypes.c_void_p
   libc.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
-  number = int(signal.SIGTERM)
-  address = libc.signal(number, None)
-  libc.signal(number, address)
-  # Python does not know of handlers that were not set through it.
-  if address in (None, 0, 1) or callable(signal.getsignal(number)):
-    return lambda: None  # there is no service
-  undo.callback(libc.signal, number, address)
-  handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(address)
-  return lambda: handler(number)
+  return libc
 
 
 def _has_descriptor(stream: object) -> bool:

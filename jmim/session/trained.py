@@ -67,7 +67,8 @@ def check(session: sessions.Session, allow: bool = False) -> None:
     )
   if not allow and session.keeper.store.latest():
     known = identity.read(session.workdir)
-    identity.check(session.parts.consts, known, session.workdir)
+    parts, where = session.parts, session.workdir
+    identity.check(parts.consts, known, where, parts.method.consts())
 
 
 def is_finished(session: sessions.Session) -> bool:
@@ -130,7 +131,7 @@ def _changes(
     text = "config.json cannot be read: nothing to compare the config with"
     session.console.print(text, style="yellow")
     return {}, {}
-  before = manifest.modern({"method": {}, "evals": {}} | before, session.parts)
+  before = manifest.modern(before, session.parts)
   now = json.loads(session.parts.config.to_json())
   lines = manifest.changes(before, now, session.parts)
   asked = lambda key: key.split(".")[0] in _ASKED

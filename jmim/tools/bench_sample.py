@@ -2,6 +2,8 @@
 
     python -m jmim.tools.bench_sample                       # DiT-B/4, 50 steps
     python -m jmim.tools.bench_sample --variant=XL/2 --batch=8 --peer
+    python -m jmim.tools.bench_sample --config=configs/digit_cifar10.py \
+      --beside=method.sampling.cache=False
 
 A DiT with fresh weights on latents of 32 x 32 x 4, 1000 classes, DDIM with
 classifier-free guidance, float32; the first batch, which compiles, is not
@@ -9,6 +11,10 @@ counted. `--peer` makes the same number of images in turn with Diffusers'
 DiTPipeline (PyTorch; `pip install "jmim[bench]"`), its network as large, its
 autoencoder replaced by nothing, and prints the ratio pair by pair: on a shared
 machine only a ratio of neighbours means something.
+
+`--config` is a recipe whose method samples without frozen networks: its samples
+from fresh weights are timed in place of DiT's (--config.KEY=VALUE as for a
+run), and `--beside` the same with one key changed, in turn.
 """
 
 import argparse
@@ -23,9 +29,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jmim.core import config as configs
 from jmim.core import discovery
 from jmim.core import errors
 from jmim.core import method as methods
+from jmim.core import validate
 from jmim.evals.lib import predict
 from jmim.nn import sizes
 from jmim.parallel import malloc
@@ -51,13 +59,39 @@ def ours(flags: argparse.Namespace) -> Callable[[], None]:
       },
     }
   )
+  return _sampler(method, flags.batch)
+
+
+def of_recipe(
+  flags: argparse.Namespace, overrides: Sequence[str]
+) -> Callable[[], None]:
+  """The same of the method of a recipe.
+
+  Raises:
+    UserError: a mistake in the recipe, or a method that does not sample.
+  """
+  config = configs.override(configs.load(flags.config), overrides)
+  validate.validate(config)
+  method = discovery.make(config.method)
+  if "sample" not in method.predict() or method.sample_reads():
+    raise errors.UserError(
+      f"--config={flags.config} of {config.method.type}",
+      "a method that samples given a label or nothing",
+      "name another recipe",
+      "--config",
+    )
+  return _sampler(method, flags.batch)
+
+
+def _sampler(method: methods.Method, count: int) -> Callable[[], None]:
+  """Makes so many samples from fresh weights and waits for them."""
   batch = {
     name: jnp.zeros((1, *x.shape), x.dtype)
     for name, x in method.inputs().items()
   }
   weights = methods.Weights(*jax.jit(method.init)(jax.random.key(0), batch))
   sample = jax.jit(predict.output(method, "sample"))
-  conditions = predict.conditions(method, np.arange(flags.batch))
+  conditions = predict.conditions(method, np.arange(count))
 
   def run() -> None:
     jax.block_until_ready(sample(weights, conditions, jax.random.key(1)))
@@ -137,7 +171,9 @@ def race(
   return {name: np.array(seconds) for name, seconds in laps.items()}
 
 
-def _parse_flags(argv: Sequence[str]) -> argparse.Namespace:
+def _parse_flags(
+  argv: Sequence[str],
+) -> tuple[argparse.Namespace, list[str]]:
   parser = argparse.ArgumentParser(
     description=__doc__.splitlines()[0],
     formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -151,33 +187,56 @@ def _parse_flags(argv: Sequence[str]) -> argparse.Namespace:
   )
   parser.add_argument("--rounds", type=int, default=3, help="batches timed")
   parser.add_argument("--peer", action="store_true", help="Diffusers beside")
-  return parser.parse_args(argv)
+  parser.add_argument("--config", default="", help="recipe in place of DiT")
+  parser.add_argument("--beside", default="", help="KEY=VALUE of a second one")
+  argv, overrides = cli.overrides(argv)
+  flags = parser.parse_args(argv)
+  if flags.config and flags.peer or flags.beside and not flags.config:
+    parser.error("--beside is of a recipe, --peer of DiT")
+  if overrides and not flags.config:
+    parser.error("keys of a config without --config")
+  return flags, overrides
 
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Command line; returns the exit code."""
-  flags = _parse_flags(sys.argv[1:] if argv is None else argv)
-  return cli.run(lambda: measure(flags))
+  flags, overrides = _parse_flags(sys.argv[1:] if argv is None else argv)
+  return cli.run(lambda: measure(flags, overrides))
 
 
-def measure(flags: argparse.Namespace) -> None:
-  """Measures and prints; raises UserError for a peer that is missing."""
-  runners = {"jmim": ours(flags)}
-  if flags.peer:
-    runners["diffusers"] = peer(flags)
-  print(
+def _what(flags: argparse.Namespace, overrides: Sequence[str]) -> str:
+  """What is timed, in words."""
+  if flags.config:
+    keys = " ".join([flags.config, *overrides])
+    beside = f" beside {flags.beside}" if flags.beside else ""
+    return f"{keys}{beside}, batch {flags.batch}"
+  return (
     f"DiT-{flags.variant}, latents {flags.size} x {flags.size} x {_CHANNELS}, "
     f"batch {flags.batch}, {flags.steps} DDIM steps, guidance "
-    f"{flags.guidance:g}, float32, {jax.devices()[0].device_kind}"
+    f"{flags.guidance:g}, float32"
   )
+
+
+def measure(flags: argparse.Namespace, overrides: Sequence[str] = ()) -> None:
+  """Measures and prints; raises UserError for a peer that is missing."""
+  if flags.config:
+    runners = {"recipe": of_recipe(flags, overrides)}
+    if flags.beside:
+      runners["beside"] = of_recipe(flags, [*overrides, flags.beside])
+  else:
+    runners = {"jmim": ours(flags)}
+  if flags.peer:
+    runners["diffusers"] = peer(flags)
+  print(f"{_what(flags, overrides)}, {jax.devices()[0].device_kind}")
   laps = race(runners, flags.rounds)
   for name, seconds in laps.items():
     rates = ", ".join(f"{flags.batch / s:.3f}" for s in seconds)
     print(f"  {name:10} {rates} images/s")
-  if flags.peer:
-    ratios = laps["diffusers"] / laps["jmim"]
+  if len(laps) > 1:
+    (one, first), (other, second) = laps.items()
+    ratios = second / first
     text = ", ".join(f"{r:.2f}" for r in ratios)
-    print(f"  jmim / diffusers: {text}; median {np.median(ratios):.2f}")
+    print(f"  {one} / {other}: {text}; median {np.median(ratios):.2f}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,10 @@ mean, log variance; VQ: the code before quantisation), the label if there is
 one, and the index of the example. A method with `first_stage` set and
 read="moments" trains on it and draws a new posterior sample in every step.
 With --output=codes an autoencoder with a codebook stores its tokens instead,
-int32 [h w] in raster order, for a method of tokens (`discrete.mdm`).
+int32 [h w] in raster order, for a method of tokens (`discrete.mdm`); a method
+with several kinds of codes stores all of them, of the same view
+(`discrete.digit_pixels`). Without --workdir nothing that is trained is read:
+frozen networks alone must make them.
 
 With --views=n the training split holds n passes of the training augmentation
 (crops and flips of encoded images are not crops and flips of latents), with
@@ -21,6 +24,7 @@ are used.
 """
 
 import argparse
+import contextlib
 import json
 import pathlib
 import sys
@@ -34,6 +38,7 @@ from jmim.core import config as configs
 from jmim.data import write
 from jmim.metrics import latents
 from jmim.parallel import malloc
+from jmim.session import assemble
 from jmim.session import session as sessions
 from jmim.tools import cli
 from jmim.tools import latent_encoder
@@ -41,43 +46,50 @@ from jmim.tools import latent_encoder
 Statistics = latents.Moments | latents.Codes
 
 
+class Several(dict):
+  """Name -> statistics of what is encoded."""
+
+  def __str__(self) -> str:
+    return "\n".join(f"{name}: {own}" for name, own in self.items())
+
+
 def examples(
   batches: Iterator[latent_encoder.Rows],
-  statistics: Statistics,
+  statistics: Several,
   gaussian: bool,
-  name: str,
   dtype: str,
 ) -> Iterator[dict[str, Any]]:
   """The example of every row.
 
   Args:
     batches: of an encoder.
-    statistics: count the encoded feature.
+    statistics: count what is encoded.
     gaussian: moments have log variances.
-    name: of the encoded feature.
     dtype: that it is stored in.
   """
   for rows in batches:
-    statistics.add(rows[name], gaussian)
+    for name, own in statistics.items():
+      own.add(rows[name], gaussian)
     for i in range(len(rows["index"])):
       one = {n: x[i] for n, x in rows.items()}
-      one[name] = one[name].astype(dtype)
-      yield one
+      yield one | {n: one[n].astype(dtype) for n in statistics}
 
 
 def _layout(
   encoder: latent_encoder.Encoder, dtype: str
-) -> tuple[dict[str, Any], str, dict[str, Statistics]]:
-  """(features of TFDS, dtype of the encoded one, empty statistics by split)."""
-  codes = encoder.parts.method.n_codes
-  make = latents.Moments
-  if encoder.feature == "tokens":
-    dtype, make = "int32", lambda: latents.Codes(np.zeros(codes, int))
-  statistics = {split: make() for split in ("train", "test")}
-  features = {
-    encoder.feature: write.tensor(encoder.shape(), dtype),
-    "index": np.int32,
+) -> tuple[dict[str, Any], str, dict[str, Several]]:
+  """(features of TFDS, dtype of what is encoded, statistics by split)."""
+  make = lambda name: latents.Moments()
+  if encoder.of_codes:
+    dtype, counts = "int32", encoder.n_codes
+    make = lambda name: latents.Codes(np.zeros(counts[name], int))
+  statistics = {
+    split: Several({name: make(name) for name in encoder.shapes})
+    for split in ("train", "test")
   }
+  features = {
+    name: write.tensor(shape, dtype) for name, shape in encoder.shapes.items()
+  } | {"index": np.int32}
   classes = encoder.parts.sources["train"].num_classes
   if classes:
     features["label"] = write.label(classes)
@@ -90,7 +102,7 @@ def build(
   encoder: latent_encoder.Encoder,
   views: int,
   dtype: str = "float16",
-) -> tuple[pathlib.Path, Statistics]:
+) -> tuple[pathlib.Path, Statistics | Several]:
   """Writes the data set.
 
   Args:
@@ -107,7 +119,7 @@ def build(
     UserError: it is there already.
   """
   features, dtype, statistics = _layout(encoder, dtype)
-  gaussian = encoder.parts.method.n_codes == 0  # None: plain codes
+  gaussian = 0 in encoder.n_codes.values()  # None: plain codes
   about = {
     "method": json.loads(encoder.parts.config.method.to_json()),
     "data": json.loads(encoder.parts.config.data.to_json()),
@@ -120,7 +132,6 @@ def build(
       rows,
       statistics[name],
       gaussian=gaussian,
-      name=encoder.feature,
       dtype=dtype,
     )
 
@@ -135,14 +146,16 @@ def build(
     description=json.dumps(about, indent=2),
     splits=splits,
   )
-  return folder, statistics["train"]
+  seen = statistics["train"]
+  return folder, next(iter(seen.values())) if len(seen) == 1 else seen
 
 
 def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
   """Arguments and config overrides."""
   parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-  for name in ("config", "workdir", "name"):
+  for name in ("config", "name"):
     parser.add_argument(f"--{name}", required=True)
+  parser.add_argument("--workdir", default="")
   parser.add_argument("--out", required=True, type=pathlib.Path)
   parser.add_argument("--views", type=int, default=1)
   parser.add_argument(
@@ -164,13 +177,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def cache(args: argparse.Namespace, overrides: Sequence[str]) -> None:
   """Writes the data set and prints where it is; raises as `build`."""
   config = configs.override(configs.load(args.config), overrides)
-  with sessions.open(
-    config, pathlib.Path(args.workdir), write=False
-  ) as session:
+  with contextlib.ExitStack() as stack:
+    if args.workdir:
+      workdir = pathlib.Path(args.workdir)
+      run = stack.enter_context(sessions.open(config, workdir, write=False))
+    else:
+      run = assemble.make(config)
     folder, statistics = build(
       args.name,
       args.out,
-      encoder=latent_encoder.Encoder(session, args.output),
+      encoder=latent_encoder.Encoder(run, args.output),
       views=args.views,
       dtype=args.dtype,
     )

@@ -7,8 +7,9 @@
 A claim is the file configs/claims/<slug>.py (or any path to such a file); see
 `jmim/tools/claims.py`. Its runs go through `jmim.modes.train` like those of
 `jmim.main`; with --runs they are kept, and the same command again continues
-where it was interrupted. Exit code: 0 all conditions hold, 1 one does not,
-2 a mistake, 3 a run diverged, 75 a signal came.
+where it was interrupted. Runs that claims have in common are kept once, in the
+folder `shared` beside that of --runs. Exit code: 0 all conditions hold, 1 one
+does not, 2 a mistake, 3 a run diverged, 75 a signal came.
 """
 
 import argparse
@@ -26,18 +27,27 @@ import numpy as np
 
 from jmim.core import config as configs
 from jmim.core import errors
+from jmim.core import files
+from jmim.core import recipes
 from jmim.core import validate
 from jmim.modes import apply
 from jmim.modes import train
 from jmim.parallel import backend
 from jmim.parallel import malloc
 from jmim.runlog import console as consoles
+from jmim.session import lock as locks
 from jmim.tools import claims
 from jmim.tools import cli
 
-FOLDER = pathlib.Path("configs") / "claims"
 PREEMPTED = 75  # as jmim.main has it
+SHARED = "shared"  # beside the folders of claims: runs they have in common
 RECORD = "claim.json"  # in a run's folder: recipe and config it was made of
+
+
+def folder() -> pathlib.Path:
+  """Where claims are: below the current folder, or those of jmim."""
+  here = pathlib.Path("configs") / "claims"
+  return here if here.is_dir() else recipes.folder() / "claims"
 
 
 def load(slug: str) -> tuple[claims.Claim, str]:
@@ -46,13 +56,13 @@ def load(slug: str) -> tuple[claims.Claim, str]:
   Raises:
     UserError: no such file, or no get_claim in it.
   """
-  path = pathlib.Path(slug if slug.endswith(".py") else FOLDER / f"{slug}.py")
+  path = pathlib.Path(slug if slug.endswith(".py") else folder() / f"{slug}.py")
   if not path.is_file():
-    known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.py")))
+    known = ", ".join(sorted(p.stem for p in folder().glob("*.py")))
     raise errors.UserError(
       f"no claim file {path}",
-      f"one of: {known or f'none in {FOLDER}'}",
-      "name a claim, from the top of a checkout",
+      f"one of: {known or f'none in {folder()}'}",
+      "name a claim of --list, or the path of a file",
       "SLUG",
     )
   spec = importlib.util.spec_from_file_location(f"claim_{path.stem}", path)
@@ -77,60 +87,74 @@ def run(
 ) -> tuple[claims.Metrics, float]:
   """Trains one run of a claim, or continues or reads one that is there.
 
-  One of a procedure is applied.
+  One of a procedure is applied; that of a tool makes its file.
 
   Args:
     name: of the run.
-    spec: recipe and overrides.
+    spec: recipe and overrides, with folders for the runs they read.
     seed: of the run.
-    root: folder of the runs of this seed.
+    root: folder of the claim; shared runs are beside it.
     overrides: more "key=value" items; the last of a key wins.
 
   Returns:
     what it measured, seconds it took.
 
   Raises:
-    UserError: the folder holds another run, or the config is wrong.
+    UserError: the folder holds another run, another process trains it, or the
+      config is wrong.
     Diverged: its loss stayed non-finite.
   """
-  items = [_with_folders(x, root) for x in spec.overrides]
-  items = [*items, f"seed={seed}", *overrides]
-  recipe = _with_folders(spec.config, root)
-  config = configs.override(configs.load(recipe), items)
+  items = [*spec.overrides, f"seed={seed}", *overrides]
+  config = configs.override(configs.load(spec.config), items)
   validate.validate(config)
-  workdir = root / name
-  _record(workdir, recipe, json.loads(config.to_json()))
+  content = json.loads(config.to_json())
+  workdir = root / f"seed{seed}" / name
+  content |= {"arguments": list(spec.arguments)} if spec.tool else {}
+  if spec.shared:
+    workdir = root.parent / SHARED / claims.shared_name(spec.config, content)
+  _record(workdir, spec.config, content)
   backend.keep_compiled(config.hardware.compile_cache)
   start = time.monotonic()
-  mode = apply if "procedure" in config else train
-  mode.run(config, workdir)
+  if spec.tool:
+    _make(spec, items, workdir / claims.MADE)
+  else:
+    (apply if "procedure" in config else train).run(config, workdir)
   return claims.Metrics(workdir), time.monotonic() - start
 
 
-def _with_folders(item: str, root: pathlib.Path) -> str:
-  """Replaces "{workdir:NAME}" by the folder of that run."""
-  before, mark, rest = item.partition("{workdir:")
-  if not mark:
-    return item
-  name, _, after = rest.partition("}")
-  return f"{before}{root / name}{_with_folders(after, root)}"
+def _make(spec: claims.Run, items: Sequence[str], made: pathlib.Path) -> None:
+  """What a tool makes of a recipe, if it is not there."""
+  (made.parent / "metrics.jsonl").touch()  # it measures nothing
+  if not made.exists():
+    tool = importlib.import_module(f"jmim.tools.{spec.tool}")
+    argv = [f"--config={spec.config}", f"--out={made}", *spec.arguments]
+    tool.run(*tool.parse([*argv, *(f"--config.{item}" for item in items)]))
 
 
 def _record(workdir: pathlib.Path, recipe: str, config: dict[str, Any]) -> None:
   """Writes what a run is made of; refuses a folder that holds another one."""
-  path = workdir / RECORD
-  if path.exists():
-    before = json.loads(path.read_text(encoding="utf-8"))["config"]
-    if changed := configs.changes(before, config):
-      raise errors.UserError(
-        f"{workdir} holds another run ({'; '.join([*changed.values()][:4])})",
-        "the folder of this claim's run, or none",
-        "remove it, or give another --runs",
-        "--runs",
-      )
-  workdir.mkdir(parents=True, exist_ok=True)
-  content = {"recipe": recipe, "config": config}
-  path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+  # Another claim may be about to train the same run: one of them goes on.
+  lock = locks.Lock(workdir)
+  try:
+    path = workdir / RECORD
+    if path.exists():
+      before = json.loads(path.read_text(encoding="utf-8"))["config"]
+      _check_same(workdir, configs.changes(before, config))
+    content = {"recipe": recipe, "config": config}
+    files.replace(path, json.dumps(content, indent=2) + "\n")
+  finally:
+    lock.release()
+
+
+def _check_same(workdir: pathlib.Path, changed: dict[str, str]) -> None:
+  """Raises UserError if a run differs from the one that a folder holds."""
+  if changed:
+    raise errors.UserError(
+      f"{workdir} holds another run ({'; '.join([*changed.values()][:4])})",
+      "the folder of this claim's run, or none",
+      "remove it, or give another --runs",
+      "--runs",
+    )
 
 
 def measure(
@@ -149,11 +173,11 @@ def measure(
         f"{' '.join(spec.overrides)}",
         flush=True,
       )
-      where = root / f"seed{seed}"
-      results[name], seconds = run(
-        name, spec, seed=seed, root=where, overrides=overrides
-      )
-      print(f"=== run {name}, seed {seed}: {seconds:.0f} s", flush=True)
+      placed = spec.placed(lambda read, r=results: r[read].workdir)
+      options = {"seed": seed, "root": root, "overrides": overrides}
+      results[name], seconds = run(name, placed, **options)
+      where = f" in {results[name].workdir}" if spec.shared else ""
+      print(f"=== run {name}, seed {seed}: {seconds:.0f} s{where}", flush=True)
     by_seed.append(results)
   return by_seed
 
@@ -207,10 +231,10 @@ def _mean_of(values: Sequence[float | None]) -> str:
 def listing() -> str:
   """One line per claim file: slug and the first line of its docstring."""
   lines = []
-  for path in sorted(FOLDER.glob("*.py")):
+  for path in sorted(folder().glob("*.py")):
     first = load(str(path))[1].strip().split("\n")[0]
     lines.append(f"{path.stem:<16} {first}")
-  return "\n".join(lines) or f"no claim files in {FOLDER}"
+  return "\n".join(lines) or f"no claim files in {folder()}"
 
 
 def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -255,9 +279,10 @@ def check(args: argparse.Namespace, overrides: Sequence[str]) -> int:
   seeds = [int(s) for s in args.seeds.split(",")] if args.seeds else claim.seeds
   print(text.strip())
   with contextlib.ExitStack() as stack:
-    root = args.runs or pathlib.Path(
-      stack.enter_context(tempfile.TemporaryDirectory())
-    )
+    root = args.runs
+    if not root:
+      made = stack.enter_context(tempfile.TemporaryDirectory())
+      root = pathlib.Path(made) / "runs"
     by_seed = measure(claim, root, seeds, overrides)
     return 0 if report(claim, by_seed) else 1
 

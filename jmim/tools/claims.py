@@ -8,6 +8,7 @@ A file `configs/claims/<slug>.py` has a docstring with the claim in words and
         runs={
           "ours": claims.Run("configs/ours_digits.py"),
           "base": claims.Run("configs/base.py", ("method.dims.depth=2",)),
+          "teacher": claims.Run("configs/teacher.py", shared=True),
         },
         conditions=(
           claims.Condition(
@@ -18,11 +19,18 @@ A file `configs/claims/<slug>.py` has a docstring with the claim in words and
         ),
         metrics=("loss/loss", "probe/accuracy"),
       )
+
+The runs of a claim lie in its own folder. One that is `shared` lies beside it,
+in a folder that all claims have in common, and is trained by the first of them
+that asks for that config and seed.
 """
 
 import dataclasses
+import hashlib
+import json
 import math
 import pathlib
+import re
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
@@ -30,20 +38,57 @@ from typing import Any
 from jmim.core import errors
 from jmim.runlog import writer
 
+MADE = "made.npz"  # what a tool makes, in the folder of its run
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-  """One training run.
+  """One training run, or what a tool makes of a recipe.
 
   Attributes:
     config: recipe, as --config takes it ("configs/umd_digits.py:steps=900").
     overrides: "key=value" items, as after --config. on the command line;
       "{workdir:NAME}" stands for the folder of the run NAME, which must come
       before this one; also in arguments of the recipe.
+    shared: it is trained once for all claims that ask for the same config and
+      seed; it may read folders of shared runs only.
+    tool: module of `jmim.tools` that takes a recipe and --out, in place of
+      training: it makes MADE in the folder ("make_codebook").
+    arguments: of the tool, beside these.
+
+  Raises:
+    ValueError: a tool that is shared, or arguments without a tool.
   """
 
   config: str
   overrides: tuple[str, ...] = ()
+  _: dataclasses.KW_ONLY
+  shared: bool = False
+  tool: str = ""
+  arguments: tuple[str, ...] = ()
+
+  def __post_init__(self):
+    if self.tool and self.shared or self.arguments and not self.tool:
+      raise ValueError(
+        f"run of {self.config}: tool {self.tool!r}, arguments "
+        f"{self.arguments}, shared {self.shared}: tools alone take arguments, "
+        "and what they make is not shared"
+      )
+
+  def reads(self) -> list[str]:
+    """Names of the runs whose folders it is given."""
+    return re.findall(r"{workdir:([^}]*)}", " ".join(self._words()))
+
+  def placed(self, folder: Callable[[str], pathlib.Path]) -> "Run":
+    """The same run with folders in place of "{workdir:NAME}"."""
+    put = lambda found: str(folder(found[1]))
+    words = [re.sub(r"{workdir:([^}]*)}", put, w) for w in self._words()]
+    return dataclasses.replace(
+      self, config=words[0], overrides=tuple(words[1:])
+    )
+
+  def _words(self):
+    return (self.config, *self.overrides)
 
 
 class Metrics(dict):
@@ -128,9 +173,42 @@ class Claim:
       over the seeds of the number measured from the runs of one seed.
     metrics: shown for every run that has them.
     seeds: of the runs; --seeds replaces them.
+
+  Raises:
+    ValueError: a run reads the folder of one that does not come before it, or a
+      shared one that of a run which is not shared.
   """
 
   runs: Mapping[str, Run]
   conditions: tuple[Condition, ...]
   metrics: tuple[str, ...] = ()
   seeds: tuple[int, ...] = (0,)
+
+  def __post_init__(self):
+    before: set[str] = set()
+    for name, run in self.runs.items():
+      for read in run.reads():
+        if read not in before:
+          raise ValueError(
+            f"run {name!r} reads the folder of {read!r}, which is none of the "
+            f"runs before it: {sorted(before)}"
+          )
+        if run.shared and not self.runs[read].shared:
+          raise ValueError(
+            f"run {name!r} is shared and reads the folder of {read!r}, which "
+            "is not: mark both, or neither"
+          )
+      before.add(name)
+
+
+def shared_name(recipe: str, config: dict[str, Any]) -> str:
+  """Of the folder of a shared run: recipe, seed, and a hash of the config.
+
+  Args:
+    recipe: as --config takes it; only its file is named.
+    config: resolved, as JSON has it; whatever differs in it is another run.
+  """
+  stem = pathlib.Path(recipe.partition(":")[0]).stem
+  text = json.dumps(config, sort_keys=True)
+  digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+  return f"{stem}-seed{config['seed']}-{digest}"

@@ -20,6 +20,7 @@ import PIL.Image
 from jmim.checkpoints import models
 from jmim.core import errors
 from jmim.core import files
+from jmim.core import objects
 from jmim.data import augment
 from jmim.data import pipeline
 from jmim.evals.lib import draw
@@ -38,6 +39,7 @@ def images(model: models.Model, num: int) -> np.ndarray:
     UserError: there are not as many.
   """
   config, data = model.config, model.config.data
+  objects.check_data(config, "the config")
   sources = opened.make_sources(config)
   if num > len(sources["eval"]):
     raise errors.UserError(

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jmim.evals.lib import draw as sheets
 from jmim.masks import groups
 from jmim.nn import compress
 from jmim.nn import patch as patching
@@ -86,9 +87,100 @@ def mto(images: np.ndarray) -> draw_masks.Columns:
   return columns
 
 
+def maskgit(images: np.ndarray) -> draw_masks.Columns:
+  """A mask of training; what is masked after some of 8 calls of sampling.
+
+  The codes of flat patches are the surest here, as no network is trained.
+  """
+  how = {"steps": 8, "temperature": 1.0}
+  m = draw_masks.make("discrete.maskgit", codes={"side": 14}, sampling=how)
+  grid, mask_id = (-1, 14, 14), m.mask_id
+  masked = np.asarray(m.masks.masked(draw_masks.draws_of(m))).reshape(grid)
+  hidden = draw_masks.hide(images, masked)
+  columns = {"image": images, "training": hidden}
+  contrast, _ = draw_masks.contrasts(images)
+  sure = 12 * (1 - contrast / contrast.max(1, keepdims=True))
+  logits = jnp.zeros((*sure.shape, m.codes.vocabulary)).at[..., 0].set(sure)
+  made = m.sampling.sample(
+    jax.random.split(jax.random.key(0), len(images)),
+    lambda x: logits,
+    jnp.full(sure.shape, mask_id),
+    mask_id,
+  )
+  for call in (2, 4, 6):
+    left = np.asarray(made.left[call - 1] == mask_id).reshape(grid)
+    title = f"after call {call}: {left[0].sum()}"
+    columns[title] = draw_masks.hide(images, left)
+  return columns
+
+
+def mar(images: np.ndarray) -> draw_masks.Columns:
+  """A mask of training; what is masked after some of 8 calls of sampling."""
+  m = draw_masks.make(
+    "latent.mar", size=14, sampling={"steps": 8}, labels={"classes": 0}
+  )
+  draws, columns = draw_masks.draws_of(m), {"image": images}
+  place = np.argsort(draws["order"], axis=1).reshape(-1, 14, 14)
+  hidden = draw_masks.hide(images, place < draws["n_mask"])
+  columns["training (encoder)"] = hidden
+  for call in (2, 4, 6):
+    left = m.sampling.counts(m.shape[0])[call]
+    hidden = draw_masks.hide(images, place < left)
+    columns[f"after call {call}: {left}"] = hidden
+  return columns
+
+
+def mmar(images: np.ndarray) -> draw_masks.Columns:
+  """What is masked of an image in two stages, and who sees whom.
+
+  Rows: an image after its text, one alone, one before its text, one after. In
+  the last column a row of 8 words and 24 tokens of an image is a row of the
+  picture, and what it sees is white.
+  """
+  columns = {"image": images}
+  for stage, least in (("one", 0.7), ("two", 0.0)):
+    text, sequence = {"of": ("a digit",)}, {"least_rate": least}
+    m = draw_masks.make("latent.mmar", size=14, text=text, sequence=sequence)
+    draws = draw_masks.draws_of(m)
+    draws["form"] = np.array([0.9, 0.9, 0.1, 0.9], np.float32)
+    draws["text_drop"] = np.array([0.9, 0.0, 0.9, 0.9], np.float32)
+    forms = m.sequence.forms(draws)
+    hidden = np.asarray(forms.mask).reshape(-1, 14, 14)
+    columns[f"stage {stage}"] = draw_masks.hide(images, hidden)
+  words = jnp.ones((len(images), 8), bool)
+  places = m.sequence.places(words, 24, forms.describes, forms.told)
+  seen = np.asarray(places.rows(0, 32)["bias"])[:, 0] == 0
+  white = np.full_like(images, 255)
+  columns["who sees whom"] = draw_masks.hide(white, ~seen)
+  return columns
+
+
+def vq_diffusion(images: np.ndarray) -> draw_masks.Columns:
+  """One draw at four of 100 times: masked, and (red) replaced."""
+  m = draw_masks.make(
+    "discrete.vq_diffusion", codes={"side": 14}, process={"mask_last": 0.9}
+  )
+  draws, columns = draw_masks.draws_of(m), {"image": images}
+  # As if no code were drawn in the place of itself.
+  x0 = jnp.full(draws["u"].shape, -1)
+  for time in (25, 50, 75, 99):
+    t = jnp.full(len(x0), time)
+    x = np.asarray(m.noise.noised(x0, t, draws["u"], draws["code"]))
+    x = x.reshape(-1, 14, 14)
+    shown = draw_masks.hide(images, x == m.noise.mask_id)
+    swapped = sheets.enlarge((x >= 0) & (x < m.noise.mask_id), shown.shape[1:3])
+    red = (shown // 2 + np.array([120, 0, 0])).astype(np.uint8)
+    columns[f"time {time}"] = np.where(swapped[..., None], red, shown)
+  return columns
+
+
 SHEETS = {
   "diffrate": diffrate,
   "hybrid_distill": hybrid,
+  "mar": mar,
+  "maskgit": maskgit,
   "mixedae": mixedae,
+  "mmar": mmar,
   "mto": mto,
+  "vq_diffusion": vq_diffusion,
 }

@@ -1,8 +1,7 @@
-"""The frozen autoencoder of a run over its data, for `cache_latents`."""
+"""The frozen networks of a run over its data, for `cache_latents`."""
 
 import contextlib
 import dataclasses
-import math
 from collections.abc import Iterator
 
 import jax
@@ -14,6 +13,7 @@ from jmim.data import augment
 from jmim.data import pipeline
 from jmim.evals.lib import predict
 from jmim.parallel import sharding
+from jmim.session import assemble
 from jmim.session import restore
 from jmim.session import session as sessions
 
@@ -21,23 +21,29 @@ Rows = dict[str, np.ndarray]
 
 
 class Encoder:
-  """The trained autoencoder of a run, on batches of its own pipeline.
+  """What a run makes of images, on batches of its own pipeline.
 
   Attributes:
-    feature: name of what it makes: "moments" or "tokens".
+    shapes: name -> shape of an example of what it makes: "moments" [h, w, k],
+      "tokens" [n], or each kind of codes of a method with several.
+    n_codes: name -> different codes; 0: moments of Gaussians, None: plain.
   """
 
-  def __init__(self, session: sessions.Session, output: str = "moments"):
+  def __init__(
+    self, run: sessions.Session | assemble.Parts, output: str = "moments"
+  ):
     """Takes the newest checkpoint's weights.
 
     Args:
-      session: of the run.
+      run: a session, or the parts of a recipe without a run: then the output
+        must be made by frozen networks alone.
       output: "moments" or "codes".
 
     Raises:
       UserError: no checkpoint, or a method that does not encode.
     """
-    self.parts = parts = session.parts
+    untrained = isinstance(run, assemble.Parts)
+    self.parts = parts = run if untrained else run.parts
     offered = parts.method.predict()
     if output not in offered:
       raise errors.UserError(
@@ -47,7 +53,7 @@ class Encoder:
         "name the run of an autoencoder",
         "method.type",
       )
-    self.feature = {"codes": "tokens"}.get(output, output)
+    self._name = {"codes": "tokens"}.get(output, output)
     self._output = predict.output(parts.method, output)
     if jax.process_count() > 1:
       raise errors.UserError(
@@ -56,27 +62,69 @@ class Encoder:
         "run it on one host",
         None,
       )
-    state = restore.only_weights(session).point.state
     everywhere = sharding.replicated(parts.mesh)
-    self._weights = methods.Weights(state.params, state.extra, parts.consts)
+    self._weights = methods.Weights({}, {}, parts.consts)
+    if not untrained:
+      state = restore.only_weights(run).point.state
+      self._weights = methods.Weights(state.params, state.extra, parts.consts)
     self._key = jax.random.key(0)
+    self.shapes = self._shapes()
+    counts = parts.method.n_codes
+    self.n_codes = (
+      counts if isinstance(counts, dict) else dict.fromkeys(self.shapes, counts)
+    )
     self._encode = jax.jit(self._output, out_shardings=everywhere)
     self._where = sharding.batch_sharding(parts.mesh)
 
+  @property
+  def of_codes(self) -> bool:
+    """Whether it makes codes, not moments."""
+    return self._name == "tokens"
+
+  @property
+  def feature(self) -> str:
+    """The name of what it makes; of several the first."""
+    return next(iter(self.shapes))
+
   def shape(self) -> tuple[int, ...]:
-    """Of one example: [h, w, k] moments, or [n] tokens."""
+    """Of one example of `feature`."""
+    return self.shapes[self.feature]
+
+  def _shapes(self):
+    """Raises UserError for an output that reads weights which are not there."""
     batch = {
       name: jax.ShapeDtypeStruct((1, *x.shape), x.dtype)
       for name, x in self.parts.method.inputs().items()
     }
-    made = jax.eval_shape(self._output, self._weights, batch, self._key)
-    shape = made.shape[1:]
-    return (math.prod(shape),) if self.feature == "tokens" else shape
+    run = lambda *inputs: self._flat(self._output(*inputs))
+    try:
+      made = jax.eval_shape(run, self._weights, batch, self._key)
+    except KeyError as e:
+      if self._weights.params:
+        raise
+      raise errors.UserError(
+        f"no --workdir, and {self.parts.config.method.type} reads {e} for it",
+        "an output of frozen networks alone, or a trained run",
+        "name the run",
+        "--workdir",
+      ) from e
+    return {name: x.shape[1:] for name, x in made.items()}
+
+  def _flat(self, made):
+    """name -> array [b, ...]; codes are [b, n]."""
+    named = made if isinstance(made, dict) else {self._name: made}
+    if not self.of_codes:
+      return named
+    return {name: x.reshape(len(x), -1) for name, x in named.items()}
 
   def __call__(
     self, images: np.ndarray, step: int, training: bool
   ) -> np.ndarray:
-    """[b, h, w, k] float32 moments, or [b, n] tokens, of uint8 images.
+    """`encoded`, of `feature` alone."""
+    return self.encoded(images, step, training)[self.feature]
+
+  def encoded(self, images: np.ndarray, step: int, training: bool) -> Rows:
+    """[b, h, w, k] float32 moments, or [b, n] tokens, of uint8 images, by name.
 
     Args:
       images: [b, h, w, c], as the pipeline makes them.
@@ -89,11 +137,11 @@ class Encoder:
       batch = augment.augment_batch(spec, jax.random.fold_in(key, step), batch)
     else:
       batch = augment.prepare_batch(spec, batch)
-    made = np.asarray(self._encode(self._weights, batch, self._key))
-    return made.reshape(len(made), -1) if self.feature == "tokens" else made
+    made = jax.device_get(self._encode(self._weights, batch, self._key))
+    return self._flat(made)
 
   def rows(self, split: str, views: int) -> Iterator[Rows]:
-    """Batches of `feature`, "index", perhaps "label" of a source.
+    """Batches of what is made, "index", perhaps "label" of a source.
 
     Args:
       split: "train" or "eval".
@@ -120,7 +168,7 @@ class Encoder:
     self, batch: Rows, valid: np.ndarray, step: int, training: bool
   ) -> Rows:
     """What is stored of the valid rows of a batch."""
-    rows = {self.feature: self(batch["image"], step, training)}
+    rows = self.encoded(batch["image"], step, training)
     names = [n for n in ("index", "label") if n in batch]
     rows |= {n: batch[n] for n in names}
     return {n: x[valid] for n, x in rows.items()}

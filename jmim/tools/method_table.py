@@ -29,8 +29,8 @@ BEGIN, END = "<!-- methods:begin -->", "<!-- methods:end -->"
 HEAD = "| method | file | golden | claim | small recipes | large recipes |"
 # In the names of recipes.
 LARGE = re.compile(
-  r"imagenet|_images|k400|laion|df2k|shapenet|coco|openwebtext|celeba|"
-  r"published"
+  r"imagenet|_images|k400|laion|df2k|gopro|shapenet|coco|openwebtext|celeba|"
+  r"published|afhq|ffhq"
 )
 
 

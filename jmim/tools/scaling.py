@@ -1,14 +1,17 @@
-"""Two plots: cost of a step against chips, and against the share hidden.
+"""Cost of a step against chips, and the share hidden; meetings against hosts.
 
     python -m jmim.tools.scaling chips --config=configs/mae_imagenet.py \
       --at=v5e:4x4,v5e:8x8,v5e:16x16 --batch_per_chip=16 --out=plots
     python -m jmim.tools.scaling masks --config=configs/mae_cifar10.py \
       --at=0,0.5,0.75,0.9 --out=plots
+    python -m jmim.tools.scaling hosts --at=1,8,64,1024
 
 chips: weak scaling. The step is compiled for each topology (as --mode=dry_run)
 at a fixed batch per chip; FLOPs, memory and traffic of a chip should stay flat.
 masks: steps are timed here, in turn, at each `method.mask_ratio`; time should
 follow the FLOPs of the visible tokens.
+hosts: as many clients of JAX's service as there would be hosts meet on this
+machine; a checkpoint takes seven meetings.
 """
 
 import argparse
@@ -25,6 +28,7 @@ from jmim.parallel import topology
 from jmim.session import aot
 from jmim.tools import bench_sides
 from jmim.tools import cli
+from jmim.tools import scaling_hosts
 
 Rows = list[dict[str, str | float]]
 SHOWN = ("flops", "memory", "sent", "traffic")
@@ -155,14 +159,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     description=__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
-  parser.add_argument("what", choices=("chips", "masks"))
-  parser.add_argument("--config", required=True, help="recipe")
-  parser.add_argument("--at", required=True, help="topologies, or shares")
-  parser.add_argument("--out", required=True, help="folder of plot and JSON")
+  parser.add_argument("what", choices=("chips", "masks", "hosts"))
+  parser.add_argument("--config", help="recipe (not for hosts)")
+  parser.add_argument("--at", required=True, help="topologies, shares or hosts")
+  parser.add_argument("--out", help="folder of plot and JSON (not for hosts)")
   parser.add_argument("--batch_per_chip", type=int, default=16)
   parser.add_argument("--rounds", type=int, default=5, help="turns (masks)")
   flags = parser.parse_args(argv)
+  if flags.what == "hosts":
+    return cli.run(lambda: hosts([int(x) for x in flags.at.split(",")]))
+  if not flags.config or not flags.out:
+    parser.error(f"{flags.what} needs --config and --out")
   return cli.run(lambda: plot(flags, overrides))
+
+
+def hosts(counts: list[int]) -> None:
+  """Prints a row for each number of hosts, as it is measured."""
+  for row in scaling_hosts.measure(counts):
+    print(
+      f"{row['hosts']} hosts: a meeting {row['meeting']:.4f} s, those of a "
+      f"save {row['save']:.3f} s",
+      flush=True,
+    )
 
 
 def plot(flags: argparse.Namespace, overrides: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """A batch and its draws in parts, and what of the draws is per example."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -37,3 +38,31 @@ def check(draws: Tree, batch: int, shared: tuple[str, ...]) -> None:
           f"draw {name!r} has shape {jnp.shape(leaf)} with a batch of {batch}: "
           "name it in `shared` if it is not per example"
         )
+
+
+def averaged(
+  compute: Callable[..., Tree], n: int, shared: tuple[str, ...]
+) -> Callable[..., Tree]:
+  """`compute` of n parts of its batch, one after the other, and their mean.
+
+  Args:
+    compute: (x, batch, draws) -> a tree of arrays.
+    n: parts.
+    shared: names of draws that are not per example.
+  """
+
+  def mean(x, batch, draws):
+    drawn = split(draws, n, shared)
+    parts = list(zip(split(batch, n), drawn, strict=True))
+    # Stacked so that a scan holds the memory of one part only.
+    stacked = jax.tree.map(lambda *x: jnp.stack(x), *parts)
+    first = jax.eval_shape(compute, x, *parts[0])
+    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), first)
+
+    def add(total, part):
+      return jax.tree.map(jnp.add, total, compute(x, *part)), None
+
+    total, _ = jax.lax.scan(add, zeros, stacked)
+    return jax.tree.map(lambda x: x / n, total)
+
+  return mean

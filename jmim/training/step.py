@@ -74,6 +74,11 @@ def _loss(method, optimizer, player, trainable, state, consts, batch, draws):
   return method.loss(weights, batch, draws, state.step, player=player)
 
 
+def _no_gradient(loss_of, trainable, batch, draws):
+  """For who asks `_gradient` for names: a backward pass takes longest."""
+  return *loss_of(trainable, batch, draws), trainable
+
+
 class Step:
   """The step function of one method; pure, built once, jitted once.
 
@@ -121,7 +126,8 @@ class Step:
       skipped=zero,
       skipped_total=zero,
     )
-    metrics = jax.eval_shape(self._update, state, consts, batch)[1]
+    names = functools.partial(self._update, gradient=_no_gradient)
+    metrics = jax.eval_shape(names, state, consts, batch)[1]
     window = {name: jnp.zeros((), jnp.float32) for name in metrics}
     return state.replace(window=window)
 
@@ -194,10 +200,11 @@ class Step:
       if jnp.issubdtype(jnp.result_type(x), jnp.inexact)
     }
 
-  def _update(self, state, consts, batch, seen=None):
+  def _update(self, state, consts, batch, seen=None, gradient=None):
     """The update without the guard: (state, metrics, all finite).
 
-    What the state does not keep is put into the dict `seen`.
+    What the state does not keep is put into the dict `seen`. `gradient` stands
+    in for `_gradient`.
     """
     seen = {} if seen is None else seen
     key_augment, key_draw = keys(self.seed, state.step)
@@ -207,7 +214,12 @@ class Step:
     metrics, checks = {}, []
     for player in self.method.players:
       state, values, check, grads = self._play(
-        player, state, consts=consts, batch=batch, draws=draws
+        player,
+        state,
+        gradient=gradient or self._gradient,
+        consts=consts,
+        batch=batch,
+        draws=draws,
       )
       seen["grads"] |= grads
       metrics |= values
@@ -235,7 +247,7 @@ class Step:
       for name, value in draws.items()
     }
 
-  def _play(self, player, state, consts, batch, draws):
+  def _play(self, player, state, *, gradient, consts, batch, draws):
     """Updates one player, the others fixed."""
     optimizer = self.optimizers[player]
     own = {player: state.params[player]}
@@ -253,7 +265,7 @@ class Step:
         draws=draws,
       )
 
-    loss, aux, grads = self._gradient(loss_of, trainable, batch, draws)
+    loss, aux, grads = gradient(loss_of, trainable, batch, draws)
     grads = self.place(grads)
     trained, opt = optimizer.update(
       grads, state.opt[player], trainable, state.step
@@ -279,21 +291,8 @@ class Step:
   def _gradient(self, loss_of, trainable, batch, draws):
     """(loss, aux, gradient), averaged over the micro-batches."""
     compute = jax.value_and_grad(loss_of, has_aux=True)
-    if self.accumulate == 1:
-      (loss, aux), grads = compute(trainable, batch, draws)
-      return loss, aux, grads
-    n, shared = self.accumulate, self.method.shared
-    drawn = microbatch.split(draws, n, shared)
-    parts = list(zip(microbatch.split(batch, n), drawn, strict=True))
-    # Stacked so that a scan holds the memory of one micro-batch only.
-    stacked = jax.tree.map(lambda *x: jnp.stack(x), *parts)
-    first = jax.eval_shape(compute, trainable, *parts[0])
-    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), first)
-
-    def add(total, part):
-      (loss, aux), grads = compute(trainable, *part)
-      return jax.tree.map(jnp.add, total, ((loss, aux), grads)), None
-
-    total, _ = jax.lax.scan(add, zeros, stacked)
-    (loss, aux), grads = jax.tree.map(lambda x: x / self.accumulate, total)
+    if self.accumulate > 1:
+      shared = self.method.shared
+      compute = microbatch.averaged(compute, self.accumulate, shared)
+    (loss, aux), grads = compute(trainable, batch, draws)
     return loss, aux, grads

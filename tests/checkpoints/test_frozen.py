@@ -225,3 +225,12 @@ def test_a_network_may_see_images_normalised_its_own_way(tmp_path):
   with pytest.raises(errors.UserError, match="0.48") as caught:
     used(other)
   assert caught.value.key == "method.teacher.mean"
+
+
+def test_what_reads_no_images_has_them_normalised_in_no_way(tmp_path):
+  path = run_of(tmp_path, {"main": {"net": init(jax.random.key(1))}})
+  told = json.dumps({"method": {}, "data": {"mean": (0.48, 0.46, 0.41)}})
+  (path / "config.json").write_text(told)
+  const = method.Const(str(path), init, images=False)
+  made = consts.load("text", const, {"mean": (0.5, 0.5, 0.5)})
+  assert made.keys() == init(jax.random.key(0)).keys()

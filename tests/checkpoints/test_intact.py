@@ -97,6 +97,28 @@ def test_after_falling_back_the_step_can_be_saved_again(saved, tmp_path):
   assert storekit.newest(workdir, storekit.like(state), write=False)[0] == 7
 
 
+def test_what_a_run_beside_has_deleted_is_not_damaged(saved, tmp_path):
+  workdir, state = tmp_path / "run", saved[1]
+  shutil.copytree(saved[0], workdir)
+  reader = checkpoint.Checkpoints(workdir, write=False)
+  rotate = lambda steps: {*steps} - ({7} if 9 in steps else set())
+  run = checkpoint.Checkpoints(workdir, keep=rotate)
+  run.save(9, state, {})
+  said, read = [], []
+
+  def slow(step, like):
+    read.append(step)
+    if step == 7:
+      run.close()  # which deletes it
+    return reader.restore(step, like)
+
+  like = storekit.like(state)
+  step, found, _ = intact.restore(reader, like, said.append, before=8, how=slow)
+  reader.close()
+  assert (step, read, said) == (3, [7, 3], [])
+  assert storekit.bits(found) == storekit.bits(state)
+
+
 def test_what_is_to_be_older_than_a_step_is(saved):
   workdir, state = saved
   made = checkpoint.Checkpoints(workdir, write=False)

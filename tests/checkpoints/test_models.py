@@ -5,6 +5,7 @@ import pytest
 
 from jmim.checkpoints import models
 from jmim.core import errors
+from jmim.core import method as methods
 
 
 @pytest.fixture
@@ -48,6 +49,20 @@ def test_a_folder_without_a_run_names_the_key_that_asked(tmp_path, params):
     path.rename(tmp_path / path.name)
   with pytest.raises(errors.UserError, match="no checkpoint"):
     models.of_run(tmp_path / "run")
+
+
+def test_a_frozen_network_that_is_gone_names_the_key_that_asked(
+  tmp_path, params, monkeypatch
+):
+  """Its path is in the config of the run that is read."""
+  evalkit.workdir(tmp_path, "evalkit", params)
+  gone = methods.Const("gone.npz", lambda key: {}, key="method.net.path")
+  monkeypatch.setattr(evalkit.Everything, "consts", lambda self: {"net": gone})
+  for key, named in (("evals.x.workdir", "evals.x.workdir"), (None, gone.key)):
+    with pytest.raises(errors.UserError, match="net: no file gone.npz") as e:
+      models.of_run(tmp_path, key=key)
+    assert e.value.key == named
+    assert (str(tmp_path) in e.value.seen) == bool(key)
 
 
 def test_a_model_of_arrays_by_their_names(params):

@@ -41,6 +41,44 @@ def test_the_newest_are_kept(tmp_path):
   assert np.all(storekit.restore(tmp_path, wanted, 9)["x"] == 9)
 
 
+def test_a_save_looks_at_none_of_those_that_are_kept(tmp_path, monkeypatch):
+  """Or it would take the longer, the more there are."""
+  made = checkpoint.Checkpoints(tmp_path, keep=99)
+  for step in (1, 2, 3):
+    made.save(step, {"x": jnp.full(3, step)}, {})
+  made.wait()
+  sized, write = [], saved_folder.write_sizes
+  monkeypatch.setattr(
+    saved_folder,
+    "write_sizes",
+    lambda where: sized.append(int(where.name)) or write(where),
+  )
+  monkeypatch.setattr(made._manager, "reload", lambda: pytest.fail("reload"))
+  for step in (4, 5):
+    made.save(step, {"x": jnp.full(3, step)}, {})
+  made.close()
+  assert sized == [3, 4, 5] and made.steps() == [1, 2, 3, 4, 5]
+  folder = tmp_path / "checkpoints"
+  assert all(
+    (folder / str(i) / saved_folder.SIZES).exists() for i in range(1, 6)
+  )
+
+
+@pytest.mark.parametrize("theirs", (3, 9))
+def test_a_step_of_another_run_is_no_step_of_ours(tmp_path, theirs):
+  """Whether the very one, or a newer one, for which Orbax saves nothing."""
+  ours, other = (checkpoint.Checkpoints(tmp_path) for _ in range(2))
+  ours.save(1, {"x": jnp.zeros(3)}, {})
+  ours.wait()
+  other._ours.add(1)
+  other.save(theirs, {"x": jnp.ones(3)}, {})
+  other.close()
+  with pytest.raises(errors.UserError, match="has not saved") as e:
+    ours.save(3, {"x": jnp.zeros(3)}, {})
+  assert f"checkpoints/{theirs}" in e.value.seen and e.value.key == "--workdir"
+  ours.close()
+
+
 def test_looking_creates_and_removes_nothing(tmp_path):
   made = checkpoint.Checkpoints(tmp_path / "none", write=False)
   assert made.latest() is None
@@ -99,6 +137,17 @@ def test_a_damaged_checkpoint_is_named_with_a_remedy(
   assert storekit.bits(
     storekit.restore(workdir, storekit.like(state), 3)
   ) == storekit.bits(state)
+
+
+def test_a_folder_that_was_renamed_is_damaged(saved, tmp_path):
+  shutil.copytree(saved[0], tmp_path / "run")
+  folder = tmp_path / "run" / "checkpoints"
+  (folder / "7").rename(folder / "9")
+  wanted = storekit.like(saved[1])
+  with pytest.raises(errors.Damaged, match="renamed: it is of step 7"):
+    storekit.restore(tmp_path / "run", wanted, 9)
+  step, _, said = storekit.newest(tmp_path / "run", wanted)
+  assert step == 3 and "checkpoint 9 is damaged" in said[0]
 
 
 def test_the_config_is_read_back(tmp_path):

@@ -87,6 +87,15 @@ def test_the_section_of_a_workdir_is_that_of_its_newest(store, tmp_path):
     weights.read_section(tmp_path / "nowhere", "params")
 
 
+def test_of_converted_weights_the_ema_is_what_was_converted(tmp_path):
+  """So that a recipe may name a run of ours, or the authors' weights."""
+  made = checkpoint.Checkpoints(tmp_path)
+  made.save(0, state(0, ema=False), {})
+  made.close()
+  raw, mean = (weights.read_section(tmp_path, n) for n in ("params", "ema"))
+  np.testing.assert_array_equal(mean["main/kernel"], raw["main/kernel"])
+
+
 def test_converted_weights_are_not_trained_in_place(tmp_path):
   made = checkpoint.Checkpoints(tmp_path)
   weights.check_trainable(made)

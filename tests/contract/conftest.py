@@ -25,18 +25,21 @@ def pytest_generate_tests(metafunc):
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` looks at the marks
 def pytest_collection_modifyitems(config, items):
-  """Marks as slow what the ledger spares: of a method, all but `short`."""
+  """Marks as slow what the ledger spares: all but `short`, or `always`."""
   if config.getoption("--method"):
     return
   today = ledger.now(discovery.names())
+  stored = ledger.read()
   whole = ledger.whole(
     today,
-    ledger.read(),
+    stored,
     kinds=lambda name: ledger.kinds(discovery.find(name)),
     size=ledger.sizes(discovery.names()).__getitem__,
   )
+  spared = ledger.spared(today, stored)
   for item in items:
     name = getattr(item, "callspec", None) and item.callspec.params.get("name")
     if name in today and HERE in item.path.parents and name not in whole:
-      if not item.get_closest_marker("short"):
+      kept = ("always",) if name in spared else ("always", "short")
+      if not any(map(item.get_closest_marker, kept)):
         item.add_marker("slow")

@@ -7,8 +7,11 @@ the tests of the contract and the versions of the libraries are shared.
 
     own files are not those of the ledger      the whole contract
     what it shares is not, own files are       the whole contract for one
-                                               method of each kind
-    both are                                   the short contract
+                                               method of each kind, the
+                                               short one for the others
+    both are                                   the short contract for one in
+                                               TURNS, what compiles no step for
+                                               the others
 
 Only a run in which every test of a method passed writes its entry.
 """
@@ -30,6 +33,7 @@ import sources
 HERE = pathlib.Path(__file__).resolve().parent
 PATH = HERE / "verified.json"
 FEW = 3
+TURNS = 4
 LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy")
 METHODS = "jmim.methods."
 
@@ -94,9 +98,11 @@ class Tree:
 
   @property
   def tests(self) -> list[pathlib.Path]:
-    """Files of the contract's own tests, and the toys."""
+    """Files of the contract's own tests, and what they stand on."""
     folder = self.root / "tests"
-    return [*sorted((folder / "contract").glob("*.py")), folder / "toys.py"]
+    others = ("conftest.py", "released.py", "toys.py")
+    there = [folder / name for name in others if (folder / name).is_file()]
+    return [*sorted((folder / "contract").glob("*.py")), *there]
 
   def hashed(self, paths: Iterable[pathlib.Path], *more: str) -> str:
     """One hash of the names and contents of files, and of other lines."""
@@ -241,6 +247,22 @@ def whole(
   return changed | set(chosen.values())
 
 
+def spared(today: Mapping[str, Entry], ledger: Mapping[str, Entry]) -> set[str]:
+  """The methods whose steps need not be compiled.
+
+  Nothing that they depend on has changed since they passed. They take turns
+  all the same, as hashes may miss what matters: one in `TURNS` has the short
+  contract, with each change of any file other ones.
+
+  Args:
+    today: method -> the entry that would count.
+    ledger: method -> the entry stored.
+  """
+  verified = [name for name in sorted(today) if ledger.get(name) == today[name]]
+  turn = int(_sha(repr(sorted(today.items())).encode())[:8], 16)
+  return {name for i, name in enumerate(verified) if (i + turn) % TURNS}
+
+
 def kinds(cls: type) -> set[str]:
   """What a method asks of the core that not every method does.
 
@@ -248,9 +270,10 @@ def kinds(cls: type) -> set[str]:
     cls: the class of the method.
   """
   base = cls.__mro__[-2]  # `method.Method`, the last before `object`
-  inputs = cls.tiny().inputs().values()
+  tiny = cls.tiny()
+  inputs = tiny.inputs().values()
   traits = {
-    "several players": len(cls.players) > 1,
+    "several players": len(tiny.players) > 1,
     "state beside the parameters": cls.after is not base.after,
     "frozen networks": cls.consts is not base.consts,
     "a loss that is no mean over examples": not cls.per_example,

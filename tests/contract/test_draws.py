@@ -15,7 +15,7 @@ from jmim.core import discovery
 from jmim.core import tree as trees
 from jmim.training import microbatch
 
-pytestmark = pytest.mark.short
+pytestmark = pytest.mark.always
 NUMBERS = 16  # of each leaf are compared; also the batch
 
 

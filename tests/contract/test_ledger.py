@@ -69,6 +69,21 @@ def test_nothing_changed(root):
   assert whole(root, now(root)) == []
 
 
+def test_what_has_not_changed_takes_turns(root):
+  stored, seen = now(root), set()
+  for version in map(str, range(20)):
+    today = now(root, libraries={"jax": version})
+    spared = ledger.spared(today, today)
+    assert len(spared) in (3, 4)
+    seen |= set(METHODS) - spared
+  assert seen == set(METHODS)
+  append(root, "jmim/methods/mim/c.py")
+  assert not ledger.spared(now(root), stored) & {"mim.c"}
+  append(root, "jmim/core/words.py")
+  assert ledger.spared(now(root), stored) <= {"mim.e"}
+  assert ledger.spared(now(root), {}) == set()
+
+
 def test_a_new_method_is_whole(root):
   stored = now(root, METHODS[:-1])
   assert whole(root, stored) == ["mim.e"]

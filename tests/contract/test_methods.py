@@ -1,8 +1,8 @@
 """What must hold for every method found under jmim/methods.
 
-Tests marked `short` always run for all of them; the others where `ledger.py`
-says so, or with `--all`. `--method=my_lab.denoise` checks another one instead,
-with all tests.
+Tests marked `always` run for all of them; those marked `short`, and the others,
+where `ledger.py` says so, or with `--all`. `--method=my_lab.denoise` checks
+another one instead, with all tests.
 """
 
 import dataclasses
@@ -50,12 +50,13 @@ def agree(run, reference):
   )
 
 
-@pytest.mark.short
+@pytest.mark.always
 def test_documented(name):
   cls = discovery.find(name)
   module = __import__(cls.__module__, fromlist=["_"])
-  assert len(module.__doc__) > 400, "the module docstring holds the paper"
-  assert "loss" in module.__doc__ and "python -m jmim.main" in module.__doc__
+  if cls.__module__.startswith("jmim."):  # rules of the house, not of users
+    assert len(module.__doc__) > 400, "the module docstring holds the paper"
+    assert "loss" in module.__doc__ and "python -m jmim.main" in module.__doc__
   for field in dataclasses.fields(cls):
     if field.metadata.get("config", True):
       assert field.metadata.get("doc"), f"{field.name} has no documentation"
@@ -64,7 +65,7 @@ def test_documented(name):
 @pytest.mark.short
 def test_params_are_float32_and_named_by_player(runs):
   state, _ = runs.after()
-  assert set(state.params) == set(runs.cls.players)
+  assert set(state.params) == set(runs.of().method.players)
   for leaf_name, leaf in trees.named(state.params).items():
     assert leaf.dtype == jnp.float32, leaf_name
 
@@ -107,15 +108,18 @@ def test_eight_devices_agree_with_one(runs, fsdp):
 
 
 def test_training_on_eight_devices_agrees_with_one(runs):
-  """Two steps of AdamW with clipping and an EMA, of sharded leaves."""
+  """Two steps of AdamW with clipping and an EMA, of sharded leaves.
+
+  From where no output is zero: a norm of what is constant makes all of the
+  gradient of rounding, and clipping leaves nothing of the rest.
+  """
   one, many = runs.of("adamw"), runs.of("adamw", devices=8, fsdp=8)
-  expected, _ = one.run(one.start(), 2)
-  state, metrics = many.run(many.start(), 2)
-  trained = runs.trained[1][:2]
-  np.testing.assert_allclose(losses(metrics), losses(trained), rtol=1e-5)
+  expected, numbers = one.run(one.start(runs.noisy), 2)
+  state, metrics = many.run(many.start(runs.noisy), 2)
+  np.testing.assert_allclose(losses(metrics), losses(numbers), rtol=1e-5)
   # Gradients that are rounding, as of the biases of keys, are below Adam's
   # epsilon here: what they move is a hundredth of one rate.
-  start, least = trees.named(one.start().params), 1e-2 * harness.RATE
+  start, least = trees.named(runs.noisy), 1e-2 * harness.RATE
   for part in ("params", "ema"):
     found, wanted = (
       trees.named(jax.device_get(getattr(s, part))) for s in (state, expected)
@@ -163,7 +167,7 @@ def test_overfits_one_batch(runs):
 
 
 def test_counted_work_is_that_of_the_gradient_program(runs):
-  """Once or three times a forward product, against what is differentiated."""
+  """Against the products of the program that differentiates."""
   run = runs.of()
   method, batch = run.method, harness.make_batch(run.method)
   draws = jax.eval_shape(method.drawn, jax.random.key(0), batch)
@@ -175,15 +179,15 @@ def test_counted_work_is_that_of_the_gradient_program(runs):
         weights = methods.Weights(params, state.extra, run.consts)
         return method.loss(weights, batch, draws, 0, player=player)[0]
 
-      return jax.grad(loss)(state.params[player])
+      return jax.value_and_grad(loss)(state.params[player])
 
     return {player: of(player) for player in method.players}
 
   expected = flops.count(gradients, runs.fresh, batch, draws)
   work = run.step.work(runs.fresh, run.consts, batch)
-  assert work.trained <= work.forward
-  # The first layers need no gradient of their input.
-  assert work.forward + work.trained <= expected <= 1.02 * work.step
+  assert work.backward <= 2 * work.forward
+  # Derivatives of a QR, and gradients that a loss takes itself, have more.
+  assert 0.98 * work.step <= expected <= 1.07 * work.step
 
 
 def test_resume_is_bit_equal(runs, tmp_path):
@@ -270,7 +274,7 @@ def test_accumulation_is_the_mean_of_parts(runs):
       state.opt, expected.opt, rtol=1e-3, atol=1e-4 * size
     )
     return
-  first = runs.cls.players[0]
+  first = runs.of().method.players[0]
   name = methods.loss_name(runs.of().method, first)
   expected = mean_of_parts(runs, first)
   np.testing.assert_allclose(metrics[name], expected, rtol=1e-4)

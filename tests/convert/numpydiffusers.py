@@ -1,8 +1,8 @@
-"""Diffusers' conditional UNet in numpy, from its state dict alone, with a bank.
+"""Diffusers' UNets in numpy, from their state dicts alone.
 
-Written from the definition of `UNet2DConditionModel` with the names of its
-weights, and DiffewS' of what its self-attentions share; NCHW. It shares no code
-with `jmim.nn`.
+Written from the definitions of `UNet2DConditionModel` and `UNet2DModel` with
+the names of their weights, and DiffewS' of what self-attentions share (a bank);
+NCHW. It shares no code with `jmim.nn`.
 """
 
 import math
@@ -29,6 +29,7 @@ class UNet:
   def __init__(self, config, p):
     self.config, self.p = config, p
     self.groups = config["norm_num_groups"]
+    self.eps = config.get("norm_eps", 1e-5)
     n, heads = len(config["block_out_channels"]), config["attention_head_dim"]
     self.heads = list(heads) if isinstance(heads, list) else [heads] * n
 
@@ -45,7 +46,7 @@ class UNet:
         skips.append(y)
         j += 1
       if i + 1 < n:
-        y = layers.conv(p, f"down_blocks.{i}.downsamplers.0.conv", y, 2)
+        y = self.half(f"down_blocks.{i}.downsamplers.0", y)
         skips.append(y)
     y = self.res("mid_block.resnets.0", y)
     y = self.transformer("mid_block.attentions.0", y, self.heads[-1])
@@ -57,10 +58,18 @@ class UNet:
         y = self.stage(f"up_blocks.{i}", j, y, kind=kind, heads=heads)
         j += 1
       if i + 1 < n:
-        name = f"up_blocks.{i}.upsamplers.0.conv"
-        y = layers.conv(p, name, layers.twice(y))
-    y = layers.silu(group_norm(p, "conv_norm_out", y, self.groups))
+        y = self.twice(f"up_blocks.{i}.upsamplers.0", y)
+    y = layers.silu(self.norm("conv_norm_out", y))
     return layers.conv(p, "conv_out", y)
+
+  def norm(self, name, x):
+    return group_norm(self.p, name, x, self.groups, eps=self.eps)
+
+  def half(self, name, x):
+    return layers.conv(self.p, f"{name}.conv", x, 2)
+
+  def twice(self, name, x):
+    return layers.conv(self.p, f"{name}.conv", layers.twice(x))
 
   def time(self, t, b):
     half = self.config["block_out_channels"][0] // 2
@@ -78,11 +87,11 @@ class UNet:
 
   def res(self, name, x):
     p = self.p
-    y = layers.silu(group_norm(p, f"{name}.norm1", x, self.groups))
+    y = layers.silu(self.norm(f"{name}.norm1", x))
     y = layers.conv(p, f"{name}.conv1", y)
     time = layers.linear(p, f"{name}.time_emb_proj", self.emb)
     y = y + time[:, :, None, None]
-    y = layers.silu(group_norm(p, f"{name}.norm2", y, self.groups))
+    y = layers.silu(self.norm(f"{name}.norm2", y))
     y = layers.conv(p, f"{name}.conv2", y)
     if f"{name}.conv_shortcut.weight" in p:
       x = layers.conv(p, f"{name}.conv_shortcut", x)
@@ -129,3 +138,69 @@ class UNet:
     if own:
       self.seen[name] = (x, y)
     return y
+
+
+class Plain(UNet):
+  """`UNet2DModel`: no text; heads are given by their width."""
+
+  def __call__(self, x, t, label=None):
+    """`label`: of all images, where there are classes."""
+    self.label = label
+    return super().__call__(x, t, None)
+
+  def time(self, t, b):
+    p, c = self.p, self.config
+    half = c["block_out_channels"][0] // 2
+    powers = np.arange(half) / (half - c["freq_shift"])
+    waves = [
+      f(t * np.exp(-math.log(10_000) * powers)) for f in (np.sin, np.cos)
+    ]
+    waves = np.concatenate(waves[:: -1 if c["flip_sin_to_cos"] else 1])
+    hidden = layers.linear(p, "time_embedding.linear_1", waves[None])
+    emb = layers.linear(p, "time_embedding.linear_2", layers.silu(hidden))
+    if self.label is not None:
+      emb = emb + p["class_embedding.weight"][self.label]
+    return layers.silu(np.repeat(emb, b, 0))
+
+  def stage(self, block, j, y, *, kind, heads):
+    y = self.res(f"{block}.resnets.{j}", y)
+    if kind.startswith("Attn"):
+      y = self.transformer(f"{block}.attentions.{j}", y, heads)
+    return y
+
+  def half(self, name, x):
+    if self.config["downsample_type"] == "resnet":
+      return self.res(name, x, layers.half)
+    if self.config["downsample_padding"]:
+      return super().half(name, x)
+    # Padded behind alone: what a padding on both sides makes of odd places.
+    w = {f"{name}.weight": self.p[f"{name}.conv.weight"]}
+    w[f"{name}.bias"] = self.p[f"{name}.conv.bias"]
+    return layers.conv(w, name, x)[:, :, 1::2, 1::2]
+
+  def twice(self, name, x):
+    if self.config["upsample_type"] == "resnet":
+      return self.res(name, x, layers.twice)
+    return super().twice(name, x)
+
+  def res(self, name, x, change=lambda x: x):
+    p = self.p
+    y = change(layers.silu(self.norm(f"{name}.norm1", x)))
+    y = layers.conv(p, f"{name}.conv1", y)
+    time = layers.linear(p, f"{name}.time_emb_proj", self.emb)[:, :, None, None]
+    if self.config["resnet_time_scale_shift"] == "scale_shift":
+      scale, shift = np.split(time, 2, 1)
+      y = self.norm(f"{name}.norm2", y) * (1 + scale) + shift
+    else:
+      y = self.norm(f"{name}.norm2", y + time)
+    y, x = layers.conv(p, f"{name}.conv2", layers.silu(y)), change(x)
+    if f"{name}.conv_shortcut.weight" in p:
+      x = layers.conv(p, f"{name}.conv_shortcut", x)
+    return x + y
+
+  def transformer(self, name, x, heads):
+    """Its attention; `heads` is the width of one, or None: a single one."""
+    b, c, h, w = x.shape
+    y = self.norm(f"{name}.group_norm", x).reshape(b, c, h * w).swapaxes(1, 2)
+    y = self.attention(name, y, y, c // heads if heads else 1)
+    return x + y.swapaxes(1, 2).reshape(b, c, h, w)

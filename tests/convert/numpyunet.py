@@ -174,10 +174,12 @@ def unet(config, p, x, t, y=None, context=None, code=None):
 
   heads, levels = get("num_heads", -1), len(config["channel_mult"])
   up_heads, at, ds = get("num_heads_upsample", heads), 1, 1
+  # DifFace has a number of blocks for each level.
+  blocks = np.broadcast_to(config["num_res_blocks"], levels)
   h = conv(p, "input_blocks.0.0", x)
   skips = [h]
   for level in range(levels):
-    for _ in range(config["num_res_blocks"]):
+    for _ in range(blocks[level]):
       h = res(p, f"input_blocks.{at}.0", h, emb)
       if ds in config["attention_resolutions"]:
         h = attend(f"input_blocks.{at}.1", h, heads)
@@ -195,14 +197,14 @@ def unet(config, p, x, t, y=None, context=None, code=None):
   middle = h = res(p, f"{of}middle_block.2", h, emb, told=told)
   at = 0
   for level in reversed(range(levels)):
-    for i in range(config["num_res_blocks"] + 1):
+    for i in range(blocks[level] + 1):
       h = np.concatenate([h, skips.pop()], axis=1)
       where = f"{of}output_blocks.{at}"
       h = res(p, f"{where}.0", h, emb, told=told)
       attends = ds in config["attention_resolutions"]
       if attends:
         h = attend(f"{where}.1", h, up_heads)
-      if level and i == config["num_res_blocks"]:
+      if level and i == blocks[level]:
         where = f"{where}.{1 + attends}"
         h = resample(where, h, twice, leaf="conv", stride=1, told=told)
         ds = ds // 2

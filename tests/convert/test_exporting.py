@@ -6,6 +6,7 @@ import kit
 import numpy as np
 import pytest
 
+from jmim import hub
 from jmim.convert import exporting
 from jmim.convert import families
 from jmim.convert import files
@@ -84,25 +85,34 @@ def test_a_config_json_says_which_library_reads_it(tmp_path, run):
   assert image["image_std"] == [0.5] * 3
 
 
+@pytest.mark.parametrize("library", ["hf", "timm"])
+def test_classes_have_their_names_in_what_is_exported(library):
+  config = configs.override(configs.base(), ["data.size=16"])
+  method = kit.tiny("supervised.swin")
+  _, family = families.for_export(library, "supervised.swin", method)
+  names = [f"kind {i}" for i in range(method.classes)]
+  of = lambda names: exporting.describe(config, family, method, names)
+  named, bare = (of(n)["config.json"] for n in (names, names[1:]))
+  if library == "timm":
+    assert named["label_names"] == names and "label_names" not in bare
+  else:
+    assert named["id2label"]["1"] == "kind 1"
+    assert named["label2id"]["kind 1"] == 1
+    assert bare["id2label"]["1"] == "LABEL_1"  # they do not fit the head
+
+
+def test_the_note_and_the_card_go_with_an_export(tmp_path, run):
+  _, workdir = run
+  (workdir / "data.json").write_text('{"classes": ["ant", "bee"]}')
+  exporting.run(workdir, "safetensors", tmp_path)
+  (workdir / "data.json").unlink()
+  assert hub.load(tmp_path).classes == ("ant", "bee")
+  assert "\nlicense: " in (tmp_path / "README.md").read_text()
+
+
 def test_weights_that_a_run_lacks_are_refused(tmp_path, run):
   _, workdir = run
   with pytest.raises(errors.UserError, match="has no ema"):
     exporting.run(workdir, "hf", tmp_path, weights="ema")
   with pytest.raises(errors.UserError, match="no checkpoint"):
     exporting.run(tmp_path / "nothing", "hf", tmp_path)
-
-
-def test_the_card_has_the_last_figure_of_each_evaluation(tmp_path):
-  assert exporting.read_figures(tmp_path) == []
-  lines = [
-    {"step": 1, "loss": 0.5},
-    {"step": 2, "eval": "knn", "knn/top1": 0.25},
-    {"step": 2, "eval": "probe", "probe/top1": 0.5, "probe/name": "x"},
-    {"step": 4, "eval": "knn", "knn/top1": 0.75},
-  ]
-  text = "\n".join(map(json.dumps, lines))
-  (tmp_path / "metrics.jsonl").write_text(text + "\n")
-  assert exporting.read_figures(tmp_path)[2:] == [
-    "| knn/top1 | 0.75 | 4 |",
-    "| probe/top1 | 0.5 | 2 |",
-  ]

@@ -162,3 +162,23 @@ def test_missing_files_and_parts_are_named(tmp_path, arrays):
   path.write_text(json.dumps({"weight_map": {"a": "../two.safetensors"}}))
   with pytest.raises(errors.UserError, match="not beside it"):
     files.read(path)
+
+
+def test_an_index_that_names_itself_or_another_is_refused(tmp_path):
+  path = tmp_path / "model.safetensors.index.json"
+  for part in (path.name, "b.index.json"):
+    path.write_text(json.dumps({"weight_map": {"a": part}}))
+    (tmp_path / "b.index.json").write_text("{}")
+    with pytest.raises(errors.UserError, match="is an index too"):
+      files.read(path)
+
+
+@pytest.mark.parametrize(
+  "text",
+  ["[]", "{}", '{"weight_map": []}', '{"weight_map": {"a": 3}}', "[" * 9**5],
+)
+def test_an_index_that_is_none_is_refused(tmp_path, text):
+  path = tmp_path / "model.safetensors.index.json"
+  path.write_text(text)
+  with pytest.raises(errors.UserError, match=r"index\.json"):
+    files.read(path)

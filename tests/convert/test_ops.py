@@ -15,6 +15,8 @@ SHAPES = {  # op, shape of theirs, shape of ours
   "conv": (ops.CONV, (D, C, 3, 4), (3, 4, C, D)),
   "point": (ops.POINT, (D, C, 1, 1), (C, D)),
   "point1d": (ops.POINT1D, (D, C, 1), (C, D)),
+  "heads": (ops.HEADS, (H, 1, 1), (H,)),
+  "one of many": (ops.one_of(ops.CONV), (D, C, 3, 4), (1, 3, 4, C, D)),
   "patch": (ops.patch_conv(P), (D, C, P, P), (P * P * C, D)),
   "tubelet": (ops.tubelet_conv(F, P), (D, C, F, P, P), (F * P * P * C, D)),
   "flax patch": (ops.flax_patch_conv(P), (P, P, C, D), (P * P * C, D)),

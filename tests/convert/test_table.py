@@ -137,3 +137,13 @@ def test_prefixes_come_before_all_names():
   assert placed[4].copies == 3
   # A constant without a leaf of ours has none afterwards.
   assert placed[5].theirs == "model.fixed" and placed[5].ours == ""
+
+
+def test_arrays_side_by_side_may_differ_in_size():
+  rule = table.Rule(theirs=("a", "b"), ours="t", axis=0, sizes=(3, 1))
+  theirs = {"a": np.arange(6.0).reshape(3, 2), "b": np.full((1, 2), 9.0)}
+  ours = table.import_tree([rule], theirs)
+  np.testing.assert_array_equal(ours["t"][3], [9.0, 9.0])
+  back = table.export_tree([rule], ours)
+  for name, x in theirs.items():
+    np.testing.assert_array_equal(back[name], x)

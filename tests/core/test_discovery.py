@@ -1,5 +1,6 @@
 import dataclasses
 import sys
+import types
 
 import pytest
 import toys
@@ -22,6 +23,62 @@ def test_what_several_methods_share_is_no_method():
 def test_a_section_becomes_a_method():
   made = discovery.make({"type": "toys", "latent": 5})
   assert isinstance(made, toys.Adversarial) and made.latent == 5
+
+
+@pytest.fixture
+def stranger(tmp_path, monkeypatch, unimported):
+  """A module that Python would find, and that notes when it is imported."""
+  mark = tmp_path / "ran"
+  text = f"import pathlib; pathlib.Path({str(mark)!r}).write_text('ran')\n"
+  (tmp_path / "a_stranger.py").write_text(text)
+  monkeypatch.syspath_prepend(tmp_path)
+  unimported("a_stranger")
+  return mark
+
+
+@pytest.mark.parametrize("name", ["a_stranger", "a_stranger.more", 3])
+@pytest.mark.parametrize("section", ["method", "procedure", "evals"])
+def test_a_file_names_no_module_of_others(stranger, section, name):
+  one = {"type": name}
+  config = {section: {"x": one} if section == "evals" else one}
+  with pytest.raises(errors.UserError, match="a file says so") as caught:
+    discovery.check_stored(config, "config.json", [*discovery.FIND])
+  assert caught.value.key == f"{section}.type" and not stranger.exists()
+
+
+@pytest.mark.parametrize("section", ["method", "procedure", "evals"])
+def test_a_package_of_ours_lends_its_name_to_none_of_others(
+  tmp_path, monkeypatch, unimported, section
+):
+  """Someone who looks at a run may stand in a folder of theirs."""
+  (tmp_path / "parts.py").write_text("Evaluator = 1 / 0\n")
+  (tmp_path / "lib.py").write_text("Evaluator = 1 / 0\n")
+  monkeypatch.syspath_prepend(tmp_path)
+  # A test of evaluators may have imported a package of that name before.
+  unimported("parts", "lib")
+  one = {"type": "lib" if section == "evals" else "parts"}
+  config = {section: {"x": one} if section == "evals" else one}
+  with pytest.raises(errors.UserError, match="a file says so"):
+    discovery.check_stored(config, "config.json", [*discovery.FIND])
+
+
+def test_a_file_may_name_ours_in_full(monkeypatch):
+  monkeypatch.setattr(discovery, "sys", types.SimpleNamespace(modules={}))
+  config = {"method": {"type": "jmim.methods.mim.mae"}}
+  discovery.check_stored(config, "config.json")
+  assert discovery.find("jmim.methods.mim.mae").__name__ == "MAE"
+
+
+def test_a_file_may_name_what_is_ours_or_imported_already(stranger):
+  known = {
+    "method": {"type": "mim.mae"},
+    "evals": {"probe": {"type": "probe"}, "mine": {"type": "toys"}},
+  }
+  discovery.check_stored(known, "config.json", [*discovery.FIND])
+  __import__("a_stranger")
+  assert stranger.exists()  # as the program wished
+  config = {"method": {"type": "a_stranger"}, "evals": {"x": {"type": "b.c"}}}
+  discovery.check_stored(config, "config.json")  # evaluators are not looked up
 
 
 def test_keys_of_older_configs_are_still_read():

@@ -27,6 +27,24 @@ def test_users_may_catch_it_as_a_value_error():
   assert not issubclass(errors.Diverged, ValueError)
 
 
+def test_a_full_disk_is_named_however_deep_it_is():
+  full = OSError(28, "No space left on device")
+  assert errors.first_line(full).count("No space left") == 1
+  for other in (ValueError("x\ny: No space left on device"), KeyError("x")):
+    other.__cause__ = full
+    text = errors.first_line(other)
+    assert text.startswith("No space left on device (") and "\n" not in text
+  assert errors.first_line(ValueError("x")) == "ValueError: x"
+
+
+def test_a_divergence_names_a_step_that_can_be_replayed():
+  text = lambda step, saved: str(errors.Diverged.at(step, 3, (), saved))
+  assert "--replay_step=5, which goes on from checkpoint 4" in text(7, 4)
+  assert "train.checkpoint_steps=4" in text(7, None)
+  assert "--replay_step" not in text(7, None) + text(3, None)
+  assert "from the first step on" in text(3, None)
+
+
 def test_a_list_is_indented_and_says_how_many_are_left_out():
   assert errors.listed(["a", "b"]) == "\n           a\n           b"
   text = errors.listed([str(i) for i in range(100)], most=3)

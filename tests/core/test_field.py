@@ -105,6 +105,14 @@ def test_documented_are_the_values_of_all_kinds_by_dotted_key():
   assert found["noise.shape.shift"].metadata["doc"] == "shift at the start"
 
 
+def test_documented_defaults_are_those_of_where_a_part_is_used():
+  both = [field.documented(cls) for cls in (Model, Larger, Noise)]
+  of = lambda key: [found[key].default for found in both if key in found]
+  assert of("size") == [3, 1] and of("noise.steps") == [20, 20]
+  assert of("steps") == [10]
+  assert of("noise.shape.shift") == [0.008, 0.5]
+
+
 @pytest.mark.parametrize(
   "shape, kind", [(Linear(low=0.3), "linear"), (Cosine(), "cosine")]
 )

@@ -86,8 +86,48 @@ def test_a_file_is_no_folder_to_write_into(tmp_path, below):
   assert e.value.key == "--out" and str(tmp_path / "file") in e.value.seen
 
 
+@pytest.mark.parametrize("name", ("gs://bucket/run", "s3://a", "file:///a"))
+def test_a_bucket_is_no_folder_of_that_name(name):
+  with pytest.raises(errors.UserError, match="a bucket or an address") as e:
+    files.check_writable(pathlib.Path(name), "--workdir")
+  assert e.value.key == "--workdir"
+
+
+def test_a_colon_in_a_name_is_no_bucket(tmp_path):
+  for name in ("a:b/run", "run/gs:", tmp_path / "gs:", ""):
+    files.check_writable(pathlib.Path(name), "--workdir")
+
+
 @pytest.mark.parametrize("name", ("x" * 300, "file/below"))
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path, name):
   (tmp_path / "file").write_text("", encoding="utf-8")
   with pytest.raises(errors.UserError, match="another place"):
     files.check_writable(tmp_path / name, "--workdir")
+
+
+@pytest.mark.parametrize(
+  "text, says",
+  [
+    ("[1]", "a list"),
+    ("{", "Expecting"),
+    ("", "Expecting"),
+    ("[" * 10**6, "recursion"),
+    ("\udcff", "codec"),
+    ('{"a": "' + "x" * 100 + '"}', "more than 99 bytes"),
+  ],
+)
+def test_what_is_no_object_of_json_is_named(tmp_path, monkeypatch, text, says):
+  path = tmp_path / "a.json"
+  path.write_text(text, encoding="utf-8", errors="surrogateescape")
+  if "99" in says:
+    monkeypatch.setattr(files, "_MOST_JSON", 99)
+  with pytest.raises(errors.UserError, match=f"a.json: .*{says}") as caught:
+    files.read_object(path, "some.key")
+  assert caught.value.key == "some.key"
+
+
+def test_an_object_of_json_is_read(tmp_path):
+  (tmp_path / "a.json").write_text('{"a": [1]}')
+  assert files.read_object(tmp_path / "a.json", None) == {"a": [1]}
+  with pytest.raises(errors.UserError, match="b.json"):
+    files.read_object(tmp_path / "b.json", None)

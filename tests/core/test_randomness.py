@@ -63,3 +63,14 @@ def test_a_numbered_key_does_not_depend_on_the_others():
   all_ = data(randomness.numbered(key, np.arange(9)))
   np.testing.assert_array_equal(some, all_[[7, 2]])
   assert len(np.unique(all_, axis=0)) == 9
+
+
+def test_normal_rows_depend_on_their_number_and_the_draw():
+  draws = [
+    randomness.normals(jax.random.key(3), np.array(numbers), (4,))
+    for numbers in ([7, 2], [2, 5, 7])
+  ]
+  some, more = (np.asarray(draw(1)) for draw in draws)
+  np.testing.assert_array_equal(some, more[[2, 0]])
+  again = np.asarray(draws[0](0))
+  assert len(np.unique([*some.ravel(), *again.ravel()])) == 16

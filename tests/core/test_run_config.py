@@ -77,3 +77,9 @@ def test_each_method_says_what_is_asked_of_its_weights():
   assert "episode.test_shots" in of("dense.diffews")
   assert "sampling.type" in of("discrete.mdm")
   assert not of("mim.mae")
+
+
+def test_a_module_of_the_config_before_is_not_imported_to_compare():
+  before = {"method": {"type": "no.such.module"}, "ema": {"decay": 0.9}}
+  found = run_config.of_weights(["method.x", "data.batch"], before)
+  assert found == ["method.x"]

@@ -1,4 +1,5 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -61,3 +62,17 @@ def test_one_dimension_is_sharded_over_tensor(dim, batch, spec):
   assert jaxpr(np.zeros((3, 3, 3))).eqns == []
   none = runtime.Runtime(batch_axes=("data",))
   assert none.shard_dim(np.zeros(3), 0).shape == (3,)
+
+
+@pytest.mark.parametrize("batch, gathered", [(8, False), (6, True)])
+def test_each_device_computes_its_part_of_the_batch(batch, gathered):
+  """Left to itself, the compiler gathers the batch for a transform."""
+  mesh = jax.sharding.Mesh(np.array(jax.devices()), ("data",))
+  rt = runtime.Runtime(mesh=mesh, batch_axes=("data",))
+  x = np.arange(batch * 12, dtype=np.float32).reshape(batch, 4, 3)
+  split = P("data") if batch == 8 else P()
+  placed = jax.device_put(x, jax.sharding.NamedSharding(mesh, split))
+  run = jax.jit(lambda x: rt.on_batch(jnp.fft.rfft2, x)).lower(placed).compile()
+  np.testing.assert_allclose(run(placed), np.fft.rfft2(x), atol=1e-4)
+  shape = f"f32[{batch},4,3]"
+  assert (shape in run.as_text()) == gathered

@@ -285,6 +285,24 @@ def test_an_instance_may_give_the_values_a_section_does_not_name():
   start = Nested(size=9, flat=Flat(depth=2))
   found = validate.build(Nested, {"shape": {"low": 0}}, "p", start)
   assert found == Nested(size=9, flat=Flat(depth=2), shape=Line(low=0.0))
+  found = validate.build(Nested, {"flat": {"ratio": 0}}, "p", start)
+  assert found == Nested(size=9, flat=Flat(depth=2, ratio=0.0))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Around:
+  """A part whose own parts have other defaults than its class."""
+
+  inner: Nested = field.part(
+    Nested, "a part", flat=Flat(depth=2, k=(7,)), shape=Arc(turns=5)
+  )
+
+
+def test_a_section_in_a_section_begins_at_what_is_chosen_around_it():
+  make = lambda **entries: validate.build(Around, {"inner": entries}, "p").inner
+  assert make(flat={"ratio": 0}).flat == Flat(depth=2, ratio=0.0, k=(7,))
+  assert make(shape={}).shape == Arc(turns=5)
+  assert make(shape={"type": "line"}).shape == Line()
 
 
 def test_a_misspelt_key_of_an_evaluator_is_named_with_the_nearest():

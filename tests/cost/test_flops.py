@@ -23,6 +23,70 @@ def test_dense_and_batched_products():
   assert flops.count(lambda x: jnp.tanh(x) + x * x, shape(M, K)) == 0
 
 
+def test_a_transposed_convolution_does_not_count_the_zeros_it_reads():
+  """Each pixel meets each place of the kernel, once in either direction."""
+
+  def up(x, w):
+    pad = ((2, 2), (2, 2))
+    return jax.lax.conv_general_dilated(
+      x,
+      w,
+      (1, 1),
+      pad,
+      lhs_dilation=(2, 2),
+      dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+
+  args = shape(B, 8, 8, 6), shape(4, 4, 6, 10)
+  once = 2 * B * 8 * 8 * 16 * 6 * 10
+  assert flops.count(up, *args) == once
+  both = jax.grad(lambda x, w: up(x, w).sum(), argnums=(0, 1))
+  # The result itself is not needed for its gradients.
+  assert flops.count(both, *args) == 2 * once
+
+
+@pytest.mark.parametrize("pad", ["SAME", "VALID"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_gradients_of_a_convolution_cost_as_much_as_itself(stride, pad):
+  """Each of both, at the borders and between pixels too."""
+  numbers = ("NHWC", "HWIO", "NHWC")
+
+  def conv(x, w):
+    strides = (stride, stride)
+    return jax.lax.conv_general_dilated(
+      x, w, strides, pad, dimension_numbers=numbers
+    )
+
+  args = shape(B, 10, 10, 6), shape(3, 3, 6, 4)
+  both = jax.grad(lambda x, w: conv(x, w).sum(), argnums=(0, 1))
+  assert flops.count(both, *args) == 2 * flops.count(conv, *args)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 6])
+@pytest.mark.parametrize("spread, holes", [(1, 1), (1, 2), (2, 1)])
+def test_gradients_of_grouped_and_dilated_convolutions(groups, spread, holes):
+  """Also where each channel is alone, and pixels or the kernel are spread."""
+
+  def conv(x, w):
+    return jax.lax.conv_general_dilated(
+      x,
+      w,
+      (1, 1),
+      [(holes, holes + spread - 1)] * 2,
+      lhs_dilation=(spread, spread),
+      rhs_dilation=(holes, holes),
+      feature_group_count=groups,
+      dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+
+  args = shape(B, 10, 10, 6), shape(3, 3, 6 // groups, 12)
+  assert jax.eval_shape(conv, *args).shape == (B, *2 * (10 * spread,), 12)
+  once = 2 * B * 10 * 10 * 3 * 3 * (6 // groups) * 12
+  assert flops.count(conv, *args) == once
+  both = jax.grad(lambda x, w: conv(x, w).sum(), argnums=(0, 1))
+  assert flops.count(both, *args) == 2 * once
+
+
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_convolution(stride, groups):

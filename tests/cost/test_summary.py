@@ -87,20 +87,30 @@ def test_show_tells_sizes_mesh_and_misses():
     skipped=zero,
     skipped_total=zero,
   )
-  out = io.StringIO()
-  console = consoles.Console(
-    console=rich.console.Console(file=out, width=120, highlight=False)
+  out, short = io.StringIO(), io.StringIO()
+  console, brief = (
+    consoles.Console(
+      console=rich.console.Console(file=file, width=120, highlight=False),
+      verbose=file is out,
+    )
+    for file in (out, short)
   )
   shardings, missed = where.plan(state)
   found = summary.tables(
-    state, shardings, gradient_flops.Work(11 * 10**8, 10**9)
+    state, shardings, gradient_flops.Work(11 * 10**8, 2 * 10**9)
   )
   summary.show(console, found, where.mesh, missed)
+  summary.show(brief, found, where.mesh, missed)
   text = out.getvalue()
   assert "9,283 parameters; 3.1 GFLOP per image" in text
-  assert "(3 x 1 GFLOP forward + 100 MFLOP without gradient: 2mnk" in text
+  assert "(1.1 GFLOP forward, 2 GFLOP backward: 2mnk" in text
   assert "mesh fsdp=8 on 8" in text
   assert "replicated: params/main/token (3,)" in text
   lines = [line.split() for line in text.splitlines()]
   share = f"{summary.bytes_per_device(PARAMS, shardings.params) / 37132:.4f}"
   assert [row[0] for row in lines if row[-1:] == [share]] == ["params", "opt"]
+  assert "Ten largest" in text and "Ten largest" not in short.getvalue()
+  assert (
+    "9,283 parameters: encoder 9.28 k, token 3; 3.1 GFLOP" in short.getvalue()
+  )
+  assert "state 0.00 MB per device" in short.getvalue()

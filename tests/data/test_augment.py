@@ -149,8 +149,8 @@ def test_views_are_mirrored_one_by_one_with_their_boxes():
 
 @pytest.mark.parametrize("name", ["video", "pair"])
 @pytest.mark.parametrize("crop", ["pad", "resized"])
-def test_frames_and_pairs_are_mirrored_and_cropped_alike(name, crop):
-  spec = dataclasses.replace(_SPEC, device_crop=crop, pad=2)
+def test_frames_and_pairs_are_mirrored_turned_and_cropped_alike(name, crop):
+  spec = dataclasses.replace(_SPEC, device_crop=crop, pad=2, turn=crop == "pad")
   images = np.repeat(_images(12, 8, 8)[:, None], 3, 1).astype("u1")
   found = np.asarray(_train(spec, jax.random.key(1), {name: images})[name])
   assert found.shape == images.shape

@@ -112,8 +112,8 @@ def test_a_run_trains_on_what_is_left(folder, tmp_path, caplog, monkeypatch):
   config.train.total_steps = 5  # one epoch
   seen, real = [], pipeline.training_batches
 
-  def recorded(*args):
-    stream = real(*args)
+  def recorded(*args, **options):
+    stream = real(*args, **options)
     try:
       for batch in stream:
         seen.append(batch["index"])

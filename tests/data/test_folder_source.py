@@ -6,6 +6,7 @@ import os
 import pytest
 
 from jmim.core import errors
+from jmim.data import folder_source
 from jmim.data import sources
 from jmim.data import splits
 
@@ -188,3 +189,16 @@ def test_a_name_with_brackets_is_no_slice_if_it_is_there(tmp_path):
   _touch(tmp_path, "train[:1]/a/1.png", "train/a/1.png", "train/a/2.png")
   assert _names(_open(tmp_path, "train[:1]")) == ["train[:1]/a/1.png"]
   assert len(_open(tmp_path, "train[:2]")) == 2
+
+
+def test_a_large_folder_says_what_it_takes_while_it_is_listed(
+  tmp_path, monkeypatch, caplog
+):
+  _touch(tmp_path, *(f"train/{c}/{i}.png" for c in "ab" for i in range(3)))
+  monkeypatch.setattr(folder_source, "_MANY", 7)
+  _open(tmp_path)
+  assert "bytes in every process" not in caplog.text
+  monkeypatch.setattr(folder_source, "_MANY", 6)
+  _open(tmp_path)
+  assert caplog.text.count("more than 6 files") == 1
+  assert "130 bytes in every process" in caplog.text

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from PIL import PngImagePlugin
 
+from jmim.core.settings import data as settings
 from jmim.data import decode
 from jmim.data import formats
 from jmim.data import jpeg
@@ -126,21 +127,47 @@ def _jpeg_header(width, height):
 @pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("make", [pngkit.png_header, _jpeg_header])
 @pytest.mark.parametrize(
-  "size", [(60000, 60000), (13400, 13400), (3000, 60000)]
+  "size", [(60000, 60000), (13000, 13000), (3000, 60000)]
 )
 def test_what_is_too_large_is_not_decoded(make, size, decoder, monkeypatch):
   # Whatever Pillow itself is told to allow.
   monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
   tracemalloc.start()
-  with pytest.raises(formats.BadImage, match=f"limit of {jpeg.MAX_PIXELS}"):
+  with pytest.raises(formats.BadImage, match=f"limit of {formats.MAX_PIXELS}"):
     picture.Picture(make(*size), 3, decoder=decoder)
   assert tracemalloc.get_traced_memory()[1] < 2**20
   tracemalloc.stop()
 
 
 def test_pillow_refuses_it_too():
-  with pytest.raises(formats.BadImage, match=f"limit of {jpeg.MAX_PIXELS}"):
-    formats.read(pngkit.png_header(60000, 60000), "RGB")
+  with pytest.raises(formats.BadImage, match="DecompressionBomb"):
+    formats.read(pngkit.png_header(60000, 60000), "RGB", max_pixels=10**12)
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_how_many_pixels_are_too_many_can_be_said(decoder):
+  data = _file(_image())
+  height, width = _image().shape[:2]
+  picture.Picture(data, 3, decoder=decoder, max_pixels=height * width)
+  fewer = height * width - 1
+  with pytest.raises(formats.BadImage, match=f"limit of {fewer} .*max_pixels"):
+    picture.Picture(data, 3, decoder=decoder, max_pixels=fewer)
+  with pytest.raises(formats.BadImage, match=f"limit of {fewer}"):
+    formats.check(data, max_pixels=fewer)
+
+
+def test_the_default_limit_is_that_of_the_key():
+  assert settings.Data.max_pixels == formats.MAX_PIXELS
+
+
+@pytest.mark.parametrize(
+  "kind", ["ico", "tga", "pcx", "dds", "eps", "jpeg2000"]
+)
+def test_only_known_formats_are_opened(kind):
+  data = _file(Image.fromarray(_image()), kind)
+  for look in (formats.check, lambda d: formats.read(d, "RGB")):
+    with pytest.raises(formats.BadImage, match="no picture in JPEG, PNG"):
+      look(data)
 
 
 def test_values_without_a_range_are_bad():

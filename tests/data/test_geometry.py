@@ -259,6 +259,38 @@ def test_rectangles_are_mirrored_with_their_image():
   np.testing.assert_allclose(shown[0], [0.6, 0.2, 0.3, 0.4], rtol=1e-6)
 
 
+def test_images_and_maps_are_turned_by_quarters_as_by_numpy():
+  spec = settings.Data(flip=False, turn=True)
+  keys = randomness.Keys(jax.random.key(4))
+  move = geometry.draw(spec, keys, 80, (5, 5))
+  turns = np.asarray(move.turns)
+  assert np.bincount(turns, minlength=4).min() > 8 and turns.max() == 3
+  images = _noise(80, 5, 5, 3)
+  for moved, stored in (
+    (move.images(images), images),
+    (move.maps(images[..., 0]), images[..., 0]),
+  ):
+    for found, x, k in zip(np.asarray(moved), stored, turns, strict=True):
+      np.testing.assert_array_equal(found, np.rot90(x, k))
+  both = move.repeat(2)
+  np.testing.assert_array_equal(both.turns, turns.repeat(2))
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_rectangles_are_turned_with_their_image(mirrored):
+  images = np.zeros((4, 10, 10), np.uint8)
+  images[:, 2:5, 1:7] = 1
+  rows = np.tile([7, 0.1, 0.2, 0.6, 0.3], (4, 1)).astype("f4")
+  coin = np.full(4, mirrored)
+  move = geometry.Move(side=(10, 10), coin=coin, turns=np.arange(4))
+  found = np.asarray(move.rectangles(jax.numpy.asarray(rows), 1))
+  for image, row in zip(np.asarray(move.maps(images)), found, strict=True):
+    y, x = np.nonzero(image)
+    sides = np.ptp(x) + 1, np.ptp(y) + 1
+    want = np.array([x.min(), y.min(), *sides]) / 10
+    np.testing.assert_allclose(row, [7, *want], atol=1e-6)
+
+
 def test_without_flip_and_crop_nothing_moves():
   spec = settings.Data(flip=False)
   keys = randomness.Keys(jax.random.key(0))

@@ -1,6 +1,8 @@
 """Indices that are kept, and what makes them anew."""
 
 import os
+import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -30,6 +32,76 @@ def test_an_index_is_made_again_if_a_file_changed(tmp_path, made):
   os.utime(file, (1, 1))
   assert _load(cache, made, str(file)) == 3
   assert len(list(cache.iterdir())) == 3  # and no scratch
+
+
+@pytest.mark.parametrize("n", [10, 2**17 + 3])
+def test_large_arrays_are_mapped_and_what_they_were(tmp_path, n):
+  file = tmp_path / "a.tar"
+  file.write_bytes(b"1")
+  rng = np.random.default_rng(0)
+  arrays = {
+    "long": rng.integers(0, 2**60, n),
+    "short": rng.integers(0, 99, n, np.int32),
+    "names": np.array(["a", "Ünï"] * 5),
+    "text": np.array("left"),
+    "none": np.zeros(0, np.int64),
+  }
+  load = lambda: index_cache.load(
+    tmp_path / "cache", "x", [str(file)], lambda: arrays
+  )
+  for found in (load(), load()):
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+      np.testing.assert_array_equal(found[name], array)
+      assert found[name].dtype == array.dtype
+    assert isinstance(found["long"], np.memmap) == (n > 10)
+    assert str(found["text"]) == "left"
+  sent = pickle.dumps(found["long"])
+  assert n == 10 or len(sent) < 1000  # its place, not its numbers
+  np.testing.assert_array_equal(pickle.loads(sent), arrays["long"])
+  part = pickle.loads(pickle.dumps(found["long"][3:7]))
+  np.testing.assert_array_equal(part, arrays["long"][3:7])
+
+
+def test_a_damaged_index_is_made_anew(tmp_path, made, caplog):
+  file, cache = tmp_path / "a.tar", tmp_path / "cache"
+  file.write_bytes(b"1")
+  assert _load(cache, made, str(file)) == 1
+  (path,) = cache.iterdir()
+  for data in (path.read_bytes()[:100], b"", b"PK\x03\x04"):
+    path.write_bytes(data)
+    before = len(made)
+    assert _load(cache, made, str(file)) == before + 1 == len(made)
+  assert "made anew" in caplog.text
+  assert _load(cache, made, str(file)) == len(made)
+
+
+def test_an_index_that_others_may_have_mapped_is_not_replaced(tmp_path, made):
+  file, cache = tmp_path / "a.tar", tmp_path / "cache"
+  file.write_bytes(b"1")
+  late = lambda: {"n": np.array([_load(cache, made, str(file))])}
+  assert index_cache.load(cache, "x", [str(file)], late)["n"] == 1
+  (path,) = cache.iterdir()
+  before = path.stat().st_ino
+  path.rename(tmp_path / "kept")
+
+  def slow():
+    (tmp_path / "kept").rename(path)  # another process was first
+    return {"n": np.array([1])}
+
+  assert index_cache.load(cache, "x", [str(file)], slow)["n"] == 1
+  assert path.stat().st_ino == before
+  assert [p.name for p in cache.iterdir()] == [path.name]
+
+
+def test_files_are_read_in_order_by_several_threads():
+  meet = threading.Barrier(2, timeout=30)
+
+  def read(path):
+    meet.wait()  # one alone would wait for ever
+    return path * 2
+
+  assert index_cache.each(["a", "b"], read) == ["aa", "bb"]
 
 
 def test_the_same_relative_path_of_two_folders_is_two_files(

@@ -81,6 +81,18 @@ def test_settings_that_do_not_make_an_input(fields, read, key, words):
     assert word in str(caught.value)
 
 
+def test_tokens_that_are_made_have_the_length_that_is_read():
+  spec = _with(tokenizer="bytes", text_length=9)
+  tokens = lambda n: {"tokens": method.Input((n,), jnp.int32, 260)}
+  inputs.check_settings(spec, tokens(9), "text.some")
+  assert inputs.on_devices(spec, tokens(9))["tokens"] == ((9,), np.int32)
+  with pytest.raises(errors.UserError, match="tokens .9,") as caught:
+    inputs.check_settings(spec, tokens(7), "text.some")
+  assert caught.value.key == "data.text_length"
+  # Those that are stored are left to the examples.
+  inputs.check_settings(_DATA, tokens(7), "text.some")
+
+
 def test_numbers_are_left_to_the_examples():
   read = {"image": IMAGE, "label": LABEL, "vector": method.Input((512,))}
   inputs.check_settings(_DATA, read, "mim.some")
@@ -107,6 +119,18 @@ def test_numbers_are_left_to_the_examples():
       {"tokens": method.Input((2,), jnp.int32, 4)},
       "data.name",
       ["'tokens'", "number -1", "from 0 to 3"],
+    ),
+    (
+      {"tokens": np.array([[1, 3]], np.int32)},
+      {"tokens": method.Input((2,), jnp.int32, 4, holds=(1, 2))},
+      "data.text_end",
+      ["'tokens' without 2", "data.text_start"],
+    ),
+    (
+      {"tokens": np.array([[1, 2, 0]], np.int32)},
+      {"tokens": method.Input((3,), jnp.int32, 4, closes=(2, 3))},
+      "data.text_pad",
+      ["'tokens' that closes with 0", "(2, 3)"],
     ),
     (
       {"tokens": np.zeros((1, 2), "f4")},
@@ -159,6 +183,7 @@ def test_an_example_that_is_read_as_it_is():
   ("fields", "names", "key"),
   [
     ({"flip": True}, ("image", "moments"), "data.flip"),
+    ({"turn": True}, ("image", "moments"), "data.turn"),
     ({"device_crop": "pad"}, ("segmentation", "moments"), "data.device_crop"),
     ({"device_crop": "resized"}, ("objects",), "data.device_crop"),
     ({"flip": True}, ("image", "objects", "segmentation"), None),

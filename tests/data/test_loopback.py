@@ -49,7 +49,7 @@ def main(where, count, index, out):
   stream = feed.batches(
     source,
     spec,
-    wanted=("image", "label"),
+    names=("image", "label"),
     where=sharding.batch_sharding(mesh),
     start=START,
   )

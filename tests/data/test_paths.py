@@ -1,5 +1,6 @@
 """Every source understands the same paths."""
 
+import errno
 import io
 import os
 import tarfile
@@ -53,3 +54,17 @@ def test_names_that_are_no_text_can_be_printed():
   name = os.fsdecode(b"caf\xe9")
   assert paths.printable(name) == r"caf\udce9"
   assert paths.some(["a", "b", "c", "d"]) == "a, b, c, ..."
+
+
+def test_only_files_are_read(tmp_path):
+  (tmp_path / "a").write_bytes(b"x")
+  (tmp_path / "b").symlink_to("a")
+  os.mkfifo(tmp_path / "pipe")
+  (tmp_path / "zero").symlink_to("/dev/zero")
+  assert paths.read(str(tmp_path / "b")) == b"x"
+  for name in ("pipe", "zero"):
+    with pytest.raises(OSError, match="a pipe or a device") as caught:
+      paths.read(str(tmp_path / name))
+    assert caught.value.errno == errno.ENXIO
+  with pytest.raises(IsADirectoryError):
+    paths.read(str(tmp_path))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jmim.core import errors
+from jmim.data import again
 from jmim.data import decode
 from jmim.data import reader
 from jmim.data import sources
@@ -119,11 +120,29 @@ def test_a_file_that_cannot_be_opened_is_a_bad_record():
   assert e.value.key == "data.on_bad_record"
 
 
-def test_a_disk_that_fails_is_no_bad_record():
-  broken = {1: OSError(errno.EIO, "Input/output error")}
+def test_what_fails_whatever_the_file_is_no_bad_record():
+  broken = {1: OSError(errno.EMFILE, "Too many open files")}
   lenient = reader.Reader(_Files(broken), _draws, seed=0, rules=SKIP)
-  with pytest.raises(OSError, match="Input/output"):
+  with pytest.raises(OSError, match="Too many open"):
     lenient.read(np.array([0, 1]), ZERO[:2], ZERO[:2])
+
+
+class _Passing(_Files):
+  """Fails at first, so many times an example."""
+
+  def __getitem__(self, i):
+    if self.failures.get(i, 0):
+      self.failures[i] -= 1
+      raise OSError(errno.EIO, "Input/output error")
+    return {"number": i}
+
+
+def test_what_passes_is_tried_again_and_what_stays_is_a_bad_record(monkeypatch):
+  monkeypatch.setattr(again, "PAUSES", (0.0, 0.0))
+  lenient = reader.Reader(_Passing({1: 2, 4: 3}), _draws, seed=0, rules=SKIP)
+  batch, bad = lenient.read(np.array([0, 1, 4]), ZERO[:3], ZERO[:3])
+  assert batch["number"].tolist() == [0, 1, 5]
+  assert bad == {4: "file 4: cannot be read: Input/output error"}
 
 
 @pytest.mark.parametrize("others", [[], [[1, 2]]])

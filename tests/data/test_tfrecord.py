@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from jmim.core import crc32c
 from jmim.core import errors
+from jmim.data import formats
 from jmim.data import splits
 from jmim.data import tfrecord
 
@@ -51,6 +53,11 @@ _LISTS = (
 )
 
 
+def _named(feature):
+  """An example with a feature "x"."""
+  return _field(1, _field(1, _field(1, b"x") + _field(2, feature)))
+
+
 @given(st.dictionaries(st.text(max_size=8), _LISTS, max_size=4))
 @settings(deadline=None)
 def test_examples_are_parsed(features):
@@ -65,11 +72,18 @@ def test_unpacked_integers_are_parsed():
   assert tfrecord.parse_example(_field(1, entry)) == {"x": [7, -2]}
 
 
+def record(data):
+  """A record as TensorFlow writes it."""
+  length = struct.pack("<Q", len(data))
+  checksum = lambda x: struct.pack("<I", crc32c.masked(x))
+  return length + checksum(length) + data + checksum(data)
+
+
 def _write(path, examples):
   with open(path, "wb") as file:
     for features in examples:
       data = _example(features)
-      file.write(struct.pack("<QI", len(data), 0) + data + bytes(4))
+      file.write(record(data))
 
 
 def test_tfrecords_in_any_order(tmp_path):
@@ -95,3 +109,60 @@ def test_tfrecords_in_any_order(tmp_path):
   cut.write_bytes((tmp_path / "0.tfrecord").read_bytes()[:-3])
   with pytest.raises(errors.UserError, match="within record 9"):
     tfrecord.offsets(str(cut))
+
+
+@pytest.fixture
+def one(tmp_path):
+  """A file of three records; opens it as a source."""
+  path = tmp_path / "x.tfrecord"
+  _write(path, [{"image": [b"x" * 90], "label": [i]} for i in (3, 4, 5)])
+  parts = [(str(path), 0, -1)]
+  return path, lambda: tfrecord.TfRecordSource(
+    parts, "some", 10, tmp_path / "i"
+  )
+
+
+def test_a_flipped_bit_is_no_other_label(one):
+  path, build = one
+  source, whole = build(), path.read_bytes()
+  assert [source[i]["label"] for i in range(3)] == [3, 4, 5]
+  start, end = (int(x) for x in tfrecord.offsets(str(path))[1:3])
+  for at in range(start + 12, end):  # of the second record, but its length
+    data = bytearray(whole)
+    data[at] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(formats.BadImage, match="its checksum"):
+      _ = source[1]
+  assert source[0]["label"] == 3 and source[2]["label"] == 5
+
+
+def test_a_wrong_length_is_found_before_anything_is_read(one):
+  path, build = one
+  data = bytearray(path.read_bytes())
+  data[2] ^= 1
+  path.write_bytes(data)
+  with pytest.raises(errors.UserError, match="record 0, at byte 0"):
+    build()
+
+
+@pytest.mark.parametrize(
+  "data",
+  [
+    b"\x80" * 10**6,  # a number without end
+    b"\x0a\xff\x01a",  # a field that is longer than the rest
+    b"\x0f",  # a wire type that there is not
+    b"\x08\x01",  # a number in the place of the features
+    _field(1, _field(1, b"\x08" + _varint(2**40))),  # of a name
+    _named(_field(1, b"\x08\xff\x7f")),
+    _field(1, _field(1, _field(1, b"\xff"))),
+    _named(_field(2, b"\x0a\x01a")),
+  ],
+  ids=range(8),
+)
+def test_what_is_no_example_is_a_bad_record(tmp_path, data):
+  path = tmp_path / "x.tfrecord"
+  path.write_bytes(record(data))
+  parts = [(str(path), 0, -1)]
+  source = tfrecord.TfRecordSource(parts, "some", 10, tmp_path / "i")
+  with pytest.raises(formats.BadImage, match="no tf.train.Example"):
+    _ = source[0]

@@ -7,31 +7,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from jmim.data.procedural import markov
+from jmim.diffusion import chains
 
 
 def conditionals(chain: markov.Chain, mask_id: int):
   """(tokens [b, l], t) -> logits [b, l, v + 1]: log p(x_l | what is seen)."""
-  initial = jnp.asarray(chain.initial, jnp.float32)
-  transition = jnp.asarray(chain.transition, jnp.float32)
-  v = len(initial)
 
-  def one(tokens):
-    seen = jnp.where(
-      (tokens == mask_id)[:, None], 1.0, jax.nn.one_hot(tokens, v)
-    )
+  def net(x, t):
+    del t
+    logp = chains.conditionals(chain.initial, chain.transition, x, mask_id)
+    return jnp.concatenate([logp, jnp.zeros((*x.shape, 1))], axis=-1)
 
-    def walk(first, matrix, evidence):
-      def step(message, here):
-        return matrix(message * here), message
-
-      return jax.lax.scan(step, first, evidence)[1]
-
-    ahead = walk(initial, lambda m: m @ transition, seen)
-    back = walk(jnp.ones(v), lambda m: transition @ m, seen[::-1])[::-1]
-    p = ahead * back  # of a position without its own evidence
-    return jnp.log(jnp.append(p, jnp.ones((len(p), 1)), axis=1))
-
-  return lambda x, t: jax.vmap(one)(x)
+  return net
 
 
 def sequences(chain: markov.Chain, length: int):

@@ -71,3 +71,12 @@ def test_the_race_is_a_draw():
   drawn = np.asarray(categorical.race(jnp.asarray(P), u))
   found = np.bincount(drawn, minlength=len(P)) / N
   assert (np.abs(found - P) < 4 * np.sqrt(P * (1 - P) / N)).all()
+
+
+def test_given_numbers_pick_by_gumbel_noise():
+  u = jax.random.uniform(jax.random.key(0), (N, len(P)))
+  picked = np.asarray(categorical.pick(jnp.log(jnp.asarray(P)), u))
+  noise = -np.log(-np.log(np.asarray(u, np.float64) + 1e-30))
+  assert (picked == (np.log(P) + noise).argmax(-1)).mean() > 0.9999
+  np.testing.assert_allclose(np.bincount(picked) / N, P, atol=0.01)
+  assert categorical.pick(jnp.zeros(3), jnp.array([0.0, 0.5, 0.0])) == 1

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -88,6 +90,13 @@ def test_what_it_cannot_is_said():
   blind = model.dataclasses.replace(TOY, can=("encode",))
   with pytest.raises(ValueError, match="cannot decode"):
     blind.require("encode", "decode")
+  with pytest.raises(ValueError, match="target is a model that cannot decode"):
+    blind.require("decode", of="target")
+
+
+def test_how_many_classes_it_is_told():
+  assert TOY.classes == 3
+  assert toydiffusion.make(classes=0).classes == 0
 
 
 def test_what_is_told_of_a_changed_batch():
@@ -104,3 +113,18 @@ def test_clipping_is_of_the_data(normal):
   out = TOY.denoise(jnp.array([0, 1]), clip=1.0)(x, level)
   assert np.abs(out.x0).max() <= 1.0
   assert isinstance(level, sampler.Level)
+
+
+def test_guidance_that_does_nothing_or_by_noise_is_named():
+  none, some = toydiffusion.make(classes=0), toydiffusion.make()
+  for scale in (2.0, (1.0, 2.0)):
+    some.check_guidance(scale, "scale", "source")
+    with pytest.raises(ValueError, match="scale=.* of source that is"):
+      none.check_guidance(scale, "scale", "source")
+  none.check_guidance((1.0, 1.0), "scale", "source")
+  none.check_guidance(0.0, "scale", "source", unused=0.0)
+  always = dataclasses.replace(some, guides=False)
+  always.check_guidance(1.0, "scale", "source", unused=0.0)
+  for scale in (0.0, (1.0, 2.0)):
+    with pytest.raises(ValueError, match="scale=.* of source .*drop=0"):
+      always.check_guidance(scale, "scale", "source", unused=0.0)

@@ -30,6 +30,17 @@ def test_countdown_ends_at_zero_exactly_once(count):
   assert len(visited) <= count + 1 + 1000 // count
 
 
+def test_leading_offset_is_one_later_and_has_exactly_as_many_times():
+  """Diffusers' DDIM of Stable Diffusion: 30 steps begin at 958, not at 991."""
+  visited = respace.visited("leading_offset", 1000, 30)
+  assert len(visited) == 30 and list(visited[[0, -1]]) == [958, 1]
+  assert set(np.diff(visited)) == {-33}
+  assert len(respace.visited("offset", 1000, 30)) == 31
+  assert respace.end("leading_offset") == respace.end("offset") == 0
+  with pytest.raises(ValueError, match="time 5 of 5"):
+    respace.visited("leading_offset", 5, 5)
+
+
 def test_countdown_of_125_makes_126_calls():
   visited = respace.countdown(1000, 125)
   assert len(visited) == 126 and list(visited[-2:]) == [7, 0]

@@ -71,6 +71,25 @@ def test_callbacks_see_levels_and_may_change_the_state():
   np.testing.assert_allclose(x, walks.X0 / 2, atol=1e-5)
 
 
+def test_records_may_be_added_up_on_the_way():
+  table = solvers.ddpm(walks.PATH)
+  run = lambda **more: sampler.sample(
+    table,
+    walks.network,
+    x=walks.START,
+    noise=walks.noise_of(table),
+    callback=sampler.trajectory,
+    **more,
+  )
+  (end, each), (same, total) = run(), run(summed=True)
+  np.testing.assert_allclose(same, end, rtol=1e-6, atol=1e-6)
+  for name in ("x", "x0"):
+    assert total[name].shape == end.shape
+    np.testing.assert_allclose(
+      total[name], each[name].sum(0), rtol=1e-4, atol=1e-3
+    )
+
+
 def test_sampling_is_differentiable():
   def last(scale):
     denoise = lambda x, level: targets.output(

@@ -29,6 +29,8 @@ def test_known_values():
   )
   square = schedule.make("root_linear", 3, 0.01, 0.09)
   np.testing.assert_allclose(square.beta, [0.1, 0.05**0.5, 0.3])
+  last = schedule.make("linear_last", 4, 0.1, 0.4)
+  np.testing.assert_allclose(last.beta, [0.1, 0.2, 0.3, 0.999])
 
 
 def test_an_unknown_name_lists_the_known_ones():

@@ -40,6 +40,17 @@ def test_ddpm_is_ddim_with_eta_1(steps):
   np.testing.assert_allclose(found, wanted, atol=1e-9)
 
 
+def test_more_noise_than_there_is_is_refused():
+  """sqrt(s^2 - std^2) eps is nothing real then."""
+  path = walks.LINEAR.levels(respace.visited("even", 1000, 20))
+  for eta in (1.5, np.linspace(0, 2, 20)):
+    with pytest.raises(ValueError, match="adds more noise than a level has"):
+      solvers.ddim(path, eta)
+  start = schedule.make("linear", 20, zero_snr=True).levels()
+  whole = solvers.ddim(start, 1.0)  # of pure noise all is drawn anew
+  np.testing.assert_allclose(whole.std[0], start.noise[1])
+
+
 def test_ddpm_variances():
   beta = walks.LINEAR.beta[::-1]
   large = solvers.ddpm(walks.LINEAR.levels(), "large")

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from jmim.diffusion import schedule
+from jmim.diffusion import solvers
 from jmim.diffusion import targets
 from jmim.diffusion import weights
 
@@ -62,3 +64,46 @@ def test_edm_preconditioning_keeps_unit_variance():
   np.testing.assert_allclose(var / c.out**2, 1.0, rtol=1e-5)
   # The weight makes the target's error count the same at all levels.
   np.testing.assert_allclose(weights.edm(sigma, 0.5) * c.out**2, 1.0, rtol=1e-5)
+
+
+def test_edm_of_a_process_is_its_preconditioning(normal):
+  """F of x_t = a x0 + s eps: that of x_t / a, whose sigma is s / a."""
+  x0, eps = (normal(5, 3, seed=i).astype(float) for i in (0, 1))
+  a = np.array([0.999, 0.8, 0.3, 0.01, 5e-5])[:, None]
+  s = np.sqrt(1 - a**2)
+  x = targets.noised(x0, eps, a, s)
+  f = targets.edm_target(x0, eps, a=a, s=s, data=0.5)
+  c = targets.edm(s / a, data=0.5)
+  np.testing.assert_allclose(c.skip * x / a + c.out * f, x0, rtol=1e-4)
+  back = targets.edm_to_x0(f, x, a=a, s=s, data=0.5)
+  np.testing.assert_allclose(back, x0, rtol=1e-12, atol=1e-12)
+  size = targets.edm_size(a, s, 0.5)
+  np.testing.assert_allclose(x / size, c.inside * x / a, rtol=1e-5)
+  v = targets.target("v", x0, eps, a=a, s=s)
+  np.testing.assert_allclose(
+    targets.edm_target(x0, eps, a=a, s=s, data=1.0), -v, rtol=1e-12, atol=1e-12
+  )
+
+
+@pytest.mark.parametrize("steps", [1, 7, 50])
+@pytest.mark.parametrize(("kind", "first"), [("v", 999), ("eps", 900)])
+def test_a_step_turns_by_the_difference_of_two_angles(
+  normal, kind, first, steps
+):
+  """DDIM of v, and of the noise that it means, in float64:
+
+  cos(p - q) x - sin(p - q) v. At time 999 the noise is divided by 5e-5.
+  """
+  visited = np.linspace(first, 0, steps).astype(int)
+  path = schedule.make("cosine", 1000).levels(visited)
+  table, angle = solvers.make("ddim", path), np.arctan2(path.noise, path.signal)
+  x, v = (normal(4, seed=i).astype(float) for i in (0, 1))
+  for i in range(steps):
+    a, s = path.signal[i], path.noise[i]
+    turn = angle[i] - angle[i + 1]
+    want = np.cos(turn) * x - np.sin(turn) * v
+    pred = v if kind == "v" else targets.to_eps("v", v, x=x, a=a, s=s)
+    out = targets.output(kind, pred, x=x, a=a, s=s)
+    made = table.out[i, solvers.X0] * out.x0
+    made = made + table.out[i, solvers.EPS] * out.eps
+    np.testing.assert_allclose(made, want, atol=1e-12)

@@ -7,13 +7,13 @@ from jmim.data import sources
 
 
 @pytest.fixture
-def pixels(request, tmp_path):
+def pixels(request, digits_home):
   """(name, split, n) -> rows [n, d] in 0 .. 1, labels [n]; n None: all."""
 
   def read(name, split, n):
     digits = name.startswith("digits")
-    where = tmp_path if digits else request.getfixturevalue("tfds_dir")
-    source = sources.build(name, split, str(where))
+    where = digits_home if digits else request.getfixturevalue("tfds_dir")
+    source = sources.build(name, split, where)
     examples = [source[i] for i in range(n or len(source))]
     images = [decode.decode(x["image"], 1 if digits else 3) for x in examples]
     rows = np.stack([x.ravel() for x in images]) / np.float32(255)

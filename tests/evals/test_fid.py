@@ -106,6 +106,21 @@ def test_metrics_are_those_of_the_samples(reference, monkeypatch):
     assert np.isfinite(values[key]), key
 
 
+def test_restored_images_are_beside_those_of_the_split(monkeypatch):
+  monkeypatch.setattr(extract, "make", lambda *a: network())
+  asked = {"predict": "restore/image", "samples": 21}
+  found = dict(evaluator("eval", **asked).run(evalkit.context()))
+  images = evalkit.images(evalkit.source(21, 1))
+  restored = np.round(255 * (0.9 * (images / 255) + 0.01))
+  moments = [
+    generation.of(network().run(x)["features"]) for x in (restored, images)
+  ]
+  want = generation.frechet(
+    *[x for m in moments for x in (m.mean, m.covariance)]
+  )
+  assert found["fid"] == pytest.approx(want, rel=1e-3)
+
+
 def test_a_split_of_the_run_is_a_reference_measured_once(monkeypatch):
   monkeypatch.setattr(extract, "make", lambda *a: network())
   context, asked = evalkit.context(), []

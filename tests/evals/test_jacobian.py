@@ -71,7 +71,7 @@ def test_rank_and_pictures_of_a_known_denoiser_on_any_devices():
 
 def test_rank_of_a_mixture_is_at_most_that_of_the_data():
   m = subspace.Subspace(width=12, dims=(2, 3), priors=(0.3, 0.7))
-  params, _ = m.init(jax.random.key(0), {})
+  params, _ = jax.jit(m.init)(jax.random.key(0), {})
   evaluator = jacobian.Evaluator(steps=12, directions=2)
   batch = {"vector": np.zeros((3, 12), np.float32)}
   found = evaluator.measured(

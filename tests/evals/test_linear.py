@@ -20,6 +20,7 @@ def probe(**changes):
 
 def test_a_grid_gives_each_head_what_it_gets_alone():
   together = dict(probe().run(evalkit.context()))
+  head = together.pop("head")
   names = {"top1", "examples"} | {
     f"{name}_lr{lr}"
     for name in ("cls", "layers/first", "layers/wide")
@@ -29,13 +30,34 @@ def test_a_grid_gives_each_head_what_it_gets_alone():
   alone = dict(probe(predict=("cls",), lrs=(1.0,)).run(evalkit.context()))
   np.testing.assert_allclose(alone["cls_lr1"], together["cls_lr1"], rtol=1e-6)
   assert together["top1"] == max(v for k, v in together.items() if "_lr" in k)
+  best = {f"{head.predict}_lr{lr}" for lr in (32, 1)}
+  assert together["top1"] in {together[n] for n in best}
   assert together["top1"] > 70 and together["examples"] == 21
 
 
 def test_eight_devices_equal_one():
   one = dict(probe(batch=16).run(evalkit.context(5, devices=1)))
   eight = dict(probe(batch=16).run(evalkit.context(8)))
+  heads = one.pop("head"), eight.pop("head")
   assert one == eight
+  assert heads[0].predict == heads[1].predict
+
+
+def test_the_best_head_has_its_batchnorm_folded_in():
+  rng = np.random.default_rng(0)
+  params, extra = linear.init(jax.random.key(0), {"f": 5}, rates=2, classes=3)
+  extra["f"] = {"mean": rng.normal(size=5), "var": rng.uniform(1, 4, 5)}
+  head = params["main"]["f"]["layers"]
+  head["kernel"] = rng.normal(size=(2, 5, 3))
+  head["bias"] = rng.normal(size=(2, 3))
+  x = rng.normal(2.0, 3.0, (8, 5)).astype(np.float32)
+  best = linear.Evaluator(weights="ema").best(
+    params, extra, {"f": np.array([40.0, 50.0])}
+  )
+  assert (best.predict, best.weights) == ("f", "ema")
+  want, _ = linear.logits(params, extra, {"f": x}, train=False)
+  got = x @ best.kernel + best.bias
+  np.testing.assert_allclose(got, want["f"][1], rtol=1e-4, atol=1e-4)
 
 
 def test_logits_and_statistics_by_hand():

@@ -48,8 +48,27 @@ def test_logistic_regression_is_penalised_on_standardised_features(penalty):
   np.testing.assert_allclose(got, want, atol=1e-3)
 
 
+@pytest.mark.parametrize("head", ["ridge", "logistic"])
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_the_plain_head_decides_as_the_fitted_one(head, classes):
+  x, y = blobs()
+  test, _ = blobs(1)
+  y = {2: np.minimum(y, 1), 3: y, 5: 2 * y}[classes]  # of five, three occur
+  model = probe.fit(head, 5 * x + 3, y, 1.0)
+  kernel, bias = probe.plain(model)
+  assert kernel.shape == (3, classes)
+  scores = (5 * test + 3) @ kernel + bias
+  np.testing.assert_array_equal(scores.argmax(1), model.predict(5 * test + 3))
+  want = model.decision_function(5 * test + 3)
+  got = (
+    scores[:, 1] - scores[:, 0] if classes == 2 else scores[:, model.classes_]
+  )
+  np.testing.assert_allclose(got, want, atol=1e-4)
+
+
 def test_pixels_and_the_untrained_network_stand_beside_it():
   values = dict(probe.Evaluator().run(evalkit.context(n=(120, 53))))
+  del values["head"]
   assert set(values) == {
     "accuracy",
     "pixels_accuracy",
@@ -59,4 +78,5 @@ def test_pixels_and_the_untrained_network_stand_beside_it():
   alone = dict(
     probe.Evaluator(reference=False).run(evalkit.context(n=(120, 53)))
   )
+  assert alone.pop("head").kernel.ndim == 2
   assert alone == {"accuracy": values["accuracy"]}

@@ -1,3 +1,5 @@
+import types
+
 import evalkit
 import numpy as np
 
@@ -74,3 +76,17 @@ def test_the_sheet_shows_the_prediction_where_a_pixel_was_hidden():
   grey = (picture == recon.GREY).all(-1).sum()
   # One pixel of two by two, 128 pixels wide, and a little of the titles.
   assert 64**2 <= shown < 1.02 * 64**2 and 64**2 <= grey < 1.02 * 64**2
+
+
+def test_a_target_stands_for_the_image():
+  """What is predicted may be another picture than that of the batch."""
+  mask = np.zeros((2, 4, 4, 1), np.float32)
+  mask[:, :2] = 1.0
+  full = lambda value: np.full((2, 4, 4, 3), value, np.float32)
+  out = {"image": full(0.75), "target": full(0.5), "mask": mask}
+  context = evalkit.stub([(out, {"image": np.zeros((2, 4, 4, 3), np.uint8)})])
+  context.spec = types.SimpleNamespace(batch=2)
+  context.pixels = lambda x: (255 * x).round().astype(np.uint8)
+  values = dict(recon.Evaluator().run(context))
+  np.testing.assert_allclose(values["l1"], 0.25, atol=0.01)
+  assert values["l1_colour"] < 1e-6

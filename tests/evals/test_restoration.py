@@ -52,6 +52,28 @@ def test_a_target_of_the_method_comes_before_the_image():
   assert values["psnr"] == pytest.approx(-20 * np.log10(128 / 255), rel=1e-6)
 
 
+def test_the_input_is_measured_and_drawn_beside_the_others():
+  rng = np.random.default_rng(0)
+  target = rng.random((3, 12, 12, 3)).astype("f4")
+  given = np.clip(target + 0.1, 0, 1)
+  context = evalkit.context(size=12)
+  # As of pairs that are stored: a batch without an image.
+  yields = lambda out: lambda *args, **kwargs: iter([(out, {})])
+  shown = {"image": target, "target": target, "input": given}
+  context.outputs = yields(shown)
+  values = dict(restoration.Evaluator().run(context))
+  want = -10 * np.log10(((given - target) ** 2).mean((1, 2, 3)))
+  assert values["psnr_input"] == pytest.approx(want.mean(), abs=0.05)
+  assert values["psnr"] == np.inf
+  wide = values["sheet"].shape[1]
+  context.outputs = yields(shown | {"input": given[:, ::4, ::4]})
+  small = dict(restoration.Evaluator().run(context))
+  assert small["sheet"].shape[1] == wide and "psnr_input" not in small
+  context.outputs = yields({"image": target, "target": target})
+  plain = dict(restoration.Evaluator().run(context))
+  assert plain["sheet"].shape[1] < wide
+
+
 def test_grey_and_small_images_leave_out_what_they_have_not():
   evaluator = restoration.Evaluator()
   grey = np.zeros((3, 10, 10, 1), np.uint8)

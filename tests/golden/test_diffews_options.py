@@ -7,8 +7,8 @@ import numpydiffusers
 import pytest
 
 from jmim.convert import table
+from jmim.convert.tables import _diffusers_unet as unets
 from jmim.convert.tables import diffews as convert
-from jmim.convert.tables import diffusers_unet
 
 PLAIN = {
   "sample_size": 4,
@@ -93,7 +93,7 @@ def made(module, config):
   m = module.build(config, config["timestep"], 3)
   shapes = jax.eval_shape(m.init, jax.random.key(0), {})[0]["main"]["net"]
   linear = config["use_linear_projection"]
-  names = diffusers_unet.network(m.net, linear) + convert.network(m.net)[-2:]
+  names = unets.network(m.net, linear) + convert.network(m.net)[-2:]
   return inputs, table.export_tree(names, golden_kit.weights(shapes))
 
 

@@ -116,7 +116,14 @@ def by_hand(config, p, inputs, ends):
   return found
 
 
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize(
+  "name",
+  [  # some twenty seconds each
+    "stages of unequal widths",
+    pytest.param(BARE, marks=pytest.mark.slow),
+    pytest.param("one block", marks=pytest.mark.slow),
+  ],
+)
 def test_options_equal_the_networks_in_numpy_and_samplers_by_hand(name):
   module, config = golden_kit.adapter("diti"), {**PLAIN, **OPTIONS[name]}
   m = module.build(config)

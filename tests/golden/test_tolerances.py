@@ -64,6 +64,15 @@ def test_an_error_up_to_what_is_allowed_passes(off, name, tolerance):
   assert not passes(BIG, got - [0, 0, off * EDGE], name, **tolerance)
 
 
+def test_a_default_that_float32_cannot_resolve_is_one_of_its_rounding():
+  huge = np.float32([1.0, -1e5])
+  limit = goldens.ROUNDING * 1e5
+  assert passes(huge, huge + [0, limit / EDGE])
+  assert not passes(huge, huge.astype(float) + [limit * EDGE, 0])
+  # What is said of an output itself holds.
+  assert not passes(huge, huge.astype(float) + [2e-3, 0], y_abs=1e-3)
+
+
 def test_a_share_may_be_outside():
   reference = np.zeros(1000)
   got = reference.copy()

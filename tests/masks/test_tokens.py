@@ -219,3 +219,11 @@ def test_tokens_filled_up_change_no_loss():
     jax.jit(padded)(params),
     jax.jit(plain)(params),
   )
+
+
+def test_means_of_rows_are_their_own(normal):
+  x, mask = normal(3, 2, 4), np.ones((3, 1, 4))
+  mask[1, :, :3], mask[2] = 0, 0
+  found = masking.row_means(x, mask)
+  want = [x[0].mean(), x[1, :, 3].mean(), 0]
+  np.testing.assert_allclose(found, want, rtol=1e-6)

@@ -127,3 +127,9 @@ def test_too_few_rows_are_never_a_number(measure):
 
 def test_inception_score_of_fewer_rows_than_parts_is_a_number():
   assert generation.inception_score(np.zeros((3, 4))) == (1.0, 0.0)
+
+
+def test_the_spread_is_within_classes():
+  x = np.array([[0.0, 0.0], [2.0, 0.0], [9.0, 9.0]])
+  assert generation.spread(x, np.array([0, 0, 1])) == np.sqrt(2 / 3)
+  assert generation.spread(x, np.array([0, 1, 2])) == 0

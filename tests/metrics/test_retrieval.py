@@ -115,3 +115,20 @@ def test_a_query_without_an_answer_has_no_number():
     False,
   ]
   assert np.isnan(retrieval.found(above, 1)[1])
+
+
+def test_ranks_in_a_table_by_hand():
+  scores = np.array(
+    [[3.0, 1.0, 2.0, 9.0], [1.0, 1.0, 0.0, 0.0], [5.0, 4.0, 4.5, 0.0]]
+  )
+  rows, columns = retrieval.in_table(scores, np.array([0, 1, 2]))
+  np.testing.assert_array_equal(rows, [1, 1, 1])  # equal ones come first
+  # Column 3 is nobody's; 0 has a better row, 1 two as good or better.
+  np.testing.assert_array_equal(columns, [1, 2, 0])
+
+
+def test_columns_with_several_rows_count_the_best_of_them():
+  scores = np.array([[1.0, 0.0], [3.0, 0.0], [2.0, 5.0]])
+  rows, columns = retrieval.in_table(scores, np.array([0, 0, 1]))
+  np.testing.assert_array_equal(rows, [0, 0, 0])
+  np.testing.assert_array_equal(columns, [0, 0])

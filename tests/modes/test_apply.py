@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import PIL.Image
@@ -16,6 +17,8 @@ from jmim.data import sources
 from jmim.modes import apply
 from jmim.modes import dry_run
 from jmim.modes import train
+from jmim.session import assemble
+from jmim.session import batches as feeds
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -164,6 +167,29 @@ def test_results_are_written_resumed_and_continued(recipe, tmp_path, capsys):
   assert "part_00001.npz is damaged" in shown and "4 of them new" in shown
 
 
+def test_several_results_of_an_example_are_measured_and_drawn(
+  recipe, source, tmp_path
+):
+  """Codes decoded from two starts; with the evaluator of edits."""
+  recipe.procedure = configs.section(
+    type="edit.cycle_diffusion",
+    source=configs.section(path=str(source[1])),
+    code=configs.section(steps=4, spacing="offset", eta=1.0),
+    search=configs.section(skip=(3, 0), keep="all"),
+  )
+  recipe.evals = configs.section(edits=configs.section(type="edits"))
+  recipe.apply.num = 8
+  apply.run(recipe, tmp_path)
+  _, rows = held(tmp_path)
+  assert rows["image"].shape == (8, 2, 8, 8, 1)
+  line = measured(tmp_path)
+  # Told their own class, they come back but for what 8 bits round.
+  for key in ("edits/psnr_image_0", "edits/psnr_image_1"):
+    assert key not in line or line[key] > 45
+  assert line["edits/examples"] == 8
+  assert list((tmp_path / "images").glob("edits_sheet*.png"))
+
+
 def test_results_are_a_data_set_of_the_next_run(recipe, tmp_path, capsys):
   config = configs.override(
     recipe,
@@ -183,12 +209,38 @@ def test_results_are_a_data_set_of_the_next_run(recipe, tmp_path, capsys):
     got = {int(stored[i]["index"]): stored[i] for i in range(20)}
     for i, index in enumerate(rows["index"]):
       assert got[index]["label"] == rows["label"][i]
+      assert got[index]["origin"] == index
   apply.run(config, tmp_path / "made")
   assert "stored before" in capsys.readouterr().out
   other = configs.override(config, ["seed=1"])
   with pytest.raises(errors.UserError, match="is there") as e:
     apply.run(other, tmp_path / "made")
   assert e.value.key == "apply.store"
+
+
+def test_an_example_may_have_several_results(recipe, tmp_path):
+  once = configs.override(
+    recipe, ["apply.num=5", "apply.store=", f"data.data_dir={tmp_path}"]
+  )
+  apply.run(once, tmp_path / "made")
+  folder, first = held(tmp_path / "made")
+  n = len(sources.build("digits/plain", "test", str(tmp_path)))
+  again = configs.override(once, ["apply.repeats=3", "apply.store=several"])
+  apply.run(again, tmp_path / "made")
+  same, rows = held(tmp_path / "made")
+  assert same == folder and len(rows["index"]) == 15
+  of = rows["index"] % n
+  assert sorted(of) == sorted(3 * first["index"].tolist())
+  np.testing.assert_array_equal(rows["image"][:5], first["image"])
+  for i in first["index"]:
+    three = np.float32(rows["image"][of == i])
+    assert len(three) == 3 and (three[0] != three[1]).any()
+    assert (three[1] != three[2]).any()
+  assert measured(tmp_path / "made")["change/examples"] == 15
+  stored = sources.build("several", "test", str(tmp_path))
+  origins = [stored[i]["origin"] for i in range(15)]
+  assert sorted(origins) == sorted(of)
+  assert stored[0]["index"] % n == stored[0]["origin"]
 
 
 def test_a_fit_is_made_once(recipe, source, tmp_path, capsys):
@@ -244,9 +296,20 @@ def test_mistakes_leave_no_trace(recipe, source, tmp_path):
   assert e.value.key == "--workdir"
 
 
-def test_a_dry_run_needs_neither_run_nor_data(recipe, source, tmp_path):
-  import jax  # noqa: PLC0415
+def test_evaluators_are_checked_before_anything_is_computed(recipe, tmp_path):
+  """By their own rules too: the fitted part is known by its shape."""
+  at = lambda *items: wrong(recipe, tmp_path, *items)
+  assert at("evals.change.predict=apply/imgae") == "evals.change.predict"
+  find = dict(type="retrieval", predict="apply/image", id="label")
+  recipe.evals.find = configs.section(**find, reference=False)
+  assert at("evals.find.id=person") == "evals.find.id"
+  assert at("evals.find.k=(0,)") == "evals.find.k"
+  assert at("evals.find.predict=apply") == "evals.find.predict"
+  recipe.evals.find = configs.section(type="knn", predict="apply/image")
+  assert at("evals.find.train_split=train") == "evals.find.train_split"
 
+
+def test_a_dry_run_needs_neither_run_nor_data(recipe, source, tmp_path):
   text = (
     "from jmim.core import run_config\n"
     f"get_config = lambda arg=None: run_config.load({str(source[1])!r})\n"
@@ -264,3 +327,68 @@ def test_a_dry_run_needs_neither_run_nor_data(recipe, source, tmp_path):
   assert made["batch"] == 16 and made["devices"] == 2
   assert made["procedure"]["type"] == "edit.img2img"
   assert made["flops"]["model_per_image"] > 1000
+
+
+@pytest.fixture(scope="module")
+def edits(source, tmp_path_factory):
+  """data_dir with `edits`: two of each of 16 and of another 8 digits."""
+  data_dir, workdir = source
+  config = configs.procedure()
+  data_of(config, data_dir)
+  config.data.update(train_split="train[:16]", eval_split="train[16:24]")
+  config.procedure = configs.section(
+    type="edit.img2img",
+    source=configs.section(path=str(workdir)),
+    steps=3,
+    strength=0.4,
+    told="random",
+  )
+  config.apply.update(splits=("train", "eval"), repeats=2, store="edits")
+  apply.run(config, tmp_path_factory.mktemp("edits"))
+  return data_dir
+
+
+def test_origins_are_learnt_of_edits(edits, tmp_path):
+  config = configs.base()
+  data_of(config, edits)
+  config.data.update(name="edits", eval_split="train", batch=8)
+  config.data.update(group="origin", members=2)
+  config.method = configs.section(
+    type="edit.oripid",
+    size=8,
+    channels=1,
+    features=4,
+    members=2,
+    head=configs.section(classes=16),
+    first_stage=configs.section(variant="none"),
+  )
+  config.train.update(total_steps=2, log_steps=1)
+  parts = assemble.make(config)
+  batches = feeds.Batches(parts, [])
+  origins = []
+  for _ in range(2):  # an epoch
+    batch = jax.device_get(next(batches))
+    assert batch["image"].shape == (8, 2, 8, 8, 1)
+    assert (batch["image"][:, 0] != batch["image"][:, 1]).any((1, 2, 3)).all()
+    origins += batch["origin"].tolist()
+  batches.close()
+  assert sorted(origins) == list(range(16))
+  config.ema.decay = 0.9
+  config.evals = configs.section(
+    asked=configs.section(
+      type="retrieval",
+      weights="ema",
+      queries="edits",
+      gallery="digits/plain",
+      gallery_split="train[16:80]",
+      id="origin",
+      gallery_id="index",
+      examples=2,
+    )
+  )
+  train.run(config, tmp_path)
+  lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+  found = next(x for x in map(json.loads, lines) if "asked/map" in x)
+  assert found["asked/queries"] == 16 and found["asked/gallery"] == 64
+  assert 0 < found["asked/map"] <= 100
+  assert list((tmp_path / "images").glob("asked_sheet*.png"))

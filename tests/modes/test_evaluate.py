@@ -10,8 +10,8 @@ from jmim.runlog import writer
 
 
 @pytest.fixture(scope="module")
-def recipe(tmp_path_factory):
-  return tinyrun.recipe(str(tmp_path_factory.mktemp("data")))
+def recipe(digits_home):
+  return tinyrun.recipe(digits_home)
 
 
 def test_eval_mode_reads_a_checkpoint_and_leaves_the_run_alone(

@@ -54,7 +54,7 @@ def test_what_is_no_flag_is_named(argv, seen):
 @pytest.mark.parametrize(
   "argv, mode, options",
   [
-    ([], "train", {}),
+    ([], "train", {"verbose": False}),
     (["--mode=eval"], "eval", {"allow_changes": False}),
     (
       ["--mode=eval", "--replay_step=3"],
@@ -76,7 +76,14 @@ def test_what_is_no_flag_is_named(argv, seen):
     (
       ["--mode=export", "--out=x", "--weights=ema"],
       "export",
-      {"out": "x", "format": "safetensors", "weights": "ema"},
+      {
+        "out": "x",
+        "format": "safetensors",
+        "weights": "ema",
+        "head": None,
+        "push": None,
+        "private": False,
+      },
     ),
   ],
 )

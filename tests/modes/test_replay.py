@@ -9,10 +9,10 @@ from jmim.modes import train
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory, digits_home):
   """(config, workdir) of four steps of a toy, with checkpoints at 2 and 4."""
   root = tmp_path_factory.mktemp("run")
-  config = tinyrun.toy(str(root / "data"))
+  config = tinyrun.toy(digits_home)
   config = tinyrun.small(config, total_steps=4, checkpoint_steps=2)
   train.run(config, root / "run")
   return config, root / "run"

@@ -1,9 +1,12 @@
 """--mode=sample on a run of a tiny DiT, in process."""
 
+import types
+
 import numpy as np
 import PIL.Image
 import pytest
 
+import jmim
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.core import run_config
@@ -13,12 +16,12 @@ from jmim.modes import train
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory, digits_home):
   """(config, workdir) after two steps."""
   config = configs.base()
   config.data.update(
     name="digits/plain",
-    data_dir=str(tmp_path_factory.mktemp("data")),
+    data_dir=digits_home,
     batch=16,
     size=8,
     channels=1,
@@ -188,3 +191,24 @@ def test_a_method_that_does_not_sample_is_named(run):
   )
   with pytest.raises(errors.UserError, match="mim.mae"):
     sample.run(config, workdir)
+
+
+def test_samples_come_back_as_arrays(run):
+  _, workdir = run
+  found = jmim.run(workdir).sample(6, "sample.batch=4")
+  assert found["image"].shape == (6, 8, 8, 1)
+  assert found["image"].dtype == np.uint8
+  assert found["index"].tolist() == [*range(6)]
+  fewer = jmim.run(workdir).sample(3, "sample.batch=4")
+  np.testing.assert_array_equal(fewer["image"], found["image"][:3])
+
+
+@pytest.mark.parametrize(
+  ("own", "data", "line"),
+  [("a b", "data", "a b"), (None, "data", "data"), (None, None, "1 2")],
+)
+def test_the_method_s_words_come_before_those_of_the_data(own, data, line):
+  method = types.SimpleNamespace(written=lambda tokens: own)
+  source = types.SimpleNamespace(**({"text": lambda t: data} if data else {}))
+  parts = types.SimpleNamespace(method=method, sources={"eval": source})
+  assert sample.reader(parts)(np.array([1, 2])) == line

@@ -55,3 +55,12 @@ def test_a_projection_starts_as_in_torch(normal):
     for leaf in p[name].values():
       bound = wide**-0.5
       assert 0.97 * bound < np.abs(leaf).max() <= bound
+
+
+def test_a_normed_projection_is_scaled_as_its_norm_says(fill, normal):
+  module, x = adapters.NormedProjection(width=5), normal(3, 2, 4)
+  variables = fill(module, x)
+  p = variables["params"]
+  y = _dense(p["maps"]["fc2"], _gelu(_dense(p["maps"]["fc1"], x)))
+  y = y / np.sqrt((y**2).mean(-1, keepdims=True) + 1e-6) * p["norm"]["scale"]
+  np.testing.assert_allclose(module.apply(variables, x), y, atol=1e-5)

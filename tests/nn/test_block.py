@@ -7,6 +7,7 @@ from scipy import special
 from jmim.core import runtime
 from jmim.nn import attention
 from jmim.nn import block
+from jmim.nn import dropout
 
 B, T, W, HEADS = 3, 5, 8, 2
 
@@ -172,3 +173,21 @@ def test_hooks_that_are_not_used_cost_nothing(case):
 
   same = program(edit=None, bias_of=None, bias=None)
   assert program() == same == program(edit=lambda logits: logits)
+
+
+def test_dropout_needs_keys_and_is_of_both_branches(normal, fill):
+  x = normal(B, T, W)
+  net = block.Block(heads=HEADS, dropout=0.5)
+  variables = fill(net, x)
+  still, _ = net.apply(variables, x)
+  plain = block.Block(heads=HEADS)
+  np.testing.assert_array_equal(plain.apply(variables, x)[0], still)
+  keys = dropout.draw(jax.random.key(0), 0.5, B)["dropout"]
+  first, second = (
+    net.apply(variables, x, keys=keys, index=i)[0] for i in range(2)
+  )
+  assert np.abs(first - still).max() > 1e-2
+  assert np.abs(first - second).max() > 1e-2
+  np.testing.assert_allclose(
+    net.apply(variables, x[1:], keys=keys[1:])[0], first[1:], atol=1e-5
+  )

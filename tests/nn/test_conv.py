@@ -65,3 +65,33 @@ def test_half_of_twice_is_the_image(normal):
   np.testing.assert_allclose(
     conv.half(x[:, :2])[0, 0, 0], x[0, :2, :2].mean((0, 1)), rtol=1e-6
   )
+
+
+def test_mirrored_borders_do_not_repeat_the_edge(normal):
+  x = normal(2, 4, 5, 3)
+  found = conv.mirrored(x, 2)
+  assert found.shape == (2, 8, 9, 3)
+  np.testing.assert_array_equal(found[:, 2:-2, 2:-2], x)
+  np.testing.assert_array_equal(found[:, 0, 2:-2], x[:, 2])
+  np.testing.assert_array_equal(found[:, 2:-2, -1], x[:, :, -3])
+
+
+@pytest.mark.parametrize("stride", [2, 4])
+def test_a_transposed_convolution_spreads_every_pixel(stride, fill, normal):
+  """Each adds its kernel, turned back, around its place; what is cut off is
+  half a stride on either side.
+  """
+  x = normal(2, 3, 4, 2)
+  module = conv.transposed(RT, 5, None, stride)
+  variables = fill(module, x)
+  p, k, cut = variables["params"], 2 * stride, stride // 2
+  kernel = np.asarray(p["kernel"])[::-1, ::-1]
+  wanted = np.zeros((2, 2 * stride + k, 3 * stride + k, 5))
+  for i, j in np.ndindex(3, 4):
+    at = (slice(None), slice(i * stride, i * stride + k))
+    at = (*at, slice(j * stride, j * stride + k))
+    wanted[at] += np.einsum("bc,yxcd->byxd", x[:, i, j], kernel)
+  wanted = wanted[:, cut:-cut, cut:-cut] + p["bias"]
+  found = module.apply(variables, x)
+  assert found.shape == (2, 3 * stride, 4 * stride, 5)
+  np.testing.assert_allclose(found, wanted, atol=1e-4)

@@ -126,6 +126,16 @@ def test_chips_exchange_the_kernel_alone():
   assert not [shape for shape in moved if "6,6" in shape]
 
 
+def test_without_a_bias_it_is_the_sum_alone(normal, fill):
+  net = depthwise.Depthwise(side=3, kernel_init=nn.initializers.zeros)
+  x = normal(*SHAPE)
+  variables = fill(net, x)
+  assert list(variables["params"]) == ["kernel"]
+  kernel = variables["params"]["kernel"][:, :, 0]
+  expected = depthwise.conv(jnp.asarray(x), jnp.asarray(kernel))
+  np.testing.assert_array_equal(net.apply(variables, x), expected)
+
+
 @pytest.mark.parametrize(
   "kernel, dtype, error",
   [

@@ -15,7 +15,7 @@ H, W, C = 3, 5, 2
 def params(cell=True):
   net = liif.Dims(hidden=(7, 6), cell=cell).net(3, runtime.Runtime())
   at = jnp.zeros((1, 1, 2))
-  made = net.init(jax.random.key(0), jnp.zeros((1, H, W, C)), at, at)
+  made = jax.jit(net.init)(jax.random.key(0), jnp.zeros((1, H, W, C)), at, at)
   return made["params"]
 
 

@@ -50,6 +50,21 @@ def test_a_norm_without_parameters_whitens(normal):
   np.testing.assert_allclose(module.apply({}, x), norm.whiten(x), atol=1e-5)
 
 
+def test_without_bias_the_mean_stays(normal):
+  """x / sqrt(variance + eps): of x + c the same and c / std more."""
+  x, scale = normal(4, 8) + 2, normal(8, seed=1)
+  params = {"params": {"scale": scale}}
+  module = norm.BiasFree(epsilon=1e-3)
+  wide = x.astype(np.float64)
+  root = np.sqrt(wide.var(-1, keepdims=True) + 1e-3)
+  found = module.apply(params, x)
+  np.testing.assert_allclose(found, wide / root * scale, rtol=1e-4)
+  moved = module.apply(params, x + 3) - found
+  np.testing.assert_allclose(moved, 3 / root * scale, rtol=1e-3)
+  half = norm.BiasFree(dtype=jnp.bfloat16).apply(params, x)
+  assert half.dtype == jnp.bfloat16
+
+
 def test_rms_norm_divides_by_the_root_mean_square(normal):
   x, scale = normal(4, 8) + 2, normal(8, seed=1)
   y = norm.rms_norm(PLAIN, None).apply({"params": {"scale": scale}}, x)

@@ -16,7 +16,7 @@ def case():
   """Tokens [2, 6, 8] and the parameters of a plain block."""
   plain = block.Block(heads=2, mlp_ratio=2.0)
   x = jax.random.normal(jax.random.key(0), (2, 6, 8))
-  return x, plain, plain.init(jax.random.key(1), x)
+  return x, plain, jax.jit(plain.init)(jax.random.key(1), x)
 
 
 def test_without_a_change_it_is_the_plain_block_bit_for_bit(case):

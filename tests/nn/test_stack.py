@@ -252,7 +252,7 @@ def _named(**rt):
 @pytest.fixture(scope="module")
 def blocks(normal):
   x = normal(B, T, 8)
-  variables = _named().init(jax.random.key(0), x)
+  variables = jax.jit(_named().init)(jax.random.key(0), x)
   return variables, x
 
 
@@ -353,7 +353,9 @@ def test_tokens_may_become_fewer_between_segments(case, name):
   assert taps["tanh"].shape == (DEPTH - 1, B, 2, W)
   np.testing.assert_allclose(y, wanted[:, :2], rtol=1e-5)  # tokens are apart
   np.testing.assert_allclose(taps["tanh"], found["tanh"][1:, :, :2], rtol=1e-5)
-  both = Thin().init(jax.random.key(0), x)["params"]["blocks"]["layers"]
+  both = jax.jit(Thin().init)(jax.random.key(0), x)["params"]["blocks"][
+    "layers"
+  ]
   assert both["dense"]["kernel"].shape == (DEPTH, W, W)
 
 

@@ -1,7 +1,8 @@
 """Groups of processes; tests/test_two_hosts.py has real ones."""
 
+import collections
 import errno
-import itertools
+import types
 
 import jax
 import pytest
@@ -30,12 +31,50 @@ def meet(monkeypatch):
   return others, names
 
 
+@pytest.mark.parametrize(
+  "coordinator, listens",
+  [
+    ("127.0.0.1:1234", "127.0.0.1:1234"),
+    ("localhost:1234", "localhost:1234"),
+    ("[::1]:1234", "[::1]:1234"),
+    ("10.0.0.7:1234", None),
+    ("127.0.0.1.example:1234", None),
+    (hosts.AUTO, None),
+  ],
+)
+def test_processes_of_one_machine_meet_where_no_other_can(
+  monkeypatch, coordinator, listens
+):
+  given = {}
+  flags = types.SimpleNamespace(FLAGS=collections.defaultdict(_Flag))
+  monkeypatch.setattr(hosts, "flags", flags)
+  monkeypatch.setattr(
+    jax.distributed, "initialize", lambda *args, **more: given.update(more)
+  )
+  hosts.start(coordinator, 2, 0, 60)
+  assert given.get("coordinator_bind_address") == listens
+
+
+class _Flag:
+  value = None
+
+
 def test_alone_a_failure_is_ones_own():
   group, error = hosts.Group(), OSError(errno.EIO, "x")
   assert group.attempt("a", lambda: 3, OSError) == (3, None)
   assert group.attempt("a", failing(error), OSError) == (None, error)
   with pytest.raises(ValueError, match="y"):
     group.attempt("a", failing(ValueError("y")), OSError)
+
+
+def test_what_the_first_host_sees_holds_for_all(meet):
+  others, names = meet
+  assert hosts.Group().of_first("list", "[1]") == "[1]"
+  others[0] = "[1, 2]"
+  second = hosts.Group(7, 1, 2)
+  assert second.of_first("list", "[1]") == "[1, 2]"
+  assert second.of_first("list", "[1]") == "[1, 2]"
+  assert len(set(names)) == 2
 
 
 def test_the_first_host_that_fails_decides_for_all(meet):
@@ -46,14 +85,29 @@ def test_the_first_host_that_fails_decides_for_all(meet):
   assert middle.attempt("a", lambda: 3, OSError) == (3, None)
   others[2] = pack(OSError(errno.ENOSPC, "full"))
   _, error = middle.attempt("a", lambda: 3, OSError)
-  assert error.errno == errno.ENOSPC and "host 2: OSError: " in str(error)
+  assert error.errno == errno.ENOSPC and "host 2: No space" in str(error)
   own = OSError(errno.EIO, "own")
   assert middle.attempt("a", failing(own), OSError)[1] is own
   others[0] = pack(errors.Damaged("7 is cut", "x", "y"))
   _, error = middle.attempt("b", failing(own), OSError, patience=2)
-  assert str(error) == "host 0: 7 is cut" and error.errno is None
+  assert isinstance(error, errors.Damaged) and error.fix == "y"
+  assert error.seen == "host 0: 7 is cut"
+  others[0] = pack(errors.UserError("taken", "x", "y", "--workdir"))
+  _, error = middle.attempt("b", failing(own), OSError, patience=2)
+  assert type(error) is errors.UserError and error.key == "--workdir"
   # No name comes twice: the service keeps what was brought to it.
-  assert names == [("a (0)", 7), ("a (1)", 7), ("a (2)", 7), ("b (3)", 14)]
+  two = [("b (3)", 14), ("b (4)", 14)]
+  assert names == [("a (0)", 7), ("a (1)", 7), ("a (2)", 7), *two]
+
+
+def test_what_fails_for_one_is_raised_by_all(meet):
+  others, _ = meet
+  group = hosts.Group(7, 1, 2)
+  others[0] = ""
+  assert group.all_or_none("a", lambda: 3, errors.UserError) == 3
+  others[0] = hosts._pack(errors.Damaged("7 is cut", "x", "y"))
+  with pytest.raises(errors.Damaged, match="host 0: 7 is cut"):
+    group.all_or_none("a", lambda: 3, errors.Damaged)
 
 
 def test_hosts_that_bring_something_else_are_named(meet):
@@ -68,33 +122,16 @@ def test_hosts_that_bring_something_else_are_named(meet):
   assert (e.value.fix, e.value.key) == ("mend it", "--config")
 
 
-class Service:
-  """JAX's, with the values of some hosts only."""
+def test_a_group_meets_by_the_client_of_jax(monkeypatch):
+  told = []
 
-  def __init__(self):
-    self.values, self.asked = {}, []
+  class Client:
+    def __getattr__(self, name):
+      return lambda *args: told.append((name, *args)) or []
 
-  def key_value_set(self, key, value):
-    assert key not in self.values
-    self.values[key] = value
-
-  def blocking_key_value_get(self, key, milliseconds):
-    self.asked.append(milliseconds)
-    if key not in self.values:
-      raise RuntimeError("DEADLINE_EXCEEDED: ...")
-    return self.values[key]
-
-
-def test_hosts_that_do_not_come_are_named(monkeypatch):
-  service = Service()
-  monkeypatch.setattr(hosts.distributed.global_state, "client", service)
-  service.values["jmim/there/3"] = "x"
-  with pytest.raises(errors.HostsMissing, match=r"hosts 1, 2 of 4 .*'there'"):
-    hosts.Group(9, 0, 4).barrier("there")
-  assert service.asked == [9000, 9000, 1000, 1000]  # they had their time
-  for host, name in itertools.product(range(1, 4), ["here"]):
-    service.values[f"jmim/{name}/{host}"] = "-"
-  hosts.Group(9, 0, 4).barrier("here")
+  monkeypatch.setattr(hosts.distributed.global_state, "client", Client())
+  hosts.Group(9, 1, 4).barrier("there")
+  assert ("wait_at_barrier", "jmim/there", 9000) in told
 
 
 # How the processes of a run find each other.

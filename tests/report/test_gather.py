@@ -30,9 +30,9 @@ def test_training_loss_is_shown_with_that_on_held_out_images(run):
 
 def test_references_stand_beside_their_number(run):
   recon = next(e for e in run["evals"] if e["name"] == "recon")
-  assert recon["rows"] == [
-    {"key": "mse", "value": 0.1, "lines": {"nearest": 0.2, "pixels": 0.4}}
-  ]
+  (row,) = recon["rows"]
+  assert (row["key"], row["value"]) == ("mse", 0.1)
+  assert row["lines"] == {"nearest": 0.2, "pixels": 0.4}
   assert run["references"] == {"recon/mse": {"nearest": 0.2, "pixels": 0.4}}
   newest = next(e for e in run["evals"] if e["name"] == "loss")
   assert newest["step"] == 200
@@ -55,12 +55,24 @@ def test_facts_come_from_the_training_lines(run):
   assert facts["images / s"] == "640" and facts["MFU"] == "25.0%"
   # 200 steps of 64 images at 640 per second.
   assert facts["time training"] == "20s"
+  assert facts["time in all"] == "25s"  # steps and input took 0.8 of it
+  assert facts["data"] == workdirs.EVIL
+
+
+def test_the_result_that_says_most_comes_first(run):
+  assert run["facts"][0] == ["recon/mse", "0.1000"]
+  told = "mse: better than the nearest visible pixel, 0.1000 against 0.2000"
+  assert run["headline"] == told
+
+
+def test_other_facts_of_a_run(run):
+  facts = dict(run["facts"])
   assert facts["parameters"] == "1.23 M"
 
 
 def test_checkpoints_have_links_and_sizes(run):
   [one] = run["checkpoints"]
-  assert (one["step"], one["link"]) == (200, "checkpoints/200")
+  assert (one["step"], one["folder"]) == (200, "checkpoints/200")
   assert one["bytes"] == "1.5 MB"
 
 

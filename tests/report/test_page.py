@@ -1,5 +1,6 @@
 import json
 import re
+import urllib.parse
 
 import html5lib
 import pytest
@@ -70,6 +71,20 @@ def test_links_lead_from_the_page_to_the_folders(folders, tmp_path):
   for run, folder in zip(found["runs"], folders, strict=True):
     link = out.parent / run["checkpoints"][0]["link"]
     assert link.resolve() == (folder / "checkpoints" / "200").resolve()
+
+
+@pytest.mark.parametrize(
+  "name", ["javascript:alert(1)", "a #1?x=2", "100%", "a&b<i>"]
+)
+def test_no_name_of_a_folder_changes_what_a_link_is(name):
+  found = page.link(name, "checkpoints/7")
+  base = "file:///runs/report.html"
+  whole = urllib.parse.urlsplit(urllib.parse.urljoin(base, found))
+  assert (whole.scheme, whole.netloc) == ("file", "")
+  assert not whole.query and not whole.fragment
+  path = urllib.parse.unquote(whole.path)
+  assert path == f"/runs/{name}/checkpoints/7".replace("///", "/")
+  assert page.link(".", "checkpoints/7") == "checkpoints/7"
 
 
 def test_no_text_ends_the_script_that_holds_the_data():

@@ -1,5 +1,7 @@
 """The report in headless Chromium (apt-get install chromium)."""
 
+import json
+
 import browser
 import pytest
 import workdirs
@@ -81,6 +83,19 @@ def test_goodput_is_shown_its_parts_are_folded_and_what_is_zero_is_not(
   assert "goodput" in shown and "goodput/" not in shown
   folded = window.value("document.querySelector('#curves details').textContent")
   assert "goodput/eval" in folded and "goodput/restart" not in folded
+
+
+def test_runs_are_compared_with_their_own_lines(window, pages):
+  """Lines that differ name their run; what is the same stands once."""
+  window.open(pages[1])
+  shown = window.value("""[...document.querySelectorAll("#results .bar span")]
+    .map(node => node.textContent)""")
+  lines = [text for text in shown if text.startswith("nearest")]
+  assert lines == ["nearest of a/a", "nearest of b/b"] or len(lines) == 2
+  assert sum(text.startswith("pixels") for text in shown) == 1
+  window.open(pages[0])
+  told = window.value("document.querySelector('#overview > p').textContent")
+  assert "better than the nearest visible pixel" in told
 
 
 def test_the_slider_goes_through_the_pictures(window, pages):
@@ -177,3 +192,46 @@ def test_the_recipe_can_be_searched(window, pages):
     "optim.lr_batch",
     "optim.lr_mults",
   ]
+
+
+NAMES = ("constructor", "__proto__", "toString", "hasOwnProperty", "valueOf")
+
+
+@pytest.fixture(scope="module")
+def strange(tmp_path_factory):
+  """Two runs whose folders and metrics are named to do harm; their page."""
+  root = tmp_path_factory.mktemp("strange")
+  folders = [root / "javascript:document.title='ran'", root / "a #1?x"]
+  for folder in folders:
+    workdirs.make(folder)
+    path = folder / "metrics.jsonl"
+    whole = path.read_text().rpartition("\n")[0] + "\n"
+    more = [
+      {"step": step, **dict.fromkeys(NAMES, step / 7)}
+      for step in (50, 100, 200)
+    ]
+    more += [
+      {"step": 200, "eval": name, "protocol": {name: name}}
+      | {f"{name}/{key}": 1.5 for key in (*NAMES, f"pixels_{name}")}
+      for name in NAMES
+    ]
+    path.write_text(whole + "".join(json.dumps(x) + "\n" for x in more))
+  return folders, page.write(folders, root / "both.html")
+
+
+def test_names_of_strangers_are_names(window, strange):
+  folders, path = strange
+  window.open(path)
+  assert window.trouble == []
+  links = window.value(
+    "[...document.querySelectorAll('#checkpoints a')].map(a => a.href)"
+  )
+  assert links == [(f / "checkpoints" / "200").as_uri() for f in folders]
+  text = window.value("document.body.innerText")
+  for name in NAMES:
+    assert f"{name}\n" in text, name
+  shown = window.value(
+    "[...document.querySelectorAll('#results h3')].map(h => h.textContent)"
+  )
+  assert {*NAMES} <= {*shown}
+  assert window.value("document.title") != "ran"

@@ -1,38 +1,49 @@
 from jmim.report import results
-
-
-def test_a_prefix_without_its_number_is_no_reference():
-  assert results.reference("pixels_top1", {"pixels_top1": 1}) is None
-  assert results.reference("a_colour", {"a": 1}) == ("a", "colour")
-  assert results.reference("untrained_top1_k5", {"top1_k5": 1}) == (
-    "top1_k5",
-    "untrained",
-  )
+from jmim.runlog import readings
 
 
 def test_reference_lines_are_no_rows_of_their_own():
-  rows = results.rows(
-    {"top1": 60.0, "pixels_top1": 30.0, "untrained_top1": "nan", "n": 5}
-  )
-  assert rows == [
-    {
-      "key": "top1",
-      "value": 60.0,
-      "lines": {"pixels": 30.0, "untrained": None},
-    },
-    {"key": "n", "value": 5.0, "lines": {}},
-  ]
+  values = {"top1": 60.0, "pixels_top1": 30.0, "untrained_top1": "nan", "n": 5}
+  first, second = results.rows(values, {"top1": readings.PERCENT})
+  assert first == {
+    "key": "top1",
+    "value": 60.0,
+    "unit": "%",
+    "lines": {"pixels": 30.0, "untrained": None},
+    "told": "top1: better than plain pixels, 60.00 % against 30.00 %",
+  }
+  assert second == {
+    "key": "n",
+    "value": 5.0,
+    "unit": "",
+    "lines": {},
+    "told": "",
+  }
+
+
+def test_a_line_of_a_line_is_a_row():
+  values = {"a": 1.0, "pixels_a": 2.0, "pixels_pixels_a": 3.0}
+  found = {row["key"]: row for row in results.rows(values)}
+  assert found["a"]["lines"] == {"pixels": 2.0}
+  assert found["pixels_pixels_a"]["value"] == 3.0 and len(found) == 2
 
 
 def test_the_newest_line_of_each_evaluator_counts():
   lines = [
     {"step": 1, "eval": "a", "a/x": 1.0, "protocol": {"type": "t", "k": [1]}},
     {"step": 2, "loss": 1.0},
-    {"step": 3, "eval": "a", "a/x": 2.0, "protocol": {"type": "t", "k": [2]}},
+    {
+      "step": 3,
+      "eval": "a",
+      "a/x": 2.0,
+      "protocol": {"type": "t", "k": [2]},
+      "reads": {"x": ["dB", "higher"]},
+    },
   ]
   (one,) = results.evaluations(lines)
   assert (one["step"], one["type"]) == (3, "t")
-  assert one["rows"] == [{"key": "x", "value": 2.0, "lines": {}}]
+  (row,) = one["rows"]
+  assert (row["key"], row["value"], row["unit"]) == ("x", 2.0, "dB")
   assert one["protocol"] == [["type", "t"], ["k", "[2]"]]
   assert results.reference_keys([one]) == {}
   one["rows"][0]["lines"]["pixels"] = 1.0

@@ -34,7 +34,8 @@ def make(folder, steps=STEPS, shift=0.0, notes=True):
       "loss": loss(s, shift),
       "lr": 1e-3,
       "images_per_second": 640.0,
-      "goodput/steps": 0.8,
+      "goodput/steps": 0.7,
+      "goodput/input": 0.1,
       "goodput/eval": 0.2,
       "goodput/restart": 0.0,
       "mfu": 0.25,
@@ -58,10 +59,11 @@ def make(folder, steps=STEPS, shift=0.0, notes=True):
     {
       "step": steps,
       "recon/mse": 0.1,
-      "recon/mse_nearest": 0.2,
+      "recon/mse_nearest": 0.2 + shift,
       "recon/pixels_mse": 0.4,
       "eval": "recon",
       "protocol": {"type": "jmim.evals.recon"},
+      "reads": {"mse": ["", "lower"]},
     }
   )
   text = "".join(json.dumps(line) + "\n" for line in lines)

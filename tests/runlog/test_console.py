@@ -34,6 +34,7 @@ def test_on_a_terminal_a_bar_follows(monkeypatch):
   with c.progress(1000, 0):
     c.log(50, 1000, {"loss": "0.5000"})
   assert "50/1000" in out.getvalue() and "\x1b[" in out.getvalue()
+  assert "step      50/1000  loss 0.5000" in out.getvalue()  # scrolls by
   c.log(60, 1000, {"loss": "0.4"})  # after the end: a line
   assert "step      60/1000  loss 0.4" in out.getvalue()
 
@@ -48,6 +49,30 @@ def test_where_nothing_is_redrawn_lines_are_plain(monkeypatch, setting):
   with c.progress(1000, 0):
     c.log(50, 1000, {"loss": "0.5000"})
   assert out.getvalue() == "step      50/1000  loss 0.5000\n"
+
+
+def test_a_log_line_of_a_terminal_is_one_line(monkeypatch):
+  monkeypatch.delenv("JPY_PARENT_PID", raising=False)
+  monkeypatch.setenv("TERM", "xterm")
+  c, out = make(terminal=True)
+  c.log(50, 1000, {"loss": "0.5", "left": "1m", "long": "x" * 60, "wait": "1%"})
+  line = out.getvalue().rstrip("\n")
+  assert line == "step      50/1000  loss 0.5  left 1m  wait 1%"
+
+
+def test_what_is_waited_for_is_said(monkeypatch):
+  monkeypatch.delenv("JPY_PARENT_PID", raising=False)
+  c, out = make()
+  with c.busy("compiling"):
+    assert out.getvalue() == "compiling ...\n"
+  monkeypatch.setenv("TERM", "xterm")
+  c, out = make(terminal=True)
+  with c.busy("compiling"):
+    pass
+  assert "compiling" in out.getvalue() and "0s" in out.getvalue()
+  with c.progress(10, 0), c.busy("evaluating knn"):
+    pass
+  assert "evaluating knn" in out.getvalue()
 
 
 def test_tables_of_a_notebook_or_a_file_do_not_fold(monkeypatch):

@@ -88,6 +88,27 @@ def test_images_are_saved_exactly(tmp_path):
   np.testing.assert_array_equal(np.asarray(PIL.Image.open(path)), pixels)
 
 
+def test_a_picture_that_met_a_full_disk_is_no_empty_file(tmp_path, monkeypatch):
+  failed = []
+  w = writers.Writer(tmp_path, failed=failed.append)
+  path = w.image(1, "x", np.zeros((4, 4, 3), np.uint8))
+  before = path.read_bytes()
+
+  def save(self, file, kind):
+    file.write(b"half")
+    raise OSError(28, "No space left on device")
+
+  monkeypatch.setattr(PIL.Image.Image, "save", save)
+  with monkeypatch.context() as patch:
+    patch.setattr(writers.events, "image", lambda *args: writers.events.Event())
+    w.image(1, "x", np.ones((4, 4, 3), np.uint8))
+    w.image(2, "x", np.ones((4, 4, 3), np.uint8))
+  w.close()
+  assert [e.errno for e in failed] == [28, 28]
+  assert path.read_bytes() == before
+  assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
 def test_tensorboard_gets_the_same(tmp_path):
   w = writers.Writer(tmp_path)
   w.scalars(1, {"some_loss": 1.0})

@@ -6,9 +6,9 @@ from jmim.session import assemble
 
 
 @pytest.fixture(scope="session")
-def toy(tmp_path_factory):
+def toy(digits_home):
   """The config of a run of two toy players, without evaluators."""
-  config = tinyrun.toy(str(tmp_path_factory.mktemp("data")))
+  config = tinyrun.toy(digits_home)
   config = tinyrun.small(config, checkpoint_steps=2, total_steps=4)
   config.train.keep = 9
   return config

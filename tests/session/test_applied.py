@@ -39,6 +39,7 @@ def test_what_reads_nothing_has_numbers_for_examples():
   [
     (["apply.num=0"], "apply.num"),
     (["apply.fit_num=0"], "apply.fit_num"),
+    (["apply.repeats=2"], "apply.repeats"),
     (["apply.splits=()"], "apply.splits"),
     (["apply.splits=('eval', 'eval')"], "apply.splits"),
     (["data.std=(0.4,)"], "data.std"),

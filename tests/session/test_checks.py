@@ -99,6 +99,13 @@ def test_an_evaluator_sees_the_data_that_it_will_fit_and_test():
   [
     ([], 0, "train.total_steps"),
     (["schedule.warmup_steps=11"], 10, "schedule.warmup_steps"),
+    (["schedule.warmup_steps=5", "schedule.hold_steps=5"], 10, None),
+    (
+      ["schedule.warmup_steps=5", "schedule.hold_steps=6"],
+      10,
+      "schedule.hold_steps",
+    ),
+    (["schedule.warmup_share=1.0"], 10, None),
     (["schedule.cooldown_epochs=2"], 10, "schedule.cooldown_steps"),
     (["train.profile_steps=5"], 10, "train.profile_steps"),
     (["schedule.warmup_epochs=1", "schedule.cooldown_steps=10"], 10, None),

@@ -164,3 +164,22 @@ def test_another_list_of_examples_is_told_and_none_leaves_no_trace(tmp_path):
   told = data_facts.compare(tmp_path, facts[1])
   assert told == ["data.keep: another list of examples"]
   assert "keep" not in data_facts.of({"train": source, "eval": source})
+
+
+def test_another_tokenizer_is_refused_where_tokens_are_learnt(tmp_path):
+  def facts(name, *words):
+    both = {"train": _source([0]), "eval": _source([0])}
+    return data_facts.of(both, {"alphabet": list(words), "tokenizer": name})
+
+  data_facts.write(tmp_path, facts("words:scenes", "", "a"))
+  # Words behind the others change no number.
+  more = facts("words:scenes", "", "a", "the")
+  assert data_facts.compare(tmp_path, more, ("tokens",)) == []
+  with pytest.raises(errors.UserError, match="1 was 'a', is 'the' now"):
+    moved = facts("words:scenes", "", "the", "a")
+    data_facts.compare(tmp_path, moved, ("tokens",))
+  for other in ("bytes", "file of sha256 ab"):
+    changed = f"data.tokenizer: words:scenes -> {other}"
+    with pytest.raises(errors.UserError, match=changed):
+      data_facts.compare(tmp_path, facts(other, "", "a"), ("tokens",))
+    assert changed in data_facts.compare(tmp_path, facts(other), ("image",))

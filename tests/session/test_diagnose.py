@@ -46,15 +46,24 @@ def test_what_is_not_finite_is_named_leaf_by_leaf(toy, trained):
   assert not any(name.startswith(("batch", "draws")) for name in names)
 
 
+def keeper(*steps):
+  """That of a run with such checkpoints."""
+  store = types.SimpleNamespace(steps=lambda: [*steps])
+  return types.SimpleNamespace(store=store)
+
+
 @pytest.mark.parametrize("writes", [True, False])
 def test_a_run_that_diverged_leaves_the_examples_of_its_steps(
   tmp_path, monkeypatch, writes
 ):
   monkeypatch.setattr(diagnose, "not_finite", lambda *args: ["grads/x"])
-  session = types.SimpleNamespace(writes=writes, workdir=tmp_path)
+  session = types.SimpleNamespace(
+    writes=writes, workdir=tmp_path, keeper=keeper(2, 5, 6)
+  )
   ready = types.SimpleNamespace(program=None, batches=Examples(2))
   error = diagnose.diverged(session, ready, None, step=7, skipped=2)
   assert "steps 6 to 7" in str(error) and "grads/x" in str(error)
+  assert "from checkpoint 5" in str(error)
   path = tmp_path / "diverged.json"
   assert path.exists() == writes
   if writes:
@@ -69,7 +78,10 @@ def test_a_report_that_cannot_be_written_hides_no_error(tmp_path, monkeypatch):
   monkeypatch.setattr(diagnose, "not_finite", lambda *args: [])
   warnings = []
   session = types.SimpleNamespace(
-    writes=True, workdir=tmp_path / "gone", warn=warnings.append
+    writes=True,
+    workdir=tmp_path / "gone",
+    warn=warnings.append,
+    keeper=keeper(),
   )
   ready = types.SimpleNamespace(program=None, batches=Examples(1))
   error = diagnose.diverged(session, ready, None, step=1, skipped=1)

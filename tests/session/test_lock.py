@@ -134,6 +134,21 @@ def test_a_holder_that_was_replaced_ends_and_leaves_the_other(tmp_path):
   assert path.exists()
 
 
+def test_a_disk_that_fails_now_and_then_takes_no_lock_away(
+  tmp_path, monkeypatch
+):
+  held = locks.Lock(tmp_path)
+  read, answers = locks._read, []
+  monkeypatch.setattr(
+    locks, "_read", lambda path: answers.pop() if answers else read(path)
+  )
+  own = read(held.path)
+  for answers[:] in ([{}], [{}, own], [own, {}]):
+    held.check()
+    assert not held.lost()
+  held.release()
+
+
 def test_without_hard_links_too(tmp_path, monkeypatch):
   def link(*names):
     raise OSError(locks.errno.ENOTSUP, "no links")
@@ -197,14 +212,28 @@ def test_other_hosts_hold_nothing_and_hear_of_it(tmp_path, monkeypatch):
   other = hosts.Group(10, index=1, count=2)
   theirs = {0: "", 1: ""}
   monkeypatch.setattr(hosts, "gather", lambda *a, **k: theirs)
-  assert locks.hold(tmp_path, other, print) is None
-  assert not list(tmp_path.iterdir())
-  theirs[0] = json.dumps([None, "it is being trained"])
+  assert locks.hold(tmp_path / "new", other, print) is None
+  assert not list((tmp_path / "new").iterdir())
+  (tmp_path / "file").touch()
+  with pytest.raises(errors.NotSaved, match="FileExistsError"):
+    locks.hold(tmp_path / "file", other, print)
+  theirs[0] = hosts._pack(errors.UserError("it is being trained", "x", "y"))
   with pytest.raises(errors.UserError, match="host 0: it is being trained"):
     locks.hold(tmp_path, other, print)
   theirs[0] = json.dumps([28, "no space"])
   with pytest.raises(errors.NotSaved, match="no space"):
     locks.hold(tmp_path, other, print)
+
+
+def test_where_another_host_cannot_write_the_first_gives_it_back(
+  tmp_path, monkeypatch
+):
+  first = hosts.Group(10, index=0, count=2)
+  theirs = {0: "", 1: json.dumps([28, "no space"])}
+  monkeypatch.setattr(hosts, "gather", lambda *a, **k: theirs)
+  with pytest.raises(errors.NotSaved, match="host 1: .*no space"):
+    locks.hold(tmp_path, first, print)
+  assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("error", (None, KeyError))
@@ -219,3 +248,13 @@ def test_a_session_that_trains_holds_it_to_its_end(toy, tmp_path, error):
       if error:
         raise error
   assert not (tmp_path / locks.NAME).exists()
+
+
+def test_a_workdir_that_was_taken_is_left_as_it_is(toy, tmp_path):
+  with sessions.open(toy, tmp_path) as session:
+    under_way = session.keeper.store.path / "7.orbax-checkpoint-tmp-1"
+    under_way.mkdir()
+    put(tmp_path, host="far")
+    with pytest.raises(errors.UserError, match="on host far"):
+      session.lock.check()
+  assert under_way.exists()  # a checkpoint that the other run is writing

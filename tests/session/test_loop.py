@@ -22,7 +22,7 @@ class Loss:
 def make(total=6, advance=None, clock=None, batches=None, step=0, state=0):
   return loops.Loop(
     restore.Point(step=step, state=state),
-    advance or (lambda state, batch: (state + batch, {"loss": Loss()})),
+    advance or (lambda s, batch: (s + batch, {"loss": Loss(), "skipped": s})),
     batches or itertools.count(1),
     total=total,
     loss="loss",
@@ -63,7 +63,7 @@ def test_the_host_stays_two_steps_ahead_of_the_devices(monkeypatch):
   waited, made = [], []
 
   def advance(state, batch):
-    made.append({"loss": Loss(done=False)})
+    made.append({"loss": Loss(done=False), "skipped": 0})
     return state, made[-1]
 
   monkeypatch.setattr(jax, "block_until_ready", waited.append)
@@ -82,7 +82,7 @@ def test_input_is_waited_for_only_while_no_step_is_under_way(done):
       yield "batch"
 
   clock = clocks.Clock(lambda: now)
-  advance = lambda state, batch: (state, {"loss": Loss(done)})
+  advance = lambda state, batch: (state, {"loss": Loss(done), "skipped": 0})
   loop = make(total=5, advance=advance, clock=clock, batches=batches())
   assert len(list(loop.steps())) == 5
   # The first has none before it; after that the devices were busy, or not.

@@ -50,7 +50,7 @@ def test_the_work_of_a_step_is_that_of_all_examples(program, parts):
   work = program.work() // parts.batch
   assert work.forward == generator + discriminator
   # The discriminator's fakes come from a generator that stands still.
-  assert work.trained == generator + 2 * judged
+  assert work.backward == generator + 2 * judged
 
 
 def test_what_the_layout_could_not_split_is_told_by_name(toy, batch):

@@ -33,7 +33,7 @@ def test_all_is_closed_at_the_end_and_after_an_error(
   monkeypatch.setattr(
     checkpoint.Checkpoints,
     "close",
-    lambda self: (order.append("checkpoints"), close(self)),
+    lambda self, ours: (order.append("checkpoints"), close(self, ours)),
   )
   with contextlib.suppress(KeyError), sessions.open(toy, tmp_path) as session:
     session.closing.callback(order.append, "first callback")

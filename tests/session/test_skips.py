@@ -2,6 +2,7 @@ import itertools
 
 import hypothesis
 import hypothesis.strategies as st
+import pytest
 
 from jmim.session import skips
 
@@ -46,6 +47,20 @@ def test_starting_anywhere_continues_the_same_stream(windows, start):
   assert take(start, windows, 60 - start) == whole[start:]
   assert whole == [skips.position(step, windows) for step in range(60)]
   assert len(set(whole)) == 60  # nothing is seen twice
+
+
+def test_what_a_checkpoint_holds_wins_over_the_file():
+  meta = {"skips": [[2, 1]]}
+  written = [[2, 9], [4, 3], [6, 1]]  # of it, of later ones
+  assert skips.after(4, meta, written) == [[2, 1], [4, 3], [6, 1]]
+  assert skips.after(8, meta, written) == [[2, 1]]
+  assert skips.after(4, {}, written) == written  # of an older version
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[[4]]", "[[4, -1]]", '[["4", 1]]'])
+def test_a_file_that_is_broken_has_none(tmp_path, text):
+  (tmp_path / skips.NAME).write_text(text)
+  assert skips.read(tmp_path) == []
 
 
 def test_windows_are_kept(tmp_path):

@@ -1,5 +1,6 @@
 """Signals: the first is remembered, the second ends the process."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -19,6 +20,50 @@ def test_the_first_signal_is_only_remembered(number, capfd):
     assert stop.due(2) and stop.signal == signal.Signals(number).name
   assert signal.getsignal(number) is before
   assert "saving at the next step" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("number", stopping.SIGNALS)
+def test_before_the_first_step_the_first_signal_ends_at_once(number):
+  code = (
+    "import time\n"
+    "from jmim.session import stopping\n"
+    "with stopping.leaving():\n"
+    "  print('ready', flush=True)\n"
+    "  time.sleep(600)\n"
+  )
+  process = subprocess.Popen(
+    [sys.executable, "-c", code],
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+  process.stdout.readline()
+  process.send_signal(number)
+  err = process.communicate()[1]
+  assert process.returncode == 75
+  assert f"{signal.Signals(number).name} before the first step" in err
+
+
+def test_after_that_signals_are_as_they_were():
+  before = [signal.getsignal(number) for number in stopping.SIGNALS]
+  with stopping.leaving():
+    assert signal.getsignal(signal.SIGTERM) is not before[0]
+  assert [signal.getsignal(number) for number in stopping.SIGNALS] == before
+
+
+def test_a_handler_that_is_not_of_python_is_put_back():
+  """JAX's preemption service has one; without it hosts agree on no step."""
+  libc = stopping._libc()
+  before = libc.signal(int(signal.SIGTERM), None)
+  mine = ctypes.CFUNCTYPE(None, ctypes.c_int)(lambda number: None)
+  address = ctypes.cast(mine, ctypes.c_void_p).value
+  try:
+    libc.signal(int(signal.SIGTERM), address)
+    with stopping.leaving():
+      assert stopping._foreign(int(signal.SIGTERM)) == 0
+    assert stopping._foreign(int(signal.SIGTERM)) == address
+  finally:
+    libc.signal(int(signal.SIGTERM), before)
 
 
 def test_what_may_be_cut_short_is():

@@ -32,6 +32,37 @@ def test_without_the_peer_it_says_what_to_install(monkeypatch, capsys):
   assert 'pip install "jmim[bench]"' in capsys.readouterr().err
 
 
+RECIPE = """
+from jmim.core import config as configs
+def get_config():
+  config = configs.base()
+  config.data.name = "none"
+  vectors = dict(size=8, patch=4)
+  config.method = configs.section(
+    type="discrete.digit",
+    semantic=dict(vocabulary=5, vectors=vectors),
+    lm=dict(dims=dict(width=8, depth=1, heads=2)),
+  )
+  return config
+"""
+
+
+def test_a_recipe_is_raced_with_one_key_changed(tmp_path, capsys):
+  (tmp_path / "recipe.py").write_text(RECIPE)
+  argv = [f"--config={tmp_path}/recipe.py", "--batch=2", "--rounds=2"]
+  beside = "--beside=method.sampling.cache=False"
+  over = "--config.method.sampling.top_k=3"
+  assert bench_sample.main([*argv, beside, over]) == 0
+  text = capsys.readouterr().out
+  assert "method.sampling.top_k=3" in text and "recipe / beside: " in text
+  assert bench_sample.main([*argv, "--beside=method.sampling.cash=1"]) == 2
+  assert "method.sampling.cash" in capsys.readouterr().err
+  with pytest.raises(SystemExit):
+    bench_sample.main([*argv, "--peer"])
+  with pytest.raises(SystemExit):
+    bench_sample.main([beside])
+
+
 @pytest.mark.slow
 def test_a_small_run_ends(capsys):
   assert bench_sample.main(SMALL) == 0

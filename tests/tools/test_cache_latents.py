@@ -77,12 +77,12 @@ def second_stage(config, data_dir, workdir):
 
 
 @pytest.fixture(scope="module")
-def pixels(tmp_path_factory):
+def pixels(tmp_path_factory, digits_home):
   """n_codes -> a run of a first stage whose latents are pixels."""
   root = tmp_path_factory.mktemp("pixels")
 
   def make(codes):
-    config = tinyrun.recipe(str(root / "data"))
+    config = tinyrun.recipe(digits_home)
     config.data.update(train_split="train[:50]", eval_split="test[:20]")
     config.method = configs.section(type="latentkit", n_codes=codes)
     config.evals = configs.section()
@@ -132,19 +132,18 @@ def test_codes_that_are_pixels_come_back_as_tokens(pixels, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-  """(config, workdir of the first stage, folder of latents, moments seen)."""
+def made(tmp_path_factory, digits_home):
+  """What a first stage makes: its run, data set, statistics, and some rows."""
   root = tmp_path_factory.mktemp("latents")
-  config = first_stage(str(root / "data"))
+  config = first_stage(digits_home)
   workdir = root / "ae"
   train.run(config, workdir)
   with sessions.open(config, workdir, write=False) as run:
     encoder = latent_encoder.Encoder(run)
     folder, seen = cache_latents.build("tiny_latents", root / "out", encoder, 2)
     # One image by hand, as the evaluation sees it.
-    source = run.parts.sources["eval"]
     rows = next(encoder.rows("eval", 0))
-  return config, workdir, root / "out", folder, seen, source, rows
+    yield config, workdir, root / "out", folder, seen, encoder, rows
 
 
 def test_latents_are_a_data_set_of_both_splits(made):
@@ -170,9 +169,7 @@ def test_latents_are_a_data_set_of_both_splits(made):
 
 
 def test_it_is_not_overwritten(made):
-  config, workdir, out, *_ = made
-  with sessions.open(config, workdir, write=False) as run:
-    encoder = latent_encoder.Encoder(run)
+  _, _, out, _, _, encoder, _ = made
   with pytest.raises(errors.UserError, match="is there"):
     cache_latents.build("tiny_latents", out, encoder, 1)
 

@@ -1,3 +1,4 @@
+import collections
 import json
 import pathlib
 import re
@@ -10,6 +11,7 @@ from jmim.core import errors
 from jmim.core import validate
 from jmim.modes import apply
 from jmim.modes import train
+from jmim.session import lock
 from jmim.tools import claim
 from jmim.tools import claims
 
@@ -114,13 +116,144 @@ def test_runs_are_kept_and_not_mixed_up(lab, tmp_path, capsys):
 def test_a_recipe_may_be_given_the_folder_of_a_run(lab, tmp_path):
   """As an argument, as in an override."""
   text = (tmp_path / "recipe.py").read_text()
-  text = text.replace("get_config()", "get_config(arg)")
+  text = text.replace("get_config()", "get_config(arg='digits/plain')")
   text = text.replace('"digits/plain"', "arg")
   (tmp_path / "recipe.py").write_text(text)
-  spec = claims.Run("recipe.py:{workdir:first}", ("train.total_steps=2",))
-  claim.run("second", spec, seed=0, root=tmp_path / "runs")
-  ((config, _),) = lab
-  assert config.data.name == str(tmp_path / "runs" / "first")
+  short = ("train.total_steps=2",)
+  runs = {
+    "first": claims.Run("recipe.py", short),
+    "second": claims.Run("recipe.py:{workdir:first}", short),
+  }
+  made = claims.Claim(runs=runs, conditions=())
+  claim.measure(made, tmp_path / "runs", [0])
+  (_, (config, _)) = lab
+  assert config.data.name == str(tmp_path / "runs" / "seed0" / "first")
+
+
+def shared(*overrides, **more):
+  """A claim of one shared run, and one that reads its folder."""
+  runs = {
+    "base": claims.Run(
+      "recipe.py", ("train.total_steps=4", *overrides), shared=True
+    ),
+    "own": claims.Run(
+      "recipe.py", ("train.total_steps=2", "data.data_dir={workdir:base}")
+    ),
+  }
+  return claims.Claim(runs=runs | more, conditions=())
+
+
+def test_a_tool_makes_its_file_once(lab, tmp_path, monkeypatch):
+  """Of a recipe, for the runs that follow."""
+  made = []
+
+  class Tool:
+    parse = staticmethod(lambda argv: (argv, []))
+
+    @staticmethod
+    def run(argv, overrides):
+      made.append(argv)
+      out = next(a for a in argv if a.startswith("--out="))
+      pathlib.Path(out.removeprefix("--out=")).write_text("codes")
+
+  monkeypatch.setattr(
+    claim.importlib,
+    "import_module",
+    {"jmim.tools.make_codebook": Tool}.__getitem__,
+  )
+  table = claims.Run(
+    "recipe.py", ("optim.lr=0.5",), tool="make_codebook", arguments=("--n=3",)
+  )
+  reads = ("train.total_steps=2", "data.data_dir={workdir:table}/made.npz")
+  runs = {"table": table, "own": claims.Run("recipe.py", reads)}
+  both = claims.Claim(runs=runs, conditions=())
+  for _ in range(2):
+    (results,) = claim.measure(both, tmp_path / "runs", [0])
+  (argv,) = made
+  out = tmp_path / "runs" / "seed0" / "table" / "made.npz"
+  assert argv == [
+    "--config=recipe.py",
+    f"--out={out}",
+    "--n=3",
+    "--config.optim.lr=0.5",
+    "--config.seed=0",
+  ]
+  assert dict(results["table"]) == {} and out.read_text() == "codes"
+  assert lab[0][0].data.data_dir == str(out)
+  with pytest.raises(ValueError, match="is not shared"):
+    claims.Run("recipe.py", tool="make_codebook", shared=True)
+  with pytest.raises(ValueError, match="tools alone take arguments"):
+    claims.Run("recipe.py", arguments=("--n=3",))
+
+
+def test_claims_share_a_run_of_the_same_config_and_seed(lab, tmp_path):
+  """It is found in one folder, and so is what reads it."""
+  for slug, seeds in (("a", [0]), ("b", [0, 1])):
+    claim.measure(shared(), tmp_path / slug, seeds)
+  bases = [w for c, w in lab if c.train.total_steps == 4]
+  folder, again, other = bases
+  assert folder == again != other
+  assert folder.parent == other.parent == tmp_path / "shared"
+  assert folder.name.startswith("recipe-seed0-")
+  assert other.name.startswith("recipe-seed1-")
+  read = {c.data.data_dir for c, w in lab if w.name == "own" and not c.seed}
+  assert read == {str(folder)}
+  assert (tmp_path / "b" / "seed1" / "own" / "metrics.jsonl").is_file()
+
+
+def test_a_shared_run_of_another_config_is_another_one(lab, tmp_path):
+  claim.measure(shared(), tmp_path / "a", [0])
+  claim.measure(shared("optim.lr=0.5"), tmp_path / "b", [0])
+  claim.measure(shared(), tmp_path / "c", [0], ["optim.lr=0.5"])
+  one, two, three = [w for c, w in lab if c.train.total_steps == 4]
+  assert one != two == three
+
+
+def test_two_claims_do_not_train_a_shared_run_at_once(lab, tmp_path, capsys):
+  """The second is told who does, before it writes anything."""
+  claim.measure(shared(), tmp_path / "a", [0])
+  ((_, folder), *_) = lab
+  before = sorted(p.name for p in folder.iterdir())
+  held = lock.Lock(folder)
+  try:
+    with pytest.raises(errors.UserError, match="is being trained by process"):
+      claim.measure(shared(), tmp_path / "b", [0])
+  finally:
+    held.release()
+  assert sorted(p.name for p in folder.iterdir()) == before
+  assert len(lab) == 2
+
+
+def test_a_shared_run_reads_shared_runs_only():
+  later = claims.Run("recipe.py", ("data.data_dir={workdir:own}",), shared=True)
+  with pytest.raises(ValueError, match="'later' is shared .* 'own'"):
+    shared(later=later)
+  with pytest.raises(ValueError, match="'later' reads .* 'next'"):
+    shared(later=claims.Run("recipe.py:{workdir:next}"))
+  shared(later=claims.Run("recipe.py:{workdir:base}", shared=True))
+
+
+def test_runs_that_claims_have_in_common_are_shared(monkeypatch):
+  """Of all claims; recipes that read the folder of a run are left out."""
+  monkeypatch.chdir(ROOT)
+  found = collections.defaultdict(list)
+  for path in sorted((ROOT / "configs" / "claims").glob("*.py")):
+    folders = {}  # of the runs of this claim, called after what they are
+    for name, spec in claim.load(str(path))[0].runs.items():
+      unknown = {*spec.reads()} - folders.keys()
+      if "{workdir:" in spec.config or spec.tool or unknown:
+        continue
+      here = spec.placed(folders.get)
+      config = configs.override(configs.load(here.config), here.overrides)
+      content = json.loads(config.to_json())
+      folders[name] = claims.shared_name(here.config, content)
+      found[folders[name]].append((path.stem, name, spec.shared))
+  common = {x: runs for x, runs in found.items() if len(runs) > 1}
+  assert common
+  alone = {x: r for x, r in common.items() if not all(run[-1] for run in r)}
+  assert not alone
+  # One that reads a shared run is found, too.
+  assert any(x.startswith("ldm_digits") for x in common)
 
 
 def test_a_procedure_is_applied(lab, tmp_path, monkeypatch):
@@ -139,10 +272,10 @@ def test_a_procedure_is_applied(lab, tmp_path, monkeypatch):
 
   monkeypatch.setattr(apply, "run", run)
   source = "procedure.source.path={workdir:base}"
-  spec = claims.Run("recipe.py", (source,))
+  spec = claims.Run("recipe.py", (source,)).placed(lambda name: tmp_path / name)
   found, _ = claim.run("edited", spec, seed=3, root=tmp_path / "runs")
   assert found["change/psnr"] == 9.0 and not lab
-  assert applied[0].procedure.source.path == str(tmp_path / "runs" / "base")
+  assert applied[0].procedure.source.path == str(tmp_path / "base")
   assert applied[0].seed == 3
 
 

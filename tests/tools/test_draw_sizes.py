@@ -1,6 +1,5 @@
 import dataclasses
 
-import jax
 import jax.numpy as jnp
 import PIL.Image
 import pytest
@@ -16,8 +15,8 @@ KEY = "method.first_stage.implicit.side"
 
 
 @pytest.fixture(scope="module")
-def model():
-  """The tiny method, unconditional, with fresh weights."""
+def model(fill):
+  """The tiny method, unconditional, with random weights."""
   config = configs.base()
   config.data.update(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
   config.method = configs.section(
@@ -37,8 +36,8 @@ def model():
   )
   method = discovery.make(config.method)
   batch = {"image": jnp.zeros((1, 8, 8, 3))}
-  params, extra = jax.jit(method.init)(jax.random.key(0), batch)
-  first = jax.jit(method.first_stage.net.init)(jax.random.key(1))
+  params, extra = fill(method, batch, scale=0.1)
+  first = fill(method.first_stage.net, scale=0.1)
   weights = methods.Weights(params, extra, {"first_stage": first})
   return models.Model(config=config, method=method, weights=weights)
 

@@ -1,4 +1,3 @@
-import jax
 import jax.numpy as jnp
 import numpy as np
 import PIL.Image
@@ -12,16 +11,15 @@ from jmim.core import method as methods
 from jmim.tools import draw_swaps
 
 
-def made(kind, **fields):
-  """A model with fresh weights; its data is what a test gives."""
+def made(fill, kind, **fields):
+  """A model with random weights; its data is what a test gives."""
   config = configs.base()
   config.data.update(size=8, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
   config.method = configs.section(type=kind, **fields)
   method = discovery.make(config.method)
   batch = {"image": jnp.zeros((1, 8, 8, 3))}
-  params, extra = jax.jit(method.init)(jax.random.key(0), batch)
-  networks = method.consts().items()
-  consts = {n: jax.jit(c.init)(jax.random.key(1)) for n, c in networks}
+  params, extra = fill(method, batch, scale=0.1)
+  consts = {n: fill(c, scale=0.1) for n, c in method.consts().items()}
   weights = methods.Weights(params, extra, consts)
   return models.Model(config=config, method=method, weights=weights)
 
@@ -32,8 +30,9 @@ DIMS = dict(
 
 
 @pytest.fixture(scope="module")
-def model():
+def model(fill):
   return made(
+    fill,
     "diffusion.diti",
     size=8,
     dims=DIMS,
@@ -70,7 +69,7 @@ def test_one_image_has_no_neighbour(tmp_path, capsys):
   assert "--num" in capsys.readouterr().err
 
 
-def test_a_run_without_codes_is_refused(stored):
-  other = made("diffusion.ddpm", size=8, dims=DIMS)
+def test_a_run_without_codes_is_refused(fill, stored):
+  other = made(fill, "diffusion.ddpm", size=8, dims=DIMS)
   with pytest.raises(errors.UserError, match="diffusion.ddpm offers errors"):
     draw_swaps.columns(other, stored)

@@ -30,3 +30,14 @@ def test_of_a_group_each_patch_is_given_by_one_image():
     np.testing.assert_array_equal(
       (decoder[i] == draw_masks.GREY).all(-1), ~given
     )
+
+
+def test_codes_are_masked_more_and_more_and_some_replaced():
+  side = draw_masks.SIDE
+  images = np.full((draw_masks.ROWS, side, side, 3), 40, np.uint8)
+  _, *times = draw_tokens.vq_diffusion(images).values()
+  grey = [(x == draw_masks.GREY).all(-1).mean() for x in times]
+  assert (np.diff(grey) > 0).all()
+  np.testing.assert_allclose(grey[-1], 0.9, atol=0.05)
+  red = [(x == [140, 20, 20]).all(-1).mean() for x in times]
+  np.testing.assert_allclose(red[-1], 0.1, atol=0.05)

@@ -112,9 +112,11 @@ def test_wrong_arguments_are_named(wrong, capsys):
   assert wrong[0].partition("=")[0] in capsys.readouterr().err
 
 
-def test_a_run_becomes_a_prior_that_can_be_sampled(tmp_path, capsys):
+def test_a_run_becomes_a_prior_that_can_be_sampled(
+  tmp_path, digits_home, capsys
+):
   changes = ("data.train_split=train[:80]", "data.eval_split=test[:40]")
-  changes += (f"data.data_dir={tmp_path / 'data'}", "data.batch=40")
+  changes += (f"data.data_dir={digits_home}", "data.batch=40")
   changes += ("train.total_steps=2", "train.checkpoint_steps=2")
   changes += ("schedule.warmup_steps=0", "evals.errors=None")
   changes += ("evals.restoration=None", "hardware.compile_cache=")

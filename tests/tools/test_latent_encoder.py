@@ -10,9 +10,9 @@ from jmim.tools import latent_encoder
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path, digits_home):
   """A trained first stage whose latents are pixels."""
-  config = tinyrun.recipe(str(tmp_path / "data"))
+  config = tinyrun.recipe(digits_home)
   config.data.update(
     train_split="train[:50]", eval_split="test[:20]", flip=True
   )
@@ -56,8 +56,8 @@ def test_only_training_views_are_augmented(run):
   assert (again != seen).any()  # the batch has another number
 
 
-def test_a_method_that_does_not_encode_is_refused(tmp_path):
-  config = tinyrun.toy(str(tmp_path / "data"))
+def test_a_method_that_does_not_encode_is_refused(tmp_path, digits_home):
+  config = tinyrun.toy(digits_home)
   with (
     sessions.open(config, tmp_path / "toy", write=False) as other,
     pytest.raises(errors.UserError, match="offers features"),

@@ -33,3 +33,11 @@ def test_a_draw_of_another_length_must_be_declared(shape):
   with pytest.raises(ValueError, match="'pick'.*`shared`"):
     microbatch.check(draws, 6, shared=())
   microbatch.check(draws, 6, shared=("pick",))
+
+
+def test_the_mean_of_parts_is_that_of_each_part_alone():
+  batch, draws = {"a": jnp.arange(6.0)}, {"z": jnp.float32(2.0)}
+  compute = lambda x, batch, draws: {"max": x * batch["a"].max() + draws["z"]}
+  found = microbatch.averaged(compute, 3, ("z",))(10.0, batch, draws)
+  # Parts are (0, 3), (1, 4) and (2, 5).
+  assert found == {"max": 10.0 * 4 + 2}

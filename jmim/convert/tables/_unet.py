@@ -4,35 +4,68 @@ They count what goes down ("input_blocks") and up ("output_blocks") in one row
 each, resampling included in the former. Our names have no prefix.
 """
 
+from collections.abc import Callable
+
+import numpy as np
+
 from jmim.convert import ops
 from jmim.convert import pieces
 from jmim.convert import table
 from jmim.convert.tables import _unet_layers as layers
 from jmim.nn import unet as nets
+from jmim.nn.nets import unet
+
+# (their layer, ours, attention heads) -> names of what is inside.
+Attend = Callable[[str, str, int], pieces.Table]
+# A table of labels without the row of "no label", which is 0 here then.
+LABELS = ops.Op(
+  lambda x: np.concatenate([x, np.zeros_like(x[:1])]), lambda x: x[:-1]
+)
 
 
-def network(net: nets.Layers, by_head: bool = True) -> pieces.Table:
+def objection(dims: unet.Dims) -> str | None:
+  """What their UNet cannot be."""
+  if dims.attend_first:
+    return "every block of a level has attention, or none (dims.attend_first)"
+  if dims.time_order != "cos_sin" or dims.time_inclusive:
+    return "dims.time_order is cos_sin, and dims.time_inclusive False, there"
+  if dims.norm_eps != 1e-5 or dims.late_pad:
+    return "dims.norm_eps is 1e-5, and dims.late_pad False, there"
+  return None
+
+
+def network(
+  net: nets.Layers,
+  by_head: bool = True,
+  labels: ops.Op = ops.SAME,
+  mixer: Attend | None = None,
+  linear: bool = False,
+) -> pieces.Table:
   """The whole UNet, without what a code vector adds to the time.
 
   Args:
     net: the network.
     by_head: q, k and v of self-attention are dealt out head by head, as in all
       published weights; else (`use_new_attention_order`) q of all heads first.
+    labels: of their table, which may have no row for "no label", see `LABELS`.
+    mixer: names of what stands where attention does; None: of attention.
+    linear: see `_unet_layers.attention`.
   """
+  attend = mixer or _attention(net, by_head, linear)
   rules = pieces.dense("time_embed.0", "time_embed/fc1")
   rules += pieces.dense("time_embed.2", "time_embed/fc2")
   if net.classes:
     name = "label_embed/embedding"
-    rules.append(table.Rule(theirs="label_emb.weight", ours=name))
+    rules.append(table.Rule(theirs="label_emb.weight", ours=name, op=labels))
   rules += pieces.dense("input_blocks.0.0", "conv_in", op=ops.CONV)
   for at, (width, (level, i)) in enumerate(_downward(net)):
     where, ours = f"input_blocks.{at + 1}", f"down{level}"
     if i is None:
       rules += _resample(net, f"{where}.0", "op", ours=ours, how="half")
     else:
-      stage = dict(level=level, i=i, by_head=by_head)
+      stage = dict(level=level, i=i, attend=attend)
       rules += _stage(net, where, f"{ours}_{i}", width, **stage)
-  return rules + _rest(net, by_head)
+  return rules + _rest(net, attend)
 
 
 def branch(net: nets.Layers, by_head: bool = True) -> pieces.Table:
@@ -43,7 +76,14 @@ def branch(net: nets.Layers, by_head: bool = True) -> pieces.Table:
     by_head: see `network`.
   """
   rules = pieces.dense("label_emb", "code_embed")
-  return rules + _rest(net, by_head, "shift_")
+  return rules + _rest(net, _attention(net, by_head), "shift_")
+
+
+def _attention(net, by_head, linear=False):
+  """Names of self-attention, or of a transformer."""
+  return lambda theirs, ours, heads: layers.attention(
+    net.transformer, heads * by_head, theirs, ours, linear=linear
+  )
 
 
 def _downward(net):
@@ -61,16 +101,13 @@ def _downward(net):
   return found
 
 
-def _rest(net, by_head, prefix=""):
+def _rest(net, attend, prefix=""):
   """Middle, way up (coarsest level first) and head; `prefix` of theirs."""
   code, middle = net.code == "scale", f"{prefix}middle_block"
   width = net.multipliers[-1] * net.width
-  heads = net.heads_at(-1) * by_head
   rules = [
     *layers.res(f"{middle}.0", "middle_0", False, code),
-    *layers.attention(
-      net.transformer, heads, f"{middle}.1", "middle_attention"
-    ),
+    *attend(f"{middle}.1", "middle_attention", net.heads_at(-1)),
     *layers.res(f"{middle}.2", "middle_1", False, code),
   ]
   # Each block going up reads one of these too; the last is what was read last.
@@ -79,7 +116,7 @@ def _rest(net, by_head, prefix=""):
   for level, blocks in reversed(list(enumerate(net.blocks_at))):
     for i in range(blocks + 1):
       theirs, ours = f"{prefix}output_blocks.{at}", f"up{level}"
-      stage = dict(level=level, i=i, by_head=by_head)
+      stage = dict(level=level, i=i, attend=attend)
       read = width + skips.pop()
       rules += _stage(net, theirs, f"{ours}_{i}", read, up=True, **stage)
       at, width = at + 1, net.multipliers[level] * net.width
@@ -90,15 +127,14 @@ def _rest(net, by_head, prefix=""):
   return rules + pieces.dense(f"{prefix}out.2", "conv_out", op=ops.CONV)
 
 
-def _stage(net, theirs, ours, read, *, level, i, by_head, up=False):
+def _stage(net, theirs, ours, read, *, level, i, attend, up=False):
   """A residual block that reads so many channels, maybe with attention."""
   width = net.multipliers[level] * net.width
   rules = layers.res(f"{theirs}.0", ours, read != width, net.code == "scale")
   if not net.attends(level, i):
     return rules
-  heads = net.heads_at(level, up) * by_head
-  name = f"{ours}_attention"
-  return rules + layers.attention(net.transformer, heads, f"{theirs}.1", name)
+  heads = net.heads_at(level, up)
+  return rules + attend(f"{theirs}.1", f"{ours}_attention", heads)
 
 
 def _resample(net, theirs, convolution, *, ours, how):

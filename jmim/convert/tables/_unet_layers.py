@@ -56,7 +56,9 @@ def res(theirs: str, ours: str, skip: bool, code: bool = False) -> pieces.Table:
   return rules
 
 
-def attention(depth: int, heads: int, theirs: str, ours: str) -> pieces.Table:
+def attention(
+  depth: int, heads: int, theirs: str, ours: str, *, linear: bool = False
+) -> pieces.Table:
   """Self-attention, or a transformer of cross-attention to the context.
 
   Args:
@@ -65,6 +67,8 @@ def attention(depth: int, heads: int, theirs: str, ours: str) -> pieces.Table:
       comes first.
     theirs: name of the layer.
     ours: name of the layer.
+    linear: the maps around a transformer are written as linear ones, not as
+      convolutions (Stable Diffusion 2).
   """
   rules = pieces.norm(f"{theirs}.norm", f"{ours}/norm")
   if not depth:
@@ -76,8 +80,9 @@ def attention(depth: int, heads: int, theirs: str, ours: str) -> pieces.Table:
       table.Rule(theirs=f"{qkv}.bias", ours=f"{fused}/bias", op=bias),
       *pieces.dense(f"{theirs}.proj_out", f"{ours}/attn/proj", op=ops.POINT1D),
     ]
+  op = ops.LINEAR if linear else ops.POINT
   for name in ("proj_in", "proj_out"):
-    rules += pieces.dense(f"{theirs}.{name}", f"{ours}/{name}", op=ops.POINT)
+    rules += pieces.dense(f"{theirs}.{name}", f"{ours}/{name}", op=op)
   for i in range(depth):
     rules += block(f"{theirs}.transformer_blocks.{i}.", f"{ours}/", f"_{i}")
   return rules

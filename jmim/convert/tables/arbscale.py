@@ -8,6 +8,7 @@ from jmim.convert import family
 from jmim.convert import ops
 from jmim.convert import pieces
 from jmim.convert import table
+from jmim.convert.tables import _unet
 from jmim.convert.tables import ldm as ldm_tables
 from jmim.convert.tables import ldm_unet
 from jmim.methods.latent import arbscale
@@ -73,5 +74,6 @@ FAMILIES = {
     containers=("state_dict.", ""),
     ignored=ldm_unet.IGNORED,
     unsupported=ldm_unet.UNSUPPORTED,
+    check=lambda method: _unet.objection(method.dims),
   ),
 }

@@ -12,6 +12,7 @@ from jmim.convert import ops
 from jmim.convert import options
 from jmim.convert import pieces
 from jmim.convert import table
+from jmim.convert.tables import _diffusers_unet as unets
 from jmim.convert.tables import diffusers_unet
 from jmim.methods.dense import diffews
 from jmim.nn.nets import unet
@@ -19,7 +20,7 @@ from jmim.nn.nets import unet
 
 def network(net: unet.UNet) -> pieces.Table:
   """The UNet and its second stem; our names without a prefix."""
-  rules = diffusers_unet.network(net, linear=True)
+  rules = unets.network(net, linear=True)
   return rules + pieces.dense("conv_in_ref", diffews.STEM, op=ops.CONV)
 
 

@@ -9,6 +9,7 @@ from jmim.convert import ops
 from jmim.convert import options
 from jmim.convert import pieces
 from jmim.convert import table
+from jmim.convert.tables import _diffusers_scheduler
 from jmim.methods.diffusion import dit
 
 
@@ -95,6 +96,13 @@ def write(method: dit.DiT) -> dict[str, Any]:
   }
 
 
+# Diffusers scales the angles of time by 1 / (half - 1), the authors (and we) by
+# 1 / half, which its config.json cannot say.
+NOTES = (
+  "for the outputs of this run, in Diffusers: for block in "
+  "model.transformer_blocks: "
+  "block.norm1.emb.time_proj.downscale_freq_shift = 0",
+)
 FAMILIES = {
   "diffusers_dit": family.Family(
     library="hf",
@@ -107,5 +115,7 @@ FAMILIES = {
     write_config=write,
     model_types=("DiTTransformer2DModel",),
     file="diffusion_pytorch_model.safetensors",
+    more=_diffusers_scheduler.write,
+    notes=NOTES,
   )
 }

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from jmim.convert import family
-from jmim.convert import ops
 from jmim.convert import options
 from jmim.convert import pieces
 from jmim.convert import table
-from jmim.convert.tables import _unet_layers as layers
+from jmim.convert.tables import _diffusers_scheduler
+from jmim.convert.tables import _diffusers_unet as unets
 from jmim.methods.latent import ldm
 from jmim.nn.nets import unet
 
@@ -25,104 +25,11 @@ from jmim.nn.nets import unet
 NOISE = dict(schedule="scaled_linear", beta_start=0.00085, beta_end=0.012)
 PLAIN, CROSS = "{}Block2D", "CrossAttn{}Block2D"
 
-# The first and last map of a transformer are convolutions, or linear maps: both
-# are read, and either is written.
-_read = lambda x: x.reshape(x.shape[:2]).T
-POINT = ops.Op(_read, ops.POINT.to_theirs)
-LINEAR = ops.Op(_read, ops.LINEAR.to_theirs)
-
-
-def res(theirs: str, ours: str, skip: bool) -> pieces.Table:
-  """A residual block; `skip`: with a convolution beside it."""
-  rules: pieces.Table = []
-  for i in (1, 2):
-    rules += pieces.norm(f"{theirs}.norm{i}", f"{ours}/norm{i}")
-    rules += pieces.dense(f"{theirs}.conv{i}", f"{ours}/conv{i}", op=ops.CONV)
-  rules += pieces.dense(f"{theirs}.time_emb_proj", f"{ours}/time")
-  if skip:
-    name = f"{theirs}.conv_shortcut"
-    rules += pieces.dense(name, f"{ours}/skip", op=ops.CONV)
-  return rules
-
-
-def transformer(
-  theirs: str, ours: str, depth: int, linear: bool
-) -> pieces.Table:
-  """Transformer2DModel.
-
-  Args:
-    theirs: name of the layer.
-    ours: name of the layer.
-    depth: blocks.
-    linear: how its first and last map are written, see `network`.
-  """
-  rules = pieces.norm(f"{theirs}.norm", f"{ours}/norm")
-  for name in ("proj_in", "proj_out"):
-    op = LINEAR if linear else POINT
-    rules += pieces.dense(f"{theirs}.{name}", f"{ours}/{name}", op=op)
-  for i in range(depth):
-    block = f"{theirs}.transformer_blocks.{i}."
-    rules += layers.block(block, f"{ours}/", f"_{i}")
-  return rules
-
-
-def network(net: unet.UNet, linear: bool = False) -> pieces.Table:
-  """The whole UNet; our names without a prefix.
-
-  Args:
-    net: the network.
-    linear: the maps around transformers are written as linear ones, not as
-      convolutions.
-  """
-  rules = pieces.dense("time_embedding.linear_1", "time_embed/fc1")
-  rules += pieces.dense("time_embedding.linear_2", "time_embed/fc2")
-  rules += pieces.dense("conv_in", "conv_in", op=ops.CONV)
-  widths = [times * net.width for times in net.multipliers]
-  skips, width = [net.stem], net.stem
-  for level, new in enumerate(widths):
-    for i in range(net.blocks_at[level]):
-      more = dict(i=i, skip=width != new, linear=linear)
-      rules += _stage(net, "down", level, **more)
-      width = new
-      skips.append(width)
-    if level + 1 < len(widths):
-      there = f"down_blocks.{level}.downsamplers.0.conv"
-      rules += pieces.dense(there, f"down{level}_conv", op=ops.CONV)
-      skips.append(width)
-  for i in (0, 1):
-    rules += res(f"mid_block.resnets.{i}", f"middle_{i}", False)
-  middle = ("mid_block.attentions.0", "middle_attention")
-  rules += transformer(*middle, net.transformer, linear)
-  for level, new in reversed(list(enumerate(widths))):
-    for i in range(net.blocks_at[level] + 1):
-      skip = width + skips.pop() != new
-      more = dict(i=i, skip=skip, linear=linear)
-      rules += _stage(net, "up", level, **more)
-      width = new
-    if level:
-      there = f"up_blocks.{len(widths) - 1 - level}.upsamplers.0.conv"
-      rules += pieces.dense(there, f"up{level}_conv", op=ops.CONV)
-  rules += pieces.norm("conv_norm_out", "norm_out")
-  return rules + pieces.dense("conv_out", "conv_out", op=ops.CONV)
-
-
-def _stage(
-  net: unet.UNet, side: str, level: int, *, i: int, skip: bool, linear: bool
-) -> pieces.Table:
-  """Residual block i of a level and, at some, a transformer."""
-  at = level if side == "down" else len(net.multipliers) - 1 - level
-  theirs, ours = f"{side}_blocks.{at}", f"{side}{level}_{i}"
-  rules = res(f"{theirs}.resnets.{i}", ours, skip)
-  if net.attends(level, i):
-    there = f"{theirs}.attentions.{i}"
-    places = (there, f"{ours}_attention")
-    rules += transformer(*places, net.transformer, linear)
-  return rules
-
 
 def full(method: ldm.LDM, linear: bool = False) -> pieces.Table:
   """The parameters of the only player that are the network's."""
-  return table.placed(network(method.net(), linear), "", f"{family.MAIN}net/")
+  rules = unets.network(method.net(), linear)
+  return table.placed(rules, "", f"{family.MAIN}net/")
 
 
 def objection(method: ldm.LDM) -> str | None:
@@ -134,18 +41,25 @@ def objection(method: ldm.LDM) -> str | None:
 
 def objection_to(dims: unet.Dims) -> str | None:
   """What its network cannot be."""
-  first = dims.width * dims.multipliers[0]
   if dims.updown or not dims.resample_conv or dims.up_heads:
     return "sides change in convolutions, and heads are as many up as down"
   if dims.attend_first:
     return "every block of a level has attention, or none"
   if dims.scale_shift:
     return "times are added"
+  if dims.time_order != "cos_sin" or dims.time_inclusive or dims.late_pad:
+    return "dims.time_order, time_inclusive and late_pad are the defaults"
+  if dims.norm_eps != 1e-5:
+    return f"dims.norm_eps={dims.norm_eps}, which is 1e-5 there"
+  return objection_to_widths(dims)
+
+
+def objection_to_widths(dims: unet.Dims) -> str | None:
+  """Why stem and times are none of a UNet of Diffusers; None: they are."""
+  first = dims.width * dims.multipliers[0]
   own = (dims.time_width or 4 * dims.width, dims.time_waves or dims.width)
-  if (dims.width if not dims.wide_stem else first) != first or own != (
-    4 * first,
-    first,
-  ):
+  stem = first if dims.wide_stem else dims.width
+  if (stem, *own) != (first, 4 * first, first):
     return "first convolution and times are those of the finest level's width"
   return None
 
@@ -186,7 +100,7 @@ def dims(config: Mapping[str, Any]) -> dict[str, Any]:
     UserError: a network that is not here.
   """
   widths, kinds = config["block_out_channels"], config["down_block_types"]
-  n, first = len(widths), widths[0]
+  n = len(widths)
   kind = lambda side, cross: (CROSS if cross else PLAIN).format(side)
   crossed = [k == kind("Down", True) for k in kinds]
   options.refuse(
@@ -218,12 +132,8 @@ def dims(config: Mapping[str, Any]) -> dict[str, Any]:
   one, same = len(set(counts)) == 1, len(set(every)) == 1
   blocks = config["layers_per_block"]
   several = isinstance(blocks, list | tuple)
-  # Widths are multiples of what they have in common.
-  unit = math.gcd(*widths)
-  own_unit = dict(wide_stem=True, time_width=4 * first, time_waves=first)
   return dict(
-    width=unit,
-    multipliers=tuple(w // unit for w in widths),
+    **widths_of(config),
     blocks=max(blocks) if several else blocks,
     level_blocks=tuple(blocks) if several else (),
     attend_at=tuple(2**i for i in range(n) if crossed[i]),
@@ -232,13 +142,24 @@ def dims(config: Mapping[str, Any]) -> dict[str, Any]:
     head_width=every[0],
     norm_groups=config.get("norm_num_groups", 32),
     dropout=0.0,
+  )
+
+
+def widths_of(config: Mapping[str, Any]) -> dict[str, Any]:
+  """Fields of `unet.Dims` about widths: multiples of their common factor."""
+  widths = config["block_out_channels"]
+  first, unit = widths[0], math.gcd(*widths)
+  own_unit = dict(wide_stem=True, time_width=4 * first, time_waves=first)
+  return dict(
+    width=unit,
+    multipliers=tuple(w // unit for w in widths),
     **(own_unit if unit != first else {}),
   )
 
 
 def write(method: ldm.LDM, linear: bool = False) -> dict[str, Any]:
   """The inverse of `read`."""
-  net, context = method.net(), method.condition.context
+  net, context = method.net(), method.condition.contexts.width
   return {
     "_class_name": "UNet2DConditionModel",
     "_diffusers_version": "0.30.0",
@@ -273,12 +194,16 @@ def write_net(net: unet.UNet) -> dict[str, Any]:
   }
 
 
+# The scale of latents that was measured, and what makes a context of a class.
+BESIDE = ("^extra/scale$", f"^{family.MAIN}condition/")
 FIRST = family.Family(
   library="hf",
   methods=("latent.ldm",),
   table=full,
   containers=("",),
-  unsupported=("^extra/scale$", f"^{family.MAIN}(log_var|condition/)"),
+  unsupported=(*BESIDE, f"^{family.MAIN}log_var"),
+  beside=BESIDE,
+  more=_diffusers_scheduler.write,
   check=objection,
   read_config=read,
   write_config=write,

@@ -63,10 +63,10 @@ def second(method: diffusevae.DiffuseVAE) -> pieces.Table:
   return table.placed(_unet.network(method.net()), "decoder.", "")
 
 
-def _no_code(method: diffusevae.DiffuseVAE) -> str | None:
+def _objection(method: diffusevae.DiffuseVAE) -> str | None:
   if method.coarse.code:
     return "coarse.code=True, whose layers have no known names there"
-  return None
+  return _unet.objection(method.dims)
 
 
 FAMILIES = {
@@ -91,6 +91,6 @@ FAMILIES = {
     ),
     # Tables of the process, which are computed here.
     ignored=(r"^(?!decoder\.)",),
-    check=_no_code,
+    check=_objection,
   ),
 }

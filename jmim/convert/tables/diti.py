@@ -75,6 +75,8 @@ FAMILIES = {
       "dims.updown": True,
       "labels.classes": 0,
       "prediction": "eps",
+      "noise.learn_variance": False,
     },
+    check=lambda method: unets.objection(method.dims),
   ),
 }

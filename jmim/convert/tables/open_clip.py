@@ -9,21 +9,10 @@ from jmim.convert.tables import hf_clip
 from jmim.methods.supervised import backbone
 
 
-def full(method: backbone.Backbone) -> pieces.Table:
-  """The tower and its projection, which is [in, out] as our kernels are."""
-  theirs, ours = "visual.transformer.resblocks.{i}", _backbone.BLOCKS
-  token, rows = "visual.class_embedding", "visual.positional_embedding"
+def blocks(theirs: str, ours: str) -> pieces.Table:
+  """The blocks of either tower."""
   attention, qkv = f"{theirs}.attn", f"{ours}/attn/qkv"
   return [
-    table.Rule(theirs=token, ours="encoder/cls_token", op=ops.VECTOR),
-    table.Rule(theirs=rows, ours="encoder/pos_embed", op=ops.MATRIX),
-    *pieces.dense(
-      "visual.conv1",
-      "encoder/patch_embed/proj",
-      op=ops.patch_conv(method.encoder.patch),
-      bias=False,
-    ),
-    *pieces.norm("visual.ln_pre", "encoder/norm_pre"),
     *pieces.norm(f"{theirs}.ln_1", f"{ours}/norm1"),
     table.Rule(
       theirs=f"{attention}.in_proj_weight", ours=f"{qkv}/kernel", op=ops.LINEAR
@@ -32,9 +21,36 @@ def full(method: backbone.Backbone) -> pieces.Table:
     *pieces.dense(f"{attention}.out_proj", f"{ours}/attn/proj"),
     *pieces.norm(f"{theirs}.ln_2", f"{ours}/norm2"),
     *pieces.mlp(f"{theirs}.mlp", f"{ours}/mlp", ("c_fc", "c_proj")),
-    *pieces.norm("visual.ln_post", "encoder/norm"),
-    table.Rule(theirs="visual.proj", ours="head/out/kernel"),
   ]
+
+
+def tower(patch: int) -> pieces.Table:
+  """The tower of images without its projection; our names have no prefix.
+
+  Args:
+    patch: side of a patch in pixels.
+  """
+  token, rows = "visual.class_embedding", "visual.positional_embedding"
+  return [
+    table.Rule(theirs=token, ours="cls_token", op=ops.VECTOR),
+    table.Rule(theirs=rows, ours="pos_embed", op=ops.MATRIX),
+    *pieces.dense(
+      "visual.conv1",
+      "patch_embed/proj",
+      op=ops.patch_conv(patch),
+      bias=False,
+    ),
+    *pieces.norm("visual.ln_pre", "norm_pre"),
+    *blocks("visual.transformer.resblocks.{i}", "blocks/layers"),
+    *pieces.norm("visual.ln_post", "norm"),
+  ]
+
+
+def full(method: backbone.Backbone) -> pieces.Table:
+  """The tower and its projection, which is [in, out] as our kernels are."""
+  rule = table.Rule(theirs="visual.proj", ours="head/out/kernel")
+  images = tower(method.encoder.patch)
+  return [*table.placed(images, "", "encoder/"), rule]
 
 
 FAMILIES = {

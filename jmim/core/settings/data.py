@@ -49,6 +49,11 @@ class Data:
   cache: int = field.value(
     0, "bytes of encoded examples kept in memory; 0: none", low=0
   )
+  follow_labels: bool = field.value(
+    False,
+    "take method.classes from the data, and leave out evaluators that need "
+    "labels where there are none",
+  )
   batch: int = field.value(256, "total batch per optimizer step", low=1)
   repeat_samples: int = field.value(
     1,
@@ -76,6 +81,13 @@ class Data:
   # --- on the host: decoding and cutting
   size: int = field.value(224, "image side given to the method [pixels]", low=1)
   channels: int = field.value(3, "channels; 3: RGB, 1: grey", choices=(1, 3))
+  max_pixels: int = field.value(
+    2**26,
+    "largest stored picture [pixels]; a larger one is a bad record, refused "
+    "before it is decoded (at 2^26 a thread needs some 0.7 GB)",
+    low=1,
+    high=178_956_970,  # above, Pillow refuses by itself
+  )
   host_crop: str = field.value(
     "none",
     "how the host cuts a training image to `size`: 'none' (stored at that "
@@ -113,6 +125,37 @@ class Data:
     "((name, height, width), ...), or (name, n, height, width) for n of them: "
     "further stored pictures that a method reads, at sizes of their own",
   )
+  tokenizer: str = field.value(
+    "",
+    "tokenizer of a stored text, which gives `tokens`: 'words:NAME' (the list "
+    "of a builder), 'bytes', 'file:PATH' (tokenizer.json); '': nothing does",
+  )
+  text: str = field.value(
+    "caption", "stored text that `tokens` are made of; '': `prompt` is"
+  )
+  prompt: str = field.value("", "text of every example, with text=''")
+  texts: tuple = field.value(
+    (),
+    "((entry, stored text), ...): further tokens that a method reads, made "
+    "alike",
+  )
+  text_words: tuple = field.value(
+    (),
+    "words whose tokens have a 1 in `marks`, beside `tokens`: one text of them "
+    "for all examples, or one for each label; (): there are no marks",
+  )
+  text_length: int = field.value(
+    77, "tokens of a text, start, end and padding included", low=1
+  )
+  text_start: int = field.value(
+    1, "token before a text; -1: none (CLIP: 49406, T5: -1)", low=-1
+  )
+  text_end: int = field.value(
+    2, "token after a text; -1: none (CLIP: 49407, T5: 1)", low=-1
+  )
+  text_pad: int = field.value(
+    0, "token that fills up (CLIP of Stable Diffusion 1: 49407)", low=0
+  )
   views: int = field.value(
     0, "crops of one image in `views`; 0: `image`", low=0
   )
@@ -142,6 +185,9 @@ class Data:
   pad: int = field.value(4, "padding of device_crop='pad' [pixels]", low=0)
   flip: bool = field.value(
     True, "mirror half of the images; off for digits and text"
+  )
+  turn: bool = field.value(
+    False, "turn images by no, one, two or three quarters of a circle"
   )
   jitter: tuple = field.value(
     (0.0, 0.0, 0.0, 0.0),

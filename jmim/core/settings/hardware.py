@@ -94,6 +94,12 @@ class Hardware:
   host_timeout: int = field.value(
     300, "seconds after which a host that does not answer is given up", low=1
   )
+  stall_factor: float = field.value(
+    10.0,
+    "a run ends, saying what it waits for, if no step is done for so many "
+    "times the slowest so far, and host_timeout; 0: it waits for ever",
+    low=0,
+  )
   compile_cache: str = field.value(
     "~/.cache/jmim/xla", "folder of compiled programs; '': none are kept"
   )

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from jmim.core import errors
 from jmim.core import field
 from jmim.core import units
 
@@ -74,23 +75,65 @@ class Schedule:
   name: str = field.value(
     "cosine",
     "shape after the warm-up: half cosine or line to min_lr, constant, rsqrt, "
-    "one step down",
-    choices=("cosine", "linear", "constant", "rsqrt", "step"),
+    "steps down, cosines in a row",
+    choices=("cosine", "linear", "constant", "rsqrt", "step", "cycles"),
   )
   min_lr: float = field.value(0.0, "end of cosine and linear", low=0)
   start_lr: float = field.value(0.0, "start of the warm-up", low=0)
   drop_factor: float = field.value(
-    0.1, "share of the peak left after the drop of 'step'", low=0, high=1
+    0.1, "share left after a drop of 'step', of what was before", low=0, high=1
   )
-  drop_steps: float = units.in_steps("time of the drop of 'step'")
-  drop_epochs: float = units.in_epochs("time of the drop of 'step'")
-  drop_images: float = units.in_images("time of the drop of 'step'")
+  drop_again: tuple = field.value(
+    (), "times of further drops of 'step', in times of the first: (2.0, 3.0)"
+  )
+  cycles: tuple = field.value(
+    (), "lengths of the half cosines of 'cycles', in any unit: (92.0, 208.0)"
+  )
+  floors: tuple = field.value((), "end of each of 'cycles', a learning rate")
+  drop_steps: float = units.in_steps("time of the first drop of 'step'")
+  drop_epochs: float = units.in_epochs("time of the first drop of 'step'")
+  drop_images: float = units.in_images("time of the first drop of 'step'")
   warmup_steps: float = units.in_steps("linear warm-up from start_lr")
   warmup_epochs: float = units.in_epochs("linear warm-up from start_lr")
   warmup_images: float = units.in_images("linear warm-up from start_lr")
+  warmup_share: float = field.value(
+    0.0,
+    "warm-up as a share of the run, in place of a duration; 0: none",
+    low=0,
+    high=1,
+  )
+  hold_steps: float = units.in_steps("time at the peak after the warm-up")
+  hold_epochs: float = units.in_epochs("time at the peak after the warm-up")
+  hold_images: float = units.in_images("time at the peak after the warm-up")
+  stair_steps: float = units.in_steps("the rate is that of multiples of this")
+  stair_epochs: float = units.in_epochs("the rate is that of multiples of this")
+  stair_images: float = units.in_images("the rate is that of multiples of this")
   cooldown_steps: float = units.in_steps("final line to 0")
   cooldown_epochs: float = units.in_epochs("final line to 0")
   cooldown_images: float = units.in_images("final line to 0")
   timescale_steps: float = units.in_steps("T of rsqrt: lr sqrt(T / (T + t))")
   timescale_epochs: float = units.in_epochs("T of rsqrt: lr sqrt(T / (T + t))")
   timescale_images: float = units.in_images("T of rsqrt: lr sqrt(T / (T + t))")
+
+  def __post_init__(self):
+    """Raises UserError for lists that no shape can follow."""
+    after = (1.0, *self.drop_again)
+    rising = all(a < b for a, b in zip(after, after[1:], strict=False))
+    _check("drop_again", self, rising, "numbers above 1 that increase")
+    fine = all(length > 0 for length in self.cycles)
+    fine &= bool(self.cycles) == (self.name == "cycles")
+    _check("cycles", self, fine, "positive lengths with 'cycles', else ()")
+    fine = len(self.floors) == len(self.cycles) and min((0, *self.floors)) == 0
+    number = f"{len(self.cycles)} number(s) of at least 0, one per cycle"
+    _check("floors", self, fine, number)
+
+
+def _check(name: str, shape: Schedule, fine: bool, expected: str) -> None:
+  if not fine:
+    key = f"schedule.{name}"
+    raise errors.UserError(
+      f"{key}={getattr(shape, name)!r} with schedule.name={shape.name!r}",
+      expected,
+      f"change {key}",
+      key,
+    )

@@ -112,7 +112,12 @@ class Sample:
   batch: int = field.value(
     64, "images at a time, rounded up to a multiple of the devices", low=1
   )
-  seed: int = field.value(0, "seed; an image is a function of (seed, number)")
+  seed: int = field.value(
+    0,
+    "seed; an image is a function of (seed, number)",
+    low=0,
+    high=2**32 - 1,
+  )
   label: int = field.value(
     -1, "class of all images; -1: the classes in turn", low=-1
   )
@@ -132,6 +137,9 @@ class Apply:
     "examples of each split, in a fixed random order; more later continues; 0: "
     "all",
     low=0,
+  )
+  repeats: int = field.value(
+    1, "results of each example, with draws of their own", low=1
   )
   splits: tuple = field.value(
     ("eval",),

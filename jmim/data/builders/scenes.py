@@ -28,6 +28,7 @@ from jmim.data import encode
 from jmim.data.procedural import described
 
 SIZE = described.SIDE
+WORDS = described.WORDS  # of captions: data.tokenizer="words:scenes"
 LENGTHS = {"one": 8, "pairs": 12, "blobs": 9}  # words of the longest caption
 OF_A_THING = 4  # words of the longest description
 SHOTS = 6  # scenes of an episode: a query and five supports

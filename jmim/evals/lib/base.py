@@ -20,11 +20,34 @@ import numpy as np
 from jmim.core import errors
 from jmim.core import field
 from jmim.evals.lib import context as contexts
+from jmim.runlog import readings
 
-# (key, scalar), (key, uint8 picture [h, w, 3]), or (key, entries that the
-# protocol in the result line gets).
-Results = Iterator[tuple[str, float | np.ndarray | Mapping[str, Any]]]
 Features = tuple[np.ndarray, np.ndarray]  # [n, d], labels [n]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Head:
+  """A linear classifier that an evaluator has fitted: x @ kernel + bias.
+
+  The run keeps it (heads/<evaluator>.npz), and `--mode=export --head` puts it
+  on the encoder.
+
+  Attributes:
+    predict: output of the method that it reads.
+    weights: "raw" or "ema", of the network below it.
+    kernel: float [d, classes], of outputs as they are.
+    bias: float [classes].
+  """
+
+  predict: str
+  weights: str
+  kernel: np.ndarray
+  bias: np.ndarray
+
+
+# (key, scalar), (key, uint8 picture [h, w, 3]), (key, `Head`), or (key, entries
+# that the protocol in the result line gets).
+Results = Iterator[tuple[str, float | np.ndarray | Head | Mapping[str, Any]]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,6 +58,8 @@ class Evaluator:
   # Whether it needs a method that is a diffusion model (`predict.diffused`).
   diffuses: ClassVar[bool] = False
   train_split: ClassVar[str] = ""  # see `Fitted`
+  # How its numbers read, by their names: units, which of two is the better.
+  reads: ClassVar[readings.Rules] = ()
 
   predict: str = field.value(
     "features", "output of the method; 'name/entry' for one of a dict"

@@ -1,6 +1,7 @@
 """Runs evaluators on a state; writes, prints and draws what they yield."""
 
 import dataclasses
+from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,10 +9,12 @@ import numpy as np
 
 from jmim.core import state as states
 from jmim.core import version
+from jmim.data import texts
 from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import finite
 from jmim.runlog import console as consoles
+from jmim.runlog import readings
 from jmim.runlog import writer as writers
 
 # Keys of `data` that are told where somebody set them.
@@ -40,43 +43,42 @@ def protocol(
     **dataclasses.asdict(evaluator),
     **{f"data.{k}": data[k] for k in keys},
     **{f"data.{k}": data[k] for k in _IF_SET if data.get(k)},
+    **texts.protocol(data),
     "seed": seed,
     "git": version.git_id(),
   }
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(kw_only=True)
 class _Found:
-  """What one evaluator has yielded: numbers, protocol, lines of the table."""
+  """What one evaluator has yielded: numbers, protocol, and words for people."""
 
+  name: str
+  reads: readings.Rules
   details: dict[str, Any]
   values: dict[str, float] = dataclasses.field(default_factory=dict)
   rows: list[tuple[str, str]] = dataclasses.field(default_factory=list)
 
   def add(
-    self,
-    name: str,
-    key: str,
-    value: Any,
-    *,
-    writer: writers.Writer | None,
-    step: int,
+    self, key: str, value: Any, *, writer: writers.Writer | None, step: int
   ) -> None:
-    """Takes what `name` yields under `key`; pictures are written at once."""
-    label = f"{name}/{key}"
+    """Takes what is yielded under `key`; pictures are written at once."""
+    label = f"{self.name}/{key}"
     if isinstance(value, Mapping):
       self.details |= value
       self.rows += [
-        (f"{name} {k}", str(v))
+        (f"{self.name} {k}", str(v))
         for k, v in value.items()
         if not isinstance(v, Mapping)  # only in the file
       ]
+    elif isinstance(value, base.Head):
+      if writer:
+        writer.head(step, self.name, **vars(value))
     elif np.ndim(value):
       path = writer and writer.image(step, label, value)
       self.rows.append((label, str(path) if path else "picture not written"))
     elif np.isfinite(value):
-      self.values[label] = value
-      self.rows.append((label, consoles.number(value)))
+      self.values[key] = value
     else:
       self.not_computed(label, f"it is {value}")
 
@@ -86,6 +88,31 @@ class _Found:
     text = f"{label}: {why}"
     self.details["not_computed"] = f"{known}; {text}" if known else text
     self.rows.append((label, f"not computed: {why}"))
+
+  def compared(
+    self,
+  ) -> Iterator[tuple[str, float, dict[str, float], readings.Reading]]:
+    """(name for people, value, its reference lines, how they read)."""
+    for key, lines in readings.compared(self.values).items():
+      how = readings.of(self.reads, key)
+      yield readings.label(self.name, key), self.values[key], lines, how
+
+  def numbers(self) -> dict[str, float]:
+    """All of them, by their names in metrics.jsonl."""
+    return {f"{self.name}/{key}": v for key, v in self.values.items()}
+
+  def table(self) -> list[tuple[str, str, str]]:
+    """(number, value, its reference lines)."""
+    return [
+      (name, readings.number(value, how), readings.beside(lines, how))
+      for name, value, lines, how in self.compared()
+    ]
+
+  def lines(self) -> list[str]:
+    """What the reference lines say; then pictures, and all else in words."""
+    told = (readings.sentence(*one) for one in self.compared())
+    words = [f"{name}: {text}" for name, text in self.rows]
+    return [*(text for text in told if text), *words]
 
 
 def run(
@@ -110,21 +137,37 @@ def run(
     UserError: an evaluator cannot work on this data.
   """
   context.start(state)
-  rows, numbers = [], {}
+  rows, lines, numbers = [], [], {}
   for i, (name, evaluator) in enumerate(evaluators.items(), 1):
     # Some take minutes or hours, and nothing else is printed before the end.
-    console.print(f"evaluating {name} ({i} of {len(evaluators)})", "dim")
-    found = _Found(details=protocol(evaluator, data, context.seed))
-    try:
-      for key, value in evaluator.run(context):
-        found.add(name, key, value, writer=writer, step=context.step)
-    except finite.NotComputed as why:
-      found.not_computed(name, why.seen)
+    found = _Found(
+      name=name,
+      reads=evaluator.reads,
+      details=protocol(evaluator, data, context.seed),
+    )
+    with console.busy(f"evaluating {name} ({i} of {len(evaluators)})"):
+      try:
+        for key, value in evaluator.run(context):
+          found.add(key, value, writer=writer, step=context.step)
+      except finite.NotComputed as why:
+        found.not_computed(name, why.seen)
     if writer:
-      values, details = found.values, found.details
-      writer.scalars(context.step, values, eval=name, protocol=details)
-    rows += found.rows
-    numbers |= found.values
+      reads = readings.stored(found.reads, list(found.values))
+      writer.scalars(
+        context.step,
+        found.numbers(),
+        eval=name,
+        protocol=found.details,
+        reads=reads,
+      )
+    rows += found.table()
+    lines += found.lines()
+    numbers |= found.numbers()
   context.stop()
-  console.table(f"Evaluation at step {context.step}", ("", "value"), rows)
+  title = f"Evaluation at step {context.step}"
+  beside = any(row[-1] for row in rows)
+  header = ("", "value", "beside it")[: 3 if beside else 2]
+  console.table(title, header, [row[: len(header)] for row in rows])
+  for text in lines:
+    console.print(text)
   return numbers

@@ -35,6 +35,15 @@ def elsewhere(
   )
 
 
+def folder_of(source: Any) -> str:
+  """data_dir of a source of TFDS, or of what it is made of; "": another's."""
+  while source is not None:
+    if folder := getattr(source, "data_dir", ""):
+      return folder
+    source = getattr(source, "source", None)
+  return ""
+
+
 def annotation(
   context: contexts.Context, split: str, index: Sequence[int], name: str
 ) -> np.ndarray:
@@ -127,3 +136,28 @@ def names(example: Mapping[str, Any]) -> list[str]:
   """All that an example has, with what is within it."""
   inner = {k: v for k, v in example.items() if isinstance(v, Mapping)}
   return [*example, *(f"{k}/{n}" for k, v in inner.items() for n in names(v))]
+
+
+def check_lengths(query: int, gallery: int, key: str) -> None:
+  """Raises UserError for ids of so many numbers that cannot be compared."""
+  if query != gallery:
+    raise errors.UserError(
+      f"ids of {query} numbers of queries, of {gallery} in the gallery",
+      "equally many, which can be compared",
+      "name ids of one length",
+      key,
+    )
+
+
+def as_one(query: np.ndarray, gallery: np.ndarray) -> tuple[np.ndarray, ...]:
+  """Ids of several whole numbers, int64 [n, k] and [m, k], as one: [n], [m].
+
+  Raises:
+    UserError: they are of different lengths.
+  """
+  check_lengths(query.shape[1], gallery.shape[1], "evals.<name>.gallery_id")
+  if query.shape[1] == 1:
+    return query[:, 0], gallery[:, 0]
+  both = np.concatenate([query, gallery])
+  ids = np.unique(both, axis=0, return_inverse=True)[1].reshape(-1)
+  return ids[: len(query)], ids[len(query) :]

@@ -10,6 +10,9 @@ library reference, not the network.
     loss   = mean w_t (net(x_t, t, y) - target)^2   y = none with p = 0.1
     w_t    = 1, or min(SNR_t, 5) in terms of the target
 
+With `noise.learn_variance` the network also predicts v, as in ADM (Dhariwal and
+Nichol 2021): the loss is L_hybrid, the term L_vb of `parts/gaussian.py` beside.
+
 Reference (CIFAR-10 FID of the original papers, width 128, 800 k steps): DDPM
 3.17, DDIM in 50 steps 4.67, in 10 steps 13.36.
 
@@ -38,6 +41,7 @@ from jmim.methods.parts import first_stage as stages
 from jmim.methods.parts import gaussian
 from jmim.methods.parts import guided
 from jmim.methods.parts import labels as conditions
+from jmim.methods.parts import variational
 from jmim.nn.nets import unet
 
 Array = jax.Array
@@ -49,9 +53,7 @@ class DDPM(method.Method):
 
   shared = ("dropout",)
 
-  size: int = field.value(
-    32, "side of what is diffused, in pixels or latents", low=1
-  )
+  size: int = field.value(32, "side in pixels or latents", low=1)
   channels: int = field.value(3, "channels of what is diffused", low=1)
   dims: unet.Dims = field.part(unet.Dims, "UNet", was="{}")
   first_stage: stages.FirstStage = field.part(
@@ -93,16 +95,16 @@ class DDPM(method.Method):
 
   def net(self, dropout: float = 0.0) -> unet.UNet:
     """The network, without dropout unless it is asked for."""
-    options = {"classes": self.labels.classes, "rt": self.rt}
-    return self.dims.net(out=self.channels, dropout=dropout, **options)
+    out, classes = self.channels * self.noise.outputs, self.labels.classes
+    return self.dims.net(out=out, dropout=dropout, classes=classes, rt=self.rt)
 
   def inputs(self) -> dict[str, method.Input]:
     """Normalised images (or latents) and, if conditional, labels."""
-    if self.weight == "min_snr" and self.prediction == "velocity":
-      raise ValueError("weight 'min_snr' has no form for prediction 'velocity'")
+    loss_weights.check(self.weight, self.prediction)
     self.dims.check(self.size)
     self.sampling.check(self.labels.drop if self.labels.classes else None)
-    self.noise.check(self.sampling, learns=False, kind=self.prediction)
+    learns = variational.learns(self)
+    self.noise.check(self.sampling, learns=learns, kind=self.prediction)
     images = self.first_stage.inputs(self.shape, self.measures)
     return images | self.labels.inputs()
 
@@ -127,30 +129,39 @@ class DDPM(method.Method):
     return draws
 
   def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
-    """Weighted mean squared error of the prediction."""
+    """Weighted mean squared error of the prediction, and L_vb if learned."""
     del step, player
     x = self.first_stage.encode(weights, batch, draws)
     label = self.labels.dropped(batch, draws)
-    pred, target, w = self.predicted(weights, x, draws, label)
-    error = (pred - target) ** 2
-    return (w * error).mean(), {"loss_unweighted": error.mean()}
+    raw, target, w = self.predicted(weights, x, draws, label)
+    error = (raw[..., : self.channels] - target) ** 2
+    bound = variational.bound(self.noise, raw, x, draws)
+    aux = {"loss_unweighted": error.mean(), **bound}
+    return (w * error).mean() + sum(bound.values()), aux
 
   def predicted(
     self, weights: method.Weights, x: Array, draws: method.Draws, shown: Any
   ) -> tuple[Array, Array, Array]:
-    """(prediction, target, w_t [b, 1, 1, 1]) of data x at the drawn times."""
+    """(raw, target, w_t [b, 1, 1, 1]) of data x at the drawn times."""
     t, eps = draws["t"], draws["noise"]
     x_t, a, s = self.noise.add(x, t, eps)
-    pred = self.network(
-      weights.params, x_t, t, shown, seed=draws.get("dropout")
-    )
+    seed = draws.get("dropout")
+    pred = self.network(weights.params, x_t, t, shown, seed=seed)
     target = targets.target(self.prediction, x, eps=eps, a=a, s=s)
     return pred, target, loss_weights.make(self.weight, self.prediction, a, s)
 
   def network(
     self, params: Any, x: Array, t: Array, shown: Any, seed: Any = None
   ) -> Array:
-    """Prediction [b, h, w, c]; shown: labels [b]; seed: of dropout, or None."""
+    """Raw prediction [b, h, w, c or 2 c] of x at times t [b].
+
+    Args:
+      params: of the only player.
+      x: [b, h, w, c].
+      t: [b].
+      shown: labels [b]; None: unconditional.
+      seed: of dropout; None: there is none.
+    """
     rngs = {} if seed is None else {"dropout": jax.random.key(seed)}
     net = self.net(self.dims.dropout if rngs else 0.0)
     return net.apply({"params": params["main"]}, x, t, shown, rngs=rngs)
@@ -174,7 +185,8 @@ class DDPM(method.Method):
     x_t, a, s = self.noise.add(x, draws["t"], eps)
     shown, _ = self.guiding(weights, batch | draws)
     raw = self.network(weights.params, x_t, draws["t"], shown)
-    implied = targets.to_eps(self.prediction, raw, x=x_t, a=a, s=s)
+    pred = raw[..., : self.channels]
+    implied = targets.to_eps(self.prediction, pred, x=x_t, a=a, s=s)
     return {"eps": ((implied - eps) ** 2).mean((1, 2, 3))}
 
   def sample(self, weights, batch, key) -> jax.Array:

@@ -119,7 +119,9 @@ class DMAE(mae.MAE):
     image = jnp.zeros((1, self.size, self.size, self.channels))
     init = lambda key: self.teacher_encoder.init(key, image)["params"]
     sha256 = self.teacher_sha256 or None
-    return {"teacher": method.Const(self.teacher, init, sha256)}
+    return {
+      "teacher": method.Const(self.teacher, init, sha256, key="method.teacher")
+    }
 
   def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """The MAE's parameters and one projection per pair."""

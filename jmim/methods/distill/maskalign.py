@@ -109,7 +109,13 @@ class MaskAlign(method.Method):
   def consts(self) -> dict[str, method.Const]:
     """The teacher."""
     init, agrees = self.guide.init, self.guide.agrees("method")
-    const = method.Const(self.teacher, init, self.teacher_sha256, agrees=agrees)
+    const = method.Const(
+      self.teacher,
+      init,
+      self.teacher_sha256,
+      agrees=agrees,
+      key="method.teacher",
+    )
     return {"teacher": const}
 
   def init(self, key, batch) -> tuple[method.Tree, method.Tree]:

@@ -13,6 +13,10 @@ variance-exploding kind and, for the other kind, this; it has no numbers that a
 frozen model here could be compared with. Its sampler is ancestral: `ddpm`, or
 `ddim` with `eta=1`; DDIM without noise is what later work uses.
 
+With `once` y is what the first call predicts, D(x0(x_k)). With `hole` it is
+inpainting: all but a rectangle in the centre is put back after each step
+(`diffusion/inpaint.py`), and the hole begins as noise alone.
+
     python -m jmim.main --mode=apply --config=configs/img2img_digits.py \
       --workdir=runs/edited --config.procedure.source.path=runs/digits
 """
@@ -25,10 +29,12 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import procedure
+from jmim.diffusion import inpaint
 from jmim.diffusion import invert
 from jmim.diffusion import model
 from jmim.diffusion import sampler as samplers
 from jmim.diffusion import solvers
+from jmim.methods.parts import told as classes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,9 +57,18 @@ class Img2Img(procedure.Procedure):
   told: str = field.value(
     "own",
     "class that the model is told: the image's own, a random one, or `label`",
-    choices=("own", "random", "label"),
+    choices=classes.CHOICES,
   )
   label: int = field.value(0, "class, with told='label'", low=0)
+  once: bool = field.value(
+    False, "data that one call predicts, in the place of the sampler's steps"
+  )
+  hole: float = field.value(
+    0.0,
+    "share of a side that is filled, in the centre; 0: the whole image changes",
+    low=0.0,
+    below=1.0,
+  )
 
   @classmethod
   def tiny(cls) -> "Img2Img":
@@ -67,18 +82,21 @@ class Img2Img(procedure.Procedure):
   def inputs(self, models) -> dict[str, procedure.Input]:
     """Images, and what the model is told by."""
     source = models["source"].diffuser
-    return {"image": procedure.Input(source.image), **source.reads}
+    reads = classes.reads(self.told, source.reads)
+    return {"image": procedure.Input(source.image), **reads}
 
   def check(self, models) -> None:
     """Raises ValueError for a model or a class that will not do."""
     source = models["source"].diffuser
     source.require("encode", "decode")
+    source.check_guidance(self.guidance)
     self.table(source)
-    classes = source.reads["label"].high if "label" in source.reads else 0
-    if self.told != "own" and not classes:
-      raise ValueError(f"told={self.told!r}, and source has no classes")
-    if self.told == "label" and self.label >= classes:
-      raise ValueError(f"label={self.label} of {classes} classes of source")
+    classes.check(self.told, self.label, source.classes, model="source")
+    if self.hole:
+      inpaint.outside(source.shape, self.hole)
+    if self.hole and (self.once or self.strength < 1):
+      other = "once" if self.once else f"strength={self.strength:g}"
+      raise ValueError(f"hole={self.hole:g}, filled from noise, with {other}")
 
   def table(self, source: model.Diffuser) -> samplers.Table | None:
     """The sampler along the last steps; None: there are none."""
@@ -100,41 +118,40 @@ class Img2Img(procedure.Procedure):
     if table is not None and table.stochastic:
       shape = (len(table), *source.shape)
       draws["noise"] = jax.random.normal(keys("noise"), shape)
-    if self.told == "random":
-      classes = source.reads["label"].high
-      draws["label"] = jax.random.randint(keys("label"), (), 0, classes)
-    return draws
+    return draws | classes.draw(self.told, source.classes, keys)
 
   def apply(self, models, fitted, batch, draws) -> procedure.Arrays:
     """image [b, h, w, c] in the units of the input, and the label told."""
     del fitted
     source = models["source"].diffuser
-    shown = self.shown(batch, draws)
+    shown = classes.shown(self.told, self.label, batch, draws)
     z = source.encode(batch["image"], draws.get("posterior"))
     made = {"label": shown["label"]} if "label" in shown else {}
     return {"image": source.decode(self.edited(source, z, shown, draws))} | made
-
-  def shown(self, batch, draws) -> procedure.Batch:
-    """The batch with the class that the model is told."""
-    if self.told == "own":
-      return batch
-    label = draws.get("label", jnp.full_like(batch["label"], self.label))
-    return {**batch, "label": label}
 
   def edited(
     self, source: model.Diffuser, z: jax.Array, shown: Any, draws
   ) -> jax.Array:
     """What is diffused [b, h, w, c], noised and denoised."""
+    keep, known = None, z
+    if self.hole:
+      keep = inpaint.outside(source.shape, self.hole)
+      known = jnp.where(keep, z, 0.0)
     levels, x = invert.begun(
-      source.levels(self.steps), z, draws["start"], self.strength
+      source.levels(self.steps), known, draws["start"], self.strength
     )
     if levels is None:
       return z
     told, nothing = source.tell(shown)
     denoise = source.denoise(told, nothing, scale=self.guidance, clip=self.clip)
+    table = self.table(source)
+    if self.once:
+      rows = samplers.rows_of(table, x.dtype)
+      return denoise(x, jax.tree.map(lambda a: a[0], rows["level"])).x0
     noise = draws.get("noise")
     noise = None if noise is None else invert.steps_first(noise)
-    return samplers.sample(self.table(source), denoise, x, noise)[0]
+    put = inpaint.keeping(keep, z, draws["start"]) if self.hole else None
+    return samplers.sample(table, denoise, x, noise, callback=put)[0]
 
   def pictures(self) -> tuple[str, ...]:
     """The image."""

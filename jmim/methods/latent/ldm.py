@@ -108,7 +108,7 @@ class LDM(ddpm.DDPM):
     return super().inputs() | self.condition.inputs(side, stage, classes)
 
   def consts(self) -> dict[str, method.Const]:
-    """The first stage, and features of no text."""
+    """The first stage; a frozen text encoder, or features of no text."""
     return super().consts() | self.condition.consts()
 
   def sample_reads(self) -> tuple[str, ...]:
@@ -122,8 +122,8 @@ class LDM(ddpm.DDPM):
     channels, beside = self.channels, self.condition.channels
     channels += beside.number(channels) if beside else 0
     x, t = jnp.zeros((1, self.size, self.size, channels)), jnp.zeros(1)
-    wide, uses = self.condition.context, self.condition.transformer
-    context = {"context": jnp.zeros((1, 1, wide))} if uses else {}
+    told = self.condition.contexts
+    context = {"context": jnp.zeros((1, 1, told.width))} if told else {}
     main = {
       "net": self.net().init(k_net, x, t, **context)["params"],
       "condition": self.condition.init(k_condition, self.labels.classes),
@@ -139,16 +139,18 @@ class LDM(ddpm.DDPM):
   def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Error of the noise; aux: the same without weights, and the scale."""
     del step, player
-    stage = self.first_stage
-    weights = stage.settled(weights, batch, draws)
-    z = stage.encode(weights, batch, draws)
-    shown = self.condition.in_training(
-      weights, batch, draws, first_stage=stage, label=self.labels
-    )
+    weights = self.first_stage.settled(weights, batch, draws)
+    z = self.first_stage.encode(weights, batch, draws)
+    shown = self.in_training(weights, batch, draws)
     pred, target, w = self.predicted(weights, z, draws, shown)
     main = weights.params["main"]
     loss, error = self.weighed(main, draws["t"], pred - target, w)
-    return loss, {"loss_unweighted": error, **stage.told(weights)}
+    return loss, {"loss_unweighted": error, **self.first_stage.told(weights)}
+
+  def in_training(self, weights, batch, draws) -> dict[str, Any]:
+    """What the network is shown, some of it dropped."""
+    more = {"first_stage": self.first_stage, "label": self.labels}
+    return self.condition.in_training(weights, batch, draws, **more)
 
   def weighed(
     self, params: method.Tree, t: jax.Array, gap: jax.Array, w: jax.Array

@@ -42,6 +42,7 @@ import jax.numpy as jnp
 from jmim.core import field
 from jmim.core import method
 from jmim.methods.mim import mae
+from jmim.nn import dropout
 from jmim.nn import sizes
 from jmim.nn.decoders import cross
 
@@ -119,7 +120,7 @@ class CropMAE(mae.MAE):
     """noise [b, n] ~ U[0, 1) and dropout keys [b, 2]."""
     views = batch["views"]
     noise = super().draw(keys, {"image": views[:, 0]}, step)
-    drop = cross.dropout_draw(keys("dropout"), self.dropout, len(views))
+    drop = dropout.draw(keys("dropout"), self.dropout, len(views))
     return {**noise, **drop}
 
   def forward(

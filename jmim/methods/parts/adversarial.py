@@ -89,8 +89,9 @@ class Losses:
       return {}
     vgg = self.perceptual == "vgg"
     init = lambda key: lpips.random(key, self.layers, lin=vgg)
-    sha256 = self.perceptual_sha256 or None
-    return {"perceptual": method.Const(self.perceptual_path, init, sha256)}
+    path, sha256 = self.perceptual_path, self.perceptual_sha256 or None
+    key = "method.losses.perceptual_path"
+    return {"perceptual": method.Const(path, init, sha256, key=key)}
 
   def errors(
     self, consts: method.Tree, x: jax.Array, made: jax.Array

@@ -71,7 +71,9 @@ class Classifier:
         ],
       }
 
-    return method.Const(self.path, init, self.sha256 or None)
+    return method.Const(
+      self.path, init, self.sha256 or None, key="method.classifier.path"
+    )
 
   def logits(
     self, params: Any, x: jax.Array, share: jax.Array, classes: int

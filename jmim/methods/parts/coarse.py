@@ -71,7 +71,13 @@ class Coarse:
       f"data.{name}": (f"data.{name} of the VAE", (value,) * self.channels)
       for name, value in (("mean", 0.0), ("std", 1.0))
     }
-    const = method.Const(self.path, self.net.init, self.sha256, agrees=agrees)
+    const = method.Const(
+      self.path,
+      self.net.init,
+      self.sha256,
+      agrees=agrees,
+      key="method.coarse.path",
+    )
     return {"vae": const}
 
   def draw(

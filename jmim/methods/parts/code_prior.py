@@ -43,7 +43,11 @@ class Prior:
         "factor": jnp.eye(width) + 0.1 * lower,
       }
 
-    return {"prior": method.Const(self.path, init, self.sha256)}
+    return {
+      "prior": method.Const(
+        self.path, init, self.sha256, key="method.prior.path"
+      )
+    }
 
   def codes(
     self, weights: method.Weights, index: jax.Array, key: jax.Array, width: int

@@ -1,6 +1,7 @@
 """What a latent diffusion model is conditioned on: a context, or more channels.
 
-    class, tokens, layout, context  cross-attention, see `parts/contexts.py`
+    class, tokens, layout, context, text
+                             cross-attention, see `parts/contexts.py`
     inpaint, superres, lowres, semantic  channels, see `parts/channels.py`
 
 Contexts are dropped with probability `labels.drop` in training, for guidance.
@@ -32,7 +33,9 @@ class Condition:
   """
 
   task: str = field.value("none", "kind of condition", choices=TASKS)
-  context: int = field.value(512, "width of the context", low=1)
+  context: int = field.value(
+    512, "width of the context; that of text is its encoder's", low=1
+  )
   vocabulary: int = field.value(8192, "ids of tokens", low=2)
   tokens: int = field.value(77, "tokens of a text", low=1)
   null: str = field.value("", "features of no text (.npz); empty: zeros")
@@ -42,6 +45,7 @@ class Condition:
   transformer: int = field.value(
     0, "blocks of cross-attention to a context; 0: self-attention", low=0
   )
+  text: contexts.Encoder = field.part(contexts.ENCODERS, "encoder of texts")
   segments: int = field.value(182, "classes of a semantic map", low=2)
   reduction: int = field.value(8, "image over reduced side (lowres)", low=2)
   rt: runtime.Runtime = field.runtime()
@@ -52,15 +56,13 @@ class Condition:
     if self.task not in contexts.TASKS:
       return None
     length = {"class": 1, "layout": 3 * self.objects + 2}
+    same = ("task", "vocabulary", "null", "text", "rt")
     return contexts.Context(
-      task=self.task,
-      width=self.context,
-      vocabulary=self.vocabulary,
+      **{name: getattr(self, name) for name in same},
+      width=self.text.width if self.task == "text" else self.context,
       length=length.get(self.task, self.tokens),
       depth=self.token_depth,
       heads=self.token_heads,
-      null=self.null,
-      rt=self.rt,
     )
 
   @property
@@ -86,9 +88,8 @@ class Condition:
     """
     if bool(self.contexts) != bool(self.transformer):
       raise ValueError(
-        f"condition.task {self.task!r} with condition.transformer="
-        f"{self.transformer}: a context needs blocks of cross-attention, and "
-        "they need a context"
+        f"condition.task {self.task!r}, .transformer {self.transformer}: a "
+        "context needs blocks of cross-attention, and they need a context"
       )
     if (self.task == "class") != bool(classes):
       raise ValueError(f"condition.task {self.task!r} with {classes} classes")
@@ -99,7 +100,7 @@ class Condition:
     return self._entries(side)
 
   def consts(self) -> dict[str, method.Const]:
-    """The features of no text, where they are not zeros."""
+    """A frozen text encoder, or features of no text that are not zeros."""
     return self.contexts.consts() if self.contexts else {}
 
   def _entries(self, side):
@@ -146,11 +147,10 @@ class Condition:
     # A checkpoint keeps no empty tree, that of a task without parameters.
     params = weights.params["main"].get("condition", {})
     if ids is not None:
-      return {"context": self.contexts.embed(params, ids)}
+      return {"context": self.contexts.embed(params, ids, weights)}
     if not self.channels:
       return {}
-    concat = self.channels.make(params, weights, batch, first_stage)
-    return {"concat": concat}
+    return {"concat": self.channels.make(params, weights, batch, first_stage)}
 
   def in_training(
     self,

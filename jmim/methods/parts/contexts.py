@@ -4,6 +4,7 @@ class     label -> one learned token
 tokens    ids -> transformer
 layout    objects and crop -> ids -> transformer
 context   features that are stored with the examples (of a text), as they are
+text      ids -> text encoder (`parts/text.py`), trained along or frozen
 """
 
 import dataclasses
@@ -15,9 +16,16 @@ import jax.numpy as jnp
 
 from jmim.core import method
 from jmim.core import runtime
+from jmim.methods.parts import t5_text
+from jmim.methods.parts import text as texts
 from jmim.nn.nets import token_encoder
 
-TASKS = ("class", "tokens", "layout", "context")
+TASKS = ("class", "tokens", "layout", "context", "text")
+
+
+TEXT = "condition.text"  # key of the encoder in methods
+ENCODERS = {"clip": texts.Text, "t5": t5_text.T5Text}
+Encoder = texts.Text | t5_text.T5Text
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,6 +42,7 @@ class Context:
     depth: blocks of the transformer.
     heads: of 64 in it.
     null: file of the vectors of no text, for the task "context"; "": zeros.
+    text: encoder of the task "text"; it knows its own sizes.
     rt: execution choices.
   """
 
@@ -44,6 +53,7 @@ class Context:
   depth: int
   heads: int
   null: str = ""
+  text: Encoder | None = None
   rt: runtime.Runtime
 
   @property
@@ -58,8 +68,20 @@ class Context:
       rt=self.rt,
     )
 
+  @property
+  def longest(self) -> int:
+    """Tokens that the encoder of a text reads."""
+    return self.text.length if self.task == "text" else self.length
+
+  @property
+  def pad(self) -> int:
+    """The token that fills up a text."""
+    return self.text.pad if self.task == "text" else 0
+
   def entries(self) -> dict[str, method.Input]:
     """What is read of a batch, beside the label."""
+    if self.task == "text":
+      return self.text.entries(TEXT)
     if self.task == "tokens":
       ids = method.Input((self.length,), jnp.int32, self.vocabulary)
       return {"tokens": ids}
@@ -71,17 +93,22 @@ class Context:
     return {}
 
   def consts(self) -> dict[str, method.Const]:
-    """The vectors of no text, where they are not zeros."""
+    """A frozen encoder; the vectors of no text, where they are not zeros."""
+    if self.task == "text":
+      return self.text.consts(TEXT)
     if not self.null:
       return {}
     shape = (self.length, self.width)
     init = lambda key: {"context": jax.random.normal(key, shape)}
-    return {"null": method.Const(self.null, init)}
+    return {"null": method.Const(self.null, init, key="method.condition.null")}
 
   def init(self, key: jax.Array, classes: int) -> method.Tree:
     """Parameters: a table of classes and of none, or those of the network."""
     if self.task == "context":
       return {}
+    if self.task == "text":
+      own = self.text.init(key)
+      return {"text": own} if own else {}
     if self.task == "class":
       return {"classes": jax.random.normal(key, (classes + 1, self.width))}
     ids = jnp.zeros((1, self.length), int)
@@ -91,8 +118,10 @@ class Context:
     """[b, length, ...] what stands for the context."""
     if self.task == "class":
       return batch["label"][:, None]
-    if self.task in ("tokens", "context"):
-      return batch[self.task]
+    if self.task == "context":
+      return batch["context"]
+    if self.task in ("tokens", "text"):
+      return batch["tokens"]
     kinds = batch["objects"][..., 0].astype(jnp.int32)
     boxes = batch["objects"][..., 1:]
     return token_encoder.layout(kinds, boxes, batch["crop"], self.vocabulary)
@@ -111,17 +140,34 @@ class Context:
       consts: with "null", where the vectors of no text are not zeros.
 
     Returns:
-      the last class, "none" objects, padding 0, or those vectors.
+      the last class, "none" objects, padding 0, an empty text, or those
+      vectors.
     """
+    if self.task == "text":
+      return self.text.empty(ids)
     if self.null:
       return jnp.broadcast_to(consts["null"]["context"], ids.shape)
     null = {"class": classes, "layout": self.vocabulary - 1}
     return jnp.full_like(ids, null.get(self.task, 0))
 
-  def embed(self, params: method.Tree, ids: jax.Array) -> jax.Array:
-    """[b, length] ids -> [b, length, width]; params: those of `init`."""
+  def embed(
+    self,
+    params: method.Tree,
+    ids: jax.Array,
+    weights: method.Weights | None = None,
+  ) -> jax.Array:
+    """[b, length] ids -> [b, length, width].
+
+    Args:
+      params: those of `init`.
+      ids: of contexts.
+      weights: of the method, for the task "text".
+    """
     if self.task == "context":
       return ids
+    if self.task == "text":
+      encoder = dataclasses.replace(self.text, rt=self.rt)
+      return encoder.encode(weights, params.get("text", {}), ids).tokens
     if self.task == "class":
       return params["classes"][ids]
     return self.net.apply({"params": params["tokens"]}, ids)

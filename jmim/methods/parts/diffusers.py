@@ -63,6 +63,7 @@ def of(
     random=bool(stage.net and stage.net.gaussian),
     encode=functools.partial(latent_mode.encoded, stage, weights),
     decode=functools.partial(stage.decode, weights),
+    guides=_guides(owner),
   )
   return made if stage.decodes else _latents_only(made)
 
@@ -75,6 +76,12 @@ def _image(
     return patch.unfolded(shape, stage.factor)
   h, w, _ = shape
   return (h * stage.factor, w * stage.factor, stage.net.size.channels)
+
+
+def _guides(owner: Any) -> bool:
+  """Whether what the network predicts of nothing told was trained."""
+  labels = getattr(owner, "labels", None)
+  return labels is None or labels.drop > 0
 
 
 def _latents_only(made: model.Diffuser) -> model.Diffuser:

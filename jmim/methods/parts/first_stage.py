@@ -117,9 +117,9 @@ class FirstStage:
     """The first stage, where it is needed: to encode, or to decode."""
     if not self.net or self.read == "moments" and not self.decodes:
       return {}
-    agrees = {"latent_scale": ("method.first_stage.scale", self.scale)}
-    const = method.Const(self.path, self.net.init, self.sha256, agrees=agrees)
-    return {"first_stage": const}
+    init, scale = self.net.init, ("method.first_stage.scale", self.scale)
+    more = dict(agrees={"latent_scale": scale}, key="method.first_stage.path")
+    return {"first_stage": method.Const(self.path, init, self.sha256, **more)}
 
   def draw(
     self, keys: randomness.Keys, shape: tuple[int, ...]

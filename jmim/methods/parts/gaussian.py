@@ -131,12 +131,12 @@ class Gaussian:
     """mse [b] and, with `learn_variance`, vb [b] in bits per dimension.
 
     Args:
-      raw: the network's prediction [b, h, w, c or 2 c] at the drawn times.
-      x: data [b, h, w, c].
+      raw: the network's prediction [b, ..., c or 2 c] at the drawn times.
+      x: data [b, ..., c]: images, or one token each.
       draws: of `draw`.
     """
     eps, v = jnp.split(raw, [x.shape[-1]], axis=-1)
-    terms = {"mse": ((eps - draws["noise"]) ** 2).mean((1, 2, 3))}
+    terms = {"mse": variances.per_row((eps - draws["noise"]) ** 2)}
     if self.learn_variance:
       # The bound teaches the variance only: the mean is a constant to it.
       bound, t = variances.Bound(self.process), draws["t"]

@@ -63,16 +63,17 @@ class Guided:
   )
   rt: runtime.Runtime = field.runtime()
 
-  def check(self, drop: float | None = None) -> None:
+  def check(self, drop: float | None = None, key: str = "labels.drop") -> None:
     """Raises ValueError for fields that do not go together.
 
     Args:
       drop: share of conditions dropped in training; None: there are none.
+      key: of that share.
     """
     if drop == 0 and self.guidance != 1:
       raise ValueError(
-        f"sampling.guidance={self.guidance} with labels.drop=0: guidance is by "
-        "a prediction without a condition, which was never trained"
+        f"sampling.guidance={self.guidance} with {key}=0: guidance is by a "
+        "prediction without a condition, which was never trained"
       )
     if len(self.guidance_interval) != 2:
       raise ValueError(
@@ -90,12 +91,8 @@ class Guided:
       time: of 0 .. 1, see `guidance_interval`.
       channels: of what is diffused; those after it are not rescaled.
     """
-    scale = guiding.interval(
-      self.guidance,
-      time,
-      low=self.guidance_interval[0],
-      high=self.guidance_interval[1],
-    )
+    low, high = self.guidance_interval
+    scale = guiding.interval(self.guidance, time, low=low, high=high)
     raw = guiding.combine(cond, null, scale, self.guidance_channels or None)
     if not self.guidance_rescale:
       return raw
@@ -176,13 +173,8 @@ class Guided:
     denoise = self.denoiser(
       network, output, condition=condition, end=noise.end, channels=channels
     )
-    keys = randomness.numbered(key, method.numbers(batch))
-
-    def normal(call):
-      at = jax.vmap(jax.random.fold_in, (0, None))(keys, call)
-      one = lambda k: jax.random.normal(k, shape)
-      return self.rt.shard(jax.vmap(one)(at))
-
+    draw = randomness.normals(key, method.numbers(batch), shape)
+    normal = lambda call: self.rt.shard(draw(call))
     # Numbers 0 .. n - 1 are the sampler's calls; n is the state it begins in.
     z = normal(len(table))
     z = z if start is None else start(z)

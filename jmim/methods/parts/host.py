@@ -39,13 +39,17 @@ class Host:
   )
 
   def const(
-    self, init: Init, agrees: Mapping[str, tuple[str, Any]] | None = None
+    self,
+    init: Init,
+    agrees: Mapping[str, tuple[str, Any]] | None = None,
+    key: str = "method.host",
   ) -> method.Const:
     """Where its parameters come from.
 
     Args:
       init: key -> tree.
       agrees: as of `method.Const`.
+      key: of the part in the config.
     """
     return method.Const(
       self.path,
@@ -53,6 +57,7 @@ class Host:
       self.sha256 or None,
       agrees=agrees or {},
       weights=self.weights,
+      key=f"{key}.path",
     )
 
 

@@ -36,7 +36,7 @@ class Prompt:
       return {}
     shape = (self.tokens, self.context)
     init = lambda key: {"context": jax.random.normal(key, shape)}
-    return {"prompt": method.Const(self.path, init)}
+    return {"prompt": method.Const(self.path, init, key="method.prompt.path")}
 
   def vectors(self, weights: method.Weights, b: int) -> jax.Array | None:
     """[b, tokens, context] for the network; None: it reads none."""

@@ -93,7 +93,10 @@ class Teacher:
       key: of this part in the config, for messages ("method.teacher").
     """
     agrees = net.agrees(key)
-    return method.Const(self.path, net.init, self.sha256, agrees=agrees)
+    own = f"{key}.path"
+    return method.Const(
+      self.path, net.init, self.sha256, agrees=agrees, key=own
+    )
 
   def check(self, grid: tuple[int, int], key: str = "teacher") -> None:
     """Raises ValueError for fields that do not go together.

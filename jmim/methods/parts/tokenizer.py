@@ -47,7 +47,11 @@ class Tokenizer:
     shape = (self.vocabulary, channels * patch**2)
     init = lambda key: {"codes": jax.random.normal(key, shape)}
     sha256 = self.codebook_sha256 or None
-    return {"codebook": method.Const(self.codebook, init, sha256)}
+    return {
+      "codebook": method.Const(
+        self.codebook, init, sha256, key="method.tokenizer.codebook"
+      )
+    }
 
   def ids(
     self, weights: method.Weights, batch: method.Batch, patch: int

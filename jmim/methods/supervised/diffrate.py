@@ -190,7 +190,8 @@ class DiffRate(method.Method):
     ce = losses.soft_cross_entropy(logits, targets)
     counts = self.learned(weights.params)
     cost = self.flops((counts.prune, counts.merge))
-    aux = {"ce": ce, "flops": cost / self.counts.flops_unit}
+    shown = self.flops(self.lists.kept) if self.lists.kept else cost
+    aux = {"ce": ce, "flops": shown / self.counts.flops_unit}
     return ce + self.counts.penalty(cost, step), aux
 
   def predict(self) -> dict[str, method.Predict]:
@@ -200,6 +201,5 @@ class DiffRate(method.Method):
   def classify(self, weights, batch, key) -> jax.Array:
     """[b, classes] logits, nothing mixed or dropped."""
     order = self.lists.draw(randomness.Keys(key), self.places(batch))
-    lists = self.lists.kept
-    how = {"kept": lists} if lists else {"clamp": False}
+    how = {"kept": kept} if (kept := self.lists.kept) else {"clamp": False}
     return self.forward(weights, batch["image"], order, **how)["logits"]

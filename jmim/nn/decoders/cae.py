@@ -75,7 +75,7 @@ class RegressorBlock(nn.Module, kw_only=True):
     # The second residual starts from the normalised x (released code).
     x = norm("norm2")(x + scaled(y, 1))
     hidden = int(x.shape[-1] * self.mlp_ratio)
-    y = mlp.MLP(hidden, self.rt, name="mlp")(x)
+    y = mlp.MLP(hidden=hidden, rt=self.rt, name="mlp")(x)
     return self.rt.shard(x + scaled(y, 2)), {}
 
 

@@ -12,44 +12,12 @@ import jax.numpy as jnp
 from jmim.core import runtime
 from jmim.masks import tokens as masking
 from jmim.nn import attention
+from jmim.nn import dropout
 from jmim.nn import mlp
 from jmim.nn import norm as norms
 from jmim.nn import posemb
 from jmim.nn import sizes
 from jmim.nn import stack
-
-
-def dropout(
-  x: jax.Array,
-  keys: jax.Array | None,
-  rate: float,
-  site: int | jax.Array,
-) -> jax.Array:
-  """Dropout of [b, ..] with a key per example, whatever the batch is split in.
-
-  Args:
-    x: [b, ..].
-    keys: [b, 2] uint32 key data; None: no dropout.
-    rate: share of zeros.
-    site: number of the place in the network, folded into the keys.
-  """
-  if keys is None or not rate:
-    return x
-
-  def keep(data):
-    key = jax.random.fold_in(jax.random.wrap_key_data(data), site)
-    return jax.random.bernoulli(key, 1 - rate, x.shape[1:])
-
-  return jnp.where(jax.vmap(keep)(keys), x / (1 - rate), 0).astype(x.dtype)
-
-
-def dropout_draw(
-  key: jax.Array, rate: float, batch: int
-) -> dict[str, jax.Array]:
-  """{"dropout": [b, 2] uint32} for a method's draws; {} if the rate is 0."""
-  if not rate:
-    return {}
-  return {"dropout": jax.random.bits(key, (batch, 2), jnp.uint32)}
 
 
 class PostNormBlock(nn.Module, kw_only=True):
@@ -88,7 +56,7 @@ class PostNormBlock(nn.Module, kw_only=True):
     """
 
     def add(x, y, norm, site):
-      y = dropout(y, keys, self.rate, 8 * index + site)
+      y = dropout.dropout(y, keys, self.rate, 8 * index + site)
       return norms.layer_norm(self.rt, norm)(x + y)
 
     memory = x if memory is None else memory
@@ -98,9 +66,14 @@ class PostNormBlock(nn.Module, kw_only=True):
     )
     x = add(x, cross(x, memory), "norm2", 0)
     inner = functools.partial(
-      dropout, keys=keys, rate=self.rate, site=8 * index + 1
+      dropout.dropout, keys=keys, rate=self.rate, site=8 * index + 1
     )
-    x = add(x, mlp.MLP(self.hidden, self.rt, name="mlp")(x, inner), "norm3", 2)
+    x = add(
+      x,
+      mlp.MLP(hidden=self.hidden, rt=self.rt, name="mlp")(x, inner),
+      "norm3",
+      2,
+    )
     attn = attention.SelfAttention(heads=self.heads, rt=self.rt, name="attn")
     return self.rt.shard(add(x, attn(x)[0], "norm1", 3)), {}
 

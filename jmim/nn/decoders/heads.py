@@ -82,7 +82,7 @@ class AttentivePool(nn.Module, kw_only=True):
     )
     y = query + attend(query, x)
     z = norm.layer_norm(self.rt, "norm2")(y)
-    y = y + mlp.MLP(int(w * self.mlp_ratio), self.rt, name="mlp")(z)
+    y = y + mlp.MLP(hidden=int(w * self.mlp_ratio), rt=self.rt, name="mlp")(z)
     head = dense.dense(self.rt, self.classes, name="head")
     return head(y[:, 0]).astype(jnp.float32)
 

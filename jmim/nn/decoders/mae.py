@@ -25,6 +25,7 @@ class MaskedDecoder(nn.Module, kw_only=True):
     order: of the sin-cos table.
     sign: of the table: 1 adds it, -1 subtracts it (LMD).
     cls: the first of the encoded tokens is a class token.
+    eps: of the LayerNorms.
     rt: execution choices.
   """
 
@@ -34,6 +35,7 @@ class MaskedDecoder(nn.Module, kw_only=True):
   order: str = "xy"
   sign: int = 1
   cls: bool = True
+  eps: float = 1e-6
   rt: runtime.Runtime = runtime.Runtime()
 
   def __call__(
@@ -97,9 +99,9 @@ class MaskedDecoder(nn.Module, kw_only=True):
     fill = 1 if taps or bias_of is not None else self.rt.pad_tokens
     y, seen = masking.fill_up(y, None, fill)
     seen = {} if seen is None else {"mask": seen}
-    blocks = block.make_stack(self.size, self.rt, name="blocks")
+    blocks = block.make_stack(self.size, self.rt, name="blocks", eps=self.eps)
     y, tapped = blocks(y, taps=taps, bias_of=bias_of, **seen)
-    y = norm.layer_norm(self.rt, "norm")(y[:, :t])
+    y = norm.layer_norm(self.rt, "norm", self.eps)(y[:, :t])
     pred = dense.dense(self.rt, self.out, kernel_init=init, name="pred")(y)
     pred = pred[:, first:].astype(jnp.float32)
     return {"pred": pred, "patches": patches, "latent": y, **tapped}

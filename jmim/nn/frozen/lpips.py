@@ -69,6 +69,7 @@ def vgg(stages: Sequence[tuple[int, int]]) -> tuple[Layer, ...]:
 
 
 VGG16 = vgg(((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)))
+VGG19 = vgg(((64, 2), (128, 2), (256, 4), (512, 4), (512, 4)))
 
 
 def small(width: int, stages: int = 3) -> tuple[Layer, ...]:
@@ -77,7 +78,10 @@ def small(width: int, stages: int = 3) -> tuple[Layer, ...]:
 
 
 def features(
-  layers: Sequence[Layer], p: Mapping[str, jax.Array], x: jax.Array
+  layers: Sequence[Layer],
+  p: Mapping[str, jax.Array],
+  x: jax.Array,
+  linear: bool = False,
 ) -> list[jax.Array]:
   """Outputs [b, h, w, c] of the layers with `tap`, which are compared.
 
@@ -85,6 +89,7 @@ def features(
     layers: of the network.
     p: its arrays by torchvision's names.
     x: [b, h, w, c], shifted and scaled as the network wants it.
+    linear: what the convolutions give, before their ReLU.
   """
   taps = []
   for layer in layers:
@@ -101,9 +106,10 @@ def features(
       dimension_numbers=("NHWC", "OIHW", "NHWC"),
       precision="highest",
     )
-    x = jax.nn.relu(x + p[f"features.{layer.index}.bias"])
+    y = x + p[f"features.{layer.index}.bias"]
+    x = jax.nn.relu(y)
     if layer.tap:
-      taps.append(x)
+      taps.append(y if linear else x)
   return taps
 
 

@@ -108,6 +108,8 @@ SIZES = {
   "vq-f16": Size(
     width=128, multipliers=(1, 1, 2, 2, 4), latent=8, attend_at=(16,)
   ),
+  # ResShift's of faces of 512 pixels; its multipliers are from memory.
+  "vq-f8-z8": Size(width=128, multipliers=(1, 2, 4, 8), latent=8),
   "ae-f4": Size(width=128, multipliers=(1, 2, 4), latent=3),
   "kl-f4-z32": Size(width=128, multipliers=(1, 2, 4), latent=32),
 }

@@ -1,8 +1,8 @@
-"""PatchGAN: a convolutional critic of patches.
+"""Convolutional critics: of patches (PatchGAN), and of every pixel (a UNet).
 
-Isola et al. 2017 in the form of taming-transformers@3ba01b2: batch statistics
-always (in training mode, of the batch at hand; the running ones, which only
-their validation loss reads, are not kept).
+PatchGAN: Isola et al. 2017 in the form of taming-transformers@3ba01b2: batch
+statistics always (in training mode, of the batch at hand; the running ones,
+which only their validation loss reads, are not kept).
 """
 
 import flax.linen as nn
@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 
 from jmim.core import runtime
+from jmim.nn import conv
+from jmim.nn import resize
 
 NORMAL = nn.initializers.normal(0.02)
 LEAK = 0.2
@@ -79,6 +81,54 @@ class PatchGAN(nn.Module):
     for stride in [1, 1] + [2] * self.layers:
       side = (side - 1) * stride + 4 - 2
     return side
+
+
+class UNetCritic(nn.Module):
+  """Three levels down by convolutions, up bilinearly, skips added.
+
+  From memory of Real-ESRGAN's (Wang et al. 2021). The kernels of SPECTRAL are
+  meant to be normalised (`nn.spectral`).
+
+  Attributes:
+    width: channels of the finest level; doubled by each level.
+    rt: execution choices.
+  """
+
+  width: int = 64
+  rt: runtime.Runtime = runtime.Runtime()
+
+  SPECTRAL = r"^(down|up|end)\d/kernel$"
+  MULTIPLE = 8  # what the sides of an image must divide by
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Images [b, h, w, c] -> logits [b, h, w, 1] float32, high = real."""
+    rt, width = self.rt, self.width
+    options = {"use_bias": False, "kernel_init": conv.TORCH}
+    first = conv.conv3(rt, width, "first", kernel_init=conv.TORCH)
+    y = rt.shard(nn.leaky_relu(first(x.astype(rt.dtype)), LEAK))
+    skips = []
+    for i in range(3):
+      skips.append(y)
+      down = nn.Conv(
+        width * 2 ** (i + 1),
+        (4, 4),
+        strides=2,
+        padding=((1, 1), (1, 1)),
+        dtype=rt.dtype,
+        name=f"down{i}",
+        **options,
+      )
+      y = rt.shard(nn.leaky_relu(down(y), LEAK))
+    for i in reversed(range(3)):
+      y = resize.images(y, skips[i].shape[1:3], "bilinear")
+      y = conv.conv3(rt, width * 2**i, f"up{i}", **options)(y)
+      y = rt.shard(nn.leaky_relu(y, LEAK) + skips[i])
+    for i in range(2):
+      y = conv.conv3(rt, width, f"end{i}", **options)(y)
+      y = nn.leaky_relu(y, LEAK)
+    last = conv.conv3(rt, 1, "last", kernel_init=conv.TORCH)
+    return last(y).astype(jnp.float32)
 
 
 def hinge(real: jax.Array, fake: jax.Array) -> jax.Array:

@@ -83,6 +83,7 @@ class Layer(nn.Module, kw_only=True):
     heads: attention heads.
     grid: (h, w) in tokens.
     side: of a window in tokens.
+    rolls: whether any call is shifted.
     mlp_ratio: hidden width of the MLP over the width.
     qkv_bias: bias on q, k and v.
     rt: execution choices.
@@ -91,6 +92,7 @@ class Layer(nn.Module, kw_only=True):
   heads: int
   grid: tuple[int, int]
   side: int
+  rolls: bool = True
   mlp_ratio: float = 4.0
   qkv_bias: bool = True
   rt: runtime.Runtime = runtime.Runtime()
@@ -115,10 +117,8 @@ class Layer(nn.Module, kw_only=True):
     (h, w), b = self.grid, len(x)
     x = einops.rearrange(x, "b (h w) c -> b h w c", h=h, w=w)
     y, bias = windows.cut(windows.roll(x, shift), self.side), None
-    if self.side // 2 and min(self.grid) > self.side:
-      mask = windows.shift_mask(self.grid, self.side, self.side // 2)
-      bias = jnp.where(jnp.asarray(shift) > 0, mask, 0.0)[:, None]
-      bias = jnp.tile(bias, (b, 1, 1, 1))
+    if self.rolls and self.side // 2:
+      bias = windows.shift_bias(self.grid, self.side, shift, batch=b)
     if drop is not None:
       drop = jnp.repeat(drop, len(y) // b, axis=1)
     body = block.Block(
@@ -247,6 +247,7 @@ class Swin(nn.Module, kw_only=True):
       heads=size.heads[i],
       grid=grid,
       side=side,
+      rolls=not whole,
       mlp_ratio=size.mlp_ratio,
       qkv_bias=self.qkv_bias,
       rt=self.rt,

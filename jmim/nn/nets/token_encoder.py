@@ -40,7 +40,7 @@ class Block(nn.Module):
     )
     x = x + look(y, y)
     y = norm("norm2")(x)
-    y = mlp.MLP(4 * x.shape[-1], self.rt, name="mlp")(y)
+    y = mlp.MLP(hidden=4 * x.shape[-1], rt=self.rt, name="mlp")(y)
     return self.rt.shard(x + y), {}
 
 

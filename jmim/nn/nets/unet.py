@@ -18,6 +18,8 @@ from jmim.core import field
 from jmim.nn import adaln
 from jmim.nn import bank as banks
 from jmim.nn import conv
+from jmim.nn import posemb
+from jmim.nn import spatial
 from jmim.nn import unet
 from jmim.nn import unet_blocks
 
@@ -36,7 +38,7 @@ class UNet(unet.Layers, kw_only=True):
     x: jax.Array,
     t: jax.Array,
     label: jax.Array | None = None,
-    context: jax.Array | None = None,
+    context: jax.Array | spatial.Contexts | None = None,
     *,
     code: jax.Array | None = None,
     modulations: Sequence[unet_blocks.Modulation] = (),
@@ -49,7 +51,8 @@ class UNet(unet.Layers, kw_only=True):
       x: noisy image, with concatenated conditions if there are any.
       t: [b] times.
       label: [b] int; needed if there are classes.
-      context: [b, s, e]; needed if there is a transformer.
+      context: [b, s, e], or such by name (`contexts`) of which some are given;
+        needed if there is a transformer.
       code: [b, d]; needed if it is to do something.
       modulations: what the residual blocks are told beside time and code.
       bank: keys and values that each self-attention sees beside its own.
@@ -71,7 +74,7 @@ class UNet(unet.Layers, kw_only=True):
     x: jax.Array,
     t: jax.Array,
     label: jax.Array | None = None,
-    context: jax.Array | None = None,
+    context: jax.Array | spatial.Contexts | None = None,
     *,
     code: jax.Array | None = None,
     modulations: Sequence[unet_blocks.Modulation] = (),
@@ -81,7 +84,7 @@ class UNet(unet.Layers, kw_only=True):
     """The prediction and what is inside; arguments are those of a call."""
     self._known(code)
     emb = self._embed(t, label, code)
-    seen = unet.Seen(self._told(emb, code, modulations), context, {})
+    seen = unet.Seen(self._told(emb, code, modulations), context, {}, [])
     with banks.shown(self.path, bank) as own:
       skips = self._down(x, seen, stem)
       middle = y = self._middle(skips[-1], seen)
@@ -92,6 +95,7 @@ class UNet(unet.Layers, kw_only=True):
       middle=middle,
       attention=seen.tokens,
       bank=own,
+      ups=tuple(seen.ups),
     )
     return y, taps
 
@@ -102,6 +106,8 @@ class UNet(unet.Layers, kw_only=True):
       width=wide,
       hidden=wide,
       waves=self.time_waves or self.width,
+      order=self.time_order,
+      inclusive=self.time_inclusive,
       std=0.0,
       rt=self.rt,
       name="time_embed",
@@ -141,7 +147,7 @@ class Branch(unet.Layers, kw_only=True):
     skips: Sequence[jax.Array],
     emb: jax.Array,
     *,
-    context: jax.Array | None = None,
+    context: jax.Array | spatial.Contexts | None = None,
     code: jax.Array | None = None,
     modulations: Sequence[unet_blocks.Modulation] = (),
   ) -> jax.Array:
@@ -150,7 +156,8 @@ class Branch(unet.Layers, kw_only=True):
     Args:
       skips: of the UNet's taps.
       emb: of the UNet's taps.
-      context: [b, s, e]; needed if there is a transformer.
+      context: [b, s, e], or such by name (`contexts`) of which some are given;
+        needed if there is a transformer.
       code: [b, d]; needed if it is to do something.
       modulations: of the residual blocks, beside time and code.
 
@@ -163,7 +170,7 @@ class Branch(unet.Layers, kw_only=True):
     self._known(code)
     if self.code == "added":
       raise ValueError("code='added' in a branch, which has no embedding")
-    seen = unet.Seen(self._told(emb, code, modulations), context, {})
+    seen = unet.Seen(self._told(emb, code, modulations), context, {}, [])
     return self._up(self._middle(skips[-1], seen), seen, skips)
 
 
@@ -203,6 +210,18 @@ class Dims:
     0, "embedding of time and label; 0: 4 width", low=0
   )
   time_waves: int = field.value(0, "sinusoid of a time; 0: width", low=0)
+  time_order: str = field.value(
+    "cos_sin", "order of that sinusoid", choices=posemb.TIME_ORDERS
+  )
+  time_inclusive: bool = field.value(
+    False, "the last frequency of that sinusoid is 1/10000; else above it"
+  )
+  norm_eps: float = field.value(
+    1e-5, "eps of the norms, but for those of transformers", above=0.0
+  )
+  late_pad: bool = field.value(
+    False, "convolutions that halve the side pad behind alone"
+  )
 
   def net(self, **options: Any) -> UNet:
     """The network; `options`: the other fields of `UNet`."""
@@ -230,6 +249,10 @@ class Dims:
       wide_stem=self.wide_stem,
       time_width=self.time_width,
       time_waves=self.time_waves,
+      time_order=self.time_order,
+      time_inclusive=self.time_inclusive,
+      norm_eps=self.norm_eps,
+      late_pad=self.late_pad,
     )
 
   def check(self, side: int) -> None:
@@ -242,11 +265,14 @@ class Dims:
       )
     self._check_levels()
     counts = self.level_heads or (self.heads,) * len(self.multipliers)
-    for times, heads in zip(self.multipliers, counts, strict=True):
+    levels = zip(self.multipliers, counts, strict=True)
+    for level, (times, heads) in enumerate(levels):
       width = times * self.width
-      if heads and width % heads:
+      # In the middle, which is as wide as the coarsest level, there always is.
+      attends = 2**level in self.attend_at or 2**level == least
+      if attends and heads and width % heads:
         raise ValueError(f"width {width} does not divide by {heads} heads")
-      if not heads and width % self.head_width:
+      if attends and not heads and width % self.head_width:
         raise ValueError(
           f"width {width} does not divide by head_width {self.head_width}"
         )

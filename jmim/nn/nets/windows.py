@@ -55,3 +55,45 @@ def shift_mask(grid: tuple[int, int], side: int, shift: int) -> np.ndarray:
   )
   apart = ids[:, :, None] != ids[:, None, :]
   return np.where(apart, BLOCKED, 0.0).astype(np.float32)
+
+
+def last_rows_mask(grid: tuple[int, int], side: int, shift: int) -> np.ndarray:
+  """The mask that ResShift's weights were trained with; see `shift_mask`.
+
+  Of the released code (zsyOAOA/ResShift@3ce1d81): windows of the last row alone
+  are in two regions, their last `shift` columns and the others.
+  """
+  h, w = (n // side for n in grid)
+  late = np.zeros((h, w, side, side), bool)
+  late[-1, :, :, side - shift :] = True
+  late = late.reshape(h * w, side * side)
+  apart = late[:, :, None] != late[:, None, :]
+  return np.where(apart, BLOCKED, 0.0).astype(np.float32)
+
+
+MASKS = {"last_rows": last_rows_mask, "swin": shift_mask}
+
+
+def shift_bias(
+  grid: tuple[int, int],
+  side: int,
+  shift: jax.Array | int,
+  *,
+  batch: int,
+  mask: str = "swin",
+) -> jax.Array:
+  """A mask where there is a shift, as attention takes it.
+
+  Args:
+    grid: (h, w) in tokens.
+    side: of a window.
+    shift: 0 or side // 2, also as a traced number.
+    batch: b.
+    mask: one of MASKS.
+
+  Returns:
+    [b * windows, 1, s*s, s*s] for windows as `cut` makes them.
+  """
+  mask = MASKS[mask](grid, side, side // 2)
+  bias = jnp.where(jnp.asarray(shift) > 0, mask, 0.0)[:, None]
+  return jnp.tile(bias, (batch, 1, 1, 1))

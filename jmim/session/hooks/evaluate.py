@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import jax
-
 from jmim.core import state as states
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import runner
@@ -48,8 +46,8 @@ class Evaluate:
     done = {line.get("eval") for line in lines if line["step"] == step}
     return [name for name in self.due(step) if name not in done]
 
-  def run(self, names: list[str], state: states.State) -> None:
-    """Runs evaluators on a state; writes and prints their numbers."""
+  def run(self, names: list[str], state: states.State) -> dict[str, float]:
+    """Runs evaluators on a state; writes, prints and returns their numbers."""
     session = self._session
     numbers = runner.run(
       {name: session.parts.evaluators[name][0] for name in names},
@@ -60,6 +58,7 @@ class Evaluate:
       data=session.parts.config.data,
     )
     session.keeper.record_metric(self._context.step, numbers)
+    return numbers
 
 
 def make_context(
@@ -82,13 +81,7 @@ def _fresh(
   program: programs.Program, batches: feeds.Batches
 ) -> tuple[Any, Any]:
   """(params, extra) as they were before the first step."""
-
-  def init(batch, consts):
-    state = program.step.init(batch, consts)
-    return state.params, state.extra
-
-  where = (program.shardings.params, program.shardings.extra)
   stream = batches.after(0)
-  fresh = jax.jit(init, out_shardings=where)(next(stream), program.consts)
+  fresh = program.init_weights(next(stream))
   stream.close()
   return fresh

@@ -1,5 +1,9 @@
 """Log lines: the means since the last one."""
 
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import numpy as np
 
@@ -23,8 +27,13 @@ class Log:
     session: sessions.Session,
     ready: readiness.Ready,
     loop: loops.Loop,
+    during: Callable[[str], Any] = contextlib.nullcontext,
   ):
-    """The first line is about the steps from where the run begins."""
+    """The first line is about the steps from where the run begins.
+
+    `during`: makes the context of what takes longer than a step, by its name.
+    """
+    self._during = during
     self.every = session.parts.config.train.log_steps
     self._session, self._ready, self._loop = session, ready, loop
     self._meter = meter.Meter(
@@ -59,9 +68,28 @@ class Log:
     session.keeper.check(self._ready.writer)
     window, counted = self._ready.no_sums()
     self._loop.state = state.replace(window=window, counted=counted)
-    if skipped >= session.parts.config.train.max_skips:
+    self._check_skips(step, int(skipped))
+
+  def check(self, step: int) -> None:
+    """Does not wait for a line where too many steps were not finite.
+
+    Raises:
+      Diverged: as `write`.
+    """
+    if self._loop.skipped >= self._session.parts.config.train.max_skips:
+      self._check_skips(step, int(self._loop.state.skipped))
+
+  def _check_skips(self, step: int, skipped: int) -> None:
+    """Raises Diverged if so many steps in a row are too many."""
+    if skipped < self._session.parts.config.train.max_skips:
+      return
+    with self._during("diagnosis"):  # for which another program is compiled
       raise diagnose.diverged(
-        session, self._ready, self._loop.state, step=step, skipped=int(skipped)
+        self._session,
+        self._ready,
+        self._loop.state,
+        step=step,
+        skipped=skipped,
       )
 
   def go_to(self, step: int) -> None:

@@ -28,7 +28,8 @@ class Spikes:
       train.spike_z, train.spike_window, ready.point.losses
     )
     self._rolls_back = train.spike_policy == "rollback"
-    self._rollbacks, self._most = 0, train.max_rollbacks
+    # Those of earlier starts count too.
+    self._rollbacks, self._most = len(ready.batches.skips), train.max_rollbacks
     self._new: list[jax.Array] = []  # losses since the last look
 
   @property
@@ -67,6 +68,19 @@ class Spikes:
       return False
     return self._roll_back(first + jumps[0][0], step)
 
+  def _note(self, step: int, count: int) -> None:
+    """Has the first host write a window down, and all know.
+
+    Raises:
+      NotSaved: it cannot be written; no checkpoint is lost.
+    """
+    session = self._session
+    write = lambda: session.writes and skips.add(session.workdir, step, count)
+    error = session.group.attempt("skips written", write, OSError)[1]
+    with session.saving():
+      if error:
+        raise error
+
   def _roll_back(self, spike: int, step: int) -> bool:
     """Goes back to the checkpoint before a spike, if there is one.
 
@@ -75,7 +89,9 @@ class Spikes:
     session = self._session
     session.keeper.wait()
     steps = [s for s in session.keeper.store.steps() if s < spike]
-    if not steps:
+    newest = str(max(steps, default=0))
+    back = int(session.group.of_first("step to go back to", newest))
+    if not back:
       session.console.print("no checkpoint before it to roll back to")
       return False
     if self._rollbacks >= self._most:
@@ -84,11 +100,9 @@ class Spikes:
         "stopped. Try a lower optim.lr or optim.clip_norm=1; the limit is "
         "train.max_rollbacks."
       )
-    back, self._rollbacks = steps[-1], self._rollbacks + 1
+    self._rollbacks += 1
+    self._note(back, step - back)  # before anything is deleted
     session.keeper.roll_back(back)
-    with session.saving():
-      if session.writes:
-        skips.add(session.workdir, back, step - back)
     self._ready.batches.skip(back, step - back)
     point = restore.newest(session, self._ready.program, self._ready.batches)
     self._detector.reset(point.losses)

@@ -1,14 +1,18 @@
 """The UNet of Stable Diffusion 1: shapes and count of the real one."""
 
+import json
 import math
 
 import jax
 import kit
 import numpy as np
+import peers
 import pytest
 
 from jmim.convert import families
+from jmim.convert import files
 from jmim.convert import table
+from jmim.convert.tables import _diffusers_unet as unets
 from jmim.convert.tables import diffusers_unet as tables
 from jmim.core import errors
 from jmim.core import tree as trees
@@ -72,7 +76,7 @@ def test_stable_diffusion_has_its_shapes_and_859_million_parameters():
   method = validate.build(ldm.LDM, fields, "method")
   assert method.inputs()["context"].shape == (77, 768)
   like = jax.eval_shape(method.init, jax.random.key(0), {})[0]["main"]["net"]
-  shapes = table.shapes(tables.network(method.net()), like)
+  shapes = table.shapes(unets.network(method.net()), like)
   assert sum(map(math.prod, shapes.values())) == 859_520_964
   assert len(shapes) == 686
   up = "up_blocks.1.attentions.2.transformer_blocks.0"
@@ -130,7 +134,36 @@ def test_stable_diffusion_2_has_linear_maps_and_its_own_heads():
   other = kit.export(NAME, method)
   name = "mid_block.attentions.0.proj_in.weight"
   assert written.theirs[name].ndim == 2 and other.theirs[name].ndim == 4
-  read = table.import_tree(tables.network(method.net()), written.theirs)
+  read = table.import_tree(unets.network(method.net()), written.theirs)
   leaf = "middle_attention/proj_in/kernel"
   ours = written.ours[f"params/main/net/{leaf}"]
   np.testing.assert_array_equal(trees.named(read)[leaf], ours)
+
+
+@pytest.mark.parametrize("name", [NAME, "diffusers_unet2"])
+def test_the_library_computes_the_same(name, tmp_path):
+  """Its own network of random weights, read, run and written again."""
+  made = tiny(first_stage="kl-f8", channels=4, size=8, **EACH)
+  config = families.find(name).write_config(made)
+  config = {k: v for k, v in config.items() if k[0] != "_"}
+  theirs = peers.shake(peers.diffusers().UNet2DConditionModel(**config))
+  theirs.save_pretrained(tmp_path / "theirs")
+  config = json.loads((tmp_path / "theirs" / "config.json").read_text())
+  method, params, plan = peers.read(
+    name, config, files.read(tmp_path / "theirs")
+  )
+  assert not plan.ignored
+  rng = np.random.default_rng(0)
+  x = rng.normal(size=(2, 8, 8, 4)).astype(np.float32)
+  text = rng.normal(size=(2, 5, 8)).astype(np.float32)
+  t = np.array([7, 500])
+  tensors = [peers.torch().from_numpy(a) for a in (t, text)]
+  want = peers.run(theirs, peers.channels_first(x), *tensors).sample.numpy()
+  variables = {"params": params["main"]["net"]}
+  got = jax.jit(method.net().apply)(variables, x, t, None, context=text)
+  scale = max(1, np.abs(want).max())
+  np.testing.assert_allclose(np.moveaxis(got, -1, 1), want, atol=1e-4 * scale)
+  own = {"main": {"net": params["main"]["net"]}}
+  peers.check_diffusers_reads(
+    name, method, params=own, theirs=theirs, folder=tmp_path / "ours"
+  )

@@ -123,7 +123,7 @@ def test_positions_of_another_size_are_resized_in_the_network(registers):
     kit.tiny("vit", size=8, table_size=side, **fields) for side in (16, 0)
   )
   x = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("f4")
-  params, _ = large.init(jax.random.key(0), {"image": x})
+  params, _ = jax.jit(large.init)(jax.random.key(0), {"image": x})
   table = jax.random.normal(jax.random.key(1), (1, 17, 32))
   params["main"]["encoder"]["pos_embed"] = table
   resized = posemb.resize(table, (4, 4), (2, 2), 1, antialias=registers > 0)

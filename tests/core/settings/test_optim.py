@@ -32,5 +32,6 @@ def test_a_schedule_in_steps():
 def test_every_duration_has_its_three_keys():
   names = {f.name for f in dataclasses.fields(optim.Schedule)}
   stems = {n.removesuffix("_images") for n in names if n.endswith("_images")}
-  assert stems == {"warmup", "cooldown", "timescale", "drop"}
+  known = {"warmup", "hold", "stair", "cooldown", "timescale", "drop"}
+  assert stems == known
   assert {f"{s}_{u}" for s in stems for u in units.UNITS} <= names

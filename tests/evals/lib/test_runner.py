@@ -1,3 +1,5 @@
+import contextlib
+
 import evalkit
 import jax
 import numpy as np
@@ -8,6 +10,7 @@ from jmim.evals import mean
 from jmim.evals.lib import base
 from jmim.evals.lib import finite
 from jmim.evals.lib import runner
+from jmim.runlog import readings
 
 KEYS = (
   "name",
@@ -29,15 +32,24 @@ class Recorder:
 
   def __init__(self):
     self.lines, self.rows, self.printed, self.pictures = [], [], [], []
+    self.heads = []
 
   def print(self, text, style=None):
     self.printed.append(text)
+
+  @contextlib.contextmanager
+  def busy(self, text):
+    self.printed.append(text)
+    yield
 
   def table(self, title, header, rows):
     self.rows += rows
 
   def scalars(self, step, values, **details):
     self.lines.append((step, values, details))
+
+  def head(self, step, name, **content):
+    self.heads.append((step, name, content))
 
   def image(self, step, name, pixels):
     self.pictures.append((step, name, pixels))
@@ -76,7 +88,7 @@ def test_every_result_line_has_its_protocol_and_what_the_run_added():
   seen = Recorder()
   numbers, _ = run(seen, seen)
   assert numbers == {"a/value": 1.5}
-  assert seen.printed == ["evaluating a (1 of 1)"]
+  assert seen.printed[0] == "evaluating a (1 of 1)"
   ((step, values, details),) = seen.lines
   assert step == 4 and values == numbers and details["eval"] == "a"
   protocol = details["protocol"]
@@ -84,17 +96,36 @@ def test_every_result_line_has_its_protocol_and_what_the_run_added():
   assert protocol["reference"] == {"n": 3}
   for key in ("data.kernel", "data.mean", "weights", "predict", "seed", "git"):
     assert key in protocol, key
-  shown = dict(seen.rows)
-  assert shown["a weights_file"] == "sha256:abc" and "a reference" not in shown
-  assert shown["a/picture"] == "a/picture.png"
+  assert seen.rows == [("a/value", "1.5000")]
+  told = ["a/picture: a/picture.png", "a weights_file: sha256:abc"]
+  assert seen.printed[1:] == told
   assert [(s, n) for s, n, _ in seen.pictures] == [(4, "a/picture")]
+
+
+class Fits(base.Evaluator):
+  def run(self, context):
+    kernel, bias = np.ones((3, 2)), np.zeros(2)
+    yield (
+      "head",
+      base.Head(predict="cls", weights="ema", kernel=kernel, bias=bias),
+    )
+    yield "value", 1.0
+
+
+def test_a_head_is_kept_by_the_name_of_its_evaluator_and_no_number():
+  seen = Recorder()
+  assert run(seen, seen, {"a": Fits()})[0] == {"a/value": 1.0}
+  ((step, name, content),) = seen.heads
+  assert (step, name, content["weights"]) == (4, "a", "ema")
+  assert content["kernel"].shape == (3, 2) and not seen.pictures
+  assert run(Recorder(), None, {"a": Fits()})[0] == {"a/value": 1.0}
 
 
 def test_without_a_writer_nothing_is_written():
   seen = Recorder()
   numbers, _ = run(seen, None)
   assert numbers == {"a/value": 1.5} and not seen.lines and not seen.pictures
-  assert dict(seen.rows)["a/picture"] == "picture not written"
+  assert "a/picture: picture not written" in seen.printed
 
 
 def test_the_state_is_forgotten_afterwards():
@@ -123,10 +154,28 @@ def test_what_is_not_computed_is_said_and_the_rest_goes_on():
   numbers, _ = run(seen, seen, {"a": Breaks(), "b": Adds()})
   assert numbers == {"a/before": 1.0, "b/value": 1.5}
   said = "the outputs of 1 of 2 examples are NaN or infinite"
-  assert ("a", f"not computed: {said}") in seen.rows
+  assert f"a: not computed: {said}" in seen.printed
   protocols = [details["protocol"] for _, _, details in seen.lines]
   assert protocols[0]["not_computed"] == f"a: {said}"
   assert "not_computed" not in protocols[1]
+
+
+class Compared(base.Evaluator):
+  reads = (("mse", readings.LESS),)
+
+  def run(self, context):
+    yield "mse", 0.25
+    yield "mse_nearest", 0.5
+
+
+def test_reference_lines_stand_beside_their_number_and_in_a_sentence():
+  seen = Recorder()
+  run(seen, seen, {"a": Compared()})
+  assert seen.rows == [("a/mse", "0.2500", "nearest 0.5000")]
+  told = "better than the nearest visible pixel, 0.2500 against 0.5000"
+  assert seen.printed[1:] == [f"a/mse: {told}"]
+  ((_, _, details),) = seen.lines
+  assert details["reads"]["mse"] == ["", "lower"]
 
 
 class Diverged(base.Evaluator):
@@ -140,7 +189,7 @@ def test_what_is_no_number_is_not_written_as_one():
   seen = Recorder()
   numbers, _ = run(seen, seen, {"a": Diverged()})
   assert numbers == {"a/examples": 3}
-  assert ("a/mean", "not computed: it is nan") in seen.rows
+  assert "a/mean: not computed: it is nan" in seen.printed
   ((_, values, details),) = seen.lines
   assert values == numbers
   said = details["protocol"]["not_computed"]

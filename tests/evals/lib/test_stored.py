@@ -6,6 +6,7 @@ import pytest
 
 from jmim.core import errors
 from jmim.data import sources
+from jmim.data import splits
 from jmim.evals.lib import stored
 
 
@@ -59,3 +60,26 @@ def test_another_data_set_has_the_splits_train_and_test(monkeypatch):
     ("shapes/small", "test", "there"),
   ]
   assert len(other.sources["eval"]) == 4 and len(context.sources["eval"]) == 21
+
+
+def test_the_folder_of_a_data_set_is_known_through_what_is_made_of_it():
+  whole = sources.ArraySource({"label": np.arange(4)})
+  part = splits.Subset(splits.Subset(whole, [0, 1, 2]), [1])
+  assert stored.folder_of(part) == stored.folder_of(None) == ""
+  whole.data_dir = "there"
+  assert stored.folder_of(part) == stored.folder_of(whole) == "there"
+
+
+def test_ids_of_several_numbers_become_one_where_they_are_equal():
+  query, gallery = (
+    np.array([[1, 2], [3, 4]]),
+    np.array([[3, 4], [1, 5], [1, 2]]),
+  )
+  asked, there = stored.as_one(query, gallery)
+  same = asked[:, None] == there
+  np.testing.assert_array_equal(same, [[0, 0, 1], [1, 0, 0]])
+  one = stored.as_one(np.array([[7], [9]]), np.array([[9]]))
+  np.testing.assert_array_equal(one[0], [7, 9])
+  with pytest.raises(errors.UserError, match="2 numbers .* 1 in") as caught:
+    stored.as_one(query, gallery[:, :1])
+  assert caught.value.key == "evals.<name>.gallery_id"

@@ -136,7 +136,7 @@ def test_masks_that_are_predicted_exactly_are_found(weights, monkeypatch):
     return -masks[:, 0], bank
 
   monkeypatch.setattr(diffews.DiffewS, "query", exact)
-  found = M.segment(weights, BATCH, None)
+  found = jax.jit(M.segment)(weights, BATCH, None)
   np.testing.assert_array_equal(found["mask"], found["truth"])
   np.testing.assert_array_equal(found["truth"], BATCH["masks"][:, 0] > 0)
   np.testing.assert_array_equal(found["image"], BATCH["scenes"][:, 0])
@@ -175,7 +175,7 @@ def test_a_first_stage_is_sampled_in_training_and_its_mean_afterwards():
   m = field.replace(m, dims=dict(attend_at=(2,)))
   shape = (1, 2, 16, 16, 3)
   scenes = jnp.asarray(RNG.normal(size=shape), jnp.float32)
-  stage = m.first_stage.net.init(jax.random.key(0))
+  stage = jax.jit(m.first_stage.net.init)(jax.random.key(0))
   weights = methods.Weights({}, {}, {"first_stage": stage})
   encode = jax.jit(m.encode)
   mean = encode(weights, scenes, -scenes)

@@ -28,14 +28,10 @@ def draws(batch):
 
 
 @pytest.fixture(scope="module")
-def weights(batch):
-  """Own parameters without zeros, so that the branch says something."""
-  params = jax.eval_shape(lambda k: TINY.init(k, batch)[0], jax.random.key(0))
-  rng = np.random.default_rng(0)
-  params = jax.tree.map(
-    lambda s: (0.2 * rng.normal(size=s.shape)).astype(np.float32), params
-  )
-  host = jax.jit(TINY.consts()["host"].init)(jax.random.key(1))
+def weights(fill, batch):
+  """Parameters without zeros, so that the branch says something."""
+  params, _ = fill(TINY, batch, scale=0.2)
+  host = fill(TINY.consts()["host"], seed=1, scale=0.2)
   return methods.Weights(params, {}, {"host": host})
 
 
@@ -86,8 +82,8 @@ def test_one_block_is_pdae(weights, batch, z, draws):
   power = np.cumprod(1 - np.linspace(1e-3, 0.5, 20))
   a, s = (np.sqrt(p)[t][:, None, None, None] for p in (power, 1 - power))
   x_t = jnp.float32(a * x + s * eps)
-  e, taps = PDAE.nets.frozen(weights.consts["host"], x_t, t)
-  g = PDAE.nets.correction(weights.params["main"], taps, z)
+  e, taps = jax.jit(PDAE.nets.frozen)(weights.consts["host"], x_t, t)
+  g = jax.jit(PDAE.nets.correction)(weights.params["main"], taps, z)
   before = np.append(1.0, power[:-1])
   c = -np.sqrt(power / before) * (1 - before) / np.sqrt(1 - power)
   snr = power / (1 - power)
@@ -106,7 +102,7 @@ def test_at_the_start_it_is_the_host(weights, batch, draws):
   weights = dataclasses.replace(weights, params=fresh)
   _, aux = jax.jit(lambda w: TINY.loss(w, batch, draws, 0))(weights)
   np.testing.assert_array_equal(aux["loss_unweighted"], aux["loss_frozen"])
-  errors = TINY.errors(weights, batch, jax.random.key(0))
+  errors = jax.jit(TINY.errors)(weights, batch, jax.random.key(0))
   np.testing.assert_array_equal(errors["eps"], errors["frozen"])
   # Its samples are the host's, whatever the code.
   walks = TINY.walks(weights)
@@ -144,7 +140,7 @@ def test_a_counterfactual_begins_at_the_image_and_ends_at_the_other(
   walks, x = TINY.walks(weights), batch["image"][:2]
   other = batch["image"][2:]
   go = jax.jit(lambda share: walks.counterfactual(x, other, share))
-  back = lambda x: walks.restore({"image": x}, None)["image"]
+  back = jax.jit(lambda x: walks.restore({"image": x}, None)["image"])
   np.testing.assert_allclose(go(0.0), back(x), atol=1e-4)
   np.testing.assert_allclose(go(1.0), back(other), atol=1e-4)
   # Of some blocks alone, with the noise kept, both codes are in it.

@@ -83,9 +83,42 @@ def test_guidance_is_by_the_class():
   assert float(jnp.abs(plain - guided).max()) > 1e-3
 
 
+def test_one_call_predicts_the_data():
+  found, draws = edited(strength=0.5, once=True)
+  levels = TOY.levels(4).last(0.5)
+  z = TOY.encode(BATCH["image"], draws["posterior"])
+  x = levels.signal[0] * z + levels.noise[0] * draws["start"]
+  e = TOY.network(x, jnp.full(3, levels.time[0]), BATCH["label"])
+  wanted = TOY.decode((x - levels.noise[0] * e) / levels.signal[0])
+  np.testing.assert_allclose(found["image"], wanted, atol=1e-4)
+
+
+def test_a_hole_is_filled_and_knows_nothing_of_what_was_there():
+  model = toydiffusion.pixels(channels=3)
+  models = {"source": procedure.Model.of(model)}
+  made = img2img.Img2Img(steps=4, strength=1.0, hole=0.5)
+  made.check(models)
+  draws = procedure.drawn(made, jax.random.key(0), models, BATCH)
+  images = 0.3 * draws["start"][::-1]
+  inside = np.zeros((4, 4, 1), bool)
+  inside[1:3, 1:3] = True
+  emptied = jnp.where(inside, 7.0, images)
+  found, other = (
+    made.apply(models, {}, {**BATCH, "image": x}, draws)["image"]
+    for x in (images, emptied)
+  )
+  np.testing.assert_array_equal(found, other)
+  place = np.broadcast_to(inside, found.shape)
+  np.testing.assert_array_equal(found[~place], images[~place])
+  assert np.abs(found - images)[place].min() > 0
+
+
 @pytest.mark.parametrize(
   "fields, words",
   [
+    ({"hole": 0.5, "strength": 0.5}, "hole=0.5, .* strength=0.5"),
+    ({"hole": 0.5, "strength": 1.0, "once": True}, "hole=0.5, .* once"),
+    ({"hole": 0.1, "strength": 1.0}, "hole=0.1 of a side"),
     ({"steps": 21}, "21 sampling steps"),
     ({"told": "label", "label": 3}, "label=3 of 3 classes"),
   ],
@@ -104,5 +137,18 @@ def test_models_that_will_not_do_are_named():
   asked = dataclasses.replace(made, told="random")
   with pytest.raises(ValueError, match="source has no classes"):
     asked.check({"source": procedure.Model.of(none)})
+  guided = dataclasses.replace(made, guidance=2.0)
+  with pytest.raises(ValueError, match="guidance=2.0 .* told nothing"):
+    guided.check({"source": procedure.Model.of(none)})
+  always = dataclasses.replace(TOY, guides=False)
+  with pytest.raises(ValueError, match="guidance=2.0 .*labels.drop=0"):
+    guided.check({"source": procedure.Model.of(always)})
+  made.check({"source": procedure.Model.of(always)})
   plain = made.inputs({"source": procedure.Model.of(none)})
   assert set(plain) == {"image"}
+
+
+def test_a_class_is_read_only_where_it_is_the_images_own():
+  reads = lambda told: set(img2img.Img2Img(told=told).inputs(MODELS))
+  assert reads("own") == {"image", "label"}
+  assert reads("random") == reads("label") == {"image"}

@@ -36,6 +36,9 @@ SMALL = field.replace(
   first_stage=dict(variant="kl-f4", width=4, path="W", blocks=1),
 )
 TOKENS = dict(transformer=1, context=6, token_depth=1, token_heads=1)
+TEXT = dict(
+  vocabulary=9, length=5, start=1, end=2, pad=0, width=6, depth=1, heads=2
+)
 TASKS = {
   "none": {},
   "class": dict(
@@ -43,6 +46,7 @@ TASKS = {
   ),
   "tokens": dict(condition=dict(tokens=5, vocabulary=9, **TOKENS)),
   "context": dict(condition=dict(tokens=5, transformer=1, context=6)),
+  "text": dict(condition=dict(transformer=1, text=TEXT)),
   "layout": dict(condition=dict(objects=2, vocabulary=16, **TOKENS)),
   "inpaint": dict(first_stage=dict(read="images")),
   "superres": dict(first_stage=dict(read="images")),

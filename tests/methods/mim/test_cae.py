@@ -29,7 +29,7 @@ def case():
   """(params, consts, batch, draws) of the tiny method."""
   batch = {"image": IMAGE}
   params, _ = jax.jit(TINY.init)(KEY, batch)
-  consts = {"codebook": TINY.consts()["codebook"].init(KEY)}
+  consts = {"codebook": jax.jit(TINY.consts()["codebook"].init)(KEY)}
   return params, consts, batch, TINY.drawn(KEY, batch)
 
 
@@ -111,7 +111,7 @@ def test_tokens_of_the_batch_or_of_the_codebook_are_named(case):
   given = with_part(TINY, "tokenizer", source="batch")
   assert given.consts() == {} and "tokens" in given.inputs()
   losses = [
-    m.loss(methods.Weights(params, {}, c), b, draws, 0)[1]["main"]
+    jax.jit(m.loss)(methods.Weights(params, {}, c), b, draws, 0)[1]["main"]
     for m, c, b in (
       (TINY, consts, batch),
       (given, {}, batch | {"tokens": tokens}),

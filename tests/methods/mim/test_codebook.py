@@ -53,3 +53,12 @@ def test_features_count_the_codes_of_an_image():
 def test_a_patch_that_does_not_divide_the_image_is_named():
   with pytest.raises(ValueError, match="size 16 does not divide by patch 5"):
     codebook.Codebook(size=16, patch=5).inputs()
+
+
+def test_codes_are_the_nearest_in_raster_order():
+  params, extra = TINY.init(jax.random.key(0), BATCH)
+  weights = methods.Weights(params, extra)
+  ids = TINY.predict()["codes"](weights, BATCH, None)
+  assert ids.shape == (3, 16) and TINY.n_codes == 8
+  x = IMAGE.reshape(3, 4, 4, 4, 4, 3).swapaxes(2, 3).reshape(3, 16, 48)
+  np.testing.assert_array_equal(ids, vq.nearest(x, params["main"]["codes"]))

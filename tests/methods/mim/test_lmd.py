@@ -44,8 +44,12 @@ def test_a_fixed_ratio_and_the_plus_sign_are_mae_bit_for_bit(fill, ratio):
   ours = dataclasses.replace(MAE_LIKE, mask_ratio=ratio)
   plain = dataclasses.replace(mae.MAE.tiny(), mask_ratio=ratio)
   for a, b in zip(
-    jax.tree.leaves((ours.init(KEY, batch), ours.drawn(KEY, batch, 7))),
-    jax.tree.leaves((plain.init(KEY, batch), plain.drawn(KEY, batch, 7))),
+    jax.tree.leaves(
+      (jax.jit(ours.init)(KEY, batch), ours.drawn(KEY, batch, 7))
+    ),
+    jax.tree.leaves(
+      (jax.jit(plain.init)(KEY, batch), plain.drawn(KEY, batch, 7))
+    ),
     strict=True,
   ):
     np.testing.assert_array_equal(a, b)

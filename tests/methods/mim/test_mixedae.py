@@ -1,6 +1,7 @@
 """What the card of MixedAE states exactly, of the method."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -25,10 +26,14 @@ def batch(normal):
 
 def prepared(method, batch):
   """Weights whose embeddings are not small, and draws."""
-  params, _ = method.init(jax.random.key(1), batch)
+  params, _ = jax.jit(method.init)(jax.random.key(1), batch)
   if "segment" in params["main"]:
     params["main"]["segment"] = params["main"]["segment"] * 50
   return methods.Weights(params), method.drawn(KEY, batch)
+
+
+def loss_of(method, weights, batch, draws):
+  return jax.jit(method.loss)(weights, batch, draws, 0)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +91,7 @@ def test_nothing_of_other_images_is_in_what_the_decoder_reads(four, batch):
 
 def test_the_loss_has_both_parts(four, batch):
   method, weights, draws, out = four
-  loss, aux = method.loss(weights, batch, draws, 0)
+  loss, aux = loss_of(method, weights, batch, draws)
   homo = losses.supervised_contrastive(
     out["latent"][:, 1:], out["assign"], 0.25
   )
@@ -129,8 +134,8 @@ def test_one_source_alone_and_all_keys_are_a_plain_encoder(batch):
   method = dataclasses.replace(TINY, topk_ratio=1.0, segment_embed=False)
   weights, draws = prepared(method, batch)
   draws = {"assign": jnp.zeros_like(draws["assign"])}
-  out = method.forward(weights.params, batch, draws)
-  plain = method.encode(weights, batch)
+  out = jax.jit(method.forward)(weights.params, batch, draws)
+  plain = jax.jit(method.encode)(weights, batch)
   np.testing.assert_allclose(
     out["latent"], plain["latent"][:: method.group], atol=1e-5
   )
@@ -140,7 +145,8 @@ def test_only_the_blocks_chosen_attend_to_few(batch):
   for layers, counts in (((1,), [N, 8]), ((0,), [8, N]), ((), [8, 8])):
     method = dataclasses.replace(TINY, homo_layers=layers)
     weights, draws = prepared(method, batch)
-    maps = method.forward(weights.params, batch, draws, ("attention",))
+    run = functools.partial(method.forward, taps=("attention",))
+    maps = jax.jit(run)(weights.params, batch, draws)
     seen = np.count_nonzero(maps["attention"][..., 1:, 1:], axis=-1)
     np.testing.assert_array_equal(seen.max((1, 2, 3)), counts)
 
@@ -150,11 +156,11 @@ def test_a_batch_that_the_group_does_not_divide_works(normal, b):
   batch = {"image": normal(b, 16, 16, 3)}
   method = dataclasses.replace(TINY, group=4)
   weights, draws = prepared(method, batch)
-  loss, _ = method.loss(weights, batch, draws, 0)
+  loss, _ = loss_of(method, weights, batch, draws)
   assert np.isfinite(loss)
-  found = method.predict()["homologous"](weights, batch, KEY)
+  found = jax.jit(method.predict()["homologous"])(weights, batch, KEY)
   assert {x.shape for x in found.values()} == {(b,)}
-  picture = method.reconstruct(weights, batch, KEY)
+  picture = jax.jit(method.reconstruct)(weights, batch, KEY)
   assert picture["image"].shape == (b, 16, 16, 3)
   np.testing.assert_allclose(picture["mask"].mean((1, 2, 3)), 0.75)
 
@@ -188,12 +194,13 @@ def test_patches_that_know_their_source_find_each_other(batch):
   method = dataclasses.replace(TINY, group=4, topk_ratio=1.0)
   weights, _ = prepared(method, batch)
   weights.params["main"]["segment"] *= 1000
-  found = method.predict()["homologous"](weights, batch, KEY)
+  homologous = jax.jit(method.predict()["homologous"])
+  found = homologous(weights, batch, KEY)
   np.testing.assert_array_equal(found["nearest"], 1)
   assert set(found) == {"nearest", "block_01", "block_02"}
   layers = weights.params["main"]["encoder"]["blocks"]["layers"]
   layers["attn"]["qkv"] = jax.tree.map(jnp.zeros_like, layers["attn"]["qkv"])
-  found = method.predict()["homologous"](weights, batch, KEY)
+  found = homologous(weights, batch, KEY)
   np.testing.assert_allclose(found["block_01"], 1 / 4, rtol=1e-5)
 
 
@@ -211,7 +218,7 @@ def test_scanned_blocks_and_another_attention_compute_the_same(four, batch):
   method, weights, draws, out = four
   rt = runtime.Runtime(scan=True, remat="full", attention="xla")
   other = dataclasses.replace(method, rt=rt, homo_layers=(0, 1))
-  found = other.forward(weights.params, batch, draws)
+  found = jax.jit(other.forward)(weights.params, batch, draws)
   np.testing.assert_allclose(found["pred"], out["pred"], atol=2e-5)
 
 

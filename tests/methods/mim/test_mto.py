@@ -1,6 +1,7 @@
 """What the card of MTO states exactly, on SimMIM."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +34,7 @@ def batch(normal):
 @pytest.fixture(scope="module")
 def case(batch):
   """(weights, draws) with parameters that are not small."""
-  params, _ = CASE.init(jax.random.key(1), batch)
+  params, _ = jax.jit(CASE.init)(jax.random.key(1), batch)
   params = jax.tree.map(lambda a: a * 8 if a.ndim == 3 else a, params)
   return methods.Weights(params), CASE.drawn(KEY, batch)
 
@@ -50,9 +51,8 @@ def hooked(method, case, batch):
   hidden = draws["mask"].reshape(3, -1)
   bias_of = method.tokens.bias_of(hidden, method.masked, 3)
   names = ("attention", "normed", "block")
-  out = method.forward(
-    weights.params, batch, draws, bias_of=bias_of, taps=names
-  )
+  run = functools.partial(method.forward, bias_of=bias_of, taps=names)
+  out = jax.jit(run)(weights.params, batch, draws)
   return out["encoded"], np.asarray(hidden, bool)
 
 
@@ -126,7 +126,7 @@ def test_the_first_layer_of_visible_tokens_is_that_without_masked_ones(
 
 
 def test_the_loss_is_the_hosts_and_the_terms(case, batch):
-  loss, aux = CASE.loss(*case[:1], batch, case[1], 0)
+  loss, aux = jax.jit(CASE.loss)(case[0], batch, case[1], 0)
   weights = {"spa": 0.1, "entropy": 0.01, "singular": 0.1}
   total = aux["host"] + sum(w * aux[k] for k, w in weights.items())
   np.testing.assert_allclose(loss, total, rtol=1e-6)
@@ -144,7 +144,7 @@ def test_the_term_of_the_mask_token_reaches_nothing_else(case, batch):
   def term(params):
     return CASE.loss(methods.Weights(params), batch, case[1], 0)[1]["singular"]
 
-  gradient = jax.grad(term)(case[0].params)["main"]
+  gradient = jax.jit(jax.grad(term))(case[0].params)["main"]
   token = gradient["encoder"].pop("mask_token")
   assert np.abs(token).max() > 0
   assert all(not np.any(g) for g in jax.tree.leaves(gradient))
@@ -168,7 +168,7 @@ def test_scanned_layers_in_bfloat16_hide_the_same_columns(case, batch):
 @pytest.mark.parametrize("tokens", [OFF, singularity.Singularity()])
 def test_heterogeneity_and_entropy_are_outputs(case, batch, tokens):
   method = dataclasses.replace(CASE, tokens=tokens)
-  found = method.predict()["singularity"](case[0], batch, KEY)
+  found = jax.jit(method.predict()["singularity"])(case[0], batch, KEY)
   assert len(found) == 8 and {x.shape for x in found.values()} == {(3,)}
   for name, x in found.items():
     low, high = (0, 2) if name.startswith("het") else (0, 1 + 1e-5)

@@ -23,7 +23,7 @@ def batch(normal):
 
 @pytest.fixture(scope="module")
 def case(batch):
-  params, _ = TINY.init(jax.random.key(1), batch)
+  params, _ = jax.jit(TINY.init)(jax.random.key(1), batch)
   return methods.Weights(params), TINY.drawn(KEY, batch)
 
 
@@ -77,7 +77,7 @@ def test_the_term_of_the_mask_token_reaches_nothing_else(case, batch):
   def term(params):
     return TINY.loss(methods.Weights(params), batch, case[1], 0)[1]["singular"]
 
-  gradient = jax.grad(term)(case[0].params)["main"]
+  gradient = jax.jit(jax.grad(term))(case[0].params)["main"]
   token = gradient["decoder"].pop("mask_token")
   assert np.abs(token).max() > 0
   assert all(not np.any(g) for g in jax.tree.leaves(gradient))
@@ -86,7 +86,7 @@ def test_the_term_of_the_mask_token_reaches_nothing_else(case, batch):
 @pytest.mark.parametrize("tokens", [OFF, singularity.Singularity()])
 def test_heterogeneity_and_entropy_are_outputs(case, batch, tokens):
   method = dataclasses.replace(TINY, tokens=tokens)
-  found = method.predict()["singularity"](case[0], batch, KEY)
+  found = jax.jit(method.predict()["singularity"])(case[0], batch, KEY)
   assert len(found) == 6 and {x.shape for x in found.values()} == {(3,)}
   out = method.forward(case[0].params, batch, method.drawn(KEY, batch))
   layers = method.opened(

@@ -67,7 +67,7 @@ def test_low_resolution_is_encoded_with_its_pixels_repeated():
 
 def test_a_semantic_map_is_linear_in_its_classes():
   part = of("semantic")
-  params = part.init(jax.random.key(0))
+  params = jax.jit(part.init)(jax.random.key(0))
   maps = RNG.integers(0, 4, (2, 8, 8))
   shown = part.make(params, NOTHING, {"segmentation": maps}, PIXELS)
   kernel = np.asarray(params["segments"]["kernel"])

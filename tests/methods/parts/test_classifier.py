@@ -42,7 +42,7 @@ def test_it_is_the_network_of_its_method(kind):
 def test_patches_count_by_their_share():
   """A patch of size 2 is two patches; what is gone counts for nothing."""
   part = classifier.Classifier(kind="finetune", dims=DIMS)
-  params = part.const(8, 3).init(jax.random.key(0))
+  params = jax.jit(part.const(8, 3).init)(jax.random.key(0))
   x = jax.random.normal(jax.random.key(1), (1, 4, 16))
   twice = jnp.concatenate([x, x[:, 1:2]], axis=1)
   want = part.logits(params, twice, jnp.ones((1, 5)), 3)

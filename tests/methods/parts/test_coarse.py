@@ -22,7 +22,9 @@ TWO = dataclasses.replace(ONE, form=2, code=True, drop=0.3)
 @pytest.fixture(scope="module")
 def weights():
   const = ONE.consts()["vae"]
-  return methods.Weights({}, consts={"vae": const.init(jax.random.key(0))})
+  return methods.Weights(
+    {}, consts={"vae": jax.jit(const.init)(jax.random.key(0))}
+  )
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from jmim.core import randomness
 from jmim.methods.parts import conditions
 from jmim.methods.parts import first_stage as stages
 from jmim.methods.parts import labels
+from jmim.methods.parts import text as texts
 
 PIXELS = stages.FirstStage()
 CLASS = conditions.Condition(task="class", transformer=1, context=6)
@@ -66,10 +67,34 @@ def test_stored_features_are_the_context_and_zeros_or_a_file_that_of_none(
     other.inputs(8, PIXELS, 4)
 
 
+def test_a_text_goes_through_its_encoder_and_none_is_an_empty_one():
+  sizes = dict(vocabulary=9, length=5, width=6, depth=1, heads=2)
+  words = texts.Text(**sizes, start=1, end=2, pad=0)
+  told = conditions.Condition(task="text", transformer=1, text=words)
+  assert told.contexts.width == 6
+  assert told.inputs(8, PIXELS, 0)["tokens"].shape == (5,)
+  weights = weights_of(told)
+  own = weights.params["main"]["condition"]["text"]
+  ids = np.array([[1, 5, 6, 2, 0], [1, 7, 2, 0, 0]])
+  shown, null = told.guiding(weights, {"tokens": ids}, PIXELS, 0)
+  wanted = words.encode(weights, own, ids).tokens
+  np.testing.assert_allclose(shown["context"], wanted, atol=1e-6)
+  empty = words.encode(weights, own, np.array([[1, 2, 0, 0, 0]])).tokens
+  np.testing.assert_allclose(null["context"], empty.repeat(2, 0), atol=1e-6)
+  # Frozen, it is no parameter, and says the same.
+  frozen = dataclasses.replace(told, text=dataclasses.replace(words, path="R"))
+  assert frozen.init(jax.random.key(0), 0) == {}
+  assert frozen.consts()["text"].key == "method.condition.text.path"
+  weights = methods.Weights({"main": {}}, {}, {"text": own})
+  again, _ = frozen.guiding(weights, {"tokens": ids}, PIXELS, 0)
+  np.testing.assert_allclose(again["context"], wanted, atol=1e-6)
+
+
 def test_draws_are_those_of_the_task():
   for task, name in (
     ("tokens", {"label_drop"}),
     ("context", {"label_drop"}),
+    ("text", {"label_drop"}),
     ("layout", {"label_drop"}),
     ("inpaint", {"hole"}),
     ("class", set()),  # the labels' own

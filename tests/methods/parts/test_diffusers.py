@@ -59,6 +59,14 @@ def test_every_one_has_its_shapes_and_calls_its_network(name):
   assert out.x0.shape == out.eps.shape == (2, *known.shape)
 
 
+@pytest.mark.parametrize("drop, guides", [(0.1, True), (0.0, False)])
+def test_what_was_never_trained_is_no_guide(drop, guides):
+  """As in weights of ADM, whose table of labels has no row for none."""
+  made = field.replace(DIT, labels=dict(drop=drop))
+  asked = dict(method=made, weights=_shapes(made), shapes=True)
+  assert procedure.Model(**asked).diffuser.guides == guides
+
+
 def test_sampling_with_it_is_the_methods_own_sampling():
   weights = toydiffusion.fresh(GUIDED)
   batch = {"index": jnp.array([3, 5]), "label": jnp.array([0, 2])}

@@ -67,7 +67,9 @@ def make(form=1, network=None, **sampling):
 @pytest.fixture(scope="module")
 def weights():
   const = VAE.consts()["vae"]
-  return methods.Weights({}, consts={"vae": const.init(jax.random.key(0))})
+  return methods.Weights(
+    {}, consts={"vae": jax.jit(const.init)(jax.random.key(0))}
+  )
 
 
 def run(refiner, name, weights, batch, key=KEY):

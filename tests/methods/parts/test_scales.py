@@ -78,7 +78,7 @@ def test_a_folded_block_with_a_context_is_one_without_scales(scaled):
   )
   x = jax.random.normal(jax.random.key(0), (2, 3, 8))
   context = jax.random.normal(jax.random.key(1), (2, 4, 5))
-  start = net.init(jax.random.key(2), x, context)["params"]
+  start = jax.jit(net.init)(jax.random.key(2), x, context)["params"]
   rng = np.random.default_rng(0)
   noise = lambda w: w + 0.3 * rng.normal(size=w.shape).astype(np.float32)
   params = jax.tree.map(noise, start)

@@ -26,7 +26,7 @@ def test_tokens_of_a_codebook_are_the_nearest_rows(normal):
   assert CODES.inputs(16) == {}
   const = CODES.consts(4)["codebook"]
   assert (const.path, const.sha256) == ("x.npz", "ab")
-  consts = {"codebook": const.init(KEY)}
+  consts = {"codebook": jax.jit(const.init)(KEY)}
   codes = np.asarray(consts["codebook"]["codes"])
   assert codes.shape == (5, 48)
   images = normal(2, 8, 8, 3)

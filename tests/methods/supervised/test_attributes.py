@@ -23,7 +23,7 @@ def case():
     "kind": jnp.asarray([1, 1, 0, 1]),
     "place": jnp.asarray([3, 0, 1, 2]),
   }
-  params, extra = TINY.init(jax.random.key(0), batch)
+  params, extra = jax.jit(TINY.init)(jax.random.key(0), batch)
   assert extra == {}
   heads = params["main"]["heads"]
   louder = jax.tree.map(lambda x: 30 * x, heads)  # away from guessing

@@ -16,7 +16,7 @@ def case():
     "image": jnp.asarray(rng.uniform(-1, 1, (4, 8, 8, 3)), jnp.float32),
     "label": jnp.asarray([0, 1, 2, 0]),
   }
-  params, extra = TINY.init(jax.random.key(0), batch)
+  params, extra = jax.jit(TINY.init)(jax.random.key(0), batch)
   assert extra == {}
   return methods.Weights(params), batch
 

@@ -37,7 +37,7 @@ def equal(a, b):
 
 def test_it_is_the_fine_tuning_of_images_on_the_posteriors_mode(fill):
   """Start, draws, mixed loss and gradient, and logits, bit for bit."""
-  equal(TINY.init(KEY, STORED), PLAIN.init(KEY, SEEN))
+  equal(jax.jit(TINY.init)(KEY, STORED), jax.jit(PLAIN.init)(KEY, SEEN))
   draws = PLAIN.drawn(KEY, SEEN)
   equal(TINY.drawn(KEY, STORED), draws)
   params = fill(PLAIN, SEEN, scale=0.2)[0]

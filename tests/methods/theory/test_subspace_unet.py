@@ -1,5 +1,7 @@
 """EDM on points: its preconditioning, weight and sampler."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,24 +15,26 @@ KEY = jax.random.key(0)
 BATCH = {"vector": jax.random.normal(jax.random.key(1), (3, 12))}
 
 
+@functools.cache
 def fresh():
-  params, extra = M.init(KEY, BATCH)
+  params, extra = jax.jit(M.init)(KEY, BATCH)
   return method.Weights(params, extra)
 
 
 def test_a_fresh_network_is_the_best_linear_denoiser_of_white_data():
   """Its output is 0 at the start: D = skip x."""
   x = jax.random.normal(KEY, (3, *M.shape))
+  denoised = jax.jit(M.denoised)
   for sigma in (0.1, 2.0):
     t = jnp.full(3, jnp.log(sigma) / 4)
-    out = M.denoised(fresh().params, x, t)
+    out = denoised(fresh().params, x, t)
     np.testing.assert_allclose(out, 0.25 / (sigma**2 + 0.25) * x, atol=1e-5)
 
 
 def test_loss_of_a_fresh_network_is_that_of_its_target():
   """The weight makes the target of F one of unit weight at every level."""
   draws = M.drawn(KEY, BATCH)
-  loss, _ = M.loss(fresh(), BATCH, draws, 0)
+  loss, _ = jax.jit(M.loss)(fresh(), BATCH, draws, 0)
   x0 = BATCH["vector"].reshape(-1, *M.shape)
   sigma = np.exp(-1.2 + 1.2 * draws["level"])[:, None, None, None]
   total = sigma**2 + 0.25

@@ -1,9 +1,9 @@
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jmim.masks import tokens as masking
+from jmim.nn import dropout
 from jmim.nn import sizes
 from jmim.nn.decoders import cross
 
@@ -22,20 +22,6 @@ def inputs(normal):
 @pytest.fixture(scope="module")
 def variables(fill, inputs):
   return fill(NET, *inputs, SPLIT)
-
-
-def test_dropout_is_a_function_of_the_example():
-  """Not of what else is in the batch, and its mean is what went in."""
-  x = jnp.ones((4, 50, 64))
-  keys = cross.dropout_draw(KEY, 0.25, 4)["dropout"]
-  whole = cross.dropout(x, keys, 0.25, 3)
-  np.testing.assert_array_equal(
-    cross.dropout(x[2:], keys[2:], 0.25, 3), whole[2:]
-  )
-  assert set(np.unique(whole)) == {0.0, np.float32(1 / 0.75)}
-  assert abs(whole.mean() - 1) < 0.02
-  assert (cross.dropout(x, keys, 0.25, 4) != whole).any()
-  assert cross.dropout_draw(KEY, 0.0, 4) == {}
 
 
 def test_the_source_has_no_order(inputs, variables):
@@ -68,15 +54,8 @@ def test_blocks_end_with_a_norm(fill, normal):
   np.testing.assert_allclose(y.var(-1), 1, atol=1e-4)
 
 
-def test_layers_drop_at_different_places(normal):
-  """The number of the layer is part of the site: equal layers differ."""
-  x, keys = normal(2, 3, 8), cross.dropout_draw(KEY, 0.5, 2)["dropout"]
-  first, second = (cross.dropout(x, keys, 0.5, 8 * i) for i in range(2))
-  assert ((first == 0) != (second == 0)).any()
-
-
 def test_without_keys_nothing_is_dropped(inputs, variables):
-  keys = cross.dropout_draw(KEY, 0.2, 2)["dropout"]
+  keys = dropout.draw(KEY, 0.2, 2)["dropout"]
   dropped = NET.apply(variables, *inputs, SPLIT, keys)
   still = NET.apply(variables, *inputs, SPLIT)
   assert np.abs(dropped - still).max() > 1e-3

@@ -138,3 +138,23 @@ def test_distances_of_features_have_finite_gradients_where_all_are_dead():
     lambda y: lpips.distance(layers, p, x, y).sum()
   )(0.5 * x)
   assert value == 0 and not np.asarray(grad).any()
+
+
+def test_vgg19_has_the_layers_of_torchvision():
+  """Numbers of its convolutions, and which end a stage."""
+  found = [(x.index, x.width) for x in lpips.VGG19 if x.tap]
+  assert found == [(2, 64), (7, 128), (16, 256), (25, 512), (34, 512)]
+  assert len(lpips.VGG19) == 16
+
+
+def test_features_before_their_relu_are_cut_by_it(normal):
+  layers = lpips.small(4)
+  p = lpips.random(jax.random.key(0), layers, lin=False)
+  x = normal(2, 8, 8, 3)
+  cut, linear = (
+    jax.jit(functools.partial(lpips.features, layers, linear=linear))(p, x)
+    for linear in (False, True)
+  )
+  for u, v in zip(cut, linear, strict=True):
+    np.testing.assert_array_equal(u, np.maximum(v, 0))
+    assert (np.asarray(v) < 0).any()

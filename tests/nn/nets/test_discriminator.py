@@ -1,3 +1,5 @@
+import re
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -5,6 +7,7 @@ import numpy as np
 import pytest
 
 from jmim.core import runtime
+from jmim.core import tree as trees
 from jmim.nn.nets import discriminator
 
 RNG = np.random.default_rng(0)
@@ -65,6 +68,39 @@ def test_a_critic_is_pulled_apart(name):
   real, fake = jax.grad(loss, (0, 1))(jnp.zeros(4), jnp.zeros(4))
   assert (real < 0).all() and (fake > 0).all()
   np.testing.assert_allclose(real, -fake)
+
+
+def test_a_critic_of_pixels_judges_each_and_names_what_is_normalised():
+  """3 -> 64, to 512 and back, two more, one: nine of ten have no bias."""
+  net = discriminator.UNetCritic()
+  x = jnp.zeros((1, 16, 24, 3))
+  made, variables = jax.eval_shape(
+    lambda key: net.init_with_output(key, x), jax.random.key(0)
+  )
+  assert made.shape == (1, 16, 24, 1) and made.dtype == jnp.float32
+  names = trees.named(variables["params"])
+  chosen = [n for n in names if re.search(net.SPECTRAL, n)]
+  assert len(chosen) == 8
+  biases = [n for n in names if n.endswith("bias")]
+  assert biases == ["first/bias", "last/bias"]
+  total = sum(int(np.prod(x.shape)) for x in names.values())
+  down = 16 * (64 * 128 + 128 * 256 + 256 * 512)
+  up = 9 * (512 * 256 + 256 * 128 + 128 * 64) + 2 * 9 * 64 * 64
+  assert total == 28 * 64 + down + up + 9 * 64 + 1
+
+
+def test_skips_of_a_critic_of_pixels_are_added(fill):
+  """With no way back up, what is judged is the first map alone."""
+  net = discriminator.UNetCritic(4)
+  x = RNG.normal(size=(1, 8, 8, 3)).astype(np.float32)
+  params = fill(net, x)["params"]
+  apply = jax.jit(lambda p: net.apply({"params": p}, x))
+  cut = {"up0": jax.tree.map(np.zeros_like, params["up0"])}
+  deeper = {"down1": jax.tree.map(np.zeros_like, params["down1"])}
+  np.testing.assert_array_equal(
+    apply(params | cut), apply(params | cut | deeper)
+  )
+  assert np.abs(apply(params) - apply(params | deeper)).max() > 1e-4
 
 
 def test_the_hinge_stops_at_a_margin_of_1():

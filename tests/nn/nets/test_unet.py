@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from jmim.core import tree as trees
+from jmim.nn import hooks
+from jmim.nn import spatial
 from jmim.nn.nets import unet
 
 RNG = np.random.default_rng(0)
@@ -112,6 +114,31 @@ SCALED = dict(updown=True, scale_shift=True)
 BRANCH = dataclasses.replace(DIMS, **SCALED).branch()
 
 
+def test_contexts_by_name_are_those_of_one_without(fill):
+  """Two branches alike give what one gives, wherever there is attention."""
+  context = RNG.normal(size=(2, 5, 6)).astype(np.float32)
+  one = net(transformer=1)
+  variables = fill(one, X, T, context=context)
+  found = one.apply(variables, X, T, context=context)
+  text, char = (spatial.Context(name) for name in ("text", "char"))
+  named = one.clone(contexts=(text,))
+  same = named.apply(variables, X, T, context={"text": context})
+  np.testing.assert_array_equal(same, found)
+  both = {
+    name: {"text": layer, "char": layer} if "attention" in name else layer
+    for name, layer in variables["params"].items()
+  }
+  two, given = one.clone(contexts=(text, char)), {"text": context}
+  alone = two.apply({"params": both}, X, T, context=given)
+  np.testing.assert_array_equal(alone, found)
+  given["char"] = context
+  twice = two.apply({"params": both}, X, T, context=given)
+  np.testing.assert_allclose(twice, found, atol=1e-5)
+  given["char"] = context[:, :3] + 1
+  other = two.apply({"params": both}, X, T, context=given)
+  assert np.abs(other - found).max() > 1e-3
+
+
 def test_taps_are_what_the_way_up_reads(fill):
   """The network's own way up, with its parameters, as a branch of itself."""
   model = net(**SCALED)
@@ -177,10 +204,12 @@ class Doubled(nn.Module):
 
   heads: int
   groups: int
+  factor: int
   rt: object
 
   @nn.compact
   def __call__(self, x, context):
+    assert x.shape[1] * self.factor == X.shape[1]
     return x * self.param("two", lambda _: 2 * jnp.ones(())), {"own": x}
 
 
@@ -194,3 +223,48 @@ def test_another_mixer_of_maps_stands_where_attention_does():
   np.testing.assert_allclose(
     taps.skips[-1], 2 * taps.attention["down1_0_attention/own"]
   )
+
+
+def test_heads_are_checked_where_there_is_attention():
+  """The middle, as wide as the coarsest level, always has it."""
+  small = dict(width=16, multipliers=(1, 2), norm_groups=4, heads=0)
+  unet.Dims(**small, attend_at=(2,), head_width=32).check(8)
+  unet.Dims(**small, attend_at=(), head_width=32).check(8)
+  with pytest.raises(ValueError, match="width 16 .* head_width 32"):
+    unet.Dims(**small, attend_at=(1,), head_width=32).check(8)
+  with pytest.raises(ValueError, match="width 32 .* head_width 24"):
+    unet.Dims(**small, attend_at=(), head_width=24).check(8)
+
+
+def test_scales_are_the_last_maps_of_every_level(fill):
+  """As its modules leave them: down, middle, up."""
+  model = unet.UNet(
+    width=8,
+    multipliers=(1, 2),
+    blocks=(2, 1),
+    attend_at=(2,),
+    heads=2,
+    groups=4,
+  )
+  variables = fill(model, X, T)
+
+  @jax.jit
+  def run():
+    names = ("down0_1", "down1_0_attention", "middle_1", "up1_1_attention")
+    with hooks.seen(*names, "up0_2") as calls:
+      _, taps = model.apply(variables, X, T, method="tapped")
+    first = lambda x: x[0] if isinstance(x, tuple) else x
+    outputs = [first(calls[n][0].output) for n in (*names, "up0_2")]
+    return outputs, model.scales(taps), taps.ups
+
+  outputs, scales, ups = run()
+  assert len(ups) == 5
+  assert [x.shape[1:] for x in scales] == [
+    (8, 8, 8),
+    (4, 4, 16),
+    (4, 4, 16),
+    (4, 4, 16),
+    (8, 8, 8),
+  ]
+  for one, other in zip(outputs, scales, strict=True):
+    np.testing.assert_array_equal(one, other)

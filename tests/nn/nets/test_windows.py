@@ -36,3 +36,19 @@ def test_the_shift_mask_blocks_what_the_roll_brought_near():
   # Tokens of one window that were neighbours before the roll see each other.
   apart = np.abs(where[:, :, None] - where[:, None]).max(-1) >= 4
   np.testing.assert_array_equal(mask, np.where(apart, windows.BLOCKED, 0))
+
+
+def test_the_bias_of_all_windows_is_the_mask_where_there_is_a_shift():
+  mask = windows.shift_mask(GRID, 4, 2)
+  bias = windows.shift_bias(GRID, 4, 2, batch=2, mask="swin")
+  np.testing.assert_array_equal(bias[:, 0], np.concatenate([mask, mask]))
+  assert not windows.shift_bias(GRID, 4, 0, batch=2).any()
+
+
+def test_the_released_mask_parts_columns_of_the_last_row_of_windows():
+  mask = windows.last_rows_mask(GRID, 4, 1)
+  assert not mask[:2].any()
+  late = np.arange(16) % 4 >= 3
+  apart = late[:, None] != late
+  for window in mask[2:]:
+    np.testing.assert_array_equal(window, np.where(apart, windows.BLOCKED, 0))

@@ -1,5 +1,6 @@
 """Log lines of a run whose sums are made up here."""
 
+import contextlib
 import types
 
 import jax.numpy as jnp
@@ -53,7 +54,7 @@ def state(loss, counted, skipped=0):
   )
 
 
-def make(desk, made, writer=True):
+def make(desk, made, writer=True, **more):
   """(hook, loop)."""
   schedule = lambda step: np.float32(0.5) ** step
   optimizers = {"main": types.SimpleNamespace(schedule=schedule)}
@@ -65,7 +66,7 @@ def make(desk, made, writer=True):
     no_sums=lambda: ({"loss": jnp.float32(0)}, jnp.int32(0)),
   )
   loop = types.SimpleNamespace(step=0, state=made)
-  return log.Log(desk, ready, loop), loop
+  return log.Log(desk, ready, loop, **more), loop
 
 
 def test_a_line_has_means_and_begins_a_new_window():
@@ -105,15 +106,36 @@ def test_speed_counts_from_where_a_rollback_went(monkeypatch):
 
 def test_too_many_bad_steps_in_a_row_end_the_run(monkeypatch):
   desk = Desk(max_skips=3)
-  calls = []
+  calls, within = [], []
+
+  @contextlib.contextmanager
+  def during(kind):
+    within.append(kind)
+    try:
+      yield
+    finally:
+      within.pop()
 
   def diverged(session, ready, state, *, step, skipped):
     calls.append((step, skipped))
+    assert within == ["diagnosis"]  # a watchdog knows that it is no step
     return errors.Diverged("stop")
 
   monkeypatch.setattr(diagnose, "diverged", diverged)
-  make(desk, state(1.0, 1, skipped=2))[0].write(4)
+  make(desk, state(1.0, 1, skipped=2), during=during)[0].write(4)
   with pytest.raises(errors.Diverged):
-    make(desk, state(1.0, 1, skipped=3))[0].write(4)
+    make(desk, state(1.0, 1, skipped=3), during=during)[0].write(4)
   assert calls == [(4, 3)]
+  hook, loop = make(desk, state(1.0, 1, skipped=3), during=during)
+  loop.skipped = 2
+  hook.check(5)  # what is known already; nothing waits for the devices
+  loop.skipped = 3
+  with pytest.raises(errors.Diverged):
+    hook.check(6)
+  assert calls == [(4, 3), (6, 3)]
+  hook, loop = make(
+    desk, state(1.0, 1, skipped=0), during=during
+  )  # it went on meanwhile
+  loop.skipped = 3
+  hook.check(6)
   assert len(desk.written) == 2  # the line is written all the same

@@ -6,6 +6,7 @@ import pytest
 
 from jmim.core import config as configs
 from jmim.core import errors
+from jmim.parallel import hosts
 from jmim.runlog import clock as clocks
 from jmim.session.hooks import save
 
@@ -36,12 +37,17 @@ def make(keeper, every=4, total=10, lock=None):
       config=config, checkpoint_every=every, total=total
     ),
     keeper=keeper,
+    group=hosts.Group(),
     clock=clocks.Clock(),
     lock=lock,
+    console=types.SimpleNamespace(print=lambda *args, **kwargs: None),
   )
-  loop = types.SimpleNamespace(state="state")
+  state = types.SimpleNamespace(skipped=0)
+  loop = types.SimpleNamespace(state=state)
   spikes = types.SimpleNamespace(recent=[0.5, 0.25])
-  batches = types.SimpleNamespace(position=lambda step: step + 2)
+  batches = types.SimpleNamespace(
+    position=lambda step: step + 2, skips=[(1, 2)]
+  )
   ready = types.SimpleNamespace(batches=batches, writer="writer")
   return save.Save(session, ready, loop, spikes)
 
@@ -58,15 +64,32 @@ def test_a_checkpoint_knows_all_that_a_run_goes_on_with(keeper):
   hook = make(keeper)
   hook.begin(4)
   ((kind, step, state, meta, writer),) = keeper.saved
-  assert (kind, step, state, writer) == ("begun", 4, "state", "writer")
+  assert (kind, step, state, writer) == ("begun", 4, hook._loop.state, "writer")
   assert meta["config"]["seed"] == 7
-  assert meta["position"] == 6 and meta["losses"] == [0.5, 0.25]
+  assert meta["position"] == 6 and meta["skips"] == [[1, 2]]
+  assert meta["losses"] == [0.5, 0.25]
   assert set(meta["clock"]) == {"seconds", "time"}
 
 
 def test_the_last_one_is_waited_for(keeper):
   make(keeper).finish(10)
   assert [x[:2] for x in keeper.saved] == [("finished", 10)]
+
+
+def test_while_steps_are_not_finite_nothing_is_saved(keeper):
+  keeper.wait = lambda: None
+  hook = make(keeper)
+  hook._loop.state.skipped = 2
+  hook.begin(4)
+  assert not hook.finish(5) and not keeper.saved
+  assert "at step 4: the last 2 steps were not finite" in hook.why_not
+  assert hook.due(6, logged=True) and not hook.due(6, logged=False)
+  hook._loop.state.skipped = 0
+  hook.begin(6)
+  assert not hook.due(7, logged=True)
+  hook._loop.state.skipped = 1
+  assert hook.finish(10)  # a run that has ended is there
+  assert [x[:2] for x in keeper.saved] == [("begun", 6), ("finished", 10)]
 
 
 @pytest.mark.parametrize("how", ("begin", "finish"))

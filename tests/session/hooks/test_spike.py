@@ -6,6 +6,7 @@ import types
 import pytest
 
 from jmim.core import errors
+from jmim.parallel import hosts
 from jmim.session import restore
 from jmim.session import skips
 from jmim.session.hooks import spike
@@ -35,6 +36,7 @@ class Run:
       ),
       writes=writes,
       workdir=tmp_path,
+      group=hosts.Group(),
       saving=contextlib.nullcontext,
     )
     self.loop = types.SimpleNamespace(go_to=note("loop"))
@@ -42,7 +44,7 @@ class Run:
       point=restore.Point(step=0, state="new", losses=tuple(CALM)),
       program=None,
       batches=types.SimpleNamespace(
-        examples=lambda step: [step], skip=note("skip")
+        examples=lambda step: [step], skip=note("skip"), skips=()
       ),
       writer=types.SimpleNamespace(rewind=note("rewind")),
     )
@@ -110,6 +112,31 @@ def test_without_an_earlier_checkpoint_it_goes_on(tmp_path):
   feed(hook, [9.0])
   assert not hook.handle(7)
   assert run.printed[-1] == "no checkpoint before it to roll back to"
+
+
+def test_a_window_that_cannot_be_written_down_loses_no_checkpoint(
+  tmp_path, monkeypatch
+):
+  run = Run(tmp_path, "rollback")
+
+  def fail(*args):
+    raise OSError("no space left")
+
+  monkeypatch.setattr(skips, "add", fail)
+  hook = run.hook()
+  feed(hook, [9.0])
+  with pytest.raises(OSError, match="no space left"):  # to `saving`, NotSaved
+    hook.handle(7)
+  assert run.done == [("wait",)]
+
+
+def test_rollbacks_of_earlier_starts_count(tmp_path):
+  run = Run(tmp_path, "rollback", most=2)
+  run.ready.batches.skips = [[2, 1], [2, 1]]
+  hook = run.hook()
+  feed(hook, [9.0])
+  with pytest.raises(errors.Diverged, match="after 2 rollbacks"):
+    hook.handle(7)
 
 
 def test_after_so_many_rollbacks_it_stops(tmp_path):

@@ -1,0 +1,44 @@
+"""Principal directions in the bottleneck of a small DDPM on scenes.
+
+    python -m jmim.main --config=configs/ddpm_scenes.py --workdir=BASE
+    python -m jmim.main --mode=apply --config=configs/h_space_scenes.py \
+      --workdir=runs/h --config.procedure.source.path=BASE
+    python -m jmim.tools.draw_edits --workdir=runs/h --out=pcs.png
+
+Arguments: directions=pca (steps: of each step by itself; random: as long as
+those of pca, a control), source= (a run), num=32.
+
+Not yet measured here.
+
+Size: trains nothing.
+Time: not measured.
+Expect: not measured here.
+"""
+
+from jmim.core import config as configs
+from jmim.core import errors
+
+DIRECTIONS = ("pca", "steps", "random")
+
+
+def get_config(arg: str | None = None):
+  arg = configs.parse_arg(arg, directions="pca", source="", num=32)
+  if arg.directions not in DIRECTIONS:
+    raise errors.UserError(
+      f"directions={arg.directions}",
+      f"one of {', '.join(DIRECTIONS)}",
+      "correct it",
+      "--config",
+    )
+  config = configs.procedure()
+  half = (0.5, 0.5, 0.5)
+  config.data.update(batch=32, size=32, mean=half, std=half)
+  config.procedure = configs.section(
+    type="edit.h_space",
+    source=configs.section(path=arg.source, recipe="configs/ddpm_scenes.py"),
+    walk=configs.section(steps=20, eta=1.0),
+    by_step=arg.directions == "steps",
+    random=arg.directions == "random",
+  )
+  config.apply.update(num=arg.num, fit_num=200)
+  return config

@@ -1,0 +1,54 @@
+"""Linear classifiers that evaluators fitted: heads/<evaluator>.npz of a run."""
+
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+
+from jmim.core import errors
+from jmim.runlog import writer
+
+
+class Head(NamedTuple):
+  """logits = x @ kernel + bias.
+
+  Attributes:
+    predict: output of the method that is x.
+    kernel: float32 [d, classes].
+    bias: float32 [classes].
+  """
+
+  predict: str
+  kernel: np.ndarray
+  bias: np.ndarray
+
+
+def read(workdir: pathlib.Path, name: str, step: int, weights: str) -> Head:
+  """That of an evaluator, by training or by --mode=eval.
+
+  Args:
+    workdir: of the run.
+    name: of the evaluator.
+    step: of the network that it is to stand on.
+    weights: "raw" or "ema", of that network.
+
+  Raises:
+    UserError: there is none, or only of another step, or of other weights.
+  """
+  seen = []
+  for folder in (workdir, workdir / "eval"):
+    path = folder / writer.HEADS / f"{name}.npz"
+    if not path.is_file():
+      continue
+    with np.load(path) as stored:
+      found = {key: stored[key] for key in stored.files}
+    if found["step"] == step and found["weights"] == weights:
+      arrays = (found[k].astype(np.float32) for k in ("kernel", "bias"))
+      return Head(str(found["predict"]), *arrays)
+    seen.append(f"of step {found['step']}, weights={found['weights']}")
+  raise errors.UserError(
+    f"--head={name}: " + ("; ".join(seen) or f"none in {workdir}"),
+    f"a probe or a linear evaluator that saw step {step}, weights={weights}",
+    "run --mode=eval with it first",
+    "--head",
+  )

@@ -1,0 +1,83 @@
+"""Procedural faces with the colour of their hair and their mouth as the class.
+
+`small` (16 px) and `small32`: see `jmim.data.procedural.faces`. `label` is one
+of twelve, four colours of hair by three mouths; `hair` and `mouth` are both
+alone. Every example is a function of (config, split, number).
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from jmim.data import encode
+from jmim.data.procedural import faces
+
+_SEED = 2
+_SPLITS = ("train", "test")
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class FacesConfig(tfds.core.BuilderConfig):
+  """How large images are, and how many there are.
+
+  Attributes:
+    size: side [pixels].
+    train: examples of the train split.
+    test: examples of the test split.
+  """
+
+  size: int = 16
+  train: int = 8000
+  test: int = 2000
+
+
+class Faces(tfds.core.GeneratorBasedBuilder):
+  """The builder; features `image`, `label`, `hair`, `mouth`."""
+
+  VERSION = tfds.core.Version("1.0.0")
+  # Append only: the place of a config is part of what its examples are made of.
+  BUILDER_CONFIGS = [
+    FacesConfig(name="small", description="faces of 16 x 16"),
+    FacesConfig(name="small32", description="faces of 32 x 32", size=32),
+  ]
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    shape = (self.builder_config.size, self.builder_config.size, 3)
+    classes = {"label": faces.CLASSES, "hair": faces.HAIR}
+    classes |= {"mouth": faces.MOUTHS}
+    named = {
+      name: tfds.features.ClassLabel(names=list(known))
+      for name, known in classes.items()
+    }
+    image = tfds.features.Image(shape=shape, encoding_format="png")
+    return tfds.core.DatasetInfo(
+      builder=self,
+      description=__doc__,
+      features=tfds.features.FeaturesDict({"image": image, **named}),
+      supervised_keys=("image", "label"),
+    )
+
+  def _split_generators(self, dl_manager) -> dict[str, Iterator]:
+    del dl_manager  # nothing to download
+    return {split: self._generate_examples(split) for split in _SPLITS}
+
+  def _generate_examples(self, split: str) -> Iterator[tuple[int, dict]]:
+    for i in range(getattr(self.builder_config, split)):
+      yield i, example(self.builder_config, split, i)
+
+
+def example(config: FacesConfig, split: str, i: int) -> dict:
+  """Example `i` of a split, as it is stored."""
+  names = [c.name for c in Faces.BUILDER_CONFIGS]
+  where = [names.index(config.name), _SPLITS.index(split), i]
+  face = faces.draw(np.random.default_rng([_SEED, *where]))
+  image = faces.render(face, config.size).round().clip(0, 255)
+  hair, mouth = divmod(face.label, len(faces.MOUTHS))
+  return {
+    "image": encode.png(image.astype(np.uint8)),
+    "label": face.label,
+    "hair": hair,
+    "mouth": mouth,
+  }

@@ -1,0 +1,79 @@
+r"""Drags of one thing in pictures of a few: did it move, and is it the same.
+
+    moved        percent of pictures in which it is where it should be
+    clear        percent in which the place that it left shows the ground
+    same_colour  percent in which it has the colour that it had
+    same_kind    percent in which it has the form that it had
+    kept         percent in which it has both
+
+For pictures of things on a plain ground (the data set `scenes/blobs`), which
+`data.procedural.dragged` reads exactly. The output that is looked at
+(`predict`) is that of `edit.diffuhaul`: pictures `source` and `image`,
+`ellipses` before and `moved` ones after. They are rounded to 8 bits first.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from jmim.core import errors
+from jmim.core import field
+from jmim.data.procedural import dragged
+from jmim.evals.lib import base
+from jmim.evals.lib import context as contexts
+from jmim.evals.lib import draw
+from jmim.runlog import readings
+
+READS = ("source", "image", "ellipses", "moved")
+NAMES = {"colour": "same_colour", "kind": "same_kind"}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluator(base.Evaluator):
+  """Shares of drags that did what was asked for, and a sheet of them."""
+
+  reads = ((r"(moved|clear|same_.+|kept)", readings.PERCENT),)
+
+  predict: str = field.value("apply", "dict of pictures and ellipses")
+  which: int = field.value(0, "number of the thing that moved", low=0)
+  limit: int = field.value(0, "examples; 0: all", low=0)
+  examples: int = field.value(8, "examples drawn", low=1)
+
+  def run(self, context: contexts.Context) -> base.Results:
+    """Yields what the module lists, examples, and a sheet."""
+    rows: dict[str, list[np.ndarray]] = {}
+    first, count = None, 0
+    for out, _ in context.outputs(
+      self.predict, "eval", self.limit or None, self.weights
+    ):
+      self._check(out)
+      source, image = (context.pixels(out[n]) for n in ("source", "image"))
+      before, after = (np.asarray(out[n]) for n in ("ellipses", "moved"))
+      found = dragged.measures(source, image, before, after, which=self.which)
+      for name, values in found.items():
+        rows.setdefault(NAMES.get(name, name), []).append(values)
+      first = first or {"source": source, "image": image}
+      count += len(source)
+    for key, parts in rows.items():
+      yield key, 100 * float(np.concatenate(parts).mean())
+    yield "examples", count
+    shown = {title: x[: self.examples] for title, x in first.items()}
+    yield "sheet", draw.sheet(shown, pairs=3)
+
+  def _check(self, out: Mapping[str, np.ndarray]) -> None:
+    """Raises UserError for an output that is no drag, or no such thing."""
+    if missing := [n for n in READS if n not in out]:
+      raise errors.UserError(
+        f"evals.<name>.predict names an output of {', '.join(out)}",
+        f"one with {', '.join(missing)} too",
+        "look at what edit.diffuhaul makes",
+        "evals.<name>.predict",
+      )
+    if self.which >= (most := np.shape(out["moved"])[1]):
+      raise errors.UserError(
+        f"evals.<name>.which={self.which} of {most} things",
+        f"a number below {most}",
+        "name the one that moved, procedure.drag.which",
+        "evals.<name>.which",
+      )

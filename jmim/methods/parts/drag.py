@@ -1,0 +1,119 @@
+"""Which thing of a picture moves, where to, and how all of them are described.
+
+Fields and arithmetic of procedures on models that are told ellipses.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from jmim.core import field
+from jmim.core import method
+from jmim.core import randomness
+from jmim.nn import ellipses as forms
+
+Array = jax.Array
+PLACES = 64  # that are drawn; the first that will do is taken
+GAP = 0.02  # between ellipses and each other, in shares of the side, at least
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Drag:
+  """The shift of one thing."""
+
+  which: int = field.value(0, "number of the thing that moves", low=0)
+  by: tuple = field.value(
+    (), "shift (x, y) in shares of the side; (): drawn for each example"
+  )
+  least: float = field.value(
+    0.25, "least length of a drawn shift, in shares of the side", low=0.0
+  )
+
+  def check(self, most: int) -> None:
+    """Raises ValueError for a thing that is not there, or no shift.
+
+    Args:
+      most: things of a picture at most.
+    """
+    if self.which >= most:
+      raise ValueError(f"drag.which={self.which} of {most} things")
+    if len(self.by) not in (0, 2):
+      raise ValueError(f"drag.by={self.by}: give x and y, or ()")
+
+  def draw(self, keys: randomness.Keys) -> method.Draws:
+    """places [n, 2] ~ U[0, 1), where the shift is drawn."""
+    if self.by:
+      return {}
+    return {"places": jax.random.uniform(keys("places"), (PLACES, 2))}
+
+  def shift(self, ellipses: Array, draws: method.Draws) -> Array:
+    """[b, 2] (x, y) in shares of the side.
+
+    A drawn one leaves the thing within the picture, has the least length, and
+    keeps the circles around the ellipses apart; where no place that was drawn
+    does all of it, the one that lacks least.
+
+    Args:
+      ellipses: [b, k, 5].
+      draws: of `draw`, with the batch first.
+    """
+    b = len(ellipses)
+    if self.by:
+      return jnp.broadcast_to(jnp.array(self.by, jnp.float32), (b, 2))
+    own = ellipses[:, self.which]
+    edge = jnp.minimum(forms.extent(own) + GAP / 2, 0.5)[:, None]
+    places = edge + draws["places"] * (1 - 2 * edge)  # [b, n, 2]
+    by = places - own[:, None, :2]
+    room = jnp.linalg.norm(by, axis=-1) - self.least
+    reach = ellipses[..., 2:4].max(-1)
+    apart = jnp.linalg.norm(
+      places[:, :, None] - ellipses[:, None, :, :2], axis=-1
+    )
+    free = apart - GAP - reach[:, None] - reach[:, None, self.which, None]
+    other = forms.there(ellipses).at[:, self.which].set(False)
+    free = jnp.where(other[:, None], free, jnp.inf).min(-1)
+    least = jnp.minimum(room, free)
+    taken = jnp.where(
+      (least >= 0).any(1), (least >= 0).argmax(1), least.argmax(1)
+    )
+    return jnp.take_along_axis(by, taken[:, None, None], axis=1)[:, 0]
+
+  def moved(self, ellipses: Array, by: Array) -> Array:
+    """[b, k, 5] with the thing shifted by [b, 2]."""
+    which = jnp.full(len(ellipses), self.which)
+    return forms.moved(ellipses, which, by)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Description:
+  """Words in the place of the picture's own."""
+
+  words: tuple = field.value(
+    (), "tokens of every thing's description and of `caption`; (): own ones"
+  )
+  caption: tuple = field.value((), "tokens of the caption that goes with words")
+  pad: int = field.value(0, "token that fills both up", low=0)
+
+  def check(self, length: int) -> None:
+    """Raises ValueError for too many; length: of a description, at most."""
+    if len(self.words) > length:
+      raise ValueError(
+        f"description.words {self.words}: {length} tokens at most"
+      )
+    if self.caption and not self.words:
+      raise ValueError(
+        f"description.caption {self.caption} without description.words"
+      )
+
+  def told(self, batch: method.Batch) -> method.Batch:
+    """A batch with these instead of its tokens and thing_tokens."""
+    if not self.words:
+      return batch
+    changed = {"thing_tokens": self.words, "tokens": self.caption}
+    return batch | {n: self._filled(batch[n], x) for n, x in changed.items()}
+
+  def _filled(self, tokens, by):
+    """As many tokens as there are."""
+    row = [*by, *[self.pad] * (tokens.shape[-1] - len(by))]
+    return jnp.broadcast_to(jnp.array(row, tokens.dtype), tokens.shape)

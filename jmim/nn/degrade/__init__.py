@@ -1,0 +1,1 @@
+"""What spoils an image: pure functions of it and of numbers that were drawn."""

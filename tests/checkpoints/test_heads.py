@@ -1,0 +1,39 @@
+"""Classifiers that evaluators fitted are read for the step they are of."""
+
+import numpy as np
+import pytest
+
+from jmim.checkpoints import heads
+from jmim.core import errors
+from jmim.runlog import writer as writers
+
+
+def keep(folder, step, value=1.0, weights="raw"):
+  writer = writers.Writer(folder)
+  kernel, bias = np.full((3, 2), value), np.zeros(2)
+  content = dict(predict="cls", weights=weights, kernel=kernel, bias=bias)
+  writer.head(step, "probe", **content)
+  writer.close()
+
+
+def test_that_of_the_step_is_read_from_training_or_from_eval(tmp_path):
+  keep(tmp_path, 10, value=1.0)
+  keep(tmp_path / "eval", 20, value=2.0)
+  for step, value in ((10, 1.0), (20, 2.0)):
+    head = heads.read(tmp_path, "probe", step, "raw")
+    assert head.predict == "cls" and head.kernel.dtype == np.float32
+    np.testing.assert_array_equal(head.kernel, np.full((3, 2), value))
+  keep(tmp_path, 30, value=3.0)  # in the place of the older one
+  assert heads.read(tmp_path, "probe", 30, "raw").kernel[0, 0] == 3
+  with pytest.raises(errors.UserError, match="of step 30, weights=raw; of st"):
+    heads.read(tmp_path, "probe", 10, "raw")
+
+
+def test_those_of_other_weights_or_names_are_refused(tmp_path):
+  keep(tmp_path, 10, weights="ema")
+  assert heads.read(tmp_path, "probe", 10, "ema").predict == "cls"
+  with pytest.raises(errors.UserError, match="weights=ema"):
+    heads.read(tmp_path, "probe", 10, "raw")
+  with pytest.raises(errors.UserError, match="none in ") as e:
+    heads.read(tmp_path, "knn", 10, "raw")
+  assert e.value.key == "--head"

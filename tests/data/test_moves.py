@@ -1,0 +1,33 @@
+"""Inputs that must be moved together; more in test_inputs."""
+
+import numpy as np
+import pytest
+
+from jmim.core import errors
+from jmim.data import moves
+from jmim.data import specs
+
+IMAGE = {"image": np.zeros((1, 4, 4, 3), np.uint8)}
+
+
+@pytest.mark.parametrize("key", ["flip", "turn"])
+def test_what_stays_beside_what_is_turned_is_refused_by_the_key(key):
+  spec = specs.Spec(size=4, **({"flip": False} | {key: True}))
+  with pytest.raises(errors.UserError) as caught:
+    moves.check(spec, IMAGE, ("image", "moments"))
+  assert caught.value.key == f"data.{key}"
+
+
+def test_what_stays_alone_or_where_nothing_moves_is_fine():
+  turned = specs.Spec(size=4, flip=True)
+  still = specs.Spec(size=4, flip=False)
+  assert moves.check(still, IMAGE, ("image", "moments")) is None
+  assert moves.check(turned, IMAGE, ("moments",)) is None
+  assert moves.check(turned, {}, ("image", "moments")) is None
+
+
+def test_rectangles_of_an_image_that_is_cropped():
+  spec = specs.Spec(size=4, flip=False, device_crop="pad")
+  with pytest.raises(errors.UserError, match="objects") as caught:
+    moves.check(spec, IMAGE, ("image", "objects"))
+  assert caught.value.key == "data.device_crop"

@@ -1,0 +1,73 @@
+"""Shifts of a thing and words in the place of others."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jmim.core import randomness
+from jmim.data.procedural import described
+from jmim.methods.parts import drag
+from jmim.nn import ellipses as forms
+
+
+def scenes(n=24):
+  """[n, 3, 5]: two things that do not touch, and none."""
+  rows = [described.draw_blobs(np.random.default_rng(i)) for i in range(n)]
+  found = [[t.ellipse for t in row] + [np.zeros(5, "f4")] for row in rows]
+  return jnp.asarray(np.array(found))
+
+
+def drawn(one, n=24):
+  """Shifts [n, 2] of the scenes."""
+  each = jax.vmap(lambda i: one.draw(randomness.Keys(jax.random.key(i))))
+  draws = jax.jit(each)(jnp.arange(n))
+  return jax.jit(one.shift)(scenes(n), draws)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_drawn_shift_leaves_things_apart_and_in_the_picture(which):
+  one = drag.Drag(which=which, least=0.2)
+  by = np.asarray(drawn(one))
+  length = np.linalg.norm(by, axis=-1)
+  moved = one.moved(scenes(), jnp.asarray(by))
+  half = np.asarray(forms.extent(moved[:, which]))
+  middle = np.asarray(moved[:, which, :2])
+  assert (middle - half >= -1e-6).all() and (middle + half <= 1 + 1e-6).all()
+  masks = np.asarray(forms.inside(moved[:, :2], 64))
+  apart = ~(masks[:, 0] & masks[:, 1]).any((1, 2))
+  # Small pictures with large things have no such place now and then.
+  fine = (length >= 0.2) & apart
+  assert fine.mean() > 0.85 and len(np.unique(by[:, 0])) == len(by)
+  others = np.delete(np.arange(3), which)
+  np.testing.assert_array_equal(moved[:, others], scenes()[:, others])
+
+
+def test_a_shift_that_is_given_is_that_of_all():
+  one = drag.Drag(by=(0.25, -0.5))
+  assert one.draw(randomness.Keys(jax.random.key(0))) == {}
+  by = one.shift(scenes(3), {})
+  np.testing.assert_array_equal(by, [[0.25, -0.5]] * 3)
+
+
+def test_words_in_the_place_of_others_are_filled_up():
+  tokens = jnp.arange(10).reshape(2, 5)
+  batch = {"tokens": tokens, "thing_tokens": tokens.reshape(2, 1, 5)}
+  own = drag.Description()
+  assert own.told(batch) is batch
+  told = drag.Description(words=(7,), caption=(3, 2), pad=9).told(batch)
+  np.testing.assert_array_equal(told["thing_tokens"], [[[7, 9, 9, 9, 9]]] * 2)
+  np.testing.assert_array_equal(told["tokens"], [[3, 2, 9, 9, 9]] * 2)
+
+
+def test_what_does_not_go_together_is_named():
+  with pytest.raises(ValueError, match="drag.which=2 of 2"):
+    drag.Drag(which=2).check(2)
+  with pytest.raises(ValueError, match="drag.by="):
+    drag.Drag(by=(1.0,)).check(2)
+  with pytest.raises(ValueError, match="description.words .* 1 tokens"):
+    drag.Description(words=(1, 2)).check(1)
+  with pytest.raises(ValueError, match="without description.words"):
+    drag.Description(caption=(1,)).check(3)
+  drag.Drag().check(1)
+  drag.Description(words=(1,), caption=(2,)).check(1)

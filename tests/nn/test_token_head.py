@@ -1,0 +1,33 @@
+import jax
+import numpy as np
+
+from jmim.nn import token_head
+
+NET = token_head.TokenHead(width=8, depth=2, out=6)
+
+
+def arrays(normal):
+  return normal(5, 4), normal(5, 3, seed=1), np.arange(5.0)
+
+
+def test_it_starts_at_nothing(normal):
+  z, x, t = arrays(normal)
+  variables = jax.jit(NET.init)(jax.random.key(0), z, x, t)
+  np.testing.assert_array_equal(NET.apply(variables, z, x, t), np.zeros((5, 6)))
+
+
+def test_tokens_are_independent_and_see_time_and_condition(normal, fill):
+  z, x, t = arrays(normal)
+  variables = fill(NET, z, x, t)
+  whole = np.asarray(NET.apply(variables, z, x, t))
+  one = NET.apply(variables, z[2:3], x[2:3], t[2:3])
+  np.testing.assert_allclose(one[0], whole[2], atol=1e-5)
+  for changed in ((z + 1, x, t), (z, x + 1, t), (z, x, t + 1)):
+    assert np.abs(NET.apply(variables, *changed) - whole).max() > 1e-2
+
+
+def test_a_regression_reads_conditions_only(normal, fill):
+  z, _, _ = arrays(normal)
+  variables = fill(NET, z)
+  assert not {"embed", "time_embed"} & set(variables["params"])
+  assert NET.apply(variables, z).shape == (5, 6)

@@ -1,0 +1,93 @@
+"""docs/own_images.md, as a new user would: from images to an export."""
+
+import json
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "own_images.md"
+SMALL = ":size=32,variant=Ti/4,batch=16"
+STEPS = "--config.train.total_steps=20"
+
+
+def images(folder, classes=("cat", "dog"), number=30):
+  """JPEGs of different sizes, each class of another colour."""
+  rng = np.random.default_rng(0)
+  for k, name in enumerate(classes):
+    (folder / name).mkdir(parents=True)
+    for i in range(number):
+      h, w = rng.integers(40, 90, 2)
+      pixels = rng.integers(0, 128, (h, w, 3), np.uint8)
+      pixels[..., k] += 100
+      Image.fromarray(pixels).save(folder / name / f"{i:03}.jpg")
+
+
+def commands():
+  """The commands of the page, as lists of words."""
+  lines = re.findall(r"^jmim (.*)$", PAGE.read_text(), re.MULTILINE)
+  return [shlex.split(line) for line in lines]
+
+
+def jmim(words, cwd):
+  env = {**os.environ, "PYTHONPATH": str(ROOT)}
+  env.pop("XLA_FLAGS", None)  # one device is enough
+  done = subprocess.run(
+    [sys.executable, "-m", "jmim.main", *words],
+    cwd=cwd,
+    env=env,
+    text=True,
+    capture_output=True,
+  )
+  assert done.returncode == 0, done.stdout + done.stderr
+  return done.stdout
+
+
+def smaller(words):
+  """The command of a smaller model, for twenty steps."""
+  recipe = r"(--config=\w+_folder)$"
+  short = [re.sub(recipe, rf"\1{SMALL}", w) for w in words]
+  trains = any(w.startswith("--config=") for w in words)
+  return [*short, STEPS] if trains and STEPS not in words else short
+
+
+@pytest.mark.slow
+def test_the_page_is_true_from_an_empty_folder(tmp_path):
+  images(tmp_path / "images")
+  pretrain, short, finetune, *exports = commands()
+  assert STEPS in short
+  assert all(words[0] == "--mode=export" for words in exports)
+  out = jmim(smaller(pretrain), tmp_path)
+  assert "cat 27, dog 27" in out and "probe/accuracy" in out
+  out = jmim(smaller(finetune), tmp_path)
+  assert "accuracy" in out
+  config = (tmp_path / "runs" / "mine_ft" / "config.json").read_text()
+  assert re.search(r'"classes": 2\b', config)
+  for words in exports:
+    jmim(words, tmp_path)
+  for name in ("mine_timm", "mine_ft_timm", "mine_ft_hf"):
+    assert list((tmp_path / name).glob("*.safetensors")), name
+  config = json.loads((tmp_path / "mine_ft_hf" / "config.json").read_text())
+  assert config["id2label"] == {"0": "cat", "1": "dog"}
+  probe = [*exports[0][:-1], "--out=probe_timm", "--head=probe"]
+  jmim(probe, tmp_path)
+  config = json.loads((tmp_path / "probe_timm" / "config.json").read_text())
+  assert config["label_names"] == ["cat", "dog"]
+
+
+@pytest.mark.slow
+def test_images_without_classes_need_no_other_key(tmp_path):
+  (tmp_path / "images").mkdir()
+  for i in range(24):
+    Image.new("RGB", (50 + i, 70), (9 * i, 90, 40)).save(
+      tmp_path / "images" / f"{i}.png"
+    )
+  out = jmim(commands()[1], tmp_path)
+  assert "without labels, left out: evals probe" in out
