@@ -118,6 +118,12 @@ def images(data):
   return np.stack([data[i]["image"] for i in range(len(data))])
 
 
+def numbers(evaluator, context):
+  """The scalars it yields, by key, without pictures and heads."""
+  yielded = evaluator.run(context)
+  return {key: v for key, v in yielded if np.isscalar(v)}
+
+
 def context(
   batch=16, n=(40, 21), devices=8, data=None, size=4, model=Everything
 ):

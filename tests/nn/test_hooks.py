@@ -91,10 +91,10 @@ def test_an_output_or_arguments_are_exchanged(variables):
   np.testing.assert_allclose(moved(variables, 0.0), plain, atol=1e-6)
   assert np.abs(moved(variables, 1.0) - plain).max() > 1e-3
   # A bias that is the same for all keys, and values of nothing.
-  told = lambda q, k, v, **more: ((q, k, v), more | {"bias": jnp.ones(())})
+  told = lambda *args, **more: (args, more | {"bias": jnp.ones(())})
   with hooks.edited({SELF: hooks.before(told)}):
     np.testing.assert_allclose(apply(variables), plain, atol=1e-5)
-  silent = lambda q, k, v: ((q, k, 0 * v), {})
+  silent = lambda q, k, v, **more: ((q, k, 0 * v), more)
   with hooks.edited({SELF: hooks.before(silent)}):
     _, taps = NET.apply(variables, X, T, None, CONTEXT, method="tapped")
   bias = variables["params"]["middle_attention"]["self_0"]["proj"]["bias"]

@@ -88,7 +88,8 @@ class Condition:
     """
     if bool(self.contexts) != bool(self.transformer):
       raise ValueError(
-        f"condition.task {self.task!r}, .transformer {self.transformer}: a "
+        f"condition.task {self.task!r}, condition.transformer "
+        f"{self.transformer}: a "
         "context needs blocks of cross-attention, and they need a context"
       )
     if (self.task == "class") != bool(classes):

@@ -1,6 +1,7 @@
 import dataclasses
 import types
 
+import evalkit
 import numpy as np
 import pytest
 
@@ -79,7 +80,7 @@ def test_pixels_stand_beside_methods_of_single_images(kind, key, name):
   made = kind.Evaluator(
     train_limit=50, limit=0, **({"k": (5,)} if kind is knn else {})
   )
-  values = dict(made.run(context))
+  values = evalkit.numbers(made, context)
   lines = {f"{p}{key}" for p in ("", "untrained_")}
   assert set(values) - {"examples"} == (
     lines | {f"pixels_{key}"} if name == "image" else lines

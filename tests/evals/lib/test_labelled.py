@@ -61,8 +61,8 @@ def test_numbers_are_those_of_the_labelled_examples(evaluator, model, caplog):
   if isinstance(evaluator, fewshot.Evaluator):
     # The draw of the few is one of positions; all of them leave no choice.
     evaluator = fewshot.Evaluator(shots=(40,), seeds=1)
-  run = lambda hidden, left: dict(
-    evaluator.run(evalkit.context(data=_data(hidden, left), model=model))
+  run = lambda hidden, left: evalkit.numbers(
+    evaluator, evalkit.context(data=_data(hidden, left), model=model)
   )
   with caplog.at_level(logging.WARNING):
     want = run(False, True)

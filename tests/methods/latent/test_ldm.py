@@ -243,7 +243,7 @@ def test_without_the_way_back_there_is_no_sample():
     (dict(first_stage="kl-f8"), "channels 3, but latents have 4"),
     (dict(first_stage="vq-f4"), "vq needs some"),
     (dict(task="class", transformer=1), "task 'class' with 0 classes"),
-    (dict(task="class", classes=3), "transformer=0"),
+    (dict(task="class", classes=3), "condition.transformer 0"),
     (dict(task="inpaint", first_stage="kl-f4"), "first_stage.read='images'"),
     (dict(task="superres", first_stage="none"), "needs a first_stage"),
     (dict(learn_variance=True), "predicts none"),
