@@ -35,6 +35,14 @@ def test_it_is_the_same_on_any_mesh_and_on_the_host(devices):
   assert checksum.of(put) == expected
 
 
+def test_many_arrays_over_eight_devices_end():
+  """Their sums were dispatched at once, and waited for each other for ever."""
+  over = jax.sharding.NamedSharding(jax.make_mesh((8,), ("x",)), P("x"))
+  made = {f"{i}": np.full((8, 1 + i % 50), i, np.int32) for i in range(300)}
+  found = checksum.of({n: jax.device_put(x, over) for n, x in made.items()})
+  assert found == {n: checksum.of_host(x) for n, x in made.items()}
+
+
 def test_the_formula():
   x = np.array([5, 7], np.uint32)
   factor = 2 * 0x9E3779B1 + 1
