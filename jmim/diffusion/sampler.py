@@ -89,6 +89,16 @@ class Table:
     """Whether it needs noise."""
     return bool(self.std.any() or self.churn.any())
 
+  def draw(
+    self, keys: Callable[[str], jax.Array], shape: tuple[int, ...]
+  ) -> dict[str, jax.Array]:
+    """start [*shape] and, where it is needed, noise [calls, *shape]."""
+    draws = {"start": jax.random.normal(keys("start"), shape)}
+    if self.stochastic:
+      rows = (len(self), *shape)
+      draws["noise"] = jax.random.normal(keys("noise"), rows)
+    return draws
+
   def check(self, name: str) -> None:
     """Raises ValueError if a coefficient is not finite; `name`: the sampler's.
 

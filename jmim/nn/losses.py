@@ -138,6 +138,28 @@ def paired(
   return sum(nats).mean() / 2, right
 
 
+@jax.custom_vjp
+def limited(x: jax.Array, most: float) -> jax.Array:
+  """min(x, most) of a parameter that can come back from beyond the limit.
+
+  The gradient of min is 0 there, so that a parameter that once stepped over
+  would stay for ever. Here descent passes wherever it leads down (a clamp of
+  the parameter after each step, as CLIP has it, does the same).
+  """
+  return jnp.minimum(x, most)
+
+
+def _limited_forward(x, most):
+  return jnp.minimum(x, most), x > most
+
+
+def _limited_backward(beyond, slope):
+  return jnp.where(beyond, jnp.maximum(slope, 0), slope), None
+
+
+limited.defvjp(_limited_forward, _limited_backward)
+
+
 def smooth_l1(error: jax.Array) -> jax.Array:
   """error^2 / 2 where |error| < 1, |error| - 1/2 elsewhere; any shape."""
   size = jnp.abs(error)

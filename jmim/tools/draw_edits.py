@@ -14,14 +14,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import PIL.Image
 
 from jmim.core import errors
-from jmim.core import files
 from jmim.core import run_config
 from jmim.evals.lib import draw
-from jmim.session import samples
 from jmim.tools import cli
+from jmim.tools import sheets
 
 OUTPUT = "image"
 
@@ -33,28 +31,22 @@ def read(workdir: pathlib.Path, num: int) -> tuple[np.ndarray, dict[str, Any]]:
     UserError: there are none, not as many, or none with several pictures.
   """
   section = run_config.load(workdir).get("procedure", {})
-  folders = [p.parent for p in workdir.glob("applied/*/protocol.json")]
-  latest = max(folders, key=lambda p: p.stat().st_mtime, default=None)
-  parts = samples.paths(latest / "eval") if latest else []
-  if not parts:
+  held = sheets.results(workdir, "eval")
+  if not held:
     raise errors.UserError(
       f"{workdir} holds no results of a procedure",
       "the workdir of --mode=apply",
       "apply it first, to the split eval",
       "--workdir",
     )
-  held = []
-  for path in parts:
-    with np.load(path) as stored:
-      held.append(stored[OUTPUT] if OUTPUT in stored else np.zeros(0))
-  if held[0].ndim != 5 or "alphas" not in section:
+  images = held.get(OUTPUT, np.zeros(0))
+  if images.ndim != 5 or "alphas" not in section:
     raise errors.UserError(
       f"{workdir}: {section.get('type')} makes no edits by strength",
       "results of a procedure with the field alphas, as edit.h_space",
       "name another workdir",
       "--workdir",
     )
-  images = np.concatenate(held)
   if num > len(images):
     raise errors.UserError(
       f"--num={num}", f"at most {len(images)} results", "lower it", "--num"
@@ -80,11 +72,7 @@ def columns(
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
   """Arguments."""
-  parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-  parser.add_argument("--workdir", required=True, type=pathlib.Path)
-  parser.add_argument("--out", required=True, type=pathlib.Path)
-  parser.add_argument("--num", default=4, type=int)
-  return parser.parse_args(argv)
+  return sheets.parser(__doc__, 4).parse_args(argv)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -94,16 +82,11 @@ def run(args: argparse.Namespace) -> None:
     UserError: as `read`, fewer than one example, or a folder that cannot be
       written.
   """
-  if args.num < 1:
-    raise errors.UserError(
-      f"--num={args.num}", "at least one example", "raise it", "--num"
-    )
-  files.check_writable(args.out.parent, "--out")
-  images, section = read(args.workdir, args.num)
+  sheets.check(args)
+  images, section = read(pathlib.Path(args.workdir), args.num)
   shown = columns(images, section["alphas"])
   picture = draw.sheet(shown, pairs=1, scale=max(1, 64 // images.shape[3]))
-  PIL.Image.fromarray(picture).save(args.out, optimize=True)
-  print(f"done: {args.out}")
+  sheets.write(args, picture)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

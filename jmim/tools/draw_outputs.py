@@ -13,19 +13,16 @@ an output is random, what its draws have in common.
 """
 
 import argparse
-import pathlib
 import sys
 from collections.abc import Sequence
 
 import jax
 import numpy as np
-import PIL.Image
 
 from jmim.checkpoints import models
 from jmim.core import config as configs
 from jmim.core import discovery
 from jmim.core import errors
-from jmim.core import files
 from jmim.core import method as methods
 from jmim.core import objects
 from jmim.data import augment
@@ -35,6 +32,7 @@ from jmim.evals.lib import predict
 from jmim.session import build
 from jmim.session import opened
 from jmim.tools import cli
+from jmim.tools import sheets
 
 DRAWS = 256
 
@@ -121,15 +119,11 @@ def column(
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
   """Arguments."""
-  parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+  parser = sheets.parser(__doc__, 6, weights=True)
   parser.add_argument("columns", nargs="+", metavar="TITLE=OUTPUT [KEY=VALUE]")
-  parser.add_argument("--workdir", required=True)
-  parser.add_argument("--out", required=True, type=pathlib.Path)
   names = lambda text: tuple(n for n in text.split(",") if n)
   parser.add_argument("--signed", default=(), type=names)
   parser.add_argument("--mean", default=(), type=names)
-  parser.add_argument("--num", default=6, type=int)
-  parser.add_argument("--weights", default="ema", choices=("raw", "ema"))
   return parser.parse_args(argv)
 
 
@@ -139,7 +133,7 @@ def run(args: argparse.Namespace) -> None:
   Raises:
     UserError: as `batch_of`, `column` and `of_run`.
   """
-  files.check_writable(args.out.parent, "--out")
+  sheets.check(args)
   model = models.of_run(args.workdir, args.weights, "--workdir")
   batch = batch_of(model, args.num)
   around = dict(signed=args.signed, mean=args.mean)
@@ -147,8 +141,7 @@ def run(args: argparse.Namespace) -> None:
   side = np.max([x.shape[1:3] for x in made.values()], axis=0)
   sheet = {title: draw.enlarge(x, side) for title, x in made.items()}
   picture = draw.sheet(sheet, pairs=1)
-  PIL.Image.fromarray(picture).save(args.out, optimize=True)
-  print(f"done: {args.out}")
+  sheets.write(args, picture)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

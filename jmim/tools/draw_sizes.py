@@ -8,23 +8,21 @@ One row for each sample, one column for each size, all shown equally large.
 """
 
 import argparse
-import pathlib
 import sys
 from collections.abc import Sequence
 
 import jax
 import numpy as np
-import PIL.Image
 
 from jmim.checkpoints import models
 from jmim.core import config as configs
 from jmim.core import discovery
 from jmim.core import errors
-from jmim.core import files
 from jmim.core.settings import data as settings
 from jmim.evals.lib import draw
 from jmim.evals.lib import predict
 from jmim.tools import cli
+from jmim.tools import sheets
 
 
 def columns(
@@ -64,12 +62,8 @@ def columns(
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
   """Arguments."""
-  parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-  parser.add_argument("--workdir", required=True)
-  parser.add_argument("--out", required=True, type=pathlib.Path)
+  parser = sheets.parser(__doc__, 4, weights=True)
   parser.add_argument("--sizes", default="16,24,32,64,128")
-  parser.add_argument("--num", default=4, type=int)
-  parser.add_argument("--weights", default="ema", choices=("raw", "ema"))
   parser.add_argument("--key", default="method.first_stage.implicit.side")
   return parser.parse_args(argv)
 
@@ -85,12 +79,11 @@ def run(args: argparse.Namespace) -> None:
     raise errors.UserError(
       f"--sizes={args.sizes}", "sides such as 16,32", "correct them", "--sizes"
     )
-  files.check_writable(args.out.parent, "--out")
+  sheets.check(args)
   model = models.of_run(args.workdir, args.weights, "--workdir")
   made = columns(model, args.key, [int(n) for n in sizes], args.num)
   picture = draw.sheet(made, pairs=1, scale=max(1, 128 // int(sizes[0])))
-  PIL.Image.fromarray(picture).save(args.out, optimize=True)
-  print(f"done: {args.out}")
+  sheets.write(args, picture)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,17 +9,14 @@ The run's method must offer the output `swapped`.
 
 import argparse
 import itertools
-import pathlib
 import sys
 from collections.abc import Sequence
 
 import jax
 import numpy as np
-import PIL.Image
 
 from jmim.checkpoints import models
 from jmim.core import errors
-from jmim.core import files
 from jmim.core import objects
 from jmim.data import augment
 from jmim.data import pipeline
@@ -28,6 +25,7 @@ from jmim.evals.lib import predict
 from jmim.session import build
 from jmim.session import opened
 from jmim.tools import cli
+from jmim.tools import sheets
 
 OUTPUT = "swapped"
 
@@ -87,12 +85,7 @@ def columns(model: models.Model, stored: np.ndarray) -> dict[str, np.ndarray]:
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
   """Arguments."""
-  parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-  parser.add_argument("--workdir", required=True)
-  parser.add_argument("--out", required=True, type=pathlib.Path)
-  parser.add_argument("--num", default=6, type=int)
-  parser.add_argument("--weights", default="ema", choices=("raw", "ema"))
-  return parser.parse_args(argv)
+  return sheets.parser(__doc__, 6, weights=True).parse_args(argv)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -101,16 +94,11 @@ def run(args: argparse.Namespace) -> None:
   Raises:
     UserError: fewer than two images, or as `images`, `columns` and `of_run`.
   """
-  if args.num < 2:
-    raise errors.UserError(
-      f"--num={args.num}", "at least two images", "raise it", "--num"
-    )
-  files.check_writable(args.out.parent, "--out")
+  sheets.check(args, least=2)
   model = models.of_run(args.workdir, args.weights, "--workdir")
   made = columns(model, images(model, args.num))
   picture = draw.sheet(made, pairs=1)
-  PIL.Image.fromarray(picture).save(args.out, optimize=True)
-  print(f"done: {args.out}")
+  sheets.write(args, picture)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

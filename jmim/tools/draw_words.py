@@ -15,13 +15,11 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 
 import numpy as np
-import PIL.Image
 
 from jmim.core import errors
-from jmim.core import files
 from jmim.evals.lib import draw
-from jmim.session import samples
 from jmim.tools import cli
+from jmim.tools import sheets
 
 MAP = "word_map"
 MASKS = ("seeds", "walked", "mask")  # in this order, as far as there are any
@@ -35,15 +33,7 @@ def read(workdir: pathlib.Path, num: int) -> dict[str, np.ndarray]:
   Raises:
     UserError: there are none, not as many, or none with a map of a word.
   """
-  folders = [p.parent for p in workdir.glob("applied/*/protocol.json")]
-  latest = max(folders, key=lambda p: p.stat().st_mtime, default=None)
-  found = sorted(latest.iterdir()) if latest else []
-  parts = [x for p in found if p.is_dir() for x in samples.paths(p)]
-  held: dict[str, list[np.ndarray]] = {}
-  for path in parts:
-    with np.load(path) as stored:
-      for name in stored.files:
-        held.setdefault(name, []).append(stored[name])
+  held = sheets.results(workdir)
   if MAP not in held:
     raise errors.UserError(
       f"{workdir}: {', '.join(held) or 'no results of a procedure'}",
@@ -51,12 +41,11 @@ def read(workdir: pathlib.Path, num: int) -> dict[str, np.ndarray]:
       "apply one of them first, or name another workdir",
       "--workdir",
     )
-  whole = {name: np.concatenate(x) for name, x in held.items()}
-  if not 1 <= num <= len(whole[MAP]):
+  if num > len(held[MAP]):
     raise errors.UserError(
-      f"--num={num}", f"1 to {len(whole[MAP])} results", "correct it", "--num"
+      f"--num={num}", f"at most {len(held[MAP])} results", "lower it", "--num"
     )
-  return {name: x[:num] for name, x in whole.items()}
+  return {name: x[:num] for name, x in held.items()}
 
 
 def columns(rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -76,11 +65,7 @@ def columns(rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
   """Arguments."""
-  parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-  parser.add_argument("--workdir", required=True, type=pathlib.Path)
-  parser.add_argument("--out", required=True, type=pathlib.Path)
-  parser.add_argument("--num", default=4, type=int)
-  return parser.parse_args(argv)
+  return sheets.parser(__doc__, 4).parse_args(argv)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -89,11 +74,10 @@ def run(args: argparse.Namespace) -> None:
   Raises:
     UserError: as `read`, or a folder that cannot be written.
   """
-  files.check_writable(args.out.parent, "--out")
-  shown = columns(read(args.workdir, args.num))
+  sheets.check(args)
+  shown = columns(read(pathlib.Path(args.workdir), args.num))
   picture = draw.sheet(shown, pairs=1)
-  PIL.Image.fromarray(picture).save(args.out, optimize=True)
-  print(f"done: {args.out}")
+  sheets.write(args, picture)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

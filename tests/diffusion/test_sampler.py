@@ -37,6 +37,19 @@ def test_noise_may_be_a_function_of_the_call():
   np.testing.assert_allclose(found, walks.run(table), atol=1e-6)
 
 
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+def test_what_is_drawn_is_what_the_sampler_asks_for(eta):
+  table = solvers.make("ddim", walks.PATH, eta=eta)
+  keys = lambda name: jax.random.fold_in(jax.random.key(0), len(name))
+  drawn = table.draw(keys, (2, 3))
+  start = jax.random.normal(keys("start"), (2, 3))
+  np.testing.assert_array_equal(drawn.pop("start"), start)
+  if eta:
+    noise = drawn.pop("noise")
+    assert noise.shape == (len(table), 2, 3) and np.ptp(noise, 0).all()
+  assert not drawn
+
+
 def test_missing_or_wrong_noise_is_refused():
   table = solvers.ddpm(walks.PATH)
   with pytest.raises(ValueError, match="needs noise"):

@@ -15,6 +15,15 @@ def test_smooth_l1_by_hand_and_without_a_kink():
 
 
 @pytest.mark.parametrize(
+  "x, cotangent, slope", [(1.0, -3, -3), (1.0, 3, 3), (2.5, -3, 0), (2.5, 3, 3)]
+)
+def test_a_limited_parameter_only_comes_back(x, cotangent, slope):
+  value, back = jax.vjp(lambda x: losses.limited(x, 2.0), jnp.float32(x))
+  assert value == min(x, 2)
+  assert back(jnp.float32(cotangent)) == (slope,)
+
+
+@pytest.mark.parametrize(
   "name, value", [("smoothl1", [1, 0.25, 0, 5]), ("l2", [1, 0.25, 0, 9])]
 )
 def test_distances_agree_with_the_square_below_one(name, value):

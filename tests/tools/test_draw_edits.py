@@ -56,7 +56,7 @@ def test_the_latest_results_are_drawn(tmp_path):
   "flags, section, words",
   [
     (["--num=9"], SECTION, "at most 5 results"),
-    (["--num=0"], SECTION, "at least one"),
+    (["--num=0"], SECTION, "at least 1"),
     ([], {"type": "edit.img2img"}, "edit.img2img makes no edits"),
   ],
 )

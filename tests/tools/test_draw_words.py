@@ -60,8 +60,8 @@ def test_the_picture_is_written(tmp_path, capsys):
 @pytest.mark.parametrize(
   "flags, drop, words",
   [
-    (["--num=9"], "", "1 to 5 results"),
-    (["--num=0"], "", "1 to 5 results"),
+    (["--num=9"], "", "at most 5 results"),
+    (["--num=0"], "", "at least 1"),
     ([], "word_map", "results of edit.diffumask"),
   ],
 )

@@ -137,12 +137,7 @@ class DiffuMask(procedure.Procedure):
   def draw(self, keys, models, example) -> procedure.Draws:
     """start [h, w, c], and noise [steps, h, w, c] where the sampler adds it."""
     source = models["source"].diffuser
-    draws = {"start": jax.random.normal(keys("start"), source.shape)}
-    table = self.solver(source)
-    if table.stochastic:
-      shape = (len(table), *source.shape)
-      draws["noise"] = jax.random.normal(keys("noise"), shape)
-    return draws
+    return self.solver(source).draw(keys, source.shape)
 
   def apply(self, models, fitted, batch, draws) -> procedure.Arrays:
     """image [b, H, W, 3], word_map, mask, seeds [b, H, W], threshold [b]."""

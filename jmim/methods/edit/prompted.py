@@ -22,8 +22,6 @@ learnt with: `latent.ldm` on the task `text` with an encoder `t5`, or on
 
 import dataclasses
 
-import jax
-
 from jmim.core import field
 from jmim.core import method as methods
 from jmim.core import procedure
@@ -99,12 +97,7 @@ class Prompted(procedure.Procedure):
   def draw(self, keys, models, example) -> procedure.Draws:
     """start [h, w, c], and noise of each step where there is some."""
     source = models["source"].diffuser
-    draws = {"start": jax.random.normal(keys("start"), source.shape)}
-    table = self.table(source)
-    if table.stochastic:
-      shape = (len(table), *source.shape)
-      draws["noise"] = jax.random.normal(keys("noise"), shape)
-    return draws
+    return self.table(source).draw(keys, source.shape)
 
   def apply(self, models, fitted, batch, draws) -> procedure.Arrays:
     """image [b, h, w, c]."""

@@ -45,7 +45,7 @@ class Contrast:
       ids: [b, l] tokens of the same texts.
     """
     same = (ids[: len(p), None] == ids).all(-1)
-    scale = jnp.exp(jnp.minimum(log_scale, math.log(MOST)))
+    scale = jnp.exp(losses.limited(log_scale, math.log(MOST)))
     cosines = jnp.einsum("nd,bd->nb", norm.unit(p), norm.unit(e))
     loss, (found, _) = losses.paired(scale * cosines, same)
     return loss, found

@@ -144,7 +144,7 @@ class CLIP(method.Method):
     del draws, step, player
     u, v = self.features(weights, batch), self.words(weights, batch)
     log_scale = weights.params["main"]["log_scale"]
-    s = jnp.exp(jnp.minimum(log_scale, np.log(self.most)))
+    s = jnp.exp(losses.limited(log_scale, np.log(self.most)))
     logits = self.rt.shard(s * u @ v.T)  # [b, b]
     same = None
     if self.alike:
