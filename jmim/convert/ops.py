@@ -35,14 +35,22 @@ CONV = Op(
   lambda x: einops.rearrange(x, "o i h w -> h w i o"),
   lambda x: einops.rearrange(x, "h w i o -> o i h w"),
 )
+# The same of clips, time before rows.
+CONV3D = Op(
+  lambda x: einops.rearrange(x, "o i t h w -> t h w i o"),
+  lambda x: einops.rearrange(x, "t h w i o -> o i t h w"),
+)
 # torch's transposed convolution [in, out, row, column]; ours is turned.
 TRANSPOSED = Op(
   lambda x: einops.rearrange(x[:, :, ::-1, ::-1], "i o h w -> h w i o"),
   lambda x: einops.rearrange(x[::-1, ::-1], "h w i o -> i o h w"),
 )
-# Convolutions of side 1, in two dimensions and in one: linear maps here.
+# Convolutions of side 1, in two, one and three dimensions: linear maps here.
 POINT = Op(lambda x: x[:, :, 0, 0].T, lambda x: x.T[:, :, None, None])
 POINT1D = Op(lambda x: x[:, :, 0].T, lambda x: x.T[:, :, None])
+POINT3D = Op(
+  lambda x: x[:, :, 0, 0, 0].T, lambda x: x.T[:, :, None, None, None]
+)
 
 
 def one_of(op: Op) -> Op:

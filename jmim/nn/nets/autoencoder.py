@@ -109,4 +109,4 @@ def divergence(moments: jax.Array) -> jax.Array:
   """KL(posterior || N(0, 1)), summed over each example: [b]."""
   mean, log_var = posterior(moments)
   each = mean**2 + jnp.exp(log_var) - 1.0 - log_var
-  return 0.5 * each.sum((1, 2, 3))
+  return 0.5 * each.sum(tuple(range(1, each.ndim)))

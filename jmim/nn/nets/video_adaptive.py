@@ -1,0 +1,180 @@
+"""Encoder and decoder of LaVin-DiT's ST-VAE, of CogVideoX's family.
+
+Wang et al. 2025 (DerrickWang005/LaVin-DiT@f372858, read and written anew; no
+numbers of theirs were at hand). The first frame stands for what is before it:
+convolutions repeat it, time is halved and doubled behind it. Norms of the
+decoder are adaptive in space:
+
+    GN(f) y(z) + b(z)       y, b: linear maps of the latents, enlarged to f
+
+GroupNorm with eps 1e-6 over a WHOLE clip, as theirs: convolutions are causal,
+the statistics are not. A clip of one frame, an image, is coded alone.
+
+The decoder ends before its last convolution, see `nn.nets.video_codec`.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jmim.core import runtime
+from jmim.nn import causal_conv
+from jmim.nn import conv
+from jmim.nn import resize
+from jmim.nn.nets import video_sizes
+
+EPS = 1e-6
+
+
+def enlarged(z: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
+  """[b, t, h, w, c] -> [b, *shape, c], nearest; of odd clips behind frame 0.
+
+  Args:
+    z: latents.
+    shape: (frames, rows, columns) wanted.
+  """
+  if shape[0] > 1 and shape[0] % 2:
+    first = enlarged(z[:, :1], (1, *shape[1:]))
+    rest = enlarged(z[:, 1:], (shape[0] - 1, *shape[1:]))
+    return jnp.concatenate([first, rest], axis=1)
+  at = (jnp.arange(shape[0]) * z.shape[1]) // shape[0]
+  grow = lambda f: resize.images(f, shape[1:], "nearest")
+  return causal_conv.by_frame(grow, z[:, at])
+
+
+def half_time(x: jax.Array) -> jax.Array:
+  """[b, t, ...] -> [b, ceil(t / 2), ...]: means of pairs; of odd, frame 0."""
+  odd = x.shape[1] % 2
+  pairs = x[:, odd:].reshape(len(x), -1, 2, *x.shape[2:]).mean(2)
+  return jnp.concatenate([x[:, :odd], pairs], axis=1)
+
+
+def twice_time(x: jax.Array) -> jax.Array:
+  """[b, t, ...] -> [b, 2 t - 1, ...]: each but the first frame twice."""
+  return jnp.concatenate([x[:, :1], jnp.repeat(x[:, 1:], 2, axis=1)], axis=1)
+
+
+class Norm(nn.Module, kw_only=True):
+  """GroupNorm of clips, with latents an adaptive one.
+
+  Attributes:
+    groups: of channels.
+    rt: execution choices.
+  """
+
+  groups: int = 32
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, x: jax.Array, z: jax.Array | None = None) -> jax.Array:
+    """[b, t, h, w, c] -> the same; z [b, t', h', w', code] or None."""
+    y = conv.group_norm(self.rt, self.groups, "norm", EPS)(x)
+    if z is None:
+      return y
+    near, width = enlarged(z, x.shape[1:4]), x.shape[-1]
+    scale = conv.conv1(self.rt, width, "scale")(near)
+    return y * scale + conv.conv1(self.rt, width, "shift")(near)
+
+
+class Block(nn.Module, kw_only=True):
+  """Norm SiLU conv norm SiLU conv, plus the input.
+
+  Attributes:
+    width: output channels; another than the input's: a linear map beside.
+    groups: of the norms.
+    rt: execution choices.
+  """
+
+  width: int
+  groups: int = 32
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, x: jax.Array, z: jax.Array | None = None) -> jax.Array:
+    """[b, t, h, w, c] -> [b, t, h, w, width]; z: latents of the norms."""
+    y = x
+    for i in (1, 2):
+      norm = Norm(groups=self.groups, rt=self.rt, name=f"norm{i}")
+      layer = causal_conv.CausalConv(
+        width=self.width, front="first", rt=self.rt, name=f"conv{i}"
+      )
+      y = layer(nn.silu(norm(y, z)))
+    if x.shape[-1] != self.width:
+      x = conv.conv1(self.rt, self.width, "skip")(x)
+    return self.rt.shard(x + y)
+
+
+class _Levels(nn.Module, kw_only=True):
+  """What encoder and decoder share: blocks by name."""
+
+  size: video_sizes.Size
+  rt: runtime.Runtime = runtime.Runtime()
+
+  def _blocks(self, y, level: int, n: int, stem: str, z=None):
+    """Residual blocks of a level; z: latents of the norms."""
+    width = self.size.multipliers[level] * self.size.width
+    for i in range(n):
+      y = self._block(width, f"{stem}{level}_{i}")(y, z)
+    return y
+
+  def _middle(self, y, z=None):
+    for i in (0, 1):
+      y = self._block(y.shape[-1], f"middle_{i}")(y, z)
+    return y
+
+  def _block(self, width, name):
+    return Block(width=width, groups=self.size.groups, rt=self.rt, name=name)
+
+  def _conv(self, width, name):
+    return causal_conv.CausalConv(
+      width=width, front="first", rt=self.rt, name=name
+    )
+
+  def _norm(self, y, z=None):
+    norm = Norm(groups=self.size.groups, rt=self.rt, name="norm_out")
+    return nn.silu(norm(y, z))
+
+  def _flat_conv(self, width, name, **more):
+    """A convolution of frames."""
+    init = {"kernel_init": conv.TORCH}
+    return conv.conv3(self.rt, width, name, **init, **more)
+
+
+class Encoder(_Levels):
+  """Clips to mean and log variance of the latents."""
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """[b, T, H, W, c] -> [b, t, h, w, 2 code] float32."""
+    s, last = self.size, len(self.size.multipliers) - 1
+    y = self._conv(s.width, "conv_in")(x.astype(self.rt.dtype))
+    for level in range(last + 1):
+      y = self._blocks(y, level, s.blocks, "down")
+      if level < last:
+        y = half_time(y) if level in s.time_down else y
+        layer = self._flat_conv(
+          y.shape[-1], f"down{level}_conv", stride=2, pad=(0, 1)
+        )
+        y = causal_conv.by_frame(layer, y)
+    y = self._norm(self._middle(y))
+    return self._conv(2 * s.code, "conv_out")(y).astype(jnp.float32)
+
+
+class Decoder(_Levels):
+  """Latents to the features that the last convolution reads."""
+
+  @nn.compact
+  def __call__(self, z: jax.Array) -> jax.Array:
+    """[b, t, h, w, code] -> [b, T, H, W, width * multipliers[0]]."""
+    s, last = self.size, len(self.size.multipliers) - 1
+    z = z.astype(self.rt.dtype)
+    y = self._conv(s.multipliers[last] * s.width, "conv_in")(z)
+    y = self._middle(y, z)
+    for level in reversed(range(last + 1)):
+      y = self._blocks(y, level, s.blocks + 1, "up", z)
+      if level:
+        y = twice_time(y) if level in s.time_up else y
+        layer = self._flat_conv(y.shape[-1], f"up{level}_conv")
+        grow = lambda f, layer=layer: layer(conv.twice(f))
+        y = causal_conv.by_frame(grow, y)
+    return self._norm(y, z)
