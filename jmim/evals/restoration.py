@@ -8,7 +8,8 @@ the batch's own image is what should come out, `target`; all as the inputs are
 (normalised). They are rounded to 8 bits first, as files would be; `crop` pixels
 at the border do not count (super-resolution papers leave out as many as the
 factor). Y is BT.601 luma in 16 .. 235. It may also give `input`, what was to be
-restored: it is drawn, and measured where it is of the target's size.
+restored: it is drawn, and measured where it is of the target's size. Frames of
+clips [b, t, h, w, c] are images.
 """
 
 import dataclasses
@@ -64,7 +65,7 @@ class Evaluator(base.Evaluator):
       self.weights,
       entries=() if told else ("image",),
     ):
-      shown = {name: context.pixels(x) for name, x in out.items()}
+      shown = {name: context.pixels(_frames(x)) for name, x in out.items()}
       shown = {"target": batch["image"]} | shown if "image" in batch else shown
       rows.append(self._measures(shown, distance))
       first = first or {k: x[: self.examples] for k, x in shown.items()}
@@ -120,6 +121,11 @@ class Evaluator(base.Evaluator):
       lambda a, b: fn(arrays, put(a), put(b)),
       {"lpips_weights": f"sha256:{digest}"},
     )
+
+
+def _frames(x: np.ndarray) -> np.ndarray:
+  """[b, h, w, c], or of clips [b, t, h, w, c] all frames [b t, h, w, c]."""
+  return x.reshape(-1, *x.shape[-3:])
 
 
 def _sheet(shown: dict[str, np.ndarray]) -> np.ndarray:

@@ -5,7 +5,8 @@
 The key is a function of the run's seed alone, and conditions (labels ...) are
 those of the first examples of the evaluation split: two grids of a run differ
 by the parameters only. `mean` and `std` of the pixels (0 .. 255) show a
-collapse or drift before an eye does.
+collapse or drift before an eye does. Of a method of clips each row of the grid
+is one, frame by frame.
 """
 
 import dataclasses
@@ -20,14 +21,18 @@ from jmim.evals.lib import draw
 class Evaluator(base.Evaluator):
   """A picture of samples."""
 
-  predict: str = field.value("sample", "images [b, h, w, c], as the inputs")
+  predict: str = field.value(
+    "sample", "images [b, h, w, c] or clips [b, t, h, w, c], as the inputs"
+  )
   examples: int = field.value(32, "samples drawn", low=1)
-  columns: int = field.value(8, "samples side by side", low=1)
+  columns: int = field.value(8, "images side by side; clips: one", low=1)
 
   def run(self, context: contexts.Context) -> base.Results:
     """Yields the picture `grid`, and mean and std of the pixels."""
     rows, _ = context.rows(self.predict, "eval", self.examples, self.weights)
     images = context.pixels(rows)
-    yield "grid", draw.sheet({"": images}, pairs=self.columns)
+    frames, clips = images.reshape(-1, *images.shape[-3:]), images.ndim == 5
+    columns = images.shape[1] if clips else self.columns
+    yield "grid", draw.sheet({"": frames}, pairs=columns)
     yield "mean", float(images.mean())
     yield "std", float(images.std())

@@ -1,6 +1,7 @@
 """The parts of a folder of samples: each image is in one of them, once.
 
-    part_00000.npz    uint8 "image" or int32 "tokens", "label", "index"
+    part_00000.npz    uint8 "image" or "video" (clips [n, t, h, w, c]), or
+                      int32 "tokens", and "label", "index"
     part_00000.png    a picture of them; .txt: the samples as text
 
 Which images a part holds is what its "index" says, not its name.
@@ -68,6 +69,13 @@ def held(folder: pathlib.Path) -> np.ndarray:
   return np.concatenate([np.zeros(0, np.int64), *found])
 
 
+def kind(made: np.ndarray) -> str:
+  """What samples are stored as: "image", "video" or "tokens"."""
+  if made.dtype != np.uint8:
+    return "tokens"
+  return "video" if made.ndim == 5 else "image"
+
+
 def numbers(tokens: np.ndarray) -> str:
   """Tokens that nobody can read."""
   return " ".join(map(str, tokens))
@@ -83,9 +91,11 @@ def write(
 
   Args:
     folder: of the parts.
-    rows: "image" [n, h, w, c] or "tokens" [n, l], and what goes with them.
+    rows: "image" [n, h, w, c], "video" [n, t, h, w, c] or "tokens" [n, l], and
+      what goes with them.
     text: makes a line of the tokens of a sample.
-    sheet: uint8 [n, h, w, c], the picture of each; None: "image", if any.
+    sheet: uint8 [n, h, w, c], the picture of each; None: "image" or "video",
+      if any.
 
   Returns:
     The path of the part.
@@ -99,7 +109,7 @@ def write(
     lines = [repr(text(row))[1:-1] for row in rows["tokens"]]
     files.replace(path.with_suffix(".txt"), "\n".join(lines) + "\n")
     return path
-  sheet = rows.get("image") if sheet is None else sheet
+  sheet = rows.get("image", rows.get("video")) if sheet is None else sheet
   if sheet is not None and sheet.dtype == np.uint8:
     with files.writing(path.with_suffix(".png")) as file:
       PIL.Image.fromarray(grid(sheet)).save(file, "png")
@@ -110,14 +120,16 @@ def grid(images: np.ndarray, space: int = 2, side: int = 0) -> np.ndarray:
   """uint8 [n, h, w, c] as one picture [H, W, 3], as square as can be.
 
   Args:
-    images: c is 1 or 3.
+    images: c is 1 or 3; of clips [n, t, h, w, c] each is a row.
     space: white pixels between them.
     side: enlarge images to about so many pixels; 0: 48.
   """
+  columns = images.shape[1] if images.ndim == 5 else 0
+  images = images.reshape(-1, *images.shape[-3:])
   factor = max(1, round((side or 48) / images.shape[1]))
   images = images.repeat(factor, 1).repeat(factor, 2)
   images = np.broadcast_to(images, (*images.shape[:3], 3))
-  columns = math.ceil(len(images) ** 0.5)
+  columns = columns or math.ceil(len(images) ** 0.5)
   rows = -(-len(images) // columns)
   pad = ((0, rows * columns - len(images)), (0, space), (0, space), (0, 0))
   images = np.pad(images, pad, constant_values=255)

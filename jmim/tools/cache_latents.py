@@ -6,7 +6,8 @@
 RUN is a trained autoencoder, or published weights (`python -m jmim.convert`
 makes a run of them). What is read is the `data` section of its config; other
 data by --config.data.name=... and so on. The result is an ordinary ArrayRecord
-data set of TFDS with the splits "train" and "test": moments [h, w, 2 c] (KL:
+data set of TFDS with the splits "train" and "test": moments [h, w, 2 c], of an
+autoencoder of clips [t, h, w, 2 c] (KL:
 mean, log variance; VQ: the code before quantisation), the label if there is
 one, and the index of the example. A method with `first_stage` set and
 read="moments" trains on it and draws a new posterior sample in every step.

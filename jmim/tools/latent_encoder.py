@@ -21,7 +21,7 @@ Rows = dict[str, np.ndarray]
 
 
 class Encoder:
-  """What a run makes of images, on batches of its own pipeline.
+  """What a run makes of images or clips, on batches of its own pipeline.
 
   Attributes:
     shapes: name -> shape of an example of what it makes: "moments" [h, w, k],
@@ -54,6 +54,8 @@ class Encoder:
         "method.type",
       )
     self._name = {"codes": "tokens"}.get(output, output)
+    clips = "video" in parts.method.inputs()
+    self._reads = "video" if clips else "image"
     self._output = predict.output(parts.method, output)
     if jax.process_count() > 1:
       raise errors.UserError(
@@ -127,11 +129,12 @@ class Encoder:
     """[b, h, w, k] float32 moments, or [b, n] tokens, of uint8 images, by name.
 
     Args:
-      images: [b, h, w, c], as the pipeline makes them.
+      images: [b, h, w, c], as the pipeline makes them, or clips
+        [b, t, h, w, c], of which moments are [b, t', h, w, k].
       step: number of the batch, which seeds its augmentation.
       training: with the augmentation of training.
     """
-    batch = {"image": jax.device_put(images, self._where)}
+    batch = {self._reads: jax.device_put(images, self._where)}
     spec, key = self.parts.spec, jax.random.key(self.parts.config.seed)
     if training:
       batch = augment.augment_batch(spec, jax.random.fold_in(key, step), batch)
@@ -168,7 +171,7 @@ class Encoder:
     self, batch: Rows, valid: np.ndarray, step: int, training: bool
   ) -> Rows:
     """What is stored of the valid rows of a batch."""
-    rows = self.encoded(batch["image"], step, training)
+    rows = self.encoded(batch[self._reads], step, training)
     names = [n for n in ("index", "label") if n in batch]
     rows |= {n: batch[n] for n in names}
     return {n: x[valid] for n, x in rows.items()}

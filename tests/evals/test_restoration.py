@@ -25,6 +25,20 @@ def test_restoration_is_the_mean_over_images_of_scikit_images_values():
   assert np.isfinite(found["psnr_y"]) and "lpips" not in found
 
 
+def test_frames_of_clips_are_images():
+  rng = np.random.default_rng(0)
+  target = rng.random((2, 3, 12, 12, 3)).astype("f4")
+  made = np.clip(target + 0.1 * rng.random(target.shape), 0, 1).astype("f4")
+  context, found = evalkit.context(size=12), []
+  for shape in ((2, 3), (6,)):
+    out = {"image": made, "target": target}
+    out = {k: x.reshape(*shape, 12, 12, 3) for k, x in out.items()}
+    context.outputs = lambda *args, out=out, **kwargs: iter([(out, {})])
+    found.append(dict(restoration.Evaluator().run(context)))
+  clips, images = found
+  assert clips["psnr"] == images["psnr"] and clips["examples"] == 6
+
+
 def test_weights_of_another_hash_are_refused(tmp_path):
   path = tmp_path / "lpips.npz"
   np.savez(path, x=np.zeros(1))

@@ -1,4 +1,5 @@
 import evalkit
+import jax.numpy as jnp
 import numpy as np
 
 from jmim.evals import samples
@@ -13,6 +14,24 @@ def test_sample_grids_repeat_their_noise():
   again = dict(samples.Evaluator(examples=9, columns=3).run(other))
   np.testing.assert_array_equal(first["grid"], again["grid"])
   assert first["std"] == again["std"] > 10
+
+
+class Clips(evalkit.Everything):
+  """Its samples grow brighter frame by frame."""
+
+  def sample(self, weights, batch, key):
+    image = 0 * super().sample(weights, batch, key)
+    return image[:, None] + jnp.linspace(0, 1, 3)[:, None, None, None]
+
+
+def test_clips_are_rows_of_frames():
+  values = dict(samples.Evaluator(examples=4).run(evalkit.context(model=Clips)))
+  # Frames of 4 pixels, 32 times enlarged, and gaps of 6.
+  cells = values["grid"][22:, :-18].astype(int)
+  assert values["grid"].shape[0] == 22 + 4 * 134
+  middle = cells[64::134, [64, 64 + 134 + 18, 64 + 2 * (134 + 18)]]
+  np.testing.assert_array_equal(middle[..., 0], [[0, 128, 255]] * 4)
+  assert values["mean"] == np.mean([0, 128, 255])
 
 
 def test_mean_and_std_are_of_the_pixels_that_are_drawn():

@@ -55,10 +55,17 @@ def decoder(case):
   channels = len(case.params["conv_out.conv.bias"])
   own = size(c, time_up=levels, channels=channels)
   net = video_codec.VideoCodec(size=own)
-  # How many frames are left out is a number of its own there.
-  assert c["temporal_downsample"] == net.surplus + 1
   params = table.import_tree(convert.decoder(own), case.params)
   z = einops.rearrange(case.inputs["z"], "b t c h w -> b t h w c")
-  decode = jax.jit(lambda p, z: net.pixels(p, net.features(p, z)))
-  video = decode(params, jnp.asarray(z))
-  return {"video": einops.rearrange(np.asarray(video), "b t h w c -> b c t h w")}
+
+  @jax.jit
+  def decode(params, z):
+    features = net.features(params, z)
+    return net.last.apply({"params": params["last"]}, features)
+
+  # How many frames are left out is a number of its own there; ours is what the
+  # levels add.
+  video = decode(params, jnp.asarray(z))[:, c["temporal_downsample"] - 1 :]
+  return {
+    "video": einops.rearrange(np.asarray(video), "b t h w c -> b c t h w")
+  }

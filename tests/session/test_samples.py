@@ -1,6 +1,7 @@
 """Parts of a folder of samples."""
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from jmim.session import samples
@@ -69,3 +70,21 @@ def test_the_grid_is_as_square_as_can_be():
   np.testing.assert_array_equal(found[0, [0, 50, 100], 0], [0, 1, 2])
   assert (found[50, 0] == 3).all()
   assert (found[50:, 100:] == 255).all()
+
+
+def test_clips_are_rows_of_frames(tmp_path):
+  video = np.zeros((3, 4, 6, 6, 3), np.uint8)
+  video += np.arange(12, dtype=np.uint8).reshape(3, 4, 1, 1, 1)
+  assert samples.kind(video) == "video" and samples.kind(video[0]) == "image"
+  assert samples.kind(np.zeros((2, 3), np.int32)) == "tokens"
+  rows = {"video": video, "index": np.arange(3)}
+  path = samples.write(tmp_path, rows)
+  with np.load(path) as stored:
+    np.testing.assert_array_equal(stored["video"], video)
+  found = samples.grid(video)
+  assert found.shape == (3 * 50, 4 * 50, 3)
+  np.testing.assert_array_equal(
+    found[::50, ::50, 0], np.arange(12).reshape(3, 4)
+  )
+  shown = np.asarray(PIL.Image.open(path.with_suffix(".png")))
+  np.testing.assert_array_equal(shown, found)

@@ -71,9 +71,7 @@ def levels(size: video_sizes.Size, side: str) -> pieces.Table:
   return rules
 
 
-def resampling(
-  size: video_sizes.Size, side: str, level: int
-) -> pieces.Table:
+def resampling(size: video_sizes.Size, side: str, level: int) -> pieces.Table:
   """What is behind the blocks of a level; of frames alone it is not wrapped."""
   theirs, ours = f"{side}.{level}.{side}sample", f"{side}{level}"
   if level in (size.time_down if side == "down" else size.time_up):
@@ -138,7 +136,9 @@ FAMILIES = {
     methods=(METHOD,),
     table=autoencoder,
     containers=("model.", "state_dict.", "vae.", ""),
-    aliases=((r"^decoder\.conv_out\.(weight|bias)$", r"decoder.conv_out.conv.\1"),),
+    aliases=(
+      (r"^decoder\.conv_out\.(weight|bias)$", r"decoder.conv_out.conv.\1"),
+    ),
     check=deep,
     optional=ldm.CRITICS,
   )

@@ -76,14 +76,14 @@ class Autoencoder3D(method.Method):
 
   @classmethod
   def tiny(cls) -> "Autoencoder3D":
-    """Two chunks of 3 frames of 8 pixels, latents of 2 x 2 each."""
+    """Two chunks of 5 frames of 8 pixels, of each 2 latent ones of 2 x 2."""
     critic = dict(disc_start=0, disc_layers=1, disc_width=4, disc_weight=0.1)
     perceptual = dict(perceptual="small", perceptual_width=4)
     return field.replace(
       cls(),
       size=8,
-      frames=6,
-      dims=dict(variant="deep-f4x4", width=4, code=2, chunk=5),
+      frames=10,
+      dims=dict(variant="deep-f4x4", width=4, code=2),
       losses=dict(**critic, **perceptual, disc_loss="vanilla"),
     )
 
@@ -140,7 +140,11 @@ class Autoencoder3D(method.Method):
       weights, frames, features, step, net=net, likelihood=likelihood
     )
     kl = autoencoder.divergence(moments).mean() / x.shape[1]
-    return loss + self.kl_weight * kl, {**terms, "kl": kl, "latent_std": z.std()}
+    return loss + self.kl_weight * kl, {
+      **terms,
+      "kl": kl,
+      "latent_std": z.std(),
+    }
 
   def predict(self) -> dict[str, method.Predict]:
     """features, moments, restore, errors."""

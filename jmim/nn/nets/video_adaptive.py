@@ -16,11 +16,13 @@ The decoder ends before its last convolution, see `nn.nets.video_codec`.
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jmim.core import runtime
 from jmim.nn import causal_conv
 from jmim.nn import conv
 from jmim.nn import resize
+from jmim.nn import stack
 from jmim.nn.nets import video_sizes
 
 EPS = 1e-6
@@ -37,7 +39,7 @@ def enlarged(z: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
     first = enlarged(z[:, :1], (1, *shape[1:]))
     rest = enlarged(z[:, 1:], (shape[0] - 1, *shape[1:]))
     return jnp.concatenate([first, rest], axis=1)
-  at = (jnp.arange(shape[0]) * z.shape[1]) // shape[0]
+  at = np.arange(shape[0]) * z.shape[1] // shape[0]
   grow = lambda f: resize.images(f, shape[1:], "nearest")
   return causal_conv.by_frame(grow, z[:, at])
 
@@ -123,7 +125,10 @@ class _Levels(nn.Module, kw_only=True):
     return y
 
   def _block(self, width, name):
-    return Block(width=width, groups=self.size.groups, rt=self.rt, name=name)
+    cls, rt = Block, self.rt
+    if rt.remat != "none":
+      cls = nn.remat(Block, policy=stack.policy(rt))
+    return cls(width=width, groups=self.size.groups, rt=rt, name=name)
 
   def _conv(self, width, name):
     return causal_conv.CausalConv(

@@ -21,6 +21,7 @@ from jmim.nn import causal
 from jmim.nn import causal_conv
 from jmim.nn import conv
 from jmim.nn import qkv
+from jmim.nn import stack
 from jmim.nn.nets import video_sizes
 
 
@@ -133,7 +134,10 @@ class _Levels(nn.Module, kw_only=True):
     return self._block(width, "middle_1")(y)
 
   def _block(self, width, name):
-    return Block(width=width, groups=self.size.groups, rt=self.rt, name=name)
+    cls, rt = Block, self.rt
+    if rt.remat != "none":
+      cls = nn.remat(Block, policy=stack.policy(rt))
+    return cls(width=width, groups=self.size.groups, rt=rt, name=name)
 
   def _conv(self, width, name, **more):
     return causal_conv.CausalConv(width=width, rt=self.rt, name=name, **more)

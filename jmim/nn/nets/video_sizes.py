@@ -87,8 +87,13 @@ class Size:
     """Of one chunk."""
     return -(-frames // self.time_factor)
 
-  def check(self, side: int, frames: int) -> None:
-    """Raises ValueError unless clips of this size can be coded and decoded."""
+  def check(self, side: int, frames: int = 1) -> None:
+    """Raises ValueError unless clips of this size can be coded and decoded.
+
+    Args:
+      side: of a frame.
+      frames: of a clip.
+    """
     self._check_levels()
     if side % self.factor:
       raise ValueError(
@@ -106,8 +111,8 @@ class Size:
   def _check_levels(self) -> None:
     last = len(self.multipliers) - 1
     down, up = self.time_down, self.time_up
-    fits = lambda levels, low, high: len(set(levels)) == len(levels) and all(
-      low <= n <= high for n in levels
+    fits = lambda levels, low, high: (
+      len(set(levels)) == len(levels) and all(low <= n <= high for n in levels)
     )
     if not fits(down, 0, last - 1) or not fits(up, 1, last):
       raise ValueError(
@@ -120,7 +125,9 @@ class Size:
         f"{up} doubles it {len(up)} times"
       )
     if self.dual and self.layout != "deep":
-      raise ValueError(f"dims.dual with the layout {self.layout!r}: deep has it")
+      raise ValueError(
+        f"dims.dual with the layout {self.layout!r}: deep has it"
+      )
     self._check_widths()
 
   def _check_widths(self) -> None:

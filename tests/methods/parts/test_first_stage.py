@@ -142,3 +142,72 @@ def test_with_an_implicit_function_images_of_any_side_are_decoded():
 def test_a_side_needs_an_implicit_function():
   with pytest.raises(ValueError, match="need such a function"):
     field.replace(KL, implicit=dict(side=16)).inputs(SHAPE)
+
+
+CLIPS = stages.FirstStage(
+  variant="deep-f2x2", width=4, path="W", scale=0.5, read="images", shift=0.3
+)
+VIDEO = RNG.normal(size=(2, 5, 8, 8, 3)).astype(np.float32)
+
+
+def filled(stage):
+  like = jax.eval_shape(stage.net.init, jax.random.key(0))
+  rng = np.random.default_rng(1)
+  params = jax.tree.map(
+    lambda s: (0.2 * rng.normal(size=s.shape)).astype(s.dtype), like
+  )
+  return methods.Weights({}, {}, {"first_stage": params})
+
+
+def test_images_are_coded_frame_by_frame():
+  stage = dataclasses.replace(KL, read="images")
+  weights, encode = filled(stage), jax.jit(stage.encode)
+  assert stage.inputs((5, 2, 2, 3))["video"].shape == (5, 8, 8, 3)
+  z = encode(weights, {"video": VIDEO}, {})
+  one = encode(weights, {"image": VIDEO[:, 3]}, {})
+  np.testing.assert_allclose(z[:, 3], one, atol=1e-5)
+  mean = z[..., :3]
+  frames = jax.jit(stage.decode)(weights, mean)
+  assert frames.shape == VIDEO.shape
+  alone = jax.jit(stage.decode)(weights, mean[:, 1])
+  np.testing.assert_allclose(frames[:, 1], alone, atol=1e-5)
+
+
+def test_a_stage_of_clips_sees_them_whole_or_frame_by_frame():
+  weights = filled(CLIPS)
+  assert CLIPS.inputs((3, 4, 4, 8))["video"].shape == (5, 8, 8, 3)
+  z = jax.jit(CLIPS.encode)(weights, {"video": VIDEO}, {})
+  net, params = CLIPS.net, weights.consts["first_stage"]
+  moments, _ = jax.jit(net.encode)(params, VIDEO)
+  np.testing.assert_allclose(z, 0.5 * (moments - 0.3), atol=1e-5)
+  back = jax.jit(CLIPS.decode)(weights, z[..., :8])
+  wanted = jax.jit(net.decode)(params, moments[..., :8])
+  np.testing.assert_allclose(back, wanted, atol=1e-4)
+  alone = dataclasses.replace(CLIPS, by_frame=True)
+  assert alone.inputs((5, 4, 4, 8))["video"].shape == (5, 8, 8, 3)
+  z = jax.jit(alone.encode)(weights, {"video": VIDEO}, {})
+  assert z.shape == (2, 5, 4, 4, 16)
+  one = jax.jit(CLIPS.encode)(weights, {"video": VIDEO[:, 2:3]}, {})
+  np.testing.assert_allclose(z[:, 2:3], one, atol=1e-5)
+  assert jax.jit(alone.decode)(weights, z[..., :8]).shape == VIDEO.shape
+
+
+def test_clips_without_a_stage_are_what_is_diffused():
+  plain, folded = stages.FirstStage(), stages.FirstStage(variant="fold2")
+  assert plain.inputs((5, 8, 8, 3))["video"].shape == (5, 8, 8, 3)
+  assert folded.inputs((5, 4, 4, 12))["video"].shape == (5, 8, 8, 3)
+  z = folded.encode(NOTHING, {"video": VIDEO}, {})
+  assert z.shape == (2, 5, 4, 4, 12)
+  np.testing.assert_array_equal(folded.decode(NOTHING, z), VIDEO)
+  stored = dataclasses.replace(CLIPS, read="moments")
+  assert stored.inputs((3, 4, 4, 8))["moments"].shape == (3, 4, 4, 16)
+
+
+def test_what_a_stage_of_clips_cannot_do_is_refused():
+  with pytest.raises(ValueError, match="codes clips"):
+    CLIPS.inputs((4, 4, 8))
+  other = dataclasses.replace(CLIPS, implicit=liif.Dims(hidden=(8,)))
+  with pytest.raises(ValueError, match="first_stage.implicit.hidden"):
+    other.inputs((3, 4, 4, 8))
+  with pytest.raises(ValueError, match="channels 3"):
+    CLIPS.inputs((3, 4, 4, 3))
