@@ -720,6 +720,26 @@ PROCEDURES = [
     ["method", "condition.kind 'text'", "condition.classes 10"],
   ),
   (
+    "frames that no chunk has",
+    [recipe("autoencoder3d_shapes", "steps=10"), "--config.method.frames=6"],
+    ["method", "frames 6 in chunks of 5", "1 + 4 k frames", "dims.chunk"],
+  ),
+  (
+    "dual paths that are not there",
+    [
+      recipe("autoencoder3d_shapes", "variant=deep-f2x2,trains=dual"),
+    ],
+    ["method", "trains 'dual'", "dims.variant", "no dual paths"],
+  ),
+  (
+    "a first stage of clips for images",
+    [
+      recipe("dit_digits", "steps=10"),
+      "--config.method.first_stage.variant=deep-f2x2",
+    ],
+    ["method", "first_stage.variant 'deep-f2x2' codes clips"],
+  ),
+  (
     "no such degradation",
     [
       recipe("diffir_prior_cifar10", "steps=10"),

@@ -7,10 +7,10 @@ Image i is a function of (sample.seed, i) and of nothing else: not of the batch,
 the number of devices, or of how many images are asked for. They are written in
 parts, `samples/<settings>/part_00000.npz` (uint8 "image", "label", "index"),
 with a picture beside it. A method of clips writes "video", [n, t, h, w, c], in
-place of "image", and a picture whose rows are clips. What is in a part is not made again, with whatever
-sample.batch: the same command resumes, and a larger --num continues. A method
-of tokens writes int32 "tokens" in place of "image", and a text file, one line
-per sample, beside it.
+place of "image", and a picture whose rows are clips. What is in a part is not
+made again, with whatever sample.batch: the same command resumes, and a larger
+--num continues. A method of tokens writes int32 "tokens" in place of "image",
+and a text file, one line per sample, beside it.
 """
 
 import hashlib
@@ -209,7 +209,8 @@ def sampler(
   Returns:
     indices [<= batch] -> {"image" uint8 [n, h, w, c], "label" [n], "index"
     [n]} on every host; "video" uint8 [n, t, h, w, c] or "tokens" int32 [n, l]
-    in place of "image" if that is what the method samples. It raises UserError where some are not finite.
+    in place of "image" if that is what the method samples. It raises
+    UserError where some are not finite.
   """
   config, where = parts.config.sample, sharding.batch_sharding(parts.mesh)
   compiled = jax.jit(

@@ -169,7 +169,7 @@ class Autoencoder3D(method.Method):
     return {"image": made, "target": batch["video"]}
 
   def errors(self, weights, batch, key) -> dict[str, jax.Array]:
-    """Per clip [b]: squared and absolute, of `restore`; kl in nats per frame."""
+    """Per clip [b]: squared, absolute, of `restore`; kl [nats per frame]."""
     moments = self.moments(weights, batch, key)
     mean, _ = autoencoder.posterior(moments)
     error = self.net.decode(weights.params["autoencoder"], mean)

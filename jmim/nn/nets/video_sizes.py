@@ -202,7 +202,7 @@ def size(variant: str, **changes: Any) -> Size:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Dims:
-  """A named autoencoder of clips with overrides, as a method's config has it."""
+  """A named autoencoder of clips with overrides, as a config has it."""
 
   variant: str = field.value(
     "deep-f8x16",
