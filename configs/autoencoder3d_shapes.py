@@ -17,7 +17,7 @@ perceptual= (a run of convnet_digits).
 Latents: 2 x 8 x 8 of 8 channels (deep-f2x2: 3 x 16 x 16; adaptive-f2x4: 3 x 8 x
 8). Images of the evaluators are frames.
 
-Size: 0.5 M parameters.
+Size: 2.50 M parameters.
 Time: not measured.
 Expect: not measured here.
 """

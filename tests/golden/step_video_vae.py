@@ -1,5 +1,7 @@
 """The encoder and the decoder of Step-Video, each a case of its own."""
 
+import dataclasses
+
 import einops
 import jax
 import jax.numpy as jnp
@@ -7,15 +9,16 @@ import numpy as np
 
 from jmim.convert import table
 from jmim.convert.tables import step_video_vae as convert
+from jmim.methods.video import autoencoder3d
 from jmim.nn.nets import video_codec
 from jmim.nn.nets import video_deep
-from jmim.nn.nets import video_sizes
 
 
 def size(config, **more):
-  """Theirs; of a case of one half the other half has nothing to say."""
+  """The method's as a case has it, which is of one half alone."""
   assert config["version"] in (1, 2)
-  return video_sizes.Size(
+  return dataclasses.replace(
+    autoencoder3d.Autoencoder3D().net.size,
     width=config["ch"],
     multipliers=tuple(config["ch_mult"]),
     blocks=config["num_res_blocks"],

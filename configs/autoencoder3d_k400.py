@@ -3,7 +3,7 @@
 Data: a video data set of TFDS in --config.data.data_dir (Kinetics-400 here;
 the authors' clips are not public).
 
-    python -m jmim.main --config=configs/autoencoder3d_video.py:stage=1 \
+    python -m jmim.main --config=configs/autoencoder3d_k400.py:stage=1 \
       --workdir=A --config.method.losses.perceptual_path=VGG.npz
     ... :stage=2,source=A     the dual paths alone learn
     ... :stage=3,source=B     and the middle
@@ -18,7 +18,7 @@ Published weights instead of training: `python -m jmim.convert
 Widths, blocks and factors are the authors'; losses, batch, lengths and rates
 are ours, as theirs are not published.
 
-Size: 486 M parameters.
+Size: 502 M parameters.
 Time: not measured.
 Expect: nothing published of the autoencoder alone.
 """
