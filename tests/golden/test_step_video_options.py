@@ -83,9 +83,7 @@ def test_a_decoder_doubles_time_where_the_config_says(levels):
   shapes["last"] = jax.eval_shape(net.last.init, key, features)["params"]
   ours = filled(shapes)
   theirs = table.export_tree(convert.decoder(size), ours)
-  made = STEP_VIDEO.run(
-    case(config, theirs, {}, z=z.transpose(0, 1, 4, 2, 3))
-  )
+  made = STEP_VIDEO.run(case(config, theirs, {}, z=z.transpose(0, 1, 4, 2, 3)))
   video = made["video"].transpose(0, 2, 3, 4, 1)
   assert video.shape[1] == 1 + 2 * 2 ** len(levels)
   wanted = net.pixels(ours, net.features(ours, z))
