@@ -25,6 +25,7 @@ def size(config, **more):
     code=config["z_channels"],
     dual=config["version"] == 2,
     chunk=0,
+    norm_groups=32,
     **more,
   )
 

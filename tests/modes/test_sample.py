@@ -2,6 +2,8 @@
 
 import types
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import PIL.Image
 import pytest
@@ -10,9 +12,12 @@ import jmim
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.core import run_config
+from jmim.core import runtime
+from jmim.data import pipeline
 from jmim.methods.parts import first_stage
 from jmim.modes import sample
 from jmim.modes import train
+from jmim.parallel import sharding
 
 
 @pytest.fixture(scope="module")
@@ -212,3 +217,33 @@ def test_the_method_s_words_come_before_those_of_the_data(own, data, line):
   source = types.SimpleNamespace(**({"text": lambda t: data} if data else {}))
   parts = types.SimpleNamespace(method=method, sources={"eval": source})
   assert sample.reader(parts)(np.array([1, 2])) == line
+
+
+def clips(weights, batch, key):
+  """Clips of 3 frames of 2 pixels; sample i is as bright as its number."""
+  frames = jnp.arange(3.0)[:, None, None, None] + jnp.zeros((2, 2, 1))
+  return (frames + 3 * batch["index"][:, None, None, None, None]) / 255
+
+
+def test_a_method_of_clips_stores_frames():
+  mesh = sharding.make_mesh({"data": -1, "fsdp": 1}, jax.devices()[:1])
+  config = configs.base()
+  config.data.update(mean=(0.0,), std=(1.0,), channels=1)
+  config.sample.weights = "raw"
+  method = types.SimpleNamespace(
+    rt=runtime.Runtime(), predict=lambda: {"sample": clips}, inputs=dict
+  )
+  parts = types.SimpleNamespace(
+    config=config,
+    mesh=mesh,
+    method=method,
+    spec=pipeline.Spec(mean=(0.0,), std=(1.0,), channels=1),
+    consts={},
+  )
+  state = types.SimpleNamespace(params={"main": {"x": jnp.ones(2)}}, extra={})
+  made = sample.sampler(parts, state, 4)(np.arange(2, 5))
+  assert set(made) == {"video", "index"}
+  assert made["video"].shape == (3, 3, 2, 2, 1)
+  np.testing.assert_array_equal(
+    made["video"][..., 0, 0, 0], np.arange(6, 15).reshape(3, 3)
+  )

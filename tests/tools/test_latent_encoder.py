@@ -56,6 +56,17 @@ def test_only_training_views_are_augmented(run):
   assert (again != seen).any()  # the batch has another number
 
 
+def test_clips_are_encoded_under_their_own_name(run):
+  encoder = latent_encoder.Encoder(run)
+  clips = np.random.default_rng(0).integers(0, 256, (8, 3, 8, 8, 1), np.uint8)
+  # As if its method read clips.
+  encoder._reads = "video"
+  encoder._encode = lambda weights, batch, key: batch["video"].mean((2, 3))
+  found = encoder.encoded(clips, 0, training=False)["moments"]
+  wanted = (clips / np.float32(255) - 0.5) / 0.5
+  np.testing.assert_allclose(found, wanted.mean((2, 3)), atol=1e-5)
+
+
 def test_a_method_that_does_not_encode_is_refused(tmp_path, digits_home):
   config = tinyrun.toy(digits_home)
   with (
