@@ -10,13 +10,12 @@ the authors' clips are not public).
     ... :stage=4,source=C     and all else; then the critic
     ... :stage=image          stage 1 on single frames, before it
 
-Arguments: stage=4 (1, 2, 3, image), source= (the run before), layout=deep
-(adaptive: LaVin-DiT's ST-VAE, stage 1 alone), size=256, batch=64, steps=100000.
+Arguments: stage=4 (1, 2, 3, image; adaptive: LaVin-DiT's ST-VAE), source= (the
+run before), size=256, batch=64, steps=100000.
 
 Published weights instead of training: `python -m jmim.convert
---from=step_video_vae` (stage 4), `--from=lavin_stvae` (layout=adaptive).
-Widths, blocks and factors are the authors'; losses, batch, lengths and rates
-are ours, as theirs are not published.
+--from=step_video_vae` (stage 4), `--from=lavin_stvae` (stage=adaptive).
+Losses, batch, lengths and rates are ours: only inference is published.
 
 Size: 502 M parameters.
 Time: not measured.
@@ -33,34 +32,20 @@ STAGES = {
   "2": ("deep-f8x16", "dual", 17),
   "3": ("deep-f8x16", "middle", 17),
   "4": ("deep-f8x16", "all", 17),
+  "adaptive": ("adaptive-f4x8", "all", 17),
 }
-FRESH = (
-  r"conv_(un)?patchify/",
-  r"encoder/conv_out/",
-  r"decoder/conv_in/",
-)
+FRESH = (r"conv_(un)?patchify/", r"encoder/conv_out/", r"decoder/conv_in/")
 
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(
-    arg,
-    stage="4",
-    source="",
-    layout="deep",
-    size=256,
-    batch=64,
-    steps=100_000,
+    arg, stage="4", source="", size=256, batch=64, steps=100_000
   )
-  if arg.stage not in STAGES or arg.layout not in ("deep", "adaptive"):
+  if arg.stage not in STAGES:
     raise errors.UserError(
-      f"stage={arg.stage}, layout={arg.layout}",
-      f"a stage of {', '.join(STAGES)}; layout deep or adaptive",
-      "choose one of these",
-      "--config",
+      f"stage={arg.stage}", ", ".join(STAGES), "choose one of these", "--config"
     )
   variant, trains, frames = STAGES[arg.stage]
-  if arg.layout == "adaptive":
-    variant, trains = "adaptive-f4x8", "all"
   config, half = configs.base(), (0.5, 0.5, 0.5)
   config.data.update(
     name="kinetics400",
@@ -85,16 +70,15 @@ def get_config(arg: str | None = None):
     losses=configs.section(perceptual="vgg", disc_start=arg.steps // 2),
   )
   if arg.source:
-    fresh = FRESH if arg.stage == "2" else ()
-    config.init_from.update(path=arg.source, reinit=fresh)
+    config.init_from.path = arg.source
+    config.init_from.reinit = FRESH if arg.stage == "2" else ()
   config.optim.update(lr=1e-4, b1=0.5, b2=0.9, weight_decay=0.0)
   config.schedule.update(name="constant", warmup_steps=1000)
   config.train.update(
     total_steps=arg.steps, checkpoint_steps=5000, log_steps=100
   )
-  config.evals = configs.section(
-    errors=configs.section(type="mean", every_steps=5000, limit=1024)
-  )
+  means = configs.section(type="mean", every_steps=5000, limit=1024)
+  config.evals = configs.section(errors=means)
   config.hardware.data_threads = 16
   config.hardware.remat = "full"
   return config

@@ -14,8 +14,8 @@ Arguments: variant=deep-f4x4 (deep-f2x2, adaptive-f2x4), trains=all (dual,
 middle), source= (the run before), size=32 (16), steps=1500, disc_start=1000,
 perceptual= (a run of convnet_digits).
 
-Latents: 2 x 8 x 8 of 8 channels (deep-f2x2: 3 x 16 x 16; adaptive-f2x4: 3 x 8 x
-8). Images of the evaluators are frames.
+Latents: 2 x 8 x 8 of 8 channels (deep-f2x2: 3 x 16 x 16; adaptive-f2x4: 3 x 8
+x 8).
 
 Size: 2.50 M parameters.
 Time: not measured.
@@ -25,11 +25,7 @@ Expect: not measured here.
 from jmim.core import config as configs
 
 # Layers that the dual paths add, and those that have another width with them.
-FRESH = (
-  r"conv_(un)?patchify/",
-  r"encoder/conv_out/",
-  r"decoder/conv_in/",
-)
+FRESH = (r"conv_(un)?patchify/", r"encoder/conv_out/", r"decoder/conv_in/")
 
 
 def get_config(arg: str | None = None):
@@ -56,9 +52,8 @@ def get_config(arg: str | None = None):
     std=half,
   )
   if arg.size != 32:
-    config.data.update(
-      host_crop="center", eval_crop="squash", eval_resize=arg.size
-    )
+    crop = dict(host_crop="center", eval_crop="squash", eval_resize=arg.size)
+    config.data.update(**crop)
   config.method = configs.section(
     type="video.autoencoder3d",
     dims=configs.section(variant=arg.variant),
@@ -76,8 +71,8 @@ def get_config(arg: str | None = None):
     ),
   )
   if arg.source:
-    fresh = FRESH if arg.trains == "dual" else ()
-    config.init_from.update(path=arg.source, reinit=fresh)
+    config.init_from.path = arg.source
+    config.init_from.reinit = FRESH if arg.trains == "dual" else ()
   config.optim.update(lr=5e-4, b1=0.5, b2=0.9, weight_decay=0.0)
   config.schedule.update(name="constant", warmup_steps=20)
   config.train.update(total_steps=arg.steps, checkpoint_steps=500)

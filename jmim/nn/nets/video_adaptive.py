@@ -112,8 +112,8 @@ class _Levels(nn.Module, kw_only=True):
   size: video_sizes.Size
   rt: runtime.Runtime = runtime.Runtime()
 
-  def _blocks(self, y, level: int, n: int, stem: str, z=None):
-    """Residual blocks of a level; z: latents of the norms."""
+  def _blocks(self, y, stem: str, z=None, *, level: int, n: int):
+    """n residual blocks of a level; z: latents of the norms."""
     width = self.size.multipliers[level] * self.size.width
     for i in range(n):
       y = self._block(width, f"{stem}{level}_{i}")(y, z)
@@ -154,7 +154,7 @@ class Encoder(_Levels):
     s, last = self.size, len(self.size.multipliers) - 1
     y = self._conv(s.width, "conv_in")(x.astype(self.rt.dtype))
     for level in range(last + 1):
-      y = self._blocks(y, level, s.blocks, "down")
+      y = self._blocks(y, "down", level=level, n=s.blocks)
       if level < last:
         y = half_time(y) if level in s.time_down else y
         layer = self._flat_conv(
@@ -176,7 +176,7 @@ class Decoder(_Levels):
     y = self._conv(s.multipliers[last] * s.width, "conv_in")(z)
     y = self._middle(y, z)
     for level in reversed(range(last + 1)):
-      y = self._blocks(y, level, s.blocks + 1, "up", z)
+      y = self._blocks(y, "up", z, level=level, n=s.blocks + 1)
       if level:
         y = twice_time(y) if level in s.time_up else y
         layer = self._flat_conv(y.shape[-1], f"up{level}_conv")

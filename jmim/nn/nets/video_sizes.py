@@ -210,7 +210,7 @@ class Dims:
     choices=tuple(SIZES),
   )
   width: int = field.value(
-    0, "of the first convolution; 0: that of variant", low=0
+    0, "width of the first convolution; 0: that of variant", low=0
   )
   multipliers: tuple = field.value(
     (), "widths of the levels over that one; (): those of variant"
