@@ -27,7 +27,7 @@ from jmim.nn import norm
 from jmim.nn import patch
 
 DIRECTIONS = ("forward", "backward", "interleaved")
-CHUNK = 64  # steps of one associative scan
+CHUNK = 16  # steps of one associative scan: few compile fast
 EPS = 1e-5  # of the norm before a mixer: torch's default
 _STEPS = (1e-3, 0.1)  # least and greatest dt of a fresh mixer
 _LEAST = 1e-4
