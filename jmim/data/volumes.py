@@ -65,16 +65,23 @@ def of(
       f"set data.{key} to at most {volume.shape}",
       f"data.{key}",
     )
-  corner = room // 2 if rng is None else rng.integers(room + 1)
-  box = tuple(
-    slice(c, c + n) for c, n in zip(corner.tolist(), shape, strict=True)
-  )
-  maps = {
-    k: stored[k][box]
+  together = {"volume": volume} | {
+    k: stored[k]
     for k in entries.among(stored, entries.VOLUME_MAP)
     if stored[k].shape == volume.shape
   }
-  return {"volume": volume[box], **maps}
+  if rng is None:
+    return {k: middle(x, shape) for k, x in together.items()}
+  each = zip(rng.integers(room + 1).tolist(), shape, strict=True)
+  box = tuple(slice(c, c + n) for c, n in each)
+  return {k: x[box] for k, x in together.items()}
+
+
+def middle(x: np.ndarray, shape: Shape) -> np.ndarray:
+  """The middle [*shape] of [d, h, w], as evaluation sees it."""
+  corner = np.subtract(x.shape, shape) // 2
+  each = zip(corner.tolist(), shape, strict=True)
+  return x[tuple(slice(c, c + n) for c, n in each)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -76,8 +76,8 @@ class TokenUnify(method.Method):
 
   @classmethod
   def tiny(cls) -> "TokenUnify":
-    """Two stages on 4 x 8 x 8 voxels in 8 tokens."""
-    dims = dict(widths=(4, 8), depths=(1, 1), hidden=8, slices=2, states=4)
+    """One stage of two layers on 4 x 8 x 8 voxels in 8 tokens."""
+    dims = dict(widths=(8,), depths=(2,), hidden=8, slices=2, states=4)
     return field.replace(
       cls(shape=(4, 8, 8), patch=(2, 4, 4)), dims=dims, rollout={"start": 2}
     )
