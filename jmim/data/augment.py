@@ -98,7 +98,12 @@ def normalise(spec: settings.Data, images: jax.Array) -> jax.Array:
 
 
 def denormalise(spec: settings.Data, images: jax.Array) -> jax.Array:
-  """Inverse of `normalise`: uint8 pixels, rounded and clipped."""
+  """Inverse of `normalise`: uint8 pixels, rounded and clipped.
+
+  Where the data are volumes, of volumes [b, d, h, w].
+  """
+  if spec.volume:
+    return volumes.denormalise(spec, images)
   x = images * jnp.asarray(spec.std) + jnp.asarray(spec.mean)
   return jnp.clip(jnp.round(x * 255.0), 0, 255).astype(jnp.uint8)
 

@@ -67,6 +67,9 @@ class VoxelAffinity(method.Method):
   windows: volume_windows.Windows = field.part(
     volume_windows.Windows, "windows of larger volumes"
   )
+  ids: int = field.value(
+    2**16, "ids of cells are below this; 0: of no cell", low=1
+  )
   criterion: str = field.value(
     "bce", "'bce', or 'mse', of the probabilities", choices=("bce", "mse")
   )
@@ -78,7 +81,7 @@ class VoxelAffinity(method.Method):
   def tiny(cls) -> "VoxelAffinity":
     """One stage on 4 x 6 x 6 voxels."""
     dims = dict(widths=(8,), depths=(1,), hidden=8, slices=2, states=4)
-    return field.replace(cls(shape=(4, 6, 6)), dims=dims)
+    return field.replace(cls(shape=(4, 6, 6), ids=3), dims=dims)
 
   @property
   def net(self) -> em_mamba.Network:
@@ -93,7 +96,7 @@ class VoxelAffinity(method.Method):
     self.dims.check(shape)
     return {
       "volume": method.Input(shape, range=(0.0, 1.0)),
-      "cells": method.Input(shape, jnp.int32),
+      "cells": method.Input(shape, jnp.int32, high=self.ids),
     }
 
   def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
@@ -107,10 +110,14 @@ class VoxelAffinity(method.Method):
     return self.net.apply({"params": params}, volumes[..., None])
 
   def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
-    """Mean over the edges of every volume, then over volumes."""
+    """Mean over the edges of every volume, then over volumes.
+
+    Of larger volumes, as evaluators may have, the window in the middle.
+    """
     del draws, step, player
-    logits = self.mapped(weights, batch["volume"])["out"].astype(jnp.float32)
-    same, there = edges(batch["cells"])
+    x, cells = (self.middle(batch[name]) for name in ("volume", "cells"))
+    logits = self.mapped(weights, x)["out"].astype(jnp.float32)
+    same, there = edges(cells)
     a, w = same.astype(jnp.float32), there.astype(jnp.float32)
     w = jnp.broadcast_to(w, a.shape)
     total = lambda x: x.sum((1, 2, 3, 4))
@@ -125,6 +132,13 @@ class VoxelAffinity(method.Method):
     mean = total(w * error) / jnp.maximum(total(w), 1e-9)
     return mean.mean(), {"edges_right": right.mean()}
 
+  def middle(self, x: jax.Array) -> jax.Array:
+    """[b, *shape] out of the middle of [b, d, h, w]."""
+    for axis, side in enumerate(self.shape, 1):
+      start = (x.shape[axis] - side) // 2
+      x = jax.lax.slice_in_dim(x, start, start + side, axis=axis)
+    return x
+
   def predict(self) -> dict[str, method.Predict]:
     """affinities [b, d, h, w, 3] of volumes of any size; voxels; features."""
     return {
@@ -134,10 +148,14 @@ class VoxelAffinity(method.Method):
         batch["volume"],
         tuple(self.shape),
       ),
-      "features": lambda weights, batch, key: self.mapped(
-        weights, batch["volume"]
-      )[f"level{len(self.dims.widths) - 1}"].mean((1, 2, 3)),
+      "features": self.features,
     }
+
+  def features(self, weights, batch, key) -> jax.Array:
+    """[b, w] mean of the last level, of the window in the middle."""
+    del key
+    out = self.mapped(weights, self.middle(batch["volume"]))
+    return out[f"level{len(self.dims.widths) - 1}"].mean((1, 2, 3))
 
   def affinities(self, weights, batch, key) -> jax.Array:
     """[b, d, h, w, 3] in 0 .. 1, the mean of windows."""
