@@ -6,7 +6,7 @@ from scratch, or after tokenunify_membranes with start= its workdir. Whole
 volumes of 12 x 48 x 48 are read in windows of 8 x 40 x 40 for evaluation.
 Arguments: start= (""), steps=400.
 
-Size: 0.120 M parameters.
+Size: 0.0646 M parameters.
 Time: not measured.
 Expect: not measured here.
 """

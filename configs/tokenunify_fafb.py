@@ -7,36 +7,35 @@ to its greatest value; `fafb` is its name here.
     python -m jmim.main --config=configs/tokenunify_fafb.py --workdir=DIR \
       --config.data.data_dir=DATA
 
-Arguments: variant=base (small, base, large, huge, giant: the stage widths found
-in the released code, smallest first), batch=320, steps=500000.
+Arguments: variant=284M (17M, 63M, 121M, 557M: parameters of the stage widths
+found in the released code, with two layers each), batch=320, steps=500000.
 
 Rates as released: 1e-3 per 256 crops, no warm-up, cosine to 0. The curriculum
-is the paper's. The released sizes are said to have 100 M to 1 B parameters;
-which widths those are is not told.
+is the paper's. The paper names sizes of 100 M, 200 M, 500 M and 1 B; which of
+the widths those are is not told.
 
 Reference (authors; not repeated here): VOI 0.995 and ARAND 0.051 on wafer data
 after fine-tuning; from scratch 1.784 and 0.205, MAE 1.325 and 0.098.
 
-Size: 0.0 M parameters.
+Size: 284 M parameters.
 Time: not measured.
 Expect: the authors' VOI after fine-tuning, not repeated: 0.995.
 """
 
 from jmim.core import config as configs
 
-# Width of the first stage (each has twice that of the one before) or of all,
-# and channels behind the last level.
+# Widths of the stages, and channels behind the last level.
 VARIANTS = {
-  "small": ((32, 64, 128, 256), 512),
-  "base": ((64, 128, 256, 512), 1024),
-  "large": ((96, 192, 384, 768), 1024),
-  "huge": ((144, 288, 576, 1104), 2048),
-  "giant": ((192, 384, 768, 1536), 3072),
+  "17M": ((32, 64, 128, 256), 512),
+  "63M": ((64, 128, 256, 512), 1024),
+  "121M": ((96, 192, 384, 768), 1024),
+  "284M": ((144, 288, 576, 1104), 2048),
+  "557M": ((192, 384, 768, 1536), 3072),
 }
 
 
 def get_config(arg: str | None = None):
-  arg = configs.parse_arg(arg, variant="base", batch=320, steps=500_000)
+  arg = configs.parse_arg(arg, variant="284M", batch=320, steps=500_000)
   widths, hidden = VARIANTS[arg.variant]
   config = configs.base()
   config.data.update(

@@ -17,6 +17,8 @@ from jmim.nn import dense
 from jmim.nn import patch
 from jmim.nn import recompute
 
+Sides = tuple[int, int, int]
+
 THIN = (1, 3, 3)
 SLOPE = 0.01  # of LeakyReLU
 EPS = 1e-5
@@ -34,41 +36,62 @@ def instance_norm(x: jax.Array) -> jax.Array:
   return ((y - mean) * jax.lax.rsqrt(var + EPS)).astype(x.dtype)
 
 
-def conv3d(
-  rt: runtime.Runtime,
-  width: int,
-  name: str,
-  *,
-  fan_in: int,
-  kernel: tuple[int, int, int] = (3, 3, 3),
-  stride: int = 1,
-  pad: tuple[int, int, int] | None = None,
-  bias: bool = True,
-) -> nn.Conv:
-  """Convolution of volumes as torch starts it; [b, d, h, w, c] -> .. width.
+class Conv(nn.Module, kw_only=True):
+  """Convolution of volumes, as torch starts it: a sum of those of slices.
 
-  Args:
-    rt: execution choices.
+  XLA's CPU compiler runs 3-D convolutions on one slow path: with kernels
+  (1, 3, 3) and their gradients this takes a seventh of the time, with (3, 3, 3)
+  a quarter.
+
+  Attributes:
     width: output channels.
-    name: of the module.
-    fan_in: input channels.
     kernel: its sides.
     stride: of all axes.
     pad: voxels before and after each axis; None: half the kernel.
     bias: has one.
+    rt: execution choices.
   """
-  pad = tuple(side // 2 for side in kernel) if pad is None else pad
-  return nn.Conv(
-    width,
-    kernel,
-    strides=stride,
-    padding=[(side, side) for side in pad],
-    use_bias=bias,
-    dtype=rt.dtype,
-    kernel_init=conv.TORCH,
-    bias_init=patch.conv_bias_init(fan_in * math.prod(kernel)),
-    name=name,
-  )
+
+  width: int
+  kernel: Sides = (3, 3, 3)
+  stride: int = 1
+  pad: Sides | None = None
+  bias: bool = True
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """[b, d, h, w, c] -> [b, d', h', w', width]."""
+    shape = (*self.kernel, x.shape[-1], self.width)
+    kernel = self.param("kernel", conv.TORCH, shape)
+    bias = None
+    if self.bias:
+      init = patch.conv_bias_init(math.prod(shape[:-1]))
+      bias = self.param("bias", init, (self.width,))
+    x, kernel, bias = nn.dtypes.promote_dtype(
+      x, kernel, bias, dtype=self.rt.dtype
+    )
+    pad = self.pad or tuple(side // 2 for side in self.kernel)
+    y = self._convolved(x, kernel, [(side, side) for side in pad])
+    return y if bias is None else y + bias
+
+  def _convolved(self, x, kernel, pad):
+    depth = self.kernel[0]
+    x = jnp.pad(x, ((0, 0), pad[0], *[(0, 0)] * 3))
+    count = (x.shape[1] - depth) // self.stride + 1
+    last = (count - 1) * self.stride + 1
+    total = 0
+    for i in range(depth):
+      slices = x[:, i : i + last : self.stride]
+      y = jax.lax.conv_general_dilated(
+        slices.reshape(-1, *x.shape[2:]),
+        kernel[i],
+        (self.stride,) * 2,
+        pad[1:],
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+      )
+      total = total + y
+    return total.reshape(len(x), count, *total.shape[1:])
 
 
 def point(
@@ -108,10 +131,11 @@ class Residual(nn.Module, kw_only=True):
   def __call__(self, x: jax.Array) -> jax.Array:
     """[b, d, h, w, c] -> [b, d, h, w, width]."""
     rt, c = self.rt, x.shape[-1]
-    thin = dict(kernel=THIN, bias=False)
-    y = conv3d(rt, self.width, "conv1", fan_in=c, **thin)(x)
-    y = nn.leaky_relu(instance_norm(y), SLOPE)
-    y = conv3d(rt, self.width, "conv2", fan_in=self.width, **thin)(y)
+    thin = lambda name: Conv(
+      width=self.width, kernel=THIN, bias=False, rt=rt, name=name
+    )
+    y = nn.leaky_relu(instance_norm(thin("conv1")(x)), SLOPE)
+    y = thin("conv2")(y)
     if c != self.width:
       short = point(rt, self.width, "conv3", fan_in=c, bias=False)
       x = instance_norm(short(x))
@@ -166,8 +190,8 @@ class Gated(nn.Module, kw_only=True):
     def active(layer, y):
       return nn.relu(instance_norm(layer(y)))
 
-    y = active(conv3d(rt, c, "conv1", fan_in=c), x)
-    y = active(conv3d(rt, c, "conv2", fan_in=c), y)
+    y = active(Conv(width=c, rt=rt, name="conv1"), x)
+    y = active(Conv(width=c, rt=rt, name="conv2"), y)
     y = y + active(point(rt, c, "conv3", fan_in=c), x)
     return rt.shard(x + active(point(rt, c, "conv4", fan_in=c), y))
 

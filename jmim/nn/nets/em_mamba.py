@@ -23,6 +23,7 @@ from jmim.nn import stack
 from jmim.nn import unetr
 
 Shape = tuple[int, int, int]
+STEM, DOWN = (1, 7, 7), (1, 2, 2)  # kernels
 
 
 def check(shape: Shape, stages: int, slices: int) -> None:
@@ -86,11 +87,16 @@ class Encoder(nn.Module, kw_only=True):
     levels = []
     size = self.size
     for i, width in enumerate(size.widths):
-      how = dict(fan_in=x.shape[-1], stride=2)
-      how |= dict(kernel=(1, 2, 2), pad=(0, 0, 0)) if i else {}
-      how = how if i else how | dict(kernel=(1, 7, 7), pad=(0, 3, 3))
+      kernel, pad = (DOWN, (0, 0, 0)) if i else (STEM, None)
       x = unetr.instance_norm(x) if i else x
-      x = unetr.conv3d(self.rt, width, f"down{i}", **how)(x)
+      x = unetr.Conv(
+        width=width,
+        kernel=kernel,
+        stride=2,
+        pad=pad,
+        rt=self.rt,
+        name=f"down{i}",
+      )(x)
       x = self._mixed(unetr.Gated(rt=self.rt, name=f"gsc{i}")(x), i)
       levels.append(unetr.Tail(rt=self.rt, name=f"tail{i}")(x))
     return levels
@@ -170,8 +176,7 @@ class NextHead(nn.Module, kw_only=True):
   def __call__(self, x: jax.Array) -> jax.Array:
     """[b, d, h, w, 1] -> [b, voxels], before the sigmoid."""
     for i, width in enumerate((self.width, self.width, 1)):
-      c = x.shape[-1]
-      x = unetr.conv3d(self.rt, width, f"conv{i}", fan_in=c, stride=2)(x)
+      x = unetr.Conv(width=width, stride=2, rt=self.rt, name=f"conv{i}")(x)
       x = nn.relu(x) if i < 2 else x
     flat = x.reshape(len(x), -1)
     return unetr.point(self.rt, self.voxels, "out", fan_in=flat.shape[1])(flat)
