@@ -87,6 +87,9 @@ def _other_shape(
   if name in entries.made(data):
     seen, key = f"data.text_length={data.text_length}", "data.text_length"
     fix = "make it the length that the method reads"
+  if entries.of(name).kind == entries.VOLUME:
+    seen, key = f"data.volume={data.volume}", "data.volume"
+    fix = "make data.volume and method.shape the same"
   if len(shape) != len(needed.shape) and data.group:
     seen, key = f"data.members={data.members}", "data.members"
     fix = "set data.group and data.members for a method that reads groups only"

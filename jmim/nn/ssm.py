@@ -27,7 +27,8 @@ from jmim.nn import norm
 from jmim.nn import patch
 
 DIRECTIONS = ("forward", "backward", "interleaved")
-CHUNK = 16  # steps of one associative scan: few compile fast
+CHUNK = 16  # least steps of one associative scan: few compile fast
+CHUNKS = 256  # most chunks of a sequence, which run one after the other
 EPS = 1e-5  # of the norm before a mixer: torch's default
 _STEPS = (1e-3, 0.1)  # least and greatest dt of a fresh mixer
 _LEAST = 1e-4
@@ -40,7 +41,7 @@ def selective_scan(
   *,
   b: jax.Array,
   c: jax.Array,
-  chunk: int = CHUNK,
+  chunk: int = 0,
 ) -> jax.Array:
   """y [b, t, d] float32.
 
@@ -51,10 +52,10 @@ def selective_scan(
     b: [b, t, n] B.
     c: [b, t, n] C.
     chunk: steps computed at once; memory holds [b, chunk, d, n]. It changes
-      the last bits only.
+      the last bits only. 0: `chunk_of`.
   """
   t, rows = x.shape[1], len(x)
-  chunk = min(chunk, t)
+  chunk = min(chunk or chunk_of(t), t)
   parts = [part.astype(jnp.float32) for part in (x, dt, b, c)]
   # With dt = 0 the state stays as it is.
   fill = ((0, 0), (0, -t % chunk), (0, 0))
@@ -75,6 +76,11 @@ def selective_scan(
 
   _, y = jax.lax.scan(body, jnp.zeros((rows, *a.shape)), tuple(parts))
   return einops.rearrange(y, "s b c w -> b (s c) w")[:, :t]
+
+
+def chunk_of(steps: int) -> int:
+  """Steps of a chunk where nobody says: CHUNK, more in a long sequence."""
+  return max(CHUNK, -(-steps // CHUNKS))
 
 
 def _after(

@@ -57,7 +57,7 @@ def programs(
 
   Args:
     arrays: as from `inputs`.
-    chunk: steps of a chunk of the first.
+    chunk: steps of a chunk of the first; 0: as `ssm.chunk_of` has it.
   """
   whole = arrays[0].shape[1]
   scans = (
@@ -104,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   parser.add_argument("--tokens", type=int, default=1600)
   parser.add_argument("--width", type=int, default=16)
   parser.add_argument("--states", type=int, default=16)
-  parser.add_argument("--chunk", type=int, default=ssm.CHUNK)
+  parser.add_argument("--chunk", type=int, default=0)
   parser.add_argument("--rounds", type=int, default=5)
   args = parser.parse_args(argv)
   arrays = inputs(args.batch, args.tokens, args.width, args.states)

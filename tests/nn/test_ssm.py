@@ -58,6 +58,15 @@ def test_chunks_are_the_recurrence_whether_they_divide_or_not(arrays, chunk):
   np.testing.assert_allclose(alike, want, atol=1e-5)
 
 
+def test_long_sequences_have_longer_chunks(arrays):
+  assert [ssm.chunk_of(t) for t in (5, 1600, 4096, 51_200)] == [16, 16, 16, 200]
+  x, dt, a, b, c = arrays
+  own = ssm.selective_scan(x, dt, a, b=b, c=c)
+  np.testing.assert_array_equal(
+    own, ssm.selective_scan(x, dt, a, b=b, c=c, chunk=16)
+  )
+
+
 def test_gradients_of_both_forms_are_equal(arrays):
   def loss(scan, **how):
     return lambda x, dt, a, b, c: (scan(x, dt, a, b=b, c=c, **how) ** 2).sum()
