@@ -7,13 +7,14 @@ Of every channel d with n states, float32 throughout:
 `selective_scan` computes chunks of steps, each by an associative scan of the
 pairs (factor, addend), and hands the state from chunk to chunk; the backward
 pass computes a chunk again from the state before it. `sequential_scan` is the
-same step by step. `Mixer` reads a sequence in three directions: as it is,
-backwards, and interleaved (Xing et al. 2024, SegMamba).
+same step by step. `Mixer` reads a sequence as it is, backwards, and interleaved
+(Xing et al. 2024, SegMamba).
 
 Letters: b batch, t steps, d channels, n states, r rank of dt, k kernel.
 """
 
 import math
+from typing import Any
 
 import einops
 import flax.linen as nn
@@ -31,7 +32,6 @@ CHUNK = 16  # least steps of one associative scan: few compile fast
 CHUNKS = 256  # most chunks of a sequence, which run one after the other
 EPS = 1e-5  # of the norm before a mixer: torch's default
 _STEPS = (1e-3, 0.1)  # least and greatest dt of a fresh mixer
-_LEAST = 1e-4
 
 
 def selective_scan(
@@ -136,12 +136,13 @@ def restored(x: jax.Array, direction: str, slices: int) -> jax.Array:
   return ordered(x, direction, slices)
 
 
-def inverse_softplus_init(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+def inverse_softplus_init(
+  key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
+) -> jax.Array:
   """Biases whose softplus is log-uniform between the least and greatest dt."""
   low, high = map(math.log, _STEPS)
   dt = jnp.exp(jax.random.uniform(key, shape, minval=low, maxval=high))
-  dt = jnp.maximum(dt, _LEAST)
-  return dt + jnp.log(-jnp.expm1(-dt))
+  return (dt + jnp.log(-jnp.expm1(-dt))).astype(dtype)
 
 
 class CausalConv(nn.Module, kw_only=True):
@@ -160,11 +161,9 @@ class CausalConv(nn.Module, kw_only=True):
     """[b, t, d] -> [b, t, d]."""
     t, width = x.shape[1:]
     init = patch.conv_bias_init(self.side)
-    kernel = self.param("kernel", init, (self.side, width))
-    bias = self.param("bias", init, (width,))
-    x, kernel, bias = nn.dtypes.promote_dtype(
-      x, kernel, bias, dtype=self.rt.dtype
-    )
+    own = [self.param("kernel", init, (self.side, width))]
+    own.append(self.param("bias", init, (width,)))
+    x, kernel, bias = nn.dtypes.promote_dtype(x, *own, dtype=self.rt.dtype)
     x = jnp.pad(x, ((0, 0), (self.side - 1, 0), (0, 0)))
     seen = (x[:, i : i + t] * kernel[i] for i in range(self.side))
     return sum(seen) + bias
@@ -202,10 +201,8 @@ class Branch(nn.Module, kw_only=True):
     dt = dense.dense(
       rt,
       width,
-      kernel_init=lambda key, shape, dtype: patch.conv_bias_init(self.rank)(
-        key, shape, dtype
-      ),
-      bias_init=lambda key, shape, dtype: inverse_softplus_init(key, shape),
+      kernel_init=patch.conv_bias_init(self.rank),
+      bias_init=inverse_softplus_init,
       name="dt_proj",
     )(dt)
     logs = jnp.log(jnp.arange(1.0, self.states + 1))
@@ -272,8 +269,7 @@ class Mixer(nn.Module, kw_only=True):
 
 def _scanned(told: dict[str, jax.Array]) -> jax.Array:
   """[b, t, d] float32: the scan of one branch, and what passes it by."""
-  keys = ("x", "dt", "a", "b", "c")
-  x, dt, a, b, c = (told[key] for key in keys)
+  x, dt, a, b, c = (told[key] for key in ("x", "dt", "a", "b", "c"))
   y = selective_scan(x, dt, a, b=b, c=c)
   return y + told["skip"] * x.astype(jnp.float32)
 
@@ -281,12 +277,7 @@ def _scanned(told: dict[str, jax.Array]) -> jax.Array:
 class Layer(nn.Module, kw_only=True):
   """Mixer(LN x), which nothing is added to: the input does not pass by.
 
-  Attributes:
-    slices: of the mixer, as are
-    states: and
-    side: and
-    expand: and
-    rt: execution choices.
+  Attributes as of `Mixer`.
   """
 
   slices: int

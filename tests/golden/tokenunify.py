@@ -68,7 +68,8 @@ def run(case):
   w = weights(m, case, batch)
   k = jnp.array([case.config["kept_tokens"]])
   draws = {"prefix": k}
-  shown = m.raster.hide(batch["volume"], m.keep(draws)["prefix"])
+  keep = m.hidden.keep(draws, m.raster)["prefix"]
+  shown = m.raster.hide(batch["volume"], keep)
   net = w.params["main"]["net"]
   made = jax.jit(m.net.apply)({"params": net}, shown[..., None])
   loss, _ = jax.jit(m.loss)(w, batch, draws, 0)

@@ -9,7 +9,9 @@ from jmim.convert import family
 from jmim.convert import ops
 from jmim.convert import pieces
 from jmim.convert import table
+from jmim.methods.mim import tokenunify
 from jmim.methods.parts import volume_dims
+from jmim.methods.supervised import voxel_affinity
 from jmim.nn import unetr
 
 Dims = volume_dims.VolumeDims
@@ -97,7 +99,9 @@ def network(dims: Dims) -> pieces.Table:
   return [*rules, *pieces.dense("out.conv.conv", "out", op=POINT3D)]
 
 
-def full(method) -> pieces.Table:
+def full(
+  method: tokenunify.TokenUnify | voxel_affinity.VoxelAffinity,
+) -> pieces.Table:
   """The network of a method that has one."""
   return table.placed(network(method.dims), "", "net/")
 

@@ -18,8 +18,8 @@ import scipy.spatial
 SPACE = 16.0  # sites are about so many voxels apart, in a slice
 THICK = 2.0  # voxels of a slice from one slice to the next
 HALF = 0.9  # half thickness of a membrane [voxels of a slice]
-DARK, LIGHT = 60.0, (140.0, 200.0)  # levels, 0 .. 255
-FIELD, NOISE = 8.0, 16.0  # standard deviations [levels]
+DARK, LIGHT = 90.0, (125.0, 205.0)  # levels, 0 .. 255
+FIELD, NOISE = 8.0, 30.0  # standard deviations [levels]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

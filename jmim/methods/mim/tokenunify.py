@@ -13,7 +13,7 @@ Tokens x_1 .. x_n are boxes of voxels in raster order, voxels in [0, 1]:
     loss     = alpha(t) random + beta(t) next + gamma(t) all   (`mixture`)
 
 with y = sigmoid of the network, errors squared and averaged over voxels.
-Hidden voxels are 0, or N(0, 1) noise (`fill`). k is data: tokens are masked,
+Hidden voxels are 0, or N(0, 1) noise (`hidden`). k is data: tokens are masked,
 never cut off.
 
 Reference (neuron segmentation of wafer, VOI / ARAND): 0.995 / 0.051; from
@@ -21,8 +21,8 @@ scratch 1.784 / 0.205, MAE 1.325 / 0.098; only random 1.268, only next 4.042.
 
 Where code and paper differ we follow the paper; as released are
 `scored="everything"` (`all` over x_1 .. x_n, as the golden has it),
-`mixture.name="fixed"` (there is no curriculum) and `mask_range=(0.2, 0.8)`
-(what any `mask_ratio` but 0.4 meant there). The head reads y after the
+`mixture.name="fixed"` (there is no curriculum) and `hidden.range=(0.2, 0.8)`
+(what any ratio but 0.4 meant there). The head reads y after the
 sigmoid; its names in the released weights are not known here, so imported
 weights lack it. Weights: family `tokenunify`.
 
@@ -36,7 +36,7 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
-from jmim.masks import tokens as masking
+from jmim.methods.parts import hidden_tokens
 from jmim.methods.parts import raster
 from jmim.methods.parts import task_mixture
 from jmim.methods.parts import token_rollout
@@ -53,20 +53,14 @@ class TokenUnify(method.Method):
   dims: volume_dims.VolumeDims = field.part(
     volume_dims.VolumeDims, "network", was="{}"
   )
+  hidden: hidden_tokens.Hidden = field.part(
+    hidden_tokens.Hidden, "tokens that the network does not see"
+  )
   mixture: task_mixture.Mixture = field.part(
     task_mixture.Mixture, "weights of the tasks"
   )
   rollout: token_rollout.Rollout = field.part(
     token_rollout.Rollout, "generation of tokens, one after the other"
-  )
-  mask_ratio: float = field.value(
-    0.4, "share of tokens hidden at random", low=0.0, below=1.0
-  )
-  mask_range: tuple = field.value(
-    (), "least and greatest share hidden, drawn per volume; (): mask_ratio"
-  )
-  fill: str = field.value(
-    "zero", "voxels of hidden tokens", choices=("zero", "noise")
   )
   scored: str = field.value(
     "hidden",
@@ -103,67 +97,39 @@ class TokenUnify(method.Method):
     self.dims.check(self.shape)
     self.mixture.check()
     self.rollout.check(self.raster.count)
-    pair = self.mask_range
-    if pair and not (len(pair) == 2 and 0 <= pair[0] <= pair[1] < 1):
-      raise ValueError(f"mask_range={pair}: least and greatest share, below 1")
+    self.hidden.check()
     return {"volume": method.Input(self.raster.shape, range=(0.0, 1.0))}
 
   def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Network and head; no extra state."""
     k_net, k_head = jax.random.split(key)
     one = batch["volume"][:1, ..., None]
-    net = self.net.init(k_net, one)["params"]
-    return {
-      "main": {"net": net, "next": self.head.init(k_head, one)["params"]}
-    }, {}
+    params = {"net": self.net.init(k_net, one)["params"]}
+    params["next"] = self.head.init(k_head, one)["params"]
+    return {"main": params}, {}
 
   def draw(self, keys, batch, step) -> method.Draws:
-    """noise [b, n], which orders tokens, and prefix k [b], as tasks need them.
-
-    With `mask_range` ratio [b]; with noise as filling, fill [b, d, h, w].
-    """
+    """What is hidden: noise [b, n] and prefix k [b], as the tasks need them."""
     del step
-    b, n = len(batch["volume"]), self.raster.count
-    draws: method.Draws = {}
-    if "random" in self.mixture.used:
-      draws["noise"] = jax.random.uniform(keys("mask"), (b, n))
-      if self.mask_range:
-        low, high = self.mask_range
-        draws["ratio"] = jax.random.uniform(
-          keys("ratio"), (b,), minval=low, maxval=high
-        )
-    if {"next", "all"} & set(self.mixture.used):
-      draws["prefix"] = jax.random.randint(keys("prefix"), (b,), 1, n)
-    if self.fill == "noise":
-      draws["fill"] = jax.random.normal(keys("fill"), batch["volume"].shape)
-    return draws
-
-  def keep(self, draws: method.Draws) -> dict[str, jax.Array]:
-    """Which tokens the network sees, [b, n] bool: "random", "prefix"."""
-    found, n = {}, self.raster.count
-    if "noise" in draws:
-      hidden = n - masking.keep_count(n, self.mask_ratio)
-      if "ratio" in draws:
-        hidden = jnp.floor(n * draws["ratio"])[:, None]
-      found["random"] = draws["noise"].argsort(1).argsort(1) >= hidden
-    if "prefix" in draws:
-      found["prefix"] = self.raster.prefix(draws["prefix"])
-    return found
+    b = len(batch["volume"])
+    return self.hidden.draw(keys, self.raster, b, self.mixture.inputs)
 
   def predicted(self, main: method.Tree, volumes: jax.Array) -> jax.Array:
     """y [b, d, h, w] float32 in 0 .. 1."""
-    out = self.net.apply({"params": main["net"]}, volumes[..., None])["out"]
-    return jax.nn.sigmoid(out[..., 0].astype(jnp.float32))
+    out = self.dims.outputs(self.net, main["net"], volumes)["out"]
+    return jax.nn.sigmoid(out[..., 0])
 
   def next(self, main: method.Tree, y: jax.Array) -> jax.Array:
     """[b, v] float32 in 0 .. 1: the token after those that y was made of."""
     out = self.head.apply({"params": main["next"]}, y[..., None])
     return jax.nn.sigmoid(out.astype(jnp.float32))
 
-  def errors(self, params, batch, draws) -> dict[str, jax.Array]:
+  def errors(
+    self, params: method.Tree, batch: method.Batch, draws: method.Draws
+  ) -> dict[str, jax.Array]:
     """Task -> [b] float32, of those that count."""
     main, x = params["main"], batch["volume"].astype(jnp.float32)
-    keep = self.keep(draws)
+    keep = self.hidden.keep(draws, self.raster)
     shown = [
       self.raster.hide(x, k, draws.get("fill", 0.0)) for k in keep.values()
     ]
@@ -199,49 +165,39 @@ class TokenUnify(method.Method):
 
   def predict(self) -> dict[str, method.Predict]:
     """Of volumes: features, voxels, errors, rollout, sample."""
+
+    def whole(name):
+      return lambda weights, batch, key: self.dims.outputs(
+        self.net, weights.params["main"]["net"], batch["volume"]
+      )[name]
+
     return {
-      "features": lambda weights, batch, key: self.mapped(weights, batch, key)[
-        "last"
-      ].mean((1, 2, 3)),
-      "voxels": lambda weights, batch, key: self.mapped(weights, batch, key)[
-        "map"
-      ],
+      "features": whole("features"),
+      "voxels": whole("voxels"),
       "errors": lambda weights, batch, key: self.errors(
         weights.params, batch, self.drawn(key, batch)
       ),
       "rollout": lambda weights, batch, key: self.rollout.errors(
         self.guess(weights, key), self.raster, batch["volume"]
       ),
-      "sample": self.sample,
+      "sample": lambda weights, batch, key: self.rollout.volumes(
+        self.guess(weights, key), self.raster, batch["volume"]
+      ),
     }
-
-  def mapped(self, weights, batch, key) -> dict[str, jax.Array]:
-    """All that the network makes of whole volumes; `last`: its last level."""
-    del key
-    main, x = weights.params["main"], batch["volume"]
-    out = self.net.apply({"params": main["net"]}, x[..., None])
-    return out | {"last": out[f"level{len(self.dims.widths) - 1}"]}
 
   def guess(self, weights: method.Weights, key) -> token_rollout.Guess:
     """The next token after those in front."""
     main, raster = weights.params["main"], self.raster
 
     def one(tokens, k):
-      x, fill = raster.volume(tokens), 0.0
-      if self.fill == "noise":
-        fill = jax.random.normal(key, x.shape)
+      x = raster.volume(tokens)
+      fill = self.hidden.filling(key, x.shape)
       y = self.predicted(main, raster.hide(x, raster.prefix(k), fill))
       if self.rollout.source == "head":
         return self.next(main, y)
       return raster.take(y, k)
 
     return one
-
-  def sample(self, weights, batch, key) -> jax.Array:
-    """[b, d, h, w] in 0 .. 1: the first tokens of a volume continued."""
-    given = self.raster.tokens(batch["volume"].astype(jnp.float32))
-    made = self.rollout.tokens(self.guess(weights, key), given)
-    return self.raster.volume(made)
 
   def sample_reads(self) -> tuple[str, ...]:
     """The volume that is continued."""

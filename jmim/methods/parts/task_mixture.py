@@ -41,7 +41,7 @@ class Mixture:
   )
   weights: tuple = field.value(
     (1.0, 1.0, 1.0),
-    "of random, next and next-all with 'fixed'; 0: the task is left out",
+    "weights of random, next and next-all with name='fixed'; 0: left out",
   )
   steps: int = field.value(
     500_000, "steps of the whole training, of which a curriculum is", low=1
@@ -62,6 +62,12 @@ class Mixture:
     if self.name == "curriculum":
       return TASKS
     return tuple(task for task, w in zip(TASKS, self.weights, strict=True) if w)
+
+  @property
+  def inputs(self) -> tuple[str, ...]:
+    """What these read, see `hidden_tokens`: "random", "prefix"."""
+    kinds = {"random": "random", "next": "prefix", "all": "prefix"}
+    return tuple(dict.fromkeys(kinds[task] for task in self.used))
 
   def at(self, step: jax.Array | int) -> jax.Array:
     """[3] float32, the weights in a step; those of a curriculum sum to 1."""

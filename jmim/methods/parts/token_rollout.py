@@ -65,6 +65,19 @@ class Rollout:
     first = jnp.where(known, given, 0.0)
     return jax.lax.fori_loop(self.start, n, body, first)
 
+  def volumes(
+    self, guess: Guess, raster: rasters.Raster, volumes: jax.Array
+  ) -> jax.Array:
+    """[b, d, h, w] float32, volumes continued from their first tokens.
+
+    Args:
+      guess: the network.
+      raster: tokens of a volume.
+      volumes: [b, d, h, w].
+    """
+    given = raster.tokens(volumes.astype(jnp.float32))
+    return raster.volume(self.tokens(guess, given))
+
   def errors(
     self, guess: Guess, raster: rasters.Raster, volumes: jax.Array
   ) -> dict[str, jax.Array]:

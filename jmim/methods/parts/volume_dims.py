@@ -1,12 +1,17 @@
 """Size of the network for volumes (`nn.nets.em_mamba`), as config section."""
 
 import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import runtime
 from jmim.nn.nets import em_mamba
 
 Shape = em_mamba.Shape
+Outputs = dict[str, jax.Array]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,3 +62,23 @@ class VolumeDims:
       expand=self.expand,
     )
     return em_mamba.Network(size=size, hidden=self.hidden, out=out, rt=self.rt)
+
+  def outputs(self, net: Any, params: Any, volumes: jax.Array) -> Outputs:
+    """What the network makes of volumes.
+
+    Args:
+      net: as from `network`.
+      params: of it.
+      volumes: [b, d, h, w].
+
+    Returns:
+      out [b, d, h, w, c] float32; voxels [b, d, h, w, w_0], what the last
+      layer reads; features [b, w], the mean of the last level.
+    """
+    made = net.apply({"params": params}, volumes[..., None])
+    last = made[f"level{len(self.widths) - 1}"].astype(jnp.float32)
+    return {
+      "out": made["out"].astype(jnp.float32),
+      "voxels": made["map"],
+      "features": last.mean((1, 2, 3)),
+    }

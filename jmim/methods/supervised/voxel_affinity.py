@@ -104,10 +104,10 @@ class VoxelAffinity(method.Method):
     one = batch["volume"][:1, ..., None]
     return {"main": {"net": self.net.init(key, one)["params"]}}, {}
 
-  def mapped(self, weights, volumes: jax.Array) -> dict[str, jax.Array]:
+  def outputs(self, weights, volumes: jax.Array) -> volume_dims.Outputs:
     """All that the network makes of [b, *shape]."""
-    params = weights.params["main"]["net"]
-    return self.net.apply({"params": params}, volumes[..., None])
+    net = weights.params["main"]["net"]
+    return self.dims.outputs(self.net, net, volumes)
 
   def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Mean over the edges of every volume, then over volumes.
@@ -116,7 +116,7 @@ class VoxelAffinity(method.Method):
     """
     del draws, step, player
     x, cells = (self.middle(batch[name]) for name in ("volume", "cells"))
-    logits = self.mapped(weights, x)["out"].astype(jnp.float32)
+    logits = self.outputs(weights, x)["out"]
     same, there = edges(cells)
     a, w = same.astype(jnp.float32), there.astype(jnp.float32)
     w = jnp.broadcast_to(w, a.shape)
@@ -144,24 +144,20 @@ class VoxelAffinity(method.Method):
     return {
       "affinities": self.affinities,
       "voxels": lambda weights, batch, key: self.windows.apply(
-        lambda x: self.mapped(weights, x)["map"],
+        lambda x: self.outputs(weights, x)["voxels"],
         batch["volume"],
         tuple(self.shape),
       ),
-      "features": self.features,
+      "features": lambda weights, batch, key: self.outputs(
+        weights, self.middle(batch["volume"])
+      )["features"],
     }
-
-  def features(self, weights, batch, key) -> jax.Array:
-    """[b, w] mean of the last level, of the window in the middle."""
-    del key
-    out = self.mapped(weights, self.middle(batch["volume"]))
-    return out[f"level{len(self.dims.widths) - 1}"].mean((1, 2, 3))
 
   def affinities(self, weights, batch, key) -> jax.Array:
     """[b, d, h, w, 3] in 0 .. 1, the mean of windows."""
     del key
     return self.windows.apply(
-      lambda x: jax.nn.sigmoid(self.mapped(weights, x)["out"]),
+      lambda x: jax.nn.sigmoid(self.outputs(weights, x)["out"]),
       batch["volume"],
       tuple(self.shape),
     )

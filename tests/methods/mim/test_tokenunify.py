@@ -1,7 +1,5 @@
 """What the card of TokenUnify states exactly; of its layers: tests/nn."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -42,27 +40,11 @@ def mapped(weights, volumes):
   return np.asarray(jax.jit(TINY.predicted)(weights.params["main"], volumes))
 
 
-def test_draws_hide_the_share_and_leave_a_token_to_predict(batch):
-  many = {"volume": np.zeros((400, *TINY.shape), np.float32)}
-  draws = given(many)
-  assert draws.keys() == {"noise", "prefix"}
-  k = np.asarray(draws["prefix"])
-  assert set(k.tolist()) == set(range(1, N))
-  keep = TINY.keep(draws)
-  np.testing.assert_array_equal(keep["prefix"].sum(1), k)
-  # 40 % of 8 tokens: 4 = 8 - int(8 * 0.6) are hidden.
-  assert set(np.asarray(keep["random"].sum(1)).tolist()) == {4}
-  assert abs(np.asarray(keep["random"]).mean(0) - 0.5).max() < 0.12
-
-
-def test_a_range_of_shares_is_drawn_per_volume():
-  method = dataclasses.replace(TINY, mask_range=(0.2, 0.8))
-  many = {"volume": np.zeros((200, *TINY.shape), np.float32)}
-  draws = method.drawn(KEY, many)
-  ratio = np.asarray(draws["ratio"])
-  assert 0.2 <= ratio.min() < 0.25 and 0.75 < ratio.max() <= 0.8
-  hidden = N - np.asarray(method.keep(draws)["random"].sum(1))
-  np.testing.assert_array_equal(hidden, np.floor(N * ratio))
+def test_draws_are_those_of_the_tasks(batch):
+  assert given(batch).keys() == {"noise", "prefix"}
+  assert given(batch, fixed(1.0, 0.0, 0.0)).keys() == {"noise"}
+  for weights in ((0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (0.0, 1.0, 1.0)):
+    assert given(batch, fixed(*weights)).keys() == {"prefix"}
 
 
 def test_random_alone_is_masked_autoencoding(batch, weights):
@@ -70,7 +52,7 @@ def test_random_alone_is_masked_autoencoding(batch, weights):
   draws = given(batch, method)
   assert draws.keys() == {"noise"}
   loss, aux = jax.jit(method.loss)(weights, batch, draws, 0)
-  keep = method.keep(draws)["random"]
+  keep = method.hidden.keep(draws, method.raster)["random"]
   seen = TINY.raster.hide(batch["volume"], keep)
   error = (mapped(weights, seen) - batch["volume"]) ** 2
   hidden = np.asarray(TINY.raster.spread(~keep))
@@ -106,7 +88,7 @@ def test_hidden_tokens_change_nothing_but_what_is_to_be_predicted(
 ):
   """The head's guess of token k reads tokens before it only."""
   draws = {"prefix": jnp.array([2, 2, 5])}
-  keep = TINY.keep(draws)["prefix"]
+  keep = TINY.hidden.keep(draws, TINY.raster)["prefix"]
   hidden = np.asarray(TINY.raster.spread(~keep))
   other = np.where(hidden, 1 - batch["volume"], batch["volume"])
   shown = [TINY.raster.hide(v, keep) for v in (batch["volume"], other)]
@@ -114,7 +96,7 @@ def test_hidden_tokens_change_nothing_but_what_is_to_be_predicted(
 
 
 def test_noise_fills_what_is_hidden_if_asked(batch, weights):
-  method = dataclasses.replace(TINY, fill="noise")
+  method = field.replace(TINY, hidden={"fill": "noise"})
   draws = given(batch, method)
   assert draws["fill"].shape == batch["volume"].shape
   plain = {k: v for k, v in draws.items() if k != "fill"}
@@ -143,7 +125,7 @@ def test_a_rolled_out_token_is_the_guess_of_those_before_it(
   batch, weights, source
 ):
   method = field.replace(TINY, rollout={"source": source, "start": 5})
-  made = jax.jit(method.sample)(weights, batch, KEY)
+  made = jax.jit(method.predict()["sample"])(weights, batch, KEY)
   tokens = np.asarray(method.raster.tokens(made))
   want = np.asarray(method.raster.tokens(batch["volume"]))
   np.testing.assert_array_equal(tokens[:, :5], want[:, :5])
@@ -160,7 +142,9 @@ def test_outputs_of_the_network(batch, weights):
   predict = TINY.predict()
   voxels = jax.jit(predict["voxels"])(weights, batch, KEY)
   assert voxels.shape == (B, *TINY.shape, 8)
-  out = jax.jit(TINY.mapped)(weights, batch, KEY)
+  net = weights.params["main"]["net"]
+  out = jax.jit(TINY.net.apply)({"params": net}, batch["volume"][..., None])
+  np.testing.assert_array_equal(voxels, out["map"])
   features = jax.jit(predict["features"])(weights, batch, KEY)
   np.testing.assert_allclose(
     features, np.asarray(out["level0"]).mean((1, 2, 3)), rtol=1e-4, atol=1e-5
@@ -176,8 +160,8 @@ def test_outputs_of_the_network(batch, weights):
     (dict(dims={"slices": 3}), "dims.slices=3"),
     (dict(mixture={"weights": (1, 1)}), "mixture.weights"),
     (dict(rollout={"start": 8}), "rollout.start=8"),
-    (dict(mask_range=(0.8, 0.2)), "mask_range"),
-    (dict(mask_range=(0.2,)), "mask_range"),
+    (dict(hidden={"range": (0.8, 0.2)}), "hidden.range"),
+    (dict(hidden={"range": (0.2,)}), "hidden.range"),
   ],
 )
 def test_what_cannot_be_trained_is_an_error(changes, said):

@@ -42,7 +42,8 @@ def test_fixed_weights_say_which_tasks_there_are():
   fixed = task_mixture.Mixture(name="fixed", weights=(0, 2, 0.5))
   assert fixed.used == ("next", "all")
   np.testing.assert_array_equal(fixed.at(3), [0, 2, 0.5])
-  assert M.used == task_mixture.TASKS
+  assert fixed.inputs == ("prefix",)
+  assert M.used == task_mixture.TASKS and M.inputs == ("random", "prefix")
 
 
 @pytest.mark.parametrize("weights", [(1, 1), (0, 0, 0), (1, -1, 1)])

@@ -1,3 +1,5 @@
+import jax
+import numpy as np
 import pytest
 
 from jmim.core import runtime
@@ -43,3 +45,18 @@ def test_sizes_that_cannot_be_built_are_errors(changes, shape, said):
 
 def test_what_can_be_built_is_none():
   DIMS.check((8, 40, 40))
+
+
+def test_outputs_are_those_of_the_network(fill, normal):
+  x = normal(2, 4, 8, 8)
+  part = volume_dims.VolumeDims(
+    widths=(4, 6), depths=(1, 1), hidden=8, slices=2, states=3
+  )
+  net = part.network(3)
+  params = fill(net, x[..., None])["params"]
+  found = jax.jit(lambda p, x: part.outputs(net, p, x))(params, x)
+  made = jax.jit(net.apply)({"params": params}, x[..., None])
+  np.testing.assert_array_equal(found["out"], made["out"])
+  np.testing.assert_array_equal(found["voxels"], made["map"])
+  want = np.asarray(made["level1"]).mean((1, 2, 3))
+  np.testing.assert_allclose(found["features"], want, atol=1e-5)

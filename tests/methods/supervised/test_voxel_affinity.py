@@ -30,7 +30,7 @@ def weights(fill, batch):
 
 @pytest.fixture(scope="module")
 def logits(batch, weights):
-  return np.asarray(jax.jit(TINY.mapped)(weights, batch["volume"])["out"])
+  return np.asarray(jax.jit(TINY.outputs)(weights, batch["volume"])["out"])
 
 
 def test_edges_are_those_that_measures_know(batch):
