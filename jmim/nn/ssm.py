@@ -24,6 +24,7 @@ import jax.numpy as jnp
 from jmim.core import runtime
 from jmim.nn import conv
 from jmim.nn import dense
+from jmim.nn import depthwise
 from jmim.nn import norm
 from jmim.nn import patch
 
@@ -145,30 +146,6 @@ def inverse_softplus_init(
   return (dt + jnp.log(-jnp.expm1(-dt))).astype(dtype)
 
 
-class CausalConv(nn.Module, kw_only=True):
-  """Depth-wise convolution of a step and those before it.
-
-  Attributes:
-    side: steps that it sees.
-    rt: execution choices.
-  """
-
-  side: int
-  rt: runtime.Runtime = runtime.Runtime()
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    """[b, t, d] -> [b, t, d]."""
-    t, width = x.shape[1:]
-    init = patch.conv_bias_init(self.side)
-    own = [self.param("kernel", init, (self.side, width))]
-    own.append(self.param("bias", init, (width,)))
-    x, kernel, bias = nn.dtypes.promote_dtype(x, *own, dtype=self.rt.dtype)
-    x = jnp.pad(x, ((0, 0), (self.side - 1, 0), (0, 0)))
-    seen = (x[:, i : i + t] * kernel[i] for i in range(self.side))
-    return sum(seen) + bias
-
-
 class Branch(nn.Module, kw_only=True):
   """The parameters of one direction: what is scanned, made of a sequence.
 
@@ -188,7 +165,7 @@ class Branch(nn.Module, kw_only=True):
   def __call__(self, x: jax.Array) -> dict[str, jax.Array]:
     """Of [b, t, d]: x, dt [b, t, d], a [d, n], b, c [b, t, n]; skip [d]."""
     rt, width = self.rt, x.shape[-1]
-    x = nn.silu(CausalConv(side=self.side, rt=rt, name="conv")(x))
+    x = nn.silu(depthwise.Causal(side=self.side, rt=rt, name="conv")(x))
     told = dense.dense(
       rt,
       self.rank + 2 * self.states,
@@ -241,9 +218,12 @@ class Mixer(nn.Module, kw_only=True):
     if x.shape[1] % self.slices:
       raise ValueError(f"{x.shape[1]} steps in {self.slices} equal slices")
     width, init = x.shape[-1], conv.TORCH
-    inner = self.expand * width
     both = dense.dense(
-      self.rt, 2 * inner, use_bias=False, kernel_init=init, name="in_proj"
+      self.rt,
+      2 * self.expand * width,
+      use_bias=False,
+      kernel_init=init,
+      name="in_proj",
     )(x)
     read, gate = {}, {}
     for name in DIRECTIONS:
@@ -289,7 +269,6 @@ class Layer(nn.Module, kw_only=True):
   @nn.compact
   def __call__(self, x: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
     """[b, t, w] -> [b, t, w], and no taps."""
-    y = norm.layer_norm(self.rt, "norm", EPS)(x)
     mixer = Mixer(
       slices=self.slices,
       states=self.states,
@@ -298,4 +277,5 @@ class Layer(nn.Module, kw_only=True):
       rt=self.rt,
       name="mamba",
     )
-    return self.rt.shard(mixer(y)), {}
+    y = mixer(norm.layer_norm(self.rt, "norm", EPS)(x))
+    return self.rt.shard(y), {}

@@ -93,11 +93,10 @@ class TokenUnify(method.Method):
 
   def inputs(self) -> dict[str, method.Input]:
     """Volumes [d, h, w] in [0, 1]."""
-    self.raster.check()
+    for part in (self.raster, self.mixture, self.hidden):
+      part.check()
     self.dims.check(self.shape)
-    self.mixture.check()
     self.rollout.check(self.raster.count)
-    self.hidden.check()
     return {"volume": method.Input(self.raster.shape, range=(0.0, 1.0))}
 
   def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
@@ -129,28 +128,24 @@ class TokenUnify(method.Method):
   ) -> dict[str, jax.Array]:
     """Task -> [b] float32, of those that count."""
     main, x = params["main"], batch["volume"].astype(jnp.float32)
-    keep = self.hidden.keep(draws, self.raster)
-    shown = [
-      self.raster.hide(x, k, draws.get("fill", 0.0)) for k in keep.values()
-    ]
+    keep, fill = self.hidden.keep(draws, self.raster), draws.get("fill", 0.0)
+    shown = [self.raster.hide(x, k, fill) for k in keep.values()]
     # One pass for both inputs of an example, side by side.
     both = jnp.stack(shown, 1)
     y = self.predicted(main, both.reshape(-1, *x.shape[1:]))
     y = dict(zip(keep, jnp.moveaxis(y.reshape(both.shape), 1, 0), strict=True))
-    square = {
-      k: self.raster.tokens((v - x) ** 2).mean(-1) for k, v in y.items()
-    }
+    square = lambda kind: self.raster.tokens((y[kind] - x) ** 2).mean(-1)
     mean = lambda e, where: (e * where).sum(1) / jnp.maximum(where.sum(1), 1)
     found = {}
     if "random" in keep:
-      found["random"] = mean(square["random"], ~keep["random"])
+      found["random"] = mean(square("random"), ~keep["random"])
     if "next" in self.mixture.used:
       token = self.raster.take(x, draws["prefix"])
       guess = self.next(main, y["prefix"])
       found["next"] = ((guess - token) ** 2).mean(-1)
     if "all" in self.mixture.used:
       every = self.scored == "everything"
-      found["all"] = mean(square["prefix"], every | ~keep["prefix"])
+      found["all"] = mean(square("prefix"), every | ~keep["prefix"])
     return found
 
   def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
@@ -171,18 +166,19 @@ class TokenUnify(method.Method):
         self.net, weights.params["main"]["net"], batch["volume"]
       )[name]
 
+    def rolled(of):
+      return lambda weights, batch, key: of(
+        self.guess(weights, key), self.raster, batch["volume"]
+      )
+
     return {
       "features": whole("features"),
       "voxels": whole("voxels"),
       "errors": lambda weights, batch, key: self.errors(
         weights.params, batch, self.drawn(key, batch)
       ),
-      "rollout": lambda weights, batch, key: self.rollout.errors(
-        self.guess(weights, key), self.raster, batch["volume"]
-      ),
-      "sample": lambda weights, batch, key: self.rollout.volumes(
-        self.guess(weights, key), self.raster, batch["volume"]
-      ),
+      "rollout": rolled(self.rollout.errors),
+      "sample": rolled(self.rollout.volumes),
     }
 
   def guess(self, weights: method.Weights, key) -> token_rollout.Guess:
