@@ -498,6 +498,69 @@ PROCEDURES = [
     ["method", "widths=(4, 4, 4, 4)", "3 maps"],
   ),
   (
+    "tokens of a stage that the slices do not divide",
+    [
+      recipe("tokenunify_membranes", "steps=9"),
+      *DRY,
+      "--config.method.dims.slices=3",
+    ],
+    ["method", "dims.slices=3", "1600 tokens in stage 1"],
+  ),
+  (
+    "volumes that the stages do not halve",
+    [
+      recipe("affinity_membranes", "steps=9"),
+      *DRY,
+      "--config.method.shape=(8, 40, 42)",
+    ],
+    ["method", "(8, 40, 42)", "multiples of 4"],
+  ),
+  (
+    "tokens that do not fill the volume",
+    [
+      recipe("tokenunify_membranes", "steps=9"),
+      *DRY,
+      "--config.method.patch=(3, 8, 8)",
+    ],
+    ["method", "patch=(3, 8, 8)", "multiple"],
+  ),
+  (
+    "a roll-out of no tokens",
+    [
+      recipe("tokenunify_membranes", "steps=9"),
+      *DRY,
+      "--config.method.rollout.start=100",
+    ],
+    ["method", "rollout.start=100", "100 tokens"],
+  ),
+  (
+    "tasks that all weigh nothing",
+    [
+      recipe("tokenunify_membranes", "tasks=next"),
+      *DRY,
+      "--config.method.mixture.weights=(0.0, 0.0, 0.0)",
+    ],
+    ["method", "mixture.weights=(0.0, 0.0, 0.0)", "not all of them 0"],
+  ),
+  (
+    "volumes of another size than the method's",
+    [
+      recipe("tokenunify_membranes", "steps=9"),
+      *DRY,
+      "--config.data.volume=(8, 32, 40)",
+    ],
+    ["data.volume", "(8, 32, 40)", "(8, 40, 40)"],
+  ),
+  (
+    "volumes beside clips",
+    [
+      recipe("tokenunify_membranes", "steps=9"),
+      *DRY,
+      "--config.data.frames=4",
+    ],
+    ["data.frames", "volumes alone"],
+  ),
+  (
     "pixels that are folded beyond the image",
     [
       recipe("diffir_prior_cifar10", "steps=9"),

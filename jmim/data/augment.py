@@ -14,6 +14,7 @@ from jmim.data import colour
 from jmim.data import entries
 from jmim.data import geometry
 from jmim.data import randaugment
+from jmim.data import volumes
 
 Batch = dict[str, jax.Array]
 
@@ -65,6 +66,7 @@ def _augmented(spec: settings.Data, key: jax.Array, batch: Batch) -> Batch:
     changed[name] = images.reshape(stored.shape)
     for other, going in entries.going_with(name, batch).items():
       changed[other] = _moved(move, going, batch[other])
+  changed |= volumes.augmented(spec, keys, batch)
   return {**batch, **changed} if changed else batch
 
 
@@ -72,6 +74,7 @@ def prepare_batch(spec: settings.Data, batch: Batch) -> Batch:
   """A batch for evaluation: pixels normalised and nothing else."""
   pixels = entries.among(batch, entries.PIXELS, data=spec)
   normal = {name: normalise(spec, batch[name]) for name in pixels}
+  normal |= volumes.prepared(spec, batch)
   return {**batch, **normal} if normal else batch
 
 
@@ -95,7 +98,12 @@ def normalise(spec: settings.Data, images: jax.Array) -> jax.Array:
 
 
 def denormalise(spec: settings.Data, images: jax.Array) -> jax.Array:
-  """Inverse of `normalise`: uint8 pixels, rounded and clipped."""
+  """Inverse of `normalise`: uint8 pixels, rounded and clipped.
+
+  Where the data are volumes, of volumes [b, d, h, w].
+  """
+  if spec.volume:
+    return volumes.denormalise(spec, images)
   x = images * jnp.asarray(spec.std) + jnp.asarray(spec.mean)
   return jnp.clip(jnp.round(x * 255.0), 0, 255).astype(jnp.uint8)
 

@@ -7,6 +7,8 @@
                                             values are never mixed
     view boxes  float32 [n, 4]              turned with the views they place
     rectangles  as stored [..., 4]          mirrored with their image
+    volume      uint8 [d, h, w]             as pixels (`data.volumes`)
+    volume map  as stored [d, h, w]         mirrored and turned with its volume
     numbers     as stored                   none
     service     int32 or bool               none; no method reads it
 
@@ -29,6 +31,8 @@ PIXELS = "pixels"
 MAP = "map"
 VIEW_BOXES = "view boxes"
 RECTANGLES = "rectangles"
+VOLUME = "volume"
+VOLUME_MAP = "volume map"
 NUMBERS = "numbers"
 SERVICE = "service"
 
@@ -46,7 +50,7 @@ class Entry:
   Attributes:
     kind: one of those above.
     several: APART or ALIKE, of pixels with a dimension of images.
-    of: name of the pixels that a map or boxes go with.
+    of: name of the pixels or the volume that a map or boxes go with.
     features: stored pictures that pixels are made of.
     shape: settings -> shape of one example, None where they make none of it;
       None: only the examples can tell.
@@ -73,8 +77,12 @@ class Entry:
   remedy: str = "choose a data set that stores it, or a method for this data"
 
 
+def _still(data: settings.Data, *each: int) -> Shape | None:
+  return None if data.frames or data.volume else each
+
+
 def _image(data: settings.Data) -> Shape | None:
-  return None if data.views or data.frames else data.image
+  return None if data.views else _still(data, *data.image)
 
 
 def _views(data: settings.Data, *each: int) -> Shape | None:
@@ -144,11 +152,20 @@ ENTRIES: dict[str, Entry] = {
     kind=PIXELS,
     several=ALIKE,
     features=("low", "high"),
-    shape=lambda data: None if data.frames else (2, *data.image),
+    shape=lambda data: _still(data, 2, *data.image),
     dtype=np.uint8,
     remedy="set data.frames=0, and store `low` and `high`",
   ),
   "label": Entry(shape=lambda data: (), dtype=np.int32, sent=True),
+  "volume": Entry(
+    kind=VOLUME,
+    features=("volume",),
+    shape=lambda data: tuple(data.volume) or None,
+    dtype=np.uint8,
+    remedy="set data.volume",
+  ),
+  "cells": Entry(kind=VOLUME_MAP, of="volume"),  # ids; 0: none
+  "membrane": Entry(kind=VOLUME_MAP, of="volume"),
   # Maps of what is where in `image`.
   "segmentation": _map(),
   "semantic": _map(),
@@ -169,11 +186,11 @@ ENTRIES: dict[str, Entry] = {
   "valid": Entry(kind=SERVICE, dtype=np.bool_),
 }
 
-# Pixels of stored pictures; `image` and `video` have rules of their own.
+# Pixels of stored pictures; `image`, `video` and volumes have their own rules.
 PICTURES = {
   name: entry
   for name, entry in ENTRIES.items()
-  if entry.features and name not in ("image", "video")
+  if entry.features and name not in ("image", "video", "volume")
 }
 # Stored pictures: they are decoded, where numbers are passed on.
 FEATURES = frozenset(f for e in ENTRIES.values() for f in e.features)

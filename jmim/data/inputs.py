@@ -16,6 +16,9 @@ from jmim.data import moves
 
 Inputs = Mapping[str, method.Input]
 
+_VOLUMES = (entries.VOLUME, entries.VOLUME_MAP)
+# Kind of entry -> key of what is subtracted from it.
+_SCALED = {entries.PIXELS: "data.mean", entries.VOLUME: "data.volume_mean"}
 _SLACK = 1e-5  # share of a range: normalised pixels are rounded
 
 
@@ -84,6 +87,9 @@ def _other_shape(
   if name in entries.made(data):
     seen, key = f"data.text_length={data.text_length}", "data.text_length"
     fix = "make it the length that the method reads"
+  if entries.of(name).kind == entries.VOLUME:
+    seen, key = f"data.volume={data.volume}", "data.volume"
+    fix = "make data.volume and method.shape the same"
   if len(shape) != len(needed.shape) and data.group:
     seen, key = f"data.members={data.members}", "data.members"
     fix = "set data.group and data.members for a method that reads groups only"
@@ -148,31 +154,34 @@ def check_example(
         "data.name",
       )
     values = np.asarray(jax.device_get(ready[name]))
-    if values.shape[1:] != tuple(needed.shape):
+    shape = tuple(needed.shape)
+    if data.eval_volume and name in entries.among(batch, *_VOLUMES):
+      shape = values.shape[1:]  # of evaluation: windows of it are read
+    if values.shape[1:] != shape:
       raise errors.UserError(
         f"{name!r} of shape {values.shape[1:]} in the first example",
         f"shape {tuple(needed.shape)}, as the method reads it",
         "make the sizes of the method those of the data",
         "data.name",
       )
-    pixels = entries.of(name, data).kind == entries.PIXELS
-    _check_values(name, values, needed, pixels)
+    key = _SCALED.get(entries.of(name, data).kind, "")
+    _check_values(name, values, needed, key)
   moves.check(data, batch, inputs)
 
 
 def _check_values(
-  name: str, values: np.ndarray, needed: method.Input, pixels: bool
+  name: str, values: np.ndarray, needed: method.Input, key: str
 ) -> None:
-  """Kind and range of the values of one entry."""
+  """Kind and range of the values of one entry, scaled by a key or as stored."""
 
   def wrong(seen: str, expected: str) -> errors.UserError:
     return errors.UserError(
       f"{name!r} with {seen} in the first example",
       f"{expected}, as the method reads it",
-      "set data.mean and data.std, which map pixels to it"
-      if pixels
+      f"set {key} and {key.replace('mean', 'std')}, which map pixels to it"
+      if key
       else "correct the data set, or choose a method for it",
-      "data.mean" if pixels else "data.name",
+      key or "data.name",
     )
 
   whole = np.issubdtype(needed.dtype, np.integer)

@@ -20,7 +20,7 @@ from jmim.evals.lib import draw
 class Evaluator(base.Evaluator):
   """A picture of samples."""
 
-  predict: str = field.value("sample", "images [b, h, w, c], as the inputs")
+  predict: str = field.value("sample", "images, or volumes, as the inputs")
   examples: int = field.value(32, "samples drawn", low=1)
   columns: int = field.value(8, "samples side by side", low=1)
 
@@ -28,6 +28,8 @@ class Evaluator(base.Evaluator):
     """Yields the picture `grid`, and mean and std of the pixels."""
     rows, _ = context.rows(self.predict, "eval", self.examples, self.weights)
     images = context.pixels(rows)
+    if context.spec.volume:
+      images = draw.slices(images)
     yield "grid", draw.sheet({"": images}, pairs=self.columns)
     yield "mean", float(images.mean())
     yield "std", float(images.std())
