@@ -162,7 +162,7 @@ class TokenBlock(nn.Module):
 
 
 class TimeEmbed(nn.Module, kw_only=True):
-  """Sinusoid, linear, SiLU, linear: times [b] -> [b, width].
+  """Sinusoid, linear, activation, linear: times [b] -> [b, width].
 
   Attributes:
     width: of the output.
@@ -172,6 +172,7 @@ class TimeEmbed(nn.Module, kw_only=True):
     inclusive: see `posemb.sinusoid`.
     std: of the normal initialisation; 0: flax's default (LeCun).
     rt: execution choices.
+    act: between the linear maps; SiLU in most.
   """
 
   width: int
@@ -181,6 +182,7 @@ class TimeEmbed(nn.Module, kw_only=True):
   inclusive: bool = False
   std: float = 0.02
   rt: runtime.Runtime = runtime.Runtime()
+  act: Callable[[jax.Array], jax.Array] = nn.silu
 
   @nn.compact
   def __call__(self, t: jax.Array) -> jax.Array:
@@ -189,7 +191,7 @@ class TimeEmbed(nn.Module, kw_only=True):
     if self.std:
       kw["kernel_init"] = nn.initializers.normal(self.std)
     x = posemb.sinusoid(t, self.waves, self.order, self.inclusive)
-    x = nn.silu(dense.dense(self.rt, self.hidden, name="fc1", **kw)(x))
+    x = self.act(dense.dense(self.rt, self.hidden, name="fc1", **kw)(x))
     return dense.dense(self.rt, self.width, name="fc2", **kw)(x)
 
 
