@@ -20,6 +20,7 @@ from jmim.methods.parts import guided
 from jmim.methods.parts import mixed_patches
 from jmim.methods.parts import told_caption
 from jmim.methods.parts import uneven_blocks
+from jmim.nn import posemb
 
 SKIPPED = {}
 STEPS = 4  # of their sampler, where a case does not say
@@ -138,7 +139,7 @@ def inside(m, weights, x, t, told, mask):
       told,
       mask,
       capture_intermediates=lambda module, _: (
-        module.name and module.name.startswith(("mixer_", "block_"))
+        module.name and module.name.startswith(names)
       ),
     )
     seen = state["intermediates"]
@@ -146,9 +147,15 @@ def inside(m, weights, x, t, told, mask):
 
   out, blocks = jax.jit(apply)(weights.params)
   found = {"cond": out["cond"], "caption_tokens": out["told"][:, None]}
-  found |= {f"block{i}_masked": blocks[f"block_{i}"] for i in (0,)}
-  last = f"mixer_{len(net.mixer) - 1}"
-  return found | ({"mixer_out": blocks[last]} if net.mixer else {})
+  for i in range(len(net.layers)):
+    found[f"block{i}_masked"] = blocks[f"block_{i}"]
+  # Without a mixer it is what would go into it.
+  mixed = blocks["patch_embed"] + posemb.sincos_2d(
+    net.width, net.grid, step=net.step
+  )
+  if net.mixer:
+    mixed = blocks[f"mixer_{len(net.mixer) - 1}"]
+  return found | {"mixer_out": mixed}
 
 
 def sampled(m, weights, batch, z, scale):
