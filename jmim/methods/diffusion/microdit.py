@@ -74,14 +74,16 @@ class MicroDiT(method.Method):
 
   @classmethod
   def tiny(cls) -> "MicroDiT":
-    """16 patches of an 8-pixel image, experts in one block of each kind."""
-    blocks = dict(width=16, depth=2, head=8, multiple=8, experts=2)
+    """16 patches of an 8-pixel image, experts in one of three blocks."""
+    blocks = dict(width=16, depth=2, head=8, multiple=8, experts=2, every=1)
     return field.replace(
       cls(),
       size=8,
       channels=3,
-      patches=dict(backbone=blocks, mixer=dict(depth=2, width=8)),
+      mask_ratio=0.5,
+      patches=dict(backbone=blocks, mixer=dict(depth=1, width=8)),
       caption=dict(kind="words", length=3, width=8, vocabulary=6),
+      noise=dict(data_std=0.4),
       sampling=dict(steps=2, guidance=2.0),
     )
 
@@ -172,12 +174,10 @@ class MicroDiT(method.Method):
     return {"errors": self.measured, "features": self.features, **sample}
 
   def measured(self, weights, batch, key) -> dict[str, jax.Array]:
-    """Errors [b] at the same random noise, all patches kept and not."""
+    """Errors [b] of all patches, and of those kept, at the same noise."""
     draws = self.drawn(key, batch)
-    found = {"whole": self.errors(weights, batch, draws, 0.0)}
-    if self.mask_ratio:
-      found["masked"] = self.errors(weights, batch, draws, self.mask_ratio)
-    return found
+    error = functools.partial(self.errors, weights, batch, draws)
+    return {"whole": error(0.0), "masked": error(self.mask_ratio)}
 
   def features(self, weights, batch, key) -> jax.Array:
     """Mean of the tokens after the last block, of clean images, no caption."""
