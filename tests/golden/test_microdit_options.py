@@ -102,9 +102,7 @@ def test_what_the_outputs_must_be_of_each_other(case, found):
   x = case.inputs["x"] + sigma * case.inputs["eps"]
   skip = config["sigma_data"] ** 2 / (sigma**2 + config["sigma_data"] ** 2)
   rows = lambda a: np.asarray(a).reshape(2, 2, 3, 2, 3, 2).swapaxes(3, 4)
-  removed = np.broadcast_to(
-    mask.reshape(2, 1, 3, 3, 1, 1) == 1, rows(x).shape
-  )
+  removed = np.broadcast_to(mask.reshape(2, 1, 3, 3, 1, 1) == 1, rows(x).shape)
   np.testing.assert_allclose(
     rows(found["denoised_masked"])[removed], rows(skip * x)[removed], rtol=1e-4
   )

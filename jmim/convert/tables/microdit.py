@@ -122,6 +122,8 @@ def full(method: microdit.MicroDiT) -> pieces.Table:
   return table.placed(rules, "", "net/")
 
 
+CAPTION = (f"^{family.MAIN}caption/",)  # words of our own
+
 FAMILIES = {
   "microdit": family.Family(
     library="authors",
@@ -129,6 +131,7 @@ FAMILIES = {
     table=family.main(full),
     containers=("dit.", "model.", ""),
     aliases=((r"^(module|dit)\.", ""),),
-    optional=(f"^{family.MAIN}caption/",),
+    unsupported=CAPTION,
+    beside=CAPTION,
   )
 }
