@@ -11,8 +11,8 @@ B. What kept patches become, when a removed one is changed: 0 without a mixer,
 Held-out error with all patches shown (`errors/whole`, the same noise for all):
 
 C. Three quarters removed in training: with the mixer at most 0.95 of without.
-D. Nothing removed: there is no such gap, at least 0.95 of without. (The mixer is
-   two more blocks, which may well be worth something.)
+D. Nothing removed: there is no such gap, at least 0.95 of without. (The mixer
+   is two more blocks, which may well be worth something.)
 
 Not claimed: that removal pays at equal compute, which a reader of the released
 code denies (its issue 10).
