@@ -108,7 +108,9 @@ class AdaBlock(nn.Module, kw_only=True):
     y = modulate(normed("norm2")(x), shift2, scale2)
     hidden = int(width * self.mlp_ratio)
     if self.swiglu:
-      y = mlp.SwiGLU(int(2 / 3 * hidden), self.rt, bias=True, name="mlp")(y)
+      y = mlp.SwiGLU(
+        hidden=int(2 / 3 * hidden), rt=self.rt, bias=True, name="mlp"
+      )(y)
     elif self.ffn is None:
       y = mlp.MLP(hidden=hidden, rt=self.rt, act="gelu_tanh", name="mlp")(y)
     else:

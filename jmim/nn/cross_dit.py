@@ -179,8 +179,13 @@ class CrossBlock(nn.Module, kw_only=True):
   def _feed_forward(self, y):
     out_init = nn.initializers.normal(self.std)
     if not self.experts:
-      more = dict(inits=(NORMAL, out_init, out_init), name="mlp")
-      return mlp.SwiGLU(self.hidden, self.rt, self.bias, **more)(y)
+      return mlp.SwiGLU(
+        hidden=self.hidden,
+        rt=self.rt,
+        bias=self.bias,
+        inits=(NORMAL, out_init, out_init),
+        name="mlp",
+      )(y)
     return expert_choice.ExpertChoice(
       experts=self.experts,
       capacity=self.capacity,
@@ -219,8 +224,13 @@ class TextBlock(nn.Module, kw_only=True):
       name="attn",
     )(scale_norm(rt, "norm1")(x))
     y = scale_norm(rt, "norm2")(x)
-    more = dict(inits=(NORMAL, NORMAL, ZEROS), name="mlp")
-    return x + mlp.SwiGLU(self.hidden, rt, self.bias, **more)(y)
+    return x + mlp.SwiGLU(
+      hidden=self.hidden,
+      rt=rt,
+      bias=self.bias,
+      inits=(NORMAL, NORMAL, ZEROS),
+      name="mlp",
+    )(y)
 
 
 class NormedMLP(nn.Module, kw_only=True):

@@ -49,7 +49,7 @@ class MLP(nn.Module, kw_only=True):
     return dense.dense(self.rt, x.shape[-1], kernel_init=init, name="fc2")(y)
 
 
-class SwiGLU(nn.Module):
+class SwiGLU(nn.Module, kw_only=True):
   """W_down(silu(W_gate x) * W_up x) (Shazeer 2020).
 
   Attributes:

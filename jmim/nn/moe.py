@@ -251,7 +251,7 @@ class MoE(nn.Module, kw_only=True):
     w = Experts(self.experts, self.hidden, self.rt, name="experts")(x.shape[-1])
     y, dropped = self._routed(x, routing, w)
     if self.shared:
-      y = y + mlp.SwiGLU(self.shared, self.rt, name="shared")(x)
+      y = y + mlp.SwiGLU(hidden=self.shared, rt=self.rt, name="shared")(x)
     tapped = {
       "moe_in": lambda: x,
       "moe_out": lambda: y,

@@ -109,7 +109,7 @@ def run(case):
     "loss_unmasked": whole,
     "denoised_masked": first(jax.jit(denoised)(weights, mask)),
     "denoised": first(jax.jit(denoised)(weights, None)),
-    **inside(m, weights, x, t, told, mask),
+    **inside(m, weights, (x, t, told, mask)),
     **golden_kit.named_grads(case, rules, grads),
   }
   found["mask"] = (
@@ -120,12 +120,14 @@ def run(case):
     ("sample_nocfg", 1.0),
   ):
     if name in case.outputs:
-      found[name] = first(sampled(m, weights, batch, i["z"], scale))
+      found[name] = first(sampled(m, weights, batch, z=i["z"], scale=scale))
   return golden_kit.asked(case, found)
 
 
-def inside(m, weights, x, t, told, mask):
-  """What blocks give, by the names of the case."""
+def inside(m, weights, seen):
+  """What blocks give of (x, t, told, mask), by the names of the case."""
+  x, *rest = seen
+  t = rest[0]
   net = m.patches.net(m.shape)
 
   names = ("mixer_", "block_", "patch_embed")
@@ -135,15 +137,13 @@ def inside(m, weights, x, t, told, mask):
     out, state = net.apply(
       variables,
       m.noise.seen(x, t),
-      t,
-      told,
-      mask,
+      *rest,
       capture_intermediates=lambda module, _: (
         module.name and module.name.startswith(names)
       ),
     )
-    seen = state["intermediates"]
-    return out, {name: seen[name]["__call__"][0] for name in seen}
+    inner = state["intermediates"]
+    return out, {name: inner[name]["__call__"][0] for name in inner}
 
   out, blocks = jax.jit(apply)(weights.params)
   found = {"cond": out["cond"], "caption_tokens": out["told"][:, None]}

@@ -96,7 +96,9 @@ def test_what_the_outputs_must_be_of_each_other(case, found):
   config, mask = case.config, np.asarray(found["mask"])
   assert (mask.sum(1) == 9 - int(9 * (1 - config["mask_ratio"]))).all()
   if not config["mask_ratio"]:
-    assert found["loss_masked"] == pytest.approx(found["loss_unmasked"], 1e-5)
+    assert float(found["loss_masked"]) == pytest.approx(
+      float(found["loss_unmasked"]), 1e-5
+    )
     return
   sigma = np.asarray(found["sigma"])[:, None, None, None]
   x = case.inputs["x"] + sigma * case.inputs["eps"]

@@ -115,7 +115,7 @@ class MicroDiT(nn.Module, kw_only=True):
     cond, told = self._told(t, told)
     active = recompute.gelu_tanh(cond)
     tokens = self._mixed(tokens, active, told, mask)
-    latent = self._blocks("block", self.layers, tokens, active, told)
+    latent = self._blocks("block", self.layers, tokens, cond=active, told=told)
     mods = dense(2 * width, kernel_init=adaln.ZEROS, name="modulation")(active)
     y = cross_dit.scale_norm(rt, "norm")(latent)
     y = adaln.modulate(y, *jnp.split(mods, 2, axis=-1))
@@ -154,7 +154,7 @@ class MicroDiT(nn.Module, kw_only=True):
     if maps:
       tokens = self._map(tokens, "mixer_in", self.mixer_width)
       told = self._map(told, "mixer_text", self.mixer_width)
-    tokens = self._blocks("mixer", self.mixer, tokens, cond, told)
+    tokens = self._blocks("mixer", self.mixer, tokens, cond=cond, told=told)
     if mask is not None:
       tokens = self.rt.shard(masking.take(tokens, mask.keep))
     return self._map(tokens, "mixer_out", self.width) if maps else tokens
@@ -169,7 +169,7 @@ class MicroDiT(nn.Module, kw_only=True):
       name=name,
     )(cross_dit.scale_norm(self.rt, f"{name}_norm")(x))
 
-  def _blocks(self, name, layers, x, cond, told):
+  def _blocks(self, name, layers, x, *, cond, told):
     """Blocks <name>_0, <name>_1, ... one after the other."""
     make: Any = cross_dit.CrossBlock
     if self.rt.remat != "none":
