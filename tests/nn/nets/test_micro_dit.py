@@ -112,3 +112,19 @@ def test_positions_of_a_grid_twice_as_fine_lie_between_those_before():
   np.testing.assert_allclose(
     fine.reshape(8, 8, 16)[::2, ::2], coarse.reshape(4, 4, 16), atol=1e-6
   )
+
+
+def test_captions_act_by_cross_attention_and_the_condition_alone(inputs, fill):
+  x, t, told = inputs
+  variables = fill(NET, *inputs)
+  p = variables["params"]
+  change = lambda: np.abs(
+    run(NET, variables, inputs)["pred"]
+    - run(NET, variables, (x, t, -told))["pred"]
+  ).max()
+  assert change() > 1e-3
+  for name in ("block_0", "block_1", "block_2", "mixer_0"):
+    p[name]["cross"]["proj"]["kernel"][:] = 0
+  assert change() > 1e-5  # by the condition
+  p["text_pool"]["fc2"]["kernel"][:] = 0
+  assert change() == 0
