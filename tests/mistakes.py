@@ -395,6 +395,11 @@ MISTAKES = [
     ["--config", "stage=both", "enhance, noise, light"],
   ),
   (
+    "stage of a recipe of four",
+    [recipe("microdit_text256", "stage=third")],
+    ["--config", "stage=third", "masked, whole"],
+  ),
+  (
     "size of a recipe",
     [recipe("mar_imagenet256", "size=XL")],
     ["--config", "size=XL", "B, L, H"],
@@ -805,5 +810,34 @@ PROCEDURES = [
       "--config.method.degraded.factor=4",
     ],
     ["degraded.factor=4", "'motion'", "degraded.factor=1"],
+  ),
+  (
+    "experts without a token",
+    [
+      recipe("microdit_shapes", "steps=20"),
+      "--config.method.patches.backbone.capacity=0.2",
+    ],
+    ["method", "patches.backbone.experts", "0 of 16 tokens"],
+  ),
+  (
+    "ratios of other blocks than there are",
+    [
+      recipe("microdit_shapes", "steps=20"),
+      "--config.method.patches.backbone.depth=5",
+    ],
+    ["method", "patches.backbone.qkv_ratios", "patches.backbone.depth 5"],
+  ),
+  (
+    "captions of another length than is read",
+    [recipe("microdit_shapes", "steps=20"), "--config.data.text_length=5"],
+    ["data.text_length=5", "(6,)"],
+  ),
+  (
+    "a sampler of another kind of noise",
+    [
+      recipe("microdit_shapes", "steps=20"),
+      "--config.method.sampling.sampler=ddpm",
+    ],
+    ["method", "sampling.sampler 'ddpm'", "heun"],
   ),
 ]

@@ -108,7 +108,9 @@ class AdaBlock(nn.Module, kw_only=True):
     y = modulate(normed("norm2")(x), shift2, scale2)
     hidden = int(width * self.mlp_ratio)
     if self.swiglu:
-      y = mlp.SwiGLU(int(2 / 3 * hidden), self.rt, bias=True, name="mlp")(y)
+      y = mlp.SwiGLU(
+        hidden=int(2 / 3 * hidden), rt=self.rt, bias=True, name="mlp"
+      )(y)
     elif self.ffn is None:
       y = mlp.MLP(hidden=hidden, rt=self.rt, act="gelu_tanh", name="mlp")(y)
     else:
@@ -162,7 +164,7 @@ class TokenBlock(nn.Module):
 
 
 class TimeEmbed(nn.Module, kw_only=True):
-  """Sinusoid, linear, SiLU, linear: times [b] -> [b, width].
+  """Sinusoid, linear, activation, linear: times [b] -> [b, width].
 
   Attributes:
     width: of the output.
@@ -172,6 +174,7 @@ class TimeEmbed(nn.Module, kw_only=True):
     inclusive: see `posemb.sinusoid`.
     std: of the normal initialisation; 0: flax's default (LeCun).
     rt: execution choices.
+    act: between the linear maps; SiLU in most.
   """
 
   width: int
@@ -181,6 +184,7 @@ class TimeEmbed(nn.Module, kw_only=True):
   inclusive: bool = False
   std: float = 0.02
   rt: runtime.Runtime = runtime.Runtime()
+  act: Callable[[jax.Array], jax.Array] = nn.silu
 
   @nn.compact
   def __call__(self, t: jax.Array) -> jax.Array:
@@ -189,7 +193,7 @@ class TimeEmbed(nn.Module, kw_only=True):
     if self.std:
       kw["kernel_init"] = nn.initializers.normal(self.std)
     x = posemb.sinusoid(t, self.waves, self.order, self.inclusive)
-    x = nn.silu(dense.dense(self.rt, self.hidden, name="fc1", **kw)(x))
+    x = self.act(dense.dense(self.rt, self.hidden, name="fc1", **kw)(x))
     return dense.dense(self.rt, self.width, name="fc2", **kw)(x)
 
 

@@ -170,15 +170,22 @@ def limited(
 
 
 class Kernel(nn.Module):
-  """One matrix per expert: [e, in, out], Xavier-uniform each."""
+  """One matrix per expert: [e, in, out], Xavier-uniform each.
+
+  Attributes:
+    shape: of all.
+    init_fn: of all.
+  """
 
   shape: tuple[int, int, int]
+  init_fn: nn.initializers.Initializer = nn.initializers.xavier_uniform(
+    batch_axis=0
+  )
 
   @nn.compact
   def __call__(self) -> jax.Array:
     """The matrices, float32."""
-    init = nn.initializers.xavier_uniform(batch_axis=0)
-    return self.param("kernel", init, self.shape)
+    return self.param("kernel", self.init_fn, self.shape)
 
 
 class Experts(nn.Module):
@@ -244,7 +251,7 @@ class MoE(nn.Module, kw_only=True):
     w = Experts(self.experts, self.hidden, self.rt, name="experts")(x.shape[-1])
     y, dropped = self._routed(x, routing, w)
     if self.shared:
-      y = y + mlp.SwiGLU(self.shared, self.rt, name="shared")(x)
+      y = y + mlp.SwiGLU(hidden=self.shared, rt=self.rt, name="shared")(x)
     tapped = {
       "moe_in": lambda: x,
       "moe_out": lambda: y,

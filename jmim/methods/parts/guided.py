@@ -92,7 +92,9 @@ class Guided:
       channels: of what is diffused; those after it are not rescaled.
     """
     low, high = self.guidance_interval
-    scale = guiding.interval(self.guidance, time, low=low, high=high)
+    scale = self.guidance
+    if (low, high) != (0.0, 1.0):  # all of it also where time is no share (EDM)
+      scale = guiding.interval(scale, time, low=low, high=high)
     raw = guiding.combine(cond, null, scale, self.guidance_channels or None)
     if not self.guidance_rescale:
       return raw
