@@ -1,0 +1,68 @@
+"""Pictures of point clouds: three views side by side, seen along each axis.
+
+A view is that of I2P-MAE: the plane of (x, y), of (z, x) and of (y, z), the
+third coordinate towards the eye. All three share one scale.
+"""
+
+import matplotlib
+import numpy as np
+
+# The plane's axes, across then up, and the one towards the eye.
+VIEWS = ((0, 1, 2), (2, 0, 1), (1, 2, 0))
+
+
+def views(
+  points: np.ndarray,
+  values: np.ndarray | None = None,
+  side: int = 96,
+  dot: int = 3,
+) -> np.ndarray:
+  """uint8 [n, side, 3 side, 3] pictures of clouds.
+
+  Args:
+    points: [n, p, 3]; each cloud fills its picture, whatever its scale.
+    values: [n, p] in 0 .. 1, the colour of each point; None: its distance
+      from the eye, yellow near and violet far.
+    side: of a view, in pixels.
+    dot: side of a point, in pixels.
+
+  Raises:
+    ValueError: not [n, p, 3], or points that are not finite.
+  """
+  points = np.asarray(points, np.float64)
+  if points.ndim != 3 or points.shape[-1] != 3:
+    raise ValueError(f"clouds of shape {points.shape}: [n, p, 3] are drawn")
+  if not np.isfinite(points).all():
+    raise ValueError("clouds with NaN or infinite points cannot be drawn")
+  low, high = points.min(1, keepdims=True), points.max(1, keepdims=True)
+  reach = np.maximum((high - low).max(-1, keepdims=True) / 2, 1e-12)
+  scaled = (points - (low + high) / 2) / reach  # -1 .. 1
+  drawn = [
+    np.concatenate(
+      [
+        _view(cloud, axes, None if values is None else values[i], side, dot)
+        for axes in VIEWS
+      ],
+      axis=1,
+    )
+    for i, cloud in enumerate(scaled)
+  ]
+  return np.stack(drawn)
+
+
+def _view(cloud, axes, values, side, dot):
+  """uint8 [side, side, 3]: near points hide far ones."""
+  across, up, depth = (cloud[:, a] for a in axes)
+  values = (depth + 1) / 2 if values is None else values
+  colours = matplotlib.colormaps["viridis"](np.clip(values, 0, 1))[:, :3]
+  order = np.argsort(depth, kind="stable")
+  room = side - 1 - dot
+  column = ((across + 1) / 2 * room).round().astype(int)[order]
+  row = ((1 - up) / 2 * room).round().astype(int)[order]
+  canvas = np.full((side, side, 3), 255, np.uint8)
+  bytes_ = (255 * colours[order]).round().astype(np.uint8)
+  # One by one: a point must hide the whole of one behind it.
+  for r, c, colour in zip(row, column, bytes_, strict=True):
+    canvas[r : r + dot, c : c + dot] = colour
+  canvas[:, -1] = 225  # between this view and the next
+  return canvas
