@@ -90,6 +90,11 @@ def normalised(spec: settings.Data, points: jax.Array) -> jax.Array:
   return (points - jnp.asarray(spec.points_mean)) / jnp.asarray(spec.points_std)
 
 
+def denormalised(spec: settings.Data, points: jax.Array) -> jax.Array:
+  """[..., n, 3] in the units of the data set; of `points_unit`, of its ball."""
+  return points * jnp.asarray(spec.points_std) + jnp.asarray(spec.points_mean)
+
+
 def turned(points: jax.Array, angle: jax.Array, axis: int) -> jax.Array:
   """Clouds turned about an axis through the origin.
 

@@ -118,3 +118,10 @@ def test_clouds_that_do_not_fit_are_named(changes, shape, key):
 def test_values_that_are_no_statistics_are_named(name, value):
   with pytest.raises(errors.UserError, match=name):
     specs.Spec(**{name: value}).check_augmentation()
+
+
+def test_units_of_the_data_set_come_back():
+  spec = specs.Spec(points_mean=(1.0, -2.0, 0.5), points_std=(2.0, 1.0, 0.25))
+  x = points()
+  back = clouds.denormalised(spec, clouds.prepared(spec, x))
+  np.testing.assert_allclose(back, x, atol=1e-6)

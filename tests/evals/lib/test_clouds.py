@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from jmim.core import errors
+from jmim.data import specs
 from jmim.evals.lib import clouds
 
 
@@ -57,3 +59,14 @@ def test_what_cannot_be_drawn_is_refused():
     clouds.views(np.zeros((4, 3)))
   with pytest.raises(ValueError, match="NaN"):
     clouds.views(np.full((1, 4, 3), np.nan))
+
+
+def test_stored_units_and_finite_clouds_only():
+  spec = specs.Spec(points_mean=(1.0, 0.0, 0.0), points_std=(2.0, 2.0, 2.0))
+  points = np.ones((3, 4, 3), np.float32)
+  np.testing.assert_array_equal(
+    clouds.stored(spec, points)[0, 0], [3.0, 2.0, 2.0]
+  )
+  points[1] = np.inf
+  with pytest.raises(errors.UserError, match="1 of 3 clouds"):
+    clouds.stored(spec, points)
