@@ -87,7 +87,7 @@ def forward(config, p, x, t, y):
   cond = silu(emb + p["y_embedder.embedding_table.weight"][y])
   embedded = tokens
   for i in range(config["depth"]):
-    tokens = block(p, f"blocks.{i}", tokens, cond, config)
+    tokens = block(p, f"blocks.{i}", tokens, c=cond, config=config)
   mods = linear(p, "final_layer.adaLN_modulation.1", cond)
   h = numpydit.modulate(numpydit.layer_norm(tokens), *np.split(mods, 2, axis=1))
   h = linear(p, "final_layer.linear", h)
@@ -127,7 +127,9 @@ def test_the_adapter_equals_the_network_written_in_numpy(change):
   np.testing.assert_allclose(found["x_t"], x_t, atol=1e-5)
   wide = {k: v.astype(np.float64) for k, v in case.params.items()}
   # From their points: a coordinate that rounds otherwise is another voxel.
-  tokens, eps = forward(config, wide, np.float64(found["x_t"]), i["t"], i["y"])
+  tokens, eps = forward(
+    config, wide, np.float64(found["x_t"]), t=i["t"], y=i["y"]
+  )
   np.testing.assert_allclose(found["tokens"], tokens, atol=1e-4)
   scale = np.abs(eps).max()
   np.testing.assert_allclose(found["eps_pred"], eps, atol=1e-4 * scale)

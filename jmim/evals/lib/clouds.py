@@ -57,16 +57,12 @@ def views(
   low, high = points.min(1, keepdims=True), points.max(1, keepdims=True)
   reach = np.maximum((high - low).max(-1, keepdims=True) / 2, 1e-12)
   scaled = (points - (low + high) / 2) / reach  # -1 .. 1
-  drawn = [
-    np.concatenate(
-      [
-        _view(cloud, axes, None if values is None else values[i], side, dot)
-        for axes in VIEWS
-      ],
-      axis=1,
-    )
-    for i, cloud in enumerate(scaled)
-  ]
+  how = {"side": side, "dot": dot}
+  drawn = []
+  for i, cloud in enumerate(scaled):
+    own = None if values is None else values[i]
+    three = [_view(cloud, axes, own, **how) for axes in VIEWS]
+    drawn.append(np.concatenate(three, axis=1))
   return np.stack(drawn)
 
 
