@@ -85,11 +85,10 @@ class FastDiT3D(method.Method):
     """64 patches of 8 voxels, 24 points; one block and two."""
     small = {"variant": "S/2", "width": 24, "depth": 1, "heads": 2}
     decoder = {"width": 12, "depth": 2, "heads": 2}
-    windows = {"window": 2, "decoder_windows": (0,)}
-    experts = {"experts": 2, "chosen": 1}
+    more = {"window": 2, "decoder_windows": (0,), "experts": 2, "chosen": 1}
     return field.replace(
       cls(points=24),
-      network=dict(size=8, dims=small, decoder=decoder, **windows, **experts),
+      network=dict(size=8, dims=small, decoder=decoder, **more),
       masks=dict(occupied_share=0.5, empty_share=0.8),
       labels=dict(classes=3),
       noise=dict(times=20, beta_start=1e-3, beta_end=0.5),
@@ -105,8 +104,7 @@ class FastDiT3D(method.Method):
     self.network.check(self.masked)
     self.sampling.check(self.labels.drop if self.labels.classes else None)
     self.noise.check(self.sampling, learns=False)
-    points = method.Input((self.points, 3))
-    return {"points": points} | self.labels.inputs()
+    return {"points": method.Input((self.points, 3))} | self.labels.inputs()
 
   def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Parameters; no extra state."""
@@ -124,37 +122,42 @@ class FastDiT3D(method.Method):
     return draws | (scores if self.masked else {})
 
   def denoised(
-    self, params: method.Tree, x_t: Array, t: Array, label: Array | None, **how
+    self,
+    params: method.Tree,
+    x_t: Array,
+    t: Array,
+    label: Array | None,
+    draws: method.Draws | None = None,
   ) -> dict[str, Array]:
     """What the network gives, eps [b, n, 3] of points x_t, and seen [b, n]."""
-    net = self.network.net(self.masked, self.labels.classes)
-    vox = self.network.voxelised(x_t)
-    kept = self.masks.keep(how.pop("draws", {}), vox, self.network.dims.patch)
+    network, vox = self.network, self.network.voxelised(x_t)
+    kept = self.masks.keep(draws or {}, vox, network.dims.patch)
+    net = network.net(self.masked, self.labels.classes)
+    taps = () if net.ffn is None else ("balance", "entropy")
     variables = {"params": params["main"]}
-    out = net.apply(variables, vox.grid, t, label, kept, **how)
+    out = net.apply(variables, vox.grid, t, label, kept, taps=taps)
     eps = voxels.read(out["pred"], vox.coords)
-    return {**out, "eps": eps, "seen": self.network.seen(vox, kept)}
+    return {**out, "eps": eps, "seen": network.seen(vox, kept)}
 
   def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Error of the noise; the balance of the experts in its gradient only."""
     del step, player
-    x, taps = batch["points"].astype(jnp.float32), ()
-    if self.masked and self.network.experts:
-      taps = ("balance", "entropy")
+    x, label = batch["points"], self.labels.dropped(batch, draws)
     x_t, _, _ = self.noise.add(x, draws["t"], draws["noise"])
-    label, how = self.labels.dropped(batch, draws), dict(draws=draws, taps=taps)
-    out = self.denoised(weights.params, x_t, draws["t"], label, **how)
+    out = self.denoised(weights.params, x_t, draws["t"], label, draws=draws)
     error = ((out["eps"] - draws["noise"]) ** 2).mean(-1)  # [b, n]
     of = out["seen"] if self.loss_on == "seen" else jnp.ones_like(error)
     loss = masking.row_means(error, of).mean()
     aux = {"loss_mse": loss, "seen": out["seen"].mean()}
-    if not taps:
+    if "balance" not in out:
       return loss, aux
     bias = self.balance * out["balance"].sum()
     aux |= {"balance": bias, "router_entropy": out["entropy"].mean()}
     return loss + bias - jax.lax.stop_gradient(bias), aux
 
-  def eps(self, params, x, t, label) -> Array:
+  def eps(
+    self, params: method.Tree, x: Array, t: Array, label: Array | None
+  ) -> Array:
     """Noise [b, n, 3] in points x at times t [b], nothing masked."""
     return self.denoised(params, x, t, label)["eps"]
 

@@ -49,8 +49,7 @@ def test_the_loss_is_the_error_of_the_noise_that_is_read(params, batch, draws):
     jnp.asarray(batch["points"]), draws["t"], draws["noise"]
   )
   label = TINY.labels.dropped(batch, draws)
-  how = {"draws": draws}
-  out = TINY.denoised(params, x_t, draws["t"], label, **how)
+  out = TINY.denoised(params, x_t, draws["t"], label, draws=draws)
   error = ((out["eps"] - draws["noise"]) ** 2).mean(-1)
   np.testing.assert_allclose(loss, error.mean(), rtol=1e-5)
   assert aux["balance"] > 0  # in the gradient, not in the loss
