@@ -840,4 +840,33 @@ PROCEDURES = [
     ],
     ["method", "sampling.sampler 'ddpm'", "heun"],
   ),
+  (
+    "a width without a table of positions in 3-D",
+    [recipe("fastdit3d_shapenet", "variant=L/8")],
+    ["method", "network.dims.width 1024", "divide by 6"],
+  ),
+  (
+    "windows that do not tile the voxels",
+    [
+      recipe("fastdit3d_shapes", "steps=200"),
+      "--config.method.network.window=3",
+    ],
+    ["method", "network.window=3", "8 patches"],
+  ),
+  (
+    "windows of an encoder that sees few tokens",
+    [
+      recipe("fastdit3d_shapes", "steps=200"),
+      "--config.method.network.windows=(0,)",
+    ],
+    ["method", "network.windows=(0,)", "masked=False"],
+  ),
+  (
+    "more experts of a token than there are, in 3-D",
+    [
+      recipe("fastdit3d_shapes", "steps=200"),
+      "--config.method.network.chosen=5",
+    ],
+    ["method", "network.chosen=5", "network.experts=4"],
+  ),
 ]

@@ -9,6 +9,7 @@
     rectangles  as stored [..., 4]          mirrored with their image
     volume      uint8 [d, h, w]             as pixels (`data.volumes`)
     volume map  as stored [d, h, w]         mirrored and turned with its volume
+    points      float32 [n, 3]              drawn, normalised, turned, scaled
     numbers     as stored                   none
     service     int32 or bool               none; no method reads it
 
@@ -33,6 +34,7 @@ VIEW_BOXES = "view boxes"
 RECTANGLES = "rectangles"
 VOLUME = "volume"
 VOLUME_MAP = "volume map"
+POINTS = "points"
 NUMBERS = "numbers"
 SERVICE = "service"
 
@@ -179,6 +181,11 @@ ENTRIES: dict[str, Entry] = {
   # image; see `nn.nets.token_encoder.layout`.
   "objects": Entry(kind=RECTANGLES, of="image", corner=1),
   "crop": Entry(kind=RECTANGLES, of="image"),
+  "points": Entry(
+    kind=POINTS,
+    dtype=np.float32,
+    remedy="choose a data set of clouds ('shapes/solids')",
+  ),
   "moments": Entry(still=True),
   "marks": Entry(remedy="set data.tokenizer and data.text_words"),
   # Which example a slot holds, and whether it is one or a filler.

@@ -5,13 +5,15 @@
 The key is a function of the run's seed alone, and conditions (labels ...) are
 those of the first examples of the evaluation split: two grids of a run differ
 by the parameters only. `mean` and `std` of the pixels (0 .. 255) show a
-collapse or drift before an eye does.
+collapse or drift before an eye does. Of clouds there are three views, and the
+numbers are of the coordinates.
 """
 
 import dataclasses
 
 from jmim.core import field
 from jmim.evals.lib import base
+from jmim.evals.lib import clouds
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import draw
 
@@ -20,16 +22,22 @@ from jmim.evals.lib import draw
 class Evaluator(base.Evaluator):
   """A picture of samples."""
 
-  predict: str = field.value("sample", "images, or volumes, as the inputs")
+  predict: str = field.value(
+    "sample", "images, clouds [b, n, 3] or volumes, as the inputs"
+  )
   examples: int = field.value(32, "samples drawn", low=1)
   columns: int = field.value(8, "samples side by side", low=1)
 
   def run(self, context: contexts.Context) -> base.Results:
     """Yields the picture `grid`, and mean and std of the pixels."""
     rows, _ = context.rows(self.predict, "eval", self.examples, self.weights)
-    images = context.pixels(rows)
-    if context.spec.volume:
-      images = draw.slices(images)
+    if rows.ndim == 3:
+      values = clouds.stored(context.spec, rows)
+      images = clouds.views(values)
+    else:
+      values = images = context.pixels(rows)
+      if context.spec.volume:
+        images = draw.slices(images)
     yield "grid", draw.sheet({"": images}, pairs=self.columns)
-    yield "mean", float(images.mean())
-    yield "std", float(images.std())
+    yield "mean", float(values.mean())
+    yield "std", float(values.std())

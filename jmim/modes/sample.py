@@ -9,7 +9,7 @@ parts, `samples/<settings>/part_00000.npz` (uint8 "image", "label", "index"),
 with a picture beside it. What is in a part is not made again, with whatever
 sample.batch: the same command resumes, and a larger --num continues. A method
 of tokens writes int32 "tokens" in place of "image", and a text file, one line
-per sample, beside it.
+per sample, beside it; one of clouds float32 "points" [n, 3].
 """
 
 import hashlib
@@ -36,6 +36,9 @@ from jmim.session import restore
 from jmim.session import samples
 from jmim.session import session as sessions
 from jmim.session import trained
+
+# Kind of the numbers that a method samples -> what they are.
+_KINDS = {"u": "image", "i": "tokens", "f": "points"}
 
 
 def run(
@@ -121,8 +124,10 @@ def protocol(parts: assemble.Parts, step: int) -> dict[str, Any]:
   """Everything the images depend on, apart from their numbers."""
   config = json.loads(parts.config.to_json())
   settings = {k: config["sample"][k] for k in ("seed", "label", "weights")}
-  pixels = {k: config["data"][k] for k in ("mean", "std")}
-  return {"step": step, "method": config["method"], **pixels, **settings}
+  clouds = "points" in parts.method.inputs()
+  names = ("points_mean", "points_std") if clouds else ("mean", "std")
+  units = {k: config["data"][k] for k in names}
+  return {"step": step, "method": config["method"], **units, **settings}
 
 
 def reader(parts: assemble.Parts) -> Callable[[np.ndarray], str]:
@@ -207,8 +212,9 @@ def sampler(
 
   Returns:
     indices [<= batch] -> {"image" uint8 [n, h, w, c], "label" [n], "index"
-    [n]} on every host; "tokens" int32 [n, l] in place of "image" if that is
-    what the method samples. It raises UserError where some are not finite.
+    [n]} on every host; "tokens" int32 [n, l] or "points" float32 [n, p, 3] in
+    place of "image" if that is what the method samples. It raises UserError
+    where some are not finite.
   """
   config, where = parts.config.sample, sharding.batch_sharding(parts.mesh)
   compiled = jax.jit(
@@ -229,7 +235,7 @@ def sampler(
     }
     made, finite = map(np.asarray, compiled(weights, put, key))
     predict.require_finite(finite[: len(index)], "samples")
-    name = "image" if made.dtype == np.uint8 else "tokens"
+    name = _KINDS[made.dtype.kind]
     return {k: v[: len(index)] for k, v in {name: made, **inputs}.items()}
 
   return images

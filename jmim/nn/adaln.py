@@ -55,7 +55,11 @@ class AdaBlock(nn.Module, kw_only=True):
     rms: RMSNorm with a scale in place of LayerNorm.
     swiglu: `mlp.SwiGLU` with biases in place of the MLP.
     ffn: makes another network in place of the MLP, (x, taps) -> (y, found),
-      from the keyword arguments `rt` and `name`.
+      from the keyword arguments `rt` and `name`; with a mask it is given
+      `valid`.
+    act: activation of the MLP, see `mlp.MLP`.
+    attn: makes another self-attention, (x, taps) -> (y, found), from the
+      keyword arguments `heads`, `rt` and `name`.
   """
 
   heads: int
@@ -69,6 +73,8 @@ class AdaBlock(nn.Module, kw_only=True):
   rms: bool = False
   swiglu: bool = False
   ffn: Callable[..., nn.Module] | None = None
+  act: str = "gelu_tanh"
+  attn: Callable[..., nn.Module] | None = None
 
   @nn.compact
   def __call__(
@@ -77,32 +83,26 @@ class AdaBlock(nn.Module, kw_only=True):
     *,
     cond: jax.Array,
     rotary: jax.Array | None = None,
+    mask: jax.Array | None = None,
     taps: tuple[str, ...] = (),
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """[b, t, w] -> [b, t, w] and the taps asked for.
 
     Args:
       x: tokens.
-      cond: [b, w] conditioning, already through its SiLU.
+      cond: [b, c] conditioning, already through its SiLU.
       rotary: angles of the tokens, see `attention.SelfAttention`.
+      mask: [b, t] bool, True = a token that the others may attend to.
       taps: "block" (the output), those of `attention.SelfAttention`, or those
         of `ffn`.
     """
     width = x.shape[-1]
-    (shift1, scale1, gate1), (shift2, scale2, gate2) = self._modulation(cond)
-    init = {"qkv_init": qkv.separate_xavier} if self.separate else {}
-    attn = attention.SelfAttention(
-      heads=self.heads,
-      rt=self.rt,
-      qk_norm=self.qk_norm,
-      qk_eps=self.qk_eps,
-      name="attn",
-      **init,
-    )
+    mods = self._modulation(cond, width)
+    (shift1, scale1, gate1), (shift2, scale2, gate2) = mods
     inner = tuple(t for t in taps if t in attention.TAPS)
     normed = lambda name: bare_norm(self.rt, name, self.affine, self.rms)
     y = modulate(normed("norm1")(x), shift1, scale1)
-    y, found = attn(y, rotary=rotary, taps=inner)
+    y, found = self._attention(y, taps=inner, rotary=rotary, mask=mask)
     x = self.rt.shard(x + gate1[:, None] * y)
     x = ad_checkpoint.checkpoint_name(x, "middle")
     y = modulate(normed("norm2")(x), shift2, scale2)
@@ -112,19 +112,30 @@ class AdaBlock(nn.Module, kw_only=True):
         hidden=int(2 / 3 * hidden), rt=self.rt, bias=True, name="mlp"
       )(y)
     elif self.ffn is None:
-      y = mlp.MLP(hidden=hidden, rt=self.rt, act="gelu_tanh", name="mlp")(y)
+      y = mlp.MLP(hidden=hidden, rt=self.rt, act=self.act, name="mlp")(y)
     else:
       outer = tuple(t for t in taps if t not in (*inner, "block"))
-      y, more = self.ffn(rt=self.rt, name="ffn")(y, outer)
+      valid = {} if mask is None else {"valid": mask}
+      y, more = self.ffn(rt=self.rt, name="ffn")(y, outer, **valid)
       found |= more
     x = self.rt.shard(x + gate2[:, None] * y)
     return x, {t: x if t == "block" else found[t] for t in taps}
 
-  def _modulation(self, cond):
+  def _attention(self, x, taps, **more):
+    """(y [b, t, w], taps) of the block's own attention, or of another's."""
+    how = dict(heads=self.heads, rt=self.rt, name="attn")
+    if self.attn is not None:
+      return self.attn(**how)(x, taps)
+    if self.separate:
+      how["qkv_init"] = qkv.separate_xavier
+    norms = dict(qk_norm=self.qk_norm, qk_eps=self.qk_eps)
+    return attention.SelfAttention(**how, **norms)(x, taps=taps, **more)
+
+  def _modulation(self, cond, width):
     """(shift, scale, gate) [b, w] of attention and of the MLP."""
     each = 3 if self.shift else 2
     mods = dense.dense(
-      self.rt, 2 * each * cond.shape[-1], kernel_init=ZEROS, name="modulation"
+      self.rt, 2 * each * width, kernel_init=ZEROS, name="modulation"
     )(cond)
     parts = jnp.split(mods, 2 * each, axis=-1)
     none = [] if self.shift else [None]

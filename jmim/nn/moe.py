@@ -235,7 +235,10 @@ class MoE(nn.Module, kw_only=True):
 
   @nn.compact
   def __call__(
-    self, x: jax.Array, taps: tuple[str, ...] = ()
+    self,
+    x: jax.Array,
+    taps: tuple[str, ...] = (),
+    valid: jax.Array | None = None,
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """[b, t, d] -> [b, t, d] and the taps asked for.
 
@@ -243,6 +246,7 @@ class MoE(nn.Module, kw_only=True):
       x: tokens.
       taps: any of moe_in, moe_out [b, t, d]; chosen, weights [b, t, k];
         load [e]; balance, entropy, dropped [].
+      valid: [b, t] bool, tokens that the balance is of; None: all.
     """
     init = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
     router = nn.Dense(self.experts, False, kernel_init=init, name="router")
@@ -258,7 +262,9 @@ class MoE(nn.Module, kw_only=True):
       "chosen": lambda: routing.chosen,
       "weights": lambda: routing.weights,
       "load": lambda: routings.load(routing.chosen, self.experts),
-      "balance": lambda: routings.balance(routing, self.balance_examples),
+      "balance": lambda: routings.balance(
+        routing, self.balance_examples, valid
+      ),
       "entropy": lambda: routings.entropy(routing.scores),
       "dropped": lambda: dropped,
     }

@@ -2,8 +2,8 @@
 
     python -m jmim.tools.draw_methods [--out docs/images/methods] [NAME ...]
 
-Sheets are made by `draw_masks` and `draw_tokens`, figures by `draw_curves` and
-`draw_scenes`.
+Sheets are made by `draw_masks` and `draw_tokens`, figures by `draw_curves`,
+`draw_scenes` and `draw_clouds`.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import PIL.Image
 
 from jmim.evals.lib import draw as sheets
+from jmim.tools import draw_clouds
 from jmim.tools import draw_curves
 from jmim.tools import draw_masks
 from jmim.tools import draw_scenes
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   """Command line; returns the exit code."""
   parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
   drawn = draw_masks.SHEETS | draw_tokens.SHEETS
-  figures = draw_curves.FIGURES | draw_scenes.FIGURES
+  figures = draw_curves.FIGURES | draw_scenes.FIGURES | draw_clouds.FIGURES
   known = (*drawn, *figures)
   parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
   parser.add_argument("--out", type=pathlib.Path, default=OUT)

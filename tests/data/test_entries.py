@@ -19,6 +19,7 @@ KINDS = (
   entries.RECTANGLES,
   entries.VOLUME,
   entries.VOLUME_MAP,
+  entries.POINTS,
   entries.NUMBERS,
   entries.SERVICE,
 )

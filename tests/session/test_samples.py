@@ -1,6 +1,7 @@
 """Parts of a folder of samples."""
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from jmim.session import samples
@@ -69,3 +70,13 @@ def test_the_grid_is_as_square_as_can_be():
   np.testing.assert_array_equal(found[0, [0, 50, 100], 0], [0, 1, 2])
   assert (found[50, 0] == 3).all()
   assert (found[50:, 100:] == 255).all()
+
+
+def test_clouds_have_a_picture_of_three_views(tmp_path):
+  points = np.random.default_rng(0).normal(size=(4, 20, 3)).astype(np.float32)
+  rows = {"points": points, "index": np.arange(4)}
+  path = samples.write(tmp_path, rows)
+  with np.load(path) as stored:
+    np.testing.assert_array_equal(stored["points"], points)
+  picture = PIL.Image.open(path.with_suffix(".png"))
+  assert picture.size == (2 * (3 * 96 + 2), 2 * (96 + 2))

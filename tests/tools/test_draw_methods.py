@@ -2,6 +2,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from jmim.tools import draw_clouds
 from jmim.tools import draw_curves
 from jmim.tools import draw_masks
 from jmim.tools import draw_methods
@@ -19,6 +20,7 @@ def sheets(monkeypatch):
   figure = lambda path: path.write_bytes(b"figure")
   monkeypatch.setattr(draw_curves, "FIGURES", {"two": figure})
   monkeypatch.setattr(draw_scenes, "FIGURES", {})
+  monkeypatch.setattr(draw_clouds, "FIGURES", {})
 
 
 def test_all_pictures_or_those_named_are_written(sheets, tmp_path, capsys):
