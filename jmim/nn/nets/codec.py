@@ -112,6 +112,14 @@ SIZES = {
   "vq-f8-z8": Size(width=128, multipliers=(1, 2, 4, 8), latent=8),
   "ae-f4": Size(width=128, multipliers=(1, 2, 4), latent=3),
   "kl-f4-z32": Size(width=128, multipliers=(1, 2, 4), latent=32),
+  # VA-VAE's (Yao et al. 2025) are of factor 16; of factor 4: small images.
+  "kl-f4-z16": Size(width=128, multipliers=(1, 2, 4), latent=16),
+  "kl-f16-z32": Size(
+    width=128, multipliers=(1, 1, 2, 2, 4), latent=32, attend_at=(16,)
+  ),
+  "kl-f16-z64": Size(
+    width=128, multipliers=(1, 1, 2, 2, 4), latent=64, attend_at=(16,)
+  ),
 }
 
 
@@ -251,8 +259,20 @@ class Encoder(_Levels):
   out: int = 2
 
   @nn.compact
-  def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """[b, H, W, c] -> [b, h, w, out * code] float32, and what `quant` saw."""
+  def __call__(
+    self, x: jax.Array, part: str = "whole"
+  ) -> tuple[jax.Array, jax.Array] | jax.Array:
+    """[b, H, W, c] -> [b, h, w, out * code] float32, and what `quant` saw.
+
+    Args:
+      x: images; for "tail" what "trunk" returns.
+      part: "trunk" ends with [b, h, w, d], what `conv_out` reads, and "tail"
+        begins there.
+    """
+    y = x if part == "tail" else self._trunk(x)
+    return y if part == "trunk" else self._tail(y)
+
+  def _trunk(self, x):
     s = self.size
     y = self.rt.shard(self._conv(s.width, "conv_in")(x.astype(self.rt.dtype)))
     for level in range(len(s.multipliers)):
@@ -260,7 +280,10 @@ class Encoder(_Levels):
       if level < len(s.multipliers) - 1:
         down = f"down{level}_conv"
         y = self._conv(y.shape[-1], down, stride=2, pad=(0, 1))(y)
-    y = self._norm(self._middle(y))
+    return self._norm(self._middle(y))
+
+  def _tail(self, y):
+    s = self.size
     hidden = self._conv(self.out * s.latent, "conv_out")(y)
     dense = nn.Dense(
       self.out * s.code,
