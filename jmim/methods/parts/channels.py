@@ -155,7 +155,10 @@ class Channels:
     small = tuple(n // self.reduction for n in sides)
     coarse = resize.images(resize.images(x, small, "smooth"), sides, "nearest")
     z = _encoded(weights, coarse, first_stage)
-    return first_stage.factor_of(weights) * z if first_stage.net else z
+    if not first_stage.net:
+      return z
+    z = first_stage.normalised(weights, z)
+    return first_stage.factor_of(weights) * z
 
 
 def _encoded(weights, x, first_stage):

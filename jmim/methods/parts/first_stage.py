@@ -2,6 +2,7 @@
 
     z = scale (mean + std noise)             a sample of the posterior (KL)
     z = scale E(x)                           before quantisation (VQ), or plain
+    z = scale (z - m_c) / s_c                with `statistics` of the channels
 
 Latents are made of stored moments (`python -m jmim.tools.cache_latents`) or of
 the images themselves. The posterior's noise is among the draws, so that every
@@ -61,6 +62,11 @@ class FirstStage:
     low=0,
     was="latent_scale",
   )
+  statistics: str = field.value(
+    "",
+    "mean and std of the latents' channels, which are then normalised: an .npz "
+    "of `jmim.tools.latent_statistics`; empty: they are not",
+  )
   implicit: liif.Dims = field.part(
     liif.Dims, "implicit function behind the decoder", hidden=()
   )
@@ -100,6 +106,11 @@ class FirstStage:
       ValueError: fields that do not go together.
     """
     if not self.net:
+      if self.statistics:
+        raise ValueError(
+          f"first_stage.statistics={self.statistics!r} with "
+          f"first_stage.variant {self.variant!r}: images have no latents"
+        )
       return {"image": method.Input(patch.unfolded(shape, self.factor))}
     size, moments = self.net.size, (1 + self.net.gaussian) * shape[2]
     anysize.check(self.variant, self.codes, self.implicit)
@@ -114,12 +125,25 @@ class FirstStage:
     return {"moments": method.Input((*shape[:2], moments))}
 
   def consts(self) -> dict[str, method.Const]:
-    """The first stage, where it is needed: to encode, or to decode."""
+    """The first stage, where it codes or decodes, and the statistics."""
+    found = {}
+    if self.statistics:
+      key = "method.first_stage.statistics"
+      found["statistics"] = method.Const(
+        self.statistics, self._neutral, key=key, images=False
+      )
     if not self.net or self.read == "moments" and not self.decodes:
-      return {}
+      return found
     init, scale = self.net.init, ("method.first_stage.scale", self.scale)
     more = dict(agrees={"latent_scale": scale}, key="method.first_stage.path")
-    return {"first_stage": method.Const(self.path, init, self.sha256, **more)}
+    stage = method.Const(self.path, init, self.sha256, **more)
+    return {"first_stage": stage, **found}
+
+  def _neutral(self, key):
+    """Statistics that change nothing: mean, std [c] float32."""
+    del key
+    c = (self.net.size.code,)
+    return {"mean": jnp.zeros(c), "std": jnp.ones(c)}
 
   def draw(
     self, keys: randomness.Keys, shape: tuple[int, ...]
@@ -129,17 +153,39 @@ class FirstStage:
       return {}
     return {"posterior": jax.random.normal(keys("posterior"), shape)}
 
-  def unscaled(
-    self, weights: method.Weights, batch: method.Batch, draws: method.Draws
+  def moments(
+    self, weights: method.Weights, batch: method.Batch
   ) -> jax.Array:
-    """[b, h, w, c] latents before their scale; no gradient."""
+    """[b, h, w, k] float32 as stored, or encoded; no gradient."""
     if self.read == "moments":
       z = batch["moments"].astype(jnp.float32)
     else:
       z, _ = self.net.encode(weights.consts["first_stage"], batch["image"])
+    return jax.lax.stop_gradient(z)
+
+  def unscaled(
+    self, weights: method.Weights, batch: method.Batch, draws: method.Draws
+  ) -> jax.Array:
+    """[b, h, w, c] latents before their scale; no gradient."""
+    z = self.moments(weights, batch)
     if "posterior" in draws:
       z = autoencoder.drawn(z, draws["posterior"])
-    return jax.lax.stop_gradient(z)
+    return self.normalised(weights, z)
+
+  def normalised(self, weights: method.Weights, z: jax.Array) -> jax.Array:
+    """(z - mean) / std of each channel, where there are statistics."""
+    if not self.statistics:
+      return z
+    known = weights.consts["statistics"]
+    return (z - known["mean"]) / known["std"]
+
+  def restored(self, weights: method.Weights, z: jax.Array) -> jax.Array:
+    """What was diffused [b, h, w, c] -> latents as they were encoded."""
+    z = z / self.factor_of(weights)
+    if not self.statistics:
+      return z
+    known = weights.consts["statistics"]
+    return z * known["std"] + known["mean"]
 
   def encode(
     self, weights: method.Weights, batch: method.Batch, draws: method.Draws
@@ -154,7 +200,7 @@ class FirstStage:
     """What was diffused [b, h, w, c] -> images."""
     if not self.net:
       return patch.unfold(z, self.factor)
-    z = z / self.factor_of(weights)
+    z = self.restored(weights, z)
     return self.net.decode(weights.consts["first_stage"], z)
 
   def factor_of(

@@ -25,9 +25,10 @@ def latents(
   """[b, h, w, c] scaled latents of stored moments or of images; no gradient."""
   if not stage.net:
     return patch.fold(batch["image"], stage.factor)
-  z = stage.unscaled(weights, batch, {})
+  z = stage.moments(weights, batch)
   if stage.net.gaussian:
     z, _ = autoencoder.posterior(z)
+  z = stage.normalised(weights, z)
   return stage.factor_of(weights, z) * z
 
 
@@ -52,7 +53,7 @@ def encoded(
     z, _ = autoencoder.posterior(z)
   elif stage.net.gaussian:
     z = autoencoder.drawn(z, noise)
-  return stage.factor_of(weights) * z
+  return stage.factor_of(weights) * stage.normalised(weights, z)
 
 
 def consts(stage: stages.FirstStage) -> dict[str, method.Const]:
