@@ -3,8 +3,9 @@
     python -m jmim.tools.latent_statistics --out=runs/statistics.npz \
       --config=configs/lightningdit_cifar10.py:first_stage=VAE \
       --config.data.data_dir=DIR
-    python -m jmim.main --workdir=W --config.data.data_dir=DIR --config=configs/\
-lightningdit_cifar10.py:first_stage=VAE,statistics=runs/statistics.npz
+    R=configs/lightningdit_cifar10.py
+    python -m jmim.main --workdir=W --config.data.data_dir=DIR \
+      --config=$R:first_stage=VAE,statistics=runs/statistics.npz
 
 VAE: a run of va_vae_cifar10. Images are encoded in every step. Arguments:
 first_stage=, statistics= (empty: latents as they are), steps=800, judge= (a run
@@ -21,7 +22,9 @@ from jmim.core import config as configs
 
 
 def get_config(arg: str | None = None):
-  arg = configs.parse_arg(arg, first_stage="", statistics="", steps=800, judge="")
+  arg = configs.parse_arg(
+    arg, first_stage="", statistics="", steps=800, judge=""
+  )
   config = configs.base()
   config.data.update(
     name="cifar10",

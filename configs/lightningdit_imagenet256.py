@@ -10,11 +10,13 @@ that are flipped or not, made once with the mean and deviation of each channel:
       --views=2 --name=imagenet256_va_vae --out=DIR \
       --config.data.data_dir=IMAGES
     S=DIR/imagenet256_va_vae/1.0.0/statistics.npz
-    python -m jmim.main --workdir=W --config.data.data_dir=DIR --config=configs/\
-lightningdit_imagenet256.py:first_stage=runs/va_vae,statistics=$S
-    python -m jmim.main --mode=sample ... --num=50000 --weights=ema --guidance=10
+    R=configs/lightningdit_imagenet256.py
+    python -m jmim.main --workdir=W --config.data.data_dir=DIR \
+      --config=$R:first_stage=runs/va_vae,statistics=$S
+    python -m jmim.main --mode=sample ... --num=50000 --weights=ema \
+      --guidance=10
 
-(A run of va_vae_imagenet does as well.) Arguments: variant=XL/1 (B/1, L/2, ...),
+A run of va_vae_imagenet does as well. Arguments: variant=XL/1 (B/1, L/2, ...),
 epochs=64 (800), batch=1024, qk_norm=False (True: their advice where the loss is
 not finite), first_stage= (a run), statistics= (of the latents' channels: the
 authors' are normalised so). Guidance acts on three channels, as released, hence

@@ -2,8 +2,8 @@
 
     python -m jmim.main --config=configs/teacher_cifar10.py:steps=780 \
       --config.data.data_dir=DIR --workdir=runs/teacher
-    python -m jmim.main --config=configs/va_vae_cifar10.py:teacher=runs/teacher \
-      --config.data.data_dir=DIR --workdir=W
+    python -m jmim.main --workdir=W --config.data.data_dir=DIR \
+      --config=configs/va_vae_cifar10.py:teacher=runs/teacher
 
 Then lightningdit_cifar10 on its latents. Arguments: teacher= (a run of
 teacher_cifar10), weight=0.1 (of the alignment; 0: a plain autoencoder, whose

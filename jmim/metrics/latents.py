@@ -52,8 +52,9 @@ class Moments:
   @property
   def dead(self) -> list[int]:
     """Channels that are the same everywhere, or not finite."""
-    mean, std = self.channels
-    return np.flatnonzero(~(np.isfinite(mean) & (std > 0))).tolist()
+    rms = np.sqrt(self.square * np.size(self.total) / self.n)
+    alive = self.channels[1] > 1e-6 * rms  # of rounding; nan is not either
+    return np.flatnonzero(~alive).tolist()
 
   def __str__(self) -> str:
     return f"latents: std {self.std:.5g}, scale {1 / self.std:.5g}"

@@ -28,8 +28,9 @@ from jmim.core import errors
 from jmim.core import method as methods
 from jmim.data import augment
 from jmim.data import pipeline
-from jmim.metrics import latents
 from jmim.methods.parts import first_stage as stages
+from jmim.methods.parts import latent_channels
+from jmim.metrics import latents
 from jmim.parallel import malloc
 from jmim.parallel import sharding
 from jmim.session import assemble
@@ -60,7 +61,8 @@ def measured(parts: assemble.Parts, limit: int) -> latents.Moments:
 
   @jax.jit
   def read(consts, batch):
-    return stage.moments(methods.Weights({}, {}, consts), batch)
+    weights = methods.Weights({}, {}, consts)
+    return latent_channels.moments(stage.net, stage.read, weights, batch)
 
   seen = latents.Moments()
   batches = pipeline.evaluation_batches(
@@ -68,7 +70,9 @@ def measured(parts: assemble.Parts, limit: int) -> latents.Moments:
   )
   for batch in batches:
     put = {name: jax.device_put(batch[name], where)}
-    made = np.asarray(read(parts.consts, augment.prepare_batch(parts.spec, put)))
+    made = np.asarray(
+      read(parts.consts, augment.prepare_batch(parts.spec, put))
+    )
     seen.add(made[batch["valid"]], stage.net.gaussian)
   return seen
 

@@ -14,9 +14,7 @@ from jmim.methods.latent import va_vae
 MAP = f"{ldm.NET}map"
 
 
-def projection(
-  theirs: str, ours: str, method: va_vae.VAVAE
-) -> pieces.Table:
+def projection(theirs: str, ours: str, method: va_vae.VAVAE) -> pieces.Table:
   """P: without a bias from latents, with one from features."""
   bias = method.alignment.maps == "features"
   return pieces.dense(theirs, ours, op=ops.POINT, bias=bias)

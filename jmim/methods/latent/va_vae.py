@@ -18,10 +18,11 @@ to model; hence
 with P a linear map and E the kernel of the encoder's last convolution. That
 nll reaches E through the whole decoder: one backward pass more in each step.
 
-    stage (f16, 32 channels)  epochs  weight  m_c   m_p
-    1 aligned                 100     0.5     0     0
-    2 released, critic        15      0.1     0     0
-    3 with margins            15      0.1     0.5   0.25
+    released in stages   epochs  weight  m_c   m_p
+    1                    100     0.5     0     0
+    2                    15      0.1     0     0
+    3                    15      0.1     0.5   0.25
+    the paper's only     50      0.1     0.5   0.25
 
 Reference (ImageNet 256, reconstruction FID): f16 with 32 channels 0.26, aligned
 0.28. FID-10k of LightningDiT-B on them after 160 epochs: 22.62, aligned with
@@ -79,7 +80,9 @@ class VAVAE(KL):
     """An 8-pixel image, a code of 4 x 4, a vision model of one block."""
     dims = dict(variant="Ti/2", width=16, depth=1, heads=2)
     return field.replace(
-      super().tiny(), teacher=dict(family="dino", dims=dims, table_size=0)
+      super().tiny(),
+      dims=dict(latent=4),
+      teacher=dict(family="dino", dims=dims, table_size=0),
     )
 
   @property
@@ -121,7 +124,7 @@ class VAVAE(KL):
   def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Of the autoencoder, aligned, or of its critic."""
     if player == "discriminator":
-      return super().loss(weights, batch, draws, step, player)
+      return super().loss(weights, batch, draws, step, player=player)
     x, params = batch["image"], weights.params["autoencoder"]
     trunk, f = self.net.trunk(params, x), self.seen(weights, x)
 
@@ -192,6 +195,9 @@ class VAVAE(KL):
   def errors(self, weights, batch, key) -> dict[str, jax.Array]:
     """Per image: pixel, kl, and cosine [b] of the mean's map to f."""
     z = autoencoder.posterior(self.moments(weights, batch, key))[0]
-    own, f = weights.params["autoencoder"]["map"], self.seen(weights, batch["image"])
+    own, f = (
+      weights.params["autoencoder"]["map"],
+      self.seen(weights, batch["image"]),
+    )
     cos = alignments.cosine(*self.alignment.pair(own, z, f)).mean(-1)
     return {**super().errors(weights, batch, key), "cosine": cos}

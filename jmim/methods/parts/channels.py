@@ -17,6 +17,7 @@ from jmim.core import randomness
 from jmim.core import runtime
 from jmim.masks import rectangles
 from jmim.methods.parts import first_stage as stages
+from jmim.methods.parts import latent_channels
 from jmim.nn import conv
 from jmim.nn import patch
 from jmim.nn import resize
@@ -157,7 +158,7 @@ class Channels:
     z = _encoded(weights, coarse, first_stage)
     if not first_stage.net:
       return z
-    z = first_stage.normalised(weights, z)
+    z = latent_channels.normalised(weights, z)
     return first_stage.factor_of(weights) * z
 
 

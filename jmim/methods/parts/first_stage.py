@@ -20,6 +20,7 @@ from jmim.core import field
 from jmim.core import method
 from jmim.core import randomness
 from jmim.core import runtime
+from jmim.methods.parts import latent_channels
 from jmim.nn import liif
 from jmim.nn import patch
 from jmim.nn.nets import anysize
@@ -37,9 +38,7 @@ class FirstStage:
     was="first_stage",
   )
   path: str = field.value(
-    "",
-    "weights, a run or .npz; empty: moments only, hence no decoding",
-    was="first_stage_path",
+    "", "weights, a run or .npz; empty: no decoding", was="first_stage_path"
   )
   sha256: str = field.value(
     "", "hash of the weights' file; empty: any", was="first_stage_sha256"
@@ -64,8 +63,7 @@ class FirstStage:
   )
   statistics: str = field.value(
     "",
-    "mean and std of the latents' channels, which are then normalised: an .npz "
-    "of `jmim.tools.latent_statistics`; empty: they are not",
+    "mean, std of channels (`tools.latent_statistics`); empty: none",
   )
   implicit: liif.Dims = field.part(
     liif.Dims, "implicit function behind the decoder", hidden=()
@@ -106,18 +104,13 @@ class FirstStage:
       ValueError: fields that do not go together.
     """
     if not self.net:
-      if self.statistics:
-        raise ValueError(
-          f"first_stage.statistics={self.statistics!r} with "
-          f"first_stage.variant {self.variant!r}: images have no latents"
-        )
+      latent_channels.check(self.statistics, self.variant)
       return {"image": method.Input(patch.unfolded(shape, self.factor))}
     size, moments = self.net.size, (1 + self.net.gaussian) * shape[2]
     anysize.check(self.variant, self.codes, self.implicit)
     if self.measured and not measures:
       raise ValueError("first_stage.scale 0: this method measures none")
-    if shape[2] != size.code:
-      raise ValueError(f"channels {shape[2]}, but latents have {size.code}")
+    latent_channels.match(shape[2], size.code)
     if self.read == "images":
       side = shape[0] * size.factor
       size.check(side)
@@ -126,66 +119,28 @@ class FirstStage:
 
   def consts(self) -> dict[str, method.Const]:
     """The first stage, where it codes or decodes, and the statistics."""
-    found = {}
-    if self.statistics:
-      key = "method.first_stage.statistics"
-      found["statistics"] = method.Const(
-        self.statistics, self._neutral, key=key, images=False
-      )
+    found = latent_channels.consts(self.statistics, self.net)
     if not self.net or self.read == "moments" and not self.decodes:
       return found
     init, scale = self.net.init, ("method.first_stage.scale", self.scale)
     more = dict(agrees={"latent_scale": scale}, key="method.first_stage.path")
-    stage = method.Const(self.path, init, self.sha256, **more)
-    return {"first_stage": stage, **found}
+    found["first_stage"] = method.Const(self.path, init, self.sha256, **more)
+    return found
 
-  def _neutral(self, key):
-    """Statistics that change nothing: mean, std [c] float32."""
-    del key
-    c = (self.net.size.code,)
-    return {"mean": jnp.zeros(c), "std": jnp.ones(c)}
-
-  def draw(
-    self, keys: randomness.Keys, shape: tuple[int, ...]
-  ) -> dict[str, jax.Array]:
+  def draw(self, keys: randomness.Keys, shape: tuple[int, ...]) -> method.Draws:
     """posterior: noise [b, h, w, c] of a KL first stage, or nothing."""
     if not self.net or not self.net.gaussian:
       return {}
     return {"posterior": jax.random.normal(keys("posterior"), shape)}
 
-  def moments(
-    self, weights: method.Weights, batch: method.Batch
-  ) -> jax.Array:
-    """[b, h, w, k] float32 as stored, or encoded; no gradient."""
-    if self.read == "moments":
-      z = batch["moments"].astype(jnp.float32)
-    else:
-      z, _ = self.net.encode(weights.consts["first_stage"], batch["image"])
-    return jax.lax.stop_gradient(z)
-
   def unscaled(
     self, weights: method.Weights, batch: method.Batch, draws: method.Draws
   ) -> jax.Array:
     """[b, h, w, c] latents before their scale; no gradient."""
-    z = self.moments(weights, batch)
+    z = latent_channels.moments(self.net, self.read, weights, batch)
     if "posterior" in draws:
       z = autoencoder.drawn(z, draws["posterior"])
-    return self.normalised(weights, z)
-
-  def normalised(self, weights: method.Weights, z: jax.Array) -> jax.Array:
-    """(z - mean) / std of each channel, where there are statistics."""
-    if not self.statistics:
-      return z
-    known = weights.consts["statistics"]
-    return (z - known["mean"]) / known["std"]
-
-  def restored(self, weights: method.Weights, z: jax.Array) -> jax.Array:
-    """What was diffused [b, h, w, c] -> latents as they were encoded."""
-    z = z / self.factor_of(weights)
-    if not self.statistics:
-      return z
-    known = weights.consts["statistics"]
-    return z * known["std"] + known["mean"]
+    return latent_channels.normalised(weights, z)
 
   def encode(
     self, weights: method.Weights, batch: method.Batch, draws: method.Draws
@@ -200,7 +155,7 @@ class FirstStage:
     """What was diffused [b, h, w, c] -> images."""
     if not self.net:
       return patch.unfold(z, self.factor)
-    z = self.restored(weights, z)
+    z = latent_channels.restored(weights, z / self.factor_of(weights))
     return self.net.decode(weights.consts["first_stage"], z)
 
   def factor_of(

@@ -36,19 +36,19 @@ class VisionAlignment:
 
   maps: str = field.value(
     "latents",
-    "what the linear map is applied to: latents (no bias), or features",
+    "side that the linear map is applied to: latents (no bias), features",
     choices=("latents", "features"),
   )
   cosine_margin: float = field.value(
-    0.5, "m_c, how far below 1 a cosine may be", low=0.0
+    0.5, "margin m_c: how far below 1 a cosine may be", low=0.0
   )
   pairs_margin: float = field.value(
-    0.25, "m_p, by how much cosines of places may differ", low=0.0
+    0.25, "margin m_p: by how much cosines of places may differ", low=0.0
   )
-  cosine_weight: float = field.value(1.0, "w_c", low=0.0)
-  pairs_weight: float = field.value(1.0, "w_p", low=0.0)
+  cosine_weight: float = field.value(1.0, "weight w_c of the cosines", low=0.0)
+  pairs_weight: float = field.value(1.0, "weight w_p of the pairs", low=0.0)
   weight: float = field.value(
-    0.1, "of L; adaptive: of its gradient against that of nll", low=0.0
+    0.1, "weight of L; adaptive: of its gradient against that of nll", low=0.0
   )
   adaptive: bool = field.value(
     True, "balance gradients at the encoder's last convolution"
@@ -63,7 +63,9 @@ class VisionAlignment:
       width: w of the features.
     """
     latents = self.maps == "latents"
-    return conv.conv1(self.rt, width if latents else channels, None, not latents)
+    return conv.conv1(
+      self.rt, width if latents else channels, None, not latents
+    )
 
   def init(self, key: jax.Array, channels: int, width: int) -> Any:
     """Fresh parameters of P; args as of `map`."""

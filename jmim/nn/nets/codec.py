@@ -10,17 +10,14 @@ The decoder ends before its last convolution, see `nn.nets.autoencoder`.
 import dataclasses
 from typing import Any
 
-import einops
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import runtime
-from jmim.nn import attention
 from jmim.nn import conv
-
-EPS = 1e-6
+from jmim.nn.nets import codec_blocks
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -169,49 +166,6 @@ class Dims:
     return size(self.variant, channels=channels, **changes)
 
 
-class Block(nn.Module):
-  """GN SiLU conv GN SiLU conv, plus the input (no dropout, as published)."""
-
-  width: int
-  groups: int = 32
-  rt: runtime.Runtime = runtime.Runtime()
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    """[b, h, w, c] -> [b, h, w, width]."""
-    rt = self.rt
-    norm = lambda name: conv.group_norm(rt, self.groups, name, EPS)
-    init = {"kernel_init": conv.TORCH}
-    y = nn.silu(norm("norm1")(x))
-    y = conv.conv3(rt, self.width, "conv1", **init)(y)
-    y = nn.silu(norm("norm2")(y))
-    y = conv.conv3(rt, self.width, "conv2", **init)(y)
-    if x.shape[-1] != self.width:
-      x = nn.Dense(self.width, dtype=rt.dtype, name="skip", **init)(x)
-    return rt.shard(x + y)
-
-
-class Attention(nn.Module):
-  """x + attention over all positions, one head."""
-
-  groups: int = 32
-  rt: runtime.Runtime = runtime.Runtime()
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    """[b, h, w, c] -> the same."""
-    h = x.shape[1]
-    y = conv.group_norm(self.rt, self.groups, "norm", EPS)(x)
-    y, _ = attention.SelfAttention(
-      heads=1,
-      rt=self.rt,
-      qkv_init=conv.TORCH,
-      proj_init=conv.TORCH,
-      name="attn",
-    )(einops.rearrange(y, "b h w c -> b (h w) c"))
-    return self.rt.shard(x + einops.rearrange(y, "b (h w) c -> b h w c", h=h))
-
-
 class _Levels(nn.Module):
   """What encoder and decoder share: blocks by name."""
 
@@ -234,16 +188,18 @@ class _Levels(nn.Module):
     return self._block(width, "middle_1")(y)
 
   def _block(self, width, name):
-    return Block(width, self.size.groups, self.rt, name=name)
+    return codec_blocks.Block(width, self.size.groups, self.rt, name=name)
 
   def _attention(self, name):
-    return Attention(self.size.groups, self.rt, name=name)
+    return codec_blocks.Attention(self.size.groups, self.rt, name=name)
 
   def _conv(self, width, name, **kw):
     return conv.conv3(self.rt, width, name, kernel_init=conv.TORCH, **kw)
 
   def _norm(self, y):
-    norm = conv.group_norm(self.rt, self.size.groups, "norm_out", EPS)
+    norm = conv.group_norm(
+      self.rt, self.size.groups, "norm_out", codec_blocks.EPS
+    )
     return nn.silu(norm(y))
 
 
