@@ -20,7 +20,8 @@ With --views=n the training split holds n passes of the training augmentation
 (crops and flips of encoded images are not crops and flips of latents), with
 --views=0 one pass of the evaluation's crop. Printed at the end: the standard
 deviation of the latents, whose inverse is LDM's scale factor, or how many codes
-are used.
+are used. Beside the data `statistics.npz` has mean and deviation of the latents
+by channel, for `first_stage.statistics` (no file where a channel never changes).
 """
 
 import argparse
@@ -42,7 +43,9 @@ from jmim.session import assemble
 from jmim.session import session as sessions
 from jmim.tools import cli
 from jmim.tools import latent_encoder
+from jmim.tools import latent_statistics
 
+STATISTICS = "statistics.npz"
 Statistics = latents.Moments | latents.Codes
 
 
@@ -147,6 +150,9 @@ def build(
     splits=splits,
   )
   seen = statistics["train"]
+  for own in seen.values():
+    if isinstance(own, latents.Moments) and not own.dead:
+      latent_statistics.save(folder / STATISTICS, own)
   return folder, next(iter(seen.values())) if len(seen) == 1 else seen
 
 

@@ -2,6 +2,7 @@
 
     z = scale (mean + std noise)             a sample of the posterior (KL)
     z = scale E(x)                           before quantisation (VQ), or plain
+    z = scale (z - m_c) / s_c                with `statistics` of the channels
 
 Latents are made of stored moments (`python -m jmim.tools.cache_latents`) or of
 the images themselves. The posterior's noise is among the draws, so that every
@@ -19,6 +20,7 @@ from jmim.core import field
 from jmim.core import method
 from jmim.core import randomness
 from jmim.core import runtime
+from jmim.methods.parts import latent_channels
 from jmim.nn import liif
 from jmim.nn import patch
 from jmim.nn.nets import anysize
@@ -36,9 +38,7 @@ class FirstStage:
     was="first_stage",
   )
   path: str = field.value(
-    "",
-    "weights, a run or .npz; empty: moments only, hence no decoding",
-    was="first_stage_path",
+    "", "weights, a run or .npz; empty: no decoding", was="first_stage_path"
   )
   sha256: str = field.value(
     "", "hash of the weights' file; empty: any", was="first_stage_sha256"
@@ -60,6 +60,10 @@ class FirstStage:
     "factor of the latents (Stable Diffusion's); 0: 1 / std of the first batch",
     low=0,
     was="latent_scale",
+  )
+  statistics: str = field.value(
+    "",
+    "mean, std of channels (`tools.latent_statistics`); empty: none",
   )
   implicit: liif.Dims = field.part(
     liif.Dims, "implicit function behind the decoder", hidden=()
@@ -100,13 +104,13 @@ class FirstStage:
       ValueError: fields that do not go together.
     """
     if not self.net:
+      latent_channels.check(self.statistics, self.variant)
       return {"image": method.Input(patch.unfolded(shape, self.factor))}
     size, moments = self.net.size, (1 + self.net.gaussian) * shape[2]
     anysize.check(self.variant, self.codes, self.implicit)
     if self.measured and not measures:
       raise ValueError("first_stage.scale 0: this method measures none")
-    if shape[2] != size.code:
-      raise ValueError(f"channels {shape[2]}, but latents have {size.code}")
+    latent_channels.match(shape[2], size.code)
     if self.read == "images":
       side = shape[0] * size.factor
       size.check(side)
@@ -114,16 +118,16 @@ class FirstStage:
     return {"moments": method.Input((*shape[:2], moments))}
 
   def consts(self) -> dict[str, method.Const]:
-    """The first stage, where it is needed: to encode, or to decode."""
+    """The first stage, where it codes or decodes, and the statistics."""
+    found = latent_channels.consts(self.statistics, self.net)
     if not self.net or self.read == "moments" and not self.decodes:
-      return {}
+      return found
     init, scale = self.net.init, ("method.first_stage.scale", self.scale)
     more = dict(agrees={"latent_scale": scale}, key="method.first_stage.path")
-    return {"first_stage": method.Const(self.path, init, self.sha256, **more)}
+    found["first_stage"] = method.Const(self.path, init, self.sha256, **more)
+    return found
 
-  def draw(
-    self, keys: randomness.Keys, shape: tuple[int, ...]
-  ) -> dict[str, jax.Array]:
+  def draw(self, keys: randomness.Keys, shape: tuple[int, ...]) -> method.Draws:
     """posterior: noise [b, h, w, c] of a KL first stage, or nothing."""
     if not self.net or not self.net.gaussian:
       return {}
@@ -133,13 +137,10 @@ class FirstStage:
     self, weights: method.Weights, batch: method.Batch, draws: method.Draws
   ) -> jax.Array:
     """[b, h, w, c] latents before their scale; no gradient."""
-    if self.read == "moments":
-      z = batch["moments"].astype(jnp.float32)
-    else:
-      z, _ = self.net.encode(weights.consts["first_stage"], batch["image"])
+    z = latent_channels.moments(self.net, self.read, weights, batch)
     if "posterior" in draws:
       z = autoencoder.drawn(z, draws["posterior"])
-    return jax.lax.stop_gradient(z)
+    return latent_channels.normalised(weights, z)
 
   def encode(
     self, weights: method.Weights, batch: method.Batch, draws: method.Draws
@@ -154,7 +155,7 @@ class FirstStage:
     """What was diffused [b, h, w, c] -> images."""
     if not self.net:
       return patch.unfold(z, self.factor)
-    z = z / self.factor_of(weights)
+    z = latent_channels.restored(weights, z / self.factor_of(weights))
     return self.net.decode(weights.consts["first_stage"], z)
 
   def factor_of(

@@ -15,6 +15,7 @@ import jax
 
 from jmim.core import method
 from jmim.methods.parts import first_stage as stages
+from jmim.methods.parts import latent_channels
 from jmim.nn import patch
 from jmim.nn.nets import autoencoder
 
@@ -25,9 +26,10 @@ def latents(
   """[b, h, w, c] scaled latents of stored moments or of images; no gradient."""
   if not stage.net:
     return patch.fold(batch["image"], stage.factor)
-  z = stage.unscaled(weights, batch, {})
+  z = latent_channels.moments(stage.net, stage.read, weights, batch)
   if stage.net.gaussian:
     z, _ = autoencoder.posterior(z)
+  z = latent_channels.normalised(weights, z)
   return stage.factor_of(weights, z) * z
 
 
@@ -52,7 +54,7 @@ def encoded(
     z, _ = autoencoder.posterior(z)
   elif stage.net.gaussian:
     z = autoencoder.drawn(z, noise)
-  return stage.factor_of(weights) * z
+  return stage.factor_of(weights) * latent_channels.normalised(weights, z)
 
 
 def consts(stage: stages.FirstStage) -> dict[str, method.Const]:
