@@ -100,8 +100,15 @@ def _small(data: settings.Data) -> Shape:
   return (data.local_size, data.local_size, data.channels)
 
 
-def _map(of: str = "image") -> Entry:
-  return Entry(kind=MAP, of=of)
+def _boxes(of: str, key: str, each: Callable[..., Shape | None]) -> Entry:
+  """Where each view of an image is, four numbers."""
+  return Entry(
+    kind=VIEW_BOXES,
+    of=of,
+    shape=lambda data: each(data, 4),
+    dtype=np.float32,
+    remedy=f"set {key}",
+  )
 
 
 ENTRIES: dict[str, Entry] = {
@@ -121,13 +128,7 @@ ENTRIES: dict[str, Entry] = {
     dtype=np.uint8,
     remedy="set data.views",
   ),
-  "boxes": Entry(
-    kind=VIEW_BOXES,
-    of="views",
-    shape=lambda data: _views(data, 4),
-    dtype=np.float32,
-    remedy="set data.views",
-  ),
+  "boxes": _boxes("views", "data.views", _views),
   "locals": Entry(
     kind=PIXELS,
     several=APART,
@@ -135,13 +136,7 @@ ENTRIES: dict[str, Entry] = {
     dtype=np.uint8,
     remedy="set data.local_views",
   ),
-  "local_boxes": Entry(
-    kind=VIEW_BOXES,
-    of="locals",
-    shape=lambda data: _locals(data, 4),
-    dtype=np.float32,
-    remedy="set data.local_views",
-  ),
+  "local_boxes": _boxes("locals", "data.local_views", _locals),
   "video": Entry(
     kind=PIXELS,
     several=ALIKE,
@@ -168,15 +163,13 @@ ENTRIES: dict[str, Entry] = {
   ),
   "cells": Entry(kind=VOLUME_MAP, of="volume"),  # ids; 0: none
   "membrane": Entry(kind=VOLUME_MAP, of="volume"),
-  # Maps of what is where in `image`.
-  "segmentation": _map(),
-  "semantic": _map(),
-  "instance": _map(),
-  "depth": _map(),
-  "structure": _map(),  # `nn.structure` of the whole image
-  "word_map": _map(),  # of `edit.diffumask`, as are these two
-  "seeds": _map(),
-  "mask": _map(),
+  # Maps of what is where in `image`; `structure`: `nn.structure` of the whole,
+  # the last three: of `edit.diffumask`.
+  **dict.fromkeys(
+    ("segmentation", "semantic", "instance", "depth", "structure")
+    + ("word_map", "seeds", "mask"),
+    Entry(kind=MAP, of="image"),
+  ),
   # Objects (class, x, y, width, height) and the part shown, in shares of an
   # image; see `nn.nets.token_encoder.layout`.
   "objects": Entry(kind=RECTANGLES, of="image", corner=1),
