@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from jmim.core import randomness
 from jmim.core.settings import data as settings
+from jmim.data import clouds
 from jmim.data import colour
 from jmim.data import entries
 from jmim.data import geometry
@@ -33,7 +34,12 @@ def augment_batch(spec: settings.Data, key: jax.Array, batch: Batch) -> Batch:
   """
   if not spec.group:
     return _augmented(spec, key, batch)
-  kinds = (entries.MAP, entries.VIEW_BOXES, entries.RECTANGLES)
+  kinds = (
+    entries.MAP,
+    entries.VIEW_BOXES,
+    entries.RECTANGLES,
+    entries.POINTS,
+  )
   apart = entries.among(batch, entries.PIXELS, *kinds, data=spec)
   flat = {k: batch[k].reshape(-1, *batch[k].shape[2:]) for k in apart}
   done = _augmented(spec, key, flat)
@@ -65,13 +71,18 @@ def _augmented(spec: settings.Data, key: jax.Array, batch: Batch) -> Batch:
     changed[name] = images.reshape(stored.shape)
     for other, going in entries.going_with(name, batch).items():
       changed[other] = _moved(move, going, batch[other])
+  for name in entries.among(batch, entries.POINTS, data=spec):
+    own = randomness.Keys(keys(name))
+    changed[name] = clouds.augmented(spec, own, batch[name])
   return {**batch, **changed} if changed else batch
 
 
 def prepare_batch(spec: settings.Data, batch: Batch) -> Batch:
-  """A batch for evaluation: pixels normalised and nothing else."""
+  """A batch for evaluation: pixels and points normalised, nothing else."""
   pixels = entries.among(batch, entries.PIXELS, data=spec)
   normal = {name: normalise(spec, batch[name]) for name in pixels}
+  for name in entries.among(batch, entries.POINTS, data=spec):
+    normal[name] = clouds.prepared(spec, batch[name])
   return {**batch, **normal} if normal else batch
 
 

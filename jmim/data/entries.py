@@ -7,6 +7,7 @@
                                             values are never mixed
     view boxes  float32 [n, 4]              turned with the views they place
     rectangles  as stored [..., 4]          mirrored with their image
+    points      float32 [n, 3]              some drawn, normalised, turned, scaled
     numbers     as stored                   none
     service     int32 or bool               none; no method reads it
 
@@ -29,6 +30,7 @@ PIXELS = "pixels"
 MAP = "map"
 VIEW_BOXES = "view boxes"
 RECTANGLES = "rectangles"
+POINTS = "points"
 NUMBERS = "numbers"
 SERVICE = "service"
 
@@ -162,6 +164,11 @@ ENTRIES: dict[str, Entry] = {
   # image; see `nn.nets.token_encoder.layout`.
   "objects": Entry(kind=RECTANGLES, of="image", corner=1),
   "crop": Entry(kind=RECTANGLES, of="image"),
+  "points": Entry(
+    kind=POINTS,
+    dtype=np.float32,
+    remedy="choose a data set of clouds ('shapes/solids')",
+  ),
   "moments": Entry(still=True),
   "marks": Entry(remedy="set data.tokenizer and data.text_words"),
   # Which example a slot holds, and whether it is one or a filler.

@@ -7,6 +7,7 @@ from jmim.core import field
 from jmim.core import validate
 from jmim.core.settings import data
 from jmim.core.settings import hardware
+from jmim.data import clouds
 from jmim.data import entries
 from jmim.data import jpeg
 from jmim.data import texts
@@ -150,6 +151,8 @@ class Spec(data.Data):
     )
     self._check_one_crop()
     self._check_clips()
+    for name, fine, expected in clouds.rules(self):
+      self._check(name, fine, expected)
 
   def _check_one_crop(self) -> None:
     """Not both the host and the device are to crop."""

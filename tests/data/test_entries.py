@@ -17,6 +17,7 @@ KINDS = (
   entries.MAP,
   entries.VIEW_BOXES,
   entries.RECTANGLES,
+  entries.POINTS,
   entries.NUMBERS,
   entries.SERVICE,
 )

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jmim.data import decode
+from jmim.data import shape_clouds
 from jmim.data import sources
 from jmim.data.builders import shapes
 from jmim.data.procedural import attributes
@@ -36,7 +37,8 @@ def is_made(name, made, stored):
   if name in ("spots", "attributes"):  # only the image
     pixels = decode.decode(made["image"].getvalue(), 3)
     return np.array_equal(pixels, decode.decode(stored["image"], 3))
-  key = {"points": "points", "directions": "video", "zoom": "scene"}
+  key = {"directions": "video", "zoom": "scene"}
+  key |= dict.fromkeys(("points", "solids"), "points")
   key = key.get(name, "instance")
   return np.array_equal(made[key], stored[key])
 
@@ -45,10 +47,11 @@ MADE_BY = {
   "small": shapes.scene,
   "moving": shapes.clip,
   "directions": shapes.glide,
-  "points": shapes.cloud,
+  "points": shape_clouds.cloud,
   "spots": shapes.spot,
   "attributes": shapes.look,
   "zoom": shapes.forms,
+  "solids": shape_clouds.surface,
 }
 
 
