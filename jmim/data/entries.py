@@ -7,7 +7,7 @@
                                             values are never mixed
     view boxes  float32 [n, 4]              turned with the views they place
     rectangles  as stored [..., 4]          mirrored with their image
-    points      float32 [n, 3]              some drawn, normalised, turned, scaled
+    points      float32 [n, 3]              drawn, normalised, turned, scaled
     numbers     as stored                   none
     service     int32 or bool               none; no method reads it
 
