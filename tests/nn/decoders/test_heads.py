@@ -3,28 +3,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.nn import batchnorm
 from jmim.nn.decoders import heads
 
 
 def _norm(p, x):
   x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-6)
   return x * p["scale"] + p["bias"]
-
-
-def test_batch_norm_uses_biased_and_records_unbiased_variances(normal):
-  x, mean, var = 3 + 2 * normal(5, 4), np.ones(4), 2 * np.ones(4)
-  y, new_mean, new_var = heads.batch_norm(x, mean, var, train=True)
-  expected = (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-6)
-  np.testing.assert_allclose(y, expected, atol=1e-5)
-  np.testing.assert_allclose(new_mean, 0.9 + 0.1 * x.mean(0), rtol=1e-5)
-  np.testing.assert_allclose(new_var, 1.8 + 0.1 * x.var(0, ddof=1), rtol=1e-5)
-
-
-def test_batch_norm_evaluates_with_what_was_recorded(normal):
-  x, mean, var = normal(5, 4), 0.5 * np.ones(4), 4 * np.ones(4)
-  y, same_mean, same_var = heads.batch_norm(x, mean, var, train=False)
-  np.testing.assert_allclose(y, (x - 0.5) / 2, atol=1e-5)
-  assert same_mean is mean and same_var is var
 
 
 def test_the_mean_pool_head_by_hand(fill, normal):
@@ -75,7 +60,7 @@ def test_one_token_is_all_there_is_to_attend_to(fill, normal):
 @pytest.mark.parametrize("momentum", [0.0, 1.0])
 def test_momentum_is_the_share_of_the_batch(normal, momentum):
   x = normal(5, 3)
-  _, mean, _ = heads.batch_norm(
+  _, mean, _ = batchnorm.batch_norm(
     x, np.zeros(3), np.ones(3), train=True, momentum=momentum
   )
   np.testing.assert_allclose(mean, momentum * x.mean(0), atol=1e-6)
