@@ -7,6 +7,7 @@ whole batch. Its result in training is no mean over examples
 (`Method.per_example = False`).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -14,8 +15,11 @@ import jax
 import jax.numpy as jnp
 
 from jmim.core import runtime
+from jmim.core import tree as trees
+from jmim.nn import dense
 
 STATISTICS = "statistics"
+UNMOVED = r"/before/bias$"
 
 
 def batch_norm(
@@ -94,6 +98,27 @@ class BatchNorm(nn.Module, kw_only=True):
     return (y * scale + bias).astype(self.rt.dtype)
 
 
+class Normed(nn.Module, kw_only=True):
+  """A linear map and a BatchNorm of what it makes.
+
+  The bias of the map (`UNMOVED`) has no gradient: the mean is subtracted again.
+  Rounding leaves some, of which Adam would make steps: methods freeze it.
+
+  Attributes:
+    features: width of the result.
+    rt: execution choices.
+  """
+
+  features: int
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+    """[..., c] -> [..., features]; see `BatchNorm`."""
+    y = dense.dense(self.rt, self.features, name="before")(x)
+    return BatchNorm(rt=self.rt, name="bn")(y, train)
+
+
 def apply(
   net: nn.Module,
   params: Any,
@@ -121,3 +146,17 @@ def apply(
     **kwargs,
   )
   return out, new.get(STATISTICS, {}) if train else statistics
+
+
+def as_aux(statistics: Any) -> dict[str, jax.Array]:
+  """New statistics as entries of a loss's aux, for `from_aux` in `after`.
+
+  One array each, of a dimension: scalars would be logged.
+  """
+  return trees.named({STATISTICS: statistics})
+
+
+def from_aux(aux: Mapping[str, Any]) -> Any:
+  """The tree that `as_aux` was given."""
+  own = {k: v for k, v in aux.items() if k.startswith(f"{STATISTICS}/")}
+  return trees.nested(own).get(STATISTICS, {})

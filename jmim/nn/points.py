@@ -86,6 +86,24 @@ def gather(x: jax.Array, index: jax.Array) -> jax.Array:
   return jax.vmap(lambda rows, at: rows[at])(x, index)
 
 
+def most(x: jax.Array) -> jax.Array:
+  """Maximum over members, whose gradient goes to the first that has it.
+
+  The gradient of `jnp.max` asks which members equal the maximum, and is NaN
+  where none does: x may be computed again in the backward pass, and rounded
+  otherwise. Here the place is found once.
+
+  Args:
+    x: [..., k, c].
+
+  Returns:
+    [..., c].
+  """
+  place = jax.lax.stop_gradient(x).argmax(-2)[..., None, :]
+  found = place == jnp.arange(x.shape[-2])[:, None]
+  return jnp.where(found, x, 0).sum(-2, dtype=x.dtype)
+
+
 class Level(NamedTuple):
   """Groups of the points (or of the centres) of the level below.
 

@@ -44,16 +44,22 @@ def convolution(theirs: str, ours: str) -> pieces.Table:
   return table.placed(rules, "", family.MAIN)
 
 
+def normed(theirs: str, ours: str) -> pieces.Table:
+  """The first two layers of a sequence: a convolution, a batch norm."""
+  return [
+    *convolution(f"{theirs}.0", f"{ours}/before"),
+    *batch_norm(f"{theirs}.1", f"{ours}/bn"),
+  ]
+
+
 def point_net(theirs: str, ours: str) -> pieces.Table:
   """The mini-PointNet below a level."""
   first, second = f"{theirs}.first_conv", f"{theirs}.second_conv"
   return [
-    *convolution(f"{first}.0", f"{ours}/linear1"),
-    *batch_norm(f"{first}.1", f"{ours}/bn1"),
-    *convolution(f"{first}.3", f"{ours}/linear2"),
-    *convolution(f"{second}.0", f"{ours}/linear3"),
-    *batch_norm(f"{second}.1", f"{ours}/bn2"),
-    *convolution(f"{second}.3", f"{ours}/linear4"),
+    *normed(first, f"{ours}/map1"),
+    *convolution(f"{first}.3", f"{ours}/map2"),
+    *normed(second, f"{ours}/map3"),
+    *convolution(f"{second}.3", f"{ours}/map4"),
   ]
 
 
@@ -107,9 +113,7 @@ def decoder(network: masked_points.MaskedPoints) -> pieces.Table:
         f"{theirs}.net2": f"unit{unit}_second",
       }
     for theirs, name in layers.items():
-      ours = f"decoder/down{i}/{name}"
-      rules += convolution(f"{theirs}.0", f"{ours}_linear")
-      rules += batch_norm(f"{theirs}.1", f"{ours}_bn")
+      rules += normed(theirs, f"decoder/down{i}/{name}")
   return rules
 
 

@@ -49,6 +49,7 @@ from jmim.methods.parts import depth_guidance
 from jmim.methods.parts import depth_views
 from jmim.methods.parts import masked_points
 from jmim.methods.parts import teacher as teachers
+from jmim.nn import batchnorm
 from jmim.nn import block
 from jmim.nn import points as clouds
 from jmim.nn import sizes
@@ -166,12 +167,12 @@ class I2PMAE(method.Method):
     out = self.losses(weights, self.network.divide(points), guide, draws)
     aux = {k: out[k] for k in ("loss_3d", "loss_2d") if k in out}
     total = out["loss_3d"] + self.weight_2d * out.get("loss_2d", 0.0)
-    return total, {**aux, "statistics": out["statistics"]}
+    return total, aux | batchnorm.as_aux(out["statistics"])
 
   def after(self, weights, aux, step, player="main") -> method.Tree:
     """Running statistics."""
     del step, player
-    return {**weights.extra, "statistics": aux["statistics"]}
+    return {**weights.extra, "statistics": batchnorm.from_aux(aux)}
 
   def predict(self) -> dict[str, method.Predict]:
     """features [b, w] of whole clouds, and with a teacher saliency."""
@@ -197,4 +198,8 @@ class I2PMAE(method.Method):
 
   def groups(self) -> tuple[method.Group, ...]:
     """As released: what has "token" in its name there is not decayed."""
-    return (method.Group(pattern=r"/(embed|down)\d+/", decay=0.0),)
+    unread = self.network.encoder.unread(self.network.last)
+    return (
+      method.Group(pattern=f"{unread}|{batchnorm.UNMOVED}", frozen=True),
+      method.Group(pattern=r"/(embed|down)\d+/", decay=0.0),
+    )

@@ -1,9 +1,9 @@
 r"""Classification of clouds: the encoder of I2P-MAE with a head, fine-tuned.
 
-Zhang, Wang, Qiao, Gao, Li, CVPR 2023, and Point-M2AE (NeurIPS 2022). The encoder
-is that of `point.i2p_mae`, which golden files prove; head and local attention
-follow what is known of the released code (ZrrSkywalker/I2P-MAE@7d4e519), and
-were not compared with it.
+Zhang, Wang, Qiao, Gao, Li, CVPR 2023, and Point-M2AE (NeurIPS 2022). The
+encoder is that of `point.i2p_mae`, which golden files prove; head and local
+attention follow what is known of the released code
+(ZrrSkywalker/I2P-MAE@7d4e519), and were not compared with it.
 
     z      = top level's tokens of the whole cloud; on each level tokens attend
              to those nearer than a radius
@@ -25,9 +25,9 @@ Reference (accuracy %): ModelNet40 93.67, 94.06 with voting; ScanObjectNN OBJ-BG
 """
 
 import dataclasses
+from typing import Any
 from typing import ClassVar
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
@@ -40,6 +40,7 @@ from jmim.nn import initialise
 from jmim.nn import losses
 from jmim.nn import points as clouds
 from jmim.nn.decoders import heads
+from jmim.nn.nets import point_classifier
 from jmim.nn.nets import point_encoder
 
 
@@ -86,15 +87,12 @@ class Cloud(method.Method):
     )
 
   @property
-  def net(self) -> point_encoder.PointEncoder:
-    """The encoder."""
-    return point_encoder.PointEncoder(dims=self.encoder, rt=self.rt)
-
-  @property
-  def head(self) -> nn.Module:
-    """Pools tokens and classifies."""
-    return heads.CloudHead(
+  def net(self) -> point_classifier.PointClassifier:
+    """Encoder and head."""
+    return point_classifier.PointClassifier(
+      dims=self.encoder,
       classes=self.classes,
+      radii=tuple(self.radii),
       hidden=self.hidden,
       pool=self.pool,
       dropout=self.dropout,
@@ -119,16 +117,10 @@ class Cloud(method.Method):
 
   def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Parameters of encoder and head, kernels of deviation 0.02."""
-    keys, tokens = jax.random.split(key, 3), self.encoder.widths[-1]
-    levels = self.divide(batch["points"][:1])
-    made = {
-      "encoder": self.net.init(keys[0], levels),
-      "head": self.head.init(keys[1], jnp.zeros((1, 2, tokens)), train=False),
-    }
-    params = {name: found["params"] for name, found in made.items()}
-    params = initialise.normal_kernels(keys[2], params)
-    own = {n: found[batchnorm.STATISTICS] for n, found in made.items()}
-    return {"main": params}, {"statistics": own}
+    keys = jax.random.split(key)
+    made = self.net.init(keys[0], self.divide(batch["points"][:1]))
+    params = initialise.normal_kernels(keys[1], made["params"])
+    return {"main": params}, {"statistics": made[batchnorm.STATISTICS]}
 
   def draw(self, keys, batch, step) -> method.Draws:
     """drop [b, blocks, 2] of the encoder; dropout [b, 2] keys of the head."""
@@ -144,51 +136,36 @@ class Cloud(method.Method):
     """Groups of clouds [b, n, 3]."""
     return clouds.divide(points, self.encoder.groups, self.encoder.members)
 
-  def tokens(
-    self,
-    weights: method.Weights,
-    batch: method.Batch,
-    train: bool = False,
-    drop: jax.Array | None = None,
-  ) -> tuple[jax.Array, method.Tree]:
-    """([b, g, w] of the top level, new statistics of the encoder)."""
-    tokens, found = batchnorm.apply(
-      self.net,
-      weights.params["main"]["encoder"],
-      weights.extra["statistics"]["encoder"],
-      self.divide(batch["points"]),
-      train=train,
-      drop=drop,
-      radii=self.radii,
-    )
-    return tokens[-1], found
+  def run(
+    self, weights: method.Weights, batch: method.Batch, **how: Any
+  ) -> tuple[tuple[jax.Array, jax.Array], method.Tree]:
+    """((logits [b, classes], tokens [b, g, w]), new statistics).
 
-  def told(
-    self,
-    weights: method.Weights,
-    tokens: jax.Array,
-    train: bool = False,
-    keys: jax.Array | None = None,
-  ) -> tuple[jax.Array, method.Tree]:
-    """([b, classes] float32 logits, new statistics of the head)."""
-    main, found = weights.params["main"], weights.extra["statistics"]
+    Args:
+      weights: frozen.
+      batch: clouds.
+      **how: of the network.
+    """
     return batchnorm.apply(
-      self.head, main["head"], found["head"], tokens, train=train, keys=keys
+      self.net,
+      weights.params["main"],
+      weights.extra["statistics"],
+      self.divide(batch["points"]),
+      **{"train": False, **how},
     )
 
   def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Cross entropy with smoothed labels."""
     del step, player
-    drop = block.drop_path_of(draws)
-    tokens, encoder = self.tokens(weights, batch, True, drop)
-    logits, head = self.told(weights, tokens, True, draws.get("dropout"))
-    each = losses.smooth_cross_entropy(logits, batch["label"], self.smoothing)
-    return each.mean(), {"statistics": {"encoder": encoder, "head": head}}
+    drop, keys = block.drop_path_of(draws), draws.get("dropout")
+    out, found = self.run(weights, batch, train=True, drop=drop, keys=keys)
+    each = losses.smooth_cross_entropy(out[0], batch["label"], self.smoothing)
+    return each.mean(), batchnorm.as_aux(found)
 
   def after(self, weights, aux, step, player="main") -> method.Tree:
     """Running statistics."""
     del step, player
-    return {**weights.extra, "statistics": aux["statistics"]}
+    return {**weights.extra, "statistics": batchnorm.from_aux(aux)}
 
   def predict(self) -> dict[str, method.Predict]:
     """logits [b, classes]; features [b, w], as of `point.i2p_mae`."""
@@ -197,9 +174,17 @@ class Cloud(method.Method):
   def logits(self, weights, batch, key) -> jax.Array:
     """[b, classes] of whole clouds, nothing dropped."""
     del key
-    return self.told(weights, self.tokens(weights, batch)[0])[0]
+    return self.run(weights, batch)[0][0]
 
   def features(self, weights, batch, key) -> jax.Array:
     """[b, w] maximum over the top level's tokens."""
     del key
-    return self.tokens(weights, batch)[0].max(1).astype(jnp.float32)
+    return self.run(weights, batch)[0][1].max(1).astype(jnp.float32)
+
+  def groups(self) -> tuple[method.Group, ...]:
+    """As in pre-training; norms below the top are read by nothing."""
+    unread = self.encoder.unread(self.encoder.levels - 1)
+    return (
+      method.Group(pattern=f"{unread}|{batchnorm.UNMOVED}", frozen=True),
+      method.Group(pattern=r"/embed\d+/", decay=0.0),
+    )

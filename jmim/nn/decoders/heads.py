@@ -11,6 +11,7 @@ from jmim.nn import dense
 from jmim.nn import dropout
 from jmim.nn import mlp
 from jmim.nn import norm
+from jmim.nn import points
 
 
 class MeanPoolHead(nn.Module):
@@ -124,10 +125,12 @@ class CloudHead(nn.Module, kw_only=True):
       train: statistics of the batch.
       keys: [b, 2] of dropout (`nn.dropout`); None: nothing is dropped.
     """
-    both = (tokens.mean(1), tokens.max(1))
+    both = (tokens.mean(1), points.most(tokens))
     x = sum(both) if self.pool == "sum" else jnp.concatenate(both, axis=-1)
     for i in (1, 2):
-      x = dense.dense(self.rt, self.hidden, name=f"hidden{i}")(x)
-      x = nn.relu(batchnorm.BatchNorm(rt=self.rt, name=f"bn{i}")(x, train))
+      hidden = batchnorm.Normed(
+        features=self.hidden, rt=self.rt, name=f"hidden{i}"
+      )
+      x = nn.relu(hidden(x, train))
       x = dropout.dropout(x, keys, self.dropout, site=i)
     return dense.dense(self.rt, self.classes, name="out")(x).astype(jnp.float32)

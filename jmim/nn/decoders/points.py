@@ -19,7 +19,6 @@ import jax.numpy as jnp
 from jmim.core import field
 from jmim.core import runtime
 from jmim.nn import batchnorm
-from jmim.nn import dense
 from jmim.nn import norm
 from jmim.nn import points as clouds
 from jmim.nn import recompute
@@ -106,15 +105,14 @@ class Down(nn.Module, kw_only=True):
     """
     near = clouds.spread(above, places, centres, NEAREST)
     x = jnp.concatenate([own, near.astype(own.dtype)], axis=-1)
-    x = recompute.gelu(self._normed(x, "fuse", train))
+    normed = lambda name: batchnorm.Normed(
+      features=self.width, rt=self.rt, name=name
+    )
+    x = recompute.gelu(normed("fuse")(x, train))
     for i in range(self.units):
-      y = recompute.gelu(self._normed(x, f"unit{i}_first", train))
-      x = recompute.gelu(self._normed(y, f"unit{i}_second", train) + x)
+      y = recompute.gelu(normed(f"unit{i}_first")(x, train))
+      x = recompute.gelu(normed(f"unit{i}_second")(y, train) + x)
     return x
-
-  def _normed(self, x, name, train):
-    y = dense.dense(self.rt, self.width, name=f"{name}_linear")(x)
-    return batchnorm.BatchNorm(rt=self.rt, name=f"{name}_bn")(y, train)
 
 
 class PointDecoder(nn.Module, kw_only=True):

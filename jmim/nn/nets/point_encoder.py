@@ -74,6 +74,13 @@ class Dims:
       mlp_ratio=self.mlp_ratio,
     )
 
+  def unread(self, level: int) -> str:
+    """Regex of norms that nothing reads whose lowest level read is that one.
+
+    The levels above read their tokens before the norm.
+    """
+    return f"encoder/norm({'|'.join(map(str, range(level))) or '-'})/"
+
   def check(self, count: int, prefix: str = "dims.") -> None:
     """Raises ValueError where clouds of so many points have no such groups.
 
@@ -135,19 +142,16 @@ class PointNet(nn.Module, kw_only=True):
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
     """[b, g, k, c] members -> [b, g, width]."""
-    y = self._map(self._normed(x, self.first, 1, train), self.inner, "linear2")
-    most = y.max(2, keepdims=True)
+    normed = lambda width, name: batchnorm.Normed(
+      features=width, rt=self.rt, name=name
+    )
+    y = nn.relu(normed(self.first, "map1")(x, train))
+    y = dense.dense(self.rt, self.inner, name="map2")(y)
+    most = clouds.most(y)[:, :, None]
     y = jnp.concatenate([jnp.broadcast_to(most, y.shape), y], axis=-1)
-    y = self._normed(y, self.middle, 2, train, "linear3")
-    return self._map(y, self.width, "linear4").max(2)
-
-  def _map(self, x, width, name):
-    return dense.dense(self.rt, width, name=name)(x)
-
-  def _normed(self, x, width, number, train, name="linear1"):
-    y = self._map(x, width, name)
-    bn = batchnorm.BatchNorm(rt=self.rt, name=f"bn{number}")
-    return nn.relu(bn(y, train))
+    y = nn.relu(normed(self.middle, "map3")(y, train))
+    y = dense.dense(self.rt, self.width, name="map4")(y)
+    return clouds.most(y)
 
 
 class Position(nn.Module, kw_only=True):
