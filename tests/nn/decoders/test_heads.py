@@ -3,7 +3,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jmim.nn import batchnorm
 from jmim.nn.decoders import heads
 
 
@@ -57,10 +56,25 @@ def test_one_token_is_all_there_is_to_attend_to(fill, normal):
   np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("momentum", [0.0, 1.0])
-def test_momentum_is_the_share_of_the_batch(normal, momentum):
-  x = normal(5, 3)
-  _, mean, _ = batchnorm.batch_norm(
-    x, np.zeros(3), np.ones(3), train=True, momentum=momentum
-  )
-  np.testing.assert_allclose(mean, momentum * x.mean(0), atol=1e-6)
+@pytest.mark.parametrize("pool", heads.MEAN_MAX)
+def test_a_cloud_head_is_of_a_set_and_reads_mean_and_maximum(normal, pool):
+  net, x = heads.CloudHead(classes=5, hidden=8, pool=pool), normal(3, 6, 4)
+  variables = net.init(jax.random.key(0), x, train=False)
+  run = lambda x: net.apply(variables, x, train=False)
+  np.testing.assert_allclose(run(x[:, ::-1]), run(x), atol=1e-5)
+  hidden = variables["params"]["hidden1"]["before"]["kernel"]
+  assert hidden.shape == ((4 if pool == "sum" else 8), 8)
+  # Another maximum with the same mean is another cloud.
+  moved = x.copy()
+  moved[:, 0] += 9
+  moved[:, 1] -= 9
+  assert np.abs(run(moved) - run(x)).max() > 1e-3
+
+
+def test_a_cloud_head_drops_where_there_are_keys(normal):
+  net, x = heads.CloudHead(classes=5, hidden=8), normal(3, 6, 4)
+  variables = net.init(jax.random.key(0), x, train=False)
+  keys = jnp.asarray([[1, 2], [3, 4], [5, 6]], jnp.uint32)
+  plain = net.apply(variables, x, train=False)
+  dropped = net.apply(variables, x, train=False, keys=keys)
+  assert np.abs(dropped - plain).max(1).min() > 1e-4
