@@ -20,8 +20,9 @@ where it ends clean, but for the source's error at the first time.
 | wild to dog (paper) | 56.45 | 17.82 | .479 |
 
 Of several skips, scales and trials that translation is kept which a frozen
-classifier likes best (log p of the class told; the authors, who tell sentences,
-use directional CLIP); `search.keep="all"` returns them all.
+model likes best, `score`: a classifier (log p of the class told), or two towers
+of pictures and texts by directional CLIP, as the authors, who tell sentences,
+cos(E_I(y) - E_I(x), E_T(t') - E_T(t)); `search.keep="all"` returns them all.
 
 `tests/golden` compares codes, reconstructions and translations of pixels and of
 guided latents, and the steps of DDIM; ChenWu98/cycle-diffusion@3edb980. Differs
@@ -42,6 +43,7 @@ from jmim.core import method
 from jmim.core import procedure
 from jmim.diffusion import invert
 from jmim.diffusion import model
+from jmim.methods.parts import choosing
 from jmim.methods.parts import classifier_score
 from jmim.methods.parts import code_pair
 from jmim.methods.parts import code_sampler
@@ -62,7 +64,7 @@ class CycleDiffusion(procedure.Procedure):
     "diffusion model that decodes; with neither path nor recipe: the source",
   )
   scorer: procedure.Needs = field.part(
-    procedure.Needs, "classifier that chooses, where there are several"
+    procedure.Needs, "model that chooses, where there are several"
   )
   code: code_sampler.CodeSampler = field.part(
     code_sampler.CodeSampler, "sampler whose noises are the code"
@@ -75,12 +77,19 @@ class CycleDiffusion(procedure.Procedure):
   )
   told: str = field.value(
     "own",
-    "class that the target is told: the image's own, a random one, or `label`",
+    "what the target is told: the image's own, a random class, `label`, or the "
+    "text `target_tokens`",
     choices=told.CHOICES,
   )
   label: int = field.value(0, "class, with told='label'", low=0)
   head: str = field.value(
     classifier_score.ONE, "head of the scorer that tells the class"
+  )
+  score: str = field.value(
+    "class",
+    "what the scorer likes: the class that is told (a classifier), or pictures "
+    "that change as texts do (text.clip)",
+    choices=choosing.KINDS,
   )
 
   @classmethod
@@ -113,7 +122,17 @@ class CycleDiffusion(procedure.Procedure):
     """Images, and what the models are told by."""
     source, target = self.ends(models)
     reads, image = told.reads(self.told, target.reads), source.image
-    return {"image": procedure.Input(image), **reads, **source.reads}
+    texts = self.choice.inputs(models) if self.search.chooses else {}
+    return {"image": procedure.Input(image), **texts, **reads, **source.reads}
+
+  def in_own_units(self) -> tuple[str, ...]:
+    """Towers of pictures, which were normalised otherwise."""
+    return ("scorer",) if self.score == "direction" else ()
+
+  @property
+  def choice(self) -> choosing.Choice:
+    """What tells which of several is the best."""
+    return choosing.Choice(kind=self.score, head=self.head)
 
   def check(self, models) -> None:
     """Raises ValueError for models or settings that do not go together."""
@@ -128,13 +147,9 @@ class CycleDiffusion(procedure.Procedure):
     if self.scorer.path and not self.search.chooses:
       raise ValueError("scorer, and search has one result, or keeps all")
     if self.search.chooses:
-      image, wanted = target.image, target.classes
-      known = classifier_score.classes(models["scorer"], self.head, image)
-      if not 0 < wanted <= known:
-        raise ValueError(f"scorer of {known} classes, target of {wanted}")
-    told.check(
-      self.told, self.label, target.classes, model="target", own=source.classes
-    )
+      self.choice.check(models, source, target)
+    own = dict(model="target", own=source.classes, inputs=target.reads)
+    told.check(self.told, self.label, target.classes, **own)
 
   def draw(self, keys, models, example) -> procedure.Draws:
     """start, noise [trials, ...], posterior, a label, those of refining.
@@ -163,12 +178,22 @@ class CycleDiffusion(procedure.Procedure):
     shown = told.shown(self.told, self.label, batch, draws)
     z = self.ends(models)[0].encode(batch["image"], draws.get("posterior"))
     batches = {"batch": batch, "shown": shown}
+    if self.search.chooses:
+      batches["score"] = self.choice.score(models, batch, shown)
     make = lambda skip: self.tried(models, z, draws, skip=skip, **batches)
     label = {"label": shown["label"]} if "label" in shown else {}
     return self.search.run(make, (draws["start"], draws["noise"])) | label
 
   def tried(
-    self, models, z: jax.Array, draws, *, skip: int, batch, shown: method.Batch
+    self,
+    models,
+    z: jax.Array,
+    draws,
+    *,
+    skip: int,
+    batch: method.Batch,
+    shown: method.Batch,
+    score: choosing.Score | None = None,
   ) -> tuple[searches.Encode, searches.Decode]:
     """(draws of a trial -> code, (code, scale) -> results)."""
     source, target = self.ends(models)
@@ -188,10 +213,7 @@ class CycleDiffusion(procedure.Procedure):
       y = self.code.decode(onward, denoise, *code)
       image = target.decode(self.code.refined(target, denoise, y, draws))
       made = {"image": image, "rms": self.code.rms(levels, code[1])}
-      if self.search.chooses:
-        scored, label = classifier_score.log_share, shown["label"]
-        made[searches.SCORE] = scored(models["scorer"], self.head, image, label)
-      return made
+      return made | ({searches.SCORE: score(image)} if score else {})
 
     return encode, decode
 
