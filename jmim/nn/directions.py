@@ -1,7 +1,7 @@
 """How alike vectors are, and the ways in which they change.
 
 Of two towers that meet in one space (CLIP): E_I of pictures, E_T of texts, all
-of length 1. The direction is that of Gal et al. 2022 (StyleGAN-NADA), with which
+of length 1. The direction is that of Gal et al. 2022 (StyleGAN-NADA), by which
 Wu and De la Torre 2023 (CycleDiffusion) choose among edits:
 
     alike(a, b) = a b / |a| |b|

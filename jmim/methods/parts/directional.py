@@ -51,8 +51,8 @@ def check(
   reads = model.method.inputs()
   if reads["image"].shape[-1] != image[-1]:
     raise ValueError(
-      f"{name} reads images of {reads['image'].shape[-1]} channel(s), and these "
-      f"have {image[-1]}"
+      f"{name} reads images of {reads['image'].shape[-1]} channel(s), and "
+      f"these have {image[-1]}"
     )
   ours, theirs = reads["tokens"], told.get("tokens")
   if theirs is None:

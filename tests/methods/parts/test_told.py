@@ -47,9 +47,7 @@ def test_another_text_stands_in_the_place_of_its_own():
   assert found == {"target_tokens": inputs["tokens"], "label": inputs["label"]}
   told.check("target", 0, 0, "target", inputs=inputs)
   for none in (None, {"label": inputs["label"]}):
-    with pytest.raises(
-      ValueError, match="told='target', and source is told no"
-    ):
+    with pytest.raises(ValueError, match="source is told no tokens"):
       told.check("target", 0, 3, "source", inputs=none)
   batch = BATCH | {
     "tokens": jnp.zeros((3, 4)),
