@@ -666,6 +666,25 @@ PROCEDURES = [
     ["method", "sentinel 36 of network.words 36"],
   ),
   (
+    "more gaps than sentinels",
+    [recipe("t5_scenes", "steps=4"), "--config.method.span=1.0"],
+    ["method.sentinel", "sentinel 35", "gaps", "vocabulary"],
+  ),
+  (
+    "an instruction that is longer than the method's",
+    [recipe("diffste_glyphs", "steps=4"), "--config.method.told.tokens=9"],
+    ["data.text_length", "data.text_length=10", "(9,)"],
+  ),
+  (
+    "classes in sentences without a tokenizer",
+    [
+      recipe("clip_scenes", "steps=4"),
+      "--config.data.tokenizer=",
+      "--config.evals.zeroshot.templates=('a {}',)",
+    ],
+    ["data.tokenizer", "evals.zeroshot.templates"],
+  ),
+  (
     "a text that would never end",
     [recipe("thinkdiff_scenes", "steps=4"), "--config.method.text.end=0"],
     ["method", "text.end 0 is text.pad"],

@@ -56,6 +56,8 @@ class AdaBlock(nn.Module, kw_only=True):
     swiglu: `mlp.SwiGLU` with biases in place of the MLP.
     ffn: makes another network in place of the MLP, (x, taps) -> (y, found),
       from the keyword arguments `rt` and `name`.
+    between: makes what stands between attention and MLP, (x, context) -> x,
+      from `heads`, `rt` and `name`.
   """
 
   heads: int
@@ -69,6 +71,7 @@ class AdaBlock(nn.Module, kw_only=True):
   rms: bool = False
   swiglu: bool = False
   ffn: Callable[..., nn.Module] | None = None
+  between: Callable[..., nn.Module] | None = None
 
   @nn.compact
   def __call__(
@@ -76,6 +79,7 @@ class AdaBlock(nn.Module, kw_only=True):
     x: jax.Array,
     *,
     cond: jax.Array,
+    context: jax.Array | None = None,
     rotary: jax.Array | None = None,
     taps: tuple[str, ...] = (),
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
@@ -84,6 +88,7 @@ class AdaBlock(nn.Module, kw_only=True):
     Args:
       x: tokens.
       cond: [b, w] conditioning, already through its SiLU.
+      context: [b, s, w] that `between` reads.
       rotary: angles of the tokens, see `attention.SelfAttention`.
       taps: "block" (the output), those of `attention.SelfAttention`, or those
         of `ffn`.
@@ -104,6 +109,9 @@ class AdaBlock(nn.Module, kw_only=True):
     y = modulate(normed("norm1")(x), shift1, scale1)
     y, found = attn(y, rotary=rotary, taps=inner)
     x = self.rt.shard(x + gate1[:, None] * y)
+    if self.between is not None:
+      told = self.between(heads=self.heads, rt=self.rt, name="cross")
+      x = told(x, context)
     x = ad_checkpoint.checkpoint_name(x, "middle")
     y = modulate(normed("norm2")(x), shift2, scale2)
     hidden = int(width * self.mlp_ratio)

@@ -20,9 +20,9 @@ where it ends clean, but for the source's error at the first time.
 | wild to dog (paper) | 56.45 | 17.82 | .479 |
 
 Of several skips, scales and trials that translation is kept which a frozen
-model likes best, `score`: a classifier (log p of the class told), or two towers
-of pictures and texts by directional CLIP, as the authors, who tell sentences,
-cos(E_I(y) - E_I(x), E_T(t') - E_T(t)); `search.keep="all"` returns them all.
+model likes best, by `choice`: a classifier (log p of the class told), or CLIP,
+as the authors', who tell sentences (cos of E_I(y) - E_I(x), E_T(t') - E_T(t));
+`search.keep="all"` returns them all.
 
 `tests/golden` compares codes, reconstructions and translations of pixels and of
 guided latents, and the steps of DDIM; ChenWu98/cycle-diffusion@3edb980. Differs
@@ -44,7 +44,6 @@ from jmim.core import procedure
 from jmim.diffusion import invert
 from jmim.diffusion import model
 from jmim.methods.parts import choosing
-from jmim.methods.parts import classifier_score
 from jmim.methods.parts import code_pair
 from jmim.methods.parts import code_sampler
 from jmim.methods.parts import search as searches
@@ -82,14 +81,8 @@ class CycleDiffusion(procedure.Procedure):
     choices=told.CHOICES,
   )
   label: int = field.value(0, "class, with told='label'", low=0)
-  head: str = field.value(
-    classifier_score.ONE, "head of the scorer that tells the class"
-  )
-  score: str = field.value(
-    "class",
-    "what the scorer likes: the class that is told (a classifier), or pictures "
-    "that change as texts do (text.clip)",
-    choices=choosing.KINDS,
+  choice: choosing.Choice = field.part(
+    choosing.Choice, "what the scorer likes", was="{}"
   )
 
   @classmethod
@@ -126,13 +119,8 @@ class CycleDiffusion(procedure.Procedure):
     return {"image": procedure.Input(image), **texts, **reads, **source.reads}
 
   def in_own_units(self) -> tuple[str, ...]:
-    """Towers of pictures, which were normalised otherwise."""
-    return ("scorer",) if self.score == "direction" else ()
-
-  @property
-  def choice(self) -> choosing.Choice:
-    """What tells which of several is the best."""
-    return choosing.Choice(kind=self.score, head=self.head)
+    """A scorer that brings pictures to its own."""
+    return ("scorer",) if self.choice.in_own_units else ()
 
   def check(self, models) -> None:
     """Raises ValueError for models or settings that do not go together."""
@@ -176,30 +164,22 @@ class CycleDiffusion(procedure.Procedure):
     """
     del fitted
     shown = told.shown(self.told, self.label, batch, draws)
-    z = self.ends(models)[0].encode(batch["image"], draws.get("posterior"))
-    batches = {"batch": batch, "shown": shown}
-    if self.search.chooses:
-      batches["score"] = self.choice.score(models, batch, shown)
-    make = lambda skip: self.tried(models, z, draws, skip=skip, **batches)
+    (source, target), chooses = self.ends(models), self.search.chooses
+    z = source.encode(batch["image"], draws.get("posterior"))
+    score = self.choice.score(models, batch, shown) if chooses else None
+    given = dict(told=(source.tell(batch), target.tell(shown)), score=score)
+    make = lambda skip: self.tried(models, z, draws, skip=skip, **given)
     label = {"label": shown["label"]} if "label" in shown else {}
     return self.search.run(make, (draws["start"], draws["noise"])) | label
 
   def tried(
-    self,
-    models,
-    z: jax.Array,
-    draws,
-    *,
-    skip: int,
-    batch: method.Batch,
-    shown: method.Batch,
-    score: choosing.Score | None = None,
+    self, models, z: jax.Array, draws, *, skip: int, told, score: choosing.Score
   ) -> tuple[searches.Encode, searches.Decode]:
     """(draws of a trial -> code, (code, scale) -> results)."""
     source, target = self.ends(models)
     levels, clip = self.code.path(source, skip), {"clip": self.code.clip}
     onward = self.code.path(target, skip)  # the same, by the target's times
-    known, after = source.tell(batch), target.tell(shown)
+    known, after = told
 
     def encode(trial):
       start, noise = trial  # [b, h, w, c], [b, n - 1, h, w, c]

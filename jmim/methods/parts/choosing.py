@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import jax
 
+from jmim.core import field
 from jmim.core import method
 from jmim.core import procedure
 from jmim.diffusion import model
@@ -21,15 +22,22 @@ Score = Callable[[jax.Array], jax.Array]  # pictures [b, h, w, c] -> [b]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Choice:
-  """A kind of score.
+  """A kind of score."""
 
-  Attributes:
-    kind: one of KINDS.
-    head: of a classifier.
-  """
+  kind: str = field.value(
+    "class",
+    "class: the one that is told, by a classifier; direction: pictures change "
+    "as texts do, by text.clip",
+    choices=KINDS,
+  )
+  head: str = field.value(
+    classifier_score.ONE, "head of a classifier that tells the class"
+  )
 
-  kind: str
-  head: str = classifier_score.ONE
+  @property
+  def in_own_units(self) -> bool:
+    """Whether the scorer's pictures may be normalised otherwise."""
+    return self.kind == "direction"
 
   def inputs(self, models: procedure.Models) -> dict[str, method.Input]:
     """What it reads of a batch, beside the images."""

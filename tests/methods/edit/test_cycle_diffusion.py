@@ -195,7 +195,7 @@ def test_steps_made_again_are_of_the_target():
     ({"told": "label", "label": 3}, MODELS, "label=3 of 3 classes of target"),
     ({"scorer": {"path": "x"}}, MODELS, "scorer, and search has one"),
     (
-      {"search": {"trials": 2}, "head": "kind"},
+      {"search": {"trials": 2}, "choice": {"head": "kind"}},
       {**MODELS, "scorer": SCORER},
       "head='kind'",
     ),
@@ -299,7 +299,7 @@ def test_the_source_is_told_its_text_and_the_target_another():
 
 def test_the_best_is_that_whose_change_is_that_of_the_texts():
   search = {"skip": (1, 0), "scale": (1.0, 3.0), "trials": 2}
-  fields = dict(told="target", score="direction")
+  fields = dict(told="target", choice={"kind": "direction"})
   every = procedure_of(**fields, search=search | {"keep": "all"})
   rows, draws, batch = apply(every, TEXTS)
   found, _, _ = apply(procedure_of(**fields, search=search), TEXTS, batch=batch)
@@ -322,12 +322,14 @@ def test_the_best_is_that_whose_change_is_that_of_the_texts():
 
 def test_which_models_look_at_pictures_in_units_of_their_own():
   assert procedure_of().in_own_units() == ()
-  assert procedure_of(score="direction").in_own_units() == ("scorer",)
+  assert procedure_of(choice={"kind": "direction"}).in_own_units() == (
+    "scorer",
+  )
 
 
 def test_a_text_for_a_model_of_classes_and_a_scorer_of_none_are_named():
   with pytest.raises(ValueError, match="told='target', and target is told no"):
     procedure_of(told="target").check(MODELS)
-  made = procedure_of(score="direction", search={"trials": 2})
+  made = procedure_of(choice={"kind": "direction"}, search={"trials": 2})
   with pytest.raises(ValueError, match="scorer offers no text: name a run"):
     made.check({**TEXTS, "scorer": SCORER})
