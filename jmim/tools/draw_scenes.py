@@ -21,12 +21,12 @@ def scenes(path: pathlib.Path) -> None:
   rows = figure.subplots(4, COLUMNS)
   for axes, name in zip(rows, ("one", "pairs", "blobs"), strict=False):
     for i, ax in enumerate(axes):
-      made = builder.example(configs[name], "test", i)
+      made = builder.Scenes.example(configs[name], "test", i)
       ax.imshow(decode.decode(made["image"].getvalue(), 3))
       ax.set_title(_wrapped(made["caption"]), **_TITLE)
       for ellipse in made["ellipses"] if name == "blobs" else ():
         ax.add_patch(_outline(ellipse))
-  made = builder.example(configs["episodes"], "test", 0)
+  made = builder.Scenes.example(configs["episodes"], "test", 0)
   for i, ax in enumerate(rows[3]):
     dim = 1 - 0.75 * (made["masks"][i] == 0)[..., None]
     shown = made["scenes"][i] if i == 0 else made["scenes"][i] * dim

@@ -6,16 +6,13 @@ alone. Every example is a function of (config, split, number).
 """
 
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from jmim.data import encode
+from jmim.data import numbered
 from jmim.data.procedural import faces
-
-_SEED = 2
-_SPLITS = ("train", "test")
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -33,11 +30,11 @@ class FacesConfig(tfds.core.BuilderConfig):
   test: int = 2000
 
 
-class Faces(tfds.core.GeneratorBasedBuilder):
+class Faces(numbered.Builder):
   """The builder; features `image`, `label`, `hair`, `mouth`."""
 
+  SEED = 2
   VERSION = tfds.core.Version("1.0.0")
-  # Append only: the place of a config is part of what its examples are made of.
   BUILDER_CONFIGS = [
     FacesConfig(name="small", description="faces of 16 x 16"),
     FacesConfig(name="small32", description="faces of 32 x 32", size=32),
@@ -59,25 +56,15 @@ class Faces(tfds.core.GeneratorBasedBuilder):
       supervised_keys=("image", "label"),
     )
 
-  def _split_generators(self, dl_manager) -> dict[str, Iterator]:
-    del dl_manager  # nothing to download
-    return {split: self._generate_examples(split) for split in _SPLITS}
-
-  def _generate_examples(self, split: str) -> Iterator[tuple[int, dict]]:
-    for i in range(getattr(self.builder_config, split)):
-      yield i, example(self.builder_config, split, i)
-
-
-def example(config: FacesConfig, split: str, i: int) -> dict:
-  """Example `i` of a split, as it is stored."""
-  names = [c.name for c in Faces.BUILDER_CONFIGS]
-  where = [names.index(config.name), _SPLITS.index(split), i]
-  face = faces.draw(np.random.default_rng([_SEED, *where]))
-  image = faces.render(face, config.size).round().clip(0, 255)
-  hair, mouth = divmod(face.label, len(faces.MOUTHS))
-  return {
-    "image": encode.png(image.astype(np.uint8)),
-    "label": face.label,
-    "hair": hair,
-    "mouth": mouth,
-  }
+  @classmethod
+  def example(cls, config: FacesConfig, split: str, i: int) -> dict:
+    """Example `i` of a split, as it is stored."""
+    face = faces.draw(cls.rng(config, split, i))
+    image = faces.render(face, config.size).round().clip(0, 255)
+    hair, mouth = divmod(face.label, len(faces.MOUTHS))
+    return {
+      "image": encode.png(image.astype(np.uint8)),
+      "label": face.label,
+      "hair": hair,
+      "mouth": mouth,
+    }

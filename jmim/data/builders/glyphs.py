@@ -14,7 +14,6 @@ Every example is a function of (config, split, number).
 """
 
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -22,12 +21,11 @@ import tensorflow_datasets as tfds
 from jmim.data import characters
 from jmim.data import encode
 from jmim.data import instructions
+from jmim.data import numbered
 from jmim.data.procedural import glyphs
 
 LENGTH = 10  # tokens of the longest instruction, start and end included
-_SEED = 1
 _NAMED = "named"  # stands for a name
-_SPLITS = glyphs.SPLITS
 
 
 def _quoted(split: str) -> tuple[str, ...]:
@@ -60,11 +58,12 @@ class GlyphsConfig(tfds.core.BuilderConfig):
   test: int = 1000
 
 
-class Glyphs(tfds.core.GeneratorBasedBuilder):
+class Glyphs(numbered.Builder):
   """The builder; see the module for the features of each config."""
 
+  SEED = 1
+  SPLITS = glyphs.SPLITS
   VERSION = tfds.core.Version("1.0.0")
-  # Append only: the place of a config is part of what its examples are made of.
   BUILDER_CONFIGS = [
     GlyphsConfig(name="words", description="words and instructions"),
     GlyphsConfig(name="single", description="letters; which is the class"),
@@ -78,25 +77,14 @@ class Glyphs(tfds.core.GeneratorBasedBuilder):
       features=tfds.features.FeaturesDict(features[self.builder_config.name]()),
     )
 
-  def _split_generators(self, dl_manager) -> dict[str, Iterator]:
-    del dl_manager  # nothing to download
-    return {split: self._generate_examples(split) for split in _SPLITS}
-
-  def _generate_examples(self, split: str) -> Iterator[tuple[int, dict]]:
-    config = self.builder_config
-    for i in range(getattr(config, split)):
-      yield i, example(config, split, i)
-
-
-def example(config: GlyphsConfig, split: str, i: int) -> dict:
-  """Example `i` of a split, as it is stored."""
-  names = [c.name for c in Glyphs.BUILDER_CONFIGS]
-  where = [names.index(config.name), _SPLITS.index(split), i]
-  rng = np.random.default_rng([_SEED, *where])
-  if config.name == "single":
-    return single(rng)
-  known = glyphs.words(split)
-  return word(rng, known[i % len(known)])
+  @classmethod
+  def example(cls, config: GlyphsConfig, split: str, i: int) -> dict:
+    """Example `i` of a split, as it is stored."""
+    rng = cls.rng(config, split, i)
+    if config.name == "single":
+      return single(rng)
+    known = glyphs.words(split)
+    return word(rng, known[i % len(known)])
 
 
 def _looks() -> dict:

@@ -8,15 +8,11 @@ Every example is a function of (config, split, number).
 """
 
 import dataclasses
-from collections.abc import Iterator
 
-import numpy as np
 import tensorflow_datasets as tfds
 
+from jmim.data import numbered
 from jmim.data.procedural import prompts
-
-_SEED = 1
-_SPLITS = ("train", "test")
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -32,11 +28,11 @@ class PromptsConfig(tfds.core.BuilderConfig):
   test: int = 100
 
 
-class Prompts(tfds.core.GeneratorBasedBuilder):
+class Prompts(numbered.Builder):
   """The builder; see the module."""
 
+  SEED = 1
   VERSION = tfds.core.Version("1.0.0")
-  # Append only: the place of a config is part of what its examples are made of.
   BUILDER_CONFIGS = [
     PromptsConfig(name="voc", description="20 classes and their sub-classes"),
   ]
@@ -54,21 +50,15 @@ class Prompts(tfds.core.GeneratorBasedBuilder):
       disable_shuffling=True,
     )
 
-  def _split_generators(self, dl_manager) -> dict[str, Iterator]:
-    del dl_manager  # nothing to download
-    return {split: self._generate_examples(split) for split in _SPLITS}
+  @classmethod
+  def count(cls, config: PromptsConfig, split: str) -> int:
+    """As many of each class."""
+    return len(prompts.CLASSES) * getattr(config, split)
 
-  def _generate_examples(self, split: str) -> Iterator[tuple[int, dict]]:
-    config = self.builder_config
-    for i in range(len(prompts.CLASSES) * getattr(config, split)):
-      yield i, example(config, split, i)
-
-
-def example(config: PromptsConfig, split: str, i: int) -> dict:
-  """Example `i` of a split, as it is stored."""
-  names = [c.name for c in Prompts.BUILDER_CONFIGS]
-  where = [names.index(config.name), _SPLITS.index(split), i]
-  rng = np.random.default_rng([_SEED, *where])
-  label = i // getattr(config, split)
-  texts = prompts.of(prompts.CLASSES[label])
-  return {"caption": texts[rng.integers(len(texts))], "label": label}
+  @classmethod
+  def example(cls, config: PromptsConfig, split: str, i: int) -> dict:
+    """Example `i` of a split, as it is stored."""
+    rng = cls.rng(config, split, i)
+    label = i // getattr(config, split)
+    texts = prompts.of(prompts.CLASSES[label])
+    return {"caption": texts[rng.integers(len(texts))], "label": label}

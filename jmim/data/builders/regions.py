@@ -7,16 +7,13 @@ largest. Every example is a function of (config, split, number).
 """
 
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from jmim.data import encode
+from jmim.data import numbered
 from jmim.data.procedural import regions
-
-_SEED = 3
-_SPLITS = ("train", "test")
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -34,11 +31,11 @@ class RegionsConfig(tfds.core.BuilderConfig):
   test: int = 2000
 
 
-class Regions(tfds.core.GeneratorBasedBuilder):
+class Regions(numbered.Builder):
   """The builder; features `image`, `label`, `instance`, `count`."""
 
+  SEED = 3
   VERSION = tfds.core.Version("1.0.0")
-  # Append only: the place of a config is part of what its examples are made of.
   BUILDER_CONFIGS = [
     RegionsConfig(name="voronoi", description="regions on 24 x 24"),
     RegionsConfig(name="voronoi48", description="regions on 48 x 48", size=48),
@@ -58,26 +55,16 @@ class Regions(tfds.core.GeneratorBasedBuilder):
       features=tfds.features.FeaturesDict(features),
     )
 
-  def _split_generators(self, dl_manager) -> dict[str, Iterator]:
-    del dl_manager  # nothing to download
-    return {split: self._generate_examples(split) for split in _SPLITS}
-
-  def _generate_examples(self, split: str) -> Iterator[tuple[int, dict]]:
-    for i in range(getattr(self.builder_config, split)):
-      yield i, example(self.builder_config, split, i)
-
-
-def example(config: RegionsConfig, split: str, i: int) -> dict:
-  """Example `i` of a split, as it is stored."""
-  names = [c.name for c in Regions.BUILDER_CONFIGS]
-  where = [names.index(config.name), _SPLITS.index(split), i]
-  rng = np.random.default_rng([_SEED, *where])
-  scene = regions.draw(config.size, rng)
-  image, instance = regions.render(scene, config.size, rng)
-  largest = np.bincount(instance.ravel()).argmax() - 1
-  return {
-    "image": encode.png(image.round().clip(0, 255).astype(np.uint8)),
-    "label": scene.paints[largest].texture,
-    "instance": instance,
-    "count": len(scene.paints),
-  }
+  @classmethod
+  def example(cls, config: RegionsConfig, split: str, i: int) -> dict:
+    """Example `i` of a split, as it is stored."""
+    rng = cls.rng(config, split, i)
+    scene = regions.draw(config.size, rng)
+    image, instance = regions.render(scene, config.size, rng)
+    largest = np.bincount(instance.ravel()).argmax() - 1
+    return {
+      "image": encode.png(image.round().clip(0, 255).astype(np.uint8)),
+      "label": scene.paints[largest].texture,
+      "instance": instance,
+      "count": len(scene.paints),
+    }

@@ -18,13 +18,13 @@ Every example is a function of (config, split, number).
 """
 
 import dataclasses
-from collections.abc import Iterator
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from jmim.data import encode
+from jmim.data import numbered
 from jmim.data.procedural import described
 
 SIZE = described.SIDE
@@ -32,9 +32,6 @@ WORDS = described.WORDS  # of captions: data.tokenizer="words:scenes"
 LENGTHS = {"one": 8, "pairs": 12, "blobs": 9}  # words of the longest caption
 OF_A_THING = 4  # words of the longest description
 SHOTS = 6  # scenes of an episode: a query and five supports
-
-_SEED = 1
-_SPLITS = ("train", "test")
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -50,11 +47,11 @@ class ScenesConfig(tfds.core.BuilderConfig):
   test: int = 2000
 
 
-class Scenes(tfds.core.GeneratorBasedBuilder):
+class Scenes(numbered.Builder):
   """The builder; see the module for the features of each config."""
 
+  SEED = 1
   VERSION = tfds.core.Version("1.0.0")
-  # Append only: the place of a config is part of what its examples are made of.
   BUILDER_CONFIGS = [
     ScenesConfig(name="one", description="one thing; its colour is the class"),
     ScenesConfig(name="pairs", description="two things side by side"),
@@ -76,24 +73,13 @@ class Scenes(tfds.core.GeneratorBasedBuilder):
       disable_shuffling=name == "episodes",
     )
 
-  def _split_generators(self, dl_manager) -> dict[str, Iterator]:
-    del dl_manager  # nothing to download
-    return {split: self._generate_examples(split) for split in _SPLITS}
-
-  def _generate_examples(self, split: str) -> Iterator[tuple[int, dict]]:
-    config = self.builder_config
-    for i in range(getattr(config, split)):
-      yield i, example(config, split, i)
-
-
-def example(config: ScenesConfig, split: str, i: int) -> dict:
-  """Example `i` of a split, as it is stored."""
-  names = [c.name for c in Scenes.BUILDER_CONFIGS]
-  where = [names.index(config.name), _SPLITS.index(split), i]
-  rng = np.random.default_rng([_SEED, *where])
-  if config.name == "episodes":
-    return episode(rng, of=i * _CLASSES // getattr(config, split))
-  return {"one": one, "pairs": pair, "blobs": blobs}[config.name](rng)
+  @classmethod
+  def example(cls, config: ScenesConfig, split: str, i: int) -> dict:
+    """Example `i` of a split, as it is stored."""
+    rng = cls.rng(config, split, i)
+    if config.name == "episodes":
+      return episode(rng, of=i * _CLASSES // getattr(config, split))
+    return {"one": one, "pairs": pair, "blobs": blobs}[config.name](rng)
 
 
 _CLASSES = len(described.CLASSES)

@@ -7,6 +7,8 @@ from jmim.data import decode
 from jmim.data import sources
 from jmim.data.builders import faces
 
+example = faces.Faces.example
+
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
@@ -28,7 +30,7 @@ def test_what_is_read_is_what_was_made(built):
   for (name, split), source in built.items():
     configs = {c.name: c for c in faces.Faces.BUILDER_CONFIGS}
     assert len(source) == {"train": 5, "test": 3}[split]
-    made = [faces.example(configs[name], split, i) for i in range(len(source))]
+    made = [example(configs[name], split, i) for i in range(len(source))]
     pixels = [decode.decode(m["image"].getvalue(), 3) for m in made]
     side = 16 if name == "small" else 32
     assert {p.shape for p in pixels} == {(side, side, 3)}
@@ -47,11 +49,11 @@ def test_what_is_read_is_what_was_made(built):
 def test_examples_differ_by_split_and_config():
   one, other = faces.Faces.BUILDER_CONFIGS
   drawn = [
-    faces.example(c, split, i)["image"].getvalue()
+    example(c, split, i)["image"].getvalue()
     for c in (one, dataclasses.replace(other, size=16))
     for split in ("train", "test")
     for i in range(2)
   ]
   assert len(set(drawn)) == 8
-  again = faces.example(one, "test", 1)["image"].getvalue()
+  again = example(one, "test", 1)["image"].getvalue()
   assert again == drawn[3]

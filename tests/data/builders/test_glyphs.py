@@ -12,6 +12,8 @@ from jmim.data import sources
 from jmim.data.builders import glyphs
 from jmim.data.procedural import glyphs as drawing
 
+example = glyphs.Glyphs.example
+
 FEW = {"train": 12, "test": 6}
 
 
@@ -46,7 +48,7 @@ def test_what_is_read_is_what_was_made(built, name, split):
   pixels = [decode.decode(x[key], 3).tobytes() for x in stored]
   assert len(set(pixels)) == FEW[split]
   for i in range(FEW[split]):
-    made = glyphs.example(config(name), split, i)
+    made = example(config(name), split, i)
     image = decode.decode(made[key].getvalue(), 3)
     twin = stored[pixels.index(image.tobytes())]
     assert twin.keys() == made.keys()

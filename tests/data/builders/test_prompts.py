@@ -4,23 +4,23 @@ from jmim.data import sources
 from jmim.data.builders import prompts as builder
 from jmim.data.procedural import prompts
 
+example = builder.Prompts.example
+
 (VOC,) = builder.Prompts.BUILDER_CONFIGS
 
 
 def test_examples_are_of_their_class_and_come_by_class():
   n = VOC.test
-  labels = [builder.example(VOC, "test", i)["label"] for i in (0, n - 1, n)]
+  labels = [example(VOC, "test", i)["label"] for i in (0, n - 1, n)]
   assert labels == [0, 0, 1]
-  first = builder.example(VOC, "train", 2 * VOC.train)
+  first = example(VOC, "train", 2 * VOC.train)
   assert first["label"] == 2 and first["caption"] in prompts.of("bird")
-  assert builder.example(VOC, "train", 2 * VOC.train) == first
+  assert example(VOC, "train", 2 * VOC.train) == first
 
 
 def test_many_of_a_class_are_said():
   start = 2 * VOC.train
-  said = {
-    builder.example(VOC, "train", start + i)["caption"] for i in range(300)
-  }
+  said = {example(VOC, "train", start + i)["caption"] for i in range(300)}
   assert len(said) > 80
 
 

@@ -8,6 +8,8 @@ from jmim.data import sources
 from jmim.data.builders import regions
 from jmim.data.procedural import regions as drawn
 
+example = regions.Regions.example
+
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
@@ -30,7 +32,7 @@ def test_what_is_read_is_what_was_made(built):
   for (name, split), source in built.items():
     assert len(source) == {"train": 5, "test": 3}[split]
     config = configs[name]
-    made = [regions.example(config, split, i) for i in range(len(source))]
+    made = [example(config, split, i) for i in range(len(source))]
     for i in range(len(source)):
       stored = source[i]
       ids = stored["instance"]
@@ -52,5 +54,5 @@ def test_the_class_is_the_texture_of_the_largest_region():
     _, ids = drawn.render(scene, 24, rng)
     sizes = [(ids == k).sum() for k in range(1, len(scene.paints) + 1)]
     labels.append(scene.paints[int(np.argmax(sizes))].texture)
-  found = [regions.example(config, "train", i)["label"] for i in range(60)]
+  found = [example(config, "train", i)["label"] for i in range(60)]
   assert found == labels and set(labels) == {0, 1, 2, 3}

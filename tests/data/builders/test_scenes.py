@@ -45,7 +45,9 @@ def test_configs_keep_their_places_which_seed_them():
 def test_what_is_read_is_what_was_made(built, name, split):
   source = built(name, split)
   stored = [source[i] for i in range(len(source))]
-  made = [scenes.example(config(name), split, i) for i in range(len(source))]
+  made = [
+    scenes.Scenes.example(config(name), split, i) for i in range(len(source))
+  ]
   pixels = [decode.decode(x["image"], 3).tobytes() for x in stored]
   assert len(set(pixels)) == FEW[split]
   for example in made:
