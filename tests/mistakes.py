@@ -667,8 +667,8 @@ PROCEDURES = [
   ),
   (
     "more gaps than sentinels",
-    [recipe("t5_scenes", "steps=4"), "--config.method.span=1.0"],
-    ["method.sentinel", "sentinel 35", "gaps", "vocabulary"],
+    [recipe("t5_scenes", "objective=span"), "--config.method.sentinel=30"],
+    ["method", "sentinel 30, and 2 gaps", "below 30", "vocabulary"],
   ),
   (
     "an instruction that is longer than the method's",

@@ -53,8 +53,8 @@ class Evaluator(base.Evaluator):
   )
   source: str = field.value(
     "",
-    "what pictures are compared with: an entry of the output, or 'batch', the "
-    "example's image; '': nothing",
+    "entry of the output that pictures are compared with, or 'batch', the "
+    "example's image; '': none",
   )
   text: str = field.value(
     "caption", "stored text that says what a picture should show; '': none"

@@ -50,6 +50,8 @@ from jmim.methods.parts import search as searches
 from jmim.methods.parts import told
 from jmim.methods.supervised import convnet
 
+Score = choosing.Score | None
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CycleDiffusion(procedure.Procedure):
@@ -76,13 +78,13 @@ class CycleDiffusion(procedure.Procedure):
   )
   told: str = field.value(
     "own",
-    "what the target is told: the image's own, a random class, `label`, or the "
-    "text `target_tokens`",
+    "class that the target is told: the image's own, a random one, or `label`; "
+    "target: the text `target_tokens` in the place of `tokens`",
     choices=told.CHOICES,
   )
   label: int = field.value(0, "class, with told='label'", low=0)
   choice: choosing.Choice = field.part(
-    choosing.Choice, "what the scorer likes", was="{}"
+    choosing.Choice, "score that the scorer gives", was="{}"
   )
 
   @classmethod
@@ -173,7 +175,7 @@ class CycleDiffusion(procedure.Procedure):
     return self.search.run(make, (draws["start"], draws["noise"])) | label
 
   def tried(
-    self, models, z: jax.Array, draws, *, skip: int, told, score: choosing.Score
+    self, models, z: jax.Array, draws, *, skip: int, told: tuple, score: Score
   ) -> tuple[searches.Encode, searches.Decode]:
     """(draws of a trial -> code, (code, scale) -> results)."""
     source, target = self.ends(models)

@@ -56,8 +56,8 @@ class Img2Img(procedure.Procedure):
   clip: float = field.value(0.0, "limit of |x0|; 0: none (latents)", low=0.0)
   told: str = field.value(
     "own",
-    "what the model is told: the image's own, a random class, `label`, or the "
-    "text `target_tokens`",
+    "class that the model is told: the image's own, a random one, or `label`; "
+    "target: the text `target_tokens` in the place of `tokens`",
     choices=classes.CHOICES,
   )
   label: int = field.value(0, "class, with told='label'", low=0)

@@ -6,4 +6,4 @@ from jmim.nn.nets import unet
 Dims = unet.Dims | told_dit.Dims
 Network = unet.UNet | told_dit.ToldDiT
 UNET = unet.Dims(dropout=0.0)
-KINDS = {"unet": UNET, "dit": told_dit.Dims(variant="B/2")}
+KINDS = {"unet": UNET, "dit": told_dit.Dims()}

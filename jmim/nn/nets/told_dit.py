@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import jax
 
+from jmim.core import field
 from jmim.core import runtime
 from jmim.nn import sizes
 from jmim.nn import told_block
@@ -43,10 +44,18 @@ class ToldDiT(dit.DiT, kw_only=True):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Dims(sizes.Dims):
+class Dims:
   """Size of it, and of its patches, as a method's config has them."""
 
   dropout: ClassVar[float] = 0.0  # there is none
+
+  body: sizes.Dims = field.part(
+    sizes.Dims, "blocks, and the patches that they see", variant="B/2"
+  )
+
+  def check(self, side: int) -> None:
+    """Raises ValueError unless one on images of that side can be built."""
+    self.body.check(side)
 
   def net(
     self,
@@ -76,5 +85,5 @@ class Dims(sizes.Dims):
         "its blocks looks at a context once, give 1"
       )
     between = told_block.Told if transformer else None
-    own = dict(size=self.size, patch=self.patch, grid=(), between=between)
-    return ToldDiT(**own, out=out, rt=rt, **options)
+    own = dict(size=self.body.size, patch=self.body.patch, between=between)
+    return ToldDiT(**own, grid=(), out=out, rt=rt, **options)

@@ -19,6 +19,7 @@ from jmim.methods.diffusion import lightningdit
 from jmim.methods.latent import ldm
 from jmim.methods.parts import flow
 from jmim.methods.parts import weighting
+from jmim.nn import sizes
 from jmim.nn.nets import token_encoder as tokens
 from jmim.nn.nets import told_dit
 
@@ -84,7 +85,7 @@ def frozen(method):
   }
 
 
-DIT = told_dit.Dims(variant="S/2", width=16, depth=1, heads=2)
+DIT = told_dit.Dims(body=sizes.Dims(variant="S/2", width=16, depth=1, heads=2))
 ALIKE = [(task, SMALL.dims) for task in TASKS]
 ALIKE += [(task, DIT) for task in ("none", "class", "text", "superres")]
 
@@ -142,8 +143,9 @@ def test_a_transformer_looks_once_in_a_block():
   twice = field.replace(twice, condition=dict(transformer=2))
   with pytest.raises(ValueError, match="transformer 2 with dims.type"):
     twice.inputs()
-  section = {"dims": {"type": "dit", "variant": "S/2"}, "size": 8}
-  assert validate.build(ldm.LDM, section, "method").dims.patch == 2
+  dims = {"type": "dit", "body": {"variant": "S/4"}}
+  section = {"dims": dims, "size": 8}
+  assert validate.build(ldm.LDM, section, "method").dims.body.patch == 4
   for name in ("edit.blob", "latent.diffdis", "diffusion.linfusion"):
     cls = discovery.find(name)
     with pytest.raises(errors.UserError, match="dims.type"):

@@ -15,7 +15,7 @@ RNG = np.random.default_rng(0)
 X = RNG.normal(size=(2, 8, 8, 3)).astype(np.float32)
 C = RNG.normal(size=(2, 5, 6)).astype(np.float32)
 T = np.array([3.0, 700.0])
-DIMS = told_dit.Dims(variant="S/2", width=16, depth=2, heads=2)
+DIMS = told_dit.Dims(body=sizes.Dims(variant="S/2", width=16, depth=2, heads=2))
 PLAIN, TOLD = (
   DIMS.net(out=4, rt=runtime.Runtime(), transformer=n) for n in (0, 1)
 )
