@@ -582,6 +582,33 @@ PROCEDURES = [
     ["--config", "attributes=RUN"],
   ),
   (
+    "another text for a model of classes",
+    [
+      *DRY,
+      recipe("cycle_scenes", "num=8"),
+      "--config.procedure.told=target",
+    ],
+    ["procedure.target", "is told no tokens"],
+  ),
+  (
+    "a direction by a classifier",
+    [
+      *DRY,
+      recipe("cycle_text_scenes", "num=8"),
+      "--config.procedure.scorer.recipe=configs/attributes_scenes.py",
+    ],
+    ["procedure.scorer", "name a run of text.clip"],
+  ),
+  (
+    "a description that is longer than a caption",
+    [
+      *DRY,
+      recipe("diffuhaul_scenes", "vague=True"),
+      f"--config.procedure.description.caption={(1,) * 40}".replace(" ", ""),
+    ],
+    ["procedure.description", "description.caption", "tokens at most"],
+  ),
+  (
     "steps of Langevin that leap",
     [
       "--mode=apply",
