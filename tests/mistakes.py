@@ -650,6 +650,33 @@ PROCEDURES = [
     ["--config", "attributes=RUN"],
   ),
   (
+    "another text for a model of classes",
+    [
+      *DRY,
+      recipe("cycle_scenes", "num=8"),
+      "--config.procedure.told=target",
+    ],
+    ["procedure.target", "is told no tokens"],
+  ),
+  (
+    "a direction by a classifier",
+    [
+      *DRY,
+      recipe("cycle_text_scenes", "num=8"),
+      "--config.procedure.scorer.recipe=configs/attributes_scenes.py",
+    ],
+    ["procedure.scorer", "name a run of text.clip"],
+  ),
+  (
+    "a description that is longer than a caption",
+    [
+      *DRY,
+      recipe("diffuhaul_scenes", "vague=True"),
+      f"--config.procedure.description.caption={(1,) * 40}".replace(" ", ""),
+    ],
+    ["procedure.description", "description.caption", "tokens at most"],
+  ),
+  (
     "steps of Langevin that leap",
     [
       "--mode=apply",
@@ -732,6 +759,25 @@ PROCEDURES = [
     "special token that is none of the words",
     [recipe("t5_scenes", "steps=4"), "--config.method.sentinel=36"],
     ["method", "sentinel 36 of network.words 36"],
+  ),
+  (
+    "more gaps than sentinels",
+    [recipe("t5_scenes", "objective=span"), "--config.method.sentinel=30"],
+    ["method", "sentinel 30, and 2 gaps", "below 30", "vocabulary"],
+  ),
+  (
+    "an instruction that is longer than the method's",
+    [recipe("diffste_glyphs", "steps=4"), "--config.method.told.tokens=9"],
+    ["data.text_length", "data.text_length=10", "(9,)"],
+  ),
+  (
+    "classes in sentences without a tokenizer",
+    [
+      recipe("clip_scenes", "steps=4"),
+      "--config.data.tokenizer=",
+      "--config.evals.zeroshot.templates=('a {}',)",
+    ],
+    ["data.tokenizer", "evals.zeroshot.templates"],
   ),
   (
     "a text that would never end",

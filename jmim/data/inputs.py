@@ -53,7 +53,7 @@ def check_settings(data: settings.Data, inputs: Inputs, reader: str) -> None:
   for name, needed in inputs.items():
     entry = entries.of(name, data)
     if entry.kind == entries.MAP:
-      _check_map(data, name, needed, reader)
+      _check_map(data, name, inputs, reader)
     if entry.shape is None:
       continue  # as stored: only the examples can tell
     shape = entry.shape(data)
@@ -112,10 +112,15 @@ def _made(data: settings.Data) -> list[str]:
 
 
 def _check_map(
-  data: settings.Data, name: str, needed: method.Input, reader: str
+  data: settings.Data, name: str, inputs: Inputs, reader: str
 ) -> None:
-  """A map must show the image that the settings make."""
-  image = entries.of(entries.of(name).of)
+  """A map must show the image that the settings make.
+
+  Where pictures of their own size are read in its place (`data.pictures`), it
+  stays as it is stored, and must be as large.
+  """
+  needed, of = inputs[name], entries.of(name).of
+  image = entries.of(of)
   if image.shape(data) is None:
     raise errors.UserError(
       f"{reader} reads the map {name!r}",
@@ -124,6 +129,10 @@ def _check_map(
       "method.type",
     )
   shape = needed.shape[1:] if data.group else needed.shape
+  named = entries.named(data) if of not in inputs else {}
+  beside = [e.shape(data) for n, e in named.items() if n in inputs]
+  if any(tuple(shape[:2]) == tuple(sides[-3:-1]) for sides in beside):
+    return
   if not entries.fits(shape, data.size, data.size):
     raise errors.UserError(
       f"{reader} reads {name} {tuple(needed.shape)}",

@@ -60,6 +60,8 @@ class AdaBlock(nn.Module, kw_only=True):
     act: activation of the MLP, see `mlp.MLP`.
     attn: makes another self-attention, (x, taps) -> (y, found), from the
       keyword arguments `heads`, `rt` and `name`.
+    between: makes what stands between attention and MLP, (x, context) -> x,
+      from `heads`, `rt` and `name`.
   """
 
   heads: int
@@ -75,6 +77,7 @@ class AdaBlock(nn.Module, kw_only=True):
   ffn: Callable[..., nn.Module] | None = None
   act: str = "gelu_tanh"
   attn: Callable[..., nn.Module] | None = None
+  between: Callable[..., nn.Module] | None = None
 
   @nn.compact
   def __call__(
@@ -82,6 +85,7 @@ class AdaBlock(nn.Module, kw_only=True):
     x: jax.Array,
     *,
     cond: jax.Array,
+    context: jax.Array | None = None,
     rotary: jax.Array | None = None,
     mask: jax.Array | None = None,
     taps: tuple[str, ...] = (),
@@ -91,6 +95,7 @@ class AdaBlock(nn.Module, kw_only=True):
     Args:
       x: tokens.
       cond: [b, c] conditioning, already through its SiLU.
+      context: [b, s, w] that `between` reads.
       rotary: angles of the tokens, see `attention.SelfAttention`.
       mask: [b, t] bool, True = a token that the others may attend to.
       taps: "block" (the output), those of `attention.SelfAttention`, or those
@@ -104,6 +109,9 @@ class AdaBlock(nn.Module, kw_only=True):
     y = modulate(normed("norm1")(x), shift1, scale1)
     y, found = self._attention(y, taps=inner, rotary=rotary, mask=mask)
     x = self.rt.shard(x + gate1[:, None] * y)
+    if self.between is not None:
+      told = self.between(heads=self.heads, rt=self.rt, name="cross")
+      x = told(x, context)
     x = ad_checkpoint.checkpoint_name(x, "middle")
     y = modulate(normed("norm2")(x), shift2, scale2)
     hidden = int(width * self.mlp_ratio)

@@ -20,8 +20,9 @@ where it ends clean, but for the source's error at the first time.
 | wild to dog (paper) | 56.45 | 17.82 | .479 |
 
 Of several skips, scales and trials that translation is kept which a frozen
-classifier likes best (log p of the class told; the authors, who tell sentences,
-use directional CLIP); `search.keep="all"` returns them all.
+model likes best, by `choice`: a classifier (log p of the class told), or CLIP,
+as the authors', who tell sentences (cos of E_I(y) - E_I(x), E_T(t') - E_T(t));
+`search.keep="all"` returns them all.
 
 `tests/golden` compares codes, reconstructions and translations of pixels and of
 guided latents, and the steps of DDIM; ChenWu98/cycle-diffusion@3edb980. Differs
@@ -42,12 +43,14 @@ from jmim.core import method
 from jmim.core import procedure
 from jmim.diffusion import invert
 from jmim.diffusion import model
-from jmim.methods.parts import classifier_score
+from jmim.methods.parts import choosing
 from jmim.methods.parts import code_pair
 from jmim.methods.parts import code_sampler
 from jmim.methods.parts import search as searches
 from jmim.methods.parts import told
 from jmim.methods.supervised import convnet
+
+Score = choosing.Score | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,7 +65,7 @@ class CycleDiffusion(procedure.Procedure):
     "diffusion model that decodes; with neither path nor recipe: the source",
   )
   scorer: procedure.Needs = field.part(
-    procedure.Needs, "classifier that chooses, where there are several"
+    procedure.Needs, "model that chooses, where there are several"
   )
   code: code_sampler.CodeSampler = field.part(
     code_sampler.CodeSampler, "sampler whose noises are the code"
@@ -75,12 +78,13 @@ class CycleDiffusion(procedure.Procedure):
   )
   told: str = field.value(
     "own",
-    "class that the target is told: the image's own, a random one, or `label`",
+    "class that the target is told: the image's own, a random one, or `label`; "
+    "target: the text `target_tokens` in the place of `tokens`",
     choices=told.CHOICES,
   )
   label: int = field.value(0, "class, with told='label'", low=0)
-  head: str = field.value(
-    classifier_score.ONE, "head of the scorer that tells the class"
+  choice: choosing.Choice = field.part(
+    choosing.Choice, "score that the scorer gives", was="{}"
   )
 
   @classmethod
@@ -113,7 +117,12 @@ class CycleDiffusion(procedure.Procedure):
     """Images, and what the models are told by."""
     source, target = self.ends(models)
     reads, image = told.reads(self.told, target.reads), source.image
-    return {"image": procedure.Input(image), **reads, **source.reads}
+    texts = self.choice.inputs(models) if self.search.chooses else {}
+    return {"image": procedure.Input(image), **texts, **reads, **source.reads}
+
+  def in_own_units(self) -> tuple[str, ...]:
+    """A scorer that brings pictures to its own."""
+    return ("scorer",) if self.choice.in_own_units else ()
 
   def check(self, models) -> None:
     """Raises ValueError for models or settings that do not go together."""
@@ -128,13 +137,9 @@ class CycleDiffusion(procedure.Procedure):
     if self.scorer.path and not self.search.chooses:
       raise ValueError("scorer, and search has one result, or keeps all")
     if self.search.chooses:
-      image, wanted = target.image, target.classes
-      known = classifier_score.classes(models["scorer"], self.head, image)
-      if not 0 < wanted <= known:
-        raise ValueError(f"scorer of {known} classes, target of {wanted}")
-    told.check(
-      self.told, self.label, target.classes, model="target", own=source.classes
-    )
+      self.choice.check(models, source, target)
+    own = dict(model="target", own=source.classes, inputs=target.reads)
+    told.check(self.told, self.label, target.classes, **own)
 
   def draw(self, keys, models, example) -> procedure.Draws:
     """start, noise [trials, ...], posterior, a label, those of refining.
@@ -161,20 +166,22 @@ class CycleDiffusion(procedure.Procedure):
     """
     del fitted
     shown = told.shown(self.told, self.label, batch, draws)
-    z = self.ends(models)[0].encode(batch["image"], draws.get("posterior"))
-    batches = {"batch": batch, "shown": shown}
-    make = lambda skip: self.tried(models, z, draws, skip=skip, **batches)
+    (source, target), chooses = self.ends(models), self.search.chooses
+    z = source.encode(batch["image"], draws.get("posterior"))
+    score = self.choice.score(models, batch, shown) if chooses else None
+    given = dict(told=(source.tell(batch), target.tell(shown)), score=score)
+    make = lambda skip: self.tried(models, z, draws, skip=skip, **given)
     label = {"label": shown["label"]} if "label" in shown else {}
     return self.search.run(make, (draws["start"], draws["noise"])) | label
 
   def tried(
-    self, models, z: jax.Array, draws, *, skip: int, batch, shown: method.Batch
+    self, models, z: jax.Array, draws, *, skip: int, told: tuple, score: Score
   ) -> tuple[searches.Encode, searches.Decode]:
     """(draws of a trial -> code, (code, scale) -> results)."""
     source, target = self.ends(models)
     levels, clip = self.code.path(source, skip), {"clip": self.code.clip}
     onward = self.code.path(target, skip)  # the same, by the target's times
-    known, after = source.tell(batch), target.tell(shown)
+    known, after = told
 
     def encode(trial):
       start, noise = trial  # [b, h, w, c], [b, n - 1, h, w, c]
@@ -188,10 +195,7 @@ class CycleDiffusion(procedure.Procedure):
       y = self.code.decode(onward, denoise, *code)
       image = target.decode(self.code.refined(target, denoise, y, draws))
       made = {"image": image, "rms": self.code.rms(levels, code[1])}
-      if self.search.chooses:
-        scored, label = classifier_score.log_share, shown["label"]
-        made[searches.SCORE] = scored(models["scorer"], self.head, image, label)
-      return made
+      return made | ({searches.SCORE: score(image)} if score else {})
 
     return encode, decode
 
