@@ -18,9 +18,9 @@ Reference (ImageNet, FID of 50,000 samples, 800 epochs): 256 px XL/2R 1.70, G/2R
 
 Following the released code: blocks have RMSNorms that depend on time, where the
 paper has LayerNorms (`dims.norm=td_layer`); weight decay on everything but the
-slopes and offsets of time. Not followed: float32 queries, keys and values;
-DPM-Solver "fast" of order 3 at n = 1000, 996.004, .., 1, which it stops at: any
-sampler here visits whole n and ends in data. Their guidance .4 is 1.4 here;
+slopes and offsets of time; DPM-Solver "fast". Not followed: float32 queries,
+keys and values; they sample at n = 1000, 996.004, .. and stop at 1, here n are
+whole numbers and the last step leads to data. Their guidance .4 is 1.4 here;
 `sampling.guidance_power` is the other form, with which the FIDs were found.
 `dims.norm=adaln` is no part of DiMR: it is adaLN-zero, to compare with.
 
