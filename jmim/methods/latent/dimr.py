@@ -163,17 +163,24 @@ class DiMR(method.Method):
     """The networks' times of -1 .. 1, of times 0 .. T - 1."""
     return 2 * (t + 1) / self.noise.times - 1
 
+  def denoised(
+    self, weights: method.Weights, batch: method.Batch, draws: method.Draws
+  ) -> tuple[tuple[jax.Array, ...], list[tuple[int, jax.Array]]]:
+    """(x_t, a, s) at the drawn times; r and the prediction of each branch."""
+    z = self.first_stage.encode(weights, batch, draws).astype(jnp.float32)
+    noisy = self.noise.add(z, draws["t"], draws["noise"])
+    label, params = self.labels.dropped(batch, draws), weights.params["main"]
+    tau = self.tau(draws["t"])
+    out = self.net.apply({"params": params}, noisy[0], tau, label)
+    return noisy, list(zip(self.ratios, out["pred"], strict=True))
+
   def terms(
     self, weights: method.Weights, batch: method.Batch, draws: method.Draws
   ) -> list[jax.Array]:
     """Mean squared error [b] of each branch, coarse to fine."""
-    z = self.first_stage.encode(weights, batch, draws).astype(jnp.float32)
-    x_t, _, _ = self.noise.add(z, draws["t"], draws["noise"])
-    label, params = self.labels.dropped(batch, draws), weights.params["main"]
-    out = self.net.apply({"params": params}, x_t, self.tau(draws["t"]), label)
+    _, made = self.denoised(weights, batch, draws)
     return [
-      variance.per_row((pred - boxed(draws["noise"], r)) ** 2)
-      for pred, r in zip(out["pred"], self.ratios, strict=True)
+      variance.per_row((e - boxed(draws["noise"], r)) ** 2) for r, e in made
     ]
 
   def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
@@ -192,9 +199,10 @@ class DiMR(method.Method):
     return self.net.apply({"params": params["main"]}, x, tau, label)["pred"][-1]
 
   def predict(self) -> dict[str, method.Predict]:
-    """errors of held-out images; sample, if it can decode."""
+    """errors of held-out images; sample, if it can decode; branches."""
     sample = {"sample": self.sample} if self.first_stage.decodes else {}
-    return {"errors": self.errors, **sample}
+    pictures = {} if self.first_stage.net else {"branches": self.estimates}
+    return {"errors": self.errors, **sample, **pictures}
 
   def errors(self, weights, batch, key) -> dict[str, jax.Array]:
     """mse and low [b]: of the last branch, at all times and at n <= T / 5."""
@@ -202,6 +210,18 @@ class DiMR(method.Method):
     few = jnp.int32(LOW * draws["t"])
     last = lambda t: self.terms(weights, batch, draws | {"t": t})[-1]
     return {"mse": last(draws["t"]), "low": last(few)}
+
+  def estimates(self, weights, batch, key) -> dict[str, jax.Array]:
+    """What is diffused: noisy, and branchK [b, h, w, c], denoised by each.
+
+    Smaller ones are of the means over squares of r_k x r_k.
+    """
+    (x, a, s), made = self.denoised(weights, batch, self.drawn(key, batch))
+    means = {
+      f"branch{k}": (boxed(x, r) - s * e) / (a * r)
+      for k, (r, e) in enumerate(made)
+    }
+    return {"noisy": x, **means}
 
   def sample(self, weights, batch, key) -> jax.Array:
     """Images [b, h, w, c] in the units of the input; see `parts/guided.py`."""

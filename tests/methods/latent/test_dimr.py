@@ -56,6 +56,21 @@ def test_low_errors_are_of_little_noise(given):
     np.testing.assert_allclose(found[name], wanted, rtol=1e-5)
 
 
+def test_branches_show_what_they_believe_the_image_is(given):
+  weights, batch, _ = given
+  key = jax.random.key(3)
+  found = jax.jit(TINY.estimates)(weights, batch, key)
+  assert set(found) == {"noisy", "branch0", "branch1"}
+  draws = TINY.drawn(key, batch)
+  _, a, s = TINY.noise.add(batch["image"], draws["t"], draws["noise"])
+  terms = TINY.terms(weights, batch, draws)
+  # x0' - x0 = s / a (eps - e), of means over r x r the same over r.
+  for k, r in enumerate(TINY.ratios):
+    clean = dimr.boxed(batch["image"], r) / r
+    off = (a / s * (found[f"branch{k}"] - clean)) ** 2
+    np.testing.assert_allclose(off.mean((1, 2, 3)) * r * r, terms[k], rtol=1e-3)
+
+
 def test_everything_is_decayed_but_how_parameters_follow_time(given):
   leaves = optim.leaf_settings({"main": given[0].params["main"]}, TINY.groups())
   from_path = jax.tree_util.tree_flatten_with_path(
