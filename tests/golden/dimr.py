@@ -8,6 +8,7 @@ import numpy as np
 
 from jmim.convert.tables import dimr as convert
 from jmim.core import method as methods
+from jmim.diffusion import boxes
 from jmim.methods.latent import dimr
 from jmim.methods.parts import gaussian
 from jmim.methods.parts import labels
@@ -45,8 +46,8 @@ def method(config, size):
       norm=NORMS[config.get("norm_type", "LN")],
       rotary=config.get("pe_type", "APE") == "Axial_RoPE",
       detached=config["block_grad_to_lowres"],
+      loss_weights=tuple(config["loss_coeffs"]),
     ),
-    loss_weights=tuple(config["loss_coeffs"]),
     noise=gaussian.Gaussian(
       schedule="scaled_linear", beta_start=0.00085, beta_end=0.012
     ),
@@ -91,13 +92,14 @@ def run(case):
     {"params": weights.params["main"]}, x, tau, batch["label"]
   )
   terms = jax.jit(m.terms)(weights, batch, draws)
-  loss = sum(c * e for c, e in zip(m.loss_weights, terms, strict=True))
+  loss = sum(c * e for c, e in zip(m.dims.loss_weights, terms, strict=True))
   (mean, _), grads = golden_kit.loss_and_grads(m, weights, batch, draws)
   np.testing.assert_allclose(mean, loss.mean(), rtol=1e-5)
   found = {"loss": loss, "loss_mean": mean, **norm(weights, tau, i)}
-  for k, ratio in enumerate(m.ratios):
-    found[f"pred_{k}"] = first(out["pred"][k])
-    found[f"target_{k}"] = first(dimr.boxed(eps, ratio))
+  for k, pred in enumerate(out["pred"]):
+    ratio = m.size // pred.shape[1]
+    found[f"pred_{k}"] = first(pred)
+    found[f"target_{k}"] = first(boxes.boxed(eps, ratio))
     found[f"stage{k}_skips"] = out["skips"][k]
   found |= golden_kit.named_grads(case, rules, grads)
   return golden_kit.asked(case, found)

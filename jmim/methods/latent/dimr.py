@@ -10,10 +10,7 @@ losses and a norm. A transformer sees coarse tokens, ConvNeXts finer maps
     eps_k    = sums of eps in squares of r_k x r_k, over r_k: variance 1
     loss     = sum_k c_k mean (e_k - eps_k)^2      c_k = 1 / r_k^2
 
-r_k: side of x over that of branch k; the last has 1, and samples. The code has
-4 tau as "log SNR", which it is not.
-
-Reference (ImageNet, FID of 50,000 samples, 800 epochs): 256 px XL/2R 1.70, G/2R
+r_k: side of x over that of branch k; the last has 1, and samples. Reference (ImageNet, FID of 50,000 samples, 800 epochs): 256 px XL/2R 1.70, G/2R
 1.63; 512 px XL/3R 2.89. XL/2R without guidance 4.50 (from memory).
 
 Following the released code: blocks have RMSNorms that depend on time, where the
@@ -31,14 +28,13 @@ whole numbers and the last step leads to data. Their guidance .4 is 1.4 here;
 import dataclasses
 import functools
 
-import einops
 import jax
 import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
+from jmim.diffusion import boxes
 from jmim.diffusion import model
-from jmim.diffusion import variance
 from jmim.methods.parts import diffusers
 from jmim.methods.parts import first_stage as stages
 from jmim.methods.parts import gaussian
@@ -50,15 +46,6 @@ from jmim.nn.nets import dimr_dims
 LOW = 0.2  # share of the times that are little noise, for `errors`
 
 
-def boxed(x: jax.Array, ratio: int) -> jax.Array:
-  """[b, r h, r w, c] -> [b, h, w, c]: sums over squares of side r, over r.
-
-  Independent numbers of variance 1 make numbers of variance 1.
-  """
-  sums = einops.reduce(x, "b (h p) (w q) c -> b h w c", "sum", p=ratio, q=ratio)
-  return sums / ratio
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DiMR(method.Method):
   """Denoising at several resolutions."""
@@ -66,9 +53,6 @@ class DiMR(method.Method):
   size: int = field.value(32, "side of what is diffused", low=1)
   channels: int = field.value(4, "channels of what is diffused", low=1)
   dims: dimr.Dims = field.part(dimr_dims.Dims, "branches, coarse to fine")
-  loss_weights: tuple = field.value(
-    (), "c_k of each branch; (): 1 / r_k^2, its share of the places"
-  )
   labels: conditions.Labels = field.part(conditions.Labels, "condition")
   first_stage: stages.FirstStage = field.part(
     stages.FirstStage, "images or latents"
@@ -91,13 +75,7 @@ class DiMR(method.Method):
       cls(),
       size=8,
       channels=3,
-      dims=dict(
-        widths=(16, 8),
-        blocks=(2, 2),
-        heads=(2, 1),
-        kernels=(1, 3),
-        patches=(2, 1),
-      ),
+      dims=dict(widths=(16, 8), blocks=(2, 2), heads=(2, 1), kernels=(1, 3)),
       labels=dict(classes=3),
       noise=dict(times=20),
       sampling=dict(steps=3),
@@ -109,22 +87,10 @@ class DiMR(method.Method):
     return (self.size, self.size, self.channels)
 
   @property
-  def ratios(self) -> tuple[int, ...]:
-    """r_k of each branch."""
-    return tuple(self.size // b.out for b in self.dims.branches(self.size))
-
-  @property
   def net(self) -> dimr.DiMR:
     """The network."""
-    return dimr.DiMR(
-      branches=self.dims.branches(self.size),
-      channels=self.channels,
-      classes=self.labels.classes,
-      norm=self.dims.norm,
-      rotary=self.dims.rotary,
-      detached=self.dims.detached,
-      rt=self.rt,
-    )
+    classes, rt = self.labels.classes, self.rt
+    return dimr.build(self.dims, self.shape, classes=classes, rt=rt)
 
   def inputs(self) -> dict[str, method.Input]:
     """Images or moments, and labels if there are any.
@@ -132,12 +98,7 @@ class DiMR(method.Method):
     Raises:
       ValueError: fields that do not go together.
     """
-    ratios = self.ratios
-    if len(self.loss_weights) not in (0, len(ratios)):
-      raise ValueError(
-        f"loss_weights {self.loss_weights}: one for each of {len(ratios)} "
-        "branches"
-      )
+    self.dims.weights(self.size)
     self.sampling.check(self.labels.drop if self.labels.classes else None)
     self.noise.check(self.sampling, learns=False)
     return self.first_stage.inputs(self.shape) | self.labels.inputs()
@@ -165,31 +126,28 @@ class DiMR(method.Method):
 
   def denoised(
     self, weights: method.Weights, batch: method.Batch, draws: method.Draws
-  ) -> tuple[tuple[jax.Array, ...], list[tuple[int, jax.Array]]]:
-    """(x_t, a, s) at the drawn times; r and the prediction of each branch."""
+  ) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
+    """(x_t, a, s) at the drawn times, and each branch's prediction."""
     z = self.first_stage.encode(weights, batch, draws).astype(jnp.float32)
     noisy = self.noise.add(z, draws["t"], draws["noise"])
     label, params = self.labels.dropped(batch, draws), weights.params["main"]
     tau = self.tau(draws["t"])
     out = self.net.apply({"params": params}, noisy[0], tau, label)
-    return noisy, list(zip(self.ratios, out["pred"], strict=True))
+    return noisy, out["pred"]
 
   def terms(
     self, weights: method.Weights, batch: method.Batch, draws: method.Draws
   ) -> list[jax.Array]:
     """Mean squared error [b] of each branch, coarse to fine."""
-    _, made = self.denoised(weights, batch, draws)
-    return [
-      variance.per_row((e - boxed(draws["noise"], r)) ** 2) for r, e in made
-    ]
+    return boxes.errors(self.denoised(weights, batch, draws)[1], draws["noise"])
 
   def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Sum of the errors, each times its weight."""
     del step, player
-    scales = self.loss_weights or tuple(r**-2 for r in self.ratios)
+    shares = self.dims.weights(self.size)
     terms = [e.mean() for e in self.terms(weights, batch, draws)]
     aux = {f"loss_{k}": e for k, e in enumerate(terms)}
-    return sum(c * e for c, e in zip(scales, terms, strict=True)), aux
+    return sum(c * e for c, e in zip(shares, terms, strict=True)), aux
 
   def network(
     self, params: method.Tree, x: jax.Array, t: jax.Array, label
@@ -216,12 +174,9 @@ class DiMR(method.Method):
 
     Smaller ones are of the means over squares of r_k x r_k.
     """
-    (x, a, s), made = self.denoised(weights, batch, self.drawn(key, batch))
-    means = {
-      f"branch{k}": (boxed(x, r) - s * e) / (a * r)
-      for k, (r, e) in enumerate(made)
-    }
-    return {"noisy": x, **means}
+    (x, a, s), preds = self.denoised(weights, batch, self.drawn(key, batch))
+    every = enumerate(boxes.means(preds, x, a, s))
+    return {"noisy": x} | {f"branch{k}": mean for k, mean in every}
 
   def sample(self, weights, batch, key) -> jax.Array:
     """Images [b, h, w, c] in the units of the input; see `parts/guided.py`."""

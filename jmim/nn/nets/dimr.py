@@ -265,3 +265,28 @@ class DiMR(nn.Module, kw_only=True):
       width=width, hidden=width, rt=self.rt, name="time_embed"
     )(500 * (tau + 1))
     return nn.silu(told)
+
+
+def build(
+  dims: dimr_dims.Dims,
+  shape: tuple[int, int, int],
+  *,
+  classes: int,
+  rt: runtime.Runtime,
+) -> DiMR:
+  """The network of a method's section `dims`.
+
+  Args:
+    dims: numbers of each branch.
+    shape: [h, w, c] of what is diffused, h = w.
+    classes: labels; 0: none.
+    rt: execution choices.
+
+  Raises:
+    ValueError: fields of `dims` that do not go together.
+  """
+  same = {name: getattr(dims, name) for name in ("norm", "rotary", "detached")}
+  branches = dims.branches(shape[0])
+  return DiMR(
+    branches=branches, channels=shape[2], classes=classes, rt=rt, **same
+  )

@@ -64,6 +64,9 @@ class Dims:
   out_kernels: tuple = field.value(
     (), "side of each last convolution; (): 3 for all"
   )
+  loss_weights: tuple = field.value(
+    (), "factors of the branches' losses; (): their shares of the places"
+  )
   norm: str = field.value(
     "td_rms", "norm of blocks, see `nn.dimr`", choices=tuple(dimr.NORMS)
   )
@@ -103,6 +106,23 @@ class Dims:
           f"{fine.side}, no multiple of {coarse.side}, that of the one before"
         )
     return tuple(made)
+
+  def weights(self, side: int) -> tuple[float, ...]:
+    """Factors of the branches' losses: 1 / r^2, or others.
+
+    Args:
+      side: of what is diffused; r is that over the side of a prediction.
+
+    Raises:
+      ValueError: as of `branches`, or not as many as there are branches.
+    """
+    found = tuple((b.out / side) ** 2 for b in self.branches(side))
+    given = self.loss_weights or found
+    if len(given) != len(found):
+      raise ValueError(
+        f"dims.loss_weights {given}: one for each of {len(found)} branches"
+      )
+    return given
 
   def _each(self) -> dict[str, tuple]:
     """Field of `Branch` -> one value of each branch."""
