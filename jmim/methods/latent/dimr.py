@@ -10,8 +10,10 @@ losses and a norm. A transformer sees coarse tokens, ConvNeXts finer maps
     eps_k    = sums of eps in squares of r_k x r_k, over r_k: variance 1
     loss     = sum_k c_k mean (e_k - eps_k)^2      c_k = 1 / r_k^2
 
-r_k: side of x over that of branch k; the last has 1, and samples. Reference (ImageNet, FID of 50,000 samples, 800 epochs): 256 px XL/2R 1.70, G/2R
-1.63; 512 px XL/3R 2.89. XL/2R without guidance 4.50 (from memory).
+r_k: side of x over that of branch k; the last has 1, and samples.
+
+Reference (ImageNet, FID, 800 epochs): 256 px XL/2R 1.70, without guidance 4.50
+(from memory), G/2R 1.63; 512 px XL/3R 2.89.
 
 Following the released code: blocks have RMSNorms that depend on time, where the
 paper has LayerNorms (`dims.norm=td_layer`); weight decay on everything but the
@@ -52,7 +54,7 @@ class DiMR(method.Method):
 
   size: int = field.value(32, "side of what is diffused", low=1)
   channels: int = field.value(4, "channels of what is diffused", low=1)
-  dims: dimr.Dims = field.part(dimr_dims.Dims, "branches, coarse to fine")
+  dims: dimr_dims.Dims = field.part(dimr_dims.Dims, "branches, coarse to fine")
   labels: conditions.Labels = field.part(conditions.Labels, "condition")
   first_stage: stages.FirstStage = field.part(
     stages.FirstStage, "images or latents"
