@@ -915,4 +915,28 @@ PROCEDURES = [
     ],
     ["method", "network.chosen=5", "network.experts=4"],
   ),
+  (
+    "branches of unequal numbers",
+    [
+      recipe("dimr_shapes", "steps=10"),
+      "--config.method.dims.widths=(64, 32, 16)",
+    ],
+    ["method", "one entry per branch", "'width': 3", "'blocks': 2"],
+  ),
+  (
+    "a finer branch first",
+    [
+      recipe("dimr_shapes", "steps=10"),
+      "--config.method.dims.patches=(1, 4)",
+    ],
+    ["method", "dims.patches x dims.reduced", "no multiple of 16"],
+  ),
+  (
+    "tokens that do not fit",
+    [
+      recipe("dimr_shapes", "steps=10"),
+      "--config.method.dims.patches=(5, 1)",
+    ],
+    ["method", "size 16 does not divide by", "5 of branch 0"],
+  ),
 ]

@@ -198,8 +198,8 @@ class SelfAttention(nn.Module, kw_only=True):
       x: [b, t, w]; w must divide by the number of heads.
       bias: broadcasts to [b, h, t, t].
       mask: [b, t] bool, True = may be attended to.
-      rotary: [1 or b, n, d/2] angles of the last n tokens, see
-        `posemb.rotate`; after the norm of q and k.
+      rotary: [1 or b, n, d/2] angles of the last n tokens, or of each head,
+        see `posemb.rotate`; after the norm of q and k.
       edit: changes the logits [b, h, t, t], see `probabilities`.
       taps: any of "q", "k", "v" ([b, h, t, d]) and "attention"
         ([b, h, t, t] float32 probabilities).
