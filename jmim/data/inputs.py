@@ -155,9 +155,9 @@ def check_example(
   ready = augment.prepare_batch(data, dict(batch))
   for name, needed in inputs.items():
     if name not in ready:
-      there = entries.readable(batch)
+      there = ", ".join(entries.readable(batch)) or "nothing that can be read"
       raise errors.UserError(
-        f"examples with {', '.join(there) or 'nothing that can be read'}",
+        f"examples with {there}",
         f"{name!r}, which the method reads",
         entries.of(name, data).remedy,
         "data.name",
@@ -229,19 +229,13 @@ def _check_values(
 def check_range(
   name: str, values: np.ndarray, high: int, where: str = ""
 ) -> None:
-  """Raises UserError for whole numbers that are not all in [0, high).
+  """Raises UserError for whole numbers [...] that are not all in [0, high).
 
-  Args:
-    name: of the entry.
-    values: [...] integers.
-    high: bound of the method.
-    where: which example they are of, with what separates it from the rest.
+  `where`: which example they are of, with what separates it from the rest.
   """
-  if not values.size:
+  if not values.size or (values.min() >= 0 and values.max() < high):
     return
   least, greatest = int(values.min()), int(values.max())
-  if least >= 0 and greatest < high:
-    return
   fix = "correct the data set, or choose a method for it"
   if name == "label":
     fix = f"make the method's number of classes {greatest + 1} or more"

@@ -268,35 +268,6 @@ class Data:
     choices=("none", "x", "y", "z"),
   )
 
-  # --- clouds of points, on the device (see `clouds`)
-  points: int = field.value(
-    0,
-    "points of a cloud in `points`, drawn at random in training, else the "
-    "first; 0: all that are stored",
-    low=0,
-  )
-  points_unit: bool = field.value(
-    False, "centre each cloud, and scale its farthest point to distance 1"
-  )
-  points_mean: tuple = field.value(
-    (0.0, 0.0, 0.0), "mean of the data set per axis, subtracted from points"
-  )
-  points_std: tuple = field.value(
-    (1.0, 1.0, 1.0),
-    "standard deviation per axis that points are divided by",
-  )
-  points_scale: tuple = field.value(
-    (1.0, 1.0), "least and greatest random factor, one per cloud and axis"
-  )
-  points_shift: float = field.value(
-    0.0, "greatest random shift, one per cloud and axis", low=0
-  )
-  points_turn: str = field.value(
-    "none",
-    "axis about which clouds are turned at random",
-    choices=("none", "x", "y", "z"),
-  )
-
   @property
   def image(self) -> tuple[int, int, int]:
     """[h, w, c] of one image."""
