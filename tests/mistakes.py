@@ -325,6 +325,11 @@ MISTAKES = [
     ["--config", "stage=vae", "refiner or plain"],
   ),
   (
+    "stage of a recipe that has four",
+    [recipe("va_vae_imagenet", "stage=4")],
+    ["--config", "stage=4", "0, 1, 2, 3; dinov2, mae; 16, 32, 64"],
+  ),
+  (
     "task of a recipe",
     [recipe("difface_ffhq512", "task=upscale")],
     ["--config", "task=upscale", "faces, inpaint"],

@@ -20,8 +20,8 @@ With --views=n the training split holds n passes of the training augmentation
 (crops and flips of encoded images are not crops and flips of latents), with
 --views=0 one pass of the evaluation's crop. Printed at the end: the standard
 deviation of the latents, whose inverse is LDM's scale factor, or how many codes
-are used. Beside the data `statistics.npz` has mean and deviation of the latents
-by channel, for `first_stage.statistics` (no file if a channel never changes).
+are used. Beside the data `statistics.npz` has mean and deviation by channel for
+`first_stage.statistics` (there is none where a channel never changes).
 """
 
 import argparse

@@ -37,6 +37,7 @@ so; `teacher.mean`, `teacher.std` do it). Weights: family `va_vae`.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -143,7 +144,15 @@ class VAVAE(KL):
     )
 
   def aligned(
-    self, weights, x, f, step, *, coded, kernel, decoded
+    self,
+    weights: method.Weights,
+    x: jax.Array,
+    f: jax.Array,
+    step: jax.Array,
+    *,
+    coded: Callable[[jax.Array], tuple[jax.Array, jax.Array]],
+    kernel: jax.Array,
+    decoded: Callable[[jax.Array], jax.Array],
   ) -> method.Loss:
     """The loss of the autoencoder and its parts.
 
