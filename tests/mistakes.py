@@ -661,7 +661,7 @@ PROCEDURES = [
       recipe("cycle_scenes", "num=8"),
       "--config.procedure.told=target",
     ],
-    ["procedure.target", "is told no tokens"],
+    ["procedure.told", "is told no tokens"],
   ),
   (
     "a direction by a classifier",

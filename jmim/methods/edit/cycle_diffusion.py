@@ -50,8 +50,6 @@ from jmim.methods.parts import search as searches
 from jmim.methods.parts import told
 from jmim.methods.supervised import convnet
 
-Score = choosing.Score | None
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CycleDiffusion(procedure.Procedure):
@@ -166,22 +164,22 @@ class CycleDiffusion(procedure.Procedure):
     """
     del fitted
     shown = told.shown(self.told, self.label, batch, draws)
-    (source, target), chooses = self.ends(models), self.search.chooses
-    z = source.encode(batch["image"], draws.get("posterior"))
-    score = self.choice.score(models, batch, shown) if chooses else None
-    given = dict(told=(source.tell(batch), target.tell(shown)), score=score)
-    make = lambda skip: self.tried(models, z, draws, skip=skip, **given)
+    z = self.ends(models)[0].encode(batch["image"], draws.get("posterior"))
+    batches, chooses = {"batch": batch, "shown": shown}, self.search.chooses
+    score = self.choice.score(models, **batches) if chooses else None
+    make = lambda skip: self.tried(models, z, draws, skip=skip, **batches)
     label = {"label": shown["label"]} if "label" in shown else {}
-    return self.search.run(make, (draws["start"], draws["noise"])) | label
+    trials = draws["start"], draws["noise"]
+    return self.search.run(make, trials, score) | label
 
   def tried(
-    self, models, z: jax.Array, draws, *, skip: int, told: tuple, score: Score
+    self, models, z: jax.Array, draws, *, skip: int, batch, shown: method.Batch
   ) -> tuple[searches.Encode, searches.Decode]:
     """(draws of a trial -> code, (code, scale) -> results)."""
     source, target = self.ends(models)
     levels, clip = self.code.path(source, skip), {"clip": self.code.clip}
     onward = self.code.path(target, skip)  # the same, by the target's times
-    known, after = told
+    known, after = source.tell(batch), target.tell(shown)
 
     def encode(trial):
       start, noise = trial  # [b, h, w, c], [b, n - 1, h, w, c]
@@ -194,8 +192,7 @@ class CycleDiffusion(procedure.Procedure):
       denoise = target.denoise(*after, scale=scale, **clip)
       y = self.code.decode(onward, denoise, *code)
       image = target.decode(self.code.refined(target, denoise, y, draws))
-      made = {"image": image, "rms": self.code.rms(levels, code[1])}
-      return made | ({searches.SCORE: score(image)} if score else {})
+      return {"image": image, "rms": self.code.rms(levels, code[1])}
 
     return encode, decode
 

@@ -17,7 +17,8 @@ from jmim.methods.parts import classifier_score
 from jmim.methods.parts import directional
 
 KINDS = ("class", "direction")
-Score = Callable[[jax.Array], jax.Array]  # pictures [b, h, w, c] -> [b]
+Made = dict[str, jax.Array]  # results, "image" [b, h, w, c] among them
+Score = Callable[[Made], jax.Array]  # -> [b]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,7 @@ class Choice:
   def score(
     self, models: procedure.Models, batch: method.Batch, shown: method.Batch
   ) -> Score:
-    """What is thought of pictures that are made of a batch.
+    """What is thought of results that are made of a batch.
 
     Args:
       models: by name, "scorer" among them; the pictures of "source" are
@@ -81,9 +82,10 @@ class Choice:
     scorer = models["scorer"]
     if self.kind == "class":
       label = shown["label"]
-      return lambda y: classifier_score.log_share(scorer, self.head, y, label)
+      share = classifier_score.log_share
+      return lambda made: share(scorer, self.head, made["image"], label)
     look = lambda images: directional.seen(
       scorer, images, models["source"].units
     )
     before, wanted = look(batch["image"]), directional.asked(scorer, batch)
-    return lambda y: directional.score(wanted, before, look(y))
+    return lambda made: directional.score(wanted, before, look(made["image"]))

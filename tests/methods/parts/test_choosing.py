@@ -30,7 +30,7 @@ def test_a_class_by_a_classifier():
   assert made.inputs(CLASSES) == {}
   made.check(CLASSES, TOY, TOY)
   label = jnp.array([0, 2, 1])
-  found = made.score(CLASSES, {}, {"label": label})(Y)
+  found = made.score(CLASSES, {}, {"label": label})({"image": Y})
   scorer = CLASSES["scorer"]
   wanted = classifier_score.log_share(scorer, "label", Y, label)
   np.testing.assert_array_equal(found, wanted)
@@ -45,7 +45,7 @@ def test_a_direction_by_two_towers():
   assert set(reads) == set(directional.TEXTS)
   made.check(TOWERS, TOY, TOY)
   batch = toydiffusion.batch_of(reads, 3) | {"image": Y[::-1]}
-  found = made.score(TOWERS, batch, {})(Y)
+  found = made.score(TOWERS, batch, {})({"image": Y})
   scorer = TOWERS["scorer"]
   before, after = (directional.seen(scorer, x) for x in (Y[::-1], Y))
   wanted = directional.score(directional.asked(scorer, batch), before, after)
