@@ -49,17 +49,17 @@ class TimeParameter(nn.Module, kw_only=True):
 
   Attributes:
     width: w, its numbers.
-    init: of p0 and p1, which begin equal if it is a constant.
+    start: initial p0 and p1, which begin equal if it is a constant.
   """
 
   width: int
-  init: nn.initializers.Initializer
+  start: nn.initializers.Initializer
 
   @nn.compact
   def __call__(self, tau: jax.Array) -> jax.Array:
     """Times [b] of -1 .. 1 -> [b, w] float32."""
     get = lambda name, init: self.param(name, init, (self.width,))
-    p0, p1 = get("p0", self.init), get("p1", self.init)
+    p0, p1 = get("p0", self.start), get("p1", self.start)
     slope, offset = get("slope", ZEROS), get("offset", ZEROS)
     tau = tau.astype(jnp.float32)[:, None]
     return p1 + nn.sigmoid((1 + slope) * tau + offset) * (p0 - p1)
@@ -82,8 +82,8 @@ class TDLayerNorm(nn.Module, kw_only=True):
   def __call__(self, x: jax.Array, tau: jax.Array) -> jax.Array:
     """[b, .., w] at times [b] -> [b, .., w]."""
     w, y = x.shape[-1], norm.whiten(x, 1e-5)
-    scale = TimeParameter(width=w, init=ONES, name="scale")(tau)
-    bias = TimeParameter(width=w, init=ZEROS, name="bias")(tau)
+    scale = TimeParameter(width=w, start=ONES, name="scale")(tau)
+    bias = TimeParameter(width=w, start=ZEROS, name="bias")(tau)
     return (spread(scale, x) * y + spread(bias, x)).astype(self.rt.dtype)
 
 
@@ -95,7 +95,7 @@ class TDRMSNorm(nn.Module, kw_only=True):
   @nn.compact
   def __call__(self, x: jax.Array, tau: jax.Array) -> jax.Array:
     """[b, .., w] at times [b] -> [b, .., w]."""
-    make = TimeParameter(width=x.shape[-1], init=ONES, name="scale")
+    make = TimeParameter(width=x.shape[-1], start=ONES, name="scale")
     return (spread(make(tau), x) * _rms(x, beside=1e-8)).astype(self.rt.dtype)
 
 

@@ -71,6 +71,6 @@ def test_guidance_that_grows_from_noise_to_data():
   found = guidance.power_cosine(3.0, times, 1.0)
   wanted = 2 + np.cos(np.pi * times)
   np.testing.assert_allclose(found, wanted, atol=1e-6)
-  late = guidance.power_cosine(3.0, times, 4.0)
+  late = np.asarray(guidance.power_cosine(3.0, times, 4.0))
   np.testing.assert_allclose(late[[0, -1]], [3, 1], atol=1e-6)
   assert (late[1:-1] < found[1:-1]).all() and (np.diff(late) < 0).all()

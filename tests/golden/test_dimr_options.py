@@ -232,6 +232,11 @@ def test_predictions_skips_and_losses(name):
   )
   unread = {f"stages.{k}.pos_emb.freqs_h": np.ones(4) for k in range(2)}
   case = golden_kit.Asked(config, inputs, params | unread)
+  case.outputs = ["loss"] + [
+    f"{name}{k}{more}"
+    for k in range(len(config["stage_configs"]))
+    for name, more in (("pred_", ""), ("stage", "_skips"))
+  ]
   found = ADAPTER.run(case)
   theirs = Theirs(config, params, inputs["log_snr"])
   image, below, loss = inputs["x"].transpose(0, 2, 3, 1), None, 0.0

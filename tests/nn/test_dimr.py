@@ -12,7 +12,7 @@ W = 6
 
 @pytest.fixture(scope="module")
 def parameter(fill):
-  module = dimr.TimeParameter(width=W, init=dimr.ONES)
+  module = dimr.TimeParameter(width=W, start=dimr.ONES)
   return module, fill(module, TAU, scale=1.0)["params"]
 
 
@@ -47,7 +47,7 @@ def test_norms(kind, shape, fill, normal):
   x, module = normal(*shape), dimr.NORMS[kind]()
   params = fill(module, x, TAU)["params"]
   timed = lambda name: np.asarray(
-    dimr.TimeParameter(width=W, init=dimr.ONES).apply(
+    dimr.TimeParameter(width=W, start=dimr.ONES).apply(
       {"params": params[name]}, TAU
     )
   )

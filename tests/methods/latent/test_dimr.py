@@ -15,7 +15,7 @@ TINY = dimr.DiMR.tiny()
 @pytest.fixture(scope="module")
 def given(fill, normal):
   batch = {"image": normal(2, 8, 8, 3), "label": jnp.asarray([0, 2])}
-  weights = methods.Weights(fill(TINY, batch, scale=0.2)[0])
+  weights = methods.Weights(fill(TINY, batch, scale=0.6)[0])
   return weights, batch, TINY.drawn(jax.random.key(1), batch)
 
 
