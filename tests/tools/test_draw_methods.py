@@ -3,6 +3,7 @@ import PIL.Image
 import pytest
 
 from jmim.tools import draw_curves
+from jmim.tools import draw_depths
 from jmim.tools import draw_masks
 from jmim.tools import draw_methods
 from jmim.tools import draw_scenes
@@ -18,6 +19,7 @@ def sheets(monkeypatch):
   monkeypatch.setattr(draw_tokens, "SHEETS", {})
   figure = lambda path: path.write_bytes(b"figure")
   monkeypatch.setattr(draw_curves, "FIGURES", {"two": figure})
+  monkeypatch.setattr(draw_depths, "FIGURES", {})
   monkeypatch.setattr(draw_scenes, "FIGURES", {})
 
 
