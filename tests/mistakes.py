@@ -120,6 +120,21 @@ MISTAKES = [
     ["method.type=distill.mr_mae"],
     ["teacher: no file", "workdir of a run"],
   ),
+  (
+    "scale of clouds that shrinks",
+    ["data.points_scale=(2.0,0.5)"],
+    ["data.points_scale", "least <= greatest"],
+  ),
+  (
+    "axis of a turn of clouds",
+    ["data.points_turn=w"],
+    ["data.points_turn", "'x'"],
+  ),
+  (
+    "deviation of clouds that is 0",
+    ["data.points_std=(1.0,0.0,1.0)"],
+    ["data.points_std", "positive numbers"],
+  ),
   ("size of method and data", ["data.size=16"], ["data.size", "method.size"]),
   (
     "method of one channel",
@@ -373,6 +388,11 @@ MISTAKES = [
     "edits that are no multiple of an origin's",
     [recipe("oripid_published", "batch=510")],
     ["--config", "batch=510", "members=4"],
+  ),
+  (
+    "teacher of clouds",
+    [recipe("i2p_mae_shapes", "teacher=clip")],
+    ["--config", "teacher=clip", "dino or none"],
   ),
   (
     "task of a restorer",

@@ -12,7 +12,7 @@ what is painted into the middle of the image. Moving and scaling a cloud moves
 no place.
 """
 
-from typing import NamedTuple
+import dataclasses
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,8 @@ VIEWS = ((0, 1, 2), (2, 0, 1), (1, 2, 0))
 _REACH = 2  # pixels painted on each side of a place
 
 
-class Frame(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Frame:
   """Where the pixels of an image are among the coordinates of a view.
 
   Attributes:
@@ -39,6 +40,11 @@ class Frame(NamedTuple):
   pixel: jax.Array
   shift: jax.Array
   side: int
+
+
+jax.tree_util.register_dataclass(
+  Frame, data_fields=["low", "pixel", "shift"], meta_fields=["side"]
+)
 
 
 def views(points: jax.Array) -> jax.Array:
@@ -60,7 +66,8 @@ def frame(seen: jax.Array, side: int) -> Frame:
   # constant: XLA would multiply by its inverse, and of the farthest point
   # floor(span / pixel) be one less than the side - 3 of a true division.
   steps = jnp.where(span > 0, side - 3.0, 1.0)
-  pixel = jnp.where(span > 0, span, 1.0) / steps
+  # Nor is it to make (p - low) (side - 3) / span of the two divisions.
+  pixel = jax.lax.optimization_barrier(jnp.where(span > 0, span, 1.0) / steps)
   places = jnp.floor((plane - low) / pixel).astype(jnp.int32) + 1
   # The middle of what is painted; the reach is the same on both sides.
   most, least = places.max(2, keepdims=True), places.min(2, keepdims=True)

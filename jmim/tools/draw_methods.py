@@ -3,7 +3,7 @@
     python -m jmim.tools.draw_methods [--out docs/images/methods] [NAME ...]
 
 Sheets are made by `draw_masks` and `draw_tokens`, figures by `draw_curves`,
-`draw_scenes` and `draw_clouds`.
+`draw_clouds`, `draw_depths` and `draw_scenes`.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import PIL.Image
 from jmim.evals.lib import draw as sheets
 from jmim.tools import draw_clouds
 from jmim.tools import draw_curves
+from jmim.tools import draw_depths
 from jmim.tools import draw_masks
 from jmim.tools import draw_scenes
 from jmim.tools import draw_tokens
@@ -27,7 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
   """Command line; returns the exit code."""
   parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
   drawn = draw_masks.SHEETS | draw_tokens.SHEETS
-  figures = draw_curves.FIGURES | draw_scenes.FIGURES | draw_clouds.FIGURES
+  figures = draw_curves.FIGURES | draw_clouds.FIGURES
+  figures |= draw_depths.FIGURES | draw_scenes.FIGURES
   known = (*drawn, *figures)
   parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
   parser.add_argument("--out", type=pathlib.Path, default=OUT)

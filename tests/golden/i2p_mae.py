@@ -31,10 +31,12 @@ def method(config):
   widths = config["encoder_dims"]
   depths = tuple(config["decoder_depths"])
   assert config["decoder_dims"] == widths[::-1][: len(depths)]
-  patch, rest = divmod(config["image_size"], config["feature_grid"])
-  assert not rest
-  teacher = sizes.Dims(
-    variant=f"Ti/{patch}", width=config["feat_dim_2d"], heads=1
+  # The teacher is not run, its maps are inputs: only the width counts.
+  teacher = teachers.Teacher(
+    family="dino",
+    dims=sizes.Dims(variant=f"Ti/{config['image_size']}", width=4, heads=1),
+    norm=True,
+    project=config["feat_dim_2d"],
   )
   m = i2p_mae.I2PMAE(
     points=config["num_points"],
@@ -54,8 +56,7 @@ def method(config):
     ),
     guide=depth_guidance.Guidance(
       views=depth_views.DepthViews(size=config["image_size"]),
-      # Its maps are inputs of the case.
-      teacher=teachers.Teacher(family="dino", dims=teacher),
+      teacher=teacher,
       mask_ratio=config["mask_ratio"],
     ),
     leak=True,

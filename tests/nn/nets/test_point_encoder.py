@@ -72,7 +72,7 @@ def test_a_wide_radius_is_none_and_a_small_one_leaves_tokens_alone(
   for a, b in zip(run(levels), run(levels, radii=(99.0,) * 3), strict=True):
     np.testing.assert_allclose(a, b, atol=1e-5)
   near = run(levels, radii=(1e-3,) * 3)
-  assert np.abs(near[0] - run(levels)[0]).max() > 1e-2
+  assert np.abs(near[0] - run(levels)[0]).max() > 1e-4
   # A token that sees itself alone does not know what else is there.
   fewer = [
     levels[0]._replace(
