@@ -2,8 +2,8 @@
 
     python -m jmim.tools.draw_methods [--out docs/images/methods] [NAME ...]
 
-Sheets are made by `draw_masks` and `draw_tokens`, figures by `draw_curves` and
-`draw_scenes`.
+Sheets are made by `draw_masks` and `draw_tokens`, figures by `draw_curves`,
+`draw_scenes` and `draw_volumes`.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from jmim.tools import draw_curves
 from jmim.tools import draw_masks
 from jmim.tools import draw_scenes
 from jmim.tools import draw_tokens
+from jmim.tools import draw_volumes
 
 OUT = pathlib.Path("docs") / "images" / "methods"
 
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   """Command line; returns the exit code."""
   parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
   drawn = draw_masks.SHEETS | draw_tokens.SHEETS
-  figures = draw_curves.FIGURES | draw_scenes.FIGURES
+  figures = draw_curves.FIGURES | draw_scenes.FIGURES | draw_volumes.FIGURES
   known = (*drawn, *figures)
   parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
   parser.add_argument("--out", type=pathlib.Path, default=OUT)

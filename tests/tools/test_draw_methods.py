@@ -7,6 +7,7 @@ from jmim.tools import draw_masks
 from jmim.tools import draw_methods
 from jmim.tools import draw_scenes
 from jmim.tools import draw_tokens
+from jmim.tools import draw_volumes
 
 
 @pytest.fixture
@@ -19,6 +20,7 @@ def sheets(monkeypatch):
   figure = lambda path: path.write_bytes(b"figure")
   monkeypatch.setattr(draw_curves, "FIGURES", {"two": figure})
   monkeypatch.setattr(draw_scenes, "FIGURES", {})
+  monkeypatch.setattr(draw_volumes, "FIGURES", {})
 
 
 def test_all_pictures_or_those_named_are_written(sheets, tmp_path, capsys):
