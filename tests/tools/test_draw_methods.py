@@ -9,6 +9,7 @@ from jmim.tools import draw_masks
 from jmim.tools import draw_methods
 from jmim.tools import draw_scenes
 from jmim.tools import draw_tokens
+from jmim.tools import draw_volumes
 
 
 @pytest.fixture
@@ -23,6 +24,7 @@ def sheets(monkeypatch):
   monkeypatch.setattr(draw_depths, "FIGURES", {})
   monkeypatch.setattr(draw_scenes, "FIGURES", {})
   monkeypatch.setattr(draw_clouds, "FIGURES", {})
+  monkeypatch.setattr(draw_volumes, "FIGURES", {})
 
 
 def test_all_pictures_or_those_named_are_written(sheets, tmp_path, capsys):

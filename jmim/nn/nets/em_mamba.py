@@ -23,6 +23,7 @@ from jmim.nn import stack
 from jmim.nn import unetr
 
 Shape = tuple[int, int, int]
+Block = type[nn.Module]
 STEM, DOWN = (1, 7, 7), (1, 2, 2)  # kernels
 
 
@@ -47,6 +48,20 @@ def check(shape: Shape, stages: int, slices: int) -> None:
         f"{tokens} tokens in stage {i} of a volume of {shape}, which "
         f"dims.slices={slices} must divide"
       )
+
+
+def recomputed(kind: Block, rt: runtime.Runtime) -> Block:
+  """A block of convolutions, computed again in the backward pass if asked.
+
+  At full size their maps are what fills the memory.
+
+  Args:
+    kind: class of the block.
+    rt: execution choices.
+  """
+  if rt.remat == "none":
+    return kind
+  return nn.remat(kind, policy=stack.policy(rt))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,7 +112,8 @@ class Encoder(nn.Module, kw_only=True):
         rt=self.rt,
         name=f"down{i}",
       )(x)
-      x = self._mixed(unetr.Gated(rt=self.rt, name=f"gsc{i}")(x), i)
+      gated = recomputed(unetr.Gated, self.rt)
+      x = self._mixed(gated(rt=self.rt, name=f"gsc{i}")(x), i)
       levels.append(unetr.Tail(rt=self.rt, name=f"tail{i}")(x))
     return levels
 
@@ -144,14 +160,17 @@ class Network(nn.Module, kw_only=True):
     levels = Encoder(size=self.size, rt=self.rt, name="encoder")(x)
     made = [x, *levels]
     outs = [*widths, self.hidden]
+    residual, up = (
+      recomputed(kind, self.rt) for kind in (unetr.Residual, unetr.Up)
+    )
     skips = [
-      unetr.Residual(width=width, rt=self.rt, name=f"skip{i}")(y)
+      residual(width=width, rt=self.rt, name=f"skip{i}")(y)
       for i, (y, width) in enumerate(zip(made, outs, strict=True))
     ]
     y = skips.pop()
     for i in reversed(range(len(widths))):
-      y = unetr.Up(width=widths[i], rt=self.rt, name=f"up{i}")(y, skips[i])
-    y = unetr.Residual(width=widths[0], rt=self.rt, name="last")(y)
+      y = up(width=widths[i], rt=self.rt, name=f"up{i}")(y, skips[i])
+    y = residual(width=widths[0], rt=self.rt, name="last")(y)
     last = unetr.point(self.rt, self.out, "out", fan_in=widths[0])
     named = {f"level{i}": level for i, level in enumerate(levels)}
     return {"out": last(y), "map": y, **named}

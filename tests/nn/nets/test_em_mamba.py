@@ -2,6 +2,7 @@ import jax
 import numpy as np
 import pytest
 
+from jmim.core import runtime
 from jmim.nn.nets import em_mamba
 
 SIZE = em_mamba.Size(widths=(4, 6), depths=(1, 2), slices=2, states=3)
@@ -98,3 +99,20 @@ def test_the_head_is_that_of_the_card(fill):
   p["conv0"]["bias"][:] = -1.0  # nothing passes the ReLU
   out = em_mamba.NextHead(voxels=3).apply({"params": p}, x)
   np.testing.assert_allclose(out[0], out[1])
+
+
+@pytest.mark.parametrize("remat", ["full", "dots"])
+def test_blocks_computed_again_are_the_same_and_keep_less(
+  net, x, params, remat
+):
+  again = net.clone(rt=runtime.Runtime(remat=remat))
+  loss = lambda n: lambda p: (n.apply({"params": p}, x)["out"] ** 2).sum()
+  one, other = (jax.jit(jax.grad(loss(n))) for n in (net, again))
+  for a, b in zip(
+    *map(jax.tree.leaves, (one(params), other(params))), strict=True
+  ):
+    np.testing.assert_allclose(a, b, atol=1e-4 * max(1, abs(a).max()))
+  count = lambda n: str(jax.make_jaxpr(jax.grad(loss(n)))(params)).count(
+    "remat"
+  )
+  assert count(again) > count(net)
