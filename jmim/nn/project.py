@@ -25,7 +25,7 @@ VIEWS = ((0, 1, 2), (2, 0, 1), (1, 2, 0))
 _REACH = 2  # pixels painted on each side of a place
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Frame:
   """Where the pixels of an image are among the coordinates of a view.
 
@@ -62,22 +62,31 @@ def frame(seen: jax.Array, side: int) -> Frame:
   plane = jax.lax.stop_gradient(seen[..., :2])
   low, high = (f(plane, axis=2, keepdims=True) for f in (jnp.min, jnp.max))
   span = (high - low).max(-1, keepdims=True)
-  # Points that all lie on one line of sight share a pixel. The divisor is no
-  # constant: XLA would multiply by its inverse, and of the farthest point
-  # floor(span / pixel) be one less than the side - 3 of a true division.
-  steps = jnp.where(span > 0, side - 3.0, 1.0)
-  # Nor is it to make (p - low) (side - 3) / span of the two divisions.
-  pixel = jax.lax.optimization_barrier(jnp.where(span > 0, span, 1.0) / steps)
-  places = jnp.floor((plane - low) / pixel).astype(jnp.int32) + 1
+  # Points that all lie on one line of sight share a pixel.
+  pixel = _divided(jnp.where(span > 0, span, 1.0), side - 3.0)
+  pixel = jnp.where(span > 0, pixel, 1.0)
+  places = jnp.floor(_divided(plane - low, pixel)).astype(jnp.int32) + 1
   # The middle of what is painted; the reach is the same on both sides.
   most, least = places.max(2, keepdims=True), places.min(2, keepdims=True)
   middle = (most + least) // 2
-  return Frame(low, pixel, side // 2 - middle - 1, side)
+  shift = side // 2 - middle - 1
+  return Frame(low=low, pixel=pixel, shift=shift, side=side)
+
+
+def _divided(x: jax.Array, by: jax.Array | float) -> jax.Array:
+  """x / by, as it is written.
+
+  XLA makes x (1 / by) of it where the divisor is a constant or the same for
+  many, and one product of two divisions: floor of the farthest point's quotient
+  is then one less than of a true division.
+  """
+  by = jnp.broadcast_to(jnp.asarray(by, x.dtype), x.shape)
+  return jax.lax.optimization_barrier(x / jax.lax.optimization_barrier(by))
 
 
 def places(frame: Frame, seen: jax.Array) -> jax.Array:
   """int32 [b, v, m, 2] (row, column) of points [b, v, m, 3] of the cloud."""
-  steps = jnp.floor((seen[..., :2] - frame.low) / frame.pixel)
+  steps = jnp.floor(_divided(seen[..., :2] - frame.low, frame.pixel))
   return steps.astype(jnp.int32) + 1 + frame.shift
 
 

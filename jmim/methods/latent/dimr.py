@@ -24,7 +24,6 @@ whole numbers and the last step leads to data. Their guidance .4 is 1.4 here;
 `dims.norm=adaln` is no part of DiMR: it is adaLN-zero, to compare with.
 
     python -m jmim.main --config=configs/dimr_shapes.py --workdir=runs/dimr
-    python -m jmim.tools.claim dimr
 """
 
 import dataclasses
@@ -152,7 +151,11 @@ class DiMR(method.Method):
     return sum(c * e for c, e in zip(shares, terms, strict=True)), aux
 
   def network(
-    self, params: method.Tree, x: jax.Array, t: jax.Array, label
+    self,
+    params: method.Tree,
+    x: jax.Array,
+    t: jax.Array,
+    label: jax.Array,
   ) -> jax.Array:
     """Noise [b, h, w, c] by the last branch, at times t [b]."""
     tau = self.tau(t)

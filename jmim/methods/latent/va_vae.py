@@ -133,15 +133,10 @@ class VAVAE(KL):
       moments, _ = self.net.tail(params, trunk, kernel)
       return autoencoder.drawn(moments, draws["noise"]), moments
 
-    return self.aligned(
-      weights,
-      x,
-      f,
-      step,
-      coded=coded,
-      kernel=params["encoder"]["conv_out"]["kernel"],
-      decoded=lambda z: self.net.features(params, z),
-    )
+    kernel = params["encoder"]["conv_out"]["kernel"]
+    decoded = lambda z: self.net.features(params, z)
+    ways = dict(coded=coded, kernel=kernel, decoded=decoded)
+    return self.aligned(weights, x, f, step, **ways)
 
   def aligned(
     self,
@@ -204,9 +199,7 @@ class VAVAE(KL):
   def errors(self, weights, batch, key) -> dict[str, jax.Array]:
     """Per image: pixel, kl, and cosine [b] of the mean's map to f."""
     z = autoencoder.posterior(self.moments(weights, batch, key))[0]
-    own, f = (
-      weights.params["autoencoder"]["map"],
-      self.seen(weights, batch["image"]),
-    )
-    cos = alignments.cosine(*self.alignment.pair(own, z, f)).mean(-1)
+    own = weights.params["autoencoder"]["map"]
+    pair = self.alignment.pair(own, z, self.seen(weights, batch["image"]))
+    cos = alignments.cosine(*pair).mean(-1)
     return {**super().errors(weights, batch, key), "cosine": cos}
