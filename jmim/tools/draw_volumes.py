@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import matplotlib.figure
 import numpy as np
+import PIL.Image
 
 from jmim.data.builders import membranes as builder
 from jmim.evals.lib import draw
@@ -43,6 +44,9 @@ def membranes(path: pathlib.Path) -> None:
       ax.set_title(f"{name}, slice {z}", fontsize=6)
       ax.set_axis_off()
   figure.savefig(path, dpi=100)
+  with PIL.Image.open(path) as picture:
+    few = picture.convert("RGB").quantize(64)
+  few.save(path, optimize=True)
 
 
 FIGURES = {"tokenunify": membranes}

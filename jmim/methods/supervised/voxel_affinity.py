@@ -15,7 +15,7 @@ measures VOI and ARAND.
 Reference: VOI 0.995 and ARAND 0.051 on wafer data, from scratch 1.784 and
 0.205 (not repeated). Released training: Adam, lr 1e-4, batch 8; the weights of
 its BCE are not known here. Weights: family `tokenunify`; of a run of
-`mim.tokenunify` by `init_from` with skip=("^main/next/",) and
+`mim.tokenunify` by `init_from` with skip=("^main/(next|net/out)/",) and
 reinit=("^main/net/out/",).
 
     python -m jmim.main --config=configs/affinity_membranes.py ...
