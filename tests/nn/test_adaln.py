@@ -50,7 +50,7 @@ def test_a_token_behind_the_mask_is_seen_by_no_other(fill):
   variables = fill(block, X, cond=COND)
   mask = jnp.asarray([[True] * 4 + [False]] * 2)
   other = X.copy()
-  other[:, 4] += 1
+  other[:, 4] *= -1
   run = lambda x, **more: block.apply(variables, x, cond=COND, **more)[0]
   np.testing.assert_allclose(
     run(other, mask=mask)[:, :4], run(X, mask=mask)[:, :4], atol=1e-6
