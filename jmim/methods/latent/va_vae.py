@@ -25,8 +25,8 @@ Reference (ImageNet 256, reconstruction FID): f16 with 32 channels 0.26, aligned
 DINOv2 15.82; 64 channels 36.83 and 24.00; 16 channels 16.24 and 15.79.
 
 Following the released code: the pairs are of P z, of z in the paper; the vision
-model sees images of -1 .. 1, not normalised as it was trained (its README says
-so; `teacher.mean`, `teacher.std` do it). Weights: family `va_vae`.
+model sees images of -1 .. 1, not normalised as it was trained (the authors call
+it a slip of little effect; `teacher.mean` undoes it). Weights: family `va_vae`.
 
     python -m jmim.main --config=configs/va_vae_imagenet.py:stage=1 \
       --config.method.teacher.path=runs/dinov2 --workdir=W
