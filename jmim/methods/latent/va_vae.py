@@ -6,8 +6,7 @@ compares latents, reconstruction, every term, both adaptive weights and
 gradients around an autoencoder of three convolutions; encoder and decoder are
 those of `autoencoder_kl`, compared with `ldm`.
 
-AutoencoderKL with more channels, which alone reconstruct better and are harder
-to model; hence
+AutoencoderKL with more channels, which by themselves are harder to model, hence
 
     f      = vision(x)                      frozen, one vector per place of z
     L      = mean relu(1 - m_c - cos(P z, f))                     at each place
@@ -18,19 +17,16 @@ to model; hence
 with P a linear map and E the kernel of the encoder's last convolution. That
 nll reaches E through the whole decoder: one backward pass more in each step.
 
-    released in stages   epochs  weight  m_c   m_p
-    1                    100     0.5     0     0
-    2                    15      0.1     0     0
-    3                    15      0.1     0.5   0.25
-    the paper's only     50      0.1     0.5   0.25
+Paper: 50 epochs, weight 0.1, m_c 0.5, m_p 0.25. Released weights: 100 epochs
+with weight 0.5, 15 with 0.1, both without margins, then 15 as in the paper.
 
 Reference (ImageNet 256, reconstruction FID): f16 with 32 channels 0.26, aligned
 0.28. FID-10k of LightningDiT-B on them after 160 epochs: 22.62, aligned with
 DINOv2 15.82; 64 channels 36.83 and 24.00; 16 channels 16.24 and 15.79.
 
 Following the released code: the pairs are of P z, of z in the paper; the vision
-model sees images of -1 .. 1, not normalised as it was trained (its README says
-so; `teacher.mean`, `teacher.std` do it). Weights: family `va_vae`.
+model sees images of -1 .. 1, not normalised as it was trained (the authors call
+it a slip of little effect; `teacher.mean` undoes it). Weights: family `va_vae`.
 
     python -m jmim.main --config=configs/va_vae_imagenet.py:stage=1 \
       --config.method.teacher.path=runs/dinov2 --workdir=W
@@ -152,7 +148,7 @@ class VAVAE(KL):
     """The loss of the autoencoder and its parts.
 
     Args:
-      weights: of all players; of the autoencoder "map" and "last" are read.
+      weights: of the autoencoder "map" and "last" are read.
       x: images [b, h, w, c].
       f: [b, n, w] what the vision model makes of them.
       step: of training.
@@ -164,10 +160,8 @@ class VAVAE(KL):
     # One forward pass: pulls take gradients back and have none themselves.
     z, to_kernel, moments = jax.vjp(coded, kernel, has_aux=True)
     features, to_z = jax.vjp(decoded, z)
-    pair = self.alignment.pair
-    vf, back = jax.vjp(
-      lambda z: self.alignment.loss(*pair(params["map"], z, f)), z
-    )
+    pair = lambda z: self.alignment.pair(params["map"], z, f)
+    vf, back = jax.vjp(lambda z: self.alignment.loss(*pair(z)), z)
     loss, terms = self.losses.generator_loss(
       weights, x, features, step, net=net, likelihood=self.likelihood
     )
@@ -181,7 +175,7 @@ class VAVAE(KL):
     of_nll = to_kernel(*to_z(stop(jax.grad(nll)(at))))
     scale = self.alignment.scale(of_nll, to_kernel(*back(jnp.ones_like(vf))))
     kl = autoencoder.divergence(moments).mean()
-    cos = alignments.cosine(*pair(params["map"], z, f)).mean()
+    cos = alignments.cosine(*pair(z)).mean()
     aux = {**terms, "kl": kl, "latent_std": z.std(), "cosine": cos}
     aux |= {"alignment": vf, "alignment_weight": scale}
     return loss + self.kl_weight * kl + scale * vf, aux
@@ -192,8 +186,7 @@ class VAVAE(KL):
 
   def latents(self, weights, batch, key) -> jax.Array:
     """[b, h w c]: the posterior's mean, of which a linear probe reads."""
-    moments = self.moments(weights, batch, key)
-    mean = autoencoder.posterior(moments)[0]
+    mean = autoencoder.posterior(self.moments(weights, batch, key))[0]
     return mean.reshape(len(mean), -1)
 
   def errors(self, weights, batch, key) -> dict[str, jax.Array]:
