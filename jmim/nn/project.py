@@ -62,13 +62,10 @@ def frame(seen: jax.Array, side: int) -> Frame:
   plane = jax.lax.stop_gradient(seen[..., :2])
   low, high = (f(plane, axis=2, keepdims=True) for f in (jnp.min, jnp.max))
   span = (high - low).max(-1, keepdims=True)
-  # Points that all lie on one line of sight share a pixel. The divisor is no
-  # constant: XLA would multiply by its inverse, and of the farthest point
-  # floor(span / pixel) be one less than the side - 3 of a true division.
+  # Points that all lie on one line of sight share a pixel.
   steps = jnp.where(span > 0, side - 3.0, 1.0)
-  # Nor is it to make (p - low) (side - 3) / span of the two divisions.
-  pixel = jax.lax.optimization_barrier(jnp.where(span > 0, span, 1.0) / steps)
-  places = jnp.floor((plane - low) / pixel).astype(jnp.int32) + 1
+  pixel = _divided(jnp.where(span > 0, span, 1.0), steps)
+  places = jnp.floor(_divided(plane - low, pixel)).astype(jnp.int32) + 1
   # The middle of what is painted; the reach is the same on both sides.
   most, least = places.max(2, keepdims=True), places.min(2, keepdims=True)
   middle = (most + least) // 2
@@ -77,8 +74,17 @@ def frame(seen: jax.Array, side: int) -> Frame:
 
 def places(frame: Frame, seen: jax.Array) -> jax.Array:
   """int32 [b, v, m, 2] (row, column) of points [b, v, m, 3] of the cloud."""
-  steps = jnp.floor((seen[..., :2] - frame.low) / frame.pixel)
+  steps = jnp.floor(_divided(seen[..., :2] - frame.low, frame.pixel))
   return steps.astype(jnp.int32) + 1 + frame.shift
+
+
+def _divided(x: jax.Array, by: jax.Array) -> jax.Array:
+  """x / by, rounded once.
+
+  XLA multiplies by the inverse of what is constant or the same for many: the
+  farthest point would then be at floor(52.999996) where a division gives 53.
+  """
+  return x / jax.lax.optimization_barrier(jnp.broadcast_to(by, x.shape))
 
 
 def depth(points: jax.Array, side: int) -> jax.Array:
