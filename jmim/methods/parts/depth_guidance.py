@@ -46,7 +46,7 @@ class Guidance:
   )
   visible: str = field.value(
     "saliency",
-    "what is visible: groups drawn by their saliency, or any",
+    "visible groups: drawn by their saliency, or any",
     choices=("saliency", "random"),
   )
   rt: runtime.Runtime = field.runtime()
