@@ -25,7 +25,7 @@ VIEWS = ((0, 1, 2), (2, 0, 1), (1, 2, 0))
 _REACH = 2  # pixels painted on each side of a place
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Frame:
   """Where the pixels of an image are among the coordinates of a view.
 
@@ -69,7 +69,8 @@ def frame(seen: jax.Array, side: int) -> Frame:
   # The middle of what is painted; the reach is the same on both sides.
   most, least = places.max(2, keepdims=True), places.min(2, keepdims=True)
   middle = (most + least) // 2
-  return Frame(low, pixel, side // 2 - middle - 1, side)
+  shift = side // 2 - middle - 1
+  return Frame(low=low, pixel=pixel, shift=shift, side=side)
 
 
 def places(frame: Frame, seen: jax.Array) -> jax.Array:
