@@ -63,8 +63,8 @@ def frame(seen: jax.Array, side: int) -> Frame:
   low, high = (f(plane, axis=2, keepdims=True) for f in (jnp.min, jnp.max))
   span = (high - low).max(-1, keepdims=True)
   # Points that all lie on one line of sight share a pixel.
-  pixel = _divided(jnp.where(span > 0, span, 1.0), side - 3.0)
-  pixel = jnp.where(span > 0, pixel, 1.0)
+  steps = jnp.where(span > 0, side - 3.0, 1.0)
+  pixel = _divided(jnp.where(span > 0, span, 1.0), steps)
   places = jnp.floor(_divided(plane - low, pixel)).astype(jnp.int32) + 1
   # The middle of what is painted; the reach is the same on both sides.
   most, least = places.max(2, keepdims=True), places.min(2, keepdims=True)
@@ -73,21 +73,19 @@ def frame(seen: jax.Array, side: int) -> Frame:
   return Frame(low=low, pixel=pixel, shift=shift, side=side)
 
 
-def _divided(x: jax.Array, by: jax.Array | float) -> jax.Array:
-  """x / by, as it is written.
-
-  XLA makes x (1 / by) of it where the divisor is a constant or the same for
-  many, and one product of two divisions: floor of the farthest point's quotient
-  is then one less than of a true division.
-  """
-  by = jnp.broadcast_to(jnp.asarray(by, x.dtype), x.shape)
-  return jax.lax.optimization_barrier(x / jax.lax.optimization_barrier(by))
-
-
 def places(frame: Frame, seen: jax.Array) -> jax.Array:
   """int32 [b, v, m, 2] (row, column) of points [b, v, m, 3] of the cloud."""
   steps = jnp.floor(_divided(seen[..., :2] - frame.low, frame.pixel))
   return steps.astype(jnp.int32) + 1 + frame.shift
+
+
+def _divided(x: jax.Array, by: jax.Array) -> jax.Array:
+  """x / by, rounded once.
+
+  XLA multiplies by the inverse of what is constant or the same for many: the
+  farthest point would then be at floor(52.999996) where a division gives 53.
+  """
+  return x / jax.lax.optimization_barrier(jnp.broadcast_to(by, x.shape))
 
 
 def depth(points: jax.Array, side: int) -> jax.Array:

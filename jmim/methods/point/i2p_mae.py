@@ -74,7 +74,7 @@ class I2PMAE(method.Method):
     1.0, "weight of the 2-D loss; 0: there is no 2-D head", low=0.0
   )
   leak: bool = field.value(
-    False, "never hide the first token of the batch (released code)"
+    False, "the first token of the batch is never hidden, as released"
   )
   drop_path: float = field.value(
     0.1, "rate of the last block, rising from 0", low=0, below=1

@@ -62,7 +62,7 @@ class Cloud(method.Method):
   )
   pool: str = field.value(
     "sum",
-    "features of the head: mean plus maximum, or one after the other",
+    "mean plus maximum of the tokens, or one after the other",
     choices=heads.MEAN_MAX,
   )
   hidden: int = field.value(256, "width of the head's hidden layers", low=1)
