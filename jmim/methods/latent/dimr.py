@@ -77,7 +77,7 @@ class DiMR(method.Method):
       cls(),
       size=8,
       channels=3,
-      dims=dict(widths=(16, 8), blocks=(2, 2), heads=(2, 1), kernels=(1, 3)),
+      dims=dict(widths=(16, 8), blocks=(2, 1), heads=(2, 1), kernels=(1, 3)),
       labels=dict(classes=3),
       noise=dict(times=20),
       sampling=dict(steps=3),
