@@ -15,7 +15,9 @@ import numpy as np
 TURNS = (np.pi, 5 * np.pi)
 
 
-def turns(key: jax.Array, shape: tuple[int, int], dtype: Any = None):
+def turns(
+  key: jax.Array, shape: tuple[int, int], dtype: Any = None
+) -> jax.Array:
   """Logarithms of frequencies, evenly between those of TURNS in each head.
 
   Args:

@@ -45,6 +45,7 @@ from jmim.methods.parts import labels as conditions
 from jmim.nn.nets import dimr
 from jmim.nn.nets import dimr_dims
 
+Array = jax.Array
 LOW = 0.2  # share of the times that are little noise, for `errors`
 
 
@@ -152,8 +153,8 @@ class DiMR(method.Method):
     return sum(c * e for c, e in zip(shares, terms, strict=True)), aux
 
   def network(
-    self, params: method.Tree, x: jax.Array, t: jax.Array, label
-  ) -> jax.Array:
+    self, params: method.Tree, x: Array, t: Array, label: Array | None
+  ) -> Array:
     """Noise [b, h, w, c] by the last branch, at times t [b]."""
     tau = self.tau(t)
     return self.net.apply({"params": params["main"]}, x, tau, label)["pred"][-1]
