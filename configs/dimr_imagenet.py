@@ -13,8 +13,8 @@ with `configs/dit_imagenet256.py`'s commands for runs/vae and DIR.
 Arguments: size=XL/2R (G/2R; XL/3R: 512 px), steps=1000000, batch=1024.
 XL/2R and G/2R have the widths, blocks and heads of the released configs. Those
 of XL/3R are not in the repository: ours are XL/2R's on tokens of 4 latents and
-one more ConvNeXt of half its width, which makes the 525 M parameters that the
-paper is said to have. `sampling.guidance_power`, with a greater guidance, is
+one more ConvNeXt of half its width, which makes 525.03 M parameters: the paper
+is said to have 525 M. `sampling.guidance_power`, with a greater guidance, is
 the form of the FIDs; its two numbers were searched and are not published.
 
 Reference (the authors'; not repeated here; FID, 800 epochs, guidance): XL/2R

@@ -44,6 +44,7 @@ from jmim.methods.parts import labels as conditions
 from jmim.nn.nets import dimr
 from jmim.nn.nets import dimr_dims
 
+Array = jax.Array
 LOW = 0.2  # share of the times that are little noise, for `errors`
 
 
@@ -76,7 +77,7 @@ class DiMR(method.Method):
       cls(),
       size=8,
       channels=3,
-      dims=dict(widths=(16, 8), blocks=(2, 2), heads=(2, 1), kernels=(1, 3)),
+      dims=dict(widths=(16, 8), blocks=(2, 1), heads=(2, 1), kernels=(1, 3)),
       labels=dict(classes=3),
       noise=dict(times=20),
       sampling=dict(steps=3),
@@ -151,12 +152,8 @@ class DiMR(method.Method):
     return sum(c * e for c, e in zip(shares, terms, strict=True)), aux
 
   def network(
-    self,
-    params: method.Tree,
-    x: jax.Array,
-    t: jax.Array,
-    label: jax.Array,
-  ) -> jax.Array:
+    self, params: method.Tree, x: Array, t: Array, label: Array | None
+  ) -> Array:
     """Noise [b, h, w, c] by the last branch, at times t [b]."""
     tau = self.tau(t)
     return self.net.apply({"params": params["main"]}, x, tau, label)["pred"][-1]

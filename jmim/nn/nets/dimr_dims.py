@@ -48,7 +48,7 @@ class Dims:
   """Numbers of each branch, coarse to fine, and what all have in common."""
 
   kinds: tuple = field.value(
-    KINDS, f"layers of each branch: {' or '.join(KINDS)}"
+    KINDS, f"network of each branch: {' or '.join(KINDS)}"
   )
   widths: tuple = field.value((960, 480), "channels of each branch")
   hidden: tuple = field.value((), "width inside the MLPs; (): twice the widths")
