@@ -6,7 +6,8 @@ looked at on maps of 16 x 16 and 8 x 8.
 
     python -m jmim.main --config=configs/ldm_text_scenes.py --workdir=BASE
 
-Argument: steps=3000.
+Arguments: steps=3000, network=unet (dit: a transformer on patches of 2 that
+looks at the caption in each of its six blocks).
 
 Not yet measured here.
 
@@ -16,10 +17,21 @@ Expect: not measured here.
 """
 
 from jmim.core import config as configs
+from jmim.core import errors
+
+NETWORKS = {
+  "unet": dict(
+    width=32, multipliers=(1, 2), blocks=1, attend_at=(1, 2), heads=2
+  ),
+  "dit": dict(body=dict(variant="S/2", width=96, depth=6, heads=3)),
+}
 
 
 def get_config(arg: str | None = None):
-  arg = configs.parse_arg(arg, steps=3000)
+  arg = configs.parse_arg(arg, steps=3000, network="unet")
+  if arg.network not in NETWORKS:
+    seen, known = f"network={arg.network}", ", ".join(NETWORKS)
+    raise errors.UserError(seen, known, "name one", "--config")
   config = configs.base()
   half = (0.5, 0.5, 0.5)
   config.data.update(
@@ -37,9 +49,7 @@ def get_config(arg: str | None = None):
     size=16,
     channels=12,
     first_stage=dict(variant="fold2", read="images", scale=1.0),
-    dims=dict(
-      width=32, multipliers=(1, 2), blocks=1, attend_at=(1, 2), heads=2
-    ),
+    dims=dict(type=arg.network, **NETWORKS[arg.network]),
     noise=dict(schedule="linear", beta_start=1e-4, beta_end=0.02),
     condition=dict(
       task="text",

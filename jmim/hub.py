@@ -194,7 +194,8 @@ class Model:
   ) -> np.ndarray:
     """uint8 [num, h, w, c] images; image i depends on (seed, i) only.
 
-    int32 [num, l] of a method that samples tokens.
+    int32 [num, l] of a method that samples tokens, float32 [num, n, 3] of one
+    that samples clouds.
 
     Args:
       num: how many, at least 1.

@@ -152,7 +152,8 @@ class Run:
       allow_changes: also where the method is not what was trained.
 
     Returns:
-      "image" uint8 [num, h, w, c] (or "tokens" int32 [num, l]), "label" [num],
+      "image" uint8 [num, h, w, c] (or "tokens" int32 [num, l], or "points"
+      float32 [num, n, 3]), "label" [num],
       "index" [num] 0 .. num - 1.
 
     Raises:

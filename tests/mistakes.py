@@ -120,6 +120,21 @@ MISTAKES = [
     ["method.type=distill.mr_mae"],
     ["teacher: no file", "workdir of a run"],
   ),
+  (
+    "scale of clouds that shrinks",
+    ["data.points_scale=(2.0,0.5)"],
+    ["data.points_scale", "least <= greatest"],
+  ),
+  (
+    "axis of a turn of clouds",
+    ["data.points_turn=w"],
+    ["data.points_turn", "'x'"],
+  ),
+  (
+    "deviation of clouds that is 0",
+    ["data.points_std=(1.0,0.0,1.0)"],
+    ["data.points_std", "positive numbers"],
+  ),
   ("size of method and data", ["data.size=16"], ["data.size", "method.size"]),
   (
     "method of one channel",
@@ -325,6 +340,11 @@ MISTAKES = [
     ["--config", "stage=vae", "refiner or plain"],
   ),
   (
+    "stage of a recipe that has four",
+    [recipe("va_vae_imagenet", "stage=4")],
+    ["--config", "stage=4", "0, 1, 2, 3; dinov2, mae; 16, 32, 64"],
+  ),
+  (
     "task of a recipe",
     [recipe("difface_ffhq512", "task=upscale")],
     ["--config", "task=upscale", "faces, inpaint"],
@@ -370,6 +390,11 @@ MISTAKES = [
     ["--config", "batch=510", "members=4"],
   ),
   (
+    "teacher of clouds",
+    [recipe("i2p_mae_shapes", "teacher=clip")],
+    ["--config", "teacher=clip", "dino or none"],
+  ),
+  (
     "task of a restorer",
     [recipe("resshift_imagenet", "task=birds")],
     ["--config", "task=birds", "sr or faces"],
@@ -393,6 +418,11 @@ MISTAKES = [
     "stage of a recipe with two priors",
     [recipe("cue_cifar10", "stage=both")],
     ["--config", "stage=both", "enhance, noise, light"],
+  ),
+  (
+    "stage of a recipe of four",
+    [recipe("microdit_text256", "stage=third")],
+    ["--config", "stage=third", "masked, whole"],
   ),
   (
     "size of a recipe",
@@ -498,6 +528,69 @@ PROCEDURES = [
     ["method", "widths=(4, 4, 4, 4)", "3 maps"],
   ),
   (
+    "tokens of a stage that the slices do not divide",
+    [
+      recipe("tokenunify_membranes", "steps=9"),
+      *DRY,
+      "--config.method.dims.slices=3",
+    ],
+    ["method", "dims.slices=3", "1600 tokens in stage 1"],
+  ),
+  (
+    "volumes that the stages do not halve",
+    [
+      recipe("affinity_membranes", "steps=9"),
+      *DRY,
+      "--config.method.shape=(8, 40, 42)",
+    ],
+    ["method", "(8, 40, 42)", "multiples of 4"],
+  ),
+  (
+    "tokens that do not fill the volume",
+    [
+      recipe("tokenunify_membranes", "steps=9"),
+      *DRY,
+      "--config.method.patch=(3, 8, 8)",
+    ],
+    ["method", "patch=(3, 8, 8)", "multiple"],
+  ),
+  (
+    "a roll-out of no tokens",
+    [
+      recipe("tokenunify_membranes", "steps=9"),
+      *DRY,
+      "--config.method.rollout.start=100",
+    ],
+    ["method", "rollout.start=100", "100 tokens"],
+  ),
+  (
+    "tasks that all weigh nothing",
+    [
+      recipe("tokenunify_membranes", "tasks=next"),
+      *DRY,
+      "--config.method.mixture.weights=(0.0, 0.0, 0.0)",
+    ],
+    ["method", "mixture.weights=(0.0, 0.0, 0.0)", "not all of them 0"],
+  ),
+  (
+    "volumes of another size than the method's",
+    [
+      recipe("tokenunify_membranes", "steps=9"),
+      *DRY,
+      "--config.data.volume=(8, 32, 40)",
+    ],
+    ["data.volume", "(8, 32, 40)", "(8, 40, 40)"],
+  ),
+  (
+    "volumes beside clips",
+    [
+      recipe("tokenunify_membranes", "steps=9"),
+      *DRY,
+      "--config.data.frames=4",
+    ],
+    ["data.frames", "volumes alone"],
+  ),
+  (
     "pixels that are folded beyond the image",
     [
       recipe("diffir_prior_cifar10", "steps=9"),
@@ -582,6 +675,33 @@ PROCEDURES = [
     ["--config", "attributes=RUN"],
   ),
   (
+    "another text for a model of classes",
+    [
+      *DRY,
+      recipe("cycle_scenes", "num=8"),
+      "--config.procedure.told=target",
+    ],
+    ["procedure.told", "is told no tokens"],
+  ),
+  (
+    "a direction by a classifier",
+    [
+      *DRY,
+      recipe("cycle_text_scenes", "num=8"),
+      "--config.procedure.scorer.recipe=configs/attributes_scenes.py",
+    ],
+    ["procedure.scorer", "name a run of text.clip"],
+  ),
+  (
+    "a description that is longer than a caption",
+    [
+      *DRY,
+      recipe("diffuhaul_scenes", "vague=True"),
+      f"--config.procedure.description.caption={(1,) * 40}".replace(" ", ""),
+    ],
+    ["procedure.description", "description.caption", "tokens at most"],
+  ),
+  (
     "steps of Langevin that leap",
     [
       "--mode=apply",
@@ -664,6 +784,25 @@ PROCEDURES = [
     "special token that is none of the words",
     [recipe("t5_scenes", "steps=4"), "--config.method.sentinel=36"],
     ["method", "sentinel 36 of network.words 36"],
+  ),
+  (
+    "more gaps than sentinels",
+    [recipe("t5_scenes", "objective=span"), "--config.method.sentinel=30"],
+    ["method", "sentinel 30, and 2 gaps", "below 30", "vocabulary"],
+  ),
+  (
+    "an instruction that is longer than the method's",
+    [recipe("diffste_glyphs", "steps=4"), "--config.method.told.tokens=9"],
+    ["data.text_length", "data.text_length=10", "(9,)"],
+  ),
+  (
+    "classes in sentences without a tokenizer",
+    [
+      recipe("clip_scenes", "steps=4"),
+      "--config.data.tokenizer=",
+      "--config.evals.zeroshot.templates=('a {}',)",
+    ],
+    ["data.tokenizer", "evals.zeroshot.templates"],
   ),
   (
     "a text that would never end",
@@ -762,5 +901,87 @@ PROCEDURES = [
       "--config.method.degraded.factor=4",
     ],
     ["degraded.factor=4", "'motion'", "degraded.factor=1"],
+  ),
+  (
+    "experts without a token",
+    [
+      recipe("microdit_shapes", "steps=20"),
+      "--config.method.patches.backbone.capacity=0.2",
+    ],
+    ["method", "patches.backbone.experts", "0 of 16 tokens"],
+  ),
+  (
+    "ratios of other blocks than there are",
+    [
+      recipe("microdit_shapes", "steps=20"),
+      "--config.method.patches.backbone.depth=5",
+    ],
+    ["method", "patches.backbone.qkv_ratios", "patches.backbone.depth 5"],
+  ),
+  (
+    "captions of another length than is read",
+    [recipe("microdit_shapes", "steps=20"), "--config.data.text_length=5"],
+    ["data.text_length=5", "(6,)"],
+  ),
+  (
+    "a sampler of another kind of noise",
+    [
+      recipe("microdit_shapes", "steps=20"),
+      "--config.method.sampling.sampler=ddpm",
+    ],
+    ["method", "sampling.sampler 'ddpm'", "heun"],
+  ),
+  (
+    "a width without a table of positions in 3-D",
+    [recipe("fastdit3d_shapenet", "variant=L/8")],
+    ["method", "network.dims.width 1024", "divide by 6"],
+  ),
+  (
+    "windows that do not tile the voxels",
+    [
+      recipe("fastdit3d_shapes", "steps=200"),
+      "--config.method.network.window=3",
+    ],
+    ["method", "network.window=3", "8 patches"],
+  ),
+  (
+    "windows of an encoder that sees few tokens",
+    [
+      recipe("fastdit3d_shapes", "steps=200"),
+      "--config.method.network.windows=(0,)",
+    ],
+    ["method", "network.windows=(0,)", "masked=False"],
+  ),
+  (
+    "more experts of a token than there are, in 3-D",
+    [
+      recipe("fastdit3d_shapes", "steps=200"),
+      "--config.method.network.chosen=5",
+    ],
+    ["method", "network.chosen=5", "network.experts=4"],
+  ),
+  (
+    "branches of unequal numbers",
+    [
+      recipe("dimr_shapes", "steps=10"),
+      "--config.method.dims.widths=(64, 32, 16)",
+    ],
+    ["method", "one entry per branch", "'width': 3", "'blocks': 2"],
+  ),
+  (
+    "a finer branch first",
+    [
+      recipe("dimr_shapes", "steps=10"),
+      "--config.method.dims.patches=(1, 4)",
+    ],
+    ["method", "dims.patches x dims.reduced", "no multiple of 16"],
+  ),
+  (
+    "tokens that do not fit",
+    [
+      recipe("dimr_shapes", "steps=10"),
+      "--config.method.dims.patches=(5, 1)",
+    ],
+    ["method", "size 16 does not divide by", "5 of branch 0"],
   ),
 ]

@@ -236,6 +236,22 @@ RECIPES = {
     " first_stage=dict(variant='kl-f4', implicit=dict(side=64)))",
     ["first_stage.implicit.side 64", "first_stage.implicit.hidden=()"],
   ),
+  "statistics of latents without latents": (
+    "config.method = configs.section(type='diffusion.dit', size=32,"
+    " channels=3, first_stage=dict(variant='none', statistics='S.npz'))",
+    ["first_stage.statistics='S.npz'", "images are no latents"],
+  ),
+  "no file of statistics of latents": (
+    "config.method = configs.section(type='diffusion.dit', size=8, channels=3,"
+    " first_stage=dict(read='images', variant='kl-f4', statistics='S.npz'));"
+    " config.evals.probe.predict = 'features'",
+    ["method.first_stage.statistics", "latent_statistics: no file S.npz"],
+  ),
+  "latents aligned with nothing": (
+    "config.method = configs.section(type='latent.va_vae', size=32,"
+    " teacher=dict(family='none'))",
+    ["method.teacher.family", "a VA-VAE has one"],
+  ),
   "supports beyond the scenes": (
     "config.method = configs.section(type='dense.diffews', size=32,"
     " channels=3, first_stage=dict(variant='none'), episode=dict(shots=7))",

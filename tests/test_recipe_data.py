@@ -9,6 +9,7 @@ import pytest
 
 from jmim.core import config as configs
 from jmim.core import discovery
+from jmim.data import inputs as settings
 from jmim.data import pipeline
 from jmim.session import build
 from jmim.session import opened
@@ -21,6 +22,7 @@ SETS = (
   "faces/",
   "glyphs/",
   "regions/",
+  "membranes/",
   "cifar10",
 )
 SLOW = ("digits/scattered", *SETS[1:-1])
@@ -50,7 +52,11 @@ def test_examples_of_both_splits(config, request, tmp_path_factory):
     config.data.data_dir = str(tmp_path_factory.getbasetemp() / "made")
   spec, splits = build.make_spec(config), opened.make_sources(config)
   inputs = discovery.make(config.method).inputs()
+  settings.check_settings(spec, inputs, config.method.type)
   pipeline.check_example(splits["train"], spec, training=True, inputs=inputs)
   made = pipeline.check_example(splits["eval"], spec, training=False)
+  if config.data.eval_volume:  # read in windows
+    assert made["volume"].shape[1:] == tuple(config.data.eval_volume)
+    return
   for name, needed in inputs.items():
     assert made[name].shape[1:] == needed.shape, name

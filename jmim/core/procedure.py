@@ -31,6 +31,7 @@ Batch = methods.Batch
 Draws = methods.Draws
 Input = methods.Input
 Arrays = dict[str, Any]
+Units = tuple[tuple[float, ...], tuple[float, ...]] | None  # mean, std
 Rows = Iterator[dict[str, np.ndarray]]
 
 
@@ -65,6 +66,8 @@ class Model:
     shapes: nothing is to be computed yet: of its diffusion model what is no
       function can be looked at.
     given: a diffusion model that is no run's, see `of`.
+    units: normalisation of its pictures, (mean, std) per channel; None: not
+      known, they are those of the run.
   """
 
   method: methods.Method | None = None
@@ -72,6 +75,7 @@ class Model:
   key: str = "procedure"
   shapes: bool = False
   given: Any = None
+  units: Units = None
 
   @classmethod
   def of(cls, diffuser: Any) -> "Model":
@@ -153,6 +157,13 @@ class Procedure:
   def models(self) -> dict[str, Needs]:
     """Frozen models by name, which is that of the field."""
     raise TypeError(f"{type(self).__name__} must define models()")
+
+  def in_own_units(self) -> tuple[str, ...]:
+    """Models whose pictures it normalises as their runs did, see `Model.units`.
+
+    Those of all others must be normalised as the data are.
+    """
+    return ()
 
   def inputs(self, models: Models) -> dict[str, Input]:
     """What it reads from a batch: name -> shape and dtype.

@@ -17,7 +17,14 @@ from jmim.core import objects
 
 # Keys beside those of the method that say what weights mean: which pixels they
 # were trained on.
-_PIXELS = ("data.mean", "data.std", "data.size", "data.channels")
+_PIXELS = (
+  "data.mean",
+  "data.std",
+  "data.size",
+  "data.channels",
+  "data.volume_mean",
+  "data.volume_std",
+)
 
 
 def load(workdir: pathlib.Path) -> ml_collections.ConfigDict:

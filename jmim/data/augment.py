@@ -10,10 +10,12 @@ import jax.numpy as jnp
 
 from jmim.core import randomness
 from jmim.core.settings import data as settings
+from jmim.data import clouds
 from jmim.data import colour
 from jmim.data import entries
 from jmim.data import geometry
 from jmim.data import randaugment
+from jmim.data import volumes
 
 Batch = dict[str, jax.Array]
 
@@ -33,7 +35,12 @@ def augment_batch(spec: settings.Data, key: jax.Array, batch: Batch) -> Batch:
   """
   if not spec.group:
     return _augmented(spec, key, batch)
-  kinds = (entries.MAP, entries.VIEW_BOXES, entries.RECTANGLES)
+  kinds = (
+    entries.MAP,
+    entries.VIEW_BOXES,
+    entries.RECTANGLES,
+    entries.POINTS,
+  )
   apart = entries.among(batch, entries.PIXELS, *kinds, data=spec)
   flat = {k: batch[k].reshape(-1, *batch[k].shape[2:]) for k in apart}
   done = _augmented(spec, key, flat)
@@ -65,13 +72,20 @@ def _augmented(spec: settings.Data, key: jax.Array, batch: Batch) -> Batch:
     changed[name] = images.reshape(stored.shape)
     for other, going in entries.going_with(name, batch).items():
       changed[other] = _moved(move, going, batch[other])
+  changed |= volumes.augmented(spec, keys, batch)
+  for name in entries.among(batch, entries.POINTS, data=spec):
+    own = randomness.Keys(keys(name))
+    changed[name] = clouds.augmented(spec, own, batch[name])
   return {**batch, **changed} if changed else batch
 
 
 def prepare_batch(spec: settings.Data, batch: Batch) -> Batch:
-  """A batch for evaluation: pixels normalised and nothing else."""
+  """A batch for evaluation: pixels and points normalised, nothing else."""
   pixels = entries.among(batch, entries.PIXELS, data=spec)
   normal = {name: normalise(spec, batch[name]) for name in pixels}
+  normal |= volumes.prepared(spec, batch)
+  for name in entries.among(batch, entries.POINTS, data=spec):
+    normal[name] = clouds.prepared(spec, batch[name])
   return {**batch, **normal} if normal else batch
 
 
@@ -95,7 +109,12 @@ def normalise(spec: settings.Data, images: jax.Array) -> jax.Array:
 
 
 def denormalise(spec: settings.Data, images: jax.Array) -> jax.Array:
-  """Inverse of `normalise`: uint8 pixels, rounded and clipped."""
+  """Inverse of `normalise`: uint8 pixels, rounded and clipped.
+
+  Where the data are volumes, of volumes [b, d, h, w].
+  """
+  if spec.volume:
+    return volumes.denormalise(spec, images)
   x = images * jnp.asarray(spec.std) + jnp.asarray(spec.mean)
   return jnp.clip(jnp.round(x * 255.0), 0, 255).astype(jnp.uint8)
 

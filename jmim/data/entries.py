@@ -7,6 +7,9 @@
                                             values are never mixed
     view boxes  float32 [n, 4]              turned with the views they place
     rectangles  as stored [..., 4]          mirrored with their image
+    volume      uint8 [d, h, w]             as pixels (`data.volumes`)
+    volume map  as stored [d, h, w]         mirrored and turned with its volume
+    points      float32 [n, 3]              drawn, normalised, turned, scaled
     numbers     as stored                   none
     service     int32 or bool               none; no method reads it
 
@@ -29,6 +32,9 @@ PIXELS = "pixels"
 MAP = "map"
 VIEW_BOXES = "view boxes"
 RECTANGLES = "rectangles"
+VOLUME = "volume"
+VOLUME_MAP = "volume map"
+POINTS = "points"
 NUMBERS = "numbers"
 SERVICE = "service"
 
@@ -46,7 +52,7 @@ class Entry:
   Attributes:
     kind: one of those above.
     several: APART or ALIKE, of pixels with a dimension of images.
-    of: name of the pixels that a map or boxes go with.
+    of: name of the pixels or the volume that a map or boxes go with.
     features: stored pictures that pixels are made of.
     shape: settings -> shape of one example, None where they make none of it;
       None: only the examples can tell.
@@ -73,8 +79,12 @@ class Entry:
   remedy: str = "choose a data set that stores it, or a method for this data"
 
 
+def _still(data: settings.Data, *each: int) -> Shape | None:
+  return None if data.frames or data.volume else each
+
+
 def _image(data: settings.Data) -> Shape | None:
-  return None if data.views or data.frames else data.image
+  return None if data.views else _still(data, *data.image)
 
 
 def _views(data: settings.Data, *each: int) -> Shape | None:
@@ -90,8 +100,15 @@ def _small(data: settings.Data) -> Shape:
   return (data.local_size, data.local_size, data.channels)
 
 
-def _map(of: str = "image") -> Entry:
-  return Entry(kind=MAP, of=of)
+def _boxes(of: str, key: str, each: Callable[..., Shape | None]) -> Entry:
+  """Where each view of an image is, four numbers."""
+  return Entry(
+    kind=VIEW_BOXES,
+    of=of,
+    shape=lambda data: each(data, 4),
+    dtype=np.float32,
+    remedy=f"set {key}",
+  )
 
 
 ENTRIES: dict[str, Entry] = {
@@ -111,13 +128,7 @@ ENTRIES: dict[str, Entry] = {
     dtype=np.uint8,
     remedy="set data.views",
   ),
-  "boxes": Entry(
-    kind=VIEW_BOXES,
-    of="views",
-    shape=lambda data: _views(data, 4),
-    dtype=np.float32,
-    remedy="set data.views",
-  ),
+  "boxes": _boxes("views", "data.views", _views),
   "locals": Entry(
     kind=PIXELS,
     several=APART,
@@ -125,13 +136,7 @@ ENTRIES: dict[str, Entry] = {
     dtype=np.uint8,
     remedy="set data.local_views",
   ),
-  "local_boxes": Entry(
-    kind=VIEW_BOXES,
-    of="locals",
-    shape=lambda data: _locals(data, 4),
-    dtype=np.float32,
-    remedy="set data.local_views",
-  ),
+  "local_boxes": _boxes("locals", "data.local_views", _locals),
   "video": Entry(
     kind=PIXELS,
     several=ALIKE,
@@ -144,24 +149,36 @@ ENTRIES: dict[str, Entry] = {
     kind=PIXELS,
     several=ALIKE,
     features=("low", "high"),
-    shape=lambda data: None if data.frames else (2, *data.image),
+    shape=lambda data: _still(data, 2, *data.image),
     dtype=np.uint8,
     remedy="set data.frames=0, and store `low` and `high`",
   ),
   "label": Entry(shape=lambda data: (), dtype=np.int32, sent=True),
-  # Maps of what is where in `image`.
-  "segmentation": _map(),
-  "semantic": _map(),
-  "instance": _map(),
-  "depth": _map(),
-  "structure": _map(),  # `nn.structure` of the whole image
-  "word_map": _map(),  # of `edit.diffumask`, as are these two
-  "seeds": _map(),
-  "mask": _map(),
+  "volume": Entry(
+    kind=VOLUME,
+    features=("volume",),
+    shape=lambda data: tuple(data.volume) or None,
+    dtype=np.uint8,
+    remedy="set data.volume",
+  ),
+  "cells": Entry(kind=VOLUME_MAP, of="volume"),  # ids; 0: none
+  "membrane": Entry(kind=VOLUME_MAP, of="volume"),
+  # Maps of what is where in `image`; `structure`: `nn.structure` of the whole,
+  # the last three: of `edit.diffumask`.
+  **dict.fromkeys(
+    ("segmentation", "semantic", "instance", "depth", "structure")
+    + ("word_map", "seeds", "mask"),
+    Entry(kind=MAP, of="image"),
+  ),
   # Objects (class, x, y, width, height) and the part shown, in shares of an
   # image; see `nn.nets.token_encoder.layout`.
   "objects": Entry(kind=RECTANGLES, of="image", corner=1),
   "crop": Entry(kind=RECTANGLES, of="image"),
+  "points": Entry(
+    kind=POINTS,
+    dtype=np.float32,
+    remedy="choose a data set of clouds ('shapes/solids')",
+  ),
   "moments": Entry(still=True),
   "marks": Entry(remedy="set data.tokenizer and data.text_words"),
   # Which example a slot holds, and whether it is one or a filler.
@@ -169,11 +186,11 @@ ENTRIES: dict[str, Entry] = {
   "valid": Entry(kind=SERVICE, dtype=np.bool_),
 }
 
-# Pixels of stored pictures; `image` and `video` have rules of their own.
+# Pixels of stored pictures; `image`, `video` and volumes have their own rules.
 PICTURES = {
   name: entry
   for name, entry in ENTRIES.items()
-  if entry.features and name not in ("image", "video")
+  if entry.features and name not in ("image", "video", "volume")
 }
 # Stored pictures: they are decoded, where numbers are passed on.
 FEATURES = frozenset(f for e in ENTRIES.values() for f in e.features)

@@ -16,6 +16,9 @@ from jmim.data import moves
 
 Inputs = Mapping[str, method.Input]
 
+_VOLUMES = (entries.VOLUME, entries.VOLUME_MAP)
+# Kind of entry -> key of what is subtracted from it.
+_SCALED = {entries.PIXELS: "data.mean", entries.VOLUME: "data.volume_mean"}
 _SLACK = 1e-5  # share of a range: normalised pixels are rounded
 
 
@@ -50,7 +53,7 @@ def check_settings(data: settings.Data, inputs: Inputs, reader: str) -> None:
   for name, needed in inputs.items():
     entry = entries.of(name, data)
     if entry.kind == entries.MAP:
-      _check_map(data, name, needed, reader)
+      _check_map(data, name, inputs, reader)
     if entry.shape is None:
       continue  # as stored: only the examples can tell
     shape = entry.shape(data)
@@ -84,6 +87,9 @@ def _other_shape(
   if name in entries.made(data):
     seen, key = f"data.text_length={data.text_length}", "data.text_length"
     fix = "make it the length that the method reads"
+  if entries.of(name).kind == entries.VOLUME:
+    seen, key = f"data.volume={data.volume}", "data.volume"
+    fix = "make data.volume and method.shape the same"
   if len(shape) != len(needed.shape) and data.group:
     seen, key = f"data.members={data.members}", "data.members"
     fix = "set data.group and data.members for a method that reads groups only"
@@ -106,10 +112,15 @@ def _made(data: settings.Data) -> list[str]:
 
 
 def _check_map(
-  data: settings.Data, name: str, needed: method.Input, reader: str
+  data: settings.Data, name: str, inputs: Inputs, reader: str
 ) -> None:
-  """A map must show the image that the settings make."""
-  image = entries.of(entries.of(name).of)
+  """A map must show the image that the settings make.
+
+  Where pictures of their own size are read in its place (`data.pictures`), it
+  stays as it is stored, and must be as large.
+  """
+  needed, of = inputs[name], entries.of(name).of
+  image = entries.of(of)
   if image.shape(data) is None:
     raise errors.UserError(
       f"{reader} reads the map {name!r}",
@@ -118,6 +129,10 @@ def _check_map(
       "method.type",
     )
   shape = needed.shape[1:] if data.group else needed.shape
+  named = entries.named(data) if of not in inputs else {}
+  beside = [e.shape(data) for n, e in named.items() if n in inputs]
+  if any(tuple(shape[:2]) == tuple(sides[-3:-1]) for sides in beside):
+    return
   if not entries.fits(shape, data.size, data.size):
     raise errors.UserError(
       f"{reader} reads {name} {tuple(needed.shape)}",
@@ -140,39 +155,42 @@ def check_example(
   ready = augment.prepare_batch(data, dict(batch))
   for name, needed in inputs.items():
     if name not in ready:
-      there = entries.readable(batch)
+      there = ", ".join(entries.readable(batch)) or "nothing that can be read"
       raise errors.UserError(
-        f"examples with {', '.join(there) or 'nothing that can be read'}",
+        f"examples with {there}",
         f"{name!r}, which the method reads",
         entries.of(name, data).remedy,
         "data.name",
       )
     values = np.asarray(jax.device_get(ready[name]))
-    if values.shape[1:] != tuple(needed.shape):
+    shape = tuple(needed.shape)
+    if data.eval_volume and name in entries.among(batch, *_VOLUMES):
+      shape = values.shape[1:]  # of evaluation: windows of it are read
+    if values.shape[1:] != shape:
       raise errors.UserError(
         f"{name!r} of shape {values.shape[1:]} in the first example",
         f"shape {tuple(needed.shape)}, as the method reads it",
         "make the sizes of the method those of the data",
         "data.name",
       )
-    pixels = entries.of(name, data).kind == entries.PIXELS
-    _check_values(name, values, needed, pixels)
+    key = _SCALED.get(entries.of(name, data).kind, "")
+    _check_values(name, values, needed, key)
   moves.check(data, batch, inputs)
 
 
 def _check_values(
-  name: str, values: np.ndarray, needed: method.Input, pixels: bool
+  name: str, values: np.ndarray, needed: method.Input, key: str
 ) -> None:
-  """Kind and range of the values of one entry."""
+  """Kind and range of the values of one entry, scaled by a key or as stored."""
 
   def wrong(seen: str, expected: str) -> errors.UserError:
     return errors.UserError(
       f"{name!r} with {seen} in the first example",
       f"{expected}, as the method reads it",
-      "set data.mean and data.std, which map pixels to it"
-      if pixels
+      f"set {key} and {key.replace('mean', 'std')}, which map pixels to it"
+      if key
       else "correct the data set, or choose a method for it",
-      "data.mean" if pixels else "data.name",
+      key or "data.name",
     )
 
   whole = np.issubdtype(needed.dtype, np.integer)
@@ -211,19 +229,13 @@ def _check_values(
 def check_range(
   name: str, values: np.ndarray, high: int, where: str = ""
 ) -> None:
-  """Raises UserError for whole numbers that are not all in [0, high).
+  """Raises UserError for whole numbers [...] that are not all in [0, high).
 
-  Args:
-    name: of the entry.
-    values: [...] integers.
-    high: bound of the method.
-    where: which example they are of, with what separates it from the rest.
+  `where`: which example they are of, with what separates it from the rest.
   """
-  if not values.size:
+  if not values.size or (values.min() >= 0 and values.max() < high):
     return
   least, greatest = int(values.min()), int(values.max())
-  if least >= 0 and greatest < high:
-    return
   fix = "correct the data set, or choose a method for it"
   if name == "label":
     fix = f"make the method's number of classes {greatest + 1} or more"

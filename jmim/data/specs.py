@@ -7,6 +7,7 @@ from jmim.core import field
 from jmim.core import validate
 from jmim.core.settings import data
 from jmim.core.settings import hardware
+from jmim.data import clouds
 from jmim.data import entries
 from jmim.data import jpeg
 from jmim.data import texts
@@ -150,6 +151,9 @@ class Spec(data.Data):
     )
     self._check_one_crop()
     self._check_clips()
+    self._check_volumes()
+    for name, fine, expected in clouds.rules(self):
+      self._check(name, fine, expected)
 
   def _check_one_crop(self) -> None:
     """Not both the host and the device are to crop."""
@@ -186,3 +190,28 @@ class Spec(data.Data):
         "set jitter, *_share and randaugment to 0",
         "data.frames",
       )
+
+  def _check_volumes(self) -> None:
+    """Sides are whole numbers, and nothing made for images is asked for."""
+    for name in ("volume", "eval_volume"):
+      sides = getattr(self, name)
+      whole = all(isinstance(x, int) and x > 0 for x in sides)
+      self._check(
+        name, not sides or len(sides) == 3 and whole, "(), or [d, h, w]"
+      )
+    self._check(
+      "eval_volume", self.volume or not self.eval_volume, "() without volume"
+    )
+    if not self.volume:
+      return
+    others = ("frames", "views", "local_views", "group")
+    asked = [name for name in others if getattr(self, name)]
+    if asked:
+      raise errors.UserError(
+        f"data.volume={self.volume} with data.{asked[0]}",
+        "volumes alone",
+        f"unset data.{asked[0]}",
+        f"data.{asked[0]}",
+      )
+    square = self.volume[1] == self.volume[2]
+    self._check("turn", square or not self.turn, "False with uneven slices")

@@ -15,6 +15,7 @@ from jmim.data import picture
 from jmim.data import plain
 from jmim.data import specs
 from jmim.data import texts
+from jmim.data import volumes
 
 Arrays = dict[str, np.ndarray]
 
@@ -23,10 +24,10 @@ class Maker:
   """Makes what a `Spec` asks for; picklable, and free of state.
 
   Stored pictures that it reads: "image"; "video", frames [t, h, w, c] or a
-  list of encoded ones; "low" and "high", two images of one picture; see
-  `entries`; and those of `data.pictures`. Numbers under other names ("label",
-  "points", "tokens" ...) pass through, as int32 or float32; maps are cut with
-  their image.
+  list of encoded ones; "volume", [d, h, w]; "low" and "high", two images of
+  one picture; see `entries`; and those of `data.pictures`. Numbers under other
+  names ("label", "points", "tokens" ...) pass through, as int32 or float32;
+  maps are cut with their image.
   """
 
   def __init__(self, spec: specs.Spec, training: bool):
@@ -57,7 +58,9 @@ class Maker:
     """
     stored = numbers.of(example, self._named)
     stored |= own_size.of(example, self._spec, name)
-    if self._spec.frames:
+    if self._spec.volume:
+      made = [self._volume(example, stored, rng, name=name) for rng in rngs]
+    elif self._spec.frames:
       video = self._feature(example, "video")
       made = [self._clip(video, rng, name) for rng in rngs]
     else:
@@ -89,6 +92,17 @@ class Maker:
         cut, _ = self._cut(opened, rng, name)
         arrays[key] = cut if entries.of(key).several else cut[0]
     return made
+
+  def _volume(
+    self,
+    example: dict[str, Any],
+    stored: Arrays,
+    rng: np.random.Generator,
+    *,
+    name: str,
+  ) -> Arrays:
+    rng = rng if self._training else None
+    return volumes.of(example, stored, self._spec, rng=rng, name=name)
 
   def _feature(self, example: dict[str, Any], name: str) -> Any:
     if name not in example:

@@ -30,10 +30,25 @@ def combine(
 
 
 def interval(
-  scale: float, time: jax.Array, low: float, high: float
+  scale: jax.Array | float, time: jax.Array, low: float, high: float
 ) -> jax.Array:
   """`scale` where low <= time <= high, else 1 (Kynkaanniemi et al. 2024)."""
   return jnp.where((time >= low) & (time <= high), scale, 1.0)
+
+
+def power_cosine(scale: float, time: jax.Array, power: float) -> jax.Array:
+  """1 + (scale - 1) (1 - cos(pi (1 - time)^power)) / 2: 1 at noise.
+
+  (MDTv2 by Gao et al. 2023; DiMR.) It grows to `scale` at data, the later the
+  greater the power.
+
+  Args:
+    scale: of data.
+    time: 0 .. 1, 0 is data.
+    power: above 0.
+  """
+  grown = (1 - jnp.cos(jnp.pi * (1 - time) ** power)) / 2
+  return 1 + (scale - 1) * grown
 
 
 def rescale(

@@ -23,6 +23,7 @@ NAMES = (
   "heun",
   "dpmpp_2m",
   "dpmpp_2s",
+  "dpmpp_3s",
   "unipc",
 )
 X, ANCHOR, EPS, X0 = coefficients.COLUMNS
@@ -191,6 +192,7 @@ def make(
     "heun": heun,
     "dpmpp_2m": multistep.dpmpp_2m,
     "dpmpp_2s": multistep.dpmpp_2s,
+    "dpmpp_3s": multistep.dpmpp_3s,
     "unipc": multistep.unipc,
   }
   if name not in plain:

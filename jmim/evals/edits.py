@@ -19,7 +19,8 @@ more than one edit, keys end with the entry's name, and with a number from 0 to
 k - 1: psnr_image, psnr_scaled_0. What they are compared with is the batch's
 image, or the entry `source` (the edit of what was not protected, say). What was
 asked for is an entry, too: `asked=("colour=told",)` compares the head "colour"
-with the classes [b] or [b, k] in "told"; or one class: `("colour=2",)`.
+with the classes [b] or [b, k] in "told"; or a class that the data set stores
+(`("colour=target_label",)`); or one class: `("colour=2",)`.
 """
 
 import dataclasses
@@ -34,6 +35,7 @@ from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import draw
 from jmim.evals.lib import heads
+from jmim.evals.lib import stored
 from jmim.metrics import restoration
 from jmim.runlog import readings
 
@@ -64,7 +66,9 @@ class Evaluator(base.Evaluator):
     False, "pictures of one thing on a plain ground: its mask and colour"
   )
   asked: tuple[str, ...] = field.value(
-    (), "'head=entry': what a head should tell of an edit; or 'head=class'"
+    (),
+    "'head=entry': what a head should tell of an edit, by the output or as the "
+    "data set stores it; or 'head=class'",
   )
   limit: int = field.value(0, "examples; 0: all", low=0)
   examples: int = field.value(8, "examples drawn", low=1)
@@ -79,14 +83,15 @@ class Evaluator(base.Evaluator):
       "eval",
       self.limit or None,
       self.weights,
-      entries=() if self.source else ("image",),
+      entries=("index", *(() if self.source else ("image",))),
     ):
       source = batch.get("image")
       if self.source:
         source = context.pixels(_entry(out, self.source, "source"))
       edits, before = self._edits(context, out), tell(source)
+      told = out | self._stored(context, out, batch)
       for at, edit in edits.items():
-        wanted = self._wanted(out, at, len(source))
+        wanted = self._wanted(told, at, len(source))
         found = self._measured(source, edit, before, tell(edit), wanted=wanted)
         suffix = "".join(f"_{x}" for x in at) if len(edits) > 1 else ""
         for key, values in found.items():
@@ -118,6 +123,21 @@ class Evaluator(base.Evaluator):
       else:
         found[(name,)] = context.pixels(x)
     return found
+
+  def _stored(
+    self,
+    context: contexts.Context,
+    out: Mapping[str, np.ndarray],
+    batch: Mapping[str, np.ndarray],
+  ) -> Arrays:
+    """Entry -> [b] classes, of what is asked and the data set has alone."""
+    asked = [text.partition("=")[2] for text in self.asked]
+    asked = [name for name in asked if name not in out and not name.isdigit()]
+    if not asked:
+      return {}
+    index, held = batch["index"], context.sources["eval"]
+    known = [name for name in asked if name in held[int(index[0])]]
+    return {n: stored.annotation(context, "eval", index, n) for n in known}
 
   def _wanted(
     self, out: Mapping[str, np.ndarray], at: tuple, count: int

@@ -23,7 +23,7 @@ from jmim.core import field
 from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import frozen
-from jmim.nn.decoders import heads
+from jmim.nn import batchnorm
 from jmim.runlog import readings
 
 
@@ -58,7 +58,7 @@ def logits(
   scores, new = {}, {}
   for name, head in params["main"].items():
     x = outputs[name].reshape(len(outputs[name]), -1).astype(jnp.float32)
-    z, mean, var = heads.batch_norm(x, **extra[name], train=train)
+    z, mean, var = batchnorm.batch_norm(x, **extra[name], train=train)
     w, b = head["layers"]["kernel"], head["layers"]["bias"]
     scores[name] = jnp.einsum("bd,rdc->rbc", z, w) + b[:, None]
     new[name] = {"mean": mean, "var": var}

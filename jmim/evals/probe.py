@@ -1,8 +1,10 @@
-"""Linear probe on frozen features: ridge or logistic regression.
+"""Linear probe on frozen features: ridge, logistic regression, or an SVM.
 
-Features are standardised with the training mean and standard deviation. Ridge:
-scikit-learn's RidgeClassifier, targets +-1, closed form. Logistic: its
-LogisticRegression (L2, lbfgs). Reference lines: the same probe on raw pixels
+Features are standardised with the training mean and standard deviation, unless
+`standardise` is off. Ridge: scikit-learn's RidgeClassifier, targets +-1, closed
+form. Logistic: its LogisticRegression (L2, lbfgs). SVM: its LinearSVC, squared
+hinge, one class against the rest (probes of clouds: C = 1 / penalty = 0.01,
+features as they are). Reference lines: the same probe on raw pixels
 and on the untrained network. (MAE's own linear probing, with BatchNorm, LARS
 and 90 epochs of augmented images, is a training recipe; this one takes
 seconds.)
@@ -14,6 +16,7 @@ import numpy as np
 import sklearn.linear_model
 import sklearn.pipeline
 import sklearn.preprocessing
+import sklearn.svm
 
 from jmim.core import field
 from jmim.evals.lib import base
@@ -21,18 +24,25 @@ from jmim.evals.lib import context as contexts
 from jmim.evals.lib import finite
 from jmim.runlog import readings
 
+HEADS = ("ridge", "logistic", "svm")
+
 
 def fit(
-  head: str, features: np.ndarray, labels: np.ndarray, penalty: float
+  head: str,
+  features: np.ndarray,
+  labels: np.ndarray,
+  penalty: float,
+  standardise: bool = True,
 ) -> sklearn.pipeline.Pipeline:
   """Standardisation and a linear classifier.
 
   Args:
-    head: "ridge" or "logistic".
+    head: one of HEADS.
     features: [n, d].
     labels: [n].
     penalty: weight of |w|^2 against the sum of losses over examples (sklearn's
-      alpha; 1 / C of logistic regression).
+      alpha; 1 / C of logistic regression and SVM).
+    standardise: features to mean 0 and deviation 1.
 
   Raises:
     NotComputed: a feature is not finite.
@@ -43,8 +53,13 @@ def fit(
     "logistic": lambda: sklearn.linear_model.LogisticRegression(
       C=1.0 / penalty, max_iter=500
     ),
+    "svm": lambda: sklearn.svm.LinearSVC(
+      C=1.0 / penalty, max_iter=10_000, random_state=0
+    ),
   }[head]()
-  scale = sklearn.preprocessing.StandardScaler()
+  scale = sklearn.preprocessing.StandardScaler(
+    with_mean=standardise, with_std=standardise
+  )
   return sklearn.pipeline.make_pipeline(scale, model).fit(
     features.astype(np.float64), labels
   )
@@ -57,8 +72,11 @@ def plain(model: sklearn.pipeline.Pipeline) -> tuple[np.ndarray, np.ndarray]:
   classes either has half of the decision.
   """
   scale, head = model[0], model[-1]
-  w = np.atleast_2d(head.coef_).T / scale.scale_[:, None]
-  b = np.atleast_1d(head.intercept_) - scale.mean_ @ w
+  w, b = np.atleast_2d(head.coef_).T, np.atleast_1d(head.intercept_)
+  if scale.with_std:
+    w = w / scale.scale_[:, None]
+  if scale.with_mean:
+    b = b - scale.mean_ @ w
   if w.shape[1] == 1:
     w, b = np.concatenate([-w, w], axis=1) / 2, np.append(-b, b) / 2
   kernel = np.zeros((len(w), 1 + int(head.classes_.max())))
@@ -73,13 +91,16 @@ class Evaluator(base.Compared):
 
   reads = (("accuracy", readings.PERCENT),)
 
-  head: str = field.value("ridge", "classifier", choices=("ridge", "logistic"))
+  head: str = field.value("ridge", "classifier", choices=HEADS)
   penalty: float = field.value(1.0, "weight of the L2 penalty", above=0)
+  standardise: bool = field.value(
+    True, "features to mean 0 and deviation 1 before it"
+  )
 
   def run(self, context: contexts.Context) -> base.Results:
     """Yields accuracy (percent), its head, and the reference lines."""
     for prefix, train, test in self.lines(context):
-      model = fit(self.head, *train, self.penalty)
+      model = fit(self.head, *train, self.penalty, self.standardise)
       if not prefix:
         kernel, bias = plain(model)
         yield (

@@ -78,6 +78,10 @@ class Evaluator(base.Evaluator):
     last = MATCH if self.score == "error" else self.predict
     return tuple(dict.fromkeys((self.text, last)))
 
+  def texts(self) -> str:
+    """Sentences about classes."""
+    return "templates" if self.templates else ""
+
   def check(
     self,
     path: str,
@@ -171,13 +175,7 @@ class Evaluator(base.Evaluator):
   def _sentences(self, context: contexts.Context) -> np.ndarray:
     """[k, d] of the classes, the mean over templates."""
     making = texts.of(context.spec)
-    if making is None:
-      raise errors.UserError(
-        "evals.<name>.templates without data.tokenizer",
-        "a tokenizer, which makes tokens of them",
-        "set data.tokenizer",
-        "data.tokenizer",
-      )
+    assert making is not None  # see `texts`
     names = self._names(self._asked(context.sources), "evals.<name>")
     written = [t.replace("{}", name) for name in names for t in self.templates]
     tokens = np.stack([making.tokens(text) for text in written])

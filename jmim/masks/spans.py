@@ -10,10 +10,12 @@ rest together, and padding fills up. Letters: b batch, l places of a text.
 """
 
 import dataclasses
+from typing import Any
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -149,6 +151,19 @@ def segments(
   return ((own[..., None] == number) & there).sum(1)
 
 
+def _counts(n: Any, share: float, mean: float, xp: Any) -> tuple[Any, Any]:
+  """(hidden tokens, spans) of n >= 2 tokens, int32; see `gaps`."""
+  hidden = xp.clip(xp.round(n * share), 1, n - 1).astype(xp.int32)
+  spans = xp.maximum(xp.round(hidden / mean), 1).astype(xp.int32)
+  return hidden, xp.minimum(spans, n - hidden)
+
+
+def most_gaps(length: int, share: float, mean: float) -> int:
+  """Gaps of a text of up to `length` tokens, at most; see `gaps`."""
+  n = np.arange(2, max(length, 2) + 1)
+  return int(_counts(n, share, mean, np)[1].max())
+
+
 def gaps(
   scores: jax.Array, count: jax.Array, *, share: float, mean: float
 ) -> jax.Array:
@@ -165,9 +180,7 @@ def gaps(
     mean: length of a span.
   """
   n = jnp.maximum(count, 2)
-  hidden = jnp.clip(jnp.round(n * share), 1, n - 1).astype(jnp.int32)
-  spans = jnp.maximum(jnp.round(hidden / mean), 1).astype(jnp.int32)
-  spans = jnp.minimum(spans, n - hidden)
+  hidden, spans = _counts(n, share, mean, jnp)
   stays = segments(scores[:, 0], n - hidden, spans)
   inside = segments(scores[:, 1], hidden, spans)
   ends = jnp.cumsum(stays + inside, axis=1)

@@ -7,38 +7,55 @@ import numpy as np
 
 @dataclasses.dataclass
 class Moments:
-  """Running mean and std of the latents of all examples.
+  """Running mean and std of the latents of all examples, by channel.
 
   Attributes:
-    n: numbers seen.
-    total: their sum.
-    square: the sum of their expected squares.
+    n: numbers seen, of all channels.
+    total: [c] their sums; 0 before the first.
+    square: [c] the sums of their expected squares.
   """
 
   n: int = 0
-  total: float = 0.0
-  square: float = 0.0
+  total: np.ndarray | float = 0.0
+  square: np.ndarray | float = 0.0
 
   def add(self, moments: np.ndarray, gaussian: bool) -> None:
     """Counts the moments of a batch.
 
     Args:
-      moments: [b, h, w, c]; of Gaussians [b, h, w, 2 c], mean and log variance.
+      moments: [b, ..., c]; of Gaussians [b, ..., 2 c], mean and log variance.
       gaussian: which of the two.
     """
     mean, var = moments.astype(np.float64), 0.0
     if gaussian:
       mean, log_var = np.split(mean, 2, axis=-1)
       # E x^2 = mean^2 + var; clipped as the posterior is sampled.
-      var = np.exp(np.clip(log_var, -30, 20)).sum()
+      var = np.exp(np.clip(log_var, -30, 20))
+    places = tuple(range(mean.ndim - 1))  # of clips also frames
     self.n += mean.size
-    self.total += mean.sum()
-    self.square += (mean**2).sum() + var
+    self.total = self.total + mean.sum(places)
+    self.square = self.square + (mean**2 + var).sum(places)
 
   @property
   def std(self) -> float:
     """Standard deviation of samples of the posteriors."""
-    return float(np.sqrt(self.square / self.n - (self.total / self.n) ** 2))
+    mean, square = np.sum(self.total) / self.n, np.sum(self.square) / self.n
+    return float(np.sqrt(square - mean**2))
+
+  @property
+  def channels(self) -> tuple[np.ndarray, np.ndarray]:
+    """(mean, std) [c] of samples of the posteriors, the variance unbiased."""
+    n = self.n / np.size(self.total)
+    mean = self.total / n
+    square = np.maximum(self.square - n * mean**2, 0)  # of rounding
+    return mean, np.sqrt(square / (n - 1))
+
+  @property
+  def dead(self) -> list[int]:
+    """Channels that are the same everywhere, or not finite."""
+    rms = np.sqrt(self.square * np.size(self.total) / self.n)
+    alive = self.channels[1] > 1e-6 * rms  # of rounding; nan is not either
+    return np.flatnonzero(~alive).tolist()
 
   def __str__(self) -> str:
     return f"latents: std {self.std:.5g}, scale {1 / self.std:.5g}"

@@ -10,7 +10,8 @@ with a picture beside it. A method of clips writes "video", [n, t, h, w, c], in
 place of "image", and a picture whose rows are clips. What is in a part is not
 made again, with whatever sample.batch: the same command resumes, and a larger
 --num continues. A method of tokens writes int32 "tokens" in place of "image",
-and a text file, one line per sample, beside it.
+and a text file, one line per sample, beside it; one of clouds float32 "points"
+[n, p, 3].
 """
 
 import hashlib
@@ -122,8 +123,10 @@ def protocol(parts: assemble.Parts, step: int) -> dict[str, Any]:
   """Everything the images depend on, apart from their numbers."""
   config = json.loads(parts.config.to_json())
   settings = {k: config["sample"][k] for k in ("seed", "label", "weights")}
-  pixels = {k: config["data"][k] for k in ("mean", "std")}
-  return {"step": step, "method": config["method"], **pixels, **settings}
+  clouds = "points" in parts.method.inputs()
+  names = ("points_mean", "points_std") if clouds else ("mean", "std")
+  units = {k: config["data"][k] for k in names}
+  return {"step": step, "method": config["method"], **units, **settings}
 
 
 def reader(parts: assemble.Parts) -> Callable[[np.ndarray], str]:
@@ -208,9 +211,9 @@ def sampler(
 
   Returns:
     indices [<= batch] -> {"image" uint8 [n, h, w, c], "label" [n], "index"
-    [n]} on every host; "video" uint8 [n, t, h, w, c] or "tokens" int32 [n, l]
-    in place of "image" if that is what the method samples. It raises
-    UserError where some are not finite.
+    [n]} on every host; in place of "image" what the method samples: "video"
+    uint8 [n, t, h, w, c], "tokens" int32 [n, l] or "points" float32 [n, p, 3].
+    It raises UserError where some are not finite.
   """
   config, where = parts.config.sample, sharding.batch_sharding(parts.mesh)
   compiled = jax.jit(

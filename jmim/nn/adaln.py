@@ -55,7 +55,13 @@ class AdaBlock(nn.Module, kw_only=True):
     rms: RMSNorm with a scale in place of LayerNorm.
     swiglu: `mlp.SwiGLU` with biases in place of the MLP.
     ffn: makes another network in place of the MLP, (x, taps) -> (y, found),
-      from the keyword arguments `rt` and `name`.
+      from the keyword arguments `rt` and `name`; with a mask it is given
+      `valid`.
+    act: activation of the MLP, see `mlp.MLP`.
+    attn: makes another self-attention, (x, taps) -> (y, found), from the
+      keyword arguments `heads`, `rt` and `name`.
+    between: makes what stands between attention and MLP, (x, context) -> x,
+      from `heads`, `rt` and `name`.
   """
 
   heads: int
@@ -69,6 +75,9 @@ class AdaBlock(nn.Module, kw_only=True):
   rms: bool = False
   swiglu: bool = False
   ffn: Callable[..., nn.Module] | None = None
+  act: str = "gelu_tanh"
+  attn: Callable[..., nn.Module] | None = None
+  between: Callable[..., nn.Module] | None = None
 
   @nn.compact
   def __call__(
@@ -76,53 +85,65 @@ class AdaBlock(nn.Module, kw_only=True):
     x: jax.Array,
     *,
     cond: jax.Array,
+    context: jax.Array | None = None,
     rotary: jax.Array | None = None,
+    mask: jax.Array | None = None,
     taps: tuple[str, ...] = (),
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """[b, t, w] -> [b, t, w] and the taps asked for.
 
     Args:
       x: tokens.
-      cond: [b, w] conditioning, already through its SiLU.
+      cond: [b, c] conditioning, already through its SiLU.
+      context: [b, s, w] that `between` reads.
       rotary: angles of the tokens, see `attention.SelfAttention`.
+      mask: [b, t] bool, True = a token that the others may attend to.
       taps: "block" (the output), those of `attention.SelfAttention`, or those
         of `ffn`.
     """
     width = x.shape[-1]
-    (shift1, scale1, gate1), (shift2, scale2, gate2) = self._modulation(cond)
-    init = {"qkv_init": qkv.separate_xavier} if self.separate else {}
-    attn = attention.SelfAttention(
-      heads=self.heads,
-      rt=self.rt,
-      qk_norm=self.qk_norm,
-      qk_eps=self.qk_eps,
-      name="attn",
-      **init,
-    )
+    mods = self._modulation(cond, width)
+    (shift1, scale1, gate1), (shift2, scale2, gate2) = mods
     inner = tuple(t for t in taps if t in attention.TAPS)
     normed = lambda name: bare_norm(self.rt, name, self.affine, self.rms)
     y = modulate(normed("norm1")(x), shift1, scale1)
-    y, found = attn(y, rotary=rotary, taps=inner)
+    y, found = self._attention(y, taps=inner, rotary=rotary, mask=mask)
     x = self.rt.shard(x + gate1[:, None] * y)
+    if self.between is not None:
+      told = self.between(heads=self.heads, rt=self.rt, name="cross")
+      x = told(x, context)
     x = ad_checkpoint.checkpoint_name(x, "middle")
     y = modulate(normed("norm2")(x), shift2, scale2)
     hidden = int(width * self.mlp_ratio)
     if self.swiglu:
-      y = mlp.SwiGLU(int(2 / 3 * hidden), self.rt, bias=True, name="mlp")(y)
+      y = mlp.SwiGLU(
+        hidden=int(2 / 3 * hidden), rt=self.rt, bias=True, name="mlp"
+      )(y)
     elif self.ffn is None:
-      y = mlp.MLP(hidden=hidden, rt=self.rt, act="gelu_tanh", name="mlp")(y)
+      y = mlp.MLP(hidden=hidden, rt=self.rt, act=self.act, name="mlp")(y)
     else:
       outer = tuple(t for t in taps if t not in (*inner, "block"))
-      y, more = self.ffn(rt=self.rt, name="ffn")(y, outer)
+      valid = {} if mask is None else {"valid": mask}
+      y, more = self.ffn(rt=self.rt, name="ffn")(y, outer, **valid)
       found |= more
     x = self.rt.shard(x + gate2[:, None] * y)
     return x, {t: x if t == "block" else found[t] for t in taps}
 
-  def _modulation(self, cond):
+  def _attention(self, x, taps, **more):
+    """(y [b, t, w], taps) of the block's own attention, or of another's."""
+    how = dict(heads=self.heads, rt=self.rt, name="attn")
+    if self.attn is not None:
+      return self.attn(**how)(x, taps)
+    if self.separate:
+      how["qkv_init"] = qkv.separate_xavier
+    norms = dict(qk_norm=self.qk_norm, qk_eps=self.qk_eps)
+    return attention.SelfAttention(**how, **norms)(x, taps=taps, **more)
+
+  def _modulation(self, cond, width):
     """(shift, scale, gate) [b, w] of attention and of the MLP."""
     each = 3 if self.shift else 2
     mods = dense.dense(
-      self.rt, 2 * each * cond.shape[-1], kernel_init=ZEROS, name="modulation"
+      self.rt, 2 * each * width, kernel_init=ZEROS, name="modulation"
     )(cond)
     parts = jnp.split(mods, 2 * each, axis=-1)
     none = [] if self.shift else [None]
@@ -162,7 +183,7 @@ class TokenBlock(nn.Module):
 
 
 class TimeEmbed(nn.Module, kw_only=True):
-  """Sinusoid, linear, SiLU, linear: times [b] -> [b, width].
+  """Sinusoid, linear, activation, linear: times [b] -> [b, width].
 
   Attributes:
     width: of the output.
@@ -172,6 +193,7 @@ class TimeEmbed(nn.Module, kw_only=True):
     inclusive: see `posemb.sinusoid`.
     std: of the normal initialisation; 0: flax's default (LeCun).
     rt: execution choices.
+    act: between the linear maps; SiLU in most.
   """
 
   width: int
@@ -181,6 +203,7 @@ class TimeEmbed(nn.Module, kw_only=True):
   inclusive: bool = False
   std: float = 0.02
   rt: runtime.Runtime = runtime.Runtime()
+  act: Callable[[jax.Array], jax.Array] = nn.silu
 
   @nn.compact
   def __call__(self, t: jax.Array) -> jax.Array:
@@ -189,7 +212,7 @@ class TimeEmbed(nn.Module, kw_only=True):
     if self.std:
       kw["kernel_init"] = nn.initializers.normal(self.std)
     x = posemb.sinusoid(t, self.waves, self.order, self.inclusive)
-    x = nn.silu(dense.dense(self.rt, self.hidden, name="fc1", **kw)(x))
+    x = self.act(dense.dense(self.rt, self.hidden, name="fc1", **kw)(x))
     return dense.dense(self.rt, self.width, name="fc2", **kw)(x)
 
 

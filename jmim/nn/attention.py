@@ -198,8 +198,8 @@ class SelfAttention(nn.Module, kw_only=True):
       x: [b, t, w]; w must divide by the number of heads.
       bias: broadcasts to [b, h, t, t].
       mask: [b, t] bool, True = may be attended to.
-      rotary: [1 or b, n, d/2] angles of the last n tokens, see
-        `posemb.rotate`; after the norm of q and k.
+      rotary: [1 or b, n, d/2] angles of the last n tokens, or of each head,
+        see `posemb.rotate`; after the norm of q and k.
       edit: changes the logits [b, h, t, t], see `probabilities`.
       taps: any of "q", "k", "v" ([b, h, t, d]) and "attention"
         ([b, h, t, t] float32 probabilities).
@@ -254,6 +254,7 @@ class CrossAttention(nn.Module, kw_only=True):
       is Xavier of the three packed in one matrix (torch).
     rt: execution choices.
     inner: width of q, k and v, of all heads; 0: that of x.
+    proj_init: of the kernel of the output.
   """
 
   heads: int
@@ -261,6 +262,7 @@ class CrossAttention(nn.Module, kw_only=True):
   init_scale: float = 1.0
   rt: runtime.Runtime = runtime.Runtime()
   inner: int = 0
+  proj_init: nn.initializers.Initializer = nn.initializers.xavier_uniform()
 
   @nn.compact
   def __call__(
@@ -291,9 +293,6 @@ class CrossAttention(nn.Module, kw_only=True):
     q, k, v = project(x, "q"), project(keys, "k"), project(values, "v")
     y = Attend(rt=self.rt, name="attend")(q, k, v, bias=bias)
     y = einops.rearrange(y, "b h t d -> b t (h d)")
-    return dense.dense(
-      self.rt,
-      width,
-      kernel_init=nn.initializers.xavier_uniform(),
-      name="proj",
-    )(y)
+    return dense.dense(self.rt, width, kernel_init=self.proj_init, name="proj")(
+      y
+    )

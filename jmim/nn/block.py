@@ -180,7 +180,7 @@ class Block(nn.Module, kw_only=True):
     hidden = int(x.shape[-1] * self.mlp_ratio)
     y = norm.layer_norm(self.rt, "norm2", self.eps)(x)
     if self.act == "swiglu":
-      y = mlp.SwiGLU(hidden, self.rt, bias=True, name="mlp")(y)
+      y = mlp.SwiGLU(hidden=hidden, rt=self.rt, bias=True, name="mlp")(y)
     else:
       inner = functools.partial(dropped, site=1)
       y = mlp.MLP(hidden=hidden, rt=self.rt, act=self.act, name="mlp")(y, inner)

@@ -22,6 +22,7 @@ from jax.interpreters import batching
 from jax.interpreters import mlir
 
 from jmim.core import runtime
+from jmim.nn import patch
 
 
 def _shifts(x, sides):
@@ -118,3 +119,27 @@ class Depthwise(nn.Module, kw_only=True):
     # Whole on every chip: the compiler must not split x as the kernel lies.
     kernel = self.rt.constrain(kernel[:, :, 0].astype(dtype), None)
     return conv(x.astype(dtype), kernel) + bias
+
+
+class Causal(nn.Module, kw_only=True):
+  """Convolution of a sequence that sees a step and those before it.
+
+  Attributes:
+    side: steps that it sees.
+    rt: execution choices.
+  """
+
+  side: int
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """[b, t, d] -> [b, t, d]."""
+    t, width = x.shape[1:]
+    init = patch.conv_bias_init(self.side)
+    own = [self.param("kernel", init, (self.side, width))]
+    own.append(self.param("bias", init, (width,)))
+    x, kernel, bias = nn.dtypes.promote_dtype(x, *own, dtype=self.rt.dtype)
+    x = jnp.pad(x, ((0, 0), (self.side - 1, 0), (0, 0)))
+    seen = (x[:, i : i + t] * kernel[i] for i in range(self.side))
+    return sum(seen) + bias

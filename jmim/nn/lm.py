@@ -76,7 +76,7 @@ class PreBlock(nn.Module, kw_only=True):
     x = add(x, y, 1)
     hidden = round(x.shape[-1] * self.mlp_ratio)
     if self.act == "swiglu":
-      net = mlp.SwiGLU(hidden, self.rt, name="mlp")
+      net = mlp.SwiGLU(hidden=hidden, rt=self.rt, name="mlp")
     else:
       net = mlp.MLP(
         hidden=hidden,

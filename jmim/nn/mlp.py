@@ -49,25 +49,33 @@ class MLP(nn.Module, kw_only=True):
     return dense.dense(self.rt, x.shape[-1], kernel_init=init, name="fc2")(y)
 
 
-class SwiGLU(nn.Module):
+class SwiGLU(nn.Module, kw_only=True):
   """W_down(silu(W_gate x) * W_up x) (Shazeer 2020).
 
   Attributes:
     hidden: width inside.
     rt: execution choices.
     bias: all three maps have one.
+    inits: of W_gate, W_up and W_down.
   """
 
   hidden: int
   rt: runtime.Runtime = runtime.Runtime()
   bias: bool = False
+  inits: tuple[nn.initializers.Initializer, ...] = (
+    nn.initializers.xavier_uniform(),
+  ) * 3
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """[..., w] -> [..., w]."""
-    init = nn.initializers.xavier_uniform()
-    kw = dict(use_bias=self.bias, kernel_init=init)
-    y = nn.silu(dense.dense(self.rt, self.hidden, name="gate", **kw)(x))
-    y = y * dense.dense(self.rt, self.hidden, name="up", **kw)(x)
+
+    def linear(features, name, init):
+      kw = dict(use_bias=self.bias, kernel_init=init, name=name)
+      return dense.dense(self.rt, features, **kw)
+
+    gate, up, down = self.inits
+    y = nn.silu(linear(self.hidden, "gate", gate)(x))
+    y = y * linear(self.hidden, "up", up)(x)
     y = ad_checkpoint.checkpoint_name(self.rt.shard_dim(y, -1), "hidden")
-    return dense.dense(self.rt, x.shape[-1], name="down", **kw)(y)
+    return linear(x.shape[-1], "down", down)(y)

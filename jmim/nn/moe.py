@@ -170,15 +170,22 @@ def limited(
 
 
 class Kernel(nn.Module):
-  """One matrix per expert: [e, in, out], Xavier-uniform each."""
+  """One matrix per expert: [e, in, out], Xavier-uniform each.
+
+  Attributes:
+    shape: of all.
+    init_fn: of all.
+  """
 
   shape: tuple[int, int, int]
+  init_fn: nn.initializers.Initializer = nn.initializers.xavier_uniform(
+    batch_axis=0
+  )
 
   @nn.compact
   def __call__(self) -> jax.Array:
     """The matrices, float32."""
-    init = nn.initializers.xavier_uniform(batch_axis=0)
-    return self.param("kernel", init, self.shape)
+    return self.param("kernel", self.init_fn, self.shape)
 
 
 class Experts(nn.Module):
@@ -228,7 +235,10 @@ class MoE(nn.Module, kw_only=True):
 
   @nn.compact
   def __call__(
-    self, x: jax.Array, taps: tuple[str, ...] = ()
+    self,
+    x: jax.Array,
+    taps: tuple[str, ...] = (),
+    valid: jax.Array | None = None,
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """[b, t, d] -> [b, t, d] and the taps asked for.
 
@@ -236,6 +246,7 @@ class MoE(nn.Module, kw_only=True):
       x: tokens.
       taps: any of moe_in, moe_out [b, t, d]; chosen, weights [b, t, k];
         load [e]; balance, entropy, dropped [].
+      valid: [b, t] bool, tokens that the balance is of; None: all.
     """
     init = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
     router = nn.Dense(self.experts, False, kernel_init=init, name="router")
@@ -244,14 +255,16 @@ class MoE(nn.Module, kw_only=True):
     w = Experts(self.experts, self.hidden, self.rt, name="experts")(x.shape[-1])
     y, dropped = self._routed(x, routing, w)
     if self.shared:
-      y = y + mlp.SwiGLU(self.shared, self.rt, name="shared")(x)
+      y = y + mlp.SwiGLU(hidden=self.shared, rt=self.rt, name="shared")(x)
     tapped = {
       "moe_in": lambda: x,
       "moe_out": lambda: y,
       "chosen": lambda: routing.chosen,
       "weights": lambda: routing.weights,
       "load": lambda: routings.load(routing.chosen, self.experts),
-      "balance": lambda: routings.balance(routing, self.balance_examples),
+      "balance": lambda: routings.balance(
+        routing, self.balance_examples, valid
+      ),
       "entropy": lambda: routings.entropy(routing.scores),
       "dropped": lambda: dropped,
     }

@@ -144,14 +144,16 @@ def rotate(x: jax.Array, angles: jax.Array) -> jax.Array:
 
   Args:
     x: [b, h, t, d].
-    angles: [1 or b, n, d/2] of the last n tokens; those before stay.
+    angles: [1 or b, n, d/2] of the last n tokens; those before stay. Of heads
+      that turn differently [1 or b, h, n, d/2].
 
   Returns:
     [b, h, t, d] in the dtype of x.
   """
-  first = x.shape[2] - angles.shape[1]
+  angles = angles if angles.ndim == 4 else angles[:, None]
+  first = x.shape[2] - angles.shape[2]
   head, body = x[:, :, :first], x[:, :, first:].astype(jnp.float32)
-  cos, sin = jnp.cos(angles)[:, None], jnp.sin(angles)[:, None]
+  cos, sin = jnp.cos(angles), jnp.sin(angles)
   a, b = jnp.split(body, 2, axis=-1)
   turned = jnp.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
   return jnp.concatenate([head, turned.astype(x.dtype)], axis=2)

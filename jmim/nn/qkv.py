@@ -54,21 +54,24 @@ class Qkv(nn.Module, kw_only=True):
     use_bias: has a bias of its own.
     kernel_init: of the [w, 3w] kernel.
     rt: execution choices.
+    inner: width of each of q, k and v, of all heads; 0: w.
   """
 
   heads: int
   use_bias: bool
   kernel_init: nn.initializers.Initializer
   rt: runtime.Runtime = runtime.Runtime()
+  inner: int = 0
 
   @nn.compact
   def __call__(self, x: jax.Array, bias: jax.Array | None = None) -> jax.Array:
     """[b, t, w], and a bias [3w] from elsewhere -> [3, b, h, t, d]."""
     rt = self.rt
     width = x.shape[-1]
-    kernel = self.param("kernel", self.kernel_init, (width, 3 * width))
+    columns = 3 * (self.inner or width)
+    kernel = self.param("kernel", self.kernel_init, (width, columns))
     if self.use_bias:
-      bias = self.param("bias", nn.initializers.zeros_init(), (3 * width,))
+      bias = self.param("bias", nn.initializers.zeros_init(), (columns,))
     x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=rt.dtype)
     bias = 0 if bias is None else bias.astype(x.dtype)
     sizes = {"three": 3, "h": self.heads}

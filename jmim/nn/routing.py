@@ -45,7 +45,9 @@ def load(chosen: jax.Array, experts: int) -> jax.Array:
   return jax.nn.one_hot(chosen.reshape(-1), experts).mean(0)
 
 
-def balance(routing: Routing, per_example: bool = False) -> jax.Array:
+def balance(
+  routing: Routing, per_example: bool = False, valid: jax.Array | None = None
+) -> jax.Array:
   """E sum_e share_e P_e, P_e the mean score: 1 if either is uniform.
 
   The shares are constants: the gradient flows through the scores alone.
@@ -54,12 +56,24 @@ def balance(routing: Routing, per_example: bool = False) -> jax.Array:
     routing: of all tokens [..., e].
     per_example: shares and scores are of each entry of the first axis, and
       the result is the mean over them.
+    valid: [...] bool, the tokens that count; None: all.
   """
   if per_example:
-    return jax.vmap(balance)(routing).mean()
+    each = lambda routing, valid: balance(routing, valid=valid)
+    return jax.vmap(each, (0, None if valid is None else 0))(
+      routing, valid
+    ).mean()
   experts = routing.scores.shape[-1]
-  share = jax.lax.stop_gradient(load(routing.chosen, experts))
-  return experts * (share * routing.scores.reshape(-1, experts).mean(0)).sum()
+  scores = routing.scores.reshape(-1, experts)
+  if valid is None:
+    share, mean = load(routing.chosen, experts), scores.mean(0)
+  else:
+    w = valid.reshape(-1, 1).astype(scores.dtype)
+    w = w / jnp.maximum(w.sum(), 1)
+    mean = (w * scores).sum(0)
+    each = jax.nn.one_hot(routing.chosen, experts).mean(-2)
+    share = (w * each.reshape(-1, experts)).sum(0)
+  return experts * (jax.lax.stop_gradient(share) * mean).sum()
 
 
 def entropy(scores: jax.Array) -> jax.Array:

@@ -140,7 +140,8 @@ def make(
   found = find_models(procedure, find, rt)
   shown = {name: one.model() for name, one in found.items()}
   read = _inputs(procedure, shown)
-  _check_pixels(config, found)
+  alike = {n: x for n, x in found.items() if n not in procedure.in_own_units()}
+  _check_pixels(config, alike)
   spec = build.make_spec(config, read)
   reads_data = bool(set(read) - {"label"})
   if reads_data:

@@ -64,6 +64,13 @@ def make_evaluators(
         f"remove it: {path}=None",
         path,
       )
+    if (told := evaluator.texts()) and not config.data.tokenizer:
+      raise errors.UserError(
+        f"{path}.{told} without data.tokenizer",
+        "a tokenizer, which makes tokens of them",
+        "set data.tokenizer",
+        "data.tokenizer",
+      )
     ema = "ema" in config and config.ema.decay
     if evaluator.weights == "ema" and not ema:
       raise errors.UserError(

@@ -54,6 +54,7 @@ class Given:
       weights=self.weights if shapes else weights,
       key=self.key,
       shapes=shapes,
+      units=(tuple(self.config.data.mean), tuple(self.config.data.std)),
     )
 
   def unrolled(self, weights: methods.Weights) -> procedures.Model:

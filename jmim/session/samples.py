@@ -1,7 +1,7 @@
 """The parts of a folder of samples: each image is in one of them, once.
 
-    part_00000.npz    uint8 "image" or "video" (clips [n, t, h, w, c]), or
-                      int32 "tokens", and "label", "index"
+    part_00000.npz    uint8 "image" or "video" (clips [n, t, h, w, c]), int32
+                      "tokens" or float32 "points", and "label", "index"
     part_00000.png    a picture of them; .txt: the samples as text
 
 Which images a part holds is what its "index" says, not its name.
@@ -17,6 +17,7 @@ import numpy as np
 import PIL.Image
 
 from jmim.core import files
+from jmim.evals.lib import clouds
 
 _UNREADABLE = (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError)
 
@@ -70,10 +71,9 @@ def held(folder: pathlib.Path) -> np.ndarray:
 
 
 def kind(made: np.ndarray) -> str:
-  """What samples are stored as: "image", "video" or "tokens"."""
-  if made.dtype != np.uint8:
-    return "tokens"
-  return "video" if made.ndim == 5 else "image"
+  """What samples are stored as: "image", "video", "tokens" or "points"."""
+  pixels = "video" if made.ndim == 5 else "image"
+  return {"u": pixels, "i": "tokens", "f": "points"}[made.dtype.kind]
 
 
 def numbers(tokens: np.ndarray) -> str:
@@ -91,11 +91,11 @@ def write(
 
   Args:
     folder: of the parts.
-    rows: "image" [n, h, w, c], "video" [n, t, h, w, c] or "tokens" [n, l], and
-      what goes with them.
+    rows: "image" [n, h, w, c], "video" [n, t, h, w, c], "tokens" [n, l] or
+      "points" [n, p, 3], and what goes with them.
     text: makes a line of the tokens of a sample.
-    sheet: uint8 [n, h, w, c], the picture of each; None: "image" or "video",
-      if any.
+    sheet: uint8 [n, h, w, c], the picture of each; None: "image", "video", or
+      three views of "points", if any.
 
   Returns:
     The path of the part.
@@ -109,6 +109,8 @@ def write(
     lines = [repr(text(row))[1:-1] for row in rows["tokens"]]
     files.replace(path.with_suffix(".txt"), "\n".join(lines) + "\n")
     return path
+  if sheet is None and "points" in rows:
+    sheet = clouds.views(rows["points"])
   sheet = rows.get("image", rows.get("video")) if sheet is None else sheet
   if sheet is not None and sheet.dtype == np.uint8:
     with files.writing(path.with_suffix(".png")) as file:

@@ -7,10 +7,10 @@ RUN is a trained autoencoder, or published weights (`python -m jmim.convert`
 makes a run of them). What is read is the `data` section of its config; other
 data by --config.data.name=... and so on. The result is an ordinary ArrayRecord
 data set of TFDS with the splits "train" and "test": moments [h, w, 2 c], of an
-autoencoder of clips [t, h, w, 2 c] (KL:
-mean, log variance; VQ: the code before quantisation), the label if there is
-one, and the index of the example. A method with `first_stage` set and
-read="moments" trains on it and draws a new posterior sample in every step.
+autoencoder of clips [t, h, w, 2 c] (KL: mean, log variance; VQ: the code before
+quantisation), the label if there is one, and the index of the example. A method
+with `first_stage` set and read="moments" trains on it and draws a new posterior
+sample in every step.
 With --output=codes an autoencoder with a codebook stores its tokens instead,
 int32 [h w] in raster order, for a method of tokens (`discrete.mdm`); a method
 with several kinds of codes stores all of them, of the same view
@@ -21,7 +21,8 @@ With --views=n the training split holds n passes of the training augmentation
 (crops and flips of encoded images are not crops and flips of latents), with
 --views=0 one pass of the evaluation's crop. Printed at the end: the standard
 deviation of the latents, whose inverse is LDM's scale factor, or how many codes
-are used.
+are used. Beside the data `statistics.npz` has mean and deviation by channel for
+`first_stage.statistics` (there is none where a channel never changes).
 """
 
 import argparse
@@ -43,7 +44,9 @@ from jmim.session import assemble
 from jmim.session import session as sessions
 from jmim.tools import cli
 from jmim.tools import latent_encoder
+from jmim.tools import latent_statistics
 
+STATISTICS = "statistics.npz"
 Statistics = latents.Moments | latents.Codes
 
 
@@ -148,6 +151,9 @@ def build(
     splits=splits,
   )
   seen = statistics["train"]
+  for own in seen.values():
+    if isinstance(own, latents.Moments) and not own.dead:
+      latent_statistics.save(folder / STATISTICS, own)
   return folder, next(iter(seen.values())) if len(seen) == 1 else seen
 
 

@@ -213,9 +213,9 @@ def test_maps_without_their_image_and_other_numbers_stay():
   ids = _noise(4, 6, 6).astype("i4")
   alone = {"segmentation": ids, "moments": np.ones((4, 2, 2, 8), "f4")}
   assert augment.augment_batch(_GREY, jax.random.key(0), alone) is alone
-  batch = {"image": _noise(4, 6, 6, 1), "points": np.ones((4, 7, 3), "f4")}
+  batch = {"image": _noise(4, 6, 6, 1), "vectors": np.ones((4, 7, 3), "f4")}
   found = augment.augment_batch(_GREY, jax.random.key(0), batch)
-  assert found["points"] is batch["points"]
+  assert found["vectors"] is batch["vectors"]
 
 
 def test_what_has_another_aspect_is_no_map_of_the_image():

@@ -17,6 +17,9 @@ KINDS = (
   entries.MAP,
   entries.VIEW_BOXES,
   entries.RECTANGLES,
+  entries.VOLUME,
+  entries.VOLUME_MAP,
+  entries.POINTS,
   entries.NUMBERS,
   entries.SERVICE,
 )
@@ -27,6 +30,7 @@ WAYS = {
   "locals": {"local_views": 3, "local_size": 8},
   "views and locals": {"views": 2, "local_views": 1, "local_size": 8},
   "clip": {"frames": 2, "stride": 1},
+  "volume": {"volume": (2, 4, 4)},
 }
 
 
@@ -40,6 +44,7 @@ def _source():
       "low": pixels(6, 16, 16, 3),
       "high": pixels(6, 16, 16, 3),
       "video": pixels(6, 4, 16, 16, 3),
+      "volume": pixels(6, 3, 6, 5),
       "label": np.arange(6),
       "segmentation": pixels(6, 16, 16),
       "depth": rng.random((6, 16, 16)),
@@ -58,7 +63,8 @@ def test_the_pipeline_makes_what_the_table_says(fields, training):
     if entry.shape is None:
       continue
     shape = entry.shape(spec)
-    if shape is None and entry.evaluated and not training and not spec.frames:
+    still = not (spec.frames or spec.volume)
+    if shape is None and entry.evaluated and not training and still:
       shape = spec.image
     assert (name in batch) == (shape is not None), name
     if shape is not None:
@@ -71,10 +77,18 @@ def test_kinds_and_what_goes_with_what():
   for name, entry in entries.ENTRIES.items():
     assert entry.kind in KINDS, name
     assert bool(entry.of) == (
-      entry.kind in (entries.MAP, entries.VIEW_BOXES, entries.RECTANGLES)
+      entry.kind
+      in (
+        entries.MAP,
+        entries.VIEW_BOXES,
+        entries.RECTANGLES,
+        entries.VOLUME_MAP,
+      )
     )
     if entry.of:
-      assert entries.ENTRIES[entry.of].kind == entries.PIXELS
+      volume = entry.kind == entries.VOLUME_MAP
+      kind = entries.VOLUME if volume else entries.PIXELS
+      assert entries.ENTRIES[entry.of].kind == kind
     several = (entries.APART, entries.ALIKE) if entry.several else ("",)
     assert entry.several in several
     assert entry.remedy
@@ -118,7 +132,7 @@ def test_service_is_for_no_method():
 
 
 def test_stored_pictures_are_those_of_the_table():
-  assert entries.FEATURES == {"image", "video", "low", "high"}
+  assert entries.FEATURES == {"image", "video", "volume", "low", "high"}
   assert set(entries.PICTURES) == {"pair"}
 
 

@@ -214,6 +214,19 @@ def test_what_cannot_be_moved_with_its_image_is_refused(fields, names, key):
   inputs.check_example(_with(**fields), batch, rest)
 
 
+def test_a_map_beside_a_picture_of_its_own_size_stays_as_it_is_stored():
+  """It would be cut as the image, were that read (recipe diffste_glyphs)."""
+  spec = _with(pictures=(("picture", 4, 6),))
+  wide = {"mask": method.Input((4, 6), jnp.int32, 2)}
+  beside = wide | {"picture": method.Input((4, 6, 3))}
+  inputs.check_settings(spec, beside, "m")
+  with pytest.raises(errors.UserError, match="a square map"):
+    inputs.check_settings(spec, wide | {"image": IMAGE}, "m")
+  other = {"mask": method.Input((4, 7), jnp.int32, 2)}
+  with pytest.raises(errors.UserError, match="a square map"):
+    inputs.check_settings(spec, beside | other, "m")
+
+
 def test_the_pipeline_checks_the_first_example():
   source = sources.ArraySource({"vector": [[0.5, 2.0], [0.1, 0.2]]})
   spec = pipeline.Spec(batch=2, size=8, threads=0)

@@ -64,3 +64,13 @@ def test_guidance_interval_and_rescale():
   np.testing.assert_allclose(
     full.std((1, 2, 3)), COND.std((1, 2, 3)), rtol=1e-5
   )
+
+
+def test_guidance_that_grows_from_noise_to_data():
+  times = np.linspace(0, 1, 5)
+  found = guidance.power_cosine(3.0, times, 1.0)
+  wanted = 2 + np.cos(np.pi * times)
+  np.testing.assert_allclose(found, wanted, atol=1e-6)
+  late = np.asarray(guidance.power_cosine(3.0, times, 4.0))
+  np.testing.assert_allclose(late[[0, -1]], [3, 1], atol=1e-6)
+  assert (late[1:-1] < found[1:-1]).all() and (np.diff(late) < 0).all()

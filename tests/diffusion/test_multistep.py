@@ -25,11 +25,12 @@ def walk(table):
   [
     multistep.dpmpp_2m,
     multistep.dpmpp_2s,
+    multistep.dpmpp_3s,
     multistep.unipc,
     lambda p: multistep.unipc(p, 1),
     lambda p: multistep.unipc(p, 3),
   ],
-  ids=["2m", "2s", "unipc2", "unipc1", "unipc3"],
+  ids=["2m", "2s", "3s", "unipc2", "unipc1", "unipc3"],
 )
 def test_weights_of_the_data_are_those_of_constant_data(make):
   """What is seen of x0 adds up to the exact step, however it is extrapolated.
@@ -66,7 +67,57 @@ def test_the_first_order_of_unipc_without_its_corrector_is_ddim():
 
 
 def test_a_step_that_ends_clean_is_of_first_order():
-  for make in (multistep.dpmpp_2m, multistep.dpmpp_2s, multistep.unipc):
-    last = make(walks.PATH).out[-1]
+  for name in ("dpmpp_2m", "dpmpp_2s", "dpmpp_3s", "unipc"):
+    last = solvers.make(name, walks.PATH).out[-1]
     np.testing.assert_allclose(last[3:], [1.0, *[0.0] * (len(last) - 4)])
     assert abs(last[:3]).max() == 0
+
+
+def fast(path, orders):
+  """The authors' DPM-Solver "fast", data prediction, with their functions."""
+  lam, a, s = path.log_snr_half, path.signal, path.noise
+  steps = solvers.ddim(path).level
+
+  def data(x, i):
+    level = jax.tree.map(lambda field: field[i], steps)
+    return np.asarray(walks.network(x, level).x0)
+
+  x, i = np.float64(walks.START), 0
+  for order in orders:
+    t = i + order
+    h, m_s = lam[t] - lam[i], data(x, i)
+    phi_1 = np.expm1(-h)
+    new = s[t] / s[i] * x - a[t] * phi_1 * m_s
+    if order > 1:
+      r1 = (lam[i + 1] - lam[i]) / h
+      x_1 = s[i + 1] / s[i] * x - a[i + 1] * np.expm1(-r1 * h) * m_s
+      m_1 = data(x_1, i + 1)
+    if order == 2:
+      new -= 0.5 / r1 * a[t] * phi_1 * (m_1 - m_s)
+    if order == 3:
+      r2 = (lam[i + 2] - lam[i]) / h
+      phi_22 = np.expm1(-r2 * h) / (r2 * h) + 1.0
+      x_2 = s[i + 2] / s[i] * x - a[i + 2] * np.expm1(-r2 * h) * m_s
+      x_2 += r2 / r1 * a[i + 2] * phi_22 * (m_1 - m_s)
+      m_2 = data(x_2, i + 2)
+      new += 1 / r2 * a[t] * (phi_1 / h + 1.0) * (m_2 - m_s)
+    x, i = new, t
+  return x
+
+
+@pytest.mark.parametrize(
+  "n, orders",
+  [
+    (1, [1]),
+    (2, [2]),
+    (3, [2, 1]),
+    (4, [3, 1]),
+    (8, [3, 3, 2]),
+    (9, [3, 3, 2, 1]),
+  ],
+)
+def test_3s_is_the_fast_solver(n, orders):
+  path = walks.PATH.part(0, n)
+  with jax.enable_x64(True):
+    wanted = fast(path, orders)
+  np.testing.assert_allclose(walk(multistep.dpmpp_3s(path)), wanted, atol=1e-8)

@@ -135,10 +135,20 @@ def test_heun_is_the_algorithm_of_the_paper():
     ("heun", 2),
     ("dpmpp_2m", 2),
     ("dpmpp_2s", 2),
+    ("dpmpp_3s", 2),  # of its last steps
     ("unipc", 2),
     (lambda p: multistep.unipc(p, 3), 3),
   ],
-  ids=["ddim", "euler", "heun", "dpmpp_2m", "dpmpp_2s", "unipc2", "unipc3"],
+  ids=[
+    "ddim",
+    "euler",
+    "heun",
+    "dpmpp_2m",
+    "dpmpp_2s",
+    "dpmpp_3s",
+    "unipc2",
+    "unipc3",
+  ],
 )
 def test_error_falls_with_the_stated_power(name, order):
   coarse, fine = walks.error(name, 40), walks.error(name, 80)

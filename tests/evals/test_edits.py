@@ -26,14 +26,15 @@ def pictures(colour, seed=0):
 SOURCE, BLUE = pictures(0), pictures(2)
 
 
-def measured(out, batch=None, parts=1, **fields):
+def measured(out, batch=None, parts=1, held=({},) * N, **fields):
   """Results of the evaluator on one output, perhaps in several batches."""
   batch = {"image": SOURCE} if batch is None else batch
+  batch = batch | {"index": np.arange(N)}
   cut = lambda tree, i: {
     k: np.array_split(x, parts)[i] for k, x in tree.items()
   }
   over = evalkit.stub([(cut(out, i), cut(batch, i)) for i in range(parts)])
-  over.spec = SPEC
+  over.spec, over.sources = SPEC, {"eval": held}
   over.pixels = evalkit.context(size=32).pixels
   return dict(edits.Evaluator(**fields).run(over))
 
@@ -79,6 +80,16 @@ def test_masks_and_colours_of_things():
   assert found["iou"] == pytest.approx((4 + left[0]) / 5)
   assert found["same_colour"] == 20 and found["before_colour"] == 0
   assert found["asked_colour"] == 60
+  held = [{"wanted": c, "told": 3} for c in wanted]
+  by = lambda entry: measured(
+    {"image": units(made), "told": wanted},
+    things=True,
+    asked=(f"colour={entry}",),
+    parts=2,
+    held=held,
+  )
+  # As it is stored; what the output says of itself goes before.
+  assert by("wanted")["asked_colour"] == by("told")["asked_colour"] == 60
   red = measured({"image": units(made)}, things=True, asked=("colour=0",))
   assert red["asked_colour"] == 20 and red["before_colour"] == 100
 

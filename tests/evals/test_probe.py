@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import sklearn.linear_model
 import sklearn.preprocessing
+import sklearn.svm
 
 from jmim.evals import probe
 
@@ -26,7 +27,7 @@ def test_ridge_is_its_normal_equations():
   np.testing.assert_array_equal(got, want)
 
 
-@pytest.mark.parametrize("head", ["ridge", "logistic"])
+@pytest.mark.parametrize("head", probe.HEADS)
 def test_scale_and_shift_of_features_do_not_matter(head):
   x, y = blobs()
   test, truth = blobs(1)
@@ -48,7 +49,7 @@ def test_logistic_regression_is_penalised_on_standardised_features(penalty):
   np.testing.assert_allclose(got, want, atol=1e-3)
 
 
-@pytest.mark.parametrize("head", ["ridge", "logistic"])
+@pytest.mark.parametrize("head", probe.HEADS)
 @pytest.mark.parametrize("classes", [2, 3, 5])
 def test_the_plain_head_decides_as_the_fitted_one(head, classes):
   x, y = blobs()
@@ -64,6 +65,23 @@ def test_the_plain_head_decides_as_the_fitted_one(head, classes):
     scores[:, 1] - scores[:, 0] if classes == 2 else scores[:, model.classes_]
   )
   np.testing.assert_allclose(got, want, atol=1e-4)
+
+
+def test_an_svm_is_that_of_scikit_learn_on_features_as_they_are():
+  x, y = blobs()
+  test, _ = blobs(1)
+  own = probe.fit("svm", 3 * x + 1, y, 100.0, standardise=False)
+  peer = sklearn.svm.LinearSVC(C=0.01, random_state=0, max_iter=10_000)
+  peer.fit(3 * x + 1, y)
+  np.testing.assert_allclose(
+    own.decision_function(3 * test + 1), peer.decision_function(3 * test + 1)
+  )
+  kernel, bias = probe.plain(own)
+  np.testing.assert_allclose(
+    (3 * test + 1) @ kernel + bias,
+    peer.decision_function(3 * test + 1),
+    atol=1e-5,
+  )
 
 
 def test_pixels_and_the_untrained_network_stand_beside_it():

@@ -1,8 +1,13 @@
+import types
+
 import evalkit
 import jax.numpy as jnp
 import numpy as np
 
+from jmim.data import pipeline
 from jmim.evals import samples
+from jmim.evals.lib import context as contexts
+from jmim.evals.lib import draw
 
 
 def test_sample_grids_repeat_their_noise():
@@ -44,3 +49,16 @@ def test_mean_and_std_are_of_the_pixels_that_are_drawn():
   # The condition of a sample is that of its example.
   brightness = [rows[labels == c].mean() for c in range(evalkit.CLASSES)]
   np.testing.assert_allclose(np.diff(brightness), 0.2, atol=0.03)
+
+
+def test_volumes_are_drawn_as_slices():
+  volumes = np.random.default_rng(0).random((3, 5, 4, 6), np.float32)
+  context = types.SimpleNamespace(
+    spec=pipeline.Spec(batch=3, volume=(5, 4, 6)),
+    rows=lambda *args: (volumes, None),
+  )
+  context.pixels = lambda x: contexts.Context.pixels(context, x)
+  values = dict(samples.Evaluator(examples=3, columns=1).run(context))
+  pixels = np.rint(255 * draw.slices(volumes))
+  assert values["mean"] == pixels.mean()
+  assert values["grid"].dtype == np.uint8

@@ -198,8 +198,6 @@ def test_mistakes_name_their_key_before_anything_runs(fields, key):
 
 
 def test_sentences_need_a_tokenizer():
-  over = context(source())
-  fields = {"templates": ("{}",), "classes": ("a", "b", "c")}
-  with pytest.raises(errors.UserError, match="tokenizer") as caught:
-    values(over, **fields)
-  assert caught.value.key == "data.tokenizer"
+  """As `session.build` sees before anything runs."""
+  assert zeroshot.Evaluator().texts() == ""
+  assert zeroshot.Evaluator(templates=("{}",)).texts() == "templates"

@@ -1,36 +1,39 @@
-"""LightningDiT (hustvl/LightningDiT): network, losses, guided trajectory."""
+"""LightningDiT and VA-VAE (hustvl/LightningDiT): both stages' losses."""
+
+import re
 
 import einops
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jmim.convert import ops
+from jmim.convert import pieces
 from jmim.convert import table
+from jmim.convert.tables import ldm
 from jmim.convert.tables import lightningdit as convert
+from jmim.convert.tables import va_vae as tables
+from jmim.core import field
 from jmim.core import method as methods
 from jmim.diffusion import sampler
 from jmim.methods.diffusion import lightningdit
+from jmim.methods.latent import va_vae
 from jmim.methods.parts import flow
 from jmim.methods.parts import guided
 from jmim.methods.parts import labels
 from jmim.nn import sizes
+from jmim.nn.nets import autoencoder
 
-TOKENIZER = (
-  "z",
-  "rec",
-  "vf_loss",
-  "vf_weight",
-  "d_weight",
-  "nll_loss",
-  "kl_loss",
-  "g_loss",
-  "total",
-  "grad_enc_weight",
-  "grad_proj_weight",
-)
-SKIPPED = dict.fromkeys(
-  TOKENIZER, "of VA-VAE's tokenizer, which is no method here"
-)
+SKIPPED = {}
+# Their names of fields of the alignment.
+ALIGNMENT = {
+  "cos_margin": "cosine_margin",
+  "distmat_margin": "pairs_margin",
+  "cos_weight": "cosine_weight",
+  "distmat_weight": "pairs_weight",
+  "vf_weight": "weight",
+  "adaptive_vf": "adaptive",
+}
 
 
 def method(config):
@@ -77,7 +80,7 @@ def first(array):
 
 def run(case):
   if "z_channels" in case.config:
-    return {}
+    return tokenizer(case)
   m, i = method(case.config), case.inputs
   names = convert.full(m)
   weights = methods.Weights({"main": table.import_tree(names, case.params)})
@@ -138,3 +141,88 @@ def trajectory(m, weights, batch, start):
 
   _, states = walk(weights, start)
   return jnp.concatenate([start[None], states["x"]]), steps.level
+
+
+def aligned(config):
+  """The method of the losses; what encodes and decodes is not there."""
+  assert not config["perceptual_weight"]  # no case has such a network
+  maps = "latents" if config["reverse_proj"] else "features"
+  return field.replace(
+    va_vae.VAVAE(),
+    log_scale=config["logvar"],
+    kl_weight=config["kl_weight"],
+    losses=dict(
+      disc_layers=config["disc_num_layers"],
+      disc_width=config["disc_ndf"],
+      disc_weight=config["disc_weight"],
+      disc_start=config["disc_start"],
+    ),
+    alignment=dict(
+      maps=maps, **{ours: config[n] for n, ours in ALIGNMENT.items()}
+    ),
+  )
+
+
+def rules(m):
+  """Names of what such a case holds."""
+  critic = ldm.critic(m.losses.disc_layers)
+  return [
+    *pieces.dense("enc", "autoencoder/enc", op=ops.CONV),
+    *pieces.dense("dec", "autoencoder/last", op=ops.CONV),
+    *tables.projection("proj", "autoencoder/map", m),
+    *table.placed(critic, "discriminator.", "discriminator/"),
+  ]
+
+
+def tokenizer(case):
+  """Losses around a convolution that encodes and one that decodes."""
+  m, i, step = aligned(case.config), case.inputs, case.config["global_step"]
+  ignored = re.compile("running_|num_batches")
+  theirs = {k: v for k, v in case.params.items() if not ignored.search(k)}
+  params = jax.tree.map(jnp.asarray, table.import_tree(rules(m), theirs))
+  x, noise = last(i["x"]), last(i["eps"])
+  f = einops.rearrange(i["aux"], "b f h w -> b (h w) f")
+  side = params["autoencoder"]["enc"]["kernel"].shape[0]
+  layout = ("NHWC", "HWIO", "NHWC")
+
+  def coded(kernel, bias):
+    moments = jax.lax.conv_general_dilated(
+      x, kernel, (side, side), "VALID", dimension_numbers=layout
+    )
+    return autoencoder.drawn(moments + bias, noise), moments + bias
+
+  def decoded(z):
+    return einops.repeat(z, "b h w c -> b (h p) (w q) c", p=side, q=side)
+
+  def total(params):
+    enc = params["autoencoder"]["enc"]
+    loss, aux = m.aligned(
+      methods.Weights(params),
+      x,
+      f,
+      step,
+      coded=lambda kernel: coded(kernel, enc["bias"]),
+      kernel=enc["kernel"],
+      decoded=decoded,
+    )
+    z, _ = coded(**enc)
+    made = m.net.pixels(params["autoencoder"], decoded(z))
+    return loss, (aux, z, made)
+
+  (loss, (aux, z, made)), grads = jax.jit(
+    jax.value_and_grad(total, has_aux=True)
+  )(params)
+  grads = table.export_tree(rules(m), grads)
+  return {
+    "z": first(z),
+    "rec": first(made),
+    "vf_loss": aux["alignment"],
+    "vf_weight": aux["alignment_weight"],
+    "d_weight": aux["disc_weight"],
+    "nll_loss": aux["nll"],
+    "kl_loss": aux["kl"],
+    "g_loss": aux["adversarial"],
+    "total": loss,
+    "grad_enc_weight": grads["enc.weight"],
+    "grad_proj_weight": grads["proj.weight"],
+  }

@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jmim.masks import spans
 
@@ -92,6 +93,21 @@ def test_gaps_are_those_of_the_paper():
   assert set(starts(ours)) == set(starts(theirs)) == {2}
   few = spans.gaps(scores[:2], jnp.array([1, 2]), **how)
   np.testing.assert_array_equal(few.sum(1), [0, 1])
+
+
+@pytest.mark.parametrize(
+  "length, share, mean", [(2, 0.15, 3.0), (12, 0.4, 2.0), (12, 0.9, 1.0)]
+)
+def test_the_most_gaps_are_those_of_some_length(length, share, mean):
+  scores = jnp.asarray(np.random.default_rng(0).uniform(size=(11, 2, length)))
+  count = jnp.asarray(np.linspace(2, length, 11).astype(int))
+  hidden = np.asarray(spans.gaps(scores, count, share=share, mean=mean))
+  found = (np.diff(hidden.astype(int), axis=1) == 1).sum(1)
+  assert found.max() == spans.most_gaps(length, share, mean)
+
+
+def test_t5_has_sentinels_to_spare():
+  assert spans.most_gaps(512, 0.15, 3.0) == 26
 
 
 def test_gaps_have_sentinels_and_nothing_is_lost():

@@ -45,6 +45,36 @@ def test_gates_scale_what_a_block_adds(fill):
   np.testing.assert_allclose(two, 2 * one, atol=1e-5)
 
 
+def test_a_token_behind_the_mask_is_seen_by_no_other(fill):
+  block = adaln.AdaBlock(heads=2, act="gelu")
+  variables = fill(block, X, cond=COND)
+  mask = jnp.asarray([[True] * 4 + [False]] * 2)
+  other = X.copy()
+  other[:, 4] *= -1
+  run = lambda x, **more: block.apply(variables, x, cond=COND, **more)[0]
+  np.testing.assert_allclose(
+    run(other, mask=mask)[:, :4], run(X, mask=mask)[:, :4], atol=1e-6
+  )
+  assert np.abs(run(other) - run(X))[:, :4].max() > 1e-3
+
+
+def test_the_condition_may_be_of_another_width(fill):
+  block = adaln.AdaBlock(heads=2)
+  variables = fill(block, X, cond=COND[:, :3])
+  kernel = variables["params"]["modulation"]["kernel"]
+  assert kernel.shape == (3, 6 * 8)
+  moved = block.apply(variables, X, cond=COND[:, :3] + 1)[0]
+  still = block.apply(variables, X, cond=COND[:, :3])[0]
+  assert np.abs(moved - still).max() > 1e-2
+
+
+def test_the_activation_is_the_one_asked_for(fill):
+  tanh, erf = (adaln.AdaBlock(heads=2, act=a) for a in ("gelu_tanh", "gelu"))
+  variables = fill(tanh, X, cond=COND)
+  a, b = (m.apply(variables, X, cond=COND)[0] for m in (tanh, erf))
+  assert 0 < np.abs(a - b).max() < 1e-2
+
+
 def test_a_token_block_sees_the_condition_and_gives_its_token_away(fill):
   block = adaln.TokenBlock(heads=2)
   variables = fill(block, X, cond=COND)

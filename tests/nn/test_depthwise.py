@@ -147,3 +147,13 @@ def test_without_a_bias_it_is_the_sum_alone(normal, fill):
 def test_what_cannot_be_convolved_is_said(kernel, dtype, error):
   with pytest.raises(ValueError, match=error):
     depthwise.conv(jnp.zeros(SHAPE), jnp.zeros(kernel, dtype))
+
+
+def test_of_a_sequence_a_step_sees_itself_and_those_before(normal, fill):
+  net, x = depthwise.Causal(side=3), normal(2, 6, 4)
+  variables = fill(net, x)
+  kernel, bias = (variables["params"][n] for n in ("kernel", "bias"))
+  padded = np.pad(x, ((0, 0), (2, 0), (0, 0)))
+  want = [(padded[:, t : t + 3] * kernel[None]).sum(1) + bias for t in range(6)]
+  found = net.apply(variables, x)
+  np.testing.assert_allclose(found, np.stack(want, 1), atol=1e-5)

@@ -143,6 +143,14 @@ def test_rotary_is_a_rotation_that_spares_the_first_tokens(normal):
   np.testing.assert_allclose(angles[0], -angles[3])
 
 
+def test_heads_may_turn_differently(normal):
+  x, angles = normal(2, 3, 6, 8), normal(1, 3, 4, 4, seed=1)
+  found = posemb.rotate(x, angles)
+  for h in range(3):
+    alone = posemb.rotate(x[:, h : h + 1], angles[:, h])
+    np.testing.assert_array_equal(found[:, h : h + 1], alone)
+
+
 def test_relative_bias_depends_on_the_offset_only(fill):
   module = posemb.RelativeBias(heads=2, grid=(3, 4), prefix=1)
   bias = np.asarray(module.apply(fill(module)))

@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jmim.nn import routing
 
@@ -43,3 +44,16 @@ def test_balance_of_examples_sees_what_the_batch_hides():
   np.testing.assert_allclose(routing.balance(chosen), 1, rtol=1e-6)
   alone = routing.balance(chosen, per_example=True)
   np.testing.assert_allclose(alone, E, rtol=1e-6)
+
+
+@pytest.mark.parametrize("per_example", [False, True])
+def test_balance_of_valid_tokens_is_that_of_them_alone(normal, per_example):
+  logits = jnp.asarray(normal(3, 10, E))
+  valid = jnp.asarray(np.arange(10) < 6) & jnp.ones((3, 1), bool)
+  found = routing.balance(routing.route(logits, K), per_example, valid)
+  alone = routing.balance(routing.route(logits[:, :6], K), per_example)
+  np.testing.assert_allclose(found, alone, rtol=1e-6)
+  every = routing.balance(routing.route(logits, K), per_example, valid | True)
+  np.testing.assert_allclose(
+    every, routing.balance(routing.route(logits, K), per_example), rtol=1e-6
+  )

@@ -53,6 +53,18 @@ def test_mistakes_name_their_key(items, key):
   assert e.value.key == key
 
 
+def test_models_may_see_pictures_in_units_of_their_own(monkeypatch):
+  """Who says so brings them there; the model knows its run's."""
+  with pytest.raises(errors.UserError, match="procedure.source.path"):
+    parts("data.std=(0.4,)")
+  own = lambda self: ("source",)
+  monkeypatch.setattr(appliedkit.Noise, "in_own_units", own)
+  made = parts("data.std=(0.4,)")
+  units = (appliedkit.MEAN, appliedkit.STD)
+  assert made.shown["source"].units == units
+  assert made.given["source"].model(object()).units == units
+
+
 @pytest.mark.parametrize(
   "items, key",
   [

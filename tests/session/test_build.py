@@ -125,6 +125,19 @@ def test_evaluators_are_checked_against_the_method():
     assert caught.value.key == key
 
 
+def test_texts_of_an_evaluator_need_a_tokenizer():
+  made = config()
+  asked = dict(type="zeroshot", predict="features", text="features")
+  made.evals = configs.section(z=configs.section(**asked))
+  assert set(build.make_evaluators(made, mae.MAE())) == {"z"}
+  made.evals.z.templates = ("a {}",)
+  with pytest.raises(errors.UserError, match="evals.z.templates") as caught:
+    build.make_evaluators(made, mae.MAE())
+  assert caught.value.key == "data.tokenizer"
+  made.data.tokenizer = "bytes"
+  assert set(build.make_evaluators(made, mae.MAE())) == {"z"}
+
+
 def test_a_method_may_be_any_module():
   made = config()
   made.method = configs.section(type="toys", size=4)

@@ -88,3 +88,14 @@ def test_clips_are_rows_of_frames(tmp_path):
   )
   shown = np.asarray(PIL.Image.open(path.with_suffix(".png")))
   np.testing.assert_array_equal(shown, found)
+
+
+def test_clouds_have_a_picture_of_three_views(tmp_path):
+  points = np.random.default_rng(0).normal(size=(4, 20, 3)).astype(np.float32)
+  assert samples.kind(points) == "points"
+  rows = {"points": points, "index": np.arange(4)}
+  path = samples.write(tmp_path, rows)
+  with np.load(path) as stored:
+    np.testing.assert_array_equal(stored["points"], points)
+  picture = PIL.Image.open(path.with_suffix(".png"))
+  assert picture.size == (2 * (3 * 96 + 2), 2 * (96 + 2))

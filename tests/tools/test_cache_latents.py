@@ -168,6 +168,15 @@ def test_latents_are_a_data_set_of_both_splits(made):
   assert json.loads(about)["views"] == 2
 
 
+def test_statistics_by_channel_lie_beside_them(made):
+  _, _, _, folder, seen, _, _ = made
+  with np.load(folder / "statistics.npz") as stored:
+    found = dict(stored)
+  mean, std = seen.channels
+  np.testing.assert_allclose(found["mean"], mean, rtol=1e-6)
+  np.testing.assert_allclose(found["std"], std, rtol=1e-6)
+
+
 def test_it_is_not_overwritten(made):
   _, _, out, _, _, encoder, _ = made
   with pytest.raises(errors.UserError, match="is there"):

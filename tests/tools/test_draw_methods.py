@@ -2,11 +2,14 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from jmim.tools import draw_clouds
 from jmim.tools import draw_curves
+from jmim.tools import draw_depths
 from jmim.tools import draw_masks
 from jmim.tools import draw_methods
 from jmim.tools import draw_scenes
 from jmim.tools import draw_tokens
+from jmim.tools import draw_volumes
 
 
 @pytest.fixture
@@ -18,7 +21,10 @@ def sheets(monkeypatch):
   monkeypatch.setattr(draw_tokens, "SHEETS", {})
   figure = lambda path: path.write_bytes(b"figure")
   monkeypatch.setattr(draw_curves, "FIGURES", {"two": figure})
+  monkeypatch.setattr(draw_depths, "FIGURES", {})
   monkeypatch.setattr(draw_scenes, "FIGURES", {})
+  monkeypatch.setattr(draw_clouds, "FIGURES", {})
+  monkeypatch.setattr(draw_volumes, "FIGURES", {})
 
 
 def test_all_pictures_or_those_named_are_written(sheets, tmp_path, capsys):

@@ -25,6 +25,8 @@ LABELS = ops.Op(
 
 def objection(dims: unet.Dims) -> str | None:
   """What their UNet cannot be."""
+  if not isinstance(dims, unet.Dims):
+    return "the network is a UNet there (dims.type)"
   if dims.attend_first:
     return "every block of a level has attention, or none (dims.attend_first)"
   if dims.time_order != "cos_sin" or dims.time_inclusive:

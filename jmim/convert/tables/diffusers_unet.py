@@ -41,6 +41,8 @@ def objection(method: ldm.LDM) -> str | None:
 
 def objection_to(dims: unet.Dims) -> str | None:
   """What its network cannot be."""
+  if not isinstance(dims, unet.Dims):
+    return "the network is a UNet there (dims.type)"
   if dims.updown or not dims.resample_conv or dims.up_heads:
     return "sides change in convolutions, and heads are as many up as down"
   if dims.attend_first:

@@ -72,7 +72,14 @@ def objection(method: clip.CLIP) -> str | None:
   """What neither tower can be."""
   if method.text.path:
     return "its tower of texts is a part of it (text.path)"
-  return None if method.text.causal else "a token sees those before it"
+  if not method.text.causal:
+    return "a token sees those before it"
+  if OLDER_END == method.text.end != method.text.vocabulary - 1:
+    return (
+      f"text.end {OLDER_END} stands for the greatest token there, at which a "
+      f"text is pooled: {method.text.vocabulary - 1}"
+    )
+  return None
 
 
 def read_words(config: Mapping[str, Any], projection: int) -> dict[str, Any]:

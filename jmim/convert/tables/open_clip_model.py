@@ -39,6 +39,12 @@ def full(method: clip.CLIP) -> pieces.Table:
 
 def older(method: clip.CLIP) -> str | None:
   """What neither tower can be."""
+  own = method.text
+  if own.end != own.vocabulary - 1:
+    return (
+      f"a text is pooled at its greatest token there, and text.end {own.end} "
+      f"of text.vocabulary {own.vocabulary} need not be that"
+    )
   if (wrong := hf_clip_model.objection(method)) or method.eps == 1e-5:
     return wrong
   return "eps is 1e-5 there"

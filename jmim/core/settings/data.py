@@ -174,6 +174,16 @@ class Data:
     0, "frames of a clip in `video`; 0: no video", low=0
   )
   stride: int = field.value(4, "stored frames per frame of a clip", low=1)
+  volume: tuple = field.value(
+    (),
+    "[d, h, w] cut at a random place out of a stored volume [voxels], for "
+    "evaluation out of its middle; (): no volumes",
+  )
+  eval_volume: tuple = field.value(
+    (),
+    "[d, h, w] cut for evaluation, for methods that work in windows; (): "
+    "`volume`",
+  )
 
   # --- on the device, inside the step
   device_crop: str = field.value(
@@ -184,10 +194,14 @@ class Data:
   )
   pad: int = field.value(4, "padding of device_crop='pad' [pixels]", low=0)
   flip: bool = field.value(
-    True, "mirror half of the images; off for digits and text"
+    True,
+    "mirror half of the images (volumes: along each axis); off for digits and "
+    "text",
   )
   turn: bool = field.value(
-    False, "turn images by no, one, two or three quarters of a circle"
+    False,
+    "turn images (volumes: their slices) by no, one, two or three quarters of "
+    "a circle",
   )
   jitter: tuple = field.value(
     (0.0, 0.0, 0.0, 0.0),
@@ -217,6 +231,41 @@ class Data:
   )
   std: tuple = field.value(
     (0.229, 0.224, 0.225), "standard deviation per channel, divided by"
+  )
+  volume_mean: float = field.value(
+    0.0, "mean of volumes, subtracted from [0, 1] voxels"
+  )
+  volume_std: float = field.value(
+    1.0, "standard deviation of volumes, divided by", above=0
+  )
+
+  # --- clouds of points, on the device (see `clouds`)
+  points: int = field.value(
+    0,
+    "points of a cloud in `points`, drawn at random in training, else the "
+    "first; 0: all that are stored",
+    low=0,
+  )
+  points_unit: bool = field.value(
+    False, "centre each cloud, and scale its farthest point to distance 1"
+  )
+  points_mean: tuple = field.value(
+    (0.0, 0.0, 0.0), "mean of the data set per axis, subtracted from points"
+  )
+  points_std: tuple = field.value(
+    (1.0, 1.0, 1.0),
+    "standard deviation per axis that points are divided by",
+  )
+  points_scale: tuple = field.value(
+    (1.0, 1.0), "least and greatest random factor, one per cloud and axis"
+  )
+  points_shift: float = field.value(
+    0.0, "greatest random shift, one per cloud and axis", low=0
+  )
+  points_turn: str = field.value(
+    "none",
+    "axis about which clouds are turned at random",
+    choices=("none", "x", "y", "z"),
   )
 
   @property

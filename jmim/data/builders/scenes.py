@@ -12,7 +12,8 @@ proportion, turned anyhow. Of two, `kind`, `colour` and `texture` are one per
 thing, and the class is the colour of the first. `episodes`: six scenes, each
 with one thing of the class (kind by texture) and one or two of others, and the
 `masks` of the first. These are stored by class, as many of each: `of_classes`
-writes a split that holds some of them.
+writes a split that holds some of them. `edits`: one thing, and what is to be
+made of it: `target`, its caption with another colour, and that `target_label`.
 
 Every example is a function of (config, split, number).
 """
@@ -62,6 +63,12 @@ class Scenes(numbered.Builder):
       train=4000,
       test=800,
     ),
+    ScenesConfig(
+      name="edits",
+      description="one thing, and the caption of another colour",
+      train=1000,
+      test=1000,
+    ),
   ]
 
   def _info(self) -> tfds.core.DatasetInfo:
@@ -79,7 +86,7 @@ class Scenes(numbered.Builder):
     rng = cls.rng(config, split, i)
     if config.name == "episodes":
       return episode(rng, of=i * _CLASSES // getattr(config, split))
-    return {"one": one, "pairs": pair, "blobs": blobs}[config.name](rng)
+    return _MADE[config.name](rng)
 
 
 _CLASSES = len(described.CLASSES)
@@ -167,6 +174,21 @@ def one(rng: np.random.Generator) -> dict:
   }
 
 
+def _edit_features() -> dict:
+  colour = tfds.features.ClassLabel(names=described.COLOURS)
+  more = {"target": tfds.features.Text(), "target_label": colour}
+  return {**_one_features(), **more}
+
+
+def edit(rng: np.random.Generator) -> dict:
+  """A thing as `one` makes it, and what it should be: another colour."""
+  found, count = one(rng), len(described.COLOURS)
+  wanted = int((found["label"] + rng.integers(1, count)) % count)
+  words = (described.COLOURS[i] for i in (found["label"], wanted))
+  target = found["caption"].replace(*words)
+  return {**found, "target": target, "target_label": wanted}
+
+
 def _each(things: Sequence[described.Thing], *names: str) -> dict:
   """Attributes of every thing: name -> int32 [n]."""
   values = {n: [getattr(thing, n) for thing in things] for n in names}
@@ -242,4 +264,6 @@ _FEATURES = {
   "pairs": _pair_features,
   "blobs": lambda: _two_features(LENGTHS["blobs"]),
   "episodes": _episode_features,
+  "edits": _edit_features,
 }
+_MADE = {"one": one, "pairs": pair, "blobs": blobs, "edits": edit}

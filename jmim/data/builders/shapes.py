@@ -8,7 +8,9 @@ directions, the class. `points`: 3-D clouds of things made of solids, with part
 labels. `spots`: one shape of 8 px, the class, anywhere on 32 px of noise.
 `attributes` (16 px) and `attributes32`: one thing, and a label or a number for
 each of its attributes, coarse and fine. `zoom`: soft forms of 64 px, and the
-numbers that they can be rendered from at any other size.
+numbers that they can be rendered from at any other size. `tiny` (16 px): one
+coloured shape or two, a `caption` and the `tokens` of its words, in WORDS.
+`solids`: clouds of 256 points on eight kinds of surfaces, the class.
 
 Every example is a function of (config, split, number).
 """
@@ -20,11 +22,14 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from jmim.data import encode
+from jmim.data import shape_clouds
+from jmim.data import shape_pictures
 from jmim.data.procedural import attributes
 from jmim.data.procedural import scenes
-from jmim.data.procedural import solids
-from jmim.data.procedural import spots
+from jmim.data.procedural import tiny
 from jmim.data.procedural import zoom
+
+WORDS = tiny.WORDS  # of captions of `tiny`: data.tokenizer="words:shapes"
 
 _SEED = 0
 _SPLITS = ("train", "test")
@@ -35,7 +40,7 @@ class ShapesConfig(tfds.core.BuilderConfig):
   """What an example is.
 
   Attributes:
-    kind: "scene" | "clip" | "glide" | "cloud" | "spot" | "look" | "zoom".
+    kind: one of _OF_KIND.
     size: image side in pixels; points of a cloud.
     frames: of a clip.
     train: examples of the train split.
@@ -112,6 +117,19 @@ class Shapes(tfds.core.GeneratorBasedBuilder):
       kind="zoom",
       size=64,
       train=4000,
+    ),
+    ShapesConfig(
+      name="tiny",
+      description="one shape or two on 16 x 16, and a caption",
+      kind="told",
+      size=tiny.SIZE,
+      train=8000,
+    ),
+    ShapesConfig(
+      name="solids",
+      description="clouds of 256 points",
+      kind="surface",
+      size=256,
     ),
   ]
 
@@ -218,37 +236,6 @@ def glide(config: ShapesConfig, rng: np.random.Generator) -> dict:
   return {"image": encode.png(video[0]), "label": label, "video": video}
 
 
-def _cloud_features(config) -> dict:
-  n = config.size
-  return {
-    "points": tfds.features.Tensor(shape=(n, 3), dtype=np.float32),
-    "part": tfds.features.Tensor(shape=(n,), dtype=np.int32),
-    "label": tfds.features.ClassLabel(names=solids.CLASSES),
-  }
-
-
-def cloud(config: ShapesConfig, rng: np.random.Generator) -> dict:
-  """One point cloud."""
-  label = int(rng.integers(len(solids.CLASSES)))
-  points, part = solids.cloud(label, config.size, rng)
-  return {"points": points, "part": part, "label": label}
-
-
-def _spot_features(config) -> dict:
-  shape = (config.size, config.size, 3)
-  return {
-    "image": tfds.features.Image(shape=shape, encoding_format="png"),
-    "label": tfds.features.ClassLabel(names=spots.KINDS),
-  }
-
-
-def spot(config: ShapesConfig, rng: np.random.Generator) -> dict:
-  """One image of one small shape; the label is its kind."""
-  label = int(rng.integers(len(spots.KINDS)))
-  image = _bytes(spots.spot(config.size, label, rng))
-  return {"image": encode.png(image), "label": label}
-
-
 def _look_features(config) -> dict:
   shape = (config.size, config.size, 3)
   named = attributes.CLASSES.items()
@@ -291,8 +278,10 @@ _OF_KIND = {
   "scene": (_scene_features, scene),
   "clip": (_clip_features, clip),
   "glide": (_glide_features, glide),
-  "cloud": (_cloud_features, cloud),
-  "spot": (_spot_features, spot),
+  "cloud": (shape_clouds.cloud_features, shape_clouds.cloud),
+  "spot": (shape_pictures.spot_features, shape_pictures.spot),
   "look": (_look_features, look),
   "zoom": (_zoom_features, forms),
+  "told": (shape_pictures.told_features, shape_pictures.told),
+  "surface": (shape_clouds.surface_features, shape_clouds.surface),
 }

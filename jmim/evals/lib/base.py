@@ -75,6 +75,13 @@ class Evaluator:
     """Names of the predict functions it will ask for."""
     return (self.predict.partition("/")[0],)
 
+  def texts(self) -> str:
+    """Name of a field whose texts `data.tokenizer` makes tokens of; '': none.
+
+    Without one the config is refused.
+    """
+    return ""
+
   def check(
     self,
     path: str,

@@ -32,6 +32,19 @@ def enlarge(x: np.ndarray, side: tuple[int, int]) -> np.ndarray:
   return big[:, : side[0], : side[1]]
 
 
+def slices(x: np.ndarray, most: int = 4) -> np.ndarray:
+  """Volumes [n, d, h, w] as pictures [n, h, k w, 1] of k slices side by side.
+
+  Args:
+    x: levels of any type.
+    most: slices of a picture; they are equally far apart.
+  """
+  depth = x.shape[1]
+  k = min(most, depth)
+  chosen = (np.arange(k) * depth + depth // 2) // k
+  return np.concatenate([x[:, i, :, :, None] for i in chosen], axis=2)
+
+
 def sheet(
   columns: dict[str, np.ndarray], pairs: int = 2, scale: int = 0
 ) -> np.ndarray:

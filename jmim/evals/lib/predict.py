@@ -19,6 +19,7 @@ from jmim.core import errors
 from jmim.core import method as methods
 from jmim.core.settings import data as settings
 from jmim.data import augment
+from jmim.data import clouds
 from jmim.nn import stack
 
 # (frozen diffusion model, batch, key) -> what is measured of it.
@@ -143,12 +144,12 @@ def samples(
   Args:
     method: offers the output.
     spec: of the normalisation.
-    name: of the output: images as the inputs are, or tokens.
+    name: of the output: images or clouds as the inputs are, or tokens.
 
   Returns:
-    (weights, batch, key) -> (uint8 [b, h, w, c] or integers [b, l], bool [b]:
-    whether a sample and the parameters behind it are finite, see
-    `require_finite`).
+    (weights, batch, key) -> (uint8 [b, h, w, c], float32 points [b, n, 3] or
+    integers [b, l], bool [b]: whether a sample and the parameters behind it are
+    finite, see `require_finite`).
   """
   fn = output(method, name)
 
@@ -163,6 +164,8 @@ def samples(
     )
     if jnp.issubdtype(value.dtype, jnp.integer):
       return value, finite
+    if value.ndim == 3:
+      return clouds.denormalised(spec, value), finite
     return augment.denormalise(spec, value), finite
 
   return call

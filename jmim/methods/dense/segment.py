@@ -32,6 +32,7 @@ from jmim.methods.parts import pasted as pasting
 from jmim.nn.nets import encoder_decoder
 
 Array = jax.Array
+UNKNOWN = 255  # label of such pixels for evaluators
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -123,8 +124,11 @@ class Segment(method.Method):
     return {"segment": self.segment}
 
   def segment(self, weights, batch, key) -> dict[str, Array]:
-    """image [b, h, w, 3]; guess, truth int32 [b, h, w]."""
+    """image [b, h, w, 3]; guess, truth int32 [b, h, w], 255: not known."""
     del key
     guess = self.logits(weights.params, batch["image"]).argmax(-1)
-    truth = {"truth": self.truth(batch)} if self.read in batch else {}
-    return {"image": batch["image"], "guess": guess.astype(jnp.int32)} | truth
+    found = {"image": batch["image"], "guess": guess.astype(jnp.int32)}
+    if self.read in batch:
+      truth = self.truth(batch)
+      found["truth"] = jnp.where(truth < self.classes, truth, UNKNOWN)
+    return found

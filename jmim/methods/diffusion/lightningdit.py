@@ -2,8 +2,9 @@ r"""LightningDiT: a DiT with rectified flow; SiT is one of its settings.
 
 Yao, Yang, Wang, CVPR 2025 ("Reconstruction vs. generation"). Equal to the
 authors' code (hustvl/LightningDiT@2725fed): `tests/golden` compares network,
-both terms of the loss, times and guided trajectory. Their tokenizer, VA-VAE
-(an autoencoder aligned with a vision model), is not here.
+both terms of the loss, times and guided trajectory. Their tokenizer is
+`latent.va_vae`, whose latents are normalised by channel
+(`first_stage.statistics`).
 
 DiT with RMSNorm, SwiGLU, rotary positions and normed q and k, which predicts
 the velocity of straight paths:
@@ -31,6 +32,7 @@ table of positions is added beside the rotary ones; `guidance_channels=3` guides
 the first three channels only. Weights: family `lightningdit`.
 
     python -m jmim.main --config=configs/lightningdit_digits.py --workdir=W
+    python -m jmim.main --config=configs/lightningdit_imagenet256.py ...
 """
 
 import dataclasses

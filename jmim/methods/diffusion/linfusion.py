@@ -49,6 +49,7 @@ from jmim.diffusion import weights as loss_weights
 from jmim.methods.latent import ldm
 from jmim.methods.parts import conditions
 from jmim.methods.parts import copying as copies
+from jmim.methods.parts import denoisers
 from jmim.methods.parts import first_stage as stages
 from jmim.methods.parts import host as hosts
 from jmim.methods.parts import ladder as ladders
@@ -63,6 +64,7 @@ class LinFusion(ldm.LDM):
   per_example = True
   measures = False
 
+  dims: denoisers.Dims = field.part(denoisers.UNET, "UNet", was="{}")
   first_stage: stages.FirstStage = field.redefault(
     ldm.LDM, "first_stage", variant="kl-f8", scale=0.18215
   )

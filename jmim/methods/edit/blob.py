@@ -42,6 +42,7 @@ from jmim.core import field
 from jmim.core import method
 from jmim.methods.latent import ldm
 from jmim.methods.parts import conditions
+from jmim.methods.parts import denoisers
 from jmim.methods.parts import things as grounding
 from jmim.nn import grounded
 from jmim.nn.nets import unet
@@ -51,6 +52,7 @@ from jmim.nn.nets import unet
 class Blob(ldm.LDM):
   """Latent diffusion told by ellipses, descriptions and a caption."""
 
+  dims: denoisers.Dims = field.part(denoisers.UNET, "UNet", was="{}")
   condition: conditions.Condition = field.redefault(
     ldm.LDM, "condition", task="tokens", transformer=1
   )

@@ -20,8 +20,9 @@ where it ends clean, but for the source's error at the first time.
 | wild to dog (paper) | 56.45 | 17.82 | .479 |
 
 Of several skips, scales and trials that translation is kept which a frozen
-classifier likes best (log p of the class told; the authors, who tell sentences,
-use directional CLIP); `search.keep="all"` returns them all.
+model likes best, by `choice`: a classifier (log p of the class told), or CLIP,
+as the authors', who tell sentences (cos of E_I(y) - E_I(x), E_T(t') - E_T(t));
+`search.keep="all"` returns them all.
 
 `tests/golden` compares codes, reconstructions and translations of pixels and of
 guided latents, and the steps of DDIM; ChenWu98/cycle-diffusion@3edb980. Differs
@@ -42,7 +43,7 @@ from jmim.core import method
 from jmim.core import procedure
 from jmim.diffusion import invert
 from jmim.diffusion import model
-from jmim.methods.parts import classifier_score
+from jmim.methods.parts import choosing
 from jmim.methods.parts import code_pair
 from jmim.methods.parts import code_sampler
 from jmim.methods.parts import search as searches
@@ -62,7 +63,7 @@ class CycleDiffusion(procedure.Procedure):
     "diffusion model that decodes; with neither path nor recipe: the source",
   )
   scorer: procedure.Needs = field.part(
-    procedure.Needs, "classifier that chooses, where there are several"
+    procedure.Needs, "model that chooses, where there are several"
   )
   code: code_sampler.CodeSampler = field.part(
     code_sampler.CodeSampler, "sampler whose noises are the code"
@@ -75,12 +76,13 @@ class CycleDiffusion(procedure.Procedure):
   )
   told: str = field.value(
     "own",
-    "class that the target is told: the image's own, a random one, or `label`",
+    "class that the target is told: the image's own, a random one, or `label`; "
+    "target: the text `target_tokens` in the place of `tokens`",
     choices=told.CHOICES,
   )
   label: int = field.value(0, "class, with told='label'", low=0)
-  head: str = field.value(
-    classifier_score.ONE, "head of the scorer that tells the class"
+  choice: choosing.Choice = field.part(
+    choosing.Choice, "score that the scorer gives", was="{}"
   )
 
   @classmethod
@@ -113,7 +115,12 @@ class CycleDiffusion(procedure.Procedure):
     """Images, and what the models are told by."""
     source, target = self.ends(models)
     reads, image = told.reads(self.told, target.reads), source.image
-    return {"image": procedure.Input(image), **reads, **source.reads}
+    texts = self.choice.inputs(models) if self.search.chooses else {}
+    return {"image": procedure.Input(image), **texts, **reads, **source.reads}
+
+  def in_own_units(self) -> tuple[str, ...]:
+    """A scorer that brings pictures to its own."""
+    return ("scorer",) if self.choice.in_own_units else ()
 
   def check(self, models) -> None:
     """Raises ValueError for models or settings that do not go together."""
@@ -128,13 +135,9 @@ class CycleDiffusion(procedure.Procedure):
     if self.scorer.path and not self.search.chooses:
       raise ValueError("scorer, and search has one result, or keeps all")
     if self.search.chooses:
-      image, wanted = target.image, target.classes
-      known = classifier_score.classes(models["scorer"], self.head, image)
-      if not 0 < wanted <= known:
-        raise ValueError(f"scorer of {known} classes, target of {wanted}")
-    told.check(
-      self.told, self.label, target.classes, model="target", own=source.classes
-    )
+      self.choice.check(models, source, target)
+    own = dict(model="target", own=source.classes, inputs=target.reads)
+    told.check(self.told, self.label, target.classes, **own)
 
   def draw(self, keys, models, example) -> procedure.Draws:
     """start, noise [trials, ...], posterior, a label, those of refining.
@@ -162,10 +165,12 @@ class CycleDiffusion(procedure.Procedure):
     del fitted
     shown = told.shown(self.told, self.label, batch, draws)
     z = self.ends(models)[0].encode(batch["image"], draws.get("posterior"))
-    batches = {"batch": batch, "shown": shown}
+    batches, chooses = {"batch": batch, "shown": shown}, self.search.chooses
+    score = self.choice.score(models, **batches) if chooses else None
     make = lambda skip: self.tried(models, z, draws, skip=skip, **batches)
     label = {"label": shown["label"]} if "label" in shown else {}
-    return self.search.run(make, (draws["start"], draws["noise"])) | label
+    trials = draws["start"], draws["noise"]
+    return self.search.run(make, trials, score) | label
 
   def tried(
     self, models, z: jax.Array, draws, *, skip: int, batch, shown: method.Batch
@@ -187,11 +192,7 @@ class CycleDiffusion(procedure.Procedure):
       denoise = target.denoise(*after, scale=scale, **clip)
       y = self.code.decode(onward, denoise, *code)
       image = target.decode(self.code.refined(target, denoise, y, draws))
-      made = {"image": image, "rms": self.code.rms(levels, code[1])}
-      if self.search.chooses:
-        scored, label = classifier_score.log_share, shown["label"]
-        made[searches.SCORE] = scored(models["scorer"], self.head, image, label)
-      return made
+      return {"image": image, "rms": self.code.rms(levels, code[1])}
 
     return encode, decode
 

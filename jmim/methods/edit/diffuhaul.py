@@ -115,9 +115,8 @@ class DiffUHaul(procedure.Procedure):
     ways = ("encode", "decode") if self.begin.real else ("decode",)
     source.require("times", *ways, of="source")
     source.check_guidance(self.guidance, of="source")
-    most, length = source.reads["thing_tokens"].shape
-    self.drag.check(most)
-    self.description.check(length)
+    self.drag.check(source.reads["thing_tokens"].shape[0])
+    self.description.check(source.reads)
     self.kept.check(source.image[0] // source.shape[0])
     self.begin.check(len(self.table(source)))
 

@@ -56,7 +56,8 @@ class Img2Img(procedure.Procedure):
   clip: float = field.value(0.0, "limit of |x0|; 0: none (latents)", low=0.0)
   told: str = field.value(
     "own",
-    "class that the model is told: the image's own, a random one, or `label`",
+    "class that the model is told: the image's own, a random one, or `label`; "
+    "target: the text `target_tokens` in the place of `tokens`",
     choices=classes.CHOICES,
   )
   label: int = field.value(0, "class, with told='label'", low=0)
@@ -91,7 +92,8 @@ class Img2Img(procedure.Procedure):
     source.require("encode", "decode")
     source.check_guidance(self.guidance)
     self.table(source)
-    classes.check(self.told, self.label, source.classes, model="source")
+    own = dict(model="source", inputs=source.reads)
+    classes.check(self.told, self.label, source.classes, **own)
     if self.hole:
       inpaint.outside(source.shape, self.hole)
     if self.hole and (self.once or self.strength < 1):

@@ -61,7 +61,7 @@ class Langevin(procedure.Procedure):
   told: str = field.value(
     "own",
     "class that is wanted: the example's own, a random one, or `label`",
-    choices=told.CHOICES,
+    choices=told.CLASSES,
   )
   label: int = field.value(0, "class, with told='label'", low=0)
   head: str = field.value(

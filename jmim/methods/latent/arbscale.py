@@ -163,7 +163,7 @@ class ArbScale(ldm.LDM):
     x_t, a, s = self.noise.add(z, draws["t"], draws["noise"])
     z0 = targets.to_x0("eps", pred, x=x_t, a=a, s=s)
     stage, params = self.first_stage, weights.consts["first_stage"]
-    net, z0 = stage.net, z0 / stage.factor_of(weights)
+    net, z0 = stage.net, stage.restored(weights, z0)
     features = net.features(params, z0)
     place, cell, truth = self.pixels.at(batch["image"], draws)
     return (a / s)[:, 0], truth, net.query(params, features, place, cell)

@@ -30,8 +30,7 @@ are no wrong answers. A caption never enters the discriminative pass but as e_s.
 Zero-shot: the text k with the greatest cos(query, text_k), or greatest match
 (the evaluator `zeroshot`). Text to image is LDM's `sample`.
 
-Reference: +1.65 points of mean accuracy over 12 data sets and -2.42 of FID
-against single tasks (abstract; absolute numbers are not known here).
+Reference: +1.65 points over 12 data sets and -2.42 of FID (abstract).
 
     python -m jmim.main --config=configs/diffdis_scenes.py:text=RUN --workdir=W
     python -m jmim.tools.claim diffdis
@@ -47,6 +46,7 @@ from jmim.core import method
 from jmim.methods.latent import ldm
 from jmim.methods.parts import conditions
 from jmim.methods.parts import contrast as contrasts
+from jmim.methods.parts import denoisers
 from jmim.methods.parts import latent_mode
 from jmim.methods.parts import query as queries
 from jmim.methods.parts import shares as tasks
@@ -61,6 +61,7 @@ Array = jax.Array
 class DiffDis(ldm.LDM):
   """Text to image and image to text, two tasks of one UNet."""
 
+  dims: denoisers.Dims = field.part(denoisers.UNET, "UNet", was="{}")
   condition: conditions.Condition = field.redefault(
     ldm.LDM, "condition", task="text", transformer=1
   )

@@ -4,7 +4,8 @@ Rombach, Blattmann, Lorenz, Esser, Ommer, CVPR 2022. Equal to the authors' code
 (CompVis/latent-diffusion@a506df5): `tests/golden` compares the UNet with a
 context, its time embedding, the noise schedule and DDIM.
 
-A UNet denoises in the latent space of a frozen autoencoder:
+A UNet, or a DiT with attention to the context in its blocks (`dims.type="dit"`,
+ours), denoises in the latent space of a frozen autoencoder:
 
     z     = s E(x)                           s = 1 / std of the first batch
     x_t   = a_t z + s_t eps                  t ~ U{0..T-1}
@@ -40,12 +41,12 @@ from jmim.core import field
 from jmim.core import method
 from jmim.methods.diffusion import ddpm
 from jmim.methods.parts import conditions
+from jmim.methods.parts import denoisers
 from jmim.methods.parts import first_stage as stages
 from jmim.methods.parts import gaussian
 from jmim.methods.parts import guided
 from jmim.methods.parts import weighting as loss_weights
 from jmim.nn import losses
-from jmim.nn.nets import unet
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ class LDM(ddpm.DDPM):
   per_example = False  # the scale of the first batch
   measures = True
 
-  dims: unet.Dims = field.redefault(ddpm.DDPM, "dims", dropout=0.0)
+  dims: denoisers.Dims = field.part(denoisers.KINDS, "network", was="{}")
   first_stage: stages.FirstStage = field.redefault(
     ddpm.DDPM, "first_stage", variant="vq-f4", scale=0.0
   )
@@ -94,7 +95,7 @@ class LDM(ddpm.DDPM):
     names = [f.name for f in dataclasses.fields(LDM)]
     return LDM(**{name: getattr(self, name) for name in names})
 
-  def net(self, dropout: float = 0.0) -> unet.UNet:
+  def net(self, dropout: float = 0.0) -> denoisers.Network:
     """The network, without dropout unless it is asked for."""
     options = {"transformer": self.condition.transformer, "rt": self.rt}
     return self.dims.net(out=self.channels, dropout=dropout, **options)

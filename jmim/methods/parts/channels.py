@@ -155,7 +155,7 @@ class Channels:
     small = tuple(n // self.reduction for n in sides)
     coarse = resize.images(resize.images(x, small, "smooth"), sides, "nearest")
     z = _encoded(weights, coarse, first_stage)
-    return first_stage.factor_of(weights) * z if first_stage.net else z
+    return first_stage.scaled(weights, z) if first_stage.net else z
 
 
 def _encoded(weights, x, first_stage):

@@ -3,6 +3,7 @@
 class     label -> one learned token
 tokens    ids -> transformer
 layout    objects and crop -> ids -> transformer
+words     ids -> a learned vector of each; 0, which fills up, is a zero one
 context   features that are stored with the examples (of a text), as they are
 text      ids -> text encoder (`parts/text.py`), trained along or frozen
 """
@@ -20,7 +21,7 @@ from jmim.methods.parts import t5_text
 from jmim.methods.parts import text as texts
 from jmim.nn.nets import token_encoder
 
-TASKS = ("class", "tokens", "layout", "context", "text")
+TASKS = ("class", "tokens", "layout", "words", "context", "text")
 
 
 TEXT = "condition.text"  # key of the encoder in methods
@@ -82,7 +83,7 @@ class Context:
     """What is read of a batch, beside the label."""
     if self.task == "text":
       return self.text.entries(TEXT)
-    if self.task == "tokens":
+    if self.task in ("tokens", "words"):
       ids = method.Input((self.length,), jnp.int32, self.vocabulary)
       return {"tokens": ids}
     if self.task == "layout":
@@ -111,6 +112,8 @@ class Context:
       return {"text": own} if own else {}
     if self.task == "class":
       return {"classes": jax.random.normal(key, (classes + 1, self.width))}
+    if self.task == "words":
+      return {"words": jax.random.normal(key, (self.vocabulary, self.width))}
     ids = jnp.zeros((1, self.length), int)
     return {"tokens": self.net.init(key, ids)["params"]}
 
@@ -120,7 +123,7 @@ class Context:
       return batch["label"][:, None]
     if self.task == "context":
       return batch["context"]
-    if self.task in ("tokens", "text"):
+    if self.task in ("tokens", "words", "text"):
       return batch["tokens"]
     kinds = batch["objects"][..., 0].astype(jnp.int32)
     boxes = batch["objects"][..., 1:]
@@ -170,4 +173,6 @@ class Context:
       return encoder.encode(weights, params.get("text", {}), ids).tokens
     if self.task == "class":
       return params["classes"][ids]
+    if self.task == "words":
+      return params["words"][ids] * (ids != self.pad)[..., None]
     return self.net.apply({"params": params["tokens"]}, ids)

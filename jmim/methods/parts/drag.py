@@ -4,6 +4,7 @@ Fields and arithmetic of procedures on models that are told ellipses.
 """
 
 import dataclasses
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from jmim.nn import ellipses as forms
 
 Array = jax.Array
 PLACES = 64  # that are drawn; the first that will do is taken
+CHANGED = {"words": "thing_tokens", "caption": "tokens"}  # entries of a batch
 GAP = 0.02  # between ellipses and each other, in shares of the side, at least
 
 
@@ -95,25 +97,55 @@ class Description:
   caption: tuple = field.value((), "tokens of the caption that goes with words")
   pad: int = field.value(0, "token that fills both up", low=0)
 
-  def check(self, length: int) -> None:
-    """Raises ValueError for too many; length: of a description, at most."""
-    if len(self.words) > length:
-      raise ValueError(
-        f"description.words {self.words}: {length} tokens at most"
-      )
+  def check(self, reads: Mapping[str, method.Input]) -> None:
+    """Raises ValueError for what the model could not have been told.
+
+    Args:
+      reads: what it reads of a batch: tokens [l], thing_tokens [k, l'].
+    """
     if self.caption and not self.words:
       raise ValueError(
         f"description.caption {self.caption} without description.words"
+      )
+    if not self.words:
+      return
+    for key, entry in CHANGED.items():
+      said, spec = getattr(self, key), reads[entry]
+      if len(said) > spec.shape[-1]:
+        raise ValueError(
+          f"description.{key} {said}: {spec.shape[-1]} tokens at most"
+        )
+      self._check_row(key, self._row(said, spec.shape[-1]), spec)
+
+  def _check_row(self, key, row, spec):
+    """Numbers that the model knows, and what stands around a text."""
+    named = f"description.{key} {getattr(self, key)}"
+    if spec.high is not None and not all(0 <= i < spec.high for i in row):
+      raise ValueError(
+        f"{named}, description.pad {self.pad}: tokens are 0 to {spec.high - 1}"
+      )
+    if missing := [i for i in spec.holds if i not in row]:
+      raise ValueError(
+        f"{named} without {missing[0]}, which stands around every text"
+      )
+    if spec.closes and row[-1] not in spec.closes:
+      raise ValueError(
+        f"{named}, description.pad {self.pad}: ends with {row[-1]}, and texts "
+        f"with one of {spec.closes}"
       )
 
   def told(self, batch: method.Batch) -> method.Batch:
     """A batch with these instead of its tokens and thing_tokens."""
     if not self.words:
       return batch
-    changed = {"thing_tokens": self.words, "tokens": self.caption}
-    return batch | {n: self._filled(batch[n], x) for n, x in changed.items()}
+    own = {entry: getattr(self, key) for key, entry in CHANGED.items()}
+    return batch | {n: self._filled(batch[n], x) for n, x in own.items()}
 
   def _filled(self, tokens, by):
     """As many tokens as there are."""
-    row = [*by, *[self.pad] * (tokens.shape[-1] - len(by))]
+    row = self._row(by, tokens.shape[-1])
     return jnp.broadcast_to(jnp.array(row, tokens.dtype), tokens.shape)
+
+  def _row(self, said, length):
+    """So many tokens, filled up."""
+    return [*said, *[self.pad] * (length - len(said))]

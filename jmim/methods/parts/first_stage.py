@@ -2,6 +2,7 @@
 
     z = scale (mean + std noise - shift)     a sample of the posterior (KL)
     z = scale (E(x) - shift)                 before quantisation (VQ), or plain
+    z = scale ((z - m_c) / s_c - shift)      with `statistics` of the channels
 
 Latents are made of stored moments (`python -m jmim.tools.cache_latents`) or of
 the images themselves. The posterior's noise is among the draws, so that every
@@ -22,6 +23,7 @@ from jmim.core import field
 from jmim.core import method
 from jmim.core import randomness
 from jmim.core import runtime
+from jmim.methods.parts import latent_channels
 from jmim.nn import liif
 from jmim.nn.nets import autoencoder
 from jmim.nn.nets import stages
@@ -39,9 +41,7 @@ class FirstStage:
     was="first_stage",
   )
   path: str = field.value(
-    "",
-    "weights, a run or .npz; empty: moments only, hence no decoding",
-    was="first_stage_path",
+    "", "weights, a run or .npz; empty: no decoding", was="first_stage_path"
   )
   sha256: str = field.value(
     "", "hash of the weights' file; empty: any", was="first_stage_sha256"
@@ -64,9 +64,15 @@ class FirstStage:
     low=0,
     was="latent_scale",
   )
-  shift: float = field.value(0.0, "subtracted from latents before the scale")
+  shift: float = field.value(
+    0.0, "subtracted from latents before the scale, after statistics"
+  )
   by_frame: bool = field.value(
     False, "a first stage of clips codes each frame alone, as those of images"
+  )
+  statistics: str = field.value(
+    "",
+    "mean, std of channels (`tools.latent_statistics`); empty: none",
   )
   implicit: liif.Dims = field.part(
     liif.Dims, "implicit function behind the decoder", hidden=()
@@ -112,6 +118,8 @@ class FirstStage:
       ValueError: fields that do not go together.
     """
     self.stage.check(shape)
+    if not self.net:
+      latent_channels.check(self.statistics, self.variant)
     if self.measured and not measures:
       raise ValueError("first_stage.scale 0: this method measures none")
     stored = self.net and self.read == "moments"
@@ -119,16 +127,16 @@ class FirstStage:
     return {name: method.Input(x) for name, x in found.items()}
 
   def consts(self) -> dict[str, method.Const]:
-    """The first stage, where it is needed: to encode, or to decode."""
+    """The first stage, where it codes or decodes, and the statistics."""
+    found = latent_channels.consts(self.statistics, self.net)
     if not self.net or self.read == "moments" and not self.decodes:
-      return {}
+      return found
     init, scale = self.net.init, ("method.first_stage.scale", self.scale)
     more = dict(agrees={"latent_scale": scale}, key="method.first_stage.path")
-    return {"first_stage": method.Const(self.path, init, self.sha256, **more)}
+    found["first_stage"] = method.Const(self.path, init, self.sha256, **more)
+    return found
 
-  def draw(
-    self, keys: randomness.Keys, shape: tuple[int, ...]
-  ) -> dict[str, jax.Array]:
+  def draw(self, keys: randomness.Keys, shape: tuple[int, ...]) -> method.Draws:
     """posterior: noise like `shape` of a KL first stage, or nothing."""
     if not self.net or not self.net.gaussian:
       return {}
@@ -137,14 +145,11 @@ class FirstStage:
   def unscaled(
     self, weights: method.Weights, batch: method.Batch, draws: method.Draws
   ) -> jax.Array:
-    """[b, (t,) h, w, c] latents before their scale; no gradient."""
-    if self.read == "moments":
-      z = batch["moments"].astype(jnp.float32)
-    else:
-      z = self.stage.encode(weights.consts["first_stage"], batch)
+    """[b, (t,) h, w, c] latents before shift and scale; no gradient."""
+    z = latent_channels.moments(self.stage, self.read, weights, batch)
     if "posterior" in draws:
       z = autoencoder.drawn(z, draws["posterior"])
-    return jax.lax.stop_gradient(z)
+    return latent_channels.normalised(weights, z)
 
   def encode(
     self, weights: method.Weights, batch: method.Batch, draws: method.Draws
@@ -159,8 +164,18 @@ class FirstStage:
     """What was diffused [b, (t,) h, w, c] -> images, or clips."""
     if not self.net:
       return self.stage.decode(None, z)
-    z = z / self.factor_of(weights) + self.shift
+    z = self.restored(weights, z)
     return self.stage.decode(weights.consts["first_stage"], z)
+
+  def scaled(self, weights: method.Weights, z: jax.Array) -> jax.Array:
+    """Codes as they are encoded -> what is diffused; the scale is known."""
+    z = latent_channels.normalised(weights, z)
+    return self.factor_of(weights) * (z - self.shift)
+
+  def restored(self, weights: method.Weights, z: jax.Array) -> jax.Array:
+    """What is diffused -> codes as they are decoded."""
+    z = z / self.factor_of(weights) + self.shift
+    return latent_channels.restored(weights, z)
 
   def factor_of(
     self, weights: method.Weights, z: jax.Array | None = None

@@ -52,6 +52,9 @@ class Guided:
       "guidance_start": lambda start: (start, 1.0),
     },
   )
+  guidance_power: float = field.value(
+    0.0, "grows from 1 at noise by a cosine of this power; 0: constant", low=0.0
+  )
   guidance_rescale: float = field.value(
     0.0, "share in which guidance keeps the std", low=0.0, high=1.0
   )
@@ -92,7 +95,11 @@ class Guided:
       channels: of what is diffused; those after it are not rescaled.
     """
     low, high = self.guidance_interval
-    scale = guiding.interval(self.guidance, time, low=low, high=high)
+    scale: jax.Array | float = self.guidance
+    if self.guidance_power:
+      scale = guiding.power_cosine(scale, time, self.guidance_power)
+    if (low, high) != (0.0, 1.0):  # all of it also where time is no share (EDM)
+      scale = guiding.interval(scale, time, low=low, high=high)
     raw = guiding.combine(cond, null, scale, self.guidance_channels or None)
     if not self.guidance_rescale:
       return raw

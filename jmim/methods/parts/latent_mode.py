@@ -1,9 +1,10 @@
 """Latents at the mode of the posterior, or with its noise given.
 
-    z = scale mean(E(x))          a Gaussian posterior (KL)
-    z = scale E(x)                before quantisation (VQ), or plain
+    z = scale (mean(E(x)) - shift)    a Gaussian posterior (KL)
+    z = scale (E(x) - shift)          before quantisation (VQ), or plain
 
-of a `first_stage.FirstStage`, for methods that diffuse nothing and for models
+normalised by channel first where there are statistics, as of a
+`first_stage.FirstStage`, for methods that diffuse nothing and for models
 that are frozen; nothing is drawn. Without one the images are the latents. LMD
 (Ma et al. 2024) does not scale: its factor is 1, whatever factor the weights of
 the first stage came with.
@@ -15,6 +16,7 @@ import jax
 
 from jmim.core import method
 from jmim.methods.parts import first_stage as stages
+from jmim.methods.parts import latent_channels
 from jmim.nn import patch
 from jmim.nn.nets import autoencoder
 
@@ -22,13 +24,14 @@ from jmim.nn.nets import autoencoder
 def latents(
   stage: stages.FirstStage, weights: method.Weights, batch: method.Batch
 ) -> jax.Array:
-  """[b, h, w, c] scaled latents of stored moments or of images; no gradient."""
+  """Scaled latents of stored moments, or of images or clips; no gradient."""
   if not stage.net:
-    return patch.fold(batch["image"], stage.factor)
-  z = stage.unscaled(weights, batch, {})
+    return stage.stage.encode(None, batch)
+  z = latent_channels.moments(stage.stage, stage.read, weights, batch)
   if stage.net.gaussian:
     z, _ = autoencoder.posterior(z)
-  return stage.factor_of(weights, z) * z
+  z = latent_channels.normalised(weights, z)
+  return stage.factor_of(weights, z) * (z - stage.shift)
 
 
 def encoded(
@@ -52,7 +55,7 @@ def encoded(
     z, _ = autoencoder.posterior(z)
   elif stage.net.gaussian:
     z = autoencoder.drawn(z, noise)
-  return stage.factor_of(weights) * z
+  return stage.scaled(weights, z)
 
 
 def consts(stage: stages.FirstStage) -> dict[str, method.Const]:

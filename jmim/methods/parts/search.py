@@ -47,15 +47,19 @@ class Search:
       )
 
   def run(
-    self, make: Callable[[int], tuple[Encode, Decode]], draws: Any
+    self,
+    make: Callable[[int], tuple[Encode, Decode]],
+    draws: Any,
+    score: Callable[[Made], jax.Array] | None = None,
   ) -> Made:
     """The best result, or all of them [b, skips * trials * scales, ...].
 
     Args:
-      make: skip -> functions of one trial. Results are dicts, with SCORE [b]
-        among them where one is chosen. A single scale stays a number, so that a
-        network need not be called twice for 1.
+      make: skip -> functions of one trial. Results are dicts. A single scale
+        stays a number, so that a network need not be called twice for 1.
       draws: of the trials, [b, trials, ...].
+      score: of results [b], kept as SCORE; needed where one is chosen, unless
+        they have it.
 
     Returns:
       The results, and skip, scale and trial.
@@ -66,7 +70,7 @@ class Search:
       trials = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), draws)
       trials = (jnp.arange(self.trials), trials)
       code = lambda trial, encode=encode: (trial[0], encode(trial[1]))
-      result = _noted(decode, skip)
+      result = _noted(decode, skip, score)
       if self.chooses:
         best = best_of(code, result, trials, self.scale, found=best)
       else:
@@ -79,12 +83,15 @@ class Search:
     )
 
 
-def _noted(decode: Decode, skip: int) -> Decode:
-  """Results of (trial, code) that say how they were made."""
+def _noted(
+  decode: Decode, skip: int, score: Callable[[Made], jax.Array] | None
+) -> Decode:
+  """Results of (trial, code) that say how they were made, and how good."""
 
   def call(code, scale):
     trial, code = code
     made = decode(code, scale)
+    made |= {SCORE: score(made)} if score else {}
     b = len(next(iter(made.values())))
     how = {
       "skip": jnp.int32(skip),

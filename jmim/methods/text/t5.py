@@ -58,6 +58,9 @@ class T5(method.Method):
   sentinel: int = field.value(
     32_099, "token of the first gap; of the next the one before it", low=0
   )
+  sentinels: int = field.value(
+    100, "tokens that stand for gaps, from `sentinel` downwards", low=1
+  )
   share: float = field.value(
     0.15, "share of the tokens in gaps", above=0, below=1
   )
@@ -76,6 +79,7 @@ class T5(method.Method):
       length=6,
       vocabulary=9,
       sentinel=13,
+      sentinels=5,
       share=0.3,
       span=1.5,
       whole=0.25,
@@ -98,7 +102,27 @@ class T5(method.Method):
     self.network.check_words("network", **own)
     if self.pad == self.end:
       raise ValueError(f"end {self.end} is pad: no text would end")
+    if self.objective == "span":
+      self._check_sentinels()
     return {"tokens": method.Input((self.length,), jnp.int32, self.vocabulary)}
+
+  def _check_sentinels(self):
+    """Enough of them, and none that is another token, too."""
+    gaps = spans.most_gaps(self.length, self.share, self.span)
+    if gaps > self.sentinels:
+      raise ValueError(
+        f"sentinels {self.sentinels}, and length {self.length}, share "
+        f"{self.share:g} and span {self.span:g} make {gaps} gaps"
+      )
+    # Of words below `vocabulary` sentinels may be the last, as T5's are.
+    apart = self.sentinel >= self.vocabulary
+    least = self.vocabulary if apart else 1 + max(self.pad, self.end)
+    if self.sentinel - gaps + 1 < least:
+      raise ValueError(
+        f"sentinel {self.sentinel}, and {gaps} gaps: tokens from "
+        f"{self.sentinel - gaps + 1} on stand for one, and those below {least} "
+        "are others (vocabulary, pad, end)"
+      )
 
   def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Parameters of the network; no extra state."""

@@ -6,43 +6,12 @@ import jax.numpy as jnp
 
 from jmim.core import runtime
 from jmim.nn import attention
+from jmim.nn import batchnorm
 from jmim.nn import dense
+from jmim.nn import dropout
 from jmim.nn import mlp
 from jmim.nn import norm
-
-
-def batch_norm(
-  x: jax.Array,
-  mean: jax.Array,
-  var: jax.Array,
-  train: bool,
-  momentum: float = 0.1,
-  eps: float = 1e-6,
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-  """Batch normalisation without affine (MAE linear probing).
-
-  In training, x is normalised with the batch's biased variance while the
-  running variance takes the unbiased one, as torch does.
-
-  Args:
-    x: [b, d] float32.
-    mean: [d] running mean.
-    var: [d] running variance.
-    train: use and record batch statistics; else use the running ones.
-    momentum: share of the batch in the new running values.
-    eps: inside the square root.
-
-  Returns:
-    normalised [b, d], new mean, new var.
-  """
-  if train:
-    batch_mean, batch_var = x.mean(0), x.var(0)
-    unbiased = x.var(0, ddof=1)
-    mean = (1 - momentum) * mean + momentum * batch_mean
-    var = (1 - momentum) * var + momentum * unbiased
-  else:
-    batch_mean, batch_var = mean, var
-  return (x - batch_mean) / jnp.sqrt(batch_var + eps), mean, var
+from jmim.nn import points
 
 
 class MeanPoolHead(nn.Module):
@@ -123,3 +92,45 @@ class PoolHead(nn.Module, kw_only=True):
       self.rt, self.classes, use_bias=self.bias, kernel_init=init, name="out"
     )
     return linear(x).astype(jnp.float32)
+
+
+MEAN_MAX = ("sum", "concat")
+
+
+class CloudHead(nn.Module, kw_only=True):
+  """Mean and maximum of tokens, two hidden layers, linear (Point-M2AE).
+
+  Attributes:
+    classes: outputs.
+    hidden: width of the hidden layers; each has a BatchNorm and a ReLU.
+    pool: "sum": mean plus maximum; "concat": one after the other.
+    dropout: after each hidden layer, where there are keys.
+    rt: execution choices.
+  """
+
+  classes: int
+  hidden: int = 256
+  pool: str = "sum"
+  dropout: float = 0.5
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(
+    self, tokens: jax.Array, *, train: bool, keys: jax.Array | None = None
+  ) -> jax.Array:
+    """[b, n, w] tokens -> [b, classes] float32 logits.
+
+    Args:
+      tokens: of a set.
+      train: statistics of the batch.
+      keys: [b, 2] of dropout (`nn.dropout`); None: nothing is dropped.
+    """
+    both = (tokens.mean(1), points.most(tokens))
+    x = sum(both) if self.pool == "sum" else jnp.concatenate(both, axis=-1)
+    for i in (1, 2):
+      hidden = batchnorm.Normed(
+        features=self.hidden, rt=self.rt, name=f"hidden{i}"
+      )
+      x = nn.relu(hidden(x, train))
+      x = dropout.dropout(x, keys, self.dropout, site=i)
+    return dense.dense(self.rt, self.classes, name="out")(x).astype(jnp.float32)

@@ -77,6 +77,21 @@ class Autoencoder:
     """What `Encoder` returns: moments (KL) or codes to be, and `hidden`."""
     return self.encoder.apply({"params": params["encoder"]}, x)
 
+  def trunk(self, params: Any, x: jax.Array) -> jax.Array:
+    """Images -> [b, h, w, d], what the encoder's `conv_out` reads."""
+    return self.encoder.apply({"params": params["encoder"]}, x, "trunk")
+
+  def tail(
+    self, params: Any, trunk: jax.Array, kernel: jax.Array
+  ) -> tuple[jax.Array, jax.Array]:
+    """What `encode` returns, from `trunk` and another kernel of `conv_out`."""
+    encoder = params["encoder"]
+    encoder = {
+      **encoder,
+      "conv_out": {**encoder["conv_out"], "kernel": kernel},
+    }
+    return self.encoder.apply({"params": encoder}, trunk, "tail")
+
   def features(self, params: Any, z: jax.Array) -> jax.Array:
     """[b, h, w, code] -> what the last convolution reads."""
     return self.decoder.apply({"params": params["decoder"]}, z)

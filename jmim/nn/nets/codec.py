@@ -10,17 +10,14 @@ The decoder ends before its last convolution, see `nn.nets.autoencoder`.
 import dataclasses
 from typing import Any
 
-import einops
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import runtime
-from jmim.nn import attention
 from jmim.nn import conv
-
-EPS = 1e-6
+from jmim.nn.nets import codec_blocks
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -112,6 +109,14 @@ SIZES = {
   "vq-f8-z8": Size(width=128, multipliers=(1, 2, 4, 8), latent=8),
   "ae-f4": Size(width=128, multipliers=(1, 2, 4), latent=3),
   "kl-f4-z32": Size(width=128, multipliers=(1, 2, 4), latent=32),
+  # VA-VAE's (Yao et al. 2025) are of factor 16; of factor 4: small images.
+  "kl-f4-z16": Size(width=128, multipliers=(1, 2, 4), latent=16),
+  "kl-f16-z32": Size(
+    width=128, multipliers=(1, 1, 2, 2, 4), latent=32, attend_at=(16,)
+  ),
+  "kl-f16-z64": Size(
+    width=128, multipliers=(1, 1, 2, 2, 4), latent=64, attend_at=(16,)
+  ),
 }
 
 
@@ -161,49 +166,6 @@ class Dims:
     return size(self.variant, channels=channels, **changes)
 
 
-class Block(nn.Module):
-  """GN SiLU conv GN SiLU conv, plus the input (no dropout, as published)."""
-
-  width: int
-  groups: int = 32
-  rt: runtime.Runtime = runtime.Runtime()
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    """[b, h, w, c] -> [b, h, w, width]."""
-    rt = self.rt
-    norm = lambda name: conv.group_norm(rt, self.groups, name, EPS)
-    init = {"kernel_init": conv.TORCH}
-    y = nn.silu(norm("norm1")(x))
-    y = conv.conv3(rt, self.width, "conv1", **init)(y)
-    y = nn.silu(norm("norm2")(y))
-    y = conv.conv3(rt, self.width, "conv2", **init)(y)
-    if x.shape[-1] != self.width:
-      x = nn.Dense(self.width, dtype=rt.dtype, name="skip", **init)(x)
-    return rt.shard(x + y)
-
-
-class Attention(nn.Module):
-  """x + attention over all positions, one head."""
-
-  groups: int = 32
-  rt: runtime.Runtime = runtime.Runtime()
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    """[b, h, w, c] -> the same."""
-    h = x.shape[1]
-    y = conv.group_norm(self.rt, self.groups, "norm", EPS)(x)
-    y, _ = attention.SelfAttention(
-      heads=1,
-      rt=self.rt,
-      qkv_init=conv.TORCH,
-      proj_init=conv.TORCH,
-      name="attn",
-    )(einops.rearrange(y, "b h w c -> b (h w) c"))
-    return self.rt.shard(x + einops.rearrange(y, "b (h w) c -> b h w c", h=h))
-
-
 class _Levels(nn.Module):
   """What encoder and decoder share: blocks by name."""
 
@@ -226,16 +188,18 @@ class _Levels(nn.Module):
     return self._block(width, "middle_1")(y)
 
   def _block(self, width, name):
-    return Block(width, self.size.groups, self.rt, name=name)
+    return codec_blocks.Block(width, self.size.groups, self.rt, name=name)
 
   def _attention(self, name):
-    return Attention(self.size.groups, self.rt, name=name)
+    return codec_blocks.Attention(self.size.groups, self.rt, name=name)
 
   def _conv(self, width, name, **kw):
     return conv.conv3(self.rt, width, name, kernel_init=conv.TORCH, **kw)
 
   def _norm(self, y):
-    norm = conv.group_norm(self.rt, self.size.groups, "norm_out", EPS)
+    norm = conv.group_norm(
+      self.rt, self.size.groups, "norm_out", codec_blocks.EPS
+    )
     return nn.silu(norm(y))
 
 
@@ -251,8 +215,20 @@ class Encoder(_Levels):
   out: int = 2
 
   @nn.compact
-  def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """[b, H, W, c] -> [b, h, w, out * code] float32, and what `quant` saw."""
+  def __call__(
+    self, x: jax.Array, part: str = "whole"
+  ) -> tuple[jax.Array, jax.Array] | jax.Array:
+    """[b, H, W, c] -> [b, h, w, out * code] float32, and what `quant` saw.
+
+    Args:
+      x: images; for "tail" what "trunk" returns.
+      part: "trunk" ends with [b, h, w, d], what `conv_out` reads, and "tail"
+        begins there.
+    """
+    y = x if part == "tail" else self._trunk(x)
+    return y if part == "trunk" else self._tail(y)
+
+  def _trunk(self, x):
     s = self.size
     y = self.rt.shard(self._conv(s.width, "conv_in")(x.astype(self.rt.dtype)))
     for level in range(len(s.multipliers)):
@@ -260,7 +236,10 @@ class Encoder(_Levels):
       if level < len(s.multipliers) - 1:
         down = f"down{level}_conv"
         y = self._conv(y.shape[-1], down, stride=2, pad=(0, 1))(y)
-    y = self._norm(self._middle(y))
+    return self._norm(self._middle(y))
+
+  def _tail(self, y):
+    s = self.size
     hidden = self._conv(self.out * s.latent, "conv_out")(y)
     dense = nn.Dense(
       self.out * s.code,

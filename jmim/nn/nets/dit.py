@@ -28,7 +28,7 @@ class DiT(nn.Module, kw_only=True):
   Attributes:
     size: width, depth, heads.
     patch: side of a patch.
-    grid: (h, w) in patches.
+    grid: (h, w) in patches; (): that of the image.
     out: channels of the prediction.
     classes: labels 0 .. classes - 1, `classes` = none; 0: no label table.
     rt: execution choices.
@@ -40,11 +40,12 @@ class DiT(nn.Module, kw_only=True):
     swiglu: SwiGLU of two thirds of the MLP's width in its place.
     theta: base of rotary positions by row and column; 0: none.
     step: between neighbours in the table of positions, see `posemb.sincos_2d`.
+    between: in the blocks, see `adaln.AdaBlock`; None: no context is read.
   """
 
   size: sizes.Size
   patch: int
-  grid: tuple[int, int]
+  grid: tuple[int, ...]
   out: int
   classes: int = 0
   rt: runtime.Runtime = runtime.Runtime()
@@ -56,6 +57,7 @@ class DiT(nn.Module, kw_only=True):
   swiglu: bool = False
   theta: float = 0.0
   step: float = 1.0
+  between: Callable[..., nn.Module] | None = None
 
   @nn.compact
   def __call__(
@@ -63,6 +65,7 @@ class DiT(nn.Module, kw_only=True):
     x: jax.Array,
     t: jax.Array,
     label: jax.Array | None = None,
+    context: jax.Array | None = None,
     *,
     taps: tuple[str, ...] = (),
   ) -> dict[str, jax.Array]:
@@ -72,6 +75,7 @@ class DiT(nn.Module, kw_only=True):
       x: noisy image or latent.
       t: [b] times.
       label: [b] int; needed if there are classes.
+      context: [b, s, e]; needed if something in the blocks reads it.
       taps: per-block outputs wanted, see `adaln.AdaBlock`.
 
     Returns:
@@ -83,9 +87,10 @@ class DiT(nn.Module, kw_only=True):
     width, rt = self.size.width, self.rt
     dense = functools.partial(nn.Dense, dtype=rt.dtype)
     xavier = nn.initializers.xavier_uniform()
+    grid = self.grid or tuple(side // self.patch for side in x.shape[1:3])
     tokens = rt.shard(patching.patchify(x, self.patch))
     tokens = dense(width, kernel_init=xavier, name="patch_embed")(tokens)
-    table = posemb.sincos_2d(width, self.grid, step=self.step)
+    table = posemb.sincos_2d(width, grid, step=self.step)
     tokens = tokens + jnp.asarray(table, rt.dtype)
     cond = adaln.TimeEmbed(width=width, hidden=width, rt=rt, name="time_embed")(
       t
@@ -103,6 +108,7 @@ class DiT(nn.Module, kw_only=True):
       ffn=self.ffn,
       rms=self.rms,
       swiglu=self.swiglu,
+      between=self.between,
       parent=None,
     )
     blocks = stack.Stack(make, self.size.depth, rt, name="blocks")
@@ -110,13 +116,16 @@ class DiT(nn.Module, kw_only=True):
     more = {}
     if self.theta:
       head = width // self.size.heads
-      more["rotary"] = posemb.rotary(self.grid, head, self.theta)[None]
+      more["rotary"] = posemb.rotary(grid, head, self.theta)[None]
+    if self.between is not None:
+      told = dense(width, kernel_init=xavier, name="context_embed")
+      more["context"] = told(context)
     latent, found = blocks(rt.shard(tokens), cond=active, taps=taps, **more)
     mods = dense(2 * width, kernel_init=adaln.ZEROS, name="modulation")(active)
     y = adaln.bare_norm(rt, "norm", affine=False, rms=self.rms)(latent)
     y = adaln.modulate(y, *jnp.split(mods, 2, axis=-1))
     y = dense(self.patch**2 * self.out, kernel_init=adaln.ZEROS, name="pred")(y)
-    pred = patching.unpatchify(y.astype(jnp.float32), self.patch, self.grid)
+    pred = patching.unpatchify(y.astype(jnp.float32), self.patch, grid)
     return {"pred": pred, "cond": cond, "latent": latent, **found}
 
 

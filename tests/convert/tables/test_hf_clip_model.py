@@ -149,6 +149,9 @@ def test_what_its_towers_cannot_be():
   )
   assert why() is None
   assert "text.path" in why(path="R") and "before it" in why(causal=False)
+  # 2 stands for the greatest token of a text there, whatever that is.
+  assert "text.end 2 stands for the greatest" in why(end=2)
+  assert why(end=7) is None and why(end=2, start=0, vocabulary=3) is None
 
 
 @pytest.mark.parametrize("act", ["quick_gelu", "gelu"])

@@ -1,8 +1,13 @@
 """Latent diffusion's second stage: the whole file."""
 
+import dataclasses
+
 import kit
 import numpy as np
 import pytest
+
+from jmim.convert import families
+from jmim.nn.nets import told_dit
 
 CLASSES = dict(task="class", classes=5, context=8)
 PLAIN = dict(task="none", transformer=0)
@@ -35,3 +40,12 @@ def test_other_stages_in_a_checkpoint_are_ignored():
   made, leaves = kit.load(written, file)
   assert made.ignored == sorted(f"state_dict.{n}" for n in more)
   assert leaves.keys() == written.ours.keys()
+
+
+@pytest.mark.parametrize("name", ["ldm", "ldm2", "diffusers_unet"])
+def test_a_transformer_has_no_place(name):
+  made = kit.tiny("latent.ldm")
+  other = dataclasses.replace(made, dims=told_dit.Dims())
+  family = families.find(name)
+  assert "dims.type" in family.objection("latent.ldm", other)
+  assert "dims.type" not in (family.objection("latent.ldm", made) or "")

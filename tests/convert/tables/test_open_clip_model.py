@@ -10,9 +10,14 @@ from jmim.core import tree as trees
 BOTH, WORDS = "open_clip_model", "open_clip_text"
 
 
+def clip(**fields):
+  """Texts end with the greatest token, at which they are pooled there."""
+  return kit.tiny("text.clip", text=dict(end=10), **fields)
+
+
 @pytest.fixture(scope="module")
 def written():
-  return kit.check(BOTH, kit.tiny("text.clip"))
+  return kit.check(BOTH, clip())
 
 
 def test_projections_are_laid_out_as_ours(written):
@@ -26,7 +31,7 @@ def test_projections_are_laid_out_as_ours(written):
 
 
 def test_the_tower_of_texts_alone_is_that_of_a_whole_file(written):
-  alone = kit.check(WORDS, kit.tiny("text.clip"))
+  alone = kit.check(WORDS, clip())
   images = {n for n in written.theirs if n.startswith("visual.")}
   assert images and set(alone.theirs) == set(written.theirs) - images - {
     "logit_scale"
@@ -37,7 +42,7 @@ def test_the_tower_of_texts_alone_is_that_of_a_whole_file(written):
 
 
 def test_it_is_found_in_a_file_of_stable_diffusion_2():
-  alone = kit.export(WORDS, kit.tiny("text.clip"))
+  alone = kit.export(WORDS, clip())
   inside = "cond_stage_model.model."
   more = {f"{inside}attn_mask": np.zeros((6, 6)), "betas": np.zeros(3)}
   file = {inside + n: x for n, x in alone.theirs.items()} | more
@@ -50,9 +55,17 @@ def test_it_is_found_in_a_file_of_stable_diffusion_2():
 
 
 def test_other_eps_of_images_have_no_place():
-  family = kit.export(BOTH, kit.tiny("text.clip")).family
-  assert family.objection("text.clip", kit.tiny("text.clip")) is None
-  assert "eps" in family.objection("text.clip", kit.tiny("text.clip", eps=1e-6))
+  family = kit.export(BOTH, clip()).family
+  assert family.objection("text.clip", clip()) is None
+  assert "eps" in family.objection("text.clip", clip(eps=1e-6))
+
+
+@pytest.mark.parametrize("name", [BOTH, WORDS])
+def test_an_end_that_is_not_the_greatest_token_has_no_place(name):
+  """It would be pooled where another word stands."""
+  family = kit.export(name, clip()).family
+  why = family.objection("text.clip", kit.tiny("text.clip"))
+  assert "text.end 2 of text.vocabulary 11" in why
 
 
 def test_the_library_computes_the_same():
@@ -70,7 +83,7 @@ def test_the_library_computes_the_same():
       quick_gelu=True,
     )
   )
-  method = kit.tiny("text.clip", text=dict(end=10))
+  method = clip()
   written = kit.export(BOTH, method)
   state = {n: p.numpy() for n, p in theirs.state_dict().items()}
   made, leaves = kit.load(written, state)

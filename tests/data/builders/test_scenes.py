@@ -14,7 +14,7 @@ from jmim.data.builders import scenes
 from jmim.data.procedural import described
 from jmim.data.procedural import seen
 
-NAMES = ("one", "pairs", "blobs", "episodes")
+NAMES = ("one", "pairs", "blobs", "episodes", "edits")
 FEW = {"train": 16, "test": 8}
 
 
@@ -55,7 +55,7 @@ def test_what_is_read_is_what_was_made(built, name, split):
     twin = stored[pixels.index(image.tobytes())]
     assert twin.keys() == example.keys()
     for feature, value in example.items():
-      if feature == "caption":
+      if feature in ("caption", "target"):
         assert twin[feature].decode() == value
       elif feature != "image":
         np.testing.assert_array_equal(twin[feature], value, feature)
@@ -89,6 +89,17 @@ def test_attributes_say_what_the_picture_shows(built, name):
       found = seen.one(image[None])
       np.testing.assert_array_equal(found["mask"][0], example["instance"])
       assert found["colour"][0] == example["label"]
+
+
+def test_an_edit_is_of_the_colour_alone(built):
+  source = built("edits", "test")
+  for example in source.__getitems__(range(8)):
+    own, other = (example[n].decode().split() for n in ("caption", "target"))
+    changed = [(a, b) for a, b in zip(own, other, strict=True) if a != b]
+    colours = [described.COLOURS[example[n]] for n in ("label", "target_label")]
+    assert changed == [tuple(colours)]
+    image = decode.decode(example["image"], 3)
+    assert seen.one(image[None])["colour"][0] == example["label"]
 
 
 def test_an_episode_marks_one_thing_of_its_class(built):

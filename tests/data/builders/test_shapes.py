@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from jmim.data import decode
+from jmim.data import shape_clouds
+from jmim.data import shape_pictures
 from jmim.data import sources
 from jmim.data.builders import shapes
 from jmim.data.procedural import attributes
@@ -33,10 +35,11 @@ def rng(name="small", split="train", i=0):
 
 def is_made(name, made, stored):
   """Whether two examples are the same, by what is never equal by chance."""
-  if name in ("spots", "attributes"):  # only the image
+  if name in ("spots", "attributes", "tiny"):  # only the image
     pixels = decode.decode(made["image"].getvalue(), 3)
     return np.array_equal(pixels, decode.decode(stored["image"], 3))
-  key = {"points": "points", "directions": "video", "zoom": "scene"}
+  key = {"directions": "video", "zoom": "scene"}
+  key |= dict.fromkeys(("points", "solids"), "points")
   key = key.get(name, "instance")
   return np.array_equal(made[key], stored[key])
 
@@ -45,10 +48,12 @@ MADE_BY = {
   "small": shapes.scene,
   "moving": shapes.clip,
   "directions": shapes.glide,
-  "points": shapes.cloud,
-  "spots": shapes.spot,
+  "points": shape_clouds.cloud,
+  "spots": shape_pictures.spot,
   "attributes": shapes.look,
   "zoom": shapes.forms,
+  "tiny": shape_pictures.told,
+  "solids": shape_clouds.surface,
 }
 
 
@@ -114,6 +119,8 @@ def test_class_can_be_learned_from_pixels_only_in_part():
 
 
 def test_spots_are_of_each_kind_as_often():
-  labels = [shapes.spot(config("spots"), rng("spots", i=i)) for i in range(400)]
+  labels = [
+    shape_pictures.spot(config("spots"), rng("spots", i=i)) for i in range(400)
+  ]
   counts = np.bincount([x["label"] for x in labels], minlength=4)
   assert counts.min() > 75 and counts.max() < 125

@@ -47,3 +47,15 @@ def test_classes_have_colours_of_their_own():
   assert colours.dtype == np.uint8 and len({tuple(c) for c in colours}) == 21
   assert (draw.classes(np.zeros((1, 2, 2), int)) == colours[0]).all()
   assert colours[0].sum() < colours[1:].sum(1).min()
+
+
+@pytest.mark.parametrize(
+  ("depth", "shown"), [(12, [1, 4, 7, 10]), (4, [0, 1, 2, 3]), (3, [0, 1, 2])]
+)
+def test_slices_of_a_volume_stand_side_by_side(depth, shown):
+  x = np.arange(2 * depth * 12).reshape(2, depth, 3, 4)
+  found = draw.slices(x)
+  assert found.shape == (2, 3, 4 * len(shown), 1)
+  for place, z in enumerate(shown):
+    part = found[:, :, 4 * place : 4 * place + 4, 0]
+    np.testing.assert_array_equal(part, x[:, z])

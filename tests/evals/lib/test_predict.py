@@ -100,6 +100,18 @@ def test_samples_are_pixels_and_tokens_stay(everything):
   assert made.dtype == jnp.int32 and made.shape == (4, 5)
 
 
+def test_sampled_clouds_are_in_the_units_of_the_data_set(everything):
+  method, weights, batch = everything
+  cloud = lambda w, b, k: jnp.ones((5, 7, 3))
+  odd = types.SimpleNamespace(
+    predict=lambda: {"sample": cloud}, rt=runtime.Runtime()
+  )
+  spec = dataclasses.replace(SPEC, points_std=(2.0, 2.0, 4.0))
+  made, finite = predict.samples(odd, spec)(weights, batch, jax.random.key(0))
+  assert finite.all() and made.dtype == jnp.float32
+  np.testing.assert_array_equal(made[3, 2], [2.0, 2.0, 4.0])
+
+
 def test_a_sample_that_is_not_finite_is_told_from_the_others(everything):
   method, weights, batch = everything
   lost = lambda w, b, k: method.sample(w, b, k).at[1, 0, 0, 0].set(jnp.inf)

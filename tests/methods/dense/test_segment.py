@@ -62,7 +62,6 @@ def test_draws_change_pictures_in_training_alone(weights):
   assert losses[0] != losses[1]
   out = TINY.predict()["segment"](weights, BATCH, None)
   np.testing.assert_array_equal(out["image"], BATCH["image"])
-  np.testing.assert_array_equal(out["truth"], TINY.truth(BATCH))
   scores = TINY.logits(weights.params, BATCH["image"])
   np.testing.assert_array_equal(out["guess"], scores.argmax(-1))
   alone = TINY.predict()["segment"](weights, {"image": BATCH["image"]}, None)
@@ -74,3 +73,16 @@ def test_fields_that_do_not_go_together():
     dataclasses.replace(TINY, ignore=2).inputs()
   with pytest.raises(ValueError, match="size 7"):
     dataclasses.replace(TINY, size=7).inputs()
+
+
+def test_evaluators_see_255_where_nothing_is_known(weights):
+  """Whatever label of the maps says so, and of classes that are none."""
+  found = TINY.segment(weights, BATCH, None)["truth"]
+  truth = np.asarray(TINY.truth(BATCH))
+  assert (truth == TINY.ignore).any()
+  wanted = np.where(truth == TINY.ignore, 255, truth)
+  np.testing.assert_array_equal(found, wanted)
+  few = dataclasses.replace(PLAIN, classes=2, ignore=3, by_class=False)
+  batch = BATCH | {"mask": jnp.full((B, SIDE, SIDE), 2)}
+  made = method.Weights(few.init(jax.random.key(0), batch)[0])
+  assert (np.asarray(few.segment(made, batch, None)["truth"]) == 255).all()

@@ -9,6 +9,7 @@ from jmim.core import discovery
 from jmim.core import field
 from jmim.core import method as methods
 from jmim.core import tree as trees
+from jmim.diffusion import sampler
 
 LIGHTNING = discovery.find("diffusion.lightningdit")
 
@@ -51,6 +52,55 @@ def test_each_option_is_in_the_parameters(given):
   turned, plain = (n.network(params, x, u, batch["label"]) for n in (m, flat))
   # Scales of 0.2 make all attention nearly even: the change is small.
   assert np.abs(turned - plain).max() > 1e-4 * np.abs(plain).max()
+
+
+def test_without_shifts_a_block_has_four_parts_of_six(given):
+  m, _, batch = given
+  bare = dataclasses.replace(m, adaln_shift=False)
+  shapes = lambda m: {
+    n: x.shape
+    for n, x in trees.named(
+      jax.eval_shape(m.init, jax.random.key(0), batch)[0]
+    ).items()
+    if "modulation" in n and n.endswith("kernel")
+  }
+  whole, four = shapes(m), shapes(bare)
+  changed = {n for n in whole if whole[n] != four[n]}
+  # The last layer keeps its shift and scale.
+  assert len(changed) == 1 and len(whole) == 2
+  (name,) = changed
+  assert (whole[name][-1], four[name][-1]) == (6 * 32, 4 * 32)
+
+
+def test_without_a_shift_steps_are_even_and_a_constant_velocity_is_exact(given):
+  m, _, _ = given
+  even = field.replace(m, noise={"shift": 1.0}, sampling={"steps": 7})
+  table = even.noise.table(even.sampling)
+  times = np.append(table.level.time, table.level.to_signal[-1])
+  np.testing.assert_allclose(times, np.linspace(0, 1, 8), atol=1e-6)
+  # x = eps + u v for every shift and number of steps.
+  v, eps = np.random.default_rng(0).normal(size=(2, 1, 2, 2, 3))
+  for shift, steps in ((1.0, 3), (0.3, 5)):
+    one = field.replace(m, noise={"shift": shift}, sampling={"steps": steps})
+    output = lambda x, level, one=one: one.noise.output(
+      jnp.asarray(v), x, level, channels=3, clip=0.0
+    )
+    made, _ = sampler.sample(
+      one.noise.table(one.sampling), output, jnp.asarray(eps)
+    )
+    np.testing.assert_allclose(made, eps + v, rtol=1e-4, atol=1e-5)
+
+
+def test_the_loss_knows_no_guidance(given):
+  m, params, batch = given
+  draws = m.drawn(jax.random.key(1), batch)
+  guided = field.replace(
+    m, sampling={"guidance": 9.0, "guidance_interval": (0.5, 0.6)}
+  )
+  one, other = (
+    x.loss(methods.Weights(params), batch, draws, 0)[0] for x in (m, guided)
+  )
+  assert one == other
 
 
 def test_guidance_acts_from_its_start_only(given):

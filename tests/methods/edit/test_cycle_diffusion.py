@@ -7,13 +7,16 @@ import pytest
 import toydiffusion
 
 from jmim.core import field
+from jmim.core import method
 from jmim.core import procedure
 from jmim.diffusion import invert
 from jmim.diffusion import sampler
 from jmim.diffusion import solvers
 from jmim.methods.edit import cycle_diffusion
 from jmim.methods.parts import classifier_score
+from jmim.methods.parts import directional
 from jmim.methods.supervised import convnet
+from jmim.methods.text import clip
 
 TOY, OTHER = toydiffusion.make(), toydiffusion.make(seed=1)
 SCORER = procedure.Model(
@@ -192,7 +195,7 @@ def test_steps_made_again_are_of_the_target():
     ({"told": "label", "label": 3}, MODELS, "label=3 of 3 classes of target"),
     ({"scorer": {"path": "x"}}, MODELS, "scorer, and search has one"),
     (
-      {"search": {"trials": 2}, "head": "kind"},
+      {"search": {"trials": 2}, "choice": {"head": "kind"}},
       {**MODELS, "scorer": SCORER},
       "head='kind'",
     ),
@@ -259,3 +262,74 @@ def test_which_models_are_read():
   assert set(other.models()) == {"source", "target", "scorer"}
   every = procedure_of(search={"trials": 2, "keep": "all"})
   assert set(every.models()) == {"source"}
+
+
+def told_texts(owner):
+  """The toy told a text of six tokens: its class is that of their sum."""
+  tokens = clip.CLIP.tiny().inputs()["tokens"]
+
+  def tell(batch):
+    label = batch["tokens"].sum(1) % 3
+    return label, jnp.full_like(label, 3)
+
+  return dataclasses.replace(owner, reads={"tokens": tokens}, tell=tell)
+
+
+TEXTS = {
+  "source": procedure.Model.of(told_texts(TOY)),
+  "scorer": procedure.Model(
+    method=clip.CLIP.tiny(), weights=toydiffusion.fresh(clip.CLIP.tiny())
+  ),
+}
+
+
+def test_the_source_is_told_its_text_and_the_target_another():
+  """As the class of the one, and of the other, of a model that is told it."""
+  made = procedure_of(told="target")
+  assert isinstance(made.inputs(TEXTS)["target_tokens"], method.Input)
+  found, draws, batch = apply(made, TEXTS)
+  own, other = (batch[n].sum(1) % 3 for n in ("tokens", "target_tokens"))
+  assert (own != other).any() and "label" not in found
+  plain = batch | {"label": own}
+  wanted = procedure_of(told="random").apply(
+    MODELS, {}, plain, draws | {"label": other}
+  )
+  np.testing.assert_allclose(found["image"], wanted["image"], atol=1e-4)
+
+
+def test_the_best_is_that_whose_change_is_that_of_the_texts():
+  search = {"skip": (1, 0), "scale": (1.0, 3.0), "trials": 2}
+  fields = dict(told="target", choice={"kind": "direction"})
+  every = procedure_of(**fields, search=search | {"keep": "all"})
+  rows, draws, batch = apply(every, TEXTS)
+  found, _, _ = apply(procedure_of(**fields, search=search), TEXTS, batch=batch)
+  scorer = TEXTS["scorer"]
+  wanted = directional.asked(scorer, batch)
+  before = directional.seen(scorer, batch["image"])
+  scores = np.stack(
+    [
+      directional.score(
+        wanted, before, directional.seen(scorer, rows["image"][:, k])
+      )
+      for k in range(8)
+    ],
+    1,
+  )
+  np.testing.assert_allclose(found["score"], scores.max(1), atol=1e-3)
+  at = np.arange(N), scores.argmax(1)
+  np.testing.assert_allclose(found["image"], rows["image"][at], atol=1e-3)
+
+
+def test_which_models_look_at_pictures_in_units_of_their_own():
+  assert procedure_of().in_own_units() == ()
+  assert procedure_of(choice={"kind": "direction"}).in_own_units() == (
+    "scorer",
+  )
+
+
+def test_a_text_for_a_model_of_classes_and_a_scorer_of_none_are_named():
+  with pytest.raises(ValueError, match="told='target', and target is told no"):
+    procedure_of(told="target").check(MODELS)
+  made = procedure_of(choice={"kind": "direction"}, search={"trials": 2})
+  with pytest.raises(ValueError, match="scorer offers no text: name a run"):
+    made.check({**TEXTS, "scorer": SCORER})

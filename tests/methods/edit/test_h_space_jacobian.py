@@ -68,7 +68,7 @@ def test_values_and_directions_are_those_of_the_explicit_jacobian(one):
     np.testing.assert_allclose(one.found["values"][i, :, 0], s[:2], rtol=1e-4)
     u = one.found["directions"][i, :, 0].reshape(2, -1)
     np.testing.assert_allclose(np.abs((u * v[:2]).sum(1)), 1, atol=2e-3)
-    assert (u[:, 0] > 0).all()
+    assert (u[:, 0] >= 0).all()  # one of them is 0 but for rounding
 
 
 def test_the_offset_is_applied_at_every_step_in_singular_values(one):

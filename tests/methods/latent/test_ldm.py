@@ -5,9 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.core import discovery
+from jmim.core import errors
 from jmim.core import field
 from jmim.core import method as methods
 from jmim.core import renamed
+from jmim.core import tree as trees
 from jmim.core import validate
 from jmim.masks import rectangles
 from jmim.methods.diffusion import dit
@@ -16,7 +19,9 @@ from jmim.methods.diffusion import lightningdit
 from jmim.methods.latent import ldm
 from jmim.methods.parts import flow
 from jmim.methods.parts import weighting
+from jmim.nn import sizes
 from jmim.nn.nets import token_encoder as tokens
+from jmim.nn.nets import told_dit
 
 B = 2
 
@@ -80,9 +85,16 @@ def frozen(method):
   }
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_every_task_starts_at_zero_and_sees_its_condition(task):
-  method = make(task)
+DIT = told_dit.Dims(body=sizes.Dims(variant="S/2", width=16, depth=1, heads=2))
+ALIKE = [(task, SMALL.dims) for task in TASKS]
+ALIKE += [(task, DIT) for task in ("none", "class", "text", "superres")]
+
+
+@pytest.mark.parametrize(
+  "task, dims", ALIKE, ids=[f"{t}-{type(d).__module__[14:]}" for t, d in ALIKE]
+)
+def test_every_task_starts_at_zero_and_sees_its_condition(task, dims):
+  method = make(task, dims=dims)
   batch, key = given(method), jax.random.key(0)
   params, extra = jax.jit(method.init)(key, batch)
   consts = frozen(method)
@@ -100,6 +112,44 @@ def test_every_task_starts_at_zero_and_sees_its_condition(task):
   noisy = jax.tree.map(lambda x: x + 0.1 * rng.normal(size=x.shape), params)
   first, second = apply(noisy, batch), apply(noisy, given(method, 1))
   assert (np.abs(first - second).max() > 1e-6) == (task != "none")
+
+
+def test_a_transformer_learns_of_a_text_and_is_guided_by_it():
+  """Every leaf, the encoder's too, gets a gradient."""
+  made = make("text", dims=DIT, labels=dict(drop=0.5))
+  batch = given(made) | {"index": jnp.arange(B)}
+  params, extra = jax.jit(made.init)(jax.random.key(0), batch)
+  rng = np.random.default_rng(0)
+  noisy = jax.tree.map(lambda x: x + 0.1 * rng.normal(size=x.shape), params)
+
+  weights = methods.Weights(noisy, extra, frozen(made))
+
+  @jax.jit
+  def slopes(weights):
+    draws = made.drawn(jax.random.key(0), batch)
+    return jax.grad(lambda p: made.loss(p, batch, draws, 0)[0])(weights).params
+
+  still = {n for n, x in trees.named(slopes(weights)).items() if not x.any()}
+  # Positions of tokens that no text has, and biases of keys, move nothing.
+  assert all(n.endswith(("k/bias", "qkv/bias")) for n in still), still
+  sample = lambda scale: jax.jit(
+    field.replace(made, sampling=dict(guidance=scale)).sample
+  )(weights, batch, jax.random.key(1))
+  assert np.abs(sample(1.0) - sample(4.0)).max() > 1e-4
+
+
+def test_a_transformer_looks_once_in_a_block():
+  twice = make("text", dims=DIT)
+  twice = field.replace(twice, condition=dict(transformer=2))
+  with pytest.raises(ValueError, match="transformer 2 with dims.type"):
+    twice.inputs()
+  dims = {"type": "dit", "body": {"variant": "S/4"}}
+  section = {"dims": dims, "size": 8}
+  assert validate.build(ldm.LDM, section, "method").dims.body.patch == 4
+  for name in ("edit.blob", "latent.diffdis", "diffusion.linfusion"):
+    cls = discovery.find(name)
+    with pytest.raises(errors.UserError, match="dims.type"):
+      validate.build(cls, section, "method")
 
 
 def test_the_scale_is_that_of_the_first_batch_and_stays():

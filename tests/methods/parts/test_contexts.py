@@ -53,6 +53,16 @@ def test_tokens_and_layouts_go_through_a_network_of_their_length():
   assert of("tokens").ids(tokens) is tokens["tokens"]
 
 
+def test_words_are_rows_of_a_table_but_what_fills_up():
+  part, batch = of("words"), {"tokens": np.array([[3, 3, 0]])}
+  assert part.entries()["tokens"].high == 16
+  params = jax.jit(part.init, static_argnums=1)(jax.random.key(0), 0)
+  found = part.embed(params, part.ids(batch))
+  np.testing.assert_array_equal(found[0, 0], params["words"][3])
+  np.testing.assert_array_equal(found[0, 0], found[0, 1])
+  assert not found[0, 2].any()
+
+
 def test_stored_features_are_their_own_vectors():
   part, batch = of("context"), {"context": np.ones((2, 6, 6))}
   ids = part.ids(batch)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.core import method
 from jmim.core import randomness
 from jmim.data.procedural import described
 from jmim.methods.parts import drag
@@ -65,9 +66,39 @@ def test_what_does_not_go_together_is_named():
     drag.Drag(which=2).check(2)
   with pytest.raises(ValueError, match="drag.by="):
     drag.Drag(by=(1.0,)).check(2)
-  with pytest.raises(ValueError, match="description.words .* 1 tokens"):
-    drag.Description(words=(1, 2)).check(1)
-  with pytest.raises(ValueError, match="without description.words"):
-    drag.Description(caption=(1,)).check(3)
   drag.Drag().check(1)
-  drag.Description(words=(1,), caption=(2,)).check(1)
+
+
+def reads(length=3, high=9, **tokens):
+  ids = lambda *shape, **more: method.Input(shape, jnp.int32, high, **more)
+  return {"tokens": ids(length, **tokens), "thing_tokens": ids(2, 1)}
+
+
+@pytest.mark.parametrize(
+  "fields, told, said",
+  [
+    (dict(words=(1, 2)), {}, r"description.words \(1, 2\): 1 tokens"),
+    (dict(words=(1,), caption=(1, 2, 3, 4)), {}, r"caption .*: 3 tokens"),
+    (dict(caption=(1,)), {}, "without description.words"),
+    (dict(words=(9,)), {}, "description.words .* tokens are 0 to 8"),
+    (dict(words=(1,), caption=(9,)), {}, "caption .* tokens are 0 to 8"),
+    (dict(words=(1,), pad=9), {}, "pad 9: tokens are 0 to 8"),
+    (dict(words=(1,)), dict(holds=(1, 2)), "caption .* without 1"),
+    (
+      dict(words=(1,), caption=(1, 2), pad=3),
+      dict(closes=(2, 0)),
+      r"pad 3: ends with 3, and texts with one of \(2, 0\)",
+    ),
+  ],
+)
+def test_what_a_model_could_not_be_told_is_named(fields, told, said):
+  with pytest.raises(ValueError, match=said):
+    drag.Description(**fields).check(reads(**told))
+
+
+def test_what_a_model_can_be_told():
+  drag.Description().check(reads(holds=(1, 2), closes=(2, 0)))
+  text = drag.Description(words=(1,), caption=(1, 2))
+  text.check(reads(holds=(1, 2), closes=(2, 0)))
+  text.check(reads(2, holds=(1, 2), closes=(2, 0)))  # none is left to fill up
+  text.check({n: method.Input(x.shape) for n, x in reads().items()})

@@ -9,6 +9,8 @@ from jmim.core import field
 from jmim.core import method as methods
 from jmim.core import randomness
 from jmim.methods.parts import first_stage as stages
+from jmim.methods.parts import latent_channels
+from jmim.methods.parts import latent_mode
 from jmim.nn import liif
 
 KL = stages.FirstStage(variant="kl-f4", width=4, blocks=1, path="W", scale=0.5)
@@ -71,6 +73,75 @@ def test_decoding_undoes_the_scale():
   assert wanted.shape == (1, 8, 8, 3)
 
 
+STATISTICS = dataclasses.replace(KL, statistics="S")
+KNOWN = {
+  "mean": jnp.asarray([1.0, -2.0, 0.5]),
+  "std": jnp.asarray([2.0, 0.1, 1.0]),
+}
+
+
+def test_channels_are_normalised_before_the_scale():
+  weights = methods.Weights({}, {}, {latent_channels.NAME: KNOWN})
+  draws, batch = draw(KL), {"moments": MOMENTS}
+  plain = KL.encode(NOTHING, batch, draws) / 0.5
+  wanted = 0.5 * (plain - KNOWN["mean"]) / KNOWN["std"]
+  found = STATISTICS.encode(weights, batch, draws)
+  np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+  # And back: what the decoder reads.
+  back = latent_channels.restored(weights, found / 0.5)
+  np.testing.assert_allclose(back, plain, rtol=1e-5, atol=1e-5)
+  mode = latent_mode.latents(STATISTICS, weights, batch)
+  mean = np.split(MOMENTS, 2, axis=-1)[0]
+  wanted = 0.5 * (mean - KNOWN["mean"]) / KNOWN["std"]
+  np.testing.assert_allclose(mode, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_the_shift_is_one_of_normalised_channels():
+  stage = dataclasses.replace(STATISTICS, shift=0.25)
+  weights = methods.Weights({}, {}, {latent_channels.NAME: KNOWN})
+  draws, batch = draw(KL), {"moments": MOMENTS}
+  plain = KL.encode(NOTHING, batch, draws) / 0.5
+  found = stage.encode(weights, batch, draws)
+  wanted = 0.5 * ((plain - KNOWN["mean"]) / KNOWN["std"] - 0.25)
+  np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+  scaled = stage.scaled(weights, plain)
+  np.testing.assert_allclose(scaled, wanted, rtol=1e-5, atol=1e-6)
+  back = stage.restored(weights, found)
+  np.testing.assert_allclose(back, plain, rtol=1e-5, atol=1e-5)
+  mode = latent_mode.latents(stage, weights, batch)
+  mean = np.split(MOMENTS, 2, axis=-1)[0]
+  wanted = 0.5 * ((mean - KNOWN["mean"]) / KNOWN["std"] - 0.25)
+  np.testing.assert_allclose(mode, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_samples_are_decoded_from_latents_as_they_were_encoded(fill):
+  params = fill(KL.net, scale=0.1)
+  consts = {"first_stage": params, latent_channels.NAME: KNOWN}
+  z = MOMENTS[:1, :, :, :3]
+  found = jax.jit(STATISTICS.decode)(methods.Weights({}, {}, consts), z)
+  inner = 2.0 * z * KNOWN["std"] + KNOWN["mean"]
+  wanted = jax.jit(KL.net.decode)(params, inner)
+  np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_a_scale_that_is_measured_is_that_of_normalised_latents():
+  stage = dataclasses.replace(STATISTICS, scale=0.0)
+  consts, batch = {latent_channels.NAME: KNOWN}, {"moments": MOMENTS}
+  fresh = methods.Weights({}, stage.extra(), consts)
+  settled = stage.settled(fresh, batch, draw(stage))
+  z = stage.encode(settled, batch, draw(stage))
+  np.testing.assert_allclose(z.std(), 1.0, rtol=1e-5)
+
+
+def test_statistics_are_read_though_nothing_is_decoded():
+  stored = dataclasses.replace(STATISTICS, path="")
+  (const,) = stored.consts().values()
+  assert const.path == "S" and not const.images
+  made = const.init(jax.random.key(0))
+  assert {n: x.shape for n, x in made.items()} == {"mean": (3,), "std": (3,)}
+  assert set(STATISTICS.consts()) == {"first_stage", latent_channels.NAME}
+
+
 def test_without_a_first_stage_images_are_what_is_diffused():
   stage, x = stages.FirstStage(), {"image": MOMENTS}
   assert stage.encode(NOTHING, x, {}) is MOMENTS
@@ -85,6 +156,7 @@ def test_without_a_first_stage_images_are_what_is_diffused():
     (dict(variant="kl-f4", codes=8), SHAPE, "kl has none"),
     (dict(variant="kl-f4"), (2, 2, 4), "latents have 3"),
     (dict(variant="kl-f4", scale=0.0), SHAPE, "measures none"),
+    (dict(variant="fold2", statistics="S"), SHAPE, "images are no latents"),
   ],
 )
 def test_fields_that_do_not_go_together_are_refused(fields, shape, seen):

@@ -101,6 +101,15 @@ def test_rescaled_guidance_has_the_deviation_of_the_condition():
   )
 
 
+def test_guidance_can_grow_and_then_is_1_at_noise():
+  grown = dataclasses.replace(GUIDED, guidance_power=2.0)
+  at = lambda time: grown.combine(COND, NULL, time, channels=4)
+  np.testing.assert_allclose(at(1.0), COND, atol=1e-6)
+  np.testing.assert_allclose(at(0.0), 3 * COND - 2 * NULL, atol=1e-5)
+  scale = 1 + (1 - np.cos(np.pi * 0.7**2))
+  np.testing.assert_allclose(at(0.3), NULL + scale * (COND - NULL), atol=1e-5)
+
+
 def test_an_interval_has_two_ends():
   with pytest.raises(ValueError, match="two times"):
     dataclasses.replace(GUIDED, guidance_interval=(0.1,)).check()

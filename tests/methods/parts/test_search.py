@@ -60,6 +60,20 @@ def test_the_best_of_each_example():
     np.testing.assert_allclose(found["image"][row], wanted, rtol=1e-6)
 
 
+def test_a_score_may_come_from_outside():
+  """The same, of results that do not know how good they are."""
+  bare = lambda skip: (
+    make(skip)[0],
+    lambda x, scale: {"image": make(skip)[1](x, scale)["score"]},
+  )
+  part = search.Search(skip=SKIP, scale=SCALE, trials=TRIALS)
+  found = part.run(bare, DRAWS, lambda made: 2 * made["image"])
+  wanted = part.run(make, DRAWS)
+  np.testing.assert_allclose(found["score"], 2 * wanted["score"], rtol=1e-6)
+  for name in ("skip", "scale", "trial"):
+    np.testing.assert_array_equal(found[name], wanted[name])
+
+
 def test_of_equal_scores_the_first():
   same = lambda skip: (
     lambda trial: trial,

@@ -41,6 +41,24 @@ def test_a_class_is_read_where_it_is_told():
     assert set(told.reads(other, inputs)) == {"image"}
 
 
+def test_another_text_stands_in_the_place_of_its_own():
+  inputs = {"tokens": method.Input((4,)), "label": method.Input(())}
+  found = told.reads("target", inputs)
+  assert found == {"target_tokens": inputs["tokens"], "label": inputs["label"]}
+  told.check("target", 0, 0, "target", inputs=inputs)
+  for none in (None, {"label": inputs["label"]}):
+    with pytest.raises(ValueError, match="source is told no tokens"):
+      told.check("target", 0, 3, "source", inputs=none)
+  batch = BATCH | {
+    "tokens": jnp.zeros((3, 4)),
+    "target_tokens": jnp.ones((3, 4)),
+  }
+  shown = told.shown("target", 0, batch, {})
+  np.testing.assert_array_equal(shown["tokens"], 1.0)
+  np.testing.assert_array_equal(shown["label"], BATCH["label"])
+  assert told.draw("target", 3, randomness.Keys(jax.random.key(0))) == {}
+
+
 def test_examples_of_more_classes_than_the_model_has_are_named():
   with pytest.raises(ValueError, match="told='own': 3 classes, and target has"):
     told.check("own", 0, 2, "target", own=3)

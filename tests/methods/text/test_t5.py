@@ -104,8 +104,24 @@ def test_features_do_not_depend_on_what_fills_up():
     (dict(sentinel=14), r"sentinel 14 of network.words 14"),
     (dict(end=0), r"end 0 is pad"),
     (dict(network=dict(buckets=6)), r"network.buckets 6"),
+    (
+      dict(share=0.5, sentinels=1),
+      r"sentinels 1, and length 6, .* make 2 gaps",
+    ),
+    (dict(share=0.5, sentinel=9), r"9, and 2 gaps: tokens from 8 .* below 9"),
+    (
+      dict(share=0.5, vocabulary=14, sentinel=2),
+      r"2 gaps: tokens from 1 .* below 2",
+    ),
   ],
 )
 def test_fields_that_do_not_go_together(fields, said):
   with pytest.raises(ValueError, match=said):
     made(**fields).inputs()
+
+
+def test_sentinels_are_asked_for_where_there_are_gaps():
+  made(share=0.5, sentinels=2).inputs()
+  made(share=0.5, sentinel=10).inputs()  # the tenth and the eleventh token
+  made(share=0.5, objective="prefix", sentinels=1, sentinel=9).inputs()
+  t5.T5().inputs()

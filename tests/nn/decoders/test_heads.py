@@ -11,22 +11,6 @@ def _norm(p, x):
   return x * p["scale"] + p["bias"]
 
 
-def test_batch_norm_uses_biased_and_records_unbiased_variances(normal):
-  x, mean, var = 3 + 2 * normal(5, 4), np.ones(4), 2 * np.ones(4)
-  y, new_mean, new_var = heads.batch_norm(x, mean, var, train=True)
-  expected = (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-6)
-  np.testing.assert_allclose(y, expected, atol=1e-5)
-  np.testing.assert_allclose(new_mean, 0.9 + 0.1 * x.mean(0), rtol=1e-5)
-  np.testing.assert_allclose(new_var, 1.8 + 0.1 * x.var(0, ddof=1), rtol=1e-5)
-
-
-def test_batch_norm_evaluates_with_what_was_recorded(normal):
-  x, mean, var = normal(5, 4), 0.5 * np.ones(4), 4 * np.ones(4)
-  y, same_mean, same_var = heads.batch_norm(x, mean, var, train=False)
-  np.testing.assert_allclose(y, (x - 0.5) / 2, atol=1e-5)
-  assert same_mean is mean and same_var is var
-
-
 def test_the_mean_pool_head_by_hand(fill, normal):
   net, x = heads.MeanPoolHead(5), normal(2, 6, 8)
   variables = fill(net, x)
@@ -72,10 +56,25 @@ def test_one_token_is_all_there_is_to_attend_to(fill, normal):
   np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("momentum", [0.0, 1.0])
-def test_momentum_is_the_share_of_the_batch(normal, momentum):
-  x = normal(5, 3)
-  _, mean, _ = heads.batch_norm(
-    x, np.zeros(3), np.ones(3), train=True, momentum=momentum
-  )
-  np.testing.assert_allclose(mean, momentum * x.mean(0), atol=1e-6)
+@pytest.mark.parametrize("pool", heads.MEAN_MAX)
+def test_a_cloud_head_is_of_a_set_and_reads_mean_and_maximum(normal, pool):
+  net, x = heads.CloudHead(classes=5, hidden=8, pool=pool), normal(3, 6, 4)
+  variables = net.init(jax.random.key(0), x, train=False)
+  run = lambda x: net.apply(variables, x, train=False)
+  np.testing.assert_allclose(run(x[:, ::-1]), run(x), atol=1e-5)
+  hidden = variables["params"]["hidden1"]["before"]["kernel"]
+  assert hidden.shape == ((4 if pool == "sum" else 8), 8)
+  # Another maximum with the same mean is another cloud.
+  moved = x.copy()
+  moved[:, 0] += 9
+  moved[:, 1] -= 9
+  assert np.abs(run(moved) - run(x)).max() > 1e-3
+
+
+def test_a_cloud_head_drops_where_there_are_keys(normal):
+  net, x = heads.CloudHead(classes=5, hidden=8), normal(3, 6, 4)
+  variables = net.init(jax.random.key(0), x, train=False)
+  keys = jnp.asarray([[1, 2], [3, 4], [5, 6]], jnp.uint32)
+  plain = net.apply(variables, x, train=False)
+  dropped = net.apply(variables, x, train=False, keys=keys)
+  assert np.abs(dropped - plain).max(1).min() > 1e-4

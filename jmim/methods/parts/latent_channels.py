@@ -1,0 +1,68 @@
+"""Moments of latents as a first stage gives them, and latents by channel.
+
+    z = (z - mean_c) / std_c
+
+Yao et al. 2025 normalise so in place of one factor for all. The numbers are a
+frozen array of a method, from a file of `jmim.tools.latent_statistics`; where a
+method has none, nothing is changed.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jmim.core import method
+from jmim.nn.nets import stages
+
+NAME, KEY = "latent_statistics", "method.first_stage.statistics"
+
+
+def moments(
+  stage: stages.Stage, read: str, weights: method.Weights, batch: method.Batch
+) -> jax.Array:
+  """[b, h, w, k] float32, of clips [b, t, h, w, k]; no gradient.
+
+  Args:
+    stage: the first stage.
+    read: "moments": as they are stored; "images": of images, or of clips.
+    weights: with those of the first stage, where images are read.
+    batch: has what is read.
+  """
+  if read == "moments":
+    z = batch["moments"].astype(jnp.float32)
+  else:
+    z = stage.encode(weights.consts["first_stage"], batch)
+  return jax.lax.stop_gradient(z)
+
+
+def consts(path: str, net: stages.Net | None) -> dict[str, method.Const]:
+  """mean and std of each channel of a net's code, by NAME; no path: none."""
+  if not path or not net:
+    return {}
+
+  def neutral(key):
+    del key
+    c = (net.size.code,)
+    return {"mean": jnp.zeros(c), "std": jnp.ones(c)}
+
+  return {NAME: method.Const(path, neutral, key=KEY, images=False)}
+
+
+def check(path: str, variant: str) -> None:
+  """Raises ValueError for statistics without a first stage."""
+  if path:
+    raise ValueError(
+      f"first_stage.statistics={path!r} with first_stage.variant {variant!r}: "
+      "images are no latents"
+    )
+
+
+def normalised(weights: method.Weights, z: jax.Array) -> jax.Array:
+  """Latents [b, ..., c] as they are encoded -> normalised."""
+  known = weights.consts.get(NAME)
+  return (z - known["mean"]) / known["std"] if known else z
+
+
+def restored(weights: method.Weights, z: jax.Array) -> jax.Array:
+  """Normalised latents [b, ..., c] -> as they are decoded."""
+  known = weights.consts.get(NAME)
+  return z * known["std"] + known["mean"] if known else z

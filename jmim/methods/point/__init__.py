@@ -1,0 +1,1 @@
+"""Point clouds: masked diffusion and masked modelling of them."""

@@ -1,0 +1,59 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from jmim.data import pipeline
+from jmim.data import sources
+from jmim.data.builders import membranes
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+  """A few examples, written and read back."""
+  path = str(tmp_path_factory.mktemp("membranes"))
+  (full,) = membranes.Membranes.BUILDER_CONFIGS
+  few = [dataclasses.replace(full, train=4, test=2)]
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(membranes.Membranes, "BUILDER_CONFIGS", few)
+    known = {c.name: c for c in few}
+    patch.setattr(membranes.Membranes, "builder_configs", known)
+    yield (
+      few[0],
+      {
+        split: sources.build("membranes/small", split, path)
+        for split in ("train", "test")
+      },
+    )
+
+
+def test_what_is_read_is_what_was_made(built):
+  config, read = built
+  for split, count in (("train", 4), ("test", 2)):
+    assert len(read[split]) == count
+    made = [membranes.example(config, split, i) for i in range(count)]
+    for i in range(count):
+      stored = read[split][i]
+      (twin,) = [
+        m for m in made if np.array_equal(m["volume"], stored["volume"])
+      ]
+      for name in ("cells", "membrane"):
+        np.testing.assert_array_equal(stored[name], twin[name])
+        assert stored[name].shape == config.shape
+
+
+def test_no_two_examples_are_alike(built):
+  _, read = built
+  every = [source[i]["volume"] for source in read.values() for i in range(2)]
+  for i, one in enumerate(every):
+    for other in every[:i]:
+      assert np.mean(one == other) < 0.1
+
+
+def test_the_pipeline_cuts_them(built):
+  config, read = built
+  spec = pipeline.Spec(batch=2, threads=0, volume=(8, 40, 40))
+  batch = next(pipeline.training_batches(read["train"], spec))
+  assert {batch[k].shape for k in ("volume", "cells", "membrane")} == {
+    (2, 8, 40, 40)
+  }
