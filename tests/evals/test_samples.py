@@ -59,6 +59,8 @@ def test_volumes_are_drawn_as_slices():
   )
   context.pixels = lambda x: contexts.Context.pixels(context, x)
   values = dict(samples.Evaluator(examples=3, columns=1).run(context))
-  pixels = np.rint(255 * draw.slices(volumes))
-  assert values["mean"] == pixels.mean()
-  assert values["grid"].dtype == np.uint8
+  # The numbers are of all slices, also of those that are not drawn.
+  pixels = np.rint(255 * volumes).astype(np.uint8)
+  assert values["mean"] == pixels.mean() and values["std"] == pixels.std()
+  grid = draw.sheet({"": draw.slices(pixels)}, pairs=1)
+  np.testing.assert_array_equal(values["grid"], grid)
