@@ -82,8 +82,8 @@ class BatchNorm(nn.Module, kw_only=True):
     shape = (x.shape[-1],)
     scale = self.param("scale", nn.initializers.ones, shape)
     bias = self.param("bias", nn.initializers.zeros, shape)
-    mean = self.variable(STATISTICS, "mean", jnp.zeros, shape, jnp.float32)
-    var = self.variable(STATISTICS, "var", jnp.ones, shape, jnp.float32)
+    mean = self.variable(STATISTICS, "mean", jnp.zeros, shape)
+    var = self.variable(STATISTICS, "var", jnp.ones, shape)
     y, new_mean, new_var = batch_norm(
       x.astype(jnp.float32),
       mean.value,
@@ -119,7 +119,7 @@ class Normed(nn.Module, kw_only=True):
     return BatchNorm(rt=self.rt, name="bn")(y, train)
 
 
-def apply(
+def applied(
   net: nn.Module,
   params: Any,
   statistics: Any,

@@ -43,7 +43,7 @@ def test_a_layer_normalises_over_all_but_the_last_axis(normal):
   x = 3 + normal(5, 6, 3)
   net, params, statistics = made(x)
   params["bn"] = {"scale": 2 * jnp.ones(4), "bias": 5 * jnp.ones(4)}
-  y, new = batchnorm.apply(net, params, statistics, x, train=True)
+  y, new = batchnorm.applied(net, params, statistics, x, train=True)
   np.testing.assert_allclose(y.mean((0, 1)), 5, atol=1e-4)
   np.testing.assert_allclose(y.std((0, 1)), 2, atol=1e-3)
   z = x @ params["before"]["kernel"] + params["before"]["bias"]
@@ -56,8 +56,8 @@ def test_evaluation_uses_running_statistics_and_keeps_them(normal):
   x = normal(5, 6, 3)
   net, params, statistics = made(x)
   statistics["bn"]["mean"] += 2.0
-  y, same = batchnorm.apply(net, params, statistics, x, train=False)
-  one, _ = batchnorm.apply(net, params, statistics, x[:1], train=False)
+  y, same = batchnorm.applied(net, params, statistics, x, train=False)
+  one, _ = batchnorm.applied(net, params, statistics, x[:1], train=False)
   np.testing.assert_allclose(y[:1], one, atol=1e-6)  # no other example counts
   assert same is statistics
   z = x @ params["before"]["kernel"] + params["before"]["bias"]
@@ -67,9 +67,9 @@ def test_evaluation_uses_running_statistics_and_keeps_them(normal):
 def test_the_bias_of_a_map_does_not_move_the_output_in_training(normal):
   x = normal(5, 6, 3)
   net, params, statistics = made(x)
-  y, _ = batchnorm.apply(net, params, statistics, x, train=True)
+  y, _ = batchnorm.applied(net, params, statistics, x, train=True)
   params["before"]["bias"] += 3.0
-  again, _ = batchnorm.apply(net, params, statistics, x, train=True)
+  again, _ = batchnorm.applied(net, params, statistics, x, train=True)
   np.testing.assert_allclose(again, y, atol=1e-4)
 
 

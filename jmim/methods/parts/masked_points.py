@@ -135,7 +135,7 @@ class MaskedPoints:
       train: statistics of the batch.
       drop: [blocks, 2, b] factors of residual branches.
     """
-    return batchnorm.apply(
+    return batchnorm.applied(
       self.net,
       params["encoder"],
       statistics.get("encoder", {}),
@@ -172,7 +172,7 @@ class MaskedPoints:
     encoded, first = self.encode(
       params, statistics, levels, visible, train=train, drop=drop
     )
-    tokens, second = batchnorm.apply(
+    tokens, second = batchnorm.applied(
       self.reverse,
       params["decoder"],
       statistics.get("decoder", {}),

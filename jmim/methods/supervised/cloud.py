@@ -146,7 +146,7 @@ class Cloud(method.Method):
       batch: clouds.
       **how: of the network.
     """
-    return batchnorm.apply(
+    return batchnorm.applied(
       self.net,
       weights.params["main"],
       weights.extra["statistics"],

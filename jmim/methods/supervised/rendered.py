@@ -108,7 +108,7 @@ class Rendered(finetune.Finetune):
     images = self.views.images(batch["points"])
     seen = jax.vmap(lambda views, i: views[i])(images, draws["view"])
     seen = {"image": seen, "label": batch["label"]}
-    return super().loss(weights, seen, draws, step, player)
+    return super().loss(weights, seen, draws, step, player=player)
 
   def predict(self) -> dict[str, method.Predict]:
     """logits [b, classes] and features [b, w], means over the views."""

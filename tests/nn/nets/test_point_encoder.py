@@ -94,7 +94,7 @@ def test_a_wide_radius_is_none_and_a_small_one_leaves_tokens_alone(
 
 
 def test_training_leaves_statistics_of_hidden_groups_too(levels, variables):
-  _, new = batchnorm.apply(NET, *variables.values(), levels, train=True)
+  _, new = batchnorm.applied(NET, *variables.values(), levels, train=True)
   x = levels[0].relative
   kernel = variables["params"]["embed0"]["map1"]["before"]
   mean = (x @ kernel["kernel"] + kernel["bias"]).mean((0, 1, 2))
