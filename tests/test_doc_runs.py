@@ -40,6 +40,7 @@ ONLY_READ = (
   (r"bench_sample .*digit", "a timing; test_bench_sample.py"),
   (r"scaling masks", "a timing of minutes; test_bench_step.py"),
   (r"cold_start", "a timing; test_cold_start.py"),
+  (r"bench_(expert_choice|scan)", "a timing; tests/tools has both"),
   (r"wandb", "needs W&B; tests/core/test_boards.py"),
   (r"--mode=apply", "takes a trained run; tests/modes/test_apply.py"),
   (r"ldm_digits\.py:pixels", "minutes; test_docs.py shortens it"),
