@@ -46,6 +46,7 @@ from jmim.methods.parts import drawn_pixels
 from jmim.methods.parts import first_stage as stages
 from jmim.methods.parts import gaussian
 from jmim.methods.parts import guided
+from jmim.methods.parts import latent_channels
 from jmim.nn import liif
 from jmim.nn import losses
 
@@ -163,7 +164,8 @@ class ArbScale(ldm.LDM):
     x_t, a, s = self.noise.add(z, draws["t"], draws["noise"])
     z0 = targets.to_x0("eps", pred, x=x_t, a=a, s=s)
     stage, params = self.first_stage, weights.consts["first_stage"]
-    net, z0 = stage.net, stage.restored(weights, z0)
+    net, z0 = stage.net, z0 / stage.factor_of(weights)
+    z0 = latent_channels.restored(weights, z0, stage.shift)
     features = net.features(params, z0)
     place, cell, truth = self.pixels.at(batch["image"], draws)
     return (a / s)[:, 0], truth, net.query(params, features, place, cell)

@@ -17,6 +17,7 @@ from jmim.core import randomness
 from jmim.core import runtime
 from jmim.masks import rectangles
 from jmim.methods.parts import first_stage as stages
+from jmim.methods.parts import latent_channels
 from jmim.nn import conv
 from jmim.nn import patch
 from jmim.nn import resize
@@ -155,7 +156,10 @@ class Channels:
     small = tuple(n // self.reduction for n in sides)
     coarse = resize.images(resize.images(x, small, "smooth"), sides, "nearest")
     z = _encoded(weights, coarse, first_stage)
-    return first_stage.scaled(weights, z) if first_stage.net else z
+    if not first_stage.net:
+      return z
+    z = latent_channels.normalised(weights, z, first_stage.shift)
+    return first_stage.factor_of(weights) * z
 
 
 def _encoded(weights, x, first_stage):

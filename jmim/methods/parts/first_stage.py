@@ -35,8 +35,7 @@ class FirstStage:
 
   variant: str = field.value(
     "none",
-    "frozen autoencoder, see `nn.nets.codec` and `nn.nets.video_sizes`; fold2: "
-    "squares of pixels",
+    "frozen autoencoder, of `nn.nets.stages`; fold2: squares of pixels",
     choices=stages.VARIANTS,
     was="first_stage",
   )
@@ -64,15 +63,12 @@ class FirstStage:
     low=0,
     was="latent_scale",
   )
-  shift: float = field.value(
-    0.0, "subtracted from latents before the scale, after statistics"
-  )
+  shift: float = field.value(0.0, "subtracted after statistics, before scale")
   by_frame: bool = field.value(
     False, "a first stage of clips codes each frame alone, as those of images"
   )
   statistics: str = field.value(
-    "",
-    "mean, std of channels (`tools.latent_statistics`); empty: none",
+    "", "mean, std of channels (`tools.latent_statistics`); empty: none"
   )
   implicit: liif.Dims = field.part(
     liif.Dims, "implicit function behind the decoder", hidden=()
@@ -118,8 +114,7 @@ class FirstStage:
       ValueError: fields that do not go together.
     """
     self.stage.check(shape)
-    if not self.net:
-      latent_channels.check(self.statistics, self.variant)
+    latent_channels.check(self.statistics, self.stage)
     if self.measured and not measures:
       raise ValueError("first_stage.scale 0: this method measures none")
     stored = self.net and self.read == "moments"
@@ -145,11 +140,11 @@ class FirstStage:
   def unscaled(
     self, weights: method.Weights, batch: method.Batch, draws: method.Draws
   ) -> jax.Array:
-    """[b, (t,) h, w, c] latents before shift and scale; no gradient."""
+    """[b, (t,) h, w, c] latents before their scale; no gradient."""
     z = latent_channels.moments(self.stage, self.read, weights, batch)
     if "posterior" in draws:
       z = autoencoder.drawn(z, draws["posterior"])
-    return latent_channels.normalised(weights, z)
+    return latent_channels.normalised(weights, z, self.shift)
 
   def encode(
     self, weights: method.Weights, batch: method.Batch, draws: method.Draws
@@ -158,24 +153,15 @@ class FirstStage:
     if not self.net:
       return self.stage.encode(None, batch)
     z = self.unscaled(weights, batch, draws)
-    return self.factor_of(weights, z) * (z - self.shift)
+    return self.factor_of(weights, z) * z
 
   def decode(self, weights: method.Weights, z: jax.Array) -> jax.Array:
     """What was diffused [b, (t,) h, w, c] -> images, or clips."""
     if not self.net:
       return self.stage.decode(None, z)
-    z = self.restored(weights, z)
+    z = z / self.factor_of(weights)
+    z = latent_channels.restored(weights, z, self.shift)
     return self.stage.decode(weights.consts["first_stage"], z)
-
-  def scaled(self, weights: method.Weights, z: jax.Array) -> jax.Array:
-    """Codes as they are encoded -> what is diffused; the scale is known."""
-    z = latent_channels.normalised(weights, z)
-    return self.factor_of(weights) * (z - self.shift)
-
-  def restored(self, weights: method.Weights, z: jax.Array) -> jax.Array:
-    """What is diffused -> codes as they are decoded."""
-    z = z / self.factor_of(weights) + self.shift
-    return latent_channels.restored(weights, z)
 
   def factor_of(
     self, weights: method.Weights, z: jax.Array | None = None

@@ -1,10 +1,10 @@
 """Moments of latents as a first stage gives them, and latents by channel.
 
-    z = (z - mean_c) / std_c
+    z = (z - mean_c) / std_c - shift
 
 Yao et al. 2025 normalise so in place of one factor for all. The numbers are a
 frozen array of a method, from a file of `jmim.tools.latent_statistics`; where a
-method has none, nothing is changed.
+method has none, there is the shift alone, and without that nothing is changed.
 """
 
 import jax
@@ -47,22 +47,26 @@ def consts(path: str, net: stages.Net | None) -> dict[str, method.Const]:
   return {NAME: method.Const(path, neutral, key=KEY, images=False)}
 
 
-def check(path: str, variant: str) -> None:
+def check(path: str, stage: stages.Stage) -> None:
   """Raises ValueError for statistics without a first stage."""
-  if path:
+  if path and not stage.net:
     raise ValueError(
-      f"first_stage.statistics={path!r} with first_stage.variant {variant!r}: "
-      "images are no latents"
+      f"first_stage.statistics={path!r} with first_stage.variant "
+      f"{stage.variant!r}: images are no latents"
     )
 
 
-def normalised(weights: method.Weights, z: jax.Array) -> jax.Array:
-  """Latents [b, ..., c] as they are encoded -> normalised."""
+def normalised(
+  weights: method.Weights, z: jax.Array, shift: float
+) -> jax.Array:
+  """Latents [b, ..., c] as they are encoded -> normalised, then shifted."""
   known = weights.consts.get(NAME)
-  return (z - known["mean"]) / known["std"] if known else z
+  z = (z - known["mean"]) / known["std"] if known else z
+  return z - shift if shift else z
 
 
-def restored(weights: method.Weights, z: jax.Array) -> jax.Array:
+def restored(weights: method.Weights, z: jax.Array, shift: float) -> jax.Array:
   """Normalised latents [b, ..., c] -> as they are decoded."""
   known = weights.consts.get(NAME)
+  z = z + shift if shift else z
   return z * known["std"] + known["mean"] if known else z

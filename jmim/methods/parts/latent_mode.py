@@ -30,8 +30,8 @@ def latents(
   z = latent_channels.moments(stage.stage, stage.read, weights, batch)
   if stage.net.gaussian:
     z, _ = autoencoder.posterior(z)
-  z = latent_channels.normalised(weights, z)
-  return stage.factor_of(weights, z) * (z - stage.shift)
+  z = latent_channels.normalised(weights, z, stage.shift)
+  return stage.factor_of(weights, z) * z
 
 
 def encoded(
@@ -55,7 +55,8 @@ def encoded(
     z, _ = autoencoder.posterior(z)
   elif stage.net.gaussian:
     z = autoencoder.drawn(z, noise)
-  return stage.scaled(weights, z)
+  z = latent_channels.normalised(weights, z, stage.shift)
+  return stage.factor_of(weights) * z
 
 
 def consts(stage: stages.FirstStage) -> dict[str, method.Const]:
