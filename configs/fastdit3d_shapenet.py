@@ -3,7 +3,8 @@
 Data: a folder with `train.npz` and `test.npz`, each with `points` float32 [n,
 m, 3] (ShapeNetCore PC15k: the first 10,000 points of a cloud are for training)
 and `label` zeros [n]; points are normalised by one mean and one scalar standard
-deviation of the training split:
+deviation of the training split (points of a step are drawn without repetition,
+theirs with):
 
     python -m jmim.main --config=configs/fastdit3d_shapenet.py --workdir=DIR2 \
       --config.data.data_dir=DIR --config.data.points_mean="(X, Y, Z)" \

@@ -42,7 +42,7 @@ class Evaluator(base.Evaluator):
   points: int = field.value(
     256, "points of each that the earth mover's distance sees", low=1
   )
-  emd: bool = field.value(True, "the earth mover's distance too")
+  emd: bool = field.value(True, "measure the earth mover's distance too")
   shown: int = field.value(8, "samples in the picture; 0: none", low=0)
 
   def run(self, context: contexts.Context) -> base.Results:

@@ -246,7 +246,7 @@ class MoE(nn.Module, kw_only=True):
       x: tokens.
       taps: any of moe_in, moe_out [b, t, d]; chosen, weights [b, t, k];
         load [e]; balance, entropy, dropped [].
-      valid: [b, t] bool, tokens that the balance is of; None: all.
+      valid: [b, t] bool, tokens of balance and entropy; None: all.
     """
     init = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
     router = nn.Dense(self.experts, False, kernel_init=init, name="router")
@@ -265,7 +265,7 @@ class MoE(nn.Module, kw_only=True):
       "balance": lambda: routings.balance(
         routing, self.balance_examples, valid
       ),
-      "entropy": lambda: routings.entropy(routing.scores),
+      "entropy": lambda: routings.entropy(routing.scores, valid),
       "dropped": lambda: dropped,
     }
     return y, {t: tapped[t]() for t in taps}

@@ -76,6 +76,12 @@ def balance(
   return experts * (jax.lax.stop_gradient(share) * mean).sum()
 
 
-def entropy(scores: jax.Array) -> jax.Array:
-  """Mean over tokens of the entropy of scores [..., e], in nats."""
-  return jax.scipy.special.entr(scores).sum(-1).mean()
+def entropy(scores: jax.Array, valid: jax.Array | None = None) -> jax.Array:
+  """Mean over tokens of the entropy of scores [..., e], in nats.
+
+  Args:
+    scores: of each token.
+    valid: [...] bool, the tokens that count; None: all.
+  """
+  each = jax.scipy.special.entr(scores).sum(-1)
+  return each.mean() if valid is None else each.mean(where=valid)

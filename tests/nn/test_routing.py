@@ -57,3 +57,11 @@ def test_balance_of_valid_tokens_is_that_of_them_alone(normal, per_example):
   np.testing.assert_allclose(
     every, routing.balance(routing.route(logits, K), per_example), rtol=1e-6
   )
+
+
+def test_entropy_of_valid_tokens_is_that_of_them_alone(normal):
+  scores = jax.nn.softmax(normal(2, 5, E))
+  valid = np.array([[1, 1, 0, 0, 0], [1, 0, 0, 1, 1]], bool)
+  found = routing.entropy(scores, jnp.asarray(valid))
+  np.testing.assert_allclose(found, routing.entropy(scores[valid]), rtol=1e-6)
+  assert abs(found - routing.entropy(scores)) > 1e-3

@@ -47,7 +47,7 @@ FAMILIES = {
     methods=("point.fastdit3d",),
     table=family.main(full),
     containers=("model_state.", "model.", "module.", ""),
-    aliases=((r"^(model|module)\.", ""),),
+    aliases=((r"^((model|module)\.)+", ""),),
     check=is_dit3d,
     images=False,
   )

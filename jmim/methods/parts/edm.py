@@ -66,10 +66,12 @@ class EDM:
         f"sampling.sampler {sampling.sampler!r} of EDM's noise: one of "
         + ", ".join(SAMPLERS)
       )
-    if tuple(sampling.guidance_interval) != (0.0, 1.0):
-      raise ValueError(
-        "sampling.guidance_interval: EDM's time is a logarithm, no share"
-      )
+    by_time = {"guidance_interval": (0.0, 1.0), "guidance_power": 0.0}
+    for name, off in by_time.items():
+      if getattr(sampling, name) != off:
+        raise ValueError(
+          f"sampling.{name}: EDM's time is a logarithm, no share"
+        )
 
   def draw(
     self, keys: randomness.Keys, shape: tuple[int, ...]

@@ -1,5 +1,7 @@
 """DiT-3D: cubes of voxels are patches, and the masked model has no weights."""
 
+import re
+
 import kit
 import numpy as np
 import pytest
@@ -23,6 +25,12 @@ def test_a_kernel_is_a_cube_whose_first_axis_is_x():
   np.testing.assert_array_equal(
     theirs[:, c, p, q, r], ours[((p * 2 + q) * 2 + r) * 3 + c]
   )
+
+
+@pytest.mark.parametrize("before", ["model.", "module.", "model.module."])
+def test_names_of_any_wrapper_are_known(before):
+  ((pattern, other),) = fastdit3d.FAMILIES["dit3d"].aliases
+  assert re.sub(pattern, other, f"{before}t_embedder.x") == "t_embedder.x"
 
 
 @pytest.mark.parametrize(

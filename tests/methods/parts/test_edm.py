@@ -81,6 +81,7 @@ def test_times_of_the_path_are_those_of_its_levels():
     ({"least": 90.0}, {}, "noise.least 90"),
     ({}, {"sampler": "ddpm"}, "sampling.sampler 'ddpm'"),
     ({}, {"guidance_interval": (0.0, 0.5)}, "sampling.guidance_interval"),
+    ({}, {"guidance_power": 1.0}, "sampling.guidance_power"),
   ],
 )
 def test_what_does_not_go_together_is_refused(noise, sampling, words):
