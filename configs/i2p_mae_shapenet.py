@@ -35,7 +35,8 @@ def get_config(arg: str | None = None):
   config.method = configs.section(
     type="point.i2p_mae",
     points=2048,
-    guide=dict(mask_ratio=0.8),
+    # As released, CLIP is given ImageNet's statistics.
+    guide=dict(mask_ratio=0.8, teacher=dict(foreign=True)),
     drop_path=0.1,
   )
   config.optim.update(

@@ -34,6 +34,8 @@ STAGES = {
 DINOV2 = dict(family="dinov2", dims=dict(variant="L/14"), table_size=518)
 MAE = dict(family="mae", dims=dict(variant="L/16"), table_size=0)
 TEACHERS = {"dinov2": DINOV2, "mae": MAE}
+# The vision model is given images of -1 .. 1, which it was not trained with.
+AS_RELEASED = dict(norm=True, resize="bilinear", foreign=True)
 CODES = {16: "kl-f16", 32: "kl-f16-z32", 64: "kl-f16-z64"}
 
 
@@ -58,7 +60,7 @@ def get_config(arg: str | None = None):
     type="latent.va_vae",
     dims=dict(variant=CODES[arg.channels]),
     losses=dict(perceptual="vgg", disc_start=5001, disc_weight=0.5),
-    teacher=TEACHERS[arg.teacher] | dict(norm=True, resize="bilinear"),
+    teacher=TEACHERS[arg.teacher] | AS_RELEASED,
     alignment=dict(weight=weight, cosine_margin=cosine, pairs_margin=pairs),
   )
   config.init_from.path = arg.start

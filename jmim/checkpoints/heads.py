@@ -48,7 +48,8 @@ def read(workdir: pathlib.Path, name: str, step: int, weights: str) -> Head:
     seen.append(f"of step {found['step']}, weights={found['weights']}")
   raise errors.UserError(
     f"--head={name}: " + ("; ".join(seen) or f"none in {workdir}"),
-    f"a probe or a linear evaluator that saw step {step}, weights={weights}",
+    f"a probe (an SVM: of two classes) or a linear evaluator that saw step "
+    f"{step}, weights={weights}",
     "run --mode=eval with it first",
     "--head",
   )

@@ -42,25 +42,28 @@ def drop_path_scales(
 
 
 def drop_path_draw(
-  key: jax.Array, rate: float, depth: int, batch: int
+  key: jax.Array, rate: float, depth: int, batch: int, name: str = "drop"
 ) -> dict[str, jax.Array]:
-  """{"drop": [b, layers, 2]} for a method's draws; {} if the rate is 0.
+  """{name: [b, layers, 2]} for a method's draws; {} if the rate is 0.
 
   Args:
     key: random key.
     rate: of the last block, see `drop_path_rates`.
     depth: number of layers.
     batch: number of examples b.
+    name: of the draw, where a method has several stacks.
   """
   if not rate:
     return {}
   scales = drop_path_scales(key, drop_path_rates(rate, depth), batch)
-  return {"drop": jnp.moveaxis(scales, -1, 0)}
+  return {name: jnp.moveaxis(scales, -1, 0)}
 
 
-def drop_path_of(draws: dict[str, jax.Array]) -> jax.Array | None:
+def drop_path_of(
+  draws: dict[str, jax.Array], name: str = "drop"
+) -> jax.Array | None:
   """[layers, 2, b] as stacks take it, from `drop_path_draw`; None: none."""
-  return jnp.moveaxis(draws["drop"], 0, -1) if "drop" in draws else None
+  return jnp.moveaxis(draws[name], 0, -1) if name in draws else None
 
 
 class LayerScale(nn.Module):

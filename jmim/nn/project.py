@@ -57,7 +57,7 @@ def frame(seen: jax.Array, side: int) -> Frame:
 
   Args:
     seen: [b, v, n, 3], see `views`.
-    side: of the image [pixels], more than 3.
+    side: of the image [pixels], even, more than 3.
   """
   plane = jax.lax.stop_gradient(seen[..., :2])
   low, high = (f(plane, axis=2, keepdims=True) for f in (jnp.min, jnp.max))
@@ -93,7 +93,8 @@ def depth(points: jax.Array, side: int) -> jax.Array:
 
   Args:
     points: [b, n, 3].
-    side: of the images [pixels].
+    side: of the images [pixels], even: the 5 x 5 pixels of a point at the
+      end of an odd one reach over the edge.
 
   Returns:
     [b, 3, side, side] float32 in (0, 1); 0.5 where there is nothing.

@@ -1,8 +1,9 @@
-"""Weights of the authors' I2P-MAE (ZrrSkywalker/I2P-MAE), as pre-trained.
+"""Weights of the authors' I2P-MAE (ZrrSkywalker/I2P-MAE@7d4e519).
 
-Running statistics of batch normalisation go with the parameters. A fine-tuned
-classifier of theirs has other names around the same encoder: the encoder alone
-is read with `supervised.cloud`, its head stays fresh.
+Running statistics of batch normalisation go with the parameters. A pre-trained
+file holds CLIP too, which is left out: convert CLIP by itself. A fine-tuned one
+has no norms in its encoder, but one before its head, which is that of our top
+level; norms below it, which nothing reads, stay fresh.
 """
 
 from typing import Any
@@ -19,6 +20,9 @@ from jmim.nn.nets import point_encoder
 STATISTICS = "extra/statistics/"
 # torch counts batches, for a momentum that is not used.
 IGNORED = (r"num_batches_tracked$",)
+# Theirs of a run on one machine keeps what wraps the network.
+CONTAINERS = ("base_model.module.", "base_model.", *family.CONTAINERS)
+LEVELS = 3  # of a fine-tuned encoder
 
 
 def batch_norm(theirs: str, ours: str) -> pieces.Table:
@@ -81,7 +85,7 @@ def level(blocks: str, place: str, ours: str, number: int) -> pieces.Table:
 
 
 def encoder(dims: point_encoder.Dims) -> pieces.Table:
-  """All levels of the encoder, below "h_encoder"."""
+  """All levels of the encoder, below "h_encoder", without their norms."""
   rules: pieces.Table = []
   for i in range(dims.levels):
     theirs = "h_encoder.{}." + str(i)
@@ -92,9 +96,15 @@ def encoder(dims: point_encoder.Dims) -> pieces.Table:
       "encoder",
       i,
     )
-    norm = pieces.norm(theirs.format("encoder_norms"), f"encoder/norm{i}")
-    rules += table.placed(norm, "", family.MAIN)
   return rules
+
+
+def norms(dims: point_encoder.Dims) -> pieces.Table:
+  """Norms of all levels of a pre-trained encoder."""
+  rules: pieces.Table = []
+  for i in range(dims.levels):
+    rules += pieces.norm(f"h_encoder.encoder_norms.{i}", f"encoder/norm{i}")
+  return table.placed(rules, "", family.MAIN)
 
 
 def decoder(network: masked_points.MaskedPoints) -> pieces.Table:
@@ -122,6 +132,7 @@ def full(method: i2p_mae.I2PMAE) -> pieces.Table:
   flat = method.guide.features if method.weight_2d else 0
   return [
     *encoder(method.network.encoder),
+    *norms(method.network.encoder),
     *decoder(method.network),
     *convolution("rec_head_3d", "head_3d"),
     *(convolution("rec_head_2d", "head_2d") if flat else []),
@@ -129,8 +140,20 @@ def full(method: i2p_mae.I2PMAE) -> pieces.Table:
 
 
 def classifier(method: cloud.Cloud) -> pieces.Table:
-  """The encoder of a classifier."""
-  return encoder(method.encoder)
+  """Encoder, the norm of its top level and head of a classifier."""
+  theirs = "cls_head_finetune.{}".format
+  top = pieces.norm("norm", f"encoder/norm{method.encoder.levels - 1}")
+  linear = [
+    *pieces.dense(theirs(0), "head/hidden1/before"),
+    *pieces.dense(theirs(4), "head/hidden2/before"),
+    *pieces.dense(theirs(8), "head/out"),
+  ]
+  return [
+    *encoder(method.encoder),
+    *table.placed([*top, *linear], "", family.MAIN),
+    *batch_norm(theirs(1), "head/hidden1/bn"),
+    *batch_norm(theirs(5), "head/hidden2/bn"),
+  ]
 
 
 def _objection(method: Any) -> str | None:
@@ -139,13 +162,19 @@ def _objection(method: Any) -> str | None:
   return None
 
 
+def _classifier_objection(method: cloud.Cloud) -> str | None:
+  if method.encoder.levels != LEVELS:
+    return f"encoder.groups={method.encoder.groups}, {LEVELS} levels there"
+  return _objection(method)
+
+
 FAMILIES = {
   "i2p_mae": family.Family(
     library="authors",
     methods=("point.i2p_mae",),
     table=full,
-    containers=("base_model.", *family.CONTAINERS),
-    ignored=IGNORED,
+    containers=CONTAINERS,
+    ignored=(*IGNORED, r"^clip_model\."),
     optional=(
       *family.DECODER,
       f"^{family.MAIN}head_",
@@ -158,13 +187,10 @@ FAMILIES = {
     library="authors",
     methods=("supervised.cloud",),
     table=classifier,
-    containers=("base_model.", *family.CONTAINERS),
-    ignored=(
-      *IGNORED,
-      r"^(mask_token|h_decoder\.|decoder_|token_prop\.|rec_head_)",
-    ),
-    unsupported=(f"^{family.MAIN}head/", f"^{STATISTICS}head/"),
+    containers=CONTAINERS,
+    ignored=IGNORED,
+    unsupported=(rf"^{family.MAIN}encoder/norm[0-{LEVELS - 2}]/",),
     images=False,
-    check=_objection,
+    check=_classifier_objection,
   ),
 }

@@ -44,7 +44,7 @@ class Guide(NamedTuple):
 class DepthViews:
   """Images of depth in three views, and how they are normalised."""
 
-  size: int = field.value(224, "side of the depth images [pixels]", low=8)
+  size: int = field.value(224, "side of the depth images, even [pixels]", low=8)
   mean: tuple = field.value(
     (0.485, 0.456, 0.406), "mean of their normalisation, ImageNet's as released"
   )
@@ -85,7 +85,12 @@ class DepthViews:
     return Guide(self.frame(points), as_map(saliency), as_map(features))
 
   def check(self, key: str = "views") -> None:
-    """Raises ValueError for statistics that are not of three channels."""
+    """Raises ValueError for an odd side, and statistics of other channels."""
+    if self.size % 2:
+      raise ValueError(
+        f"{key}.size {self.size}: an even number, what is painted around the "
+        "middle of an odd side reaches over its edge"
+      )
     for name in ("mean", "std"):
       if len(getattr(self, name)) != 3:
         raise ValueError(f"{key}.{name} {getattr(self, name)}: three numbers")

@@ -154,6 +154,7 @@ class MaskedPoints:
     *,
     train: bool,
     drop: jax.Array | None = None,
+    drop_back: jax.Array | None = None,
   ) -> dict[str, jax.Array]:
     """Predictions for every group of the level `last`.
 
@@ -164,6 +165,7 @@ class MaskedPoints:
       visible: bool [b, g] of each level.
       train: statistics of the batch.
       drop: [blocks, 2, b] factors of the encoder's residual branches.
+      drop_back: [blocks, 2, b] factors of the decoder's.
 
     Returns:
       encoded: tokens of each level; head_3d [b, g, k, 3] and, with such a
@@ -180,6 +182,7 @@ class MaskedPoints:
       visible,
       [level.centres for level in levels],
       train=train,
+      drop=drop_back,
     )
     new = {"encoder": first, "decoder": second}
     out = {

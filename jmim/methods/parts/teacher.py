@@ -44,6 +44,9 @@ class Teacher:
     (), "mean of its normalisation; (): CLIP's of a CLIP, else the student's"
   )
   std: tuple = field.value((), "std of its normalisation; (): as mean")
+  foreign: bool = field.value(
+    False, "its images are normalised otherwise than it was trained with"
+  )
   resize: str = field.value(
     "bicubic", "how images are resized", choices=tuple(resize.MATRICES)
   )
@@ -86,16 +89,20 @@ class Teacher:
   def const(self, net: nets.Teacher, key: str) -> method.Const:
     """Where the parameters of `net` come from.
 
-    A run is refused that was trained on images normalised otherwise.
+    A run is refused that was trained on images normalised otherwise, unless
+    that is meant (`foreign`).
 
     Args:
       net: as `net` makes it.
       key: of this part in the config, for messages ("method.teacher").
     """
-    agrees = net.agrees(key)
-    own = f"{key}.path"
     return method.Const(
-      self.path, net.init, self.sha256, agrees=agrees, key=own
+      self.path,
+      net.init,
+      self.sha256,
+      agrees={} if self.foreign else net.agrees(key),
+      key=f"{key}.path",
+      images=not self.foreign,
     )
 
   def check(self, grid: tuple[int, int], key: str = "teacher") -> None:

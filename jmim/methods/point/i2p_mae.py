@@ -77,7 +77,10 @@ class I2PMAE(method.Method):
     False, "the first token of the batch is never hidden, as released"
   )
   drop_path: float = field.value(
-    0.1, "rate of the last block, rising from 0", low=0, below=1
+    0.1,
+    "rate of the last block, rising from 0, of encoder and decoder each",
+    low=0,
+    below=1,
   )
 
   @classmethod
@@ -117,13 +120,18 @@ class I2PMAE(method.Method):
     return {"main": params}, {"statistics": found}
 
   def draw(self, keys, batch, step) -> method.Draws:
-    """noise [b, groups of the top] in [0, 1); drop [b, blocks, 2]."""
+    """noise [b, groups of the top] in [0, 1); drop, drop_back [b, blocks, 2].
+
+    drop is the encoder's, drop_back the decoder's.
+    """
     del step
-    b, dims = len(batch["points"]), self.network.encoder
-    rates = (self.drop_path, dims.blocks, b)
-    drop = block.drop_path_draw(keys("drop"), *rates)
-    noise = jax.random.uniform(keys("noise"), (b, dims.groups[-1]))
-    return {"noise": noise, **drop}
+    b, net = len(batch["points"]), self.network
+    noise = jax.random.uniform(keys("noise"), (b, net.encoder.groups[-1]))
+    draws = {"noise": noise}
+    for name, part in (("drop", net.encoder), ("drop_back", net.decoder)):
+      rates = (self.drop_path, part.blocks, b)
+      draws |= block.drop_path_draw(keys(name), *rates, name=name)
+    return draws
 
   def losses(
     self,
@@ -149,6 +157,7 @@ class I2PMAE(method.Method):
       visible,
       train=train,
       drop=block.drop_path_of(draws),
+      drop_back=block.drop_path_of(draws, "drop_back"),
     )
     out |= {"visible": visible, "saliency": saliency}
     level, seen = levels[self.network.last], visible[self.network.last]

@@ -40,6 +40,11 @@ class Dims:
   )
   heads: int = field.value(6, "attention heads of every level", low=1)
 
+  @property
+  def blocks(self) -> int:
+    """Of all levels together."""
+    return sum(self.depths)
+
   def check(
     self, encoder: point_encoder.Dims, prefix: str = "decoder."
   ) -> None:
@@ -136,6 +141,7 @@ class PointDecoder(nn.Module, kw_only=True):
     centres: Sequence[jax.Array],
     *,
     train: bool,
+    drop: jax.Array | None = None,
   ) -> jax.Array:
     """[b, g, w] of level `levels - len(depths)` after a LayerNorm.
 
@@ -144,13 +150,15 @@ class PointDecoder(nn.Module, kw_only=True):
       visible: bool [b, g] of each level.
       centres: [b, g, 3] of each level.
       train: batch statistics.
+      drop: [blocks, 2, b] factors of residual branches, of all levels one
+        after the other from the top downwards; None: all 1.
     """
     top = self.encoder.levels - 1
     init = nn.initializers.normal(0.02)
     token = self.param("mask_token", init, (1, self.encoder.widths[top]))
     token = token.astype(encoded[top].dtype)
     x = jnp.where(visible[top][..., None], encoded[top], token)
-    x = self._level(top, 0, x, centres[top])
+    x = self._level(top, 0, x, centres[top], drop)
     for step, units in enumerate(self.dims.units):
       at = top - 1 - step
       own = jnp.where(visible[at][..., None], encoded[at], 0)
@@ -161,10 +169,11 @@ class PointDecoder(nn.Module, kw_only=True):
         name=f"down{step}",
       )
       x = down(own, centres[at], x, centres[at + 1], train=train)
-      x = self._level(at, step + 1, x, centres[at])
+      x = self._level(at, step + 1, x, centres[at], drop)
     return norm.layer_norm(self.rt, "norm", 1e-5)(x)
 
-  def _level(self, at, step, x, centres):
+  def _level(self, at, step, x, centres, drop):
+    """The blocks of a level; `drop` is that of all of them."""
     size = sizes.Size(
       width=self.encoder.widths[at],
       depth=self.dims.depths[step],
@@ -175,4 +184,10 @@ class PointDecoder(nn.Module, kw_only=True):
       width=size.width, rt=self.rt, name=f"place{step}"
     )(centres)
     made = point_encoder.blocks(size, self.rt, f"blocks{step}")
-    return made(self.rt.shard(x), cond=place)[0]
+    first = sum(self.dims.depths[:step])
+    factors = None if drop is None else drop[first : first + size.depth]
+    return made(
+      self.rt.shard(x),
+      cond=place,
+      per_layer=None if factors is None else {"drop": factors},
+    )[0]

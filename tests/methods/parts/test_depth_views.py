@@ -35,6 +35,13 @@ def test_a_guide_reads_means_of_saliency_and_features_view_after_view(normal):
   np.testing.assert_allclose(read[1, 1, 2], [3, 13, 4, 14, 5, 15], atol=1e-4)
 
 
+def test_an_odd_side_is_refused():
+  """Where a point at the end of an odd side would paint over its edge."""
+  depth_views.DepthViews(size=16).check("own")
+  with pytest.raises(ValueError, match="own.size 15: an even number"):
+    depth_views.DepthViews(size=15).check("own")
+
+
 def test_statistics_are_of_three_channels():
   with pytest.raises(ValueError, match="own.std"):
     depth_views.DepthViews(std=(1.0,)).check("own")

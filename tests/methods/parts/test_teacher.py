@@ -1,10 +1,18 @@
 import dataclasses
+import json
+import pathlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.checkpoints import frozen
+from jmim.checkpoints import store
+from jmim.core import config as configs
+from jmim.core import discovery
+from jmim.core import errors
+from jmim.core import state as states
 from jmim.methods.parts import teacher
 from jmim.nn import sizes
 from jmim.nn.nets import teacher as nets
@@ -14,6 +22,8 @@ DINOV2 = teacher.Teacher(
   family="dinov2_registers", dims=DIMS, layer=-2, norm=True, table_size=70
 )
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
+RECIPES = pathlib.Path(__file__).parents[3] / "configs"
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def test_there_may_be_none():
@@ -46,6 +56,62 @@ def test_a_run_must_have_seen_the_images_that_it_sees_here():
   own = dataclasses.replace(clip, mean=STD, std=MEAN)
   assert agreed(own)["data.std"] == ("k.std", MEAN)
   np.testing.assert_equal(own.net((2, 2), MEAN, STD).statistics, (STD, MEAN))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+  """Workdir of a run with one kernel; the test writes its config.json."""
+  workdir = tmp_path_factory.mktemp("teacher")
+  checkpoints = store.Checkpoints(workdir)
+  none = jnp.int32(0)
+  state = states.State(
+    step=jnp.int32(1),
+    params={"main": {"kernel": jnp.ones((2, 3))}},
+    opt={},
+    ema={},
+    extra={},
+    window={},
+    counted=none,
+    skipped=none,
+    skipped_total=none,
+  )
+  checkpoints.save(1, state, {})
+  checkpoints.close()
+  return workdir
+
+
+@pytest.mark.parametrize(
+  "recipe, part, statistics",
+  [
+    ("i2p_mae_shapenet", "guide", (nets.CLIP_MEAN, nets.CLIP_STD)),
+    ("va_vae_imagenet", "", IMAGENET),
+    ("va_vae_imagenet:teacher=mae", "", IMAGENET),
+  ],
+)
+def test_recipes_give_teachers_foreign_images_as_released(
+  run, recipe, part, statistics
+):
+  """A teacher with the statistics that `jmim.convert` writes is taken."""
+  name, _, argument = recipe.partition(":")
+  config = configs.load(f"{RECIPES / name}.py:{argument}".rstrip(":"))
+  mean, std = statistics
+  told = {"method": {}, "data": {"mean": mean, "std": std}}
+  (run / "config.json").write_text(json.dumps(told))
+  section = config.method[part].teacher if part else config.method.teacher
+  section.path = str(run)
+
+  def load(foreign):
+    section.foreign = foreign
+    const = discovery.make(config.method).consts()["teacher"]
+    small = dataclasses.replace(
+      const, init=lambda key: {"kernel": np.ones((2, 3))}
+    )
+    return frozen.load("teacher", small, config.data.to_dict())
+
+  assert section.foreign
+  np.testing.assert_array_equal(load(True)["kernel"], np.ones((2, 3)))
+  with pytest.raises(errors.UserError, match="was trained with data.mean"):
+    load(False)
 
 
 @pytest.mark.parametrize(

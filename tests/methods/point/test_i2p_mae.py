@@ -85,8 +85,9 @@ def test_hidden_points_do_not_move_what_is_encoded(weights, seen, run):
   np.testing.assert_array_equal(out["loss_2d"], again["loss_2d"])
 
 
-def test_the_leak_shows_the_first_token_of_the_batch(weights, seen):
-  levels, guide, _, _ = seen
+def test_the_leak_shows_the_first_token_of_the_batch(weights, normal):
+  x = jnp.asarray(normal(3, 32, 3, seed=1))  # has such a group
+  levels, guide = TINY.network.divide(x), TINY.guide.look(weights.consts, x)
   # One group is visible, of which the first token is no member.
   others = np.flatnonzero((np.asarray(levels[2].near[0]) != 0).all(1))
   noise = np.full((3, 4), 0.1, np.float32)
@@ -113,6 +114,39 @@ def test_the_loss_is_their_weighted_sum(batch, weights, seen):
   np.testing.assert_allclose(
     found, aux["loss_3d"] + 0.5 * aux["loss_2d"], rtol=1e-6
   )
+
+
+def test_blocks_of_the_decoder_are_dropped_by_rates_of_their_own(batch):
+  """As released: from 0 to the rate in the encoder, and so in the decoder."""
+  method = dataclasses.replace(TINY, drop_path=0.5)
+  many = {"points": jnp.zeros((2000, 32, 3))}
+  draws = jax.jit(lambda key: method.drawn(key, many))(KEY)
+  for name, blocks in (("drop", 3), ("drop_back", 2)):
+    kept = np.asarray(draws[name] > 0)
+    assert kept.shape == (2000, blocks, 2)
+    rates = np.linspace(0, 0.5, blocks)
+    np.testing.assert_allclose(kept.mean((0, 2)), 1 - rates, atol=0.03)
+  assert TINY.drawn(KEY, batch).keys() == {"noise"}
+
+
+def test_a_dropped_block_of_the_decoder_moves_what_is_predicted(
+  weights, seen, run
+):
+  levels, guide, draws, out = seen
+  whole = np.ones((3, 2, 2), np.float32)  # [b, blocks, 2]
+  moved = whole.copy()
+  moved[0, 1] = 0.0
+  same, other = (
+    run(weights, levels, guide, draws | {"drop_back": d}, train=False)
+    for d in (whole, moved)
+  )
+  np.testing.assert_allclose(same["head_3d"], out["head_3d"], atol=1e-5)
+  np.testing.assert_allclose(
+    other["head_3d"][1:], out["head_3d"][1:], atol=1e-5
+  )
+  assert np.abs(other["head_3d"][0] - out["head_3d"][0]).max() > 1e-4
+  for a, b in zip(other["encoded"], out["encoded"], strict=True):
+    np.testing.assert_array_equal(a, b)
 
 
 def test_after_a_step_the_statistics_are_new(batch, weights, seen):

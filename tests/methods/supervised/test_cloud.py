@@ -36,9 +36,13 @@ def test_the_loss_is_smoothed_cross_entropy_under_statistics_of_the_batch(
   out, _ = STILL.run(weights, batch, train=True)
   logp = jax.nn.log_softmax(out[0])
   own = logp[jnp.arange(3), batch["label"]]
-  s = STILL.smoothing
-  wanted = -((1 - s) * own + s * logp.mean(-1)).mean()
+  # As released: the others share what the label lacks, the label has no part.
+  s, others = STILL.smoothing, logp.sum(-1) - own
+  wanted = -((1 - s) * own + s / (STILL.classes - 1) * others).mean()
   np.testing.assert_allclose(loss, wanted, rtol=1e-5)
+  plain = dataclasses.replace(STILL, smoothing=0.0)
+  loss, _ = jax.jit(plain.loss)(weights, batch, {}, 0)
+  np.testing.assert_allclose(loss, -own.mean(), rtol=1e-5)
 
 
 def test_predictions_are_of_each_cloud_alone(batch, weights):
@@ -64,13 +68,14 @@ def test_what_is_read_by_nothing_is_frozen(batch, weights):
       lambda p: STILL.loss(methods.Weights(p, weights.extra), batch, {}, 0)[0]
     )
   )(weights.params)
+  largest = max(np.abs(g).max() for g in jax.tree.leaves(gradient))
   for name, g in trees.named(gradient).items():
     if re.search(r"norm[01]/", name.replace("layers/block", "")):
       if "/encoder/norm" in name:
         assert re.search(frozen, name) and not np.asarray(g).any()
     if name.endswith("before/bias"):
       assert re.search(frozen, name)
-      assert np.abs(g).max() < 1e-5
+      assert np.abs(g).max() < 1e-4 * largest  # rounding
 
 
 def test_radii_are_one_per_level():

@@ -69,6 +69,30 @@ def test_the_order_of_the_top_moves_nothing(given, run):
   np.testing.assert_allclose(run(*turned), run(*given), atol=1e-5)
 
 
+def test_factors_of_residual_branches_are_of_all_levels_from_the_top(
+  fill, given
+):
+  """Those of a level are those of a decoder whose other levels have none."""
+  dims = points.Dims(heads=2, depths=(1, 2))
+  net = points.PointDecoder(dims=dims, encoder=ENCODER)
+  variables = fill(net, *given, train=False)
+  stats = jax.tree.map(np.abs, variables[batchnorm.STATISTICS])
+  variables = {"params": variables["params"], batchnorm.STATISTICS: stats}
+  run = jax.jit(lambda d: net.apply(variables, *given, train=False, drop=d))
+  whole = np.ones((dims.blocks, 2, 2), np.float32)
+  assert whole.shape[0] == 3
+  plain = np.asarray(run(jnp.asarray(whole)))
+  none = net.apply(variables, *given, train=False)
+  np.testing.assert_allclose(none, plain, atol=1e-5)
+  for block in range(3):
+    for branch in range(2):
+      moved = whole.copy()
+      moved[block, branch, 1] = 0.0  # of the second cloud
+      found = np.asarray(run(jnp.asarray(moved)))
+      np.testing.assert_allclose(found[0], plain[0], atol=1e-5)
+      assert np.abs(found[1] - plain[1]).max() > 1e-3, (block, branch)
+
+
 @pytest.mark.parametrize(
   ("changes", "match"),
   [
