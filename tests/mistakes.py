@@ -537,6 +537,24 @@ PROCEDURES = [
     ["method", "dims.slices=3", "1600 tokens in stage 1"],
   ),
   (
+    "a curriculum of another length than the run",
+    [
+      recipe("tokenunify_membranes", "steps=9"),
+      *DRY,
+      "--config.train.total_steps=8",
+    ],
+    ["method.mixture.steps", "train.total_steps=9", "run of 8 steps"],
+  ),
+  (
+    "kernels of a decoder without a middle",
+    [
+      recipe("tokenunify_membranes", "steps=9"),
+      *DRY,
+      "--config.method.dims.kernel=4",
+    ],
+    ["method", "dims.kernel=4", "odd"],
+  ),
+  (
     "volumes that the stages do not halve",
     [
       recipe("affinity_membranes", "steps=9"),

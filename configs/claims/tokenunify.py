@@ -19,6 +19,7 @@ from jmim.tools import claims
 RECIPE = "configs/tokenunify_membranes.py"
 LEAN = ("evals.samples=None", "evals.voxels.reference=False")
 FAR, GROWTH, AP = "rollout/far", "rollout/growth", "voxels/membrane_ap"
+ROLLOUT = ("rollout/near", FAR, GROWTH)
 
 
 def get_claim() -> claims.Claim:
@@ -53,5 +54,6 @@ def get_claim() -> claims.Claim:
         at_least=-math.inf,
       ),
     ),
-    metrics=("loss/loss", "rollout/near", FAR, GROWTH, AP),
+    # Not loss/loss: runs with other weights of the tasks have another one.
+    metrics=("loss/loss_random", "loss/loss_next", *ROLLOUT, AP),
   )

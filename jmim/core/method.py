@@ -208,6 +208,13 @@ class Method:
     """
     return {}
 
+  def lengths(self) -> dict[str, int]:
+    """Fields that must be the steps of the run, by dotted name.
+
+    A run of another length is an error before anything is computed.
+    """
+    return {}
+
   def sample_reads(self) -> tuple[str, ...]:
     """Entries of a batch that `sample` needs, beside "label"."""
     return ()

@@ -22,8 +22,10 @@ import scipy.sparse.csgraph
 LOW, HIGH = 1e-4, 0.9999  # Waterz: of edges that part and that join
 
 
-def contingency(truth: np.ndarray, guess: np.ndarray) -> np.ndarray:
+def contingency(truth: np.ndarray, guess: np.ndarray) -> scipy.sparse.coo_array:
   """float64 [guess ids, truth ids] voxels in common; truth 0 left out.
+
+  Sparse, each pair that occurs once: a guess may have as many ids as voxels.
 
   Args:
     truth: whole numbers of any shape.
@@ -36,7 +38,8 @@ def contingency(truth: np.ndarray, guess: np.ndarray) -> np.ndarray:
   (rows, i), (columns, j) = each
   ones = np.ones(len(i))
   shape = (len(rows), len(columns))
-  return scipy.sparse.coo_array((ones, (i, j)), shape=shape).toarray()
+  made = scipy.sparse.coo_array((ones, (i, j)), shape=shape)
+  return made.tocsr().tocoo()  # sums what is of the same place
 
 
 def variation_of_information(
@@ -49,21 +52,13 @@ def variation_of_information(
     guess: of the same shape.
   """
   counts = contingency(truth, guess)
-  p = counts / max(counts.sum(), 1)
-  there = p > 0
-  conditional = lambda axis: (
-    -float(
-      (
-        p
-        * np.log2(
-          np.divide(
-            p, p.sum(axis, keepdims=True), where=there, out=np.ones_like(p)
-          )
-        )
-      ).sum()
-    )
-  )
-  return conditional(0) + 0.0, conditional(1) + 0.0
+  p = counts.data / max(counts.data.sum(), 1)
+
+  def conditional(ids):
+    whole = np.bincount(ids, p)[ids]
+    return -float((p * np.log2(p / whole)).sum()) + 0.0
+
+  return conditional(counts.col), conditional(counts.row)
 
 
 def adapted_rand_error(truth: np.ndarray, guess: np.ndarray) -> float:
@@ -75,8 +70,10 @@ def adapted_rand_error(truth: np.ndarray, guess: np.ndarray) -> float:
   """
   counts = contingency(truth, guess)
   pairs = lambda x: float((x * (x - 1)).sum())
-  both = pairs(counts)
-  rows, columns = pairs(counts.sum(1)), pairs(counts.sum(0))
+  both = pairs(counts.data)
+  rows, columns = (
+    pairs(np.bincount(ids, counts.data)) for ids in (counts.row, counts.col)
+  )
   return 1.0 - 2 * both / (rows + columns) if rows + columns else 0.0
 
 

@@ -146,6 +146,32 @@ def inverse_softplus_init(
   return (dt + jnp.log(-jnp.expm1(-dt))).astype(dtype)
 
 
+class Steps(nn.Module, kw_only=True):
+  """softplus(x W + bias), bias and softplus in float32.
+
+  Beside x W a bias of bfloat16 would lose most of a step's size: a fresh one is
+  between -7 and -2, and softplus of it is what tells 0.001 from 0.002.
+
+  Attributes:
+    width: channels that have a step size.
+    rt: execution choices.
+  """
+
+  width: int
+  rt: runtime.Runtime = runtime.Runtime()
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """[b, t, r] -> dt [b, t, width] float32, positive."""
+    rank = x.shape[-1]
+    init = patch.conv_bias_init(rank)
+    kernel = self.param("kernel", init, (rank, self.width))
+    bias = self.param("bias", inverse_softplus_init, (self.width,))
+    x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.rt.dtype)
+    y = dense.product(self.rt, x, kernel).astype(jnp.float32)
+    return nn.softplus(y + bias.astype(jnp.float32))
+
+
 class Branch(nn.Module, kw_only=True):
   """The parameters of one direction: what is scanned, made of a sequence.
 
@@ -175,17 +201,10 @@ class Branch(nn.Module, kw_only=True):
     )(x)
     ends = (self.rank, self.rank + self.states)
     dt, b, c = jnp.split(told, ends, axis=-1)
-    dt = dense.dense(
-      rt,
-      width,
-      kernel_init=patch.conv_bias_init(self.rank),
-      bias_init=inverse_softplus_init,
-      name="dt_proj",
-    )(dt)
+    dt = Steps(width=width, rt=rt, name="dt_proj")(dt)
     logs = jnp.log(jnp.arange(1.0, self.states + 1))
     a = self.param("A_log", lambda key: jnp.tile(logs, (width, 1)))
     skip = self.param("D", nn.initializers.ones, (width,))
-    dt = nn.softplus(dt.astype(jnp.float32))
     return {"x": x, "dt": dt, "a": -jnp.exp(a), "b": b, "c": c, "skip": skip}
 
 
@@ -264,6 +283,7 @@ class Layer(nn.Module, kw_only=True):
   states: int = 16
   side: int = 4
   expand: int = 2
+  rank: int = 0
   rt: runtime.Runtime = runtime.Runtime()
 
   @nn.compact
@@ -274,6 +294,7 @@ class Layer(nn.Module, kw_only=True):
       states=self.states,
       side=self.side,
       expand=self.expand,
+      rank=self.rank,
       rt=self.rt,
       name="mamba",
     )

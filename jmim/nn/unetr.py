@@ -1,7 +1,7 @@
 """Convolutional blocks for volumes: those of MONAI's UNETR, and SegMamba's.
 
-Volumes are [b, d, h, w, c]; instance norms have no parameters. Kernels
-(1, 3, 3) look across slices only through what lies between the blocks.
+Volumes are [b, d, h, w, c]; instance norms have no parameters. Thin kernels,
+(1, k, k), look across slices only through what lies between the blocks.
 """
 
 import math
@@ -19,10 +19,15 @@ from jmim.nn import recompute
 
 Sides = tuple[int, int, int]
 
-THIN = (1, 3, 3)
+SIDE = 3  # of thin kernels, in a slice
 SLOPE = 0.01  # of LeakyReLU
 EPS = 1e-5
 SIDES = (2, 2, 2)  # of what `Up` makes of a voxel
+
+
+def thin(side: int) -> Sides:
+  """The kernel of this side in a slice, which sees no other slice."""
+  return (1, side, side)
 
 
 def instance_norm(x: jax.Array) -> jax.Array:
@@ -121,21 +126,24 @@ class Residual(nn.Module, kw_only=True):
 
   Attributes:
     width: output channels.
+    side: k of c1 and c2, odd.
     rt: execution choices.
   """
 
   width: int
+  side: int = SIDE
   rt: runtime.Runtime = runtime.Runtime()
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """[b, d, h, w, c] -> [b, d, h, w, width]."""
     rt, c = self.rt, x.shape[-1]
-    thin = lambda name: Conv(
-      width=self.width, kernel=THIN, bias=False, rt=rt, name=name
+    kernel = thin(self.side)
+    conv = lambda name: Conv(
+      width=self.width, kernel=kernel, bias=False, rt=rt, name=name
     )
-    y = nn.leaky_relu(instance_norm(thin("conv1")(x)), SLOPE)
-    y = thin("conv2")(y)
+    y = nn.leaky_relu(instance_norm(conv("conv1")(x)), SLOPE)
+    y = conv("conv2")(y)
     if c != self.width:
       short = point(rt, self.width, "conv3", fan_in=c, bias=False)
       x = instance_norm(short(x))
@@ -147,10 +155,12 @@ class Up(nn.Module, kw_only=True):
 
   Attributes:
     width: output channels.
+    side: of the block's kernels in a slice.
     rt: execution choices.
   """
 
   width: int
+  side: int = SIDE
   rt: runtime.Runtime = runtime.Runtime()
 
   @nn.compact
@@ -168,7 +178,9 @@ class Up(nn.Module, kw_only=True):
       r=r,
     )
     y = jnp.concatenate([y, skip.astype(y.dtype)], axis=-1)
-    return Residual(width=self.width, rt=self.rt, name="block")(y)
+    return Residual(width=self.width, side=self.side, rt=self.rt, name="block")(
+      y
+    )
 
 
 class Gated(nn.Module, kw_only=True):

@@ -193,6 +193,7 @@ def make(
 
   total = round(length(config.train, "total", "train"))
   checks.check_durations(config, total, examples)
+  checks.check_lengths(method.lengths(), total)
   if not stand_in:
     widths = lambda names: trace_widths(method, config.data.batch, names)
     checks.check_evaluators(evaluators, data, further, widths)

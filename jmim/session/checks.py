@@ -146,6 +146,24 @@ def check_durations(
     )
 
 
+def check_lengths(lengths: Mapping[str, int], total: int) -> None:
+  """Raises UserError for schedules of a method that are not of the run.
+
+  Args:
+    lengths: as from `Method.lengths`.
+    total: steps of the run.
+  """
+  for name, steps in lengths.items():
+    if steps != total:
+      raise errors.UserError(
+        f"method.{name}={steps:,} in a run of {total:,} steps "
+        "(train.total_steps)",
+        "a schedule as long as the run",
+        f"set method.{name}={total}, or train.total_steps={steps}",
+        f"method.{name}",
+      )
+
+
 def _check_share(schedule: ml_collections.ConfigDict) -> None:
   """Raises UserError for a warm-up that is given twice."""
   given = [u for u in units.UNITS if schedule[f"warmup_{u}"]]

@@ -39,6 +39,17 @@ def case(**changes):
   return golden_kit.Asked(config, inputs, theirs)
 
 
+def test_ranks_and_kernels_are_those_of_the_case():
+  given = case(dt_rank=3, kernel_size=[1, 5, 5])
+  name = "vit.stages.1.1.mamba.dt_proj_s.weight"
+  assert given.params[name].shape == (6, 3)
+  kernel = given.params["decoder2.conv_block.conv1.conv.weight"]
+  assert kernel.shape[2:] == (1, 5, 5)
+  found = ADAPTER.run(given)
+  assert found["mamba_out"].shape == (1, 6, 6)
+  assert found["reconstruction"].shape == (1, 1, 4, 8, 12)
+
+
 def test_every_output_has_the_layout_of_the_authors():
   given = case()
   found = ADAPTER.run(given)

@@ -19,8 +19,9 @@ CHANNELS = 1  # of a volume, and of what is predicted
 
 def method(config):
   """The method of a case; the next token's head is not in it."""
+  # Volumes have no axis of channels, and are compared with what is predicted.
   assert config["in_chans"] == config["out_chans"] == CHANNELS
-  assert config.get("dt_rank", "ceil(d_model/16)") == "ceil(d_model/16)"
+  rank = config.get("dt_rank")
   return field.replace(
     tokenunify.TokenUnify(),
     shape=tuple(config["volume_size"]),
@@ -33,6 +34,8 @@ def method(config):
       states=config["d_state"],
       side=config["d_conv"],
       expand=config["expand"],
+      rank=rank if isinstance(rank, int) else 0,  # else the rule, in words
+      kernel=config.get("kernel_size", [1, 3, 3])[-1],
     ),
     mixture=dict(name="fixed", weights=(0.0, 0.0, 1.0)),
     scored="everything",
@@ -56,7 +59,11 @@ def mixer(m, params, tokens):
   own = trees.nested({name: leaf[layer] for name, leaf in named.items()})
   dims = m.dims
   net = ssm.Mixer(
-    slices=dims.slices, states=dims.states, side=dims.side, expand=dims.expand
+    slices=dims.slices,
+    states=dims.states,
+    side=dims.side,
+    expand=dims.expand,
+    rank=dims.rank,
   )
   return jax.jit(net.apply)({"params": own}, tokens)
 

@@ -113,3 +113,21 @@ def test_means_are_of_all_edges_between_two_regions():
   assert (two[0, :, 0] == 1).all() and len(np.unique(two[0, :, 1])) == 1
   assert len(np.unique(two)) == 2
   assert len(np.unique(segments.agglomerate(basins, affinity, 0.39))) == 1
+
+
+def test_as_many_segments_as_voxels_take_the_memory_of_the_voxels():
+  """Dense, the counts of these would be 80 GB."""
+  truth = np.repeat(np.arange(1, 100_001), 4).reshape(4, 100, 1000)
+  alone = np.arange(truth.size).reshape(truth.shape)
+  split, merge = segments.variation_of_information(truth, alone)
+  assert (split, merge) == (pytest.approx(2.0), 0)
+  assert segments.adapted_rand_error(truth, alone) == 1
+  assert segments.variation_of_information(alone, truth)[1] > 1.99
+
+
+def test_counts_are_those_of_the_table():
+  counts = segments.contingency(LINE(0, 1, 1, 2, 2), LINE(7, 7, 8, 8, 8))
+  np.testing.assert_array_equal(counts.toarray(), [[1, 0], [1, 2]])
+  nothing = LINE(0, 0)
+  assert segments.variation_of_information(nothing, nothing) == (0, 0)
+  assert segments.adapted_rand_error(nothing, nothing) == 0

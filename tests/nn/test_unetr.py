@@ -51,7 +51,8 @@ def test_a_block_of_another_width_maps_its_input(x, fill):
 @pytest.mark.parametrize(
   ("kernel", "stride", "pad"),
   [
-    (unetr.THIN, 1, None),
+    (unetr.thin(3), 1, None),
+    (unetr.thin(5), 1, None),
     ((3, 3, 3), 1, None),
     ((3, 3, 3), 2, None),
     ((1, 2, 2), 2, (0, 0, 0)),
@@ -77,7 +78,7 @@ def test_convolutions_of_slices_are_those_of_the_volume(
 
 
 def test_thin_kernels_do_not_look_across_slices(x, fill):
-  layer = unetr.Conv(width=2, kernel=unetr.THIN)
+  layer = unetr.Conv(width=2, kernel=unetr.thin(3))
   p = fill(layer, x)
   moved = x.copy()
   moved[:, 1] += 1

@@ -119,6 +119,17 @@ def test_parts_of_a_run_are_in_it(items, total, key):
     assert key_of(checks.check_durations, config, total, 100) == key
 
 
+def test_schedules_of_a_method_are_those_of_the_run():
+  checks.check_lengths({}, 10)
+  checks.check_lengths({"mixture.steps": 10}, 10)
+  for total in (9, 11):
+    with pytest.raises(errors.UserError) as e:
+      checks.check_lengths({"mixture.steps": 10}, total)
+    assert e.value.key == "method.mixture.steps"
+    assert "mixture.steps=10" in e.value.seen
+    assert f"{total} steps (train.total_steps)" in e.value.seen
+
+
 @pytest.mark.parametrize(
   ("section", "name"),
   [

@@ -1,6 +1,7 @@
 """Weights of TokenUnify (ydchen0806/TokenUnify): encoder and UNETR decoder.
 
-Their head for the next token is not among the names known here: it stays fresh.
+Files of pre-training hold the head for the next token ("preciever"), others do
+not: then it stays fresh.
 """
 
 import einops
@@ -106,13 +107,29 @@ def full(
   return table.placed(network(method.dims), "", "net/")
 
 
+def head() -> pieces.Table:
+  """The head for the next token, with the player's names."""
+  rules: pieces.Table = []
+  for i in range(3):
+    rules += pieces.dense(f"preciever.conv{i + 1}", f"next/conv{i}", op=CONV3D)
+  return [*rules, *pieces.dense("preciever.mlp", "next/out")]
+
+
+def whole(
+  method: tokenunify.TokenUnify | voxel_affinity.VoxelAffinity,
+) -> pieces.Table:
+  """The network, and the head of a method that predicts the next token."""
+  own = isinstance(method, tokenunify.TokenUnify)
+  return [*full(method), *(head() if own else [])]
+
+
 FAMILIES = {
   "tokenunify": family.Family(
     library="authors",
     methods=("mim.tokenunify", "supervised.voxel_affinity"),
-    table=family.main(full),
-    optional=(rf"^{family.MAIN}net/out/",),
-    unsupported=(rf"^{family.MAIN}next/",),
+    table=family.main(whole),
+    ignored=(r"^preciever\.",),
+    optional=(rf"^{family.MAIN}net/out/", rf"^{family.MAIN}next/"),
     images=False,
   )
 }

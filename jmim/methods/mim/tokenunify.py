@@ -6,13 +6,14 @@ compares input, next token, a mixer, levels, reconstruction and loss.
 
 Tokens x_1 .. x_n are boxes of voxels in raster order, voxels in [0, 1]:
 
-    random   y = net(x, share rho of the tokens hidden)     e = their error
-    next     y = net(x_1 .. x_k, the rest hidden)           k ~ U{1 .. n-1}
-             e = (sigmoid head(y) - x_{k+1})^2
-    all      e = (y - x)^2 over x_{k+1} .. x_n              the same y
+    random   z = net(x, share rho of the tokens hidden)     e = their error
+    next     z = net(x_1 .. x_k, the rest hidden)           k ~ U{1 .. n-1}
+             e = (sigmoid head(z) - x_{k+1})^2
+    all      e = (y - x)^2 over x_{k+1} .. x_n              the same z
     loss     = alpha(t) random + beta(t) next + gamma(t) all   (`mixture`)
 
-with y = sigmoid of the network, errors squared and averaged over voxels.
+with y = sigmoid z, errors squared and averaged over voxels; as released, the
+head reads z, before the sigmoid.
 Hidden voxels are 0, or N(0, 1) noise (`hidden`). k is data: tokens are masked,
 never cut off.
 
@@ -22,9 +23,10 @@ scratch 1.784 / 0.205, MAE 1.325 / 0.098; only random 1.268, only next 4.042.
 Where code and paper differ we follow the paper; as released are
 `scored="everything"` (`all` over x_1 .. x_n, as the golden has it),
 `mixture.name="fixed"` (there is no curriculum) and `hidden.range=(0.2, 0.8)`
-(what any ratio but 0.4 meant there). The head reads y after the
-sigmoid; its names in the released weights are not known here, so imported
-weights lack it. Weights: family `tokenunify`.
+(what any ratio but 0.4 meant there). Weights: family `tokenunify`.
+
+Evaluators ask for the loss of step 0: `loss/loss` has the curriculum's first
+weights throughout; `loss/loss_<task>` can be compared, also between runs.
 
     python -m jmim.main --config=configs/tokenunify_membranes.py ...
 """
@@ -113,35 +115,49 @@ class TokenUnify(method.Method):
     b = len(batch["volume"])
     return self.hidden.draw(keys, self.raster, b, self.mixture.inputs)
 
-  def predicted(self, main: method.Tree, volumes: jax.Array) -> jax.Array:
-    """y [b, d, h, w] float32 in 0 .. 1."""
-    out = self.dims.outputs(self.net, main["net"], volumes)["out"]
-    return jax.nn.sigmoid(out[..., 0])
+  def lengths(self) -> dict[str, int]:
+    """A curriculum is one of the whole run."""
+    if self.mixture.name == "fixed":
+      return {}
+    return {"mixture.steps": self.mixture.steps}
 
-  def next(self, main: method.Tree, y: jax.Array) -> jax.Array:
-    """[b, v] float32 in 0 .. 1: the token after those that y was made of."""
-    out = self.head.apply({"params": main["next"]}, y[..., None])
+  def predicted(self, main: method.Tree, volumes: jax.Array) -> jax.Array:
+    """z [b, d, h, w] float32, logits."""
+    return self.dims.outputs(self.net, main["net"], volumes)["out"][..., 0]
+
+  def next(self, main: method.Tree, z: jax.Array) -> jax.Array:
+    """[b, v] float32 in 0 .. 1: the token after those that z was made of."""
+    out = self.head.apply({"params": main["next"]}, z[..., None])
     return jax.nn.sigmoid(out.astype(jnp.float32))
+
+  def logits(
+    self, main: method.Tree, x: jax.Array, draws: method.Draws
+  ) -> dict[str, jax.Array]:
+    """z [b, d, h, w] of volumes of which each kind of tokens is hidden."""
+    keep, fill = self.hidden.keep(draws, self.raster), draws.get("fill", 0.0)
+    shown = [self.raster.hide(x, k, fill) for k in keep.values()]
+    # One pass for both inputs of an example, side by side.
+    both = jnp.stack(shown, 1)
+    z = self.predicted(main, both.reshape(-1, *x.shape[1:]))
+    return dict(
+      zip(keep, jnp.moveaxis(z.reshape(both.shape), 1, 0), strict=True)
+    )
 
   def errors(
     self, params: method.Tree, batch: method.Batch, draws: method.Draws
   ) -> dict[str, jax.Array]:
     """Task -> [b] float32, of those that count."""
     main, x = params["main"], batch["volume"].astype(jnp.float32)
-    keep, fill = self.hidden.keep(draws, self.raster), draws.get("fill", 0.0)
-    shown = [self.raster.hide(x, k, fill) for k in keep.values()]
-    # One pass for both inputs of an example, side by side.
-    both = jnp.stack(shown, 1)
-    y = self.predicted(main, both.reshape(-1, *x.shape[1:]))
-    y = dict(zip(keep, jnp.moveaxis(y.reshape(both.shape), 1, 0), strict=True))
-    square = lambda kind: self.raster.tokens((y[kind] - x) ** 2).mean(-1)
+    keep, z = self.hidden.keep(draws, self.raster), self.logits(main, x, draws)
+    error = lambda kind: (jax.nn.sigmoid(z[kind]) - x) ** 2
+    square = lambda kind: self.raster.tokens(error(kind)).mean(-1)
     mean = lambda e, where: (e * where).sum(1) / jnp.maximum(where.sum(1), 1)
     found = {}
     if "random" in keep:
       found["random"] = mean(square("random"), ~keep["random"])
     if "next" in self.mixture.used:
       token = self.raster.take(x, draws["prefix"])
-      guess = self.next(main, y["prefix"])
+      guess = self.next(main, z["prefix"])
       found["next"] = ((guess - token) ** 2).mean(-1)
     if "all" in self.mixture.used:
       every = self.scored == "everything"
@@ -188,10 +204,10 @@ class TokenUnify(method.Method):
     def one(tokens, k):
       x = raster.volume(tokens)
       fill = self.hidden.filling(key, x.shape)
-      y = self.predicted(main, raster.hide(x, raster.prefix(k), fill))
+      z = self.predicted(main, raster.hide(x, raster.prefix(k), fill))
       if self.rollout.source == "head":
-        return self.next(main, y)
-      return raster.take(y, k)
+        return self.next(main, z)
+      return raster.take(jax.nn.sigmoid(z), k)
 
     return one
 

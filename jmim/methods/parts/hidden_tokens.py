@@ -1,6 +1,7 @@
 """Which tokens of volumes a network sees: random ones, or the first k.
 
-    random   a share is hidden, the same of every volume or drawn for each
+    random   a share is hidden, the same of every volume or drawn for each:
+             int(n share) of n tokens
     prefix   the first k are seen, k ~ U{1 .. n-1}: data, so a mask
 
 Hidden voxels are 0, or N(0, 1) noise.
@@ -13,7 +14,6 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import randomness
-from jmim.masks import tokens as masking
 from jmim.methods.parts import raster as rasters
 
 Draws = dict[str, jax.Array]
@@ -85,7 +85,7 @@ class Hidden:
     """
     found, n = {}, raster.count
     if "noise" in draws:
-      hidden = n - masking.keep_count(n, self.ratio)
+      hidden = int(n * self.ratio)
       if "ratio" in draws:
         hidden = jnp.floor(n * draws["ratio"])[:, None]
       found["random"] = draws["noise"].argsort(1).argsort(1) >= hidden

@@ -44,7 +44,7 @@ class Mixture:
     "weights of random, next and next-all with name='fixed'; 0: left out",
   )
   steps: int = field.value(
-    500_000, "steps of the whole training, of which a curriculum is", low=1
+    500_000, "steps of the whole run, which a curriculum is divided into", low=1
   )
 
   def check(self) -> None:

@@ -31,6 +31,15 @@ class VolumeDims:
   states: int = field.value(16, "states per channel of the scans", low=1)
   side: int = field.value(4, "steps that the causal convolutions see", low=1)
   expand: int = field.value(2, "channels of the scans over the width", low=1)
+  rank: int = field.value(
+    0,
+    "rank of the step sizes of the scans; 0: a sixteenth of the width, rounded "
+    "up",
+    low=0,
+  )
+  kernel: int = field.value(
+    3, "side of the decoder's kernels in a slice, odd", low=1
+  )
 
   rt: runtime.Runtime = field.runtime()
 
@@ -49,6 +58,8 @@ class VolumeDims:
       raise ValueError(
         f"dims.widths={self.widths} and dims.depths={self.depths} are positive"
       )
+    if self.kernel % 2 == 0:
+      raise ValueError(f"dims.kernel={self.kernel}, which must be odd")
     em_mamba.check(tuple(shape), len(self.widths), self.slices)
 
   def network(self, out: int) -> em_mamba.Network:
@@ -60,8 +71,15 @@ class VolumeDims:
       states=self.states,
       side=self.side,
       expand=self.expand,
+      rank=self.rank,
     )
-    return em_mamba.Network(size=size, hidden=self.hidden, out=out, rt=self.rt)
+    return em_mamba.Network(
+      size=size,
+      hidden=self.hidden,
+      out=out,
+      kernel=self.kernel,
+      rt=self.rt,
+    )
 
   def outputs(self, net: Any, params: Any, volumes: jax.Array) -> Outputs:
     """What the network makes of volumes.

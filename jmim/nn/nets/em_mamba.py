@@ -75,6 +75,7 @@ class Size:
     states: of the mixers.
     side: steps that their convolutions see.
     expand: channels of their scans over the width.
+    rank: of their step sizes; 0: a sixteenth of the width, rounded up.
   """
 
   widths: tuple[int, ...]
@@ -83,6 +84,7 @@ class Size:
   states: int = 16
   side: int = 4
   expand: int = 2
+  rank: int = 0
 
 
 class Encoder(nn.Module, kw_only=True):
@@ -126,6 +128,7 @@ class Encoder(nn.Module, kw_only=True):
       states=size.states,
       side=size.side,
       expand=size.expand,
+      rank=size.rank,
       rt=self.rt,
       parent=None,
     )
@@ -141,12 +144,14 @@ class Network(nn.Module, kw_only=True):
     size: of the stages.
     hidden: channels behind the last level.
     out: channels of the output.
+    kernel: side of the decoder's kernels in a slice, odd.
     rt: execution choices.
   """
 
   size: Size
   hidden: int
   out: int = 1
+  kernel: int = unetr.SIDE
   rt: runtime.Runtime = runtime.Runtime()
 
   @nn.compact
@@ -161,16 +166,17 @@ class Network(nn.Module, kw_only=True):
     made = [x, *levels]
     outs = [*widths, self.hidden]
     residual, up = (
-      recomputed(kind, self.rt) for kind in (unetr.Residual, unetr.Up)
+      functools.partial(recomputed(kind, self.rt), side=self.kernel, rt=self.rt)
+      for kind in (unetr.Residual, unetr.Up)
     )
     skips = [
-      residual(width=width, rt=self.rt, name=f"skip{i}")(y)
+      residual(width=width, name=f"skip{i}")(y)
       for i, (y, width) in enumerate(zip(made, outs, strict=True))
     ]
     y = skips.pop()
     for i in reversed(range(len(widths))):
-      y = up(width=widths[i], rt=self.rt, name=f"up{i}")(y, skips[i])
-    y = residual(width=widths[0], rt=self.rt, name="last")(y)
+      y = up(width=widths[i], name=f"up{i}")(y, skips[i])
+    y = residual(width=widths[0], name="last")(y)
     last = unetr.point(self.rt, self.out, "out", fan_in=widths[0])
     named = {f"level{i}": level for i, level in enumerate(levels)}
     return {"out": last(y), "map": y, **named}

@@ -1,4 +1,4 @@
-"""TokenUnify: layouts of volumes, two methods, and a head that is not there."""
+"""TokenUnify: layouts of volumes, two methods, and a head that may be there."""
 
 import dataclasses
 
@@ -56,9 +56,32 @@ def test_a_transposed_convolution_is_a_linear_map(normal):
   np.testing.assert_array_equal(tokenunify.UP.to_theirs(ours), x)
 
 
-def test_the_head_for_the_next_token_stays_fresh(written):
-  made, leaves = kit.load(written, written.theirs)
-  assert {n.split("/")[2] for n in made.fresh} <= {"next"}
+HEAD = {
+  "preciever.conv1.weight": (12, 1, 3, 3, 3),
+  "preciever.conv1.bias": (12,),
+  "preciever.conv2.weight": (12, 12, 3, 3, 3),
+  "preciever.conv2.bias": (12,),
+  "preciever.conv3.weight": (1, 12, 3, 3, 3),
+  "preciever.conv3.bias": (1,),
+  "preciever.mlp.weight": (32, 1),
+  "preciever.mlp.bias": (32,),
+}
+
+
+def test_files_of_pre_training_hold_the_head_for_the_next_token(written):
+  own = {n: x.shape for n, x in written.theirs.items() if n in HEAD}
+  assert own == HEAD
+  made, leaves = kit.load(written)
+  assert not made.fresh and not made.ignored
+  mlp = written.theirs["preciever.mlp.weight"]
+  np.testing.assert_array_equal(leaves["params/main/next/out/kernel"], mlp.T)
+
+
+def test_without_it_the_head_stays_fresh(written):
+  net = {n: x for n, x in written.theirs.items() if n not in HEAD}
+  made, leaves = kit.load(written, net)
+  assert len(made.fresh) == len(HEAD)
+  assert all(n.startswith("params/main/next/") for n in made.fresh)
   assert all("/net/" in n for n in leaves)
 
 
@@ -68,6 +91,11 @@ def test_the_same_network_segments():
   assert written.theirs["out.conv.conv.weight"].shape[0] == 3
   family = families.find("tokenunify")
   assert family.objection("supervised.voxel_affinity", method) is None
+  # It passes over the head of files of pre-training.
+  head = {n: np.zeros(s, np.float32) for n, s in HEAD.items()}
+  made, leaves = kit.load(written, written.theirs | head)
+  assert made.ignored == sorted(HEAD) and not made.fresh
+  assert leaves.keys() == written.ours.keys()
 
 
 def test_sizes_of_a_method_say_which_arrays_there_are():

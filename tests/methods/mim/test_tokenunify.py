@@ -35,9 +35,13 @@ def given(batch, method=TINY, seed=0):
   return method.drawn(jax.random.key(seed), batch)
 
 
-def mapped(weights, volumes):
-  """y of the network, with what it was given."""
+def logits(weights, volumes):
+  """z of the network, with what it was given."""
   return np.asarray(jax.jit(TINY.predicted)(weights.params["main"], volumes))
+
+
+def sigmoid(x):
+  return 1 / (1 + np.exp(-x))
 
 
 def test_draws_are_those_of_the_tasks(batch):
@@ -54,7 +58,7 @@ def test_random_alone_is_masked_autoencoding(batch, weights):
   loss, aux = jax.jit(method.loss)(weights, batch, draws, 0)
   keep = method.hidden.keep(draws, method.raster)["random"]
   seen = TINY.raster.hide(batch["volume"], keep)
-  error = (mapped(weights, seen) - batch["volume"]) ** 2
+  error = (sigmoid(logits(weights, seen)) - batch["volume"]) ** 2
   hidden = np.asarray(TINY.raster.spread(~keep))
   np.testing.assert_allclose(loss, error[hidden].mean(), rtol=1e-5)
   assert aux.keys() == {"loss_random", "weight_random"}
@@ -64,9 +68,12 @@ def test_both_prefix_tasks_read_one_map(batch, weights):
   method, draws = fixed(0.0, 2.0, 0.5), {"prefix": jnp.array([1, 4, 7])}
   loss, aux = jax.jit(method.loss)(weights, batch, draws, 0)
   x, raster = batch["volume"], TINY.raster
-  y = mapped(weights, raster.hide(x, raster.prefix(draws["prefix"])))
-  tokens, made = (np.asarray(raster.tokens(v)) for v in (x, y))
-  head = np.asarray(TINY.next(weights.params["main"], y))
+  z = logits(weights, raster.hide(x, raster.prefix(draws["prefix"])))
+  tokens, made = (np.asarray(raster.tokens(v)) for v in (x, sigmoid(z)))
+  # The head reads logits, which are outside of 0 .. 1.
+  own = {"params": weights.params["main"]["next"]}
+  head = method.head.apply(own, z[..., None])
+  head = sigmoid(np.asarray(head))
   following = [
     ((head[i] - tokens[i, k]) ** 2).mean() for i, k in enumerate([1, 4, 7])
   ]
@@ -86,13 +93,34 @@ def test_both_prefix_tasks_read_one_map(batch, weights):
 def test_hidden_tokens_change_nothing_but_what_is_to_be_predicted(
   batch, weights
 ):
-  """The head's guess of token k reads tokens before it only."""
-  draws = {"prefix": jnp.array([2, 2, 5])}
-  keep = TINY.hidden.keep(draws, TINY.raster)["prefix"]
-  hidden = np.asarray(TINY.raster.spread(~keep))
-  other = np.where(hidden, 1 - batch["volume"], batch["volume"])
-  shown = [TINY.raster.hide(v, keep) for v in (batch["volume"], other)]
-  np.testing.assert_array_equal(*shown)
+  """Guesses of token k and later ones read the tokens before them only."""
+  k = np.array([2, 2, 5])
+  draws = given(batch) | {"prefix": jnp.array(k)}
+  main = weights.params["main"]
+
+  @jax.jit
+  def guesses(volumes):
+    z = TINY.logits(main, volumes, draws)
+    return z | {"next": TINY.next(main, z["prefix"])}
+
+  def moved(where):
+    """How far the guesses move with the tokens [b, n] of a volume."""
+    where = np.asarray(TINY.raster.spread(jnp.asarray(where)))
+    other = np.where(where, 1 - batch["volume"], batch["volume"])
+    one, two = guesses(batch["volume"]), guesses(other)
+    return {
+      name: abs(np.asarray(one[name] - two[name])).reshape(B, -1).max(1)
+      for name in one
+    }
+
+  at = np.arange(N)
+  after = moved(at >= k[:, None])
+  assert not after["prefix"].any() and not after["next"].any()
+  before = moved(at == k[:, None] - 1)
+  assert before["prefix"].min() > 1e-4 and before["next"].min() > 1e-6
+  keep = np.asarray(TINY.hidden.keep(draws, TINY.raster)["random"])
+  assert not moved(~keep)["random"].any()
+  assert moved(keep)["random"].min() > 1e-4
 
 
 def test_noise_fills_what_is_hidden_if_asked(batch, weights):
@@ -168,3 +196,9 @@ def test_what_cannot_be_trained_is_an_error(changes, said):
   TINY.inputs()
   with pytest.raises(ValueError, match=said):
     field.replace(TINY, **changes).inputs()
+
+
+def test_a_curriculum_is_as_long_as_the_run_and_fixed_weights_are_not():
+  long = field.replace(TINY, mixture={"steps": 77})
+  assert long.lengths() == {"mixture.steps": 77}
+  assert fixed(1.0, 1.0, 1.0).lengths() == {}

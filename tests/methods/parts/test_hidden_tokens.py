@@ -23,9 +23,9 @@ def test_the_share_is_hidden_and_a_token_is_left_to_predict():
   assert set(k.tolist()) == set(range(1, N))
   keep = part.keep(draws, R)
   np.testing.assert_array_equal(keep["prefix"].sum(1), k)
-  # 40 % of 8 tokens: 4 = 8 - int(8 * 0.6) are hidden.
-  assert set(np.asarray(keep["random"].sum(1)).tolist()) == {4}
-  assert abs(np.asarray(keep["random"]).mean(0) - 0.5).max() < 0.12
+  # 40 % of 8 tokens: 3 = int(8 * 0.4) are hidden.
+  assert set(np.asarray(keep["random"].sum(1)).tolist()) == {5}
+  assert abs(np.asarray(keep["random"]).mean(0) - 0.625).max() < 0.12
 
 
 def test_a_range_of_shares_is_drawn_per_volume():

@@ -18,13 +18,15 @@ def test_the_network_has_what_the_section_says():
     states=3,
     side=5,
     expand=1,
+    rank=7,
+    kernel=5,
     rt=rt,
   )
   net = part.network(3)
   size = net.size
   assert (size.widths, size.depths, size.slices) == ((4, 6), (1, 2), 2)
-  assert (size.states, size.side, size.expand) == (3, 5, 1)
-  assert (net.hidden, net.out, net.rt) == (8, 3, rt)
+  assert (size.states, size.side, size.expand, size.rank) == (3, 5, 1, 7)
+  assert (net.hidden, net.out, net.kernel, net.rt) == (8, 3, 5, rt)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +37,7 @@ def test_the_network_has_what_the_section_says():
     (dict(depths=(0, 1)), (8, 40, 40), "positive"),
     ({}, (8, 42, 40), "multiples of 4"),
     ({}, (8, 48, 48), "dims.slices=5"),
+    (dict(kernel=4), (8, 40, 40), "dims.kernel=4"),
   ],
 )
 def test_sizes_that_cannot_be_built_are_errors(changes, shape, said):

@@ -63,8 +63,12 @@ def by_hand(method, logits, cells):
         bce = -np.log(q if same else 1 - q)
         square = (q - same) ** 2
         errors[same].append(bce if method.criterion == "bce" else square)
-    if method.criterion == "bce" and method.balanced:
-      rows.append(np.mean([np.mean(errors[0]), np.mean(errors[1])]))
+    if method.balanced:
+      share = len(errors[1]) / (len(errors[0]) + len(errors[1]))
+      share = min(max(share, 0.05), 0.99)
+      each = ((1 - share, errors[0]), (share, errors[1]))
+      total = sum(len(e) / s for s, e in each)
+      rows.append(sum(np.sum(e) / s for s, e in each) / total)
     else:
       rows.append(np.mean(errors[0] + errors[1]))
   return np.mean(rows)
@@ -72,7 +76,12 @@ def by_hand(method, logits, cells):
 
 @pytest.mark.parametrize(
   "changes",
-  [{}, {"balanced": False}, {"criterion": "mse"}],
+  [
+    {},
+    {"balanced": False},
+    {"criterion": "mse"},
+    {"criterion": "mse", "balanced": False},
+  ],
 )
 def test_the_loss_is_the_mean_over_edges(batch, weights, logits, changes):
   method = dataclasses.replace(TINY, **changes)
@@ -82,6 +91,34 @@ def test_the_loss_is_the_mean_over_edges(batch, weights, logits, changes):
   same, there = voxel_affinity.edges(batch["cells"])
   right = ((logits > 0) == same)[:, there].mean()
   np.testing.assert_allclose(aux["edges_right"], right, rtol=1e-5)
+
+
+@pytest.mark.parametrize("criterion", ["bce", "mse"])
+def test_both_kinds_of_edges_weigh_the_same_unless_one_is_rare(
+  batch, weights, logits, criterion
+):
+  method = dataclasses.replace(TINY, criterion=criterion)
+  plain = dataclasses.replace(method, balanced=False)
+  p = 1 / (1 + np.exp(-logits))
+  same, there = (np.asarray(x) for x in voxel_affinity.edges(batch["cells"]))
+  error = -np.log(np.where(same, p, 1 - p))
+  error = error if criterion == "bce" else (p - same) ** 2
+  halves = [
+    np.mean([error[i][kind[i] & there].mean() for kind in (same, ~same)])
+    for i in range(B)
+  ]
+  loss = lambda m, b: jax.jit(m.loss)(weights, b, {}, 0)[0]
+  np.testing.assert_allclose(loss(method, batch), np.mean(halves), rtol=1e-4)
+  # One cell alone, and none: nothing to balance.
+  for fill in (1, 0):
+    one = batch | {"cells": np.full_like(batch["cells"], fill)}
+    np.testing.assert_allclose(loss(method, one), loss(plain, one), rtol=1e-5)
+  # Two voxels of nothing: a rare kind weighs what a hundredth would.
+  rare = np.ones_like(batch["cells"])
+  rare[:, 0, 0, 0] = 0
+  want = by_hand(method, logits, rare)
+  found = loss(method, batch | {"cells": rare})
+  np.testing.assert_allclose(found, want, rtol=1e-4)
 
 
 def test_larger_volumes_are_read_in_windows_and_scored_in_the_middle(

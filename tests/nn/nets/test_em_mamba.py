@@ -1,10 +1,18 @@
+import dataclasses
+import pathlib
+
 import jax
 import numpy as np
 import pytest
 
+from jmim.core import config
 from jmim.core import runtime
+from jmim.core import tree as trees
+from jmim.methods.parts import volume_dims
 from jmim.nn.nets import em_mamba
 
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+RECIPE = ROOT / "configs" / "tokenunify_fafb.py"
 SIZE = em_mamba.Size(widths=(4, 6), depths=(1, 2), slices=2, states=3)
 
 
@@ -40,6 +48,44 @@ def test_every_stage_halves_all_sides_and_the_output_has_them_again(
     for name in ("stage0", "stage1")
   }
   assert depth == {"stage0": 1, "stage1": 2}
+
+
+def test_the_decoder_and_the_mixers_have_the_sizes_asked_for(x):
+  size = dataclasses.replace(SIZE, rank=2)
+  net = em_mamba.Network(size=size, hidden=8, kernel=5)
+  params = jax.eval_shape(net.init, jax.random.key(0), x)["params"]
+  shapes = {n: leaf.shape for n, leaf in trees.named(params).items()}
+  thin = {
+    name.split("/")[0]: shape[:3]
+    for name, shape in shapes.items()
+    if name.endswith(("conv1/kernel", "conv2/kernel"))
+    and not name.startswith("encoder")
+  }
+  assert thin == dict.fromkeys(
+    ("skip0", "skip1", "skip2", "up0", "up1", "last"), (1, 5, 5)
+  )
+  steps = {s for n, s in shapes.items() if n.endswith("dt_proj/kernel")}
+  assert steps == {(1, 2, 8), (2, 2, 12)}
+
+
+# As the released code has them beside its sizes [M].
+@pytest.mark.parametrize(
+  ("variant", "millions"),
+  [
+    ("28M", 28.3),
+    ("113M", 112.53),
+    ("207M", 206.58),
+    ("507M", 506.57),
+    ("1009M", 1008.91),
+  ],
+)
+def test_published_sizes_have_the_published_parameters(variant, millions):
+  recipe = config.load(f"{RECIPE}:variant={variant}")
+  dims = volume_dims.VolumeDims(**recipe.method.dims)
+  like = jax.ShapeDtypeStruct((1, 16, 160, 160, 1), np.float32)
+  shapes = jax.eval_shape(dims.network(1).init, jax.random.key(0), like)
+  count = sum(leaf.size for leaf in jax.tree.leaves(shapes))
+  assert count / 1e6 == pytest.approx(millions, abs=0.05)
 
 
 def test_examples_do_not_see_each_other(net, x, params):
