@@ -97,6 +97,7 @@ class I2PMAE(method.Method):
         teacher=teachers.Teacher(family="dino", dims=dims),
         mask_ratio=0.5,
       ),
+      drop_path=0.2,
     )
 
   def inputs(self) -> dict[str, method.Input]:
