@@ -77,10 +77,7 @@ class I2PMAE(method.Method):
     False, "the first token of the batch is never hidden, as released"
   )
   drop_path: float = field.value(
-    0.1,
-    "rate of the last block, rising from 0, of encoder and decoder each",
-    low=0,
-    below=1,
+    0.1, "last block's rate, of encoder and decoder each", low=0, below=1
   )
 
   @classmethod
@@ -97,6 +94,7 @@ class I2PMAE(method.Method):
         teacher=teachers.Teacher(family="dino", dims=dims),
         mask_ratio=0.5,
       ),
+      drop_path=0.2,
     )
 
   def inputs(self) -> dict[str, method.Input]:
@@ -125,13 +123,9 @@ class I2PMAE(method.Method):
     drop is the encoder's, drop_back the decoder's.
     """
     del step
-    b, net = len(batch["points"]), self.network
-    noise = jax.random.uniform(keys("noise"), (b, net.encoder.groups[-1]))
-    draws = {"noise": noise}
-    for name, part in (("drop", net.encoder), ("drop_back", net.decoder)):
-      rates = (self.drop_path, part.blocks, b)
-      draws |= block.drop_path_draw(keys(name), *rates, name=name)
-    return draws
+    b, groups = len(batch["points"]), self.network.encoder.groups[-1]
+    noise = jax.random.uniform(keys("noise"), (b, groups))
+    return {"noise": noise, **self.network.draw(keys, self.drop_path, b)}
 
   def losses(
     self,
