@@ -32,6 +32,7 @@ weights throughout; `loss/loss_<task>` can be compared, also between runs.
 """
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -103,11 +104,10 @@ class TokenUnify(method.Method):
 
   def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Network and head; no extra state."""
-    k_net, k_head = jax.random.split(key)
-    one = batch["volume"][:1, ..., None]
-    params = {"net": self.net.init(k_net, one)["params"]}
-    params["next"] = self.head.init(k_head, one)["params"]
-    return {"main": params}, {}
+    keys, one = jax.random.split(key), batch["volume"][:1, ..., None]
+    parts = {"net": self.net, "next": self.head}.items()
+    made = {n: m.init(keys[i], one)["params"] for i, (n, m) in enumerate(parts)}
+    return {"main": made}, {}
 
   def draw(self, keys, batch, step) -> method.Draws:
     """What is hidden: noise [b, n] and prefix k [b], as the tasks need them."""
@@ -117,9 +117,7 @@ class TokenUnify(method.Method):
 
   def lengths(self) -> dict[str, int]:
     """A curriculum is one of the whole run."""
-    if self.mixture.name == "fixed":
-      return {}
-    return {"mixture.steps": self.mixture.steps}
+    return self.mixture.lengths("mixture")
 
   def predicted(self, main: method.Tree, volumes: jax.Array) -> jax.Array:
     """z [b, d, h, w] float32, logits."""
@@ -130,22 +128,12 @@ class TokenUnify(method.Method):
     out = self.head.apply({"params": main["next"]}, z[..., None])
     return jax.nn.sigmoid(out.astype(jnp.float32))
 
-  def logits(
-    self, main: method.Tree, x: jax.Array, draws: method.Draws
-  ) -> dict[str, jax.Array]:
+  def logits(self, main, x: jax.Array, draws) -> dict[str, jax.Array]:
     """z [b, d, h, w] of volumes of which each kind of tokens is hidden."""
-    keep, fill = self.hidden.keep(draws, self.raster), draws.get("fill", 0.0)
-    shown = [self.raster.hide(x, k, fill) for k in keep.values()]
-    # One pass for both inputs of an example, side by side.
-    both = jnp.stack(shown, 1)
-    z = self.predicted(main, both.reshape(-1, *x.shape[1:]))
-    return dict(
-      zip(keep, jnp.moveaxis(z.reshape(both.shape), 1, 0), strict=True)
-    )
+    network = functools.partial(self.predicted, main)
+    return self.hidden.apply(network, x, draws, self.raster)
 
-  def errors(
-    self, params: method.Tree, batch: method.Batch, draws: method.Draws
-  ) -> dict[str, jax.Array]:
+  def errors(self, params, batch, draws) -> dict[str, jax.Array]:
     """Task -> [b] float32, of those that count."""
     main, x = params["main"], batch["volume"].astype(jnp.float32)
     keep, z = self.hidden.keep(draws, self.raster), self.logits(main, x, draws)
