@@ -12,10 +12,9 @@ Tokens x_1 .. x_n are boxes of voxels in raster order, voxels in [0, 1]:
     all      e = (y - x)^2 over x_{k+1} .. x_n              the same z
     loss     = alpha(t) random + beta(t) next + gamma(t) all   (`mixture`)
 
-with y = sigmoid z, errors squared and averaged over voxels; as released, the
-head reads z, before the sigmoid.
-Hidden voxels are 0, or N(0, 1) noise (`hidden`). k is data: tokens are masked,
-never cut off.
+with y = sigmoid z (the head reads z, as released), errors squared and averaged
+over voxels. Hidden voxels are 0, or N(0, 1) noise (`hidden`). k is data: tokens
+are masked, never cut off.
 
 Reference (neuron segmentation of wafer, VOI / ARAND): 0.995 / 0.051; from
 scratch 1.784 / 0.205, MAE 1.325 / 0.098; only random 1.268, only next 4.042.
@@ -128,12 +127,14 @@ class TokenUnify(method.Method):
     out = self.head.apply({"params": main["next"]}, z[..., None])
     return jax.nn.sigmoid(out.astype(jnp.float32))
 
-  def logits(self, main, x: jax.Array, draws) -> dict[str, jax.Array]:
+  def logits(
+    self, main: method.Tree, x: jax.Array, draws: method.Draws
+  ) -> dict[str, jax.Array]:
     """z [b, d, h, w] of volumes of which each kind of tokens is hidden."""
     network = functools.partial(self.predicted, main)
     return self.hidden.apply(network, x, draws, self.raster)
 
-  def errors(self, params, batch, draws) -> dict[str, jax.Array]:
+  def _errors(self, params, batch, draws) -> dict[str, jax.Array]:
     """Task -> [b] float32, of those that count."""
     main, x = params["main"], batch["volume"].astype(jnp.float32)
     keep, z = self.hidden.keep(draws, self.raster), self.logits(main, x, draws)
@@ -155,7 +156,7 @@ class TokenUnify(method.Method):
   def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """The weighted sum; errors and weights of the tasks are logged."""
     del player
-    found = self.errors(weights.params, batch, draws)
+    found = self._errors(weights.params, batch, draws)
     share = dict(zip(task_mixture.TASKS, self.mixture.at(step), strict=True))
     means = {task: e.mean() for task, e in found.items()}
     aux = {f"loss_{task}": e for task, e in means.items()}
@@ -178,7 +179,7 @@ class TokenUnify(method.Method):
     return {
       "features": whole("features"),
       "voxels": whole("voxels"),
-      "errors": lambda weights, batch, key: self.errors(
+      "errors": lambda weights, batch, key: self._errors(
         weights.params, batch, self.drawn(key, batch)
       ),
       "rollout": rolled(self.rollout.errors),
