@@ -12,10 +12,9 @@ Tokens x_1 .. x_n are boxes of voxels in raster order, voxels in [0, 1]:
     all      e = (y - x)^2 over x_{k+1} .. x_n              the same z
     loss     = alpha(t) random + beta(t) next + gamma(t) all   (`mixture`)
 
-with y = sigmoid z, errors squared and averaged over voxels; as released, the
-head reads z, before the sigmoid.
-Hidden voxels are 0, or N(0, 1) noise (`hidden`). k is data: tokens are masked,
-never cut off.
+with y = sigmoid z (the head reads z, as released), errors squared and averaged
+over voxels. Hidden voxels are 0, or N(0, 1) noise (`hidden`). k is data: tokens
+are masked, never cut off.
 
 Reference (neuron segmentation of wafer, VOI / ARAND): 0.995 / 0.051; from
 scratch 1.784 / 0.205, MAE 1.325 / 0.098; only random 1.268, only next 4.042.
@@ -32,6 +31,7 @@ weights throughout; `loss/loss_<task>` can be compared, also between runs.
 """
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -103,11 +103,10 @@ class TokenUnify(method.Method):
 
   def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Network and head; no extra state."""
-    k_net, k_head = jax.random.split(key)
-    one = batch["volume"][:1, ..., None]
-    params = {"net": self.net.init(k_net, one)["params"]}
-    params["next"] = self.head.init(k_head, one)["params"]
-    return {"main": params}, {}
+    keys, one = jax.random.split(key), batch["volume"][:1, ..., None]
+    parts = {"net": self.net, "next": self.head}.items()
+    made = {n: m.init(keys[i], one)["params"] for i, (n, m) in enumerate(parts)}
+    return {"main": made}, {}
 
   def draw(self, keys, batch, step) -> method.Draws:
     """What is hidden: noise [b, n] and prefix k [b], as the tasks need them."""
@@ -117,9 +116,7 @@ class TokenUnify(method.Method):
 
   def lengths(self) -> dict[str, int]:
     """A curriculum is one of the whole run."""
-    if self.mixture.name == "fixed":
-      return {}
-    return {"mixture.steps": self.mixture.steps}
+    return self.mixture.lengths("mixture")
 
   def predicted(self, main: method.Tree, volumes: jax.Array) -> jax.Array:
     """z [b, d, h, w] float32, logits."""
@@ -134,18 +131,10 @@ class TokenUnify(method.Method):
     self, main: method.Tree, x: jax.Array, draws: method.Draws
   ) -> dict[str, jax.Array]:
     """z [b, d, h, w] of volumes of which each kind of tokens is hidden."""
-    keep, fill = self.hidden.keep(draws, self.raster), draws.get("fill", 0.0)
-    shown = [self.raster.hide(x, k, fill) for k in keep.values()]
-    # One pass for both inputs of an example, side by side.
-    both = jnp.stack(shown, 1)
-    z = self.predicted(main, both.reshape(-1, *x.shape[1:]))
-    return dict(
-      zip(keep, jnp.moveaxis(z.reshape(both.shape), 1, 0), strict=True)
-    )
+    network = functools.partial(self.predicted, main)
+    return self.hidden.apply(network, x, draws, self.raster)
 
-  def errors(
-    self, params: method.Tree, batch: method.Batch, draws: method.Draws
-  ) -> dict[str, jax.Array]:
+  def _errors(self, params, batch, draws) -> dict[str, jax.Array]:
     """Task -> [b] float32, of those that count."""
     main, x = params["main"], batch["volume"].astype(jnp.float32)
     keep, z = self.hidden.keep(draws, self.raster), self.logits(main, x, draws)
@@ -167,7 +156,7 @@ class TokenUnify(method.Method):
   def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """The weighted sum; errors and weights of the tasks are logged."""
     del player
-    found = self.errors(weights.params, batch, draws)
+    found = self._errors(weights.params, batch, draws)
     share = dict(zip(task_mixture.TASKS, self.mixture.at(step), strict=True))
     means = {task: e.mean() for task, e in found.items()}
     aux = {f"loss_{task}": e for task, e in means.items()}
@@ -190,7 +179,7 @@ class TokenUnify(method.Method):
     return {
       "features": whole("features"),
       "voxels": whole("voxels"),
-      "errors": lambda weights, batch, key: self.errors(
+      "errors": lambda weights, batch, key: self._errors(
         weights.params, batch, self.drawn(key, batch)
       ),
       "rollout": rolled(self.rollout.errors),

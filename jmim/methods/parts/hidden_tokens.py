@@ -8,6 +8,7 @@ Hidden voxels are 0, or N(0, 1) noise.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -92,6 +93,28 @@ class Hidden:
     if "prefix" in draws:
       found["prefix"] = raster.prefix(draws["prefix"])
     return found
+
+  def apply(
+    self,
+    network: Callable[[jax.Array], jax.Array],
+    volumes: jax.Array,
+    draws: Draws,
+    raster: rasters.Raster,
+  ) -> dict[str, jax.Array]:
+    """What a network makes of volumes with hidden tokens, by kind.
+
+    Args:
+      network: [n, d, h, w] -> the same.
+      volumes: [b, d, h, w].
+      draws: as from `draw`.
+      raster: tokens of a volume.
+    """
+    keep, fill = self.keep(draws, raster), draws.get("fill", 0.0)
+    shown = [raster.hide(volumes, k, fill) for k in keep.values()]
+    # One pass for all inputs of an example, side by side.
+    both = jnp.stack(shown, 1)
+    made = network(both.reshape(-1, *volumes.shape[1:])).reshape(both.shape)
+    return {kind: made[:, i] for i, kind in enumerate(keep)}
 
   def filling(self, key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """What is put into hidden voxels outside of training, [b, d, h, w]."""

@@ -56,6 +56,10 @@ class Mixture:
         "all of them 0"
       )
 
+  def lengths(self, name: str) -> dict[str, int]:
+    """As `Method.lengths`, for a part of this name: a curriculum's steps."""
+    return {f"{name}.steps": self.steps} if self.name == "curriculum" else {}
+
   @property
   def used(self) -> tuple[str, ...]:
     """The tasks that count at all."""

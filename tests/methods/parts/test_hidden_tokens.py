@@ -38,6 +38,22 @@ def test_a_range_of_shares_is_drawn_per_volume():
   np.testing.assert_array_equal(hidden, np.floor(N * ratio))
 
 
+def test_a_network_reads_both_kinds_in_one_pass():
+  part, draws = drawn(batch=3, fill="noise")
+  volumes = np.random.default_rng(0).random((3, *R.shape), dtype=np.float32)
+  seen = []
+
+  def network(x):
+    seen.append(x.shape)
+    return 2 * x
+
+  found = part.apply(network, volumes, draws, R)
+  assert seen == [(6, *R.shape)] and tuple(found) == BOTH
+  for kind, keep in part.keep(draws, R).items():
+    want = 2 * R.hide(volumes, keep, draws["fill"])
+    np.testing.assert_array_equal(found[kind], want)
+
+
 def test_the_filling_is_zero_or_noise():
   part, draws = drawn(batch=3, fill="noise")
   assert draws["fill"].shape == (3, *R.shape)

@@ -33,6 +33,11 @@ def test_the_leader_changes_at_the_switches(step, pair):
   np.testing.assert_allclose(there[pair[0]], there[pair[1]], rtol=1e-3)
 
 
+def test_a_curriculum_is_as_long_as_the_run():
+  assert M.lengths("mix") == {"mix.steps": 1000}
+  assert task_mixture.Mixture(name="fixed").lengths("mix") == {}
+
+
 def test_changes_are_smooth():
   # In 10 % of the steps a weight goes from 0.18 to 0.73.
   assert abs(np.diff(EVERY, axis=0)).max() < 0.06
