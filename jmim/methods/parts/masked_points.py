@@ -97,19 +97,13 @@ class MaskedPoints:
     centres = [level.centres for level in levels]
     back = self.reverse.init(keys[2], encoded, all_seen, centres, train=False)
     params["decoder"] = back["params"]
-    for head, numbers, k in (
-      ("head_3d", 3, keys[3]),
-      ("head_2d", features, keys[4]),
-    ):
+    heads = (("head_3d", 3, keys[3]), ("head_2d", features, keys[4]))
+    for head, numbers, k in heads:
       if numbers:
         x = encoded[self.last]
         params[head] = self._head(numbers).init(k, x)["params"]
-    statistics = {
-      name: found[batchnorm.STATISTICS]
-      for name, found in (("encoder", made), ("decoder", back))
-      if batchnorm.STATISTICS in found
-    }
-    return params, statistics
+    found, own = {"encoder": made, "decoder": back}, batchnorm.STATISTICS
+    return params, {name: f[own] for name, f in found.items() if own in f}
 
   def draw(
     self, keys: Callable[[str], jax.Array], rate: float, batch: int
@@ -172,8 +166,7 @@ class MaskedPoints:
     visible: Sequence[jax.Array],
     *,
     train: bool,
-    drop: jax.Array | None = None,
-    drop_back: jax.Array | None = None,
+    draws: method.Draws | None = None,
   ) -> dict[str, jax.Array]:
     """Predictions for every group of the level `last`.
 
@@ -183,13 +176,14 @@ class MaskedPoints:
       levels: groups.
       visible: bool [b, g] of each level.
       train: statistics of the batch.
-      drop: [blocks, 2, b] factors of the encoder's residual branches.
-      drop_back: [blocks, 2, b] factors of the decoder's.
+      draws: those of `draw`; None: nothing is dropped.
 
     Returns:
       encoded: tokens of each level; head_3d [b, g, k, 3] and, with such a
       head, head_2d [b, g, k, c], float32; statistics, new ones.
     """
+    draws = draws or {}
+    drop = block.drop_path_of(draws)
     encoded, first = self.encode(
       params, statistics, levels, visible, train=train, drop=drop
     )
@@ -201,13 +195,11 @@ class MaskedPoints:
       visible,
       [level.centres for level in levels],
       train=train,
-      drop=drop_back,
+      drop=block.drop_path_of(draws, "drop_back"),
     )
     new = {"encoder": first, "decoder": second}
-    out = {
-      "encoded": encoded,
-      "statistics": {name: new[name] for name in statistics},
-    }
+    kept = {name: new[name] for name in statistics}
+    out = {"encoded": encoded, "statistics": kept}
     members = self.encoder.members[self.last]
     for head in ("head_3d", "head_2d"):
       if head in params:

@@ -50,7 +50,6 @@ from jmim.methods.parts import depth_views
 from jmim.methods.parts import masked_points
 from jmim.methods.parts import teacher as teachers
 from jmim.nn import batchnorm
-from jmim.nn import block
 from jmim.nn import points as clouds
 from jmim.nn import sizes
 from jmim.nn.decoders import points as decoders
@@ -144,14 +143,9 @@ class I2PMAE(method.Method):
     saliency = guide.saliency_at(levels[-1].centres) if guided else None
     top = self.guide.keep(draws["noise"], saliency)
     visible = self.network.visible(levels, top, self.leak)
+    main, found = weights.params["main"], weights.extra["statistics"]
     out: dict[str, Any] = self.network.forward(
-      weights.params["main"],
-      weights.extra["statistics"],
-      levels,
-      visible,
-      train=train,
-      drop=block.drop_path_of(draws),
-      drop_back=block.drop_path_of(draws, "drop_back"),
+      main, found, levels, visible, train=train, draws=draws
     )
     out |= {"visible": visible, "saliency": saliency}
     level, seen = levels[self.network.last], visible[self.network.last]
@@ -202,7 +196,6 @@ class I2PMAE(method.Method):
   def groups(self) -> tuple[method.Group, ...]:
     """As released: what has "token" in its name there is not decayed."""
     unread = self.network.encoder.unread(self.network.last)
-    return (
-      method.Group(pattern=f"{unread}|{batchnorm.UNMOVED}", frozen=True),
-      method.Group(pattern=r"/(embed|down)\d+/", decay=0.0),
-    )
+    still = f"{unread}|{batchnorm.UNMOVED}"
+    plain = method.Group(pattern=r"/(embed|down)\d+/", decay=0.0)
+    return method.Group(pattern=still, frozen=True), plain
