@@ -46,6 +46,7 @@ from jmim.core import field
 from jmim.core import method
 from jmim.masks import tokens as masking
 from jmim.methods.parts import depth_guidance
+from jmim.methods.parts import depth_views
 from jmim.methods.parts import masked_points
 from jmim.nn import batchnorm
 from jmim.nn import block
