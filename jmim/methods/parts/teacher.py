@@ -45,7 +45,7 @@ class Teacher:
   )
   std: tuple = field.value((), "std of its normalisation; (): as mean")
   foreign: bool = field.value(
-    False, "its images are normalised otherwise than it was trained with"
+    False, "images may be normalised otherwise than in its training"
   )
   resize: str = field.value(
     "bicubic", "how images are resized", choices=tuple(resize.MATRICES)
