@@ -158,7 +158,7 @@ class PointDecoder(nn.Module, kw_only=True):
     token = self.param("mask_token", init, (1, self.encoder.widths[top]))
     token = token.astype(encoded[top].dtype)
     x = jnp.where(visible[top][..., None], encoded[top], token)
-    x = self._level(top, 0, x, centres[top], drop)
+    x = self._level(top, 0, x, centres[top], drop=drop)
     for step, units in enumerate(self.dims.units):
       at = top - 1 - step
       own = jnp.where(visible[at][..., None], encoded[at], 0)
@@ -169,10 +169,10 @@ class PointDecoder(nn.Module, kw_only=True):
         name=f"down{step}",
       )
       x = down(own, centres[at], x, centres[at + 1], train=train)
-      x = self._level(at, step + 1, x, centres[at], drop)
+      x = self._level(at, step + 1, x, centres[at], drop=drop)
     return norm.layer_norm(self.rt, "norm", 1e-5)(x)
 
-  def _level(self, at, step, x, centres, drop):
+  def _level(self, at, step, x, centres, *, drop):
     """The blocks of a level; `drop` is that of all of them."""
     size = sizes.Size(
       width=self.encoder.widths[at],
