@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,6 +58,26 @@ def drop_path_draw(
     return {}
   scales = drop_path_scales(key, drop_path_rates(rate, depth), batch)
   return {name: jnp.moveaxis(scales, -1, 0)}
+
+
+def drop_path_draws(
+  keys: Callable[[str], jax.Array],
+  rate: float,
+  depths: Mapping[str, int],
+  batch: int,
+) -> dict[str, jax.Array]:
+  """{name: [b, layers, 2]} of several stacks, see `drop_path_draw`.
+
+  Args:
+    keys: name -> random key.
+    rate: of the last block of each.
+    depths: name -> number of layers.
+    batch: number of examples b.
+  """
+  draws = {}
+  for name, depth in depths.items():
+    draws |= drop_path_draw(keys(name), rate, depth, batch, name=name)
+  return draws
 
 
 def drop_path_of(

@@ -147,3 +147,14 @@ class Guidance:
     s = self.look(consts, points).saliency_at(centres)
     by = {"guided": s, "random": None}
     return {k: s.mean(1, where=self.keep(noise, v)) for k, v in by.items()}
+
+
+# For tests.
+TINY = Guidance(
+  views=depth_views.DepthViews(size=24),
+  teacher=teachers.Teacher(
+    family="dino",
+    dims=sizes.Dims(variant="Ti/8", width=24, depth=1, heads=2),
+  ),
+  mask_ratio=0.5,
+)

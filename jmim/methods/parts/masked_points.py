@@ -5,7 +5,6 @@ numbers of a feature.
 """
 
 import dataclasses
-from collections.abc import Callable
 from collections.abc import Sequence
 
 import jax
@@ -104,23 +103,6 @@ class MaskedPoints:
         params[head] = self._head(numbers).init(k, x)["params"]
     found, own = {"encoder": made, "decoder": back}, batchnorm.STATISTICS
     return params, {name: f[own] for name, f in found.items() if own in f}
-
-  def draw(
-    self, keys: Callable[[str], jax.Array], rate: float, batch: int
-  ) -> dict[str, jax.Array]:
-    """drop of the encoder, drop_back of the decoder [b, blocks, 2].
-
-    Args:
-      keys: name -> random key.
-      rate: of the last block of each, see `block.drop_path_draw`.
-      batch: b, number of clouds.
-    """
-    draws = {}
-    for name, part in (("drop", self.encoder), ("drop_back", self.decoder)):
-      draws |= block.drop_path_draw(
-        keys(name), rate, part.blocks, batch, name=name
-      )
-    return draws
 
   def _head(self, numbers: int):
     """Predicts so many numbers for each member of a group."""

@@ -48,10 +48,9 @@ from jmim.masks import tokens as masking
 from jmim.methods.parts import depth_guidance
 from jmim.methods.parts import depth_views
 from jmim.methods.parts import masked_points
-from jmim.methods.parts import teacher as teachers
 from jmim.nn import batchnorm
+from jmim.nn import block
 from jmim.nn import points as clouds
-from jmim.nn import sizes
 from jmim.nn.decoders import points as decoders
 from jmim.nn.nets import point_encoder
 
@@ -82,17 +81,12 @@ class I2PMAE(method.Method):
   @classmethod
   def tiny(cls) -> "I2PMAE":
     """32 points in 12, 6 and 4 groups, a teacher of one block on 3 x 3."""
-    dims = sizes.Dims(variant="Ti/8", width=24, depth=1, heads=2)
     return cls(
       points=32,
       network=masked_points.MaskedPoints(
         encoder=point_encoder.TINY, decoder=decoders.Dims(heads=2)
       ),
-      guide=depth_guidance.Guidance(
-        views=depth_views.DepthViews(size=24),
-        teacher=teachers.Teacher(family="dino", dims=dims),
-        mask_ratio=0.5,
-      ),
+      guide=depth_guidance.TINY,
       drop_path=0.2,
     )
 
@@ -122,9 +116,11 @@ class I2PMAE(method.Method):
     drop is the encoder's, drop_back the decoder's.
     """
     del step
-    b, groups = len(batch["points"]), self.network.encoder.groups[-1]
-    noise = jax.random.uniform(keys("noise"), (b, groups))
-    return {"noise": noise, **self.network.draw(keys, self.drop_path, b)}
+    b, net = len(batch["points"]), self.network
+    blocks = {"drop": net.encoder.blocks, "drop_back": net.decoder.blocks}
+    noise = jax.random.uniform(keys("noise"), (b, net.encoder.groups[-1]))
+    drop = block.drop_path_draws(keys, self.drop_path, blocks, b)
+    return {"noise": noise, **drop}
 
   def losses(
     self,

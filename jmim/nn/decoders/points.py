@@ -172,7 +172,7 @@ class PointDecoder(nn.Module, kw_only=True):
       x = self._level(at, step + 1, x, centres[at], drop=drop)
     return norm.layer_norm(self.rt, "norm", 1e-5)(x)
 
-  def _level(self, at, step, x, centres, drop):
+  def _level(self, at, step, x, centres, *, drop):
     """The blocks of a level; `drop` is that of all of them."""
     size = sizes.Size(
       width=self.encoder.widths[at],
