@@ -27,6 +27,7 @@ from jmim.evals.lib import draw
 from jmim.metrics import restoration
 from jmim.runlog import readings
 
+SHOWN = ("image", "target", "input")  # entries that are pictures
 # Images [n, h, w, c] in 0 .. 1, twice -> [n].
 Distance = Callable[[np.ndarray, np.ndarray], jax.Array]
 
@@ -65,7 +66,8 @@ class Evaluator(base.Evaluator):
       self.weights,
       entries=() if told else ("image",),
     ):
-      shown = {name: context.pixels(_frames(x)) for name, x in out.items()}
+      pictures = {name: out[name] for name in SHOWN if name in out}
+      shown = {n: context.pixels(_frames(x)) for n, x in pictures.items()}
       shown = {"target": batch["image"]} | shown if "image" in batch else shown
       rows.append(self._measures(shown, distance))
       first = first or {k: x[: self.examples] for k, x in shown.items()}

@@ -39,6 +39,17 @@ def test_frames_of_clips_are_images():
   assert clips["psnr"] == images["psnr"] and clips["examples"] == 6
 
 
+def test_what_is_no_picture_is_left_alone():
+  """Results of a procedure hold numbers and labels beside the image."""
+  image = np.random.default_rng(0).random((2, 12, 12, 3)).astype("f4")
+  context, found = evalkit.context(size=12), []
+  for more in ({}, {"label": np.arange(2), "index": np.arange(2)}):
+    out = {"image": image, "target": image / 2} | more
+    context.outputs = lambda *args, out=out, **kwargs: iter([(out, {})])
+    found.append(dict(restoration.Evaluator().run(context)))
+  assert found[0]["psnr"] == found[1]["psnr"] and found[1]["examples"] == 2
+
+
 def test_weights_of_another_hash_are_refused(tmp_path):
   path = tmp_path / "lpips.npz"
   np.savez(path, x=np.zeros(1))
