@@ -14,7 +14,6 @@ from jmim import main
 from jmim.core import config as configs
 from jmim.core import recipes
 from jmim.core import validate
-from jmim.tools import sheets
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -95,8 +94,8 @@ def test_tools(page, words):
   if origin.name == "__init__.py":
     origin = origin.with_name("__main__.py")
   text = origin.read_text()
-  if "sheets.parser(" in text:  # where flags stand that several tools share
-    text += pathlib.Path(sheets.__file__).read_text()
+  for name in re.findall(r"(\w+)\.parser\(", text):  # where its flags begin
+    text += origin.with_name(f"{name}.py").read_text()
   for word in words[3:]:
     if word.startswith("--") and not word.startswith("--config."):
       name = word.partition("=")[0]  # of argparse, or of absl

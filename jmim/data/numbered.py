@@ -5,12 +5,26 @@ made in parts, or be looked at in one place without being made at all.
 """
 
 import abc
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class Config(tfds.core.BuilderConfig):
+  """How many examples there are.
+
+  Attributes:
+    train: of the train split.
+    test: of the test split.
+  """
+
+  train: int = 8000
+  test: int = 2000
 
 
 class Builder(tfds.core.GeneratorBasedBuilder, abc.ABC, skip_registration=True):

@@ -102,10 +102,7 @@ class Evaluator(base.Fitted):
     widths: Callable[[Sequence[str]], Mapping[str, int]],
   ) -> None:
     """Raises UserError for ids or a gallery that are not there, or no k."""
-    if not self.k or min(self.k) < 1:
-      raise errors.UserError(
-        f"{path}.k={self.k}", "numbers of at least 1", "set it", f"{path}.k"
-      )
+    base.check_answers(self.k, f"{path}.k")
     asked, gallery = self._asked(sources, path), self._source(sources, path)
     own = self._check_id(asked, self.id, f"{path}.id")
     key = f"{path}.gallery_id"

@@ -89,10 +89,7 @@ class Evaluator(base.Evaluator):
     widths: Callable[[Sequence[str]], Mapping[str, int]],
   ) -> None:
     """Raises UserError for texts that cannot be made, or no numbers of k."""
-    if not self.k or min(self.k) < 1:
-      raise errors.UserError(
-        f"{path}.k={self.k}", "numbers of at least 1", "set it", f"{path}.k"
-      )
+    base.check_answers(self.k, f"{path}.k")
     for template in self.templates:
       if template.count("{}") != 1:
         raise errors.UserError(

@@ -3,8 +3,12 @@
 import dataclasses
 import re
 from collections.abc import Mapping
+from typing import Any
+from typing import TypeVar
 
 from jmim.core import field
+
+S = TypeVar("S")  # a dataclass of sizes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -152,8 +156,8 @@ def custom(variant: str, **overrides: float) -> Size:
   return override(parse(variant)[0], **overrides)
 
 
-def override(size: Size, **overrides: float) -> Size:
-  """`size` with those of the overrides that are not 0."""
+def override(size: S, **overrides: Any) -> S:
+  """A size with those of the overrides that are not 0 or empty."""
   changes = {k: v for k, v in overrides.items() if v}
   return dataclasses.replace(size, **changes)
 

@@ -16,18 +16,14 @@ from jmim.data.procedural import faces
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
-class FacesConfig(tfds.core.BuilderConfig):
+class FacesConfig(numbered.Config):
   """How large images are, and how many there are.
 
   Attributes:
     size: side [pixels].
-    train: examples of the train split.
-    test: examples of the test split.
   """
 
   size: int = 16
-  train: int = 8000
-  test: int = 2000
 
 
 class Faces(numbered.Builder):

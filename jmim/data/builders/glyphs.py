@@ -46,15 +46,9 @@ WORDS = (
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
-class GlyphsConfig(tfds.core.BuilderConfig):
-  """How many examples there are.
+class GlyphsConfig(numbered.Config):
+  """How many examples there are."""
 
-  Attributes:
-    train: of the train split.
-    test: of the test split.
-  """
-
-  train: int = 8000
   test: int = 1000
 
 

@@ -6,25 +6,20 @@ one lies. Every example is a function of (config, split, number).
 """
 
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
 import tensorflow_datasets as tfds
 
+from jmim.data import numbered
 from jmim.data.procedural import membranes
-
-_SEED = 5
-_SPLITS = ("train", "test")
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
-class MembranesConfig(tfds.core.BuilderConfig):
+class MembranesConfig(numbered.Config):
   """How large volumes are, and how many there are.
 
   Attributes:
     shape: [d, h, w] in voxels.
-    train: examples of the train split.
-    test: examples of the test split.
   """
 
   shape: tuple[int, int, int] = (12, 48, 48)
@@ -32,11 +27,11 @@ class MembranesConfig(tfds.core.BuilderConfig):
   test: int = 60
 
 
-class Membranes(tfds.core.GeneratorBasedBuilder):
+class Membranes(numbered.Builder):
   """The builder; features `volume`, `cells`, `membrane`."""
 
+  SEED = 5
   VERSION = tfds.core.Version("1.0.0")
-  # Append only: the place of a config is part of what its examples are made of.
   BUILDER_CONFIGS = [
     MembranesConfig(name="small", description="volumes of 12 x 48 x 48"),
   ]
@@ -52,20 +47,10 @@ class Membranes(tfds.core.GeneratorBasedBuilder):
       features=tfds.features.FeaturesDict(features),
     )
 
-  def _split_generators(self, dl_manager) -> dict[str, Iterator]:
-    del dl_manager  # nothing to download
-    return {split: self._generate_examples(split) for split in _SPLITS}
-
-  def _generate_examples(self, split: str) -> Iterator[tuple[int, dict]]:
-    for i in range(getattr(self.builder_config, split)):
-      yield i, example(self.builder_config, split, i)
-
-
-def example(config: MembranesConfig, split: str, i: int) -> dict:
-  """Example `i` of a split, as it is stored."""
-  names = [c.name for c in Membranes.BUILDER_CONFIGS]
-  where = [names.index(config.name), _SPLITS.index(split), i]
-  rng = np.random.default_rng([_SEED, *where])
-  tissue = membranes.draw(config.shape, rng)
-  volume, cells, membrane = membranes.render(tissue, config.shape, rng)
-  return {"volume": volume, "cells": cells, "membrane": membrane}
+  @classmethod
+  def example(cls, config: MembranesConfig, split: str, i: int) -> dict:
+    """Example `i` of a split, as it is stored."""
+    rng = cls.rng(config, split, i)
+    tissue = membranes.draw(config.shape, rng)
+    volume, cells, membrane = membranes.render(tissue, config.shape, rng)
+    return {"volume": volume, "cells": cells, "membrane": membrane}

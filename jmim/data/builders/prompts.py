@@ -16,13 +16,8 @@ from jmim.data.procedural import prompts
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
-class PromptsConfig(tfds.core.BuilderConfig):
-  """How many texts there are.
-
-  Attributes:
-    train: of each class in the train split.
-    test: of each class in the test split.
-  """
+class PromptsConfig(numbered.Config):
+  """How many texts there are of each class."""
 
   train: int = 15_000
   test: int = 100

@@ -17,18 +17,14 @@ from jmim.data.procedural import regions
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
-class RegionsConfig(tfds.core.BuilderConfig):
+class RegionsConfig(numbered.Config):
   """How large images are, and how many there are.
 
   Attributes:
     size: side [pixels].
-    train: examples of the train split.
-    test: examples of the test split.
   """
 
   size: int = 24
-  train: int = 8000
-  test: int = 2000
 
 
 class Regions(numbered.Builder):

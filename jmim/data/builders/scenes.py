@@ -18,7 +18,6 @@ made of it: `target`, its caption with another colour, and that `target_label`.
 Every example is a function of (config, split, number).
 """
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,35 +34,24 @@ OF_A_THING = 4  # words of the longest description
 SHOTS = 6  # scenes of an episode: a query and five supports
 
 
-@dataclasses.dataclass(eq=False, kw_only=True)
-class ScenesConfig(tfds.core.BuilderConfig):
-  """How many examples there are.
-
-  Attributes:
-    train: of the train split.
-    test: of the test split.
-  """
-
-  train: int = 8000
-  test: int = 2000
-
-
 class Scenes(numbered.Builder):
   """The builder; see the module for the features of each config."""
 
   SEED = 1
   VERSION = tfds.core.Version("1.0.0")
   BUILDER_CONFIGS = [
-    ScenesConfig(name="one", description="one thing; its colour is the class"),
-    ScenesConfig(name="pairs", description="two things side by side"),
-    ScenesConfig(name="blobs", description="two things with their ellipses"),
-    ScenesConfig(
+    numbered.Config(
+      name="one", description="one thing; its colour is the class"
+    ),
+    numbered.Config(name="pairs", description="two things side by side"),
+    numbered.Config(name="blobs", description="two things with their ellipses"),
+    numbered.Config(
       name="episodes",
       description="six scenes with a thing of one class in each",
       train=4000,
       test=800,
     ),
-    ScenesConfig(
+    numbered.Config(
       name="edits",
       description="one thing, and the caption of another colour",
       train=1000,
@@ -81,7 +69,7 @@ class Scenes(numbered.Builder):
     )
 
   @classmethod
-  def example(cls, config: ScenesConfig, split: str, i: int) -> dict:
+  def example(cls, config: numbered.Config, split: str, i: int) -> dict:
     """Example `i` of a split, as it is stored."""
     rng = cls.rng(config, split, i)
     if config.name == "episodes":

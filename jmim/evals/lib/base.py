@@ -172,6 +172,12 @@ def width(widths: Mapping[str, int], name: str, key: str) -> int:
   return widths[name]
 
 
+def check_answers(k: Sequence[int], key: str) -> None:
+  """Raises UserError unless there are numbers of answers, of at least 1."""
+  if not k or min(k) < 1:
+    raise errors.UserError(f"{key}={k}", "numbers of at least 1", "set it", key)
+
+
 def names() -> list[str]:
   """All evaluator modules."""
   package = importlib.import_module("jmim.evals")

@@ -101,6 +101,10 @@ class LMD(mae.MAE):
     shape = (1, self.size, self.size, self.channels)
     return super().init(key, {"image": jnp.zeros(shape)})
 
+  def lengths(self) -> dict[str, int]:
+    """The curriculum is one of the whole run."""
+    return self.curriculum.lengths("curriculum")
+
   def draw(self, keys, batch, step) -> method.Draws:
     """noise [b, n] ~ U[0, 1): the patches with the smallest are kept."""
     del step

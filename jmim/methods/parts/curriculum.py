@@ -43,6 +43,10 @@ class Curriculum:
     6, "programs for different numbers of visible tokens, see nn.budget", low=1
   )
 
+  def lengths(self, name: str) -> dict[str, int]:
+    """As `Method.lengths`, for a part of this name; none of a fixed ratio."""
+    return {} if self.name == "fixed" else {f"{name}.steps": self.steps}
+
   def check(self, end: float) -> None:
     """Raises ValueError where the ratio would fall.
 

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jmim.core import field
 from jmim.core import runtime
 from jmim.nn import conv
+from jmim.nn import sizes
 from jmim.nn.nets import codec_blocks
 
 
@@ -128,8 +129,7 @@ def size(variant: str, **changes: Any) -> Size:
   """
   if variant not in SIZES:
     raise ValueError(f"variant {variant!r} is none of {', '.join(SIZES)}")
-  given = {k: v for k, v in changes.items() if v}
-  return dataclasses.replace(SIZES[variant], **given)
+  return sizes.override(SIZES[variant], **changes)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from jmim.nn import block
 from jmim.nn import initialise
 from jmim.nn import norm as norms
 from jmim.nn import patch as patching
+from jmim.nn import sizes
 from jmim.nn import stack
 from jmim.nn.nets import windows
 
@@ -70,8 +71,7 @@ def parse(variant: str) -> tuple[Size, int]:
 
 def custom(variant: str, **overrides: Any) -> Size:
   """The size of "SwinB/4" with the overrides that are not 0 or empty."""
-  changes = {k: v for k, v in overrides.items() if v}
-  return dataclasses.replace(parse(variant)[0], **changes)
+  return sizes.override(parse(variant)[0], **overrides)
 
 
 class Layer(nn.Module, kw_only=True):

@@ -13,6 +13,9 @@ the statistics are not. A clip of one frame, an image, is coded alone.
 The decoder ends before its last convolution, see `nn.nets.video_codec`.
 """
 
+import functools
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -22,8 +25,7 @@ from jmim.core import runtime
 from jmim.nn import causal_conv
 from jmim.nn import conv
 from jmim.nn import resize
-from jmim.nn import stack
-from jmim.nn.nets import video_sizes
+from jmim.nn.nets import video_blocks
 
 EPS = 1e-6
 
@@ -78,71 +80,20 @@ class Norm(nn.Module, kw_only=True):
     return y * scale + conv.conv1(self.rt, width, "shift")(near)
 
 
-class Block(nn.Module, kw_only=True):
-  """Norm SiLU conv norm SiLU conv, plus the input.
+class _Levels(video_blocks.Levels):
+  """Those of this layout; the first frame stands for what is before it."""
 
-  Attributes:
-    width: output channels; another than the input's: a linear map beside.
-    groups: of the norms.
-    rt: execution choices.
-  """
+  front = "first"
 
-  width: int
-  groups: int = 32
-  rt: runtime.Runtime = runtime.Runtime()
-
-  @nn.compact
-  def __call__(self, x: jax.Array, z: jax.Array | None = None) -> jax.Array:
-    """[b, t, h, w, c] -> [b, t, h, w, width]; z: latents of the norms."""
-    y = x
-    for i in (1, 2):
-      norm = Norm(groups=self.groups, rt=self.rt, name=f"norm{i}")
-      layer = causal_conv.CausalConv(
-        width=self.width, front="first", rt=self.rt, name=f"conv{i}"
-      )
-      y = layer(nn.silu(norm(y, z)))
-    if x.shape[-1] != self.width:
-      x = conv.conv1(self.rt, self.width, "skip")(x)
-    return self.rt.shard(x + y)
-
-
-class _Levels(nn.Module, kw_only=True):
-  """What encoder and decoder share: blocks by name."""
-
-  size: video_sizes.Size
-  rt: runtime.Runtime = runtime.Runtime()
-
-  def _blocks(self, y, stem: str, z=None, *, level: int, n: int):
-    """n residual blocks of a level; z: latents of the norms."""
-    width = self.size.multipliers[level] * self.size.width
-    for i in range(n):
-      y = self._block(width, f"{stem}{level}_{i}")(y, z)
-    return y
+  @property
+  def norm(self) -> Callable[..., Callable[..., jax.Array]]:
+    """See `video_blocks.Levels`."""
+    return functools.partial(Norm, groups=self.size.groups, rt=self.rt)
 
   def _middle(self, y, z=None):
     for i in (0, 1):
-      y = self._block(y.shape[-1], f"middle_{i}")(y, z)
+      y = self.block(y.shape[-1], f"middle_{i}")(y, z)
     return y
-
-  def _block(self, width, name):
-    cls, rt = Block, self.rt
-    if rt.remat != "none":
-      cls = nn.remat(Block, policy=stack.policy(rt))
-    return cls(width=width, groups=self.size.groups, rt=rt, name=name)
-
-  def _conv(self, width, name):
-    return causal_conv.CausalConv(
-      width=width, front="first", rt=self.rt, name=name
-    )
-
-  def _norm(self, y, z=None):
-    norm = Norm(groups=self.size.groups, rt=self.rt, name="norm_out")
-    return nn.silu(norm(y, z))
-
-  def _flat_conv(self, width, name, **more):
-    """A convolution of frames."""
-    init = {"kernel_init": conv.TORCH}
-    return conv.conv3(self.rt, width, name, **init, **more)
 
 
 class Encoder(_Levels):
@@ -152,17 +103,17 @@ class Encoder(_Levels):
   def __call__(self, x: jax.Array) -> jax.Array:
     """[b, T, H, W, c] -> [b, t, h, w, 2 code] float32."""
     s, last = self.size, len(self.size.multipliers) - 1
-    y = self._conv(s.width, "conv_in")(x.astype(self.rt.dtype))
+    y = self.conv(s.width, "conv_in")(x.astype(self.rt.dtype))
     for level in range(last + 1):
-      y = self._blocks(y, "down", level=level, n=s.blocks)
+      y = self.blocks(y, "down", level=level, n=s.blocks)
       if level < last:
         y = half_time(y) if level in s.time_down else y
-        layer = self._flat_conv(
+        layer = self.flat_conv(
           y.shape[-1], f"down{level}_conv", stride=2, pad=(0, 1)
         )
         y = causal_conv.by_frame(layer, y)
-    y = self._norm(self._middle(y))
-    return self._conv(2 * s.code, "conv_out")(y).astype(jnp.float32)
+    y = self.normed_out(self._middle(y))
+    return self.conv(2 * s.code, "conv_out")(y).astype(jnp.float32)
 
 
 class Decoder(_Levels):
@@ -173,13 +124,13 @@ class Decoder(_Levels):
     """[b, t, h, w, code] -> [b, T, H, W, width * multipliers[0]]."""
     s, last = self.size, len(self.size.multipliers) - 1
     z = z.astype(self.rt.dtype)
-    y = self._conv(s.multipliers[last] * s.width, "conv_in")(z)
+    y = self.conv(s.multipliers[last] * s.width, "conv_in")(z)
     y = self._middle(y, z)
     for level in reversed(range(last + 1)):
-      y = self._blocks(y, "up", z, level=level, n=s.blocks + 1)
+      y = self.blocks(y, "up", z, level=level, n=s.blocks + 1)
       if level:
         y = twice_time(y) if level in s.time_up else y
-        layer = self._flat_conv(y.shape[-1], f"up{level}_conv")
+        layer = self.flat_conv(y.shape[-1], f"up{level}_conv")
         grow = lambda f, layer=layer: layer(conv.twice(f))
         y = causal_conv.by_frame(grow, y)
-    return self._norm(y, z)
+    return self.normed_out(y, z)

@@ -10,6 +10,9 @@ of groups of channels, or copies, go straight through.
 The decoder ends before its last convolution, see `nn.nets.video_codec`.
 """
 
+import functools
+from collections.abc import Callable
+
 import einops
 import flax.linen as nn
 import jax
@@ -21,36 +24,7 @@ from jmim.nn import causal
 from jmim.nn import causal_conv
 from jmim.nn import conv
 from jmim.nn import qkv
-from jmim.nn import stack
-from jmim.nn.nets import video_sizes
-
-
-class Block(nn.Module, kw_only=True):
-  """GN SiLU conv GN SiLU conv, plus the input.
-
-  Attributes:
-    width: output channels; another than the input's: a linear map beside.
-    groups: of the norms.
-    rt: execution choices.
-  """
-
-  width: int
-  groups: int = 32
-  rt: runtime.Runtime = runtime.Runtime()
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    """[b, t, h, w, c] -> [b, t, h, w, width]."""
-    y = x
-    for i in (1, 2):
-      y = causal_conv.frame_norm(self.rt, self.groups, f"norm{i}")(y)
-      layer = causal_conv.CausalConv(
-        width=self.width, rt=self.rt, name=f"conv{i}"
-      )
-      y = layer(nn.silu(y))
-    if x.shape[-1] != self.width:
-      x = conv.conv1(self.rt, self.width, "skip")(x)
-    return self.rt.shard(x + y)
+from jmim.nn.nets import video_blocks
 
 
 class Attention(nn.Module, kw_only=True):
@@ -114,37 +88,19 @@ class Twice(nn.Module, kw_only=True):
     return self.rt.shard(nn.silu(y + x) + x)
 
 
-class _Levels(nn.Module, kw_only=True):
-  """What encoder and decoder share: blocks by name."""
+class _Levels(video_blocks.Levels):
+  """Those of this layout; norms are of single frames."""
 
-  size: video_sizes.Size
-  rt: runtime.Runtime = runtime.Runtime()
-
-  def _blocks(self, y, level: int, n: int, stem: str):
-    """Residual blocks of a level."""
-    width = self.size.multipliers[level] * self.size.width
-    for i in range(n):
-      y = self._block(width, f"{stem}{level}_{i}")(y)
-    return y
+  @property
+  def norm(self) -> Callable[..., Callable[..., jax.Array]]:
+    """See `video_blocks.Levels`."""
+    return functools.partial(causal_conv.frame_norm, self.rt, self.size.groups)
 
   def _middle(self, y):
     width, groups = y.shape[-1], self.size.groups
-    y = self._block(width, "middle_0")(y)
+    y = self.block(width, "middle_0")(y)
     y = Attention(groups=groups, rt=self.rt, name="middle_attention")(y)
-    return self._block(width, "middle_1")(y)
-
-  def _block(self, width, name):
-    cls, rt = Block, self.rt
-    if rt.remat != "none":
-      cls = nn.remat(Block, policy=stack.policy(rt))
-    return cls(width=width, groups=self.size.groups, rt=rt, name=name)
-
-  def _conv(self, width, name, **more):
-    return causal_conv.CausalConv(width=width, rt=self.rt, name=name, **more)
-
-  def _norm(self, y):
-    norm = causal_conv.frame_norm(self.rt, self.size.groups, "norm_out")
-    return nn.silu(norm(y))
+    return self.block(width, "middle_1")(y)
 
 
 class Encoder(_Levels):
@@ -162,28 +118,27 @@ class Encoder(_Levels):
   def __call__(self, x: jax.Array) -> jax.Array:
     """One chunk [b, T, H, W, c] -> [b, t, h, w, out * code] float32."""
     s, last = self.size, len(self.size.multipliers) - 1
-    y = self._conv(s.width, "conv_in")(x.astype(self.rt.dtype))
+    y = self.conv(s.width, "conv_in")(x.astype(self.rt.dtype))
     for level in range(last + 1):
-      y = self._blocks(y, level, s.blocks, "down")
+      y = self.blocks(y, "down", level=level, n=s.blocks)
       if level < last:
         y = self._down(y, level)
-    y = self._norm(self._middle(y))
+    y = self.normed_out(self._middle(y))
     width = self.out * s.code
     if not s.dual:
-      return self._conv(width, "conv_out")(y).astype(jnp.float32)
+      return self.conv(width, "conv_out")(y).astype(jnp.float32)
     straight = causal_conv.grouped(causal_conv.unshuffle(y, 2), s.inner)
-    y = self._conv(s.inner // 8, "conv_patchify")(y)
+    y = self.conv(s.inner // 8, "conv_patchify")(y)
     y = causal_conv.unshuffle(y, 2) + straight
-    made = self._conv(width, "conv_out")(y) + causal_conv.grouped(y, width)
+    made = self.conv(width, "conv_out")(y) + causal_conv.grouped(y, width)
     return made.astype(jnp.float32)
 
   def _down(self, y, level):
     """Half the side, and of some levels half the frames."""
     name, width = f"down{level}_conv", y.shape[-1]
     if level in self.size.time_down:
-      return self._conv(width, name, stride=(2, 2, 2))(y)
-    init = {"kernel_init": conv.TORCH}
-    layer = conv.conv3(self.rt, width, name, stride=2, pad=(0, 1), **init)
+      return self.conv(width, name, stride=(2, 2, 2))(y)
+    layer = self.flat_conv(width, name, stride=2, pad=(0, 1))
     return causal_conv.by_frame(layer, y)
 
 
@@ -199,25 +154,23 @@ class Decoder(_Levels):
     """
     s, last = self.size, len(self.size.multipliers) - 1
     z, width = z.astype(self.rt.dtype), s.multipliers[last] * s.width
-    y = self._conv(s.inner if s.dual else width, "conv_in")(z)
+    y = self.conv(s.inner if s.dual else width, "conv_in")(z)
     if s.dual:
       y += causal_conv.spread(z, s.inner)
       straight = causal_conv.shuffle(causal_conv.spread(y, 8 * width), 2)
-      y = self._conv(8 * width, "conv_unpatchify")(y)
+      y = self.conv(8 * width, "conv_unpatchify")(y)
       y = causal_conv.shuffle(y, 2) + straight
     y = self._middle(y)
     for level in reversed(range(last + 1)):
-      y = self._blocks(y, level, s.blocks + 1, "up")
+      y = self.blocks(y, "up", level=level, n=s.blocks + 1)
       if level:
         y = self._up(y, level)
-    return self._norm(y)
+    return self.normed_out(y)
 
   def _up(self, y, level):
     """Twice the side, and of some levels twice the frames."""
     if level in self.size.time_up:
       name = f"up{level}_twice"
       return Twice(groups=self.size.groups, rt=self.rt, name=name)(y)
-    layer = conv.conv3(
-      self.rt, y.shape[-1], f"up{level}_conv", kernel_init=conv.TORCH
-    )
+    layer = self.flat_conv(y.shape[-1], f"up{level}_conv")
     return causal_conv.by_frame(lambda f: layer(conv.twice(f)), y)

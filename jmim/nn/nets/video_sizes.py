@@ -9,6 +9,7 @@ import dataclasses
 from typing import Any
 
 from jmim.core import field
+from jmim.nn import sizes
 
 LAYOUTS = ("deep", "adaptive")
 
@@ -196,8 +197,7 @@ def size(variant: str, **changes: Any) -> Size:
   """
   if variant not in SIZES:
     raise ValueError(f"variant {variant!r} is none of {', '.join(SIZES)}")
-  given = {k: v for k, v in changes.items() if v}
-  return dataclasses.replace(SIZES[variant], **given)
+  return sizes.override(SIZES[variant], **changes)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

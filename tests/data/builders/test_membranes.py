@@ -31,7 +31,7 @@ def test_what_is_read_is_what_was_made(built):
   config, read = built
   for split, count in (("train", 4), ("test", 2)):
     assert len(read[split]) == count
-    made = [membranes.example(config, split, i) for i in range(count)]
+    made = [membranes.Membranes.example(config, split, i) for i in range(count)]
     for i in range(count):
       stored = read[split][i]
       (twin,) = [

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jmim.core import discovery
+from jmim.core import errors
 from jmim.evals import knn
 from jmim.evals import probe
 from jmim.evals.lib import base
@@ -87,3 +88,14 @@ def test_pixels_stand_beside_methods_of_single_images(kind, key, name):
   )
   assert ("features", "train", 50, "untrained") in asked
   assert ("features", "eval", None, "raw") in asked
+
+
+@pytest.mark.parametrize(
+  "k, fine", [((1, 5), True), ((), False), ((0,), False)]
+)
+def test_numbers_of_answers_are_at_least_one(k, fine):
+  if fine:
+    base.check_answers(k, "evals.x.k")
+  else:
+    with pytest.raises(errors.UserError, match="evals.x.k"):
+      base.check_answers(k, "evals.x.k")

@@ -111,3 +111,10 @@ def test_ratios_that_fall_are_refused(fields, end, seen):
 def test_a_fixed_ratio_may_be_any():
   curriculum.Curriculum(name="fixed", start=0.9).check(0.0)
   curriculum.Curriculum(start=0.15).check(0.3)
+
+
+@pytest.mark.parametrize("name", curriculum.NAMES)
+def test_a_ratio_that_grows_is_of_the_whole_run(name):
+  made = curriculum.Curriculum(name=name, steps=7)
+  asked = {} if name == "fixed" else {"own.steps": 7}
+  assert made.lengths("own") == asked
