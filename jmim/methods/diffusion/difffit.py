@@ -47,6 +47,7 @@ from jmim.core import method
 from jmim.diffusion import model
 from jmim.methods.diffusion import dit
 from jmim.methods.parts import host as hosts
+from jmim.methods.parts import latent_channels
 from jmim.methods.parts import scales as places
 from jmim.nn import scaled
 from jmim.nn import stack
@@ -129,10 +130,8 @@ class DiffFit(dit.DiT):
     found = super().consts()
     if self.mode == "scratch":
       return found
-    scale, agrees = self.first_stage.scale, self.noise.agrees()
+    agrees = self.noise.agrees() | latent_channels.agrees(self.first_stage)
     agrees["dims.heads"] = ("method.dims.heads", self.dims.heads)
-    if self.first_stage.net:
-      agrees["first_stage.scale"] = ("method.first_stage.scale", scale)
     return found | {"host": self.host.const(self.init_host, agrees)}
 
   def wanted(self, name: str) -> bool:

@@ -53,6 +53,7 @@ from jmim.methods.parts import denoisers
 from jmim.methods.parts import first_stage as stages
 from jmim.methods.parts import host as hosts
 from jmim.methods.parts import ladder as ladders
+from jmim.methods.parts import latent_channels
 from jmim.methods.parts import mixers as mixing
 from jmim.nn.nets import unet
 
@@ -115,11 +116,10 @@ class LinFusion(ldm.LDM):
 
   def consts(self) -> dict[str, method.Const]:
     """The host, and what its method has."""
-    names = ["prediction", "dims.heads"]
-    names += ["first_stage.scale"] if self.first_stage.net else []
+    names = ("prediction", "dims.heads")
     value = {n: operator.attrgetter(n)(self) for n in names}
     agrees = {n: (f"method.{n}", x) for n, x in value.items()}
-    agrees |= self.noise.agrees()
+    agrees |= self.noise.agrees() | latent_channels.agrees(self.first_stage)
     return super().consts() | {"host": self.host.const(self.init_host, agrees)}
 
   def init_host(self, key: jax.Array) -> method.Tree:

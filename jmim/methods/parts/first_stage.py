@@ -114,7 +114,7 @@ class FirstStage:
       ValueError: fields that do not go together.
     """
     self.stage.check(shape)
-    latent_channels.check(self.statistics, self.stage)
+    latent_channels.check(self.statistics, self.shift, self.stage)
     if self.measured and not measures:
       raise ValueError("first_stage.scale 0: this method measures none")
     stored = self.net and self.read == "moments"

@@ -7,6 +7,8 @@ frozen array of a method, from a file of `jmim.tools.latent_statistics`; where a
 method has none, there is the shift alone, and without that nothing is changed.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -47,13 +49,26 @@ def consts(path: str, net: stages.Net | None) -> dict[str, method.Const]:
   return {NAME: method.Const(path, neutral, key=KEY, images=False)}
 
 
-def check(path: str, stage: stages.Stage) -> None:
-  """Raises ValueError for statistics without a first stage."""
-  if path and not stage.net:
-    raise ValueError(
-      f"first_stage.statistics={path!r} with first_stage.variant "
-      f"{stage.variant!r}: images are no latents"
-    )
+def check(path: str, shift: float, stage: stages.Stage) -> None:
+  """Raises ValueError for statistics, or a shift, without a first stage."""
+  for name, value in (("statistics", path), ("shift", shift)):
+    if value and not stage.net:
+      raise ValueError(
+        f"first_stage.{name}={value!r} with first_stage.variant "
+        f"{stage.variant!r}: images are no latents"
+      )
+
+
+def agrees(first_stage: Any) -> dict[str, tuple[str, Any]]:
+  """What a frozen model of the same latents agrees in, see `method.Const`.
+
+  Args:
+    first_stage: a `parts.first_stage.FirstStage`; of one without a net nothing
+      is asked.
+  """
+  names = ("scale", "shift", "statistics") if first_stage.net else ()
+  own = {f"first_stage.{name}": getattr(first_stage, name) for name in names}
+  return {name: (f"method.{name}", value) for name, value in own.items()}
 
 
 def normalised(

@@ -41,6 +41,7 @@ from jmim.core import field
 from jmim.core import method
 from jmim.methods.parts import degraded as degradations
 from jmim.methods.parts import first_stage as stages
+from jmim.methods.parts import latent_channels
 from jmim.methods.parts import residual
 from jmim.methods.parts import restored
 from jmim.methods.parts import swin_mixer
@@ -134,11 +135,11 @@ class ResShift(method.Method):
 
   def agrees(self) -> dict[str, tuple[str, Any]]:
     """What a frozen network of it agrees in, and shapes do not tell."""
-    names = ["first_stage.scale", "first_stage.variant", "degraded.factor"]
+    names = ["first_stage.variant", "degraded.factor"]
     names += ["dims.norm_groups", "swin.mask"]
     names += [] if self.swin.trained else ["size"]
     own = {n: (f"method.{n}", operator.attrgetter(n)(self)) for n in names}
-    return own | self.noise.agrees()
+    return own | self.noise.agrees() | latent_channels.agrees(self.first_stage)
 
   def example(self) -> tuple[Array, Array, Array]:
     """(state, time, input) of one example, zeros."""

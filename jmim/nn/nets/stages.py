@@ -65,6 +65,11 @@ class Stage:
     Args:
       shape: of the latents.
     """
+    if self.by_frame and not self.of_clips:
+      raise ValueError(
+        f"first_stage.by_frame with first_stage.variant {self.variant!r}, "
+        "which sees frame by frame as it is"
+      )
     if not self.net:
       return
     anysize.check(self.variant, self.codes, self.implicit)

@@ -281,3 +281,22 @@ def test_what_a_stage_of_clips_cannot_do_is_refused():
     other.inputs((3, 4, 4, 8))
   with pytest.raises(ValueError, match="channels 3"):
     CLIPS.inputs((3, 4, 4, 3))
+
+
+def test_what_a_frozen_model_of_the_same_latents_agrees_in():
+  plain = stages.FirstStage(variant="none")
+  assert latent_channels.agrees(plain) == {}
+  own = stages.FirstStage(variant="kl-f4", scale=0.5, shift=0.1)
+  agreed = latent_channels.agrees(own)
+  told = {name: value for name, (_, value) in agreed.items()}
+  assert told == {
+    "first_stage.scale": 0.5,
+    "first_stage.shift": 0.1,
+    "first_stage.statistics": "",
+  }
+
+
+def test_frames_apart_are_asked_of_a_stage_of_clips_only():
+  own = stages.FirstStage(variant="kl-f4", by_frame=True)
+  with pytest.raises(ValueError, match="first_stage.by_frame"):
+    own.inputs((4, 4, 3))

@@ -51,10 +51,12 @@ def test_without_statistics_nothing_changes():
 
 
 def test_images_have_none():
-  latent_channels.check("", FOLDED)
-  latent_channels.check("S", STAGE)
+  latent_channels.check("", 0.0, FOLDED)
+  latent_channels.check("S", 0.5, STAGE)
+  with pytest.raises(ValueError, match="first_stage.shift=0.5"):
+    latent_channels.check("", 0.5, FOLDED)
   with pytest.raises(ValueError, match="statistics='S' with .*'fold2'"):
-    latent_channels.check("S", FOLDED)
+    latent_channels.check("S", 0.0, FOLDED)
 
 
 def test_moments_are_read_or_made_and_carry_no_gradient(fill):
