@@ -600,6 +600,14 @@ PROCEDURES = [
     ["data.volume", "(8, 32, 40)", "(8, 40, 40)"],
   ),
   (
+    "larger volumes for a method without windows",
+    [
+      recipe("tokenunify_membranes", "steps=9"),
+      "--config.data.eval_volume=(12, 48, 48)",
+    ],
+    ["data.eval_volume=(12, 48, 48)", "(8, 40, 40)"],
+  ),
+  (
     "volumes beside clips",
     [
       recipe("tokenunify_membranes", "steps=9"),

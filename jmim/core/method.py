@@ -60,6 +60,7 @@ class Input:
   holds: tuple[int, ...] = ()
   # What the last place has one of, where examples end and are filled up.
   closes: tuple[int, ...] = ()
+  windowed: bool = False  # larger ones are read, too, window by window
 
 
 @dataclasses.dataclass(frozen=True)

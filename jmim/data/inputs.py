@@ -16,7 +16,6 @@ from jmim.data import moves
 
 Inputs = Mapping[str, method.Input]
 
-_VOLUMES = (entries.VOLUME, entries.VOLUME_MAP)
 # Kind of entry -> key of what is subtracted from it.
 _SCALED = {entries.PIXELS: "data.mean", entries.VOLUME: "data.volume_mean"}
 _SLACK = 1e-5  # share of a range: normalised pixels are rounded
@@ -57,6 +56,8 @@ def check_settings(data: settings.Data, inputs: Inputs, reader: str) -> None:
     if entry.shape is None:
       continue  # as stored: only the examples can tell
     shape = entry.shape(data)
+    if entry.kind == entries.VOLUME and not needed.windowed:
+      shape = tuple(data.eval_volume) or shape
     if shape is None:
       raise errors.UserError(
         f"{reader} reads {name!r}",
@@ -88,8 +89,8 @@ def _other_shape(
     seen, key = f"data.text_length={data.text_length}", "data.text_length"
     fix = "make it the length that the method reads"
   if entries.of(name).kind == entries.VOLUME:
-    seen, key = f"data.volume={data.volume}", "data.volume"
-    fix = "make data.volume and method.shape the same"
+    key = f"data.{'volume' if shape == tuple(data.volume) else 'eval_volume'}"
+    seen, fix = f"{key}={shape}", f"make {key} and method.shape the same"
   if len(shape) != len(needed.shape) and data.group:
     seen, key = f"data.members={data.members}", "data.members"
     fix = "set data.group and data.members for a method that reads groups only"
@@ -163,9 +164,7 @@ def check_example(
         "data.name",
       )
     values = np.asarray(jax.device_get(ready[name]))
-    shape = tuple(needed.shape)
-    if data.eval_volume and name in entries.among(batch, *_VOLUMES):
-      shape = values.shape[1:]  # of evaluation: windows of it are read
+    shape = values.shape[1:] if needed.windowed else tuple(needed.shape)
     if values.shape[1:] != shape:
       raise errors.UserError(
         f"{name!r} of shape {values.shape[1:]} in the first example",

@@ -66,12 +66,13 @@ def test_evaluation_sees_the_middle_or_a_larger_part_of_it():
     volumes.middle(whole, SHAPE), batch["volume"][0]
   )
   spec = dataclasses.replace(SPEC, eval_volume=(5, 6, 6))
-  batch = pipeline.check_example(given, spec, False, READ)
+  windows = {n: dataclasses.replace(x, windowed=True) for n, x in READ.items()}
+  batch = pipeline.check_example(given, spec, False, windows)
   np.testing.assert_array_equal(batch["cells"][0], whole[:, :, :6])
-  assert pipeline.check_example(given, spec, True, READ)["volume"].shape == (
-    1,
-    *SHAPE,
-  )
+  with pytest.raises(errors.UserError, match="volume"):
+    pipeline.check_example(given, spec, False, READ)
+  made = pipeline.check_example(given, spec, True, READ)["volume"]
+  assert made.shape == (1, *SHAPE)
 
 
 def test_they_are_mirrored_and_turned_with_their_maps():

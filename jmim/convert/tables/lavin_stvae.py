@@ -77,19 +77,13 @@ def autoencoder(method: autoencoder3d.Autoencoder3D) -> pieces.Table:
   ]
 
 
-def adaptive(method: autoencoder3d.Autoencoder3D) -> str | None:
-  """None, or why its layout is another."""
-  layout = method.net.size.layout
-  return None if layout == "adaptive" else f"layout {layout!r}, not 'adaptive'"
-
-
 FAMILIES = {
   "lavin_stvae": family.Family(
     library="authors",
     methods=(step_video_vae.METHOD,),
     table=autoencoder,
     containers=("state_dict.", ""),
-    check=adaptive,
+    check=step_video_vae.of_layout("adaptive"),
     optional=ldm.CRITICS,
   )
 }

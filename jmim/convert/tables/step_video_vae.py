@@ -4,6 +4,8 @@ Their checkpoint spells the last convolution "decoder.conv_out.weight", their
 module "decoder.conv_out.conv.weight": both are read, the latter is written.
 """
 
+from collections.abc import Callable
+
 from jmim.convert import family
 from jmim.convert import ops
 from jmim.convert import pieces
@@ -124,10 +126,16 @@ def autoencoder(method: autoencoder3d.Autoencoder3D) -> pieces.Table:
   ]
 
 
-def deep(method: autoencoder3d.Autoencoder3D) -> str | None:
-  """None, or why its layout is another."""
-  layout = method.net.size.layout
-  return None if layout == "deep" else f"layout {layout!r}, theirs is 'deep'"
+def of_layout(
+  name: str,
+) -> Callable[[autoencoder3d.Autoencoder3D], str | None]:
+  """A check of a family: None, or why the layout of a method is another."""
+
+  def check(method: autoencoder3d.Autoencoder3D) -> str | None:
+    layout = method.net.size.layout
+    return None if layout == name else f"layout {layout!r}, theirs is {name!r}"
+
+  return check
 
 
 FAMILIES = {
@@ -139,7 +147,7 @@ FAMILIES = {
     aliases=(
       (r"^decoder\.conv_out\.(weight|bias)$", r"decoder.conv_out.conv.\1"),
     ),
-    check=deep,
+    check=of_layout("deep"),
     optional=ldm.CRITICS,
   )
 }

@@ -29,6 +29,7 @@ and reinit=("^main/net/out/",).
 """
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -102,10 +103,9 @@ class VoxelAffinity(method.Method):
       raise ValueError(f"shape={self.shape}: three numbers")
     shape = tuple(self.shape)
     self.dims.check(shape)
-    return {
-      "volume": method.Input(shape, range=(0.0, 1.0)),
-      "cells": method.Input(shape, jnp.int32, high=self.ids),
-    }
+    read = functools.partial(method.Input, shape, windowed=True)
+    cells = read(dtype=jnp.int32, high=self.ids)
+    return {"volume": read(range=(0.0, 1.0)), "cells": cells}
 
   def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """The network; no extra state."""
