@@ -41,7 +41,8 @@ def test_counts_of_batches_are_left_out(written):
   more = {
     "h_encoder.token_embed.0.first_conv.1.num_batches_tracked": np.int64(7)
   }
-  kit.load(written, written.theirs | more)
+  made, _ = kit.load(written, written.theirs | more)
+  assert made.ignored == list(more)
 
 
 def test_clip_in_a_pre_trained_file_is_left_out(written):
