@@ -21,7 +21,7 @@ FEW = 37  # tokens in front of the one that is next
 def membranes(path: pathlib.Path) -> None:
   """Four slices: a volume, its cells, both inputs, and the next token."""
   (config,) = builder.Membranes.BUILDER_CONFIGS
-  made = builder.example(config, "test", 0)
+  made = builder.Membranes.example(config, "test", 0)
   volume = jnp.asarray(made["volume"])[None]
   tokens = raster.Raster(shape=config.shape, patch=(2, 8, 8))
   noise = jax.random.uniform(jax.random.key(0), (1, tokens.count))
