@@ -2,25 +2,32 @@
 
 import ctypes
 import errno
+import io
 import os
 import pathlib
 import shutil
 import socket
 import subprocess
 import sys
+import tarfile
 
 import jax
 import numpy as np
+import PIL.Image
 import pytest
 from absl import flags
 
 from jmim.checkpoints import folder as saved
 from jmim.checkpoints import intact as fallback
 from jmim.checkpoints import store as checkpoint
+from jmim.core import config as configs
 from jmim.core import errors
 from jmim.data import sources
+from jmim.data import tar_index
 from jmim.parallel import hosts
+from jmim.runlog import console as consoles
 from jmim.session import agreement
+from jmim.session import session as sessions
 
 HERE = pathlib.Path(__file__).parent
 
@@ -146,6 +153,27 @@ def other_data(index, where, folder):
       print("RESULT", e.seen, e.key)
 
 
+def one_index(index, where, folder):
+  """Both open the same shards; how many each reads."""
+  group, read, shards = joined(index, where), tar_index.read, []
+
+  def counted(path):
+    shards.append(path)
+    return read(path)
+
+  tar_index.read = counted
+  config = configs.base()
+  config.method = configs.section(type="mim.mae", size=8)
+  config.method.dims = configs.section(variant="Ti/4")
+  config.data.update(
+    name="tar", data_dir=str(folder), batch=4, size=8, eval_share=0.5
+  )
+  config.train.total_steps = 1
+  console = consoles.Console(quiet=True)
+  parts = sessions._make(config, group, console, folder / "run/index")
+  print("RESULT", len(parts.sources["train"]), len(shards))
+
+
 # --- the tests
 
 
@@ -201,6 +229,20 @@ def test_hosts_with_other_data_end_and_errors_reach_all(tmp_path):
   seen = "the number of examples of data.train of hosts 1 is not that of host 0"
   seen += " (5, not 4) data.data_dir"
   assert results == [seen, "host 1: taken --workdir", seen, "taken --workdir"]
+
+
+def test_the_first_host_indexes_shards_for_all(tmp_path):
+  pixels = io.BytesIO()
+  PIL.Image.new("RGB", (8, 8)).save(pixels, "PNG")
+  for shard in range(3):
+    with tarfile.open(tmp_path / f"train-{shard}.tar", "w") as tar:
+      for i in range(4):
+        info = tarfile.TarInfo(f"{i}.png")
+        info.size = len(pixels.getvalue())
+        tar.addfile(info, io.BytesIO(pixels.getvalue()))
+  _, results = two("one_index", tmp_path, {})
+  assert results == ["6 3", "6 0"]
+  assert len(list((tmp_path / "run/index").iterdir())) == 1
 
 
 def test_hosts_that_see_different_checkpoints_end(tmp_path):

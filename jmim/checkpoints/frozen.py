@@ -17,6 +17,7 @@ from jmim.checkpoints import store
 from jmim.checkpoints import weights
 from jmim.core import config as configs
 from jmim.core import errors
+from jmim.core import files
 from jmim.core import home
 from jmim.core import method
 from jmim.core import tree as trees
@@ -213,7 +214,13 @@ def _pick(
 
 
 def save(path: str | pathlib.Path, tree: Any) -> str:
-  """Writes a tree as `load` reads it; returns its sha256."""
+  """Writes a tree as `load` reads it; returns its sha256.
+
+  Raises:
+    OSError: it could not be written; a file that was there stays as it was.
+  """
   arrays = {n: np.asarray(x) for n, x in trees.named(tree).items()}
-  np.savez(path, **arrays)
-  return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+  path = pathlib.Path(path)
+  with files.writing(path) as file:
+    np.savez(file, **arrays)
+  return hashlib.sha256(path.read_bytes()).hexdigest()

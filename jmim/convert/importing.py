@@ -31,7 +31,6 @@ from jmim.core import method as methods
 from jmim.core import state as states
 from jmim.core import tree as trees
 from jmim.parallel import sharding
-from jmim.session import assemble
 from jmim.session import build
 from jmim.training import step as steps
 
@@ -66,7 +65,7 @@ def run(
   weights = files.read(path)
   name, config = resolve(name, path, config)
   method = discovery.make(config.method)
-  config = assemble.resolved(config, method, {})
+  config = build.resolved(config, method, {})
   family = families.find(name)
   _check_fit(name, family, config.method.type, method)
   store = checkpoint.Checkpoints(out)

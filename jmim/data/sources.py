@@ -120,8 +120,14 @@ def default_dir() -> pathlib.Path:
 
 
 def index_dir() -> pathlib.Path:
-  """Where indices of large files are kept."""
+  """Where indices of large files are kept if no directory is given."""
   return default_dir().parent / "index"
+
+
+def has_index(name: str) -> bool:
+  """Whether files of a data set may be indexed when it is opened."""
+  kind = "text" if name.partition("/")[0] == "text" else name
+  return kind == "tar" or not (kind in _KINDS or objects.is_name(name))
 
 
 def synthetic(count: int = 512, size: int = 256) -> ArraySource:
@@ -169,6 +175,7 @@ def build(
   data_dir: str = "",
   like: Source | None = None,
   trained_on: bool = False,
+  index: pathlib.Path | None = None,
 ) -> Source:
   """Opens a data set.
 
@@ -184,6 +191,7 @@ def build(
     like: the split trained on, whose classes or characters are those of this
       one; None: that of the name "train", where there is one.
     trained_on: whether this is that split: its own classes hold.
+    index: folder for indices of large files; None: `index_dir()`.
 
   Returns:
     A random access source with at least one example.
@@ -192,7 +200,7 @@ def build(
     UserError: unknown data set or split, or nothing there; a class that the
       split trained on has not.
   """
-  root = paths.expand(data_dir)
+  root, index = paths.expand(data_dir), index or index_dir()
   kind = "text" if name.partition("/")[0] == "text" else name
   if objects.is_name(name):
     from jmim.data import object_source
@@ -209,7 +217,7 @@ def build(
 
     kind_of_path = epath.Path if "://" in root else pathlib.Path
     folder = kind_of_path(root) if data_dir else default_dir()
-    found = tfds_source.build(name, split, folder, index_dir())
+    found = tfds_source.build(name, split, folder, index)
     found.data_dir = data_dir  # where what belongs to it may lie too
     return found
   if not data_dir and kind != "synthetic":
@@ -220,7 +228,12 @@ def build(
       "data.data_dir",
     )
   open_whole = functools.partial(
-    _whole, name, root=root, like=splits.whole(like), trained_on=trained_on
+    _whole,
+    name,
+    root=root,
+    like=splits.whole(like),
+    trained_on=trained_on,
+    index=index,
   )
   if _is_a_name(root, split):
     return open_whole(split)
@@ -228,7 +241,12 @@ def build(
 
 
 def _whole(
-  name: str, split: str, root: str, like: Source | None, trained_on: bool
+  name: str,
+  split: str,
+  root: str,
+  like: Source | None,
+  trained_on: bool,
+  index: pathlib.Path,
 ) -> Source:
   """A whole split of a data set that is not of TFDS; see `build`."""
   if name == "synthetic":
@@ -248,7 +266,7 @@ def _whole(
     from jmim.data import tar_source
 
     return tar_source.TarSource(
-      root, split, index_dir(), classes=classes, trained_on=trained_on
+      root, split, index, classes=classes, trained_on=trained_on
     )
   from jmim.data import text_source
 

@@ -26,6 +26,7 @@ import numpy as np
 from jmim.checkpoints import npz
 from jmim.core import errors
 from jmim.core import field
+from jmim.core import files
 from jmim.core import home
 from jmim.data import pipeline
 from jmim.data import sources
@@ -57,14 +58,14 @@ class Reference:
 
 
 def save(path: str | pathlib.Path, reference: Reference) -> None:
-  """Writes an .npz."""
+  """Writes an .npz; what was there stays where that fails."""
   arrays = {}
   for name, (mean, cov) in reference.moments.items():
     arrays |= {f"{name}/mean": mean, f"{name}/cov": cov}
   about = {"extractor": reference.extractor, **reference.protocol}
-  np.savez(
-    path, features=reference.features, protocol=json.dumps(about), **arrays
-  )
+  arrays |= {"features": reference.features, "protocol": json.dumps(about)}
+  with files.writing(pathlib.Path(path)) as file:
+    np.savez(file, **arrays)
 
 
 def load(path: str | pathlib.Path, key: str = "reference") -> Reference:

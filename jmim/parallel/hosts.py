@@ -187,6 +187,23 @@ class Group:
       raise error
     return result
 
+  def in_turn(
+    self,
+    name: str,
+    act: Callable[[], Any],
+    kinds: type[Exception],
+    patience: int = 1,
+  ) -> Any:
+    """As `all_or_none`, but the others act once the first host has.
+
+    What it leaves on a disk that all see, they need not make again.
+    """
+    first = self.index == 0
+    alone = act if first else lambda: None
+    made = self.all_or_none(f"{name}, first host", alone, kinds, patience)
+    again = (lambda: made) if first else act
+    return self.all_or_none(name, again, kinds, patience)
+
   def of_first(self, name: str, value: str) -> str:
     """What the first host brings; all must call this in the same order.
 

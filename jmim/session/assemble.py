@@ -1,9 +1,11 @@
 """From a config to the objects of a run; every mistake is found here.
 
-Nothing is compiled and nothing is written before all of it has passed.
+Nothing is compiled, and but for indices of data nothing written, before all of
+it has passed.
 """
 
 import dataclasses
+import pathlib
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +15,6 @@ import ml_collections
 
 from jmim.checkpoints import frozen as const_files
 from jmim.core import discovery
-from jmim.core import field
 from jmim.core import method as methods
 from jmim.core import units
 from jmim.core import validate
@@ -151,6 +152,7 @@ def make(
   config: ml_collections.ConfigDict,
   devices: Sequence[Any] | None = None,
   stand_in: dict[str, Any] | None = None,
+  index: pathlib.Path | None = None,
 ) -> Parts:
   """Checks a config and builds everything but the state.
 
@@ -159,6 +161,7 @@ def make(
     devices: of the mesh; None: those of this process.
     stand_in: in place of the sources, where nothing is to be read: then the
       frozen networks are shapes.
+    index: folder for indices of large files, see `sources.build`.
 
   Raises:
     UserError: at the first thing that cannot work.
@@ -166,7 +169,7 @@ def make(
   data = stand_in
   if config.data.get("follow_labels") and not stand_in:
     validate.validate(config)
-    data = opened.make_sources(config)
+    data = opened.make_sources(config, index)
     config = adapted.to_labels(config, data["train"])
   model = prepare(config, devices)
   method = model.method
@@ -176,10 +179,11 @@ def make(
   build.make_schedule(config)  # its mistakes come before any file
   inputs.check_settings(spec, method.inputs(), config.method.type)
   sharding.check_batch(config.data.batch, config.optim.accumulate, model.mesh)
-  data = data or opened.make_sources(config)
-  further = {} if stand_in else opened.make_splits(config, evaluators, data)
+  data = data or opened.make_sources(config, index)
+  asking = {} if stand_in else evaluators
+  further = opened.make_splits(config, asking, data, index)
   checks.check_labels(evaluators, data, further)
-  config = resolved(config, method, evaluators)
+  config = build.resolved(config, method, evaluators)
   stream = pipeline.stream_of(data["train"], spec)
   examples = stream.epoch_examples * spec.repeat_samples
   length = lambda section, stem, where: units.steps(
@@ -240,23 +244,6 @@ def make_consts(
     name: jax.eval_shape(const.init, jax.random.key(0))
     for name, const in method.consts().items()
   }
-
-
-def resolved(
-  config: ml_collections.ConfigDict,
-  method: methods.Method,
-  evaluators: dict[str, eval_base.Evaluator],
-) -> ml_collections.ConfigDict:
-  """The config with every default of the method and evaluators filled in."""
-  complete = config.to_dict()
-  settings = lambda section, instance: {
-    "type": section["type"],
-    **field.settings(instance),
-  }
-  complete["method"] = settings(complete["method"], method)
-  for name, evaluator in evaluators.items():
-    complete["evals"][name] = settings(complete["evals"][name], evaluator)
-  return ml_collections.ConfigDict(complete)
 
 
 def make_step(parts: Parts) -> steps.Step:

@@ -241,3 +241,20 @@ def make_runtime(
     mesh=mesh,
     batch_axes=sharding.BATCH_AXES,
   )
+
+
+def resolved(
+  config: ml_collections.ConfigDict,
+  method: methods.Method,
+  evaluators: dict[str, eval_base.Evaluator],
+) -> ml_collections.ConfigDict:
+  """The config with every default of the method and evaluators filled in."""
+  complete = config.to_dict()
+  settings = lambda section, instance: {
+    "type": section["type"],
+    **field.settings(instance),
+  }
+  complete["method"] = settings(complete["method"], method)
+  for name, evaluator in evaluators.items():
+    complete["evals"][name] = settings(complete["evals"][name], evaluator)
+  return ml_collections.ConfigDict(complete)

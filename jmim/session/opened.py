@@ -1,5 +1,6 @@
 """The data sets of a config, opened."""
 
+import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,15 +15,22 @@ from jmim.data import splits
 from jmim.evals.lib import base as eval_base
 
 
-def make_sources(config: ml_collections.ConfigDict) -> dict[str, Any]:
+def make_sources(
+  config: ml_collections.ConfigDict, index: pathlib.Path | None = None
+) -> dict[str, Any]:
   """The "train" and the "eval" source.
+
+  Args:
+    config: of the run.
+    index: folder for indices of large files, see `sources.build`.
 
   Raises:
     UserError: there is no such data set or split, or only evaluators would see
       a class.
   """
   data = config.data
-  train = _open(data, data.train_split, "data.train_split", trained_on=True)
+  told = dict(trained_on=True, index=index)
+  train = _open(data, data.train_split, "data.train_split", **told)
   whole = train
   if data.keep:
     train = keep.part(train, data.keep)
@@ -31,10 +39,11 @@ def make_sources(config: ml_collections.ConfigDict) -> dict[str, Any]:
   if data.eval_share:
     train, held = splits.hold_out(train, data.eval_share)
   else:
-    held = _open(data, data.eval_split, "data.eval_split", like=whole)
+    told = dict(like=whole, index=index)
+    held = _open(data, data.eval_split, "data.eval_split", **told)
     held = _grouped(held, data)
   if data.mixture:
-    train = _mixture(config, train)
+    train = _mixture(config, train, index)
   if not data.group:
     train = _cached(config, train)
   return {"train": train, "eval": held}
@@ -59,6 +68,7 @@ def make_splits(
   config: ml_collections.ConfigDict,
   evaluators: Mapping[str, eval_base.Evaluator],
   data: Mapping[str, Any],
+  index: pathlib.Path | None = None,
 ) -> dict[str, Any]:
   """The splits that evaluators fit on instead of that of the run.
 
@@ -66,6 +76,7 @@ def make_splits(
     config: of the run.
     evaluators: by name.
     data: what `make_sources` made.
+    index: as there.
 
   Raises:
     UserError: there is no such split.
@@ -77,7 +88,7 @@ def make_splits(
     text = evaluator.train_split
     if text and text not in found:
       key = f"evals.{name}.train_split"
-      own = _open(config.data, text, key, like=like)
+      own = _open(config.data, text, key, like=like, index=index)
       found[text] = _grouped(own, config.data)
   return found
 
@@ -99,7 +110,9 @@ def _open(
 
 
 def _mixture(
-  config: ml_collections.ConfigDict, train: sources.Source
+  config: ml_collections.ConfigDict,
+  train: sources.Source,
+  index: pathlib.Path | None,
 ) -> combine.Mixture:
   """The training sources of `data.mixture`; `train` is that of `data.name`."""
   data = config.data
@@ -137,7 +150,7 @@ def _mixture(
   parts = [
     train
     if name == data.name
-    else sources.build(name, data.train_split, data.data_dir)
+    else sources.build(name, data.train_split, data.data_dir, index=index)
     for name in names
   ]
   return combine.Mixture(parts, weights)

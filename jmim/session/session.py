@@ -20,6 +20,7 @@ from jmim.checkpoints import identity
 from jmim.checkpoints import keeper as keepers
 from jmim.core import config as configs
 from jmim.core import errors
+from jmim.data import sources
 from jmim.data import texts
 from jmim.parallel import hosts
 from jmim.runlog import boards
@@ -147,12 +148,13 @@ def open(
   first = jax.process_index() == 0  # the host that writes and prints
   console = console or consoles.Console(quiet=not first)
   group = hosts.group(config.hardware.host_timeout)
-  parts = _make(config, group, console)
+  workdir = pathlib.Path(workdir)
+  index = workdir / "index" if write else None
+  parts = _make(config, group, console, index)
   facts = data_facts.of(parts.sources, texts.facts(parts.spec))
   data_facts.show(console, parts.sources, facts)
   boards.check(parts.config)
   _check_best(parts)
-  workdir = pathlib.Path(workdir)
   with contextlib.ExitStack() as closing:
     lock = locks.hold(workdir, group, console.print) if write else None
     if lock:
@@ -195,15 +197,20 @@ def _make(
   config: ml_collections.ConfigDict,
   group: hosts.Group,
   console: consoles.Console,
+  index: pathlib.Path | None,
 ) -> assemble.Parts:
   """The parts of a run, in which all hosts agree; says what it changed.
 
   Raises:
     UserError: a mistake, on any of them, or they differ.
   """
-  make = lambda: assemble.make(config)
+  make, meet = lambda: assemble.make(config), group.all_or_none
+  if index and group.count > 1 and sources.has_index(config.data.name):
+    # Made once, by the first host, and mapped by all: they see one workdir.
+    make = lambda: assemble.make(config, index=index)
+    meet = group.in_turn
   # A file that one host lacks ends all of them; lists of files may take long.
-  parts = group.all_or_none("parts made", make, errors.UserError, patience=8)
+  parts = meet("parts made", make, errors.UserError, patience=8)
   agreement.check_data(
     group,
     {**parts.sources, **parts.splits},

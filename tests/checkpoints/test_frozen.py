@@ -1,3 +1,4 @@
+import errno
 import json
 
 import jax
@@ -40,6 +41,20 @@ def test_round_trip_with_its_hash(saved):
     assert a.dtype == b.dtype
     np.testing.assert_array_equal(a, b)
   assert load(path, sha256=None).keys() == tree.keys()
+
+
+def test_a_file_that_cannot_be_written_stays_as_it_was(saved, monkeypatch):
+  path, sha256, tree = saved
+
+  def full(file, **arrays):
+    file.write(b"PK")
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+  monkeypatch.setattr(np, "savez", full)
+  with pytest.raises(OSError, match="No space"):
+    consts.save(path, tree)
+  assert load(path, sha256=sha256).keys() == tree.keys()
+  assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
 def test_nothing_of_the_init_is_computed_or_kept(saved):

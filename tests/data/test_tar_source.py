@@ -66,6 +66,20 @@ def test_tar_shards_are_indexed_once(shards, tmp_path, monkeypatch):
     tar_source.TarSource(str(shards), "train", cache)
 
 
+def test_an_index_lies_where_it_is_asked_for(shards, tmp_path):
+  index = tmp_path / "run/index"
+  sources.build("tar", "train", str(shards), index=index)
+  assert [p.suffix for p in index.iterdir()] == [".npz"]
+  for name, found in {
+    "tar": True,
+    "cifar10:3.0.2": True,
+    "text/byte:8": False,
+    "folder": False,
+    "my_lab.data": False,
+  }.items():
+    assert sources.has_index(name) == found, name
+
+
 def test_no_shards_and_no_images(shards, tmp_path):
   with pytest.raises(errors.UserError) as caught:
     tar_source.TarSource(str(shards), "test", tmp_path)

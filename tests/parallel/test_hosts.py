@@ -77,6 +77,21 @@ def test_what_the_first_host_sees_holds_for_all(meet):
   assert len(set(names)) == 2
 
 
+def test_others_act_once_the_first_host_has(meet):
+  others, names = meet
+  others[0] = ""
+  met = lambda: len(names)
+  assert hosts.Group(7, 1, 2).in_turn("index", met, OSError) == 1
+  del others[0]
+  others[1] = ""
+  names.clear()
+  assert hosts.Group(7, 0, 2).in_turn("index", met, OSError) == 0
+  assert hosts.Group().in_turn("index", lambda: "alone", OSError) == "alone"
+  others |= {0: hosts._pack(OSError(errno.ENOSPC, "full"))}
+  with pytest.raises(OSError, match="host 0: No space"):
+    hosts.Group(7, 1, 2).in_turn("index", failing(ValueError("x")), OSError)
+
+
 def test_the_first_host_that_fails_decides_for_all(meet):
   others, names = meet
   middle = hosts.Group(7, 1, 3)

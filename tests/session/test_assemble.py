@@ -14,6 +14,7 @@ from jmim.core import errors
 from jmim.data import feed
 from jmim.methods.mim import mae
 from jmim.session import assemble
+from jmim.session import build
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +198,7 @@ def test_parts_are_sections_of_the_config_that_is_kept():
   given = configs.base()
   # A run from before there were parts: flat keys.
   given.method = configs.section(type="mim.mae", width=32, decoder_width=16)
-  kept = assemble.resolved(given, method, {})
+  kept = build.resolved(given, method, {})
   assert kept.method.type == "mim.mae" and kept.method.dims.width == 32
   assert kept.method.decoder_dims.width == 16
   assert "width" not in kept.method and "decoder_width" not in kept.method
