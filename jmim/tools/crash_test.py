@@ -15,6 +15,10 @@ kill is aimed at the compiler.
 With --processes=2 the run has two processes on this machine; one of them is
 killed, and the others have to end by themselves.
 
+With --second another process is started on the workdir of each run that has
+begun to compile. It has to be refused (exit code 2), unless that run was killed
+or done by then; where it goes on with it, it is killed too.
+
 --config.KEY=VALUE is passed on to the runs.
 """
 
@@ -22,15 +26,10 @@ import argparse
 import collections
 import hashlib
 import json
-import os
 import pathlib
 import random
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 
 from jmim.checkpoints import store as checkpoint
@@ -38,6 +37,7 @@ from jmim.checkpoints import weights
 from jmim.runlog import events
 from jmim.runlog import meter
 from jmim.runlog import writer
+from jmim.tools import crash_runs
 from jmim.tools import crash_watch
 
 # Kills come in one of the first so many phases of a kind after a start, so that
@@ -92,84 +92,6 @@ def save_cost(workdir: pathlib.Path, saves: int) -> float:
   return part("checkpoint") / max(1, saves - 1) / step
 
 
-class Child:
-  """A run in processes of its own.
-
-  Attributes:
-    log: file of what it prints.
-    watch: of its phases.
-    processes: the first of which writes the phases.
-  """
-
-  def __init__(
-    self, config: str, workdir: pathlib.Path, flags: Sequence[str], count: int
-  ):
-    """Starts it.
-
-    Args:
-      config: recipe.
-      workdir: of the run.
-      flags: more arguments of jmim.main.
-      count: processes.
-    """
-    self.log = workdir.with_suffix(".log")
-    self.watch = crash_watch.Watch(workdir)
-    self.watch.log.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "jmim.tools.crash_child"]
-    common = [f"--config={config}", f"--workdir={workdir}", *flags]
-    single = [[]]  # flags of each process
-    if count > 1:
-      where = f"--coordinator=127.0.0.1:{_free_port()}"
-      single = [
-        [where, f"--processes={count}", f"--process={i}"] for i in range(count)
-      ]
-    phases = [self.watch.log, *[os.devnull] * (count - 1)]
-    self._file = self.log.open("w", encoding="utf-8")
-    self.processes = [
-      subprocess.Popen(
-        [*command, str(path), *common, *more],
-        stdout=self._file,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-      )
-      for path, more in zip(phases, single, strict=True)
-    ]
-
-  def running(self) -> bool:
-    """Whether one of its processes is."""
-    return any(p.poll() is None for p in self.processes)
-
-  def wait(self, seconds: float = 1e9) -> list[int] | None:
-    """Exit codes, once it has ended; None if it has not within `seconds`."""
-    end = time.monotonic() + seconds
-    try:
-      return [p.wait(max(0.0, end - time.monotonic())) for p in self.processes]
-    except subprocess.TimeoutExpired:
-      return None
-
-  def kill(self, number: int) -> tuple[str, float]:
-    """Kills one process: the run's phase, seconds until the others ended."""
-    os.killpg(self.processes[number].pid, signal.SIGKILL)
-    start, phase = time.monotonic(), self.watch.now()
-    for process in self.processes:
-      process.wait()
-    self._file.close()
-    return phase, time.monotonic() - start
-
-  def last_line(self) -> str:
-    """The last line it printed."""
-    lines = [
-      x for x in self.log.read_text(encoding="utf-8").splitlines() if x.strip()
-    ]
-    return lines[-1].strip()[:60] if lines else "nothing printed"
-
-
-def _free_port() -> int:
-  with socket.socket() as probe:
-    probe.bind(("127.0.0.1", 0))
-    return probe.getsockname()[1]
-
-
 class Test:
   """Runs of one recipe, one of them untouched.
 
@@ -178,6 +100,7 @@ class Test:
     folder: of the runs.
     flags: arguments of jmim.main.
     hits: phase -> kills in it.
+    seconds: what second processes came to -> how many.
     durations: phase -> seconds it lasted, each time, in the untouched run.
   """
 
@@ -191,13 +114,14 @@ class Test:
     self.flags = [f"--config.hardware.compile_cache={cache}", *flags]
     self.rng = random.Random(options.seed)
     self.hits: collections.Counter[str] = collections.Counter()
+    self.seconds: collections.Counter[str] = collections.Counter()
     self.durations: dict[str, list[float]] = {}
 
-  def start(self, name: str, *more: str) -> Child:
+  def start(self, name: str, *more: str) -> crash_runs.Child:
     """Starts a run, or goes on with it; `more` flags."""
     options, flags = self.options, [*self.flags, *more]
     folder = self.folder / name
-    return Child(options.config, folder, flags, options.processes)
+    return crash_runs.Child(options.config, folder, flags, options.processes)
 
   def untouched(self) -> dict[str, str] | None:
     """Fingerprint of a run that is let alone; None: it failed."""
@@ -223,13 +147,16 @@ class Test:
       phase, nth, seconds = self._aim()
       cold = ["--config.hardware.compile_cache="] * (phase == "compile")
       child = self.start(name, *cold)
+      second = self._second(name, child) if phase != "start" else None
       reached = child.watch.reaches(phase, nth, child.running)
       codes = child.wait(seconds if reached else 1e9)
       if codes is not None:
-        return self._fine(child, codes)
+        return self._tolerated(second) and self._fine(child, codes)
       victim = self.rng.randrange(self.options.processes)
       hit, waited = child.kill(victim)
       self.hits[hit] += 1
+      if not self._tolerated(second):
+        return False
       more = f", others ended after {waited:.1f} s" * (len(child.processes) > 1)
       print(
         f"kill {self.hits.total()} in {hit} (aimed at {phase} {nth} after "
@@ -239,6 +166,27 @@ class Test:
     child = self.start(name)
     return self._fine(child, child.wait())
 
+  def _second(
+    self, name: str, child: crash_runs.Child
+  ) -> crash_runs.Second | None:
+    """One beside a child that holds the workdir, if it is asked for."""
+    options = self.options
+    if not options.second:
+      return None
+    if not child.watch.reaches("compile", 1, child.running):
+      return None
+    return crash_runs.Second(options.config, self.folder / name, self.flags)
+
+  def _tolerated(self, second: crash_runs.Second | None) -> bool:
+    """Ends it; whether it came to what is right."""
+    end = second.end() if second else None
+    if end:
+      self.seconds[end] += 1
+    if end in (None, *crash_runs.ENDS.values()):
+      return True
+    print(f"the second process of a workdir: {end}")
+    return False
+
   def _aim(self) -> tuple[str, int, float]:
     """(phase, which of them, seconds after it began) of the next kill."""
     known = [p for p in crash_watch.PHASES if p in self.durations]
@@ -247,7 +195,7 @@ class Test:
     nth = self.rng.randint(1, min(_FIRST, len(durations)))
     return phase, nth, self.rng.uniform(0, durations[nth - 1])
 
-  def _fine(self, child: Child, codes: Sequence[int]) -> bool:
+  def _fine(self, child: crash_runs.Child, codes: Sequence[int]) -> bool:
     if any(codes):
       print(f"a run failed by itself: exit codes {codes}; see {child.log}")
     return not any(codes)
@@ -269,6 +217,9 @@ def run(options: argparse.Namespace, flags: Sequence[str]) -> bool:
     end = f"DIFFERENT {wrong}" if wrong else "alike"
     print(f"run {laps} done: {end}", flush=True)
   hits = ", ".join(f"{count} in {hit}" for hit, count in test.hits.items())
+  if test.seconds:
+    ends = ", ".join(f"{count} {end}" for end, count in test.seconds.items())
+    print(f"second processes: {ends}")
   print(
     f"verdict: {test.hits.total()} kills ({hits}), {laps} runs, "
     f"{'' if alike else 'NOT '}alike"
@@ -286,6 +237,7 @@ def main(argv: Sequence[str]) -> int:
   parser.add_argument("--seed", type=int, default=0, help="seed of the moments")
   parser.add_argument("--workdir", help="kept; else a temporary one")
   parser.add_argument("--processes", type=int, default=1)
+  parser.add_argument("--second", action="store_true", help="see above")
   options, flags = parser.parse_known_args(argv)
   return 0 if run(options, flags) else 1
 

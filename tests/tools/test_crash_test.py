@@ -1,5 +1,6 @@
 """Killed five times, a run ends as one that is let alone."""
 
+import json
 import pathlib
 import re
 
@@ -32,6 +33,24 @@ def test_five_kills(tmp_path, capfd):
   after = crash_test.fingerprint(tmp_path / "run1")
   assert [n for n in before if before[n] != after[n]] == ["metrics"]
   assert writers.read(tmp_path / "run1")[-1]["step"] == 60
+
+
+@pytest.mark.slow
+def test_a_second_run_workers_and_rollbacks_change_nothing(tmp_path, capfd):
+  code, out = killed(
+    tmp_path,
+    capfd,
+    "--kills=4",
+    "--second",
+    "--config.hardware.data_workers=2",
+    "--config.train.spike_policy=rollback",
+    "--config.train.spike_z=1.0",
+    "--config.train.max_rollbacks=2",
+  )
+  assert code == 0, out
+  assert re.search(r"second processes: .*\d refused", out)
+  skips = json.loads((tmp_path / "whole/skips.json").read_text())
+  assert len(skips) == 2, skips
 
 
 @pytest.mark.slow
