@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import einops
@@ -22,15 +23,14 @@ from jmim.nn import recompute
 IMPLEMENTATIONS = ("einsum", "xla", "cudnn", "flash")
 TAPS = ("q", "k", "v", "attention", "lse")
 Edit = attention_logits.Edit
+# (q, k, v) -> [b, h, t, d], and further taps.
+Instead = Callable[..., tuple[jax.Array, dict[str, Any]]]
 Some = jax.Array | None
 _PLAIN = runtime.Runtime()
 
 
 def by_einsum(rt: runtime.Runtime) -> runtime.Runtime:
-  """`rt` with attention by einsum: no other lets its logits be changed.
-
-  The log says so, once, where `rt` asks for another.
-  """
+  """`rt` with the one attention whose logits may be changed; the log says so."""
   if rt.attention in IMPLEMENTATIONS[1:]:
     _say_einsum(rt.attention)
     return dataclasses.replace(rt, attention="einsum")
@@ -125,9 +125,7 @@ def attend(
 
 
 class Attend(nn.Module, kw_only=True):
-  """`attend` under a name: what it reads and gives can be hooked, `nn.hooks`.
-
-  It has no parameters, and adds nothing to a program.
+  """`attend` under a name, to be hooked (`nn.hooks`); without parameters.
 
   Attributes:
     rt: execution choices.
@@ -180,8 +178,9 @@ class SelfAttention(nn.Module, kw_only=True):
     mask: Some = None,
     rotary: Some = None,
     edit: Edit | None = None,
+    instead: Instead | None = None,
     taps: tuple[str, ...] = (),
-  ) -> tuple[jax.Array, dict[str, jax.Array]]:
+  ) -> tuple[jax.Array, dict[str, Any]]:
     """[b, t, w] -> [b, t, w] and the requested taps.
 
     Args:
@@ -191,9 +190,10 @@ class SelfAttention(nn.Module, kw_only=True):
       rotary: [1 or b, n, d/2] angles of the last n tokens, or of each head,
         see `posemb.rotate`; after the norm of q and k.
       edit: changes the logits [b, h, t, t], see `probabilities`.
+      instead: of `attend`; it is given neither bias nor mask nor edit.
       taps: any of "q", "k", "v" ([b, h, t, d]), "attention" ([b, h, t, t]
-        float32 probabilities) and "lse" ([b, h, t] float32: the logarithm of
-        the sum of exp of a row's logits).
+        float32 probabilities), "lse" ([b, h, t] float32: log of the sum of
+        exp of a row's logits) and those of `instead`.
     """
     if (width := x.shape[-1]) % self.heads:
       raise ValueError(f"width {width} does not divide by {self.heads} heads")
@@ -211,10 +211,11 @@ class SelfAttention(nn.Module, kw_only=True):
     if rotary is not None:
       q, k = (posemb.rotate(a, rotary, self.rotary_widths) for a in (q, k))
     seen = dict(bias=bias, mask=mask, edit=edit)
-    y = Attend(rt=self.rt, name="attend")(q, k, v, **seen)
+    attended = Attend(rt=self.rt, name="attend")
+    y, found = instead(q, k, v) if instead else (attended(q, k, v, **seen), {})
     y = einops.rearrange(self.rt.shard_dim(y, 1), "b h t d -> b t (h d)")
     y = ad_checkpoint.checkpoint_name(y, "attention")
-    tapped = {"q": q, "k": k, "v": v}
+    tapped = {"q": q, "k": k, "v": v, **found}
     if "attention" in taps:
       tapped["attention"] = probabilities(q, k, **seen)
     if "lse" in taps:

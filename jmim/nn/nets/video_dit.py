@@ -6,7 +6,7 @@ time and c what is told, of two encoders of texts:
     e  = MLP(wave(1000 t)) [+ MLPs of rows and columns, frames, frames a second]
     m  = W silu(e)                         6 w numbers, shared by all blocks
     a, b, g, ... = m + table               the block's own table
-    x += g attention((1 + b) LN x + a)     all tokens; rotary in time, row, column
+    x += g attention((1 + b) LN x + a)     all tokens; rotary in 3 axes
     x += cross(x, c)                       neither norm nor gate nor rotary
     x += g' MLP((1 + b') LN x + a')
 
@@ -125,8 +125,8 @@ class Block(nn.Module, kw_only=True):
     )
     y = adaln.modulate(norm.layer_norm(rt, "norm1", EPS)(x), shift1, scale1)
     own = tuple(tap for tap in taps if tap != "block")
-    replaced = attend and (lambda *qkv: _told_state(attend(*qkv, state)))
-    y, found = attn(y, rotary=rotary, attend=replaced, taps=own)
+    instead = attend and (lambda *qkv: _state_as_tap(attend(*qkv, state)))
+    y, found = attn(y, rotary=rotary, instead=instead, taps=own)
     x = rt.shard(x + gate1[:, None] * y)
     cross = attention.CrossAttention(proj_init=ZEROS, name="cross", **heads)
     x = rt.shard(x + cross(x, context, mask=mask))
@@ -139,7 +139,7 @@ class Block(nn.Module, kw_only=True):
     return x, {tap: x if tap == "block" else found[tap] for tap in taps}
 
 
-def _told_state(made):
+def _state_as_tap(made):
   """What a replaced attention gives, its state as a tap."""
   y, state = made
   return y, {"state": state}
