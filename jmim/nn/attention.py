@@ -30,7 +30,7 @@ _PLAIN = runtime.Runtime()
 
 
 def by_einsum(rt: runtime.Runtime) -> runtime.Runtime:
-  """`rt` with the one attention whose logits may be changed; the log says so."""
+  """`rt` with the attention whose logits may be changed; the log says so."""
   if rt.attention in IMPLEMENTATIONS[1:]:
     _say_einsum(rt.attention)
     return dataclasses.replace(rt, attention="einsum")

@@ -9,6 +9,7 @@ KINDS = {
   "down_sampling_layer": step_video_vae.encoder,
   "temporal_up_layers": step_video_vae.decoder,
   "rope_ch_split": step_video_dit.run,
+  "time_shift": step_video_dit.run,
 }
 
 

@@ -87,7 +87,6 @@ def walk(case):
     time="noise" if c["reverse"] else "signal", shift=1 / c["time_shift"]
   )
   sampling = guided.Guided(sampler="euler", steps=c["sampler_steps"], clip=0.0)
-  # A path from data to noise has the velocity of noise.
   table = process.table(sampling)
 
   def denoise(x, level):

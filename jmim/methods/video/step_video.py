@@ -1,4 +1,4 @@
-r"""Step-Video-T2V: clips of a text by a transformer with attention in space-time.
+r"""Step-Video-T2V: clips of a text, by attention over all of space and time.
 
 Ma et al. 2025 (arXiv 2502.10248). Equal to the authors' code (stepfun-ai/
 Step-Video-T2V@675e08c): `tests/golden` compares modulation, attention, a block,
@@ -14,8 +14,8 @@ of straight paths:
     loss = mean (v - (z - eps))^2
 
 Samples follow dx = v dt in Euler steps that are short near noise: with s from 1
-down to 0, s -> k s / (1 + (k - 1) s), t = 1 - s, k = 13 (`noise.shift` is 1 / k),
-and guidance 9. What guides away is none: `told.null`, of an empty text, or in
+down to 0, s -> k s / (1 + (k - 1) s), t = 1 - s, k = 13 (`noise.shift`: 1 / k),
+and guidance 9. What it leads away from is `told.null`: of an empty text, or in
 sampling of a negative one, as theirs is.
 
 Reference (30 B, 204 frames of 544 x 992; their people, win-tie-loss): against
