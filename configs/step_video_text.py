@@ -14,8 +14,8 @@ or `text_clips_latents`; `jmim.tools.cache_latents` makes moments.
 Arguments: stage=images (clips192, clips544), size=4b (30b), length=204 (136,
 68: frames of a clip, of 17 each 3 latent ones), start= (a run), batch= (the
 report's), first_stage= (weights, `--from=step_video_vae`: to sample), null=
-(features that guidance leads away from). A bucket of lengths or sides is a run
-of its own here: they are not mixed.
+(features of no text; to sample also of a negative one, with --allow_changes). A
+bucket of lengths or sides is a run of its own here: they are not mixed.
 
 30 B splits heads and hidden widths (hardware.mesh.tensor) over 8 chips. Clips
 need hardware.attention=flash: of 75,888 tokens one head's logits are 23 GB.
