@@ -164,7 +164,9 @@ class Reference:
     places = np.array(list(np.ndindex(f, h, w)))
     first = None
     for layer in range(self.c["layers"]):
-      tokens, attended = self.block(layer, tokens, mods, told, places)
+      tokens, attended = self.block(
+        layer, tokens, mods=mods, told=told, places=places
+      )
       first = first or (attended, tokens)
     shift, scale = self.p["scale_shift_table"] + e
     y = self.linear("proj_out", whitened(tokens, 1e-6) * (1 + scale) + shift)

@@ -78,18 +78,11 @@ class StepVideo(method.Method):
   @classmethod
   def tiny(cls) -> "StepVideo":
     """3 frames of 2 x 2 patches, two blocks, rows and columns unlike."""
+    few = dict(length=2, width=8, clip_length=1, clip_width=6)
     return field.replace(
       cls(frames=3, height=4, width=4, channels=3),
       dims=dict(variant="Ti/2", width=32, depth=2, heads=2, axes=(8, 2, 6)),
-      told=dict(
-        kind="label",
-        classes=3,
-        length=2,
-        width=8,
-        clip_length=1,
-        clip_width=6,
-        sizes="size",
-      ),
+      told=dict(kind="label", classes=3, sizes="size", **few),
       sampling=dict(steps=3, guidance=2.0),
     )
 
