@@ -42,7 +42,7 @@ def method(config, inputs, params):
       width=inputs["text"].shape[2],
       clip_length=clip[0],
       clip_width=clip[1],
-      sizes=sizes if config["use_additional_conditions"] else "none",
+      sizes=sizes if config.get("use_additional_conditions") else "none",
     ),
   )
 
@@ -100,7 +100,7 @@ def walk(case):
   """Times, and states at recorded velocities."""
   c, v = case.config, jnp.asarray(case.inputs["velocities"])
   process = flow.Flow(
-    time="noise" if c["reverse"] else "signal", shift=1 / c["time_shift"]
+    time="noise" if c.get("reverse") else "signal", shift=1 / c["time_shift"]
   )
   sampling = guided.Guided(sampler="euler", steps=c["sampler_steps"], clip=0.0)
   table = process.table(sampling)
