@@ -44,6 +44,7 @@ from jmim.methods.parts import first_stage as stages
 from jmim.methods.parts import flow
 from jmim.methods.parts import guided
 from jmim.methods.parts import told_video
+from jmim.nn import factorised
 from jmim.nn.nets import video_dit
 from jmim.nn.nets import video_dit_dims
 
@@ -167,7 +168,7 @@ class StepVideo(method.Method):
     """
     variables, options = {"params": params["main"]["net"]}, {}
     if self.attention == "factorised":
-      found = video_dit.factorised(self.rt, self.frames, self.net.size.depth)
+      found = factorised.make(self.rt, self.frames, self.net.size.depth)
       options = dict(zip(("attend", "state"), found, strict=True))
     return self.net.apply(variables, x, t, told, **options)[of]
 
