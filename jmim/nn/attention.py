@@ -10,30 +10,27 @@ import einops
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import ad_checkpoint
 
 from jmim.core import runtime
+from jmim.nn import attention_logits
 from jmim.nn import dense
 from jmim.nn import flash
-from jmim.nn import norm
 from jmim.nn import posemb
 from jmim.nn import qkv
 from jmim.nn import recompute
 
 IMPLEMENTATIONS = ("einsum", "xla", "cudnn", "flash")
-TAPS = ("q", "k", "v", "attention")
-# [b, h, t, s] float32 logits, bias and mask included -> changed ones.
-Edit = Callable[[jax.Array], jax.Array]
+TAPS = ("q", "k", "v", "attention", "lse")
+Edit = attention_logits.Edit
+# (q, k, v) -> [b, h, t, d], and further taps.
+Instead = Callable[..., tuple[jax.Array, dict[str, Any]]]
 Some = jax.Array | None
 _PLAIN = runtime.Runtime()
 
 
 def by_einsum(rt: runtime.Runtime) -> runtime.Runtime:
-  """`rt` with attention by einsum: no other lets its logits be changed.
-
-  The log says so, once, where `rt` asks for another.
-  """
+  """`rt` with the attention whose logits may be changed; the log says so."""
   if rt.attention in IMPLEMENTATIONS[1:]:
     _say_einsum(rt.attention)
     return dataclasses.replace(rt, attention="einsum")
@@ -62,7 +59,7 @@ def probabilities(
 
   Args:
     q: [b, h, t, d].
-    k: [b, h, s, d].
+    k: [b, g, s, d], of h or fewer heads, see `attention_logits.shared`.
     bias: broadcasts to [b, h, t, s]; added to the logits.
     mask: [b, s] bool, True = the key may be seen.
     dtype: of the result.
@@ -71,20 +68,7 @@ def probabilities(
   Returns:
     [b, h, t, s]; of a query that sees no key 1 / s everywhere.
   """
-  # (q / sqrt(d)) k^T, not (q k^T) / sqrt(d): [t, d] instead of [t, s] numbers,
-  # which halves the time of the backward pass on CPU where heads are small.
-  q = q * q.shape[-1] ** -0.5
-  logits = jnp.einsum(
-    "bhtd,bhsd->bhts", q, k, preferred_element_type=jnp.float32
-  )
-  if bias is not None:
-    logits = logits + bias
-  if mask is not None:
-    # Not -inf: of a query that sees no key the softmax would be NaN.
-    floor = jnp.finfo(jnp.float32).min
-    logits = jnp.where(mask[:, None, None, :], logits, floor)
-  if edit is not None:
-    logits = edit(logits)
+  logits = attention_logits.logits(q, k, bias=bias, mask=mask, edit=edit)
   return recompute.softmax(logits, dtype)
 
 
@@ -102,8 +86,8 @@ def attend(
 
   Args:
     q: [b, h, t, d].
-    k: [b, h, s, d].
-    v: [b, h, s, d].
+    k: [b, g, s, d], of h or fewer heads, see `attention_logits.shared`.
+    v: [b, g, s, d].
     bias: broadcasts to [b, h, t, s]; added to the logits.
     mask: [b, s] bool, True = the key may be seen.
     edit: see `probabilities`; runs by einsum whatever `rt` says.
@@ -125,8 +109,10 @@ def attend(
     implementation = by_einsum(rt).attention
   if implementation == "einsum":
     p = probabilities(q, k, bias, mask, dtype=v.dtype, edit=edit)
+    (v,) = attention_logits.shared(q.shape[1], v)
     return jnp.einsum("bhts,bhsd->bhtd", p, v)
   if implementation == "flash":
+    k, v = attention_logits.shared(q.shape[1], k, v)
     return flash.attend(rt, q, k=k, v=v, bias=bias, mask=mask)
   q, k, v = (einops.rearrange(a, "b h t d -> b t h d") for a in (q, k, v))
   if bias is not None:
@@ -139,9 +125,7 @@ def attend(
 
 
 class Attend(nn.Module, kw_only=True):
-  """`attend` under a name: what it reads and gives can be hooked, `nn.hooks`.
-
-  It has no parameters, and adds nothing to a program.
+  """`attend` under a name, to be hooked (`nn.hooks`); without parameters.
 
   Attributes:
     rt: execution choices.
@@ -152,7 +136,7 @@ class Attend(nn.Module, kw_only=True):
   def __call__(
     self, q: jax.Array, k: jax.Array, v: jax.Array, **more: Any
   ) -> jax.Array:
-    """[b, h, t, d], [b, h, s, d] twice -> [b, h, t, d]; more: of `attend`."""
+    """[b, h, t, d], [b, g, s, d] twice -> [b, h, t, d]; more: of `attend`."""
     return attend(q, k, v, rt=self.rt, **more)
 
 
@@ -170,6 +154,8 @@ class SelfAttention(nn.Module, kw_only=True):
     proj_init: of the [w, w] kernel of the output.
     qk_norm: LayerNorm of each head's q and k (ViT-22B); "rms": RMSNorm.
     qk_eps: of that norm.
+    proj_bias: of the output.
+    rotary_widths: of the axes' slices of a head, see `posemb.rotate`.
   """
 
   heads: int
@@ -180,18 +166,21 @@ class SelfAttention(nn.Module, kw_only=True):
   proj_init: nn.initializers.Initializer = nn.initializers.xavier_uniform()
   qk_norm: bool | str = False
   qk_eps: float = 1e-6
+  proj_bias: bool = True
+  rotary_widths: tuple[int, ...] = ()
 
   @nn.compact
   def __call__(
     self,
     x: jax.Array,
     *,
-    bias: jax.Array | None = None,
-    mask: jax.Array | None = None,
-    rotary: jax.Array | None = None,
+    bias: Some = None,
+    mask: Some = None,
+    rotary: Some = None,
     edit: Edit | None = None,
+    instead: Instead | None = None,
     taps: tuple[str, ...] = (),
-  ) -> tuple[jax.Array, dict[str, jax.Array]]:
+  ) -> tuple[jax.Array, dict[str, Any]]:
     """[b, t, w] -> [b, t, w] and the requested taps.
 
     Args:
@@ -201,8 +190,10 @@ class SelfAttention(nn.Module, kw_only=True):
       rotary: [1 or b, n, d/2] angles of the last n tokens, or of each head,
         see `posemb.rotate`; after the norm of q and k.
       edit: changes the logits [b, h, t, t], see `probabilities`.
-      taps: any of "q", "k", "v" ([b, h, t, d]) and "attention"
-        ([b, h, t, t] float32 probabilities).
+      instead: of `attend`; it is given neither bias nor mask nor edit.
+      taps: any of "q", "k", "v" ([b, h, t, d]), "attention" ([b, h, t, t]
+        float32 probabilities), "lse" ([b, h, t] float32: log of the sum of
+        exp of a row's logits) and those of `instead`.
     """
     if (width := x.shape[-1]) % self.heads:
       raise ValueError(f"width {width} does not divide by {self.heads} heads")
@@ -214,34 +205,24 @@ class SelfAttention(nn.Module, kw_only=True):
       name="qkv",
     )(x, qkv.value_query_bias(self, width) if self.qkv_bias == "qv" else None)
     if self.cosine:
-      q, k = self._cosine(q, k)
+      q, k = qkv.cosine(self, self.heads, q=q, k=k)
     if self.qk_norm:
-      q, k = self._norm("q_norm")(q), self._norm("k_norm")(k)
+      q, k = qkv.normed(self.rt, self.qk_norm, eps=self.qk_eps, q=q, k=k)
     if rotary is not None:
-      q, k = posemb.rotate(q, rotary), posemb.rotate(k, rotary)
+      q, k = (posemb.rotate(a, rotary, self.rotary_widths) for a in (q, k))
+    seen = dict(bias=bias, mask=mask, edit=edit)
     attended = Attend(rt=self.rt, name="attend")
-    y = attended(q, k, v, bias=bias, mask=mask, edit=edit)
+    y, found = instead(q, k, v) if instead else (attended(q, k, v, **seen), {})
     y = einops.rearrange(self.rt.shard_dim(y, 1), "b h t d -> b t (h d)")
     y = ad_checkpoint.checkpoint_name(y, "attention")
-    tapped = {"q": q, "k": k, "v": v}
+    tapped = {"q": q, "k": k, "v": v, **found}
     if "attention" in taps:
-      tapped["attention"] = probabilities(q, k, bias, mask, edit=edit)
-    proj = dense.dense(self.rt, width, kernel_init=self.proj_init, name="proj")
+      tapped["attention"] = probabilities(q, k, **seen)
+    if "lse" in taps:
+      tapped["lse"] = attention_logits.log_sum_exp(q, k, **seen)
+    kw = dict(use_bias=self.proj_bias, kernel_init=self.proj_init)
+    proj = dense.dense(self.rt, width, name="proj", **kw)
     return proj(y), {t: tapped[t] for t in taps}
-
-  def _norm(self, name: str) -> nn.Module:
-    """Of the width of a head."""
-    make = norm.rms_norm if self.qk_norm == "rms" else norm.layer_norm
-    return make(self.rt, name, self.qk_eps)
-
-  def _cosine(self, q, k):
-    """q and k of unit length, q times the learned scale and sqrt(d)."""
-    init = nn.initializers.constant(np.log(10.0))
-    scale = self.param("logit_scale", init, (self.heads, 1, 1))
-    # Swin V2: cos(q, k) / tau with 1 / tau = exp(s) <= 100; `attend` divides by
-    # sqrt(d), which cosine attention does not.
-    scale = jnp.exp(jnp.minimum(scale, np.log(100.0))) * q.shape[-1] ** 0.5
-    return (norm.unit(q) * scale).astype(q.dtype), norm.unit(k).astype(k.dtype)
 
 
 class CrossAttention(nn.Module, kw_only=True):
@@ -255,6 +236,11 @@ class CrossAttention(nn.Module, kw_only=True):
     rt: execution choices.
     inner: width of q, k and v, of all heads; 0: that of x.
     proj_init: of the kernel of the output.
+    proj_bias: of the output.
+    kv_heads: of keys and values; each serves heads / kv_heads of the queries,
+      one after the other. 0: heads.
+    qk_norm: as in `SelfAttention`.
+    qk_eps: of that norm.
   """
 
   heads: int
@@ -263,10 +249,19 @@ class CrossAttention(nn.Module, kw_only=True):
   rt: runtime.Runtime = runtime.Runtime()
   inner: int = 0
   proj_init: nn.initializers.Initializer = nn.initializers.xavier_uniform()
+  proj_bias: bool = True
+  kv_heads: int = 0
+  qk_norm: bool | str = False
+  qk_eps: float = 1e-6
 
   @nn.compact
   def __call__(
-    self, x: jax.Array, keys: jax.Array, values: Some = None, bias: Some = None
+    self,
+    x: jax.Array,
+    keys: jax.Array,
+    values: Some = None,
+    bias: Some = None,
+    mask: Some = None,
   ) -> jax.Array:
     """[b, t, w] -> [b, t, w].
 
@@ -275,24 +270,29 @@ class CrossAttention(nn.Module, kw_only=True):
       keys: [b, s, e] tokens that are attended to.
       values: [b, s, e] tokens that are read; None: the keys.
       bias: broadcasts to [b, h, t, s]; added to the logits.
+      mask: [b, s] bool, True = the key may be seen, see
+        `attention_logits.prefix`.
     """
     width = x.shape[-1]
     values = keys if values is None else values
     init = nn.initializers.variance_scaling
+    groups = self.kv_heads or self.heads
 
-    def project(tokens, name):
+    def project(tokens, name, heads):
       y = dense.dense(
         self.rt,
-        self.inner or width,
+        (self.inner or width) // self.heads * heads,
         use_bias=self.qkv_bias is True or self.qkv_bias == "qv" and name != "k",
         kernel_init=init(self.init_scale, "fan_avg", "uniform"),
         name=name,
       )(tokens)
-      return einops.rearrange(y, "b t (h d) -> b h t d", h=self.heads)
+      return einops.rearrange(y, "b t (h d) -> b h t d", h=heads)
 
-    q, k, v = project(x, "q"), project(keys, "k"), project(values, "v")
-    y = Attend(rt=self.rt, name="attend")(q, k, v, bias=bias)
+    q, k = project(x, "q", self.heads), project(keys, "k", groups)
+    v = project(values, "v", groups)
+    if self.qk_norm:
+      q, k = qkv.normed(self.rt, self.qk_norm, eps=self.qk_eps, q=q, k=k)
+    y = Attend(rt=self.rt, name="attend")(q, k, v, bias=bias, mask=mask)
     y = einops.rearrange(y, "b h t d -> b t (h d)")
-    return dense.dense(self.rt, width, kernel_init=self.proj_init, name="proj")(
-      y
-    )
+    kw = dict(use_bias=self.proj_bias, kernel_init=self.proj_init)
+    return dense.dense(self.rt, width, name="proj", **kw)(y)

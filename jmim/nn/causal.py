@@ -137,7 +137,6 @@ class Attention(nn.Module, kw_only=True):
       k, v = (written(cache[i], tapped[i], at) for i in "kv")
       # A few queries on many keys: nothing that a kernel would be faster at.
       rt = runtime.Runtime()
-    k, v = (jnp.repeat(a, self.heads // groups, axis=1) for a in (k, v))
     y = attention.Attend(rt=rt, name="attend")(q, k, v, bias=bias)
     if "attention" in taps:
       tapped["attention"] = attention.probabilities(q, k, bias)

@@ -25,12 +25,14 @@ class MLP(nn.Module, kw_only=True):
     rt: execution choices.
     act: one of ACTIVATIONS; GELU is exact (erf).
     kernel_init: of both maps.
+    bias: both maps have one.
   """
 
   hidden: int
   rt: runtime.Runtime = runtime.Runtime()
   act: str = "gelu"
   kernel_init: nn.initializers.Initializer = nn.initializers.xavier_uniform()
+  bias: bool = True
 
   @nn.compact
   def __call__(
@@ -42,11 +44,11 @@ class MLP(nn.Module, kw_only=True):
       x: tokens.
       inner: acts on the hidden layer [..., hidden] (dropout).
     """
-    init = self.kernel_init
-    y = dense.dense(self.rt, self.hidden, kernel_init=init, name="fc1")(x)
+    kw = dict(kernel_init=self.kernel_init, use_bias=self.bias)
+    y = dense.dense(self.rt, self.hidden, name="fc1", **kw)(x)
     y = ad_checkpoint.checkpoint_name(self.rt.shard_dim(y, -1), "hidden")
     y = inner(ACTIVATIONS[self.act](y))
-    return dense.dense(self.rt, x.shape[-1], kernel_init=init, name="fc2")(y)
+    return dense.dense(self.rt, x.shape[-1], name="fc2", **kw)(y)
 
 
 class SwiGLU(nn.Module, kw_only=True):

@@ -125,19 +125,57 @@ def rotary(
     raise ValueError(
       f"rotary positions: head width {width} is no multiple of 4"
     )
-  omega = float(theta) ** (-np.arange(width // 4) / (width // 4))
   places = [
     2 * np.pi * ((2 * np.arange(n) + 1) / n - 1) if centred else np.arange(n)
     for n in grid
   ]
-  yx = np.stack(np.meshgrid(*places, indexing="ij"), axis=-1).reshape(-1, 2)
-  # [n, 2, d/4] -> [n, d/2]: the angles of y first, then those of x.
-  angles = yx[:, :, None] * omega
-  return angles.reshape(len(yx), -1).astype(np.float32)
+  return rotary_axes(grid_places(*places), (width // 2, width // 2), theta)
 
 
-def rotate(x: jax.Array, angles: jax.Array) -> jax.Array:
-  """Turns numbers j and j + d/2 of the last tokens by angle j; float32 inside.
+def grid_places(*axes: np.ndarray | int) -> np.ndarray:
+  """Positions [n, number of axes] of a grid's tokens, the last axis fastest.
+
+  Args:
+    *axes: the positions along each axis, or how many: 0, 1, ...
+  """
+  lines = [np.arange(a) if np.ndim(a) == 0 else a for a in axes]
+  grid = np.stack(np.meshgrid(*lines, indexing="ij"), axis=-1)
+  return grid.reshape(-1, len(axes))
+
+
+def rotary_axes(
+  places: np.ndarray, widths: tuple[int, ...], theta: float
+) -> np.ndarray:
+  """Angles [..., d/2] float32 of rotary positions along any number of axes.
+
+  p_a theta^(-2j / w_a), j = 0 .. w_a / 2 - 1, those of axis a after one
+  another: a has w_a of the d = sum of w_a numbers of a head.
+
+  Args:
+    places: [..., number of axes] positions, integers or not.
+    widths: w_a, even; they may differ, 0: the axis turns nothing.
+    theta: base of the frequencies.
+
+  Raises:
+    ValueError: an odd width, or not one of each axis.
+  """
+  if len(widths) != places.shape[-1] or any(w % 2 for w in widths):
+    raise ValueError(
+      f"rotary positions: {places.shape[-1]} axes need as many even widths, "
+      f"got {widths}"
+    )
+  # In float64: an angle of a far token is large.
+  angles = [
+    places[..., a, None] * float(theta) ** (-np.arange(w // 2) / max(w // 2, 1))
+    for a, w in enumerate(widths)
+  ]
+  return np.concatenate(angles, axis=-1).astype(np.float32)
+
+
+def rotate(
+  x: jax.Array, angles: jax.Array, widths: tuple[int, ...] = ()
+) -> jax.Array:
+  """Turns pairs of numbers of the last tokens by angles; float32 inside.
 
   So q . k depends on the difference of the angles of two tokens only (Su et
   al. 2021, eq. 16; pairs are halves here, neighbours there).
@@ -146,16 +184,29 @@ def rotate(x: jax.Array, angles: jax.Array) -> jax.Array:
     x: [b, h, t, d].
     angles: [1 or b, n, d/2] of the last n tokens; those before stay. Of heads
       that turn differently [1 or b, h, n, d/2].
+    widths: a pair are the numbers j and j + w/2 of a slice of w, of slices of
+      these widths one after the other; (): of the whole head. Weights of one
+      order of pairs are those of another with permuted columns.
 
   Returns:
     [b, h, t, d] in the dtype of x.
+
+  Raises:
+    ValueError: slices that are not the head.
   """
+  if sum(widths := widths or x.shape[-1:]) != x.shape[-1]:
+    raise ValueError(f"slices of {widths} are no head of {x.shape[-1]}")
   angles = angles if angles.ndim == 4 else angles[:, None]
   first = x.shape[2] - angles.shape[2]
   head, body = x[:, :, :first], x[:, :, first:].astype(jnp.float32)
   cos, sin = jnp.cos(angles), jnp.sin(angles)
-  a, b = jnp.split(body, 2, axis=-1)
-  turned = jnp.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
+  turned, done = [], 0
+  for end in np.cumsum(widths):
+    a, b = jnp.split(body[..., done:end], 2, axis=-1)
+    c, s = (y[..., done // 2 : end // 2] for y in (cos, sin))
+    turned += [a * c - b * s, b * c + a * s]
+    done = end
+  turned = jnp.concatenate(turned, axis=-1)
   return jnp.concatenate([head, turned.astype(x.dtype)], axis=2)
 
 

@@ -6,10 +6,12 @@ import einops
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import ad_checkpoint
 
 from jmim.core import runtime
 from jmim.nn import dense
+from jmim.nn import norm
 
 
 def separate_xavier(
@@ -44,6 +46,41 @@ def value_query_bias(module: nn.Module, width: int) -> jax.Array:
   zeros = nn.initializers.zeros_init()
   q, v = (module.param(n, zeros, (width,)) for n in ("q_bias", "v_bias"))
   return jnp.concatenate([q, jnp.zeros_like(q), v])
+
+
+def cosine(
+  module: nn.Module, heads: int, q: jax.Array, k: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+  """q and k of unit length, q times a learned scale per head and sqrt(d).
+
+  Args:
+    module: where the parameter logit_scale is declared.
+    heads: h.
+    q: [b, h, t, d].
+    k: [b, h, s, d].
+  """
+  init = nn.initializers.constant(np.log(10.0))
+  scale = module.param("logit_scale", init, (heads, 1, 1))
+  # Swin V2: cos(q, k) / tau with 1 / tau = exp(s) <= 100; `attend` divides by
+  # sqrt(d), which cosine attention does not.
+  scale = jnp.exp(jnp.minimum(scale, np.log(100.0))) * q.shape[-1] ** 0.5
+  return (norm.unit(q) * scale).astype(q.dtype), norm.unit(k).astype(k.dtype)
+
+
+def normed(
+  rt: runtime.Runtime, kind: bool | str, eps: float, q: jax.Array, k: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+  """q and k with each head normed: layers q_norm and k_norm of the caller.
+
+  Args:
+    rt: execution choices.
+    kind: "rms": RMSNorm; else LayerNorm.
+    eps: of the norm.
+    q: [b, h, t, d].
+    k: [b, g, s, d].
+  """
+  make = norm.rms_norm if kind == "rms" else norm.layer_norm
+  return make(rt, "q_norm", eps)(q), make(rt, "k_norm", eps)(k)
 
 
 class Qkv(nn.Module, kw_only=True):

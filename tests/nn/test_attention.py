@@ -5,6 +5,8 @@ import pytest
 
 from jmim.core import runtime
 from jmim.nn import attention
+from jmim.nn import attention_logits
+from jmim.nn import posemb
 
 _ON_CPU = ["einsum", "xla"]
 B, H, T, S, D = 2, 3, 5, 7, 4
@@ -100,6 +102,15 @@ def test_bfloat16_keeps_the_softmax_in_float32(qkv):
     assert found.dtype == jnp.bfloat16
     error = np.asarray(found, np.float64) - _reference(q, k, v)[0]
     assert np.abs(error).max() < 2 * 2**-8 * np.abs(v.astype(float)).max()
+
+
+@pytest.mark.parametrize("implementation", _ON_CPU)
+def test_fewer_heads_of_keys_serve_their_neighbours(normal, implementation):
+  q = normal(B, 6, T, D)
+  k, v = normal(B, 2, S, D, seed=1), normal(B, 2, S, D, seed=2)
+  found = _attend(q, k, v, rt=_by(implementation))
+  wanted, _ = _reference(q, k.repeat(3, 1), v.repeat(3, 1))
+  np.testing.assert_allclose(found, wanted, atol=2e-6)
 
 
 def test_unknown_implementation_is_refused(qkv):
@@ -303,3 +314,71 @@ def test_the_tap_of_attention_has_the_changed_logits(layer):
   proj = variables["params"]["proj"]
   wanted = seen.reshape(B, T, WIDTH) @ proj["kernel"] + proj["bias"]
   np.testing.assert_allclose(y, wanted, atol=2e-6)
+
+
+def test_the_tap_of_log_sum_exp_makes_the_probabilities(layer):
+  x, variables, apply = layer
+  mask = np.array([[1, 1, 1, 0, 1], [1, 1, 1, 1, 1]], bool)
+  _, taps = apply(variables, x, mask=mask, taps=("q", "k", "attention", "lse"))
+  logits = np.einsum("bhtd,bhsd->bhts", taps["q"], taps["k"]) / 3**0.5
+  wanted = np.where(mask[:, None, None], np.exp(logits), 0)
+  found = taps["attention"] * np.exp(taps["lse"])[..., None]
+  np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_slices_of_a_head_turn_along_axes_of_their_own(fill, normal):
+  """Equal shifts of all positions along an axis change nothing."""
+  x, widths = normal(B, T, 12), (4, 2)
+  kw = dict(heads=2, rotary_widths=widths, qk_norm="rms", proj_bias=False)
+  module = attention.SelfAttention(**kw, qkv_bias=False)
+  variables = fill(module, x)
+  leaves = {"/".join(p) for p in _paths(variables["params"])}
+  assert leaves == {
+    *("qkv/kernel", "proj/kernel", "q_norm/scale", "k_norm/scale")
+  }
+  places = np.random.default_rng(0).integers(0, 4, (T, 2))
+
+  def run(places):
+    angles = posemb.rotary_axes(places, widths, 100.0)[None]
+    return module.apply(variables, x, rotary=angles)[0]
+
+  found = run(places)
+  np.testing.assert_allclose(run(places + [5, 2]), found, atol=1e-5)
+  for axis in ([1, 2], [2, 1]):
+    assert np.abs(run(places * axis) - found).max() > 1e-4
+
+
+def _paths(tree, path=()):
+  for name, part in tree.items():
+    yield from (
+      _paths(part, (*path, name)) if isinstance(part, dict) else [(*path, name)]
+    )
+
+
+def test_cross_attention_reads_the_first_keys_with_normed_heads(fill, normal):
+  """Fewer heads of keys, a prefix per example, and norms of q and k."""
+  x, keys, lengths = normal(B, T, 8), normal(B, S, 6, seed=1), np.array([2, 5])
+  kw = dict(heads=4, kv_heads=2, qk_norm="rms", proj_bias=False)
+  module = attention.CrossAttention(**kw, qkv_bias=False)
+  variables = fill(module, x, keys)
+  p = variables["params"]
+  found = module.apply(
+    variables, x, keys, mask=attention_logits.prefix(lengths, S)
+  )
+  heads = lambda y, name, n: (
+    (y @ p[name]["kernel"]).reshape(B, -1, n, 2).swapaxes(1, 2)
+  )
+  normed = lambda y, name: (
+    y / np.sqrt((y * y).mean(-1, keepdims=True) + 1e-6) * p[name]["scale"]
+  )
+  q = normed(heads(x, "q", 4), "q_norm")
+  k = normed(heads(keys, "k", 2), "k_norm")
+  v = heads(keys, "v", 2)
+  for b, n in enumerate(lengths):
+    out, _ = _reference(
+      q[b : b + 1],
+      k[b : b + 1, :, :n].repeat(2, 1),
+      v[b : b + 1, :, :n].repeat(2, 1),
+    )
+    wanted = out[0].swapaxes(0, 1).reshape(T, 8) @ p["proj"]["kernel"]
+    np.testing.assert_allclose(found[b], wanted, atol=1e-5)

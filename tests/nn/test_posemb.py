@@ -143,6 +143,75 @@ def test_rotary_is_a_rotation_that_spares_the_first_tokens(normal):
   np.testing.assert_allclose(angles[0], -angles[3])
 
 
+def _turned(x, places, widths, theta):
+  """Slice by slice and pair by pair, as complex numbers."""
+  y, start = np.array(x, np.float64), 0
+  for a, w in enumerate(widths):
+    for j in range(w // 2):
+      angle = places[:, a] * theta ** (-2 * j / w)
+      pair = x[..., start + j] + 1j * x[..., start + j + w // 2]
+      pair = pair * np.exp(1j * angle)
+      y[..., start + j] = pair.real
+      y[..., start + j + w // 2] = pair.imag
+    start += w
+  return y
+
+
+@pytest.mark.parametrize(
+  ("grid", "widths"),
+  [((3,), (8,)), ((2, 3), (4, 4)), ((2, 3, 2), (4, 2, 6)), ((2, 2), (0, 4))],
+)
+def test_each_axis_turns_its_own_slice(normal, grid, widths):
+  places = posemb.grid_places(*grid)
+  np.testing.assert_array_equal(places, list(np.ndindex(*grid)))
+  x = normal(2, 3, len(places), sum(widths))
+  angles = posemb.rotary_axes(places, widths, 50.0)
+  found = posemb.rotate(x, angles[None], widths)
+  wanted = _turned(x, places, widths, 50.0)
+  np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_positions_may_be_given_and_only_differences_count(normal):
+  widths, places = (4, 2), normal(6, 2)
+  q, k = (normal(1, 1, 6, 6, seed=s) for s in (0, 1))
+
+  def scores(places):
+    angles = posemb.rotary_axes(places, widths, 100.0)[None]
+    a, b = (posemb.rotate(x, angles, widths)[0, 0] for x in (q, k))
+    return a @ b.T
+
+  found = scores(places)
+  np.testing.assert_allclose(found, scores(places + [3.0, -7.5]), atol=1e-4)
+  assert np.abs(found - scores(2 * places)).max() > 0.1
+
+
+def test_rows_and_columns_are_two_axes_whose_pairs_are_in_other_places(normal):
+  """The order of pairs is a permutation of a head's numbers."""
+  grid, d = (3, 4), 16
+  angles = posemb.rotary(grid, d, 100.0)
+  omega = 100.0 ** (-np.arange(d // 4) / (d // 4))
+  y, x = np.divmod(np.arange(12), 4)
+  wanted = np.concatenate([np.outer(y, omega), np.outer(x, omega)], 1)
+  np.testing.assert_array_equal(angles, wanted.astype(np.float32))
+  half = d // 4
+  order = np.concatenate([np.arange(half) + s * half for s in (0, 2, 1, 3)])
+  head = normal(1, 1, 12, d)
+  slices = posemb.rotate(head, angles[None], (d // 2, d // 2))
+  whole = posemb.rotate(head[..., order], angles[None])
+  np.testing.assert_array_equal(slices[..., order], whole)
+
+
+@pytest.mark.parametrize("widths", [(3, 5), (4,), (2, 2, 2)])
+def test_axes_and_widths_must_agree(widths):
+  with pytest.raises(ValueError, match="2 axes need as many even widths"):
+    posemb.rotary_axes(posemb.grid_places(2, 2), widths, 10.0)
+
+
+def test_slices_must_be_the_whole_head(normal):
+  with pytest.raises(ValueError, match=r"\(4, 2\) are no head of 8"):
+    posemb.rotate(normal(1, 1, 1, 8), np.zeros((1, 1, 3)), (4, 2))
+
+
 def test_heads_may_turn_differently(normal):
   x, angles = normal(2, 3, 6, 8), normal(1, 3, 4, 4, seed=1)
   found = posemb.rotate(x, angles)

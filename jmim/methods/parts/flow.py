@@ -99,12 +99,12 @@ class Flow:
     """flow [b], the squared error of the velocity.
 
     Args:
-      raw: the network's prediction [b, h, w, c or 2 c] at the drawn times.
-      x: data [b, h, w, c].
+      raw: the network's prediction [b, (t,) h, w, c or 2 c] at the drawn times.
+      x: data [b, (t,) h, w, c].
       draws: of `draw`.
     """
     error = raw[..., : x.shape[-1]] - self.velocity(x, draws["noise"])
-    return {"flow": (error**2).mean((1, 2, 3))}
+    return {"flow": (error**2).mean(tuple(range(1, error.ndim)))}
 
   def table(
     self, sampling: guided.Guided, share: float = 1.0
