@@ -987,6 +987,52 @@ PROCEDURES = [
     ["method", "network.chosen=5", "network.experts=4"],
   ),
   (
+    "rotary axes that are no head",
+    [
+      recipe("step_video_shapes", "steps=100"),
+      "--config.method.dims.axes=(16, 8, 4)",
+    ],
+    ["method", "dims.axes (16, 8, 4)", "that of a head, 32"],
+  ),
+  (
+    "labels where texts are stored",
+    [
+      recipe("step_video_shapes", "steps=100"),
+      "--config.method.told.kind=stored",
+    ],
+    ["method", "told.kind 'stored' with told.classes 8"],
+  ),
+  (
+    "texts that no data set stores",
+    [
+      recipe("step_video_shapes", "steps=100"),
+      "--config.method.told.kind=stored",
+      "--config.method.told.classes=0",
+    ],
+    ["'context', which the method reads", "data.name"],
+  ),
+  (
+    "a clip that is no whole number of patches",
+    [
+      recipe("step_video_shapes", "size=16,patch=3"),
+      "--config.train.total_steps=100",
+    ],
+    ["method", "side 16 does not divide by patch 3"],
+  ),
+  (
+    "a length that is no chunks",
+    [recipe("step_video_text", "stage=clips192,length=100")],
+    ["length=100", "a multiple of 17 frames"],
+  ),
+  (
+    "guidance of clips that always were told something",
+    [
+      recipe("step_video_shapes", "steps=100"),
+      "--config.method.told.drop=0.0",
+    ],
+    ["method", "sampling.guidance=2.0 with told.drop=0"],
+  ),
+  (
     "branches of unequal numbers",
     [
       recipe("dimr_shapes", "steps=10"),

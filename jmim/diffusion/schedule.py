@@ -266,8 +266,8 @@ def straight(
     ValueError: another `time`.
   """
   u = np.linspace(0, 1, times + 1) if isinstance(times, int) else times
-  u = shift * np.asarray(u, np.float64)
-  u = u / (1 + u * (shift - 1) / shift)
+  u = np.asarray(u, np.float64)
+  u = shift * u / (shift * u + (1 - u))  # written so, it leaves 0 and 1 exact
   if time not in TIMES:
     raise ValueError(f"time is one of {', '.join(TIMES)}, not {time!r}")
   return Levels(u if time == "signal" else 1 - u, u, 1 - u)

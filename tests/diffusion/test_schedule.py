@@ -78,6 +78,9 @@ def test_edm_and_straight_paths():
   np.testing.assert_allclose(path.signal, 0.3 * u / (1 - 0.7 * u))
   np.testing.assert_allclose(path.signal + path.noise, 1.0)
   np.testing.assert_allclose(schedule.straight(u, time="noise").time, 1 - u)
+  for shift in (0.3, 1.0, 1 / 3, 1 / 7, 1 / 13, 1 / 17, 3.0):
+    path = schedule.straight(7, shift)
+    assert (path.signal[0], path.signal[-1], path.noise[-1]) == (0, 1, 0)
 
 
 def test_a_share_of_a_path_is_its_end():

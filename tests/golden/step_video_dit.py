@@ -59,8 +59,11 @@ def transformer(case):
   net = network(case.config, case.params, told)
   rules = convert.network(net, clip=told.clip is not None)
   # Their embedding of a rate that a case does not tell has no effect.
-  unused = "adaln_single.emb.fps_embedder." if told.fps is None else "\0"
-  theirs = {n: a for n, a in case.params.items() if not n.startswith(unused)}
+  theirs = {
+    name: array
+    for name, array in case.params.items()
+    if told.fps is not None or ".fps_embedder." not in name
+  }
   x = einops.rearrange(i["x"], "b t c h w -> b t h w c")
   like = jax.eval_shape(net.init, jax.random.key(0), x, i["t"], told)["params"]
   params = golden_kit.import_tree(rules, theirs, like)

@@ -382,3 +382,25 @@ def test_cross_attention_reads_the_first_keys_with_normed_heads(fill, normal):
     )
     wanted = out[0].swapaxes(0, 1).reshape(T, 8) @ p["proj"]["kernel"]
     np.testing.assert_allclose(found[b], wanted, atol=1e-5)
+
+
+def test_attention_is_replaced_by_a_function_that_has_taps(fill, normal):
+  x = normal(B, T, 8)
+  module = attention.SelfAttention(heads=2, qk_norm="rms")
+  variables = fill(module, x)
+
+  def last(q, k, v):
+    """Every token reads the last one."""
+    return jnp.broadcast_to(v[:, :, -1:], q.shape), {"seen": (q * k).sum(-1)}
+
+  found, taps = module.apply(
+    variables, x, instead=last, taps=("seen", "q", "k", "v")
+  )
+  np.testing.assert_allclose(
+    taps["seen"], (taps["q"] * taps["k"]).sum(-1), rtol=1e-6
+  )
+  p = variables["params"]["proj"]
+  value = np.asarray(taps["v"][:, :, -1]).reshape(B, 8)
+  wanted = value @ p["kernel"] + p["bias"]
+  np.testing.assert_allclose(found[:, 0], wanted, atol=1e-5)
+  np.testing.assert_array_equal(found[:, 0], found[:, 1])

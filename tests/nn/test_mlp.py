@@ -23,6 +23,17 @@ def test_equals_two_matmuls_around_the_exact_gelu(fill, normal):
   np.testing.assert_allclose(found, _reference(variables, x), atol=3e-6)
 
 
+def test_without_biases(fill, normal):
+  module, x = mlp.MLP(hidden=12, bias=False), normal(2, 3, 8)
+  variables = fill(module, x, scale=0.5)
+  assert all(set(layer) == {"kernel"} for layer in variables["params"].values())
+  zeros = lambda n: {"bias": np.zeros(n, np.float32)}
+  sizes = {"fc1": 12, "fc2": 8}
+  both = {n: variables["params"][n] | zeros(sizes[n]) for n in sizes}
+  wanted = _reference({"params": both}, x)
+  np.testing.assert_allclose(module.apply(variables, x), wanted, atol=3e-6)
+
+
 def test_bfloat16_computes_on_float32_parameters(fill, normal):
   module = mlp.MLP(hidden=12, rt=runtime.Runtime(dtype=jnp.bfloat16))
   x = normal(2, 3, 8)

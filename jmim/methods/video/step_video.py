@@ -16,7 +16,7 @@ of straight paths:
 Samples follow dx = v dt in Euler steps that are short near noise: with s from 1
 down to 0, s -> k s / (1 + (k - 1) s), t = 1 - s, k = 13 (`noise.shift`: 1 / k),
 and guidance 9. What it leads away from is `told.null`: of an empty text, or in
-sampling of a negative one, as theirs is.
+sampling (with --allow_changes) of a negative one, as theirs is.
 
 Reference (30 B, 204 frames of 544 x 992; their people, win-tie-loss): against
 HunyuanVideo 59-22-47, 46-47-35, 54-41-33.
@@ -34,7 +34,6 @@ command's default and 13 in their advice. Weights: family `step_video`.
 
 import dataclasses
 import functools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -128,7 +127,8 @@ class StepVideo(method.Method):
     k_net, k_told = jax.random.split(key)
     own = self.told.init(k_told)
     made = {"told": own} if own else {}
-    told = self.told.told(method.Weights({"main": made}), one(batch))
+    first = jax.tree.map(lambda x: x[:1], batch)
+    told = self.told.told(method.Weights({"main": made}), first)
     x = jnp.zeros((1, *self.shape))
     net = self.net.init(k_net, x, jnp.zeros(1), told)["params"]
     return {"main": {"net": net} | made}, {}
@@ -184,9 +184,7 @@ class StepVideo(method.Method):
 
   def predict(self) -> dict[str, method.Predict]:
     """errors {flow [b]}; features [b, w]; sample, if it can decode."""
-    sample: dict[str, Any] = {}
-    if self.first_stage.decodes:
-      sample = {"sample": self.sample}
+    sample = {"sample": self.sample} if self.first_stage.decodes else {}
     return {"errors": self.errors, "features": self.features, **sample}
 
   def errors(self, weights, batch, key) -> dict[str, jax.Array]:
@@ -211,8 +209,3 @@ class StepVideo(method.Method):
       key=key,
     )
     return self.first_stage.decode(weights, z)
-
-
-def one(batch: method.Batch) -> method.Batch:
-  """The first example of a batch."""
-  return jax.tree.map(lambda x: x[:1], batch)

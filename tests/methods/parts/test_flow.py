@@ -61,6 +61,15 @@ def test_only_the_first_channels_are_the_velocity():
   assert noise.outputs == 2
 
 
+def test_errors_are_one_number_per_clip():
+  clips = np.stack([X, 2 * X], 1)  # [b, t, h, w, c]
+  noise, draws = flow.Flow(), draws_of(flow.Flow(), clips.shape)
+  off = np.arange(4, dtype=np.float32)[:, None, None, None, None]
+  raw = noise.velocity(clips, draws["noise"]) + off
+  found = noise.errors(raw, clips, draws)["flow"]
+  np.testing.assert_allclose(found, [0, 1, 4, 9], rtol=1e-4, atol=1e-10)
+
+
 def test_samplers_that_need_a_posterior_are_refused():
   with pytest.raises(ValueError, match="straight paths"):
     flow.Flow().check(guided.Guided(sampler="ddpm"))
