@@ -93,7 +93,8 @@ class BlockSparse:
       table: its path.
     """
     at, steps = self.places, sampling.steps
-    if not at or list(at) != sorted({*at}) or at[0] < 0 or at[-1] >= steps:
+    rising = list(at) == sorted({*at}) and min(self.searches, default=-1) >= 0
+    if not rising or at[-1] >= steps:
       raise ValueError(
         f"sparse.searches {self.searches} with sampling.steps {steps}: "
         "ascending calls of the sampler, at least one"

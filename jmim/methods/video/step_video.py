@@ -34,6 +34,7 @@ command's default and 13 in their advice. Weights: family `step_video`.
 
 import dataclasses
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp

@@ -70,8 +70,8 @@ def check(sampler="euler", eta=0.0, steps=50, **changes):
 
 def test_what_does_not_go_together_is_named():
   check()
-  for searches in ((), (30, 10), (10, 51), (0, 1), (5, 5)):
-    with pytest.raises(ValueError, match=r"sparse\.searches .* steps 50"):
+  for searches in ((), (30, 10), (10, 51), (0, 1), (5, 5), (-1, 4)):
+    with pytest.raises(ValueError, match=r"sparse\.searches .*steps 50"):
       check(searches=searches)
   with pytest.raises(ValueError, match="below 1/3"):
     check(sparsity=0.2)

@@ -68,19 +68,15 @@ def test_a_sample_does_not_depend_on_the_batch_it_is_made_in(given, selection):
   np.testing.assert_allclose(whole[2:], alone, atol=1e-4)
 
 
+def test_rows_of_block_sums_are_the_tokens_of_a_block(given):
+  found = jax.jit(TINY.block_sums)(*given, KEY)
+  assert found.shape == (3, 2, 2, 2, 6, 6)  # searches, layers, heads
+  np.testing.assert_allclose(found.sum(-1), 2.0, rtol=1e-5)
+
+
 def test_the_half_that_is_told_nothing_has_masks_of_its_own(given):
-  """Guidance 1 has one half; what both find of it is the same."""
-  found = jax.jit(tiny().block_sums)(*given, KEY)
-  np.testing.assert_allclose(
-    found.sum(-1), 2.0, rtol=1e-5
-  )  # rows are of blocks of 2
-  state = []
-
-  def attend(q, k, v, kept, phase):
-    out, kept = TINY.sparse.attend(q, k, v=v, state=kept, phase=phase)
-    return out, kept
-
-  state = jax.jit(lambda w, b: TINY.walked(w, b, KEY, attend)[1])(*given)
+  walked = functools.partial(TINY.walked, key=KEY, attend=TINY.sparse.attend)
+  state = jax.jit(walked)(*given)[1]
   assert [s.lse.shape for s in state] == [(2, 6, 2, 12)] * 2
   told, none = np.split(np.asarray(state[0].lse), 2, axis=1)
   assert np.abs(told - none).max() > 1e-4
@@ -130,5 +126,3 @@ def test_what_does_not_go_together_is_named():
     field.replace(TINY, attention="factorised").inputs()
   with pytest.raises(ValueError, match=r"sparse\.searches"):
     tiny(searches=(2, 9)).inputs()
-  with pytest.raises(ValueError, match="none of the video alone"):
-    field.replace(TINY, sparse=dict(block=0))
