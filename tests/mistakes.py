@@ -1033,6 +1033,41 @@ PROCEDURES = [
     ["method", "sampling.guidance=2.0 with told.drop=0"],
   ),
   (
+    "a search after the last call",
+    [
+      recipe("adaspa_shapes", "sparsity=0.8"),
+      "--config.train.total_steps=100",
+      "--config.method.sampling.steps=20",
+    ],
+    ["method", "sparse.searches (10, 30) with sampling.steps 20"],
+  ),
+  (
+    "heads that cannot give blocks to others",
+    [
+      recipe("adaspa_shapes", "sparsity=0.2"),
+      "--config.train.total_steps=100",
+    ],
+    ["method", "sparsity 0.2 below 1/3"],
+  ),
+  (
+    "a sparse path of a sampler of two calls",
+    [
+      recipe("adaspa_shapes", "sparsity=0.8"),
+      "--config.train.total_steps=100",
+      "--config.method.sampling.sampler=heun",
+    ],
+    ["method", "sampling.sampler 'heun'", "in segments by 'euler' alone"],
+  ),
+  (
+    "blocks of attention that is factorised",
+    [
+      recipe("adaspa_shapes", "sparsity=0.8"),
+      "--config.train.total_steps=100",
+      "--config.method.attention=factorised",
+    ],
+    ["method", "attention 'factorised'", "over all tokens"],
+  ),
+  (
     "branches of unequal numbers",
     [
       recipe("dimr_shapes", "steps=10"),

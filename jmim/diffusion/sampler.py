@@ -54,6 +54,7 @@ Denoise = Callable[[jax.Array, Level], targets.Output]
 # (level of the call, new state, output) -> (state to go on with, record).
 Callback = Callable[[Level, jax.Array, targets.Output], tuple[jax.Array, Any]]
 Noise = jax.Array | Callable[[jax.Array], jax.Array]
+_ROWS = ("anchor", "out", "std", "churn")  # of a table, beside its level
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -83,6 +84,19 @@ class Table:
   def memory(self) -> int:
     """Outputs a step looks at, the present one included."""
     return self.anchor.shape[1] - 2
+
+  def part(self, start: int, stop: int) -> "Table":
+    """Calls start .. stop - 1; one part after the other is the whole path.
+
+    Raises:
+      ValueError: a sampler that looks at earlier outputs, or anchors.
+    """
+    if self.memory > 1 or self.out[:, 1].any():
+      raise ValueError("a sampler that remembers cannot be walked in parts")
+    rows = slice(start, stop)
+    cut = {name: getattr(self, name)[rows] for name in _ROWS}
+    level = jax.tree.map(lambda a: a[rows], self.level)
+    return dataclasses.replace(self, level=level, **cut)
 
   @property
   def stochastic(self) -> bool:
@@ -125,8 +139,7 @@ def rows_of(table: Table, dtype: Any) -> dict[str, Any]:
   dtype = jnp.promote_types(dtype, jnp.float32)
   cast = lambda a: jnp.asarray(a, dtype)
   level = jax.tree.map(cast, table.level)._replace(index=jnp.arange(len(table)))
-  fields = ("anchor", "out", "std", "churn")
-  return {"level": level, **{f: cast(getattr(table, f)) for f in fields}}
+  return {"level": level, **{f: cast(getattr(table, f)) for f in _ROWS}}
 
 
 def _step(table, denoise, row, carry, z):

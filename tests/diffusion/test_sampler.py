@@ -30,6 +30,24 @@ def test_a_path_can_be_walked_in_parts(name):
     np.testing.assert_allclose(rest, wanted, rtol=2e-6, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["ddim", "ddpm"])
+def test_a_table_can_be_cut(name):
+  table = solvers.make(name, walks.PATH)
+  z = walks.noise_of(table)
+  x = walks.START
+  for start, stop in ((0, 5), (5, 6), (6, len(table))):
+    part = table.part(start, stop)
+    assert len(part) == stop - start
+    x, _ = sampler.sample(part, walks.network, x, z[start:stop])
+  np.testing.assert_allclose(x, walks.run(table), rtol=2e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["dpmpp_2m", "heun"])
+def test_a_sampler_that_remembers_is_not_cut(name):
+  with pytest.raises(ValueError, match="remembers"):
+    solvers.make(name, walks.PATH).part(0, 2)
+
+
 def test_noise_may_be_a_function_of_the_call():
   table = solvers.ddpm(walks.PATH)
   z = jnp.asarray(walks.noise_of(table))

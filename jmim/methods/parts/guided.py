@@ -24,8 +24,11 @@ from jmim.diffusion import sampler as samplers
 from jmim.diffusion import solvers
 from jmim.diffusion import targets
 
-# (x [b, h, w, c], times [b], condition) -> raw prediction [b, h, w, ...].
-Network = Callable[[jax.Array, jax.Array, Any], jax.Array]
+# (x [b, h, w, c], times [b], condition) -> raw prediction [b, h, w, ...]; or
+# that and what else is of this call, of both conditions (`Output.aux`).
+Network = Callable[[jax.Array, jax.Array, Any], Any]
+# (table, network -> denoiser, state to begin with, noise) -> what is returned.
+Walk = Callable[..., Any]
 Output = Callable[[jax.Array, jax.Array, samplers.Level], targets.Output]
 
 
@@ -132,13 +135,15 @@ class Guided:
     def call(x, level):
       t = jnp.full(len(x), level.time)
       if cond is None or self.guidance == 1:
-        return output(network(x, t, cond), x, level)
+        raw, aux = _pair(network(x, t, cond))
+        return _with(aux, output(raw, x, level))
       twice = lambda a, b: jnp.concatenate([a, b])
-      both = network(twice(x, x), twice(t, t), jax.tree.map(twice, cond, null))
+      told = jax.tree.map(twice, cond, null)
+      both, aux = _pair(network(twice(x, x), twice(t, t), told))
       raw = self.combine(
         *jnp.split(both, 2), time=level.time / end, channels=channels
       )
-      return output(raw, x, level)
+      return _with(aux, output(raw, x, level))
 
     return call
 
@@ -154,9 +159,10 @@ class Guided:
     of: jax.Array | None = None,
     share: float = 1.0,
     start: Callable[[jax.Array], jax.Array] | None = None,
+    walk: Walk | None = None,
     **options: Any,
-  ) -> jax.Array:
-    """Samples [b, *shape] of what is diffused.
+  ) -> Any:
+    """Samples [b, *shape] of what is diffused, or what a walk returns.
 
     Args:
       noise: the process, `parts/gaussian.py` or `parts/flow.py`: its table of
@@ -171,14 +177,19 @@ class Guided:
       share: of the calls, the last of the path, that are then made.
       start: standard normal [b, *shape] -> the noise to begin with; None: as it
         is. Pure noise has the temperature as a factor.
+      walk: makes the calls, with networks of its own; None: one loop.
       **options: of `noise.output`.
     """
     channels, table = shape[-1], noise.table(self, share)
     output = functools.partial(
       noise.output, channels=channels, clip=self.clip, **options
     )
-    denoise = self.denoiser(
-      network, output, condition=condition, end=noise.end, channels=channels
+    make = functools.partial(
+      self.denoiser,
+      output=output,
+      condition=condition,
+      end=noise.end,
+      channels=channels,
     )
     draw = randomness.normals(key, method.numbers(batch), shape)
     normal = lambda call: self.rt.shard(draw(call))
@@ -190,5 +201,16 @@ class Guided:
     if of is not None:
       first = table.level
       z = targets.noised(of, z, float(first.signal[0]), float(first.noise[0]))
-    z, _ = samplers.sample(table, denoise, z, normal)
-    return z
+    if walk is not None:
+      return walk(table, make, z, normal)
+    return samplers.sample(table, make(network), z, normal)[0]
+
+
+def _pair(made):
+  """What a network gives, as (raw prediction, anything else or None)."""
+  return made if isinstance(made, tuple) else (made, None)
+
+
+def _with(aux, out):
+  """An output with what else is of the call."""
+  return out if aux is None else out._replace(aux=aux)

@@ -34,6 +34,7 @@ command's default and 13 in their advice. Weights: family `step_video`.
 
 import dataclasses
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -155,8 +156,9 @@ class StepVideo(method.Method):
     x: Array,
     t: Array,
     told: video_dit.Told,
-    of: str = "pred",
-  ) -> Array:
+    of: str | tuple[str, ...] = "pred",
+    **options: Any,
+  ) -> Any:
     """Velocity [b, t, h, w, c] of noisy x at times t [b].
 
     Args:
@@ -164,13 +166,16 @@ class StepVideo(method.Method):
       x: noisy clips.
       t: 1 = data.
       told: texts.
-      of: which of the outputs of `video_dit.VideoDiT`.
+      of: which of the outputs of `video_dit.VideoDiT`; a tuple of several.
+      **options: another attention and its state, see there.
     """
-    variables, options = {"params": params["main"]["net"]}, {}
+    variables = {"params": params["main"]["net"]}
     if self.attention == "factorised":
       found = factorised.make(self.rt, self.frames, self.net.size.depth)
       options = dict(zip(("attend", "state"), found, strict=True))
-    return self.net.apply(variables, x, t, told, **options)[of]
+    taps = ("state",) if "state" in of else ()
+    out = self.net.apply(variables, x, t, told, taps=taps, **options)
+    return out[of] if isinstance(of, str) else tuple(out[name] for name in of)
 
   def predict(self) -> dict[str, method.Predict]:
     """errors {flow [b]}; features [b, w]; sample, if it can decode."""

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.diffusion import sampler
 from jmim.methods.parts import gaussian
 from jmim.methods.parts import guided
 
@@ -42,6 +43,28 @@ def test_a_sample_does_not_depend_on_the_batch_it_is_made_in(sampler, eta):
   np.testing.assert_allclose(sample(sampling)[2:], alone, atol=1e-6)
   turned = sample(sampling, index=(2, 0, 1), label=(2, 0, 1))
   np.testing.assert_allclose(sample(sampling)[[2, 0, 1]], turned, atol=1e-6)
+
+
+def test_a_walk_makes_the_calls_and_sees_what_a_network_adds():
+  """Of both conditions, the one that is told first; its result is returned."""
+
+  def seen(x, t, label):
+    return network(x, t, label), 10.0 * label
+
+  def walk(table, make, x, noise):
+    keep = lambda level, new, out: (new, out.aux)
+    return sampler.sample(table, make(seen), x, noise, keep)
+
+  label = jnp.arange(3)
+  common = dict(shape=(2, 2, 3), batch={"index": label}, key=KEY)
+  for scale, told in ((3.0, [0, 10, 20, 90, 90, 90]), (1.0, [0, 10, 20])):
+    sampling = dataclasses.replace(GUIDED, guidance=scale)
+    none = jnp.full_like(label, 9)
+    found, aux = sampling.sample(
+      NOISE, network, condition=(label, none), walk=walk, **common
+    )
+    np.testing.assert_allclose(found, sample(sampling), atol=1e-6)
+    np.testing.assert_array_equal(aux, [told] * 4)
 
 
 def test_a_sample_can_begin_at_data_that_is_noised():
