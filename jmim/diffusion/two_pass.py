@@ -51,7 +51,9 @@ def plan(
     )
   keys = [*range(0, length - 1, stride), length - 1]
   chunks = [
-    Piece(part := tuple(keys[i : i + most]), (i > 0, *[False] * (len(part) - 1)))
+    Piece(
+      part := tuple(keys[i : i + most]), (i > 0, *[False] * (len(part) - 1))
+    )
     for i in range(0, len(keys) - 1, most - 1)
   ]
   between = [

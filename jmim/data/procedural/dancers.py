@@ -69,7 +69,7 @@ class Garment:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Dancer:
-  """All that a clip depends on but for the garment; arrays have the frame first.
+  """All of a clip but for the garment; arrays have the frame first.
 
   Attributes:
     skin: colour of head and limbs.
@@ -101,7 +101,9 @@ class Dancer:
 
   def motion(self) -> np.ndarray:
     """float32 [t, 2, 3]: (x, y) in units = M (u, v, 1) of torso coordinates."""
-    origin, u, v = (self.place(*p) for p in ((0, 0), (TORSO[0], 0), (0, TORSO[1])))
+    origin, u, v = (
+      self.place(*p) for p in ((0, 0), (TORSO[0], 0), (0, TORSO[1]))
+    )
     made = np.stack([u - origin, v - origin, origin], axis=-1)[:, ::-1]
     return made.astype(np.float32)
 

@@ -9,14 +9,12 @@ are fixed, so any number of frames, and frames of any sides, can be denoised.
 Letters: b batch, t frames, n tokens of a frame, w width.
 """
 
-import dataclasses
 import functools
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jmim.core import field
 from jmim.core import runtime
 from jmim.nn import adaln
 from jmim.nn import dense
@@ -153,9 +151,7 @@ class STDiT(nn.Module, kw_only=True):
     """A stack of blocks."""
     s, own = self.size, dict(temporal=self.temporal, context=self.context)
     how = dict(heads=s.heads, mlp_ratio=s.mlp_ratio, rt=self.rt, parent=None)
-    make = functools.partial(
-      spacetime.Block, **how, fused=True, **own, **more
-    )
+    make = functools.partial(spacetime.Block, **how, fused=True, **own, **more)
     return stack.Stack(make, depth, self.rt, name=name)
 
   def _read(self, y, cond, grid, frames):
@@ -171,53 +167,6 @@ class STDiT(nn.Module, kw_only=True):
     flat = y.astype(jnp.float32).reshape(b * frames, -1, w)
     pred = patching.unpatchify(flat, self.patch, grid)
     return pred.reshape(b, frames, *pred.shape[1:])
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Dims:
-  """Size of it, and which of its parts there are, as a config has them."""
-
-  body: sizes.Dims = field.part(
-    sizes.Dims, "blocks, and the patches that they see", variant="XL/2"
-  )
-  temporal: bool = field.value(True, "blocks have attention along the frames")
-  branch: int = field.value(
-    0, "blocks that are copied for the control branch; 0: there is none", low=0
-  )
-
-  def check(self, size: tuple[int, ...], key: str = "size") -> None:
-    """Raises ValueError for frames, or a branch, that there cannot be.
-
-    Args:
-      size: (h, w) of what is denoised.
-      key: of it, for messages.
-    """
-    patch, depth = self.body.patch, self.body.size.depth
-    if len(size) != 2 or any(side % patch for side in size):
-      raise ValueError(
-        f"{key}={size}: height and width, multiples of dims.body.patch {patch}"
-      )
-    if self.branch > depth:
-      raise ValueError(
-        f"dims.branch={self.branch}: copies of the first blocks, of which there "
-        f"are dims.body.depth {depth}"
-      )
-
-  def net(self, *, out: int, context: bool, rt: runtime.Runtime) -> STDiT:
-    """The network, with so many channels of the prediction."""
-    return STDiT(
-      size=self.body.size,
-      patch=self.body.patch,
-      out=out,
-      temporal=self.temporal,
-      context=context,
-      branch=self.branch,
-      rt=rt,
-    )
-
-  def told(self, rt: runtime.Runtime) -> Told:
-    """The network whose tokens it is told."""
-    return Told(size=self.body.size, patch=self.body.patch, rt=rt)
 
 
 def begun(net: dict, told: dict, branch: int) -> tuple[dict, dict]:
