@@ -90,9 +90,8 @@ def test_one_frame_of_a_video_model_is_the_image_model():
   one = X[:, :1]
   want = run(net(), over(params, fresh(net())), one)
   np.testing.assert_array_equal(run(video, params, one), want)
-  each = [
-    run(net(), over(params, fresh(net())), X[:, i : i + 1]) for i in (0, 1)
-  ]
+  plain = over(params, fresh(net()))
+  each = [run(net(), plain, X[:, i : i + 1]) for i in (0, 1)]
   clip = run(net(), plain)
   np.testing.assert_allclose(clip[:, :1], each[0], atol=1e-5)
   np.testing.assert_allclose(clip[:, 1:2], each[1], atol=1e-5)
