@@ -121,7 +121,7 @@ def _embedding(name: str) -> str:
 
 
 def cut(images: Array, masks: Array, size: tuple[int, int]) -> Array:
-  """The box of each mask, stretched to a size; 0 where the mask is 0.
+  """The box of each mask, stretched to a size (bilinear); 0 around the mask.
 
   Args:
     images: [b, H, W, c].
@@ -129,22 +129,20 @@ def cut(images: Array, masks: Array, size: tuple[int, int]) -> Array:
     size: (h, w) of the result [pixels].
   """
 
-  def side(there):
-    """(first, count) of the places where something is; of none: all."""
+  def along(there, n):
+    """[n, N] weights of N places, between the first and last that are there."""
+    every = jnp.arange(len(there))
     first = jnp.argmax(there)
-    return jnp.stack([first, len(there) - jnp.argmax(there[::-1]) - first])
+    count = len(there) - jnp.argmax(there[::-1]) - first
+    at = first + (jnp.arange(n) + 0.5) * count / n - 0.5
+    at = jnp.clip(at, first, first + count - 1)  # nothing from beside the box
+    return jnp.maximum(0.0, 1.0 - jnp.abs(at[:, None] - every))
 
   def one(image, mask):
-    first, count = jnp.stack([side((mask > 0).any(1 - a)) for a in (0, 1)], 1)
-    scale = jnp.array(size) / count
-    return jax.image.scale_and_translate(
-      jnp.where(mask[..., None] > 0, image, 0.0),
-      (*size, image.shape[-1]),
-      (0, 1),
-      scale,
-      -first * scale,
-      "linear",
-      antialias=False,
+    rows, columns = (
+      along((mask > 0).any(1 - a), n) for a, n in enumerate(size)
     )
+    seen = jnp.where(mask[..., None] > 0, image, 0.0)
+    return jnp.einsum("yh,xw,hwc->yxc", rows, columns, seen)
 
   return jax.vmap(one)(images, masks)
