@@ -260,13 +260,14 @@ def test_a_frozen_first_stage_codes_frames_and_garments():
 
 def test_fields_that_do_not_go_together_are_refused():
   large = dict(channels=4, told=dict(garment=dict(size=(16, 16))))
+  moments = dict(variant="kl-f8", read="moments", path="W")
   for own, told in (
     (dict(size=(4, 9)), "dims.body.patch"),
     (dict(clip=dict(stride=2)), "clip.length=9"),
     (dict(clip=dict(given=0.0)), "clip.given"),
     (dict(long=dict(stride=8)), "long.stride"),
     (dict(told=dict(conditions=dict(guide=("hat",)))), "hat"),
-    (dict(first_stage=dict(variant="kl-f8"), **large), "reads images"),
+    (dict(first_stage=moments, **large), "reads images"),
   ):
     with pytest.raises(ValueError, match=told):
       field.replace(M, **own).inputs()
