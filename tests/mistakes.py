@@ -1066,6 +1066,42 @@ PROCEDURES = [
       "--config.method.attention=factorised",
     ],
     ["method", "attention 'factorised'", "over all tokens"],
+    "a stage of a recipe",
+    [recipe("viton_dit_dancers", "stage=pose")],
+    ["--config", "stage=pose", "image, video, control"],
+  ),
+  (
+    "frames of a long clip that training did not give",
+    [
+      recipe("viton_dit_dancers", "stage=video,steps=200"),
+      "--config.method.long.frames=16",
+      "--config.method.clip.given=0.2",
+    ],
+    ["method", "long.frames=16", "2 are given", "clip.given"],
+  ),
+  (
+    "a clip longer than its video",
+    [
+      recipe("viton_dit_dancers", "stage=video,steps=200"),
+      "--config.method.clip.stride=3",
+    ],
+    ["method", "clip.stride=3", "clip.length=16"],
+  ),
+  (
+    "guidance by a condition that is never left out",
+    [
+      recipe("viton_dit_dancers", "steps=200"),
+      "--config.method.told.conditions.drop=(('pose', 0.1),)",
+    ],
+    ["method", "sampling.guidance=2", "conditions.drop"],
+  ),
+  (
+    "more frames to dress than a video has",
+    [
+      recipe("viton_dit_dancers", "stage=video,steps=200"),
+      "--config.method.long.frames=17",
+    ],
+    ["method", "long.frames=17", "clip.length"],
   ),
   (
     "branches of unequal numbers",

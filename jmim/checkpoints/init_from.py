@@ -7,7 +7,8 @@ shape, or the run does not start, and every difference is listed:
     rename  ((regex, replacement), ...) applied in order to the saved names
     copies  ((regex, replacement), ...): a saved array is also ours under the
             new name; where that reads more input channels it is repeated, and
-            divided by how often (a second stem)
+            divided by how often (a second stem); of a stack of layers that is
+            shorter there it is the first (a control branch)
     skip    saved names (after renaming) that are left out: the decoder
     reinit  our names that stay freshly initialised: the new head
     resize  our position tables, resized bicubically from another grid
@@ -120,9 +121,17 @@ def _copied(saved, ours, rules):
         raise _error(rules, [f"two arrays are copied to {other}"])
       wanted = ours[other].shape if other in ours else value.shape
       made[other] = value
-      if len(wanted) > 1 and wanted[-2] > value.shape[-2]:
+      if _longer(name, value.shape, wanted):
+        made[other] = value[: wanted[0]]
+      elif len(wanted) > 1 and wanted[-2] > value.shape[-2]:
         made[other] = np.asarray(conv.widened(value, wanted[-2]))
   return made
+
+
+def _longer(name, shape, wanted):
+  """Whether an array has more layers of a stack than are wanted."""
+  stacked = "/layers/" in name and len(shape) == len(wanted) > 0
+  return stacked and shape[1:] == wanted[1:] and shape[0] > wanted[0]
 
 
 def _read(rules: settings.InitFrom) -> Arrays:

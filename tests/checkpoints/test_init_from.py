@@ -96,6 +96,26 @@ def test_a_copy_of_more_input_channels_is_repeated_and_divided():
     init_from.match(theirs, fit(6), twice)
 
 
+def test_a_copy_of_a_longer_stack_is_its_first_layers():
+  theirs = {"main/blocks/layers/kernel": np.arange(24.0).reshape(4, 3, 2)}
+  theirs["main/blocks/layers/gamma"] = np.arange(4.0)
+  fit = lambda n: {
+    "main": {
+      name: {"layers": {"kernel": np.zeros((k, 3, 2)), "gamma": np.zeros(k)}}
+      for name, k in (("blocks", 4), ("branch", n))
+    }
+  }
+  also = rules(copies=(("/blocks/", "/branch/"),))
+  found = init_from.match(theirs, fit(2), also)
+  for leaf in ("kernel", "gamma"):
+    whole = theirs[f"main/blocks/layers/{leaf}"]
+    np.testing.assert_array_equal(found[f"main/blocks/layers/{leaf}"], whole)
+    copied = found[f"main/branch/layers/{leaf}"]
+    np.testing.assert_array_equal(copied, whole[:2])
+  with pytest.raises(errors.UserError, match="main/branch/layers/gamma"):
+    init_from.match(theirs, fit(5), also)
+
+
 def test_positions_are_resized_only_when_asked():
   old, new = np.random.default_rng(0).normal(size=(1, 17, 8)), (1, 37, 8)
   ours = {"main": {"pos_embed": jax.ShapeDtypeStruct(new, np.float32)}}

@@ -1,0 +1,82 @@
+"""Several conditions by name: dropped one by one, and guided by some of them.
+
+keep_k ~ 1 - Bernoulli(p_k)        in training, of each example
+e = e(null) + s (e - e(null))      null: without the conditions of `guide`
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from jmim.core import field
+from jmim.core import randomness
+
+Array = jax.Array
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NamedConditions:
+  """How often each is left out in training, and what guidance is by.
+
+  Of a condition that a stage has not nothing is left out.
+  """
+
+  drop: tuple = field.value(
+    (("garment", 0.1), ("pose", 0.1), ("agnostic", 0.1)),
+    "(name, share) of conditions left out in training",
+  )
+  guide: tuple[str, ...] = field.value(
+    ("garment",), "conditions that the prediction guided against is without"
+  )
+
+  def check(
+    self, names: tuple[str, ...], guidance: float, key: str = "conditions"
+  ) -> None:
+    """Raises ValueError for names that there are not, or were never dropped.
+
+    Args:
+      names: of the conditions that there may be.
+      guidance: scale of guidance; 1: there is none.
+      key: of this part in the method.
+    """
+    known = ", ".join(names)
+    for entry in self.drop:
+      if len(entry) != 2 or not 0 <= entry[1] < 1:
+        raise ValueError(f"{key}.drop has {entry!r}: (name, share below 1)")
+    for name in (*(n for n, _ in self.drop), *self.guide):
+      if name not in names:
+        raise ValueError(f"{key} names {name!r}: one of {known}")
+    never = [name for name in self.guide if not dict(self.drop).get(name)]
+    if guidance != 1 and (never or not self.guide):
+      raise ValueError(
+        f"sampling.guidance={guidance} with {key}.guide={self.guide}: guidance "
+        f"is by conditions that {key}.drop leaves out in training"
+      )
+
+  def draw(
+    self, keys: randomness.Keys, shape: tuple[int, ...]
+  ) -> dict[str, Array]:
+    """drop_<name> [b] bool."""
+    return {
+      f"drop_{name}": jax.random.bernoulli(keys(f"drop_{name}"), p, shape[:1])
+      for name, p in self.drop
+    }
+
+  def kept(
+    self, names: tuple[str, ...], draws: dict[str, Array], b: int
+  ) -> dict[str, Array]:
+    """Name -> float32 [b], 0 where it is left out; without draws none is."""
+    none = jnp.zeros(b, bool)
+    return {
+      name: 1.0 - draws.get(f"drop_{name}", none).astype(jnp.float32)
+      for name in names
+    }
+
+  def guided(
+    self, names: tuple[str, ...], b: int
+  ) -> tuple[dict[str, Array], dict[str, Array]]:
+    """(all are there, all but those of `guide`): name -> float32 [b]."""
+    ones = jnp.ones(b)
+    null = {name: ones * (name not in self.guide) for name in names}
+    return dict.fromkeys(names, ones), null
