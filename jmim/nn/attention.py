@@ -96,6 +96,7 @@ def attend(
   bias: jax.Array | None = None,
   mask: jax.Array | None = None,
   edit: Edit | None = None,
+  drop: Edit | None = None,
   rt: runtime.Runtime = _PLAIN,
 ) -> jax.Array:
   """softmax(edit(q k^T / sqrt(d) + bias)) v, the softmax in float32.
@@ -107,6 +108,7 @@ def attend(
     bias: broadcasts to [b, h, t, s]; added to the logits.
     mask: [b, s] bool, True = the key may be seen.
     edit: see `probabilities`; runs by einsum whatever `rt` says.
+    drop: changes the probabilities (dropout); runs by einsum, too.
     rt: its `attention` is "einsum" (ours; fastest on CPU), "xla" or "cudnn"
       (both `jax.nn.dot_product_attention`; cudnn is flash attention and wants
       bf16 or f16 on a GPU), or "flash" (TPUs, split over the mesh, see
@@ -121,10 +123,11 @@ def attend(
   implementation = rt.attention
   if implementation not in IMPLEMENTATIONS:
     raise ValueError(f"attention {implementation!r} not in {IMPLEMENTATIONS}")
-  if edit is not None:
+  if edit is not None or drop is not None:
     implementation = by_einsum(rt).attention
   if implementation == "einsum":
     p = probabilities(q, k, bias, mask, dtype=v.dtype, edit=edit)
+    p = p if drop is None else drop(p)
     return jnp.einsum("bhts,bhsd->bhtd", p, v)
   if implementation == "flash":
     return flash.attend(rt, q, k=k, v=v, bias=bias, mask=mask)
@@ -190,6 +193,7 @@ class SelfAttention(nn.Module, kw_only=True):
     mask: jax.Array | None = None,
     rotary: jax.Array | None = None,
     edit: Edit | None = None,
+    drop: Edit | None = None,
     taps: tuple[str, ...] = (),
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """[b, t, w] -> [b, t, w] and the requested taps.
@@ -201,6 +205,7 @@ class SelfAttention(nn.Module, kw_only=True):
       rotary: [1 or b, n, d/2] angles of the last n tokens, or of each head,
         see `posemb.rotate`; after the norm of q and k.
       edit: changes the logits [b, h, t, t], see `probabilities`.
+      drop: changes the probabilities, see `attend`; not those tapped.
       taps: any of "q", "k", "v" ([b, h, t, d]) and "attention"
         ([b, h, t, t] float32 probabilities).
     """
@@ -220,7 +225,7 @@ class SelfAttention(nn.Module, kw_only=True):
     if rotary is not None:
       q, k = posemb.rotate(q, rotary), posemb.rotate(k, rotary)
     attended = Attend(rt=self.rt, name="attend")
-    y = attended(q, k, v, bias=bias, mask=mask, edit=edit)
+    y = attended(q, k, v, bias=bias, mask=mask, edit=edit, drop=drop)
     y = einops.rearrange(self.rt.shard_dim(y, 1), "b h t d -> b t (h d)")
     y = ad_checkpoint.checkpoint_name(y, "attention")
     tapped = {"q": q, "k": k, "v": v}

@@ -12,6 +12,7 @@ log variance of the reverse step (Nichol and Dhariwal 2021):
 
 import dataclasses
 from typing import Any
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +27,14 @@ from jmim.diffusion import schedule as schedules
 from jmim.diffusion import solvers
 from jmim.diffusion import targets
 from jmim.diffusion import variance as variances
-from jmim.methods.parts import guided
+
+
+class Walk(Protocol):
+  """What walks through the times: `parts/guided.py`, `parts/hypotheses.py`."""
+
+  sampler: str
+  steps: int
+  eta: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,7 +95,7 @@ class Gaussian:
     return 1 + self.learn_variance
 
   def check(
-    self, sampling: guided.Guided, learns: bool = True, kind: str = "eps"
+    self, sampling: Walk, learns: bool = True, kind: str = "eps"
   ) -> None:
     """Raises ValueError for fields that do not go together.
 
@@ -147,7 +155,7 @@ class Gaussian:
     return terms
 
   def table(
-    self, sampling: guided.Guided, share: float = 1.0
+    self, sampling: Walk, share: float = 1.0
   ) -> samplers.Table:
     """The sampler along the times it visits, or the last share of them."""
     visited = respace.visited(self.spacing, self.times, sampling.steps)
