@@ -57,10 +57,14 @@ def values(maps: jax.Array, cells: jax.Array) -> jax.Array:
   return jnp.take_along_axis(flat, cells, axis=-1).astype(jnp.float32)
 
 
+def pixels(cells: jax.Array, side: int) -> jax.Array:
+  """[..., 2] float32 (x, y) of cells [...]."""
+  return jnp.stack([cells % side, cells // side], -1).astype(jnp.float32)
+
+
 def places(cells: jax.Array, side: int) -> jax.Array:
   """[..., 2] (x, y) in [-1, 1) of cells [...]."""
-  xy = jnp.stack([cells % side, cells // side], axis=-1)
-  return 2 * (xy.astype(jnp.float32) - side / 2) / side
+  return 2 * (pixels(cells, side) - side / 2) / side
 
 
 def channel_code(x: jax.Array, channels: int) -> jax.Array:

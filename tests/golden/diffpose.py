@@ -30,7 +30,7 @@ def method(config, blocks=2):
       width=config["denoiser_hidden"],
       blocks=blocks,
     ),
-    body=dict(joints=config["joints"]),
+    body=dict(joints=config["joints"], hips=(0,)),  # no output has a pelvis
     heatmaps=dict(joints=config["joints"], size=config["heatmap_size"]),
     candidates=dict(count=config["num_samples"]),
     condition=dict(

@@ -1,8 +1,8 @@
 """Joints of a body as one vector, and as points around its pelvis.
 
-    vector   (x1..xJ, y1..yJ, z1..zJ) in metres, without the pelvis
-    points   [J + 1, 3] in millimetres; the pelvis, midpoint of the hips, is
-             joint 0 and the origin
+vector   (x1..xJ, y1..yJ, z1..zJ) in metres, without the pelvis
+points   [J + 1, 3] in millimetres; the pelvis, midpoint of the hips, is
+joint 0 and the origin
 """
 
 import dataclasses
@@ -70,7 +70,7 @@ class Body:
     return MILLIMETRES * whole
 
   def of_joints(self, values: jax.Array) -> jax.Array:
-    """Numbers of heatmaps [b, maps] -> of points [b, joints + 1], or NO_MAP."""
-    order = jnp.asarray(self.order or range(self.joints))
-    found = jnp.where(order < 0, NO_MAP, values[:, order])
-    return jnp.pad(found, ((0, 0), (1, 0)), constant_values=NO_MAP)
+    """Of maps [b, maps, ...] -> of points [b, joints + 1, ...], or NO_MAP."""
+    order = jnp.asarray((-1, *(self.order or range(self.joints))))
+    none = (order < 0).reshape(-1, *(1,) * (values.ndim - 2))
+    return jnp.where(none, NO_MAP, values[:, order])

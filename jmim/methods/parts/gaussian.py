@@ -154,9 +154,7 @@ class Gaussian:
       terms["vb"] = bound.bits(x, x_t, t=t, x0_hat=x0, log_var=log_var)
     return terms
 
-  def table(
-    self, sampling: Walk, share: float = 1.0
-  ) -> samplers.Table:
+  def table(self, sampling: Walk, share: float = 1.0) -> samplers.Table:
     """The sampler along the times it visits, or the last share of them."""
     visited = respace.visited(self.spacing, self.times, sampling.steps)
     path = self.process.levels(visited, respace.end(self.spacing)).last(share)

@@ -1,8 +1,8 @@
 """Heatmaps of joints: stored, or drawn on the device where joints may be.
 
-    stored   `heatmaps` [joints, side, side], of any values
-    drawn    of `modes` [joints, m, 3]: (x, y) in pixels and height; each is a
-             Gaussian of `sigma`, a few kB in the place of megabytes
+stored   `heatmaps` [joints, side, side], of any values
+drawn    of `modes` [joints, m, 3]: (x, y) in pixels and height; each is a
+Gaussian of `sigma`, a few kB in the place of megabytes
 """
 
 import dataclasses

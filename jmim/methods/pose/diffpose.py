@@ -11,12 +11,13 @@ the schedule and the posterior.
     x     = 10 pose,  x_t = a_t x + s_t eps    t ~ U{0..24}, cosine schedule
     loss  = mean (F(x_t, t, c) - eps)^2        F: `nn/vector_net.py`
 
-A pose is (x1..xJ, y1..yJ, z1..zJ) in metres, without its pelvis, y and z
-upward and towards the camera, with a mean of 0 along each axis. Every hypothesis has
-candidates of its own: heatmaps are not made Gaussians or points, and what they
-leave open differs between hypotheses. One draw of n (K - 1) cells serves all n.
-The mean estimate is the same walk with no noise added, on one set of candidates.
-For measures the pelvis, midpoint of `body.hips`, is put back, and the origin, in mm.
+A pose is (x1..xJ, y1..yJ, z1..zJ) in metres, without its pelvis, y upward and z
+towards the camera, with a mean of 0 along each axis. Every hypothesis has
+candidates of its own: heatmaps are made neither Gaussians nor points, and what
+they leave open differs between hypotheses. One draw of n (K - 1) cells serves
+all n. The mean estimate is the same walk with no noise added, on one set of
+candidates. For measures the pelvis, midpoint of `body.hips`, is put back as the
+origin, in millimetres.
 
 Reference (Human3.6M, 200 hypotheses, five seeds; PA-MPJPE of the best): 30.5 to
 31.0 mm, on the ambiguous part (H36MA) 46.1 to 47.1 mm.
@@ -171,11 +172,13 @@ class DiffPose(method.Method):
     """Points in millimetres, see `parts/body.py`.
 
     hypotheses [b, n, joints + 1, 3], mean and target [b, joints + 1, 3];
-    spread [b, joints + 1], deviation of each heatmap in pixels.
+    spread [b, joints + 1], deviation of each heatmap in pixels, and places [b,
+    joints + 1, 2] of its best cell; map [b, side, side], all of them in one.
     """
     params, heat = weights.params, self.heatmaps.of(batch)
     keys, numbers = randomness.Keys(key), method.numbers(batch)
     n, steps = self.sampling.count, self.sampling.steps
+    size = self.heatmaps.size
 
     def walk(name, n, noisy):
       shape = (n, self.heatmaps.joints)
@@ -193,6 +196,8 @@ class DiffPose(method.Method):
       "mean": self.body.points(walk("mean", 1, False))[:, 0],
       "target": self.body.points(batch["poses"]),
       "spread": self.body.of_joints(maps.spread(heat)),
+      "places": self.body.of_joints(maps.pixels(maps.best(heat), size)),
+      "map": heat.max(1),
     }
 
   def told(self, params: Any, heat: Array, cells: Array) -> Array:
@@ -200,9 +205,7 @@ class DiffPose(method.Method):
     one = functools.partial(self.conditions, params, heat)
     return jnp.moveaxis(jax.lax.map(one, cells), 0, 1)
 
-  def walk(
-    self, params: Any, c: Array, *, start: Array, normal: Any
-  ) -> Array:
+  def walk(self, params: Any, c: Array, *, start: Array, normal: Any) -> Array:
     """Poses [b, n, d] of noise `start`; see `Hypotheses.walk`."""
     network = functools.partial(self.eps, params, c)
     return self.sampling.walk(

@@ -40,9 +40,7 @@ class Dims:
   depth: int = field.value(4, "blocks of the transformer", low=0)
   heads: int = field.value(4, "attention heads", low=1)
   hidden: int = field.value(512, "hidden width of the MLPs", low=1)
-  condition: int = field.value(
-    128, "numbers of the condition per joint", low=1
-  )
+  condition: int = field.value(128, "numbers of the condition per joint", low=1)
   dropout: float = field.value(
     0.1, "dropout in the transformer", low=0.0, below=1.0
   )
