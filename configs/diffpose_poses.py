@@ -32,6 +32,6 @@ def get_config(arg: str | None = None):
   config.train.update(total_steps=arg.steps, checkpoint_steps=2000)
   config.evals = configs.section(
     loss=configs.section(type="loss"),
-    pose=configs.section(type="pose", hard=1.7),
+    pose=configs.section(type="pose", hard=1.4),
   )
   return config

@@ -987,6 +987,32 @@ PROCEDURES = [
     ["method", "network.chosen=5", "network.experts=4"],
   ),
   (
+    "more joints of poses than heatmaps, and no order",
+    [recipe("diffpose_poses", "steps=20"), "--config.method.body.joints=17"],
+    ["method", "body.joints 17", "heatmaps.joints 16", "body.order"],
+  ),
+  (
+    "hips that are no joints",
+    [recipe("diffpose_poses", "steps=20"), "--config.method.body.hips=(0, 16)"],
+    ["method", "body.hips (0, 16)", "0 to 15"],
+  ),
+  (
+    "heads that do not divide a joint's token",
+    [
+      recipe("diffpose_poses", "steps=20"),
+      "--config.method.condition.heads=3",
+    ],
+    ["method", "condition.channels 16", "condition.heads 3"],
+  ),
+  (
+    "heatmaps that the data do not store",
+    [
+      recipe("diffpose_poses", "steps=20"),
+      "--config.method.heatmaps.modes=0",
+    ],
+    ["'heatmaps'", "modes"],
+  ),
+  (
     "branches of unequal numbers",
     [
       recipe("dimr_shapes", "steps=10"),

@@ -11,8 +11,8 @@ field reports them), `_mean` (the mean estimate) and `_average` (mean over the
 hypotheses). `mpjpe_best_of_<n>`: of the first n. `shuffled_mpjpe_best`: against
 the pose of another example, as if it had that one's condition.
 
-Hard examples have a heatmap whose deviation exceeds `hard` pixels (H36MA: of a
-Gaussian fitted to it, 5 px of 64); `hard_...` and `clear_...` are of either.
+Hard examples have a heatmap whose deviation, of what is above a tenth of its
+peak, exceeds `hard` pixels (H36MA: of a Gaussian fitted to it, 5 of 64); `hard_...` and `clear_...` are of either.
 `std_ambiguous` and `std_clear` [mm] compare the same joints, of which a heatmap
 is as wide, or is not; `..._depth` and `..._plane`: of a coordinate along the
 line of sight, and across it, in clear examples.
@@ -87,7 +87,7 @@ class Evaluator(base.Evaluator):
     yield from _spreads(_joined(deviations))
     yield "examples", len(hard)
     yield "hard_examples", int(hard.sum())
-    if self.shown:
+    if self.shown and ((first["spread"] >= 0).sum(1) > 1).all():
       yield "skeletons", self._sheet(first)
 
   def _measures(self, out: Mapping[str, np.ndarray]) -> Rows:

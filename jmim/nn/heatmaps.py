@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+FLOOR = 0.1  # share of the peak below which a cell does not widen a map
+
 
 def gaussians(modes: jax.Array, side: int, sigma: float) -> jax.Array:
   """Sum of the modes of each joint: [b, j, side, side] float32.
@@ -83,14 +85,17 @@ def channel_code(x: jax.Array, channels: int) -> jax.Array:
 
 
 def spread(maps: jax.Array) -> jax.Array:
-  """[b, j] root of the variances along x and y, in pixels, of max(map, 0).
+  """[b, j] standard deviation of a map in pixels, over x and y.
 
-  The mean of both variances; of a map without a positive cell: 0.
+  The root of the mean of both variances, of what exceeds FLOOR of the peak:
+  detectors leave a little everywhere. Of a map without a positive cell: 0.
 
   Args:
     maps: [b, j, h, w].
   """
   mass = jnp.maximum(maps.astype(jnp.float32), 0)
+  peak = mass.max((-2, -1), keepdims=True)
+  mass = jnp.where(mass > FLOOR * peak, mass, 0)
   total = jnp.maximum(mass.sum((-2, -1)), jnp.finfo(jnp.float32).tiny)
 
   def variance(rows):  # [b, j, n] along one axis

@@ -303,3 +303,13 @@ def test_the_tap_of_attention_has_the_changed_logits(layer):
   proj = variables["params"]["proj"]
   wanted = seen.reshape(B, T, WIDTH) @ proj["kernel"] + proj["bias"]
   np.testing.assert_allclose(y, wanted, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", ["einsum", "xla"])
+def test_probabilities_are_dropped_after_the_softmax(qkv, name):
+  q, k, v = qkv
+  halved = lambda p: p.at[..., ::2].set(0.0)
+  found = attention.attend(*qkv, drop=halved, rt=_by(name))
+  p = np.asarray(attention.probabilities(q, k)).copy()
+  p[..., ::2] = 0
+  np.testing.assert_allclose(found, p @ np.asarray(v), atol=1e-5)

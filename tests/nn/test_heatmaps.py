@@ -81,12 +81,20 @@ def test_about_four_channels_see_a_number_and_their_sum_is_about_2(channels):
     np.testing.assert_allclose(code.sum(-1), 2, rtol=0.05)
 
 
-def test_spread_is_the_deviation_of_what_is_positive():
-  modes = np.zeros((1, 3, 2, 3), np.float32)
-  modes[0, :2, 0] = 10, 12, 1
-  modes[0, 1, 1] = 16, 12, 1  # as high, six pixels away
+def test_spread_is_the_deviation_above_the_floor():
+  modes = np.zeros((1, 4, 2, 3), np.float32)
+  modes[0, :3, 0] = 10, 12, 1
+  modes[0, 1, 1] = 16, 12, 0.8  # nearly as high, six pixels away
   heat = np.array(heatmaps.gaussians(jnp.asarray(modes), 32, 1.2))
-  heat[0, 2] = -1.0
+  heat[0, 2] += 0.05  # a floor everywhere is no width
+  heat[0, 3] = -1.0
   found = np.asarray(heatmaps.spread(jnp.asarray(heat)))[0]
-  two = np.sqrt((2 * 1.2**2 + 9) / 2)
-  np.testing.assert_allclose(found, [1.2, two, 0], atol=1e-3)
+  for joint in range(3):
+    mass = np.where(
+      heat[0, joint] > 0.1 * heat[0, joint].max(), heat[0, joint], 0
+    )
+    y, x = np.mgrid[:32, :32]
+    mean = lambda of, mass=mass: (mass * of).sum() / mass.sum()
+    variance = (mean(x**2) - mean(x) ** 2 + mean(y**2) - mean(y) ** 2) / 2
+    np.testing.assert_allclose(found[joint], np.sqrt(variance), rtol=1e-3)
+  assert 0.9 < found[0] < found[2] < 1.2 < 2 < found[1] and found[3] == 0
