@@ -90,9 +90,8 @@ def test_spread_is_the_deviation_above_the_floor():
   heat[0, 3] = -1.0
   found = np.asarray(heatmaps.spread(jnp.asarray(heat)))[0]
   for joint in range(3):
-    mass = np.where(
-      heat[0, joint] > 0.1 * heat[0, joint].max(), heat[0, joint], 0
-    )
+    one = heat[0, joint]
+    mass = np.where(one > 0.1 * one.max(), one, 0)
     y, x = np.mgrid[:32, :32]
     mean = lambda of, mass=mass: (mass * of).sum() / mass.sum()
     variance = (mean(x**2) - mean(x) ** 2 + mean(y**2) - mean(y) ** 2) / 2
