@@ -14,8 +14,8 @@ the pose of another example, as if it had that one's condition.
 Hard examples have a heatmap whose deviation, of what is above a tenth of its
 peak, exceeds `hard` pixels (H36MA: of a Gaussian fitted to it, 5 of 64);
 `hard_...` and `clear_...` are of either. `std_ambiguous` and `std_clear` [mm]
-are deviations of the same joints, where their heatmap is as wide and where it is
-not; `std_depth` and `std_plane` of z, and of x and y, in clear examples.
+are deviations of the same joints, where their heatmap is as wide and where it
+is not; `std_depth` and `std_plane` of z, and of x and y, in clear examples.
 """
 
 import dataclasses
