@@ -30,10 +30,7 @@ _PLAIN = runtime.Runtime()
 
 
 def by_einsum(rt: runtime.Runtime) -> runtime.Runtime:
-  """`rt` with attention by einsum: no other lets its logits be changed.
-
-  The log says so, once, where `rt` asks for another.
-  """
+  """`rt` with attention by einsum, which alone can be changed; logged once."""
   if rt.attention in IMPLEMENTATIONS[1:]:
     _say_einsum(rt.attention)
     return dataclasses.replace(rt, attention="einsum")
@@ -127,8 +124,7 @@ def attend(
     implementation = by_einsum(rt).attention
   if implementation == "einsum":
     p = probabilities(q, k, bias, mask, dtype=v.dtype, edit=edit)
-    p = p if drop is None else drop(p)
-    return jnp.einsum("bhts,bhsd->bhtd", p, v)
+    return jnp.einsum("bhts,bhsd->bhtd", p if drop is None else drop(p), v)
   if implementation == "flash":
     return flash.attend(rt, q, k=k, v=v, bias=bias, mask=mask)
   q, k, v = (einops.rearrange(a, "b h t d -> b t h d") for a in (q, k, v))

@@ -96,7 +96,7 @@ def schedule(steps):
   return beta, np.cumprod(1 - beta)
 
 
-def step(config, p, x, t, c):
+def step(config, p, x, *, t, c):
   """(mean, variance) of the step from time t, one of all."""
   beta, power = schedule(config["timesteps"])
   before, a2 = power[t - 1] if t else 1.0, power[t]
@@ -108,9 +108,9 @@ def step(config, p, x, t, c):
   return mean, beta[t] * (1 - before) / (1 - a2)
 
 
-def walk(config, p, x, c, noise=None):
+def walk(config, p, x, *, c, noise=None):
   for i, t in enumerate(range(config["timesteps"] - 1, -1, -1)):
-    x, variance = step(config, p, x, t, c)
+    x, variance = step(config, p, x, t=t, c=c)
     x = x if noise is None or not t else x + np.sqrt(variance) * noise[i]
   return x / config["scale_3d_pose"]
 
@@ -181,11 +181,11 @@ def test_the_adapter_equals_the_method_written_in_numpy(change):
   slices = i["sample_idx_hyp"].reshape(b * config["joints"], n, -1)
   every = [embedded(config, p, i["heatmaps"], s) for s in slices.swapaxes(0, 1)]
   told = np.stack(every, 1).reshape(b * n, -1)
-  equal("hypotheses", walk(config, p, i["x_T"], told, i["step_noise"]))
-  equal("z0", walk(config, p, i["x_T_mean"], c))
+  equal("hypotheses", walk(config, p, i["x_T"], c=told, noise=i["step_noise"]))
+  equal("z0", walk(config, p, i["x_T_mean"], c=c))
   for row, t in enumerate(i["p_t"]):
     one = slice(row, row + 1)
-    mean, variance = step(config, p, i["p_x"][one], t, c[one])
+    mean, variance = step(config, p, i["p_x"][one], t=t, c=c[one])
     scale = max(1, np.abs(mean).max())
     np.testing.assert_allclose(found["p_mean"][one], mean, atol=2e-4 * scale)
     log = np.log(max(variance, 1e-20))

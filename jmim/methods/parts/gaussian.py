@@ -12,7 +12,6 @@ log variance of the reverse step (Nichol and Dhariwal 2021):
 
 import dataclasses
 from typing import Any
-from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -27,14 +26,7 @@ from jmim.diffusion import schedule as schedules
 from jmim.diffusion import solvers
 from jmim.diffusion import targets
 from jmim.diffusion import variance as variances
-
-
-class Walk(Protocol):
-  """What walks through the times: `parts/guided.py`, `parts/hypotheses.py`."""
-
-  sampler: str
-  steps: int
-  eta: float
+from jmim.methods.parts import guided
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,7 +87,7 @@ class Gaussian:
     return 1 + self.learn_variance
 
   def check(
-    self, sampling: Walk, learns: bool = True, kind: str = "eps"
+    self, sampling: guided.Walk, learns: bool = True, kind: str = "eps"
   ) -> None:
     """Raises ValueError for fields that do not go together.
 
@@ -154,7 +146,7 @@ class Gaussian:
       terms["vb"] = bound.bits(x, x_t, t=t, x0_hat=x0, log_var=log_var)
     return terms
 
-  def table(self, sampling: Walk, share: float = 1.0) -> samplers.Table:
+  def table(self, sampling: guided.Walk, share: float = 1.0) -> samplers.Table:
     """The sampler along the times it visits, or the last share of them."""
     visited = respace.visited(self.spacing, self.times, sampling.steps)
     path = self.process.levels(visited, respace.end(self.spacing)).last(share)

@@ -11,6 +11,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 from typing import ClassVar
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +28,14 @@ from jmim.diffusion import targets
 # (x [b, h, w, c], times [b], condition) -> raw prediction [b, h, w, ...].
 Network = Callable[[jax.Array, jax.Array, Any], jax.Array]
 Output = Callable[[jax.Array, jax.Array, samplers.Level], targets.Output]
+
+
+class Walk(Protocol):
+  """How a process is walked back: `Guided`, or `parts/hypotheses.py`."""
+
+  sampler: str
+  steps: int
+  eta: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 r"""DiffPose: 3-D poses of a body, sampled given heatmaps of its joints.
 
-Holmquist, Wandt, ICCV 2023 (arXiv 2211.16487, "DiffPose: Multi-hypothesis
+Holmquist and Wandt, ICCV 2023 (arXiv 2211.16487, "DiffPose: Multi-hypothesis
 Human Pose Estimation using Diffusion Models"). Equal to the authors' code
 (bastianwandt/DiffPose@7750c9f): `tests/golden` compares candidates,
 likelihoods, conditions, predicted noise, loss, hypotheses, the mean estimate,
@@ -41,10 +41,10 @@ from jmim.core import field
 from jmim.core import method
 from jmim.core import randomness
 from jmim.methods.parts import body as bodies
-from jmim.methods.parts import candidates as candidate_parts
+from jmim.methods.parts import candidates as drawn
 from jmim.methods.parts import gaussian
-from jmim.methods.parts import heatmaps as heatmap_parts
-from jmim.methods.parts import hypotheses
+from jmim.methods.parts import heatmaps as given
+from jmim.methods.parts import hypotheses as several
 from jmim.nn import dropout
 from jmim.nn import heatmaps as maps
 from jmim.nn import vector_net
@@ -61,12 +61,8 @@ class DiffPose(method.Method):
   scale: float = field.value(
     10.0, "factor of poses [metres] before they are noised", above=0.0
   )
-  heatmaps: heatmap_parts.Heatmaps = field.part(
-    heatmap_parts.Heatmaps, "heatmaps of an example"
-  )
-  candidates: candidate_parts.Candidates = field.part(
-    candidate_parts.Candidates, "cells drawn of heatmaps"
-  )
+  heatmaps: given.Heatmaps = field.part(given.Heatmaps, "heatmaps of joints")
+  candidates: drawn.Candidates = field.part(drawn.Candidates, "cells of them")
   condition: joint_encoder.Dims = field.part(
     joint_encoder.Dims, "network that makes candidates a condition"
   )
@@ -75,9 +71,7 @@ class DiffPose(method.Method):
   noise: gaussian.Gaussian = field.part(
     gaussian.Gaussian, "forward process", schedule="cosine", times=25
   )
-  sampling: hypotheses.Hypotheses = field.part(
-    hypotheses.Hypotheses, "hypotheses"
-  )
+  sampling: several.Hypotheses = field.part(several.Hypotheses, "hypotheses")
 
   @classmethod
   def tiny(cls) -> "DiffPose":
@@ -152,13 +146,8 @@ class DiffPose(method.Method):
     """Mean squared error of the noise."""
     del step, player
     params, heat = weights.params, self.heatmaps.of(batch)
-    c = self.conditions(
-      params,
-      heat,
-      draws.get("cell"),
-      kept=self.candidates.kept(draws),
-      keys=draws.get("dropout"),
-    )
+    drop = {"kept": self.candidates.kept(draws), "keys": draws.get("dropout")}
+    c = self.conditions(params, heat, draws.get("cell"), **drop)
     x = self.scale * batch["poses"]
     x_t, _, _ = self.noise.add(x, draws["t"], draws["noise"])
     eps = self.eps(params, c, x_t, draws["t"])
