@@ -11,7 +11,6 @@ import functools
 from collections.abc import Callable
 from typing import Any
 from typing import ClassVar
-from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -28,14 +27,6 @@ from jmim.diffusion import targets
 # (x [b, h, w, c], times [b], condition) -> raw prediction [b, h, w, ...].
 Network = Callable[[jax.Array, jax.Array, Any], jax.Array]
 Output = Callable[[jax.Array, jax.Array, samplers.Level], targets.Output]
-
-
-class Walk(Protocol):
-  """How a process is walked back: `Guided`, or `parts/hypotheses.py`."""
-
-  sampler: str
-  steps: int
-  eta: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

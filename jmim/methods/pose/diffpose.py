@@ -166,8 +166,8 @@ class DiffPose(method.Method):
     """
     params, heat = weights.params, self.heatmaps.of(batch)
     keys, numbers = randomness.Keys(key), method.numbers(batch)
-    n, steps = self.sampling.count, self.sampling.steps
-    size = self.heatmaps.size
+    n, size = self.sampling.count, self.heatmaps.size
+    calls = len(self.noise.table(self.sampling))
 
     def walk(name, n, noisy):
       shape = (n, self.heatmaps.joints)
@@ -176,7 +176,7 @@ class DiffPose(method.Method):
       return self.walk(
         params,
         self.told(params, heat, cells),
-        start=normal(steps),  # numbers below are those of the steps
+        start=normal(calls),  # lower numbers are those of the calls
         normal=normal if noisy else None,
       )
 
