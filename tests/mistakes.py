@@ -1066,6 +1066,8 @@ PROCEDURES = [
       "--config.method.attention=factorised",
     ],
     ["method", "attention 'factorised'", "over all tokens"],
+  ),
+  (
     "a stage of a recipe",
     [recipe("viton_dit_dancers", "stage=pose")],
     ["--config", "stage=pose", "image, video, control"],
@@ -1102,6 +1104,32 @@ PROCEDURES = [
       "--config.method.long.frames=17",
     ],
     ["method", "long.frames=17", "clip.length"],
+  ),
+  (
+    "more joints of poses than heatmaps, and no order",
+    [recipe("diffpose_poses", "steps=20"), "--config.method.body.joints=17"],
+    ["method", "body.joints 17", "heatmaps.joints 16", "body.order"],
+  ),
+  (
+    "hips that are no joints",
+    [recipe("diffpose_poses", "steps=20"), "--config.method.body.hips=(0, 16)"],
+    ["method", "body.hips (0, 16)", "0 to 15"],
+  ),
+  (
+    "heads that do not divide a joint's token",
+    [
+      recipe("diffpose_poses", "steps=20"),
+      "--config.method.condition.heads=3",
+    ],
+    ["method", "condition.channels 16", "condition.heads 3"],
+  ),
+  (
+    "heatmaps that the data do not store",
+    [
+      recipe("diffpose_poses", "steps=20"),
+      "--config.method.heatmaps.modes=0",
+    ],
+    ["'heatmaps'", "modes"],
   ),
   (
     "branches of unequal numbers",

@@ -6,6 +6,7 @@ a path (`schedule.Levels`) of any schedule.
 """
 
 import dataclasses
+from typing import Protocol
 
 import numpy as np
 
@@ -27,6 +28,14 @@ NAMES = (
   "unipc",
 )
 X, ANCHOR, EPS, X0 = coefficients.COLUMNS
+
+
+class Walk(Protocol):
+  """What says by which sampler a process is walked back, in how many steps."""
+
+  sampler: str
+  steps: int
+  eta: float
 
 
 def ddpm(levels: schedule.Levels, kind: str = "small") -> sampler.Table:

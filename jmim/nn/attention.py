@@ -24,13 +24,14 @@ IMPLEMENTATIONS = ("einsum", "xla", "cudnn", "flash")
 TAPS = ("q", "k", "v", "attention", "lse")
 Edit = attention_logits.Edit
 # (q, k, v) -> [b, h, t, d], and further taps.
-Instead = Callable[..., tuple[jax.Array, dict[str, Any]]]
-Some = jax.Array | None
+Instead = Callable[..., tuple[Array, dict[str, Any]]]
+Array = jax.Array
+Some = Array | None
 _PLAIN = runtime.Runtime()
 
 
 def by_einsum(rt: runtime.Runtime) -> runtime.Runtime:
-  """`rt` with the attention whose logits may be changed; the log says so."""
+  """`rt` with attention by einsum, which alone can be changed; logged once."""
   if rt.attention in IMPLEMENTATIONS[1:]:
     _say_einsum(rt.attention)
     return dataclasses.replace(rt, attention="einsum")
@@ -47,14 +48,14 @@ def _say_einsum(implementation):
 
 
 def probabilities(
-  q: jax.Array,
-  k: jax.Array,
-  bias: jax.Array | None = None,
-  mask: jax.Array | None = None,
+  q: Array,
+  k: Array,
+  bias: Array | None = None,
+  mask: Array | None = None,
   *,
   dtype: Any = jnp.float32,
   edit: Edit | None = None,
-) -> jax.Array:
+) -> Array:
   """softmax(edit(q k^T / sqrt(d) + bias)), computed in float32.
 
   Args:
@@ -73,15 +74,16 @@ def probabilities(
 
 
 def attend(
-  q: jax.Array,
-  k: jax.Array,
-  v: jax.Array,
+  q: Array,
+  k: Array,
+  v: Array,
   *,
-  bias: jax.Array | None = None,
-  mask: jax.Array | None = None,
+  bias: Array | None = None,
+  mask: Array | None = None,
   edit: Edit | None = None,
+  drop: Edit | None = None,
   rt: runtime.Runtime = _PLAIN,
-) -> jax.Array:
+) -> Array:
   """softmax(edit(q k^T / sqrt(d) + bias)) v, the softmax in float32.
 
   Args:
@@ -91,10 +93,10 @@ def attend(
     bias: broadcasts to [b, h, t, s]; added to the logits.
     mask: [b, s] bool, True = the key may be seen.
     edit: see `probabilities`; runs by einsum whatever `rt` says.
+    drop: changes the probabilities (dropout); runs by einsum, too.
     rt: its `attention` is "einsum" (ours; fastest on CPU), "xla" or "cudnn"
       (both `jax.nn.dot_product_attention`; cudnn is flash attention and wants
-      bf16 or f16 on a GPU), or "flash" (TPUs, split over the mesh, see
-      `nn.flash`).
+      bf16 or f16 on a GPU), or "flash" (TPUs, see `nn.flash`).
 
   Returns:
     [b, h, t, d] in the dtype of v.
@@ -105,12 +107,12 @@ def attend(
   implementation = rt.attention
   if implementation not in IMPLEMENTATIONS:
     raise ValueError(f"attention {implementation!r} not in {IMPLEMENTATIONS}")
-  if edit is not None:
+  if edit is not None or drop is not None:
     implementation = by_einsum(rt).attention
   if implementation == "einsum":
     p = probabilities(q, k, bias, mask, dtype=v.dtype, edit=edit)
     (v,) = attention_logits.shared(q.shape[1], v)
-    return jnp.einsum("bhts,bhsd->bhtd", p, v)
+    return jnp.einsum("bhts,bhsd->bhtd", p if drop is None else drop(p), v)
   if implementation == "flash":
     k, v = attention_logits.shared(q.shape[1], k, v)
     return flash.attend(rt, q, k=k, v=v, bias=bias, mask=mask)
@@ -133,9 +135,7 @@ class Attend(nn.Module, kw_only=True):
 
   rt: runtime.Runtime = _PLAIN
 
-  def __call__(
-    self, q: jax.Array, k: jax.Array, v: jax.Array, **more: Any
-  ) -> jax.Array:
+  def __call__(self, q: Array, k: Array, v: Array, **more: Any) -> Array:
     """[b, h, t, d], [b, g, s, d] twice -> [b, h, t, d]; more: of `attend`."""
     return attend(q, k, v, rt=self.rt, **more)
 
@@ -172,15 +172,16 @@ class SelfAttention(nn.Module, kw_only=True):
   @nn.compact
   def __call__(
     self,
-    x: jax.Array,
+    x: Array,
     *,
     bias: Some = None,
     mask: Some = None,
     rotary: Some = None,
     edit: Edit | None = None,
+    drop: Edit | None = None,
     instead: Instead | None = None,
     taps: tuple[str, ...] = (),
-  ) -> tuple[jax.Array, dict[str, Any]]:
+  ) -> tuple[Array, dict[str, Any]]:
     """[b, t, w] -> [b, t, w] and the requested taps.
 
     Args:
@@ -190,7 +191,8 @@ class SelfAttention(nn.Module, kw_only=True):
       rotary: [1 or b, n, d/2] angles of the last n tokens, or of each head,
         see `posemb.rotate`; after the norm of q and k.
       edit: changes the logits [b, h, t, t], see `probabilities`.
-      instead: of `attend`; it is given neither bias nor mask nor edit.
+      drop: changes the probabilities, see `attend`; not those tapped.
+      instead: of `attend`; it is given neither bias, mask, edit nor drop.
       taps: any of "q", "k", "v" ([b, h, t, d]), "attention" ([b, h, t, t]
         float32 probabilities), "lse" ([b, h, t] float32: log of the sum of
         exp of a row's logits) and those of `instead`.
@@ -212,7 +214,8 @@ class SelfAttention(nn.Module, kw_only=True):
       q, k = (posemb.rotate(a, rotary, self.rotary_widths) for a in (q, k))
     seen = dict(bias=bias, mask=mask, edit=edit)
     attended = Attend(rt=self.rt, name="attend")
-    y, found = instead(q, k, v) if instead else (attended(q, k, v, **seen), {})
+    own = functools.partial(attended, **seen, drop=drop)
+    y, found = instead(q, k, v) if instead else (own(q, k, v), {})
     y = einops.rearrange(self.rt.shard_dim(y, 1), "b h t d -> b t (h d)")
     y = ad_checkpoint.checkpoint_name(y, "attention")
     tapped = {"q": q, "k": k, "v": v, **found}
@@ -257,12 +260,12 @@ class CrossAttention(nn.Module, kw_only=True):
   @nn.compact
   def __call__(
     self,
-    x: jax.Array,
-    keys: jax.Array,
+    x: Array,
+    keys: Array,
     values: Some = None,
     bias: Some = None,
     mask: Some = None,
-  ) -> jax.Array:
+  ) -> Array:
     """[b, t, w] -> [b, t, w].
 
     Args:

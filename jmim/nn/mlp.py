@@ -14,6 +14,7 @@ ACTIVATIONS = {
   "gelu": recompute.gelu,
   "gelu_tanh": recompute.gelu_tanh,  # DiT, UMD
   "quick_gelu": lambda x: x * jax.nn.sigmoid(1.702 * x),  # CLIP
+  "relu": nn.relu,  # torch's TransformerEncoderLayer
 }
 
 

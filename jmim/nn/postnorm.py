@@ -21,6 +21,7 @@ from jmim.nn import stack
 
 EPS = 1e-12
 NORMAL = nn.initializers.truncated_normal(0.02)
+_INSIDE = 1 << 16  # sites of dropout within branches are numbered from here
 
 
 class PostBlock(nn.Module, kw_only=True):
@@ -36,6 +37,8 @@ class PostBlock(nn.Module, kw_only=True):
     kernel_init: of the kernels of the MLP.
     attention: makes another attention than `attention.SelfAttention` of a
       name, called as that is; None: none.
+    inside: dropout within the branches, too: of the attention's probabilities
+      and of the hidden layer (torch's TransformerEncoderLayer).
   """
 
   heads: int
@@ -46,6 +49,7 @@ class PostBlock(nn.Module, kw_only=True):
   rt: runtime.Runtime = runtime.Runtime()
   kernel_init: nn.initializers.Initializer = NORMAL
   attention: Callable[..., nn.Module] | None = None
+  inside: bool = False
 
   @nn.compact
   def __call__(
@@ -74,6 +78,11 @@ class PostBlock(nn.Module, kw_only=True):
       y = dropout.dropout(y, keys, self.rate, 2 * index + site)
       return norm.layer_norm(self.rt, name, self.eps)(x + y)
 
+    def within(y, site):
+      return dropout.dropout(y, keys, self.rate, _INSIDE + 2 * index + site)
+
+    if self.inside and keys is not None:
+      more["drop"] = functools.partial(within, site=1)
     make = self.attention or functools.partial(
       attention.SelfAttention,
       heads=self.heads,
@@ -84,14 +93,15 @@ class PostBlock(nn.Module, kw_only=True):
     inner = tuple(t for t in taps if t != "block")
     y, found = make(name="attn")(x, bias=bias, taps=inner, **more)
     x = self.rt.shard(add(x, y, "norm1", 1))
-    hidden = int(x.shape[-1] * self.mlp_ratio)
-    y = mlp.MLP(
+    hidden = round(x.shape[-1] * self.mlp_ratio)
+    net = mlp.MLP(
       hidden=hidden,
       rt=self.rt,
       act=self.act,
       kernel_init=self.kernel_init,
       name="mlp",
-    )(x)
+    )
+    y = net(x, functools.partial(within, site=2)) if self.inside else net(x)
     x = self.rt.shard(add(x, y, "norm2", 2))
     return x, {t: x if t == "block" else found[t] for t in taps}
 

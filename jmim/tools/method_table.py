@@ -30,7 +30,7 @@ HEAD = "| method | file | golden | claim | small recipes | large recipes |"
 # In the names of recipes.
 LARGE = re.compile(
   r"imagenet|_images|k400|laion|df2k|gopro|shapenet|coco|openwebtext|celeba|"
-  r"published|afhq|ffhq"
+  r"published|afhq|ffhq|h36m"
 )
 
 

@@ -55,3 +55,12 @@ def test_swiglu_equals_its_formula(fill, normal):
   wanted = (gate / (1 + np.exp(-gate)) * up) @ p["down"]["kernel"]
   found = jax.jit(module.apply)(variables, x)
   np.testing.assert_allclose(found, wanted + p["down"]["bias"], atol=1e-5)
+
+
+def test_relu_is_torchs_default(fill, normal):
+  module, x = mlp.MLP(hidden=12, act="relu"), normal(2, 3, 8)
+  variables = fill(module, x, scale=0.5)
+  p = jax.tree.map(lambda a: a.astype(np.float64), variables["params"])
+  h = np.maximum(x @ p["fc1"]["kernel"] + p["fc1"]["bias"], 0)
+  wanted = h @ p["fc2"]["kernel"] + p["fc2"]["bias"]
+  np.testing.assert_allclose(module.apply(variables, x), wanted, atol=1e-5)

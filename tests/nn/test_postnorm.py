@@ -61,3 +61,42 @@ def test_dropout_needs_keys_and_knows_its_layer(normal, fill):
   )
   assert np.abs(first - still).max() > 1e-2
   assert np.abs(first - second).max() > 1e-2
+
+
+def test_dropout_within_is_of_probabilities_and_of_the_hidden_layer(
+  normal, fill, monkeypatch
+):
+  """As torch's: four places, of which two are within the branches."""
+  x, seen = normal(B, T, W), []
+  variables = fill(NET, x)
+  keys = dropout.draw(jax.random.key(0), 0.5, B)["dropout"]
+
+  def spy(y, keys, rate, site):
+    seen.append((int(site), y.shape))
+    return y * (0.5 if site >= postnorm._INSIDE else 1.0)
+
+  monkeypatch.setattr(postnorm.dropout, "dropout", spy)
+  net = NET.clone(inside=True)
+  found = net.apply(variables, x, keys=keys, index=3)[0]
+  sites = [site % postnorm._INSIDE for site, _ in seen]
+  assert sites == [7, 7, 8, 8] and len({site for site, _ in seen}) == 4
+  shapes = [shape for _, shape in seen]
+  wide = (B, T, 4 * W)
+  assert shapes == [(B, HEADS, T, T), (B, T, W), wide, (B, T, W)]
+  # Halved probabilities halve what is attended to, before the output's bias.
+  p = jax.tree.map(np.float64, variables["params"])
+  plain = NET.apply(variables, x, taps=("v", "attention"))[1]
+  y = 0.5 * np.asarray(plain["attention"]) @ np.asarray(plain["v"])
+  y = dense(p["attn"]["proj"], y.swapaxes(1, 2).reshape(B, T, W))
+  y = norm(p["norm1"], x + y)
+  h = dense(p["mlp"]["fc1"], y)
+  tanh = np.tanh(np.sqrt(2 / np.pi) * (h + 0.044715 * h**3))
+  h = dense(p["mlp"]["fc2"], 0.5 * h * (1 + tanh) / 2)
+  np.testing.assert_allclose(found, norm(p["norm2"], y + h), atol=1e-4)
+
+
+def test_without_keys_nothing_is_dropped_within(normal, fill):
+  x = normal(B, T, W)
+  variables = fill(NET, x)
+  still = NET.clone(inside=True).apply(variables, x)[0]
+  np.testing.assert_array_equal(still, NET.apply(variables, x)[0])

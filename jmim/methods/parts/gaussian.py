@@ -26,7 +26,6 @@ from jmim.diffusion import schedule as schedules
 from jmim.diffusion import solvers
 from jmim.diffusion import targets
 from jmim.diffusion import variance as variances
-from jmim.methods.parts import guided
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,7 +86,7 @@ class Gaussian:
     return 1 + self.learn_variance
 
   def check(
-    self, sampling: guided.Guided, learns: bool = True, kind: str = "eps"
+    self, sampling: solvers.Walk, learns: bool = True, kind: str = "eps"
   ) -> None:
     """Raises ValueError for fields that do not go together.
 
@@ -146,9 +145,7 @@ class Gaussian:
       terms["vb"] = bound.bits(x, x_t, t=t, x0_hat=x0, log_var=log_var)
     return terms
 
-  def table(
-    self, sampling: guided.Guided, share: float = 1.0
-  ) -> samplers.Table:
+  def table(self, sampling: solvers.Walk, share: float = 1.0) -> samplers.Table:
     """The sampler along the times it visits, or the last share of them."""
     visited = respace.visited(self.spacing, self.times, sampling.steps)
     path = self.process.levels(visited, respace.end(self.spacing)).last(share)

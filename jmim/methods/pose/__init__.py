@@ -1,0 +1,1 @@
+"""Poses of bodies: distributions of joints given images or heatmaps."""
