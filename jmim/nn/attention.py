@@ -22,11 +22,11 @@ from jmim.nn import recompute
 
 IMPLEMENTATIONS = ("einsum", "xla", "cudnn", "flash")
 TAPS = ("q", "k", "v", "attention", "lse")
+Array = jax.Array
+Some = Array | None
 Edit = attention_logits.Edit
 # (q, k, v) -> [b, h, t, d], and further taps.
 Instead = Callable[..., tuple[Array, dict[str, Any]]]
-Array = jax.Array
-Some = Array | None
 _PLAIN = runtime.Runtime()
 
 
@@ -120,9 +120,8 @@ def attend(
   if bias is not None:
     bias = bias.astype(q.dtype)
   mask = None if mask is None else mask[:, None, None, :]
-  out = jax.nn.dot_product_attention(
-    q, k, v, bias, mask, implementation=implementation
-  )
+  call = jax.nn.dot_product_attention
+  out = call(q, k, v, bias, mask, implementation=implementation)
   return einops.rearrange(out, "b t h d -> b h t d")
 
 
@@ -213,9 +212,9 @@ class SelfAttention(nn.Module, kw_only=True):
     if rotary is not None:
       q, k = (posemb.rotate(a, rotary, self.rotary_widths) for a in (q, k))
     seen = dict(bias=bias, mask=mask, edit=edit)
-    attended = Attend(rt=self.rt, name="attend")
-    own = functools.partial(attended, **seen, drop=drop)
-    y, found = instead(q, k, v) if instead else (own(q, k, v), {})
+    own = Attend(rt=self.rt, name="attend")
+    attended = lambda *qkv: (own(*qkv, **seen, drop=drop), {})
+    y, found = (instead or attended)(q, k, v)
     y = einops.rearrange(self.rt.shard_dim(y, 1), "b h t d -> b t (h d)")
     y = ad_checkpoint.checkpoint_name(y, "attention")
     tapped = {"q": q, "k": k, "v": v, **found}
