@@ -49,7 +49,8 @@ class MAE(method.Method):
 
   order: ClassVar[str] = "xy"  # axes of the sin-cos tables
 
-  size: int = field.value(224, "image side [pixels]", low=1)
+  size: int = field.value(224, "image side [pixels]; width, with height", low=1)
+  height: int = field.value(0, "image height [pixels]; 0: size", low=0)
   channels: int = field.value(3, "image channels", low=1)
   dims: sizes.Dims = field.part(sizes.Dims, "encoder", was="{}")
   decoder_dims: sizes.Blocks = field.part(
@@ -70,14 +71,19 @@ class MAE(method.Method):
     )
 
   @property
+  def sides(self) -> tuple[int, int]:
+    """(height, width) of images [pixels]."""
+    return (self.height or self.size, self.size)
+
+  @property
   def grid(self) -> tuple[int, int]:
     """(h, w) in patches."""
-    return self.dims.grid(self.size)
+    return self.dims.grid(self.sides)
 
   @property
   def encoder(self) -> vit.ViT:
     """Sees visible patches only."""
-    return vit.build(self.dims, self.size, order=self.order, rt=self.rt)
+    return vit.build(self.dims, self.sides, order=self.order, rt=self.rt)
 
   @property
   def decoder(self) -> decoders.MaskedDecoder:
@@ -92,10 +98,10 @@ class MAE(method.Method):
     )
 
   def inputs(self) -> dict[str, method.Input]:
-    """Normalised images [size, size, channels]."""
-    self.dims.check(self.size)
+    """Normalised images [height, size, channels]."""
+    self.dims.check(*self.sides)
     self.decoder_dims.check(encoder=self.dims.size)
-    return {"image": method.Input((self.size, self.size, self.channels))}
+    return {"image": method.Input((*self.sides, self.channels))}
 
   def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Parameters of encoder and decoder; no extra state."""
