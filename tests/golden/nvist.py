@@ -49,7 +49,7 @@ def method(config):
     rays=dict(whole=False, budget=1),
   )
   assert m.planes.channels == config["decoder_output_dim"]
-  grid = m.encoder.grid
+  grid = m.nets[0].grid
   assert grid[0] * grid[1] == config["num_encoded_patches"]
   return m
 
@@ -80,13 +80,15 @@ def run(case):
 
   def loss(params):
     _, out = rendered(params, jitter)
-    return m.errors(out, target)[0], out
+    return m.radiance.loss(out, target)[0], out
 
   grids, out = jax.jit(rendered)(params)
   (total, trained), grads = jax.jit(jax.value_and_grad(loss, has_aux=True))(
     params
   )
-  latent = jax.jit(m.latent)(params["main"]["encoder"], images)
+  latent = jax.jit(lambda p: m.planes.latent(p, m.nets[0], images))(
+    params["main"]["encoder"]
+  )
   theirs = table.export_tree(rules, grads["main"], constants=False)
   first = lambda x: np.moveaxis(np.moveaxis(x, -1, 2), 0, 1)  # [3, b, c, h, w]
   found = {

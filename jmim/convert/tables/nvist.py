@@ -8,6 +8,12 @@ from jmim.convert import table
 from jmim.methods.scene import nvist
 from jmim.nn.nets import nvist as nets
 
+# Norms that their networks hold and do not apply.
+UNREAD = (
+  r"^encoder\.norm\.",
+  r"^decoder\.blocks\.\d*[13579]\.norm_[kv]\.",
+)
+
 
 def block(i: int, width: int, told: bool) -> pieces.Table:
   """Block i of the decoder; norms that are not applied are in the file too."""
@@ -35,8 +41,7 @@ def plain(theirs: str, width: int) -> pieces.Table:
 
 def full(method: nvist.NViST) -> pieces.Table:
   """All of it; LPIPS is another file."""
-  decoder, width = method.decoder, method.dims.size.width
-  theirs, ours = "decoder", "decoder"
+  decoder, width = method.nets[1], method.dims.size.width
   same = (
     ("output_token", "output_token"),
     ("encoded_patches_pos_embed", "places"),
@@ -44,20 +49,20 @@ def full(method: nvist.NViST) -> pieces.Table:
   rules = [
     *encoder(method),
     table.Constant(
-      theirs=f"{theirs}.decoder_pos_embed",
+      theirs="decoder.decoder_pos_embed",
       value=np.asarray(decoder.positions()),
     ),
-    *(table.Rule(theirs=f"{theirs}.{a}", ours=f"{ours}/{b}") for a, b in same),
-    *pieces.dense(f"{theirs}.camera_params_embed.0", f"{ours}/camera1"),
-    *pieces.dense(f"{theirs}.camera_params_embed.2", f"{ours}/camera2"),
+    *(table.Rule(theirs=f"decoder.{a}", ours=f"decoder/{b}") for a, b in same),
+    *pieces.dense("decoder.camera_params_embed.0", "decoder/camera1"),
+    *pieces.dense("decoder.camera_params_embed.2", "decoder/camera2"),
   ]
   for i in range(decoder.size.depth):
     rules += block(i, width, told=i % 2 == 0)
   for a, b in (("out_norm", "plane"), ("vector_norm", "line")):
-    rules += pieces.norm(f"{theirs}.decoder_{a}.0", f"{ours}/{b}_norm")
+    rules += pieces.norm(f"decoder.decoder_{a}.0", f"decoder/{b}_norm")
   for a, b in (("pred", "plane"), ("vector_pred", "line")):
     for k in nets.KINDS:
-      rules += pieces.dense(f"{theirs}.decoder_{a}.{k}", f"{ours}/{b}_{k}")
+      rules += pieces.dense(f"decoder.decoder_{a}.{k}", f"decoder/{b}_{k}")
   layers = (("matrix.1", "matrix"), ("mlp.0", "fc1"), ("mlp.2", "fc2"))
   for a, b in layers:
     rules += pieces.dense(f"renderer.rgb_{a}", f"colours/{b}")
@@ -66,7 +71,7 @@ def full(method: nvist.NViST) -> pieces.Table:
 
 def encoder(method: nvist.NViST) -> pieces.Table:
   """MAE's, with a norm after it that is not applied."""
-  rules = table.placed(pieces.encoder(method.encoder), "encoder.", "encoder/")
+  rules = table.placed(pieces.encoder(method.nets[0]), "encoder.", "encoder/")
   return [*rules, *plain("encoder.norm", method.dims.size.width)]
 
 
@@ -82,6 +87,7 @@ FAMILIES = {
     library="authors",
     methods=("scene.nvist",),
     table=family.main(full),
+    ignored=UNREAD,
     check=check,
     images=False,
   )

@@ -14,15 +14,11 @@ others, and a small decoder predicts the pixels of the hidden ones:
     t     = patchify(x), each patch (t - mean) / sqrt(var + 1e-6) if norm_pix
     loss  = sum_n mask_n mean_d (pred - t)^2 / sum_n mask_n
 
-Reference (ImageNet-1k top-1 %, 1600 epochs, normalised pixels):
-
-    |              | B/16 | L/16 | H/14 |
-    | fine-tuned   | 83.6 | 85.9 | 86.9 |
-    | linear probe | 68.0 | 75.8 | 76.6 |
+Reference (ImageNet-1k top-1 %, 1600 epochs, normalised pixels; B/16, L/16 and
+H/14): fine-tuned 83.6, 85.9, 86.9; linear probe 68.0, 75.8, 76.6.
 
 Following the released code: the variance of a patch is unbiased; cls and mask
-tokens ARE decayed, one-dimensional parameters are not; visible tokens stay in
-shuffled order. Weights: family `mae`.
+tokens ARE decayed, 1-D parameters are not; visible tokens stay shuffled.
 
     python -m jmim.main --config=configs/mae_digits.py --workdir=runs/digits
     python -m jmim.main --config=configs/mae_imagenet.py:variant=L/16 ...
@@ -109,9 +105,8 @@ class MAE(method.Method):
     image = batch["image"][:1]
     mask = self.mask(self.drawn(k_mask, {"image": image}))
     encoder = self.encoder.init(k_encoder, image, mask.keep)["params"]
-    variables = {"params": encoder}
-    latent = self.encoder.apply(variables, image, mask.keep)["latent"]
-    decoder = self.decoder.init(k_decoder, latent, mask)["params"]
+    out = self.encoder.apply({"params": encoder}, image, mask.keep)
+    decoder = self.decoder.init(k_decoder, out["latent"], mask)["params"]
     return {"main": {"encoder": encoder, "decoder": decoder}}, {}
 
   def draw(self, keys, batch, step) -> method.Draws:
@@ -122,8 +117,7 @@ class MAE(method.Method):
 
   def mask(self, draws: method.Draws) -> masking.Mask:
     """The patches kept and hidden under given draws."""
-    n = draws["noise"].shape[1]
-    keep = masking.keep_count(n, self.mask_ratio)
+    keep = masking.keep_count(draws["noise"].shape[1], self.mask_ratio)
     return masking.from_scores(draws["noise"], keep)
 
   def forward(

@@ -20,7 +20,7 @@ import optax
 from jmim.core import field
 from jmim.core import method
 from jmim.core import runtime
-from jmim.methods.parts import perceptual
+from jmim.methods.parts import perceptual as perceptuals
 from jmim.nn import losses
 from jmim.nn.nets import autoencoder
 from jmim.nn.nets import discriminator as critics
@@ -70,9 +70,9 @@ class Losses:
     return critics.PatchGAN(self.disc_layers, self.disc_width, self.rt)
 
   @property
-  def compared(self) -> perceptual.Perceptual:
+  def compared(self) -> perceptuals.Perceptual:
     """What compares images."""
-    return perceptual.Perceptual(
+    return perceptuals.Perceptual(
       network=self.perceptual,
       path=self.perceptual_path,
       sha256=self.perceptual_sha256,

@@ -45,6 +45,26 @@ class Perceptual:
     init = lambda k: lpips.random(k, self.layers, lin=lin)
     return {NAME: method.Const(self.path, init, self.sha256 or None, key=key)}
 
+  def of_views(
+    self,
+    consts: method.Tree,
+    rgb: jax.Array,
+    target: jax.Array,
+    sides: tuple[int, int],
+  ) -> jax.Array:
+    """Mean over images whose pixels are the first of [b, r, 3] in 0 .. 1.
+
+    Args:
+      consts: with the network.
+      rgb: colours of rays.
+      target: what they should be.
+      sides: (h, w) of an image.
+    """
+    h, w = sides
+    views = (2 * x[:, : h * w] - 1 for x in (rgb, target))
+    views = (x.reshape(-1, h, w, 3) for x in views)
+    return self.distance(consts, *views).mean()
+
   def distance(
     self, consts: method.Tree, a: jax.Array, b: jax.Array
   ) -> jax.Array:

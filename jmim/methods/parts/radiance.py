@@ -37,6 +37,7 @@ class Radiance:
   high: tuple = field.value((0.8,) * 3, "greatest corner of the box")
   width: int = field.value(64, "hidden width of the colours' network", low=1)
   frequencies: int = field.value(4, "waves of the direction", low=0)
+  distortion: float = field.value(0.001, "weight of the distortion", low=0.0)
   chunk: int = field.value(
     0,
     "rays of a scene rendered at once, and again in the backward pass; 0: all",
@@ -110,6 +111,18 @@ class Radiance:
     made = jax.lax.map(jax.checkpoint(one), tuple(parts))
     together = lambda x: einops.rearrange(x, "k b r ... -> b (k r) ...")[:, :n]
     return jax.tree.map(together, made)
+
+  def loss(self, out: Arrays, target: Array) -> method.Loss:
+    """Squared error of rendered colours, and the distortion; aux: both.
+
+    Args:
+      out: of `render`.
+      target: [b, r, 3] in 0 .. 1.
+    """
+    mse = ((out["rgb"] - target) ** 2).mean()
+    distortion = out["distortion"].mean()
+    aux = {"mse": mse, "distortion": distortion}
+    return mse + self.distortion * distortion, aux
 
   def _rendered(self, params, grids, rays, bounds, density):
     """Rays at once."""

@@ -8,10 +8,10 @@ One pass from an image to a field in space, of which any view is rendered. x_0
 is the input of m views of a scene, d its distance from the origin and f its
 focal length over its height:
 
-    z       = ViT(x_0)                        no norm after the last block
-    P, L    = Decoder(z; adaLN(d, f))         planes and lines, one learned token
-    C, w    = render(P, L, rays)              S intervals of a ray, jittered alike
-    loss    = mean |C - c|^2 + l LPIPS(view) + g mean distortion(w)
+    z     = ViT(x_0)                      no norm after the last block
+    P, L  = Decoder(z; adaLN(d, f))       planes and lines, one learned token
+    C, w  = render(P, L, rays)            S intervals of a ray, jittered alike
+    loss  = mean |C - c|^2 + l LPIPS(view) + g mean distortion(w)
 
 Rays are those of the views in the frame of view 0, which stands at (0, 0, -d)
 and looks along z; one view is rendered whole, the rest of the budget is drawn.
@@ -35,7 +35,6 @@ import dataclasses
 from typing import ClassVar
 
 import jax
-import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
@@ -43,7 +42,6 @@ from jmim.methods.parts import perceptual as perceptuals
 from jmim.methods.parts import planes as fields
 from jmim.methods.parts import radiance as radiances
 from jmim.methods.parts import view_rays
-from jmim.nn import cameras
 from jmim.nn import sizes
 from jmim.nn.nets import nvist
 from jmim.nn.nets import vit
@@ -65,20 +63,13 @@ class NViST(method.Method):
     sizes.Blocks, "decoder; as wide as the encoder", width=0, depth=12, heads=0
   )
   planes: fields.Planes = field.part(fields.Planes, "what the decoder writes")
-  radiance: radiances.Radiance = field.part(radiances.Radiance, "rays")
+  radiance: radiances.Radiance = field.part(radiances.Radiance, "rendering")
   rays: view_rays.ViewRays = field.part(view_rays.ViewRays, "rays of a step")
   perceptual: perceptuals.Perceptual = field.part(
     perceptuals.Perceptual, "loss of the whole view", weight=0.1
   )
-  distortion: float = field.value(0.001, "weight of the distortion", low=0.0)
   encoder_lr: float = field.value(
     0.2, "rate of the encoder over that of the rest", low=0.0
-  )
-  mean: tuple = field.value(
-    (0.485, 0.456, 0.406), "mean per channel of what the encoder reads"
-  )
-  std: tuple = field.value(
-    (0.229, 0.224, 0.225), "its standard deviation per channel"
   )
 
   @classmethod
@@ -103,16 +94,15 @@ class NViST(method.Method):
     return (self.height or self.size, self.size)
 
   @property
-  def encoder(self) -> vit.ViT:
-    """Of the input; its table of places is stored, and does not change."""
-    how = dict(positions="learned", final_norm=False, rt=self.rt)
-    return vit.build(self.dims, self.sides, **how)
+  def decoder_size(self) -> sizes.Size:
+    """With what follows from the encoder."""
+    return self.decoder_dims.size(encoder=self.dims.size)
 
   @property
-  def decoder(self) -> nvist.Decoder:
-    """Of tokens."""
-    size = self.decoder_dims.size(encoder=self.dims.size)
-    return self.planes.net(size)
+  def nets(self) -> tuple[vit.ViT, nvist.Decoder]:
+    """Encoder and decoder."""
+    decoder = self.planes.decoder(self.decoder_size)
+    return self.planes.encoder(self.dims, self.sides), decoder
 
   def inputs(self) -> dict[str, method.Input]:
     """Views in 0 .. 1, poses (camera to world), focal lengths over height.
@@ -120,28 +110,15 @@ class NViST(method.Method):
     Raises:
       ValueError: fields that do not go together.
     """
-    encoder = self.dims.size
-    decoder = self.decoder_dims.size(encoder=encoder)
     self.dims.check(*self.sides)
-    self.planes.check(decoder)
-    if decoder.width != encoder.width:
-      raise ValueError(
-        f"decoder_dims.width={decoder.width} of an encoder of {encoder.width}: "
-        "its tokens are read as they are; 0"
-      )
+    self.planes.check(self.dims.size, self.decoder_size)
     self.radiance.check()
-    self.rays.check(self.members, self.sides)
     if self.rays.whole != bool(self.perceptual.layers):
       raise ValueError(
         f"rays.whole={self.rays.whole} with perceptual.network="
         f"{self.perceptual.network!r}: a whole view is for that loss"
       )
-    m = self.members
-    return {
-      "image": method.Input((m, *self.sides, 3), range=(0.0, 1.0)),
-      "view_pose": method.Input((m, 3, 4)),
-      "view_focal": method.Input((m,)),
-    }
+    return self.rays.inputs(self.members, self.sides)
 
   def consts(self) -> dict[str, method.Const]:
     """What compares the whole view."""
@@ -149,42 +126,23 @@ class NViST(method.Method):
 
   def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Parameters of encoder, decoder and colours; no extra state."""
-    k_encoder, k_decoder, k_colours = jax.random.split(key, 3)
-    image = batch["image"][:1, 0]
-    encoder = self.encoder.init(k_encoder, image)["params"]
-    latent = self.latent(encoder, image)
-    decoder = self.decoder.init(k_decoder, latent, jnp.ones((1, 2)))["params"]
+    k_field, k_colours = jax.random.split(key)
+    main = self.planes.init(k_field, self.nets, batch["image"][:1, 0])
     colours = self.radiance.init(k_colours, self.planes.colours)
-    main = {"encoder": encoder, "decoder": decoder, "colours": colours}
-    return {"main": main}, {}
+    return {"main": main | {"colours": colours}}, {}
 
   def draw(self, keys, batch, step) -> method.Draws:
     """jitter [S + 1] of all rays; view [b] and place [b, r], see `rays`."""
     del step
-    pixels = self.sides[0] * self.sides[1]
-    b, m = batch["image"].shape[:2]
-    drawn = self.rays.draw(keys, b, m, pixels=pixels)
     shape = (self.radiance.samples + 1,)
-    return drawn | {"jitter": jax.random.uniform(keys("jitter"), shape)}
-
-  def latent(self, encoder: method.Tree, images: Array) -> Array:
-    """Tokens [b, 1 + n, w] of images [b, h, w, 3] in 0 .. 1."""
-    x = (images - jnp.asarray(self.mean)) / jnp.asarray(self.std)
-    return self.encoder.apply({"params": encoder}, x)["latent"]
+    jitter = jax.random.uniform(keys("jitter"), shape)
+    return {"jitter": jitter} | self.rays.draw(keys, batch)
 
   def grids(
     self, params: method.Tree, images: Array, camera: Array
   ) -> dict[str, Array]:
-    """Planes [b, 3, R, R, c] and lines [b, 3, R, 1, c] of images and cameras.
-
-    Args:
-      params: of all players.
-      images: [b, h, w, 3] in 0 .. 1.
-      camera: [b, 2] distance from the origin, focal length over height.
-    """
-    main = params["main"]
-    latent = self.latent(main["encoder"], images)
-    return self.decoder.apply({"params": main["decoder"]}, latent, camera)
+    """Planes and lines, see `planes.grids`."""
+    return self.planes.grids(params["main"], self.nets, images, camera)
 
   def render(
     self,
@@ -194,9 +152,8 @@ class NViST(method.Method):
     jitter: Array | None = None,
   ) -> dict[str, Array]:
     """What `radiance.render` gives along rays [b, r, 3], twice."""
-    colours, density = params["main"]["colours"], self.planes.density
-    how = dict(density=density, jitter=jitter)
-    return self.radiance.render(colours, grids, rays, **how)
+    how = dict(density=self.planes.density, jitter=jitter)
+    return self.radiance.render(params["main"]["colours"], grids, rays, **how)
 
   def seen(
     self,
@@ -206,36 +163,22 @@ class NViST(method.Method):
     jitter: Array | None = None,
   ) -> dict[str, Array]:
     """`render` of pixels [b, r], counted through all views of the batch."""
-    poses, focal = batch["view_pose"], batch["view_focal"]
-    camera = jnp.stack([cameras.distance(poses), focal[:, 0]], axis=-1)
+    camera, rays = self.rays.seen(batch, index, self.sides)
     grids = self.grids(params, batch["image"][:, 0], camera)
-    poses = cameras.relative(poses)
-    rays = cameras.rays(poses, focal, index, self.sides)
     return self.render(params, grids, rays, jitter)
 
   def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Squared error of rays, distance of the whole view, distortion."""
     del step, player
-    h, w = self.sides
-    index = self.rays.index(draws, h * w)
+    index = self.rays.index(draws, self.sides)
     out = self.seen(weights.params, batch, index, draws["jitter"])
-    flat = batch["image"].reshape(len(index), -1, 3)
-    target = jnp.take_along_axis(flat, index[..., None], axis=1)
-    loss, aux = self.errors(out, target)
-    if self.perceptual.layers:
-      views = (2 * x[:, : h * w] - 1 for x in (out["rgb"], target))
-      views = (x.reshape(-1, h, w, 3) for x in views)
-      aux["lpips"] = self.perceptual.distance(weights.consts, *views).mean()
-      loss += self.perceptual.weight * aux["lpips"]
-    return loss, aux
-
-  def errors(self, out: dict[str, Array], target: Array) -> method.Loss:
-    """Loss of rendered rays against colours [b, r, 3], without LPIPS."""
-    aux = {
-      "mse": ((out["rgb"] - target) ** 2).mean(),
-      "distortion": out["distortion"].mean(),
-    }
-    return aux["mse"] + self.distortion * aux["distortion"], aux
+    target = self.rays.colours(batch, index)
+    loss, aux = self.radiance.loss(out, target)
+    if not self.perceptual.layers:
+      return loss, aux
+    views = out["rgb"], target, self.sides
+    lpips = self.perceptual.of_views(weights.consts, *views)
+    return loss + self.perceptual.weight * lpips, aux | {"lpips": lpips}
 
   def predict(self) -> dict[str, method.Predict]:
     """render: all views of a batch, from the first."""
@@ -244,13 +187,10 @@ class NViST(method.Method):
   def views(self, weights, batch, key) -> dict[str, Array]:
     """image [b, m, h, w, 3] in 0 .. 1 and depth [b, m, h, w]; no jitter."""
     del key
-    b, m, h, w, _ = batch["image"].shape
-    index = jnp.broadcast_to(jnp.arange(m * h * w), (b, m * h * w))
-    out = self.seen(weights.params, batch, index)
-    return {
-      "image": out["rgb"].reshape(b, m, h, w, 3),
-      "depth": out["depth"].reshape(b, m, h, w),
-    }
+    out = self.seen(weights.params, batch, self.rays.every(batch))
+    shape = batch["image"].shape
+    image, depth = out["rgb"].reshape(shape), out["depth"].reshape(shape[:-1])
+    return {"image": image, "depth": depth}
 
   def groups(self) -> tuple[method.Group, ...]:
     """All is decayed; the encoder has a rate, and a table, of its own."""
