@@ -608,11 +608,6 @@ PROCEDURES = [
     ["data.eval_volume=(12, 48, 48)", "(8, 40, 40)"],
   ),
   (
-    "a stage of scenes that there is not",
-    [recipe("nvist_views", "stage=c")],
-    ["stage=c", "a or b"],
-  ),
-  (
     "rectangles for a method of squares",
     ["method.type=mim.mto_mae", "data.height=16"],
     ["data.height=16", "data.height=0", "(16, 32, 3)"],

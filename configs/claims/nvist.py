@@ -73,7 +73,7 @@ def get_claim() -> claims.Claim:
   condition = claims.Condition
   return claims.Claim(
     runs={
-      "frames": claims.Run(f"{RECIPE}:stage=a"),
+      "frames": claims.Run("configs/mae_views.py"),
       "scenes": claims.Run(scenes),
       "untold": claims.Run(f"{scenes},told=0"),
     },

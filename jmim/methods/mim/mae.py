@@ -19,6 +19,7 @@ H/14): fine-tuned 83.6, 85.9, 86.9; linear probe 68.0, 75.8, 76.6.
 
 Following the released code: the variance of a patch is unbiased; cls and mask
 tokens ARE decayed, 1-D parameters are not; visible tokens stay shuffled.
+Weights: family `mae`.
 
     python -m jmim.main --config=configs/mae_digits.py --workdir=runs/digits
     python -m jmim.main --config=configs/mae_imagenet.py:variant=L/16 ...
@@ -128,10 +129,9 @@ class MAE(method.Method):
     taps: tuple[str, ...] = (),
     **some: jax.Array,
   ) -> dict[str, jax.Array]:
-    """What the loss and pictures need, under given draws; some: `valid` [b, k].
+    """tokens [b, n, w], latent [b, 1 + k, w], taps, pred [b, n, p*p*c], `mask`.
 
-    tokens [b, n, w], latent [b, 1 + k, w], taps, pred [b, n, p*p*c] and mask, a
-    `masking.Mask`.
+    Under given draws; some: `valid` [b, k].
     """
     main, mask = params["main"], self.mask(draws)
     out = self.encoder.apply(

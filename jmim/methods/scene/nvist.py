@@ -27,7 +27,7 @@ Not followed: their decoder begins with ViT-B where names and shapes agree, ours
 is fresh; the least rate is 1e-6 for both groups, here that of the encoder is
 `encoder_lr` of it. Weights: family `nvist`.
 
-    python -m jmim.main --config=configs/nvist_views.py:stage=a --workdir=A
+    python -m jmim.main --config=configs/mae_views.py --workdir=A
     python -m jmim.main --config=configs/nvist_views.py:frames=A --workdir=B
 """
 
