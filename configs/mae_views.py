@@ -6,7 +6,7 @@ Data: the frames of `views/solids`, one by one (`configs/nvist_views.py`).
 
 Arguments: steps=1000.
 
-Size: 0.566 M parameters.
+Size: 0.562 M parameters.
 Time: not measured.
 Expect: not measured here.
 """

@@ -6,9 +6,9 @@
 Mean over the views of a scene but for the input, then over scenes. The input is
 the middle frame where the data number them (`order`), else the first view. The
 output has `image` [b, m, h, w, 3], as the inputs are (normalised), and `depth`
-[b, m, h, w]; pixels are rounded to 8 bits. Beside it stand the input's own
-view (`psnr_input`), the input in the place of every view (`psnr_copy`), the
-mean training image (`psnr_mean`), and views whose cameras were exchanged
+[b, m, h, w]; pixels are rounded to 8 bits. Beside it stand the input in the
+place of every view (`psnr_input`), the input's own view rendered (`psnr_own`),
+the mean training image (`psnr_mean`), and views whose cameras were exchanged
 (`psnr_shuffled`).
 """
 
@@ -113,8 +113,8 @@ class Evaluator(base.Evaluator):
       found["ssim"] = each(restoration.ssim, image[1:], truth[1:])
     if distance:
       found["lpips"] = float(np.mean(distance(image[1:], truth[1:])))
-    found["psnr_input"] = restoration.psnr(image[0], truth[0])
-    found["psnr_copy"] = psnr(np.repeat(truth[:1], len(truth), 0))
+    found["psnr_input"] = psnr(np.repeat(truth[:1], len(truth), 0))
+    found["psnr_own"] = restoration.psnr(image[0], truth[0])
     if mean is not None:
       found["psnr_mean"] = psnr(np.repeat(mean[None], len(truth), 0))
     if "shuffled" in shown:

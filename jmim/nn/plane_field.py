@@ -27,9 +27,20 @@ def values(planes: Array, lines: Array, points: Array) -> Array:
   x = jnp.moveaxis(points, -1, 0)
   flat = jnp.stack([jnp.stack([x[i], x[j]], -1) for i, j in PLANES], axis=1)
   along = jnp.stack([x[i] for i in LINES], axis=1)
-  along = jnp.stack([jnp.zeros_like(along), along], axis=-1)
-  on = lambda grids, at: grid_sample.sample(grids, at, aligned=False)
-  return on(planes, flat) * on(lines, along)
+  across = grid_sample.sample(planes, flat, aligned=False)
+  return across * _on_lines(lines[..., 0, :], along)
+
+
+def _on_lines(lines: Array, along: Array) -> Array:
+  """[b, 3, *points, c]: as `grid_sample.sample` of one column, by a product.
+
+  A gather would fetch a column of zeros beside, and scatter to it backwards.
+  """
+  n = lines.shape[2]
+  both = jnp.stack([jnp.zeros_like(along), along], axis=-1)
+  place = grid_sample.places(both, (n, 1), aligned=False)[..., 0]
+  near = jax.nn.relu(1 - jnp.abs(place[..., None] - jnp.arange(n)))
+  return jnp.einsum("bk...n,bknc->bk...c", near, lines, precision="highest")
 
 
 def within(points: Array, low: Array, high: Array) -> Array:

@@ -74,11 +74,11 @@ def test_measures_are_means_over_scenes_without_the_input(batch):
   each = [psnr(made[i, 1:], truth[i, 1:]) for i in range(B)]
   assert found["psnr"] == pytest.approx(np.mean(each))
   copied = [psnr([truth[i, 0]] * 3, truth[i, 1:]) for i in range(B)]
-  assert found["psnr_copy"] == pytest.approx(np.mean(copied))
+  assert found["psnr_input"] == pytest.approx(np.mean(copied))
   mean = np.rint(batch["image"].reshape(-1, *SIDES, 3).mean(0)) / 255
   meaned = [psnr([mean] * 3, truth[i, 1:]) for i in range(B)]
   assert found["psnr_mean"] == pytest.approx(np.mean(meaned))
-  assert found["psnr_input"] == pytest.approx(psnr(made[:, 0], truth[:, 0]))
+  assert found["psnr_own"] == pytest.approx(psnr(made[:, 0], truth[:, 0]))
   assert found["psnr_shuffled"] == pytest.approx(found["psnr"])
   assert found["scenes"] == B and 0 < found["ssim"] < 1
   assert found["sheet"].ndim == 3 and found["sheet"].std() > 0
