@@ -58,7 +58,12 @@ class Model:
     self.config, self.classes = model.config.to_dict(), model.classes
     self.offers = tuple(n for n in self.method.predict() if n not in withheld)
     data = model.config.data
-    self._spec = settings.Data(mean=tuple(data.mean), std=tuple(data.std))
+    self._spec = settings.Data(
+      mean=tuple(data.mean),
+      std=tuple(data.std),
+      size=data.size,
+      height=data.get("height", settings.Data.height),
+    )
     self._compiled: dict[str, Callable] = {}
 
   def override(self, *items: str) -> "Model":
@@ -90,7 +95,7 @@ class Model:
         batch of one. See `data.given`.
 
     Returns:
-      float32 [b, size, size, c], normalised.
+      float32 [b, h, w, c], normalised: [size, size] or `data.height`.
 
     Raises:
       UserError: no images, or files that are not there.
@@ -101,7 +106,7 @@ class Model:
     ready = [
       plain.cut(
         self._resized(decode.decode(image, data.channels, most)),
-        data.size,
+        self._spec.sides,
         crop=data.eval_crop,
         resize_to=data.eval_resize,
         kernel=data.kernel,
@@ -114,14 +119,15 @@ class Model:
     """The image [h, w, c]; resized if it must be of a size and is not."""
     data = self._model.config.data
     h, w = image.shape[:2]
-    if data.eval_crop != "none" or (h, w) == (data.size, data.size):
+    high, wide = self._spec.sides
+    if data.eval_crop != "none" or (h, w) == (high, wide):
       return image
     warnings.warn(
-      f"an image of {h} x {w} pixels is resized to {data.size} x {data.size}: "
+      f"an image of {h} x {w} pixels is resized to {high} x {wide}: "
       "the run evaluates images as they are (data.eval_crop='none')",
       stacklevel=3,
     )
-    return decode.resize(image, data.size, data.size)
+    return decode.resize(image, high, wide)
 
   def __call__(
     self,

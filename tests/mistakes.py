@@ -608,6 +608,26 @@ PROCEDURES = [
     ["data.eval_volume=(12, 48, 48)", "(8, 40, 40)"],
   ),
   (
+    "rectangles for a method of squares",
+    ["method.type=mim.mto_mae", "data.height=16"],
+    ["data.height=16", "data.height=0", "(16, 32, 3)"],
+  ),
+  (
+    "rectangles of another height",
+    ["method.height=16", "data.height=24"],
+    ["data.height=24", "(16, 32, 3)", "method.height"],
+  ),
+  (
+    "height of a method of squares",
+    ["method.type=mim.colormae", "method.height=16"],
+    ["method.height"],
+  ),
+  (
+    "rectangles that are turned",
+    ["data.height=16", "method.height=16", "data.turn=True"],
+    ["data.turn", "data.height"],
+  ),
+  (
     "volumes beside clips",
     [
       recipe("tokenunify_membranes", "steps=9"),

@@ -169,6 +169,19 @@ def test_it_says_when_it_resizes(run):
   np.testing.assert_allclose(got, np.zeros((1, 4, 4, 3)), atol=1e-6)
 
 
+def test_a_run_on_rectangles_sees_rectangles(tmp_path, params):
+  data = DATA | {"height": 6}
+  model = jmim.load(
+    evalkit.workdir(tmp_path / "run", "evalkit", params, **data)
+  )
+  image = np.random.default_rng(0).integers(0, 256, (6, 4, 3), np.uint8)
+  seen = model.preprocess([image])
+  want = (image / np.float32(255) - 0.4) / np.float32(0.2)
+  np.testing.assert_allclose(seen, want[None], rtol=1e-5, atol=1e-6)
+  with pytest.warns(UserWarning, match="resized to 6 x 4"):
+    assert model.preprocess([image[:4]]).shape == (1, 6, 4, 3)
+
+
 def test_one_image_alone_is_a_batch_of_one(run):
   model, x = jmim.load(run), images(1)[0]
   want = model("cls", [x])

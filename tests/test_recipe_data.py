@@ -23,6 +23,7 @@ SETS = (
   "glyphs/",
   "regions/",
   "membranes/",
+  "views/",
   "cifar10",
 )
 SLOW = ("digits/scattered", *SETS[1:-1])

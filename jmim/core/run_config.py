@@ -21,6 +21,7 @@ _PIXELS = (
   "data.mean",
   "data.std",
   "data.size",
+  "data.height",
   "data.channels",
   "data.volume_mean",
   "data.volume_std",

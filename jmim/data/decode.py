@@ -24,6 +24,7 @@ _MOST_RESIZED = 2**24
 
 
 BadImage = formats.BadImage
+Sides = tuple[int, int]  # (height, width)
 
 
 def decode(
@@ -139,30 +140,57 @@ def _smoothing(factor: float, linear: bool) -> tuple[int, float]:
   return taps, max(0.1, 0.4 * factor - (0.17 if linear else 0.05))
 
 
+def sides_of(size: int | Sides) -> Sides:
+  """(height, width) of a square of that side, or as they are given."""
+  return (size, size) if isinstance(size, int) else size
+
+
+def enlarged(size: int | Sides, resize_to: int = 0) -> Sides:
+  """What is resized before a crop of that size: its width `resize_to`.
+
+  The height has the proportion of the crop. 0: no more than the crop.
+  """
+  height, width = sides_of(size)
+  return (round((resize_to or width) * height / width), resize_to or width)
+
+
+def covering(height: int, width: int, sides: Sides) -> Sides:
+  """Least (height, width) of an image's proportion in which `sides` lie.
+
+  The long side is rounded down, as torchvision does.
+  """
+  high, wide = sides
+  if height * wide <= width * high:
+    return high, high * width // height
+  return wide * height // width, wide
+
+
 def center(
-  image: np.ndarray, size: int, resize_to: int, kernel: str = "bicubic"
+  image: np.ndarray,
+  size: int | Sides,
+  resize_to: int = 0,
+  kernel: str = "bicubic",
 ) -> np.ndarray:
-  """Short side to `resize_to`, then the central square of `size`.
+  """Short side to `resize_to`, then the middle of `size`.
 
   Args:
     image: uint8 [h, w, c].
-    size: side of the result, in pixels.
-    resize_to: length of the short side before the crop, at least `size`.
+    size: side of the result in pixels, or (height, width).
+    resize_to: length of the short side before the crop, at least `size`; of a
+      rectangle see `enlarged`.
     kernel: as of `resize`.
 
   Returns:
-    uint8 [size, size, c].
+    uint8 [size, size, c], or [height, width, c].
   """
-  assert resize_to >= size, (resize_to, size)
-  height, width = image.shape[:2]
-  short = min(height, width)
-  # The long side is rounded down, as torchvision does.
-  shape = [resize_to * side // short for side in (height, width)]
-  top, left = (round((side - size) / 2) for side in shape)
+  sides = sides_of(size)
+  shape = covering(*image.shape[:2], enlarged(size, resize_to))
+  assert shape[0] >= sides[0] and shape[1] >= sides[1], (shape, sides)
+  top, left = (round((n - s) / 2) for n, s in zip(shape, sides, strict=True))
   if shape[0] * shape[1] > _MOST_RESIZED:
-    return window.resized(image, shape, top, left, size=size, kernel=kernel)
+    return window.resized(image, shape, top, left, sides=sides, kernel=kernel)
   image = resize(image, *shape, kernel=kernel)
-  return image[top : top + size, left : left + size]
+  return image[top : top + sides[0], left : left + sides[1]]
 
 
 def crop_box(

@@ -82,6 +82,12 @@ def _other_shape(
   seen = f"data.size={data.size}, data.channels={data.channels}"
   fix = "make data.size and method.size (and channels) the same"
   key = "data.size"
+  square = needed.shape[-3:-2] == needed.shape[-2:-1]
+  if data.height or not square:
+    seen, key = f"data.height={data.height}, {seen}", "data.height"
+    fix = "make data.height and method.height the same, as data.size is"
+    if square:
+      fix = "set data.height=0: the method is built for squares"
   if name in entries.named(data):
     seen, key = f"data.pictures, data.channels={data.channels}", "data.pictures"
     fix = f"give {name!r} that size, or the method the other"
@@ -134,10 +140,10 @@ def _check_map(
   beside = [e.shape(data) for n, e in named.items() if n in inputs]
   if any(tuple(shape[:2]) == tuple(sides[-3:-1]) for sides in beside):
     return
-  if not entries.fits(shape, data.size, data.size):
+  if not entries.fits(shape, *data.sides):
     raise errors.UserError(
       f"{reader} reads {name} {tuple(needed.shape)}",
-      "a square map, as images are",
+      f"a map as images of {data.sides[0]} x {data.sides[1]} pixels are",
       "choose a method for this data",
       "method.type",
     )

@@ -135,15 +135,15 @@ def size(data: bytes) -> tuple[int, int]:
     return decoder.size(data)
 
 
-def shrink(height: int, width: int, least: int) -> int:
-  """Largest of 8, 4, 2, 1 that keeps a crop's sides at twice `least`.
+def shrink(height: int, width: int, sides: tuple[int, int]) -> int:
+  """Largest of 8, 4, 2, 1 that keeps a crop at twice `sides` (height, width).
 
   The scaled transform is a coarser filter than the resize after it, which with
   a factor of two to go hides that; exactly as small as wanted, it was 3.6 of
   255 levels away on a photograph of fine texture.
   """
-  side = min(height, width)
-  return next(d for d in (8, 4, 2, 1) if d == 1 or side >= 2 * least * d)
+  times = min(height // sides[0], width // sides[1])
+  return next(d for d in (8, 4, 2, 1) if d == 1 or times >= 2 * d)
 
 
 def crop(

@@ -2,27 +2,30 @@
 
 import numpy as np
 
+from jmim.data import decode
+
 # (top, left, height, width), in shares of the image.
 Box = tuple[float, float, float, float]
 
 
-def cut(values: np.ndarray, box: Box, size: int) -> np.ndarray:
-  """A box of a map as a square, by nearest values: ids cannot be mixed.
+def cut(values: np.ndarray, box: Box, size: int | decode.Sides) -> np.ndarray:
+  """A box of a map resized, by nearest values: ids cannot be mixed.
 
   Args:
     values: [h, w, ...] of any type.
     box: inside the map.
-    size: side of the result.
+    size: side of the result, or (height, width).
 
   Returns:
-    [size, size, ...]: each pixel is the one below its centre.
+    [height, width, ...]: each pixel is the one below its centre.
   """
   top, left, height, width = box
+  high, wide = decode.sides_of(size)
   rows, columns = (
-    _nearest(start, extent, size, n)
-    for start, extent, n in (
-      (top, height, values.shape[0]),
-      (left, width, values.shape[1]),
+    _nearest(start, extent, side, n)
+    for start, extent, side, n in (
+      (top, height, high, values.shape[0]),
+      (left, width, wide, values.shape[1]),
     )
   )
   return values[rows][:, columns]
@@ -34,9 +37,13 @@ def _nearest(start: float, extent: float, size: int, n: int) -> np.ndarray:
   return np.clip(np.floor(centres * n).astype(int), 0, n - 1)
 
 
-def central(height: int, width: int, size: int, resize_to: int) -> Box:
+def central(
+  height: int, width: int, size: int | decode.Sides, resize_to: int = 0
+) -> Box:
   """What `decode.center` shows of an image, as shares of it."""
-  short = min(height, width)
-  sides = (resize_to * height // short, resize_to * width // short)
-  top, left = (round((side - size) / 2) / side for side in sides)
-  return top, left, size / sides[0], size / sides[1]
+  whole = decode.covering(height, width, decode.enlarged(size, resize_to))
+  sides = decode.sides_of(size)
+  top, left = (
+    round((n - s) / 2) / n for n, s in zip(whole, sides, strict=True)
+  )
+  return top, left, sides[0] / whole[0], sides[1] / whole[1]

@@ -57,30 +57,31 @@ class Picture:
       self._pixels = self._jpeg((0, 0, *self.size))[0]
     return self._pixels
 
-  def cut(self, box: Box, size: int) -> tuple[np.ndarray, Box]:
-    """A box, resized to a square.
+  def cut(self, box: Box, size: int | decode.Sides) -> tuple[np.ndarray, Box]:
+    """A box, resized.
 
     Args:
       box: inside the image.
-      size: side of the result.
+      size: side of the result, or (height, width).
 
     Returns:
-      uint8 [size, size, channels]; and the box it shows, which the decoder
+      uint8 [height, width, channels]; and the box it shows, which the decoder
       "turbo" may round outward by a few pixels where it shrinks a lot.
 
     Raises:
       BadImage: the bytes are damaged.
     """
+    sides = decode.sides_of(size)
     if self._pixels is None:
-      denom = jpeg.shrink(box[2], box[3], size)
+      denom = jpeg.shrink(*box[2:], sides)
       pixels, box = self._jpeg(box, denom)
     else:
       top, left, height, width = box
       # Cut before it is resized, so that no pixel outside the box bleeds in.
       pixels = self._pixels[top : top + height, left : left + width]
     if self._quick:
-      return decode.quick_resize(pixels, size, size), box
-    return decode.resize(pixels, size, size, self._kernel), box
+      return decode.quick_resize(pixels, *sides), box
+    return decode.resize(pixels, *sides, self._kernel), box
 
   def _decoded(self) -> np.ndarray:
     """All of it, by Pillow."""

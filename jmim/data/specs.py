@@ -149,6 +149,8 @@ class Spec(data.Data):
       "False with data.views or data.local_views, whose boxes say where a "
       "view is, not how it is turned",
     )
+    square = self.sides[0] == self.sides[1]
+    self._check("turn", square or not self.turn, "False with data.height")
     self._check_one_crop()
     self._check_clips()
     self._check_volumes()

@@ -171,22 +171,22 @@ class Maker:
     if box is None:
       return {}
     return {
-      key: maps.cut(stored[key], box, self._spec.size)
+      key: maps.cut(stored[key], box, self._spec.sides)
       for key in entries.among(stored, entries.MAP)
       if entries.fits(stored[key].shape, *size)
     }
 
   def _views(self, opened: picture.Picture, rng: np.random.Generator) -> Arrays:
     spec = self._spec
-    cuts = [self._random(opened, spec.crop_scale, spec.size, rng)]
+    cuts = [self._random(opened, spec.crop_scale, spec.sides, rng)]
     for _ in range(1, spec.views):
       if not spec.nested:
-        cuts.append(self._random(opened, spec.crop_scale, spec.size, rng))
+        cuts.append(self._random(opened, spec.crop_scale, spec.sides, rng))
         continue
       first = picture.Picture(
         cuts[0][0], spec.channels, spec.decoder, spec.kernel
       )
-      view, box = self._random(first, spec.view_scale, spec.size, rng)
+      view, box = self._random(first, spec.view_scale, spec.sides, rng)
       cuts.append((view, _within(box, cuts[0][1])))
     images, boxes = zip(*cuts, strict=True)
     return {"views": np.stack(images), "boxes": np.stack(boxes)}
@@ -206,7 +206,7 @@ class Maker:
     self,
     opened: picture.Picture,
     scale: tuple[float, float],
-    size: int,
+    size: int | decode.Sides,
     rng: np.random.Generator,
   ) -> tuple[np.ndarray, np.ndarray]:
     """A random view, and its box as shares of the image, float32 [4]."""
@@ -223,11 +223,11 @@ class Maker:
     """The same crop of pictures of the same scene.
 
     Returns:
-      uint8 [n, s, s, c]; and the box that the first one shows, None: all of
+      uint8 [n, h, w, c]; and the box that the first one shows, None: all of
       it, at its own size.
     """
     spec = self._spec
-    size, first = spec.size, opened[0].size
+    sides, first = spec.sides, opened[0].size
     if self._crop in ("center", "none", "squash"):
       cut = functools.partial(
         plain.cut,
@@ -237,15 +237,15 @@ class Maker:
         key="data.host_crop" if self._training else "data.eval_crop",
         kernel=spec.kernel,
       )
-      shown = np.stack([cut(p.pixels, size) for p in opened])
+      shown = np.stack([cut(p.pixels, sides) for p in opened])
       if self._crop == "none":
         return shown, None
-      if self._crop == "squash":  # the picture is a square by then
-        first = (size, size)
-      return shown, maps.central(*first, size, self._resize or size)
+      if self._crop == "squash":  # the picture has its proportion by then
+        first = decode.enlarged(sides, self._resize)
+      return shown, maps.central(*first, sides, self._resize)
     # Shares of the first, so that a small picture is cut like a large one.
     box = decode.crop_box(*first, spec.crop_scale, spec.crop_ratio, rng)
-    cut = [p.cut(_scaled(box, first, p.size), size) for p in opened]
+    cut = [p.cut(_scaled(box, first, p.size), sides) for p in opened]
     shown = _shares(cut[0][1], first)
     return np.stack([pixels for pixels, _ in cut]), tuple(shown.tolist())
 

@@ -13,23 +13,19 @@ clips [b, t, h, w, c] are images.
 """
 
 import dataclasses
-from collections.abc import Callable
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jmim.checkpoints import frozen as const_files
 from jmim.core import field
 from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import draw
+from jmim.evals.lib import perceptual
 from jmim.metrics import restoration
 from jmim.runlog import readings
 
 SHOWN = ("image", "target", "input")  # entries that are pictures
-# Images [n, h, w, c] in 0 .. 1, twice -> [n].
-Distance = Callable[[np.ndarray, np.ndarray], jax.Array]
+Distance = perceptual.Distance
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,7 +52,7 @@ class Evaluator(base.Evaluator):
 
     psnr_input where the input is of the target's size.
     """
-    distance, details = self._perceptual()
+    distance, details = perceptual.load(self.lpips, self.lpips_sha256)
     told = f"{self.predict}/target" in context.widths((self.predict,))
     rows, first = [], None
     for out, batch in context.outputs(
@@ -104,25 +100,6 @@ class Evaluator(base.Evaluator):
     if distance:
       metrics["lpips"] = np.asarray(distance(a, b))
     return metrics
-
-  def _perceptual(self) -> tuple[Distance | None, dict[str, str]]:
-    """(LPIPS with the weights of the file or None, protocol)."""
-    if not self.lpips:
-      return None, {}
-    arrays, digest = const_files.read(
-      "LPIPS",
-      self.lpips,
-      sha256=self.lpips_sha256,
-      key="evals.<name>.lpips",
-      expected="an .npz with the weights of LPIPS",
-    )
-    arrays = jax.tree.map(jnp.asarray, arrays)
-    fn = jax.jit(restoration.lpips)
-    put = lambda x: jnp.asarray(x, jnp.float32)
-    return (
-      lambda a, b: fn(arrays, put(a), put(b)),
-      {"lpips_weights": f"sha256:{digest}"},
-    )
 
 
 def _frames(x: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ import scipy.ndimage
 from jmim.nn.frozen import lpips as perceptual
 
 C1, C2 = 0.01**2, 0.03**2
+NETWORKS = {"alex": perceptual.ALEX, "vgg": perceptual.VGG16}
 
 
 def luma(image: np.ndarray) -> np.ndarray:
@@ -62,12 +63,18 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
   return float((top / ((m**2 + n**2 + C1) * (v + w + C2))).mean())
 
 
-def lpips(p: Mapping[str, jax.Array], a: jax.Array, b: jax.Array) -> jax.Array:
-  """[b] perceptual distances (Zhang et al. 2018, v0.1, AlexNet).
+def lpips(
+  p: Mapping[str, jax.Array],
+  a: jax.Array,
+  b: jax.Array,
+  network: str = "alex",
+) -> jax.Array:
+  """[b] perceptual distances (Zhang et al. 2018, v0.1).
 
   Args:
-    p: arrays of AlexNet and its layers, see `nn.frozen.lpips`.
-    a: [b, h, w, 3] in 0 .. 1, sides of at least 64 pixels.
+    p: arrays of the network and its layers, see `nn.frozen.lpips`.
+    a: [b, h, w, 3] in 0 .. 1, sides of at least 64 pixels (VGG16: 16).
     b: the same.
+    network: one of NETWORKS.
   """
-  return perceptual.distance(perceptual.ALEX, p, 2 * a - 1, 2 * b - 1)
+  return perceptual.distance(NETWORKS[network], p, 2 * a - 1, 2 * b - 1)

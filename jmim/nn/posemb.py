@@ -27,6 +27,7 @@ def sincos_2d(
   order: str = "xy",
   prefix: int = 0,
   step: float = 1.0,
+  start: float = 0.0,
 ) -> np.ndarray:
   """Fixed 2-D table [prefix + h*w, width], float32, rows in raster order.
 
@@ -38,6 +39,7 @@ def sincos_2d(
     prefix: rows of zeros put first, one per cls / register token.
     step: between neighbours; 1/2: a grid twice as fine covers what the coarse
       one did.
+    start: place of the first; 1/2: the centres of patches (NViST).
 
   Raises:
     ValueError: width not a multiple of 4, or an unknown order.
@@ -46,7 +48,8 @@ def sincos_2d(
     raise ValueError(f"2-D sin-cos width must divide by 4, got {width}")
   if order not in ("xy", "yx"):
     raise ValueError(f"axis order must be 'xy' or 'yx', got {order!r}")
-  y, x = np.meshgrid(*(step * np.arange(s) for s in grid), indexing="ij")
+  places = (start + step * np.arange(s) for s in grid)
+  y, x = np.meshgrid(*places, indexing="ij")
   first, second = (x, y) if order == "xy" else (y, x)
   table = np.concatenate(
     [sincos_1d(first, width // 2), sincos_1d(second, width // 2)], axis=1

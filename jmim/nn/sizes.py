@@ -76,16 +76,18 @@ class Dims:
     """Patch side in pixels."""
     return parse(self.variant)[1]
 
-  def grid(self, side: int) -> tuple[int, int]:
-    """(h, w) in patches of an image of that side."""
-    return (side // self.patch,) * 2
+  def grid(self, side: int | tuple[int, int]) -> tuple[int, int]:
+    """(h, w) in patches of an image of that side, or (height, width)."""
+    high, wide = (side, side) if isinstance(side, int) else side
+    return (high // self.patch, wide // self.patch)
 
-  def check(self, side: int, table: bool = True, prefix: str = "") -> None:
-    """Raises ValueError where a ViT on images of that side cannot be built.
+  def check(self, *sides: int, table: bool = True, prefix: str = "") -> None:
+    """Raises ValueError where a ViT on images of these sides cannot be built.
 
     See `check` for `table` and `prefix`.
     """
-    check(self.size, side, self.patch, prefix=prefix, table=table)
+    for side in sides:
+      check(self.size, side, self.patch, prefix=prefix, table=table)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

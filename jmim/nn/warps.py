@@ -11,15 +11,19 @@ Array = jax.Array
 
 
 def bilinear(images: Array, places: Array, fill: float = 0.0) -> Array:
-  """[b, H, W, c]: values of images [b, h, w, c] at places [b, H, W, 2].
+  """[..., *grid, c]: values of images [..., h, w, c] at [..., *grid, 2].
+
+  Float, with gradients to both: in the places, that of the cell they are in.
 
   Args:
-    images: float.
-    places: may lie outside.
+    images: float, of any leading sides.
+    places: of the same leading sides, and then any; may lie outside.
     fill: what is there.
   """
-  low = jnp.floor(places)
-  share = places - low
+  whole = jnp.floor(places)
+  share = places - whole
+  # Far outside is as outside as just outside, and fits an integer.
+  low = jnp.clip(whole, -2, jnp.asarray(images.shape[-3:-1]))
   low = low.astype(jnp.int32)
   total = 0.0
   for i in (0, 1):
@@ -41,12 +45,14 @@ def _axes(x: Array) -> tuple[Array, Array]:
 
 
 def _picked(images: Array, at: Array, fill: float) -> Array:
-  """Pixels [b, H, W, c] at whole places [b, H, W, 2]."""
-  sides = jnp.asarray(images.shape[1:3])
+  """Images [..., h, w, c] at whole places [..., *grid, 2]."""
+  sides = jnp.asarray(images.shape[-3:-1])
   there = ((at >= 0) & (at < sides)).all(-1, keepdims=True)
   inside = jnp.clip(at, 0, sides - 1)
   take = lambda image, at: image[_axes(at)]
-  return jnp.where(there, jax.vmap(take)(images, inside), fill)
+  for _ in images.shape[:-3]:
+    take = jax.vmap(take)
+  return jnp.where(there, take(images, inside), fill)
 
 
 def homography(corners: Array) -> Array:

@@ -115,7 +115,7 @@ def _turbo(data: bytes, box: Box) -> np.ndarray:
 
 
 def _turbo_decode(data: bytes, box: Box) -> np.ndarray:
-  return jpeg.crop(data, box, 3, jpeg.shrink(box[2], box[3], SIZE))[0]
+  return jpeg.crop(data, box, 3, jpeg.shrink(*box[2:], (SIZE, SIZE)))[0]
 
 
 def _parse(data: bytes, box: Box) -> np.ndarray:

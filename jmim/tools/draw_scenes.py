@@ -8,6 +8,7 @@ import numpy as np
 
 from jmim.data import decode
 from jmim.data.builders import scenes as builder
+from jmim.data.builders import views as frames
 from jmim.data.procedural import described
 
 COLUMNS = 4
@@ -59,4 +60,25 @@ def _outline(ellipse: np.ndarray) -> matplotlib.patches.Ellipse:
   )
 
 
-FIGURES = {"scenes": scenes}
+def views(path: pathlib.Path) -> None:
+  """Frames of three scenes along their arcs, and a depth."""
+  config = frames.Views.BUILDER_CONFIGS[0]
+  n = config.frames
+  figure = matplotlib.figure.Figure((7.2, 2.6), layout="constrained")
+  for scene, axes in enumerate(figure.subplots(3, n + 1)):
+    made = [
+      frames.Views.example(config, "test", scene * n + i) for i in range(n)
+    ]
+    for i, (ax, frame) in enumerate(zip(axes, made, strict=False)):
+      ax.imshow(decode.decode(frame["image"].getvalue(), 3))
+      title = "input" if i == n // 2 else f"view {i}"
+      ax.set_title(title, **_TITLE)
+    depth = made[n // 2]["depth"]
+    axes[n].imshow(np.where(depth > 0, depth, np.nan), cmap="viridis")
+    axes[n].set_title("depth of the input", **_TITLE)
+    for ax in axes:
+      ax.set_axis_off()
+  figure.savefig(path, dpi=100)
+
+
+FIGURES = {"scenes": scenes, "nvist": views}

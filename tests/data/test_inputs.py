@@ -69,7 +69,31 @@ def test_what_travels_has_the_type_of_its_way():
       {},
       {"depth": method.Input((8, 6))},
       "method.type",
-      ["depth (8, 6)", "square"],
+      ["depth (8, 6)", "8 x 8"],
+    ),
+    (
+      {"height": 6},
+      {"image": IMAGE},
+      "data.height",
+      ["data.height=6", "(6, 8, 3)", "data.height=0", "squares"],
+    ),
+    (
+      {"height": 6, "group": "label", "members": 2},
+      {"image": method.Input((2, 8, 8, 3))},
+      "data.height",
+      ["(2, 6, 8, 3)", "squares"],
+    ),
+    (
+      {},
+      {"image": method.Input((6, 8, 3))},
+      "data.height",
+      ["(8, 8, 3)", "(6, 8, 3)", "method.height"],
+    ),
+    (
+      {"height": 5},
+      {"image": method.Input((6, 8, 3))},
+      "data.height",
+      ["(5, 8, 3)", "method.height"],
     ),
   ],
 )
@@ -220,10 +244,10 @@ def test_a_map_beside_a_picture_of_its_own_size_stays_as_it_is_stored():
   wide = {"mask": method.Input((4, 6), jnp.int32, 2)}
   beside = wide | {"picture": method.Input((4, 6, 3))}
   inputs.check_settings(spec, beside, "m")
-  with pytest.raises(errors.UserError, match="a square map"):
+  with pytest.raises(errors.UserError, match="images of 8 x 8"):
     inputs.check_settings(spec, wide | {"image": IMAGE}, "m")
   other = {"mask": method.Input((4, 7), jnp.int32, 2)}
-  with pytest.raises(errors.UserError, match="a square map"):
+  with pytest.raises(errors.UserError, match="images of 8 x 8"):
     inputs.check_settings(spec, beside | other, "m")
 
 

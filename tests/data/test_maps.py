@@ -47,3 +47,17 @@ def test_the_central_box_is_that_of_the_image(shape, resize_to):
   inner = slice(2, -2)
   apart = np.abs(image[inner, inner, :2] / 255 - found[inner, inner])
   assert apart.max() < 1.5 / min(h, w) + 2 / 255
+
+
+@pytest.mark.parametrize("shape", [(100, 75), (75, 100), (40, 200)])
+@pytest.mark.parametrize("sides", [(16, 24), (24, 16)])
+def test_the_central_box_of_a_rectangle_is_that_of_the_image(shape, sides):
+  h, w = shape
+  y, x = np.mgrid[:h, :w] + 0.5
+  place = np.stack([255 * y / h, 255 * x / w, 0 * x], -1).astype("u1")
+  image = decode.center(place, sides, 32)
+  box = maps.central(h, w, sides, 32)
+  found = maps.cut(np.stack([y / h, x / w], -1), box, sides)
+  inner = slice(2, -2)
+  apart = np.abs(image[inner, inner, :2] / 255 - found[inner, inner])
+  assert apart.max() < 1.5 / min(h, w) + 2 / 255

@@ -11,10 +11,11 @@ IMAGE = {"image": np.zeros((1, 4, 4, 3), np.uint8)}
 
 
 @pytest.mark.parametrize("key", ["flip", "turn"])
-def test_what_stays_beside_what_is_turned_is_refused_by_the_key(key):
+@pytest.mark.parametrize("still", ["moments", "view_pose", "view_focal"])
+def test_what_stays_beside_what_is_turned_is_refused_by_the_key(key, still):
   spec = specs.Spec(size=4, **({"flip": False} | {key: True}))
   with pytest.raises(errors.UserError) as caught:
-    moves.check(spec, IMAGE, ("image", "moments"))
+    moves.check(spec, IMAGE, ("image", still))
   assert caught.value.key == f"data.{key}"
 
 

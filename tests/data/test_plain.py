@@ -44,3 +44,26 @@ def test_a_squashed_image_shows_all_of_it():
     np.testing.assert_array_equal(
       center, decode.resize(x, 6, 10, kernel)[1:5, 3:7]
     )
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (30, 20), (12, 40)])
+def test_rectangles_are_the_middle_of_what_covers_them(shape):
+  """Nothing is stretched: by Pillow, the least image around the rectangle."""
+  image = _noise(*shape)
+  high, wide = 6, 10
+  found = plain.cut(image, (high, wide), "center", resize_to=12)
+  factor = max(round(12 * high / wide) / shape[0], 12 / shape[1])
+  whole = [int(factor * side + 1e-9) for side in shape]
+  top, left = round((whole[0] - high) / 2), round((whole[1] - wide) / 2)
+  want = decode.resize(image, *whole)[top : top + high, left : left + wide]
+  np.testing.assert_array_equal(found, want)
+  squashed = plain.cut(image, (high, wide), "squash")
+  np.testing.assert_array_equal(squashed, decode.resize(image, high, wide))
+
+
+def test_a_rectangle_of_another_size_names_the_height():
+  image = _noise(6, 10)
+  assert plain.cut(image, (6, 10), crop="none") is image
+  with pytest.raises(errors.UserError, match="6 x 10 pixels") as caught:
+    plain.cut(image, (10, 6), crop="none")
+  assert "10 x 6" in str(caught.value) and "data.height" in str(caught.value)

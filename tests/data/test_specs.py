@@ -80,6 +80,7 @@ def test_every_setting_of_the_data_is_one_of_the_spec():
     ({"host_crop": "resized", "device_crop": "pad"}, "data.device_crop"),
     ({"frames": 4, "grey_share": 0.5}, "data.frames"),
     ({"frames": 4, "randaugment": 9.0}, "data.frames"),
+    ({"height": 9, "turn": True}, "data.turn"),
   ],
 )
 def test_what_the_device_cannot_do_names_its_key(fields, key):

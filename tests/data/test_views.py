@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 
+import jax
 import numpy as np
 import pytest
 
@@ -253,3 +254,28 @@ def test_a_picture_may_be_added_to_the_table(monkeypatch):
   spec = _with(mean=(0.5,) * 3, std=(0.5,) * 3)
   ready = augment.prepare_batch(spec, batch)
   assert ready["reference"].dtype == np.float32
+
+
+@pytest.mark.parametrize("crop", ["center", "squash", "resized"])
+def test_rectangles_go_through_host_and_device(crop):
+  """What is shown lies where it should, and both sides are as asked."""
+  own = "resized" if crop == "resized" else "center"
+  spec = _with(height=48, size=32, host_crop=own, eval_crop="center")
+  if crop == "squash":
+    spec = dataclasses.replace(spec, eval_crop="squash")
+  source = _map()
+  made = pipeline.evaluation_batches if crop == "squash" else None
+  made = (made or pipeline.training_batches)(source, spec)
+  (batch,) = _take(made)
+  assert batch["image"].shape == (6, 48, 32, 3)
+  y, x = (batch["image"][..., i].astype(float) for i in (0, 1))
+  assert (np.diff(y, axis=1)[:, 3:-3] > 0).all()
+  assert (np.diff(x, axis=2)[:, :, 3:-3] > 0).all()
+  slope = lambda values, axis: np.diff(values, axis=axis).mean((1, 2))
+  if crop == "center":  # not stretched: a square's middle, 48 px of 160 high
+    np.testing.assert_allclose(slope(y, 1), slope(x, 2), rtol=0.02)
+  if crop == "squash":
+    np.testing.assert_allclose(slope(y, 1) * 48, slope(x, 2) * 32, rtol=0.05)
+  spec = dataclasses.replace(spec, flip=True, device_crop="pad", pad=2)
+  ready = augment.augment_batch(spec, jax.random.key(0), batch)
+  assert ready["image"].shape == (6, 48, 32, 3)

@@ -1,4 +1,4 @@
-"""A square of a resized image, against a crop of the whole."""
+"""A part of a resized image, against a crop of the whole."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,8 @@ def test_it_is_the_crop_of_the_whole(shape, short, channels):
   image = rng.integers(0, 256, (*shape, channels), np.uint8)
   whole = [short * side // min(shape) for side in shape]
   full = decode.resize(image, *whole).astype(int)
-  for top, left in ((0, 0), [side - 24 for side in whole]):
-    found = window.resized(image, whole, top, left, size=24)
-    want = full[top : top + 24, left : left + 24]
-    assert found.shape == want.shape and np.abs(found - want).max() <= 1
+  for high, wide in ((24, 24), (24, 13), (9, 24)):
+    for top, left in ((0, 0), (whole[0] - high, whole[1] - wide)):
+      found = window.resized(image, whole, top, left, sides=(high, wide))
+      want = full[top : top + high, left : left + wide]
+      assert found.shape == want.shape and np.abs(found - want).max() <= 1

@@ -36,6 +36,13 @@ def test_table_follows_the_formula(order, prefix):
   np.testing.assert_allclose(table[prefix:], wanted, rtol=0, atol=1e-7)
 
 
+def test_a_table_may_start_at_the_centres_of_patches():
+  """Twice as fine from one half is every second row from 1."""
+  centred = posemb.sincos_2d(12, (3, 5), start=0.5)
+  fine = posemb.sincos_2d(12, (6, 10), step=0.5).reshape(6, 10, 12)
+  np.testing.assert_array_equal(centred, fine[1::2, 1::2].reshape(-1, 12))
+
+
 def test_table_is_computed_in_double_precision():
   # In float32 the angle 3000 is known to 1e-4 only.
   row = posemb.sincos_1d(np.array([3000]), 4)[0]

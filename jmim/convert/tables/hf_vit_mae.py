@@ -83,6 +83,7 @@ FAMILIES = {
       family.hf_prefix("vit"),
     ),
     optional=family.DECODER,
+    fixed=dict(height=0),
     read_config=read,
     write_config=write,
     model_types=("vit_mae",),

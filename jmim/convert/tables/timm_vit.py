@@ -124,6 +124,7 @@ FAMILIES = {
     optional=family.DECODER,
     unsupported=family.DECODER,
     ignored=("^(head|fc_norm)\\.",),
+    fixed=dict(height=0),
     write_config=write,
   ),
 }

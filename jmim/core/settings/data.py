@@ -79,7 +79,17 @@ class Data:
   )
 
   # --- on the host: decoding and cutting
-  size: int = field.value(224, "image side given to the method [pixels]", low=1)
+  size: int = field.value(
+    224,
+    "image side given to the method [pixels]; its width, with `height`",
+    low=1,
+  )
+  height: int = field.value(
+    0,
+    "image height given to a method that reads rectangles [pixels]; 0: size, a "
+    "square",
+    low=0,
+  )
   channels: int = field.value(3, "channels; 3: RGB, 1: grey", choices=(1, 3))
   max_pixels: int = field.value(
     2**26,
@@ -97,11 +107,14 @@ class Data:
   eval_crop: str = field.value(
     "none",
     "how the host cuts an image for evaluation: 'none', 'center' (short side "
-    "to eval_resize), or 'squash' (both sides to it), then the central square",
+    "to eval_resize), or 'squash' (both sides to it), then the middle",
     choices=("none", "center", "squash"),
   )
   eval_resize: int = field.value(
-    0, "short side, or both, before the crop [pixels]; 0: size", low=0
+    0,
+    "short side, or both, before the crop [pixels]; 0: size. With `height` the "
+    "width, the height in proportion",
+    low=0,
   )
   crop_scale: tuple = field.value(
     (0.2, 1.0), "least and greatest area of a random resized crop [share]"
@@ -269,6 +282,11 @@ class Data:
   )
 
   @property
+  def sides(self) -> tuple[int, int]:
+    """(height, width) of one image."""
+    return (self.height or self.size, self.size)
+
+  @property
   def image(self) -> tuple[int, int, int]:
     """[h, w, c] of one image."""
-    return (self.size, self.size, self.channels)
+    return (*self.sides, self.channels)

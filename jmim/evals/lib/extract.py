@@ -115,7 +115,13 @@ def from_run(workdir: str) -> Extractor:
       "name the run of another method",
       "encoder",
     )
-  spec = settings.Data(mean=tuple(data.mean), std=tuple(data.std))
+  spec = settings.Data(
+    mean=tuple(data.mean),
+    std=tuple(data.std),
+    size=data.size,
+    height=data.height,
+    channels=data.channels,
+  )
   features = predict.output(model.method, "features")
 
   @jax.jit
@@ -127,14 +133,15 @@ def from_run(workdir: str) -> Extractor:
         "use another encoder",
         "encoder",
       )
-    shape = (len(images), data.size, data.size, data.channels)
+    shape = (len(images), *spec.image)
     x = jax.image.resize(images.astype(jnp.float32), shape, "bilinear")
     batch = {"image": augment.normalise(spec, x)}
     out = features(weights, batch, jax.random.key(0))
     return {"features": out.reshape(len(images), -1).astype(jnp.float32)}
 
   what = f"{kind} encoder sha256:{_digest(model.weights.params)[:16]}"
-  name = f"{what}, bilinear to {data.size}"
+  to = f"{data.height} x {data.size}" if data.height else data.size
+  name = f"{what}, bilinear to {to}"
   return Extractor(name, functools.partial(run, model.weights))
 
 

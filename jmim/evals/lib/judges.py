@@ -64,12 +64,18 @@ def of_run(workdir: str, key: str) -> Judge:
       "name the run of one, such as configs/convnet_digits.py",
       key,
     )
-  spec = settings.Data(mean=tuple(data.mean), std=tuple(data.std))
+  spec = settings.Data(
+    mean=tuple(data.mean),
+    std=tuple(data.std),
+    size=data.size,
+    height=data.height,
+    channels=data.channels,
+  )
   heads = {n: predict.output(model.method, n) for n in ("features", "logits")}
 
   @jax.jit
   def run(weights, images):
-    shape = (len(images), data.size, data.size, data.channels)
+    shape = (len(images), *spec.image)
     x = jax.image.resize(images.astype(jnp.float32), shape, "bilinear")
     batch = {"image": augment.normalise(spec, x)}
     out = {n: f(weights, batch, jax.random.key(0)) for n, f in heads.items()}

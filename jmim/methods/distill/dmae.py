@@ -34,6 +34,7 @@ cannot run. Weights: family `dmae`; the teacher is the .npz of an MAE encoder.
 """
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -52,6 +53,8 @@ LAYERS = {"none": 0, "fc-1layer": 1, "mlp-1layer": 2}
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DMAE(mae.MAE):
   """Masked autoencoder that copies features of a larger one."""
+
+  height: ClassVar[int] = 0  # none of its keys: squares only
 
   norm_pix: bool = field.redefault(mae.MAE, "norm_pix", False)
   teacher: str = field.value("", "path of the teacher's encoder (.npz)")

@@ -36,6 +36,7 @@ which patches are visible. Weights: family `mcmae`.
 """
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -56,6 +57,8 @@ from jmim.nn.nets import vit
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MRMAE(mae.MAE):
   """Masked autoencoder whose visible tokens mimic teachers."""
+
+  height: ClassVar[int] = 0  # none of its keys: squares only
 
   dims: sizes.Dims | mcmae_dims.MCMAEDims = field.part(
     {"vit": sizes.Dims, "mcmae": mcmae_dims.MCMAEDims}, "encoder"

@@ -50,6 +50,7 @@ class ColorMAE(mae.MAE):
   """Masked autoencoder with coloured masks."""
 
   order: ClassVar[str] = "yx"
+  height: ClassVar[int] = 0  # none of its keys: squares only
 
   colours: tuple = field.value(
     ("green",), "colours of the noise, one after the other"

@@ -39,6 +39,7 @@ the heads; here of all tokens, the class token among them. Weights: family
 """
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 
@@ -54,6 +55,8 @@ from jmim.nn.nets import crate
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CrateMAE(mae.MAE):
   """Masked autoencoder whose encoder and decoder are CRATE's."""
+
+  height: ClassVar[int] = 0  # none of its keys: squares only
 
   decoder_dims: sizes.Blocks = field.redefault(
     mae.MAE, "decoder_dims", width=0, depth=12, heads=0

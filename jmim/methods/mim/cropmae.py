@@ -35,6 +35,7 @@ family `cropmae`.
 """
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -58,6 +59,8 @@ STRATEGIES = {
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CropMAE(mae.MAE):
   """Siamese masked autoencoder over two crops."""
+
+  height: ClassVar[int] = 0  # none of its keys: squares only
 
   dims: sizes.Dims = field.redefault(mae.MAE, "dims", variant="S/16")
   decoder_dims: sizes.Blocks = field.redefault(

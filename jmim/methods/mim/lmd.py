@@ -32,6 +32,7 @@ stage this is MAE, bit for bit. Weights: family `lmd`.
 """
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -51,6 +52,8 @@ from jmim.nn.decoders import mae as decoders
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LMD(mae.MAE):
   """Masked autoencoder on latents; see the module docstring for the loss."""
+
+  height: ClassVar[int] = 0  # none of its keys: squares only
 
   size: int = field.value(28, "side of the latents", low=1)
   channels: int = field.value(4, "channels of the latents", low=1)

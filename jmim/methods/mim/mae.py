@@ -14,15 +14,12 @@ others, and a small decoder predicts the pixels of the hidden ones:
     t     = patchify(x), each patch (t - mean) / sqrt(var + 1e-6) if norm_pix
     loss  = sum_n mask_n mean_d (pred - t)^2 / sum_n mask_n
 
-Reference (ImageNet-1k top-1 %, 1600 epochs, normalised pixels):
-
-    |              | B/16 | L/16 | H/14 |
-    | fine-tuned   | 83.6 | 85.9 | 86.9 |
-    | linear probe | 68.0 | 75.8 | 76.6 |
+Reference (ImageNet-1k top-1 %, 1600 epochs, normalised pixels; B/16, L/16 and
+H/14): fine-tuned 83.6, 85.9, 86.9; linear probe 68.0, 75.8, 76.6.
 
 Following the released code: the variance of a patch is unbiased; cls and mask
-tokens ARE decayed, one-dimensional parameters are not; visible tokens stay in
-shuffled order. Weights: family `mae`.
+tokens ARE decayed, 1-D parameters are not; visible tokens stay shuffled.
+Weights: family `mae`.
 
     python -m jmim.main --config=configs/mae_digits.py --workdir=runs/digits
     python -m jmim.main --config=configs/mae_imagenet.py:variant=L/16 ...
@@ -49,7 +46,8 @@ class MAE(method.Method):
 
   order: ClassVar[str] = "xy"  # axes of the sin-cos tables
 
-  size: int = field.value(224, "image side [pixels]", low=1)
+  size: int = field.value(224, "image side [pixels]; width, with height", low=1)
+  height: int = field.value(0, "image height [pixels]; 0: size", low=0)
   channels: int = field.value(3, "image channels", low=1)
   dims: sizes.Dims = field.part(sizes.Dims, "encoder", was="{}")
   decoder_dims: sizes.Blocks = field.part(
@@ -70,14 +68,19 @@ class MAE(method.Method):
     )
 
   @property
+  def sides(self) -> tuple[int, int]:
+    """(height, width) of images [pixels]."""
+    return (self.height or self.size, self.size)
+
+  @property
   def grid(self) -> tuple[int, int]:
     """(h, w) in patches."""
-    return self.dims.grid(self.size)
+    return self.dims.grid(self.sides)
 
   @property
   def encoder(self) -> vit.ViT:
     """Sees visible patches only."""
-    return vit.build(self.dims, self.size, order=self.order, rt=self.rt)
+    return vit.build(self.dims, self.sides, order=self.order, rt=self.rt)
 
   @property
   def decoder(self) -> decoders.MaskedDecoder:
@@ -92,10 +95,10 @@ class MAE(method.Method):
     )
 
   def inputs(self) -> dict[str, method.Input]:
-    """Normalised images [size, size, channels]."""
-    self.dims.check(self.size)
+    """Normalised images [height, size, channels]."""
+    self.dims.check(*self.sides)
     self.decoder_dims.check(encoder=self.dims.size)
-    return {"image": method.Input((self.size, self.size, self.channels))}
+    return {"image": method.Input((*self.sides, self.channels))}
 
   def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Parameters of encoder and decoder; no extra state."""
@@ -103,9 +106,8 @@ class MAE(method.Method):
     image = batch["image"][:1]
     mask = self.mask(self.drawn(k_mask, {"image": image}))
     encoder = self.encoder.init(k_encoder, image, mask.keep)["params"]
-    variables = {"params": encoder}
-    latent = self.encoder.apply(variables, image, mask.keep)["latent"]
-    decoder = self.decoder.init(k_decoder, latent, mask)["params"]
+    out = self.encoder.apply({"params": encoder}, image, mask.keep)
+    decoder = self.decoder.init(k_decoder, out["latent"], mask)["params"]
     return {"main": {"encoder": encoder, "decoder": decoder}}, {}
 
   def draw(self, keys, batch, step) -> method.Draws:
@@ -116,8 +118,7 @@ class MAE(method.Method):
 
   def mask(self, draws: method.Draws) -> masking.Mask:
     """The patches kept and hidden under given draws."""
-    n = draws["noise"].shape[1]
-    keep = masking.keep_count(n, self.mask_ratio)
+    keep = masking.keep_count(draws["noise"].shape[1], self.mask_ratio)
     return masking.from_scores(draws["noise"], keep)
 
   def forward(
@@ -128,10 +129,9 @@ class MAE(method.Method):
     taps: tuple[str, ...] = (),
     **some: jax.Array,
   ) -> dict[str, jax.Array]:
-    """What the loss and pictures need, under given draws; some: `valid` [b, k].
+    """tokens [b, n, w], latent [b, 1 + k, w], taps, pred [b, n, p*p*c], `mask`.
 
-    tokens [b, n, w], latent [b, 1 + k, w], taps, pred [b, n, p*p*c] and mask, a
-    `masking.Mask`.
+    Under given draws; some: `valid` [b, k].
     """
     main, mask = params["main"], self.mask(draws)
     out = self.encoder.apply(

@@ -61,6 +61,7 @@ class MixedAE(mae.MAE):
 
   per_example: ClassVar[bool] = False  # groups are of a batch
   mask_ratio: ClassVar[None] = None  # none of its keys: 1 - 1 / group
+  height: ClassVar[int] = 0  # none of its keys: squares only
 
   group: int = field.value(4, "images mixed into one (G)", low=2)
   mix_mode: str = field.value(

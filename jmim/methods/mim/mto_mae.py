@@ -17,6 +17,7 @@ All switched off it is MAE, bit for bit. One block alone has kappa0 in it.
 """
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 
@@ -30,6 +31,8 @@ from jmim.methods.parts import singularity
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MTOMAE(mae.MAE):
   """MAE whose decoder keeps its masked tokens apart."""
+
+  height: ClassVar[int] = 0  # none of its keys: squares only
 
   tokens: singularity.Singularity = field.part(
     singularity.Singularity, "terms and biases that keep masked tokens apart"

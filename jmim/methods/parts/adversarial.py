@@ -20,8 +20,8 @@ import optax
 from jmim.core import field
 from jmim.core import method
 from jmim.core import runtime
+from jmim.methods.parts import perceptual as perceptuals
 from jmim.nn import losses
-from jmim.nn.frozen import lpips
 from jmim.nn.nets import autoencoder
 from jmim.nn.nets import discriminator as critics
 
@@ -70,28 +70,27 @@ class Losses:
     return critics.PatchGAN(self.disc_layers, self.disc_width, self.rt)
 
   @property
-  def layers(self) -> tuple[lpips.Layer, ...]:
-    """Layers of the perceptual network."""
-    small = lpips.small(self.perceptual_width)
-    return {"none": (), "vgg": lpips.VGG16, "small": small}[self.perceptual]
+  def compared(self) -> perceptuals.Perceptual:
+    """What compares images."""
+    return perceptuals.Perceptual(
+      network=self.perceptual,
+      path=self.perceptual_path,
+      sha256=self.perceptual_sha256,
+      weight=self.perceptual_weight,
+      width=self.perceptual_width,
+    )
 
   def check(self, side: int, channels: int) -> None:
     """Raises ValueError for images the networks cannot see."""
     least = self.critic.least_side()
     if side < least:
       raise ValueError(f"size {side} below {least}, which disc_layers needs")
-    if self.layers and channels != 3:
+    if self.compared.layers and channels != 3:
       raise ValueError(f"perceptual networks see 3 channels, not {channels}")
 
   def consts(self) -> dict[str, method.Const]:
-    """The perceptual network; `vgg` has learned layer weights as well."""
-    if not self.layers:
-      return {}
-    vgg = self.perceptual == "vgg"
-    init = lambda key: lpips.random(key, self.layers, lin=vgg)
-    path, sha256 = self.perceptual_path, self.perceptual_sha256 or None
-    key = "method.losses.perceptual_path"
-    return {"perceptual": method.Const(path, init, sha256, key=key)}
+    """The perceptual network."""
+    return self.compared.consts("method.losses.perceptual_path")
 
   def errors(
     self, consts: method.Tree, x: jax.Array, made: jax.Array
@@ -104,8 +103,8 @@ class Losses:
       made: their reconstructions.
     """
     errors = losses.DISTANCES[self.pixel](x - made)
-    if self.layers:
-      distance = lpips.distance(self.layers, consts["perceptual"], x, made)
+    if self.compared.layers:
+      distance = self.compared.distance(consts, x, made)
       errors += self.perceptual_weight * distance[:, None, None, None]
     return errors
 

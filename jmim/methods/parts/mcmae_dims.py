@@ -35,12 +35,13 @@ class MCMAEDims:
     """Side of a token of the last stage [pixels]."""
     return self.size.patch
 
-  def grid(self, side: int) -> tuple[int, int]:
-    """(h, w) in tokens of an image of that side."""
-    return (side // self.patch,) * 2
+  def grid(self, side: int | tuple[int, int]) -> tuple[int, int]:
+    """(h, w) in tokens of an image of that side, or (height, width)."""
+    high, wide = (side, side) if isinstance(side, int) else side
+    return (high // self.patch, wide // self.patch)
 
-  def check(self, side: int) -> None:
-    """Raises ValueError where it cannot be built on images of that side."""
+  def check(self, *sides: int) -> None:
+    """Raises ValueError where it cannot be built on images of these sides."""
     for name in ("widths", "depths", "strides"):
       value = getattr(self, name)
       if value and len(value) != 3:
@@ -50,4 +51,5 @@ class MCMAEDims:
       or min(self.depths, default=0) < 0
     ):
       raise ValueError(f"widths, strides and depths are positive: {self}")
-    sizes.check(self.size.transformer, side, self.patch)
+    for side in sides:
+      sizes.check(self.size.transformer, side, self.patch)

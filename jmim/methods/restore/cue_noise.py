@@ -25,6 +25,7 @@ baseline of equal size that the claim compares with. Weights: family
 """
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -44,6 +45,8 @@ from jmim.nn.nets import vit
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CueNoise(mae.MAE):
   """Masked autoencoder of oriented gradients."""
+
+  height: ClassVar[int] = 0  # none of its keys: squares only
 
   dims: sizes.Dims = field.part(sizes.Dims, "encoder", **masked_prior.DIMS)
   decoder_dims: sizes.Blocks = field.part(

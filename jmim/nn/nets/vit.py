@@ -20,12 +20,14 @@ from jmim.nn import posemb
 from jmim.nn import sizes
 
 
-def build(dims: sizes.Dims, side: int, **options: Any) -> "ViT":
+def build(
+  dims: sizes.Dims, side: int | tuple[int, int], **options: Any
+) -> "ViT":
   """The ViT of a config section.
 
   Args:
     dims: size and patch.
-    side: of the images [pixels].
+    side: of the images [pixels], or (height, width).
     **options: other attributes of `ViT`.
   """
   return ViT(size=dims.size, patch=dims.patch, grid=dims.grid(side), **options)

@@ -342,3 +342,31 @@ def test_sizes_reach_both_networks():
 def test_impossible_sizes_are_refused(change, message):
   with pytest.raises(ValueError, match=message):
     dataclasses.replace(TINY, **change).inputs()
+
+
+def test_rectangles_have_tokens_in_raster_order_and_their_own_loss():
+  """A wide image: what its last patch shows is the last token's target."""
+  wide = dataclasses.replace(TINY, height=8, size=24, norm_pix=False)
+  assert wide.grid == (2, 6)
+  assert wide.inputs()["image"].shape == (8, 24, 3)
+  x = np.random.default_rng(0).normal(size=(2, 8, 24, 3)).astype("f4")
+  batch = {"image": x}
+  params, _ = wide.init(_KEY, batch)
+  draws = wide.drawn(_KEY, batch)
+  assert draws["noise"].shape == (2, 12)
+  np.testing.assert_array_equal(
+    wide.target(x)[:, -1], x[:, 4:, 20:].reshape(2, -1)
+  )
+  weights = methods.Weights(params)
+  shown = wide.reconstruct(weights, batch, _KEY)
+  assert shown["image"].shape == x.shape
+  hidden = np.broadcast_to(shown["mask"], x.shape)
+  want = ((shown["image"] - x) ** 2 * hidden).sum() / hidden.sum()
+  found, _ = wide.loss(weights, batch, wide.drawn(_KEY, batch), 0)
+  np.testing.assert_allclose(found, want, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("height", "size"), [(10, 24), (8, 26)])
+def test_both_sides_divide_by_the_patch(height, size):
+  with pytest.raises(ValueError, match="does not divide by patch 4"):
+    dataclasses.replace(TINY, height=height, size=size).inputs()

@@ -1,0 +1,1 @@
+"""Scenes in space, from images."""
