@@ -55,9 +55,7 @@ class Dims:
         f"width {self.width}: even, and a multiple of {self.heads} heads"
       )
     if not self.kernel % 2:
-      raise ValueError(
-        f"kernel {self.kernel}: odd, with as much on either side"
-      )
+      raise ValueError(f"kernel {self.kernel}: odd, as much on either side")
 
 
 class RelativeAttention(nn.Module, kw_only=True):
@@ -194,10 +192,8 @@ class Conformer(nn.Module, kw_only=True):
   @nn.compact
   def __call__(self, x: Array, keys: Array | None, train: bool) -> Array:
     """[b, t, w] -> [b, t, w] of any number of frames; see `Block`."""
-    x = x * self.dims.width**0.5
-    x = dropout.dropout(
-      x, keys, self.dims.dropout, SITES * (1 + self.first) - 1
-    )
+    x, site = x * self.dims.width**0.5, SITES * (1 + self.first) - 1
+    x = dropout.dropout(x, keys, self.dims.dropout, site)
     for i in range(self.depth):
       at = self.first + i
       block = Block(dims=self.dims, index=at, rt=self.rt, name=f"block_{i}")

@@ -14,6 +14,7 @@ from jmim.core import method as methods
 from jmim.diffusion import respace
 from jmim.diffusion import targets
 from jmim.methods.edit import diffdub
+from jmim.methods.parts import dubbed_frames
 
 SKIPPED = {}
 BETAS = re.compile(r"linear (\S+?)\.\.(\S+), (\d+) steps")
@@ -75,12 +76,15 @@ def run(case):
 
   @jax.jit
   def found(params):
-    code = m.encode(params, crop)
-    options = dict(beside=beside, keep=keep, code=code)
-    loss, x_t, eps = m.error(params, x, draws=draws, **options)
+    code = m.nets.encode(params["main"], crop)
+    shown = dubbed_frames.Shown(x=x, beside=beside, points=None)
+    made = m.frames(methods.Weights(params))
+    loss, x_t, eps = made.error(shown, keep, code=code, draws=draws)
     a, s = (c[:, None, None, None] for c in m.noise.process.at(draws["t"]))
     x0 = targets.to_x0("eps", eps, x_t, a, s)
-    network = lambda x, t: m.network(params, x, t, beside, code)
+    network = lambda x, t: m.nets.noise(
+      params["main"], x, t, beside=beside, code=code
+    )
     _, trace = m.clean.walk(
       m.noise,
       m.sampling,

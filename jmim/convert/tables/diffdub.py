@@ -20,11 +20,11 @@ EMA = "ema_model."
 
 def networks(method: diffdub.DiffDub) -> pieces.Table:
   """The network and, below "encoder.", the encoder."""
-  encoder = unets.encoder(method.encoder_net)
+  encoder = unets.encoder(method.nets.encoder_net)
   encoder += pieces.norm("out.0", "norm_out")
   # A convolution of 1 x 1 there, behind SiLU and the mean over places.
   encoder += pieces.dense("out.3", "dense_out", op=ops.POINT)
-  net = map(_nested, unets.network(method.net))
+  net = map(_nested, unets.network(method.nets.net))
   return [
     *table.placed([*net], "", "net/"),
     *table.placed(encoder, "encoder.", "encoder/"),

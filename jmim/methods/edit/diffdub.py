@@ -37,17 +37,16 @@ greys. Weights: families `diffdub` and `diffae`.
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
-from jmim.core import randomness
 from jmim.methods.parts import clean_region
 from jmim.methods.parts import crop_augment
+from jmim.methods.parts import dubbed_frames
 from jmim.methods.parts import gaussian
 from jmim.methods.parts import guided
 from jmim.methods.parts import lower_face
-from jmim.nn.nets import semantic_encoder
+from jmim.nn.nets import coded
 from jmim.nn.nets import unet
 
 Array = jax.Array
@@ -114,203 +113,69 @@ class DiffDub(method.Method):
     )
 
   @property
-  def members(self) -> tuple[int, ...]:
-    """() or (m,): dimension of the pictures of a group."""
-    return (1 + self.references,) if self.references else ()
-
-  @property
-  def shape(self) -> tuple[int, int, int]:
-    """[h, w, c] of a picture."""
-    return (self.size, self.size, self.channels)
-
-  @property
-  def net(self) -> unet.UNet:
-    """The network."""
-    dims = dataclasses.replace(self.dims, time_width=self.width)
-    return dims.net(out=self.channels, code="gain", rt=self.rt)
-
-  @property
-  def encoder_net(self) -> semantic_encoder.SemanticEncoder:
-    """Crop to code."""
-    return semantic_encoder.SemanticEncoder(
-      **self.encoder.fields(), out=self.width, rt=self.rt
+  def nets(self) -> coded.Coded:
+    """Network and encoder."""
+    return coded.Coded(
+      dims=self.dims,
+      encoder=self.encoder,
+      width=self.width,
+      side=self.size,
+      channels=self.channels,
+      references=self.references,
+      rt=self.rt,
     )
 
   def inputs(self) -> dict[str, method.Input]:
     """Pictures in -1 .. 1, and landmarks where they are read."""
-    for name in ("dims", "encoder"):
-      dims = getattr(self, name)
-      dims.check(self.size)
-      if dims.dropout:
-        raise ValueError(f"{name}.dropout={dims.dropout}: there is none here")
-    self.sampling.check()
+    self.nets.check()
+    self.clean.check(self.sampling)
     self.noise.check(self.sampling, learns=False)
-    if self.sampling.guidance != 1:
-      raise ValueError(
-        f"sampling.guidance={self.sampling.guidance}: no code is dropped in "
-        "training, so there is nothing to guide by"
-      )
-    shape = (*self.members, *self.shape)
+    members = (1 + self.references,) if self.references else ()
+    shape = (*members, *self.nets.shape)
     pictures = {"image": method.Input(shape, range=(-1.0, 1.0))}
-    return pictures | self.face.inputs(self.members)
+    return pictures | self.face.inputs(members)
 
   def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Parameters of network and encoder; no extra state."""
     del batch
-    k_net, k_encoder = jax.random.split(key)
-    x, code = jnp.zeros((1, *self.shape)), jnp.zeros((1, self.width))
-    seen = jnp.tile(x, (1, 1, 1, 1 + self.references))
-    net = self.net.init(k_net, seen, jnp.zeros(1), code=code)["params"]
-    encoder = self.encoder_net.init(k_encoder, x)["params"]
-    return {"main": {"net": net, "encoder": encoder}}, {}
+    return {"main": self.nets.init(key)}, {}
 
   def draw(self, keys, batch, step) -> method.Draws:
     """t [b], noise [b, h, w, c], and how the crop is changed."""
     del step
-    shape = (method.batch_size(batch), *self.shape)
+    shape = (method.batch_size(batch), *self.nets.shape)
     return method.draws_of(keys, shape, self.noise, self.augment)
-
-  def seen(self, batch: method.Batch) -> tuple[Array, Array, Array | None]:
-    """(picture [b, h, w, c], references [b, h, w, r c], its landmarks)."""
-    images, points = batch["image"], batch.get("landmarks")
-    if not self.references:
-      return images, images[..., :0], points
-    others = [images[:, i] for i in range(1, 1 + self.references)]
-    points = None if points is None else points[:, 0]
-    return images[:, 0], jnp.concatenate(others, -1), points
 
   def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Error of the noise in the hole; aux: the share that is hole."""
     del step, player
-    x, beside, points = self.seen(batch)
-    moved = self.augment.places(draws, self.size)
-    crop = self.face.crops(x, points, moved)
-    code = self.encode(weights.params, self.augment.recoloured(crop, draws))
-    keep = self.face.keep(x, points)
-    error, *_ = self.error(
-      weights.params, x, beside=beside, keep=keep, code=code, draws=draws
-    )
+    shown = dubbed_frames.first(batch, self.references)
+    x, points = shown["x"], shown["points"]
+    crop = self.face.crops(x, points, self.augment.places(draws, self.size))
+    crop = self.augment.recoloured(crop, draws)
+    made, keep = self.frames(weights), self.face.keep(x, points)
+    code = self.nets.encode(made.params, crop)
+    error, *_ = made.error(shown, keep, code=code, draws=draws)
     return error.mean(), {"hole": 1 - keep.mean()}
 
-  def encode(self, params: method.Tree, crops: Array) -> Array:
-    """Codes [b, d] of crops [b, h, w, c]."""
-    return self.encoder_net.apply({"params": params["main"]["encoder"]}, crops)
-
-  def error(
-    self,
-    params: method.Tree,
-    x: Array,
-    *,
-    beside: Array,
-    keep: Array,
-    code: Array,
-    draws: method.Draws,
-  ) -> tuple[Array, Array, Array]:
-    """(loss [b], x_t, predicted noise [b, h, w, c]) at the drawn times."""
-    t, noise = draws["t"], draws["noise"]
-    x_t = self.clean.mixed(keep, x, self.noise.add(x, t, noise)[0])
-    pred = self.network(params, x_t, t, beside, code)
-    return self.clean.errors(keep, pred, noise), x_t, pred
-
-  def network(
-    self, params: method.Tree, x: Array, t: Array, beside: Array, code: Array
-  ) -> Array:
-    """Noise [b, h, w, c] of x at times t [b]."""
-    x = jnp.concatenate([x, beside], -1)
-    return self.net.apply({"params": params["main"]["net"]}, x, t, code=code)
+  def frames(self, weights: method.Weights) -> dubbed_frames.DubbedFrames:
+    """What can be made of frames."""
+    return dubbed_frames.DubbedFrames(
+      nets=self.nets,
+      params=weights.params["main"],
+      face=self.face,
+      clean=self.clean,
+      noise=self.noise,
+      sampling=self.sampling,
+    )
 
   def predict(self) -> dict[str, method.Predict]:
-    """features, codes; errors; reconstruct, swapped, dubbed."""
-    named = ("features", "codes", "errors", "reconstruct", "swapped", "dubbed")
-    return {name: getattr(self, name) for name in named}
-
-  def features(self, weights, batch, key) -> Array:
-    """Codes [b, d], of crops as they are."""
-    del key
-    x, _, points = self.seen(batch)
-    return self.encode(weights.params, self.face.crops(x, points))
-
-  def codes(self, weights, batch, key) -> Array:
-    """Codes [b, m, d] of all members, one after the other."""
-    return each(lambda one: self.features(weights, one, key), self.alone(batch))
-
-  def alone(self, batch: method.Batch) -> method.Batch:
-    """Entries [m, b, ...]: each member with the next ones as references.
-
-    A group may have any number of members here; without references pictures
-    are a group if they are several.
-    """
-    several, shown = {"codes"} & set(batch), len(self.members)
-    names = {"image", "landmarks"} & set(batch)
-    rolled = lambda a, i: jnp.roll(a, -i, axis=1)
-    turn = lambda a: jnp.stack([rolled(a, i) for i in range(shown)], 2)
-    if not shown:
-      several, names, turn = several | names, set(), None
-    made = {n: turn(batch[n]) for n in names} | {n: batch[n] for n in several}
-    return {n: jnp.moveaxis(a, 1, 0) for n, a in made.items()}
+    """errors; of `DubbedFrames` features, codes, pictures and clips."""
+    return {"errors": self.errors} | dubbed_frames.outputs(self.frames)
 
   def errors(self, weights, batch, key) -> dict[str, Array]:
     """mse [b]: the loss, of the crop as it is."""
-    x, beside, points = self.seen(batch)
-    code, draws = self.features(weights, batch, key), self.drawn(key, batch)
-    keep = self.face.keep(x, points)
-    options = dict(beside=beside, keep=keep, code=code, draws=draws)
-    return {"mse": self.error(weights.params, x, **options)[0]}
-
-  def rendered(
-    self, weights: method.Weights, batch: method.Batch, code: Array, key: Array
-  ) -> Array:
-    """Pictures [b, h, w, c] whose hole shows what the codes [b, d] say."""
-    x, beside, points = self.seen(batch)
-    draw = randomness.normals(key, method.numbers(batch), self.shape)
-    calls = self.sampling.steps  # numbers of the sampler's own noises are less
-    image, _ = self.clean.walk(
-      self.noise,
-      self.sampling,
-      network=lambda x, t: self.network(weights.params, x, t, beside, code),
-      keep=self.face.keep(x, points),
-      known=x,
-      start=self.rt.shard(draw(calls)),
-      normal=draw,
-    )
-    return image
-
-  def reconstruct(self, weights, batch, key) -> dict[str, Array]:
-    """image, made with its own code; mask, 1 in the hole; target."""
-    x, _, points = self.seen(batch)
-    code = self.features(weights, batch, key)
-    made = self.rendered(weights, batch, code, key)
-    mask = jnp.broadcast_to(1 - self.face.keep(x, points), x.shape)
-    return {"image": made, "mask": mask, "target": x}
-
-  def swapped(self, weights, batch, key) -> dict[str, Array]:
-    """image, made with the code of the neighbour; source; guide, that one.
-
-    Pictures 2 i and 2 i + 1 are neighbours.
-    """
-    x, _, _ = self.seen(batch)
-    number = jnp.arange(len(x)) ^ 1
-    number = jnp.where(number < len(x), number, jnp.arange(len(x)))
-    code = self.features(weights, batch, key)[number]
-    made = self.rendered(weights, batch, code, key)
-    return {"image": made, "source": x, "guide": x[number]}
-
-  def dubbed(self, weights, batch, key) -> Array:
-    """[b, m, h, w, c]: all members, from the same noise.
-
-    With `codes` [b, m, d] in the batch they show those, else their own.
-    """
-    index = method.numbers(batch)
-
-    def one(member):
-      code = member.get("codes")
-      if code is None:
-        code = self.features(weights, member, key)
-      return self.rendered(weights, member | {"index": index}, code, key)
-
-    return each(one, self.alone(batch))
-
-
-def each(make, members: method.Batch) -> Array:
-  """[b, m, ...] of what is made of entries [m, b, ...], one at a time."""
-  return jnp.moveaxis(jax.lax.map(make, members), 0, 1)
+    shown = dubbed_frames.first(batch, self.references)
+    made, draws = self.frames(weights), self.drawn(key, batch)
+    known = dict(code=made.code(shown), draws=draws)
+    return {"mse": made.error(shown, made.keep(shown), **known)[0]}

@@ -35,6 +35,7 @@ import jax.numpy as jnp
 from jmim.core import field
 from jmim.core import method
 from jmim.nn import batchnorm
+from jmim.nn import conformer
 from jmim.nn import dropout
 from jmim.nn.nets import speech_codes
 
@@ -60,6 +61,7 @@ class DiffDubSpeech(method.Method):
     False, "clips end at `valid` of their frames, a stored number"
   )
   dims: speech_codes.Dims = field.part(speech_codes.Dims, "network")
+  blocks: conformer.Dims = field.part(conformer.Dims, "Conformers")
 
   @classmethod
   def tiny(cls) -> "DiffDubSpeech":
@@ -73,19 +75,21 @@ class DiffDubSpeech(method.Method):
       length=9,
       frames=5,
       references=3,
-      dims=dict(**one, width=8, hidden=12, kernel=3, cross_heads=2),
+      dims=dict(**one, cross_heads=2),
+      blocks=dict(width=8, hidden=12, kernel=3),
     )
 
   @property
   def net(self) -> speech_codes.SpeechCodes:
     """The network."""
     return speech_codes.SpeechCodes(
-      dims=self.dims, codes=self.width, rt=self.rt
+      dims=self.dims, blocks=self.blocks, codes=self.width, rt=self.rt
     )
 
   def inputs(self) -> dict[str, method.Input]:
     """Sound and codes of clips, and how much of them counts."""
-    self.dims.check()
+    self.blocks.check()
+    self.dims.check(self.blocks.width)
     if self.frames + self.references > self.length:
       raise ValueError(
         f"frames={self.frames} and references={self.references} of a clip of "
@@ -115,7 +119,7 @@ class DiffDubSpeech(method.Method):
     b = method.batch_size(batch)
     last = self.length - self.frames - self.references
     start = jax.random.randint(keys("start"), (b,), 0, last + 1)
-    rate = max(self.dims.dropout, self.dims.cross_dropout)
+    rate = max(self.blocks.dropout, self.dims.cross_dropout)
     return {"start": start} | dropout.draw(keys("dropout"), rate, b)
 
   def window(

@@ -30,6 +30,15 @@ class CleanRegion:
     True, "known pixels are put back after the last step, too"
   )
 
+  def check(self, sampling: guided.Guided) -> None:
+    """Raises ValueError for guidance: nothing is dropped in training."""
+    sampling.check()
+    if sampling.guidance != 1:
+      raise ValueError(
+        f"sampling.guidance={sampling.guidance}: no condition is dropped in "
+        "training, so there is nothing to guide by"
+      )
+
   def mixed(self, keep: Array, known: Array, x: Array) -> Array:
     """x [b, h, w, c] in the hole, what is known where keep is 1."""
     return keep * known + (1 - keep) * x

@@ -30,8 +30,8 @@ EPS = 1e-5  # of torch's LayerNorm
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Dims(conformer.Dims):
-  """Sizes of the network, as a method's config has them."""
+class Dims:
+  """What there is beside the Conformers' own sizes, for a method's config."""
 
   reference_blocks: int = field.value(2, "blocks that read codes", low=0)
   speech_blocks: int = field.value(4, "blocks behind the attention", low=0)
@@ -41,12 +41,11 @@ class Dims(conformer.Dims):
     0.1, "rate of what it gives", low=0.0, below=1.0
   )
 
-  def check(self) -> None:
-    """Raises ValueError for sizes that do not go together."""
-    super().check()
-    if self.width % self.cross_heads:
+  def check(self, width: int) -> None:
+    """Raises ValueError for heads that do not divide the width."""
+    if width % self.cross_heads:
       raise ValueError(
-        f"width {self.width} does not divide by {self.cross_heads} cross_heads"
+        f"width {width} does not divide by {self.cross_heads} cross_heads"
       )
 
 
@@ -54,12 +53,14 @@ class SpeechCodes(nn.Module, kw_only=True):
   """One code per frame.
 
   Attributes:
-    dims: sizes.
+    dims: blocks and attention.
+    blocks: sizes of the Conformers.
     codes: numbers of a code.
     rt: execution choices.
   """
 
   dims: Dims
+  blocks: conformer.Dims
   codes: int
   rt: runtime.Runtime = runtime.Runtime()
 
@@ -81,14 +82,14 @@ class SpeechCodes(nn.Module, kw_only=True):
       train: BatchNorm by the batch's statistics.
     """
     dims, rt = self.dims, self.rt
-    width = dims.width
+    width = self.blocks.width
     mixed = self.mixed(sound).astype(rt.dtype)
     audio = nn.Conv(
       width, (3,), 2, padding=((1, 1),), dtype=rt.dtype, name="conv"
     )(mixed)
 
     def net(name, depth, first):
-      options = dict(dims=self.plain, depth=depth, first=first, rt=rt)
+      options = dict(dims=self.blocks, depth=depth, first=first, rt=rt)
       return conformer.Conformer(**options, name=name)
 
     n, m = dims.reference_blocks, dims.speech_blocks
@@ -97,21 +98,14 @@ class SpeechCodes(nn.Module, kw_only=True):
     if self.codes != width:
       known = dense.dense(rt, width, name="code_in")(known)
     known = net("reference", n, 0)(known, keys, train)
-    cross = attention.CrossAttention(
-      heads=dims.cross_heads, rt=rt, name="cross"
-    )
+    heads = dims.cross_heads
+    cross = attention.CrossAttention(heads=heads, rt=rt, name="cross")
     # 0 .. SITES - 2 are no other place's.
     y = dropout.dropout(cross(audio, known), keys, dims.cross_dropout, 0)
     y = norm.layer_norm(rt, "norm", EPS)(dense.dense(rt, width, name="fc")(y))
     y = net("speech", m, n + 1)(y, keys, train)
     y = net("decoder", dims.decoder_blocks, n + m + 2)(y, keys, train)
     return dense.dense(rt, self.codes, name="code_out")(y).astype(jnp.float32)
-
-  @property
-  def plain(self) -> conformer.Dims:
-    """Sizes of the Conformers."""
-    names = [f.name for f in dataclasses.fields(conformer.Dims)]
-    return conformer.Dims(**{n: getattr(self.dims, n) for n in names})
 
   def mixed(self, sound: Array) -> Array:
     """[b, n, w] float32: layers with their learned weights, first all equal."""
