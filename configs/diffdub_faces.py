@@ -26,6 +26,8 @@ NETWORK = dict(
   attend_at=(4,),
   norm_groups=8,
 )
+# The first convolution is read for both pictures, halved.
+WIDER = ("/net/conv_in/", "/net/conv_in/")
 
 
 def get_config(arg: str | None = None):
@@ -49,7 +51,7 @@ def get_config(arg: str | None = None):
   if not arg.augment or alone:
     config.method.augment = dict(flip=0.0, colour=0.0, blur=0.0, move=0.0)
   if arg.start:
-    config.init_from.update(path=arg.start)
+    config.init_from.update(path=arg.start, copies=(WIDER,))
   config.optim.update(lr=1e-3, b2=0.999, weight_decay=0.0, clip_norm=1.0)
   config.schedule.update(name="constant", warmup_steps=50)
   config.ema.decay = 0.995

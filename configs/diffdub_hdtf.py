@@ -27,6 +27,8 @@ from jmim.core import config as configs
 from jmim.core import errors
 
 STILL = dict(flip=0.0, colour=0.0, blur=0.0, move=0.0)
+# The first convolution is read for both pictures, halved.
+WIDER = ("/net/conv_in/", "/net/conv_in/")
 
 
 def get_config(arg: str | None = None):
@@ -48,8 +50,7 @@ def get_config(arg: str | None = None):
   else:
     config.data.update(group="clip", members=2)
   if arg.start:
-    # Its first convolution is read for both pictures, halved.
-    config.init_from.update(path=arg.start, weights="ema" if alone else "raw")
+    config.init_from.update(path=arg.start, copies=(WIDER,))
   config.optim.update(lr=1e-4, b2=0.999, weight_decay=0.0, clip_norm=1.0)
   config.schedule.update(name="constant", warmup_steps=0)
   config.ema.decay = 0.9999

@@ -4,8 +4,8 @@ Faces of 32 px that speak. A renderer of 2500 steps (the card has 6000), its
 codes of 400 clips, a speech model of 2000 steps on them, and 64 test clips that
 are dubbed by sounds which no model has heard.
 
-Exact. Kept pixels of dubbed clips are equal; a mask of ones costs nothing; noise
-   in the kept region is not seen.
+Exact. Kept pixels of dubbed clips are equal; a mask of ones costs nothing;
+   noise in the kept region is not seen.
 1. Rendering with another picture's code (of other people): correlation of the
    opening that is seen with that of the other picture >= 0.8, and a hue of the
    skin within 5 % of the source's.

@@ -26,9 +26,9 @@ Reference: the paper claims better images and lips than Wav2Lip, PC-AVS, LP-LAP
 and DAE-Talker on HDTF; no number was checked here.
 
 Differs: known pixels are pasted after the last step too (`clean.paste_last`;
-theirs are the network's there); at test the reference is the next member, not a
-random frame. Of the augmentation only the rates are known; hue turns about the
-greys. Weights: families `diffdub` and `diffae`.
+theirs are the network's there). Of the augmentation rates and limits are known,
+not the ways: colours are blended, hue turns about the greys. Weights: families
+`diffdub` and `diffae`.
 
     python -m jmim.main --config=configs/diffdub_faces.py --workdir=W
     python -m jmim.tools.claim diffdub
@@ -150,7 +150,7 @@ class DiffDub(method.Method):
     """Error of the noise in the hole; aux: the share that is hole."""
     del step, player
     shown = dubbed_frames.first(batch, self.references)
-    x, points = shown["x"], shown["points"]
+    x, points = shown.x, shown.points
     crop = self.face.crops(x, points, self.augment.places(draws, self.size))
     crop = self.augment.recoloured(crop, draws)
     made, keep = self.frames(weights), self.face.keep(x, points)

@@ -84,6 +84,6 @@ class CleanRegion:
       last = level.index == len(table) - 1
       return jnp.where(last, x, pasted), x
 
-    x = self.mixed(keep, known, start)
+    x = self.mixed(keep, known, sampling.temperature * start)
     x, states = samplers.sample(table, denoise, x, normal, paste)
     return (self.mixed(keep, known, x) if self.paste_last else x), states

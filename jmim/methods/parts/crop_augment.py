@@ -35,7 +35,7 @@ class CropAugment:
   turn: float = field.value(20.0, "greatest angle [degrees]", low=0.0)
   scale: float = field.value(0.1, "factors 1 -+ it", low=0.0, below=1.0)
   shift: tuple = field.value(
-    (0.1, 0.2), "least and greatest shift, in shares of the side"
+    (0.1, 0.2), "greatest shifts of rows and of columns, in shares of the side"
   )
 
   def draw(
@@ -55,9 +55,7 @@ class CropAugment:
     moves = coins[:, 0] < self.move
     how = lambda k, most: jnp.where(moves, most * sizes[:, k], 0.0)
     angle, scale = how(0, np.radians(self.turn)), 1 + how(1, self.scale)
-    low, high = self.shift
-    far = (low + high) / 2 + (high - low) / 2 * sizes[:, 2:4]
-    far = jnp.where(moves[:, None], far, 0.0) * side
+    far = jnp.stack([how(2 + k, self.shift[k]) for k in (0, 1)], 1) * side
     at = jnp.arange(side, dtype=jnp.float32) - (side - 1) / 2
     y, x = at[:, None], at[None]
     flips = (coins[:, 1] < self.flip)[:, None, None]

@@ -9,6 +9,7 @@ beside all of them (else: those that follow it).
 import dataclasses
 from collections.abc import Callable
 from typing import Any
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,8 +25,18 @@ from jmim.nn.nets import coded
 Array = jax.Array
 
 
-class Shown(dict):
-  """One picture of each example: x, beside and, if there are any, points."""
+class Shown(NamedTuple):
+  """One picture of each example, and what goes with it.
+
+  Attributes:
+    x: [b, h, w, c].
+    beside: [b, h, w, r c], its references.
+    points: [b, 68, 2], its landmarks; None: they are not read.
+  """
+
+  x: Array
+  beside: Array
+  points: Array | None
 
 
 def first(batch: method.Batch, references: int) -> Shown:
@@ -66,12 +77,12 @@ class DubbedFrames:
 
   def code(self, shown: Shown) -> Array:
     """[b, d] of crops as they are."""
-    crops = self.face.crops(shown["x"], shown["points"])
+    crops = self.face.crops(shown.x, shown.points)
     return self.nets.encode(self.params, crops)
 
   def keep(self, shown: Shown) -> Array:
     """[b, h, w, 1], 1 where a pixel is known."""
-    return self.face.keep(shown["x"], shown["points"])
+    return self.face.keep(shown.x, shown.points)
 
   def error(
     self, shown: Shown, keep: Array, *, code: Array, draws: method.Draws
@@ -84,9 +95,9 @@ class DubbedFrames:
       code: [b, d].
       draws: t [b] and noise [b, h, w, c].
     """
-    t, noise, x = draws["t"], draws["noise"], shown["x"]
+    t, noise, x = draws["t"], draws["noise"], shown.x
     x_t = self.clean.mixed(keep, x, self.noise.add(x, t, noise)[0])
-    beside = shown["beside"]
+    beside = shown.beside
     pred = self.nets.noise(self.params, x_t, t, beside=beside, code=code)
     return self.clean.errors(keep, pred, noise), x_t, pred
 
@@ -119,10 +130,10 @@ class DubbedFrames:
       self.noise,
       self.sampling,
       network=lambda x, t: self.nets.noise(
-        self.params, x, t, beside=shown["beside"], code=code
+        self.params, x, t, beside=shown.beside, code=code
       ),
       keep=self.keep(shown),
-      known=shown["x"],
+      known=shown.x,
       # Numbers below are the calls of the sampler.
       start=self.nets.rt.shard(draw(self.sampling.steps)),
       normal=draw,
@@ -156,7 +167,7 @@ class DubbedFrames:
   def codes(self, batch: method.Batch, key: jax.Array) -> Array:
     """Codes [b, m, d] of all pictures, one after the other."""
     del key
-    found = jax.lax.map(self.code, dict(self._each(batch)))
+    found = jax.lax.map(self.code, self._each(batch))
     return jnp.moveaxis(found, 0, 1)
 
   def reconstruct(
@@ -167,7 +178,7 @@ class DubbedFrames:
     draw = self.normals(batch, key)
     made = self.rendered(shown, self.code(shown), draw)
     mask = jnp.broadcast_to(1 - self.keep(shown), made.shape)
-    return {"image": made, "mask": mask, "target": shown["x"]}
+    return {"image": made, "mask": mask, "target": shown.x}
 
   def swapped(self, batch: method.Batch, key: jax.Array) -> dict[str, Array]:
     """image, made with the code of the neighbour; source; guide, that one.
@@ -175,29 +186,29 @@ class DubbedFrames:
     Examples 2 i and 2 i + 1 are neighbours.
     """
     shown = first(batch, self.nets.references)
-    own = jnp.arange(len(shown["x"]))
+    own = jnp.arange(len(shown.x))
     other = jnp.where((own ^ 1) < len(own), own ^ 1, own)
     code = self.code(shown)[other]
     made = self.rendered(shown, code, self.normals(batch, key))
-    return {"image": made, "source": shown["x"], "guide": shown["x"][other]}
+    return {"image": made, "source": shown.x, "guide": shown.x[other]}
 
   def dubbed(self, batch: method.Batch, key: jax.Array) -> dict[str, Array]:
     """video [b, m, h, w, c], from one noise; outside [b], change of the known.
 
     With `codes` [b, m, d] in the batch it shows those, else its own.
     """
-    every, draw = dict(self._each(batch)), self.normals(batch, key)
-    codes = batch.get("codes")
+    codes, draw = batch.get("codes"), self.normals(batch, key)
     if codes is not None:
-      every["codes"] = jnp.moveaxis(codes, 1, 0)
+      codes = jnp.moveaxis(codes, 1, 0)
 
-    def one(shown):
-      code = shown.pop("codes") if "codes" in shown else self.code(shown)
+    def one(member):
+      shown, code = member
+      code = self.code(shown) if code is None else code
       made = self.rendered(shown, code, draw)
-      moved = self.keep(shown) * jnp.abs(made - shown["x"])
+      moved = self.keep(shown) * jnp.abs(made - shown.x)
       return made, moved.max((1, 2, 3))
 
-    video, outside = jax.lax.map(one, every)
+    video, outside = jax.lax.map(one, (self._each(batch), codes))
     return {"video": jnp.moveaxis(video, 0, 1), "outside": outside.max(0)}
 
 

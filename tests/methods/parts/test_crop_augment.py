@@ -46,11 +46,11 @@ def test_turn_scale_and_shift():
   scaled = crop_augment.CropAugment(scale=0.5, shift=(0.0, 0.0))
   places = np.asarray(scaled.places(draws([0, 1, 1, 1], s1=1.0), SIDE))[0]
   np.testing.assert_allclose(places, 4 + (OWN - 4) / 1.5, atol=1e-5)
-  # Between a ninth and a third of the side: one pixel, or three.
+  # A ninth of the side is a pixel: one row down, one and a half columns.
   shifted = crop_augment.CropAugment(shift=(1 / 9, 3 / 9))
-  coins = draws([0, 1, 1, 1], s2=-1.0, s3=1.0)
+  coins = draws([0, 1, 1, 1], s2=1.0, s3=0.5)
   places = np.asarray(shifted.places(coins, SIDE))[0]
-  want = np.abs(OWN - [1, 3])  # mirrored at the first pixel
+  want = np.abs(OWN - [1, 1.5])  # mirrored at the first pixel
   np.testing.assert_allclose(places, want, atol=1e-4)
 
 

@@ -95,7 +95,7 @@ def test_without_references_pictures_are_single(weights):
   assert single.shape == (2, 1, 8, 8, 3)
   np.testing.assert_allclose(single[:, 0], several[:, 0], atol=1e-5)
   first = dubbed_frames.first({"image": CLIP[:, 0]}, 0)
-  assert first["beside"].shape[-1] == 0
+  assert first.beside.shape[-1] == 0
 
 
 def test_neighbours_change_codes(weights):
