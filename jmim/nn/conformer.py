@@ -11,7 +11,8 @@ attention is Transformer-XL's (Dai et al. 2019), with positions by distance:
 
 s is the sinusoid of a distance, u and v are learned, one per head. Before the
 first block x is multiplied by the root of its width. BatchNorm: no mean over
-examples in training.
+examples in training. Biases that change nothing (of keys, before BatchNorm) are
+left out.
 """
 
 import dataclasses
@@ -79,7 +80,8 @@ class RelativeAttention(nn.Module, kw_only=True):
     split = lambda y: einops.rearrange(
       y, "... t (h d) -> ... h t d", h=self.heads
     )
-    q, k, v = (split(linear(name)(x)) for name in "qkv")
+    # A bias of k would be the same for all keys, which the softmax forgets.
+    q, k, v = (split(linear(name, name != "k")(x)) for name in "qkv")
     # Distances t - 1 .. -(t - 1): of query i and key j row t - 1 - (i - j).
     table = posemb.sincos_1d(np.arange(t - 1, -t, -1), width)
     table = einops.rearrange(table, "n (two w) -> n (w two)", two=2)
@@ -126,6 +128,7 @@ class Convolution(nn.Module, kw_only=True):
       width,
       (self.kernel,),
       feature_group_count=width,
+      use_bias=False,  # BatchNorm would take it off again
       dtype=rt.dtype,
       name="depthwise",
     )(y)

@@ -79,8 +79,19 @@ class Dubbing(procedure.Procedure):
       {"speech": self.speech} if self.told else {}
     )
 
+  def offered(self, models: procedure.Models) -> None:
+    """Raises ValueError for a model that makes other things."""
+    needed = {"renderer": ("codes", "dubbed"), "speech": ("codes",)}
+    for name, model in models.items():
+      known = model.method.predict()
+      if lacking := [n for n in needed[name] if n not in known]:
+        raise ValueError(f"{name} is a model without the output {lacking[0]!r}")
+    if self.told and "sound" not in models["speech"].method.inputs():
+      raise ValueError("speech is a model that reads no `sound`")
+
   def inputs(self, models) -> dict[str, procedure.Input]:
     """Frames of a clip, landmarks if they are read, its sound, what is kept."""
+    self.offered(models)
     seen = models["renderer"].method.inputs()
     image, n = seen["image"], self.frames
     found = {"frames": procedure.Input((n, *image.shape[-3:]))}
@@ -94,11 +105,7 @@ class Dubbing(procedure.Procedure):
 
   def check(self, models) -> None:
     """Raises ValueError for models that offer other things, or other codes."""
-    needed = {"renderer": ("codes", "dubbed"), "speech": ("codes",)}
-    for name, model in models.items():
-      offered = model.method.predict()
-      if lacking := [n for n in needed[name] if n not in offered]:
-        raise ValueError(f"{name} is a model without the output {lacking[0]!r}")
+    self.offered(models)
     if self.told:
       ours, theirs = (models[n].method.width for n in ("renderer", "speech"))
       if ours != theirs:

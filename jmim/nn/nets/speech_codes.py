@@ -99,7 +99,9 @@ class SpeechCodes(nn.Module, kw_only=True):
       known = dense.dense(rt, width, name="code_in")(known)
     known = net("reference", n, 0)(known, keys, train)
     heads = dims.cross_heads
-    cross = attention.CrossAttention(heads=heads, rt=rt, name="cross")
+    cross = attention.CrossAttention(
+      heads=heads, qkv_bias="qv", rt=rt, name="cross"
+    )
     # 0 .. SITES - 2 are no other place's.
     y = dropout.dropout(cross(audio, known), keys, dims.cross_dropout, 0)
     y = norm.layer_norm(rt, "norm", EPS)(dense.dense(rt, width, name="fc")(y))
