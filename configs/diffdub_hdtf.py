@@ -18,7 +18,7 @@ Reference: better quality and lips than Wav2Lip, PC-AVS, LP-LAP and DAE-Talker
 (the paper's claim; its numbers were not checked). The number of steps is not
 verified.
 
-Size: 143 M parameters.
+Size: 168 M parameters.
 Time: not measured.
 Expect: not measured here.
 """

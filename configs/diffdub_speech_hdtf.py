@@ -10,7 +10,7 @@ renderer (`edit.dubbing` with `render=False` and `apply.store`, whose clips hold
 Arguments: data=hdtf_codes, sound=hubert (mfcc: `sound` [1, 650, 13]),
 steps=100000, batch=32: both numbers are ours, the authors state none.
 
-Size: 33.6 M parameters.
+Size: 34.8 M parameters.
 Time: not measured.
 Expect: not measured here.
 """

@@ -179,9 +179,7 @@ ENTRIES: dict[str, Entry] = {
     dtype=np.float32,
     remedy="choose a data set of clouds ('shapes/solids')",
   ),
-  "moments": Entry(still=True),
-  # Places in `image` [pixels], as (x, y).
-  "landmarks": Entry(still=True),
+  **dict.fromkeys(("moments", "landmarks"), Entry(still=True)),
   "marks": Entry(remedy="set data.tokenizer and data.text_words"),
   # Which example a slot holds, and whether it is one or a filler.
   "index": Entry(kind=SERVICE, dtype=np.int32),

@@ -14,7 +14,7 @@ from jmim.core import method as methods
 from jmim.diffusion import respace
 from jmim.diffusion import targets
 from jmim.methods.edit import diffdub
-from jmim.methods.parts import dubbed_frames
+from jmim.methods.parts import shown_frames
 
 SKIPPED = {}
 BETAS = re.compile(r"linear (\S+?)\.\.(\S+), (\d+) steps")
@@ -77,11 +77,11 @@ def run(case):
   @jax.jit
   def found(params):
     code = m.nets.encode(params["main"], crop)
-    shown = dubbed_frames.Shown(x=x, beside=beside, points=None)
+    shown = shown_frames.Shown(x=x, beside=beside, points=None)
     made = m.frames(methods.Weights(params))
     loss, x_t, eps = made.error(shown, keep, code=code, draws=draws)
     a, s = (c[:, None, None, None] for c in m.noise.process.at(draws["t"]))
-    x0 = targets.to_x0("eps", eps, x_t, a, s)
+    x0 = targets.to_x0("eps", eps, x_t, a=a, s=s)
     network = lambda x, t: m.nets.noise(
       params["main"], x, t, beside=beside, code=code
     )

@@ -139,7 +139,7 @@ def render(face: Face, size: int) -> np.ndarray:
   skin = light[..., None] * np.array(face.skin)
   paint(image, skull(0), skin)
   paint(image, hair(face, y, x), face.hair)
-  features(image, face, y, x, skin)
+  features(image, face, y=y, x=x, skin=skin)
   return pixels(image, size).astype(np.float32)
 
 
@@ -189,7 +189,8 @@ def pixels(image: np.ndarray, size: int) -> np.ndarray:
 
 def paint(image: np.ndarray, where: np.ndarray, colour: np.ndarray) -> None:
   """Gives the places of [h, w, 3] that are True a colour."""
-  image[:] = np.where(where[..., None], colour, image)
+  where = np.broadcast_to(where, image.shape[:2])
+  image[where] = np.broadcast_to(colour, image.shape)[where]
 
 
 def _ground(face: Face, y: np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -4,9 +4,9 @@ Green beside red is 0.2 in lips, 0.33 inside of a mouth, and 0.53 or more in
 skin, in any light. What is surely mouth says where it is; there, with s the
 middle colour of the skin,
 
-    share of a pixel that is mouth = 1 - (green - red / 4) / (s_green - s_red / 4)
+    share = 1 - (green - red / 4) / (s_green - s_red / 4)      of a pixel
 
-which is linear in how much of it is. The opening is the height of the mouth in
+is linear in how much of it is mouth. The opening is the height of the mouth in
 the columns round its middle; lips add 1 unit to it, always.
 """
 

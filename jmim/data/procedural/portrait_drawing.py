@@ -7,6 +7,7 @@ Made for DiffFAE (Wang et al. 2024) and DiffDub (Liu et al. 2024).
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -59,8 +60,7 @@ def _levels(image, size):
 
 def _drawn(portrait, bare):
   """(colours [FINEST, FINEST, 3], index in REGIONS [FINEST, FINEST])."""
-  at = (np.arange(faces.FINEST) + 0.5) * faces.SIDE / faces.FINEST
-  y, x = np.meshgrid(at, at, indexing="ij")
+  y, x = _grid()
   who, face = portrait.identity, portrait.face
   image = np.zeros((*y.shape, 3))
   region = np.zeros(y.shape, np.uint8)
@@ -72,7 +72,7 @@ def _drawn(portrait, bare):
   if bare:
     face = dataclasses.replace(face, hair=who.skin)
   else:
-    image += _ground(who.texture, y, x)
+    image += _ground(who.texture)
     paint(y > COLLAR, who.clothes, "clothes")
   v, u = _inside(portrait, y, x)
   tall, wide = face.axes
@@ -82,10 +82,19 @@ def _drawn(portrait, bare):
   if not bare:
     paint(faces.hair(face, v, u), face.hair, "hair")
   own = np.full(image.shape, np.nan)
-  faces.features(own, face, v, u - portrait.pose.yaw, np.array(face.skin))
+  faces.features(
+    own, face, y=v, x=u - portrait.pose.yaw, skin=np.array(face.skin)
+  )
   seen = ~np.isnan(own[..., 0]) & (region == REGIONS.index("skin"))
   paint(seen, light * np.nan_to_num(own), "features")
   return image, region
+
+
+@functools.cache
+def _grid():
+  """(y, x) [FINEST, FINEST] of all samples, in units."""
+  at = (np.arange(faces.FINEST) + 0.5) * faces.SIDE / faces.FINEST
+  return np.meshgrid(at, at, indexing="ij")
 
 
 def _inside(portrait, y, x):
@@ -105,8 +114,10 @@ def _light(portrait, y, x):
   return 1 - half + far / (2 * portrait.identity.axes[0])
 
 
-def _ground(texture, y, x):
-  """[..., 3]: one of four patterns, in one of two pairs of colours."""
+@functools.cache
+def _ground(texture):
+  """[FINEST, FINEST, 3]: one of four patterns, in one of two colour pairs."""
+  y, x = _grid()
   pattern, warm = texture % 4, texture // 4
   wave = np.stack([y, x, (y + x) / 2**0.5, y])[pattern]
   bright = np.sin(2 * np.pi * wave / 8) > 0

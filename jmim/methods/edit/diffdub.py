@@ -46,6 +46,7 @@ from jmim.methods.parts import dubbed_frames
 from jmim.methods.parts import gaussian
 from jmim.methods.parts import guided
 from jmim.methods.parts import lower_face
+from jmim.methods.parts import shown_frames
 from jmim.nn.nets import coded
 from jmim.nn.nets import unet
 
@@ -89,7 +90,7 @@ class DiffDub(method.Method):
     lower_face.LowerFace, "where hole and crop are"
   )
   augment: crop_augment.CropAugment = field.part(
-    crop_augment.CropAugment, "what happens to a crop in training"
+    crop_augment.CropAugment, "changes of a crop in training"
   )
   clean: clean_region.CleanRegion = field.part(
     clean_region.CleanRegion, "known pixels"
@@ -149,7 +150,7 @@ class DiffDub(method.Method):
   def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Error of the noise in the hole; aux: the share that is hole."""
     del step, player
-    shown = dubbed_frames.first(batch, self.references)
+    shown = shown_frames.first(batch, self.references)
     x, points = shown.x, shown.points
     crop = self.face.crops(x, points, self.augment.places(draws, self.size))
     crop = self.augment.recoloured(crop, draws)
@@ -175,7 +176,7 @@ class DiffDub(method.Method):
 
   def errors(self, weights, batch, key) -> dict[str, Array]:
     """mse [b]: the loss, of the crop as it is."""
-    shown = dubbed_frames.first(batch, self.references)
+    shown = shown_frames.first(batch, self.references)
     made, draws = self.frames(weights), self.drawn(key, batch)
     known = dict(code=made.code(shown), draws=draws)
     return {"mse": made.error(shown, made.keep(shown), **known)[0]}

@@ -25,7 +25,7 @@ class CropAugment:
   flip: float = field.value(0.5, "share mirrored", low=0.0, high=1.0)
   colour: float = field.value(0.3, "share recoloured", low=0.0, high=1.0)
   strength: float = field.value(
-    0.2, "of brightness, contrast, saturation: factors 1 -+ it", low=0.0
+    0.2, "brightness, contrast, saturation change by factors 1 -+ it", low=0.0
   )
   hue: float = field.value(0.2, "greatest turn of hue, of a circle", low=0.0)
   blur: float = field.value(0.1, "share blurred, 3 x 3", low=0.0, high=1.0)

@@ -1,15 +1,11 @@
 """What a renderer of codes makes of the frames of a clip, with given weights.
 
-A batch holds groups of pictures, [b, m, h, w, c], or without references single
-ones. In training the first of a group is noised and the next ones are shown
-beside it; here each may be, and `reference` [b, r] says which ones are shown
-beside all of them (else: those that follow it).
+A batch holds groups of pictures, see `parts/shown_frames.py`.
 """
 
 import dataclasses
 from collections.abc import Callable
 from typing import Any
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,39 +16,11 @@ from jmim.methods.parts import clean_region
 from jmim.methods.parts import gaussian
 from jmim.methods.parts import guided
 from jmim.methods.parts import lower_face
+from jmim.methods.parts import shown_frames
 from jmim.nn.nets import coded
 
 Array = jax.Array
-
-
-class Shown(NamedTuple):
-  """One picture of each example, and what goes with it.
-
-  Attributes:
-    x: [b, h, w, c].
-    beside: [b, h, w, r c], its references.
-    points: [b, 68, 2], its landmarks; None: they are not read.
-  """
-
-  x: Array
-  beside: Array
-  points: Array | None
-
-
-def first(batch: method.Batch, references: int) -> Shown:
-  """The first of each group, with those that follow it beside.
-
-  Args:
-    batch: image [b, m, h, w, c], or [b, h, w, c] without references.
-    references: how many there are.
-  """
-  images, points = batch["image"], batch.get("landmarks")
-  if not references:
-    return Shown(x=images, beside=images[..., :0], points=points)
-  others = [images[:, i] for i in range(1, 1 + references)]
-  beside = jnp.concatenate(others, axis=-1)
-  points = None if points is None else points[:, 0]
-  return Shown(x=images[:, 0], beside=beside, points=points)
+Shown = shown_frames.Shown
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,7 +53,12 @@ class DubbedFrames:
     return self.face.keep(shown.x, shown.points)
 
   def error(
-    self, shown: Shown, keep: Array, *, code: Array, draws: method.Draws
+    self,
+    shown: Shown,
+    keep: Array,
+    *,
+    code: Array,
+    draws: method.Draws,
   ) -> tuple[Array, Array, Array]:
     """(loss [b], x_t, predicted noise [b, h, w, c]) at the drawn times.
 
@@ -140,41 +113,28 @@ class DubbedFrames:
     )
     return image
 
-  def _each(self, batch: method.Batch) -> Shown:
+  def every(self, batch: method.Batch) -> Shown:
     """Entries [m, b, ...]: every picture of the groups."""
-    images, points = batch["image"], batch.get("landmarks")
-    if images.ndim == 4:
-      images = images[:, None]
-      points = None if points is None else points[:, None]
-    r, m = self.nets.references, images.shape[1]
-    follow = (jnp.arange(m)[:, None] + 1 + jnp.arange(r)) % m
-    at = batch.get("reference")
-    at = follow[:, None] if at is None else at[None]
-    rows = jnp.arange(len(images))[None, :, None]
-    beside = images[rows, jnp.broadcast_to(at, (m, len(images), r))]
-    beside = jnp.moveaxis(beside, 2, -2)  # [m, b, h, w, r, c]
-    turn = lambda a: None if a is None else jnp.moveaxis(a, 1, 0)
-    flat = beside.reshape(*beside.shape[:4], r * images.shape[-1])
-    return Shown(x=turn(images), beside=flat, points=turn(points))
+    return shown_frames.every(batch, self.nets.references)
 
   # Outputs of a method.
 
   def features(self, batch: method.Batch, key: jax.Array) -> Array:
     """Codes [b, d] of the first of each group."""
     del key
-    return self.code(first(batch, self.nets.references))
+    return self.code(shown_frames.first(batch, self.nets.references))
 
   def codes(self, batch: method.Batch, key: jax.Array) -> Array:
     """Codes [b, m, d] of all pictures, one after the other."""
     del key
-    found = jax.lax.map(self.code, self._each(batch))
+    found = jax.lax.map(self.code, self.every(batch))
     return jnp.moveaxis(found, 0, 1)
 
   def reconstruct(
     self, batch: method.Batch, key: jax.Array
   ) -> dict[str, Array]:
     """image, made with its own code; mask, 1 in the hole; target."""
-    shown = first(batch, self.nets.references)
+    shown = shown_frames.first(batch, self.nets.references)
     draw = self.normals(batch, key)
     made = self.rendered(shown, self.code(shown), draw)
     mask = jnp.broadcast_to(1 - self.keep(shown), made.shape)
@@ -185,7 +145,7 @@ class DubbedFrames:
 
     Examples 2 i and 2 i + 1 are neighbours.
     """
-    shown = first(batch, self.nets.references)
+    shown = shown_frames.first(batch, self.nets.references)
     own = jnp.arange(len(shown.x))
     other = jnp.where((own ^ 1) < len(own), own ^ 1, own)
     code = self.code(shown)[other]
@@ -208,7 +168,7 @@ class DubbedFrames:
       moved = self.keep(shown) * jnp.abs(made - shown.x)
       return made, moved.max((1, 2, 3))
 
-    video, outside = jax.lax.map(one, (self._each(batch), codes))
+    video, outside = jax.lax.map(one, (self.every(batch), codes))
     return {"video": jnp.moveaxis(video, 0, 1), "outside": outside.max(0)}
 
 

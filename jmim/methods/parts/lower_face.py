@@ -35,8 +35,8 @@ class LowerFace:
 
   kind: str = field.value(
     "landmarks",
-    "what says where the hole is: stored landmarks, fixed boxes; none: all is "
-    "hole, and the crop is the whole",
+    "how the hole is found: by stored landmarks, by fixed boxes; none: the "
+    "whole picture is hole, and crop",
     choices=KINDS,
   )
   chin: float = field.value(

@@ -9,7 +9,7 @@ from jmim.core import field
 from jmim.core import method as methods
 from jmim.core import tree as trees
 from jmim.methods.edit import diffdub
-from jmim.methods.parts import dubbed_frames
+from jmim.methods.parts import shown_frames
 
 M = diffdub.DiffDub.tiny()
 RNG = np.random.default_rng(0)
@@ -42,7 +42,7 @@ def error(m, weights, keep, image=IMAGES):
   """(loss [b], x_t, prediction) under a mask."""
   batch = {"image": jnp.asarray(image)}
   shown, draws = (
-    dubbed_frames.first(batch, 1),
+    shown_frames.first(batch, 1),
     m.drawn(jax.random.key(1), batch),
   )
   code = jnp.ones((2, m.width))

@@ -8,7 +8,6 @@ import pytest
 from jmim.core import field
 from jmim.core import method as methods
 from jmim.methods.edit import diffdub
-from jmim.methods.parts import dubbed_frames
 
 M = diffdub.DiffDub.tiny()
 RNG = np.random.default_rng(0)
@@ -94,8 +93,6 @@ def test_without_references_pictures_are_single(weights):
   several = made(m, own, "dubbed", {"image": CLIP})["video"]
   assert single.shape == (2, 1, 8, 8, 3)
   np.testing.assert_allclose(single[:, 0], several[:, 0], atol=1e-5)
-  first = dubbed_frames.first({"image": CLIP[:, 0]}, 0)
-  assert first.beside.shape[-1] == 0
 
 
 def test_neighbours_change_codes(weights):
