@@ -1,4 +1,4 @@
-"""DiffDub's renderer on faces of 32 px that speak, a quarter of its width.
+"""DiffDub's renderer on faces of 32 px that speak, an eighth of its width.
 
     python -m jmim.main --config=configs/diffdub_faces.py --workdir=R
     python -m jmim.main --mode=apply \
@@ -9,7 +9,7 @@
       --config=configs/dubbing_faces.py:renderer=R,speech=S
 
 Arguments: face=boxes (landmarks: holes and crops follow the head; none:
-Diff-AE, the first stage), augment=True, steps=2500, start= (a run of face=none
+Diff-AE, the first stage), augment=True, steps=2000, start= (a run of face=none
 to begin with: its first convolution is read for both pictures).
 
 Size: 1.45 M parameters.
@@ -20,8 +20,8 @@ Expect: not measured here.
 from jmim.core import config as configs
 
 NETWORK = dict(
-  width=32,
-  multipliers=(1, 2, 2),
+  width=16,
+  multipliers=(1, 2, 4),
   blocks=1,
   attend_at=(4,),
   norm_groups=8,
@@ -31,7 +31,7 @@ WIDER = ("/net/conv_in/", "/net/conv_in/")
 
 
 def get_config(arg: str | None = None):
-  arg = configs.parse_arg(arg, face="boxes", augment=True, steps=2500, start="")
+  arg = configs.parse_arg(arg, face="boxes", augment=True, steps=2000, start="")
   alone = arg.face == "none"
   config = configs.base()
   half = dict(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))

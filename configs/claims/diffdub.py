@@ -1,8 +1,9 @@
 """DiffDub: a code of a mouth fills the hole in a face, and speech makes codes.
 
-Faces of 32 px that speak. A renderer of 2500 steps (the card has 6000), its
-codes of 400 clips, a speech model of 2000 steps on them, and 64 test clips that
-are dubbed by sounds which no model has heard.
+Faces of 32 px that speak. A renderer of 16 channels and 2000 steps (the card
+has 32 and 6000, which is longer than a run of a claim may take), its codes of
+400 clips, a speech model of 2000 steps on them, and 64 test clips that are
+dubbed by sounds which no model has heard.
 
 Exact. Kept pixels of dubbed clips are equal; a mask of ones costs nothing;
    noise in the kept region is not seen.
