@@ -58,9 +58,14 @@ def get_config(arg: str | None = None):
   config.train.update(total_steps=arg.steps, checkpoint_steps=500)
   config.evals = configs.section(
     errors=configs.section(type="mean", weights="ema", limit=1024),
-    recon=configs.section(type="recon", weights="ema"),
     control=configs.section(
       type="dubbing", predict="swapped", weights="ema", limit=512
+    ),
+    # Where all is hole there is nothing beside it to compare with.
+    made=configs.section(
+      type="restoration" if alone else "recon",
+      predict="reconstruct",
+      weights="ema",
     ),
   )
   return config

@@ -61,6 +61,12 @@ def get_config(arg: str | None = None):
     errors=configs.section(
       type="mean", weights="ema", limit=4096, every_steps=10_000
     ),
-    recon=configs.section(type="recon", weights="ema", every_steps=50_000),
+    # Where all is hole there is nothing beside it to compare with.
+    made=configs.section(
+      type="restoration" if alone else "recon",
+      predict="reconstruct",
+      weights="ema",
+      every_steps=50_000,
+    ),
   )
   return config
