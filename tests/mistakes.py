@@ -1175,4 +1175,38 @@ PROCEDURES = [
     ],
     ["method", "size 16 does not divide by", "5 of branch 0"],
   ),
+  (
+    "stage of DiffDub",
+    [recipe("diffdub_hdtf", "stage=speech")],
+    ["--config", "stage=speech", "renderer or diffae"],
+  ),
+  (
+    "features of a sound",
+    [recipe("diffdub_speech_hdtf", "sound=wav2vec")],
+    ["--config", "sound=wav2vec", "hubert, mfcc"],
+  ),
+  (
+    "guidance by a code that is never dropped",
+    [recipe("diffdub_hdtf", "steps=4"), *DRY]
+    + ["--config.method.sampling.guidance=2.0"],
+    ["method", "sampling.guidance=2.0", "no condition is dropped"],
+  ),
+  (
+    "a hole that is no box",
+    [recipe("diffdub_faces", "steps=4"), *DRY]
+    + ["--config.method.face.hole=(0.9, 0.1, 0.5, 0.9)"],
+    ["method", "face.hole=(0.9, 0.1, 0.5, 0.9)", "(top, left, bottom, right)"],
+  ),
+  (
+    "a window longer than its clip",
+    [recipe("diffdub_speech_faces", "steps=4"), *DRY]
+    + ["--config.method.frames=30"],
+    ["method", "frames=30", "length=40"],
+  ),
+  (
+    "speech that makes codes of another width",
+    [recipe("dubbing_faces", "num=4"), *DRY]
+    + ["--config.procedure.speech.recipe=configs/diffdub_speech_hdtf.py"],
+    ["procedure", "have 32 numbers", "speech.path makes 512"],
+  ),
 ]

@@ -90,7 +90,7 @@ def models(procedure_, seed=0):
 
 
 def fresh(owner, seed=0):
-  """Random weights of a method: no leaf is 0."""
+  """Random weights of a method: no leaf is 0, and none of its state below."""
   batch = {
     name: jnp.zeros((1, *x.shape), x.dtype)
     for name, x in owner.inputs().items()
@@ -104,7 +104,10 @@ def fresh(owner, seed=0):
   shapes = jax.eval_shape(init, jax.random.key(0))
   rng = np.random.default_rng(seed)
   normal = lambda s: (0.2 * rng.normal(size=s.shape)).astype(s.dtype)
-  return jax.tree.map(normal, shapes)
+  made = jax.tree.map(normal, shapes)
+  # State is of running statistics, whose variances are not negative.
+  extra = jax.tree.map(np.abs, made.extra)
+  return method.Weights(made.params, extra, made.consts)
 
 
 def batch_of(inputs, n=8, seed=0):

@@ -7,8 +7,9 @@ shape, or the run does not start, and every difference is listed:
     rename  ((regex, replacement), ...) applied in order to the saved names
     copies  ((regex, replacement), ...): a saved array is also ours under the
             new name; where that reads more input channels it is repeated, and
-            divided by how often (a second stem); of a stack of layers that is
-            shorter there it is the first (a control branch)
+            divided by how often (a second stem; under the name that it has it
+            is widened alone); where that is a shorter stack of layers, it is
+            the first of them (a control branch)
     skip    saved names (after renaming) that are left out: the decoder
     reinit  our names that stay freshly initialised: the new head
     resize  our position tables, resized bicubically from another grid
@@ -115,9 +116,9 @@ def _copied(saved, ours, rules):
   for pattern, replacement in rules.copies:
     for name, value in saved.items():
       other = re.sub(pattern, replacement, name)
-      if other == name:
+      if not re.search(pattern, name):
         continue
-      if other in saved or other in made:
+      if other != name and (other in saved or other in made):
         raise _error(rules, [f"two arrays are copied to {other}"])
       wanted = ours[other].shape if other in ours else value.shape
       made[other] = value

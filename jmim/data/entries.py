@@ -161,8 +161,7 @@ ENTRIES: dict[str, Entry] = {
     dtype=np.uint8,
     remedy="set data.volume",
   ),
-  "cells": Entry(kind=VOLUME_MAP, of="volume"),  # ids; 0: none
-  "membrane": Entry(kind=VOLUME_MAP, of="volume"),
+  **dict.fromkeys(("cells", "membrane"), Entry(kind=VOLUME_MAP, of="volume")),
   # Maps of what is where in `image`; `structure`: `nn.structure` of the whole,
   # the last three: of `edit.diffumask`.
   **dict.fromkeys(
@@ -179,7 +178,8 @@ ENTRIES: dict[str, Entry] = {
     dtype=np.float32,
     remedy="choose a data set of clouds ('shapes/solids')",
   ),
-  **dict.fromkeys(("moments", "view_pose", "view_focal"), Entry(still=True)),
+  **dict.fromkeys(("moments", "landmarks"), Entry(still=True)),
+  **dict.fromkeys(("view_pose", "view_focal"), Entry(still=True)),
   "marks": Entry(remedy="set data.tokenizer and data.text_words"),
   # Which example a slot holds, and whether it is one or a filler.
   "index": Entry(kind=SERVICE, dtype=np.int32),

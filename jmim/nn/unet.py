@@ -21,7 +21,7 @@ from jmim.nn import conv
 from jmim.nn import spatial
 from jmim.nn import unet_blocks
 
-CODES = ("", "added", "scale")
+CODES = ("", "added", "scale", "gain")
 
 
 class Seen(NamedTuple):
@@ -88,7 +88,8 @@ class Layers(nn.Module, kw_only=True):
       does, called alike, from (heads=, groups=, factor=, rt=, name=), factor
       how much smaller the map is than the finest; None: those.
     code: what a code vector does: "added" to the time; "scale": a second scale
-      and shift in each residual block; "": there is none.
+      and shift in each residual block; "gain": a scale alone, of the code as it
+      is; "": there is none.
     groups: of the norms.
     updown: sides change in residual blocks, by means and repetition, instead
       of in convolutions.
@@ -106,6 +107,7 @@ class Layers(nn.Module, kw_only=True):
     norm_eps: of the norms, but for those of transformers.
     late_pad: convolutions that halve the side pad behind alone, not on either
       side.
+    single: residual blocks have their first convolution alone.
     rt: execution choices.
   """
 
@@ -137,6 +139,7 @@ class Layers(nn.Module, kw_only=True):
   up_heads: int = 0
   norm_eps: float = 1e-5
   late_pad: bool = False
+  single: bool = False
   rt: runtime.Runtime = runtime.Runtime()
 
   @property
@@ -198,6 +201,8 @@ class Layers(nn.Module, kw_only=True):
     if self.code == "scale":
       code = nn.silu(self._dense(self.embedded, "code_embed")(code))
       told.append(unet_blocks.Modulation("code", code))
+    if self.code == "gain":
+      told.append(unet_blocks.Modulation("code", nn.silu(code), "scale"))
     return (*told, *more)
 
   def _res(self, times, name, resample=""):
@@ -208,6 +213,7 @@ class Layers(nn.Module, kw_only=True):
       rt=self.rt,
       resample=resample,
       eps=self.norm_eps,
+      single=self.single,
       name=name,
     )
 
@@ -254,6 +260,20 @@ class Layers(nn.Module, kw_only=True):
       pad = (0, 1) if self.late_pad else (1, 1)
       return conv.conv3(self.rt, y.shape[-1], layer, 2, pad=pad)(y)
     return conv.conv3(self.rt, y.shape[-1], layer)(conv.twice(y))
+
+  def _down(self, x, seen, stem):
+    """All skips, finest first; the last is what the middle reads."""
+    rt, levels = self.rt, len(self.multipliers)
+    y = rt.shard(conv.conv3(rt, self.stem, stem)(x.astype(rt.dtype)))
+    skips = [y]
+    for level, blocks in enumerate(self.blocks_at):
+      for i in range(blocks):
+        y = self._stage(y, seen, level=level, i=i, name=f"down{level}_{i}")
+        skips.append(y)
+      if level < levels - 1:
+        y = self._change(y, seen, name=f"down{level}", how="half")
+        skips.append(y)
+    return skips
 
   def _middle(self, y, seen):
     times = self.multipliers[-1]

@@ -50,6 +50,8 @@ class ResBlock(nn.Module, kw_only=True):
     resample: changes the side on the way, of the input too: "half" or "twice"
       of `nn.conv`; "": not.
     eps: of the norms.
+    single: it ends behind the first convolution, and is told nothing (the
+      encoder of Diff-AE).
   """
 
   width: int
@@ -58,6 +60,7 @@ class ResBlock(nn.Module, kw_only=True):
   rt: runtime.Runtime = runtime.Runtime()
   resample: str = ""
   eps: float = 1e-5
+  single: bool = False
 
   @nn.compact
   def __call__(self, x: jax.Array, told: Sequence[Modulation]) -> jax.Array:
@@ -71,13 +74,25 @@ class ResBlock(nn.Module, kw_only=True):
       [b, h, w, width]; another side if it is resampled.
 
     Raises:
-      ValueError: a form that is not known, or no map of this side.
+      ValueError: a form that is not known, no map of this side, or anything
+        told of a block that ends before.
     """
     rt, width = self.rt, self.width
+    if self.single and told:
+      raise ValueError(f"a single convolution is told {[m.name for m in told]}")
     y = nn.silu(conv.group_norm(rt, self.groups, "norm1", self.eps)(x))
     if self.resample:
       x, y = (getattr(conv, self.resample)(a) for a in (x, y))
     y = conv.conv3(rt, width, "conv1")(y)
+    if not self.single:
+      y = self._second(y, told)
+    if x.shape[-1] != width:
+      x = nn.Conv(width, (1, 1), dtype=rt.dtype, name="skip")(x)
+    return rt.shard(x + y)
+
+  def _second(self, y, told):
+    """What it is told, norm, SiLU, dropout and convolution."""
+    rt = self.rt
     parts = [(m.form, self._made(m, y.shape[1:3])) for m in told]
     for form, made in parts:
       if form == "added":
@@ -89,10 +104,7 @@ class ResBlock(nn.Module, kw_only=True):
       if form == "scale_shift":
         y = y + made[1]
     y = nn.Dropout(self.dropout, deterministic=not self.dropout)(nn.silu(y))
-    y = conv.conv3(rt, width, "conv2", zero=True)(y)
-    if x.shape[-1] != width:
-      x = nn.Conv(width, (1, 1), dtype=rt.dtype, name="skip")(x)
-    return rt.shard(x + y)
+    return conv.conv3(rt, self.width, "conv2", zero=True)(y)
 
   def _made(self, told, side):
     """Scale and shift, or one of them, [b, 1 or h, 1 or w, width] each."""

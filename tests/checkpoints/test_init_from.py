@@ -91,6 +91,10 @@ def test_a_copy_of_more_input_channels_is_repeated_and_divided():
   )
   with pytest.raises(errors.UserError, match="main/other/kernel"):
     init_from.match(theirs, fit(4), also)
+  # Under its own name it is widened alone.
+  wide = {"main": {"stem": fit(6)["main"]["other"]}}
+  found = init_from.match(theirs, wide, rules(copies=(("/stem/", "/stem/"),)))
+  np.testing.assert_array_equal(found["main/stem/kernel"][0], second)
   twice = rules(copies=(("/stem/", "/other/"), ("/stem/", "/other/")))
   with pytest.raises(errors.UserError, match="copied to main/other"):
     init_from.match(theirs, fit(6), twice)

@@ -63,13 +63,19 @@ def softmax(x):
   return x / x.sum(-1, keepdims=True)
 
 
-def res(p, name, x, emb, change=lambda x: x, told=None):
+def res(p, name, x, emb, change=lambda x: x, told=None, gain=None):
   """A residual block; scale and shift if its map of the time is as wide.
 
-  `told` is a second vector (PDAE), whose scale and shift follow.
+  `told` is a second vector (PDAE), whose scale and shift follow; `gain` one
+  whose scale does (Diff-AE). Without a second convolution it ends before all of
+  that.
   """
   y = change(silu(group_norm(p, f"{name}.in_layers.0", x)))
   y, x = conv(p, f"{name}.in_layers.2", y), change(x)
+  if f"{name}.skip_connection.weight" in p:
+    x = conv(p, f"{name}.skip_connection", x)
+  if f"{name}.out_layers.0.weight" not in p:
+    return x + y
   mods = linear(p, f"{name}.emb_layers.1", silu(emb))[:, :, None, None]
   if mods.shape[1] == 2 * y.shape[1]:
     scale, shift = np.split(mods, 2, axis=1)
@@ -80,10 +86,10 @@ def res(p, name, x, emb, change=lambda x: x, told=None):
     mods = linear(p, f"{name}.emb_z_layers.1", silu(told))[:, :, None, None]
     scale, shift = np.split(mods, 2, axis=1)
     y = y * (1 + scale) + shift
-  y = conv(p, f"{name}.out_layers.3", silu(y))
-  if f"{name}.skip_connection.weight" in p:
-    x = conv(p, f"{name}.skip_connection", x)
-  return x + y
+  if gain is not None:
+    mods = linear(p, f"{name}.cond_emb_layers.1", silu(gain))
+    y = y * (1 + mods[:, :, None, None])
+  return x + conv(p, f"{name}.out_layers.3", silu(y))
 
 
 def attention(p, name, x, heads, new_order):
@@ -130,10 +136,32 @@ def transformer(p, name, x, context, heads, depth):
   return x + conv(p, f"{name}.proj_out", y)
 
 
-def unet(config, p, x, t, y=None, context=None, code=None):
+def encoder(config, p, x):
+  """Diff-AE's encoder: the way down and the middle, then a mean."""
+  attend = lambda name, x: attention(
+    p, name, x, heads=config["num_heads"], new_order=False
+  )
+  h, at, ds = conv(p, "input_blocks.0.0", x), 1, 1
+  for level in range(len(config["channel_mult"])):
+    for _ in range(config["num_res_blocks"]):
+      h = res(p, f"input_blocks.{at}.0", h, None)
+      if ds in config["attention_resolutions"]:
+        h = attend(f"input_blocks.{at}.1", h)
+      at += 1
+    if level < len(config["channel_mult"]) - 1:
+      h = res(p, f"input_blocks.{at}.0", h, None, change=half)
+      at, ds = at + 1, 2 * ds
+  h = res(p, "middle_block.0", h, None)
+  h = res(p, "middle_block.2", attend("middle_block.1", h), None)
+  h = silu(group_norm(p, "out.0", h)).mean((2, 3))
+  return linear(p, "out.3", h)
+
+
+def unet(config, p, x, t, y=None, context=None, code=None, gain=None):
   """(prediction, output of the middle block, time embedding).
 
-  With a code those of PDAE's second middle and way up, "shift_".
+  With a code those of PDAE's second middle and way up, "shift_"; with a gain
+  every block is told of it (Diff-AE).
   """
   get, width = config.get, config["model_channels"]
   waves = np.exp(-np.log(1e4) * np.arange(width // 2) / (width // 2))
@@ -167,7 +195,7 @@ def unet(config, p, x, t, y=None, context=None, code=None):
 
   def resample(name, x, change, leaf, stride, told=None):
     if get("resblock_updown"):
-      return res(p, name, x, emb, change=change, told=told)
+      return res(p, name, x, emb, change=change, told=told, gain=gain)
     if not get("conv_resample", True):
       return change(x)
     return conv(p, f"{name}.{leaf}", twice(x) if leaf == "conv" else x, stride)
@@ -180,7 +208,7 @@ def unet(config, p, x, t, y=None, context=None, code=None):
   skips = [h]
   for level in range(levels):
     for _ in range(blocks[level]):
-      h = res(p, f"input_blocks.{at}.0", h, emb)
+      h = res(p, f"input_blocks.{at}.0", h, emb, gain=gain)
       if ds in config["attention_resolutions"]:
         h = attend(f"input_blocks.{at}.1", h, heads)
       skips.append(h)
@@ -192,15 +220,15 @@ def unet(config, p, x, t, y=None, context=None, code=None):
   of, told = ("", None)
   if code is not None:
     of, told = "shift_", linear(p, "label_emb", code)
-  h = res(p, f"{of}middle_block.0", h, emb, told=told)
+  h = res(p, f"{of}middle_block.0", h, emb, told=told, gain=gain)
   h = attend(f"{of}middle_block.1", h, heads)
-  middle = h = res(p, f"{of}middle_block.2", h, emb, told=told)
+  middle = h = res(p, f"{of}middle_block.2", h, emb, told=told, gain=gain)
   at = 0
   for level in reversed(range(levels)):
     for i in range(blocks[level] + 1):
       h = np.concatenate([h, skips.pop()], axis=1)
       where = f"{of}output_blocks.{at}"
-      h = res(p, f"{where}.0", h, emb, told=told)
+      h = res(p, f"{where}.0", h, emb, told=told, gain=gain)
       attends = ds in config["attention_resolutions"]
       if attends:
         h = attend(f"{where}.1", h, up_heads)

@@ -77,3 +77,16 @@ def test_what_starts_at_zero_changes_nothing_at_first(fill, value):
 def test_a_form_that_is_not_known_is_refused():
   with pytest.raises(ValueError, match="'times'.*scale_shift"):
     NET.init(jax.random.key(0), X, [Told("code", CODE, "times")])
+
+
+def test_a_single_convolution_is_told_nothing(fill):
+  net = NET.clone(single=True)
+  params = fill(net, X, [])["params"]
+  assert set(params) == {"norm1", "conv1"}
+  # What is added is linear in the convolution, and nothing follows it.
+  twice = params | {"conv1": jax.tree.map(lambda x: 2 * x, params["conv1"])}
+  inner = see(net, params) - X
+  assert np.abs(inner).max() > 0.1
+  np.testing.assert_allclose(see(net, twice) - X, 2 * inner, atol=1e-5)
+  with pytest.raises(ValueError, match="told"):
+    see(net, params, Told("time", EMB))

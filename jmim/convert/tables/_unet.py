@@ -59,7 +59,23 @@ def network(
   if net.classes:
     name = "label_embed/embedding"
     rules.append(table.Rule(theirs="label_emb.weight", ours=name, op=labels))
-  rules += pieces.dense("input_blocks.0.0", "conv_in", op=ops.CONV)
+  return rules + _way_down(net, attend) + _rest(net, attend)
+
+
+def encoder(net: nets.Layers, by_head: bool = True) -> pieces.Table:
+  """The way down and the middle alone, which are told nothing.
+
+  Args:
+    net: of `nets.semantic_encoder`.
+    by_head: see `network`.
+  """
+  attend = _attention(net, by_head)
+  return _way_down(net, attend) + _middle(net, attend)
+
+
+def _way_down(net, attend):
+  """First convolution, and all levels, finest first."""
+  rules = pieces.dense("input_blocks.0.0", "conv_in", op=ops.CONV)
   for at, (width, (level, i)) in enumerate(_downward(net)):
     where, ours = f"input_blocks.{at + 1}", f"down{level}"
     if i is None:
@@ -67,7 +83,7 @@ def network(
     else:
       stage = dict(level=level, i=i, attend=attend)
       rules += _stage(net, where, f"{ours}_{i}", width, **stage)
-  return rules + _rest(net, attend)
+  return rules
 
 
 def branch(net: nets.Layers, by_head: bool = True) -> pieces.Table:
@@ -103,15 +119,24 @@ def _downward(net):
   return found
 
 
+def _res(net, theirs, ours, skip):
+  """A residual block, told what the network tells its blocks."""
+  return layers.res(theirs, ours, skip, net.code, single=net.single)
+
+
+def _middle(net, attend, prefix=""):
+  middle = f"{prefix}middle_block"
+  return [
+    *_res(net, f"{middle}.0", "middle_0", False),
+    *attend(f"{middle}.1", "middle_attention", net.heads_at(-1)),
+    *_res(net, f"{middle}.2", "middle_1", False),
+  ]
+
+
 def _rest(net, attend, prefix=""):
   """Middle, way up (coarsest level first) and head; `prefix` of theirs."""
-  code, middle = net.code == "scale", f"{prefix}middle_block"
+  rules = _middle(net, attend, prefix)
   width = net.multipliers[-1] * net.width
-  rules = [
-    *layers.res(f"{middle}.0", "middle_0", False, code),
-    *attend(f"{middle}.1", "middle_attention", net.heads_at(-1)),
-    *layers.res(f"{middle}.2", "middle_1", False, code),
-  ]
   # Each block going up reads one of these too; the last is what was read last.
   skips = [w for w, _ in _downward(net)] + [width]
   at = 0
@@ -132,7 +157,7 @@ def _rest(net, attend, prefix=""):
 def _stage(net, theirs, ours, read, *, level, i, attend, up=False):
   """A residual block that reads so many channels, maybe with attention."""
   width = net.multipliers[level] * net.width
-  rules = layers.res(f"{theirs}.0", ours, read != width, net.code == "scale")
+  rules = _res(net, f"{theirs}.0", ours, read != width)
   if not net.attends(level, i):
     return rules
   heads = net.heads_at(level, up)
@@ -150,7 +175,7 @@ def _resample(net, theirs, convolution, *, ours, how):
     how: "half" or "twice".
   """
   if net.updown:
-    return layers.res(theirs, f"{ours}_{how}", False, net.code == "scale")
+    return _res(net, theirs, f"{ours}_{how}", False)
   if not net.resample_conv:
     return []
   return pieces.dense(f"{theirs}.{convolution}", f"{ours}_conv", op=ops.CONV)

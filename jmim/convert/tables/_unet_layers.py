@@ -32,24 +32,34 @@ def heads_first(heads: int) -> tuple[ops.Op, ops.Op]:
   )
 
 
-def res(theirs: str, ours: str, skip: bool, code: bool = False) -> pieces.Table:
+# What a code does, in `nn.unet` -> their layer of it in a residual block.
+CODES = {"scale": "emb_z_layers.1", "gain": "cond_emb_layers.1"}
+
+
+def res(
+  theirs: str, ours: str, skip: bool, code: str = "", *, single: bool = False
+) -> pieces.Table:
   """A residual block.
 
   Args:
     theirs: name of the block.
     ours: name of the block.
     skip: with a convolution beside it.
-    code: with a second scale and shift (PDAE).
+    code: what a code does there, of `CODES` (PDAE, Diff-AE); else nothing.
+    single: its first convolution is all there is.
   """
   rules = [
     *pieces.norm(f"{theirs}.in_layers.0", f"{ours}/norm1"),
     *pieces.dense(f"{theirs}.in_layers.2", f"{ours}/conv1", op=ops.CONV),
-    *pieces.dense(f"{theirs}.emb_layers.1", f"{ours}/time"),
-    *pieces.norm(f"{theirs}.out_layers.0", f"{ours}/norm2"),
-    *pieces.dense(f"{theirs}.out_layers.3", f"{ours}/conv2", op=ops.CONV),
   ]
-  if code:
-    rules += pieces.dense(f"{theirs}.emb_z_layers.1", f"{ours}/code")
+  if not single:
+    rules += [
+      *pieces.dense(f"{theirs}.emb_layers.1", f"{ours}/time"),
+      *pieces.norm(f"{theirs}.out_layers.0", f"{ours}/norm2"),
+      *pieces.dense(f"{theirs}.out_layers.3", f"{ours}/conv2", op=ops.CONV),
+    ]
+  if code in CODES:
+    rules += pieces.dense(f"{theirs}.{CODES[code]}", f"{ours}/code")
   if skip:
     name = f"{theirs}.skip_connection"
     rules += pieces.dense(name, f"{ours}/skip", op=ops.CONV)

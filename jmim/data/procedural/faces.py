@@ -59,6 +59,8 @@ class Face:
     mouth: width.
     curve: height of the corners of the mouth above its middle.
     open: of the mouth.
+    raised: by which the brows are higher than those of a face at rest.
+    closed: share of the eyes' height that the lids cover.
   """
 
   label: int
@@ -80,6 +82,8 @@ class Face:
   mouth: float
   curve: float
   open: float
+  raised: float = 0.0
+  closed: float = 0.0
 
 
 def draw(rng: np.random.Generator) -> Face:
@@ -133,21 +137,60 @@ def render(face: Face, size: int) -> np.ndarray:
   along = np.cos(face.shade_angle) * x + np.sin(face.shade_angle) * y
   light = 1 - face.shade * np.clip(0.5 + along / (2 * tall), 0, 1)
   skin = light[..., None] * np.array(face.skin)
-  _paint(image, skull(0), skin)
-  _paint(image, skull(1.2) & (y < -face.hairline + 0.03 * x**2), face.hair)
+  paint(image, skull(0), skin)
+  paint(image, hair(face, y, x), face.hair)
+  features(image, face, y=y, x=x, skin=skin)
+  return pixels(image, size).astype(np.float32)
+
+
+def hair(face: Face, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+  """Where the cap of hair is; y and x from the middle of the face."""
+  tall, wide = face.axes
+  skull = (y / (tall + 1.2)) ** 2 + (x / (wide + 1.2)) ** 2 < 1
+  return skull & (y < -face.hairline + 0.03 * x**2)
+
+
+def features(
+  image: np.ndarray,
+  face: Face,
+  y: np.ndarray,
+  x: np.ndarray,
+  skin: np.ndarray,
+) -> None:
+  """Paints eyes, brows, nose and mouth; y and x from the middle of the face.
+
+  Args:
+    image: [h, w, 3], painted on.
+    face: whose they are.
+    y: heights, to be broadcast with x to [h, w].
+    x: widths.
+    skin: its colour, [3] or [h, w, 3].
+  """
   for side in (-1, 1):
     middle = (y + face.eye_height, x - side * face.spacing / 2)
     _eye(image, face, *middle, side=side)
+    if face.closed:
+      _lid(image, face, *middle, skin=skin)
   nose = (np.abs(x) < 0.35) & (np.abs(y - 1.6) < 1.8)
-  _paint(image, nose, 0.72 * skin)
-  _mouth(image, face, y - 0.5 * tall, x)
+  paint(image, nose, 0.72 * skin)
+  _mouth(image, face, y - 0.5 * face.axes[0], x)
+
+
+def pixels(image: np.ndarray, size: int) -> np.ndarray:
+  """Means [size, size, ...] over the areas of pixels of [FINEST, FINEST, ...].
+
+  Args:
+    image: of any content.
+    size: side [pixels], a divisor of FINEST.
+  """
   each = FINEST // size
-  pixels = image.reshape(size, each, size, each, 3)
-  return pixels.mean((1, 3)).astype(np.float32)
+  return image.reshape(size, each, size, each, *image.shape[2:]).mean((1, 3))
 
 
-def _paint(image: np.ndarray, where: np.ndarray, colour: np.ndarray) -> None:
-  image[:] = np.where(where[..., None], colour, image)
+def paint(image: np.ndarray, where: np.ndarray, colour: np.ndarray) -> None:
+  """Gives the places of [h, w, 3] that are True a colour."""
+  where = np.broadcast_to(where, image.shape[:2])
+  image[where] = np.broadcast_to(colour, image.shape)[where]
 
 
 def _ground(face: Face, y: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -165,14 +208,25 @@ def _eye(
   """One eye and its brow; y and x from the middle of the eye."""
   r = face.eye
   white = (y / (0.75 * r)) ** 2 + (x / r) ** 2 < 1
-  _paint(image, white, (245.0, 245.0, 240.0))
+  paint(image, white, (245.0, 245.0, 240.0))
   v, u = y - r * face.gaze[0], x - r * face.gaze[1]
   away = np.hypot(v, u) / r
-  _paint(image, white & (away < 0.62), face.iris)
-  _paint(image, white & (away < 0.3), (15.0, 15.0, 15.0))
-  height = y + r + 1.1 + face.brow * side * x / r
+  paint(image, white & (away < 0.62), face.iris)
+  paint(image, white & (away < 0.3), (15.0, 15.0, 15.0))
+  height = y + r + 1.1 + face.raised + face.brow * side * x / r
   brow = (np.abs(height) < 0.45) & (np.abs(x) < 1.25 * r)
-  _paint(image, brow, 0.55 * np.array(face.hair))
+  paint(image, brow, 0.55 * np.array(face.hair))
+
+
+def _lid(
+  image: np.ndarray, face: Face, y: np.ndarray, x: np.ndarray, skin: np.ndarray
+) -> None:
+  """Skin over an eye from above, with a dark edge; from the eye's middle."""
+  r = face.eye
+  eye = (y / (0.75 * r)) ** 2 + (x / r) ** 2 < 1
+  edge = 0.75 * r * (2 * face.closed - 1)
+  paint(image, eye & (y < edge), skin)
+  paint(image, eye & (np.abs(y - edge + 0.2) < 0.2), 0.6 * skin)
 
 
 def _mouth(image: np.ndarray, face: Face, y: np.ndarray, x: np.ndarray) -> None:
@@ -180,5 +234,5 @@ def _mouth(image: np.ndarray, face: Face, y: np.ndarray, x: np.ndarray) -> None:
   share = 1 - (2 * x / face.mouth) ** 2  # 0 in the corners
   below = np.abs(y - face.curve * (share - 0.5))
   gap = face.open / 2 * share
-  _paint(image, (share > 0) & (below < gap + 0.5), (150.0, 30.0, 45.0))
-  _paint(image, (share > 0) & (below < gap - 0.2), (60.0, 20.0, 25.0))
+  paint(image, (share > 0) & (below < gap + 0.5), (150.0, 30.0, 45.0))
+  paint(image, (share > 0) & (below < gap - 0.2), (60.0, 20.0, 25.0))

@@ -17,7 +17,6 @@ import jax.numpy as jnp
 from jmim.core import field
 from jmim.nn import adaln
 from jmim.nn import bank as banks
-from jmim.nn import conv
 from jmim.nn import posemb
 from jmim.nn import spatial
 from jmim.nn import unet
@@ -118,20 +117,6 @@ class UNet(unet.Layers, kw_only=True):
       hidden = nn.silu(self._dense(wide, "code_fc1")(code))
       emb = emb + self._dense(wide, "code_fc2")(hidden)
     return nn.silu(emb)
-
-  def _down(self, x, seen, stem):
-    """All skips, finest first; the last is what the middle reads."""
-    rt, levels = self.rt, len(self.multipliers)
-    y = rt.shard(conv.conv3(rt, self.stem, stem)(x.astype(rt.dtype)))
-    skips = [y]
-    for level, blocks in enumerate(self.blocks_at):
-      for i in range(blocks):
-        y = self._stage(y, seen, level=level, i=i, name=f"down{level}_{i}")
-        skips.append(y)
-      if level < levels - 1:
-        y = self._change(y, seen, name=f"down{level}", how="half")
-        skips.append(y)
-    return skips
 
 
 class Branch(unet.Layers, kw_only=True):

@@ -172,7 +172,7 @@ def test_taps_of_attention_are_named_by_their_parameters(fill, transformer):
   assert {x.shape for x in taps.attention.values()} == {(2, 16, 16)}
 
 
-@pytest.mark.parametrize("code", ["added", "scale"])
+@pytest.mark.parametrize("code", ["added", "scale", "gain"])
 def test_a_code_reaches_every_pixel(fill, code):
   model, z = net(code=code, scale_shift=True), RNG.normal(size=(2, 5))
   variables = fill(model, X, T, code=z)
