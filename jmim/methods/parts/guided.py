@@ -120,7 +120,8 @@ class Guided:
     """The network with guidance, as a sampler calls it.
 
     Args:
-      network: both conditions go through it as one batch.
+      network: both conditions go through it as one batch, or one after the
+        other where they differ in size.
       output: what the sampler needs of its raw prediction.
       condition: (what is shown, the same for none), trees with the batch
         first; (None, None): nothing to guide by.
@@ -133,11 +134,9 @@ class Guided:
       t = jnp.full(len(x), level.time)
       if cond is None or self.guidance == 1:
         return output(network(x, t, cond), x, level)
-      twice = lambda a, b: jnp.concatenate([a, b])
-      both = network(twice(x, x), twice(t, t), jax.tree.map(twice, cond, null))
-      raw = self.combine(
-        *jnp.split(both, 2), time=level.time / end, channels=channels
-      )
+      halves = _halves(network, x, t, cond=cond, null=null)
+      time = level.time / end
+      raw = self.combine(*halves, time=time, channels=channels)
       return output(raw, x, level)
 
     return call
@@ -192,3 +191,12 @@ class Guided:
       z = targets.noised(of, z, float(first.signal[0]), float(first.noise[0]))
     z, _ = samplers.sample(table, denoise, z, normal)
     return z
+
+
+def _halves(network, x, t, *, cond, null):
+  """Both raw predictions: in one pass, or in two if the sizes differ."""
+  if jax.tree.map(jnp.shape, cond) != jax.tree.map(jnp.shape, null):
+    return network(x, t, cond), network(x, t, null)
+  twice = lambda a, b: jnp.concatenate([a, b])
+  both = network(twice(x, x), twice(t, t), jax.tree.map(twice, cond, null))
+  return jnp.split(both, 2)
