@@ -261,12 +261,18 @@ class LaVinDiT(method.Method):
 
   def by_task(self, weights, batch, key) -> dict[str, Array]:
     """right, wrong and copy [b] of every task, those held out, too."""
-    draws, found = self.drawn(key, batch), {}
-    for i, name in enumerate(self.tasks.names):
+    draws, names = self.drawn(key, batch), self.tasks.names
+
+    def of(i):
       own = draws | {"task": jnp.full_like(draws["task"], i)}
-      every = self._answers(weights, batch, own, key, few=())
-      found |= {f"{name}/{what}": e for what, e in every.items()}
-    return found
+      return self._answers(weights, batch, own, key, few=())
+
+    every = jax.lax.map(of, jnp.arange(len(names)))
+    return {
+      f"{name}/{what}": each[i]
+      for i, name in enumerate(names)
+      for what, each in every.items()
+    }
 
   def _answers(self, weights, batch, draws, key, few=None):
     context, target = self.frames(weights, batch, draws)
