@@ -54,7 +54,7 @@ def run(case):
 
   def loss(params):
     v = m.network(params, noisy, t, context)
-    return m.total(m.errors_of(v, x, draws))[0], v
+    return m.compared(v, x, draws)[0], v
 
   (total, velocity), grads = jax.jit(jax.value_and_grad(loss, has_aux=True))(
     params

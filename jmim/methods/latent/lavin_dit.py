@@ -31,20 +31,17 @@ context is dropped (0.1 here), weight decay, widths of 0.1 B and 1.0 B.
 """
 
 import dataclasses
-import functools
 
 import jax
 import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
-from jmim.core import randomness
 from jmim.methods.parts import answers
 from jmim.methods.parts import first_stage as stages
 from jmim.methods.parts import flow
 from jmim.methods.parts import guided
 from jmim.methods.parts import in_context
-from jmim.methods.parts import latent_mode
 from jmim.methods.parts import visual_tasks
 from jmim.nn.nets import joint_dit
 
@@ -72,7 +69,7 @@ class LaVinDiT(method.Method):
   )
   sampling: guided.Guided = field.part(
     guided.Guided,
-    "sampler",
+    "Euler steps",
     sampler="euler",
     steps=19,
     guidance=1.5,
@@ -125,9 +122,9 @@ class LaVinDiT(method.Method):
 
   def consts(self) -> dict[str, method.Const]:
     """The first stage, to read pictures or to decode, and templates."""
-    sides = self.first_stage.stage.pixels(self.shape)["video"][1:]
-    templates = self.context.consts(self.tasks.count, sides)
-    return self.first_stage.consts() | templates
+    stage = self.first_stage
+    sides = stage.stage.pixels(self.shape)["video"][1:]
+    return stage.consts() | self.context.consts(self.tasks.count, sides)
 
   def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Parameters; no extra state."""
@@ -144,150 +141,34 @@ class LaVinDiT(method.Method):
     draws |= self.first_stage.draw(keys, every)
     return draws | self.tasks.draw(keys, b, pairs)
 
-  def told(self, batch: method.Batch, draws: method.Draws) -> method.Batch:
-    """The batch with pairs of the drawn tasks in place of pictures."""
-    if not self.tasks.made:
-      return batch
-    pairs = self.tasks.pairs(batch["video"], draws)
-    return batch | {"video": self.context.joined(*pairs)}
-
   def network(
     self, params: method.Tree, x: Array, t: Array, context: Array
   ) -> Array:
     """Velocity [b, f, h, w, c] at times t [b], all of the context seen."""
     return self.net.apply({"params": params["main"]}, x, t, context)["pred"]
 
-  def errors_of(
-    self, v: Array, x: Array, draws: method.Draws
-  ) -> dict[str, Array]:
-    """mse and l1 [b] of a velocity at the drawn times, x the data."""
-    gap = jnp.abs(v - self.noise.velocity(x, draws["noise"]))
-    axes = tuple(range(1, x.ndim))
-    return self.noise.errors(v, x, draws) | {"l1": gap.mean(axes)}
-
   def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Squared and absolute error of the velocity."""
     del step, player
-    told = self.told(batch, draws)
+    told = self.tasks.told(batch, draws)
     z = self.first_stage.encode(weights, told, draws).astype(jnp.float32)
     context, x = self.context.split(z)
     context, mask = self.context.hidden(context, draws)
     noisy, _, _ = self.noise.add(x, draws["t"], draws["noise"])
     variables = {"params": weights.params["main"]}
     v = self.net.apply(variables, noisy, draws["t"], context, mask)["pred"]
-    return self.total(self.errors_of(v, x, draws))
+    return self.compared(v, x, draws)
 
-  def total(self, terms: dict[str, Array]) -> method.Loss:
-    """The loss of `errors_of`, and its terms."""
-    means = {f"loss_{name}": e.mean() for name, e in terms.items()}
-    return means["loss_flow"] + self.absolute * means["loss_l1"], means
+  def compared(self, v: Array, x: Array, draws: method.Draws) -> method.Loss:
+    """The loss of velocities v at the drawn times, where x is the data."""
+    mse = self.noise.errors(v, x, draws)["flow"].mean()
+    l1 = jnp.abs(v - self.noise.velocity(x, draws["noise"])).mean()
+    return mse + self.absolute * l1, {"loss_flow": mse, "loss_l1": l1}
 
   def predict(self) -> dict[str, method.Predict]:
-    """sample, solved, errors, by_task: if it can decode."""
-    if not self.first_stage.decodes:
-      return {}
-    names = ("sample", "solved", "errors")
-    found = {name: getattr(self, name) for name in names}
-    return found | ({"by_task": self.by_task} if self.tasks.made else {})
+    """sample, solved, errors, by_task (`parts/answers.py`), if it decodes."""
+    return answers.of(self) if self.first_stage.decodes else {}
 
   def sample_reads(self) -> tuple[str, ...]:
     """Pictures or pairs."""
     return tuple(name for name in self.inputs() if name != "label")
-
-  def frames(
-    self, weights: method.Weights, batch: method.Batch, draws: method.Draws
-  ) -> tuple[Array, Array]:
-    """Context and target of what is diffused, at the first stage's mode."""
-    z = latent_mode.latents(self.first_stage, weights, self.told(batch, draws))
-    return self.context.split(z.astype(jnp.float32))
-
-  def answer(
-    self,
-    weights: method.Weights,
-    context: Array,
-    batch: method.Batch,
-    key: Array,
-  ) -> Array:
-    """Frames [b, f, H, W, C] that the query of a context leads to."""
-    z = self.sampling.sample(
-      self.noise,
-      functools.partial(self.network, weights.params),
-      condition=(context, in_context.null(context)),
-      shape=self.shape,
-      batch=batch,
-      key=key,
-    )
-    return self.first_stage.decode(weights, z)
-
-  def asked(
-    self, weights: method.Weights, batch: method.Batch, key: Array
-  ) -> tuple[Array, Array]:
-    """Context and target of samples: of the example, or of templates."""
-    keys, numbers = randomness.Keys(key), method.numbers(batch)
-    n = self.context.pairs + 1
-    draws = self.tasks.of_samples(keys("tasks"), numbers, n)
-    context, target = self.frames(weights, batch, draws)
-    context = self.context.last(context, min(self.context.asked, n - 1))
-    if not self.context.templates:
-      return context, target
-    task = draws["task"] if self.tasks.made else batch["label"]
-    options = dict(key=keys("templates"), numbers=numbers)
-    pairs = self.context.from_templates(weights, task, **options)
-    pixels = dataclasses.replace(self.first_stage, read="images")
-    pairs = latent_mode.latents(pixels, weights, {"video": pairs})
-    return jnp.concatenate([pairs, context[:, -1:]], axis=1), target
-
-  def sample(self, weights, batch, key) -> Array:
-    """Targets [b, f, H, W, C] of queries, in the units of the input."""
-    context, _ = self.asked(weights, batch, key)
-    noise = randomness.Keys(key)("answer")
-    return self.answer(weights, context, batch, noise)
-
-  def solved(self, weights, batch, key) -> Array:
-    """[b, n (1 + F) + 1 + 2 F, H, W, C]: context, answer, truth."""
-    context, target = self.asked(weights, batch, key)
-    noise = randomness.Keys(key)("answer")
-    made = self.answer(weights, context, batch, noise)
-    show = functools.partial(self.first_stage.decode, weights)
-    return jnp.concatenate([show(context), made, show(target)], axis=1)
-
-  def errors(self, weights, batch, key) -> dict[str, Array]:
-    """Squared errors [b] of answers: see `parts/answers.py`."""
-    draws = self.drawn(key, batch)
-    found = self._answers(weights, batch, draws, key)
-    if self.tasks.made and self.tasks.new:
-      found |= answers.of_new(found, batch["label"])
-    return found
-
-  def by_task(self, weights, batch, key) -> dict[str, Array]:
-    """right, wrong and copy [b] of every task, those held out, too."""
-    draws, names = self.drawn(key, batch), self.tasks.names
-
-    def of(i):
-      own = draws | {"task": jnp.full_like(draws["task"], i)}
-      return self._answers(weights, batch, own, key, few=())
-
-    every = jax.lax.map(of, jnp.arange(len(names)))
-    return {
-      f"{name}/{what}": each[i]
-      for i, name in enumerate(names)
-      for what, each in every.items()
-    }
-
-  def _answers(self, weights, batch, draws, key, few=None):
-    context, target = self.frames(weights, batch, draws)
-    keys, n = randomness.Keys(key), self.context.pairs
-    told = {"right": context}
-    for k in range(1, n) if few is None else few:
-      told[f"pairs_{k}"] = self.context.last(context, k)
-    if self.tasks.made:
-      task = self.tasks.others(draws, keys("others"))
-      other, _ = self.frames(weights, batch, draws | {"task": task})
-      told["wrong"] = answers.exchanged(other, context)
-    noise = keys("answer")
-    return answers.errors(
-      lambda context: self.answer(weights, context, batch, noise),
-      functools.partial(self.first_stage.decode, weights),
-      told,
-      target,
-    )

@@ -131,11 +131,6 @@ class InContext:
       found["pairs"] = jax.random.randint(keys("pairs"), b, low, high)
     return found
 
-  def joined(self, inputs: Array, targets: Array) -> Array:
-    """[b, n, h, w, c] twice -> [b, 2 n, h, w, c], in turn."""
-    both = jnp.stack([inputs, targets], axis=2)
-    return both.reshape(both.shape[0], -1, *both.shape[3:])
-
   def split(self, frames: Array) -> tuple[Array, Array]:
     """The context [b, n (1 + F) + 1, ...] and the target [b, F, ...]."""
     return frames[:, : self.frames], frames[:, self.frames :]

@@ -150,3 +150,12 @@ class VisualTasks:
     """Inputs and targets of pictures [b, n, h, w, c], each; see `draw`."""
     task, where = draws["task"], draws["where"]
     return tasks.apply(self.names, task, pictures, where)
+
+  def told(
+    self, batch: method.Batch, draws: Mapping[str, Array]
+  ) -> method.Batch:
+    """The batch with frames of pairs, in turn, in place of pictures."""
+    if not self.made:
+      return batch
+    both = jnp.stack(self.pairs(batch["video"], draws), axis=2)
+    return batch | {"video": both.reshape(len(both), -1, *both.shape[3:])}

@@ -8,6 +8,7 @@ import pytest
 from jmim.core import field
 from jmim.core import method as methods
 from jmim.methods.latent import lavin_dit
+from jmim.methods.parts import answers
 from jmim.methods.parts import in_context
 from jmim.nn import visual_tasks
 
@@ -34,7 +35,7 @@ def given(fill, normal):
 def test_the_loss_is_squared_and_absolute_error_of_the_velocity(given):
   weights, batch, draws = given
   loss, aux = jax.jit(TINY.loss)(weights, batch, draws, 0)
-  told = TINY.told(batch, draws)["video"]
+  told = TINY.tasks.told(batch, draws)["video"]
   context, x = TINY.context.split(told)
   context, mask = TINY.context.hidden(context, draws)
   u = draws["t"][:, None, None, None, None]
@@ -53,7 +54,7 @@ def test_a_fresh_network_s_loss_is_that_of_no_velocity(given):
   _, batch, draws = given
   fresh = methods.Weights(TINY.init(jax.random.key(0), batch)[0])
   _, aux = TINY.loss(fresh, batch, draws, 0)
-  x = TINY.context.split(TINY.told(batch, draws)["video"])[1]
+  x = TINY.context.split(TINY.tasks.told(batch, draws)["video"])[1]
   w = np.asarray(x - draws["noise"])
   np.testing.assert_allclose(aux["loss_flow"], (w**2).mean(), rtol=1e-5)
   np.testing.assert_allclose(aux["loss_l1"], np.abs(w).mean(), rtol=1e-5)
@@ -61,7 +62,7 @@ def test_a_fresh_network_s_loss_is_that_of_no_velocity(given):
 
 def test_pairs_of_one_task_and_the_query_last(given):
   _, batch, draws = given
-  told = TINY.told(batch, draws)["video"]
+  told = TINY.tasks.told(batch, draws)["video"]
   inputs, targets = TINY.tasks.pairs(batch["video"], draws)
   np.testing.assert_array_equal(told[:, ::2], inputs)
   np.testing.assert_array_equal(told[:, 1::2], targets)
@@ -72,21 +73,21 @@ def test_dropped_contexts_in_training_are_the_null_of_sampling(given):
   weights, batch, draws = given
   dropped = draws | {"context_drop": jnp.ones(3, bool)}
   loss, _ = TINY.loss(weights, batch, dropped, 0)
-  context, x = TINY.context.split(TINY.told(batch, draws)["video"])
+  context, x = TINY.context.split(TINY.tasks.told(batch, draws)["video"])
   noisy, _, _ = TINY.noise.add(x, draws["t"], draws["noise"])
   null = in_context.null(context)
   v = TINY.network(weights.params, noisy, draws["t"], null)
-  wanted, _ = TINY.total(TINY.errors_of(v, x, draws))
+  wanted, _ = TINY.compared(v, x, draws)
   np.testing.assert_allclose(loss, wanted, rtol=1e-5)
 
 
 def test_guidance_is_two_passes_of_unequal_length(given):
   weights, batch, draws = given
-  context, _ = TINY.frames(weights, batch, draws)
+  context, _ = answers.frames(TINY, weights, batch, draws)
 
   def answer(scale, context=context):
     guided = field.replace(TINY, sampling=dict(guidance=scale, steps=3))
-    return np.asarray(guided.answer(weights, context, batch, KEY))
+    return np.asarray(answers.answer(guided, weights, context, batch, KEY))
 
   # One step from noise to data: the guided answer is on the line of both.
   cond, null = answer(1.0), answer(1.0, in_context.null(context))
@@ -99,32 +100,32 @@ def test_guidance_is_two_passes_of_unequal_length(given):
 def test_samples_do_not_depend_on_their_batch(given):
   weights, batch, _ = given
   batch = batch | {"index": jnp.array([4, 5, 6])}
-  every = TINY.sample(weights, batch, KEY)
+  every = TINY.predict()["sample"](weights, batch, KEY)
   last = {name: a[2:] for name, a in batch.items()}
-  alone = TINY.sample(weights, last, KEY)
+  alone = TINY.predict()["sample"](weights, last, KEY)
   np.testing.assert_allclose(every[2:], alone, atol=1e-4)
 
 
 def test_solved_shows_pairs_query_answer_and_truth(given):
   weights, batch, _ = given
   one = field.replace(TINY, tasks=dict(task="invert"))
-  found = np.asarray(one.solved(weights, batch, KEY))
+  found = np.asarray(one.predict()["solved"](weights, batch, KEY))
   x = batch["video"]
   np.testing.assert_array_equal(found[:, 0], x[:, 0])
   np.testing.assert_array_equal(found[:, 3], -x[:, 1])
   np.testing.assert_array_equal(found[:, 4], x[:, 2])
-  made = one.sample(weights, batch, KEY)
+  made = one.predict()["sample"](weights, batch, KEY)
   np.testing.assert_allclose(found[:, 5:6], made, atol=1e-5)
   np.testing.assert_array_equal(found[:, 6], -x[:, 2])
   fewer = field.replace(one, context=dict(shown=1))
-  assert fewer.solved(weights, batch, KEY).shape[1] == 5
+  assert fewer.predict()["solved"](weights, batch, KEY).shape[1] == 5
 
 
 def test_errors_of_right_wrong_and_fewer_pairs(given):
   weights, batch, _ = given
   new = field.replace(TINY, tasks=dict(new=True))
   batch = batch | {"label": jnp.array([0, 1, 0])}
-  found = new.errors(weights, batch, KEY)
+  found = new.predict()["errors"](weights, batch, KEY)
   assert set(found) == {
     *("right", "wrong", "copy", "pairs_1", "new", "new_copy")
   }
@@ -139,7 +140,7 @@ def test_errors_of_right_wrong_and_fewer_pairs(given):
 
 def test_each_task_alone_has_its_errors(given):
   weights, batch, _ = given
-  found = TINY.by_task(weights, batch, KEY)
+  found = TINY.predict()["by_task"](weights, batch, KEY)
   names = TINY.tasks.names
   assert set(found) == {
     f"{n}/{what}" for n in names for what in ("right", "wrong", "copy")
@@ -156,8 +157,8 @@ def test_stored_pairs_are_read_as_they_are(given, normal):
   m = stored()
   assert m.inputs()["video"].shape == (6, 8, 8, 3)
   assert m.inputs()["label"].high == 3
-  assert m.told(batch, {}) is batch
-  found = m.errors(weights, batch, KEY)
+  assert m.tasks.told(batch, {}) is batch
+  found = m.predict()["errors"](weights, batch, KEY)
   assert set(found) == {"right", "pairs_1", "copy"}
   gap = np.square(batch["video"][:, 4] - batch["video"][:, 5]).mean((1, 2, 3))
   np.testing.assert_allclose(found["copy"], gap, rtol=1e-5)
@@ -173,7 +174,7 @@ def test_targets_of_several_frames(given, normal, fill):
   assert draws["noise"].shape == (2, 2, 8, 8, 3)
   loss, _ = m.loss(weights, batch, draws, 0)
   assert np.isfinite(loss)
-  found = m.solved(weights, batch, KEY)
+  found = m.predict()["solved"](weights, batch, KEY)
   np.testing.assert_allclose(found[:, -2:], batch["video"][:, -2:], atol=1e-6)
 
 
@@ -186,14 +187,16 @@ def test_samples_of_templates_ignore_the_pairs_of_the_example(given):
   assert tree["pairs"].shape == (len(m.tasks.names), 2, 2, *sides)
   assert const.key == "method.context.templates"
   own = dataclasses.replace(weights, consts={"templates": tree})
-  made = m.sample(own, batch, KEY)
-  assert m.solved(own, batch, KEY).shape[1] == 4 * 2 + 1 + 2
+  made = m.predict()["sample"](own, batch, KEY)
+  assert m.predict()["solved"](own, batch, KEY).shape[1] == 4 * 2 + 1 + 2
   others = {"video": batch["video"].copy()}
   others["video"][:, :-1] *= -1
-  np.testing.assert_allclose(m.sample(own, others, KEY), made, atol=1e-6)
+  np.testing.assert_allclose(
+    m.predict()["sample"](own, others, KEY), made, atol=1e-6
+  )
   tree = {"pairs": tree["pairs"][::-1]}
   moved = dataclasses.replace(weights, consts={"templates": tree})
-  assert np.abs(m.sample(moved, batch, KEY) - made).max() > 1e-4
+  assert np.abs(m.predict()["sample"](moved, batch, KEY) - made).max() > 1e-4
 
 
 def test_a_first_stage_codes_frame_by_frame(fill, normal):
@@ -216,11 +219,11 @@ def test_a_first_stage_codes_frame_by_frame(fill, normal):
     weights = methods.Weights(params, consts={"first_stage": consts})
     loss, _ = m.loss(weights, batch, m.drawn(KEY, batch), 0)
     assert np.isfinite(loss)
-    assert m.sample(weights, batch, KEY).shape == (2, 1, 16, 16, 3)
-    whole, _ = m.frames(weights, batch, m.drawn(KEY, batch))
+    assert m.predict()["sample"](weights, batch, KEY).shape == (2, 1, 16, 16, 3)
+    whole, _ = answers.frames(m, weights, batch, m.drawn(KEY, batch))
     changed = {"video": batch["video"].copy()}
     changed["video"][:, 0] += 0.5
-    other, _ = m.frames(weights, changed, m.drawn(KEY, batch))
+    other, _ = answers.frames(m, weights, changed, m.drawn(KEY, batch))
     np.testing.assert_allclose(other[:, 2:], whole[:, 2:], atol=1e-5)
     assert np.abs(other[:, :2] - whole[:, :2]).max() > 1e-4
 

@@ -9,7 +9,7 @@ def test_errors_are_of_decoded_answers(normal):
   decode = lambda z: 2 * z
   answer = lambda c: decode(c[:, :1]) + jnp.zeros((1, 2, 1, 1, 1))
   told = {"right": context, "pairs_1": context[:, 2:]}
-  found = answers.errors(answer, decode, told, target)
+  found = answers.compared(answer, decode, told, target)
   gap = lambda z: ((2 * z - 2 * target) ** 2).mean((1, 2, 3, 4))
   np.testing.assert_allclose(found["copy"], gap(context[:, 4:]), rtol=1e-5)
   np.testing.assert_allclose(found["right"], gap(context[:, :1]), rtol=1e-5)

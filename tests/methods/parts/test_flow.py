@@ -80,11 +80,11 @@ def test_a_sampler_may_walk_between_linear_quadratic_times():
   noise = flow.Flow(grid="linear_quadratic")
   sampling = guided.Guided(sampler="euler", steps=19)
   noise.check(sampling)
-  times = noise.levels(19).times
+  times = noise.levels(19).time
   assert len(times) == 20 and (np.asarray(times)[:10] <= 0.05 + 1e-9).all()
   with pytest.raises(ValueError, match=r"sampling.steps 20 .* odd"):
     noise.check(guided.Guided(sampler="euler", steps=20))
-  np.testing.assert_allclose(flow.Flow().levels(4).times, np.arange(5) / 4)
+  np.testing.assert_allclose(flow.Flow().levels(4).time, np.arange(5) / 4)
 
 
 @pytest.mark.parametrize("k", [0.25, 3.0])

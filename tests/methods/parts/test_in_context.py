@@ -13,7 +13,7 @@ NUMBERS = jnp.arange(4)
 
 def test_frames_are_pairs_in_turn_then_the_query(normal):
   inputs, targets = normal(2, 4, 3), normal(2, 4, 3, seed=1)
-  frames = PART.joined(inputs, targets)
+  frames = np.stack([inputs, targets], axis=2).reshape(2, 8, 3)
   assert PART.total == 8 and PART.frames == 7
   context, target = PART.split(frames)
   for n in range(3):

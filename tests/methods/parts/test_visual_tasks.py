@@ -44,6 +44,10 @@ def test_pairs_are_made_by_the_drawn_task(normal):
   np.testing.assert_array_equal(inputs, x)
   np.testing.assert_array_equal(targets[0], -x[0])
   np.testing.assert_allclose(targets[1], functions.blur(x[1], None)[1])
+  told = PART.told({"video": x, "label": 1}, draws)
+  np.testing.assert_array_equal(told["video"][:, ::2], inputs)
+  np.testing.assert_array_equal(told["video"][:, 1::2], targets)
+  assert told["label"] == 1
 
 
 def test_samples_are_of_all_tasks_in_turn_or_of_one():
