@@ -16,6 +16,7 @@ import numpy as np
 from jmim.core import field
 from jmim.core import method
 from jmim.core import randomness
+from jmim.diffusion import respace
 from jmim.diffusion import sampler as samplers
 from jmim.diffusion import schedule as schedules
 from jmim.diffusion import solvers
@@ -25,7 +26,7 @@ from jmim.methods.parts import guided
 
 # The others look at log SNR or at variances, which the ends of a path lack.
 SAMPLERS = ("euler", "ddim", "heun")
-# Of the sampler; linear_quadratic: `schedule.linear_quadratic`.
+# Of the sampler; linear_quadratic: `respace.linear_quadratic`.
 GRIDS = ("even", "linear_quadratic")
 
 
@@ -138,7 +139,7 @@ class Flow:
     """The path of a sampler, from noise to data."""
     times: np.ndarray | int = steps
     if self.grid == "linear_quadratic":
-      times = schedules.linear_quadratic(steps + 1)
+      times = respace.linear_quadratic(steps + 1)
     return schedules.straight(times, self.shift, time=self.time)
 
   def output(
