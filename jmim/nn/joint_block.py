@@ -54,7 +54,7 @@ class Stream(nn.Module, kw_only=True):
   kv_heads: int
   rt: runtime.Runtime = runtime.Runtime()
 
-  def setup(self):
+  def setup(self) -> None:
     """Makes the layers; flax names them after the attributes."""
     rt, width = self.rt, self.width
     linear = lambda n: dense.dense(rt, n, use_bias=False, kernel_init=XAVIER)

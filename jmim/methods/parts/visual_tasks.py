@@ -41,7 +41,7 @@ class VisualTasks:
     False, "`label` is 1 of pictures unlike those of training, for `errors`"
   )
   task: str = field.value(
-    "", "of samples, where made; empty: all in turn", asked=True
+    "", "task of samples, where made; empty: all in turn", asked=True
   )
 
   @property

@@ -87,7 +87,9 @@ def test_guidance_is_two_passes_of_unequal_length(given):
 
   def answer(scale, context=context):
     guided = field.replace(TINY, sampling=dict(guidance=scale, steps=3))
-    return np.asarray(answers.answer(guided, weights, context, batch, KEY))
+    return np.asarray(
+      answers.answer(guided, weights, context, batch=batch, key=KEY)
+    )
 
   # One step from noise to data: the guided answer is on the line of both.
   cond, null = answer(1.0), answer(1.0, in_context.null(context))
