@@ -8,6 +8,7 @@ from jmim.tools import draw_depths
 from jmim.tools import draw_masks
 from jmim.tools import draw_methods
 from jmim.tools import draw_scenes
+from jmim.tools import draw_tasks
 from jmim.tools import draw_tokens
 from jmim.tools import draw_volumes
 
@@ -24,6 +25,7 @@ def sheets(monkeypatch):
   monkeypatch.setattr(draw_depths, "FIGURES", {})
   monkeypatch.setattr(draw_scenes, "FIGURES", {})
   monkeypatch.setattr(draw_clouds, "FIGURES", {})
+  monkeypatch.setattr(draw_tasks, "FIGURES", {})
   monkeypatch.setattr(draw_volumes, "FIGURES", {})
 
 
