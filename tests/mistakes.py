@@ -1152,6 +1152,38 @@ PROCEDURES = [
     ["'heatmaps'", "modes"],
   ),
   (
+    "a task that there is not",
+    [
+      recipe("lavin_dit_shapes", "steps=200"),
+      "--config.method.tasks.held_out=('rotate',)",
+    ],
+    ["method", "tasks: rotate", "identity, invert, roll"],
+  ),
+  (
+    "heads that three axes do not share",
+    [
+      recipe("lavin_dit_shapes", "steps=200"),
+      "--config.method.dims.heads=6",
+    ],
+    ["method", "dims.width 96 in dims.heads 6", "multiples of 6"],
+  ),
+  (
+    "an even number of steps on a grid of two halves",
+    [
+      recipe("lavin_dit_shapes", "steps=200"),
+      "--config.method.sampling.steps=20",
+    ],
+    ["method", "sampling.steps 20", "(19, 29, 39)"],
+  ),
+  (
+    "more pairs than there are pictures",
+    [
+      recipe("lavin_dit_shapes", "steps=200"),
+      "--config.method.context.shown=8",
+    ],
+    ["method", "context.shown 8", "context.templates"],
+  ),
+  (
     "branches of unequal numbers",
     [
       recipe("dimr_shapes", "steps=10"),

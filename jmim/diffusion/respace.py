@@ -151,3 +151,26 @@ def end(name: str) -> int | None:
   Those of LDM, whose network is given one time late, end at the first time.
   """
   return 0 if name in ("offset", "leading_offset") else None
+
+
+def linear_quadratic(points: int, bend: float = 0.05) -> np.ndarray:
+  """Ascending [points] times u, 0 noise and 1 data: most are near noise.
+
+  The first half is even up to `bend`, the second grows with the square:
+
+      u = b i / (n/2 - 1),   u = b + (1 - b) (b + (1 - b) i / (n/2 - 1))^2
+
+  i = 0 .. n/2 - 1 (LaVin-DiT, whose code has n = 20, 30 and 40).
+
+  Args:
+    points: n, even; a sampler makes a call less.
+    bend: b.
+
+  Raises:
+    ValueError: an odd number of points, or fewer than 4.
+  """
+  if points % 2 or points < 4:
+    raise ValueError(f"linear-quadratic times: even from 4 on, not {points}")
+  even = np.linspace(0, 1, points // 2)
+  square = bend + (1 - bend) * (bend + (1 - bend) * even) ** 2
+  return np.concatenate([bend * even, square])

@@ -76,9 +76,21 @@ class BiasFree(nn.Module, kw_only=True):
     return (x * (inverse * scale)).astype(self.dtype)
 
 
-def rms_norm(rt: runtime.Runtime, name: str, eps: float = 1e-6) -> nn.RMSNorm:
-  """x / sqrt(mean(x^2) + eps) with a learned scale, in the dtype of `rt`."""
-  return nn.RMSNorm(epsilon=eps, dtype=rt.dtype, name=name)
+def rms_norm(
+  rt: runtime.Runtime,
+  name: str | None,
+  eps: float = 1e-6,
+  affine: bool = True,
+) -> nn.RMSNorm:
+  """x / sqrt(mean(x^2) + eps), in the dtype of `rt`.
+
+  Args:
+    rt: execution choices.
+    name: of the module; None where `setup` names it.
+    eps: added to the mean square.
+    affine: has a learned scale.
+  """
+  return nn.RMSNorm(epsilon=eps, dtype=rt.dtype, use_scale=affine, name=name)
 
 
 def unit(x: jax.Array, eps: float = 1e-12) -> jax.Array:

@@ -3,8 +3,8 @@
     python -m jmim.tools.draw_methods [--out docs/images/methods] [NAME ...]
 
 Sheets are made by `draw_masks` and `draw_tokens`, figures by `draw_curves`,
-`draw_clouds`, `draw_dancers`, `draw_depths`, `draw_faces`, `draw_scenes` and
-`draw_volumes`.
+`draw_clouds`, `draw_dancers`, `draw_depths`, `draw_faces`, `draw_scenes`,
+`draw_tasks` and `draw_volumes`.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from jmim.tools import draw_depths
 from jmim.tools import draw_faces
 from jmim.tools import draw_masks
 from jmim.tools import draw_scenes
+from jmim.tools import draw_tasks
 from jmim.tools import draw_tokens
 from jmim.tools import draw_volumes
 
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   drawn = draw_masks.SHEETS | draw_tokens.SHEETS
   makers = (
     *(draw_curves, draw_clouds, draw_dancers, draw_depths, draw_faces),
-    *(draw_scenes, draw_volumes),
+    *(draw_scenes, draw_tasks, draw_volumes),
   )
   figures = {k: f for maker in makers for k, f in maker.FIGURES.items()}
   known = (*drawn, *figures)

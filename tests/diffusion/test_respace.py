@@ -89,3 +89,31 @@ def test_a_respaced_process_keeps_the_signal_of_its_times(name):
   kept = respace.visited(name, 1000, 50)[::-1]
   fewer = process.respaced(kept)
   np.testing.assert_allclose(fewer.power, process.power[kept], rtol=1e-9)
+
+
+# As the released code of LaVin-DiT has them, to four places.
+TWENTY = (
+  *(0, 0.0056, 0.0111, 0.0167, 0.0222, 0.0278, 0.0333, 0.0389, 0.0444, 0.05),
+  *(0.0524, 0.0730, 0.1148, 0.1777, 0.2618, 0.3671, 0.4936, 0.6412, 0.81, 1),
+)
+
+
+def test_linear_quadratic_times_are_the_published_ones():
+  np.testing.assert_allclose(respace.linear_quadratic(20), TWENTY, atol=5.1e-5)
+
+
+@pytest.mark.parametrize("points", [4, 20, 30, 40])
+def test_half_of_linear_quadratic_times_are_even_and_near_noise(points):
+  times = respace.linear_quadratic(points)
+  first, second = np.split(times, 2)
+  assert len(times) == points and times[0] == 0 and times[-1] == 1
+  np.testing.assert_allclose(np.diff(first), 0.05 / (points // 2 - 1))
+  roots = np.sqrt((second - 0.05) / 0.95)
+  np.testing.assert_allclose(np.diff(roots, 2), 0, atol=1e-9)
+  assert (np.diff(times) > 0).all()
+
+
+@pytest.mark.parametrize("points", [2, 21])
+def test_linear_quadratic_times_come_in_two_halves(points):
+  with pytest.raises(ValueError, match=f"not {points}"):
+    respace.linear_quadratic(points)

@@ -93,3 +93,11 @@ def test_a_standardised_array_has_unbiased_variance_1_as_a_whole(normal):
   assert abs(y.mean()) < 1e-5
   np.testing.assert_allclose(y.var(ddof=1), 1, rtol=1e-5)
   assert y.mean(1).std() > 0.05  # not of each row
+
+
+def test_rms_norm_may_have_no_scale(normal):
+  x = normal(2, 3, 8)
+  layer = norm.rms_norm(runtime.Runtime(), None, affine=False)
+  assert not jax.tree.leaves(layer.init(jax.random.key(0), x))
+  wanted = x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-6)
+  np.testing.assert_allclose(layer.apply({}, x), wanted, atol=1e-6)

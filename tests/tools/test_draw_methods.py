@@ -9,6 +9,7 @@ from jmim.tools import draw_faces
 from jmim.tools import draw_masks
 from jmim.tools import draw_methods
 from jmim.tools import draw_scenes
+from jmim.tools import draw_tasks
 from jmim.tools import draw_tokens
 from jmim.tools import draw_volumes
 
@@ -26,6 +27,7 @@ def sheets(monkeypatch):
   monkeypatch.setattr(draw_faces, "FIGURES", {})
   monkeypatch.setattr(draw_scenes, "FIGURES", {})
   monkeypatch.setattr(draw_clouds, "FIGURES", {})
+  monkeypatch.setattr(draw_tasks, "FIGURES", {})
   monkeypatch.setattr(draw_volumes, "FIGURES", {})
 
 

@@ -10,7 +10,9 @@ labels. `spots`: one shape of 8 px, the class, anywhere on 32 px of noise.
 each of its attributes, coarse and fine. `zoom`: soft forms of 64 px, and the
 numbers that they can be rendered from at any other size. `tiny` (16 px): one
 coloured shape or two, a `caption` and the `tokens` of its words, in WORDS.
-`solids`: clouds of 256 points on eight kinds of surfaces, the class.
+`solids`: clouds of 256 points on eight kinds of surfaces, the class. `sets`:
+five pictures of two shapes (16 px) that have nothing to do with each other, as
+a clip; every second test example has pairs of colours that training lacks.
 
 Every example is a function of (config, split, number).
 """
@@ -27,7 +29,6 @@ from jmim.data import shape_pictures
 from jmim.data.procedural import attributes
 from jmim.data.procedural import scenes
 from jmim.data.procedural import tiny
-from jmim.data.procedural import zoom
 
 WORDS = tiny.WORDS  # of captions of `tiny`: data.tokenizer="words:shapes"
 
@@ -45,6 +46,7 @@ class ShapesConfig(tfds.core.BuilderConfig):
     frames: of a clip.
     train: examples of the train split.
     test: examples of the test split.
+    new: every second test example, with an odd number, is unlike training's.
   """
 
   kind: str = "scene"
@@ -52,6 +54,7 @@ class ShapesConfig(tfds.core.BuilderConfig):
   frames: int = 1
   train: int = 2000
   test: int = 500
+  new: bool = False
 
 
 class Shapes(tfds.core.GeneratorBasedBuilder):
@@ -131,6 +134,15 @@ class Shapes(tfds.core.GeneratorBasedBuilder):
       kind="surface",
       size=256,
     ),
+    ShapesConfig(
+      name="sets",
+      description="five unrelated pictures of 16 x 16",
+      kind="set",
+      size=tiny.SIZE,
+      frames=5,
+      train=4000,
+      new=True,
+    ),
   ]
 
   def _info(self) -> tfds.core.DatasetInfo:
@@ -150,7 +162,9 @@ class Shapes(tfds.core.GeneratorBasedBuilder):
     config = self.builder_config
     _, make = _OF_KIND[config.kind]
     for i in range(getattr(config, split)):
-      yield f"{i:06d}", make(config, example_rng(config.name, split, i))
+      more = {"new": split == "test" and i % 2 == 1} if config.new else {}
+      rng = example_rng(config.name, split, i)
+      yield f"{i:06d}", make(config, rng, **more)
 
 
 def example_rng(config: str, split: str, i: int) -> np.random.Generator:
@@ -253,23 +267,6 @@ def look(config: ShapesConfig, rng: np.random.Generator) -> dict:
   return {"image": encode.png(image), **drawn.values}
 
 
-def _zoom_features(config) -> dict:
-  shape = (config.size, config.size, 3)
-  return {
-    "image": tfds.features.Image(shape=shape, encoding_format="png"),
-    "label": tfds.features.ClassLabel(names=zoom.FORMS),
-    "scene": tfds.features.Tensor(shape=zoom.SHAPE, dtype=np.float32),
-  }
-
-
-def forms(config: ShapesConfig, rng: np.random.Generator) -> dict:
-  """One scene to zoom into; the label is the kind of its foremost form."""
-  drawn = zoom.draw(rng)
-  image = _bytes(zoom.render(drawn, config.size))
-  label, numbers = drawn.forms[-1].kind, zoom.pack(drawn)
-  return {"image": encode.png(image), "label": label, "scene": numbers}
-
-
 def _bytes(image: np.ndarray) -> np.ndarray:
   return image.round().clip(0, 255).astype(np.uint8)
 
@@ -281,7 +278,8 @@ _OF_KIND = {
   "cloud": (shape_clouds.cloud_features, shape_clouds.cloud),
   "spot": (shape_pictures.spot_features, shape_pictures.spot),
   "look": (_look_features, look),
-  "zoom": (_zoom_features, forms),
+  "zoom": (shape_pictures.zoom_features, shape_pictures.forms),
   "told": (shape_pictures.told_features, shape_pictures.told),
+  "set": (shape_pictures.set_features, shape_pictures.pictures),
   "surface": (shape_clouds.surface_features, shape_clouds.surface),
 }

@@ -67,6 +67,26 @@ def draw(rng: np.random.Generator) -> tuple[list[Shape], float]:
   return shapes, float(rng.uniform(*GROUND))
 
 
+def apart(shapes: Sequence[Shape]) -> bool:
+  """Of two shapes: red and blue, or green and yellow."""
+  first, second = (shape.colour for shape in shapes)
+  return abs(first - second) == 2
+
+
+def two(rng: np.random.Generator, held: bool) -> tuple[list[Shape], float]:
+  """As `draw`, of two shapes.
+
+  Args:
+    rng: all that is random.
+    held: their colours are `apart`, which a model may have been kept from; else
+      they are not, and of one colour or neighbours in COLOURS.
+  """
+  while True:
+    shapes, ground = draw(rng)
+    if len(shapes) == 2 and apart(shapes) == held:
+      return shapes, ground
+
+
 def render(shapes: Sequence[Shape], ground: float) -> np.ndarray:
   """float32 [16, 16, 3] in 0 .. 255: means over the area of a pixel."""
   places = (np.arange(SIZE * SAMPLES) + 0.5) / SAMPLES

@@ -11,10 +11,12 @@ the signal, eps - x where it is that of the noise (1 = pure noise):
 import dataclasses
 
 import jax
+import numpy as np
 
 from jmim.core import field
 from jmim.core import method
 from jmim.core import randomness
+from jmim.diffusion import respace
 from jmim.diffusion import sampler as samplers
 from jmim.diffusion import schedule as schedules
 from jmim.diffusion import solvers
@@ -24,6 +26,8 @@ from jmim.methods.parts import guided
 
 # The others look at log SNR or at variances, which the ends of a path lack.
 SAMPLERS = ("euler", "ddim", "heun")
+# Of the sampler; linear_quadratic: `respace.linear_quadratic`.
+GRIDS = ("even", "linear_quadratic")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,8 +40,14 @@ class Flow:
     choices=schedules.TIMES,
   )
   uniform: bool = field.value(False, "times uniform, not logit-normal")
+  drawn_shift: float = field.value(
+    1.0, "k of training times t / (t + k (1 - t))", above=0.0
+  )
   shift: float = field.value(
     1.0, "s of the sampler's times s u / (1 + (s - 1) u)", above=0.0
+  )
+  grid: str = field.value(
+    "even", "the sampler's times, before their shift", choices=GRIDS
   )
   spare: bool = field.value(False, "twice the output, half of it unused (SiT)")
 
@@ -64,6 +74,11 @@ class Flow:
         f"sampling.sampler {sampling.sampler!r} on straight paths: one of "
         + ", ".join(SAMPLERS)
       )
+    if self.grid != "even" and (sampling.steps < 3 or sampling.steps % 2 == 0):
+      raise ValueError(
+        f"sampling.steps {sampling.steps} between the times of noise.grid "
+        f"{self.grid!r}: odd from 3 on (19, 29, 39)"
+      )
     self.table(sampling).check(sampling.sampler)
 
   def draw(
@@ -74,6 +89,8 @@ class Flow:
       t = jax.random.uniform(keys("t"), shape[:1])
     else:
       t = times.logit_normal(jax.random.normal(keys("t"), shape[:1]))
+    if self.drawn_shift != 1:
+      t = t / (t + self.drawn_shift * (1 - t))
     return {"t": t, "noise": jax.random.normal(keys("noise"), shape)}
 
   def add(
@@ -99,12 +116,12 @@ class Flow:
     """flow [b], the squared error of the velocity.
 
     Args:
-      raw: the network's prediction [b, (t,) h, w, c or 2 c] at the drawn times.
-      x: data [b, (t,) h, w, c].
+      raw: the network's prediction [b, ..., c or 2 c] at the drawn times.
+      x: data [b, ..., c].
       draws: of `draw`.
     """
     error = raw[..., : x.shape[-1]] - self.velocity(x, draws["noise"])
-    return {"flow": (error**2).mean(tuple(range(1, error.ndim)))}
+    return {"flow": (error**2).mean(tuple(range(1, x.ndim)))}
 
   def table(
     self, sampling: guided.Guided, share: float = 1.0
@@ -120,7 +137,10 @@ class Flow:
 
   def levels(self, steps: int) -> schedules.Levels:
     """The path of a sampler, from noise to data."""
-    return schedules.straight(steps, self.shift, time=self.time)
+    times: np.ndarray | int = steps
+    if self.grid == "linear_quadratic":
+      times = respace.linear_quadratic(steps + 1)
+    return schedules.straight(times, self.shift, time=self.time)
 
   def output(
     self,

@@ -123,7 +123,8 @@ class Guided:
     """The network with guidance, as a sampler calls it.
 
     Args:
-      network: both conditions go through it as one batch.
+      network: both conditions go through it as one batch, or one after the
+        other where they differ in size.
       output: what the sampler needs of its raw prediction.
       condition: (what is shown, the same for none), trees with the batch
         first; (None, None): nothing to guide by.
@@ -137,12 +138,9 @@ class Guided:
       if cond is None or self.guidance == 1:
         raw, aux = _pair(network(x, t, cond))
         return _with(aux, output(raw, x, level))
-      twice = lambda a, b: jnp.concatenate([a, b])
-      told = jax.tree.map(twice, cond, null)
-      both, aux = _pair(network(twice(x, x), twice(t, t), told))
-      raw = self.combine(
-        *jnp.split(both, 2), time=level.time / end, channels=channels
-      )
+      halves, aux = _halves(network, x, t, cond=cond, null=null)
+      time = level.time / end
+      raw = self.combine(*halves, time=time, channels=channels)
       return _with(aux, output(raw, x, level))
 
     return call
@@ -209,6 +207,20 @@ class Guided:
 def _pair(made):
   """What a network gives, as (raw prediction, anything else or None)."""
   return made if isinstance(made, tuple) else (made, None)
+
+
+def _halves(network, x, t, *, cond, null):
+  """Both raw predictions and what else is given.
+
+  In one pass, or in two if the sizes of what is told differ.
+  """
+  if jax.tree.map(jnp.shape, cond) != jax.tree.map(jnp.shape, null):
+    (a, aux), (b, more) = (_pair(network(x, t, told)) for told in (cond, null))
+    return (a, b), None if aux is None else (aux, more)
+  twice = lambda a, b: jnp.concatenate([a, b])
+  told = jax.tree.map(twice, cond, null)
+  both, aux = _pair(network(twice(x, x), twice(t, t), told))
+  return jnp.split(both, 2), aux
 
 
 def _with(aux, out):

@@ -51,7 +51,7 @@ MADE_BY = {
   "points": shape_clouds.cloud,
   "spots": shape_pictures.spot,
   "attributes": shapes.look,
-  "zoom": shapes.forms,
+  "zoom": shape_pictures.forms,
   "tiny": shape_pictures.told,
   "solids": shape_clouds.surface,
 }
@@ -76,6 +76,24 @@ def test_what_is_read_is_what_was_made(built, name):
           assert value.decode() == twin["caption"]
         else:
           np.testing.assert_array_equal(value, twin[feature], feature)
+
+
+def test_every_second_test_set_has_colours_that_training_lacks(built):
+  """Five different pictures each, the first of which is the image."""
+  made = lambda split, i, new: shape_pictures.pictures(
+    config("sets"), rng("sets", split, i), new
+  )
+  for split, news in (("train", [0] * 6), ("test", [0, 1, 0])):
+    source = built("sets", split)
+    stored = source.__getitems__(range(len(news)))
+    assert sorted(s["label"] for s in stored) == sorted(news)
+    every = [made(split, i, bool(new)) for i, new in enumerate(news)]
+    for s in stored:
+      video = s["video"]
+      assert any(np.array_equal(video, e["video"]) for e in every)
+      image = decode.decode(s["image"], 3)
+      np.testing.assert_array_equal(image, video[0])
+      assert len(np.unique(video, axis=0)) == 5
 
 
 def test_older_configs_have_the_data_that_they_had():

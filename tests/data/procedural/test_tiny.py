@@ -61,3 +61,11 @@ def test_kinds_differ_in_their_pixels(kind):
     area[k] = (tiny.render([shape], 40.0)[..., 0] > 127).sum()
   assert len(set(area.values())) == len(tiny.KINDS)
   assert area[kind] > 15
+
+
+def test_two_shapes_have_colours_that_are_apart_or_are_not():
+  for held, wanted in ((True, {2}), (False, {0, 1, 3})):
+    rng = np.random.default_rng(0)
+    pairs = [tiny.two(rng, held)[0] for _ in range(200)]
+    gaps = {abs(a.colour - b.colour) for a, b in pairs}
+    assert gaps == wanted

@@ -83,3 +83,31 @@ def test_a_share_of_the_path_ends_at_the_data():
   assert len(part) == 2
   np.testing.assert_array_equal(part.level.signal, whole.level.signal[6:])
   np.testing.assert_array_equal(part.level.to_noise, whole.level.to_noise[6:])
+
+
+def test_a_sampler_may_walk_between_linear_quadratic_times():
+  noise = flow.Flow(grid="linear_quadratic")
+  sampling = guided.Guided(sampler="euler", steps=19)
+  noise.check(sampling)
+  times = noise.levels(19).time
+  assert len(times) == 20 and (np.asarray(times)[:10] <= 0.05 + 1e-9).all()
+  with pytest.raises(ValueError, match=r"sampling.steps 20 .* odd"):
+    noise.check(guided.Guided(sampler="euler", steps=20))
+  np.testing.assert_allclose(flow.Flow().levels(4).time, np.arange(5) / 4)
+
+
+@pytest.mark.parametrize("k", [0.25, 3.0])
+def test_training_times_can_be_shifted(k):
+  t = draws_of(flow.Flow(), (4000, 1))["t"]
+  moved = draws_of(flow.Flow(drawn_shift=k), (4000, 1))["t"]
+  np.testing.assert_allclose(moved, t / (t + k * (1 - t)), rtol=1e-6)
+  np.testing.assert_allclose(np.median(moved), 1 / (1 + k), atol=0.02)
+
+
+def test_errors_are_means_over_all_but_the_batch():
+  clips = RNG.normal(size=(3, 2, 4, 4, 3)).astype(np.float32)
+  noise, raw = flow.Flow(), RNG.normal(size=clips.shape)
+  draws = draws_of(noise, clips.shape)
+  found = noise.errors(raw, clips, draws)["flow"]
+  gap = raw - (clips - draws["noise"])
+  np.testing.assert_allclose(found, (gap**2).mean((1, 2, 3, 4)), rtol=1e-5)

@@ -164,3 +164,29 @@ def test_the_noise_that_sampling_begins_with_can_be_changed():
   x = RNG.normal(size=(2, 2, 2, 3)).astype(np.float32)
   quiet = run(start=lambda n: 0 * n, of=x)  # the data as the path has it first
   np.testing.assert_allclose(quiet, x, rtol=1e-4)
+
+
+def test_conditions_of_unequal_length_are_two_passes_and_equal_ones_are_one():
+  """The network reads the mean of what it is told, however much that is."""
+  calls = []
+
+  def told(x, t, tokens):
+    calls.append(len(x))
+    return (
+      network(x, t, jnp.zeros(len(x))) + tokens.mean(1)[:, None, None, None]
+    )
+
+  long = jnp.asarray(RNG.normal(size=(3, 4)), jnp.float32)
+  none = jnp.stack([long[:, 0]] * 4, 1)
+
+  def made(null):
+    calls.clear()
+    options = dict(condition=(long, null), shape=(2, 2, 3), key=KEY)
+    out = GUIDED.sample(NOISE, told, batch={"image": long}, **options)
+    return np.asarray(out), set(calls)
+
+  one, sizes = made(none)
+  assert sizes == {6}
+  two, sizes = made(none[:, :1])
+  assert sizes == {3}
+  np.testing.assert_allclose(two, one, atol=1e-5)
