@@ -95,10 +95,7 @@ class AdaSpa(step_video.StepVideo):
 
   def predict(self) -> dict[str, method.Predict]:
     """Those of the host; recalls; of samples fidelity {psnr [b]}."""
-    own: dict[str, method.Predict] = {
-      "recalls": self.recalls,
-      "block_sums": self.block_sums,
-    }
+    own = {"recalls": self.recalls, "block_sums": self.block_sums}
     if self.first_stage.decodes:
       own["fidelity"] = self.fidelity
     return super().predict() | own
@@ -166,10 +163,7 @@ class AdaSpa(step_video.StepVideo):
     return self.first_stage.decode(weights, z)
 
   def block_sums(self, weights, batch, key) -> jax.Array:
-    """S [b, searches, layers, heads, n, n] of samples by dense attention.
-
-    Of the half that is told something.
-    """
+    """S [b, searches, layers, heads, n, n] of dense samples, the half told."""
 
     def attend(q, k, v, state, phase):
       del state
