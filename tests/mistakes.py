@@ -1021,7 +1021,7 @@ PROCEDURES = [
   ),
   (
     "a length that is no chunks",
-    [recipe("step_video_text", "stage=clips192,length=100")],
+    [recipe("step_video_published", "stage=clips192,length=100")],
     ["length=100", "a multiple of 17 frames"],
   ),
   (

@@ -101,7 +101,9 @@ def counts_off() -> int:
   """D."""
   size = video_sizes.size("deep-f8x16")
   wrong = sum(size.latents(n) != m for n, m in ((1, 1), (17, 3), (204, 36)))
-  m = step_video.StepVideo()
+  m = field.replace(
+    step_video.StepVideo(), first_stage=dict(variant="deep-f8x16")
+  )
   pixels = m.first_stage.stage.pixels(m.shape)["video"]
   tokens = int(np.prod(m.shape[:3])) // m.dims.patch**2
   short = field.replace(m, frames=3).first_stage.stage.pixels((3, *m.shape[1:]))

@@ -7,34 +7,43 @@ import jax.numpy as jnp
 import numpy as np
 
 from jmim.convert.tables import step_video as convert
-from jmim.core import runtime
+from jmim.core import method as methods
 from jmim.diffusion import sampler as samplers
 from jmim.methods.parts import flow
 from jmim.methods.parts import guided
+from jmim.methods.parts import told_video
+from jmim.methods.video import step_video
 from jmim.nn import hooks
-from jmim.nn import sizes
-from jmim.nn.nets import video_dit
+from jmim.nn.nets import video_dit_dims
 
 
-def network(config, params, told):
-  """As a case has it; the rest is told by its arrays."""
+def method(config, inputs, params):
+  """As a case has it; what its config does not say, its arrays do."""
   width = config["heads"] * config["head_dim"]
   hidden = len(params["transformer_blocks.0.ff.net.0.proj.weight"])
-  extra = "none"
-  if config["use_additional_conditions"]:
-    extra = "size" if told.fps is None else "rate"
-  return video_dit.VideoDiT(
-    size=sizes.Size(
+  _, frames, channels, height, columns = inputs["x"].shape
+  clip = inputs["clip"].shape[1:] if "clip" in inputs else (0, 1)
+  sizes = "rate" if "fps" in inputs else "size"
+  return step_video.StepVideo(
+    frames=frames,
+    height=height,
+    width=columns,
+    channels=channels,
+    dims=video_dit_dims.Dims(
+      variant=f"Ti/{config['patch']}",
       width=width,
       depth=config["layers"],
       heads=config["heads"],
       mlp_ratio=hidden / width,
+      axes=tuple(config["rope_ch_split"]),
     ),
-    patch=config["patch"],
-    axes=tuple(config["rope_ch_split"]),
-    out=len(params["proj_out.bias"]) // config["patch"] ** 2,
-    sizes_told=extra,
-    rt=runtime.Runtime(scan=False),
+    told=told_video.ToldVideo(
+      length=inputs["text"].shape[1],
+      width=inputs["text"].shape[2],
+      clip_length=clip[0],
+      clip_width=clip[1],
+      sizes=sizes if config.get("use_additional_conditions") else "none",
+    ),
   )
 
 
@@ -50,36 +59,40 @@ def run(case):
 def transformer(case):
   """Modulation, first attention, first block, velocity."""
   i = {name: jnp.asarray(a) for name, a in case.inputs.items()}
-  told = video_dit.Told(
-    text=i["text"],
-    clip=i.get("clip"),
-    valid=i["mask"].sum(1).astype(jnp.int32),
-    fps=i.get("fps") if case.config["use_additional_conditions"] else None,
-  )
-  net = network(case.config, case.params, told)
-  rules = convert.network(net, clip=told.clip is not None)
+  m = method(case.config, case.inputs, case.params)
+  valid = i["mask"].sum(1).astype(jnp.int32)
+  batch = {
+    "video": einops.rearrange(i["x"], "b t c h w -> b t h w c"),
+    "context": i["text"],
+    "context_length": valid - m.told.clip_length,
+  }
+  names = (("clip_context", "clip"), ("fps", "fps"))
+  batch |= {ours: i[theirs] for ours, theirs in names if theirs in i}
+  rules = convert.network(m.net, clip=bool(m.told.clip_length))
   # Their embedding of a rate that a case does not tell has no effect.
   theirs = {
     name: array
     for name, array in case.params.items()
-    if told.fps is not None or ".fps_embedder." not in name
+    if m.told.sizes == "rate" or ".fps_embedder." not in name
   }
-  x = einops.rearrange(i["x"], "b t c h w -> b t h w c")
-  like = jax.eval_shape(net.init, jax.random.key(0), x, i["t"], told)["params"]
+  like = jax.eval_shape(m.init, jax.random.key(0), batch)[0]["main"]["net"]
   params = golden_kit.import_tree(rules, theirs, like)
 
   @jax.jit
   def apply(params):
+    told = m.told.told(methods.Weights({"main": {"net": params}}), batch)
+    seen = (batch["video"], i["t"], told)
     with hooks.seen("blocks/layers_0/attn") as calls:
-      out = net.apply({"params": params}, x, i["t"], told, taps=("block",))
-    return out, calls["blocks/layers_0/attn"][0].output[0]
+      out = m.net.apply({"params": params}, *seen, taps=("block",))
+    velocity = m.network({"main": {"net": params}}, *seen)
+    return out, velocity, calls["blocks/layers_0/attn"][0].output[0]
 
-  out, attended = apply(params)
+  out, velocity, attended = apply(params)
   return {
     "adaln": out["cond"],
     "attn1": attended,
     "block0": out["block"][0],
-    "velocity": einops.rearrange(out["pred"], "b t h w c -> b t c h w"),
+    "velocity": einops.rearrange(velocity, "b t h w c -> b t c h w"),
   }
 
 
@@ -87,7 +100,7 @@ def walk(case):
   """Times, and states at recorded velocities."""
   c, v = case.config, jnp.asarray(case.inputs["velocities"])
   process = flow.Flow(
-    time="noise" if c["reverse"] else "signal", shift=1 / c["time_shift"]
+    time="noise" if c.get("reverse") else "signal", shift=1 / c["time_shift"]
   )
   sampling = guided.Guided(sampler="euler", steps=c["sampler_steps"], clip=0.0)
   table = process.table(sampling)

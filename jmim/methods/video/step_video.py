@@ -45,6 +45,7 @@ from jmim.methods.parts import first_stage as stages
 from jmim.methods.parts import flow
 from jmim.methods.parts import guided
 from jmim.methods.parts import told_video
+from jmim.nn import factorised
 from jmim.nn.nets import video_dit
 from jmim.nn.nets import video_dit_dims
 
@@ -79,18 +80,11 @@ class StepVideo(method.Method):
   @classmethod
   def tiny(cls) -> "StepVideo":
     """3 frames of 2 x 2 patches, two blocks, rows and columns unlike."""
+    few = dict(length=2, width=8, clip_length=1, clip_width=6)
     return field.replace(
       cls(frames=3, height=4, width=4, channels=3),
       dims=dict(variant="Ti/2", width=32, depth=2, heads=2, axes=(8, 2, 6)),
-      told=dict(
-        kind="label",
-        classes=3,
-        length=2,
-        width=8,
-        clip_length=1,
-        clip_width=6,
-        sizes="size",
-      ),
+      told=dict(kind="label", classes=3, sizes="size", **few),
       sampling=dict(steps=3, guidance=2.0),
     )
 
@@ -173,14 +167,13 @@ class StepVideo(method.Method):
       t: 1 = data.
       told: texts.
       of: which of the outputs of `video_dit.VideoDiT`; a tuple of several.
-      **options: another attention and its state, see there.
+      **options: another attention, its state, taps; see there.
     """
     variables = {"params": params["main"]["net"]}
     if self.attention == "factorised":
-      found = video_dit.factorised(self.rt, self.frames, self.net.size.depth)
+      found = factorised.make(self.rt, self.frames, self.net.size.depth)
       options = dict(zip(("attend", "state"), found, strict=True))
-    taps = ("state",) if "state" in of else ()
-    out = self.net.apply(variables, x, t, told, taps=taps, **options)
+    out = self.net.apply(variables, x, t, told, **options)
     return out[of] if isinstance(of, str) else tuple(out[name] for name in of)
 
   def predict(self) -> dict[str, method.Predict]:

@@ -15,7 +15,7 @@ biases. Starts as PixArt-alpha (Chen et al. 2024): the cross-attention and the
 prediction are 0.
 
 What attends can be replaced from outside, layer by layer and with a state of
-its own (`Attend`): `factorised`, the baseline, is such a function. Letters:
+its own (`Attend`): `nn.factorised`, the baseline, is such a function. Letters:
 b batch, t frames, n tokens of a clip, s of a text, w width, d of a head.
 """
 
@@ -28,7 +28,6 @@ import einops
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jmim.core import runtime
 from jmim.nn import adaln
@@ -223,19 +222,7 @@ class VideoDiT(nn.Module, kw_only=True):
       per_layer=None if state is None else {"state": state},
       taps=taps,
     )
-    table = self.param("table", nn.initializers.normal(width**-0.5), (2, width))
-    mods = table.astype(rt.dtype) + embedded[:, None]
-    y = adaln.modulate(
-      adaln.bare_norm(rt, "norm", affine=False)(latent), mods[:, 0], mods[:, 1]
-    )
-    y = linear(p**2 * self.out, kernel_init=ZEROS, name="pred")(y)
-    pred = einops.rearrange(
-      y.astype(jnp.float32),
-      "b (t h w) (p q c) -> b t (h p) (w q) c",
-      **dict(zip("thw", grid, strict=True)),
-      p=p,
-      q=p,
-    )
+    pred = self._predicted(latent, embedded, grid)
     return {"pred": pred, "cond": cond, "latent": latent, **found}
 
   def _embedded(self, t, told, grid):
@@ -254,6 +241,22 @@ class VideoDiT(nn.Module, kw_only=True):
       e = e + embed("rate_embed", width)(told.fps)
     return jnp.broadcast_to(e, (b, width))
 
+  def _predicted(self, latent, embedded, grid):
+    """[b, t, h*p, w*p, out] float32 of the last tokens."""
+    rt, width, p = self.rt, self.size.width, self.patch
+    table = self.param("table", nn.initializers.normal(width**-0.5), (2, width))
+    mods = table.astype(rt.dtype) + embedded[:, None]
+    y = adaln.bare_norm(rt, "norm", affine=False)(latent)
+    y = adaln.modulate(y, shift=mods[:, 0], scale=mods[:, 1])
+    y = dense.dense(rt, p**2 * self.out, kernel_init=ZEROS, name="pred")(y)
+    return einops.rearrange(
+      y.astype(jnp.float32),
+      "b (t h w) (p q c) -> b t (h p) (w q) c",
+      **dict(zip("thw", grid, strict=True)),
+      p=p,
+      q=p,
+    )
+
   def _context(self, told):
     """[b, s, width] tokens of both encoders."""
     rt, width = self.rt, self.size.width
@@ -264,34 +267,3 @@ class VideoDiT(nn.Module, kw_only=True):
       clip = dense.dense(rt, width, name="clip_embed")(told.clip)
       y = jnp.concatenate([clip.astype(y.dtype), y], axis=1)
     return rt.shard(y)
-
-
-def factorised(
-  rt: runtime.Runtime, frames: int, depth: int
-) -> tuple[Attend, jax.Array]:
-  """Attention in space and in time in turn, and its state [depth].
-
-  Layers 0, 2, .. see the tokens of their own frame, the others those of their
-  place in all frames. Parameters are those of full attention.
-
-  Args:
-    rt: execution choices.
-    frames: of a clip.
-    depth: layers.
-  """
-
-  def apart(inside, outside):
-    def call(q, k, v):
-      folded = (einops.rearrange(a, inside, t=frames) for a in (q, k, v))
-      y = attention.attend(*folded, rt=rt)
-      return einops.rearrange(y, outside, t=frames, b=len(q))
-
-    return call
-
-  space = apart("b h (t s) d -> (b t) h s d", "(b t) h s d -> b h (t s) d")
-  time = apart("b h (t s) d -> (b s) h t d", "(b s) h t d -> b h (t s) d")
-
-  def attend(q, k, v, turn):
-    return jax.lax.cond(turn == 0, space, time, q, k, v), turn
-
-  return attend, jnp.asarray(np.arange(depth) % 2)

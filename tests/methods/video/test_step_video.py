@@ -93,7 +93,9 @@ def test_a_constant_velocity_is_followed_exactly(normal):
 
 def test_published_sizes():
   """204 frames of 544 x 992 are 36 of 34 x 62 latents: 75,888 tokens."""
-  m = step_video.StepVideo()
+  m = field.replace(
+    step_video.StepVideo(), first_stage=dict(variant="deep-f8x16")
+  )
   assert m.inputs()["moments"].shape == (36, 34, 62, 128)
   pixels = m.first_stage.stage.pixels(m.shape)
   assert pixels == {"video": (204, 544, 992, 3)}
@@ -114,7 +116,7 @@ def test_published_sizes():
 
 
 def test_latents_of_a_frame_do_not_see_later_ones(normal):
-  stage = dict(variant="deep-f4x4", path="run", width=4, read="images")
+  stage = dict(variant="deep-f4x4", path="run", read="images")
   m = field.replace(
     TINY, frames=2, height=2, width=2, channels=8, first_stage=stage
   )

@@ -7,6 +7,7 @@ import pytest
 
 from jmim.core import runtime
 from jmim.nn import attention
+from jmim.nn import factorised
 from jmim.nn import sizes
 from jmim.nn.nets import video_dit
 
@@ -157,7 +158,7 @@ def test_factorised_layers_see_a_frame_then_a_place(fill, clip, told, depth):
 
   @jax.jit
   def run(x):
-    attend, state = video_dit.factorised(runtime.Runtime(), 3, depth)
+    attend, state = factorised.make(runtime.Runtime(), 3, depth)
     return of.apply({"params": params}, x, T, told, attend=attend, state=state)
 
   other = clip.copy()

@@ -6,7 +6,7 @@ bilingual CLIP, float16 or float32: a program of the user's own makes them (the
 encoders of texts are outside, docs/add_a_data_set.md), as `text_images_latents`
 or `text_clips_latents`; `jmim.tools.cache_latents` makes moments.
 
-    R=configs/step_video_text.py
+    R=configs/step_video_published.py
     python -m jmim.main --config=$R --workdir=A --config.data.data_dir=DIR
     python -m jmim.main --config=$R:stage=clips192,start=A --workdir=B ...
     python -m jmim.main --config=$R:stage=clips544,start=B --workdir=C ...
@@ -47,22 +47,16 @@ def get_config(arg: str | None = None):
   if arg.stage not in STAGES or arg.size not in SIZES or arg.length % CHUNK:
     raise errors.UserError(
       f"stage={arg.stage}, size={arg.size}, length={arg.length}",
-      f"one of {', '.join(STAGES)}; one of {', '.join(SIZES)}; a multiple of "
-      f"{CHUNK} frames",
+      f"{', '.join(STAGES)}; {', '.join(SIZES)}; a multiple of {CHUNK} frames",
       "name one of them",
       "--config",
     )
   height, width, steps, rate, batch = STAGES[arg.stage]
   images, large = arg.stage == "images", arg.size == "30b"
   config = configs.base()
-  half = (0.5, 0.5, 0.5)
-  config.data.update(
-    name=f"text_{'images' if images else 'clips'}_latents",
-    batch=arg.batch or batch,
-    flip=False,
-    mean=half,
-    std=half,
-  )
+  name = f"text_{'images' if images else 'clips'}_latents"
+  config.data.update(name=name, batch=arg.batch or batch, flip=False)
+  config.data.update(mean=(0.5,) * 3, std=(0.5,) * 3)
   config.method = configs.section(
     type="video.step_video",
     frames=1 if images else arg.length // CHUNK * LATENT_CHUNK,
@@ -70,9 +64,7 @@ def get_config(arg: str | None = None):
     width=width,
     dims=configs.section(variant=SIZES[arg.size]),
     told=configs.section(null=arg.null),
-    first_stage=configs.section(
-      variant="deep-f8x16", scale=1.0, path=arg.first_stage
-    ),
+    first_stage=dict(variant="deep-f8x16", path=arg.first_stage),
   )
   config.init_from.path = arg.start
   config.optim.update(lr=rate, b2=0.95, weight_decay=0.01, clip_norm=1.0)
@@ -81,11 +73,10 @@ def get_config(arg: str | None = None):
     config.schedule.update(name="cosine", min_lr=1e-5)
   config.train.update(total_steps=steps, checkpoint_steps=2000, log_steps=50)
   config.ema.update(decay=0.9999)
-  config.evals.errors = configs.section(
-    type="mean", every_steps=10_000, limit=256
-  )
+  means = configs.section(type="mean", every_steps=10_000, limit=256)
+  config.evals = configs.section(errors=means)
   config.hardware.update(remat="full", scan="on")
-  config.hardware.mesh.update(fsdp=-1, tensor=8 if large else 1)
+  config.hardware.mesh.update(fsdp=0, tensor=8 if large else 1)
   if not images:
     config.hardware.attention = "flash"
   return config
