@@ -3,10 +3,11 @@
     python -m jmim.main --mode=eval --workdir=C --allow_changes \
       --config=configs/adaspa_published.py:first_stage=VAE
 
-C: a run of step_video_published:stage=clips544. Arguments: size=4b (30b), length=204
-frames (136, 68), first_stage= (weights of the Video-VAE), null= (features of no
-text), batch=8 clips at once, scaling=False: 0.8 of the blocks are dropped and
-calls 10 and 30 search; True: 0.9, calls 0 and 30 (the paper's scaling study).
+C: a run of step_video_published:stage=clips544. Arguments: size=4b (30b),
+length=204 frames (136, 68), first_stage= (weights of the Video-VAE), null=
+(features of no text), batch=8 clips at once, scaling=False: 0.8 of the blocks
+are dropped and calls 10 and 30 search; True: 0.9, calls 0 and 30 (the paper's
+scaling study).
 75,888 tokens in 593 blocks of 128, for TPUs (64 in the paper).
 
 Reference (theirs, 720p, A100): HunyuanVideo 13B, PSNR 29.07, 1.78 times as
