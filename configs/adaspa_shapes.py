@@ -16,7 +16,7 @@ calls 10 and 30 of 50. `recalls/recall_*`: share of attention that masks of
 equal size keep; `recalls/kept`: of that, after twenty calls; `fidelity/psnr`:
 of clips to those of dense attention from the same noise.
 
-Size: that of its host, 0.717 M parameters; nothing is trained.
+Size: 0.717 M parameters.
 Time: not measured.
 Expect: not measured here.
 """

@@ -1,5 +1,8 @@
 """Classifier-free guidance and inpainting by replacement."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -27,6 +30,43 @@ def combine(
     return guided
   rest = cond if rest is None else rest
   return jnp.concatenate([guided[..., :channels], rest[..., channels:]], -1)
+
+
+def parted(made: Any) -> tuple[jax.Array, Any]:
+  """What a network gives: (raw prediction, what else of a call, or None)."""
+  return made if isinstance(made, tuple) else (made, None)
+
+
+def twice(
+  network: Callable[..., Any],
+  x: jax.Array,
+  t: jax.Array,
+  cond: Any,
+  null: Any,
+) -> tuple[jax.Array, jax.Array, Any]:
+  """Raw predictions [b, ...] with a condition and without.
+
+  By one call, or by two where the conditions differ in size.
+
+  Args:
+    network: (x, t, condition) -> raw, or (raw, what else is of the call).
+    x: [b, ...].
+    t: [b].
+    cond: tree of arrays, batch first.
+    null: the same of nothing.
+
+  Returns:
+    both, and what else there is, of a batch of 2 b, with the condition first
+    (of two calls: a pair); None if there is nothing.
+  """
+  if jax.tree.map(jnp.shape, cond) != jax.tree.map(jnp.shape, null):
+    calls = [parted(network(x, t, told)) for told in (cond, null)]
+    raws, others = zip(*calls, strict=True)
+    return (*raws, None if others[0] is None else others)
+  both = lambda a, b: jnp.concatenate([a, b])
+  made = network(both(x, x), both(t, t), jax.tree.map(both, cond, null))
+  raw, more = parted(made)
+  return (*jnp.split(raw, 2), more)
 
 
 def interval(

@@ -1,3 +1,4 @@
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import walks
@@ -74,3 +75,16 @@ def test_guidance_that_grows_from_noise_to_data():
   late = np.asarray(guidance.power_cosine(3.0, times, 4.0))
   np.testing.assert_allclose(late[[0, -1]], [3, 1], atol=1e-6)
   assert (late[1:-1] < found[1:-1]).all() and (np.diff(late) < 0).all()
+
+
+def test_both_predictions_are_made_by_one_call():
+  """What a network gives beside them is handed on, of both."""
+  x, t = jnp.ones((2, 3)), jnp.arange(2.0)
+  plain = lambda x, t, c: x * c[:, None] + t[:, None]
+  more = lambda x, t, c: (plain(x, t, c), 10 * c)
+  label, none = jnp.asarray([1.0, 2.0]), jnp.zeros(2)
+  for network, wanted in ((plain, None), (more, [10.0, 20.0, 0.0, 0.0])):
+    cond, null, aux = guidance.twice(network, x, t=t, cond=label, null=none)
+    np.testing.assert_array_equal(cond, plain(x, t, label))
+    np.testing.assert_array_equal(null, plain(x, t, none))
+    assert aux is None if wanted is None else list(aux) == wanted

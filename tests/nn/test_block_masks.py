@@ -114,6 +114,7 @@ def test_patterns_keep_k_of_each_row_and_no_more_recall(sums, name, k):
   np.testing.assert_array_equal(mask.sum(-1), k)
   found = block_masks.recall(s, mask)
   rows = block_masks.mask(block_masks.rows(s, k, blocks), blocks)
+  np.testing.assert_array_equal(rows.sum(-1), k)
   best = block_masks.recall(s, block_masks.whole(s, k, blocks))
   assert (found <= block_masks.recall(s, rows) + 1e-6).all()
   assert (block_masks.recall(s, rows) <= best + 1e-6).all()

@@ -1,4 +1,4 @@
-"""Attention that computes a share of its blocks: when, which, at what cost.
+"""Attention that computes a share of its blocks: when, and which.
 
 A path of n calls is walked in segments, each with one kind of attention:
 
@@ -225,34 +225,3 @@ class BlockSparse:
       count=state.count if shared else None,
       base=self.base(tokens),
     )
-
-  def work(self, tokens: int, width: int, steps: int) -> int:
-    """FLOPs of a layer's attention on a path of one clip (`cost.flops`).
-
-    With t tokens, T those of n whole blocks, k of them kept, and w the width:
-
-        dense    4 t^2 w
-        search   6 t T w               q k twice, p v once
-        sparse   4 T k block w         "whole": as dense
-        refresh  2 t T w + that        "window", "random": S is not needed
-
-    Args:
-      tokens: t.
-      width: of all heads.
-      steps: calls of the path.
-    """
-    layout = self.layout(tokens)
-    padded = layout.video * self.block
-    kept = 4 * padded * self.base(tokens) * self.block * width
-    if self.selection == "whole":
-      kept = 4 * tokens**2 * width
-    pair = 2 * tokens * padded * width
-    sums = 0 if self.selection in BLIND else pair
-    each = {
-      "dense": 4 * tokens**2 * width,
-      "search": 2 * pair + sums,
-      "refresh": sums + kept,
-      "sparse": kept,
-    }
-    found = self.segments(steps)
-    return sum(each[s.phase] * (s.stop - s.start) for s in found)

@@ -136,12 +136,11 @@ class Guided:
     def call(x, level):
       t = jnp.full(len(x), level.time)
       if cond is None or self.guidance == 1:
-        raw, aux = _pair(network(x, t, cond))
-        return _with(aux, output(raw, x, level))
-      halves, aux = _halves(network, x, t, cond=cond, null=null)
-      time = level.time / end
-      raw = self.combine(*halves, time=time, channels=channels)
-      return _with(aux, output(raw, x, level))
+        raw, aux = guiding.parted(network(x, t, cond))
+      else:
+        *both, aux = guiding.twice(network, x, t=t, cond=cond, null=null)
+        raw = self.combine(*both, time=level.time / end, channels=channels)
+      return output(raw, x, level)._replace(aux=aux)
 
     return call
 
@@ -182,12 +181,8 @@ class Guided:
     output = functools.partial(
       noise.output, channels=channels, clip=self.clip, **options
     )
-    make = functools.partial(
-      self.denoiser,
-      output=output,
-      condition=condition,
-      end=noise.end,
-      channels=channels,
+    make = lambda network: self.denoiser(
+      network, output, condition=condition, end=noise.end, channels=channels
     )
     draw = randomness.normals(key, method.numbers(batch), shape)
     normal = lambda call: self.rt.shard(draw(call))
@@ -202,27 +197,3 @@ class Guided:
     if walk is not None:
       return walk(table, make, z, normal)
     return samplers.sample(table, make(network), z, normal)[0]
-
-
-def _pair(made):
-  """What a network gives, as (raw prediction, anything else or None)."""
-  return made if isinstance(made, tuple) else (made, None)
-
-
-def _halves(network, x, t, *, cond, null):
-  """Both raw predictions and what else is given.
-
-  In one pass, or in two if the sizes of what is told differ.
-  """
-  if jax.tree.map(jnp.shape, cond) != jax.tree.map(jnp.shape, null):
-    (a, aux), (b, more) = (_pair(network(x, t, told)) for told in (cond, null))
-    return (a, b), None if aux is None else (aux, more)
-  twice = lambda a, b: jnp.concatenate([a, b])
-  told = jax.tree.map(twice, cond, null)
-  both, aux = _pair(network(twice(x, x), twice(t, t), told))
-  return jnp.split(both, 2), aux
-
-
-def _with(aux, out):
-  """An output with what else is of the call."""
-  return out if aux is None else out._replace(aux=aux)

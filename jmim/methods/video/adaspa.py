@@ -47,6 +47,7 @@ from jmim.core import method
 from jmim.core import randomness
 from jmim.methods.parts import block_recall
 from jmim.methods.parts import block_sparse
+from jmim.methods.parts import block_work
 from jmim.methods.video import step_video
 from jmim.nn import attention
 from jmim.nn import streaming
@@ -95,10 +96,7 @@ class AdaSpa(step_video.StepVideo):
 
   def predict(self) -> dict[str, method.Predict]:
     """Those of the host; recalls; of samples fidelity {psnr [b]}."""
-    own: dict[str, method.Predict] = {
-      "recalls": self.recalls,
-      "block_sums": self.block_sums,
-    }
+    own = {"recalls": self.recalls, "block_sums": self.block_sums}
     if self.first_stage.decodes:
       own["fidelity"] = self.fidelity
     return super().predict() | own
@@ -130,6 +128,7 @@ class AdaSpa(step_video.StepVideo):
       return functools.partial(
         apply,
         of=("pred", "state") if searches else "pred",
+        taps=("state",) if searches else (),
         attend=functools.partial(attend, phase=phase),
         state=found,
       )
@@ -166,10 +165,7 @@ class AdaSpa(step_video.StepVideo):
     return self.first_stage.decode(weights, z)
 
   def block_sums(self, weights, batch, key) -> jax.Array:
-    """S [b, searches, layers, heads, n, n] of samples by dense attention.
-
-    Of the half that is told something.
-    """
+    """S [b, searches, layers, heads, n, n] of dense samples, the half told."""
 
     def attend(q, k, v, state, phase):
       del state
@@ -185,10 +181,8 @@ class AdaSpa(step_video.StepVideo):
   def recalls(self, weights, batch, key) -> dict[str, jax.Array]:
     """Of each clip [b], see `parts/block_recall.py`; from dense samples."""
     sums = jnp.moveaxis(self.block_sums(weights, batch, key), 0, 2)
-    noise = self.random(batch, key)
-    return block_recall.of_path(
-      self.sparse, sums[0], sums[-1], tokens=self.tokens, noise=noise
-    )
+    how = dict(tokens=self.tokens, noise=self.random(batch, key))
+    return block_recall.of_path(self.sparse, sums[0], sums[-1], **how)
 
   def fidelity(self, weights, batch, key) -> dict[str, jax.Array]:
     """psnr [b] of sparse samples to the dense ones of the same noise [dB]."""
@@ -205,6 +199,6 @@ class AdaSpa(step_video.StepVideo):
     calls = size.depth * (1 if self.sampling.guidance == 1 else 2)
     dense = 4 * self.tokens**2 * size.width * steps
     return (
-      calls * self.sparse.work(self.tokens, size.width, steps),
+      calls * block_work.work(self.sparse, self.tokens, size.width, steps),
       calls * dense,
     )

@@ -167,14 +167,13 @@ class StepVideo(method.Method):
       t: 1 = data.
       told: texts.
       of: which of the outputs of `video_dit.VideoDiT`; a tuple of several.
-      **options: another attention and its state, see there.
+      **options: another attention, its state, taps; see there.
     """
     variables = {"params": params["main"]["net"]}
     if self.attention == "factorised":
       found = factorised.make(self.rt, self.frames, self.net.size.depth)
       options = dict(zip(("attend", "state"), found, strict=True))
-    taps = ("state",) if "state" in of else ()
-    out = self.net.apply(variables, x, t, told, taps=taps, **options)
+    out = self.net.apply(variables, x, t, told, **options)
     return out[of] if isinstance(of, str) else tuple(out[name] for name in of)
 
   def predict(self) -> dict[str, method.Predict]:
