@@ -21,7 +21,7 @@ Arguments: stage=image, source= (the run before), frozen=0, tokens=0 (vectors of
 width 1024, CLIP's of the garments, stored as `garment_embedding` and
 `other_embedding`, which blocks look at, too), batch=128.
 
-Size: 1.02 G parameters.
+Size: 1.06 G parameters.
 Time: not measured.
 Expect: not measured here.
 """
