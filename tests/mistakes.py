@@ -1113,7 +1113,7 @@ PROCEDURES = [
     "guidance by a condition that is never left out",
     [
       recipe("viton_dit_dancers", "steps=200"),
-      "--config.method.told.conditions.drop=(('pose', 0.1),)",
+      "--config.method.told.conditions.drop=(0.0, 0.1, 0.1)",
     ],
     ["method", "sampling.guidance=2", "conditions.drop"],
   ),

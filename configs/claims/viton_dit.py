@@ -54,11 +54,15 @@ def garments(workdir, name: str, *changes: str) -> tuple[np.ndarray, ...]:
   read = {k: x[k] for k in m.method.sample_reads()}
   pictures = set(read) - {"masks"}
   read |= {k: np.float32(read[k] / 127.5 - 1) for k in pictures}
+  read["masks"] = read["masks"].astype(np.int32)
   made = m("dress", batch_size=8, **read)["image"]
   pixels = ((made + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
   t = pixels.shape[1]
   each = zip(pixels, x["swapped"][:, :t], x["motion"][:, :t], strict=True)
-  pairs = [[tryon.unmoved(a, m) for a in (p, s)] for p, s, m in each]
+  pairs = [
+    [tryon.unmoved(clip, motion) for clip in (one, other)]
+    for one, other, motion in each
+  ]
   return tuple(np.stack(part) for part in zip(*pairs, strict=True))
 
 

@@ -9,16 +9,16 @@ from jmim.data.builders import dancers as builder
 FRAMES = 8
 ROWS = {
   "frames": "the video",
-  "agnostic": "without the garment",
+  "agnostic": "agnostic",
   "pose": "pose",
-  "swapped": "the truth in another garment",
+  "swapped": "the truth",
 }
 
 
 def dancers(path: pathlib.Path) -> None:
   """Eight frames of one dancer: what is seen, and both garments."""
   config = builder.Dancers.BUILDER_CONFIGS[0]
-  made = builder.Dancers.example(config, "test", 4)
+  made = builder.Dancers.example(config, "test", 1)
   figure = matplotlib.figure.Figure((7.6, 3.8), layout="constrained")
   grid = figure.subplots(len(ROWS), 1 + FRAMES)
   flats = {"frames": "garment", "swapped": "other"}

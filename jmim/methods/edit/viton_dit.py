@@ -151,7 +151,7 @@ class VitonDiT(method.Method):
   ) -> dict[str, Array]:
     """mse [b], and vb [b] of a learned variance."""
     stage, told = (self.first_stage, self.dims, weights), self.told
-    z, mask, shown = told.training(*stage, batch, draws, clip=self.clip)
+    z, mask, shown = told.training(*stage, batch, draws=draws, clip=self.clip)
     x_t, _, _ = self.noise.add(z, draws["t"], draws["noise"])
     raw = self.network(weights.params, x_t, draws["t"], shown)
     which = dict(given=shown["given"], mask=mask)

@@ -84,6 +84,7 @@ class Garments:
     self,
     batch: method.Batch,
     draws: method.Draws,
+    *,
     frames: Array,
     masks: Array,
     chosen: Array,

@@ -22,13 +22,20 @@ class NamedConditions:
   Of a condition that a stage has not nothing is left out.
   """
 
-  drop: tuple = field.value(
-    (("garment", 0.1), ("pose", 0.1), ("agnostic", 0.1)),
-    "(name, share) of conditions left out in training",
+  names: tuple[str, ...] = field.value(
+    ("garment", "pose", "agnostic"), "conditions left out in training"
+  )
+  drop: tuple[float, ...] = field.value(
+    (0.1, 0.1, 0.1), "share of examples without each of names"
   )
   guide: tuple[str, ...] = field.value(
     ("garment",), "conditions that the prediction guided against is without"
   )
+
+  @property
+  def shares(self) -> dict[str, float]:
+    """Name -> share of examples without it in training."""
+    return dict(zip(self.names, self.drop, strict=True))
 
   def check(
     self, names: tuple[str, ...], guidance: float, key: str = "conditions"
@@ -41,13 +48,16 @@ class NamedConditions:
       key: of this part in the method.
     """
     known = ", ".join(names)
-    for entry in self.drop:
-      if len(entry) != 2 or not 0 <= entry[1] < 1:
-        raise ValueError(f"{key}.drop has {entry!r}: (name, share below 1)")
-    for name in (*(n for n, _ in self.drop), *self.guide):
+    each = len(self.drop) == len(self.names)
+    if not each or not all(0 <= share < 1 for share in self.drop):
+      raise ValueError(
+        f"{key}.drop={self.drop}: a share below 1 of each of {key}.names="
+        f"{self.names}"
+      )
+    for name in (*self.names, *self.guide):
       if name not in names:
         raise ValueError(f"{key} names {name!r}: one of {known}")
-    never = [name for name in self.guide if not dict(self.drop).get(name)]
+    never = [name for name in self.guide if not self.shares.get(name)]
     if guidance != 1 and (never or not self.guide):
       raise ValueError(
         f"sampling.guidance={guidance} with {key}.guide={self.guide}: guidance "
@@ -60,7 +70,7 @@ class NamedConditions:
     """drop_<name> [b] bool."""
     return {
       f"drop_{name}": jax.random.bernoulli(keys(f"drop_{name}"), p, shape[:1])
-      for name, p in self.drop
+      for name, p in self.shares.items()
     }
 
   def kept(

@@ -84,6 +84,7 @@ class TriedOn:
     network: clip_network.ClipNetwork,
     weights: method.Weights,
     batch: method.Batch,
+    *,
     draws: method.Draws,
     clip: clip_choice.ClipChoice,
   ) -> tuple[Array, Array, clip_network.Shown]:
@@ -99,8 +100,10 @@ class TriedOn:
     """
     video, at = self.video, clip.chosen(draws)
     frames, masks = batch[video.frames], batch[video.masks]
-    worn = self.garment.picture(batch, draws, frames, masks, at)
-    shown = self._told(stage, network, weights, batch, worn, self.garment.read)
+    which = dict(frames=frames, masks=masks, chosen=at)
+    worn = self.garment.picture(batch, draws, **which)
+    own = dict(picture=worn, name=self.garment.read)
+    shown = self._told(stage, network, weights, batch, **own)
     at_clip = lambda x: clip_choice.frames_at(x, at)
     clips = {n: at_clip(batch[n]) for n in video.seen(bool(network.branch))}
     if network.branch:
@@ -121,7 +124,8 @@ class TriedOn:
   ) -> tuple[method.Batch, clip_network.Shown]:
     """(n frames of the video's entries, what is shown to dress them)."""
     name = self.garment.asked
-    shown = self._told(stage, network, weights, batch, batch[name], name)
+    own = dict(picture=batch[name], name=name)
+    shown = self._told(stage, network, weights, batch, **own)
     seen = self.video.seen(bool(network.branch))
     clips = {name: batch[name][:, :n] for name in seen}
     if network.branch:

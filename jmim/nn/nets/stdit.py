@@ -31,7 +31,12 @@ Some = jax.Array | None
 
 
 def embed(
-  rt: runtime.Runtime, clip: jax.Array, size: sizes.Size, patch: int, name: str
+  rt: runtime.Runtime,
+  clip: jax.Array,
+  *,
+  size: sizes.Size,
+  patch: int,
+  name: str,
 ) -> jax.Array:
   """Patches [b, t n, w] of clips [b, t, h, w, c]; without places."""
   flat = clip.reshape(-1, *clip.shape[2:])
@@ -72,7 +77,8 @@ class Told(nn.Module, kw_only=True):
     """[b, h*p, w*p, c] -> [depth, b, n, width]."""
     rt, s = self.rt, self.size
     grid = tuple(side // self.patch for side in image.shape[1:3])
-    x = embed(rt, image[:, None], s, self.patch, "patch_embed")
+    how = dict(size=s, patch=self.patch)
+    x = embed(rt, image[:, None], **how, name="patch_embed")
     x = x + places(s.width, grid, 1).astype(rt.dtype)
     _, six = times(rt, jnp.zeros(len(image)), s.width)
     how = dict(heads=s.heads, mlp_ratio=s.mlp_ratio, rt=rt, parent=None)
@@ -128,7 +134,8 @@ class STDiT(nn.Module, kw_only=True):
     """
     rt, s, frames = self.rt, self.size, x.shape[1]
     grid = tuple(side // self.patch for side in x.shape[2:4])
-    tokens = embed(rt, x, s, self.patch, "patch_embed")
+    cut = dict(size=s, patch=self.patch)
+    tokens = embed(rt, x, **cut, name="patch_embed")
     tokens = tokens + places(s.width, grid, frames).astype(rt.dtype)
     cond, six = times(rt, t, s.width)
     shared = dict(cond=six, frames=frames, keep=keep)
@@ -138,7 +145,7 @@ class STDiT(nn.Module, kw_only=True):
     each = {} if told is None else {"told": told}
     blocks = self._blocks("blocks", s.depth)
     if self.branch:
-      more = embed(rt, beside, s, self.patch, "branch_embed")
+      more = embed(rt, beside, **cut, name="branch_embed")
       side = self._blocks("branch", self.branch, branch=True)
       first = {name: a[: self.branch] for name, a in each.items()}
       _, found = side(tokens + more, per_layer=first, taps=("added",), **shared)

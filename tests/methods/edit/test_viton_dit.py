@@ -65,7 +65,7 @@ def raw(m, params):
   def run(p):
     w = methods.Weights(p)
     z, _, shown = m.told.training(
-      m.first_stage, m.dims, w, BATCH, draws, clip=m.clip
+      m.first_stage, m.dims, w, BATCH, draws=draws, clip=m.clip
     )
     x_t, _, _ = m.noise.add(z, draws["t"], draws["noise"])
     return m.network(p, x_t, draws["t"], shown)
@@ -172,7 +172,7 @@ def test_the_loss_is_the_mean_of_the_errors_of_frames_not_given():
   own = dict(given_count=count, given_kind=jnp.zeros(B, int))
   draws = M.drawn(jax.random.key(3), BATCH) | own
   run = lambda w: M.told.training(
-    M.first_stage, M.dims, w, BATCH, draws, clip=M.clip
+    M.first_stage, M.dims, w, BATCH, draws=draws, clip=M.clip
   )
   z, _, shown = run(W)
   x_t, _, _ = M.noise.add(z, draws["t"], draws["noise"])

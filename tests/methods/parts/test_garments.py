@@ -21,6 +21,7 @@ def boxes():
 
 
 MASKS = boxes()
+WHOLE = dict(frames=VIDEO, masks=MASKS)
 
 
 def test_a_box_is_stretched_to_the_size():
@@ -49,7 +50,7 @@ def test_the_frame_is_drawn_of_the_video_or_of_the_clip(source):
   hit = [set(), set()]
   for u in np.linspace(0, 1 - 1e-7, 11):
     draws = {"reference": jnp.full(2, u)}
-    found = part.picture({}, draws, VIDEO, MASKS, chosen=chosen)
+    found = part.picture({}, draws, **WHOLE, chosen=chosen)
     for i in range(2):
       (t,) = [
         t
@@ -70,7 +71,7 @@ def test_a_stored_garment_is_read_and_nothing_is_drawn():
   part = garments.Garments(source="stored", size=(2, 4), tokens=3, width=5)
   batch = {name: jnp.ones((2, 2, 4, 3)) for name in ("garment", "other")}
   batch["garment_embedding"] = jnp.zeros((2, 3, 5))
-  assert part.picture(batch, {}, VIDEO, MASKS, chosen=None) is batch["garment"]
+  assert part.picture(batch, {}, **WHOLE, chosen=None) is batch["garment"]
   assert part.embedding(batch, "garment").shape == (2, 3, 5)
   assert part.draw(randomness.Keys(jax.random.key(0)), (7,)) == {}
   inputs = {n: x.shape for n, x in part.inputs(3).items()}

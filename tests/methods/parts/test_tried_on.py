@@ -47,7 +47,7 @@ def test_training_sees_the_frames_of_one_clip():
   drawn = draws()
   at = np.asarray(CLIP.chosen(drawn))
   z, mask, shown = PART.training(
-    PLAIN, NETWORK, WEIGHTS, BATCH, drawn, clip=CLIP
+    PLAIN, NETWORK, WEIGHTS, BATCH, draws=drawn, clip=CLIP
   )
   pick = lambda name: np.stack([BATCH[name][i, at[i]] for i in range(B)])
   np.testing.assert_array_equal(z, pick("frames"))
@@ -79,7 +79,9 @@ def test_dressing_is_told_what_is_asked_for_and_never_sees_the_video():
 
 
 def test_without_a_branch_only_the_garment_is_told():
-  z, _, shown = PART.training(PLAIN, ALONE, WEIGHTS, BATCH, draws(), clip=CLIP)
+  z, _, shown = PART.training(
+    PLAIN, ALONE, WEIGHTS, BATCH, draws=draws(), clip=CLIP
+  )
   assert set(shown) == {"told", "known", "given", "keep"}
   assert set(shown["keep"]) == {"garment"} and z.shape == (B, 4, 4, 8, 3)
   assert PART.reads(ALONE) == ("masks", "other")
@@ -92,10 +94,14 @@ def test_without_a_branch_only_the_garment_is_told():
 def test_a_garment_of_another_frame_is_told_in_training():
   part = field.replace(PART, garment=dict(source="video"))
   drawn = draws(part)
-  _, _, shown = part.training(PLAIN, ALONE, WEIGHTS, BATCH, drawn, clip=CLIP)
+  _, _, shown = part.training(
+    PLAIN, ALONE, WEIGHTS, BATCH, draws=drawn, clip=CLIP
+  )
   masks, frames = BATCH["masks"], BATCH["frames"]
   at = CLIP.chosen(drawn)
-  cut = part.garment.picture(BATCH, drawn, frames, masks, chosen=at)
+  cut = part.garment.picture(
+    BATCH, drawn, frames=frames, masks=masks, chosen=at
+  )
   told = NETWORK.told(MADE, cut)
   np.testing.assert_allclose(shown["told"], told, rtol=1e-5, atol=1e-5)
   with pytest.raises(ValueError, match="told.garment.size"):
