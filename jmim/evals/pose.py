@@ -72,6 +72,7 @@ class Evaluator(base.Evaluator):
       self.predict, "eval", self.limit or None, self.weights
     ):
       every = np.isfinite(out["hypotheses"]).all((1, 2, 3))
+      every &= np.isfinite(out["mean"]).all((1, 2))
       predict.require_finite(every, "poses to be measured")
       parts.append(self._measures(out))
       deviations.append(self._deviations(out))

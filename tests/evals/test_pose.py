@@ -122,8 +122,9 @@ def test_some_joints_may_be_left_out():
   assert some["mpjpe_best"] == all_of_them["mpjpe_best"]
 
 
-def test_poses_that_are_not_finite_are_refused():
+@pytest.mark.parametrize("name", ["hypotheses", "mean"])
+def test_poses_that_are_not_finite_are_refused(name):
   part = outputs()
-  part["hypotheses"][2, 1, 3] = np.nan
+  part[name][2, 1, 0] = np.nan
   with pytest.raises(errors.UserError, match="1 of 8 poses"):
     run([part])
