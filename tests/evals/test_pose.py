@@ -81,19 +81,23 @@ def test_hard_examples_are_those_with_a_wide_map():
   assert none["clear_mpjpe_best"] == none["mpjpe_best"]
 
 
-def test_deviations_are_of_the_same_joints_and_by_axis():
+def test_deviations_are_of_ambiguous_joints_and_by_axis():
   part = outputs(width=0.0)
   noise = np.random.default_rng(3).normal(size=(8, N, J, 3))
   noise = (noise - noise.mean(1, keepdims=True)) / noise.std(1, keepdims=True)
   noise[..., 2] *= 5
   part["hypotheses"] = part["target"][:, None] + noise
   part["hypotheses"][::2, :, 4] += noise[::2, :, 4]  # wide maps: twice
+  part["hypotheses"][:, :, 3] = part["target"][:, None, 3]  # clear, and still
   found = run([part])
   one = np.sqrt(1 + 1 + 25)
-  assert found["std_clear"] == pytest.approx(one)
+  assert found["std_clear_same"] == pytest.approx(one)
+  others = 8 * 14 + 4  # clear joints that move, of 8 * 15 + 4
+  assert found["std_clear"] == pytest.approx(one * others / (others + 8))
   assert found["std_ambiguous"] == pytest.approx(2 * one)
-  assert found["std_depth"] == pytest.approx(5)
-  assert found["std_plane"] == pytest.approx(1)
+  # Of 16 joints one is still.
+  assert found["std_depth"] == pytest.approx(5 * 15 / 16)
+  assert found["std_plane"] == pytest.approx(15 / 16)
 
 
 def test_another_ones_condition_is_worse():
