@@ -28,7 +28,7 @@ by that of Gaussians fitted to them (5 px): its list of frames selects others.
 Reference (the authors'; not repeated here): PA-MPJPE of the best of 200, five
 seeds, 30.5 to 31.0 mm; of H36MA 46.1 to 47.1 mm.
 
-Size: 11 M parameters.
+Size: 11.4 M parameters.
 Time: not measured.
 Expect: the authors' PA-MPJPE of the best of 200, not repeated: 30.7 mm.
 """

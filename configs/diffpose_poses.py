@@ -5,8 +5,8 @@
 Arguments: steps=6000, candidates=32 (1: the best cell alone), hypotheses=50.
 
 Size: 0.512 M parameters.
-Time: not measured.
-Expect: not measured.
+Time: 5 minutes for 2500 steps, beside other work.
+Expect: MPJPE of the best of 50 after 2500 steps, 80 mm.
 """
 
 from jmim.core import config as configs

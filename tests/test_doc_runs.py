@@ -49,7 +49,7 @@ ONLY_READ = (
   (r"--config=\.\.\.", "a form of a command"),
   (r"diffir_cifar10\.py:first", "reads runs of minutes; its claim trains them"),
   (
-    r"draw_(swaps|sizes|edits|outputs|words)|fit_codes",
+    r"draw_(swaps|sizes|edits|outputs|words|poses)|fit_codes",
     "reads runs; tests/tools",
   ),
   (r"=PART", "needs a run over a host; tests/convert/test_mounting.py"),

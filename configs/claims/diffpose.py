@@ -4,12 +4,15 @@ Procedural bodies, heatmaps of 32 px, 6000 steps of 128; best of 50 hypotheses,
 MPJPE in mm, 1000 test examples, half of them with a limb joint that has two
 modes. (cells) 32 candidates per joint, (best) the best cell alone, the card's
 ablation. Examples, and joints of (iii), are called ambiguous by the width of
-their heatmaps (1.4 px, one mode has 1.0); (iii) compares the same joints.
+their heatmaps (1.4 px, one mode has 1.0).
 
 i.   The best of 50 is at most 0.75 of the mean of 50, and the best of n falls
      from 1 to 5, 20 and 50.
 ii.  On ambiguous examples, cells at most 0.95 of best; on others within 5 %.
-iii. Deviation of hypotheses, ambiguous joints / clear ones: at least 1.3.
+iii. Deviation of hypotheses, ambiguous joints / clear ones: at least 1.3. Only
+     limbs are ambiguous, and limbs deviate more anyway: of the same joints,
+     ambiguous or not, it has to be larger at all (not the card's; 1.10 was seen
+     after 2500 steps).
 iv.  Of clear examples the deviation of depths exceeds that in the image plane.
 v.   Conditions of other examples raise the best of 50 by at least half.
 
@@ -74,6 +77,11 @@ def get_claim() -> claims.Claim:
         text="iii: deviation of hypotheses, ambiguous / clear joints",
         value=ratio("cells", "std_ambiguous", "std_clear"),
         at_least=1.3,
+      ),
+      condition(
+        text="iii: the same joints, where they are ambiguous / clear",
+        value=ratio("cells", "std_ambiguous", "std_clear_same"),
+        at_least=1.0,
       ),
       condition(
         text="iv: deviation in depth / in the plane, clear examples",

@@ -14,8 +14,9 @@ the pose of another example, as if it had that one's condition.
 Hard examples have a heatmap whose deviation, of what is above a tenth of its
 peak, exceeds `hard` pixels (H36MA: of a Gaussian fitted to it, 5 of 64);
 `hard_...` and `clear_...` are of either. `std_ambiguous` and `std_clear` [mm]
-are deviations of the same joints, where their heatmap is as wide and where it
-is not; `std_depth` and `std_plane` of z, and of x and y, in clear examples.
+are deviations of joints whose heatmap is as wide and whose is not (knees may
+be, hips are not: `std_clear_same` is of joints that are ambiguous elsewhere);
+`std_depth` and `std_plane` of z, and of x and y, in clear examples.
 """
 
 import dataclasses
@@ -72,6 +73,7 @@ class Evaluator(base.Evaluator):
       self.predict, "eval", self.limit or None, self.weights
     ):
       every = np.isfinite(out["hypotheses"]).all((1, 2, 3))
+      every &= np.isfinite(out["mean"]).all((1, 2))
       predict.require_finite(every, "poses to be measured")
       parts.append(self._measures(out))
       deviations.append(self._deviations(out))
@@ -160,9 +162,12 @@ def _spreads(rows: Rows) -> base.Results:
   clear = known & ~wide
   both = wide.any(0) & clear.any(0)
   if both.any():
-    for name, of in (("ambiguous", wide), ("clear", clear)):
-      joints = (whole * of).sum(0)[both] / of.sum(0)[both]
-      yield f"std_{name}", float(joints.mean())
+    yield "std_ambiguous", float(whole[wide].mean())
+    yield "std_clear", float(whole[clear].mean())
+    # As often each joint as it is ambiguous.
+    joints = (whole * clear).sum(0)[both] / clear.sum(0)[both]
+    times = wide.sum(0)[both]
+    yield "std_clear_same", float((joints * times).sum() / times.sum())
   plain = std[~wide.any(1)][:, known.any(0)]
   if plain.size:
     yield "std_depth", float(plain[..., 2].mean())

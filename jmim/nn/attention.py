@@ -41,8 +41,8 @@ def by_einsum(rt: runtime.Runtime) -> runtime.Runtime:
 @functools.cache
 def _say_einsum(implementation):
   logging.getLogger("jmim").warning(
-    "attention whose logits a method changes runs as 'einsum', whatever "
-    "hardware.attention (%r) says",
+    "attention whose logits or weights a method changes runs as 'einsum', "
+    "whatever hardware.attention (%r) says",
     implementation,
   )
 

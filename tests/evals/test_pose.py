@@ -81,19 +81,23 @@ def test_hard_examples_are_those_with_a_wide_map():
   assert none["clear_mpjpe_best"] == none["mpjpe_best"]
 
 
-def test_deviations_are_of_the_same_joints_and_by_axis():
+def test_deviations_are_of_ambiguous_joints_and_by_axis():
   part = outputs(width=0.0)
   noise = np.random.default_rng(3).normal(size=(8, N, J, 3))
   noise = (noise - noise.mean(1, keepdims=True)) / noise.std(1, keepdims=True)
   noise[..., 2] *= 5
   part["hypotheses"] = part["target"][:, None] + noise
   part["hypotheses"][::2, :, 4] += noise[::2, :, 4]  # wide maps: twice
+  part["hypotheses"][:, :, 3] = part["target"][:, None, 3]  # clear, and still
   found = run([part])
   one = np.sqrt(1 + 1 + 25)
-  assert found["std_clear"] == pytest.approx(one)
+  assert found["std_clear_same"] == pytest.approx(one)
+  others = 8 * 14 + 4  # clear joints that move, of 8 * 15 + 4
+  assert found["std_clear"] == pytest.approx(one * others / (others + 8))
   assert found["std_ambiguous"] == pytest.approx(2 * one)
-  assert found["std_depth"] == pytest.approx(5)
-  assert found["std_plane"] == pytest.approx(1)
+  # Of 16 joints one is still.
+  assert found["std_depth"] == pytest.approx(5 * 15 / 16)
+  assert found["std_plane"] == pytest.approx(15 / 16)
 
 
 def test_another_ones_condition_is_worse():
@@ -122,8 +126,9 @@ def test_some_joints_may_be_left_out():
   assert some["mpjpe_best"] == all_of_them["mpjpe_best"]
 
 
-def test_poses_that_are_not_finite_are_refused():
+@pytest.mark.parametrize("name", ["hypotheses", "mean"])
+def test_poses_that_are_not_finite_are_refused(name):
   part = outputs()
-  part["hypotheses"][2, 1, 3] = np.nan
+  part[name][2, 1, 0] = np.nan
   with pytest.raises(errors.UserError, match="1 of 8 poses"):
     run([part])
