@@ -13,6 +13,7 @@ from jmim.data import augment
 from jmim.data import entries
 from jmim.data import labels
 from jmim.data import moves
+from jmim.data import other_shape
 
 Inputs = Mapping[str, method.Input]
 
@@ -67,49 +68,9 @@ def check_settings(data: settings.Data, inputs: Inputs, reader: str) -> None:
         "data.views" if name == "views" else "method.type",
       )
     if shape != tuple(needed.shape):
-      raise _other_shape(data, name, shape=shape, needed=needed, reader=reader)
-
-
-def _other_shape(
-  data: settings.Data,
-  name: str,
-  *,
-  shape: tuple[int, ...],
-  needed: method.Input,
-  reader: str,
-) -> errors.UserError:
-  """For an entry that the settings make of another shape than is read."""
-  seen = f"data.size={data.size}, data.channels={data.channels}"
-  fix = "make data.size and method.size (and channels) the same"
-  key = "data.size"
-  square = needed.shape[-3:-2] == needed.shape[-2:-1]
-  if data.height or not square:
-    seen, key = f"data.height={data.height}, {seen}", "data.height"
-    fix = "make data.height and method.height the same, as data.size is"
-    if square:
-      fix = "set data.height=0: the method is built for squares"
-  if name in entries.named(data):
-    seen, key = f"data.pictures, data.channels={data.channels}", "data.pictures"
-    fix = f"give {name!r} that size, or the method the other"
-  if name in entries.made(data):
-    seen, key = f"data.text_length={data.text_length}", "data.text_length"
-    fix = "make it the length that the method reads"
-  if entries.of(name).kind == entries.VOLUME:
-    key = f"data.{'volume' if shape == tuple(data.volume) else 'eval_volume'}"
-    seen, fix = f"{key}={shape}", f"make {key} and method.shape the same"
-  if len(shape) != len(needed.shape) and data.group:
-    seen, key = f"data.members={data.members}", "data.members"
-    fix = "set data.group and data.members for a method that reads groups only"
-  elif tuple(needed.shape[1:]) == shape:
-    seen, key = "data.group=''", "data.group"
-    members = f"set data.members={needed.shape[0]}"
-    fix = f"name a stored id that examples share, and {members}"
-  return errors.UserError(
-    f"{seen}: {name} {shape}",
-    f"{reader} is built for {tuple(needed.shape)}",
-    fix,
-    key,
-  )
+      raise other_shape.error(
+        data, name, shape=shape, needed=needed, reader=reader
+      )
 
 
 def _made(data: settings.Data) -> list[str]:

@@ -14,7 +14,11 @@ the mean training image (`psnr_mean`), and views whose cameras were exchanged
 
 import copy
 import dataclasses
+from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -56,8 +60,14 @@ class Evaluator(base.Evaluator):
   limit: int = field.value(0, "scenes; 0: all", low=0)
   examples: int = field.value(4, "scenes drawn", low=1)
 
-  def check(self, path, sources, widths) -> None:
+  def check(
+    self,
+    path: str,
+    sources: Mapping[str, Any],
+    widths: Callable[[Sequence[str]], Mapping[str, int]],
+  ) -> None:
     """Scenes must have as many views as are asked for."""
+    del widths
     groups = sources["eval"]
     if not self.views or not hasattr(groups[0], "index"):
       return

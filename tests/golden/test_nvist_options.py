@@ -262,7 +262,7 @@ def test_options(name):
       for o, d in zip(
         inputs["ray_origin"][b], inputs["ray_direction"][b], strict=True
       ):
-        made = theirs.ray(planes, lines, o, d, jitter)
+        made = theirs.ray(planes, lines, origin=o, way=d, jitter=jitter)
         for n, value in zip(into, made, strict=True):
           into[n].append(value)
   flat = lambda x, n: np.asarray(x).reshape(-1, *np.shape(n)[1:])

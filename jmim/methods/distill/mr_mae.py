@@ -144,9 +144,8 @@ class MRMAE(mae.MAE):
     self, weights: method.Weights, batch: method.Batch
   ) -> dict[str, dict[str, jax.Array]]:
     """What each teacher makes of whole images, see `nets.Teacher.read`."""
-    guiding = (
-      next(iter(self.parts), None) if self.visible == "attention" else ""
-    )
+    first = next(iter(self.parts), None)
+    guiding = first if self.visible == "attention" else ""
     return {
       name: net.read(
         weights.consts[name],

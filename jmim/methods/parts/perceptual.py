@@ -20,9 +20,9 @@ class Perceptual:
   """Distance of images by the features of a frozen network."""
 
   network: str = field.value(
-    "none", "what compares images", choices=("none", "vgg", "small")
+    "none", "network that compares images", choices=("none", "vgg", "small")
   )
-  path: str = field.value("", "its weights: .npz, or a run")
+  path: str = field.value("", "weights of the network: .npz, or a run")
   sha256: str = field.value("", "hash of that file; empty: any")
   weight: float = field.value(1.0, "weight of the distance", low=0.0)
   width: int = field.value(32, "channels of `small`", low=1)

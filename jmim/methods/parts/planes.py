@@ -34,7 +34,9 @@ class Planes:
   mean: tuple = field.value(
     (0.485, 0.456, 0.406), "mean of normalisation before the encoder"
   )
-  std: tuple = field.value((0.229, 0.224, 0.225), "its standard deviation")
+  std: tuple = field.value(
+    (0.229, 0.224, 0.225), "standard deviation of that normalisation"
+  )
   rt: runtime.Runtime = field.runtime()
 
   @property

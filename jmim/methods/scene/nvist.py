@@ -62,7 +62,7 @@ class NViST(method.Method):
   decoder_dims: sizes.Blocks = field.part(
     sizes.Blocks, "decoder; as wide as the encoder", width=0, depth=12, heads=0
   )
-  planes: fields.Planes = field.part(fields.Planes, "what the decoder writes")
+  planes: fields.Planes = field.part(fields.Planes, "planes and lines")
   radiance: radiances.Radiance = field.part(radiances.Radiance, "rendering")
   rays: view_rays.ViewRays = field.part(view_rays.ViewRays, "rays of a step")
   perceptual: perceptuals.Perceptual = field.part(
