@@ -3,7 +3,7 @@
     python -m jmim.main --config=configs/diffdub_speech_faces.py --workdir=S
 
 The data set `face_codes` is what configs/dubbing_faces.py stores with a
-renderer of configs/diffdub_faces.py. `layers/layer1` is the share of the layer
+renderer of configs/diffdub_faces.py. `shares/layer1` is the share of the layer
 that carries the signal; 28 of 40 frames are predicted, of 12 the codes known.
 
 Arguments: data=face_codes, steps=2000.
@@ -37,6 +37,6 @@ def get_config(arg: str | None = None):
   config.train.update(total_steps=arg.steps, checkpoint_steps=500)
   config.evals = configs.section(
     errors=configs.section(type="mean"),
-    layers=configs.section(type="mean", predict="layers", limit=32),
+    shares=configs.section(type="mean", predict="shares", limit=32),
   )
   return config

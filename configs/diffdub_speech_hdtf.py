@@ -44,6 +44,6 @@ def get_config(arg: str | None = None):
   )
   config.evals = configs.section(
     errors=configs.section(type="mean", every_steps=10_000),
-    layers=configs.section(type="mean", predict="layers", limit=32),
+    shares=configs.section(type="mean", predict="shares", limit=32),
   )
   return config

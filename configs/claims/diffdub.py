@@ -59,7 +59,7 @@ def of_tiny() -> tuple[float, float]:
 
 def shares(found: claims.Metrics) -> list[float]:
   """Of each layer of the sound."""
-  return [found[f"layers/layer{k}"] for k in range(talking.LAYERS)]
+  return [found[f"shares/layer{k}"] for k in range(talking.LAYERS)]
 
 
 def others(found: claims.Metrics) -> float:

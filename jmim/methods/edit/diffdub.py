@@ -100,7 +100,7 @@ class DiffDub(method.Method):
 
   @classmethod
   def tiny(cls) -> "DiffDub":
-    """Two levels of width 16 on 8 pixels, one reference, landmarks."""
+    """Two levels of width 16 on 8 pixels, one reference, fixed boxes."""
     small = dict(width=16, multipliers=(1, 2), blocks=1, attend_at=(2,))
     return field.replace(
       cls(),

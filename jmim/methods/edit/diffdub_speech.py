@@ -164,11 +164,11 @@ class DiffDubSpeech(method.Method):
 
   def shares(self, weights: method.Weights) -> Array:
     """[l] of each layer of the sound; they sum to 1."""
-    return jax.nn.softmax(weights.params["main"]["layers"])
+    return jax.nn.softmax(weights.params["main"]["shares"])
 
   def predict(self) -> dict[str, method.Predict]:
-    """codes of clips; errors of them; layers, and what each counts."""
-    return {"codes": self.codes, "errors": self.errors, "layers": self.mixed}
+    """codes of clips; errors of them; shares of the layers."""
+    return {"codes": self.codes, "errors": self.errors, "shares": self.mixed}
 
   def codes(self, weights, batch, key) -> Array:
     """[b, n, d]: codes of all of a clip's frames.

@@ -79,6 +79,10 @@ class Dubbing(procedure.Procedure):
       {"speech": self.speech} if self.told else {}
     )
 
+  def in_own_units(self) -> tuple[str, ...]:
+    """The speech model, which reads no pictures."""
+    return ("speech",) if self.told else ()
+
   def offered(self, models: procedure.Models) -> None:
     """Raises ValueError for a model that makes other things."""
     needed = {"renderer": ("codes", "dubbed"), "speech": ("codes",)}

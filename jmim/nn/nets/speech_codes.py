@@ -111,6 +111,6 @@ class SpeechCodes(nn.Module, kw_only=True):
 
   def mixed(self, sound: Array) -> Array:
     """[b, n, w] float32: layers with their learned weights, first all equal."""
-    layers = self.param("layers", nn.initializers.zeros, sound.shape[1:2])
+    layers = self.param("shares", nn.initializers.zeros, sound.shape[1:2])
     share = jax.nn.softmax(layers.astype(jnp.float32))
     return jnp.einsum("l,blnw->bnw", share, sound.astype(jnp.float32))

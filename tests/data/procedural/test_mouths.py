@@ -31,7 +31,7 @@ def test_openings_are_heights_and_lips(size):
   found = np.stack([mouths.opening(pictures(size, open=o)) for o in levels])
   assert (np.diff(found, axis=0) > 0.4).all()
   # Lips are 1 unit; beside the middle the mouth is a little lower.
-  np.testing.assert_allclose(found.mean(1), 1 + np.array(levels), atol=0.3)
+  np.testing.assert_allclose(found.mean(1), 1 + np.array(levels), atol=0.4)
 
 
 def test_neither_light_nor_skin_is_read():

@@ -68,7 +68,7 @@ def test_shares_of_layers_start_equal_and_sum_to_one(weights):
   params, extra = jax.jit(lambda k: M.init(k, BATCH))(jax.random.key(0))
   np.testing.assert_allclose(M.shares(methods.Weights(params, extra)), 0.5)
   np.testing.assert_allclose(M.shares(weights).sum(), 1, rtol=1e-6)
-  found = M.predict()["layers"](weights, BATCH, jax.random.key(0))
+  found = M.predict()["shares"](weights, BATCH, jax.random.key(0))
   assert found.keys() == {"layer0", "layer1"} and found["layer1"].shape == (3,)
 
 

@@ -27,7 +27,7 @@ def variables(fill):
 
 
 def with_layers(variables, layers):
-  params = variables["params"] | {"layers": np.float32(layers)}
+  params = variables["params"] | {"shares": np.float32(layers)}
   return variables | {"params": params}
 
 
@@ -40,7 +40,7 @@ def test_there_is_a_code_for_every_two_features(variables, n):
 
 def test_layers_are_mixed_by_shares_that_start_equal(variables):
   fresh = jax.jit(NET.init)(jax.random.key(0), SOUND, CODES)
-  assert not np.asarray(fresh["params"]["layers"]).any()
+  assert not np.asarray(fresh["params"]["shares"]).any()
   even = with_layers(variables, [0, 0, 0])
   mean = np.repeat(SOUND.mean(1, keepdims=True), 3, 1)
   run = jax.jit(lambda v, s: NET.apply(v, s, CODES))
