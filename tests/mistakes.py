@@ -1010,4 +1010,33 @@ PROCEDURES = [
     ],
     ["method", "size 16 does not divide by", "5 of branch 0"],
   ),
+  (
+    "stage of flows",
+    [recipe("diffmatch_pairs512", "stage=finer")],
+    ["--config", "stage=finer", "coarse or fine"],
+  ),
+  (
+    "a map of features that there is not",
+    [
+      recipe("diffmatch_warps", "steps=10"),
+      "--config.method.matcher.levels=((32, 4),)",
+    ],
+    ["method", "matcher.levels", "maps 1 to 3"],
+  ),
+  (
+    "flows sampled with noise",
+    [
+      recipe("diffmatch_warps", "steps=10"),
+      "--config.method.sampling.eta=1.0",
+    ],
+    ["method", "sampling.eta=1.0", "ddim with eta 0"],
+  ),
+  (
+    "pairs of another size than is read",
+    [
+      recipe("diffmatch_warps", "steps=10"),
+      "--config.method.size=16",
+    ],
+    ["data.pictures", "(2, 16, 16, 3)"],
+  ),
 ]

@@ -3,7 +3,7 @@
     python -m jmim.tools.draw_methods [--out docs/images/methods] [NAME ...]
 
 Sheets are made by `draw_masks` and `draw_tokens`, figures by `draw_curves`,
-`draw_clouds`, `draw_depths`, `draw_scenes` and `draw_volumes`.
+`draw_clouds`, `draw_depths`, `draw_flows`, `draw_scenes` and `draw_volumes`.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from jmim.evals.lib import draw as sheets
 from jmim.tools import draw_clouds
 from jmim.tools import draw_curves
 from jmim.tools import draw_depths
+from jmim.tools import draw_flows
 from jmim.tools import draw_masks
 from jmim.tools import draw_scenes
 from jmim.tools import draw_tokens
@@ -29,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
   """Command line; returns the exit code."""
   parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
   drawn = draw_masks.SHEETS | draw_tokens.SHEETS
-  makers = draw_curves, draw_clouds, draw_depths, draw_scenes, draw_volumes
+  makers = draw_curves, draw_clouds, draw_depths, draw_flows, draw_scenes
+  makers += (draw_volumes,)
   figures = {k: f for maker in makers for k, f in maker.FIGURES.items()}
   known = (*drawn, *figures)
   parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))

@@ -5,6 +5,7 @@ import pytest
 from jmim.tools import draw_clouds
 from jmim.tools import draw_curves
 from jmim.tools import draw_depths
+from jmim.tools import draw_flows
 from jmim.tools import draw_masks
 from jmim.tools import draw_methods
 from jmim.tools import draw_scenes
@@ -22,6 +23,7 @@ def sheets(monkeypatch):
   figure = lambda path: path.write_bytes(b"figure")
   monkeypatch.setattr(draw_curves, "FIGURES", {"two": figure})
   monkeypatch.setattr(draw_depths, "FIGURES", {})
+  monkeypatch.setattr(draw_flows, "FIGURES", {})
   monkeypatch.setattr(draw_scenes, "FIGURES", {})
   monkeypatch.setattr(draw_clouds, "FIGURES", {})
   monkeypatch.setattr(draw_volumes, "FIGURES", {})
