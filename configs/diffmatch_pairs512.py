@@ -47,16 +47,9 @@ def get_config(arg: str | None = None):
         "--config",
       )
   config = configs.base()
-  config.data.update(
-    name="warps512",
-    batch=arg.batch,
-    size=SIDE,
-    pictures=(("images", 2, SIDE, SIDE),),
-    eval_crop="none",
-    flip=False,
-    mean=(0.5,) * 3,
-    std=(0.5,) * 3,
-  )
+  half, pairs = (0.5,) * 3, (("images", 2, SIDE, SIDE),)
+  config.data.update(name="warps512", batch=arg.batch, size=SIDE)
+  config.data.update(pictures=pairs, flip=False, mean=half, std=half)
   fields = dict(size=SIDE, sides=(FLOW, FLOW))
   fields["features"] = dict(host=dict(path=arg.vgg))
   config.method = configs.section(type="dense.diffmatch", **fields)

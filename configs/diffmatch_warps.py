@@ -47,15 +47,9 @@ def get_config(arg: str | None = None):
       f"stage={arg.stage}", "coarse or fine", "name one of them", "--config"
     )
   config, fine = configs.base(), arg.stage == "fine"
-  config.data.update(
-    name=arg.data,
-    batch=16 if fine else 32,
-    size=SIDE,
-    pictures=(("images", 2, SIDE, SIDE),),
-    flip=False,
-    mean=(0.5,) * 3,
-    std=(0.5,) * 3,
-  )
+  half, pairs = (0.5,) * 3, (("images", 2, SIDE, SIDE),)
+  config.data.update(name=arg.data, batch=16 if fine else 32, size=SIDE)
+  config.data.update(pictures=pairs, flip=False, mean=half, std=half)
   # The network of configs/convnet_digits.py.
   net = dict(variant="small", width=16)
   config.method = configs.section(
@@ -63,8 +57,7 @@ def get_config(arg: str | None = None):
     size=SIDE,
     features=dict(net=net, host=dict(path=arg.features)),
     matcher=FINE if fine else MATCHER,
-    hypotheses=8,
-    severity=3,
+    hypotheses=dict(count=8, severity=3),
   )
   if fine:
     host = dict(path=arg.coarse, weights="ema")
@@ -75,19 +68,10 @@ def get_config(arg: str | None = None):
   config.optim.update(lr=5e-4, b2=0.999, weight_decay=0.0, clip_norm=1.0)
   config.schedule.update(name="constant", warmup_steps=50)
   config.ema.decay = 0.995
-  config.train.update(
-    total_steps=arg.steps or STEPS[arg.stage],
-    checkpoint_steps=1000,
-    log_steps=50,
-  )
-  one = lambda predict: configs.section(
-    type="flow",
-    predict=predict,
-    counts=(1, 2, 4),
-    region="ambiguous",
-    limit=500,
-    weights="ema",
-  )
+  steps = arg.steps or STEPS[arg.stage]
+  config.train.update(total_steps=steps, checkpoint_steps=1000, log_steps=50)
+  more = dict(counts=(1, 2, 4), region="ambiguous", limit=500, weights="ema")
+  one = lambda predict: configs.section(type="flow", predict=predict, **more)
   config.evals = configs.section(
     flow=one("flow"), blind=one("flow_blind"), noisy=one("flow_gaussian_noise")
   )

@@ -106,7 +106,7 @@ class Evaluator(base.Evaluator):
       raise errors.UserError(
         f"evals.<name>.counts={self.counts} of {most} hypotheses",
         f"numbers of 1 to {most}",
-        "set method.hypotheses, or other numbers",
+        "sample more (method.hypotheses.count), or ask for fewer",
         "evals.<name>.counts",
       )
 

@@ -134,6 +134,16 @@ def resized(flow: Array, sides: tuple[int, int]) -> Array:
   return resize.images(flow.astype(jnp.float32), sides, "corners")
 
 
+def in_pixels(flow: Array, sides: tuple[int, int]) -> Array:
+  """[b, *sides, 2] in pixels, of a flow in shares of the sides on any grid."""
+  return resized(flow, sides) * jnp.array(sides[::-1])
+
+
+def in_shares(flow: Array, grid: tuple[int, int]) -> Array:
+  """[b, *grid, 2] in shares of the sides, of a flow [b, h, w, 2] in pixels."""
+  return resized(flow / jnp.array(flow.shape[2:0:-1]), grid)
+
+
 def masked_error(flow: Array, truth: Array, known: Array) -> Array:
   """[]: sum known |truth - flow|^2 / sum known, over the whole batch.
 

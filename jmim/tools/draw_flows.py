@@ -44,12 +44,12 @@ def warped(path: pathlib.Path) -> None:
 
 
 def _squares(images: np.ndarray) -> np.ndarray:
-  """[n, h, w, 27]: the 3 x 3 pixels around each, less their mean."""
-  padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+  """[n, h, w, 75]: the 5 x 5 pixels around each, grey is 0."""
+  padded = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="edge")
   h, w = images.shape[1:3]
-  each = [padded[:, i : i + h, j : j + w] for i, j in np.ndindex(3, 3)]
+  each = [padded[:, i : i + h, j : j + w] for i, j in np.ndindex(5, 5)]
   made = np.concatenate(each, axis=-1)
-  return (made - made.mean(-1, keepdims=True)).astype(np.float32)
+  return (made - made.mean((1, 2), keepdims=True)).astype(np.float32)
 
 
 def _apart(cosines: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from jmim.convert.tables import _unet
 from jmim.core import field
 from jmim.core import method as methods
 from jmim.methods.dense import diffmatch
-from jmim.methods.parts import matcher as matchers
+from jmim.methods.parts import hypotheses as sampled
 from jmim.nn import matching
 
 SKIPPED = {}
@@ -59,7 +59,7 @@ def build(config, span):
       times=config["diffusion_steps"],
     ),
     sampling=dict(steps=config["diffusion_steps"]),
-    hypotheses=config["n_hypotheses"],
+    hypotheses=dict(count=config["n_hypotheses"]),
   )
 
 
@@ -105,14 +105,14 @@ def told(m, weights, batch, draws, inputs):
   """What the network is told, what it says, and what is sampled."""
   flow, seen = m.told(weights, batch["images"], None)
   x_t, _, _ = m.noise.add(batch["flow"], draws["t"], draws["noise"])
-  x0, _ = jax.jit(m.denoised)(weights, batch["flow"], draws, seen)
-  sampled = {}
+  x0 = jax.jit(m.denoised)(weights, batch["flow"], draws, seen)
+  found = {}
   if "x_T" in inputs:  # hypotheses of the first pair
     walk = functools.partial(m.matcher.walk, noise=m.noise, sampling=m.sampling)
     starts = nhwc(inputs["x_T"])[:, None]
     made = jax.jit(walk)(weights.params["main"], seen[:1], starts)
-    sampled["flow_sample"] = nchw(matchers.mean(made))
-  return sampled | {
+    found["flow_sample"] = nchw(sampled.mean(made))
+  return found | {
     "init_flow_px": nchw(flow * m.matcher.size),
     "local_corr": nchw(seen[..., 2:]),
     "x_t": nchw(x_t),

@@ -120,3 +120,14 @@ def test_corners_stay_on_corners():
   wide = np.asarray(matching.resized(flow, (7, 9)))
   np.testing.assert_allclose(wide[0, ::6, ::8], flow[0, ::3, ::4], atol=1e-6)
   np.testing.assert_allclose(wide[:, ::2, ::2], flow, atol=1e-6)
+
+
+def test_shares_and_pixels_are_of_width_and_height():
+  flow = normal(2, 4, 7, 2)
+  shares = matching.in_shares(flow, (4, 7))
+  np.testing.assert_allclose(shares, flow / np.array([7, 4]), atol=1e-6)
+  np.testing.assert_allclose(
+    matching.in_pixels(shares, (4, 7)), flow, atol=1e-5
+  )
+  wide = np.asarray(matching.in_pixels(shares, (8, 14)))
+  np.testing.assert_allclose(wide[:, 7, 13], 2 * flow[:, 3, 6], atol=1e-5)

@@ -15,7 +15,7 @@ def network(method: diffmatch.DiffMatch) -> pieces.Table:
 
 
 def _objection(method: diffmatch.DiffMatch) -> str | None:
-  dims = method.dims
+  dims = method.matcher.dims
   if dims.level_heads or dims.level_blocks:
     return (
       "all levels have as many heads and blocks there (dims.level_heads, "

@@ -13,19 +13,19 @@ is diffused on a coarse grid, in shares of the sides:
     x0   = u + net([x_t, u, c near p + u(p)], 1000 t / T)
     loss = sum m |up(x) - up(x0)|^2 / sum m         m: where a flow is known
 
-up: bilinear, corners on corners, to the size of the flow; the sums run over the
+up: bilinear, corners on corners, to the size of the flow; sums are over the
 batch. Several flows are sampled and their mean is the answer (`hypotheses`);
-their spread says where it is not to be trusted. Levels are maps of a frozen
-network (`parts/pyramid.py`): VGG16, or a run of ours. `dense.diffmatch_fine` is
-the second stage.
+their spread says where not to trust it. Levels are maps of a frozen network
+(`parts/pyramid.py`): VGG16, or a run of ours. `dense.diffmatch_fine` is the
+second stage.
 
-Reference: best AEPE on HPatches and ETH3D at the time, most so of corrupted
-images; the table is not at hand.
+Reference: best AEPE on HPatches and ETH3D at the time; no table is at hand.
 
-Following the released code: the truth of the loss is what is left of the flow
-on the grid; the mean is of flows, not of steps; x0 is not clipped on the way.
-From memory: VGG's maps behind their poolings; images made smaller by means.
-Their training never ends (lr_anneal_steps 0). Weights: family `diffmatch`.
+Following the released code: the network says what is to be added to u; the
+truth of the loss is what is left of the flow on the grid; the mean is of flows,
+not of steps; x0 is not clipped on the way. From memory: VGG's maps behind their
+poolings; images made smaller by means. Differs: their loop never ends
+(lr_anneal_steps 0). Weights: family `diffmatch`.
 
     python -m jmim.main --config=configs/diffmatch_warps.py:features=F \
       --workdir=W --config.data.data_dir=DIR
@@ -34,7 +34,6 @@ Their training never ends (lr_anneal_steps 0). Weights: family `diffmatch`.
 
 import dataclasses
 import functools
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -42,16 +41,14 @@ import jax.numpy as jnp
 from jmim.core import field
 from jmim.core import method
 from jmim.core import randomness
-from jmim.methods.parts import degraded
 from jmim.methods.parts import gaussian
 from jmim.methods.parts import guided
+from jmim.methods.parts import hypotheses as sampled
 from jmim.methods.parts import matcher as matchers
 from jmim.methods.parts import pyramid
 from jmim.nn import matching
-from jmim.nn.degrade import corruptions
 
 Array = jax.Array
-LIMITS = (-1.0, 1.0)
 TINY = dict(
   dims=dict(
     width=8, multipliers=(1, 2), blocks=1, attend_at=(2,), norm_groups=4
@@ -77,11 +74,8 @@ class DiffMatch(method.Method):
   sampling: guided.Guided = field.part(
     guided.Guided, "sampler", steps=5, clip=0.0
   )
-  hypotheses: int = field.value(
-    3, "flows that are sampled and averaged", low=1, asked=True
-  )
-  severity: int = field.value(
-    5, "of corruptions when it is tested", low=1, high=5, asked=True
+  hypotheses: sampled.Hypotheses = field.part(
+    sampled.Hypotheses, "flows that are sampled"
   )
 
   @classmethod
@@ -93,7 +87,7 @@ class DiffMatch(method.Method):
       sides=(8, 12),
       features=dict(net=dict(variant="small", width=4), host=dict(path="W")),
       matcher=dict(size=4, levels=((8, 1), (8, 2)), radius=1, **TINY),
-      hypotheses=2,
+      hypotheses=dict(count=2),
     )
 
   @property
@@ -112,7 +106,7 @@ class DiffMatch(method.Method):
     self.matcher.check(self.features, "matcher")
     matchers.check(self.noise, self.sampling)
     return {
-      "images": method.Input((2, self.size, self.size, 3), range=LIMITS),
+      "images": method.Input((2, self.size, self.size, 3), range=(-1.0, 1.0)),
       "flow": method.Input((*self.span, 2)),
       "flow_known": method.Input(self.span, jnp.int32, high=2),
     }
@@ -134,29 +128,25 @@ class DiffMatch(method.Method):
     return self.noise.draw(keys, shape)
 
   def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
-    """Squared error of x0 where a flow is known; aux: end-point error."""
+    """Squared error of x0 where a flow is known."""
     del step, player
     told = self.told(weights, batch["images"], self.starts_drawn(draws))[1]
-    x0, truth = self.denoised(weights, self.truth(batch), draws, told)
-    up = functools.partial(matching.resized, sides=self.span)
-    known, wide = batch["flow_known"], jnp.array(self.span[::-1])
-    error = matching.masked_error(up(x0), up(truth), known)
-    away = jnp.linalg.norm(wide * (up(x0) - up(truth)), axis=-1)
-    away = (away * known).sum() / jnp.maximum(known.sum(), 1)
-    return error, {"end_point_error": jax.lax.stop_gradient(away)}
+    x, known = self.truth(batch), batch["flow_known"]
+    x0 = self.denoised(weights, x, draws, told)
+    up = functools.partial(matching.resized, sides=known.shape[1:])
+    return matching.masked_error(up(x0), up(x), known), {}
 
   def truth(self, batch: method.Batch) -> Array:
     """x [b, h, w, 2]: the flow on the grid, in shares of the sides."""
-    shares = batch["flow"].astype(jnp.float32) / jnp.array(self.span[::-1])
-    return matching.resized(shares, self.matcher.shape[:2])
+    return matching.in_shares(batch["flow"], self.matcher.shape[:2])
 
   def denoised(
     self, weights: method.Weights, x: Array, draws: method.Draws, told: Array
-  ) -> tuple[Array, Array]:
-    """(x0 at the drawn times, x)."""
+  ) -> Array:
+    """x0 [b, h, w, 2] of x, noised, at the drawn times."""
     x_t, _, _ = self.noise.add(x, draws["t"], draws["noise"])
     main, t = weights.params["main"], draws["t"]
-    return self.matcher.network(main, x_t, t, told, noise=self.noise), x
+    return self.matcher.network(main, x_t, t, told, noise=self.noise)
 
   def starts_drawn(self, draws: method.Draws) -> Array | None:
     """What stages before this one start with in training; there is none."""
@@ -192,47 +182,24 @@ class DiffMatch(method.Method):
     return flow / m.size, m.told(flow / m.size, cost, shown)
 
   def predict(self) -> dict[str, method.Predict]:
-    """flow; of costs 0; of corrupted images."""
-    spoilt = {f"flow_{n}": self.flows(corruption=n) for n in corruptions.NAMES}
-    return {"flow": self.flows(), "flow_blind": self.flows(blind=True)} | spoilt
+    """flow; of costs of 0; of corrupted images."""
+    return self.hypotheses.outputs(self.flows)
 
-  def flows(self, corruption: str = "", blind: bool = False) -> Callable:
-    """Output of the evaluator `flow`: all flows in pixels.
-
-    flow, initial [b, h, w, 2], hypotheses [b, n, h, w, 2]; flow_true and
-    flow_known; images [b, 2, h, w, 3] as they were seen.
-    """
+  def flows(self, corruption: str = "", blind: bool = False) -> method.Predict:
+    """An output of the evaluator `flow`, see `parts/hypotheses.py`."""
 
     def call(weights, batch, key):
-      keys, images = randomness.Keys(key), batch["images"]
-      if corruption:
-        images = self.corrupted(images, corruption)
+      keys, m = randomness.Keys(key), self.matcher
+      images = self.hypotheses.corrupted(batch["images"], corruption)
       starts = self.starts(keys, batch)
       initial, told = self.told(weights, images, starts, blind)
-      shape, n = self.matcher.shape, self.hypotheses
-      own = matchers.starts(keys("start"), batch, n=n, shape=shape)
-      walk = functools.partial(
-        self.matcher.walk, noise=self.noise, sampling=self.sampling
+      made = m.walk(
+        weights.params["main"],
+        told,
+        self.hypotheses.starts(keys("start"), batch, m.shape),
+        noise=self.noise,
+        sampling=self.sampling,
       )
-      made = walk(weights.params["main"], told, own)
-      return {
-        "flow": self.pixels(matchers.mean(made)),
-        "initial": self.pixels(initial),
-        "hypotheses": jax.vmap(self.pixels, 0, 1)(made),
-        "flow_true": batch["flow"],
-        "flow_known": batch["flow_known"],
-        "images": images,
-      }
+      return sampled.described(made, initial, batch=batch, images=images)
 
     return call
-
-  def pixels(self, flow: Array) -> Array:
-    """[b, h, w, 2] in pixels and of the size of flows, of one on the grid."""
-    return matching.resized(flow, self.span) * jnp.array(self.span[::-1])
-
-  def corrupted(self, images: Array, name: str) -> Array:
-    """Pairs of images, spoilt by a function of their pixels."""
-    flat = (images.reshape(-1, *images.shape[2:]) + 1) / 2
-    spoil = corruptions.Corruption(name=name, severity=self.severity)
-    made = spoil(flat, jax.random.key(0), degraded.number(flat))
-    return 2 * made.reshape(images.shape) - 1

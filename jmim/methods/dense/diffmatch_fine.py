@@ -28,6 +28,7 @@ from jmim.core import method
 from jmim.core import randomness
 from jmim.methods.dense import diffmatch
 from jmim.methods.parts import host as hosts
+from jmim.methods.parts import hypotheses as sampled
 from jmim.methods.parts import matcher as matchers
 from jmim.nn import matching
 from jmim.nn.nets import unet
@@ -94,8 +95,7 @@ class DiffMatchFine(diffmatch.DiffMatch):
 
   def starts(self, keys: randomness.Keys, batch: method.Batch) -> Array:
     """[n, b, h, w, 2] of n hypotheses."""
-    shape, n = self.coarse.shape, self.hypotheses
-    return matchers.starts(keys("coarse"), batch, n=n, shape=shape)
+    return self.hypotheses.starts(keys("coarse"), batch, self.coarse.shape)
 
   def told(
     self,
@@ -130,4 +130,4 @@ class DiffMatchFine(diffmatch.DiffMatch):
       noise=self.noise,
       sampling=self.sampling,
     )
-    return matchers.mean(made)
+    return sampled.mean(made)

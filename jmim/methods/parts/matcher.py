@@ -18,7 +18,6 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
-from jmim.core import randomness
 from jmim.core import runtime
 from jmim.diffusion import sampler as samplers
 from jmim.methods.parts import gaussian
@@ -146,12 +145,11 @@ class Matcher:
       sampling: of a sampler without noise.
     """
     network = functools.partial(self.network, params, noise=noise)
-    call = lambda x, t, told: network(x, t, told)
     output = functools.partial(
       noise.output, channels=2, clip=sampling.clip, kind="x0"
     )
     denoise = sampling.denoiser(
-      call, output, condition=(told, None), end=noise.end, channels=2
+      network, output, condition=(told, None), end=noise.end, channels=2
     )
     table = noise.table(sampling)
     one = lambda start: samplers.sample(table, denoise, start)[0]
@@ -172,27 +170,6 @@ def check(noise: gaussian.Gaussian, sampling: guided.Guided) -> None:
       f"sampling.guidance={sampling.guidance}: no condition is dropped in "
       "training that guidance could be by; set it to 1"
     )
-
-
-def starts(
-  key: Array, batch: method.Batch, *, n: int, shape: tuple[int, ...]
-) -> Array:
-  """Standard normal [n, b, *shape], a function of (key, j, example's number).
-
-  Args:
-    key: of all.
-    batch: of the examples.
-    n: hypotheses.
-    shape: of each.
-  """
-  numbers = method.numbers(batch)
-  one = lambda k: randomness.normals(k, numbers, shape)(0)
-  return jax.vmap(one)(randomness.numbered(key, jnp.arange(n)))
-
-
-def mean(flows: Array) -> Array:
-  """Of flows [n, b, h, w, 2] in shares of the sides, at most 1 either way."""
-  return jnp.clip(flows.mean(0), -1.0, 1.0)
 
 
 def agrees(

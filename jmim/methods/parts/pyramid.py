@@ -7,7 +7,8 @@ A level is (side, i): map i, from 1, of images resized to that side.
     conv, vit, backbone  map i of a run of ours, finest first
                          (`parts/dense_features.py`)
 
-DiffMatch reads (512, 2), (512, 3), (256, 3), (256, 4) of VGG16.
+Images are in -1 .. 1, as those of such a run were. DiffMatch reads (512, 2),
+(512, 3), (256, 3) and (256, 4) of VGG16.
 """
 
 import dataclasses

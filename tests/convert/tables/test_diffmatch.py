@@ -16,6 +16,12 @@ from jmim.methods.dense import diffmatch_fine
 STAGES = ("dense.diffmatch", "dense.diffmatch_fine")
 
 
+def with_dims(**dims):
+  """The tiny first stage with another UNet."""
+  whole = diffmatch.TINY["dims"] | dims
+  return kit.tiny(STAGES[0], matcher=dict(dims=whole))
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_names_and_arrays(stage):
   written = kit.check("diffmatch", kit.tiny(stage))
@@ -35,8 +41,7 @@ def test_features_of_the_target_are_further_channels():
 
 def test_the_network_is_theirs():
   """As the one in numpy, from their names, and the initial flow added."""
-  dims = dict(width=32, norm_groups=32, heads=4, blocks=2)
-  method = kit.tiny(STAGES[0], matcher=dict(dims=dims))
+  method = with_dims(width=32, norm_groups=32, heads=4, blocks=2)
   written = kit.export("diffmatch", method)
   theirs = {k: 0.3 * x for k, x in written.theirs.items()}
   rules = tables.FAMILIES["diffmatch"].table(method)
@@ -93,5 +98,4 @@ def test_the_published_unets():
   ],
 )
 def test_what_their_code_cannot_be(dims, why):
-  method = kit.tiny(STAGES[0], matcher=dict(dims=dims))
-  assert why in families.find("diffmatch").check(method)
+  assert why in families.find("diffmatch").check(with_dims(**dims))

@@ -11,7 +11,7 @@ import toydiffusion
 from jmim.core import field
 from jmim.methods.dense import diffmatch
 from jmim.methods.parts import pyramid
-from jmim.nn.degrade import corruptions
+from jmim.nn import matching
 
 M = diffmatch.DiffMatch.tiny()
 B = 3
@@ -44,7 +44,8 @@ def test_the_truth_is_in_shares_of_width_and_height():
   assert found.shape == (B, 4, 4, 2)
   np.testing.assert_allclose(found[..., 0], 6 / 12, atol=1e-6)
   np.testing.assert_allclose(found[..., 1], -2 / 8, atol=1e-6)
-  np.testing.assert_allclose(M.pixels(found), flow, atol=1e-5)
+  back = matching.in_pixels(found, M.span)
+  np.testing.assert_allclose(back, flow, atol=1e-5)
 
 
 def test_what_is_not_known_has_no_error():
@@ -64,20 +65,14 @@ def test_what_is_not_known_has_no_error():
   assert abs(parts[0] - parts[1]) > 1e-4
 
 
-def test_hypotheses_are_averaged_and_first_ones_do_not_depend_on_others(made):
-  more = dataclasses.replace(M, hypotheses=3)
+def test_first_hypotheses_do_not_depend_on_others(made):
+  more = field.replace(M, hypotheses=dict(count=3))
   again = jax.jit(more.predict()["flow"])(WEIGHTS, BATCH, KEY)
   assert again["hypotheses"].shape == (B, 3, *M.span, 2)
   np.testing.assert_allclose(
-    again["hypotheses"][:, :2], made["hypotheses"], atol=1e-4
+    again["hypotheses"][:, :2], made["hypotheses"], rtol=1e-3, atol=1e-3
   )
-  wide = np.array(M.span[::-1])
-  inside = np.abs(made["hypotheses"].mean(1) / wide) < 0.99
-  mean = np.asarray(made["hypotheses"]).mean(1)
-  np.testing.assert_allclose(
-    np.where(inside, made["flow"], 0), np.where(inside, mean, 0), atol=1e-4
-  )
-  assert np.asarray(made["hypotheses"]).std(1).max() > 1e-3
+  assert np.asarray(made["hypotheses"]).std(1).max() > 1e-2
 
 
 def test_without_costs_the_likeliest_cells_remain(made):
@@ -88,18 +83,13 @@ def test_without_costs_the_likeliest_cells_remain(made):
   assert not np.asarray(told[..., 2:]).any()
 
 
-def test_a_corruption_is_a_function_of_the_pixels():
-  some = M.corrupted(BATCH["images"], "gaussian_noise")
-  turned = M.corrupted(BATCH["images"][::-1], "gaussian_noise")
-  np.testing.assert_allclose(turned[::-1], some, atol=1e-6)
-  assert np.abs(some).max() <= 1
-  assert np.abs(some - BATCH["images"]).mean() > 0.1
-  mild = dataclasses.replace(M, severity=1)
-  less = mild.corrupted(BATCH["images"], "gaussian_noise")
-  change = lambda x: np.abs(x - BATCH["images"]).mean()
-  assert change(less) < change(some)
-  names = {f"flow_{n}" for n in corruptions.NAMES}
-  assert names < set(M.predict())
+def test_corrupted_images_are_what_is_seen(made):
+  name = "gaussian_noise"
+  out = jax.jit(M.predict()[f"flow_{name}"])(WEIGHTS, BATCH, KEY)
+  seen = M.hypotheses.corrupted(jnp.asarray(BATCH["images"]), name)
+  np.testing.assert_allclose(out["images"], seen, atol=1e-5)
+  np.testing.assert_array_equal(made["images"], BATCH["images"])
+  assert np.abs(out["flow"] - made["flow"]).max() > 1e-3
 
 
 def test_images_of_another_kind_of_network():

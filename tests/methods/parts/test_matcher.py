@@ -73,23 +73,6 @@ def test_a_walk_is_ddim_with_predictions_of_x0():
     np.testing.assert_allclose(end, x, atol=1e-3)
 
 
-def test_starts_depend_on_example_and_hypothesis_alone():
-  make = lambda index, n: matchers.starts(
-    jax.random.key(0), {"index": jnp.array(index)}, n=n, shape=(3, 2)
-  )
-  many, few = make([4, 9], 3), make([9], 2)
-  np.testing.assert_array_equal(many[:2, 1], few[:, 0])
-  flat = np.asarray(many).reshape(6, -1)
-  assert len(np.unique(flat[:, 0])) == 6
-
-
-def test_the_mean_is_clipped_once_at_the_end():
-  flows = jnp.array([3.0, -2.0, 2.5, 4.0]).reshape(2, 2, 1, 1, 1)
-  np.testing.assert_allclose(matchers.mean(flows)[:, 0, 0, 0], [1.0, 1.0])
-  wide = jnp.array([3.0, -2.0]).reshape(2, 1, 1, 1, 1)
-  np.testing.assert_allclose(matchers.mean(wide)[0, 0, 0, 0], 0.5)
-
-
 def test_features_of_the_target_may_be_shown():
   shown = dataclasses.replace(M, target=(8, 1))
   images = jnp.clip(normal(2, 2, 8, 8, 3), -1, 1)
