@@ -20,7 +20,7 @@ data=warps/cifar10 (warps/affine).
 
 Not yet measured here.
 
-Size: 0.662 M parameters.
+Size: ?.
 Time: not measured.
 Expect: not measured here.
 """

@@ -35,7 +35,6 @@ class Given(diffmatch.DiffMatch):
 def build(config, span):
   """The method, whose features are given: flows are as large as the mask."""
   side = config["feature_size"]
-  heads = config["num_heads"]
   return field.replace(
     Given(),
     size=side,
@@ -48,8 +47,8 @@ def build(config, span):
         multipliers=tuple(config["channel_mult"]),
         blocks=config["num_res_blocks"],
         attend_at=tuple(config["attention_downsample_factors"]),
-        heads=heads,
-        up_heads=config.get("num_heads_upsample", heads),
+        heads=config["num_heads"],
+        up_heads=max(0, config.get("num_heads_upsample", 0)),
         scale_shift=config["use_scale_shift_norm"],
         norm_groups=config["group_norm_groups"],
       ),
