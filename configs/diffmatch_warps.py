@@ -14,7 +14,7 @@ The last is the second stage, on 32 x 32: a run beside its frozen coarse model,
 with whose weights it starts.
 
 Arguments: features= (a run of the classifier), stage=coarse (fine), coarse= (a
-run of the first stage), steps=0: 4000, 2000 of the second stage,
+run of the first stage), steps=0: 2000, 1000 of the second stage,
 data=warps/cifar10 (warps/affine).
 `python -m jmim.tools.claim diffmatch` compares.
 
@@ -29,7 +29,7 @@ from jmim.core import config as configs
 from jmim.core import errors
 
 SIDE, GRID = 32, 16
-STEPS = {"coarse": 4000, "fine": 2000}
+STEPS = {"coarse": 2000, "fine": 1000}
 MATCHER = dict(
   size=GRID,
   levels=((SIDE, 1), (SIDE, 2)),

@@ -1,8 +1,8 @@
 """DiffMatch: flows that are sampled and averaged, against the likeliest cell.
 
 Warped pictures of CIFAR-10, a grid of 16 x 16, features of a small classifier
-(600 steps; shared), then 4000 steps of 32 pairs; 500 test pairs, end-point
-error in pixels (AEPE) of the EMA.
+(600 steps; shared), then 2000 steps of 32 pairs (card: 4000); 500 test pairs,
+end-point error in pixels (AEPE) of the EMA.
 
 a.   Identical images: the initial flow is 0 everywhere, exactly.
 b.   A shift by whole cells: the cost around it is a gather, to 1e-6.

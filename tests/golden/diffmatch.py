@@ -95,7 +95,8 @@ def run(case):
     "betas": m.noise.process.beta,
     "alphas_cumprod": m.noise.process.power,
   }
-  out |= told(m, weights, batch, draws, inputs) | finer(m, pair, inputs)
+  seen = told(m, weights, batch, draws=draws, inputs=inputs)
+  out |= seen | finer(m, pair, inputs)
   out |= golden_kit.named_grads(case, rules, grads)
   return golden_kit.asked(case, out)
 

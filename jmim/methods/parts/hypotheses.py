@@ -31,7 +31,7 @@ class Hypotheses:
 
   count: int = field.value(3, "flows that are sampled and averaged", low=1)
   severity: int = field.value(
-    5, "of corruptions, where images are spoilt", low=1, high=5
+    5, "severity of corruptions, where images are spoilt", low=1, high=5
   )
 
   def starts(

@@ -89,7 +89,9 @@ class Pyramid:
   """Which network, and where it is."""
 
   net: Any = field.part(KINDS, "network whose maps are read")
-  host: hosts.Host = field.part(hosts.Host, "its weights: a run, or an .npz")
+  host: hosts.Host = field.part(
+    hosts.Host, "weights of the features: a run, or an .npz"
+  )
   rt: runtime.Runtime = field.runtime()
 
   def __post_init__(self):
