@@ -1241,4 +1241,33 @@ PROCEDURES = [
     + ["--config.procedure.speech.recipe=configs/diffdub_speech_hdtf.py"],
     ["procedure", "have 32 numbers", "speech.path makes 512"],
   ),
+  (
+    "stage of flows",
+    [recipe("diffmatch_pairs512", "stage=finer")],
+    ["--config", "stage=finer", "coarse or fine"],
+  ),
+  (
+    "a map of features that there is not",
+    [
+      recipe("diffmatch_warps", "steps=10"),
+      "--config.method.matcher.levels=((32, 4),)",
+    ],
+    ["method", "matcher.levels", "maps 1 to 3"],
+  ),
+  (
+    "flows sampled with noise",
+    [
+      recipe("diffmatch_warps", "steps=10"),
+      "--config.method.sampling.eta=1.0",
+    ],
+    ["method", "sampling.eta=1.0", "ddim with eta 0"],
+  ),
+  (
+    "pairs of another size than is read",
+    [
+      recipe("diffmatch_warps", "steps=10"),
+      "--config.method.size=16",
+    ],
+    ["data.pictures", "(2, 16, 16, 3)"],
+  ),
 ]

@@ -2,9 +2,8 @@
 
     python -m jmim.tools.draw_methods [--out docs/images/methods] [NAME ...]
 
-Sheets are made by `draw_masks` and `draw_tokens`, figures by `draw_curves`,
-`draw_clouds`, `draw_dancers`, `draw_depths`, `draw_faces`, `draw_scenes`,
-`draw_tasks` and `draw_volumes`.
+Sheets are made by `draw_masks` and `draw_tokens`, figures by the
+others of MAKERS.
 """
 
 import argparse
@@ -20,6 +19,7 @@ from jmim.tools import draw_curves
 from jmim.tools import draw_dancers
 from jmim.tools import draw_depths
 from jmim.tools import draw_faces
+from jmim.tools import draw_flows
 from jmim.tools import draw_masks
 from jmim.tools import draw_scenes
 from jmim.tools import draw_tasks
@@ -27,17 +27,18 @@ from jmim.tools import draw_tokens
 from jmim.tools import draw_volumes
 
 OUT = pathlib.Path("docs") / "images" / "methods"
+# Of single figures, FIGURES: name -> function of a path.
+MAKERS = (
+  *(draw_curves, draw_clouds, draw_dancers, draw_depths, draw_faces),
+  *(draw_flows, draw_scenes, draw_tasks, draw_volumes),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Command line; returns the exit code."""
   parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
   drawn = draw_masks.SHEETS | draw_tokens.SHEETS
-  makers = (
-    *(draw_curves, draw_clouds, draw_dancers, draw_depths, draw_faces),
-    *(draw_scenes, draw_tasks, draw_volumes),
-  )
-  figures = {k: f for maker in makers for k, f in maker.FIGURES.items()}
+  figures = {k: f for maker in MAKERS for k, f in maker.FIGURES.items()}
   known = (*drawn, *figures)
   parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
   parser.add_argument("--out", type=pathlib.Path, default=OUT)

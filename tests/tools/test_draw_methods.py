@@ -2,16 +2,10 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from jmim.tools import draw_clouds
 from jmim.tools import draw_curves
-from jmim.tools import draw_depths
-from jmim.tools import draw_faces
 from jmim.tools import draw_masks
 from jmim.tools import draw_methods
-from jmim.tools import draw_scenes
-from jmim.tools import draw_tasks
 from jmim.tools import draw_tokens
-from jmim.tools import draw_volumes
 
 
 @pytest.fixture
@@ -22,13 +16,9 @@ def sheets(monkeypatch):
   monkeypatch.setattr(draw_masks, "SHEETS", {"one": lambda images: columns})
   monkeypatch.setattr(draw_tokens, "SHEETS", {})
   figure = lambda path: path.write_bytes(b"figure")
+  for maker in draw_methods.MAKERS:
+    monkeypatch.setattr(maker, "FIGURES", {})
   monkeypatch.setattr(draw_curves, "FIGURES", {"two": figure})
-  monkeypatch.setattr(draw_depths, "FIGURES", {})
-  monkeypatch.setattr(draw_faces, "FIGURES", {})
-  monkeypatch.setattr(draw_scenes, "FIGURES", {})
-  monkeypatch.setattr(draw_clouds, "FIGURES", {})
-  monkeypatch.setattr(draw_tasks, "FIGURES", {})
-  monkeypatch.setattr(draw_volumes, "FIGURES", {})
 
 
 def test_all_pictures_or_those_named_are_written(sheets, tmp_path, capsys):

@@ -25,6 +25,29 @@ def heat(x: np.ndarray, low: float, high: float) -> np.ndarray:
   return (255 * colours[..., :3]).round().astype(np.uint8)
 
 
+def directions(flow: np.ndarray, longest: float) -> np.ndarray:
+  """Flows (x, y) [..., 2] -> uint8 [..., 3].
+
+  The direction is the hue (red: to the right), the length how far a colour is
+  from white.
+
+  Args:
+    flow: in any unit.
+    longest: of full colour, and more.
+  """
+  hue = (np.arctan2(flow[..., 1], flow[..., 0]) / (2 * np.pi)) % 1.0
+  colour = matplotlib.colormaps["hsv"](hue)[..., :3]
+  length = np.linalg.norm(flow, axis=-1, keepdims=True)
+  share = np.clip(length / max(longest, 1e-12), 0, 1)
+  return (255 * (1 - share * (1 - colour))).round().astype(np.uint8)
+
+
+def fitted(x: np.ndarray, side: tuple[int, int]) -> np.ndarray:
+  """[n, h, w, ...] -> [n, *side, ...]: the value at each new pixel's corner."""
+  at = [np.arange(s) * n // s for s, n in zip(side, x.shape[1:3], strict=True)]
+  return x[:, at[0]][:, :, at[1]]
+
+
 def enlarge(x: np.ndarray, side: tuple[int, int]) -> np.ndarray:
   """[n, h, w, ...] -> [n, *side, ...], each value repeated."""
   factors = [-(-s // n) for s, n in zip(side, x.shape[1:3], strict=True)]

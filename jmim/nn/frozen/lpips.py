@@ -94,10 +94,7 @@ def features(
   taps = []
   for layer in layers:
     if layer.pool:
-      side = (1, layer.pool, layer.pool, 1)
-      x = jax.lax.reduce_window(
-        x, -jnp.inf, jax.lax.max, side, (1, 2, 2, 1), "VALID"
-      )
+      x = pooled(x, layer.pool)
     x = jax.lax.conv_general_dilated(
       x,
       p[f"features.{layer.index}.weight"],
@@ -111,6 +108,14 @@ def features(
     if layer.tap:
       taps.append(y if linear else x)
   return taps
+
+
+def pooled(x: jax.Array, side: int = 2) -> jax.Array:
+  """Maxima over squares of that side of [b, h, w, c], every second one."""
+  window = (1, side, side, 1)
+  return jax.lax.reduce_window(
+    x, -jnp.inf, jax.lax.max, window, (1, 2, 2, 1), "VALID"
+  )
 
 
 def layer_distance(u: jax.Array, v: jax.Array, weight: jax.Array) -> jax.Array:

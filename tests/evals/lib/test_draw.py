@@ -59,3 +59,23 @@ def test_slices_of_a_volume_stand_side_by_side(depth, shown):
   for place, z in enumerate(shown):
     part = found[:, :, 4 * place : 4 * place + 4, 0]
     np.testing.assert_array_equal(part, x[:, z])
+
+
+def test_directions_are_hues_and_lengths_strengths():
+  flow = np.array([[2.0, 0.0], [1.0, 0.0], [0.0, 0.0], [-2.0, 0.0], [9.0, 0]])
+  right, half, none, left, far = draw.directions(flow, 2.0).astype(int)
+  np.testing.assert_array_equal(right, [255, 0, 0])
+  np.testing.assert_array_equal(none, [255, 255, 255])
+  np.testing.assert_array_equal(far, right)
+  assert abs(half - (right + none) / 2).max() <= 1
+  assert left[0] < 10 and left[1] > 240 and left[2] > 240
+
+
+@pytest.mark.parametrize("side", [(4, 6), (5, 9), (2, 2)])
+def test_fitted_pictures_repeat_or_leave_out_values(side):
+  x = np.arange(12).reshape(1, 3, 4)
+  found = draw.fitted(x, side)
+  assert found.shape == (1, *side)
+  for i in range(side[0]):
+    for j in range(side[1]):
+      assert found[0, i, j] == x[0, i * 3 // side[0], j * 4 // side[1]]
