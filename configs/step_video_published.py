@@ -23,7 +23,7 @@ need hardware.attention=flash: of 75,888 tokens one head's logits are 23 GB.
 Reference (theirs, 30 B, people's win-tie-loss against HunyuanVideo): 59-22-47,
 46-47-35, 54-41-33. Not published: size of the smaller model, optimizer, times.
 
-Size: 5093 M parameters.
+Size: 4932 M parameters.
 Time: not measured.
 Expect: nothing published of stages alone.
 """
