@@ -1070,13 +1070,14 @@ PROCEDURES = [
     ["method", "sparsity 0.2 below 1/3"],
   ),
   (
-    "a sparse path of a sampler of two calls",
+    "a sparse path with noise on the way",
     [
       recipe("adaspa_shapes", "sparsity=0.8"),
       "--config.train.total_steps=100",
-      "--config.method.sampling.sampler=heun",
+      "--config.method.sampling.sampler=ddim",
+      "--config.method.sampling.eta=0.5",
     ],
-    ["method", "sampling.sampler 'heun'", "in segments by 'euler' alone"],
+    ["method", "sampling.eta 0.5", "in segments by 'euler' alone"],
   ),
   (
     "blocks of attention that is factorised",

@@ -116,10 +116,8 @@ class BlockSparse:
     """Of a path of so many calls; those without a call are left out."""
     found, phase, start = [], "dense", 0
     for i, at in enumerate(self.places):
-      found += [
-        Segment(phase, start, at),
-        Segment("refresh" if i else "search", at, at + 1),
-      ]
+      kind = "refresh" if i else "search"
+      found += [Segment(phase, start, at), Segment(kind, at, at + 1)]
       phase, start = "sparse", at + 1
     found.append(Segment(phase, start, steps))
     return tuple(s for s in found if s.start < s.stop)
@@ -211,17 +209,10 @@ class BlockSparse:
 
   def _sparse(self, q, k, *, v, state):
     """The kept blocks alone."""
-    tokens = q.shape[2]
+    tokens, number = q.shape[2], {}
     layout = self.layout(tokens)
     if self.selection == "whole":
       return sparse.masked(q, k, v, mask=state.kept, layout=layout)
-    shared = self.selection == "heads"
-    return sparse.attend(
-      q,
-      k,
-      v,
-      index=state.kept,
-      layout=layout,
-      count=state.count if shared else None,
-      base=self.base(tokens),
-    )
+    if self.selection == "heads":
+      number = dict(count=state.count, base=self.base(tokens))
+    return sparse.attend(q, k, v, index=state.kept, layout=layout, **number)
