@@ -20,6 +20,26 @@ def recipe(name: str, argument: str) -> str:
 # (id, changes of a right command, what the screen must hold).
 MISTAKES = [
   ("misspelt key", ["data.bach=8"], ["data.bach", "data.batch"]),
+  (
+    "rectangles for a method of squares",
+    ["method.type=mim.mto_mae", "data.height=16"],
+    ["data.height=16", "data.height=0", "(16, 32, 3)"],
+  ),
+  (
+    "rectangles of another height",
+    ["method.height=16", "data.height=24"],
+    ["data.height=24", "(16, 32, 3)", "method.height"],
+  ),
+  (
+    "height of a method of squares",
+    ["method.type=mim.colormae", "method.height=16"],
+    ["method.height"],
+  ),
+  (
+    "rectangles that are turned",
+    ["data.height=16", "method.height=16", "data.turn=True"],
+    ["data.turn", "data.height"],
+  ),
   ("misspelt section", ["dta.batch=8"], ["dta.batch", "data.batch"]),
   (
     "misspelt method key",
@@ -606,26 +626,6 @@ PROCEDURES = [
       "--config.data.eval_volume=(12, 48, 48)",
     ],
     ["data.eval_volume=(12, 48, 48)", "(8, 40, 40)"],
-  ),
-  (
-    "rectangles for a method of squares",
-    ["method.type=mim.mto_mae", "data.height=16"],
-    ["data.height=16", "data.height=0", "(16, 32, 3)"],
-  ),
-  (
-    "rectangles of another height",
-    ["method.height=16", "data.height=24"],
-    ["data.height=24", "(16, 32, 3)", "method.height"],
-  ),
-  (
-    "height of a method of squares",
-    ["method.type=mim.colormae", "method.height=16"],
-    ["method.height"],
-  ),
-  (
-    "rectangles that are turned",
-    ["data.height=16", "method.height=16", "data.turn=True"],
-    ["data.turn", "data.height"],
   ),
   (
     "volumes beside clips",

@@ -108,7 +108,7 @@ def test_the_encoder_has_no_last_norm_and_mae_s_table(fill):
     "norm/scale",
     "norm/bias",
   }
-  x = (image - np.array(TINY.mean)) / np.array(TINY.std)
+  x = (image - np.array(TINY.planes.mean)) / np.array(TINY.planes.std)
   want = stage.encoder.apply({"params": theirs}, x.astype("f4"))
   own = {n: x for n, x in theirs.items() if n != "norm"}
   table = TINY.init(jax.random.key(0), scenes())[0]["main"]["encoder"]
