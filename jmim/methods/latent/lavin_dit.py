@@ -59,7 +59,7 @@ class LaVinDiT(method.Method):
     visual_tasks.VisualTasks, "pairs"
   )
   context: in_context.InContext = field.part(
-    in_context.InContext, "what the network is told"
+    in_context.InContext, "pairs and query, as the network sees them"
   )
   first_stage: stages.FirstStage = field.part(
     stages.FirstStage, "pictures or latents"
