@@ -1,11 +1,7 @@
 """Attention that computes a share of its blocks: when, and which.
 
-A path of n calls is walked in segments, each with one kind of attention:
-
-    dense      before the first search
-    search     all blocks, and which are kept from the next call on
-    sparse     the kept ones
-    refresh    later searches: S by the LSE of the first, and at once sparse
+A path is walked in segments, each with one kind of attention
+(`diffusion/segments.py`).
 """
 
 import dataclasses
@@ -20,29 +16,14 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.diffusion import sampler as samplers
+from jmim.diffusion import segments
 from jmim.methods.parts import guided
 from jmim.nn import block_masks
 from jmim.nn import sparse
 from jmim.nn import streaming
 
-PHASES = ("dense", "search", "refresh", "sparse")
-SEARCHES = ("search", "refresh")
 BLIND = ("window", "random")  # selections that do not look at S
 SELECTIONS = ("heads", "rows", "whole", *block_masks.PATTERNS, "random")
-
-
-class Segment(NamedTuple):
-  """Calls start .. stop - 1 with one kind of attention.
-
-  Attributes:
-    phase: of PHASES.
-    start: first call, from 0.
-    stop: first call after it.
-  """
-
-  phase: str
-  start: int
-  stop: int
 
 
 class State(NamedTuple):
@@ -112,15 +93,9 @@ class BlockSparse:
     """Calls that search, from 0."""
     return tuple(max(1, call) - 1 for call in self.searches)
 
-  def segments(self, steps: int) -> tuple[Segment, ...]:
+  def segments(self, steps: int) -> tuple[segments.Segment, ...]:
     """Of a path of so many calls; those without a call are left out."""
-    found, phase, start = [], "dense", 0
-    for i, at in enumerate(self.places):
-      kind = "refresh" if i else "search"
-      found += [Segment(phase, start, at), Segment(kind, at, at + 1)]
-      phase, start = "sparse", at + 1
-    found.append(Segment(phase, start, steps))
-    return tuple(s for s in found if s.start < s.stop)
+    return segments.segments(self.places, steps)
 
   def walk(
     self,
@@ -144,7 +119,7 @@ class BlockSparse:
     for phase, start, stop in self.segments(len(table)):
       denoise, part = make(network(phase, found[-1])), table.part(start, stop)
       x, seen = samplers.sample(part, denoise, x, callback=keep)
-      if phase in SEARCHES:
+      if phase in segments.SEARCHES:
         found.append(jax.tree.map(lambda a: a[0], seen))
     return x, found[1:]
 
@@ -195,7 +170,7 @@ class BlockSparse:
       k: [b, h, t, d].
       v: [b, h, t, d].
       state: of the layer; in the phase "search" its noise, or None.
-      phase: of PHASES, but "dense".
+      phase: of `segments.PHASES`, but "dense".
     """
     tokens, block = q.shape[2], self.block
     if phase == "search":

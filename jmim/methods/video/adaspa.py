@@ -45,6 +45,7 @@ import jax.numpy as jnp
 from jmim.core import field
 from jmim.core import method
 from jmim.core import randomness
+from jmim.diffusion import segments
 from jmim.methods.parts import block_recall
 from jmim.methods.parts import block_sparse
 from jmim.methods.parts import block_work
@@ -124,7 +125,7 @@ class AdaSpa(step_video.StepVideo):
     def network(phase, found):
       if phase == "dense":
         return apply
-      searches = phase in block_sparse.SEARCHES
+      searches = phase in segments.SEARCHES
       return functools.partial(
         apply,
         of=("pred", "state") if searches else "pred",
