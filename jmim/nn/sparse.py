@@ -18,6 +18,23 @@ from jmim.nn import block_masks
 from jmim.nn import streaming
 
 
+class State(NamedTuple):
+  """What a layer keeps between calls, of a batch with both halves of guidance.
+
+  Attributes:
+    lse: [b, h, t] float32, of the first search.
+    kept: [b, h, n, m] int32 blocks of each row; of the selection "whole" a mask
+      [b, h, n, n].
+    count: [b, h] int32, how many of the m.
+    noise: [b, h, n, n] of random blocks; None: none are.
+  """
+
+  lse: jax.Array
+  kept: jax.Array
+  count: jax.Array
+  noise: jax.Array | None
+
+
 class _Lanes(NamedTuple):
   """Turns of a loop: in each, every lane handles one block of one head.
 

@@ -9,7 +9,6 @@ import functools
 from collections.abc import Callable
 from typing import Any
 from typing import ClassVar
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,23 +23,6 @@ from jmim.nn import streaming
 
 BLIND = ("window", "random")  # selections that do not look at S
 SELECTIONS = ("heads", "rows", "whole", *block_masks.PATTERNS, "random")
-
-
-class State(NamedTuple):
-  """What a layer keeps between calls, of a batch with both halves of guidance.
-
-  Attributes:
-    lse: [b, h, t] float32, of the first search.
-    kept: [b, h, n, m] int32 blocks of each row; of the selection "whole" a mask
-      [b, h, n, n].
-    count: [b, h] int32, how many of the m.
-    noise: [b, h, n, n] of random blocks; None: none are.
-  """
-
-  lse: jax.Array
-  kept: jax.Array
-  count: jax.Array
-  noise: jax.Array | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -134,7 +116,7 @@ class BlockSparse:
   def choose(
     self, sums: jax.Array, tokens: int, noise: jax.Array | None = None
   ) -> tuple[jax.Array, jax.Array]:
-    """(kept, count) of a `State`.
+    """(kept, count) of a `sparse.State`.
 
     Args:
       sums: S [b, h, n, n].
@@ -162,7 +144,7 @@ class BlockSparse:
 
   def attend(
     self, q: jax.Array, k: jax.Array, v: jax.Array, state: Any, phase: str
-  ) -> tuple[jax.Array, State]:
+  ) -> tuple[jax.Array, sparse.State]:
     """A layer's attention [b, h, t, d], and its state after it.
 
     Args:
@@ -175,7 +157,7 @@ class BlockSparse:
     tokens, block = q.shape[2], self.block
     if phase == "search":
       out, lse, sums = streaming.search(q, k, v, block)
-      return out, State(lse, *self.choose(sums, tokens, state), state)
+      return out, sparse.State(lse, *self.choose(sums, tokens, state), state)
     if phase == "refresh":
       sums = streaming.block_sums(q, k, lse=state.lse, block=block)
       kept, count = self.choose(sums, tokens, state.noise)
