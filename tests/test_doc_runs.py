@@ -34,7 +34,7 @@ ONLY_READ = (
   (r"bench_masking --batch", "a timing; test_bench_masking.py"),
   (r"make_codebook .*features", "reads a run; test_make_codebook.py"),
   (
-    r"--config=configs/(ddpm|ldm_text|captioner|blob)_scenes",
+    r"--config=configs/((ddpm|ldm_text|captioner|blob)_scenes|diffdub_)",
     "minutes; claims train it",
   ),
   (r"bench_sample .*digit", "a timing; test_bench_sample.py"),
@@ -52,6 +52,7 @@ ONLY_READ = (
     r"draw_(swaps|sizes|edits|outputs|words|poses)|fit_codes",
     "reads runs; tests/tools",
   ),
+  (r"--workdir=(HOST|W)( |$)", "minutes; claims train it"),
   (r"=PART", "needs a run over a host; tests/convert/test_mounting.py"),
 )
 TINY = (
