@@ -7,6 +7,7 @@ import pytest
 
 from jmim.core import field
 from jmim.core import method as methods
+from jmim.diffusion import targets
 from jmim.masks import tokens as masking
 from jmim.methods.diffusion import microdit
 from jmim.nn import patch as patching
@@ -128,14 +129,14 @@ def test_guidance_acts_on_f(weights, batch):
     sampling = field.replace(TINY.sampling, guidance=scale)
     denoise = sampling.denoiser(
       lambda x, t, told: TINY.network(weights.params, x, t, told),
-      lambda raw, x, level: raw,
+      lambda raw, x, level: targets.Output(raw, raw),
       condition=(cond, null),
       end=TINY.noise.end,
       channels=3,
     )
     # Behind the middle of the path times are negative, and it still guides.
     level = jax.tree.map(lambda a: jnp.float32(a[-1]), table.level)
-    return denoise(x, level)
+    return denoise(x, level).x0
 
   table = TINY.noise.table(TINY.sampling)
   assert table.level.time[-1] < 0
