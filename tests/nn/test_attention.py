@@ -404,6 +404,8 @@ def test_attention_is_replaced_by_a_function_that_has_taps(fill, normal):
   wanted = value @ p["kernel"] + p["bias"]
   np.testing.assert_allclose(found[:, 0], wanted, atol=1e-5)
   np.testing.assert_array_equal(found[:, 0], found[:, 1])
+
+
 @pytest.mark.parametrize("name", ["einsum", "xla"])
 def test_probabilities_are_dropped_after_the_softmax(qkv, name):
   q, k, v = qkv
