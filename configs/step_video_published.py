@@ -10,19 +10,12 @@ or `text_clips_latents`; `jmim.tools.cache_latents` makes moments.
     python -m jmim.main --config=$R --workdir=A --config.data.data_dir=DIR
     python -m jmim.main --config=$R:stage=clips192,start=A --workdir=B ...
     python -m jmim.main --config=$R:stage=clips544,start=B --workdir=C ...
-    python -m jmim.main --config=$R:stage=dpo,start=C --workdir=D ...
-    python -m jmim.tools.make_pairs --workdir=D --name=text_noise_latents ...
-    python -m jmim.main --config=$R:stage=turbo,start=D --workdir=E ...
 
-Of stage=dpo (`text_pairs_latents`) `moments` are those of two clips of one
-text, the preferred first; beta and learning rate are not published.
-
-Arguments: stage=images (clips192, clips544, dpo, turbo), size=4b (30b),
-length=204 (136, 68: frames of a clip, of 17 each 3 latent ones), start= (a
-run), batch= (the report's), first_stage= (weights, `--from=step_video_vae`: to
-sample), null= (features of no text; to sample also of a negative one, with
---allow_changes). A bucket of lengths or sides is a run of its own here: they
-are not mixed.
+Arguments: stage=images (clips192, clips544), size=4b (30b), length=204 (136,
+68: frames of a clip, of 17 each 3 latent ones), start= (a run), batch= (the
+report's), first_stage= (weights, `--from=step_video_vae`: to sample), null=
+(features of no text; to sample also of a negative one, with --allow_changes). A
+bucket of lengths or sides is a run of its own here: they are not mixed.
 
 30 B splits heads and hidden widths (hardware.mesh.tensor) over 8 chips. Clips
 need hardware.attention=flash: of 75,888 tokens one head's logits are 23 GB.
@@ -43,10 +36,7 @@ STAGES = {
   "images": (16, 16, 253_000, 1e-4, 15_360),
   "clips192": (12, 20, 430_000, 6e-5, 1536),
   "clips544": (34, 62, 46_000, 2e-5, 512),
-  "dpo": (34, 62, 1000, 1e-5, 64),
-  "turbo": (34, 62, 2000, 1e-5, 64),
 }
-EXAMPLES = {"images": "images", "dpo": "pairs", "turbo": "noise"}
 SIZES = {"4b": "4B/1", "30b": "30B/1"}
 CHUNK, LATENT_CHUNK = 17, 3
 
@@ -64,7 +54,7 @@ def get_config(arg: str | None = None):
   height, width, steps, rate, batch = STAGES[arg.stage]
   images, large = arg.stage == "images", arg.size == "30b"
   config = configs.base()
-  name = f"text_{EXAMPLES.get(arg.stage, 'clips')}_latents"
+  name = f"text_{'images' if images else 'clips'}_latents"
   config.data.update(name=name, batch=arg.batch or batch, flip=False)
   config.data.update(mean=(0.5,) * 3, std=(0.5,) * 3)
   config.method = configs.section(
@@ -81,14 +71,6 @@ def get_config(arg: str | None = None):
   config.schedule.update(name="constant", warmup_steps=1000)
   if arg.stage == "clips544":  # 2e-5, then 1e-5
     config.schedule.update(name="cosine", min_lr=1e-5)
-  if arg.stage == "dpo":
-    reference = configs.section(path=arg.start)
-    config.method.update(type="video.video_dpo", reference=reference)
-    config.optim.weight_decay = 0.0
-    config.schedule.warmup_steps = 50
-  if arg.stage == "turbo":
-    config.method.update(type="video.step_video_turbo")
-    config.schedule.warmup_steps = 50
   config.train.update(total_steps=steps, checkpoint_steps=2000, log_steps=50)
   config.ema.update(decay=0.9999)
   means = configs.section(type="mean", every_steps=10_000, limit=256)

@@ -26,7 +26,7 @@ def get_config(arg: str | None = None):
   config.data.update(name="step_video_pairs", frames=0)
   config.method.type = "video.step_video_turbo"
   config.method.noise = configs.section(shift=1 / 3, ends=5.0)
-  config.method.sampling.update(steps=arg.calls, guidance_fall=9.0)
+  config.method.sampling.steps = arg.calls
   config.init_from.update(path=arg.base, weights="ema")
   config.optim.lr = 2e-4
   config.train.update(total_steps=arg.steps, checkpoint_steps=300)

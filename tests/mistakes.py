@@ -1072,8 +1072,7 @@ PROCEDURES = [
   (
     "guidance that grows and falls",
     [
-      recipe("step_video_shapes", "steps=100"),
-      "--config.method.sampling.guidance_fall=9.0",
+      recipe("step_video_turbo_shapes", "steps=100"),
       "--config.method.sampling.guidance_power=1.0",
     ],
     ["method", "sampling.guidance_fall=9.0 with"],

@@ -39,6 +39,6 @@ def pair(config: Any, rng: np.random.Generator) -> dict[str, Any]:
   third = (high - low) / 3
   slow, fast = rng.uniform(low, low + third), rng.uniform(high - third, high)
   each, paces = config.frames // 2, (fast, slow)
-  clips = gliding.glides(config.size, each, label, paces, rng)
+  clips = gliding.glides(config.size, each, label, paces=paces, rng=rng)
   video = _bytes(np.concatenate(clips))
   return {"image": encode.png(video[0]), "label": label, "video": video}

@@ -133,7 +133,7 @@ def build(
   of = {"train": range(num), "test": range(num, num + test)}
 
   def examples(split):
-    for rows in batches(model, opened[split], of[split], batch, key):
+    for rows in batches(model, opened[split], of[split], batch=batch, key=key):
       for i in range(len(rows["noise"])):
         one = {n: x[i] for n, x in rows.items()}
         cast = lambda n, one=one: one[n].astype(features[n].np_dtype)

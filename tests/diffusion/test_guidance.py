@@ -53,6 +53,12 @@ def test_guidance_of_the_first_channels_leaves_the_others():
   np.testing.assert_allclose(null_half[..., 3:], NULL[..., 3:])
 
 
+def test_guidance_that_falls_to_1():
+  time = np.asarray([0.0, 1 / 18, 1 / 9, 0.5, 1.0])
+  found = guidance.falling(5.0, time, 9.0)
+  np.testing.assert_allclose(found, [5, 3, 1, 1, 1], atol=1e-6)
+
+
 def test_guidance_interval_and_rescale():
   times = np.array([0.0, 100.0, 500.0, 600.0])
   np.testing.assert_array_equal(
@@ -74,9 +80,3 @@ def test_guidance_that_grows_from_noise_to_data():
   late = np.asarray(guidance.power_cosine(3.0, times, 4.0))
   np.testing.assert_allclose(late[[0, -1]], [3, 1], atol=1e-6)
   assert (late[1:-1] < found[1:-1]).all() and (np.diff(late) < 0).all()
-
-
-def test_guidance_that_falls_to_1():
-  time = np.asarray([0.0, 1 / 18, 1 / 9, 0.5, 1.0])
-  found = guidance.falling(5.0, time, 9.0)
-  np.testing.assert_allclose(found, [5, 3, 1, 1, 1], atol=1e-6)

@@ -7,7 +7,10 @@ from jmim.metrics import pace
 def clips(value):
   """16 clips of things in all directions at one pace, and their angles."""
   rng = lambda i: np.random.default_rng(i)
-  made = [gliding.glides(32, 5, i % 8, (value,), rng(i))[0] for i in range(16)]
+  made = [
+    gliding.glides(32, 5, i % 8, paces=(value,), rng=rng(i))[0]
+    for i in range(16)
+  ]
   return np.stack(made), 2 * np.pi * np.arange(16) / 8
 
 

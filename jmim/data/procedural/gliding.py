@@ -24,7 +24,9 @@ def glide(
       no single frame tells it.
     rng: consumed.
   """
-  (made,) = glides(size, frames, direction, (rng.uniform(*PACES),), rng)
+  (made,) = glides(
+    size, frames, direction, paces=(rng.uniform(*PACES),), rng=rng
+  )
   return made
 
 
@@ -32,6 +34,7 @@ def glides(
   size: int,
   frames: int,
   direction: int,
+  *,
   paces: Sequence[float],
   rng: np.random.Generator,
 ) -> list[np.ndarray]:

@@ -58,11 +58,6 @@ class Guided:
   guidance_power: float = field.value(
     0.0, "grows from 1 at noise by a cosine of this power; 0: constant", low=0.0
   )
-  guidance_fall: float = field.value(
-    0.0,
-    "k of scales max(c - k t (c - 1), 1), t the network's time; 0: constant",
-    low=0.0,
-  )
   guidance_rescale: float = field.value(
     0.0, "share in which guidance keeps the std", low=0.0, high=1.0
   )
@@ -86,11 +81,6 @@ class Guided:
         f"sampling.guidance={self.guidance} with {key}=0: guidance is by a "
         "prediction without a condition, which was never trained"
       )
-    if self.guidance_fall and self.guidance_power:
-      raise ValueError(
-        f"sampling.guidance_fall={self.guidance_fall} with "
-        f"sampling.guidance_power={self.guidance_power}: one of them"
-      )
     if len(self.guidance_interval) != 2:
       raise ValueError(
         f"sampling.guidance_interval {self.guidance_interval}: two times"
@@ -111,8 +101,6 @@ class Guided:
     scale: jax.Array | float = self.guidance
     if self.guidance_power:
       scale = guiding.power_cosine(scale, time, self.guidance_power)
-    if self.guidance_fall:
-      scale = guiding.falling(self.guidance, time, self.guidance_fall)
     if (low, high) != (0.0, 1.0):  # all of it also where time is no share (EDM)
       scale = guiding.interval(scale, time, low=low, high=high)
     raw = guiding.combine(cond, null, scale, self.guidance_channels or None)

@@ -121,8 +121,7 @@ class StepVideo(method.Method):
   def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Parameters; no extra state."""
     k_net, k_told = jax.random.split(key)
-    own = self.told.init(k_told)
-    made = {"told": own} if own else {}
+    made = {"told": own} if (own := self.told.init(k_told)) else {}
     first = jax.tree.map(lambda x: x[:1], batch)
     told = self.told.told(method.Weights({"main": made}), first)
     x = jnp.zeros((1, *self.shape))
@@ -186,9 +185,8 @@ class StepVideo(method.Method):
 
   def predict(self) -> dict[str, method.Predict]:
     """errors {flow [b]}; features [b, w]; pairs; sample, if it can decode."""
-    sample = {"sample": self.sample} if self.first_stage.decodes else {}
-    own = {"errors": self.errors, "pairs": self.pairs}
-    return own | {"features": self.features, **sample}
+    seen = ("sample",) if self.first_stage.decodes else ()
+    return {n: getattr(self, n) for n in ("errors", "features", "pairs", *seen)}
 
   def errors(self, weights, batch, key) -> dict[str, jax.Array]:
     """flow [b]: of the velocity, at times and noise of this key."""
@@ -209,11 +207,6 @@ class StepVideo(method.Method):
   def pairs(self, weights, batch, key) -> dict[str, Array]:
     """noise and sample [b, t, h, w, c], where sampling begins and ends."""
     network = functools.partial(self.network, weights.params)
-
-    def walk(table, make, x, normal):
-      made = samplers.sample(table, make(network), x, normal)[0]
-      return {"noise": x, "sample": made}
-
     return self.sampling.sample(
       self.noise,
       network,
@@ -221,5 +214,5 @@ class StepVideo(method.Method):
       shape=self.shape,
       batch=batch,
       key=key,
-      walk=walk,
+      walk=samplers.ends(network),
     )

@@ -25,10 +25,12 @@ that made the pairs.
 
 import dataclasses
 
+import jax
+
 from jmim.core import field
 from jmim.core import method
+from jmim.methods.parts import falling
 from jmim.methods.parts import flow
-from jmim.methods.parts import guided
 from jmim.methods.video import step_video
 
 STORED = ("noise", "sample")
@@ -41,12 +43,13 @@ class StepVideoTurbo(step_video.StepVideo):
   noise: flow.Flow = field.redefault(
     step_video.StepVideo, "noise", ends=5.0, shift=1 / 17
   )
-  sampling: guided.Guided = field.redefault(
-    step_video.StepVideo,
-    "sampling",
+  sampling: falling.Falling = field.part(
+    falling.Falling,
+    "sampler",
+    sampler="euler",
     steps=10,
     guidance=5.0,
-    guidance_fall=9.0,
+    clip=0.0,
   )
 
   def inputs(self) -> dict[str, method.Input]:
@@ -60,11 +63,15 @@ class StepVideoTurbo(step_video.StepVideo):
     drawn = super().draw(keys, batch, step)
     return {name: drawn[name] for name in ("t", "told_drop")}
 
-  def latents(self, weights, batch, draws):
+  def latents(
+    self, weights: method.Weights, batch: method.Batch, draws: method.Draws
+  ) -> jax.Array:
     """Stored samples."""
     del weights, draws
     return batch["sample"]
 
-  def terms(self, weights, batch, draws):
+  def terms(
+    self, weights: method.Weights, batch: method.Batch, draws: method.Draws
+  ) -> dict[str, jax.Array]:
     """flow [b], where noise is that of the pair."""
     return super().terms(weights, batch, draws | {"noise": batch["noise"]})

@@ -88,7 +88,9 @@ class VideoDPO(step_video.StepVideo):
     halves = {n: jnp.split(batch[n], 2, axis=1) for n in CLIPS if n in batch}
     return batch | {name: half[place] for name, half in halves.items()}
 
-  def terms(self, weights, batch, draws) -> dict[str, Array]:
+  def terms(
+    self, weights: method.Weights, batch: method.Batch, draws: method.Draws
+  ) -> dict[str, Array]:
     """Of each pair [b]: z; flow and flow_other, the errors of its clips."""
     twice = lambda a, b: jax.tree.map(lambda *x: jnp.concatenate(x), a, b)
     both = twice(self.clips(batch, 0), self.clips(batch, 1))

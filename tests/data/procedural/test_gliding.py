@@ -28,7 +28,9 @@ def test_what_glides_goes_where_the_label_says(direction):
 
 
 def test_paces_change_nothing_but_the_places_of_the_thing():
-  make = lambda *paces: gliding.glides(32, 5, 0, paces, rng("preferences"))
+  make = lambda *paces: gliding.glides(
+    32, 5, 0, paces=paces, rng=rng("preferences")
+  )
   slow, fast = make(0.06, 0.105)
   np.testing.assert_array_equal(slow[2], fast[2])  # it meets in the middle
   (alone,) = make(0.105)

@@ -190,13 +190,3 @@ def test_conditions_of_unequal_length_are_two_passes_and_equal_ones_are_one():
   two, sizes = made(none[:, :1])
   assert sizes == {3}
   np.testing.assert_allclose(two, one, atol=1e-5)
-
-
-def test_guidance_can_fall_with_the_network_s_time():
-  sampling = guided.Guided(guidance=5.0, guidance_fall=9.0)
-  cond, null = jnp.ones((1, 2, 2, 3)), jnp.zeros((1, 2, 2, 3))
-  at = lambda time: float(sampling.combine(cond, null, time, 3)[0, 0, 0, 0])
-  np.testing.assert_allclose([at(0.0), at(1 / 18), at(0.5)], [5, 3, 1])
-  both = guided.Guided(guidance=2.0, guidance_fall=9.0, guidance_power=1.0)
-  with pytest.raises(ValueError, match="guidance_fall=9.0 with"):
-    both.check()
