@@ -1070,14 +1070,6 @@ PROCEDURES = [
     ["method", "noise.ends 5.0 with noise.uniform"],
   ),
   (
-    "guidance that grows and falls",
-    [
-      recipe("step_video_turbo_shapes", "steps=100"),
-      "--config.method.sampling.guidance_power=1.0",
-    ],
-    ["method", "sampling.guidance_fall=9.0 with"],
-  ),
-  (
     "a search after the last call",
     [
       recipe("adaspa_shapes", "sparsity=0.8"),
