@@ -1053,6 +1053,23 @@ PROCEDURES = [
     ["method", "sampling.guidance=2.0 with told.drop=0"],
   ),
   (
+    "a reference that is of no run",
+    [
+      recipe("step_video_dpo_shapes", "base=nowhere"),
+      "--config.init_from.path=",
+    ],
+    ["reference: no file", "nowhere", "method.reference.path"],
+  ),
+  (
+    "times that are uniform and at the ends",
+    [
+      recipe("step_video_shapes", "steps=100"),
+      "--config.method.noise.ends=5.0",
+      "--config.method.noise.uniform=True",
+    ],
+    ["method", "noise.ends 5.0 with noise.uniform"],
+  ),
+  (
     "a search after the last call",
     [
       recipe("adaspa_shapes", "sparsity=0.8"),

@@ -91,6 +91,17 @@ def power_cosine(scale: float, time: jax.Array, power: float) -> jax.Array:
   return 1 + (scale - 1) * grown
 
 
+def falling(scale: float, time: jax.Array, rate: float) -> jax.Array:
+  """max(scale - rate time (scale - 1), 1) (Step-Video Turbo, rate 9).
+
+  Args:
+    scale: at time 0.
+    time: 0 .. 1; from 1 / rate on nothing is guided.
+    rate: above 0.
+  """
+  return jnp.maximum(scale - rate * time * (scale - 1), 1.0)
+
+
 def rescale(
   guided: jax.Array, cond: jax.Array, share: float = 0.7
 ) -> jax.Array:

@@ -263,3 +263,15 @@ def trajectory(
   """A callback that changes nothing and records every x and x0."""
   del level
   return x, {"x": x, "x0": out.x0}
+
+
+def ends(network: Callable[..., Any]) -> Callable[..., dict[str, jax.Array]]:
+  """(table, network -> denoiser, x, noise) -> where a path begins and ends.
+
+  Args:
+    network: makes the calls.
+  """
+  return lambda table, make, x, noise: {
+    "noise": x,
+    "sample": sample(table, make(network), x, noise)[0],
+  }

@@ -76,6 +76,20 @@ def lognormal(
   return jnp.exp(mean + std * normal)
 
 
+def dense_ends(share: jax.Array, a: float) -> jax.Array:
+  """Times in [0, 1] with density ~ e^(a u) + e^(-a u), u = t - 1/2.
+
+  F(t) = (1 + sinh(a u) / sinh(a / 2)) / 2, whose inverse is here. (Lee et al.
+  2024, arXiv 2405.20320, who mirror times of density e^(a t); Step-Video Turbo
+  writes the density as of t alone, with which it would have one end.)
+
+  Args:
+    share: uniform in [0, 1], of any shape.
+    a: above 0; the greater, the nearer to the ends.
+  """
+  return 0.5 + jnp.arcsinh((2 * share - 1) * np.sinh(a / 2)) / a
+
+
 def logit_normal(
   normal: jax.Array, mean: float = 0.0, std: float = 1.0
 ) -> jax.Array:

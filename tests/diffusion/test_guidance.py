@@ -54,6 +54,12 @@ def test_guidance_of_the_first_channels_leaves_the_others():
   np.testing.assert_allclose(null_half[..., 3:], NULL[..., 3:])
 
 
+def test_guidance_that_falls_to_1():
+  time = np.asarray([0.0, 1 / 18, 1 / 9, 0.5, 1.0])
+  found = guidance.falling(5.0, time, 9.0)
+  np.testing.assert_allclose(found, [5, 3, 1, 1, 1], atol=1e-6)
+
+
 def test_guidance_interval_and_rescale():
   times = np.array([0.0, 100.0, 500.0, 600.0])
   np.testing.assert_array_equal(

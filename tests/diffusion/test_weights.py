@@ -57,3 +57,13 @@ def test_random_times():
   u = np.asarray(weights.logit_normal(n))
   assert 0 < u.min() and u.max() < 1
   np.testing.assert_allclose(np.median(u), 0.5, atol=0.02)
+
+
+@pytest.mark.parametrize("a", [0.5, 5.0])
+def test_times_that_are_dense_at_both_ends(a):
+  """Their distribution is the integral of e^(a u) + e^(-a u), by sums."""
+  t = np.linspace(0, 1, 20001)
+  density = np.exp(a * (t - 0.5)) + np.exp(-a * (t - 0.5))
+  below = np.concatenate([[0], np.cumsum(density[1:] + density[:-1])])
+  found = weights.dense_ends(below / below[-1], a)
+  np.testing.assert_allclose(found, t, atol=2e-5)

@@ -13,6 +13,9 @@ coloured shape or two, a `caption` and the `tokens` of its words, in WORDS.
 `solids`: clouds of 256 points on eight kinds of surfaces, the class. `sets`:
 five pictures of two shapes (16 px) that have nothing to do with each other, as
 a clip; every second test example has pairs of colours that training lacks.
+`preferences`: two clips as in `directions`, of five frames each, one after the
+other in one clip; they differ in their pace alone, and the first, which is
+preferred, is the faster.
 
 Every example is a function of (config, split, number).
 """
@@ -24,6 +27,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from jmim.data import encode
+from jmim.data import shape_clips
 from jmim.data import shape_clouds
 from jmim.data import shape_pictures
 from jmim.data.procedural import attributes
@@ -143,6 +147,12 @@ class Shapes(tfds.core.GeneratorBasedBuilder):
       train=4000,
       new=True,
     ),
+    ShapesConfig(
+      name="preferences",
+      description="two clips of 32 x 32, the first faster",
+      kind="pair",
+      frames=10,
+    ),
   ]
 
   def _info(self) -> tfds.core.DatasetInfo:
@@ -233,23 +243,6 @@ def clip(config: ShapesConfig, rng: np.random.Generator) -> dict:
   }
 
 
-def _glide_features(config) -> dict:
-  grid, t = (config.size, config.size), config.frames
-  tensor = tfds.features.Tensor
-  return {
-    "image": tfds.features.Image(shape=(*grid, 3), encoding_format="png"),
-    "label": tfds.features.ClassLabel(names=scenes.DIRECTIONS),
-    "video": tensor(shape=(t, *grid, 3), dtype=np.uint8),
-  }
-
-
-def glide(config: ShapesConfig, rng: np.random.Generator) -> dict:
-  """One clip of one thing; the label is where it goes."""
-  label = int(rng.integers(len(scenes.DIRECTIONS)))
-  video = _bytes(scenes.glide(config.size, config.frames, label, rng))
-  return {"image": encode.png(video[0]), "label": label, "video": video}
-
-
 def _look_features(config) -> dict:
   shape = (config.size, config.size, 3)
   named = attributes.CLASSES.items()
@@ -274,7 +267,8 @@ def _bytes(image: np.ndarray) -> np.ndarray:
 _OF_KIND = {
   "scene": (_scene_features, scene),
   "clip": (_clip_features, clip),
-  "glide": (_glide_features, glide),
+  "glide": (shape_clips.glide_features, shape_clips.glide),
+  "pair": (shape_clips.glide_features, shape_clips.pair),
   "cloud": (shape_clouds.cloud_features, shape_clouds.cloud),
   "spot": (shape_pictures.spot_features, shape_pictures.spot),
   "look": (_look_features, look),

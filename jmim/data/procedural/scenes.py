@@ -184,14 +184,17 @@ def random_things(
   while True:
     count = rng.integers(2, MOST + 1)
     depths = np.sort(rng.uniform(1.1, 4.0, count))[::-1]
-    things = [_random_thing(size, rng, d, standing) for d in depths]
+    things = [random_thing(size, rng, d, standing) for d in depths]
     _, instance, _ = render(things, np.zeros((size, size, 3)))
     seen = np.bincount(instance.ravel(), minlength=count + 1)[1:]
     if seen.min() >= LEAST_VISIBLE:
       return things
 
 
-def _random_thing(size, rng, depth, standing) -> Thing:
+def random_thing(
+  size: int, rng: np.random.Generator, depth: float, standing: bool
+) -> Thing:
+  """One thing at a depth, on the floor or anywhere."""
   radius = size * rng.uniform(0.22, 0.3) / depth**0.5
   x = rng.uniform(0.6 * radius, size - 0.6 * radius)
   y = floor_line(depth, size) - 0.8 * radius
@@ -261,31 +264,3 @@ def clip(
     "instance": instance,
     "flow": motion[instance[:-1]],
   }
-
-
-def glide(
-  size: int, frames: int, direction: int, rng: np.random.Generator
-) -> np.ndarray:
-  """float32 [frames, size, size, 3]: one thing crosses the middle, straight.
-
-  The background is a still texture.
-
-  Args:
-    size: side in pixels.
-    frames: of the clip.
-    direction: index in DIRECTIONS; everything else is random, so no single
-      frame tells it.
-    rng: consumed.
-  """
-  angle = 2 * np.pi * direction / len(DIRECTIONS)
-  way = np.array([np.sin(angle), np.cos(angle)])  # (y, x), y downwards
-  step = size * rng.uniform(0.06, 0.105) * way
-  middle = size * rng.uniform(0.4, 0.6, 2)
-  thing = _random_thing(size, rng, 2.0, False)
-  texture = clouds(size, rng)
-  places = middle + step * (np.arange(frames) - (frames - 1) / 2)[:, None]
-  shots = [
-    render([dataclasses.replace(thing, centre=(y, x))], texture)[0]
-    for y, x in places
-  ]
-  return np.stack(shots)

@@ -40,6 +40,12 @@ class Flow:
     choices=schedules.TIMES,
   )
   uniform: bool = field.value(False, "times uniform, not logit-normal")
+  ends: float = field.value(
+    0.0,
+    "a of times that are dense at both ends: density e^(a u) + e^(-a u) of "
+    "u = t - 1/2; 0: another",
+    low=0.0,
+  )
   drawn_shift: float = field.value(
     1.0, "k of training times t / (t + k (1 - t))", above=0.0
   )
@@ -69,6 +75,10 @@ class Flow:
   def check(self, sampling: guided.Guided, learns: bool = True) -> None:
     """Raises ValueError for a sampler that cannot walk along straight paths."""
     del learns
+    if self.ends and self.uniform:
+      raise ValueError(
+        f"noise.ends {self.ends} with noise.uniform: times are of one kind"
+      )
     if sampling.sampler not in SAMPLERS:
       raise ValueError(
         f"sampling.sampler {sampling.sampler!r} on straight paths: one of "
@@ -85,7 +95,9 @@ class Flow:
     self, keys: randomness.Keys, shape: tuple[int, ...]
   ) -> dict[str, jax.Array]:
     """t [b] in (0, 1), the network's time; noise of that shape [b, ...]."""
-    if self.uniform:
+    if self.ends:
+      t = times.dense_ends(jax.random.uniform(keys("t"), shape[:1]), self.ends)
+    elif self.uniform:
       t = jax.random.uniform(keys("t"), shape[:1])
     else:
       t = times.logit_normal(jax.random.normal(keys("t"), shape[:1]))

@@ -41,6 +41,7 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
+from jmim.diffusion import sampler as samplers
 from jmim.methods.parts import first_stage as stages
 from jmim.methods.parts import flow
 from jmim.methods.parts import guided
@@ -120,8 +121,7 @@ class StepVideo(method.Method):
   def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Parameters; no extra state."""
     k_net, k_told = jax.random.split(key)
-    own = self.told.init(k_told)
-    made = {"told": own} if own else {}
+    made = {"told": own} if (own := self.told.init(k_told)) else {}
     first = jax.tree.map(lambda x: x[:1], batch)
     told = self.told.told(method.Weights({"main": made}), first)
     x = jnp.zeros((1, *self.shape))
@@ -140,11 +140,17 @@ class StepVideo(method.Method):
     del step, player
     return self.terms(weights, batch, draws)["flow"].mean(), {}
 
+  def latents(
+    self, weights: method.Weights, batch: method.Batch, draws: method.Draws
+  ) -> Array:
+    """What is diffused [b, t, h, w, c]."""
+    return self.first_stage.encode(weights, batch, draws)
+
   def terms(
     self, weights: method.Weights, batch: method.Batch, draws: method.Draws
   ) -> dict[str, Array]:
     """flow [b], the squared error of each clip."""
-    z = self.first_stage.encode(weights, batch, draws).astype(jnp.float32)
+    z = self.latents(weights, batch, draws).astype(jnp.float32)
     x, _, _ = self.noise.add(z, draws["t"], draws["noise"])
     told = self.told.shown(weights, batch, draws)
     raw = self.network(weights.params, x, draws["t"], told)
@@ -177,9 +183,9 @@ class StepVideo(method.Method):
     return out[of] if isinstance(of, str) else tuple(out[name] for name in of)
 
   def predict(self) -> dict[str, method.Predict]:
-    """errors {flow [b]}; features [b, w]; sample, if it can decode."""
-    sample = {"sample": self.sample} if self.first_stage.decodes else {}
-    return {"errors": self.errors, "features": self.features, **sample}
+    """errors {flow [b]}; features [b, w]; pairs; sample, if it can decode."""
+    seen = ("sample",) if self.first_stage.decodes else ()
+    return {n: getattr(self, n) for n in ("errors", "features", "pairs", *seen)}
 
   def errors(self, weights, batch, key) -> dict[str, jax.Array]:
     """flow [b]: of the velocity, at times and noise of this key."""
@@ -187,19 +193,25 @@ class StepVideo(method.Method):
 
   def features(self, weights, batch, key) -> jax.Array:
     """Mean of the tokens after the last block, of clean clips, no text."""
-    x = self.first_stage.encode(weights, batch, self.drawn(key, batch))
+    x = self.latents(weights, batch, self.drawn(key, batch))
     t, none = jnp.full(len(x), self.noise.clean), self.told.none(weights, batch)
     latent = self.network(weights.params, x, t, none, of="latent")
     return latent.mean(1).astype(jnp.float32)
 
   def sample(self, weights, batch, key) -> jax.Array:
     """Clips [b, t, h, w, c] in the units of the input; `parts/guided.py`."""
-    z = self.sampling.sample(
+    z = self.pairs(weights, batch, key)["sample"]
+    return self.first_stage.decode(weights, z)
+
+  def pairs(self, weights, batch, key) -> dict[str, Array]:
+    """noise and sample [b, t, h, w, c], where sampling begins and ends."""
+    network = functools.partial(self.network, weights.params)
+    return self.sampling.sample(
       self.noise,
-      functools.partial(self.network, weights.params),
+      network,
       condition=self.told.condition(weights, batch),
       shape=self.shape,
       batch=batch,
       key=key,
+      walk=samplers.ends(network),
     )
-    return self.first_stage.decode(weights, z)

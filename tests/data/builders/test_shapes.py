@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jmim.data import decode
+from jmim.data import shape_clips
 from jmim.data import shape_clouds
 from jmim.data import shape_pictures
 from jmim.data import sources
@@ -38,7 +39,7 @@ def is_made(name, made, stored):
   if name in ("spots", "attributes", "tiny"):  # only the image
     pixels = decode.decode(made["image"].getvalue(), 3)
     return np.array_equal(pixels, decode.decode(stored["image"], 3))
-  key = {"directions": "video", "zoom": "scene"}
+  key = {"directions": "video", "preferences": "video", "zoom": "scene"}
   key |= dict.fromkeys(("points", "solids"), "points")
   key = key.get(name, "instance")
   return np.array_equal(made[key], stored[key])
@@ -47,7 +48,8 @@ def is_made(name, made, stored):
 MADE_BY = {
   "small": shapes.scene,
   "moving": shapes.clip,
-  "directions": shapes.glide,
+  "directions": shape_clips.glide,
+  "preferences": shape_clips.pair,
   "points": shape_clouds.cloud,
   "spots": shape_pictures.spot,
   "attributes": shapes.look,

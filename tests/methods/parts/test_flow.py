@@ -111,3 +111,15 @@ def test_errors_are_means_over_all_but_the_batch():
   found = noise.errors(raw, clips, draws)["flow"]
   gap = raw - (clips - draws["noise"])
   np.testing.assert_allclose(found, (gap**2).mean((1, 2, 3, 4)), rtol=1e-5)
+
+
+def test_training_times_can_be_dense_at_both_ends():
+  keys = randomness.Keys(jax.random.key(0))
+  t = np.asarray(flow.Flow(ends=5.0).draw(keys, (20000, 1))["t"])
+  counts = np.histogram(t, 5, (0, 1))[0] / len(t)
+  edges = np.sinh(5 * (np.linspace(0, 1, 6) - 0.5)) / (2 * np.sinh(2.5))
+  np.testing.assert_allclose(counts, np.diff(edges), atol=0.01)
+  assert counts[0] > 3 * counts[2]
+  both = flow.Flow(ends=5.0, uniform=True)
+  with pytest.raises(ValueError, match="noise.ends 5.0 with noise.uniform"):
+    both.check(guided.Guided(sampler="euler"))
