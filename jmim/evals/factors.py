@@ -56,7 +56,9 @@ class Evaluator(base.Evaluator):
   )
   data: str = field.value("", "data set, its test split; '': the run's own")
   data_dir: str = field.value("", "where that is; '': ~/.cache/jmim")
-  target: str = field.value("image", "stored pictures, as they should be")
+  target: str = field.value(
+    "", "stored pictures, as they should be; '': the batch's image"
+  )
   source: str = field.value("source", "stored pictures of the source")
   segmentation: str = field.value("segmentation", "stored regions of `target`")
   regions: tuple[str, ...] = field.value(
@@ -78,7 +80,7 @@ class Evaluator(base.Evaluator):
     context = stored.elsewhere(context, self.data, self.data_dir)
     found: dict[str, list[np.ndarray]] = {}
     for out, batch in self._outputs(context, self.predict):
-      rows = self._rows(context, _image(context, out), batch["index"], run)
+      rows = self._rows(context, _image(context, out), batch, run)
       for name, values in rows.items():
         found.setdefault(name, []).append(values)
     table = {name: np.concatenate(parts) for name, parts in found.items()}
@@ -106,10 +108,9 @@ class Evaluator(base.Evaluator):
       )
 
   def _outputs(self, context, name):
+    entries = ("index", *(() if self.target else ("image",)))
     limit = self.limit or None
-    return context.outputs(
-      name, "eval", limit, self.weights, entries=("index",)
-    )
+    return context.outputs(name, "eval", limit, self.weights, entries=entries)
 
   def _read(self, context, index, name) -> np.ndarray:
     return stored.annotation(context, "eval", index, name)
@@ -118,17 +119,21 @@ class Evaluator(base.Evaluator):
     self,
     context: contexts.Context,
     made: np.ndarray,
-    index: np.ndarray,
+    batch: Arrays,
     run: heads.Heads | None,
   ) -> Arrays:
     """Name -> [b, ...] of one batch."""
-    target, source, where = (
+    index = batch["index"]
+    source, where = (
       self._read(context, index, name)
-      for name in (self.target, self.source, self.segmentation)
+      for name in (self.source, self.segmentation)
     )
+    target = batch.get("image")
+    if self.target:
+      target = self._read(context, index, self.target)
     if made.shape != target.shape or where.shape != target.shape[:3]:
       raise errors.UserError(
-        f"{made.shape[1:]} were made, and stored are {self.target} "
+        f"{made.shape[1:]} were made, and stored are {self.target or 'image'} "
         f"{target.shape[1:]}, {self.segmentation} {where.shape[1:]}",
         "pictures of one shape, and regions of their pixels",
         "name other stored pictures, or make the sizes of the method theirs",

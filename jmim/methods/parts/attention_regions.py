@@ -71,10 +71,10 @@ class AttentionRegions:
       )
 
   def inputs(self, tokens: int, side: int) -> dict[str, method.Input]:
-    """The regions [side, side] int32, below `regions` or another's."""
+    """The regions [side, side] int32, below the number of tokens."""
     if not self.masked(tokens):
       return {}
-    return {self.read: method.Input((side, side), jnp.int32)}
+    return {self.read: method.Input((side, side), jnp.int32, high=tokens)}
 
   def shares(self, regions: Array) -> Array:
     """[b, side, side, regions] of numbers [b, H, W]: shares of pixels."""
