@@ -1,119 +1,98 @@
-"""A grid of faces: each source in the guise of each query, for `draw_methods`.
+"""Draws what a procedure made of the first examples, with titled columns.
 
-    python -m jmim.tools.draw_edits WORKDIR --out edits.png
+    python -m jmim.tools.draw_edits --workdir=runs/h --out=pcs.png --num=4
 
-Without a run it shows the truth; of a run of `edit.difffae` on `faces/pairs`
-what that makes.
+One row for each example: as it is, and then each direction at each strength,
+"1 -2" being the first direction at strength -2. For procedures whose picture
+has a direction for each of `alphas`: those of h-space.
 """
 
 import argparse
 import pathlib
 import sys
-from collections.abc import Callable
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import PIL.Image
 
-import jmim
-from jmim.data.builders import faces as builder
-from jmim.data.procedural import portrait_drawing
-from jmim.data.procedural import portraits
+from jmim.core import errors
+from jmim.core import run_config
 from jmim.evals.lib import draw
+from jmim.tools import cli
+from jmim.tools import sheets
 
-SOURCES, QUERIES, SIZE, SCALE = 4, 5, 32, 3
-FACTORS = builder.EDITED
-Portraits = Sequence[portraits.Portrait]
-# (sources, what they are to become), n each -> uint8 [n, h, w, 3].
-Make = Callable[[Portraits, Portraits], np.ndarray]
+OUTPUT = "image"
 
 
-def people() -> tuple[Portraits, Portraits]:
-  """(sources, queries): people whom no training has seen."""
-  rng = np.random.default_rng(3)
-  first = builder.PEOPLE
-  found = [
-    portraits.Portrait(
-      identity=builder.Faces.person(first + k),
-      expression=portraits.draw_expression(rng),
-      pose=portraits.draw_pose(rng),
-      light=portraits.draw_light(rng),
+def read(workdir: pathlib.Path, num: int) -> tuple[np.ndarray, dict[str, Any]]:
+  """(uint8 [num, k, h, w, c] of the latest results, section `procedure`).
+
+  Raises:
+    UserError: there are none, not as many, or none with several pictures.
+  """
+  section = run_config.load(workdir).get("procedure", {})
+  held = sheets.results(workdir, "eval")
+  if not held:
+    raise errors.UserError(
+      f"{workdir} holds no results of a procedure",
+      "the workdir of --mode=apply",
+      "apply it first, to the split eval",
+      "--workdir",
     )
-    for k in range(SOURCES + QUERIES)
-  ]
-  return found[:SOURCES], found[SOURCES:]
+  images = held.get(OUTPUT, np.zeros(0))
+  if images.ndim != 5 or "alphas" not in section:
+    raise errors.UserError(
+      f"{workdir}: {section.get('type')} makes no edits by strength",
+      "results of a procedure with the field alphas, as edit.h_space",
+      "name another workdir",
+      "--workdir",
+    )
+  if num > len(images):
+    raise errors.UserError(
+      f"--num={num}", f"at most {len(images)} results", "lower it", "--num"
+    )
+  return images[:num], section
 
 
-def truth(sources: Portraits, edited: Portraits) -> np.ndarray:
-  """What they are to become, drawn."""
-  del sources
-  return _drawn(portrait_drawing.render, edited)
-
-
-def of_run(workdir: str) -> Make:
-  """What a run of `edit.difffae` makes of them."""
-  model = jmim.load(workdir, weights="ema")
-  wanted = model.method.sample_reads()
-  scaled = lambda x: np.float32(x / 127.5 - 1)
-
-  def make(sources: Portraits, edited: Portraits) -> np.ndarray:
-    known = {
-      "source": scaled(_drawn(portrait_drawing.render, sources)),
-      "rendering": scaled(_drawn(portrait_drawing.bald, edited)),
-    }
-    for name in FACTORS:
-      known[name] = np.stack([getattr(p, name).numbers for p in edited])
-    read = {name: known[name] for name in wanted}
-    found = model("edit", batch_size=len(sources), **read)["image"]
-    pixels = (np.asarray(found, np.float32) + 1) * 127.5
-    return pixels.round().clip(0, 255).astype(np.uint8)
-
-  return make
-
-
-def grid(make: Make = truth) -> np.ndarray:
-  """uint8 [H, W, 3]: queries above, sources on the left, what is made within.
+def columns(
+  images: np.ndarray, alphas: Sequence[float]
+) -> dict[str, np.ndarray]:
+  """Title -> uint8 [num, h, w, c].
 
   Args:
-    make: makes them.
+    images: [num, 1 + directions x alphas, h, w, c].
+    alphas: strengths, innermost.
   """
-  sources, queries = people()
-  pairs = [(s, s.taking(q, FACTORS)) for s in sources for q in queries]
-  made = make(*zip(*pairs, strict=True))
-  made = made.reshape(SOURCES, QUERIES, *made.shape[1:])
-  empty = np.full((1, SIZE, SIZE, 3), 255, np.uint8)
-  rows = [np.concatenate([empty, _drawn(portrait_drawing.render, queries)])]
-  left = _drawn(portrait_drawing.render, sources)
-  rows += [
-    np.concatenate([x[None], y]) for x, y in zip(left, made, strict=True)
-  ]
-  side = (SIZE * SCALE, SIZE * SCALE)
-  large = [draw.enlarge(row, side) for row in rows]
-  return np.concatenate([np.concatenate(list(x), axis=1) for x in large])
+  shown = {"as it is": images[:, 0]}
+  for i in range(1, images.shape[1]):
+    k, j = divmod(i - 1, len(alphas))
+    shown[f"{k + 1} {alphas[j]:+g}"] = images[:, i]
+  return shown
 
 
-def _drawn(fn, who) -> np.ndarray:
-  return np.stack([fn(portrait, SIZE) for portrait in who])
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+  """Arguments."""
+  return sheets.parser(__doc__, 4).parse_args(argv)
 
 
-def edits(path: pathlib.Path) -> None:
-  """The grid of the truth."""
-  image = PIL.Image.fromarray(grid())
-  image.quantize(128).save(path, optimize=True)
+def run(args: argparse.Namespace) -> None:
+  """Writes the picture.
 
-
-FIGURES = {"difffae": edits}
+  Raises:
+    UserError: as `read`, fewer than one example, or a folder that cannot be
+      written.
+  """
+  sheets.check(args)
+  images, section = read(pathlib.Path(args.workdir), args.num)
+  shown = columns(images, section["alphas"])
+  picture = draw.sheet(shown, pairs=1, scale=max(1, 64 // images.shape[3]))
+  sheets.write(args, picture)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Command line; returns the exit code."""
-  parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-  parser.add_argument("workdir", help="run of edit.difffae")
-  parser.add_argument("--out", type=pathlib.Path, default="edits.png")
-  args = parser.parse_args(argv)
-  PIL.Image.fromarray(grid(of_run(args.workdir))).save(args.out)
-  print(args.out)
-  return 0
+  args = parse(sys.argv[1:] if argv is None else argv)
+  return cli.run(lambda: run(args))
 
 
 if __name__ == "__main__":
