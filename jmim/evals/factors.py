@@ -17,7 +17,10 @@ pixel of a map is the region that most of its pixels show. Made for DiffFAE.
 """
 
 import dataclasses
+from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import scipy.optimize
@@ -70,9 +73,25 @@ class Evaluator(base.Evaluator):
   limit: int = field.value(0, "examples; 0: all", low=0)
   examples: int = field.value(6, "examples drawn", low=1)
 
+  def check(
+    self,
+    path: str,
+    sources: Mapping[str, Any],
+    widths: Callable[[Sequence[str]], Mapping[str, int]],
+  ) -> None:
+    """Raises UserError for regions without a name."""
+    del sources, widths
+    unknown = [name for name in self.kept if name not in self.regions]
+    if unknown:
+      raise errors.UserError(
+        f"{path}.kept names {unknown}",
+        f"of {path}.regions={self.regions}",
+        "correct the names",
+        f"{path}.kept",
+      )
+
   def run(self, context: contexts.Context) -> base.Results:
     """Yields what the module lists, examples, and a sheet."""
-    self._check()
     run = None
     if self.workdir:
       key, which = "evals.<name>.workdir", self.workdir_weights
@@ -96,16 +115,6 @@ class Evaluator(base.Evaluator):
       yield from self._overlaps(context)
     first = {n: table[n][: self.examples] for n in ("source", "target", "made")}
     yield "sheet", draw.sheet(first, pairs=2, scale=3)
-
-  def _check(self):
-    unknown = [name for name in self.kept if name not in self.regions]
-    if unknown:
-      raise errors.UserError(
-        f"evals.<name>.kept names {unknown}",
-        f"of evals.<name>.regions={self.regions}",
-        "correct the names",
-        "evals.<name>.kept",
-      )
 
   def _outputs(self, context, name):
     entries = ("index", *(() if self.target else ("image",)))

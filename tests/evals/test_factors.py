@@ -116,7 +116,6 @@ def test_without_a_run_colours_and_maps_are_left(monkeypatch):
 @pytest.mark.parametrize(
   "own, key",
   [
-    (dict(kept=("hat",)), "evals.<name>.kept"),
     (dict(predict="regions"), "evals.<name>.predict"),
     (dict(image=STACK["image"][:, :16]), "evals.<name>.target"),
   ],
@@ -125,3 +124,9 @@ def test_what_does_not_fit_names_its_key(monkeypatch, own, key):
   with pytest.raises(errors.UserError) as e:
     run(monkeypatch, **own)
   assert e.value.key == key
+
+
+def test_regions_without_a_name_are_refused_before_anything_runs():
+  with pytest.raises(errors.UserError) as e:
+    factors.Evaluator(kept=("hat",)).check("evals.x", {}, None)
+  assert e.value.key == "evals.x.kept"
