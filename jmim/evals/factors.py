@@ -154,9 +154,10 @@ class Evaluator(base.Evaluator):
       rows[f"colour_{name}"] = colour_gap(made, target, at)
     if run is None:
       return rows
-    for kind, x in (("error", made), ("own", target)):
-      rows |= {f"{kind}_{n}": y for n, y in run.numbers(x).items()}
-    for name in run.numbers(target[:1]):
+    told = {"error": run.numbers(made), "own": run.numbers(target)}
+    for kind, each in told.items():
+      rows |= {f"{kind}_{n}": values for n, values in each.items()}
+    for name in told["own"]:
       rows[f"true_{name}"] = self._read(context, index, name)
     label = run.tell(made).get("label")
     if label is not None:

@@ -16,7 +16,7 @@ albedo and the query's parameters n (pose, expression, light):
     h     = h (1 + s(i)) + b(i)                      each block, from 0 (AdaIN)
     c     = K tokens: queries that attend to ViT(s)  cross-attention
     i     = W f(s)                                   f: frozen, of identities
-    L     = mean (eps - e)^2 + lambda L_att          lambda = 0.01
+    loss  = mean (eps - e)^2 + lambda L_att          lambda = 0.01
     e_g   = e(0) + g (e - e(0))                      g = 1.5 .. 3
 
 L_att holds the attention to token k to region k of x, or, without masks, to
