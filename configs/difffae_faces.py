@@ -24,19 +24,16 @@ from jmim.core import config as configs
 from jmim.core import errors
 
 SIZES = {"pose": 4, "expression": 3, "light": 2}
+NETWORK = dict(width=32, multipliers=(1, 2, 2), blocks=1)
+NETWORK |= dict(attend_at=(1, 2), heads=4, norm_groups=8)
+ENCODER = dict(variant="S/4", width=64, depth=2, heads=4)
+NOISE = dict(schedule="linear", times=200, beta_start=5e-4, beta_end=0.1)
 
 
 def get_config(arg: str | None = None):
-  arg = configs.parse_arg(
-    arg,
-    identity="",
-    judge="",
-    tokens=True,
-    rendering=True,
-    weight=0.01,
-    masks=True,
-    steps=2500,
-  )
+  defaults = dict(identity="", judge="", tokens=True, rendering=True)
+  more = dict(weight=0.01, masks=True, steps=2500)
+  arg = configs.parse_arg(arg, **defaults, **more)
   if arg.identity and not arg.tokens:
     raise errors.UserError(
       f"identity={arg.identity} with tokens=False",
@@ -50,54 +47,30 @@ def get_config(arg: str | None = None):
   pictures = tuple((name, 32, 32) for name, read in shown if read)
   config.data.update(pictures=pictures, mean=half, std=half)
   numbers = SIZES if arg.rendering else {}
+  rendering = dict(used=arg.rendering, film=16)
+  rendering |= dict(numbers=tuple(numbers), sizes=tuple(numbers.values()))
+  source = dict(count=5 if arg.tokens else 0, encoder=ENCODER, width=64)
+  source |= dict(identity="network" if arg.identity else "none")
+  source |= dict(path=arg.identity)
+  kind = "masks" if arg.masks else "statistics"
+  regions = dict(weight=arg.weight, kind=kind, side=16, regions=5)
   config.method = configs.section(
     type="edit.difffae",
     size=16,
     channels=12,
-    dims=dict(
-      width=32,
-      multipliers=(1, 2, 2),
-      blocks=1,
-      attend_at=(1, 2),
-      heads=4,
-      norm_groups=8,
-    ),
-    told=dict(
-      rendering=dict(
-        used=arg.rendering,
-        film=16,
-        numbers=tuple(numbers),
-        sizes=tuple(numbers.values()),
-      ),
-      source=dict(
-        count=5 if arg.tokens else 0,
-        encoder=dict(variant="S/4", width=64, depth=2, heads=4),
-        identity="network" if arg.identity else "none",
-        width=64,
-        path=arg.identity,
-      ),
-      attention=dict(
-        weight=arg.weight,
-        kind="masks" if arg.masks else "statistics",
-        side=16,
-        regions=5,
-      ),
-    ),
+    dims=NETWORK,
+    told=dict(rendering=rendering, source=source, attention=regions),
     first_stage=dict(variant="fold2"),
-    noise=dict(schedule="linear", times=200, beta_start=5e-4, beta_end=0.1),
+    noise=NOISE,
     sampling=dict(steps=20, guidance=1.5, clip=1.0),
   )
   config.optim.update(lr=1e-3, b2=0.999, weight_decay=0.0, clip_norm=1.0)
   config.schedule.update(name="cosine", warmup_steps=50)
   config.ema.decay = 0.995
   config.train.update(total_steps=arg.steps, checkpoint_steps=500)
+  one = lambda kind, **more: configs.section(type=kind, weights="ema", **more)
+  strangers = dict(data="faces/strangers", workdir=arg.judge)
   config.evals = configs.section(
-    errors=configs.section(type="mean", weights="ema", limit=512),
-    factors=configs.section(
-      type="factors",
-      weights="ema",
-      data="faces/strangers",
-      workdir=arg.judge,
-    ),
+    errors=one("mean", limit=512), factors=one("factors", **strangers)
   )
   return config

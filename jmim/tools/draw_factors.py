@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 import PIL.Image
 
-import jmim
+from jmim import hub
 from jmim.data.builders import faces as builder
 from jmim.data.procedural import portrait_drawing
 from jmim.data.procedural import portraits
@@ -52,7 +52,7 @@ def truth(sources: Portraits, edited: Portraits) -> np.ndarray:
 
 def of_run(workdir: str) -> Make:
   """What a run of `edit.difffae` makes of them."""
-  model = jmim.load(workdir, weights="ema")
+  model = hub.load(workdir, weights="ema")
   wanted = model.method.sample_reads()
   scaled = lambda x: np.float32(x / 127.5 - 1)
 

@@ -64,7 +64,7 @@ class DiffFAE(method.Method):
   dims: unet.Dims = field.part(
     unet.Dims,
     "UNet",
-    width=224,
+    width=192,
     multipliers=(1, 2, 4, 4),
     attend_at=(1, 2, 4),
     heads=8,
