@@ -12,17 +12,21 @@ import sys
 from collections.abc import Callable
 from collections.abc import Sequence
 
+import jax
 import numpy as np
 import PIL.Image
 
-from jmim import hub
+from jmim.checkpoints import models
+from jmim.core import errors
 from jmim.data.builders import faces as builder
 from jmim.data.procedural import portrait_drawing
 from jmim.data.procedural import portraits
 from jmim.evals.lib import draw
+from jmim.evals.lib import predict
+from jmim.tools import cli
 
 SOURCES, QUERIES, SIZE, SCALE = 4, 5, 32, 3
-FACTORS = builder.EDITED
+FACTORS, OUTPUT = builder.EDITED, "edit"
 Portraits = Sequence[portraits.Portrait]
 # (sources, what they are to become), n each -> uint8 [n, h, w, 3].
 Make = Callable[[Portraits, Portraits], np.ndarray]
@@ -51,9 +55,21 @@ def truth(sources: Portraits, edited: Portraits) -> np.ndarray:
 
 
 def of_run(workdir: str) -> Make:
-  """What a run of `edit.difffae` makes of them."""
-  model = hub.load(workdir, weights="ema")
-  wanted = model.method.sample_reads()
+  """What the EMA of a run of `edit.difffae` makes of them.
+
+  Raises:
+    UserError: no such run, or of a method that does not edit faces.
+  """
+  model = models.of_run(workdir, "ema", "WORKDIR")
+  method = model.method
+  if OUTPUT not in method.predict():
+    raise errors.UserError(
+      f"{model.config.method.type} offers {', '.join(method.predict())}",
+      f"a method with the output {OUTPUT}",
+      "name a run of edit.difffae",
+      "WORKDIR",
+    )
+  fn = jax.jit(predict.output(method, f"{OUTPUT}/image"))
   scaled = lambda x: np.float32(x / 127.5 - 1)
 
   def make(sources: Portraits, edited: Portraits) -> np.ndarray:
@@ -63,10 +79,9 @@ def of_run(workdir: str) -> Make:
     }
     for name in FACTORS:
       known[name] = np.stack([getattr(p, name).numbers for p in edited])
-    read = {name: known[name] for name in wanted}
-    found = model("edit", batch_size=len(sources), **read)["image"]
-    pixels = (np.asarray(found, np.float32) + 1) * 127.5
-    return pixels.round().clip(0, 255).astype(np.uint8)
+    read = {name: known[name] for name in method.sample_reads()}
+    made = np.asarray(fn(model.weights, read, jax.random.key(0)), np.float32)
+    return ((made + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
 
   return make
 
@@ -111,9 +126,12 @@ def main(argv: Sequence[str] | None = None) -> int:
   parser.add_argument("workdir", help="run of edit.difffae")
   parser.add_argument("--out", type=pathlib.Path, default="edits.png")
   args = parser.parse_args(argv)
-  PIL.Image.fromarray(grid(of_run(args.workdir))).save(args.out)
-  print(args.out)
-  return 0
+
+  def run():
+    PIL.Image.fromarray(grid(of_run(args.workdir))).save(args.out)
+    print(args.out)
+
+  return cli.run(run)
 
 
 if __name__ == "__main__":
