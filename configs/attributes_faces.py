@@ -5,7 +5,7 @@
 Argument: steps=3000. What it has learnt on clean faces measures edited ones
 (`evals.<name>.workdir=W` of the evaluator `factors`).
 
-Size: 0.34 M parameters.
+Size: 0.374 M parameters.
 Time: not measured.
 Expect: not measured here.
 """

@@ -15,7 +15,7 @@ colours and attention alone), tokens=True (False: nothing of the source),
 rendering=True (False: nothing of the query), weight=0.01 (lambda), masks=True
 (False: attention is held to statistics), steps=2500.
 
-Size: 1.65 M parameters.
+Size: 2.05 M parameters.
 Time: not measured.
 Expect: not measured here.
 """
