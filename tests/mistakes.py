@@ -1288,4 +1288,42 @@ PROCEDURES = [
     ],
     ["data.pictures", "(2, 16, 16, 3)"],
   ),
+  (
+    "a level without attention",
+    [
+      recipe("difffae_faces", "steps=10"),
+      "--config.method.told.attention.side=4",
+      "--config.method.dims.multipliers=(1, 2)",
+    ],
+    ["method", "told.attention.side=4", "dims.attend_at"],
+  ),
+  (
+    "more regions than tokens",
+    [
+      recipe("difffae_faces", "steps=10"),
+      "--config.method.told.source.count=3",
+    ],
+    ["method", "told.attention.regions=5", "told.source.count=3"],
+  ),
+  (
+    "a factor that is no parameter",
+    [
+      recipe("difffae_faces", "steps=10"),
+      "--config.method.told.rendering.factors=('hair',)",
+    ],
+    ["method", "told.rendering.factors", "hair"],
+  ),
+  (
+    "an identity of a source that is not told",
+    [recipe("difffae_faces", "identity=I,tokens=False")],
+    ["--config", "identity=I", "tokens=False"],
+  ),
+  (
+    "regions kept that have no name",
+    [
+      recipe("difffae_faces", "steps=10"),
+      "--config.evals.factors.kept=('hat',)",
+    ],
+    ["evals", "kept", "hat"],
+  ),
 ]

@@ -19,6 +19,7 @@ from jmim.tools import draw_curves
 from jmim.tools import draw_dancers
 from jmim.tools import draw_depths
 from jmim.tools import draw_faces
+from jmim.tools import draw_factors
 from jmim.tools import draw_flows
 from jmim.tools import draw_masks
 from jmim.tools import draw_scenes
@@ -30,7 +31,7 @@ OUT = pathlib.Path("docs") / "images" / "methods"
 # Of single figures, FIGURES: name -> function of a path.
 MAKERS = (
   *(draw_curves, draw_clouds, draw_dancers, draw_depths, draw_faces),
-  *(draw_flows, draw_scenes, draw_tasks, draw_volumes),
+  *(draw_factors, draw_flows, draw_scenes, draw_tasks, draw_volumes),
 )
 
 

@@ -18,7 +18,7 @@ from jmim.data import augment
 from jmim.evals.lib import finite
 from jmim.evals.lib import predict
 
-# uint8 [b, h, w, c] -> head -> [b] classes.
+# uint8 [b, h, w, c] -> head -> [b] classes; of numbers -> entry -> [b, k].
 Tell = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
@@ -29,11 +29,13 @@ class Heads(NamedTuple):
     tell: what every head tells of pictures.
     shape: [h, w, c] of these.
     protocol: entries for the result line: the hash of the weights.
+    numbers: what it tells of real numbers; {} of a run that tells none.
   """
 
   tell: Tell
   shape: tuple[int, int, int]
   protocol: dict[str, str]
+  numbers: Tell = lambda images: {}
 
 
 def of_run(workdir: str, weights: str, spec: settings.Data, key: str) -> Heads:
@@ -66,9 +68,13 @@ def of_run(workdir: str, weights: str, spec: settings.Data, key: str) -> Heads:
       "name a run on pictures that are normalised alike",
       key,
     )
-  fn = jax.jit(predict.output(model.method, "logits"))
+  fns = {
+    name: jax.jit(predict.output(model.method, name))
+    for name in ("logits", "numbers")
+    if name in model.method.predict()
+  }
 
-  def tell(images: np.ndarray) -> dict[str, np.ndarray]:
+  def rows(name: str, images: np.ndarray) -> dict[str, np.ndarray]:
     if images.shape[1:] != tuple(inputs.shape):
       raise errors.UserError(
         f"{workdir} reads images {inputs.shape}, and these are "
@@ -78,12 +84,19 @@ def of_run(workdir: str, weights: str, spec: settings.Data, key: str) -> Heads:
         key,
       )
     batch = {"image": augment.normalise(spec, images)}
-    logits = fn(model.weights, batch, jax.random.key(0))
-    each = logits if isinstance(logits, Mapping) else {"label": logits}
+    found = fns[name](model.weights, batch, jax.random.key(0))
+    each = found if isinstance(found, Mapping) else {"label": found}
     rows = {name: np.asarray(x) for name, x in each.items()}
     for x in rows.values():
       finite.check(x)
-    return {name: x.argmax(-1) for name, x in rows.items()}
+    return rows
+
+  def tell(images: np.ndarray) -> dict[str, np.ndarray]:
+    return {n: x.argmax(-1) for n, x in rows("logits", images).items()}
+
+  def numbers(images: np.ndarray) -> dict[str, np.ndarray]:
+    return rows("numbers", images) if "numbers" in fns else {}
 
   digest = identity.of_weights(model.weights)
-  return Heads(tell, tuple(inputs.shape), {"told_by": f"sha256:{digest}"})
+  protocol = {"told_by": f"sha256:{digest}"}
+  return Heads(tell, tuple(inputs.shape), protocol, numbers)

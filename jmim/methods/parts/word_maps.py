@@ -137,7 +137,7 @@ def watched(
   def call(x, level):
     with hooks.seen(CROSS) as calls:
       out = plain(x, level)
-    return out._replace(aux=_maps(calls, x))
+    return out._replace(aux=of_calls(calls, x))
 
   return call
 
@@ -149,11 +149,16 @@ def once(source: model.Diffuser) -> Maps:
   x, t = jnp.zeros((1, *source.shape)), jnp.zeros(1)
   with hooks.seen(CROSS) as calls:
     source.network(x, t, source.tell(batch)[0])
-  return _maps(calls, x)
+  return of_calls(calls, x)
 
 
-def _maps(calls: Mapping[str, list[hooks.Call]], x: Array) -> Maps:
-  """Of the examples x, the first of those that a network saw."""
+def of_calls(calls: Mapping[str, list[hooks.Call]], x: Array) -> Maps:
+  """Maps of the examples x, the first of those that a network saw.
+
+  Args:
+    calls: of `hooks.seen(CROSS)`.
+    x: [b, h, w, c] what was diffused.
+  """
   looked = [_of(one, len(x)) for each in calls.values() for one in each]
   return by_side(looked, x.shape[1:3])
 

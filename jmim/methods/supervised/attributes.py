@@ -11,8 +11,10 @@ coarse grid of cells are kept, so that places can be told too,
 
 Trained on pictures whose attributes are known, it measures those of others:
 edits, or samples. An attribute is any entry of the data with classes from 0:
-the class itself ("label") is one. There is no paper and no published figure;
-the loss is that of multi-task learning with one head per task (Caruana 1997).
+the class itself ("label") is one. Real numbers (a pose, say) are told by heads
+of their own (`numbers`, see `parts/real_heads`), whose loss is added. There is
+no paper and no published figure; the loss is that of multi-task learning with
+one head per task (Caruana 1997).
 
     python -m jmim.main --config=configs/attributes_scenes.py --workdir=W
 """
@@ -26,6 +28,7 @@ import optax
 
 from jmim.core import field
 from jmim.core import method
+from jmim.methods.parts import real_heads
 from jmim.methods.supervised import convnet
 from jmim.nn.frozen import lpips
 
@@ -42,6 +45,9 @@ class Attributes(convnet.ConvNet):
   classes: tuple[int, ...] = field.value((10,), "classes of each of them")
   shares: tuple[float, ...] = field.value(
     (), "weights of their losses; (): all alike"
+  )
+  numbers: real_heads.RealHeads = field.part(
+    real_heads.RealHeads, "entries of real numbers that are told"
   )
 
   @classmethod
@@ -89,24 +95,29 @@ class Attributes(convnet.ConvNet):
         "divisor"
       )
     image = method.Input((self.size, self.size, 3))
-    return {"image": image} | {
+    found = {"image": image} | self.numbers.inputs(self.attributes)
+    return found | {
       name: method.Input((), jnp.int32, classes)
       for name, classes in zip(self.attributes, self.classes, strict=True)
     }
 
+  @property
+  def outputs(self) -> dict[str, int]:
+    """Head -> numbers that it gives."""
+    classes = zip(self.attributes, self.classes, strict=True)
+    return dict(classes) | self.numbers.counts
+
   def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """He's convolutions, small linear maps; no extra state."""
     del batch
-    k_net, *k_heads = jax.random.split(key, 1 + len(self.attributes))
+    k_net, *k_heads = jax.random.split(key, 1 + len(self.outputs))
     width = self.layers[-1].width * self.cells**2
     heads = {
       name: {
-        "kernel": 0.01 * jax.random.normal(k, (width, classes)),
-        "bias": jnp.zeros(classes),
+        "kernel": 0.01 * jax.random.normal(k, (width, n)),
+        "bias": jnp.zeros(n),
       }
-      for name, classes, k in zip(
-        self.attributes, self.classes, k_heads, strict=True
-      )
+      for k, (name, n) in zip(k_heads, self.outputs.items(), strict=True)
     }
     net = lpips.random(k_net, self.layers, lin=False)
     return {"main": {"net": net, "heads": heads}}, {}
@@ -125,21 +136,38 @@ class Attributes(convnet.ConvNet):
     )
     return self.rt.shard(means)
 
-  def scores(self, params: method.Tree, x: jax.Array) -> dict[str, jax.Array]:
-    """Attribute -> [b, k] logits, of images [b, h, w, 3]."""
+  def told(self, params: method.Tree, x: jax.Array) -> dict[str, jax.Array]:
+    """Head -> [b, k] what it gives, of images [b, h, w, 3]."""
     vector, heads = self.vector(params, x), params["main"]["heads"]
     linear = lambda head: vector @ head["kernel"] + head["bias"]
-    return {name: linear(heads[name]) for name in self.attributes}
+    return {name: linear(heads[name]) for name in self.outputs}
+
+  def scores(self, params: method.Tree, x: jax.Array) -> dict[str, jax.Array]:
+    """Attribute -> [b, k] logits, of images [b, h, w, 3]."""
+    told = self.told(params, x)
+    return {name: told[name] for name in self.attributes}
 
   def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
-    """Mean cross entropy of the heads; aux: accuracy of each."""
+    """Mean cross entropy, and error of numbers; aux: of each head."""
     del draws, step, player
-    scores = self.scores(weights.params, batch["image"])
-    shares = self.shares or (1.0,) * len(scores)
-    total, aux = 0.0, {}
-    for share, (name, logits) in zip(shares, scores.items(), strict=True):
-      truth = batch[name]
+    told = self.told(weights.params, batch["image"])
+    shares = self.shares or (1.0,) * len(self.attributes)
+    errors = self.numbers.errors(told, batch)
+    total = sum(errors.values()) / max(len(errors), 1)
+    aux = {f"mse_{name}": error for name, error in errors.items()}
+    for share, name in zip(shares, self.attributes, strict=True):
+      logits, truth = told[name], batch[name]
       cost = optax.softmax_cross_entropy_with_integer_labels(logits, truth)
       total += share / sum(shares) * cost.mean()
       aux[f"accuracy_{name}"] = (logits.argmax(-1) == truth).mean()
     return total, aux
+
+  def predict(self) -> dict[str, method.Predict]:
+    """features, logits by attribute; numbers by entry, if there are any."""
+
+    def numbers(weights, batch, key):
+      del key
+      return self.numbers.values(self.told(weights.params, batch["image"]))
+
+    made = {"numbers": numbers} if self.numbers.names else {}
+    return super().predict() | made

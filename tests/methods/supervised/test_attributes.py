@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.core import field
 from jmim.core import method as methods
 from jmim.methods.supervised import attributes
 from jmim.nn.frozen import lpips
@@ -120,3 +121,25 @@ def test_one_cell_cannot_tell_what_is_moved_by_a_whole_picture_apart(case):
 def test_settings_that_do_not_go_together(changes, word):
   with pytest.raises(ValueError, match=word):
     dataclasses.replace(TINY, **changes).inputs()
+
+
+def test_real_numbers_have_heads_of_their_own(case):
+  weights, batch = case
+  m = field.replace(TINY, numbers=dict(names=("size",), units=((0.5, 2.0),)))
+  size = jnp.asarray([[0.5, 2.0], [0.0, 4.0], [1.0, 0.0], [0.5, 2.0]])
+  batch = batch | {"size": size}
+  assert m.inputs()["size"].shape == (2,)
+  params, _ = m.init(jax.random.key(1), batch)
+  main = params["main"]
+  heads = dict(weights.params["main"]["heads"], size=main["heads"]["size"])
+  w = methods.Weights({"main": main | {"heads": heads}})
+  values = m.predict()["numbers"](w, batch, None)["size"]
+  want = (((values - size) / np.array([0.5, 2.0])) ** 2).mean()
+  loss, aux = m.loss(w, batch, {}, 0)
+  assert aux["mse_size"] == pytest.approx(float(want), rel=1e-5)
+  told = m.predict()["logits"](w, batch, None)
+  assert set(told) == set(TINY.attributes)
+  logs = {name: jax.nn.log_softmax(x) for name, x in told.items()}
+  each = [-logs[n][np.arange(4), batch[n]].mean() for n in TINY.attributes]
+  assert loss == pytest.approx(float(want) + np.mean(each), rel=1e-5)
+  assert "numbers" not in TINY.predict()
