@@ -87,7 +87,12 @@ class Guided:
       )
 
   def combine(
-    self, cond: jax.Array, null: jax.Array, time: jax.Array, channels: int
+    self,
+    cond: jax.Array,
+    null: jax.Array,
+    time: jax.Array,
+    channels: int,
+    clean: float = 0.0,
   ) -> jax.Array:
     """Both raw predictions [b, h, w, ...] as one.
 
@@ -96,11 +101,13 @@ class Guided:
       null: without.
       time: of 0 .. 1, see `guidance_interval`.
       channels: of what is diffused; those after it are not rescaled.
+      clean: the time of data, 0 or 1, from which `guidance_power` counts.
     """
     low, high = self.guidance_interval
     scale: jax.Array | float = self.guidance
     if self.guidance_power:
-      scale = guiding.power_cosine(scale, time, self.guidance_power)
+      noise = jnp.abs(time - clean)
+      scale = guiding.power_cosine(scale, noise, self.guidance_power)
     if (low, high) != (0.0, 1.0):  # all of it also where time is no share (EDM)
       scale = guiding.interval(scale, time, low=low, high=high)
     raw = guiding.combine(cond, null, scale, self.guidance_channels or None)
@@ -119,6 +126,7 @@ class Guided:
     condition: tuple[Any, Any],
     end: float,
     channels: int,
+    clean: float = 0.0,
   ) -> samplers.Denoise:
     """The network with guidance, as a sampler calls it.
 
@@ -130,8 +138,10 @@ class Guided:
         first; (None, None): nothing to guide by.
       end: the network's time at one end of the path, 0 at the other.
       channels: of what is diffused.
+      clean: the network's time of data: 0 or `end`.
     """
     cond, null = condition
+    options = dict(channels=channels, clean=clean / end)
 
     def call(x, level):
       t = jnp.full(len(x), level.time)
@@ -139,7 +149,7 @@ class Guided:
         raw, aux = guiding.parted(network(x, t, cond))
       else:
         *both, aux = guiding.twice(network, x, t=t, cond=cond, null=null)
-        raw = self.combine(*both, time=level.time / end, channels=channels)
+        raw = self.combine(*both, time=level.time / end, **options)
       return output(raw, x, level)._replace(aux=aux)
 
     return call
@@ -181,8 +191,9 @@ class Guided:
     output = functools.partial(
       noise.output, channels=channels, clip=self.clip, **options
     )
+    ends = dict(end=noise.end, clean=noise.clean)
     make = lambda network: self.denoiser(
-      network, output, condition=condition, end=noise.end, channels=channels
+      network, output, condition=condition, channels=channels, **ends
     )
     draw = randomness.normals(key, method.numbers(batch), shape)
     normal = lambda call: self.rt.shard(draw(call))
