@@ -39,11 +39,12 @@ STEPS = {256: 100_000, 512: 20_000}
 
 
 def get_config(arg: str | None = None):
-  known = dict(size="3.4B", side=256, source="", pairs=4, tasks=20)
-  arg = configs.parse_arg(arg, steps=0, batch=640, **known)
+  arg = configs.parse_arg(
+    arg, size="3.4B", side=256, source="", pairs=4, tasks=20, steps=0, batch=640
+  )
   if arg.size not in SIZES or arg.side not in STEPS:
-    seen, there = f"size={arg.size},side={arg.side}", f"{list(SIZES)}, 256, 512"
-    raise errors.UserError(seen, there, "name one of them", "--config")
+    seen, known = f"size={arg.size},side={arg.side}", f"{list(SIZES)}, 256, 512"
+    raise errors.UserError(seen, known, "name one of them", "--config")
   config = configs.base()
   half = (0.5, 0.5, 0.5)
   config.data.update(
