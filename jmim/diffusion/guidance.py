@@ -91,6 +91,31 @@ def power_cosine(scale: float, time: jax.Array, power: float) -> jax.Array:
   return 1 + (scale - 1) * grown
 
 
+def scheduled(
+  scale: float,
+  time: jax.Array,
+  power: float,
+  between: tuple[float, float],
+  clean: float,
+) -> jax.Array | float:
+  """`power_cosine`, if there is a power, then `interval`, if not everywhere.
+
+  Args:
+    scale: the greatest.
+    time: 0 .. 1, the network's, as a share.
+    power: 0: constant.
+    between: times.
+    clean: the time of data, 0 or 1.
+  """
+  grown: jax.Array | float = scale
+  if power:
+    grown = power_cosine(scale, jnp.abs(time - clean), power)
+  if tuple(between) == (0.0, 1.0):  # also where time is no share (EDM)
+    return grown
+  low, high = between
+  return interval(grown, time, low=low, high=high)
+
+
 def rescale(
   guided: jax.Array, cond: jax.Array, share: float = 0.7
 ) -> jax.Array:

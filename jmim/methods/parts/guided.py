@@ -24,12 +24,13 @@ from jmim.diffusion import sampler as samplers
 from jmim.diffusion import solvers
 from jmim.diffusion import targets
 
+Array = jax.Array
 # (x [b, h, w, c], times [b], condition) -> raw prediction [b, h, w, ...]; or
 # that and what else is of this call, of both conditions (`Output.aux`).
-Network = Callable[[jax.Array, jax.Array, Any], Any]
+Network = Callable[[Array, Array, Any], Any]
 # (table, network -> denoiser, state to begin with, noise) -> what is returned.
 Walk = Callable[..., Any]
-Output = Callable[[jax.Array, jax.Array, samplers.Level], targets.Output]
+Output = Callable[[Array, Array, samplers.Level], targets.Output]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,13 +88,8 @@ class Guided:
       )
 
   def combine(
-    self,
-    cond: jax.Array,
-    null: jax.Array,
-    time: jax.Array,
-    channels: int,
-    clean: float = 0.0,
-  ) -> jax.Array:
+    self, cond: Array, null: Array, time: Array, channels: int, clean: float = 0
+  ) -> Array:
     """Both raw predictions [b, h, w, ...] as one.
 
     Args:
@@ -103,19 +99,13 @@ class Guided:
       channels: of what is diffused; those after it are not rescaled.
       clean: the time of data, 0 or 1, from which `guidance_power` counts.
     """
-    low, high = self.guidance_interval
-    scale: jax.Array | float = self.guidance
-    if self.guidance_power:
-      noise = jnp.abs(time - clean)
-      scale = guiding.power_cosine(scale, noise, self.guidance_power)
-    if (low, high) != (0.0, 1.0):  # all of it also where time is no share (EDM)
-      scale = guiding.interval(scale, time, low=low, high=high)
+    when = dict(power=self.guidance_power, between=self.guidance_interval)
+    scale = guiding.scheduled(self.guidance, time, clean=clean, **when)
     raw = guiding.combine(cond, null, scale, self.guidance_channels or None)
     if not self.guidance_rescale:
       return raw
-    first = guiding.rescale(
-      raw[..., :channels], cond[..., :channels], self.guidance_rescale
-    )
+    first = [x[..., :channels] for x in (raw, cond)]
+    first = guiding.rescale(*first, self.guidance_rescale)
     return jnp.concatenate([first, raw[..., channels:]], axis=-1)
 
   def denoiser(
@@ -162,10 +152,10 @@ class Guided:
     condition: tuple[Any, Any],
     shape: tuple[int, ...],
     batch: method.Batch,
-    key: jax.Array,
-    of: jax.Array | None = None,
+    key: Array,
+    of: Array | None = None,
     share: float = 1.0,
-    start: Callable[[jax.Array], jax.Array] | None = None,
+    start: Callable[[Array], Array] | None = None,
     walk: Walk | None = None,
     **options: Any,
   ) -> Any:
