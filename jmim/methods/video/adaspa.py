@@ -181,10 +181,8 @@ class AdaSpa(step_video.StepVideo):
   def recalls(self, weights, batch, key) -> dict[str, jax.Array]:
     """Of each clip [b], see `parts/block_recall.py`; from dense samples."""
     run = lambda key: jnp.moveaxis(self.block_sums(weights, batch, key), 0, 2)
-    found, other = run(key), run(randomness.Keys(key)("other"))  # told the same
-    how = dict(
-      noise=self.random(batch, key), tokens=self.tokens, other=other[0]
-    )
+    found, other = run(key), run(randomness.Keys(key)("other"))[0]
+    how = dict(noise=self.random(batch, key), tokens=self.tokens, other=other)
     return block_recall.of_path(self.sparse, found[0], found[-1], **how)
 
   def fidelity(self, weights, batch, key) -> dict[str, jax.Array]:
