@@ -14,7 +14,7 @@ Reference (theirs, 720p, A100): HunyuanVideo 13B, PSNR 29.07, 1.78 times as
 fast; CogVideoX1.5-5B 23.25, 1.66. By counted work attention here is 2.6 times
 cheaper (scaling=True: 7.3).
 
-Size: 5093 M parameters.
+Size: 4.93 G parameters.
 Time: not measured.
 Expect: nothing published of this host.
 """

@@ -10,9 +10,10 @@ the task (docs/data_special.md), of sides of 256 or 512 px.
       --config=configs/lavin_dit_published.py:side=512,source=W
 
 Arguments: size=3.4B (0.1B), side=256 (512), source= (the run at 256 px),
-pairs=4, steps=0 (100,000 at 256 px, 20,000 at 512 px), batch=640.
+pairs=4, tasks=20 (in the data), steps=0 (100,000 at 256 px, 20,000 at 512 px),
+batch=640.
 
-3.4B has the released widths, which make 3.40 B parameters. Those of 0.1 B are
+3.4B has the released widths, which make 3.4 B parameters. Those of 0.1 B are
 not in the repository; ours are 12 blocks of 576 in 8 heads. Published: rate,
 batch, steps; not: weight decay, EMA (none here), the share of queries without
 context. The first stage is the authors' ST-VAE (`video.autoencoder3d`,
@@ -22,7 +23,7 @@ step.
 Reference (the authors'; not repeated here; 3.4 B): foreground segmentation
 mIoU 67.87, NYUv2 depth AbsRel 6.2, inpainting FID 1.65.
 
-Size: 3.40 B parameters.
+Size: 3.4 G parameters.
 Time: not measured.
 Expect: the authors' AbsRel of NYUv2 depth, not repeated: 6.2.
 """
@@ -35,12 +36,11 @@ SIZES = {
   "3.4B": dict(width=2304, depth=22, heads=32),
 }
 STEPS = {256: 100_000, 512: 20_000}
-TASKS = 20
 
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(
-    arg, size="3.4B", side=256, source="", pairs=4, steps=0, batch=640
+    arg, size="3.4B", side=256, source="", pairs=4, tasks=20, steps=0, batch=640
   )
   if arg.size not in SIZES or arg.side not in STEPS:
     seen, known = f"size={arg.size},side={arg.side}", f"{list(SIZES)}, 256, 512"
@@ -57,7 +57,7 @@ def get_config(arg: str | None = None):
     type="latent.lavin_dit",
     size=arg.side // 8,
     dims=configs.section(kv_group=4, **SIZES[arg.size]),
-    tasks=configs.section(source="stored", stored=TASKS),
+    tasks=configs.section(source="stored", stored=arg.tasks),
     context=configs.section(pairs=arg.pairs),
     first_stage=configs.section(
       variant="adaptive-f4x8",

@@ -23,7 +23,7 @@ need hardware.attention=flash: of 75,888 tokens one head's logits are 23 GB.
 Reference (theirs, 30 B, people's win-tie-loss against HunyuanVideo): 59-22-47,
 46-47-35, 54-41-33. Not published: size of the smaller model, optimizer, times.
 
-Size: 4932 M parameters.
+Size: 4.93 G parameters.
 Time: not measured.
 Expect: nothing published of stages alone.
 """
@@ -31,11 +31,12 @@ Expect: nothing published of stages alone.
 from jmim.core import config as configs
 from jmim.core import errors
 
-# rows, columns of latents, steps, learning rate, batch: examples over steps.
+# rows, columns of latents, steps, learning rate, batch: samples over
+# steps, 40, 4 and 1.5 (2, then 1) on each of 384 nodes.
 STAGES = {
   "images": (16, 16, 253_000, 1e-4, 15_360),
   "clips192": (12, 20, 430_000, 6e-5, 1536),
-  "clips544": (34, 62, 46_000, 2e-5, 512),
+  "clips544": (34, 62, 46_000, 2e-5, 576),
 }
 SIZES = {"4b": "4B/1", "30b": "30B/1"}
 CHUNK, LATENT_CHUNK = 17, 3

@@ -1084,7 +1084,7 @@ PROCEDURES = [
       recipe("adaspa_shapes", "sparsity=0.2"),
       "--config.train.total_steps=100",
     ],
-    ["method", "sparsity 0.2 below 1/3"],
+    ["method", "sparse.sparsity 0.2: below 1/3"],
   ),
   (
     "a sparse path with noise on the way",
@@ -1094,7 +1094,7 @@ PROCEDURES = [
       "--config.method.sampling.sampler=ddim",
       "--config.method.sampling.eta=0.5",
     ],
-    ["method", "sampling.eta 0.5", "in segments by 'euler' alone"],
+    ["method", "sampling.eta 0.5", "by 'euler', or 'ddim' with eta 0"],
   ),
   (
     "blocks of attention that is factorised",

@@ -96,10 +96,39 @@ def falling(scale: float, time: jax.Array, rate: float) -> jax.Array:
 
   Args:
     scale: at time 0.
-    time: 0 .. 1; from 1 / rate on nothing is guided.
+    time: 0 .. 1, 0 is noise; from 1 / rate on nothing is guided.
     rate: above 0.
   """
   return jnp.maximum(scale - rate * time * (scale - 1), 1.0)
+
+
+def scheduled(
+  scale: float,
+  time: jax.Array,
+  power: float,
+  fall: float,
+  between: tuple[float, float],
+  clean: float,
+) -> jax.Array | float:
+  """`power_cosine` or `falling`, if asked for; `interval`, if not everywhere.
+
+  Args:
+    scale: the greatest.
+    time: 0 .. 1, the network's, as a share.
+    power: of `power_cosine`; 0: constant.
+    fall: rate of `falling`; 0: constant.
+    between: times.
+    clean: the time of data, 0 or 1.
+  """
+  grown: jax.Array | float = scale
+  if power:
+    grown = power_cosine(scale, jnp.abs(time - clean), power)
+  if fall:
+    grown = falling(scale, 1 - jnp.abs(time - clean), fall)
+  if tuple(between) == (0.0, 1.0):  # also where time is no share (EDM)
+    return grown
+  low, high = between
+  return interval(grown, time, low=low, high=high)
 
 
 def rescale(

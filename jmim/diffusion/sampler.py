@@ -88,6 +88,10 @@ class Table:
   def part(self, start: int, stop: int) -> "Table":
     """Calls start .. stop - 1; one part after the other is the whole path.
 
+    What a walk is given is a table; `Levels.part` cuts a path before it is
+    one. `sample` numbers the calls of a part from 0 again (`Level.index`, and
+    with it noise).
+
     Raises:
       ValueError: a sampler that looks at earlier outputs, or anchors.
     """

@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+LEAST = 1 / 3  # sparsity from which heads can keep unequal numbers
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Layout:
@@ -85,7 +87,7 @@ def counts(sparsity: float, n: int) -> Counts:
   Raises:
     ValueError: s below 1/3, where (3 s - 1) / 2 is none.
   """
-  if sparsity < 1 / 3:
+  if sparsity < LEAST:
     raise ValueError(
       f"sparsity {sparsity:g} below 1/3: heads of low recall would keep more "
       "than all blocks"

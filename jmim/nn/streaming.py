@@ -74,10 +74,10 @@ def begun(shape: tuple[int, ...], width: int) -> Running:
 
 def logits(q: jax.Array, k: jax.Array) -> jax.Array:
   """[..., t, d], [..., s, d] -> [..., t, s] float32, over sqrt(d)."""
-  q = q * q.shape[-1] ** -0.5
-  return jnp.einsum(
+  found = jnp.einsum(
     "...td,...sd->...ts", q, k, preferred_element_type=jnp.float32
   )
+  return found * q.shape[-1] ** -0.5
 
 
 def blocks(x: jax.Array, block: int) -> jax.Array:

@@ -60,6 +60,22 @@ def test_guidance_that_falls_to_1():
   np.testing.assert_allclose(found, [5, 3, 1, 1, 1], atol=1e-6)
 
 
+@pytest.mark.parametrize("clean", [0.0, 1.0])
+def test_a_schedule_grows_towards_data_between_two_times(clean):
+  at = lambda time, **kw: float(
+    guidance.scheduled(
+      3.0,
+      time,
+      **(dict(power=1.0, fall=0.0, between=(0.0, 1.0), clean=clean) | kw),
+    )
+  )
+  np.testing.assert_allclose([at(clean), at(1 - clean)], [3, 1], atol=1e-6)
+  assert 1 < at(abs(clean - 0.7)) < at(abs(clean - 0.3)) < 3
+  assert at(0.7, power=0.0) == 3
+  off = dict(power=0.0, between=(0.5, 1.0))
+  assert (at(0.4, **off), at(0.6, **off)) == (1, 3)
+
+
 def test_guidance_interval_and_rescale():
   times = np.array([0.0, 100.0, 500.0, 600.0])
   np.testing.assert_array_equal(

@@ -17,7 +17,7 @@ SKIPPED = {}
 
 
 def method(config):
-  (patch,) = set(config["patch"])
+  (patch,) = np.unique(config["patch"])
   return lavin_dit.LaVinDiT(
     channels=config["in_channels"],
     dims=joint_dit.Dims(
@@ -25,7 +25,7 @@ def method(config):
       depth=config["depth"],
       heads=config["heads"],
       kv_group=config["kv_group"],
-      patch=patch,
+      patch=int(patch),
       theta=config.get("rope_theta", 1e4),
     ),
     context=in_context.InContext(target_frames=config["target_frames"]),

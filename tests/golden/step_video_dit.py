@@ -1,5 +1,7 @@
 """The transformer of Step-Video and the walk of its sampler."""
 
+import re
+
 import einops
 import golden_kit
 import jax
@@ -17,13 +19,21 @@ from jmim.nn import hooks
 from jmim.nn.nets import video_dit_dims
 
 
+def rate(config, inputs):
+  """Frames per second [b], or None; without one theirs adds nothing."""
+  found = inputs.get("fps", config.get("fps"))
+  if found is None:
+    return None
+  return jnp.broadcast_to(jnp.ravel(jnp.asarray(found)), len(inputs["x"]))
+
+
 def method(config, inputs, params):
   """As a case has it; what its config does not say, its arrays do."""
   width = config["heads"] * config["head_dim"]
   hidden = len(params["transformer_blocks.0.ff.net.0.proj.weight"])
   _, frames, channels, height, columns = inputs["x"].shape
   clip = inputs["clip"].shape[1:] if "clip" in inputs else (0, 1)
-  sizes = "rate" if "fps" in inputs else "size"
+  sizes = "size" if rate(config, inputs) is None else "rate"
   return step_video.StepVideo(
     frames=frames,
     height=height,
@@ -66,14 +76,15 @@ def transformer(case):
     "context": i["text"],
     "context_length": valid - m.told.clip_length,
   }
-  names = (("clip_context", "clip"), ("fps", "fps"))
-  batch |= {ours: i[theirs] for ours, theirs in names if theirs in i}
+  batch |= {"clip_context": i["clip"]} if "clip" in i else {}
+  if m.told.sizes == "rate":
+    batch["fps"] = rate(case.config, i)
   rules = convert.network(m.net, clip=bool(m.told.clip_length))
   # Their embedding of a rate that a case does not tell has no effect.
   theirs = {
     name: array
     for name, array in case.params.items()
-    if m.told.sizes == "rate" or ".fps_embedder." not in name
+    if m.told.sizes == "rate" or not re.search(convert.RATE, name)
   }
   like = jax.eval_shape(m.init, jax.random.key(0), batch)[0]["main"]["net"]
   params = golden_kit.import_tree(rules, theirs, like)

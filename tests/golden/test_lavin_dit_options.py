@@ -210,3 +210,8 @@ def test_gradients_have_their_names_and_layouts():
   loss = lambda by: run(params | {name: params[name] + by}, ["loss"])["loss"]
   slope = (loss(step) - loss(-step)) / 2e-2
   np.testing.assert_allclose(grad[5], slope, rtol=2e-2)
+
+
+def test_a_patch_is_a_pair_or_a_number():
+  one, pair = (ADAPTER.method(BASE | {"patch": p}) for p in (2, [2, 2]))
+  assert one == pair and one.dims.patch == 2

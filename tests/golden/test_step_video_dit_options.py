@@ -42,6 +42,11 @@ CASES = {
     "patch": 2,
     "no_rate": True,
   },
+  "resolution, frames and one rate in the config": {
+    "use_additional_conditions": True,
+    "layers": 1,
+    "fps": 12.0,
+  },
   "no CLIP, backwards": {"caption_channels": 10, "reverse": True},
 }
 
@@ -150,8 +155,9 @@ class Reference:
     if self.c["use_additional_conditions"]:
       e = e + self.embedded("resolution", np.array([h, w])).reshape(-1)
       e = e + self.embedded("nframe", f)[0]
-      if "fps" in i:
-        e = e + self.embedded("fps", i["fps"][n])[0]
+      fps = i["fps"][n] if "fps" in i else self.c.get("fps")
+      if fps is not None:
+        e = e + self.embedded("fps", fps)[0]
     mods = self.linear("adaln_single.linear", e * sigmoid(e))
     told = self.linear(
       "caption_projection.linear_1", whitened(i["text"][n], 1e-6)
@@ -206,7 +212,7 @@ def made(options):
   if clip:
     inputs["clip"] = golden_kit.normal(b, 2, *more, seed=4)
   extra = config["use_additional_conditions"]
-  if extra and rates:
+  if extra and rates and "fps" not in config:
     inputs["fps"] = np.array([24.0, 8.0], np.float32)
   # Their embedding of a rate exists whether one is told or not.
   net = video_dit.VideoDiT(

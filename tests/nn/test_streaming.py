@@ -95,6 +95,15 @@ def test_keys_not_seen_count_nothing_wherever_they_come(qkv):
     np.testing.assert_allclose(running.lse, lse, atol=1e-5)
 
 
+def test_logits_of_bfloat16_are_scaled_in_float32(normal):
+  """A width whose root is no power of two."""
+  q, k = (jnp.asarray(normal(1, 1, 8, 6, seed=i), jnp.bfloat16) for i in (0, 1))
+  wide = [np.float64(np.float32(a)) for a in (q, k)]
+  wanted = wide[0] @ np.swapaxes(wide[1], -1, -2) / np.sqrt(6)
+  found = streaming.logits(q, k)
+  np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
 def test_bfloat16_is_summed_in_float32(qkv):
   low = [jnp.asarray(a, jnp.bfloat16) for a in qkv(64)]
   out, lse = streaming.attend(*low, 4)

@@ -1,7 +1,8 @@
 """Weights of Step-Video's transformer (stepfun-ai/Step-Video-T2V).
 
 Their q, k and v of a head stand side by side, head after head; here those of
-all heads do. Learned vectors of labels are no part of such files.
+all heads do. Learned vectors of labels are no part of such files. Theirs embed
+a rate wherever they embed sizes; a method that is told none leaves it out.
 """
 
 import einops
@@ -15,6 +16,7 @@ from jmim.nn.nets import video_dit
 
 NET = "params/main/net/"
 METHOD = "video.step_video"
+RATE = r"^adaln_single\.emb\.fps_embedder\."
 
 
 def by_head(heads: int, parts: int) -> ops.Op:
@@ -117,6 +119,7 @@ FAMILIES = {
     methods=(METHOD,),
     table=full,
     containers=("model.", "module.", ""),
+    ignored=(RATE,),
     check=_stored,
   )
 }

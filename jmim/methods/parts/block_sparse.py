@@ -62,12 +62,16 @@ class BlockSparse:
         f"sparse.searches {self.searches} with sampling.steps {steps}: "
         "ascending calls of the sampler, at least one"
       )
-    if self.selection == "heads":
-      block_masks.counts(self.sparsity, 1)
+    if self.selection == "heads" and self.sparsity < block_masks.LEAST:
+      raise ValueError(
+        f"sparse.selection 'heads' with sparse.sparsity {self.sparsity:g}: "
+        "below 1/3 heads of low recall would keep more than all blocks"
+      )
     if table.stochastic or len(table) != steps:
       raise ValueError(
         f"sampling.sampler {sampling.sampler!r} with sampling.eta "
-        f"{sampling.eta:g}: a path is walked in segments by 'euler' alone"
+        f"{sampling.eta:g}: a path is walked in segments by 'euler', or "
+        "'ddim' with eta 0"
       )
 
   @property

@@ -24,12 +24,13 @@ from jmim.diffusion import sampler as samplers
 from jmim.diffusion import solvers
 from jmim.diffusion import targets
 
+Array = jax.Array
 # (x [b, h, w, c], times [b], condition) -> raw prediction [b, h, w, ...]; or
 # that and what else is of this call, of both conditions (`Output.aux`).
-Network = Callable[[jax.Array, jax.Array, Any], Any]
+Network = Callable[[Array, Array, Any], Any]
 # (table, network -> denoiser, state to begin with, noise) -> what is returned.
 Walk = Callable[..., Any]
-Output = Callable[[jax.Array, jax.Array, samplers.Level], targets.Output]
+Output = Callable[[Array, Array, samplers.Level], targets.Output]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,9 @@ class Guided:
   guidance_power: float = field.value(
     0.0, "grows from 1 at noise by a cosine of this power; 0: constant", low=0.0
   )
+  guidance_fall: float = field.value(
+    0.0, "falls to 1 within 1 / this of the way from noise; 0: never", low=0.0
+  )
   guidance_rescale: float = field.value(
     0.0, "share in which guidance keeps the std", low=0.0, high=1.0
   )
@@ -81,14 +85,18 @@ class Guided:
         f"sampling.guidance={self.guidance} with {key}=0: guidance is by a "
         "prediction without a condition, which was never trained"
       )
+    if self.guidance_fall and self.guidance_power:
+      raise ValueError(
+        "sampling.guidance_fall with .guidance_power: one of both"
+      )
     if len(self.guidance_interval) != 2:
       raise ValueError(
         f"sampling.guidance_interval {self.guidance_interval}: two times"
       )
 
   def combine(
-    self, cond: jax.Array, null: jax.Array, time: jax.Array, channels: int
-  ) -> jax.Array:
+    self, cond: Array, null: Array, time: Array, channels: int, clean: float = 0
+  ) -> Array:
     """Both raw predictions [b, h, w, ...] as one.
 
     Args:
@@ -96,19 +104,16 @@ class Guided:
       null: without.
       time: of 0 .. 1, see `guidance_interval`.
       channels: of what is diffused; those after it are not rescaled.
+      clean: the time of data, 0 or 1, from which `guidance_power` counts.
     """
-    low, high = self.guidance_interval
-    scale: jax.Array | float = self.guidance
-    if self.guidance_power:
-      scale = guiding.power_cosine(scale, time, self.guidance_power)
-    if (low, high) != (0.0, 1.0):  # all of it also where time is no share (EDM)
-      scale = guiding.interval(scale, time, low=low, high=high)
+    when = dict(power=self.guidance_power, fall=self.guidance_fall)
+    when |= dict(between=self.guidance_interval, clean=clean)
+    scale = guiding.scheduled(self.guidance, time, **when)
     raw = guiding.combine(cond, null, scale, self.guidance_channels or None)
     if not self.guidance_rescale:
       return raw
-    first = guiding.rescale(
-      raw[..., :channels], cond[..., :channels], self.guidance_rescale
-    )
+    first = [x[..., :channels] for x in (raw, cond)]
+    first = guiding.rescale(*first, self.guidance_rescale)
     return jnp.concatenate([first, raw[..., channels:]], axis=-1)
 
   def denoiser(
@@ -119,6 +124,7 @@ class Guided:
     condition: tuple[Any, Any],
     end: float,
     channels: int,
+    clean: float = 0.0,
   ) -> samplers.Denoise:
     """The network with guidance, as a sampler calls it.
 
@@ -130,8 +136,10 @@ class Guided:
         first; (None, None): nothing to guide by.
       end: the network's time at one end of the path, 0 at the other.
       channels: of what is diffused.
+      clean: the network's time of data: 0 or `end`.
     """
     cond, null = condition
+    options = dict(channels=channels, clean=clean / end)
 
     def call(x, level):
       t = jnp.full(len(x), level.time)
@@ -139,7 +147,7 @@ class Guided:
         raw, aux = guiding.parted(network(x, t, cond))
       else:
         *both, aux = guiding.twice(network, x, t=t, cond=cond, null=null)
-        raw = self.combine(*both, time=level.time / end, channels=channels)
+        raw = self.combine(*both, time=level.time / end, **options)
       return output(raw, x, level)._replace(aux=aux)
 
     return call
@@ -152,10 +160,10 @@ class Guided:
     condition: tuple[Any, Any],
     shape: tuple[int, ...],
     batch: method.Batch,
-    key: jax.Array,
-    of: jax.Array | None = None,
+    key: Array,
+    of: Array | None = None,
     share: float = 1.0,
-    start: Callable[[jax.Array], jax.Array] | None = None,
+    start: Callable[[Array], Array] | None = None,
     walk: Walk | None = None,
     **options: Any,
   ) -> Any:
@@ -181,8 +189,9 @@ class Guided:
     output = functools.partial(
       noise.output, channels=channels, clip=self.clip, **options
     )
+    ends = dict(end=noise.end, clean=noise.clean)
     make = lambda network: self.denoiser(
-      network, output, condition=condition, end=noise.end, channels=channels
+      network, output, condition=condition, channels=channels, **ends
     )
     draw = randomness.normals(key, method.numbers(batch), shape)
     normal = lambda call: self.rt.shard(draw(call))

@@ -6,7 +6,9 @@
     label    learned vectors of each class, and of none, in their places
 
 Of stored features none are zeros, or those of a file: of an empty text, or, in
-sampling, of what a clip should not be. Letters: b batch, l, k tokens, d, e
+sampling, of what a clip should not be. Where neither CLIP nor a text says
+anything, one token of zeros is read: attention over nothing is not defined.
+Letters: b batch, l, k tokens, d, e
 widths.
 """
 
@@ -165,9 +167,13 @@ class ToldVideo:
     """With the rate of the batch, which is told whatever the text is."""
     clip = features["clip_context"] if self.clip_length else None
     of = lambda x: None if x is None else x.astype(jnp.float32)
+    valid, text = length.astype(jnp.int32), of(features["context"])
+    if not self.clip_length:
+      text = jnp.where(targets.expand(valid, text.ndim) > 0, text, 0.0)
+      valid = jnp.maximum(valid, 1)
     return video_dit.Told(
-      text=of(features["context"]),
+      text=text,
       clip=of(clip),
-      valid=self.clip_length + length.astype(jnp.int32),
+      valid=self.clip_length + valid,
       fps=of(batch["fps"]) if self.sizes == "rate" else None,
     )

@@ -141,7 +141,8 @@ class VisualTasks:
   def others(self, draws: Mapping[str, Array], key: Array) -> Array:
     """[b] other tasks of training than the drawn ones, equally likely."""
     task, n = draws["task"], len(self.trained)
-    step = jax.random.randint(key, task.shape, 1, n)
+    least = jnp.where(task < n, 1, 0)  # no task of training is one held out
+    step = jax.random.randint(key, task.shape, least, n)
     return (task + step) % n
 
   def pairs(

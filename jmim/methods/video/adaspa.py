@@ -27,8 +27,7 @@ first too. A search t_i, i > 1, is sparse by the mask that it finds. Rounding is
 to the nearest, halves to even, at least 1; k of worst heads is what the best
 leave, so that the mean is exactly k. Where 2 m > H, m = H // 2. A short last
 block is one as any other; blocks with a token of a text are kept whole and do
-not count (`nn/block_masks.py`), of which a host that is told texts by
-cross-attention has none. lse is that of t_1 to the end. Euler alone.
+not count (cross-attention: none). lse stays that of t_1. Euler, or ddim, eta 0.
 
     python -m jmim.main --mode=eval --config=configs/adaspa_shapes.py \
       --workdir=W --allow_changes           W: a run of step_video_shapes
@@ -181,9 +180,10 @@ class AdaSpa(step_video.StepVideo):
 
   def recalls(self, weights, batch, key) -> dict[str, jax.Array]:
     """Of each clip [b], see `parts/block_recall.py`; from dense samples."""
-    sums = jnp.moveaxis(self.block_sums(weights, batch, key), 0, 2)
-    how = dict(tokens=self.tokens, noise=self.random(batch, key))
-    return block_recall.of_path(self.sparse, sums[0], sums[-1], **how)
+    run = lambda key: jnp.moveaxis(self.block_sums(weights, batch, key), 0, 2)
+    found, other = run(key), run(randomness.Keys(key)("other"))[0]
+    how = dict(noise=self.random(batch, key), tokens=self.tokens, other=other)
+    return block_recall.of_path(self.sparse, found[0], found[-1], **how)
 
   def fidelity(self, weights, batch, key) -> dict[str, jax.Array]:
     """psnr [b] of sparse samples to the dense ones of the same noise [dB]."""

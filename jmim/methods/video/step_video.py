@@ -173,13 +173,13 @@ class StepVideo(method.Method):
       t: 1 = data.
       told: texts.
       of: which of the outputs of `video_dit.VideoDiT`; a tuple of several.
-      **options: another attention, its state, taps; see there.
+      **options: taps; where attention is over all, another one and its state.
     """
-    variables = {"params": params["main"]["net"]}
+    variables, own = {"params": params["main"]["net"]}, {}
     if self.attention == "factorised":
       found = factorised.make(self.rt, self.frames, self.net.size.depth)
-      options = dict(zip(("attend", "state"), found, strict=True))
-    out = self.net.apply(variables, x, t, told, **options)
+      own = dict(zip(("attend", "state"), found, strict=True))
+    out = self.net.apply(variables, x, t, told, **own, **options)
     return out[of] if isinstance(of, str) else tuple(out[name] for name in of)
 
   def predict(self) -> dict[str, method.Predict]:

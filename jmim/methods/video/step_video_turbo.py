@@ -29,8 +29,8 @@ import jax
 
 from jmim.core import field
 from jmim.core import method
-from jmim.methods.parts import falling
 from jmim.methods.parts import flow
+from jmim.methods.parts import guided
 from jmim.methods.video import step_video
 
 STORED = ("noise", "sample")
@@ -43,13 +43,12 @@ class StepVideoTurbo(step_video.StepVideo):
   noise: flow.Flow = field.redefault(
     step_video.StepVideo, "noise", ends=5.0, shift=1 / 17
   )
-  sampling: falling.Falling = field.part(
-    falling.Falling,
-    "sampler",
-    sampler="euler",
+  sampling: guided.Guided = field.redefault(
+    step_video.StepVideo,
+    "sampling",
     steps=10,
     guidance=5.0,
-    clip=0.0,
+    guidance_fall=9.0,
   )
 
   def inputs(self) -> dict[str, method.Input]:

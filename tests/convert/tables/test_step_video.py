@@ -41,6 +41,21 @@ def test_what_is_told_beside_the_time():
   }
 
 
+def test_a_rate_that_is_not_told_is_left_out():
+  """Their files embed a rate wherever they embed sizes."""
+  fields = lambda sizes: kit.tiny("video.step_video", told=STORED | sizes)
+  size, rate = fields(dict(sizes="size")), fields(dict(sizes="rate"))
+  written = kit.export("step_video", rate)
+  assert not kit.load(written)[0].ignored
+  other = written._replace(method=size, like=kit.shapes(size))
+  made, leaves = kit.load(other)
+  assert len(made.ignored) == 4
+  assert all(".fps_embedder." in name for name in made.ignored)
+  assert set(leaves) == set(other.like)
+  for name, array in leaves.items():
+    np.testing.assert_array_equal(array, written.ours[name], name)
+
+
 def test_without_clip():
   written = check(dict(clip_length=0))
   assert not any("clip_projection" in n for n in written.theirs)

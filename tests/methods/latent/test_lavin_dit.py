@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -91,12 +92,24 @@ def test_guidance_is_two_passes_of_unequal_length(given):
       answers.answer(guided, weights, context, batch=batch, key=KEY)
     )
 
-  # One step from noise to data: the guided answer is on the line of both.
-  cond, null = answer(1.0), answer(1.0, in_context.null(context))
-  np.testing.assert_allclose(answer(0.0), null, atol=1e-5)
-  assert np.abs(cond - null).max() > 1e-3
-  far = answer(1.5)
-  assert ((far - cond) * (cond - null)).sum() > 0
+  null = in_context.null(context)
+  np.testing.assert_allclose(answer(0.0), answer(1.0, null), atol=1e-5)
+  # One call: x0 is on the line of both.
+  x = jax.random.normal(KEY, (3, *TINY.shape))
+  level = jax.tree.map(lambda a: a[1], TINY.noise.table(TINY.sampling).level)
+  network = functools.partial(TINY.network, weights.params)
+  output = functools.partial(TINY.noise.output, channels=3, clip=0.0)
+
+  def call(scale, *condition):
+    sampling = dataclasses.replace(TINY.sampling, guidance=scale)
+    options = dict(condition=condition, end=1.0, channels=3)
+    return sampling.denoiser(network, output, **options)(x, level).x0
+
+  cond, none = call(1.0, context, null), call(1.0, null, null)
+  assert np.abs(cond - none).max() > 1e-3
+  np.testing.assert_allclose(
+    call(1.5, context, null), none + 1.5 * (cond - none), atol=1e-5
+  )
 
 
 def test_samples_do_not_depend_on_their_batch(given):

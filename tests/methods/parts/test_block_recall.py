@@ -22,11 +22,12 @@ def noise():
   return np.random.default_rng(9).normal(size=shape).astype(np.float32)
 
 
-def of_path(first, last, noise, **rule):
+def of_path(first, last, noise, other=None, **rule):
+  other = first if other is None else other
   one = block_sparse.BlockSparse(**{"sparsity": 0.8, "block": 4, **rule})
   found = jax.jit(
-    lambda *a: block_recall.of_path(one, a[0], a[1], tokens=TOKENS, noise=a[2])
-  )(first, last, noise)
+    lambda *a: block_recall.of_path(one, *a[:3], tokens=TOKENS, noise=a[3])
+  )(first, last, other, noise)
   return jax.tree.map(np.asarray, found)
 
 
@@ -63,11 +64,25 @@ def test_recalls_are_means_over_layers_and_heads(noise):
 
 def test_what_is_kept_of_recall(noise):
   first, other = drawn(0), drawn(1)
-  same = of_path(first, first, noise)
+  same = of_path(first, first, noise, other)
   np.testing.assert_allclose(same["kept"], 1.0, rtol=1e-6)
   assert (same["other"] < 0.7).all()
+  # No example is another's other.
+  part = lambda a: a[:, 1:2]
+  alone = of_path(*map(part, (first, first, noise, other)))
+  for name, value in same.items():
+    np.testing.assert_allclose(value[1:2], alone[name], rtol=1e-5)
   changed = of_path(first, 0.8 * first + 0.2 * other, noise)
   assert (changed["kept"] < 1.0).all() and (changed["kept"] > 0.8).all()
+
+
+def test_where_most_is_kept_no_head_gives_blocks_away(noise):
+  first = drawn(0)
+  found = of_path(first, first, noise, sparsity=0.2, selection="rows")
+  assert not {"recall_heads", "least_heads"} & set(found)
+  top = np.sort(first, -1)[..., -8:].sum((-2, -1)) / first.sum((-2, -1))
+  np.testing.assert_allclose(found["recall_rows"], top.mean((0, 2)), rtol=1e-5)
+  np.testing.assert_allclose(found["kept"], 1.0, rtol=1e-6)
 
 
 def test_unequal_counts_raise_the_least_recall(noise):

@@ -73,11 +73,12 @@ def test_what_does_not_go_together_is_named():
   for searches in ((), (30, 10), (10, 51), (0, 1), (5, 5), (-1, 4)):
     with pytest.raises(ValueError, match=r"sparse\.searches .*steps 50"):
       check(searches=searches)
-  with pytest.raises(ValueError, match="below 1/3"):
+  with pytest.raises(ValueError, match=r"sparse\.sparsity 0\.2: below 1/3"):
     check(sparsity=0.2)
   check(sparsity=0.2, selection="rows")
   with pytest.raises(ValueError, match=r"sampling\.sampler 'heun'"):
     check("heun", steps=30)
+  check("ddim")
   with pytest.raises(ValueError, match=r"sampling\.eta 0\.5"):
     check("ddim", eta=0.5)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jmim.diffusion import sampler
+from jmim.methods.parts import flow
 from jmim.methods.parts import gaussian
 from jmim.methods.parts import guided
 
@@ -133,6 +134,47 @@ def test_guidance_can_grow_and_then_is_1_at_noise():
   np.testing.assert_allclose(at(0.3), NULL + scale * (COND - NULL), atol=1e-5)
 
 
+@pytest.mark.parametrize("time", ["signal", "noise"])
+def test_guidance_grows_towards_data_whatever_the_time_counts(time):
+  """On straight paths 1 = data or 1 = noise; an interval is of that time."""
+  grown = dataclasses.replace(
+    GUIDED, sampler="euler", guidance_power=1.0, clip=0.0
+  )
+  process = flow.Flow(time=time)
+  told = lambda x, t, label: jnp.zeros_like(x) + label[:, None, None, None]
+  steps = lambda level, x, out: (x, out.x0)
+
+  def walk(table, make, x, noise):
+    denoise = make(told)
+    clean = lambda x, level: denoise(0 * x, level)
+    return sampler.sample(table, clean, x, callback=steps)[1]
+
+  def seen(sampling):
+    options = dict(condition=(jnp.ones(1), jnp.zeros(1)), shape=(1, 1, 1))
+    found = sampling.sample(
+      process,
+      told,
+      batch={"index": jnp.zeros(1, int)},
+      key=KEY,
+      walk=walk,
+      **options,
+    )
+    return np.ravel(found)
+
+  found = seen(grown)
+  # At x = 0, x0 is the share of noise times the velocity.
+  noise = np.array([1.0, 0.75, 0.5, 0.25])
+  scale = 1 + (1 - np.cos(np.pi * (1 - noise)))
+  signed = scale if time == "signal" else -scale
+  np.testing.assert_allclose(found, noise * signed, atol=1e-5)
+  late = dataclasses.replace(
+    grown, guidance_power=0.0, guidance_interval=(0.6, 1.0)
+  )
+  on = noise <= 0.4 if time == "signal" else noise >= 0.6
+  found = np.abs(seen(late))
+  np.testing.assert_allclose(found, noise * np.where(on, 3.0, 1.0), atol=1e-5)
+
+
 def test_an_interval_has_two_ends():
   with pytest.raises(ValueError, match="two times"):
     dataclasses.replace(GUIDED, guidance_interval=(0.1,)).check()
@@ -190,3 +232,15 @@ def test_conditions_of_unequal_length_are_two_passes_and_equal_ones_are_one():
   two, sizes = made(none[:, :1])
   assert sizes == {3}
   np.testing.assert_allclose(two, one, atol=1e-5)
+
+
+@pytest.mark.parametrize("clean", [0.0, 1.0])
+def test_guidance_falls_on_the_way_from_noise(clean):
+  cond, null = jnp.ones((1, 2, 2, 3)), jnp.zeros((1, 2, 2, 3))
+  part = guided.Guided(guidance=5.0, guidance_fall=9.0)
+  at = lambda way: part.combine(cond, null, abs(1 - clean - way), 3, clean)
+  found = [float(at(way)[0, 0, 0, 0]) for way in (0.0, 1 / 18, 0.5)]
+  np.testing.assert_allclose(found, [5, 3, 1], rtol=1e-6)
+  both = field.replace(part, guidance_power=1.0)
+  with pytest.raises(ValueError, match="guidance_fall with"):
+    both.check()

@@ -33,7 +33,17 @@ def test_clip_counts_among_what_is_read(batch):
   assert set(alone.inputs()) == {"context", "context_length"}
   told = alone.told(NOTHING, batch)
   assert told.clip is None
-  np.testing.assert_array_equal(told.valid, [3, 0])
+  np.testing.assert_array_equal(told.text[0], np.float32(batch["context"][0]))
+
+
+def test_of_nothing_one_token_of_zeros_is_read(batch):
+  """Without CLIP, a text of no tokens is none, whatever lies in its place."""
+  alone = dataclasses.replace(STORED, clip_length=0)
+  told, none = alone.condition(NOTHING, batch)
+  np.testing.assert_array_equal(told.valid, [3, 1])
+  np.testing.assert_array_equal(none.valid, [1, 1])
+  assert told.text[0].any() and not told.text[1].any()
+  assert not none.text.any()
 
 
 def test_no_stored_text_is_zeros_or_a_file_s(batch):

@@ -119,6 +119,22 @@ def test_recalls_of_dense_samples(given):
     best = found["recall_whole"] + 1e-6
     assert (found[f"recall_{name}"] <= best).all()
   assert (found["over_patterns"] >= -1e-6).all()
+  assert (np.abs(found["other"] - found["kept"]) > 1e-4).all()
+  # One clip alone has the same numbers.
+  last = jax.tree.map(lambda a: a[2:], given[1])
+  alone = jax.jit(TINY.recalls)(given[0], last, KEY)
+  for name, value in found.items():
+    np.testing.assert_allclose(value[2:], alone[name], atol=1e-4)
+
+
+def test_ddim_without_noise_walks_the_same_path(given):
+  one, other = (
+    jax.jit(field.replace(TINY, sampling=dict(sampler=name)).sample)(
+      *given, KEY
+    )
+    for name in ("euler", "ddim")
+  )
+  np.testing.assert_allclose(one, other, atol=1e-4)
 
 
 def test_what_does_not_go_together_is_named():

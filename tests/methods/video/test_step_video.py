@@ -54,6 +54,20 @@ def test_factorised_attention_has_the_same_weights_and_other_numbers(given):
   assert abs(full - apart) > 1e-4
 
 
+def test_factorised_blocks_can_be_looked_at_and_attend_one_way_alone(given):
+  weights, batch, draws = given
+  m = field.replace(TINY, attention="factorised")
+  told = m.told.told(weights, batch)
+  seen = (weights.params, batch["video"], draws["t"], told)
+  latent, blocks = m.network(*seen, of=("latent", "block"), taps=("block",))
+  assert len(blocks) == 2
+  np.testing.assert_array_equal(blocks[-1], latent)
+  full = TINY.network(*seen, of="block", taps=("block",))
+  assert np.abs(full - blocks).max() > 1e-3
+  with pytest.raises(TypeError, match="attend"):
+    m.network(*seen, attend=lambda q, k, v, state: (v, state))
+
+
 def test_a_dropped_label_is_none(given):
   weights, batch, draws = given
   terms = jax.jit(TINY.terms)

@@ -32,7 +32,7 @@ def test_a_fresh_network_predicts_0(given):
 
 
 def test_the_order_of_pairs_is_seen_by_positions_alone(given):
-  _, _, context, variables = given
+  _, _, context, _ = given
   swapped = context[:, np.array([2, 3, 0, 1, 4])]
   assert np.abs(apply(given) - apply(given, context=swapped)).max() > 1e-4
   bare = joint_dit.JointDiT(dims=joint_dit.Dims(**{**vars(DIMS), "theta": 0.0}))
