@@ -91,7 +91,9 @@ def power_cosine(scale: float, time: jax.Array, power: float) -> jax.Array:
   return 1 + (scale - 1) * grown
 
 
-def falling(scale: float, time: jax.Array, rate: float) -> jax.Array:
+def falling(
+  scale: jax.Array | float, time: jax.Array, rate: float
+) -> jax.Array:
   """max(scale - rate time (scale - 1), 1) (Step-Video Turbo, rate 9).
 
   Args:
@@ -110,7 +112,7 @@ def scheduled(
   between: tuple[float, float],
   clean: float,
 ) -> jax.Array | float:
-  """`power_cosine` or `falling`, if asked for; `interval`, if not everywhere.
+  """`power_cosine` and `falling`, if asked for; `interval`, if not everywhere.
 
   Args:
     scale: the greatest.
@@ -124,7 +126,7 @@ def scheduled(
   if power:
     grown = power_cosine(scale, jnp.abs(time - clean), power)
   if fall:
-    grown = falling(scale, 1 - jnp.abs(time - clean), fall)
+    grown = falling(grown, 1 - jnp.abs(time - clean), fall)
   if tuple(between) == (0.0, 1.0):  # also where time is no share (EDM)
     return grown
   low, high = between

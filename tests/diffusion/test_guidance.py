@@ -62,6 +62,7 @@ def test_guidance_that_falls_to_1():
 
 @pytest.mark.parametrize("clean", [0.0, 1.0])
 def test_a_schedule_grows_towards_data_between_two_times(clean):
+  plain = dict(fall=0.0, between=(0.0, 1.0))
   at = lambda time, **kw: float(
     guidance.scheduled(
       3.0,

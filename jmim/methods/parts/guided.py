@@ -189,20 +189,15 @@ class Guided:
     output = functools.partial(
       noise.output, channels=channels, clip=self.clip, **options
     )
-    ends = dict(end=noise.end, clean=noise.clean)
-    make = lambda network: self.denoiser(
-      network, output, condition=condition, channels=channels, **ends
-    )
+    how = dict(condition=condition, channels=channels)
+    how |= dict(end=noise.end, clean=noise.clean)
+    make = lambda network: self.denoiser(network, output, **how)
     draw = randomness.normals(key, method.numbers(batch), shape)
     normal = lambda call: self.rt.shard(draw(call))
     # Numbers 0 .. n - 1 are the sampler's calls; n is the state it begins in.
     z = normal(len(table))
     z = z if start is None else start(z)
-    if of is None and self.temperature != 1:
-      z = self.temperature * z
-    if of is not None:
-      first = table.level
-      z = targets.noised(of, z, float(first.signal[0]), float(first.noise[0]))
+    z = samplers.begun(table, z, of, self.temperature)
     if walk is not None:
       return walk(table, make, z, normal)
     return samplers.sample(table, make(network), z, normal)[0]

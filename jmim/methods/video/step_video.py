@@ -13,20 +13,17 @@ of straight paths:
     v    = net(x_t, t, text)                    1 = data; no text: p = 0.1
     loss = mean (v - (z - eps))^2
 
-Samples follow dx = v dt in Euler steps that are short near noise: with s from 1
-down to 0, s -> k s / (1 + (k - 1) s), t = 1 - s, k = 13 (`noise.shift`: 1 / k),
-and guidance 9. What it leads away from is `told.null`: of an empty text, or in
-sampling (with --allow_changes) of a negative one, as theirs is.
+Samples follow dx = v dt in Euler steps, short near noise: t = 1 - s, with s from
+1 down to 0 made k s / (1 + (k - 1) s), k = 13 (`noise.shift`: 1 / k; their
+command's default is 7), and guidance 9, away from an empty text (`told.null`).
 
 Reference (30 B, 204 frames of 544 x 992; their people, win-tie-loss): against
 HunyuanVideo 59-22-47, 46-47-35, 54-41-33.
 
-Training is by stages: images, then clips 192 x 320, then 544 x 992. Only
-inference is published: the density of t, how often there is no text, the
-optimizer and its decay are ours. `attention="factorised"` is no part of it, but
-the baseline that sees space and time in turn. Where the report says T / 8
-latent frames, 17 frames are 3 there and here. `time_shift` is 7 in their
-command's default and 13 in their advice. Weights: family `step_video`.
+Only inference is published: the density of t, how often there is no text, the
+optimizer are ours. `attention="factorised"` is no part of it, but the baseline
+that sees space and time in turn. Where the report says T / 8 latent frames, 17
+frames are 3 there and here.
 
     python -m jmim.main --config=configs/step_video_shapes.py --workdir=W
     python -m jmim.tools.claim step_video
