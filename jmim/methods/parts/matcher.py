@@ -27,7 +27,8 @@ from jmim.nn import matching
 from jmim.nn.nets import unet
 
 Array = jax.Array
-# What the shapes of a UNet's parameters do not tell.
+# What the shapes of parameters do not tell.
+TOLD = ("size", "radius", "levels", "target")
 DIMS = (
   *("attend_at", "heads", "level_heads", "head_width", "norm_groups"),
   *("norm_eps", "time_order", "time_inclusive", "late_pad"),
@@ -196,18 +197,9 @@ def agrees(
   """
   own = {
     f"matcher.{n}": (f"{key}.{n}", operator.attrgetter(n)(matcher))
-    for n in (
-      "size",
-      "radius",
-      "levels",
-      "target",
-      *(f"dims.{n}" for n in DIMS),
-    )
+    for n in TOLD + tuple(f"dims.{n}" for n in DIMS)
   }
-  # Those of a run that does not say them.
-  own["matcher.dims.up_heads"] = (
-    f"{key}.dims.up_heads",
-    matcher.dims.up_heads or matcher.dims.heads,
-  )
+  up = matcher.dims.up_heads or matcher.dims.heads  # 0: as heads
+  own["matcher.dims.up_heads"] = (f"{key}.dims.up_heads", up)
   own["size"] = ("method.size", size)
   return own | features.agrees() | noise.agrees()
