@@ -29,10 +29,8 @@ from jmim.nn.nets import unet
 Array = jax.Array
 # What the shapes of parameters do not tell.
 TOLD = ("size", "radius", "levels", "target")
-DIMS = (
-  *("attend_at", "heads", "level_heads", "head_width", "norm_groups"),
-  *("norm_eps", "time_order", "time_inclusive", "late_pad"),
-)
+DIMS = ("attend_at", "heads", "level_heads", "head_width", "norm_groups")
+DIMS += ("norm_eps", "time_order", "time_inclusive", "late_pad")
 SPAN = 1000  # the network's times, whatever T is
 UNET = dict(
   width=128,
@@ -197,7 +195,7 @@ def agrees(
   """
   own = {
     f"matcher.{n}": (f"{key}.{n}", operator.attrgetter(n)(matcher))
-    for n in TOLD + tuple(f"dims.{n}" for n in DIMS)
+    for n in (*TOLD, *(f"dims.{n}" for n in DIMS))
   }
   up = matcher.dims.up_heads or matcher.dims.heads  # 0: as heads
   own["matcher.dims.up_heads"] = (f"{key}.dims.up_heads", up)
