@@ -76,5 +76,5 @@ def get_config(arg: str | None = None):
   one = lambda kind, **more: configs.section(type=kind, weights="ema", **more)
   config.evals = configs.section(errors=one("mean", limit=200))
   if arg.stage == "control":
-    config.evals.tryon = one("tryon", limit=64)
+    config.evals.tryon = one("tryon", limit=64, ends=2)
   return config

@@ -1136,6 +1136,14 @@ PROCEDURES = [
     ["method", "sampling.guidance=2", "conditions.drop"],
   ),
   (
+    "guidance by a condition that a stage has not",
+    [
+      recipe("viton_dit_dancers", "stage=video,steps=200"),
+      "--config.method.told.conditions.guide=('garment', 'pose')",
+    ],
+    ["method", "told.conditions.guide", "dims.branch=0", "'pose'"],
+  ),
+  (
     "more frames to dress than a video has",
     [
       recipe("viton_dit_dancers", "stage=video,steps=200"),

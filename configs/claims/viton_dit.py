@@ -14,15 +14,17 @@ i.   PSNR of the garment: at least 3 dB above the closed gate, and
 ii.  Outside of the mask at least 20 dB before the paste-back (after it the
      pixels are equal, as the tests show).
 
-Reported, with the card's figures: iii. what is left of the garment's changes
-from frame to frame once its motion is taken out, over that of the image model
-with noise of each frame (0.8); iv. what the garment's error grows by over 32
-frames, two passes over one chunk after the other (0.8); v. PSNR of the garment
-of models that were trained 900 steps on with garments cut out of a frame of the
-clip ("same"), or of any frame ("other": more).
+Printed only, with the card's figures: iii. what is left of the garment's
+changes from frame to frame once its motion is taken out, of the control stage
+over that of the image stage's model with noise of each frame (0.8); iv. of the
+control stage, what the garment's error grows by over 32 frames, two passes over
+one chunk after the other (0.8); v. PSNR of the garment of models that were
+trained 900 steps on with garments cut out of a frame of the clip ("same"), or
+of any frame ("other": more).
 """
 
 import functools
+import math
 
 import numpy as np
 
@@ -136,19 +138,19 @@ def get_claim() -> claims.Claim:
         at_least=20.0,
       ),
       claims.Condition(
-        text="iii (reported; card: 0.8): flicker, clips / image model",
+        text="iii (printed only; card: 0.8): flicker, control / image stage",
         value=lambda r: flicker(r, "control") / flicker(r, "image"),
-        at_least=0.0,
+        at_least=-math.inf,
       ),
       claims.Condition(
-        text="iv (reported; card: 0.8 of the next): drift of two passes",
+        text="iv (printed only; card: 0.8 of the next): drift of two passes",
         value=lambda r: drift(r, 4),
-        at_least=-1.0,
+        at_least=-math.inf,
       ),
       claims.Condition(
-        text="iv (reported): drift of one chunk after the other",
+        text="iv (printed only): drift of one chunk after the other",
         value=lambda r: drift(r, 1),
-        at_least=-1.0,
+        at_least=-math.inf,
       ),
     ),
     metrics=(PSNR, COLOUR, "tryon/psnr_outside", "tryon/flicker", "errors/mse"),

@@ -1,7 +1,8 @@
 """Flows between two images, against the true ones: end-point error and PCK.
 
     aepe            mean over all known pixels of |flow - truth| [pixels]
-    aepe_<k>        the same of the mean of the first k hypotheses
+    aepe_<k>        the same of the mean of the first k hypotheses, which leads
+                    at most a width or height away, as the method's own
     aepe_initial    of the flow that the method begins with
     pck_<d>         percent of known pixels with an error of at most d pixels
     spread          root mean squared distance of hypotheses to their mean
@@ -86,8 +87,10 @@ class Evaluator(base.Evaluator):
     error = lambda flow: metrics.end_point_error(flow, out["flow_true"])
     whole = lambda x: (float(x[known].sum()), float(known.sum()))
     found = {"aepe": whole(error(out["flow"]))}
+    furthest = np.array(flows.shape[2:4][::-1])  # along x, y
     for k in self.counts:
-      found[f"aepe_{k}"] = whole(error(flows[:, :k].mean(1)))
+      mean = flows[:, :k].mean(1).clip(-furthest, furthest)
+      found[f"aepe_{k}"] = whole(error(mean))
     found["aepe_initial"] = whole(error(out["initial"]))
     away = error(out["flow"])
     for d in self.bounds:

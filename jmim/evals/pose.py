@@ -9,7 +9,8 @@
 each `_best` (of every pose the hypothesis that is best by that measure, as the
 field reports them), `_mean` (the mean estimate) and `_average` (mean over the
 hypotheses). `mpjpe_best_of_<n>`: of the first n. `shuffled_mpjpe_best`: against
-the pose of another example, as if it had that one's condition.
+the pose of the example before (of the first: the last), as if it had that one's
+condition.
 
 Hard examples have a heatmap whose deviation, of what is above a tenth of its
 peak, exceeds `hard` pixels (H36MA: of a Gaussian fitted to it, 5 of 64);
@@ -68,7 +69,7 @@ class Evaluator(base.Evaluator):
 
   def run(self, context: contexts.Context) -> base.Results:
     """Yields the numbers above, those of hard examples, and the sheet."""
-    parts, deviations, first = [], [], None
+    parts, deviations, others, first, last = [], [], [], None, None
     for out, _ in context.outputs(
       self.predict, "eval", self.limit or None, self.weights
     ):
@@ -77,19 +78,23 @@ class Evaluator(base.Evaluator):
       predict.require_finite(every, "poses to be measured")
       parts.append(self._measures(out))
       deviations.append(self._deviations(out))
-      first = out if first is None else first
+      others.append(_beside(out, last))
+      first, last = out if first is None else first, out["target"][-1:]
     rows = _joined(parts)
     yield from _means(rows, "")
+    if len(rows["hard"]) > 1:  # the first, too, has one before it: the last
+      one = {k: first[k][:1] for k in ("hypotheses", "target")}
+      others.append(_beside(one, last))
+      yield "shuffled_mpjpe_best", float(np.concatenate(others).mean())
     hard = rows["hard"] > 0
     for name, chosen in (("hard", hard), ("clear", ~hard)):
       if chosen.any():
         kept = {k: x[chosen] for k, x in rows.items() if k.endswith("_best")}
-        kept.pop("shuffled_mpjpe_best", None)
         yield from _means(kept, f"{name}_")
     yield from _spreads(_joined(deviations))
     yield "examples", len(hard)
     yield "hard_examples", int(hard.sum())
-    if self.shown and ((first["spread"] >= 0).sum(1) > 1).all():
+    if self.shown and skeletons.placed(first["spread"]).all():
       yield "skeletons", self._sheet(first)
 
   def _measures(self, out: Mapping[str, np.ndarray]) -> Rows:
@@ -103,9 +108,6 @@ class Evaluator(base.Evaluator):
     for n in self.counts:
       if n <= made.shape[1]:
         found[f"mpjpe_best_of_{n}"] = each["mpjpe"][:, :n].min(1)
-    if len(made) > 1:
-      other = np.roll(truth, 1, axis=0)[:, None]
-      found["shuffled_mpjpe_best"] = metrics.mpjpe(made, other).min(1)
     hard = (out["spread"] > self.hard).any(1)
     return found | {"hard": hard.astype(float)}
 
@@ -129,23 +131,37 @@ class Evaluator(base.Evaluator):
   def _sheet(self, out: Mapping[str, np.ndarray]) -> np.ndarray:
     """Hypotheses over the heatmaps they were made of."""
     some = {k: x[: self.shown] for k, x in out.items()}
-    n, joints = some["target"].shape[:2]
-    bones = skeletons.BONES if joints == len(skeletons.BONES) + 1 else ()
     picture = skeletons.over(
       some["map"],
       some["hypotheses"][:, : self.drawn],
       some["target"],
       places=some["places"],
       seen=some["spread"] >= 0,
-      bones=bones,
     )
-    return draw.sheet({"hypotheses": picture}, pairs=min(n, 4), scale=1)
+    pairs = min(len(picture), 4)
+    return draw.sheet({"hypotheses": picture}, pairs=pairs, scale=1)
+
+
+def _beside(
+  out: Mapping[str, np.ndarray], before: np.ndarray | None
+) -> np.ndarray:
+  """[b] MPJPE of the best hypothesis against the example before.
+
+  Args:
+    out: of a batch.
+    before: [1, j, 3] true pose before its first; None: none, and [b - 1].
+  """
+  made, other = out["hypotheses"], out["target"][:-1]
+  if before is None:
+    made = made[1:]
+  else:
+    other = np.concatenate([before, other])
+  return metrics.mpjpe(made, other[:, None]).min(1)
 
 
 def _joined(parts: list[Rows]) -> Rows:
-  """Of all batches; what a batch of one has not is left out there."""
-  names = {k: None for part in parts for k in part}
-  return {k: np.concatenate([p[k] for p in parts if k in p]) for k in names}
+  """Of all batches."""
+  return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
 
 
 def _means(rows: Rows, prefix: str) -> base.Results:

@@ -6,7 +6,7 @@ r"""Clips in another garment, against the same clips truly rendered in it.
     flicker        mean |G(t + 1) - G(t)|, G: the garment without its motion
     flicker_true   the same of the true clip
     error_first    mean |G - true G| in the first `ends` frames
-    error_last     in the last ones
+    error_last     in the last ones, of clips of twice as many at least
     drift          error_last - error_first
 
 G is read along the motion that the data set stores of each frame, an affine
@@ -27,11 +27,13 @@ from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import draw
 from jmim.evals.lib import stored
+from jmim.metrics import restoration
 from jmim.runlog import readings
 
 READS = ("image", "made")
 INNER = 0.8  # of the garment, so far from its edge
 GRID = 12  # samples along a side of it
+CAP = 20 * np.log10(255 / 0.1)  # [dB], a level of 255 off everywhere by 0.1
 DECIBEL = readings.Reading("dB", readings.HIGHER)
 
 
@@ -51,7 +53,9 @@ class Evaluator(base.Evaluator):
     "motion", "stored maps from the garment to pixels; '': none, no flicker"
   )
   ends: int = field.value(
-    8, "frames at either end that drift is measured between", low=1
+    8,
+    "frames at either end that drift is between; no drift in less than both",
+    low=1,
   )
   limit: int = field.value(0, "examples; 0: all", low=0)
   examples: int = field.value(4, "clips drawn", low=1)
@@ -102,9 +106,10 @@ class Evaluator(base.Evaluator):
       return found
     g, want = (unmoved(x, motion) for x in (image, target))
     error = np.abs(g - want).mean((1, 2, 3))
-    last, first = error[-self.ends :].mean(), error[: self.ends].mean()
-    found |= {"error_first": float(first), "error_last": float(last)}
-    found["drift"] = float(last - first)
+    if 2 * self.ends <= len(error):  # else the same frames are at both
+      last, first = error[-self.ends :].mean(), error[: self.ends].mean()
+      found |= {"error_first": float(first), "error_last": float(last)}
+      found["drift"] = float(last - first)
     if len(g) > 1:
       steady = lambda x: float(np.abs(np.diff(x, axis=0)).mean())
       found |= {"flicker": steady(g), "flicker_true": steady(want)}
@@ -135,9 +140,8 @@ def unmoved(clip: np.ndarray, motion: np.ndarray) -> np.ndarray:
 
 
 def _psnr(a: np.ndarray, b: np.ndarray) -> float:
-  """Decibels; of equal ones as if a level of 255 were off everywhere by 0.1."""
-  error = max(float(((a - b) ** 2).mean()), (0.1 / 255) ** 2)
-  return -10 * np.log10(error)
+  """Decibels, of equal ones CAP."""
+  return min(restoration.psnr(a, b), CAP)
 
 
 def _pixels(context, out, name):

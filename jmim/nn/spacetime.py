@@ -12,8 +12,9 @@ A block of Open-Sora 1.0's STDiT, with what VITON-DiT (Zheng et al. 2024) adds:
 e is one vector of the time for all blocks, the table each block's own. gamma,
 and the outputs of TA and Cross, begin at 0: a network of images that is given
 attention along time, or tokens to be told by, is what it was. A frame alone has
-no time, and TA is left out. Letters: b batch, t frames, n tokens of a frame,
-l = t n, w width.
+no time, and TA is left out. Ours: Open-Sora adds places in the first block
+alone, and has no LN before Cross. Letters: b batch, t frames, n tokens of a
+frame, l = t n, w width.
 """
 
 import einops

@@ -5,8 +5,11 @@ it, without normalisation:
 
     h = W0 [x, t, c];   h <- h + leaky(W2 leaky(W1 h)), again and again;   W h
 
-The time goes in as the number it is, and nothing follows the first map.
+The time goes in as the number it is, and nothing follows the first map, which
+is computed in float32: coordinates and times are no activations.
 """
+
+import dataclasses
 
 import flax.linen as nn
 import jax
@@ -68,8 +71,10 @@ class VectorNet(nn.Module, kw_only=True):
     """
     rt = self.rt
     time = t.astype(jnp.float32)[..., None]
-    h = jnp.concatenate([x, time, c], axis=-1).astype(rt.dtype)
-    h = rt.shard(_linear(rt, self.width, "embed")(h))
+    h = jnp.concatenate([x, time, c], axis=-1).astype(jnp.float32)
+    exact = dataclasses.replace(rt, dtype=jnp.float32)
+    h = _linear(exact, self.width, "embed")(h)
+    h = rt.shard(h.astype(rt.dtype))
     for i in range(self.blocks):
       h = Residual(rt, name=f"block{i}")(h)
     return _linear(rt, self.out, "out")(h).astype(jnp.float32)

@@ -35,7 +35,8 @@ def pictures(model: models.Model, batch: methods.Batch) -> np.ndarray:
     batch: of `draw_outputs.batch_of`.
 
   Raises:
-    UserError: its method has no poses, or they are not finite.
+    UserError: its method has no poses, they are not finite, or too few joints
+      have a heatmap.
   """
   method = model.method
   if OUTPUT not in method.predict():
@@ -50,6 +51,14 @@ def pictures(model: models.Model, batch: methods.Batch) -> np.ndarray:
   out = jax.tree.map(np.asarray, out)
   finite = np.isfinite(out["hypotheses"]).all((1, 2, 3))
   predict.require_finite(finite, "poses")
+  if not skeletons.placed(out["spread"]).all():
+    raise errors.UserError(
+      f"a run with heatmaps of fewer than {skeletons.LEAST} joints of a pose "
+      "(method.body.order)",
+      f"{skeletons.LEAST} at least, by which a pose is placed over them",
+      "name a run whose heatmaps show more joints",
+      "--workdir",
+    )
   return skeletons.over(
     out["map"],
     out["hypotheses"][:, :HYPOTHESES],

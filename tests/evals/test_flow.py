@@ -4,6 +4,7 @@ import pytest
 
 from jmim.core import errors
 from jmim.evals import flow
+from jmim.methods.parts import flow_samples
 
 RNG = np.random.default_rng(0)
 B, N, H, W = 3, 4, 5, 6
@@ -55,6 +56,26 @@ def test_every_known_pixel_counts_once(monkeypatch):
   assert found["aepe_2"] == pytest.approx(error, abs=1e-5)
   assert found["examples"] == B
   assert found["sheet"].ndim == 3 and found["sheet"].std() > 0
+
+
+def test_the_mean_of_all_hypotheses_is_the_methods_flow():
+  """Also where one of them leads far out; x and y have limits of their own."""
+  made = RNG.normal(size=(N, B, H, W, 2)).astype(np.float32)
+  made[0, 0, 1, 2] = 90, -70
+  batch = {
+    "flow": RNG.normal(size=(B, H, W, 2)).astype(np.float32),
+    "flow_known": np.ones((B, H, W), np.int32),
+  }
+  out = flow_samples.described(made, made[0], batch=batch, images=None)
+  context = evalkit.context(size=8)
+  out = {k: np.asarray(x) for k, x in out.items() if k != "images"}
+  out["images"] = np.zeros((B, 2, 8, 8, 3), np.float32)
+  context.outputs = lambda *args, **kwargs: iter(
+    [(out, {"index": np.arange(B)})]
+  )
+  found = dict(flow.Evaluator(counts=(1, N)).run(context))
+  assert found[f"aepe_{N}"] == pytest.approx(found["aepe"], rel=1e-5)
+  assert found["aepe_1"] != pytest.approx(found["aepe"], rel=1e-2)
 
 
 def test_spread_inside_and_outside_of_a_region(monkeypatch):

@@ -110,6 +110,16 @@ def test_another_ones_condition_is_worse():
   assert "shuffled_mpjpe_best" not in run([outputs(b=1)])
 
 
+@pytest.mark.parametrize("ends", [(3, 8), (1, 7, 8), (1, 2, 3, 8)])
+def test_another_ones_condition_is_the_same_ones_in_any_batches(ends):
+  whole = outputs()
+  cuts = zip((0, *ends), ends, strict=False)
+  parts = [{k: x[a:b] for k, x in whole.items()} for a, b in cuts]
+  assert run(parts)["shuffled_mpjpe_best"] == pytest.approx(
+    run([whole])["shuffled_mpjpe_best"], rel=1e-6
+  )
+
+
 def test_some_joints_may_be_left_out():
   part = outputs()
   part["hypotheses"][:, :, 7] += 400

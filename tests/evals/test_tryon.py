@@ -29,6 +29,7 @@ def test_the_truth_is_perfect():
   assert found["psnr_garment"] > 60 and found["psnr_outside"] > 60
   for name in ("colour_error", "error_first", "error_last", "drift"):
     assert found[name] == 0
+  assert found["psnr_garment"] == pytest.approx(20 * np.log10(2550))
   assert found["flicker"] == found["flicker_true"] < 0.05
   assert found["examples"] == 3
 
@@ -83,7 +84,16 @@ def test_frames_of_a_part_of_the_clip_and_no_motion():
   found = run(STACK["swapped"][:, :5], motion="")
   assert found["psnr_garment"] > 60 and "flicker" not in found
   one = run(STACK["swapped"][:, :1])
-  assert one["drift"] == 0 and "flicker" not in one
+  assert "drift" not in one and "flicker" not in one
+
+
+def test_there_is_drift_only_between_ends_that_are_apart():
+  image = STACK["swapped"].astype(np.float32)
+  image[:, -2:] = 255 - image[:, -2:]
+  names = {"error_first", "error_last", "drift"}
+  whole = run(image, ends=image.shape[1] // 2)
+  assert names <= set(whole) and whole["drift"] > 0.005
+  assert not names & set(run(image, ends=image.shape[1] // 2 + 1))
 
 
 def test_what_does_not_fit_names_its_key():

@@ -32,8 +32,20 @@ class Given(diffmatch.DiffMatch):
     return batch["flow"]
 
 
+def check(config):
+  known = {
+    "predict": "x0",
+    "out_channels": 2,
+    "in_channels": 4 + (2 * config["radius"] + 1) ** 2,
+  }
+  for name, value in known.items():
+    if config.get(name, value) != value:
+      raise ValueError(f"{name}={config[name]}: the method has {value}")
+
+
 def build(config, span):
   """The method, whose features are given: flows are as large as the mask."""
+  check(config)
   side = config["feature_size"]
   return field.replace(
     Given(),

@@ -1,5 +1,7 @@
 """DiffPose: candidates, conditions, noise, loss, hypotheses, posterior."""
 
+import re
+
 import einops
 import golden_kit
 import jax
@@ -15,6 +17,9 @@ from jmim.methods.pose import diffpose
 
 SKIPPED = {}
 FLOOR = 1e-20  # of a variance whose logarithm is asked for
+# What the method has, and what a case may say of it.
+KNOWN = {"objective": ("pred_noise",), "loss": ("l2",)}
+COSINE = {"0.008", "0.999"}  # shift, greatest beta
 
 
 def blocks_of(params):
@@ -23,7 +28,23 @@ def blocks_of(params):
   return len(first)
 
 
+def schedule(config):
+  """Name of the schedule; "cosine s=0.008, clip 0.999", or a part of it."""
+  said = config.get("beta_schedule", "cosine")
+  name, *_ = said.replace(",", " ").split()
+  if name != "cosine" or not set(re.findall(r"[\d.]+", said)) <= COSINE:
+    raise ValueError(f"beta_schedule={said}: cosine s=0.008, clip 0.999")
+  return name
+
+
+def check(config):
+  for name, known in KNOWN.items():
+    if config.get(name, known[0]) not in known:
+      raise ValueError(f"{name}={config[name]}: {' or '.join(known)}")
+
+
 def method(config, blocks=2):
+  check(config)
   return field.replace(
     diffpose.DiffPose(
       scale=config["scale_3d_pose"],
@@ -40,7 +61,7 @@ def method(config, blocks=2):
       hidden=config["transformer_ff"],
       condition=config["condition_dim"],
     ),
-    noise=dict(times=config["timesteps"]),
+    noise=dict(schedule=schedule(config), times=config["timesteps"]),
     sampling=dict(count=config["n_hypotheses"], steps=config["timesteps"]),
   )
 
@@ -74,7 +95,7 @@ def run(case):
   c = jax.jit(m.conditions)(params, heat, cell)
   x_t, _, _ = m.noise.add(m.scale * batch["poses"], draws["t"], draws["noise"])
   process = m.noise.process
-  return {
+  found = {
     "samples": einops.rearrange(places, "b j k d -> b k (j d)"),
     "probs": einops.rearrange(likelihood, "b j k -> b k j"),
     "cond_embedding": c[:, None],
@@ -82,29 +103,29 @@ def run(case):
     "loss": loss,
     "betas": np.float32(process.beta),
     "alphas_cumprod": np.float32(process.power),
-    **walked(m, params, heat, i),
-    **posterior(m, params, c, i),
     **golden_kit.named_grads(case, rules, grads),
   }
+  found |= walked(m, params, heat, i)
+  found |= posterior(m, params, c, i) if {"p_x", "p_t"} <= set(i) else {}
+  return golden_kit.asked(case, found)
 
 
 def walked(m, params, heat, i):
   """Hypotheses, one draw of cells for all, and the mean estimate."""
-  n, b = m.sampling.count, len(heat)
-  cells = uniform(heat, i["sample_idx_hyp"])
-  sets = einops.rearrange(cells, "b j (n k) -> n b j k", n=n)
-  each = lambda x: einops.rearrange(x, "... (b n) d -> ... b n d", b=b)
-  walk = jax.jit(m.walk)
-  c = m.told(params, heat, sets)
-  start, normal = (jnp.asarray(each(i[k])) for k in ("x_T", "step_noise"))
-  made = walk(params, c, start=start, normal=normal)
-  c = m.told(params, heat, uniform(heat, i["sample_idx"])[None])
-  start = jnp.asarray(i["x_T_mean"])[:, None]
-  mean = m.walk(params, c, start=start, normal=None)
-  return {
-    "hypotheses": einops.rearrange(made, "b n d -> (b n) d"),
-    "z0": mean[:, 0],
-  }
+  n, b, found = m.sampling.count, len(heat), {}
+  if {"sample_idx_hyp", "x_T", "step_noise"} <= set(i):
+    cells = uniform(heat, i["sample_idx_hyp"])
+    sets = einops.rearrange(cells, "b j (n k) -> n b j k", n=n)
+    each = lambda x: einops.rearrange(x, "... (b n) d -> ... b n d", b=b)
+    c = m.told(params, heat, sets)
+    start, normal = (jnp.asarray(each(i[k])) for k in ("x_T", "step_noise"))
+    made = jax.jit(m.walk)(params, c, start=start, normal=normal)
+    found["hypotheses"] = einops.rearrange(made, "b n d -> (b n) d")
+  if "x_T_mean" in i:
+    c = m.told(params, heat, uniform(heat, i["sample_idx"])[None])
+    start = jnp.asarray(i["x_T_mean"])[:, None]
+    found["z0"] = m.walk(params, c, start=start, normal=None)[:, 0]
+  return found
 
 
 def posterior(m, params, c, i):

@@ -215,3 +215,15 @@ def test_options(name):
     np.testing.assert_allclose(
       found[key], value, atol=2e-4 * max(1.0, np.abs(value).max()), err_msg=key
     )
+
+
+@pytest.mark.parametrize(
+  "change", [{"predict": "eps"}, {"out_channels": 4}, {"in_channels": 84}]
+)
+def test_what_the_method_has_not_is_refused(change):
+  ((name, _),) = change.items()
+  config = config_of(next(iter(CASES.values())))  # of radius 1
+  said = {"predict": "x0", "out_channels": 2, "in_channels": 13}
+  assert ADAPTER.build(config | said, MASK).matcher.radius == 1
+  with pytest.raises(ValueError, match=name):
+    ADAPTER.build(config | change, MASK)

@@ -22,6 +22,11 @@ CONFIG = {
   "n_hypotheses": 2,
   "batch": 2,
 }
+OUTPUTS = (
+  *("samples", "probs", "cond_embedding", "eps_pred", "loss", "betas"),
+  *("alphas_cumprod", "hypotheses", "z0", "p_mean", "p_log_var"),
+  "grad/denoise_fn.pose.bias",
+)
 OPTIONS = [
   {"num_samples": 1, "n_hypotheses": 3},
   {"joints": 5, "embedding_dim": 6, "transformer_heads": 3, "batch": 3},
@@ -154,7 +159,7 @@ def case_of(config):
 def test_the_adapter_equals_the_method_written_in_numpy(change):
   config = {**CONFIG, **change}
   adapter, case = case_of(config)
-  case.outputs = {"grad/denoise_fn.pose.bias": None}
+  case.outputs = dict.fromkeys(OUTPUTS)
   found, i = adapter.run(case), case.inputs
   p = {k: v.astype(np.float64) for k, v in case.params.items()}
   equal = lambda name, x: np.testing.assert_allclose(
@@ -190,3 +195,36 @@ def test_the_adapter_equals_the_method_written_in_numpy(change):
     np.testing.assert_allclose(found["p_mean"][one], mean, atol=2e-4 * scale)
     log = np.log(max(variance, 1e-20))
     np.testing.assert_allclose(found["p_log_var"][row], [log], atol=1e-4)
+
+
+def test_what_no_input_is_given_for_is_not_made():
+  adapter, case = case_of(CONFIG)
+  case.outputs = dict.fromkeys(OUTPUTS)
+  whole = adapter.run(case)
+  assert set(whole) == set(OUTPUTS)
+  walks = ("x_T", "x_T_mean", "step_noise", "p_x", "p_t", "sample_idx_hyp")
+  case.inputs = {k: x for k, x in case.inputs.items() if k not in walks}
+  found = adapter.run(case)
+  ends = {"hypotheses", "z0", "p_mean", "p_log_var"}
+  assert set(found) == set(OUTPUTS) - ends
+  np.testing.assert_allclose(found["loss"], whole["loss"], rtol=1e-6)
+  case.outputs = {"loss": None}
+  assert set(adapter.run(case)) == {"loss"}
+
+
+@pytest.mark.parametrize(
+  "change",
+  [
+    {"objective": "pred_x0"},
+    {"loss": "l1"},
+    {"beta_schedule": "linear"},
+    {"beta_schedule": "cosine s=0.01"},
+  ],
+)
+def test_what_the_method_has_not_is_refused(change):
+  ((name, _),) = change.items()
+  adapter = golden_kit.adapter("diffpose")
+  with pytest.raises(ValueError, match=name):
+    adapter.method({**CONFIG, **change})
+  said = {"beta_schedule": "cosine s=0.008, clip 0.999", "loss": "l2"}
+  assert adapter.method({**CONFIG, **said}).noise.schedule == "cosine"

@@ -49,3 +49,13 @@ def test_outputs_are_float32_whatever_it_computes_in(fill, normal):
   assert found.dtype == jnp.float32
   error = np.abs(np.asarray(found) - wanted).max()
   assert 1e-5 < error < 0.03 * np.abs(wanted).max()
+
+
+def test_times_are_told_apart_whatever_it_computes_in(fill, normal):
+  """bfloat16 knows no 513."""
+  rt = runtime.Runtime(dtype=jnp.bfloat16)
+  net = vector_net.VectorNet(out=5, width=8, blocks=1, rt=rt)
+  x, _, c = inputs(normal)
+  variables = fill(net, x, np.zeros(4), c, scale=0.4)
+  one, two = (net.apply(variables, x, np.full(4, t), c) for t in (512.0, 513.0))
+  assert (np.abs(one - two).max(-1) > 0).all()

@@ -1,9 +1,9 @@
 """Weights of the authors' CropMAE (alexandre-eymael/CropMAE)."""
 
 from jmim.convert import family
-from jmim.convert import ops
 from jmim.convert import pieces
 from jmim.convert import table
+from jmim.convert.tables import _torch
 from jmim.methods.mim import cropmae
 from jmim.nn import posemb
 
@@ -16,22 +16,13 @@ def full(method: cropmae.CropMAE) -> pieces.Table:
   decoder = method.decoder
   rows = posemb.sincos_2d(decoder.size.width, decoder.grid, prefix=1)
   theirs, ours = "decoder_blocks.{i}", "decoder/blocks/layers"
-  cross, within = f"{theirs}.multihead_attn", f"{theirs}.self_attn"
-  apart = lambda leaf: tuple(f"{ours}/cross/{n}/{leaf}" for n in "qkv")
-  kernel, bias = f"{ours}/attn/qkv/kernel", f"{ours}/attn/qkv/bias"
   return [
     *pieces.encoder(method.encoder, "encoder/"),
     table.Rule(theirs="mask_token", ours="decoder/mask_token"),
     table.Constant(theirs="decoder_pos_embed", value=rows[None]),
     *pieces.dense("decoder_embed", "decoder/embed"),
-    table.Rule(
-      theirs=f"{cross}.in_proj_weight", ours=apart("kernel"), op=ops.LINEAR
-    ),
-    table.Rule(theirs=f"{cross}.in_proj_bias", ours=apart("bias")),
-    *pieces.dense(f"{cross}.out_proj", f"{ours}/cross/proj"),
-    table.Rule(theirs=f"{within}.in_proj_weight", ours=kernel, op=ops.LINEAR),
-    table.Rule(theirs=f"{within}.in_proj_bias", ours=bias),
-    *pieces.dense(f"{within}.out_proj", f"{ours}/attn/proj"),
+    *_torch.cross_attention(f"{theirs}.multihead_attn", f"{ours}/cross"),
+    *_torch.attention(f"{theirs}.self_attn", f"{ours}/attn"),
     *pieces.mlp(theirs, f"{ours}/mlp", ("linear1", "linear2")),
     *pieces.norm(f"{theirs}.norm1", f"{ours}/norm1"),
     *pieces.norm(f"{theirs}.norm2", f"{ours}/norm2"),

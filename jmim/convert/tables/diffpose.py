@@ -7,9 +7,9 @@ its confidences are never used, and its schedule is computed here.
 import numpy as np
 
 from jmim.convert import family
-from jmim.convert import ops
 from jmim.convert import pieces
 from jmim.convert import table
+from jmim.convert.tables import _torch
 from jmim.methods.pose import diffpose
 
 BLOCK = "condition_emb.transformer.layers.{i}"
@@ -18,13 +18,8 @@ MOST = 2  # residual blocks of the authors' denoiser, numbered from 1
 
 def layer(theirs: str, ours: str) -> pieces.Table:
   """torch's TransformerEncoderLayer, post-norm."""
-  qkv = f"{theirs}.self_attn.in_proj"
   return [
-    table.Rule(
-      theirs=f"{qkv}_weight", ours=f"{ours}/attn/qkv/kernel", op=ops.LINEAR
-    ),
-    table.Rule(theirs=f"{qkv}_bias", ours=f"{ours}/attn/qkv/bias"),
-    *pieces.dense(f"{theirs}.self_attn.out_proj", f"{ours}/attn/proj"),
+    *_torch.attention(f"{theirs}.self_attn", f"{ours}/attn"),
     *pieces.norm(f"{theirs}.norm1", f"{ours}/norm1"),
     *pieces.mlp(theirs, f"{ours}/mlp", ("linear1", "linear2")),
     *pieces.norm(f"{theirs}.norm2", f"{ours}/norm2"),

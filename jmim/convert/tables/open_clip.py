@@ -5,20 +5,16 @@ from jmim.convert import ops
 from jmim.convert import pieces
 from jmim.convert import table
 from jmim.convert.tables import _backbone
+from jmim.convert.tables import _torch
 from jmim.convert.tables import hf_clip
 from jmim.methods.supervised import backbone
 
 
 def blocks(theirs: str, ours: str) -> pieces.Table:
   """The blocks of either tower."""
-  attention, qkv = f"{theirs}.attn", f"{ours}/attn/qkv"
   return [
     *pieces.norm(f"{theirs}.ln_1", f"{ours}/norm1"),
-    table.Rule(
-      theirs=f"{attention}.in_proj_weight", ours=f"{qkv}/kernel", op=ops.LINEAR
-    ),
-    table.Rule(theirs=f"{attention}.in_proj_bias", ours=f"{qkv}/bias"),
-    *pieces.dense(f"{attention}.out_proj", f"{ours}/attn/proj"),
+    *_torch.attention(f"{theirs}.attn", f"{ours}/attn"),
     *pieces.norm(f"{theirs}.ln_2", f"{ours}/norm2"),
     *pieces.mlp(f"{theirs}.mlp", f"{ours}/mlp", ("c_fc", "c_proj")),
   ]

@@ -5,19 +5,31 @@ the scale and the shift that lead the true pose nearest to the best cells of
 heatmaps.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import PIL.Image
 import PIL.ImageDraw
 
+from jmim.data.procedural import bodies
 from jmim.evals.lib import draw
 
 # Of the 17 joints of Human3.6M, pelvis first: each and its parent.
-BONES = tuple(
-  enumerate((0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15), start=1)
-)
+BONES = tuple(enumerate(bodies.PARENTS[1:], start=1))
+LEAST = 2  # joints that a pose is placed by
 TRUTH, MADE = (255, 255, 255), (255, 90, 60)
+
+
+def bones_of(joints: int) -> tuple[tuple[int, int], ...]:
+  """Pairs of joints; () of another number of joints than Human3.6M's."""
+  return BONES if joints == len(BONES) + 1 else ()
+
+
+def placed(spread: np.ndarray) -> np.ndarray:
+  """[n] bool: whether a pose can be placed.
+
+  Args:
+    spread: [n, j] of heatmaps, -1 of joints that have none.
+  """
+  return (spread >= 0).sum(1) >= LEAST
 
 
 def fitted(
@@ -33,8 +45,10 @@ def fitted(
   Raises:
     ValueError: fewer.
   """
-  if seen.sum() < 2:
-    raise ValueError(f"{seen.sum()} joints to place a pose by: at least 2")
+  if seen.sum() < LEAST:
+    raise ValueError(
+      f"{seen.sum()} joints to place a pose by: at least {LEAST}"
+    )
   flat, goal = truth[seen, :2] * (1, -1), places[seen]
   away = flat - flat.mean(0)
   scale = (away * (goal - goal.mean(0))).sum() / max((away**2).sum(), 1e-9)
@@ -49,9 +63,10 @@ def over(
   places: np.ndarray,
   seen: np.ndarray,
   side: int = 256,
-  bones: Sequence[tuple[int, int]] = BONES,
 ) -> np.ndarray:
   """uint8 [n, side, side, 3]: hypotheses in red, the true pose in white.
+
+  Bones, or dots where it is not known which joints they are between.
 
   Args:
     maps: [n, h, w], all heatmaps of an example in one.
@@ -60,9 +75,9 @@ def over(
     places: [n, j, 2] best cells (x, y).
     seen: [n, j] bool, which of them the pose is placed by.
     side: of a picture in pixels.
-    bones: pairs of joints.
   """
-  pictures = []
+  pictures, bones = [], bones_of(truth.shape[1])
+  wide = max(1, side // 128)
   for i, heat in enumerate(maps):
     grey = draw.heat(heat, 0.0, max(float(heat.max()), 1e-6))
     picture = PIL.Image.fromarray(grey).resize((side, side))
@@ -71,6 +86,8 @@ def over(
     for pose, colour in [(p, MADE) for p in made[i]] + [(truth[i], TRUTH)]:
       flat = (scale * pose[:, :2] * (1, -1) + shift + 0.5) * ratio
       for a, b in bones:
-        pen.line([*flat[a], *flat[b]], fill=colour, width=max(1, side // 128))
+        pen.line([*flat[a], *flat[b]], fill=colour, width=wide)
+      for x, y in () if bones else flat:
+        pen.ellipse([x - wide, y - wide, x + wide, y + wide], fill=colour)
     pictures.append(np.asarray(picture))
   return np.stack(pictures)

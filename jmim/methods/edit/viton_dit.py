@@ -30,9 +30,11 @@ nothing, so it starts as the stage before ended, bit for bit; what learns less,
 or nothing, the recipes say (`optim.lr_mults`, `optim.freeze`).
 
 Reference: no numbers of the paper were checked. Ours: all sizes, blocks of
-Open-Sora 1.0, gamma, shares and strides, g, both passes; one time for given and
-noised frames; zeros for what is left out. The video's own pixels are pasted
-back around the garment (`made` of the output `dress` is without).
+Open-Sora 1.0 (but places along time in all of them, not the first alone, and a
+LayerNorm before attention to a context, which has none there), gamma, shares
+and strides, g, both passes; one time for given and noised frames; zeros for
+what is left out. The video's own pixels are pasted back around the garment
+(`made` of the output `dress` is without).
 
     python -m jmim.main --config=configs/viton_dit_dancers.py --workdir=A
     python -m jmim.tools.claim viton_dit
@@ -115,7 +117,7 @@ class VitonDiT(method.Method):
     clip = self.clip
     self.dims.check(self.size)
     clip.check()
-    self.told.conditions.check(tried_on.NAMES, self.sampling.guidance)
+    self.told.check(self.dims, self.sampling.guidance)
     self.long.check(clip.length, clip.frames, clip.most)
     self.sampling.check()
     self.noise.check(self.sampling)

@@ -27,6 +27,10 @@ from jmim.nn import matching
 from jmim.nn.nets import unet
 
 Array = jax.Array
+# What the shapes of parameters do not tell.
+TOLD = ("size", "radius", "levels", "target")
+DIMS = ("attend_at", "heads", "level_heads", "head_width", "norm_groups")
+DIMS += ("norm_eps", "time_order", "time_inclusive", "late_pad")
 SPAN = 1000  # the network's times, whatever T is
 UNET = dict(
   width=128,
@@ -173,19 +177,27 @@ def check(noise: gaussian.Gaussian, sampling: guided.Guided) -> None:
 
 
 def agrees(
-  matcher: Matcher, noise: gaussian.Gaussian, key: str
+  matcher: Matcher,
+  noise: gaussian.Gaussian,
+  features: pyramids.Pyramid,
+  *,
+  size: int,
+  key: str,
 ) -> dict[str, tuple[str, Any]]:
   """What a frozen one agrees in, and shapes do not tell, see `method.Const`.
 
   Args:
     matcher: ours.
     noise: the process.
+    features: the network of the features.
+    size: side of the images [pixels].
     key: of the matcher in our config.
   """
-  names = ("size", "radius", "levels", "target", "dims.norm_groups")
-  names += ("dims.heads", "dims.attend_at")
   own = {
     f"matcher.{n}": (f"{key}.{n}", operator.attrgetter(n)(matcher))
-    for n in names
+    for n in (*TOLD, *(f"dims.{n}" for n in DIMS))
   }
-  return own | noise.agrees()
+  up = matcher.dims.up_heads or matcher.dims.heads  # 0: as heads
+  own["matcher.dims.up_heads"] = (f"{key}.dims.up_heads", up)
+  own["size"] = ("method.size", size)
+  return own | features.agrees() | noise.agrees()

@@ -4,11 +4,12 @@ A level is (side, i): map i, from 1, of images resized to that side.
 
     vgg                  map i is what follows the i-th pooling, of 1 / 2^i of
                          the side: VGG16, or a run of `supervised.convnet`
-    conv, vit, backbone  map i of a run of ours, finest first
+    conv, backbone       level or stage i of a run of ours, finest first
+    vit                  what follows block i, the last behind its final norm
                          (`parts/dense_features.py`)
 
-Images are in -1 .. 1, as those of such a run were. DiffMatch reads (512, 2),
-(512, 3), (256, 3) and (256, 4) of VGG16.
+Images are in -1 .. 1 here; a run sees them with its own mean and deviation.
+DiffMatch reads (512, 2), (512, 3), (256, 3) and (256, 4) of VGG16.
 """
 
 import dataclasses
@@ -29,6 +30,7 @@ from jmim.nn.frozen import lpips
 Array = jax.Array
 Level = tuple[int, int]
 KEY = "method.features"
+HALF = (0.5, 0.5, 0.5)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,6 +94,10 @@ class Pyramid:
   host: hosts.Host = field.part(
     hosts.Host, "weights of the features: a run, or an .npz"
   )
+  mean: tuple = field.value(
+    HALF, "mean per channel that its images were normalised with, in 0 .. 1"
+  )
+  std: tuple = field.value(HALF, "standard deviation of that normalisation")
   rt: runtime.Runtime = field.runtime()
 
   def __post_init__(self):
@@ -101,7 +107,7 @@ class Pyramid:
       object.__setattr__(self, "net", net)
 
   def check(self, levels: Sequence[Level], key: str) -> None:
-    """Raises ValueError for levels that the network has not.
+    """Raises ValueError for levels or a normalisation that there are not.
 
     Args:
       levels: those that are read.
@@ -111,6 +117,11 @@ class Pyramid:
       raise ValueError(
         f"{key}={levels}: pairs of a side and the number of a map"
       )
+    if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+      raise ValueError(
+        f"features.mean={self.mean}, features.std={self.std}: of three "
+        "channels each, the latter above 0"
+      )
     for side, i in levels:
       if not 1 <= i <= self.net.most:
         raise ValueError(
@@ -119,10 +130,21 @@ class Pyramid:
       self.net.check(side)
 
   def const(self, side: int) -> method.Const:
-    """The network, on images of that side."""
-    return self.host.const(
-      lambda key: self.net.init(key, side), key=f"{KEY}.host"
-    )
+    """The network, on images of that side; a run's had this normalisation."""
+    own = {"mean": self.mean, "std": self.std}
+    agrees = {f"data.{n}": (f"{KEY}.{n}", tuple(x)) for n, x in own.items()}
+    init = lambda key: self.net.init(key, side)
+    return self.host.const(init, agrees, key=f"{KEY}.host")
+
+  def agrees(self) -> dict[str, tuple[str, Any]]:
+    """What a frozen model of these features agrees in, see `method.Const`.
+
+    Where a run lies is no matter if a hash says which one is meant.
+    """
+    names = ("sha256", "weights") + (() if self.host.sha256 else ("path",))
+    own = {f"host.{n}": getattr(self.host, n) for n in names}
+    own |= {"mean": tuple(self.mean), "std": tuple(self.std)}
+    return {f"features.{n}": (f"{KEY}.{n}", x) for n, x in own.items()}
 
   def channels(self, level: Sequence[int], side: int) -> int:
     """Of a level, on images of that side; of none: 0."""
@@ -135,6 +157,13 @@ class Pyramid:
 
     return jax.eval_shape(look, jax.random.key(0)).shape[-1]
 
+  def normalised(self, images: Array) -> Array:
+    """Images [..., 3] of -1 .. 1 as the network was trained on them."""
+    if tuple(self.mean) == tuple(self.std) == HALF:
+      return images
+    mean, std = jnp.asarray(self.mean), jnp.asarray(self.std)
+    return ((images + 1) / 2 - mean) / std
+
   def maps(
     self, params: method.Tree, images: Array, levels: Sequence[Level], grid: int
   ) -> list[Array]:
@@ -144,19 +173,19 @@ class Pyramid:
 
     Args:
       params: of the network.
-      images: [..., h, w, c].
+      images: [..., h, w, 3] in -1 .. 1.
       levels: those that are read.
       grid: side in cells.
     """
-    lead, flat = images.shape[:-3], images.reshape(-1, *images.shape[-3:])
+    lead = images.shape[:-3]
+    flat = self.normalised(images.reshape(-1, *images.shape[-3:]))
     found = {}
     for side in dict(levels):
       kind = "area" if flat.shape[1] > side else "bilinear"
       x = resize.images(flat, (side, side), kind)
-      least = min(i for s, i in levels if s == side)
-      last = self.net.most - least + 1
-      made = self.net.maps(params, x, last)
-      found |= {(side, least + k): m for k, m in enumerate(made)}
+      # All of them: of fewer, a ViT gives others (parts of its depth).
+      made = self.net.maps(params, x, self.net.most)
+      found |= {(side, i): m for i, m in enumerate(made, start=1)}
     wide = [found[tuple(level)].astype(jnp.float32) for level in levels]
     even = [resize.images(m, (grid, grid), "corners") for m in wide]
     return [m.reshape(*lead, *m.shape[1:]) for m in even]

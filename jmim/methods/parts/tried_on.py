@@ -55,6 +55,23 @@ class TriedOn:
     found = self.video.inputs(stage, shape, length, branch)
     return found | self.garment.inputs(found[self.video.frames].shape[-1])
 
+  def check(self, network: clip_network.ClipNetwork, guidance: float) -> None:
+    """Raises ValueError for conditions that guidance cannot be by.
+
+    Args:
+      network: that is told.
+      guidance: scale of guidance; 1: there is none.
+    """
+    own = self.conditions
+    own.check(NAMES, guidance, "told.conditions")
+    there = NAMES if network.branch else NAMES[:1]
+    lacking = [name for name in own.guide if name not in there]
+    if guidance != 1 and lacking:
+      raise ValueError(
+        f"told.conditions.guide={own.guide}: with dims.branch={network.branch} "
+        f"the network is not told {lacking[0]!r}, only {', '.join(there)}"
+      )
+
   def reads(self, network: clip_network.ClipNetwork) -> tuple[str, ...]:
     """Entries that are read to dress somebody."""
     seen = self.video.seen(bool(network.branch))

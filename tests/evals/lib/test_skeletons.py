@@ -47,3 +47,21 @@ def test_bones_join_every_joint_but_the_pelvis_to_one_before_it():
   assert joints == tuple(range(1, 17))
   assert all(p < j for j, p in skeletons.BONES)
   assert parents.count(8) == 3
+
+
+def test_joints_that_are_not_known_are_dots():
+  truth = np.array([[0, 0, 0], [200, 0, 0], [0, 300, 0]], float)
+  places = seen_at(truth, 0.05, (8.0, 24.0))
+  given = dict(places=places[None], seen=np.ones((1, 3), bool))
+  maps, made = np.zeros((1, 32, 32)), truth[None, None] + (0, -200.0, 0)
+  found = skeletons.over(maps, made, truth[None], **given)[0]
+  white = (found == skeletons.TRUTH).all(-1)
+  assert skeletons.bones_of(3) == () and skeletons.bones_of(17)
+  for x, y in places:
+    assert white[round((y + 0.5) * 8), round((x + 0.5) * 8)]
+  assert 30 < white.sum() < 120 and (found == skeletons.MADE).all(-1).any()
+
+
+def test_a_pose_is_placed_by_two_joints_at_least():
+  spread = np.array([[-1, 1.0, 0.0], [-1, -1, 2.0], [-1, -1, -1]])
+  assert skeletons.placed(spread).tolist() == [True, False, False]

@@ -1,10 +1,13 @@
 import dataclasses
+import json
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.checkpoints import frozen
+from jmim.core import errors
 from jmim.core import field
 from jmim.methods.parts import gaussian
 from jmim.methods.parts import guided
@@ -115,3 +118,66 @@ def test_fields_that_do_not_go_together(fields, said):
 def test_samplers_that_flows_are_not_made_with(fields, said):
   with pytest.raises(ValueError, match=said):
     matchers.check(NOISE, dataclasses.replace(SAMPLING, **fields))
+
+
+OURS = field.replace(FEATURES, host=dict(path="F"))
+DIMS = dict(heads=2, norm_groups=4, attend_at=[2], norm_eps=1e-5)
+
+
+def loaded(folder, told, features=OURS, **dims):
+  """What is said of a coarse run that was trained so."""
+  theirs = field.replace(M, dims=dict(heads=2, **dims))
+  agrees = matchers.agrees(theirs, NOISE, features, size=8, key="method.coarse")
+  (folder / "config.json").write_text(json.dumps({"method": told}))
+  const = host.Host(path=str(folder)).const(M.init, agrees)
+  with pytest.raises(errors.UserError) as e:
+    frozen.load("coarse", const)
+  return e.value
+
+
+@pytest.mark.parametrize(
+  "told, key",
+  [
+    (dict(size=16), "method.size"),
+    (dict(matcher=dict(radius=2)), "method.coarse.radius"),
+    *(
+      (dict(matcher=dict(dims={name: value})), f"method.coarse.dims.{name}")
+      for name, value in dict(
+        heads=1,
+        up_heads=1,
+        head_width=16,
+        norm_eps=1e-6,
+        time_order="sin_cos",
+        time_inclusive=True,
+        late_pad=True,
+      ).items()
+    ),
+    (dict(features=dict(host=dict(path="G"))), "method.features.host.path"),
+    (dict(features=dict(mean=(0.4,) * 3)), "method.features.mean"),
+    (dict(noise=dict(times=6)), "method.noise.times"),
+  ],
+)
+def test_a_coarse_run_of_another_kind_is_refused(tmp_path, told, key):
+  assert loaded(tmp_path, told).key == key
+
+
+def test_a_coarse_run_of_the_same_kind_is_not(tmp_path):
+  """What is lacking here is its checkpoint."""
+  same = dict(
+    size=8,
+    matcher=dict(size=4, radius=1, dims=dict(DIMS, up_heads=2)),
+    features=dict(host=dict(path="F", weights="raw"), mean=(0.5,) * 3),
+  )
+  assert "checkpoint" in loaded(tmp_path, same).expected
+
+
+def test_heads_of_levels_and_features_by_their_hash(tmp_path):
+  told = dict(matcher=dict(dims=dict(level_heads=[1, 2])))
+  e = loaded(tmp_path, told, level_heads=(2, 2))
+  assert e.key == "method.coarse.dims.level_heads"
+  hashed = field.replace(OURS, host=dict(sha256="a"))
+  elsewhere = dict(host=dict(path="G", sha256="a"))
+  e = loaded(tmp_path, dict(features=elsewhere), hashed)
+  assert "checkpoint" in e.expected
+  e = loaded(tmp_path, dict(features=dict(host=dict(sha256="b"))), hashed)
+  assert e.key == "method.features.host.sha256"

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +10,7 @@ from jmim.methods.parts import pyramid
 from jmim.methods.supervised import convnet
 from jmim.nn import resize
 from jmim.nn.frozen import lpips
+from jmim.nn.nets import vit
 
 RNG = np.random.default_rng(0)
 IMAGES = jnp.asarray(RNG.uniform(-1, 1, (2, 2, 16, 16, 3)), jnp.float32)
@@ -89,6 +92,43 @@ def test_maps_of_runs_of_other_kinds(kind, most):
   whole = part.net.maps(params, IMAGES.reshape(4, 16, 16, 3), most)
   wanted = resize.images(whole[-1].astype(jnp.float32), (4, 4), "corners")
   np.testing.assert_allclose(last.reshape(wanted.shape), wanted, atol=1e-5)
+
+
+def test_map_i_of_a_vit_follows_block_i_whatever_else_is_read():
+  part = of("vit", dims=dict(variant="Ti/4", width=16, depth=4, heads=2))
+  params = part.net.init(jax.random.key(0), 16)
+  flat = IMAGES.reshape(4, 16, 16, 3)
+  net = vit.build(part.net.dims, 16, rt=part.net.rt)
+  blocks = net.apply({"params": params}, flat, taps=("block",))["block"]
+  second = blocks[1][:, net.prefix :].reshape(IMAGES.shape[:2] + (4, 4, 16))
+  for levels in (((16, 2),), ((16, 3), (16, 2)), ((16, 2), (16, 1))):
+    made = part.maps(params, IMAGES, levels, 4)[levels.index((16, 2))]
+    np.testing.assert_allclose(made, second, atol=1e-5)
+
+
+def test_a_run_sees_images_normalised_as_it_was_trained():
+  mean, std = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
+  part = dataclasses.replace(SMALL, mean=mean, std=std)
+  own = ((IMAGES + 1) / 2 - jnp.array(mean)) / jnp.array(std)
+  levels = ((16, 1),)
+  (wanted,) = SMALL.maps(PARAMS, own, levels, 4)
+  (found,) = part.maps(PARAMS, IMAGES, levels, 4)
+  np.testing.assert_allclose(found, wanted, atol=1e-4)
+  (plain,) = SMALL.maps(PARAMS, IMAGES, levels, 4)
+  assert np.abs(plain - found).max() > 0.1
+  agrees = part.const(16).agrees
+  assert agrees["data.mean"] == ("method.features.mean", mean)
+  assert agrees["data.std"] == ("method.features.std", std)
+  assert SMALL.const(16).agrees["data.mean"][1] == (0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+  "fields", [dict(mean=(0.5,)), dict(std=(0.2, 0.2)), dict(std=(1.0, 1.0, 0.0))]
+)
+def test_a_normalisation_that_there_is_not(fields):
+  part = dataclasses.replace(SMALL, **fields)
+  with pytest.raises(ValueError, match="features.mean"):
+    part.check(((16, 1),), "matcher.levels")
 
 
 @pytest.mark.parametrize(

@@ -108,3 +108,17 @@ def test_a_garment_of_another_frame_is_told_in_training():
     field.replace(part, garment=dict(size=(4, 3))).inputs(
       PLAIN, (4, 8, 3), 9, ALONE
     )
+
+
+def test_guidance_is_by_what_the_network_is_told():
+  by = lambda *names: field.replace(PART, conditions=dict(guide=names))
+  both = by("garment", "pose")
+  both.check(NETWORK, 2.0)
+  both.check(ALONE, 1.0)
+  by("garment").check(ALONE, 2.0)
+  for part in (both, by("pose")):
+    with pytest.raises(ValueError, match="dims.branch=0 .*'pose'"):
+      part.check(ALONE, 2.0)
+  never = field.replace(PART, conditions=dict(drop=(0.0, 0.1, 0.1)))
+  with pytest.raises(ValueError, match="told.conditions.drop"):
+    never.check(NETWORK, 2.0)
