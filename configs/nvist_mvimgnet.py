@@ -22,6 +22,10 @@ near=0.2, far=3.0 (least and greatest distance of all scenes), scenes=11,
 rays=15000 (of a scene, 14,400 of them a whole view; 165 k in a step),
 steps=300000. Scenes must divide over the devices: on 16 chips scenes=16.
 
+Evaluation renders four frames of each of 447 scenes from the middle one of five
+that are drawn, the same ones always; the paper renders all frames of a scene.
+`evals.views.views` is how many, up to as many as the smallest scene has.
+
 Reference (from memory, unverified): PSNR 20.8, LPIPS 0.29.
 
 Size: 220 M parameters.

@@ -23,26 +23,29 @@ def check(
     inputs: names of what a method reads.
   """
   crop, turns = data.device_crop != "none", data.flip or data.turn
-  if "image" not in batch or not (crop or turns):
+  cut = data.host_crop == "resized"
+  if "image" not in batch or not (crop or turns or cut):
     return
   rectangles = list(entries.among(inputs, entries.RECTANGLES))
-  if crop and rectangles:
-    raise errors.UserError(
-      f"data.device_crop={data.device_crop!r} with {', '.join(rectangles)}",
-      "images that are not cropped, as rectangles refer to all of them",
-      "set data.device_crop='none'",
-      "data.device_crop",
-    )
+  for key, does in (("device_crop", crop), ("host_crop", cut)):
+    if does and rectangles:
+      raise errors.UserError(
+        f"data.{key}={getattr(data, key)!r} with {', '.join(rectangles)}",
+        "images that are not cropped, as rectangles refer to all of them",
+        f"set data.{key}='none'",
+        f"data.{key}",
+      )
   kinds = (entries.PIXELS, entries.MAP, entries.RECTANGLES)
   moved = list(entries.among(inputs, *kinds))
   still = [name for name in inputs if entries.of(name, data).still]
   if moved and still:
     by = {"data.flip": data.flip, "data.turn": data.turn}
-    by["data.device_crop"] = crop
+    by |= {"data.device_crop": crop, "data.host_crop": cut}
     raise errors.UserError(
       f"{', '.join(moved)}, cropped, mirrored or turned; and "
       f"{', '.join(still)}, which stays as it is stored",
       "inputs that show the same",
-      "set data.flip=False, data.turn=False and data.device_crop='none'",
-      next(k for k in ("data.flip", "data.turn", "data.device_crop") if by[k]),
+      "set data.flip=False, data.turn=False, data.device_crop='none', and "
+      "data.host_crop to 'none' or 'center'",
+      next(key for key, does in by.items() if does),
     )

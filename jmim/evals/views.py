@@ -98,10 +98,12 @@ class Evaluator(base.Evaluator):
 
   def _rendered(self, context) -> Iterator[tuple[Arrays, Arrays]]:
     """Batches, and truth, image, shuffled (uint8) and depth of all scenes."""
-    wide = viewing(context, self.views) if self.views else context
+    wide = viewing(context, self.views, self.order)
     gather = context.devices.gather
     for i, batch in enumerate(wide.batches("eval", self.limit or None)):
       batch = arranged(batch, self.order)
+      if self.shuffled:
+        _require_others(batch["image"].shape[1])
       made = wide.apply(self.predict, batch, self.weights, key=i)
       out = {
         "truth": gather(batch["image"]),
@@ -146,10 +148,20 @@ class Evaluator(base.Evaluator):
     return context.once(("mean image", self.mean_of), make)
 
 
-def viewing(context: contexts.Context, members: int) -> contexts.Context:
-  """The same with so many members of every group (`data.members`)."""
-  made = copy.copy(context)
-  made.spec = dataclasses.replace(context.spec, members=members)
+def viewing(
+  context: contexts.Context, members: int, order: str
+) -> contexts.Context:
+  """The same with other views of every group.
+
+  Args:
+    context: of the run.
+    members: how many; 0: `data.members`.
+    order: entry that is read with what the method reads, if it is stored.
+  """
+  made, spec = copy.copy(context), context.spec
+  reads = spec.reads and (*dict(spec.reads, **{order: None}).items(),)
+  members = members or spec.members
+  made.spec = dataclasses.replace(spec, members=members, reads=reads)
   return made
 
 
@@ -177,6 +189,17 @@ def exchanged(batch: Arrays) -> Arrays:
   """Views 1, 2 .. of each scene with the camera of the next of them."""
   turn = lambda x: np.concatenate([x[:, :1], np.roll(x[:, 1:], 1, 1)], axis=1)
   return batch | {n: turn(np.asarray(batch[n])) for n in CAMERA if n in batch}
+
+
+def _require_others(views):
+  """Raises UserError for views of which none has another one's camera."""
+  if views < 3:
+    raise errors.UserError(
+      f"shuffled=True with {views} views of a scene",
+      "at least 3: an input, and two views whose cameras are exchanged",
+      "raise evals.<name>.views, or set evals.<name>.shuffled=False",
+      "evals.<name>.shuffled",
+    )
 
 
 def _pixels(context, images):

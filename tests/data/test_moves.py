@@ -19,6 +19,16 @@ def test_what_stays_beside_what_is_turned_is_refused_by_the_key(key, still):
   assert caught.value.key == f"data.{key}"
 
 
+@pytest.mark.parametrize("still", ["moments", "landmarks", "view_focal"])
+def test_what_stays_beside_a_random_crop_of_the_host(still):
+  spec = specs.Spec(size=4, flip=False, host_crop="resized")
+  with pytest.raises(errors.UserError, match=still) as caught:
+    moves.check(spec, IMAGE, ("image", still))
+  assert caught.value.key == "data.host_crop"
+  assert moves.check(spec, IMAGE, (still,)) is None
+  assert moves.check(spec, IMAGE, ("image", "label")) is None
+
+
 def test_what_stays_alone_or_where_nothing_moves_is_fine():
   turned = specs.Spec(size=4, flip=True)
   still = specs.Spec(size=4, flip=False)
@@ -27,8 +37,11 @@ def test_what_stays_alone_or_where_nothing_moves_is_fine():
   assert moves.check(turned, {}, ("image", "moments")) is None
 
 
-def test_rectangles_of_an_image_that_is_cropped():
-  spec = specs.Spec(size=4, flip=False, device_crop="pad")
+@pytest.mark.parametrize(
+  ("key", "crop"), [("device_crop", "pad"), ("host_crop", "resized")]
+)
+def test_rectangles_of_an_image_that_is_cropped(key, crop):
+  spec = specs.Spec(size=4, flip=False, **{key: crop})
   with pytest.raises(errors.UserError, match="objects") as caught:
     moves.check(spec, IMAGE, ("image", "objects"))
-  assert caught.value.key == "data.device_crop"
+  assert caught.value.key == f"data.{key}"

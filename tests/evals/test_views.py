@@ -4,10 +4,21 @@ import numpy as np
 import pytest
 
 from jmim.core import errors
+from jmim.data import groups
+from jmim.data import pipeline
+from jmim.data import sources
 from jmim.evals import views
 from jmim.metrics import restoration
 
 B, M, SIDES = 2, 4, (12, 12)
+SPEC = pipeline.Spec(
+  batch=B,
+  size=12,
+  threads=0,
+  group="scene",
+  members=M,
+  reads=(("image", None), ("view_focal", None)),
+)
 
 
 class Context:
@@ -15,7 +26,7 @@ class Context:
 
   def __init__(self, batch, dark=0.5):
     self.batch, self.dark, self.seen = batch, dark, []
-    self.spec = types.SimpleNamespace()
+    self.spec = SPEC
     self.devices = types.SimpleNamespace(gather=np.asarray)
 
   def batches(self, split, limit):
@@ -84,6 +95,39 @@ def test_measures_are_means_over_scenes_without_the_input(batch):
   assert found["sheet"].ndim == 3 and found["sheet"].std() > 0
   plain, other = context.seen
   assert not np.array_equal(plain["view_pose"], other["view_pose"])
+
+
+class Piped(Context):
+  """Batches of the pipeline, which holds what the method reads, and no more."""
+
+  def batches(self, split, limit):
+    source = groups.Grouped(sources.ArraySource(self.batch), "scene", M)
+    return pipeline.evaluation_batches(source, self.spec, limit=limit)
+
+
+@pytest.mark.parametrize("asked", [0, M])
+def test_the_number_along_a_scene_is_read_where_no_method_reads_it(asked):
+  n = B * M
+  numbers = np.random.default_rng(1).permutation(n).astype(np.int32)
+  stored = {
+    "image": np.zeros((n, *SIDES, 3), np.uint8),
+    "frame": numbers,
+    "scene": np.arange(n) % B,
+    "view_focal": numbers.astype("f4"),
+  }
+  context = Piped(stored)
+  found = dict(views.Evaluator(views=asked).run(context))
+  assert found["scenes"] == B
+  for row in context.seen[0]["view_focal"]:
+    assert row[0] == sorted(row)[M // 2] and (np.diff(row[1:]) > 0).all()
+
+
+def test_two_views_have_no_cameras_to_exchange(batch):
+  pair = {n: x[:, :2] if x.ndim > 1 else x for n, x in batch.items()}
+  evaluator = views.Evaluator(shuffled=True)
+  with pytest.raises(errors.UserError, match="2 views") as caught:
+    dict(evaluator.run(Context(pair)))
+  assert caught.value.key == "evals.<name>.shuffled"
 
 
 def test_fillers_do_not_count(batch):

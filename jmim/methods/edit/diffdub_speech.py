@@ -187,7 +187,8 @@ class DiffDubSpeech(method.Method):
     truth = batch["codes"].astype(jnp.float32)
     at = jnp.arange(truth.shape[1])
     end = batch["valid"][:, None] if self.padded else len(at)
-    share = (at < end) / jnp.sum(at < end, -1, keepdims=True)
+    count = jnp.sum(at < end, -1, keepdims=True)
+    share = (at < end) / jnp.maximum(count, 1)
     mean = lambda x: (share * ((x - truth) ** 2).mean(-1)).sum(-1)
     known = truth[:, : self.references].mean(1, keepdims=True)
     return {"mse": mean(self.codes(weights, batch, key)), "still": mean(known)}

@@ -105,7 +105,7 @@ def mirrored(places: Array, side: int) -> Array:
 
 
 def _means(x):
-  """Of 3 x 3 pixels, edges mirrored."""
+  """Of 3 x 3 pixels, those at the edges repeated."""
   pads = [(0, 0), (1, 1), (1, 1), (0, 0)]
   wide = jnp.pad(x, pads, mode="edge")
   total = jax.lax.reduce_window(

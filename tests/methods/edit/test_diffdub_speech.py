@@ -108,6 +108,19 @@ def test_errors_are_measured_against_standing_still(weights):
   np.testing.assert_allclose(found["still"], still, rtol=1e-5)
 
 
+def test_errors_count_frames_before_the_end(weights):
+  padded = dataclasses.replace(M, padded=True)
+  run = jax.jit(
+    lambda b: padded.predict()["errors"](weights, b, jax.random.key(0))
+  )
+  end = {"valid": jnp.array([4, 9, 0])}
+  found = run(BATCH | end)
+  still = (CODES - CODES[:, :3].mean(1, keepdims=True)) ** 2
+  want = [still[0, :4].mean(), still[1].mean(), 0]
+  np.testing.assert_allclose(found["still"], want, rtol=1e-5)
+  assert np.isfinite(found["mse"]).all()
+
+
 @pytest.mark.parametrize(
   "wrong, says",
   [
