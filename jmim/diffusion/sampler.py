@@ -183,8 +183,8 @@ def begun(
   """
   if data is None:
     return noise if temperature == 1 else temperature * noise
-  a, s = (float(x[0]) for x in (table.level.signal, table.level.noise))
-  return targets.noised(data, noise, a, s)
+  first = (float(x[0]) for x in (table.level.signal, table.level.noise))
+  return targets.noised(data, noise, *first)
 
 
 def sample(

@@ -62,14 +62,8 @@ def test_guidance_that_falls_to_1():
 
 @pytest.mark.parametrize("clean", [0.0, 1.0])
 def test_a_schedule_grows_towards_data_between_two_times(clean):
-  plain = dict(fall=0.0, between=(0.0, 1.0))
-  at = lambda time, **kw: float(
-    guidance.scheduled(
-      3.0,
-      time,
-      **(dict(power=1.0, fall=0.0, between=(0.0, 1.0), clean=clean) | kw),
-    )
-  )
+  plain = dict(power=1.0, fall=0.0, between=(0.0, 1.0), clean=clean)
+  at = lambda time, **kw: float(guidance.scheduled(3.0, time, **(plain | kw)))
   np.testing.assert_allclose([at(clean), at(1 - clean)], [3, 1], atol=1e-6)
   assert 1 < at(abs(clean - 0.7)) < at(abs(clean - 0.3)) < 3
   assert at(0.7, power=0.0) == 3

@@ -13,12 +13,11 @@ of straight paths:
     v    = net(x_t, t, text)                    1 = data; no text: p = 0.1
     loss = mean (v - (z - eps))^2
 
-Samples follow dx = v dt in Euler steps, short near noise: t = 1 - s, with s from
-1 down to 0 made k s / (1 + (k - 1) s), k = 13 (`noise.shift`: 1 / k; their
-command's default is 7), and guidance 9, away from an empty text (`told.null`).
+Samples follow dx = v dt in Euler steps, short near noise: t = 1 - s, s from
+1 down to 0 is made k s / (1 + (k - 1) s), k = 13 (`noise.shift`: 1 / k; 7 in the
+default of their command); guidance 9, away from an empty text (`told.null`).
 
-Reference (30 B, 204 frames of 544 x 992; their people, win-tie-loss): against
-HunyuanVideo 59-22-47, 46-47-35, 54-41-33.
+Reference (30 B, 544 x 992; win-tie-loss against HunyuanVideo): 59-22-47, ...
 
 Only inference is published: the density of t, how often there is no text, the
 optimizer are ours. `attention="factorised"` is no part of it, but the baseline
