@@ -167,26 +167,6 @@ def deviation(
   return row["std"] * jnp.exp(0.5 * out.log_var)
 
 
-def begun(
-  table: Table,
-  noise: jax.Array,
-  data: jax.Array | None = None,
-  temperature: float = 1.0,
-) -> jax.Array:
-  """The state that a path begins in.
-
-  Args:
-    table: the path.
-    noise: standard normal.
-    data: noised to begin with (SDEdit); None: pure noise.
-    temperature: factor of pure noise.
-  """
-  if data is None:
-    return noise if temperature == 1 else temperature * noise
-  first = (float(x[0]) for x in (table.level.signal, table.level.noise))
-  return targets.noised(data, noise, *first)
-
-
 def sample(
   table: Table,
   denoise: Denoise,

@@ -177,3 +177,22 @@ def edm(sigma: jax.Array, data: float = 0.5) -> Preconditioning:
   return Preconditioning(
     data**2 / total, sigma * data / root, 1 / root, jnp.log(sigma) / 4
   )
+
+
+def begun(
+  level: Any,
+  noise: jax.Array,
+  data: jax.Array | None = None,
+  temperature: float = 1.0,
+) -> jax.Array:
+  """The state that a path begins in.
+
+  Args:
+    level: signal and noise of its calls, arrays.
+    noise: standard normal.
+    data: noised to begin with (SDEdit); None: pure noise.
+    temperature: factor of pure noise.
+  """
+  if data is None:
+    return noise if temperature == 1 else temperature * noise
+  return noised(data, noise, float(level.signal[0]), float(level.noise[0]))

@@ -197,7 +197,7 @@ class Guided:
     # Numbers 0 .. n - 1 are the sampler's calls; n is the state it begins in.
     z = normal(len(table))
     z = z if start is None else start(z)
-    z = samplers.begun(table, z, of, self.temperature)
+    z = targets.begun(table.level, z, of, self.temperature)
     if walk is not None:
       return walk(table, make, z, normal)
     return samplers.sample(table, make(network), z, normal)[0]

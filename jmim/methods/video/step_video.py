@@ -14,18 +14,16 @@ of straight paths:
     loss = mean (v - (z - eps))^2
 
 Samples follow dx = v dt in Euler steps, short near noise: t = 1 - s, s from
-1 down to 0 is made k s / (1 + (k - 1) s), k = 13 (`noise.shift`: 1 / k; 7 in the
-default of their command); guidance 9, away from an empty text (`told.null`).
+1 down to 0 is made k s / (1 + (k - 1) s), k = 13 (`noise.shift`: 1 / k; 7 in
+their default); guidance 9, away from an empty text (`told.null`).
 
 Reference (30 B, 544 x 992; win-tie-loss against HunyuanVideo): 59-22-47, ...
 
 Only inference is published: the density of t, how often there is no text, the
 optimizer are ours. `attention="factorised"` is no part of it, but the baseline
-that sees space and time in turn. Where the report says T / 8 latent frames, 17
-frames are 3 there and here.
+that sees space and time in turn. The report's T / 8 latent frames: 3 of 17.
 
     python -m jmim.main --config=configs/step_video_shapes.py --workdir=W
-    python -m jmim.tools.claim step_video
 """
 
 import dataclasses
@@ -202,12 +200,6 @@ class StepVideo(method.Method):
   def pairs(self, weights, batch, key) -> dict[str, Array]:
     """noise and sample [b, t, h, w, c], where sampling begins and ends."""
     network = functools.partial(self.network, weights.params)
-    return self.sampling.sample(
-      self.noise,
-      network,
-      condition=self.told.condition(weights, batch),
-      shape=self.shape,
-      batch=batch,
-      key=key,
-      walk=samplers.ends(network),
-    )
+    how = dict(condition=self.told.condition(weights, batch), shape=self.shape)
+    how |= dict(batch=batch, key=key, walk=samplers.ends(network))
+    return self.sampling.sample(self.noise, network, **how)
