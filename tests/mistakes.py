@@ -1329,7 +1329,7 @@ PROCEDURES = [
   (
     "regions kept that have no name",
     [
-      recipe("difffae_faces", "steps=10"),
+      recipe("difffae_faces", "steps=100"),
       "--config.evals.factors.kept=('hat',)",
     ],
     ["evals", "kept", "hat"],

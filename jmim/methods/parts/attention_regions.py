@@ -32,7 +32,7 @@ class AttentionRegions:
 
   weight: float = field.value(0.01, "lambda; 0: nothing is asked", low=0.0)
   kind: str = field.value(
-    "masks", "what maps are compared with", choices=("masks", "statistics")
+    "masks", "truth for maps of attention", choices=("masks", "statistics")
   )
   side: int = field.value(
     16, "side of the maps: of a level of the UNet with attention", low=1

@@ -186,17 +186,15 @@ class Guided:
       **options: of `noise.output`.
     """
     channels, table = shape[-1], noise.table(self, share)
-    output = functools.partial(
-      noise.output, channels=channels, clip=self.clip, **options
-    )
+    options |= dict(channels=channels, clip=self.clip)
+    output = functools.partial(noise.output, **options)
     how = dict(condition=condition, channels=channels)
     how |= dict(end=noise.end, clean=noise.clean)
     make = lambda network: self.denoiser(network, output, **how)
     draw = randomness.normals(key, method.numbers(batch), shape)
     normal = lambda call: self.rt.shard(draw(call))
     # Numbers 0 .. n - 1 are the sampler's calls; n is the state it begins in.
-    z = normal(len(table))
-    z = z if start is None else start(z)
+    z = (start or (lambda z: z))(normal(len(table)))
     z = targets.begun(table.level, z, of, self.temperature)
     if walk is not None:
       return walk(table, make, z, normal)

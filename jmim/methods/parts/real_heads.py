@@ -25,7 +25,7 @@ class RealHeads:
     (), "entries of real numbers that are told, one head each"
   )
   units: tuple[tuple[float, ...], ...] = field.value(
-    (), "of each of them, what 1 of its head is worth, number by number"
+    (), "worth of 1 of each number's head, one by one"
   )
 
   @property

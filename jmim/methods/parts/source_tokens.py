@@ -39,13 +39,13 @@ class SourceTokens:
   )
   identity: str = field.value(
     "network",
-    "of a frozen network, stored, or none",
+    "identity by a frozen network, stored, or none",
     choices=("network", "stored", "none"),
   )
   stored: str = field.value("identity", "entry of a stored identity")
   width: int = field.value(
     512,
-    "of the identity behind its linear map, and of one that is stored",
+    "width of the identity behind its linear map, or as it is stored",
     low=1,
   )
   path: str = field.value("", "frozen network: a run of supervised.convnet")

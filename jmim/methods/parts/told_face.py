@@ -34,14 +34,14 @@ class ToldFace:
     renderings.Renderings, "rendering and its parameters"
   )
   source: source_tokens.SourceTokens = field.part(
-    source_tokens.SourceTokens, "what is kept of the source"
+    source_tokens.SourceTokens, "tokens of the source"
   )
   attention: attention_regions.AttentionRegions = field.part(
     attention_regions.AttentionRegions, "attention that keeps to regions"
   )
   conditions: named_conditions.NamedConditions = field.part(
     named_conditions.NamedConditions,
-    "what is left out in training, and guidance",
+    "conditions left out in training, and guidance",
     names=NAMES,
     drop=(0.1, 0.1),
     guide=NAMES,

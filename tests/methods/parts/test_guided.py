@@ -238,6 +238,8 @@ def test_conditions_of_unequal_length_are_two_passes_and_equal_ones_are_one():
 def test_guidance_falls_on_the_way_from_noise(clean):
   cond, null = jnp.ones((1, 2, 2, 3)), jnp.zeros((1, 2, 2, 3))
   part = guided.Guided(guidance=5.0, guidance_fall=9.0)
-  at = lambda way: part.combine(cond, null, abs(1 - clean - way), 3, clean)
+  at = lambda way: part.combine(
+    cond, null, time=abs(1 - clean - way), channels=3, clean=clean
+  )
   found = [float(at(way)[0, 0, 0, 0]) for way in (0.0, 1 / 18, 0.5)]
   np.testing.assert_allclose(found, [5, 3, 1], rtol=1e-6)
