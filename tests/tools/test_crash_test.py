@@ -44,13 +44,15 @@ def test_a_second_run_workers_and_rollbacks_change_nothing(tmp_path, capfd):
     "--second",
     "--config.hardware.data_workers=2",
     "--config.train.spike_policy=rollback",
-    "--config.train.spike_z=1.0",
-    "--config.train.max_rollbacks=2",
+    "--config.train.spike_z=0.5",
+    "--config.train.spike_window=16",
+    "--config.train.max_rollbacks=20",
+    "--config.optim.lr=0.02",
   )
   assert code == 0, out
   assert re.search(r"second processes: .*\d refused", out)
   skips = json.loads((tmp_path / "whole/skips.json").read_text())
-  assert len(skips) == 2, skips
+  assert len(skips) >= 2, skips
 
 
 @pytest.mark.slow
