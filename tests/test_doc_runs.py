@@ -53,6 +53,7 @@ ONLY_READ = (
     "reads runs; tests/tools",
   ),
   (r"--workdir=(HOST|W)( |$)", "minutes; claims train it"),
+  (r"make_pairs|average_checkpoints", "reads runs; tests/tools has both"),
   (r"=PART", "needs a run over a host; tests/convert/test_mounting.py"),
 )
 TINY = (
