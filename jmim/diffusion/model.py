@@ -190,11 +190,10 @@ class Diffuser:
       return self.network(x, t, told)
     if number and scale == 0:
       return self.network(x, t, nothing)
-    twice = lambda a, b: jnp.concatenate([a, b])
-    both = self.network(
-      twice(x, x), twice(t, t), jax.tree.map(twice, told, nothing)
+    cond, null, _ = guidance.twice(
+      self.network, x, t=t, cond=told, null=nothing
     )
-    return guidance.combine(*jnp.split(both, 2), scale)
+    return guidance.combine(cond, null, scale)
 
   def noised(self, z: Array, t: Array, noise: Array) -> Array:
     """a_t z + s_t noise at discrete times t [b]."""

@@ -31,6 +31,22 @@ def modulate(
   return scaled if shift is None else scaled + shift[:, None]
 
 
+def single(module: nn.Module, rows: int, cond: jax.Array) -> jax.Array:
+  """[rows, b, w] modulations of adaLN-single (PixArt-alpha, Chen et al. 2024).
+
+  cond plus a table of its own, of deviation 1 / sqrt(w) at first.
+
+  Args:
+    module: where the parameter "table" [rows, w] is declared.
+    rows: shift, scale and gate, say, are three.
+    cond: [b, rows, w], or [b, 1, w] for all of them.
+  """
+  width = cond.shape[-1]
+  init = nn.initializers.normal(width**-0.5)
+  table = module.param("table", init, (rows, width)).astype(cond.dtype)
+  return jnp.swapaxes(cond + table, 0, 1)
+
+
 def bare_norm(
   rt: runtime.Runtime, name: str, affine: bool, rms: bool = False
 ) -> norm.LayerNorm | nn.RMSNorm:

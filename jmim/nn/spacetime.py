@@ -36,12 +36,6 @@ ZEROS = nn.initializers.zeros
 Some = jax.Array | None
 
 
-def table(module: nn.Module, name: str, rows: int, width: int) -> jax.Array:
-  """[rows, width] of adaLN-single, of deviation 1 / sqrt(width) at first."""
-  init = nn.initializers.normal(width**-0.5)
-  return module.param(name, init, (rows, width))
-
-
 class TimeAttention(nn.Module, kw_only=True):
   """Attention along the frames at each place; it begins by giving 0.
 
@@ -145,9 +139,8 @@ class Block(nn.Module, kw_only=True):
     """
     rt, width = self.rt, x.shape[-1]
     own = dict(heads=self.heads, rt=rt)
-    mods = table(self, "table", 6, width).astype(cond.dtype)
-    mods = cond.reshape(-1, 6, width) + mods
-    shift1, scale1, gate1, shift2, scale2, gate2 = mods.swapaxes(0, 1)
+    mods = adaln.single(self, 6, cond.reshape(-1, 6, width))
+    shift1, scale1, gate1, shift2, scale2, gate2 = mods
     x = x if added is None else x + added.astype(x.dtype)
     h = norm.layer_norm(rt, "norm1", affine=False)(x)
     h = adaln.modulate(h, shift1, scale1)

@@ -66,9 +66,8 @@ class Coded:
       dims.check(self.side)
       if dims.dropout:
         raise ValueError(f"{name}.dropout={dims.dropout}: there is none here")
-    for name in ("time_width", "scale_shift"):
-      own = getattr(self.dims, name)
-      if own != {"time_width": 0, "scale_shift": True}[name]:
+    for name, fixed in (("time_width", 0), ("scale_shift", True)):
+      if (own := getattr(self.dims, name)) != fixed:
         raise ValueError(
           f"dims.{name}={own}: time is embedded as wide as the code, and acts "
           "as scale and shift"

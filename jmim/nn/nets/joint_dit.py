@@ -12,7 +12,6 @@ as in the released weights.
 
 import dataclasses
 
-import einops
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -23,7 +22,6 @@ from jmim.nn import adaln
 from jmim.nn import dense
 from jmim.nn import joint_block
 from jmim.nn import norm
-from jmim.nn import posemb
 from jmim.nn import stack
 from jmim.nn.nets import video
 
@@ -116,9 +114,8 @@ class JointDiT(nn.Module, kw_only=True):
     tokens = [self._embed("context", context), self._embed("target", x)]
     more = {}
     if dims.theta:
-      places = posemb.grid_places(sum(frames), *grid)
       widths = (dims.head // AXES,) * AXES
-      more["rotary"] = posemb.rotary_axes(places, widths, dims.theta)[None]
+      more["rotary"] = video.rotary((sum(frames), *grid), widths, dims.theta)
     if mask is not None:
       both = jnp.pad(mask, ((0, 0), (0, frames[1])), constant_values=True)
       more["mask"] = jnp.repeat(both, place, axis=1)
@@ -131,15 +128,8 @@ class JointDiT(nn.Module, kw_only=True):
       **more,
     )
     y = self._head(y[:, frames[0] * place :], told[:, 1], x.shape[-1])
-    pred = einops.rearrange(
-      y.astype(jnp.float32),
-      "b (f h w) (p q c) -> b f (h p) (w q) c",
-      f=frames[1],
-      h=grid[0],
-      w=grid[1],
-      p=dims.patch,
-      q=dims.patch,
-    )
+    y = y.astype(jnp.float32)
+    pred = video.untubelets(y, dims.patch, (frames[1], *grid))
     return {"pred": pred} | found
 
   def _make(self) -> nn.Module:

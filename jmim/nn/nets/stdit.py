@@ -19,11 +19,11 @@ from jmim.core import runtime
 from jmim.nn import adaln
 from jmim.nn import dense
 from jmim.nn import norm
-from jmim.nn import patch as patching
 from jmim.nn import posemb
 from jmim.nn import sizes
 from jmim.nn import spacetime
 from jmim.nn import stack
+from jmim.nn.nets import video
 
 NORMAL = nn.initializers.normal(0.02)
 XAVIER = nn.initializers.xavier_uniform()
@@ -39,10 +39,9 @@ def embed(
   name: str,
 ) -> jax.Array:
   """Patches [b, t n, w] of clips [b, t, h, w, c]; without places."""
-  flat = clip.reshape(-1, *clip.shape[2:])
-  tokens = rt.shard(patching.patchify(flat, patch))
-  tokens = dense.dense(rt, size.width, kernel_init=XAVIER, name=name)(tokens)
-  return rt.shard(tokens.reshape(len(clip), -1, size.width))
+  tokens = rt.shard(video.tubelets(clip, 1, patch))
+  linear = dense.dense(rt, size.width, kernel_init=XAVIER, name=name)
+  return rt.shard(linear(tokens))
 
 
 def places(width: int, grid: tuple[int, int], frames: int) -> jax.Array:
@@ -163,17 +162,14 @@ class STDiT(nn.Module, kw_only=True):
 
   def _read(self, y, cond, grid, frames):
     """Tokens -> [b, t, h, w, out], with shift and scale by the time."""
-    own = spacetime.table(self, "table", 2, self.size.width)
-    both = cond[:, None] + own.astype(cond.dtype)
+    shift, scale = adaln.single(self, 2, cond[:, None])
     y = norm.layer_norm(self.rt, "norm", affine=False)(y)
-    y = adaln.modulate(y, both[:, 0], both[:, 1])
+    y = adaln.modulate(y, shift, scale)
     zero = spacetime.ZEROS
     how = dict(kernel_init=zero, name="pred")
     y = dense.dense(self.rt, self.patch**2 * self.out, **how)(y)
-    b, w = len(y), y.shape[-1]
-    flat = y.astype(jnp.float32).reshape(b * frames, -1, w)
-    pred = patching.unpatchify(flat, self.patch, grid)
-    return pred.reshape(b, frames, *pred.shape[1:])
+    y = y.astype(jnp.float32)
+    return video.untubelets(y, self.patch, (frames, *grid))
 
 
 def begun(net: dict, told: dict, branch: int) -> tuple[dict, dict]:

@@ -19,6 +19,7 @@ from jmim.nn import block
 from jmim.nn import initialise
 from jmim.nn import norm
 from jmim.nn import patch as patching
+from jmim.nn import posemb
 from jmim.nn import sizes
 
 
@@ -37,6 +38,44 @@ def tubelets(video: jax.Array, frames: int, patch: int) -> jax.Array:
     p=patch,
     q=patch,
   )
+
+
+def untubelets(
+  tokens: jax.Array, patch: int, grid: tuple[int, int, int]
+) -> jax.Array:
+  """[b, t*h*w, p*p*c] -> [b, t, h*p, w*p, c]: back from `tubelets` of a frame.
+
+  Args:
+    tokens: t slowest.
+    patch: p.
+    grid: (t, h, w).
+  """
+  sides = dict(zip("thw", grid, strict=True))
+  form = "b (t h w) (p q c) -> b t (h p) (w q) c"
+  return einops.rearrange(tokens, form, p=patch, q=patch, **sides)
+
+
+def rotary(
+  grid: tuple[int, int, int], widths: tuple[int, ...], theta: float
+) -> jax.Array:
+  """Angles [1, t*h*w, d/2] of all tokens, see `posemb.rotary_axes`.
+
+  Spread on the device: the program holds those of an axis, not of each token,
+  of which a long clip has many.
+
+  Args:
+    grid: (t, h, w).
+    widths: of the axes' slices of a head.
+    theta: base of the frequencies.
+  """
+  angles = []
+  for axis, (n, width) in enumerate(zip(grid, widths, strict=True)):
+    line = posemb.rotary_axes(np.arange(n)[:, None], (width,), theta)
+    rest = [1] * (len(grid) - axis - 1)
+    line = line.reshape(n, *rest, width // 2)
+    angles.append(jnp.broadcast_to(line, (*grid, width // 2)))
+  angles = jnp.concatenate(angles, axis=-1)
+  return angles.reshape(1, math.prod(grid), -1)
 
 
 def sinusoid(n: int, width: int) -> np.ndarray:

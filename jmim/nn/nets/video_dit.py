@@ -24,7 +24,6 @@ from collections.abc import Callable
 from typing import Any
 from typing import NamedTuple
 
-import einops
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -36,7 +35,6 @@ from jmim.nn import attention_logits
 from jmim.nn import dense
 from jmim.nn import mlp
 from jmim.nn import norm
-from jmim.nn import posemb
 from jmim.nn import recompute
 from jmim.nn import sizes
 from jmim.nn import stack
@@ -113,10 +111,8 @@ class Block(nn.Module, kw_only=True):
     """
     rt, width = self.rt, x.shape[-1]
     context = x if context is None else context
-    std = nn.initializers.normal(width**-0.5)
-    table = self.param("table", std, (6, width)).astype(rt.dtype)
-    mods = table + einops.rearrange(cond, "b (six w) -> b six w", six=6)
-    shift1, scale1, gate1, shift2, scale2, gate2 = jnp.moveaxis(mods, 1, 0)
+    mods = adaln.single(self, 6, cond.reshape(-1, 6, width))
+    shift1, scale1, gate1, shift2, scale2, gate2 = mods
     heads = dict(heads=self.heads, qkv_bias=False, proj_bias=False, rt=rt)
     heads |= dict(qk_norm="rms")
     attn = attention.SelfAttention(
@@ -211,13 +207,12 @@ class VideoDiT(nn.Module, kw_only=True):
       rt=rt,
       parent=None,
     )
-    places = posemb.grid_places(*grid)
     latent, found = stack.Stack(make, self.size.depth, rt, name="blocks")(
       rt.shard(tokens),
       cond=cond,
       context=context,
       mask=attention_logits.prefix(told.valid, context.shape[1]),
-      rotary=posemb.rotary_axes(places, self.axes, THETA)[None],
+      rotary=video.rotary(grid, self.axes, THETA),
       attend=attend,
       per_layer=None if state is None else {"state": state},
       taps=taps,
@@ -243,19 +238,12 @@ class VideoDiT(nn.Module, kw_only=True):
 
   def _predicted(self, latent, embedded, grid):
     """[b, t, h*p, w*p, out] float32 of the last tokens."""
-    rt, width, p = self.rt, self.size.width, self.patch
-    table = self.param("table", nn.initializers.normal(width**-0.5), (2, width))
-    mods = table.astype(rt.dtype) + embedded[:, None]
+    rt, p = self.rt, self.patch
+    shift, scale = adaln.single(self, 2, embedded[:, None])
     y = adaln.bare_norm(rt, "norm", affine=False)(latent)
-    y = adaln.modulate(y, shift=mods[:, 0], scale=mods[:, 1])
+    y = adaln.modulate(y, shift, scale)
     y = dense.dense(rt, p**2 * self.out, kernel_init=ZEROS, name="pred")(y)
-    return einops.rearrange(
-      y.astype(jnp.float32),
-      "b (t h w) (p q c) -> b t (h p) (w q) c",
-      **dict(zip("thw", grid, strict=True)),
-      p=p,
-      q=p,
-    )
+    return video.untubelets(y.astype(jnp.float32), p, grid)
 
   def _context(self, told):
     """[b, s, width] tokens of both encoders."""

@@ -2,6 +2,7 @@ import jax
 import numpy as np
 import pytest
 
+from jmim.nn import posemb
 from jmim.nn import sizes
 from jmim.nn.nets import video
 
@@ -20,6 +21,20 @@ def test_tubelets_are_frames_rows_columns_channels(clips):
   t, h, w = 1, 0, 2  # the token of row 0, column 2 at the second step
   box = clips[1, 2:4, :4, 8:12]
   np.testing.assert_array_equal(x[1, (t * 2 + h) * 3 + w], box.ravel())
+
+
+def test_a_clip_comes_back_from_its_tokens(clips):
+  tokens = video.tubelets(clips, 1, PATCH)
+  back = video.untubelets(tokens, PATCH, (4, 2, 3))
+  np.testing.assert_array_equal(back, clips)
+
+
+@pytest.mark.parametrize("widths", [(4, 2, 6), (0, 4, 2)])
+def test_rotary_positions_are_those_of_each_token(widths):
+  places = np.array(list(np.ndindex(4, 2, 3)))
+  want = posemb.rotary_axes(places, widths, 50.0)
+  found = video.rotary((4, 2, 3), widths, 50.0)
+  np.testing.assert_array_equal(found, want[None])
 
 
 def test_clips_that_do_not_split_are_named():
