@@ -1,3 +1,4 @@
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +21,24 @@ def test_modulation_is_scale_and_shift_about_one():
   np.testing.assert_allclose(
     adaln.modulate(X, None, scale), X * (1 + scale[:, None]), rtol=1e-6
   )
+
+
+@pytest.mark.parametrize("own", [3, 1])
+def test_single_modulations_are_told_plus_a_table(own):
+  cond = RNG.normal(size=(2, own, 8)).astype(np.float32)
+
+  class Rows(nn.Module):
+    @nn.compact
+    def __call__(self, cond):
+      return adaln.single(self, 3, cond)
+
+  table = RNG.normal(size=(3, 8)).astype(np.float32)
+  found = Rows().apply({"params": {"table": table}}, cond)
+  for row in range(3):
+    want = cond[:, min(row, own - 1)] + table[row]
+    np.testing.assert_allclose(found[row], want, rtol=1e-6)
+  fresh = Rows().init(jax.random.key(0), np.zeros((1, 1, 4096)))["params"]
+  np.testing.assert_allclose(fresh["table"].std(), 1 / 64, rtol=0.05)
 
 
 @pytest.mark.parametrize("shift, parts", [(True, 6), (False, 4)])
