@@ -37,7 +37,9 @@ def test_single_modulations_are_told_plus_a_table(own):
   for row in range(3):
     want = cond[:, min(row, own - 1)] + table[row]
     np.testing.assert_allclose(found[row], want, rtol=1e-6)
-  fresh = Rows().init(jax.random.key(0), np.zeros((1, 1, 4096)))["params"]
+  fresh = Rows().init(jax.random.key(0), np.zeros((1, 1, 4096), np.float32))[
+    "params"
+  ]
   np.testing.assert_allclose(fresh["table"].std(), 1 / 64, rtol=0.05)
 
 
