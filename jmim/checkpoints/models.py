@@ -7,6 +7,7 @@ of it is trained, and it has no mesh: it runs where JAX puts it.
 import dataclasses
 import pathlib
 from collections.abc import Mapping
+from collections.abc import Sequence
 
 import jax
 import ml_collections
@@ -16,6 +17,7 @@ from jmim.checkpoints import frozen
 from jmim.checkpoints import identity
 from jmim.checkpoints import store as checkpoint
 from jmim.checkpoints import weights
+from jmim.core import config as configs
 from jmim.core import discovery
 from jmim.core import errors
 from jmim.core import home
@@ -38,6 +40,19 @@ class Model:
   method: methods.Method
   weights: methods.Weights
   classes: tuple[str, ...] = ()
+
+  def changed(self, items: Sequence[str]) -> "Model":
+    """The same weights under a changed config.
+
+    Args:
+      items: "key=value", as of `config.override`.
+
+    Raises:
+      UserError: an unknown key, or what does not go together.
+    """
+    config = configs.override(self.config, items)
+    method = discovery.make(config.method)
+    return dataclasses.replace(self, config=config, method=method)
 
 
 def of_arrays(

@@ -21,8 +21,6 @@ import numpy as np
 import PIL.Image
 
 from jmim.checkpoints import models
-from jmim.core import config as configs
-from jmim.core import discovery
 from jmim.core import errors
 from jmim.core import method as methods
 from jmim.nn import block_masks
@@ -53,8 +51,7 @@ def found(
       "name another folder",
       "--workdir",
     )
-  config = configs.override(model.config, [f"method.type={TYPE}", *changes])
-  method = discovery.make(config.method)
+  method = model.changed([f"method.type={TYPE}", *changes]).method
   rule, tokens = method.sparse, method.tokens
 
   @jax.jit
@@ -67,12 +64,6 @@ def found(
     recall = block_masks.recall(flat, mask).reshape(sums.shape[:3])
     return {"sums": sums, "mask": mask.reshape(sums.shape), "recall": recall}
 
-  try:
-    method.inputs()
-  except ValueError as e:
-    raise errors.UserError(
-      str(e), "fields that go together", "change them", "method.sparse"
-    ) from e
   return jax.tree.map(np.asarray, look(model.weights, batch, jax.random.key(0)))
 
 

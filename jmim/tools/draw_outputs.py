@@ -20,8 +20,6 @@ import jax
 import numpy as np
 
 from jmim.checkpoints import models
-from jmim.core import config as configs
-from jmim.core import discovery
 from jmim.core import errors
 from jmim.core import method as methods
 from jmim.core import objects
@@ -85,8 +83,7 @@ def column(
     raise errors.UserError(
       text, "TITLE=OUTPUT and perhaps KEY=VALUE", "correct it", None
     )
-  config = configs.override(model.config, changes)
-  method, spec = discovery.make(config.method), build.make_spec(model.config)
+  method, spec = model.changed(changes).method, build.make_spec(model.config)
   offered = method.predict()
   if output.partition("/")[0] not in offered:
     raise errors.UserError(

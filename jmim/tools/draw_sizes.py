@@ -15,8 +15,6 @@ import jax
 import numpy as np
 
 from jmim.checkpoints import models
-from jmim.core import config as configs
-from jmim.core import discovery
 from jmim.core import errors
 from jmim.core.settings import data as settings
 from jmim.evals.lib import draw
@@ -43,11 +41,10 @@ def columns(
   data, made = model.config.data, {}
   spec = settings.Data(mean=tuple(data.mean), std=tuple(data.std))
   for n in sizes:
-    config = configs.override(model.config, [f"{key}={n}"])
-    method = discovery.make(config.method)
+    method = model.changed([f"{key}={n}"]).method
     if "sample" not in method.predict():
       raise errors.UserError(
-        f"{config.method.type} does not sample",
+        f"{model.config.method.type} does not sample",
         "a run of diffusion, with a decoder",
         "name another workdir",
         "--workdir",

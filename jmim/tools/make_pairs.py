@@ -14,7 +14,6 @@ split "test".
 """
 
 import argparse
-import dataclasses
 import json
 import pathlib
 import sys
@@ -26,16 +25,16 @@ import jax
 import numpy as np
 
 from jmim.checkpoints import models
-from jmim.core import config as configs
-from jmim.core import discovery
 from jmim.core import errors
+from jmim.core import objects
 from jmim.data import sources
 from jmim.data import write
+from jmim.evals.lib import predict
 from jmim.parallel import malloc
+from jmim.session import opened
 from jmim.tools import cli
 
 OUTPUT = "pairs"
-SPLITS = {"train": "train_split", "test": "eval_split"}
 
 Rows = dict[str, np.ndarray]
 
@@ -75,7 +74,7 @@ def batches(
     batch: samples at once.
     key: of all samples.
   """
-  names, run = told(model), jax.jit(model.method.predict()[OUTPUT])
+  names, run = told(model), jax.jit(predict.output(model.method, OUTPUT))
   for start in range(numbers.start, numbers.stop, batch):
     index = np.arange(start, start + batch)
     some = [source[int(i - numbers.start) % len(source)] for i in index]
@@ -112,11 +111,8 @@ def build(
   Raises:
     UserError: it is there already, or a method that makes no pairs.
   """
-  data, names, key = model.config.data, told(model), jax.random.key(0)
-  opened = {
-    split: sources.build(data["name"], data[key_], data["data_dir"])
-    for split, key_ in SPLITS.items()
-  }
+  names, key = told(model), jax.random.key(0)
+  read = opened.make_sources(model.config)
   shape = model.method.shape
   features: dict[str, Any] = {
     n: write.tensor(shape, dtype) for n in ("noise", "sample")
@@ -127,13 +123,16 @@ def build(
     features[n] = (
       write.tensor(wanted[n].shape, kind.name) if wanted[n].shape else kind.type
     )
-  classes = opened["train"].num_classes
+  classes = read["train"].num_classes
   if classes and "label" in names:
     features["label"] = write.label(classes)
-  of = {"train": range(num), "test": range(num, num + test)}
+  of = {
+    "train": (read["train"], range(num)),
+    "test": (read["eval"], range(num, num + test)),
+  }
 
-  def examples(split):
-    for rows in batches(model, opened[split], of[split], batch=batch, key=key):
+  def examples(source, numbers):
+    for rows in batches(model, source, numbers, batch=batch, key=key):
       for i in range(len(rows["noise"])):
         one = {n: x[i] for n, x in rows.items()}
         cast = lambda n, one=one: one[n].astype(features[n].np_dtype)
@@ -145,7 +144,7 @@ def build(
     out,
     features=features,
     description=json.dumps(about, indent=2),
-    splits=lambda: {split: examples(split) for split in SPLITS},
+    splits=lambda: {split: examples(*own) for split, own in of.items()},
   )
 
 
@@ -168,12 +167,9 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 def make(args: argparse.Namespace, overrides: Sequence[str]) -> None:
   """Writes the data set and prints where it is; raises as `build`."""
   model = models.of_run(args.workdir, args.weights, key="--workdir")
-  if overrides:
-    config = configs.override(model.config, overrides)
-    method = discovery.make(config.method)
-    model = dataclasses.replace(model, config=config, method=method)
+  objects.check_data(model.config, args.workdir)
   folder = build(
-    model,
+    model.changed(overrides),
     args.name,
     args.out,
     num=args.num,

@@ -40,6 +40,17 @@ def test_the_mean_of_the_weights_can_be_chosen(tmp_path, params):
     models.of_run(tmp_path / "raw", "ema")
 
 
+def test_a_changed_config_keeps_the_weights(tmp_path, params):
+  evalkit.workdir(tmp_path, "evalkit", params)
+  model = models.of_run(tmp_path)
+  changed = model.changed(["method.gain=3.0"])
+  assert changed.method == evalkit.Everything(gain=3.0)
+  assert changed.weights is model.weights
+  assert model.method.gain != 3.0 and changed.config.method.gain == 3.0
+  with pytest.raises(errors.UserError, match="nowhere"):
+    model.changed(["method.nowhere=1"])
+
+
 def test_a_folder_without_a_run_names_the_key_that_asked(tmp_path, params):
   with pytest.raises(errors.UserError, match="config.json") as e:
     models.of_run(tmp_path, key="encoder")

@@ -4,11 +4,11 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 import pytest
 
 from jmim.checkpoints import models
+from jmim.core import config as configs
 from jmim.core import errors
 from jmim.core import method as methods
 from jmim.data import sources
@@ -26,10 +26,9 @@ def model(fill):
     n: np.zeros((1, *x.shape), x.dtype) for n, x in TINY.inputs().items()
   }
   params = jax.tree.map(jnp.asarray, fill(TINY, batch)[0])
-  data = dict(name="clips", data_dir="", train_split="train", eval_split="test")
-  config = ml_collections.ConfigDict(
-    {"data": data, "method": {"type": "video.step_video"}}
-  )
+  config = configs.base()
+  config.data.name = "clips"
+  config.method = configs.section(type="video.step_video")
   return models.Model(
     config=config, method=TINY, weights=methods.Weights(params)
   )
@@ -42,7 +41,7 @@ def told(monkeypatch):
   monkeypatch.setattr(
     make_pairs.sources,
     "build",
-    lambda name, split, folder: sources.ArraySource(
+    lambda name, split, folder, **how: sources.ArraySource(
       {"label": of[split]}, num_classes=3
     ),
   )

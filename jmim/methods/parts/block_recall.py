@@ -42,16 +42,16 @@ def of_layer(
   patterns = [*block_masks.PATTERNS, "random"]
   best = jnp.max(jnp.stack([recall[name] for name in patterns]), 0)
   own = lambda sums: rule.mask(*rule.choose(sums, tokens, noise), tokens)
-  share = lambda sums: block_masks.recall(last, own(sums))
-  kept = lambda sums: (share(sums) / share(last)).mean(-1)
+  fresh = block_masks.recall(last, own(last))
+  kept = lambda mask: (block_masks.recall(last, mask) / fresh).mean(-1)
   least = [name for name in ("rows", "heads") if name in made]
   return {
     **{f"recall_{name}": r.mean(-1) for name, r in recall.items()},
     **{f"head_{i}": r for i, r in enumerate(recall[rule.selection].T)},
     "over_patterns": (recall["whole"] - best).min(-1),
     **{f"least_{name}": recall[name].min(-1) for name in least},
-    "kept": kept(first),
-    "other": kept(other),
+    "kept": kept(made[rule.selection]),
+    "other": kept(own(other)),
   }
 
 

@@ -96,9 +96,8 @@ class AdaSpa(step_video.StepVideo):
 
   def predict(self) -> dict[str, method.Predict]:
     """Those of the host; recalls; of samples fidelity {psnr [b]}."""
-    own = {"recalls": self.recalls, "block_sums": self.block_sums}
-    if self.first_stage.decodes:
-      own["fidelity"] = self.fidelity
+    seen = ("fidelity",) if self.first_stage.decodes else ()
+    own = {n: getattr(self, n) for n in ("recalls", "block_sums", *seen)}
     return super().predict() | own
 
   def walked(
@@ -124,14 +123,11 @@ class AdaSpa(step_video.StepVideo):
     def network(phase, found):
       if phase == "dense":
         return apply
-      searches = phase in segments.SEARCHES
-      return functools.partial(
-        apply,
-        of=("pred", "state") if searches else "pred",
-        taps=("state",) if searches else (),
-        attend=functools.partial(attend, phase=phase),
-        state=found,
-      )
+      own = functools.partial(attend, phase=phase)
+      own = functools.partial(apply, attend=own, state=found)
+      if phase not in segments.SEARCHES:
+        return own
+      return functools.partial(own, of=("pred", "state"), taps=("state",))
 
     return self.sampling.sample(
       self.noise,
@@ -164,8 +160,10 @@ class AdaSpa(step_video.StepVideo):
     z, _ = self.walked(weights, batch, key=key, attend=attend, state=state)
     return self.first_stage.decode(weights, z)
 
-  def block_sums(self, weights, batch, key) -> jax.Array:
-    """S [b, searches, layers, heads, n, n] of dense samples, the half told."""
+  def searched(
+    self, weights: method.Weights, batch: method.Batch, key: jax.Array
+  ) -> list[jax.Array]:
+    """S [layers, b, heads, n, n] by search; those not read cost nothing."""
 
     def attend(q, k, v, state, phase):
       del state
@@ -175,13 +173,16 @@ class AdaSpa(step_video.StepVideo):
       return out, sums
 
     _, found = self.walked(weights, batch, key, attend)
-    b = method.batch_size(batch)
-    return jnp.moveaxis(jnp.stack(found)[:, :, :b], 2, 0)
+    return [sums[:, : method.batch_size(batch)] for sums in found]
+
+  def block_sums(self, weights, batch, key) -> jax.Array:
+    """S [b, searches, layers, heads, n, n] of dense samples, the half told."""
+    return jnp.moveaxis(jnp.stack(self.searched(weights, batch, key)), 2, 0)
 
   def recalls(self, weights, batch, key) -> dict[str, jax.Array]:
     """Of each clip [b], see `parts/block_recall.py`; from dense samples."""
-    run = lambda key: jnp.moveaxis(self.block_sums(weights, batch, key), 0, 2)
-    found, other = run(key), run(randomness.Keys(key)("other"))[0]
+    found = self.searched(weights, batch, key)
+    other = self.searched(weights, batch, randomness.Keys(key)("other"))[0]
     how = dict(noise=self.random(batch, key), tokens=self.tokens, other=other)
     return block_recall.of_path(self.sparse, found[0], found[-1], **how)
 
@@ -190,8 +191,7 @@ class AdaSpa(step_video.StepVideo):
     dense = super().sample(weights, batch, key)
     made = self.sample(weights, batch, key)
     seen = lambda x: jnp.clip(x, -PEAK / 2, PEAK / 2)
-    axes = tuple(range(1, dense.ndim))
-    error = ((seen(made) - seen(dense)) ** 2).mean(axes)
+    error = ((seen(made) - seen(dense)) ** 2).mean((1, 2, 3, 4))
     return {"psnr": 10 * jnp.log10(PEAK**2 / jnp.maximum(error, LEAST))}
 
   def work(self) -> tuple[int, int]:
@@ -199,7 +199,5 @@ class AdaSpa(step_video.StepVideo):
     size, steps = self.net.size, self.sampling.steps
     calls = size.depth * (1 if self.sampling.guidance == 1 else 2)
     dense = 4 * self.tokens**2 * size.width * steps
-    return (
-      calls * block_work.work(self.sparse, self.tokens, size.width, steps),
-      calls * dense,
-    )
+    own = block_work.work(self.sparse, self.tokens, size.width, steps)
+    return calls * own, calls * dense
