@@ -39,10 +39,3 @@ def places(coordinates: Array, sides: tuple[int, int], aligned: bool) -> Array:
   shares = (coordinates[..., ::-1] + 1) / 2
   sides = jnp.asarray(sides)
   return shares * (sides - 1) if aligned else shares * sides - 0.5
-
-
-def coordinates(places: Array, sides: tuple[int, int], aligned: bool) -> Array:
-  """Inverse of `places`, for sides above 1."""
-  sides = jnp.asarray(sides)
-  shares = places / (sides - 1) if aligned else (places + 0.5) / sides
-  return (2 * shares - 1)[..., ::-1]

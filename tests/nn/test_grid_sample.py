@@ -83,11 +83,3 @@ def test_far_outside_is_zero():
   places = np.array([[1e12, 0.0], [0.0, -1e12], [5.0, 5.0]])
   found = grid_sample.sample(np.ones((3, 3, 1)), places, True)
   np.testing.assert_array_equal(found, 0)
-
-
-@pytest.mark.parametrize("aligned", [True, False])
-def test_coordinates_are_the_inverse_of_places(aligned):
-  xy = RNG.uniform(-2, 2, (7, 2))
-  there = grid_sample.places(xy, (4, 6), aligned)
-  back = grid_sample.coordinates(there, (4, 6), aligned)
-  np.testing.assert_allclose(back, xy, atol=1e-5)
