@@ -107,6 +107,11 @@ class Table:
     """Whether it needs noise."""
     return bool(self.std.any() or self.churn.any())
 
+  def still(self) -> "Table":
+    """The same without noise."""
+    none = np.zeros(len(self))
+    return dataclasses.replace(self, std=none, churn=none)
+
   def draw(
     self, keys: Callable[[str], jax.Array], shape: tuple[int, ...]
   ) -> dict[str, jax.Array]:

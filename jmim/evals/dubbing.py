@@ -121,7 +121,7 @@ def strip(
   """
   at = np.linspace(0, len(frames) - 1, min(SHOWN, len(frames))).astype(int)
   side = (frames.shape[1] * scale, frames.shape[2] * scale)
-  row = lambda x: np.concatenate(list(draw.enlarge(x[at], side)), axis=1)
+  row = lambda x: np.concatenate(list(draw.fitted(x[at], side)), axis=1)
   picture = np.concatenate([row(frames), row(video)])
   curves = np.full((2 * side[0] // 3, picture.shape[1], 3), 255, np.uint8)
   seen = mouths.opening(video)

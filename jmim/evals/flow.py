@@ -86,13 +86,13 @@ class Evaluator(base.Evaluator):
     self._check(flows.shape[1])
     error = lambda flow: metrics.end_point_error(flow, out["flow_true"])
     whole = lambda x: (float(x[known].sum()), float(known.sum()))
-    found = {"aepe": whole(error(out["flow"]))}
+    away = error(out["flow"])
+    found = {"aepe": whole(away)}
     furthest = np.array(flows.shape[2:4][::-1])  # along x, y
     for k in self.counts:
       mean = flows[:, :k].mean(1).clip(-furthest, furthest)
       found[f"aepe_{k}"] = whole(error(mean))
     found["aepe_initial"] = whole(error(out["initial"]))
-    away = error(out["flow"])
     for d in self.bounds:
       found[f"pck_{d:g}"] = whole(100.0 * (away <= d))
     spread = metrics.spread(flows)
@@ -131,7 +131,7 @@ def sheet(context: contexts.Context, out: Arrays, examples: int) -> np.ndarray:
       "truth": np.where(known, paint(some["flow_true"]), 0).astype(np.uint8),
       "argmax": paint(some["initial"]),
       "mean": paint(some["flow"]),
-      "spread": draw.heat(spread, 0.0, max(float(spread.max()), 1e-6)),
+      "spread": draw.heat(spread, 0.0, float(spread.max())),
     },
     pairs=1,
   )

@@ -49,7 +49,7 @@ class Evaluator(base.Evaluator):
     tokens, images = context.rows(
       self.predict, "eval", n, self.weights, entry="image"
     )
-    big = lambda x: draw.enlarge(x, images.shape[1:3])
+    big = lambda x: draw.fitted(x, images.shape[1:3])
     colours = representation.principal_colours(tokens)
     sheet = {"image": images, "PCA": big(colours)}
     if self.attention:

@@ -115,11 +115,12 @@ class Evaluator(base.Evaluator):
     """Measure -> [...] of poses [..., j, 3]."""
     every = range(truth.shape[-2])
     pck, cps = (list(x or every) for x in (self.pck_joints, self.cps_joints))
+    fit = metrics.aligned(made, truth)
     return {
       "mpjpe": metrics.mpjpe(made, truth),
-      "pa_mpjpe": metrics.mpjpe(metrics.aligned(made, truth), truth),
+      "pa_mpjpe": metrics.mpjpe(fit, truth),
       "pck": 100 * metrics.pck(made, truth, pck, self.within),
-      "cps": metrics.cps(made, truth, cps),
+      "cps": metrics.cps(fit, truth, cps),
     }
 
   def _deviations(self, out: Mapping[str, np.ndarray]) -> Rows:

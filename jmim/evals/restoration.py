@@ -112,5 +112,5 @@ def _sheet(shown: dict[str, np.ndarray]) -> np.ndarray:
   side = shown["target"].shape[1:3]
   columns = {"target": shown["target"], "restored": shown["image"]}
   if "input" in shown:
-    columns = {"input": draw.enlarge(shown["input"], side), **columns}
+    columns = {"input": draw.fitted(shown["input"], side), **columns}
   return draw.sheet(columns)

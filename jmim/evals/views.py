@@ -107,12 +107,12 @@ class Evaluator(base.Evaluator):
       made = wide.apply(self.predict, batch, self.weights, key=i)
       out = {
         "truth": gather(batch["image"]),
-        "image": _pixels(context, made["image"]),
+        "image": context.pixels(made["image"]),
         "depth": made["depth"],
       }
       if self.shuffled:
         other = wide.apply(self.predict, exchanged(batch), self.weights, key=i)
-        out["shuffled"] = _pixels(context, other["image"])
+        out["shuffled"] = context.pixels(other["image"])
       yield {"valid": gather(batch["valid"])}, out
 
   def _scene(self, shown, mean, distance) -> dict[str, float]:
@@ -200,12 +200,6 @@ def _require_others(views):
       "raise evals.<name>.views, or set evals.<name>.shuffled=False",
       "evals.<name>.shuffled",
     )
-
-
-def _pixels(context, images):
-  """uint8 of images [b, m, h, w, 3] in the units of the inputs."""
-  flat = context.pixels(images.reshape(-1, *images.shape[2:]))
-  return flat.reshape(images.shape)
 
 
 def _sheet(out: Arrays) -> np.ndarray:

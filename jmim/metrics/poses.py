@@ -49,12 +49,17 @@ def pck(
   return (distances(made, truth)[..., joints] < within).mean(-1)
 
 
-def cps(made: np.ndarray, truth: np.ndarray, joints: list[int]) -> np.ndarray:
+def cps(fit: np.ndarray, truth: np.ndarray, joints: list[int]) -> np.ndarray:
   """[...] Correct Poses Score in mm, 0 to 299 (Wandt et al. 2021).
 
   The area under (threshold -> is every one of some joints nearer), thresholds
-  of 1 to 300 mm, by trapezoids; poses are aligned first.
+  of 1 to 300 mm, by trapezoids.
+
+  Args:
+    fit: poses, as `aligned` leaves them.
+    truth: the same, or broadcasts to it.
+    joints: which count.
   """
-  worst = distances(aligned(made, truth), truth)[..., joints].max(-1)
+  worst = distances(fit, truth)[..., joints].max(-1)
   right = np.float64(worst[..., None] < THRESHOLDS)
   return (right[..., 1:] + right[..., :-1]).sum(-1) / 2

@@ -30,7 +30,7 @@ def portraits_sheet(path: pathlib.Path) -> None:
 
 def _larger(images):
   side = (images.shape[1] * SCALE, images.shape[2] * SCALE)
-  return draw.enlarge(images, side)
+  return draw.fitted(images, side)
 
 
 def _pair(i):

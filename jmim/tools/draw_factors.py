@@ -103,7 +103,7 @@ def grid(make: Make = truth) -> np.ndarray:
     np.concatenate([x[None], y]) for x, y in zip(left, made, strict=True)
   ]
   side = (SIZE * SCALE, SIZE * SCALE)
-  large = [draw.enlarge(row, side) for row in rows]
+  large = [draw.fitted(row, side) for row in rows]
   return np.concatenate([np.concatenate(list(x), axis=1) for x in large])
 
 

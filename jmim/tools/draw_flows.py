@@ -8,6 +8,7 @@ import PIL.Image
 from jmim.data.procedural import scenes
 from jmim.data.procedural import warps
 from jmim.evals.lib import draw
+from jmim.metrics import flow as metrics
 from jmim.nn import matching
 
 SEEDS = (3, 4, 8)
@@ -57,9 +58,7 @@ def _apart(cosines: np.ndarray) -> np.ndarray:
   b, sh, sw, h, w = cosines.shape
   flat = cosines.reshape(b, sh * sw, h, w)
   best = np.argpartition(flat, -NEAR, axis=1)[:, -NEAR:]
-  places = np.stack([best % sw, best // sw], axis=-1).astype(float)
-  away = places - places.mean(1, keepdims=True)
-  return np.sqrt((away**2).sum(-1).mean(1))
+  return metrics.spread(np.stack([best % sw, best // sw], axis=-1))
 
 
 FIGURES = {"diffmatch": warped}

@@ -28,12 +28,12 @@ def pictures(n: int) -> np.ndarray:
   source = sources.build("digits/scattered", "test")
   files = [io.BytesIO(source[i]["image"]) for i in range(n)]
   images = np.stack([np.asarray(PIL.Image.open(f)) for f in files])
-  return sheets.enlarge(images, (SIDE, SIDE))
+  return sheets.fitted(images, (SIDE, SIDE))
 
 
 def hide(images: np.ndarray, mask: np.ndarray) -> np.ndarray:
   """Grey where [n, h, w] is true; any grid that divides the images."""
-  big = sheets.enlarge(np.asarray(mask, bool), images.shape[1:3])[..., None]
+  big = sheets.fitted(np.asarray(mask, bool), images.shape[1:3])[..., None]
   return np.where(big, np.uint8(GREY), images)
 
 
@@ -82,7 +82,7 @@ def umd(images: np.ndarray) -> Columns:
   for t in (200, 500, 800):
     a, s = map(float, m.noise.process.at(jnp.asarray(t)))
     noised = np.clip(127.5 * (a * x + s * eps + 1.0), 0, 255).astype(np.uint8)
-    big = sheets.enlarge(noised, (SIDE, SIDE))
+    big = sheets.fitted(noised, (SIDE, SIDE))
     columns[f"time {t}"] = masked(big, m.noised_mask)
   return columns
 
@@ -112,7 +112,7 @@ def crate_mae(images: np.ndarray) -> Columns:
   m = make("mim.crate_mae")
   mask = mask_of(m)
   white = np.full_like(images, 255)
-  hidden = sheets.enlarge(mask.astype(bool), (SIDE, SIDE))[..., None]
+  hidden = sheets.fitted(mask.astype(bool), (SIDE, SIDE))[..., None]
   return {
     "image": images,
     "MAE's encoder": np.where(hidden, white, images),
@@ -149,7 +149,7 @@ def contrasts(images: np.ndarray) -> tuple[np.ndarray, Columns]:
   contrast = cells.std((2, 4)).mean(-1) + 2.0
   p = contrast.reshape(len(images), -1) / contrast.sum((1, 2))[:, None]
   heat = sheets.heat(contrast, contrast.min(), contrast.max())
-  drawn = sheets.enlarge(heat, (SIDE, SIDE))
+  drawn = sheets.fitted(heat, (SIDE, SIDE))
   return p, {"image": images, "importance": drawn}
 
 

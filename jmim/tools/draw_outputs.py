@@ -136,7 +136,7 @@ def run(args: argparse.Namespace) -> None:
   around = dict(signed=args.signed, mean=args.mean)
   made = dict(column(model, batch, text, **around) for text in args.columns)
   side = np.max([x.shape[1:3] for x in made.values()], axis=0)
-  sheet = {title: draw.enlarge(x, side) for title, x in made.items()}
+  sheet = {title: draw.fitted(x, side) for title, x in made.items()}
   picture = draw.sheet(sheet, pairs=1)
   sheets.write(args, picture)
 

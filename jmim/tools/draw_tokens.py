@@ -168,7 +168,7 @@ def vq_diffusion(images: np.ndarray) -> draw_masks.Columns:
     x = np.asarray(m.noise.noised(x0, t, draws["u"], draws["code"]))
     x = x.reshape(-1, 14, 14)
     shown = draw_masks.hide(images, x == m.noise.mask_id)
-    swapped = sheets.enlarge((x >= 0) & (x < m.noise.mask_id), shown.shape[1:3])
+    swapped = sheets.fitted((x >= 0) & (x < m.noise.mask_id), shown.shape[1:3])
     red = (shown // 2 + np.array([120, 0, 0])).astype(np.uint8)
     columns[f"time {time}"] = np.where(swapped[..., None], red, shown)
   return columns

@@ -48,6 +48,16 @@ def test_a_sampler_that_remembers_is_not_cut(name):
     solvers.make(name, walks.PATH).part(0, 2)
 
 
+def test_a_still_table_adds_no_noise():
+  """As with noise of 0, and none is asked for."""
+  table = solvers.make("ddim", walks.PATH, eta=1.0)
+  assert table.stochastic and not table.still().stochastic
+  zero = np.zeros_like(walks.noise_of(table))
+  wanted, _ = sampler.sample(table, walks.network, walks.START, zero)
+  found, _ = sampler.sample(table.still(), walks.network, walks.START)
+  np.testing.assert_allclose(found, wanted, rtol=2e-6, atol=1e-5)
+
+
 def test_noise_may_be_a_function_of_the_call():
   table = solvers.ddpm(walks.PATH)
   z = jnp.asarray(walks.noise_of(table))

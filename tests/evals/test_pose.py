@@ -52,7 +52,7 @@ def test_measures_are_of_the_best_of_all_and_of_the_mean():
       near = [(np.linalg.norm(h - truth, axis=1) < 150).mean() for h in made]
       rows["pck"].append(100 * max(near))
       every = list(range(J))
-      rows["cps"].append(max(metrics.cps(h, truth, every) for h in made))
+      rows["cps"].append(max(metrics.cps(h, truth, every) for h in fit))
   expected = {
     "mpjpe_best": "best",
     "mpjpe_best_of_4": "four",

@@ -190,7 +190,7 @@ class Context:
     return predict.shapes(self.method, weights, names=names, batch=batch)
 
   def pixels(self, images: np.ndarray) -> np.ndarray:
-    """uint8 images of those [b, h, w, c] in the units of the inputs.
+    """uint8 images of those [b, .., h, w, c] in the units of the inputs.
 
     Raises:
       UserError: some are NaN or infinite.

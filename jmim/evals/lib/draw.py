@@ -43,16 +43,12 @@ def directions(flow: np.ndarray, longest: float) -> np.ndarray:
 
 
 def fitted(x: np.ndarray, side: tuple[int, int]) -> np.ndarray:
-  """[n, h, w, ...] -> [n, *side, ...]: the value at each new pixel's corner."""
+  """[n, h, w, ...] -> [n, *side, ...], values repeated, or some left out.
+
+  Each new pixel has the value at its first corner.
+  """
   at = [np.arange(s) * n // s for s, n in zip(side, x.shape[1:3], strict=True)]
   return x[:, at[0]][:, :, at[1]]
-
-
-def enlarge(x: np.ndarray, side: tuple[int, int]) -> np.ndarray:
-  """[n, h, w, ...] -> [n, *side, ...], each value repeated."""
-  factors = [-(-s // n) for s, n in zip(side, x.shape[1:3], strict=True)]
-  big = x.repeat(factors[0], 1).repeat(factors[1], 2)
-  return big[:, : side[0], : side[1]]
 
 
 def slices(x: np.ndarray, most: int = 4) -> np.ndarray:

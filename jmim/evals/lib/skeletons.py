@@ -79,7 +79,7 @@ def over(
   pictures, bones = [], bones_of(truth.shape[1])
   wide = max(1, side // 128)
   for i, heat in enumerate(maps):
-    grey = draw.heat(heat, 0.0, max(float(heat.max()), 1e-6))
+    grey = draw.heat(heat, 0.0, float(heat.max()))
     picture = PIL.Image.fromarray(grey).resize((side, side))
     pen, ratio = PIL.ImageDraw.Draw(picture), side / len(heat)
     scale, shift = fitted(truth[i], places[i], seen[i])

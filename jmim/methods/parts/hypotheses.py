@@ -11,7 +11,6 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jmim.core import field
 from jmim.diffusion import sampler as samplers
@@ -73,7 +72,6 @@ class Hypotheses:
     """
     table = noise.table(self)
     if normal is None:
-      still = np.zeros(len(table))
-      table = dataclasses.replace(table, std=still, churn=still)
+      table = table.still()
     denoise = self.denoiser(noise, network, scale)
     return samplers.sample(table, denoise, start, normal)[0] / scale

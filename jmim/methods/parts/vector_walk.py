@@ -13,7 +13,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jmim.core import field
 from jmim.core import runtime
@@ -53,8 +52,7 @@ class VectorWalk:
   @property
   def table(self) -> sampler.Table:
     """The posterior's mean from the last time to the vector."""
-    table = solvers.ddpm(self.process.levels())
-    return dataclasses.replace(table, std=np.zeros(len(table)))
+    return solvers.ddpm(self.process.levels()).still()
 
   def init(self, key: jax.Array, width: int) -> Any:
     """Fresh parameters of the denoiser of vectors [b, width]."""
