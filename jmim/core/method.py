@@ -9,6 +9,7 @@ computed elsewhere, and evaluated twice on the same draws.
 
 import dataclasses
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 from typing import ClassVar
@@ -261,6 +262,17 @@ def draws_of(
   return draws
 
 
+def outputs_of(
+  make: Callable[[Weights], Any], names: Iterable[str]
+) -> dict[str, Predict]:
+  """Outputs of what a method makes of its weights: its own (batch, key)."""
+
+  def output(name):
+    return lambda weights, batch, key: getattr(make(weights), name)(batch, key)
+
+  return {name: output(name) for name in names}
+
+
 def batch_size(batch: Batch) -> int:
   """Examples of a batch."""
   return len(jax.tree.leaves(batch)[0])
@@ -269,6 +281,12 @@ def batch_size(batch: Batch) -> int:
 def numbers(batch: Batch) -> jax.Array:
   """[b] the numbers of a batch's examples; without any: 0, 1, ..."""
   return batch.get("index", jnp.arange(batch_size(batch)))
+
+
+def neighbours(b: int) -> jax.Array:
+  """[b] numbers: 2 i and 2 i + 1 change places; a last one alone stays."""
+  own = jnp.arange(b)
+  return jnp.where((own ^ 1) < b, own ^ 1, own)
 
 
 def loss_name(method: Method, player: str) -> str:

@@ -23,12 +23,6 @@ class Piece:
   frames: tuple[int, ...]
   given: tuple[bool, ...]
 
-  @property
-  def made(self) -> tuple[int, ...]:
-    """Those that are not given."""
-    pairs = zip(self.frames, self.given, strict=True)
-    return tuple(i for i, given in pairs if not given)
-
 
 def plan(
   length: int, most: int, stride: int

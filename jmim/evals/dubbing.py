@@ -25,6 +25,7 @@ from jmim.data.procedural import mouths
 from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import draw
+from jmim.metrics import attributes
 from jmim.runlog import readings
 
 CLIPS = ("video", "frames", "mouth")
@@ -87,23 +88,16 @@ class Evaluator(base.Evaluator):
 def _of_clips(found):
   for key, name in (("correlation", "video"), ("truth", "frames")):
     pairs = zip(found[name], found["mouth"][..., 0], strict=True)
-    each = [correlation(mouths.opening(x), y) for x, y in pairs]
+    each = [attributes.pearson(mouths.opening(x), y) for x, y in pairs]
     yield key, float(np.mean(each))
 
 
 def _of_pictures(found):
   seen, told = (mouths.opening(found[n]) for n in ("image", "guide"))
-  yield "correlation", correlation(seen, told)
+  yield "correlation", attributes.pearson(seen, told)
   hues = [mouths.skin_hue(found[n]) for n in ("image", "source")]
   gap = np.abs(hues[0] - hues[1])
   yield "hue", 100 * float(np.mean(np.minimum(gap, 1 - gap)))
-
-
-def correlation(a: np.ndarray, b: np.ndarray) -> float:
-  """Pearson's of two rows; 0 where one of them does not change."""
-  a, b = (np.asarray(x, np.float64) - np.mean(x) for x in (a, b))
-  size = np.sqrt((a**2).sum() * (b**2).sum())
-  return float((a * b).sum() / size) if size > 1e-12 else 0.0
 
 
 def strip(

@@ -31,10 +31,13 @@ from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import draw
 from jmim.evals.lib import heads
+from jmim.evals.lib import predict
 from jmim.evals.lib import stored
+from jmim.metrics import dense
 from jmim.runlog import readings
 
 Arrays = dict[str, np.ndarray]
+MAKES = "edit.difffae: 'edit'"  # what can be measured
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -98,23 +101,26 @@ class Evaluator(base.Evaluator):
       run = heads.of_run(self.workdir, which, context.spec, key)
     context = stored.elsewhere(context, self.data, self.data_dir)
     found: dict[str, list[np.ndarray]] = {}
+    first, count = None, 0
     for out, batch in self._outputs(context, self.predict):
-      rows = self._rows(context, _image(context, out), batch, run)
-      for name, values in rows.items():
+      made = context.pixels(predict.entry(out, "image", MAKES))
+      shown = self._shown(context, made, batch)
+      for name, values in self._rows(context, shown, batch, run).items():
         found.setdefault(name, []).append(values)
+      first, count = first or shown, count + len(made)
     table = {name: np.concatenate(parts) for name, parts in found.items()}
     yield from _errors(table)
     for name in self.kept:
       yield f"colour_{name}", float(np.nanmean(table[f"colour_{name}"]))
     if "identity" in table:
       yield "identity", 100 * float(table["identity"].mean())
-    yield "examples", len(table["made"])
+    yield "examples", count
     if run:
       yield "protocol", run.protocol
     if self.attention and self.attention in context.method.predict():
       yield from self._overlaps(context)
-    first = {n: table[n][: self.examples] for n in ("source", "target", "made")}
-    yield "sheet", draw.sheet(first, pairs=2, scale=3)
+    few = {n: first[n][: self.examples] for n in ("source", "target", "made")}
+    yield "sheet", draw.sheet(few, pairs=2, scale=3)
 
   def _outputs(self, context, name):
     entries = ("index", *(() if self.target else ("image",)))
@@ -124,14 +130,10 @@ class Evaluator(base.Evaluator):
   def _read(self, context, index, name) -> np.ndarray:
     return stored.annotation(context, "eval", index, name)
 
-  def _rows(
-    self,
-    context: contexts.Context,
-    made: np.ndarray,
-    batch: Arrays,
-    run: heads.Heads | None,
+  def _shown(
+    self, context: contexts.Context, made: np.ndarray, batch: Arrays
   ) -> Arrays:
-    """Name -> [b, ...] of one batch."""
+    """made, target, source [b, h, w, c] and regions [b, h, w] of one batch."""
     index = batch["index"]
     source, where = (
       self._read(context, index, name)
@@ -148,9 +150,19 @@ class Evaluator(base.Evaluator):
         "name other stored pictures, or make the sizes of the method theirs",
         "evals.<name>.target",
       )
-    rows = {"made": made, "target": target, "source": source}
+    return dict(made=made, target=target, source=source, regions=where)
+
+  def _rows(
+    self,
+    context: contexts.Context,
+    shown: Arrays,
+    batch: Arrays,
+    run: heads.Heads | None,
+  ) -> Arrays:
+    """Measure -> [b, ...] of one batch, and what is stored of its numbers."""
+    made, target, rows = shown["made"], shown["target"], {}
     for name in self.kept:
-      at = where == self.regions.index(name)
+      at = shown["regions"] == self.regions.index(name)
       rows[f"colour_{name}"] = colour_gap(made, target, at)
     if run is None:
       return rows
@@ -158,10 +170,10 @@ class Evaluator(base.Evaluator):
     for kind, each in told.items():
       rows |= {f"{kind}_{n}": values for n, values in each.items()}
     for name in told["own"]:
-      rows[f"true_{name}"] = self._read(context, index, name)
+      rows[f"true_{name}"] = self._read(context, batch["index"], name)
     label = run.tell(made).get("label")
     if label is not None:
-      rows["identity"] = label == run.tell(source)["label"]
+      rows["identity"] = label == run.tell(shown["source"])["label"]
     return rows
 
   def _overlaps(self, context):
@@ -171,7 +183,9 @@ class Evaluator(base.Evaluator):
       where = self._read(context, batch["index"], self.segmentation)
       maps = np.asarray(out["attention"], np.float32)
       true = coarse(where, maps.shape[-2:], n)
-      table = table + counts(maps.argmax(1), true, (maps.shape[1], n))
+      k = maps.shape[1]
+      both = dense.confusion(true, maps.argmax(1), max(k, n))
+      table = table + both[:n, :k].T
     overlaps = ious(table)
     yield "iou", float(np.trace(overlaps)) / n
     order = scipy.optimize.linear_sum_assignment(overlaps, maximize=True)
@@ -200,22 +214,8 @@ def coarse(where: np.ndarray, side: tuple[int, int], n: int) -> np.ndarray:
   return np.argmax(shares, axis=0)
 
 
-def counts(
-  seen: np.ndarray, true: np.ndarray, sizes: tuple[int, int]
-) -> np.ndarray:
-  """[tokens, regions] pixels that token k has and that region r is.
-
-  Args:
-    seen: [b, h, w] tokens.
-    true: [b, h, w] regions.
-    sizes: of the table.
-  """
-  flat = seen.astype(np.int64) * sizes[1] + true
-  return np.bincount(flat.ravel(), minlength=np.prod(sizes)).reshape(sizes)
-
-
 def ious(table: np.ndarray) -> np.ndarray:
-  """[tokens, regions] intersection over union, of `counts`; 0 of nothing."""
+  """Intersection over union, of pixels [tokens, regions]; 0 of nothing."""
   union = table.sum(0, keepdims=True) + table.sum(1, keepdims=True) - table
   return table / np.maximum(union, 1)
 
@@ -227,15 +227,3 @@ def _errors(table: Arrays):
     for kind in ("error", "own"):
       gap = np.abs(table[f"{kind}_{factor}"] - true) / true.std(0)
       yield f"{kind}_{factor}", float(gap.mean())
-
-
-def _image(context, out) -> np.ndarray:
-  if not isinstance(out, Mapping) or "image" not in out:
-    there = ", ".join(out) if isinstance(out, Mapping) else "one array"
-    raise errors.UserError(
-      f"evals.<name>.predict names an output of {there}",
-      "a dict with image",
-      "name another output (edit.difffae: 'edit')",
-      "evals.<name>.predict",
-    )
-  return context.pixels(out["image"])

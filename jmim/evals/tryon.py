@@ -26,11 +26,13 @@ from jmim.core import field
 from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import draw
+from jmim.evals.lib import predict
 from jmim.evals.lib import stored
 from jmim.metrics import restoration
 from jmim.runlog import readings
 
 READS = ("image", "made")
+MAKES = "edit.viton_dit: 'dress'"
 INNER = 0.8  # of the garment, so far from its edge
 GRID = 12  # samples along a side of it
 CAP = 20 * np.log10(255 / 0.1)  # [dB], a level of 255 off everywhere by 0.1
@@ -68,7 +70,7 @@ class Evaluator(base.Evaluator):
       self.predict, "eval", limit, self.weights, entries=("index",)
     )
     for out, batch in outputs:
-      clips = {name: _pixels(context, out, name) for name in READS}
+      clips = {n: context.pixels(predict.entry(out, n, MAKES)) for n in READS}
       read = lambda name, at=batch["index"]: stored.annotation(
         context, "eval", at, name
       )
@@ -142,18 +144,6 @@ def unmoved(clip: np.ndarray, motion: np.ndarray) -> np.ndarray:
 def _psnr(a: np.ndarray, b: np.ndarray) -> float:
   """Decibels, of equal ones CAP."""
   return min(restoration.psnr(a, b), CAP)
-
-
-def _pixels(context, out, name):
-  if not isinstance(out, dict) or name not in out:
-    there = ", ".join(out) if isinstance(out, dict) else "one array"
-    raise errors.UserError(
-      f"evals.<name>.predict names an output of {there}",
-      f"a dict of clips: {', '.join(READS)}",
-      "name another output (edit.viton_dit: 'dress')",
-      "evals.<name>.predict",
-    )
-  return context.pixels(out[name])
 
 
 def _check(made: np.ndarray, target: np.ndarray, name: str) -> None:

@@ -28,6 +28,8 @@ def average_precision(scores: np.ndarray, truth: np.ndarray) -> float:
 
 def pearson(a: np.ndarray, b: np.ndarray) -> float:
   """Correlation of two rows of numbers [m], -1 .. 1; 0 if one is constant."""
+  if not (np.ptp(a) and np.ptp(b)):
+    return 0.0  # what a rounded mean leaves of equal numbers says nothing
   a, b = (x.astype(np.float64) - x.mean(dtype=np.float64) for x in (a, b))
   size = np.sqrt((a**2).sum() * (b**2).sum())
   return float((a * b).sum() / size) if size else 0.0

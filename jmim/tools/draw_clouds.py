@@ -5,7 +5,6 @@ import pathlib
 import jax
 import jax.numpy as jnp
 import numpy as np
-import PIL.Image
 
 from jmim.core import config as configs
 from jmim.core import discovery
@@ -13,6 +12,7 @@ from jmim.core import recipes
 from jmim.data.procedural import surfaces
 from jmim.evals.lib import clouds
 from jmim.evals.lib import draw
+from jmim.tools import sheets
 
 KINDS = ("box", "cone", "torus", "helix")
 TIME = 0.1  # share of the times
@@ -36,8 +36,7 @@ def fastdit3d(path: pathlib.Path) -> None:
     "noised": clouds.views(x_t),
     "seen": clouds.views(x_t, 0.1 + 0.9 * seen),
   }
-  picture = PIL.Image.fromarray(draw.sheet(columns, pairs=1, scale=1))
-  picture.quantize(64).save(path, optimize=True)
+  sheets.write_few(path, draw.sheet(columns, pairs=1, scale=1))
 
 
 FIGURES = {"fastdit3d": fastdit3d}

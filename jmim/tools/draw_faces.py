@@ -1,9 +1,9 @@
 """Pictures of the built-in portraits, for `draw_methods`."""
 
+import dataclasses
 import pathlib
 
 import numpy as np
-import PIL.Image
 
 from jmim.data import decode
 from jmim.data.builders import faces as builder
@@ -11,6 +11,7 @@ from jmim.data.procedural import portrait_drawing
 from jmim.data.procedural import portraits
 from jmim.evals import dubbing
 from jmim.evals.lib import draw
+from jmim.tools import sheets
 
 SCALE = 3
 CLIPS, PAIRS, SHOWN = 2, 4, 10
@@ -25,7 +26,8 @@ def portraits_sheet(path: pathlib.Path) -> None:
   fill = lambda x: np.pad(
     x, ((0, 0), (0, width - x.shape[1]), (0, 0)), constant_values=255
   )
-  _save(np.concatenate([fill(row) for row in rows]), path)
+  picture = np.concatenate([fill(row) for row in rows])
+  sheets.write_few(path, picture, colours=128)
 
 
 def _larger(images):
@@ -54,31 +56,22 @@ def dubbed(path: pathlib.Path) -> None:
   for i in range(CLIPS):
     own, other = (builder.Faces.clip("test", k) for k in (i, i + CLIPS))
     spoken = [
-      a.taking(_saying(a, b), ("expression",))
+      dataclasses.replace(a, expression=_saying(a.expression, b.expression))
       for a, b in zip(own.frames, other.frames, strict=True)
     ]
-    size = builder.Faces.BUILDER_CONFIGS[1].size
+    size = _CONFIGS["clips"].size
     drawn = [
       np.stack([portrait_drawing.render(p, size) for p in clip])
       for clip in (own.frames, spoken)
     ]
     mouth = np.array([(p.expression.open, p.expression.width) for p in spoken])
     strips.append(dubbing.strip(*drawn, mouth, scale=SCALE))
-  _save(np.concatenate(strips), path)
+  sheets.write_few(path, np.concatenate(strips), colours=128)
 
 
-def _saying(own: portraits.Portrait, other: portraits.Portrait):
-  """Itself with the other one's mouth; lids and brows stay."""
-  a, b = own.expression, other.expression
-  mouth = portraits.Expression(
-    open=b.open, width=b.width, curve=a.curve, brows=a.brows, closed=a.closed
-  )
-  return portraits.Portrait(identity=own.identity, expression=mouth)
-
-
-def _save(picture, path):
-  image = PIL.Image.fromarray(picture)
-  image.quantize(128).save(path, optimize=True)
+def _saying(own: portraits.Expression, other: portraits.Expression):
+  """Itself with the other one's mouth; its corners, lids and brows stay."""
+  return dataclasses.replace(own, open=other.open, width=other.width)
 
 
 FIGURES = {"portraits": portraits_sheet, "dubbing": dubbed}

@@ -24,6 +24,7 @@ from jmim.data.procedural import portraits
 from jmim.evals.lib import draw
 from jmim.evals.lib import predict
 from jmim.tools import cli
+from jmim.tools import sheets
 
 SOURCES, QUERIES, SIZE, SCALE = 4, 5, 32, 3
 FACTORS, OUTPUT = builder.EDITED, "edit"
@@ -37,12 +38,7 @@ def people() -> tuple[Portraits, Portraits]:
   rng = np.random.default_rng(3)
   first = builder.PEOPLE
   found = [
-    portraits.Portrait(
-      identity=builder.Faces.person(first + k),
-      expression=portraits.draw_expression(rng),
-      pose=portraits.draw_pose(rng),
-      light=portraits.draw_light(rng),
-    )
+    portraits.draw(rng, builder.Faces.person(first + k))
     for k in range(SOURCES + QUERIES)
   ]
   return found[:SOURCES], found[SOURCES:]
@@ -113,8 +109,7 @@ def _drawn(fn, who) -> np.ndarray:
 
 def edits(path: pathlib.Path) -> None:
   """The grid of the truth."""
-  image = PIL.Image.fromarray(grid())
-  image.quantize(128).save(path, optimize=True)
+  sheets.write_few(path, grid(), colours=128)
 
 
 FIGURES = {"difffae": edits}

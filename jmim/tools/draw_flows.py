@@ -3,13 +3,13 @@
 import pathlib
 
 import numpy as np
-import PIL.Image
 
 from jmim.data.procedural import scenes
 from jmim.data.procedural import warps
 from jmim.evals.lib import draw
 from jmim.metrics import flow as metrics
 from jmim.nn import matching
+from jmim.tools import sheets
 
 SEEDS = (3, 4, 8)
 SIDE = 32
@@ -40,8 +40,7 @@ def warped(path: pathlib.Path) -> None:
     "likeliest": paint(likeliest),
     f"spread of {NEAR}": draw.heat(apart, 0.0, float(apart.max())),
   }
-  sheet = draw.sheet(columns, pairs=1, scale=4)
-  PIL.Image.fromarray(sheet).quantize(64).save(path, optimize=True)
+  sheets.write_few(path, draw.sheet(columns, pairs=1, scale=4))
 
 
 def _squares(images: np.ndarray) -> np.ndarray:

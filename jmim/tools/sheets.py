@@ -71,3 +71,11 @@ def write(args: argparse.Namespace, picture: np.ndarray) -> None:
   """Stores uint8 [h, w, 3] and says so."""
   PIL.Image.fromarray(picture).save(args.out, optimize=True)
   print(f"done: {args.out}")
+
+
+def write_few(
+  path: pathlib.Path, picture: np.ndarray, colours: int = 64
+) -> None:
+  """Stores uint8 [h, w, 3] in few colours, which makes a small file."""
+  few = PIL.Image.fromarray(picture).quantize(colours)
+  few.save(path, optimize=True)

@@ -92,3 +92,27 @@ def test_parts_get_the_runtime_of_the_method():
 def test_losses_are_named_by_player_where_there_are_several():
   assert method.loss_name(toys.MLP(), "main") == "loss"
   assert method.loss_name(toys.Adversarial(), "generator") == "loss/generator"
+
+
+def test_outputs_are_of_what_is_made_of_the_weights():
+  class Made:
+    def __init__(self, weights):
+      self.weights = weights
+
+    def first(self, batch, key):
+      return ("first", self.weights, batch, key)
+
+    def second(self, batch, key):
+      return ("second", self.weights, batch, key)
+
+  found = method.outputs_of(Made, ("first", "second"))
+  assert list(found) == ["first", "second"]
+  for name, output in found.items():
+    assert output(1, 2, 3) == (name, 1, 2, 3)
+
+
+@pytest.mark.parametrize(
+  "b, want", [(1, [0]), (4, [1, 0, 3, 2]), (5, [1, 0, 3, 2, 4])]
+)
+def test_neighbours_change_places(b, want):
+  np.testing.assert_array_equal(method.neighbours(b), want)

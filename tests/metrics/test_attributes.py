@@ -43,6 +43,8 @@ def test_pearson_is_that_of_scipy_and_0_of_a_constant():
   assert attributes.pearson(a, b) == pytest.approx(want)
   assert attributes.pearson(3 - 2 * a, b) == pytest.approx(-want)
   assert attributes.pearson(a, np.ones(50)) == 0
+  # Their rounded mean is another number than they are.
+  assert attributes.pearson(np.full(3, 0.1), np.full(3, 0.7)) == 0
 
 
 def test_squared_error_does_not_round_in_float32():

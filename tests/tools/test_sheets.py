@@ -67,3 +67,15 @@ def test_the_picture_is_written_and_named(tmp_path, capsys):
   assert "x.png" in capsys.readouterr().out
   with PIL.Image.open(args.out) as stored:
     np.testing.assert_array_equal(np.asarray(stored), picture)
+
+
+def test_few_colours_are_kept_where_there_are_few(tmp_path):
+  picture = np.zeros((8, 8, 3), np.uint8)
+  picture[::2], picture[:, 5] = (255, 0, 0), (9, 200, 40)
+  sheets.write_few(tmp_path / "a.png", picture)
+  with PIL.Image.open(tmp_path / "a.png") as few:
+    np.testing.assert_array_equal(few.convert("RGB"), picture)
+  noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+  sheets.write_few(tmp_path / "b.png", noise, colours=16)
+  with PIL.Image.open(tmp_path / "b.png") as few:
+    assert len(few.convert("RGB").getcolors()) <= 16

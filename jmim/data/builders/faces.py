@@ -141,15 +141,6 @@ def _factors(portrait, prefix=""):
   return {prefix + n: getattr(portrait, n).numbers for n in _FACTORS}
 
 
-def _drawn(rng, who):
-  return portraits.Portrait(
-    identity=who,
-    expression=portraits.draw_expression(rng),
-    pose=portraits.draw_pose(rng),
-    light=portraits.draw_light(rng),
-  )
-
-
 def _shown_features(size):
   return {
     "image": _image(size),
@@ -166,7 +157,7 @@ def _person_features(size):
 def _person(cls, config, split, i):
   rng = cls.rng(config, split, i)
   k = int(rng.integers(PEOPLE))
-  portrait = _drawn(rng, cls.person(k))
+  portrait = portraits.draw(rng, cls.person(k))
   return _shown(portrait, config.size) | {"label": k}
 
 
@@ -192,7 +183,7 @@ def _pair_features(size):
 def _pair(cls, config, split, i):
   rng, (first, count) = cls.rng(config, split, i), _people(split)
   k = first + int(rng.integers(count))
-  source, query = (_drawn(rng, cls.person(k)) for _ in range(2))
+  source, query = (portraits.draw(rng, cls.person(k)) for _ in range(2))
   return _edited(source, query, config.size) | {"label": k}
 
 
@@ -224,7 +215,8 @@ def _stranger(cls, config, split, i):
   rng, (first, count) = cls.rng(config, split, i), _people(split)
   k = int(rng.integers(count))
   other = int((k + rng.integers(1, count)) % count)
-  source, query = (_drawn(rng, cls.person(first + n)) for n in (k, other))
+  both = (cls.person(first + n) for n in (k, other))
+  source, query = (portraits.draw(rng, who) for who in both)
   edits, size = [source.taking(query, (name,)) for name in EDITED], config.size
   draw = portrait_drawing
   return {

@@ -202,3 +202,13 @@ def draw_light(rng: np.random.Generator) -> Light:
   """A random one."""
   angle, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0, SHADE)
   return Light(angle=angle, strength=strength)
+
+
+def draw(rng: np.random.Generator, who: Identity) -> Portrait:
+  """Somebody, all else of whom is random."""
+  return Portrait(
+    identity=who,
+    expression=draw_expression(rng),
+    pose=draw_pose(rng),
+    light=draw_light(rng),
+  )

@@ -172,7 +172,8 @@ class DiffDub(method.Method):
 
   def predict(self) -> dict[str, method.Predict]:
     """errors; of `DubbedFrames` features, codes, pictures and clips."""
-    return {"errors": self.errors} | dubbed_frames.outputs(self.frames)
+    made = method.outputs_of(self.frames, dubbed_frames.NAMES)
+    return {"errors": self.errors} | made
 
   def errors(self, weights, batch, key) -> dict[str, Array]:
     """mse [b]: the loss, of the crop as it is."""

@@ -34,6 +34,7 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import method
+from jmim.masks import tokens as masking
 from jmim.nn import batchnorm
 from jmim.nn import conformer
 from jmim.nn import dropout
@@ -136,9 +137,12 @@ class DiffDubSpeech(method.Method):
     heard = jax.vmap(sound)(batch["sound"], start)
     both = jax.vmap(codes)(batch["codes"], start).astype(jnp.float32)
     at = start[:, None] + jnp.arange(self.frames)
-    end = batch["valid"][:, None] if self.padded else self.length
     truth, known = both[:, : self.frames], both[:, self.frames :]
-    return heard, known, truth, at < end
+    return heard, known, truth, self.valid(batch, at)
+
+  def valid(self, batch: method.Batch, at: Array) -> Array:
+    """bool, like `at` [b, n], numbers of frames: those that count."""
+    return at < batch["valid"][:, None] if self.padded else at >= 0
 
   def loss(self, weights, batch, draws, step, player="main") -> method.Loss:
     """Error of the codes; aux: statistics, the greatest share of a layer."""
@@ -185,11 +189,9 @@ class DiffDubSpeech(method.Method):
   def errors(self, weights, batch, key) -> dict[str, Array]:
     """mse [b] of a clip's codes; still: of the mean of those that are known."""
     truth = batch["codes"].astype(jnp.float32)
-    at = jnp.arange(truth.shape[1])
-    end = batch["valid"][:, None] if self.padded else len(at)
-    count = jnp.sum(at < end, -1, keepdims=True)
-    share = (at < end) / jnp.maximum(count, 1)
-    mean = lambda x: (share * ((x - truth) ** 2).mean(-1)).sum(-1)
+    at = jnp.broadcast_to(jnp.arange(truth.shape[1]), truth.shape[:2])
+    valid = self.valid(batch, at)
+    mean = lambda x: masking.row_means(((x - truth) ** 2).mean(-1), valid)
     known = truth[:, : self.references].mean(1, keepdims=True)
     return {"mse": mean(self.codes(weights, batch, key)), "still": mean(known)}
 

@@ -196,6 +196,5 @@ class DiffFAE(method.Method):
 
   def errors(self, weights, batch, key) -> dict[str, Array]:
     """mse [b] at random times, and attention; nothing is left out."""
-    draws = self.drawn(key, batch)
-    whole = {n: x for n, x in draws.items() if not n.startswith("drop_")}
-    return self.faces(weights).terms(batch, whole)
+    draws = self.told.conditions.whole(self.drawn(key, batch))
+    return self.faces(weights).terms(batch, draws)

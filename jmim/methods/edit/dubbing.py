@@ -104,8 +104,8 @@ class Dubbing(procedure.Procedure):
     if self.told:
       layers, _, width = models["speech"].method.inputs()["sound"].shape
       found["sound"] = procedure.Input((layers, RATE * n, width))
-    kept = {name: procedure.Input(sides) for name, *sides in self.kept}
-    return {n: procedure.Input(tuple(x.shape)) for n, x in kept.items()} | found
+    kept = {n: procedure.Input(tuple(sides)) for n, *sides in self.kept}
+    return kept | found
 
   def check(self, models) -> None:
     """Raises ValueError for models that offer other things, or other codes."""

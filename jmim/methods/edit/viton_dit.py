@@ -174,9 +174,8 @@ class VitonDiT(method.Method):
 
   def errors(self, weights, batch, key) -> dict[str, Array]:
     """mse [b] at random times, vb if it is learned; nothing is left out."""
-    draws = self.drawn(key, batch)
-    whole = {n: x for n, x in draws.items() if not n.startswith("drop_")}
-    return self.terms(weights, batch, whole)
+    draws = self.told.conditions.whole(self.drawn(key, batch))
+    return self.terms(weights, batch, draws)
 
   def sample_reads(self) -> tuple[str, ...]:
     """Masks, the garment that is asked for; with a branch what it sees."""

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 
 from jmim.core import field
 from jmim.core import runtime
+from jmim.diffusion import targets
 from jmim.nn import sizes
 from jmim.nn.nets import stdit
 
@@ -127,14 +128,15 @@ class ClipNetwork:
       out: channels of the prediction.
     """
     keep, more = shown["keep"], {}
+    kept = lambda name, x: targets.expand(keep[name], x.ndim) * x
     given = shown["given"][..., None, None, None]
     x = jnp.where(given, shown["known"], x)
     which = jnp.broadcast_to(given, (*x.shape[:-1], 1)).astype(x.dtype)
     if "context" in shown:
-      more["context"] = _kept(keep["garment"], shown["context"])
+      more["context"] = kept("garment", shown["context"])
     if "beside" in shown:
       beside = shown["beside"]
-      parts = [_kept(keep[name], beside[name]) for name in sorted(beside)]
+      parts = [kept(name, beside[name]) for name in sorted(beside)]
       more["beside"] = jnp.concatenate(parts, axis=-1)
     return self.net(out, "context" in shown).apply(
       {"params": params["net"]},
@@ -144,8 +146,3 @@ class ClipNetwork:
       keep=keep["garment"],
       **more,
     )
-
-
-def _kept(keep: Array, x: Array) -> Array:
-  """x [b, ...] times keep [b]."""
-  return keep.reshape(-1, *[1] * (x.ndim - 1)) * x

@@ -140,8 +140,7 @@ class CodeWalks:
     """
     del key
     noise, z = self.inverted(batch["image"])
-    number = jnp.arange(len(z)) ^ 1
-    other = z[jnp.where(number < len(z), number, jnp.arange(len(z)))]
+    other = z[method.neighbours(len(z))]
     lasts = [self.blocks.blocks * j // CUTS for j in range(CUTS + 1)]
     options = dict(first=0, times=self.noise.times)
     mixed = [self.blocks.mixed(z, other, 1, last=n, **options) for n in lasts]
@@ -153,8 +152,4 @@ def outputs(
   make: Callable[[method.Weights], CodeWalks],
 ) -> dict[str, method.Predict]:
   """sample, restore and swapped, of what a method makes of its weights."""
-
-  def output(name):
-    return lambda weights, batch, key: getattr(make(weights), name)(batch, key)
-
-  return {name: output(name) for name in ("sample", "restore", "swapped")}
+  return method.outputs_of(make, ("sample", "restore", "swapped"))

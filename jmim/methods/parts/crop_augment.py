@@ -13,9 +13,9 @@ import numpy as np
 
 from jmim.core import field
 from jmim.core import randomness
+from jmim.nn.degrade import noise
 
 Array = jax.Array
-GREY = (0.299, 0.587, 0.114)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,9 +78,9 @@ class CropAugment:
     """Brightness, contrast, saturation, hue: of 0 .. 1, one after the other."""
     one = lambda k: sizes[:, k, None, None, None]
     x = jnp.clip(x * (1 + self.strength * one(4)), 0, 1)
-    if x.shape[-1] != len(GREY):
+    if x.shape[-1] != len(noise.LUMA):
       return x
-    grey = lambda x: (x * jnp.array(GREY)).sum(-1, keepdims=True)
+    grey = lambda x: (x * jnp.array(noise.LUMA)).sum(-1, keepdims=True)
     mean = grey(x).mean((1, 2, 3), keepdims=True)
     x = jnp.clip(mean + (x - mean) * (1 + self.strength * one(5)), 0, 1)
     x = jnp.clip(grey(x) + (x - grey(x)) * (1 + self.strength * one(6)), 0, 1)

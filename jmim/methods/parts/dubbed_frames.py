@@ -146,8 +146,7 @@ class DubbedFrames:
     Examples 2 i and 2 i + 1 are neighbours.
     """
     shown = shown_frames.first(batch, self.nets.references)
-    own = jnp.arange(len(shown.x))
-    other = jnp.where((own ^ 1) < len(own), own ^ 1, own)
+    other = method.neighbours(len(shown.x))
     code = self.code(shown)[other]
     made = self.rendered(shown, code, self.normals(batch, key))
     return {"image": made, "source": shown.x, "guide": shown.x[other]}
@@ -172,15 +171,4 @@ class DubbedFrames:
     return {"video": jnp.moveaxis(video, 0, 1), "outside": outside.max(0)}
 
 
-NAMES = ("features", "codes", "reconstruct", "swapped", "dubbed")
-
-
-def outputs(
-  make: Callable[[method.Weights], DubbedFrames],
-) -> dict[str, method.Predict]:
-  """What a method offers, made of its weights."""
-
-  def output(name):
-    return lambda weights, batch, key: getattr(make(weights), name)(batch, key)
-
-  return {name: output(name) for name in NAMES}
+NAMES = ("features", "codes", "reconstruct", "swapped", "dubbed")  # of outputs

@@ -143,8 +143,4 @@ def outputs(
   names = ["regions"] if told.source.count else []
   if decodes:
     names += ["edit", "sample", *(["edits"] if told.rendering.factors else [])]
-
-  def output(name):
-    return lambda weights, batch, key: getattr(make(weights), name)(batch, key)
-
-  return {name: output(name) for name in names}
+  return method.outputs_of(make, names)

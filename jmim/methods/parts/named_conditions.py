@@ -13,6 +13,7 @@ from jmim.core import field
 from jmim.core import randomness
 
 Array = jax.Array
+DROP = "drop_{}".format
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,14 +23,12 @@ class NamedConditions:
   Of a condition that a stage has not nothing is left out.
   """
 
-  names: tuple[str, ...] = field.value(
-    ("garment", "pose", "agnostic"), "conditions left out in training"
-  )
+  names: tuple[str, ...] = field.value((), "conditions left out in training")
   drop: tuple[float, ...] = field.value(
-    (0.1, 0.1, 0.1), "share of examples without each of names"
+    (), "share of examples without each of names"
   )
   guide: tuple[str, ...] = field.value(
-    ("garment",), "conditions that the prediction guided against is without"
+    (), "conditions that the prediction guided against is without"
   )
 
   @property
@@ -69,7 +68,7 @@ class NamedConditions:
   ) -> dict[str, Array]:
     """drop_<name> [b] bool."""
     return {
-      f"drop_{name}": jax.random.bernoulli(keys(f"drop_{name}"), p, shape[:1])
+      DROP(name): jax.random.bernoulli(keys(DROP(name)), p, shape[:1])
       for name, p in self.shares.items()
     }
 
@@ -79,7 +78,7 @@ class NamedConditions:
     """Name -> float32 [b], 0 where it is left out; without draws none is."""
     none = jnp.zeros(b, bool)
     return {
-      name: 1.0 - draws.get(f"drop_{name}", none).astype(jnp.float32)
+      name: 1.0 - draws.get(DROP(name), none).astype(jnp.float32)
       for name in names
     }
 
@@ -90,3 +89,8 @@ class NamedConditions:
     ones = jnp.ones(b)
     null = {name: ones * (name not in self.guide) for name in names}
     return dict.fromkeys(names, ones), null
+
+  def whole(self, draws: dict[str, Array]) -> dict[str, Array]:
+    """The draws of a step, of which nothing is left out."""
+    own = set(map(DROP, self.names))
+    return {name: x for name, x in draws.items() if name not in own}

@@ -32,7 +32,11 @@ class TriedOn:
     worn_video.WornVideo, "video, and what is left without the garment"
   )
   conditions: named_conditions.NamedConditions = field.part(
-    named_conditions.NamedConditions, "conditions by name"
+    named_conditions.NamedConditions,
+    "conditions by name",
+    names=NAMES,
+    drop=(0.1, 0.1, 0.1),
+    guide=NAMES[:1],
   )
 
   def inputs(

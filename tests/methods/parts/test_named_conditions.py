@@ -9,7 +9,9 @@ from jmim.core import randomness
 from jmim.methods.parts import named_conditions
 
 NAMES = ("garment", "pose")
-PART = named_conditions.NamedConditions(names=NAMES, drop=(0.5, 0.1))
+PART = named_conditions.NamedConditions(
+  names=NAMES, drop=(0.5, 0.1), guide=("garment",)
+)
 
 
 def test_conditions_are_left_out_one_by_one():
@@ -18,7 +20,9 @@ def test_conditions_are_left_out_one_by_one():
   a, b = (1 - np.asarray(keep[name]) for name in NAMES)
   assert abs(a.mean() - 0.5) < 0.03 and abs(b.mean() - 0.1) < 0.02
   assert abs((a * b).mean() - 0.05) < 0.015  # apart from each other
-  whole = PART.kept(NAMES, {}, 3)
+  draws["t"] = jnp.arange(4000)
+  assert set(PART.whole(draws)) == {"t"}
+  whole = PART.kept(NAMES, PART.whole(draws), 3)
   assert all((x == 1).all() for x in whole.values())
 
 
