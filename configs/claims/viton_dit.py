@@ -30,6 +30,7 @@ import numpy as np
 
 import jmim
 from jmim.data.builders import dancers
+from jmim.data.procedural import drawing
 from jmim.diffusion import two_pass
 from jmim.evals import tryon
 from jmim.tools import claims
@@ -58,7 +59,7 @@ def garments(workdir, name: str, *changes: str) -> tuple[np.ndarray, ...]:
   read |= {k: np.float32(read[k] / 127.5 - 1) for k in pictures}
   read["masks"] = read["masks"].astype(np.int32)
   made = m("dress", batch_size=8, **read)["image"]
-  pixels = ((made + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
+  pixels = drawing.levels((made + 1) * 127.5)
   t = pixels.shape[1]
   each = zip(pixels, x["swapped"][:, :t], x["motion"][:, :t], strict=True)
   pairs = [

@@ -33,6 +33,7 @@ import tensorflow_datasets as tfds
 
 from jmim.data import encode
 from jmim.data import numbered
+from jmim.data.procedural import drawing
 from jmim.data.procedural import faces
 from jmim.data.procedural import portrait_drawing
 from jmim.data.procedural import portraits
@@ -128,9 +129,9 @@ def _still_features(size):
 
 def _still(cls, config, split, i):
   face = faces.draw(cls.rng(config, split, i))
-  image = faces.render(face, config.size).round().clip(0, 255)
+  image = drawing.levels(faces.render(face, config.size))
   hair, mouth = divmod(face.label, len(faces.MOUTHS))
-  picture = {"image": encode.png(image.astype(np.uint8))}
+  picture = {"image": encode.png(image)}
   return {**picture, "label": face.label, "hair": hair, "mouth": mouth}
 
 
