@@ -43,7 +43,7 @@ N, ENDS = 32, 8  # clips, and frames at either end of a long one
 @functools.cache
 def examples(name: str) -> dict[str, np.ndarray]:
   """N examples of the test split."""
-  (config,) = [c for c in dancers.Dancers.BUILDER_CONFIGS if c.name == name]
+  config = dancers.Dancers.builder_configs[name]
   rows = [dancers.Dancers.example(config, "test", i) for i in range(N)]
   return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
 

@@ -104,8 +104,8 @@ class Faces(numbered.Builder):
   @classmethod
   def clip(cls, split: str, i: int) -> talking.Clip:
     """Clip `i` of a split of `clips`; `frames` has its frames."""
-    (config,) = (c for c in cls.BUILDER_CONFIGS if c.name == "clips")
-    return talking.draw(cls.rng(config, split, i), LENGTH)
+    rng = cls.rng(cls.builder_configs["clips"], split, i)
+    return talking.draw(rng, LENGTH)
 
 
 def _image(size):
