@@ -17,6 +17,11 @@ def recipe(name: str, argument: str) -> str:
   return f"--config={ROOT / 'configs' / name}.py:{argument}"
 
 
+def changed(name: str, argument: str, *changes: str) -> list[str]:
+  """A recipe with an argument, and changes of its config."""
+  return [recipe(name, argument), *(f"--config.{x}" for x in changes)]
+
+
 # (id, changes of a right command, what the screen must hold).
 MISTAKES = [
   ("misspelt key", ["data.bach=8"], ["data.bach", "data.batch"]),
@@ -621,10 +626,7 @@ PROCEDURES = [
   ),
   (
     "larger volumes for a method without windows",
-    [
-      recipe("tokenunify_membranes", "steps=9"),
-      "--config.data.eval_volume=(12, 48, 48)",
-    ],
+    changed("tokenunify_membranes", "steps=9", "data.eval_volume=(12, 48, 48)"),
     ["data.eval_volume=(12, 48, 48)", "(8, 40, 40)"],
   ),
   (
@@ -664,18 +666,12 @@ PROCEDURES = [
   ),
   (
     "two kinds of codes of different views",
-    [
-      recipe("digit_imagenet256", "stage=ar"),
-      "--config.method.pixels.read=images",
-    ],
+    changed("digit_imagenet256", "stage=ar", "method.pixels.read=images"),
     ["semantic.read", "pixels.read", "both are stored"],
   ),
   (
     "masks of a stage that names the next code",
-    [
-      recipe("digit_imagenet256", "stage=ar"),
-      "--config.method.render.masks.least=0.5",
-    ],
+    changed("digit_imagenet256", "stage=ar", "method.render.masks.least=0.5"),
     ["method.render.masks"],
   ),
   (
@@ -685,10 +681,7 @@ PROCEDURES = [
   ),
   (
     "a probability above one",
-    [
-      recipe("digit_imagenet256", "stage=gpt"),
-      "--config.method.sampling.top_p=2.0",
-    ],
+    changed("digit_imagenet256", "stage=gpt", "method.sampling.top_p=2.0"),
     ["method.sampling.top_p", "<= 1.0"],
   ),
   (
@@ -804,63 +797,52 @@ PROCEDURES = [
   # Methods whose keys are not those of the recipe of MISTAKES.
   (
     "nothing masked, sampled from all [MASK]",
-    [
-      recipe("vq_diffusion_digits", "masked=0.0"),
-      "--config.method.sampling.start=mask",
-    ],
+    changed("vq_diffusion_digits", "masked=0.0", "method.sampling.start=mask"),
     ["method", "sampling.start 'mask'", "process.mask_last 0", "'prior'"],
   ),
   (
     "kept and masked above one",
-    [
-      recipe("vq_diffusion_digits", "steps=200"),
-      "--config.method.process.keep_last=0.5",
-    ],
+    changed("vq_diffusion_digits", "steps=200", "method.process.keep_last=0.5"),
     ["method", "kept and masked", "above 1"],
   ),
   (
     "sharper codes without purity",
-    [
-      recipe("vq_diffusion_digits", "steps=200"),
-      "--config.method.sampling.sharpen=1.0",
-    ],
+    changed("vq_diffusion_digits", "steps=200", "method.sampling.sharpen=1.0"),
     ["method", "sampling.sharpen 1.0", "'purity'"],
   ),
   (
     "special token that is none of the words",
-    [recipe("t5_scenes", "steps=4"), "--config.method.sentinel=36"],
+    changed("t5_scenes", "steps=4", "method.sentinel=36"),
     ["method", "sentinel 36 of network.words 36"],
   ),
   (
     "more gaps than sentinels",
-    [recipe("t5_scenes", "objective=span"), "--config.method.sentinel=30"],
+    changed("t5_scenes", "objective=span", "method.sentinel=30"),
     ["method", "sentinel 30, and 2 gaps", "below 30", "vocabulary"],
   ),
   (
     "an instruction that is longer than the method's",
-    [recipe("diffste_glyphs", "steps=4"), "--config.method.told.tokens=9"],
+    changed("diffste_glyphs", "steps=4", "method.told.tokens=9"),
     ["data.text_length", "data.text_length=10", "(9,)"],
   ),
   (
     "classes in sentences without a tokenizer",
-    [
-      recipe("clip_scenes", "steps=4"),
-      "--config.data.tokenizer=",
-      "--config.evals.zeroshot.templates=('a {}',)",
-    ],
+    changed(
+      "clip_scenes",
+      "steps=4",
+      "data.tokenizer=",
+      "evals.zeroshot.templates=('a {}',)",
+    ),
     ["data.tokenizer", "evals.zeroshot.templates"],
   ),
   (
     "a text that would never end",
-    [recipe("thinkdiff_scenes", "steps=4"), "--config.method.text.end=0"],
+    changed("thinkdiff_scenes", "steps=4", "method.text.end=0"),
     ["method", "text.end 0 is text.pad"],
   ),
   (
     "grid of an image that is smaller than its pool",
-    [
-      recipe("thinkdiff_scenes", "steps=4"),
-      "--config.method.variant.pool=9",
-    ],
+    changed("thinkdiff_scenes", "steps=4", "method.variant.pool=9"),
     ["method", "variant.pool 9 of a grid of 8"],
   ),
   (
@@ -879,34 +861,32 @@ PROCEDURES = [
   ),
   (
     "a prompt beside captions of labels",
-    [recipe("mmar_digits", "stage=2"), "--config.method.text.prompt=(1,)"],
+    changed("mmar_digits", "stage=2", "method.text.prompt=(1,)"),
     ["method", "text.of", "text.prompt"],
   ),
   (
     "a host of a model that is trained whole",
-    [recipe("mmar_digits", "stage=2"), "--config.method.host.path=runs/lm"],
+    changed("mmar_digits", "stage=2", "method.host.path=runs/lm"),
     ["method", "host.path", "network.lm.lora.rank 0", "init_from.path"],
   ),
   (
     "a caption that is too long",
-    [
-      recipe("mmar_laion", "stage=2"),
-      "--config.method.text.length=2",
-      "--config.method.text.prompt=(1, 2, 3)",
-    ],
+    changed(
+      "mmar_laion",
+      "stage=2",
+      "method.text.length=2",
+      "method.text.prompt=(1, 2, 3)",
+    ),
     ["method", "text.prompt (1, 2, 3)", "text.length 2"],
   ),
   (
     "a text and classes",
-    [
-      recipe("vq_diffusion_digits", "steps=200"),
-      "--config.method.condition.kind=text",
-    ],
+    changed("vq_diffusion_digits", "steps=200", "method.condition.kind=text"),
     ["method", "condition.kind 'text'", "condition.classes 10"],
   ),
   (
     "frames that no chunk has",
-    [recipe("autoencoder3d_shapes", "steps=10"), "--config.method.frames=4"],
+    changed("autoencoder3d_shapes", "steps=10", "method.frames=4"),
     ["method", "frames 4 in chunks of 5", "1 + 4 k frames", "dims.chunk"],
   ),
   (
@@ -918,63 +898,48 @@ PROCEDURES = [
   ),
   (
     "a first stage of clips for images",
-    [
-      recipe("dit_digits", "steps=10"),
-      "--config.method.first_stage.variant=deep-f2x2",
-    ],
+    changed("dit_digits", "steps=10", "method.first_stage.variant=deep-f2x2"),
     ["method", "first_stage.variant 'deep-f2x2' codes clips"],
   ),
   (
     "no such degradation",
-    [
-      recipe("diffir_prior_cifar10", "steps=10"),
-      "--config.method.degraded.degradation=rain",
-    ],
+    changed(
+      "diffir_prior_cifar10", "steps=10", "method.degraded.degradation=rain"
+    ),
     ["method.degraded.degradation", "'rain'", "'motion'"],
   ),
   (
     "a degradation that does nothing",
-    [
-      recipe("diffir_prior_cifar10", "steps=10"),
-      "--config.method.degraded.degradation=bicubic",
-    ],
+    changed(
+      "diffir_prior_cifar10", "steps=10", "method.degraded.degradation=bicubic"
+    ),
     ["degraded.factor=1", "'bicubic'", "2 or more"],
   ),
   (
     "a factor of a degradation without one",
-    [
-      recipe("diffir_prior_cifar10", "steps=10"),
-      "--config.method.degraded.factor=4",
-    ],
+    changed("diffir_prior_cifar10", "steps=10", "method.degraded.factor=4"),
     ["degraded.factor=4", "'motion'", "degraded.factor=1"],
   ),
   (
     "experts without a token",
-    [
-      recipe("microdit_shapes", "steps=20"),
-      "--config.method.patches.backbone.capacity=0.2",
-    ],
+    changed(
+      "microdit_shapes", "steps=20", "method.patches.backbone.capacity=0.2"
+    ),
     ["method", "patches.backbone.experts", "0 of 16 tokens"],
   ),
   (
     "ratios of other blocks than there are",
-    [
-      recipe("microdit_shapes", "steps=20"),
-      "--config.method.patches.backbone.depth=5",
-    ],
+    changed("microdit_shapes", "steps=20", "method.patches.backbone.depth=5"),
     ["method", "patches.backbone.qkv_ratios", "patches.backbone.depth 5"],
   ),
   (
     "captions of another length than is read",
-    [recipe("microdit_shapes", "steps=20"), "--config.data.text_length=5"],
+    changed("microdit_shapes", "steps=20", "data.text_length=5"),
     ["data.text_length=5", "(6,)"],
   ),
   (
     "a sampler of another kind of noise",
-    [
-      recipe("microdit_shapes", "steps=20"),
-      "--config.method.sampling.sampler=ddpm",
-    ],
+    changed("microdit_shapes", "steps=20", "method.sampling.sampler=ddpm"),
     ["method", "sampling.sampler 'ddpm'", "heun"],
   ),
   (
@@ -984,59 +949,42 @@ PROCEDURES = [
   ),
   (
     "windows that do not tile the voxels",
-    [
-      recipe("fastdit3d_shapes", "steps=200"),
-      "--config.method.network.window=3",
-    ],
+    changed("fastdit3d_shapes", "steps=200", "method.network.window=3"),
     ["method", "network.window=3", "8 patches"],
   ),
   (
     "windows of an encoder that sees few tokens",
-    [
-      recipe("fastdit3d_shapes", "steps=200"),
-      "--config.method.network.windows=(0,)",
-    ],
+    changed("fastdit3d_shapes", "steps=200", "method.network.windows=(0,)"),
     ["method", "network.windows=(0,)", "masked=False"],
   ),
   (
     "more experts of a token than there are, in 3-D",
-    [
-      recipe("fastdit3d_shapes", "steps=200"),
-      "--config.method.network.chosen=5",
-    ],
+    changed("fastdit3d_shapes", "steps=200", "method.network.chosen=5"),
     ["method", "network.chosen=5", "network.experts=4"],
   ),
   (
     "rotary axes that are no head",
-    [
-      recipe("step_video_shapes", "steps=100"),
-      "--config.method.dims.axes=(16, 8, 4)",
-    ],
+    changed("step_video_shapes", "steps=100", "method.dims.axes=(16, 8, 4)"),
     ["method", "dims.axes (16, 8, 4)", "that of a head, 32"],
   ),
   (
     "labels where texts are stored",
-    [
-      recipe("step_video_shapes", "steps=100"),
-      "--config.method.told.kind=stored",
-    ],
+    changed("step_video_shapes", "steps=100", "method.told.kind=stored"),
     ["method", "told.kind 'stored' with told.classes 8"],
   ),
   (
     "texts that no data set stores",
-    [
-      recipe("step_video_shapes", "steps=100"),
-      "--config.method.told.kind=stored",
-      "--config.method.told.classes=0",
-    ],
+    changed(
+      "step_video_shapes",
+      "steps=100",
+      "method.told.kind=stored",
+      "method.told.classes=0",
+    ),
     ["'context', which the method reads", "data.name"],
   ),
   (
     "a clip that is no whole number of patches",
-    [
-      recipe("step_video_shapes", "size=16,patch=3"),
-      "--config.train.total_steps=100",
-    ],
+    changed("step_video_shapes", "size=16,patch=3", "train.total_steps=100"),
     ["method", "side 16 does not divide by patch 3"],
   ),
   (
@@ -1046,63 +994,58 @@ PROCEDURES = [
   ),
   (
     "guidance of clips that always were told something",
-    [
-      recipe("step_video_shapes", "steps=100"),
-      "--config.method.told.drop=0.0",
-    ],
+    changed("step_video_shapes", "steps=100", "method.told.drop=0.0"),
     ["method", "sampling.guidance=2.0 with told.drop=0"],
   ),
   (
     "a reference that is of no run",
-    [
-      recipe("step_video_dpo_shapes", "base=nowhere"),
-      "--config.init_from.path=",
-    ],
+    changed("step_video_dpo_shapes", "base=nowhere", "init_from.path="),
     ["reference: no file", "nowhere", "method.reference.path"],
   ),
   (
     "times that are uniform and at the ends",
-    [
-      recipe("step_video_shapes", "steps=100"),
-      "--config.method.noise.ends=5.0",
-      "--config.method.noise.uniform=True",
-    ],
+    changed(
+      "step_video_shapes",
+      "steps=100",
+      "method.noise.ends=5.0",
+      "method.noise.uniform=True",
+    ),
     ["method", "noise.ends 5.0 with noise.uniform"],
   ),
   (
     "a search after the last call",
-    [
-      recipe("adaspa_shapes", "sparsity=0.8"),
-      "--config.train.total_steps=100",
-      "--config.method.sampling.steps=20",
-    ],
+    changed(
+      "adaspa_shapes",
+      "sparsity=0.8",
+      "train.total_steps=100",
+      "method.sampling.steps=20",
+    ),
     ["method", "sparse.searches (10, 30) with sampling.steps 20"],
   ),
   (
     "heads that cannot give blocks to others",
-    [
-      recipe("adaspa_shapes", "sparsity=0.2"),
-      "--config.train.total_steps=100",
-    ],
+    changed("adaspa_shapes", "sparsity=0.2", "train.total_steps=100"),
     ["method", "sparse.sparsity 0.2: below 1/3"],
   ),
   (
     "a sparse path with noise on the way",
-    [
-      recipe("adaspa_shapes", "sparsity=0.8"),
-      "--config.train.total_steps=100",
-      "--config.method.sampling.sampler=ddim",
-      "--config.method.sampling.eta=0.5",
-    ],
+    changed(
+      "adaspa_shapes",
+      "sparsity=0.8",
+      "train.total_steps=100",
+      "method.sampling.sampler=ddim",
+      "method.sampling.eta=0.5",
+    ),
     ["method", "sampling.eta 0.5", "by 'euler', or 'ddim' with eta 0"],
   ),
   (
     "blocks of attention that is factorised",
-    [
-      recipe("adaspa_shapes", "sparsity=0.8"),
-      "--config.train.total_steps=100",
-      "--config.method.attention=factorised",
-    ],
+    changed(
+      "adaspa_shapes",
+      "sparsity=0.8",
+      "train.total_steps=100",
+      "method.attention=factorised",
+    ),
     ["method", "attention 'factorised'", "over all tokens"],
   ),
   (
@@ -1112,125 +1055,101 @@ PROCEDURES = [
   ),
   (
     "frames of a long clip that training did not give",
-    [
-      recipe("viton_dit_dancers", "stage=video,steps=200"),
-      "--config.method.long.frames=16",
-      "--config.method.clip.given=0.2",
-    ],
+    changed(
+      "viton_dit_dancers",
+      "stage=video,steps=200",
+      "method.long.frames=16",
+      "method.clip.given=0.2",
+    ),
     ["method", "long.frames=16", "2 are given", "clip.given"],
   ),
   (
     "a clip longer than its video",
-    [
-      recipe("viton_dit_dancers", "stage=video,steps=200"),
-      "--config.method.clip.stride=3",
-    ],
+    changed(
+      "viton_dit_dancers", "stage=video,steps=200", "method.clip.stride=3"
+    ),
     ["method", "clip.stride=3", "clip.length=16"],
   ),
   (
     "guidance by a condition that is never left out",
-    [
-      recipe("viton_dit_dancers", "steps=200"),
-      "--config.method.told.conditions.drop=(0.0, 0.1, 0.1)",
-    ],
+    changed(
+      "viton_dit_dancers",
+      "steps=200",
+      "method.told.conditions.drop=(0.0, 0.1, 0.1)",
+    ),
     ["method", "sampling.guidance=2", "conditions.drop"],
   ),
   (
     "guidance by a condition that a stage has not",
-    [
-      recipe("viton_dit_dancers", "stage=video,steps=200"),
-      "--config.method.told.conditions.guide=('garment', 'pose')",
-    ],
+    changed(
+      "viton_dit_dancers",
+      "stage=video,steps=200",
+      "method.told.conditions.guide=('garment', 'pose')",
+    ),
     ["method", "told.conditions.guide", "dims.branch=0", "'pose'"],
   ),
   (
     "more frames to dress than a video has",
-    [
-      recipe("viton_dit_dancers", "stage=video,steps=200"),
-      "--config.method.long.frames=17",
-    ],
+    changed(
+      "viton_dit_dancers", "stage=video,steps=200", "method.long.frames=17"
+    ),
     ["method", "long.frames=17", "clip.length"],
   ),
   (
     "more joints of poses than heatmaps, and no order",
-    [recipe("diffpose_poses", "steps=20"), "--config.method.body.joints=17"],
+    changed("diffpose_poses", "steps=20", "method.body.joints=17"),
     ["method", "body.joints 17", "heatmaps.joints 16", "body.order"],
   ),
   (
     "hips that are no joints",
-    [recipe("diffpose_poses", "steps=20"), "--config.method.body.hips=(0, 16)"],
+    changed("diffpose_poses", "steps=20", "method.body.hips=(0, 16)"),
     ["method", "body.hips (0, 16)", "0 to 15"],
   ),
   (
     "heads that do not divide a joint's token",
-    [
-      recipe("diffpose_poses", "steps=20"),
-      "--config.method.condition.heads=3",
-    ],
+    changed("diffpose_poses", "steps=20", "method.condition.heads=3"),
     ["method", "condition.channels 16", "condition.heads 3"],
   ),
   (
     "heatmaps that the data do not store",
-    [
-      recipe("diffpose_poses", "steps=20"),
-      "--config.method.heatmaps.modes=0",
-    ],
+    changed("diffpose_poses", "steps=20", "method.heatmaps.modes=0"),
     ["'heatmaps'", "modes"],
   ),
   (
     "a task that there is not",
-    [
-      recipe("lavin_dit_shapes", "steps=200"),
-      "--config.method.tasks.held_out=('rotate',)",
-    ],
+    changed(
+      "lavin_dit_shapes", "steps=200", "method.tasks.held_out=('rotate',)"
+    ),
     ["method", "tasks: rotate", "identity, invert, roll"],
   ),
   (
     "heads that three axes do not share",
-    [
-      recipe("lavin_dit_shapes", "steps=200"),
-      "--config.method.dims.heads=6",
-    ],
+    changed("lavin_dit_shapes", "steps=200", "method.dims.heads=6"),
     ["method", "dims.width 96 in dims.heads 6", "multiples of 6"],
   ),
   (
     "an even number of steps on a grid of two halves",
-    [
-      recipe("lavin_dit_shapes", "steps=200"),
-      "--config.method.sampling.steps=20",
-    ],
+    changed("lavin_dit_shapes", "steps=200", "method.sampling.steps=20"),
     ["method", "sampling.steps 20", "(19, 29, 39)"],
   ),
   (
     "more pairs than there are pictures",
-    [
-      recipe("lavin_dit_shapes", "steps=200"),
-      "--config.method.context.shown=8",
-    ],
+    changed("lavin_dit_shapes", "steps=200", "method.context.shown=8"),
     ["method", "context.shown 8", "context.templates"],
   ),
   (
     "branches of unequal numbers",
-    [
-      recipe("dimr_shapes", "steps=10"),
-      "--config.method.dims.widths=(64, 32, 16)",
-    ],
+    changed("dimr_shapes", "steps=10", "method.dims.widths=(64, 32, 16)"),
     ["method", "one entry per branch", "'width': 3", "'blocks': 2"],
   ),
   (
     "a finer branch first",
-    [
-      recipe("dimr_shapes", "steps=10"),
-      "--config.method.dims.patches=(1, 4)",
-    ],
+    changed("dimr_shapes", "steps=10", "method.dims.patches=(1, 4)"),
     ["method", "dims.patches x dims.reduced", "no multiple of 16"],
   ),
   (
     "tokens that do not fit",
-    [
-      recipe("dimr_shapes", "steps=10"),
-      "--config.method.dims.patches=(5, 1)",
-    ],
+    changed("dimr_shapes", "steps=10", "method.dims.patches=(5, 1)"),
     ["method", "size 16 does not divide by", "5 of branch 0"],
   ),
   (
@@ -1274,51 +1193,39 @@ PROCEDURES = [
   ),
   (
     "a map of features that there is not",
-    [
-      recipe("diffmatch_warps", "steps=10"),
-      "--config.method.matcher.levels=((32, 4),)",
-    ],
+    changed("diffmatch_warps", "steps=10", "method.matcher.levels=((32, 4),)"),
     ["method", "matcher.levels", "maps 1 to 3"],
   ),
   (
     "flows sampled with noise",
-    [
-      recipe("diffmatch_warps", "steps=10"),
-      "--config.method.sampling.eta=1.0",
-    ],
+    changed("diffmatch_warps", "steps=10", "method.sampling.eta=1.0"),
     ["method", "sampling.eta=1.0", "ddim with eta 0"],
   ),
   (
     "pairs of another size than is read",
-    [
-      recipe("diffmatch_warps", "steps=10"),
-      "--config.method.size=16",
-    ],
+    changed("diffmatch_warps", "steps=10", "method.size=16"),
     ["data.pictures", "(2, 16, 16, 3)"],
   ),
   (
     "a level without attention",
-    [
-      recipe("difffae_faces", "steps=10"),
-      "--config.method.told.attention.side=4",
-      "--config.method.dims.multipliers=(1, 2)",
-    ],
+    changed(
+      "difffae_faces",
+      "steps=10",
+      "method.told.attention.side=4",
+      "method.dims.multipliers=(1, 2)",
+    ),
     ["method", "told.attention.side=4", "dims.attend_at"],
   ),
   (
     "more regions than tokens",
-    [
-      recipe("difffae_faces", "steps=10"),
-      "--config.method.told.source.count=3",
-    ],
+    changed("difffae_faces", "steps=10", "method.told.source.count=3"),
     ["method", "told.attention.regions=5", "told.source.count=3"],
   ),
   (
     "a factor that is no parameter",
-    [
-      recipe("difffae_faces", "steps=10"),
-      "--config.method.told.rendering.factors=('hair',)",
-    ],
+    changed(
+      "difffae_faces", "steps=10", "method.told.rendering.factors=('hair',)"
+    ),
     ["method", "told.rendering.factors", "hair"],
   ),
   (
@@ -1328,10 +1235,7 @@ PROCEDURES = [
   ),
   (
     "regions kept that have no name",
-    [
-      recipe("difffae_faces", "steps=100"),
-      "--config.evals.factors.kept=('hat',)",
-    ],
+    changed("difffae_faces", "steps=100", "evals.factors.kept=('hat',)"),
     ["evals", "kept", "hat"],
   ),
 ]

@@ -27,6 +27,7 @@ import numpy as np
 
 import jmim
 from jmim.data import sources
+from jmim.data.procedural import drawing
 from jmim.diffusion import targets
 from jmim.methods.restore import difface
 from jmim.metrics import generation
@@ -56,7 +57,7 @@ def made(workdir, start: int, tier: str) -> dict[str, np.ndarray]:
   )
   faces = images(m.config["data"]["name"], m.config["data"]["data_dir"])
   out = m("restore", faces)
-  pixels = lambda x: ((x + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
+  pixels = lambda x: drawing.levels((x + 1) * 127.5)
   return {name: pixels(out[name]) for name in ("image", "target")}
 
 

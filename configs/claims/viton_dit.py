@@ -30,6 +30,7 @@ import numpy as np
 
 import jmim
 from jmim.data.builders import dancers
+from jmim.data.procedural import drawing
 from jmim.diffusion import two_pass
 from jmim.evals import tryon
 from jmim.tools import claims
@@ -42,7 +43,7 @@ N, ENDS = 32, 8  # clips, and frames at either end of a long one
 @functools.cache
 def examples(name: str) -> dict[str, np.ndarray]:
   """N examples of the test split."""
-  (config,) = [c for c in dancers.Dancers.BUILDER_CONFIGS if c.name == name]
+  config = dancers.Dancers.builder_configs[name]
   rows = [dancers.Dancers.example(config, "test", i) for i in range(N)]
   return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
 
@@ -58,7 +59,7 @@ def garments(workdir, name: str, *changes: str) -> tuple[np.ndarray, ...]:
   read |= {k: np.float32(read[k] / 127.5 - 1) for k in pictures}
   read["masks"] = read["masks"].astype(np.int32)
   made = m("dress", batch_size=8, **read)["image"]
-  pixels = ((made + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
+  pixels = drawing.levels((made + 1) * 127.5)
   t = pixels.shape[1]
   each = zip(pixels, x["swapped"][:, :t], x["motion"][:, :t], strict=True)
   pairs = [

@@ -6,12 +6,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from jmim.data import encode
+from jmim.data.procedural import drawing
 from jmim.data.procedural import gliding
 from jmim.data.procedural import scenes
-
-
-def _bytes(image: np.ndarray) -> np.ndarray:
-  return image.round().clip(0, 255).astype(np.uint8)
 
 
 def glide_features(config: Any) -> dict[str, Any]:
@@ -28,7 +25,7 @@ def glide_features(config: Any) -> dict[str, Any]:
 def glide(config: Any, rng: np.random.Generator) -> dict[str, Any]:
   """One clip of one thing; the label is where it goes."""
   label = int(rng.integers(len(scenes.DIRECTIONS)))
-  video = _bytes(gliding.glide(config.size, config.frames, label, rng))
+  video = drawing.levels(gliding.glide(config.size, config.frames, label, rng))
   return {"image": encode.png(video[0]), "label": label, "video": video}
 
 
@@ -40,5 +37,5 @@ def pair(config: Any, rng: np.random.Generator) -> dict[str, Any]:
   slow, fast = rng.uniform(low, low + third), rng.uniform(high - third, high)
   each, paces = config.frames // 2, (fast, slow)
   clips = gliding.glides(config.size, each, label, paces=paces, rng=rng)
-  video = _bytes(np.concatenate(clips))
+  video = drawing.levels(np.concatenate(clips))
   return {"image": encode.png(video[0]), "label": label, "video": video}

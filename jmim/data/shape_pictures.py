@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from jmim.data import encode
+from jmim.data.procedural import drawing
 from jmim.data.procedural import spots
 from jmim.data.procedural import tiny
 from jmim.data.procedural import zoom
@@ -20,12 +21,8 @@ def _picture(size: int) -> tfds.features.Image:
   return tfds.features.Image(shape=(size, size, 3), encoding_format="png")
 
 
-def _bytes(image: np.ndarray) -> np.ndarray:
-  return image.round().clip(0, 255).astype(np.uint8)
-
-
 def _png(image: np.ndarray) -> Any:
-  return encode.png(_bytes(image))
+  return encode.png(drawing.levels(image))
 
 
 def spot_features(config: Any) -> dict[str, Any]:
@@ -90,7 +87,7 @@ def pictures(
     new: their pairs of colours are those that training lacks; the label.
   """
   every = [tiny.render(*tiny.two(rng, new)) for _ in range(config.frames)]
-  video = _bytes(np.stack(every))
+  video = drawing.levels(np.stack(every))
   return {"image": _png(video[0]), "label": int(new), "video": video}
 
 

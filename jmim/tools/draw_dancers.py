@@ -17,7 +17,7 @@ ROWS = {
 
 def dancers(path: pathlib.Path) -> None:
   """Eight frames of one dancer: what is seen, and both garments."""
-  config = builder.Dancers.BUILDER_CONFIGS[0]
+  config = builder.Dancers.builder_configs["clips"]
   made = builder.Dancers.example(config, "test", 1)
   figure = matplotlib.figure.Figure((7.6, 3.8), layout="constrained")
   grid = figure.subplots(len(ROWS), 1 + FRAMES)

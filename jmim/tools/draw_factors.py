@@ -19,6 +19,7 @@ import PIL.Image
 from jmim.checkpoints import models
 from jmim.core import errors
 from jmim.data.builders import faces as builder
+from jmim.data.procedural import drawing
 from jmim.data.procedural import portrait_drawing
 from jmim.data.procedural import portraits
 from jmim.evals.lib import draw
@@ -77,7 +78,7 @@ def of_run(workdir: str) -> Make:
       known[name] = np.stack([getattr(p, name).numbers for p in edited])
     read = {name: known[name] for name in method.sample_reads()}
     made = np.asarray(fn(model.weights, read, jax.random.key(0)), np.float32)
-    return ((made + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
+    return drawing.levels((made + 1) * 127.5)
 
   return make
 

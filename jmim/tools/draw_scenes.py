@@ -17,7 +17,7 @@ _TITLE = {"fontsize": 6}
 
 def scenes(path: pathlib.Path) -> None:
   """A row of each config: captions, ellipses, and an episode's masks."""
-  configs = {c.name: c for c in builder.Scenes.BUILDER_CONFIGS}
+  configs = builder.Scenes.builder_configs
   figure = matplotlib.figure.Figure((6.4, 7.6), layout="constrained")
   rows = figure.subplots(4, COLUMNS)
   for axes, name in zip(rows, ("one", "pairs", "blobs"), strict=False):
@@ -62,7 +62,7 @@ def _outline(ellipse: np.ndarray) -> matplotlib.patches.Ellipse:
 
 def views(path: pathlib.Path) -> None:
   """Frames of three scenes along their arcs, and a depth."""
-  config = frames.Views.BUILDER_CONFIGS[0]
+  config = frames.Views.builder_configs["solids"]
   n = config.frames
   figure = matplotlib.figure.Figure((7.2, 2.6), layout="constrained")
   for scene, axes in enumerate(figure.subplots(3, n + 1)):

@@ -17,7 +17,7 @@ _TITLE = {"fontsize": 7}
 
 def lavin_dit(path: pathlib.Path) -> None:
   """A row of each task: two pairs, a query, and the target that is asked."""
-  (config,) = (c for c in shapes.Shapes.BUILDER_CONFIGS if c.name == "sets")
+  config = shapes.Shapes.builder_configs["sets"]
   rng = shapes.example_rng("sets", "test", 0)
   video = shape_pictures.pictures(config, rng)["video"][: PAIRS + 1]
   x = (video / 127.5 - 1).astype(np.float32)

@@ -17,6 +17,7 @@ import tensorflow_datasets as tfds
 
 from jmim.data import numbered
 from jmim.data.procedural import dancers
+from jmim.data.procedural import drawing
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -81,7 +82,7 @@ class Dancers(numbered.Builder):
       "other": other.flat(),
     }
     return {
-      **{n: x.round().clip(0, 255).astype(np.uint8) for n, x in levels.items()},
+      **{n: drawing.levels(x) for n, x in levels.items()},
       "masks": masks,
       "motion": dancer.motion(),
       "label": worn.kind,

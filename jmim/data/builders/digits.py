@@ -19,6 +19,7 @@ from sklearn import datasets
 
 from jmim.data import encode
 from jmim.data import order
+from jmim.data.procedural import drawing
 
 _SCANS = 1797
 _TRAIN_SCANS = 1397
@@ -151,7 +152,7 @@ def scatter(
   # Near white, lightly tinted: always far brighter than what lies behind.
   patch += alpha * (rng.uniform(190, 255, 3).astype(np.float32) - patch)
   image += 4 * rng.standard_normal(image.shape, np.float32)
-  return image.round().clip(0, 255).astype(np.uint8)
+  return drawing.levels(image)
 
 
 def _texture(canvas: int, rng: np.random.Generator) -> np.ndarray:

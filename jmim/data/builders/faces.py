@@ -33,6 +33,7 @@ import tensorflow_datasets as tfds
 
 from jmim.data import encode
 from jmim.data import numbered
+from jmim.data.procedural import drawing
 from jmim.data.procedural import faces
 from jmim.data.procedural import portrait_drawing
 from jmim.data.procedural import portraits
@@ -103,8 +104,8 @@ class Faces(numbered.Builder):
   @classmethod
   def clip(cls, split: str, i: int) -> talking.Clip:
     """Clip `i` of a split of `clips`; `frames` has its frames."""
-    (config,) = (c for c in cls.BUILDER_CONFIGS if c.name == "clips")
-    return talking.draw(cls.rng(config, split, i), LENGTH)
+    rng = cls.rng(cls.builder_configs["clips"], split, i)
+    return talking.draw(rng, LENGTH)
 
 
 def _image(size):
@@ -128,9 +129,9 @@ def _still_features(size):
 
 def _still(cls, config, split, i):
   face = faces.draw(cls.rng(config, split, i))
-  image = faces.render(face, config.size).round().clip(0, 255)
+  image = drawing.levels(faces.render(face, config.size))
   hair, mouth = divmod(face.label, len(faces.MOUTHS))
-  picture = {"image": encode.png(image.astype(np.uint8))}
+  picture = {"image": encode.png(image)}
   return {**picture, "label": face.label, "hair": hair, "mouth": mouth}
 
 

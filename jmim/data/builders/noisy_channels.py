@@ -21,6 +21,7 @@ import tensorflow_datasets as tfds
 from jmim.data import decode
 from jmim.data import encode
 from jmim.data import sources
+from jmim.data.procedural import drawing
 
 PATCH, NOISY = 4, 12
 DEVIATION = 2.0  # of the noise, in those of the image
@@ -117,4 +118,4 @@ def replaced(
 
 def stored(image: np.ndarray) -> np.ndarray:
   """uint8 of a standardised image, cut at -5.3 and 5.3."""
-  return (ZERO + UNIT * image).round().clip(0, 255).astype(np.uint8)
+  return drawing.levels(ZERO + UNIT * image)

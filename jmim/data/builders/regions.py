@@ -13,6 +13,7 @@ import tensorflow_datasets as tfds
 
 from jmim.data import encode
 from jmim.data import numbered
+from jmim.data.procedural import drawing
 from jmim.data.procedural import regions
 
 
@@ -59,7 +60,7 @@ class Regions(numbered.Builder):
     image, instance = regions.render(scene, config.size, rng)
     largest = np.bincount(instance.ravel()).argmax() - 1
     return {
-      "image": encode.png(image.round().clip(0, 255).astype(np.uint8)),
+      "image": encode.png(drawing.levels(image)),
       "label": scene.paints[largest].texture,
       "instance": instance,
       "count": len(scene.paints),

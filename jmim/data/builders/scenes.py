@@ -90,7 +90,7 @@ def of_classes(split: str, classes: Sequence[int]) -> str:
   Returns:
     As `data.train_split` has it: "train[0:500]+train[2000:2500]".
   """
-  (config,) = (c for c in Scenes.BUILDER_CONFIGS if c.name == "episodes")
+  config = Scenes.builder_configs["episodes"]
   each = getattr(config, split) // _CLASSES
   bounds = [(each * k, each * (k + 1)) for k in sorted(classes)]
   return "+".join(f"{split}[{first}:{end}]" for first, end in bounds)

@@ -31,6 +31,7 @@ from jmim.data import shape_clips
 from jmim.data import shape_clouds
 from jmim.data import shape_pictures
 from jmim.data.procedural import attributes
+from jmim.data.procedural import drawing
 from jmim.data.procedural import scenes
 from jmim.data.procedural import tiny
 
@@ -205,7 +206,7 @@ def scene(config: ShapesConfig, rng: np.random.Generator) -> dict:
     things, scenes.background(config.size, rng)
   )
   return {
-    "image": encode.png(_bytes(image)),
+    "image": encode.png(drawing.levels(image)),
     "label": things[-1].kind,
     "caption": scenes.caption(things),
     "instance": instance,
@@ -232,7 +233,7 @@ def _clip_features(config) -> dict:
 def clip(config: ShapesConfig, rng: np.random.Generator) -> dict:
   """One clip; the label is the kind of the nearest thing."""
   made = scenes.clip(config.size, config.frames, rng)
-  video = _bytes(made["video"])
+  video = drawing.levels(made["video"])
   return {
     "image": encode.png(video[0]),
     "label": made["things"][-1].kind,
@@ -256,12 +257,8 @@ def _look_features(config) -> dict:
 def look(config: ShapesConfig, rng: np.random.Generator) -> dict:
   """One thing with all its attributes; the label is its kind."""
   drawn = attributes.draw(rng)
-  image = _bytes(attributes.render(drawn, config.size))
+  image = drawing.levels(attributes.render(drawn, config.size))
   return {"image": encode.png(image), **drawn.values}
-
-
-def _bytes(image: np.ndarray) -> np.ndarray:
-  return image.round().clip(0, 255).astype(np.uint8)
 
 
 _OF_KIND = {

@@ -12,6 +12,7 @@ import dataclasses
 
 import numpy as np
 
+from jmim.data.procedural import drawing
 from jmim.data.procedural import scenes
 
 KINDS = ("circle", "square", "triangle", "cross")
@@ -116,5 +117,4 @@ def render(look: Look, size: int) -> np.ndarray:
   tint = LEVELS * look.tint * np.array([1.0, 0.0, -1.0])
   paint = (1 - SHADE * dark)[..., None] * PAINT + tint
   fine = np.where(scenes.inside(thing, side)[..., None], paint, GROUND)
-  pixels = fine.reshape(size, SAMPLES, size, SAMPLES, 3)
-  return pixels.mean((1, 3)).astype(np.float32)
+  return drawing.means(fine, SAMPLES).astype(np.float32)

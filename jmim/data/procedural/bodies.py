@@ -30,7 +30,6 @@ LENGTHS = (
 # The joint of the other side.
 MIRROR = (0, 4, 5, 6, 1, 2, 3, 7, 8, 9, 10, 14, 15, 16, 11, 12, 13)
 LIMBS = (2, 3, 5, 6, 12, 13, 15, 16)  # knees, ankles, elbows, wrists
-HIPS = (0, 3)  # among the joints without the pelvis
 DISTANCE, HEIGHT, FILLED = 4.0, 1.65, 0.7
 _MIDDLE = -0.075  # y of the middle of a standing body
 _UP = np.array([0.0, 1.0, 0.0])

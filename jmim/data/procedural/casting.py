@@ -9,6 +9,8 @@ import dataclasses
 
 import numpy as np
 
+from jmim.data.procedural import drawing
+
 Array = np.ndarray
 
 GROUND, RADIUS = -0.12, 0.65  # height and radius of the disc
@@ -116,13 +118,11 @@ def render(
     sides: (h, w).
     focal: in heights of the image.
   """
-  h, w = sides
-  fine = (FINER * h, FINER * w)
+  fine = (FINER * sides[0], FINER * sides[1])
   colours, _ = cast(scene, *rays(pose, fine, focal))
-  colours = colours.reshape(h, FINER, w, FINER, 3).mean((1, 3))
   _, depth = cast(scene, *rays(pose, sides, focal))
   depth = np.where(np.isfinite(depth), depth, 0).astype(np.float32)
-  return np.rint(255 * colours).astype(np.uint8), depth
+  return drawing.levels(255 * drawing.means(colours, FINER)), depth
 
 
 def rays(

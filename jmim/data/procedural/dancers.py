@@ -16,6 +16,8 @@ import dataclasses
 
 import numpy as np
 
+from jmim.data.procedural import drawing
+
 KINDS = ("plain", "stripes", "dots", "check")
 SIDE = 32  # units along a side
 FLAT = 16  # side of a garment by itself [pixels]
@@ -212,11 +214,8 @@ def _pixels(size):
 
 def _ground(dancer, y, x):
   """[1, size, size, 3] background."""
-  sin, cos = np.sin(dancer.ground_angle), np.cos(dancer.ground_angle)
-  far = sin * (y / SIDE - 0.5) + cos * (x / SIDE - 0.5)
-  share = 0.5 + far / (abs(sin) + abs(cos))
-  start, end = np.array(dancer.ground)
-  image = start + share[..., None] * (end - start)
+  ground = (dancer.ground, dancer.ground_angle)
+  image = drawing.gradient(*ground, y / SIDE, x / SIDE)
   for cy, cx, radius, colour in dancer.shapes:
     away = np.hypot(y - cy, x - cx) - radius
     image = _over(image, away, colour, y.shape[1])

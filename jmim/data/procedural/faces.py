@@ -12,6 +12,8 @@ import dataclasses
 
 import numpy as np
 
+from jmim.data.procedural import drawing
+
 HAIR = {  # levels 0 .. 255
   "black": (35, 30, 32),
   "brown": (110, 70, 40),
@@ -128,7 +130,8 @@ def render(face: Face, size: int) -> np.ndarray:
   """
   at = (np.arange(FINEST) + 0.5) * SIDE / FINEST
   y, x = at[:, None], at[None]
-  image = _ground(face, y, x)
+  ground = (face.ground, face.ground_angle)
+  image = drawing.gradient(*ground, y / SIDE, x / SIDE)
   cy, cx = face.centre
   tall, wide = face.axes
   # From here on from the middle of the face.
@@ -183,23 +186,13 @@ def pixels(image: np.ndarray, size: int) -> np.ndarray:
     image: of any content.
     size: side [pixels], a divisor of FINEST.
   """
-  each = FINEST // size
-  return image.reshape(size, each, size, each, *image.shape[2:]).mean((1, 3))
+  return drawing.means(image, FINEST // size)
 
 
 def paint(image: np.ndarray, where: np.ndarray, colour: np.ndarray) -> None:
   """Gives the places of [h, w, 3] that are True a colour."""
   where = np.broadcast_to(where, image.shape[:2])
   image[where] = np.broadcast_to(colour, image.shape)[where]
-
-
-def _ground(face: Face, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-  """float64 [FINEST, FINEST, 3] background."""
-  sin, cos = np.sin(face.ground_angle), np.cos(face.ground_angle)
-  far = sin * (y / SIDE - 0.5) + cos * (x / SIDE - 0.5)
-  share = 0.5 + far / (abs(sin) + abs(cos))
-  start, end = np.array(face.ground)
-  return start + share[..., None] * (end - start)
 
 
 def _eye(

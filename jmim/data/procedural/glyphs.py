@@ -16,6 +16,7 @@ import itertools
 
 import numpy as np
 
+from jmim.data.procedural import drawing
 from jmim.data.procedural import scenes
 
 HEIGHT, WIDTH = 16, 32  # of a picture [pixels]
@@ -146,7 +147,7 @@ def mask(word: Word) -> np.ndarray:
 def render(word: Word, ground: np.ndarray) -> np.ndarray:
   """uint8 [HEIGHT, WIDTH, 3] of a ground [HEIGHT, WIDTH, 3], 0 .. 255."""
   image = np.where(mask(word)[..., None], PALETTE[word.colour], ground)
-  return image.round().clip(0, 255).astype(np.uint8)
+  return drawing.levels(image)
 
 
 def draw_ground(rng: np.random.Generator) -> np.ndarray:

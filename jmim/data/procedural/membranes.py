@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 import scipy.spatial
 
+from jmim.data.procedural import drawing
+
 SPACE = 16.0  # sites are about so many voxels apart, in a slice
 THICK = 2.0  # voxels of a slice from one slice to the next
 HALF = 0.9  # half thickness of a membrane [voxels of a slice]
@@ -83,7 +85,7 @@ def render(
   smooth = np.stack([cv2.GaussianBlur(s, (0, 0), 6.0) for s in field])
   levels = levels + FIELD * smooth / max(smooth.std(), 1e-9)
   levels = levels + NOISE * rng.standard_normal(shape)
-  volume = np.rint(levels).clip(0, 255).astype(np.uint8)
+  volume = drawing.levels(levels)
   _, start, place = np.unique(owner, return_index=True, return_inverse=True)
   order = np.argsort(np.argsort(start))
   ids = 1 + order[place.reshape(shape)]

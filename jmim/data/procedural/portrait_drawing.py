@@ -11,6 +11,7 @@ import functools
 
 import numpy as np
 
+from jmim.data.procedural import drawing
 from jmim.data.procedural import faces
 from jmim.data.procedural import portraits
 
@@ -55,7 +56,7 @@ def parsed(
 
 
 def _levels(image, size):
-  return faces.pixels(image, size).round().clip(0, 255).astype(np.uint8)
+  return drawing.levels(faces.pixels(image, size))
 
 
 def _drawn(portrait, bare):

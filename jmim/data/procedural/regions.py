@@ -11,6 +11,8 @@ import dataclasses
 
 import numpy as np
 
+from jmim.data.procedural import drawing
+
 TEXTURES = ("flat", "striped", "checked", "noisy")
 SAMPLES = 4  # per pixel and axis
 GRAIN = 0.1 * 255  # standard deviation of the noisy texture
@@ -118,10 +120,9 @@ def render(
     pattern = _pattern(paint, y[inside], x[inside])
     image[inside] = pattern[:, None] * np.array(paint.colour)
     grain[inside] = GRAIN * (TEXTURES[paint.texture] == "noisy")
-  each = (size, SAMPLES, size, SAMPLES)
-  pixels = image.reshape(*each, 3).mean((1, 3))
+  pixels = drawing.means(image, SAMPLES)
   # Noise of single samples would be gone in their mean.
-  grain = grain.reshape(each).mean((1, 3))[..., None]
+  grain = drawing.means(grain, SAMPLES)[..., None]
   pixels = pixels + grain * rng.standard_normal(pixels.shape)
   at = np.arange(size) + 0.5
   ids = instance(scene, *np.meshgrid(at, at, indexing="ij"))

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jmim.data.procedural import drawing
 from jmim.data.procedural import scenes
 
 KINDS = ("circle", "square", "cross")
@@ -96,8 +97,7 @@ def render(shapes: Sequence[Shape], ground: float) -> np.ndarray:
     u = (places[None, :] - shape.centre[1]) / shape.radius
     where = scenes.form(KINDS[shape.kind], *np.broadcast_arrays(v, u))
     fine[where] = scenes.COLOURS[COLOURS[shape.colour]]
-  pixels = fine.reshape(SIZE, SAMPLES, SIZE, SAMPLES, 3)
-  return pixels.mean((1, 3)).astype(np.float32)
+  return drawing.means(fine, SAMPLES).astype(np.float32)
 
 
 def caption(shapes: Sequence[Shape]) -> str:

@@ -16,6 +16,8 @@ import math
 
 import numpy as np
 
+from jmim.data.procedural import drawing
+
 FORMS = ("disc", "rectangle", "triangle", "hexagon")
 MOST = 5  # forms in a scene
 SHAPE = (1 + MOST, 9)  # of the numbers of a scene
@@ -153,19 +155,14 @@ def render(scene: Scene, size: int) -> np.ndarray:
   side = size * samples
   at = (np.arange(side) + 0.5) / side
   y, x = at[:, None], at[None]
-  sin, cos = math.sin(scene.angle), math.cos(scene.angle)
-  # 0 .. 1 over the extent of the square in this direction.
-  along = 0.5 + (sin * (y - 0.5) + cos * (x - 0.5)) / (abs(sin) + abs(cos))
-  start, end = np.array(scene.start), np.array(scene.end)
-  image = start + along[..., None] * (end - start)
+  image = drawing.gradient((scene.start, scene.end), scene.angle, y, x)
   for form in scene.forms:
     rows, columns = (_near(form, axis, side) for axis in (0, 1))
     s = 0.5 - distance(form, y[rows], x[:, columns]) / EDGE
     s = np.clip(s, 0, 1)[..., None]
     part = image[rows, columns]
     part += s**2 * (3 - 2 * s) * (np.array(form.colour) - part)
-  pixels = image.reshape(size, samples, size, samples, 3)
-  return pixels.mean((1, 3)).astype(np.float32)
+  return drawing.means(image, samples).astype(np.float32)
 
 
 def _near(form: Form, axis: int, side: int) -> slice:

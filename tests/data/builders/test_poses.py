@@ -7,6 +7,7 @@ from jmim.data import pipeline
 from jmim.data import sources
 from jmim.data.builders import poses
 from jmim.data.procedural import bodies
+from jmim.methods.parts import body
 
 (CONFIG,) = poses.Poses.BUILDER_CONFIGS
 
@@ -44,7 +45,7 @@ def test_modes_show_the_pose():
   """A camera of the one scale and shift that a heatmap tells at each depth."""
   found = example("train", 3)
   pose = found["poses"].reshape(3, 16).T
-  pelvis = pose[list(bodies.HIPS)].mean(0)
+  pelvis = pose[list(body.Body().hips)].mean(0)
   seen = bodies.project(pose - pelvis, CONFIG.size)
   np.testing.assert_allclose(found["modes"][:, 0, :2], seen, atol=1e-3)
 

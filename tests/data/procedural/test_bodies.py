@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from jmim.data.procedural import bodies
+from jmim.methods.parts import body
 
 
 def many(n=300):
@@ -25,7 +26,7 @@ def test_sides_mirror_each_other():
     swapped = name.replace("right", "@").replace("left", "right")
     assert there == swapped.replace("@", "left")
     assert bodies.PARENTS[other] == bodies.MIRROR[bodies.PARENTS[j]] or j == 0
-  hips = [bodies.JOINTS[1 + i] for i in bodies.HIPS]
+  hips = [bodies.JOINTS[1 + i] for i in body.Body().hips]
   assert hips == ["right hip", "left hip"]
   joints = many(20)
   middle = joints[:, [1, 4]].mean(1)
