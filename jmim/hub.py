@@ -23,11 +23,11 @@ from jmim.convert import opening
 from jmim.core import config as configs
 from jmim.core import discovery
 from jmim.core import errors
-from jmim.core.settings import data as settings
 from jmim.data import augment
 from jmim.data import decode
 from jmim.data import given
 from jmim.data import plain
+from jmim.data import specs
 from jmim.evals.lib import chunks
 from jmim.evals.lib import predict
 
@@ -57,13 +57,7 @@ class Model:
     self.method, self.weights = model.method, model.weights
     self.config, self.classes = model.config.to_dict(), model.classes
     self.offers = tuple(n for n in self.method.predict() if n not in withheld)
-    data = model.config.data
-    self._spec = settings.Data(
-      mean=tuple(data.mean),
-      std=tuple(data.std),
-      size=data.size,
-      height=data.get("height", settings.Data.height),
-    )
+    self._spec = specs.of_run(model.config.data)
     self._compiled: dict[str, Callable] = {}
 
   def override(self, *items: str) -> "Model":
@@ -101,26 +95,24 @@ class Model:
       UserError: no images, or files that are not there.
       BadImage: one cannot be decoded.
     """
-    data = self._model.config.data
-    most = data.get("max_pixels", settings.Data.max_pixels)
+    data = self._spec
     ready = [
       plain.cut(
-        self._resized(decode.decode(image, data.channels, most)),
-        self._spec.sides,
+        self._resized(decode.decode(image, data.channels, data.max_pixels)),
+        data.sides,
         crop=data.eval_crop,
         resize_to=data.eval_resize,
         kernel=data.kernel,
       )
       for image in given.images(images)
     ]
-    return np.asarray(augment.normalise(self._spec, np.stack(ready)))
+    return np.asarray(augment.normalise(data, np.stack(ready)))
 
   def _resized(self, image: np.ndarray) -> np.ndarray:
     """The image [h, w, c]; resized if it must be of a size and is not."""
-    data = self._model.config.data
     h, w = image.shape[:2]
     high, wide = self._spec.sides
-    if data.eval_crop != "none" or (h, w) == (high, wide):
+    if self._spec.eval_crop != "none" or (h, w) == (high, wide):
       return image
     warnings.warn(
       f"an image of {h} x {w} pixels is resized to {high} x {wide}: "

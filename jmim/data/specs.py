@@ -1,9 +1,12 @@
 """What the host and the device are asked to make of a data set, checked."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from jmim.core import errors
 from jmim.core import field
+from jmim.core import renamed
 from jmim.core import validate
 from jmim.core.settings import data
 from jmim.core.settings import hardware
@@ -18,6 +21,21 @@ _HARDWARE = {
   "workers": "data_workers",
   "prefetch": "prefetch",
 }
+
+
+def of_run(section: Mapping[str, Any]) -> data.Data:
+  """The section `data` of another run, perhaps an older one.
+
+  Keys that it does not have are as they are by default, and those that nobody
+  knows any more are left out.
+
+  Raises:
+    UserError: a value of another type, or outside its limits.
+  """
+  known = field.configured(data.Data)
+  named = renamed.current(data.Data, section)
+  entries = {name: x for name, x in named.items() if name in known}
+  return validate.build(data.Data, entries, "data")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

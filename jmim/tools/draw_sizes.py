@@ -16,7 +16,7 @@ import numpy as np
 
 from jmim.checkpoints import models
 from jmim.core import errors
-from jmim.core.settings import data as settings
+from jmim.data import specs
 from jmim.evals.lib import draw
 from jmim.evals.lib import predict
 from jmim.tools import cli
@@ -38,8 +38,7 @@ def columns(
     UserError: no such key, a method that does not sample, or samples that are
       not finite.
   """
-  data, made = model.config.data, {}
-  spec = settings.Data(mean=tuple(data.mean), std=tuple(data.std))
+  spec, made = specs.of_run(model.config.data), {}
   for n in sizes:
     method = model.changed([f"{key}={n}"]).method
     if "sample" not in method.predict():

@@ -102,3 +102,13 @@ def test_turbo_needs_its_library_and_its_kernel(monkeypatch):
   with pytest.raises(errors.UserError, match=r"jmim\[fast\]") as caught:
     dataclasses.replace(_SPEC, decoder="turbo")
   assert caught.value.key == "data.decoder"
+
+
+def test_the_section_of_an_older_run_is_read_as_far_as_it_goes():
+  """What it lacks is as by default; what is known no more is left out."""
+  section = {"mean": [0, 0, 0.5], "size": 8, "forgotten": 3}
+  found = specs.of_run(section)
+  assert found == settings.Data(mean=(0.0, 0.0, 0.5), size=8)
+  assert found.sides == (8, 8) and hash(found) == hash(specs.of_run(section))
+  with pytest.raises(errors.UserError, match="size"):
+    specs.of_run({"size": 0})

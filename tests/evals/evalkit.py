@@ -5,6 +5,7 @@
 
 import dataclasses
 import json
+import pathlib
 import types
 
 import einops
@@ -207,3 +208,13 @@ def workdir(folder, kind, params, extra=None, ema=None, method=None, **data):
   store.close()
   (folder / "config.json").write_text(json.dumps(settings))
   return folder
+
+
+def without(folder, *names):
+  """The run as one from before these keys of the section `data`."""
+  path = pathlib.Path(folder) / "config.json"
+  config = json.loads(path.read_text())
+  for name in names:
+    del config["data"][name]
+  path.write_text(json.dumps(config))
+  return str(folder)

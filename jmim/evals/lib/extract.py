@@ -20,8 +20,8 @@ from jmim.checkpoints import models
 from jmim.core import errors
 from jmim.core import method as methods
 from jmim.core import tree as trees
-from jmim.core.settings import data as settings
 from jmim.data import augment
+from jmim.data import specs
 from jmim.evals.lib import predict
 from jmim.nn.frozen import inception
 
@@ -107,7 +107,8 @@ def from_run(workdir: str) -> Extractor:
       images of another number of channels.
   """
   model = models.of_run(workdir, key="encoder")
-  data, kind = model.config.data, model.config.method.type
+  data = specs.of_run(model.config.data)
+  kind = model.config.method.type
   if "features" not in model.method.predict():
     raise errors.UserError(
       f"{kind} offers no features",
@@ -115,13 +116,6 @@ def from_run(workdir: str) -> Extractor:
       "name the run of another method",
       "encoder",
     )
-  spec = settings.Data(
-    mean=tuple(data.mean),
-    std=tuple(data.std),
-    size=data.size,
-    height=data.height,
-    channels=data.channels,
-  )
   features = predict.output(model.method, "features")
 
   @jax.jit
@@ -133,9 +127,9 @@ def from_run(workdir: str) -> Extractor:
         "use another encoder",
         "encoder",
       )
-    shape = (len(images), *spec.image)
+    shape = (len(images), *data.image)
     x = jax.image.resize(images.astype(jnp.float32), shape, "bilinear")
-    batch = {"image": augment.normalise(spec, x)}
+    batch = {"image": augment.normalise(data, x)}
     out = features(weights, batch, jax.random.key(0))
     return {"features": out.reshape(len(images), -1).astype(jnp.float32)}
 

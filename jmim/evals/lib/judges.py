@@ -14,8 +14,8 @@ import numpy as np
 
 from jmim.checkpoints import models
 from jmim.core import errors
-from jmim.core.settings import data as settings
 from jmim.data import augment
+from jmim.data import specs
 from jmim.evals.lib import predict
 from jmim.metrics import generation
 from jmim.metrics import ridge
@@ -55,7 +55,8 @@ def of_run(workdir: str, key: str) -> Judge:
       called) images of another number of channels.
   """
   model = models.of_run(workdir, key=key)
-  data, kind = model.config.data, model.config.method.type
+  data = specs.of_run(model.config.data)
+  kind = model.config.method.type
   lacking = {"features", "logits"} - set(model.method.predict())
   if lacking:
     raise errors.UserError(
@@ -64,20 +65,13 @@ def of_run(workdir: str, key: str) -> Judge:
       "name the run of one, such as configs/convnet_digits.py",
       key,
     )
-  spec = settings.Data(
-    mean=tuple(data.mean),
-    std=tuple(data.std),
-    size=data.size,
-    height=data.height,
-    channels=data.channels,
-  )
   heads = {n: predict.output(model.method, n) for n in ("features", "logits")}
 
   @jax.jit
   def run(weights, images):
-    shape = (len(images), *spec.image)
+    shape = (len(images), *data.image)
     x = jax.image.resize(images.astype(jnp.float32), shape, "bilinear")
-    batch = {"image": augment.normalise(spec, x)}
+    batch = {"image": augment.normalise(data, x)}
     out = {n: f(weights, batch, jax.random.key(0)) for n, f in heads.items()}
     flat = lambda x: x.reshape(len(images), -1).astype(jnp.float32)
     return jax.tree.map(flat, out)

@@ -10,15 +10,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 
 from jmim.checkpoints import identity
 from jmim.checkpoints import models
 from jmim.core import errors
-from jmim.core import field
-from jmim.core.settings import data as settings
 from jmim.data import augment
+from jmim.data import specs
 from jmim.data import texts
 from jmim.evals.lib import finite
 from jmim.evals.lib import predict
@@ -63,7 +61,7 @@ def of_run(workdir: str, weights: str, key: str) -> Towers:
       "name a run of text.clip (configs/clip_scenes.py, or converted weights)",
       key,
     )
-  spec = _data(model.config.data)
+  spec = specs.of_run(model.config.data)
   making = texts.of(spec)
   if making is None:
     raise errors.UserError(
@@ -100,9 +98,3 @@ def of_run(workdir: str, weights: str, key: str) -> Towers:
   digest = identity.of_weights(model.weights)
   what = {"judge": f"{model.config.method.type} sha256:{digest}"}
   return Towers(pictures, said, what)
-
-
-def _data(section: ml_collections.ConfigDict) -> settings.Data:
-  """The section `data` of a run, as far as it is known today."""
-  known = field.configured(settings.Data)
-  return settings.Data(**{n: x for n, x in section.items() if n in known})

@@ -48,6 +48,14 @@ def test_the_name_tells_weights_apart(run, tmp_path):
   assert extract.from_run(str(tmp_path / "same")).name == name
 
 
+def test_a_run_from_before_rectangles_is_an_encoder(run):
+  workdir, *_ = run
+  images = jnp.asarray(evalkit.images(evalkit.source(5, 0)))
+  want = extract.from_run(workdir).run(images)["features"]
+  older = extract.from_run(evalkit.without(workdir, "height"))
+  np.testing.assert_array_equal(older.run(images)["features"], want)
+
+
 def test_a_run_that_is_no_encoder_is_refused(tmp_path):
   params = {"main": {"logits": np.zeros(6, np.float32)}}
   evalkit.workdir(tmp_path / "tokens", "tokenkit", params)

@@ -40,6 +40,8 @@ def test_a_run_judges_what_it_would_see(tmp_path):
   for name in ("features", "logits"):
     want = method.predict()[name](weights, {"image": x}, None)
     np.testing.assert_allclose(out[name], want, rtol=1e-4, atol=1e-5)
+  older = judges.of_run(evalkit.without(tmp_path / "run", "height"), "k")
+  np.testing.assert_array_equal(older(IMAGES)["logits"], out["logits"])
   with pytest.raises(errors.UserError, match="1 channel"):
     judge(IMAGES[..., :1])
 
