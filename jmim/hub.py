@@ -57,13 +57,7 @@ class Model:
     self.method, self.weights = model.method, model.weights
     self.config, self.classes = model.config.to_dict(), model.classes
     self.offers = tuple(n for n in self.method.predict() if n not in withheld)
-    data = model.config.data
-    self._spec = settings.Data(
-      mean=tuple(data.mean),
-      std=tuple(data.std),
-      size=data.size,
-      height=data.get("height", settings.Data.height),
-    )
+    self._spec = model.images
     self._compiled: dict[str, Callable] = {}
 
   def override(self, *items: str) -> "Model":

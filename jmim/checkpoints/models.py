@@ -21,6 +21,9 @@ from jmim.core import errors
 from jmim.core import home
 from jmim.core import method as methods
 from jmim.core import tree as trees
+from jmim.core.settings import data as settings
+
+_IMAGES = ("mean", "std", "size", "height", "channels")  # of a section `data`
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,16 @@ class Model:
   method: methods.Method
   weights: methods.Weights
   classes: tuple[str, ...] = ()
+
+  @property
+  def images(self) -> settings.Data:
+    """How images are given to it: sides, channels, mean and std.
+
+    A key that is younger than the run has its default.
+    """
+    data = self.config.data
+    plain = lambda x: tuple(x) if isinstance(x, list | tuple) else x
+    return settings.Data(**{n: plain(data[n]) for n in _IMAGES if n in data})
 
 
 def of_arrays(

@@ -18,7 +18,6 @@ from jmim.checkpoints import models
 from jmim.core import config as configs
 from jmim.core import discovery
 from jmim.core import errors
-from jmim.core.settings import data as settings
 from jmim.evals.lib import draw
 from jmim.evals.lib import predict
 from jmim.tools import cli
@@ -40,8 +39,7 @@ def columns(
     UserError: no such key, a method that does not sample, or samples that are
       not finite.
   """
-  data, made = model.config.data, {}
-  spec = settings.Data(mean=tuple(data.mean), std=tuple(data.std))
+  made, spec = {}, model.images
   for n in sizes:
     config = configs.override(model.config, [f"{key}={n}"])
     method = discovery.make(config.method)

@@ -20,7 +20,6 @@ from jmim.checkpoints import models
 from jmim.core import errors
 from jmim.core import method as methods
 from jmim.core import tree as trees
-from jmim.core.settings import data as settings
 from jmim.data import augment
 from jmim.evals.lib import predict
 from jmim.nn.frozen import inception
@@ -107,7 +106,7 @@ def from_run(workdir: str) -> Extractor:
       images of another number of channels.
   """
   model = models.of_run(workdir, key="encoder")
-  data, kind = model.config.data, model.config.method.type
+  kind = model.config.method.type
   if "features" not in model.method.predict():
     raise errors.UserError(
       f"{kind} offers no features",
@@ -115,21 +114,15 @@ def from_run(workdir: str) -> Extractor:
       "name the run of another method",
       "encoder",
     )
-  spec = settings.Data(
-    mean=tuple(data.mean),
-    std=tuple(data.std),
-    size=data.size,
-    height=data.height,
-    channels=data.channels,
-  )
+  spec = model.images
   features = predict.output(model.method, "features")
 
   @jax.jit
   def run(weights: methods.Weights, images: jax.Array) -> Arrays:
-    if images.shape[-1] != data.channels:
+    if images.shape[-1] != spec.channels:
       raise errors.UserError(
         f"images of {images.shape[-1]} channel(s)",
-        f"{data.channels}, as the encoder of {workdir}",
+        f"{spec.channels}, as the encoder of {workdir}",
         "use another encoder",
         "encoder",
       )
@@ -140,7 +133,7 @@ def from_run(workdir: str) -> Extractor:
     return {"features": out.reshape(len(images), -1).astype(jnp.float32)}
 
   what = f"{kind} encoder sha256:{_digest(model.weights.params)[:16]}"
-  to = f"{data.height} x {data.size}" if data.height else data.size
+  to = f"{spec.height} x {spec.size}" if spec.height else spec.size
   name = f"{what}, bilinear to {to}"
   return Extractor(name, functools.partial(run, model.weights))
 

@@ -14,7 +14,6 @@ import numpy as np
 
 from jmim.checkpoints import models
 from jmim.core import errors
-from jmim.core.settings import data as settings
 from jmim.data import augment
 from jmim.evals.lib import predict
 from jmim.metrics import generation
@@ -55,7 +54,7 @@ def of_run(workdir: str, key: str) -> Judge:
       called) images of another number of channels.
   """
   model = models.of_run(workdir, key=key)
-  data, kind = model.config.data, model.config.method.type
+  kind = model.config.method.type
   lacking = {"features", "logits"} - set(model.method.predict())
   if lacking:
     raise errors.UserError(
@@ -64,13 +63,7 @@ def of_run(workdir: str, key: str) -> Judge:
       "name the run of one, such as configs/convnet_digits.py",
       key,
     )
-  spec = settings.Data(
-    mean=tuple(data.mean),
-    std=tuple(data.std),
-    size=data.size,
-    height=data.height,
-    channels=data.channels,
-  )
+  spec = model.images
   heads = {n: predict.output(model.method, n) for n in ("features", "logits")}
 
   @jax.jit
@@ -83,10 +76,10 @@ def of_run(workdir: str, key: str) -> Judge:
     return jax.tree.map(flat, out)
 
   def judge(images):
-    if images.shape[-1] != data.channels:
+    if images.shape[-1] != spec.channels:
       raise errors.UserError(
         f"samples of {images.shape[-1]} channel(s)",
-        f"{data.channels}, as the classifier of {workdir}",
+        f"{spec.channels}, as the classifier of {workdir}",
         "name another classifier",
         key,
       )

@@ -1,3 +1,5 @@
+import json
+
 import evalkit
 import jax
 import numpy as np
@@ -42,6 +44,18 @@ def test_a_run_judges_what_it_would_see(tmp_path):
     np.testing.assert_allclose(out[name], want, rtol=1e-4, atol=1e-5)
   with pytest.raises(errors.UserError, match="1 channel"):
     judge(IMAGES[..., :1])
+
+
+def test_a_run_may_be_older_than_a_key_of_its_images(tmp_path):
+  params = evalkit.Everything().init(jax.random.key(0), None)[0]
+  run = evalkit.workdir(tmp_path / "run", "evalkit", params, size=4)
+  for path in run.rglob("*.json"):
+    content = json.loads(path.read_text())
+    config = content.get("config", content)
+    if "data" in config and config["data"].pop("height", None) is not None:
+      path.write_text(json.dumps(content))
+  judge = judges.of_run(str(run), "k")
+  assert judge(IMAGES)["features"].shape[0] == len(IMAGES)
 
 
 def test_a_run_that_is_no_classifier_is_refused(tmp_path):
