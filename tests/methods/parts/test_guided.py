@@ -243,3 +243,5 @@ def test_guidance_falls_on_the_way_from_noise(clean):
   )
   found = [float(at(way)[0, 0, 0, 0]) for way in (0.0, 1 / 18, 0.5)]
   np.testing.assert_allclose(found, [5, 3, 1], rtol=1e-6)
+  with pytest.raises(ValueError, match="guidance_fall with"):
+    guided.Guided(guidance_fall=9.0, guidance_power=1.0).check()
