@@ -59,6 +59,7 @@ def get_config(arg: str | None = None):
   config, (lr, batch, steps) = configs.base(), STAGES[arg.stage]
   config.data.update(name="imagenet256_digit", eval_split="test", size=256)
   config.data.update(batch=arg.batch or batch, flip=False)
+  config.data.update(mean=(0.5,) * 3, std=(0.5,) * 3)  # as the tokenizer's
   lm = dict(dims=BLOCKS[arg.size])
   top_k = 300 if arg.classes else {"base": 200, "large": 400}[arg.size]
   said = dict(classes=arg.classes, lm=lm, sampling=dict(top_k=top_k))
