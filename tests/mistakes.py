@@ -1238,4 +1238,48 @@ PROCEDURES = [
     changed("difffae_faces", "steps=100", "evals.factors.kept=('hat',)"),
     ["evals", "kept", "hat"],
   ),
+  (
+    "a schedule of masks that there is not",
+    changed("maskgit_digits", "steps=200", "method.sampling.schedule=sine"),
+    ["method", "sampling.schedule 'sine'", "cosine"],
+  ),
+  (
+    "grey values of colours",
+    changed("maskgit_digits", "steps=200", "method.codes.channels=3"),
+    ["method", "codes.kind 'levels'", "codes.channels 3"],
+  ),
+  (
+    "more calls than tokens",
+    changed("mar_digits", "steps=200", "method.sampling.steps=17"),
+    ["method", "sampling.steps 17", "16 tokens"],
+  ),
+  (
+    "a temperature of what is not drawn",
+    changed(
+      "mar_digits",
+      "steps=200,head=regression",
+      "method.sampling.temperature=0.9",
+    ),
+    ["method", "sampling.temperature=0.9", "head.kind='regression'"],
+  ),
+  (
+    "more times of the score than of the process",
+    changed("tad_sr_cifar10", "steps=10", "method.hsd.times=9"),
+    ["method", "hsd.times=9", "noise.times=4"],
+  ),
+  (
+    "a critic of maps that there are not",
+    changed("tad_sr_cifar10", "steps=10", "method.critic.taps=(9,)"),
+    ["method", "critic.taps=(9,)"],
+  ),
+  (
+    "an image that is not doubled",
+    changed("rrdb_regions", "steps=10", "method.degraded.factor=3"),
+    ["method", "degraded.factor"],
+  ),
+  (
+    "guidance by no small image",
+    changed("sam_diffsr_regions", "steps=10", "method.sampling.guidance=2.0"),
+    ["method", "sampling.guidance=2.0", "leave it at 1"],
+  ),
 ]
