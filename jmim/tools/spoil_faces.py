@@ -99,7 +99,9 @@ def _spoilt(image, key, setting, other):
   return FACE(image, drawn | fixed, 1)
 
 
-def spoilt(image: np.ndarray, setting: Setting, seed: int, i: int):
+def spoilt(
+  image: np.ndarray, setting: Setting, seed: int, i: int
+) -> np.ndarray:
   """uint8 [h, w, 3] of an image like it.
 
   Args:
