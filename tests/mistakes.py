@@ -826,6 +826,16 @@ PROCEDURES = [
     ["data.text_length", "data.text_length=10", "(9,)"],
   ),
   (
+    "a text for all that is too long",
+    changed(
+      "clip_scenes",
+      "steps=4",
+      "data.text=",
+      f"data.prompt={'a red circle ' * 9}",
+    ),
+    ["data.text_length", "data.prompt has 29 tokens"],
+  ),
+  (
     "classes in sentences without a tokenizer",
     changed(
       "clip_scenes",
