@@ -49,11 +49,12 @@ class Scene(NamedTuple):
 
   @classmethod
   def of(
-    cls, ellipses: Array, moved: Array, which: int, *, by: Array, side: int
+    cls, ellipses: Array, moved: Array, which: Array, *, by: Array, side: int
   ) -> "Scene":
-    """Of ellipses [b, k, 5] and those of the target, one of which moved."""
+    """Of ellipses [b, k, 5], and with each row's number which [b] moved."""
     places = forms.inside(jnp.concatenate([ellipses, moved]), side)
-    old, new = jnp.split(places[:, which], 2)
+    own = jnp.concatenate([which, which])
+    old, new = jnp.split(places[jnp.arange(len(own)), own], 2)
     return cls(old=old, new=new, by=by, places=places)
 
   def coarser(self, tokens: int) -> "Scene":
