@@ -400,6 +400,11 @@ MISTAKES = [
     ["--config", "fold=4 of folds=4"],
   ),
   (
+    "classes of a recipe",
+    [recipe("segment_voc", "classes=20")],
+    ["--config", "classes=20", "2 or 21"],
+  ),
+  (
     "words without a tokenizer",
     ["data.text_words=('circle',)"],
     ["data.text_words", "data.tokenizer=''"],
