@@ -51,10 +51,10 @@ class Scene(NamedTuple):
   def of(
     cls, ellipses: Array, moved: Array, which: Array, *, by: Array, side: int
   ) -> "Scene":
-    """Of ellipses [b, k, 5], and with each row's number which [b] moved."""
+    """Of ellipses [b, k, 5], and with number which [b] of each row moved."""
     places = forms.inside(jnp.concatenate([ellipses, moved]), side)
-    own = jnp.concatenate([which, which])
-    old, new = jnp.split(places[jnp.arange(len(own)), own], 2)
+    own = jnp.arange(len(places)), jnp.tile(which, 2)
+    old, new = jnp.split(places[own], 2)
     return cls(old=old, new=new, by=by, places=places)
 
   def coarser(self, tokens: int) -> "Scene":
@@ -142,8 +142,7 @@ class Branches:
     if self.share:
       made[f"{own}/attend"] = hooks.before(functools.partial(_shared, scene))
     if (self.anchor, self.copy) != ("off", "off"):
-      change = functools.partial(self.features, scene, u)
-      made[own] = hooks.after(change)
+      made[own] = hooks.after(functools.partial(self.features, scene, u))
     return made
 
   def features(self, scene: Scene, u: Array | float, x: Array) -> Array:
