@@ -66,7 +66,7 @@ def get_config(arg: str | None = None):
     config.evals.samples = ours("samples")
   if discrimination:
     told = dict(attributes=("label", "kind", "texture", "place"))
-    config.evals.zeroshot = ours("zeroshot", limit=1000, **told)
+    config.evals.zeroshot = ours("zeroshot", limit=1000, shuffled=True, **told)
     config.evals.matched = ours("zeroshot", score="error", limit=200, **told)
     texts = dict(predict="text", gallery_predict="query", id="tokens")
     config.evals.retrieval = ours(

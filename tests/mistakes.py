@@ -400,6 +400,11 @@ MISTAKES = [
     ["--config", "fold=4 of folds=4"],
   ),
   (
+    "classes of a recipe",
+    [recipe("segment_voc", "classes=20")],
+    ["--config", "classes=20", "2 or 21"],
+  ),
+  (
     "words without a tokenizer",
     ["data.text_words=('circle',)"],
     ["data.text_words", "data.tokenizer=''"],
@@ -824,6 +829,16 @@ PROCEDURES = [
     "an instruction that is longer than the method's",
     changed("diffste_glyphs", "steps=4", "method.told.tokens=9"),
     ["data.text_length", "data.text_length=10", "(9,)"],
+  ),
+  (
+    "a text for all that is too long",
+    changed(
+      "clip_scenes",
+      "steps=4",
+      "data.text=",
+      f"data.prompt={'a red circle ' * 9}",
+    ),
+    ["data.text_length", "data.prompt has 29 tokens"],
   ),
   (
     "classes in sentences without a tokenizer",

@@ -1,16 +1,22 @@
 """The data sets of a config, opened."""
 
+import pathlib
+
 import numpy as np
 import pytest
 
 from jmim.core import config as configs
+from jmim.core import discovery
 from jmim.core import errors
 from jmim.data import combine
 from jmim.data import groups
+from jmim.data import sources
 from jmim.evals import fewshot
 from jmim.evals import knn
 from jmim.evals import loss
 from jmim.session import opened
+
+RECIPES = pathlib.Path(__file__).parents[2] / "configs"
 
 
 def config(*items):
@@ -139,3 +145,28 @@ def test_groups_are_of_every_split_and_held_out_whole(arrays):
   with pytest.raises(errors.UserError) as caught:
     opened.make_sources(config(*items, "data.mixture=(('array', 1),)"))
   assert caught.value.key == "data.group"
+
+
+def test_sets_of_single_classes_are_one_of_all(monkeypatch):
+  """As segment_voc mixes them: each has one class of twenty, masks of it."""
+  made = configs.load(f"{RECIPES}/segment_voc.py:classes=21")
+  assert [weight for _, weight in made.data.mixture] == [1.0] * 20
+  names = [name for name, _ in made.data.mixture]
+
+  def build(name, split, data_dir, **how):
+    one = {
+      "image": np.zeros((50, 8, 8, 3), np.uint8),
+      "mask": np.ones((50, 8, 8), np.uint8),
+      "label": np.full(50, names.index(name)),
+    }
+    return sources.ArraySource(one, num_classes=20)
+
+  monkeypatch.setattr(sources, "build", build)
+  splits = opened.make_sources(made)
+  train, method = splits["train"], discovery.make(made.method)
+  assert len(train) == 20 * 50 - 1 and len(splits["eval"]) == 1
+  seen = [train[i] for i in range(len(train))]
+  batch = {n: np.stack([x[n] for x in seen]) for n in ("mask", "label")}
+  truth = np.asarray(method.truth(batch))
+  np.testing.assert_array_equal(np.unique(truth), np.arange(1, 21))
+  assert splits["eval"][0]["label"] == 2 and method.inputs()["label"].high == 20
