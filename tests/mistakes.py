@@ -1229,6 +1229,16 @@ PROCEDURES = [
     ["method", "told.rendering.factors", "hair"],
   ),
   (
+    "guidance by a rendering that is not shown",
+    changed(
+      "difffae_faces",
+      "steps=10",
+      "method.told.rendering.used=False",
+      "method.told.rendering.numbers=()",
+    ),
+    ["method", "told.conditions.guide", "rendering.used=False"],
+  ),
+  (
     "an identity of a source that is not told",
     [recipe("difffae_faces", "identity=I,tokens=False")],
     ["--config", "identity=I", "tokens=False"],
