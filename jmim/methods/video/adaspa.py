@@ -189,10 +189,9 @@ class AdaSpa(step_video.StepVideo):
 
   def fidelity(self, weights, batch, key) -> dict[str, jax.Array]:
     """psnr [b] of sparse samples to the dense ones of the same noise [dB]."""
-    made, dense = (
-      self.first_stage.decode(weights, pairs(weights, batch, key)["sample"])
-      for pairs in (self.pairs, super().pairs)
-    )
+    dense = super().pairs(weights, batch, key)["sample"]
+    dense = self.first_stage.decode(weights, dense)
+    made = self.sample(weights, batch, key)
     seen = lambda x: jnp.clip(x, -PEAK / 2, PEAK / 2)
     error = ((seen(made) - seen(dense)) ** 2).mean((1, 2, 3, 4))
     return {"psnr": 10 * jnp.log10(PEAK**2 / jnp.maximum(error, LEAST))}
