@@ -162,7 +162,7 @@ def _check_agrees(
       raise errors.UserError(
         f"{what} was trained with {field}={other}, and {key}={mine}",
         "the same: its weights mean nothing else",
-        f"set {key}={other}",
+        f"set {key}={other}, or name another run",
         key,
       )
 
