@@ -5,8 +5,10 @@ Images are folded to 16 x 16 x 12 (exact, and noise stays noise).
 
     python -m jmim.main --config=configs/clip_scenes.py --workdir=runs/clip
     python -m jmim.main --config=configs/diffdis_scenes.py --workdir=W
-    python -m jmim.main --mode=sample --config=configs/diffdis_scenes.py \
-      --workdir=W --num=64 --weights=ema
+    python -m jmim.main --mode=eval --workdir=W \
+      --config.evals.samples.examples=64
+
+The last draws samples of held-out captions.
 
 Arguments: text=runs/clip (a run of clip_scenes), task=both (generation or
 discrimination: on the same half of each batch, alone), steps=2000.

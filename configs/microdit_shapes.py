@@ -3,8 +3,10 @@
     R=configs/microdit_shapes.py
     python -m jmim.main --config=$R --workdir=runs/micro
     python -m jmim.main --config=$R:stage=whole,start=runs/micro --workdir=W
-    python -m jmim.main --mode=sample --config=$R --workdir=W --num=64 \
-      --weights=ema
+    python -m jmim.main --mode=eval --workdir=W \
+      --config.evals.samples.examples=64
+
+The last draws samples of held-out captions.
 
 64 patches of 2 px, of which 16 are kept behind a mixer of two blocks. Captions
 ("red square left of blue cross") are words with a learned vector each.

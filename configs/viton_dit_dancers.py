@@ -58,7 +58,7 @@ def get_config(arg: str | None = None):
     dims=dict(dims, body=dict(variant="S/4", width=96, depth=4, heads=4)),
     clip=clip,
     told=dict(garment=dict(source=arg.garment, size=(16, 16))),
-    long=dict(frames=frames),
+    long=dict(frames=frames, stride=2),  # no more than in training
     first_stage=dict(variant="none"),
     noise=dict(times=200, beta_start=5e-4, beta_end=0.1),
     sampling=dict(steps=20, clip=1.0),

@@ -1153,6 +1153,27 @@ PROCEDURES = [
     ["method", "context.shown 8", "context.templates"],
   ),
   (
+    "a whole view that nothing compares",
+    changed("nvist_views", "steps=10", "method.rays.whole=True"),
+    ["method", "rays.whole=True", "perceptual.network='none'"],
+  ),
+  (
+    "fewer rays than a whole view has",
+    changed(
+      "nvist_views",
+      "steps=10",
+      "method.rays.whole=True",
+      "method.rays.budget=700",
+      "method.perceptual.network=small",
+    ),
+    ["method", "rays.budget=700", "768 pixels", "rays.whole"],
+  ),
+  (
+    "planes that patches do not fill",
+    changed("nvist_views", "steps=10", "method.planes.patch=5"),
+    ["method", "planes.resolution=24", "planes.patch=5"],
+  ),
+  (
     "branches of unequal numbers",
     changed("dimr_shapes", "steps=10", "method.dims.widths=(64, 32, 16)"),
     ["method", "one entry per branch", "'width': 3", "'blocks': 2"],
@@ -1242,6 +1263,16 @@ PROCEDURES = [
       "difffae_faces", "steps=10", "method.told.rendering.factors=('hair',)"
     ),
     ["method", "told.rendering.factors", "hair"],
+  ),
+  (
+    "guidance by a rendering that is not shown",
+    changed(
+      "difffae_faces",
+      "steps=10",
+      "method.told.rendering.used=False",
+      "method.told.rendering.numbers=()",
+    ),
+    ["method", "told.conditions.guide", "rendering.used=False"],
   ),
   (
     "an identity of a source that is not told",

@@ -46,7 +46,7 @@ def load(
   digests = []
   if const.path and path.is_dir():
     data = data if data and const.images else {}
-    _check_agrees(f"{name}: {path}", path, const.agrees, data)
+    _check_agrees(f"{name}: {path}", path, const, data)
     tree = _pick(name, path, like, const)
   else:
     tree, digest = _of_file(name, const, like)
@@ -137,7 +137,7 @@ def check(
 def _check_agrees(
   what: str,
   workdir: pathlib.Path,
-  agrees: Mapping[str, tuple[str, Any]],
+  const: method.Const,
   data: Mapping[str, Any],
 ) -> None:
   """Raises UserError if a run says that its network is used otherwise."""
@@ -149,10 +149,10 @@ def _check_agrees(
     f"data.{key}": (f"data.{key}", data[key])
     for key in ("mean", "std")
     if key in data
-  } | {field: entry for field, entry in agrees.items() if _told(entry[1])}
-  theirs = configs.flat(run.get("method", {})) | {
-    f"data.{key}": value for key, value in run.get("data", {}).items()
-  }
+  } | {field: entry for field, entry in const.agrees.items() if _told(entry[1])}
+  section = run.get("method", {})
+  theirs = configs.flat(section) | dict(const.implied(section))
+  theirs |= {f"data.{key}": value for key, value in run.get("data", {}).items()}
   wanted = {
     field: (key, value, theirs[field] if _told(theirs.get(field)) else value)
     for field, (key, value) in ours.items()
@@ -162,7 +162,7 @@ def _check_agrees(
       raise errors.UserError(
         f"{what} was trained with {field}={other}, and {key}={mine}",
         "the same: its weights mean nothing else",
-        f"set {key}={other}",
+        f"set {key}={other}, or name another run",
         key,
       )
 

@@ -77,6 +77,8 @@ class Const:
     agrees: dotted field of the method that trained it -> (our key, our value):
       a run that knows another value is refused; 0: not known. "data.mean" and
       "data.std": per channel, where its images are not normalised as ours.
+    implied: section `method` of a run's config -> what follows from several of
+      its fields (widths of a named size), by dotted names as in `agrees`.
     weights: of a run: "raw" or "ema".
     key: config key of the path, for messages ("method.teacher.path").
     images: whether it reads images, which are to be normalised as its own were.
@@ -87,6 +89,9 @@ class Const:
   sha256: str | None = None
   agrees: Mapping[str, tuple[str, Any]] = dataclasses.field(
     default_factory=dict, kw_only=True
+  )
+  implied: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dataclasses.field(
+    default=lambda section: {}, kw_only=True
   )
   weights: str = dataclasses.field(default="raw", kw_only=True)
   key: str = dataclasses.field(default="method", kw_only=True)

@@ -242,6 +242,25 @@ def test_a_network_may_see_images_normalised_its_own_way(tmp_path):
   assert caught.value.key == "method.teacher.mean"
 
 
+def test_what_follows_from_a_runs_fields_is_compared(tmp_path):
+  path = run_of(tmp_path, {"main": {"net": init(jax.random.key(1))}})
+
+  def used(ours, **section):
+    told = json.dumps({"method": section, "data": {}})
+    (path / "config.json").write_text(told)
+    const = method.Const(
+      str(path),
+      init,
+      agrees={"side": ("method.side", ours)},
+      implied=lambda told: {"side": told["big"] // told["small"]},
+    )
+    return consts.load("teacher", const)
+
+  used(4, big=8, small=2, side=0)
+  with pytest.raises(errors.UserError, match="side=4, and method.side=3"):
+    used(3, big=8, small=2, side=0)
+
+
 def test_what_reads_no_images_has_them_normalised_in_no_way(tmp_path):
   path = run_of(tmp_path, {"main": {"net": init(jax.random.key(1))}})
   told = json.dumps({"method": {}, "data": {"mean": (0.48, 0.46, 0.41)}})
