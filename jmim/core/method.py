@@ -80,6 +80,8 @@ class Const:
     weights: of a run: "raw" or "ema".
     key: config key of the path, for messages ("method.teacher.path").
     images: whether it reads images, which are to be normalised as its own were.
+    exact: fields of `agrees` of which 0, "" and () are known, too.
+    whole: of a run that has leaves beside those of `init`, nothing is taken.
   """
 
   path: str
@@ -91,6 +93,8 @@ class Const:
   weights: str = dataclasses.field(default="raw", kw_only=True)
   key: str = dataclasses.field(default="method", kw_only=True)
   images: bool = dataclasses.field(default=True, kw_only=True)
+  exact: Iterable[str] = dataclasses.field(default=(), kw_only=True)
+  whole: bool = dataclasses.field(default=False, kw_only=True)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
