@@ -48,5 +48,6 @@ def get_config(arg: str | None = None):
   config.evals = configs.section(
     errors=configs.section(type="mean", weights="ema"),
     jacobian=configs.section(type="jacobian", weights="ema", examples=32),
+    novelty=configs.section(type="novelty", weights="ema", of="vector"),
   )
   return config
