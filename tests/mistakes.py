@@ -301,6 +301,12 @@ MISTAKES = [
     ["hardware.shard_rules=('kernel','fsdp')"],
     ["hardware.shard_rules", "regex"],
   ),
+  ("no box", ["data.box=(0,0,9)"], ["data.box", "(top, left, height, width)"]),
+  (
+    "box beyond the images",
+    ["data.box=(9,0,32,32)"],
+    ["data.box", "32 x 32 pixels"],
+  ),
   (
     "regex without a match",
     ["optim.freeze=('encodr/',)"],
@@ -357,7 +363,7 @@ MISTAKES = [
   (
     "stage of a recipe that trains its host",
     [recipe("diti_shapes", "stage=teacher")],
-    ["--config", "stage=teacher", "diti or host"],
+    ["--config", "stage=teacher", "host or diti"],
   ),
   (
     "stage of a recipe that has two",
@@ -387,7 +393,7 @@ MISTAKES = [
   (
     "stage of a recipe",
     [recipe("linfusion_digits", "stage=teacher")],
-    ["--config", "stage=teacher", "student or host"],
+    ["--config", "stage=teacher", "host or student"],
   ),
   (
     "fold of a recipe",
