@@ -54,8 +54,8 @@ def docstring_commands(path):
   """The commands of a module's docstring: its lines indented by four.
 
   C=path in a line of its own stands for the path in those below, "..." for
-  the beginning of the command above, or for what is not said; N, or (X, Y, Z),
-  for numbers.
+  the beginning of the command above (with --config of a run), or for what is
+  not said; N, or (X, Y, Z), for numbers.
   """
   doc = ast.get_docstring(ast.parse(path.read_text())) or ""
   lines = re.sub(r"\\\n\s*", " ", doc).splitlines()
@@ -65,7 +65,9 @@ def docstring_commands(path):
       values[named[1]] = named[2]
     for name, value in values.items():
       line = re.sub(rf"\${name}\b", value, line)
-    if found and line.startswith("... --"):
+    if line.startswith("... --config="):
+      line = "python -m jmim.main " + line[4:]
+    elif found and line.startswith("... --"):
       line = " ".join([*found[-1][:3], line[4:]])
     if re.match(r"(python -m jmim\.|jmim )", line):
       found += _split(_whole(shlex.split(line, comments=True)))

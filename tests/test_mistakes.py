@@ -3,6 +3,8 @@
 All of them are found before anything is compiled.
 """
 
+import copy
+import functools
 import json
 import os
 import pathlib
@@ -455,9 +457,9 @@ TEACHER = {k: x for k, x in STUDENT.items() if k != "type"}
 CODE = dict(width=8, multipliers=(1, 2), blocks=1)
 IMPLICIT = dict(hidden=(8,))
 STRINGS = dict(
-  encoder="32d4,8d8,1",
+  encoder="32d4,32t8,8d8,8t1,1",
   encoder_widths="32:8,8:8,1:6",
-  decoder="1,1u8,8u4,32",
+  decoder="1,1u8,1t8,8u4,8t32,32",
   decoder_widths="32:8,8:8,1:6",
 )
 FITTED = dict(type="diffusion.difffit", size=32, channels=3)
@@ -515,7 +517,7 @@ OTHERS = [
   ("difffit", "dims.heads", 4, ["dims.heads=4", "method.dims.heads"]),
   ("difffit", "dims.width", 32, ["host.path", "0 networks that fit"]),
   ("arbscale", "dims.width", 16, ["first_stage.path", "0 networks that fit"]),
-  ("diffusevae", "dims.encoder_widths", "32:8,8:8,1:9", ["coarse.path"]),
+  ("diffusevae", "dims.encoder_widths", "32:4,8:8,1:6", ["coarse.path"]),
 ]
 
 
@@ -543,7 +545,7 @@ def stored(folder, section):
   store = checkpoint.Checkpoints(folder)
   store.save(1, state, {})
   store.close()
-  text = json.dumps({"method": config.to_dict()})
+  text = json.dumps({"method": config.to_dict(), "data": {}})
   (folder / "config.json").write_text(text)
   return folder
 
@@ -585,9 +587,10 @@ def test_a_run_that_is_missing(call, images, tmp_path, name):
 def test_a_run_that_does_not_fit(
   call, images, tmp_path, name, field, value, words
 ):
-  section = ml_collections.ConfigDict(READERS[name][1])
-  section.update_from_flattened_dict({field: value})
-  run = stored(tmp_path / "other", section.to_dict())
+  other = copy.deepcopy(READERS[name][1])
+  *parts, last = field.split(".")
+  functools.reduce(lambda x, n: x.setdefault(n, {}), parts, other)[last] = value
+  run = stored(tmp_path / "other", other)
   recipe = with_run(name, run, tmp_path)
   check(*start(call, images, recipe, tmp_path), *words)
   assert not (tmp_path / "run").exists()

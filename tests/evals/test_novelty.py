@@ -25,7 +25,7 @@ class Copier(evalkit.Everything):
   def predict(self):
     def sample(weights, batch, key):
       noise = jax.random.normal(jax.random.key(3), (6,))
-      return jnp.asarray(TRAIN)[batch["index"]] + self.gain * noise
+      return jnp.asarray(TRAIN)[method.numbers(batch)] + self.gain * noise
 
     return {"sample": sample, "broken": lambda w, b, k: jnp.nan * b["vector"]}
 
