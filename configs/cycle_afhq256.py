@@ -13,7 +13,7 @@ evaluated; FID is not.
 
 Size: trains nothing.
 Time: not measured.
-Expect: the authors' PSNR 18.50, SSIM .557 (the evaluator's; not repeated).
+Expect: the authors' PSNR 18.50, SSIM .557 (not repeated).
 """
 
 from jmim.core import config as configs

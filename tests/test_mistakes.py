@@ -23,6 +23,7 @@ import pytest
 from absl import flags
 
 from jmim import main
+from jmim.checkpoints import frozen
 from jmim.checkpoints import store as checkpoint
 from jmim.core import discovery
 from jmim.core import state as states
@@ -574,6 +575,18 @@ def start(call, images, recipe, folder):
   more += ["data.std=(0.5, 0.5, 0.5)", "data.size=32"]
   argv = [f"--config={recipe}", f"--workdir={folder / 'run'}"]
   return call(*argv, *(f"--config.{a}" for a in more))
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_run_that_fits_is_read(tmp_path, name):
+  """So that what is refused below is refused for what was changed."""
+  reader, other, key = READERS[name]
+  part, field = key.split(".")
+  path = {field: str(stored(tmp_path, other))}
+  section = reader | {part: reader.get(part, {}) | path}
+  consts = discovery.make(ml_collections.ConfigDict(section)).consts()
+  found = frozen.load_all(consts)
+  assert all(not x.any() for x in jax.tree.leaves(found))
 
 
 @pytest.mark.parametrize("name", READERS)
