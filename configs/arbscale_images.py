@@ -11,9 +11,8 @@
 
 AE is a run of autoencoder_inr_images, S is `latent_scale` in the log of W.
 
-Evaluated: the errors, samples, and, where the image is shown at low resolution,
-PSNR and SSIM of what is made of it (`--config.evals.restoration.lpips=FILE`:
-LPIPS too).
+Evaluated: errors, samples and, shown an image at low resolution, PSNR and SSIM
+of what is made of it (`--config.evals.restoration.lpips=FILE`: LPIPS).
 
 Arguments: model=ffhq (256 px), div2k (192 px, shown a fourth of the side),
 faces (16 -> 128 px); stage=diffusion (align), autoencoder=, start= (a run of
@@ -78,12 +77,8 @@ def get_config(arg: str | None = None):
   steps = arg.steps or (50_000 if align else 500_000)
   config.train.update(total_steps=steps, checkpoint_steps=10_000, log_steps=100)
   every = dict(every_steps=10_000, weights="ema")
-  config.evals = configs.section(
-    errors=configs.section(type="mean", limit=2048, **every),
-    samples=configs.section(type="samples", examples=16, **every),
-  )
+  config.evals.errors = dict(type="mean", limit=2048, **every)
+  config.evals.samples = dict(type="samples", examples=16, **every)
   if reduction:
-    config.evals.restoration = configs.section(
-      type="restoration", limit=256, **every
-    )
+    config.evals.restoration = dict(type="restoration", limit=256, **every)
   return config

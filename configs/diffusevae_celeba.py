@@ -6,9 +6,7 @@
     python -m jmim.main --config=$R:vae=V --workdir=W ...
 
 Arguments: model=hq256 (celeba64), stage=refiner (vae), vae= (its run), form=1
-(2), code=False, drop=0.0, prior=, components=10, inception= and reference= (of
-`tools.inception_npz` and `tools.make_fid_stats`: FID of 50000 samples, in the
-steps of `method.sampling`).
+(2), code=False, drop=0.0, prior=, components=10, inception=, reference= (FID).
 
 Reference (the authors'; not repeated here; FID): CelebA-HQ 128 in 10 steps
 16.47; CelebA-64 3.97, as remembered. Of the block strings the first and last
@@ -79,11 +77,8 @@ def get_config(arg: str | None = None):
   config.optim.update(lr=rate, clip_norm=1.0)
   config.schedule.warmup_steps, config.ema.decay = 5000, 0.9999
   config.train.total_epochs = 1000.0 if side == 256 else 500.0
-  samples = dict(type="samples", weights="ema", every_steps=10_000)
-  config.evals = configs.section(samples=configs.section(**samples))
+  config.evals.samples = dict(type="samples", weights="ema", every_steps=10_000)
   if arg.inception:
-    files = dict(inception=arg.inception, reference=arg.reference)
-    config.evals.fid = configs.section(
-      type="fid", weights="ema", every_steps=100_000, **files
-    )
+    files = {name: arg[name] for name in FILES}
+    config.evals.fid = dict(type="fid", weights="ema", **files)
   return config

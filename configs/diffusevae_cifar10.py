@@ -79,8 +79,6 @@ def get_config(arg: str | None = None):
     samples=configs.section(type="samples", weights="ema", every_steps=10_000),
   )
   if arg.inception:
-    files = dict(inception=arg.inception, reference=arg.reference)
-    config.evals.fid = configs.section(
-      type="fid", weights="ema", every_steps=100_000, **files
-    )
+    files = {name: arg[name] for name in FILES}
+    config.evals.fid = dict(type="fid", weights="ema", **files)
   return config

@@ -49,13 +49,12 @@ def get_config(arg: str | None = None):
     batch=arg.batch,
     size=nets["size"],
     flip=True,
+    box=(57, 25, 128, 128) if arg.data == "celeba" else (),
     host_crop="center",
     eval_crop="center",
     mean=(0.5, 0.5, 0.5),
     std=(0.5, 0.5, 0.5),
   )
-  if arg.data == "celeba":
-    config.data.box = (57, 25, 128, 128)
   dims = dict(width=nets["width"], multipliers=nets["multipliers"], heads=0)
   dims |= dict(attend_at=(nets["size"] // 16,), head_width=64, dropout=0.0)
   config.method = configs.section(
@@ -78,11 +77,8 @@ def get_config(arg: str | None = None):
     total_images=images, checkpoint_steps=10_000, log_steps=100
   )
   every = dict(every_steps=10_000, weights="ema")
-  config.evals = configs.section(
-    errors=configs.section(type="mean", limit=2048, **every)
-  )
+  config.evals.errors = dict(type="mean", limit=2048, **every)
   if arg.data == "celeba" and arg.stage == "diti":
-    config.evals.attributes = configs.section(
-      type="attributes", binary=("attributes",), **every
-    )
+    told = dict(type="attributes", binary=("attributes",))
+    config.evals.attributes = told | every
   return config

@@ -150,7 +150,8 @@ def probe(args: argparse.Namespace) -> heads.Head:
   """
   workdir = home.expand(args.workdir, "--workdir")
   step = weight_files.newest(checkpoint.Checkpoints(workdir))
-  head = heads.read(workdir, args.evaluator, step, args.weights, "--evaluator")
+  named = dict(weights=args.weights, key="--evaluator")
+  head = heads.read(workdir, args.evaluator, step, **named)
   if args.attribute not in head.names or not len(head.std):
     raise errors.UserError(
       f"--attribute={args.attribute}",

@@ -172,7 +172,7 @@ class ArbScale(ldm.LDM):
 
   def predict(self) -> dict[str, method.Predict]:
     """As LDM's, of any side; restore at the side of the images alone."""
-    outputs = super().predict() | {"errors": self.errors}
+    outputs = self.plain.predict() | {"errors": self.errors}
     if self.first_stage.implicit.side:  # no truth of another side is known
       outputs.pop("restore", None)
     return outputs
