@@ -376,6 +376,16 @@ MISTAKES = [
     ["--config", "stage=4", "0, 1, 2 or 3"],
   ),
   (
+    "model of a recipe",
+    [recipe("arbscale_images", "model=cats")],
+    ["--config", "model=cats", "ffhq, div2k or faces"],
+  ),
+  (
+    "stage of a recipe that would be ignored",
+    [recipe("arbscale_images", "stage=aligned")],
+    ["--config", "stage=aligned", "diffusion or align"],
+  ),
+  (
     "task of a recipe",
     [recipe("difface_ffhq512", "task=upscale")],
     ["--config", "task=upscale", "faces or inpaint"],
