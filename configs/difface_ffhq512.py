@@ -25,8 +25,8 @@ Time: not measured.
 Expect: not measured here; the authors' table is not at hand.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 TASKS = {
   "faces": dict(size=512),
@@ -50,10 +50,7 @@ TASKS = {
 def get_config(arg: str | None = None):
   names = dict(restorer="", tier="", inception="", reference="")
   arg = configs.parse_arg(arg, task="faces", **names, steps=800_000, batch=64)
-  if arg.task not in TASKS:
-    raise errors.UserError(
-      f"task={arg.task}", ", ".join(TASKS), "name one of them", "--config"
-    )
+  choices.check(arg, task=TASKS)
   fields, config = TASKS[arg.task], configs.base()
   config.data.update(name="folder", batch=arg.batch, size=fields["size"])
   half, crops = (0.5,) * 3, dict(host_crop="center", eval_crop="center")

@@ -21,8 +21,8 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 SHARES = {
   "both": (0.5, 0.5),
@@ -36,9 +36,7 @@ LEVELS = dict(width=32, multipliers=(1, 2), blocks=1, attend_at=(1, 2), heads=2)
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, text="runs/clip", task="both", steps=2000)
-  if arg.task not in SHARES:
-    expected = " or ".join(SHARES)
-    raise errors.UserError(f"task={arg.task}", expected, "name one", "--config")
+  choices.check(arg, task=SHARES)
   generation, discrimination = SHARES[arg.task]
   config = configs.base()
   half = (0.5, 0.5, 0.5)

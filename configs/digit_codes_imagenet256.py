@@ -22,6 +22,7 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 
 VARIANTS = {"base": ("B/14", 8192), "large": ("L/14", 16384)}
@@ -34,6 +35,7 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, stage="codes", size="base", teacher="", semantic="", pixels=""
   )
+  choices.check(arg, stage=("codes", "table"), size=VARIANTS)
   config, (variant, codes) = configs.base(), VARIANTS[arg.size]
   config.data.update(
     name="imagenet2012",

@@ -20,8 +20,8 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 STEPS = {"masked": 1200, "whole": 300}
 
@@ -29,10 +29,7 @@ STEPS = {"masked": 1200, "whole": 300}
 def get_config(arg: str | None = None):
   known = dict(stage="masked", start="", steps=0, mixer=2)
   arg = configs.parse_arg(arg, **known)
-  if arg.stage not in STEPS:
-    raise errors.UserError(
-      f"stage={arg.stage}", "masked or whole", "name one of them", "--config"
-    )
+  choices.check(arg, stage=STEPS)
   masked = arg.stage == "masked"
   steps = arg.steps or STEPS[arg.stage]
   config = configs.base()

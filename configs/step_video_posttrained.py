@@ -24,8 +24,8 @@ Time: not measured.
 Expect: nothing published.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 # Type, examples, steps.
 STAGES = {
@@ -37,10 +37,7 @@ STAGES = {
 def get_config(arg: str | None = None):
   known = dict(stage="dpo", size="4b", length=204, batch=64)
   arg = configs.parse_arg(arg, start="", first_stage="", null="", **known)
-  if arg.stage not in STAGES:
-    raise errors.UserError(
-      f"stage={arg.stage}", ", ".join(STAGES), "name one of them", "--config"
-    )
+  choices.check(arg, stage=STAGES)
   name, examples, steps = STAGES[arg.stage]
   same = ("start", "size", "length", "batch", "first_stage", "null")
   words = ",".join(f"{n}={arg[n]}" for n in same if arg[n])

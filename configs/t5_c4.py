@@ -24,8 +24,8 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 # Width, hidden width, blocks of either side, heads of 64.
 SIZES = {
@@ -39,10 +39,7 @@ SIZES = {
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, size="base", steps=1_000_000, batch=2048)
-  if arg.size not in SIZES:
-    raise errors.UserError(
-      f"size={arg.size}", ", ".join(SIZES), "name one of them", "--config"
-    )
+  choices.check(arg, size=SIZES)
   width, hidden, depth, heads = SIZES[arg.size]
   config = configs.base()
   config.data.update(name="text/ids:512", eval_split="val", batch=arg.batch)

@@ -24,8 +24,8 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 SIDES, LENGTH, FRAMES, SHARE = (512, 384), 64, 16, 0.2
 COPIED = (("/net/blocks/", "/net/branch/"),)
@@ -42,10 +42,7 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, vae="", stage="image", source="", frozen=0, tokens=0, batch=128
   )
-  if arg.stage not in STAGES:
-    raise errors.UserError(
-      f"stage={arg.stage}", ", ".join(STAGES), "name one of them", "--config"
-    )
+  choices.check(arg, stage=STAGES)
   steps, fresh, copied, new = STAGES[arg.stage]
   config, half, image = configs.base(), (0.5,) * 3, arg.stage == "image"
   branch = 14 if arg.stage == "control" else 0

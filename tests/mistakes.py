@@ -301,6 +301,12 @@ MISTAKES = [
     ["hardware.shard_rules=('kernel','fsdp')"],
     ["hardware.shard_rules", "regex"],
   ),
+  ("no box", ["data.box=(0,0,9)"], ["data.box", "(top, left, height, width)"]),
+  (
+    "box beyond the images",
+    ["data.box=(9,0,32,32)"],
+    ["data.box", "32 x 32 pixels"],
+  ),
   (
     "regex without a match",
     ["optim.freeze=('encodr/',)"],
@@ -352,12 +358,12 @@ MISTAKES = [
   (
     "data of a recipe",
     [recipe("diti_images", "data=faces")],
-    ["--config", "data=faces", "celeba, ffhq, bedroom"],
+    ["--config", "data=faces", "celeba, ffhq or bedroom"],
   ),
   (
     "stage of a recipe that trains its host",
     [recipe("diti_shapes", "stage=teacher")],
-    ["--config", "stage=teacher", "diti or host"],
+    ["--config", "stage=teacher", "host or diti"],
   ),
   (
     "stage of a recipe that has two",
@@ -367,17 +373,27 @@ MISTAKES = [
   (
     "stage of a recipe that has four",
     [recipe("va_vae_imagenet", "stage=4")],
-    ["--config", "stage=4", "0, 1, 2, 3; dinov2, mae; 16, 32, 64"],
+    ["--config", "stage=4", "0, 1, 2 or 3"],
+  ),
+  (
+    "model of a recipe",
+    [recipe("arbscale_images", "model=cats")],
+    ["--config", "model=cats", "ffhq, div2k or faces"],
+  ),
+  (
+    "stage of a recipe that would be ignored",
+    [recipe("arbscale_images", "stage=aligned")],
+    ["--config", "stage=aligned", "diffusion or align"],
   ),
   (
     "task of a recipe",
     [recipe("difface_ffhq512", "task=upscale")],
-    ["--config", "task=upscale", "faces, inpaint"],
+    ["--config", "task=upscale", "faces or inpaint"],
   ),
   (
     "network of a recipe",
     [recipe("restorer_faces", "net=vit")],
-    ["--config", "net=vit", "conv, srcnn, swinir"],
+    ["--config", "net=vit", "conv, srcnn or swinir"],
   ),
   (
     "data set of a recipe",
@@ -387,7 +403,7 @@ MISTAKES = [
   (
     "stage of a recipe",
     [recipe("linfusion_digits", "stage=teacher")],
-    ["--config", "stage=teacher", "student or host"],
+    ["--config", "stage=teacher", "host or student"],
   ),
   (
     "fold of a recipe",
@@ -412,7 +428,7 @@ MISTAKES = [
   (
     "branches of a recipe",
     [recipe("diffste_glyphs", "branches=words")],
-    ["--config", "branches=words", "both, text, char"],
+    ["--config", "branches=words", "both, text or char"],
   ),
   (
     "edits that are no multiple of an origin's",
@@ -447,22 +463,22 @@ MISTAKES = [
   (
     "stage of a recipe with two priors",
     [recipe("cue_cifar10", "stage=both")],
-    ["--config", "stage=both", "enhance, noise, light"],
+    ["--config", "stage=both", "enhance, noise or light"],
   ),
   (
     "stage of a recipe of four",
     [recipe("microdit_text256", "stage=third")],
-    ["--config", "stage=third", "masked, whole"],
+    ["--config", "stage=third", "masked or whole"],
   ),
   (
     "size of a recipe",
     [recipe("mar_imagenet256", "size=XL")],
-    ["--config", "size=XL", "B, L, H"],
+    ["--config", "size=XL", "B, L or H"],
   ),
   (
     "directions of a recipe",
     [recipe("h_space_scenes", "directions=pcs")],
-    ["--config", "directions=pcs", "pca, steps, random"],
+    ["--config", "directions=pcs", "pca, steps or random"],
   ),
   (
     "model of a recipe",
@@ -682,7 +698,7 @@ PROCEDURES = [
   (
     "no such stage of DiGIT",
     [recipe("digit_imagenet256", "stage=two")],
-    ["--config", "gpt, ar, nar"],
+    ["--config", "gpt, ar or nar"],
   ),
   (
     "a probability above one",
@@ -863,7 +879,7 @@ PROCEDURES = [
   (
     "what is told of a scene",
     ["--mode=apply", recipe("prompted_scenes", "told=sound")],
-    ["--config", "image, text, both"],
+    ["--config", "image, text or both"],
   ),
   (
     "a prompt of nothing",
@@ -1066,7 +1082,7 @@ PROCEDURES = [
   (
     "a stage of a recipe",
     [recipe("viton_dit_dancers", "stage=pose")],
-    ["--config", "stage=pose", "image, video, control"],
+    ["--config", "stage=pose", "image, video or control"],
   ),
   (
     "frames of a long clip that training did not give",
@@ -1196,7 +1212,7 @@ PROCEDURES = [
   (
     "features of a sound",
     [recipe("diffdub_speech_hdtf", "sound=wav2vec")],
-    ["--config", "sound=wav2vec", "hubert, mfcc"],
+    ["--config", "sound=wav2vec", "hubert or mfcc"],
   ),
   (
     "guidance by a code that is never dropped",

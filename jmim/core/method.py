@@ -82,6 +82,8 @@ class Const:
     weights: of a run: "raw" or "ema".
     key: config key of the path, for messages ("method.teacher.path").
     images: whether it reads images, which are to be normalised as its own were.
+    exact: fields of `agrees` of which 0, "" and () are known, too.
+    whole: of a run that has leaves beside those of `init`, nothing is taken.
   """
 
   path: str
@@ -96,6 +98,8 @@ class Const:
   weights: str = dataclasses.field(default="raw", kw_only=True)
   key: str = dataclasses.field(default="method", kw_only=True)
   images: bool = dataclasses.field(default=True, kw_only=True)
+  exact: Iterable[str] = dataclasses.field(default=(), kw_only=True)
+  whole: bool = dataclasses.field(default=False, kw_only=True)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -286,12 +290,6 @@ def batch_size(batch: Batch) -> int:
 def numbers(batch: Batch) -> jax.Array:
   """[b] the numbers of a batch's examples; without any: 0, 1, ..."""
   return batch.get("index", jnp.arange(batch_size(batch)))
-
-
-def neighbours(b: int) -> jax.Array:
-  """[b] numbers: 2 i and 2 i + 1 change places; a last one alone stays."""
-  own = jnp.arange(b)
-  return jnp.where((own ^ 1) < b, own ^ 1, own)
 
 
 def loss_name(method: Method, player: str) -> str:

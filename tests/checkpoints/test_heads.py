@@ -37,3 +37,17 @@ def test_those_of_other_weights_or_names_are_refused(tmp_path):
   with pytest.raises(errors.UserError, match="none in ") as e:
     heads.read(tmp_path, "knn", 10, "raw")
   assert e.value.key == "--head"
+
+
+def test_names_and_deviations_are_read_where_they_were_kept(tmp_path):
+  keep(tmp_path, 10)
+  plain = heads.read(tmp_path, "probe", 10, "raw")
+  assert plain.names == () and plain.std.shape == (0,)
+  writer = writers.Writer(tmp_path)
+  content = dict(predict="code", weights="raw", bias=np.zeros(2))
+  more = dict(names=("a", "b=1"), std=np.full(3, 2.0), kernel=np.ones((3, 2)))
+  writer.head(10, "attributes", **content, **more)
+  writer.close()
+  told = heads.read(tmp_path, "attributes", 10, "raw")
+  assert told.names == ("a", "b=1")
+  np.testing.assert_array_equal(told.std, np.full(3, 2.0, np.float32))

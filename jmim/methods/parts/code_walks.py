@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jmim.core import method
 from jmim.core import randomness
 from jmim.diffusion import between
+from jmim.methods import outputs
 from jmim.methods.parts import gaussian
 from jmim.methods.parts import shifted
 from jmim.methods.parts import time_blocks
@@ -140,7 +141,7 @@ class CodeWalks:
     """
     del key
     noise, z = self.inverted(batch["image"])
-    other = z[method.neighbours(len(z))]
+    other = z[outputs.neighbours(len(z))]
     lasts = [self.blocks.blocks * j // CUTS for j in range(CUTS + 1)]
     options = dict(first=0, times=self.noise.times)
     mixed = [self.blocks.mixed(z, other, 1, last=n, **options) for n in lasts]
