@@ -172,7 +172,7 @@ class DiTi(method.Method):
   def predict(self) -> dict[str, method.Predict]:
     """features, errors, and sample, restore, swapped: `CodeWalks`."""
     own = {"features": self.features, "errors": self.errors}
-    return own | code_walks.outputs(self.walks)
+    return own | method.outputs_of(self.walks, code_walks.NAMES)
 
   def features(self, weights, batch, key) -> Array:
     """Codes [b, d]."""

@@ -5,7 +5,6 @@ are inverted with their own codes, changed on the way, and made again.
 """
 
 import dataclasses
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -149,8 +148,4 @@ class CodeWalks:
     return {"image": jnp.moveaxis(images, 0, 1)}
 
 
-def outputs(
-  make: Callable[[method.Weights], CodeWalks],
-) -> dict[str, method.Predict]:
-  """sample, restore and swapped, of what a method makes of its weights."""
-  return method.outputs_of(make, ("sample", "restore", "swapped"))
+NAMES = ("sample", "restore", "swapped")  # of outputs
