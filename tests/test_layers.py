@@ -46,7 +46,7 @@ ALLOWED = {
   # The doors.
   "hub": BELOW_SESSION | {"convert", "session"},
   "running": {"core", "hub", "modes", "parallel", "runlog", "session"},
-  "screens": {"core", "evals.lib", "modes"},
+  "screens": {"core", "modes"},
   "main": {"core", "modes", "parallel", "runlog", "screens"},
   "tools": BELOW_SESSION
   | {

@@ -15,7 +15,6 @@ from jmim.core import config as configs
 from jmim.core import discovery
 from jmim.core import field
 from jmim.core import recipes
-from jmim.evals.lib import base
 from jmim.modes import flags
 
 SHELLS = ("bash", "zsh")
@@ -132,7 +131,7 @@ def _fields() -> Iterator[str]:
   for kind, names in (
     ("method", discovery.names()),
     ("procedure", discovery.procedures()),
-    ("evals", base.names()),
+    ("evals", discovery.evaluators()),
   ):
     for name in names:
       keys = " ".join(field.documented(discovery.FIND[kind](name)))
