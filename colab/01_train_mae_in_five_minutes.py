@@ -107,5 +107,6 @@ plt.show()
 # ## Next
 #
 # * the whole run: the same command without `:steps=400` (1000 steps);
-# * real photographs: `configs/mae_cifar10.py`; your own: docs/data.md;
+# * images of your own: notebook 07 and docs/own_images.md; photographs:
+#   `configs/mae_cifar10.py`;
 # * masked diffusion: notebook 02; your own method: notebook 03.

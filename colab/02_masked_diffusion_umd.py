@@ -87,4 +87,4 @@ plt.show()
 # %% [markdown]
 # Zeros come out, the other digits half-way: the network is small and the training
 # short (the recipe has 1500 steps). `python -m jmim.tools.claim umd` compares UMD with MAE and DiT as its
-# paper does. Seven schedules, eight samplers and what guidance is: docs/diffusion.md.
+# paper does. Nine schedules, nine samplers and what guidance is: docs/diffusion.md.

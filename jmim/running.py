@@ -231,7 +231,7 @@ def train(
     Preempted: a signal came; everything is saved.
     NotSaved: the workdir could not be written, again and again.
   """
-  config = recipe(config) if isinstance(config, str) else config
+  config = recipe(config) if isinstance(config, str) else configs.taken(config)
   validate.validate(config)
   run = Run(workdir)
   files.check_writable(run.workdir, "workdir")

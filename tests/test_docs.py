@@ -9,8 +9,10 @@ import sys
 import pytest
 
 from jmim.core import base_config
+from jmim.core import config as configs
 from jmim.core import discovery
 from jmim.core import field
+from jmim.core import validate
 from jmim.evals.lib import base
 from jmim.runlog import clock
 from jmim.runlog import meter
@@ -140,6 +142,12 @@ def test_keys_for_those_who_come_from_elsewhere_exist():
   named = re.findall(r"`([a-z]\w*(?:\.\w+)*)(?:=[^`]*)?`", " ".join(rows))
   arguments = {"size", "weights"}  # of a recipe, and of an evaluator
   assert len(named) > 50 and set(named) - known - arguments == set()
+  for key, value in re.findall(r"`([a-z]\w*(?:\.\w+)+)=([^`]*)`", text):
+    if known_here := base_config.KEYS.get(key):
+      configs.override(configs.base(), [f"{key}={value}"])
+      validate.check_limits(
+        key, type(known_here.default)(value), known_here.metadata
+      )
 
 
 PROCEDURES = DOCS / "procedures.md"
@@ -270,12 +278,30 @@ def test_headings_stand_apart(page):
   assert not re.findall(r"\S\n(#+ .+)", text)
 
 
-@pytest.mark.parametrize("name", ["methods", "weights"])
-def test_a_table_says_a_thing_once(name):
-  text = (DOCS / f"{name}.md").read_text()
-  for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
-    rows = re.findall(r"^\| *([\[`][^|]*?) *\|", table, re.MULTILINE)
-    assert len(rows) == len(set(rows)), rows
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_a_table_says_a_thing_once(page):
+  """By the first cell, or the first file that it links to."""
+  for table in re.findall(r"(?:^\|.*\n)+", page.read_text(), re.MULTILINE):
+    cells = re.findall(r"^\| *([\[`][^|]*?) *\|", table, re.MULTILINE)
+    rows = [re.sub(r"^(\[.*?\]\(.*?\)).*", r"\1", cell) for cell in cells]
+    twice = {row for row in rows if rows.count(row) > 1}
+    assert not twice
+
+
+def test_numbers_of_schedules_and_samplers_are_those_of_their_tables():
+  words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
+  words = [*words, "nine", "ten", "eleven", "twelve"]
+  text = (DOCS / "diffusion.md").read_text()
+  counted = []
+  for heading in ("Schedules", "Samplers"):
+    rows = text.partition(f"\n## {heading} ")[2].partition("\n\n\n")[0]
+    table = re.search(r"(?:^\|.*\n)+", rows, re.MULTILINE)[0]
+    names = re.findall(r"^\| ([^|]*`) \|", table, re.MULTILINE)
+    counted.append(words[sum(name.count("`") // 2 for name in names)])
+  said = "{} schedules, {} samplers".format(*counted)
+  umd = ROOT / "colab" / "02_masked_diffusion_umd.py"
+  for page in (ROOT / "README.md", umd):
+    assert said in page.read_text().lower(), f"{page.name}: {said}"
 
 
 def test_anchors_are_those_of_the_headings():

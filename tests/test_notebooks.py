@@ -27,7 +27,7 @@ SCRIPTS = make.scripts()
 def test_there_is_a_script_for_every_notebook():
   names = [path.stem for path in SCRIPTS]
   assert names == sorted(p.stem for p in COLAB.glob("*.ipynb"))
-  assert [name[:2] for name in names] == [f"{i:02}" for i in range(1, 7)]
+  assert [name[:2] for name in names] == [f"{i:02}" for i in range(1, 8)]
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: p.stem)

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import jmim as jmim_api
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "own_images.md"
 SMALL = ":size=32,variant=Ti/4,batch=16"
@@ -65,6 +67,7 @@ def test_the_page_is_true_from_an_empty_folder(tmp_path):
   assert STEPS in short
   assert all(words[0] == "--mode=export" for words in exports)
   out = jmim(smaller(pretrain), tmp_path)
+  assert re.search(r"images are \d\d to \d\d pixels wide", out)
   assert "cat 27, dog 27" in out and "probe/accuracy" in out
   out = jmim(smaller(finetune), tmp_path)
   assert "accuracy" in out
@@ -91,3 +94,54 @@ def test_images_without_classes_need_no_other_key(tmp_path):
     )
   out = jmim(commands()[1], tmp_path)
   assert "without labels, left out: evals probe" in out
+
+
+def striped(folder, number=60):
+  """Three classes of stripes in colours that are the same for all of them."""
+  rng = np.random.default_rng(0)
+  for name in ("across", "down", "slanted"):
+    (folder / name).mkdir(parents=True)
+    for i in range(number):
+      h, w = rng.integers(36, 60, 2)
+      y, x = np.mgrid[:h, :w]
+      along = {"across": y, "down": x, "slanted": (x + y) / 2**0.5}[name]
+      wave = np.sin(2 * np.pi * along / rng.uniform(6, 9) + rng.uniform(0, 6))
+      colours = rng.integers(0, 256, (2, 3))
+      pixels = np.where(wave[..., None] > 0, *colours)
+      pixels = (pixels + rng.normal(0, 10, pixels.shape)).clip(0, 255)
+      image = Image.fromarray(pixels.astype(np.uint8))
+      image.save(folder / name / f"{i}.{'png' if i % 2 else 'jpg'}")
+
+
+@pytest.mark.slow
+def test_a_few_hundred_images_are_learnt(tmp_path):
+  """With the learning rate of the recipe, in a few hundred steps."""
+  striped(tmp_path / "images")
+  config = jmim_api.recipe(
+    "finetune_folder:size=32,variant=Ti/8,batch=32,steps=400",
+    f"data.data_dir={tmp_path / 'images'}",
+    "method.dims.width=96",
+    "method.dims.depth=3",
+  )
+  run = jmim_api.train(config, tmp_path / "run", quiet=True)
+  assert run.results["accuracy/examples"] == 18
+  assert run.results["accuracy/top1"] >= 90  # a guess: 33
+
+
+@pytest.mark.parametrize("name", ["mae_folder", "finetune_folder"])
+def test_what_is_learnt_does_not_follow_the_number_of_images(name):
+  config = jmim_api.recipe(f"{name}:steps=200,lr=2e-3,batch=16")
+  assert config.train.total_steps == 200 and config.train.total_epochs == 0
+  assert (config.optim.lr, config.optim.lr_batch) == (2e-3, 0)
+  assert config.train.checkpoint_steps == 20
+  assert config.schedule.warmup_share == 0.1
+  large = jmim_api.recipe(f"{name}:epochs=50,steps=200")
+  assert large.train.total_epochs == 50 and large.train.total_steps == 0
+  assert large.train.checkpoint_epochs == 5
+  for made, unit in ((config, "steps"), (large, "epochs")):
+    often = [e for e in made.evals.values() if e.get(f"every_{unit}")]
+    assert often and {e[f"every_{unit}"] for e in often} == {
+      made.train[f"total_{unit}"] / 10
+    }
+  short = jmim_api.recipe(f"{name}:steps=4")  # every step, not never
+  assert short.train.checkpoint_steps == 1

@@ -21,6 +21,7 @@ def run(tmp_path_factory, heard):
   """A toy run of 8 steps that was trained to 4, then resumed."""
   config = tinyrun.toy(str(tmp_path_factory.mktemp("data")))
   config.train.total_steps = 4
+  config.evals.probe = None  # no evaluator at all
   how = {
     "on_log": heard["log"].append,
     "on_eval": heard["eval"].append,

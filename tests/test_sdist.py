@@ -8,6 +8,7 @@ import tarfile
 import venv
 
 import pytest
+import test_own_images as own
 from setuptools._distutils import filelist
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -100,6 +101,45 @@ def test_an_sdist_installs_and_works_elsewhere(copy, tmp_path):
   (tmp_path / "run" / "metrics.jsonl").write_text('{"step": 1, "loss": 1.0}\n')
   run(python, "-m", "jmim.report", "run", cwd=tmp_path)
   assert (tmp_path / "run" / "report.html").stat().st_size > 20_000
+
+
+@pytest.mark.slow
+def test_a_wheel_goes_from_images_to_exports_in_an_empty_folder(copy, tmp_path):
+  python = environment(tmp_path / "env")
+  wheels = tmp_path / "wheels"
+  make = ("-m", "pip", "wheel", "-q", "--no-deps", "-w", wheels, copy)
+  run(python, *make, cwd=tmp_path)
+  run(python, *INSTALL, *wheels.glob("*.whl"), cwd=tmp_path)
+  here, jmim = tmp_path / "empty", tmp_path / "env" / "bin" / "jmim"
+  here.mkdir()
+  own.images(here / "images")
+  small = "size=32,variant=Ti/4,batch=16,steps=4"
+  data = "--config.data.data_dir=images"
+  told = run(
+    jmim, f"--config=mae_folder:{small}", data, "--workdir=mine", cwd=here
+  )
+  assert "cat 27, dog 27" in told and "probe/accuracy" in told
+  run(
+    jmim,
+    f"--config=finetune_folder:{small}",
+    data,
+    "--workdir=tuned",
+    "--config.init_from.path=mine",
+    cwd=here,
+  )
+  for form in ("timm", "hf"):
+    words = ("--mode=export", "--workdir=tuned", f"--format={form}")
+    run(jmim, *words, f"--out={form}", cwd=here)
+    assert (here / form / "model.safetensors").is_file()
+  # An export says what the run says.
+  ask = (
+    "import jmim, numpy as np\n"
+    "models = [jmim.load(name) for name in ('tuned', 'timm', 'hf')]\n"
+    "found = [m('logits', ['images/cat/000.jpg']) for m in models]\n"
+    "print([m.classes for m in models], np.ptp(found, axis=0).max() < 1e-4)\n"
+  )
+  told = run(python, "-c", ask, cwd=here)
+  assert told.count("cat") == 3 and told.split()[-1] == "True"
 
 
 @pytest.mark.slow

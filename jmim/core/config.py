@@ -14,15 +14,12 @@ import ml_collections
 
 from jmim.core import base_config
 from jmim.core import discovery
+from jmim.core import durations
 from jmim.core import errors
 from jmim.core import field
 from jmim.core import recipe_path
 from jmim.core import renamed
-from jmim.core import units
 from jmim.core import validate
-
-# Those of a duration, and the share of the run that some have instead.
-_UNITS = (*units.UNITS, "share")
 
 
 def base() -> ml_collections.ConfigDict:
@@ -98,6 +95,19 @@ def load(spec: str) -> ml_collections.ConfigDict:
       "end get_config with `return config`",
       "--config",
     )
+  return taken(config)
+
+
+def taken(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+  """A copy without what was set to None: evaluators, or `evals` as a whole.
+
+  Every config comes in here: of a recipe, with overrides, or from Python.
+  """
+  config = ml_collections.ConfigDict(config.to_dict())
+  if config.get("evals") is None:
+    config.evals = ml_collections.ConfigDict()
+  for name in [n for n, section in config.evals.items() if section is None]:
+    del config.evals[name]
   return config
 
 
@@ -110,18 +120,19 @@ def override(
   others a Python literal.
 
   Setting one unit of a duration clears its other units, so that a run of 800
-  epochs can be cut with train.total_steps=100. `evals.<name>=None` removes an
-  evaluator, `evals=None` all; so does None in the config itself. What is not
-  there is made: `optim.players.<player>.<key>`, and keys below `method` and
-  `evals.<name>`, which their classes check.
+  epochs can be cut with train.total_steps=100; the schedule follows, see
+  `durations`. `evals.<name>=None` removes an evaluator, `evals=None` all. What
+  is not there is made: `optim.players.<player>.<key>`, and keys below `method`
+  and `evals.<name>`, which their classes check.
 
   Raises:
     UserError: unknown key or wrong type.
   """
-  config = ml_collections.ConfigDict(config.to_dict())
-  _drop_none(config)
+  config = taken(config)
+  recipe, changed = config.to_dict(), set()
   for item in items:
     path, equals, text = item.partition("=")
+    changed.add(path)
     if (path, text) == ("evals", "None"):
       config.evals = ml_collections.ConfigDict()
       continue
@@ -143,19 +154,12 @@ def override(
     value = text if isinstance(like, str) else _literal(text)
     value = validate.typed(path, value, like)
     if value:
-      _clear_units(node, last)
+      durations.clear(node, last)
     _clear_older(config, path)
     with node.ignore_type():
       node[last] = value
+  durations.keep_shares(config, recipe, changed)
   return config
-
-
-def _drop_none(config: ml_collections.ConfigDict) -> None:
-  """Removes evaluators that a recipe set to None."""
-  if config.get("evals") is None:
-    config.evals = ml_collections.ConfigDict()
-  for name in [n for n, section in config.evals.items() if section is None]:
-    del config.evals[name]
 
 
 def _section(
@@ -216,15 +220,6 @@ def _is_text(config: ml_collections.ConfigDict, path: str) -> bool:
 
 def _last(path: str) -> str:
   return path.rpartition(".")[2]
-
-
-def _clear_units(node: ml_collections.ConfigDict, name: str) -> None:
-  """Zeroes the other units of the duration that `name` sets."""
-  stem, _, unit = name.rpartition("_")
-  if unit in _UNITS:
-    for other in _UNITS:
-      if f"{stem}_{other}" in node and other != unit:
-        node[f"{stem}_{other}"] = type(node[f"{stem}_{other}"])(0)
 
 
 def _clear_older(config: ml_collections.ConfigDict, path: str) -> None:

@@ -177,6 +177,12 @@ def procedures() -> list[str]:
   return _having(find_procedure)
 
 
+def evaluators() -> list[str]:
+  """All modules of jmim/evals, as `find_evaluator` takes them."""
+  package = importlib.import_module(_OURS["evals"])
+  return [m.name for m in pkgutil.iter_modules(package.__path__) if not m.ispkg]
+
+
 def _having(find_it: Callable[[str], type]) -> list[str]:
   """Modules of methods in which something is found."""
 

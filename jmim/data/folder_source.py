@@ -111,6 +111,10 @@ class FolderSource:
     """The path of file `i`."""
     return os.path.join(self._folder, self.keys[i])
 
+  def file(self, i: int) -> str:
+    """Where picture `i` is."""
+    return self.name(i)
+
   def places(self) -> np.ndarray:
     """int64 [n]: where examples lie; see `splits.common`."""
     folder = os.path.realpath(self._folder)
@@ -191,7 +195,7 @@ def _identity(folder: pathlib.Path) -> tuple[int, int]:
   return stat.st_dev, stat.st_ino
 
 
-def _visible(folder: pathlib.Path) -> list[os.DirEntry]:
+def _visible(folder: str | pathlib.Path) -> list[os.DirEntry]:
   with os.scandir(folder) as entries:
     kept = [entry for entry in entries if not entry.name.startswith(".")]
   return sorted(kept, key=lambda entry: entry.name)
@@ -200,6 +204,7 @@ def _visible(folder: pathlib.Path) -> list[os.DirEntry]:
 def _split_folder(root: pathlib.Path, split: str) -> pathlib.Path:
   """`root / split` if there is one, else `root`, unless it holds splits."""
   if split and (root / split).is_dir():
+    _check_no_class(root, split)
     return root / split
   if not root.is_dir():
     raise paths.missing(root)
@@ -213,3 +218,29 @@ def _split_folder(root: pathlib.Path, split: str) -> pathlib.Path:
       "data.train_split",
     )
   return root
+
+
+def _check_no_class(root: pathlib.Path, split: str) -> None:
+  """Raises UserError for classes bus, car and train: which of them is a split?
+
+  A split has classes in it, or stands beside other splits only.
+  """
+  folders = [e for e in _visible(root) if e.is_dir()]
+  inside = [e for e in _visible(root / split) if e.is_dir()]
+  if split not in _USUAL_SPLITS or len(inside) > 1:
+    return
+  classes = [
+    e.name
+    for e in folders
+    if e.name.lower() not in _USUAL_SPLITS
+    and not paths.is_system(e.name)
+    and any(f.name.lower().endswith(_ENDINGS) for f in _visible(e.path))
+  ]
+  if classes:
+    raise errors.UserError(
+      f"{root / split} is a split or a class: beside it is "
+      f"{paths.some(classes)}, with images",
+      f"splits ({', '.join(_USUAL_SPLITS)}) or classes in one folder",
+      f"rename the class {split!r}, or move {paths.some(classes)} elsewhere",
+      "data.data_dir",
+    )

@@ -16,6 +16,7 @@ All decoders hold to it: `jmim.data.jpeg` is given only what needs none of this.
 """
 
 import io
+import os
 
 import numpy as np
 import PIL
@@ -26,6 +27,7 @@ from PIL import Image
 # runs a program that the file holds.
 KNOWN = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 MAX_PIXELS = 2**26  # where nobody says how many; the default of the key
+_LYING = 5  # orientations from here on exchange height and width
 _TURNS = {
   2: Image.Transpose.FLIP_LEFT_RIGHT,
   3: Image.Transpose.ROTATE_180,
@@ -87,6 +89,24 @@ def check(data: bytes, max_pixels: int = MAX_PIXELS) -> None:
     raise
   except Exception as error:  # as in `read`
     raise _unknown(data) from error
+
+
+def sides(path: str) -> tuple[int, int] | None:
+  """(height, width) of an upright picture, by the header of its file.
+
+  None: it has none that can be read.
+  """
+  if not os.path.isfile(path):  # a pipe may have no end
+    return None
+  try:
+    with Image.open(path, formats=KNOWN) as picture:
+      width, height = picture.size
+      turned = orientation(picture) >= _LYING
+  except MemoryError:
+    raise
+  except Exception:  # as in `read`
+    return None
+  return (width, height) if turned else (height, width)
 
 
 def _check_size(picture: Image.Image, max_pixels: int) -> None:

@@ -36,6 +36,7 @@ class Source(Protocol):
       column(name) -> an entry of all examples, or None: without reading them
       labels() -> int64 [n], -1 for none, or None: the same of labels alone
       places() -> int64 [n]: where examples lie, see `splits.common`
+      file(i) -> the path of its picture; "": it has no file of its own
       classes: names of the classes, in the order of their numbers
 
   Attributes:

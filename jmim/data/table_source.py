@@ -100,6 +100,11 @@ class TableSource:
     """What to call example `i` in a message."""
     return self._names[i]
 
+  def file(self, i: int) -> str:
+    """Where picture `i` is; "": in the table itself."""
+    value = self._rows[int(i)] if isinstance(self._rows, list) else ""
+    return str(self._root / value) if value else ""
+
   def places(self) -> np.ndarray:
     """int64 [n]: where examples lie; see `splits.common`."""
     if isinstance(self._rows, list):  # of paths

@@ -24,6 +24,9 @@ _DRIVERS = {
 _EXTRAS = {
   "libtpu": ("aot", "dry runs for TPU pods"),
   "turbojpeg": ("fast", "data.decoder=turbo"),
+  "pyarrow": ("parquet", "data.name=parquet"),
+  "tokenizers": ("text", "tokenizers of texts"),
+  "huggingface_hub": ("hub", "--push"),
   "wandb": ("wandb", "Weights & Biases"),
   "pytest": ("test", "the tests"),
 }

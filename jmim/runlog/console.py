@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -18,9 +19,6 @@ import rich.table
 import rich.text
 
 from jmim.runlog import clock
-
-# Columns of a log line that the live line has beside its bar.
-_LIVE = ("loss", "left")
 
 
 def size(n: float, unit: str = "") -> str:
@@ -62,6 +60,15 @@ def _text(form: str, **kwargs: Any) -> rich.progress.TextColumn:
   """A column of the live line, which is one line however narrow it is."""
   column = rich.table.Column(no_wrap=True, overflow="ellipsis", **kwargs)
   return rich.progress.TextColumn(form, markup=False, table_column=column)
+
+
+def _live(names: Iterable[str]) -> list[str]:
+  """Columns of a log line that the live line has beside its bar.
+
+  The first loss, of several players "loss/generator", and the time left.
+  """
+  losses = [name for name in names if name.split("/")[0] == "loss"]
+  return losses[:1] + [name for name in names if name == "left"]
 
 
 class Console:
@@ -194,5 +201,5 @@ class Console:
         line += f"  {word}"
     self.print(line)
     if self._update:
-      shown = [f"{k} {values[k]}" for k in _LIVE if k in values]
+      shown = [f"{k} {values[k]}" for k in _live(values)]
       self._update(completed=step, info="  ".join(shown))

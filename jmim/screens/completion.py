@@ -6,44 +6,69 @@ The script holds all words itself: pressing the tab key starts nothing.
     jmim --completion=zsh > ~/.jmim.zsh       and `source` it in ~/.zshrc
 """
 
+from collections.abc import Iterator
+
 from absl import flags as absl_flags
 
 from jmim.core import base_config
+from jmim.core import config as configs
 from jmim.core import discovery
 from jmim.core import field
 from jmim.core import recipes
 from jmim.modes import flags
-from jmim.screens import catalogue
 
 SHELLS = ("bash", "zsh")
 
-# `COMP_WORDBREAKS` cuts words at "=" and ":"; what is completed is what comes
-# behind the last of them.
+# Bash cuts words at the characters of `COMP_WORDBREAKS`, "=" among them: what
+# is completed is what comes behind the last of them. Zsh completes whole words.
+# A recipe of one's own is searched for the sections that it makes with a type.
 _BASH = """\
 # Completion of jmim; made by `jmim --completion=SHELL`.
 _jmim() {
-  local line word recipe keys
-  line="${COMP_LINE:0:COMP_POINT}"
+  local line word before recipe part keys
+  line="${COMP_LINE:0:$COMP_POINT}"
   word="${line##* }"
   COMPREPLY=()
+  if [[ "${COMP_WORDBREAKS-}" != *=* ]]; then before="${word%%=*}="; fi
   case "$word" in
     --config=*)
-      COMPREPLY=( $(compgen -f -X '!*.py' -- "${word#*=}") \\
-        $(compgen -W "$_jmim_recipes" -- "${word#*=}") ) ;;
+      COMPREPLY=( $(compgen -P "$before" -f -X '!*.py' -- "${word#*=}") \\
+        $(compgen -P "$before" -W "$_jmim_recipes" -- "${word#*=}") ) ;;
 @VALUES@
-    --workdir=*|--out=*) COMPREPLY=( $(compgen -d -- "${word#*=}") ) ;;
+    --workdir=*|--out=*)
+      COMPREPLY=( $(compgen -P "$before" -d -- "${word#*=}") ) ;;
     --config.*=*) ;;
     --config.*)
       recipe=" ${COMP_LINE#*--config=}"
       recipe="${recipe%% --*}"; recipe="${recipe# }"; recipe="${recipe%%:*}"
-      recipe="${recipe##*/}"; recipe="${recipe%.py}"
-      case "$recipe" in
-@METHODS@
-      esac
-      COMPREPLY=( $(compgen -S = -W "$_jmim_keys $keys" -- "$word") ) ;;
+      keys="$_jmim_keys"
+      for part in $(_jmim_parts "$recipe"); do
+        keys="$keys $(_jmim_keys_of "$part")"
+      done
+      COMPREPLY=( $(compgen -S = -W "$keys" -- "$word") ) ;;
     *) COMPREPLY=( $(compgen -W "$_jmim_flags" -- "$word") ) ;;
   esac
-  if [[ "${COMPREPLY[0]}" == *= ]]; then compopt -o nospace; fi 2>/dev/null
+  if [[ "${COMPREPLY[*]}" == *= ]]; then compopt -o nospace; fi 2>/dev/null
+}
+# Sections of a recipe with their types: method=mim.mae evals.probe=probe ...
+_jmim_parts() {
+  local name="${1##*/}"
+  case "${name%.py}" in
+@RECIPES_PARTS@
+    *)
+      if [[ ! -f "$1" ]]; then return; fi
+      tr -d ' \\n' < "$1" \\
+        | grep -oE '[a-z0-9_]+=configs\\.section\\(type=.[a-zA-Z0-9_.]+' \\
+        | sed -E 's/=.*[^a-zA-Z0-9_.]/=/; /^(method|procedure)=/!s/^/evals./' ;;
+  esac
+}
+# Keys of a section, as flags.
+_jmim_keys_of() {
+  local section="${1%%=*}" key fields
+  case "${section%%.*}=${1#*=}" in
+@FIELDS@
+  esac
+  for key in $(echo "$fields"); do echo "--config.$section.$key"; done
 }
 _jmim_recipes="@RECIPES@"
 _jmim_flags="@FLAGS@"
@@ -73,7 +98,8 @@ def _parts() -> dict[str, str]:
   valued = [f"--{f.name}=" for f in known if not f.boolean]
   return {
     "VALUES": "\n".join(_values(f) for f in known if _choices(f)),
-    "METHODS": "\n".join(_methods()),
+    "RECIPES_PARTS": "\n".join(map(_sections, recipes.names())),
+    "FIELDS": "\n".join(_fields()),
     "RECIPES": " ".join(recipes.names()),
     "FLAGS": " ".join([*bare, *valued, "--config."]),
     "KEYS": " ".join(keys),
@@ -87,22 +113,26 @@ def _choices(flag: absl_flags.Flag) -> list[str]:
 def _values(flag: absl_flags.Flag) -> str:
   """The case of a flag with a few values."""
   words = " ".join(_choices(flag))
-  reply = f'COMPREPLY=( $(compgen -W "{words}" -- "${{word#*=}}") )'
-  return f"    --{flag.name}=*) {reply} ;;"
+  reply = f'compgen -P "$before" -W "{words}" -- "${{word#*=}}"'
+  return f"    --{flag.name}=*) COMPREPLY=( $({reply}) ) ;;"
 
 
-def _methods() -> list[str]:
-  """One case per method: its recipes, and the keys of its class."""
-  by_method: dict[str, list[str]] = {}
-  for entry in catalogue.entries():
-    by_method.setdefault(entry.method, []).append(entry.name)
-  return [_case(name, known) for name, known in by_method.items()]
+def _sections(name: str) -> str:
+  """The case of a recipe: its sections that have a type."""
+  config = configs.load(name)
+  kind = "procedure" if "procedure" in config else "method"
+  parts = [f"{kind}={config[kind].type}"]
+  parts += [f"evals.{n}={e.type}" for n, e in config.evals.items()]
+  return f'    {name}) echo "{" ".join(parts)}" ;;'
 
 
-def _case(method: str, names: list[str]) -> str:
-  try:
-    cls, section = discovery.find(method), "method"
-  except KeyError:
-    cls, section = discovery.find_procedure(method), "procedure"
-  keys = (f"--config.{section}.{key}" for key in field.documented(cls))
-  return f'        {"|".join(names)}) keys="{" ".join(keys)}" ;;'
+def _fields() -> Iterator[str]:
+  """One case per class: the names of its keys."""
+  for kind, names in (
+    ("method", discovery.names()),
+    ("procedure", discovery.procedures()),
+    ("evals", discovery.evaluators()),
+  ):
+    for name in names:
+      keys = " ".join(field.documented(discovery.FIND[kind](name)))
+      yield f'    {kind}={name}) fields="{keys}" ;;'

@@ -22,6 +22,7 @@ import numpy as np
 from jmim.core import errors
 from jmim.core import files
 from jmim.data import combine
+from jmim.data import formats
 from jmim.data import keep
 from jmim.data import paths
 from jmim.data import splits
@@ -31,6 +32,7 @@ Facts = dict[str, Any]
 NAME = "data.json"
 _LISTED = 10  # most classes that are printed one by one
 _COUNTED = 10**6  # most classes that are counted
+_MEASURED = 1000  # most files whose headers are read
 _NO_TEXTS: Mapping[str, Any] = types.MappingProxyType({})
 # What is a list of names, and the input of a method that holds their numbers.
 _NUMBERED = {"classes": "label", "alphabet": "tokens"}
@@ -121,11 +123,34 @@ def warnings(sources: Mapping[str, Any], facts: Facts) -> list[str]:
   return found
 
 
+def sizes(source: Any) -> str:
+  """A line on the sizes of a source's pictures; "": it has no such files.
+
+  Headers are read, of at most `_MEASURED` files.
+  """
+  whole = splits.whole(_plain(source))
+  if not hasattr(whole, "file"):
+    return ""
+  n = len(whole)
+  some = np.unique(np.linspace(0, n - 1, min(n, _MEASURED)).astype(int))
+  found = [formats.sides(whole.file(i)) for i in some]
+  if not (known := [x for x in found if x]):
+    return ""
+  high, wide = map(_range, zip(*known, strict=True))
+  part = f" ({len(some):,} of {n:,} looked at)" if len(some) < n else ""
+  return f"data: images are {wide} pixels wide, {high} high{part}"
+
+
+def _range(values: Sequence[int]) -> str:
+  low, high = min(values), max(values)
+  return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
 def show(
   console: consoles.Console, sources: Mapping[str, Any], facts: Facts
 ) -> None:
   """Prints the facts, and warnings that nobody should miss."""
-  for line in lines(facts):
+  for line in filter(None, [*lines(facts), sizes(sources["train"])]):
     console.print(line)
   for line in warnings(sources, facts):
     console.print(f"warning: {line}", style="bold red")

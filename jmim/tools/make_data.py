@@ -19,6 +19,7 @@ are. --out is TFDS's data directory, by default where recipes look: afterwards
 import argparse
 import functools
 import pathlib
+import re
 import sys
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -62,7 +63,7 @@ def of_source(kind: str, path: pathlib.Path) -> archives.Archive:
   Raises:
     UserError: nothing there that can be read.
   """
-  names = [n for n in SPLITS if any(path.glob(f"{n}*"))]
+  names = splits_in(kind, path)
   opened: dict[str, sources.Source] = {}
   for name in names or ["train"]:
     first = next(iter(opened.values()), None)
@@ -74,6 +75,20 @@ def of_source(kind: str, path: pathlib.Path) -> archives.Archive:
   numbers = map(str, range(first.num_classes or 0))
   splits = {n: functools.partial(_examples, s) for n, s in opened.items()}
   return archives.Archive(classes=classes or tuple(numbers), splits=splits)
+
+
+def splits_in(kind: str, path: pathlib.Path) -> list[str]:
+  """Those of SPLITS that are there: folders, or beginnings of files' names.
+
+  "validation-0.tar" is of "validation" alone, and a class "valley" of none.
+  """
+  if not path.is_dir():
+    return []
+  if kind == "folder":
+    return [name for name in SPLITS if (path / name).is_dir()]
+  begin = (re.match(r"[a-z]+", file.name) for file in path.iterdir())
+  found = {match[0] for match in begin if match}
+  return [name for name in SPLITS if name in found]
 
 
 def _examples(source: sources.Source) -> Iterator[dict[str, Any]]:

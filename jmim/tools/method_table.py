@@ -10,11 +10,13 @@ A mark says that a file is there and that the test suite runs it:
              of the authors' code
     claim    configs/claims/<slug>.py: trains and checks what the paper claims;
              the slug is the method's name, or named in its docstring's command
-    small    recipes that run on a laptop; large: those at published size
+    small    recipes that run on a laptop; large: those that do not, see
+             `is_large`
 """
 
 import argparse
 import ast
+import functools
 import pathlib
 import re
 import sys
@@ -23,16 +25,13 @@ from collections.abc import Sequence
 
 from jmim.core import config as configs
 from jmim.core import discovery
+from jmim.core import recipes as described
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 METHODS = ROOT / "jmim" / "methods"
 BEGIN, END = "<!-- methods:begin -->", "<!-- methods:end -->"
 HEAD = "| method | file | golden | claim | small recipes | large recipes |"
-# In the names of recipes.
-LARGE = re.compile(
-  r"imagenet|_images|k400|laion|df2k|gopro|shapenet|coco|openwebtext|celeba|"
-  r"published|afhq|ffhq|h36m"
-)
+LARGE = 10e6  # parameters from which on a recipe is no work for a laptop
 
 
 def recipes() -> dict[str, list[str]]:
@@ -57,6 +56,24 @@ def named_stages(doc: str, stem: str) -> list[str]:
   """
   found = re.findall(r"([$\w]+)(?:\.py)?[:,](?:\S+,)?stage=(\w+)", doc)
   return [x for name, x in found if name == stem or name.startswith("$")]
+
+
+@functools.cache
+def is_large(name: str) -> bool:
+  """Whether a recipe is of published size.
+
+  Its parameters say so, or those of a model that it reads; or, of a few
+  parameters beside a frozen network, that its data are those of ImageNet.
+  """
+  about = described.about(described.folder() / f"{name}.py")
+  size = re.match(r"([\d.]+) ([MG]) ", about.size)
+  if size and float(size[1]) * {"M": 1e6, "G": 1e9}[size[2]] >= LARGE:
+    return True
+  config = configs.load(name)
+  values = configs.flat(config)
+  models = [v for k, v in values.items() if k.endswith(".recipe") and v]
+  stems = [pathlib.PurePath(m.partition(":")[0]).stem for m in models]
+  return config.data.name.startswith("imagenet") or any(map(is_large, stems))
 
 
 def goldens() -> set[str]:
@@ -105,8 +122,8 @@ def rows() -> list[str]:
         f"[{name}]({path.relative_to(ROOT).as_posix()})",
         f"✓ {listed(doc)}" if name in compared else "",
         " ".join(f"✓ `{slug}`" for slug in claims(path.stem, doc)),
-        _list(r for r in names if not LARGE.search(r)),
-        _list(r for r in names if LARGE.search(r)),
+        _list(r for r in names if not is_large(r)),
+        _list(r for r in names if is_large(r)),
       )
     )
   return lines
@@ -122,7 +139,8 @@ def claims(stem: str, doc: str) -> list[str]:
 def title(doc: str) -> str:
   """What a docstring begins with, and the paper: MAE: ... (He et al. 2022)."""
   first, _, rest = doc.partition("\n")
-  paper = re.match(r"([^.;]*?(?: et al\.)?[^.;]*?)\b(\d{4})", rest.strip())
+  # A sentence that names others in brackets is about something else.
+  paper = re.match(r"([^.;(]*?(?: et al\.)?[^.;(]*?)\b(\d{4})", rest.strip())
   if not paper:
     return first.rstrip(".")
   who, *others = paper[1].split(",")

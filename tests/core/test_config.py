@@ -200,6 +200,20 @@ def test_none_removes_evaluators(config):
   assert list(configs.override(config, []).evals) == []
 
 
+def test_none_in_a_recipe_is_gone_when_it_is_loaded(tmp_path):
+  body = ["config = configs.base()", "config.evals.knn = None"]
+  path = recipe(tmp_path, [*body, "return config"])
+  assert list(configs.load(path).evals) == []
+  path = recipe(tmp_path, [*body, "config.evals = None", "return config"])
+  assert list(configs.load(path).evals) == []
+
+
+def test_taking_a_config_in_leaves_that_one_as_it_is(config):
+  config.evals.update(loss=None)
+  assert list(configs.taken(config).evals) == ["knn", "probe"]
+  assert list(config.evals) == ["knn", "loss", "probe"]
+
+
 def test_a_zero_clears_itself_only(config):
   config.train.update(total_epochs=800.0, total_steps=7)
   found = configs.override(config, ["train.total_steps=0"])

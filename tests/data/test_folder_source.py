@@ -98,6 +98,27 @@ def test_a_missing_split_does_not_turn_the_splits_into_classes(tmp_path):
   assert caught.value.key == "data.train_split"
 
 
+@pytest.mark.parametrize("name", ["train/1.png", "train/steam/1.png"])
+def test_a_class_named_train_is_not_taken_for_the_split(tmp_path, name):
+  _touch(tmp_path, "bus/1.png", "car/1.png", name)
+  with pytest.raises(errors.UserError, match="beside it is bus, car") as caught:
+    _open(tmp_path, trained_on=True)
+  assert caught.value.key == "data.data_dir"
+
+
+def test_what_lies_beside_a_split_with_classes_is_no_matter(tmp_path):
+  _touch(tmp_path, "train/a/1.png", "train/b/2.png", "test/a/3.png")
+  _touch(tmp_path, "new/1.png", "__MACOSX/1.png")
+  assert _names(_open(tmp_path)) == ["train/a/1.png", "train/b/2.png"]
+
+
+def test_splits_without_classes_stand_beside_each_other(tmp_path):
+  _touch(
+    tmp_path, "train/1.png", "Test/2.png", "notes/readme.txt", "@eaDir/1.png"
+  )
+  assert _names(_open(tmp_path)) == ["train/1.png"]
+
+
 def test_folders_without_images_or_with_mixed_ones(tmp_path):
   _touch(tmp_path, "mixed/a/1.png", "mixed/2.png", "texts/a.txt")
   (tmp_path / "empty").mkdir()

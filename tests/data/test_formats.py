@@ -1,6 +1,7 @@
 """Encoded files, and what their values mean; alike in every decoder."""
 
 import io
+import os
 import struct
 import tracemalloc
 
@@ -215,3 +216,17 @@ def test_of_a_file_of_several_pictures_the_first_is_read():
     data = _file(first, kind, save_all=True, append_images=pages)
     read = decode.decode(data, 3).astype(int)
     assert np.abs(read - first).mean() < 8 < np.abs(read - second).mean()
+
+
+def test_sides_are_read_from_the_header_alone(tmp_path):
+  path = tmp_path / "a.jpg"
+  Image.new("RGB", (40, 24)).save(path)
+  assert formats.sides(str(path)) == (24, 40)
+  path.write_bytes(path.read_bytes()[:700])  # the pixels are cut off
+  assert formats.sides(str(path)) == (24, 40)
+  Image.new("RGB", (40, 24)).save(path, exif=_exif(6))  # it lies on its side
+  assert formats.sides(str(path)) == (40, 24)
+  path.write_bytes(b"no picture")
+  assert formats.sides(str(path)) is None
+  os.mkfifo(tmp_path / "pipe")
+  assert formats.sides(str(tmp_path / "pipe")) is None

@@ -27,6 +27,7 @@ def test_a_file_of_paths_and_names(folder):
   assert source.classes == ("a", "b") and source.labels().tolist() == [0, 1, 0]
   stored = (folder / "pictures" / "1.png").read_bytes()
   assert source[1]["image"] == stored and source[1]["label"] == 1
+  assert source.file(1) == str(folder / "pictures" / "1.png")
   # The classes of the other split are those of "train".
   test = sources.build("csv", "test", str(folder))
   assert test.classes == ("a", "b") and test[0]["label"] == 1

@@ -1,3 +1,6 @@
+import ast
+import pathlib
+
 import jmim
 from jmim.modes import doctor
 
@@ -29,6 +32,13 @@ def test_missing_extras_are_named(monkeypatch):
   found = doctor.extras()
   assert found["wandb"].startswith("installed")
   assert found["aot"].startswith("not installed")
+
+
+def test_every_extra_of_a_user_is_looked_for():
+  text = (pathlib.Path(__file__).parents[2] / "setup.py").read_text()
+  body = text.partition("EXTRAS = ")[2].partition("\n}\n")[0] + "}"
+  elsewhere = {"gpu", "tpu", "bench", "docs", "colab"}
+  assert set(doctor.extras()) == set(ast.literal_eval(body)) - elsewhere
 
 
 def test_a_cache_is_measured(tmp_path):

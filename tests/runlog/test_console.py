@@ -39,6 +39,16 @@ def test_on_a_terminal_a_bar_follows(monkeypatch):
   assert "step      60/1000  loss 0.4" in out.getvalue()
 
 
+def test_the_bar_has_the_loss_of_the_first_player(monkeypatch):
+  monkeypatch.delenv("JPY_PARENT_PID", raising=False)
+  monkeypatch.setenv("TERM", "xterm")
+  c, out = make(terminal=True)
+  with c.progress(10, 0):
+    c.log(1, 10, {"loss/one": "0.5", "loss/two": "0.25", "left": "9s"})
+  last = [x for x in out.getvalue().splitlines() if "━" in x][-1]
+  assert "loss/one 0.5  left 9s" in last and "loss/two" not in last
+
+
 @pytest.mark.parametrize(
   "setting", [{"TERM": "dumb"}, {"JPY_PARENT_PID": "1"}], ids=str
 )

@@ -45,6 +45,20 @@ def test_an_argument_changes_what_is_shown():
   )
 
 
+@pytest.mark.parametrize("none", ["evals", "evals.probe"])
+def test_an_evaluator_that_is_none_is_not_shown(tmp_path, none):
+  (tmp_path / "mine.py").write_text(
+    "from jmim.core import config as configs\n"
+    "def get_config():\n"
+    "  config = configs.load('mae_digits')\n"
+    f"  config.{none} = None\n"
+    "  return config\n"
+  )
+  text = catalogue.recipe(str(tmp_path / "mine.py"))
+  assert "Keys of method" in text and "Keys of evals.probe" not in text
+  assert ("Keys of evals.loss" in text) == (none == "evals.probe")
+
+
 def test_a_procedure_is_shown_too():
   assert "--config.procedure.strength=" in catalogue.recipe("img2img_digits")
 

@@ -22,9 +22,9 @@ def script(tmp_path_factory):
   return path
 
 
-def offers(script, line):
+def offers(script, line, ask=ASK):
   done = subprocess.run(
-    ["bash", "-c", ASK, "bash", script, line],
+    ["bash", "-c", ask, "bash", script, line],
     capture_output=True,
     text=True,
     check=True,
@@ -53,6 +53,15 @@ def offers(script, line):
       ["--config.procedure.strength="],
     ),
     ("jmim --config=nonesuch --config.method.mask_r", []),
+    (
+      "jmim --config=mae_digits --config.evals.probe.pen",
+      ["--config.evals.probe.penalty="],
+    ),
+    ("jmim --config=mae_digits --config.evals.knn.", []),
+    (
+      "jmim --config=img2img_digits --config.data.siz",
+      ["--config.data.size="],
+    ),
     ("jmim do", ["doctor"]),
   ],
 )
@@ -65,6 +74,51 @@ def test_files_are_offered_beside_recipes(script):
   (script.parent / "mae_mine.py").write_text("")
   found = offers(script, "jmim --config=mae_")
   assert {"mae_mine.py", "mae_digits"} <= set(found)
+
+
+MINE = """
+def get_config():
+  config = configs.base()
+  config.method = configs.section(
+    type='mim.mae', dims=dict(variant="Ti/4")
+  )
+  config.evals = configs.section(
+    few=configs.section(type="fewshot"), other=configs.section(
+      type = "knn")
+  )
+"""
+
+
+@pytest.mark.parametrize(
+  ("key", "found"),
+  [
+    ("method.mask_r", "method.mask_ratio"),
+    ("method.dims.wi", "method.dims.width"),
+    ("evals.few.shots", "evals.few.shots"),
+    ("evals.other.k", "evals.other.k"),
+    ("data.siz", "data.size"),
+  ],
+)
+def test_keys_of_a_recipe_of_ones_own_are_offered(script, key, found):
+  (script.parent / "own").mkdir(exist_ok=True)
+  (script.parent / "own" / "mine.py").write_text(MINE)
+  line = f"jmim --config=own/mine.py:size=3 --config.{key}"
+  assert f"--config.{found}=" in offers(script, line)
+
+
+@pytest.mark.parametrize(
+  ("line", "whole"),
+  [
+    ("jmim --config=mae_d", "--config=mae_digits"),
+    ("jmim --mode=dr", "--mode=dry_run"),
+    ("jmim --workdir=sub", "--workdir=sub_folder"),
+  ],
+)
+def test_where_words_are_not_cut_the_whole_one_is_offered(script, line, whole):
+  (script.parent / "sub_folder").mkdir(exist_ok=True)
+  ask = "COMP_WORDBREAKS=' '\n" + ASK  # as in zsh, which has none
+  assert whole in offers(script, line, ask)
+  assert whole not in offers(script, line)
 
 
 def test_nothing_is_left_to_fill_in():

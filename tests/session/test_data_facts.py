@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from jmim.core import errors
 from jmim.data import combine
@@ -45,6 +46,35 @@ def test_counts_and_classes_of_both_splits_are_printed():
     "data.train: 30 examples, 20 of 20 classes, 1 to 2 each",
     "data.eval: 2 examples, 1 of 20 classes, 0 to 1 each",
   ]
+
+
+def test_sizes_of_pictures_are_printed_from_their_headers(tmp_path):
+  for i, size in enumerate([(40, 30), (90, 31), (55, 64)]):
+    (tmp_path / f"{i % 2}").mkdir(exist_ok=True)
+    Image.new("RGB", size).save(tmp_path / f"{i % 2}" / f"{i}.png")
+  (tmp_path / "1" / "broken.png").write_bytes(b"no picture")
+  whole = sources.build("folder", "train", str(tmp_path))
+  train, held = splits.hold_out(whole, 0.5)
+  both, console = {"train": train, "eval": held}, _Console()
+  data_facts.show(console, both, data_facts.of(both))
+  said = [text for text, _ in console.lines]
+  assert "data: images are 40 to 90 pixels wide, 30 to 64 high" in said
+
+
+def test_of_many_pictures_some_are_measured_all_over_the_folder(
+  tmp_path, monkeypatch
+):
+  for i in range(9):
+    Image.new("RGB", (20 + i, 8)).save(tmp_path / f"{i}.png")
+  monkeypatch.setattr(data_facts, "_MEASURED", 3)
+  source = sources.build("folder", "train", str(tmp_path))
+  assert data_facts.sizes(source) == (
+    "data: images are 20 to 28 pixels wide, 8 high (3 of 9 looked at)"
+  )
+
+
+def test_what_has_no_files_of_its_own_has_no_sizes():
+  assert data_facts.sizes(_source([0, 1])) == ""
 
 
 def test_without_labels_and_with_labels_that_must_be_read():

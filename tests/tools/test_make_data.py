@@ -57,6 +57,32 @@ def test_a_folder_is_kept_byte_by_byte_with_names_and_splits(
   assert "remove it" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+  ("kind", "files", "splits"),
+  [
+    ("folder", ["train/a/1.png", "val/a/1.png"], ["train", "val"]),
+    ("folder", ["valley/1.png", "testbed/1.png", "hill/1.png"], []),
+    ("tar", ["train-0.tar", "train_1.tar"], ["train"]),
+    ("tar", ["train-0.tar", "validation-0.tar"], ["train", "validation"]),
+    ("csv", ["train.csv", "test.csv"], ["train", "test"]),
+  ],
+)
+def test_splits_are_known_by_their_whole_names(tmp_path, kind, files, splits):
+  for name in files:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).touch()
+  assert make_data.splits_in(kind, tmp_path) == splits
+
+
+def test_classes_with_names_like_splits_stay_classes(tmp_path):
+  for k, name in enumerate(("valley", "hill")):
+    picture(tmp_path / name, "0.png", k)
+  archive = make_data.of_source("folder", tmp_path)
+  assert archive.classes == ("hill", "valley") and [*archive.splits] == [
+    "train"
+  ]
+
+
 def test_shards_and_arrays_have_their_labels(tmp_path):
   shards = tmp_path / "shards"
   shards.mkdir()

@@ -3,6 +3,7 @@ import pathlib
 import re
 
 from jmim.core import discovery
+from jmim.core import recipes as described
 from jmim.tools import method_table
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -80,6 +81,22 @@ def test_a_title_has_its_paper():
   assert method_table.title("X.\n\nA et al., V 2022.") == "X (A et al. 2022)"
   assert method_table.title("X.\n\nNo paper. In 2020") == "X"
   assert method_table.title("X.") == "X"
+  text = "X.\n\nThe net of Y's masks (A, B, ICCV 2023), as (C et al. 2015)."
+  assert method_table.title(text) == "X"
+  for name, *_ in cells().values():
+    assert name.count("(") == name.count(")"), name
+
+
+def test_what_is_no_work_for_a_laptop_is_large():
+  large = {r: method_table.is_large(r) for r in described.names()}
+  for name in ("affinity_voc", "t5_c4", "ddpm_cifar10", "microdit_text512"):
+    assert large[name], "its parameters"
+  for name in ("diffumask_voc", "cycle_sd512", "h_space_celebahq"):
+    assert large[name], "the model that it reads"
+  for name in ("difffit_imagenet512", "diffrate_imagenet"):
+    assert large[name], "its data"
+  for name in ("mae_folder", "mae_cifar10", "cycle_scenes", "cue_lol"):
+    assert not large[name]
 
 
 def test_what_is_compared_is_read_from_the_docstring():

@@ -14,7 +14,10 @@ class Data:
 
   # --- which examples
   name: str = field.value(
-    "", "name of TFDS ('cifar10', 'digits/scattered'), or 'folder', 'tar'"
+    "",
+    "name of TFDS ('cifar10', 'digits/scattered'), or 'folder', 'tar', "
+    "'array', 'csv', 'parquet', 'text/byte:1024' (char, ids), or a Python "
+    "object, 'my_module.my_data'",
   )
   data_dir: str = field.value(
     "", "TFDS data directory or folder of images; '': ~/.cache/jmim"

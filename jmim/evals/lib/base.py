@@ -6,8 +6,6 @@ outputs by name and yields (key, value); it knows nothing of methods.
 """
 
 import dataclasses
-import importlib.util
-import pkgutil
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -17,6 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from jmim.core import discovery
 from jmim.core import errors
 from jmim.core import field
 from jmim.evals.lib import context as contexts
@@ -184,5 +183,4 @@ def check_answers(k: Sequence[int], key: str) -> None:
 
 def names() -> list[str]:
   """All evaluator modules."""
-  package = importlib.import_module("jmim.evals")
-  return [m.name for m in pkgutil.iter_modules(package.__path__) if not m.ispkg]
+  return discovery.evaluators()
