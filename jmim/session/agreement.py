@@ -19,7 +19,9 @@ from jmim.data import combine
 from jmim.data import splits
 from jmim.parallel import hosts
 
-_NAMES, _READ = 512, 3  # examples whose names, and whose contents, are compared
+# Examples whose names (all, of most data sets: a second), and whose contents,
+# are compared.
+_NAMES, _READ = 2**20, 3
 _FIX = "give all hosts the same files: a disk they share, or whole copies"
 # What an example raises that is broken; the pipeline will say so.
 _BROKEN = (OSError, ValueError, LookupError)
