@@ -38,8 +38,8 @@ _BROKEN = (
   AttributeError,
   RecursionError,
 )
-# What the reader of ArrayRecord says of the system: "pread() failed: Input/output
-# error; reading PATH; ...". The number of the error is not told.
+# What the reader of ArrayRecord says of the system, without the number of the
+# error: "pread() failed: Input/output error; reading PATH; ...".
 _SYSTEM = re.compile(r"\w+\(\) failed: ([^;]+); \w+ (.*?)(?:; at byte|$)")
 _NUMBERS = {os.strerror(number): number for number in errno.errorcode}
 

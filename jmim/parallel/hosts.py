@@ -212,10 +212,15 @@ class Group:
     Raises:
       HostsMissing: as `gather`.
     """
+    return self.of_all(name, "" if self.index else value)[0]
+
+  def of_all(self, name: str, value: str) -> list[str]:
+    """The same of every host."""
     if self.count == 1:
-      return value
+      return [value]
     name = f"{name} ({next(self._numbers)})"
-    return self._gather(name, "" if self.index else value)[0]
+    found = self._gather(name, value)
+    return [found[host] for host in sorted(found)]
 
   def barrier(self, name: str) -> None:
     """Waits until every host is here; the name comes once per run.
