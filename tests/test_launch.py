@@ -259,8 +259,8 @@ def test_a_signal_is_for_all(desk):
 
 # `describe` says the next line of `states`, the last one for ever, or fails as
 # gcloud does; the home of the workers is the folder `worker`, where what ssh is
-# given is done; a file `cut` there breaks the connection after that, once for each
-# of its lines and with the code in it, and `away` before it.
+# given is done; a file `cut` there breaks the connection after that, once for
+# each of its lines and with the code in it, and `away` before it.
 GCLOUD = """
 case "$*" in
 *" describe "*)
