@@ -24,6 +24,7 @@ from jmim.parallel import meetings
 
 AUTO = "auto"
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_DAY = 24 * 3600  # seconds
 _SHORT = 12  # letters of a value that is shown; hashes are longer
 # Has Orbax wait by JAX's service, with a time-out and names, not by the
 # devices, which would wait for ever.
@@ -196,11 +197,13 @@ class Group:
   ) -> Any:
     """As `all_or_none`, but the others act once the first host has.
 
-    What it leaves on a disk that all see, they need not make again.
+    What it leaves on a disk that all see, they need not make again. It may take
+    a day; should it die, JAX's service tells them.
     """
     first = self.index == 0
     alone = act if first else lambda: None
-    made = self.all_or_none(f"{name}, first host", alone, kinds, patience)
+    long = max(patience, _DAY // max(1, self.seconds))
+    made = self.all_or_none(f"{name}, first host", alone, kinds, long)
     again = (lambda: made) if first else act
     return self.all_or_none(name, again, kinds, patience)
 

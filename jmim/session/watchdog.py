@@ -24,7 +24,7 @@ STEP, SAVE, TRACE, LOOK = "step", "save", "trace", "look at spikes"
 # Times `seconds` that all but a step may take, and the first step: a host whose
 # part of a checkpoint is written waits for the others' as long.
 _PATIENCE = 8
-# Seconds that what is of none of these kinds may take the first time. A probe on
+# Seconds that what is of no kind above may take the first time. A probe on
 # ImageNet takes hours; a pod that stands still is to cost no more than a day.
 _FIRST = 24 * 3600.0
 _NAMES = {
