@@ -5,6 +5,7 @@ Those are stubs here, which note their arguments and end as a test tells them.
 
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -122,8 +123,12 @@ RUN = ("--", "--config=a.py", "--workdir=/x")
     ("tpu_pod.sh", ("tail", "my-pod"), {}),
     ("tpu_pod.sh", ("train", *POD, "--sport", *RUN), {}),
     ("tpu_pod.sh", ("train", *POD, *RUN), {"JMIM_CRASHES": "0"}),
+    ("tpu_pod.sh", ("train", *POD, *RUN[:2], "--workdir=runs/x"), {}),
+    ("tpu_pod.sh", ("run", *POD, *RUN, "--workdir=runs/x"), {}),
     ("gke.sh", ("start", "mae", *RUN), {}),
     ("gke.sh", ("start", "mae", "--image=i"), {}),
+    ("gke.sh", ("start", "mae", "--image=i", *RUN, "--workdir=x"), {}),
+    ("gke_entry.sh", ("--config=a.py",), {}),
     ("gke.sh", ("start", "mae", "--image=i", "--tpu=v9", *RUN), {}),
     ("gke.sh", ("start", "mae", "--image=i", "--topology=16", *RUN), {}),
     ("gke.sh", ("start", "mae", "--image=i", "--topology=3x3", *RUN), {}),
@@ -257,7 +262,8 @@ def test_a_signal_is_for_all(desk):
 
 # `describe` says the next line of `states`, the last one for ever, or fails as
 # gcloud does; the home of the workers is the folder `worker`, where what ssh is
-# given is done; a file `cut` there breaks the connection, `away` before it is.
+# given is done; a file `cut` there breaks the connection after that, once for
+# each of its lines and with the code in it, and `away` before it.
 GCLOUD = """
 case "$*" in
 *" describe "*)
@@ -270,13 +276,19 @@ case "$*" in
   esac
   ;;
 *" ssh "*)
-  if [[ -e worker/away ]]; then rm worker/away; exit 255; fi
+  if [[ -e worker/away ]]; then
+    status="$(cat worker/away)"; rm worker/away; exit "$status"
+  fi
   for a in "$@"; do
     if [[ "$a" == --command=* ]]; then command="${a#--command=}"; fi
   done
   status=0
   (cd worker && HOME="$PWD" bash -c "$command") || status=$?
-  if [[ -e worker/cut ]]; then rm worker/cut; exit 255; fi
+  if [[ -e worker/cut ]]; then
+    status="$(head -n 1 worker/cut)"; sed -i 1d worker/cut
+    [[ -s worker/cut ]] || rm worker/cut
+    exit "$status"
+  fi
   exit "$status"
   ;;
 *" scp "*)
@@ -363,7 +375,7 @@ def test_the_pod_is_given_back_if_asked(pod, code):
 def test_a_preempted_pod_is_made_anew(pod):
   code, out, err = trained(
     pod,
-    "sleep 0.5; touch ../cut; exit 9",
+    "sleep 0.5; printf '255\\n255\\n' >../cut; exit 9",
     "exit 0",
     states=("MISSING", "PREEMPTED", "MISSING", "READY"),
   )
@@ -378,8 +390,10 @@ def test_a_preempted_pod_is_made_anew(pod):
   assert "my-pod is PREEMPTED: making it anew" in err
 
 
-def test_a_lost_connection_is_no_crash(pod):
-  code, out, err = trained(pod, "sleep 0.5; touch ../cut; exit 0")
+@pytest.mark.parametrize("lost", (255, 1))  # by ssh, by gcloud
+def test_a_lost_connection_is_no_crash(pod, lost):
+  plan = f"sleep 0.5; printf '{lost}\\n{lost}\\n' >../cut; exit 0"
+  code, out, err = trained(pod, plan)
   assert code == 0 and "connection was lost" in err and "crash" not in err
   # The log is shown again; the run was started once.
   assert sum("nohup" in c[-2] for c in pod.calls if "ssh" in c) == 1
@@ -408,13 +422,13 @@ def live(pod, *, trap="echo saved; exit 75"):
   return int((pod.path / "worker" / "jmim.pid").read_text())
 
 
-@pytest.mark.parametrize("blink", ("describe", "ssh"))
+@pytest.mark.parametrize("blink", ("describe", "255", "1"))
 def test_a_network_that_blinks_leaves_a_run_alone(pod, blink):
   pid, before = live(pod), len(pod.calls)
   if blink == "describe":
     (pod.path / "states").write_text("BLINK\nBLINK\n\nREADY\n")
   else:
-    (pod.path / "worker" / "away").touch()
+    (pod.path / "worker" / "away").write_text(blink)
   process = pod.start("tpu_pod.sh", "train", *POD, *RUN)
   assert process.stdout.readline().startswith("run: ")
   assert pathlib.Path(f"/proc/{pid}").exists()
@@ -428,7 +442,7 @@ def test_a_network_that_blinks_leaves_a_run_alone(pod, blink):
 
 def test_a_connection_lost_with_the_network_is_no_end_of_the_run(pod):
   """The run of the first line goes on to its end: nothing starts another."""
-  plan = "sleep 0.3; touch ../cut; sleep 0.5; exit 0"
+  plan = "sleep 0.3; printf '255\\n255\\n' >../cut; sleep 0.5; exit 0"
   states = ("READY", "BLINK", "UNHEARD_OF", "READY")
   code, out, err = trained(pod, plan, "exit 9", states=states)
   assert code == 0, err
@@ -510,7 +524,7 @@ def test_dry_prints_every_command_and_does_none(pod):
       "CALLS": str(pod.calls_path),
     },
   )
-  assert verbs(pod) == ["create", "scp", *["ssh"] * 4, "delete", "delete"]
+  assert verbs(pod) == ["create", "scp", *["ssh"] * 5, "delete", "delete"]
 
 
 # --- Slurm
@@ -604,10 +618,29 @@ def by_pod(desk, plan):
   return desk.run("tpu_pod.sh", "train", *POD, "--", *flags)[:2]
 
 
+def by_gke(desk, plan):
+  """The hosts that JobSet starts again, but for the codes of its policy."""
+  desk.stub("python", WORKER.replace("../plan", "plan"))
+  (desk.path / "plan").write_text("\n".join(plan) + "\n")
+  policy = yaml.safe_load((LAUNCH / "gke.yaml").read_text().replace("@", ""))
+  job = policy["spec"]["replicatedJobs"][0]["template"]["spec"]
+  final = job["podFailurePolicy"]["rules"][0]["onExitCodes"]["values"]
+  flags, outs = ("--config=a.py", f"--workdir={desk.path / 'out'}"), ""
+  for attempt in range(policy["spec"]["failurePolicy"]["maxRestarts"]):
+    env = {"JOBSET_ATTEMPT": str(attempt)}
+    code, out, err = desk.run("gke_entry.sh", *flags, **env)
+    outs += out
+    if code in (0, *final):
+      break
+  if code == 6:
+    code = int(re.search(r"\(status (\d+)\): giving up", err)[1])
+  return code, outs
+
+
 SAVES = "mkdir -p {out}/checkpoints/{step}; "
 
 
-@pytest.mark.parametrize("launcher", [by_local, by_slurm, by_pod])
+@pytest.mark.parametrize("launcher", [by_local, by_slurm, by_pod, by_gke])
 @pytest.mark.parametrize(
   "ends, code, starts",
   [
@@ -681,7 +714,10 @@ def test_gke_is_asked_for_a_pod_per_host(desk, tpu, topology, hosts, chips):
   selected = pod["nodeSelector"]
   assert selected["cloud.google.com/gke-tpu-topology"] == topology
   assert container["image"] == "eu/i:1"
-  assert container["command"][-1] == "--coordinator=auto"
+  # What the image holds, in the folder that it is built in.
+  image = (LAUNCH / "Dockerfile").read_text()
+  assert "WORKDIR /jmim\n" in image and "COPY launch launch\n" in image
+  assert container["command"] == ["/jmim/launch/gke_entry.sh"]
   assert container["args"] == ["--config=a.py:x=1", '--workdir=/runs/a "b"\\']
   claim = pod["volumes"][0]["persistentVolumeClaim"]["claimName"]
   assert claim == "jmim-runs"
@@ -698,8 +734,39 @@ def test_gke_restarts_all_but_mistakes_and_divergence(desk):
   job = spec["replicatedJobs"][0]["template"]["spec"]
   (rule,) = job["podFailurePolicy"]["rules"]
   assert rule["action"] == "FailJob"
-  assert rule["onExitCodes"]["values"] == [2, 3]
+  assert rule["onExitCodes"]["values"] == [2, 3, 6]
   assert job["backoffLimit"] == 0  # any other code: JobSet starts all again
+
+
+def test_gke_counts_a_crash_of_many_hosts_once(desk):
+  desk.stub("python", "exit 5")
+  ends = [
+    desk.run("gke_entry.sh", "--workdir=out", JOBSET_ATTEMPT=attempt)[0]
+    for attempt in "000112"
+  ]
+  assert ends == [5] * 5 + [6]
+  # Whoever makes it anew has looked at it.
+  again = ("gke_entry.sh", "--workdir=out")
+  assert desk.run(*again, JOBSET_ATTEMPT="0")[0] == 5
+  assert (desk.path / "out" / "crashes").read_text() == "0 1 0\n"
+
+
+def test_gke_has_the_run_save_and_waits_for_it(desk):
+  desk.stub(
+    "python",
+    "trap 'sleep 0.3; echo saved; exit 75' TERM; echo ready; "
+    "while true; do sleep 0.1; done",
+  )
+  process = desk.start("gke_entry.sh", "--workdir=out", "--config=a b.py")
+  assert process.stdout.readline() == "ready\n"
+  process.send_signal(signal.SIGTERM)
+  out, _ = process.communicate()
+  assert (process.returncode, out) == (75, "saved\n")
+  assert desk.calls == [
+    ["python", "-m", "jmim.main", "--coordinator=auto"]
+    + ["--workdir=out", "--config=a b.py"]
+  ]
+  assert not (desk.path / "out").exists()
 
 
 def test_gke_dry_prints_and_does_nothing(desk):

@@ -7,6 +7,8 @@ resume.
 """
 
 import dataclasses
+import functools
+import json
 import logging
 import pathlib
 from collections.abc import Mapping
@@ -203,11 +205,13 @@ def _indexed(shards: list[str], cache: pathlib.Path) -> dict[str, np.ndarray]:
     text.
   """
   # tar4: of this form.
-  return index_cache.load(cache, "tar4", shards, lambda: _index(shards))
+  make = lambda: _index(shards, cache)
+  return index_cache.load(cache, "tar4", shards, make)
 
 
-def _index(shards: list[str]) -> dict[str, np.ndarray]:
-  read = index_cache.each(shards, _columns)
+def _index(shards: list[str], cache: pathlib.Path) -> dict[str, np.ndarray]:
+  # What is read of a shard is kept, for a start after one that was cut short.
+  read = index_cache.each(shards, functools.partial(_columns, cache=cache))
   names = sorted({name for one in read for name in one.names})
   numbers = {name: i for i, name in enumerate(names)}
   # Of each shard: the number of its n-th name; the last is for `_MISSING`.
@@ -241,17 +245,28 @@ class _Columns:
   left_out: Mapping[str, int]
 
 
-def _columns(path: str) -> _Columns:
+def _columns(path: str, cache: pathlib.Path) -> _Columns:
+  kept = index_cache.load(cache, "shard4", [path], lambda: _arrays(path))
+  return _Columns(
+    # In memory: there may be more shards than files that can be mapped.
+    **{name: np.array(kept[name]) for name in ("start", "size", "label")},
+    names=tuple(kept["names"].tolist()),
+    left_out=json.loads(str(kept["left_out"])),
+  )
+
+
+def _arrays(path: str) -> dict[str, np.ndarray]:
+  """A shard's `_Columns`."""
   shard = tar_index.read(path)
   places: dict[str | None, int] = {None: _MISSING}
   for *_, label in shard.rows:
     places.setdefault(label, len(places) - 1)
   rows = [(start, size, places[label]) for start, size, label in shard.rows]
   start, size, label = np.array(rows, np.int64).reshape(-1, 3).T
-  return _Columns(
-    start=start,
-    size=size,
-    label=label.astype(np.int32),
-    names=tuple(name for name in places if name is not None),
-    left_out=shard.left_out,
-  )
+  return {
+    "start": start,
+    "size": size,
+    "label": label.astype(np.int32),
+    "names": np.array([name for name in places if name is not None], str),
+    "left_out": np.array(json.dumps(shard.left_out)),
+  }

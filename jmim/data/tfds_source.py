@@ -6,8 +6,12 @@ the builders in jmim/data/builders, one data set per module, named like it: they
 need no download and are prepared on first use.
 """
 
+import copy
 import difflib
+import errno
+import os
 import pathlib
+import re
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
@@ -34,6 +38,10 @@ _BROKEN = (
   AttributeError,
   RecursionError,
 )
+# What the reader of ArrayRecord says of the system, without the number of the
+# error: "pread() failed: Input/output error; reading PATH; ...".
+_SYSTEM = re.compile(r"\w+\(\) failed: ([^;]+); \w+ (.*?)(?:; at byte|$)")
+_NUMBERS = {os.strerror(number): number for number in errno.errorcode}
 
 
 class TfdsSource:
@@ -75,12 +83,18 @@ class TfdsSource:
     return self._read(lambda: self._data.__getitems__(indices))
 
   def _read(self, read: Callable[[], Any]) -> Any:
-    """What is read; BadImage: it is damaged."""
+    """What is read; BadImage: it is damaged; OSError: as of any file."""
     try:
       return read()
     except (OSError, MemoryError, formats.BadImage):
       raise
     except Exception as error:
+      if said := _SYSTEM.match(str(error)):
+        # Its files are opened anew: a handle may be stale, and a reader that
+        # could not open its file stays as it is.
+        self._data.data_source = copy.copy(self._data.data_source)
+        text, path = said.groups()
+        raise OSError(_NUMBERS.get(text), text, path) from error
       # Its reader checks hashes, and raises what C++ or protocol buffers do; as
       # nothing but reading happens inside, all of it means damage.
       text = f"a damaged record ({errors.first_line(error)})"

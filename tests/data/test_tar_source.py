@@ -66,10 +66,29 @@ def test_tar_shards_are_indexed_once(shards, tmp_path, monkeypatch):
     tar_source.TarSource(str(shards), "train", cache)
 
 
+def test_what_was_indexed_before_a_start_was_cut_short_is_kept(
+  shards, tmp_path, monkeypatch
+):
+  read, whole = [], tar_index.read
+
+  def until_the_last(path):
+    if path.endswith("train-002.tar"):
+      raise KeyboardInterrupt
+    return whole(path)
+
+  monkeypatch.setattr(tar_index, "read", until_the_last)
+  with pytest.raises(KeyboardInterrupt):
+    tar_source.TarSource(str(shards), "train", tmp_path / "index")
+  monkeypatch.setattr(tar_index, "read", lambda p: read.append(p) or whole(p))
+  source = tar_source.TarSource(str(shards), "train", tmp_path / "index")
+  assert [path[-13:] for path in read] == ["train-002.tar"]
+  assert [source[i]["label"] for i in range(12)] == [*range(12)]
+
+
 def test_an_index_lies_where_it_is_asked_for(shards, tmp_path):
   index = tmp_path / "run/index"
   sources.build("tar", "train", str(shards), index=index)
-  assert [p.suffix for p in index.iterdir()] == [".npz"]
+  assert {p.suffix for p in index.iterdir()} == {".npz"}
   for name, found in {
     "tar": True,
     "cifar10:3.0.2": True,
