@@ -48,7 +48,8 @@ def method(config):
       mlp_ratio=config["mlp_ratio"],
     ),
     noise=flow.Flow(
-      shift=config["timestep_shift"], spare=config.get("learn_sigma", False)
+      shift=config["timestep_shift"] or 1.0,  # 0: none there
+      spare=config.get("learn_sigma", False),
     ),
     labels=labels.Labels(
       classes=config["num_classes"], drop=config["class_dropout_prob"]
@@ -70,6 +71,13 @@ def method(config):
   )
 
 
+def with_none(params, classes):
+  """Without dropped labels theirs has no row of none: one that is not read."""
+  name = "y_embedder.embedding_table.weight"
+  missing = classes + 1 - len(params[name])
+  return params | {name: np.pad(params[name], ((0, missing), (0, 0)))}
+
+
 def last(array):
   return jnp.asarray(np.moveaxis(array, -3, -1))
 
@@ -83,7 +91,8 @@ def run(case):
     return tokenizer(case)
   m, i = method(case.config), case.inputs
   names = convert.full(m)
-  weights = methods.Weights({"main": table.import_tree(names, case.params)})
+  params = table.import_tree(names, with_none(case.params, m.labels.classes))
+  weights = methods.Weights({"main": params})
   batch = {"image": last(i["x1"]), "label": jnp.asarray(i["y"])}
   draws = {"t": jnp.asarray(i["t"]), "noise": last(i["x0"])}
   draws["label_drop"] = jnp.ones(len(i["t"]))  # labels are given after it
