@@ -2,9 +2,10 @@
 
 Clips are [b, t, h, w, c]. A convolution has all the frames that its kernel
 misses put in front of the first one: zeros, as torch pads them, or the first
-frame itself. Norms are of single frames, but for `clip_norm`. The shuffles turn squares of time
-and space into channels and back, and keep 1 + p k frames and 1 + k apart:
-frames are added in front on the way there, and left out on the way back.
+frame itself. Norms are of single frames, but for `clip_norm`. The shuffles turn
+squares of time and space into channels and back, and keep 1 + p k frames and 1
++ k apart: frames are added in front on the way there, and left out on the way
+back.
 """
 
 from collections.abc import Callable

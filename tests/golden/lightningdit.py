@@ -3,6 +3,7 @@
 import re
 
 import einops
+import golden_kit
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -71,13 +72,6 @@ def method(config):
   )
 
 
-def with_none(params, classes):
-  """Without dropped labels theirs has no row of none: one that is not read."""
-  name = "y_embedder.embedding_table.weight"
-  missing = classes + 1 - len(params[name])
-  return params | {name: np.pad(params[name], ((0, missing), (0, 0)))}
-
-
 def last(array):
   return jnp.asarray(np.moveaxis(array, -3, -1))
 
@@ -91,7 +85,8 @@ def run(case):
     return tokenizer(case)
   m, i = method(case.config), case.inputs
   names = convert.full(m)
-  params = table.import_tree(names, with_none(case.params, m.labels.classes))
+  theirs = golden_kit.with_none(case.params, m.labels.classes)
+  params = table.import_tree(names, theirs)
   weights = methods.Weights({"main": params})
   batch = {"image": last(i["x1"]), "label": jnp.asarray(i["y"])}
   draws = {"t": jnp.asarray(i["t"]), "noise": last(i["x0"])}

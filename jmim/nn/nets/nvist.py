@@ -2,8 +2,10 @@
 
 Jang and Agapito, CVPR 2024. One learned token stands for every patch of three
 planes and three lines; it attends to the patches of an image in every second
-block, and a camera modulates all of them (adaLN) or is one more patch. Letters: b batch, n patches
-of the image, w width, R resolution, c channels, q patches of a line.
+block, and a camera modulates all of them (adaLN) or is one more patch.
+
+Letters: b batch, n patches of the image, w width, R resolution, c channels, q
+patches of a line.
 """
 
 import dataclasses

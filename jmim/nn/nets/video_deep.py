@@ -2,10 +2,11 @@
 
 Ma et al. 2025 (stepfun-ai/Step-Video-T2V@675e08c), equal to the authors' code
 (`tests/golden`). Causal convolutions with zeros in front, GroupNorm of each
-frame (eps 1e-5; `video_sizes.Size.clip_norms`: of all), attention of one head over all places of a chunk, in which a
-place sees those before it in (time, row, column). With dual paths the latents
-are cubes of 2 x 2 x 2: a convolution makes their channels, and beside it means
-of groups of channels, or copies, go straight through.
+frame (eps 1e-5; `video_sizes.Size.clip_norms`: of all), attention of one head
+over all places of a chunk, in which a place sees those before it in (time, row,
+column). With dual paths the latents are cubes of 2 x 2 x 2: a convolution makes
+their channels, and beside it means of groups of channels, or copies, go
+straight through.
 
 The decoder ends before its last convolution, see `nn.nets.video_codec`.
 """
