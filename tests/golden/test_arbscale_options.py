@@ -47,8 +47,8 @@ OPTIONS = {
       "z_channels": 5,
     },
     {"hidden_list": [7, 6, 5]},
-    {"hidden_list": []},
   ),
+  "a linear function": ({}, {"hidden_list": []}),
   "no cell, no ensemble": (
     {"ch_mult": [3], "attn_resolutions": [6, 12], "double_z": True},
     {"cell_decode": False, "local_ensemble": False},
