@@ -239,8 +239,9 @@ def decode(
     )
     return left, (drawn, left)
 
-  # Rounded once: in float32 some N gamma would miss a whole number, and when
-  # compiled (r is then a product with 1 / T) others.
+  # Rounded once, as where r is a Python number: in float32 some N gamma would
+  # miss a whole number, and when compiled (r is then a product with 1 / T)
+  # others.
   ratio = np.arange(1, num_iter + 1) / num_iter
   rows = {
     "argument": jnp.asarray(_argument(schedule, ratio), jnp.float32),

@@ -170,11 +170,7 @@ class Mixer:
 
 def _check_places(tokens, experts, capacity, key):
   try:
-    count = expert_choice.places(tokens, experts, capacity)
+    if not expert_choice.places(tokens, experts, capacity):
+      raise ValueError(f"they take 0 of {tokens} tokens each: at least 1")
   except ValueError as error:
     raise ValueError(f"{key}.experts, {key}.capacity: {error}") from error
-  if not count:
-    raise ValueError(
-      f"{key}.experts, {key}.capacity: {experts} experts of capacity "
-      f"{capacity:g} take 0 of {tokens} tokens each: at least 1"
-    )
