@@ -1,12 +1,14 @@
 r"""Filling in masked tokens several at a time, the surest first (MaskGIT).
 
-Chang et al. 2022; equal to google-research/maskgit@1db2359, float32 rounding
-included. Of N tokens unknown at the start, T calls of a network:
+Chang et al. 2022; equal to google-research/maskgit@1db2359 with r a Python
+number, as in the golden cases. In their compiled loop r is float32 and n one
+less where N gamma is a whole number (N = 9, T = 3, uniform: 2, not 3). Of N
+tokens unknown at the start, T calls of a network:
 
     x_l   ~ softmax(logits_l)        all positions; known tokens stay
     r     = (i + 1) / T,  n = max(1, min(masked - 1, floor(N gamma(r))))
     c_l   = log p(x_l) + tau (1 - r) G_l      G standard Gumbel noise
-    masked again: the n unknown positions with the smallest c
+    masked again: where c is below the n + 1-th smallest, so n or, of ties, less
 
 The result is what was drawn in the last call, before one position would be
 masked again. gamma(r), cut to [1e-6, 1]:
@@ -237,8 +239,9 @@ def decode(
     )
     return left, (drawn, left)
 
-  # Rounded once: in float32 some N gamma would miss a whole number, and when
-  # compiled (r is then a product with 1 / T) others.
+  # Rounded once, as where r is a Python number: in float32 some N gamma would
+  # miss a whole number, and when compiled (r is then a product with 1 / T)
+  # others.
   ratio = np.arange(1, num_iter + 1) / num_iter
   rows = {
     "argument": jnp.asarray(_argument(schedule, ratio), jnp.float32),
@@ -279,6 +282,9 @@ def step(
   drawn = jnp.where(hidden, tokens, x)
   n = mask_count(share, unknown, hidden.sum(1))
   score = jnp.where(hidden, keep_fn(logp, noise[1], tau), jnp.inf)
-  # By rank, not by a threshold: equal scores do not change how many.
-  again = discrete.subset(score, n) & hidden
+  # By a threshold, as theirs: of scores that equal it none is masked again.
+  at = jnp.minimum(n, score.shape[1] - 1)[:, None]
+  again = hidden & (
+    score < jnp.take_along_axis(jnp.sort(score, axis=1), at, axis=1)
+  )
   return drawn, jnp.where(again, mask_id, drawn)

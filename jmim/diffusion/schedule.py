@@ -263,8 +263,10 @@ def straight(
     time: the network's: "signal" (1 = data) or "noise" (1 = noise).
 
   Raises:
-    ValueError: another `time`.
+    ValueError: another `time`, or a shift of no more than 0.
   """
+  if shift <= 0:
+    raise ValueError(f"shift {shift}: above 0; 1 leaves the times as they are")
   u = np.linspace(0, 1, times + 1) if isinstance(times, int) else times
   u = np.asarray(u, np.float64)
   u = shift * u / (shift * u + (1 - u))  # written so, it leaves 0 and 1 exact

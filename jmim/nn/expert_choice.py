@@ -46,7 +46,8 @@ class Choice(NamedTuple):
 def places(tokens: int, experts: int, capacity: float) -> int:
   """K = int(capacity tokens / experts), in Python's double arithmetic.
 
-  The integer part is part of the method: places(9, 4, 2.0) = 4.
+  The integer part is part of the method: places(9, 4, 2.0) = 4. It may be 0,
+  as in the authors' code: such experts give nothing.
 
   Args:
     tokens: that are present.
@@ -54,13 +55,13 @@ def places(tokens: int, experts: int, capacity: float) -> int:
     capacity: experts that a token has on average.
 
   Raises:
-    ValueError: an expert without a token, or with more than there are.
+    ValueError: an expert with more tokens than there are.
   """
   count = int(capacity * tokens / experts)
-  if not 1 <= count <= tokens:
+  if count > tokens:
     raise ValueError(
       f"{experts} experts of capacity {capacity:g} take {count} of {tokens} "
-      "tokens each: at least 1, at most all"
+      "tokens each: at most all"
     )
   return count
 

@@ -42,7 +42,11 @@ class Dims:
   """The implicit function's size and options, as a method's config has them."""
 
   hidden: tuple = field.value(
-    (256, 256, 256, 256), "widths of the hidden layers; (): no such function"
+    (256, 256, 256, 256),
+    "widths of the hidden layers; (): no such function, unless `linear`",
+  )
+  linear: bool = field.value(
+    False, "without hidden layers it is a linear map, rather than missing"
   )
   cell: bool = field.value(True, "it is given the size of a pixel")
   ensemble: bool = field.value(True, "mean of four cells; else the nearest one")
@@ -58,6 +62,11 @@ class Dims:
     low=1,
     asked=True,
   )
+
+  @property
+  def present(self) -> bool:
+    """Whether there is such a function."""
+    return bool(self.hidden) or self.linear
 
   def net(self, channels: int, rt: runtime.Runtime) -> "Implicit":
     """The network, to so many channels."""

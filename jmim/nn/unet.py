@@ -79,7 +79,8 @@ class Layers(nn.Module, kw_only=True):
     classes: labels, `classes` = none, added to the time; 0: no table.
     dropout: rate in the residual blocks.
     scale_shift: time acts as a scale and shift; else it is added.
-    transformer: blocks of cross-attention to a context; 0: self-attention.
+    transformer: blocks of cross-attention to a context; 0: self-attention; a
+      tuple: of each level, the middle as the last.
     contexts: those by name, each with a transformer of its own in every place;
       (): one, without a name.
     join: makes one map of those of several transformers.
@@ -121,7 +122,7 @@ class Layers(nn.Module, kw_only=True):
   classes: int = 0
   dropout: float = 0.0
   scale_shift: bool = False
-  transformer: int = 0
+  transformer: int | tuple[int, ...] = 0
   contexts: Sequence[spatial.Context] = ()
   join: Callable[[Sequence[jax.Array]], jax.Array] = spatial.mean
   self_attention: context_block.SelfAttention | None = None
@@ -231,16 +232,17 @@ class Layers(nn.Module, kw_only=True):
       factor = 2 ** (level % len(self.multipliers))
       made = self.mixer(factor=factor, **options)
     else:
-      made = self._spatial(**options)
+      made = self._spatial(level, **options)
     y, tokens = made(y, seen.context)
     seen.tokens.update({f"{name}/{part}": x for part, x in tokens.items()})
     return y
 
-  def _spatial(self, **options):
+  def _spatial(self, level, **options):
     options["self_attention"] = self.self_attention
     if not self.transformer:
       return spatial.SpatialAttention(eps=self.norm_eps, **options)
-    options["depth"] = self.transformer
+    deep = self.transformer
+    options["depth"] = deep[level] if isinstance(deep, tuple) else deep
     if not self.contexts:
       return spatial.SpatialTransformer(**options)
     own = {n: options.pop(n) for n in ("name", "heads")}

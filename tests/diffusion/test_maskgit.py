@@ -81,12 +81,35 @@ def test_counts_are_exact_and_known_tokens_stay(schedule):
 )
 def test_counts_at_the_edge_of_a_number(schedule, unknown, calls):
   """Of these a rate times N is a whole number, but for its rounding."""
-  blank = lambda x: jnp.zeros((*x.shape, V))
+  differ = jnp.arange(unknown)[:, None] * jnp.arange(V) / unknown  # no ties
   made = decode(
-    np.full((1, unknown), MASK), calls, schedule=schedule, net=blank
+    np.full((1, unknown), MASK),
+    calls,
+    schedule=schedule,
+    net=lambda x: jnp.broadcast_to(differ, (*x.shape, V)),
   )
   left = (made.left[:, 0] == MASK).sum(-1)
   assert left.tolist() == expected_counts(schedule, unknown, calls)
+
+
+def test_of_equal_scores_none_is_masked_again():
+  """Their rule: confidence < sorted confidence[n]."""
+  logits = jnp.log(jnp.array([0.5, 0.3, 0.2]))
+  start = np.full((1, 4), MASK)
+  tokens = jnp.array([[0, 1, 1, 2]])
+  noise = 1e3 * jax.nn.one_hot(tokens, V), jnp.zeros((1, 4))
+  for n, masked in ((1, [3]), (2, [3]), (3, [1, 2, 3])):
+    _, left = maskgit.step(
+      noise,
+      jnp.broadcast_to(logits, (1, 4, V)),
+      start,
+      mask_id=MASK,
+      share=jnp.array([n / 4]),
+      unknown=jnp.array([4]),
+      tau=0.0,
+      keep_fn=maskgit.confidence,
+    )
+    assert np.flatnonzero(left[0] == MASK).tolist() == masked
 
 
 def test_counts_of_the_paper():

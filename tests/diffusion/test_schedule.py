@@ -81,6 +81,8 @@ def test_edm_and_straight_paths():
   for shift in (0.3, 1.0, 1 / 3, 1 / 7, 1 / 13, 1 / 17, 3.0):
     path = schedule.straight(7, shift)
     assert (path.signal[0], path.signal[-1], path.noise[-1]) == (0, 1, 0)
+  with pytest.raises(ValueError, match="shift 0: above 0"):
+    schedule.straight(4, 0)
 
 
 def test_a_share_of_a_path_is_its_end():

@@ -62,6 +62,7 @@ def first_stage(config):
     ),
     implicit=dict(
       hidden=tuple(i["hidden_list"]),
+      linear=True,  # also where the list is empty
       cell=i["cell_decode"],
       ensemble=i["local_ensemble"],
       chunk=37,  # rendered in several parts

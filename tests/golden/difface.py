@@ -19,7 +19,7 @@ def build(config):
   """The method; the betas of fewer steps are larger."""
   times, side = config["diffusion_steps"], config["image_size"]
   scale = 1000 / times
-  respacing = str(config["timestep_respacing"]) or str(times)  # "": all
+  respacing = str(config["timestep_respacing"] or times)  # "", None: all
   blocks = config["num_res_blocks"]
   each = blocks if isinstance(blocks, list) else [blocks]
   return field.replace(
@@ -131,7 +131,7 @@ def restored(m, weights, case):
     "restored": nchw(jnp.clip((x + 1) / 2, 0, 1)),
   }
   if "anc_noise" in inputs:
-    # Nothing in the authors' ancestral step looks at known pixels.
-    plain, _ = walk(weights, "ddpm", nhwc(inputs["anc_noise"]), None)
-    found["ancestral"] = nchw(plain)
+    # p_mean_variance, which both samplers call, has known pixels pull x0.
+    drawn, _ = walk(weights, "ddpm", nhwc(inputs["anc_noise"]), known)
+    found["ancestral"] = nchw(drawn)
   return found

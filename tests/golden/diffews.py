@@ -21,9 +21,17 @@ def nchw(x):
 
 
 def build(config, time, tokens):
-  """The method; `read` says what of the config is not here."""
+  """The method; `read` says what of the config is not here.
+
+  Transformers may be of another depth at each level, which no config of ours
+  says.
+  """
+  name = "transformer_layers_per_block"
+  depths = config.get(name, 1)
+  if isinstance(depths, list) and len(set(depths)) > 1:
+    config = config | {name: 1}
   fields = convert.read(config)
-  return field.replace(
+  m = field.replace(
     diffews.DiffewS(),
     size=fields["size"],
     channels=fields["channels"],
@@ -32,6 +40,9 @@ def build(config, time, tokens):
     episode=dict(scenes=1 + config["nshot"], shots=config["nshot"]),
     prompt=dict(**fields["prompt"], tokens=tokens, time=time),
   )
+  if config.get(name, 1) != depths:
+    m = field.replace(m, prompt=dict(transformer=tuple(depths)))
+  return m
 
 
 def place(m, theirs):

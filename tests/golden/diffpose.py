@@ -1,5 +1,6 @@
 """DiffPose: candidates, conditions, noise, loss, hypotheses, posterior."""
 
+import dataclasses
 import re
 
 import einops
@@ -13,12 +14,15 @@ from jmim.core import field
 from jmim.core import method as methods
 from jmim.diffusion import sampler as samplers
 from jmim.diffusion import variance
+from jmim.methods.parts import hypotheses
 from jmim.methods.pose import diffpose
+from jmim.nn import losses
 
 SKIPPED = {}
 FLOOR = 1e-20  # of a variance whose logarithm is asked for
-# What the method has, and what a case may say of it.
-KNOWN = {"objective": ("pred_noise",), "loss": ("l2",)}
+# What a case may say of it; the paper and its configs have the first of each.
+KNOWN = {"objective": ("pred_noise", "pred_x0"), "loss": ("l2", "l1")}
+KINDS = {"pred_noise": "eps", "pred_x0": "x0"}  # ours: `diffusion.targets`
 COSINE = {"0.008", "0.999"}  # shift, greatest beta
 
 
@@ -28,13 +32,61 @@ def blocks_of(params):
   return len(first)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sampled(hypotheses.Hypotheses):
+  """Of a network that says `kind`."""
+
+  kind: str
+
+  def denoiser(self, noise, network, scale):
+    def call(x, level):
+      raw = network(x, jnp.full(x.shape[:-1], level.time))
+      how = dict(channels=x.shape[-1], clip=self.clip * scale, kind=self.kind)
+      return noise.output(raw, x, level, **how)
+
+    return call
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Other(diffpose.DiffPose):
+  """Options of the released code that no config of theirs has."""
+
+  kind: str
+  error: str
+
+  def loss(self, weights, batch, draws, step, player="main"):
+    params, heat = weights.params, self.heatmaps.of(batch)
+    c = self.conditions(params, heat, draws["cell"])
+    x = self.scale * batch["poses"]
+    x_t, _, _ = self.noise.add(x, draws["t"], draws["noise"])
+    wanted = {"eps": draws["noise"], "x0": x}[self.kind]
+    gap = self.eps(params, c, x_t, draws["t"]) - wanted
+    return losses.DISTANCES[self.error](gap).mean(), {}
+
+
+def other(m, config):
+  """The method with what the network says, and its error."""
+  kind = KINDS[config.get("objective", "pred_noise")]
+  error = config.get("loss", "l2")
+  if (kind, error) == ("eps", "l2"):
+    return m
+  fields = vars(m) | {"sampling": Sampled(kind=kind, **vars(m.sampling))}
+  return Other(kind=kind, error=error, **fields)
+
+
 def schedule(config):
-  """Name of the schedule; "cosine s=0.008, clip 0.999", or a part of it."""
+  """Fields of the schedule.
+
+  "linear", or "cosine s=0.008, clip 0.999" or a part of it.
+  """
   said = config.get("beta_schedule", "cosine")
   name, *_ = said.replace(",", " ").split()
+  if name == "linear":  # whatever the number of times, as much noise in all
+    scale = 1000 / config["timesteps"]
+    return dict(schedule=name, beta_start=1e-4 * scale, beta_end=0.02 * scale)
   if name != "cosine" or not set(re.findall(r"[\d.]+", said)) <= COSINE:
     raise ValueError(f"beta_schedule={said}: cosine s=0.008, clip 0.999")
-  return name
+  return dict(schedule=name)
 
 
 def check(config):
@@ -45,7 +97,7 @@ def check(config):
 
 def method(config, blocks=2):
   check(config)
-  return field.replace(
+  m = field.replace(
     diffpose.DiffPose(
       scale=config["scale_3d_pose"],
       width=config["denoiser_hidden"],
@@ -61,9 +113,10 @@ def method(config, blocks=2):
       hidden=config["transformer_ff"],
       condition=config["condition_dim"],
     ),
-    noise=dict(schedule=schedule(config), times=config["timesteps"]),
+    noise=dict(times=config["timesteps"], **schedule(config)),
     sampling=dict(count=config["n_hypotheses"], steps=config["timesteps"]),
   )
+  return other(m, config)
 
 
 def uniform(heat, cells):

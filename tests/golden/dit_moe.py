@@ -4,6 +4,7 @@ import dataclasses
 import re
 
 import einops
+import golden_kit
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -65,7 +66,8 @@ def first(array):
 def run(case):
   m, i = method(case.config, diffusion(case.config)), case.inputs
   names = convert.full(m)
-  weights = methods.Weights({"main": table.import_tree(names, case.params)})
+  theirs = golden_kit.with_none(case.params, m.labels.classes)
+  weights = methods.Weights({"main": table.import_tree(names, theirs)})
   batch = {"image": last(i["x"]), "label": jnp.asarray(i["y"])}
   draws = {
     "t": jnp.asarray(i["t"]),

@@ -47,21 +47,12 @@ def first(array):
   return np.asarray(einops.rearrange(array, "b n c -> b c n"))
 
 
-LABELS = "y_embedder.embedding_table.weight"
-
-
-def with_none(case):
-  """Their arrays; a table of labels that are never dropped lacks a row."""
-  rows = case.params[LABELS]
-  lacking = case.config["num_classes"] + 1 - len(rows)
-  return {**case.params, LABELS: np.pad(rows, ((0, lacking), (0, 0)))}
-
-
 def run(case):
   m, i = method(case.config), case.inputs
   m.inputs()
   batch = {"points": last(i["points"]), "label": jnp.asarray(i["y"])}
-  params = golden_kit.import_main(m, convert.full(m), with_none(case), batch)
+  theirs = golden_kit.with_none(case.params, m.labels.classes)
+  params = golden_kit.import_main(m, convert.full(m), theirs, batch)
   weights = methods.Weights(params)
   draws = {"t": jnp.asarray(i["t"]), "noise": last(i["noise"])}
   draws["label_drop"] = jnp.ones(len(i["t"]))  # labels are given after it

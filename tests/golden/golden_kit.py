@@ -39,6 +39,18 @@ def import_tree(rules, theirs, like):
   return trees.nested(trees.named(found) | zeros)
 
 
+LABELS = "y_embedder.embedding_table.weight"
+
+
+def with_none(params, classes):
+  """DiT's arrays; of labels never dropped a table lacks the row of none.
+
+  It is not read then, so zeros will do.
+  """
+  lacking = classes + 1 - len(params[LABELS])
+  return params | {LABELS: np.pad(params[LABELS], ((0, lacking), (0, 0)))}
+
+
 def import_main(method, rules, theirs, batch):
   """The parameters of the player "main", as `method.init` makes them."""
   like, _ = jax.eval_shape(method.init, jax.random.key(0), batch)

@@ -69,13 +69,30 @@ def largest_positive(u, first):
   return (flat * np.sign(np.take_along_axis(flat, at, -1))).reshape(np.shape(u))
 
 
+class Ended(schedule.Schedule):
+  """Paths end with `final` of the signal's square; 1: in clean data."""
+
+  final = 1.0
+
+  def levels(self, visited=None, end=None):
+    path = super().levels(visited, end)
+    path.signal[-1], path.noise[-1] = self.final**0.5, (1 - self.final) ** 0.5
+    return path
+
+
+# Words of a text -> ours; linear without any.
+NAMES = {"scaled": "scaled_linear", "sqrt": "scaled_linear", "cos": "cosine"}
+
+
 def process(config):
-  """Their schedule: "linear 1e-4..0.02"."""
-  name, start, end = re.fullmatch(
-    r"(\w+) (\S+?)\.\.(\S+)", config["betas"]
-  ).groups()
-  assert config["final_alpha_cumprod"] == 1
-  return schedule.make(name, config["T"], float(start), float(end))
+  """Their schedule: "linear 1e-4..0.02", and others of Diffusers in words."""
+  said = config["betas"]
+  name = next((ours for n, ours in NAMES.items() if n in said), "linear")
+  found = re.findall(r"\d+\.?\d*(?:e-?\d+)?", said) if name != "cosine" else []
+  ends = [float(x) for x in found[:2]] or [1e-4, 0.02]
+  process = Ended(schedule.betas(name, config["T"], *ends))
+  object.__setattr__(process, "final", config["final_alpha_cumprod"])
+  return process
 
 
 def source(case):

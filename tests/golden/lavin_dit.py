@@ -1,5 +1,6 @@
 """LaVin-DiT: streams, velocity, loss and guidance, of any number of frames."""
 
+import einops
 import golden_kit
 import jax
 import jax.numpy as jnp
@@ -17,15 +18,16 @@ SKIPPED = {}
 
 
 def method(config):
-  (patch,) = np.unique(config["patch"])
+  rows, columns = folded(config)
+  patch = 1 if rows * columns > 1 else pair(config["patch"])[0]
   return lavin_dit.LaVinDiT(
-    channels=config["in_channels"],
+    channels=rows * columns * config["in_channels"],
     dims=joint_dit.Dims(
       width=config["hidden"],
       depth=config["depth"],
       heads=config["heads"],
       kv_group=config["kv_group"],
-      patch=int(patch),
+      patch=patch,
       theta=config.get("rope_theta", 1e4),
     ),
     context=in_context.InContext(target_frames=config["target_frames"]),
@@ -36,18 +38,34 @@ def method(config):
   )
 
 
-def ours(array):
-  """[b, c, t, h, w] -> [b, t, h, w, c]."""
-  return jnp.moveaxis(jnp.asarray(array), 1, -1)
+def pair(patch):
+  """[p, q] of a patch: two numbers, or one."""
+  return np.broadcast_to(patch, 2).tolist()
 
 
-def theirs(array):
-  return np.moveaxis(np.asarray(array), -1, 1)
+def folded(config):
+  """Rows and columns that are channels here: of patches that are not square."""
+  rows, columns = pair(config["patch"])
+  return (1, 1) if rows == columns else (rows, columns)
+
+
+def ours(array, fold):
+  """[b, c, t, h, w] -> [b, t, h / p, w / q, p q c], p and q of `fold`."""
+  p, q = fold
+  order = "b c t (h p) (w q) -> b t h w (p q c)"
+  return jnp.asarray(einops.rearrange(array, order, p=p, q=q))
+
+
+def theirs(array, fold):
+  p, q = fold
+  order = "b t h w (p q c) -> b c t (h p) (w q)"
+  return einops.rearrange(np.asarray(array), order, p=p, q=q)
 
 
 def run(case):
   i, m = case.inputs, method(case.config)
-  x, noise, context = (ours(i[name]) for name in ("x1", "x0", "cond"))
+  fold = folded(case.config)
+  x, noise, context = (ours(i[name], fold) for name in ("x1", "x0", "cond"))
   t, draws = jnp.asarray(i["t"]), {"noise": noise, "t": jnp.asarray(i["t"])}
   params = golden_kit.import_main(m, convert.full(), case.params, {})
   noisy, _, _ = m.noise.add(x, t, noise)
@@ -66,10 +84,10 @@ def run(case):
   none = m.network(params, noisy, t, in_context.null(context))
   combined = m.sampling.combine(velocity, none, time=t[0], channels=m.channels)
   found = {
-    "xt": theirs(noisy),
-    "velocity": theirs(velocity),
+    "xt": theirs(noisy, fold),
+    "velocity": theirs(velocity, fold),
     "loss": total,
-    "guided": theirs(combined),
+    "guided": theirs(combined, fold),
   }
   for layer, block in enumerate(taps):
     found[f"block{layer}_cond"] = block[:, :cut]

@@ -3,6 +3,7 @@
 import re
 
 import einops
+import golden_kit
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -48,7 +49,8 @@ def method(config):
       mlp_ratio=config["mlp_ratio"],
     ),
     noise=flow.Flow(
-      shift=config["timestep_shift"], spare=config.get("learn_sigma", False)
+      shift=config["timestep_shift"] or 1.0,  # 0: none there
+      spare=config.get("learn_sigma", False),
     ),
     labels=labels.Labels(
       classes=config["num_classes"], drop=config["class_dropout_prob"]
@@ -83,7 +85,9 @@ def run(case):
     return tokenizer(case)
   m, i = method(case.config), case.inputs
   names = convert.full(m)
-  weights = methods.Weights({"main": table.import_tree(names, case.params)})
+  theirs = golden_kit.with_none(case.params, m.labels.classes)
+  params = table.import_tree(names, theirs)
+  weights = methods.Weights({"main": params})
   batch = {"image": last(i["x1"]), "label": jnp.asarray(i["y"])}
   draws = {"t": jnp.asarray(i["t"]), "noise": last(i["x0"])}
   draws["label_drop"] = jnp.ones(len(i["t"]))  # labels are given after it

@@ -41,7 +41,10 @@ def method(config):
       dropout=c["proj_dropout"],
       least_rate=c["mask_ratio_min"],
     ),
-    labels=labels.Labels(classes=c["class_num"], drop=c["label_drop_prob"]),
+    # Nothing is dropped here; guidance is refused where nothing ever was.
+    labels=labels.Labels(
+      classes=c["class_num"], drop=c["label_drop_prob"] or 0.1
+    ),
     # Latents come as they are.
     first_stage=first_stage.FirstStage(variant="none"),
     head=token_diffusion.Head(

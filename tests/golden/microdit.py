@@ -57,6 +57,7 @@ def method(config, steps=STEPS):
       ),
       mixer=uneven_blocks.Mixer(
         depth=c["patch_mixer_depth"] if mixed else 0,
+        maps=mixed,
         width=c["patch_mixer_dim"] if mixed else 0,
         qkv_ratio=c["patch_mixer_qkv_ratio"] if mixed else 1.0,
         mlp_ratio=c["patch_mixer_mlp_ratio"] if mixed else 1.0,
@@ -82,7 +83,6 @@ def first(array):
 
 def run(case):
   m, i = method(case.config, steps(case)), case.inputs
-  m.inputs()  # checks that the case fits together
   batch = {"image": golden_kit.images(i["x"]), "context": i["y"][:, 0]}
   b = len(batch["image"])
   assert b == case.config["batch"]
@@ -155,6 +155,8 @@ def inside(m, weights, seen):
   )
   if net.mixer:
     mixed = blocks[f"mixer_{len(net.mixer) - 1}"]
+  elif net.maps:
+    mixed = blocks["mixer_in"]
   return found | {"mixer_out": mixed}
 
 

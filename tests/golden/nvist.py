@@ -14,8 +14,6 @@ SKIPPED = {}
 
 
 def method(config):
-  # Constants of the network, not options of it.
-  assert config["adaln"] and config["kv_separate_norm"]
   height, width = config["image_hw"]
   low, high = config["aabb"]
   near, far = config["near_far"]
@@ -36,6 +34,8 @@ def method(config):
       density=config["sigma_dim"],
       colours=config["rgb_dim"],
       frequencies=config["camera_pe_freq"],
+      modulated=config["adaln"],
+      own_norms=config["kv_separate_norm"],
     ),
     radiance=dict(
       near=near,

@@ -1,5 +1,6 @@
 """SAM-DiffSR (lose4578/SAM-DiffSR): map, noise, loss, a step, the sampler."""
 
+import dataclasses
 import functools
 
 import einops
@@ -13,7 +14,10 @@ from jmim.convert.tables import sam_diffsr as convert
 from jmim.core import field
 from jmim.core import method as methods
 from jmim.diffusion import sampler
+from jmim.diffusion import schedule
 from jmim.diffusion import solvers
+from jmim.methods.parts import gaussian
+from jmim.methods.parts import small_image
 from jmim.methods.restore import sam_diffsr
 from jmim.nn import losses
 from jmim.nn import structure
@@ -23,8 +27,31 @@ SKIPPED = {}
 ALSO = ("restore.rrdb",)  # whose network is frozen in it
 # Switches of the released code that its configs leave off, as the card has it.
 OFF = ("up_input", "use_wn", "use_attn", "weight_init")
-# Of residuals their linear schedule ends in nearly pure noise.
-SCHEDULES = {"cosine": "cosine", "linear": "linear_last"}
+OFFSET = 0.008  # of a usual cosine
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cosine(gaussian.Gaussian):
+  """A cosine that begins elsewhere."""
+
+  offset: float
+
+  @property
+  def process(self):
+    s = self.offset
+    power = lambda t: np.cos((t + s) / (1 + s) * np.pi / 2) ** 2
+    return schedule.Schedule(schedule.from_cumulative(power, self.times))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Whole(small_image.SmallImage):
+  """Images themselves are diffused, rather than what is missing."""
+
+  def residual(self, image, enlarged):
+    return image
+
+  def completed(self, x, enlarged):
+    return x
 
 
 def run(case):
@@ -154,9 +181,10 @@ def method(config):
   """Theirs, whatever the sizes."""
   c, sam = config, config["sam_config"]
   wrong = [name for name in OFF if c.get(name)]
-  assert not wrong and c["beta_s"] == 0.008 and not sam["cond_sam"], wrong
-  assert c["clip_input"] and c["use_rrdb"] and c["res"] and not c["gn_groups"]
-  return field.replace(
+  assert not wrong and not sam["cond_sam"] and c["use_rrdb"], wrong
+  # Of residuals their linear schedule ends in nearly pure noise.
+  linear = "linear_last" if c["res"] else "linear"
+  m = field.replace(
     sam_diffsr.SAMDiffSR(),
     dims=dict(width=c["unet_dim"], multipliers=tuple(c["unet_dim_mults"])),
     small=dict(
@@ -166,10 +194,11 @@ def method(config):
         blocks=c["rrdb_num_block"],
       ),
       scale=c["res_rescale"],
+      clip=c["clip_input"],
     ),
     degraded=dict(factor=c["sr_scale"]),
     noise=dict(
-      schedule=SCHEDULES[c["beta_schedule"]],
+      schedule={"cosine": "cosine", "linear": linear}[c["beta_schedule"]],
       times=c["timesteps"],
       beta_end=c["beta_end"],
     ),
@@ -180,3 +209,9 @@ def method(config):
     ),
     distance=c["loss_type"],
   )
+  changed = {}
+  if c["beta_schedule"] == "cosine" and c["beta_s"] != OFFSET:
+    changed["noise"] = Cosine(offset=c["beta_s"], **vars(m.noise))
+  if not c["res"]:
+    changed["small"] = Whole(**vars(m.small))
+  return dataclasses.replace(m, **changed)

@@ -24,6 +24,7 @@ def size(config, **more):
     blocks=config["num_res_blocks"],
     code=config["z_channels"],
     dual=config["version"] == 2,
+    clip_norms=config["version"] == 1,
     chunk=0,
     norm_groups=32,
     **more,

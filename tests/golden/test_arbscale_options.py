@@ -48,6 +48,7 @@ OPTIONS = {
     },
     {"hidden_list": [7, 6, 5]},
   ),
+  "a linear function": ({}, {"hidden_list": []}),
   "no cell, no ensemble": (
     {"ch_mult": [3], "attn_resolutions": [6, 12], "double_z": True},
     {"cell_decode": False, "local_ensemble": False},

@@ -98,10 +98,17 @@ def test_times_by_their_number_keep_both_ends(got):
   close(got["spaced_betas"], beta)
 
 
+def pulled(x0, case):
+  """x0 towards known pixels, as in both samplers."""
+  y = 2 * case.inputs["y0"].astype(float) - 1
+  away = (1 - case.inputs["mask"]) * (x0 - y)
+  return (x0 - CONFIG["gamma"] * 2 * away).clip(-1, 1)
+
+
 def test_known_pixels_pull_x0_and_the_noise_stays(got, case, network):
   """DDIM of any eta, a step of 0.6 of the way to known pixels."""
   times, power, _ = process()
-  z, y = (2 * case.inputs[n].astype(float) - 1 for n in ("estimate", "y0"))
+  z = 2 * case.inputs["estimate"].astype(float) - 1
   n, noise = START, case.inputs["start_noise"]
   x = np.sqrt(power[n]) * z + np.sqrt(1 - power[n]) * noise
   close(got["x_N"], x)
@@ -111,8 +118,7 @@ def test_known_pixels_pull_x0_and_the_noise_stays(got, case, network):
     now, then = power[i], power[i - 1] if i else 1.0
     e, _ = network(x, times[i])
     x0 = ((x - np.sqrt(1 - now) * e) / np.sqrt(now)).clip(-1, 1)
-    away = (1 - case.inputs["mask"]) * (x0 - y)
-    x0 = (x0 - CONFIG["gamma"] * 2 * away).clip(-1, 1)
+    x0 = pulled(x0, case)
     std = CONFIG["eta"] * np.sqrt((1 - then) / (1 - now) * (1 - now / then))
     x = np.sqrt(then) * x0 + np.sqrt(1 - then - std**2) * e + std * extra
     close(got["ddim_trace"][n - 1 - i], x)
@@ -120,6 +126,7 @@ def test_known_pixels_pull_x0_and_the_noise_stays(got, case, network):
 
 
 def test_ancestral_steps_have_the_learned_variance(got, case, network):
+  """And the posterior's mean is of an x0 that known pixels pulled."""
   times, power, beta = process()
   before = np.append(1.0, power[:-1])
   var = beta * (1 - before) / (1 - power)
@@ -130,6 +137,7 @@ def test_ancestral_steps_have_the_learned_variance(got, case, network):
   ):
     e, v = network(x, times[i])
     x0 = ((x - np.sqrt(1 - power[i]) * e) / np.sqrt(power[i])).clip(-1, 1)
+    x0 = pulled(x0, case)
     of_x0 = beta[i] * np.sqrt(before[i]) / (1 - power[i])
     of_x = (1 - before[i]) * np.sqrt(1 - beta[i]) / (1 - power[i])
     share = (v + 1) / 2
@@ -144,6 +152,8 @@ def test_other_schedules_and_losses_are_read(adapter):
   m = adapter.build(CONFIG | more | {"timestep_respacing": ""})
   assert m.noise.schedule == "cosine" and not m.rescale
   np.testing.assert_array_equal(adapter.tables(m)["timestep_map"], range(60))
+  every = adapter.build(CONFIG | {"timestep_respacing": None})
+  assert every.sampling.steps == 60
   fewer = CONFIG | {"learn_sigma": False, "timestep_respacing": 7}
   assert adapter.build(fewer).net().out == 3
 

@@ -63,6 +63,13 @@ OPTIONS = {
     "first_attn1": DEEP,
     "nshot": 2,
   },
+  "transformers of another depth at each level": {
+    "transformer_layers_per_block": [1, 2],
+    "down_block_types": ["CrossAttnDownBlock2D"] * 2,
+    "up_block_types": ["CrossAttnUpBlock2D"] * 2,
+    "first_attn1": DEEP,
+    "nshot": 2,
+  },
   "attention in the middle alone": {
     "down_block_types": ["DownBlock2D"] * 2,
     "up_block_types": ["UpBlock2D"] * 2,

@@ -33,6 +33,8 @@ OPTIONS = [
   {"transformer_layers": 3, "transformer_ff": 7, "condition_dim": 5},
   {"heatmap_size": 9, "timesteps": 8, "scale_3d_pose": 4.0},
   {"n_hypotheses": 1, "denoiser_hidden": 12, "num_samples": 7},
+  {"objective": "pred_x0", "loss": "l1"},
+  {"beta_schedule": "linear", "timesteps": 25, "loss": "l1"},
 ]
 
 
@@ -95,7 +97,11 @@ def denoise(p, x, t, c):
   return linear(p, "denoise_fn.pose", h)
 
 
-def schedule(steps):
+def schedule(config):
+  steps = config["timesteps"]
+  if config.get("beta_schedule") == "linear":
+    beta = np.linspace(1000 / steps * 1e-4, 1000 / steps * 0.02, steps)
+    return beta, np.cumprod(1 - beta)
   f = np.cos((np.arange(steps + 1) / steps + 0.008) / 1.008 * np.pi / 2) ** 2
   beta = np.minimum(1 - f[1:] / f[:-1], 0.999)
   return beta, np.cumprod(1 - beta)
@@ -103,11 +109,14 @@ def schedule(steps):
 
 def step(config, p, x, *, t, c):
   """(mean, variance) of the step from time t, one of all."""
-  beta, power = schedule(config["timesteps"])
+  beta, power = schedule(config)
   before, a2 = power[t - 1] if t else 1.0, power[t]
   eps = denoise(p, x, np.full(len(x), float(t)), c)
   limit = 3 * config["scale_3d_pose"]
-  x0 = np.clip((x - np.sqrt(1 - a2) * eps) / np.sqrt(a2), -limit, limit)
+  x0 = (x - np.sqrt(1 - a2) * eps) / np.sqrt(a2)
+  if config.get("objective") == "pred_x0":
+    x0 = eps
+  x0 = np.clip(x0, -limit, limit)
   mean = beta[t] * np.sqrt(before) / (1 - a2) * x0
   mean = mean + (1 - before) * np.sqrt(1 - beta[t]) / (1 - a2) * x
   return mean, beta[t] * (1 - before) / (1 - a2)
@@ -171,7 +180,7 @@ def test_the_adapter_equals_the_method_written_in_numpy(change):
   equal("probs", likelihood)
   c = embedded(config, p, i["heatmaps"], i["sample_idx"])
   equal("cond_embedding", c[:, None])
-  beta, power = schedule(config["timesteps"])
+  beta, power = schedule(config)
   equal("betas", beta)
   equal("alphas_cumprod", power)
   a2 = power[i["t"]][:, None]
@@ -179,9 +188,13 @@ def test_the_adapter_equals_the_method_written_in_numpy(change):
   x_t = x_t + np.sqrt(1 - a2) * i["noise"]
   eps = denoise(p, x_t, i["t"], c)
   equal("eps_pred", eps)
-  error = eps - i["noise"]
-  equal("loss", (error**2).mean())
-  grad = 2 * error.sum(0) / error.size
+  is_x0 = config.get("objective") == "pred_x0"
+  x = config["scale_3d_pose"] * i["poses_3d"]
+  error = eps - (x if is_x0 else i["noise"])
+  is_l1 = config.get("loss") == "l1"
+  equal("loss", (np.abs(error) if is_l1 else error**2).mean())
+  slope = np.sign(error) if is_l1 else 2 * error
+  grad = slope.sum(0) / error.size
   equal("grad/denoise_fn.pose.bias", grad)
   slices = i["sample_idx_hyp"].reshape(b * config["joints"], n, -1)
   every = [embedded(config, p, i["heatmaps"], s) for s in slices.swapaxes(0, 1)]
@@ -215,9 +228,9 @@ def test_what_no_input_is_given_for_is_not_made():
 @pytest.mark.parametrize(
   "change",
   [
-    {"objective": "pred_x0"},
-    {"loss": "l1"},
-    {"beta_schedule": "linear"},
+    {"objective": "pred_v"},
+    {"loss": "huber"},
+    {"beta_schedule": "sigmoid"},
     {"beta_schedule": "cosine s=0.01"},
   ],
 )

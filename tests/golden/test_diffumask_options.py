@@ -24,7 +24,8 @@ def case(heads, steps, tokens, asked):
   inputs, layers = {}, LAYERS
   for step in range(steps):
     for i, (place, side) in enumerate(layers):
-      shape = (heads, side * side, len(tokens))
+      many = heads[i % len(heads)] if isinstance(heads, tuple) else heads
+      shape = (many, side * side, len(tokens))
       a = np.exp(2 * RNG.normal(size=shape))
       name = f"step{step}/{i}_{place}_{side}"
       inputs[name] = np.float32(a / a.sum(-1, keepdims=True))
@@ -90,6 +91,7 @@ LAYERS = (
 @pytest.mark.parametrize(
   "heads, steps, tokens",
   [
+    ((1, 4), 2, ("bird", "on", "sofas")),
     (3, 1, ("<s>", "birds", "bird", "on", "table")),
     (2, 3, ("a", "pot", "ted", "plant", "sofa", "bird")),
   ],

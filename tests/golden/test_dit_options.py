@@ -119,6 +119,14 @@ def test_network_and_table_equal_the_one_written_in_numpy(slug, config):
   )
 
 
+def test_without_a_shift_times_are_even():
+  """The authors' 0 is none."""
+  module = golden_kit.adapter("lightningdit")
+  m = module.method({**LIGHTNING, "timestep_shift": 0, "num_steps": 5})
+  times = m.noise.table(m.sampling).level.time
+  np.testing.assert_allclose(times, np.arange(4) / 4)
+
+
 class Case:
   """What an adapter reads of a golden case."""
 

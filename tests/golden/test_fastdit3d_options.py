@@ -105,7 +105,7 @@ def case_of(config):
   params = golden_kit.weights(shapes, seed=3, scale=0.3)["main"]
   theirs = table.export_tree(adapter.convert.full(m), params)
   if not config["class_dropout_prob"]:
-    theirs[adapter.LABELS] = theirs[adapter.LABELS][:-1]
+    theirs[golden_kit.LABELS] = theirs[golden_kit.LABELS][:-1]
   inputs = {
     "points": golden_kit.normal(b, 3, config["points"], seed=1),
     "noise": golden_kit.normal(b, 3, config["points"], seed=2),

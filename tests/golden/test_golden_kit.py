@@ -31,6 +31,16 @@ def test_a_stack_without_layers_is_read_back(depth):
     np.testing.assert_array_equal(trees.named(back)[name], leaf, name)
 
 
+def test_a_table_of_labels_that_are_never_dropped_gets_the_row_of_none():
+  rows = np.ones((3, 2), np.float32)
+  found = golden_kit.with_none({golden_kit.LABELS: rows, "other": rows}, 3)
+  np.testing.assert_array_equal(
+    found[golden_kit.LABELS], [[1, 1]] * 3 + [[0, 0]]
+  )
+  whole = golden_kit.with_none(found, 3)
+  assert whole[golden_kit.LABELS].shape == (4, 2) and whole["other"] is rows
+
+
 def test_a_file_that_lacks_layers_is_refused():
   m = mae.MAE.tiny()
   params, _ = jax.jit(m.init)(jax.random.key(0), BATCH)

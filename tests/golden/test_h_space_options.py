@@ -63,16 +63,20 @@ def eps_of(p, x, h):
 class Sampler:
   """Their reverse and forward processes."""
 
-  def __init__(self, p, times, steps):
+  def __init__(self, p, c):
+    times, steps = c["T"], c["inference_steps"]
     self.p, self.t, self.by = p, times, times // steps
-    self.alpha = np.cumprod(1 - np.linspace(1e-4, 0.02, times))
+    beta = np.linspace(1e-4, 0.02, times)
+    if "scaled" in c["betas"]:
+      beta = np.linspace(0.001**0.5, 0.03**0.5, times) ** 2
+    self.alpha, self.final = np.cumprod(1 - beta), c["final_alpha_cumprod"]
     self.times = np.arange(steps)[::-1] * self.by
 
   def reverse(self, x, delta=None, etas=None, noise=None, asyrp=False):
     seen = []
     for i, t in enumerate(self.times):
       before = t - self.by
-      a, b = self.alpha[t], self.alpha[before] if before >= 0 else 1.0
+      a, b = self.alpha[t], self.alpha[before] if before >= 0 else self.final
       h = h_of(self.p, x, t)
       seen.append(h)
       plain = eps_of(self.p, x, h)
@@ -125,11 +129,20 @@ def components(x, k):
       "eta": [0.0, 1.0, 0.5, 0.0, 0.2],
       "n_pca_samples": 9,
     },
+    {
+      "T": 40,
+      "inference_steps": 8,
+      "k": 1,
+      "eta": 0.6,
+      "n_pca_samples": 4,
+      "betas": "scaled linear 0.001..0.03",
+      "final_alpha_cumprod": 0.9995,
+    },
   ],
 )
 def test_options(options):
-  c = {"channels": CHANNELS, "width": WIDTH, "image": SIDE} | options
-  c |= {"betas": "linear 1e-4..0.02", "final_alpha_cumprod": 1.0}
+  c = {"channels": CHANNELS, "width": WIDTH, "image": SIDE}
+  c |= {"betas": "linear 1e-4..0.02", "final_alpha_cumprod": 1.0} | options
   steps, k = c["inference_steps"], c["k"]
   h, x = (WIDTH, SIDE // 2, SIDE // 2), (CHANNELS, SIDE, SIDE)
   inputs = {
@@ -145,7 +158,7 @@ def test_options(options):
   found = golden_kit.adapter("h_space").run(case)
 
   p = {name: w.astype(np.float64) for name, w in toy().items()}
-  walk = Sampler(p, c["T"], steps)
+  walk = Sampler(p, c)
   start, delta = inputs["x_T"], inputs["delta_h"]
   noisy = {"noise": inputs["variance_noise"]}
   noisy["etas"] = np.broadcast_to(c["eta"], steps)

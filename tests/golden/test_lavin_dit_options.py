@@ -30,6 +30,7 @@ CASES = {
   "one head of keys": {"kv_group": 4},
   "more pairs, several frames": {"cond_frames": 6, "target_frames": 2},
   "sides that differ, patches of one": {"H": 2, "W": 5, "patch": [1, 1]},
+  "patches that are wider than high": {"H": 3, "W": 2, "patch": [1, 2]},
   "three blocks": {"depth": 3, "cfg_scale": 4.0},
 }
 
@@ -54,10 +55,10 @@ class Theirs:
 
   def tokens(self, frames):
     """[b, c, t, h, w] -> [b, t h w, ph pw c]."""
-    p = self.c["patch"][0]
+    p, q = self.c["patch"]
     b, c, t, h, w = frames.shape
-    x = frames.reshape(b, c, t, h // p, p, w // p, p)
-    return x.transpose(0, 2, 3, 5, 4, 6, 1).reshape(b, -1, p * p * c)
+    x = frames.reshape(b, c, t, h // p, p, w // q, q)
+    return x.transpose(0, 2, 3, 5, 4, 6, 1).reshape(b, -1, p * q * c)
 
   def embed(self, name, frames):
     x = self.linear(f"{name}_embedder.0", self.tokens(frames))
@@ -142,11 +143,11 @@ class Theirs:
     scale = self.linear("final_layer.adaLN_modulation.1", told["x"])
     y = rms(streams["x"]) * (1 + scale[:, None])
     y = self.linear("final_layer.linear", y)
-    p = c["patch"][0]
-    y = y.reshape(len(y), -1, c["H"], c["W"], p, p, c["in_channels"])
+    p, q = c["patch"]
+    y = y.reshape(len(y), -1, c["H"], c["W"], p, q, c["in_channels"])
     y = y.transpose(0, 6, 1, 2, 4, 3, 5)
     b, channels, f = y.shape[:3]
-    return y.reshape(b, channels, f, c["H"] * p, c["W"] * p), taps
+    return y.reshape(b, channels, f, c["H"] * p, c["W"] * q), taps
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -156,8 +157,8 @@ def test_equals_their_formulas(name):
   like = golden_kit.jax.eval_shape(m.init, golden_kit.jax.random.key(0), {})[0]
   ours = golden_kit.weights(like["main"])
   params = table.export_tree(convert.full(), ours)
-  p = config["patch"][0]
-  sides = (config["H"] * p, config["W"] * p)
+  p, q = config["patch"]
+  sides = (config["H"] * p, config["W"] * q)
   shape = lambda n: (2, config["in_channels"], n, *sides)
   x1, x0 = (
     golden_kit.normal(*shape(config["target_frames"]), seed=s) for s in (0, 1)

@@ -42,6 +42,9 @@ BASE = {
 CASES = {
   "narrow": {},
   "wide": {"patch_mixer_dim": 16, "use_bias": True, "pos_interp_scale": 2.0},
+  "uneven": {"patch_mixer_dim": 10, "patch_mixer_qkv_ratio": 1},
+  "empty": {"patch_mixer_depth": 0, "patch_mixer_dim": 10},
+  "idle": {"expert_capacity": 0.2, "experts_every_n": 1},
   "none": {"use_patch_mixer": False, "experts_every_n": 1, "mask_ratio": 0.0},
 }
 # Arrays of theirs that only some networks have.
@@ -87,7 +90,8 @@ def test_maps_are_theirs_where_the_mixer_is_narrower(case):
   mixed = config["use_patch_mixer"]
   narrow = mixed and config["patch_mixer_dim"] != config["dim"]
   assert any(n.startswith(MAPS) for n in names) == narrow
-  assert any(n.startswith("patch_mixer.0.") for n in names) == mixed
+  blocks = mixed and config["patch_mixer_depth"] > 0
+  assert any(n.startswith("patch_mixer.0.") for n in names) == blocks
   biases = "blocks.0.attn.qkv.bias", "blocks.0.cross_attn.kv_linear.bias"
   assert set(biases) <= names or not config["use_bias"]
 

@@ -50,6 +50,9 @@ CASES = {
     "camera_pe_freq": 2,
     "viewdir_pe": 3,
   },
+  "the norm of queries for all": {"kv_separate_norm": False},
+  "a camera as a patch": {"adaln": False},
+  "both": {"adaln": False, "kv_separate_norm": False, "decoder_depth": 3},
   "no blocks, cells of one": {"decoder_depth": 0, "decoder_patch_size": 1},
 }
 
@@ -144,17 +147,26 @@ class Theirs:
     x = np.concatenate([latent[:1], x])
     x = x + self.p["decoder.decoder_pos_embed"][0]
     told = latent[1:] + self.p["decoder.encoded_patches_pos_embed"][0]
+    adaln, own = self.c["adaln"], self.c["kv_separate_norm"]
+    if not adaln:
+      told = np.concatenate([told, code[None]])
     for i in range(self.c["decoder_depth"]):
       name = f"decoder.blocks.{i}"
-      mods = self.linear(f"{name}.adaLN_modulation.1", code * sigmoid(code))
-      a, b, c, d, e, f = np.split(mods, 6)
-      y = keys = values = self.norm(x) * (1 + b) + a
-      if i % 2 == 0:
-        keys, values = (self.norm(told, f"{name}.norm_{n}") for n in "kv")
+      a, b, c, d, e, f = 0, 0, 1, 0, 0, 1
+      first, second = (None if adaln else f"{name}.norm{n}" for n in (1, 2))
+      if adaln:
+        mods = self.linear(f"{name}.adaLN_modulation.1", code * sigmoid(code))
+        a, b, c, d, e, f = np.split(mods, 6)
+      y = keys = values = self.norm(x, first) * (1 + b) + a
+      if i % 2 == 0 or not adaln:
+        asked = told if i % 2 == 0 else x
+        keys, values = (
+          self.norm(asked, f"{name}.norm_{n}" if own else first) for n in "kv"
+        )
       inputs = zip("qkv", (y, keys, values), strict=True)
       q, k, v = (self.linear(f"{name}.attn.{n}", t) for n, t in inputs)
       x = x + c * self.linear(f"{name}.attn.proj", self.attend(q, k, v))
-      x = x + f * self.mlp(f"{name}.mlp", self.norm(x) * (1 + e) + d)
+      x = x + f * self.mlp(f"{name}.mlp", self.norm(x, second) * (1 + e) + d)
     return self.grids(x[1:], side)
 
   def grids(self, x, side):

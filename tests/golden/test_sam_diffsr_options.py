@@ -46,6 +46,10 @@ CHANGES = {
     unet_dim=6,
     sam_config=SAM | dict(p_losses_sam=False),
   ),
+  "no clips, another cosine, groups that nothing reads": dict(
+    clip_input=False, beta_s=0.02, gn_groups=2
+  ),
+  "images themselves": dict(res=False, beta_schedule="linear"),
   "eight times": dict(
     sr_scale=8, beta_schedule="linear", beta_end=0.3, unet_dim_mults=[1, 3]
   ),
@@ -168,9 +172,11 @@ def betas(config):
   """The card's cosine: N = T + 1 points from 0 to N; their linear."""
   if config["beta_schedule"] == "linear":
     beta = np.linspace(1e-4, config["beta_end"], config["timesteps"])
-    return np.append(beta[:-1], 0.999)  # where the residual is diffused
+    # Where the residual is diffused.
+    return np.append(beta[:-1], 0.999) if config["res"] else beta
   n = config["timesteps"] + 1
-  power = np.cos((np.linspace(0, n, n) / n + 0.008) / 1.008 * np.pi / 2) ** 2
+  s = config["beta_s"]
+  power = np.cos((np.linspace(0, n, n) / n + s) / (1 + s) * np.pi / 2) ** 2
   return np.clip(1 - power[1:] / power[:-1], 0, 0.999)
 
 
@@ -211,7 +217,10 @@ def reference(config, given, params):
   eps = i["noise"]
   if sam["p_losses_sam"]:
     eps = eps + at[:, None, None, None] * found
-  x = np.clip((i["img_hr"] - i["img_lr_up"]) * scale, -1, 1)
+  clip = (lambda x: np.clip(x, -1, 1)) if config["clip_input"] else np.array
+  x = i["img_hr"]
+  if config["res"]:
+    x = clip((x - i["img_lr_up"]) * scale)
   a, s = (np.sqrt(v[t])[:, None, None, None] for v in (power, 1 - power))
   x_t = a * x + s * eps
   image, maps = rrdb(golden_kit.below(params, "rrdb."), config, i["img_lr"])
@@ -235,7 +244,7 @@ def reference(config, given, params):
     "x0_pred": np.stack([r[0] for r in rows]),
     "x_prev": np.stack([r[1] for r in rows]),
     "rrdb_out": image,
-    "sample": np.clip(y, -1, 1) / scale + i["img_lr_up"],
+    "sample": clip(y) / scale + i["img_lr_up"] if config["res"] else y,
     "mask_coefficient": weight,
     "betas": beta,
     "alphas_cumprod": power,

@@ -34,7 +34,6 @@ def build(config, length):
   told = VARIANTS[config["order"]]
   variant = told(width=config["vlm_dim"])
   if told is seen_image.Seen:
-    assert config["extra_mask"] == "ones"
     variant = field.replace(variant, vision=dict(family="none"))
   else:
     variant = field.replace(variant, length=length)

@@ -6,6 +6,7 @@ once more than is asked), in others that of one update; the update is checked in
 both.
 """
 
+import math
 import re
 
 import golden_kit
@@ -25,24 +26,40 @@ from jmim.methods.parts import replacement
 SKIPPED = {}
 ACTS = {"GELU": "gelu", "GELU2": "quick_gelu"}
 MIXERS = {"fc": "linear", "conv_mlp": "conv"}
-EMBEDDINGS = {"adalayernorm": "learned", "adalayernorm_abs": "sinusoid"}
+NORMS = {"adalayernorm": "layer", "adainsnorm": "instance"}
 KINDS = {"selfcross": "text", "selfcondition": "class", "self": "none"}
-TRUNCATED = re.compile(r"log_x0_top([\d.]+)r?")
+TRUNCATED = re.compile(r"log_x0_top([\d.]+)([rp]?)")
+
+
+def embedding(name):
+  """Learned, or sines: "adalayernorm_abs"."""
+  return "sinusoid" if "abs" in name else "learned"
+
+
+def grid_of(c):
+  """(h, w) in codes; their convolutions take a square, or what is near it."""
+  if c["mlp_type"] != "conv_mlp":
+    return c["grid"]
+  side = math.isqrt(c["content_seq_len"])
+  return side, c["content_seq_len"] // side
 
 
 def method(config):
   c = config
   kind = KINDS[c["attn_type"]]
   assert c["attn_pdrop"] == c["resid_pdrop"] == 0
-  assert c["grid"][0] * c["grid"][1] == c["content_seq_len"]
+  side, columns = grid_of(c)
+  assert side * columns == c["content_seq_len"]
+  classed = c.get("class_type", "adalayernorm")
   return vq_diffusion.VQDiffusion(
     codes=image_codes.ImageCodes(
-      vocabulary=c["num_codes"], side=c["grid"][0], columns=c["grid"][1]
+      vocabulary=c["num_codes"], side=side, columns=columns
     ),
     condition=code_condition.CodeCondition(
       kind=kind,
       classes=c["class_number"] if kind == "class" else 0,
-      embed=EMBEDDINGS[c.get("class_type", "adalayernorm")],
+      embed=embedding(classed),
+      norm=NORMS[classed.removesuffix("_abs")],
       tokens=c.get("condition_seq_len", 1),
       width=c.get("condition_dim", 1),
     ),
@@ -53,7 +70,7 @@ def method(config):
       mlp_ratio=c["mlp_hidden_times"],
       mlp=MIXERS[c["mlp_type"]],
       act=ACTS[c["block_activate"]],
-      timed=EMBEDDINGS[c["timestep_type"]],
+      timed=embedding(c["timestep_type"]),
       tables=tuple(c["content_spatial_size"]),
     ),
     process=replacement.Replacement(times=c["diffusion_step"]),
@@ -113,12 +130,22 @@ def schedules(p):
 
 
 def truncations(case, logp):
-  """ "top0.86r" keeps the codes that hold 0.86."""
+  """ "top0.86r" keeps the codes that hold 0.86, "top5p" the best five."""
   found = filter(None, map(TRUNCATED.fullmatch, case.outputs))
   return {
-    name[0]: first(replace_chain.truncated(logp, float(name[1])))
+    name[0]: first(
+      best(logp, int(name[1]))
+      if name[2] == "p"
+      else replace_chain.truncated(logp, float(name[1]))
+    )
     for name in found
   }
+
+
+def best(logp, count):
+  """The likeliest `count` codes, the others -70."""
+  least = jax.lax.top_k(logp, count)[0][..., -1:]
+  return jnp.where(logp >= least, logp, replace.LEAST)
 
 
 def purity(logp):

@@ -48,16 +48,24 @@ def test_equals_the_sum_expert_by_expert(given):
 
 @pytest.mark.parametrize(
   "tokens, capacity, count",
-  [(9, 2.0, 4), (9, 1.0, 2), (4, 2.0, 2), (10, 1.3, 3), (3, 2.0, 1)],
+  [(9, 2.0, 4), (9, 1.0, 2), (4, 2.0, 2), (10, 1.3, 3), (3, 1.3, 0)],
 )
 def test_places_are_an_integer_part_of_what_is_present(tokens, capacity, count):
   assert expert_choice.places(tokens, E, capacity) == count
 
 
-@pytest.mark.parametrize("tokens, capacity", [(1, 2.0), (3, 1.3), (4, 5.0)])
-def test_an_expert_takes_one_token_at_least_and_all_at_most(tokens, capacity):
-  with pytest.raises(ValueError, match=f"capacity {capacity:g}"):
-    expert_choice.places(tokens, E, capacity)
+def test_an_expert_takes_all_tokens_at_most():
+  assert expert_choice.places(4, E, 4.0) == 4
+  with pytest.raises(ValueError, match="capacity 5"):
+    expert_choice.places(4, E, 5.0)
+
+
+def test_experts_without_a_token_give_nothing(given):
+  """As topk of 0 in the authors' code."""
+  variables, x = given
+  y, found = layer(capacity=0.1).apply(variables, x, ("chosen", "taken"))
+  assert found["chosen"].shape == (B, E, 0)
+  assert not np.asarray(found["taken"]).any() and not np.asarray(y).any()
 
 
 def test_every_expert_takes_exactly_its_places(given):

@@ -4,6 +4,7 @@ Its blocks count levels going up from the coarsest. Our names have no prefix.
 """
 
 import functools
+from collections.abc import Callable
 
 from jmim.convert import ops
 from jmim.convert import pieces
@@ -92,7 +93,7 @@ def network(
       skips.append(width)
   for i in (0, 1):
     rules += res(f"mid_block.resnets.{i}", f"middle_{i}", False)
-  rules += names.attention("mid_block", 0, "middle_attention")
+  rules += names.attention("mid_block", 0, "middle_attention", level=-1)
   for level, new in reversed(list(enumerate(widths))):
     for i in range(net.blocks_at[level] + 1):
       skip = width + skips.pop() != new
@@ -108,22 +109,28 @@ class _Names:
   """Rules of what the levels of one network have."""
 
   def __init__(self, net: unet.UNet, linear: bool):
-    self.net = net
-    depth = {"depth": net.transformer, "linear": linear}
-    crossed = functools.partial(transformer, **depth)
-    self.one = crossed if net.transformer else attention
+    self.net, self.linear = net, linear
 
-  def attention(self, block: str, i: int, ours: str) -> pieces.Table:
+  def one(self, level: int) -> Callable[[str, str], pieces.Table]:
+    """Rules of one layer of a level, of their name and ours."""
+    deep = self.net.transformer
+    depth = deep[level] if isinstance(deep, tuple) else deep
+    own = {"depth": depth, "linear": self.linear}
+    return functools.partial(transformer, **own) if depth else attention
+
+  def attention(
+    self, block: str, i: int, ours: str, *, level: int
+  ) -> pieces.Table:
     """What follows residual block i; of each context where there are several.
 
     Of several contexts the authors of DiffSTE put the name before the number.
     """
-    contexts = self.net.contexts
+    contexts, one = self.net.contexts, self.one(level)
     if len(contexts) < 2:
-      return self.one(f"{block}.attentions.{i}", ours)
+      return one(f"{block}.attentions.{i}", ours)
     rules: pieces.Table = []
     for name, _ in contexts:
-      rules += self.one(f"{block}.attentions.{name}.{i}", f"{ours}/{name}")
+      rules += one(f"{block}.attentions.{name}.{i}", f"{ours}/{name}")
     return rules
 
   def stage(self, side: str, level: int, i: int, *, skip: bool) -> pieces.Table:
@@ -131,7 +138,7 @@ class _Names:
     theirs, ours = self._block(side, level), f"{side}{level}_{i}"
     rules = res(f"{theirs}.resnets.{i}", ours, skip)
     if self.net.attends(level, i):
-      rules += self.attention(theirs, i, f"{ours}_attention")
+      rules += self.attention(theirs, i, f"{ours}_attention", level=level)
     return rules
 
   def change(self, side: str, level: int) -> pieces.Table:

@@ -40,7 +40,7 @@ def first_stage(method: autoencoder_inr.AutoencoderINR) -> pieces.Table:
 
 def baseline(method: autoencoder_inr.AutoencoderINR) -> str | None:
   """What is wrong with a method that has no implicit function."""
-  if method.implicit.hidden:
+  if method.implicit.present:
     return None
   return "implicit.hidden=(): the baseline, which is not in such files"
 

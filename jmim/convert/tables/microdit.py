@@ -117,7 +117,7 @@ def full(method: microdit.MicroDiT) -> pieces.Table:
     rules += _block(f"blocks.{i}", f"block_{i}", layer, bias)
   for i, layer in enumerate(net.mixer):
     rules += _block(f"patch_mixer.{i}", f"mixer_{i}", layer, bias)
-  if net.mixer and net.mixer_width != net.width:
+  if net.maps:
     rules += _maps(bias)
   return table.placed(rules, "", "net/")
 

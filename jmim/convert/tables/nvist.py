@@ -15,15 +15,26 @@ UNREAD = (
 )
 
 
-def block(i: int, width: int, told: bool) -> pieces.Table:
+def block(i: int, net: nets.Decoder) -> pieces.Table:
   """Block i of the decoder; norms that are not applied are in the file too."""
   theirs, ours = f"decoder.blocks.{i}", f"decoder/block_{i}"
-  rules = pieces.dense(f"{theirs}.adaLN_modulation.1", f"{ours}/modulation")
+  told = i % 2 == 0 or not net.modulated
+  if net.modulated:
+    rules = pieces.dense(f"{theirs}.adaLN_modulation.1", f"{ours}/modulation")
+  else:
+    rules = [
+      rule
+      for name in ("norm1", "norm2")
+      for rule in pieces.norm(f"{theirs}.{name}", f"{ours}/{name}")
+    ]
   for name in ("q", "k", "v", "proj"):
     rules += pieces.dense(f"{theirs}.attn.{name}", f"{ours}/attn/{name}")
-  for name in ("norm_k", "norm_v"):
+  for name in ("norm_k", "norm_v") if net.own_norms else ():
     norm = f"{theirs}.{name}"
-    rules += pieces.norm(norm, f"{ours}/{name}") if told else plain(norm, width)
+    if told:
+      rules += pieces.norm(norm, f"{ours}/{name}")
+    else:
+      rules += plain(norm, net.size.width)
   return rules + pieces.mlp(f"{theirs}.mlp", f"{ours}/mlp")
 
 
@@ -41,7 +52,7 @@ def plain(theirs: str, width: int) -> pieces.Table:
 
 def full(method: nvist.NViST) -> pieces.Table:
   """All of it; LPIPS is another file."""
-  decoder, width = method.nets[1], method.dims.size.width
+  decoder = method.nets[1]
   same = (
     ("output_token", "output_token"),
     ("encoded_patches_pos_embed", "places"),
@@ -57,7 +68,7 @@ def full(method: nvist.NViST) -> pieces.Table:
     *pieces.dense("decoder.camera_params_embed.2", "decoder/camera2"),
   ]
   for i in range(decoder.size.depth):
-    rules += block(i, width, told=i % 2 == 0)
+    rules += block(i, decoder)
   for a, b in (("out_norm", "plane"), ("vector_norm", "line")):
     rules += pieces.norm(f"decoder.decoder_{a}.0", f"decoder/{b}_norm")
   for a, b in (("pred", "plane"), ("vector_pred", "line")):

@@ -92,7 +92,7 @@ class ArbScale(ldm.LDM):
   def inputs(self) -> dict[str, method.Input]:
     """Images, and what the condition reads."""
     stage = self.first_stage
-    if not (stage.net and stage.implicit.hidden):
+    if not (stage.net and stage.implicit.present):
       raise ValueError(
         f"first_stage.implicit.hidden={stage.implicit.hidden} with "
         f"first_stage.variant {stage.variant!r}: images of any size need an "

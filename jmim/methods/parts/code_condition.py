@@ -31,6 +31,9 @@ class CodeCondition:
   embed: str = field.value(
     "learned", "how a class is embedded", choices=vq_transformer.EMBEDDINGS
   )
+  norm: str = field.value(
+    "layer", "norm that is told a class", choices=vq_transformer.NORMS
+  )
   tokens: int = field.value(77, "tokens of a text", low=1)
   width: int = field.value(512, "width of their features", low=1)
   drop: float = field.value(

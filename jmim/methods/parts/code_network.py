@@ -61,6 +61,7 @@ class CodeNetwork:
       kind=condition.kind,
       classes=condition.classes,
       classed=condition.embed,
+      class_norm=condition.norm,
       mixer=self.mlp,
       act=self.act,
     )

@@ -50,6 +50,7 @@ class MixedPatches:
       layers=body.layers,
       mixer=mixer.layers(body),
       mixer_width=mixer.width or body.width,
+      mixer_maps=mixer.maps,
       text_hidden=body.text_hidden,
       capacity=body.capacity,
       bias=body.bias,

@@ -31,6 +31,12 @@ class Planes:
   told: bool = field.value(
     True, "even blocks attend to the image; False: its class token is all"
   )
+  modulated: bool = field.value(
+    True, "the camera modulates all blocks; False: it is told as one more patch"
+  )
+  own_norms: bool = field.value(
+    True, "keys and values have norms of their own; False: that of the queries"
+  )
   mean: tuple = field.value(
     (0.485, 0.456, 0.406), "mean of normalisation before the encoder"
   )
@@ -50,6 +56,11 @@ class Planes:
       raise ValueError(
         f"planes.resolution={self.resolution} does not divide by "
         f"planes.patch={self.patch}"
+      )
+    if not (self.told or self.modulated):
+      raise ValueError(
+        "planes.modulated=False with planes.told=False: the camera would be "
+        "told to nobody"
       )
     sizes.check(decoder, side=1, patch=1, prefix="decoder_")
     if decoder.width != encoder.width:
@@ -72,6 +83,8 @@ class Planes:
       channels=self.channels,
       frequencies=self.frequencies,
       told=self.told,
+      modulated=self.modulated,
+      own_norms=self.own_norms,
       rt=self.rt,
     )
 

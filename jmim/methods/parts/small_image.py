@@ -4,8 +4,9 @@
     x_0 = clip(scale (x - u), -1, 1)                 x: the image it is of
     x   = clip(x_0, -1, 1) / scale + u               and back
 
-The network is an RRDB, trained before; its maps are every third output of its
-blocks and of what comes behind them (Li et al. 2022, SRDiff).
+(clip=False: as they are, both ways.) The network is an RRDB, trained before;
+its maps are every third output of its blocks and of what comes behind them (Li
+et al. 2022, SRDiff).
 """
 
 import dataclasses
@@ -32,6 +33,7 @@ class SmallImage:
   path: str = field.value("", "trained RRDB: a run, or an .npz of its arrays")
   sha256: str = field.value("", "hash of the RRDB's .npz; empty: any")
   scale: float = field.value(2.0, "factor of the residual", above=0.0)
+  clip: bool = field.value(True, "residuals are cut to -1 .. 1, both ways")
   rt: runtime.Runtime = field.runtime()
 
   def check(self, factor: int) -> None:
@@ -80,8 +82,11 @@ class SmallImage:
 
   def residual(self, image: Array, enlarged: Array) -> Array:
     """x_0 of images and of the small ones, enlarged, all [b, h, w, c]."""
-    return jnp.clip(self.scale * (image - enlarged), -1, 1)
+    return self._clipped(self.scale * (image - enlarged))
 
   def completed(self, x: Array, enlarged: Array) -> Array:
     """Images of residuals x, all [b, h, w, c]."""
-    return jnp.clip(x, -1, 1) / self.scale + enlarged
+    return self._clipped(x) / self.scale + enlarged
+
+  def _clipped(self, x):
+    return jnp.clip(x, -1, 1) if self.clip else x

@@ -23,7 +23,12 @@ class Backbone:
 
   width: int = field.value(1024, "width of the stream", low=1)
   depth: int = field.value(28, "blocks", low=1)
-  head: int = field.value(64, "width of an attention head", low=1)
+  head: int = field.value(
+    64,
+    "width of an attention head; of widths that it does not divide heads are "
+    "wider, and as many as fit",
+    low=1,
+  )
   qkv_ratios: tuple = field.value(
     (1.0,),
     "inner width of self-attention / width, of equal parts of the blocks; as "
@@ -106,9 +111,11 @@ class Backbone:
     ours, head = f"{key}backbone", self.head
     widths = {ours: self.width, f"{key}mixer": mixer.width}
     for name, width in widths.items():
-      if width % head:
+      heads = width // head
+      if width and (not heads or width % heads):
         raise ValueError(
-          f"{name}.width {width} does not divide by {ours}.head {head}"
+          f"{name}.width {width} is not {heads} equal heads of at least "
+          f"{ours}.head {head}"
         )
     if self.width % 4:
       raise ValueError(
@@ -137,6 +144,9 @@ class Mixer:
   width: int = field.value(
     0, "width of its stream; 0: that of the backbone, without maps", low=0
   )
+  maps: bool = field.value(
+    False, "maps to its width and back also of a mixer without blocks"
+  )
   qkv_ratio: float = field.value(
     1.0, "inner width of self-attention / width", above=0.0
   )
@@ -160,6 +170,7 @@ class Mixer:
 
 def _check_places(tokens, experts, capacity, key):
   try:
-    expert_choice.places(tokens, experts, capacity)
+    if not expert_choice.places(tokens, experts, capacity):
+      raise ValueError(f"they take 0 of {tokens} tokens each: at least 1")
   except ValueError as error:
     raise ValueError(f"{key}.experts, {key}.capacity: {error}") from error

@@ -29,7 +29,7 @@ class AnySize:
   Attributes:
     size: widths and depths.
     implicit: the function behind the decoder, and the side of what it decodes
-      (0: that of what was encoded); without hidden layers: the baseline.
+      (0: that of what was encoded); where it is missing: the baseline.
     gaussian: the code is drawn from a posterior, whose mean and log variance
       are encoded; else it is what is encoded.
     rt: execution choices.
@@ -45,7 +45,7 @@ class AnySize:
   @property
   def baseline(self) -> bool:
     """Whether images are interpolated instead."""
-    return not self.implicit.hidden
+    return not self.implicit.present
 
   @property
   def encoder(self) -> codec.Encoder:
@@ -153,13 +153,13 @@ def build(
     width: of the finest level; 0: that of the variant.
     blocks: per level; 0: those of the variant.
     codes: of the codebook; 0: none.
-    implicit: the function; without hidden layers: none.
+    implicit: the function, if it is present.
     rt: execution choices.
   """
   if variant in WITHOUT:
     return None
   size = codec.size(variant, width=width, blocks=blocks)
-  if not implicit.hidden:
+  if not implicit.present:
     return autoencoder.Autoencoder(size, codes, rt)
   return AnySize(
     size=size,
@@ -179,12 +179,12 @@ def check(variant: str, codes: int, implicit: liif.Dims) -> None:
       f"first_stage.codes {codes} with first_stage.variant {variant!r}: vq "
       "needs some, kl has none, nor has ae"
     )
-  if codes and implicit.hidden:
+  if codes and implicit.present:
     raise ValueError(
       f"first_stage.implicit.hidden={implicit.hidden} with first_stage.variant "
       f"{variant!r}: an implicit function is behind kl and ae"
     )
-  if (variant.startswith("ae") or implicit.side) and not implicit.hidden:
+  if (variant.startswith("ae") or implicit.side) and not implicit.present:
     raise ValueError(
       f"first_stage.variant {variant!r}, first_stage.implicit.side "
       f"{implicit.side} with first_stage.implicit.hidden=(): ae, and a side, "

@@ -62,6 +62,7 @@ class MicroDiT(nn.Module, kw_only=True):
     layers: of the backbone.
     mixer: layers of the mixer; (): there is none.
     mixer_width: width of the mixer; that of the backbone: no maps.
+    mixer_maps: maps to that width and back although the mixer has no layers.
     text_hidden: hidden width of the text's block.
     capacity: experts that a token has on average, where there are experts.
     bias: linear maps of the blocks, and those around the mixer, have biases.
@@ -77,11 +78,18 @@ class MicroDiT(nn.Module, kw_only=True):
   layers: tuple[Layer, ...]
   mixer: tuple[Layer, ...] = ()
   mixer_width: int = 0
+  mixer_maps: bool = False
   text_hidden: int = 256
   capacity: float = 2.0
   bias: bool = False
   step: float = 1.0
   rt: runtime.Runtime = runtime.Runtime()
+
+  @property
+  def maps(self) -> bool:
+    """Whether there are maps around the mixer."""
+    there = bool(self.mixer) or self.mixer_maps
+    return there and self.mixer_width != self.width
 
   @nn.compact
   def __call__(
@@ -150,14 +158,13 @@ class MicroDiT(nn.Module, kw_only=True):
 
   def _mixed(self, tokens, cond, told, mask):
     """[b, n, w] -> the kept ones of the mixer's tokens, [b, k, w]."""
-    maps = bool(self.mixer) and self.mixer_width != self.width
-    if maps:
+    if self.maps:
       tokens = self._map(tokens, "mixer_in", self.mixer_width)
       told = self._map(told, "mixer_text", self.mixer_width)
     tokens = self._blocks("mixer", self.mixer, tokens, cond=cond, told=told)
     if mask is not None:
       tokens = self.rt.shard(masking.take(tokens, mask.keep))
-    return self._map(tokens, "mixer_out", self.width) if maps else tokens
+    return self._map(tokens, "mixer_out", self.width) if self.maps else tokens
 
   def _map(self, x, name, width):
     """Norm and linear map to another width."""

@@ -2,8 +2,10 @@
 
 Jang and Agapito, CVPR 2024. One learned token stands for every patch of three
 planes and three lines; it attends to the patches of an image in every second
-block, and a camera modulates all of them (adaLN). Letters: b batch, n patches
-of the image, w width, R resolution, c channels, q patches of a line.
+block, and a camera modulates all of them (adaLN) or is one more patch.
+
+Letters: b batch, n patches of the image, w width, R resolution, c channels, q
+patches of a line.
 """
 
 import dataclasses
@@ -35,40 +37,62 @@ class Block(nn.Module, kw_only=True):
   Attributes:
     heads: attention heads.
     mlp_ratio: hidden width of the MLP over the width.
+    modulated: there are modulations; else norms have scales and biases.
+    own_norms: keys and values have norms of their own; else that of queries.
     rt: execution choices.
   """
 
   heads: int
   mlp_ratio: float = 4.0
+  modulated: bool = True
+  own_norms: bool = True
   rt: runtime.Runtime = runtime.Runtime()
 
   @nn.compact
   def __call__(
-    self, x: Array, *, cond: Array, told: Array | None = None
+    self, x: Array, *, cond: Array | None, told: Array | None = None
   ) -> Array:
     """[b, t, w] -> [b, t, w].
 
     Args:
       x: tokens.
-      cond: [b, w], through its SiLU.
-      told: [b, n, w] that is attended to; None: the modulated tokens.
+      cond: [b, w], through its SiLU; None where nothing is modulated.
+      told: [b, n, w] that is attended to; None: the tokens, if there are
+        modulations with those of the queries.
     """
     rt, width = self.rt, x.shape[-1]
-    mods = dense.dense(rt, 6 * width, kernel_init=XAVIER, name="modulation")
-    shift1, scale1, gate1, shift2, scale2, gate2 = jnp.split(
-      mods(cond), 6, axis=-1
+    first = second = None
+    if self.modulated:
+      mods = dense.dense(rt, 6 * width, kernel_init=XAVIER, name="modulation")
+      mods = jnp.split(mods(cond), 6, axis=-1)
+      first, second = mods[:3], mods[3:]
+    inner, outer = (
+      adaln.bare_norm(rt, name, affine=not self.modulated)
+      for name in ("norm1", "norm2")
     )
-    plain = lambda name: adaln.bare_norm(rt, name, affine=False)
-    y = adaln.modulate(plain("norm1")(x), shift1, scale1)
+    y = _modulated(inner(x), first)
+    told = x if told is None and not self.modulated else told
     keys = values = y
     if told is not None:
-      keys = norm.layer_norm(rt, "norm_k")(told)
-      values = norm.layer_norm(rt, "norm_v")(told)
+      keys, values = (
+        norm.layer_norm(rt, name) if self.own_norms else inner
+        for name in ("norm_k", "norm_v")
+      )
+      keys, values = keys(told), values(told)
     attend = attention.CrossAttention(heads=self.heads, rt=rt, name="attn")
-    x = rt.shard(x + gate1[:, None] * attend(y, keys, values))
-    y = adaln.modulate(plain("norm2")(x), shift2, scale2)
+    x = rt.shard(x + _gated(attend(y, keys, values), first))
+    y = _modulated(outer(x), second)
     y = mlp.MLP(hidden=int(width * self.mlp_ratio), rt=rt, name="mlp")(y)
-    return rt.shard(x + gate2[:, None] * y)
+    return rt.shard(x + _gated(y, second))
+
+
+def _modulated(y, mods):
+  """By (shift, scale, gate) [b, w]; None: as it is."""
+  return adaln.modulate(y, *mods[:2]) if mods else y
+
+
+def _gated(y, mods):
+  return mods[2][:, None] * y if mods else y
 
 
 class Decoder(nn.Module, kw_only=True):
@@ -82,6 +106,8 @@ class Decoder(nn.Module, kw_only=True):
     frequencies: of the camera's numbers.
     told: even blocks attend to the patches; else all blocks to their own
       tokens, and what is known of the image is its class token.
+    modulated: the camera modulates all blocks; else it is told as a patch.
+    own_norms: see `Block`.
     rt: execution choices.
   """
 
@@ -91,6 +117,8 @@ class Decoder(nn.Module, kw_only=True):
   channels: int
   frequencies: int = 4
   told: bool = True
+  modulated: bool = True
+  own_norms: bool = True
   rt: runtime.Runtime = runtime.Runtime()
 
   @property
@@ -120,9 +148,16 @@ class Decoder(nn.Module, kw_only=True):
     size, rt = self.size, self.rt
     x, cond = self._enter(latent), self._camera(camera)
     told = self._told(latent[:, 1:]) if self.told else None
+    if not self.modulated:
+      told = jnp.concatenate([told, cond[:, None].astype(told.dtype)], axis=1)
     for i in range(size.depth):
       block = Block(
-        heads=size.heads, mlp_ratio=size.mlp_ratio, rt=rt, name=f"block_{i}"
+        heads=size.heads,
+        mlp_ratio=size.mlp_ratio,
+        modulated=self.modulated,
+        own_norms=self.own_norms,
+        rt=rt,
+        name=f"block_{i}",
       )
       x = block(x, cond=cond, told=None if i % 2 else told)
     planes, lines = jnp.split(x[:, 1:], [len(KINDS) * self.side**2], axis=1)
@@ -147,11 +182,12 @@ class Decoder(nn.Module, kw_only=True):
     return self.rt.shard(jnp.concatenate([cls, tokens], axis=1) + table)
 
   def _camera(self, camera):
-    """[b, w] of its numbers, through a SiLU."""
+    """[b, w] of its numbers, through a SiLU if it modulates."""
     camera = camera.astype(jnp.float32)
     seen = waves.waves(camera, self.frequencies, scale=jnp.pi)
     x = jnp.concatenate([camera, seen], axis=-1)
-    for name, act in (("camera1", nn.relu), ("camera2", nn.silu)):
+    last = nn.silu if self.modulated else (lambda x: x)
+    for name, act in (("camera1", nn.relu), ("camera2", last)):
       layer = dense.dense(
         self.rt, self.size.width, kernel_init=XAVIER, name=name
       )

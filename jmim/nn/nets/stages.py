@@ -78,7 +78,7 @@ class Stage:
         f"first_stage.variant {self.variant!r} codes clips, and this method "
         "diffuses images: choose one of images"
       )
-    if self.of_clips and self.implicit.hidden:
+    if self.of_clips and self.implicit.present:
       raise ValueError(
         f"first_stage.implicit.hidden={self.implicit.hidden} with "
         f"first_stage.variant {self.variant!r}: it is behind kl and ae"

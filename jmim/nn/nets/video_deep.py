@@ -2,10 +2,11 @@
 
 Ma et al. 2025 (stepfun-ai/Step-Video-T2V@675e08c), equal to the authors' code
 (`tests/golden`). Causal convolutions with zeros in front, GroupNorm of each
-frame (eps 1e-5), attention of one head over all places of a chunk, in which a
-place sees those before it in (time, row, column). With dual paths the latents
-are cubes of 2 x 2 x 2: a convolution makes their channels, and beside it means
-of groups of channels, or copies, go straight through.
+frame (eps 1e-5; `video_sizes.Size.clip_norms`: of all), attention of one head
+over all places of a chunk, in which a place sees those before it in (time, row,
+column). With dual paths the latents are cubes of 2 x 2 x 2: a convolution makes
+their channels, and beside it means of groups of channels, or copies, go
+straight through.
 
 The decoder ends before its last convolution, see `nn.nets.video_codec`.
 """
@@ -26,6 +27,8 @@ from jmim.nn import conv
 from jmim.nn import qkv
 from jmim.nn.nets import video_blocks
 
+Norm = Callable[..., Callable[..., jax.Array]]
+
 
 class Attention(nn.Module, kw_only=True):
   """x + attention of one head; a place sees itself and those before it.
@@ -34,18 +37,18 @@ class Attention(nn.Module, kw_only=True):
   ones, which halves the work, and the mask is of one frame alone.
 
   Attributes:
-    groups: of the norm.
+    norm: makes a norm, from the keyword argument `name`.
     rt: execution choices.
   """
 
-  groups: int = 32
+  norm: Norm
   rt: runtime.Runtime = runtime.Runtime()
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """[b, t, h, w, c] -> the same."""
     t, n, width = x.shape[1], x.shape[2] * x.shape[3], x.shape[-1]
-    y = causal_conv.frame_norm(self.rt, self.groups, "norm")(x)
+    y = self.norm(name="norm")(x)
     q, k, v = qkv.Qkv(
       heads=1,
       use_bias=True,
@@ -69,11 +72,11 @@ class Twice(nn.Module, kw_only=True):
   """Each frame and pixel twice, then two convolutions that are added.
 
   Attributes:
-    groups: of the norms.
+    norm: makes a norm, from the keyword argument `name`.
     rt: execution choices.
   """
 
-  groups: int = 32
+  norm: Norm
   rt: runtime.Runtime = runtime.Runtime()
 
   @nn.compact
@@ -83,23 +86,26 @@ class Twice(nn.Module, kw_only=True):
     y, width = x, x.shape[-1]
     for i in (1, 2):
       layer = causal_conv.CausalConv(width=width, rt=self.rt, name=f"conv{i}")
-      y = causal_conv.frame_norm(self.rt, self.groups, f"norm{i}")(layer(y))
+      y = self.norm(name=f"norm{i}")(layer(y))
       y = nn.silu(y) if i == 1 else y
     return self.rt.shard(nn.silu(y + x) + x)
 
 
 class _Levels(video_blocks.Levels):
-  """Those of this layout; norms are of single frames."""
+  """Those of this layout; norms are of single frames, or of the chunk."""
 
   @property
-  def norm(self) -> Callable[..., Callable[..., jax.Array]]:
+  def norm(self) -> Norm:
     """See `video_blocks.Levels`."""
-    return functools.partial(causal_conv.frame_norm, self.rt, self.size.groups)
+    norm = causal_conv.frame_norm
+    if self.size.clip_norms:
+      norm = causal_conv.clip_norm
+    return functools.partial(norm, self.rt, self.size.groups)
 
   def _middle(self, y):
-    width, groups = y.shape[-1], self.size.groups
+    width = y.shape[-1]
     y = self.block(width, "middle_0")(y)
-    y = Attention(groups=groups, rt=self.rt, name="middle_attention")(y)
+    y = Attention(norm=self.norm, rt=self.rt, name="middle_attention")(y)
     return self.block(width, "middle_1")(y)
 
 
@@ -171,6 +177,6 @@ class Decoder(_Levels):
     """Twice the side, and of some levels twice the frames."""
     if level in self.size.time_up:
       name = f"up{level}_twice"
-      return Twice(groups=self.size.groups, rt=self.rt, name=name)(y)
+      return Twice(norm=self.norm, rt=self.rt, name=name)(y)
     layer = self.flat_conv(y.shape[-1], f"up{level}_conv")
     return causal_conv.by_frame(lambda f: layer(conv.twice(f)), y)

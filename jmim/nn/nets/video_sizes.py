@@ -32,6 +32,8 @@ class Size:
     channels: of the frames.
     norm_groups: of the norms; 0: 32 as published, of other widths one per 4
       channels.
+    clip_norms: of "deep": norms are of all frames of a chunk, not of each, as
+      the authors' code has it without dual paths; then it is not causal.
   """
 
   layout: str = "deep"
@@ -45,6 +47,7 @@ class Size:
   chunk: int = 17
   channels: int = 3
   norm_groups: int = 0
+  clip_norms: bool = False
 
   @property
   def factor(self) -> int:

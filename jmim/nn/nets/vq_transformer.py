@@ -30,22 +30,25 @@ from jmim.nn import stack
 EPS = 1e-5
 NORMAL = nn.initializers.normal(0.02)
 EMBEDDINGS = ("learned", "sinusoid")
+NORMS = ("layer", "instance")
 MLPS = ("linear", "conv")
 KINDS = ("none", "class", "text")
 
 
 class AdaNorm(nn.Module, kw_only=True):
-  """LayerNorm whose scale and shift follow one of `rows` numbers.
+  """A norm whose scale and shift follow one of `rows` numbers.
 
   Attributes:
     rows: how many there are; number `rows` stands for none.
     kind: "learned" table, of which none is the mean, or "sinusoid" of 4000 i /
       rows.
+    norm: "layer", or "instance": each channel over the places.
     rt: execution choices.
   """
 
   rows: int
   kind: str = "learned"
+  norm: str = "layer"
   rt: runtime.Runtime = runtime.Runtime()
 
   @nn.compact
@@ -64,8 +67,14 @@ class AdaNorm(nn.Module, kw_only=True):
       nn.silu(embedded.astype(dtype))
     )
     scale, shift = jnp.split(moved, 2, axis=-1)
-    y = norm.layer_norm(self.rt, "norm", EPS, affine=False)(x)
-    return adaln.modulate(y, shift, scale)
+    return adaln.modulate(self._normed(x), shift, scale)
+
+  def _normed(self, x):
+    """Without parameters."""
+    if self.norm == "instance":
+      y = jnp.swapaxes(x, -1, -2).astype(jnp.float32)
+      return jnp.swapaxes(norm.whiten(y, EPS), -1, -2).astype(x.dtype)
+    return norm.layer_norm(self.rt, "norm", EPS, affine=False)(x)
 
 
 class ConvMLP(nn.Module, kw_only=True):
@@ -109,6 +118,7 @@ class Block(nn.Module, kw_only=True):
       cross-attention reads it.
     classes: labels.
     classed: kind of `AdaNorm` of the class.
+    class_norm: norm of it.
     mixer: "linear" or "conv": of the MLP.
     act: one of `mlp.ACTIVATIONS`.
     rt: execution choices.
@@ -122,6 +132,7 @@ class Block(nn.Module, kw_only=True):
   kind: str = "none"
   classes: int = 0
   classed: str = "learned"
+  class_norm: str = "layer"
   mixer: str = "linear"
   act: str = "quick_gelu"
   rt: runtime.Runtime = runtime.Runtime()
@@ -165,7 +176,11 @@ class Block(nn.Module, kw_only=True):
     if self.kind != "class":
       return norm.layer_norm(self.rt, "norm2", EPS)(x)
     return AdaNorm(
-      rows=self.classes, kind=self.classed, rt=self.rt, name="norm2"
+      rows=self.classes,
+      kind=self.classed,
+      norm=self.class_norm,
+      rt=self.rt,
+      name="norm2",
     )(x, cond)
 
   def _mlp(self, x):

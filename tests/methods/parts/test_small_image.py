@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -20,6 +22,9 @@ def test_a_residual_and_back_where_it_is_not_clipped(normal):
   np.testing.assert_allclose(PART.completed(found, u), x, atol=1e-6)
   np.testing.assert_array_equal(PART.residual(u + 3, u), 1)
   np.testing.assert_array_equal(PART.completed(found + 9, u), u + 0.5)
+  free = dataclasses.replace(PART, clip=False)
+  np.testing.assert_allclose(free.residual(u + 3, u), 6, atol=1e-5)
+  np.testing.assert_allclose(free.completed(found + 9, u), x + 4.5, atol=1e-5)
 
 
 def test_what_is_seen_are_the_third_and_the_sixth_map(normal):

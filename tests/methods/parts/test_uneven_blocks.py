@@ -65,8 +65,9 @@ def test_the_published_sizes_have_the_published_parts():
 @pytest.mark.parametrize(
   "changes, mixer, words",
   [
-    ({"head": 12}, {}, "net.backbone.width 32 .* net.backbone.head 12"),
-    ({}, {"width": 20}, "net.mixer.width 20"),
+    ({"head": 9}, {}, "net.backbone.width 32 .* net.backbone.head 9"),
+    ({}, {"width": 25}, "net.mixer.width 25"),
+    ({}, {"width": 4}, "net.mixer.width 4 is not 0 equal heads"),
     ({"qkv_ratios": (1.0, 1.0, 1.0)}, {}, "net.backbone.qkv_ratios"),
     ({"mlp_ratios": ()}, {}, "net.backbone.mlp_ratios"),
     ({"mlp_ratios": (0.0, 1.0)}, {}, "net.backbone.mlp_ratios"),

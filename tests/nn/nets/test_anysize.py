@@ -73,6 +73,20 @@ def test_the_baseline_is_the_usual_decoder_and_bicubic(normal):
   np.testing.assert_allclose(found, resize.images(image, (11, 4)), atol=1e-5)
 
 
+def test_a_function_without_hidden_layers_is_linear(normal):
+  """Not the baseline: colours are a linear map of features and places."""
+  net = dataclasses.replace(NET, implicit=liif.Dims(hidden=(), linear=True))
+  own = params(net)["implicit"]
+  assert set(own) == {"fc0"} and own["fc0"]["kernel"].shape == (8, 3)
+  features = normal(1, 1, 1, 4)
+  place, cell = normal(1, 6, 2) / 9, jnp.full((1, 6, 2), 0.3)
+  seen = np.concatenate([np.tile(features[0], (1, 6, 1))[0], place[0]], 1)
+  seen = np.concatenate([seen, cell[0]], 1)
+  want = seen @ own["fc0"]["kernel"] + own["fc0"]["bias"]
+  found = net.query(params(net), features, place, cell)
+  np.testing.assert_allclose(found[0], want, atol=1e-5)
+
+
 def test_decoding_has_the_side_of_the_images_or_the_one_it_is_given():
   z = jax.ShapeDtypeStruct((1, 3, 3, 3), jnp.float32)
   side = lambda net: jax.eval_shape(net.decode, params(NET), z).shape[1]

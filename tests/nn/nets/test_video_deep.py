@@ -1,10 +1,15 @@
+import functools
+
 import jax
 import numpy as np
 import pytest
 
+from jmim.core import runtime
+from jmim.nn import causal_conv
 from jmim.nn.nets import video_deep
 from jmim.nn.nets import video_sizes
 
+NORM = functools.partial(causal_conv.frame_norm, runtime.Runtime(), 1)
 SIZE = video_sizes.size("deep-f4x4", width=4, code=2, chunk=17)
 CLIP = np.random.default_rng(0).normal(size=(1, 9, 8, 8, 3)).astype("f4")
 
@@ -49,7 +54,7 @@ def test_later_latents_leave_earlier_frames(fill, dual):
 
 
 def test_a_place_sees_those_before_it_and_no_other(fill):
-  net = video_deep.Attention(groups=1)
+  net = video_deep.Attention(norm=NORM)
   x = np.random.default_rng(2).normal(size=(1, 2, 2, 3, 4)).astype("f4")
   variables, apply = fill(net, x), jax.jit(net.apply)
   before = np.asarray(apply(variables, x)).reshape(12, -1)

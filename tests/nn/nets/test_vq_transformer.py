@@ -91,6 +91,20 @@ def test_a_norm_is_scaled_first_and_none_is_the_mean():
   )
 
 
+def test_a_class_may_be_told_to_a_norm_over_places():
+  """Their AdaInsNorm: each channel over the places, without parameters."""
+  told = vq_transformer.AdaNorm(rows=3, norm="instance")
+  x = 3 + jax.random.normal(jax.random.key(0), (2, 5, 8))
+  index = jnp.array([2, 0])
+  params = told.init(jax.random.key(1), x, index)["params"]
+  moved = jax.nn.silu(params["table"][index]) @ params["linear"]["kernel"]
+  scale, shift = moved[:, None, :8], moved[:, None, 8:]
+  mean, var = x.mean(1, keepdims=True), x.var(1, keepdims=True)
+  expected = (x - mean) / np.sqrt(var + 1e-5) * (1 + scale) + shift
+  found = told.apply({"params": params}, x, index)
+  np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_sinusoids_of_a_time():
   """sin, then cos, of 4000 t / T; the last frequency is 1 / 10000."""
   norm = vq_transformer.AdaNorm(rows=10, kind="sinusoid")
