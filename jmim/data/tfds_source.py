@@ -19,6 +19,7 @@ from tensorflow_datasets.core import naming
 from tensorflow_datasets.core import read_only_builder
 
 from jmim.core import errors
+from jmim.data import arrayrecord
 from jmim.data import formats
 from jmim.data import splits
 from jmim.data import tfds_features
@@ -68,23 +69,41 @@ class TfdsSource:
     return len(self._data)
 
   def __getitem__(self, i: int) -> dict[str, Any]:
-    return self._read(lambda: self._data[i])
+    try:
+      (example,) = self._read(lambda: [self._data[i]])
+    except formats.BadImage as error:
+      raise formats.BadImage(f"{error}, in {self._file(i)}") from error
+    return example
 
   def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
     """Examples of many indices, in one read per file."""
     return self._read(lambda: self._data.__getitems__(indices))
 
-  def _read(self, read: Callable[[], Any]) -> Any:
-    """What is read; BadImage: it is damaged."""
+  def _read(
+    self, read: Callable[[], list[dict[str, Any]]]
+  ) -> list[dict[str, Any]]:
+    """What is read; BadImage: it is damaged; OSError: the disk is."""
     try:
-      return read()
+      examples = read()
     except (OSError, MemoryError, formats.BadImage):
       raise
     except Exception as error:
+      if found := arrayrecord.of_disk(error):
+        self._data = arrayrecord.reopened(self._data)
+        raise found from error
       # Its reader checks hashes, and raises what C++ or protocol buffers do; as
-      # nothing but reading happens inside, all of it means damage.
+      # nothing but reading happens inside, all the rest means damage.
       text = f"a damaged record ({errors.first_line(error)})"
       raise formats.BadImage(text) from error
+    for example in examples:
+      if all(value is None for value in example.values()):
+        raise formats.BadImage("a record that is empty")
+    return examples
+
+  def _file(self, i: int) -> str:
+    """Which file an example is in."""
+    ends = np.cumsum([take for _, _, take in self._files])
+    return self._files[int(np.searchsorted(ends, i, side="right"))][0]
 
   def name(self, i: int) -> str:
     """Data set, split and position within the split."""
@@ -114,7 +133,8 @@ def build(
     The source; images stay encoded.
 
   Raises:
-    UserError: unknown or unprepared data set, unknown or empty split.
+    UserError: unknown or unprepared data set, unknown or empty split, a file
+      that is not whole.
   """
   builder = _find(name, root)
   features = dict(builder.info.features.items())
@@ -132,6 +152,11 @@ def build(
     data = builder.as_data_source(split=split, decoders=decoders)
     if not len(data):
       raise ValueError("it is empty")
+    if builder.info.file_format == tfds.core.FileFormat.ARRAY_RECORD:
+      shards = builder.info.splits[split].file_instructions
+      arrayrecord.check(
+        [(str(f.filename), f.examples_in_shard) for f in shards]
+      )
   except NotImplementedError as error:
     raise _no_random_access(builder, name, root) from error
   except ValueError as error:
