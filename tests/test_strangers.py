@@ -24,10 +24,10 @@ from strangers import watch
 import jmim
 from jmim.convert import files
 from jmim.convert import pickles
-from jmim.convert import storage
 from jmim.core import crc32c
 from jmim.core import errors
 from jmim.core import run_config
+from jmim.core import unpickler
 from jmim.data import decode
 from jmim.data import pipeline
 from jmim.data import sources
@@ -42,7 +42,7 @@ EPS = b"""%!PS-Adobe-3.0 EPSF-3.0
 (ran) print
 %%EOF
 """
-REFUSED = (errors.UserError, decode.BadImage, storage.Refused)
+REFUSED = (errors.UserError, decode.BadImage, unpickler.Refused)
 _FEW = 64 * MIB
 
 
