@@ -8,7 +8,7 @@ usage: launch/tpu_pod.sh ACTION NAME [options] [-- FLAGS...]
 
   NAME     of the TPU; one NAME is one run
   FLAGS    of jmim.main, the same on every worker. --workdir must be a folder
-           that all workers share (see --setup)
+           that all workers share (see --setup), named from / on
 
 actions:
   train    all of the below, until the run is done: make the TPU unless it is
@@ -92,6 +92,9 @@ fi
 if [[ "$action" == train || "$action" == run ]]; then
   [[ " ${flags[*]} " == *" --config="* && " ${flags[*]} " == *" --workdir="* ]] ||
     usage_error "needs -- --config=RECIPE --workdir=FOLDER"
+  # It would lie in the checkout, which `copy` replaces.
+  [[ " ${flags[*]}" != *" --workdir="[!/]* ]] ||
+    usage_error "needs a --workdir that begins with /"
 fi
 limit="${JMIM_CRASHES:-3}" pause="${JMIM_BACKOFF:-30}" grace="${JMIM_GRACE:-120}"
 [[ "$limit" =~ ^[1-9][0-9]*$ ]] ||
@@ -101,8 +104,8 @@ limit="${JMIM_CRASHES:-3}" pause="${JMIM_BACKOFF:-30}" grace="${JMIM_GRACE:-120}
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 # shellcheck source-path=SCRIPTDIR source=crashes.bash
 source "$root/launch/crashes.bash"
-
-# --- one command each
+# shellcheck source-path=SCRIPTDIR source=tpu_worker.bash
+source "$root/launch/tpu_worker.bash"
 
 call() { # call COMMAND...: do it, or with --dry print it as one would type it
   if [[ -n "$dry" ]]; then
@@ -123,24 +126,6 @@ create() { tpu create "$name" --accelerator-type="$type" \
   --version="$version" ${spot:+"$spot"}; }
 
 delete() { tpu delete "$name" --quiet; }
-
-# Files of a worker's home: jmim.log, jmim.pid (of the run), jmim.exit.
-# shellcheck disable=SC2016  # the worker's shell expands them
-readonly ALIVE='pid="$(cat jmim.pid 2>/dev/null)" &&
-    grep -q jmim.main "/proc/$pid/cmdline" 2>/dev/null'
-# shellcheck disable=SC2016
-readonly FOLLOW='tail -n +1 --pid="$(cat jmim.pid)" -F jmim.log
-    n=0; until [ -s jmim.exit ]; do # a worker that was started anew left none
-      n=$((n + 1)); [ "$n" -le 100 ] || exit 137; sleep 0.1
-    done; exit "$(cat jmim.exit)"' \
-  BEGIN='rm -f jmim.exit jmim.pid; cd jmim' \
-  BEGUN='until [ -s ../jmim.pid ]; do sleep 0.1; done'
-readonly STOP="$ALIVE && kill -TERM \"\$pid\"" \
-  END="if $ALIVE; then kill -TERM \"\$pid\"; n=0
-      while [ \$n -lt $grace ] && $ALIVE; do sleep 1; n=\$((n + 1)); done
-      if $ALIVE; then kill -9 \"\$pid\"; fi
-    fi" \
-  IDLE="if $ALIVE; then exit 1; fi"
 
 copy() { # the checkout as it is now, and a Python 3.12 with what it needs
   local archive="${TMPDIR:-/tmp}/jmim-$name.tar.gz"
@@ -165,10 +150,25 @@ run() { # without a terminal, so that it goes on when the connection ends
   on all "$END; $BEGIN; nohup bash -c $command >../jmim.log 2>&1 </dev/null & $BEGUN"
 }
 
-# Their exit codes are those of the worker, or 255 if it cannot be reached.
-running() { on 0 "$ALIVE"; }
+told() { # told COMMAND: what worker 0 says of the run; nothing: it is not reached
+  local said
+  if said="$(on 0 "$1")"; then sed -n 's/^jmim //p' <<<"$said" | tail -n 1; fi
+}
 
-follow() { on 0 "$FOLLOW"; }
+follow() { # shows the log; `code` is that of the run, or '' where nobody told
+  on 0 "$FOLLOW" || true
+  if [[ -n "$dry" ]]; then
+    on 0 "$ENDED"
+    code=0
+    return
+  fi
+  code="$(told "$ENDED")"
+  case "$code" in
+  ended\ *) code="${code#* }" ;;
+  gone) code=137 ;; # its worker was started anew
+  *) code='' ;;
+  esac
+}
 
 stop() { on all "$STOP"; }
 
@@ -227,11 +227,11 @@ progress() { # the step of the newest checkpoint; where nobody tells, as before
 }
 
 begin() { # the run, unless it is there; 1: it may be there in part
-  local code=0
   if [[ -z "$made" ]]; then
-    running || code=$?
-    if ((code == 255)); then return 1; fi
-    if ((code == 0)); then return 0; fi
+    case "$(told "$STATE")" in
+    alive) return ;;
+    '') return 1 ;;
+    esac
   fi
   if [[ -z "$copied" ]]; then copy || return 1; fi
   copied=yes
@@ -255,7 +255,7 @@ finish() { # finish CODE
 }
 
 train() {
-  local code there=''
+  local there=''
   while true; do
     obtain
     if [[ -n "$made" ]]; then there=''; fi
@@ -268,9 +268,8 @@ train() {
       fi
       there=yes made=''
     fi
-    code=0
-    follow || code=$?
-    if ((code == 255)); then # nothing about the run, which may go on
+    follow
+    if [[ -z "$code" ]]; then # the run may go on
       again "the connection was lost"
       continue
     fi
@@ -288,7 +287,7 @@ train() {
 
 case "$action" in
 train) if [[ -n "$dry" ]]; then plan; else train; fi ;;
-tail) follow ;;
+tail) follow && exit "${code:-255}" ;;
 copy)
   if ! on all "$IDLE"; then
     log "a run is there, or a worker could not be asked: stop it first"

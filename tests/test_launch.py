@@ -122,6 +122,8 @@ RUN = ("--", "--config=a.py", "--workdir=/x")
     ("tpu_pod.sh", ("tail", "my-pod"), {}),
     ("tpu_pod.sh", ("train", *POD, "--sport", *RUN), {}),
     ("tpu_pod.sh", ("train", *POD, *RUN), {"JMIM_CRASHES": "0"}),
+    ("tpu_pod.sh", ("train", *POD, *RUN[:2], "--workdir=runs/x"), {}),
+    ("tpu_pod.sh", ("run", *POD, *RUN, "--workdir=runs/x"), {}),
     ("gke.sh", ("start", "mae", *RUN), {}),
     ("gke.sh", ("start", "mae", "--image=i"), {}),
     ("gke.sh", ("start", "mae", "--image=i", "--tpu=v9", *RUN), {}),
@@ -257,7 +259,8 @@ def test_a_signal_is_for_all(desk):
 
 # `describe` says the next line of `states`, the last one for ever, or fails as
 # gcloud does; the home of the workers is the folder `worker`, where what ssh is
-# given is done; a file `cut` there breaks the connection, `away` before it is.
+# given is done; a file `cut` there breaks the connection after that, once for each
+# of its lines and with the code in it, and `away` before it.
 GCLOUD = """
 case "$*" in
 *" describe "*)
@@ -270,13 +273,19 @@ case "$*" in
   esac
   ;;
 *" ssh "*)
-  if [[ -e worker/away ]]; then rm worker/away; exit 255; fi
+  if [[ -e worker/away ]]; then
+    status="$(cat worker/away)"; rm worker/away; exit "$status"
+  fi
   for a in "$@"; do
     if [[ "$a" == --command=* ]]; then command="${a#--command=}"; fi
   done
   status=0
   (cd worker && HOME="$PWD" bash -c "$command") || status=$?
-  if [[ -e worker/cut ]]; then rm worker/cut; exit 255; fi
+  if [[ -e worker/cut ]]; then
+    status="$(head -n 1 worker/cut)"; sed -i 1d worker/cut
+    [[ -s worker/cut ]] || rm worker/cut
+    exit "$status"
+  fi
   exit "$status"
   ;;
 *" scp "*)
@@ -363,7 +372,7 @@ def test_the_pod_is_given_back_if_asked(pod, code):
 def test_a_preempted_pod_is_made_anew(pod):
   code, out, err = trained(
     pod,
-    "sleep 0.5; touch ../cut; exit 9",
+    "sleep 0.5; printf '255\\n255\\n' >../cut; exit 9",
     "exit 0",
     states=("MISSING", "PREEMPTED", "MISSING", "READY"),
   )
@@ -378,8 +387,10 @@ def test_a_preempted_pod_is_made_anew(pod):
   assert "my-pod is PREEMPTED: making it anew" in err
 
 
-def test_a_lost_connection_is_no_crash(pod):
-  code, out, err = trained(pod, "sleep 0.5; touch ../cut; exit 0")
+@pytest.mark.parametrize("lost", (255, 1))  # by ssh, by gcloud
+def test_a_lost_connection_is_no_crash(pod, lost):
+  plan = f"sleep 0.5; printf '{lost}\\n{lost}\\n' >../cut; exit 0"
+  code, out, err = trained(pod, plan)
   assert code == 0 and "connection was lost" in err and "crash" not in err
   # The log is shown again; the run was started once.
   assert sum("nohup" in c[-2] for c in pod.calls if "ssh" in c) == 1
@@ -408,13 +419,13 @@ def live(pod, *, trap="echo saved; exit 75"):
   return int((pod.path / "worker" / "jmim.pid").read_text())
 
 
-@pytest.mark.parametrize("blink", ("describe", "ssh"))
+@pytest.mark.parametrize("blink", ("describe", "255", "1"))
 def test_a_network_that_blinks_leaves_a_run_alone(pod, blink):
   pid, before = live(pod), len(pod.calls)
   if blink == "describe":
     (pod.path / "states").write_text("BLINK\nBLINK\n\nREADY\n")
   else:
-    (pod.path / "worker" / "away").touch()
+    (pod.path / "worker" / "away").write_text(blink)
   process = pod.start("tpu_pod.sh", "train", *POD, *RUN)
   assert process.stdout.readline().startswith("run: ")
   assert pathlib.Path(f"/proc/{pid}").exists()
@@ -428,7 +439,7 @@ def test_a_network_that_blinks_leaves_a_run_alone(pod, blink):
 
 def test_a_connection_lost_with_the_network_is_no_end_of_the_run(pod):
   """The run of the first line goes on to its end: nothing starts another."""
-  plan = "sleep 0.3; touch ../cut; sleep 0.5; exit 0"
+  plan = "sleep 0.3; printf '255\\n255\\n' >../cut; sleep 0.5; exit 0"
   states = ("READY", "BLINK", "UNHEARD_OF", "READY")
   code, out, err = trained(pod, plan, "exit 9", states=states)
   assert code == 0, err
@@ -510,7 +521,7 @@ def test_dry_prints_every_command_and_does_none(pod):
       "CALLS": str(pod.calls_path),
     },
   )
-  assert verbs(pod) == ["create", "scp", *["ssh"] * 4, "delete", "delete"]
+  assert verbs(pod) == ["create", "scp", *["ssh"] * 5, "delete", "delete"]
 
 
 # --- Slurm

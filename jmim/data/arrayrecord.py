@@ -1,7 +1,8 @@
 """ArrayRecord files: whether they are whole, and what their reader raises.
 
 The reader is in C++ and raises a RuntimeError for everything; what the disk
-said stands in its text ("read() failed: Input/output error; reading ...").
+said stands in its text ("pread() failed: Input/output error; reading PATH; at
+byte 9"), without the number of the error.
 """
 
 import copy
@@ -20,16 +21,16 @@ _OPTIONS = {
   "options": "readahead_buffer_size:0",
   "file_reader_buffer_size": 2**15,
 }
-_FAILED = re.compile(r"\b\w+\(\) failed: ([^;]+)")
+_FAILED = re.compile(r"\w+\(\) failed: ([^;]+); \w+ (.*?)(?:; at byte|$)")
 _NUMBERS = {os.strerror(number): number for number in errno.errorcode}
 
 
 def of_disk(error: Exception) -> OSError | None:
   """What the disk or network said; None: the error is about the content."""
-  found = _FAILED.search(str(error))
-  if not found or found[1] not in _NUMBERS:
-    return None
-  return OSError(_NUMBERS[found[1]], found[1])
+  if found := _FAILED.match(str(error)):
+    text, path = found.groups()
+    return OSError(_NUMBERS.get(text), text, path)
+  return None
 
 
 def reopened(data: Any) -> Any:

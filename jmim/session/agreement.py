@@ -5,6 +5,7 @@ folder that was copied in part, another `~/init.npz`. Each host would then train
 on its own, without a word, or take another number of steps than the others.
 """
 
+import functools
 import hashlib
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -13,11 +14,14 @@ from typing import Any
 import numpy as np
 
 from jmim.checkpoints import identity
+from jmim.data import again
 from jmim.data import combine
 from jmim.data import splits
 from jmim.parallel import hosts
 
-_NAMES, _READ = 512, 3  # examples whose names, and whose contents, are compared
+# Examples whose names (all, of most data sets: a second), and whose contents,
+# are compared.
+_NAMES, _READ = 2**20, 3
 _FIX = "give all hosts the same files: a disk they share, or whole copies"
 # What an example raises that is broken; the pipeline will say so.
 _BROKEN = (OSError, ValueError, LookupError)
@@ -68,7 +72,7 @@ def facts(source: Any) -> dict[str, str]:
     names.update(source.name(i).encode() + b"\n")
   for i in _spread(n, _READ):
     try:
-      _add(contents, source[i])
+      _add(contents, again.attempt(functools.partial(source.__getitem__, i)))
     except _BROKEN as e:
       contents.update(type(e).__name__.encode())
   labels = splits.labels_of(source)

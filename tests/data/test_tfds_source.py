@@ -1,5 +1,7 @@
+import errno
 import itertools
 import json
+import os
 import pathlib
 import struct
 
@@ -170,3 +172,37 @@ def test_slices_that_overlap_and_names_of_classes(digits_dir):
   )
   assert splits.common(one, other) == 10 and splits.common(one, test) == 0
   assert one.classes == tuple("0123456789")
+
+
+def fail(folder):
+  """Has what is read from the open files of a folder end in EIO."""
+  bad = os.open("/proc/self/mem", os.O_RDONLY)  # nothing lies at its begin
+  for path in pathlib.Path("/proc/self/fd").iterdir():
+    if path.exists() and folder in os.readlink(path):
+      os.dup2(bad, int(path.name))
+  os.close(bad)
+
+
+@pytest.mark.skipif(
+  not pathlib.Path("/proc/self/mem").exists(), reason="no Linux"
+)
+def test_an_error_of_the_disk_that_passes_is_no_damage(digits_dir):
+  source = sources.build("digits/plain", "test", digits_dir)
+  whole = source[7]["image"]
+  for read in (lambda: source[7], lambda: source.__getitems__([7, 8])[0]):
+    fail(digits_dir)
+    with pytest.raises(OSError, match="Input/output error") as caught:
+      read()
+    assert caught.value.errno == errno.EIO
+    assert digits_dir in caught.value.filename
+    assert read()["image"] == whole  # as its file is opened anew
+
+
+def test_a_file_that_is_away_for_a_while(digits_dir):
+  source = sources.build("digits/plain", "test", digits_dir)
+  path = pathlib.Path(source._files[0][0])
+  away = path.rename(path.with_suffix(".away"))
+  with pytest.raises(FileNotFoundError):
+    source[0]
+  away.rename(path)
+  assert source[0]["image"]

@@ -1,11 +1,13 @@
 """What hosts compare before they train; test_two_hosts.py has real ones."""
 
+import errno
 import json
 
 import numpy as np
 import pytest
 
 from jmim.core import errors
+from jmim.data import again
 from jmim.data import combine
 from jmim.data import sources
 from jmim.parallel import hosts
@@ -64,6 +66,39 @@ def test_labels_of_all_examples_count():
   facts = [agreement.facts(source(2000, label=x)) for x in (one, other)]
   assert facts[0]["labels"] != facts[1]["labels"]
   assert facts[0]["content of examples"] == facts[1]["content of examples"]
+
+
+def test_names_of_all_examples_count():
+  class Named(sources.ArraySource):
+    renamed = 777
+
+    def name(self, i):
+      return f"{i}.png" if i != self.renamed else "other.png"
+
+  one, other = (Named({"image": np.zeros((5000, 1))}) for _ in range(2))
+  other.renamed = 778
+  facts = [agreement.facts(x) for x in (one, other)]
+  assert facts[0]["list of examples"] != facts[1]["list of examples"]
+
+
+def test_an_error_that_passes_is_no_difference(monkeypatch):
+  """As where one host's network fails once: all would end for good."""
+  monkeypatch.setattr(again.time, "sleep", lambda seconds: None)
+
+  class Blinks(sources.ArraySource):
+    left = 2
+
+    def __getitem__(self, i):
+      self.left -= 1
+      if self.left >= 0:
+        raise OSError(errno.EIO, "no luck")
+      return super().__getitem__(i)
+
+  blinks = Blinks(
+    {"image": np.arange(240, dtype=np.uint8).reshape(20, 2, 2, 3)}
+  )
+  assert differs(monkeypatch, blinks, source()) is None
+  assert blinks.left < 0
 
 
 def test_an_example_that_cannot_be_read_is_left_to_the_pipeline():
