@@ -176,6 +176,7 @@ def build(
   like: Source | None = None,
   trained_on: bool = False,
   index: pathlib.Path | None = None,
+  max_pixels: int | None = None,
 ) -> Source:
   """Opens a data set.
 
@@ -192,6 +193,8 @@ def build(
       one; None: that of the name "train", where there is one.
     trained_on: whether this is that split: its own classes hold.
     index: folder for indices of large files; None: `index_dir()`.
+    max_pixels: of the largest picture that the source itself decodes, as TFDS
+      does masks, maps and frames; None: `formats.MAX_PIXELS`.
 
   Returns:
     A random access source with at least one example.
@@ -217,7 +220,7 @@ def build(
 
     kind_of_path = epath.Path if "://" in root else pathlib.Path
     folder = kind_of_path(root) if data_dir else default_dir()
-    found = tfds_source.build(name, split, folder, index)
+    found = tfds_source.build(name, split, folder, index, max_pixels)
     found.data_dir = data_dir  # where what belongs to it may lie too
     return found
   if not data_dir and kind != "synthetic":

@@ -119,7 +119,11 @@ class TfdsSource:
 
 
 def build(
-  name: str, split: str, root: pathlib.Path, cache: pathlib.Path
+  name: str,
+  split: str,
+  root: pathlib.Path,
+  cache: pathlib.Path,
+  max_pixels: int | None = None,
 ) -> TfdsSource | tfrecord.TfRecordSource:
   """Opens a data set that is prepared in `root`, or shipped.
 
@@ -128,6 +132,8 @@ def build(
     split: a TFDS split, possibly sliced or added.
     root: TFDS data directory.
     cache: folder that indices of TFRecord files are kept in.
+    max_pixels: of the largest mask, map or frame that is decoded; None:
+      `formats.MAX_PIXELS`.
 
   Returns:
     The source; images stay encoded.
@@ -148,7 +154,9 @@ def build(
     if builder.info.file_format == tfds.core.FileFormat.TFRECORD:
       parts = _tfrecords(builder, split, name, root)
       return tfrecord.TfRecordSource(parts, full, cache=cache, **classes)
-    decoders = tfds_features.decoders(builder.info.features)
+    decoders = tfds_features.decoders(
+      builder.info.features, max_pixels or formats.MAX_PIXELS
+    )
     data = builder.as_data_source(split=split, decoders=decoders)
     if not len(data):
       raise ValueError("it is empty")

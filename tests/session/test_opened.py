@@ -6,7 +6,9 @@ import pytest
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.data import combine
+from jmim.data import formats
 from jmim.data import groups
+from jmim.data import write
 from jmim.evals import fewshot
 from jmim.evals import knn
 from jmim.evals import loss
@@ -139,3 +141,26 @@ def test_groups_are_of_every_split_and_held_out_whole(arrays):
   with pytest.raises(errors.UserError) as caught:
     opened.make_sources(config(*items, "data.mixture=(('array', 1),)"))
   assert caught.value.key == "data.group"
+
+
+def test_the_limit_of_pixels_holds_for_what_a_source_decodes(tmp_path):
+  picture = np.zeros((1, 4, 4, 1), np.uint8)
+  rows = {"image": picture, "mask": picture, "label": np.zeros(1, np.int64)}
+  pictures = ("image", "mask")
+  write.dataset(
+    "masks",
+    tmp_path,
+    features=write.features_of(rows, pictures, 0),
+    description="one",
+    splits=lambda: {
+      split: iter([write.example(rows, 0, pictures)])
+      for split in ("train", "test")
+    },
+  )
+  told = (f"data.data_dir={tmp_path}", "data.name=masks")
+  splits = opened.make_sources(config(*told, "data.max_pixels=16"))
+  assert splits["train"][0]["mask"].shape == (4, 4, 1)
+  splits = opened.make_sources(config(*told, "data.max_pixels=15"))
+  for source in splits.values():
+    with pytest.raises(formats.BadImage, match="above the limit of 15"):
+      source[0]
