@@ -1,15 +1,15 @@
 """WebDataset shards: tar files of members `key.jpg`, `key.cls` and so on.
 
 The shards are indexed once, by reading their headers; the index, 24 bytes per
-example, is kept beside other caches and mapped. After that every example is
+example, is kept beside other caches and mapped, as is that of each shard until
+all are read. After that every example is
 one or two reads at a known place, in any order: no shuffle buffer, exact
 resume.
 """
 
-import dataclasses
+import collections
 import logging
 import pathlib
-from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +23,7 @@ from jmim.data import splits
 from jmim.data import tar_index
 
 _MISSING = -1  # in the index, in place of the number of a label
+_ONE = "tarshard1"  # kind of index of one shard
 
 
 class TarSource:
@@ -202,56 +203,73 @@ def _indexed(shards: list[str], cache: pathlib.Path) -> dict[str, np.ndarray]:
     "names", or _MISSING); "names": sorted texts of the labels; "left_out": a
     text.
   """
-  # tar4: of this form.
-  return index_cache.load(cache, "tar4", shards, lambda: _index(shards))
+  # The number is that of this form.
+  made = []
+
+  def make() -> dict[str, np.ndarray]:
+    made.append(_index(shards, cache))
+    return made[0]
+
+  table = index_cache.load(cache, "tar4", shards, make)
+  if made:  # what it was made of is in it
+    index_cache.each(shards, lambda path: index_cache.drop(cache, _ONE, [path]))
+  return table
 
 
-def _index(shards: list[str]) -> dict[str, np.ndarray]:
-  read = index_cache.each(shards, _columns)
-  names = sorted({name for one in read for name in one.names})
+def _index(shards: list[str], cache: pathlib.Path) -> dict[str, np.ndarray]:
+  read = index_cache.each(shards, lambda path: _columns(path, cache))
+  names = sorted({name for one in read for name in one["names"].tolist()})
   numbers = {name: i for i, name in enumerate(names)}
   # Of each shard: the number of its n-th name; the last is for `_MISSING`.
   tables = [
-    np.array([*(numbers[n] for n in one.names), _MISSING], np.int32)
+    np.array([*(numbers[n] for n in one["names"].tolist()), _MISSING], np.int32)
     for one in read
   ]
-  kinds = sorted({kind for one in read for kind in one.left_out})
-  counts = [(sum(one.left_out.get(k, 0) for one in read), k) for k in kinds]
-  sizes = [len(one.label) for one in read]
+  left_out: collections.Counter[str] = collections.Counter()
+  for one in read:
+    kinds, counts = one["kinds"].tolist(), one["counts"].tolist()
+    left_out.update(dict(zip(kinds, counts, strict=True)))
+  told = ", ".join(f"{n} {kind}" for kind, n in sorted(left_out.items()))
+  sizes = [len(one["label"]) for one in read]
   return {
     "shard": np.repeat(np.arange(len(read), dtype=np.int32), sizes),
-    "start": np.concatenate([one.start for one in read]),
-    "size": np.concatenate([one.size for one in read]),
+    "start": np.concatenate([one["start"] for one in read]),
+    "size": np.concatenate([one["size"] for one in read]),
     "label": np.concatenate(
-      [t[one.label] for t, one in zip(tables, read, strict=True)]
+      [t[one["label"]] for t, one in zip(tables, read, strict=True)]
     ),
     "names": np.array(names, str),
-    "left_out": np.array(", ".join(f"{n} {kind}" for n, kind in counts)),
+    "left_out": np.array(told),
   }
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Columns:
-  """A shard's images as arrays, which take a tenth of its rows."""
+def _columns(path: str, cache: pathlib.Path) -> dict[str, np.ndarray]:
+  """A shard's images as arrays, which take a tenth of its rows.
 
-  start: np.ndarray  # int64 [n]
-  size: np.ndarray  # int64 [n]
-  label: np.ndarray  # int32 [n]: a place in `names`, or _MISSING
-  names: tuple[str, ...]
-  left_out: Mapping[str, int]
+  They are kept while the other shards are read: a pass that ends before its
+  time, of a day with a slow disk, goes on where it was.
+
+  Returns:
+    int64 [n] "start", "size"; int32 [n] "label": a place in "names", or
+    _MISSING; texts "kinds" of what is left out, int64 "counts" of it.
+  """
+  table = index_cache.load(cache, _ONE, [path], lambda: _read(path))
+  # Copied: another process may drop the file that they lie in.
+  return {name: np.array(x) for name, x in table.items()}
 
 
-def _columns(path: str) -> _Columns:
+def _read(path: str) -> dict[str, np.ndarray]:
   shard = tar_index.read(path)
   places: dict[str | None, int] = {None: _MISSING}
   for *_, label in shard.rows:
     places.setdefault(label, len(places) - 1)
   rows = [(start, size, places[label]) for start, size, label in shard.rows]
   start, size, label = np.array(rows, np.int64).reshape(-1, 3).T
-  return _Columns(
-    start=start,
-    size=size,
-    label=label.astype(np.int32),
-    names=tuple(name for name in places if name is not None),
-    left_out=shard.left_out,
-  )
+  return {
+    "start": start,
+    "size": size,
+    "label": label.astype(np.int32),
+    "names": np.array([name for name in places if name is not None], str),
+    "kinds": np.array([*shard.left_out], str),
+    "counts": np.array([*shard.left_out.values()], np.int64),
+  }

@@ -193,14 +193,18 @@ class Group:
     act: Callable[[], Any],
     kinds: type[Exception],
     patience: int = 1,
+    first_patience: int = 1,
   ) -> Any:
     """As `all_or_none`, but the others act once the first host has.
 
-    What it leaves on a disk that all see, they need not make again.
+    What it leaves on a disk that all see, they need not make again. They wait
+    for it `first_patience` times `seconds`; that it dies they hear at once.
     """
     first = self.index == 0
     alone = act if first else lambda: None
-    made = self.all_or_none(f"{name}, first host", alone, kinds, patience)
+    made = self.all_or_none(
+      f"{name}, first host", alone, kinds, max(patience, first_patience)
+    )
     again = (lambda: made) if first else act
     return self.all_or_none(name, again, kinds, patience)
 

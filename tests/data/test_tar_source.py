@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import tarfile
+import threading
 
 import pytest
 
@@ -64,6 +65,33 @@ def test_tar_shards_are_indexed_once(shards, tmp_path, monkeypatch):
     _add(tar, "new.jpg", b"new")
   with pytest.raises(AssertionError):
     tar_source.TarSource(str(shards), "train", cache)
+
+
+def test_a_pass_that_ends_before_its_time_goes_on(
+  shards, tmp_path, monkeypatch
+):
+  cache, read, real = tmp_path / "index", [], tar_index.read
+  others = threading.Barrier(3, timeout=60)
+
+  def killed(path):
+    others.wait()
+    if path.endswith("-001.tar"):
+      raise KeyboardInterrupt
+    read.append(path)
+    return real(path)
+
+  monkeypatch.setattr(tar_index, "read", killed)
+  with pytest.raises(KeyboardInterrupt):
+    tar_source.TarSource(str(shards), "train", cache)
+  before = {*read}
+  assert {path[-7:] for path in before} == {"000.tar", "002.tar"}
+  monkeypatch.setattr(tar_index, "read", lambda p: read.append(p) or real(p))
+  found = tar_source.TarSource(str(shards), "train", cache)
+  assert len(read) == 3 and {*read} - before == {found.name(5).split(",")[0]}
+  assert [found[i]["label"] for i in range(12)] == [*range(12)]
+  fresh = tar_source.TarSource(str(shards), "train", tmp_path / "other")
+  assert [fresh[i] for i in range(12)] == [found[i] for i in range(12)]
+  assert len([*cache.iterdir()]) == 1  # of the shards alone nothing is left
 
 
 def test_an_index_lies_where_it_is_asked_for(shards, tmp_path):

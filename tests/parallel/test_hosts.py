@@ -92,6 +92,20 @@ def test_others_act_once_the_first_host_has(meet):
     hosts.Group(7, 1, 2).in_turn("index", failing(ValueError("x")), OSError)
 
 
+def test_the_first_host_may_have_more_time(monkeypatch):
+  asked = []
+
+  def gather(name, value, *, seconds, index, count):
+    asked.append(seconds)
+    return {0: "", 1: ""}
+
+  monkeypatch.setattr(hosts, "gather", gather)
+  two = hosts.Group(7, 1, 2)
+  two.in_turn("index", lambda: 1, OSError, patience=8, first_patience=100)
+  two.in_turn("index", lambda: 1, OSError, patience=8)
+  assert asked == [700, 56, 56, 56]
+
+
 def test_the_first_host_that_fails_decides_for_all(meet):
   others, names = meet
   middle = hosts.Group(7, 1, 3)
