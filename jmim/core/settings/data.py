@@ -68,7 +68,8 @@ class Data:
   )
   on_bad_record: str = field.value(
     "raise",
-    "broken images: 'raise' (name it and stop) or 'skip' (name it, go on)",
+    "broken examples: 'raise' (name it and stop) or 'skip' (name it, go on); "
+    "a shard that is not whole stops the run either way",
     choices=("raise", "skip"),
   )
   max_bad_share: float = field.value(
