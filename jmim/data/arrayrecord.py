@@ -14,7 +14,7 @@ from typing import Any
 
 from jmim.core import errors
 from jmim.data import again
-from jmim.data import index_cache
+from jmim.data import shards
 
 # Nothing is read ahead: two ends of a file are looked at.
 _OPTIONS = {
@@ -44,22 +44,39 @@ def reopened(data: Any) -> Any:
   return data
 
 
-def check(files: Sequence[tuple[str, int]]) -> None:
+def whole(data: Any, files: Sequence[Any], share: float) -> list[Any]:
   """Looks whether files are whole, by what is at their ends.
 
   The records themselves are looked at when they are read.
 
   Args:
-    files: (path, number of records that it must have).
+    data: the source of TFDS; what is left out goes from it.
+    files: its file instructions, of TFDS.
+    share: largest share of the files that may be left out.
+
+  Returns:
+    Those that are not left out.
 
   Raises:
-    UserError: one cannot be read, is cut or empty, or has others; it is named.
+    UserError: one cannot be read, is cut or empty, or has another number of
+      records; it is named.
   """
-  look = lambda file: again.read(file[0], lambda: _check(*file))
-  index_cache.each([file for file in files if file[1]], look)
+  found = shards.each(files, _check, share)
+  bad = shards.broken(found)
+  shards.say(bad, len(files), share)
+  kept = [f for f, wrong in zip(files, found, strict=True) if wrong is None]
+  if bad:
+    data.data_source = type(data.data_source)(kept)
+  return kept
 
 
-def _check(path: str, count: int) -> None:
+def _check(file: Any) -> None:
+  path, count = str(file.filename), file.examples_in_shard
+  if count:
+    again.read(path, lambda: _look(path, count))
+
+
+def _look(path: str, count: int) -> None:
   # Here, as not every system has it that reads other files of TFDS.
   from array_record.python import array_record_module  # noqa: PLC0415
 

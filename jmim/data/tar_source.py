@@ -19,6 +19,7 @@ from etils import epath
 from jmim.core import errors
 from jmim.data import index_cache
 from jmim.data import paths
+from jmim.data import shards
 from jmim.data import splits
 from jmim.data import tar_index
 
@@ -44,6 +45,7 @@ class TarSource:
     cache: pathlib.Path,
     classes: Sequence[str] | None = None,
     trained_on: bool = False,
+    max_bad_shards: float = 0.0,
   ):
     """Finds the shards and indexes them, unless that was done before.
 
@@ -55,6 +57,7 @@ class TarSource:
       classes: of the split trained on; None: of the shards "train*.tar", if
         there are any, else of those that are read.
       trained_on: whether this is that split: its own classes hold.
+      max_bad_shards: largest share of the shards that may be left out.
 
     Raises:
       UserError: no shards, no images in them, or shards that cannot be read;
@@ -68,7 +71,9 @@ class TarSource:
         "correct the folder or the split",
         "data.train_split",
       )
-    self._table = _indexed(self._shards, cache)
+    self._table = _indexed(self._shards, cache, max_bad_shards)
+    broken = self._table["broken"].tolist()
+    shards.say(broken, len(self._shards), max_bad_shards)
     if left_out := str(self._table["left_out"]):
       logging.warning("%s, %s: left out: %s", folder, split, left_out)
     if not len(self):
@@ -84,7 +89,7 @@ class TarSource:
     self.num_classes = self._labels = None
     if len(self._table["names"]):
       if classes is None and not trained_on:
-        classes = _elsewhere(folder, split, cache)
+        classes = _elsewhere(folder, split, cache, max_bad_shards)
       self._read_labels(classes or ())
       self._say_missing()
 
@@ -188,36 +193,45 @@ def _all_numbers(names: Sequence[str]) -> bool:
   return all(tar_index.is_number(name) for name in names)
 
 
-def _elsewhere(folder: str, split: str, cache: pathlib.Path) -> Sequence[str]:
+def _elsewhere(
+  folder: str, split: str, cache: pathlib.Path, share: float
+) -> Sequence[str]:
   """Names of the classes of "train*.tar", if there are such shards."""
-  shards = [] if split.startswith("train") else _find(folder, "train")
-  names = _indexed(shards, cache)["names"].tolist() if shards else []
+  found = [] if split.startswith("train") else _find(folder, "train")
+  names = _indexed(found, cache, share)["names"].tolist() if found else []
   return () if _all_numbers(names) else names
 
 
-def _indexed(shards: list[str], cache: pathlib.Path) -> dict[str, np.ndarray]:
-  """The index of the shards.
+def _indexed(
+  files: list[str], cache: pathlib.Path, share: float
+) -> dict[str, np.ndarray]:
+  """The index of shards, of which a share may be left out.
 
   Returns:
     int64 [n] "start", "size"; int32 [n] "shard", "label" (number of its name in
     "names", or _MISSING); "names": sorted texts of the labels; "left_out": a
-    text.
+    text; "broken": what is wrong with the shards that are left out.
   """
-  # The number is that of this form.
   made = []
 
   def make() -> dict[str, np.ndarray]:
-    made.append(_index(shards, cache))
+    made.append(_index(files, cache, share))
     return made[0]
 
-  table = index_cache.load(cache, "tar4", shards, make)
+  # The number is that of this form.
+  kind = "tar5some" if share else "tar5"
+  table = index_cache.load(cache, kind, files, make)
   if made:  # what it was made of is in it
-    index_cache.each(shards, lambda path: index_cache.drop(cache, _ONE, [path]))
+    index_cache.each(files, lambda path: index_cache.drop(cache, _ONE, [path]))
   return table
 
 
-def _index(shards: list[str], cache: pathlib.Path) -> dict[str, np.ndarray]:
-  read = index_cache.each(shards, lambda path: _columns(path, cache))
+def _index(
+  files: list[str], cache: pathlib.Path, share: float
+) -> dict[str, np.ndarray]:
+  found = shards.each(files, lambda path: _columns(path, cache), share)
+  kept = [i for i, one in enumerate(found) if not shards.broken([one])]
+  read = [found[i] for i in kept]
   names = sorted({name for one in read for name in one["names"].tolist()})
   numbers = {name: i for i, name in enumerate(names)}
   # Of each shard: the number of its n-th name; the last is for `_MISSING`.
@@ -232,7 +246,7 @@ def _index(shards: list[str], cache: pathlib.Path) -> dict[str, np.ndarray]:
   told = ", ".join(f"{n} {kind}" for kind, n in sorted(left_out.items()))
   sizes = [len(one["label"]) for one in read]
   return {
-    "shard": np.repeat(np.arange(len(read), dtype=np.int32), sizes),
+    "shard": np.repeat(np.array(kept, np.int32), sizes),
     "start": np.concatenate([one["start"] for one in read]),
     "size": np.concatenate([one["size"] for one in read]),
     "label": np.concatenate(
@@ -240,6 +254,7 @@ def _index(shards: list[str], cache: pathlib.Path) -> dict[str, np.ndarray]:
     ),
     "names": np.array(names, str),
     "left_out": np.array(told),
+    "broken": np.array(shards.broken(found), str),
   }
 
 

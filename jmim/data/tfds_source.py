@@ -124,6 +124,7 @@ def build(
   root: pathlib.Path,
   cache: pathlib.Path,
   max_pixels: int | None = None,
+  max_bad_shards: float = 0.0,
 ) -> TfdsSource | tfrecord.TfRecordSource:
   """Opens a data set that is prepared in `root`, or shipped.
 
@@ -134,6 +135,7 @@ def build(
     cache: folder that indices of TFRecord files are kept in.
     max_pixels: of the largest mask, map or frame that is decoded; None:
       `formats.MAX_PIXELS`.
+    max_bad_shards: largest share of the files that may be left out.
 
   Returns:
     The source; images stay encoded.
@@ -153,18 +155,18 @@ def build(
   try:
     if builder.info.file_format == tfds.core.FileFormat.TFRECORD:
       parts = _tfrecords(builder, split, name, root)
-      return tfrecord.TfRecordSource(parts, full, cache=cache, **classes)
+      return tfrecord.TfRecordSource(
+        parts, full, cache=cache, max_bad_shards=max_bad_shards, **classes
+      )
     decoders = tfds_features.decoders(
       builder.info.features, max_pixels or formats.MAX_PIXELS
     )
     data = builder.as_data_source(split=split, decoders=decoders)
     if not len(data):
       raise ValueError("it is empty")
+    files = builder.info.splits[split].file_instructions
     if builder.info.file_format == tfds.core.FileFormat.ARRAY_RECORD:
-      shards = builder.info.splits[split].file_instructions
-      arrayrecord.check(
-        [(str(f.filename), f.examples_in_shard) for f in shards]
-      )
+      files = arrayrecord.whole(data, files, max_bad_shards)
   except NotImplementedError as error:
     raise _no_random_access(builder, name, root) from error
   except ValueError as error:
@@ -176,14 +178,11 @@ def build(
       "name one of them",
       "data.train_split",
     ) from error
-  return TfdsSource(data, full, files=_files(builder, split), **classes)
+  return TfdsSource(data, full, files=_places(files), **classes)
 
 
-def _files(
-  builder: tfds.core.DatasetBuilder, split: str
-) -> list[tuple[str, int, int]]:
-  """(path, first record, records) of the files of a split."""
-  files = builder.info.splits[split].file_instructions
+def _places(files: Sequence[Any]) -> list[tuple[str, int, int]]:
+  """(path, first record, records) of file instructions."""
   return [(str(f.filename), f.skip, f.take) for f in files]
 
 
@@ -210,7 +209,7 @@ def _tfrecords(
   features = builder.info.features.values()
   if not all(isinstance(f, flat) or _is_scalar(f) for f in features):
     raise _no_random_access(builder, name, root)
-  files = _files(builder, split)
+  files = _places(builder.info.splits[split].file_instructions)
   if not files:
     raise ValueError("it is empty")
   return files

@@ -29,7 +29,7 @@ def make_sources(
       a class.
   """
   data = config.data
-  told = dict(index=index, max_pixels=data.max_pixels)
+  told = _told(data, index)
   train = _open(
     data, data.train_split, "data.train_split", trained_on=True, **told
   )
@@ -48,6 +48,18 @@ def make_sources(
   if not data.group:
     train = _cached(config, train)
   return {"train": train, "eval": held}
+
+
+def _told(
+  data: ml_collections.ConfigDict, index: pathlib.Path | None
+) -> dict[str, Any]:
+  """What every source is told."""
+  skip = data.on_bad_record == "skip"
+  return {
+    "index": index,
+    "max_pixels": data.max_pixels,
+    "max_bad_shards": data.max_bad_share if skip else 0.0,
+  }
 
 
 def _cached(config: ml_collections.ConfigDict, source: Any) -> Any:
@@ -83,7 +95,7 @@ def make_splits(
     UserError: there is no such split.
   """
   found, like = {}, data["train"]
-  told = dict(index=index, max_pixels=config.data.max_pixels)
+  told = _told(config.data, index)
   while isinstance(like, combine.Cached | groups.Grouped | splits.Subset):
     like = like.source
   for name, evaluator in evaluators.items():

@@ -1,6 +1,7 @@
 """ArrayRecord files that are damaged, or on a disk that fails."""
 
 import errno
+import json
 import os
 import pathlib
 import shutil
@@ -107,6 +108,36 @@ def test_a_damaged_record_names_its_file_and_leaves_the_others(place):
   spec = pipeline.Spec(batch=24, size=48, on_bad_record="skip")
   batch = next(pipeline.evaluation_batches(source, spec))
   assert batch["valid"].sum() == 23
+
+
+def test_a_file_that_is_not_whole_is_left_out_if_that_is_allowed(place, caplog):
+  root, path = place
+  info = path.parent / "dataset_info.json"
+  content = json.loads(info.read_text())
+  content["splits"][0]["shardLengths"] = ["24"] * 3
+  info.write_text(json.dumps(content))
+  name = path.name.removesuffix("00000-of-00001")
+  first, cut, last = (path.with_name(f"{name}0000{i}-of-00003") for i in "012")
+  cut.write_bytes(path.read_bytes()[:-1])
+  shutil.copyfile(path, first)
+  path.rename(last)
+  open_it = lambda split, share: sources.build(
+    "noise", split, root, max_bad_shards=share
+  )
+  with pytest.raises(errors.UserError, match=cut.name):
+    open_it("train", 0.0)
+  with pytest.raises(errors.UserError, match="1 of 3 shards"):
+    open_it("train", 0.3)
+  source = open_it("train", 0.34)
+  assert len(source) == 48 and cut.name in caplog.text
+  labels = [source[i]["label"] for i in range(48)]
+  assert labels[:24] == labels[24:]
+  assert len({*source.places().tolist()}) == 48
+  assert [e["label"] for e in source.__getitems__([0, 30])] == [
+    labels[0],
+    labels[30],
+  ]
+  assert len(open_it("train[50:]", 0.5)) == 22  # of the last alone
 
 
 def test_an_empty_record_is_none(place):

@@ -94,6 +94,32 @@ def test_a_pass_that_ends_before_its_time_goes_on(
   assert len([*cache.iterdir()]) == 1  # of the shards alone nothing is left
 
 
+def test_a_shard_that_is_not_whole_is_left_out_if_that_is_allowed(
+  shards, tmp_path, caplog
+):
+  path = shards / "train-001.tar"
+  path.write_bytes(path.read_bytes()[:1000])
+  open_it = lambda share: tar_source.TarSource(
+    str(shards), "train", tmp_path / "index", max_bad_shards=share
+  )
+  with pytest.raises(errors.UserError, match=r"train-001.tar: .*after"):
+    open_it(0.0)
+  with pytest.raises(errors.UserError, match="1 of 3 shards .*train-001.tar"):
+    open_it(0.3)
+  for _ in range(2):  # the second is of the index that was kept
+    caplog.clear()
+    source = open_it(0.34)
+    assert [source[i]["label"] for i in range(len(source))] == [
+      *range(4),
+      *range(8, 12),
+    ]
+    assert "train-002.tar" in source.name(4)
+    assert len(set(source.places().tolist())) == 8
+    assert "left out" in caplog.text and "train-001.tar" in caplog.text
+  with pytest.raises(errors.UserError, match="train-001.tar: .*after"):
+    open_it(0.0)
+
+
 def test_an_index_lies_where_it_is_asked_for(shards, tmp_path):
   index = tmp_path / "run/index"
   sources.build("tar", "train", str(shards), index=index)

@@ -1,5 +1,8 @@
 """The data sets of a config, opened."""
 
+import io
+import tarfile
+
 import numpy as np
 import pytest
 
@@ -164,3 +167,24 @@ def test_the_limit_of_pixels_holds_for_what_a_source_decodes(tmp_path):
   for source in splits.values():
     with pytest.raises(formats.BadImage, match="above the limit of 15"):
       source[0]
+
+
+def test_shards_that_are_not_whole_are_left_out_where_bad_records_are(tmp_path):
+  whole = io.BytesIO()
+  with tarfile.open(fileobj=whole, mode="w") as tar:
+    for name in ("a.jpg", "b.jpg"):
+      tar.addfile(tarfile.TarInfo(name), io.BytesIO())
+  for split in ("train", "test"):
+    (tmp_path / f"{split}-0.tar").write_bytes(whole.getvalue())
+    (tmp_path / f"{split}-1.tar").write_bytes(whole.getvalue()[:600])
+  told = (f"data.data_dir={tmp_path}", "data.name=tar")
+  index = tmp_path / "index"
+  with pytest.raises(errors.UserError, match="train-1.tar"):
+    opened.make_sources(config(*told), index)
+  skip = (*told, "data.on_bad_record=skip")
+  with pytest.raises(errors.UserError) as caught:
+    opened.make_sources(config(*skip), index)
+  assert caught.value.key == "data.max_bad_share"
+  made = config(*skip, "data.max_bad_share=0.5")
+  found = opened.make_sources(made, index)
+  assert [len(source) for source in found.values()] == [2, 2]
