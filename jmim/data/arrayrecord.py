@@ -12,6 +12,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from tensorflow_datasets.core.utils import lazy_imports_utils
+
 from jmim.core import errors
 from jmim.data import again
 from jmim.data import shards
@@ -77,10 +79,8 @@ def _check(file: Any) -> None:
 
 
 def _look(path: str, count: int) -> None:
-  # Here, as not every system has it that reads other files of TFDS.
-  from array_record.python import array_record_module  # noqa: PLC0415
-
-  reader = array_record_module.ArrayRecordReader(path, **_OPTIONS)
+  module = lazy_imports_utils.array_record_data_source.array_record_module
+  reader = module.ArrayRecordReader(path, **_OPTIONS)
   if reader.ok():
     there = reader.num_records()
     reader.close()

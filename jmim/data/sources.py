@@ -222,9 +222,8 @@ def build(
 
     kind_of_path = epath.Path if "://" in root else pathlib.Path
     folder = kind_of_path(root) if data_dir else default_dir()
-    found = tfds_source.build(
-      name, split, folder, index, max_pixels, max_bad_shards
-    )
+    limits = {"max_pixels": max_pixels, "max_bad_shards": max_bad_shards}
+    found = tfds_source.build(name, split, folder, index, **limits)
     found.data_dir = data_dir  # where what belongs to it may lie too
     return found
   if not data_dir and kind != "synthetic":
