@@ -265,3 +265,18 @@ def test_images_without_a_label_in_the_kit_are_an_error(tmp_path):
   wrong = pack(tmp_path / "wrong.tar", {"n77.tar": b""})
   with pytest.raises(errors.UserError, match="no class of the kit"):
     list(archives.imagenet(wrong, few, kit).splits["train"]())
+
+
+def test_a_table_of_matlab_is_unpacked_to_a_limit(tmp_path):
+  train, validation, _ = imagenet(tmp_path)
+  for size, seen in ((2**26, "more than 67108864 bytes"), (9, "synsets")):
+    meta = io.BytesIO()
+    x = np.zeros(size, np.uint8)
+    scipy.io.savemat(meta, {"x": x}, do_compression=True)
+    files = {
+      "data/meta.mat": meta.getvalue(),
+      "data/ILSVRC2012_validation_ground_truth.txt": b"1",
+    }
+    kit = pack(tmp_path / "kit.tar.gz", files, "w:gz")
+    with pytest.raises(errors.UserError, match=seen):
+      archives.imagenet(train, validation, kit)
