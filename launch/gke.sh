@@ -115,6 +115,9 @@ start)
   [[ -n "$image" ]] || usage_error "needs --image"
   [[ " ${flags[*]} " == *" --config="* && " ${flags[*]} " == *" --workdir="* ]] ||
     usage_error "needs -- --config=RECIPE --workdir=/runs/NAME"
+  # It would lie in the image, and be gone when the run is started again.
+  [[ " ${flags[*]}" != *" --workdir="[!/]* ]] ||
+    usage_error "needs a --workdir that begins with /"
   yaml="$(filled_in)"
   if [[ -n "$dry" ]]; then
     printf '%s\n' "$yaml"

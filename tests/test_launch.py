@@ -5,6 +5,7 @@ Those are stubs here, which note their arguments and end as a test tells them.
 
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -126,6 +127,8 @@ RUN = ("--", "--config=a.py", "--workdir=/x")
     ("tpu_pod.sh", ("run", *POD, *RUN, "--workdir=runs/x"), {}),
     ("gke.sh", ("start", "mae", *RUN), {}),
     ("gke.sh", ("start", "mae", "--image=i"), {}),
+    ("gke.sh", ("start", "mae", "--image=i", *RUN, "--workdir=x"), {}),
+    ("gke_entry.sh", ("--config=a.py",), {}),
     ("gke.sh", ("start", "mae", "--image=i", "--tpu=v9", *RUN), {}),
     ("gke.sh", ("start", "mae", "--image=i", "--topology=16", *RUN), {}),
     ("gke.sh", ("start", "mae", "--image=i", "--topology=3x3", *RUN), {}),
@@ -259,8 +262,8 @@ def test_a_signal_is_for_all(desk):
 
 # `describe` says the next line of `states`, the last one for ever, or fails as
 # gcloud does; the home of the workers is the folder `worker`, where what ssh is
-# given is done; a file `cut` there breaks the connection after that, once for each
-# of its lines and with the code in it, and `away` before it.
+# given is done; a file `cut` there breaks the connection after that, once for
+# each of its lines and with the code in it, and `away` before it.
 GCLOUD = """
 case "$*" in
 *" describe "*)
@@ -615,10 +618,29 @@ def by_pod(desk, plan):
   return desk.run("tpu_pod.sh", "train", *POD, "--", *flags)[:2]
 
 
+def by_gke(desk, plan):
+  """The hosts that JobSet starts again, but for the codes of its policy."""
+  desk.stub("python", WORKER.replace("../plan", "plan"))
+  (desk.path / "plan").write_text("\n".join(plan) + "\n")
+  policy = yaml.safe_load((LAUNCH / "gke.yaml").read_text().replace("@", ""))
+  job = policy["spec"]["replicatedJobs"][0]["template"]["spec"]
+  final = job["podFailurePolicy"]["rules"][0]["onExitCodes"]["values"]
+  flags, outs = ("--config=a.py", f"--workdir={desk.path / 'out'}"), ""
+  for attempt in range(policy["spec"]["failurePolicy"]["maxRestarts"]):
+    env = {"JOBSET_ATTEMPT": str(attempt)}
+    code, out, err = desk.run("gke_entry.sh", *flags, **env)
+    outs += out
+    if code in (0, *final):
+      break
+  if code == 6:
+    code = int(re.search(r"\(status (\d+)\): giving up", err)[1])
+  return code, outs
+
+
 SAVES = "mkdir -p {out}/checkpoints/{step}; "
 
 
-@pytest.mark.parametrize("launcher", [by_local, by_slurm, by_pod])
+@pytest.mark.parametrize("launcher", [by_local, by_slurm, by_pod, by_gke])
 @pytest.mark.parametrize(
   "ends, code, starts",
   [
@@ -692,7 +714,10 @@ def test_gke_is_asked_for_a_pod_per_host(desk, tpu, topology, hosts, chips):
   selected = pod["nodeSelector"]
   assert selected["cloud.google.com/gke-tpu-topology"] == topology
   assert container["image"] == "eu/i:1"
-  assert container["command"][-1] == "--coordinator=auto"
+  # What the image holds, in the folder that it is built in.
+  image = (LAUNCH / "Dockerfile").read_text()
+  assert "WORKDIR /jmim\n" in image and "COPY launch launch\n" in image
+  assert container["command"] == ["/jmim/launch/gke_entry.sh"]
   assert container["args"] == ["--config=a.py:x=1", '--workdir=/runs/a "b"\\']
   claim = pod["volumes"][0]["persistentVolumeClaim"]["claimName"]
   assert claim == "jmim-runs"
@@ -709,8 +734,39 @@ def test_gke_restarts_all_but_mistakes_and_divergence(desk):
   job = spec["replicatedJobs"][0]["template"]["spec"]
   (rule,) = job["podFailurePolicy"]["rules"]
   assert rule["action"] == "FailJob"
-  assert rule["onExitCodes"]["values"] == [2, 3]
+  assert rule["onExitCodes"]["values"] == [2, 3, 6]
   assert job["backoffLimit"] == 0  # any other code: JobSet starts all again
+
+
+def test_gke_counts_a_crash_of_many_hosts_once(desk):
+  desk.stub("python", "exit 5")
+  ends = [
+    desk.run("gke_entry.sh", "--workdir=out", JOBSET_ATTEMPT=attempt)[0]
+    for attempt in "000112"
+  ]
+  assert ends == [5] * 5 + [6]
+  # Whoever makes it anew has looked at it.
+  again = ("gke_entry.sh", "--workdir=out")
+  assert desk.run(*again, JOBSET_ATTEMPT="0")[0] == 5
+  assert (desk.path / "out" / "crashes").read_text() == "0 1 0\n"
+
+
+def test_gke_has_the_run_save_and_waits_for_it(desk):
+  desk.stub(
+    "python",
+    "trap 'sleep 0.3; echo saved; exit 75' TERM; echo ready; "
+    "while true; do sleep 0.1; done",
+  )
+  process = desk.start("gke_entry.sh", "--workdir=out", "--config=a b.py")
+  assert process.stdout.readline() == "ready\n"
+  process.send_signal(signal.SIGTERM)
+  out, _ = process.communicate()
+  assert (process.returncode, out) == (75, "saved\n")
+  assert desk.calls == [
+    ["python", "-m", "jmim.main", "--coordinator=auto"]
+    + ["--workdir=out", "--config=a b.py"]
+  ]
+  assert not (desk.path / "out").exists()
 
 
 def test_gke_dry_prints_and_does_nothing(desk):

@@ -3,6 +3,7 @@
 With several processes it is one that all of them can read.
 """
 
+import json
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Mapping
@@ -43,7 +44,7 @@ def restore(
       meta = store.read_intact(step, "meta data", lambda s=step: store.meta(s))
       state = (how or store.restore)(step, like)
     except errors.Damaged as e:
-      if step in store.steps():  # else the run beside has deleted it
+      if step in _seen(store):  # else the run beside has deleted it
         bad[step] = e
         warn(f"checkpoint {step} is damaged: {e.seen}")
       continue
@@ -61,4 +62,10 @@ def _left(
 ) -> list[int]:
   """The steps that may be tried, oldest first."""
   fits = lambda step: step not in bad and (before is None or step < before)
-  return [*filter(fits, store.steps())]
+  return [*filter(fits, _seen(store))]
+
+
+def _seen(store: checkpoint.Checkpoints) -> list[int]:
+  """The steps that the first host sees, oldest first."""
+  text = json.dumps(store.steps())
+  return json.loads(store.group.of_first("checkpoints seen", text))

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import socket
 from collections.abc import Collection
 
 from jmim.core import errors
@@ -29,7 +30,8 @@ def check(path: pathlib.Path, ours: Collection[int]) -> None:
   """Raises UserError if there are `others`."""
   if found := others(path, ours):
     raise errors.UserError(
-      f"{path / str(found[-1])}, which this run has not saved",
+      f"{path / str(found[-1])}, which this run (process {os.getpid()} on host "
+      f"{socket.gethostname()}) has not saved",
       "one run in a workdir at a time",
       "end the other run and start this one again, which goes on from the "
       "newest checkpoint, or choose another --workdir",

@@ -66,13 +66,12 @@ def run(
         "do; raise train.total_* to go on with it"
       )
       return
-    ready = readiness.prepare(session)
-    session.group.barrier("ready")
+    watch = stack.enter_context(watchdog.watching(session))
+    with watch.during("readiness"):
+      ready = readiness.prepare(session)
+      session.group.barrier("ready")
     early.close()
-    with (
-      stopping.Stop(jax.process_count()) as stop,
-      watchdog.watching(session) as watch,
-    ):
+    with stopping.Stop(jax.process_count()) as stop:
       _train(session, ready, stop, watch)
       _finish(session)
 
@@ -105,7 +104,7 @@ def _train(
       return
     try:
       with (
-        watch.during(", ".join(names)),
+        watch.during(*names),
         session.clock.measure("eval"),
         stop.cutting(),
       ):
@@ -121,13 +120,13 @@ def _train(
     traces = trace.Trace(session, start, ready.compiled)
     for step, metrics in loop.steps(before=traces.before):
       watch.step()
-      with watch.during("trace"):
+      with watch.during(watchdog.TRACE):
         traces.after(step, loop.state)
       session.console.advance(step)
       spikes.add(metrics[loop.loss])
       if logs.due(step):
         logs.write(step)
-        with watch.during("look at spikes"):
+        with watch.during(watchdog.LOOK):
           back = spikes.handle(step)
         if back:  # the run is at an earlier step
           logs.go_to(loop.step)

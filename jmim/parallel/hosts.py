@@ -24,6 +24,7 @@ from jmim.parallel import meetings
 
 AUTO = "auto"
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_DAY = 24 * 3600  # seconds
 _SHORT = 12  # letters of a value that is shown; hashes are longer
 # Has Orbax wait by JAX's service, with a time-out and names, not by the
 # devices, which would wait for ever.
@@ -193,18 +194,16 @@ class Group:
     act: Callable[[], Any],
     kinds: type[Exception],
     patience: int = 1,
-    first_patience: int = 1,
   ) -> Any:
     """As `all_or_none`, but the others act once the first host has.
 
-    What it leaves on a disk that all see, they need not make again. They wait
-    for it `first_patience` times `seconds`; that it dies they hear at once.
+    What it leaves on a disk that all see, they need not make again. It may take
+    a day; should it die, JAX's service tells them.
     """
     first = self.index == 0
     alone = act if first else lambda: None
-    made = self.all_or_none(
-      f"{name}, first host", alone, kinds, max(patience, first_patience)
-    )
+    long = max(patience, _DAY // max(1, self.seconds))
+    made = self.all_or_none(f"{name}, first host", alone, kinds, long)
     again = (lambda: made) if first else act
     return self.all_or_none(name, again, kinds, patience)
 
@@ -216,10 +215,15 @@ class Group:
     Raises:
       HostsMissing: as `gather`.
     """
+    return self.of_all(name, "" if self.index else value)[0]
+
+  def of_all(self, name: str, value: str) -> list[str]:
+    """The same of every host."""
     if self.count == 1:
-      return value
+      return [value]
     name = f"{name} ({next(self._numbers)})"
-    return self._gather(name, "" if self.index else value)[0]
+    found = self._gather(name, value)
+    return [found[host] for host in sorted(found)]
 
   def barrier(self, name: str) -> None:
     """Waits until every host is here; the name comes once per run.

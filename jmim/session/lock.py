@@ -295,6 +295,5 @@ def _who(holder: dict[str, Any]) -> str:
 
 def _held(workdir: pathlib.Path, holder: dict[str, Any]) -> errors.UserError:
   since = holder.get("since", "an unknown time")
-  return errors.UserError(
-    f"{workdir} is being trained by {_who(holder)}, since {since}", *_WANTED
-  )
+  seen = f"{workdir} is being trained by {_who(holder)}, since {since}"
+  return errors.UserError(f"{seen}; this is {_who(_ourselves())}", *_WANTED)

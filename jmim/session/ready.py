@@ -31,7 +31,9 @@ from jmim.session import data_facts
 from jmim.session import manifest
 from jmim.session import program as programs
 from jmim.session import restore
+from jmim.session import seen
 from jmim.session import session as sessions
+from jmim.session import skips
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -132,14 +134,7 @@ def _resume(
   session: sessions.Session, program: programs.Program, batches: feeds.Batches
 ) -> restore.Point | None:
   """The newest intact checkpoint, if there is any; all hosts must see it."""
-  newest = session.keeper.store.latest() or 0
-  session.group.agree(
-    "resume",
-    {"newest checkpoint": str(newest)},
-    "give all the same --workdir, on a disk they share",
-    {"newest checkpoint": "--workdir"},
-  )
-  if not newest:
+  if not seen.newest(session, "resume"):
     return None
   known = identity.read(session.workdir)
   parts, where = session.parts, session.workdir
@@ -159,6 +154,8 @@ def _begin_files(
     for line in manifest.config(session.workdir, start, session.parts):
       session.console.print(f"changed: {line}", style="yellow")
     data_facts.write(session.workdir, session.facts)
+    if not start:  # what rollbacks of a run skipped whose checkpoints are gone
+      (session.workdir / skips.NAME).unlink(missing_ok=True)
     consts = session.parts.consts
     # Those of a resumed run were just compared with what stands there.
     if not start or consts.keys() - identity.read(session.workdir).keys():

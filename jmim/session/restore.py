@@ -52,7 +52,7 @@ def begin(
   Raises:
     UserError: an example that cannot be read.
   """
-  batches = feeds.Batches(session.parts, skips.read(session.workdir))
+  batches = feeds.Batches(session.parts, skips=())
   session.closing.callback(batches.close)
   return batches, programs.make(session.parts, batches.peek())
 

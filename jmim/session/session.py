@@ -6,8 +6,6 @@ the devices yet: see `restore` (to look at a run) and `ready` (to train it).
 
 import contextlib
 import dataclasses
-import functools
-import math
 import pathlib
 import time
 from collections.abc import Callable
@@ -34,8 +32,6 @@ from jmim.session import assemble
 from jmim.session import data_facts
 from jmim.session import lock as locks
 from jmim.session import small_files
-
-_DAY = 24 * 3600  # seconds
 
 Heard = Callable[[Mapping[str, Any]], None]  # gets a line of metrics.jsonl
 
@@ -212,9 +208,7 @@ def _make(
   if index and group.count > 1 and sources.has_index(config.data.name):
     # Made once, by the first host, and mapped by all: they see one workdir.
     make = lambda: assemble.make(config, index=index)
-    # Going through all shards may take long; what it got to is kept.
-    day = math.ceil(_DAY / group.seconds)
-    meet = functools.partial(group.in_turn, first_patience=day)
+    meet = group.in_turn
   # A file that one host lacks ends all of them; lists of files may take long.
   parts = meet("parts made", make, errors.UserError, patience=8)
   agreement.check_data(

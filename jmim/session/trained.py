@@ -13,8 +13,8 @@ from jmim.checkpoints import store as checkpoint
 from jmim.checkpoints import weights
 from jmim.core import errors
 from jmim.core import run_config
-from jmim.runlog import writer as writers
 from jmim.session import manifest
+from jmim.session import seen
 from jmim.session import session as sessions
 
 # Sections that are asked for anew each time, and change no weights.
@@ -77,29 +77,25 @@ def is_finished(session: sessions.Session) -> bool:
   Raises:
     UserError: it has done all its steps, and the config is another.
   """
-  total, store = session.parts.total, session.keeper.store
-  newest = store.latest() or 0
-  session.group.agree(
-    "finished",
-    {"newest checkpoint": str(newest)},
-    "give all the same --workdir, on a disk they share",
-    {"newest checkpoint": "--workdir"},
-  )
-  if newest < total:
+  newest, store = seen.newest(session, "finished"), session.keeper.store
+  if newest < session.parts.total:
     return False
   read = lambda: None if session.group.index else weights.verify(store, newest)
   if session.group.attempt("last checkpoint", read, errors.Damaged, 4)[1]:
     return False  # the run goes on from the one before
+  compare = lambda: session.group.index or _refuse_changes(session, newest)
+  session.group.all_or_none("config compared", compare, errors.UserError)
+  # What a signal has kept from the last step.
+  return seen.evaluated(session, newest) >= session.parts.evaluators.keys()
+
+
+def _refuse_changes(session: sessions.Session, newest: int) -> None:
+  """Raises UserError if the config is not that of the run."""
   before, lines = _changes(session)
-  if lines:
-    first = run_config.of_weights(lines, before)
-    _refuse(session, newest, {k: lines[k] for k in (*first, *lines)})
-  return not _left(session, newest)
-
-
-def _refuse(
-  session: sessions.Session, newest: int, lines: dict[str, str]
-) -> None:
+  if not lines:
+    return
+  first = run_config.of_weights(lines, before)
+  lines = {key: lines[key] for key in (*first, *lines)}
   raise errors.UserError(
     f"{session.workdir} is finished, after {newest} steps, with another "
     "config:" + errors.listed([*lines.values()], most=12),
@@ -108,14 +104,6 @@ def _refuse(
     "choose another --workdir",
     next(iter(lines)),
   )
-
-
-def _left(session: sessions.Session, step: int) -> list[str]:
-  """Evaluators that a signal has kept from the last step."""
-  path = session.workdir / "metrics.jsonl"
-  lines = writers.complete(session.workdir) if path.exists() else []
-  done = {line.get("eval") for line in lines if line["step"] == step}
-  return [name for name in session.parts.evaluators if name not in done]
 
 
 def _changes(

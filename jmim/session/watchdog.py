@@ -8,7 +8,6 @@ for, with the stack of every thread, and ends the process with exit code 5.
 
 import contextlib
 import faulthandler
-import math
 import os
 import sys
 import threading
@@ -21,10 +20,13 @@ import jax
 from jmim.core import errors
 from jmim.session import session as sessions
 
-STEP, SAVE = "step", "save"
+STEP, SAVE, TRACE, LOOK = "step", "save", "trace", "look at spikes"
 # Times `seconds` that all but a step may take, and the first step: a host whose
 # part of a checkpoint is written waits for the others' as long.
 _PATIENCE = 8
+# Seconds that what is of no kind above may take the first time. A probe on
+# ImageNet takes hours; a pod that stands still is to cost no more than a day.
+_FIRST = 24 * 3600.0
 _NAMES = {
   "input": "a batch (the disk of the data, or its workers)",
   "checkpoint": "a checkpoint to be written",
@@ -57,7 +59,7 @@ class Watchdog:
     self._seconds, self._factor = seconds, factor
     self._doing, self._end = doing, end
     self._pause = pause or max(0.5, seconds / 60)
-    self._kind, self._mark, self._since = STEP, 0, time.monotonic()
+    self._kinds, self._mark, self._since = (STEP,), 0, time.monotonic()
     self._stepped = False
     self._slowest: dict[str, float] = {}
     self._closed = threading.Event()
@@ -77,35 +79,39 @@ class Watchdog:
     self._stepped = True
 
   @contextlib.contextmanager
-  def during(self, kind: str) -> Iterator[None]:
-    """Within is no step, but what takes as long as others of its kind.
+  def during(self, *kinds: str) -> Iterator[None]:
+    """Within is no step, but what takes as long as others of these kinds.
 
-    How long that is nobody knows before the first, which is not watched; but a
-    save is.
+    Several are done one after the other. How long one takes that is new, and
+    none of those above, nobody knows: a day.
     """
-    self._next(kind, count=False)
+    self._next(*kinds, count=False)
     try:
       yield
     finally:
       self._next(STEP)
 
-  def _next(self, kind: str, count: bool = True) -> None:
-    """What was done is over, what is of another kind begins."""
+  def _next(self, *kinds: str, count: bool = True) -> None:
+    """What was done is over, what is of other kinds begins."""
     now = time.monotonic()
     if count:
-      longest = max(self._slowest.get(self._kind, 0.0), now - self._since)
-      self._slowest[self._kind] = longest
-    self._kind, self._since = kind, now
+      for kind in self._kinds:  # of several each took that long at most
+        longest = max(self._slowest.get(kind, 0.0), now - self._since)
+        self._slowest[kind] = longest
+    self._kinds, self._since = kinds, now
     self._mark += 1
 
   def limit(self) -> float:
     """Seconds that what is done now may take."""
-    kind, known = self._kind, self._slowest.get(self._kind)
-    if known is None:
-      known = 0 if kind in (STEP, SAVE) else math.inf
-    measured = kind == STEP and kind in self._slowest
+    return sum(map(self._limit, self._kinds))
+
+  def _limit(self, kind: str) -> float:
+    slowest = self._slowest.get(kind)
+    if slowest is None and kind not in (STEP, SAVE, TRACE, LOOK):
+      return max(_FIRST, _PATIENCE * self._seconds)
+    measured = kind == STEP and slowest is not None
     least = self._seconds * (1 if measured else _PATIENCE)
-    return max(least, self._factor * known)
+    return max(least, self._factor * (slowest or 0.0))
 
   def _watch(self) -> None:
     """The thread."""
@@ -123,8 +129,9 @@ class Watchdog:
 
   def _bark(self, mark: int, waited: float) -> None:
     """Says what is waited for; ends unless it comes."""
+    what = ", ".join(self._kinds)
     _print(
-      f"host {jax.process_index()}: no {self._kind} for {waited:.0f} s, "
+      f"host {jax.process_index()}: no {what} for {waited:.0f} s, "
       f"waiting for {self._doing()}; its threads:"
     )
     with contextlib.suppress(OSError):

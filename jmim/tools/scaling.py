@@ -178,7 +178,7 @@ def hosts(counts: list[int]) -> None:
   for row in scaling_hosts.measure(counts):
     print(
       f"{row['hosts']} hosts: a meeting {row['meeting']:.4f} s, those of a "
-      f"save {row['save']:.3f} s",
+      f"save {row['meetings']:.3f} s",
       flush=True,
     )
 

@@ -128,3 +128,15 @@ def test_what_is_to_be_older_than_a_step_is(saved):
     assert (find(None), find(8), find(7), find(4)) == (7, 7, 3, 3)
   finally:
     made.close()
+
+
+def test_hosts_restore_the_step_that_the_first_one_sees(saved, monkeypatch):
+  """A network disk may still show this one a later state, or an earlier one."""
+  workdir, state = saved
+  made = checkpoint.Checkpoints(workdir, write=False)
+  monkeypatch.setattr(made.group, "of_first", lambda name, value: "[3]")
+  try:
+    like = storekit.like(state)
+    assert intact.restore(made, like, pytest.fail)[0] == 3
+  finally:
+    made.close()

@@ -1,6 +1,7 @@
 """Checkpoints: bit-equal round trips, other meshes, damage and differences."""
 
 import gc
+import os
 import shutil
 
 import jax
@@ -76,6 +77,7 @@ def test_a_step_of_another_run_is_no_step_of_ours(tmp_path, theirs):
   with pytest.raises(errors.UserError, match="has not saved") as e:
     ours.save(3, {"x": jnp.zeros(3)}, {})
   assert f"checkpoints/{theirs}" in e.value.seen and e.value.key == "--workdir"
+  assert f"this run (process {os.getpid()} on host " in e.value.seen
   ours.close()
 
 

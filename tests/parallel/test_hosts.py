@@ -82,6 +82,8 @@ def test_others_act_once_the_first_host_has(meet):
   others[0] = ""
   met = lambda: len(names)
   assert hosts.Group(7, 1, 2).in_turn("index", met, OSError) == 1
+  first, rest = names  # to index 10^9 examples takes hours
+  assert 23 * 3600 < first[1] <= 24 * 3600 and rest[1] == 7
   del others[0]
   others[1] = ""
   names.clear()
@@ -90,20 +92,6 @@ def test_others_act_once_the_first_host_has(meet):
   others |= {0: hosts._pack(OSError(errno.ENOSPC, "full"))}
   with pytest.raises(OSError, match="host 0: No space"):
     hosts.Group(7, 1, 2).in_turn("index", failing(ValueError("x")), OSError)
-
-
-def test_the_first_host_may_have_more_time(monkeypatch):
-  asked = []
-
-  def gather(name, value, *, seconds, index, count):
-    asked.append(seconds)
-    return {0: "", 1: ""}
-
-  monkeypatch.setattr(hosts, "gather", gather)
-  two = hosts.Group(7, 1, 2)
-  two.in_turn("index", lambda: 1, OSError, patience=8, first_patience=100)
-  two.in_turn("index", lambda: 1, OSError, patience=8)
-  assert asked == [700, 56, 56, 56]
 
 
 def test_the_first_host_that_fails_decides_for_all(meet):

@@ -94,9 +94,8 @@ def test_an_error_that_passes_is_no_difference(monkeypatch):
         raise OSError(errno.EIO, "no luck")
       return super().__getitem__(i)
 
-  blinks = Blinks(
-    {"image": np.arange(240, dtype=np.uint8).reshape(20, 2, 2, 3)}
-  )
+  images = np.arange(240, dtype=np.uint8).reshape(20, 2, 2, 3)
+  blinks = Blinks({"image": images})
   assert differs(monkeypatch, blinks, source()) is None
   assert blinks.left < 0
 

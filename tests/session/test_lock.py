@@ -44,6 +44,7 @@ def test_the_second_is_told_who_and_the_lock_is_given_back(tmp_path):
   host = held._text.partition('"host": "')[2].partition('"')[0]
   for text in (f"process {os.getpid()}", host, "since 20", str(workdir)):
     assert text in e.value.seen
+  assert f"; this is process {os.getpid()} on host {host}" in e.value.seen
   held.release()
   assert not list(workdir.iterdir())
   locks.Lock(workdir).release()

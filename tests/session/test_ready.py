@@ -13,8 +13,18 @@ from jmim.core import errors
 from jmim.session import loop as loops
 from jmim.session import ready as readiness
 from jmim.session import session as sessions
+from jmim.session import skips
 from jmim.session.hooks import save
 from jmim.session.hooks import spike
+
+
+def test_a_fresh_run_skips_nothing_that_an_old_one_did(toy, tmp_path):
+  """Its checkpoints were deleted, the file that counts its rollbacks not."""
+  skips.add(tmp_path, 1, 3)
+  with sessions.open(toy, tmp_path) as session:
+    ready = readiness.prepare(session)
+    assert ready.batches.skips == [] and ready.batches.position(2) == 2
+  assert skips.read(tmp_path) == []
 
 
 def test_a_fresh_run_is_ready_for_its_first_step(toy, tmp_path):

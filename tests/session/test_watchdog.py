@@ -68,13 +68,40 @@ def test_what_is_no_step_has_a_measure_of_its_own(kennel):
   dog = kennel[0](seconds=0.01)
   steps(dog, 0.0, 0.0)
   with dog.during("probe"):  # how long it takes nobody knows
-    assert dog.limit() == float("inf")
+    assert dog.limit() == 24 * 3600
     time.sleep(0.1)
   assert dog.limit() == 0.01  # nor is that the time of a step
   with dog.during("probe"):
     assert 0.3 <= dog.limit() < 0.6
   with dog.during(watchdog.SAVE):
     assert dog.limit() == pytest.approx(0.08)
+  for kind in (watchdog.TRACE, watchdog.LOOK):  # the first one too
+    with dog.during(kind):
+      assert dog.limit() == pytest.approx(0.08)
+
+
+def test_what_was_done_together_is_known_apart(kennel):
+  dog = kennel[0](seconds=0.01)
+  steps(dog, 0.0, 0.0)
+  with dog.during("probe", "fid"):
+    assert dog.limit() == 48 * 3600
+    time.sleep(0.1)
+  for names, times in ((("probe",), 1), (("fid", "probe"), 2)):
+    with dog.during(*names):
+      assert 0.3 * times <= dog.limit() < 0.6 * times
+  with dog.during("knn", "probe"):
+    assert 24 * 3600 < dog.limit() < 24 * 3600 + 1
+
+
+def test_a_first_evaluation_that_never_ends_is_given_up(kennel, monkeypatch):
+  monkeypatch.setattr(watchdog, "_FIRST", 0.1)
+  make, codes = kennel
+  dog = make(seconds=0.001)
+  with dog.during("probe"):
+    end = time.monotonic() + 20
+    while not codes and time.monotonic() < end:
+      time.sleep(0.05)
+  assert codes and set(codes) == {5}
 
 
 def test_zero_is_never(kennel):

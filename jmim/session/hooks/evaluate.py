@@ -9,6 +9,7 @@ from jmim.runlog import writer as writers
 from jmim.session import assemble
 from jmim.session import batches as feeds
 from jmim.session import program as programs
+from jmim.session import seen
 from jmim.session import session as sessions
 from jmim.session.hooks import due as turns
 
@@ -42,8 +43,7 @@ class Evaluate:
     """Names of those due at the step the run goes on from that did not end."""
     if not step or not self.due(step):
       return []
-    lines = writers.read(self._session.workdir)
-    done = {line.get("eval") for line in lines if line["step"] == step}
+    done = seen.evaluated(self._session, step)
     return [name for name in self.due(step) if name not in done]
 
   def run(self, names: list[str], state: states.State) -> dict[str, float]:

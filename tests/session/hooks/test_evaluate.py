@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jmim.evals.lib import runner
+from jmim.parallel import hosts
 from jmim.session import restore
 from jmim.session import session as sessions
 from jmim.session.hooks import evaluate
@@ -19,7 +20,9 @@ def hook(tmp_path, monkeypatch):
   parts = types.SimpleNamespace(
     evaluators={"often": ("evaluator", 3), "once": ("other", 0)}, total=7
   )
-  session = types.SimpleNamespace(parts=parts, workdir=tmp_path)
+  session = types.SimpleNamespace(
+    parts=parts, workdir=tmp_path, group=hosts.Group()
+  )
   monkeypatch.setattr(evaluate, "make_context", lambda *args: None)
   return evaluate.Evaluate(session, None, None, None)
 

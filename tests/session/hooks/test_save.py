@@ -1,14 +1,26 @@
 """When a checkpoint is begun, and what is in it beside the state."""
 
 import types
+from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import pytest
 
+from jmim.checkpoints import keeper as keepers
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.parallel import hosts
 from jmim.runlog import clock as clocks
 from jmim.session.hooks import save
+from jmim.tools import scaling_hosts
+
+
+class State(NamedTuple):
+  """What a checkpoint holds."""
+
+  skipped: jax.Array
+  x: jax.Array
 
 
 class Keeper:
@@ -69,6 +81,32 @@ def test_a_checkpoint_knows_all_that_a_run_goes_on_with(keeper):
   assert meta["position"] == 6 and meta["skips"] == [[1, 2]]
   assert meta["losses"] == [0.5, 0.25]
   assert set(meta["clock"]) == {"seconds", "time"}
+
+
+def test_hosts_meet_as_often_as_the_tool_that_times_it_says(
+  tmp_path, monkeypatch
+):
+  names = []
+
+  def gather(name, value, seconds, index, count):
+    names.append(name)
+    return {0: value, 1: value}
+
+  monkeypatch.setattr(hosts, "gather", gather)
+  two, train = hosts.Group(60, 0, 2), configs.base().train
+  keeper = keepers.Keeper(tmp_path, train, 0, pytest.fail, group=two)
+  hook = make(keeper)
+  hook._session.group = two
+  hook._loop.state = State(jnp.int32(0), jnp.ones(3))
+  hook._batches.position, hook._writer = lambda step: step, None
+  met = []
+  for step in (4, 8):
+    names.clear()
+    hook.begin(step)
+    met.append(len(names))
+  keeper.store.close()
+  assert met[-1] == scaling_hosts.PER_SAVE  # the first waits for none before it
+  assert keeper.store.steps() == [4, 8]
 
 
 def test_the_last_one_is_waited_for(keeper):
