@@ -1,11 +1,13 @@
-"""AffinityNet at DiffuMask's size: 448 px, one class of generated images.
+"""AffinityNet at DiffuMask's size: 512 px, one class of generated images.
 
-    python -m jmim.main --config=configs/affinity_voc.py:label=2,start=DINO \
+    python -m jmim.main --config=configs/affinity_voc.py:label=2,start=MAE \
       --workdir=W --config.data.data_dir=DIR
 
 reads the set `word_maps_<class>` of diffumask_voc. The authors start from a
 ResNet-38 of ImageNet, whose weights are not here; a ViT-B of MAE (a run, or
-published weights) takes its place, with places of 16 pixels, not 8.
+published weights) takes its place, with places of 16 pixels, not 8. They train
+on crops of 448 px; a ViT knows the places of one size, and diffumask_masks_voc
+asks for those of whole images, so whole images of 512 px are learnt here.
 Arguments: label=2 (bird), start= (its path), epochs=8, batch=8.
 
 Reference: none.

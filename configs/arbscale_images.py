@@ -11,6 +11,9 @@
 
 AE is a run of autoencoder_inr_images, S is `latent_scale` in the log of W.
 
+Evaluated: errors, samples and, shown an image at low resolution, PSNR and SSIM
+of what is made of it (`--config.evals.restoration.lpips=FILE`: LPIPS).
+
 Arguments: model=ffhq (256 px), div2k (192 px, shown a fourth of the side),
 faces (16 -> 128 px); stage=diffusion (align), autoencoder=, start= (a run of
 diffusion), steps=0 (0: 500000; align: 50000), batch=64.
@@ -24,6 +27,7 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 
 # Side, channels of the latents, variant, reduction of the condition (0: none).
@@ -39,6 +43,7 @@ DEFAULTS = dict(model="ffhq", stage="diffusion", autoencoder="", start="")
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, **DEFAULTS, steps=0, batch=64)
+  choices.check(arg, model=MODELS, stage=("diffusion", "align"))
   side, channels, variant, reduction = MODELS[arg.model]
   align = arg.stage == "align"
   config = configs.base()
@@ -71,5 +76,9 @@ def get_config(arg: str | None = None):
   config.ema.decay = 0.9999
   steps = arg.steps or (50_000 if align else 500_000)
   config.train.update(total_steps=steps, checkpoint_steps=10_000, log_steps=100)
-  config.evals = configs.section()
+  every = dict(every_steps=10_000, weights="ema")
+  config.evals.errors = dict(type="mean", limit=2048, **every)
+  config.evals.samples = dict(type="samples", examples=16, **every)
+  if reduction:
+    config.evals.restoration = dict(type="restoration", limit=256, **every)
   return config

@@ -21,19 +21,19 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, stage="diffusion", autoencoder="", start="", steps=0, lowres=False
   )
-  if arg.stage not in ("diffusion", "align", "control"):
-    text = "correct it; the autoencoder is configs/autoencoder_inr_shapes.py"
-    raise errors.UserError(
-      f"stage={arg.stage}", "diffusion, align or control", text, "--config"
-    )
+  choices.check(
+    arg,
+    "correct it; the autoencoder is configs/autoencoder_inr_shapes.py",
+    stage=("diffusion", "align", "control"),
+  )
   fresh = arg.stage == "diffusion"
   config = configs.base()
   config.data.update(
@@ -76,4 +76,8 @@ def get_config(arg: str | None = None):
     errors=configs.section(type="mean", limit=512),
     samples=configs.section(type="samples", weights="ema", examples=16),
   )
+  if arg.lowres:
+    config.evals.restoration = configs.section(
+      type="restoration", weights="ema", limit=256
+    )
   return config

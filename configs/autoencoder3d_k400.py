@@ -22,8 +22,8 @@ Time: not measured.
 Expect: nothing published of the autoencoder alone.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 # stage -> (variant, what learns, frames of a clip).
 STAGES = {
@@ -41,10 +41,7 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, stage="4", source="", size=256, batch=64, steps=100_000
   )
-  if arg.stage not in STAGES:
-    raise errors.UserError(
-      f"stage={arg.stage}", ", ".join(STAGES), "choose one of these", "--config"
-    )
+  choices.check(arg, stage=STAGES)
   variant, trains, frames = STAGES[arg.stage]
   config, half = configs.base(), (0.5, 0.5, 0.5)
   config.data.update(

@@ -15,6 +15,7 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 
 # Side and variant.
@@ -27,6 +28,7 @@ MODELS = {
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, model="ffhq", steps=500_000, batch=64)
+  choices.check(arg, model=MODELS)
   side, variant = MODELS[arg.model]
   config = configs.base()
   config.data.update(
@@ -52,8 +54,9 @@ def get_config(arg: str | None = None):
     total_steps=arg.steps, checkpoint_steps=10_000, log_steps=100
   )
   config.evals = configs.section(
+    errors=configs.section(type="mean", every_steps=10_000, limit=1024),
     restoration=configs.section(
       type="restoration", every_steps=10_000, limit=1024
-    )
+    ),
   )
   return config

@@ -14,6 +14,7 @@ Time: not measured.
 Expect: the authors' rFID on OpenImages, not repeated: f4 0.58, f8 1.14.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 
 # Codes, start and weight of the critic, its layers.
@@ -29,6 +30,7 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, variant="vq-f4", steps=500_000, batch=96, ema=0.0
   )
+  choices.check(arg, variant=TABLE)
   codes, start, weight, layers = TABLE[arg.variant]
   config = configs.base()
   config.data.update(

@@ -6,12 +6,11 @@ caption and `thing_tokens` [10, 24] of descriptions (49406 first, 49407 last and
 to fill up). UNET, TEXT and VAE are the parts of Stable Diffusion 1.4
 (`python -m jmim.convert`). What things need is trained; all else is frozen.
 
-    python -m jmim.main --config=configs/blob_published.py --workdir=W \
+    python -m jmim.main --config=configs/blob_published.py:vae=VAE --workdir=W \
       --config.data.data_dir=DIR --config.init_from.path=UNET \
-      --config.method.condition.text.path=TEXT \
-      --config.method.first_stage.path=VAE
+      --config.method.condition.text.path=TEXT
 
-Arguments: steps=400000, batch=512.
+Arguments: vae= (to sample), steps=400000, batch=512.
 
 Reference: none; steps, batch and rate are a reconstruction.
 
@@ -24,7 +23,7 @@ from jmim.core import config as configs
 
 
 def get_config(arg: str | None = None):
-  arg = configs.parse_arg(arg, steps=400_000, batch=512)
+  arg = configs.parse_arg(arg, vae="", steps=400_000, batch=512)
   config = configs.base()
   half = (0.5, 0.5, 0.5)
   config.data.update(
@@ -43,7 +42,7 @@ def get_config(arg: str | None = None):
     dims=dict(
       width=320, multipliers=(1, 2, 4, 4), attend_at=(1, 2, 4), heads=8
     ),
-    first_stage=dict(variant="kl-f8", scale=0.18215, path="VAE"),
+    first_stage=dict(variant="kl-f8", scale=0.18215, path=arg.vae),
     noise=dict(beta_start=0.00085, beta_end=0.012),
     condition=dict(task="text", text=dict(path="TEXT")),
     things=dict(most=10, length=24, alone=True),

@@ -3,8 +3,10 @@
 Images are folded to 16 x 16 x 12, as in ddpm_scenes.
 
     python -m jmim.main --config=configs/blob_scenes.py --workdir=BASE
-    python -m jmim.main --mode=sample --config=configs/blob_scenes.py \
-      --workdir=BASE --num=64 --weights=ema
+    python -m jmim.main --mode=eval --workdir=BASE \
+      --config.evals.samples.examples=64
+
+The second draws samples of held-out descriptions and ellipses.
 
 Argument: steps=3500. A quarter of the descriptions is "object", of pictures
 without a caption then, for drags of things that are not described.

@@ -22,8 +22,8 @@ Time: not measured.
 Expect: the authors' top-1 on ImageNet, not repeated: 63.2 %.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 # Width, blocks and heads of the texts' tower; the learning rate.
 TEXTS = {
@@ -40,10 +40,7 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, variant="B/32", **texts, epochs=32.0, batch=32_768
   )
-  if arg.variant not in TEXTS:
-    raise errors.UserError(
-      f"variant={arg.variant}", ", ".join(TEXTS), "name one", "--config"
-    )
+  choices.check(arg, variant=TEXTS)
   text, lr = TEXTS[arg.variant]
   config = configs.base()
   config.data.update(

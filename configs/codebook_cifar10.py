@@ -16,6 +16,7 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 
 
@@ -23,6 +24,7 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, codes=256, steps=400, data="cifar10", features=""
   )
+  choices.check(arg, data=("cifar10", "digits"))
   config = configs.base()
   config.data.update(
     name="cifar10",

@@ -17,8 +17,8 @@ Time: not measured.
 Expect: 6 dB above the dark image (the claim `cue`; not measured).
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 STAGES = ("enhance", "noise", "light")
 PRIOR = dict(variant="Ti/4", width=96, depth=3, heads=4, mlp_ratio=2.0)
@@ -33,10 +33,7 @@ ARGUMENTS = dict(stage="enhance", noise="", light="", target="hog", steps=0)
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, **ARGUMENTS)
-  if arg.stage not in STAGES:
-    raise errors.UserError(
-      f"stage={arg.stage}", ", ".join(STAGES), "correct it", "--config"
-    )
+  choices.check(arg, stage=STAGES, target=("hog", "pixels"))
   config = configs.base()
   batch = 64 if arg.stage == "noise" else 16
   config.data.update(name="cifar10", batch=batch, size=32)

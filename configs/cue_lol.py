@@ -21,8 +21,8 @@ Time: not measured.
 Expect: 21.7 to 21.9 dB (the authors', from memory; not repeated).
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 # Side of a crop, batch, learning rate, drops in units of the first, 50,000.
 STAGES = {
@@ -40,10 +40,7 @@ BEGIN = dict(
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, stage="enhance", noise="", light="", batch=0)
-  if arg.stage not in STAGES:
-    raise errors.UserError(
-      f"stage={arg.stage}", ", ".join(STAGES), "correct it", "--config"
-    )
+  choices.check(arg, stage=STAGES)
   side, batch, rate, again = STAGES[arg.stage]
   share = side * side / (400 * 600)  # a square of that side, as it is stored
   config = configs.base()

@@ -8,11 +8,12 @@ Arguments: source=, target= (runs of ddpm_afhq256, or converted ones), num=500.
 1000 steps of which the last 850 are made, eta 0.1, and 100 made again.
 
 Reference (paper): cat to dog FID 58.87 to the dogs trained on, PSNR 18.50, SSIM
-.557; wild to dog 56.45, 17.82, .479. Not run here.
+.557; wild to dog 56.45, 17.82, .479. Not run here. Of these PSNR and SSIM are
+evaluated; FID is not.
 
 Size: trains nothing.
 Time: not measured.
-Expect: the authors' FID of cats as dogs, not repeated: 58.87.
+Expect: the authors' PSNR 18.50, SSIM .557 (not repeated).
 """
 
 from jmim.core import config as configs

@@ -10,11 +10,10 @@ DIR/train holds the 70,000 images of FFHQ at 512 px or more, in any folders.
       --config.data.data_dir=TFDS
 
 tier= measures on CelebA-Test: a TFDS data set `celeba_test` with the pictures
-`low` and `high` of 512 px and a split per tier. Its 4000 images of CelebA-HQ,
-one per setting, are the product of 5 qualities of JPEG, 5 levels of noise, 4
-widths of a blur, 4 of its angles and 10 scales: split `all`, and by scales as
-many others as are wanted (`light`, `heavy`). What is low is enlarged to 512 px
-(bicubic with antialiasing) beforehand. FID is that of `inception`, an .npz of
+`low` and `high` of 512 px, of 4000 images of CelebA-HQ with a setting each (5
+qualities of JPEG, 5 levels of noise, 4 widths of a blur, 4 of its angles, 10
+scales), which `jmim.tools.spoil_faces` makes in TFDS: tier=all, or by scales,
+tier=sf4+sf8+sf12, tier=sf40. FID is that of `inception`, an .npz of
 jmim.tools.inception_npz, to `reference` (jmim.tools.make_fid_stats on FFHQ); of
 samples, where there is no restorer.
 
@@ -26,8 +25,8 @@ Time: not measured.
 Expect: not measured here; the authors' table is not at hand.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 TASKS = {
   "faces": dict(size=512),
@@ -51,10 +50,7 @@ TASKS = {
 def get_config(arg: str | None = None):
   names = dict(restorer="", tier="", inception="", reference="")
   arg = configs.parse_arg(arg, task="faces", **names, steps=800_000, batch=64)
-  if arg.task not in TASKS:
-    raise errors.UserError(
-      f"task={arg.task}", ", ".join(TASKS), "name one of them", "--config"
-    )
+  choices.check(arg, task=TASKS)
   fields, config = TASKS[arg.task], configs.base()
   config.data.update(name="folder", batch=arg.batch, size=fields["size"])
   half, crops = (0.5,) * 3, dict(host_crop="center", eval_crop="center")

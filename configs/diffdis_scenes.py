@@ -5,8 +5,10 @@ Images are folded to 16 x 16 x 12 (exact, and noise stays noise).
 
     python -m jmim.main --config=configs/clip_scenes.py --workdir=runs/clip
     python -m jmim.main --config=configs/diffdis_scenes.py --workdir=W
-    python -m jmim.main --mode=sample --config=configs/diffdis_scenes.py \
-      --workdir=W --num=64 --weights=ema
+    python -m jmim.main --mode=eval --workdir=W \
+      --config.evals.samples.examples=64
+
+The last draws samples of held-out captions.
 
 Arguments: text=runs/clip (a run of clip_scenes), task=both (generation or
 discrimination: on the same half of each batch, alone), steps=2000.
@@ -19,8 +21,8 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 SHARES = {
   "both": (0.5, 0.5),
@@ -34,9 +36,7 @@ LEVELS = dict(width=32, multipliers=(1, 2), blocks=1, attend_at=(1, 2), heads=2)
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, text="runs/clip", task="both", steps=2000)
-  if arg.task not in SHARES:
-    expected = " or ".join(SHARES)
-    raise errors.UserError(f"task={arg.task}", expected, "name one", "--config")
+  choices.check(arg, task=SHARES)
   generation, discrimination = SHARES[arg.task]
   config = configs.base()
   half = (0.5, 0.5, 0.5)
@@ -66,7 +66,7 @@ def get_config(arg: str | None = None):
     config.evals.samples = ours("samples")
   if discrimination:
     told = dict(attributes=("label", "kind", "texture", "place"))
-    config.evals.zeroshot = ours("zeroshot", limit=1000, **told)
+    config.evals.zeroshot = ours("zeroshot", limit=1000, shuffled=True, **told)
     config.evals.matched = ours("zeroshot", score="error", limit=200, **told)
     texts = dict(predict="text", gallery_predict="query", id="tokens")
     config.evals.retrieval = ours(

@@ -23,8 +23,8 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 STILL = dict(flip=0.0, colour=0.0, blur=0.0, move=0.0)
 # The first convolution is read for both pictures, halved.
@@ -35,10 +35,7 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, stage="renderer", start="", data="", steps=300_000, batch=32
   )
-  if arg.stage not in ("renderer", "diffae"):
-    raise errors.UserError(
-      f"stage={arg.stage}", "renderer or diffae", "name one", "--config"
-    )
+  choices.check(arg, stage=("renderer", "diffae"))
   alone = arg.stage == "diffae"
   config = configs.base()
   half = dict(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))

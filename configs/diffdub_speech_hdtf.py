@@ -15,8 +15,8 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 SOUNDS = {
   "hubert": dict(layers=25, sound_width=1024),
@@ -28,10 +28,7 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, data="hdtf_codes", sound="hubert", steps=100_000, batch=32
   )
-  if arg.sound not in SOUNDS:
-    raise errors.UserError(
-      f"sound={arg.sound}", ", ".join(SOUNDS), "name one of them", "--config"
-    )
+  choices.check(arg, sound=SOUNDS)
   config = configs.base()
   config.data.update(name=arg.data, batch=arg.batch, size=256, flip=False)
   config.method = configs.section(

@@ -24,18 +24,15 @@ Time: not measured.
 Expect: mIoU of one shot 71.3 (the authors', from memory; not repeated).
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 MEMBERS = 6
 
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, fold=0, steps=20_000, batch=32, shots=2, lr=2e-5)
-  if arg.fold not in range(4):
-    raise errors.UserError(
-      f"fold={arg.fold}", "0, 1, 2 or 3", "name one of them", "--config"
-    )
+  choices.check(arg, fold=range(4))
   config = configs.base()
   half = (0.5, 0.5, 0.5)
   learned = [f"train{i}" for i in range(4) if i != arg.fold]

@@ -17,8 +17,8 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 from jmim.data.builders import scenes
 
 CLASSES = 8
@@ -26,10 +26,7 @@ CLASSES = 8
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, base="", steps=2000, fold=0, shots=2)
-  if arg.fold not in range(4):
-    raise errors.UserError(
-      f"fold={arg.fold}", "0, 1, 2 or 3", "name one of them", "--config"
-    )
+  choices.check(arg, fold=range(4))
   config = configs.base()
   half = (0.5, 0.5, 0.5)
   held_out = [arg.fold, arg.fold + 4]

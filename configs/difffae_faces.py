@@ -52,6 +52,8 @@ def get_config(arg: str | None = None):
   source = dict(count=5 if arg.tokens else 0, encoder=ENCODER, width=64)
   source |= dict(identity="network" if arg.identity else "none")
   source |= dict(path=arg.identity)
+  named = (("tokens", arg.tokens), ("rendering", arg.rendering))
+  by = dict(guide=tuple(name for name, told in named if told))
   kind = "masks" if arg.masks else "statistics"
   regions = dict(weight=arg.weight, kind=kind, side=16, regions=5)
   config.method = configs.section(
@@ -59,7 +61,9 @@ def get_config(arg: str | None = None):
     size=16,
     channels=12,
     dims=NETWORK,
-    told=dict(rendering=rendering, source=source, attention=regions),
+    told=dict(
+      rendering=rendering, source=source, attention=regions, conditions=by
+    ),
     first_stage=dict(variant="fold2"),
     noise=NOISE,
     sampling=dict(steps=20, guidance=1.5, clip=1.0),

@@ -8,15 +8,15 @@ light, black outside of the face (all uint8, 256 x 256). Beside them `pose` [6],
 a network that recognises faces (ArcFace, say); and `segmentation` [256, 256] of
 the image, 0 .. 7. Without regions: masks=False. VAE is Stable Diffusion's.
 
-    python -m jmim.main --config=configs/difffae_voxceleb.py --workdir=W \
-      --config.data.data_dir=DIR --config.method.first_stage.path=VAE
+    python -m jmim.main --config=configs/difffae_voxceleb.py:vae=VAE \
+      --workdir=W --config.data.data_dir=DIR
 
 For edits of one factor each an example of the test split also holds
 `renderings` [3, 256, 256, 3] and `source_pose`, `source_expression`,
 `source_light`: set `method.told.rendering.factors`, and `data.pictures`.
 Steps, batch and sizes are ours.
 
-Arguments: masks=True, batch=256.
+Arguments: vae= (its weights, a run or an .npz), masks=True, batch=256.
 
 Size: 386 M parameters.
 Time: not measured.
@@ -27,7 +27,7 @@ from jmim.core import config as configs
 
 
 def get_config(arg: str | None = None):
-  arg = configs.parse_arg(arg, masks=True, batch=256)
+  arg = configs.parse_arg(arg, vae="", masks=True, batch=256)
   config, half = configs.base(), (0.5, 0.5, 0.5)
   pictures = (("source", 256, 256), ("rendering", 256, 256))
   config.data.update(name="voxceleb", batch=arg.batch, size=256, flip=False)
@@ -38,7 +38,7 @@ def get_config(arg: str | None = None):
       source=dict(identity="stored"),
       attention=dict(kind="masks" if arg.masks else "statistics"),
     ),
-    first_stage=dict(path="VAE"),
+    first_stage=dict(path=arg.vae),
   )
   config.optim.update(lr=1e-4, b2=0.999, weight_decay=0.01)
   config.schedule.update(name="constant", warmup_steps=1000)

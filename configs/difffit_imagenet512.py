@@ -22,8 +22,8 @@ Time: not measured.
 Expect: the authors' FID, guided, not repeated: 3.02.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 # Data set -> classes.
 SETS = {
@@ -43,9 +43,7 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, host="", set="imagenet512", mode="difffit", stop=0, batch=256
   )
-  if arg.set not in SETS:
-    known = ", ".join(SETS)
-    raise errors.UserError(f"set={arg.set}", known, "name one", "--config")
+  choices.check(arg, set=SETS)
   config, fine = configs.base(), arg.set == "imagenet512"
   config.data.update(name=f"{arg.set}_latents", eval_split="test", flip=False)
   config.data.update(batch=arg.batch, size=512 if fine else 256)

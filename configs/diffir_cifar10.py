@@ -19,8 +19,8 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 STEPS = {"condition": 300, "joint": 500}
 FRESH = ("^main/condition/", "^main/denoiser/")
@@ -28,11 +28,11 @@ FRESH = ("^main/condition/", "^main/denoiser/")
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, stage="joint", first="", start="", steps=0)
-  if arg.stage not in STEPS:
-    text = "correct it; the first stage is configs/diffir_prior_cifar10.py"
-    raise errors.UserError(
-      f"stage={arg.stage}", "condition or joint", text, "--config"
-    )
+  choices.check(
+    arg,
+    "correct it; the first stage is configs/diffir_prior_cifar10.py",
+    stage=STEPS,
+  )
   config = configs.base()
   config.data.update(
     name="cifar10",

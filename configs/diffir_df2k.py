@@ -22,6 +22,7 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 from jmim.core import errors
 
@@ -32,7 +33,8 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, stage="joint", first="", gan=False, vgg="", batch=64, steps=0
   )
-  if arg.stage not in ("prior", "joint") or arg.gan and arg.stage == "prior":
+  choices.check(arg, stage=("prior", "joint"))
+  if arg.gan and arg.stage == "prior":
     seen, known = f"stage={arg.stage}, gan={arg.gan}", "joint, or prior alone"
     raise errors.UserError(seen, known, "correct it", "--config")
   prior = arg.stage == "prior"

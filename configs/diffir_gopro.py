@@ -22,8 +22,8 @@ Time: not measured.
 Expect: 33.2 dB after all runs (the authors', from memory).
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 # Patch: (batch, steps).
 PATCHES = {
@@ -40,10 +40,7 @@ FRESH = ("^main/condition/", "^main/denoiser/")
 def get_config(arg: str | None = None):
   options = dict(stage="joint", patch=192, first="", start="", batch=0)
   arg = configs.parse_arg(arg, **options)
-  if arg.stage not in ("condition", "joint") or arg.patch not in PATCHES:
-    seen = f"stage={arg.stage}, patch={arg.patch}"
-    known = f"condition or joint, one of {', '.join(map(str, PATCHES))}"
-    raise errors.UserError(seen, known, "correct it", "--config")
+  choices.check(arg, stage=("condition", "joint"), patch=PATCHES)
   first = arg.stage == "condition"
   batch, steps = PATCHES[arg.patch]
   config = configs.base()

@@ -24,8 +24,8 @@ Expect: not measured here.
 
 import math
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 # Patch: (batch, steps, steps before it).
 PATCHES = {
@@ -48,11 +48,7 @@ def rate(step: int) -> float:
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, patch=192, start="", batch=0)
-  if arg.patch not in PATCHES:
-    known = ", ".join(map(str, PATCHES))
-    raise errors.UserError(
-      f"patch={arg.patch}", f"one of {known}", "correct it", "--config"
-    )
+  choices.check(arg, patch=PATCHES)
   batch, steps, before = PATCHES[arg.patch]
   config = configs.base()
   config.data.update(

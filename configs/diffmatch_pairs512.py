@@ -27,8 +27,8 @@ Time: not measured.
 Expect: not measured here; the authors' table is not at hand.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 SIDE, FLOW = 512, 520
 STAGES = ("coarse", "fine")
@@ -38,14 +38,7 @@ STARTS = ("fresh", "coarse")
 def get_config(arg: str | None = None):
   names = dict(stage="coarse", vgg="", coarse="", start="fresh")
   arg = configs.parse_arg(arg, **names, steps=100_000, batch=24, lr=3e-5)
-  for name, known in (("stage", STAGES), ("start", STARTS)):
-    if getattr(arg, name) not in known:
-      raise errors.UserError(
-        f"{name}={getattr(arg, name)}",
-        " or ".join(known),
-        "name one of them",
-        "--config",
-      )
+  choices.check(arg, stage=STAGES, start=STARTS)
   config = configs.base()
   half, pairs = (0.5,) * 3, (("images", 2, SIDE, SIDE),)
   config.data.update(name="warps512", batch=arg.batch, size=SIDE)

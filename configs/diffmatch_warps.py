@@ -25,8 +25,8 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 SIDE, GRID = 32, 16
 STEPS = {"coarse": 2000, "fine": 1000}
@@ -42,10 +42,7 @@ FINE = MATCHER | dict(size=SIDE, levels=((2 * SIDE, 1),))
 def get_config(arg: str | None = None):
   names = dict(features="", stage="coarse", coarse="")
   arg = configs.parse_arg(arg, **names, steps=0, data="warps/cifar10")
-  if arg.stage not in STEPS:
-    raise errors.UserError(
-      f"stage={arg.stage}", "coarse or fine", "name one of them", "--config"
-    )
+  choices.check(arg, stage=STEPS)
   config, fine = configs.base(), arg.stage == "fine"
   half, pairs = (0.5,) * 3, (("images", 2, SIDE, SIDE),)
   config.data.update(name=arg.data, batch=16 if fine else 32, size=SIDE)

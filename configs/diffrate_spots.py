@@ -23,6 +23,7 @@ Expect: 98.0 % with 55 % of the FLOPs (99.4 % with all), classifier of 2000
 steps.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 from jmim.methods.parts import token_counts
 from jmim.methods.parts import token_lists
@@ -37,6 +38,7 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, stage="search", share=0.55, lists="", order="importance", steps=0
   )
+  choices.check(arg, stage=("search", "classifier"))
   config = configs.base()
   half, quarter = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
   config.data.update(

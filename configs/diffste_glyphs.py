@@ -16,8 +16,8 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 from jmim.data import tokenizers
 from jmim.data.builders import glyphs
 
@@ -28,10 +28,7 @@ BETAS = dict(beta_start=1e-4, beta_end=0.02)
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, reader="", branches="both", steps=2500)
-  if arg.branches not in BRANCHES:
-    raise errors.UserError(
-      f"branches={arg.branches}", ", ".join(BRANCHES), "name one", "--config"
-    )
+  choices.check(arg, branches=BRANCHES)
   config = configs.base()
   half, words = (0.5, 0.5, 0.5), "words:glyphs"
   small = dict(width=32, multipliers=(1, 2), blocks=1, attend_at=(1, 2))

@@ -4,7 +4,9 @@ Examples are squares of 256 px around a text, cut beforehand (the authors': ArT,
 COCO-Text, TextOCR and 1.3 M of SynthTiger in 100 fonts): `image`; `mask` [256,
 256], 1 where the text is, masks of neighbouring words among them; `characters`
 [20] (`jmim.data.characters`); `instruction`, the texts of
-`jmim.data.instructions.every`, or of a real scene the one without a style.
+`jmim.data.instructions.every` (with mixture=True those of the released code,
+which says fonts with "and" in the name alone), or of a real scene the one
+without a style.
 
     python -m jmim.convert --from=diffste_base --weights=FOLDER --out=SD
     python -m jmim.main --config=configs/diffste_scenetext.py --workdir=W \

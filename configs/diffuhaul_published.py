@@ -1,7 +1,9 @@
 """DiffUHaul at its published size: real pictures of 512 px.
 
 Examples hold `image`, `ellipses` [10, 5], `tokens` [77] and `thing_tokens` [10,
-24], as in blob_published, a run of which BASE is.
+24], as in blob_published, a run of which BASE is; and what a user asks for:
+`dragged`, the number of the thing that moves, int32, and `drag_to` [2], its new
+centre (x, y) in shares of the side.
 
     python -m jmim.main --mode=apply --config=configs/diffuhaul_published.py \
       --workdir=W --config.data.name=NAME --config.data.data_dir=DIR \
@@ -36,6 +38,7 @@ def get_config(arg: str | None = None):
   config.procedure = configs.section(
     type="edit.diffuhaul",
     source=configs.section(recipe="configs/blob_published.py"),
+    drag=configs.section(stored=True),
     begin=configs.section(real=True),
     guidance=7.5,
   )

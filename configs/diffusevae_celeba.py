@@ -6,7 +6,7 @@
     python -m jmim.main --config=$R:vae=V --workdir=W ...
 
 Arguments: model=hq256 (celeba64), stage=refiner (vae), vae= (its run), form=1
-(2), code=False, drop=0.0, prior=, components=10.
+(2), code=False, drop=0.0, prior=, components=10, inception=, reference= (FID).
 
 Reference (the authors'; not repeated here; FID): CelebA-HQ 128 in 10 steps
 16.47; CelebA-64 3.97, as remembered. Of the block strings the first and last
@@ -17,8 +17,8 @@ Time: not measured.
 Expect: the authors' FID of CelebA-HQ in 10 steps, not repeated: 16.47.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 DOWN = "32x3,32d2,32t16,16x7,16d2,16t8,8x4,8d2,8t4,4x3,4d4,4t1,1x3"
 UP = "1x1,1u4,1t4,4x3,4u2,4t8,8x4,8u2,8t16,16x7,16u2,16t32,32x3"
@@ -41,15 +41,13 @@ MODELS = {
   ),
 }
 ARGUMENTS = dict(stage="refiner", vae="", form=1, code=False, drop=0.0)
+FILES = dict(inception="", reference="")
 
 
 def get_config(arg: str | None = None):
-  more = dict(model="hq256", prior="", components=10)
+  more = dict(model="hq256", prior="", components=10, **FILES)
   arg = configs.parse_arg(arg, **ARGUMENTS, **more)
-  for name, known in (("model", MODELS), ("stage", ("vae", "refiner"))):
-    if arg[name] not in known:
-      seen, expected = f"{name}={arg[name]}", " or ".join(known)
-      raise errors.UserError(seen, expected, "correct it", "--config")
+  choices.check(arg, model=MODELS, stage=("vae", "refiner"))
   side, widths, ends, (multipliers, rate, batches) = MODELS[arg.model]
   first = arg.stage == "vae"
   config = configs.base()
@@ -79,6 +77,8 @@ def get_config(arg: str | None = None):
   config.optim.update(lr=rate, clip_norm=1.0)
   config.schedule.warmup_steps, config.ema.decay = 5000, 0.9999
   config.train.total_epochs = 1000.0 if side == 256 else 500.0
-  samples = dict(type="samples", weights="ema", every_steps=10_000)
-  config.evals = configs.section(samples=configs.section(**samples))
+  config.evals.samples = dict(type="samples", weights="ema", every_steps=10_000)
+  if arg.inception:
+    files = {name: arg[name] for name in FILES}
+    config.evals.fid = dict(type="fid", weights="ema", **files)
   return config

@@ -12,7 +12,9 @@ Data: TFDS `cifar10` as ArrayRecord in --config.data.data_dir.
 
 Arguments: stage=refiner (vae), vae= (its run), form=1 (2), code=False,
 drop=0.0, prior=, components=10, epochs=0.0 (0: 500 of the VAE, 2850 of the
-refiner).
+refiner), inception= and reference= (of `tools.inception_npz` and
+`tools.make_fid_stats`: FID of 50000 samples, in the steps of
+`method.sampling`).
 
 Reference (the authors'; not repeated here; FID): 2.62 in 1000 steps with a
 mixture, as remembered. The total batch of the refiner is from memory, too.
@@ -22,18 +24,17 @@ Time: not measured.
 Expect: FID 2.62 in 1000 steps (the authors', from memory; not repeated).
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 ARGUMENTS = dict(stage="refiner", vae="", form=1, code=False, drop=0.0)
+FILES = dict(inception="", reference="")
 
 
 def get_config(arg: str | None = None):
-  arg = configs.parse_arg(arg, **ARGUMENTS, prior="", components=10, epochs=0.0)
-  if arg.stage not in ("vae", "refiner"):
-    raise errors.UserError(
-      f"stage={arg.stage}", "vae or refiner", "correct it", "--config"
-    )
+  more = dict(prior="", components=10, epochs=0.0, **FILES)
+  arg = configs.parse_arg(arg, **ARGUMENTS, **more)
+  choices.check(arg, stage=("vae", "refiner"))
   first = arg.stage == "vae"
   config = configs.base()
   config.data.update(
@@ -77,4 +78,7 @@ def get_config(arg: str | None = None):
     errors=configs.section(type="mean", every_steps=10_000, limit=2048),
     samples=configs.section(type="samples", weights="ema", every_steps=10_000),
   )
+  if arg.inception:
+    files = {name: arg[name] for name in FILES}
+    config.evals.fid = dict(type="fid", weights="ema", **files)
   return config

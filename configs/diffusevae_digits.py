@@ -18,8 +18,8 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 WIDTHS = "8:32,4:64,1:16"
 VAE = dict(
@@ -35,11 +35,11 @@ DIMS = dict(width=32, multipliers=(1, 2), blocks=1, attend_at=(16,), heads=1)
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, **ARGUMENTS, prior="", components=3, steps=3000)
-  if arg.stage not in ("refiner", "plain"):
-    text = "correct it; the VAE is configs/diffusevae_vae_digits.py"
-    raise errors.UserError(
-      f"stage={arg.stage}", "refiner or plain", text, "--config"
-    )
+  choices.check(
+    arg,
+    "correct it; the VAE is configs/diffusevae_vae_digits.py",
+    stage=("refiner", "plain"),
+  )
   config = configs.base()
   config.data.update(
     name="digits/plain",

@@ -22,15 +22,20 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 
 VARIANTS = {"base": ("B/14", 8192), "large": ("L/14", 16384)}
+# Images are normalised as those of VQ autoencoders; the ViT's are ImageNet's.
+HALF = dict(mean=(0.5,) * 3, std=(0.5,) * 3)
+IMAGENET = dict(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, stage="codes", size="base", teacher="", semantic="", pixels=""
   )
+  choices.check(arg, stage=("codes", "table"), size=VARIANTS)
   config, (variant, codes) = configs.base(), VARIANTS[arg.size]
   config.data.update(
     name="imagenet2012",
@@ -42,6 +47,7 @@ def get_config(arg: str | None = None):
     flip=True,
     eval_crop="center",
     eval_resize=256,
+    **HALF,
   )
   teacher = dict(
     family="dinov2_registers",
@@ -50,8 +56,9 @@ def get_config(arg: str | None = None):
     layer=-3,
     norm=True,
     table_size=518,
+    **IMAGENET,
   )
-  vectors = dict(size=256, patch=16, teacher=teacher)
+  vectors = dict(size=256, patch=16, teacher=teacher, **HALF)
   config.evals = configs.section()
   config.train.total_steps = 1  # of what only makes codes
   if arg.stage == "table":

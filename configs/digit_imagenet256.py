@@ -22,8 +22,8 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 BLOCKS = {
   "base": dict(width=1024, depth=16, heads=16),
@@ -49,16 +49,11 @@ def get_config(arg: str | None = None):
     batch=0,
     epochs=0,
   )
-  if arg.stage not in STAGES or arg.size not in BLOCKS:
-    raise errors.UserError(
-      f"stage={arg.stage}, size={arg.size}",
-      f"one of {', '.join(STAGES)}; {', '.join(BLOCKS)}",
-      "name one of them",
-      "--config",
-    )
+  choices.check(arg, stage=STAGES, size=BLOCKS)
   config, (lr, batch, steps) = configs.base(), STAGES[arg.stage]
   config.data.update(name="imagenet256_digit", eval_split="test", size=256)
   config.data.update(batch=arg.batch or batch, flip=False)
+  config.data.update(mean=(0.5,) * 3, std=(0.5,) * 3)  # as the tokenizer's
   lm = dict(dims=BLOCKS[arg.size])
   top_k = 300 if arg.classes else {"base": 200, "large": 400}[arg.size]
   said = dict(classes=arg.classes, lm=lm, sampling=dict(top_k=top_k))

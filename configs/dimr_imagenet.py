@@ -26,8 +26,8 @@ Time: not measured.
 Expect: the authors' FID of XL/2R, not repeated: 1.70.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 TWO = dict(heads=(16, 1), kernels=(1, 7), patches=(2, 1))
 SIZES = {
@@ -46,10 +46,7 @@ SIZES = {
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, size="XL/2R", steps=1_000_000, batch=1024)
-  if arg.size not in SIZES:
-    raise errors.UserError(
-      f"size={arg.size}", ", ".join(SIZES), "name one of them", "--config"
-    )
+  choices.check(arg, size=SIZES)
   side = 512 if arg.size == "XL/3R" else 256
   half = (0.5, 0.5, 0.5)
   config = configs.base()

@@ -14,8 +14,8 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 TWO = dict(
   kinds=("transformer", "convnext"),
@@ -38,10 +38,7 @@ KINDS = {"two": TWO, "one": ONE, "adaln": dict(TWO, norm="adaln")}
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, kind="two", steps=1500)
-  if arg.kind not in KINDS:
-    raise errors.UserError(
-      f"kind={arg.kind}", ", ".join(KINDS), "name one of them", "--config"
-    )
+  choices.check(arg, kind=KINDS)
   config = configs.base()
   half = (0.5, 0.5, 0.5)
   config.data.update(

@@ -16,6 +16,8 @@ Time: not measured.
 Expect: not measured here.
 """
 
+import pathlib
+
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.runlog import writer
@@ -24,7 +26,9 @@ from jmim.runlog import writer
 def deviation(workdir: str) -> float:
   """Of the latents of a run of an autoencoder, as it logged last."""
   key = "latent_std"
-  found = [line[key] for line in writer.read(workdir) if key in line]
+  log = pathlib.Path(workdir) / "metrics.jsonl"
+  lines = writer.read(workdir) if log.is_file() else []
+  found = [line[key] for line in lines if key in line]
   if not found:
     raise errors.UserError(
       f"{workdir}, which has logged no {key}",

@@ -16,8 +16,8 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 STEPS, CODE = {"host": 2000, "diti": 1000}, 64
 ATTRIBUTES = ("label", "place", "large", "texture", "warm")
@@ -38,10 +38,7 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, stage="diti", host="", blocks=8, mode="base", steps=0
   )
-  if arg.stage not in STEPS:
-    raise errors.UserError(
-      f"stage={arg.stage}", "diti or host", "name one of them", "--config"
-    )
+  choices.check(arg, stage=STEPS)
   config = configs.base()
   half = dict(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
   config.data.update(

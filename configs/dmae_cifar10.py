@@ -1,11 +1,14 @@
 """DMAE on CIFAR-10: the small student of the method's card.
 
+    python -m jmim.main --config=configs/mae_cifar10.py --workdir=runs/teacher \
+      --config.method.dims.width=192 --config.method.dims.depth=6 \
+      --config.method.dims.heads=6 --config.data.data_dir=DIR
     python -m jmim.main --config=configs/dmae_cifar10.py --workdir=runs/dmae \
       --config.method.teacher=runs/teacher --config.data.data_dir=DIR
     ... --config=configs/dmae_cifar10.py:weight=0.0       plain MAE
 
 Arguments: weight=1.0, mask_ratio=0.75, steps=1000. The teacher is the
-encoder 192x6 of a run of mae_cifar10 (its workdir), or an .npz of it.
+encoder 192x6 of such a run of mae_cifar10, or an .npz of it.
 
 Size: 0.506 M parameters.
 Time: not measured.

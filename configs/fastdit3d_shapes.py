@@ -15,6 +15,7 @@ Time: not measured.
 Expect: not measured.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 
 MASKS = {
@@ -26,6 +27,7 @@ MASKS = {
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, steps=2000, mask="aware", masked=True)
+  choices.check(arg, mask=MASKS)
   config = configs.base()
   config.data.update(
     name="shapes/solids",

@@ -17,6 +17,7 @@ Time: not measured.
 Expect: the authors' top-1 of B / L / H, not repeated: 83.6 / 85.9 / 86.9 %.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 
 # variant -> base rate per 256, epochs, layer decay, drop path (the card's).
@@ -29,6 +30,7 @@ RECIPES = {
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, variant="B/16", size=224, batch=1024)
+  choices.check(arg, variant=RECIPES)
   lr, epochs, layer_decay, drop_path = RECIPES[arg.variant]
   config = configs.base()
   config.data.update(

@@ -18,8 +18,8 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 CHOICES = {"model": ("unet", "dit"), "directions": ("pca", "steps", "jacobian")}
 BASES = {
@@ -31,10 +31,7 @@ BASES = {
 def get_config(arg: str | None = None):
   known = dict(model="unet", directions="pca", samples=50_000)
   arg = configs.parse_arg(arg, **known)
-  for name, choices in CHOICES.items():
-    if arg[name] not in choices:
-      seen, expected = f"{name}={arg[name]}", " or ".join(choices)
-      raise errors.UserError(seen, expected, "correct it", "--config")
+  choices.check(arg, **CHOICES)
   recipe, at = BASES[arg.model]
   jacobian = arg.directions == "jacobian"
   config = configs.procedure()

@@ -16,18 +16,15 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 COLOURS = 5
 
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, by="scores", source="", scorer="", num=32)
-  if arg.by not in ("scores", "labels"):
-    raise errors.UserError(
-      f"by={arg.by}", "scores or labels", "correct it", "--config"
-    )
+  choices.check(arg, by=("scores", "labels"))
   images, net = arg.by == "labels", "configs/attributes_scenes.py"
   config = configs.procedure()
   half = (0.5, 0.5, 0.5)

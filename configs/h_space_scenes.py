@@ -15,21 +15,15 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 DIRECTIONS = ("pca", "steps", "random")
 
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, directions="pca", source="", num=32)
-  if arg.directions not in DIRECTIONS:
-    raise errors.UserError(
-      f"directions={arg.directions}",
-      f"one of {', '.join(DIRECTIONS)}",
-      "correct it",
-      "--config",
-    )
+  choices.check(arg, directions=DIRECTIONS)
   config = configs.procedure()
   half = (0.5, 0.5, 0.5)
   config.data.update(batch=32, size=32, mean=half, std=half)

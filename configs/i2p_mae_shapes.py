@@ -16,16 +16,13 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, teacher="dino", weight_2d=1.0, steps=300)
-  if arg.teacher not in ("dino", "none"):
-    raise errors.UserError(
-      f"teacher={arg.teacher}", "dino or none", "name one of them", "--config"
-    )
+  choices.check(arg, teacher=("dino", "none"))
   config = configs.base()
   config.data.update(
     name="shapes/solids",

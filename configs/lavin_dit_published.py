@@ -28,8 +28,8 @@ Time: not measured.
 Expect: the authors' AbsRel of NYUv2 depth, not repeated: 6.2.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 SIZES = {
   "0.1B": dict(width=576, depth=12, heads=8),
@@ -42,9 +42,7 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, size="3.4B", side=256, source="", pairs=4, tasks=20, steps=0, batch=640
   )
-  if arg.size not in SIZES or arg.side not in STEPS:
-    seen, known = f"size={arg.size},side={arg.side}", f"{list(SIZES)}, 256, 512"
-    raise errors.UserError(seen, known, "name one of them", "--config")
+  choices.check(arg, size=SIZES, side=STEPS)
   config = configs.base()
   half = (0.5, 0.5, 0.5)
   config.data.update(

@@ -1,8 +1,7 @@
 """LaVin-DiT at 16 px: six tasks told by four pairs of pictures.
 
     python -m jmim.main --config=configs/lavin_dit_shapes.py --workdir=W
-    python -m jmim.main --mode=sample --config=configs/lavin_dit_shapes.py \
-      --workdir=W --num=16 --weights=ema \
+    python -m jmim.main --mode=eval --workdir=W \
       --config.method.tasks.task=invert
 
 Sets of five pictures that have nothing to do with each other: four become
@@ -14,7 +13,7 @@ the mean of all answers has the least.
 `errors/pairs_1`: with one pair; `errors/new` over `errors/new_copy`: of
 pictures whose two colours were never seen together. `tasks` has each task
 alone, also those that were held out. `solved` draws pairs, query, answer and
-truth.
+truth: of every task in turn, or of the one that the second command asks for.
 
 Arguments: steps=2500, kv_group=2 (1: plain attention), pairs=4 (at most 4),
 drop=0.1.

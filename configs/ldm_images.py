@@ -19,6 +19,7 @@ Time: not measured.
 Expect: the authors' FID of CelebA-HQ, not repeated: 5.11.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 
 VQ = dict(variant="vq-f4", codes=8192, scale=1.0)
@@ -41,6 +42,7 @@ RATES = {"churches": 5e-5}  # in total; the others per image of the batch
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, model="faces", steps=500_000, batch=48)
+  choices.check(arg, model=DIMS)
   config = configs.base()
   config.data.update(
     name="folder",

@@ -16,8 +16,8 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 NETWORKS = {
   "unet": dict(
@@ -29,9 +29,7 @@ NETWORKS = {
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, steps=3000, network="unet")
-  if arg.network not in NETWORKS:
-    seen, known = f"network={arg.network}", ", ".join(NETWORKS)
-    raise errors.UserError(seen, known, "name one", "--config")
+  choices.check(arg, network=NETWORKS)
   config = configs.base()
   half = (0.5, 0.5, 0.5)
   config.data.update(

@@ -21,8 +21,8 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 STEPS = {"host": 1500, "student": 1000}
 SIDE, HALF = 16, (0.5, 0.5, 0.5)
@@ -42,10 +42,7 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, stage="student", host="", form="linear", rungs=0, steps=0
   )
-  if arg.stage not in STEPS:
-    raise errors.UserError(
-      f"stage={arg.stage}", "student or host", "name one of them", "--config"
-    )
+  choices.check(arg, stage=STEPS)
   config = configs.base()
   config.data.update(
     name="digits/scattered",

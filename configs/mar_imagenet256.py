@@ -25,8 +25,8 @@ Time: not measured.
 Expect: the authors' FID of L, 800 epochs, not repeated: 1.78.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 IMAGES = 1_268_355  # train[:99%]
 BLOCKS = {
@@ -43,13 +43,7 @@ HEADS = {
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, size="L", epochs=400, batch=2048, head="train")
-  if arg.size not in BLOCKS or arg.head not in ("train", "final"):
-    raise errors.UserError(
-      f"size={arg.size}, head={arg.head}",
-      f"one of {', '.join(BLOCKS)}; train or final",
-      "name one of them",
-      "--config",
-    )
+  choices.check(arg, size=BLOCKS, head=("train", "final"))
   config = configs.base()
   config.data.update(
     name="imagenet256_kl16",

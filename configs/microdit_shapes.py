@@ -3,8 +3,10 @@
     R=configs/microdit_shapes.py
     python -m jmim.main --config=$R --workdir=runs/micro
     python -m jmim.main --config=$R:stage=whole,start=runs/micro --workdir=W
-    python -m jmim.main --mode=sample --config=$R --workdir=W --num=64 \
-      --weights=ema
+    python -m jmim.main --mode=eval --workdir=W \
+      --config.evals.samples.examples=64
+
+The last draws samples of held-out captions.
 
 64 patches of 2 px, of which 16 are kept behind a mixer of two blocks. Captions
 ("red square left of blue cross") are words with a learned vector each.
@@ -18,8 +20,8 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 STEPS = {"masked": 1200, "whole": 300}
 
@@ -27,10 +29,7 @@ STEPS = {"masked": 1200, "whole": 300}
 def get_config(arg: str | None = None):
   known = dict(stage="masked", start="", steps=0, mixer=2)
   arg = configs.parse_arg(arg, **known)
-  if arg.stage not in STEPS:
-    raise errors.UserError(
-      f"stage={arg.stage}", "masked or whole", "name one of them", "--config"
-    )
+  choices.check(arg, stage=STEPS)
   masked = arg.stage == "masked"
   steps = arg.steps or STEPS[arg.stage]
   config = configs.base()

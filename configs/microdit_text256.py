@@ -23,8 +23,8 @@ Expect: the authors' FID-30K of COCO after all stages, not repeated: 12.66.
 
 import numpy as np
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 # (steps, share removed, learning rate, its end, warm-up).
 STAGES = {
@@ -40,13 +40,7 @@ SIZES = {
 def get_config(arg: str | None = None):
   known = dict(stage="masked", start="", size="XL", batch=2048)
   arg = configs.parse_arg(arg, **known)
-  if arg.stage not in STAGES or arg.size not in SIZES:
-    raise errors.UserError(
-      f"stage={arg.stage}, size={arg.size}",
-      f"one of {', '.join(STAGES)}; one of {', '.join(SIZES)}",
-      "name one of them",
-      "--config",
-    )
+  choices.check(arg, stage=STAGES, size=SIZES)
   steps, removed, rate, end, warmup = STAGES[arg.stage]
   config = configs.base()
   config.data.update(name="text256_latents", batch=arg.batch, size=256)

@@ -22,8 +22,8 @@ Expect: the authors' FID-30K of COCO after all stages, not repeated: 12.66.
 
 import numpy as np
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 # (steps, share removed, warm-up, decay of the average).
 STAGES = {
@@ -35,13 +35,7 @@ DEPTH = 28
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, stage="masked", start="", batch=2048)
-  if arg.stage not in STAGES:
-    raise errors.UserError(
-      f"stage={arg.stage}",
-      f"one of {', '.join(STAGES)}",
-      "name one of them",
-      "--config",
-    )
+  choices.check(arg, stage=STAGES)
   steps, removed, warmup, decay = STAGES[arg.stage]
   config = configs.base()
   config.data.update(name="text512_latents", batch=arg.batch, size=512)

@@ -21,8 +21,8 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 # Of each stage: least share masked, share of captions, learning rate.
 STAGES = {1: (0.7, 0.5, 1e-3), 2: (0.0, 0.5, 1e-3), 3: (0.0, 0.9, 3e-4)}
@@ -31,10 +31,7 @@ NAMES = "zero one two three four five six seven eight nine".split()
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, stage=1, start="", steps=2000, head="v")
-  if arg.stage not in STAGES:
-    raise errors.UserError(
-      f"stage={arg.stage}", "1, 2 or 3", "name one of them", "--config"
-    )
+  choices.check(arg, stage=STAGES)
   least, describe, rate = STAGES[arg.stage]
   config = configs.base()
   config.data.update(

@@ -23,8 +23,8 @@ Time: not measured.
 Expect: the authors' FID-30K of COCO after stage two, not repeated: 36.6.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 # Of each stage: least share masked, share of captions, rate, images.
 STAGES = {
@@ -43,13 +43,7 @@ WORDS = {"0.5B": 151_936, "7B": 152_064}
 def get_config(arg: str | None = None):
   known = dict(stage=1, start="", size="0.5B", lora=0, host="", batch=2048)
   arg = configs.parse_arg(arg, **known)
-  if arg.stage not in STAGES or arg.size not in QWEN2:
-    raise errors.UserError(
-      f"stage={arg.stage}, size={arg.size}",
-      "1, 2 or 3; 0.5B or 7B",
-      "name one of them",
-      "--config",
-    )
+  choices.check(arg, stage=STAGES, size=QWEN2)
   least, describe, rate, images = STAGES[arg.stage]
   config = configs.base()
   config.data.update(name="laion256_kl16", eval_split="test", batch=arg.batch)

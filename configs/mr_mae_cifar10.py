@@ -16,6 +16,7 @@ Time: not measured.
 Expect: probe 51.4 %, without the teacher 42.9 % (500 steps).
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 
 BACKBONES = {
@@ -35,6 +36,7 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, backbone="vit", teacher="dino", visible="random", steps=1500
   )
+  choices.check(arg, backbone=BACKBONES)
   config = configs.base()
   mean, std = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
   config.data.update(

@@ -19,8 +19,8 @@ Time: not measured.
 Expect: k-NN 29.8 %, loss 0.631; without MTO 28.1 %, 0.614.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 HOSTS = {
   "simmim": dict(
@@ -54,10 +54,7 @@ def get_config(arg: str | None = None):
   if not arg.on:
     off = dict.fromkeys(("lambda_spa", "lambda_e", "lambda_r"), 0.0)
     tokens = dict(recalibrate=False, **off)
-  if arg.host not in HOSTS:
-    raise errors.UserError(
-      f"host={arg.host}", "simmim or mae", "name one of them", "--config"
-    )
+  choices.check(arg, host=HOSTS)
   config.method = configs.section(size=32, tokens=tokens, **HOSTS[arg.host])
   config.optim.update(
     name="adamw", lr=1e-3, b2=0.999, weight_decay=0.05, clip_norm=5.0

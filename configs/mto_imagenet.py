@@ -16,8 +16,8 @@ Time: not measured.
 Expect: the host's accuracy after twice its epochs (abstract; not repeated).
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 IMAGES = 1_281_167
 HOSTS = {
@@ -37,10 +37,7 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, host="simmim", variant="B/16", epochs=400, batch=2048
   )
-  if arg.host not in HOSTS:
-    raise errors.UserError(
-      f"host={arg.host}", "simmim or mae", "name one of them", "--config"
-    )
+  choices.check(arg, host=HOSTS)
   simmim = arg.host == "simmim"
   config = configs.base()
   config.data.update(

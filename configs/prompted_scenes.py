@@ -15,8 +15,8 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 TOLD = {"image": (1, False), "text": (0, True), "both": (1, True)}
 
@@ -24,10 +24,7 @@ TOLD = {"image": (1, False), "text": (0, True), "both": (1, True)}
 def get_config(arg: str | None = None):
   known = dict(source="", projector="", attributes="", told="image", num=256)
   arg = configs.parse_arg(arg, **known, guidance=2.0)
-  if arg.told not in TOLD:
-    raise errors.UserError(
-      f"told={arg.told}", ", ".join(TOLD), "name one of them", "--config"
-    )
+  choices.check(arg, told=TOLD)
   images, text = TOLD[arg.told]
   config = configs.procedure()
   half = (0.5, 0.5, 0.5)

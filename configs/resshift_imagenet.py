@@ -21,8 +21,8 @@ Time: not measured.
 Expect: LPIPS 0.231 on ImageNet-Test (the authors', from memory; not repeated).
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 # Data, side of images, first stage, degradation, process.
 TASKS = {
@@ -47,10 +47,7 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, task="sr", autoencoder="", steps=500_000, batch=64
   )
-  if arg.task not in TASKS:
-    raise errors.UserError(
-      f"task={arg.task}", "sr or faces", "name one of them", "--config"
-    )
+  choices.check(arg, task=TASKS)
   task = dict(TASKS[arg.task])
   half = (0.5, 0.5, 0.5)
   config = configs.base()

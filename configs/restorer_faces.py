@@ -11,8 +11,8 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 NETS = {
   "conv": dict(layers=8, width=32),
@@ -27,10 +27,7 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, net="conv", error="l2", degradation="face_small", steps=1000
   )
-  if arg.net not in NETS:
-    raise errors.UserError(
-      f"net={arg.net}", ", ".join(NETS), "name one of them", "--config"
-    )
+  choices.check(arg, net=NETS)
   config = configs.base()
   config.data.update(
     name="faces/small",

@@ -17,8 +17,8 @@ Time: not measured.
 Expect: not measured here; the authors give no numbers of it alone.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 TASKS = {
   "faces": dict(size=512),
@@ -32,10 +32,7 @@ TASKS = {
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, task="faces", steps=300_000, batch=32)
-  if arg.task not in TASKS:
-    raise errors.UserError(
-      f"task={arg.task}", ", ".join(TASKS), "name one of them", "--config"
-    )
+  choices.check(arg, task=TASKS)
   fields = TASKS[arg.task]
   config = configs.base()
   config.data.update(

@@ -1,4 +1,4 @@
-"""A segmenter of 512 px, of the pairs that DiffuMask makes of one class.
+"""A segmenter of 512 px, of the pairs that DiffuMask makes of VOC's classes.
 
     python -m jmim.main --config=configs/segment_voc.py:label=2,fold=0 \
       --workdir=FOLD0 --config.data.data_dir=DIR
@@ -7,10 +7,18 @@
     python -m jmim.main --config=configs/segment_voc.py:label=2 --workdir=W \
       --config.data.data_dir=DIR --config.data.keep=keep.npy
 
-reads the set `word_masks_<class>` of diffumask_masks_voc. The authors train
-Mask2Former (R50, Swin-B; 90,000 iterations at 512 px, batch 16) by its own
-recipe; it is not here, and this U-Net stands where it does. Arguments: label=2
-(bird), fold=-1, folds=4, steps=90000, batch=16.
+reads the set `word_masks_<class>` of diffumask_masks_voc. With classes=21 all
+twenty sets are trained on, equally often, and a pixel is of the ground or of
+one of the classes; pairs of the class `label` are held out and tested on, and
+`data.keep` lists pairs of that class alone.
+
+    python -m jmim.main --config=configs/segment_voc.py:classes=21 \
+      --workdir=W --config.data.data_dir=DIR
+
+The authors train Mask2Former (R50, Swin-B; 90,000 iterations at 512 px, batch
+16) by its own recipe; it is not here, and this U-Net stands where it does.
+Arguments: label=2 (bird), classes=2 (or 21), fold=-1, folds=4, steps=90000,
+batch=16.
 
 Reference: none of this network.
 
@@ -20,17 +28,27 @@ Expect: not measured here.
 """
 
 from jmim.core import config as configs
+from jmim.core import errors
 from jmim.data import folds
 from jmim.data.procedural import prompts as texts
+
+ALL = 1 + len(texts.CLASSES)  # and the ground
 
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(
-    arg, label=2, fold=-1, folds=4, steps=90_000, batch=16
+    arg, label=2, classes=2, fold=-1, folds=4, steps=90_000, batch=16
   )
+  if arg.classes not in (2, ALL):
+    expected = f"2 or {ALL}"
+    raise errors.UserError(
+      f"classes={arg.classes}", expected, "name one of them", "--config"
+    )
+  sets = [f"word_masks_{name}" for name in texts.CLASSES]
   config = configs.base()
   config.data.update(
-    name=f"word_masks_{texts.CLASSES[arg.label]}",
+    name=sets[arg.label],
+    mixture=tuple((name, 1.0) for name in sets) if arg.classes == ALL else (),
     train_split=folds.without(arg.fold, arg.folds),
     eval_share=0.02,
     batch=arg.batch,
@@ -43,6 +61,8 @@ def get_config(arg: str | None = None):
   config.method = configs.section(
     type="dense.segment",
     size=512,
+    classes=arg.classes,
+    by_class=arg.classes == ALL,
     net=dict(width=64, multipliers=(1, 2, 4, 8), blocks=2, norm_groups=32),
     pasted=dict(
       warp=0.3,

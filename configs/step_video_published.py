@@ -28,6 +28,7 @@ Time: not measured.
 Expect: nothing published of stages alone.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 from jmim.core import errors
 
@@ -45,13 +46,10 @@ CHUNK, LATENT_CHUNK = 17, 3
 def get_config(arg: str | None = None):
   known = dict(stage="images", size="4b", length=204, batch=0)
   arg = configs.parse_arg(arg, start="", first_stage="", null="", **known)
-  if arg.stage not in STAGES or arg.size not in SIZES or arg.length % CHUNK:
-    raise errors.UserError(
-      f"stage={arg.stage}, size={arg.size}, length={arg.length}",
-      f"{', '.join(STAGES)}; {', '.join(SIZES)}; a multiple of {CHUNK} frames",
-      "name one of them",
-      "--config",
-    )
+  choices.check(arg, stage=STAGES, size=SIZES)
+  if arg.length % CHUNK:
+    seen, known = f"length={arg.length}", f"a multiple of {CHUNK} frames"
+    raise errors.UserError(seen, known, "change it", "--config")
   height, width, steps, rate, batch = STAGES[arg.stage]
   images, large = arg.stage == "images", arg.size == "30b"
   config = configs.base()

@@ -18,12 +18,14 @@ Time: not measured.
 Expect: error 0.031 with the best of seeds 0, 1, 2.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 from jmim.data.builders import molrg
 
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, data="k2d3", steps=600)
+  choices.check(arg, data=molrg.CONFIGS)
   known = molrg.CONFIGS[arg.data]
   config = configs.base()
   config.data.update(

@@ -10,11 +10,14 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
+from jmim.data.builders import molrg
 
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, data="k2d3", steps=2000, width=32)
+  choices.check(arg, data=molrg.CONFIGS)
   config = configs.base()
   config.data.update(
     name=f"molrg/{arg.data}",
@@ -37,5 +40,6 @@ def get_config(arg: str | None = None):
   config.evals = configs.section(
     errors=configs.section(type="mean", weights="ema"),
     jacobian=configs.section(type="jacobian", weights="ema", examples=8),
+    novelty=configs.section(type="novelty", weights="ema", of="vector"),
   )
   return config

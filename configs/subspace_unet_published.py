@@ -14,13 +14,16 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
+from jmim.data.builders import molrg
 
 BATCH, HALF_LIFE, RAMP = 512, 500_000, 10_000_000
 
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, data="k2d7", images=6_000_000)
+  choices.check(arg, data=molrg.CONFIGS)
   config = configs.base()
   config.data.update(
     name=f"molrg/{arg.data}",
@@ -45,5 +48,6 @@ def get_config(arg: str | None = None):
   config.evals = configs.section(
     errors=configs.section(type="mean", weights="ema"),
     jacobian=configs.section(type="jacobian", weights="ema", examples=32),
+    novelty=configs.section(type="novelty", weights="ema", of="vector"),
   )
   return config

@@ -7,8 +7,10 @@ its place (configs/prompted_scenes.py).
     python -m jmim.main --config=configs/t5_scenes.py --workdir=runs/t5
     python -m jmim.main --config=configs/t5_ldm_scenes.py:t5=runs/t5 \
       --workdir=runs/told
-    python -m jmim.main --mode=sample --config=configs/t5_ldm_scenes.py \
-      --workdir=runs/told --num=64 --weights=ema
+    python -m jmim.main --mode=eval --workdir=runs/told \
+      --config.evals.samples.examples=64
+
+The last draws samples of held-out captions.
 
 Arguments: t5= (a run of t5_scenes), steps=3000.
 

@@ -24,6 +24,7 @@ Time: not measured.
 Expect: the authors' VOI after fine-tuning, not repeated: 0.995.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 
 # Widths of the stages, and channels behind the last level.
@@ -38,6 +39,7 @@ VARIANTS = {
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, variant="507M", batch=320, steps=500_000)
+  choices.check(arg, variant=VARIANTS)
   widths, hidden = VARIANTS[arg.variant]
   config = configs.base()
   config.data.update(

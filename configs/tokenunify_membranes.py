@@ -15,6 +15,7 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 
 WEIGHTS = {"random": (1.0, 0.0, 0.0), "next": (0.0, 1.0, 0.0)}
@@ -22,6 +23,7 @@ WEIGHTS = {"random": (1.0, 0.0, 0.0), "next": (0.0, 1.0, 0.0)}
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, steps=400, tasks="mixture")
+  choices.check(arg, tasks=("mixture", *WEIGHTS))
   config = configs.base()
   config.data.update(
     name="membranes/small", batch=8, volume=(8, 40, 40), flip=True

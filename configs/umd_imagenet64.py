@@ -17,6 +17,7 @@ Time: not measured.
 Expect: the authors' 100-shot probe of UMD, not repeated: 31.8 %.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 
 # Share of clean images, share of patches hidden in noised ones, probe time.
@@ -32,6 +33,7 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, kind="umd", variant="B/4", epochs=800.0, batch=1024
   )
+  choices.check(arg, kind=KINDS)
   clean, hidden, probe = KINDS[arg.kind]
   config = configs.base()
   config.data.update(

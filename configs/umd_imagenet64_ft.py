@@ -14,6 +14,7 @@ Time: not measured.
 Expect: the authors' FID of UMD, not repeated: 19.8.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 
 SHARES = {"umd": 0.05, "mae": 0.05, "dit": 0.0, "maskdit": 0.0}
@@ -23,6 +24,7 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, kind="umd", variant="B/4", epochs=50.0, batch=256
   )
+  choices.check(arg, kind=SHARES)
   config = configs.base()
   config.data.update(
     name="imagenet2012",

@@ -21,8 +21,8 @@ Time: not measured.
 Expect: the authors' rFID, not repeated: 0.28 (without alignment 0.26).
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 # Of each stage: epochs, weight of the alignment, margin of cosines, of pairs.
 STAGES = {
@@ -42,14 +42,7 @@ CODES = {16: "kl-f16", 32: "kl-f16-z32", 64: "kl-f16-z64"}
 def get_config(arg: str | None = None):
   known = dict(stage=1, start="", teacher="dinov2", channels=32, batch=256)
   arg = configs.parse_arg(arg, **known)
-  asked = ((arg.stage, STAGES), (arg.teacher, TEACHERS), (arg.channels, CODES))
-  if any(x not in allowed for x, allowed in asked):
-    raise errors.UserError(
-      f"stage={arg.stage}, teacher={arg.teacher}, channels={arg.channels}",
-      "; ".join(", ".join(map(str, allowed)) for _, allowed in asked),
-      "name one of each",
-      "--config",
-    )
+  choices.check(arg, stage=STAGES, teacher=TEACHERS, channels=CODES)
   epochs, weight, cosine, pairs = STAGES[arg.stage]
   config = configs.base()
   config.data.update(name="imagenet2012", batch=arg.batch, size=256, flip=True)

@@ -17,8 +17,8 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 COPIED = (("/net/blocks/", "/net/branch/"),)
 FRESH = ("/branch_embed/", "/branch/layers/added/")
@@ -36,10 +36,7 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, stage="image", source="", garment="stored", gate="open", steps=0
   )
-  if arg.stage not in STAGES:
-    raise errors.UserError(
-      f"stage={arg.stage}", ", ".join(STAGES), "name one of them", "--config"
-    )
+  choices.check(arg, stage=STAGES, gate=("open", "closed"))
   steps, batch, fresh, copied, new, share = STAGES[arg.stage]
   config, half, frames = configs.base(), (0.5, 0.5, 0.5), 8
   pictures = [(name, 16, 32, 32) for name in CLIPS]
@@ -58,7 +55,7 @@ def get_config(arg: str | None = None):
     dims=dict(dims, body=dict(variant="S/4", width=96, depth=4, heads=4)),
     clip=clip,
     told=dict(garment=dict(source=arg.garment, size=(16, 16))),
-    long=dict(frames=frames),
+    long=dict(frames=frames, stride=2),  # no more than in training
     first_stage=dict(variant="none"),
     noise=dict(times=200, beta_start=5e-4, beta_end=0.1),
     sampling=dict(steps=20, clip=1.0),

@@ -5,26 +5,27 @@ ones, grey where the garment is, and drawn `pose`s (all uint8, of any size);
 `masks` [64, 512, 384], 0 or 1; and `other`, a garment to try on. In training
 the garment is cut out of any frame. VAE is Stable Diffusion's.
 
-    python -m jmim.main --config=configs/viton_dit_videos.py --workdir=A \
-      --config.data.data_dir=DIR --config.method.first_stage.path=VAE
-    ... --config=configs/viton_dit_videos.py:stage=video,source=A --workdir=B
-    ... --config=configs/viton_dit_videos.py:stage=control,source=B --workdir=C
+    R=configs/viton_dit_videos.py
+    python -m jmim.main --config=$R:vae=VAE --workdir=A \
+      --config.data.data_dir=DIR
+    ... --config=$R:vae=VAE,stage=video,source=A --workdir=B
+    ... --config=$R:vae=VAE,stage=control,source=B --workdir=C
 
 Stages: image (100,000 steps), video (100,000: attention along time is new),
 control (50,000: a branch of 14 blocks, at first copies); the rest learns at a
 fifth of the rate, with frozen=1 not at all. Steps, batch and sizes are ours.
 
-Arguments: stage=image, source= (the run before), frozen=0, batch=128, tokens=0
-(vectors of width 1024, say CLIP's, that are stored of both garments:
-`garment_embedding`, `other_embedding`).
+Arguments: vae= (its weights, a run or an .npz), stage=image, source= (the run
+before), frozen=0, batch=128, tokens=0 (vectors of width 1024, say CLIP's, that
+are stored of both garments: `garment_embedding`, `other_embedding`).
 
 Size: 1.06 G parameters.
 Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 
 SIDES, LENGTH, FRAMES, SHARE = (512, 384), 64, 16, 0.2
 COPIED = (("/net/blocks/", "/net/branch/"),)
@@ -39,12 +40,9 @@ STAGES = {
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(
-    arg, stage="image", source="", frozen=0, tokens=0, batch=128
+    arg, vae="", stage="image", source="", frozen=0, tokens=0, batch=128
   )
-  if arg.stage not in STAGES:
-    raise errors.UserError(
-      f"stage={arg.stage}", ", ".join(STAGES), "name one of them", "--config"
-    )
+  choices.check(arg, stage=STAGES)
   steps, fresh, copied, new = STAGES[arg.stage]
   config, half, image = configs.base(), (0.5,) * 3, arg.stage == "image"
   branch = 14 if arg.stage == "control" else 0
@@ -59,7 +57,7 @@ def get_config(arg: str | None = None):
     clip=dict(length=LENGTH, frames=frames, stride=1 if image else 4),
     told=dict(garment=dict(tokens=arg.tokens)),
     long=dict(frames=frames),
-    first_stage=dict(path="VAE"),
+    first_stage=dict(path=arg.vae),
   )
   if arg.source:
     config.init_from.update(path=arg.source, weights="ema")

@@ -9,6 +9,11 @@ of a Gumbel VQGAN; `jmim.tools.cache_latents --output=codes` stores others).
       --config.data.data_dir=DIR --config.method.codes.path=VQ
     python -m jmim.main --config=configs/vq_diffusion_coco.py:null=W \
       --workdir=N --config.data.data_dir=DIR
+    python -m jmim.main --mode=sample --workdir=N --num=64 \
+      --config.method.condition.prompt=TEXT.npz
+
+where TEXT.npz has one `context` [77, 512]; the evaluator `samples` reads those
+of examples.
 
 Arguments: epochs=100, batch=256, codes=2887 (of the tokenizer), null= (a run
 to go on from, with a tenth of the captions replaced by learned features of no

@@ -301,6 +301,12 @@ MISTAKES = [
     ["hardware.shard_rules=('kernel','fsdp')"],
     ["hardware.shard_rules", "regex"],
   ),
+  ("no box", ["data.box=(0,0,9)"], ["data.box", "(top, left, height, width)"]),
+  (
+    "box beyond the images",
+    ["data.box=(9,0,32,32)"],
+    ["data.box", "32 x 32 pixels"],
+  ),
   (
     "regex without a match",
     ["optim.freeze=('encodr/',)"],
@@ -352,12 +358,12 @@ MISTAKES = [
   (
     "data of a recipe",
     [recipe("diti_images", "data=faces")],
-    ["--config", "data=faces", "celeba, ffhq, bedroom"],
+    ["--config", "data=faces", "celeba, ffhq or bedroom"],
   ),
   (
     "stage of a recipe that trains its host",
     [recipe("diti_shapes", "stage=teacher")],
-    ["--config", "stage=teacher", "diti or host"],
+    ["--config", "stage=teacher", "host or diti"],
   ),
   (
     "stage of a recipe that has two",
@@ -367,17 +373,27 @@ MISTAKES = [
   (
     "stage of a recipe that has four",
     [recipe("va_vae_imagenet", "stage=4")],
-    ["--config", "stage=4", "0, 1, 2, 3; dinov2, mae; 16, 32, 64"],
+    ["--config", "stage=4", "0, 1, 2 or 3"],
+  ),
+  (
+    "model of a recipe",
+    [recipe("arbscale_images", "model=cats")],
+    ["--config", "model=cats", "ffhq, div2k or faces"],
+  ),
+  (
+    "stage of a recipe that would be ignored",
+    [recipe("arbscale_images", "stage=aligned")],
+    ["--config", "stage=aligned", "diffusion or align"],
   ),
   (
     "task of a recipe",
     [recipe("difface_ffhq512", "task=upscale")],
-    ["--config", "task=upscale", "faces, inpaint"],
+    ["--config", "task=upscale", "faces or inpaint"],
   ),
   (
     "network of a recipe",
     [recipe("restorer_faces", "net=vit")],
-    ["--config", "net=vit", "conv, srcnn, swinir"],
+    ["--config", "net=vit", "conv, srcnn or swinir"],
   ),
   (
     "data set of a recipe",
@@ -387,7 +403,7 @@ MISTAKES = [
   (
     "stage of a recipe",
     [recipe("linfusion_digits", "stage=teacher")],
-    ["--config", "stage=teacher", "student or host"],
+    ["--config", "stage=teacher", "host or student"],
   ),
   (
     "fold of a recipe",
@@ -400,6 +416,11 @@ MISTAKES = [
     ["--config", "fold=4 of folds=4"],
   ),
   (
+    "classes of a recipe",
+    [recipe("segment_voc", "classes=20")],
+    ["--config", "classes=20", "2 or 21"],
+  ),
+  (
     "words without a tokenizer",
     ["data.text_words=('circle',)"],
     ["data.text_words", "data.tokenizer=''"],
@@ -407,7 +428,7 @@ MISTAKES = [
   (
     "branches of a recipe",
     [recipe("diffste_glyphs", "branches=words")],
-    ["--config", "branches=words", "both, text, char"],
+    ["--config", "branches=words", "both, text or char"],
   ),
   (
     "edits that are no multiple of an origin's",
@@ -442,22 +463,22 @@ MISTAKES = [
   (
     "stage of a recipe with two priors",
     [recipe("cue_cifar10", "stage=both")],
-    ["--config", "stage=both", "enhance, noise, light"],
+    ["--config", "stage=both", "enhance, noise or light"],
   ),
   (
     "stage of a recipe of four",
     [recipe("microdit_text256", "stage=third")],
-    ["--config", "stage=third", "masked, whole"],
+    ["--config", "stage=third", "masked or whole"],
   ),
   (
     "size of a recipe",
     [recipe("mar_imagenet256", "size=XL")],
-    ["--config", "size=XL", "B, L, H"],
+    ["--config", "size=XL", "B, L or H"],
   ),
   (
     "directions of a recipe",
     [recipe("h_space_scenes", "directions=pcs")],
-    ["--config", "directions=pcs", "pca, steps, random"],
+    ["--config", "directions=pcs", "pca, steps or random"],
   ),
   (
     "model of a recipe",
@@ -677,7 +698,7 @@ PROCEDURES = [
   (
     "no such stage of DiGIT",
     [recipe("digit_imagenet256", "stage=two")],
-    ["--config", "gpt, ar, nar"],
+    ["--config", "gpt, ar or nar"],
   ),
   (
     "a probability above one",
@@ -826,6 +847,16 @@ PROCEDURES = [
     ["data.text_length", "data.text_length=10", "(9,)"],
   ),
   (
+    "a text for all that is too long",
+    changed(
+      "clip_scenes",
+      "steps=4",
+      "data.text=",
+      f"data.prompt={'a red circle ' * 9}",
+    ),
+    ["data.text_length", "data.prompt has 29 tokens"],
+  ),
+  (
     "classes in sentences without a tokenizer",
     changed(
       "clip_scenes",
@@ -848,7 +879,7 @@ PROCEDURES = [
   (
     "what is told of a scene",
     ["--mode=apply", recipe("prompted_scenes", "told=sound")],
-    ["--config", "image, text, both"],
+    ["--config", "image, text or both"],
   ),
   (
     "a prompt of nothing",
@@ -1051,7 +1082,7 @@ PROCEDURES = [
   (
     "a stage of a recipe",
     [recipe("viton_dit_dancers", "stage=pose")],
-    ["--config", "stage=pose", "image, video, control"],
+    ["--config", "stage=pose", "image, video or control"],
   ),
   (
     "frames of a long clip that training did not give",
@@ -1138,6 +1169,27 @@ PROCEDURES = [
     ["method", "context.shown 8", "context.templates"],
   ),
   (
+    "a whole view that nothing compares",
+    changed("nvist_views", "steps=10", "method.rays.whole=True"),
+    ["method", "rays.whole=True", "perceptual.network='none'"],
+  ),
+  (
+    "fewer rays than a whole view has",
+    changed(
+      "nvist_views",
+      "steps=10",
+      "method.rays.whole=True",
+      "method.rays.budget=700",
+      "method.perceptual.network=small",
+    ),
+    ["method", "rays.budget=700", "768 pixels", "rays.whole"],
+  ),
+  (
+    "planes that patches do not fill",
+    changed("nvist_views", "steps=10", "method.planes.patch=5"),
+    ["method", "planes.resolution=24", "planes.patch=5"],
+  ),
+  (
     "branches of unequal numbers",
     changed("dimr_shapes", "steps=10", "method.dims.widths=(64, 32, 16)"),
     ["method", "one entry per branch", "'width': 3", "'blocks': 2"],
@@ -1160,7 +1212,7 @@ PROCEDURES = [
   (
     "features of a sound",
     [recipe("diffdub_speech_hdtf", "sound=wav2vec")],
-    ["--config", "sound=wav2vec", "hubert, mfcc"],
+    ["--config", "sound=wav2vec", "hubert or mfcc"],
   ),
   (
     "guidance by a code that is never dropped",
@@ -1229,6 +1281,16 @@ PROCEDURES = [
     ["method", "told.rendering.factors", "hair"],
   ),
   (
+    "guidance by a rendering that is not shown",
+    changed(
+      "difffae_faces",
+      "steps=10",
+      "method.told.rendering.used=False",
+      "method.told.rendering.numbers=()",
+    ),
+    ["method", "told.conditions.guide", "rendering.used=False"],
+  ),
+  (
     "an identity of a source that is not told",
     [recipe("difffae_faces", "identity=I,tokens=False")],
     ["--config", "identity=I", "tokens=False"],
@@ -1237,5 +1299,49 @@ PROCEDURES = [
     "regions kept that have no name",
     changed("difffae_faces", "steps=100", "evals.factors.kept=('hat',)"),
     ["evals", "kept", "hat"],
+  ),
+  (
+    "a schedule of masks that there is not",
+    changed("maskgit_digits", "steps=200", "method.sampling.schedule=sine"),
+    ["method", "sampling.schedule 'sine'", "cosine"],
+  ),
+  (
+    "grey values of colours",
+    changed("maskgit_digits", "steps=200", "method.codes.channels=3"),
+    ["method", "codes.kind 'levels'", "codes.channels 3"],
+  ),
+  (
+    "more calls than tokens",
+    changed("mar_digits", "steps=200", "method.sampling.steps=17"),
+    ["method", "sampling.steps 17", "16 tokens"],
+  ),
+  (
+    "a temperature of what is not drawn",
+    changed(
+      "mar_digits",
+      "steps=200,head=regression",
+      "method.sampling.temperature=0.9",
+    ),
+    ["method", "sampling.temperature=0.9", "head.kind='regression'"],
+  ),
+  (
+    "more times of the score than of the process",
+    changed("tad_sr_cifar10", "steps=10", "method.hsd.times=9"),
+    ["method", "hsd.times=9", "noise.times=4"],
+  ),
+  (
+    "a critic of maps that there are not",
+    changed("tad_sr_cifar10", "steps=10", "method.critic.taps=(9,)"),
+    ["method", "critic.taps=(9,)"],
+  ),
+  (
+    "an image that is not doubled",
+    changed("rrdb_regions", "steps=10", "method.degraded.factor=3"),
+    ["method", "degraded.factor"],
+  ),
+  (
+    "guidance by no small image",
+    changed("sam_diffsr_regions", "steps=10", "method.sampling.guidance=2.0"),
+    ["method", "sampling.guidance=2.0", "leave it at 1"],
   ),
 ]

@@ -3,6 +3,9 @@
 All of them are found before anything is compiled.
 """
 
+import copy
+import functools
+import json
 import os
 import pathlib
 import re
@@ -11,14 +14,21 @@ import subprocess
 import sys
 
 import jax
+import jax.numpy as jnp
 import mistakes
+import ml_collections
 import numpy as np
 import PIL.Image
 import pytest
 from absl import flags
 
 from jmim import main
+from jmim.checkpoints import frozen
+from jmim.checkpoints import store as checkpoint
+from jmim.core import discovery
+from jmim.core import state as states
 from jmim.parallel import topology
+from jmim.tools import mount
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RECIPE = mistakes.ASKED
@@ -427,3 +437,190 @@ def test_a_checkpoint_that_cannot_be_read(images, trained, tmp_path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
   code, err = shell(*command(images, workdir))
   check(code, err, "--workdir", "delete", str(workdir / "checkpoints" / "2"))
+
+
+# Methods that read another run: what they are, what that run is, and where
+# they name it.
+UNET = dict(
+  width=16, multipliers=(1, 2), blocks=1, attend_at=(2,), heads=2, norm_groups=4
+)
+NO_STAGE = dict(variant="none")
+STUDENT = dict(
+  type="diffusion.linfusion",
+  size=32,
+  channels=3,
+  dims=UNET,
+  first_stage=NO_STAGE,
+  labels=dict(classes=10),
+  condition=dict(task="class", context=8, transformer=1),
+)
+TEACHER = {k: x for k, x in STUDENT.items() if k != "type"}
+CODE = dict(width=8, multipliers=(1, 2), blocks=1)
+IMPLICIT = dict(hidden=(8,))
+STRINGS = dict(
+  encoder="32d4,32t8,8d8,8t1,1",
+  encoder_widths="32:8,8:8,1:6",
+  decoder="1,1u8,1t8,8u4,8t32,32",
+  decoder_widths="32:8,8:8,1:6",
+)
+FITTED = dict(type="diffusion.difffit", size=32, channels=3)
+FITTED |= dict(dims=dict(variant="S/4", width=16, depth=1, heads=2))
+FITTED["first_stage"] = NO_STAGE
+READERS = {
+  "diti": (
+    dict(
+      type="diffusion.diti",
+      size=32,
+      dims=UNET | dict(scale_shift=True, updown=True, dropout=0.0),
+      encoder=dict(widths=(8, 16), heads=2, norm_groups=4),
+      blocks=dict(width=8, blocks=4, stages=(), stage_widths=()),
+    ),
+    dict(
+      type="diffusion.ddpm",
+      size=32,
+      dims=UNET | dict(scale_shift=True, updown=True),
+    ),
+    "host.path",
+  ),
+  "linfusion": (STUDENT, dict(type="latent.ldm", **TEACHER), "host.path"),
+  "difffit": (FITTED, FITTED | dict(type="diffusion.dit"), "host.path"),
+  "arbscale": (
+    dict(
+      type="latent.arbscale",
+      size=8,
+      dims=UNET,
+      first_stage=dict(variant="ae-f4", implicit=IMPLICIT, width=8, blocks=1),
+    ),
+    dict(
+      type="latent.autoencoder_inr",
+      size=32,
+      dims=dict(variant="ae-f4", width=8, blocks=1),
+      implicit=IMPLICIT,
+      pixels=dict(count=16, sides=(16, 32)),
+    ),
+    "first_stage.path",
+  ),
+  "diffusevae": (
+    dict(type="latent.diffusevae", dims=UNET, coarse=dict(dims=STRINGS)),
+    dict(type="latent.diffusevae_vae", dims=STRINGS),
+    "coarse.path",
+  ),
+}
+# Reader -> change of that run, and what the screen holds.
+OTHERS = [
+  ("diti", "dims.norm_groups", 8, ["method.dims.norm_groups", "norm_groups=8"]),
+  ("diti", "labels.classes", 10, ["label_embed", "host.path"]),
+  ("diti", "prediction", "v", ["prediction=v", "host.path"]),
+  ("diti", "dims.width", 32, ["host.path", "0 networks that fit"]),
+  ("linfusion", "noise.times", 500, ["noise.times=500", "method.noise.times"]),
+  ("linfusion", "dims.heads", 0, ["dims.heads=0", "method.dims.heads"]),
+  ("linfusion", "dims.blocks", 2, ["host.path"]),
+  ("difffit", "dims.heads", 4, ["dims.heads=4", "method.dims.heads"]),
+  ("difffit", "dims.width", 32, ["host.path", "0 networks that fit"]),
+  ("arbscale", "dims.width", 16, ["first_stage.path", "0 networks that fit"]),
+  ("diffusevae", "dims.encoder_widths", "32:4,8:8,1:6", ["coarse.path"]),
+]
+
+
+def stored(folder, section):
+  """A run of a method: its config, and parameters of zeros."""
+  config = ml_collections.ConfigDict(section)
+  method = discovery.make(config)
+  shapes = {n: (1, *x.shape) for n, x in method.inputs().items()}
+  batch = {n: jnp.zeros(x, jnp.float32) for n, x in shapes.items()}
+  batch |= {"label": jnp.zeros(1, jnp.int32)} if "label" in shapes else {}
+  made = jax.eval_shape(method.init, jax.random.key(0), batch)
+  params, extra = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), made)
+  zero = np.int32(0)
+  state = states.State(
+    step=np.int32(1),
+    params=params,
+    opt={},
+    ema={},
+    extra=extra,
+    window={},
+    counted=zero,
+    skipped=zero,
+    skipped_total=zero,
+  )
+  store = checkpoint.Checkpoints(folder)
+  store.save(1, state, {})
+  store.close()
+  text = json.dumps({"method": config.to_dict(), "data": {}})
+  (folder / "config.json").write_text(text)
+  return folder
+
+
+def with_run(name, path, folder):
+  """A recipe of a reader whose key names a path."""
+  reader, _, key = READERS[name]
+  lines = [f"config.method = configs.section(**{reader!r})"]
+  lines += [f"config.method.update({{{key.partition('.')[0]!r}: PART}})"]
+  part = dict(reader.get(key.partition(".")[0], {}), path=str(path))
+  lines += ["config.evals = configs.section()"]
+  text = (ROOT / "configs" / "mae_digits.py").read_text()
+  lines[1] = lines[1].replace("PART", repr(part))
+  made = "".join(f"  {line}\n" for line in lines)
+  recipe = folder / "recipe.py"
+  recipe.write_text(
+    text.replace("  return config\n", f"{made}  return config\n")
+  )
+  return recipe
+
+
+def start(call, images, recipe, folder):
+  """Of a run of that recipe: (exit code, stderr)."""
+  own = [a for a in TINY if not a.startswith(("method.", "evals."))]
+  more = [*own, f"data.data_dir={images}", "data.mean=(0.5, 0.5, 0.5)"]
+  more += ["data.std=(0.5, 0.5, 0.5)", "data.size=32"]
+  argv = [f"--config={recipe}", f"--workdir={folder / 'run'}"]
+  return call(*argv, *(f"--config.{a}" for a in more))
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_run_that_fits_is_read(tmp_path, name):
+  """So that what is refused below is refused for what was changed."""
+  reader, other, key = READERS[name]
+  part, field = key.split(".")
+  path = {field: str(stored(tmp_path, other))}
+  section = reader | {part: reader.get(part, {}) | path}
+  consts = discovery.make(ml_collections.ConfigDict(section)).consts()
+  found = frozen.load_all(consts)
+  assert all(not x.any() for x in jax.tree.leaves(found))
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_run_that_is_missing(call, images, tmp_path, name):
+  recipe = with_run(name, tmp_path / "nowhere", tmp_path)
+  code, err = start(call, images, recipe, tmp_path)
+  check(code, err, f"method.{READERS[name][2]}", "nowhere")
+
+
+@pytest.mark.parametrize(("name", "field", "value", "words"), OTHERS)
+def test_a_run_that_does_not_fit(
+  call, images, tmp_path, name, field, value, words
+):
+  other = copy.deepcopy(READERS[name][1])
+  *parts, last = field.split(".")
+  functools.reduce(lambda x, n: x.setdefault(n, {}), parts, other)[last] = value
+  run = stored(tmp_path / "other", other)
+  recipe = with_run(name, run, tmp_path)
+  check(*start(call, images, recipe, tmp_path), *words)
+  assert not (tmp_path / "run").exists()
+
+
+def test_mounting_on_what_does_not_fit(tmp_path, capsys):
+  part = stored(tmp_path / "part", FITTED)
+  argv = [f"--part={part}", f"--out={tmp_path / 'out'}"]
+  wide = FITTED | dict(
+    type="diffusion.dit", dims=FITTED["dims"] | {"width": 32}
+  )
+  hosts = {
+    "nowhere": ["nowhere"],
+    str(stored(tmp_path / "host", wide)): ["0 networks that fit"],
+  }
+  for host, words in hosts.items():
+    code = mount.main([*argv, f"--host={host}"])
+    check(code, capsys.readouterr().err, *words)
+  code = mount.main([f"--part={tmp_path}", *argv[1:], "--host=H"])
+  check(code, capsys.readouterr().err, str(tmp_path))

@@ -44,8 +44,8 @@ def counted() -> float:
   }
   params, extra = jax.eval_shape(m.init, jax.random.key(0), like)
   weights, key = methods.Weights(params, extra), jax.random.key(0)
-  ours = flops.count(m.sample, weights, like, key)
-  plain = functools.partial(step_video.StepVideo.sample, m)
+  ours = flops.count(m.pairs, weights, like, key)
+  plain = functools.partial(step_video.StepVideo.pairs, m)
   saved = flops.count(plain, weights, like, key) - ours
   sparse, dense = m.work()
   return (dense - saved) / sparse

@@ -18,7 +18,8 @@ from 0.1, 0.2, 0.4, 0.6 and 0.8 of the 50 visited times; 0 is the estimate.
 6. It gains at least as much there as in the light tier: the ratio of 5, light
    less heavy.
 
-In the tests: start 0, known pixels, eta 0 and 1, spaced times.
+In the tests: start 0, known pixels, eta 0 and 1, spaced times, and the
+divergence of 1 itself, estimated by draws.
 """
 
 import functools

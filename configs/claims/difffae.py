@@ -18,11 +18,12 @@ Exact. Attention to the tokens sums to 1; another source changes nothing of what
 4. Where the light alone is the query's the opening of the mouth, as the judge
    tells it, moves by less than 10 % of its range (4).
 
-Reported, with the card's figures: errors of pose, expression and light over the
-judge's own (1.5); errors of colours (0.08 each); the overlap (0.4).
+Printed only, with the card's figures: errors of pose, expression and light over
+the judge's own (1.5); errors of colours (0.08 each); the overlap (0.4).
 """
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -152,9 +153,9 @@ def get_claim() -> claims.Claim:
         at_most=0.1,
       ),
       claims.Condition(
-        text="reported (card: 1.5): greatest error of a factor / the judge's",
+        text="worst error of a factor / the judge's (card: 1.5; printed only)",
         value=lambda r: worst(r["full"]),
-        at_least=0.0,
+        at_least=-math.inf,
       ),
     ),
     metrics=(

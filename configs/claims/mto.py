@@ -51,7 +51,7 @@ def get_claim() -> claims.Claim:
         value=lambda r: curves.rauc(
           r["ours"].history(KNN), r["base"].history(KNN)
         ),
-        at_least=0.0,
+        at_least=-math.inf,
       ),
       *(
         claims.Condition(

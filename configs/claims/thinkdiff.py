@@ -96,7 +96,12 @@ def loss_error() -> float:
 
 
 def get_claim() -> claims.Claim:
-  few = ("train.total_steps=1", "optim.lr=0.0", "evals=None")
+  fresh = (
+    "optim.lr=0.0",
+    "train.total_steps=1",
+    "schedule.warmup_steps=0",
+    "evals=None",
+  )
   exact = (
     ("exact: size of projected tokens, greatest error", scale_error, 1e-3),
     ("exact: T5's loss, told its encoder's vectors", loss_error, 1e-5),
@@ -113,7 +118,7 @@ def get_claim() -> claims.Claim:
       ),
       "copied": claims.Run(PROJECT),
       "own": claims.Run(f"{PROJECT},norm=own"),
-      "fresh": claims.Run(PROJECT, few),
+      "fresh": claims.Run(PROJECT, fresh),
       "image": claims.Run(DRAW.format("copied", "image")),
       "caption": claims.Run(DRAW.format("copied", "text")),
       "untrained": claims.Run(DRAW.format("fresh", "image")),

@@ -46,7 +46,7 @@ def load(
   digests = []
   if const.path and path.is_dir():
     data = data if data and const.images else {}
-    _check_agrees(f"{name}: {path}", path, const.agrees, data)
+    _check_agrees(f"{name}: {path}", path, const, data)
     tree = _pick(name, path, like, const)
   else:
     tree, digest = _of_file(name, const, like)
@@ -137,7 +137,7 @@ def check(
 def _check_agrees(
   what: str,
   workdir: pathlib.Path,
-  agrees: Mapping[str, tuple[str, Any]],
+  const: method.Const,
   data: Mapping[str, Any],
 ) -> None:
   """Raises UserError if a run says that its network is used otherwise."""
@@ -145,24 +145,22 @@ def _check_agrees(
     run = store.read_config(workdir)
   except FileNotFoundError:
     return
+  told = lambda field, value: field in const.exact or _told(value)
   ours = {
     f"data.{key}": (f"data.{key}", data[key])
     for key in ("mean", "std")
     if key in data
-  } | {field: entry for field, entry in agrees.items() if _told(entry[1])}
-  theirs = configs.flat(run.get("method", {})) | {
-    f"data.{key}": value for key, value in run.get("data", {}).items()
-  }
-  wanted = {
-    field: (key, value, theirs[field] if _told(theirs.get(field)) else value)
-    for field, (key, value) in ours.items()
-  }
-  for field, (key, mine, other) in wanted.items():
-    if not _same(mine, other):
+  } | {field: x for field, x in const.agrees.items() if told(field, x[1])}
+  section = run.get("method", {})
+  theirs = configs.flat(section) | dict(const.implied(section))
+  theirs |= {f"data.{key}": value for key, value in run.get("data", {}).items()}
+  for field, (key, mine) in ours.items():
+    other = theirs.get(field)
+    if other is not None and told(field, other) and not _same(mine, other):
       raise errors.UserError(
         f"{what} was trained with {field}={other}, and {key}={mine}",
         "the same: its weights mean nothing else",
-        f"set {key}={other}",
+        f"set {key}={other}, or name another run",
         key,
       )
 
@@ -205,6 +203,16 @@ def _pick(
     raise errors.UserError(
       f"{name}: {workdir} has {len(prefixes)} networks that fit",
       f"one with the {len(shapes)} arrays of the configured architecture",
+      "use a run of the configured architecture",
+      const.key,
+    )
+  under = [n for n in saved if n.startswith(prefixes[0])]
+  more = sorted(n for n in under if n.removeprefix(prefixes[0]) not in shapes)
+  if const.whole and more:
+    raise errors.UserError(
+      f"{name}: {workdir} also has {', '.join(more[:4])}, which nothing here "
+      "would read",
+      f"the {len(shapes)} arrays of the configured architecture alone",
       "use a run of the configured architecture",
       const.key,
     )

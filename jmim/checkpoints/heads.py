@@ -20,14 +20,20 @@ class Head(NamedTuple):
     predict: output of the method that is x.
     kernel: float32 [d, classes].
     bias: float32 [classes].
+    names: of the columns, where they are not the classes of the labels.
+    std: float32 [d], deviations of the x it was fitted on; [0]: not kept.
   """
 
   predict: str
   kernel: np.ndarray
   bias: np.ndarray
+  names: tuple[str, ...] = ()
+  std: np.ndarray = np.zeros(0, np.float32)
 
 
-def read(workdir: pathlib.Path, name: str, step: int, weights: str) -> Head:
+def read(
+  workdir: pathlib.Path, name: str, step: int, weights: str, key: str = "--head"
+) -> Head:
   """That of an evaluator, by training or by --mode=eval.
 
   Args:
@@ -35,6 +41,7 @@ def read(workdir: pathlib.Path, name: str, step: int, weights: str) -> Head:
     name: of the evaluator.
     step: of the network that it is to stand on.
     weights: "raw" or "ema", of that network.
+    key: flag that named it, for messages.
 
   Raises:
     UserError: there is none, or only of another step, or of other weights; its
@@ -45,20 +52,22 @@ def read(workdir: pathlib.Path, name: str, step: int, weights: str) -> Head:
     path = folder / writer.HEADS / f"{name}.npz"
     if not path.is_file():
       continue
-    found = npz.read(path, "--head")
+    found = npz.read(path, key)
     if not _fits(found):
       seen.append(f"{path} with {', '.join(found) or 'nothing'}: no classifier")
       continue
     if found["step"] == step and found["weights"] == weights:
-      arrays = (found[k].astype(np.float32) for k in ("kernel", "bias"))
-      return Head(str(found["predict"]), *arrays)
+      names = ("kernel", "bias", "std")
+      arrays = {n: found[n].astype(np.float32) for n in names if n in found}
+      told = tuple(map(str, found.get("names", ())))
+      return Head(predict=str(found["predict"]), names=told, **arrays)
     seen.append(f"of step {found['step']}, weights={found['weights']}")
   raise errors.UserError(
-    f"--head={name}: " + ("; ".join(seen) or f"none in {workdir}"),
+    f"{key}={name}: " + ("; ".join(seen) or f"none in {workdir}"),
     f"a probe (an SVM: of two classes) or a linear evaluator that saw step "
     f"{step}, weights={weights}",
     "run --mode=eval with it first",
-    "--head",
+    key,
   )
 
 
@@ -70,4 +79,7 @@ def _fits(found: Mapping[str, np.ndarray]) -> bool:
     and all(x.dtype.kind == "f" for x in (kernel, bias))
     and kernel.ndim == 2
     and bias.shape == kernel.shape[1:]
+    and np.asarray(found.get("std", ())).shape in ((0,), kernel.shape[:1])
+    and np.asarray(found.get("std", ())).dtype.kind == "f"
+    and np.asarray(found.get("names", ())).ndim == 1
   )

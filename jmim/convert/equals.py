@@ -81,10 +81,13 @@ def probed(
     UserError: no ViT, or an output that no library's classifier reads.
   """
   net = getattr(method, "encoder", None)
-  if not isinstance(net, vit.ViT) or head.predict not in POOLS:
+  fits = isinstance(net, vit.ViT) and head.predict in POOLS
+  if not fits or head.names:
+    told = f" that tells {', '.join(head.names[:4])}" if head.names else ""
     raise errors.UserError(
-      f"--head: a classifier of {head.predict!r} of {type(method).__name__}",
-      f"one of {' or '.join(POOLS)} of a ViT",
+      f"--head: a classifier of {head.predict!r} of {type(method).__name__}"
+      f"{told}",
+      f"one of the labels, of {' or '.join(POOLS)} of a ViT",
       "evaluate a probe of one of these (evals.probe.predict)",
       "--head",
     )

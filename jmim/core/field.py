@@ -18,6 +18,7 @@ def value(
   *,
   was: str | Mapping[str, Any] = "",
   asked: bool = False,
+  unseen: bool = False,
   **limits: Any,
 ) -> Any:
   """A documented hyper-parameter.
@@ -29,11 +30,14 @@ def value(
       or several, name -> what makes today's value of the older one, or None.
     asked: it says what is asked of weights (how they are sampled, say), not
       what they have learnt: it may differ from that of training.
+    unseen: weights mean something else under another value, which no name and
+      no shape among them tells: who takes those of another run compares it.
     **limits: any of choices=(...), low=, high=, above=, below=
       (inclusive, inclusive, exclusive, exclusive).
   """
   metadata = {"doc": doc, **limits} | ({"was": was} if was else {})
   metadata |= {"asked": True} if asked else {}
+  metadata |= {"unseen": True} if unseen else {}
   return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -109,6 +113,14 @@ def configured(cls: type) -> dict[str, dataclasses.Field]:
   """Name -> field of all that a config can set."""
   fields = dataclasses.fields(cls)
   return {f.name: f for f in fields if f.metadata.get("config", True)}
+
+
+def unseen(part: Any) -> dict[str, Any]:
+  """Name -> value of those fields of a part that no weights show."""
+  fields = dataclasses.fields(part)
+  return {
+    f.name: getattr(part, f.name) for f in fields if f.metadata.get("unseen")
+  }
 
 
 def kinds(known: dataclasses.Field, owner: Any = None) -> tuple[dict, Any]:

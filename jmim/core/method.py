@@ -77,9 +77,13 @@ class Const:
     agrees: dotted field of the method that trained it -> (our key, our value):
       a run that knows another value is refused; 0: not known. "data.mean" and
       "data.std": per channel, where its images are not normalised as ours.
+    implied: section `method` of a run's config -> what follows from several of
+      its fields (widths of a named size), by dotted names as in `agrees`.
     weights: of a run: "raw" or "ema".
     key: config key of the path, for messages ("method.teacher.path").
     images: whether it reads images, which are to be normalised as its own were.
+    exact: fields of `agrees` of which 0, "" and () are known, too.
+    whole: of a run that has leaves beside those of `init`, nothing is taken.
   """
 
   path: str
@@ -88,9 +92,14 @@ class Const:
   agrees: Mapping[str, tuple[str, Any]] = dataclasses.field(
     default_factory=dict, kw_only=True
   )
+  implied: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dataclasses.field(
+    default=lambda section: {}, kw_only=True
+  )
   weights: str = dataclasses.field(default="raw", kw_only=True)
   key: str = dataclasses.field(default="method", kw_only=True)
   images: bool = dataclasses.field(default=True, kw_only=True)
+  exact: Iterable[str] = dataclasses.field(default=(), kw_only=True)
+  whole: bool = dataclasses.field(default=False, kw_only=True)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -281,12 +290,6 @@ def batch_size(batch: Batch) -> int:
 def numbers(batch: Batch) -> jax.Array:
   """[b] the numbers of a batch's examples; without any: 0, 1, ..."""
   return batch.get("index", jnp.arange(batch_size(batch)))
-
-
-def neighbours(b: int) -> jax.Array:
-  """[b] numbers: 2 i and 2 i + 1 change places; a last one alone stays."""
-  own = jnp.arange(b)
-  return jnp.where((own ^ 1) < b, own ^ 1, own)
 
 
 def loss_name(method: Method, player: str) -> str:

@@ -1,7 +1,10 @@
 """One image, of which boxes are cut out; decoded as little as possible."""
 
+import copy
+
 import numpy as np
 
+from jmim.core import errors
 from jmim.data import decode
 from jmim.data import formats
 from jmim.data import jpeg
@@ -56,6 +59,30 @@ class Picture:
     if self._pixels is None:
       self._pixels = self._jpeg((0, 0, *self.size))[0]
     return self._pixels
+
+  def part(self, box: Box, name: str) -> "Picture":
+    """A part of it, as if no more were stored.
+
+    Args:
+      box: as data.box.
+      name: of the picture, for the message.
+
+    Raises:
+      UserError: the box is not inside.
+    """
+    top, left, height, width = box
+    high, wide = self.size
+    if top + height > high or left + width > wide:
+      raise errors.UserError(
+        f"{name} is {high} x {wide} pixels, data.box={tuple(box)}",
+        "(top, left, height, width) within every image",
+        "change data.box",
+        "data.box",
+      )
+    made = copy.copy(self)
+    made._pixels = self.pixels[top : top + height, left : left + width]
+    made.size = (height, width)
+    return made
 
   def cut(self, box: Box, size: int | decode.Sides) -> tuple[np.ndarray, Box]:
     """A box, resized.

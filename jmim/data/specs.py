@@ -79,6 +79,12 @@ class Spec(data.Data):
       self.batch % self.repeat_samples == 0,
       f"a divisor of batch = {self.batch}",
     )
+    whole = all(isinstance(x, int) and x >= 0 for x in self.box)
+    self._check(
+      "box",
+      not self.box or len(self.box) == 4 and whole and min(self.box[2:]) > 0,
+      "(), or whole numbers (top, left, height, width)",
+    )
     self._check_turbo()
     self._check_pictures()
     texts.check(self)

@@ -3,9 +3,10 @@
     tokens [l]   start, the text, end, padding
     marks  [l]   1 where a token is one of `data.text_words`, else 0
 
-Of a text that is too long the rest is cut off, the end stays. Of several texts
-that an example stores under one name training draws one, evaluation has the
-first. `data.texts` makes further entries of other texts in the same way.
+Of a stored text that is too long the rest is cut off, the end stays; a text for
+all (`data.prompt`) is refused then. Of several texts that an example stores
+under one name training draws one, evaluation has the first. `data.texts` makes
+further entries of other texts in the same way.
 """
 
 import dataclasses
@@ -156,7 +157,8 @@ def of(data: settings.Data) -> Texts | None:
   """What the settings ask for; None: no tokens are made.
 
   Raises:
-    UserError: there is no such tokenizer, or it lacks a special token.
+    UserError: there is no such tokenizer, it lacks a special token, or
+      `data.prompt` is too long.
   """
   if not data.tokenizer:
     return None
@@ -170,7 +172,7 @@ def of(data: settings.Data) -> Texts | None:
         f"correct data.text_{name}",
         f"data.text_{name}",
       )
-  return Texts(
+  made = Texts(
     tokenizer=tokenizer,
     names={"tokens": data.text} | dict(data.texts),
     prompt=data.prompt,
@@ -178,6 +180,23 @@ def of(data: settings.Data) -> Texts | None:
     words=_marked(data.tokenizer, tuple(data.text_words)),
     **special,
   )
+  if data.prompt:
+    _check_whole(made)
+  return made
+
+
+def _check_whole(made: Texts) -> None:
+  """Raises UserError unless the text of all examples is told to its end."""
+  around = (made.start >= 0) + (made.end >= 0)
+  needed = around + len(made.tokenizer.numbers(made.prompt))
+  if needed > made.length:
+    raise errors.UserError(
+      f"data.text_length={made.length}, and data.prompt has {needed} tokens, "
+      f"{around} around it included",
+      "room for all of the text that every example is told",
+      f"set data.text_length={needed}, or shorten data.prompt",
+      "data.text_length",
+    )
 
 
 @functools.cache
@@ -221,7 +240,8 @@ def protocol(data: Mapping[str, Any]) -> dict[str, Any]:
 def check(data: settings.Data) -> None:
   """Raises UserError for settings that no tokenizer could follow.
 
-  Files are not looked at: to plan a run needs none.
+  Files are not looked at: to plan a run needs none. `of` finds what one says of
+  `prompt`.
   """
   name = data.tokenizer
   if data.text_words and not (name and _are_texts(data.text_words)):
@@ -259,6 +279,8 @@ def check(data: settings.Data) -> None:
       "raise it",
       "data.text_length",
     )
+  if data.prompt and not name.startswith("file:"):
+    of(data)
 
 
 def _are_texts(words: Any) -> bool:

@@ -151,18 +151,29 @@ class Maker:
   ) -> list[Arrays]:
     spec = self._spec
     several = len(rngs) + (0 if spec.nested else max(0, spec.views - 1))
-    opened = self._open(image, several + spec.local_views > 1)
+    whole = self._open(image, several + spec.local_views > 1)
+    opened = whole.part(spec.box, name) if spec.box else whole
     made = []
     for rng in rngs:
       arrays = self._views(opened, rng) if self._makes("views") else {}
       if self._makes("image"):
         images, box = self._cut([opened], rng, name)
         arrays["image"] = images[0]
-        arrays |= self._maps(stored, opened.size, box)
+        arrays |= self._maps(stored, whole.size, self._of_whole(box, whole))
       if self._makes("locals"):
         arrays |= self._locals(opened, rng)
       made.append(arrays)
     return made
+
+  def _of_whole(
+    self, box: maps.Box | None, whole: picture.Picture
+  ) -> maps.Box | None:
+    """A box of what data.box leaves, as shares of all that is stored."""
+    if not self._spec.box:
+      return box
+    part = _shares(self._spec.box, whole.size)
+    inside = np.array((0.0, 0.0, 1.0, 1.0) if box is None else box)
+    return tuple(_within(inside, part).tolist())
 
   def _maps(
     self, stored: Arrays, size: tuple[int, int], box: maps.Box | None

@@ -15,13 +15,16 @@ its first step.
 
 Attributes are read as the data set stores them: one number per example, or
 several under one name (a vector, or names within a name as CelebA has them),
-whose scores are averaged; "attributes/Male" is one of those.
+whose scores are averaged; "attributes/Male" is one of those. Probes of the
+whole vector are kept in the run, heads/<evaluator>.npz: `tools.draw_swaps` can
+move images along them.
 
 What PDAE and DiTi (Yue et al. 2024) report for codes; their probes are trained
 by Adam for 15 epochs, these are solved.
 """
 
 import dataclasses
+import functools
 import re
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -165,21 +168,38 @@ class Evaluator(base.Fitted):
     targets: Sequence[probes.Target],
     x: np.ndarray,
     x_test: np.ndarray,
-  ) -> Iterator[tuple[str, float]]:
+  ) -> Iterator[tuple[str, float | base.Head]]:
     scale = sklearn.preprocessing.StandardScaler().fit(x)
     z, z_test = scale.transform(x), scale.transform(x_test)
     parts = self.slices(z.shape[1], "evals.<name>.parts")
     for suffix, part in parts.items():
-      for target in targets:
-        scores = probes.fit(
-          self.head,
-          target,
-          train=z[:, part],
-          test=z_test[:, part],
-          penalty=self.penalty,
-        )
+      fit = functools.partial(
+        probes.fit, self.head, train=z[:, part], penalty=self.penalty
+      )
+      made = [fit(target=target) for target in targets]
+      if not prefix + suffix:
+        yield "head", self._head(targets, made, scale)
+      for target, linear in zip(targets, made, strict=True):
+        scores = linear.scores(z_test[:, part])
         for key, value in target.measure(scores).items():
           yield f"{prefix}{_key(target)}_{key}{suffix}", value
+
+  def _head(
+    self,
+    targets: Sequence[probes.Target],
+    made: Sequence[probes.Linear],
+    scale: sklearn.preprocessing.StandardScaler,
+  ) -> base.Head:
+    """All columns of the whole vector's probes, of the vector as it is."""
+    plain = [linear.unscaled(scale.mean_, scale.scale_) for linear in made]
+    return base.Head(
+      predict=self.predict,
+      weights=self.weights,
+      kernel=np.concatenate([x.kernel for x in plain], 1).astype(np.float32),
+      bias=np.concatenate([x.bias for x in plain]).astype(np.float32),
+      names=tuple(name for target in targets for name in target.names()),
+      std=scale.scale_.astype(np.float32),
+    )
 
 
 def _key(target: probes.Target) -> str:

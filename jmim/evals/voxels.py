@@ -120,13 +120,10 @@ class Evaluator(base.Evaluator):
       name=self.target, kind="binary", train=train.marks, test=test.marks
     )
     every = np.concatenate([x_test, drawn.reshape(-1, x.shape[1])])
-    found = probes.fit(
-      self.head,
-      target,
-      train=scale.transform(x),
-      test=scale.transform(every),
-      penalty=self.penalty,
+    linear = probes.fit(
+      self.head, target, train=scale.transform(x), penalty=self.penalty
     )
+    found = linear.scores(scale.transform(every))
     n = len(x_test)
     return target.measure(found[:n])["ap"], found[n:].reshape(drawn.shape[:-1])
 

@@ -5,18 +5,21 @@
 
     top<k>         percent of images with their text among the k best
     found<k>       percent of texts with an image of theirs among the k best
-    shuffled_top1  top1 of images that are shown in each other's places
+    shuffled_top1  top1 where each image stands beside another one's text
+                   (`shuffled`), which counts as its right one
     <name>_top1    percent of images whose best text has their number <name>
 
 Texts are the different captions of the split, or (with `templates`) sentences
 about classes: "a photo of a {}" for each name, of several templates the mean of
 vectors of length 1. Then an image's text is that of its label. Of texts that
 are equally good the wrong ones come first: who tells nothing finds nothing.
-`shuffled_top1` is what chance gives, for a model that is told the right text by
-the image alone.
+`shuffled_top1` asks the network anew, with the tokens (or labels) of a batch
+exchanged between images: chance if the image alone tells the text, more if what
+an image says depends on the text beside it.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -38,6 +41,7 @@ from jmim.metrics import neighbours
 from jmim.metrics import retrieval
 from jmim.runlog import readings
 
+Arrays = Mapping[str, np.ndarray]
 MATCH = "match"  # output that the score "error" asks for
 SCORES = ("cosine", "error")
 
@@ -67,6 +71,9 @@ class Evaluator(base.Evaluator):
   data_split: str = field.value("test", "split of that data set")
   attributes: tuple[str, ...] = field.value(
     (), "stored numbers that captions speak of, compared one by one"
+  )
+  shuffled: bool = field.value(
+    False, "once more with each image beside another one's text"
   )
   limit: int = field.value(0, "images; 0: all", low=0)
   piece: int = field.value(
@@ -120,27 +127,29 @@ class Evaluator(base.Evaluator):
   def run(self, context: contexts.Context) -> base.Results:
     """Yields top<k>, found<k>, shuffled_top1, <name>_top1, images and texts."""
     if self.templates:
-      vectors = self._sentences(context)
-      context = self._images(context)
-      scores, own, index = self._scores(context, vectors, "label")
-      there = labelled.those(own, "eval")
-      scores, own = scores[there], own[there]
-      first = None
+      vectors, known = self._sentences(context), None
+      context, entry = self._images(context), "label"
     else:
       split = ("eval", self.limit or None, self.weights)
       rows, tokens = context.rows(self.text, *split, entry="tokens")
-      _, first, own = np.unique(
-        tokens, axis=0, return_index=True, return_inverse=True
-      )
-      vectors, own = rows[first], own.reshape(-1)
-      scores, _, index = self._scores(context, vectors, "tokens")
-    yield from self._measured(scores, own)
+      known, first = np.unique(tokens, axis=0, return_index=True)
+      vectors, entry = rows[first], "tokens"
+    scores, told, index = self._scores(context, vectors, entry)
+    kept, own = _columns(told, known)
+    yield from self._measured(scores[kept], own)
+    if self.shuffled:
+      other = told[np.random.default_rng(0).permutation(len(told))]
+      beside = functools.partial(_beside, entry=entry, index=index, told=other)
+      anew, other, _ = self._scores(context, vectors, entry, beside)
+      there, others = _columns(other, known)
+      of_images, _ = retrieval.in_table(anew[there], others)
+      yield "shuffled_top1", 100 * float((of_images < 1).mean())
     names = dict.fromkeys(self.attributes, "evals.<name>.attributes")
     values = stored.numbers(context, "eval", index, names) if names else {}
     for name, numbers in values.items():
-      told = numbers[first][scores.argmax(1)]
-      yield f"{name}_top1", 100 * float((told == numbers).all(1).mean())
-    yield "images", len(scores)
+      said = numbers[first][scores.argmax(1)]
+      yield f"{name}_top1", 100 * float((said == numbers).all(1).mean())
+    yield "images", len(own)
     yield "texts", len(vectors)
 
   def _measured(
@@ -152,9 +161,6 @@ class Evaluator(base.Evaluator):
       yield f"top{k}", 100 * float((of_images < k).mean())
     for k in self.k:
       yield f"found{k}", 100 * float((of_texts < k).mean())
-    other = np.random.default_rng(0).permutation(len(own))
-    shuffled, _ = retrieval.in_table(scores, own[other])
-    yield "shuffled_top1", 100 * float((shuffled < 1).mean())
 
   def _asked(self, sources: Mapping[str, Any]) -> Any:
     """What has the classes."""
@@ -200,52 +206,40 @@ class Evaluator(base.Evaluator):
     return [name.replace("_", " ") for name in found]
 
   def _scores(
-    self, context: contexts.Context, vectors: np.ndarray, entry: str
+    self,
+    context: contexts.Context,
+    vectors: np.ndarray,
+    entry: str,
+    changed: Callable[[Arrays], Arrays] = dict,
   ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """([n, k] of all images and texts, an entry [n], index [n])."""
     finite.check(vectors)
-    parts = (self._cosines if self.score == "cosine" else self._matches)(
-      context, vectors, entry
-    )
-    scores, entries, index = (
-      np.concatenate(x) for x in zip(*parts, strict=True)
-    )
+    score = self._cosines if self.score == "cosine" else self._matched
+    gather, parts = context.devices.gather, []
+    for i, batch in enumerate(context.batches("eval", self.limit or None)):
+      labelled.check(batch, entry)
+      batch = changed(batch)
+      valid = gather(batch["valid"])
+      made = score(context, batch, vectors, i)
+      whole = (made, gather(batch[entry]), gather(batch["index"]))
+      parts.append([x[valid] for x in whole])
+    scores, told, index = map(np.concatenate, zip(*parts, strict=True))
     finite.check(scores)
-    return scores, entries, index
+    return scores, told, index
 
   def _cosines(
-    self, context: contexts.Context, vectors: np.ndarray, entry: str
-  ) -> Iterator[tuple[np.ndarray, ...]]:
-    """The same of each batch, by cosine."""
+    self, context: contexts.Context, batch: Arrays, vectors: np.ndarray, i: int
+  ) -> np.ndarray:
+    """[b, k] of batch i."""
     unit = lambda x: neighbours.normalise(x.astype(np.float64))
-    split = ("eval", self.limit or None, self.weights)
-    entries = (entry, "index")
-    for rows, own in context.outputs(self.predict, *split, entries=entries):
-      finite.check(rows)
-      yield unit(rows) @ unit(vectors).T, own[entry], own["index"]
-
-  def _matches(
-    self, context: contexts.Context, vectors: np.ndarray, entry: str
-  ) -> Iterator[tuple[np.ndarray, ...]]:
-    """The same of each batch, by the output `match`."""
-    for batch in context.batches("eval", self.limit or None):
-      labelled.check(batch, entry)
-      whole = {
-        name: context.devices.gather(batch[name])
-        for name in ("valid", entry, "index")
-      }
-      made = self._matched(context, batch, vectors)
-      yield tuple(
-        x[whole["valid"]] for x in (made, whole[entry], whole["index"])
-      )
+    rows = context.apply(self.predict, batch, self.weights, key=i)
+    return unit(rows) @ unit(vectors).T
 
   def _matched(
-    self,
-    context: contexts.Context,
-    batch: Mapping[str, np.ndarray],
-    vectors: np.ndarray,
+    self, context: contexts.Context, batch: Arrays, vectors: np.ndarray, i: int
   ) -> np.ndarray:
-    """[b, k] of one batch: a piece of the texts at a time, all as long."""
+    """The same by `match`: a piece of the texts at a time, all as long."""
+    del i  # all batches meet the same noise
     size, found = min(self.piece, len(vectors)), []
     for start in range(0, len(vectors), size):
       part = np.resize(vectors[start : start + size], (size, vectors.shape[1]))
@@ -253,3 +247,31 @@ class Evaluator(base.Evaluator):
       given = {**batch, "candidates": np.asarray(each, np.float32)}
       found.append(context.apply(MATCH, given, self.weights))
     return np.concatenate(found, axis=1)[:, : len(vectors)]
+
+
+def _columns(
+  told: np.ndarray, known: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+  """(which images have a text, bool [n]; the number of the text of each).
+
+  Args:
+    told: tokens [n, l], or labels [n].
+    known: different texts [k, l], in the order of np.unique; None: labels.
+  """
+  if known is None:
+    kept = labelled.those(told, "eval")
+    return kept, told[kept]
+  both = np.concatenate([known, told])
+  _, at = np.unique(both, axis=0, return_inverse=True)
+  return np.full(len(told), True), at.reshape(-1)[len(known) :]
+
+
+def _beside(
+  batch: Arrays, *, entry: str, index: np.ndarray, told: np.ndarray
+) -> Arrays:
+  """A batch where `entry` is told [n] of the examples index [n]."""
+  order, valid = np.argsort(index), batch["valid"]
+  at = order[np.searchsorted(index[order], batch["index"][valid])]
+  made = np.array(batch[entry])
+  made[valid] = told[at]
+  return {**batch, entry: made}

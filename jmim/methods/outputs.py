@@ -1,4 +1,4 @@
-"""What evaluators ask of an encoder, by the names they know."""
+"""What evaluators ask of methods, by the names they know."""
 
 from collections.abc import Callable
 
@@ -90,3 +90,9 @@ def vit(
     "attention": attention,
   }
   return offered | ({"cls": class_token} if cls else {})
+
+
+def neighbours(b: int) -> jax.Array:
+  """[b] numbers: 2 i and 2 i + 1 change places; a last one alone stays."""
+  own = jnp.arange(b)
+  return jnp.where((own ^ 1) < b, own ^ 1, own)

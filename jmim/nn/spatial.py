@@ -92,7 +92,7 @@ class SpatialTransformer(nn.Module, kw_only=True):
     self_attention: see `context_block.Block`, as are the others.
     gated: of its MLP.
     attention_bias: of its attentions.
-    scales: learned vectors.
+    scales: learned vectors; like the two above, no UNet sets them.
     block: makes what stands where `context_block.Block` does.
   """
 

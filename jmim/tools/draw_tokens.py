@@ -15,6 +15,8 @@ from jmim.nn import posemb
 from jmim.nn import singularity
 from jmim.tools import draw_masks
 
+SURE = {"steps": 8, "temperature": 1.0}  # sampling of codes, the surest first
+
 
 def diffrate(images: np.ndarray) -> draw_masks.Columns:
   """What a published list leaves of an importance: here, the contrast."""
@@ -92,23 +94,46 @@ def maskgit(images: np.ndarray) -> draw_masks.Columns:
 
   The codes of flat patches are the surest here, as no network is trained.
   """
-  how = {"steps": 8, "temperature": 1.0}
-  m = draw_masks.make("discrete.maskgit", codes={"side": 14}, sampling=how)
-  grid, mask_id = (-1, 14, 14), m.mask_id
-  masked = np.asarray(m.masks.masked(draw_masks.draws_of(m))).reshape(grid)
-  hidden = draw_masks.hide(images, masked)
+  m = draw_masks.make("discrete.maskgit", codes={"side": 14}, sampling=SURE)
+  masked = np.asarray(m.masks.masked(draw_masks.draws_of(m)))
+  hidden = draw_masks.hide(images, masked.reshape(-1, 14, 14))
   columns = {"image": images, "training": hidden}
+  vocabulary = m.codes.vocabulary
+  return columns | _surest(images, m.sampling, vocabulary, (2, 4, 6))
+
+
+def digit(images: np.ndarray) -> draw_masks.Columns:
+  """Codes hidden in training (nar), and what is not yet named: nar, ar."""
+  m = draw_masks.make(
+    "discrete.digit_pixels",
+    pixels={"side": 14},
+    render={"type": "nar", "sampling": SURE},
+  )
+  codes = jnp.zeros((len(images), 14 * 14), jnp.int32)
+  task = m.render.task(codes, draw_masks.draws_of(m))
+  hidden = np.asarray(task.scored)[:, 1:].reshape(-1, 14, 14)
+  columns = {"image": images, "training": draw_masks.hide(images, hidden)}
+  vocabulary = m.pixels.vocabulary
+  columns |= _surest(images, m.render.sampling, vocabulary, (2, 6))
+  later = np.arange(14 * 14) >= 98
+  later = np.broadcast_to(later.reshape(14, 14), hidden.shape)
+  return columns | {"ar: 98 to go": draw_masks.hide(images, later)}
+
+
+def _surest(images, sampling, vocabulary, calls):
+  """What is masked after some calls, were flat patches the surest."""
   contrast, _ = draw_masks.contrasts(images)
   sure = 12 * (1 - contrast / contrast.max(1, keepdims=True))
-  logits = jnp.zeros((*sure.shape, m.codes.vocabulary)).at[..., 0].set(sure)
-  made = m.sampling.sample(
+  logits = jnp.zeros((*sure.shape, vocabulary)).at[..., 0].set(sure)
+  made = sampling.sample(
     jax.random.split(jax.random.key(0), len(images)),
     lambda x: logits,
-    jnp.full(sure.shape, mask_id),
-    mask_id,
+    jnp.full(sure.shape, vocabulary),
+    vocabulary,
   )
-  for call in (2, 4, 6):
-    left = np.asarray(made.left[call - 1] == mask_id).reshape(grid)
+  columns = {}
+  for call in calls:
+    left = np.asarray(made.left[call - 1] == vocabulary).reshape(-1, 14, 14)
     title = f"after call {call}: {left[0].sum()}"
     columns[title] = draw_masks.hide(images, left)
   return columns
@@ -176,6 +201,7 @@ def vq_diffusion(images: np.ndarray) -> draw_masks.Columns:
 
 SHEETS = {
   "diffrate": diffrate,
+  "digit": digit,
   "hybrid_distill": hybrid,
   "mar": mar,
   "maskgit": maskgit,

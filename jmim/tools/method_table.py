@@ -5,8 +5,9 @@
 
 A mark says that a file is there and that the test suite runs it:
 
-    golden   tests/golden/<slug>.py runs the method: what its docstring lists is
-             compared with numbers of the authors' code
+    golden   tests/golden/<slug>.py runs the method, by an import or (ALSO) as a
+             part of another: what its docstring lists is compared with numbers
+             of the authors' code
     claim    configs/claims/<slug>.py: trains and checks what the paper claims;
              the slug is the method's name, or named in its docstring's command
     small    recipes that run on a laptop; large: those at published size
@@ -35,13 +36,27 @@ LARGE = re.compile(
 
 
 def recipes() -> dict[str, list[str]]:
-  """Name of a method or procedure -> names of its recipes."""
+  """Name of a method or procedure -> names of its recipes, by any stage."""
   by_method: dict[str, list[str]] = {}
   for path in sorted((ROOT / "configs").glob("*.py")):
-    config = configs.load(str(path))
-    name = (config.get("method") or config.procedure).type
-    by_method.setdefault(name, []).append(path.stem)
+    doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    stages = [f"{path}:stage={stage}" for stage in named_stages(doc, path.stem)]
+    loaded = map(configs.load, [str(path), *stages])
+    types = [(c.get("method") or c.procedure).type for c in loaded]
+    for name in dict.fromkeys(types):
+      by_method.setdefault(name, []).append(path.stem)
   return by_method
+
+
+def named_stages(doc: str, stem: str) -> list[str]:
+  """Values of `stage=` in the commands of a recipe's docstring.
+
+  Args:
+    doc: its docstring.
+    stem: its name; a command of another recipe says nothing of it.
+  """
+  found = re.findall(r"([$\w]+)(?:\.py)?[:,](?:\S+,)?stage=(\w+)", doc)
+  return [x for name, x in found if name == stem or name.startswith("$")]
 
 
 def goldens() -> set[str]:
@@ -56,9 +71,19 @@ def goldens() -> set[str]:
 
 
 def _methods(tree: ast.Module) -> set[str]:
-  """Methods that a file imports: from jmim.methods.mim import mae."""
+  """Methods that a file imports, or says that it runs.
+
+  from jmim.methods.mim import mae
+  ALSO = ("mim.simmim",)
+  """
   prefix = "jmim.methods."
-  return {
+  also = {
+    name
+    for node in tree.body
+    if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ALSO"
+    for name in ast.literal_eval(node.value)
+  }
+  return also | {
     f"{node.module.removeprefix(prefix)}.{alias.name}"
     for node in ast.walk(tree)
     if isinstance(node, ast.ImportFrom)
@@ -111,7 +136,8 @@ def listed(doc: str) -> str:
   """What a docstring says that `tests/golden` compares."""
   text = " ".join(doc.split())
   match = re.search(
-    r"`tests/golden` compares (.*?)(?:[.;:]|,? with (?:those of )?the authors)",
+    r"`tests/golden`(?: of `[\w.]+`)? compares (.*?)"
+    r"(?:[.;:]|,? with (?:those of )?the authors)",
     text,
   )
   return match[1] if match else ""

@@ -242,6 +242,25 @@ def test_a_network_may_see_images_normalised_its_own_way(tmp_path):
   assert caught.value.key == "method.teacher.mean"
 
 
+def test_what_follows_from_a_runs_fields_is_compared(tmp_path):
+  path = run_of(tmp_path, {"main": {"net": init(jax.random.key(1))}})
+
+  def used(ours, **section):
+    told = json.dumps({"method": section, "data": {}})
+    (path / "config.json").write_text(told)
+    const = method.Const(
+      str(path),
+      init,
+      agrees={"side": ("method.side", ours)},
+      implied=lambda told: {"side": told["big"] // told["small"]},
+    )
+    return consts.load("teacher", const)
+
+  used(4, big=8, small=2, side=0)
+  with pytest.raises(errors.UserError, match="side=4, and method.side=3"):
+    used(3, big=8, small=2, side=0)
+
+
 def test_what_reads_no_images_has_them_normalised_in_no_way(tmp_path):
   path = run_of(tmp_path, {"main": {"net": init(jax.random.key(1))}})
   told = json.dumps({"method": {}, "data": {"mean": (0.48, 0.46, 0.41)}})
@@ -249,3 +268,35 @@ def test_what_reads_no_images_has_them_normalised_in_no_way(tmp_path):
   const = method.Const(str(path), init, images=False)
   made = consts.load("text", const, {"mean": (0.5, 0.5, 0.5)})
   assert made.keys() == init(jax.random.key(0)).keys()
+
+
+def test_what_may_be_zero_is_compared_where_it_is_exact(tmp_path):
+  path = run_of(tmp_path, {"main": {"net": init(jax.random.key(1))}})
+  told = json.dumps({"method": {"dims": {"heads": 0, "order": "sin"}}})
+  (path / "config.json").write_text(told)
+
+  def used(heads, exact):
+    agrees = {
+      "dims.heads": ("method.dims.heads", heads),
+      "dims.pad": ("method.dims.pad", True),  # which that run had not yet
+    }
+    const = method.Const(str(path), init, agrees=agrees, exact=exact)
+    return consts.load("host", const)
+
+  used(4, ())
+  used(0, ("dims.heads", "dims.pad"))
+  with pytest.raises(errors.UserError, match="dims.heads=0") as caught:
+    used(4, ("dims.heads", "dims.pad"))
+  assert caught.value.fix == "set method.dims.heads=0"
+
+
+def test_a_network_with_leaves_that_nothing_reads(tmp_path):
+  tree = init(jax.random.key(1))
+  net = tree | {"label_embed": {"embedding": jnp.ones((3, 4))}}
+  path = run_of(tmp_path, {"main": {"net": net, "head": tree["encoder"]}})
+  assert load(path).keys() == tree.keys()
+  with pytest.raises(errors.UserError, match="label_embed/embedding"):
+    consts.load("host", method.Const(str(path), init, whole=True))
+  beside = {"net": tree, "head": {"kernel": jnp.ones((2, 2))}}
+  alone = run_of(tmp_path / "alone", {"main": beside})
+  consts.load("host", method.Const(str(alone), init, whole=True))

@@ -53,6 +53,9 @@ _WORDS = {"step": 10, "weights": "raw", "predict": "cls"}
     _WORDS | {"kernel": _KERNEL[0], "bias": _BIAS},
     _WORDS | {"kernel": _KERNEL, "bias": np.ones(3)},
     _WORDS | {"kernel": np.full((3, 2), "x"), "bias": _BIAS},
+    _WORDS | {"kernel": _KERNEL, "bias": _BIAS, "names": "a"},
+    _WORDS | {"kernel": _KERNEL, "bias": _BIAS, "std": np.ones(2)},
+    _WORDS | {"kernel": _KERNEL, "bias": _BIAS, "std": ["a", "b", "c"]},
   ],
 )
 def test_a_file_that_holds_something_else_is_told(tmp_path, arrays):
@@ -66,3 +69,17 @@ def test_a_file_that_holds_something_else_is_told(tmp_path, arrays):
   path.write_bytes(path.read_bytes()[:200])
   with pytest.raises(errors.UserError, match=r"probe.npz cannot be read"):
     heads.read(tmp_path, "probe", 10, "raw")
+
+
+def test_names_and_deviations_are_read_where_they_were_kept(tmp_path):
+  keep(tmp_path, 10)
+  plain = heads.read(tmp_path, "probe", 10, "raw")
+  assert plain.names == () and plain.std.shape == (0,)
+  writer = writers.Writer(tmp_path)
+  content = dict(predict="code", weights="raw", bias=np.zeros(2))
+  more = dict(names=("a", "b=1"), std=np.full(3, 2.0), kernel=np.ones((3, 2)))
+  writer.head(10, "attributes", **content, **more)
+  writer.close()
+  told = heads.read(tmp_path, "attributes", 10, "raw")
+  assert told.names == ("a", "b=1")
+  np.testing.assert_array_equal(told.std, np.full(3, 2.0, np.float32))

@@ -119,3 +119,13 @@ def test_documented_defaults_are_those_of_where_a_part_is_used():
 def test_the_kind_of_a_part_is_that_of_its_class(shape, kind):
   kinds = field.configured(Noise)["shape"].metadata["parts"]
   assert field.kind_of(kinds, shape) == kind
+
+
+def test_fields_that_no_weights_show():
+  @dataclasses.dataclass(frozen=True, kw_only=True)
+  class Dims:
+    width: int = field.value(8, "channels")
+    heads: int = field.value(4, "heads", low=0, unseen=True)
+
+  assert field.unseen(Dims(heads=0)) == {"heads": 0}
+  assert Dims.__dataclass_fields__["heads"].metadata["low"] == 0

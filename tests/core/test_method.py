@@ -109,10 +109,3 @@ def test_outputs_are_of_what_is_made_of_the_weights():
   assert list(found) == ["first", "second"]
   for name, output in found.items():
     assert output(1, 2, 3) == (name, 1, 2, 3)
-
-
-@pytest.mark.parametrize(
-  "b, want", [(1, [0]), (4, [1, 0, 3, 2]), (5, [1, 0, 3, 2, 4])]
-)
-def test_neighbours_change_places(b, want):
-  np.testing.assert_array_equal(method.neighbours(b), want)

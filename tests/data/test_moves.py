@@ -27,6 +27,10 @@ def test_what_stays_beside_a_random_crop_of_the_host(still):
   assert caught.value.key == "data.host_crop"
   assert moves.check(spec, IMAGE, (still,)) is None
   assert moves.check(spec, IMAGE, ("image", "label")) is None
+  part = specs.Spec(size=4, flip=False, box=(0, 0, 2, 2))
+  with pytest.raises(errors.UserError, match=still) as caught:
+    moves.check(part, IMAGE, ("image", still))
+  assert caught.value.key == "data.box"
 
 
 def test_what_stays_alone_or_where_nothing_moves_is_fine():
@@ -38,7 +42,8 @@ def test_what_stays_alone_or_where_nothing_moves_is_fine():
 
 
 @pytest.mark.parametrize(
-  ("key", "crop"), [("device_crop", "pad"), ("host_crop", "resized")]
+  ("key", "crop"),
+  [("device_crop", "pad"), ("host_crop", "resized"), ("box", (0, 0, 2, 2))],
 )
 def test_rectangles_of_an_image_that_is_cropped(key, crop):
   spec = specs.Spec(size=4, flip=False, **{key: crop})

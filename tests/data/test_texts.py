@@ -130,6 +130,30 @@ def test_one_text_for_all_and_further_texts_under_names_of_their_own():
   assert empty.of({}, ["tokens"])["tokens"].tolist() == [1, 2, 0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("around", [(1, 2), (-1, 2), (-1, -1)])
+def test_a_text_for_all_is_told_whole_or_refused(around):
+  """What an example stores is cut; what the config says is not."""
+  start, end = around
+  prompt = "a red striped circle"
+  length = 4 + (start >= 0) + (end >= 0)
+  asked = dict(text="", prompt=prompt, text_start=start, text_end=end)
+  made = texts.of(settings(**asked, text_length=length))
+  assert made.text(made.of({}, ["tokens"])["tokens"]) == prompt
+  with pytest.raises(errors.UserError, match=f"{length} tokens") as caught:
+    settings(**asked, text_length=length - 1)
+  assert caught.value.key == "data.text_length"
+
+
+def test_a_tokenizer_of_a_file_is_asked_when_it_is_opened(monkeypatch):
+  spec = settings(text="", prompt="a red cross", tokenizer="file:t.json")
+  known = tokenizers.open("words:scenes")
+  monkeypatch.setattr(tokenizers, "open", lambda name: known)
+  assert texts.of(spec).prompt == "a red cross"
+  spec = settings(text="", prompt="a red " * 3, tokenizer="file:t.json")
+  with pytest.raises(errors.UserError, match="8 tokens, 2 around"):
+    texts.of(spec)
+
+
 def source(n=8):
   image = np.zeros((n, 4, 4, 3), np.uint8)
   words = [f"a {c} cross" for c in ("red", "green", "blue", "purple")] * 2

@@ -279,3 +279,31 @@ def test_rectangles_go_through_host_and_device(crop):
   spec = dataclasses.replace(spec, flip=True, device_crop="pad", pad=2)
   ready = augment.augment_batch(spec, jax.random.key(0), batch)
   assert ready["image"].shape == (6, 48, 32, 3)
+
+
+@pytest.mark.parametrize("crop", ["none", "center", "resized"])
+def test_a_box_is_all_that_is_read_and_maps_go_with_it(crop):
+  """As if the part alone were stored: image and map, cut or not."""
+  box = (3, 5, 32, 32)
+  source = _mapped()
+  part = lambda x: x[3:35, 5:37]
+  names = ("image", "segmentation", "depth")
+  arrays = {n: np.stack([part(source[i][n]) for i in range(6)]) for n in names}
+  spec = _with(host_crop=crop, size=32 if crop == "none" else 16)
+  read = lambda source, spec: _take(pipeline.training_batches(source, spec))[0]
+  got = read(source, dataclasses.replace(spec, box=box))
+  want = read(sources.ArraySource(arrays), spec)
+  np.testing.assert_array_equal(got["image"], want["image"])
+  for name in names[1:]:
+    # A place on an edge of two pixels may be rounded to either.
+    assert (got[name] != want[name]).mean() < 0.02, name
+
+
+def test_a_box_beyond_the_image_is_refused():
+  spec = _with(box=(150, 0, 32, 32), host_crop="center")
+  with pytest.raises(errors.UserError, match="160 x 160 pixels") as caught:
+    _take(pipeline.training_batches(_map(), spec))
+  assert caught.value.key == "data.box"
+  for box in ((1, 2, 3), (0, 0, 0, 4), (0.5, 0, 4, 4), (-1, 0, 4, 4)):
+    with pytest.raises(errors.UserError, match="data.box"):
+      _with(box=box)

@@ -84,6 +84,21 @@ def test_it_is_the_ridge_of_standardised_pixels():
   assert found["untrained_kind_accuracy_1to4"] == pytest.approx(100 * want)
 
 
+def test_the_probe_of_the_whole_vector_is_kept():
+  """Of the vector as it is: the scores are those of standardised ones."""
+  run = evaluator(parts=(":1", ":"), reference=True).run(context())
+  (head,) = (x for key, x in run if key == "head")
+  assert head.names == ("kind=0", "kind=1", "kind=2", "high", "tone")
+  train = evalkit.images(source(200, 0)).reshape(200, -1)[:, :6] / 255
+  np.testing.assert_allclose(head.std, train.std(0), rtol=1e-5)
+  kind = source(200, 0).column("kind")
+  model = sklearn.linear_model.RidgeClassifier(alpha=1.0)
+  model.fit((train - train.mean(0)) / train.std(0), kind)
+  want = model.decision_function((train - train.mean(0)) / train.std(0))
+  made = train @ head.kernel + head.bias
+  np.testing.assert_allclose(made[:, :3], want, atol=1e-4)
+
+
 def test_several_attributes_under_one_name_are_averaged():
   asked = {"classes": (), "real": (), "reference": False}
   one = dict(evaluator(**asked).run(context()))
@@ -104,6 +119,8 @@ def test_devices_and_batch_do_not_matter():
     dict(asked.run(context(batch=b, devices=d))) for b, d in ((5, 1), (16, 8))
   )
   one.pop("protocol"), eight.pop("protocol")
+  heads = one.pop("head"), eight.pop("head")
+  np.testing.assert_allclose(heads[0].kernel, heads[1].kernel, rtol=1e-4)
   assert one == pytest.approx(eight, rel=1e-6)
 
 

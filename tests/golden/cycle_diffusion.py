@@ -87,13 +87,18 @@ class Stopped(code_sampler.CodeSampler):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Ancestral(Stopped):
-  """DDPM by the coefficients of the authors' code, and by its subtraction.
+  """DDPM by the coefficients of the authors' code, where times are left out.
 
-  They are those of single steps, whatever times are left out, and float32,
-  where products of 1 - beta near 1 are off by more than is compared.
+  They are those of single steps even then, and float32. Where every time is
+  visited, they are ours, and so is the encoder.
   """
 
+  def whole(self, levels):
+    return (np.diff(levels.time[:-1]) == -1).all()
+
   def tables(self, levels):
+    if self.whole(levels):
+      return super().tables(levels)
     time = levels.time[:-1].astype(int)
     at = lambda power: power.astype(np.float32)
     b, a = at(self.process.beta[time]), at(levels.signal[:-1] ** 2)
@@ -121,6 +126,8 @@ class Ancestral(Stopped):
     return np.maximum(small, 1e-20)
 
   def encode(self, levels, denoise, z, *, x, noise):
+    if self.whole(levels):
+      return super().encode(levels, denoise, z, x=x, noise=noise)
     model, drawn = self.tables(levels)
     path = invert.posterior(drawn, z, x, noise)
     return samplers.noises(model, denoise, path)

@@ -16,6 +16,7 @@ from jmim.methods.parts import flow_samples
 from jmim.nn import matching
 
 SKIPPED = {}
+ALSO = ("dense.diffmatch_fine",)  # whose cost it is, see `finer`
 
 
 class Given(diffmatch.DiffMatch):

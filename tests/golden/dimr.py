@@ -47,6 +47,7 @@ def method(config, size):
       rotary=config.get("pe_type", "APE") == "Axial_RoPE",
       detached=config["block_grad_to_lowres"],
       loss_weights=tuple(config["loss_coeffs"]),
+      unfolded=False,
     ),
     noise=gaussian.Gaussian(
       schedule="scaled_linear", beta_start=0.00085, beta_end=0.012

@@ -20,6 +20,7 @@ from jmim.nn import structure
 from jmim.nn.nets import srdiff
 
 SKIPPED = {}
+ALSO = ("restore.rrdb",)  # whose network is frozen in it
 # Switches of the released code that its configs leave off, as the card has it.
 OFF = ("up_input", "use_wn", "use_attn", "weight_init")
 # Of residuals their linear schedule ends in nearly pure noise.

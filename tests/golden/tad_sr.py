@@ -17,6 +17,7 @@ from jmim.methods.parts import restored
 from jmim.methods.restore import tad_sr
 
 SKIPPED = {}
+ALSO = ("restore.resshift",)  # which it derives from
 
 
 class Compiled(tad_sr.TADSR):

@@ -48,6 +48,21 @@ CASES = {
     ],
     "loss_coeffs": [0.0625, 0.25, 1],
   },
+  "the last stage predicts at the side of its map, of a reduced image": {
+    "norm_type": "TDRMSN",
+    "stage_configs": [stage(T, 16, 2, 4), stage(C, 8, 1, 1, reduced=2)],
+    "loss_coeffs": [0.0625, 0.25],
+  },
+  "the last stage predicts at the side of its map, of patches": {
+    "norm_type": "TDRMSN",
+    "stage_configs": [stage(C, 8, 1, 4), stage(T, 16, 2, 2)],
+    "loss_coeffs": [0.0625, 0.25],
+  },
+  "one stage": {
+    "norm_type": "TDRMSN",
+    "stage_configs": [stage(T, 16, 3, 2)],
+    "loss_coeffs": [0.25],
+  },
   "two transformers": {
     "norm_type": "TDRMSN",
     "stage_configs": [stage(T, 16, 2, 4), stage(T, 8, 3, 1)],

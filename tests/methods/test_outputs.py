@@ -74,3 +74,10 @@ def test_an_encoder_reads_its_parameters_among_the_weights():
   np.testing.assert_array_equal(encode(weights, batch)["latent"], [[2, 2]])
   target = outputs.encoder(net, lambda w: w.extra["target"])
   np.testing.assert_array_equal(target(weights, batch)["latent"], [[3, 3]])
+
+
+@pytest.mark.parametrize(
+  "b, want", [(1, [0]), (4, [1, 0, 3, 2]), (5, [1, 0, 3, 2, 4])]
+)
+def test_neighbours_change_places(b, want):
+  np.testing.assert_array_equal(outputs.neighbours(b), want)

@@ -1,5 +1,6 @@
 """--mode=sample on a run of a tiny DiT, in process."""
 
+import re
 import types
 
 import jax
@@ -10,7 +11,9 @@ import pytest
 
 import jmim
 from jmim.core import config as configs
+from jmim.core import discovery
 from jmim.core import errors
+from jmim.core import recipes
 from jmim.core import run_config
 from jmim.core import runtime
 from jmim.data import pipeline
@@ -177,6 +180,45 @@ def test_samples_that_are_not_finite_are_never_written(run, monkeypatch):
   with pytest.raises(errors.UserError, match="1 of 3 samples: NaN"):
     sample.run(configs.override(config, ["sample.num=3"]), workdir)
   assert {*(workdir / "samples").rglob("*.npz")} == before
+
+
+def recipes_of(doc, name):
+  """The config of each --mode=sample in the docstring of a recipe.
+
+  Without a --config it is that of the command with the same --workdir.
+  """
+  own, of_run = f"configs/{name}.py", {}
+  doc = re.sub(r"\$[RC]\b", own, doc.replace("\\\n", " "))
+  for line in doc.splitlines():
+    words = [w.removeprefix("--").removeprefix("config=") for w in line.split()]
+    run = [w for w in words if w.startswith("workdir=")]
+    spec = [w for w in words if w.startswith("configs/")]
+    of_run |= dict(zip(run, spec, strict=False))
+    if "mode=sample" in words and "python" in words:
+      yield of_run.get("".join(run), own)
+
+
+SAMPLED = [
+  (name, spec)
+  for name in recipes.names()
+  for spec in recipes_of(recipes.about(recipes.path(name)).doc, name)
+]
+
+
+@pytest.mark.parametrize("name, spec", SAMPLED)
+def test_recipes_say_this_mode_of_what_samples_without_examples(name, spec):
+  del name
+  config = configs.load(str(recipes.folder().parent / spec))
+  made = discovery.make(config.method.to_dict())
+  assert made.sample_reads() == ()
+
+
+def test_commands_of_recipes_are_found():
+  assert len(SAMPLED) > 20
+  assert ("dit_digits", "configs/dit_digits.py") in SAMPLED
+  doc = "$R:a=1 --workdir=W\n\n    python --mode=sample --workdir=W"
+  assert list(recipes_of(doc, "x")) == ["configs/x.py:a=1"]
+  assert not list(recipes_of(doc.replace("mode=sample", "mode=eval"), "x"))
 
 
 def test_a_method_that_does_not_sample_is_named(run):

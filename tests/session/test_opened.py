@@ -1,21 +1,26 @@
 """The data sets of a config, opened."""
 
 import io
+import pathlib
 import tarfile
 
 import numpy as np
 import pytest
 
 from jmim.core import config as configs
+from jmim.core import discovery
 from jmim.core import errors
 from jmim.data import combine
 from jmim.data import formats
 from jmim.data import groups
+from jmim.data import sources
 from jmim.data import write
 from jmim.evals import fewshot
 from jmim.evals import knn
 from jmim.evals import loss
 from jmim.session import opened
+
+RECIPES = pathlib.Path(__file__).parents[2] / "configs"
 
 
 def config(*items):
@@ -188,3 +193,28 @@ def test_shards_that_are_not_whole_are_left_out_where_bad_records_are(tmp_path):
   made = config(*skip, "data.max_bad_share=0.5")
   found = opened.make_sources(made, index)
   assert [len(source) for source in found.values()] == [2, 2]
+
+
+def test_sets_of_single_classes_are_one_of_all(monkeypatch):
+  """As segment_voc mixes them: each has one class of twenty, masks of it."""
+  made = configs.load(f"{RECIPES}/segment_voc.py:classes=21")
+  assert [weight for _, weight in made.data.mixture] == [1.0] * 20
+  names = [name for name, _ in made.data.mixture]
+
+  def build(name, split, data_dir, **how):
+    one = {
+      "image": np.zeros((50, 8, 8, 3), np.uint8),
+      "mask": np.ones((50, 8, 8), np.uint8),
+      "label": np.full(50, names.index(name)),
+    }
+    return sources.ArraySource(one, num_classes=20)
+
+  monkeypatch.setattr(sources, "build", build)
+  splits = opened.make_sources(made)
+  train, method = splits["train"], discovery.make(made.method)
+  assert len(train) == 20 * 50 - 1 and len(splits["eval"]) == 1
+  seen = [train[i] for i in range(len(train))]
+  batch = {n: np.stack([x[n] for x in seen]) for n in ("mask", "label")}
+  truth = np.asarray(method.truth(batch))
+  np.testing.assert_array_equal(np.unique(truth), np.arange(1, 21))
+  assert splits["eval"][0]["label"] == 2 and method.inputs()["label"].high == 20

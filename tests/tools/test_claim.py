@@ -8,9 +8,11 @@ import pytest
 
 from jmim.core import config as configs
 from jmim.core import errors
+from jmim.core import units
 from jmim.core import validate
 from jmim.modes import apply
 from jmim.modes import train
+from jmim.session import checks
 from jmim.session import lock
 from jmim.tools import claim
 from jmim.tools import claims
@@ -303,13 +305,30 @@ def test_a_run_that_did_not_end_is_told_apart(
   assert "step 3" in capsys.readouterr().err
 
 
+def starts(config, examples=50_000):
+  """Its durations are those of a run, so many examples are an epoch."""
+  length = units.steps(
+    config.train, "total", batch=config.data.batch, examples=examples
+  )
+  checks.check_durations(config, round(length), examples)
+
+
+def test_a_run_that_would_be_refused_at_its_start_is_found():
+  config = configs.base()
+  config.train.total_steps = 1
+  starts(config)
+  config.schedule.warmup_steps = 100
+  with pytest.raises(errors.UserError, match="100 steps in a run of 1"):
+    starts(config)
+
+
 @pytest.mark.parametrize(
   "path",
   sorted((ROOT / "configs" / "claims").glob("*.py")),
   ids=lambda p: p.stem,
 )
 def test_the_runs_of_every_claim_are_configs(path, tmp_path, monkeypatch):
-  """Recipes and overrides fit; folders are those of runs that come before."""
+  """Recipes, overrides and lengths fit; each reads runs that come before."""
   monkeypatch.chdir(ROOT)
   made, text = claim.load(str(path))
   assert text.strip() and made.conditions
@@ -324,6 +343,8 @@ def test_the_runs_of_every_claim_are_configs(path, tmp_path, monkeypatch):
     recipe = re.sub(r"(?<=[:,])\w+={workdir:\w+}[^,]*", "", spec.config)
     config = configs.override(configs.load(recipe.rstrip(":,")), items)
     validate.validate(config)
+    if "train" in config:
+      starts(config)
     # What takes longer than the run itself is switched off.
     wanted = {metric.partition("/")[0] for metric in made.metrics}
     types = {e.type for n, e in config.evals.items() if n not in wanted}

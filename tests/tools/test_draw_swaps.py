@@ -3,11 +3,14 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from jmim.checkpoints import heads
 from jmim.checkpoints import models
+from jmim.checkpoints import store as checkpoint
 from jmim.core import config as configs
 from jmim.core import discovery
 from jmim.core import errors
 from jmim.core import method as methods
+from jmim.runlog import writer as writers
 from jmim.tools import draw_swaps
 
 
@@ -61,6 +64,67 @@ def test_columns_are_shares_of_another_s_code(
   with PIL.Image.open(out) as picture:
     assert picture.width > 6 * 100
   assert capsys.readouterr().out == f"done: {out}\n"
+
+
+NAMES = ("shape=0", "shape=1")
+
+
+@pytest.fixture
+def head():
+  rng = np.random.default_rng(1)
+  return heads.Head(
+    predict="features",
+    kernel=rng.normal(size=(8, 2)).astype("f4"),
+    bias=np.zeros(2, "f4"),
+    names=NAMES,
+    std=rng.uniform(0.5, 2, size=8).astype("f4"),
+  )
+
+
+def test_images_are_moved_along_a_probe(model, stored, head):
+  """0 is the reconstruction; the others are what `manipulated` makes."""
+  found = draw_swaps.moved(model, stored, head, name="shape=1")
+  assert list(found) == ["image", "-0.6", "-0.3", "+0", "+0.3", "+0.6"]
+  walks = model.method.walks(model.weights)
+  x = 2 * (stored / 255) - 1
+  pixels = lambda x: np.clip(127.5 * (np.asarray(x) + 1), 0, 255)
+  made = walks.restore({"image": x}, None)["image"]
+  assert np.abs(found["+0"] - pixels(made)).max() < 1.01
+  std = head.std
+  moved = walks.manipulated(x, std * head.kernel[:, 1], std, strength=0.6)
+  assert np.abs(found["+0.6"] - pixels(moved)).max() < 1.01
+  assert np.abs(made - moved).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+  ("flags", "seen"),
+  [
+    ([], ""),
+    (["--attribute=size=1"], "shape=0, shape=1"),
+    (["--attribute=shape=1", "--keep=9"], "0 .. 8"),
+    (["--attribute=shape=1", "--evaluator=probe"], "--evaluator=probe: none"),
+  ],
+)
+def test_a_probe_is_that_of_the_run(head, tmp_path, flags, seen):
+  store = checkpoint.Checkpoints(tmp_path)
+  store.save(7, {"x": jnp.zeros(1)}, {})
+  store.close()
+  writer = writers.Writer(tmp_path)
+  writer.head(7, "attributes", weights="ema", **head._asdict())
+  writer.close()
+  flags = flags or ["--attribute=shape=1"]
+  args = draw_swaps.parse([f"--workdir={tmp_path}", "--out=a.png", *flags])
+  if not seen:
+    assert draw_swaps.probe(args).names == NAMES
+    return
+  with pytest.raises(errors.UserError, match=seen):
+    draw_swaps.probe(args)
+
+
+def test_a_method_without_codes_is_not_moved(fill, stored, head):
+  other = made(fill, "diffusion.ddpm", size=8, dims=DIMS)
+  with pytest.raises(errors.UserError, match="no walks"):
+    draw_swaps.moved(other, stored, head, name="shape=1")
 
 
 def test_one_image_has_no_neighbour(tmp_path, capsys):

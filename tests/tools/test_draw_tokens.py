@@ -32,6 +32,19 @@ def test_of_a_group_each_patch_is_given_by_one_image():
     )
 
 
+def test_of_a_second_stage_fewer_and_fewer_codes_are_unknown():
+  """The later half of the rows where one follows another."""
+  side = draw_masks.SIDE
+  images = np.full((draw_masks.ROWS, side, side, 3), 40, np.uint8)
+  _, training, second, sixth, ar = draw_tokens.digit(images).values()
+  grey = lambda x: (x == draw_masks.GREY).all(-1)
+  shares = grey(training).mean((1, 2))
+  assert (shares > 0).all() and len(set(shares)) > 1
+  assert 0 < grey(sixth).mean() < grey(second).mean() < 1
+  half = np.arange(side) >= side // 2
+  assert (grey(ar) == half[:, None]).all()
+
+
 def test_codes_are_masked_more_and_more_and_some_replaced():
   side = draw_masks.SIDE
   images = np.full((draw_masks.ROWS, side, side, 3), 40, np.uint8)

@@ -45,14 +45,32 @@ def test_marks_stand_for_files():
 def test_a_golden_mark_needs_an_import_of_the_method():
   tree = ast.parse("from jmim.methods.mim import mae\nfrom jmim.nn import vit")
   assert method_table._methods(tree) == {"mim.mae"}
-  assert "mim.mae" in method_table.goldens()
+  tree = ast.parse('ALSO = ("mim.simmim",)  # below it\nOTHER = ("mim.x",)')
+  assert method_table._methods(tree) == {"mim.simmim"}
+  assert {"mim.mae", "restore.rrdb"} <= method_table.goldens()
   # Its numbers are the library's; the network is not compared.
   assert "diffusion.ddpm" not in method_table.goldens()
 
 
 def test_every_golden_mark_says_what_is_compared():
-  for row in cells().values():
+  found = cells()
+  for row in found.values():
     assert row[2] == "–" or re.fullmatch(r"✓ \w.*", row[2]), row
+  for name in ("restore.resshift", "restore.rrdb", "dense.diffmatch_fine"):
+    assert found[name][2] != "–", name
+
+
+def test_a_recipe_is_one_of_the_methods_of_all_its_stages():
+  found = method_table.named_stages("A $R:stage=b, c.py:stage=d", "c")
+  assert found == ["b", "d"]
+  found = method_table.named_stages("A c:data=x,stage=d $C,stage=e c:e=f", "c")
+  assert found == ["d", "e"]
+  assert method_table.named_stages("other.py:stage=d, stage=e", "c") == []
+  found = cells()
+  for name in ("restore.cue_light", "restore.cue_noise", "restore.cue"):
+    assert "`cue_cifar10`" in found[name][4], name
+  for name in ("discrete.digit", "discrete.digit_pixels"):
+    assert "`digit_cifar10`" in found[name][4], name
 
 
 def test_a_title_has_its_paper():

@@ -100,6 +100,11 @@ class Data:
     low=1,
     high=178_956_970,  # above, Pillow refuses by itself
   )
+  box: tuple = field.value(
+    (),
+    "(top, left, height, width) of the part of a stored `image` that is read "
+    "[pixels], before any crop; its maps go with it; (): all of it",
+  )
   host_crop: str = field.value(
     "none",
     "how the host cuts a training image to `size`: 'none' (stored at that "

@@ -37,12 +37,16 @@ class Head:
     weights: "raw" or "ema", of the network below it.
     kernel: float [d, classes], of outputs as they are.
     bias: float [classes].
+    names: of the columns, where they are not the classes of the labels.
+    std: float [d], deviations of the outputs it was fitted on; (): not kept.
   """
 
   predict: str
   weights: str
   kernel: np.ndarray
   bias: np.ndarray
+  names: tuple[str, ...] = ()
+  std: np.ndarray | tuple[float, ...] = ()
 
 
 # (key, scalar), (key, uint8 picture [h, w, 3]), (key, `Head`), or (key, entries

@@ -8,6 +8,7 @@ real      Y = (y - mean y) / std y           Pearson r, squared error
 """
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 import sklearn.linear_model
@@ -19,6 +20,27 @@ from jmim.metrics import attributes
 from jmim.metrics import ridge
 
 KINDS = ("classes", "binary", "real")
+
+
+class Linear(NamedTuple):
+  """Scores x @ kernel + bias.
+
+  Attributes:
+    kernel: float64 [d, c].
+    bias: [c].
+  """
+
+  kernel: np.ndarray
+  bias: np.ndarray
+
+  def scores(self, x: np.ndarray) -> np.ndarray:
+    """[m, c] of features [m, d]."""
+    return x @ self.kernel + self.bias
+
+  def unscaled(self, mean: np.ndarray, std: np.ndarray) -> "Linear":
+    """The same of features as they are, where this is of (x - mean) / std."""
+    kernel = self.kernel / std[:, None]
+    return Linear(kernel, self.bias - mean @ kernel)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,6 +96,16 @@ class Target:
     hit = self.train[..., None] == np.arange(self.classes)
     return np.where(hit, 1.0, -1.0).reshape(len(hit), -1)
 
+  def names(self) -> list[str]:
+    """Of the columns: "tone", "kind=2", "both/1" or "both/1=2"."""
+    k = self.train.shape[1]
+    several = self.kind == "classes"
+    return [
+      self.name + (f"/{i}" if k > 1 else "") + (f"={c}" if several else "")
+      for i in range(k)
+      for c in range(self.classes)
+    ]
+
   def measure(self, scores: np.ndarray) -> dict[str, float]:
     """Means over the attributes; NaN where no test example has any.
 
@@ -116,54 +148,56 @@ def fit(
   target: Target,
   *,
   train: np.ndarray,
-  test: np.ndarray,
   penalty: float,
-) -> np.ndarray:
-  """[m, k * classes] scores of the test examples.
+) -> Linear:
+  """What gives the scores [m, k * classes] of examples.
 
   Args:
     head: "ridge", or "logistic" for what is not real.
     target: of the examples.
     train: float64 [n, d] standardised features.
-    test: [m, d].
     penalty: a, against the sum over examples.
   """
   if head == "logistic" and target.kind != "real":
     count = max(2, target.classes)
     parts = [
-      logistic(train, y, test=test, penalty=penalty, classes=count)
+      logistic(train, y, penalty=penalty, classes=count)
       for y in target.train.T.astype(int)
     ]
-    chosen = slice(1, None) if target.kind == "binary" else slice(None)
-    return np.concatenate([part[:, chosen] for part in parts], axis=1)
+    first = 1 if target.kind == "binary" else 0
+    return Linear(
+      np.concatenate([part.kernel[:, first:] for part in parts], axis=1),
+      np.concatenate([part.bias[first:] for part in parts]),
+    )
   columns = target.columns()
   mean = columns.mean(0)
-  return test @ ridge.solve(train, columns - mean, penalty) + mean
+  return Linear(ridge.solve(train, columns - mean, penalty), mean)
 
 
 def logistic(
   train: np.ndarray,
   labels: np.ndarray,
   *,
-  test: np.ndarray,
   penalty: float,
   classes: int,
-) -> np.ndarray:
-  """[m, classes] logits of logistic regression; -inf for classes not seen.
+) -> Linear:
+  """Logits [m, classes] of logistic regression; -inf for classes not seen.
 
   Args:
     train: [n, d].
     labels: int [n].
-    test: [m, d].
     penalty: weight of |w|^2 / 2 against the sum of losses.
     classes: columns of the result.
   """
-  scores, seen = np.full((len(test), classes), -np.inf), np.unique(labels)
+  kernel, seen = np.zeros((train.shape[1], classes)), np.unique(labels)
+  bias = np.full(classes, -np.inf)
   if len(seen) == 1:  # nothing to tell apart
-    scores[:, seen] = 0
-    return scores
+    bias[seen] = 0
+    return Linear(kernel, bias)
   model = sklearn.linear_model.LogisticRegression(C=1 / penalty, max_iter=500)
-  logits = model.fit(train, labels).decision_function(test)
-  two = logits.ndim == 1
-  scores[:, seen] = np.stack([-logits, logits], 1) if two else logits
-  return scores
+  model.fit(train, labels)
+  w, b = model.coef_, model.intercept_
+  two = len(b) == 1  # of two classes: the logit of the second
+  kernel[:, seen] = (np.concatenate([-w, w]) if two else w).T
+  bias[seen] = np.append(-b, b) if two else b
+  return Linear(kernel, bias)

@@ -131,8 +131,9 @@ class DiffFit(dit.DiT):
     if self.mode == "scratch":
       return found
     agrees = self.noise.agrees() | latent_channels.agrees(self.first_stage)
-    agrees["dims.heads"] = ("method.dims.heads", self.dims.heads)
-    return found | {"host": self.host.const(self.init_host, agrees)}
+    agrees["dims.heads"] = ("method.dims.heads", self.dims.size.heads)
+    host = self.host.const(self.init_host, agrees, whole=True)
+    return found | {"host": host}
 
   def wanted(self, name: str) -> bool:
     """Whether a leaf of the host is tuned."""

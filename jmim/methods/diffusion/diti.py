@@ -114,9 +114,9 @@ class DiTi(method.Method):
   def consts(self) -> dict[str, method.Const]:
     """The host, which predicts the noise of this process."""
     agrees = self.noise.agrees()
-    agrees["dims.heads"] = ("method.dims.heads", self.dims.heads)
     agrees["prediction"] = ("method.host.path", "eps")
-    return {"host": self.host.const(self.nets.init_host, agrees)}
+    same = dict(agrees=agrees, dims=self.dims, whole=True)
+    return {"host": self.host.const(self.nets.init_host, **same)}
 
   def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """Parameters of encoder and branch; no extra state."""
@@ -172,7 +172,7 @@ class DiTi(method.Method):
   def predict(self) -> dict[str, method.Predict]:
     """features, errors, and sample, restore, swapped: `CodeWalks`."""
     own = {"features": self.features, "errors": self.errors}
-    return own | code_walks.outputs(self.walks)
+    return own | method.outputs_of(self.walks, code_walks.NAMES)
 
   def features(self, weights, batch, key) -> Array:
     """Codes [b, d]."""

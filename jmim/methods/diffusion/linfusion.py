@@ -36,7 +36,6 @@ its files need too: family `linfusion`); the paper, and we, at the host's.
 
 import dataclasses
 import functools
-import operator
 
 import jax
 
@@ -116,11 +115,11 @@ class LinFusion(ldm.LDM):
 
   def consts(self) -> dict[str, method.Const]:
     """The host, and what its method has."""
-    names = ("prediction", "dims.heads")
-    value = {n: operator.attrgetter(n)(self) for n in names}
-    agrees = {n: (f"method.{n}", x) for n, x in value.items()}
+    agrees = {"prediction": ("method.prediction", self.prediction)}
     agrees |= self.noise.agrees() | latent_channels.agrees(self.first_stage)
-    return super().consts() | {"host": self.host.const(self.init_host, agrees)}
+    same = dict(agrees=agrees, dims=self.dims, whole=True)
+    host = self.host.const(self.init_host, **same)
+    return super().consts() | {"host": host}
 
   def init_host(self, key: jax.Array) -> method.Tree:
     """Parameters as the host's method makes them: net and condition."""

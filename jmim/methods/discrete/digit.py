@@ -78,6 +78,11 @@ class DiGIT(method.Method):
     """Different codes of each kind of `codes`."""
     return {semantics.NAME: self.semantic.vocabulary}
 
+  @property
+  def nll_dims(self) -> int:
+    """Codes of an image: what bits per dimension are per."""
+    return self.semantic.length
+
   def inputs(self) -> dict[str, method.Input]:
     """Codes or images, and labels if there are any."""
     self.lm.check("lm")

@@ -6,7 +6,8 @@ schedules and the decoding with the authors' code (google-research/maskgit@
 a class token; a random part of the codes is [MASK], and is to be named:
 
     x     = codes, some of them [MASK]               `parts/mask_rates.py`
-    loss  = mean over masked codes of -sum_v q_v log softmax(net(class, x))_v
+    loss  = mean over masked codes of -sum_v q_v log softmax(net(class, x))_v,
+            of each image alone, and over images
     q     = (1 - s) [v = code] + s / V                       s = smoothing
 
 V counts codes, classes and [MASK]. Sampling (`diffusion.maskgit`) fills in the

@@ -16,11 +16,9 @@ Samples: from all-[MASK] by the posterior of each time (`parts/reversal.py`).
 
 Reference (FID, improved sampling): COCO 8.44, ImageNet 256 px 4.83 (11.89
 without guidance). The released end points replace nearly nothing; those of the
-paper (from memory) are `process.mask_last=0.9`.
-
-Not followed: cross-attention starts by Xavier, not from a normal of 0.02; of
-several equal times in a batch theirs keeps the last in its history. CLIP is not
-here: features of a text come with the examples, as `context`.
+paper (from memory) are `process.mask_last=0.9`. Not followed: cross-attention
+starts by Xavier, not from a normal of 0.02; of equal times in a batch theirs
+keeps the last in its history. No CLIP: a text is features, as `context`.
 
     python -m jmim.main --config=configs/vq_diffusion_digits.py --workdir=runs/v
     python -m jmim.tools.claim vq_diffusion
@@ -118,10 +116,9 @@ class VQDiffusion(method.Method):
     """time, drop [b] and u [b, n], all ~ U[0, 1); code [b, n]; examples [b]."""
     del step
     shape = (method.batch_size(batch), self.codes.length)
-    u = jax.random.uniform(keys("u"), shape)
     code = jax.random.randint(keys("code"), shape, 0, self.codes.vocabulary)
     parts = method.draws_of(keys, shape, self.importance, self.condition)
-    return parts | {"u": u, "code": code}
+    return parts | {"u": jax.random.uniform(keys("u"), shape), "code": code}
 
   def predicted(
     self, params: method.Tree, x: jax.Array, t: jax.Array, told: method.Tree
@@ -151,6 +148,11 @@ class VQDiffusion(method.Method):
     """All parameters are decayed, as in the released configs."""
     return (method.Group(pattern="", decay=1.0),)
 
+  @property
+  def nll_dims(self) -> int:
+    """Codes of an image: what bits per dimension are per."""
+    return self.codes.length
+
   def predict(self) -> dict[str, method.Predict]:
     """generate {tokens, order}, sample, nll; reconstruct, if it can decode."""
     names = ["generate", "sample", "nll"]
@@ -159,15 +161,15 @@ class VQDiffusion(method.Method):
     return {name: getattr(self, name) for name in names}
 
   def sample_reads(self) -> tuple[str, ...]:
-    """The text."""
-    return ("context",) if self.condition.kind == "text" else ()
+    """The text, where no prompt stands for it."""
+    return self.condition.reads()
 
   def generate(self, weights, batch, key) -> dict[str, jax.Array]:
     """tokens [b, n] and order [b, n], the call that last changed each.
 
-    "index" [b], else 0 .. b - 1, numbers the samples.
+    "index" [b], else 0 .. b - 1, numbers the samples. No text: the prompt.
     """
-    told = self.condition.told(batch)
+    told = self.condition.wanted(weights, batch)
     given = lambda told: lambda x, t: self.predicted(weights.params, x, t, told)
     made = self.sampling.sample(
       randomness.numbered(key, method.numbers(batch)),
@@ -199,6 +201,5 @@ class VQDiffusion(method.Method):
     draws, x0 = self.drawn(key, batch), self.codes.ids(weights, batch)
     t = jnp.full(len(x0), self.process.times // 2)
     x = self.noise.noised(x0, t, draws["u"], draws["code"])
-    told = self.condition.told(batch)
-    logp = self.predicted(weights.params, x, t, told)
+    logp = self.predicted(weights.params, x, t, self.condition.told(batch))
     return self.codes.picture(weights, logp[..., :-1].argmax(-1), x != x0)

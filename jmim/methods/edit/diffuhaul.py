@@ -50,6 +50,7 @@ from jmim.methods.parts import begin as begins
 from jmim.methods.parts import branches as parts
 from jmim.methods.parts import drag as drags
 from jmim.methods.parts import kept as keeping
+from jmim.nn import ellipses as forms
 
 Array = jax.Array
 TOLD = ("ellipses", "thing_tokens", "tokens")
@@ -100,10 +101,11 @@ class DiffUHaul(procedure.Procedure):
     return {"source": self.source}
 
   def inputs(self, models) -> dict[str, procedure.Input]:
-    """What the model is told by, and pictures if they are real."""
+    """What the model is told, pictures if they are real, and stored drags."""
     source = models["source"].diffuser
     image = {"image": procedure.Input(source.image)} if self.begin.real else {}
-    return {**image, **source.reads}
+    most = source.reads["thing_tokens"].shape[0]
+    return {**image, **source.reads, **self.drag.inputs(most)}
 
   def check(self, models) -> None:
     """Raises ValueError for a model or fields that do not go together."""
@@ -138,9 +140,9 @@ class DiffUHaul(procedure.Procedure):
     del fitted
     source = models["source"].diffuser
     batch = self.description.told(batch)
-    first, which = batch["ellipses"], self.drag.which
-    by = self.drag.shift(first, draws)
-    moved = self.drag.moved(first, by)
+    first, which = batch["ellipses"], self.drag.number(batch)
+    by = self.drag.shift(batch, draws)
+    moved = forms.moved(first, which, by)
     side = source.shape[0]
     scene = parts.Scene.of(first, moved, which, by=by, side=side)
     mask = self.kept.mask(scene.old, scene.new)

@@ -171,9 +171,11 @@ class ArbScale(ldm.LDM):
     return (a / s)[:, 0], truth, net.query(params, features, place, cell)
 
   def predict(self) -> dict[str, method.Predict]:
-    """errors, and samples of any side where there is a way to images."""
-    sample = {"sample": self.sample} if self.first_stage.decodes else {}
-    return {"errors": self.errors, **sample}
+    """As LDM's, of any side; restore at the side of the images alone."""
+    outputs = self.plain.predict() | {"errors": self.errors}
+    if self.first_stage.implicit.side:  # no truth of another side is known
+      outputs.pop("restore", None)
+    return outputs
 
   def errors(self, weights, batch, key) -> dict[str, jax.Array]:
     """eps [b], squared; image [b]: w_t |y - y^| of the drawn pixels."""

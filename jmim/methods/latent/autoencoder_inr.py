@@ -22,8 +22,7 @@ it there), so that a drawn side does not compile anew; the greatest side is
 included; with `image` above `size` the truth is finer than what is encoded,
 which they have not. Weights: family `arbscale_first_stage`.
 
-    python -m jmim.main --config=configs/arbscale_shapes.py:stage=autoencoder \
-      --workdir=W
+    python -m jmim.main --config=configs/autoencoder_inr_shapes.py --workdir=W
 """
 
 import dataclasses

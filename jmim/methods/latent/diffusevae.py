@@ -74,6 +74,9 @@ class DiffuseVAE(method.Method):
   sampling: guided.Guided = field.part(
     guided.Guided, "sampler", sampler="ddpm", steps=1000
   )
+  points: int = field.value(
+    8, "images from one end of `interpolate` to the other", low=2, asked=True
+  )
 
   @classmethod
   def tiny(cls) -> "DiffuseVAE":
@@ -176,6 +179,7 @@ class DiffuseVAE(method.Method):
       sampling=self.sampling,
       network=self.network,
       shape=self.shape,
+      points=self.points,
     )
     return {"errors": self.errors, **refiner.outputs()}
 

@@ -19,9 +19,9 @@ Follows the released code: a code is sampled in training, its mean is what
 `features` and `restore` give. Differs: the log variance is cut at -30 and 20,
 which it does not reach. Weights: family `diffusevae`.
 
-    python -m jmim.main --config=configs/diffusevae_digits.py:stage=vae \
-      --workdir=V
-    python -m jmim.tools.fit_codes --workdir=V --out=prior.npz
+    C=configs/diffusevae_vae_digits.py
+    python -m jmim.main --config=$C --workdir=V
+    python -m jmim.tools.fit_codes --config=$C --workdir=V --out=prior.npz
 """
 
 import dataclasses

@@ -19,9 +19,10 @@ Following the released code: blocks have RMSNorms that depend on time, where the
 paper has LayerNorms (`dims.norm=td_layer`); weight decay on everything but the
 slopes and offsets of time; DPM-Solver "fast". Not followed: float32 queries,
 keys and values; they sample at n = 1000, 996.004, .. and stop at 1, here n are
-whole numbers and the last step leads to data. Their guidance .4 is 1.4 here;
-`sampling.guidance_power` is the other form, with which the FIDs were found.
-`dims.norm=adaln` is no part of DiMR: it is adaLN-zero, to compare with.
+whole numbers and the last step leads to data; at 512 px `scaling_factor` has
+the initial latent divided by its deviation; a last branch of patches is kept at
+the side of its map (`dims.unfolded=False`). Their guidance .4 is 1.4 here (of
+the FIDs: `sampling.guidance_power`). `dims.norm=adaln`: adaLN-zero, to compare.
 
     python -m jmim.main --config=configs/dimr_shapes.py --workdir=runs/dimr
 """
@@ -159,9 +160,10 @@ class DiMR(method.Method):
     return self.net.apply({"params": params["main"]}, x, tau, label)["pred"][-1]
 
   def predict(self) -> dict[str, method.Predict]:
-    """errors of held-out images; sample, if it can decode; branches."""
-    sample = {"sample": self.sample} if self.first_stage.decodes else {}
+    """errors of held-out images; sample, if it can; branches."""
+    made = self.first_stage.decodes and self.dims.full(self.size)
     pictures = {} if self.first_stage.net else {"branches": self.estimates}
+    sample = {"sample": self.sample} if made else {}
     return {"errors": self.errors, **sample, **pictures}
 
   def errors(self, weights, batch, key) -> dict[str, jax.Array]:
@@ -194,6 +196,7 @@ class DiMR(method.Method):
 
   def diffuser(self, weights: method.Weights) -> model.Diffuser:
     """A run of it, frozen."""
+    self.dims.check_full(self.size)
     return diffusers.of(self, weights, tell=self.labels.condition)
 
   def groups(self) -> tuple[method.Group, ...]:

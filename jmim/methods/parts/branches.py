@@ -49,11 +49,12 @@ class Scene(NamedTuple):
 
   @classmethod
   def of(
-    cls, ellipses: Array, moved: Array, which: int, *, by: Array, side: int
+    cls, ellipses: Array, moved: Array, which: Array, *, by: Array, side: int
   ) -> "Scene":
-    """Of ellipses [b, k, 5] and those of the target, one of which moved."""
+    """Of ellipses [b, k, 5], and with number which [b] of each row moved."""
     places = forms.inside(jnp.concatenate([ellipses, moved]), side)
-    old, new = jnp.split(places[:, which], 2)
+    own = jnp.arange(len(places)), jnp.tile(which, 2)
+    old, new = jnp.split(places[own], 2)
     return cls(old=old, new=new, by=by, places=places)
 
   def coarser(self, tokens: int) -> "Scene":
@@ -141,8 +142,7 @@ class Branches:
     if self.share:
       made[f"{own}/attend"] = hooks.before(functools.partial(_shared, scene))
     if (self.anchor, self.copy) != ("off", "off"):
-      change = functools.partial(self.features, scene, u)
-      made[own] = hooks.after(change)
+      made[own] = hooks.after(functools.partial(self.features, scene, u))
     return made
 
   def features(self, scene: Scene, u: Array | float, x: Array) -> Array:

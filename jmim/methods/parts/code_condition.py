@@ -40,6 +40,12 @@ class CodeCondition:
     "", "features of no text (.npz); empty: zeros, or learned"
   )
   learn_null: bool = field.value(False, "features of no text are learned")
+  prompt: str = field.value(
+    "",
+    "features of a text (.npz) that is drawn where a batch has none "
+    "(--mode=sample)",
+    asked=True,
+  )
   rt: runtime.Runtime = field.runtime()
 
   @property
@@ -70,10 +76,10 @@ class CodeCondition:
       )
     if self.drop and self.kind == "none":
       raise ValueError(f"{key}drop {self.drop} with {key}kind 'none'")
-    if (self.null or self.learn_null) and self.kind != "text":
+    named = [n for n in ("null", "learn_null", "prompt") if getattr(self, n)]
+    if named and self.kind != "text":
       raise ValueError(
-        f"{key}null or {key}learn_null with {key}kind {self.kind!r}: they are "
-        "of kind 'text'"
+        f"{key}{named[0]} with {key}kind {self.kind!r}: it is of kind 'text'"
       )
     if self.null and self.learn_null:
       raise ValueError(f"{key}null {self.null!r} with {key}learn_null: one")
@@ -85,8 +91,15 @@ class CodeCondition:
     return {"label": spec} if self.kind == "class" else {}
 
   def consts(self) -> dict[str, method.Const]:
-    """The features of no text, where they are of a file."""
-    return self.context.consts() if self.kind == "text" else {}
+    """The features of no text and of the prompt, where they are of files."""
+    if self.kind != "text":
+      return {}
+    found = self.context.consts()
+    if self.prompt:
+      asked = dataclasses.replace(self.context, null=self.prompt)
+      like = asked.consts()["null"]
+      found["prompt"] = dataclasses.replace(like, key="method.condition.prompt")
+    return found
 
   def init(self, key: jax.Array) -> method.Tree:
     """The learned features of no text, if they are."""
@@ -104,6 +117,19 @@ class CodeCondition:
     """Labels [b] or texts [b, tokens, width]; None: nothing is."""
     entry = {"none": None, "class": "label", "text": "context"}[self.kind]
     return batch[entry] if entry else None
+
+  def reads(self) -> tuple[str, ...]:
+    """What sampling reads of a batch, beside a label."""
+    return ("context",) if self.kind == "text" and not self.prompt else ()
+
+  def wanted(
+    self, weights: method.Weights, batch: method.Batch
+  ) -> jax.Array | None:
+    """As `told`; the prompt, where a batch has no text."""
+    if self.kind != "text" or "context" in batch or not self.prompt:
+      return self.told(batch)
+    one = weights.consts["prompt"]["context"]
+    return jnp.broadcast_to(one, (method.batch_size(batch), *one.shape))
 
   def none(self, weights: method.Weights, told: jax.Array) -> jax.Array:
     """As many conditions that stand for none."""

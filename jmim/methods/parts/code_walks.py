@@ -5,7 +5,6 @@ are inverted with their own codes, changed on the way, and made again.
 """
 
 import dataclasses
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +12,7 @@ import jax.numpy as jnp
 from jmim.core import method
 from jmim.core import randomness
 from jmim.diffusion import between
+from jmim.methods import outputs
 from jmim.methods.parts import gaussian
 from jmim.methods.parts import shifted
 from jmim.methods.parts import time_blocks
@@ -140,7 +140,7 @@ class CodeWalks:
     """
     del key
     noise, z = self.inverted(batch["image"])
-    other = z[method.neighbours(len(z))]
+    other = z[outputs.neighbours(len(z))]
     lasts = [self.blocks.blocks * j // CUTS for j in range(CUTS + 1)]
     options = dict(first=0, times=self.noise.times)
     mixed = [self.blocks.mixed(z, other, 1, last=n, **options) for n in lasts]
@@ -148,8 +148,4 @@ class CodeWalks:
     return {"image": jnp.moveaxis(images, 0, 1)}
 
 
-def outputs(
-  make: Callable[[method.Weights], CodeWalks],
-) -> dict[str, method.Predict]:
-  """sample, restore and swapped, of what a method makes of its weights."""
-  return method.outputs_of(make, ("sample", "restore", "swapped"))
+NAMES = ("sample", "restore", "swapped")  # of outputs

@@ -1,6 +1,8 @@
 """Which thing of a picture moves, where to, and how all of them are described.
 
-Fields and arithmetic of procedures on models that are told ellipses.
+Fields and arithmetic of procedures on models that are told ellipses. The shift
+is given, drawn, or stored with each picture: `dragged`, the number of the thing
+that moves, and `drag_to`, its new centre (x, y) in shares of the side.
 """
 
 import dataclasses
@@ -17,6 +19,7 @@ from jmim.nn import ellipses as forms
 Array = jax.Array
 PLACES = 64  # that are drawn; the first that will do is taken
 CHANGED = {"words": "thing_tokens", "caption": "tokens"}  # entries of a batch
+DRAGGED, DRAG_TO = "dragged", "drag_to"  # entries of a batch, if `stored`
 GAP = 0.02  # between ellipses and each other, in shares of the side, at least
 
 
@@ -31,6 +34,22 @@ class Drag:
   least: float = field.value(
     0.25, "least length of a drawn shift, in shares of the side", low=0.0
   )
+  stored: bool = field.value(
+    False, "each example has its thing, `dragged`, and new centre, `drag_to`"
+  )
+
+  def inputs(self, most: int) -> dict[str, method.Input]:
+    """What is stored of a drag: dragged int32 [], drag_to [2] in 0 .. 1.
+
+    Args:
+      most: things of a picture at most.
+    """
+    if not self.stored:
+      return {}
+    return {
+      DRAGGED: method.Input((), jnp.int32, high=most),
+      DRAG_TO: method.Input((2,), range=(0.0, 1.0)),
+    }
 
   def check(self, most: int) -> None:
     """Raises ValueError for a thing that is not there, or no shift.
@@ -42,14 +61,25 @@ class Drag:
       raise ValueError(f"drag.which={self.which} of {most} things")
     if len(self.by) not in (0, 2):
       raise ValueError(f"drag.by={self.by}: give x and y, or ()")
+    if self.stored and (self.by or self.which):
+      raise ValueError(
+        f"drag.which={self.which}, drag.by={self.by} with drag.stored: each "
+        "example says both; leave them 0 and ()"
+      )
 
   def draw(self, keys: randomness.Keys) -> method.Draws:
     """places [n, 2] ~ U[0, 1), where the shift is drawn."""
-    if self.by:
+    if self.by or self.stored:
       return {}
     return {"places": jax.random.uniform(keys("places"), (PLACES, 2))}
 
-  def shift(self, ellipses: Array, draws: method.Draws) -> Array:
+  def number(self, batch: method.Batch) -> Array:
+    """int32 [b]: the thing that moves."""
+    if self.stored:
+      return batch[DRAGGED]
+    return jnp.full(len(batch["ellipses"]), self.which)
+
+  def shift(self, batch: method.Batch, draws: method.Draws) -> Array:
     """[b, 2] (x, y) in shares of the side.
 
     A drawn one leaves the thing within the picture, has the least length, and
@@ -57,12 +87,16 @@ class Drag:
     does all of it, the one that lacks least.
 
     Args:
-      ellipses: [b, k, 5].
+      batch: ellipses [b, k, 5], and what is stored of the drag.
       draws: of `draw`, with the batch first.
     """
+    ellipses = batch["ellipses"]
     b = len(ellipses)
     if self.by:
       return jnp.broadcast_to(jnp.array(self.by, jnp.float32), (b, 2))
+    if self.stored:
+      own = ellipses[jnp.arange(b), self.number(batch), :2]
+      return batch[DRAG_TO] - own
     own = ellipses[:, self.which]
     edge = jnp.minimum(forms.extent(own) + GAP / 2, 0.5)[:, None]
     places = edge + draws["places"] * (1 - 2 * edge)  # [b, n, 2]
@@ -80,11 +114,6 @@ class Drag:
       (least >= 0).any(1), (least >= 0).argmax(1), least.argmax(1)
     )
     return jnp.take_along_axis(by, taken[:, None, None], axis=1)[:, 0]
-
-  def moved(self, ellipses: Array, by: Array) -> Array:
-    """[b, k, 5] with the thing shifted by [b, 2]."""
-    which = jnp.full(len(ellipses), self.which)
-    return forms.moved(ellipses, which, by)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from jmim.core import method
 from jmim.core import randomness
+from jmim.methods import outputs
 from jmim.methods.parts import clean_region
 from jmim.methods.parts import gaussian
 from jmim.methods.parts import guided
@@ -146,7 +147,7 @@ class DubbedFrames:
     Examples 2 i and 2 i + 1 are neighbours.
     """
     shown = shown_frames.first(batch, self.nets.references)
-    other = method.neighbours(len(shown.x))
+    other = outputs.neighbours(len(shown.x))
     code = self.code(shown)[other]
     made = self.rendered(shown, code, self.normals(batch, key))
     return {"image": made, "source": shown.x, "guide": shown.x[other]}

@@ -43,6 +43,9 @@ class Host:
     init: Init,
     agrees: Mapping[str, tuple[str, Any]] | None = None,
     key: str = "method.host",
+    *,
+    dims: Any = None,
+    whole: bool = False,
   ) -> method.Const:
     """Where its parameters come from.
 
@@ -50,12 +53,19 @@ class Host:
       init: key -> tree.
       agrees: as of `method.Const`.
       key: of the part in the config.
+      dims: `method.dims` of the network, whose fields that no weights show
+        (`field.unseen`) are to be those of the run; None: not compared.
+      whole: whether the network of the run is to have no leaf beside these.
     """
+    shown = field.unseen(dims) if dims is not None else {}
+    exact = {f"dims.{n}": (f"method.dims.{n}", x) for n, x in shown.items()}
     return method.Const(
       self.path,
       shaken(init),
       self.sha256 or None,
-      agrees=agrees or {},
+      agrees=dict(agrees or {}) | exact,
+      exact=tuple(exact),
+      whole=whole,
       weights=self.weights,
       key=f"{key}.path",
     )

@@ -5,6 +5,8 @@ e = e(null) + s (e - e(null))      null: without the conditions of `guide`
 """
 
 import dataclasses
+import types
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -37,14 +39,22 @@ class NamedConditions:
     return dict(zip(self.names, self.drop, strict=True))
 
   def check(
-    self, names: tuple[str, ...], guidance: float, key: str = "conditions"
+    self,
+    names: tuple[str, ...],
+    guidance: float,
+    key: str = "conditions",
+    lacking: Mapping[str, str] = types.MappingProxyType({}),
   ) -> None:
-    """Raises ValueError for names that there are not, or were never dropped.
+    """Raises ValueError for names that guidance cannot be by.
+
+    There are none such, they were never dropped, or they are not told: both
+    predictions would be the same, at twice the cost of one.
 
     Args:
       names: of the conditions that there may be.
       guidance: scale of guidance; 1: there is none.
       key: of this part in the method.
+      lacking: name -> the field that says that the network is not told it.
     """
     known = ", ".join(names)
     each = len(self.drop) == len(self.names)
@@ -61,6 +71,13 @@ class NamedConditions:
       raise ValueError(
         f"sampling.guidance={guidance} with {key}.guide={self.guide}: guidance "
         f"is by conditions that {key}.drop leaves out in training"
+      )
+    gone = [name for name in self.guide if name in lacking]
+    if guidance != 1 and gone:
+      there = [name for name in names if name not in lacking]
+      raise ValueError(
+        f"{key}.guide={self.guide}: with {lacking[gone[0]]} the network is not "
+        f"told {gone[0]!r}, only {', '.join(there) or 'nothing'}"
       )
 
   def draw(

@@ -13,6 +13,12 @@ from jmim.core import method
 from jmim.nn.frozen import lpips
 
 NAME = "perceptual"  # of the frozen network
+# What it is shown is in -1 .. 1, in whatever units the method's images are: of
+# a run that it comes from the data must have been so, too.
+SHOWN = {
+  f"data.{name}": (f"data.{name} of the perceptual network", (0.5,) * 3)
+  for name in ("mean", "std")
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,7 +49,9 @@ class Perceptual:
       return {}
     lin = self.network == "vgg"
     init = lambda k: lpips.random(k, self.layers, lin=lin)
-    return {NAME: method.Const(self.path, init, self.sha256 or None, key=key)}
+    sha256 = self.sha256 or None
+    const = method.Const(self.path, init, sha256, agrees=SHOWN, key=key)
+    return {NAME: const}
 
   def of_views(
     self,

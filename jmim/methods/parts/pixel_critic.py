@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jmim.core import field
 from jmim.core import method
 from jmim.core import runtime
+from jmim.methods.parts import perceptual as perceptuals
 from jmim.nn import spectral
 from jmim.nn.frozen import lpips
 from jmim.nn.nets import discriminator
@@ -92,6 +93,7 @@ class PixelCritic:
         self.path,
         lambda key: lpips.random(key, self.layers, lin=False),
         self.sha256 or None,
+        agrees=perceptuals.SHOWN,
         key="method.critic.path",
       )
     }

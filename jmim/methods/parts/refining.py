@@ -34,6 +34,7 @@ class Refiner:
     sampling: its sampler; tau is its temperature.
     network: (params, u, t, shown) -> predicted noise.
     shape: [h, w, c] of an image.
+    points: images from one end of `interpolate` to the other.
   """
 
   coarse: coarse_parts.Coarse
@@ -42,6 +43,7 @@ class Refiner:
   sampling: guided.Guided
   network: Callable[..., Array]
   shape: tuple[int, int, int]
+  points: int = 8
 
   def outputs(self) -> dict[str, method.Predict]:
     """sample, condition, restore, vary, interpolate."""
@@ -133,7 +135,10 @@ class Refiner:
   def interpolate(
     self, weights: method.Weights, batch: method.Batch, key: Array
   ) -> dict[str, Array]:
-    """Between two samples, at the shares [b] of the batch, else 0 .. 1.
+    """Between two samples, at the shares [b] of the batch, else 0 .. 1 of them.
+
+    Example i stands at the share (i mod points) / (points - 1), whatever the
+    batch it is in.
 
     code: on the line from the code of number 0 to that of number 1, with the
     noise of number 0; noise: on the circle from the first noise of number 0 to
@@ -141,7 +146,8 @@ class Refiner:
     """
     k_code, k_noise = jax.random.split(key)
     numbers = method.numbers(batch)
-    share = batch.get("share", jnp.linspace(0, 1, len(numbers)))
+    steps = numbers % self.points / (self.points - 1)
+    share = batch.get("share", steps)
     ends, _ = self.codes(weights, {"index": jnp.arange(2)}, k_code)
     line = ends[0] + share[:, None] * (ends[1] - ends[0])
     # Of all numbers only 0 draws noise here: this key is nobody else's.

@@ -51,8 +51,17 @@ class SemanticPrior:
     self.lm.check("prior.lm")
     ids = jnp.zeros((1, 1 + length), jnp.int32)
     init = lambda key: self.net(codes, length).init(key, ids)["params"]
-    own = {"key": "method.prior.path"}
-    return {"prior": method.Const(self.path, init, self.sha256 or None, **own)}
+    # What no shape shows; codes are read, not images.
+    own = {"lm.dims.heads": self.lm.dims.heads, "lm.post": self.lm.post}
+    made = method.Const(
+      self.path,
+      init,
+      self.sha256 or None,
+      agrees={name: (f"method.prior.{name}", x) for name, x in own.items()},
+      key="method.prior.path",
+      images=False,
+    )
+    return {"prior": made}
 
   def sample(
     self,

@@ -56,7 +56,12 @@ class ToldFace:
     """
     self.rendering.check()
     self.attention.check(self.source.count, sides)
-    self.conditions.check(NAMES, guidance, "told.conditions")
+    lacking = {}
+    if not self.source.count and not self.source.features:
+      lacking["tokens"] = "told.source.count=0"
+    if not self.rendering.used:
+      lacking["rendering"] = "told.rendering.used=False"
+    self.conditions.check(NAMES, guidance, "told.conditions", lacking)
 
   def inputs(
     self, stage: stages.FirstStage, shape: tuple[int, ...]

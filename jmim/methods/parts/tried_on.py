@@ -66,15 +66,9 @@ class TriedOn:
       network: that is told.
       guidance: scale of guidance; 1: there is none.
     """
-    own = self.conditions
-    own.check(NAMES, guidance, "told.conditions")
-    there = NAMES if network.branch else NAMES[:1]
-    lacking = [name for name in own.guide if name not in there]
-    if guidance != 1 and lacking:
-      raise ValueError(
-        f"told.conditions.guide={own.guide}: with dims.branch={network.branch} "
-        f"the network is not told {lacking[0]!r}, only {', '.join(there)}"
-      )
+    branch = () if network.branch else NAMES[1:]
+    lacking = dict.fromkeys(branch, "dims.branch=0")
+    self.conditions.check(NAMES, guidance, "told.conditions", lacking)
 
   def reads(self, network: clip_network.ClipNetwork) -> tuple[str, ...]:
     """Entries that are read to dress somebody."""

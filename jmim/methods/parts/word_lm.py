@@ -136,7 +136,8 @@ class WordLM:
     own |= {name: getattr(self, name) for name in names}
     key = "network.lm.{}".format
     agrees = {key(n): (f"method.{key(n)}", value) for n, value in own.items()}
-    return {"host": host.const(lambda k: self.fresh(k, words), agrees)}
+    made = host.const(lambda k: self.fresh(k, words), agrees)
+    return {"host": dataclasses.replace(made, images=False)}
 
   def tree(self, weights: method.Weights) -> method.Tree:
     """Parameters of the network: the model, with what lies beside it."""

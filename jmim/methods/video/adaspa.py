@@ -107,8 +107,8 @@ class AdaSpa(step_video.StepVideo):
     key: jax.Array,
     attend: Callable[..., Any],
     state: Any = None,
-  ) -> tuple[jax.Array, list[Any]]:
-    """`BlockSparse.walk` from the noise that the host's samples begin with.
+  ) -> tuple[jax.Array, jax.Array, list[Any]]:
+    """The noise that the host's samples begin with; from it `BlockSparse.walk`.
 
     Args:
       weights: of the host.
@@ -136,8 +136,9 @@ class AdaSpa(step_video.StepVideo):
       shape=self.shape,
       batch=batch,
       key=key,
-      walk=lambda table, make, x, _: self.sparse.walk(
-        table, make, x=x, network=network, state=state
+      walk=lambda table, make, x, _: (
+        x,
+        *self.sparse.walk(table, make, x=x, network=network, state=state),
       ),
     )
 
@@ -149,16 +150,16 @@ class AdaSpa(step_video.StepVideo):
     draw = randomness.normals(own, method.numbers(batch), shape)
     return jnp.moveaxis(draw(0), 0, 1)
 
-  def sample(self, weights, batch, key) -> jax.Array:
-    """Clips [b, t, h, w, c] in the units of the input."""
+  def pairs(self, weights, batch, key) -> dict[str, jax.Array]:
+    """As the host's, by the sparse path, which is that of `sample`, too."""
     state = None
     if self.sparse.selection == "random":
       state = self.random(batch, key)
       if self.sampling.guidance != 1:
         state = jnp.concatenate([state, state], axis=1)
-    attend = self.sparse.attend
-    z, _ = self.walked(weights, batch, key=key, attend=attend, state=state)
-    return self.first_stage.decode(weights, z)
+    how = dict(attend=self.sparse.attend, state=state)
+    noise, z, _ = self.walked(weights, batch, key, **how)
+    return {"noise": noise, "sample": z}
 
   def searched(
     self, weights: method.Weights, batch: method.Batch, key: jax.Array
@@ -172,7 +173,7 @@ class AdaSpa(step_video.StepVideo):
       out, _, sums = streaming.search(q, k, v, self.sparse.block)
       return out, sums
 
-    _, found = self.walked(weights, batch, key, attend)
+    _, _, found = self.walked(weights, batch, key, attend)
     return [sums[:, : method.batch_size(batch)] for sums in found]
 
   def block_sums(self, weights, batch, key) -> jax.Array:
@@ -188,7 +189,8 @@ class AdaSpa(step_video.StepVideo):
 
   def fidelity(self, weights, batch, key) -> dict[str, jax.Array]:
     """psnr [b] of sparse samples to the dense ones of the same noise [dB]."""
-    dense = super().sample(weights, batch, key)
+    dense = super().pairs(weights, batch, key)["sample"]
+    dense = self.first_stage.decode(weights, dense)
     made = self.sample(weights, batch, key)
     seen = lambda x: jnp.clip(x, -PEAK / 2, PEAK / 2)
     error = ((seen(made) - seen(dense)) ** 2).mean((1, 2, 3, 4))

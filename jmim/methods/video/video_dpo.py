@@ -40,6 +40,7 @@ from jmim.core import field
 from jmim.core import method
 from jmim.methods.parts import host as hosts
 from jmim.methods.video import step_video
+from jmim.nn.nets import video_dit_dims
 
 Array = jax.Array
 CLIPS = ("video", "moments")  # entries that hold a pair
@@ -75,12 +76,14 @@ class VideoDPO(step_video.StepVideo):
     """Those of Step-Video, and the reference."""
     agrees = {
       "dims.heads": ("method.dims.heads", self.dims.heads),
+      "dims.axes": ("method.dims.axes", self.dims.widths),
       "attention": ("method.attention", self.attention),
       "noise.time": ("method.noise.time", self.noise.time),
     }
     const = self.reference.const(
       self.init_reference, agrees, key="method.reference"
     )
+    const = dataclasses.replace(const, implied=video_dit_dims.widths)
     return super().consts() | {"reference": const}
 
   def clips(self, batch: method.Batch, place: int) -> method.Batch:

@@ -12,7 +12,8 @@ KINDS = ("transformer", "convnext")
 class Branch:
   """One branch: its numbers, as of `Dims`, and the side of its map.
 
-  `unfold` is the side of what it predicts at each place, 1 but in the last.
+  `unfold` is the side of what it predicts at each place, 1 but in the last, see
+  `Dims.unfolded`.
   """
 
   kind: str
@@ -73,6 +74,11 @@ class Dims:
   rotary: bool = field.value(
     False, "learned axial rotary positions in transformers, for a table"
   )
+  unfolded: bool = field.value(
+    True,
+    "the last branch predicts every pixel, whatever its patches; False: at the "
+    "side of its map as the others do, and where that is less nothing samples",
+  )
   detached: bool = field.value(
     False, "a branch learns by its own prediction only"
   )
@@ -96,7 +102,8 @@ class Dims:
           f"size {side} does not divide by dims.patches x dims.reduced = "
           f"{factor} of branch {i}"
         )
-      unfold = factor if i == len(self.widths) - 1 else 1
+      last = i == len(self.widths) - 1
+      unfold = factor if last and self.unfolded else 1
       made.append(Branch(side=side // factor, unfold=unfold, **given))
       _check(i, made[-1], self.rotary)
     for i, (coarse, fine) in enumerate(zip(made[:-1], made[1:], strict=True)):
@@ -106,6 +113,27 @@ class Dims:
           f"{fine.side}, no multiple of {coarse.side}, that of the one before"
         )
     return tuple(made)
+
+  def full(self, side: int) -> bool:
+    """Whether the last branch predicts every pixel.
+
+    Args:
+      side: of what is diffused.
+    """
+    return self.branches(side)[-1].out == side
+
+  def check_full(self, side: int) -> None:
+    """Raises ValueError unless `full`.
+
+    Args:
+      side: of what is diffused.
+    """
+    if not self.full(side):
+      raise ValueError(
+        "dims.unfolded=False, and the last branch of dims.patches x "
+        f"dims.reduced has a smaller side than {side}: it gives no noise to "
+        "sample with"
+      )
 
   def weights(self, side: int) -> tuple[float, ...]:
     """Factors of the branches' losses: 1 / r^2, or others.

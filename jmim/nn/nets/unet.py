@@ -175,19 +175,25 @@ class Dims:
   attend_first: bool = field.value(
     False, "attention after the first block of such a level alone"
   )
-  heads: int = field.value(4, "attention heads; 0: by head_width", low=0)
-  level_heads: tuple = field.value(
-    (), "attention heads of each level, finest first; (): `heads` in all"
+  heads: int = field.value(
+    4, "attention heads; 0: by head_width", low=0, unseen=True
   )
-  head_width: int = field.value(32, "channels of a head", low=1)
-  norm_groups: int = field.value(32, "groups of the norms", low=1)
+  level_heads: tuple = field.value(
+    (),
+    "attention heads of each level, finest first; (): `heads` in all",
+    unseen=True,
+  )
+  head_width: int = field.value(32, "channels of a head", low=1, unseen=True)
+  norm_groups: int = field.value(32, "groups of the norms", low=1, unseen=True)
   dropout: float = field.value(
     0.1, "rate in the residual blocks", low=0.0, below=1.0
   )
   scale_shift: bool = field.value(False, "time as scale and shift")
   updown: bool = field.value(False, "resample in residual blocks")
   resample_conv: bool = field.value(True, "else resample by convolutions")
-  up_heads: int = field.value(0, "heads going up; 0: as heads", low=0)
+  up_heads: int = field.value(
+    0, "heads going up; 0: as heads", low=0, unseen=True
+  )
   wide_stem: bool = field.value(
     False, "first convolution as wide as the finest level; else width"
   )
@@ -196,16 +202,24 @@ class Dims:
   )
   time_waves: int = field.value(0, "sinusoid of a time; 0: width", low=0)
   time_order: str = field.value(
-    "cos_sin", "order of that sinusoid", choices=posemb.TIME_ORDERS
+    "cos_sin",
+    "order of that sinusoid",
+    choices=posemb.TIME_ORDERS,
+    unseen=True,
   )
   time_inclusive: bool = field.value(
-    False, "the last frequency of that sinusoid is 1/10000; else above it"
+    False,
+    "the last frequency of that sinusoid is 1/10000; else above it",
+    unseen=True,
   )
   norm_eps: float = field.value(
-    1e-5, "eps of the norms, but for those of transformers", above=0.0
+    1e-5,
+    "eps of the norms, but for those of transformers",
+    above=0.0,
+    unseen=True,
   )
   late_pad: bool = field.value(
-    False, "convolutions that halve the side pad behind alone"
+    False, "convolutions that halve the side pad behind alone", unseen=True
   )
 
   def net(self, **options: Any) -> UNet:

@@ -1,6 +1,8 @@
 """Sizes of Step-Video's transformer, as a config has them."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from jmim.core import field
 from jmim.core import runtime
@@ -81,3 +83,16 @@ class Dims:
       sizes_told=sizes_told,
       rt=rt,
     )
+
+
+def widths(section: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+  """dims.axes as the config of a run means it, see `method.Const.implied`.
+
+  Args:
+    section: its `method`; nothing is known of one without dims.
+  """
+  own = section.get("dims")
+  if not own:
+    return {}
+  known = [f.name for f in dataclasses.fields(Dims) if f.name in own]
+  return {"dims.axes": Dims(**{name: own[name] for name in known}).widths}

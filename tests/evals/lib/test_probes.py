@@ -1,5 +1,7 @@
 """Scores and measures against formulas written out and scikit-learn."""
 
+import functools
+
 import numpy as np
 import pytest
 import sklearn.linear_model
@@ -43,7 +45,7 @@ def ridge(x, y, x_test, penalty):
 
 def score(head, one, penalty=2.0):
   x, x_test = features()
-  return probes.fit(head, one, train=x, test=x_test, penalty=penalty)
+  return probes.fit(head, one, train=x, penalty=penalty).scores(x_test)
 
 
 def test_classes_are_those_of_a_ridge_of_each_attribute():
@@ -99,13 +101,37 @@ def test_real_ones_are_measured_in_deviations_of_the_training_examples():
 def test_logistic_regression_of_classes_that_training_lacks():
   x, x_test = features()
   labels = np.where(x[:, 0] > 0, 3, 1)
-  scores = probes.logistic(x, labels, test=x_test, penalty=1.0, classes=5)
+  fit = functools.partial(probes.logistic, x, penalty=1.0)
+  scores = fit(labels, classes=5).scores(x_test)
   assert set(scores.argmax(1)) == {1, 3}
   assert np.isneginf(scores[:, [0, 2, 4]]).all()
   truth = np.where(x_test[:, 0] > 0, 3, 1)
   assert (scores.argmax(1) == truth).mean() > 0.9
-  same = probes.logistic(x, 0 * labels, test=x_test, penalty=1.0, classes=2)
+  same = fit(0 * labels, classes=2).scores(x_test)
   assert (same.argmax(1) == 0).all()
+
+
+def test_a_probe_of_features_as_they_are():
+  x, x_test = features()
+  mean, std = x.mean(0), x.std(0) + 0.5
+  linear = probes.fit(
+    "ridge", target("real", MAKE["real"]), train=(x - mean) / std, penalty=2.0
+  )
+  np.testing.assert_allclose(
+    linear.unscaled(mean, std).scores(x_test),
+    linear.scores((x_test - mean) / std),
+  )
+
+
+def test_columns_have_names():
+  name = lambda kind, train, test: probes.Target(
+    name="it", kind=kind, train=np.array(train), test=np.array(test)
+  ).names()
+  assert name("real", [[0.5]], [[0.1]]) == ["it"]
+  assert name("binary", [[0, 1]], [[1, 1]]) == ["it/0", "it/1"]
+  assert name("classes", [[0], [1]], [[2]]) == ["it=0", "it=1", "it=2"]
+  both = ["it/0=0", "it/0=1", "it/1=0", "it/1=1"]
+  assert name("classes", [[0, 1]], [[1, 0]]) == both
 
 
 def test_an_attribute_that_no_test_example_has_is_left_out():

@@ -281,7 +281,9 @@ def test_a_step_costs_less_than_tuning_everything():
 def test_a_host_of_another_shape_is_refused(tmp_path):
   const = TINY.consts()["host"]
   assert const.agrees["noise.times"] == ("method.noise.times", 20)
-  assert const.agrees["dims.heads"] == ("method.dims.heads", 4)
+  assert const.whole and const.agrees["dims.heads"][1] == 4
+  named = field.replace(TINY, dims=dict(variant="S/2", heads=0))
+  assert named.consts()["host"].agrees["dims.heads"][1] == 6  # those of S
   assert "first_stage.scale" not in const.agrees
   path = tmp_path / "host.npz"
   frozen.save(path, start().consts["host"])

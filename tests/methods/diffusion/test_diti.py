@@ -183,3 +183,25 @@ def test_a_host_of_another_process_is_refused():
   agrees = TINY.consts()["host"].agrees
   assert agrees["noise.times"] == ("method.noise.times", 20)
   assert agrees["prediction"][1] == "eps"
+
+
+def test_a_host_of_another_network_is_refused():
+  """Labels add leaves, and no shape tells of heads or the norms' groups."""
+  const = TINY.consts()["host"]
+  assert const.whole
+  assert set(const.exact) == {
+    f"dims.{name}"
+    for name in (
+      "heads",
+      "level_heads",
+      "head_width",
+      "up_heads",
+      "norm_groups",
+      "norm_eps",
+      "late_pad",
+      "time_order",
+      "time_inclusive",
+    )
+  }
+  assert const.agrees["dims.up_heads"] == ("method.dims.up_heads", 0)
+  assert const.agrees["dims.norm_groups"] == ("method.dims.norm_groups", 4)

@@ -175,7 +175,9 @@ def test_hosts_that_cannot_be_are_refused(fields, said):
 
 
 def test_a_run_with_another_process_is_no_host():
-  agrees = TINY.consts()["host"].agrees
+  const = TINY.consts()["host"]
+  agrees = const.agrees
+  assert const.whole and "dims.late_pad" in const.exact
   assert agrees["noise.times"] == ("method.noise.times", 20)
   assert agrees["noise.beta_end"] == ("method.noise.beta_end", 0.5)
   assert agrees["prediction"] == ("method.prediction", "eps")

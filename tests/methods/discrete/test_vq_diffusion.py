@@ -112,6 +112,24 @@ def test_texts_are_read_and_their_null_is_learned(batch):
   assert made.shape == (B, N) and made.max() < K
 
 
+def test_without_a_text_samples_are_those_of_the_prompt(batch):
+  asked = field.replace(TEXT, condition=dict(prompt="P"))
+  assert asked.sample_reads() == () and "condition.prompt" in field.asked(
+    vq_diffusion.VQDiffusion
+  )
+  one = np.random.default_rng(2).normal(size=(2, 5)).astype(np.float32)
+  context = jnp.broadcast_to(one, (B, 2, 5))
+  weights = filled(TEXT, {"tokens": batch["tokens"], "context": context})
+  weights = dataclasses.replace(weights, consts={"prompt": {"context": one}})
+  sample = jax.jit(asked.sample)
+  numbered = {"index": jnp.arange(B)}
+  made = sample(weights, numbered, jax.random.key(1))
+  told = sample(weights, numbered | {"context": context}, jax.random.key(1))
+  np.testing.assert_array_equal(made, told)
+  other = numbered | {"context": -context}
+  assert (made != sample(weights, other, jax.random.key(1))).any()
+
+
 def test_grey_values_are_sampled_as_images_and_reconstructed():
   levels = field.replace(
     TINY,
@@ -129,6 +147,7 @@ def test_grey_values_are_sampled_as_images_and_reconstructed():
   assert seen["image"].shape == seen["mask"].shape == (2, 3, 3, 1)
   assert set(np.unique(seen["mask"])) <= {0, 1}
   assert "reconstruct" in levels.predict() and "nll" in levels.predict()
+  assert levels.nll_dims == 9
 
 
 def test_mistakes():

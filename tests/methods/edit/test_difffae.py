@@ -294,8 +294,11 @@ def test_without_masks_two_times_and_the_source_are_compared():
 
 
 def test_what_is_not_there_is_not_told():
-  no_tokens = field.replace(M, told=dict(source=dict(count=0, identity="none")))
-  bare = field.replace(M, told=dict(rendering=dict(used=False, numbers=())))
+  by = lambda name, **own: field.replace(
+    M, told=dict(conditions=dict(guide=(name,)), **own)
+  )
+  no_tokens = by("rendering", source=dict(count=0, identity="none"))
+  bare = by("tokens", rendering=dict(used=False, numbers=()))
   free = field.replace(M, told=dict(attention=dict(weight=0.0)))
   stored = field.replace(M, told=dict(source=dict(identity="stored", width=6)))
   for m, gone, added in (

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -45,6 +46,21 @@ def run(made):
   batch = {n: BATCH[n] for n in (*made.inputs(MODELS), "index")}
   apply = jax.jit(lambda b, d: made.apply(MODELS, {}, b, d))
   return jax.device_get(apply(batch, draws))
+
+
+def test_drags_that_are_stored_are_each_pictures_own(monkeypatch):
+  """The first is the one that TINY gives to all; the other thing's is not."""
+  first = BATCH["ellipses"]
+  to = np.stack([first[0, 0, :2] + [0.375, 0.0], [0.3, 0.6]]).astype("f4")
+  stored = {"dragged": np.array([0, 1], np.int32), "drag_to": to}
+  monkeypatch.setattr(sys.modules[__name__], "BATCH", BATCH | stored)
+  found = run(field.replace(TINY, drag=dict(by=(), stored=True)))
+  given = run(TINY)
+  for name in ("image", "moved", "changed"):
+    np.testing.assert_allclose(found[name][0], given[name][0], atol=1e-4)
+  np.testing.assert_allclose(found["moved"][1, 1, :2], to[1], atol=1e-6)
+  np.testing.assert_array_equal(found["moved"][1, 0], first[1, 0])
+  assert (found["changed"][1] != given["changed"][1]).any()
 
 
 STILL = field.replace(TINY, drag=dict(by=(0.0, 0.0)))

@@ -130,6 +130,22 @@ def test_one_latent_is_sampled_at_any_size():
   np.testing.assert_allclose(large, expected, atol=1e-5)
 
 
+def test_what_is_shown_the_image_is_compared_with_it():
+  """`restore` is LDM's; at another side than the images' there is no truth."""
+  lowres = field.replace(SMALL, condition=dict(task="lowres", reduction=2))
+  outputs = set(lowres.predict())
+  assert outputs == {"errors", "sample", "restore"}
+  larger = field.replace(lowres, first_stage=dict(implicit=dict(side=24)))
+  assert set(larger.predict()) == set(SMALL.predict()) == {"errors", "sample"}
+  key, given = jax.random.key(4), batch() | {"index": jnp.arange(2)}
+  run = lambda name: jax.jit(lowres.predict()[name])(
+    weights(lowres), given, key
+  )
+  made = run("restore")["image"]
+  assert made.shape == given["image"].shape
+  np.testing.assert_array_equal(made, run("sample"))
+
+
 def test_a_run_of_the_first_stage_has_the_arrays_of_the_const():
   first = field.replace(
     autoencoder_inr.AutoencoderINR(),

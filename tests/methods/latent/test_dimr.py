@@ -106,6 +106,27 @@ def test_without_labels(fill, normal):
   assert np.isfinite(loss)
 
 
+def test_a_last_branch_of_patches_may_predict_at_the_side_of_its_map(
+  fill, normal
+):
+  m = field.replace(TINY, dims=dict(patches=(4, 2), unfolded=False))
+  batch = {"image": normal(2, 8, 8, 3), "label": jnp.asarray([0, 2])}
+  weights = methods.Weights(fill(m, batch)[0])
+  draws = m.drawn(jax.random.key(0), batch)
+  _, preds = m.denoised(weights, batch, draws)
+  assert [p.shape[1] for p in preds] == [2, 4]
+  boxes_of = lambda r: boxes.boxed(draws["noise"], r)
+  wanted = sum(
+    ((p - boxes_of(r)) ** 2).mean() / r**2
+    for p, r in zip(preds, (4, 2), strict=True)
+  )
+  found, _ = m.loss(weights, batch, draws, 0)
+  np.testing.assert_allclose(found, wanted, rtol=1e-5)
+  assert set(m.predict()) == {"errors", "branches"}
+  with pytest.raises(ValueError, match="dims.unfolded=False"):
+    m.diffuser(weights)
+
+
 def test_mistakes():
   with pytest.raises(ValueError, match="loss_weights .* 2 branches"):
     field.replace(TINY, dims=dict(loss_weights=(1.0,))).inputs()

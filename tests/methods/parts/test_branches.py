@@ -25,7 +25,7 @@ ELLIPSES = jnp.asarray(
 )
 BY = jnp.array([[0.4, 0.0], [0.25, -0.1]])
 MOVED = forms.moved(ELLIPSES, jnp.zeros(B, int), BY)
-SCENE = branches.Scene.of(ELLIPSES, MOVED, 0, by=BY, side=SIDE)
+SCENE = branches.Scene.of(ELLIPSES, MOVED, jnp.zeros(B, int), by=BY, side=SIDE)
 OFF = branches.Branches(mask=False, share=False, anchor="off", copy="off")
 
 

@@ -56,13 +56,28 @@ def test_no_text_is_zeros_learned_or_of_a_file():
   np.testing.assert_array_equal(stored.none(weights, told)[1], tree["context"])
 
 
+def test_a_prompt_stands_for_the_text_that_a_batch_lacks():
+  told = dataclasses.replace(LEARNED, prompt="P")
+  (const,) = told.consts().values()
+  assert (const.path, const.key) == ("P", "method.condition.prompt")
+  tree = const.init(jax.random.key(0))
+  weights = methods.Weights({"main": {}}, consts={"prompt": tree})
+  made = told.wanted(weights, {"index": jnp.arange(4)})
+  np.testing.assert_array_equal(made, jnp.stack([tree["context"]] * 4))
+  given = told.wanted(weights, CONTEXT)
+  np.testing.assert_array_equal(given, CONTEXT["context"])
+  assert told.reads() == () and TEXT.reads() == ("context",)
+  np.testing.assert_array_equal(CLASS.wanted(NONE, LABEL), LABEL["label"])
+
+
 @pytest.mark.parametrize(
   ("fields", "text"),
   [
     (dict(kind="class"), "classes 0"),
     (dict(classes=3), "kind 'none' with condition.classes 3"),
     (dict(drop=0.1), "condition.drop 0.1 with condition.kind 'none'"),
-    (dict(kind="class", classes=2, null="F"), "of kind 'text'"),
+    (dict(kind="class", classes=2, null="F"), "null .*of kind 'text'"),
+    (dict(kind="class", classes=2, prompt="F"), "prompt .*of kind 'text'"),
     (dict(kind="text", null="F", learn_null=True, drop=0.1), ": one"),
     (dict(kind="text", learn_null=True), "never learned"),
   ],

@@ -45,7 +45,7 @@ def test_neighbours_swap_codes_and_keep_their_noise(walks, normal):
 
 
 def test_outputs_are_made_of_the_weights(walks):
-  made = code_walks.outputs(lambda weights: walks)
+  made = methods.outputs_of(lambda weights: walks, code_walks.NAMES)
   assert set(made) == {"sample", "restore", "swapped"}
   batch = {"image": np.zeros((2, 8, 8, 3), np.float32)}
   key = jax.random.key(4)

@@ -6,9 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
 from jmim.core import field
 from jmim.diffusion import respace
+from jmim.diffusion import targets
 from jmim.diffusion import variance
 from jmim.methods.parts import contraction
 from jmim.methods.restore import difface
@@ -66,6 +68,19 @@ def test_the_published_start_has_the_factor_of_the_paper():
   power = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))[400]
   assert (a**2, s**2) == pytest.approx((power, 1 - power))
   assert a**2 / (2 * s**2) == pytest.approx(0.120, abs=5e-4)
+
+
+def test_the_divergence_is_that_factor_times_the_squared_error(normal):
+  """KL(q(x_n | x) || p(x_n | z)) by draws of x_n, of densities of SciPy."""
+  m = difface.DifFace()
+  a, s = m.contraction.level(m.noise, m.sampling)
+  x, z = normal(4, seed=1), normal(4, seed=2)
+  of = scipy.stats.norm.logpdf
+  drawn = np.asarray(targets.noised(x, normal(100_000, 4, seed=3), a, s))
+  ratio = of(drawn, a * x, s) - of(drawn, a * z, s)
+  expected = a**2 / (2 * s**2) * ((x - z) ** 2).sum()
+  assert expected > 0.4
+  assert ratio.sum(1).mean() == pytest.approx(expected, rel=0.03)
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.25, 0.5])

@@ -23,7 +23,7 @@ def drawn(one, n=24):
   """Shifts [n, 2] of the scenes."""
   each = jax.vmap(lambda i: one.draw(randomness.Keys(jax.random.key(i))))
   draws = jax.jit(each)(jnp.arange(n))
-  return jax.jit(one.shift)(scenes(n), draws)
+  return jax.jit(one.shift)({"ellipses": scenes(n)}, draws)
 
 
 @pytest.mark.parametrize("which", [0, 1])
@@ -31,7 +31,8 @@ def test_a_drawn_shift_leaves_things_apart_and_in_the_picture(which):
   one = drag.Drag(which=which, least=0.2)
   by = np.asarray(drawn(one))
   length = np.linalg.norm(by, axis=-1)
-  moved = one.moved(scenes(), jnp.asarray(by))
+  number = one.number({"ellipses": scenes()})
+  moved = forms.moved(scenes(), number, jnp.asarray(by))
   half = np.asarray(forms.extent(moved[:, which]))
   middle = np.asarray(moved[:, which, :2])
   assert (middle - half >= -1e-6).all() and (middle + half <= 1 + 1e-6).all()
@@ -47,8 +48,26 @@ def test_a_drawn_shift_leaves_things_apart_and_in_the_picture(which):
 def test_a_shift_that_is_given_is_that_of_all():
   one = drag.Drag(by=(0.25, -0.5))
   assert one.draw(randomness.Keys(jax.random.key(0))) == {}
-  by = one.shift(scenes(3), {})
+  by = one.shift({"ellipses": scenes(3)}, {})
   np.testing.assert_array_equal(by, [[0.25, -0.5]] * 3)
+
+
+def test_a_stored_drag_brings_each_pictures_own_thing_to_its_place():
+  one = drag.Drag(stored=True)
+  to = np.array([[0.2, 0.7], [0.6, 0.1], [0.5, 0.5]], np.float32)
+  batch = {
+    "ellipses": scenes(3),
+    "dragged": jnp.array([1, 0, 1]),
+    "drag_to": jnp.asarray(to),
+  }
+  assert one.draw(randomness.Keys(jax.random.key(0))) == {}
+  number = one.number(batch)
+  moved = forms.moved(scenes(3), number, one.shift(batch, {}))
+  rows = np.arange(3)
+  np.testing.assert_allclose(moved[rows, [1, 0, 1], :2], to, atol=1e-6)
+  still = rows, np.array([0, 1, 0])
+  np.testing.assert_array_equal(moved[still], scenes(3)[still])
+  assert one.inputs(2)["dragged"].high == 2 and drag.Drag().inputs(2) == {}
 
 
 def test_words_in_the_place_of_others_are_filled_up():
@@ -66,6 +85,9 @@ def test_what_does_not_go_together_is_named():
     drag.Drag(which=2).check(2)
   with pytest.raises(ValueError, match="drag.by="):
     drag.Drag(by=(1.0,)).check(2)
+  for own in (dict(which=1), dict(by=(0.1, 0.0))):
+    with pytest.raises(ValueError, match="with drag.stored"):
+      drag.Drag(stored=True, **own).check(2)
   drag.Drag().check(1)
 
 

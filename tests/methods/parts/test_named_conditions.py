@@ -35,6 +35,16 @@ def test_guidance_is_by_the_names_it_has():
   assert set(part.guided(("garment",), 2)[1]) == {"garment"}
 
 
+def test_guidance_is_by_what_the_network_is_told():
+  lacking = {"garment": "cloth=0"}
+  PART.check(NAMES, 1.0, lacking=lacking)
+  PART.check(NAMES, 2.0, lacking={"pose": "branch=0"})
+  with pytest.raises(ValueError, match="told.guide.*cloth=0.*'garment', only"):
+    PART.check(NAMES, 2.0, "told", lacking)
+  with pytest.raises(ValueError, match="only nothing"):
+    PART.check(NAMES, 2.0, lacking=dict.fromkeys(NAMES, "dims=0"))
+
+
 @pytest.mark.parametrize(
   "own, scale, told",
   [

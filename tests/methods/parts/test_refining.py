@@ -52,7 +52,7 @@ def ignoring(params, u, t, shown):
 VAE_OF = {form: dataclasses.replace(VAE, form=form) for form in (1, 2)}
 
 
-def make(form=1, network=None, **sampling):
+def make(form=1, network=None, points=8, **sampling):
   sampling = dict(sampler="ddim", steps=8) | sampling
   return refining.Refiner(
     coarse=VAE_OF[form],
@@ -61,6 +61,7 @@ def make(form=1, network=None, **sampling):
     sampling=guided.Guided(**sampling),
     network=network or oracle(form),
     shape=(4, 4, 1),
+    points=points,
   )
 
 
@@ -261,6 +262,21 @@ def test_interpolation_moves_the_code_or_the_noise_and_begins_alike(weights):
   ends = run(seen, "vary", weights, {"index": jnp.arange(2)})
   np.testing.assert_allclose(codes[[0, 2]], ends, atol=1e-5)
   assert np.abs(codes[1] - codes[0]).max() > 1e-6
+
+
+def test_a_share_is_of_the_number_and_not_of_the_batch(weights):
+  refiner = make(
+    1, lambda p, u, t, shown: u - 0.1 * shown["image"], clip=0.0, points=3
+  )
+  numbers = {"index": jnp.arange(4)}
+  whole = run(refiner, "interpolate", weights, numbers)
+  part = run(refiner, "interpolate", weights, {"index": jnp.arange(1, 3)})
+  given = {"share": jnp.array([0.0, 0.5, 1.0, 0.0])}
+  want = run(refiner, "interpolate", weights, numbers | given)
+  for name in ("code", "noise"):
+    np.testing.assert_allclose(whole[name], want[name], atol=1e-6)
+    np.testing.assert_allclose(whole[name][1:3], part[name], atol=1e-5)
+    assert np.abs(whole[name][1] - whole[name][0]).max() > 1e-6
 
 
 @pytest.mark.parametrize("form", [1, 2])

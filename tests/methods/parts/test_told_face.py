@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jmim.methods.edit import difffae
 from jmim.methods.parts import told_face
@@ -30,6 +31,42 @@ def test_guidance_is_without_what_it_is_by():
     for name in told_face.NAMES:
       assert getattr(cond, f"keep_{name}") == 1
       assert getattr(null, f"keep_{name}") == (name not in by)
+
+
+@pytest.mark.parametrize(
+  "own, name, said",
+  [
+    (dict(source=dict(count=0, identity="none")), "tokens", "source.count=0"),
+    (
+      dict(rendering=dict(used=False, numbers=())),
+      "rendering",
+      "rendering.used=False",
+    ),
+  ],
+)
+def test_guidance_is_by_what_the_network_is_told(own, name, said):
+  (other,) = {*told_face.NAMES} - {name}
+  by = lambda *names: difffae.field.replace(
+    M.told, **own, attention=dict(weight=0.0), conditions=dict(guide=names)
+  )
+  by(other).check(M.sides, 2.0)
+  by(*told_face.NAMES).check(M.sides, 1.0)
+  for names in ((name,), told_face.NAMES):
+    with pytest.raises(
+      ValueError, match=f"told.{said}.*{name!r}, only {other}"
+    ):
+      by(*names).check(M.sides, 2.0)
+
+
+def test_an_identity_alone_is_a_condition_of_the_source():
+  part = difffae.field.replace(
+    M.told,
+    source=dict(count=0),
+    attention=dict(weight=0.0),
+    conditions=dict(guide=("tokens",)),
+  )
+  assert part.source.identity == "network"
+  part.check(M.sides, 2.0)
 
 
 def test_edits_do_not_read_what_they_make():

@@ -49,6 +49,7 @@ def test_with_a_rank_the_model_is_frozen_and_little_is_trained(weights):
   assert all("lora_" in n for n in own)
   const = LORA.consts(7, HOST)["host"]
   assert const.key == "method.host.path"
+  assert not const.images  # whose normalisation a model of words has not
   field_of, value = const.agrees["network.lm.theta"]
   assert (field_of, value) == ("method.network.lm.theta", 50.0)
   assert const.agrees["network.lm.tied"] == ("method.network.lm.tied", True)

@@ -36,7 +36,8 @@ def given(fill, normal):
 @pytest.fixture(scope="module")
 def dense(given):
   """A sample of the host."""
-  return np.asarray(jax.jit(functools.partial(HOST.sample, TINY))(*given, KEY))
+  made = jax.jit(functools.partial(HOST.pairs, TINY))(*given, KEY)
+  return np.asarray(made["sample"])  # pixels are diffused
 
 
 def test_parameters_are_those_of_the_host(given):
@@ -59,6 +60,16 @@ def test_up_to_the_first_search_all_is_dense(given, dense):
   assert np.abs(early - dense).max() > 1e-2
 
 
+def test_pairs_are_of_the_sparse_path(given, dense):
+  """What a student learns from is what is sampled here, not the host's."""
+  pairs = jax.jit(TINY.predict()["pairs"])(*given, KEY)
+  made = jax.jit(TINY.predict()["sample"])(*given, KEY)
+  np.testing.assert_allclose(pairs["sample"], made, atol=1e-5)
+  assert np.abs(pairs["sample"] - dense).max() > 1e-2
+  begin = jax.jit(functools.partial(HOST.pairs, TINY))(*given, KEY)["noise"]
+  np.testing.assert_array_equal(pairs["noise"], begin)
+
+
 @pytest.mark.parametrize("selection", ["heads", "random"])
 def test_a_sample_does_not_depend_on_the_batch_it_is_made_in(given, selection):
   weights, batch = given
@@ -76,7 +87,7 @@ def test_rows_of_block_sums_are_the_tokens_of_a_block(given):
 
 def test_the_half_that_is_told_nothing_has_masks_of_its_own(given):
   walked = functools.partial(TINY.walked, key=KEY, attend=TINY.sparse.attend)
-  state = jax.jit(walked)(*given)[1]
+  state = jax.jit(walked)(*given)[2]
   assert [s.lse.shape for s in state] == [(2, 6, 2, 12)] * 2
   told, none = np.split(np.asarray(state[0].lse), 2, axis=1)
   assert np.abs(told - none).max() > 1e-4
@@ -88,8 +99,8 @@ def test_the_half_that_is_told_nothing_has_masks_of_its_own(given):
 def test_counted_work_is_the_formula(given, selection, guidance):
   m = tiny(guidance, selection=selection)
   sparse, dense = m.work()
-  ours = flops.count(m.sample, *given, KEY)
-  hosts = flops.count(functools.partial(HOST.sample, m), *given, KEY)
+  ours = flops.count(m.pairs, *given, KEY)
+  hosts = flops.count(functools.partial(HOST.pairs, m), *given, KEY)
   assert hosts - ours == 3 * (dense - sparse)
 
 

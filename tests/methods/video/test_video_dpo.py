@@ -1,10 +1,13 @@
 import dataclasses
+import json
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jmim.checkpoints import frozen
+from jmim.core import errors
 from jmim.core import field
 from jmim.core import method as methods
 from jmim.methods.video import step_video
@@ -156,3 +159,31 @@ def test_latents_of_a_pair_lie_one_after_the_other():
   assert coded.inputs()["video"].shape == (10, 16, 16, 3)
   stored = field.replace(coded, first_stage=dict(read="moments"))
   assert stored.inputs()["moments"].shape == (4, 4, 4, 16)
+
+
+@pytest.mark.parametrize(
+  "ours, theirs, fits",
+  [
+    ((8, 2, 6), dict(axes=(8, 2, 6)), True),
+    ((), dict(axes=()), True),
+    ((8, 4, 4), dict(axes=()), True),  # what () means
+    ((), dict(axes=(8, 4, 4)), True),
+    ((8, 2, 6), dict(axes=()), False),
+    ((8, 2, 6), dict(), False),
+    ((), dict(axes=(8, 2, 6)), False),
+    ((8, 2, 6), None, True),  # not known
+  ],
+)
+def test_the_reference_has_the_same_rotary_widths(tmp_path, ours, theirs, fits):
+  """No shape tells them."""
+  size = dict(variant="Ti/2", width=32, depth=2, heads=2)
+  told = {} if theirs is None else {"dims": size | theirs}
+  (tmp_path / "config.json").write_text(json.dumps({"method": told}))
+  m = field.replace(
+    TINY, dims=dict(axes=ours), reference=dict(path=str(tmp_path))
+  )
+  with pytest.raises(errors.UserError) as e:
+    frozen.load("reference", m.consts()["reference"])
+  refused = e.value.key == "method.dims.axes"
+  assert refused != fits
+  assert refused or "no checkpoint" in e.value.seen

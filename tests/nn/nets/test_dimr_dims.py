@@ -25,6 +25,14 @@ def test_sides_of_maps_and_predictions():
   coarse, fine = few.branches(SIDE)
   assert (coarse.side, coarse.out, coarse.hidden) == (2, 2, 32)
   assert (fine.side, fine.out, fine.hidden) == (4, 8, 16)
+  assert few.full(SIDE) and few.weights(SIDE) == (1 / 16, 1.0)
+  own = dataclasses.replace(few, unfolded=False)
+  assert [b.out for b in own.branches(SIDE)] == [2, 4]
+  assert not own.full(SIDE) and own.weights(SIDE) == (1 / 16, 1 / 4)
+  few.check_full(SIDE)
+  with pytest.raises(ValueError, match="dims.unfolded=False"):
+    own.check_full(SIDE)
+  assert dataclasses.replace(own, patches=(2, 1)).full(SIDE)
 
 
 @pytest.mark.parametrize(
