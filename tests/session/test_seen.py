@@ -69,10 +69,10 @@ def test_what_was_evaluated_is_what_the_first_host_reads(monkeypatch, tmp_path):
   lines = [{"step": 7, "eval": "knn"}, {"step": 7}, {"step": 3, "eval": "fid"}]
   text = "".join(json.dumps(line) + "\n" for line in lines)
   (tmp_path / "metrics.jsonl").write_text(text + '{"step": 7, "ev')
-  first = host(monkeypatch, [], [""], 0, tmp_path)
+  first = host(monkeypatch, [], [""], index=0, workdir=tmp_path)
   assert seen.evaluated(first, 7) == {"knn"}
   (tmp_path / "metrics.jsonl").write_text("")
-  second = host(monkeypatch, [], ['["fid", "knn"]'], 1, tmp_path)
+  second = host(monkeypatch, [], ['["fid", "knn"]'], workdir=tmp_path)
   assert seen.evaluated(second, 7) == {"fid", "knn"}
   alone = types.SimpleNamespace(group=hosts.Group(), workdir=tmp_path / "none")
   assert seen.evaluated(alone, 7) == set()
