@@ -28,7 +28,7 @@ class File:
     name: what is wrong with it.
     write: writes it into a folder and returns its path.
     open: what a user does with it.
-    says: regex of the message.
+    says: regex of the message; "": it is opened all the same.
   """
 
   name: str

@@ -1,12 +1,16 @@
 """Linear classifiers that evaluators fitted: heads/<evaluator>.npz of a run."""
 
 import pathlib
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
+from jmim.checkpoints import npz
 from jmim.core import errors
 from jmim.runlog import writer
+
+_WORDS = ("step", "weights", "predict")
 
 
 class Head(NamedTuple):
@@ -40,15 +44,18 @@ def read(
     key: flag that named it, for messages.
 
   Raises:
-    UserError: there is none, or only of another step, or of other weights.
+    UserError: there is none, or only of another step, or of other weights; its
+      file is damaged.
   """
   seen = []
   for folder in (workdir, workdir / "eval"):
     path = folder / writer.HEADS / f"{name}.npz"
     if not path.is_file():
       continue
-    with np.load(path) as stored:
-      found = {key: stored[key] for key in stored.files}
+    found = npz.read(path, key)
+    if not _fits(found):
+      seen.append(f"{path} with {', '.join(found) or 'nothing'}: no classifier")
+      continue
     if found["step"] == step and found["weights"] == weights:
       names = ("kernel", "bias", "std")
       arrays = {n: found[n].astype(np.float32) for n in names if n in found}
@@ -61,4 +68,18 @@ def read(
     f"{step}, weights={weights}",
     "run --mode=eval with it first",
     key,
+  )
+
+
+def _fits(found: Mapping[str, np.ndarray]) -> bool:
+  """Whether the arrays are those of a head; others may have written them."""
+  kernel, bias = (np.asarray(found.get(k)) for k in ("kernel", "bias"))
+  return (
+    all(np.asarray(found.get(k, ())).ndim == 0 for k in _WORDS)
+    and all(x.dtype.kind == "f" for x in (kernel, bias))
+    and kernel.ndim == 2
+    and bias.shape == kernel.shape[1:]
+    and np.asarray(found.get("std", ())).shape in ((0,), kernel.shape[:1])
+    and np.asarray(found.get("std", ())).dtype.kind == "f"
+    and np.asarray(found.get("names", ())).ndim == 1
   )

@@ -23,11 +23,11 @@ import numpy as np
 import safetensors
 
 from jmim.convert import pickles
-from jmim.convert import storage as storages
 from jmim.core import errors
 from jmim.core import files as core_files
 from jmim.core import home
 from jmim.core import npy
+from jmim.core import unpickler
 
 _INDEX = ".index.json"
 # What a file that is damaged raises, of any format, opened or read.
@@ -140,7 +140,7 @@ def read(path: str | pathlib.Path) -> Weights:
     raise _error(path, "no such file")
   try:
     return Weights(_entries(file), str(file))
-  except storages.Refused as e:
+  except unpickler.Refused as e:
     raise errors.UserError(
       f"{file}: {e}",
       "a file of tensors",
@@ -194,7 +194,7 @@ def _npz(path: pathlib.Path) -> dict[str, Entry]:
     with stored.zip.open(f"{name}.npy") as file:
       shape, dtype = npy.header(file)
     if dtype.hasobject:
-      raise storages.Refused(f"{name} holds pickled objects; nothing was run")
+      raise unpickler.Refused(f"{name} holds pickled objects; nothing was run")
     npy.check(stored.zip, stored.zip.getinfo(f"{name}.npy"))
     entries[name] = Entry(shape, dtype, lambda n=name: stored[n])
   return entries

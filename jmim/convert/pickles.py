@@ -16,12 +16,13 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from typing import Any
+from typing import BinaryIO
 
 import ml_dtypes
 import numpy as np
 
 from jmim.convert import storage as storages
-from jmim.convert import unpickler
+from jmim.core import unpickler
 
 _MOST_NODES, _DEEPEST, _LONGEST = 2**20, 64, 1000
 MAGIC = 0x1950A86A20F9469CFC6C  # first object of the format before torch 1.6
@@ -54,19 +55,6 @@ NAMED = {
 }
 
 
-class Function(storages.Sealed):
-  """A function of ours that a pickle may call."""
-
-  __slots__ = ("_call",)
-
-  def __init__(self, call: Callable[..., Any]):
-    self._call = call
-
-  def __call__(self, *arguments: Any) -> Any:
-    """What the function returns."""
-    return self._call(*arguments)
-
-
 def _ordered(*pairs: Any) -> collections.OrderedDict:
   """What a pickle makes by calling OrderedDict."""
   if pairs:
@@ -77,12 +65,14 @@ def _ordered(*pairs: Any) -> collections.OrderedDict:
 # Everything a pickle may name. What is Inert is read past: options of the run
 # and scalars, which stand beside the tensors in the authors' files.
 ALLOWED: dict[str, Any] = {
-  "collections.OrderedDict": Function(_ordered),
-  "torch._utils._rebuild_tensor": Function(storages.rebuild),
-  "torch._utils._rebuild_tensor_v2": Function(storages.rebuild),
-  "torch._utils._rebuild_tensor_v3": Function(storages.rebuild_typed),
-  "torch._utils._rebuild_parameter": Function(storages.rebuild_parameter),
-  "torch.Size": Function(tuple),
+  "collections.OrderedDict": unpickler.Function(_ordered),
+  "torch._utils._rebuild_tensor": unpickler.Function(storages.rebuild),
+  "torch._utils._rebuild_tensor_v2": unpickler.Function(storages.rebuild),
+  "torch._utils._rebuild_tensor_v3": unpickler.Function(storages.rebuild_typed),
+  "torch._utils._rebuild_parameter": unpickler.Function(
+    storages.rebuild_parameter
+  ),
+  "torch.Size": unpickler.Function(tuple),
   "torch.storage.UntypedStorage": storages.Kind(np.uint8),
   **{f"torch.{n}Storage": storages.Kind(d) for n, d in DTYPES.items()},
   **{f"torch.{n}": storages.Kind(d) for n, d in NAMED.items()},
@@ -98,6 +88,37 @@ ALLOWED: dict[str, Any] = {
     unpickler.Inert,
   ),
 }
+
+
+class Unpickler(unpickler.Unpickler):
+  """Makes tensors, over the storages that a pickle refers to."""
+
+  def __init__(
+    self, file: BinaryIO, storage: Callable[..., storages.Storage] | None
+  ):
+    """Prepares to run one pickle; `load` does.
+
+    Args:
+      file: at its beginning.
+      storage: (dtype, key, elements) -> the storage of a reference.
+    """
+    super().__init__(file, ALLOWED)
+    self._storage = storage
+
+  def persistent_load(self, pid: Any) -> storages.Storage:
+    """("storage", kind, key, device, elements, ...) -> Storage."""
+    if type(pid) is not tuple or len(pid) < 5 or pid[0] != "storage":
+      raise unpickler.Refused("an unknown reference")
+    _, kind, key, _, numel, *view = pid
+    if (
+      not isinstance(kind, storages.Kind)
+      or type(key) not in (str, int)
+      or type(numel) is not int
+      or not 0 <= numel < 2**63
+      or view not in ([], [None])
+    ):
+      raise unpickler.Refused("a storage of an unknown kind")
+    return self._storage(kind.dtype, str(key), numel)
 
 
 # What a damaged pickle raises, besides the above.
@@ -131,10 +152,10 @@ def read(path: pathlib.Path) -> dict[str, storages.Tensor]:
     else:
       content = _read_plain(path)
     return _Flat().of(content)
-  except storages.Refused:
+  except unpickler.Refused:
     raise
   except BROKEN as e:
-    raise storages.Refused(
+    raise unpickler.Refused(
       f"damaged or no torch file ({type(e).__name__}: {e})"
     ) from e
 
@@ -145,27 +166,27 @@ def _read_zip(archive: zipfile.ZipFile, length: int) -> Any:
     n.removesuffix("data.pkl") for n in members if n.endswith("/data.pkl")
   ]
   if len(roots) != 1:
-    raise storages.Refused("a zip without data.pkl")
+    raise unpickler.Refused("a zip without data.pkl")
   root = roots[0]
   if f"{root}constants.pkl" in members:
-    raise storages.Refused(
+    raise unpickler.Refused(
       "a TorchScript program; save its state_dict() instead"
     )
   for name, info in members.items():
     _check_member(name, info, length)
   order = f"{root}byteorder"
   if order in members and archive.read(order) == b"big":
-    raise storages.Refused("big-endian numbers")
+    raise unpickler.Refused("big-endian numbers")
 
   def storage(dtype, key, numel):
     name = f"{root}data/{key}"
     size = numel * np.dtype(dtype).itemsize
     if name not in members or members[name].file_size < size:
-      raise storages.Refused(f"the data of storage {key} is missing or cut")
+      raise unpickler.Refused(f"the data of storage {key} is missing or cut")
     return storages.Storage(dtype, numel, lambda: archive.read(name)[:size])
 
   with archive.open(f"{root}data.pkl") as file:
-    return unpickler.Unpickler(file, ALLOWED, storage).load()
+    return Unpickler(file, storage).load()
 
 
 def _check_member(name: str, info: zipfile.ZipInfo, length: int) -> None:
@@ -175,9 +196,9 @@ def _check_member(name: str, info: zipfile.ZipInfo, length: int) -> None:
   """
   packed = info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1
   if packed or info.file_size != info.compress_size:
-    raise storages.Refused(f"{name:.80} is packed or encrypted")
+    raise unpickler.Refused(f"{name:.80} is packed or encrypted")
   if info.header_offset + info.file_size > length:
-    raise storages.Refused(f"{name:.80} is not all there")
+    raise unpickler.Refused(f"{name:.80} is not all there")
 
 
 def _read_plain(path: pathlib.Path) -> Any:
@@ -197,26 +218,26 @@ def _read_plain(path: pathlib.Path) -> Any:
     return storages.Storage(dtype, numel, cut)
 
   with path.open("rb") as file:
-    load = lambda: unpickler.Unpickler(file, ALLOWED, storage).load()
+    load = lambda: Unpickler(file, storage).load()
     if load() != MAGIC:
-      raise storages.Refused("a pickle, but not one of torch")
+      raise unpickler.Refused("a pickle, but not one of torch")
     load(), load()
     content = load()
     keys = load()
     if type(keys) is not list or not all(type(k) in (str, int) for k in keys):
-      raise storages.Refused("no list of storages")
+      raise unpickler.Refused("no list of storages")
     keys = [str(key) for key in keys]
     at, length = file.tell(), path.stat().st_size
   if lacking := sorted(set(specs) - set(keys)):
-    raise storages.Refused(f"the data of storage {lacking[0]} is missing")
+    raise unpickler.Refused(f"the data of storage {lacking[0]} is missing")
   for key in keys:
     if key not in specs:
-      raise storages.Refused(f"storage {key:.80} belongs to no tensor")
+      raise unpickler.Refused(f"storage {key:.80} belongs to no tensor")
     dtype, numel = specs[key]
     offsets[key] = at + 8
     at += 8 + numel * np.dtype(dtype).itemsize
     if at > length:
-      raise storages.Refused(f"cut: {length} bytes, at least {at} expected")
+      raise unpickler.Refused(f"cut: {length} bytes, at least {at} expected")
   return content
 
 
@@ -241,7 +262,7 @@ class _Flat:
   def _walk(self, name: str, node: Any, depth: int) -> None:
     self._seen += 1
     if self._seen > _MOST_NODES or depth > _DEEPEST or len(name) > _LONGEST:
-      raise storages.Refused(
+      raise unpickler.Refused(
         f"dicts and lists of more than {_MOST_NODES} entries, nested deeper "
         f"than {_DEEPEST}, or names longer than {_LONGEST}"
       )

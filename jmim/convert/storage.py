@@ -11,31 +11,20 @@ from typing import Any
 
 import numpy as np
 
+from jmim.core import unpickler
+
 _MOST_AXES = 64
 
 
-class Refused(ValueError):
-  """A pickle that needs more than tensors, or one that makes no sense."""
-
-
-class Sealed:
-  """What a pickle may hold but not change (its BUILD opcode)."""
-
-  __slots__ = ()
-
-  def __setstate__(self, state):
-    raise Refused("it changes objects of the reader")
-
-
 @dataclasses.dataclass(frozen=True)
-class Kind(Sealed):
+class Kind(unpickler.Sealed):
   """Element type of a storage or of a tensor."""
 
   dtype: Any
 
 
 @dataclasses.dataclass(frozen=True)
-class Storage(Sealed):
+class Storage(unpickler.Sealed):
   """A flat array in the file.
 
   Attributes:
@@ -50,7 +39,7 @@ class Storage(Sealed):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Tensor(Sealed):
+class Tensor(unpickler.Sealed):
   """A strided view of a storage; offset and stride in elements."""
 
   storage: Storage
@@ -79,7 +68,7 @@ def rebuild(
   """
   del rest
   if not isinstance(storage, Storage):
-    raise Refused("a tensor without a storage")
+    raise unpickler.Refused("a tensor without a storage")
   return _inside(
     Tensor(
       storage=storage,
@@ -101,7 +90,7 @@ def rebuild_typed(
   """
   _, _, kind, *_ = rest  # requires_grad and hooks come before
   if not isinstance(storage, Storage) or not isinstance(kind, Kind):
-    raise Refused("a tensor without a storage or type")
+    raise unpickler.Refused("a tensor without a storage or type")
   return _inside(
     Tensor(
       storage=storage,
@@ -123,21 +112,25 @@ def _inside(tensor: Tensor) -> Tensor:
   """The same tensor, if its numbers make sense and its storage has them."""
   rows = (tensor.shape, tensor.stride)
   if not all(type(x) in (tuple, list) and len(x) <= _MOST_AXES for x in rows):
-    raise Refused("a tensor of shape or stride that is none")
+    raise unpickler.Refused("a tensor of shape or stride that is none")
   numbers = [tensor.offset, *tensor.shape, *tensor.stride]
   if not all(type(n) is int and 0 <= n < 2**63 for n in numbers):
     # Not said, as it may be anything at all.
-    raise Refused("a tensor of shape or stride that is none")
+    raise unpickler.Refused("a tensor of shape or stride that is none")
   size = np.dtype(tensor.dtype).itemsize
   have = tensor.storage.numel * np.dtype(tensor.storage.dtype).itemsize // size
   if len(tensor.shape) != len(tensor.stride):
-    raise Refused(f"a tensor of shape {tensor.shape}, stride {tensor.stride}")
+    raise unpickler.Refused(
+      f"a tensor of shape {tensor.shape}, stride {tensor.stride}"
+    )
   pairs = zip(tensor.shape, tensor.stride, strict=True)
   last = tensor.offset + sum((n - 1) * s for n, s in pairs)
   # A stride of 0 could make any number of elements of one.
   count = math.prod(tensor.shape)
   if count > have or (count and last >= have):
-    raise Refused(f"a tensor of shape {tensor.shape} over {have} elements")
+    raise unpickler.Refused(
+      f"a tensor of shape {tensor.shape} over {have} elements"
+    )
   return dataclasses.replace(
     tensor, shape=tuple(tensor.shape), stride=tuple(tensor.stride)
   )

@@ -5,15 +5,14 @@ by example. CIFAR's pickles are programs: what they may call is a table of four
 names, and everything else is refused.
 """
 
-import codecs
 import dataclasses
 import functools
-import gzip
 import io
+import math
 import pathlib
-import pickle
 import struct
 import tarfile
+import zlib
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -23,7 +22,9 @@ from typing import Any
 import numpy as np
 
 from jmim.core import errors
+from jmim.core import unpickler
 from jmim.data import encode
+from jmim.data import packed
 
 Examples = Iterator[dict[str, Any]]
 # idx files of MNIST and its like: split -> how their names begin.
@@ -31,6 +32,7 @@ IDX = {"train": "train", "test": "t10k"}
 FASHION = "T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag"
 FASHION = (*FASHION.split(" "), "Ankle boot")
 DIGITS = tuple(map(str, range(10)))
+_LARGEST_MAT = 2**26  # bytes, of the names and numbers of 1,860 synsets
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,7 @@ def cifar(path: pathlib.Path, classes: int) -> Archive:
     UserError: not such an archive.
   """
   ten = classes == 10
-  files = _members(path)
+  files = packed.names(path)
   names = {n.rpartition("/")[2]: n for n in files}
   binary = any(n.endswith(".bin") for n in names)
   train = [f"data_batch_{i}" for i in range(1, 6)] if ten else ["train"]
@@ -73,18 +75,20 @@ def cifar(path: pathlib.Path, classes: int) -> Archive:
     (False, True): "fine_label_names.txt",
   }[ten, binary]
   _require(path, [*batches["train"], *batches["test"], about], names)
-  read = lambda name: _member(path, names[name])
-  if binary:
-    known = read(about).decode().split()
-  else:
-    key = b"label_names" if ten else b"fine_label_names"
-    known = [n.decode() for n in _unpickled(path, read(about))[key]]
-  rows = _cifar_binary if binary else functools.partial(_cifar_pickle, path)
+  read = lambda name: packed.member(path, names[name])
+  with packed.sound(path):
+    if binary:
+      known = read(about).decode().split()
+    else:
+      key = b"label_names" if ten else b"fine_label_names"
+      known = [n.decode() for n in _unpickled(read(about))[key]]
+  rows = _cifar_binary if binary else _cifar_pickle
 
   def examples(split: str) -> Examples:
     for name in batches[split]:
-      pixels, labels = rows(read(name), ten)
-      images = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+      with packed.sound(path):
+        pixels, labels = rows(read(name), ten)
+        images = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
       for image, label in zip(images, labels, strict=True):
         yield {"image": encode.png(image), "label": int(label)}
 
@@ -101,12 +105,11 @@ def _cifar_binary(data: bytes, ten: bool) -> tuple[np.ndarray, np.ndarray]:
   return rows[:, -3072:], rows[:, -3073]
 
 
-def _cifar_pickle(
-  path: pathlib.Path, data: bytes, ten: bool
-) -> tuple[np.ndarray, Sequence[int]]:
+def _cifar_pickle(data: bytes, ten: bool) -> tuple[np.ndarray, Sequence[int]]:
   """The same of a pickled batch."""
-  batch = _unpickled(path, data)
-  return batch[b"data"], batch[b"labels" if ten else b"fine_labels"]
+  batch = _unpickled(data)
+  labels = batch[b"labels" if ten else b"fine_labels"]
+  return batch[b"data"].rows, labels
 
 
 def _require(path: pathlib.Path, wanted: Sequence[str], names: Any) -> None:
@@ -142,16 +145,19 @@ def idx(folder: pathlib.Path, classes: Sequence[str] = DIGITS) -> Archive:
 
 def _idx(path: pathlib.Path) -> np.ndarray:
   """The array of an idx file of bytes."""
-  data = path.read_bytes()
-  data = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-  rank = data[3] if len(data) > 3 else 0
-  head = 4 + 4 * rank
-  if data[:3] != b"\0\0\x08" or len(data) < head:
-    raise _damaged(path, "no idx file of bytes")
-  shape = struct.unpack(f">{rank}I", data[4:head])
-  if len(data) - head != int(np.prod(shape, dtype=np.int64)):
-    raise _damaged(path, f"{len(data) - head} bytes of an array {shape}")
-  return np.frombuffer(data, np.uint8, offset=head).reshape(shape)
+  with packed.opened(path) as file:
+    head = file.read(4)
+    if head[:3] != b"\0\0\x08" or len(head) < 4:
+      raise ValueError("no idx file of bytes")
+    shape = struct.unpack(f">{head[3]}I", file.read(4 * head[3]))
+    size = math.prod(shape)
+    if size > packed.MOST:
+      raise ValueError(f"an array {shape} of {size} bytes")
+    data = file.read(size + 1)  # no more than it says that there is
+    if len(data) != size:
+      more = " or more" * (len(data) > size)
+      raise ValueError(f"{len(data)} bytes{more} of an array {shape}")
+    return np.frombuffer(data, np.uint8).reshape(shape)
 
 
 def imagenet(
@@ -182,100 +188,111 @@ def imagenet(
 
 
 def _nested(path: pathlib.Path, number: Mapping[str, int]) -> Examples:
-  with tarfile.open(path, "r:") as outer:
+  with packed.tar(path) as outer:
     for member in outer:
       name = member.name.rpartition("/")[2].removesuffix(".tar")
       if name not in number:
-        raise _damaged(path, f"{member.name}, which is no class of the kit")
-      with tarfile.open(fileobj=outer.extractfile(member), mode="r:") as inner:
+        raise ValueError(f"{member.name}, which is no class of the kit")
+      file = packed.file(outer, member)
+      with tarfile.open(fileobj=file, mode="r:") as inner:
         for image in filter(tarfile.TarInfo.isfile, inner):
-          data = inner.extractfile(image).read()
+          data = packed.content(inner, image)
           yield {"image": data, "label": number[name]}
 
 
 def _flat(path: pathlib.Path, labels: Sequence[int]) -> Examples:
   count = 0
-  with tarfile.open(path, "r:") as archive:
+  with packed.tar(path) as archive:
     for member in filter(tarfile.TarInfo.isfile, archive):
       which = int(member.name.rpartition("_")[2].partition(".")[0])
       if not 0 < which <= len(labels):
-        raise _damaged(path, f"{member.name}: {len(labels)} have a label")
-      data, count = archive.extractfile(member).read(), count + 1
+        raise ValueError(f"{member.name}: {len(labels)} have a label")
+      data, count = packed.content(archive, member), count + 1
       yield {"image": data, "label": labels[which - 1]}
-  if count != len(labels):
-    raise _damaged(path, f"{count} images, of {len(labels)} with a label")
+    if count != len(labels):
+      raise ValueError(f"{count} images, of {len(labels)} with a label")
 
 
 def _devkit(path: pathlib.Path) -> tuple[dict[int, str], list[int]]:
   """({number: synset} of the classes, numbers of the validation images)."""
   import scipy.io  # noqa: PLC0415  takes time that nothing else here needs
 
-  names = {n.rpartition("/")[2]: n for n in _members(path)}
+  names = {n.rpartition("/")[2]: n for n in packed.names(path)}
   wanted = ("meta.mat", "ILSVRC2012_validation_ground_truth.txt")
   _require(path, wanted, names)
-  meta, text = (_member(path, names[n]) for n in wanted)
-  rows = scipy.io.loadmat(io.BytesIO(meta), squeeze_me=True)["synsets"]
-  # Inner nodes of the hierarchy come after the classes: they have children.
-  ids = {
-    int(row["ILSVRC2012_ID"]): str(row["WNID"])
-    for row in rows
-    if not row["num_children"]
-  }
-  return ids, [int(x) for x in text.split()]
+  meta, text = (packed.member(path, names[n]) for n in wanted)
+  with packed.sound(path):
+    _check_mat(meta)
+    rows = scipy.io.loadmat(io.BytesIO(meta), squeeze_me=True)["synsets"]
+    # Inner nodes of the hierarchy come after the classes: they have children.
+    ids = {
+      int(row["ILSVRC2012_ID"]): str(row["WNID"])
+      for row in rows
+      if not row["num_children"]
+    }
+    return ids, [int(x) for x in text.split()]
 
 
-def _members(path: pathlib.Path) -> list[str]:
-  try:
-    with tarfile.open(path) as archive:
-      return archive.getnames()
-  except (OSError, tarfile.TarError, EOFError) as e:
-    raise _damaged(path, errors.first_line(e)) from e
+def _check_mat(data: bytes) -> None:
+  """Raises ValueError if a file of Matlab 5 holds more than it may.
+
+  After its head come elements: kind, bytes, content; packed ones are kind 15.
+  """
+  at, size = 128, len(data)
+  while at + 8 <= len(data):
+    kind, length = struct.unpack("<II", data[at : at + 8])
+    content, at = data[at + 8 : at + 8 + length], at + 8 + length
+    if kind == 15:
+      size += len(zlib.decompressobj().decompress(content, _LARGEST_MAT))
+    if size > _LARGEST_MAT:
+      raise ValueError(f"unpacked, it has more than {_LARGEST_MAT} bytes")
 
 
-def _member(path: pathlib.Path, name: str) -> bytes:
-  with tarfile.open(path) as archive:
-    return archive.extractfile(name).read()
+class _Bytes(unpickler.Sealed):
+  """Stands for an array: of bytes, or it is refused.
+
+  Attributes:
+    rows: the array, once the pickle has given its content.
+  """
+
+  __slots__ = ("rows",)
+
+  def __init__(self, *_: Any):
+    """An empty one, whatever size is asked for: the content follows."""
+    self.rows = np.zeros(0, np.uint8)
+
+  def __setstate__(self, state: Any):
+    _, shape, _, by_column, data = state
+    order = "F" if by_column else "C"
+    self.rows = np.frombuffer(data, np.uint8).reshape(shape, order=order)
 
 
-def _damaged(path: pathlib.Path, seen: str) -> errors.UserError:
-  return errors.UserError(
-    f"{path}: {seen}",
-    "the archive as its authors publish it",
-    "fetch it again, or name another",
-    "ARCHIVE",
-  )
+def _kind(name: Any, *_: Any) -> unpickler.Inert:
+  if name not in ("u1", b"u1"):
+    raise unpickler.Refused(f"it has an array of {name!r:.20}, not of bytes")
+  return unpickler.Inert()
 
 
-class _Arrays(pickle.Unpickler):
-  """Reads arrays, numbers, texts, lists and dicts; nothing else is called."""
-
-  def find_class(self, module: str, name: str) -> Any:
-    """One of four names, or an error."""
-    found = _CALLED.get((module.replace("_core", "core"), name))
-    if found is None:
-      raise pickle.UnpicklingError(f"asks for {module}.{name}; nothing was run")
-    return found
-
-  def persistent_load(self, pid: Any) -> Any:
-    """There are none."""
-    raise pickle.UnpicklingError("refers to other files; nothing was run")
-
-
-def _array(*_: Any) -> np.ndarray:
-  """An empty array, whatever size is asked for: its state follows."""
-  return np.ndarray((0,), np.uint8)
+def _encoded(text: Any, how: Any) -> bytes:
+  """Bytes that Python 3 wrote for Python 2."""
+  if not isinstance(text, str) or how not in ("latin1", b"latin1"):
+    raise unpickler.Refused(f"it encodes in {how!r:.20}")
+  return text.encode("latin1")
 
 
 _CALLED = {
-  ("numpy.core.multiarray", "_reconstruct"): _array,
-  ("numpy", "ndarray"): "ndarray",  # is named, not called
-  ("numpy", "dtype"): np.dtype,
-  ("_codecs", "encode"): codecs.encode,
+  **{
+    f"numpy.{core}.multiarray._reconstruct": unpickler.Function(_Bytes)
+    for core in ("core", "_core")
+  },
+  "numpy.ndarray": "ndarray",  # is named, not called
+  "numpy.dtype": unpickler.Function(_kind),
+  "_codecs.encode": unpickler.Function(_encoded),
 }
 
 
-def _unpickled(path: pathlib.Path, data: bytes) -> dict[bytes, Any]:
-  try:
-    return _Arrays(io.BytesIO(data), encoding="bytes").load()
-  except Exception as e:  # whatever its bytes lead to, they are at fault
-    raise _damaged(path, errors.first_line(e)) from e
+def _unpickled(data: bytes) -> dict[bytes, Any]:
+  size = max(len(data), 8)  # bytes of a text, and of all with their copies
+  return unpickler.Unpickler(
+    io.BytesIO(data), _CALLED, encoding="bytes", longest=size, most=4 * size
+  ).load()

@@ -57,9 +57,7 @@ def load(
     files: paths, local or remote.
     make: makes the index.
   """
-  key = json.dumps([state(path) for path in files])
-  digest = hashlib.sha256(key.encode()).hexdigest()[:24]
-  path = cache / f"{kind}-{digest}.npz"
+  path = _place(cache, kind, files)
   if path.exists():
     try:
       return _mapped(path)
@@ -81,6 +79,23 @@ def load(
     with contextlib.suppress(OSError):
       scratch.unlink(missing_ok=True)
   return table
+
+
+def drop(cache: pathlib.Path, kind: str, files: Sequence[str]) -> None:
+  """Removes the index of some files, as of `load`, if there is one.
+
+  Others may read it: it must be small, or have been copied by all.
+  """
+  with contextlib.suppress(OSError):
+    _place(cache, kind, files).unlink(missing_ok=True)
+
+
+def _place(
+  cache: pathlib.Path, kind: str, files: Sequence[str]
+) -> pathlib.Path:
+  key = json.dumps([state(path) for path in files])
+  digest = hashlib.sha256(key.encode()).hexdigest()[:24]
+  return cache / f"{kind}-{digest}.npz"
 
 
 def _keep(scratch: pathlib.Path, path: pathlib.Path) -> None:

@@ -177,6 +177,8 @@ def build(
   like: Source | None = None,
   trained_on: bool = False,
   index: pathlib.Path | None = None,
+  max_pixels: int | None = None,
+  max_bad_shards: float = 0.0,
 ) -> Source:
   """Opens a data set.
 
@@ -193,6 +195,9 @@ def build(
       one; None: that of the name "train", where there is one.
     trained_on: whether this is that split: its own classes hold.
     index: folder for indices of large files; None: `index_dir()`.
+    max_pixels: of the largest picture that the source itself decodes, as TFDS
+      does masks, maps and frames; None: `formats.MAX_PIXELS`.
+    max_bad_shards: largest share of the shards that may be left out.
 
   Returns:
     A random access source with at least one example.
@@ -218,7 +223,8 @@ def build(
 
     kind_of_path = epath.Path if "://" in root else pathlib.Path
     folder = kind_of_path(root) if data_dir else default_dir()
-    found = tfds_source.build(name, split, folder, index)
+    limits = {"max_pixels": max_pixels, "max_bad_shards": max_bad_shards}
+    found = tfds_source.build(name, split, folder, index, **limits)
     found.data_dir = data_dir  # where what belongs to it may lie too
     return found
   if not data_dir and kind != "synthetic":
@@ -235,6 +241,7 @@ def build(
     like=splits.whole(like),
     trained_on=trained_on,
     index=index,
+    max_bad_shards=max_bad_shards,
   )
   if _is_a_name(root, split):
     return open_whole(split)
@@ -248,6 +255,7 @@ def _whole(
   like: Source | None,
   trained_on: bool,
   index: pathlib.Path,
+  max_bad_shards: float,
 ) -> Source:
   """A whole split of a data set that is not of TFDS; see `build`."""
   if name == "synthetic":
@@ -267,7 +275,12 @@ def _whole(
     from jmim.data import tar_source
 
     return tar_source.TarSource(
-      root, split, index, classes=classes, trained_on=trained_on
+      root,
+      split,
+      index,
+      classes=classes,
+      trained_on=trained_on,
+      max_bad_shards=max_bad_shards,
     )
   from jmim.data import text_source
 

@@ -212,6 +212,6 @@ def _damaged(path: str, seen: str) -> errors.UserError:
   return errors.UserError(
     f"{path}: {seen}",
     "one whole tar file, not compressed",
-    "copy or build it again",
+    "copy or build it again, or take it away",
     "data.data_dir",
   )

@@ -1,17 +1,15 @@
 """WebDataset shards: tar files of members `key.jpg`, `key.cls` and so on.
 
 The shards are indexed once, by reading their headers; the index, 24 bytes per
-example, is kept beside other caches and mapped. After that every example is
+example, is kept beside other caches and mapped, as is that of each shard until
+all are read. After that every example is
 one or two reads at a known place, in any order: no shuffle buffer, exact
 resume.
 """
 
-import dataclasses
-import functools
-import json
+import collections
 import logging
 import pathlib
-from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,10 +19,12 @@ from etils import epath
 from jmim.core import errors
 from jmim.data import index_cache
 from jmim.data import paths
+from jmim.data import shards
 from jmim.data import splits
 from jmim.data import tar_index
 
 _MISSING = -1  # in the index, in place of the number of a label
+_ONE = "tarshard1"  # kind of index of one shard
 
 
 class TarSource:
@@ -45,6 +45,7 @@ class TarSource:
     cache: pathlib.Path,
     classes: Sequence[str] | None = None,
     trained_on: bool = False,
+    max_bad_shards: float = 0.0,
   ):
     """Finds the shards and indexes them, unless that was done before.
 
@@ -56,6 +57,7 @@ class TarSource:
       classes: of the split trained on; None: of the shards "train*.tar", if
         there are any, else of those that are read.
       trained_on: whether this is that split: its own classes hold.
+      max_bad_shards: largest share of the shards that may be left out.
 
     Raises:
       UserError: no shards, no images in them, or shards that cannot be read;
@@ -69,7 +71,9 @@ class TarSource:
         "correct the folder or the split",
         "data.train_split",
       )
-    self._table = _indexed(self._shards, cache)
+    self._table = _indexed(self._shards, cache, max_bad_shards)
+    broken = self._table["broken"].tolist()
+    shards.say(broken, len(self._shards), max_bad_shards)
     if left_out := str(self._table["left_out"]):
       logging.warning("%s, %s: left out: %s", folder, split, left_out)
     if not len(self):
@@ -85,7 +89,7 @@ class TarSource:
     self.num_classes = self._labels = None
     if len(self._table["names"]):
       if classes is None and not trained_on:
-        classes = _elsewhere(folder, split, cache)
+        classes = _elsewhere(folder, split, cache, max_bad_shards)
       self._read_labels(classes or ())
       self._say_missing()
 
@@ -189,74 +193,87 @@ def _all_numbers(names: Sequence[str]) -> bool:
   return all(tar_index.is_number(name) for name in names)
 
 
-def _elsewhere(folder: str, split: str, cache: pathlib.Path) -> Sequence[str]:
+def _elsewhere(
+  folder: str, split: str, cache: pathlib.Path, share: float
+) -> Sequence[str]:
   """Names of the classes of "train*.tar", if there are such shards."""
-  shards = [] if split.startswith("train") else _find(folder, "train")
-  names = _indexed(shards, cache)["names"].tolist() if shards else []
+  found = [] if split.startswith("train") else _find(folder, "train")
+  names = _indexed(found, cache, share)["names"].tolist() if found else []
   return () if _all_numbers(names) else names
 
 
-def _indexed(shards: list[str], cache: pathlib.Path) -> dict[str, np.ndarray]:
-  """The index of the shards.
+def _indexed(
+  files: list[str], cache: pathlib.Path, share: float
+) -> dict[str, np.ndarray]:
+  """The index of shards, of which a share may be left out.
 
   Returns:
     int64 [n] "start", "size"; int32 [n] "shard", "label" (number of its name in
     "names", or _MISSING); "names": sorted texts of the labels; "left_out": a
-    text.
+    text; "broken": what is wrong with the shards that are left out.
   """
-  # tar4: of this form.
-  make = lambda: _index(shards, cache)
-  return index_cache.load(cache, "tar4", shards, make)
+  made = []
+
+  def make() -> dict[str, np.ndarray]:
+    made.append(_index(files, cache, share))
+    return made[0]
+
+  # The number is that of this form.
+  kind = "tar5some" if share else "tar5"
+  table = index_cache.load(cache, kind, files, make)
+  if made:  # what it was made of is in it
+    index_cache.each(files, lambda path: index_cache.drop(cache, _ONE, [path]))
+  return table
 
 
-def _index(shards: list[str], cache: pathlib.Path) -> dict[str, np.ndarray]:
-  # What is read of a shard is kept, for a start after one that was cut short.
-  read = index_cache.each(shards, functools.partial(_columns, cache=cache))
-  names = sorted({name for one in read for name in one.names})
+def _index(
+  files: list[str], cache: pathlib.Path, share: float
+) -> dict[str, np.ndarray]:
+  found = shards.each(files, lambda path: _columns(path, cache), share)
+  kept = [i for i, one in enumerate(found) if not shards.broken([one])]
+  read = [found[i] for i in kept]
+  names = sorted({name for one in read for name in one["names"].tolist()})
   numbers = {name: i for i, name in enumerate(names)}
   # Of each shard: the number of its n-th name; the last is for `_MISSING`.
   tables = [
-    np.array([*(numbers[n] for n in one.names), _MISSING], np.int32)
+    np.array([*(numbers[n] for n in one["names"].tolist()), _MISSING], np.int32)
     for one in read
   ]
-  kinds = sorted({kind for one in read for kind in one.left_out})
-  counts = [(sum(one.left_out.get(k, 0) for one in read), k) for k in kinds]
-  sizes = [len(one.label) for one in read]
+  left_out: collections.Counter[str] = collections.Counter()
+  for one in read:
+    kinds, counts = one["kinds"].tolist(), one["counts"].tolist()
+    left_out.update(dict(zip(kinds, counts, strict=True)))
+  told = ", ".join(f"{n} {kind}" for kind, n in sorted(left_out.items()))
+  sizes = [len(one["label"]) for one in read]
   return {
-    "shard": np.repeat(np.arange(len(read), dtype=np.int32), sizes),
-    "start": np.concatenate([one.start for one in read]),
-    "size": np.concatenate([one.size for one in read]),
+    "shard": np.repeat(np.array(kept, np.int32), sizes),
+    "start": np.concatenate([one["start"] for one in read]),
+    "size": np.concatenate([one["size"] for one in read]),
     "label": np.concatenate(
-      [t[one.label] for t, one in zip(tables, read, strict=True)]
+      [t[one["label"]] for t, one in zip(tables, read, strict=True)]
     ),
     "names": np.array(names, str),
-    "left_out": np.array(", ".join(f"{n} {kind}" for n, kind in counts)),
+    "left_out": np.array(told),
+    "broken": np.array(shards.broken(found), str),
   }
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Columns:
-  """A shard's images as arrays, which take a tenth of its rows."""
+def _columns(path: str, cache: pathlib.Path) -> dict[str, np.ndarray]:
+  """A shard's images as arrays, which take a tenth of its rows.
 
-  start: np.ndarray  # int64 [n]
-  size: np.ndarray  # int64 [n]
-  label: np.ndarray  # int32 [n]: a place in `names`, or _MISSING
-  names: tuple[str, ...]
-  left_out: Mapping[str, int]
+  They are kept while the other shards are read: a pass that ends before its
+  time, of a day with a slow disk, goes on where it was.
 
-
-def _columns(path: str, cache: pathlib.Path) -> _Columns:
-  kept = index_cache.load(cache, "shard4", [path], lambda: _arrays(path))
-  return _Columns(
-    # In memory: there may be more shards than files that can be mapped.
-    **{name: np.array(kept[name]) for name in ("start", "size", "label")},
-    names=tuple(kept["names"].tolist()),
-    left_out=json.loads(str(kept["left_out"])),
-  )
+  Returns:
+    int64 [n] "start", "size"; int32 [n] "label": a place in "names", or
+    _MISSING; texts "kinds" of what is left out, int64 "counts" of it.
+  """
+  table = index_cache.load(cache, _ONE, [path], lambda: _read(path))
+  # Copied: another process may drop the file that they lie in.
+  return {name: np.array(x) for name, x in table.items()}
 
 
-def _arrays(path: str) -> dict[str, np.ndarray]:
-  """A shard's `_Columns`."""
+def _read(path: str) -> dict[str, np.ndarray]:
   shard = tar_index.read(path)
   places: dict[str | None, int] = {None: _MISSING}
   for *_, label in shard.rows:
@@ -268,5 +285,6 @@ def _arrays(path: str) -> dict[str, np.ndarray]:
     "size": size,
     "label": label.astype(np.int32),
     "names": np.array([name for name in places if name is not None], str),
-    "left_out": np.array(json.dumps(shard.left_out)),
+    "kinds": np.array([*shard.left_out], str),
+    "counts": np.array([*shard.left_out.values()], np.int64),
   }

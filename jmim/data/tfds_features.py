@@ -56,6 +56,11 @@ def only_known() -> Iterator[None]:
 class _Checked(tfds.decode.Decoder):
   """TFDS' own decoder, of files that were looked at."""
 
+  def __init__(self, max_pixels: int):
+    """Keeps the limit of `formats.check`."""
+    super().__init__()
+    self._max_pixels = max_pixels
+
   def decode_example(self, serialized_example: Any) -> Any:
     raise NotImplementedError("TensorFlow is not used")
 
@@ -65,7 +70,7 @@ class _Checked(tfds.decode.Decoder):
     Raises:
       BadImage: it is in no known format, too large or damaged.
     """
-    formats.check(serialized_example)
+    formats.check(serialized_example, self._max_pixels)
     try:
       return self.feature.decode_example_np(serialized_example)
     except MemoryError:
@@ -80,22 +85,30 @@ class _Checked(tfds.decode.Decoder):
     return [self.decode_example_np(one) for one in batch]
 
 
-def decoders(features: tfds.features.FeaturesDict) -> dict[str, Any]:
-  """Decoders for the pictures of a data set, as `as_data_source` takes them."""
-  found = _checked(features)
+def decoders(
+  features: tfds.features.FeaturesDict, max_pixels: int = formats.MAX_PIXELS
+) -> dict[str, Any]:
+  """Decoders for the pictures of a data set, as `as_data_source` takes them.
+
+  Args:
+    features: of the data set.
+    max_pixels: of the largest picture that is decoded; it does not hold for
+      `image`, which is not decoded here.
+  """
+  found = _checked(features, max_pixels)
   top = dict(features.items())
   if isinstance(top.get("image"), tfds.features.Image):
     found["image"] = tfds.decode.SkipDecoding()
   return found
 
 
-def _checked(feature: Any) -> Any:
+def _checked(feature: Any, max_pixels: int) -> Any:
   """The same nesting with a decoder at each picture; {}: there is none."""
   while isinstance(feature, tfds.features.Sequence):
     feature = feature.feature
   if isinstance(feature, tfds.features.Image):
-    return _Checked()
+    return _Checked(max_pixels)
   if not isinstance(feature, tfds.features.FeaturesDict):
     return {}
-  inner = {name: _checked(f) for name, f in feature.items()}
+  inner = {name: _checked(f, max_pixels) for name, f in feature.items()}
   return {name: found for name, found in inner.items() if found}

@@ -6,12 +6,8 @@ the builders in jmim/data/builders, one data set per module, named like it: they
 need no download and are prepared on first use.
 """
 
-import copy
 import difflib
-import errno
-import os
 import pathlib
-import re
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
@@ -23,6 +19,7 @@ from tensorflow_datasets.core import naming
 from tensorflow_datasets.core import read_only_builder
 
 from jmim.core import errors
+from jmim.data import arrayrecord
 from jmim.data import formats
 from jmim.data import splits
 from jmim.data import tfds_features
@@ -38,10 +35,6 @@ _BROKEN = (
   AttributeError,
   RecursionError,
 )
-# What the reader of ArrayRecord says of the system, without the number of the
-# error: "pread() failed: Input/output error; reading PATH; ...".
-_SYSTEM = re.compile(r"\w+\(\) failed: ([^;]+); \w+ (.*?)(?:; at byte|$)")
-_NUMBERS = {os.strerror(number): number for number in errno.errorcode}
 
 
 class TfdsSource:
@@ -76,29 +69,41 @@ class TfdsSource:
     return len(self._data)
 
   def __getitem__(self, i: int) -> dict[str, Any]:
-    return self._read(lambda: self._data[i])
+    try:
+      (example,) = self._read(lambda: [self._data[i]])
+    except formats.BadImage as error:
+      raise formats.BadImage(f"{error}, in {self._file(i)}") from error
+    return example
 
   def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
     """Examples of many indices, in one read per file."""
     return self._read(lambda: self._data.__getitems__(indices))
 
-  def _read(self, read: Callable[[], Any]) -> Any:
-    """What is read; BadImage: it is damaged; OSError: as of any file."""
+  def _read(
+    self, read: Callable[[], list[dict[str, Any]]]
+  ) -> list[dict[str, Any]]:
+    """What is read; BadImage: it is damaged; OSError: the disk is."""
     try:
-      return read()
+      examples = read()
     except (OSError, MemoryError, formats.BadImage):
       raise
     except Exception as error:
-      if said := _SYSTEM.match(str(error)):
-        # Its files are opened anew: a handle may be stale, and a reader that
-        # could not open its file stays as it is.
-        self._data.data_source = copy.copy(self._data.data_source)
-        text, path = said.groups()
-        raise OSError(_NUMBERS.get(text), text, path) from error
+      if found := arrayrecord.of_disk(error):
+        self._data = arrayrecord.reopened(self._data)
+        raise found from error
       # Its reader checks hashes, and raises what C++ or protocol buffers do; as
-      # nothing but reading happens inside, all of it means damage.
+      # nothing but reading happens inside, all the rest means damage.
       text = f"a damaged record ({errors.first_line(error)})"
       raise formats.BadImage(text) from error
+    for example in examples:
+      if all(value is None for value in example.values()):
+        raise formats.BadImage("a record that is empty")
+    return examples
+
+  def _file(self, i: int) -> str:
+    """Which file an example is in."""
+    ends = np.cumsum([take for _, _, take in self._files])
+    return self._files[int(np.searchsorted(ends, i, side="right"))][0]
 
   def name(self, i: int) -> str:
     """Data set, split and position within the split."""
@@ -114,7 +119,12 @@ class TfdsSource:
 
 
 def build(
-  name: str, split: str, root: pathlib.Path, cache: pathlib.Path
+  name: str,
+  split: str,
+  root: pathlib.Path,
+  cache: pathlib.Path,
+  max_pixels: int | None = None,
+  max_bad_shards: float = 0.0,
 ) -> TfdsSource | tfrecord.TfRecordSource:
   """Opens a data set that is prepared in `root`, or shipped.
 
@@ -123,12 +133,16 @@ def build(
     split: a TFDS split, possibly sliced or added.
     root: TFDS data directory.
     cache: folder that indices of TFRecord files are kept in.
+    max_pixels: of the largest mask, map or frame that is decoded; None:
+      `formats.MAX_PIXELS`.
+    max_bad_shards: largest share of the files that may be left out.
 
   Returns:
     The source; images stay encoded.
 
   Raises:
-    UserError: unknown or unprepared data set, unknown or empty split.
+    UserError: unknown or unprepared data set, unknown or empty split, a file
+      that is not whole.
   """
   builder = _find(name, root)
   features = dict(builder.info.features.items())
@@ -141,11 +155,18 @@ def build(
   try:
     if builder.info.file_format == tfds.core.FileFormat.TFRECORD:
       parts = _tfrecords(builder, split, name, root)
-      return tfrecord.TfRecordSource(parts, full, cache=cache, **classes)
-    decoders = tfds_features.decoders(builder.info.features)
+      return tfrecord.TfRecordSource(
+        parts, full, cache=cache, max_bad_shards=max_bad_shards, **classes
+      )
+    decoders = tfds_features.decoders(
+      builder.info.features, max_pixels or formats.MAX_PIXELS
+    )
     data = builder.as_data_source(split=split, decoders=decoders)
     if not len(data):
       raise ValueError("it is empty")
+    files = builder.info.splits[split].file_instructions
+    if builder.info.file_format == tfds.core.FileFormat.ARRAY_RECORD:
+      files = arrayrecord.whole(data, files, max_bad_shards)
   except NotImplementedError as error:
     raise _no_random_access(builder, name, root) from error
   except ValueError as error:
@@ -157,14 +178,11 @@ def build(
       "name one of them",
       "data.train_split",
     ) from error
-  return TfdsSource(data, full, files=_files(builder, split), **classes)
+  return TfdsSource(data, full, files=_places(files), **classes)
 
 
-def _files(
-  builder: tfds.core.DatasetBuilder, split: str
-) -> list[tuple[str, int, int]]:
-  """(path, first record, records) of the files of a split."""
-  files = builder.info.splits[split].file_instructions
+def _places(files: Sequence[Any]) -> list[tuple[str, int, int]]:
+  """(path, first record, records) of file instructions."""
   return [(str(f.filename), f.skip, f.take) for f in files]
 
 
@@ -191,7 +209,7 @@ def _tfrecords(
   features = builder.info.features.values()
   if not all(isinstance(f, flat) or _is_scalar(f) for f in features):
     raise _no_random_access(builder, name, root)
-  files = _files(builder, split)
+  files = _places(builder.info.splits[split].file_instructions)
   if not files:
     raise ValueError("it is empty")
   return files

@@ -21,6 +21,7 @@ from jmim.core import errors
 from jmim.data import again
 from jmim.data import formats
 from jmim.data import index_cache
+from jmim.data import shards
 from jmim.data import splits
 
 _HEADER, _FOOTER = 12, 4
@@ -161,6 +162,7 @@ class TfRecordSource:
     num_classes: int | None,
     cache: pathlib.Path,
     classes: tuple[str, ...] = (),
+    max_bad_shards: float = 0.0,
   ):
     """Indexes the files, unless that was done before.
 
@@ -170,11 +172,15 @@ class TfRecordSource:
       num_classes: of the feature "label".
       cache: folder that the index is kept in.
       classes: their names, if they have some.
+      max_bad_shards: largest share of the files that may be left out.
     """
     self._name, self.num_classes, self.classes = name, num_classes, classes
     self._paths = [path for path, _, _ in parts]
     read = functools.partial(_indexed, cache=cache)
-    self._starts = index_cache.each(self._paths, read)
+    found = shards.each(self._paths, read, max_bad_shards)
+    shards.say(shards.broken(found), len(found), max_bad_shards)
+    none = np.zeros(1, np.int64)
+    self._starts = [none if shards.broken([x]) else x for x in found]
     self._skips = [skip for _, skip, _ in parts]
     counts = []
     for starts, (_, skip, take) in zip(self._starts, parts, strict=True):

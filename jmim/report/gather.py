@@ -8,7 +8,6 @@ killed, copied in part or made by an older version shows what there is.
 """
 
 import datetime
-import json
 import pathlib
 import statistics
 from collections.abc import Iterable
@@ -18,6 +17,7 @@ from typing import Any
 
 from jmim.core import base_config
 from jmim.core import errors
+from jmim.core import files
 from jmim.report import curves
 from jmim.report import pictures
 from jmim.report import results
@@ -32,6 +32,15 @@ _MIDDLE = (
   ("mfu", "MFU", "{:.1%}"),
   ("input_wait", "input wait", "{:.1%}"),
 )
+# Keys of run.json -> what they hold.
+_NOTES = {
+  "total": int,
+  "defaults": dict,
+  "model": dict,
+  "hardware": dict,
+  "environment": list,
+  "starts": list,
+}
 
 
 def gather(
@@ -56,7 +65,8 @@ def gather(
       "name the --workdir of jmim.main",
       "DIR",
     ) from e
-  config, notes = _json(workdir / "config.json"), _json(workdir / "run.json")
+  config = _config(workdir / "config.json")
+  notes = _notes(workdir / "run.json")
   series = curves.series(lines)
   evals = results.evaluations(lines)
   shown, left_out = pictures.read(
@@ -76,12 +86,37 @@ def gather(
     "config": settings(config, notes.get("defaults", {})),
     "checkpoints": checkpoints(workdir),
     "notes": notes,
-    "batch": config.get("data", {}).get("batch", 0),
+    "batch": _count(config.get("data", {}).get("batch")),
   }
 
 
-def _json(path: pathlib.Path) -> dict[str, Any]:
-  return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+def _config(path: pathlib.Path) -> dict[str, Any]:
+  """Of a config what is as it should be: others may have written it."""
+  found = files.read_json(path, {}, _is_dict)
+  sections = ("method", "data", "train", "evals")
+  return {k: v for k, v in found.items() if k not in sections or _is_dict(v)}
+
+
+def _notes(path: pathlib.Path) -> dict[str, Any]:
+  """The same of run.json."""
+  found = files.read_json(path, {}, _is_dict)
+  notes = {
+    k: v for k, v in found.items() if isinstance(v, _NOTES.get(k, object))
+  }
+  # The page shows one only beside the other.
+  if not _count(notes.get("model", {}).get("parameters")):
+    notes = notes | {"model": None, "hardware": None}
+  if "starts" not in notes:
+    notes["environment"] = None
+  return {k: v for k, v in notes.items() if v is not None}
+
+
+def _is_dict(x: Any) -> bool:
+  return isinstance(x, dict)
+
+
+def _count(x: Any) -> int:
+  return x if isinstance(x, int) else 0
 
 
 def title(config: Mapping[str, Any]) -> str:
@@ -118,14 +153,15 @@ def facts(
 ) -> list[list[str]]:
   """[label, text] of the summary at the top."""
   train = [line for line in lines if "images_per_second" in line]
-  total = notes.get("total") or config.get("train", {}).get("total_steps", 0)
+  total = notes.get("total") or config.get("train", {}).get("total_steps")
+  total = _count(total)
   step = max((line["step"] for line in lines), default=0)
   summary = [["steps", f"{step:,}" + (f" of {total:,}" if total else "")]]
   data = config.get("data", {})
   if data.get("name"):
     where = f" in {data['data_dir']}" if data.get("data_dir") else ""
     summary.append(["data", f"{data['name']}{where}"])
-  if notes:
+  if "model" in notes:
     summary.append(["parameters", console.size(notes["model"]["parameters"])])
   if not train:
     return summary
@@ -137,7 +173,7 @@ def facts(
     ]
     if values:
       summary.append([name, form.format(statistics.median(values))])
-  seconds = _seconds(train, data.get("batch", 0))
+  seconds = _seconds(train, _count(data.get("batch")))
   summary.append(["time training", clock.human(seconds)])
   if share := _share(train[-1]):
     summary.append(["time in all", clock.human(seconds / share)])
@@ -204,12 +240,12 @@ def checkpoints(workdir: pathlib.Path) -> list[dict[str, Any]]:
   table = []
   for path in sorted(folders, key=lambda p: int(p.name)):
     when = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC)
-    sizes = _json(path / "sizes.json")
+    sizes = files.read_json(path / "sizes.json", {}, _is_dict).values()
     table.append(
       {
         "step": int(path.name),
         "folder": f"checkpoints/{path.name}",
-        "bytes": console.size(sum(sizes.values()), "B") if sizes else "",
+        "bytes": console.size(sum(map(_count, sizes)), "B") if sizes else "",
         "time": f"{when:%Y-%m-%d %H:%M} UTC",
       }
     )

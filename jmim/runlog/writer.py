@@ -205,7 +205,12 @@ def _line(text: str) -> dict[str, Any] | None:
     line = json.loads(text)
   except (ValueError, RecursionError):
     return None
-  good = isinstance(line, dict) and isinstance(line.get("step"), int)
+  good = (
+    isinstance(line, dict)
+    and isinstance(line.get("step"), int)
+    and isinstance(line.get("eval", ""), str)
+    and isinstance(line.get("protocol", {}), dict)
+  )
   return line if good else None
 
 

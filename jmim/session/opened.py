@@ -29,8 +29,10 @@ def make_sources(
       a class.
   """
   data = config.data
-  told = dict(trained_on=True, index=index)
-  train = _open(data, data.train_split, "data.train_split", **told)
+  told = _told(data, index)
+  train = _open(
+    data, data.train_split, "data.train_split", trained_on=True, **told
+  )
   whole = train
   if data.keep:
     train = keep.part(train, data.keep)
@@ -39,14 +41,25 @@ def make_sources(
   if data.eval_share:
     train, held = splits.hold_out(train, data.eval_share)
   else:
-    told = dict(like=whole, index=index)
-    held = _open(data, data.eval_split, "data.eval_split", **told)
+    held = _open(data, data.eval_split, "data.eval_split", like=whole, **told)
     held = _grouped(held, data)
   if data.mixture:
-    train = _mixture(config, train, index)
+    train = _mixture(config, train, told)
   if not data.group:
     train = _cached(config, train)
   return {"train": train, "eval": held}
+
+
+def _told(
+  data: ml_collections.ConfigDict, index: pathlib.Path | None
+) -> dict[str, Any]:
+  """What every source is told."""
+  skip = data.on_bad_record == "skip"
+  return {
+    "index": index,
+    "max_pixels": data.max_pixels,
+    "max_bad_shards": data.max_bad_share if skip else 0.0,
+  }
 
 
 def _cached(config: ml_collections.ConfigDict, source: Any) -> Any:
@@ -82,13 +95,14 @@ def make_splits(
     UserError: there is no such split.
   """
   found, like = {}, data["train"]
+  told = _told(config.data, index)
   while isinstance(like, combine.Cached | groups.Grouped | splits.Subset):
     like = like.source
   for name, evaluator in evaluators.items():
     text = evaluator.train_split
     if text and text not in found:
       key = f"evals.{name}.train_split"
-      own = _open(config.data, text, key, like=like, index=index)
+      own = _open(config.data, text, key, like=like, **told)
       found[text] = _grouped(own, config.data)
   return found
 
@@ -112,7 +126,7 @@ def _open(
 def _mixture(
   config: ml_collections.ConfigDict,
   train: sources.Source,
-  index: pathlib.Path | None,
+  told: Mapping[str, Any],
 ) -> combine.Mixture:
   """The training sources of `data.mixture`; `train` is that of `data.name`."""
   data = config.data
@@ -150,7 +164,7 @@ def _mixture(
   parts = [
     train
     if name == data.name
-    else sources.build(name, data.train_split, data.data_dir, index=index)
+    else sources.build(name, data.train_split, data.data_dir, **told)
     for name in names
   ]
   return combine.Mixture(parts, weights)

@@ -39,6 +39,38 @@ def test_those_of_other_weights_or_names_are_refused(tmp_path):
   assert e.value.key == "--head"
 
 
+_KERNEL, _BIAS = np.ones((3, 2), np.float32), np.ones(2, np.float32)
+_WORDS = {"step": 10, "weights": "raw", "predict": "cls"}
+
+
+@pytest.mark.parametrize(
+  "arrays",
+  [
+    {},
+    _WORDS,
+    {"kernel": _KERNEL, "bias": _BIAS},
+    _WORDS | {"kernel": _KERNEL, "bias": _BIAS, "step": [10, 20]},
+    _WORDS | {"kernel": _KERNEL[0], "bias": _BIAS},
+    _WORDS | {"kernel": _KERNEL, "bias": np.ones(3)},
+    _WORDS | {"kernel": np.full((3, 2), "x"), "bias": _BIAS},
+    _WORDS | {"kernel": _KERNEL, "bias": _BIAS, "names": "a"},
+    _WORDS | {"kernel": _KERNEL, "bias": _BIAS, "std": np.ones(2)},
+    _WORDS | {"kernel": _KERNEL, "bias": _BIAS, "std": ["a", "b", "c"]},
+  ],
+)
+def test_a_file_that_holds_something_else_is_told(tmp_path, arrays):
+  path = tmp_path / "heads/probe.npz"
+  path.parent.mkdir()
+  np.savez(path, **arrays)
+  with pytest.raises(errors.UserError, match=r"probe.npz .*no classifier"):
+    heads.read(tmp_path, "probe", 10, "raw")
+  np.savez(path, **_WORDS, kernel=_KERNEL, bias=_BIAS)
+  assert heads.read(tmp_path, "probe", 10, "raw").predict == "cls"
+  path.write_bytes(path.read_bytes()[:200])
+  with pytest.raises(errors.UserError, match=r"probe.npz cannot be read"):
+    heads.read(tmp_path, "probe", 10, "raw")
+
+
 def test_names_and_deviations_are_read_where_they_were_kept(tmp_path):
   keep(tmp_path, 10)
   plain = heads.read(tmp_path, "probe", 10, "raw")

@@ -1,6 +1,7 @@
 """PyTorch's pickles, read without running what they say."""
 
 import argparse
+import io
 import os
 import pickle
 
@@ -10,7 +11,7 @@ import pytest
 import torchfile
 
 from jmim.convert import pickles
-from jmim.convert import storage
+from jmim.core import unpickler
 
 SAVERS = [torchfile.save_zip, torchfile.save_plain]
 
@@ -62,7 +63,7 @@ def test_a_pickle_that_calls_something_is_refused_unrun(tmp_path, save, call):
     os.remove: str(mark),
   }.get(call, f"__import__('os').remove({str(mark)!r})")
   save(path, {"model": Evil(call, text)})
-  with pytest.raises(storage.Refused, match=call.__name__) as e:
+  with pytest.raises(unpickler.Refused, match=call.__name__) as e:
     pickles.read(path)
   assert "nothing of it was run" in str(e.value)
   assert mark.exists()
@@ -79,7 +80,7 @@ def test_a_pickle_that_calls_something_is_refused_unrun(tmp_path, save, call):
 def test_a_pickle_cannot_change_the_reader(tmp_path, name):
   build = f"c{name}\n}}U\x05dtypeK\x01sb.".encode()
   (tmp_path / "evil.pth").write_bytes(b"\x80\x02" + build)
-  with pytest.raises(storage.Refused, match=r"changes objects|TypeError"):
+  with pytest.raises(unpickler.Refused, match=r"changes objects|TypeError"):
     pickles.read(tmp_path / "evil.pth")
   good = {"a": torchfile.Tensor(np.arange(3, dtype=np.float32))}
   torchfile.save_zip(tmp_path / "good.pth", good)
@@ -97,7 +98,7 @@ def test_a_dict_that_holds_itself_is_refused(tmp_path):
   loop = {}
   loop["again"] = loop
   plain(tmp_path / "x", loop, [])
-  with pytest.raises(storage.Refused, match="nested deeper than 64"):
+  with pytest.raises(unpickler.Refused, match="nested deeper than 64"):
     pickles.read(tmp_path / "x")
 
 
@@ -109,7 +110,7 @@ def test_a_storage_that_no_key_announces_is_refused(tmp_path):
   assert raw.count(keys) == 1
   empty = pickle.dumps([], protocol=2)
   (tmp_path / "x").write_bytes(raw.replace(keys, empty))
-  with pytest.raises(storage.Refused, match="storage 0 is missing"):
+  with pytest.raises(unpickler.Refused, match="storage 0 is missing"):
     pickles.read(tmp_path / "x")
 
 
@@ -117,13 +118,13 @@ def test_a_storage_that_no_key_announces_is_refused(tmp_path):
 def test_a_tensor_beyond_its_storage_is_refused(tmp_path, save):
   beyond = torchfile.Tensor(np.zeros(4, np.float32), shape=(4,), offset=1)
   save(tmp_path / "x", {"a": beyond})
-  with pytest.raises(storage.Refused, match="a tensor of shape"):
+  with pytest.raises(unpickler.Refused, match="a tensor of shape"):
     pickles.read(tmp_path / "x")
 
 
 def test_a_pickle_of_something_else_is_refused(tmp_path):
   (tmp_path / "x").write_bytes(pickle.dumps({"a": 1}, protocol=2))
-  with pytest.raises(storage.Refused, match="not one of torch"):
+  with pytest.raises(unpickler.Refused, match="not one of torch"):
     pickles.read(tmp_path / "x")
 
 
@@ -147,3 +148,15 @@ def test_real_torch_files(tmp_path):
     )
     np.testing.assert_array_equal(arrays["turned"], [[0, 3], [1, 4], [2, 5]])
     assert arrays["rng"].dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+  "pid",
+  [("storage",), "storage", ("module", 1, 2, 3, 4), ("storage", 1, "0", "", 4)],
+)
+def test_a_reference_that_is_no_storage_is_refused(pid):
+  data = b"\x80\x02" + pickle.dumps(pid, 2)[2:-1] + b"Q."
+  with pytest.raises(
+    unpickler.Refused, match="reference|storage of an unknown"
+  ):
+    pickles.Unpickler(io.BytesIO(data), None).load()

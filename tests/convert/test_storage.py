@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jmim.convert import storage
+from jmim.core import unpickler
 
 FLAT = np.arange(12, dtype=np.float32)
 STORED = storage.Storage(np.float32, 12, FLAT.tobytes)
@@ -46,7 +47,7 @@ def test_a_view_reads_what_its_numbers_say(offset, shape, stride, want):
   ],
 )
 def test_a_view_outside_of_its_storage_is_refused(offset, shape, stride):
-  with pytest.raises(storage.Refused, match="a tensor of shape"):
+  with pytest.raises(unpickler.Refused, match="a tensor of shape"):
     storage.rebuild(STORED, offset, shape, stride)
 
 
@@ -55,20 +56,20 @@ def test_elements_of_a_storage_without_a_type_are_counted_in_theirs():
   kind = storage.Kind(np.float32)
   tensor = storage.rebuild_typed(raw, 2, (3,), (1,), False, {}, kind)
   np.testing.assert_array_equal(tensor.read(), [2, 3, 4])
-  with pytest.raises(storage.Refused, match="over 12 elements"):
+  with pytest.raises(unpickler.Refused, match="over 12 elements"):
     storage.rebuild_typed(raw, 0, (13,), (1,), False, {}, kind)
-  with pytest.raises(storage.Refused, match="without a storage or type"):
+  with pytest.raises(unpickler.Refused, match="without a storage or type"):
     storage.rebuild_typed(raw, 0, (3,), (1,), False, {}, np.float32)
 
 
 def test_what_is_no_storage_is_refused():
-  with pytest.raises(storage.Refused, match="without a storage"):
+  with pytest.raises(unpickler.Refused, match="without a storage"):
     storage.rebuild(FLAT, 0, (3,), (1,))
 
 
 @pytest.mark.parametrize("thing", [STORED, storage.Kind(np.float32)])
 def test_nothing_can_be_changed(thing):
-  with pytest.raises(storage.Refused, match="changes objects"):
+  with pytest.raises(unpickler.Refused, match="changes objects"):
     thing.__setstate__({"dtype": np.float64})
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import tarfile
+import threading
 
 import pytest
 
@@ -66,29 +67,63 @@ def test_tar_shards_are_indexed_once(shards, tmp_path, monkeypatch):
     tar_source.TarSource(str(shards), "train", cache)
 
 
-def test_what_was_indexed_before_a_start_was_cut_short_is_kept(
+def test_a_pass_that_ends_before_its_time_goes_on(
   shards, tmp_path, monkeypatch
 ):
-  read, whole = [], tar_index.read
+  cache, read, real = tmp_path / "index", [], tar_index.read
+  others = threading.Barrier(3, timeout=60)
 
-  def until_the_last(path):
-    if path.endswith("train-002.tar"):
+  def killed(path):
+    others.wait()
+    if path.endswith("-001.tar"):
       raise KeyboardInterrupt
-    return whole(path)
+    read.append(path)
+    return real(path)
 
-  monkeypatch.setattr(tar_index, "read", until_the_last)
+  monkeypatch.setattr(tar_index, "read", killed)
   with pytest.raises(KeyboardInterrupt):
-    tar_source.TarSource(str(shards), "train", tmp_path / "index")
-  monkeypatch.setattr(tar_index, "read", lambda p: read.append(p) or whole(p))
-  source = tar_source.TarSource(str(shards), "train", tmp_path / "index")
-  assert [path[-13:] for path in read] == ["train-002.tar"]
-  assert [source[i]["label"] for i in range(12)] == [*range(12)]
+    tar_source.TarSource(str(shards), "train", cache)
+  before = {*read}
+  assert {path[-7:] for path in before} == {"000.tar", "002.tar"}
+  monkeypatch.setattr(tar_index, "read", lambda p: read.append(p) or real(p))
+  found = tar_source.TarSource(str(shards), "train", cache)
+  assert len(read) == 3 and {*read} - before == {found.name(5).split(",")[0]}
+  assert [found[i]["label"] for i in range(12)] == [*range(12)]
+  fresh = tar_source.TarSource(str(shards), "train", tmp_path / "other")
+  assert [fresh[i] for i in range(12)] == [found[i] for i in range(12)]
+  assert len([*cache.iterdir()]) == 1  # of the shards alone nothing is left
+
+
+def test_a_shard_that_is_not_whole_is_left_out_if_that_is_allowed(
+  shards, tmp_path, caplog
+):
+  path = shards / "train-001.tar"
+  path.write_bytes(path.read_bytes()[:1000])
+  open_it = lambda share: tar_source.TarSource(
+    str(shards), "train", tmp_path / "index", max_bad_shards=share
+  )
+  with pytest.raises(errors.UserError, match=r"train-001.tar: .*after"):
+    open_it(0.0)
+  with pytest.raises(errors.UserError, match="1 of 3 shards .*train-001.tar"):
+    open_it(0.3)
+  for _ in range(2):  # the second is of the index that was kept
+    caplog.clear()
+    source = open_it(0.34)
+    assert [source[i]["label"] for i in range(len(source))] == [
+      *range(4),
+      *range(8, 12),
+    ]
+    assert "train-002.tar" in source.name(4)
+    assert len(set(source.places().tolist())) == 8
+    assert "left out" in caplog.text and "train-001.tar" in caplog.text
+  with pytest.raises(errors.UserError, match="train-001.tar: .*after"):
+    open_it(0.0)
 
 
 def test_an_index_lies_where_it_is_asked_for(shards, tmp_path):
   index = tmp_path / "run/index"
   sources.build("tar", "train", str(shards), index=index)
-  assert {p.suffix for p in index.iterdir()} == {".npz"}
+  assert [p.suffix for p in index.iterdir()] == [".npz"]
   for name, found in {
     "tar": True,
     "cifar10:3.0.2": True,

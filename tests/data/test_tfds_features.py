@@ -69,6 +69,24 @@ def test_other_formats_and_damage_are_bad_pictures(features, name, data):
     _decoded(features, **{name: wrong[name]})
 
 
+@pytest.mark.parametrize("name", ["mask", "video", "parts"])
+def test_the_limit_of_pixels_holds_for_other_pictures(features, name):
+  few = {n: x for n, x in features.items() if n in (name, "label")}
+  features = tfds.features.FeaturesDict(few)
+  stored = {
+    "mask": _file(),
+    "video": [_file()],
+    "parts": {"mask": _file(), "n": 3},
+  }
+  example = {name: stored[name], "label": 1}
+  decode = lambda limit: features.decode_example_np(
+    example, decoders=tfds_features.decoders(features, limit)
+  )
+  assert decode(12).keys() == {name, "label"}
+  with pytest.raises(formats.BadImage, match="above the limit of 11"):
+    decode(11)
+
+
 def test_a_data_set_without_pictures_needs_no_decoder():
   features = tfds.features.FeaturesDict({"x": np.float32})
   assert tfds_features.decoders(features) == {}

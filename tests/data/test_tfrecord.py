@@ -122,6 +122,32 @@ def one(tmp_path):
   )
 
 
+def test_a_file_that_is_not_whole_is_left_out_if_that_is_allowed(
+  tmp_path, caplog
+):
+  paths = [tmp_path / f"{i}.tfrecord" for i in range(3)]
+  for i, path in enumerate(paths):
+    _write(path, [{"label": [10 * i + j]} for j in range(4)])
+  paths[1].write_bytes(paths[1].read_bytes()[:-3])
+  open_it = lambda share, skip=0: tfrecord.TfRecordSource(
+    [(str(path), skip, -1) for path in paths],
+    "some",
+    30,
+    tmp_path / "index",
+    max_bad_shards=share,
+  )
+  with pytest.raises(errors.UserError, match="1.tfrecord ends within record 3"):
+    open_it(0.0)
+  with pytest.raises(errors.UserError, match="1 of 3 shards"):
+    open_it(0.3)
+  source = open_it(0.34)
+  assert "left out" in caplog.text and "1.tfrecord" in caplog.text
+  labels = [source[i]["label"] for i in range(len(source))]
+  assert labels == [*range(4), *range(20, 24)]
+  assert len({*source.places().tolist()}) == 8
+  assert [open_it(0.34, skip=3)[i]["label"] for i in range(2)] == [3, 23]
+
+
 def test_a_flipped_bit_is_no_other_label(one):
   path, build = one
   source, whole = build(), path.read_bytes()

@@ -88,3 +88,35 @@ def test_little_is_needed(tmp_path):
 def test_a_folder_that_is_no_workdir_is_named(tmp_path):
   with pytest.raises(errors.UserError, match="nothing_here"):
     gather.gather(tmp_path / "nothing_here")
+
+
+@pytest.mark.parametrize("name", ["config.json", "run.json", "sizes.json"])
+@pytest.mark.parametrize(
+  "text",
+  [
+    *("", "{", "[1]", "3", "{}", "[" * 10**5, '{"method": 3, "model": 3}'),
+    '{"data": [], "evals": [1], "train": "x", "defaults": 1, "starts": {}}',
+    '{"data": {"batch": "x", "name": 3}, "train": {"total_steps": "x"}}',
+    '{"method": {"type": {}}, "total": "x", "model": {}, "hardware": []}',
+    '{"hardware": {}, "environment": [], "0": "x"}',
+  ],
+)
+def test_what_others_wrote_into_small_files_is_no_traceback(
+  tmp_path, name, text
+):
+  workdir = workdirs.make(tmp_path / "run")
+  (path,) = workdir.rglob(name)
+  path.write_text(text)
+  found = gather.gather(workdir)
+  assert found["series"]["loss"]["of"] == workdirs.STEPS
+  # The page shows these beside each other.
+  assert ("hardware" in found["notes"]) <= ("model" in found["notes"])
+  assert ("environment" in found["notes"]) <= ("starts" in found["notes"])
+  json.dumps(found, allow_nan=False)
+
+
+@pytest.mark.parametrize("more", ['"eval": 3', '"eval": "a", "protocol": [3]'])
+def test_lines_that_are_none_are_left_out(tmp_path, more):
+  lines = ('{"step": 3, "loss": 1.5}', f'{{"step": 4, {more}}}')
+  (tmp_path / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+  assert gather.gather(tmp_path)["facts"] == [["steps", "3"]]

@@ -1,6 +1,8 @@
 """The data sets of a config, opened."""
 
+import io
 import pathlib
+import tarfile
 
 import numpy as np
 import pytest
@@ -9,8 +11,10 @@ from jmim.core import config as configs
 from jmim.core import discovery
 from jmim.core import errors
 from jmim.data import combine
+from jmim.data import formats
 from jmim.data import groups
 from jmim.data import sources
+from jmim.data import write
 from jmim.evals import fewshot
 from jmim.evals import knn
 from jmim.evals import loss
@@ -145,6 +149,50 @@ def test_groups_are_of_every_split_and_held_out_whole(arrays):
   with pytest.raises(errors.UserError) as caught:
     opened.make_sources(config(*items, "data.mixture=(('array', 1),)"))
   assert caught.value.key == "data.group"
+
+
+def test_the_limit_of_pixels_holds_for_what_a_source_decodes(tmp_path):
+  picture = np.zeros((1, 4, 4, 1), np.uint8)
+  rows = {"image": picture, "mask": picture, "label": np.zeros(1, np.int64)}
+  pictures = ("image", "mask")
+  write.dataset(
+    "masks",
+    tmp_path,
+    features=write.features_of(rows, pictures, 0),
+    description="one",
+    splits=lambda: {
+      split: iter([write.example(rows, 0, pictures)])
+      for split in ("train", "test")
+    },
+  )
+  told = (f"data.data_dir={tmp_path}", "data.name=masks")
+  splits = opened.make_sources(config(*told, "data.max_pixels=16"))
+  assert splits["train"][0]["mask"].shape == (4, 4, 1)
+  splits = opened.make_sources(config(*told, "data.max_pixels=15"))
+  for source in splits.values():
+    with pytest.raises(formats.BadImage, match="above the limit of 15"):
+      source[0]
+
+
+def test_shards_that_are_not_whole_are_left_out_where_bad_records_are(tmp_path):
+  whole = io.BytesIO()
+  with tarfile.open(fileobj=whole, mode="w") as tar:
+    for name in ("a.jpg", "b.jpg"):
+      tar.addfile(tarfile.TarInfo(name), io.BytesIO())
+  for split in ("train", "test"):
+    (tmp_path / f"{split}-0.tar").write_bytes(whole.getvalue())
+    (tmp_path / f"{split}-1.tar").write_bytes(whole.getvalue()[:600])
+  told = (f"data.data_dir={tmp_path}", "data.name=tar")
+  index = tmp_path / "index"
+  with pytest.raises(errors.UserError, match="train-1.tar"):
+    opened.make_sources(config(*told), index)
+  skip = (*told, "data.on_bad_record=skip")
+  with pytest.raises(errors.UserError) as caught:
+    opened.make_sources(config(*skip), index)
+  assert caught.value.key == "data.max_bad_share"
+  made = config(*skip, "data.max_bad_share=0.5")
+  found = opened.make_sources(made, index)
+  assert [len(source) for source in found.values()] == [2, 2]
 
 
 def test_sets_of_single_classes_are_one_of_all(monkeypatch):

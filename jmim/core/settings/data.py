@@ -71,12 +71,14 @@ class Data:
   )
   on_bad_record: str = field.value(
     "raise",
-    "broken images: 'raise' (name it and stop) or 'skip' (name it, go on)",
+    "broken examples, and shards that are not whole: 'raise' (name it, stop) "
+    "or 'skip' (name it, go on without it)",
     choices=("raise", "skip"),
   )
   max_bad_share: float = field.value(
     0.05,
-    "largest share of the data set that may be broken before the run stops",
+    "largest share of the examples, and of the shards, that may be broken "
+    "before the run stops",
     low=0,
     high=1,
   )

@@ -1,4 +1,4 @@
-"""Runs a pickle that may do nothing but make tensors, within bounds.
+"""Runs a pickle that may do nothing but make plain data, within bounds.
 
 Python's own unpickler in C takes memory by what a pickle says (a memo of 2^32
 places, a string of 2^40 bytes) and hashes whatever is made a key, nested tuples
@@ -7,12 +7,11 @@ and everything it does is counted.
 """
 
 import pickle
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 from typing import BinaryIO
-
-from jmim.convert import storage as storages
 
 # What the largest files of tensors need, times ten: some 40 reads a tensor.
 MOST_READS = 2**21
@@ -20,6 +19,32 @@ MOST_BYTES = 2**26  # of names and numbers; tensors are not in the pickle
 _LONGEST = 2**20  # bytes of one name or number
 _PLAIN = (str, int, float, bool, bytes, type(None))
 _LONGEST_KEY = 16  # plain values in a tuple that is a key
+
+
+class Refused(ValueError):
+  """A pickle that needs more than data, or one that makes no sense."""
+
+
+class Sealed:
+  """What a pickle may hold but not change (its BUILD opcode)."""
+
+  __slots__ = ()
+
+  def __setstate__(self, state):
+    raise Refused("it changes objects of the reader")
+
+
+class Function(Sealed):
+  """A function of ours that a pickle may call."""
+
+  __slots__ = ("_call",)
+
+  def __init__(self, call: Callable[..., Any]):
+    self._call = call
+
+  def __call__(self, *arguments: Any) -> Any:
+    """What the function returns."""
+    return self._call(*arguments)
 
 
 class Inert:
@@ -35,27 +60,28 @@ class Inert:
 class _Source:
   """A file that a pickle reads from; it ends where too much is asked for."""
 
-  def __init__(self, file: BinaryIO):
-    self._file, self._reads, self._bytes = file, 0, 0
+  def __init__(self, file: BinaryIO, longest: int, most: int):
+    self._file, self._longest, self._most = file, longest, most
+    self._reads = self._bytes = 0
 
   def spend(self, reads: int, size: int = 0) -> None:
     """Counts work that is about to be done."""
     self._reads += reads
     self._bytes += size
-    if self._reads > MOST_READS or self._bytes > MOST_BYTES:
-      raise storages.Refused(
+    if self._reads > MOST_READS or self._bytes > self._most:
+      raise Refused(
         f"it does more than {MOST_READS} things, or reads more than "
-        f"{MOST_BYTES} bytes, before there are tensors"
+        f"{self._most} bytes, before there are data"
       )
 
   def read(self, size: int) -> bytes:
-    if size > _LONGEST:
-      raise storages.Refused(f"a name or number of {size} bytes")
+    if size > self._longest:
+      raise Refused(f"a name or number of {size} bytes")
     self.spend(1, size)
     return self._file.read(size)
 
   def readline(self) -> bytes:
-    line = self._file.readline(_LONGEST)
+    line = self._file.readline(self._longest)
     self.spend(1, len(line))
     return line
 
@@ -65,42 +91,40 @@ class Unpickler(pickle._Unpickler):
 
   dispatch = dict(pickle._Unpickler.dispatch)
 
-  def __init__(self, file: BinaryIO, allowed: Mapping[str, Any], storage: Any):
+  def __init__(
+    self,
+    file: BinaryIO,
+    allowed: Mapping[str, Any],
+    encoding: str = "utf-8",
+    longest: int = _LONGEST,
+    most: int = MOST_BYTES,
+  ):
     """Prepares to run one pickle; `load` does.
 
     Args:
       file: at its beginning.
       allowed: everything that it may name.
-      storage: (dtype, key, elements) -> the storage of a reference.
+      encoding: of the texts of Python 2, or "bytes".
+      longest: bytes of one text or number.
+      most: bytes of all of them.
     """
-    self._source = _Source(file)
-    super().__init__(self._source, encoding="utf-8")
-    self._allowed, self._storage = allowed, storage
+    self._source = _Source(file, longest, most)
+    super().__init__(self._source, encoding=encoding)
+    self._allowed = allowed
 
   def find_class(self, module: str, name: str) -> Any:
     """The stand-in of a global name; nothing is imported."""
     try:
       return self._allowed[f"{module}.{name}"]
     except KeyError:
-      raise storages.Refused(
-        f"it asks for {module}.{name}, which no tensor needs; nothing of it "
-        "was run"
+      raise Refused(
+        f"it asks for {module}.{name}, which no data need; nothing of it was "
+        "run"
       ) from None
 
-  def persistent_load(self, pid: Any) -> storages.Storage:
-    """("storage", kind, key, device, elements, ...) -> Storage."""
-    if type(pid) is not tuple or len(pid) < 5 or pid[0] != "storage":
-      raise storages.Refused("an unknown reference")
-    _, kind, key, _, numel, *view = pid
-    if (
-      not isinstance(kind, storages.Kind)
-      or type(key) not in (str, int)
-      or type(numel) is not int
-      or not 0 <= numel < 2**63
-      or view not in ([], [None])
-    ):
-      raise storages.Refused("a storage of an unknown kind")
-    return self._storage(kind.dtype, str(key), numel)
+  def persistent_load(self, pid: Any) -> Any:
+    """What lies elsewhere: nothing does."""
+    raise Refused("an unknown reference")
 
   # --- what is done otherwise than by Python
 
@@ -114,8 +138,8 @@ class Unpickler(pickle._Unpickler):
     """A call: of what it is given, copies may be made."""
     given = self.stack[-1]
     if type(given) is not tuple:
-      raise storages.Refused("a call without a tuple")
-    self._source.spend(_sizes(given))
+      raise Refused("a call without a tuple")
+    self._source.spend(*_sizes(given))
     super().load_reduce()
 
   dispatch[pickle.REDUCE[0]] = _reduce
@@ -123,7 +147,7 @@ class Unpickler(pickle._Unpickler):
   def _build(self) -> None:
     """What is set on an object, which is copied too."""
     given = self.stack[-1]
-    self._source.spend(_sizes(given if type(given) is tuple else (given,)))
+    self._source.spend(*_sizes(given if type(given) is tuple else (given,)))
     super().load_build()
 
   dispatch[pickle.BUILD[0]] = _build
@@ -159,8 +183,8 @@ class Unpickler(pickle._Unpickler):
   dispatch[pickle.FROZENSET[0]] = _frozenset
 
   def _refuse(self) -> None:
-    """Operations of which torch's files have none."""
-    raise storages.Refused("an operation that no tensor needs")
+    """Operations of which files of data have none."""
+    raise Refused("an operation that no data need")
 
   for _code in (
     *(pickle.BYTEARRAY8, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER),
@@ -170,9 +194,13 @@ class Unpickler(pickle._Unpickler):
     dispatch[_code[0]] = _refuse
 
 
-def _sizes(things: Iterable[Any]) -> int:
-  """Of all that have one."""
-  return sum(len(thing) for thing in things if hasattr(thing, "__len__"))
+def _sizes(things: Iterable[Any]) -> tuple[int, int]:
+  """Of all that have one: (parts, bytes of texts)."""
+  sizes = [0, 0]
+  for thing in things:
+    if hasattr(thing, "__len__"):
+      sizes[isinstance(thing, str | bytes)] += len(thing)
+  return sizes[0], sizes[1]
 
 
 def check_keys(keys: Iterable[Any]) -> None:
@@ -180,8 +208,7 @@ def check_keys(keys: Iterable[Any]) -> None:
   for key in keys:
     parts = key if type(key) is tuple else (key,)
     plain = all(
-      type(part) in _PLAIN or isinstance(part, storages.Sealed | Inert)
-      for part in parts
+      type(part) in _PLAIN or isinstance(part, Sealed | Inert) for part in parts
     )
     if len(parts) > _LONGEST_KEY or not plain:
-      raise storages.Refused("a key that is no name or number")
+      raise Refused("a key that is no name or number")
