@@ -588,6 +588,7 @@ PROCEDURES = [
       recipe("tokenunify_membranes", "steps=9"),
       *DRY,
       "--config.train.total_steps=8",
+      "--config.method.mixture.steps=9",
     ],
     ["method.mixture.steps", "train.total_steps=9", "run of 8 steps"],
   ),

@@ -76,8 +76,10 @@ def docstring_commands(path):
 
 
 MODULES = [*(ROOT / "jmim").rglob("*.py"), *(ROOT / "configs").rglob("*.py")]
-ALL = [(p.name, c) for p in PAGES for c in commands(p)]
-ALL += [(p.name, c) for p in sorted(MODULES) for c in docstring_commands(p)]
+OF_PAGES = [(p.name, c) for p in PAGES for c in commands(p)]
+ALL = OF_PAGES + [
+  (p.name, c) for p in sorted(MODULES) for c in docstring_commands(p)
+]
 RUNS = [c for c in ALL if c[1][1:3] == ["-m", "jmim.main"]]
 TOOLS = [
   c

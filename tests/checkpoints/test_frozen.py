@@ -287,7 +287,7 @@ def test_what_may_be_zero_is_compared_where_it_is_exact(tmp_path):
   used(0, ("dims.heads", "dims.pad"))
   with pytest.raises(errors.UserError, match="dims.heads=0") as caught:
     used(4, ("dims.heads", "dims.pad"))
-  assert caught.value.fix == "set method.dims.heads=0"
+  assert caught.value.fix == "set method.dims.heads=0, or name another run"
 
 
 def test_a_network_with_leaves_that_nothing_reads(tmp_path):

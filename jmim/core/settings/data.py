@@ -158,9 +158,7 @@ class Data:
   )
   prompt: str = field.value("", "text of every example, with text=''")
   texts: tuple = field.value(
-    (),
-    "((entry, stored text), ...): further tokens that a method reads, made "
-    "alike",
+    (), "((entry, stored text), ...): further tokens of a method, made alike"
   )
   text_words: tuple = field.value(
     (),
