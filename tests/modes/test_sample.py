@@ -183,7 +183,7 @@ def test_samples_that_are_not_finite_are_never_written(run, monkeypatch):
 
 
 def recipes_of(doc, name):
-  """The config of each --mode=sample in the docstring of a recipe.
+  """The config of each --mode=sample in the docstring of a recipe, changed so.
 
   Without a --config it is that of the command with the same --workdir.
   """
@@ -195,29 +195,35 @@ def recipes_of(doc, name):
     spec = [w for w in words if w.startswith("configs/")]
     of_run |= dict(zip(run, spec, strict=False))
     if "mode=sample" in words and "python" in words:
-      yield of_run.get("".join(run), own)
+      changes = [w.removeprefix("config.") for w in words if "config." in w]
+      yield of_run.get("".join(run), own), tuple(changes)
 
 
 SAMPLED = [
-  (name, spec)
+  (name, spec, changes)
   for name in recipes.names()
-  for spec in recipes_of(recipes.about(recipes.path(name)).doc, name)
+  for spec, changes in recipes_of(recipes.about(recipes.path(name)).doc, name)
 ]
 
 
-@pytest.mark.parametrize("name, spec", SAMPLED)
-def test_recipes_say_this_mode_of_what_samples_without_examples(name, spec):
+@pytest.mark.parametrize("name, spec, changes", SAMPLED)
+def test_recipes_say_this_mode_of_what_samples_without_examples(
+  name, spec, changes
+):
   del name
   config = configs.load(str(recipes.folder().parent / spec))
+  config = configs.override(config, changes)
   made = discovery.make(config.method.to_dict())
   assert made.sample_reads() == ()
 
 
 def test_commands_of_recipes_are_found():
   assert len(SAMPLED) > 20
-  assert ("dit_digits", "configs/dit_digits.py") in SAMPLED
-  doc = "$R:a=1 --workdir=W\n\n    python --mode=sample --workdir=W"
-  assert list(recipes_of(doc, "x")) == ["configs/x.py:a=1"]
+  assert ("dit_digits", "configs/dit_digits.py", ()) in SAMPLED
+  doc = (
+    "$R:a=1 --workdir=W\n\n    python --mode=sample --workdir=W --config.b=2"
+  )
+  assert list(recipes_of(doc, "x")) == [("configs/x.py:a=1", ("b=2",))]
   assert not list(recipes_of(doc.replace("mode=sample", "mode=eval"), "x"))
 
 
