@@ -36,6 +36,9 @@ function h(tag, attributes, ...children) {
   return node;
 }
 const dot = (run) => h("span", { class: "dot", style: `background:${run.colour}` });
+// A name may break behind its slashes, before it breaks anywhere.
+const parts = (text) =>
+  String(text).split(/(?<=\/)/).flatMap((part) => [part, h("wbr")]);
 const css = (name) =>
   getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -659,7 +662,8 @@ function overview() {
   if (!MANY) {
     section("overview", "Overview", h("div", { class: "grid facts" },
       RUNS[0].facts.map(([name, value]) => h("div", { class: "card" },
-        h("span", { class: "soft" }, name), h("b", { class: "num" }, value)))),
+        h("span", { class: "soft" }, name),
+        h("b", { class: "num" }, parts(value))))),
       RUNS[0].headline && h("p", {}, RUNS[0].headline));
     return;
   }
