@@ -23,6 +23,7 @@ def test_the_network_has_its_fields():
     kind="class",
     classes=4,
     classed="sinusoid",
+    class_norm="layer",
     mixer="conv",
     act="gelu",
   )
