@@ -94,9 +94,10 @@ class Reference:
     return total
 
   def norm(self, name, x):
-    """32 groups of each frame."""
+    """32 groups, of version 1 of the whole clip, of version 2 of each frame."""
     y = x.reshape(32, -1, *x.shape[1:])
-    mean, var = (f((1, 3, 4), keepdims=True) for f in (y.mean, y.var))
+    axes = (1, 3, 4) if self.c["version"] == 2 else (1, 2, 3, 4)
+    mean, var = (f(axes, keepdims=True) for f in (y.mean, y.var))
     y = ((y - mean) / np.sqrt(var + 1e-5)).reshape(x.shape)
     weight, bias = self.p[f"{name}.weight"], self.p[f"{name}.bias"]
     return weight[:, None, None, None] * y + bias[:, None, None, None]
