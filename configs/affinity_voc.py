@@ -17,12 +17,14 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 from jmim.data.procedural import prompts as texts
 
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, label=2, start="", epochs=8.0, batch=8)
+  choices.check(arg, label=range(len(texts.CLASSES)))
   config = configs.base()
   config.data.update(
     name=f"word_maps_{texts.CLASSES[arg.label]}",

@@ -14,12 +14,14 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 from jmim.data.procedural import prompts as texts
 
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, label=2, affinity="", batch=16)
+  choices.check(arg, label=range(len(texts.CLASSES)))
   config = configs.procedure()
   half, name = (0.5, 0.5, 0.5), texts.CLASSES[arg.label]
   config.data.update(

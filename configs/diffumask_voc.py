@@ -21,6 +21,7 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 from jmim.data.builders import prompts
 from jmim.data.procedural import prompts as texts
@@ -39,6 +40,7 @@ def slice_of(label: int) -> str:
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, source="", tokenizer="CLIP", label=-1, batch=16)
+  choices.check(arg, label=range(-1, len(texts.CLASSES)))
   config = configs.procedure()
   half = (0.5, 0.5, 0.5)
   config.data.update(

@@ -27,8 +27,8 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
-from jmim.core import errors
 from jmim.data import folds
 from jmim.data.procedural import prompts as texts
 
@@ -39,11 +39,7 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, label=2, classes=2, fold=-1, folds=4, steps=90_000, batch=16
   )
-  if arg.classes not in (2, ALL):
-    expected = f"2 or {ALL}"
-    raise errors.UserError(
-      f"classes={arg.classes}", expected, "name one of them", "--config"
-    )
+  choices.check(arg, classes=(2, ALL), label=range(len(texts.CLASSES)))
   sets = [f"word_masks_{name}" for name in texts.CLASSES]
   config = configs.base()
   config.data.update(

@@ -9,7 +9,8 @@ r"""Drags of one thing in pictures of a few: did it move, and is it the same.
 For pictures of things on a plain ground (the data set `scenes/blobs`), which
 `data.procedural.dragged` reads exactly. The output that is looked at
 (`predict`) is that of `edit.diffuhaul`: pictures `source` and `image`,
-`ellipses` before and `moved` ones after. They are rounded to 8 bits first.
+`ellipses` before and `moved` ones after, of which that of the thing differs, in
+each picture its own. Pictures are rounded to 8 bits first.
 """
 
 import dataclasses
@@ -36,7 +37,6 @@ class Evaluator(base.Evaluator):
   reads = ((r"(moved|clear|same_.+|kept)", readings.PERCENT),)
 
   predict: str = field.value("apply", "dict of pictures and ellipses")
-  which: int = field.value(0, "number of the thing that moved", low=0)
   limit: int = field.value(0, "examples; 0: all", low=0)
   examples: int = field.value(8, "examples drawn", low=1)
 
@@ -50,7 +50,8 @@ class Evaluator(base.Evaluator):
       self._check(out)
       source, image = (context.pixels(out[n]) for n in ("source", "image"))
       before, after = (np.asarray(out[n]) for n in ("ellipses", "moved"))
-      found = dragged.measures(source, image, before, after, which=self.which)
+      which = np.abs(after - before).max(-1).argmax(1)
+      found = dragged.measures(source, image, before, after, which=which)
       for name, values in found.items():
         rows.setdefault(NAMES.get(name, name), []).append(values)
       first = first or {"source": source, "image": image}
@@ -62,18 +63,11 @@ class Evaluator(base.Evaluator):
     yield "sheet", draw.sheet(shown, pairs=3)
 
   def _check(self, out: Mapping[str, np.ndarray]) -> None:
-    """Raises UserError for an output that is no drag, or no such thing."""
+    """Raises UserError for an output that is no drag."""
     if missing := [n for n in READS if n not in out]:
       raise errors.UserError(
         f"evals.<name>.predict names an output of {', '.join(out)}",
         f"one with {', '.join(missing)} too",
         "look at what edit.diffuhaul makes",
         "evals.<name>.predict",
-      )
-    if self.which >= (most := np.shape(out["moved"])[1]):
-      raise errors.UserError(
-        f"evals.<name>.which={self.which} of {most} things",
-        f"a number below {most}",
-        "name the one that moved, procedure.drag.which",
-        "evals.<name>.which",
       )

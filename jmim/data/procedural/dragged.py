@@ -83,7 +83,7 @@ def measures(
   before: np.ndarray,
   after: np.ndarray,
   *,
-  which: int,
+  which: np.ndarray | int,
 ) -> dict[str, np.ndarray]:
   """What became of a thing, bool [b] each.
 
@@ -99,17 +99,19 @@ def measures(
     image: the same after.
     before: [b, k, 5] ellipses of the source.
     after: [b, k, 5] those of the image.
-    which: number of the thing.
+    which: number of the thing, one for all or [b].
   """
-  side = source.shape[1]
-  one, two = look(source, before[:, which]), look(image, after[:, which])
+  side, k = source.shape[1], before.shape[1]
+  own_place = np.arange(k) == np.broadcast_to(which, len(before))[:, None]
+  start, end = before[own_place], after[own_place]
+  one, two = look(source, start), look(image, end)
   x, differs = _differing(image)
-  others = np.delete(after, which, 1)
+  others = after[~own_place].reshape(len(after), k - 1, after.shape[-1])
   elsewhere = ~inside(others, side, ROOM).any(1)
   own = differs & elsewhere & (_hue(x) == one.colour[:, None, None])
-  wanted = one.centre + after[:, which, :2] - before[:, which, :2]
+  wanted = one.centre + end[:, :2] - start[:, :2]
   away = np.linalg.norm(_centre(own) - wanted, axis=-1)
-  left = one.mask & ~inside(after[:, which], side)
+  left = one.mask & ~inside(end, side)
   gone = (left & ~differs).sum((1, 2))
   colour, kind = one.colour == two.colour, one.kind == two.kind
   there = one.mask.any((1, 2)) & two.mask.any((1, 2))
