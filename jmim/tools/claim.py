@@ -2,6 +2,7 @@
 
     python -m jmim.tools.claim umd [--runs DIR] [--seeds 0,1,2]
     python -m jmim.tools.claim umd --config.data.data_dir=DIR   for all runs
+    python -m jmim.tools.claim umd --exact             what no run is needed for
     python -m jmim.tools.claim --list
 
 A claim is the file configs/claims/<slug>.py (or any path to such a file); see
@@ -242,6 +243,7 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
   parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
   parser.add_argument("slug", nargs="?", help="a file of configs/claims")
   parser.add_argument("--list", action="store_true", help="show all claims")
+  parser.add_argument("--exact", action="store_true", help="train nothing")
   parser.add_argument("--runs", type=pathlib.Path, help="keep the runs here")
   parser.add_argument("--seeds", help="comma-separated, instead of the claim's")
   argv, overrides = cli.overrides(argv)
@@ -278,6 +280,8 @@ def check(args: argparse.Namespace, overrides: Sequence[str]) -> int:
   claim, text = load(args.slug)
   seeds = [int(s) for s in args.seeds.split(",")] if args.seeds else claim.seeds
   print(text.strip())
+  if args.exact:
+    return 0 if report(claims.exact(claim), [{}]) else 1
   with contextlib.ExitStack() as stack:
     root = args.runs
     if not root:

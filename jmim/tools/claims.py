@@ -25,6 +25,7 @@ in a folder that all claims have in common, and is trained by the first of them
 that asks for that config and seed.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -199,6 +200,39 @@ class Claim:
             "is not: mark both, or neither"
           )
       before.add(name)
+
+
+class _NeedsRun(Exception):
+  """A condition asked for a run where nothing is trained."""
+
+
+class _Untrained(dict):
+  """Results of a claim of which nothing is trained."""
+
+  def __missing__(self, name: str):
+    raise _NeedsRun(name)
+
+
+def exact(claim: Claim) -> Claim:
+  """What of a claim is measured without any run: counted, or in closed form.
+
+  Raises:
+    UserError: every condition asks for a run.
+  """
+  found = []
+  for condition in claim.conditions:
+    with contextlib.suppress(_NeedsRun):
+      value = float(condition.value(_Untrained()))
+      constant = lambda _, value=value: value
+      found.append(dataclasses.replace(condition, value=constant))
+  if not found:
+    raise errors.UserError(
+      "every condition of this claim asks for a run",
+      "one that is exact",
+      "leave --exact out",
+      "--exact",
+    )
+  return Claim(runs={}, conditions=tuple(found))
 
 
 def shared_name(recipe: str, config: dict[str, Any]) -> str:

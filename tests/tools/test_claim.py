@@ -100,6 +100,20 @@ def test_a_claim_that_does_not_hold(lab, capsys, tmp_path):
   assert "FAIL: 1 of 2" in shown and shown.count("PASS") == 1
 
 
+def test_what_is_exact_is_measured_without_a_run(lab, capsys, tmp_path):
+  path = tmp_path / "configs" / "claims" / "toy.py"
+  assert claim.main(["toy", "--exact"]) == 2
+  assert "every condition" in capsys.readouterr().err
+  condition = 'claims.Condition(text="counted", value=lambda r: 3, at_most={}),'
+  for most, code in ((3, 0), (2, 1)):
+    added = f"conditions=(\n      {condition.format(most)}"
+    path.write_text(f'"""Toy."""\n{CLAIM.replace("conditions=(", added)}')
+    assert claim.main(["toy", "--exact"]) == code
+    shown = capsys.readouterr().out
+    assert "counted" in shown and "steps" not in shown
+  assert not lab
+
+
 def test_seeds_and_overrides_of_the_command_line(lab):
   assert claim.main(["toy", "--seeds", "5", "--config.optim.lr=0.5"]) == 0
   assert [(c.seed, c.optim.lr) for c, _ in lab] == [(5, 0.5)] * 2
