@@ -50,8 +50,11 @@ def encoder(mask: str) -> int:
 def step(mask: str) -> int:
   """FLOPs of the gradients of one cloud."""
   method = discovery.make(configs.load(f"{RECIPE}:mask={mask}").method)
-  cloud = jax.ShapeDtypeStruct((1, method.points, 3), jnp.float32)
-  batch, key = {"points": cloud}, jax.random.key(0)
+  batch = {
+    name: jax.ShapeDtypeStruct((1, *entry.shape), entry.dtype)
+    for name, entry in method.inputs().items()
+  }
+  key = jax.random.key(0)
   params, _ = jax.eval_shape(method.init, key, batch)
 
   def gradients(params, batch):

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jmim.core import runtime
+from jmim.masks import tokens as masking
 from jmim.nn import dense
 
 
@@ -143,7 +144,14 @@ class PatchEmbed(nn.Module, kw_only=True):
   bias: bool = True
 
   @nn.compact
-  def __call__(self, images: jax.Array) -> jax.Array:
-    """[b, h*p, w*p, c] -> [b, h*w, width]."""
+  def __call__(
+    self, images: jax.Array, keep: jax.Array | None = None
+  ) -> jax.Array:
+    """[b, h*p, w*p, c], ids [b, k] or None (all) -> [b, k, width].
+
+    Pixels are gathered, not embeddings: what is hidden costs no product, and
+    no gradient is scattered back.
+    """
     x = self.rt.shard(patchify(images, self.patch))
+    x = x if keep is None else masking.take(x, keep)
     return projection(self.width, x.shape[-1], self.rt, self.bias)(x)

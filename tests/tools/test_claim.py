@@ -363,3 +363,18 @@ def test_the_runs_of_every_claim_are_configs(path, tmp_path, monkeypatch):
     wanted = {metric.partition("/")[0] for metric in made.metrics}
     types = {e.type for n, e in config.evals.items() if n not in wanted}
     assert not types & {"linear", "finetune", "fewshot", "introspect"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+  "slug", sorted(p.stem for p in (ROOT / "configs" / "claims").glob("*.py"))
+)
+def test_what_is_exact_holds(slug, monkeypatch):
+  monkeypatch.chdir(ROOT)
+  made, _ = claim.load(slug)
+  try:
+    exact = claims.exact(made)
+  except errors.UserError:
+    return  # all of it is trained
+  for condition in exact.conditions:
+    assert condition.holds(condition.value({})), condition.text

@@ -183,12 +183,14 @@ class MaskedDiT(nn.Module, kw_only=True):
     normal = nn.initializers.normal
     n = self.grid[0] * self.grid[1]
     cond = self._condition(t, label)
-    tokens = nn.Dense(width, dtype=rt.dtype, name="patch_embed")(
-      rt.shard(patching.patchify(x, self.patch))
-    )
+    patches = rt.shard(patching.patchify(x, self.patch))
     position = self.param("pos_embed", normal(n**-0.5), (1, n, width))
-    tokens = tokens + position.astype(rt.dtype)
-    tokens = tokens if mask is None else masking.take(tokens, mask.keep)
+    position = position.astype(rt.dtype)
+    if mask is not None:  # what is hidden is not embedded
+      patches = masking.take(patches, mask.keep)
+      position = position[0][mask.keep]
+    embed = nn.Dense(width, dtype=rt.dtype, name="patch_embed")
+    tokens = embed(patches) + position
     cls = self.param("cls_token", normal(self.cls_std), (1, self.cls, width))
     tokens = self._prepend(cls, tokens)
     y = self._blocks("encoder", self.size.depth)(tokens, cond=cond)[0]

@@ -66,10 +66,10 @@ class MAR(nn.Module, kw_only=True):
     if valid is None:
       valid = jnp.ones(mask.keep.shape, bool)
     pos = self._positions("pos_embed", width)
-    tokens = dense.dense(rt, width, kernel_init=XAVIER, name="embed")(
-      rt.shard(x)
-    )
-    tokens = masking.take(tokens + pos[:, first:], mask.keep)
+    # What is masked is not embedded.
+    embed = dense.dense(rt, width, kernel_init=XAVIER, name="embed")
+    tokens = embed(masking.take(rt.shard(x), mask.keep))
+    tokens = tokens + pos[0, first:][mask.keep]
     shown = adaln.label_table(self.classes, width, rt)(label)[:, None]
     y = jnp.concatenate([shown + pos[:, :first], tokens], axis=1)
     y = rt.shard(norm.layer_norm(rt, "norm_embed")(y))

@@ -166,16 +166,17 @@ class ViT(nn.Module, kw_only=True):
       images: normalised float images.
       replaced: [b, n], 1 where the mask token stands for the patch.
     """
-    return self._embed(images, replaced)[0]
-
-  def _embed(self, images, replaced):
-    """Tokens of all patches, and the positions they have."""
     dtype, tokens = self.rt.dtype, self.patch_embed(images)
     if replaced is not None:
       m = replaced[..., None].astype(dtype)
       tokens = tokens * (1 - m) + self.mask_embed.astype(dtype) * m
     pos = self._table()
-    return tokens if pos is None else tokens + pos[:, int(self.cls) :], pos
+    return tokens if pos is None else tokens + pos[:, int(self.cls) :]
+
+  def _embed_kept(self, images, keep):
+    """[b, k, w], the rows of `embed` that are kept; no others are computed."""
+    tokens, pos = self.patch_embed(images, keep), self._table()
+    return tokens if pos is None else tokens + pos[0, int(self.cls) :][keep]
 
   def __call__(
     self,
@@ -226,12 +227,15 @@ class ViT(nn.Module, kw_only=True):
       raise ValueError("give one of images, tokens and stream")
     entered = {}
     if stream is None:
-      if tokens is None:
-        tokens, pos = self._embed(images, replaced)
-      else:
-        pos = self._table()
+      early = images is not None and keep is not None and replaced is None
+      # Compiled programs leave out `tokens` where nobody reads them.
+      tokens = self.embed(images, replaced) if tokens is None else tokens
       entered = {"tokens": tokens}
-      stream = self._enter(tokens, keep, pos)
+      if early:
+        seen = self._embed_kept(images, keep)
+      else:
+        seen = tokens if keep is None else masking.take(tokens, keep)
+      stream = self._enter(seen)
     run = {"drop": drop, "start": start, "stop": stop, "taps": taps}
     hooks = {"edit": edit, "bias_of": bias_of}
     x, tapped = self._run(stream, keep, valid, hooks=hooks, **run)
@@ -243,10 +247,9 @@ class ViT(nn.Module, kw_only=True):
       **tapped,
     }
 
-  def _enter(self, tokens, keep, pos):
-    """[b, prefix + k, w] what enters the first block."""
-    x = tokens if keep is None else masking.take(tokens, keep)
-    x = jnp.concatenate([*self._first(len(x), pos), x], axis=1)
+  def _enter(self, x):
+    """[b, k, w] -> [b, prefix + k, w] what enters the first block."""
+    x = jnp.concatenate([*self._first(len(x), self._table()), x], axis=1)
     return self.norm_pre(x) if self.pre_norm else x
 
   def _run(self, x, keep, valid, *, hooks, drop, taps, **run):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jmim.core import runtime
+from jmim.cost import flops
 from jmim.nn import patch as patching
 from jmim.nn import posemb
 from jmim.nn import sizes
@@ -84,6 +85,34 @@ def test_keeping_everything_equals_no_mask(apply, variables, images, full):
   latent = apply(variables, images, everything)["latent"]
   expected = full["latent"][:, 1:][:, everything[0]]
   np.testing.assert_allclose(latent[:, 1:], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("positions", ["sincos", "learned", "none"])
+def test_hidden_patches_are_not_embedded(fill, images, positions):
+  """The cost is that of an image of as many patches, and so is the gradient."""
+  small = vit.ViT(size=SIZE, patch=P, grid=(1, 3), positions=positions)
+  model = _model(positions=positions)
+  params = fill(model, images)
+
+  def work(model, params, images, *keep):
+    encode = lambda p: model.apply(p, images, *keep)["latent"].sum()
+    return flops.count(jax.grad(encode), params)
+
+  of_three = work(small, fill(small, images[:, :P]), images[:, :P])
+  assert work(model, params, images, KEEP) == of_three
+
+  run = lambda p, early: model.apply(
+    p,
+    images if early else None,
+    KEEP,
+    tokens=None if early else model.apply(p, images, method="embed"),
+  )
+  grads = jax.grad(lambda p, early: (run(p, early)["latent"] ** 3).sum())
+  for a, b in zip(
+    *(jax.tree.leaves(grads(params, early)) for early in (True, False)),
+    strict=True,
+  ):
+    np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3)
 
 
 def test_taps_and_early_exit_agree(apply, variables, images, full):
