@@ -365,6 +365,12 @@ def test_the_runs_of_every_claim_are_configs(path, tmp_path, monkeypatch):
     assert not types & {"linear", "finetune", "fewshot", "introspect"}
 
 
+def test_every_claim_has_a_row():
+  page = (ROOT / "docs" / "claims.md").read_text()
+  slugs = {p.stem for p in (ROOT / "configs" / "claims").glob("*.py")}
+  assert slugs <= set(re.findall(r"^\| `(\w+)` ", page, re.M))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
   "slug", sorted(p.stem for p in (ROOT / "configs" / "claims").glob("*.py"))
