@@ -19,6 +19,9 @@ def flat_dot_general(
   order first, and computes all that leads to it (a LayerNorm's backward pass)
   once more while it does: a sixth of a step of MAE B/16.
 
+  On TPUs one long contraction fills the matrix unit where many short ones do
+  not: of the 50 tokens that MAE L/16 keeps, 39 % of 128 were filled.
+
   Args:
     x: [..., c].
     kernel: [c, d].

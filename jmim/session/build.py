@@ -234,7 +234,7 @@ def make_runtime(
     remat=hardware.remat,
     remat_save=tuple(hardware.remat_save),
     remat_offload=tuple(hardware.remat_offload),
-    flat=platform == "cpu",
+    flat=platform in ("cpu", "tpu"),
     pad_tokens=hardware.pad_tokens,
     attention=attention,
     experts=experts,

@@ -1,6 +1,9 @@
 """From a section of a config to one object."""
 
+import types
+
 import jax
+import numpy as np
 import pytest
 import toys
 
@@ -72,6 +75,13 @@ def test_choices_of_the_hardware_are_made_for_the_devices():
   items = ("hardware.dtype=bf16", "hardware.scan=on", "hardware.unroll=2")
   other = build.make_runtime(config(*items).hardware, mesh)
   assert other.dtype == jax.numpy.bfloat16 and other.scan and other.unroll == 2
+
+
+@pytest.mark.parametrize("platform, flat", [("tpu", True), ("gpu", False)])
+def test_tokens_are_flattened_where_it_pays(platform, flat):
+  device = types.SimpleNamespace(platform=platform)
+  mesh = types.SimpleNamespace(devices=np.array([device]), shape={})
+  assert build.make_runtime(config().hardware, mesh).flat == flat
 
 
 def test_names_of_remat_need_their_kind():
