@@ -27,7 +27,9 @@ class Runtime:
       recomputes, see `nn.stack.policy`.
     remat_save: with "names": tensors of a block that are kept, not recomputed.
     remat_offload: with "names": tensors kept in the memory of the host.
-    flat: products see tokens as [b * t, w], see `nn.dense`.
+    flat: "none" | "uneven" | "all": products that see tokens as [b * t, w];
+      "uneven": those over a number of tokens that is no multiple of 128, see
+      `nn.dense`.
     pad_tokens: token counts of masked encoders and decoders are filled up to
       a multiple of this, with tokens that nothing attends to.
     attention: "einsum" | "xla" | "cudnn" | "flash", see
@@ -43,7 +45,7 @@ class Runtime:
   remat: str = "none"
   remat_save: tuple[str, ...] = ()
   remat_offload: tuple[str, ...] = ()
-  flat: bool = False
+  flat: str = "none"
   pad_tokens: int = 1
   attention: str = "einsum"
   experts: str = "dense"

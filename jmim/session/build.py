@@ -234,7 +234,7 @@ def make_runtime(
     remat=hardware.remat,
     remat_save=tuple(hardware.remat_save),
     remat_offload=tuple(hardware.remat_offload),
-    flat=platform in ("cpu", "tpu"),
+    flat={"cpu": "all", "tpu": "uneven"}.get(platform, "none"),
     pad_tokens=hardware.pad_tokens,
     attention=attention,
     experts=experts,

@@ -184,7 +184,7 @@ def test_bfloat16_blocks_are_near_those_of_float32(fill, normal):
   for kind in (crate.EncoderBlock, crate.DecoderBlock):
     exact = kind(heads=2)
     variables = fill(exact, x)
-    half = kind(heads=2, rt=runtime.Runtime(dtype=jnp.bfloat16, flat=True))
+    half = kind(heads=2, rt=runtime.Runtime(dtype=jnp.bfloat16, flat="all"))
     got, _ = half.apply(variables, x)
     assert got.dtype == jnp.bfloat16
     want = exact.apply(variables, x)[0]

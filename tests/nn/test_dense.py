@@ -6,7 +6,7 @@ from jmim.core import runtime
 from jmim.cost import hlo
 from jmim.nn import dense
 
-PLAIN, FLAT = runtime.Runtime(), runtime.Runtime(flat=True)
+PLAIN, FLAT = runtime.Runtime(), runtime.Runtime(flat="all")
 
 
 def test_flat_products_are_the_same_products(normal):
@@ -21,6 +21,16 @@ def test_flat_products_are_the_same_products(normal):
     rtol=1e-5,
     atol=1e-6,
   )
+
+
+def test_tokens_that_fill_the_unit_stay_as_they_are(normal):
+  uneven, k = runtime.Runtime(flat="uneven"), jnp.asarray(normal(6, 4))
+  for shape, is_flat in (((2, 50), True), ((2, 128), False), ((50,), False)):
+    x = jnp.asarray(normal(*shape, 6))
+    run = lambda x, k: dense.product(uneven, x, k)
+    traced = str(jax.make_jaxpr(run)(x, k))
+    assert ("reshape" in traced) == is_flat
+    np.testing.assert_allclose(run(x, k), x @ k, rtol=1e-5, atol=1e-6)
 
 
 def test_the_gradient_of_a_flat_product_copies_nothing(normal):

@@ -71,13 +71,13 @@ def test_choices_of_the_hardware_are_made_for_the_devices():
   mesh = sharding.make_mesh({"data": -1}, jax.devices()[:2])
   plain = build.make_runtime(config().hardware, mesh)
   assert (plain.dtype, plain.attention) == (jax.numpy.float32, "einsum")
-  assert not plain.scan and plain.flat and plain.mesh is mesh
+  assert not plain.scan and plain.flat == "all" and plain.mesh is mesh
   items = ("hardware.dtype=bf16", "hardware.scan=on", "hardware.unroll=2")
   other = build.make_runtime(config(*items).hardware, mesh)
   assert other.dtype == jax.numpy.bfloat16 and other.scan and other.unroll == 2
 
 
-@pytest.mark.parametrize("platform, flat", [("tpu", True), ("gpu", False)])
+@pytest.mark.parametrize("platform, flat", [("tpu", "uneven"), ("gpu", "none")])
 def test_tokens_are_flattened_where_it_pays(platform, flat):
   device = types.SimpleNamespace(platform=platform)
   mesh = types.SimpleNamespace(devices=np.array([device]), shape={})
