@@ -44,7 +44,7 @@ def evaluated(session: sessions.Session, step: int) -> set[str]:
   """Names of the evaluators whose numbers of a step are written down."""
   names, path = set(), session.workdir / writers.LINES
   if session.group.index == 0 and path.exists():
-    lines = writers.complete(session.workdir)
+    lines = writers.read(session.workdir)
     names = {x["eval"] for x in lines if x["step"] == step and "eval" in x}
   text = json.dumps(sorted(names))
   return {*json.loads(session.group.of_first("evaluators done", text))}
