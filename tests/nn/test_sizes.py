@@ -51,3 +51,28 @@ def test_blocks_name_their_prefix():
   with pytest.raises(ValueError, match="predictor_width 18 .* 4 predictor_h"):
     sizes.Blocks(width=18, heads=4).check("predictor_")
   assert sizes.Blocks(depth=3).size(2.0).mlp_ratio == 2.0
+
+
+@pytest.mark.parametrize(
+  ("section", "heads"),
+  [
+    (dict(dims=dict(variant="S/16")), 6),
+    (dict(dims=dict(variant="S/16", heads=0)), 6),
+    (dict(dims=dict(variant="S/16", heads=12)), 12),
+    (dict(dims=dict(heads=12)), 12),
+    (dict(dims=dict(variant="30B/1", heads=0)), None),  # of another table
+    (dict(dims=dict(variant=["S"], width=8)), None),
+    (dict(dims=dict(width=8)), None),
+    (dict(dims="S/16"), None),
+    (dict(variant="S/16"), None),
+    ({}, None),
+  ],
+)
+def test_heads_of_a_run_are_what_its_config_tells(section, heads):
+  wanted = {} if heads is None else {"dims.heads": heads}
+  assert sizes.heads(section) == wanted
+
+
+def test_heads_that_no_shape_tells_are_to_agree():
+  dims = sizes.Dims(variant="S/16")
+  assert dims.agrees("method.x") == {"dims.heads": ("method.x.heads", 6)}
