@@ -166,6 +166,17 @@ def custom(variant: str, **overrides: float) -> Size:
   return override(parse(variant)[0], **overrides)
 
 
+def named(variant: str, sizes: Mapping[str, S], **changes: Any) -> S:
+  """A size of a table, with those changes that are not 0 or empty.
+
+  Raises:
+    ValueError: unknown variant.
+  """
+  if variant not in sizes:
+    raise ValueError(f"variant {variant!r} is none of {', '.join(sizes)}")
+  return override(sizes[variant], **changes)
+
+
 def override(size: S, **overrides: Any) -> S:
   """A size with those of the overrides that are not 0 or empty."""
   changes = {k: v for k, v in overrides.items() if v}

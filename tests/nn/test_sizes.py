@@ -73,6 +73,14 @@ def test_heads_of_a_run_are_what_its_config_tells(section, heads):
   assert sizes.heads(section) == wanted
 
 
+def test_a_size_of_a_table_with_changes():
+  table = {"a": sizes.Size(width=4, depth=2, heads=1)}
+  assert sizes.named("a", table, width=8, depth=0).width == 8
+  assert sizes.named("a", table, width=8, depth=0).depth == 2
+  with pytest.raises(ValueError, match="'b' is none of a"):
+    sizes.named("b", table)
+
+
 def test_heads_that_no_shape_tells_are_to_agree():
   dims = sizes.Dims(variant="S/16")
   assert dims.agrees("method.x") == {"dims.heads": ("method.x.heads", 6)}
