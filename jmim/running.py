@@ -83,7 +83,7 @@ class Run:
   def lines(self) -> list[dict[str, Any]]:
     """All of metrics.jsonl, as it is now."""
     try:
-      return writers.complete(self.workdir)
+      return writers.read(self.workdir)
     except OSError as e:
       raise errors.UserError(
         f"{self.workdir} has no metrics.jsonl",

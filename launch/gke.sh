@@ -21,6 +21,9 @@ options:
   --slices=1
   --claim=jmim-runs  PersistentVolumeClaim (ReadWriteMany) mounted at /runs
   --dry              print what would be applied, or the command
+
+environment: JMIM_CRASHES=3 (crashes in a row, without a new checkpoint, before
+the run is not started again)
 TEXT
 }
 
@@ -60,6 +63,10 @@ while (($#)); do
   esac
   shift
 done
+
+# shellcheck source-path=SCRIPTDIR source=crashes.bash
+source "$(dirname "${BASH_SOURCE[0]}")/crashes.bash"
+limit_known || usage_error "$LIMIT_WRONG"
 
 call() { # call COMMAND...: do it, or with --dry print it
   if [[ -n "$dry" ]]; then
@@ -106,6 +113,7 @@ filled_in() { # launch/gke.yaml with the @NAMES@ replaced
   text="${text//@ACCELERATOR@/"$accelerator"}"
   text="${text//@TOPOLOGY@/"$topology"}"
   text="${text//@CLAIM@/"$claim"}"
+  text="${text//@CRASHES@/"$limit"}"
   text="${text//@IMAGE@/"$image"}"
   printf '%s\n' "${text//@ARGS@/"$(json "${flags[@]}")"}"
 }

@@ -52,14 +52,15 @@ if [[ -n "${JMIM_CPU_DEVICES:-}" ]]; then
   export XLA_FLAGS="${XLA_FLAGS:+$XLA_FLAGS }$count"
   export JAX_PLATFORMS=cpu
 fi
-limit="${JMIM_CRASHES:-3}" first="${JMIM_BACKOFF:-1}"
-[[ "$limit" =~ ^[1-9][0-9]*$ ]] ||
-  usage_error "JMIM_CRASHES is '$limit', not a positive number"
+first="${JMIM_BACKOFF:-1}"
 [[ "$first" =~ ^[0-9]+$ ]] || usage_error "JMIM_BACKOFF is '$first', not a number"
 
 # The code beside this script, whatever the current folder or what is installed.
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
+# shellcheck source-path=SCRIPTDIR source=crashes.bash
+source "$root/launch/crashes.bash"
+limit_known || usage_error "$LIMIT_WRONG"
 
 config="$1" workdir="$2"
 shift 2
@@ -68,9 +69,6 @@ if [[ -z "$supervised" ]]; then
   # exec: a scheduler's SIGTERM reaches python, which then saves a checkpoint.
   exec "${command[@]}"
 fi
-
-# shellcheck source-path=SCRIPTDIR source=crashes.bash
-source "$root/launch/crashes.bash"
 
 child='' signalled=''
 pass_on() { # a signal for this script is one for the run; twice, twice
@@ -87,12 +85,7 @@ at="$(newest "$workdir")" crashes=0 pause="$first"
 while true; do
   "${command[@]}" &
   child=$!
-  status=0
-  wait "$child" || status=$?
-  while kill -0 "$child" 2>/dev/null; do # a signal ended `wait`, not the run
-    status=0
-    wait "$child" || status=$?
-  done
+  waited "$child"
   if [[ -n "$signalled" ]]; then exit "$status"; fi
   if ends_it "$status"; then exit "$status"; fi
   now="$(newest "$workdir")"

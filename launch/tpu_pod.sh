@@ -96,14 +96,13 @@ if [[ "$action" == train || "$action" == run ]]; then
   [[ " ${flags[*]}" != *" --workdir="[!/]* ]] ||
     usage_error "needs a --workdir that begins with /"
 fi
-limit="${JMIM_CRASHES:-3}" pause="${JMIM_BACKOFF:-30}" grace="${JMIM_GRACE:-120}"
-[[ "$limit" =~ ^[1-9][0-9]*$ ]] ||
-  usage_error "JMIM_CRASHES is '$limit', not a positive number"
+pause="${JMIM_BACKOFF:-30}" grace="${JMIM_GRACE:-120}"
 [[ "$pause" =~ ^[0-9]+$ ]] || usage_error "JMIM_BACKOFF is '$pause', not a number"
 [[ "$grace" =~ ^[0-9]+$ ]] || usage_error "JMIM_GRACE is '$grace', not a number"
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 # shellcheck source-path=SCRIPTDIR source=crashes.bash
 source "$root/launch/crashes.bash"
+limit_known || usage_error "$LIMIT_WRONG"
 # shellcheck source-path=SCRIPTDIR source=tpu_worker.bash
 source "$root/launch/tpu_worker.bash"
 

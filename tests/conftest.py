@@ -1,6 +1,7 @@
 """Every test sees eight simulated devices and shares compiled programs."""
 
 import gc
+import json
 import os
 import pathlib
 import re
@@ -115,6 +116,25 @@ def unimported(monkeypatch):
       monkeypatch.delitem(sys.modules, name)
 
   return forget
+
+
+@pytest.fixture
+def refused(tmp_path):
+  """The key that a run is refused by as a frozen network; "": by none.
+
+  The run has a config, and no checkpoint, which is what it lacks then.
+  """
+  from jmim.checkpoints import frozen  # noqa: PLC0415  few tests need them
+  from jmim.core import errors  # noqa: PLC0415
+
+  def key(make, section):
+    told = json.dumps({"method": section})
+    (tmp_path / "config.json").write_text(told)
+    with pytest.raises(errors.UserError) as e:
+      frozen.load("it", make(str(tmp_path)))
+    return "" if "no checkpoint" in e.value.seen else e.value.key
+
+  return key
 
 
 @pytest.fixture(scope="session")

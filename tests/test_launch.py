@@ -129,11 +129,19 @@ RUN = ("--", "--config=a.py", "--workdir=/x")
     ("gke.sh", ("start", "mae", "--image=i"), {}),
     ("gke.sh", ("start", "mae", "--image=i", *RUN, "--workdir=x"), {}),
     ("gke_entry.sh", ("--config=a.py",), {}),
+    ("gke_entry.sh", ("--workdir=x",), {"JMIM_CRASHES": "few"}),
+    ("gke_entry.sh", ("--workdir=x",), {"JOBSET_ATTEMPT": ""}),
+    ("gke.sh", ("start", "m", "--image=i", *RUN), {"JMIM_CRASHES": "0"}),
     ("gke.sh", ("start", "mae", "--image=i", "--tpu=v9", *RUN), {}),
     ("gke.sh", ("start", "mae", "--image=i", "--topology=16", *RUN), {}),
     ("gke.sh", ("start", "mae", "--image=i", "--topology=3x3", *RUN), {}),
     ("gke.sh", ("start", "mae", "--image=i", "--slices=no", *RUN), {}),
     ("slurm.sbatch", ("--mode=eval", "out"), {"SLURM_SUBMIT_DIR": "."}),
+    (
+      "slurm.sbatch",
+      ("a.py", "out"),
+      {"SLURM_SUBMIT_DIR": str(LAUNCH.parent), "JMIM_CRASHES": "0"},
+    ),
   ],
 )
 def test_wrong_calls_show_the_usage_and_do_nothing(desk, script, args, env):
@@ -719,6 +727,7 @@ def test_gke_is_asked_for_a_pod_per_host(desk, tpu, topology, hosts, chips):
   assert "WORKDIR /jmim\n" in image and "COPY launch launch\n" in image
   assert container["command"] == ["/jmim/launch/gke_entry.sh"]
   assert container["args"] == ["--config=a.py:x=1", '--workdir=/runs/a "b"\\']
+  assert {"name": "JMIM_CRASHES", "value": "3"} in container["env"]
   claim = pod["volumes"][0]["persistentVolumeClaim"]["claimName"]
   assert claim == "jmim-runs"
 
@@ -749,6 +758,67 @@ def test_gke_counts_a_crash_of_many_hosts_once(desk):
   again = ("gke_entry.sh", "--workdir=out")
   assert desk.run(*again, JOBSET_ATTEMPT="0")[0] == 5
   assert (desk.path / "out" / "crashes").read_text() == "0 1 0\n"
+
+
+def test_gke_ends_on_all_hosts_where_it_gives_up(desk):
+  """JobSet may hear first of a host of another slice: it would start again."""
+  desk.stub("python", "exit 5")
+  ends = [
+    desk.run(
+      "gke_entry.sh", "--workdir=out", JOBSET_ATTEMPT=attempt, JMIM_CRASHES="2"
+    )[0]
+    for attempt in "0111"
+  ]
+  assert ends == [5, 6, 6, 6]
+
+
+def test_gke_counts_anew_in_a_new_job_set(desk):
+  """One that was stopped had crashed at the same attempt, or at later ones."""
+  desk.stub("python", "exit 5")
+  args = ("gke_entry.sh", "--workdir=out")
+  (desk.path / "out").mkdir()
+  for left in ("0 1 0", "0 1 7", "0 0 0"):
+    (desk.path / "out" / "crashes").write_text(f"{left}\n")
+    for attempt, end in (("0", 5), ("1", 6)):
+      env = {"JOBSET_ATTEMPT": attempt, "JMIM_CRASHES": "2"}
+      assert desk.run(*args, **env)[0] == end
+
+
+def test_gke_passes_over_hosts_of_earlier_attempts(desk):
+  desk.stub("python", "exit 5")
+  ends = [
+    desk.run("gke_entry.sh", "--workdir=out", JOBSET_ATTEMPT=attempt)[0]
+    for attempt in ("1", "2", "1", "10", "9")
+  ]
+  assert ends == [5, 5, 5, 6, 5]
+
+
+def test_gke_does_not_count_what_it_was_asked_to_end(desk):
+  """A run that has no handler yet ends with 143."""
+  desk.stub("python", "echo ready; exec sleep 60")
+  process = desk.start("gke_entry.sh", "--workdir=out")
+  assert process.stdout.readline() == "ready\n"
+  process.send_signal(signal.SIGTERM)
+  process.communicate()
+  assert process.returncode == 143
+  assert not (desk.path / "out").exists()
+
+
+@pytest.mark.parametrize("launcher", ["gke_entry.sh", "slurm.sbatch"])
+def test_a_count_is_replaced_whole(desk, launcher):
+  """Hosts read it while another one writes it: half of it would be none."""
+  (desk.path / "out").mkdir()
+  count = desk.path / "out" / "crashes"
+  count.write_text("0 1 1\n" if launcher == "gke_entry.sh" else "0 1\n")
+  before = count.open()  # a host that began to read
+  if launcher == "gke_entry.sh":
+    desk.stub("python", "exit 5")
+    desk.run(launcher, "--workdir=out", JOBSET_ATTEMPT="2")
+  else:
+    batch(desk, 5, workdir="out")
+  assert before.read().startswith("0 1")
+  assert count.read_text().startswith("0 2")
+  assert [p.name for p in count.parent.iterdir()] == ["crashes"]
 
 
 def test_gke_has_the_run_save_and_waits_for_it(desk):

@@ -49,7 +49,7 @@ def read(
   """
   seen = []
   for folder in (workdir, workdir / "eval"):
-    path = folder / writer.HEADS / f"{name}.npz"
+    path = writer.head(folder, name)
     if not path.is_file():
       continue
     found = npz.read(path, key)
@@ -64,8 +64,8 @@ def read(
     seen.append(f"of step {found['step']}, weights={found['weights']}")
   raise errors.UserError(
     f"{key}={name}: " + ("; ".join(seen) or f"none in {workdir}"),
-    f"a probe (an SVM: of two classes) or a linear evaluator that saw step "
-    f"{step}, weights={weights}",
+    "a probe (an SVM: of two classes), a linear or an attributes evaluator "
+    f"that saw step {step}, weights={weights}",
     "run --mode=eval with it first",
     key,
   )

@@ -1,6 +1,8 @@
 """Which checkpoint a run goes on from: the newest that is intact.
 
-With several processes it is one that all of them can read.
+With several processes it is one that all of them can read, and of which all
+read the same: a run that was rolled back has saved a step a second time, and a
+network disk may still show some of them the first.
 """
 
 import json
@@ -12,6 +14,7 @@ from typing import Any
 from jmim.checkpoints import folder as saved
 from jmim.checkpoints import store as checkpoint
 from jmim.core import errors
+from jmim.parallel import alike
 
 
 def restore(
@@ -35,13 +38,14 @@ def restore(
     how: (step, like) -> state, in place of that method.
 
   Raises:
-    UserError: as that method, of the newest, if none is intact.
+    UserError: as that method, of the newest, if none is intact; hosts read
+      other meta data, still after a minute.
   """
   bad: dict[int, errors.Damaged] = {}
   while steps := _left(store, before, bad):
     step = steps[-1]
     try:
-      meta = store.read_intact(step, "meta data", lambda s=step: store.meta(s))
+      meta = _meta(store, step, warn)
       state = (how or store.restore)(step, like)
     except errors.Damaged as e:
       if step in _seen(store):  # else the run beside has deleted it
@@ -55,6 +59,21 @@ def restore(
   if bad:
     raise bad[max(bad)]
   raise saved.damaged(store.path, OSError("its checkpoints were deleted"))
+
+
+def _meta(
+  store: checkpoint.Checkpoints, step: int, warn: Callable[[str], None]
+) -> Mapping[str, Any]:
+  """The meta data of a checkpoint, all of which is the same on all hosts."""
+  found: dict[str, Any] = {}
+
+  def look():
+    read = lambda: store.meta(step)
+    found.update(now=store.read_intact(step, "meta data", read))
+    return saved.digest(found["now"])
+
+  alike.looked(store.group, f"meta data of checkpoint {step}", look, warn)
+  return found["now"]
 
 
 def _left(

@@ -56,7 +56,7 @@ class Keeper:
     self._pending = self.retry_due = False
     self.store = checkpoint.Checkpoints(workdir, self._kept, write, group)
     if write and self._best and (workdir / "metrics.jsonl").exists():
-      for line in writers.complete(workdir):
+      for line in writers.read(workdir):
         self.record_metric(line["step"], line)
 
   def _kept(self, steps: Any) -> set[int]:

@@ -108,9 +108,8 @@ def _fit(lengths: Mapping[str, float | None], total: float) -> bool:
 
 def _given(section: Mapping[str, Any], stem: str) -> tuple[str, float] | None:
   """(unit, value) of a duration; None: none is given, or two are."""
-  values = {u: section[f"{stem}_{u}"] for u in units.UNITS}
-  found = [(u, value) for u, value in values.items() if value]
-  return found[0] if len(found) == 1 else None
+  found = units.given(section, stem)
+  return next(iter(found.items())) if len(found) == 1 else None
 
 
 def _as(given: tuple[str, float], unit: str, batch: int) -> float | None:

@@ -31,6 +31,12 @@ def in_images(doc: str) -> Any:
   return field.value(0, f"{doc} [examples seen]", low=0)
 
 
+def given(section: Mapping[str, Any], stem: str) -> dict[str, float]:
+  """Unit -> value of the duration `stem`, in those units that are set."""
+  values = {unit: section.get(f"{stem}_{unit}", 0) for unit in UNITS}
+  return {unit: value for unit, value in values.items() if value}
+
+
 def steps(
   section: Mapping[str, Any],
   stem: str,
@@ -53,8 +59,7 @@ def steps(
   Raises:
     UserError: two of them are given.
   """
-  values = {u: section.get(f"{stem}_{u}", 0) for u in UNITS}
-  values = {u: v for u, v in values.items() if v}
+  values = given(section, stem)
   if len(values) > 1:
     seen = ", ".join(f"{stem}_{u}={v}" for u, v in values.items())
     raise errors.UserError(

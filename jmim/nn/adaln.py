@@ -31,6 +31,23 @@ def modulate(
   return scaled if shift is None else scaled + shift[:, None]
 
 
+def last(rt: runtime.Runtime, x: jax.Array, cond: jax.Array) -> jax.Array:
+  """What follows the norm after the last block: `modulate`, nothing at first.
+
+  Declares the map "modulation" in the module that calls it.
+
+  Args:
+    rt: execution choices.
+    x: [b, t, w], normed.
+    cond: [b, c], already through its activation.
+
+  Returns:
+    [b, t, w].
+  """
+  mods = dense.dense(rt, 2 * x.shape[-1], kernel_init=ZEROS, name="modulation")
+  return modulate(x, *jnp.split(mods(cond), 2, axis=-1))
+
+
 def single(module: nn.Module, rows: int, cond: jax.Array) -> jax.Array:
   """[rows, b, w] modulations of adaLN-single (PixArt-alpha, Chen et al. 2024).
 

@@ -2,10 +2,9 @@
 
 Clips are [b, t, h, w, c]. A convolution has all the frames that its kernel
 misses put in front of the first one: zeros, as torch pads them, or the first
-frame itself. Norms are of single frames, but for `clip_norm`. The shuffles turn
-squares of time and space into channels and back, and keep 1 + p k frames and 1
-+ k apart: frames are added in front on the way there, and left out on the way
-back.
+frame itself. Norms are of single frames. The shuffles turn squares of time and
+space into channels and back, and keep 1 + p k frames and 1 + k apart: frames
+are added in front on the way there, and left out on the way back.
 """
 
 from collections.abc import Callable
@@ -95,13 +94,6 @@ def frame_norm(
   """GroupNorm of clips whose statistics are those of each frame."""
   norm = conv.group_norm(rt, groups, name, eps)
   return lambda x: by_frame(norm, x)
-
-
-def clip_norm(
-  rt: runtime.Runtime, groups: int, name: str, eps: float = 1e-5
-) -> Callable[[jax.Array], jax.Array]:
-  """GroupNorm whose statistics are those of a whole clip: frames see others."""
-  return conv.group_norm(rt, groups, name, eps)
 
 
 def shuffle(x: jax.Array, times: int) -> jax.Array:

@@ -81,6 +81,14 @@ class Dims:
     high, wide = (side, side) if isinstance(side, int) else side
     return (high // self.patch, wide // self.patch)
 
+  def agrees(self, key: str) -> dict[str, tuple[str, int]]:
+    """What a frozen ViT agrees in, see `method.Const`; with `heads` below.
+
+    Args:
+      key: of this section in the config.
+    """
+    return {"dims.heads": (f"{key}.heads", self.size.heads)}
+
   def check(self, *sides: int, table: bool = True, prefix: str = "") -> None:
     """Raises ValueError where a ViT on images of these sides cannot be built.
 
@@ -158,10 +166,55 @@ def custom(variant: str, **overrides: float) -> Size:
   return override(parse(variant)[0], **overrides)
 
 
+def named(variant: str, sizes: Mapping[str, S], **changes: Any) -> S:
+  """A size of a table, with those changes that are not 0 or empty.
+
+  Raises:
+    ValueError: unknown variant.
+  """
+  if variant not in sizes:
+    raise ValueError(f"variant {variant!r} is none of {', '.join(sizes)}")
+  return override(sizes[variant], **changes)
+
+
 def override(size: S, **overrides: Any) -> S:
   """A size with those of the overrides that are not 0 or empty."""
   changes = {k: v for k, v in overrides.items() if v}
   return dataclasses.replace(size, **changes)
+
+
+def told(
+  section: Mapping[str, Any],
+  part: str = "dims",
+  sizes: Mapping[str, Size] | None = None,
+) -> dict[str, Any]:
+  """Width, depth and heads of `Dims` in a config that may be of anything.
+
+  What it does not tell is left out: a run of another method, or an older one,
+  may have no such part, or a size that is not known here.
+
+  Args:
+    section: `method` of the config.
+    part: key of the dims in it.
+    sizes: the known ones; None: SIZES.
+  """
+  own = section.get(part)
+  if not isinstance(own, Mapping):
+    return {}
+  known = SIZES if sizes is None else sizes
+  usual = known.get(str(own.get("variant")).partition("/")[0])
+  names = ("width", "depth", "heads")
+  found = {n: own.get(n) or getattr(usual, n, None) for n in names}
+  return {n: value for n, value in found.items() if value}
+
+
+def heads(section: Mapping[str, Any]) -> dict[str, int]:
+  """dims.heads as the config of a run means it, see `method.Const.implied`.
+
+  No shape tells them; 0 is as many as the variant has.
+  """
+  found = told(section)
+  return {"dims.heads": found["heads"]} if "heads" in found else {}
 
 
 def check(

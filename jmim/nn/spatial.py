@@ -89,10 +89,7 @@ class SpatialTransformer(nn.Module, kw_only=True):
     depth: blocks.
     groups: of the norm.
     rt: execution choices.
-    self_attention: see `context_block.Block`, as are the others.
-    gated: of its MLP.
-    attention_bias: of its attentions.
-    scales: learned vectors; like the two above, no UNet sets them.
+    self_attention: see `context_block.Block`.
     block: makes what stands where `context_block.Block` does.
   """
 
@@ -101,9 +98,6 @@ class SpatialTransformer(nn.Module, kw_only=True):
   groups: int = 32
   rt: runtime.Runtime = runtime.Runtime()
   self_attention: context_block.SelfAttention | None = None
-  gated: bool = True
-  attention_bias: bool = False
-  scales: Sequence[str] = ()
   block: Callable[..., nn.Module] = context_block.Block
 
   @nn.compact
@@ -122,9 +116,6 @@ class SpatialTransformer(nn.Module, kw_only=True):
     for i in range(self.depth):
       block = self.block(
         heads=self.heads,
-        gated=self.gated,
-        attention_bias=self.attention_bias,
-        scales=self.scales,
         self_attention=self.self_attention,
         suffix=f"_{i}",
         rt=rt,

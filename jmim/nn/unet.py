@@ -74,8 +74,7 @@ class Layers(nn.Module, kw_only=True):
       level; one more going up.
     attend_at: downsampling factors (1, 2, 4, ...) with attention.
     attend_first: there it follows the first block of a level alone.
-    heads: attention heads, a number or one for each level; 0: `head_width`
-      channels per head.
+    heads: of attention, one number or each level's; 0: by `head_width`.
     classes: labels, `classes` = none, added to the time; 0: no table.
     dropout: rate in the residual blocks.
     scale_shift: time acts as a scale and shift; else it is added.
@@ -103,11 +102,9 @@ class Layers(nn.Module, kw_only=True):
     time_order: of its sinusoid, see `posemb.sinusoid`.
     time_inclusive: of its sinusoid, see there too.
     head_width: channels of a head, where `heads` does not fix their number.
-    up_heads: attention heads going up, where `heads` fixes their number; 0: as
-      many.
+    up_heads: of the way up, where `heads` fixes their number; 0: as many.
     norm_eps: of the norms, but for those of transformers.
-    late_pad: convolutions that halve the side pad behind alone, not on either
-      side.
+    late_pad: convolutions that halve the side pad behind alone.
     single: residual blocks have their first convolution alone.
     rt: execution choices.
   """
@@ -167,6 +164,11 @@ class Layers(nn.Module, kw_only=True):
       return self.width * self.multipliers[level] // self.head_width
     heads = heads if isinstance(heads, int) else heads[level]
     return (self.up_heads or heads) if up else heads
+
+  def depth_at(self, level: int) -> int:
+    """Blocks of a level's transformer (-1: the middle); 0: none."""
+    deep = self.transformer
+    return deep[level] if isinstance(deep, tuple) else deep
 
   def attends(self, level: int, i: int) -> bool:
     """Whether attention follows block i of a level."""
@@ -239,10 +241,9 @@ class Layers(nn.Module, kw_only=True):
 
   def _spatial(self, level, **options):
     options["self_attention"] = self.self_attention
-    if not self.transformer:
+    if not (depth := self.depth_at(level)):
       return spatial.SpatialAttention(eps=self.norm_eps, **options)
-    deep = self.transformer
-    options["depth"] = deep[level] if isinstance(deep, tuple) else deep
+    options["depth"] = depth
     if not self.contexts:
       return spatial.SpatialTransformer(**options)
     own = {n: options.pop(n) for n in ("name", "heads")}

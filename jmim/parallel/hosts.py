@@ -20,12 +20,12 @@ from absl import flags
 from jax._src import distributed
 
 from jmim.core import errors
+from jmim.parallel import alike
 from jmim.parallel import meetings
 
 AUTO = "auto"
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _DAY = 24 * 3600  # seconds
-_SHORT = 12  # letters of a value that is shown; hashes are longer
 # Has Orbax wait by JAX's service, with a time-out and names, not by the
 # devices, which would wait for ever.
 _ORBAX = "experimental_orbax_use_distributed_barrier"
@@ -250,18 +250,8 @@ class Group:
     """
     texts = self._gather(name, json.dumps(dict(values)))
     by_host = {host: json.loads(text) for host, text in texts.items()}
-    for what, first in by_host[min(by_host)].items():
-      other = [h for h, v in by_host.items() if v[what] != first]
-      if other:
-        theirs = by_host[other[0]][what]
-        short = max(len(theirs), len(first)) <= _SHORT
-        raise errors.UserError(
-          f"the {what} of hosts {', '.join(map(str, other))} is not that of "
-          "host 0" + f" ({theirs}, not {first})" * short,
-          f"the same {what} on all hosts",
-          fix,
-          keys.get(what),
-        )
+    if error := alike.difference(by_host, fix, keys):
+      raise error
 
 
 def group(seconds: int) -> Group:

@@ -57,7 +57,7 @@ def gather(
   """
   workdir = pathlib.Path(workdir)
   try:
-    lines = writer.complete(workdir)
+    lines = writer.read(workdir)
   except OSError as e:
     raise errors.UserError(
       f"{workdir} has no metrics.jsonl that can be read",

@@ -20,7 +20,6 @@ from jmim.core import files
 from jmim.runlog import events
 
 LINES = "metrics.jsonl"
-HEADS = "heads"
 _UNSAFE = r"[^\w.\-]"  # in names of files
 
 
@@ -66,7 +65,7 @@ class Writer:
   def _open(self, step: int) -> tuple[files.Appender, files.Appender]:
     """(metrics.jsonl, TensorBoard's file) without what is after `step`."""
     (self.workdir / "images").mkdir(parents=True, exist_ok=True)
-    path = self.workdir / "metrics.jsonl"
+    path = self.workdir / LINES
     if path.exists():
       _truncate(path, step)
     lines = files.Appender(path)
@@ -117,8 +116,7 @@ class Writer:
 
     Whatever the name, the file is in that folder.
     """
-    safe = re.sub(_UNSAFE, "_", name)
-    path = self.workdir / "images" / f"{safe}_{step:08d}.png"
+    path = self.workdir / "images" / f"{_safe(name)}_{step:08d}.png"
     try:
       with files.writing(path) as file:
         PIL.Image.fromarray(pixels).save(file, "png")
@@ -137,7 +135,7 @@ class Writer:
       name: of the evaluator.
       **content: arrays and texts.
     """
-    path = self.workdir / HEADS / f"{re.sub(_UNSAFE, '_', name)}.npz"
+    path = head(self.workdir, name)
     try:
       path.parent.mkdir(exist_ok=True)
       with files.writing(path) as file:
@@ -169,6 +167,16 @@ class Writer:
       self._events.close()
 
 
+def head(workdir: pathlib.Path, name: str) -> pathlib.Path:
+  """Where `Writer.head` keeps what an evaluator of that name has fitted."""
+  return workdir / "heads" / f"{_safe(name)}.npz"
+
+
+def _safe(name: str) -> str:
+  """A name of a file, which leads out of no folder."""
+  return re.sub(_UNSAFE, "_", name)
+
+
 def _number(value: Any) -> float | int | str:
   value = value.item() if hasattr(value, "item") else value
   finite = not isinstance(value, float) or math.isfinite(value)
@@ -177,12 +185,19 @@ def _number(value: Any) -> float | int | str:
 
 def _truncate(path: pathlib.Path, step: int) -> None:
   """Drops lines of steps after `step`, and a last line cut by a crash."""
-  kept = [x for x in complete(path.parent) if x["step"] <= step]
+  kept = [x for x in read(path.parent) if x["step"] <= step]
   files.replace(path, "".join(json.dumps(x) + "\n" for x in kept))
 
 
-def complete(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
-  """Lines of workdir/metrics.jsonl, without what a crash or a disk has cut."""
+def read(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
+  """Lines of workdir/metrics.jsonl, without what a crash or a disk has cut.
+
+  All that read it do so here: while a run goes on, or after a kill, half of the
+  last line is there.
+
+  Raises:
+    OSError: it is not there, or cannot be read.
+  """
   return [line for line in _parsed(workdir) if line is not None]
 
 
@@ -212,9 +227,3 @@ def _line(text: str) -> dict[str, Any] | None:
     and isinstance(line.get("protocol", {}), dict)
   )
   return line if good else None
-
-
-def read(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
-  """All lines of workdir/metrics.jsonl."""
-  text = (pathlib.Path(workdir) / "metrics.jsonl").read_text(encoding="utf-8")
-  return [json.loads(line) for line in text.splitlines()]

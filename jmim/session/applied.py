@@ -151,7 +151,7 @@ def make(
   _check_apply(config, procedure, reads_data)
   evaluators = build.make_evaluators(config, face)
   parts = Parts(
-    config=resolved(config, procedure, evaluators),
+    config=build.resolved(config, procedure, evaluators, "procedure"),
     mesh=mesh,
     procedure=procedure,
     given=found,
@@ -276,18 +276,3 @@ def _numbers(
   asked = parts.config.apply
   sizes = {"train": max(asked.num, asked.fit_num), "eval": asked.num}
   return {name: Numbers(n, classes) for name, n in sizes.items()}
-
-
-def resolved(
-  config: ml_collections.ConfigDict,
-  procedure: procedures.Procedure,
-  evaluators: dict[str, eval_base.Evaluator],
-) -> ml_collections.ConfigDict:
-  """The config with every default of procedure and evaluators filled in."""
-  complete = config.to_dict()
-  type_ = complete["procedure"]["type"]
-  complete["procedure"] = {"type": type_, **field.settings(procedure)}
-  for name, evaluator in evaluators.items():
-    own = complete["evals"][name]
-    complete["evals"][name] = {"type": own["type"], **field.settings(evaluator)}
-  return ml_collections.ConfigDict(complete)

@@ -245,16 +245,21 @@ def make_runtime(
 
 def resolved(
   config: ml_collections.ConfigDict,
-  method: methods.Method,
+  instance: Any,
   evaluators: dict[str, eval_base.Evaluator],
+  section: str = "method",
 ) -> ml_collections.ConfigDict:
-  """The config with every default of the method and evaluators filled in."""
+  """The config with every default filled in.
+
+  Args:
+    config: of a run.
+    instance: made of a section of it.
+    evaluators: by name.
+    section: which one, "method" or "procedure".
+  """
   complete = config.to_dict()
-  settings = lambda section, instance: {
-    "type": section["type"],
-    **field.settings(instance),
-  }
-  complete["method"] = settings(complete["method"], method)
+  settings = lambda given, made: {"type": given["type"], **field.settings(made)}
+  complete[section] = settings(complete[section], instance)
   for name, evaluator in evaluators.items():
     complete["evals"][name] = settings(complete["evals"][name], evaluator)
   return ml_collections.ConfigDict(complete)

@@ -103,8 +103,8 @@ def check_durations(
 ) -> None:
   """Raises UserError unless the run has a length, and its parts are in it."""
   if total < 1:
-    given = {u: config.train[f"total_{u}"] for u in units.UNITS}
-    set_ = [f"train.total_{u}={v}" for u, v in given.items() if v]
+    given = units.given(config.train, "total")
+    set_ = [f"train.total_{u}={v}" for u, v in given.items()]
     seen = "train.total_steps, _epochs and _images are all 0"
     if set_:
       seen = (
@@ -166,7 +166,7 @@ def check_lengths(lengths: Mapping[str, int], total: int) -> None:
 
 def _check_share(schedule: ml_collections.ConfigDict) -> None:
   """Raises UserError for a warm-up that is given twice."""
-  given = [u for u in units.UNITS if schedule[f"warmup_{u}"]]
+  given = [*units.given(schedule, "warmup")]
   if schedule.get("warmup_share") and given:
     raise errors.UserError(
       f"schedule.warmup_share={schedule.warmup_share} and "

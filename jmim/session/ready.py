@@ -134,7 +134,7 @@ def _resume(
   session: sessions.Session, program: programs.Program, batches: feeds.Batches
 ) -> restore.Point | None:
   """The newest intact checkpoint, if there is any; all hosts must see it."""
-  if not seen.newest(session, "resume"):
+  if not seen.newest(session):
     return None
   known = identity.read(session.workdir)
   parts, where = session.parts, session.workdir

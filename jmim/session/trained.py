@@ -77,7 +77,7 @@ def is_finished(session: sessions.Session) -> bool:
   Raises:
     UserError: it has done all its steps, and the config is another.
   """
-  newest, store = seen.newest(session, "finished"), session.keeper.store
+  newest, store = seen.newest(session), session.keeper.store
   if newest < session.parts.total:
     return False
   read = lambda: None if session.group.index else weights.verify(store, newest)

@@ -83,3 +83,14 @@ def test_names_and_deviations_are_read_where_they_were_kept(tmp_path):
   told = heads.read(tmp_path, "attributes", 10, "raw")
   assert told.names == ("a", "b=1")
   np.testing.assert_array_equal(told.std, np.full(3, 2.0, np.float32))
+
+
+@pytest.mark.parametrize("name", ["probe cls", "a/b", "../out"])
+def test_any_name_of_an_evaluator_is_found_again(tmp_path, name):
+  """And none leads out of the workdir."""
+  writer = writers.Writer(tmp_path / "run")
+  content = dict(predict="cls", weights="raw", kernel=_KERNEL, bias=_BIAS)
+  writer.head(10, name, **content)
+  writer.close()
+  assert heads.read(tmp_path / "run", name, 10, "raw").predict == "cls"
+  assert [p.name for p in tmp_path.iterdir()] == ["run"]

@@ -140,3 +140,28 @@ def test_hosts_restore_the_step_that_the_first_one_sees(saved, monkeypatch):
     assert intact.restore(made, like, pytest.fail)[0] == 3
   finally:
     made.close()
+
+
+def test_hosts_restore_what_all_of_them_read(saved, monkeypatch):
+  """Every datum counts: a step that was saved twice may look old to one."""
+  workdir, state = saved
+  made = checkpoint.Checkpoints(workdir, write=False)
+  like, said, slept = storekit.like(state), [], []
+  monkeypatch.setattr(intact.alike.time, "sleep", slept.append)
+  now, true = made.meta(7), made.meta
+  older = iter([now | {"losses": [1.0]}, now | {"position": 3}, now])
+  monkeypatch.setattr(
+    made, "meta", lambda step: next(older, None) or true(step)
+  )
+  digest = intact.saved.digest(now)
+  monkeypatch.setattr(made.group, "of_all", lambda name, mine: [digest, mine])
+  try:
+    step, found, meta = intact.restore(made, like, said.append)
+    assert (step, meta, slept) == (7, now, [1, 2])
+    assert storekit.bits(found) == storekit.bits(state)
+    assert all("another meta data of checkpoint 7" in text for text in said)
+    older = iter([now | {"skips": [[1, 2]]}] * 9)
+    with pytest.raises(errors.UserError, match="meta data of checkpoint 7 of"):
+      intact.restore(made, like, said.append)
+  finally:
+    made.close()

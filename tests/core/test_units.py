@@ -85,6 +85,12 @@ def test_stems_are_told_apart():
   assert units.steps(section, "checkpoint", BATCH, EXAMPLES) == 15.625
 
 
+def test_what_is_set_of_a_duration():
+  section = {"total_steps": 0, "total_epochs": 0.5, "total_images": 7}
+  assert units.given(section, "total") == {"epochs": 0.5, "images": 7}
+  assert units.given(section, "warmup") == {}
+
+
 def test_describe_gives_all_three():
   text = units.describe(1000, BATCH, EXAMPLES)
   assert text == "1,000 steps = 64.00 epochs = 64,000 images"

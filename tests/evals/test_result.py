@@ -12,6 +12,8 @@ def test_the_last_value_of_another_run_and_its_protocol(tmp_path):
     lines.scalars(step, {"accuracy/top1": value}, protocol={"limit": step})
   lines.scalars(11, {"loss": 1.0})
   lines.close()
+  with (tmp_path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+    file.write('{"step": 12, "accuracy/top1": 7')  # it goes on
   found = dict(result.Evaluator(workdir=str(tmp_path)).run(evalkit.context()))
   assert found["top1"] == 60.0
   assert found["protocol"]["of_step"] == 10

@@ -7,7 +7,6 @@ does, those of latents as its DDIM.
 
 import dataclasses
 import functools
-import re
 
 import golden_kit
 import jax
@@ -121,12 +120,10 @@ class Ancestral(Stopped):
     return samplers.noises(model, denoise, path)
 
 
-def betas(text, times):
-  """Of "linear 1e-4 to 2e-2" or "scaled linear: linspace(sqrt(...), ...)"."""
-  first, last = map(float, re.findall(r"\d+\.?\d*(?:e[-+]?\d+)?", text)[:2])
-  name = "scaled_linear" if "scaled" in text else "linear"
-  assert "linear" in text
-  return schedule.betas(name, times, first, last)
+def betas(config):
+  """[T] as a case says in words."""
+  name, first, last = golden_kit.schedule_of(config["betas"])
+  return schedule.betas(name, config["T"], first, last)
 
 
 def network(params):
@@ -189,7 +186,7 @@ def pixels(c, inputs, params):
     visited = (np.linspace(0, 1, steps) * (times - 1)).astype(int)
   else:
     visited = np.arange(0, times, times // steps)
-  process = Rounded(betas(c["betas"], times))
+  process = Rounded(betas(c))
   toy = lambda name, shape: Toy(
     shape=shape,
     schedule=process,
@@ -229,7 +226,7 @@ def latents(c, inputs, params):
   shape = golden_kit.images(inputs["x0"]).shape[1:]
   toy = Toy(
     shape=shape,
-    schedule=schedule.Schedule(betas(c["betas"], times)),
+    schedule=schedule.Schedule(betas(c)),
     network=network(params),
     tell=lambda batch: (batch["c"], batch["none"]),
     visited=visited[::-1],

@@ -18,7 +18,6 @@ SKIPPED = {}
 def build(config):
   """The method; the betas of fewer steps are larger."""
   times, side = config["diffusion_steps"], config["image_size"]
-  scale = 1000 / times
   respacing = str(config["timestep_respacing"] or times)  # "", None: all
   blocks = config["num_res_blocks"]
   each = blocks if isinstance(blocks, list) else [blocks]
@@ -42,8 +41,7 @@ def build(config):
     noise=dict(
       schedule=config.get("noise_schedule", "linear").split()[0],
       times=times,
-      beta_start=1e-4 * scale,
-      beta_end=0.02 * scale,
+      **golden_kit.spread(times),
       learn_variance=config["learn_sigma"],
       variance="learned" if config["learn_sigma"] else "large",
       spacing="stride" if respacing.startswith("ddim") else "even",

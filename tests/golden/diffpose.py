@@ -82,8 +82,7 @@ def schedule(config):
   said = config.get("beta_schedule", "cosine")
   name, *_ = said.replace(",", " ").split()
   if name == "linear":  # whatever the number of times, as much noise in all
-    scale = 1000 / config["timesteps"]
-    return dict(schedule=name, beta_start=1e-4 * scale, beta_end=0.02 * scale)
+    return {"schedule": name} | golden_kit.spread(config["timesteps"])
   if name != "cosine" or not set(re.findall(r"[\d.]+", said)) <= COSINE:
     raise ValueError(f"beta_schedule={said}: cosine s=0.008, clip 0.999")
   return dict(schedule=name)

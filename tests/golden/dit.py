@@ -46,8 +46,7 @@ def method(config):
       schedule=SCHEDULES[config["noise_schedule"]],
       times=times,
       # Their linear schedule ends in the same noise for any number of times.
-      beta_start=0.1 / times,
-      beta_end=20 / times,
+      **golden_kit.spread(times),
       variance=VARIANCES[config["variance"]],
       learn_variance=config["learn_sigma"],
     ),

@@ -17,7 +17,6 @@ from jmim.methods.diffusion import diti
 from jmim.methods.parts import shifted
 
 SKIPPED = {}
-BETAS = re.compile(r"linear (\S+?)\.\.(\S+)")
 # Of the samplers, in the meaning of what they made.
 SPACED = ("ddim_shift_sample", r"ddim(\d+)")
 GUIDED = ("masked_guided_sample", r"T//(\d+)")
@@ -30,7 +29,7 @@ def nchw(x):
 
 def build(config):
   """The method; without stages the widths of the JSON are none either."""
-  start, end = map(float, BETAS.fullmatch(config["betas"]).groups())
+  name, start, end = golden_kit.schedule_of(config["betas"])
   return field.replace(
     diti.DiTi(),
     size=config["image"],
@@ -43,7 +42,9 @@ def build(config):
       norm_groups=config["group_norm_groups"],
       wide_stem=True,
     ),
-    noise=dict(times=config["T"], beta_start=start, beta_end=end),
+    noise=dict(
+      schedule=name, times=config["T"], beta_start=start, beta_end=end
+    ),
     blocks=dict(
       width=config["latent_dim"],
       blocks=config["k"],

@@ -2,6 +2,7 @@
 
 import importlib.util
 import pathlib
+import re
 
 import einops
 import jax
@@ -80,6 +81,33 @@ def named_grads(case, rules, grads):
 def asked(case, outputs):
   """Those that the case has."""
   return {name: x for name, x in outputs.items() if name in case.outputs}
+
+
+# Words of what a case says of its betas -> our schedule; linear without any.
+SCHEDULES = {
+  "scaled": "scaled_linear",
+  "sqrt": "scaled_linear",
+  "cos": "cosine",
+}
+
+
+def schedule_of(said):
+  """(name, first beta, last one) of "linear 1e-4..0.02" and its like.
+
+  "scaled linear: linspace(sqrt(0.00085), sqrt(0.012), T)**2", "linear 1e-4 to
+  2e-2"; of a cosine the numbers are others, and it has no ends.
+  """
+  name = next((ours for n, ours in SCHEDULES.items() if n in said), "linear")
+  found = re.findall(r"\d+\.?\d*(?:e[-+]?\d+)?", said)
+  if name == "cosine":
+    return name, 1e-4, 0.02
+  first, last = map(float, found[:2])
+  return name, first, last
+
+
+def spread(times):
+  """beta_start and beta_end of as much noise in all as DDPM's 1000 times."""
+  return dict(beta_start=0.1 / times, beta_end=20 / times)
 
 
 # For tests of adapters.

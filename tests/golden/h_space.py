@@ -1,7 +1,6 @@
 """h-space (renhaa/semantic-diffusion): a toy UNet, sampled and looked into."""
 
 import dataclasses
-import re
 
 import einops
 import flax.linen as nn
@@ -80,16 +79,9 @@ class Ended(schedule.Schedule):
     return path
 
 
-# Words of a text -> ours; linear without any.
-NAMES = {"scaled": "scaled_linear", "sqrt": "scaled_linear", "cos": "cosine"}
-
-
 def process(config):
-  """Their schedule: "linear 1e-4..0.02", and others of Diffusers in words."""
-  said = config["betas"]
-  name = next((ours for n, ours in NAMES.items() if n in said), "linear")
-  found = re.findall(r"\d+\.?\d*(?:e-?\d+)?", said) if name != "cosine" else []
-  ends = [float(x) for x in found[:2]] or [1e-4, 0.02]
+  """Their schedule, and where its paths end."""
+  name, *ends = golden_kit.schedule_of(config["betas"])
   process = Ended(schedule.betas(name, config["T"], *ends))
   object.__setattr__(process, "final", config["final_alpha_cumprod"])
   return process

@@ -49,3 +49,27 @@ def test_a_file_that_lacks_layers_is_refused():
   few = {k: v for k, v in theirs.items() if "decoder_blocks" not in k}
   with pytest.raises(errors.UserError, match="decoder_blocks"):
     golden_kit.import_main(m, names, few, BATCH)
+
+
+@pytest.mark.parametrize(
+  ("said", "found"),
+  [
+    ("linear 1e-4..2e-2", ("linear", 1e-4, 0.02)),
+    ("linear 1e-4 to 2e-2", ("linear", 1e-4, 0.02)),
+    ("scaled linear 0.00085..0.012", ("scaled_linear", 0.00085, 0.012)),
+    (
+      "scaled linear: linspace(sqrt(0.00085), sqrt(0.012), T)**2",
+      ("scaled_linear", 0.00085, 0.012),
+    ),
+    ("squaredcos_cap_v2", ("cosine", 1e-4, 0.02)),
+  ],
+)
+def test_betas_in_words(said, found):
+  assert golden_kit.schedule_of(said) == found
+
+
+def test_betas_of_fewer_times_are_larger():
+  assert golden_kit.spread(1000) == pytest.approx(
+    dict(beta_start=1e-4, beta_end=0.02)
+  )
+  assert golden_kit.spread(10)["beta_end"] == 2.0

@@ -1,5 +1,6 @@
 """UMD (philippe-eecs/small-vision): all modes, labels, conditioning tokens."""
 
+import golden_kit
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,8 +37,7 @@ def method(config):
       schedule=config["beta_schedule"],
       times=times,
       # Their linear schedule ends in the same noise for any number of times.
-      beta_start=0.1 / times,
-      beta_end=20 / times,
+      **golden_kit.spread(times),
     ),
     labels=labels.Labels(classes=config["num_classes"] or 0),
     sampling=guided.Guided(

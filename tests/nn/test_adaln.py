@@ -23,6 +23,23 @@ def test_modulation_is_scale_and_shift_about_one():
   )
 
 
+def test_the_last_modulation_is_of_the_condition_and_nothing_at_first(fill):
+  class Last(nn.Module):
+    @nn.compact
+    def __call__(self, x, cond):
+      return adaln.last(runtime.Runtime(), x, cond)
+
+  cond = RNG.normal(size=(2, 3)).astype(np.float32)
+  variables = Last().init(jax.random.key(0), X, cond)
+  assert variables["params"]["modulation"]["kernel"].shape == (3, 16)
+  np.testing.assert_array_equal(Last().apply(variables, X, cond), X)
+  variables = fill(Last(), X, cond)
+  own = variables["params"]["modulation"]
+  shift, scale = np.split(cond @ own["kernel"] + own["bias"], 2, axis=-1)
+  want = X * (1 + scale[:, None]) + shift[:, None]
+  np.testing.assert_allclose(Last().apply(variables, X, cond), want, atol=1e-5)
+
+
 @pytest.mark.parametrize("own", [3, 1])
 def test_single_modulations_are_told_plus_a_table(own):
   cond = RNG.normal(size=(2, own, 8)).astype(np.float32)

@@ -51,3 +51,36 @@ def test_blocks_name_their_prefix():
   with pytest.raises(ValueError, match="predictor_width 18 .* 4 predictor_h"):
     sizes.Blocks(width=18, heads=4).check("predictor_")
   assert sizes.Blocks(depth=3).size(2.0).mlp_ratio == 2.0
+
+
+@pytest.mark.parametrize(
+  ("section", "heads"),
+  [
+    (dict(dims=dict(variant="S/16")), 6),
+    (dict(dims=dict(variant="S/16", heads=0)), 6),
+    (dict(dims=dict(variant="S/16", heads=12)), 12),
+    (dict(dims=dict(heads=12)), 12),
+    (dict(dims=dict(variant="30B/1", heads=0)), None),  # of another table
+    (dict(dims=dict(variant=["S"], width=8)), None),
+    (dict(dims=dict(width=8)), None),
+    (dict(dims="S/16"), None),
+    (dict(variant="S/16"), None),
+    ({}, None),
+  ],
+)
+def test_heads_of_a_run_are_what_its_config_tells(section, heads):
+  wanted = {} if heads is None else {"dims.heads": heads}
+  assert sizes.heads(section) == wanted
+
+
+def test_a_size_of_a_table_with_changes():
+  table = {"a": sizes.Size(width=4, depth=2, heads=1)}
+  assert sizes.named("a", table, width=8, depth=0).width == 8
+  assert sizes.named("a", table, width=8, depth=0).depth == 2
+  with pytest.raises(ValueError, match="'b' is none of a"):
+    sizes.named("b", table)
+
+
+def test_heads_that_no_shape_tells_are_to_agree():
+  dims = sizes.Dims(variant="S/16")
+  assert dims.agrees("method.x") == {"dims.heads": ("method.x.heads", 6)}

@@ -8,6 +8,12 @@ def test_blocks_are_a_number_or_one_for_each_level():
   assert unet.Layers(blocks=(1, 2), multipliers=(1, 2)).blocks_at == (1, 2)
 
 
+def test_depths_are_a_number_or_one_for_each_level_and_the_middle():
+  assert unet.Layers(transformer=2).depth_at(3) == 2
+  each = unet.Layers(transformer=(0, 1, 3), multipliers=(1, 2))
+  assert [each.depth_at(level) for level in (0, 1, -1)] == [0, 1, 3]
+
+
 def test_attention_follows_every_block_or_the_first():
   net = unet.Layers(attend_at=(2,))
   assert not net.attends(0, 0)

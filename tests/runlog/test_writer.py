@@ -70,6 +70,18 @@ def test_resuming_drops_a_last_line_cut_by_a_crash(tmp_path, cut):
   assert steps(tmp_path) == ([1, 2, 3] if cut == 1 else [1, 3])
 
 
+@pytest.mark.parametrize("cut", [1, 2, 5, 20, 23, 26])
+def test_half_a_last_line_is_none_for_readers(tmp_path, cut):
+  """A kill, or a run that goes on, leaves it; it may end within a letter."""
+  w = writers.Writer(tmp_path)
+  w.scalars(1, {"loss": 1.0})
+  w.close()
+  with (tmp_path / "metrics.jsonl").open("ab") as file:
+    file.write('{"step": 2, "loss": 2.0, "é": 1}\n'.encode()[:-cut])
+  assert steps(tmp_path) == ([1, 2] if cut == 1 else [1])
+  assert not writers.broken(tmp_path)
+
+
 def test_starting_again_from_0_begins_a_new_file(tmp_path):
   w = writers.Writer(tmp_path)
   w.scalars(1, {"loss": 1.0})

@@ -6,6 +6,7 @@ import types
 import pytest
 
 from jmim.core import errors
+from jmim.parallel import alike
 from jmim.parallel import hosts
 from jmim.session import seen
 
@@ -13,7 +14,7 @@ from jmim.session import seen
 @pytest.fixture
 def slept(monkeypatch):
   found = []
-  monkeypatch.setattr(seen.time, "sleep", found.append)
+  monkeypatch.setattr(alike.time, "sleep", found.append)
   return found
 
 
@@ -22,10 +23,7 @@ def host(monkeypatch, ours, theirs, index=1, workdir=None):
   ours, theirs = iter(ours), iter(theirs)
 
   def gather(name, value, seconds, index, count):
-    other = next(theirs)
-    if value[:1] == "{":  # a last look, by `agree`
-      other = json.dumps({"newest checkpoint": other})
-    return {index: value, 1 - index: other}
+    return {index: value, 1 - index: next(theirs)}
 
   monkeypatch.setattr(hosts, "gather", gather)
   store = types.SimpleNamespace(latest=lambda: next(ours))
@@ -51,7 +49,7 @@ def test_an_old_list_is_looked_at_again(
   monkeypatch, slept, index, ours, theirs, pauses
 ):
   session = host(monkeypatch, ours, theirs, index)
-  assert seen.newest(session, "resume") == (ours[-1] or 0)
+  assert seen.newest(session) == (ours[-1] or 0)
   assert slept == pauses
 
 
@@ -60,7 +58,7 @@ def test_what_stays_different_after_a_minute_is_another_folder(
 ):
   session = host(monkeypatch, [30] * 9, ["40"] * 9)
   with pytest.raises(errors.UserError, match="newest checkpoint of hosts 1"):
-    seen.newest(session, "resume")
+    seen.newest(session)
   assert sum(slept) == 60
 
 

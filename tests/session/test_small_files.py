@@ -29,7 +29,7 @@ def test_what_is_broken_is_moved_and_named(tmp_path, name, text):
 def test_a_log_with_broken_lines_loses_those_only(tmp_path):
   text = LINE + '{"step": 2, "lo\n[3]\n' + LINE + '{"st'
   (tmp_path / "metrics.jsonl").write_text(text)
-  assert [x["step"] for x in writer.complete(tmp_path)] == [1, 1]
+  assert [x["step"] for x in writer.read(tmp_path)] == [1, 1]
   (line,) = small_files.check(tmp_path, write=True)
   assert line.startswith("2 lines of metrics.jsonl cannot be read")
   assert (tmp_path / "damaged" / "metrics.jsonl").read_text() == text

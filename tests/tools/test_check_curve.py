@@ -49,6 +49,10 @@ def test_an_unfinished_run_is_compared_as_far_as_it_went(workdir):
   rows = check_curve.compare(reference, [json.loads(x) for x in lines])
   assert rows and max(row[1] for row in rows) <= 40
   assert all(row[-1] for row in rows)
+  # It goes on: of its last line there is a half.
+  half = json.dumps({"step": 50, "loss": 0.5})[:-3]
+  (workdir / "metrics.jsonl").write_text("\n".join([*lines, half]))
+  assert check_curve.main([str(workdir)]) == 0
 
 
 def test_another_recipe_has_no_reference(workdir, capsys):

@@ -113,8 +113,7 @@ class _Names:
 
   def one(self, level: int) -> Callable[[str, str], pieces.Table]:
     """Rules of one layer of a level, of their name and ours."""
-    deep = self.net.transformer
-    depth = deep[level] if isinstance(deep, tuple) else deep
+    depth = self.net.depth_at(level)
     own = {"depth": depth, "linear": self.linear}
     return functools.partial(transformer, **own) if depth else attention
 

@@ -76,12 +76,8 @@ class DiffMatchFine(diffmatch.DiffMatch):
 
   def consts(self) -> dict[str, method.Const]:
     """The network of the features, and the coarse model."""
-    wide = self.features.channels(self.coarse.target, self.size)
-    own = dict(size=self.size, key="method.coarse")
-    agrees = matchers.agrees(self.coarse, self.noise, self.features, **own)
-    const = self.coarse_host.const(
-      lambda key: self.coarse.init(key, wide), agrees, key="method.coarse_host"
-    )
+    parts = (self.coarse, self.noise, self.features, self.coarse_host)
+    const = matchers.const(*parts, size=self.size, key="method.coarse")
     return super().consts() | {"coarse": const}
 
   def draw(self, keys, batch, step) -> method.Draws:

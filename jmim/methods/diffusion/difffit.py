@@ -50,6 +50,7 @@ from jmim.methods.parts import host as hosts
 from jmim.methods.parts import latent_channels
 from jmim.methods.parts import scales as places
 from jmim.nn import scaled
+from jmim.nn import sizes
 from jmim.nn import stack
 from jmim.nn.nets import dit as nets
 
@@ -131,8 +132,9 @@ class DiffFit(dit.DiT):
     if self.mode == "scratch":
       return found
     agrees = self.noise.agrees() | latent_channels.agrees(self.first_stage)
-    agrees["dims.heads"] = ("method.dims.heads", self.dims.size.heads)
-    host = self.host.const(self.init_host, agrees, whole=True)
+    agrees |= self.dims.agrees("method.dims")
+    more = dict(implied=sizes.heads, whole=True)
+    host = self.host.const(self.init_host, agrees, **more)
     return found | {"host": host}
 
   def wanted(self, name: str) -> bool:

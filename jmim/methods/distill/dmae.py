@@ -121,10 +121,15 @@ class DMAE(mae.MAE):
     """The teacher's encoder."""
     image = jnp.zeros((1, self.size, self.size, self.channels))
     init = lambda key: self.teacher_encoder.init(key, image)["params"]
-    sha256 = self.teacher_sha256 or None
-    return {
-      "teacher": method.Const(self.teacher, init, sha256, key="method.teacher")
-    }
+    const = method.Const(
+      self.teacher,
+      init,
+      self.teacher_sha256 or None,
+      agrees=self.teacher_dims.agrees("method.teacher_dims"),
+      implied=sizes.heads,
+      key="method.teacher",
+    )
+    return {"teacher": const}
 
   def init(self, key, batch) -> tuple[method.Tree, method.Tree]:
     """The MAE's parameters and one projection per pair."""

@@ -108,12 +108,13 @@ class MaskAlign(method.Method):
 
   def consts(self) -> dict[str, method.Const]:
     """The teacher."""
-    init, agrees = self.guide.init, self.guide.agrees("method")
+    heads = self.teacher_dims.agrees("method.teacher_dims")
     const = method.Const(
       self.teacher,
-      init,
+      self.guide.init,
       self.teacher_sha256,
-      agrees=agrees,
+      agrees=self.guide.agrees("method") | heads,
+      implied=sizes.heads,
       key="method.teacher",
     )
     return {"teacher": const}

@@ -72,7 +72,12 @@ class Classifier:
       }
 
     return method.Const(
-      self.path, init, self.sha256 or None, key="method.classifier.path"
+      self.path,
+      init,
+      self.sha256 or None,
+      agrees=self.dims.agrees("method.classifier.dims"),
+      implied=sizes.heads,
+      key="method.classifier.path",
     )
 
   def logits(

@@ -45,7 +45,8 @@ class Host:
     key: str = "method.host",
     *,
     dims: Any = None,
-    whole: bool = False,
+    at: tuple[str, str] = ("dims", "method.dims"),
+    **more: Any,
   ) -> method.Const:
     """Where its parameters come from.
 
@@ -53,21 +54,23 @@ class Host:
       init: key -> tree.
       agrees: as of `method.Const`.
       key: of the part in the config.
-      dims: `method.dims` of the network, whose fields that no weights show
-        (`field.unseen`) are to be those of the run; None: not compared.
-      whole: whether the network of the run is to have no leaf beside these.
+      dims: of the network, whose fields that no weights show (`field.unseen`)
+        are to be those of the run; None: not compared.
+      at: where they are: in the run's `method`, and in our config.
+      **more: of `method.Const`.
     """
     shown = field.unseen(dims) if dims is not None else {}
-    exact = {f"dims.{n}": (f"method.dims.{n}", x) for n, x in shown.items()}
+    there, here = at
+    exact = {f"{there}.{n}": (f"{here}.{n}", x) for n, x in shown.items()}
     return method.Const(
       self.path,
       shaken(init),
       self.sha256 or None,
       agrees=dict(agrees or {}) | exact,
       exact=tuple(exact),
-      whole=whole,
       weights=self.weights,
       key=f"{key}.path",
+      **more,
     )
 
 

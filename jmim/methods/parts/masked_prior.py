@@ -61,7 +61,8 @@ class MaskedPrior:
       self.path,
       lambda k: net.init(k, image)["params"],
       self.sha256 or None,
-      agrees={"dims.heads": (f"{key}.dims.heads", self.dims.heads)},
+      agrees=self.dims.agrees(f"{key}.dims"),
+      implied=sizes.heads,
       weights=self.weights,
       key=f"{key}.path",
     )

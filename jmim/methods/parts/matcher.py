@@ -10,8 +10,6 @@
 
 import dataclasses
 import functools
-import operator
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,15 +20,14 @@ from jmim.core import runtime
 from jmim.diffusion import sampler as samplers
 from jmim.methods.parts import gaussian
 from jmim.methods.parts import guided
+from jmim.methods.parts import host as hosts
 from jmim.methods.parts import pyramid as pyramids
 from jmim.nn import matching
 from jmim.nn.nets import unet
 
 Array = jax.Array
-# What the shapes of parameters do not tell.
+# What the shapes of parameters do not tell, beside `field.unseen` of the dims.
 TOLD = ("size", "radius", "levels", "target")
-DIMS = ("attend_at", "heads", "level_heads", "head_width", "norm_groups")
-DIMS += ("norm_eps", "time_order", "time_inclusive", "late_pad")
 SPAN = 1000  # the network's times, whatever T is
 UNET = dict(
   width=128,
@@ -176,28 +173,32 @@ def check(noise: gaussian.Gaussian, sampling: guided.Guided) -> None:
     )
 
 
-def agrees(
+def const(
   matcher: Matcher,
   noise: gaussian.Gaussian,
   features: pyramids.Pyramid,
+  host: hosts.Host,
   *,
   size: int,
   key: str,
-) -> dict[str, tuple[str, Any]]:
-  """What a frozen one agrees in, and shapes do not tell, see `method.Const`.
+) -> method.Const:
+  """A frozen one, of a run that agrees in what shapes do not tell.
 
   Args:
     matcher: ours.
     noise: the process.
     features: the network of the features.
+    host: where it is, `<key>_host` in our config.
     size: side of the images [pixels].
     key: of the matcher in our config.
   """
-  own = {
-    f"matcher.{n}": (f"{key}.{n}", operator.attrgetter(n)(matcher))
-    for n in (*TOLD, *(f"dims.{n}" for n in DIMS))
-  }
-  up = matcher.dims.up_heads or matcher.dims.heads  # 0: as heads
-  own["matcher.dims.up_heads"] = (f"{key}.dims.up_heads", up)
+  own = {f"matcher.{n}": (f"{key}.{n}", getattr(matcher, n)) for n in TOLD}
   own["size"] = ("method.size", size)
-  return own | features.agrees() | noise.agrees()
+  wide = features.channels(matcher.target, size)
+  return host.const(
+    lambda k: matcher.init(k, wide),
+    own | features.agrees() | noise.agrees(),
+    key=f"{key}_host",
+    dims=matcher.dims,
+    at=("matcher.dims", f"{key}.dims"),
+  )

@@ -25,6 +25,7 @@ from jmim.core import runtime
 from jmim.methods.parts import dense_features
 from jmim.methods.parts import host as hosts
 from jmim.nn import resize
+from jmim.nn import sizes
 from jmim.nn.frozen import lpips
 
 Array = jax.Array
@@ -133,8 +134,11 @@ class Pyramid:
     """The network, on images of that side; a run's had this normalisation."""
     own = {"mean": self.mean, "std": self.std}
     agrees = {f"data.{n}": (f"{KEY}.{n}", tuple(x)) for n, x in own.items()}
+    if isinstance(self.net, dense_features.Plain):  # others show their heads
+      agrees |= self.net.dims.agrees(f"{KEY}.net.dims")
     init = lambda key: self.net.init(key, side)
-    return self.host.const(init, agrees, key=f"{KEY}.host")
+    more = dict(key=f"{KEY}.host", implied=sizes.heads)
+    return self.host.const(init, agrees, **more)
 
   def agrees(self) -> dict[str, tuple[str, Any]]:
     """What a frozen model of these features agrees in, see `method.Const`.

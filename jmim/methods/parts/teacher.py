@@ -89,18 +89,20 @@ class Teacher:
   def const(self, net: nets.Teacher, key: str) -> method.Const:
     """Where the parameters of `net` come from.
 
-    A run is refused that was trained on images normalised otherwise, unless
-    that is meant (`foreign`).
+    A run is refused that has other heads, which no shape tells, or that was
+    trained on images normalised otherwise, unless that is meant (`foreign`).
 
     Args:
       net: as `net` makes it.
       key: of this part in the config, for messages ("method.teacher").
     """
+    images = {} if self.foreign else net.agrees(key)
     return method.Const(
       self.path,
       net.init,
       self.sha256,
-      agrees={} if self.foreign else net.agrees(key),
+      agrees=self.dims.agrees(f"{key}.dims") | images,
+      implied=sizes.heads,
       key=f"{key}.path",
       images=not self.foreign,
     )

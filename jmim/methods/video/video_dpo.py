@@ -75,15 +75,17 @@ class VideoDPO(step_video.StepVideo):
   def consts(self) -> dict[str, method.Const]:
     """Those of Step-Video, and the reference."""
     agrees = {
-      "dims.heads": ("method.dims.heads", self.dims.heads),
+      "dims.heads": ("method.dims.heads", self.dims.size.heads),
       "dims.axes": ("method.dims.axes", self.dims.widths),
       "attention": ("method.attention", self.attention),
       "noise.time": ("method.noise.time", self.noise.time),
     }
     const = self.reference.const(
-      self.init_reference, agrees, key="method.reference"
+      self.init_reference,
+      agrees,
+      key="method.reference",
+      implied=video_dit_dims.implied,
     )
-    const = dataclasses.replace(const, implied=video_dit_dims.widths)
     return super().consts() | {"reference": const}
 
   def clips(self, batch: method.Batch, place: int) -> method.Batch:

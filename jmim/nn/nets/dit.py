@@ -121,9 +121,8 @@ class DiT(nn.Module, kw_only=True):
       told = dense(width, kernel_init=xavier, name="context_embed")
       more["context"] = told(context)
     latent, found = blocks(rt.shard(tokens), cond=active, taps=taps, **more)
-    mods = dense(2 * width, kernel_init=adaln.ZEROS, name="modulation")(active)
     y = adaln.bare_norm(rt, "norm", affine=False, rms=self.rms)(latent)
-    y = adaln.modulate(y, *jnp.split(mods, 2, axis=-1))
+    y = adaln.last(rt, y, active)
     y = dense(self.patch**2 * self.out, kernel_init=adaln.ZEROS, name="pred")(y)
     pred = patching.unpatchify(y.astype(jnp.float32), self.patch, grid)
     return {"pred": pred, "cond": cond, "latent": latent, **found}
@@ -218,10 +217,7 @@ class MaskedDiT(nn.Module, kw_only=True):
     y = self._blocks("decoder", self.decoder_depth)(y, cond=cond)[0]
     y = norm.layer_norm(rt, "decoder_norm")(y)[:, 1:]
     if self.adaln:
-      mods = nn.Dense(
-        2 * width, dtype=rt.dtype, kernel_init=adaln.ZEROS, name="modulation"
-      )(cond)
-      y = adaln.modulate(y, *jnp.split(mods, 2, axis=-1))
+      y = adaln.last(rt, y, cond)
     return nn.Dense(
       self.patch**2 * 2 * self.channels,
       dtype=rt.dtype,

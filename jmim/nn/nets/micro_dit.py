@@ -124,9 +124,7 @@ class MicroDiT(nn.Module, kw_only=True):
     active = recompute.gelu_tanh(cond)
     tokens = self._mixed(tokens, active, told, mask)
     latent = self._blocks("block", self.layers, tokens, cond=active, told=told)
-    mods = dense(2 * width, kernel_init=adaln.ZEROS, name="modulation")(active)
-    y = cross_dit.scale_norm(rt, "norm")(latent)
-    y = adaln.modulate(y, *jnp.split(mods, 2, axis=-1))
+    y = adaln.last(rt, cross_dit.scale_norm(rt, "norm")(latent), active)
     y = dense(self.patch**2 * self.out, kernel_init=adaln.ZEROS, name="pred")(y)
     if mask is not None:
       y = masking.restore(y, jnp.zeros((1, 1, y.shape[-1])), mask)

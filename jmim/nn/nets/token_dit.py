@@ -77,10 +77,7 @@ class TokenDiT(nn.Module, kw_only=True):
     latent, _ = stack.Stack(make, size.depth, rt, name="blocks")(x, cond=cond)
     y = norm.layer_norm(rt, "norm", affine=not self.timed)(latent)
     if self.timed:
-      mods = dense.dense(
-        rt, 2 * width, kernel_init=adaln.ZEROS, name="modulation"
-      )(cond)
-      y = adaln.modulate(y, *jnp.split(mods, 2, axis=-1))
+      y = adaln.last(rt, y, cond)
     logits = dense.dense(
       rt, self.vocabulary, kernel_init=adaln.ZEROS, name="logits"
     )(y)

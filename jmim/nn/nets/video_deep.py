@@ -97,9 +97,9 @@ class _Levels(video_blocks.Levels):
   @property
   def norm(self) -> Norm:
     """See `video_blocks.Levels`."""
-    norm = causal_conv.frame_norm
-    if self.size.clip_norms:
-      norm = causal_conv.clip_norm
+    # One without `by_frame` takes its statistics of all frames.
+    whole, single = conv.group_norm, causal_conv.frame_norm
+    norm = whole if self.size.clip_norms else single
     return functools.partial(norm, self.rt, self.size.groups)
 
   def _middle(self, y):

@@ -50,8 +50,7 @@ class Dims:
   @property
   def widths(self) -> tuple[int, ...]:
     """Widths of a head's slices for frame, row and column."""
-    head = self.size.width // self.size.heads
-    return tuple(self.axes) or (head - 2 * (head // 4), head // 4, head // 4)
+    return tuple(self.axes) or _shared(self.size.width // self.size.heads)
 
   def check(self, *sides: int) -> None:
     """Raises ValueError where it cannot be built on frames of these sides."""
@@ -85,14 +84,23 @@ class Dims:
     )
 
 
-def widths(section: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-  """dims.axes as the config of a run means it, see `method.Const.implied`.
+def _shared(head: int) -> tuple[int, int, int]:
+  """A half and two quarters of a head, of the frame the most."""
+  return (head - 2 * (head // 4), head // 4, head // 4)
+
+
+def implied(section: Mapping[str, Any]) -> dict[str, Any]:
+  """dims.heads and dims.axes as a run means them, see `method.Const.implied`.
 
   Args:
-    section: its `method`; nothing is known of one without dims.
+    section: `method` of its config; what one of another method, or an older
+      one, does not tell is left out.
   """
-  own = section.get("dims")
-  if not own:
-    return {}
-  known = [f.name for f in dataclasses.fields(Dims) if f.name in own]
-  return {"dims.axes": Dims(**{name: own[name] for name in known}).widths}
+  size = sizes.told(section, sizes=SIZES)
+  found = {"dims.heads": size["heads"]} if "heads" in size else {}
+  if {"width", "heads"} <= size.keys():
+    axes = section["dims"].get("axes") or _shared(
+      size["width"] // size["heads"]
+    )
+    found["dims.axes"] = tuple(axes)
+  return found

@@ -193,14 +193,8 @@ SIZES = {
 
 
 def size(variant: str, **changes: Any) -> Size:
-  """A size of the table, with those changes that are not 0 or empty.
-
-  Raises:
-    ValueError: unknown variant.
-  """
-  if variant not in SIZES:
-    raise ValueError(f"variant {variant!r} is none of {', '.join(SIZES)}")
-  return sizes.override(SIZES[variant], **changes)
+  """One of SIZES, see `sizes.named`."""
+  return sizes.named(variant, SIZES, **changes)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

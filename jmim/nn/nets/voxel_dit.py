@@ -78,7 +78,7 @@ class VoxelDiT(nn.Module, kw_only=True):
       latent: [b, k, width] what it gives.
       and each tap: [depth, ...].
     """
-    rt, width = self.rt, self.size.width
+    rt = self.rt
     cond = self._condition(t, label)
     tokens, valid = self._tokens(volume, kept)
     x, mask = masking.fill_up(
@@ -95,12 +95,8 @@ class VoxelDiT(nn.Module, kw_only=True):
     )
     y = latent = x[:, : tokens.shape[1]]
     if self.decoder is not None:
-      y, width = self._decode(latent, kept, cond), self.decoder.width
-    mods = dense.dense(
-      rt, 2 * width, kernel_init=adaln.ZEROS, name="modulation"
-    )
-    y = adaln.bare_norm(rt, "norm", affine=False)(y)
-    y = adaln.modulate(y, *jnp.split(mods(cond), 2, axis=-1))
+      y = self._decode(latent, kept, cond)
+    y = adaln.last(rt, adaln.bare_norm(rt, "norm", affine=False)(y), cond)
     numbers = self.patch**3 * self.out
     y = dense.dense(rt, numbers, kernel_init=adaln.ZEROS, name="pred")(y)
     y = rt.shard(y.astype(jnp.float32))

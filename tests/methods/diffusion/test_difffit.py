@@ -278,6 +278,17 @@ def test_a_step_costs_less_than_tuning_everything():
 # Mistakes.
 
 
+def test_a_host_with_other_heads_is_refused(refused):
+  """Those of a size that is named, too."""
+
+  def const(path):
+    return field.replace(TINY, host=dict(path=path)).consts()["host"]
+
+  told = lambda heads: {"dims": dict(variant="S/2", heads=heads)}
+  assert refused(const, told(4)) == ""
+  assert refused(const, told(0)) == "method.dims.heads"
+
+
 def test_a_host_of_another_shape_is_refused(tmp_path):
   const = TINY.consts()["host"]
   assert const.agrees["noise.times"] == ("method.noise.times", 20)

@@ -151,3 +151,15 @@ def test_other_projections_train(case, projection):
   _, aux = loss_of(m, params, consts=consts, batch=batch, draws=draws)
   assert sorted(aux) == ["distill0", "distill1", "recon", "visible"]
   assert len(params["main"].get("heads", {})) == 2 * (projection != "none")
+
+
+def test_a_teacher_with_other_heads_is_refused(refused):
+  """One screen that names the key: no shape tells of them."""
+
+  def const(path):
+    m = with_teacher(TINY, variant="S/4", width=0, heads=0)
+    return dataclasses.replace(m, teacher=path).consts()["teacher"]
+
+  told = lambda **dims: {"dims": dict(variant="S/4") | dims}
+  assert refused(const, told()) == "" == refused(const, told(heads=6))
+  assert refused(const, told(heads=12)) == "method.teacher_dims.heads"

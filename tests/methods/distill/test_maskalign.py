@@ -154,3 +154,12 @@ def test_a_run_that_teaches_was_normalised_as_its_kind_is(kind):
   key, mean = m.consts()["teacher"].agrees["data.mean"]
   assert key == "method.mean"
   assert mean == (teacher.CLIP_MEAN if kind == "clip" else (0.1, 0.2, 0.3))
+
+
+def test_a_teacher_with_other_heads_is_refused(refused):
+  def const(path):
+    return dataclasses.replace(TINY, teacher=path).consts()["teacher"]
+
+  told = lambda heads: {"dims": dict(variant="Ti/2", heads=heads)}
+  assert refused(const, told(0)) == ""
+  assert refused(const, told(4)) == "method.teacher_dims.heads"

@@ -57,3 +57,10 @@ def test_where_its_weights_are():
   const = classifier.Classifier(path="runs/x", sha256="ab").const(8, 3)
   assert (const.path, const.sha256) == ("runs/x", "ab")
   assert classifier.Classifier().const(8, 3).sha256 is None
+
+
+def test_one_with_other_heads_is_refused(refused):
+  make = lambda path: classifier.Classifier(path=path, dims=DIMS).const(8, 3)
+  assert refused(make, {"dims": dict(variant="Ti/4", heads=2)}) == ""
+  told = {"dims": dict(variant="Ti/4", heads=4)}
+  assert refused(make, told) == "method.classifier.dims.heads"

@@ -42,3 +42,12 @@ def test_features_are_of_the_shown_patches_and_the_class_token(made):
   np.testing.assert_array_equal(
     jax.jit(PRIOR.features)(params, other, scores), out
   )
+
+
+def test_one_with_other_heads_is_refused(refused):
+  """A size that is named has heads, too."""
+  named = field.replace(PRIOR, dims=dict(variant="S/4", width=0, heads=0))
+  make = lambda path: field.replace(named, path=path).const(16)
+  told = lambda heads: {"dims": dict(variant="S/4", heads=heads)}
+  assert refused(make, told(6)) == "" == refused(make, told(0))
+  assert refused(make, told(12)) == "method.prior.dims.heads"

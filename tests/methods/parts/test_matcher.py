@@ -121,15 +121,16 @@ def test_samplers_that_flows_are_not_made_with(fields, said):
 
 
 OURS = field.replace(FEATURES, host=dict(path="F"))
-DIMS = dict(heads=2, norm_groups=4, attend_at=[2], norm_eps=1e-5)
+DIMS = dict(heads=2, up_heads=0, norm_groups=4, attend_at=[2], norm_eps=1e-5)
 
 
 def loaded(folder, told, features=OURS, **dims):
   """What is said of a coarse run that was trained so."""
   theirs = field.replace(M, dims=dict(heads=2, **dims))
-  agrees = matchers.agrees(theirs, NOISE, features, size=8, key="method.coarse")
   (folder / "config.json").write_text(json.dumps({"method": told}))
-  const = host.Host(path=str(folder)).const(M.init, agrees)
+  there = host.Host(path=str(folder))
+  parts = (theirs, NOISE, features, there)
+  const = matchers.const(*parts, size=8, key="method.coarse")
   with pytest.raises(errors.UserError) as e:
     frozen.load("coarse", const)
   return e.value
@@ -143,7 +144,8 @@ def loaded(folder, told, features=OURS, **dims):
     *(
       (dict(matcher=dict(dims={name: value})), f"method.coarse.dims.{name}")
       for name, value in dict(
-        heads=1,
+        heads=0,  # which is told: by `head_width`
+        level_heads=[2, 2],
         up_heads=1,
         head_width=16,
         norm_eps=1e-6,
@@ -165,7 +167,7 @@ def test_a_coarse_run_of_the_same_kind_is_not(tmp_path):
   """What is lacking here is its checkpoint."""
   same = dict(
     size=8,
-    matcher=dict(size=4, radius=1, dims=dict(DIMS, up_heads=2)),
+    matcher=dict(size=4, radius=1, dims=DIMS),
     features=dict(host=dict(path="F", weights="raw"), mean=(0.5,) * 3),
   )
   assert "checkpoint" in loaded(tmp_path, same).expected

@@ -144,3 +144,15 @@ def test_a_normalisation_that_there_is_not(fields):
 def test_levels_that_there_are_not(levels, said):
   with pytest.raises(ValueError, match=said):
     SMALL.check(levels, "matcher.levels")
+
+
+def test_a_vit_with_other_heads_is_refused(refused):
+  """Of a Swin, and SimMIM's ViT, the tables of positions show them."""
+
+  def make(path):
+    part = of("vit", dims=dict(variant="Ti/4", width=16, heads=2))
+    return field.replace(part, host=dict(path=path)).const(16)
+
+  told = lambda heads: {"dims": dict(variant="Ti/4", width=16, heads=heads)}
+  assert refused(make, told(2)) == ""
+  assert refused(make, told(4)) == "method.features.net.dims.heads"

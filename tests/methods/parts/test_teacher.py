@@ -48,6 +48,7 @@ def test_what_it_asks_for_is_what_is_built():
 def test_a_run_must_have_seen_the_images_that_it_sees_here():
   agreed = lambda part: part.const(part.net((2, 2), MEAN, STD), "k").agrees
   assert agreed(DINOV2) == {
+    "dims.heads": ("k.dims.heads", 2),
     "data.mean": ("k.mean", MEAN),
     "data.std": ("k.std", STD),
   }
@@ -129,3 +130,17 @@ def test_recipes_give_teachers_foreign_images_as_released(
 def test_what_does_not_fit_is_named(change, word):
   with pytest.raises(ValueError, match=word):
     dataclasses.replace(DINOV2, **change).check((2, 2), "t")
+
+
+@pytest.mark.parametrize("foreign", [False, True])
+def test_a_teacher_with_other_heads_is_refused(refused, foreign):
+  """No shape tells them; they are as foreign as its images are, or not."""
+
+  def const(path):
+    part = dataclasses.replace(DINOV2, path=path, foreign=foreign)
+    return part.const(part.net((2, 2), MEAN, STD), "method.teacher")
+
+  told = lambda heads: {"dims": dict(variant="Ti/14", width=16, heads=heads)}
+  assert refused(const, told(2)) == "" == refused(const, {})
+  assert refused(const, told(4)) == "method.teacher.dims.heads"
+  assert refused(const, told(0)) == "method.teacher.dims.heads"  # 3, of Ti

@@ -187,3 +187,24 @@ def test_the_reference_has_the_same_rotary_widths(tmp_path, ours, theirs, fits):
   refused = e.value.key == "method.dims.axes"
   assert refused != fits
   assert refused or "no checkpoint" in e.value.seen
+
+
+@pytest.mark.parametrize(
+  ("ours", "theirs", "fits"),
+  [
+    (dict(heads=3), dict(heads=0), True),  # those of Ti
+    (dict(heads=0), dict(heads=6), False),
+    (dict(heads=6), dict(heads=0), False),
+    (dict(heads=6), dict(variant="S/2"), True),  # of what it is not known
+  ],
+)
+def test_the_reference_has_the_same_heads(refused, ours, theirs, fits):
+  size = dict(variant="Ti/2", width=0, depth=2, axes=())
+  dims = size | ours
+
+  def reference(path):
+    m = field.replace(TINY, dims=dims, reference=dict(path=path))
+    return m.consts()["reference"]
+
+  found = refused(reference, {"dims": size | theirs})
+  assert found == ("" if fits else "method.dims.heads")

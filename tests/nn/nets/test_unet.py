@@ -66,6 +66,23 @@ def test_heads_are_so_many_or_so_wide_and_may_differ_going_up():
   assert [each.heads_at(level) for level in (0, 1, -1)] == [2, 8, 8]
 
 
+def test_a_level_without_a_transformer_has_self_attention():
+  """Of several depths, 0 is what it is of one."""
+  model = net(attend_at=(1, 2), transformer=(0, 1, 0))
+  shapes = jax.eval_shape(
+    model.init, jax.random.key(0), X, T, context=np.zeros((2, 3, 4))
+  )["params"]
+  parts = {n: set(x) for n, x in shapes.items() if n.endswith("_attention")}
+  plain = {n for n, own in parts.items() if own == {"norm", "attn"}}
+  assert plain == {
+    "down0_0_attention",
+    "up0_0_attention",
+    "up0_1_attention",
+    "middle_attention",
+  }
+  assert "proj_in" in parts["down1_0_attention"]
+
+
 def test_resampling_without_convolutions_has_no_parameters():
   names = lambda **f: set(
     jax.eval_shape(net(**f).init, jax.random.key(0), X, T)["params"]

@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 
 import jax
@@ -73,3 +74,46 @@ def test_a_place_sees_those_before_it_and_no_other(fill):
   moved[0, 0] = x[0, 0, ::-1]
   found = np.asarray(apply(variables, moved)).reshape(12, -1)
   np.testing.assert_allclose(found[6:], before[6:], atol=1e-5)
+
+
+def normed(x, scale, bias, axes):
+  """GroupNorm of 2 groups of [t, h, w, c] over some axes of a group."""
+  y = x.reshape(*x.shape[:-1], 2, -1)
+  mean, var = y.mean(axes, keepdims=True), y.var(axes, keepdims=True)
+  y = (y - mean) / np.sqrt(var + 1e-5)
+  return y.reshape(x.shape) * scale + bias
+
+
+def of_clips(whole):
+  """Sizes of a network whose norms are of whole clips, or of frames."""
+  more = dict(dual=False, clip_norms=whole, norm_groups=2, time_down=())
+  return dataclasses.replace(SIZE, time_up=(), multipliers=(1, 1), **more)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_norms_of_attention_are_of_clips_or_of_frames(fill, whole):
+  """Once more in numpy: the norm, attention of 12 places, the way around."""
+  net = video_deep.Attention(norm=video_deep.Decoder(size=of_clips(whole)).norm)
+  x = np.random.default_rng(3).normal(size=(1, 3, 2, 2, 8))
+  x = (x + np.arange(3)[:, None, None, None]).astype("f4")
+  variables = fill(net, x)
+  p = jax.tree.map(lambda a: np.asarray(a, np.float64), variables["params"])
+  axes = (0, 1, 2, 4) if whole else (1, 2, 4)
+  y = normed(x[0].astype(float), **p["norm"], axes=axes).reshape(12, 8)
+  y = y @ p["qkv"]["kernel"].reshape(8, -1) + p["qkv"]["bias"].reshape(-1)
+  q, k, v = np.split(y, 3, axis=-1)
+  share = np.where(np.tri(12) > 0, np.exp(q @ k.T / 8**0.5), 0)
+  y = share / share.sum(-1, keepdims=True) @ v
+  y = y @ p["proj"]["kernel"].reshape(8, 8) + p["proj"]["bias"]
+  found = net.apply(variables, x)
+  np.testing.assert_allclose(found[0], x[0] + y.reshape(x[0].shape), atol=2e-4)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_later_frame_reaches_an_earlier_one_by_norms_alone(fill, whole):
+  net = video_deep.Encoder(size=of_clips(whole))
+  x = np.random.default_rng(4).normal(size=(1, 5, 8, 8, 3)).astype("f4")
+  variables, apply = fill(net, x), jax.jit(net.apply)
+  moved = np.where(np.arange(5)[:, None, None, None] == 4, 3 * x, x)
+  gap = apply(variables, x) - apply(variables, moved)
+  assert (np.abs(gap[:, 0]).max() > 1e-6) == whole

@@ -70,3 +70,26 @@ def test_mistakes(changes, message):
   dims = dataclasses.replace(DIMS, **dict(variant="Ti/2") | changes)
   with pytest.raises(ValueError, match=message):
     dims.check(8, 6)
+
+
+@pytest.mark.parametrize(
+  ("section", "heads", "axes"),
+  [
+    (dict(variant="4B/1"), 24, (64, 32, 32)),
+    (dict(variant="4B/1", width=0, heads=12), 12, (128, 64, 64)),
+    (dict(variant="4B/1", axes=[8, 2, 6]), 24, (8, 2, 6)),
+    (dict(width=32, heads=2), 2, (8, 4, 4)),
+    # Of other methods, or of older runs: what it does not tell is not known.
+    (dict(variant="S/2", width=32), None, None),
+    (dict(variant="S/2", heads=4), 4, None),
+    (dict(width=32), None, None),
+    (dict(variant=3), None, None),
+    ("4B/1", None, None),
+    (None, None, None),
+  ],
+)
+def test_what_the_config_of_any_run_tells(section, heads, axes):
+  wanted = {} if heads is None else {"dims.heads": heads}
+  wanted |= {} if axes is None else {"dims.axes": axes}
+  assert video_dit_dims.implied({"dims": section}) == wanted
+  assert video_dit_dims.implied({}) == {}
