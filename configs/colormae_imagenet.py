@@ -14,6 +14,7 @@ Time: not measured.
 Expect: the authors' fine-tuned top-1 of B/16, not repeated: 83.0 %.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 
 IMAGES = 1_281_167
@@ -23,6 +24,7 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, colour="green", schedule=False, variant="B/16", epochs=300, batch=4096
   )
+  choices.at_least(arg, batch=1)
   config = configs.base()
   config.data.update(
     name="imagenet2012",

@@ -13,6 +13,7 @@ Time: not measured.
 Expect: the authors' linear probe of B/16, 600 epochs, not repeated: 72.9 %.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 
 IMAGES = 1_281_167
@@ -21,6 +22,7 @@ DEPTHS = {"B": 6, "g": 16}
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(arg, variant="H/14", epochs=300, batch=2048)
+  choices.at_least(arg, batch=1)
   config = configs.base()
   config.data.update(
     name="imagenet2012",

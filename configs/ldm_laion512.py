@@ -18,6 +18,7 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 
 SIZE = dict(width=320, multipliers=(1, 2, 4, 4), attend_at=(1, 2, 4))
@@ -38,6 +39,7 @@ def get_config(arg: str | None = None):
     steps=225_000,
     batch=2048,
   )
+  choices.check(arg, version=HEADS)
   config = configs.base()
   config.data.update(
     name="laion512_latents",

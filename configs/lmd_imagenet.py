@@ -27,6 +27,7 @@ Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 
 IMAGES = 1_268_355  # train[:99%]
@@ -36,6 +37,7 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, variant="B/4", epochs=800, batch=4096, schedule="cosine"
   )
+  choices.at_least(arg, batch=1)
   steps = arg.epochs * IMAGES // arg.batch
   config = configs.base()
   config.data.update(

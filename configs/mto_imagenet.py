@@ -37,6 +37,7 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, host="simmim", variant="B/16", epochs=400, batch=2048
   )
+  choices.at_least(arg, batch=1)
   choices.check(arg, host=HOSTS)
   simmim = arg.host == "simmim"
   config = configs.base()

@@ -7,9 +7,9 @@ of the frames, stage A (`configs/mae_views.py`):
     python -m jmim.main --config=configs/mae_views.py --workdir=A
     python -m jmim.main --config=configs/nvist_views.py:frames=A --workdir=B
 
-Arguments: frames= (a run of stage A; none: a fresh encoder), steps=1500, told=1
-(0: the decoder sees the class token alone). `psnr` is that of five views of a
-scene, rendered from its middle frame.
+Arguments: frames= (a run of stage A; none: a fresh encoder), steps=1500,
+told=True (False: the decoder sees the class token alone). `psnr` is that of
+five views of a scene, rendered from its middle frame.
 
 Size: 1.54 M parameters.
 Time: not measured.
@@ -20,7 +20,7 @@ from jmim.core import config as configs
 
 
 def get_config(arg: str | None = None):
-  arg = configs.parse_arg(arg, frames="", steps=1500, told=1)
+  arg = configs.parse_arg(arg, frames="", steps=1500, told=True)
   config = configs.base()
   sides = dict(height=24, size=32)
   config.data.update(name="views/solids", batch=4, flip=False, **sides)
@@ -31,9 +31,7 @@ def get_config(arg: str | None = None):
     members=4,
     dims=configs.section(variant="Ti/4", width=96, depth=4, heads=3),
     decoder_dims=configs.section(depth=6),
-    planes=configs.section(
-      resolution=24, density=4, colours=12, told=bool(arg.told)
-    ),
+    planes=configs.section(resolution=24, density=4, colours=12, told=arg.told),
     radiance=configs.section(
       near=0.6, far=2.2, samples=24, width=32, chunk=2048
     ),

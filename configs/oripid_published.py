@@ -31,6 +31,7 @@ Time: not measured.
 Expect: mAP 31.6 points above the second best (abstract; not repeated).
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 from jmim.core import errors
 
@@ -41,6 +42,7 @@ def get_config(arg: str | None = None):
   arg = configs.parse_arg(
     arg, epochs=25, batch=BATCH, members=4, steps=2000, classes=100_000
   )
+  choices.at_least(arg, members=1)
   if arg.batch % arg.members:
     raise errors.UserError(
       f"batch={arg.batch} edits, members={arg.members} of each origin",

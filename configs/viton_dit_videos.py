@@ -13,11 +13,11 @@ the garment is cut out of any frame. VAE is Stable Diffusion's.
 
 Stages: image (100,000 steps), video (100,000: attention along time is new),
 control (50,000: a branch of 14 blocks, at first copies); the rest learns at a
-fifth of the rate, with frozen=1 not at all. Steps, batch and sizes are ours.
+fifth of the rate, with frozen=True not at all. Steps, batch and sizes are ours.
 
 Arguments: vae= (its weights, a run or an .npz), stage=image, source= (the run
-before), frozen=0, batch=128, tokens=0 (vectors of width 1024, say CLIP's, that
-are stored of both garments: `garment_embedding`, `other_embedding`).
+before), frozen=False, batch=128, tokens=0 (vectors of width 1024, say CLIP's,
+that are stored of both garments: `garment_embedding`, `other_embedding`).
 
 Size: 1.06 G parameters.
 Time: not measured.
@@ -40,7 +40,7 @@ STAGES = {
 
 def get_config(arg: str | None = None):
   arg = configs.parse_arg(
-    arg, vae="", stage="image", source="", frozen=0, tokens=0, batch=128
+    arg, vae="", stage="image", source="", frozen=False, tokens=0, batch=128
   )
   choices.check(arg, stage=STAGES)
   steps, fresh, copied, new = STAGES[arg.stage]

@@ -26,6 +26,7 @@ from jmim.core import errors
 from jmim.data import augment
 from jmim.data import decode
 from jmim.data import given
+from jmim.data import picture
 from jmim.data import plain
 from jmim.data import specs
 from jmim.evals.lib import chunks
@@ -81,7 +82,8 @@ class Model:
     """Images as the evaluation of the run sees them.
 
     Where that takes them as they are (data.eval_crop="none"), those of another
-    size are resized, and a warning says so.
+    size are resized, and a warning says so. With data.box they are what the run
+    has stored, of which it is cut first.
 
     Args:
       images: uint8 arrays [h, w, c] of any size, encoded bytes, paths or
@@ -92,21 +94,30 @@ class Model:
       float32 [b, h, w, c], normalised: [size, size] or `data.height`.
 
     Raises:
-      UserError: no images, or files that are not there.
+      UserError: no images, files that are not there, or one that data.box is
+        not in.
       BadImage: one cannot be decoded.
     """
     data = self._spec
     ready = [
       plain.cut(
-        self._resized(decode.decode(image, data.channels, data.max_pixels)),
+        self._resized(self._read(image, f"image {i}")),
         data.sides,
         crop=data.eval_crop,
         resize_to=data.eval_resize,
         kernel=data.kernel,
       )
-      for image in given.images(images)
+      for i, image in enumerate(given.images(images))
     ]
     return np.asarray(augment.normalise(data, np.stack(ready)))
+
+  def _read(self, image: bytes | np.ndarray, name: str) -> np.ndarray:
+    """uint8 [h, w, c]: the part of an image that the run reads."""
+    data = self._spec
+    opened = picture.Picture(
+      image, data.channels, kernel=data.kernel, max_pixels=data.max_pixels
+    )
+    return (opened.part(data.box, name) if data.box else opened).pixels
 
   def _resized(self, image: np.ndarray) -> np.ndarray:
     """The image [h, w, c]; resized if it must be of a size and is not."""

@@ -3,14 +3,13 @@
 Its keys, flags and files are there, and a recipe takes its arguments.
 """
 
-import ast
 import importlib.util
 import os
 import pathlib
 import re
-import shlex
 import subprocess
 
+import commandkit
 import pytest
 from absl import flags
 
@@ -23,62 +22,16 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def commands(page):
-  """The commands of a page's sh blocks: one line each, comments removed."""
-  blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.DOTALL | re.M)
-  lines = "".join(blocks).replace("\\\n", " ").splitlines()
-  found = [shlex.split(line, comments=True) for line in lines]
-  parts = (_split(_whole(words)) for words in found)
-  return [words for part in parts for words in part if words]
-
-
-def _whole(words):
-  """The command `jmim` in full."""
-  return (
-    ["python", "-m", "jmim.main", *words[1:]]
-    if words[:1] == ["jmim"]
-    else words
-  )
-
-
-def _split(words):
-  """A && B: A, B."""
-  while "&&" in words:
-    at = words.index("&&")
-    yield words[:at]
-    words = words[at + 1 :]
-  yield words
-
-
-def docstring_commands(path):
-  """The commands of a module's docstring: its lines indented by four.
-
-  C=path in a line of its own stands for the path in those below, "..." for
-  the beginning of the command above (with --config of a run), or for what is
-  not said; N, or (X, Y, Z), for numbers.
-  """
-  doc = ast.get_docstring(ast.parse(path.read_text())) or ""
-  lines = re.sub(r"\\\n\s*", " ", doc).splitlines()
-  values, found = {}, []
-  for line in (x.strip() for x in lines if x.startswith("    ")):
-    if named := re.fullmatch(r"([A-Z]+)=(\S+)", line):
-      values[named[1]] = named[2]
-    for name, value in values.items():
-      line = re.sub(rf"\${name}\b", value, line)
-    if line.startswith("... --config="):
-      line = "python -m jmim.main " + line[4:]
-    elif found and line.startswith("... --"):
-      line = " ".join([*found[-1][:3], line[4:]])
-    if re.match(r"(python -m jmim\.|jmim )", line):
-      found += _split(_whole(shlex.split(line, comments=True)))
-  said = lambda word: not re.search(r"=(\.\.\.|N|\(.(, .)+\))$", word)
-  return [list(filter(said, words)) for words in found if words]
+def said(words):
+  """A command without the numbers and words that are left to the reader."""
+  left = r"--(?!workdir).*=(\.\.\.|N|\(.(, .)+\))$|--workdir=\.\.\.$"
+  return [word for word in words if not re.match(left, word)]
 
 
 MODULES = [*(ROOT / "jmim").rglob("*.py"), *(ROOT / "configs").rglob("*.py")]
-OF_PAGES = [(p.name, c) for p in PAGES for c in commands(p)]
+OF_PAGES = [(p.name, c) for p in PAGES for c in commandkit.of_page(p)]
 ALL = OF_PAGES + [
-  (p.name, c) for p in sorted(MODULES) for c in docstring_commands(p)
+  (p.name, said(c)) for p in sorted(MODULES) for c in commandkit.of_module(p)
 ]
 RUNS = [c for c in ALL if c[1][1:3] == ["-m", "jmim.main"]]
 TOOLS = [

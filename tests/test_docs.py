@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import commandkit
 import pytest
 
 from jmim.core import base_config
@@ -57,10 +58,8 @@ def run(command, cwd, *more):
 
 def command(start, page=PAGE):
   """The arguments of a documented command, as the page has it."""
-  line = re.search(
-    rf"^python ({re.escape(start)}.*)$", page.read_text(), re.MULTILINE
-  )
-  return line[1].split()
+  shown = (words[1:] for words in commandkit.of_page(page))
+  return next(words for words in shown if " ".join(words).startswith(start))
 
 
 def test_the_documented_method_trains(lab):

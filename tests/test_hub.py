@@ -49,6 +49,24 @@ def test_outputs_are_those_of_the_method(run, params):
     model("nothing", images())
 
 
+@pytest.mark.parametrize("crop", ["none", "center"])
+def test_of_images_the_part_is_read_that_the_run_reads(tmp_path, params, crop):
+  box = (3, 5, 4, 4) if crop == "none" else (3, 5, 9, 12)
+  data = DATA | {"box": box, "eval_crop": crop}
+  model = jmim.load(
+    evalkit.workdir(tmp_path / "run", "evalkit", params, **data)
+  )
+  source = evalkit.source(3, 0, size=20)
+  spec = pipeline.Spec(batch=3, **data)
+  (batch,) = pipeline.evaluation_batches(source, spec)
+  want = augment.normalise(spec, batch["image"])
+  found = model.preprocess([source[i]["image"] for i in range(3)])
+  np.testing.assert_array_equal(found, want)
+  with pytest.raises(errors.UserError, match="image 1 is 6 x 20 pixels") as e:
+    model.preprocess([source[0]["image"], source[1]["image"][:6]])
+  assert e.value.key == "data.box"
+
+
 def test_few_programs_serve_all_numbers_of_images(run):
   model = jmim.load(run)
   whole = model("layers/wide", images(7))

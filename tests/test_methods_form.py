@@ -7,6 +7,7 @@ import itertools
 import operator
 import re
 
+import phrases
 import sources
 import which_files
 
@@ -214,21 +215,6 @@ def test_draws_have_names():
 
 # Documentation of fields.
 
-# A phrase that begins so refers to the field before it, or to nothing.
-LEANING = re.compile(
-  r"(of|its|their|there|or|also|what|beside|the same|as|those|that)\b",
-  re.IGNORECASE,
-)
-
-
-def leaning(docs):
-  """Those of the docs, by key, that do not stand alone."""
-  return {
-    key: doc
-    for key, doc in docs.items()
-    if not doc.strip() or LEANING.match(doc.strip())
-  }
-
 
 def test_docs_that_lean_on_others_are_seen():
   docs = {
@@ -242,7 +228,14 @@ def test_docs_that_lean_on_others_are_seen():
     "as": "as many as there are",
     "empty": " ",
   }
-  assert list(leaning(docs)) == ["of", "its", "same", "what", "as", "empty"]
+  assert list(phrases.leaning(docs)) == [
+    "of",
+    "its",
+    "same",
+    "what",
+    "as",
+    "empty",
+  ]
 
 
 def docs_of(cls):
@@ -271,7 +264,7 @@ def test_docs_of_fields_stand_alone():
   }
   for owner, cls in classes.items():
     docs |= {f"{owner}: {key}": doc for key, doc in docs_of(cls).items()}
-  found = leaning(docs)
+  found = phrases.leaning(docs)
   assert not found, "\n".join(f"{k}: {doc!r}" for k, doc in found.items())
 
 

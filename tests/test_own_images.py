@@ -4,10 +4,10 @@ import json
 import os
 import pathlib
 import re
-import shlex
 import subprocess
 import sys
 
+import commandkit
 import numpy as np
 import pytest
 from PIL import Image
@@ -33,9 +33,10 @@ def images(folder, classes=("cat", "dog"), number=30):
 
 
 def commands():
-  """The commands of the page, as lists of words."""
-  lines = re.findall(r"^jmim (.*)$", PAGE.read_text(), re.MULTILINE)
-  return [shlex.split(line) for line in lines]
+  """What the page gives to jmim.main, as lists of words."""
+  found = commandkit.of_page(PAGE)
+  start = commandkit.START
+  return [words[3:] for words in found if words[:3] == start]
 
 
 def jmim(words, cwd):

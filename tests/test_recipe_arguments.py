@@ -1,5 +1,6 @@
-"""A wrong word as an argument of a recipe is an error, or a key's value."""
+"""Wrong arguments of a recipe are errors that say so, or values of keys."""
 
+import contextlib
 import dataclasses
 import importlib.util
 from typing import Any
@@ -42,13 +43,28 @@ def ignored(get_config, name):
   return not any(WRONG in repr(x) for x in configs.flat(config).values())
 
 
-@pytest.mark.parametrize("recipe", recipes.names())
-def test_wrong_words(recipe, monkeypatch):
-  """But for paths: one that is "" may be of another stage of the recipe."""
-  get_config, asked = load(recipe), Asked()
+@pytest.fixture(params=recipes.names())
+def recipe(request, monkeypatch):
+  """`get_config` of a recipe, and its arguments with their defaults."""
+  get_config, asked = load(request.param), Asked()
   monkeypatch.setattr(configs, "parse_arg", asked)
   get_config()
-  words = {n for n, x in asked.known.items() if isinstance(x, str)}
-  optional = {n for n in words if not asked.known[n]}
+  return get_config, asked.known
+
+
+def test_wrong_words(recipe):
+  """But for paths: one that is "" may be of another stage of the recipe."""
+  get_config, known = recipe
+  words = {n for n, x in known.items() if isinstance(x, str)}
+  optional = {n for n in words if not known[n]}
   found = {n for n in words if ignored(get_config, n)}
   assert found <= optional, found
+
+
+def test_wrong_numbers(recipe):
+  """None of them ends in a traceback: division by zero, a key of no table."""
+  get_config, known = recipe
+  numbers = [n for n, x in known.items() if isinstance(x, int | float)]
+  for item in [f"{n}={x}" for n in numbers for x in (0, 997)]:
+    with contextlib.suppress(errors.UserError):
+      get_config(item)

@@ -9,8 +9,8 @@ and its arrays must be there. Nothing is trained or read.
 import dataclasses
 import functools
 import re
-import shlex
 
+import commandkit
 import jax
 import jax.numpy as jnp
 import pytest
@@ -58,47 +58,24 @@ ELSEWHERE = {
 OPENED = ("dit_latents_digits.py:autoencoder=", "diffrate_spots.py:lists=")
 
 
-def commands(doc):
-  """The commands of a docstring, word by word, NAME=... and $NAME read."""
-  known = {}
-  blocks = re.findall(r"^ {4}(.*)$", doc, re.MULTILINE)
-  for line in "\n".join(blocks).replace("\\\n", " ").splitlines():
-    line = _filled(line, known)
-    if "--config" not in line and not re.match(r"[A-Z]+=", line):
-      continue
-    words = shlex.split(line)
-    while words and re.match(r"[A-Z]+=", words[0]):
-      name, _, value = words.pop(0).partition("=")
-      known[name] = _filled(value.rstrip(";"), known)
-    if flag(words, "config"):
-      yield words
-
-
-def _filled(text, known):
-  return re.sub(r"\$(\w+)", lambda m: known.get(m[1], m[0]), text)
-
-
-def flag(words, name):
-  """The value of --name=value; "": it is not there."""
-  found = [w for w in words if w.startswith(f"--{name}=")]
-  return found[-1].partition("=")[2] if found else ""
-
-
 def asked(words):
   """(recipe, changes of its config) of a command; S is a number."""
   keys = [w.removeprefix("--config.") for w in words if w[:9] == "--config."]
   keys = [re.sub("=S$", "=1.0", key) for key in keys]
-  return flag(words, "config"), *keys
+  return commandkit.flag(words, "config"), *keys
 
 
 def readers():
   """(recipe, runs by their paths, a command that names one as a value)."""
   for name in recipes.names():
-    known = list(commands(recipes.about(recipes.path(name)).doc))
+    found = commandkit.of_module(recipes.path(name))
+    known = [words for words in found if commandkit.flag(words, "config")]
     runs = {}
     for words in known:
-      out = flag(words, "out" if "jmim.convert" in words else "workdir")
-      if out and not flag(words, "mode"):
+      out = commandkit.flag(
+        words, "out" if "jmim.convert" in words else "workdir"
+      )
+      if out and not commandkit.flag(words, "mode"):
         runs.setdefault(out, asked(words))
     runs |= ELSEWHERE.get(name, {})
     for spec in dict.fromkeys(map(asked, known)):

@@ -1,6 +1,9 @@
 """A run of seconds: a tiny MAE on the 8 x 8 digits."""
 
+import contextlib
+
 import numpy as np
+import pytest
 
 from jmim.core import config as configs
 from jmim.core import tree as trees
@@ -9,20 +12,22 @@ from jmim.runlog import meter
 from jmim.runlog import writer
 from jmim.session import restore
 from jmim.session import session as sessions
+from jmim.session.hooks import save
+
+# Keys of `data`: the 8 x 8 digits as they are.
+DIGITS = dict(
+  name="digits/plain",
+  size=8,
+  channels=1,
+  flip=False,
+  mean=(0.5,),
+  std=(0.5,),
+)
 
 
 def recipe(data_dir):
   config = configs.base()
-  config.data.update(
-    name="digits/plain",
-    data_dir=data_dir,
-    batch=32,
-    size=8,
-    channels=1,
-    flip=False,
-    mean=(0.5,),
-    std=(0.5,),
-  )
+  config.data.update(data_dir=data_dir, batch=32, **DIGITS)
   config.method = configs.section(
     type="mim.mae",
     size=8,
@@ -62,6 +67,22 @@ def small(recipe, keep=(), **changes):
   config = configs.override(recipe, gone)
   config.train.update(**changes)
   return config
+
+
+@contextlib.contextmanager
+def killed(step):
+  """What trains in the body is interrupted where it would begin this step."""
+  begin = save.Save.begin
+
+  def stop_early(self, now):
+    if now == step:
+      raise KeyboardInterrupt
+    begin(self, now)
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(save.Save, "begin", stop_early)
+    with pytest.raises(KeyboardInterrupt):
+      yield
 
 
 def lines(workdir):

@@ -75,7 +75,7 @@ def get_claim() -> claims.Claim:
     runs={
       "frames": claims.Run("configs/mae_views.py"),
       "scenes": claims.Run(scenes),
-      "untold": claims.Run(f"{scenes},told=0"),
+      "untold": claims.Run(f"{scenes},told=False"),
     },
     conditions=(
       condition(

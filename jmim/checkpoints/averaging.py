@@ -4,14 +4,12 @@ Of one run, or of several that began at the same weights (Step-Video averages
 models that were fine-tuned apart; "model soups", Wortsman et al. 2022).
 """
 
-import contextlib
 import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
 from jmim.checkpoints import compare
-from jmim.checkpoints import store as checkpoint
 from jmim.checkpoints import weights
 from jmim.core import errors
 
@@ -33,7 +31,7 @@ def places(
   """
   found: list[Place] = []
   for workdir in workdirs:
-    with _opened(workdir) as store:
+    with weights.reading(workdir) as store:
       there = store.steps()
     wanted = list(steps) or there[-last:]
     if missing := [s for s in wanted if s not in there]:
@@ -84,14 +82,9 @@ def mean(chosen: Sequence[Place], section: str) -> dict[str, np.ndarray]:
   return {name: mean_of(name).astype(x.dtype) for name, x in like.items()}
 
 
-def _opened(workdir):
-  """The checkpoints of a run, to read."""
-  return contextlib.closing(checkpoint.Checkpoints(workdir, write=False))
-
-
 def _section(workdir, step, section):
   """Arrays of one checkpoint."""
-  with _opened(workdir) as store:
+  with weights.reading(workdir) as store:
     try:
       return weights.section(store, step, section)
     except FileNotFoundError as e:

@@ -2,21 +2,11 @@
 
 import pathlib
 import zipfile
-import zlib
 
 import numpy as np
 
 from jmim.core import errors
 from jmim.core import npy
-
-_BROKEN = (
-  OSError,
-  ValueError,
-  EOFError,
-  LookupError,
-  zipfile.BadZipFile,
-  zlib.error,
-)
 
 
 def read(path: pathlib.Path, key: str) -> dict[str, np.ndarray]:
@@ -36,7 +26,7 @@ def read(path: pathlib.Path, key: str) -> dict[str, np.ndarray]:
         npy.check(archive, info)
     with np.load(path, allow_pickle=False) as stored:
       return {name: stored[name] for name in stored.files}
-  except _BROKEN as e:
+  except npy.BROKEN as e:
     raise errors.UserError(
       f"{path} cannot be read ({errors.first_line(e)})",
       "an .npz of named arrays, as numpy.savez writes it",

@@ -4,8 +4,10 @@ A checkpoint of step 0 is one that `jmim.convert` wrote: it has no optimizer,
 and no run continues it.
 """
 
+import contextlib
 import pathlib
 from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,20 @@ from jmim.checkpoints import store as checkpoint
 from jmim.core import errors
 
 SECTIONS = {"raw": "params", "ema": "ema"}  # of a checkpoint
+
+
+@contextlib.contextmanager
+def reading(workdir: pathlib.Path) -> Iterator[checkpoint.Checkpoints]:
+  """The checkpoints of a run, to look at: nothing is created or cleaned.
+
+  Args:
+    workdir: of the run, which may be going on.
+  """
+  store = checkpoint.Checkpoints(workdir, write=False)
+  try:
+    yield store
+  finally:
+    store.close()
 
 
 def newest(store: checkpoint.Checkpoints, before: int | None = None) -> int:
@@ -143,8 +159,7 @@ def read_section(workdir: pathlib.Path, name: str) -> dict[str, np.ndarray]:
     FileNotFoundError: no checkpoint, or nothing of that section in it.
     UserError: it cannot be read.
   """
-  store = checkpoint.Checkpoints(workdir, write=False)
-  try:
+  with reading(workdir) as store:
     while steps := store.steps():
       converted = name == "ema" and steps[-1] == 0
       try:
@@ -153,5 +168,3 @@ def read_section(workdir: pathlib.Path, name: str) -> dict[str, np.ndarray]:
         if steps[-1] in store.steps():  # else the run went on
           raise
     raise FileNotFoundError(f"no checkpoint in {store.path}")
-  finally:
-    store.close()

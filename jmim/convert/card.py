@@ -18,6 +18,7 @@ from jmim.runlog import writer as writers
 # Of the protocol of a result line, what is told beside the figures.
 TOLD = ("type", "predict", "weights", "data.name", "data.eval_split", "git")
 DATA = ("name", "train_split", "eval_split", "eval_share", "size")
+IF_SET = ("height", "box")
 
 
 def write(
@@ -37,6 +38,7 @@ def write(
     lines: what the layout has no place for, or does otherwise.
   """
   about = json.loads(config.to_json())
+  told = [*DATA, *(key for key in IF_SET if about["data"].get(key))]
   text = [
     "---",
     "library_name: jmim",
@@ -64,7 +66,7 @@ def write(
     "",
     "## Data",
     "",
-    *(f"* {key}: {about['data'][key]}" for key in DATA),
+    *(f"* {key}: {about['data'][key]}" for key in told),
     "",
     "## Figures",
     "",

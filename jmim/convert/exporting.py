@@ -162,6 +162,7 @@ def run(
     files.write(out / WEIGHTS, found.leaves.specs(), found.leaves.items())
   else:
     lines += _write(found.family, found.method, found.leaves, out)
+    lines += preprocessing.untold(found.config)
   leaves.close()
   for file, settings in described.items():
     text = json.dumps(settings, indent=2, sort_keys=True)

@@ -11,7 +11,6 @@ import math
 import pathlib
 import struct
 import zipfile
-import zlib
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -32,17 +31,11 @@ from jmim.core import unpickler
 _INDEX = ".index.json"
 # What a file that is damaged raises, of any format, opened or read.
 _BROKEN = (
+  *npy.BROKEN,
   safetensors.SafetensorError,
-  zipfile.BadZipFile,
-  zlib.error,
-  OSError,
-  ValueError,
-  LookupError,
-  EOFError,
   TypeError,
   MemoryError,
   RecursionError,
-  NotImplementedError,
 )
 # In a folder, the first of these that is there.
 FOLDER = (

@@ -138,7 +138,7 @@ def to_hf(config: ml_collections.ConfigDict) -> dict[str, Any]:
   """The evaluation's preprocessing in the words of Transformers.
 
   With data.eval_crop="center" or "squash" as there; else the image is taken as
-  it is, at the method's size.
+  it is, at the method's size. What is left out `untold` says.
   """
   data = config.data
   square = lambda side: {"height": side, "width": side}
@@ -170,6 +170,21 @@ def to_hf(config: ml_collections.ConfigDict) -> dict[str, Any]:
     "size": {"shortest_edge": side} if center else square(side),
     "crop_size": square(data.size),
   }
+
+
+def untold(config: ml_collections.ConfigDict) -> list[str]:
+  """Lines about what neither library's preprocessing has words for.
+
+  Both begin with the whole picture; a run may read a part of it.
+  """
+  if not config.data.box:
+    return []
+  top, left, height, width = config.data.box
+  return [
+    f"no place for: data.box={tuple(config.data.box)}; before anything else "
+    f"cut each picture to [{top}:{top + height}, {left}:{left + width}] "
+    "(jmim.load does)"
+  ]
 
 
 def _refused(seen: str, expected: str) -> errors.UserError:

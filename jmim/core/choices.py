@@ -1,4 +1,4 @@
-"""Arguments of a recipe that are one of a few names."""
+"""Arguments of a recipe that its config does not check."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -32,3 +32,23 @@ def check(
       *rest, last = map(str, values)
       expected = f"{', '.join(rest)} or {last}" if rest else last
       raise errors.UserError(f"{name}={arg[name]}", expected, fix, "--config")
+
+
+def at_least(arg: ml_collections.ConfigDict, **low: float) -> None:
+  """Raises for an argument below what a recipe can reckon with.
+
+  `choices.at_least(arg, batch=1)` stands where a recipe divides by it, before
+  the config can say what is wrong.
+
+  Args:
+    arg: of `configs.parse_arg`.
+    **low: name -> the least value.
+
+  Raises:
+    UserError: naming the first that is lower.
+  """
+  for name, least in low.items():
+    if arg[name] < least:
+      raise errors.UserError(
+        f"{name}={arg[name]}", f"{least} or more", "raise it", "--config"
+      )

@@ -6,10 +6,22 @@ finds that the numbers are not there.
 
 import math
 import zipfile
+import zlib
 from typing import BinaryIO
 
 import numpy as np
 
+# What a .npy or .npz raises that is cut, damaged, of another kind or packed in
+# a way that nobody knows, or whose disk fails: opened, looked at or read.
+BROKEN = (
+  OSError,
+  ValueError,
+  LookupError,
+  EOFError,
+  NotImplementedError,
+  zipfile.BadZipFile,
+  zlib.error,
+)
 # DEFLATE cannot make anything smaller than by 1032.
 _DENSEST = 1032
 
@@ -30,7 +42,7 @@ def check(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
   Raises:
     ValueError: it claims more, or less, than there is; it holds pickled
       objects, or is encrypted.
-    BadZipFile, EOFError, LookupError: it cannot be looked at.
+    BROKEN: it cannot be looked at.
   """
   if info.flag_bits & 1:
     raise ValueError(f"{info.filename} is encrypted")

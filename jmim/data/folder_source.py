@@ -16,11 +16,11 @@ import numpy as np
 
 from jmim.core import errors
 from jmim.data import paths
+from jmim.data import splits
 
 _ENDINGS = tuple(f".{kind}" for kind in paths.PICTURES)
 _MANY = 2**22  # files of which it is said what they take
 _BYTES = 130  # of a path of 40 characters, and its label
-_USUAL_SPLITS = ("train", "val", "valid", "validation", "test")
 
 
 class FolderSource:
@@ -209,7 +209,7 @@ def _split_folder(root: pathlib.Path, split: str) -> pathlib.Path:
   if not root.is_dir():
     raise paths.missing(root)
   # Falling back here would make classes of the splits.
-  splits_here = [name for name in _USUAL_SPLITS if (root / name).is_dir()]
+  splits_here = [name for name in splits.USUAL if (root / name).is_dir()]
   if splits_here:
     raise errors.UserError(
       f"no split {split!r} in {root}",
@@ -227,12 +227,12 @@ def _check_no_class(root: pathlib.Path, split: str) -> None:
   """
   folders = [e for e in _visible(root) if e.is_dir()]
   inside = [e for e in _visible(root / split) if e.is_dir()]
-  if split not in _USUAL_SPLITS or len(inside) > 1:
+  if split not in splits.USUAL or len(inside) > 1:
     return
   classes = [
     e.name
     for e in folders
-    if e.name.lower() not in _USUAL_SPLITS
+    if e.name.lower() not in splits.USUAL
     and not paths.is_system(e.name)
     and any(f.name.lower().endswith(_ENDINGS) for f in _visible(e.path))
   ]
@@ -240,7 +240,7 @@ def _check_no_class(root: pathlib.Path, split: str) -> None:
     raise errors.UserError(
       f"{root / split} is a split or a class: beside it is "
       f"{paths.some(classes)}, with images",
-      f"splits ({', '.join(_USUAL_SPLITS)}) or classes in one folder",
+      f"splits ({', '.join(splits.USUAL)}) or classes in one folder",
       f"rename the class {split!r}, or move {paths.some(classes)} elsewhere",
       "data.data_dir",
     )

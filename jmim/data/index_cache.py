@@ -1,6 +1,5 @@
 """Indices of large files, made once and kept beside other caches."""
 
-import concurrent.futures
 import contextlib
 import hashlib
 import json
@@ -19,11 +18,10 @@ from etils import epath
 
 from jmim.core import errors
 from jmim.core import npy
+from jmim.data import threads
 
-_THREADS = 16
 _LARGE = 2**16  # bytes, from which an array is mapped
 _LENGTHS = 26  # byte of a member's header at which they are
-_BROKEN = (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile)
 
 
 def state(path: str) -> list[Any]:
@@ -61,7 +59,7 @@ def load(
   if path.exists():
     try:
       return _mapped(path)
-    except _BROKEN as error:
+    except npy.BROKEN as error:
       text = errors.first_line(error)
       logging.warning("%s: %s: it is made anew", path, text)
       path.unlink(missing_ok=True)
@@ -73,7 +71,7 @@ def load(
     np.savez(scratch, **table)
     _keep(scratch, path)
     return _mapped(path)
-  except _BROKEN as error:
+  except npy.BROKEN as error:
     logging.warning("no index is kept: %s", errors.first_line(error))
   finally:
     with contextlib.suppress(OSError):
@@ -93,7 +91,7 @@ def drop(cache: pathlib.Path, kind: str, files: Sequence[str]) -> None:
 def _place(
   cache: pathlib.Path, kind: str, files: Sequence[str]
 ) -> pathlib.Path:
-  key = json.dumps([state(path) for path in files])
+  key = json.dumps(threads.each(files, state))
   digest = hashlib.sha256(key.encode()).hexdigest()[:24]
   return cache / f"{kind}-{digest}.npz"
 
@@ -110,12 +108,6 @@ def _keep(scratch: pathlib.Path, path: pathlib.Path) -> None:
     pass
   except OSError:  # a disk without hard links
     scratch.rename(path)
-
-
-def each(files: Sequence[str], read: Callable[[str], Any]) -> list[Any]:
-  """What is read of each file, by many threads: most of the time is waiting."""
-  with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
-    return list(pool.map(read, files))
 
 
 class _Array(np.memmap):

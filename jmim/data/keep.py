@@ -12,6 +12,7 @@ import numpy as np
 
 from jmim.core import errors
 from jmim.core import home
+from jmim.core import npy
 from jmim.data import splits
 
 
@@ -33,7 +34,7 @@ def part(source: Any, path: str) -> splits.Subset:
     listed = _numbers(file)
   except OSError as error:
     raise _wrong(f"{file}: {error.strerror or error}") from error
-  except (ValueError, EOFError) as error:
+  except npy.BROKEN as error:
     raise _wrong(f"{file}: {errors.first_line(error)}") from error
   if listed.dtype == bool and listed.shape == (n,):
     listed = np.flatnonzero(listed)
@@ -67,7 +68,10 @@ def digest(source: Any) -> str:
 def _numbers(file: pathlib.Path) -> np.ndarray:
   """What a file holds."""
   if file.suffix == ".npy":
-    return np.load(file, allow_pickle=False)
+    stored = np.load(file, allow_pickle=False)
+    if not isinstance(stored, np.ndarray):
+      raise ValueError("an archive of arrays")
+    return stored
   lines = file.read_text(encoding="utf-8").split()
   return np.array([int(line) for line in lines], np.int64)
 

@@ -3,7 +3,6 @@
 import logging
 import pathlib
 import zipfile
-import zlib
 
 import numpy as np
 
@@ -12,15 +11,6 @@ from jmim.core import npy
 from jmim.data import entries
 
 EXPECTED = "np.savez(path, image=uint8 [n, h, w, c], label=int [n])"
-_BROKEN = (
-  OSError,
-  ValueError,
-  EOFError,
-  LookupError,
-  NotImplementedError,
-  zipfile.BadZipFile,
-  zlib.error,
-)
 _KNOWN = entries.ENTRIES.keys() | entries.FEATURES
 
 
@@ -45,7 +35,7 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
       arrays = {name: _array(file, name, path) for name in file.files}
   except errors.UserError:  # a ValueError too
     raise
-  except _BROKEN as error:
+  except npy.BROKEN as error:
     raise _wrong(
       f"{path} cannot be read: {errors.first_line(error)}"
     ) from error

@@ -13,6 +13,8 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
+from jmim.data import splits
+
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class Config(tfds.core.BuilderConfig):
@@ -35,7 +37,6 @@ class Builder(tfds.core.GeneratorBasedBuilder, abc.ABC, skip_registration=True):
   """
 
   SEED: ClassVar[int]  # tells the sets apart
-  SPLITS: ClassVar[tuple[str, ...]] = ("train", "test")
 
   @classmethod
   @abc.abstractmethod
@@ -51,12 +52,12 @@ class Builder(tfds.core.GeneratorBasedBuilder, abc.ABC, skip_registration=True):
   def rng(cls, config: Any, split: str, i: int) -> np.random.Generator:
     """What example `i` of a split is drawn with."""
     names = [c.name for c in cls.BUILDER_CONFIGS]
-    where = (names.index(config.name), cls.SPLITS.index(split), i)
+    where = (names.index(config.name), splits.MADE.index(split), i)
     return np.random.default_rng([cls.SEED, *where])
 
   def _split_generators(self, dl_manager) -> dict[str, Iterator]:
     del dl_manager  # nothing to download
-    return {split: self._generate_examples(split) for split in self.SPLITS}
+    return {split: self._generate_examples(split) for split in splits.MADE}
 
   def _generate_examples(self, split: str) -> Iterator[tuple[int, dict]]:
     config = self.builder_config

@@ -5,12 +5,10 @@ import copy
 import numpy as np
 
 from jmim.core import errors
+from jmim.data import boxes
 from jmim.data import decode
 from jmim.data import formats
 from jmim.data import jpeg
-
-# (top, left, height, width), in pixels.
-Box = tuple[int, int, int, int]
 
 
 class Picture:
@@ -60,7 +58,7 @@ class Picture:
       self._pixels = self._jpeg((0, 0, *self.size))[0]
     return self._pixels
 
-  def part(self, box: Box, name: str) -> "Picture":
+  def part(self, box: boxes.Box, name: str) -> "Picture":
     """A part of it, as if no more were stored.
 
     Args:
@@ -84,7 +82,9 @@ class Picture:
     made.size = (height, width)
     return made
 
-  def cut(self, box: Box, size: int | decode.Sides) -> tuple[np.ndarray, Box]:
+  def cut(
+    self, box: boxes.Box, size: int | decode.Sides
+  ) -> tuple[np.ndarray, boxes.Box]:
     """A box, resized.
 
     Args:
@@ -114,7 +114,9 @@ class Picture:
     """All of it, by Pillow."""
     return decode.decode(self._image, self._channels, self._max_pixels)
 
-  def _jpeg(self, box: Box, denom: int = 1) -> tuple[np.ndarray, Box]:
+  def _jpeg(
+    self, box: boxes.Box, denom: int = 1
+  ) -> tuple[np.ndarray, boxes.Box]:
     """By libjpeg-turbo, or by Pillow where that sees damage."""
     try:
       return jpeg.crop(self._image, box, self._channels, denom)

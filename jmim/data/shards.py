@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jmim.core import errors
-from jmim.data import index_cache
+from jmim.data import threads
 
 
 def each(
@@ -35,7 +35,7 @@ def each(
         raise
       return e
 
-  found = index_cache.each(files, attempt)
+  found = threads.each(files, attempt)
   if found and len(broken(found)) == len(found):
     raise found[0]
   return found

@@ -21,6 +21,12 @@ import numpy as np
 from jmim.core import errors
 from jmim.data import order
 
+# Names of splits: of a run, what each is called in a data set that is made
+# here, and what folders and shards are called elsewhere.
+OF_RUN = ("train", "eval")
+STORED = {"train": "train", "eval": "test"}
+MADE = tuple(STORED.values())
+USUAL = ("train", "val", "valid", "validation", "test")
 _TERM = re.compile(r"([^\[\]+]*)\[([^\[\]:]*):([^\[\]:]*)\]")
 _BOUND = re.compile(r"\s*(?:(-?\d+)|(-?\d+(?:\.\d+)?)\s*%)?\s*")
 

@@ -22,6 +22,7 @@ from jmim.data import paths
 from jmim.data import shards
 from jmim.data import splits
 from jmim.data import tar_index
+from jmim.data import threads
 
 _MISSING = -1  # in the index, in place of the number of a label
 _ONE = "tarshard1"  # kind of index of one shard
@@ -173,7 +174,8 @@ class TarSource:
 
   def places(self) -> np.ndarray:
     """int64 [n]: where examples lie; see `splits.common`."""
-    found = [splits.places(p, within=np.zeros(1)) for p in self._shards]
+    first = lambda path: splits.places(path, within=np.zeros(1))
+    found = threads.each(self._shards, first)
     return np.concatenate(found)[self._table["shard"]] + self._table["start"]
 
 
@@ -222,7 +224,7 @@ def _indexed(
   kind = "tar5some" if share else "tar5"
   table = index_cache.load(cache, kind, files, make)
   if made:  # what it was made of is in it
-    index_cache.each(files, lambda path: index_cache.drop(cache, _ONE, [path]))
+    threads.each(files, lambda path: index_cache.drop(cache, _ONE, [path]))
   return table
 
 

@@ -13,12 +13,12 @@ left over is dropped. No example is stored twice, one file is mapped, not read.
 
 import pathlib
 import re
-import zipfile
 from typing import Any
 
 import numpy as np
 
 from jmim.core import errors
+from jmim.core import npy
 from jmim.data import paths
 from jmim.data import splits
 
@@ -146,7 +146,7 @@ def _ids(path: pathlib.Path) -> np.ndarray:
     if not isinstance(ids, np.ndarray):
       raise ValueError("an archive of arrays")
     seen = f"{ids.dtype} {list(ids.shape)}"
-  except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+  except npy.BROKEN as error:
     ids, seen = np.zeros(()), errors.first_line(error)
   if ids.ndim != 1 or ids.dtype.kind not in "iu":
     raise errors.UserError(

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from jmim.core import errors
+from jmim.data import boxes
 from jmim.data import decode
 from jmim.data import entries
 from jmim.data import maps
@@ -66,11 +67,19 @@ class Maker:
     else:
       made = self._images(example, stored, rngs, name=name)
     if self._told:
-      telling = texts.of(self._spec)
       for arrays, rng in zip(made, rngs, strict=True):
         draws = rng if self._training else None  # of several texts, last of all
-        arrays |= telling.of(example, self._told, draws)
+        arrays |= self._texts.of(example, self._told, draws)
     return [stored | arrays for arrays in made]
+
+  @functools.cached_property
+  def _texts(self) -> texts.Texts:
+    """What makes tokens; once, not for each example."""
+    return texts.of(self._spec)
+
+  def __getstate__(self) -> dict[str, Any]:
+    # Another process opens the tokenizer itself.
+    return {n: x for n, x in vars(self).items() if n != "_texts"}
 
   def _images(
     self,
@@ -171,9 +180,9 @@ class Maker:
     """A box of what data.box leaves, as shares of all that is stored."""
     if not self._spec.box:
       return box
-    part = _shares(self._spec.box, whole.size)
+    part = boxes.shares(self._spec.box, whole.size)
     inside = np.array((0.0, 0.0, 1.0, 1.0) if box is None else box)
-    return tuple(_within(inside, part).tolist())
+    return tuple(boxes.within(inside, part).tolist())
 
   def _maps(
     self, stored: Arrays, size: tuple[int, int], box: maps.Box | None
@@ -198,9 +207,9 @@ class Maker:
         cuts[0][0], spec.channels, spec.decoder, spec.kernel
       )
       view, box = self._random(first, spec.view_scale, spec.sides, rng)
-      cuts.append((view, _within(box, cuts[0][1])))
-    images, boxes = zip(*cuts, strict=True)
-    return {"views": np.stack(images), "boxes": np.stack(boxes)}
+      cuts.append((view, boxes.within(box, cuts[0][1])))
+    images, shown = zip(*cuts, strict=True)
+    return {"views": np.stack(images), "boxes": np.stack(shown)}
 
   def _locals(
     self, opened: picture.Picture, rng: np.random.Generator
@@ -210,8 +219,8 @@ class Maker:
       self._random(opened, spec.local_scale, spec.local_size, rng)
       for _ in range(spec.local_views)
     ]
-    images, boxes = zip(*cuts, strict=True)
-    return {"locals": np.stack(images), "local_boxes": np.stack(boxes)}
+    images, shown = zip(*cuts, strict=True)
+    return {"locals": np.stack(images), "local_boxes": np.stack(shown)}
 
   def _random(
     self,
@@ -223,7 +232,7 @@ class Maker:
     """A random view, and its box as shares of the image, float32 [4]."""
     box = decode.crop_box(*opened.size, scale, self._spec.crop_ratio, rng)
     view, shown = opened.cut(box, size)
-    return view, _shares(shown, opened.size).astype("f4")
+    return view, boxes.shares(shown, opened.size).astype("f4")
 
   def _cut(
     self,
@@ -256,8 +265,8 @@ class Maker:
       return shown, maps.central(*first, sides, self._resize)
     # Shares of the first, so that a small picture is cut like a large one.
     box = decode.crop_box(*first, spec.crop_scale, spec.crop_ratio, rng)
-    cut = [p.cut(_scaled(box, first, p.size), sides) for p in opened]
-    shown = _shares(cut[0][1], first)
+    cut = [p.cut(boxes.scaled(box, first, p.size), sides) for p in opened]
+    shown = boxes.shares(cut[0][1], first)
     return np.stack([pixels for pixels, _ in cut]), tuple(shown.tolist())
 
   def _clip(self, video: Any, rng: np.random.Generator, name: str) -> Arrays:
@@ -270,28 +279,3 @@ class Maker:
     chosen = np.minimum(chosen, len(video) - 1)
     opened = [self._open(video[i], True) for i in chosen.tolist()]
     return {"video": self._cut(opened, rng, name)[0]}
-
-
-def _shares(box: picture.Box, size: tuple[int, int]) -> np.ndarray:
-  """A box in pixels of a picture, as shares of it."""
-  return np.array(box) / np.tile(size, 2)
-
-
-def _within(box: np.ndarray, outer: np.ndarray) -> np.ndarray:
-  """A box in shares of `outer`, as shares of what `outer` refers to."""
-  corner = outer[:2] + box[:2] * outer[2:]
-  return np.concatenate([corner, box[2:] * outer[2:]]).astype("f4")
-
-
-def _scaled(
-  box: picture.Box, size: tuple[int, int], other: tuple[int, int]
-) -> picture.Box:
-  """The same place in a picture of another size."""
-  if size == other:
-    return box
-  factor = np.tile(np.divide(other, size), 2)
-  top, left, height, width = (
-    np.rint(np.array(box) * factor).astype(int).tolist()
-  )
-  height, width = max(1, height), max(1, width)
-  return min(top, other[0] - height), min(left, other[1] - width), height, width

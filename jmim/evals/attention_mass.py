@@ -20,6 +20,7 @@ from jmim.core import field
 from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import marked
+from jmim.evals.lib import outputs
 from jmim.metrics import dense
 from jmim.runlog import readings
 
@@ -58,7 +59,7 @@ class Evaluator(base.Evaluator):
     for out, _ in context.outputs(
       self.predict, "eval", self.limit or None, self.weights
     ):
-      maps = marked.entry(out, self.map, "map")
+      maps = outputs.named(out, self.map, "map")
       mask = marked.labels(context, out, self.inside, "inside")
       mask = (mask > 0) & (mask != dense.IGNORE)
       maps, mask = self._paired(maps, mask)

@@ -32,6 +32,7 @@ from jmim.core import field
 from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import draw
+from jmim.evals.lib import outputs
 from jmim.evals.lib import stored
 from jmim.evals.lib import towers
 from jmim.nn import directions
@@ -141,14 +142,14 @@ class Evaluator(base.Evaluator):
     for out, batch in context.outputs(
       self.predict, "eval", self.limit or None, self.weights, entries=entries
     ):
-      made = np.asarray(_entry(out, self.picture, "picture"))
+      made = np.asarray(outputs.named(out, self.picture, "picture"))
       several = made.shape[1] if made.ndim == 5 else 1
       made = context.pixels(made.reshape(-1, *made.shape[-3:]))
       source = None
       if self.source == BATCH:
         source = batch["image"]
       elif self.source:
-        source = context.pixels(_entry(out, self.source, "source"))
+        source = context.pixels(outputs.named(out, self.source, "source"))
       if source is not None and len(source) < len(made):
         source = np.repeat(source, several, axis=0)
       index = np.repeat(batch["index"], several)
@@ -189,21 +190,6 @@ def _measured(
     wanted = directions.change(before, asked)
     found["direction"] = directions.alike(directions.change(x, y), wanted)
   return {name: 100.0 * np.asarray(values) for name, values in found.items()}
-
-
-def _entry(out: Any, name: str, key: str) -> np.ndarray:
-  """A picture of an output."""
-  if not isinstance(out, Mapping) and not name:
-    return out
-  if not isinstance(out, Mapping) or name not in out:
-    known = ", ".join(out) if isinstance(out, Mapping) else "no entries"
-    raise errors.UserError(
-      f"evals.<name>.{key}={name!r} of an output with {known}",
-      f"one of {known}" if isinstance(out, Mapping) else "''",
-      "correct the name",
-      f"evals.<name>.{key}",
-    )
-  return out[name]
 
 
 def _said(value: Any, name: str, key: str) -> str:

@@ -14,19 +14,18 @@ each picture its own. Pictures are rounded to 8 bits first.
 """
 
 import dataclasses
-from collections.abc import Mapping
 
 import numpy as np
 
-from jmim.core import errors
 from jmim.core import field
 from jmim.data.procedural import dragged
 from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import draw
+from jmim.evals.lib import outputs
 from jmim.runlog import readings
 
-READS = ("source", "image", "ellipses", "moved")
+MAKES = "edit.diffuhaul: 'apply'"
 NAMES = {"colour": "same_colour", "kind": "same_kind"}
 
 
@@ -47,9 +46,9 @@ class Evaluator(base.Evaluator):
     for out, _ in context.outputs(
       self.predict, "eval", self.limit or None, self.weights
     ):
-      self._check(out)
-      source, image = (context.pixels(out[n]) for n in ("source", "image"))
-      before, after = (np.asarray(out[n]) for n in ("ellipses", "moved"))
+      read = lambda name, out=out: outputs.entry(out, name, MAKES)
+      source, image = (context.pixels(read(n)) for n in ("source", "image"))
+      before, after = (np.asarray(read(n)) for n in ("ellipses", "moved"))
       which = np.abs(after - before).max(-1).argmax(1)
       found = dragged.measures(source, image, before, after, which=which)
       for name, values in found.items():
@@ -61,13 +60,3 @@ class Evaluator(base.Evaluator):
     yield "examples", count
     shown = {title: x[: self.examples] for title, x in first.items()}
     yield "sheet", draw.sheet(shown, pairs=3)
-
-  def _check(self, out: Mapping[str, np.ndarray]) -> None:
-    """Raises UserError for an output that is no drag."""
-    if missing := [n for n in READS if n not in out]:
-      raise errors.UserError(
-        f"evals.<name>.predict names an output of {', '.join(out)}",
-        f"one with {', '.join(missing)} too",
-        "look at what edit.diffuhaul makes",
-        "evals.<name>.predict",
-      )

@@ -35,6 +35,7 @@ from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import draw
 from jmim.evals.lib import heads
+from jmim.evals.lib import outputs
 from jmim.evals.lib import stored
 from jmim.metrics import restoration
 from jmim.runlog import readings
@@ -87,7 +88,7 @@ class Evaluator(base.Evaluator):
     ):
       source = batch.get("image")
       if self.source:
-        source = context.pixels(_entry(out, self.source, "source"))
+        source = context.pixels(outputs.named(out, self.source, "source"))
       edits, before = self._edits(context, out), tell(source)
       told = out | self._stored(context, out, batch)
       for at, edit in edits.items():
@@ -117,7 +118,7 @@ class Evaluator(base.Evaluator):
     """(entry,) or (entry, number) -> uint8 [b, h, w, c]."""
     found = {}
     for name in self.edits:
-      x = np.asarray(_entry(out, name, "edits"))
+      x = np.asarray(outputs.named(out, name, "edits"))
       if x.ndim == 5:
         found |= {(name, i): context.pixels(x[:, i]) for i in range(x.shape[1])}
       else:
@@ -149,7 +150,7 @@ class Evaluator(base.Evaluator):
       if entry.isdigit():
         found[head] = np.full(count, int(entry))
         continue
-      classes = np.asarray(_entry(out, entry, "asked"))
+      classes = np.asarray(outputs.named(out, entry, "asked"))
       if classes.ndim == 2:
         classes = _of_edit(classes, at, text)
       found[head] = classes
@@ -206,17 +207,6 @@ class Evaluator(base.Evaluator):
 
 def _titled(edits: Mapping[tuple, np.ndarray]) -> Arrays:
   return {" ".join(map(str, at)): x for at, x in edits.items()}
-
-
-def _entry(out: Mapping[str, np.ndarray], name: str, key: str) -> np.ndarray:
-  if name not in out:
-    raise errors.UserError(
-      f"evals.<name>.{key} names {name!r}, which is not in the output",
-      f"one of {', '.join(out)}",
-      "correct the name",
-      f"evals.<name>.{key}",
-    )
-  return out[name]
 
 
 def _of_edit(classes: np.ndarray, at: tuple, text: str) -> np.ndarray:

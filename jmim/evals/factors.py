@@ -31,7 +31,7 @@ from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import draw
 from jmim.evals.lib import heads
-from jmim.evals.lib import predict
+from jmim.evals.lib import outputs
 from jmim.evals.lib import stored
 from jmim.metrics import dense
 from jmim.runlog import readings
@@ -103,7 +103,7 @@ class Evaluator(base.Evaluator):
     found: dict[str, list[np.ndarray]] = {}
     first, count = None, 0
     for out, batch in self._outputs(context, self.predict):
-      made = context.pixels(predict.entry(out, "image", MAKES))
+      made = context.pixels(outputs.entry(out, "image", MAKES))
       shown = self._shown(context, made, batch)
       for name, values in self._rows(context, shown, batch, run).items():
         found.setdefault(name, []).append(values)

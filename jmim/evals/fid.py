@@ -30,6 +30,7 @@ from jmim.core import files
 from jmim.core import home
 from jmim.data import pipeline
 from jmim.data import sources
+from jmim.data import splits
 from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import extract
@@ -37,7 +38,6 @@ from jmim.metrics import generation
 from jmim.runlog import readings
 
 FEW = 10_000
-SPLITS = ("train", "eval")  # of the run, in place of a reference file
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -229,7 +229,7 @@ class Evaluator(base.Evaluator):
     self, context: contexts.Context, network: extract.Extractor
   ) -> Reference:
     """From the file, or measured once from a split of the run."""
-    if self.reference not in SPLITS:
+    if self.reference not in splits.OF_RUN:
       return load(self.reference, "evals.<name>.reference")
     source = context.sources[self.reference]
     return context.once(

@@ -26,7 +26,7 @@ from jmim.core import field
 from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import draw
-from jmim.evals.lib import predict
+from jmim.evals.lib import outputs
 from jmim.evals.lib import stored
 from jmim.metrics import restoration
 from jmim.runlog import readings
@@ -66,11 +66,10 @@ class Evaluator(base.Evaluator):
     """Yields what the module lists, examples, and a sheet."""
     rows: dict[str, list[float]] = {}
     first, limit = None, self.limit or None
-    outputs = context.outputs(
+    for out, batch in context.outputs(
       self.predict, "eval", limit, self.weights, entries=("index",)
-    )
-    for out, batch in outputs:
-      clips = {n: context.pixels(predict.entry(out, n, MAKES)) for n in READS}
+    ):
+      clips = {n: context.pixels(outputs.entry(out, n, MAKES)) for n in READS}
       read = lambda name, at=batch["index"]: stored.annotation(
         context, "eval", at, name
       )

@@ -79,6 +79,7 @@ class Console:
   notebook) everything is plain lines.
 
   Attributes:
+    quiet: whether nothing is printed, as of every host but the first.
     verbose: whether the long tables are wanted.
   """
 
@@ -87,7 +88,7 @@ class Console:
   ):
     """With `quiet` nothing is printed; `console` is replaced in tests."""
     width = _width()
-    self.verbose = verbose
+    self.quiet, self.verbose = quiet, verbose
     self._console = console or rich.console.Console(
       quiet=quiet,
       highlight=False,

@@ -22,13 +22,13 @@ from jmim.core import procedure as procedures
 from jmim.core import runtime
 from jmim.data import inputs as checks
 from jmim.data import pipeline
+from jmim.data import splits
 from jmim.evals.lib import base as eval_base
 from jmim.parallel import sharding
 from jmim.session import build
 from jmim.session import given
 from jmim.session import opened
 
-SPLITS = ("train", "eval")
 OUTPUT = "apply"  # what evaluators ask for
 # (model, section of the config) -> what is there of it.
 Find = Callable[..., given.Given]
@@ -221,10 +221,11 @@ def _check_apply(
   reads_data: bool,
 ) -> None:
   """Raises UserError for settings of `apply` that cannot be followed."""
-  asked, splits = config.apply, tuple(config.apply.splits)
-  if not splits or set(splits) - set(SPLITS) or len(set(splits)) < len(splits):
+  asked, names = config.apply, tuple(config.apply.splits)
+  unknown = set(names) - set(splits.OF_RUN)
+  if not names or unknown or len(set(names)) < len(names):
     raise errors.UserError(
-      f"apply.splits={splits}",
+      f"apply.splits={names}",
       "'train', 'eval' or both, once each",
       "correct it",
       "apply.splits",

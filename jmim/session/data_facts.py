@@ -26,6 +26,7 @@ from jmim.data import formats
 from jmim.data import keep
 from jmim.data import paths
 from jmim.data import splits
+from jmim.data import threads
 from jmim.runlog import console as consoles
 
 Facts = dict[str, Any]
@@ -79,7 +80,7 @@ def lines(facts: Facts) -> list[str]:
   return [
     f"data.{name}: {facts[name]['examples']:,} examples"
     + _classes(facts, facts[name]["counts"])
-    for name in ("train", "eval")
+    for name in splits.OF_RUN
   ]
 
 
@@ -109,7 +110,7 @@ def warnings(sources: Mapping[str, Any], facts: Facts) -> list[str]:
       "set data.eval_share=0.1, or slices: data.train_split=train[:90%] and "
       "data.eval_split=train[90%:]"
     )
-  trained, tested = (facts[name]["counts"] for name in ("train", "eval"))
+  trained, tested = (facts[name]["counts"] for name in splits.OF_RUN)
   if trained and tested:
     names = facts["classes"] or [str(i) for i in range(len(tested))]
     known = itertools.zip_longest(trained, tested, fillvalue=0)
@@ -126,14 +127,14 @@ def warnings(sources: Mapping[str, Any], facts: Facts) -> list[str]:
 def sizes(source: Any) -> str:
   """A line on the sizes of a source's pictures; "": it has no such files.
 
-  Headers are read, of at most `_MEASURED` files.
+  Headers are read, of at most `_MEASURED` files, by several threads.
   """
   whole = splits.whole(_plain(source))
   if not hasattr(whole, "file"):
     return ""
   n = len(whole)
   some = np.unique(np.linspace(0, n - 1, min(n, _MEASURED)).astype(int))
-  found = [formats.sides(whole.file(i)) for i in some]
+  found = threads.each([whole.file(i) for i in some], formats.sides)
   if not (known := [x for x in found if x]):
     return ""
   high, wide = map(_range, zip(*known, strict=True))
@@ -149,7 +150,12 @@ def _range(values: Sequence[int]) -> str:
 def show(
   console: consoles.Console, sources: Mapping[str, Any], facts: Facts
 ) -> None:
-  """Prints the facts, and warnings that nobody should miss."""
+  """Prints the facts, and warnings that nobody should miss.
+
+  Where nothing is printed, no file is looked at.
+  """
+  if console.quiet:
+    return
   for line in filter(None, [*lines(facts), sizes(sources["train"])]):
     console.print(line)
   for line in warnings(sources, facts):
@@ -164,7 +170,7 @@ def write(workdir: pathlib.Path, facts: Facts) -> None:
 def fits(content: Any) -> bool:
   """Whether something can be what `write` has written."""
   try:
-    counts = [content[name]["examples"] for name in ("train", "eval")]
+    counts = [content[name]["examples"] for name in splits.OF_RUN]
     lists = [content[name] for name in ("classes", "alphabet")]
     number = content["num_classes"]
   except (LookupError, TypeError):
@@ -194,7 +200,7 @@ def compare(
   found = [
     f"data.{name}: {before[name]['examples']} -> {now[name]['examples']} "
     "examples"
-    for name in ("train", "eval")
+    for name in splits.OF_RUN
     if before[name]["examples"] != now[name]["examples"]
   ]
   if before.get("keep", "") != now.get("keep", ""):

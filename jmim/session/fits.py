@@ -9,7 +9,6 @@ Made once: another start with the same protocol reads it.
 import hashlib
 import json
 import pathlib
-import zipfile
 from typing import Any
 
 import jax
@@ -17,14 +16,13 @@ import numpy as np
 
 from jmim.core import errors
 from jmim.core import files
+from jmim.core import npy
 from jmim.core import procedure as procedures
 from jmim.core import tree as trees
 from jmim.data import keep
 from jmim.data import texts
 from jmim.session import applied
 from jmim.session import applying
-
-_UNREADABLE = (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError)
 
 
 def protocol(parts: applied.Parts) -> dict[str, Any]:
@@ -102,7 +100,7 @@ def fitted(
       return trees.nested(dict(stored)), f"fit read from {path}"
   except FileNotFoundError:
     pass
-  except _UNREADABLE as e:
+  except npy.BROKEN as e:
     line += f", anew: what was there {errors.first_line(e)}"
   made = parts.procedure.fit(work.rows(parts.config.apply.fit_num))
   made = jax.tree.map(np.asarray, made)

@@ -34,7 +34,6 @@ from jmim.session import applying
 from jmim.session import fits
 from jmim.session import samples
 
-STORED = {"train": "train", "eval": "test"}  # names of the splits in a data set
 Rows = dict[str, np.ndarray]
 # Nothing is trained, and evaluators are told so.
 NO_STATE = states.State(
@@ -256,7 +255,7 @@ def store(
   asked = {
     "num": parts.config.apply.num,
     "repeats": parts.config.apply.repeats,
-    "splits": sorted(STORED[s] for s in parts.config.apply.splits),
+    "splits": sorted(splits.STORED[s] for s in parts.config.apply.splits),
   }
   text = json.dumps(fits.protocol(parts) | asked, indent=2, sort_keys=True)
   root = sources.default_dir()
@@ -274,7 +273,10 @@ def store(
     if context.results(parts.config.apply.splits[0])[n].ndim == 4
   )
   rows = {
-    STORED[s]: {"origin": context.origins(parts, s), **context.results(s)}
+    splits.STORED[s]: {
+      "origin": context.origins(parts, s),
+      **context.results(s),
+    }
     for s in parts.config.apply.splits
   }
   first = next(iter(rows.values()))

@@ -9,7 +9,6 @@ Which images a part holds is what its "index" says, not its name.
 
 import math
 import pathlib
-import zipfile
 from collections.abc import Callable
 
 import einops
@@ -17,9 +16,8 @@ import numpy as np
 import PIL.Image
 
 from jmim.core import files
+from jmim.core import npy
 from jmim.evals.lib import clouds
-
-_UNREADABLE = (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError)
 
 
 def paths(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -33,7 +31,7 @@ def index(path: pathlib.Path) -> np.ndarray | None:
   try:
     with np.load(path) as stored:
       numbers, sizes = stored["index"], {x.shape[:1] for x in stored.values()}
-  except _UNREADABLE:
+  except npy.BROKEN:
     return None
   whole = numbers.ndim == 1 and sizes == {numbers.shape}
   return numbers.astype(np.int64) if whole else None

@@ -10,9 +10,7 @@ ratio of neighbours is what counts, so that other work on the machine hits both.
 """
 
 import argparse
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from collections.abc import Sequence
 
@@ -23,6 +21,7 @@ from jmim.cost import flops
 from jmim.nn import expert_choice
 from jmim.nn import recompute
 from jmim.parallel import malloc
+from jmim.tools import bench_laps
 
 Layer = Callable[[dict, jax.Array], jax.Array]
 
@@ -56,23 +55,11 @@ def gradient(layer: Layer) -> Callable[..., jax.Array]:
 
 def measure(
   module: expert_choice.ExpertChoice, x: jax.Array, rounds: int
-) -> list[tuple[float, float]]:
+) -> bench_laps.Laps:
   """[(seconds gathered, seconds naive)] of each round."""
   params = jax.jit(module.init)(jax.random.key(0), x)["params"]
-
-  def runner(layer):
-    compiled = jax.jit(gradient(layer))
-    jax.block_until_ready(compiled(params, x))
-
-    def run() -> float:
-      begun = time.monotonic()
-      jax.block_until_ready(compiled(params, x))
-      return time.monotonic() - begun
-
-    return run
-
-  both = [runner(layer) for layer in layers(module)]
-  return [tuple(run() for run in both) for _ in range(rounds)]
+  both = [jax.jit(gradient(layer)) for layer in layers(module)]
+  return bench_laps.turns([lambda f=f: f(params, x) for f in both], rounds)
 
 
 def work(
@@ -106,11 +93,10 @@ def main(argv: Sequence[str] | None = None) -> int:
   )
   x = jax.random.normal(jax.random.key(1), shape)
   laps = measure(module, x, args.rounds)
-  each = [statistics.median(lap) for lap in zip(*laps, strict=True)]
-  ratio = statistics.median(b / a for a, b in laps)
+  ours, naive = bench_laps.seconds(laps)
   print(
-    f"forward and backward: {each[0]:.3f} s, {each[1]:.3f} s naive: ratio "
-    f"{ratio:.2f} (median of {args.rounds})"
+    f"forward and backward: {ours:.3f} s, {naive:.3f} s naive: "
+    f"{bench_laps.told(laps, 1, 0)}"
   )
   return 0
 

@@ -10,9 +10,7 @@ and needs no memory for the network.
 """
 
 import argparse
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
@@ -24,6 +22,7 @@ from jmim.core import discovery
 from jmim.core import method as methods
 from jmim.core.settings import optim as settings
 from jmim.parallel import malloc
+from jmim.tools import bench_laps
 from jmim.training import optim
 from jmim.training import step as steps
 
@@ -83,30 +82,26 @@ def forward_flops(m: methods.Method) -> int:
   return step.work(state, {}, batch).forward
 
 
-def runner(m: methods.Method, n: int) -> Callable[[], float]:
-  """A function that does one step and says how many seconds it took."""
+def runner(m: methods.Method, n: int) -> Callable[[], Any]:
+  """A function that does one step, and gives all that it computes."""
   batch = batch_of(n)
   step = make_step(m, batch)
   state = jax.jit(step.init)(batch, {})
   compiled = jax.jit(step, donate_argnums=0)
 
-  def run() -> float:
+  def run() -> Any:
     nonlocal state
-    begun = time.monotonic()
     state, metrics = compiled(state, {}, batch)
-    jax.block_until_ready((state, metrics))
-    return time.monotonic() - begun
+    return state, metrics
 
-  run()  # compiles
   return run
 
 
 def measure(
   pair: Sequence[methods.Method], n: int, rounds: int
-) -> list[tuple[float, float]]:
+) -> bench_laps.Laps:
   """[(seconds unmasked, seconds masked)] of each round of batches of n."""
-  runners = [runner(m, n) for m in pair]
-  return [tuple(run() for run in runners) for _ in range(rounds)]
+  return bench_laps.turns([runner(m, n) for m in pair], rounds)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -129,11 +124,10 @@ def main(argv: Sequence[str] | None = None) -> int:
   if args.flops:
     return 0
   laps = measure(pair, args.batch, args.rounds)
-  each = [statistics.median(x) for x in zip(*laps, strict=True)]
-  ratio = statistics.median(a / b for a, b in laps)
+  whole, part = bench_laps.seconds(laps)
   print(
-    f"step of {args.batch}: {each[0]:.2f} s, {each[1]:.2f} s hidden: ratio "
-    f"{ratio:.2f} (median of {args.rounds})"
+    f"step of {args.batch}: {whole:.2f} s, {part:.2f} s hidden: "
+    f"{bench_laps.told(laps, 0, 1)}"
   )
   return 0
 

@@ -12,9 +12,7 @@ which is no measurement.
 
 import argparse
 import functools
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from collections.abc import Sequence
 
@@ -23,6 +21,7 @@ import jax.numpy as jnp
 
 from jmim.nn import ssm
 from jmim.parallel import malloc
+from jmim.tools import bench_laps
 
 NAMES = ("chunks", "step by step", "all at once")
 
@@ -78,7 +77,7 @@ def programs(
 
 def measure(
   made: dict[str, Callable], arrays: Sequence[jax.Array], rounds: int
-) -> list[tuple[float, ...]]:
+) -> bench_laps.Laps:
   """Seconds of each program in each round.
 
   Args:
@@ -86,15 +85,8 @@ def measure(
     arrays: what they read.
     rounds: how often all take a turn.
   """
-
-  def run(program):
-    begun = time.monotonic()
-    jax.block_until_ready(program(*arrays))
-    return time.monotonic() - begun
-
-  for program in made.values():
-    run(program)
-  return [tuple(map(run, made.values())) for _ in range(rounds)]
+  each = [functools.partial(program, *arrays) for program in made.values()]
+  return bench_laps.turns(each, rounds)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -111,9 +103,9 @@ def main(argv: Sequence[str] | None = None) -> int:
   made = programs(arrays, args.chunk)
   laps = measure(made, arrays, args.rounds)
   print(f"{args.batch} x {args.tokens} steps, {args.width} x {args.states}:")
-  for i, (name, program) in enumerate(made.items()):
-    seconds = statistics.median(lap[i] for lap in laps)
-    ratio = statistics.median(lap[i] / lap[0] for lap in laps)
+  each = zip(made.items(), bench_laps.seconds(laps), strict=True)
+  for i, ((name, program), seconds) in enumerate(each):
+    ratio = bench_laps.ratio(laps, i, 0)
     found = program.memory_analysis()
     memory = f", {found.temp_size_in_bytes / 2**20:.0f} MiB" if found else ""
     print(f"{name:12s} {1e3 * seconds:8.1f} ms  {ratio:.2f} x{memory}")

@@ -37,6 +37,7 @@ from typing import Any
 import numpy as np
 
 from jmim.core import config as configs
+from jmim.data import splits
 from jmim.data import write
 from jmim.metrics import latents
 from jmim.parallel import malloc
@@ -89,7 +90,7 @@ def _layout(
     make = lambda name: latents.Codes(np.zeros(counts[name], int))
   statistics = {
     split: Several({name: make(name) for name in encoder.shapes})
-    for split in ("train", "test")
+    for split in splits.MADE
   }
   features = {
     name: write.tensor(shape, dtype) for name, shape in encoder.shapes.items()
@@ -130,25 +131,26 @@ def build(
     "views": views,
   }
 
-  def split(name, source, passes):
+  def split(source, passes):
     rows = encoder.rows(source, passes)
     return examples(
       rows,
-      statistics[name],
+      statistics[splits.STORED[source]],
       gaussian=gaussian,
       dtype=dtype,
     )
 
-  splits = lambda: {
-    "train": split("train", "train", views),
-    "test": split("test", "eval", 0),
+  train, held = splits.OF_RUN
+  made = lambda: {
+    splits.STORED[train]: split(train, views),
+    splits.STORED[held]: split(held, 0),
   }
   folder = write.dataset(
     name,
     out,
     features=features,
     description=json.dumps(about, indent=2),
-    splits=splits,
+    splits=made,
   )
   seen = statistics["train"]
   for own in seen.values():

@@ -32,7 +32,6 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-from jmim.checkpoints import store as checkpoint
 from jmim.checkpoints import weights
 from jmim.runlog import events
 from jmim.runlog import meter
@@ -51,13 +50,10 @@ def fingerprint(workdir: pathlib.Path) -> dict[str, str]:
   Raises:
     UserError: its newest checkpoint is damaged.
   """
-  store = checkpoint.Checkpoints(workdir, write=False)
-  try:
+  with weights.reading(workdir) as store:
     step = store.latest()
     weights.section(store, step, "params")  # compared with their checksums
     arrays = store.meta(step)["arrays"]
-  finally:
-    store.close()
   lines = [
     {k: v for k, v in line.items() if not meter.is_time(k)}
     for line in writer.read(workdir)

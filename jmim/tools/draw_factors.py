@@ -17,7 +17,6 @@ import numpy as np
 import PIL.Image
 
 from jmim.checkpoints import models
-from jmim.core import errors
 from jmim.data.builders import faces as builder
 from jmim.data.procedural import drawing
 from jmim.data.procedural import portrait_drawing
@@ -59,13 +58,7 @@ def of_run(workdir: str) -> Make:
   """
   model = models.of_run(workdir, "ema", "WORKDIR")
   method = model.method
-  if OUTPUT not in method.predict():
-    raise errors.UserError(
-      f"{model.config.method.type} offers {', '.join(method.predict())}",
-      f"a method with the output {OUTPUT}",
-      "name a run of edit.difffae",
-      "WORKDIR",
-    )
+  sheets.check_offers(model, OUTPUT, "edit.difffae", "WORKDIR")
   fn = jax.jit(predict.output(method, f"{OUTPUT}/image"))
   scaled = lambda x: np.float32(x / 127.5 - 1)
 

@@ -39,13 +39,7 @@ def pictures(model: models.Model, batch: methods.Batch) -> np.ndarray:
       have a heatmap.
   """
   method = model.method
-  if OUTPUT not in method.predict():
-    raise errors.UserError(
-      f"a run of {type(method).__name__}",
-      f"a method with the output {OUTPUT!r}",
-      "name the folder of a run of pose.diffpose",
-      "--workdir",
-    )
+  sheets.check_offers(model, OUTPUT, "pose.diffpose")
   fn = jax.jit(predict.output(method, OUTPUT))
   out = fn(model.weights, batch, jax.random.key(0))
   out = jax.tree.map(np.asarray, out)

@@ -25,7 +25,6 @@ import numpy as np
 
 from jmim.checkpoints import heads
 from jmim.checkpoints import models
-from jmim.checkpoints import store as checkpoint
 from jmim.checkpoints import weights as weight_files
 from jmim.core import errors
 from jmim.core import home
@@ -75,14 +74,7 @@ def columns(model: models.Model, stored: np.ndarray) -> dict[str, np.ndarray]:
   Raises:
     UserError: its method has no such output, or what it gives is not finite.
   """
-  offered = model.method.predict()
-  if OUTPUT not in offered:
-    raise errors.UserError(
-      f"{model.config.method.type} offers {', '.join(sorted(offered))}",
-      f"a method with the output {OUTPUT}",
-      "name another workdir",
-      "--workdir",
-    )
+  sheets.check_offers(model, OUTPUT, "diffusion.diti")
   spec = build.make_spec(model.config)
   fn = jax.jit(predict.output(model.method, f"{OUTPUT}/image"))
   batch = {"image": augment.normalise(spec, stored)}
@@ -149,7 +141,8 @@ def probe(args: argparse.Namespace) -> heads.Head:
     UserError: there is none, or none of that attribute.
   """
   workdir = home.expand(args.workdir, "--workdir")
-  step = weight_files.newest(checkpoint.Checkpoints(workdir))
+  with weight_files.reading(workdir) as store:
+    step = weight_files.newest(store)
   named = dict(weights=args.weights, key="--evaluator")
   head = heads.read(workdir, args.evaluator, step, **named)
   if args.attribute not in head.names or not len(head.std):

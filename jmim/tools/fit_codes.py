@@ -141,11 +141,8 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
   parser.add_argument("--limit", type=int, default=0, help="codes; 0: all")
   argv, overrides = cli.overrides(argv)
   args = parser.parse_args(argv)
-  for name in ("components", "iterations"):
-    if getattr(args, name) < 1:
-      parser.error(f"--{name}: 1 or more")
-  if args.out.suffix != ".npz":
-    parser.error(f"--out: {args.out} does not end in .npz")
+  cli.check_least(parser, args, "components", "iterations")
+  cli.check_npz(parser, args)
   return args, overrides
 
 

@@ -101,8 +101,7 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
   parser.add_argument("--limit", type=int, default=10_000, help="0: all")
   argv, overrides = cli.overrides(argv)
   args = parser.parse_args(argv)
-  if args.out.suffix != ".npz":
-    parser.error(f"--out: {args.out} does not end in .npz")
+  cli.check_npz(parser, args)
   if args.limit < 0:
     parser.error("--limit: 0 or more")
   return args, overrides

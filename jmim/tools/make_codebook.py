@@ -95,13 +95,10 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
   parser.add_argument("--seed", type=int, default=0)
   argv, overrides = cli.overrides(argv)
   args = parser.parse_args(argv)
-  for name in ("codes", "iterations", "per_code"):
-    if getattr(args, name) < 1:
-      parser.error(f"--{name}: 1 or more")
+  cli.check_least(parser, args, "codes", "iterations", "per_code")
   if not 0 < args.share <= 1:
     parser.error("--share: above 0, at most 1")
-  if args.out.suffix != ".npz":
-    parser.error(f"--out: {args.out} does not end in .npz")
+  cli.check_npz(parser, args)
   return args, overrides
 
 

@@ -22,8 +22,8 @@ import pathlib
 import re
 import sys
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
-from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,13 +32,14 @@ import tensorflow_datasets as tfds
 
 from jmim.core import errors
 from jmim.core import home
+from jmim.core.settings import data as settings
 from jmim.data import archives
 from jmim.data import encode
 from jmim.data import sources
+from jmim.data import splits
 from jmim.data import write
 from jmim.tools import cli
 
-SPLITS = ("train", "val", "validation", "valid", "test")
 # Kind -> (its files, what opens them).
 ARCHIVES: dict[str, tuple[str, Callable[..., archives.Archive]]] = {
   "cifar10": ("the archive", lambda p: archives.cifar(p, 10)),
@@ -78,17 +79,17 @@ def of_source(kind: str, path: pathlib.Path) -> archives.Archive:
 
 
 def splits_in(kind: str, path: pathlib.Path) -> list[str]:
-  """Those of SPLITS that are there: folders, or beginnings of files' names.
+  """The usual ones that are there: folders, or beginnings of files' names.
 
   "validation-0.tar" is of "validation" alone, and a class "valley" of none.
   """
   if not path.is_dir():
     return []
   if kind == "folder":
-    return [name for name in SPLITS if (path / name).is_dir()]
+    return [name for name in splits.USUAL if (path / name).is_dir()]
   begin = (re.match(r"[a-z]+", file.name) for file in path.iterdir())
   found = {match[0] for match in begin if match}
-  return [name for name in SPLITS if name in found]
+  return [name for name in splits.USUAL if name in found]
 
 
 def _examples(source: sources.Source) -> Iterator[dict[str, Any]]:
@@ -184,14 +185,14 @@ def _main(argv: Sequence[str]) -> None:
   print(f"use: {_use(name, args.out, archive.splits)}")
 
 
-def _use(name: str, out: str, splits: Mapping[str, Any]) -> str:
+def _use(name: str, out: str, there: Iterable[str]) -> str:
   """The keys of a config that read it."""
-  first, *others = splits
+  first, *others = there
   keys = {"name": name, "data_dir": out, "train_split": first}
   keys |= {"eval_split": others[0]} if others else {"eval_share": 0.1}
-  usual = {"data_dir": "", "train_split": "train", "eval_split": "test"}
+  usual = lambda key: getattr(settings.Data, key)
   return " ".join(
-    f"--config.data.{k}={v}" for k, v in keys.items() if usual.get(k) != v
+    f"--config.data.{k}={v}" for k, v in keys.items() if usual(k) != v
   )
 
 

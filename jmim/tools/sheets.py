@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 import PIL.Image
 
+from jmim.checkpoints import models
 from jmim.core import errors
 from jmim.core import files
 from jmim.session import samples
@@ -42,6 +43,30 @@ def check(args: argparse.Namespace, least: int = 1) -> None:
       f"--num={args.num}", f"at least {least}", "raise it", "--num"
     )
   files.check_writable(args.out.parent, "--out")
+
+
+def check_offers(
+  model: models.Model, output: str, example: str, key: str = "--workdir"
+) -> None:
+  """Before an output of a run is drawn.
+
+  Args:
+    model: of the run.
+    output: its name.
+    example: what offers it, for the message.
+    key: where the run was named.
+
+  Raises:
+    UserError: the run's method has no such output.
+  """
+  offered = model.method.predict()
+  if output not in offered:
+    raise errors.UserError(
+      f"{model.config.method.type} offers {', '.join(sorted(offered))}",
+      f"a method with the output {output}",
+      f"name a run of {example}",
+      key,
+    )
 
 
 def results(workdir: pathlib.Path, split: str = "*") -> dict[str, np.ndarray]:

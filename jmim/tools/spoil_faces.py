@@ -173,8 +173,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
   parser.add_argument("--name", default="celeba_test")
   parser.add_argument("--seed", type=int, default=10_000)
   args = parser.parse_args(argv)
-  if not args.images.is_dir():
-    parser.error(f"--images: no folder {args.images}")
+  cli.check_folders(parser, args, "images")
   return args
 
 

@@ -192,15 +192,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
   whole("--colours", default=6, help="of images without masks")
   whole("--least", default=16, help="pixels of a piece of one colour")
   args = parser.parse_args(argv)
-  for name in ("tile", "colours", "least"):
-    if getattr(args, name) < 1:
-      parser.error(f"--{name}: 1 or more")
+  cli.check_least(parser, args, "tile", "colours", "least")
   if args.stride < 0:
     parser.error("--stride: 0 or more")
-  for name in ("images", "masks"):
-    folder = getattr(args, name)
-    if folder and not folder.is_dir():
-      parser.error(f"--{name}: no folder {folder}")
+  cli.check_folders(parser, args, "images", "masks")
   return args
 
 

@@ -168,6 +168,32 @@ def logits(method, params, x):
   return method.head.apply(variables, latent(method, params, x))
 
 
+def check_hf(theirs, name, folder, read=logits, output="logits", cls=None):
+  """Transformers and we compute the same, and again of what jmim writes.
+
+  Args:
+    theirs: the library's model.
+    name: of the family.
+    folder: to write to.
+    read: what we compute of it: (method, params, images).
+    output: what that is called there.
+    cls: that reads what jmim writes; None: its own.
+
+  Returns:
+    the plan that it was read by.
+  """
+  theirs.save_pretrained(folder / "theirs")
+  method, params, made = read_folder(name, folder / "theirs")
+  ours, x = images()
+  value = lambda model: getattr(run(model, x), output).numpy()
+  want = value(theirs)
+  np.testing.assert_allclose(read(method, params, ours), want, atol=1e-4)
+  write(name, method, params, folder / "ours")
+  again = reread(cls or type(theirs), folder / "ours")
+  np.testing.assert_allclose(value(again), want, atol=1e-5)
+  return made
+
+
 def check_timm(folder, name, architecture, args):
   """timm and we compute the same, and again of what jmim writes."""
   theirs = timm().create_model(architecture, num_classes=5, **args)

@@ -57,6 +57,15 @@ def test_it_says_recipe_data_figures_protocol_and_licence(tmp_path):
     assert words in text, words
 
 
+def test_a_part_of_pictures_and_another_height_are_told(tmp_path):
+  config = configs.base()
+  config.method = configs.section(type="mim.mae")
+  assert "* box" not in card.write(tmp_path, config, "", 0)
+  config.data.update(box=(1, 2, 30, 40), height=8)
+  text = card.write(tmp_path, config, "", 0)
+  assert "* height: 8\n* box: [1, 2, 30, 40]\n" in text
+
+
 def test_converted_weights_have_no_command(tmp_path):
   config = configs.base()
   config.method = configs.section(type="mim.mae")

@@ -1,6 +1,7 @@
 """A run as a folder of weights: arrays, config.json, preprocessing, card."""
 
 import json
+import shutil
 
 import kit
 import numpy as np
@@ -83,6 +84,30 @@ def test_a_config_json_says_which_library_reads_it(tmp_path, run):
   assert timm["pretrained_cfg"]["crop_pct"] == 1.0
   image = json.loads((tmp_path / "hf/preprocessor_config.json").read_text())
   assert image["image_std"] == [0.5] * 3
+
+
+@pytest.mark.parametrize("format_", ["safetensors", "hf", "timm"])
+def test_a_part_that_others_have_no_words_for_is_told(tmp_path, run, format_):
+  """On the screen and in the card; jmim.load reads it of the note."""
+  _, workdir = run
+  copied = tmp_path / "run"
+  shutil.copytree(workdir, copied)
+  config = json.loads((copied / "config.json").read_text())
+  config["data"] |= {"box": [3, 5, 16, 20], "eval_crop": "center"}
+  (copied / "config.json").write_text(json.dumps(config))
+  lines = exporting.run(copied, format_, tmp_path / "out")
+  line = "cut each picture to [3:19, 5:25]"
+  told = [text for text in lines if line in text]
+  card = (tmp_path / "out" / "README.md").read_text()
+  assert len(told) == (format_ != "safetensors")
+  assert all(text in card for text in told)
+  plain = exporting.run(workdir, format_, tmp_path / "plain")
+  assert not [text for text in plain if "data.box" in text]
+  pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
+  own = hub.load(tmp_path / "out")
+  np.testing.assert_array_equal(
+    own.preprocess(pixels), hub.load(copied).preprocess(pixels)
+  )
 
 
 @pytest.mark.parametrize("library", ["hf", "timm"])

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import phrases
 import pytest
 
 from jmim.core import base_config
@@ -10,21 +11,6 @@ from jmim.core import validate
 
 KEYS = {**base_config.KEYS, **base_config.APPLIED}
 FREE = ("method.type", "data.name")  # a recipe must set them
-
-
-# First words of a phrase that needs another one before it.
-LEANING = (
-  "of",
-  "its",
-  "their",
-  "there",
-  "or",
-  "also",
-  "what",
-  "beside",
-  "as",
-  "the same",
-)
 
 
 @pytest.mark.parametrize("path", KEYS)
@@ -39,7 +25,7 @@ def test_every_key_is_documented_and_its_default_allowed(path):
 def test_the_documentation_of_a_key_stands_alone(path):
   doc = KEYS[path].metadata["doc"]
   assert len(doc) > 5 and not doc.endswith(".")
-  assert not doc.startswith(tuple(f"{word} " for word in LEANING))
+  assert not phrases.leaning({path: doc})
 
 
 @pytest.mark.parametrize(

@@ -34,3 +34,14 @@ def test_the_first_wrong_one_is_named(known, expected):
 def test_its_own_advice():
   with pytest.raises(errors.UserError, match="the VAE is elsewhere"):
     choices.check(ARG, "the VAE is elsewhere", stage=("plain",))
+
+
+def test_what_is_reckoned_with_is_large_enough():
+  choices.at_least(ARG, fold=4)
+  with pytest.raises(errors.UserError) as caught:
+    choices.at_least(ARG, fold=5)
+  assert (caught.value.seen, caught.value.expected, caught.value.key) == (
+    "fold=4",
+    "5 or more",
+    "--config",
+  )

@@ -66,3 +66,36 @@ def test_an_encrypted_or_impossible_member_is_refused():
   info.flag_bits |= 1
   with pytest.raises(ValueError, match="encrypted"):
     npy.check(opened, info)
+
+
+def spoilt(kind):
+  """An .npz, a part of it spoilt."""
+  file = io.BytesIO()
+  how = zipfile.ZIP_STORED if kind == "flipped" else zipfile.ZIP_DEFLATED
+  with zipfile.ZipFile(file, "w", how) as packed:
+    array = io.BytesIO()
+    np.save(array, np.arange(1000.0))
+    packed.writestr("a.npy", array.getvalue())
+  data = bytearray(file.getvalue())
+  if kind == "flipped":  # another checksum
+    data[500] ^= 1
+  elif kind == "packed":  # no stream of DEFLATE
+    data[40:60] = b"\xff" * 20
+  elif kind == "method":  # of compression, that nobody knows
+    at = data.index(b"PK\x01\x02")
+    data[8:10] = data[at + 10 : at + 12] = b"\x63\x00"
+  elif kind == "cut":
+    data = data[: len(data) // 2]
+  elif kind == "header":
+    return b"\x93NUMPY\x07\x00"
+  return bytes(data) * (kind != "empty")
+
+
+@pytest.mark.parametrize(
+  "kind", ["flipped", "packed", "method", "cut", "header", "empty"]
+)
+def test_whatever_is_wrong_with_a_file_is_one_of_broken(tmp_path, kind):
+  path = tmp_path / "a.npz"
+  path.write_bytes(spoilt(kind))
+  with pytest.raises(npy.BROKEN), np.load(path) as stored:
+    _ = stored["a"]

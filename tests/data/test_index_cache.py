@@ -1,6 +1,7 @@
 """Indices that are kept, and what makes them anew."""
 
 import os
+import pathlib
 import pickle
 import threading
 
@@ -94,14 +95,20 @@ def test_an_index_that_others_may_have_mapped_is_not_replaced(tmp_path, made):
   assert [p.name for p in cache.iterdir()] == [path.name]
 
 
-def test_files_are_read_in_order_by_several_threads():
-  meet = threading.Barrier(2, timeout=30)
+def test_states_of_files_are_asked_for_together(tmp_path, made, monkeypatch):
+  files = [str(tmp_path / f"{i}.tar") for i in range(4)]
+  for path in files:
+    pathlib.Path(path).write_bytes(b"1")
+  own, meet = index_cache.state, threading.Barrier(4, timeout=30)
 
-  def read(path):
+  def state(path):
     meet.wait()  # one alone would wait for ever
-    return path * 2
+    return own(path)
 
-  assert index_cache.each(["a", "b"], read) == ["aa", "bb"]
+  monkeypatch.setattr(index_cache, "state", state)
+  _load(tmp_path / "cache", made, *files)
+  _load(tmp_path / "cache", made, *files)
+  assert len(made) == 1
 
 
 def test_the_same_relative_path_of_two_folders_is_two_files(

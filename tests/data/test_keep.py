@@ -20,7 +20,12 @@ def source():
 
 def written(folder, name, value):
   path = folder / name
-  if name.endswith(".npy"):
+  if isinstance(value, dict):
+    with path.open("wb") as file:
+      np.savez(file, **value)
+  elif isinstance(value, bytes):
+    path.write_bytes(value)
+  elif name.endswith(".npy"):
     np.save(path, value)
   else:
     path.write_text(value)
@@ -70,6 +75,8 @@ def test_the_list_is_found_below_what_is_made_of_the_part(tmp_path, source):
     ("a.npy", np.array([0.5]), "float64"),
     ("a.npy", np.ones(9, bool), "bool"),
     ("a.npy", np.ones((2, 2), int), "[2, 2]"),
+    ("a.npy", {"a": np.arange(2)}, "an archive of arrays"),
+    ("a.npy", b"\x93NUMPY\x01", "EOF"),
   ],
 )
 def test_what_is_no_list_names_the_key(tmp_path, source, name, value, words):

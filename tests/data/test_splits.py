@@ -161,3 +161,8 @@ def test_a_stretch_of_spread_examples_has_its_share_of_each_class():
   # Within a class the order is that of `line`.
   kept = [i for i in line if labels[i] == 1]
   assert [i for i in spread if labels[i] == 1] == kept
+
+
+def test_names_of_splits_have_one_home():
+  assert tuple(splits.STORED) == splits.OF_RUN
+  assert splits.MADE == ("train", "test") and {*splits.MADE} < {*splits.USUAL}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import pickle
 
 import jax
 import numpy as np
@@ -14,6 +15,8 @@ from jmim.data import entries
 from jmim.data import order
 from jmim.data import pipeline
 from jmim.data import sources
+from jmim.data import texts
+from jmim.data import views
 
 _SIDE = 160
 
@@ -307,3 +310,20 @@ def test_a_box_beyond_the_image_is_refused():
   for box in ((1, 2, 3), (0, 0, 0, 4), (0.5, 0, 4, 4), (-1, 0, 4, 4)):
     with pytest.raises(errors.UserError, match="data.box"):
       _with(box=box)
+
+
+def test_what_makes_tokens_is_made_once(monkeypatch):
+  """Not for each example; and another process makes its own."""
+  own, asked = texts.of, []
+  monkeypatch.setattr(texts, "of", lambda data: asked.append(0) or own(data))
+  spec = pipeline.Spec(
+    batch=2, size=4, threads=0, tokenizer="words:scenes", text_length=6
+  )
+  maker = views.Maker(spec, training=False)
+  make = lambda: maker({"caption": b"a cross"}, [None], "example 0")[0]
+  first = make()["tokens"]
+  np.testing.assert_array_equal(make()["tokens"], first)
+  assert len(asked) == 1
+  maker = pickle.loads(pickle.dumps(maker))
+  np.testing.assert_array_equal(make()["tokens"], first)
+  assert len(asked) == 2

@@ -9,7 +9,6 @@ from jmim.convert import table
 from jmim.convert.tables import cropmae as convert
 from jmim.core import method as methods
 from jmim.methods.mim import cropmae
-from jmim.nn import sizes
 
 SKIPPED = {}
 
@@ -18,18 +17,8 @@ def method(config):
   assert config["encoder_layernorm_eps"] == 1e-6  # a constant of the network
   return cropmae.CropMAE(
     size=config["img_size"],
-    dims=sizes.Dims(
-      variant=f"Ti/{config['patch_size']}",
-      width=config["embed_dim"],
-      depth=config["depth"],
-      heads=config["num_heads"],
-      mlp_ratio=float(config["mlp_ratio"]),
-    ),
-    decoder_dims=sizes.Blocks(
-      width=config["decoder_embed_dim"],
-      depth=config["decoder_depth"],
-      heads=config["decoder_num_heads"],
-    ),
+    dims=golden_kit.dims(config),
+    decoder_dims=golden_kit.blocks(config),
     decoder_mlp=config["decoder_feedforward_dim"],
     dropout=0.0,
     mask_ratio=config["mask_ratio"],

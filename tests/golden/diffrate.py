@@ -19,7 +19,6 @@ from jmim.methods.parts import mixing
 from jmim.methods.parts import token_counts
 from jmim.methods.supervised import diffrate
 from jmim.nn import compress
-from jmim.nn import sizes
 
 SKIPPED = {}
 # The authors' names of a classifier that this method holds.
@@ -45,13 +44,7 @@ def method(case):
     classes=config["num_classes"],
     classifier=classifier.Classifier(
       kind=kind(case),
-      dims=sizes.Dims(
-        variant=f"Ti/{config['patch_size']}",
-        width=config["embed_dim"],
-        depth=config["depth"],
-        heads=config["num_heads"],
-        mlp_ratio=float(config["mlp_ratio"]),
-      ),
+      dims=golden_kit.dims(config),
     ),
     mixing=mixing.Mixing(
       mixup=0.0, cutmix=0.0, smoothing=config["label_smoothing"]

@@ -7,35 +7,20 @@ import jax.numpy as jnp
 from jmim.convert.tables import dmae as convert
 from jmim.core import method as methods
 from jmim.methods.distill import dmae
-from jmim.nn import sizes
 
 SKIPPED = {}
 
 
-def encoder(config, patch):
-  return sizes.Dims(
-    variant=f"Ti/{patch}",
-    width=config["embed_dim"],
-    depth=config["depth"],
-    heads=config["num_heads"],
-    mlp_ratio=float(config.get("mlp_ratio", 4)),
-  )
-
-
 def method(config):
   assert config["layernorm_eps"] == 1e-6  # a constant of the networks
-  student, patch = config["student"], config["patch_size"]
+  student, patch = config["student"], {"patch_size": config["patch_size"]}
   return dmae.DMAE(
     size=config["img_size"],
-    dims=encoder(student, patch),
-    decoder_dims=sizes.Blocks(
-      width=student["decoder_embed_dim"],
-      depth=student["decoder_depth"],
-      heads=student["decoder_num_heads"],
-    ),
+    dims=golden_kit.dims(student | patch),
+    decoder_dims=golden_kit.blocks(student),
     mask_ratio=config["mask_ratio"],
     norm_pix=config["norm_pix_loss"],
-    teacher_dims=encoder(config["teacher"], patch),
+    teacher_dims=golden_kit.dims(config["teacher"] | patch),
     student_blocks=tuple(config["student_aligned_blocks_0based"]),
     teacher_blocks=tuple(config["teacher_aligned_blocks_0based"]),
     distance=config["distance"],

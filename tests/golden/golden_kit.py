@@ -12,11 +12,32 @@ import numpy as np
 from jmim.convert import table
 from jmim.core import method as methods
 from jmim.core import tree as trees
+from jmim.nn import sizes
 
 
 def images(array):
   """[b, c, h, w] -> [b, h, w, c]."""
   return jnp.asarray(einops.rearrange(array, "b c h w -> b h w c"))
+
+
+def dims(config):
+  """Of an encoder, as the config of MAE's code and of its like calls them."""
+  return sizes.Dims(
+    variant=f"Ti/{config['patch_size']}",
+    width=config["embed_dim"],
+    depth=config["depth"],
+    heads=config["num_heads"],
+    mlp_ratio=float(config.get("mlp_ratio", 4)),
+  )
+
+
+def blocks(config, name="decoder"):
+  """The same of a decoder, or of another part of this name."""
+  return sizes.Blocks(
+    width=config[f"{name}_embed_dim"],
+    depth=config[f"{name}_depth"],
+    heads=config[f"{name}_num_heads"],
+  )
 
 
 def below(params, prefix):

@@ -11,7 +11,6 @@ from jmim.core import method as methods
 from jmim.methods.mim import ijepa
 from jmim.methods.parts import momentum
 from jmim.methods.parts import multi_block
-from jmim.nn import sizes
 
 SKIPPED = {}
 
@@ -22,18 +21,8 @@ def method(config):
   assert config["layernorm_eps_target_normalisation"] == 1e-5
   return ijepa.IJEPA(
     size=config["img_size"],
-    dims=sizes.Dims(
-      variant=f"Ti/{config['patch_size']}",
-      width=config["embed_dim"],
-      depth=config["depth"],
-      heads=config["num_heads"],
-      mlp_ratio=float(config["mlp_ratio"]),
-    ),
-    predictor_dims=sizes.Blocks(
-      width=config["predictor_embed_dim"],
-      depth=config["predictor_depth"],
-      heads=config["predictor_num_heads"],
-    ),
+    dims=golden_kit.dims(config),
+    predictor_dims=golden_kit.blocks(config, "predictor"),
     masks=multi_block.MultiBlock(
       targets=config["num_target_masks"],
       target_scale=tuple(config["pred_mask_scale"]),

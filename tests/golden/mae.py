@@ -54,18 +54,8 @@ def method(config):
   return mae.MAE(
     size=config["img_size"],
     channels=config["in_chans"],
-    dims=sizes.Dims(
-      variant=f"Ti/{config['patch_size']}",
-      width=config["embed_dim"],
-      depth=config["depth"],
-      heads=config["num_heads"],
-      mlp_ratio=float(config["mlp_ratio"]),
-    ),
-    decoder_dims=sizes.Blocks(
-      width=config["decoder_embed_dim"],
-      depth=config["decoder_depth"],
-      heads=config["decoder_num_heads"],
-    ),
+    dims=golden_kit.dims(config),
+    decoder_dims=golden_kit.blocks(config),
     mask_ratio=config["mask_ratio"],
     norm_pix=config["norm_pix_loss"],
   )
@@ -210,13 +200,7 @@ def finetune(case):
     size=config["img_size"],
     channels=inputs["imgs"].shape[1],
     classes=config["num_classes"],
-    dims=sizes.Dims(
-      variant=f"Ti/{config['patch_size']}",
-      width=config["embed_dim"],
-      depth=config["depth"],
-      heads=config["num_heads"],
-      mlp_ratio=float(config.get("mlp_ratio", 4)),
-    ),
+    dims=golden_kit.dims(config),
     mixing=mixings.Mixing(smoothing=smoothing),
     drop_path=float(config.get("drop_path", 0)),
   )

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import PIL.Image
 import pytest
+import tinyrun
 
 from jmim.core import config as configs
 from jmim.core import errors
@@ -61,16 +62,7 @@ class Halfway(procedure.Procedure):
 
 
 def data_of(config, data_dir):
-  config.data.update(
-    name="digits/plain",
-    data_dir=data_dir,
-    batch=16,
-    size=8,
-    channels=1,
-    flip=False,
-    mean=(0.5,),
-    std=(0.5,),
-  )
+  config.data.update(data_dir=data_dir, batch=16, **tinyrun.DIGITS)
   config.hardware.compile_cache = ""
 
 

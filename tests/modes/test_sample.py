@@ -1,13 +1,14 @@
 """--mode=sample on a run of a tiny DiT, in process."""
 
-import re
 import types
 
+import commandkit
 import jax
 import jax.numpy as jnp
 import numpy as np
 import PIL.Image
 import pytest
+import tinyrun
 
 import jmim
 from jmim.core import config as configs
@@ -27,16 +28,7 @@ from jmim.parallel import sharding
 def run(tmp_path_factory, digits_home):
   """(config, workdir) after two steps."""
   config = configs.base()
-  config.data.update(
-    name="digits/plain",
-    data_dir=digits_home,
-    batch=16,
-    size=8,
-    channels=1,
-    flip=False,
-    mean=(0.5,),
-    std=(0.5,),
-  )
+  config.data.update(data_dir=digits_home, batch=16, **tinyrun.DIGITS)
   config.method = configs.section(
     type="diffusion.dit",
     variant="S/4",
@@ -182,27 +174,28 @@ def test_samples_that_are_not_finite_are_never_written(run, monkeypatch):
   assert {*(workdir / "samples").rglob("*.npz")} == before
 
 
-def recipes_of(doc, name):
-  """The config of each --mode=sample in the docstring of a recipe, changed so.
+def recipes_of(found, name):
+  """The config of each --mode=sample among a recipe's commands, changed so.
 
   Without a --config it is that of the command with the same --workdir.
   """
-  own, of_run = f"configs/{name}.py", {}
-  doc = re.sub(r"\$[RC]\b", own, doc.replace("\\\n", " "))
-  for line in doc.splitlines():
-    words = [w.removeprefix("--").removeprefix("config=") for w in line.split()]
-    run = [w for w in words if w.startswith("workdir=")]
-    spec = [w for w in words if w.startswith("configs/")]
-    of_run |= dict(zip(run, spec, strict=False))
-    if "mode=sample" in words and "python" in words:
-      changes = [w.removeprefix("config.") for w in words if "config." in w]
-      yield of_run.get("".join(run), own), tuple(changes)
+  of_run = {}
+  for words in found:
+    run, spec = (commandkit.flag(words, n) for n in ("workdir", "config"))
+    if spec:
+      of_run[run] = spec
+    if "--mode=sample" in words:
+      keys = [w for w in words if w.startswith("--config.")]
+      changes = tuple(w.removeprefix("--config.") for w in keys)
+      yield spec or of_run.get(run, f"configs/{name}.py"), changes
 
 
 SAMPLED = [
   (name, spec, changes)
   for name in recipes.names()
-  for spec, changes in recipes_of(recipes.about(recipes.path(name)).doc, name)
+  for spec, changes in recipes_of(
+    commandkit.of_module(recipes.path(name)), name
+  )
 ]
 
 
@@ -220,11 +213,12 @@ def test_recipes_say_this_mode_of_what_samples_without_examples(
 def test_commands_of_recipes_are_found():
   assert len(SAMPLED) > 20
   assert ("dit_digits", "configs/dit_digits.py", ()) in SAMPLED
-  doc = (
-    "$R:a=1 --workdir=W\n\n    python --mode=sample --workdir=W --config.b=2"
-  )
-  assert list(recipes_of(doc, "x")) == [("configs/x.py:a=1", ("b=2",))]
-  assert not list(recipes_of(doc.replace("mode=sample", "mode=eval"), "x"))
+  trains = ["--config=configs/x.py:a=1", "--workdir=W"]
+  samples = ["--mode=sample", "--workdir=W", "--config.b=2"]
+  assert list(recipes_of([trains, samples], "x")) == [
+    ("configs/x.py:a=1", ("b=2",))
+  ]
+  assert not list(recipes_of([trains, ["--mode=eval", *samples[1:]]], "x"))
 
 
 def test_a_method_that_does_not_sample_is_named(run):

@@ -15,7 +15,6 @@ from jmim.evals.lib import runner
 from jmim.modes import train
 from jmim.report import page
 from jmim.runlog import writer
-from jmim.session.hooks import save
 
 
 @pytest.fixture
@@ -97,23 +96,12 @@ def test_a_report_that_fails_is_a_warning(toy, tmp_path, monkeypatch, capsys):
   assert "done: 8 steps" in shown
 
 
-def test_interrupted_and_resumed_equals_uninterrupted(
-  recipe, tmp_path, monkeypatch
-):
+def test_interrupted_and_resumed_equals_uninterrupted(recipe, tmp_path):
   config = tinyrun.small(recipe)
   train.run(config, tmp_path / "whole")
   # Killed after step 7: step 6 is logged, step 4 is the checkpoint.
-  begin = save.Save.begin
-
-  def stop_early(self, step):
-    if step == 8:
-      raise KeyboardInterrupt
-    begin(self, step)
-
-  with monkeypatch.context() as patch:
-    patch.setattr(save.Save, "begin", stop_early)
-    with pytest.raises(KeyboardInterrupt):
-      train.run(config, tmp_path / "cut")
+  with tinyrun.killed(8):
+    train.run(config, tmp_path / "cut")
   assert checkpoint.Checkpoints(tmp_path / "cut").latest() == 4
   train.run(config, tmp_path / "cut")
   assert tinyrun.lines(tmp_path / "cut") == tinyrun.lines(tmp_path / "whole")

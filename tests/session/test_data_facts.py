@@ -1,11 +1,14 @@
 """What is said of the data of a run, and what may not change."""
 
+import threading
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from jmim.core import errors
 from jmim.data import combine
+from jmim.data import formats
 from jmim.data import keep
 from jmim.data import sources
 from jmim.data import splits
@@ -13,8 +16,8 @@ from jmim.session import data_facts
 
 
 class _Console:
-  def __init__(self):
-    self.lines = []
+  def __init__(self, quiet=False):
+    self.lines, self.quiet = [], quiet
 
   def print(self, text, style=None):
     self.lines.append((text, style))
@@ -59,6 +62,28 @@ def test_sizes_of_pictures_are_printed_from_their_headers(tmp_path):
   data_facts.show(console, both, data_facts.of(both))
   said = [text for text, _ in console.lines]
   assert "data: images are 40 to 90 pixels wide, 30 to 64 high" in said
+
+
+def test_headers_are_read_together_and_only_where_they_are_told(
+  tmp_path, monkeypatch
+):
+  """On a network disk each takes as long as an answer does."""
+  for i in range(4):
+    Image.new("RGB", (20 + i, 8)).save(tmp_path / f"{i}.png")
+  own, meet = formats.sides, threading.Barrier(4, timeout=30)
+
+  def sides(path):
+    meet.wait()  # one alone would wait for ever
+    return own(path)
+
+  monkeypatch.setattr(formats, "sides", sides)
+  source = sources.build("folder", "train", str(tmp_path))
+  line = "data: images are 20 to 23 pixels wide, 8 high"
+  assert data_facts.sizes(source) == line
+  meet.abort()  # from now on an error
+  both, console = {"train": source, "eval": source}, _Console(quiet=True)
+  data_facts.show(console, both, data_facts.of(both))
+  assert not console.lines
 
 
 def test_of_many_pictures_some_are_measured_all_over_the_folder(

@@ -1,3 +1,6 @@
+import argparse
+import pathlib
+
 import pytest
 
 from jmim.core import errors
@@ -28,3 +31,33 @@ def test_a_mistake_is_a_screen_and_two(capsys):
 def test_other_errors_keep_their_traceback():
   with pytest.raises(ZeroDivisionError):
     cli.run(lambda: 1 // 0)
+
+
+@pytest.mark.parametrize(
+  ("check", "given", "says"),
+  [
+    (lambda *two: cli.check_least(*two, "codes"), {"codes": 0}, "--codes: 1"),
+    (cli.check_npz, {"out": pathlib.Path("a.npy")}, "a.npy does not end"),
+    (
+      lambda *two: cli.check_folders(*two, "images", "masks"),
+      {"images": pathlib.Path("/"), "masks": pathlib.Path("nowhere")},
+      "--masks: no folder nowhere",
+    ),
+  ],
+)
+def test_arguments_that_cannot_be_end_as_those_of_argparse(
+  check, given, says, capsys
+):
+  with pytest.raises(SystemExit) as e:
+    check(argparse.ArgumentParser(), argparse.Namespace(**given))
+  assert e.value.code == 2 and says in capsys.readouterr().err
+
+
+def test_arguments_that_can_be_pass():
+  parser = argparse.ArgumentParser()
+  args = argparse.Namespace(
+    codes=1, out=pathlib.Path("a.npz"), images=pathlib.Path("/"), masks=None
+  )
+  cli.check_least(parser, args, "codes")
+  cli.check_npz(parser, args)
+  cli.check_folders(parser, args, "images", "masks")

@@ -96,6 +96,16 @@ def test_images_are_moved_along_a_probe(model, stored, head):
   assert np.abs(made - moved).max() > 1e-3
 
 
+def saved(workdir, head):
+  """A run with a checkpoint and the probe of it."""
+  store = checkpoint.Checkpoints(workdir)
+  store.save(7, {"x": jnp.zeros(1)}, {})
+  store.close()
+  writer = writers.Writer(workdir)
+  writer.head(7, "attributes", weights="ema", **head._asdict())
+  writer.close()
+
+
 @pytest.mark.parametrize(
   ("flags", "seen"),
   [
@@ -106,12 +116,7 @@ def test_images_are_moved_along_a_probe(model, stored, head):
   ],
 )
 def test_a_probe_is_that_of_the_run(head, tmp_path, flags, seen):
-  store = checkpoint.Checkpoints(tmp_path)
-  store.save(7, {"x": jnp.zeros(1)}, {})
-  store.close()
-  writer = writers.Writer(tmp_path)
-  writer.head(7, "attributes", weights="ema", **head._asdict())
-  writer.close()
+  saved(tmp_path, head)
   flags = flags or ["--attribute=shape=1"]
   args = draw_swaps.parse([f"--workdir={tmp_path}", "--out=a.png", *flags])
   if not seen:
@@ -119,6 +124,23 @@ def test_a_probe_is_that_of_the_run(head, tmp_path, flags, seen):
     return
   with pytest.raises(errors.UserError, match=seen):
     draw_swaps.probe(args)
+
+
+def test_a_run_is_only_looked_at(head, tmp_path):
+  """Its training may be writing a checkpoint, or deleting one, just now."""
+  saved(tmp_path, head)
+  folder = tmp_path / "checkpoints"
+  for name in ("8.orbax-checkpoint-tmp", "trash"):
+    (folder / name).mkdir(exist_ok=True)
+    (folder / name / "half").write_text("being written")
+  listed = lambda: {
+    (p, p.lstat().st_mtime_ns, p.is_file() and p.read_bytes())
+    for p in tmp_path.rglob("*")
+  }
+  before = listed()
+  argv = [f"--workdir={tmp_path}", "--out=a.png", "--attribute=shape=1"]
+  assert draw_swaps.probe(draw_swaps.parse(argv)).names == NAMES
+  assert listed() == before
 
 
 def test_a_method_without_codes_is_not_moved(fill, stored, head):

@@ -5,7 +5,11 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from jmim.checkpoints import models
+from jmim.core import config as configs
 from jmim.core import errors
+from jmim.core import method as methods
+from jmim.methods.mim import mae
 from jmim.tools import sheets
 
 DOC = """Draws something.
@@ -34,6 +38,20 @@ def test_too_few_rows_are_refused(tmp_path, num, least, fine):
   else:
     with pytest.raises(errors.UserError, match=f"at least {least}"):
       sheets.check(args, least)
+
+
+def test_a_run_without_what_is_drawn_is_named():
+  model = models.Model(
+    config=configs.override(configs.base(), ["method.type=mim.mae"]),
+    method=mae.MAE.tiny(),
+    weights=methods.Weights({}),
+  )
+  sheets.check_offers(model, "features", "mim.mae")
+  with pytest.raises(errors.UserError) as e:
+    sheets.check_offers(model, "dress", "edit.viton_dit", "WORKDIR")
+  assert e.value.seen.startswith("mim.mae offers ")
+  assert "features" in e.value.seen and e.value.key == "WORKDIR"
+  assert e.value.fix == "name a run of edit.viton_dit"
 
 
 def store(workdir, mark, age, **splits):

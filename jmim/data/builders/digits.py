@@ -19,12 +19,12 @@ from sklearn import datasets
 
 from jmim.data import encode
 from jmim.data import order
+from jmim.data import splits
 from jmim.data.procedural import drawing
 
 _SCANS = 1797
 _TRAIN_SCANS = 1397
 _SEED = 0
-_SPLITS = ("train", "test")
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -91,7 +91,7 @@ class Digits(tfds.core.GeneratorBasedBuilder):
 
   def _split_generators(self, dl_manager) -> dict[str, Iterator]:
     del dl_manager  # nothing to download
-    return {split: self._generate_examples(split) for split in _SPLITS}
+    return {split: self._generate_examples(split) for split in splits.MADE}
 
   def _generate_examples(self, split: str) -> Iterator[tuple[str, dict]]:
     config = self.builder_config
@@ -124,7 +124,7 @@ def source_ids(split: str) -> np.ndarray:
 
 def _rng(split: str, source: int, placement: int) -> np.random.Generator:
   return np.random.default_rng(
-    [_SEED, _SPLITS.index(split), int(source), placement]
+    [_SEED, splits.MADE.index(split), int(source), placement]
   )
 
 

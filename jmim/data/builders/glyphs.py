@@ -56,7 +56,6 @@ class Glyphs(numbered.Builder):
   """The builder; see the module for the features of each config."""
 
   SEED = 1
-  SPLITS = glyphs.SPLITS
   VERSION = tfds.core.Version("1.0.0")
   BUILDER_CONFIGS = [
     GlyphsConfig(name="words", description="words and instructions"),

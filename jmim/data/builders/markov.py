@@ -10,9 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow_datasets as tfds
 
+from jmim.data import splits
 from jmim.data.procedural import markov
-
-_SPLITS = ("train", "test")
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -73,11 +72,11 @@ class Markov(tfds.core.GeneratorBasedBuilder):
 
   def _split_generators(self, dl_manager) -> dict[str, Iterator]:
     del dl_manager  # nothing to download
-    return {split: self._generate_examples(split) for split in _SPLITS}
+    return {split: self._generate_examples(split) for split in splits.MADE}
 
   def _generate_examples(self, split: str) -> Iterator[tuple[str, dict]]:
     config = self.builder_config
-    rng = np.random.default_rng([1, _SPLITS.index(split)])
+    rng = np.random.default_rng([1, splits.MADE.index(split)])
     rows = chain(config.name).draw(rng, getattr(config, split), config.length)
     for i, tokens in enumerate(rows):
       yield f"{i:06d}", {"tokens": tokens}

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow_datasets as tfds
 
+from jmim.data import splits
 from jmim.data.procedural import molrg
-
-_SPLITS = ("train", "test")
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -77,11 +76,11 @@ class Molrg(tfds.core.GeneratorBasedBuilder):
 
   def _split_generators(self, dl_manager) -> dict[str, Iterator]:
     del dl_manager  # nothing to download
-    return {split: self._generate_examples(split) for split in _SPLITS}
+    return {split: self._generate_examples(split) for split in splits.MADE}
 
   def _generate_examples(self, split: str) -> Iterator[tuple[str, dict]]:
     config = self.builder_config
-    rng = np.random.default_rng([2, _SPLITS.index(split)])
+    rng = np.random.default_rng([2, splits.MADE.index(split)])
     counts = getattr(config, split)
     points, labels = molrg.draw(rng, bases(config.name), counts)
     points = points.astype(np.float32)

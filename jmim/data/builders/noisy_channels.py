@@ -21,6 +21,7 @@ import tensorflow_datasets as tfds
 from jmim.data import decode
 from jmim.data import encode
 from jmim.data import sources
+from jmim.data import splits
 from jmim.data.procedural import drawing
 
 PATCH, NOISY = 4, 12
@@ -29,7 +30,6 @@ ZERO, UNIT = 128, 24  # how z is stored
 MEAN, STD = 128 / 255, 24 / 255  # to read it with
 
 _SEED = 0
-_SPLITS = ("train", "test")
 _COLOUR_MEAN = 255 * np.array([0.4914, 0.4822, 0.4465], np.float32)
 _COLOUR_STD = 255 * np.array([0.2470, 0.2435, 0.2616], np.float32)
 
@@ -74,7 +74,7 @@ class NoisyChannels(tfds.core.GeneratorBasedBuilder):
 
   def _split_generators(self, dl_manager) -> dict[str, Iterator]:
     root = str(dl_manager.manual_dir)
-    return {split: self._generate_examples(split, root) for split in _SPLITS}
+    return {s: self._generate_examples(s, root) for s in splits.MADE}
 
   def _generate_examples(
     self, split: str, root: str
@@ -84,7 +84,7 @@ class NoisyChannels(tfds.core.GeneratorBasedBuilder):
     where = channels(config.noisy)
     for i in range(config.limit or len(source)):
       example = source[i]
-      rng = np.random.default_rng([_SEED, _SPLITS.index(split), i])
+      rng = np.random.default_rng([_SEED, splits.MADE.index(split), i])
       image = standardised(decode.decode(example["image"], 3))
       image = encode.png(stored(replaced(image, where, rng)))
       yield i, {"image": image, "label": int(example["label"])}

@@ -30,6 +30,7 @@ from jmim.data import encode
 from jmim.data import shape_clips
 from jmim.data import shape_clouds
 from jmim.data import shape_pictures
+from jmim.data import splits
 from jmim.data.procedural import attributes
 from jmim.data.procedural import drawing
 from jmim.data.procedural import scenes
@@ -38,7 +39,6 @@ from jmim.data.procedural import tiny
 WORDS = tiny.WORDS  # of captions of `tiny`: data.tokenizer="words:shapes"
 
 _SEED = 0
-_SPLITS = ("train", "test")
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -167,7 +167,7 @@ class Shapes(tfds.core.GeneratorBasedBuilder):
 
   def _split_generators(self, dl_manager) -> dict[str, Iterator]:
     del dl_manager  # nothing to download
-    return {split: self._generate_examples(split) for split in _SPLITS}
+    return {split: self._generate_examples(split) for split in splits.MADE}
 
   def _generate_examples(self, split: str) -> Iterator[tuple[str, dict]]:
     config = self.builder_config
@@ -181,7 +181,7 @@ class Shapes(tfds.core.GeneratorBasedBuilder):
 def example_rng(config: str, split: str, i: int) -> np.random.Generator:
   """All that is random about an example."""
   names = [c.name for c in Shapes.BUILDER_CONFIGS]
-  where = [names.index(config), _SPLITS.index(split), i]
+  where = [names.index(config), splits.MADE.index(split), i]
   return np.random.default_rng([_SEED, *where])
 
 

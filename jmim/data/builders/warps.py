@@ -21,12 +21,12 @@ import tensorflow_datasets as tfds
 from jmim.data import decode
 from jmim.data import encode
 from jmim.data import sources
+from jmim.data import splits
 from jmim.data.procedural import warps
 
 SIDE = 32
 
 _SEED = 0
-_SPLITS = ("train", "test")
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -75,7 +75,7 @@ class Warps(tfds.core.GeneratorBasedBuilder):
 
   def _split_generators(self, dl_manager) -> dict[str, Iterator]:
     root = str(dl_manager.manual_dir)
-    return {split: self._generate_examples(split, root) for split in _SPLITS}
+    return {s: self._generate_examples(s, root) for s in splits.MADE}
 
   def _generate_examples(
     self, split: str, root: str
@@ -101,7 +101,7 @@ def pair(
     picture: uint8 [32, 32, 3] of CIFAR-10.
   """
   names = [c.name for c in Warps.BUILDER_CONFIGS]
-  where = (names.index(config.name), _SPLITS.index(split), i)
+  where = (names.index(config.name), splits.MADE.index(split), i)
   rng = np.random.default_rng([_SEED, *where])
   made = warps.pair(picture / 255, rng, config.bent)
   images = (255 * made["images"]).round().astype(np.uint8)

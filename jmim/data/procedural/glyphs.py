@@ -16,6 +16,7 @@ import itertools
 
 import numpy as np
 
+from jmim.data import splits
 from jmim.data.procedural import drawing
 from jmim.data.procedural import scenes
 
@@ -25,7 +26,6 @@ WINDOW = 12
 PITCH = 7  # pixels from a letter to the next
 COUNT = 3  # letters of a word
 EACH = 500  # words of a split
-SPLITS = ("train", "test")
 STYLES = ("plain", "bold", "slanted", "outlined")
 COLOURS = {
   "white": (238, 238, 238),
@@ -75,7 +75,7 @@ def words(split: str) -> tuple[str, ...]:
   """Those of a split, "train" or "test"."""
   every = map("".join, itertools.product(LETTERS, repeat=COUNT))
   order = sorted(every, key=lambda w: hashlib.sha256(w.encode()).digest())
-  first = EACH * SPLITS.index(split)
+  first = EACH * splits.MADE.index(split)
   return tuple(order[first : first + EACH])
 
 

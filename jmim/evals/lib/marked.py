@@ -4,27 +4,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from jmim.core import errors
 from jmim.data.procedural import seen
 from jmim.evals.lib import context as contexts
+from jmim.evals.lib import outputs
 
 THING = "thing"  # in the place of an entry: read from the pixels of `image`
-
-
-def entry(out: Mapping[str, np.ndarray], name: str, key: str) -> np.ndarray:
-  """An entry of an output.
-
-  Raises:
-    UserError: it has none of that name.
-  """
-  if name not in out:
-    raise errors.UserError(
-      f"evals.<name>.{key}={name!r}",
-      f"one of {', '.join(out)}, or {THING!r} of pictures of one thing",
-      "correct the name",
-      f"evals.<name>.{key}",
-    )
-  return np.asarray(out[name])
 
 
 def labels(
@@ -40,8 +24,12 @@ def labels(
     out: the output.
     name: of the entry.
     key: of that name in the config, for messages.
+
+  Raises:
+    UserError: the output has no such entry.
   """
   if name != THING:
-    return entry(out, name, key)
-  images = context.pixels(entry(out, "image", "predict"))
+    other = f"{THING!r} of pictures of one thing"
+    return np.asarray(outputs.named(out, name, key, other))
+  images = context.pixels(outputs.entry(out, "image", "one with `image`"))
   return seen.one(images)["mask"].astype(np.int64)

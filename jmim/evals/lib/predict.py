@@ -79,28 +79,6 @@ def output(method: methods.Method, name: str) -> methods.Predict:
   return call
 
 
-def entry(out: Any, name: str, known: str) -> Any:
-  """One entry of what an output gave.
-
-  Args:
-    out: of a method, or of a procedure.
-    name: of the entry.
-    known: an output that has it, for the message.
-
-  Raises:
-    UserError: it is no dict, or has no such entry.
-  """
-  if isinstance(out, Mapping) and name in out:
-    return out[name]
-  there = ", ".join(out) if isinstance(out, Mapping) else "one array"
-  raise errors.UserError(
-    f"evals.<name>.predict names an output of {there}",
-    f"a dict with {name}",
-    f"name another output ({known})",
-    "evals.<name>.predict",
-  )
-
-
 def diffused(
   method: methods.Method, spec: settings.Data, measure: Measure
 ) -> methods.Predict:

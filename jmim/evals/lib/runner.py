@@ -18,7 +18,7 @@ from jmim.runlog import readings
 from jmim.runlog import writer as writers
 
 # Keys of `data` that are told where somebody set them.
-_IF_SET = ("keep", "group", "members", "pictures")
+_IF_SET = ("keep", "group", "members", "pictures", "box", "height")
 
 
 def protocol(

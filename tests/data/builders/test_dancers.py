@@ -1,9 +1,7 @@
-import dataclasses
-
+import builderkit
 import numpy as np
 import pytest
 
-from jmim.data import sources
 from jmim.data.builders import dancers
 from jmim.data.procedural import dancers as drawing
 
@@ -14,17 +12,9 @@ CONFIGS = {c.name: c for c in dancers.Dancers.BUILDER_CONFIGS}
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
   """Both configs with a few examples each, written and read back."""
-  path = str(tmp_path_factory.mktemp("dancers"))
-  cls = dancers.Dancers
-  few = [dataclasses.replace(c, train=3, test=2) for c in CONFIGS.values()]
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(cls, "BUILDER_CONFIGS", few)
-    patch.setattr(cls, "builder_configs", {c.name: c for c in few})
-    yield {
-      (c.name, split): sources.build(f"dancers/{c.name}", split, path)
-      for c in few
-      for split in ("train", "test")
-    }
+  path = tmp_path_factory.mktemp("dancers")
+  with builderkit.built(dancers.Dancers, path, train=3, test=2) as found:
+    yield found
 
 
 def test_configs_keep_their_places_which_seed_them():

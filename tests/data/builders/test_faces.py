@@ -1,11 +1,11 @@
 import dataclasses
 import hashlib
 
+import builderkit
 import numpy as np
 import pytest
 
 from jmim.data import decode
-from jmim.data import sources
 from jmim.data.builders import faces
 
 example = faces.Faces.example
@@ -17,17 +17,9 @@ STILLS = "3837cb4aaea0e2f469bb43f577d8d4cf5e9f05e690987188d64bf158f38a0828"
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
   """Every config with a few examples each, written and read back."""
-  path = str(tmp_path_factory.mktemp("faces"))
-  full = faces.Faces.BUILDER_CONFIGS
-  few = [dataclasses.replace(c, train=5, test=3) for c in full]
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(faces.Faces, "BUILDER_CONFIGS", few)
-    patch.setattr(faces.Faces, "builder_configs", {c.name: c for c in few})
-    yield {
-      (c.name, split): sources.build(f"faces/{c.name}", split, path)
-      for c in few
-      for split in ("train", "test")
-    }
+  path = tmp_path_factory.mktemp("faces")
+  with builderkit.built(faces.Faces, path, train=5, test=3) as found:
+    yield found
 
 
 def test_what_is_read_is_what_was_made(built):

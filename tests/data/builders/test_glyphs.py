@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import builderkit
 import numpy as np
 import pytest
 
@@ -20,13 +21,9 @@ FEW = {"train": 12, "test": 6}
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
   """Both configs with a few examples each, written and read back."""
-  path = tmp_path_factory.mktemp("glyphs")
-  cls = glyphs.Glyphs
-  few = [dataclasses.replace(c, **FEW) for c in cls.BUILDER_CONFIGS]
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(cls, "BUILDER_CONFIGS", few)
-    patch.setattr(cls, "builder_configs", {c.name: c for c in few})
-    yield lambda name, split: sources.build(f"glyphs/{name}", split, str(path))
+  path = str(tmp_path_factory.mktemp("glyphs"))
+  with builderkit.few(glyphs.Glyphs, **FEW):
+    yield lambda name, split: sources.build(f"glyphs/{name}", split, path)
 
 
 def config(name):

@@ -1,30 +1,18 @@
-import dataclasses
-
+import builderkit
 import numpy as np
 import pytest
 
 from jmim.data import pipeline
-from jmim.data import sources
 from jmim.data.builders import membranes
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
   """A few examples, written and read back."""
-  path = str(tmp_path_factory.mktemp("membranes"))
-  (full,) = membranes.Membranes.BUILDER_CONFIGS
-  few = [dataclasses.replace(full, train=4, test=2)]
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(membranes.Membranes, "BUILDER_CONFIGS", few)
-    known = {c.name: c for c in few}
-    patch.setattr(membranes.Membranes, "builder_configs", known)
-    yield (
-      few[0],
-      {
-        split: sources.build("membranes/small", split, path)
-        for split in ("train", "test")
-      },
-    )
+  path = tmp_path_factory.mktemp("membranes")
+  with builderkit.built(membranes.Membranes, path, train=4, test=2) as found:
+    (config,) = membranes.Membranes.BUILDER_CONFIGS
+    yield config, {split: source for (_, split), source in found.items()}
 
 
 def test_what_is_read_is_what_was_made(built):

@@ -1,6 +1,6 @@
-import dataclasses
 import pathlib
 
+import builderkit
 import numpy as np
 import pytest
 
@@ -11,12 +11,10 @@ from jmim.data.builders import noisy_channels
 
 
 @pytest.fixture
-def few(monkeypatch):
+def few():
   """The builder makes 8 images of a split."""
-  kind = noisy_channels.NoisyChannels
-  own = [dataclasses.replace(c, limit=8) for c in kind.BUILDER_CONFIGS]
-  monkeypatch.setattr(kind, "BUILDER_CONFIGS", own)
-  monkeypatch.setattr(kind, "builder_configs", {c.name: c for c in own})
+  with builderkit.few(noisy_channels.NoisyChannels, limit=8):
+    yield
 
 
 def read(name, split, root):

@@ -1,10 +1,8 @@
-import dataclasses
-
+import builderkit
 import numpy as np
 import pytest
 
 from jmim.data import pipeline
-from jmim.data import sources
 from jmim.data.builders import poses
 from jmim.data.procedural import bodies
 from jmim.methods.parts import body
@@ -19,15 +17,9 @@ def example(split, i):
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
   """A few examples, written and read back."""
-  path = str(tmp_path_factory.mktemp("poses"))
-  few = [dataclasses.replace(CONFIG, train=6, test=4)]
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(poses.Poses, "BUILDER_CONFIGS", few)
-    patch.setattr(poses.Poses, "builder_configs", {c.name: c for c in few})
-    yield {
-      split: sources.build("poses/small", split, path)
-      for split in ("train", "test")
-    }
+  path = tmp_path_factory.mktemp("poses")
+  with builderkit.built(poses.Poses, path, train=6, test=4) as found:
+    yield {split: source for (_, split), source in found.items()}
 
 
 def test_what_is_read_is_what_was_made(built):

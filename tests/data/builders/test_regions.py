@@ -1,10 +1,8 @@
-import dataclasses
-
+import builderkit
 import numpy as np
 import pytest
 
 from jmim.data import decode
-from jmim.data import sources
 from jmim.data.builders import regions
 from jmim.data.procedural import regions as drawn
 
@@ -14,17 +12,9 @@ example = regions.Regions.example
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
   """Both configs with a few examples each, written and read back."""
-  path = str(tmp_path_factory.mktemp("regions"))
-  full = regions.Regions.BUILDER_CONFIGS
-  few = [dataclasses.replace(c, train=5, test=3) for c in full]
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(regions.Regions, "BUILDER_CONFIGS", few)
-    patch.setattr(regions.Regions, "builder_configs", {c.name: c for c in few})
-    yield {
-      (c.name, split): sources.build(f"regions/{c.name}", split, path)
-      for c in few
-      for split in ("train", "test")
-    }
+  path = tmp_path_factory.mktemp("regions")
+  with builderkit.built(regions.Regions, path, train=5, test=3) as found:
+    yield found
 
 
 def test_what_is_read_is_what_was_made(built):

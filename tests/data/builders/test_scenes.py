@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import builderkit
 import numpy as np
 import pytest
 
@@ -21,13 +22,9 @@ FEW = {"train": 16, "test": 8}
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
   """All configs with a few examples each, written and read back."""
-  path = tmp_path_factory.mktemp("scenes")
-  full = scenes.Scenes.BUILDER_CONFIGS
-  few = [dataclasses.replace(c, **FEW) for c in full]
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(scenes.Scenes, "BUILDER_CONFIGS", few)
-    patch.setattr(scenes.Scenes, "builder_configs", {c.name: c for c in few})
-    yield lambda name, split: sources.build(f"scenes/{name}", split, str(path))
+  path = str(tmp_path_factory.mktemp("scenes"))
+  with builderkit.few(scenes.Scenes, **FEW):
+    yield lambda name, split: sources.build(f"scenes/{name}", split, path)
 
 
 def config(name):

@@ -1,5 +1,6 @@
 import dataclasses
 
+import builderkit
 import numpy as np
 import pytest
 
@@ -21,13 +22,9 @@ def config(name, **changes):
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
   """All configs with a few examples each, written and read back."""
-  path = tmp_path_factory.mktemp("shapes")
-  full = shapes.Shapes.BUILDER_CONFIGS
-  few = [dataclasses.replace(c, train=6, test=3) for c in full]
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(shapes.Shapes, "BUILDER_CONFIGS", few)
-    patch.setattr(shapes.Shapes, "builder_configs", {c.name: c for c in few})
-    yield lambda name, split: sources.build(f"shapes/{name}", split, str(path))
+  path = str(tmp_path_factory.mktemp("shapes"))
+  with builderkit.few(shapes.Shapes, train=6, test=3):
+    yield lambda name, split: sources.build(f"shapes/{name}", split, path)
 
 
 def rng(name="small", split="train", i=0):

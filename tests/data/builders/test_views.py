@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import builderkit
 import numpy as np
 import pytest
 
@@ -23,12 +24,9 @@ def config(name):
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
   """`solids` with a few frames, written and read back."""
-  path = tmp_path_factory.mktemp("views")
-  cls, few = views.Views, [config("solids")]
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(cls, "BUILDER_CONFIGS", few)
-    patch.setattr(cls, "builder_configs", {c.name: c for c in few})
-    yield lambda split: sources.build("views/solids", split, str(path))
+  path = str(tmp_path_factory.mktemp("views"))
+  with builderkit.few(views.Views, **FEW):
+    yield lambda split: sources.build("views/solids", split, path)
 
 
 def test_configs_keep_their_places_which_seed_them():

@@ -1,6 +1,7 @@
 import dataclasses
 import pathlib
 
+import builderkit
 import numpy as np
 import pytest
 
@@ -14,12 +15,10 @@ N = 6
 
 
 @pytest.fixture
-def few(monkeypatch):
+def few():
   """The builder makes 6 pairs of a split."""
-  kind = warps.Warps
-  own = [dataclasses.replace(c, train=N, test=N) for c in kind.BUILDER_CONFIGS]
-  monkeypatch.setattr(kind, "BUILDER_CONFIGS", own)
-  monkeypatch.setattr(kind, "builder_configs", {c.name: c for c in own})
+  with builderkit.few(warps.Warps, train=N, test=N):
+    yield
 
 
 def test_pairs_are_functions_of_their_number_and_picture(

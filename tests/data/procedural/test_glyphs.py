@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from jmim.data import splits
 from jmim.data.procedural import glyphs
 
 GROUND = np.zeros((glyphs.HEIGHT, glyphs.WIDTH, 3), np.float32)
@@ -17,7 +18,7 @@ def drawn(n=60):
 
 
 def test_splits_share_no_word_and_every_letter_stands_everywhere():
-  train, test = map(glyphs.words, glyphs.SPLITS)
+  train, test = map(glyphs.words, splits.MADE)
   assert len({*train, *test}) == len(train) + len(test) == 1000
   for words in (train, test):
     for place in range(glyphs.COUNT):

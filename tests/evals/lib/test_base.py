@@ -3,6 +3,7 @@ import types
 
 import evalkit
 import numpy as np
+import phrases
 import pytest
 
 from jmim.core import discovery
@@ -29,21 +30,10 @@ def test_what_is_no_evaluator_is_a_key_error(name):
 
 @pytest.mark.parametrize("name", base.names())
 def test_every_field_is_documented_by_a_phrase_that_stands_alone(name):
-  for f in dataclasses.fields(discovery.find_evaluator(name)):
-    doc = f.metadata["doc"]
-    first = doc.split()[0].strip(",;:")
-    assert first not in (
-      "of",
-      "its",
-      "their",
-      "there",
-      "or",
-      "also",
-      "what",
-      "beside",
-      "as",
-      "the",
-    ), f"{f.name}: {doc}"
+  fields = dataclasses.fields(discovery.find_evaluator(name))
+  docs = {f.name: f.metadata["doc"] for f in fields}
+  assert not phrases.leaning(docs)
+  assert not [doc for doc in docs.values() if doc.startswith("the ")]
 
 
 @pytest.mark.parametrize("name", base.names())

@@ -23,5 +23,7 @@ def test_the_thing_is_what_pixels_show():
 def test_another_entry_is_taken_as_it_is_and_a_missing_one_named():
   context, out = evalkit.context(size=4), {"mask": np.ones((1, 4, 4))}
   assert marked.labels(context, out, "mask", "truth") is out["mask"]
-  with pytest.raises(errors.UserError, match="evals.<name>.guess='gess'"):
-    marked.entry(out, "gess", "guess")
+  with pytest.raises(
+    errors.UserError, match="(?s)gess.*one of mask, or 'thing'"
+  ):
+    marked.labels(context, out, "gess", "guess")

@@ -138,8 +138,13 @@ def test_keys_that_nobody_set_are_in_no_protocol():
   data = {k: k for k in KEYS}
   plain = runner.protocol(Adds(), data | {"group": "", "members": 0}, 7)
   assert plain == runner.protocol(Adds(), data, 7)
-  told = runner.protocol(Adds(), data | {"group": "clip", "members": 2}, 7)
-  assert told == plain | {"data.group": "clip", "data.members": 2}
+  for some in ({"group": "clip", "members": 2}, {"box": (1, 2, 3, 4)}):
+    told = {f"data.{key}": value for key, value in some.items()}
+    assert runner.protocol(Adds(), data | some, 7) == plain | told
+  nothing = {"height": 0, "box": ()}
+  assert runner.protocol(Adds(), data | nothing, 7) == plain
+  tall = runner.protocol(Adds(), data | {"height": 8}, 7)
+  assert tall == plain | {"data.height": 8}
 
 
 def test_the_type_of_a_protocol_is_the_module_of_the_evaluator():

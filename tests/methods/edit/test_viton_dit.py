@@ -121,7 +121,7 @@ def test_recipes_say_what_learns_less(name):
     assert fast and all(new in n for n in fast) and 0 < share < 1
     assert all(new not in n for n in slow)
   if name == "videos":
-    assert loaded("stage=video,frozen=1").optim.freeze == (
+    assert loaded("stage=video,frozen=True").optim.freeze == (
       loaded("stage=video").optim.lr_mults[0][0],
     )
 
