@@ -20,41 +20,56 @@ RECIPE = ROOT / "tests" / "tools" / "crash_recipe.py"
 pytestmark = pytest.mark.slow
 
 
+# argv: what never comes back, after how many calls that do, how many seconds a
+# watchdog may wait ("": as the config says), then those of jmim.
 STUCK = """
-import sys, time
+import builtins, importlib, itertools, sys, time
+
+place, good, seconds = sys.argv[1:4]
+del sys.argv[1:4]
+
 from jmim import main
-from jmim.session import batches
+from jmim.session import watchdog
 
-def never_returns(self, before=batches.Batches.__next__, count=[0]):
-  count[0] += 1
-  if count[0] == 12:
-    time.sleep(10000)
-  return before(self)
+since = []  # when it was stuck
 
-batches.Batches.__next__ = never_returns
+class Watchdog(watchdog.Watchdog):
+
+  def __init__(self, *args, **more):
+    # Its clock stands still before: what goes on may be ever so slow.
+    now = lambda: time.monotonic() - since[0] if since else 0.0
+    args = (float(seconds), *args[1:]) if seconds else args
+    super().__init__(*args, **more, now=now)
+
+watchdog.Watchdog = Watchdog
+module, _, path = place.partition(":")
+owner = importlib.import_module(module)
+*outer, name = path.split(".")
+for each in outer:
+  owner = getattr(owner, each)
+before, calls = getattr(owner, name, None), itertools.count()
+before = before or getattr(builtins, name)
+
+def never_returns(*args, **kwargs):
+  if next(calls) >= int(good):
+    since.append(time.monotonic())
+    time.sleep(100_000)
+  return before(*args, **kwargs)
+
+setattr(owner, name, never_returns)
 main.run()
 """
 
 
-def start(workdir, *flags, stuck=False):
-  """A long run, whose lines can be read while it goes on.
+def launch(*flags, stuck=()):
+  """A process, whose lines can be read while it goes on.
 
-  `stuck`: it waits for the batch of step 12, for ever.
+  `stuck`: the first words of `STUCK`, if something is to be.
   """
-  command = [
-    sys.executable,
-    "-u",
-    *(("-c", STUCK) if stuck else ("-m", "jmim.main")),
-    f"--config={RECIPE}:steps=100000",
-    f"--workdir={workdir}",
-    f"--config.data.data_dir={workdir.parent / 'data'}",
-    "--config.evals.recon=None",
-    "--config.evals.loss=None",
-    *flags,
-  ]
+  program = ("-c", STUCK, *stuck) if stuck else ("-m", "jmim.main")
   flag = "--xla_force_host_platform_device_count=2"
   return subprocess.Popen(
-    command,
+    [sys.executable, "-u", *program, *flags],
     cwd=ROOT,
     stdout=subprocess.PIPE,
     stderr=subprocess.STDOUT,
@@ -64,23 +79,33 @@ def start(workdir, *flags, stuck=False):
   )
 
 
-def pair(workdir, *flags, own=((), ()), stuck=(False, False)):
-  """Two processes of one run."""
+def start(workdir, *flags, stuck=()):
+  """A long run."""
+  return launch(
+    f"--config={RECIPE}:steps=100000",
+    f"--workdir={workdir}",
+    f"--config.data.data_dir={workdir.parent / 'data'}",
+    "--config.evals.recon=None",
+    "--config.evals.loss=None",
+    *flags,
+    stuck=stuck,
+  )
+
+
+def meeting():
+  """Flags of two processes."""
   with socket.socket() as probe:
     probe.bind(("127.0.0.1", 0))
-    port = probe.getsockname()[1]
+    where = f"--coordinator=127.0.0.1:{probe.getsockname()[1]}"
+  return [(where, "--processes=2", f"--process={i}") for i in range(2)]
+
+
+def pair(workdir, *flags, own=((), ()), stuck=((), ())):
+  """Two processes of one run."""
+  patience = "--config.hardware.host_timeout=60"
   return [
-    start(
-      workdir,
-      f"--coordinator=127.0.0.1:{port}",
-      "--processes=2",
-      f"--process={i}",
-      "--config.hardware.host_timeout=60",
-      *flags,
-      *own[i],
-      stuck=stuck[i],
-    )
-    for i in range(2)
+    start(workdir, *here, patience, *flags, *own[i], stuck=stuck[i])
+    for i, here in enumerate(meeting())
   ]
 
 
@@ -153,25 +178,122 @@ def test_a_host_that_dies_or_is_paused_ends_the_other(tmp_path, number):
   assert first.returncode in (5, -signal.SIGABRT), out
 
 
+# Hosts that meet may be slow; the stuck one loses its patience soon.
+SLOW = "--config.hardware.host_timeout=600"
+SOON = "5"
+
+
+def all_end(processes, *words):
+  """Each says why, and ends with 5; what the last one says has some words."""
+  outs = [p.communicate()[0] for p in processes]  # a hang would be one of ours
+  shown = "\n\n".join(outs)
+  assert {p.returncode for p in processes} == {5}, shown
+  for out in outs:
+    assert "; its threads:" in out and "the run stood still" in out, shown
+  for word in (*words, "in never_returns"):
+    assert word in outs[-1], shown
+
+
 @pytest.mark.parametrize("count", (1, 2))
 def test_a_host_that_is_stuck_but_alive_ends_all(tmp_path, count):
   """Its read of step 12 never comes back; its heart goes on beating."""
-  flags = (
-    "--config.hardware.host_timeout=10",
-    "--config.train.log_steps=4",
-    # Of two that share a core each has a slowest step of its own; the first to
-    # give up takes the other with it (134), before that has said anything.
-    "--config.hardware.stall_factor=0.01",
-  )
-  run = tmp_path / "run"
+  place, run = ("jmim.session.batches:Batches.__next__", "11"), tmp_path / "run"
+  flags = ("--config.train.log_steps=4",)
   if count == 1:
-    processes = [start(run, *flags, stuck=True)]
+    patience = "--config.hardware.host_timeout=10"
+    all_of_them = [start(run, *flags, patience, stuck=(*place, ""))]
   else:
-    processes = pair(run, *flags, stuck=(False, True))
-  outs = [p.communicate()[0] for p in processes]
-  assert "waiting for a batch" in outs[-1] and "never_returns" in outs[-1]
-  assert all("the run stood still" in out for out in outs), "\n\n".join(outs)
-  assert {p.returncode for p in processes} == {5}
+    all_of_them = pair(run, *flags, SLOW, stuck=((), (*place, SOON)))
+  all_end(all_of_them, "no step for", "waiting for a batch")
+
+
+DIGITS = (
+  "--config.data.name=digits/plain",
+  "--config.data.batch=16",
+  "--config.data.size=8",
+  "--config.data.channels=1",
+  "--config.data.mean=(0.5,)",
+  "--config.data.std=(0.5,)",
+)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+  """Flags of a run of two steps that makes digits."""
+  folder = tmp_path_factory.mktemp("finished")
+  flags = (
+    "--config=configs/dit_digits.py:steps=2,patch=4",
+    *DIGITS,
+    f"--workdir={folder / 'run'}",
+    f"--config.data.data_dir={folder / 'data'}",
+    "--config.schedule.warmup_steps=0",
+    "--config.method.dims.width=16",
+    "--config.method.dims.depth=1",
+    "--config.method.dims.heads=2",
+    "--config.method.noise.times=20",
+    "--config.method.sampling.steps=2",
+    "--config.evals.samples=None",
+  )
+  process = launch(*flags)
+  out, _ = process.communicate()
+  assert process.returncode == 0, out
+  return folder, flags
+
+
+QUICK = "--config.hardware.host_timeout=1"
+
+
+@pytest.mark.parametrize("count", (1, 2))
+def test_an_evaluation_that_is_stuck_ends_all_hosts(finished, count):
+  """The read of its third batch never comes back."""
+  flags, place = ("--mode=eval", *finished[1]), ("jmim.runlog.waits:next", "2")
+  if count == 1:
+    all_of_them = [launch(*flags, QUICK, stuck=(*place, ""))]
+  else:
+    first, second = meeting()
+    all_of_them = [
+      launch(*flags, SLOW, *first),
+      launch(*flags, SLOW, *second, stuck=(*place, SOON)),
+    ]
+  all_end(all_of_them, "no batch for", "waiting for a batch")
+
+
+def test_a_signal_ends_an_evaluation_of_several_hosts(finished):
+  """JAX's service takes SIGTERM for itself, and nobody would ask it."""
+  stuck = ("jmim.runlog.waits:next", "0", "")
+  flags = ("--mode=eval", *finished[1], SLOW)
+  both = [launch(*flags, *here, stuck=stuck) for here in meeting()]
+  assert any(line.startswith("data.train") for line in both[0].stdout)
+  for process in both:  # both have met by then
+    process.send_signal(signal.SIGTERM)
+  outs = [p.communicate()[0] for p in both]
+  assert [p.returncode for p in both] == [75, 75], "\n".join(outs)
+  assert all("SIGTERM: there is nothing to save" in out for out in outs)
+
+
+def test_samples_that_are_stuck_end(finished):
+  """The second part never comes from the devices."""
+  place = ("jmim.evals.lib.predict:require_finite", "1", "")
+  flags = ("--mode=sample", *finished[1], "--num=8", "--config.sample.batch=4")
+  process = launch(*flags, QUICK, stuck=place)
+  all_end([process], "no output samples for", "waiting for the devices")
+
+
+def test_a_procedure_that_is_stuck_ends(finished, tmp_path):
+  """Its results cannot be written."""
+  folder, _ = finished
+  process = launch(
+    "--mode=apply",
+    "--config=configs/img2img_digits.py",
+    *DIGITS,
+    QUICK,
+    f"--workdir={tmp_path}",
+    f"--config.data.data_dir={folder / 'data'}",
+    f"--config.procedure.source.path={folder / 'run'}",
+    "--config.apply.num=20",
+    stuck=("jmim.session.samples:write", "1", ""),
+  )
+  all_end([process], "no file for", "waiting for results to be written")
 
 
 def test_hosts_with_different_configs_are_told(tmp_path):

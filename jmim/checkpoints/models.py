@@ -149,7 +149,7 @@ def of_run(
     config = ml_collections.ConfigDict(checkpoint.read_config(path))
     discovery.check_stored(config, path)
     check_method(config, path, key)
-    sections = {"params": weights.read_section(path, source)}
+    found = weights.read_sections(path, source, "extra")
   except FileNotFoundError as e:
     raise errors.UserError(
       f"{workdir}: {errors.first_line(e)}",
@@ -157,10 +157,7 @@ def of_run(
       "finish that run first, or name another",
       key,
     ) from e
-  try:
-    sections["extra"] = weights.read_section(path, "extra")
-  except FileNotFoundError:  # a method without saved statistics
-    pass
+  sections = {"params": found[source], "extra": found["extra"]}
   arrays = {
     f"{section}/{name}": array
     for section, leaves in sections.items()

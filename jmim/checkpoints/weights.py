@@ -159,12 +159,35 @@ def read_section(workdir: pathlib.Path, name: str) -> dict[str, np.ndarray]:
     FileNotFoundError: no checkpoint, or nothing of that section in it.
     UserError: it cannot be read.
   """
+  return read_sections(workdir, name)[name]
+
+
+def read_sections(
+  workdir: pathlib.Path, name: str, *more: str
+) -> dict[str, dict[str, np.ndarray]]:
+  """Several parts of the newest checkpoint, all of one step.
+
+  The run may go on meanwhile, save and delete.
+
+  Args:
+    workdir: of the run.
+    name: as of `read_section`.
+    *more: further sections, {} where there is nothing of them.
+
+  Raises:
+    FileNotFoundError, UserError: as `read_section`.
+  """
   with reading(workdir) as store:
     while steps := store.steps():
-      converted = name == "ema" and steps[-1] == 0
+      step = steps[-1]
+      converted = name == "ema" and step == 0
       try:
-        return section(store, steps[-1], "params" if converted else name)
+        found = {name: section(store, step, "params" if converted else name)}
+        for other in more:
+          with contextlib.suppress(FileNotFoundError):
+            found[other] = section(store, step, other)
+        return dict.fromkeys(more, {}) | found
       except errors.Damaged:
-        if steps[-1] in store.steps():  # else the run went on
+        if step in store.steps():  # else the run went on
           raise
     raise FileNotFoundError(f"no checkpoint in {store.path}")

@@ -12,9 +12,8 @@ from typing import BinaryIO
 import numpy as np
 
 # What a .npy or .npz raises that is cut, damaged, of another kind or packed in
-# a way that nobody knows, or whose disk fails: opened, looked at or read.
-BROKEN = (
-  OSError,
+# a way that nobody knows: opened, looked at or read.
+DAMAGED = (
   ValueError,
   LookupError,
   EOFError,
@@ -22,6 +21,7 @@ BROKEN = (
   zipfile.BadZipFile,
   zlib.error,
 )
+BROKEN = (OSError, *DAMAGED)  # or whose disk fails
 # DEFLATE cannot make anything smaller than by 1032.
 _DENSEST = 1032
 

@@ -68,7 +68,12 @@ def load(
   scratch = path.with_suffix(f".{os.getpid()}.{secrets.token_hex(4)}.npz")
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(scratch, **table)
+    with scratch.open("wb") as file:
+      np.savez(file, **table)
+      file.flush()
+      # What is mapped is not looked at again: its name must not reach the disk
+      # before it does.
+      os.fsync(file.fileno())
     _keep(scratch, path)
     return _mapped(path)
   except npy.BROKEN as error:

@@ -11,6 +11,8 @@ command resumes, and a larger apply.num continues. Then the evaluators of the
 recipe look at them, and apply.store=NAME makes a data set of them.
 """
 
+import contextlib
+import dataclasses
 import functools
 import pathlib
 import time
@@ -25,6 +27,7 @@ from jmim.core import files
 from jmim.evals.lib import runner
 from jmim.parallel import hosts
 from jmim.runlog import console as consoles
+from jmim.runlog import waits
 from jmim.runlog import writer as writers
 from jmim.session import agreement
 from jmim.session import applied
@@ -33,9 +36,15 @@ from jmim.session import applying
 from jmim.session import checks
 from jmim.session import fits
 from jmim.session import given
+from jmim.session import holding
 from jmim.session import lock as locks
 from jmim.session import results
-from jmim.session import samples
+from jmim.session import seen
+from jmim.session import stopping
+from jmim.session import watchdog
+
+# What keeps results from being stored.
+_WRONG = (errors.UserError, OSError)
 
 
 def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
@@ -51,40 +60,95 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     NotSaved: the workdir cannot be written.
   """
   console = consoles.Console(quiet=jax.process_index() != 0)
+  workdir = pathlib.Path(workdir)
+  group = hosts.group(config.hardware.host_timeout)
+  with (
+    stopping.ending(jax.process_count()),
+    watchdog.watching(config.hardware, group) as watch,
+    contextlib.ExitStack() as closing,
+  ):
+    parts = _make(config, group)
+    _check_folder(workdir)
+    _check_evaluators(parts)
+    lock = holding.hold(workdir, group, console.print)
+    if lock:
+      closing.callback(lock.release)
+    _show(console, parts)
+    desk = Desk(
+      work=applying.Work(parts, during=watch.during),
+      workdir=workdir,
+      console=console,
+      group=group,
+      lock=lock,
+    )
+    try:
+      _run(desk)
+    except OSError as e:
+      text = f"{workdir}: {errors.first_line(e)}"
+      raise errors.NotSaved(text) from e
+    finally:
+      watch.turn_to(waits.END)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Desk:
+  """What one process holds of an application.
+
+  Attributes:
+    work: the programs of the procedure.
+    workdir: folder for what is made.
+    console: prints, on the first host.
+    group: the processes.
+    lock: on the workdir, on the first host.
+  """
+
+  work: applying.Work
+  workdir: pathlib.Path
+  console: consoles.Console
+  group: hosts.Group
+  lock: locks.Lock | None
+
+  def check_lock(self) -> None:
+    """Raises UserError, on all hosts, if another process has the workdir."""
+    check = self.lock.check if self.lock else lambda: None
+    self.group.all_or_none("lock looked at", check, errors.UserError)
+
+
+def _make(
+  config: ml_collections.ConfigDict, group: hosts.Group
+) -> applied.Parts:
+  """The parts, in which all hosts agree."""
   find = lambda needs, key, rt: given.read(
     needs, key, open_it=opening.model, rt=rt
   )
-  group = hosts.group(config.hardware.host_timeout)
   make = lambda: applied.make(config, find)
   parts = group.all_or_none("parts made", make, errors.UserError, patience=8)
   models = lambda: {name: x.sha256 for name, x in parts.given.items()}
   agreement.check_data(group, parts.sources, {}, models)
-  workdir = pathlib.Path(workdir)
-  _check_folder(workdir)
-  _check_evaluators(parts)
-  lock = locks.hold(workdir, group, console.print)
-  try:
-    _show(console, parts)
-    work = applying.Work(parts)
-    where, fitted = _begin(work, workdir, console)
-    group.barrier("fitted")
-    for split in parts.config.apply.splits:
-      if jax.process_index() == 0:
-        for line in samples.tidy(where / split):
-          console.print(line, style="yellow")
-      group.barrier(f"tidied {split}")  # before others look at what is held
-      _apply(work, where / split, fitted, console)
-      group.barrier(f"applied {split}")
-    context = results.Results(parts, where)
-    _evaluate(parts, context, workdir, console)
-    if parts.config.apply.store and jax.process_index() == 0:
-      results.store(parts, context, console.print)
-  except OSError as e:
-    text = f"{workdir}: {errors.first_line(e)}"
-    raise errors.NotSaved(text) from e
-  finally:
-    if lock:
-      lock.release()
+  return parts
+
+
+def _run(desk: Desk) -> None:
+  """Fits, applies, evaluates, stores.
+
+  Raises:
+    OSError: something cannot be written.
+  """
+  parts, during = desk.work.parts, desk.work.during
+  where, fitted = _begin(desk)
+  desk.group.barrier("fitted")
+  for split in parts.config.apply.splits:
+    _apply(desk, where / split, fitted)
+    desk.group.barrier(f"applied {split}")
+  context = results.Results(parts, where, during)
+  _evaluate(desk, context)
+  if parts.config.apply.store:
+    first = jax.process_index() == 0
+    store = lambda: results.store(parts, context, desk.console.print)
+    with during(waits.STORE):
+      desk.group.in_turn(
+        "results stored", store if first else lambda: None, _WRONG
+      )
 
 
 def _check_folder(workdir: pathlib.Path) -> None:
@@ -134,60 +198,53 @@ def _show(console: consoles.Console, parts: applied.Parts) -> None:
     console.print(f"{name}: {kind} of {path}, arrays {one.sha256[:12]}")
 
 
-def _begin(
-  work: applying.Work, workdir: pathlib.Path, console: consoles.Console
-) -> tuple[pathlib.Path, dict]:
+def _begin(desk: Desk) -> tuple[pathlib.Path, dict]:
   """(folder of the results, what is fitted)."""
-  begun = time.monotonic()
-  fitted, line = fits.fitted(work, workdir)
-  if work.parts.procedure.fits:
-    console.print(f"{line}, {time.monotonic() - begun:.1f} s")
+  parts, workdir, begun = desk.work.parts, desk.workdir, time.monotonic()
+  fitted, line = fits.fitted(desk.work, workdir, desk.group)
+  if parts.procedure.fits:
+    desk.console.print(f"{line}, {time.monotonic() - begun:.1f} s")
   if jax.process_index():
-    return results.folder(work.parts, workdir), fitted
-  text = work.parts.config.to_json(indent=2)
+    return results.folder(parts, workdir), fitted
+  text = parts.config.to_json(indent=2)
   files.replace(workdir / "config.json", text + "\n")
-  return results.begin(work.parts, workdir), fitted
+  return results.begin(parts, workdir), fitted
 
 
-def _apply(
-  work: applying.Work,
-  where: pathlib.Path,
-  fitted: dict,
-  console: consoles.Console,
-) -> None:
+def _apply(desk: Desk, where: pathlib.Path, fitted: dict) -> None:
   """Makes the parts of a split that are not there yet."""
-  parts, split = work.parts, where.name
+  work, say = desk.work, desk.console.print
+  split, pictures = where.name, work.parts.procedure.pictures()
   first = jax.process_index() == 0
-  index = applying.asked(parts, split)
-  missing = index[~np.isin(index, samples.held(where))]
+  held = seen.held(desk.group, where, lambda x: say(x, style="yellow"))
+  index = applying.asked(work.parts, split)
+  missing = index[~np.isin(index, held)]
   begun, made = time.monotonic(), 0
   for rows in work.results(split, missing, fitted) if len(missing) else ():
     made += len(rows["index"])
     lap, begun = time.monotonic() - begun, time.monotonic()
+    desk.check_lock()
     name = "a part"
     if first:
-      name = results.add(where, rows, parts.procedure.pictures())
-    console.print(f"{split} {name}: {len(rows['index'])} examples, {lap:.1f} s")
-  console.print(f"done: {len(index)} examples in {where}, {made} of them new")
+      with work.during(waits.WRITE):
+        name = results.add(where, rows, pictures)
+    say(f"{split} {name}: {len(rows['index'])} examples, {lap:.1f} s")
+  say(f"done: {len(index)} examples in {where}, {made} of them new")
 
 
-def _evaluate(
-  parts: applied.Parts,
-  context: results.Results,
-  workdir: pathlib.Path,
-  console: consoles.Console,
-) -> None:
+def _evaluate(desk: Desk, context: results.Results) -> None:
   """Runs the evaluators on the results; the numbers are of this start."""
+  parts = desk.work.parts
   if not parts.evaluators:
     return
   writer = None
   if jax.process_index() == 0:
-    writer = writers.Writer(workdir, -1)
+    writer = writers.Writer(desk.workdir, -1)
   runner.run(
     parts.evaluators,
     context,
     state=results.NO_STATE,
-    console=console,
+    console=desk.console,
     writer=writer,
     data=parts.config.data,
   )

@@ -2,9 +2,11 @@
 
 import pathlib
 
+import jax
 import ml_collections
 
 from jmim.session import restore
+from jmim.session import stopping
 from jmim.session import trained
 from jmim.session.hooks import evaluate
 
@@ -27,7 +29,10 @@ def run(
   Raises:
     UserError: also if there is no checkpoint, or it is of another config.
   """
-  with trained.open(config, workdir, allow_changes) as session:
+  with (
+    stopping.ending(jax.process_count()),
+    trained.open(config, workdir, allow_changes) as session,
+  ):
     restored = restore.only_weights(session)
     writer = session.open_eval_writer(restored.point.step)
     evaluations = evaluate.Evaluate(

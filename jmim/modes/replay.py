@@ -12,8 +12,10 @@ from typing import Any
 import jax
 import ml_collections
 
+from jmim.runlog import waits
 from jmim.session import diagnose
 from jmim.session import restore
+from jmim.session import stopping
 from jmim.session import trained
 
 
@@ -37,13 +39,18 @@ def run(
   Raises:
     UserError: no checkpoint before that step.
   """
-  with trained.open(config, workdir, allow_changes) as session:
+  with (
+    stopping.ending(jax.process_count()),
+    trained.open(config, workdir, allow_changes) as session,
+  ):
     restored = restore.before(session, replay_step)
     program, batches = restored.program, restored.batches
     step = jax.jit(program.step, out_shardings=(program.shardings, None))
     state = restored.point.state
     for _ in range(restored.point.step, replay_step - 1):
-      state, _ = step(state, program.consts, next(batches))
+      with session.watch.during(waits.BATCH):
+        batch = next(batches)
+      state, _ = step(state, program.consts, batch)
     names = diagnose.not_finite(program, batches, state, replay_step)
     _, metrics = step(state, program.consts, next(batches))
     report = {

@@ -33,10 +33,14 @@ from jmim.core import method as methods
 from jmim.core import state as states
 from jmim.evals.lib import predict
 from jmim.parallel import sharding
+from jmim.runlog import waits
 from jmim.session import assemble
+from jmim.session import holding
 from jmim.session import restore
 from jmim.session import samples
+from jmim.session import seen
 from jmim.session import session as sessions
+from jmim.session import stopping
 from jmim.session import trained
 
 
@@ -60,7 +64,10 @@ def run(
     NotSaved: the images cannot be written.
   """
   config = with_weights(config)
-  with sessions.open(config, workdir, write=False) as session:
+  with (
+    stopping.ending(jax.process_count()),
+    sessions.open(config, workdir, write=False, watched=True) as session,
+  ):
     check(session.parts)
     trained.check(session, allow_changes)
     which = {"ema": "the EMA", "raw": "the parameters"}[config.sample.weights]
@@ -159,44 +166,57 @@ def make(session: sessions.Session, point: restore.Point) -> pathlib.Path:
 
   Returns:
     the folder of all of them.
+
+  Raises:
+    UserError: another process writes there, or as `sampler`.
+    NotSaved: they cannot be written.
   """
-  parts, console = session.parts, session.console
-  config, folder = parts.config.sample, open_folder(session, point.step)
-  ways = math.prod(parts.mesh.shape[a] for a in sharding.BATCH_AXES)
-  batch = -(-config.batch // ways) * ways
-  draw = sampler(parts, point.state, batch)
-  text = reader(parts)
-  if jax.process_index() == 0:
+  folder, group = open_folder(session, point.step), session.group
+  lock = holding.hold(folder, group, session.console.print)
+  try:
+    warn = lambda line: session.console.print(line, style="yellow")
     with session.saving():
-      lines = samples.tidy(folder)
-    for line in lines:
-      console.print(line, style="yellow")
-  session.group.barrier("samples tidied")
-  held = samples.held(folder)
+      held = seen.held(group, folder, warn)
+    _fill(session, point, folder, held)
+  finally:
+    if lock:
+      lock.release()
+  return folder
+
+
+def _fill(
+  session: sessions.Session,
+  point: restore.Point,
+  folder: pathlib.Path,
+  held: np.ndarray,
+) -> None:
+  """Makes what is missing beside the images that are held."""
+  parts, say = session.parts, session.console.print
+  config, text = parts.config.sample, reader(parts)
+  ways = math.prod(parts.mesh.shape[a] for a in sharding.BATCH_AXES)
+  draw = sampler(parts, point.state, -(-config.batch // ways) * ways)
   made, seconds = 0, 0.0  # seconds: without the first part, which compiles
   missing = np.setdiff1d(np.arange(config.num), held)
   for start in range(0, len(missing), config.batch):
     index = missing[start : start + config.batch]
     begun = time.monotonic()
-    rows = draw(index)
+    with session.watch.during(waits.output("samples")):
+      rows = draw(index)
     lap = time.monotonic() - begun
     rate = f", {len(index) / lap:.2f} images/s"
     rate = rate if made else " (compiling included)"
     made, seconds = made + len(index), seconds + lap * bool(made)
     name = "a part"
     if jax.process_index() == 0:
-      with session.saving():
+      with session.watch.during(waits.WRITE), session.saving():
         name = samples.write(folder, rows, text).name
-    console.print(f"{name}: {len(index)} images, {lap:.1f} s{rate}")
+    say(f"{name}: {len(index)} images, {lap:.1f} s{rate}")
   timed = made - min(made, config.batch)
   if timed > 0:
-    console.print(f"{timed / seconds:.2f} images/s without the first part")
+    say(f"{timed / seconds:.2f} images/s without the first part")
   more = np.count_nonzero(held >= config.num)
   more = f" (and {more} of larger numbers)" if more else ""
-  console.print(
-    f"done: {config.num} images in {folder}{more}, {made} of them new"
-  )
-  return folder
+  say(f"done: {config.num} images in {folder}{more}, {made} of them new")
 
 
 def sampler(

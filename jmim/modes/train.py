@@ -15,12 +15,12 @@ from jmim.core import errors
 from jmim.report import page
 from jmim.runlog import console as consoles
 from jmim.runlog import meter
+from jmim.runlog import waits
 from jmim.session import loop as loops
 from jmim.session import ready as readiness
 from jmim.session import session as sessions
 from jmim.session import stopping
 from jmim.session import trained
-from jmim.session import watchdog
 from jmim.session.hooks import evaluate
 from jmim.session.hooks import log
 from jmim.session.hooks import save
@@ -58,7 +58,9 @@ def run(
     early.enter_context(stopping.leaving())
     quiet = quiet or jax.process_index() != 0
     console = consoles.Console(quiet=quiet, verbose=verbose)
-    opened = sessions.open(config, workdir, console=console, heard=heard)
+    opened = sessions.open(
+      config, workdir, console=console, heard=heard, watched=True
+    )
     session = stack.enter_context(opened)
     if trained.is_finished(session):
       session.console.print(
@@ -66,13 +68,13 @@ def run(
         "do; raise train.total_* to go on with it"
       )
       return
-    watch = stack.enter_context(watchdog.watching(session))
-    with watch.during("readiness"):
-      ready = readiness.prepare(session)
-      session.group.barrier("ready")
+    ready = readiness.prepare(session)
+    session.group.barrier("ready")
     early.close()
     with stopping.Stop(jax.process_count()) as stop:
-      _train(session, ready, stop, watch)
+      session.watch.turn_to(waits.STEP)
+      _train(session, ready, stop)
+      session.watch.turn_to(waits.END)
       _finish(session)
 
 
@@ -80,10 +82,10 @@ def _train(
   session: sessions.Session,
   ready: readiness.Ready,
   stop: stopping.Stop,
-  watch: watchdog.Watchdog,
 ) -> None:
   """Steps until the end of the run, or until a signal."""
   total, start = session.parts.total, ready.point.step
+  watch = session.watch
   loop = loops.make(session, ready)
   logs = log.Log(session, ready, loop, watch.during)
   spikes = spike.Spikes(session, ready, loop)
@@ -93,7 +95,7 @@ def _train(
   )
 
   def leave() -> NoReturn:
-    with watch.during(watchdog.SAVE):
+    with watch.during(waits.SAVE):
       done = "saved" if saves.finish(loop.step) else saves.why_not
     _report(session)
     raise errors.Preempted(f"{stop.signal} at step {loop.step}: {done}")
@@ -103,11 +105,7 @@ def _train(
     if not names:
       return
     try:
-      with (
-        watch.during(*names),
-        session.clock.measure("eval"),
-        stop.cutting(),
-      ):
+      with session.clock.measure("eval"), stop.cutting():
         evaluations.run(names, loop.state)
     except stopping.Signalled:
       leave()
@@ -120,25 +118,25 @@ def _train(
     traces = trace.Trace(session, start, ready.compiled)
     for step, metrics in loop.steps(before=traces.before):
       watch.step()
-      with watch.during(watchdog.TRACE):
+      with watch.during(waits.TRACE):
         traces.after(step, loop.state)
       session.console.advance(step)
       spikes.add(metrics[loop.loss])
       if logs.due(step):
         logs.write(step)
-        with watch.during(watchdog.LOOK):
+        with watch.during(waits.LOOK):
           back = spikes.handle(step)
         if back:  # the run is at an earlier step
           logs.go_to(loop.step)
           continue
       logs.check(step)
       if saves.due(step, logged=logs.due(step)):
-        with watch.during(watchdog.SAVE):
+        with watch.during(waits.SAVE):
           saves.begin(step)
       if stop.due(step):
         leave()
       evaluate_now(evaluations.due(step))
-    with watch.during(watchdog.SAVE):
+    with watch.during(waits.SAVE):
       saves.finish(total)
 
 
@@ -157,7 +155,8 @@ def _report(session: sessions.Session) -> None:
   if not session.writes:
     return
   try:
-    page.write([session.workdir], session.workdir / "report.html")
+    with session.watch.during(waits.WRITE):
+      page.write([session.workdir], session.workdir / "report.html")
   except Exception as e:  # the run is worth more than a page about it
     text = f"report.html not written: {errors.first_line(e)}"
     session.console.print(text, style="yellow")

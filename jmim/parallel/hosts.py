@@ -20,6 +20,7 @@ from absl import flags
 from jax._src import distributed
 
 from jmim.core import errors
+from jmim.parallel import alarms
 from jmim.parallel import alike
 from jmim.parallel import meetings
 
@@ -232,6 +233,11 @@ class Group:
       HostsMissing: naming those that did not come.
     """
     self._gather(name, "")
+
+  def alarm(self) -> alarms.Alarm:
+    """Tells the others that this one stands still."""
+    client = distributed.global_state.client
+    return alarms.Alarm(client, self.index, self.count)
 
   def agree(
     self,

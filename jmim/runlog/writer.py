@@ -42,6 +42,7 @@ class Writer:
     board: Any = None,
     place: Callable[[int], Mapping[str, float]] | None = None,
     heard: Callable[[Mapping[str, Any]], None] | None = None,
+    ours: Callable[[], bool] = lambda: True,
   ):
     """Opens the files of a run that continues after `step`.
 
@@ -53,13 +54,15 @@ class Writer:
       board: of `runlog.boards`, which gets the same; or None.
       place: step -> where in the run that is (`events.PLACES`), for each line.
       heard: called with each line.
+      ours: whether the files are those of this process still; if not, nothing
+        is written.
 
     Raises:
       OSError: the files cannot be opened.
     """
     self.workdir, self._failed = pathlib.Path(workdir), failed
     self._board, self._place = board, place or (lambda step: {})
-    self._heard = heard or (lambda line: None)
+    self._heard, self._ours = heard or (lambda line: None), ours
     self._lines, self._events = self._open(step)
 
   def _open(self, step: int) -> tuple[files.Appender, files.Appender]:
@@ -117,6 +120,8 @@ class Writer:
     Whatever the name, the file is in that folder.
     """
     path = self.workdir / "images" / f"{_safe(name)}_{step:08d}.png"
+    if not self._ours():
+      return path
     try:
       with files.writing(path) as file:
         PIL.Image.fromarray(pixels).save(file, "png")
@@ -136,6 +141,8 @@ class Writer:
       **content: arrays and texts.
     """
     path = head(self.workdir, name)
+    if not self._ours():
+      return
     try:
       path.parent.mkdir(exist_ok=True)
       with files.writing(path) as file:
@@ -144,6 +151,8 @@ class Writer:
       self._failed(e)
 
   def _add(self, where: files.Appender, records: Any) -> None:
+    if not self._ours():
+      return
     try:
       where.add(records)
     except OSError as e:

@@ -23,6 +23,7 @@ from jmim.data import order
 from jmim.data import pipeline
 from jmim.data import splits
 from jmim.parallel import sharding
+from jmim.runlog import waits
 from jmim.session import applied
 
 Rows = dict[str, np.ndarray]
@@ -58,16 +59,23 @@ class Work:
   Attributes:
     parts: of the procedure.
     traces: has an item for each time that a program was traced.
+    during: makes the context of what is waited for.
   """
 
-  def __init__(self, parts: applied.Parts, load: bool = True):
+  def __init__(
+    self,
+    parts: applied.Parts,
+    load: bool = True,
+    during: waits.Measure = waits.nothing,
+  ):
     """Puts the models on the devices; compiles nothing yet.
 
     Args:
       parts: of the procedure.
       load: False: they are shapes, and stay where they are.
+      during: as the attribute.
     """
-    self.parts, self.traces = parts, []
+    self.parts, self.traces, self.during = parts, [], during
     self._batch = sharding.batch_sharding(parts.mesh)
     everywhere = sharding.replicated(parts.mesh)
     put = lambda one: jax.device_put(
@@ -115,9 +123,11 @@ class Work:
     index = chosen(len(self.parts.sources["train"]), num)
     key = key_of(self.parts.config.seed, "fit")
     for numbers, batch, _ in self.batches("train", index):
-      made = self._collect(self._weights, batch, key)
+      with self.during(waits.output("collect")):
+        made = self._collect(self._weights, batch, key)
+        made = jax.tree.map(np.asarray, made)
       valid = numbers >= 0
-      yield {name: np.asarray(x)[valid] for name, x in made.items()}
+      yield {name: x[valid] for name, x in made.items()}
 
   def results(
     self, split: str, index: np.ndarray, fitted: procedures.Arrays
@@ -135,10 +145,12 @@ class Work:
     key = key_of(self.parts.config.seed, split)
     on_device = jax.tree.map(jnp.asarray, fitted)
     for numbers, batch, stored in self.batches(split, index):
-      made, finite = self._apply(self._weights, on_device, batch, key)
+      with self.during(waits.output(f"apply of {split}")):
+        made = self._apply(self._weights, on_device, batch, key)
+        made, finite = jax.tree.map(np.asarray, made)
       valid = numbers >= 0
-      _require_finite(np.asarray(finite)[valid])
-      rows = stored | {n: np.asarray(x) for n, x in made.items()}
+      _require_finite(finite[valid])
+      rows = stored | made
       rows["index"] = numbers
       yield {name: x[valid] for name, x in rows.items()}
 
@@ -156,7 +168,7 @@ class Work:
       process_count=jax.process_count(),
     )
     put = lambda x: jax.make_array_from_process_local_data(self._batch, x)
-    for local in stream:
+    for local in waits.batches(stream, self.during):
       valid = local["valid"]
       numbers = np.where(valid, index[local["index"]], -1).astype(np.int32)
       names = [n for n in entries.readable(local) if n in read]

@@ -19,8 +19,11 @@ from jmim.core import files
 from jmim.core import npy
 from jmim.core import procedure as procedures
 from jmim.core import tree as trees
+from jmim.data import again
 from jmim.data import keep
 from jmim.data import texts
+from jmim.parallel import hosts
+from jmim.runlog import waits
 from jmim.session import applied
 from jmim.session import applying
 
@@ -80,30 +83,35 @@ def mark(about: dict[str, Any]) -> str:
 
 
 def fitted(
-  work: applying.Work, workdir: pathlib.Path
+  work: applying.Work,
+  workdir: pathlib.Path,
+  group: hosts.Group | None = None,
 ) -> tuple[procedures.Arrays, str]:
   """(what is fitted, a line on where it comes from).
 
   It is read where it is in the workdir; else made, and kept there.
 
+  Args:
+    work: of the procedure.
+    workdir: for what is made.
+    group: the processes; None: this one.
+
   Raises:
-    OSError: it cannot be written.
+    OSError: it cannot be written, or another host cannot read what the first
+      one can.
   """
   parts = work.parts
   if not parts.procedure.fits:
     return {}, "nothing to fit"
   about = fit_protocol(parts)
   path = workdir / "fitted" / f"{mark(about)}.npz"
-  line = f"fit written to {path}"
-  try:
-    with np.load(path) as stored:
-      return trees.nested(dict(stored)), f"fit read from {path}"
-  except FileNotFoundError:
-    pass
-  except npy.BROKEN as e:
-    line += f", anew: what was there {errors.first_line(e)}"
-  made = parts.procedure.fit(work.rows(parts.config.apply.fit_num))
-  made = jax.tree.map(np.asarray, made)
+  found, why = _read(path, group or hosts.Group())
+  if found is not None:
+    return found, f"fit read from {path}"
+  line = f"fit written to {path}" + f", anew: {why}" * bool(why)
+  with work.during(waits.FIT):
+    made = parts.procedure.fit(work.rows(parts.config.apply.fit_num))
+    made = jax.tree.map(np.asarray, made)
   if jax.process_index() == 0:
     path.parent.mkdir(parents=True, exist_ok=True)
     with files.writing(path) as file:
@@ -111,3 +119,34 @@ def fitted(
     text = json.dumps(about, indent=2, sort_keys=True) + "\n"
     files.replace(path.with_suffix(".json"), text)
   return made, line
+
+
+def _read(
+  path: pathlib.Path, group: hosts.Group
+) -> tuple[procedures.Arrays | None, str]:
+  """(what is in a file, or None; why it cannot be used).
+
+  Whether it can be is what the first host sees: all of them are needed to fit
+  anew, and a network disk may show some of them an old state.
+  """
+  found, why = None, ""
+
+  def read() -> procedures.Arrays:
+    with np.load(path) as stored:
+      return trees.nested(dict(stored))
+
+  try:
+    found = again.attempt(read)
+  except FileNotFoundError:
+    pass
+  except npy.BROKEN as e:
+    why = f"what was there {errors.first_line(e)}"
+  if not group.of_first("fit looked at", "there" * (found is not None)):
+    return None, why
+
+  def check() -> None:
+    if found is None:
+      raise OSError(f"{path} cannot be read, as the first host can: {why}")
+
+  group.all_or_none("fit read", check, OSError)
+  return found, ""

@@ -26,7 +26,6 @@ from collections.abc import Callable
 from typing import Any
 
 from jmim.core import errors
-from jmim.parallel import hosts
 
 NAME = "lock"
 BEAT = 5.0  # seconds between two signs of life
@@ -81,7 +80,8 @@ class Lock:
       own.write_text(self._text, encoding="utf-8")
       os.link(own, path)
     except FileExistsError:
-      return False
+      # A network disk that lost its answer was asked to do it twice.
+      return _read(path) == json.loads(self._text)
     except OSError as e:
       if e.errno not in _NO_LINKS:
         raise
@@ -166,6 +166,11 @@ class Lock:
   def _ours(self) -> bool:
     return _read(self.path) == json.loads(self._text)
 
+  @property
+  def mark(self) -> str:
+    """What tells this lock from all others; see `mark_of`."""
+    return json.loads(self._text)["mark"]
+
   def check(self) -> None:
     """Raises UserError if another process has taken the workdir.
 
@@ -240,52 +245,17 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
   return found if isinstance(found, dict) else {}
 
 
+def mark_of(workdir: pathlib.Path) -> str:
+  """The mark of the lock that is seen in a workdir; "": there is none."""
+  return str(_read(workdir / NAME).get("mark", ""))
+
+
 def _time(path: pathlib.Path) -> float | None:
   """When a file was changed; None: it is gone."""
   try:
     return path.stat().st_mtime
   except FileNotFoundError:
     return None
-
-
-def hold(
-  workdir: pathlib.Path, group: hosts.Group, say: Callable[[str], None]
-) -> Lock | None:
-  """Has the first host take the lock, and all know; None on the others.
-
-  Those only see whether they can write there.
-
-  Args:
-    workdir: of the run.
-    group: its processes; all call this.
-    say: prints a line.
-
-  Raises:
-    UserError: another run holds it.
-    NotSaved: it cannot be written.
-  """
-  take = lambda: _try(workdir) if group.index else Lock(workdir, say)
-  patience = 1 + int(DEAD // max(1, group.seconds))
-  kinds = (errors.UserError, OSError)
-  made, error = group.attempt("workdir held", take, kinds, patience)
-  if error is None:
-    return made
-  if made:  # it is another host that cannot go on
-    made.release()
-  if isinstance(error, errors.UserError):
-    raise error
-  text = f"{workdir}: {errors.first_line(error)}"
-  raise errors.NotSaved(text) from error
-
-
-def _try(workdir: pathlib.Path) -> None:
-  """Writes and removes a file: this host, too, will save there."""
-  workdir.mkdir(parents=True, exist_ok=True)
-  own = workdir / f"{NAME}.{secrets.token_hex(4)}.tmp"
-  try:
-    own.write_text("written?", encoding="utf-8")
-  finally:
-    own.unlink(missing_ok=True)
 
 
 def _who(holder: dict[str, Any]) -> str:
@@ -295,5 +265,5 @@ def _who(holder: dict[str, Any]) -> str:
 
 def _held(workdir: pathlib.Path, holder: dict[str, Any]) -> errors.UserError:
   since = holder.get("since", "an unknown time")
-  seen = f"{workdir} is being trained by {_who(holder)}, since {since}"
+  seen = f"{workdir} is being written by {_who(holder)}, since {since}"
   return errors.UserError(f"{seen}; this is {_who(_ourselves())}", *_WANTED)

@@ -140,6 +140,11 @@ def _resume(
   parts, where = session.parts, session.workdir
   identity.check(parts.consts, known, where, parts.method.consts())
   point = restore.newest(session, program, batches)
+  if back := restore.cut_short(session, point.step):
+    session.console.print(f"the rollback to step {back} was cut short: ended")
+    del point  # its state: there may be no room for two
+    session.keeper.roll_back(back)
+    point = restore.newest(session, program, batches)
   session.console.print(f"resumed from step {point.step}")
   return point
 

@@ -8,8 +8,10 @@ from typing import Any
 from jmim.checkpoints import intact
 from jmim.checkpoints import weights
 from jmim.core import state as states
+from jmim.runlog import waits
 from jmim.session import batches as feeds
 from jmim.session import program as programs
+from jmim.session import seen
 from jmim.session import session as sessions
 from jmim.session import skips
 
@@ -54,7 +56,9 @@ def begin(
   """
   batches = feeds.Batches(session.parts, skips=())
   session.closing.callback(batches.close)
-  return batches, programs.make(session.parts, batches.peek())
+  with session.watch.during(waits.FIRST_BATCH):
+    first = batches.peek()
+  return batches, programs.make(session.parts, first)
 
 
 def newest(
@@ -74,19 +78,35 @@ def newest(
     before: only those of smaller steps; None: all.
     how: (step, shapes) -> state, in place of all that is saved.
   """
-  step, state, meta = intact.restore(
-    session.keeper.store,
-    program.like,
-    warn=session.warn,
-    before=before,
-    how=how,
-  )
+  with session.watch.during(waits.RESTORE):
+    step, state, meta = intact.restore(
+      session.keeper.store,
+      program.like,
+      warn=session.warn,
+      before=before,
+      how=how,
+    )
   session.clock.resume(meta.get("clock", {}))
   text = json.dumps(skips.read(session.workdir))
   written = json.loads(session.group.of_first("skips read", text))
   batches.skips = [*skips.after(step, meta, written)]
   batches.go_to(step)
   return Point(step=step, state=state, losses=tuple(meta.get("losses", ())))
+
+
+def cut_short(session: sessions.Session, step: int) -> int:
+  """The step that a rollback was to go to when it was killed; 0: there is none.
+
+  Args:
+    session: of a run that is trained; of another it is 0.
+    step: of its newest checkpoint.
+  """
+  back, store = 0, session.keeper.store
+  if session.writes:
+    written = skips.read(session.workdir)
+    back = skips.cut_short(step, store.meta(step), written)
+    back = back if back in store.steps() else 0
+  return int(session.group.of_first("rollback cut short", str(back)))
 
 
 def only_weights(session: sessions.Session) -> Restored:
@@ -96,7 +116,7 @@ def only_weights(session: sessions.Session) -> Restored:
     UserError: there is none.
   """
   store = session.keeper.store
-  weights.newest(store)  # raises, before any data is read
+  _look(session)
   batches, program = begin(session)
   how = lambda step, like: weights.restore(store, step, like)
   point = newest(session, program, batches, how=how)
@@ -109,7 +129,20 @@ def before(session: sessions.Session, step: int) -> Restored:
   Raises:
     UserError: there is none.
   """
-  weights.newest(session.keeper.store, step)
+  _look(session, step)
   batches, program = begin(session)
   point = newest(session, program, batches, before=step)
   return Restored(point=point, program=program, batches=batches)
+
+
+def _look(session: sessions.Session, step: int | None = None) -> None:
+  """Raises UserError, before any data is read, if there is no checkpoint.
+
+  To which hosts a network disk shows the newest late, they wait for it.
+
+  Args:
+    session: of the run.
+    step: before which there must be one; None: any.
+  """
+  seen.newest(session, "looked at")
+  weights.newest(session.keeper.store, step)

@@ -29,6 +29,7 @@ from jmim.data import sources
 from jmim.data import splits
 from jmim.data import write
 from jmim.evals.lib import context as contexts
+from jmim.runlog import waits
 from jmim.session import applied
 from jmim.session import applying
 from jmim.session import fits
@@ -106,12 +107,18 @@ def load(where: pathlib.Path, index: np.ndarray) -> Rows:
 class Results(contexts.Context):
   """What evaluators see of a procedure: its results, as they are stored."""
 
-  def __init__(self, parts: applied.Parts, where: pathlib.Path):
+  def __init__(
+    self,
+    parts: applied.Parts,
+    where: pathlib.Path,
+    during: waits.Measure = waits.nothing,
+  ):
     """Reads the results when they are first asked for.
 
     Args:
       parts: of the procedure.
       where: their folder.
+      during: as of `Context`.
     """
     self._where, self._read, self._split = where, {}, "eval"
     self._pictures = parts.procedure.pictures()
@@ -129,6 +136,7 @@ class Results(contexts.Context):
       consts={},
       fresh=self._no_weights,
       seed=parts.config.seed,
+      during=during,
     )
 
   def origins(self, parts: applied.Parts, split: str) -> np.ndarray:
@@ -281,9 +289,8 @@ def store(
   }
   first = next(iter(rows.values()))
   classes = next(iter(parts.sources.values())).num_classes or 0
-  each = lambda x: (
-    write.example(x, i, pictures) for i in range(len(x["index"]))
-  )
+  count = lambda x: range(len(x["index"]))
+  each = lambda x: (write.example(x, i, pictures) for i in count(x))
   made = write.dataset(
     name,
     root,

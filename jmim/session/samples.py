@@ -7,6 +7,7 @@
 Which images a part holds is what its "index" says, not its name.
 """
 
+import functools
 import math
 import pathlib
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import PIL.Image
 
 from jmim.core import files
 from jmim.core import npy
+from jmim.data import again
 from jmim.evals.lib import clouds
 
 
@@ -27,14 +29,23 @@ def paths(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def index(path: pathlib.Path) -> np.ndarray | None:
-  """int64 [n], the numbers of the images of a part; None: it is not whole."""
+  """int64 [n], the numbers of the images of a part; None: it is not whole.
+
+  Raises:
+    OSError: the disk fails, which says nothing of the part.
+  """
   try:
-    with np.load(path) as stored:
-      numbers, sizes = stored["index"], {x.shape[:1] for x in stored.values()}
-  except npy.BROKEN:
+    numbers, sizes = again.attempt(functools.partial(_read, path))
+  except npy.DAMAGED:
     return None
   whole = numbers.ndim == 1 and sizes == {numbers.shape}
   return numbers.astype(np.int64) if whole else None
+
+
+def _read(path: pathlib.Path) -> tuple[np.ndarray, set[tuple[int, ...]]]:
+  """(the numbers, all lengths of arrays)."""
+  with np.load(path) as stored:
+    return stored["index"], {x.shape[:1] for x in stored.values()}
 
 
 def tidy(folder: pathlib.Path) -> list[str]:
@@ -44,10 +55,10 @@ def tidy(folder: pathlib.Path) -> list[str]:
     A line for each that was removed; what it held alone can be made again.
 
   Raises:
-    OSError: one cannot be removed.
+    OSError: one cannot be read, or removed.
   """
   lines, seen = [], np.zeros(0, np.int64)
-  for path in folder.glob("*.tmp*"):
+  for path in folder.glob("part_*.tmp*"):
     path.unlink()
   for path in paths(folder):
     found = index(path)

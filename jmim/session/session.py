@@ -26,12 +26,15 @@ from jmim.parallel import hosts
 from jmim.runlog import boards
 from jmim.runlog import clock as clocks
 from jmim.runlog import console as consoles
+from jmim.runlog import waits
 from jmim.runlog import writer as writers
 from jmim.session import agreement
 from jmim.session import assemble
 from jmim.session import data_facts
+from jmim.session import holding
 from jmim.session import lock as locks
 from jmim.session import small_files
+from jmim.session import watchdog
 
 Heard = Callable[[Mapping[str, Any]], None]  # gets a line of metrics.jsonl
 
@@ -47,6 +50,7 @@ class Session:
     group: the processes of the run.
     keeper: its checkpoints.
     clock: where its time goes.
+    watch: ends it where it stands still.
     writes: whether this process writes the files of the run: the first host
       does, of a run that is trained.
     closing: callbacks for the end of the session, the last one first.
@@ -61,6 +65,7 @@ class Session:
   group: hosts.Group
   keeper: keepers.Keeper
   clock: clocks.Clock
+  watch: watchdog.Watchdog
   writes: bool
   closing: contextlib.ExitStack
   facts: data_facts.Facts
@@ -99,18 +104,35 @@ class Session:
         board,
         place=self._place,
         heard=self.heard,
+        ours=self._holds,
       )
       writer.describe(configs.flat(self.parts.config))
     self.closing.callback(self._close_writer, writer)
     return writer
 
   def open_eval_writer(self, step: int) -> writers.Writer | None:
-    """The same in workdir/eval, which leaves those of the run alone."""
+    """The same in workdir/eval, which leaves those of the run alone.
+
+    What cannot be written there is a NotSaved at once.
+    """
     if jax.process_index():
       return None
-    writer = writers.Writer(self.workdir / "eval", step, place=self._place)
+    where = self.workdir / "eval"
+    with self.saving():
+      writer = writers.Writer(where, step, self._not_saved, place=self._place)
     self.closing.callback(self._close_writer, writer)
     return writer
+
+  def _holds(self) -> bool:
+    """Whether no other process has taken the workdir.
+
+    It has where this one was suspended; the next checkpoint says so.
+    """
+    return self.lock is None or not self.lock.lost()
+
+  def _not_saved(self, error: Exception) -> None:
+    with self.saving():
+      raise error
 
   def _place(self, step: int) -> dict[str, float]:
     """Where in the run a step is, and when that was."""
@@ -130,6 +152,7 @@ def open(
   write: bool = True,
   console: consoles.Console | None = None,
   heard: Heard | None = None,
+  watched: bool = False,
 ) -> Iterator[Session]:
   """Opens a run; its end waits for the last checkpoint and closes the files.
 
@@ -139,6 +162,8 @@ def open(
     write: False: only to look at it; nothing is created or changed.
     console: prints; None: a plain one of the first host.
     heard: called with each line of metrics.jsonl, once it is written.
+    watched: whether the process ends, from now on, where it stands still; what
+      takes longer than a day must then be told to `Session.watch`.
 
   Raises:
     UserError: a mistake in the config, data or workdir, or another process
@@ -150,13 +175,19 @@ def open(
   group = hosts.group(config.hardware.host_timeout)
   workdir = pathlib.Path(workdir)
   index = workdir / "index" if write else None
-  parts = _make(config, group, console, index)
-  facts = data_facts.of(parts.sources, texts.facts(parts.spec))
-  data_facts.show(console, parts.sources, facts)
-  boards.check(parts.config)
-  _check_best(parts)
   with contextlib.ExitStack() as closing:
-    lock = locks.hold(workdir, group, console.print) if write else None
+    clock, watch = clocks.Clock(), watchdog.nobody()
+    if watched:
+      watch = closing.enter_context(
+        watchdog.watching(config.hardware, group, clock)
+      )
+    parts = _make(config, group, console, index)
+    watch.turn_to(waits.START)  # an index of shards may have taken hours
+    facts = data_facts.of(parts.sources, texts.facts(parts.spec))
+    data_facts.show(console, parts.sources, facts)
+    boards.check(parts.config)
+    _check_best(parts)
+    lock = holding.hold(workdir, group, console.print) if write else None
     if lock:
       closing.callback(lock.release)
     look = lambda: small_files.check(workdir, write) if first else []
@@ -182,7 +213,8 @@ def open(
       console=console,
       group=group,
       keeper=keeper,
-      clock=clocks.Clock(),
+      clock=clock,
+      watch=watch,
       writes=first and write,
       closing=closing,
       facts=facts,
@@ -190,7 +222,10 @@ def open(
       heard=heard,
     )
     _compare_data(session, write)
-    yield session
+    try:
+      yield session
+    finally:
+      watch.turn_to(waits.END)
 
 
 def _make(

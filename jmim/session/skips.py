@@ -78,6 +78,22 @@ def after(step: int, meta: Mapping[str, Any], written: Skips) -> Skips:
   return [*meta["skips"], *(pair for pair in written if pair[0] >= step)]
 
 
+def cut_short(step: int, meta: Mapping[str, Any], written: Skips) -> int:
+  """The step that a rollback was to go to, which a kill has cut short; or 0.
+
+  It writes its window down, and then deletes the checkpoints after it. One that
+  is left is of a step in the window, and does not know of it.
+
+  Args:
+    step: of the newest checkpoint.
+    meta: of that checkpoint.
+    written: as of `after`.
+  """
+  known = meta.get("skips", written)
+  left = lambda at, n: at < step <= at + n and [at, n] not in known
+  return min((at for at, n in written if left(at, n)), default=0)
+
+
 def add(workdir: pathlib.Path, step: int, count: int) -> None:
   """Has `count` batches after `step` skipped from now on; raises OSError."""
   windows = [*read(workdir), [step, count]]

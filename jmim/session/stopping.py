@@ -126,11 +126,29 @@ class Stop:
 
 
 @contextlib.contextmanager
-def leaving() -> Iterator[None]:
+def ending(hosts: int) -> Iterator[None]:
+  """Within, a signal ends what trains nothing, on one of several hosts too.
+
+  JAX's preemption service has SIGTERM for itself there, and nobody asks it.
+  Alone, Python does what it always does: SIGTERM ends it, and SIGINT is an
+  error, as a notebook has it.
+
+  Args:
+    hosts: of the run.
+  """
+  with leaving("") if hosts > 1 else contextlib.nullcontext():
+    yield
+
+
+@contextlib.contextmanager
+def leaving(when: str = " before the first step") -> Iterator[None]:
   """Within, the first signal ends the process with 75: nothing is to be saved.
 
   At once, also while the main thread is in a compiler for minutes: schedulers
   do not wait so long.
+
+  Args:
+    when: it is, for the message.
   """
   with contextlib.ExitStack() as undo:
     if threading.current_thread() is threading.main_thread():
@@ -139,17 +157,17 @@ def leaving() -> Iterator[None]:
           undo.callback(_libc().signal, number, address)
         before = signal.signal(number, lambda *_: None)  # the thread acts
         undo.callback(signal.signal, number, before or signal.SIG_DFL)
-      _listen(_leave, undo)
+      _listen(functools.partial(_leave, when), undo)
     yield
 
 
-def _leave(ours: socket.socket) -> None:
+def _leave(when: str, ours: socket.socket) -> None:
   """The thread of `leaving`."""
   with ours:
     while data := ours.recv(16):
       for number in filter(SIGNALS.__contains__, data):
-        text = f"\n{signal.Signals(number).name} before the first step: there "
-        text += "is nothing to save; the same command starts again\n"
+        text = f"\n{signal.Signals(number).name}{when}: there is nothing to "
+        text += "save; the same command starts again\n"
         with contextlib.suppress(OSError):
           os.write(2, text.encode())
         os._exit(errors.PREEMPTED)

@@ -27,7 +27,7 @@ def open(
   workdir: pathlib.Path,
   allow_changes: bool = False,
 ) -> Iterator[sessions.Session]:
-  """Opens a run to look at it; nothing in it is created or changed.
+  """Opens a run to look at it, watched; nothing is created or changed in it.
 
   Args:
     config: what it is looked at with.
@@ -37,7 +37,7 @@ def open(
   Raises:
     UserError: as `sessions.open` and `check`.
   """
-  with sessions.open(config, workdir, write=False) as session:
+  with sessions.open(config, workdir, write=False, watched=True) as session:
     check(session, allow_changes)
     yield session
 

@@ -1,9 +1,10 @@
 """Ends a run that stands still: one host that is stuck keeps all waiting.
 
 A read that never comes back, a device that does not answer: nothing raises, and
-no signal of the cluster comes. A thread sees that no step is done for `factor`
-times as long as the slowest one took, and `seconds`; it prints what is waited
-for, with the stack of every thread, and ends the process with exit code 5.
+no signal of the cluster comes. A thread sees that what is done now takes longer
+than it may (`waits.Kind`); it prints what is waited for, with the stack of
+every thread, has the other hosts say the same of themselves, and ends the
+process with exit code 5.
 """
 
 import contextlib
@@ -14,25 +15,26 @@ import threading
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 
 from jmim.core import errors
-from jmim.session import session as sessions
+from jmim.parallel import alarms
+from jmim.parallel import hosts
+from jmim.runlog import clock as clocks
+from jmim.runlog import waits
 
-STEP, SAVE, TRACE, LOOK = "step", "save", "trace", "look at spikes"
-# Times `seconds` that all but a step may take, and the first step: a host whose
-# part of a checkpoint is written waits for the others' as long.
-_PATIENCE = 8
-# Seconds that what is of no kind above may take the first time. A probe on
-# ImageNet takes hours; a pod that stands still is to cost no more than a day.
+# Seconds that what nobody knows may take. A probe on ImageNet takes hours; a
+# pod that stands still is to cost no more than a day.
 _FIRST = 24 * 3600.0
-_NAMES = {
-  "input": "a batch (the disk of the data, or its workers)",
-  "checkpoint": "a checkpoint to be written",
-  "eval": "an evaluation",
-  "profile": "a trace to be written",
-  "": "the devices, or another host's",
+# What is measured within a step.
+_MEASURED = {
+  "input": waits.BATCH.of,
+  "checkpoint": waits.SAVE.of,
+  "profile": waits.TRACE.of,
+  "": waits.DEVICES,
 }
 
 
@@ -43,25 +45,32 @@ class Watchdog:
     self,
     seconds: float,
     factor: float,
-    doing: Callable[[], str],
+    doing: Callable[[waits.Kind], str],
+    *,
     end: Callable[[int], object] = os._exit,
     pause: float | None = None,
+    alarm: alarms.Alarm | None = None,
+    now: Callable[[], float] = time.monotonic,
   ):
     """Starts the thread.
 
     Args:
       seconds: a run may always stand still so long.
       factor: times the slowest that came before; 0: nothing is watched.
-      doing: says what is waited for.
+      doing: says whom something is waited for.
       end: called with the exit code.
       pause: seconds between two looks.
+      alarm: of all hosts; None: this one is alone.
+      now: seconds of a clock.
     """
     self._seconds, self._factor = seconds, factor
-    self._doing, self._end = doing, end
+    self._doing, self._end, self._now = doing, end, now
     self._pause = pause or max(0.5, seconds / 60)
-    self._kinds, self._mark, self._since = (STEP,), 0, time.monotonic()
+    self._alarm = alarm or alarms.Alarm()
+    self._kind, self._mark, self._since = waits.START, 0, now()
+    self._longest = 0.0  # seconds without a sign of what is done now
     self._stepped = False
-    self._slowest: dict[str, float] = {}
+    self._slowest: dict[waits.Kind, float] = {}
     self._closed = threading.Event()
     self._thread = threading.Thread(target=self._watch, daemon=True)
     if factor:
@@ -73,81 +82,120 @@ class Watchdog:
     if self._factor:
       self._thread.join()
 
+  def turn_to(self, kind: waits.Kind) -> None:
+    """From now on it is this kind that is done, but for what is `during`."""
+    self._lap()
+    self._kind, self._longest = kind, 0.0
+
   def step(self) -> None:
     """A step is done. The first, which loads much, is no measure for others."""
-    self._next(STEP, count=self._stepped)
+    spent = self._lap()
+    if self._stepped:
+      self._count(waits.STEP, spent)
     self._stepped = True
 
   @contextlib.contextmanager
-  def during(self, *kinds: str) -> Iterator[None]:
-    """Within is no step, but what takes as long as others of these kinds.
+  def during(self, kind: waits.Kind) -> Iterator[None]:
+    """Within, something of a kind is done, and then what was done before.
 
-    Several are done one after the other. How long one takes that is new, and
-    none of those above, nobody knows: a day.
+    What is done within it has a measure of its own.
     """
-    self._next(*kinds, count=False)
+    self._lap()
+    outer, longest = self._kind, self._longest
+    self._kind, self._longest = kind, 0.0
     try:
       yield
     finally:
-      self._next(STEP)
+      self._lap()
+      self._count(kind, self._longest)
+      self._kind, self._longest = outer, longest
 
-  def _next(self, *kinds: str, count: bool = True) -> None:
-    """What was done is over, what is of other kinds begins."""
-    now = time.monotonic()
-    if count:
-      for kind in self._kinds:  # of several each took that long at most
-        longest = max(self._slowest.get(kind, 0.0), now - self._since)
-        self._slowest[kind] = longest
-    self._kinds, self._since = kinds, now
+  def _lap(self) -> float:
+    """A sign of life; seconds since the last one."""
+    now = self._now()
+    spent, self._since = now - self._since, now
+    self._longest = max(self._longest, spent)
     self._mark += 1
+    return spent
+
+  def _count(self, kind: waits.Kind, seconds: float) -> None:
+    self._slowest[kind] = max(self._slowest.get(kind, 0.0), seconds)
 
   def limit(self) -> float:
-    """Seconds that what is done now may take."""
-    return sum(map(self._limit, self._kinds))
-
-  def _limit(self, kind: str) -> float:
+    """Seconds without a sign that what is done now may take."""
+    kind = self._kind  # of the main thread, which goes on
     slowest = self._slowest.get(kind)
-    if slowest is None and kind not in (STEP, SAVE, TRACE, LOOK):
-      return max(_FIRST, _PATIENCE * self._seconds)
-    measured = kind == STEP and slowest is not None
-    least = self._seconds * (1 if measured else _PATIENCE)
+    times = kind.first if slowest is None else kind.later
+    least = times * self._seconds if times else max(_FIRST, 8 * self._seconds)
     return max(least, self._factor * (slowest or 0.0))
 
   def _watch(self) -> None:
     """The thread."""
-    mark, waited, last = self._mark, 0.0, time.monotonic()
+    mark, waited, last = self._mark, 0.0, self._now()
+    known: set[int] = set()  # hosts that stood still when this one looked
     while not self._closed.wait(self._pause):
-      now = time.monotonic()
+      now = self._now()
       # While this process was suspended it has not waited.
       waited += min(now - last, 2 * self._pause)
       last = now
       if self._mark != mark:
         mark, waited = self._mark, 0.0
-      elif waited > self.limit():
-        self._bark(mark, waited)
-        waited, last = 0.0, time.monotonic()
+        continue
+      others = self._alarm.others()
+      if waited > self.limit() or others - known:
+        self._bark(mark, waited, others)
+        waited, last = 0.0, self._now()
+      known = others
 
-  def _bark(self, mark: int, waited: float) -> None:
+  def _bark(self, mark: int, waited: float, others: set[int]) -> None:
     """Says what is waited for; ends unless it comes."""
-    what = ", ".join(self._kinds)
     _print(
-      f"host {jax.process_index()}: no {what} for {waited:.0f} s, "
-      f"waiting for {self._doing()}; its threads:"
+      f"host {jax.process_index()}: no {self._kind.name} for {waited:.0f} s, "
+      + "".join(f"as host {i} stands still, " for i in sorted(others)[:1])
+      + f"waiting for {self._doing(self._kind)}; its threads:"
     )
     with contextlib.suppress(OSError):
       faulthandler.dump_traceback(file=2)
-    # The others, who may be some steps ahead, are to say it too.
-    grace = 3 * self._slowest.get(STEP, 0.0) + 2 * self._pause
-    if self._closed.wait(grace):
-      return
-    if self._mark != mark:
-      _print("it goes on")
+    self._alarm.ring()
+    if self._comes(mark, others):
+      self._alarm.silence()
+      if self._mark != mark or others:
+        _print("it goes on")
       return
     _print(
       "hosts missing: ended, as the run stood still; if so long is right, "
       "raise hardware.host_timeout or hardware.stall_factor (0: never)"
     )
+    self._alarm.leave(self._seconds)
     self._end(errors.HOSTS_MISSING)
+
+  def _comes(self, mark: int, others: set[int]) -> bool:
+    """Waits for what is waited for, until all hosts have said what that is.
+
+    Args:
+      mark: of the last sign of life.
+      others: hosts that this one has heard of, if it is not the first.
+
+    Returns:
+      Whether it came; also where nobody waits for it any more.
+    """
+    # They may be some steps ahead, or slower to see it.
+    soon = self._now() + 3 * self._slowest.get(waits.STEP, 0.0)
+    soon += 2 * self._pause
+    late = soon + (0.0 if self._alarm.alone else self._seconds)
+    while True:
+      closed = self._closed.wait(min(1.0, self._pause))
+      told = self._alarm.all_ring()
+      if self._mark != mark:
+        return True
+      # An error of the devices here may be the end of another host there.
+      if closed and not (told and not self._alarm.alone):
+        return True
+      if others and not self._alarm.others():
+        return True
+      now = self._now()
+      if closed or now > late or (told and now > soon):
+        return False
 
 
 def _print(text: str) -> None:
@@ -155,17 +203,37 @@ def _print(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def nobody() -> Watchdog:
+  """One that watches nothing."""
+  return Watchdog(0.0, 0.0, lambda kind: kind.of)
+
+
 @contextlib.contextmanager
-def watching(session: sessions.Session) -> Iterator[Watchdog]:
-  """A watchdog on the steps of a run."""
+def watching(
+  hardware: Mapping[str, Any],
+  group: hosts.Group,
+  clock: clocks.Clock | None = None,
+) -> Iterator[Watchdog]:
+  """A watchdog on what is done here.
 
-  def doing() -> str:
-    if meeting := session.group.meeting:
+  Args:
+    hardware: the section `config.hardware`.
+    group: the processes of the run.
+    clock: knows what is measured, of a run with steps.
+  """
+
+  def doing(kind: waits.Kind) -> str:
+    if meeting := group.meeting:
       return f"other hosts at '{meeting}'"
-    return _NAMES.get(session.clock.doing, session.clock.doing)
+    measured = clock.doing if clock else ""
+    return kind.of or _MEASURED.get(measured, measured)
 
-  hardware = session.parts.config.hardware
-  dog = Watchdog(hardware.host_timeout, hardware.stall_factor, doing)
+  dog = Watchdog(
+    hardware["host_timeout"],
+    hardware["stall_factor"],
+    doing,
+    alarm=group.alarm(),
+  )
   try:
     yield dog
   finally:

@@ -34,6 +34,7 @@ import tensorflow_datasets as tfds
 from jmim.core import errors
 from jmim.data import decode
 from jmim.data import encode
+from jmim.data import formats
 from jmim.data import write
 from jmim.metrics import regions
 from jmim.nn import structure
@@ -71,7 +72,7 @@ def mask(path: pathlib.Path, sides: tuple[int, int]) -> np.ndarray:
       image.
   """
   read(path, 1)  # says what is wrong with a broken file
-  with PIL.Image.open(path) as picture:
+  with PIL.Image.open(path, formats=formats.KNOWN) as picture:
     found = np.asarray(picture)
   if found.ndim != 2:
     raise errors.UserError(

@@ -121,3 +121,27 @@ def test_all_of_a_checkpoint_is_verified(saved, tmp_path):
   with pytest.raises(errors.Damaged):
     weights.verify(store, 7)
   store.close()
+
+
+def test_parts_of_a_run_that_goes_on_are_of_one_step(tmp_path, monkeypatch):
+  """It saves while they are read, and deletes what was begun with."""
+  store, section = checkpoint.Checkpoints(tmp_path, 1), weights.section
+  save = lambda step: (store.save(step, state(step), {}), store.wait())
+  save(2)
+  read = []
+
+  def slow(reader, step, name):
+    found = section(reader, step, name)
+    read.append((step, name))
+    if len(read) == 1:
+      save(4)
+      shutil.rmtree(tmp_path / "checkpoints" / "2")
+    return found
+
+  monkeypatch.setattr(weights, "section", slow)
+  found = weights.read_sections(tmp_path, "params", "extra", "none")
+  store.close()
+  assert read == [(2, "params"), (4, "params"), (4, "extra")]
+  kernel = np.arange(6.0).reshape(2, 3) + 4
+  np.testing.assert_array_equal(found["params"]["main/kernel"], kernel)
+  assert found["extra"]["count"] == 5 and found["none"] == {}

@@ -131,11 +131,24 @@ def test_a_cache_that_cannot_be_written_stops_nothing(
   nowhere = tmp_path / "a.tar" / "cache"
   assert [_load(nowhere, made, str(file)) for _ in range(2)] == [1, 2]
 
-  def full(path, **arrays):
-    path.write_bytes(b"half")
+  def full(scratch, **arrays):
+    scratch.write(b"half")
     raise OSError(28, "No space left on device")
 
   monkeypatch.setattr(np, "savez", full)
   assert _load(tmp_path / "cache", made, str(file)) == 3
   assert not list((tmp_path / "cache").iterdir())
   assert "No space left" in caplog.text
+
+
+def test_an_index_has_its_name_once_it_is_on_the_disk(
+  tmp_path, made, monkeypatch
+):
+  """A machine that loses power would show zeros, which are places too."""
+  done, fsync, link = [], os.fsync, os.link
+  monkeypatch.setattr(os, "fsync", lambda n: (done.append("disk"), fsync(n)))
+  monkeypatch.setattr(os, "link", lambda *x: (done.append("name"), link(*x)))
+  file = tmp_path / "a.tar"
+  file.write_bytes(b"1")
+  _load(tmp_path / "cache", made, str(file))
+  assert done == ["disk", "name"]

@@ -8,18 +8,23 @@ import jax.numpy as jnp
 import numpy as np
 import PIL.Image
 import pytest
+import stuckkit
 import tinyrun
 
 from jmim.core import config as configs
 from jmim.core import errors
 from jmim.core import field
 from jmim.core import procedure
+from jmim.data import pipeline
 from jmim.data import sources
 from jmim.modes import apply
 from jmim.modes import dry_run
 from jmim.modes import train
+from jmim.session import applying
 from jmim.session import assemble
 from jmim.session import batches as feeds
+from jmim.session import lock
+from jmim.session import samples
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -261,6 +266,66 @@ def test_a_fit_is_made_once(recipe, source, tmp_path, capsys):
   # Other examples to fit on are another fit.
   apply.run(configs.override(config, ["apply.fit_num=10"]), tmp_path)
   assert "fit written to" in capsys.readouterr().out
+
+
+def a_batch(kennel, patch):
+  items = kennel.items_after(1, pipeline.evaluation_batches)
+  patch.setattr(pipeline, "evaluation_batches", items)
+
+
+def a_device(kennel, patch):
+  begin = applying.Work.__init__
+
+  def made(self, *args, **more):
+    begin(self, *args, **more)
+    self._apply = kennel.after(1, self._apply)
+
+  patch.setattr(applying.Work, "__init__", made)
+
+
+def a_file(kennel, patch):
+  patch.setattr(samples, "write", kennel.never_returns)
+
+
+@pytest.mark.parametrize(
+  "stuck, what",
+  [
+    (a_batch, "no batch for 1 s, waiting for a batch (the disk"),
+    (a_device, "no output apply of eval for 1 s, waiting for the devices"),
+    (a_file, "no file for 1 s, waiting for results to be written"),
+  ],
+)
+def test_what_is_stuck_ends_it(
+  recipe, tmp_path, monkeypatch, capfd, stuck, what
+):
+  kennel = stuckkit.kennel(monkeypatch)
+  stuck(kennel, monkeypatch)
+  with pytest.raises(stuckkit.Bitten):
+    apply.run(recipe, tmp_path)
+  said = capfd.readouterr().err
+  assert set(kennel.codes) == {5} and kennel.limits == [8]
+  assert what in said and "in never_returns" in said
+
+
+def test_who_has_lost_the_workdir_writes_nothing_more(
+  recipe, tmp_path, monkeypatch
+):
+  """It was suspended while another took the workdir, and wakes up."""
+  results, other = applying.Work.results, []
+
+  def slow(self, *args):
+    for i, rows in enumerate(results(self, *args)):
+      if i:
+        (tmp_path / lock.NAME).unlink()
+        other.append(lock.Lock(tmp_path))
+      yield rows
+
+  monkeypatch.setattr(applying.Work, "results", slow)
+  with pytest.raises(errors.UserError, match="is being written by"):
+    apply.run(recipe, tmp_path)
+  assert len(list((tmp_path / "applied").rglob("part_*.npz"))) == 1
+  other[0].check()  # it is still its own
+  other[0].release()
 
 
 def wrong(recipe, tmp_path, *items):

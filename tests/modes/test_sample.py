@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import PIL.Image
 import pytest
+import stuckkit
 import tinyrun
 
 import jmim
@@ -22,6 +23,8 @@ from jmim.methods.parts import first_stage
 from jmim.modes import sample
 from jmim.modes import train
 from jmim.parallel import sharding
+from jmim.session import lock
+from jmim.session import samples
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +175,52 @@ def test_samples_that_are_not_finite_are_never_written(run, monkeypatch):
   with pytest.raises(errors.UserError, match="1 of 3 samples: NaN"):
     sample.run(configs.override(config, ["sample.num=3"]), workdir)
   assert {*(workdir / "samples").rglob("*.npz")} == before
+
+
+def a_part(kennel, patch):
+  sampler = sample.sampler
+  after = lambda *args: kennel.after(1, sampler(*args))
+  patch.setattr(sample, "sampler", after)
+
+
+def a_file(kennel, patch):
+  patch.setattr(samples, "write", kennel.never_returns)
+
+
+@pytest.mark.parametrize(
+  "stuck, what",
+  [
+    (a_part, "no output samples for 1 s, waiting for the devices"),
+    (a_file, "no file for 1 s, waiting for results to be written"),
+  ],
+)
+def test_what_is_stuck_ends_it(run, monkeypatch, capfd, stuck, what):
+  config, workdir = run
+  kennel = stuckkit.kennel(monkeypatch)
+  stuck(kennel, monkeypatch)
+  items = ["sample.num=20", "sample.batch=8", f"sample.seed={len(what)}"]
+  with pytest.raises(stuckkit.Bitten):
+    sample.run(configs.override(config, items), workdir)
+  said = capfd.readouterr().err
+  assert set(kennel.codes) == {5} and kennel.limits == [8]
+  assert what in said and "in never_returns" in said
+
+
+def test_two_do_not_make_the_same_samples_at_once(run):
+  """They would write parts of one name, and remove each other's halves."""
+  config, workdir = run
+  config = configs.override(config, ["sample.seed=5", "sample.num=4"])
+  folder = sample.run(config, workdir)
+  held = lock.Lock(folder)
+  try:
+    with pytest.raises(errors.UserError, match="is being written by process"):
+      sample.run(config, workdir)
+    other = configs.override(config, ["sample.seed=6"])
+    assert sample.run(other, workdir) != folder
+  finally:
+    held.release()
+  sample.run(config, workdir)
+  assert not (folder / "lock").exists()
 
 
 def recipes_of(found, name):

@@ -8,6 +8,7 @@ import pytest
 from jmim.core import config as configs
 from jmim.data import keep
 from jmim.data import sources
+from jmim.parallel import hosts
 from jmim.session import applied
 from jmim.session import applying
 from jmim.session import fits
@@ -87,3 +88,25 @@ def test_what_does_not_fit_has_nothing_to_read(tmp_path):
   parts = applied.make(config, appliedkit.find, data=False)
   assert fits.fitted(applying.Work(parts), tmp_path)[0] == {}
   assert not list(tmp_path.iterdir()) and fits.protocol(parts)["fit"] is None
+
+
+def test_all_hosts_fit_anew_or_none_does(monkeypatch, tmp_path):
+  """One to which the disk shows an old state would fit alone, for ever."""
+  first = fits.fitted(work(), tmp_path)[0]
+  (path,) = (tmp_path / "fitted").glob("*.npz")
+  second = hosts.Group(7, 1, 2)
+
+  def sees(*answers):
+    told = iter(answers)
+    gather = lambda name, value, **more: {0: next(told), 1: value}
+    monkeypatch.setattr(hosts, "gather", gather)
+
+  sees("there", "")
+  found, line = fits.fitted(work(), tmp_path, second)
+  assert found == first and "read" in line
+  sees("")  # the first sees none: this one helps it
+  assert "written" in fits.fitted(work(), tmp_path, second)[1]
+  path.unlink()
+  sees("there", "")
+  with pytest.raises(OSError, match="cannot be read, as the first host can"):
+    fits.fitted(work(), tmp_path, second)

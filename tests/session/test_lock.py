@@ -10,7 +10,6 @@ import time
 import pytest
 
 from jmim.core import errors
-from jmim.parallel import hosts
 from jmim.session import lock as locks
 from jmim.session import session as sessions
 
@@ -209,39 +208,11 @@ def test_a_takeover_that_was_begun_by_one_who_died_goes_on(tmp_path):
   held.release()
 
 
-def test_other_hosts_hold_nothing_and_hear_of_it(tmp_path, monkeypatch):
-  other = hosts.Group(10, index=1, count=2)
-  theirs = {0: "", 1: ""}
-  monkeypatch.setattr(hosts, "gather", lambda *a, **k: theirs)
-  assert locks.hold(tmp_path / "new", other, print) is None
-  assert not list((tmp_path / "new").iterdir())
-  (tmp_path / "file").touch()
-  with pytest.raises(errors.NotSaved, match="FileExistsError"):
-    locks.hold(tmp_path / "file", other, print)
-  theirs[0] = hosts._pack(errors.UserError("it is being trained", "x", "y"))
-  with pytest.raises(errors.UserError, match="host 0: it is being trained"):
-    locks.hold(tmp_path, other, print)
-  theirs[0] = json.dumps([28, "no space"])
-  with pytest.raises(errors.NotSaved, match="no space"):
-    locks.hold(tmp_path, other, print)
-
-
-def test_where_another_host_cannot_write_the_first_gives_it_back(
-  tmp_path, monkeypatch
-):
-  first = hosts.Group(10, index=0, count=2)
-  theirs = {0: "", 1: json.dumps([28, "no space"])}
-  monkeypatch.setattr(hosts, "gather", lambda *a, **k: theirs)
-  with pytest.raises(errors.NotSaved, match="host 1: .*no space"):
-    locks.hold(tmp_path, first, print)
-  assert not list(tmp_path.iterdir())
-
-
 @pytest.mark.parametrize("error", (None, KeyError))
 def test_a_session_that_trains_holds_it_to_its_end(toy, tmp_path, error):
   with pytest.raises(error or ()) if error else locks.contextlib.nullcontext():
     with sessions.open(toy, tmp_path):
-      with pytest.raises(errors.UserError, match="is being trained"):
+      with pytest.raises(errors.UserError, match="is being written"):
         with sessions.open(toy, tmp_path):
           pass
       with sessions.open(toy, tmp_path, write=False) as looking:
@@ -259,3 +230,22 @@ def test_a_workdir_that_was_taken_is_left_as_it_is(toy, tmp_path):
     with pytest.raises(errors.UserError, match="on host far"):
       session.lock.check()
   assert under_way.exists()  # a checkpoint that the other run is writing
+
+
+def test_a_disk_that_says_no_to_what_it_has_done_gives_the_lock(
+  tmp_path, monkeypatch
+):
+  """NFS: the answer was lost, the request came again, the name is there."""
+  link = os.link
+
+  def twice(*names):
+    link(*names)
+    link(*names)
+
+  monkeypatch.setattr(os, "link", twice)
+  held = locks.Lock(tmp_path)
+  with pytest.raises(errors.UserError, match="is being written"):
+    locks.Lock(tmp_path)
+  held.check()
+  held.release()
+  assert not list(tmp_path.iterdir())

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import shutil
 
 import jax
 import pytest
@@ -91,3 +92,28 @@ def test_the_losses_of_a_checkpoint_are_those_to_compare_with(toy, tmp_path):
   with sessions.open(config, tmp_path) as session:
     point = readiness.prepare(session).point
   assert point.step == 2 and point.losses == (0.5, 0.25)
+
+
+@pytest.mark.parametrize("write, step", [(True, 2), (False, 4)])
+def test_a_rollback_that_was_killed_is_ended(
+  toy, trained, tmp_path, capsys, write, step
+):
+  """Its window was written down; the checkpoint of 4 was still to go."""
+  run = shutil.copytree(trained, tmp_path / "run")
+  skips.add(run, 2, 3)
+  with sessions.open(toy, run, write=write) as session:
+    ready = readiness.prepare(session)
+    assert ready.point.step == step
+    assert ready.batches.position(step) == (5 if write else 4)
+    assert session.keeper.store.steps() == ([2] if write else [2, 4])
+  assert ("cut short" in capsys.readouterr().out) == write
+
+
+@pytest.mark.parametrize("window", [(1, 3), (2, 1)])
+def test_a_rollback_of_long_ago_is_none(toy, trained, tmp_path, window):
+  """The first went where no checkpoint is, the run went on after the other."""
+  run = shutil.copytree(trained, tmp_path / "run")
+  skips.add(run, *window)
+  with sessions.open(toy, run) as session:
+    assert readiness.prepare(session).point.step == 4
+    assert session.keeper.store.steps() == [2, 4]

@@ -1,12 +1,16 @@
 """States of a run from its checkpoints."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
 
 from jmim.core import errors
+from jmim.parallel import hosts
 from jmim.session import batches as feeds
 from jmim.session import restore
+from jmim.session import seen
 from jmim.session import session as sessions
 
 
@@ -52,3 +56,17 @@ def test_clock_and_losses_go_on(toy, trained):
     restored = restore.before(session, 5)
     assert before == 0 < session.clock.seconds()["compile"]
   assert len(restored.point.losses) == 0  # spikes are not looked for
+
+
+def test_hosts_that_see_the_newest_late_wait_for_it(toy, trained, monkeypatch):
+  """Else one would look at another checkpoint than the others, or at none."""
+  steps, slept = iter([None, 4, 4, 4]), []
+  with sessions.open(toy, trained, write=False) as session:
+    shown = lambda self: next(steps, 4)
+    monkeypatch.setattr(type(session.keeper.store), "latest", shown)
+    monkeypatch.setattr(seen.time, "sleep", slept.append)
+    other = dataclasses.replace(session, group=hosts.Group(1, 1, 2))
+    gather = lambda name, value, **more: {0: "4", 1: value}
+    monkeypatch.setattr(hosts, "gather", gather)
+    restore._look(other)
+  assert slept == [1]

@@ -1,9 +1,12 @@
 """Parts of a folder of samples."""
 
+import errno
+
 import numpy as np
 import PIL.Image
 import pytest
 
+from jmim.data import again
 from jmim.session import samples
 
 
@@ -99,3 +102,34 @@ def test_clouds_have_a_picture_of_three_views(tmp_path):
     np.testing.assert_array_equal(stored["points"], points)
   picture = PIL.Image.open(path.with_suffix(".png"))
   assert picture.size == (2 * (3 * 96 + 2), 2 * (96 + 2))
+
+
+@pytest.mark.parametrize("number, times", [(errno.EIO, 2), (errno.ESTALE, 99)])
+def test_a_disk_that_fails_is_no_reason_to_remove_a_part(
+  tmp_path, monkeypatch, number, times
+):
+  """What took hours is made again only where it is cut."""
+  monkeypatch.setattr(again, "PAUSES", (0, 0, 0))
+  path, load, failures = put(tmp_path, [3, 4]), np.load, iter(range(times))
+
+  def unlucky(*args, **kwargs):
+    if next(failures, None) is not None:
+      raise OSError(number, "bad luck")
+    return load(*args, **kwargs)
+
+  monkeypatch.setattr(np, "load", unlucky)
+  if times < 4:
+    assert samples.tidy(tmp_path) == []
+    assert samples.held(tmp_path).tolist() == [3, 4]
+  else:
+    with pytest.raises(OSError, match="bad luck"):
+      samples.tidy(tmp_path)
+  assert path.exists() and path.with_suffix(".png").exists()
+
+
+def test_the_lock_of_a_folder_is_left_alone(tmp_path):
+  """Another process may be about to ask for it."""
+  for name in ("lock", "lock.1234abcd.tmp"):
+    (tmp_path / name).write_text("{}")
+  assert samples.tidy(tmp_path) == []
+  assert len(list(tmp_path.iterdir())) == 2

@@ -3,11 +3,13 @@
 import json
 import types
 
+import numpy as np
 import pytest
 
 from jmim.core import errors
 from jmim.parallel import alike
 from jmim.parallel import hosts
+from jmim.session import samples
 from jmim.session import seen
 
 
@@ -74,3 +76,44 @@ def test_what_was_evaluated_is_what_the_first_host_reads(monkeypatch, tmp_path):
   assert seen.evaluated(second, 7) == {"fid", "knn"}
   alone = types.SimpleNamespace(group=hosts.Group(), workdir=tmp_path / "none")
   assert seen.evaluated(alone, 7) == set()
+
+
+def test_what_a_folder_holds_is_what_the_first_host_sees(monkeypatch, tmp_path):
+  """The second is shown a part that the first has removed as damaged."""
+  said, told = [], []
+  first = hosts.Group(7, 0, 2)
+
+  def gather(name, value, seconds, index, count):
+    told.append(value)
+    return {0: value, 1: ""}
+
+  monkeypatch.setattr(hosts, "gather", gather)
+  numbers = np.array([7, 2, 300])
+  samples.write(tmp_path, {"image": np.zeros((3, 2, 2, 1)), "index": numbers})
+  (tmp_path / "part_00001.npz").write_bytes(b"PK cut")
+  assert seen.held(first, tmp_path, said.append).tolist() == [2, 7, 300]
+  assert len(said) == 1 and "part_00001.npz is damaged" in said[0]
+  assert max(map(len, told)) < 99
+  (tmp_path / "part_00001.npz").write_bytes(b"PK cut")
+  answers = iter(told)
+  monkeypatch.setattr(
+    hosts, "gather", lambda *args, **more: {0: next(answers), 1: ""}
+  )
+  second = hosts.Group(7, 1, 2)
+  assert seen.held(second, tmp_path, said.append).tolist() == [2, 7, 300]
+  assert len(said) == 1 and (tmp_path / "part_00001.npz").exists()
+
+
+def test_what_cannot_be_tidied_is_an_error_of_all(monkeypatch, tmp_path):
+  def tidy(folder):
+    raise OSError("read-only")
+
+  monkeypatch.setattr(samples, "tidy", tidy)
+  with pytest.raises(OSError, match="read-only"):
+    seen.held(hosts.Group(), tmp_path, print)
+
+
+@pytest.mark.parametrize("numbers", ([], [0], [0, 1, 2], [5, 1_000_000]))
+def test_numbers_are_told_as_bits(numbers):
+  told = seen._packed(np.array(numbers, np.int64))
+  assert seen._unpacked(told).tolist() == numbers

@@ -6,14 +6,17 @@ import errno
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from jmim.checkpoints import store as checkpoint
 from jmim.core import config as configs
 from jmim.core import errors
+from jmim.core import files
 from jmim.core import method as methods
 from jmim.runlog import writer as writers
 from jmim.session import assemble
+from jmim.session import lock as locks
 from jmim.session import session as sessions
 
 
@@ -113,3 +116,39 @@ def test_data_that_changed_since_the_run_began_are_told(
       pass
   with sessions.open(toy, workdir, write=False):  # only to look at it
     assert "other numbers" in capsys.readouterr().out
+
+
+def test_who_has_lost_the_workdir_writes_no_line_of_it(toy, tmp_path):
+  """It was suspended, and another went on; it wakes up between checkpoints."""
+  with sessions.open(toy, tmp_path) as session:
+    writer = session.open_writer(0)
+    writer.scalars(1, {"loss": 1.0})
+    session.lock.path.unlink()
+    other = locks.Lock(tmp_path)
+    writer.scalars(2, {"loss": 2.0})
+    writer.image(2, "picture", np.zeros((4, 4, 3), np.uint8))
+    writer.head(2, "probe", kernel=np.zeros(3))
+    other.check()  # it is the other's still
+    other.release()
+  assert [line["step"] for line in writers.read(tmp_path)] == [1]
+  assert not list((tmp_path / "images").iterdir())
+  assert not (tmp_path / writers.HEADS).exists()
+
+
+@pytest.mark.parametrize("when", ("opened", "written"))
+def test_an_evaluation_that_cannot_be_written_is_not_saved(
+  toy, trained, tmp_path, monkeypatch, when
+):
+  run = shutil.copytree(trained, tmp_path / "run")
+  shutil.rmtree(run / "eval", ignore_errors=True)
+  if when == "opened":
+    (run / "eval").write_text("in the way")
+  with sessions.open(toy, run, write=False) as session:
+    with pytest.raises(errors.NotSaved, match=str(run)):
+      writer = session.open_eval_writer(4)
+
+      def full(self, records):
+        raise OSError(errno.ENOSPC, "no space left")
+
+      monkeypatch.setattr(files.Appender, "add", full)
+      writer.scalars(4, {"loss": 1.0})

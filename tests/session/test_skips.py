@@ -69,3 +69,20 @@ def test_windows_are_kept(tmp_path):
   skips.add(tmp_path, 4, 2)
   assert skips.read(tmp_path) == [[4, 3], [4, 2]]
   assert skips.position(4, skips.read(tmp_path)) == 9
+
+
+@pytest.mark.parametrize(
+  "step, known, back",
+  [
+    (6, [], 4),  # left by a rollback to 4 at step 7
+    (7, [[2, 9]], 4),
+    (6, [[4, 3]], 0),  # made after it
+    (4, [], 0),  # what it goes to
+    (8, [], 0),  # of a run that went on: too late
+    (6, None, 0),  # of an older version
+  ],
+)
+def test_a_rollback_that_was_cut_short_is_known(step, known, back):
+  meta = {} if known is None else {"skips": known}
+  assert skips.cut_short(step, meta, [[4, 3]]) == back
+  assert skips.cut_short(step, meta, []) == 0

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -42,6 +43,43 @@ def test_before_the_first_step_the_first_signal_ends_at_once(number):
   err = process.communicate()[1]
   assert process.returncode == 75
   assert f"{signal.Signals(number).name} before the first step" in err
+
+
+def foreign():
+  """SIGTERM as JAX's preemption service has it: a C function takes it."""
+  libc = stopping._libc()
+  libc.signal(int(signal.SIGTERM), ctypes.cast(libc.abs, ctypes.c_void_p).value)
+
+
+@pytest.mark.parametrize("hosts, code", [(2, 75), (1, None)])
+def test_one_of_several_that_train_nothing_ends_at_once(hosts, code):
+  """Alone, the signal is whatever it was: here nobody hears it."""
+  text = (
+    "import sys\n"
+    f"sys.path.insert(0, {str(pathlib.Path(__file__).parent)!r})\n"
+    "import test_stopping as kit\n"
+    "kit.foreign()\n"
+    f"with kit.stopping.ending({hosts}):\n"
+    "  print('ready', flush=True)\n"
+    "  input()\n"
+    "print('done')\n"
+  )
+  process = subprocess.Popen(
+    [sys.executable, "-c", text],
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+  process.stdout.readline()
+  process.send_signal(signal.SIGTERM)
+  if code:
+    err = process.communicate()[1]
+    assert process.returncode == code
+    assert "SIGTERM: there is nothing to save; the same command" in err
+  else:
+    out, err = process.communicate("\n")
+    assert (process.returncode, out, err) == (0, "done\n", "")
 
 
 def test_after_that_signals_are_as_they_were():

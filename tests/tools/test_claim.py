@@ -232,7 +232,7 @@ def test_two_claims_do_not_train_a_shared_run_at_once(lab, tmp_path, capsys):
   before = sorted(p.name for p in folder.iterdir())
   held = lock.Lock(folder)
   try:
-    with pytest.raises(errors.UserError, match="is being trained by process"):
+    with pytest.raises(errors.UserError, match="is being written by process"):
       claim.measure(shared(), tmp_path / "b", [0])
   finally:
     held.release()

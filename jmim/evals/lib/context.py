@@ -22,6 +22,7 @@ from jmim.evals.lib import devices
 from jmim.evals.lib import finite
 from jmim.evals.lib import labelled
 from jmim.evals.lib import predict
+from jmim.runlog import waits
 
 Arrays = devices.Arrays
 Output = np.ndarray | Arrays  # on the host: [b, ...], or a dict of such
@@ -39,6 +40,7 @@ class Context:
     splits: further splits of the data set, as they are written.
     seed: of the run.
     step: of the state being evaluated.
+    during: makes the context of what is waited for.
   """
 
   def __init__(
@@ -51,6 +53,7 @@ class Context:
     fresh: Callable[[], tuple[methods.Tree, methods.Tree]],
     seed: int,
     splits: Mapping[str, data_sources.Source] = types.MappingProxyType({}),
+    during: waits.Measure = waits.nothing,
   ):
     """Keeps what does not change during a run; arguments as the attributes.
 
@@ -63,19 +66,17 @@ class Context:
       fresh: returns (params, extra) as they were before the first step.
       seed: of the run.
       splits: see `fitted_on`.
+      during: as the attribute.
     """
     self.method, self.devices = method, devices.Devices(mesh)
     self.spec, self.seed = spec, seed
-    self.sources, self.splits = sources, splits
-    self._consts = consts
-    self._fresh = fresh
+    self.sources, self.splits, self.during = sources, splits, during
+    self._consts, self._fresh = consts, fresh
     self._compiled: dict[str, Callable] = {}
     self._forever: dict[Hashable, object] = {}
     self._memo: dict[Hashable, object] = {}
     self._weights: dict[str, methods.Weights] = {}
     self.step = 0
-
-  # --- the state
 
   def start(self, state: states.State) -> None:
     """Points the context at a state."""
@@ -97,8 +98,6 @@ class Context:
       self._weights[name] = methods.Weights(*self._fresh(), self._consts)
     return self._weights[name]
 
-  # --- outputs
-
   def batches(self, split: str, limit: int | None = None) -> Iterator[Arrays]:
     """Local slices of global batches: each example once, the last padded.
 
@@ -115,8 +114,8 @@ class Context:
       process_index=jax.process_index(),
       process_count=jax.process_count(),
     )
-    read = "label" in self.method.inputs()
-    if not read:
+    batches = waits.batches(batches, self.during)
+    if "label" not in self.method.inputs():
       return batches
     return labelled.valid(batches, split, self.devices.total)
 
@@ -170,8 +169,11 @@ class Context:
         lambda w, b, k: fn(w, augment.prepare_batch(spec, b), k)
       )
     key = jax.random.fold_in(jax.random.key(self.seed), key)
-    out = self._compiled[name](self.weights(weights), batch, key)
-    return jax.tree.map(np.asarray, out)
+    params = self.weights(weights)
+    shapes = tuple((k, x.shape, str(x.dtype)) for k, x in batch.items())
+    with self.during(waits.output(name, (weights, shapes))):
+      out = self._compiled[name](params, batch, key)
+      return jax.tree.map(np.asarray, out)
 
   def output(self, name: str) -> methods.Predict:
     """The predict function of an output, or of one entry of it."""
@@ -198,8 +200,6 @@ class Context:
     finite = np.isfinite(images).all(tuple(range(1, np.ndim(images))))
     predict.require_finite(finite, "images to be shown or measured")
     return np.asarray(augment.denormalise(self.spec, images))
-
-  # --- outputs of a whole split
 
   def outputs(
     self,

@@ -24,6 +24,7 @@ from jmim.data import pipeline
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import finite
 from jmim.evals.lib import labelled
+from jmim.runlog import waits
 from jmim.training import optim
 from jmim.training import schedule
 
@@ -87,6 +88,7 @@ def stream(
   source, run = context.sources["train"], forward(context, names, True)
   host = (jax.process_index(), jax.process_count())
   batches = pipeline.training_batches(source, spec, 0, *host)
+  batches = waits.batches(batches, context.during)
   full = labelled.batches(batches, len(source))
   frozen = context.weights(weights)
   root = jax.random.fold_in(jax.random.key(context.seed), 2**32 - 2)

@@ -15,6 +15,7 @@ from jmim.evals.lib import context as contexts
 from jmim.evals.lib import finite
 from jmim.runlog import console as consoles
 from jmim.runlog import readings
+from jmim.runlog import waits
 from jmim.runlog import writer as writers
 
 # Keys of `data` that are told where somebody set them.
@@ -147,19 +148,19 @@ def run(
     )
     with console.busy(f"evaluating {name} ({i} of {len(evaluators)})"):
       try:
-        for key, value in evaluator.run(context):
-          found.add(key, value, writer=writer, step=context.step)
+        _yielded(evaluator, context, found, writer)
       except finite.NotComputed as why:
         found.not_computed(name, why.seen)
     if writer:
       reads = readings.stored(found.reads, list(found.values))
-      writer.scalars(
-        context.step,
-        found.numbers(),
-        eval=name,
-        protocol=found.details,
-        reads=reads,
-      )
+      with context.during(waits.WRITE):
+        writer.scalars(
+          context.step,
+          found.numbers(),
+          eval=name,
+          protocol=found.details,
+          reads=reads,
+        )
     rows += found.table()
     lines += found.lines()
     numbers |= found.numbers()
@@ -171,3 +172,16 @@ def run(
   for text in lines:
     console.print(text)
   return numbers
+
+
+def _yielded(
+  evaluator: base.Evaluator,
+  context: contexts.Context,
+  found: _Found,
+  writer: writers.Writer | None,
+) -> None:
+  """Runs one evaluator; takes what it yields."""
+  with context.during(waits.evaluation(found.name)):
+    for key, value in evaluator.run(context):
+      with context.during(waits.WRITE):
+        found.add(key, value, writer=writer, step=context.step)

@@ -5,6 +5,7 @@ from typing import Any
 from jmim.core import state as states
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import runner
+from jmim.runlog import waits
 from jmim.runlog import writer as writers
 from jmim.session import assemble
 from jmim.session import batches as feeds
@@ -32,7 +33,9 @@ class Evaluate:
     evaluators = session.parts.evaluators.items()
     self.every = {name: every for name, (_, every) in evaluators}
     self._session, self._writer = session, writer
-    self._context = make_context(session.parts, program, batches)
+    self._context = make_context(
+      session.parts, program, batches, session.watch.during
+    )
 
   def due(self, step: int) -> list[str]:
     """Names of those that run after this step."""
@@ -49,20 +52,24 @@ class Evaluate:
   def run(self, names: list[str], state: states.State) -> dict[str, float]:
     """Runs evaluators on a state; writes, prints and returns their numbers."""
     session = self._session
-    numbers = runner.run(
-      {name: session.parts.evaluators[name][0] for name in names},
-      self._context,
-      state=state,
-      console=session.console,
-      writer=self._writer,
-      data=session.parts.config.data,
-    )
+    with session.watch.during(waits.EVALUATIONS):
+      numbers = runner.run(
+        {name: session.parts.evaluators[name][0] for name in names},
+        self._context,
+        state=state,
+        console=session.console,
+        writer=self._writer,
+        data=session.parts.config.data,
+      )
     session.keeper.record_metric(self._context.step, numbers)
     return numbers
 
 
 def make_context(
-  parts: assemble.Parts, program: programs.Program, batches: feeds.Batches
+  parts: assemble.Parts,
+  program: programs.Program,
+  batches: feeds.Batches,
+  during: waits.Measure,
 ) -> contexts.Context:
   """What evaluators see of a run, before it is pointed at a state."""
   return contexts.Context(
@@ -74,6 +81,7 @@ def make_context(
     consts=parts.consts,
     fresh=lambda: _fresh(program, batches),
     seed=parts.config.seed,
+    during=during,
   )
 
 

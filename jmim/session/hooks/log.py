@@ -1,13 +1,10 @@
 """Log lines: the means since the last one."""
 
-import contextlib
-from collections.abc import Callable
-from typing import Any
-
 import jax
 import numpy as np
 
 from jmim.runlog import meter
+from jmim.runlog import waits
 from jmim.session import diagnose
 from jmim.session import loop as loops
 from jmim.session import ready as readiness
@@ -27,11 +24,11 @@ class Log:
     session: sessions.Session,
     ready: readiness.Ready,
     loop: loops.Loop,
-    during: Callable[[str], Any] = contextlib.nullcontext,
+    during: waits.Measure = waits.nothing,
   ):
     """The first line is about the steps from where the run begins.
 
-    `during`: makes the context of what takes longer than a step, by its name.
+    `during`: makes the context of what takes longer than a step.
     """
     self._during = during
     self.every = session.parts.config.train.log_steps
@@ -83,7 +80,7 @@ class Log:
     """Raises Diverged if so many steps in a row are too many."""
     if skipped < self._session.parts.config.train.max_skips:
       return
-    with self._during("diagnosis"):  # for which another program is compiled
+    with self._during(waits.DIAGNOSIS):  # for which another program is compiled
       raise diagnose.diverged(
         self._session,
         self._ready,

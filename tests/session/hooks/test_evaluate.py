@@ -11,6 +11,7 @@ from jmim.evals.lib import runner
 from jmim.parallel import hosts
 from jmim.session import restore
 from jmim.session import session as sessions
+from jmim.session import watchdog
 from jmim.session.hooks import evaluate
 
 
@@ -21,7 +22,10 @@ def hook(tmp_path, monkeypatch):
     evaluators={"often": ("evaluator", 3), "once": ("other", 0)}, total=7
   )
   session = types.SimpleNamespace(
-    parts=parts, workdir=tmp_path, group=hosts.Group()
+    parts=parts,
+    workdir=tmp_path,
+    group=hosts.Group(),
+    watch=watchdog.nobody(),
   )
   monkeypatch.setattr(evaluate, "make_context", lambda *args: None)
   return evaluate.Evaluate(session, None, None, None)

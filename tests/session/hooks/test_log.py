@@ -10,6 +10,7 @@ import pytest
 from jmim.core import errors
 from jmim.core import state as states
 from jmim.runlog import clock as clocks
+from jmim.runlog import waits
 from jmim.session import diagnose
 from jmim.session.hooks import log
 
@@ -118,7 +119,7 @@ def test_too_many_bad_steps_in_a_row_end_the_run(monkeypatch):
 
   def diverged(session, ready, state, *, step, skipped):
     calls.append((step, skipped))
-    assert within == ["diagnosis"]  # a watchdog knows that it is no step
+    assert within == [waits.DIAGNOSIS]  # a watchdog knows that it is no step
     return errors.Diverged("stop")
 
   monkeypatch.setattr(diagnose, "diverged", diverged)
