@@ -57,6 +57,8 @@ def main(overrides: Sequence[str]) -> None:
     UserError: a mistake in flags or config.
   """
   mode, workdir, options = flags.mode(), flags.workdir(), flags.options()
+  if mode in ("doctor", "describe"):
+    streams.only_read()
   if mode == "doctor":
     _find(MODES[mode])(workdir)
     return
@@ -95,6 +97,7 @@ def parse(argv: Sequence[str]) -> list[str]:
     SystemExit: after --help, --list, --version or --completion.
   """
   if screen := asked.screen(argv, __doc__):
+    streams.only_read()
     print(screen)
     sys.exit(0)
   return flags.parse(asked.words(argv))

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import os
 import sys
 
 import pytest
@@ -62,6 +63,19 @@ def test_a_screen_ends_the_command(capsys, word):
   with pytest.raises(SystemExit) as e:
     main.parse(["jmim", word])
   assert e.value.code == 0 and capsys.readouterr().out
+
+
+def test_a_screen_may_be_read_in_part(monkeypatch, capsys):
+  ours, theirs = os.pipe()
+  os.close(ours)  # as `| head` does
+  pipe = os.fdopen(theirs, "w", encoding="utf-8")
+  monkeypatch.setattr(sys, "stdout", pipe)
+  monkeypatch.setattr(sys, "argv", ["jmim", "--list"])
+  with pytest.raises(SystemExit) as e:
+    main.run()
+  pipe.close()
+  assert e.value.code == 0
+  assert capsys.readouterr().err == ""
 
 
 def test_the_doctor_needs_no_recipe(capsys):
