@@ -20,6 +20,7 @@ if __name__ == "__main__":
   malloc.huge_pages()  # starts anew: before JAX is imported, not after
 
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -114,6 +115,7 @@ def cli() -> None:
 def run() -> None:
   """Runs one command: errors of users become one screen and exit code 2."""
   with streams.patient():
+    logging.basicConfig(format="%(levelname)s: %(message)s")
     _run()
 
 

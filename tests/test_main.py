@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import logging
 import os
 import sys
 
@@ -35,6 +36,14 @@ def test_exit_codes(monkeypatch, error, code):
   with pytest.raises(SystemExit) as e:
     main.run()
   assert e.value.code == code
+
+
+def test_a_warning_is_a_plain_line(monkeypatch, capsys):
+  monkeypatch.setattr(logging.getLogger(), "handlers", [])
+  monkeypatch.setattr(main, "parse", lambda argv: [])
+  monkeypatch.setattr(main, "main", lambda _: logging.warning("left out: 1"))
+  main.run()
+  assert capsys.readouterr().err == "WARNING: left out: 1\n"
 
 
 @pytest.mark.parametrize("name", main.MODES)
