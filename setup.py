@@ -41,7 +41,7 @@ REQUIRES = [
   "safetensors>=0.4.3",
   "scikit-learn>=1.5.0",
   "scipy>=1.13.0",
-  "tensorboardX>=2.6.2",
+  "tensorboardX>=2.6.2.2",
   "tensorflow-datasets>=4.9.9",
 ]
 

@@ -47,7 +47,8 @@ plt.show()
 
 # %% [markdown]
 # Held-out images: original, what the encoder saw, and the reconstruction, after
-# 200 steps and at the end.
+# 200 steps and at the end. The digit begins to be guessed; 400 steps are too few
+# to beat the colour of the nearest visible pixel, which the whole run does.
 
 # %%
 pictures = sorted((folder / "images").glob("recon*.png"))

@@ -20,6 +20,7 @@ if __name__ == "__main__":
   malloc.huge_pages()  # starts anew: before JAX is imported, not after
 
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -57,6 +58,8 @@ def main(overrides: Sequence[str]) -> None:
     UserError: a mistake in flags or config.
   """
   mode, workdir, options = flags.mode(), flags.workdir(), flags.options()
+  if mode in ("doctor", "describe"):
+    streams.only_read()
   if mode == "doctor":
     _find(MODES[mode])(workdir)
     return
@@ -95,6 +98,7 @@ def parse(argv: Sequence[str]) -> list[str]:
     SystemExit: after --help, --list, --version or --completion.
   """
   if screen := asked.screen(argv, __doc__):
+    streams.only_read()
     print(screen)
     sys.exit(0)
   return flags.parse(asked.words(argv))
@@ -111,6 +115,7 @@ def cli() -> None:
 def run() -> None:
   """Runs one command: errors of users become one screen and exit code 2."""
   with streams.patient():
+    logging.basicConfig(format="%(levelname)s: %(message)s")
     _run()
 
 

@@ -2,6 +2,8 @@
 
 import importlib
 import inspect
+import logging
+import os
 import sys
 
 import pytest
@@ -36,6 +38,14 @@ def test_exit_codes(monkeypatch, error, code):
   assert e.value.code == code
 
 
+def test_a_warning_is_a_plain_line(monkeypatch, capsys):
+  monkeypatch.setattr(logging.getLogger(), "handlers", [])
+  monkeypatch.setattr(main, "parse", lambda argv: [])
+  monkeypatch.setattr(main, "main", lambda _: logging.warning("left out: 1"))
+  main.run()
+  assert capsys.readouterr().err == "WARNING: left out: 1\n"
+
+
 @pytest.mark.parametrize("name", main.MODES)
 def test_every_mode_has_a_function_that_takes_its_flags(name):
   replay = ["--mode=eval", "--replay_step=3"]
@@ -62,6 +72,19 @@ def test_a_screen_ends_the_command(capsys, word):
   with pytest.raises(SystemExit) as e:
     main.parse(["jmim", word])
   assert e.value.code == 0 and capsys.readouterr().out
+
+
+def test_a_screen_may_be_read_in_part(monkeypatch, capsys):
+  ours, theirs = os.pipe()
+  os.close(ours)  # as `| head` does
+  pipe = os.fdopen(theirs, "w", encoding="utf-8")
+  monkeypatch.setattr(sys, "stdout", pipe)
+  monkeypatch.setattr(sys, "argv", ["jmim", "--list"])
+  with pytest.raises(SystemExit) as e:
+    main.run()
+  pipe.close()
+  assert e.value.code == 0
+  assert capsys.readouterr().err == ""
 
 
 def test_the_doctor_needs_no_recipe(capsys):

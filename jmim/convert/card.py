@@ -12,13 +12,18 @@ from typing import Any
 
 import ml_collections
 
+from jmim.checkpoints import classes
 from jmim.core import files
+from jmim.runlog import readings
 from jmim.runlog import writer as writers
 
+# With a share that is held out, no other split is read.
+EVALUATED = ("data.eval_split", "data.eval_share")
 # Of the protocol of a result line, what is told beside the figures.
-TOLD = ("type", "predict", "weights", "data.name", "data.eval_split", "git")
-DATA = ("name", "train_split", "eval_split", "eval_share", "size")
+TOLD = ("type", "predict", "weights", "data.name", *EVALUATED, "git")
+DATA = ("name", "train_split", "size")
 IF_SET = ("height", "box")
+NAMED = 20  # classes, at most; more are counted
 
 
 def write(
@@ -38,7 +43,6 @@ def write(
     lines: what the layout has no place for, or does otherwise.
   """
   about = json.loads(config.to_json())
-  told = [*DATA, *(key for key in IF_SET if about["data"].get(key))]
   text = [
     "---",
     "library_name: jmim",
@@ -66,7 +70,7 @@ def write(
     "",
     "## Data",
     "",
-    *(f"* {key}: {about['data'][key]}" for key in told),
+    *_data(workdir, about["data"]),
     "",
     "## Figures",
     "",
@@ -90,30 +94,53 @@ def _command(workdir: pathlib.Path) -> list[str]:
   return ["```sh", command, "```"] if command else []
 
 
+def _data(workdir: pathlib.Path, section: dict[str, Any]) -> Iterator[str]:
+  """Lines about the data: the config's, and what was found by the run."""
+  for key in (*DATA, *(key for key in IF_SET if section.get(key))):
+    yield f"* {key}: {section[key]}"
+  key = EVALUATED[bool(section["eval_share"])].removeprefix("data.")
+  yield f"* {key}: {section[key]}"
+  facts = files.read_json(workdir / classes.NAME, {})
+  train, held_out = (
+    facts.get(name, {}).get("examples") for name in ("train", "eval")
+  )
+  if train:
+    yield f"* examples: {train}, for evaluation {held_out}"
+  if names := classes.of(facts):
+    few = ", ".join(names) if len(names) <= NAMED else len(names)
+    yield f"* classes: {few}"
+
+
 def figures(workdir: pathlib.Path) -> list[str]:
   """Lines of a table of the last value of each evaluation; [] without any."""
   last = {}
   for line in _evaluations(workdir):
-    last |= {
-      key: (value, line["step"])
-      for key, value in line.items()
-      if "/" in key and isinstance(value, int | float)
-    }
+    reads = readings.loaded(line.get("reads"))
+    for key, value in line.items():
+      name, _, number = key.partition("/")
+      if number and isinstance(value, int | float):
+        unit = reads.get(number, readings.PLAIN).unit
+        shown = f"{value:.5g} {unit}".rstrip()
+        last[readings.label(name, number)] = (shown, line["step"])
   if not last:
     return []
-  rows = [f"| {k} | {v:.5g} | {s} |" for k, (v, s) in sorted(last.items())]
+  rows = [f"| {k} | {v} | {s} |" for k, (v, s) in sorted(last.items())]
   return ["| figure | value | step |", "|---|---|---|", *rows]
 
 
 def protocols(workdir: pathlib.Path) -> list[str]:
   """How the evaluators measured, a line for each; ended by an empty one."""
   last = {x["eval"]: x.get("protocol", {}) for x in _evaluations(workdir)}
-  told = {
-    name: ", ".join(f"{k}={known[k]}" for k in TOLD if k in known)
-    for name, known in sorted(last.items())
-  }
+  told = {name: _told(known) for name, known in sorted(last.items())}
   rows = [f"* {name}: {text}" for name, text in told.items() if text]
   return [*rows, ""] if rows else []
+
+
+def _told(known: dict[str, Any]) -> str:
+  """A protocol in a line, without what says nothing."""
+  unread = EVALUATED[not known.get("data.eval_share")]
+  some = {k: known[k] for k in TOLD if k != unread and known.get(k)}
+  return ", ".join(f"{k}={v}" for k, v in some.items())
 
 
 def _evaluations(workdir: pathlib.Path) -> Iterator[dict[str, Any]]:

@@ -36,6 +36,7 @@ from jmim.convert import preprocessing
 from jmim.convert import table as tables
 from jmim.core import discovery
 from jmim.core import errors
+from jmim.core import tree
 
 FORMATS = ("safetensors", "timm", "hf", "authors", "big_vision")
 WEIGHTS = "model.safetensors"
@@ -237,9 +238,14 @@ def _write(family, method, leaves, out) -> list[str]:
   else:
     theirs = {n: (s, np.dtype(np.float32)) for n, s in shapes.items()}
     files.write(out / family.file, theirs, arrays)
+  told = {
+    f"in {files.BESIDE}": beside,
+    "no place for": [n for n in dropped if n not in beside],
+  }
   lines = [
-    f"in {files.BESIDE}: {n}" if n in beside else f"no place for: {n}"
-    for n in dropped
+    f"{where}: {place}" + (f" ({count} arrays)" if count > 1 else "")
+    for where, some in told.items()
+    for place, count in tree.folded(some, leaves).items()
   ]
   return [*lines, *family.notes]
 

@@ -17,6 +17,7 @@ All decoders hold to it: `jmim.data.jpeg` is given only what needs none of this.
 
 import io
 import os
+import re
 
 import numpy as np
 import PIL
@@ -28,6 +29,9 @@ from PIL import Image
 KNOWN = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 MAX_PIXELS = 2**26  # where nobody says how many; the default of the key
 _LYING = 5  # orientations from here on exchange height and width
+_TIFF_SIDES = (ExifTags.Base.ImageWidth, ExifTags.Base.ImageLength)
+_XMP_NAMES = ("xmp", "XML:com.adobe.xmp")
+_XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 _TURNS = {
   2: Image.Transpose.FLIP_LEFT_RIGHT,
   3: Image.Transpose.ROTATE_180,
@@ -100,13 +104,20 @@ def sides(path: str) -> tuple[int, int] | None:
     return None
   try:
     with Image.open(path, formats=KNOWN) as picture:
-      width, height = picture.size
+      width, height = _stored_size(picture)
       turned = orientation(picture) >= _LYING
   except MemoryError:
     raise
   except Exception:  # as in `read`
     return None
   return (width, height) if turned else (height, width)
+
+
+def _stored_size(picture: Image.Image) -> tuple[int, int]:
+  """(width, height) before any turn: `size` of a TIFF may be after it."""
+  if picture.format == "TIFF":
+    return tuple(picture.tag_v2[tag] for tag in _TIFF_SIDES)
+  return picture.size
 
 
 def _check_size(picture: Image.Image, max_pixels: int) -> None:
@@ -133,7 +144,9 @@ def upright(picture: Image.Image, mode: str) -> Image.Image:
   Raises:
     BadImage: the range of its pixels is not known.
   """
-  turn = _TURNS.get(orientation(picture))
+  # Pillow turns a TIFF as it loads it, but 10 leaves the note as it was.
+  done = picture.format == "TIFF"
+  turn = None if done else _TURNS.get(orientation(picture))
   plain = _eight_bits(picture)
   if plain.mode != mode:
     plain = plain.convert(mode)
@@ -147,7 +160,8 @@ def orientation(picture: Image.Image) -> int:
     picture: opened; of a PNG also loaded, as notes may follow the pixels.
   """
   try:
-    found = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    found = picture.getexif().get(ExifTags.Base.Orientation)
+    found = _by_xmp(picture) if found is None else found
     return found if found in _TURNS else 1
   except MemoryError:
     raise
@@ -155,6 +169,19 @@ def orientation(picture: Image.Image) -> int:
     # Notes that are damaged surface as nearly any exception too, and the
     # pixels are whole.
     return 1
+
+
+def _by_xmp(picture: Image.Image) -> int:
+  """Pillow 10 looks into the XMP of a PNG only, and not into other formats'."""
+  places = [picture.info.get(name, b"") for name in _XMP_NAMES]
+  places += [
+    data for name, data in getattr(picture, "applist", ()) if name == "APP1"
+  ]
+  for notes in places:
+    text = notes.encode() if isinstance(notes, str) else bytes(notes)
+    if match := _XMP_ORIENTATION.search(text):
+      return int(match[1])
+  return 1
 
 
 def stored_upright(data: bytes) -> bool:

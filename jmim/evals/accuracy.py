@@ -20,7 +20,7 @@ from jmim.runlog import readings
 class Evaluator(base.Evaluator):
   """Accuracy in percent over the evaluation split, each example once."""
 
-  reads = ((r"top\d+", readings.PERCENT), ("nll", readings.LESS))
+  reads = ((r"top\d+", readings.PERCENT), ("nll", readings.NATS))
 
   labelled = True
 

@@ -37,7 +37,10 @@ SHOWN = 10  # frames of a strip
 class Evaluator(base.Evaluator):
   """Correlation of openings, and a strip of frames with their curves."""
 
-  reads = ((r"(correlation|truth)", readings.MORE), (r"hue", readings.LESS))
+  reads = (
+    (r"(correlation|truth)", readings.MORE),
+    ("hue", readings.Reading("%", readings.LOWER)),
+  )
 
   predict: str = field.value("apply", "dict of clips, or of pictures")
   limit: int = field.value(0, "examples; 0: all", low=0)

@@ -21,6 +21,7 @@ from jmim.core import field
 from jmim.evals.lib import base
 from jmim.evals.lib import context as contexts
 from jmim.evals.lib import draw
+from jmim.runlog import readings
 
 PICTURE = 320  # pixels across
 
@@ -58,6 +59,8 @@ def table(
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluator(base.Evaluator):
   """Loads, specialisation, and pictures of both."""
+
+  reads = ((r"mi_.+", readings.Reading("nats")),)
 
   predict: str = field.value("experts", "dict of chosen, time and label")
   experts: int = field.value(

@@ -27,8 +27,8 @@ class Evaluator(base.Evaluator):
   """Nats per example and bits per dimension, each example once."""
 
   reads = (
-    ("nats", readings.Reading("nats", readings.LOWER)),
-    ("bits_per_dim", readings.Reading("bits", readings.LOWER)),
+    ("nats", readings.NATS),
+    ("bits_per_dim", readings.BITS),
   )
 
   predict: str = field.value("nll", "nats per example [b]")

@@ -31,7 +31,11 @@ from jmim.runlog import readings
 class Evaluator(base.Evaluator):
   """Perplexity, entropies, bigrams, and network calls per sample."""
 
-  reads = ((r"perplexity|nll|tv", readings.LESS),)
+  reads = (
+    ("nll", readings.NATS),
+    (r"nll_chain|(unigram_)?entropy(_data)?", readings.Reading("nats")),
+    (r"perplexity|tv", readings.LESS),
+  )
 
   predict: str = field.value("generate", "dict of tokens [b, l], calls [b]")
   examples: int = field.value(1024, "samples", low=2)

@@ -39,7 +39,10 @@ def scores(truth: np.ndarray, guess: np.ndarray) -> tuple[float, ...]:
 class Evaluator(base.Evaluator):
   """VOI and ARAND of agglomerated affinities, and a picture of segments."""
 
-  reads = ((r"(.*_)?(voi|arand)(_.+)?", readings.LESS),)
+  reads = (
+    (r"(.*_)?voi(_.+)?", readings.BITS),
+    (r"(.*_)?arand(_.+)?", readings.LESS),
+  )
 
   predict: str = field.value("affinities", "[b, d, h, w, 3], of z, y, x")
   target: str = field.value("cells", "ids of voxels in the data set")

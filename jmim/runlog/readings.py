@@ -52,6 +52,7 @@ class Reading:
 Rules = Sequence[tuple[str, Reading]]
 PLAIN = Reading()
 PERCENT = Reading("%", HIGHER)
+NATS, BITS = Reading("nats", LOWER), Reading("bits", LOWER)
 MORE, LESS = Reading(better=HIGHER), Reading(better=LOWER)
 
 
@@ -102,9 +103,8 @@ def compared(values: Mapping[str, float]) -> dict[str, dict[str, float]]:
 
 def number(value: float, reading: Reading = PLAIN) -> str:
   """A number with its unit; percents and decibels with two decimals."""
-  if not reading.unit:
-    return console.number(value)
-  return f"{value:.2f} {reading.unit}"
+  shown = f"{value:.2f}" if reading.unit in ("%", "dB") else None
+  return f"{shown or console.number(value)} {reading.unit}".rstrip()
 
 
 def label(name: str, key: str) -> str:

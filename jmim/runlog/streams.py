@@ -54,16 +54,29 @@ def patient() -> Iterator[None]:
   before = sys.stdout, sys.stderr
   out, err = map(_usable, before)
   sys.stdout, sys.stderr = Patient(out), Patient(err)
-  sys.stdout.failed = lambda e: print(
-    f"standard output cannot be written ({e}); the run goes on",
-    file=sys.stderr,
-  )
+  sys.stdout.failed = _say
   try:
     yield
   finally:
     sys.stdout, sys.stderr = before
     _leave(out)
     _leave(err)
+
+
+def only_read() -> None:
+  """Says that what follows is a screen: none misses what `| head` left out."""
+  if isinstance(sys.stdout, Patient):
+    sys.stdout.failed = _say_unless_closed
+
+
+def _say(error: OSError) -> None:
+  text = f"standard output cannot be written ({error}); the run goes on"
+  print(text, file=sys.stderr)
+
+
+def _say_unless_closed(error: OSError) -> None:
+  if not isinstance(error, BrokenPipeError):
+    print(f"standard output cannot be written ({error})", file=sys.stderr)
 
 
 def _usable(stream: Any) -> Any:

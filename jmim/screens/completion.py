@@ -48,7 +48,7 @@ _jmim() {
       COMPREPLY=( $(compgen -S = -W "$keys" -- "$word") ) ;;
     *) COMPREPLY=( $(compgen -W "$_jmim_flags" -- "$word") ) ;;
   esac
-  if [[ "${COMPREPLY[*]}" == *= ]]; then compopt -o nospace; fi 2>/dev/null
+@END@
 }
 # Sections of a recipe with their types: method=mim.mae evals.probe=probe ...
 _jmim_parts() {
@@ -73,8 +73,19 @@ _jmim_keys_of() {
 _jmim_recipes="@RECIPES@"
 _jmim_flags="@FLAGS@"
 _jmim_keys="@KEYS@"
-complete -F _jmim jmim
+complete @OPTIONS@-F _jmim jmim
 """
+# What comes last. Zsh has no `compopt`: no word is followed by a blank of the
+# shell's, so those get one that are whole.
+_ENDS = {
+  "bash": """\
+  if [[ "${COMPREPLY[*]}" == *= ]]; then compopt -o nospace; fi 2>/dev/null""",
+  "zsh": """\
+  COMPREPLY=( "${COMPREPLY[@]/%/ }" )
+  COMPREPLY=( "${COMPREPLY[@]/%= /=}" )
+  COMPREPLY=( "${COMPREPLY[@]/%. /.}" )""",
+}
+_OPTIONS = {"bash": "", "zsh": "-o nospace "}
 _ZSH = "autoload -Uz bashcompinit compinit && compinit && bashcompinit\n"
 
 
@@ -85,7 +96,8 @@ def script(shell: str) -> str:
     shell: one of `SHELLS`; zsh has the functions of bash.
   """
   text = _BASH
-  for name, words in _parts().items():
+  parts = {**_parts(), "END": _ENDS[shell], "OPTIONS": _OPTIONS[shell]}
+  for name, words in parts.items():
     text = text.replace(f"@{name}@", words)
   return (_ZSH if shell == "zsh" else "") + text
 

@@ -158,6 +158,14 @@ def environment() -> list[list[str]]:
   ]
 
 
+def _command() -> list[str]:
+  """What was typed: where Python and `jmim` lie is of this machine only."""
+  first, *others = sys.orig_argv[1:] or [""]
+  if pathlib.PurePath(first).name == "jmim":
+    return ["jmim", *others]
+  return ["python", *sys.orig_argv[1:]]
+
+
 def start(step: int) -> dict[str, Any]:
   """This start of the program."""
   now = datetime.datetime.now(datetime.UTC)
@@ -165,5 +173,5 @@ def start(step: int) -> dict[str, Any]:
     "step": step,
     "time": f"{now:%Y-%m-%d %H:%M} UTC",
     "git": version.git_id(),
-    "command": shlex.join(["python", *sys.orig_argv[1:]]),
+    "command": shlex.join(_command()),
   }

@@ -37,7 +37,7 @@ def test_a_flipped_byte_is_found_or_harms_nothing(saved, tmp_path, pattern):
     p.relative_to(source / "checkpoints" / "7")
     for p in sorted((source / "checkpoints" / "7").glob(pattern))
   ]
-  assert names or pattern == "*.txt"
+  assert names or pattern.endswith(".txt")  # which of those: Orbax's version
   for i, name in enumerate(names):
     size = (source / "checkpoints" / "7" / name).stat().st_size
     for place in {0, size // 3, size // 2, size - 1}:

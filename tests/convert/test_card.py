@@ -18,6 +18,20 @@ LINES = [
 ]
 
 
+SHARE = {
+  "step": 4,
+  "eval": "loss",
+  "loss/loss": 0.25,
+  "reads": {"loss": ["nats", "lower"]},
+  "protocol": {
+    "type": "jmim.evals.loss",
+    "data.eval_split": "test",
+    "data.eval_share": 0.1,
+    "git": "",
+  },
+}
+
+
 def write_log(folder):
   text = "\n".join(map(json.dumps, LINES))
   (folder / "metrics.jsonl").write_text(text + "\n")
@@ -71,3 +85,34 @@ def test_converted_weights_have_no_command(tmp_path):
   config.method = configs.section(type="mim.mae")
   text = card.write(tmp_path, config, "", 0)
   assert "no run of jmim" in text and "No evaluation was logged." in text
+
+
+def test_what_was_held_out_is_told_and_no_split_that_was_not_read(tmp_path):
+  (tmp_path / "metrics.jsonl").write_text(json.dumps(SHARE) + "\n")
+  facts = {
+    "classes": ["cat", "dog"],
+    "train": {"examples": 54},
+    "eval": {"examples": 6},
+  }
+  (tmp_path / "data.json").write_text(json.dumps(facts))
+  config = configs.base()
+  config.method = configs.section(type="mim.mae")
+  config.data.update(name="folder", eval_share=0.1)
+  text = card.write(tmp_path, config, "", 4)
+  assert "| loss | 0.25 nats | 4 |" in text
+  assert "* eval_share: 0.1" in text and "eval_split" not in text
+  assert "* examples: 54, for evaluation 6" in text
+  assert "* classes: cat, dog" in text
+  assert "* loss: type=jmim.evals.loss, data.eval_share=0.1\n" in text
+  config.data.eval_share = 0.0
+  text = card.write(tmp_path, config, "", 4)
+  assert "* eval_split: test" in text and "* eval_share" not in text
+
+
+def test_many_classes_are_counted(tmp_path):
+  (tmp_path / "data.json").write_text(
+    json.dumps({"classes": [f"c{i}" for i in range(100)]})
+  )
+  config = configs.base()
+  config.method = configs.section(type="mim.mae")
+  assert "* classes: 100\n" in card.write(tmp_path, config, "", 0)

@@ -65,7 +65,9 @@ def test_every_format_holds_the_weights_or_says_why_not(tmp_path, run, format_):
   left = set(written.ours) - set(
     written.ours if not name else kit.export(name, written.method).ours
   )
-  assert set(lines) == {f"no place for: {n}" for n in left}
+  assert all("/decoder/" in n for n in left)
+  told = f"no place for: params/main/decoder ({len(left)} arrays)"
+  assert lines == [told] * bool(left)
   assert (tmp_path / "config.json").is_file() == (format_ in ("hf", "timm"))
   assert "jmim.load" in (tmp_path / "README.md").read_text()
 

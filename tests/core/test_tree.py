@@ -48,3 +48,12 @@ def test_patterns_are_searched_and_can_be_anchored():
   assert trees.matches(r"bias$", "main/dense/bias")
   assert not trees.matches(r"^bias", "main/dense/bias")
   assert trees.matches("", np.str_("anything"))
+
+
+def test_folders_that_are_whole_are_named_once():
+  names = ["a/x/1", "a/x/2", "a/y", "a/xx", "b/z"]
+  found = trees.folded(["a/x/1", "a/x/2", "b/z"], names)
+  assert found == {"a/x": 2, "b/z": 1}
+  assert list(found) == ["a/x", "b/z"]
+  assert trees.folded(names, names) == {"a": 4, "b/z": 1}
+  assert trees.folded([], names) == {}

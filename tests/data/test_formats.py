@@ -14,6 +14,7 @@ from PIL import PngImagePlugin
 from jmim.core.settings import data as settings
 from jmim.data import decode
 from jmim.data import formats
+from jmim.data import given
 from jmim.data import jpeg
 from jmim.data import paths
 from jmim.data import picture
@@ -35,9 +36,22 @@ def _image(h=24, w=40):
 def _file(image, kind="jpeg", **options):
   file = io.BytesIO()
   made = Image.fromarray(image) if isinstance(image, np.ndarray) else image
-  options = {"quality": 95} | options if kind == "jpeg" else options
-  made.save(file, kind, **options)
-  return file.getvalue()
+  if kind != "jpeg":
+    made.save(file, kind, **options)
+    return file.getvalue()
+  notes = options.pop("xmp", None)  # which Pillow 10 does not write
+  made.save(file, kind, **{"quality": 95} | options)
+  return _with_xmp(file.getvalue(), notes) if notes else file.getvalue()
+
+
+def _with_xmp(data, notes):
+  """A JPEG with another segment, behind those that must come first."""
+  place = 2
+  while data[place + 1] in (0xE0, 0xE1):  # JFIF, EXIF
+    place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+  text = b"http://ns.adobe.com/xap/1.0/\0" + notes
+  segment = b"\xff\xe1" + struct.pack(">H", 2 + len(text)) + text
+  return data[:place] + segment + data[place:]
 
 
 def _exif(orientation):
@@ -100,14 +114,32 @@ def test_orientation_is_obeyed_wherever_it_stands(notes, decoder):
 
 @pytest.mark.parametrize("kind", ["png", "webp"])
 def test_orientation_by_xmp_in_other_formats(kind):
-  options = {"lossless": True} if kind == "webp" else {}
-  if kind == "png":
-    options["pnginfo"] = PngImagePlugin.PngInfo()
-    options["pnginfo"].add_itxt("XML:com.adobe.xmp", (XMP % 8).decode())
-  else:
-    options["xmp"] = XMP % 8
-  found = decode.decode(_file(_image(), kind, **options), 3)
+  text = PngImagePlugin.PngInfo()
+  text.add_itxt("XML:com.adobe.xmp", (XMP % 8).decode())
+  options = {
+    "png": {"pnginfo": text},
+    "webp": {"lossless": True, "xmp": XMP % 8},
+  }
+  found = decode.decode(_file(_image(), kind, **options[kind]), 3)
   np.testing.assert_array_equal(found, np.rot90(_image(), 1))
+
+
+@pytest.mark.parametrize("kind", ["png", "webp", "tiff"])
+@pytest.mark.parametrize("orientation, turns", [(3, 2), (6, -1), (8, 1)])
+def test_orientation_in_other_formats(kind, orientation, turns, tmp_path):
+  """Pillow turns a TIFF as it loads it: it is not turned again."""
+  options = {"lossless": True} if kind == "webp" else {}
+  if kind == "tiff":
+    options["tiffinfo"] = {0x0112: orientation}
+  else:
+    options["exif"] = _exif(orientation)
+  path = tmp_path / "turned"
+  path.write_bytes(_file(_image(), kind, **options))
+  want = np.rot90(_image(), turns)
+  np.testing.assert_array_equal(decode.decode(path.read_bytes(), 3), want)
+  with Image.open(path) as opened:
+    np.testing.assert_array_equal(given.images(opened)[0], want)
+  assert formats.sides(str(path)) == want.shape[:2]
 
 
 def test_the_header_of_a_jpeg_tells_whether_it_is_upright():

@@ -1,5 +1,8 @@
+import re
+
 import numpy as np
 import pytest
+import sources
 
 from jmim.core import discovery
 from jmim.evals.lib import base
@@ -100,3 +103,24 @@ def test_a_table_of_numbers_needs_no_more_than_them():
   found = readings.compared(values)
   assert found == {"a": {"pixels": 2.0}, "pixels_pixels_a": {}}
   assert readings.number(np.float32(0.5)) == "0.5000"
+
+
+def test_the_glossary_has_the_units_of_evaluators():
+  page = (sources.ROOT / "docs" / "glossary.md").read_text()
+  table = page.partition("| evaluator |")[2]
+  rows = re.findall(r"^\| (?:`(\w+)`)? ?\|.*\| ([^|]*)\| [^|]*\|$", table, re.M)
+  told, name = {}, ""
+  for given, cell in rows:
+    name = given or name
+    told.setdefault(name, set()).update(re.split(r"[,;] ", cell.strip()))
+  assert told.keys() == set(base.names())
+  units = {"%", "nats", "bits", "px", "mm", "dB"}
+  for name, words in told.items():
+    reads = discovery.find_evaluator(name).reads
+    assert words & units == {r.unit for _, r in reads if r.unit}, name
+
+
+def test_small_numbers_keep_their_digits_before_a_unit():
+  assert readings.number(0.00417, readings.Reading("nats")) == "4.170e-03 nats"
+  assert readings.number(0.4173, readings.Reading("nats")) == "0.4173 nats"
+  assert readings.number(41.726, readings.PERCENT) == "41.73 %"

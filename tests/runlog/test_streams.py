@@ -66,6 +66,21 @@ def test_a_program_that_reads_no_more_ends_nothing(monkeypatch, capsys):
   assert capsys.readouterr().err.count("the run goes on") == 1
 
 
+def test_who_reads_a_screen_no_further_has_seen_enough(monkeypatch, capsys):
+  ours, theirs = os.pipe()
+  os.close(ours)
+  pipe = os.fdopen(theirs, "w", encoding="utf-8")
+  full = open("/dev/full", "w", encoding="utf-8")
+  for stream, said in ((pipe, 0), (full, 1)):
+    monkeypatch.setattr(sys, "stdout", stream)
+    with streams.patient():
+      streams.only_read()
+      print("a screen", flush=True)
+    stream.close()
+    assert capsys.readouterr().err.count("cannot be written") == said
+  streams.only_read()  # outside: nothing to change
+
+
 def test_no_stream_at_all(monkeypatch):
   monkeypatch.setattr(sys, "stdout", None)
   with streams.patient():

@@ -1,5 +1,9 @@
 """The scripts are read by a shell, which is asked what it would offer."""
 
+import os
+import pty
+import re
+import select
 import shutil
 import subprocess
 
@@ -129,3 +133,39 @@ def test_nothing_is_left_to_fill_in():
 def test_zsh_reads_it(tmp_path):
   (tmp_path / "jmim.zsh").write_text(completion.script("zsh"))
   subprocess.run(["zsh", "-n", tmp_path / "jmim.zsh"], check=True)
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not here")
+def test_zsh_goes_on_where_a_value_is_to_follow(tmp_path):
+  """A value is typed behind a key at once; a blank follows what is whole."""
+  (tmp_path / "jmim.zsh").write_text(completion.script("zsh"))
+  begin = 'source jmim.zsh\njmim() { print -r -- "<$*>"; }\nprint rea""dy\n'
+  typed = "jmim --mode=ev\t--wo\tx --config.optim.lr_b\t9 do\t\n"
+  shell, screen = pty.openpty()
+  env = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "TERM": "dumb"}
+  with subprocess.Popen(
+    ["zsh", "-f", "-i"],
+    cwd=tmp_path,
+    env=env,
+    stdin=screen,
+    stdout=screen,
+    stderr=screen,
+    start_new_session=True,
+  ) as process:
+    os.close(screen)
+    os.write(shell, begin.encode())
+    _read(shell, "ready")
+    os.write(shell, typed.encode())
+    found = re.search("<--.*>", _read(shell, "doctor>"))[0]
+    process.kill()
+  os.close(shell)
+  assert found == "<--mode=eval --workdir=x --config.optim.lr_batch=9 doctor>"
+
+
+def _read(shell, until):
+  """What a terminal shows, until a text is there."""
+  shown = ""
+  while until not in shown:
+    assert select.select([shell], [], [], 60)[0], shown
+    shown += os.read(shell, 4096).decode(errors="replace")
+  return shown

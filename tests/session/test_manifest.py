@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 import types
 
 import pytest
@@ -99,3 +100,16 @@ def test_memory_that_is_unknown_says_so():
   assert manifest.program(Compiled(known=False)) == [
     ["step: memory", "unknown on this backend"]
   ]
+
+
+@pytest.mark.parametrize(
+  "words, told",
+  [
+    (["/a b/bin/jmim", "--config=x"], "jmim --config=x"),
+    (["-m", "jmim.main", "--a=b c"], "python -m jmim.main '--a=b c'"),
+    (["mine.py"], "python mine.py"),
+  ],
+)
+def test_a_start_has_the_command_as_it_was_typed(monkeypatch, words, told):
+  monkeypatch.setattr(sys, "orig_argv", ["/usr/bin/python3", *words])
+  assert manifest.start(3)["command"] == told
