@@ -84,11 +84,8 @@ def sheet_of(rows: Rows, pictures: tuple[str, ...]) -> np.ndarray:
       x = einops.rearrange(x, "n k h w c -> n h (k w) c")
     found.append(np.broadcast_to(x, (*x.shape[:3], 3)))
   height = max(x.shape[1] for x in found)
-  fill = lambda x: np.pad(
-    x,
-    ((0, 0), (0, height - x.shape[1]), (0, 1), (0, 0)),
-    constant_values=255,
-  )
+  below = lambda x: ((0, 0), (0, height - x.shape[1]), (0, 1), (0, 0))
+  fill = lambda x: np.pad(x, below(x), constant_values=255)
   return np.concatenate([fill(x) for x in found], axis=2)
 
 
@@ -270,11 +267,10 @@ def store(
   if data.data_dir:
     root = pathlib.Path(paths.expand(data.data_dir))
   path = write.folder_of(name, root)
-  known = path / "dataset_info.json"
-  if known.is_file():
-    if json.loads(known.read_text("utf-8")).get("description") == text:
-      say(f"stored before: {path}")
-      return
+  about = files.read_json(path / "dataset_info.json", {})
+  if about.get("description") == text:
+    say(f"stored before: {path}")
+    return
   pictures = tuple(
     n
     for n in parts.procedure.pictures()
