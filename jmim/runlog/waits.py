@@ -29,6 +29,7 @@ class Kind:
 
   name: str
   of: str = ""
+  _: dataclasses.KW_ONLY
   first: int = 0
   later: int = 8
   key: Hashable = None
@@ -40,7 +41,9 @@ Measure = Callable[[Kind], contextlib.AbstractContextManager[Any]]
 # lists of files, compilers. It has no measure, ever.
 START = Kind("start", later=0)
 STEP = Kind("step", first=8, later=1)
-BATCH = Kind("batch", "a batch (the disk of the data, or its workers)", 8, 1)
+BATCH = Kind(
+  "batch", "a batch (the disk of the data, or its workers)", first=8, later=1
+)
 # Its reader is only being started, and what it reads is in no cache.
 FIRST_BATCH = Kind("first batch", BATCH.of, first=8)
 # Other hosts, whose part is written, wait as long.

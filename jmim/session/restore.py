@@ -144,5 +144,5 @@ def _look(session: sessions.Session, step: int | None = None) -> None:
     session: of the run.
     step: before which there must be one; None: any.
   """
-  seen.newest(session, "looked at")
+  seen.newest(session)
   weights.newest(session.keeper.store, step)

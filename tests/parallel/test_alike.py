@@ -42,7 +42,7 @@ def test_what_stays_different_is_told_after_a_minute(slept):
     errors.UserError, match="list of hosts 2 .* of host 0"
   ) as e:
     alike.looked(
-      rounds, "list", lambda: "a", lambda text: None, "data.data_dir"
+      rounds, "list", lambda: "a", lambda text: None, key="data.data_dir"
     )
   assert (sum(slept), e.value.key) == (60, "data.data_dir")
 

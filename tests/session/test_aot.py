@@ -28,7 +28,7 @@ def found():
 def test_no_data_and_no_workdir_are_needed(found):
   # 16 patches of 4 numbers; 4 kept and a class token, two blocks of width 32;
   # a decoder of 17 tokens, one block of width 16.
-  embed = 2 * 16 * 4 * 32
+  embed = 2 * 4 * 4 * 32  # what is hidden is not embedded
   forward = embed + 2 * block(5, 32) + 2 * 5 * 32 * 16
   forward += block(17, 16) + 2 * 17 * 16 * 4
   # Nothing needs the gradient of the image.

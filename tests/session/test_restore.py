@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from jmim.core import errors
+from jmim.parallel import alike
 from jmim.parallel import hosts
 from jmim.session import batches as feeds
 from jmim.session import restore
-from jmim.session import seen
 from jmim.session import session as sessions
 
 
@@ -64,7 +64,7 @@ def test_hosts_that_see_the_newest_late_wait_for_it(toy, trained, monkeypatch):
   with sessions.open(toy, trained, write=False) as session:
     shown = lambda self: next(steps, 4)
     monkeypatch.setattr(type(session.keeper.store), "latest", shown)
-    monkeypatch.setattr(seen.time, "sleep", slept.append)
+    monkeypatch.setattr(alike.time, "sleep", slept.append)
     other = dataclasses.replace(session, group=hosts.Group(1, 1, 2))
     gather = lambda name, value, **more: {0: "4", 1: value}
     monkeypatch.setattr(hosts, "gather", gather)

@@ -132,7 +132,7 @@ def test_who_has_lost_the_workdir_writes_no_line_of_it(toy, tmp_path):
     other.release()
   assert [line["step"] for line in writers.read(tmp_path)] == [1]
   assert not list((tmp_path / "images").iterdir())
-  assert not (tmp_path / writers.HEADS).exists()
+  assert not writers.head(tmp_path, "probe").exists()
 
 
 @pytest.mark.parametrize("when", ("opened", "written"))
