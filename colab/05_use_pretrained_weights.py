@@ -43,8 +43,9 @@ print("largest difference of the features:", difference)
 # ## In: the weights as the start of a run
 #
 # `jmim.convert` turns a file or folder into a workdir with a checkpoint of step
-# 0, which any run can start from; here fine-tuning with labels. Forty steps show
-# that it starts from them and no more: the recipe has a thousand.
+# 0, which any run can start from; here fine-tuning with labels. The line "begins
+# with" says what was taken and what is fresh. Forty steps show that it runs and no
+# more: the recipe has a thousand.
 
 # %%
 # !{sys.executable} -m jmim.convert --weights=runs/notebook_05_hub --out=runs/notebook_05_in

@@ -71,6 +71,8 @@ def test_the_page_is_true_from_an_empty_folder(tmp_path):
   assert re.search(r"images are \d\d to \d\d pixels wide", out)
   assert "cat 27, dog 27" in out and "probe/accuracy" in out
   out = jmim(smaller(finetune), tmp_path)
+  assert "begins with runs/mine: main/encoder/blocks (12 arrays)" in out
+  assert "fresh: main/encoder/pos_embed, main/head (" in out
   assert "accuracy" in out
   config = (tmp_path / "runs" / "mine_ft" / "config.json").read_text()
   assert re.search(r'"classes": 2\b', config)

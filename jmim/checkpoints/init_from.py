@@ -39,6 +39,7 @@ from jmim.core.settings import run as settings
 from jmim.nn import conv
 
 Arrays = dict[str, np.ndarray]
+TOLD = 4  # places that are named
 
 
 def load(rules: settings.InitFrom, params: Any) -> Arrays:
@@ -84,6 +85,34 @@ def match(
   if lines:
     raise _error(rules, lines)
   return renamed
+
+
+def told(
+  rules: settings.InitFrom, params: Any, loaded: Mapping[str, Any]
+) -> str:
+  """A line about what is taken and what stays fresh; "" if nothing is loaded.
+
+  Args:
+    rules: as of `load`.
+    params: arrays or shapes of all players.
+    loaded: as from `load`.
+  """
+  if not loaded:
+    return ""
+  names = list(trees.named(params))
+  taken = _places([n for n in names if n in loaded], names)
+  fresh = _places([n for n in names if n not in loaded], names)
+  return f"begins with {rules.path}: {taken}" + (fresh and f"; fresh: {fresh}")
+
+
+def _places(chosen: Sequence[str], names: Sequence[str]) -> str:
+  """Leaves in few words: whole folders, and of many places the first."""
+  places = [
+    f"{place} ({count} arrays)" if count > 1 else place
+    for place, count in trees.folded(chosen, names).items()
+  ]
+  more = len(places) - TOLD
+  return ", ".join(places[:TOLD]) + (f" and {more} more" if more > 0 else "")
 
 
 def apply(state: Any, loaded: Arrays) -> Any:

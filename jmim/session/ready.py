@@ -105,6 +105,8 @@ def prepare(session: sessions.Session) -> Ready:
   agreement.check_loaded(session.group, loaded)
   writer = _begin_files(session, start)
   facts = _show(session, program)
+  if line := init_from.told(rules, program.abstract.params, loaded):
+    session.console.print(line)
   if point is None:
     state = init_from.apply(program.init(batches.peek()), loaded)
     point = restore.Point(step=0, state=state)

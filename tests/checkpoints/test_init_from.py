@@ -197,3 +197,27 @@ def test_nothing_there(tmp_path):
   assert init_from.load(rules(""), tree()) == {}
   untouched = state(tree())
   assert init_from.apply(untouched, {}) is untouched
+
+
+def test_what_is_taken_and_what_stays_fresh_is_told():
+  params = {"main": {"encoder": {"a": 1, "b": 2}, "head": {"bias": 3}}}
+  names = trees.named(params)
+  told = lambda *loaded: init_from.told(
+    rules("runs/pre"), params, dict.fromkeys(loaded)
+  )
+  assert told() == ""
+  assert told(*names) == "begins with runs/pre: main (3 arrays)"
+  assert told("main/encoder/a", "main/encoder/b") == (
+    "begins with runs/pre: main/encoder (2 arrays); fresh: main/head/bias"
+  )
+  assert told("main/head/bias").endswith("fresh: main/encoder (2 arrays)")
+
+
+def test_of_many_places_some_are_named():
+  params = {f"part_{i}": {"a": 0, "b": 0} for i in range(9)}
+  loaded = {f"part_{i}/a": 0 for i in range(9)}
+  text = init_from.told(rules("pre"), params, loaded)
+  assert text == (
+    "begins with pre: part_0/a, part_1/a, part_2/a, part_3/a and 5 more; "
+    "fresh: part_0/b, part_1/b, part_2/b, part_3/b and 5 more"
+  )

@@ -232,7 +232,9 @@ def test_eight_devices_equal_one(recipe, alone, tmp_path, fsdp):
   assert len(alone) == 20
 
 
-def test_fine_tuning_starts_from_the_encoder_of_another_run(recipe, tmp_path):
+def test_fine_tuning_starts_from_the_encoder_of_another_run(
+  recipe, tmp_path, capsys
+):
   before = tinyrun.small(recipe, total_steps=2)
   train.run(before, tmp_path / "pre")
   config = tinyrun.small(recipe, total_steps=1)
@@ -258,6 +260,8 @@ def test_fine_tuning_starts_from_the_encoder_of_another_run(recipe, tmp_path):
     reinit=("^main/head/", "pos_embed$"),
   )
   train.run(config, tmp_path / "post")
+  told = capsys.readouterr().out.replace("\n", "")  # lines may be folded
+  assert "fresh: main/encoder/pos_embed, main/head" in told
   old = tinyrun.final_state(tmp_path / "pre", before)
   new = tinyrun.final_state(tmp_path / "post", config)
   moved = [n for n in new if n.startswith(("params/main/enc", "ema/main/enc"))]
