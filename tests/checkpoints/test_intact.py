@@ -150,11 +150,11 @@ def test_hosts_restore_what_all_of_them_read(saved, monkeypatch):
   monkeypatch.setattr(intact.alike.time, "sleep", slept.append)
   now, true = made.meta(7), made.meta
   older = iter([now | {"losses": [1.0]}, now | {"position": 3}, now])
-  monkeypatch.setattr(
-    made, "meta", lambda step: next(older, None) or true(step)
-  )
-  digest = intact.saved.digest(now)
-  monkeypatch.setattr(made.group, "of_all", lambda name, mine: [digest, mine])
+  read = lambda step: next(older, None) or true(step)
+  first = {"meta data of checkpoint 7": intact.saved.digest(now)}
+  both = lambda name, mine: [first.get(name, mine), mine]
+  monkeypatch.setattr(made, "meta", read)
+  monkeypatch.setattr(made.group, "of_all", both)
   try:
     step, found, meta = intact.restore(made, like, said.append)
     assert (step, meta, slept) == (7, now, [1, 2])

@@ -68,7 +68,7 @@ def test_heads_are_so_many_or_so_wide_and_may_differ_going_up():
 
 def test_a_level_without_a_transformer_has_self_attention():
   """Of several depths, 0 is what it is of one."""
-  model = net(attend_at=(1, 2), transformer=(0, 1, 0))
+  model = net(transformer=(0, 1, 0)).clone(attend_at=(1, 2))
   shapes = jax.eval_shape(
     model.init, jax.random.key(0), X, T, context=np.zeros((2, 3, 4))
   )["params"]
