@@ -12,7 +12,7 @@ from typing import Any
 from jmim.core import errors
 
 # Before each look after the first, in seconds: a minute in all.
-_PAUSES = (1, 2, 4, 8, 15, 30)
+PAUSES = (1, 2, 4, 8, 15, 30)
 _SHORT = 12  # letters of a value that is shown; hashes are longer
 
 
@@ -36,7 +36,7 @@ def looked(
     UserError: after a minute some still see something else.
     HostsMissing: as `parallel.hosts.gather`.
   """
-  for pause in (*_PAUSES, 0):
+  for pause in (*PAUSES, 0):
     found = group.of_all(what, look())
     if len({*found}) == 1:
       return found[0]

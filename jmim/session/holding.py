@@ -7,12 +7,9 @@ import time
 from collections.abc import Callable
 
 from jmim.core import errors
+from jmim.parallel import alike
 from jmim.parallel import hosts
 from jmim.session import lock as locks
-
-# Seconds before each look at the lock but the first: a network disk may show it
-# a minute late.
-_PAUSES = (1, 2, 4, 8, 15, 30)
 
 
 def hold(
@@ -65,7 +62,7 @@ def _see(workdir: pathlib.Path, mark: str) -> None:
   Each host writes its part of a checkpoint: in folders of their own no part is
   a checkpoint, and nothing would say so before it is read.
   """
-  for pause in (*_PAUSES, 0):
+  for pause in (*alike.PAUSES, 0):
     if locks.mark_of(workdir) == mark:
       return
     time.sleep(pause)

@@ -13,7 +13,7 @@ from jmim.session import lock as locks
 @pytest.fixture
 def meet(monkeypatch):
   """Sets what the other of two hosts says, in turn; "": all is well."""
-  monkeypatch.setattr(holding, "_PAUSES", (0, 0))
+  monkeypatch.setattr(holding.alike, "PAUSES", (0, 0))
 
   def of(index, *words):
     told = iter(words)
