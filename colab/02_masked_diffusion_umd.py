@@ -61,11 +61,11 @@ plt.show()
 # ## Sample from the command line
 #
 # Image i is a function of (seed, i) and of nothing else, so the same command
-# resumes and a larger `--num` continues. `--guidance`, `--sampler` and
-# `--steps` change how.
+# resumes and a larger `--num` continues. The recipe is that of the run;
+# `--guidance`, `--sampler` and `--steps` change how.
 
 # %%
-# !$JMIM --mode=sample --config=configs/umd_digits.py:steps=1200,classes=10 --workdir=runs/notebook_02 --num=20 --steps=20 --guidance=2
+# !$JMIM --mode=sample --workdir=runs/notebook_02 --num=20 --steps=20 --guidance=2
 
 # %% [markdown]
 # ## Sample from Python
