@@ -14,7 +14,7 @@ SDEdit, to 32 px, which neither has seen.
 Arguments: stage=student (host), host= (its run), form=linear (softmax, plain,
 unnormalised, causal, bidirectional), rungs=0 of the ladder, steps=0: 1500 of
 the host, 1000 of a student.
-`python -m jmim.tools.claim linfusion` compares forms; not yet measured here.
+`python -m jmim.tools.claim linfusion` compares forms (docs/claims.md).
 
 Size: 0.159 M parameters.
 Time: not measured.
