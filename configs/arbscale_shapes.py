@@ -17,8 +17,8 @@ and 300 of the others), lowres=False (True: shown the image at 8 pixels; its
 samples by the evaluators `samples` and `restoration`).
 
 Size: 2.8 M parameters.
-Time: not measured.
-Expect: not measured here.
+Time: 10 minutes on one core; the first stage 9.
+Expect: error of the noise 0.102.
 """
 
 from jmim.core import choices

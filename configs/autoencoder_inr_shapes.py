@@ -9,8 +9,8 @@ Arguments: steps=1000, baseline=False (True: the usual decoder to 32 pixels,
 trained on those, and bicubic interpolation).
 
 Size: 2.52 M parameters.
-Time: not measured.
-Expect: not measured here.
+Time: 9 minutes on one core.
+Expect: restoration 16.1 dB, a baseline 23.7 dB (docs/claims.md, note p).
 """
 
 from jmim.core import config as configs
