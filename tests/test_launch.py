@@ -678,7 +678,7 @@ def test_the_table_is_that_of_the_program_and_of_the_docs():
   page = (LAUNCH.parent / "docs" / "faults.md").read_text()
   rows = page.partition("## Exit codes")[2].partition("\n## ")[0].splitlines()
   rows = [[x.strip() for x in row.split("|")[1:-1]] for row in rows]
-  codes = {c: row[2] for row in rows if row for c in row[0].split(", ")}
+  codes = {c: row[-1] for row in rows if row for c in row[0].split(", ")}
   assert {c for c, again in codes.items() if again == "no"} == {"0", "2", "3"}
   known = (errors.MISTAKE, errors.DIVERGED, errors.NOT_SAVED)
   known += (errors.HOSTS_MISSING, errors.PREEMPTED)
