@@ -173,7 +173,7 @@ def test_every_export_loads_as_the_same_model(tmp_path, converted, library):
 
 def test_timm_takes_the_encoder_and_says_what_is_left(tmp_path, converted):
   lines = exporting.run(converted, "timm", tmp_path)
-  assert lines and all("params/main/decoder/" in line for line in lines)
+  assert lines == ["no place for: params/main/decoder (19 arrays)"]
   model = jmim.load(tmp_path)
   images = np.zeros((1, 8, 8, 1), np.uint8)
   np.testing.assert_array_equal(
