@@ -7,8 +7,8 @@ the tests of the contract and the versions of the libraries are shared.
 
     own files are not those of the ledger      the whole contract
     what it shares is not, own files are       the whole contract for one
-                                               method of each kind, the
-                                               short one for the others
+                                               method of each kind; the others
+                                               like the next line
     both are                                   the short contract for one in
                                                TURNS, what compiles no step for
                                                the others
@@ -250,15 +250,22 @@ def whole(
 def spared(today: Mapping[str, Entry], ledger: Mapping[str, Entry]) -> set[str]:
   """The methods whose steps need not be compiled.
 
-  Nothing that they depend on has changed since they passed. They take turns
-  all the same, as hashes may miss what matters: one in `TURNS` has the short
-  contract, with each change of any file other ones.
+  No file of their own has changed since they passed. What they share may have:
+  `whole` has one of each kind then, and their golden values are compared in any
+  case. They take turns: one in `TURNS` has the short contract, with each change
+  of any file other ones.
 
   Args:
     today: method -> the entry that would count.
     ledger: method -> the entry stored.
   """
-  verified = [name for name in sorted(today) if ledger.get(name) == today[name]]
+  verified = [
+    name
+    for name in sorted(today)
+    if name in ledger
+    and (ledger[name].own, ledger[name].tests)
+    == (today[name].own, today[name].tests)
+  ]
   turn = int(_sha(repr(sorted(today.items())).encode())[:8], 16)
   return {name for i, name in enumerate(verified) if (i + turn) % TURNS}
 
