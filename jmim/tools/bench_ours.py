@@ -100,12 +100,15 @@ class Ours:
   def facts(self) -> dict[str, Any]:
     """What the other process must know."""
     peak, source = summary.peak(self.parts.mesh)
+    memory = self.step.memory_analysis()
+    held = memory.argument_size_in_bytes + memory.temp_size_in_bytes
     device = jax.devices()[0].device_kind
     return {
       "name": f"jmim, jax {jax.__version__}",
       "parameters": self.parameters,
       "batch": self.parts.batch,
       "flops": self.flops,
+      "memory": held,
       "peak": peak,
       "peak_source": source,
       "devices": f"{self.parts.mesh.size} {device}",
