@@ -1,6 +1,6 @@
 """Arbitrary-scale latent diffusion on shapes: one latent, images of any size.
 
-A UNet on the 8 x 8 x 3 codes of autoencoder_inr_shapes, then its alignment
+A UNet on the 16 x 16 x 4 codes of autoencoder_inr_shapes, then its alignment
 through the frozen decoder.
 
     C=configs/arbscale_shapes.py
@@ -47,11 +47,13 @@ def get_config(arg: str | None = None):
   )
   config.method = configs.section(
     type="latent.arbscale",
-    size=8,
+    size=16,
+    channels=4,
     dims=configs.section(
-      width=64, multipliers=(1, 2), blocks=1, attend_at=(2,), heads=2
+      width=32, multipliers=(1, 2, 2), blocks=1, attend_at=(2,), heads=2
     ),
     first_stage=configs.section(
+      variant="ae-f2",
       width=32,
       blocks=1,
       path=arg.autoencoder,

@@ -1,7 +1,8 @@
 """Autoencoder with an implicit decoder on shapes, seen at 32, shown up to 64.
 
-Images of 64 pixels are reduced to 32 and encoded to 8 x 8 x 3; the truth is the
-image at sides 16 .. 64.
+Images of 64 pixels are reduced to 32 and encoded to 16 x 16 x 4; the truth is the
+image at sides 16 .. 64. (Codes of 8 x 8 hold one of three colours for the first
+thousands of steps.)
 
     python -m jmim.main --config=configs/autoencoder_inr_shapes.py --workdir=W
 
@@ -30,7 +31,7 @@ def get_config(arg: str | None = None):
     type="latent.autoencoder_inr",
     size=32,
     image=64,
-    dims=configs.section(variant="ae-f4", width=32, blocks=1),
+    dims=configs.section(variant="ae-f2", width=32, blocks=1),
     implicit=configs.section(hidden=() if arg.baseline else (64, 64, 64)),
     pixels=configs.section(
       count=512, sides=(32, 32) if arg.baseline else (16, 64)

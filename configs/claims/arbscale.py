@@ -1,6 +1,6 @@
 """Arbitrary-scale latent diffusion: one latent, the same image at any size.
 
-Shapes of 64 pixels, encoded at 32 to 8 x 8 x 3; autoencoder and baseline 1000
+Shapes of 64 pixels, encoded at 32 to 16 x 16 x 4; autoencoder and baseline 1000
 steps, diffusion 1500, alignment and its control 300 more.
 
 i.   PSNR of 64-pixel restorations: implicit decoder above the usual decoder to
@@ -13,7 +13,7 @@ iii. E_t w_t |y - y^| on held-out images, on the same draws: lower after the
 iv.  Exact: the decoder that the aligned model holds is the first stage's.
 
 The card has i by 0.5 dB, 30 dB in ii and 5 % in iii after three to four times
-as many steps on latents of 16 x 16.
+as many steps.
 """
 
 import functools

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterator
 
+RARE = re.compile(r'op_name="[^"]*/overflow/')
 _BITS = {"pred": 8, "token": 0}
 _ARRAY = re.compile(r"(\w+)\[([\d,]*)\](\{[^}]*\})?")
 _NAME = re.compile(r"%([\w.\-]+)")
@@ -125,11 +126,14 @@ class Program:
     """How often a loop runs: by the compiler's note, or by its condition.
 
     A loop that draws numbers until they are accepted has no bound: it counts
-    once, as it neither multiplies matrices nor sends anything.
+    once, as it neither multiplies matrices nor sends anything. One for what
+    exceeds its room (RARE in its name, see `nn.exchange`) counts as not run.
 
     Raises:
       ValueError: neither tells, of a loop that does.
     """
+    if RARE.search(loop.attrs):
+      return 0
     known = re.search(r'"known_trip_count":\{"n":"(\d+)"', loop.attrs)
     if known:
       return int(known[1])

@@ -12,28 +12,28 @@ dropped, however they are routed; how that is computed is `Runtime.experts`:
     ragged  tokens sorted by expert, one `jax.lax.ragged_dot` per matrix
 
 Over an `expert` axis of the mesh each device holds E/n experts, and tokens
-travel to them and back by two all-to-all exchanges (GShard, Lepikhin et al.
-2021). With a capacity c each expert takes the first ceil(c t k / E) of the t
-tokens of an example, first choices first, and leaves out the rest: a group is
-an example, so the result does not depend on the mesh.
+travel to them and back (`nn.exchange`). With a capacity c each expert takes the
+first ceil(c t k / E) of the t tokens of an example, first choices first, and
+leaves out the rest: a group is an example, so the result does not depend on the
+mesh.
 """
 
 import functools
 import math
-from collections.abc import Mapping
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from jmim.core import runtime
+from jmim.nn import exchange
 from jmim.nn import mlp
 from jmim.nn import routing as routings
 
 P = jax.sharding.PartitionSpec
 IMPLEMENTATIONS = ("dense", "ragged")
 AXIS = "expert"
-Weights = Mapping[str, jax.Array]  # gate, up [e, d, h]; down [e, h, d]
+Weights = exchange.Weights
 
 
 def dense(x: jax.Array, routing: routings.Routing, w: Weights) -> jax.Array:
@@ -47,49 +47,19 @@ def dense(x: jax.Array, routing: routings.Routing, w: Weights) -> jax.Array:
 
 
 def grouped(rows: jax.Array, ids: jax.Array, w: Weights) -> jax.Array:
-  """SwiGLU of expert ids[i] on row i of [m, d]; 0 where ids[i] is none of e."""
-  experts = w["gate"].shape[0]
+  """SwiGLU of expert ids[i] on row i of [m, d]."""
   order = jnp.argsort(ids)
-  sizes = jnp.bincount(ids, length=experts).astype(jnp.int32)
-  # What lies behind the last group is undefined, in values and in gradients.
-  real = (ids[order] < experts)[:, None]
+  sizes = jnp.bincount(ids, length=len(w["gate"])).astype(jnp.int32)
   dot = functools.partial(jax.lax.ragged_dot, group_sizes=sizes)
-  x = jnp.where(real, rows[order], 0)
+  x = rows[order]
   h = jax.nn.silu(dot(x, w["gate"])) * dot(x, w["up"])
-  y = jnp.where(real, dot(h, w["down"]), 0)
-  return y[jnp.argsort(order)]
+  return dot(h, w["down"])[jnp.argsort(order)]
 
 
 def combine(y: jax.Array, weights: jax.Array) -> jax.Array:
   """sum_k weights y: [(m k), d] and [m, k] -> [m, d]."""
   m, k = weights.shape
   return jnp.einsum("mkd,mk->md", y.reshape(m, k, -1), weights.astype(y.dtype))
-
-
-def exchanged(
-  rows: jax.Array, ids: jax.Array, w: Weights, shards: int, k: int
-) -> jax.Array:
-  """`grouped` where every device along AXIS holds E / shards of the experts.
-
-  Inside `shard_map`: rows [m, d] and ids [m] (of all E) are this device's, k
-  of them in a row belonging to one token. Each device has slots for the worst
-  case, all tokens of all devices to its own experts: nothing is dropped.
-  """
-  local = w["gate"].shape[0]  # experts of a device
-  # A row goes to the device `dest`, in the next slot that is free there.
-  dest = ids // local
-  rank = jnp.cumsum(jax.nn.one_hot(dest, shards, dtype=jnp.int32), axis=0)
-  place = dest, jnp.take_along_axis(rank, dest[:, None], 1)[:, 0] - 1
-  slots = len(rows) // k * min(k, local)
-  sent = jnp.zeros((shards, slots, rows.shape[1]), rows.dtype)
-  sent = sent.at[place].set(rows)
-  # An empty slot belongs to expert `local`, which there is not.
-  expert_ids = jnp.full((shards, slots), local).at[place].set(ids % local)
-  exchange = lambda a: jax.lax.all_to_all(a, AXIS, 0, 0, tiled=True)
-  received, expert_ids = exchange(sent), exchange(expert_ids)
-  y = received.reshape(shards * slots, -1)
-  y = grouped(y, expert_ids.reshape(-1), w)
-  return exchange(y.reshape(received.shape))[place]
 
 
 def ragged(
@@ -100,11 +70,15 @@ def ragged(
 
   def local(x, chosen, weights, w):
     (b, t, d), k = x.shape, chosen.shape[-1]
-    rows, ids = jnp.repeat(x.reshape(b * t, d), k, axis=0), chosen.reshape(-1)
+    x, ids = x.reshape(b * t, d), chosen.reshape(-1)
     if sharded and shards > 1:
-      y = exchanged(rows, ids, w=w, shards=shards, k=k)
+      experts = shards * w["gate"].shape[0]
+      travel = exchange.Exchange(
+        axis=AXIS, axes=axes, shards=shards, experts=experts, k=k
+      )
+      y = travel(x, ids, w)
     else:
-      y = grouped(rows, ids, w)
+      y = grouped(jnp.repeat(x, k, axis=0), ids, w)
     return combine(y, weights.reshape(b * t, k)).reshape(b, t, d)
 
   axes = rt.batch_axes + (AXIS,) * (shards > 1 and AXIS not in rt.batch_axes)

@@ -1,11 +1,16 @@
 """Our side of `bench_step`: the step of a recipe on random images.
 
 It reads one JSON line, the recipe and its overrides, and then answers each
-line with a number of steps by the seconds they took, as `bench_peer` does.
+line with a number of steps by the seconds they took, as `bench_peer` does, and
+{"profile": steps} by what took them.
 """
 
+import dataclasses
 import json
+import pathlib
+import resource
 import sys
+import tempfile
 import time
 from typing import Any
 
@@ -16,6 +21,8 @@ import numpy as np
 
 from jmim.core import config as configs
 from jmim.core import errors
+from jmim.cost import kinds
+from jmim.cost import profile
 from jmim.cost import summary
 from jmim.parallel import backend
 from jmim.session import aot
@@ -58,15 +65,50 @@ class Ours:
       "loss": float(sum(losses)),
     }
 
+  def profile(self, steps: int) -> dict[str, Any]:
+    """What took the time of some steps, each figure per step and device.
+
+    Returns:
+      seconds; kinds and shapes, rows of `cost.kinds`; faults, pages that the
+      system had to fetch; bandwidth [bytes/s] of a large sum on this device.
+    """
+    faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    with tempfile.TemporaryDirectory() as folder:
+      traced = profile.Profile(range(1, steps + 1), pathlib.Path(folder))
+      traced.before(1, self.state)
+      before = faults()
+      try:
+        took = self.run(steps)
+        fetched = faults() - before
+        path = traced.end(self.state)
+      finally:
+        traced.close()
+      planes = jax.profiler.ProfileData.from_file(str(path)).planes
+      spent = profile.times(planes)
+    # A trace has the operations of all devices.
+    runs = steps * self.parts.mesh.size
+    found = kinds.rows(self.step.as_text(), spent, runs)
+    by_kind, by_shape = ([dataclasses.asdict(r) for r in x] for x in found)
+    return {
+      "seconds": took["seconds"] / steps,
+      "kinds": by_kind,
+      "shapes": by_shape,
+      "faults": fetched / steps,
+      "bandwidth": bandwidth(),
+    }
+
   def facts(self) -> dict[str, Any]:
     """What the other process must know."""
     peak, source = summary.peak(self.parts.mesh)
+    memory = self.step.memory_analysis()
+    held = memory.argument_size_in_bytes + memory.temp_size_in_bytes
     device = jax.devices()[0].device_kind
     return {
       "name": f"jmim, jax {jax.__version__}",
       "parameters": self.parameters,
       "batch": self.parts.batch,
       "flops": self.flops,
+      "memory": held,
       "peak": peak,
       "peak_source": source,
       "devices": f"{self.parts.mesh.size} {device}",
@@ -84,6 +126,18 @@ def _random(shape: jax.ShapeDtypeStruct) -> jax.Array:
   else:
     values = rng.random(shape.shape).astype(shape.dtype)
   return jax.device_put(values, shape.sharding)
+
+
+def bandwidth(size: int = 1 << 28, repeats: int = 5) -> float:
+  """Bytes per second that x + 1 of `size` bytes reads and writes, the best."""
+  x = jnp.zeros(size // 4, jnp.float32)
+  add = jax.jit(lambda x: x + 1, donate_argnums=0)
+  times = []
+  for _ in range(1 + repeats):  # the first compiles
+    start = time.perf_counter()
+    x = jax.block_until_ready(add(x))
+    times.append(time.perf_counter() - start)
+  return 2 * size / min(times[1:])
 
 
 def peer_spec(parts: assemble.Parts) -> dict[str, Any] | None:
@@ -126,7 +180,10 @@ def serve() -> None:
   ours = Ours(config)
   print(json.dumps(ours.facts()), flush=True)
   for line in sys.stdin:
-    print(json.dumps(ours.run(int(line))), flush=True)
+    asked = json.loads(line)
+    traced = isinstance(asked, dict)
+    answer = ours.profile(asked["profile"]) if traced else ours.run(asked)
+    print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

@@ -3,16 +3,33 @@
 Transformers' ViTMAEForPreTraining with scaled dot product attention and fused
 AdamW, in a process of its own, so that neither side's threads wait in the
 other's time. It reads one JSON line, what to build, and then answers each line
-with a number of steps by the seconds they took.
+with a number of steps by the seconds they took, and {"profile": steps} by what
+took them.
 """
 
+import collections
 import json
+import re
 import sys
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 import transformers
+
+from jmim.cost import kinds
+
+# Operators of torch by the names of `cost.kinds`, first match first.
+_KINDS = (
+  (f"{kinds.DEPENDENT}, both passes", r"addmm|::mm$|linear"),
+  (kinds.BATCHED, r"bmm|scaled_dot_product|flash_attention"),
+  ("normalisation", r"layer_norm"),
+  ("activation of the MLP", r"gelu"),
+  ("softmax, scale and mask of attention", r"softmax"),
+  (kinds.COPIES, r"copy|clone|contiguous|::cat|gather|slice_backward|pad"),
+  (kinds.OUTSIDE, r"adam|optimizer|zero_grad"),
+)
 
 
 def build(spec: dict[str, Any]) -> transformers.ViTMAEForPreTraining:
@@ -74,6 +91,58 @@ class Step:
       "loss": value,
     }
 
+  def profile(self, steps: int) -> dict[str, Any]:
+    """What took the time of some steps; see `bench_ours.Ours.profile`."""
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    if self.gpu:
+      activities.append(torch.profiler.ProfilerActivity.CUDA)
+    with torch.profiler.profile(
+      activities=activities, record_shapes=True, with_flops=True
+    ) as found:
+      took = self.run(steps)
+    events = found.key_averages(group_by_input_shape=True)
+    name = "device" if self.gpu else "cpu"
+    times = [getattr(e, f"self_{name}_time_total") / 1e6 for e in events]
+    by_kind = [(_kind(e.key), t, e) for e, t in zip(events, times, strict=True)]
+    by_shape = [
+      (f"{_sides(e.input_shapes)} {e.key.removeprefix('aten::')}", t, e)
+      for e, t in zip(events, times, strict=True)
+      if e.flops and _sides(e.input_shapes)
+    ]
+    return {
+      "seconds": took["seconds"] / steps,
+      "kinds": _summed(by_kind, steps),
+      "shapes": _summed(by_shape, steps),
+    }
+
+
+def _kind(key: str) -> str:
+  """The kind of work that an operator is."""
+  for name, pattern in _KINDS:
+    if re.search(pattern, key.lower()):
+      return name
+  return kinds.REST
+
+
+def _sides(shapes: list[list[int]]) -> str:
+  """The matrices among an operator's inputs."""
+  return " x ".join(str(list(x)) for x in shapes if len(x) >= 2)
+
+
+def _summed(
+  found: Iterable[tuple[str, float, Any]], steps: int
+) -> list[dict[str, Any]]:
+  """Rows like those of `cost.kinds`, the longest first; bytes not known."""
+  sums = collections.defaultdict(lambda: [0.0, 0, 0])
+  for name, seconds, event in found:
+    more = (seconds, event.flops, event.count)
+    sums[name] = [a + b for a, b in zip(sums[name], more, strict=True)]
+  made = [
+    {"name": n, "seconds": s / steps, "flops": f / steps, "runs": r / steps}
+    for n, (s, f, r) in sums.items()
+  ]
+  return sorted(made, key=lambda row: -row["seconds"])
+
 
 def main() -> None:
   """Serves one `bench_step`."""
@@ -85,7 +154,10 @@ def main() -> None:
   )
   print(json.dumps({"name": name, "parameters": parameters}), flush=True)
   for line in sys.stdin:
-    print(json.dumps(step.run(int(line))), flush=True)
+    asked = json.loads(line)
+    traced = isinstance(asked, dict)
+    answer = step.profile(asked["profile"]) if traced else step.run(asked)
+    print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,10 @@ The real step of the config runs on random images (no data is read). --peer
 batch, precision and optimizer in a process of its own. The two take turns, a
 few steps each, and the ratio is taken turn by turn: on a shared machine rates
 drift by a factor of two within a minute, which a ratio does not see.
+
+--profile traces a few steps more and prints what took their time: kinds of
+work and shapes of products, with GFLOP/s and GB/s beside what the device can
+do; where processors are shared, read shares, not rates.
 """
 
 import argparse
@@ -18,6 +22,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from jmim.core import errors
+from jmim.runlog import console as consoles
+from jmim.tools import bench_kinds
 from jmim.tools import bench_sides as sides
 from jmim.tools import cli
 
@@ -51,10 +57,15 @@ def measure(
       ratio = f"   {sides.over(row):.2f} x" if flags.peer else ""
       shown = "  ".join(f"{x['seconds']:8.3f} s" for x in row)
       print(shown + ratio, flush=True)
+    asked = both if flags.profile else []
+    told = [side.ask({"profile": flags.steps}) for side in asked]
   finally:
     for side in both:
       side.close()
-  return show(facts, rows)
+  result = show(facts, rows)
+  for one in told:
+    bench_kinds.show(one, told[0], facts["peak"], consoles.Console())
+  return result
 
 
 def show(
@@ -105,6 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   )
   parser.add_argument("--config", help="recipe, as for jmim.main")
   parser.add_argument("--peer", action="store_true", help="PyTorch in turn")
+  parser.add_argument("--profile", action="store_true", help="kinds of work")
   parser.add_argument("--steps", type=int, default=3, help="steps of a turn")
   parser.add_argument("--rounds", type=int, default=7, help="turns of each")
   flags = parser.parse_args(argv)

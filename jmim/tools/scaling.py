@@ -1,24 +1,30 @@
-"""Cost of a step against chips, and the share hidden; meetings against hosts.
+"""Cost of a step against chips, sizes, the share hidden; hosts' meetings.
 
     python -m jmim.tools.scaling chips --config=configs/mae_imagenet.py \
       --at=v5e:4x4,v5e:8x8,v5e:16x16 --batch_per_chip=16 --out=plots
     python -m jmim.tools.scaling masks --config=configs/mae_cifar10.py \
       --at=0,0.5,0.75,0.9 --out=plots
+    python -m jmim.tools.scaling growth --config=configs/mae_cifar10.py \
+      --sweep=data.batch=16,32,64 --sweep=method.dims.depth=3,6,12 --out=plots
     python -m jmim.tools.scaling hosts --at=1,8,64,1024
 
 chips: weak scaling. The step is compiled for each topology (as --mode=dry_run)
 at a fixed batch per chip; FLOPs, memory and traffic of a chip should stay flat.
 masks: steps are timed here, in turn, at each `method.mask_ratio`; time should
 follow the FLOPs of the visible tokens.
+growth: steps are timed here, in turn, at sizes of a key; their time and memory
+should grow no faster than their FLOPs (`scaling_growth`).
 hosts: as many clients of JAX's service as there would be hosts meet on this
 machine; a checkpoint takes seven meetings.
 """
 
 import argparse
+import dataclasses
 import json
 import pathlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.figure
 
@@ -28,10 +34,18 @@ from jmim.parallel import topology
 from jmim.session import aot
 from jmim.tools import bench_sides
 from jmim.tools import cli
+from jmim.tools import scaling_growth
 from jmim.tools import scaling_hosts
 
 Rows = list[dict[str, str | float]]
 SHOWN = ("flops", "memory", "sent", "traffic")
+# What each needs to be told.
+SAID = {
+  "chips": ("config", "at", "out"),
+  "masks": ("config", "at", "out"),
+  "growth": ("config", "sweep", "out"),
+  "hosts": ("at",),
+}
 
 
 def spread(rows: Rows, key: str) -> float:
@@ -159,17 +173,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     description=__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
-  parser.add_argument("what", choices=("chips", "masks", "hosts"))
+  parser.add_argument("what", choices=tuple(SAID))
   parser.add_argument("--config", help="recipe (not for hosts)")
-  parser.add_argument("--at", required=True, help="topologies, shares or hosts")
+  parser.add_argument("--at", help="topologies, shares or hosts")
+  parser.add_argument(
+    "--sweep", action="append", help="KEY=1,2,4 or KEY+KEY=1,2,4 (growth)"
+  )
   parser.add_argument("--out", help="folder of plot and JSON (not for hosts)")
   parser.add_argument("--batch_per_chip", type=int, default=16)
-  parser.add_argument("--rounds", type=int, default=5, help="turns (masks)")
+  parser.add_argument("--rounds", type=int, default=5, help="turns, timed")
   flags = parser.parse_args(argv)
+  if lacking := [n for n in SAID[flags.what] if not getattr(flags, n)]:
+    parser.error(f"{flags.what} needs --{' and --'.join(lacking)}")
   if flags.what == "hosts":
     return cli.run(lambda: hosts([int(x) for x in flags.at.split(",")]))
-  if not flags.config or not flags.out:
-    parser.error(f"{flags.what} needs --config and --out")
   return cli.run(lambda: plot(flags, overrides))
 
 
@@ -187,11 +204,13 @@ def plot(flags: argparse.Namespace, overrides: Sequence[str]) -> None:
   """Measures, draws, and writes the rows as JSON.
 
   Raises:
-    UserError: the recipe, or a topology, is wrong.
+    UserError: the recipe, a topology or a sweep is wrong.
   """
-  out, at = pathlib.Path(flags.out), flags.at.split(",")
+  out, at = pathlib.Path(flags.out), (flags.at or "").split(",")
   out.mkdir(parents=True, exist_ok=True)
-  if flags.what == "chips":
+  if flags.what == "growth":
+    rows = grown(flags, overrides, out)
+  elif flags.what == "chips":
     topology.prepare(at[-1])
     rows = chips(flags.config, overrides, at, flags.batch_per_chip)
     draw_chips(rows, out / "chips.png")
@@ -202,6 +221,21 @@ def plot(flags: argparse.Namespace, overrides: Sequence[str]) -> None:
   (out / f"{flags.what}.json").write_text(
     json.dumps(rows, indent=2) + "\n", encoding="utf-8"
   )
+
+
+def grown(
+  flags: argparse.Namespace, overrides: Sequence[str], out: pathlib.Path
+) -> list[dict[str, Any]]:
+  """What each sweep showed; printed and drawn."""
+  found = []
+  for sweep in [scaling_growth.parse(text) for text in flags.sweep]:
+    found.append(
+      scaling_growth.measure(flags.config, overrides, sweep, flags.rounds)
+    )
+    print(scaling_growth.line(found[-1]), flush=True)
+  name = pathlib.Path(flags.config.partition(":")[0]).stem
+  scaling_growth.draw(found, name, out / f"growth_{name}.png")
+  return [dataclasses.asdict(growth) for growth in found]
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import jax
 import tinyrun
 
 from jmim.core import config as configs
+from jmim.cost import hlo_cost
 from jmim.methods.mim import mae
 from jmim.tools import bench_ours
 
@@ -23,6 +24,18 @@ def test_our_side_trains_on_random_images():
   assert facts["batch"] == 8 and facts["peer"] is None
   # Both players: generator 3 x 64, discriminator 64 x 1 (twice, thrice).
   assert facts["flops"] > 3 * 2 * 3 * 64
+
+
+def test_a_profile_has_all_products_of_a_step():
+  config = tinyrun.toy("nowhere")
+  ours = bench_ours.Ours(configs.override(config, ["data.batch=8"]))
+  found = json.loads(json.dumps(ours.profile(2)))
+  counted = hlo_cost.cost(ours.step.as_text()).flops
+  for rows in (found["kinds"], found["shapes"]):
+    assert sum(row["flops"] for row in rows) == counted > 0
+  spent = sum(row["seconds"] for row in found["kinds"])
+  assert spent > 0 and found["seconds"] > 0
+  assert found["bandwidth"] > 0 and found["faults"] >= 0
 
 
 def test_the_peer_is_told_what_to_build():

@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from jmim.cost import kinds  # noqa: E402
 from jmim.tools import bench_peer  # noqa: E402  needs them
 
 SPEC = {
@@ -38,7 +39,7 @@ def test_it_builds_what_the_config_says():
 
 
 def test_it_trains_and_answers_each_line(monkeypatch, capsys):
-  lines = [json.dumps(SPEC), "1", "30"]
+  lines = [json.dumps(SPEC), "1", "30", '{"profile": 2}']
   stream = iter(line + "\n" for line in lines)
 
   class Input:
@@ -50,6 +51,11 @@ def test_it_trains_and_answers_each_line(monkeypatch, capsys):
 
   monkeypatch.setattr(sys, "stdin", Input())
   bench_peer.main()
-  facts, first, last = map(json.loads, capsys.readouterr().out.splitlines())
+  shown = [x for x in capsys.readouterr().out.splitlines() if x[:1] == "{"]
+  facts, first, last, profile = map(json.loads, shown)
   assert facts["name"].startswith("transformers") and facts["parameters"] > 0
   assert last["loss"] < first["loss"] and last["seconds"] > 0
+  by_kind = {row["name"]: row for row in profile["kinds"]}
+  assert by_kind[f"{kinds.DEPENDENT}, both passes"]["flops"] > 0
+  assert {"normalisation", kinds.OUTSIDE} <= set(by_kind)
+  assert all(row["flops"] > 0 for row in profile["shapes"])
