@@ -1,8 +1,8 @@
 """Autoencoder with an implicit decoder on shapes, seen at 32, shown up to 64.
 
-Images of 64 pixels are reduced to 32 and encoded to 16 x 16 x 4; the truth is the
-image at sides 16 .. 64. (Codes of 8 x 8 hold one of three colours for the first
-thousands of steps.)
+Images of 64 pixels are reduced to 32 and encoded to 16 x 16 x 4; the truth is
+the image at sides 16 .. 64. (Codes of 8 x 8 hold one of three colours for the
+first thousands of steps.)
 
     python -m jmim.main --config=configs/autoencoder_inr_shapes.py --workdir=W
 
