@@ -143,29 +143,47 @@ def bandwidth(size: int = 1 << 28, repeats: int = 5) -> float:
 def peer_spec(parts: assemble.Parts) -> dict[str, Any] | None:
   """What `bench_peer` must build; None where it cannot."""
   config, method = parts.config, parts.method
-  if config.method.type != "mim.mae":
+  special = {"mim.mae": _mae, "diffusion.dit": _dit}.get(config.method.type)
+  if special is None:
     return None
-  encoder, decoder = method.dims.size, method.decoder.size
-  optimizer = config.optim
-  return {
+  encoder, optimizer = method.dims.size, config.optim
+  return special(method) | {
     "width": encoder.width,
     "depth": encoder.depth,
     "heads": encoder.heads,
-    "hidden": int(encoder.width * encoder.mlp_ratio),
     "size": method.size,
     "patch": method.dims.patch,
     "channels": method.channels,
-    "decoder_width": decoder.width,
-    "decoder_depth": decoder.depth,
-    "decoder_heads": decoder.heads,
-    "decoder_hidden": int(decoder.width * decoder.mlp_ratio),
-    "mask_ratio": method.mask_ratio,
-    "norm_pix": method.norm_pix,
     "batch": parts.batch,
     "dtype": jnp.dtype(method.rt.dtype).name,
     "lr": 1e-4,
     "betas": (optimizer.b1, optimizer.b2),
     "weight_decay": optimizer.weight_decay,
+  }
+
+
+def _mae(method: Any) -> dict[str, Any]:
+  """What only a MAE has."""
+  hidden = lambda size: int(size.width * size.mlp_ratio)
+  decoder = method.decoder.size
+  return {
+    "model": "mae",
+    "hidden": hidden(method.dims.size),
+    "decoder_width": decoder.width,
+    "decoder_depth": decoder.depth,
+    "decoder_heads": decoder.heads,
+    "decoder_hidden": hidden(decoder),
+    "mask_ratio": method.mask_ratio,
+    "norm_pix": method.norm_pix,
+  }
+
+
+def _dit(method: Any) -> dict[str, Any]:
+  """What only a DiT has."""
+  return {
+    "model": "dit",
+    "classes": method.labels.classes,
+    "out": method.channels * method.noise.outputs,
   }
 
 

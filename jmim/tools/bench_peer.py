@@ -1,13 +1,14 @@
 """The other side of `bench_step --peer`: the same step in PyTorch.
 
-Transformers' ViTMAEForPreTraining with scaled dot product attention and fused
-AdamW, in a process of its own, so that neither side's threads wait in the
-other's time. It reads one JSON line, what to build, and then answers each line
-with a number of steps by the seconds they took, and {"profile": steps} by what
-took them.
+Transformers' ViTMAEForPreTraining, or Diffusers' DiTTransformer2DModel, with
+scaled dot product attention and fused AdamW, in a process of its own, so that
+neither side's threads wait in the other's time. It reads one JSON line, what to
+build, and then answers each line with a number of steps by the seconds they
+took, and {"profile": steps} by what took them.
 """
 
 import collections
+import importlib.metadata
 import json
 import re
 import sys
@@ -32,8 +33,59 @@ _KINDS = (
 )
 
 
-def build(spec: dict[str, Any]) -> transformers.ViTMAEForPreTraining:
-  """The model of a MAE config (`bench_step.peer_spec`)."""
+def build(spec: dict[str, Any]) -> torch.nn.Module:
+  """What turns a batch of `spec` into a loss (`bench_ours.peer_spec`)."""
+  torch.manual_seed(0)
+  return Noise(spec) if spec["model"] == "dit" else MAE(spec)
+
+
+class MAE(torch.nn.Module):
+  """Transformers' MAE."""
+
+  def __init__(self, spec: dict[str, Any]):
+    """`spec`: of a MAE."""
+    super().__init__()
+    self.net = mae(spec)
+
+  def forward(self, images: torch.Tensor) -> torch.Tensor:
+    """The loss of images [b, c, h, w]."""
+    return self.net(images).loss
+
+
+class Noise(torch.nn.Module):
+  """Diffusers' DiT and the error of its noise.
+
+  The mean squared error alone: what else our loss has is element-wise.
+  """
+
+  def __init__(self, spec: dict[str, Any]):
+    """`spec`: of a DiT."""
+    import diffusers  # noqa: PLC0415  slow to import
+
+    super().__init__()
+    self.net = diffusers.DiTTransformer2DModel(
+      num_attention_heads=spec["heads"],
+      attention_head_dim=spec["width"] // spec["heads"],
+      in_channels=spec["channels"],
+      out_channels=spec["out"],
+      num_layers=spec["depth"],
+      sample_size=spec["size"],
+      patch_size=spec["patch"],
+      num_embeds_ada_norm=spec["classes"],
+    )
+    self.classes = spec["classes"]
+
+  def forward(self, z: torch.Tensor) -> torch.Tensor:
+    """The loss of latents [b, c, h, w]."""
+    noise, at = torch.randn_like(z), {"device": z.device}
+    t = torch.randint(1000, (len(z),), **at)
+    label = torch.randint(self.classes, (len(z),), **at)
+    made = self.net(z + noise, timestep=t, class_labels=label).sample
+    return torch.nn.functional.mse_loss(made[:, : z.shape[1]], noise)
+
+
+def mae(spec: dict[str, Any]) -> transformers.ViTMAEForPreTraining:
+  """The model of a MAE config."""
   config = transformers.ViTMAEConfig(
     hidden_size=spec["width"],
     num_hidden_layers=spec["depth"],
@@ -50,7 +102,6 @@ def build(spec: dict[str, Any]) -> transformers.ViTMAEForPreTraining:
     norm_pix_loss=spec["norm_pix"],
   )
   config._attn_implementation = "sdpa"
-  torch.manual_seed(0)
   return transformers.ViTMAEForPreTraining(config)
 
 
@@ -80,7 +131,7 @@ class Step:
     start, busy = time.perf_counter(), time.process_time()
     for _ in range(steps):
       with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
-        loss = self.model(self.images).loss
+        loss = self.model(self.images)
       self.optimizer.zero_grad(set_to_none=True)
       loss.backward()
       self.optimizer.step()
@@ -148,7 +199,11 @@ def main() -> None:
   """Serves one `bench_step`."""
   spec = json.loads(sys.stdin.readline())
   step = Step(spec)
-  name = f"transformers {transformers.__version__}, torch {torch.__version__}"
+  library = "diffusers" if spec["model"] == "dit" else "transformers"
+  versions = [
+    f"{n} {importlib.metadata.version(n)}" for n in (library, "torch")
+  ]
+  name = ", ".join(versions)
   parameters = sum(
     p.numel() for p in step.model.parameters() if p.requires_grad
   )

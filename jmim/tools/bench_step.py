@@ -5,10 +5,11 @@
       --config.data.batch=8 --config.hardware.dtype=f32 --peer
 
 The real step of the config runs on random images (no data is read). --peer
-(extra bench; MAE only): transformers' ViTMAEForPreTraining of the same sizes,
-batch, precision and optimizer in a process of its own. The two take turns, a
-few steps each, and the ratio is taken turn by turn: on a shared machine rates
-drift by a factor of two within a minute, which a ratio does not see.
+(extra bench; MAE and DiT): transformers' ViTMAEForPreTraining, or diffusers'
+DiTTransformer2DModel, of the same sizes, batch, precision and optimizer in a
+process of its own. The two take turns, a few steps each, and the ratio is taken
+turn by turn: on a shared machine rates drift by a factor of two within a
+minute, which a ratio does not see.
 
 --profile traces a few steps more and prints what took their time: kinds of
 work and shapes of products, with GFLOP/s and GB/s beside what the device can
@@ -44,8 +45,8 @@ def measure(
       if facts["peer"] is None:
         raise errors.UserError(
           f"--peer with {facts['method']}",
-          "mim.mae",
-          "leave --peer out, or choose a MAE config",
+          "mim.mae or diffusion.dit",
+          "leave --peer out, or choose such a recipe",
           "--peer",
         )
       both.append(sides.Side(sides.PEER, facts["peer"]))

@@ -5,6 +5,7 @@ import tinyrun
 
 from jmim.core import config as configs
 from jmim.cost import hlo_cost
+from jmim.methods.diffusion import dit
 from jmim.methods.mim import mae
 from jmim.tools import bench_ours
 
@@ -52,5 +53,10 @@ def test_the_peer_is_told_what_to_build():
     64,
   )
   assert (spec["patch"], spec["dtype"], spec["batch"]) == (4, "float32", 32)
+  Parts.method = dit.DiT.tiny()
+  Parts.config.method.type = "diffusion.dit"
+  spec = json.loads(json.dumps(bench_ours.peer_spec(Parts)))
+  assert (spec["model"], spec["classes"], spec["depth"]) == ("dit", 3, 2)
+  assert spec["out"] == 2 * spec["channels"]  # the noise and its variance
   Parts.config.method.type = "mim.simmim"
   assert bench_ours.peer_spec(Parts) is None

@@ -10,6 +10,7 @@ from jmim.cost import kinds  # noqa: E402
 from jmim.tools import bench_peer  # noqa: E402  needs them
 
 SPEC = {
+  "model": "mae",
   "width": 16,
   "depth": 1,
   "heads": 2,
@@ -32,7 +33,7 @@ SPEC = {
 
 
 def test_it_builds_what_the_config_says():
-  model = bench_peer.build(SPEC)
+  model = bench_peer.build(SPEC).net
   assert model.config.hidden_size == 16 and model.config.patch_size == 4
   assert model.config.decoder_intermediate_size == 32
   assert model.config._attn_implementation == "sdpa"
@@ -59,3 +60,15 @@ def test_it_trains_and_answers_each_line(monkeypatch, capsys):
   assert by_kind[f"{kinds.DEPENDENT}, both passes"]["flops"] > 0
   assert {"normalisation", kinds.OUTSIDE} <= set(by_kind)
   assert all(row["flops"] > 0 for row in profile["shapes"])
+
+
+def test_the_peer_of_a_dit_is_diffusers_and_predicts_the_noise():
+  pytest.importorskip("diffusers")
+  dit = {"model": "dit", "classes": 5, "out": 8, "depth": 2, "heads": 4}
+  more = {"width": 16, "size": 8, "patch": 2, "channels": 4}
+  step = bench_peer.Step(SPEC | dit | more)
+  first = step.run(1)["loss"]
+  assert 0.5 < first < 2  # of a noise of variance 1
+  assert step.run(40)["loss"] < first
+  config = step.model.net.config
+  assert config.attention_head_dim == 4 and config.num_layers == 2
