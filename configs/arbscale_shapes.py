@@ -54,8 +54,6 @@ def get_config(arg: str | None = None):
     ),
     first_stage=configs.section(
       variant="ae-f2",
-      width=32,
-      blocks=1,
       path=arg.autoencoder,
       implicit=configs.section(hidden=(64, 64, 64)),
     ),
