@@ -54,10 +54,8 @@ def get_config(arg: str | None = None):
     ),
     first_stage=configs.section(
       variant="ae-f2",
-      width=32,
-      blocks=1,
       path=arg.autoencoder,
-      implicit=configs.section(hidden=(64, 64, 64)),
+      implicit=configs.section(hidden=(64,)),
     ),
     condition=configs.section(
       task="lowres" if arg.lowres else "none", reduction=4

@@ -31,8 +31,8 @@ def get_config(arg: str | None = None):
     type="latent.autoencoder_inr",
     size=32,
     image=64,
-    dims=configs.section(variant="ae-f2", width=32, blocks=1),
-    implicit=configs.section(hidden=() if arg.baseline else (64, 64, 64)),
+    dims=configs.section(variant="ae-f2"),
+    implicit=configs.section(hidden=() if arg.baseline else (64,)),
     pixels=configs.section(
       count=512, sides=(32, 32) if arg.baseline else (16, 64)
     ),

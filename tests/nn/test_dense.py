@@ -45,3 +45,18 @@ def test_the_gradient_of_a_flat_product_copies_nothing(normal):
     return ops.count("copy") + ops.count("transpose")
 
   assert copies(FLAT) == 0
+
+
+def test_what_is_computed_again_stays_flat(normal):
+  again = runtime.Runtime(flat="uneven", remat="full")
+  x, k = jnp.asarray(normal(2, 50, 6)), jnp.asarray(normal(6, 4))
+  loss = lambda rt: lambda x, k: (dense.product(rt, x, k) ** 2).sum()
+  traced = str(jax.make_jaxpr(loss(again))(x, k))
+  assert "optimization_barrier" in traced
+  once = runtime.Runtime(flat="uneven")
+  assert "optimization_barrier" not in str(jax.make_jaxpr(loss(once))(x, k))
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5),
+    jax.grad(loss(again), (0, 1))(x, k),
+    jax.grad(loss(PLAIN), (0, 1))(x, k),
+  )

@@ -109,7 +109,8 @@ SIZES = {
   # ResShift's of faces of 512 pixels; its multipliers are from memory.
   "vq-f8-z8": Size(width=128, multipliers=(1, 2, 4, 8), latent=8),
   "ae-f4": Size(width=128, multipliers=(1, 2, 4), latent=3),
-  "ae-f2": Size(width=128, multipliers=(1, 2), latent=4),  # small images
+  # Of small images.
+  "ae-f2": Size(width=32, multipliers=(1, 2), latent=4, blocks=1),
   "kl-f4-z32": Size(width=128, multipliers=(1, 2, 4), latent=32),
   # VA-VAE's (Yao et al. 2025) are of factor 16; of factor 4: small images.
   "kl-f4-z16": Size(width=128, multipliers=(1, 2, 4), latent=16),
