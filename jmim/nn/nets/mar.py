@@ -94,7 +94,7 @@ class MAR(nn.Module, kw_only=True):
 
   def _positions(self, name, width):
     shape = (1, self.buffer + self.length, width)
-    return self.param(name, NORMAL, shape).astype(self.rt.dtype)
+    return jnp.asarray(self.param(name, NORMAL, shape), self.rt.dtype)
 
   def _blocks(self, name, size, x, **more):
     """A stack and the norm after it."""
