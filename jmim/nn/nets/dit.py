@@ -184,7 +184,7 @@ class MaskedDiT(nn.Module, kw_only=True):
     cond = self._condition(t, label)
     patches = rt.shard(patching.patchify(x, self.patch))
     position = self.param("pos_embed", normal(n**-0.5), (1, n, width))
-    position = position.astype(rt.dtype)
+    position = jnp.asarray(position, rt.dtype)
     if mask is not None:  # what is hidden is not embedded
       patches = masking.take(patches, mask.keep)
       position = position[0][mask.keep]
