@@ -21,17 +21,17 @@ _MOVES = {
   *("copy", "transpose", "slice", "reshape", "broadcast", "concatenate", "pad"),
   *("dynamic-slice", "dynamic-update-slice", "iota", "gather", "reverse"),
 }
-# Element-wise work by where it was written, first match first: parts of `nn`.
-_PLACES = (
-  ("normalisation", r"norm"),
-  ("softmax, scale and mask of attention", r"attend"),
-  ("activation of the MLP", r"mlp"),
-)
-DEPENDENT = "products with parameters"
-BATCHED = "products of a batch (attention, experts)"
-COPIES = "copies into another order or place"
-OUTSIDE = "optimizer and all that has no gradient"
-REST = "other element-wise work"
+# Element-wise work, by the parts of `nn` where it was written.
+NORMS = "normalisation"
+SOFTMAX = "softmax of attention"
+ACTIVATION = "activation of MLPs"
+_PLACES = ((NORMS, r"norm"), (SOFTMAX, r"attend"), (ACTIVATION, r"mlp"))
+# Products with parameters, and those of two things of a batch (attention).
+DEPENDENT = "products"
+BATCHED = "products of a batch"
+COPIES = "copies"  # into another order or place
+OUTSIDE = "no gradient"  # the optimizer, metrics
+REST = "other element-wise"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,28 +79,35 @@ def rows(
     for op, computation, _, fused in program.walk()
     if not fused
   }
-  kinds, shapes = [], []
-  for name, (seconds, runs) in spent.items():
-    if one := known.get(name):
-      kinds.append((one.kind, one, seconds, runs))
-      if one.shape:
-        shapes.append((one.shape, one, seconds, runs))
-  return _summed(kinds, steps), _summed(shapes, steps)
-
-
-def _summed(
-  found: Iterable[tuple[str, _Known, float, int]], steps: int
-) -> list[Row]:
-  """One row a name, divided by steps."""
-  sums = collections.defaultdict(lambda: [0.0, 0, 0, 0])
-  for name, one, seconds, runs in found:
-    more = (seconds, runs * one.flops, runs * one.bytes, runs)
-    sums[name] = [a + b for a, b in zip(sums[name], more, strict=True)]
-  made = [
-    Row(name=name, seconds=s / steps, flops=f / steps, bytes=b / steps, runs=n)
-    for name, (s, f, b, n) in sums.items()
+  found = [
+    (one, (seconds, runs * one.flops, runs * one.bytes, runs))
+    for name, (seconds, runs) in spent.items()
+    if (one := known.get(name))
   ]
-  made = [dataclasses.replace(row, runs=row.runs / steps) for row in made]
+  return (
+    summed(((one.kind, spent) for one, spent in found), steps),
+    summed(((one.shape, spent) for one, spent in found if one.shape), steps),
+  )
+
+
+def summed(
+  found: Iterable[tuple[str, tuple[float, float, float, float]]], steps: int
+) -> list[Row]:
+  """One row a name, per step, the longest first.
+
+  Args:
+    found: (name, (seconds, flops, bytes, runs)), names as often as they come.
+    steps: that all is divided by.
+  """
+  sums = collections.defaultdict(lambda: (0.0, 0.0, 0.0, 0.0))
+  for name, more in found:
+    sums[name] = tuple(a + b for a, b in zip(sums[name], more, strict=True))
+  made = []
+  for name, total in sums.items():
+    seconds, flops, size, runs = (x / steps for x in total)
+    made.append(
+      Row(name=name, seconds=seconds, flops=flops, bytes=size, runs=runs)
+    )
   return sorted(made, key=lambda row: -row.seconds)
 
 

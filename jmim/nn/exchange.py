@@ -22,6 +22,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jmim.nn import routing
+
 ROOM = 1.25
 # Scope of the turns after the first: `cost.hlo` knows that they are rare.
 OVERFLOW = "overflow"
@@ -38,6 +40,13 @@ class Places(NamedTuple):
 
   to: jax.Array
   source: jax.Array
+
+
+def experts_of(rows: jax.Array, w: Weights) -> jax.Array:
+  """SwiGLU of each expert on its own rows [..., e, m, d]."""
+  dot = functools.partial(jnp.einsum, "...emi,eij->...emj")
+  h = jax.nn.silu(dot(rows, w["gate"])) * dot(rows, w["up"])
+  return dot(h, w["down"])
 
 
 def _rows(a: jax.Array, at: jax.Array) -> jax.Array:
@@ -102,8 +111,7 @@ class Exchange:
     Returns:
       [n k, d].
     """
-    seen = jnp.cumsum(jax.nn.one_hot(ids, self.experts, dtype=jnp.int32), 0)
-    rank = jnp.take_along_axis(seen, ids[:, None], 1)[:, 0] - 1
+    rank = routing.ranks(ids, self.experts)
     last = jax.lax.pmax(rank.max() // self.slots(len(ids)), self.axes)
     y = self.turn(x, w, (ids, rank), 0)
     return y + self.later(x, w, (ids, rank), last)
@@ -123,10 +131,8 @@ class Exchange:
     # From blocks of each device, an expert after the other, to experts.
     blocks = blocks.reshape(self.shards, -1, slots, d)
     rows = jnp.swapaxes(blocks, 0, 1).reshape(-1, self.shards * slots, d)
-    h = jax.nn.silu(jnp.einsum("emd,edh->emh", rows, w["gate"]))
-    h = h * jnp.einsum("emd,edh->emh", rows, w["up"])
-    y = jnp.einsum("emh,ehd->emd", h, w["down"])
-    y = jnp.swapaxes(y.reshape(-1, self.shards, slots, d), 0, 1)
+    y = experts_of(rows, w).reshape(-1, self.shards, slots, d)
+    y = jnp.swapaxes(y, 0, 1)
     return read(self.travel(y.reshape(s, d)), places)
 
   def travel(self, blocks: jax.Array) -> jax.Array:

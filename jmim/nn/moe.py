@@ -102,8 +102,7 @@ def queue(chosen: jax.Array, experts: int) -> jax.Array:
   """
   b, t, k = chosen.shape
   flat = jnp.swapaxes(chosen, 1, 2).reshape(b, k * t)
-  seen = jnp.cumsum(jax.nn.one_hot(flat, experts, dtype=jnp.int32), axis=1)
-  rank = jnp.take_along_axis(seen, flat[..., None], axis=2)[..., 0] - 1
+  rank = routings.ranks(flat, experts)
   return jnp.swapaxes(rank.reshape(b, k, t), 1, 2)
 
 
@@ -135,9 +134,7 @@ def limited(
     return rt.constrain(a, rest, AXIS) if shards > 1 else rt.shard(a)
 
   slots = held(jax.vmap(fill)(x, routing.chosen, rank))
-  h = jax.nn.silu(jnp.einsum("becd,edh->bech", slots, w["gate"]))
-  h = h * jnp.einsum("becd,edh->bech", slots, w["up"])
-  y = rt.shard(held(jnp.einsum("bech,ehd->becd", h, w["down"])))
+  y = rt.shard(held(exchange.experts_of(slots, w)))
   y = jax.vmap(read)(y, routing.chosen, rank)
   y = jnp.einsum("btkd,btk->btd", y, routing.weights.astype(y.dtype))
   return y, (rank >= size).mean()

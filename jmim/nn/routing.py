@@ -45,6 +45,12 @@ def load(chosen: jax.Array, experts: int) -> jax.Array:
   return jax.nn.one_hot(chosen.reshape(-1), experts).mean(0)
 
 
+def ranks(ids: jax.Array, experts: int) -> jax.Array:
+  """[..., m] how many of ids [..., m] before each are of the same expert."""
+  seen = jnp.cumsum(jax.nn.one_hot(ids, experts, dtype=jnp.int32), axis=-2)
+  return jnp.take_along_axis(seen, ids[..., None], axis=-1)[..., 0] - 1
+
+
 def balance(
   routing: Routing, per_example: bool = False, valid: jax.Array | None = None
 ) -> jax.Array:

@@ -13,7 +13,6 @@ small): cuDNN is then left out.
 """
 
 import argparse
-import dataclasses
 import json
 import os
 import pathlib
@@ -23,7 +22,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from jmim.core import config as configs
 from jmim.core import errors
+from jmim.core import validate
 from jmim.runlog import console as consoles
 from jmim.tools import bench_sides as sides
 from jmim.tools import cli
@@ -39,18 +40,6 @@ WAYS = (
   ("xla, scanned", ("attention=xla", "scan=on")),
 )
 STEPS, ROUNDS = 5, 5
-
-
-@dataclasses.dataclass
-class Clock:
-  """Minutes that are left."""
-
-  end: float
-
-  @property
-  def left(self) -> float:
-    """Seconds."""
-    return self.end - time.monotonic()
 
 
 def opened(recipe: str, items: Sequence[str], batch: int) -> sides.Side | None:
@@ -72,7 +61,7 @@ def timed(side: sides.Side) -> float | None:
 
 
 def measure(
-  recipe: str, batches: Sequence[int], items: Sequence[str], clock: Clock
+  recipe: str, batches: Sequence[int], items: Sequence[str], end: float
 ) -> dict[str, Any]:
   """The figures of one model.
 
@@ -80,7 +69,7 @@ def measure(
     recipe: its recipe.
     batches: to try, the largest first.
     items: "key=value", for all.
-    clock: after whose end nothing is begun.
+    end: of time.monotonic(), after which nothing is begun.
 
   Returns:
     batch, parameters, memory [bytes], ways: name -> seconds and MFU, peer:
@@ -88,12 +77,12 @@ def measure(
   """
   found: dict[str, Any] = {"recipe": recipe, "ways": {}, "skipped": []}
   for batch in batches:
-    if clock.left <= 0:
+    if time.monotonic() >= end:
       found["skipped"].append(f"batch {batch}")
       continue
     ways = {}
     for name, hardware in WAYS:
-      if clock.left <= 0:
+      if time.monotonic() >= end:
         found["skipped"].append(name)
         continue
       chosen = [*items, *(f"hardware.{x}" for x in hardware)]
@@ -101,35 +90,28 @@ def measure(
       seconds = timed(side) if side else None
       if side:
         side.close()
-      if seconds is None and not ways and name == WAYS[0][0]:
+      if seconds is None and name == WAYS[0][0]:
         break  # this batch does not fit
       if seconds is not None:
         ways[name] = _figures(side.facts, seconds) | {"items": chosen}
     if ways:
       found |= {"batch": batch, "ways": ways}
       best = min(ways.values(), key=lambda way: way["seconds"])
-      found["peer"] = beside(recipe, best["items"], batch, clock)
+      found["peer"] = beside(recipe, best["items"], batch, end)
       return found
   return found
 
 
 def _figures(facts: dict[str, Any], seconds: float) -> dict[str, Any]:
-  rate = facts["batch"] / seconds
-  return {
-    "seconds": seconds,
-    "images_per_second": rate,
-    "mfu": rate * facts["flops"] / facts["peak"],
-    "memory": facts["memory"],
-    "parameters": facts["parameters"],
-    "device": facts["devices"],
-  }
+  told = {n: facts[n] for n in ("memory", "parameters", "devices")}
+  return sides.figures(facts, seconds) | told
 
 
 def beside(
-  recipe: str, items: Sequence[str], batch: int, clock: Clock
+  recipe: str, items: Sequence[str], batch: int, end: float
 ) -> dict[str, Any]:
   """Both sides in turn: ratio of times, pair by pair; or why not."""
-  if clock.left <= 0:
+  if time.monotonic() >= end:
     return {"skipped": "no time left"}
   both = [opened(recipe, items, batch)]
   try:
@@ -195,12 +177,12 @@ def main(argv: Sequence[str] | None = None) -> int:
   def run() -> None:
     # Two frameworks on one device: neither may take its memory in advance.
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
-    clock = Clock(time.monotonic() + 60 * flags.minutes)
+    end = time.monotonic() + 60 * flags.minutes
+    recipes = flags.config or RECIPES
+    for recipe in recipes:  # a mistake in one is not a batch that does not fit
+      validate.validate(configs.override(configs.load(recipe), overrides))
     batches = [int(x) for x in flags.batches.split(",")]
-    found = [
-      measure(recipe, batches, overrides, clock)
-      for recipe in flags.config or RECIPES
-    ]
+    found = [measure(recipe, batches, overrides, end) for recipe in recipes]
     show(found, consoles.Console())
     if flags.out:
       text = json.dumps(found, indent=2) + "\n"

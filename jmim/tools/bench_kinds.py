@@ -1,4 +1,7 @@
-"""What took the time of a step, as tables: `bench_step --profile`."""
+"""What took the time of a step, as tables: `bench_step --profile`.
+
+Behind each rate stands its share of the best that this device was seen to do.
+"""
 
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -19,7 +22,7 @@ def show(
 
   Args:
     told: what `bench_ours.Ours.profile` returns, or `bench_peer.Step.profile`,
-      which knows no bytes and no page faults.
+      which knows no bytes (0) and no page faults.
     ours: what the former returned: it has measured the device.
     peak: FLOP/s of the device.
     console: to print to.
@@ -29,7 +32,7 @@ def show(
     f"{1e3 * told['seconds']:.1f} ms; this device: products "
     f"{peak / 1e9:.0f} GFLOP/s, memory {ours['bandwidth'] / 1e9:.1f} GB/s"
   )
-  head = ("ms", "share", "GFLOP/s", "of best", "GB/s", "of best", "runs")
+  head = ("ms", "share", "GFLOP/s", "GB/s", "runs")
   best = (peak, ours["bandwidth"])
   of_kinds = [_row(row, told["seconds"], *best) for row in told["kinds"]]
   of_shapes = [_row(row, told["seconds"], *best) for row in told["shapes"]]
@@ -46,14 +49,14 @@ def _row(
   """The cells of a kind or a shape; empty where nothing is known."""
   seconds = max(row["seconds"], 1e-12)
   rate = lambda n, best: (
-    (f"{n / seconds / 1e9:.3g}", f"{n / seconds / best:.0%}") if n else ("", "")
+    f"{n / seconds / 1e9:.3g} ({n / seconds / best:.0%})" if n else ""
   )
   return (
     row["name"],
     f"{1e3 * seconds:.2f}",
     f"{seconds / whole:.1%}",
-    *rate(row["flops"], peak),
-    *rate(row.get("bytes", 0), bandwidth),
+    rate(row["flops"], peak),
+    rate(row["bytes"], bandwidth),
     f"{row['runs']:g}",
   )
 
@@ -65,5 +68,5 @@ def _outside(told: Mapping[str, Any]) -> Sequence[str]:
     "between operations",
     f"{1e3 * left:.2f}",
     f"{left / told['seconds']:.1%}",
-    *[""] * 5,
+    *[""] * 3,
   )

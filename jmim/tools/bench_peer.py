@@ -7,13 +7,12 @@ build, and then answers each line with a number of steps by the seconds they
 took, and {"profile": steps} by what took them.
 """
 
-import collections
+import dataclasses
 import importlib.metadata
 import json
 import re
 import sys
 import time
-from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -25,9 +24,9 @@ from jmim.cost import kinds
 _KINDS = (
   (f"{kinds.DEPENDENT}, both passes", r"addmm|::mm$|linear"),
   (kinds.BATCHED, r"bmm|scaled_dot_product|flash_attention"),
-  ("normalisation", r"layer_norm"),
-  ("activation of the MLP", r"gelu"),
-  ("softmax, scale and mask of attention", r"softmax"),
+  (kinds.NORMS, r"layer_norm"),
+  (kinds.ACTIVATION, r"gelu"),
+  (kinds.SOFTMAX, r"softmax"),
   (kinds.COPIES, r"copy|clone|contiguous|::cat|gather|slice_backward|pad"),
   (kinds.OUTSIDE, r"adam|optimizer|zero_grad"),
 )
@@ -154,16 +153,24 @@ class Step:
     events = found.key_averages(group_by_input_shape=True)
     name = "device" if self.gpu else "cpu"
     times = [getattr(e, f"self_{name}_time_total") / 1e6 for e in events]
-    by_kind = [(_kind(e.key), t, e) for e, t in zip(events, times, strict=True)]
+    # How many bytes an operator moves, torch does not say.
+    spent = [
+      (e, (seconds, e.flops, 0, e.count))
+      for e, seconds in zip(events, times, strict=True)
+    ]
+    by_kind = [(_kind(e.key), x) for e, x in spent]
     by_shape = [
-      (f"{_sides(e.input_shapes)} {e.key.removeprefix('aten::')}", t, e)
-      for e, t in zip(events, times, strict=True)
+      (f"{_sides(e.input_shapes)} {e.key.removeprefix('aten::')}", x)
+      for e, x in spent
       if e.flops and _sides(e.input_shapes)
+    ]
+    rows = lambda found: [
+      dataclasses.asdict(row) for row in kinds.summed(found, steps)
     ]
     return {
       "seconds": took["seconds"] / steps,
-      "kinds": _summed(by_kind, steps),
-      "shapes": _summed(by_shape, steps),
+      "kinds": rows(by_kind),
+      "shapes": rows(by_shape),
     }
 
 
@@ -178,21 +185,6 @@ def _kind(key: str) -> str:
 def _sides(shapes: list[list[int]]) -> str:
   """The matrices among an operator's inputs."""
   return " x ".join(str(list(x)) for x in shapes if len(x) >= 2)
-
-
-def _summed(
-  found: Iterable[tuple[str, float, Any]], steps: int
-) -> list[dict[str, Any]]:
-  """Rows like those of `cost.kinds`, the longest first; bytes not known."""
-  sums = collections.defaultdict(lambda: [0.0, 0, 0])
-  for name, seconds, event in found:
-    more = (seconds, event.flops, event.count)
-    sums[name] = [a + b for a, b in zip(sums[name], more, strict=True)]
-  made = [
-    {"name": n, "seconds": s / steps, "flops": f / steps, "runs": r / steps}
-    for n, (s, f, r) in sums.items()
-  ]
-  return sorted(made, key=lambda row: -row["seconds"])
 
 
 def main() -> None:

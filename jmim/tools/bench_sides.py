@@ -100,6 +100,41 @@ def _turn(side: Side, steps: int) -> dict[str, Any]:
   return side.ask(steps)
 
 
+def shortest(
+  specs: Sequence[dict[str, Any]], rounds: int
+) -> list[tuple[dict[str, Any], float]]:
+  """(facts, seconds of a step in the fastest turn) of our side for each spec.
+
+  Args:
+    specs: recipes and their overrides, as `bench_ours` reads them.
+    rounds: turns of each, of two steps.
+  """
+  sides = []
+  try:
+    for spec in specs:
+      sides.append(Side(OURS, spec))
+    laps = list(turns(sides, 2, rounds))
+  finally:
+    for side in sides:
+      side.close()
+  least = [
+    min(lap["seconds"] for lap in of_one) for of_one in zip(*laps, strict=True)
+  ]
+  return [(s.facts, t) for s, t in zip(sides, least, strict=True)]
+
+
+def figures(facts: dict[str, Any], seconds: float) -> dict[str, float]:
+  """seconds, images_per_second and mfu of our side.
+
+  Args:
+    facts: its own.
+    seconds: of a step.
+  """
+  rate = facts["batch"] / seconds
+  mfu = rate * facts["flops"] / facts["peak"]
+  return {"seconds": seconds, "images_per_second": rate, "mfu": mfu}
+
+
 def over(row: Sequence[Lap], key: str = "seconds") -> float:
   """The peer's time over ours, in one pair."""
   return row[1][key] / row[0][key]

@@ -82,17 +82,13 @@ def show(
     seconds, images_per_second, mfu; with a peer ratio and cpu_ratio too.
   """
   seconds = statistics.median(row[0]["seconds"] for row in rows)
-  rate = facts["batch"] / seconds
-  result = {
-    "seconds": seconds,
-    "images_per_second": rate,
-    "mfu": rate * facts["flops"] / facts["peak"],
-  }
+  result = sides.figures(facts, seconds)
   print(
     f"{facts['name']}: {facts['method']}, {facts['parameters']:,} parameters, "
     f"batch {facts['batch']} on {facts['devices']}\n"
-    f"  {seconds:.3f} s per step, {rate:.1f} images/s, MFU {result['mfu']:.1%} "
-    f"of {facts['peak']:.3g} FLOP/s ({facts['peak_source']})"
+    f"  {seconds:.3f} s per step, {result['images_per_second']:.1f} images/s, "
+    f"MFU {result['mfu']:.1%} of {facts['peak']:.3g} FLOP/s "
+    f"({facts['peak_source']})"
   )
   if len(rows[0]) > 1:
     ratios = sorted(sides.over(row) for row in rows)

@@ -105,22 +105,15 @@ def masks(
     ratios: values of method.mask_ratio.
     rounds: turns of each.
   """
-  sides = []
-  try:
-    for ratio in ratios:
-      masked = [*overrides, f"method.mask_ratio={ratio}"]
-      spec = {"config": config, "overrides": masked}
-      sides.append(bench_sides.Side(bench_sides.OURS, spec))
-    laps = list(bench_sides.turns(sides, 2, rounds))
-  finally:
-    for side in sides:
-      side.close()
-  rows = []
-  for i, (ratio, side) in enumerate(zip(ratios, sides, strict=True)):
-    seconds = min(row[i]["seconds"] for row in laps)
-    rows.append(
-      {"at": str(ratio), "seconds": seconds, "flops": side.facts["flops"]}
-    )
+  specs = [
+    {"config": config, "overrides": [*overrides, f"method.mask_ratio={ratio}"]}
+    for ratio in ratios
+  ]
+  found = bench_sides.shortest(specs, rounds)
+  rows = [
+    {"at": str(ratio), "seconds": seconds, "flops": facts["flops"]}
+    for ratio, (facts, seconds) in zip(ratios, found, strict=True)
+  ]
   for row in rows:
     row["predicted"] = rows[0]["seconds"] * row["flops"] / rows[0]["flops"]
     off = row["seconds"] / row["predicted"] - 1
@@ -233,8 +226,7 @@ def grown(
       scaling_growth.measure(flags.config, overrides, sweep, flags.rounds)
     )
     print(scaling_growth.line(found[-1]), flush=True)
-  name = pathlib.Path(flags.config.partition(":")[0]).stem
-  scaling_growth.draw(found, name, out / f"growth_{name}.png")
+  scaling_growth.draw(found, flags.config, out / "growth.png")
   return [dataclasses.asdict(growth) for growth in found]
 
 

@@ -86,23 +86,18 @@ def measure(
     sweep: what changes.
     rounds: turns of each size; the shortest counts.
   """
-  sides = []
-  try:
-    for size in sweep.sizes:
-      items = [*overrides, *(f"{key}={size}" for key in sweep.keys)]
-      spec = {"config": config, "overrides": items}
-      sides.append(bench_sides.Side(bench_sides.OURS, spec))
-    laps = list(bench_sides.turns(sides, 2, rounds))
-  finally:
-    for side in sides:
-      side.close()
-  facts = [side.facts for side in sides]
+  specs = [
+    {
+      "config": config,
+      "overrides": [*overrides, *(f"{key}={size}" for key in sweep.keys)],
+    }
+    for size in sweep.sizes
+  ]
+  found = bench_sides.shortest(specs, rounds)
   values = {
-    "seconds": [
-      min(row[i]["seconds"] for row in laps) for i in range(len(sides))
-    ],
-    "memory": [f["memory"] for f in facts],
-    "flops": [f["flops"] * f["batch"] for f in facts],
+    "seconds": [seconds for _, seconds in found],
+    "memory": [facts["memory"] for facts, _ in found],
+    "flops": [facts["flops"] * facts["batch"] for facts, _ in found],
   }
   return Growth(
     sweep=sweep,

@@ -51,8 +51,8 @@ def test_each_operation_has_a_kind_and_its_quotients():
     f"{kinds.DEPENDENT}, forward": 1.0,
     kinds.BATCHED: 0.5,
     kinds.COPIES: 0.25,
-    "activation of the MLP": 0.125,
-    "normalisation": 0.0625,
+    kinds.ACTIVATION: 0.125,
+    kinds.NORMS: 0.0625,
   }
   assert [row.seconds for row in by_kind] == sorted(
     (row.seconds for row in by_kind), reverse=True

@@ -55,21 +55,26 @@ def pretend(monkeypatch):
 def run(tmp_path, *more):
   out = tmp_path / "gpu.json"
   code = bench_gpu.main(
-    ["--config=r.py", "--batches=128,64,32", f"--out={out}", *more]
+    [
+      "--config=configs/mae_digits.py",
+      "--batches=128,64,32",
+      f"--out={out}",
+      *more,
+    ]
   )
   assert code == 0
   return json.loads(out.read_text())[0]
 
 
 def test_the_largest_batch_that_fits_and_all_ways_there_are(tmp_path, capsys):
-  found = run(tmp_path, "--config.a=1")
+  found = run(tmp_path, "--config.seed=1")
   assert found["batch"] == 64
   assert set(found["ways"]) == {"xla, unrolled", "xla, scanned"}
   way = found["ways"]["xla, unrolled"]
   assert way["images_per_second"] == pytest.approx(640)
   assert way["mfu"] == pytest.approx(0.64)
   assert found["peer"]["ratio"] == pytest.approx(3.0)  # of the fastest way
-  assert all(items["a"] == "1" for items in Side.started)
+  assert all(items["seed"] == "1" for items in Side.started)
   shown = capsys.readouterr().out
   assert "batch 64" in shown and "3.00 x the speed of torch" in shown
   assert "64.0%" in shown
@@ -85,3 +90,9 @@ def test_a_model_that_fits_nowhere_has_no_figures(tmp_path, monkeypatch):
   monkeypatch.setitem(globals(), "FITS", 1)
   found = run(tmp_path)
   assert not found["ways"] and "batch" not in found
+
+
+def test_a_mistake_in_a_recipe_is_no_batch_that_does_not_fit(capsys):
+  argv = ["--config=configs/mae_digits.py", "--config.sead=1"]
+  assert bench_gpu.main(argv) == 2
+  assert "seed" in capsys.readouterr().err and not Side.started

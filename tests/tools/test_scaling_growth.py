@@ -52,7 +52,7 @@ def test_exponents_are_those_of_the_growth(monkeypatch, tmp_path, capsys):
   assert "exponents: seconds 1.50, memory 1.00, flops 2.00" in (
     capsys.readouterr().out
   )
-  assert (tmp_path / "growth_x.png").stat().st_size > 5000
+  assert (tmp_path / "growth.png").stat().st_size > 5000
 
 
 @pytest.mark.parametrize("text", ["data.batch", "=1,2", "a=4", "a=1,x", "a=1,"])

@@ -109,8 +109,6 @@ SIZES = {
   # ResShift's of faces of 512 pixels; its multipliers are from memory.
   "vq-f8-z8": Size(width=128, multipliers=(1, 2, 4, 8), latent=8),
   "ae-f4": Size(width=128, multipliers=(1, 2, 4), latent=3),
-  # Of small images.
-  "ae-f2": Size(width=32, multipliers=(1, 2), latent=4, blocks=1),
   "kl-f4-z32": Size(width=128, multipliers=(1, 2, 4), latent=32),
   # VA-VAE's (Yao et al. 2025) are of factor 16; of factor 4: small images.
   "kl-f4-z16": Size(width=128, multipliers=(1, 2, 4), latent=16),
@@ -120,6 +118,7 @@ SIZES = {
   "kl-f16-z64": Size(
     width=128, multipliers=(1, 1, 2, 2, 4), latent=64, attend_at=(16,)
   ),
+  "ae-f2": Size(width=32, multipliers=(1, 2), latent=4, blocks=1),  # ours
 }
 
 

@@ -176,10 +176,7 @@ class ViT(nn.Module, kw_only=True):
   def _embed_kept(self, images, keep):
     """[b, k, w], the rows of `embed` that are kept; no others are computed."""
     tokens, pos = self.patch_embed(images, keep), self._table()
-    if pos is None:
-      return tokens
-    # Of weights in numpy, too, whose rows a traced `keep` could not choose.
-    return tokens + jnp.asarray(pos)[0, int(self.cls) :][keep]
+    return tokens if pos is None else tokens + pos[0, int(self.cls) :][keep]
 
   def __call__(
     self,
