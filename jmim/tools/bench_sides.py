@@ -109,14 +109,12 @@ def shortest(
     specs: recipes and their overrides, as `bench_ours` reads them.
     rounds: turns of each, of two steps.
   """
-  sides = []
-  try:
-    for spec in specs:
-      sides.append(Side(OURS, spec))
+  with contextlib.ExitStack() as stack:
+    sides = [
+      stack.enter_context(contextlib.closing(Side(OURS, spec)))
+      for spec in specs
+    ]
     laps = list(turns(sides, 2, rounds))
-  finally:
-    for side in sides:
-      side.close()
   least = [
     min(lap["seconds"] for lap in of_one) for of_one in zip(*laps, strict=True)
   ]

@@ -58,7 +58,7 @@ def test_it_trains_and_answers_each_line(monkeypatch, capsys):
   assert last["loss"] < first["loss"] and last["seconds"] > 0
   by_kind = {row["name"]: row for row in profile["kinds"]}
   assert by_kind[f"{kinds.DEPENDENT}, both passes"]["flops"] > 0
-  assert {"normalisation", kinds.OUTSIDE} <= set(by_kind)
+  assert {kinds.NORMS, kinds.OUTSIDE} <= set(by_kind)
   assert all(row["flops"] > 0 for row in profile["shapes"])
 
 
