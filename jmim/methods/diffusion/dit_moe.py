@@ -114,7 +114,7 @@ class DiTMoE(dit.DiT):
     z, out = self.denoised(weights, batch, draws, TAPS)
     terms = self.noise.errors(out["pred"], z, draws)
     bias = self.balance * out["balance"].sum()
-    loss = sum(terms.values()).mean() + bias - jax.lax.stop_gradient(bias)
+    loss = sum(terms.values()).mean() + (bias - jax.lax.stop_gradient(bias))
     aux = {f"loss_{k}": v.mean() for k, v in terms.items()}
     return loss, {
       **aux,

@@ -153,7 +153,7 @@ class FastDiT3D(method.Method):
       return loss, aux
     bias = self.balance * out["balance"].sum()
     aux |= {"balance": bias, "router_entropy": out["entropy"].mean()}
-    return loss + bias - jax.lax.stop_gradient(bias), aux
+    return loss + (bias - jax.lax.stop_gradient(bias)), aux
 
   def eps(
     self, params: method.Tree, x: Array, t: Array, label: Array | None
