@@ -1,5 +1,7 @@
 """CUE (zheng980629/CUE): both priors, the unfolding, every loss."""
 
+import dataclasses
+
 import einops
 import golden_kit
 import jax
@@ -13,7 +15,6 @@ from jmim.convert.tables import mae as mae_table
 from jmim.core import field
 from jmim.core import method as methods
 from jmim.methods.parts import masked_prior
-from jmim.methods.parts import pixels
 from jmim.methods.restore import cue
 from jmim.methods.restore import cue_light
 from jmim.methods.restore import cue_noise
@@ -60,12 +61,22 @@ def dims(config):
   )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Prior(cue_noise.CueNoise):
+  """Predicts a picture of any number of channels."""
+
+  shades: int
+
+  @property
+  def decoder(self):
+    return super().decoder.clone(out=self.dims.patch**2 * self.shades)
+
+
 def noise_method(config):
   """The prior of noise."""
   c = config["mae"]
-  assert c["out_chans"] == 1
   return field.replace(
-    cue_noise.CueNoise(),
+    Prior(shades=c["out_chans"]),
     size=c["img_size"],
     channels=c["in_chans"],
     dims=dims(c),
@@ -115,13 +126,12 @@ def run(case):
 def prior_of_noise(case):
   """The outputs of the MAE; and its encoder."""
   m, i = noise_method(case.config), case.inputs
-  given = pixels.target(golden_kit.images(i["hog_target"]), m.dims.patch, False)
-  given = jnp.asarray(given)
+  given = jnp.asarray(golden_kit.images(i["hog_target"]))
 
-  class Given(cue_noise.CueNoise):
-    """The target is that of the case."""
+  class Given(type(m)):
+    """The picture is that of the case."""
 
-    def target(self, images):
+    def shown(self, images):
       return given
 
   m = Given(**vars(m))

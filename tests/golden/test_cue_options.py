@@ -1,5 +1,6 @@
 """The adapter of CUE on options not in the given case, against numpy."""
 
+import einops
 import golden_kit
 import jax
 import numpy as np
@@ -11,7 +12,7 @@ MAE = {
   "img_size": 12,
   "patch_size": 6,
   "in_chans": 3,
-  "out_chans": 1,
+  "out_chans": 3,
   "embed_dim": 8,
   "depth": 1,
   "num_heads": 2,
@@ -177,7 +178,7 @@ def inputs(config, masks):
     "low": 0.3 * uniform(2, 3, side, side),
     "gt": uniform(2, 3, side, side),
   }
-  made["hog_target"] = uniform(2, 1, side, side)
+  made["hog_target"] = uniform(2, c["out_chans"], side, side)
   made["illu_in"] = made["low"].max(1, keepdims=True)
   return made | {f"mask_noise_{k}": uniform(2, n) for k in ("low", *masks)}
 
@@ -209,8 +210,11 @@ def weights(module, config):
   return held
 
 
-def test_stages_steps_ratio_and_a_shared_mask():
-  """Four stages, other steps and ratio, another patch, one mask for both."""
+def test_stages_steps_ratio_channels_and_a_shared_mask():
+  """Four stages, other steps and ratio, another patch, one mask for both.
+
+  And a picture of gradients with three channels.
+  """
   module, config = golden_kit.adapter("cue"), CONFIG
   held, given = weights(module, config), inputs(config, ["out"])
   found = module.run(golden_kit.Asked(config, given, held))
@@ -240,3 +244,9 @@ def test_stages_steps_ratio_and_a_shared_mask():
   assert found["feat_enhanced"].shape == (2, 3, 8)
   kept = np.argsort(given["mask_noise_low"], 1)[:, :3]
   assert (np.take_along_axis(found["mae_mask"], kept, 1) == 0).all()
+  target = einops.rearrange(
+    given["hog_target"], "b c (h p) (w q) -> b (h w) (p q c)", p=6, q=6
+  )
+  error = ((found["mae_pred"] - target) ** 2).mean(-1)
+  mean = (error * found["mae_mask"]).sum() / found["mae_mask"].sum()
+  np.testing.assert_allclose(found["mae_hog_loss"], mean, rtol=1e-5)

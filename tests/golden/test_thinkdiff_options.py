@@ -39,6 +39,7 @@ OPTIONS = {
     "relative_buckets": 12,
     "relative_max_distance": 9,
   },
+  "the text before the image": {**CLIP, "order": "[text, image]"},
 }
 
 
@@ -108,3 +109,9 @@ def test_options_are_those_of_the_definition(name):
   np.testing.assert_allclose(got["logits"], logits, atol=1e-4)
   np.testing.assert_allclose(got["loss"], loss, atol=1e-4)
   assert ("text_encoder" in got) == ("text_ids" in case.inputs)
+  if "text_ids" in case.inputs:
+    parts = got["projected"], got["text_encoder"]
+    parts = parts if "[i" in case.config["order"] else parts[::-1]
+    np.testing.assert_array_equal(
+      got["encoder_sequence"], np.concatenate(parts, 1)
+    )

@@ -24,6 +24,7 @@ ACTS = {"gated gelu (tanh approximation)": "gelu", "relu": "relu"}
 # What is told, by the order in which it stands.
 VARIANTS = {
   "[image, text]": seen_image.Seen,
+  "[text, image]": seen_image.Seen,
   "n/a": generated_tokens.Generated,
 }
 IGNORED = -100  # a label that is not said
@@ -93,6 +94,9 @@ def run(case):
   def everything(params):
     weights = methods.Weights(params, {}, {"t5": tree})
     memory, there = m.memory(weights, told)
+    if case.config["order"] == "[text, image]":  # ours: the image first
+      n = features.shape[1]
+      memory, there = (jnp.roll(x, -n, axis=1) for x in (memory, there))
     seen = dict(present=told.said, memory_present=there)
     said = nets.shifted(told.labels)
     latent = m.t5.ask(tree, "decode", said, memory, **seen)
