@@ -37,6 +37,7 @@ import jax  # noqa: E402
 import ledger  # noqa: E402
 import numpy as np  # noqa: E402
 import released  # noqa: E402
+import seconds  # noqa: E402
 
 from jmim.core import discovery  # noqa: E402
 
@@ -191,7 +192,10 @@ def pytest_configure(config):
     config.option.markexpr = ""
   # The order of collection, below, is that of the work.
   config.option.loadscopereorder = False
-  if config.getoption("--write-ledger") and not hasattr(config, "workerinput"):
+  if hasattr(config, "workerinput"):
+    return
+  config.pluginmanager.register(seconds.Seconds())
+  if config.getoption("--write-ledger"):
     today = ledger.now(discovery.names())
     config.pluginmanager.register(ledger.Recorder(today))
 
