@@ -297,6 +297,11 @@ MISTAKES = [
     ["hardware.shard_rules", "fsdp"],
   ),
   (
+    "a compiler's option without a value",
+    ["hardware.compiler=('xla_cpu_use_xnnpack',)"],
+    ["hardware.compiler", "name=value"],
+  ),
+  (
     "rule of the layout",
     ["hardware.shard_rules=('kernel','fsdp')"],
     ["hardware.shard_rules", "regex"],

@@ -7,6 +7,8 @@ constants of the learning rate.
 import dataclasses
 import re
 import time
+import types
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -124,7 +126,8 @@ def measure(
   abstract, work = program.abstract, program.work()
   start = time.perf_counter()
   try:
-    compiled, text = compile_with_text(program.lower(program.like))
+    lowered = program.lower(program.like)
+    compiled, text = compile_with_text(lowered, program.options)
   except jax.errors.JaxRuntimeError as e:
     state = summary.bytes_per_device(abstract, program.shardings)
     raise too_big(str(e), state, parts) from e
@@ -172,15 +175,16 @@ def report(
 
 def compile_with_text(
   lowered: jax.stages.Lowered,
+  options: Mapping[str, bool | str] = types.MappingProxyType({}),
 ) -> tuple[jax.stages.Compiled, str]:
-  """The compiled program and its text."""
-  compiled = lowered.compile()
+  """The program, compiled with these options, and its text."""
+  compiled = lowered.compile(compiler_options=dict(options))
   try:
     return compiled, compiled.as_text()
   except jax.errors.JaxRuntimeError as e:
     if "async-update" not in str(e):
       raise
-  compiled = lowered.compile(compiler_options=READABLE)
+  compiled = lowered.compile(compiler_options={**options, **READABLE})
   return compiled, compiled.as_text()
 
 

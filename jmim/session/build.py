@@ -192,6 +192,27 @@ def check_remat(hardware: ml_collections.ConfigDict) -> None:
       )
 
 
+def compiler_options(
+  hardware: ml_collections.ConfigDict,
+) -> dict[str, bool | str]:
+  """hardware.compiler as `jax.stages.Lowered.compile` takes it.
+
+  Raises:
+    UserError: an entry that is not 'name=value'.
+  """
+  pairs = [entry.partition("=") for entry in hardware.compiler]
+  for name, equals, value in pairs:
+    if not (name and equals and value):
+      raise errors.UserError(
+        f"hardware.compiler has {name + equals + value!r}",
+        "'xla_name=value', or nothing",
+        "write ('xla_cpu_use_xnnpack=true',)",
+        "hardware.compiler",
+      )
+  words = {"true": True, "false": False}  # the only ones XLA takes as such
+  return {name: words.get(value.lower(), value) for name, _, value in pairs}
+
+
 def make_runtime(
   hardware: ml_collections.ConfigDict, mesh: jax.sharding.Mesh
 ) -> runtime.Runtime:
@@ -201,6 +222,7 @@ def make_runtime(
     UserError: an implementation this hardware does not have.
   """
   check_remat(hardware)
+  compiler_options(hardware)  # its mistakes are told here
   platform = mesh.devices.flat[0].platform
   dtype = {"auto": "f32" if platform == "cpu" else "bf16"}.get(
     hardware.dtype, hardware.dtype
@@ -227,6 +249,7 @@ def make_runtime(
     hardware.experts, hardware.experts
   )
   scan = {"auto": platform == "tpu", "on": True, "off": False}[hardware.scan]
+  auto = {"cpu": "all", "tpu": "uneven"}.get(platform, "none")
   return runtime.Runtime(
     dtype={"f32": jnp.float32, "bf16": jnp.bfloat16}[dtype],
     scan=scan,
@@ -234,7 +257,7 @@ def make_runtime(
     remat=hardware.remat,
     remat_save=tuple(hardware.remat_save),
     remat_offload=tuple(hardware.remat_offload),
-    flat={"cpu": "all", "tpu": "uneven"}.get(platform, "none"),
+    flat={"auto": auto}.get(hardware.flat, hardware.flat),
     pad_tokens=hardware.pad_tokens,
     attention=attention,
     experts=experts,

@@ -5,15 +5,18 @@ Shapes are enough: nothing is computed before `init` or a compiled step runs.
 
 import dataclasses
 from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 from jax.extend import core as jaxprs
 
+from jmim.core import errors
 from jmim.core import state as states
 from jmim.cost import gradient_flops
 from jmim.parallel import sharding
 from jmim.session import assemble
+from jmim.session import build
 from jmim.training import step as steps
 
 SKIPPED = "skipped"  # steps in a row, up to now, that were not finite
@@ -32,6 +35,7 @@ class Program:
     shardings: of the state.
     missed: name -> reason, of arrays that a sharding rule could not split.
     mesh: devices.
+    options: of the compiler.
   """
 
   step: steps.Step
@@ -42,6 +46,7 @@ class Program:
   shardings: states.State
   missed: dict[str, str]
   mesh: jax.sharding.Mesh
+  options: Mapping[str, bool | str]
 
   @property
   def like(self) -> states.State:
@@ -93,6 +98,30 @@ class Program:
     step = jax.jit(step, donate_argnums=0, out_shardings=where)
     return step.lower(state, self.consts, self.batch)
 
+  def compile(self, state: Any) -> jax.stages.Compiled:
+    """The step, compiled.
+
+    Raises:
+      UserError: the compiler does not know one of `options`.
+    """
+    lowered = self.lower(state)
+    try:
+      return lowered.compile(compiler_options=dict(self.options))
+    except jax.errors.JaxRuntimeError as e:
+      if self.options and "option" in str(e):
+        raise unknown_option(e) from e
+      raise
+
+
+def unknown_option(error: Exception) -> errors.UserError:
+  """The compiler's error about `hardware.compiler`."""
+  return errors.UserError(
+    errors.first_line(error),
+    "options of this version's compiler for this kind of device",
+    "correct the name or the value, or leave it out",
+    "hardware.compiler",
+  )
+
 
 def make(parts: assemble.Parts, batch: Any) -> Program:
   """The program of a run.
@@ -117,4 +146,5 @@ def make(parts: assemble.Parts, batch: Any) -> Program:
     shardings=shardings,
     missed=missed,
     mesh=parts.mesh,
+    options=build.compiler_options(parts.config.hardware),
   )

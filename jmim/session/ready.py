@@ -197,7 +197,7 @@ def _compile(
     futures.ThreadPoolExecutor(1) as beside,
   ):
     checksums = beside.submit(session.keeper.compile_checksums, state)
-    compiled = program.lower(state).compile()
+    compiled = program.compile(state)
     checksums.result()
   seconds = session.clock.lap()["compile"]
   session.console.print(f"train step compiled in {seconds:.1f} s")

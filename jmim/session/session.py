@@ -34,6 +34,7 @@ from jmim.session import data_facts
 from jmim.session import holding
 from jmim.session import lock as locks
 from jmim.session import small_files
+from jmim.session import tuning
 from jmim.session import watchdog
 
 Heard = Callable[[Mapping[str, Any]], None]  # gets a line of metrics.jsonl
@@ -181,6 +182,7 @@ def open(
       watch = closing.enter_context(
         watchdog.watching(config.hardware, group, clock)
       )
+    config = tuning.tuned(config, group, console)
     parts = _make(config, group, console, index)
     watch.turn_to(waits.START)  # an index of shards may have taken hours
     facts = data_facts.of(parts.sources, texts.facts(parts.spec))

@@ -25,8 +25,11 @@ from jmim.cost import kinds
 from jmim.cost import profile
 from jmim.cost import summary
 from jmim.parallel import backend
+from jmim.parallel import hosts
+from jmim.runlog import console as consoles
 from jmim.session import aot
 from jmim.session import assemble
+from jmim.session import tuning
 from jmim.tools import cli
 
 
@@ -36,6 +39,8 @@ class Ours:
   def __init__(self, config: ml_collections.ConfigDict):
     """Compiles; raises UserError as `assemble.make`."""
     backend.keep_compiled(config.hardware.compile_cache)
+    quiet = consoles.Console(quiet=True)  # lines are answers here
+    config = tuning.tuned(config, hosts.Group(), quiet)
     self.parts, program = aot.make_program(config)
     parts = self.parts
     if parts.consts:
@@ -47,7 +52,7 @@ class Ours:
       )
     self.batch = jax.tree.map(_random, program.batch)
     self.state = program.init(self.batch)
-    self.step = program.lower(self.state).compile()
+    self.step = program.compile(self.state)
     self.flops = (program.work() // parts.batch).step
     shapes = jax.tree.leaves(program.abstract.params)
     self.parameters = sum(x.size for x in shapes)

@@ -78,22 +78,24 @@ def test_what_does_not_fit_says_by_how_much_and_what_helps():
 class Program:
   """Of a compiler whose programs can be read only with some options."""
 
-  def __init__(self, problem: str, options=None):
-    self.problem, self.options = problem, options
+  def __init__(self, problem: str, options: dict | None = None):
+    self.problem, self.options = problem, options or {}
 
-  def compile(self, compiler_options=None):
+  def compile(self, compiler_options):
     return Program(self.problem, compiler_options)
 
   def as_text(self):
-    if self.options is None:
+    if not aot.READABLE.items() <= self.options.items():
       raise jax.errors.JaxRuntimeError(self.problem)
     return "HloModule step"
 
 
 def test_a_program_that_cannot_be_read_is_compiled_for_one_kind_of_core():
   lowered = Program("INTERNAL: async-update instruction should have 1 operands")
-  compiled, text = aot.compile_with_text(lowered)
-  assert text == "HloModule step" and compiled.options == aot.READABLE
+  given = {"xla_tpu_a": True}
+  compiled, text = aot.compile_with_text(lowered, given)
+  assert text == "HloModule step"
+  assert compiled.options == {**given, **aot.READABLE}
   with pytest.raises(jax.errors.JaxRuntimeError, match="Mosaic"):
     aot.compile_with_text(Program("INTERNAL: Mosaic"))
 

@@ -78,11 +78,25 @@ class Hardware:
     "on GPU; flash: on TPU, for long sequences",
     choices=("auto", "einsum", "xla", "cudnn", "flash"),
   )
+  flat: str = field.value(
+    "auto",
+    "products that see tokens of all examples in one dimension; auto: all on "
+    "CPU, those of uneven numbers of tokens on TPU, none on GPU",
+    choices=("auto", "none", "uneven", "all"),
+  )
   experts: str = field.value(
     "auto",
     "mixtures of experts: all on every token (dense; auto on CPU), or sorted "
     "by expert (ragged; auto elsewhere, and with an expert axis)",
     choices=("auto", "dense", "ragged"),
+  )
+  compiler: tuple = field.value(
+    (), "options of XLA for the training step: ('xla_name=value', ...)"
+  )
+  tune: bool = field.value(
+    False,
+    "at the start, times equal ways to run a layer on this processor: flat, "
+    "attention, scan and compiler, those of them that are not set",
   )
   data_threads: int = field.value(
     2, "threads that decode images, in each process", low=0
