@@ -216,6 +216,8 @@ def _decided(
     for key, values in WAYS.get(device.platform, {}).items()
     if hardware[key] == getattr(unset, key)
   }
+  if not ways:
+    return {}
   path = _path(hardware, device, ways) if hardware.compile_cache else None
   fits = functools.partial(_fits, ways)
   if path and (found := files.read_json(path, None, fits)) is not None:
