@@ -227,6 +227,8 @@ class TimeEmbed(nn.Module, kw_only=True):
     std: of the normal initialisation; 0: flax's default (LeCun).
     rt: execution choices.
     act: between the linear maps; SiLU in most.
+    many: rows stay where they are, and kernels travel: where a chip has more
+      rows than a kernel has (a time for each token).
   """
 
   width: int
@@ -237,16 +239,20 @@ class TimeEmbed(nn.Module, kw_only=True):
   std: float = 0.02
   rt: runtime.Runtime = runtime.Runtime()
   act: Callable[[jax.Array], jax.Array] = nn.silu
+  many: bool = False
 
   @nn.compact
   def __call__(self, t: jax.Array) -> jax.Array:
     """[b] -> [b, width]."""
+    split = self.rt.shard if self.many else lambda x: x
     kw: dict[str, Any] = {}
     if self.std:
       kw["kernel_init"] = nn.initializers.normal(self.std)
-    x = posemb.sinusoid(t, self.waves, self.order, self.inclusive)
-    x = self.act(dense.dense(self.rt, self.hidden, name="fc1", **kw)(x))
-    return dense.dense(self.rt, self.width, name="fc2", **kw)(x)
+    x = split(posemb.sinusoid(t, self.waves, self.order, self.inclusive))
+    x = split(dense.dense(self.rt, self.hidden, name="fc1", **kw)(x))
+    return split(
+      dense.dense(self.rt, self.width, name="fc2", **kw)(self.act(x))
+    )
 
 
 def label_table(classes: int, width: int, rt: runtime.Runtime) -> nn.Embed:

@@ -73,15 +73,12 @@ class TokenHead(nn.Module, kw_only=True):
       t: [m] times; needed with x.
     """
     rt, linear = self.rt, functools.partial(dense.dense, self.rt)
-    # Times are drawn whole on every chip: their embedding would stay so, and
-    # its gradient gather all rows.
-    z, x, t = (a if a is None else rt.shard(a) for a in (z, x, t))
     cond = linear(self.width, kernel_init=XAVIER, name="cond_embed")(z)
     h = cond
     if x is not None:
       h = linear(self.width, kernel_init=XAVIER, name="embed")(x)
       embed = adaln.TimeEmbed(
-        width=self.width, hidden=self.width, rt=rt, name="time_embed"
+        width=self.width, hidden=self.width, rt=rt, name="time_embed", many=True
       )
       cond = cond + embed(t)
     cond = nn.silu(rt.shard(cond))
