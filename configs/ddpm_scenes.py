@@ -7,20 +7,22 @@ step four times as cheap as on 32 px.
     python -m jmim.main --mode=sample --config=configs/ddpm_scenes.py \
       --workdir=BASE --num=64 --weights=ema
 
-Argument: steps=3000.
-
-Not yet measured here.
+Arguments: steps=3000, predict=v (eps). Trained to predict the noise, a network
+so small has no colours after 3000 steps: what the mean of a channel costs in
+that loss is 0.004 of a pixel's, and at most times less.
 
 Size: 0.721 M parameters.
 Time: not measured.
 Expect: not measured here.
 """
 
+from jmim.core import choices
 from jmim.core import config as configs
 
 
 def get_config(arg: str | None = None):
-  arg = configs.parse_arg(arg, steps=3000)
+  arg = configs.parse_arg(arg, steps=3000, predict="v")
+  choices.check(arg, predict=("v", "eps"))
   config = configs.base()
   half = (0.5, 0.5, 0.5)
   config.data.update(
@@ -40,6 +42,7 @@ def get_config(arg: str | None = None):
       dropout=0.0,
     ),
     labels=dict(classes=5),
+    prediction=arg.predict,
     sampling=dict(steps=50),
   )
   config.optim.update(lr=1e-3, b2=0.999, weight_decay=0.0, clip_norm=1.0)
