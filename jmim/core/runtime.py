@@ -27,8 +27,7 @@ class Runtime:
       recomputes, see `nn.stack.policy`.
     remat_save: with "names": tensors of a block that are kept, not recomputed.
     remat_offload: with "names": tensors kept in the memory of the host.
-    flat: "none" | "uneven" | "all": products that see tokens as [b * t, w];
-      "uneven": those over a number of tokens that is no multiple of 128, see
+    flat: "none" | "all": products that see tokens as [b * t, w], see
       `nn.dense`.
     pad_tokens: token counts of masked encoders and decoders are filled up to
       a multiple of this, with tokens that nothing attends to.

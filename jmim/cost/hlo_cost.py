@@ -30,10 +30,11 @@ class Product:
     name: where in the program it comes from.
     m: rows: all that is neither contracted nor a column, batch included.
     n: columns, the output features.
-    k: contracted in one pass; a gradient of parameters has a pass per image.
+    k: contracted features.
     flops: of one run.
     times: runs in a step.
-    window: of a convolution: places of its kernel, which are contracted too.
+    window: of a convolution: places of its kernel that an output meets, which
+      are contracted too (mean over the outputs).
   """
 
   name: str
@@ -42,12 +43,16 @@ class Product:
   k: int
   flops: int
   times: int
-  window: int = 1
+  window: float = 1
 
   def padded(self, unit: int) -> float:
     """FLOPs with sides rounded up to the matrix unit, over those without.
 
-    Rows are fed in eights, columns and contracted sides fill the unit.
+    Rows are fed in eights, columns and contracted sides fill the unit. All that
+    is contracted counts as one side: the TPU compiler's own estimate
+    (`estimated_cycles`) of a kernel's gradient over 8 images of 16 x 16 places,
+    which it writes as a window of 256 over 8 features, is 1.15 times the ideal
+    time; of one over 16 images of 128 tokens 1.09.
     """
     up = lambda x, to: math.ceil(x / to) * to / x
     k = self.k * self.window
@@ -159,13 +164,12 @@ def _convolution(
   out = op.shapes[0].dims
   window = dict(re.findall(r"(\w+)=([\dx_\-]+)", op.attr("window")))
   k, n, rows = rhs[rhs_at["i"]], out[out_at["f"]], out[out_at["b"]]
-  valid, spread, places = 1, 1, 1
+  valid, spread = 1, 1
   for d in (c for c in lhs_at if c.isdigit()):
     spread *= out[out_at[d]]
     take = lambda key, default, d=d: (
       window[key].split("x")[int(d)] if key in window else default
     )
-    places *= int(take("size", "1"))
     valid *= positions(
       lhs[lhs_at[d]],
       out[out_at[d]],
@@ -184,8 +188,7 @@ def _convolution(
     k=k,
     flops=flops,
     times=times,
-    # A window that is the image is that of a gradient: a pass per place.
-    window=places if places < spread else 1,
+    window=valid / spread,
   )
 
 

@@ -249,7 +249,7 @@ def make_runtime(
     hardware.experts, hardware.experts
   )
   scan = {"auto": platform == "tpu", "on": True, "off": False}[hardware.scan]
-  auto = {"cpu": "all", "tpu": "uneven"}.get(platform, "none")
+  auto = "all" if platform == "cpu" else "none"
   return runtime.Runtime(
     dtype={"f32": jnp.float32, "bf16": jnp.bfloat16}[dtype],
     scan=scan,

@@ -54,7 +54,7 @@ WAYS = {
     "attention": ("xla", "einsum", "cudnn"),
     "scan": ("off", "on"),
   },
-  "tpu": {"flat": ("uneven", "all", "none"), "attention": ("xla", "einsum")},
+  "tpu": {"flat": ("none", "all"), "attention": ("xla", "einsum")},
 }
 # What a device raises that does not have a way.
 NONE = (errors.UserError, jax.errors.JaxRuntimeError, NotImplementedError)

@@ -152,6 +152,31 @@ def test_padding_of_products():
   assert product(50, 64, 128).padded(128) == pytest.approx(56 / 50 * 2)
 
 
+def test_what_a_window_contracts_fills_the_unit():
+  """As the compiler for TPUs writes a kernel's gradient and batched products.
+
+  The gradient: 8 images as features, a window of 16 x 16 places. The batch of
+  products: 16 of them, of which each output meets one.
+  """
+  gradient = "window={size=16x16 pad=1_1x1_1}, dim_labels=f01b_i01o->01bf"
+  batch = "window={size=16 stride=15 lhs_dilate=16}, dim_labels=0bf_0oi->0bf"
+  text = f"""ENTRY %main (x: bf16[8,16,16,64], g: bf16[8,16,16,128]) -> x {{
+  %x = bf16[8,16,16,64] parameter(0)
+  %g = bf16[8,16,16,128] parameter(1)
+  %q = bf16[16,50,64] parameter(2)
+  %k = bf16[16,50,64] parameter(3)
+  %dk = bf16[3,3,64,128] convolution(%x, %g), {gradient}
+  ROOT %s = bf16[16,50,50] convolution(%q, %k), {batch}
+}}"""
+  gradient, batch = hlo_cost.cost(text).products
+  places = (3 * 16 - 2) ** 2 / 9
+  assert (gradient.k, gradient.window) == (8, pytest.approx(places))
+  assert gradient.flops == pytest.approx(2 * 9 * 64 * 128 * 8 * places)
+  assert gradient.padded(128) < 1.1  # and not 16
+  assert (batch.k, batch.window, batch.m) == (64, 1, 16 * 50)
+  assert batch.padded(128) == pytest.approx(2 * 128 / 50)
+
+
 def compiled(fn, *args, **kw):
   made = jax.jit(fn, **kw).lower(*args).compile()
   return hlo_cost.cost(made.as_text(), devices=8)

@@ -81,8 +81,8 @@ class Hardware:
   flat: str = field.value(
     "auto",
     "products that see tokens of all examples in one dimension; auto: all on "
-    "CPU, those of uneven numbers of tokens on TPU, none on GPU",
-    choices=("auto", "none", "uneven", "all"),
+    "CPU, none elsewhere",
+    choices=("auto", "none", "all"),
   )
   experts: str = field.value(
     "auto",
