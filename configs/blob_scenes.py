@@ -35,6 +35,7 @@ def get_config(arg: str | None = None):
     size=16,
     channels=12,
     first_stage=dict(variant="fold2"),
+    prediction="v",  # as ddpm_scenes says
     dims=dict(
       width=32,
       multipliers=(1, 2),

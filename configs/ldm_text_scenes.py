@@ -47,6 +47,7 @@ def get_config(arg: str | None = None):
     size=16,
     channels=12,
     first_stage=dict(variant="fold2", read="images", scale=1.0),
+    prediction="v",  # as ddpm_scenes says
     dims=dict(type=arg.network, **NETWORKS[arg.network]),
     noise=dict(schedule="linear", beta_start=1e-4, beta_end=0.02),
     condition=dict(

@@ -44,6 +44,7 @@ def get_config(arg: str | None = None):
     size=16,
     channels=12,
     first_stage=dict(variant="fold2", scale=1.0),
+    prediction="v",  # as ddpm_scenes says
     dims=dict(
       width=32,
       multipliers=(1, 2),
