@@ -19,11 +19,11 @@ import statistics
 import time
 from collections.abc import Callable
 from collections.abc import Mapping
+from importlib import metadata
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import jaxlib
 import ml_collections
 import numpy as np
 
@@ -244,7 +244,7 @@ def _path(
   compared = (
     _processor() if device.platform == "cpu" else device.device_kind,
     os.cpu_count(),
-    [jax.__version__, jaxlib.__version__],
+    [metadata.version(name) for name in ("jax", "jaxlib")],
     {key: hardware[key] for key in ("dtype", "remat", "unroll")},
     ways,
   )
