@@ -138,7 +138,7 @@ def products(cost: hlo_cost.Cost, unit: int) -> list[dict[str, Any]]:
   """The largest products, those of one place together, and their padding."""
   places: dict[tuple, float] = {}
   for p in cost.products:
-    key = (p.name, p.m, p.n, round(p.k * p.window), p.padded(unit))
+    key = (p.name, p.m, p.n, round(p.k), p.padded(unit))
     places[key] = places.get(key, 0) + p.flops * p.times
   largest = sorted(places.items(), key=lambda kv: -kv[1])[:SHOWN]
   return [

@@ -30,20 +30,18 @@ class Product:
     name: where in the program it comes from.
     m: rows: all that is neither contracted nor a column, batch included.
     n: columns, the output features.
-    k: contracted features.
+    k: all that is contracted: of a convolution features times the places of its
+      kernel that an output meets (a mean over the outputs).
     flops: of one run.
     times: runs in a step.
-    window: of a convolution: places of its kernel that an output meets, which
-      are contracted too (mean over the outputs).
   """
 
   name: str
   m: int
   n: int
-  k: int
+  k: float
   flops: int
   times: int
-  window: float = 1
 
   def padded(self, unit: int) -> float:
     """FLOPs with sides rounded up to the matrix unit, over those without.
@@ -55,8 +53,7 @@ class Product:
     time; of one over 16 images of 128 tokens 1.09.
     """
     up = lambda x, to: math.ceil(x / to) * to / x
-    k = self.k * self.window
-    return up(self.m, 8) * up(self.n, unit) * up(k, unit)
+    return up(self.m, 8) * up(self.n, unit) * up(self.k, unit)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,10 +182,9 @@ def _convolution(
     name=origin(op),
     m=rows * spread,
     n=n,
-    k=k,
+    k=max(1, k * valid / spread),
     flops=flops,
     times=times,
-    window=valid / spread,
   )
 
 

@@ -178,13 +178,13 @@ def compile_with_text(
   options: Mapping[str, bool | str] = types.MappingProxyType({}),
 ) -> tuple[jax.stages.Compiled, str]:
   """The program, compiled with these options, and its text."""
-  compiled = lowered.compile(compiler_options=dict(options))
+  compiled = programs.compiled(lowered, options)
   try:
     return compiled, compiled.as_text()
   except jax.errors.JaxRuntimeError as e:
     if "async-update" not in str(e):
       raise
-  compiled = lowered.compile(compiler_options={**options, **READABLE})
+  compiled = programs.compiled(lowered, {**options, **READABLE})
   return compiled, compiled.as_text()
 
 

@@ -4,6 +4,7 @@ Shapes are enough: nothing is computed before `init` or a compiled step runs.
 """
 
 import dataclasses
+import re
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +20,8 @@ from jmim.session import assemble
 from jmim.session import build
 from jmim.training import step as steps
 
+# The compiler's words.
+WRONG_OPTION = re.compile(r"No such compile option|While setting option")
 SKIPPED = "skipped"  # steps in a row, up to now, that were not finite
 
 
@@ -99,28 +102,33 @@ class Program:
     return step.lower(state, self.consts, self.batch)
 
   def compile(self, state: Any) -> jax.stages.Compiled:
-    """The step, compiled.
+    """The step, compiled; raises as `compiled`."""
+    return compiled(self.lower(state), self.options)
 
-    Raises:
-      UserError: the compiler does not know one of `options`.
-    """
-    lowered = self.lower(state)
-    try:
-      return lowered.compile(compiler_options=dict(self.options))
-    except jax.errors.JaxRuntimeError as e:
-      if self.options and "option" in str(e):
-        raise unknown_option(e) from e
+
+def compiled(
+  lowered: jax.stages.Lowered, options: Mapping[str, bool | str]
+) -> jax.stages.Compiled:
+  """A program for its devices.
+
+  Args:
+    lowered: the program.
+    options: of the compiler.
+
+  Raises:
+    UserError: the compiler does not know one of them, or its value.
+  """
+  try:
+    return lowered.compile(compiler_options=dict(options))
+  except jax.errors.JaxRuntimeError as e:
+    if not WRONG_OPTION.search(str(e)):
       raise
-
-
-def unknown_option(error: Exception) -> errors.UserError:
-  """The compiler's error about `hardware.compiler`."""
-  return errors.UserError(
-    errors.first_line(error),
-    "options of this version's compiler for this kind of device",
-    "correct the name or the value, or leave it out",
-    "hardware.compiler",
-  )
+    raise errors.UserError(
+      errors.first_line(e),
+      "options of this version's compiler for this kind of device",
+      "correct the name or the value, or leave it out",
+      "hardware.compiler",
+    ) from e
 
 
 def make(parts: assemble.Parts, batch: Any) -> Program:

@@ -182,7 +182,6 @@ def open(
       watch = closing.enter_context(
         watchdog.watching(config.hardware, group, clock)
       )
-    config = tuning.tuned(config, group, console)
     parts = _make(config, group, console, index)
     watch.turn_to(waits.START)  # an index of shards may have taken hours
     facts = data_facts.of(parts.sources, texts.facts(parts.spec))
@@ -241,6 +240,7 @@ def _make(
   Raises:
     UserError: a mistake, on any of them, or they differ.
   """
+  config = tuning.tuned(config, group, console)
   make, meet = lambda: assemble.make(config), group.all_or_none
   if index and group.count > 1 and sources.has_index(config.data.name):
     # Made once, by the first host, and mapped by all: they see one workdir.

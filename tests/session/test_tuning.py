@@ -1,5 +1,6 @@
 """Equal ways to run a layer, the choice among them, and where it is kept."""
 
+import dataclasses
 import itertools
 import json
 
@@ -11,6 +12,7 @@ from jmim.core import config as configs
 from jmim.core import errors
 from jmim.parallel import hosts
 from jmim.parallel import sharding
+from jmim.session import aot
 from jmim.session import program as programs
 from jmim.session import tuning
 
@@ -72,9 +74,10 @@ def choose(ways, speeds):
   def timed(way):
     taken = 1.0
     for key, value in way.items():
-      if speeds.get((key, value)) is None and (key, value) in speeds:
+      speed = speeds.get((key, value), 1.0)
+      if speed is None:
         raise errors.UserError("no such thing", "another", "x", key)
-      taken /= speeds.get((key, value), 1.0)
+      taken /= speed
     return lambda: taken
 
   return tuning.choose(ways, timed)
@@ -163,8 +166,16 @@ def test_options_reach_the_compiler_and_wrong_ones_are_named(parts):
   image = jax.ShapeDtypeStruct((parts.batch, 8, 8, 1), np.uint8, sharding=where)
   program = programs.make(parts, {"image": image})
   for wrong in ({"xla_nope": "1"}, {"xla_cpu_use_xnnpack": "maybe"}):
-    asked = program.__class__(**{**vars(program), "options": wrong})
-    with pytest.raises(errors.UserError) as e:
-      asked.compile(program.like)
-    assert next(iter(wrong)) in e.value.seen
-    assert e.value.key == "hardware.compiler"
+    asked = dataclasses.replace(program, options=wrong)
+    lowered = program.lower(program.like)
+    for compile_it in (
+      lambda asked=asked: asked.compile(program.like),
+      # That of a dry run.
+      lambda lowered=lowered, wrong=wrong: aot.compile_with_text(
+        lowered, wrong
+      ),
+    ):
+      with pytest.raises(errors.UserError) as e:
+        compile_it()
+      assert next(iter(wrong)) in e.value.seen
+      assert e.value.key == "hardware.compiler"
